@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { godwitError } from './errors.ts';
+import { address, guestName, hostName } from './protocol/names.ts';
+
+const path = z.string().min(1).max(4096);
+const port = z.number().int().min(1).max(65_535);
+
+/** The agent's configuration file (JSON). Movers read the same file. */
+export const agentConfig = z.strictObject({
+  /** This host's name; must be the CN of its certificate. */
+  name: hostName,
+  /** host:port on which the API listens for other hosts; the host part is also where memory arrives. */
+  address,
+  /** Owns everything that Godwit keeps on this host. */
+  stateDir: path,
+  /** Certificates: ca.crt, host.crt, host.key. Default: stateDir/pki. */
+  pkiDir: path.optional(),
+  /** Set only on the host that holds the CA, for `pki join`. */
+  caDir: path.optional(),
+  peers: z.record(hostName, z.strictObject({ address })).default({}),
+  /** QEMU binaries to offer, best first; default: those on the PATH. */
+  qemu: z.array(path).max(16).default([]),
+  /** Source bridge -> bridge here, where the names differ. */
+  bridges: z.record(z.string().max(15), z.string().max(15)).default({}),
+  /** Where kernels, initramfs and firmware images are looked for, by content. */
+  imageDirs: z.array(path).max(64).default(['/boot', '/var/lib/godwit/images', '/var/lib/libvirt/images']),
+  /** Ports for movers and memory streams. */
+  ports: z.strictObject({ from: port, to: port }).default({ from: 49_152, to: 49_407 }),
+  /** Guests whose QMP socket cannot be found through a process. */
+  guests: z.array(z.strictObject({ name: guestName, qmp: path })).max(10_000).default([]),
+  limits: z
+    .strictObject({
+      migrationsIn: z.number().int().min(1).max(256).default(8),
+      migrationsOut: z.number().int().min(1).max(256).default(8),
+      /** Memory to leave free when a guest is admitted, bytes. */
+      memoryReserveBytes: z.number().int().nonnegative().default(256 * 1024 * 1024),
+    })
+    .default({ migrationsIn: 8, migrationsOut: 8, memoryReserveBytes: 256 * 1024 * 1024 }),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+});
+export type AgentConfig = z.infer<typeof agentConfig>;
+
+/** Reads and checks the file; GODWIT_CONFIG names the file and what is wrong in it. */
+export function loadAgentConfig(file: string): AgentConfig {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw godwitError('GODWIT_CONFIG', { file, what: 'cannot be read' }, { cause });
+  }
+  return parseAgentConfig(file, text);
+}
+
+export function parseAgentConfig(file: string, text: string): AgentConfig {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw godwitError('GODWIT_CONFIG', { file, what: 'is not JSON' }, { cause });
+  }
+  const parsed = agentConfig.safeParse(json);
+  if (!parsed.success) {
+    throw godwitError('GODWIT_CONFIG', { file, what: z.prettifyError(parsed.error) });
+  }
+  if (parsed.data.ports.from > parsed.data.ports.to) {
+    throw godwitError('GODWIT_CONFIG', { file, what: 'ports.from is above ports.to' });
+  }
+  return parsed.data;
+}

@@ -1,0 +1,206 @@
+import type { HypervisorInfo, GuestInfo } from '../protocol/host.ts';
+import type { Check, Compression, MemorySample, Mode } from '../protocol/migration.ts';
+import type { GuestDescription, StreamSettings } from '../protocol/peer.ts';
+
+/**
+ * The port that every hypervisor driver implements. The core asks for capabilities and never for a driver's name.
+ * Every call takes a signal and settles soon after it aborts; every call may be repeated (recovery does).
+ * Errors are of the table in errors.ts; a hypervisor's own words are kept in them.
+ */
+export interface Driver {
+  readonly name: string;
+  readonly capabilities: DriverCapabilities;
+  /** Hypervisor programs on this host. */
+  hypervisors(signal: AbortSignal): Promise<HypervisorInfo[]>;
+  /**
+   * Guests of this host, whoever started them. A guest whose monitor somebody else holds is listed with `manager`.
+   * `busy` names guests that a mover of ours holds now: they are listed from their process alone.
+   */
+  discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]>;
+  /** Takes hold of a running guest. GODWIT_GUEST_MANAGED when its monitor is held by another. */
+  openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession>;
+  /** Makes ready to build the paused counterpart; starts nothing yet. */
+  openDestination(options: DestinationOptions): Promise<DestinationSession>;
+}
+
+export interface DriverCapabilities {
+  /** direct: Godwit owns each step and the data path; managed: a manager moves the memory for us. */
+  readonly shape: 'direct' | 'managed';
+  readonly modes: readonly Mode[];
+  readonly compression: readonly Compression[];
+  readonly maxStreams: number;
+  /** A broken post-copy stream can be taken up again. */
+  readonly postcopyRecovery: boolean;
+}
+
+export interface DiscoverOptions {
+  readonly host: string;
+  readonly busy: ReadonlySet<string>;
+  /** Guests known by configuration: name and monitor socket. */
+  readonly configured: readonly { readonly name: string; readonly qmp: string }[];
+}
+
+/** Enough to take hold of a guest again later, also from another process: plain data, kept in the journal. */
+export interface GuestHandle {
+  readonly driver: string;
+  readonly name: string;
+  readonly pid: number;
+  /** Start time of the process in clock ticks, so that a reused pid is not mistaken for it. */
+  readonly startTicks: number;
+  /** Monitor address (a unix socket path for QEMU). */
+  readonly monitor: string;
+}
+
+export interface DiscoveredGuest {
+  readonly info: GuestInfo;
+  /** Absent where nothing can be done with it (no monitor found, or another manager's). */
+  readonly handle?: GuestHandle;
+}
+
+/** What a hypervisor tells about the stream; the same words on both sides. */
+export type HypervisorEvent =
+  | { readonly type: 'setup' }
+  | { readonly type: 'active' }
+  /** A pass over dirty memory has ended. */
+  | { readonly type: 'pass'; readonly round: number }
+  /** The guest's processors stand still. */
+  | { readonly type: 'stopped' }
+  | { readonly type: 'resumed' }
+  /** Stopped, and waiting for continueSwitchover. */
+  | { readonly type: 'pre-switchover' }
+  | { readonly type: 'device' }
+  | { readonly type: 'postcopy-active' }
+  | { readonly type: 'postcopy-paused'; readonly reason: string }
+  | { readonly type: 'postcopy-recovering' }
+  | { readonly type: 'completed' }
+  | { readonly type: 'cancelled' }
+  | { readonly type: 'failed'; readonly reason: string }
+  /** The hypervisor's process or its monitor is gone. */
+  | { readonly type: 'lost'; readonly reason: string };
+
+/** Where the hypervisor stands, asked for afresh; what recovery decides on. */
+export interface HypervisorStatus {
+  /** Processors: running, standing still, not yet started, or handed over (source after completion). */
+  readonly run: 'running' | 'paused' | 'incoming' | 'handed-over' | 'gone';
+  readonly stream:
+    | 'none'
+    | 'setup'
+    | 'active'
+    | 'pre-switchover'
+    | 'device'
+    | 'postcopy-active'
+    | 'postcopy-paused'
+    | 'postcopy-recovering'
+    | 'completed'
+    | 'cancelled'
+    | 'failed';
+  readonly reason?: string;
+}
+
+/** TLS for the hypervisor's own stream: PEM files in a directory made for this migration (0700). */
+export interface StreamTls {
+  /** ca.crt, host.crt, host.key of this host. */
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Where the driver may lay out files as its hypervisor wants them. */
+  readonly directory: string;
+  /** Name of the other host: the destination checks the client certificate's name, the source the server's. */
+  readonly peer: string;
+}
+
+export interface StreamSetup extends StreamSettings {
+  readonly maxDowntimeMs: number;
+  readonly maxBandwidth?: number;
+  readonly tls: boolean;
+  readonly credentials?: StreamTls;
+}
+
+export interface Inspection {
+  readonly description: GuestDescription;
+  /** Findings on the source alone: state, devices that cannot move, options its hypervisor lacks. */
+  readonly checks: readonly Check[];
+}
+
+export interface Session {
+  /** Calls back in order of occurrence, starting with what is already so. Returns a function that stops it. */
+  onEvent(listener: (event: HypervisorEvent) => void): () => void;
+  status(signal: AbortSignal): Promise<HypervisorStatus>;
+  /** Lets go of the hypervisor (which goes on as it is). */
+  close(): Promise<void>;
+}
+
+export interface SourceSession extends Session {
+  readonly handle: GuestHandle;
+  /** Describes the guest as it is now: queried, with everything the destination must rebuild. */
+  inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection>;
+  /** Sets capabilities and parameters, and TLS objects; starts nothing. */
+  configure(setup: StreamSetup, signal: AbortSignal): Promise<void>;
+  /** Begins to send memory to host:port; `tlsHostname` is the name in the destination's certificate. */
+  startMemory(address: string, tlsHostname: string | undefined, signal: AbortSignal): Promise<void>;
+  sample(signal: AbortSignal): Promise<MemorySample>;
+  /** While running. */
+  adjust(change: { maxBandwidth?: number; maxDowntimeMs?: number }, signal: AbortSignal): Promise<void>;
+  startPostcopy(signal: AbortSignal): Promise<void>;
+  /** After pre-switchover: let the last state go. */
+  continueSwitchover(signal: AbortSignal): Promise<void>;
+  /** Ends with the guest running here, when it is still the source's to run; waits until that is so. */
+  cancel(signal: AbortSignal): Promise<HypervisorStatus>;
+  /** Post-copy, after `postcopy-paused`: go on over a new connection. */
+  recover(address: string, tlsHostname: string | undefined, signal: AbortSignal): Promise<void>;
+  /** Runs the guest here again after everything was handed over. Only with the right to run in hand. */
+  resumeGuest(signal: AbortSignal): Promise<void>;
+  /** Takes back what configure set, so that the guest is as it was found. */
+  unconfigure(signal: AbortSignal): Promise<void>;
+  /** Ends the hypervisor's process, after the destination runs. Waits until it is gone; removes its sockets. */
+  quit(signal: AbortSignal): Promise<void>;
+}
+
+export interface DestinationOptions {
+  readonly host: string;
+  readonly guest: string;
+  /** Directory of this guest on this host: sockets, pid file, log (0700). */
+  readonly guestDir: string;
+  readonly imageDirs: readonly string[];
+  readonly bridges: Readonly<Record<string, string>>;
+  readonly listenHost: string;
+  readonly ports: { readonly from: number; readonly to: number };
+  /** Set when a new mover takes over: the guest's process may already be there. */
+  readonly handle?: GuestHandle;
+}
+
+/** A NIC of the guest and the port of this host that it will use. */
+export interface NicPlan {
+  /** The driver's id of the NIC's backend. */
+  readonly id: string;
+  readonly mac: string;
+  /** Bridge here that its port joins. */
+  readonly bridge: string;
+}
+
+export interface DestinationSession extends Session {
+  /** Checks the description against this host (hypervisor, machine type, processor, devices, images, bridges, ports). */
+  assess(description: GuestDescription, stream: StreamSettings, signal: AbortSignal): Promise<Check[]>;
+  /** NICs that need a port before `start`. */
+  nics(description: GuestDescription): NicPlan[];
+  /**
+   * Starts the paused hypervisor, `ports` naming the tap of each NIC, and listens for memory.
+   * Started already: answers the same again. Resolves to where it listens.
+   */
+  start(
+    description: GuestDescription,
+    setup: StreamSetup,
+    ports: ReadonlyMap<string, string>,
+    signal: AbortSignal,
+  ): Promise<{ handle: GuestHandle; memoryAddress: string }>;
+  /** Runs the guest. Only after commit. Running already: nothing. */
+  resumeGuest(signal: AbortSignal): Promise<void>;
+  /** Tells the network where the guest is now. */
+  announce(signal: AbortSignal): Promise<void>;
+  /** Post-copy, after `postcopy-paused`: listens anew. */
+  listenAgain(signal: AbortSignal): Promise<{ memoryAddress: string }>;
+  /** Takes back what only the migration needed (TLS objects, capabilities); the guest runs on. */
+  settle(signal: AbortSignal): Promise<void>;
+  /** Ends the hypervisor's process, if there is one, and removes what start made, the guest's directory included. */
+  destroy(signal: AbortSignal): Promise<void>;
+}

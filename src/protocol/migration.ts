@@ -1,0 +1,175 @@
+import { z } from 'zod';
+import { serialError } from './errors.ts';
+import { bytes, guestName, hostName, migrationId, ms, shortText } from './names.ts';
+
+/** How memory moves: before the switch, after it, or first one and then the other. */
+export const mode = z.enum(['precopy', 'postcopy', 'hybrid']);
+export type Mode = z.infer<typeof mode>;
+
+export const compression = z.enum(['none', 'zstd', 'xbzrle']);
+export type Compression = z.infer<typeof compression>;
+
+/** What the user asks of a migration; every wait is bounded by `timeoutMs`. */
+export const migrationSettings = z.object({
+  mode: mode.default('precopy'),
+  /** The longest switchover that pre-copy may plan for, ms. */
+  maxDowntimeMs: z.number().int().min(1).max(60_000).default(100),
+  /** Cap for the memory stream, bytes/s; absent: what the link gives. */
+  maxBandwidth: z.number().int().min(1024).optional(),
+  /** Parallel memory streams; 1 is QEMU's single stream. */
+  streams: z.number().int().min(1).max(16).default(1),
+  compress: compression.default('none'),
+  /** How long the whole migration may take before it is rolled back, ms. */
+  timeoutMs: z.number().int().min(1000).max(86_400_000).default(600_000),
+  /** Hybrid: rounds of pre-copy before post-copy takes over, when it has not converged earlier. */
+  hybridRounds: z.number().int().min(1).max(50).default(3),
+});
+export type MigrationSettings = z.infer<typeof migrationSettings>;
+
+export const migrationRequest = migrationSettings.extend({
+  guest: guestName,
+  to: hostName,
+});
+export type MigrationRequest = z.infer<typeof migrationRequest>;
+
+/** Where a migration stands, in the order in which it passes through. */
+export const phase = z.enum([
+  'planned',
+  'checking',
+  'preparing',
+  'memory',
+  'switchover',
+  'handover',
+  'draining',
+  'verifying',
+  'cleanup',
+  'undoing',
+  'done',
+  'failed',
+  'cancelled',
+  'held',
+  'lost',
+]);
+export type Phase = z.infer<typeof phase>;
+
+/** Phases that a migration does not leave by itself. */
+export const END_PHASES = ['done', 'failed', 'cancelled', 'held', 'lost'] as const satisfies Phase[];
+export type EndPhase = (typeof END_PHASES)[number];
+export function isEnd(value: Phase): value is EndPhase {
+  return (END_PHASES as readonly Phase[]).includes(value);
+}
+
+/** One look at the memory stream, as the hypervisor reports it. */
+export const memorySample = z.object({
+  /** Bytes of guest memory in all. */
+  totalBytes: bytes,
+  /** Bytes not yet sent in this round. */
+  remainingBytes: bytes,
+  /** Bytes sent on the wire since the start, all streams. */
+  transferredBytes: bytes,
+  /** Zero and unchanged pages that travelled as a note, bytes. */
+  skippedBytes: bytes,
+  /** bytes/s over the hypervisor's last interval; 0 before it knows. */
+  rate: bytes,
+  /** bytes/s of guest memory made dirty; 0 before the first round ends. */
+  dirtyRate: bytes,
+  /** 1 while the first pass runs. */
+  round: z.number().int().nonnegative(),
+  /** The hypervisor's expectation, ms; absent before it knows. */
+  expectedDowntimeMs: ms.optional(),
+  /** The hypervisor's figure once the switch is over, ms. */
+  downtimeMs: ms.optional(),
+  /** Hypervisor's own total so far, ms. */
+  totalMs: ms,
+  /** Post-copy page requests from the destination. */
+  pageRequests: z.number().int().nonnegative().default(0),
+});
+export type MemorySample = z.infer<typeof memorySample>;
+
+/** One line of the live view. */
+export const progress = z.object({
+  id: migrationId,
+  guest: guestName,
+  from: hostName,
+  to: hostName,
+  mode,
+  phase,
+  /** ms since the migration was asked for. */
+  elapsedMs: ms,
+  /** 0..100 of guest memory, in the present round. */
+  percent: z.number().min(0).max(100),
+  /** ms until the end if nothing changes; absent when unknown or not converging. */
+  etaMs: ms.optional(),
+  sample: memorySample.optional(),
+  /** What was decided or is being waited for, in words. */
+  note: shortText.optional(),
+  error: serialError.optional(),
+});
+export type Progress = z.infer<typeof progress>;
+
+/** One named check with its verdict, what was seen, and how to mend it. */
+export const check = z.object({
+  name: z.string().max(64),
+  side: z.enum(['source', 'destination', 'both']),
+  verdict: z.enum(['pass', 'warn', 'refuse']),
+  evidence: shortText,
+  error: serialError.optional(),
+});
+export type Check = z.infer<typeof check>;
+
+/** One pass over dirty memory, as it stood when it ended. */
+export const roundReport = z.object({
+  round: z.number().int(),
+  atMs: ms,
+  transferredBytes: bytes,
+  remainingBytes: bytes,
+  rate: bytes,
+  dirtyRate: bytes,
+});
+
+/** What was done, with measurements; made from the journal alone. */
+export const report = z.object({
+  id: migrationId,
+  guest: guestName,
+  from: hostName,
+  to: hostName,
+  outcome: z.enum(['done', 'failed', 'cancelled', 'held', 'lost', 'running']),
+  phase,
+  /** The mode asked for, and how the memory really went over. */
+  mode,
+  finished: z.enum(['precopy', 'postcopy', 'none']),
+  settings: migrationSettings,
+  startedAt: z.string(),
+  endedAt: z.string().optional(),
+  totalMs: ms,
+  /** The hypervisor's figure, ms; absent when no switch took place. */
+  downtimeMs: ms.optional(),
+  /** Source stopped -> destination running, as the movers saw it, ms. */
+  blackoutMs: ms.optional(),
+  bytes,
+  rounds: z.number().int().nonnegative(),
+  /** bytes/s over the memory phase. */
+  throughput: bytes,
+  memoryBytes: bytes,
+  pageRequests: z.number().int().nonnegative(),
+  roundList: z.array(roundReport).max(10_000),
+  /** How long each phase took, ms, in order. */
+  phases: z.array(z.object({ phase, ms })).max(64),
+  checks: z.array(check).max(256),
+  /** Decisions with the numbers they were taken on. */
+  decisions: z.array(z.object({ atMs: ms, what: shortText })).max(1000),
+  /** Times that a new mover took over. */
+  takeovers: z.number().int().nonnegative(),
+  error: serialError.optional(),
+  /** Where the guest runs now, as far as this side knows. */
+  runsAt: z.enum(['source', 'destination', 'unknown', 'nowhere']),
+});
+export type Report = z.infer<typeof report>;
+
+/** A line of `godwit migrations`. */
+export const migrationSummary = progress.extend({
+  side: z.enum(['source', 'destination']),
+  startedAt: z.string(),
+  moverAlive: z.boolean(),
+});
+export type MigrationSummary = z.infer<typeof migrationSummary>;

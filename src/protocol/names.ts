@@ -1,0 +1,26 @@
+import { z } from 'zod';
+
+/** Names cross hosts and become parts of file names, so they hold nothing that a shell or a path could read. */
+export const hostName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a host name: a-z, 0-9 and -');
+export const guestName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'a guest name: letters, digits, . _ -');
+export const migrationId = z.string().regex(/^m-[0-9a-z]{8,32}$/, 'a migration id: m-...');
+/** host:port or [v6]:port */
+export const address = z
+  .string()
+  .max(128)
+  .regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'an address: host:port');
+export const bytes = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+export const ms = z.number().nonnegative().max(1e12);
+export const shortText = z.string().max(4096);
+
+export type HostName = z.infer<typeof hostName>;
+export type GuestName = z.infer<typeof guestName>;
+export type MigrationId = z.infer<typeof migrationId>;
+
+/** Host and port of `host:port` or `[v6]:port`. */
+export function splitAddress(text: string): { host: string; port: number } {
+  const at = text.lastIndexOf(':');
+  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
+}

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { serialError } from './errors.ts';
+import { check, compression, mode } from './migration.ts';
+import { address, bytes, guestName, hostName, migrationId, ms, shortText } from './names.ts';
+
+/**
+ * What two hosts say to each other about one migration. A peer names a guest and describes its devices;
+ * it never names a path or a command of the other host.
+ */
+
+export const epoch = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
+
+/** Source agent/mover -> destination agent: is there room, and start a mover. Idempotent by id. */
+export const admission = z.object({
+  id: migrationId,
+  guest: guestName,
+  from: hostName,
+  memoryBytes: bytes,
+  epoch,
+  timeoutMs: ms,
+});
+export type Admission = z.infer<typeof admission>;
+
+/** The destination's mover is listening there, with the host's certificate. */
+export const admitted = z.object({ moverAddress: address, version: z.number().int() });
+export type Admitted = z.infer<typeof admitted>;
+
+/** A guest as its driver describes it; `spec` is read by the same driver on the other side, with its own schema. */
+export const guestDescription = z.object({
+  driver: z.string().max(32),
+  name: guestName,
+  uuid: z.string().max(64).optional(),
+  memoryBytes: bytes,
+  vcpus: z.number().int().min(1).max(4096),
+  hypervisorVersion: z.string().max(64),
+  spec: z.unknown(),
+});
+export type GuestDescription = z.infer<typeof guestDescription>;
+
+/** How the stream will be sent: both ends must be set alike. */
+export const streamSettings = z.object({
+  mode,
+  streams: z.number().int().min(1).max(16),
+  compress: compression,
+  tls: z.boolean(),
+});
+export type StreamSettings = z.infer<typeof streamSettings>;
+
+/** Source mover -> destination mover: check, and build the paused guest. Idempotent. */
+export const preparation = z.object({
+  epoch,
+  description: guestDescription,
+  stream: streamSettings,
+});
+export type Preparation = z.infer<typeof preparation>;
+
+export const prepared = z.object({
+  /** Where the destination's hypervisor listens for memory. */
+  memoryAddress: address,
+  /** The name in the destination's certificate. */
+  tlsHostname: hostName,
+});
+export type Prepared = z.infer<typeof prepared>;
+
+export const assessment = z.object({ checks: z.array(check).max(256) });
+
+export const epochBody = z.object({ epoch });
+
+/** The destination's answer to commit: it runs, since when (its own wall clock), and how long `cont` took. */
+export const running = z.object({ epoch, runningAt: z.string(), resumeMs: ms });
+export type Running = z.infer<typeof running>;
+
+/** The destination's word, synced, that it has not run and never will under this epoch. */
+export const refused = z.object({ epoch, refused: z.literal(true) });
+
+/** What the destination's side knows; the source's mover polls it and reads it after a takeover. */
+export const destinationStatus = z.object({
+  id: migrationId,
+  epoch,
+  state: z.enum(['admitted', 'prepared', 'armed', 'running', 'refused', 'released', 'finished']),
+  hypervisor: z.enum(['none', 'incoming', 'paused', 'running', 'postcopy', 'postcopy-paused', 'gone']),
+  error: serialError.optional(),
+  note: shortText.optional(),
+});
+export type DestinationStatus = z.infer<typeof destinationStatus>;

@@ -1,0 +1,134 @@
+import { godwitError, type GodwitError } from '../errors.ts';
+
+/**
+ * Quantities as people type them. A bare K, M, G or T after a size means powers of 1024 (as QEMU
+ * reads `-m 512M`); `KB` and `KiB` say which they mean; a rate in bits (`1gbit`) is decimal, as
+ * link speeds are.
+ */
+const SIZE_UNITS = new Map<string, number>([
+  ['', 1],
+  ['b', 1],
+  ...['k', 'm', 'g', 't'].flatMap((letter, power): [string, number][] => [
+    [letter, 1024 ** (power + 1)],
+    [`${letter}ib`, 1024 ** (power + 1)],
+    [`${letter}b`, 1000 ** (power + 1)],
+  ]),
+]);
+
+const BIT_UNITS = new Map<string, number>([
+  ['bit', 1],
+  ['kbit', 1e3],
+  ['mbit', 1e6],
+  ['gbit', 1e9],
+  ['tbit', 1e12],
+]);
+
+const DURATION_UNITS = new Map<string, number>([
+  ['us', 0.001],
+  ['ms', 1],
+  ['s', 1000],
+  ['m', 60_000],
+  ['min', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
+]);
+
+const NUMBER_AND_UNIT = /^\s*(\d{1,15}(?:\.\d{1,9})?)\s*([a-z]*)(\/s|ps)?\s*$/i;
+const MAX_TEXT = 40;
+
+/** `512M`, `1GiB`, `4096` -> bytes, a whole number. Throws GODWIT_USAGE with what is accepted. */
+export function parseBytes(text: string): number {
+  const refuse = refusal('a size', text, '512M, 1GiB, 1500MB or a number of bytes');
+  const parts = split(text);
+  const unit = parts === undefined || parts.perSecond ? undefined : SIZE_UNITS.get(parts.unit);
+  if (parts === undefined || unit === undefined) throw refuse();
+  return whole(parts.amount * unit, refuse);
+}
+
+/** `1gbit`, `100mbit/s`, `20MiB/s`, `20MB/s` -> bytes/s. A size without `/s` is read as per second. */
+export function parseRate(text: string): number {
+  const refuse = refusal('a rate', text, '1gbit, 100mbit, 20MiB/s or 20MB/s');
+  const parts = split(text);
+  if (parts === undefined) throw refuse();
+  const bits = BIT_UNITS.get(parts.unit);
+  if (bits !== undefined) return whole((parts.amount * bits) / 8, refuse);
+  const unit = SIZE_UNITS.get(parts.unit);
+  if (unit === undefined) throw refuse();
+  return whole(parts.amount * unit, refuse);
+}
+
+/** `20ms`, `1.5s`, `10m`, `2h` -> ms. A bare number has no unit and is refused (0 is fine). */
+export function parseDuration(text: string): number {
+  const refuse = refusal('a duration', text, '20ms, 1.5s, 10m or 2h');
+  const parts = split(text);
+  if (parts === undefined || parts.perSecond) throw refuse();
+  if (parts.unit === '' && parts.amount === 0) return 0;
+  const unit = DURATION_UNITS.get(parts.unit);
+  if (unit === undefined) throw refuse();
+  const ms = parts.amount * unit;
+  if (ms > Number.MAX_SAFE_INTEGER) throw refuse();
+  return ms;
+}
+
+/** `402 MiB`, `1.5 GiB`, `17 B`: at most three digits that tell something. */
+export function formatBytes(bytes: number): string {
+  const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  let value = bytes;
+  let index = 0;
+  while (Math.abs(value) >= 1000 && index < names.length - 1) {
+    value /= 1024;
+    index += 1;
+  }
+  return `${short(value, index === 0)} ${names[index] ?? 'B'}`;
+}
+
+/** As formatBytes, per second. */
+export function formatRate(bytesPerSecond: number): string {
+  return `${formatBytes(bytesPerSecond)}/s`;
+}
+
+/** `12 ms`, `3.1 s`, `2 min 05 s`, `1 h 04 min`. */
+export function formatDuration(ms: number): string {
+  if (ms < 10) return `${short(ms, false)} ms`;
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
+}
+
+function split(text: string): { amount: number; unit: string; perSecond: boolean } | undefined {
+  if (text.length > MAX_TEXT) return undefined;
+  const match = NUMBER_AND_UNIT.exec(text);
+  if (match === null) return undefined;
+  // The lazy unit swallows the `ps` of `20MBps`, which is a unit of its own.
+  const raw = (match[2] ?? '').toLowerCase();
+  const perSecond = match[3] !== undefined || /(bit|b)ps$/.test(raw);
+  return { amount: Number(match[1]), unit: raw.replace(/(?<=bit|b)ps$/, ''), perSecond };
+}
+
+function refusal(kind: string, text: string, accepted: string): () => GodwitError {
+  const shown = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}...` : text;
+  return () =>
+    godwitError(
+      'GODWIT_USAGE',
+      { what: `"${shown}" is not ${kind}` },
+      { hint: `Write it like ${accepted}.` },
+    );
+}
+
+function whole(value: number, refuse: () => GodwitError): number {
+  if (!Number.isFinite(value) || value > Number.MAX_SAFE_INTEGER) throw refuse();
+  return Math.round(value);
+}
+
+function short(value: number, isWhole: boolean): string {
+  if (isWhole) return String(Math.round(value));
+  if (Math.abs(value) >= 100) return value.toFixed(0);
+  return value.toFixed(Math.abs(value) >= 10 ? 1 : 2).replace(/\.?0+$/, '');
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, '0');
+}

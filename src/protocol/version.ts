@@ -1,0 +1,27 @@
+import { godwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
+
+/** Product version; the protocol has its own numbers, which change more rarely. */
+export const PRODUCT_VERSION = '0.1.0';
+
+/** Protocol versions that this build speaks, best first. */
+export const PROTOCOL_VERSIONS: readonly number[] = [1];
+
+/** Names the version in every request between agents and movers, once selected. */
+export const PROTOCOL_HEADER = 'godwit-protocol';
+
+/** The greatest version that both sides speak, or the refusal that names both lists. */
+export function selectVersion(
+  peer: string,
+  theirs: readonly number[],
+  ours: readonly number[] = PROTOCOL_VERSIONS,
+): { ok: true; version: number } | { ok: false; error: GodwitError } {
+  const shared = ours.filter((version) => theirs.includes(version));
+  if (shared.length > 0) return { ok: true, version: Math.max(...shared) };
+  const error = godwitError('GODWIT_PROTOCOL_VERSION', {
+    peer,
+    theirs: theirs.join(', ') || 'none',
+    ours: ours.join(', '),
+  });
+  return { ok: false, error };
+}
