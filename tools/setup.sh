@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Brings what the demo, the tests and the benchmarks need. Run again it only looks, in well under a
+# second. Everything it says goes to stderr, so that `npm run demo -- --json` keeps stdout to itself.
+#
+#   tools/setup.sh [--only demo|test|all] [--check]
+#
+# demo: one QEMU, the lab's tools, Node's packages and a guest kernel. test and all: the same, and a
+# second QEMU beside the first. --check only says what is missing (exit status 1).
+set -euo pipefail
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache="${XDG_CACHE_HOME:-${HOME:?setup needs HOME}/.cache}/godwit"
+PATH="$PATH:/usr/sbin:/sbin"
+only=all
+check=no
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --only) only="${2:-}"; shift ;;
+    --only=*) only="${1#--only=}" ;;
+    --check) check=yes ;;
+    *) die "unknown argument '$1'; known are --only demo|test|all and --check" ;;
+  esac
+  shift
+done
+case "$only" in demo | test | all) ;; *) die "--only takes demo, test or all, not '$only'" ;; esac
+
+# shellcheck source=tools/setup/system.sh
+. "$repo/tools/setup/system.sh"
+# shellcheck source=tools/setup/node.sh
+. "$repo/tools/setup/node.sh"
+# shellcheck source=tools/setup/downloads.sh
+. "$repo/tools/setup/downloads.sh"
+
+# The names of the parts that are missing, in the order in which they are brought.
+missing() {
+  system_ready || echo system
+  node_ready || echo node
+  guest_ready || echo guest
+  if [ "$only" != demo ]; then second_qemu_ready || echo second_qemu; fi
+}
+
+parts=$(missing)
+[ -n "$parts" ] || exit 0
+[ "$check" = no ] || die "missing:" $parts
+
+[ "$(uname -s)" = Linux ] || die "Godwit's lab needs Linux: it is made of network namespaces"
+mkdir -p "$cache"
+if command -v flock >/dev/null; then
+  exec 9>"$cache/setup.lock"
+  flock -n 9 || { say 'another setup is at work; waiting for it'; flock -w 1800 9; }
+  parts=$(missing) # the other one may have brought them
+fi
+
+scratch=$(mktemp -d "$cache/setup.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+
+for part in $parts; do "${part}_bring"; done
+[ -z "$parts" ] || say 'ready'

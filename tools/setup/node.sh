@@ -1,0 +1,33 @@
+# Node's packages, among them Node 26 itself: the machine's own Node only has to run npm.
+
+node_binary="$repo/node_modules/.bin/node"
+
+# True when each package of the lock file is installed in its version (those for other platforms
+# may be absent) and the Node among them is the right one.
+node_ready() {
+  [ -x "$node_binary" ] && [ -f "$repo/node_modules/.package-lock.json" ] || return 1
+  "$node_binary" -e '
+    const { readFileSync } = require("node:fs");
+    if (Number(process.versions.node.split(".")[0]) < 26) process.exit(1);
+    const packages = (file) => JSON.parse(readFileSync(`${process.argv[1]}/${file}`, "utf8")).packages;
+    const installed = packages("node_modules/.package-lock.json");
+    for (const [where, wanted] of Object.entries(packages("package-lock.json"))) {
+      if (where === "" || (wanted.optional && !installed[where])) continue;
+      if (installed[where]?.version !== wanted.version) process.exit(1);
+    }' "$repo" 2>/dev/null
+}
+
+node_bring() {
+  command -v npm >/dev/null || die 'npm is missing: install Node.js with npm (any from Node 18 on; Godwit brings its own Node 26)'
+  say "installing Node 26 and the packages of package-lock.json with npm"
+  (cd "$repo" && npm ci --no-audit --no-fund --loglevel=error >"$scratch/npm.log" 2>&1) || {
+    tail -n 15 "$scratch/npm.log" >&2
+    die 'npm ci failed; its last lines are above'
+  }
+  # Where install scripts are switched off (ignore-scripts), npm leaves Node 26 without its binary.
+  [ -x "$node_binary" ] || (cd "$repo" && npm rebuild node --ignore-scripts=false >>"$scratch/npm.log" 2>&1) || true
+  node_ready || {
+    tail -n 15 "$scratch/npm.log" >&2
+    die 'npm has finished, but node_modules/.bin/node is not Node 26; its last lines are above'
+  }
+}

@@ -1,0 +1,67 @@
+# What the distribution's package manager brings: QEMU and the tools that make network namespaces.
+
+# command -> the package that has it, under the names of each family of distributions
+system_commands='qemu-system-x86_64 ip tc unshare flock'
+
+system_missing() {
+  local command
+  for command in $system_commands; do command -v "$command" >/dev/null || echo "$command"; done
+}
+
+system_ready() { [ -z "$(system_missing)" ]; }
+
+package_of() { # COMMAND FAMILY
+  case "$2:$1" in
+    apt:qemu-system-x86_64) echo qemu-system-x86 ;;
+    dnf:qemu-system-x86_64) echo qemu-system-x86-core ;;
+    pacman:qemu-system-x86_64) echo qemu-system-x86 ;;
+    zypper:qemu-system-x86_64) echo qemu-x86 ;;
+    apk:qemu-system-x86_64) echo qemu-system-x86_64 ;;
+    apt:ip | apt:tc | pacman:ip | pacman:tc | zypper:ip | zypper:tc | apk:ip) echo iproute2 ;;
+    dnf:ip) echo iproute ;;
+    dnf:tc | apk:tc) [ "$2" = dnf ] && echo iproute-tc || echo iproute2-tc ;;
+    *) echo util-linux ;;
+  esac
+}
+
+packages_of() { # FAMILY COMMAND...
+  local family=$1 command
+  shift
+  for command in "$@"; do package_of "$command" "$family"; done | sort -u | tr '\n' ' '
+}
+
+# Runs a command as root: as it is, or through sudo where that asks for no password.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; elif sudo -n true 2>/dev/null; then sudo -n "$@"; else return 77; fi
+}
+
+system_bring() {
+  local commands family packages
+  commands=$(system_missing | tr '\n' ' ')
+  for family in apt-get dnf pacman zypper apk none; do command -v "$family" >/dev/null && break; done
+  case "$family" in
+    apt-get) packages=$(packages_of apt $commands) ;;
+    none) die "these commands are missing: ${commands}- install them with your package manager" ;;
+    *) die "these packages are missing; install them as root: $family $(family_verb "$family") $(packages_of "$family" $commands)(and busybox, statically linked)" ;;
+  esac
+  say "installing ${packages% } with apt-get"
+  if ! apt_install $packages >"$scratch/apt.log" 2>&1; then
+    as_root true || die "these packages are missing; install them as root: apt-get install ${packages% }"
+    tail -n 5 "$scratch/apt.log" >&2
+    die "apt-get could not install ${packages% }; its last lines are above"
+  fi
+  system_ready || die "installed ${packages% }, and still these commands are missing: $(system_missing | tr '\n' ' ')"
+}
+
+family_verb() {
+  case "$1" in pacman) echo -S ;; apk) echo add ;; *) echo install ;; esac
+}
+
+# A machine that never updated its lists knows no packages: update, then try once more.
+apt_install() {
+  local options='-y -q --no-install-recommends -o DPkg::Lock::Timeout=300'
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install $options "$@" || {
+    as_root apt-get -q update
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install $options "$@"
+  }
+}
