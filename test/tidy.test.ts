@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import * as tidy from '../tools/tidy.ts';
+import type { Tree } from '../tools/tidy.ts';
+
+/** PURE files that need no test of their own, each with the reason. */
+const excused: Record<string, string> = {};
+
+function treeOf(files: Record<string, string>): Tree {
+  return {
+    files: Object.keys(files),
+    text: (file) => files[file] ?? '',
+    exists: (file) => file in files,
+    bytes: (file) => (files[file] ?? '').length,
+  };
+}
+
+describe('this repository', () => {
+  const tree = tidy.treeAt(path.resolve(import.meta.dirname, '..'));
+  const checks: [string, (tree: Tree) => string[]][] = [
+    ['keeps its layers', tidy.layerProblems],
+    ['has no file that no program reaches', tidy.deadFileProblems],
+    ['tests every PURE file that runs', (each) => tidy.untestedProblems(each, excused)],
+    ['names no path or registry of one machine', tidy.machineProblems],
+    ['has no link that leads nowhere', tidy.linkProblems],
+    ['uses what it declares and declares what it uses', tidy.dependencyProblems],
+    ['has only small, readable, named files', tidy.fileProblems],
+    ['numbers its decision records', tidy.decisionProblems],
+  ];
+  for (const [name, check] of checks) {
+    test(name, () => {
+      const problems = check(tree);
+      assert.ok(problems.length === 0, `\n${problems.join('\n')}`);
+    });
+  }
+});
+
+describe('the tidy checks', () => {
+  test('a PURE file that imports I/O is a problem', () => {
+    const tree = treeOf({
+      'src/migration/a.ts': `import fs from 'node:fs';\nimport { z } from 'zod';`,
+    });
+    assert.equal(tidy.layerProblems(tree).length, 1);
+  });
+
+  test('a driver is reached from the mover only through the registry', () => {
+    const through = treeOf({
+      'src/mover/a.ts': `import { drivers } from '../drivers/registry.ts';`,
+    });
+    const around = treeOf({ 'src/mover/a.ts': `import { q } from '../drivers/qemu/client.ts';` });
+    assert.deepEqual(tidy.layerProblems(through), []);
+    assert.equal(tidy.layerProblems(around).length, 1);
+  });
+
+  test('the CLI may not import a driver', () => {
+    const tree = treeOf({ 'src/cli/a.ts': `export * from '../drivers/driver.ts';` });
+    assert.equal(tidy.layerProblems(tree).length, 1);
+  });
+
+  test('imports over several lines, of types and at run time are all seen', () => {
+    const tree = treeOf({
+      'src/a.ts': `import {\n  b,\n} from './b.ts';\nimport type { C } from './c.ts';\nawait import('@types/node/fs');\n// import './d.ts'`,
+    });
+    assert.deepEqual(tidy.importsOf(tree, 'src/a.ts'), ['src/b.ts', 'src/c.ts', '@types/node']);
+  });
+
+  test('an import whose name is a template reaches every file it can name', () => {
+    const tree = treeOf({
+      'src/bin/godwit.ts': 'await import(`../cli/commands/${verb}.ts`);',
+      'src/cli/commands/hosts.ts': '',
+      'src/cli/idle.ts': '',
+    });
+    assert.deepEqual(tidy.deadFileProblems(tree), [
+      'src/cli/idle.ts: no program imports it; use it or remove it',
+    ]);
+  });
+
+  test('a link to a heading that is not there is a problem', () => {
+    const tree = treeOf({ 'a.md': '# One word\n[x](#one-word) [y](#two) [z](gone.md)' });
+    assert.equal(tidy.linkProblems(tree).length, 2);
+  });
+
+  test('a package that is not declared is a problem', () => {
+    const undeclared = 'leftpad';
+    const tree = treeOf({
+      'package.json': '{"dependencies":{"zod":"4"}}',
+      'src/a.ts': `import 'zod';\nimport '${undeclared}';`,
+    });
+    assert.deepEqual(tidy.dependencyProblems(tree), ['src/a.ts: leftpad is not in package.json']);
+  });
+});

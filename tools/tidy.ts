@@ -1,0 +1,240 @@
+/**
+ * What the linter can't see: the layers of docs/architecture.md, files nobody reaches, paths of one
+ * machine, dead links. Each check returns its problems as lines `file: what is wrong and the mend`.
+ * Lengths and import cycles are oxlint's (see .oxlintrc.json). test/tidy.test.ts runs all of them.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+
+/** The tree under test: file names relative to its root, their text and what they import. */
+export type Tree = {
+  files: string[];
+  text(file: string): string;
+  exists(file: string): boolean;
+  bytes(file: string): number;
+};
+
+const pureFolders = ['src/protocol', 'src/migration', 'src/planner'];
+const pureMayImport = [...pureFolders, 'src/errors.ts', 'zod'];
+const guardedFolders = ['src/drivers', 'src/wire', 'src/storage', 'src/network'];
+const guardedImporters = ['src/mover', 'src/agent', 'src/bin'];
+const entryPoints = ['src/bin', 'demo', 'bench', 'sim', 'tools', 'examples', 'web'];
+
+/** Reads the files git knows or would add, so that ignored build outputs do not count. */
+export function treeAt(root: string): Tree {
+  const listed = execFileSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], {
+    cwd: root,
+  });
+  const exists = (file: string): boolean => existsSync(path.join(root, file));
+  const texts = new Map<string, string>();
+  return {
+    files: listed
+      .toString()
+      .split('\0')
+      .filter((file) => statSync(path.join(root, file), { throwIfNoEntry: false })?.isFile()),
+    exists,
+    bytes: (file) => statSync(path.join(root, file)).size,
+    text(file) {
+      const text = texts.get(file) ?? readFileSync(path.join(root, file), 'utf8');
+      texts.set(file, text);
+      return text;
+    },
+  };
+}
+
+const within = (file: string, places: string[]): boolean =>
+  places.some((place) => file === place || file.startsWith(`${place}/`));
+
+const programs = (tree: Tree, place = ''): string[] =>
+  tree.files.filter((file) => file.endsWith('.ts') && file.startsWith(place));
+
+const importPattern =
+  /(?:^|[\s;])(?:import|export)\s(?:[^'"`;]*?\sfrom\s)?\s*['"]([^'"]+)['"]|\bimport\(\s*['"`]([^'"`]+)['"`]\s*\)|\bnew URL\(\s*['"](\.[^'"]+\.ts)['"]/gm;
+
+const withoutComments = (text: string): string =>
+  text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/^\s*\/\/.*$/gm, '');
+
+/** What a file imports: repository paths for relative imports, package names for the others. */
+export function importsOf(tree: Tree, file: string): string[] {
+  const found = withoutComments(tree.text(file)).matchAll(importPattern);
+  return [...found].flatMap((match) => {
+    const target = match[1] ?? match[2] ?? match[3] ?? '';
+    if (target.startsWith('.')) return expand(tree, path.posix.join(path.dirname(file), target));
+    if (target.startsWith('node:')) return [target];
+    return [target.split('/', target.startsWith('@') ? 2 : 1).join('/')];
+  });
+}
+
+/** `import(`./commands/${verb}.ts`)` reaches every file that the template can name. */
+function expand(tree: Tree, target: string): string[] {
+  if (!target.includes('${')) return [target];
+  const pieces = target.split(/\$\{[^}]*\}/).map((piece) => RegExp.escape(piece));
+  const pattern = new RegExp(`^${pieces.join('[^/]+')}$`);
+  return tree.files.filter((file) => pattern.test(file));
+}
+
+/** PURE folders import only each other; only mover, agent and bin reach what touches the world. */
+export function layerProblems(tree: Tree): string[] {
+  return programs(tree, 'src/').flatMap((file) =>
+    importsOf(tree, file).flatMap((target) => {
+      if (within(file, pureFolders) && !within(target, pureMayImport)) {
+        return [`${file}: a PURE folder may not import ${target}; pass in what is needed`];
+      }
+      const guarded = guardedFolders.find((folder) => within(target, [folder]));
+      if (guarded !== undefined && !within(file, [...guardedImporters, guarded])) {
+        return [`${file}: only mover/, agent/ and bin/ may import ${target}`];
+      }
+      const driver = /^src\/drivers\/\w+\//.exec(target)?.[0];
+      if (driver && !file.startsWith(driver) && file !== 'src/drivers/registry.ts') {
+        return [`${file}: drivers are reached through src/drivers/registry.ts, not ${target}`];
+      }
+      if (/^(test|tools|demo|bench|sim)\//.test(target)) {
+        return [`${file}: src/ may not import ${target}`];
+      }
+      return [];
+    }),
+  );
+}
+
+/** Every file of src/ is reached from a program that someone starts. */
+export function deadFileProblems(tree: Tree): string[] {
+  const reached = new Set<string>();
+  const queue = programs(tree).filter((file) => within(file, entryPoints));
+  for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
+    if (reached.has(file)) continue;
+    reached.add(file);
+    queue.push(...importsOf(tree, file).filter((target) => tree.files.includes(target)));
+  }
+  return programs(tree, 'src/')
+    .filter((file) => !reached.has(file))
+    .map((file) => `${file}: no program imports it; use it or remove it`);
+}
+
+/** A PURE file that has something to run has a test of the same name. */
+export function untestedProblems(tree: Tree, allowed: Record<string, string>): string[] {
+  const stale = Object.keys(allowed).filter((file) => !tree.exists(file));
+  const untested = programs(tree, 'src/').filter((file) => {
+    if (!within(file, pureFolders) || file in allowed) return false;
+    const runs = /^export (?:async )?(?:const|let|function|class) /m.test(tree.text(file));
+    return runs && !tree.exists(file.replace(/^src\//, 'test/').replace(/\.ts$/, '.test.ts'));
+  });
+  return [
+    ...stale.map((file) => `${file}: is excused from having a test, but does not exist`),
+    ...untested.map((file) => `${file}: has no test/${file.slice(4, -3)}.test.ts`),
+  ];
+}
+
+// Written in pieces, so that this file does not find itself.
+const machinePaths = new RegExp(
+  `(?<![\\w.-])/(?:${['wo' + 'rk', 'ro' + 'ot', 'ho' + 'me'].join('|')})/`,
+);
+const temporaryPath = new RegExp(`['"\`]/${'tm' + 'p'}/`);
+const hosts = new RegExp(
+  ['registry' + '.npm', 'pkg' + '.dev', 'npm' + 'mirror', ':48' + '73', 'deb' + '.debian.org']
+    .join('|')
+    .replaceAll('.', '\\.'),
+);
+
+/** Nothing in the repository depends on where one person's copy or mirror lies. */
+export function machineProblems(tree: Tree): string[] {
+  const texts = tree.files.filter((file) => /\.(ts|js|json|md|sh|html|css|ya?ml)$/.test(file));
+  return texts.flatMap((file) =>
+    tree
+      .text(file)
+      .split('\n')
+      .flatMap((line, index) => {
+        const where = `${file}:${index + 1}`;
+        if (machinePaths.test(line)) return [`${where}: names a path of one machine`];
+        if (hosts.test(line)) return [`${where}: names a package registry's host`];
+        if (file.endsWith('.ts') && temporaryPath.test(line)) {
+          return [`${where}: take os.tmpdir() for a temporary path`];
+        }
+        return [];
+      }),
+  );
+}
+
+const headingId = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .trim()
+    .replaceAll(/\s/g, '-');
+
+/** Each relative link of a page leads to a file, and to a heading where it names one. */
+export function linkProblems(tree: Tree): string[] {
+  const pages = tree.files.filter((file) => file.endsWith('.md'));
+  return pages.flatMap((page) => {
+    const prose = tree
+      .text(page)
+      .replaceAll(/^```[\s\S]*?^```/gm, '')
+      .replaceAll(/`[^`\n]*`/g, '');
+    return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = '']) => {
+      if (/^[a-z]+:/.test(link)) return [];
+      const [target = '', anchor] = link.split('#');
+      const file = target === '' ? page : path.posix.join(path.dirname(page), target);
+      if (!tree.exists(file)) return [`${page}: the link ${link} leads nowhere`];
+      if (anchor === undefined || !file.endsWith('.md')) return [];
+      const headings = tree.text(file).match(/^#+ .*$/gm) ?? [];
+      const ids = headings.map((line) => headingId(line.replace(/^#+ /, '')));
+      return ids.includes(anchor) ? [] : [`${page}: ${file} has no heading #${anchor}`];
+    });
+  });
+}
+
+/** Few dependencies, each one used, none used that is not declared. */
+export function dependencyProblems(tree: Tree): string[] {
+  const manifest = JSON.parse(tree.text('package.json')) as Record<string, Record<string, string>>;
+  const runtime = Object.keys(manifest['dependencies'] ?? {});
+  const declared = new Set([...runtime, ...Object.keys(manifest['devDependencies'] ?? {})]);
+  const problems =
+    runtime.length < 25 ? [] : [`package.json: ${runtime.length} dependencies, 24 is the most`];
+  const used = new Map<string, string>();
+  for (const file of programs(tree)) {
+    for (const target of importsOf(tree, file)) {
+      if (target.startsWith('node:') || target.includes('.ts') || /^(src|test)\//.test(target))
+        continue;
+      if (file.startsWith('src/') || !used.has(target)) used.set(target, file);
+    }
+  }
+  for (const [name, file] of used) {
+    if (tree.exists(name)) continue;
+    if (!declared.has(name)) problems.push(`${file}: ${name} is not in package.json`);
+    else if (file.startsWith('src/') && !runtime.includes(name)) {
+      problems.push(`${file}: ${name} is a development dependency`);
+    }
+  }
+  const idle = runtime.filter((name) => name !== 'node' && !used.get(name)?.startsWith('src/'));
+  return [...problems, ...idle.map((name) => `package.json: nothing in src/ imports ${name}`)];
+}
+
+/** Names that tell nothing, large or binary files, and scripts too long to read. */
+export function fileProblems(tree: Tree): string[] {
+  return tree.files.flatMap((file) => {
+    const problems: string[] = [];
+    if (/(^|\/)(utils?|helpers?|misc|common)(\.ts|\/)/.test(file)) {
+      problems.push(`${file}: the name tells nothing; name what it holds`);
+    }
+    if (tree.bytes(file) > 256 * 1024) problems.push(`${file}: larger than 256 KiB`);
+    else if (tree.text(file).includes('\0')) problems.push(`${file}: is a binary file`);
+    if (file.endsWith('.sh') && tree.text(file).split('\n').length > 301) {
+      problems.push(`${file}: longer than 300 lines`);
+    }
+    return problems;
+  });
+}
+
+/** Decision records are numbered without a gap and name their status. */
+export function decisionProblems(tree: Tree): string[] {
+  const records = tree.files
+    .filter((file) => /^docs\/decisions\/\d{4}-[^/]+\.md$/.test(file))
+    .toSorted();
+  return records.flatMap((file, index) => {
+    const number = String(index + 1).padStart(4, '0');
+    if (!path.basename(file).startsWith(number)) return [`${file}: its number should be ${number}`];
+    return /^Status: (accepted|superseded by \d{4})/m.test(tree.text(file))
+      ? []
+      : [`${file}: has no line "Status: accepted" or "Status: superseded by NNNN"`];
+  });
+}
