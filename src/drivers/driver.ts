@@ -1,6 +1,9 @@
-import type { HypervisorInfo, GuestInfo } from '../protocol/host.ts';
+import type { HypervisorEvent, HypervisorStatus } from '../migration/hypervisor.ts';
+import type { GuestInfo, HypervisorInfo } from '../protocol/host.ts';
 import type { Check, Compression, MemorySample, Mode } from '../protocol/migration.ts';
 import type { GuestDescription, StreamSettings } from '../protocol/peer.ts';
+
+export type { HypervisorEvent, HypervisorStatus };
 
 /**
  * The port that every hypervisor driver implements. The core asks for capabilities and never for a driver's name.
@@ -57,46 +60,6 @@ export interface DiscoveredGuest {
   readonly handle?: GuestHandle;
 }
 
-/** What a hypervisor tells about the stream; the same words on both sides. */
-export type HypervisorEvent =
-  | { readonly type: 'setup' }
-  | { readonly type: 'active' }
-  /** A pass over dirty memory has ended. */
-  | { readonly type: 'pass'; readonly round: number }
-  /** The guest's processors stand still. */
-  | { readonly type: 'stopped' }
-  | { readonly type: 'resumed' }
-  /** Stopped, and waiting for continueSwitchover. */
-  | { readonly type: 'pre-switchover' }
-  | { readonly type: 'device' }
-  | { readonly type: 'postcopy-active' }
-  | { readonly type: 'postcopy-paused'; readonly reason: string }
-  | { readonly type: 'postcopy-recovering' }
-  | { readonly type: 'completed' }
-  | { readonly type: 'cancelled' }
-  | { readonly type: 'failed'; readonly reason: string }
-  /** The hypervisor's process or its monitor is gone. */
-  | { readonly type: 'lost'; readonly reason: string };
-
-/** Where the hypervisor stands, asked for afresh; what recovery decides on. */
-export interface HypervisorStatus {
-  /** Processors: running, standing still, not yet started, or handed over (source after completion). */
-  readonly run: 'running' | 'paused' | 'incoming' | 'handed-over' | 'gone';
-  readonly stream:
-    | 'none'
-    | 'setup'
-    | 'active'
-    | 'pre-switchover'
-    | 'device'
-    | 'postcopy-active'
-    | 'postcopy-paused'
-    | 'postcopy-recovering'
-    | 'completed'
-    | 'cancelled'
-    | 'failed';
-  readonly reason?: string;
-}
-
 /** TLS for the hypervisor's own stream: PEM files in a directory made for this migration (0700). */
 export interface StreamTls {
   /** ca.crt, host.crt, host.key of this host. */
@@ -132,6 +95,8 @@ export interface Session {
 
 export interface SourceSession extends Session {
   readonly handle: GuestHandle;
+  /** Network ports (taps) of this host that the guest's NICs use now; removed once the guest has left. */
+  ports(signal: AbortSignal): Promise<string[]>;
   /** Describes the guest as it is now: queried, with everything the destination must rebuild. */
   inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection>;
   /** Sets capabilities and parameters, and TLS objects; starts nothing. */
