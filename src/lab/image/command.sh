@@ -1,0 +1,61 @@
+#!/bin/sh
+# Answers each line with one line of JSON: stats, verify, hash, rate BYTES_PER_SECOND.
+export PATH=/bin
+
+stats() {
+  read -r up _ </proc/uptime
+  read -r boot </state/boot-id
+  read -r bytes ms </state/dirtied
+  read -r rate </state/rate
+  ready=false; [ ! -e /state/ready ] || ready=true
+  echo "{\"ready\":$ready,\"bootId\":\"$boot\",\"uptimeMs\":${up%.*}${up#*.}0,\"dirtiedBytes\":$bytes,\"dirtyingMs\":$ms,\"dirtyBytesPerSecond\":$rate}"
+}
+
+hash() {
+  read -r sum _ </state/static.md5
+  echo "{\"hash\":\"$sum\"}"
+}
+
+# The dirty part stands still while it is read.
+dirty_bad() {
+  bad=0
+  [ -e /ram/dirty ] && [ -e /state/chunk ] || return
+  tries=0
+  until [ -e /state/paused ] || [ "$tries" -ge 500 ]; do usleep 20000; tries=$((tries + 1)); done
+  read -r chunk </state/chunk
+  blocks=$((chunk / 65536))
+  for file in /ram/ledger/*; do
+    [ -e "$file" ] || continue
+    read -r skip <"$file"
+    index=${file##*/}
+    want=$(dd if=/ram/pool bs=64k skip="$skip" iflag=skip_bytes count=$blocks 2>/dev/null | md5sum)
+    have=$(dd if=/ram/dirty bs=64k skip=$((index * blocks)) count=$blocks 2>/dev/null | md5sum)
+    [ "$want" = "$have" ] || bad=$((bad + 1))
+  done
+}
+
+verify() {
+  mkdir /state/pause 2>/dev/null || { echo '{"error":"another verify is at work"}'; return; }
+  good=true
+  md5sum -c /state/pool.md5 /state/static.md5 >/dev/null 2>&1 || good=false
+  dirty_bad
+  rmdir /state/pause
+  [ "$bad" = 0 ] || good=false
+  read -r sum _ </state/static.md5
+  echo "{\"ok\":$good,\"hash\":\"$sum\",\"badChunks\":$bad}"
+}
+
+while read -r verb argument; do
+  case "$verb" in
+    stats) stats ;;
+    hash) hash ;;
+    verify) verify ;;
+    rate)
+      case "$argument" in
+        '' | *[!0-9]*) echo '{"error":"rate takes bytes per second"}' ;;
+        *) echo "$argument" >/state/rate; stats ;;
+      esac
+      ;;
+    *) echo '{"error":"unknown command"}' ;;
+  esac
+done

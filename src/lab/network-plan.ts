@@ -1,0 +1,135 @@
+/**
+ * The lab's network as lines for `ip -batch` and `tc -batch`, per namespace and in order.
+ *
+ *   client ── lan (switch) ── br0 of each host ── taps of its guests         guest plane
+ *             mig (switch) ── mig0 of each host ── agents, migration streams  migration plane
+ *
+ * With a delay, the switch has no `mig` bridge: each port has a bridge with a tap of its own, and
+ * the relay carries frames between the taps (see relay/).
+ */
+import {
+  CLIENT_ADDRESS,
+  GUEST_NETWORK,
+  HOST_BRIDGE,
+  hostAddress,
+  type LabPlan,
+  MIGRATION_LINK,
+  namespaceOf,
+  RELAYED_MTU,
+} from './plan.ts';
+
+export interface NetworkStep {
+  readonly tool: 'ip' | 'tc';
+  readonly namespace: string;
+  readonly lines: readonly string[];
+}
+
+// Forwarding at once, and no multicast bookkeeping that could swallow an announcement.
+const BRIDGE = 'type bridge forward_delay 0 stp_state 0 mcast_snooping 0';
+
+/**
+ * The client never stops sending while a guest is dark: with a full window allowed from the first
+ * segment and no retransmission timer below the longest blackout worth measuring, the guest's first
+ * acknowledgement repairs what was lost at once, and the gap seen is the guest's own.
+ */
+export const CLIENT_ROUTE_OPTIONS = 'initcwnd 1000 rto_min 5s';
+
+/** The commands that turn empty namespaces into the lab's network. */
+export function networkSteps(plan: LabPlan): NetworkStep[] {
+  const relayed = (plan.delayMs ?? 0) > 0;
+  const shaping = shapingSteps(plan, relayed);
+  return [
+    switchStep(plan, relayed),
+    ...plan.hosts.map((host) => hostStep(plan, host, relayed)),
+    clientStep(plan),
+    { tool: 'ip', namespace: namespaceOf(plan.name, 'switch'), lines: portLines(plan, relayed) },
+    ...shaping,
+  ];
+}
+
+/** Interface names of a host's port in the switch namespace. */
+export function portNames(host: string): { bridge: string; tap: string; port: string } {
+  return { bridge: `mbr-${host}`, tap: `mtap-${host}`, port: `mig-${host}` };
+}
+
+function switchStep(plan: LabPlan, relayed: boolean): NetworkStep {
+  const bridges = relayed ? plan.hosts.map((host) => portNames(host).bridge) : ['mig'];
+  const lines = ['link set lo up'];
+  for (const bridge of ['lan', ...bridges]) {
+    lines.push(`link add ${bridge} ${BRIDGE}`, `link set ${bridge} up`);
+  }
+  return { tool: 'ip', namespace: namespaceOf(plan.name, 'switch'), lines };
+}
+
+function hostStep(plan: LabPlan, host: string, relayed: boolean): NetworkStep {
+  const peer = namespaceOf(plan.name, 'switch');
+  const mtu = relayed ? ` mtu ${RELAYED_MTU}` : '';
+  const { port } = portNames(host);
+  return {
+    tool: 'ip',
+    namespace: namespaceOf(plan.name, host),
+    lines: [
+      'link set lo up',
+      `link add ${HOST_BRIDGE} ${BRIDGE}`,
+      `link add lan0 type veth peer name lan-${host} netns ${peer}`,
+      `link set lan0 master ${HOST_BRIDGE} up`,
+      `link set ${HOST_BRIDGE} up`,
+      `link add ${MIGRATION_LINK}${mtu} type veth peer name ${port}${mtu} netns ${peer}`,
+      `addr add ${hostAddress(host)}/24 dev ${MIGRATION_LINK}`,
+      `link set ${MIGRATION_LINK} up`,
+    ],
+  };
+}
+
+function clientStep(plan: LabPlan): NetworkStep {
+  return {
+    tool: 'ip',
+    namespace: namespaceOf(plan.name, 'client'),
+    lines: [
+      'link set lo up',
+      `link add eth0 type veth peer name lan-client netns ${namespaceOf(plan.name, 'switch')}`,
+      `addr add ${CLIENT_ADDRESS}/24 dev eth0 noprefixroute`,
+      'link set eth0 up',
+      `route add ${GUEST_NETWORK} dev eth0 src ${CLIENT_ADDRESS} ${CLIENT_ROUTE_OPTIONS}`,
+    ],
+  };
+}
+
+function portLines(plan: LabPlan, relayed: boolean): string[] {
+  const lines = [...plan.hosts.map((host) => `lan-${host}`), 'lan-client'].map(
+    (port) => `link set ${port} master lan up`,
+  );
+  for (const host of plan.hosts) {
+    const { bridge, tap, port } = portNames(host);
+    lines.push(`link set ${port} master ${relayed ? bridge : 'mig'} up`);
+    if (!relayed) continue;
+    lines.push(
+      `tuntap add dev ${tap} mode tap`,
+      `link set ${tap} mtu ${RELAYED_MTU}`,
+      `link set ${tap} master ${bridge} up`,
+    );
+  }
+  return lines;
+}
+
+function shapingSteps(plan: LabPlan, relayed: boolean): NetworkStep[] {
+  const rate = plan.linkBytesPerSecond;
+  if (rate === undefined) return [];
+  const line = (device: string): string =>
+    `qdisc add dev ${device} root tbf rate ${rate * 8}bit burst ${burstBytes(rate, relayed)} latency 50ms`;
+  return [
+    {
+      tool: 'tc',
+      namespace: namespaceOf(plan.name, 'switch'),
+      lines: plan.hosts.map((host) => line(portNames(host).port)),
+    },
+    ...plan.hosts.map((host): NetworkStep => {
+      return { tool: 'tc', namespace: namespaceOf(plan.name, host), lines: [line(MIGRATION_LINK)] };
+    }),
+  ];
+}
+
+/** A bucket of 4 ms (a timer tick), but room for two of the largest frames or offloaded segments. */
+function burstBytes(bytesPerSecond: number, relayed: boolean): number {
+  return Math.max(Math.ceil(bytesPerSecond / 250), relayed ? 2 * (RELAYED_MTU + 14) : 131_072);
+}

@@ -1,0 +1,137 @@
+/**
+ * Names and addresses of a lab, computed and never looked up: everything lives in the lab's own
+ * network namespaces, so two labs may use the same addresses.
+ */
+import { godwitError } from '../errors.ts';
+
+export const MAX_HOSTS = 16;
+export const MAX_GUESTS = 200;
+
+/** Guest plane: guests and the client. Migration plane: agents and migration streams. */
+export const GUEST_NETWORK = '10.88.0.0/24';
+export const CLIENT_ADDRESS = '10.88.0.10';
+export const AGENT_PORT = 7443;
+export const COUNTER_PORT = 7001;
+export const COMMAND_PORT = 7002;
+
+/** With a delay, frames pass a user-space relay: few large frames are what keeps it fast. */
+export const RELAYED_MTU = 60_000;
+
+export const HOST_BRIDGE = 'br0';
+export const MIGRATION_LINK = 'mig0';
+
+/** What a lab is asked to be. Rates are bytes/s; `delayMs` is the round trip between two hosts. */
+export interface LabPlan {
+  readonly name: string;
+  readonly hosts: readonly string[];
+  readonly linkBytesPerSecond: number | undefined;
+  readonly delayMs: number | undefined;
+}
+
+const LAB_NAME = /^[a-z][a-z0-9]{0,7}(-[a-z0-9]{1,6}){0,2}$/;
+const GUEST_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$/;
+
+/** Throws GODWIT_USAGE with the rule when `name` cannot be a lab's. */
+export function checkLabName(name: string): string {
+  if (LAB_NAME.test(name)) return name;
+  throw godwitError(
+    'GODWIT_USAGE',
+    { what: `"${name.slice(0, 40)}" cannot be a lab's name` },
+    { hint: 'Use up to 8 lower-case letters and digits, such as lab or demo-1.' },
+  );
+}
+
+/** Throws GODWIT_USAGE with the rule when `name` cannot be a guest's. */
+export function checkGuestName(name: string): string {
+  if (GUEST_NAME.test(name)) return name;
+  throw godwitError(
+    'GODWIT_USAGE',
+    { what: `"${name.slice(0, 40)}" cannot be a guest's name` },
+    { hint: 'Use up to 31 letters, digits, dots, dashes and underscores, beginning with a letter or digit.' },
+  );
+}
+
+/** `a`, `b`, `c`, ... Throws GODWIT_USAGE when `count` is out of range. */
+export function hostNames(count: number): string[] {
+  if (!Number.isInteger(count) || count < 1 || count > MAX_HOSTS) {
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what: `a lab cannot have ${count} hosts` },
+      { hint: `Choose from 1 to ${MAX_HOSTS}.` },
+    );
+  }
+  return Array.from({ length: count }, (_, index) => String.fromCharCode(97 + index));
+}
+
+export function namespaceOf(lab: string, member: string): string {
+  return `gw-${lab}-${member}`;
+}
+
+/** Every namespace of a lab: its hosts', the client's and the switch's. */
+export function namespacesOf(plan: Pick<LabPlan, 'name' | 'hosts'>): string[] {
+  return [...plan.hosts, 'client', 'switch'].map((member) => namespaceOf(plan.name, member));
+}
+
+/** True for a namespace that belongs to `lab`, whatever the number of its hosts. */
+export function isNamespaceOf(lab: string, namespace: string): boolean {
+  const prefix = namespaceOf(lab, '');
+  return namespace.startsWith(prefix) && /^([a-z]|client|switch)$/.test(namespace.slice(prefix.length));
+}
+
+/** Address of a host on the migration plane. */
+export function hostAddress(host: string): string {
+  return `10.77.0.${11 + host.charCodeAt(0) - 97}`;
+}
+
+/** Guest `index` counts from 1. */
+export function guestAddress(index: number): string {
+  return `10.88.0.${20 + index}`;
+}
+
+export function tapName(index: number): string {
+  return `tap${index}`;
+}
+
+/** A locally administered MAC that depends on the name only, as QEMU's 52:54:00 ones. */
+export function macAddress(name: string): string {
+  const hash = fnv1a(name);
+  const octets = [16, 8, 0].map((shift) => ((hash >>> shift) & 0xff).toString(16).padStart(2, '0'));
+  return ['52', '54', '00', ...octets].join(':');
+}
+
+/** A UUID that depends on the lab and the name only (version 8: "made by the application"). */
+export function guestUuid(lab: string, name: string): string {
+  const hex = [0, 1, 2, 3]
+    .map((salt) => (fnv1a(`${lab}/${name}/${salt}`) >>> 0).toString(16).padStart(8, '0'))
+    .join('');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`;
+}
+
+/** The name among `names` that is nearest to `wanted`, when it is near enough to be meant. */
+export function nearestName(wanted: string, names: readonly string[]): string | undefined {
+  const scored = names
+    .map((name) => ({ name, distance: editDistance(wanted.toLowerCase(), name.toLowerCase()) }))
+    .toSorted((left, right) => left.distance - right.distance);
+  const best = scored[0];
+  if (best === undefined) return undefined;
+  return best.distance <= Math.max(1, Math.floor(best.name.length / 3)) ? best.name : undefined;
+}
+
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash;
+}
+
+function editDistance(left: string, right: string): number {
+  let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
+  for (const [row, letter] of [...left].entries()) {
+    const current = [row + 1];
+    for (const [column, other] of [...right].entries()) {
+      const swap = (previous[column] ?? 0) + (letter === other ? 0 : 1);
+      current.push(Math.min(swap, (previous[column + 1] ?? 0) + 1, (current[column] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous[right.length] ?? 0;
+}

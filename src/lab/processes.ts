@@ -1,0 +1,117 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { systemClock } from '../clock.ts';
+import { godwitError } from '../errors.ts';
+
+/** A process that cannot be mistaken for a later one with the same pid. */
+export interface ProcessId {
+  readonly pid: number;
+  /** Start time in clock ticks since boot (field 22 of /proc/PID/stat). */
+  readonly startTicks: number;
+}
+
+/** A process of a lab, as /proc shows it. */
+export interface LabProcess extends ProcessId {
+  readonly networkNamespace: number;
+  readonly argv: readonly string[];
+}
+
+const ENDED = new Set(['Z', 'X']);
+
+/** The start ticks of a living process, or undefined when there is none (a zombie is none). */
+export async function startTicksOf(pid: number): Promise<number | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  // The program's name stands in parentheses and may hold anything, parentheses too.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const ticks = Number(fields[19]);
+  return stat === '' || ENDED.has(fields[0] ?? '') || !Number.isFinite(ticks) ? undefined : ticks;
+}
+
+export async function isAlive(id: ProcessId): Promise<boolean> {
+  return (await startTicksOf(id.pid)) === id.startTicks;
+}
+
+/** Every process in one of these network namespaces (by inode number). */
+export async function processesInNamespaces(inodes: ReadonlySet<number>): Promise<LabProcess[]> {
+  const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry)).map(Number);
+  const found = await Promise.all(
+    pids.map(async (pid): Promise<LabProcess | undefined> => {
+      const link = await readlink(`/proc/${pid}/ns/net`).catch(() => '');
+      const networkNamespace = Number(/^net:\[(\d+)\]$/.exec(link)?.[1]);
+      if (!inodes.has(networkNamespace)) return undefined;
+      const startTicks = await startTicksOf(pid);
+      if (startTicks === undefined) return undefined;
+      const cmdline = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+      return { pid, startTicks, networkNamespace, argv: cmdline.split('\0').slice(0, -1) };
+    }),
+  );
+  return found.filter((process) => process !== undefined);
+}
+
+/**
+ * Ends the processes that `list` returns until it returns none: SIGTERM first, SIGKILL after
+ * `graceMs`. Throws GODWIT_LAB naming what is still there after `deadlineMs`.
+ */
+export async function endProcesses(
+  list: () => Promise<readonly ProcessId[]>,
+  { graceMs = 3000, deadlineMs = 15_000 } = {},
+): Promise<void> {
+  const start = systemClock.monotonicMs();
+  const asked = new Set<string>();
+  for (;;) {
+    const living = await list();
+    if (living.length === 0) return;
+    const waitedMs = systemClock.monotonicMs() - start;
+    if (waitedMs > deadlineMs) {
+      const pids = living.map(({ pid }) => pid).join(', ');
+      throw godwitError('GODWIT_LAB', { what: `these processes do not end: ${pids}` });
+    }
+    for (const { pid, startTicks } of living) {
+      const key = `${pid}/${startTicks}`;
+      if (waitedMs > graceMs) signalProcess(pid, 'SIGKILL');
+      else if (!asked.has(key)) signalProcess(pid, 'SIGTERM');
+      asked.add(key);
+    }
+    await systemClock.sleep(20);
+  }
+}
+
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended by itself in the meantime.
+  }
+}
+
+/**
+ * Starts a process that outlives this one, in a session of its own, with its output appended to
+ * `logFile`. Resolves once it has been started; throws GODWIT_HOST_LACKS when the program is missing.
+ */
+export async function startDetached(
+  argv: readonly string[],
+  options: { readonly logFile: string; readonly env?: NodeJS.ProcessEnv },
+): Promise<ProcessId> {
+  const [program = '', ...args] = argv;
+  const log = openSync(options.logFile, 'a', 0o600);
+  try {
+    const child = spawn(program, args, {
+      detached: true,
+      stdio: ['ignore', log, log],
+      cwd: '/',
+      env: options.env ?? process.env,
+    });
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', (cause) =>
+        reject(godwitError('GODWIT_HOST_LACKS', { what: `the program ${program}` }, { cause })),
+      );
+    });
+    child.unref();
+    const pid = child.pid ?? 0;
+    return { pid, startTicks: (await startTicksOf(pid)) ?? 0 };
+  } finally {
+    closeSync(log);
+  }
+}

@@ -1,0 +1,143 @@
+import { mkdir } from 'node:fs/promises';
+import { godwitError } from '../errors.ts';
+import { startAgents } from './agents.ts';
+import { labDown } from './down.ts';
+import type { LabEntry } from './entry.ts';
+import { buildNetwork, entryAlive, makeNamespaces, namespaceInodes } from './namespaces.ts';
+import { networkSteps } from './network-plan.ts';
+import { checkLabName, hostNames, type LabPlan, namespacesOf } from './plan.ts';
+import { isAlive, startTicksOf } from './processes.ts';
+import { startRelay } from './relay/start.ts';
+import { checkLabPrivilege, startHolder } from './rootless.ts';
+import {
+  claimLabDirectory,
+  type Lab,
+  labDirectory,
+  labOf,
+  type LabState,
+  readLabState,
+  writeLabState,
+} from './state.ts';
+
+export interface LabRequest {
+  /** Default `lab`. */
+  readonly name?: string;
+  /** Default 2. Hosts are called a, b, c, ... */
+  readonly hosts?: number;
+  /** Caps each host's migration link, both directions, bytes/s. Default: not capped. */
+  readonly linkBytesPerSecond?: number | undefined;
+  /** Round trip between two hosts on the migration plane, ms. Default: none but the machine's own. */
+  readonly delayMs?: number | undefined;
+  /** Start an agent on each host. Default true. */
+  readonly agents?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Builds a lab and returns it; the same request for a lab that is up returns that lab.
+ * What fails half-way is taken down again. Throws GODWIT_LAB (another shape is up, or another
+ * process is building it), GODWIT_PRIVILEGE, GODWIT_HOST_LACKS.
+ */
+export async function labUp(request: LabRequest = {}): Promise<Lab> {
+  const plan: LabPlan = {
+    name: checkLabName(request.name ?? 'lab'),
+    hosts: hostNames(request.hosts ?? 2),
+    linkBytesPerSecond: request.linkBytesPerSecond,
+    delayMs: request.delayMs === 0 ? undefined : request.delayMs,
+  };
+  await checkLabPrivilege();
+  if (!(await claimLabDirectory(plan.name))) {
+    const standing = await standingLab(plan);
+    if (standing !== undefined) return standing;
+    // Debris of a run that was killed, or of a machine that was restarted.
+    await labDown(plan.name);
+    if (!(await claimLabDirectory(plan.name))) throw beingBuilt(plan.name);
+  }
+  try {
+    return await build(plan, request);
+  } catch (error) {
+    await labDown(plan.name).catch((cause: unknown) => {
+      const what = `lab ${plan.name} could not be built (${String(error)}) nor taken down again`;
+      throw godwitError('GODWIT_LAB', { what }, { cause });
+    });
+    throw error;
+  }
+}
+
+/** A lab that is up. Throws GODWIT_LAB_UNKNOWN when it is not. */
+export async function openLab(name = 'lab'): Promise<Lab> {
+  const state = await readLabState(name);
+  const lab = state === undefined ? undefined : await livingLab(state);
+  if (lab === undefined || state?.phase !== 'up') throw godwitError('GODWIT_LAB_UNKNOWN', { lab: name });
+  return lab;
+}
+
+/** The lab of a state when its namespaces are really there. */
+async function livingLab(state: LabState): Promise<Lab | undefined> {
+  const { entry } = state;
+  if (entry === undefined || !(await entryAlive(entry))) return undefined;
+  const there = await namespaceInodes(entry, Object.keys(state.namespaces));
+  const all = Object.entries(state.namespaces).every(([name, inode]) => there[name] === inode);
+  return all ? labOf({ ...state, entry }) : undefined;
+}
+
+async function standingLab(plan: LabPlan): Promise<Lab | undefined> {
+  const state = await readLabState(plan.name).catch(() => undefined);
+  if (state === undefined) return undefined;
+  if (state.phase === 'building') {
+    if (await isAlive(state.builder)) throw beingBuilt(plan.name);
+    return undefined;
+  }
+  const lab = await livingLab(state);
+  if (lab === undefined || sameShape(plan, lab)) return lab;
+  const what = `lab ${plan.name} is up in another shape: ${lab.hosts.length} hosts, link ${lab.linkBytesPerSecond ?? 'uncapped'}, delay ${lab.delayMs ?? 0} ms`;
+  throw godwitError('GODWIT_LAB', { what }, { hint: 'Take it down first, or choose another --name.' });
+}
+
+function sameShape(plan: LabPlan, lab: LabPlan): boolean {
+  return (
+    plan.hosts.length === lab.hosts.length &&
+    plan.linkBytesPerSecond === lab.linkBytesPerSecond &&
+    plan.delayMs === lab.delayMs
+  );
+}
+
+function beingBuilt(name: string): Error {
+  return godwitError(
+    'GODWIT_LAB',
+    { what: `another process is building lab ${name} right now` },
+    { hint: 'Wait for it, or choose another --name.' },
+  );
+}
+
+async function build(plan: LabPlan, { agents = true, signal }: LabRequest): Promise<Lab> {
+  const dir = labDirectory(plan.name);
+  const state: LabState = {
+    version: 1,
+    name: plan.name,
+    phase: 'building',
+    builder: { pid: process.pid, startTicks: (await startTicksOf(process.pid)) ?? 0 },
+    createdAt: new Date().toISOString(),
+    hosts: [...plan.hosts],
+    ...(plan.linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond: plan.linkBytesPerSecond }),
+    ...(plan.delayMs === undefined ? {} : { delayMs: plan.delayMs }),
+    namespaces: {},
+  };
+  await writeLabState(state);
+  const entry: LabEntry =
+    process.getuid?.() === 0 ? { kind: 'root' } : await startHolder(dir, signal);
+  await writeLabState({ ...state, entry });
+  const namespaces = await makeNamespaces(entry, namespacesOf(plan), signal);
+  const built = { ...state, entry, namespaces };
+  await writeLabState(built);
+  const lab = labOf(built);
+  await mkdir(`${dir}/guests`, { mode: 0o700 });
+  for (const member of lab.members) {
+    await mkdir(member.stateDir, { recursive: true, mode: 0o700 });
+  }
+  await buildNetwork(entry, networkSteps(plan), signal);
+  if (lab.delayMs !== undefined) await startRelay(lab, lab.delayMs, signal);
+  if (agents) await startAgents(lab, signal);
+  await writeLabState({ ...built, phase: 'up' });
+  return lab;
+}
