@@ -25,6 +25,7 @@ describe('this repository', () => {
     ['names no path or registry of one machine', tidy.machineProblems],
     ['has no link that leads nowhere', tidy.linkProblems],
     ['uses what it declares and declares what it uses', tidy.dependencyProblems],
+    ['has a lock file for every platform', tidy.lockProblems],
     ['has only small, readable, named files', tidy.fileProblems],
     ['numbers its decision records', tidy.decisionProblems],
   ];

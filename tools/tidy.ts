@@ -209,6 +209,18 @@ export function dependencyProblems(tree: Tree): string[] {
   return [...problems, ...idle.map((name) => `package.json: nothing in src/ imports ${name}`)];
 }
 
+/** `npm ci` refuses a lock file that leaves out the builds for other platforms. */
+export function lockProblems(tree: Tree): string[] {
+  type Locked = { optionalDependencies?: Record<string, string>; resolved?: string };
+  const lock = JSON.parse(tree.text('package-lock.json')) as { packages: Record<string, Locked> };
+  return Object.entries(lock.packages).flatMap(([where, locked]) => [
+    ...Object.keys(locked.optionalDependencies ?? {})
+      .filter((name) => lock.packages[`node_modules/${name}`] === undefined)
+      .map((name) => `package-lock.json: lacks ${name}; take a version that every platform has`),
+    ...(locked.resolved === undefined ? [] : [`package-lock.json: ${where} names a registry`]),
+  ]);
+}
+
 /** Names that tell nothing, large or binary files, and scripts too long to read. */
 export function fileProblems(tree: Tree): string[] {
   return tree.files.flatMap((file) => {

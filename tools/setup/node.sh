@@ -21,8 +21,8 @@ node_bring() {
   command -v npm >/dev/null || die 'npm is missing: install Node.js with npm (any from Node 18 on; Godwit brings its own Node 26)'
   say "installing Node 26 and the packages of package-lock.json with npm"
   (cd "$repo" && npm ci --no-audit --no-fund --loglevel=error >"$scratch/npm.log" 2>&1) || {
-    tail -n 15 "$scratch/npm.log" >&2
-    die 'npm ci failed; its last lines are above'
+    grep -v '^npm error *$' "$scratch/npm.log" | head -n 12 >&2
+    die 'npm ci failed; its first lines are above'
   }
   # Where install scripts are switched off (ignore-scripts), npm leaves Node 26 without its binary.
   [ -x "$node_binary" ] || (cd "$repo" && npm rebuild node --ignore-scripts=false >>"$scratch/npm.log" 2>&1) || true
