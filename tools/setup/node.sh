@@ -27,7 +27,7 @@ node_bring() {
   # Where install scripts are switched off (ignore-scripts), npm leaves Node 26 without its binary.
   [ -x "$node_binary" ] || (cd "$repo" && npm rebuild node --ignore-scripts=false >>"$scratch/npm.log" 2>&1) || true
   node_ready || {
-    tail -n 15 "$scratch/npm.log" >&2
-    die 'npm has finished, but node_modules/.bin/node is not Node 26; its last lines are above'
+    { tail -n 5 "$scratch/npm.log"; "$node_binary" --version; } >&2 2>&1 || true
+    die 'npm has finished, but node_modules/.bin/node is not a Node 26 that runs: see the lines above'
   }
 }

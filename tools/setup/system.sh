@@ -1,22 +1,28 @@
 # What the distribution's package manager brings: QEMU and the tools that make network namespaces.
 
-# command -> the package that has it, under the names of each family of distributions
 system_commands='qemu-system-x86_64 ip tc unshare flock'
 
+# What is missing of the commands above, and the one library that Node 26 wants and that a minimal
+# system lacks.
 system_missing() {
   local command
   for command in $system_commands; do command -v "$command" >/dev/null || echo "$command"; done
+  compgen -G '/usr/lib*/libatomic.so.1' >/dev/null || compgen -G '/usr/lib/*/libatomic.so.1' >/dev/null ||
+    compgen -G '/lib/*/libatomic.so.1' >/dev/null || echo libatomic.so.1
 }
 
 system_ready() { [ -z "$(system_missing)" ]; }
 
-package_of() { # COMMAND FAMILY
+package_of() { # COMMAND-OR-LIBRARY FAMILY
   case "$2:$1" in
     apt:qemu-system-x86_64) echo qemu-system-x86 ;;
     dnf:qemu-system-x86_64) echo qemu-system-x86-core ;;
     pacman:qemu-system-x86_64) echo qemu-system-x86 ;;
     zypper:qemu-system-x86_64) echo qemu-x86 ;;
     apk:qemu-system-x86_64) echo qemu-system-x86_64 ;;
+    apt:libatomic.so.1 | zypper:libatomic.so.1) echo libatomic1 ;;
+    pacman:libatomic.so.1) echo gcc-libs ;;
+    *:libatomic.so.1) echo libatomic ;;
     apt:ip | apt:tc | pacman:ip | pacman:tc | zypper:ip | zypper:tc | apk:ip) echo iproute2 ;;
     dnf:ip) echo iproute ;;
     dnf:tc | apk:tc) [ "$2" = dnf ] && echo iproute-tc || echo iproute2-tc ;;
@@ -41,7 +47,7 @@ system_bring() {
   for family in apt-get dnf pacman zypper apk none; do command -v "$family" >/dev/null && break; done
   case "$family" in
     apt-get) packages=$(packages_of apt $commands) ;;
-    none) die "these commands are missing: ${commands}- install them with your package manager" ;;
+    none) die "these are missing: ${commands}- install them with your package manager" ;;
     *) die "these packages are missing; install them as root: $family $(family_verb "$family") $(packages_of "$family" $commands)(and busybox, statically linked)" ;;
   esac
   say "installing ${packages% } with apt-get"
@@ -50,7 +56,7 @@ system_bring() {
     tail -n 5 "$scratch/apt.log" >&2
     die "apt-get could not install ${packages% }; its last lines are above"
   fi
-  system_ready || die "installed ${packages% }, and still these commands are missing: $(system_missing | tr '\n' ' ')"
+  system_ready || die "installed ${packages% }, and still these are missing: $(system_missing | tr '\n' ' ')"
 }
 
 family_verb() {
