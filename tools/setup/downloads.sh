@@ -18,8 +18,8 @@ distribution() { # ID or VERSION_CODENAME
 private_apt() {
   local program=$1
   shift
-  "$program" -o Dir::Etc::sourcelist="$cache/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null \
-    -o Dir::State::lists="$cache/apt/lists" -o Dir::Cache="$cache/apt" -o APT::Sandbox::User=root \
+  "$program" -o Dir::Etc::sourcelist="$scratch/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+    -o Dir::State::lists="$scratch/apt/lists" -o Dir::Cache="$scratch/apt" -o APT::Sandbox::User=root \
     -o Acquire::Languages=none -o Acquire::Retries=3 "$@"
 }
 
@@ -31,15 +31,15 @@ private_apt_update() {
   codename=$(distribution VERSION_CODENAME)
   keyring="/usr/share/keyrings/$(distribution ID)-archive-keyring.gpg"
   [ ! -r "$keyring" ] || option="[signed-by=$keyring] "
-  mkdir -p "$cache/apt/lists/partial" "$cache/apt/archives/partial"
+  mkdir -p "$scratch/apt/lists/partial" "$scratch/apt/archives/partial"
   apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
     sort -u | while read -r uri suite component; do
       case "$component" in main | universe) ;; *) continue ;; esac
       case "$suite" in "$codename"*) echo "deb $option$uri $suite $component" ;; esac
       [ "$suite/$component/$(distribution ID)" != "$codename/main/debian" ] ||
         echo "deb $option$uri $codename-backports main"
-    done | sort -u >"$cache/apt/sources.list"
-  [ -s "$cache/apt/sources.list" ] || { say "apt has no source for ${codename:-this distribution}"; return 1; }
+    done | sort -u >"$scratch/apt/sources.list"
+  [ -s "$scratch/apt/sources.list" ] || { say "apt has no source for ${codename:-this distribution}"; return 1; }
   private_apt apt-get -qq update >"$scratch/apt-update.log" 2>&1 || {
     say "apt-get update failed: $(grep -m1 '^E:' "$scratch/apt-update.log" || tail -n 1 "$scratch/apt-update.log")"
     return 1
