@@ -10,9 +10,11 @@ node_ready() {
     const { readFileSync } = require("node:fs");
     if (Number(process.versions.node.split(".")[0]) < 26) process.exit(1);
     const packages = (file) => JSON.parse(readFileSync(`${process.argv[1]}/${file}`, "utf8")).packages;
+    const fits = (list, mine) => list === undefined || list.includes(mine);
     const installed = packages("node_modules/.package-lock.json");
     for (const [where, wanted] of Object.entries(packages("package-lock.json"))) {
-      if (where === "" || (wanted.optional && !installed[where])) continue;
+      const here = fits(wanted.os, "linux") && fits(wanted.cpu, process.arch) && fits(wanted.libc, "glibc");
+      if (where === "" || (wanted.optional && !here)) continue;
       if (installed[where]?.version !== wanted.version) process.exit(1);
     }' "$repo" 2>/dev/null
 }
@@ -26,6 +28,10 @@ node_bring() {
   }
   # Where install scripts are switched off (ignore-scripts), npm leaves Node 26 without its binary.
   [ -x "$node_binary" ] || (cd "$repo" && npm rebuild node --ignore-scripts=false >>"$scratch/npm.log" 2>&1) || true
+  # An npm that runs on an old Node leaves out the builds of the linter and the formatter, which ask
+  # for a newer one: with Node 26 it takes them.
+  node_ready || (cd "$repo" && PATH="$repo/node_modules/.bin:$PATH" npm install --no-save --no-audit --no-fund \
+    --loglevel=error >>"$scratch/npm.log" 2>&1) || true
   node_ready || {
     { tail -n 5 "$scratch/npm.log"; "$node_binary" --version; } >&2 2>&1 || true
     die 'npm has finished, but node_modules/.bin/node is not a Node 26 that runs: see the lines above'
