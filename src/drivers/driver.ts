@@ -1,9 +1,9 @@
-import type { HypervisorEvent, HypervisorStatus } from '../migration/hypervisor.ts';
+import type { GuestHandle, HypervisorEvent, HypervisorStatus } from '../migration/hypervisor.ts';
 import type { GuestInfo, HypervisorInfo } from '../protocol/host.ts';
 import type { Check, Compression, MemorySample, Mode } from '../protocol/migration.ts';
 import type { GuestDescription, StreamSettings } from '../protocol/peer.ts';
 
-export type { HypervisorEvent, HypervisorStatus };
+export type { GuestHandle, HypervisorEvent, HypervisorStatus };
 
 /**
  * The port that every hypervisor driver implements. The core asks for capabilities and never for a driver's name.
@@ -41,17 +41,6 @@ export interface DiscoverOptions {
   readonly busy: ReadonlySet<string>;
   /** Guests known by configuration: name and monitor socket. */
   readonly configured: readonly { readonly name: string; readonly qmp: string }[];
-}
-
-/** Enough to take hold of a guest again later, also from another process: plain data, kept in the journal. */
-export interface GuestHandle {
-  readonly driver: string;
-  readonly name: string;
-  readonly pid: number;
-  /** Start time of the process in clock ticks, so that a reused pid is not mistaken for it. */
-  readonly startTicks: number;
-  /** Monitor address (a unix socket path for QEMU). */
-  readonly monitor: string;
 }
 
 export interface DiscoveredGuest {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { guestHandle } from '../protocol/mover-request.ts';
 
 const reason = z.string().max(8192);
 
@@ -24,6 +25,10 @@ export const hypervisorEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('lost'), reason }),
 ]);
 export type HypervisorEvent = z.infer<typeof hypervisorEvent>;
+
+export { guestHandle };
+/** Enough to take hold of a guest again later, also from another process: plain data, kept in the journal. */
+export type GuestHandle = Readonly<z.infer<typeof guestHandle>>;
 
 /** Where the hypervisor stands, asked for afresh; what recovery decides on. */
 export interface HypervisorStatus {

@@ -1,0 +1,209 @@
+import { z } from 'zod';
+import { godwitError } from '../errors.ts';
+import type { GodwitError, SerialError } from '../errors.ts';
+import { serialError } from '../protocol/errors.ts';
+import { address, hostName, ms } from '../protocol/names.ts';
+import { admission, epoch, preparation } from '../protocol/peer.ts';
+import type { Admission, DestinationStatus, Preparation } from '../protocol/peer.ts';
+import { guestHandle, hypervisorEvent } from './hypervisor.ts';
+import type { GuestHandle } from './hypervisor.ts';
+import { destinationRightAfter } from './run-right.ts';
+import type { DestinationRight } from './run-right.ts';
+
+/** Host ports made for the guest's NICs: backend id -> tap. */
+export const portMap = z.record(z.string().max(128), z.string().max(15));
+
+/** Everything that can happen to a migration at its destination; journaled as it is. */
+export const destinationEvent = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('admitted'), admission, host: hostName }),
+  /** Written before anything is made, so that it can be found and taken down. */
+  z.object({ type: z.literal('preparing'), preparation, ports: portMap }),
+  z.object({ type: z.literal('prepared'), handle: guestHandle, memoryAddress: address }),
+  z.object({ type: z.literal('armed'), epoch, bootId: z.string().max(64) }),
+  /** Commit has arrived: from here on the guest may run here. Written before it is resumed. */
+  z.object({ type: z.literal('committed'), epoch }),
+  z.object({ type: z.literal('running'), epoch, resumeMs: ms }),
+  z.object({ type: z.literal('refused'), epoch, why: z.string().max(1024) }),
+  z.object({ type: z.literal('hypervisor'), event: hypervisorEvent }),
+  z.object({ type: z.literal('failed'), error: serialError }),
+  z.object({ type: z.literal('released') }),
+  z.object({ type: z.literal('finished') }),
+  z.object({ type: z.literal('taken-over'), pid: z.number().int() }),
+]);
+export type DestinationEvent = z.infer<typeof destinationEvent>;
+
+export interface DestinationState {
+  readonly admission: Admission;
+  readonly host: string;
+  readonly stage: 'admitted' | 'preparing' | 'prepared' | 'released' | 'finished';
+  readonly right: DestinationRight;
+  readonly preparation: Preparation | undefined;
+  readonly ports: Readonly<Record<string, string>>;
+  readonly handle: GuestHandle | undefined;
+  readonly memoryAddress: string | undefined;
+  readonly hypervisor: DestinationStatus['hypervisor'];
+  readonly error: SerialError | undefined;
+}
+
+export function initialDestination(event: Extract<DestinationEvent, { type: 'admitted' }>): DestinationState {
+  return {
+    admission: event.admission,
+    host: event.host,
+    stage: 'admitted',
+    right: 'none',
+    preparation: undefined,
+    ports: {},
+    handle: undefined,
+    memoryAddress: undefined,
+    hypervisor: 'none',
+    error: undefined,
+  };
+}
+
+/** What an event makes of the state; complete by the compiler's check. */
+export function destinationAfter(state: DestinationState, event: DestinationEvent): DestinationState {
+  switch (event.type) {
+    case 'admitted':
+    case 'taken-over':
+      return state;
+    case 'preparing':
+      return { ...state, stage: 'preparing', preparation: event.preparation, ports: event.ports };
+    case 'prepared': {
+      const { handle, memoryAddress } = event;
+      return { ...state, stage: 'prepared', handle, memoryAddress, hypervisor: 'incoming' };
+    }
+    case 'armed':
+      return { ...state, right: destinationRightAfter(state.right, 'arm') ?? state.right };
+    case 'committed':
+      return { ...state, right: destinationRightAfter(state.right, 'commit') ?? state.right };
+    case 'running':
+      return { ...state, hypervisor: 'running' };
+    case 'refused':
+      return { ...state, right: destinationRightAfter(state.right, 'refuse') ?? state.right };
+    case 'hypervisor':
+      return { ...state, hypervisor: afterHypervisor(state, event.event.type) };
+    case 'failed':
+      return { ...state, error: event.error };
+    case 'released':
+      return { ...state, stage: 'released', hypervisor: 'none' };
+    case 'finished':
+      return { ...state, stage: 'finished' };
+  }
+}
+
+type HypervisorEventType = z.infer<typeof hypervisorEvent>['type'];
+
+function afterHypervisor(state: DestinationState, type: HypervisorEventType): DestinationStatus['hypervisor'] {
+  switch (type) {
+    case 'postcopy-active':
+      return 'postcopy';
+    case 'postcopy-paused':
+      return 'postcopy-paused';
+    case 'completed':
+      return state.right === 'running' ? 'running' : 'paused';
+    case 'failed':
+    case 'lost':
+      return 'gone';
+    case 'resumed':
+      return state.hypervisor === 'postcopy' ? 'postcopy' : 'running';
+    case 'setup':
+    case 'active':
+    case 'pass':
+    case 'stopped':
+    case 'pre-switchover':
+    case 'device':
+    case 'postcopy-recovering':
+    case 'cancelled':
+      return state.hypervisor;
+  }
+}
+
+export type DestinationCall = 'assess' | 'prepare' | 'arm' | 'commit' | 'refuse' | 'recover' | 'release' | 'finish';
+
+/** `go`: do it; `already`: it is so, answer again; `no`: with the reason. */
+export type Verdict =
+  | { readonly kind: 'go' }
+  | { readonly kind: 'already' }
+  | { readonly kind: 'no'; readonly error: GodwitError };
+
+/** Whether a call of the source's mover may be carried out in this state. Every call may come twice. */
+export function judgeCall(state: DestinationState, call: DestinationCall, callEpoch: number): Verdict {
+  if (callEpoch !== state.admission.epoch) {
+    return no(state, `the epoch here is ${state.admission.epoch}, the call’s is ${callEpoch}`);
+  }
+  switch (call) {
+    case 'assess':
+      return state.stage === 'released' ? no(state, 'it was released') : go;
+    case 'prepare':
+      if (state.right !== 'none' || state.stage === 'released') return no(state, `it is ${state.right}`);
+      return state.stage === 'prepared' ? already : go;
+    case 'arm':
+      return judgeArm(state);
+    case 'commit':
+      return judgeCommit(state);
+    case 'refuse':
+      if (state.right === 'running') return no(state, 'the guest has been resumed here');
+      return state.right === 'refused' ? already : go;
+    case 'recover':
+      return state.right === 'running' ? go : no(state, 'the guest was never committed here');
+    case 'release':
+      if (state.right === 'running') return no(state, 'the guest has been resumed here');
+      return state.stage === 'released' ? already : go;
+    case 'finish':
+      if (state.right !== 'running') return no(state, 'the guest does not run here');
+      return state.stage === 'finished' ? already : go;
+  }
+}
+
+function judgeArm(state: DestinationState): Verdict {
+  if (state.right === 'armed') return already;
+  if (state.stage !== 'prepared') return no(state, `it is only ${state.stage}`);
+  if (state.hypervisor === 'gone') return no(state, 'its hypervisor is gone');
+  return destinationRightAfter(state.right, 'arm') === undefined ? no(state, `it has ${state.right}`) : go;
+}
+
+function judgeCommit(state: DestinationState): Verdict {
+  if (state.right === 'running') return already;
+  // A destination whose hypervisor died before it ran has not run and never will.
+  if (state.hypervisor === 'gone') return no(state, 'its hypervisor is gone and never ran the guest');
+  return destinationRightAfter(state.right, 'commit') === undefined ? no(state, `it is ${state.right}`) : go;
+}
+
+const go: Verdict = { kind: 'go' };
+const already: Verdict = { kind: 'already' };
+
+function no(state: DestinationState, reason: string): Verdict {
+  const { guest, epoch: number } = state.admission;
+  const facts = { host: state.host, guest, epoch: number, reason };
+  return { kind: 'no', error: godwitError('GODWIT_NOT_ARMED', facts) };
+}
+
+export function statusOf(state: DestinationState): DestinationStatus {
+  return {
+    id: state.admission.id,
+    epoch: state.admission.epoch,
+    state: stateWord(state),
+    hypervisor: state.hypervisor,
+    ...(state.error === undefined ? {} : { error: state.error }),
+  };
+}
+
+function stateWord(state: DestinationState): DestinationStatus['state'] {
+  if (state.stage === 'released' || state.stage === 'finished') return state.stage;
+  if (state.right !== 'none') return state.right;
+  return state.stage === 'prepared' ? 'prepared' : 'admitted';
+}
+
+/** Records inside the blackout are not waited for; `armed` lies on the disk since before it. */
+export function destinationDurability(event: DestinationEvent): 'sync' | 'later' {
+  return event.type === 'hypervisor' || event.type === 'committed' || event.type === 'running' ? 'later' : 'sync';
+}
+
+/**
+ * Whether a mover that took over may still give its word that the guest never ran here. After a reboot of the host
+ * the unsynced record of a commit may be missing, so an armed destination can no longer know.
+ */
+export function knowsItNeverRan(right: DestinationRight, armedBootId: string | undefined, bootId: string): boolean {
+  if (right === 'running') return false;
+  return right !== 'armed' || armedBootId === bootId;
+}

@@ -1,0 +1,150 @@
+import { godwitError } from '../errors.ts';
+import type { SerialError } from '../errors.ts';
+import type { HypervisorEvent } from './hypervisor.ts';
+import { beginUndo, enter, lost, stay } from './moves.ts';
+import type { SourceState, Transition } from './source-state.ts';
+import type { StepName } from './steps.ts';
+
+/** What the source's hypervisor says, in each state. Past `commit` only post-copy's stream still matters. */
+export function onHypervisor(before: SourceState, event: HypervisorEvent): Transition {
+  const state = remember(before, event);
+  if (state.doing.kind !== 'do') return stay(state);
+  switch (state.doing.step) {
+    case 'inspect':
+    case 'admit':
+    case 'assess':
+    case 'prepare':
+    case 'configure':
+    case 'arm':
+      return event.type === 'lost' ? sourceLost(state, state.doing.step, event.reason) : stay(state);
+    case 'memory':
+      return duringMemory(state, event);
+    case 'switchover':
+      return duringSwitchover(state, event);
+    case 'drain':
+      return duringDrain(state, event);
+    case 'commit':
+    case 'verify':
+    case 'retire':
+    case 'finish':
+      return stay(state);
+  }
+}
+
+function remember(state: SourceState, event: HypervisorEvent): SourceState {
+  switch (event.type) {
+    case 'setup':
+    case 'pass':
+    case 'device':
+    case 'postcopy-recovering':
+    case 'cancelled':
+      return state;
+    case 'active':
+    case 'postcopy-active':
+      return { ...state, stream: 'active' };
+    case 'pre-switchover':
+    case 'stopped':
+      return { ...state, stopped: true };
+    case 'resumed':
+      return { ...state, stopped: false };
+    case 'postcopy-paused':
+      return { ...state, stream: 'paused' };
+    case 'completed':
+      return { ...state, stream: 'done', stopped: true };
+    case 'failed':
+      return { ...state, stream: 'failed' };
+    case 'lost':
+      return { ...state, stream: state.stream === 'done' ? 'done' : 'lost' };
+  }
+}
+
+function duringMemory(state: SourceState, event: HypervisorEvent): Transition {
+  switch (event.type) {
+    case 'pre-switchover':
+      return enter({ ...state, via: 'precopy' }, 'switchover');
+    case 'completed':
+      // A mover that took over may find the switch made already.
+      return enter({ ...state, via: 'precopy' }, 'commit');
+    case 'postcopy-active':
+    case 'postcopy-paused':
+      return enter({ ...state, via: 'postcopy' }, 'commit');
+    case 'failed':
+      return broken(state, 'memory', event.reason);
+    case 'cancelled':
+      return broken(state, 'memory', 'somebody cancelled it at the hypervisor');
+    case 'lost':
+      return sourceLost(state, 'memory', event.reason);
+    case 'setup':
+    case 'active':
+    case 'pass':
+    case 'stopped':
+    case 'resumed':
+    case 'device':
+    case 'postcopy-recovering':
+      return stay(state);
+  }
+}
+
+function duringSwitchover(state: SourceState, event: HypervisorEvent): Transition {
+  switch (event.type) {
+    case 'pre-switchover':
+      return state.via === 'postcopy' ? { state, effects: [{ type: 'continue' }] } : stay(state);
+    case 'completed':
+      // Pre-copy may win the race against the order to switch to post-copy.
+      return enter({ ...state, via: 'precopy' }, 'commit');
+    case 'postcopy-active':
+    case 'postcopy-paused':
+      return enter({ ...state, via: 'postcopy' }, 'commit');
+    case 'failed':
+      return broken(state, 'switchover', event.reason);
+    case 'cancelled':
+      return broken(state, 'switchover', 'somebody cancelled it at the hypervisor');
+    case 'lost':
+      return sourceLost(state, 'switchover', event.reason);
+    case 'setup':
+    case 'active':
+    case 'pass':
+    case 'stopped':
+    case 'resumed':
+    case 'device':
+    case 'postcopy-recovering':
+      return stay(state);
+  }
+}
+
+function duringDrain(state: SourceState, event: HypervisorEvent): Transition {
+  switch (event.type) {
+    case 'completed':
+      return enter(state, 'verify');
+    case 'postcopy-paused':
+      return { state, effects: [{ type: 'recover' }] };
+    case 'failed':
+    case 'lost':
+      return lost(state, `post-copy ended early: ${event.reason}`);
+    case 'setup':
+    case 'active':
+    case 'pass':
+    case 'stopped':
+    case 'resumed':
+    case 'pre-switchover':
+    case 'device':
+    case 'postcopy-active':
+    case 'postcopy-recovering':
+    case 'cancelled':
+      return stay(state);
+  }
+}
+
+function broken(state: SourceState, step: StepName, reason: string): Transition {
+  const error = godwitError('GODWIT_STREAM_FAILED', { guest: state.plan.guest, reason }).toJSON();
+  return beginUndo(state, step, error);
+}
+
+function sourceLost(state: SourceState, step: StepName, reason: string): Transition {
+  const error: SerialError = godwitError('GODWIT_HYPERVISOR_LOST', {
+    side: 'source',
+    guest: state.plan.guest,
+    reason,
+  }).toJSON();
+  return beginUndo(state, step, error);
+}

@@ -1,0 +1,63 @@
+import { godwitError } from '../errors.ts';
+import type { SerialError } from '../errors.ts';
+import { sourceRightAfter } from './run-right.ts';
+import type { SourceEffect, SourceState, Transition } from './source-state.ts';
+import { undoAtOrBefore } from './steps.ts';
+import type { StepName } from './steps.ts';
+
+/** The moves that a transition is made of. */
+
+export function stay(state: SourceState): Transition {
+  return { state, effects: [] };
+}
+
+/** Begins a step; entering `arm` and `commit` moves the right to run, in the same record. */
+export function enter(state: SourceState, step: StepName): Transition {
+  if (step === 'drain' && state.stream === 'done') return enter(state, 'verify');
+  if (step === 'drain' && state.stream === 'lost') return lost(state, 'its source died before all memory had left it');
+  const right = rightOnEntering(state, step);
+  const next: SourceState = { ...state, right, attempts: 0, doing: { kind: 'do', step } };
+  const effects: SourceEffect[] = [{ type: 'do', step }];
+  if (step === 'drain' && state.stream === 'paused') effects.push({ type: 'recover' });
+  return { state: next, effects };
+}
+
+function rightOnEntering(state: SourceState, step: StepName): SourceState['right'] {
+  if (step === 'arm') return sourceRightAfter(state.right, 'arm') ?? state.right;
+  if (step === 'commit') return sourceRightAfter(state.right, 'commit') ?? state.right;
+  return state.right;
+}
+
+/** Turns round at `step`, which may be half done: it is undone first, then what came before. */
+export function beginUndo(state: SourceState, step: StepName, because: SerialError): Transition {
+  const next = { ...state, because };
+  const first = undoAtOrBefore(step);
+  const back = finishUndo(next, first);
+  return { state: back.state, effects: [{ type: 'abort', step }, ...back.effects] };
+}
+
+/** Goes on with undoing at `step`, or ends when nothing is left to undo. */
+export function finishUndo(state: SourceState, step: StepName | undefined): Transition {
+  if (step !== undefined) {
+    return { state: { ...state, doing: { kind: 'undo', step } }, effects: [{ type: 'undo', step }] };
+  }
+  const outcome = state.cancelled ? 'cancelled' : 'failed';
+  return { state: { ...state, doing: { kind: 'end', outcome } }, effects: [{ type: 'end', outcome }] };
+}
+
+/** Both answers would be a guess, or no way leads on: stop, say why, change nothing. */
+export function hold(state: SourceState, error: SerialError): Transition {
+  const held =
+    error.code === 'GODWIT_HELD'
+      ? error
+      : godwitError('GODWIT_HELD', { guest: state.plan.guest, reason: error.message }).toJSON();
+  const next: SourceState = { ...state, because: held, doing: { kind: 'end', outcome: 'held' } };
+  return { state: next, effects: [{ type: 'end', outcome: 'held' }] };
+}
+
+/** The guest is gone, and no copy of it is whole. */
+export function lost(state: SourceState, reason: string): Transition {
+  const because = godwitError('GODWIT_LOST', { guest: state.plan.guest, reason }).toJSON();
+  const next: SourceState = { ...state, because, doing: { kind: 'end', outcome: 'lost' } };
+  return { state: next, effects: [{ type: 'end', outcome: 'lost' }] };
+}

@@ -1,0 +1,45 @@
+import type { MemorySample, Progress } from '../protocol/migration.ts';
+import { isEnd } from '../protocol/migration.ts';
+import { phaseOf } from './source-state.ts';
+import type { SourceState } from './source-state.ts';
+
+/** The live view's line for a state, with the newest sample (which is not journaled). */
+export function progressOf(
+  state: SourceState,
+  sample: MemorySample | undefined,
+  elapsedMs: number,
+  note?: string,
+): Progress {
+  const phase = phaseOf(state);
+  const { id, guest, from, to, settings } = state.plan;
+  const seen = sample ?? state.sample;
+  const eta = seen === undefined || isEnd(phase) ? undefined : etaMs(seen);
+  return {
+    id,
+    guest,
+    from,
+    to,
+    mode: settings.mode,
+    phase,
+    elapsedMs,
+    percent: phase === 'done' ? 100 : percentOf(seen),
+    ...(eta === undefined ? {} : { etaMs: eta }),
+    ...(seen === undefined ? {} : { sample: seen }),
+    ...(note === undefined ? {} : { note }),
+    ...(state.because === undefined ? {} : { error: state.because }),
+  };
+}
+
+/** Share of guest memory that the destination has, 0..100. */
+export function percentOf(sample: MemorySample | undefined): number {
+  if (sample === undefined || sample.totalBytes === 0) return 0;
+  const share = 1 - sample.remainingBytes / sample.totalBytes;
+  return Math.min(100, Math.max(0, Math.round(share * 1000) / 10));
+}
+
+/** ms until nothing remains at the present rates; undefined while unknown or when it will not end. */
+export function etaMs(sample: MemorySample): number | undefined {
+  const net = sample.rate - (sample.round > 1 ? sample.dirtyRate : 0);
+  if (sample.rate === 0 || net <= 0) return undefined;
+  return Math.round((sample.remainingBytes / net) * 1000);
+}

@@ -1,0 +1,190 @@
+import type { SerialError } from '../errors.ts';
+import type { MemorySample, Phase, Report } from '../protocol/migration.ts';
+import { migrationSettings } from '../protocol/migration.ts';
+import { replayDestination } from './journal.ts';
+import type { DestinationRecord, SourceRecord } from './journal.ts';
+import { initialSource, phaseOf } from './source-state.ts';
+import type { SourceState } from './source-state.ts';
+import { transition } from './transition.ts';
+
+/** The journal, walked once; what the report needs of the way. */
+interface Walk {
+  state: SourceState | undefined;
+  phases: { phase: Phase; ms: number }[];
+  rounds: Report['roundList'];
+  decisions: Report['decisions'];
+  takeovers: number;
+  stoppedAt: number | undefined;
+  ranAt: number | undefined;
+  memoryAt: number | undefined;
+  memoryEndedAt: number | undefined;
+  sample: MemorySample | undefined;
+  final: MemorySample | undefined;
+}
+
+/** The source's report, from its journal alone. `nowMs`: wall clock, for one that still runs. Undefined without records. */
+export function reportOf(records: readonly SourceRecord[], nowMs: number): Report | undefined {
+  const first = records[0];
+  if (first === undefined || first.event.type !== 'planned') return undefined;
+  const walk = walkJournal(records, first.at);
+  const state = walk.state;
+  if (state === undefined) return undefined;
+  const phase = phaseOf(state);
+  const ended = state.doing.kind === 'end';
+  const lastAt = records.at(-1)?.at ?? first.at;
+  const endAt = ended ? lastAt : nowMs;
+  if (!ended) closePhase(walk, phase, lastAt, endAt);
+  const best = walk.final ?? walk.sample;
+  const memoryMs = (walk.memoryEndedAt ?? endAt) - (walk.memoryAt ?? endAt);
+  return {
+    ...identity(state),
+    outcome: state.doing.kind === 'end' ? state.doing.outcome : 'running',
+    phase,
+    finished: walk.ranAt === undefined || state.via === 'none' ? 'none' : state.via,
+    startedAt: new Date(first.at).toISOString(),
+    ...(ended ? { endedAt: new Date(lastAt).toISOString() } : {}),
+    totalMs: Math.max(0, endAt - first.at),
+    ...(best?.downtimeMs === undefined ? {} : { downtimeMs: best.downtimeMs }),
+    ...blackout(walk),
+    bytes: best?.transferredBytes ?? 0,
+    rounds: best?.round ?? 0,
+    throughput: memoryMs > 0 ? Math.round(((best?.transferredBytes ?? 0) * 1000) / memoryMs) : 0,
+    memoryBytes: state.known.description?.memoryBytes ?? 0,
+    pageRequests: best?.pageRequests ?? 0,
+    roundList: walk.rounds,
+    phases: walk.phases,
+    checks: state.known.checks ?? [],
+    decisions: walk.decisions,
+    takeovers: walk.takeovers,
+    ...(state.because === undefined ? {} : { error: state.because }),
+    runsAt: runsAt(state),
+  };
+}
+
+function identity(state: SourceState): Pick<Report, 'id' | 'guest' | 'from' | 'to' | 'mode' | 'settings'> {
+  const { id, guest, from, to, settings } = state.plan;
+  return { id, guest, from, to, mode: settings.mode, settings };
+}
+
+function blackout(walk: Walk): { blackoutMs?: number } {
+  if (walk.stoppedAt === undefined || walk.ranAt === undefined) return {};
+  return { blackoutMs: Math.max(0, walk.ranAt - walk.stoppedAt) };
+}
+
+function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk {
+  const walk: Walk = {
+    state: undefined,
+    phases: [],
+    rounds: [],
+    decisions: [],
+    takeovers: 0,
+    stoppedAt: undefined,
+    ranAt: undefined,
+    memoryAt: undefined,
+    memoryEndedAt: undefined,
+    sample: undefined,
+    final: undefined,
+  };
+  let enteredAt = startedAt;
+  for (const { event, at } of records) {
+    const before = walk.state;
+    if (before === undefined) {
+      if (event.type === 'planned') walk.state = initialSource(event).state;
+      continue;
+    }
+    const after = transition(before, event).state;
+    walk.state = after;
+    const was = phaseOf(before);
+    if (phaseOf(after) !== was) {
+      closePhase(walk, was, enteredAt, at);
+      enteredAt = at;
+      if (was === 'memory') walk.memoryEndedAt = at;
+      if (phaseOf(after) === 'memory') walk.memoryAt = at;
+    }
+    note(walk, event, at, at - startedAt);
+    if (after.doing.kind === 'do' && after.doing.step === 'verify') walk.memoryEndedAt = memoryEnd(walk, after, at);
+  }
+  return walk;
+}
+
+/** Post-copy's memory goes on after the switch; pre-copy's ended with it. */
+function memoryEnd(walk: Walk, state: SourceState, at: number): number | undefined {
+  if (state.via !== 'postcopy') return walk.memoryEndedAt;
+  return walk.memoryEndedAt !== undefined && walk.memoryEndedAt > at ? walk.memoryEndedAt : at;
+}
+
+function closePhase(walk: Walk, phase: Phase, from: number, to: number): void {
+  walk.phases.push({ phase, ms: Math.max(0, to - from) });
+}
+
+function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number): void {
+  if (event.type === 'hypervisor' && event.event.type === 'stopped') walk.stoppedAt = at;
+  if (event.type === 'hypervisor' && event.event.type === 'resumed') walk.stoppedAt = undefined;
+  if (event.type === 'did' && event.step === 'commit') walk.ranAt = at;
+  if (event.type === 'decided') walk.decisions.push({ atMs, what: `post-copy: ${event.why}` });
+  if (event.type === 'cancel') walk.decisions.push({ atMs, what: 'cancel was asked for' });
+  if (event.type === 'timeout') walk.decisions.push({ atMs, what: 'the time allowed is over' });
+  if (event.type === 'taken-over') walk.takeovers += 1;
+  if (event.type !== 'measured') return;
+  const { round, transferredBytes, remainingBytes, rate, dirtyRate } = event.sample;
+  walk.sample = event.sample;
+  if (event.final) walk.final = event.sample;
+  else walk.rounds.push({ round, atMs, transferredBytes, remainingBytes, rate, dirtyRate });
+}
+
+function runsAt(state: SourceState): Report['runsAt'] {
+  if (state.right === 'passed') return state.doing.kind === 'end' && state.doing.outcome === 'lost' ? 'nowhere' : 'destination';
+  if (state.because?.code === 'GODWIT_HYPERVISOR_LOST' && state.because.facts['side'] === 'source') return 'nowhere';
+  if (state.doing.kind === 'end' && (state.doing.outcome === 'held' || state.doing.outcome === 'lost')) return 'unknown';
+  return state.right === 'committing' || state.stopped ? 'unknown' : 'source';
+}
+
+/** What the destination's journal tells by itself: less, but enough for the list and for a dead source. */
+export function destinationReportOf(records: readonly DestinationRecord[], nowMs: number): Report | undefined {
+  const first = records[0];
+  const state = replayDestination(records.map((record) => record.event));
+  if (first === undefined || state === undefined) return undefined;
+  const ended = state.stage === 'finished' || state.stage === 'released';
+  const lastAt = records.at(-1)?.at ?? first.at;
+  const outcome = destinationOutcome(state.stage, state.error);
+  const { id, guest, from, memoryBytes } = state.admission;
+  const mode = state.preparation?.stream.mode ?? 'precopy';
+  return {
+    id,
+    guest,
+    from,
+    to: state.host,
+    outcome,
+    phase: outcome === 'running' ? destinationPhase(state) : outcome,
+    mode,
+    finished: 'none',
+    settings: migrationSettings.parse({ mode }),
+    startedAt: new Date(first.at).toISOString(),
+    ...(ended ? { endedAt: new Date(lastAt).toISOString() } : {}),
+    totalMs: Math.max(0, (ended ? lastAt : nowMs) - first.at),
+    bytes: 0,
+    rounds: 0,
+    throughput: 0,
+    memoryBytes,
+    pageRequests: 0,
+    roundList: [],
+    phases: [],
+    checks: [],
+    decisions: [],
+    takeovers: records.filter((record) => record.event.type === 'taken-over').length,
+    ...(state.error === undefined ? {} : { error: state.error }),
+    runsAt: state.right === 'running' ? 'destination' : 'source',
+  };
+}
+
+function destinationOutcome(stage: string, error: SerialError | undefined): Report['outcome'] {
+  if (stage === 'finished') return 'done';
+  if (stage !== 'released') return 'running';
+  return error?.code === 'GODWIT_CANCELLED' ? 'cancelled' : 'failed';
+}
+
+function destinationPhase(state: { right: string; stage: string; hypervisor: string }): Phase {
+  if (state.right === 'running') return state.hypervisor === 'postcopy' ? 'draining' : 'handover';
+  if (state.stage === 'prepared') return 'memory';
+  return state.stage === 'preparing' ? 'preparing' : 'checking';
+}

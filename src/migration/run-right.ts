@@ -1,0 +1,66 @@
+import { z } from 'zod';
+
+/**
+ * The right to run: exactly one copy of a guest may run. It is a token with an epoch; the source holds it at first.
+ * These are the only rules by which it changes hands; both state machines and the exhaustive model call them.
+ */
+export const sourceRight = z.enum([
+  /** The guest is the source's; nothing was promised. */
+  'held',
+  /** Armed(epoch) is written on both sides: the guest may be about to leave. */
+  'armed',
+  /** Commit is being sent; whether it arrived is not known. */
+  'committing',
+  /** The destination has said that it runs. */
+  'passed',
+  /** The epoch is closed: no commit was or will be sent under it. */
+  'abandoned',
+]);
+export type SourceRight = z.infer<typeof sourceRight>;
+
+export const destinationRight = z.enum(['none', 'armed', 'running', 'refused']);
+export type DestinationRight = z.infer<typeof destinationRight>;
+
+export type SourceRightEvent = 'arm' | 'commit' | 'running' | 'refused' | 'abandon';
+
+/** The source's next right; undefined where the rules forbid the change. */
+export function sourceRightAfter(right: SourceRight, event: SourceRightEvent): SourceRight | undefined {
+  switch (event) {
+    case 'arm':
+      return right === 'held' || right === 'armed' ? 'armed' : undefined;
+    case 'commit':
+      return right === 'armed' || right === 'committing' ? 'committing' : undefined;
+    case 'running':
+      return right === 'committing' || right === 'passed' ? 'passed' : undefined;
+    case 'refused':
+      return right === 'passed' ? undefined : 'abandoned';
+    case 'abandon':
+      // Once a commit may be on its way, only the destination's word closes the epoch.
+      return right === 'committing' || right === 'passed' ? undefined : 'abandoned';
+  }
+}
+
+/**
+ * Whether the source may run the guest again after everything was handed over.
+ * `refused`: the destination's synced word under this epoch is in hand. Never a guess.
+ */
+export function sourceMayResume(right: SourceRight, refused: boolean): boolean {
+  return refused && right !== 'passed';
+}
+
+export type DestinationRightEvent = 'arm' | 'commit' | 'refuse';
+
+/** The destination's next right; undefined where it must say no. The epoch has been compared before. */
+export function destinationRightAfter(
+  right: DestinationRight,
+  event: DestinationRightEvent,
+): DestinationRight | undefined {
+  switch (event) {
+    case 'arm':
+      return right === 'none' || right === 'armed' ? 'armed' : undefined;
+    case 'commit':
+      return right === 'armed' || right === 'running' ? 'running' : undefined;
+    case 'refuse':
+      return right === 'running' ? undefined : 'refused';
+  }
+}

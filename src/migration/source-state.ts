@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import type { SerialError } from '../errors.ts';
+import { serialError } from '../protocol/errors.ts';
+import { check, memorySample, migrationSettings } from '../protocol/migration.ts';
+import type { EndPhase, MemorySample, MigrationSettings, Phase } from '../protocol/migration.ts';
+import { address, guestName, hostName, migrationId, ms } from '../protocol/names.ts';
+import { epoch, guestDescription, running } from '../protocol/peer.ts';
+import type { GuestDescription } from '../protocol/peer.ts';
+import { hypervisorEvent } from './hypervisor.ts';
+import type { SourceRight } from './run-right.ts';
+import { STEP_NAMES, STEPS } from './steps.ts';
+import type { StepName } from './steps.ts';
+
+const step = z.enum(STEP_NAMES);
+
+/** What a step found out; kept, so that a new mover needs not ask again. */
+export const stepFacts = z.object({
+  description: guestDescription.optional(),
+  checks: z.array(check).max(256).optional(),
+  moverAddress: address.optional(),
+  memoryAddress: address.optional(),
+  tlsHostname: hostName.optional(),
+  running: running.optional(),
+});
+export type StepFacts = z.infer<typeof stepFacts>;
+
+/** Everything that can happen to a migration at its source. What is journaled is exactly this. */
+export const sourceEvent = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('planned'),
+    id: migrationId,
+    guest: guestName,
+    from: hostName,
+    to: hostName,
+    epoch,
+    settings: migrationSettings,
+    bootId: z.string().max(64),
+  }),
+  z.object({ type: z.literal('did'), step, facts: stepFacts }),
+  z.object({ type: z.literal('failed'), step, error: serialError }),
+  z.object({ type: z.literal('undid'), step }),
+  z.object({ type: z.literal('undo-failed'), step, error: serialError }),
+  z.object({ type: z.literal('hypervisor'), event: hypervisorEvent }),
+  /** A round ended, or (`final`) the stream did. */
+  z.object({ type: z.literal('measured'), sample: memorySample, final: z.boolean() }),
+  /** The steering's decision, with the numbers it was taken on. */
+  z.object({ type: z.literal('decided'), what: z.literal('postcopy'), why: z.string().max(1024) }),
+  /** The destination says by itself that it cannot go on. */
+  z.object({ type: z.literal('destination-lost'), error: serialError }),
+  z.object({ type: z.literal('recovery-failed'), error: serialError }),
+  z.object({ type: z.literal('cancel') }),
+  z.object({ type: z.literal('timeout'), afterMs: ms }),
+  z.object({ type: z.literal('taken-over'), pid: z.number().int() }),
+]);
+export type SourceEvent = z.infer<typeof sourceEvent>;
+export type Planned = Extract<SourceEvent, { type: 'planned' }>;
+
+export type Doing =
+  | { readonly kind: 'do'; readonly step: StepName }
+  | { readonly kind: 'undo'; readonly step: StepName }
+  | { readonly kind: 'end'; readonly outcome: EndPhase };
+
+export interface SourceState {
+  readonly plan: {
+    readonly id: string;
+    readonly guest: string;
+    readonly from: string;
+    readonly to: string;
+    readonly epoch: number;
+    readonly settings: MigrationSettings;
+  };
+  readonly doing: Doing;
+  readonly right: SourceRight;
+  /** How the switch takes place; decided when it begins. */
+  readonly via: 'precopy' | 'postcopy' | 'none';
+  /** The stream as the source's hypervisor last told it. */
+  readonly stream: 'none' | 'active' | 'paused' | 'done' | 'failed' | 'lost';
+  /** The guest's processors stand still here. */
+  readonly stopped: boolean;
+  readonly known: StepFacts;
+  readonly sample: MemorySample | undefined;
+  /** Tries of the present step, past the point of no return. */
+  readonly attempts: number;
+  /** Why it is being undone, or how it failed. */
+  readonly because: SerialError | undefined;
+  readonly cancelled: boolean;
+  /** What could not be cleaned up; the migration ended all the same. */
+  readonly leftovers: readonly SerialError[];
+}
+
+export type SourceEffect =
+  | { readonly type: 'do'; readonly step: StepName }
+  /** Stop the step that is being done, before it is undone. */
+  | { readonly type: 'abort'; readonly step: StepName }
+  | { readonly type: 'undo'; readonly step: StepName }
+  /** Let the last state go, after pre-switchover. */
+  | { readonly type: 'continue' }
+  /** Post-copy: take the broken stream up again. */
+  | { readonly type: 'recover' }
+  | { readonly type: 'end'; readonly outcome: EndPhase };
+
+export interface Transition {
+  readonly state: SourceState;
+  readonly effects: readonly SourceEffect[];
+}
+
+export function initialSource(planned: Planned): Transition {
+  const { id, guest, from, to, epoch: number, settings } = planned;
+  return {
+    state: {
+      plan: { id, guest, from, to, epoch: number, settings },
+      doing: { kind: 'do', step: 'inspect' },
+      right: 'held',
+      via: 'none',
+      stream: 'none',
+      stopped: false,
+      known: {},
+      sample: undefined,
+      attempts: 0,
+      because: undefined,
+      cancelled: false,
+      leftovers: [],
+    },
+    effects: [{ type: 'do', step: 'inspect' }],
+  };
+}
+
+export function phaseOf(state: SourceState): Phase {
+  switch (state.doing.kind) {
+    case 'do':
+      return STEPS[state.doing.step].phase;
+    case 'undo':
+      return 'undoing';
+    case 'end':
+      return state.doing.outcome;
+  }
+}
+
+/** The description, which every step after `inspect` may rely on. */
+export function descriptionOf(state: SourceState): GuestDescription | undefined {
+  return state.known.description;
+}

@@ -1,0 +1,45 @@
+import type { MemorySample, MigrationSettings } from '../protocol/migration.ts';
+
+export type Decision =
+  | { readonly what: 'continue' }
+  | { readonly what: 'postcopy'; readonly why: string };
+
+/**
+ * Below this share of the link, dirtying still shrinks what remains by each round; above it, another round
+ * buys next to nothing.
+ */
+const CONVERGING_SHARE = 0.9;
+
+/**
+ * What to do next, from the latest look at the stream and the policy. Pre-copy is left to the hypervisor's own
+ * end condition; post-copy begins at once; hybrid gives pre-copy its rounds and stops waiting when they do not help.
+ */
+export function steer(
+  settings: Pick<MigrationSettings, 'mode' | 'hybridRounds' | 'maxDowntimeMs'>,
+  sample: MemorySample,
+): Decision {
+  switch (settings.mode) {
+    case 'precopy':
+      return { what: 'continue' };
+    case 'postcopy':
+      return sample.totalBytes > 0 ? { what: 'postcopy', why: 'post-copy was asked for' } : { what: 'continue' };
+    case 'hybrid':
+      return steerHybrid(settings, sample);
+  }
+}
+
+function steerHybrid(
+  settings: Pick<MigrationSettings, 'hybridRounds' | 'maxDowntimeMs'>,
+  sample: MemorySample,
+): Decision {
+  const { round, rate, dirtyRate, expectedDowntimeMs = 0 } = sample;
+  if (round > settings.hybridRounds) {
+    return { what: 'postcopy', why: `${settings.hybridRounds} rounds of pre-copy are over` };
+  }
+  const stuck = rate > 0 && dirtyRate >= rate * CONVERGING_SHARE;
+  if (round >= 2 && stuck && expectedDowntimeMs > settings.maxDowntimeMs) {
+    const why = `round ${round}: the guest dirties ${dirtyRate} bytes/s, the link takes ${rate} bytes/s`;
+    return { what: 'postcopy', why };
+  }
+  return { what: 'continue' };
+}

@@ -1,0 +1,205 @@
+import { ERRORS, godwitError } from '../errors.ts';
+import type { SerialError } from '../errors.ts';
+import type { EndPhase } from '../protocol/migration.ts';
+import { onHypervisor } from './hypervisor-transition.ts';
+import { beginUndo, enter, finishUndo, hold, stay } from './moves.ts';
+import { sourceRightAfter } from './run-right.ts';
+import type { SourceEvent, SourceState, StepFacts, Transition } from './source-state.ts';
+import { isBeforeNoReturn, nextStep, undoBefore } from './steps.ts';
+import type { StepName } from './steps.ts';
+
+/** How often a step past the point of no return is tried before the migration ends without it. */
+export const FORWARD_ATTEMPTS = 3;
+
+/**
+ * The source's whole behaviour: what an event means in a state. Pure; complete by the compiler's check.
+ * The mover journals the event, synced where `durability` says so, before it carries out the effects.
+ */
+export function transition(state: SourceState, event: SourceEvent): Transition {
+  switch (event.type) {
+    case 'planned':
+      return stay(state);
+    case 'did':
+      return did(state, event.step, event.facts);
+    case 'failed':
+      return failed(state, event.step, event.error);
+    case 'undid':
+      return isUndoing(state, event.step) ? finishUndo(settled(state, event.step), undoBefore(event.step)) : stay(state);
+    case 'undo-failed':
+      return undoFailed(state, event.step, event.error);
+    case 'hypervisor':
+      return onHypervisor(state, event.event);
+    case 'measured':
+      return stay({ ...state, sample: event.sample });
+    case 'decided':
+      return isDoing(state, 'memory') ? enter({ ...state, via: 'postcopy' }, 'switchover') : stay(state);
+    case 'destination-lost':
+      return destinationLost(state, event.error);
+    case 'recovery-failed':
+      return isDoing(state, 'drain') ? hold(state, event.error) : stay(state);
+    case 'cancel':
+      return cancel(state);
+    case 'timeout':
+      return timeout(state, event.afterMs);
+    case 'taken-over':
+      return { state: { ...state, attempts: 0 }, effects: effectsOf(state) };
+  }
+}
+
+/** What a new mover has to carry out, where the last one stood; each effect may be repeated. */
+export function effectsOf(state: SourceState): Transition['effects'] {
+  switch (state.doing.kind) {
+    case 'do':
+      return [{ type: 'do', step: state.doing.step }];
+    case 'undo':
+      return [{ type: 'undo', step: state.doing.step }];
+    case 'end':
+      return [{ type: 'end', outcome: state.doing.outcome }];
+  }
+}
+
+/**
+ * Whether a cancel asked for now will be taken up. Post-copy's switch counts as no return already:
+ * once the destination holds the devices' state, the source cannot run them again.
+ */
+export function canCancel(state: SourceState): boolean {
+  if (state.doing.kind !== 'do') return false;
+  if (state.doing.step === 'switchover' && state.via === 'postcopy') return false;
+  return isBeforeNoReturn(state.doing.step);
+}
+
+function did(state: SourceState, step: StepName, facts: StepFacts): Transition {
+  if (!isDoing(state, step)) return stay(state);
+  const known = { ...state.known, ...facts, checks: [...(state.known.checks ?? []), ...(facts.checks ?? [])] };
+  const next = { ...state, known, attempts: 0 };
+  if (step === 'memory' || step === 'switchover' || step === 'drain') return stay(next);
+  if (step === 'commit') {
+    return enter({ ...next, right: sourceRightAfter(state.right, 'running') ?? state.right }, 'drain');
+  }
+  return advance(next, step);
+}
+
+function advance(state: SourceState, step: StepName): Transition {
+  const next = nextStep(step);
+  return next === undefined ? end(state, 'done') : enter(state, next);
+}
+
+function failed(state: SourceState, step: StepName, error: SerialError): Transition {
+  if (!isDoing(state, step)) return stay(state);
+  if (isBeforeNoReturn(step)) return beginUndo(state, step, error);
+  if (step === 'commit') return commitFailed(state, error);
+  if (error.code === 'GODWIT_LOST') return end({ ...state, because: error }, 'lost');
+  if (state.attempts + 1 < FORWARD_ATTEMPTS) {
+    return { state: { ...state, attempts: state.attempts + 1 }, effects: [{ type: 'do', step }] };
+  }
+  // The guest runs at the destination; what is left is tidying, and the report says what was not tidied.
+  if (step === 'retire' || step === 'finish') {
+    return advance({ ...state, attempts: 0, leftovers: [...state.leftovers, error] }, step);
+  }
+  return hold(state, error);
+}
+
+/** A refusal is the destination's synced word that it never ran: the only way back from commit. */
+function commitFailed(state: SourceState, error: SerialError): Transition {
+  if (error.code !== 'GODWIT_NOT_ARMED') return hold(state, error);
+  const refused = { ...state, right: sourceRightAfter(state.right, 'refused') ?? state.right };
+  if (state.via === 'postcopy') return hold(refused, error);
+  return beginUndo(refused, 'switchover', error);
+}
+
+function undoFailed(state: SourceState, step: StepName, error: SerialError): Transition {
+  if (!isUndoing(state, step)) return stay(state);
+  if (error.code === 'GODWIT_HELD') return hold(state, error);
+  // The guest runs here; the rest of the way back is tried all the same.
+  return finishUndo({ ...state, leftovers: [...state.leftovers, error] }, undoBefore(step));
+}
+
+function settled(state: SourceState, step: StepName): SourceState {
+  if (step !== 'arm') return state;
+  return { ...state, right: sourceRightAfter(state.right, 'abandon') ?? state.right };
+}
+
+function destinationLost(state: SourceState, error: SerialError): Transition {
+  if (state.doing.kind !== 'do') return stay(state);
+  const { step } = state.doing;
+  if (step === 'commit') return stay(state); // its own answer decides
+  if (isBeforeNoReturn(step)) {
+    const stuck = step === 'switchover' && state.via === 'postcopy';
+    return stuck ? hold(state, error) : beginUndo(state, step, error);
+  }
+  if (step === 'drain' || step === 'verify') {
+    const lost = godwitError('GODWIT_LOST', { guest: state.plan.guest, reason: error.message }).toJSON();
+    return end({ ...state, because: lost }, 'lost');
+  }
+  return stay(state);
+}
+
+function cancel(state: SourceState): Transition {
+  if (state.doing.kind !== 'do' || !canCancel(state)) return stay(state);
+  const { guest, from } = state.plan;
+  const error = godwitError('GODWIT_CANCELLED', { guest, host: from }).toJSON();
+  return beginUndo({ ...state, cancelled: true }, state.doing.step, error);
+}
+
+function timeout(state: SourceState, afterMs: number): Transition {
+  if (state.doing.kind !== 'do') return stay(state);
+  const { step } = state.doing;
+  if (step === 'drain') {
+    const what = 'post-copy of the rest of memory';
+    return hold(state, godwitError('GODWIT_DEADLINE', { what, deadlineMs: afterMs }).toJSON());
+  }
+  if (!canCancel(state)) return stay(state);
+  return beginUndo(state, step, timeoutError(state, step, afterMs));
+}
+
+function timeoutError(state: SourceState, step: StepName, afterMs: number): SerialError {
+  const sample = state.sample;
+  if (step !== 'memory' || sample === undefined) {
+    return godwitError('GODWIT_DEADLINE', { what: `step ${step}`, deadlineMs: afterMs }).toJSON();
+  }
+  const { guest, settings } = state.plan;
+  const { dirtyRate, rate } = sample;
+  const facts = { guest, dirtyRate, rate, timeoutMs: settings.timeoutMs };
+  return godwitError('GODWIT_NOT_CONVERGED', facts).toJSON();
+}
+
+function end(state: SourceState, outcome: EndPhase): Transition {
+  return { state: { ...state, doing: { kind: 'end', outcome } }, effects: [{ type: 'end', outcome }] };
+}
+
+function isDoing(state: SourceState, step: StepName): boolean {
+  return state.doing.kind === 'do' && state.doing.step === step;
+}
+
+function isUndoing(state: SourceState, step: StepName): boolean {
+  return state.doing.kind === 'undo' && state.doing.step === step;
+}
+
+/** Whether the event's record must lie on the disk before its effects: all but those inside the blackout. */
+export function durability(event: SourceEvent): 'sync' | 'later' {
+  switch (event.type) {
+    case 'measured':
+    case 'hypervisor':
+    case 'decided':
+      return 'later';
+    case 'did':
+      // `armed` is on the disk since before the guest stopped; after a power loss the destination is asked.
+      return event.step === 'commit' || event.step === 'drain' ? 'later' : 'sync';
+    case 'planned':
+    case 'failed':
+    case 'undid':
+    case 'undo-failed':
+    case 'destination-lost':
+    case 'recovery-failed':
+    case 'cancel':
+    case 'timeout':
+    case 'taken-over':
+      return 'sync';
+  }
+}
+
+/** The table's row for the error that ended a migration; 0 after success. */
+export function exitCodeOf(state: SourceState): number {
+  if (state.doing.kind === 'end' && state.doing.outcome === 'done') return 0;
+  return state.because === undefined ? 0 : ERRORS[state.because.code].exit;
+}
