@@ -221,7 +221,12 @@ export function lockProblems(tree: Tree): string[] {
   ]);
 }
 
-/** Names that tell nothing, large or binary files, and scripts too long to read. */
+const unfinished = new RegExp(
+  ['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX', 'HA' + 'CK'].map((w) => `\\b${w}\\b`).join('|') +
+    '|\\.only\\(',
+);
+
+/** Names that tell nothing, work left undone, large or binary files, and scripts too long to read. */
 export function fileProblems(tree: Tree): string[] {
   return tree.files.flatMap((file) => {
     const problems: string[] = [];
@@ -230,6 +235,9 @@ export function fileProblems(tree: Tree): string[] {
     }
     if (tree.bytes(file) > 256 * 1024) problems.push(`${file}: larger than 256 KiB`);
     else if (tree.text(file).includes('\0')) problems.push(`${file}: is a binary file`);
+    if (file.endsWith('.ts') && unfinished.test(tree.text(file))) {
+      problems.push(`${file}: left unfinished (${unfinished.exec(tree.text(file))?.[0]})`);
+    }
     if (file.endsWith('.sh') && tree.text(file).split('\n').length > 301) {
       problems.push(`${file}: longer than 300 lines`);
     }
