@@ -77,6 +77,19 @@ describe('the tidy checks', () => {
     ]);
   });
 
+  test('a program that a file starts counts as reached', () => {
+    const tree = treeOf({
+      'src/bin/godwit.ts': `start(new URL('../mover/main.ts', import.meta.url));\nstart(path.join(import.meta.dirname, 'x.ts'));`,
+      'src/mover/main.ts': '',
+      'src/bin/x.ts': '',
+    });
+    assert.deepEqual(tidy.deadFileProblems(tree), []);
+    assert.deepEqual(tidy.importsOf(tree, 'src/bin/godwit.ts'), [
+      'src/mover/main.ts',
+      'src/bin/x.ts',
+    ]);
+  });
+
   test('a link to a heading that is not there is a problem', () => {
     const tree = treeOf({ 'a.md': '# One word\n[x](#one-word) [y](#two) [z](gone.md)' });
     assert.equal(tidy.linkProblems(tree).length, 2);

@@ -50,16 +50,20 @@ const programs = (tree: Tree, place = ''): string[] =>
   tree.files.filter((file) => file.endsWith('.ts') && file.startsWith(place));
 
 const importPattern =
-  /(?:^|[\s;])(?:import|export)\s(?:[^'"`;]*?\sfrom\s)?\s*['"]([^'"]+)['"]|\bimport\(\s*['"`]([^'"`]+)['"`]\s*\)|\bnew URL\(\s*['"](\.[^'"]+\.ts)['"]/gm;
+  /(?:^|[\s;])(?:import|export)\s(?:[^'"`;]*?\sfrom\s)?\s*['"]([^'"]+)['"]|\bimport\(\s*['"`]([^'"`]+)['"`]\s*\)|\b(?:new URL\(\s*|import\.meta\.dirname,\s*)['"]([^'"]+\.ts)['"]/gm;
 
 const withoutComments = (text: string): string =>
   text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/^\s*\/\/.*$/gm, '');
 
-/** What a file imports: repository paths for relative imports, package names for the others. */
+/**
+ * What a file imports or starts as a program of its own: repository paths for what is named relative
+ * to it, package names for the others.
+ */
 export function importsOf(tree: Tree, file: string): string[] {
   const found = withoutComments(tree.text(file)).matchAll(importPattern);
   return [...found].flatMap((match) => {
-    const target = match[1] ?? match[2] ?? match[3] ?? '';
+    const program = match[3] === undefined ? undefined : `./${match[3]}`;
+    const target = program ?? match[1] ?? match[2] ?? '';
     if (target.startsWith('.')) return expand(tree, path.posix.join(path.dirname(file), target));
     if (target.startsWith('node:')) return [target];
     return [target.split('/', target.startsWith('@') ? 2 : 1).join('/')];
