@@ -303,8 +303,6 @@ export const peerContract = {
 
 export type Contract = Readonly<Record<string, Route>>;
 type Out<T> = T extends z.ZodType ? z.output<T> : undefined;
-type In<T> = T extends z.ZodType ? z.input<T> : undefined;
-
 /** What a server's handler gets, validated. */
 export interface RouteInput<R extends Route> {
   readonly params: z.output<R['params']>;
@@ -312,11 +310,17 @@ export interface RouteInput<R extends Route> {
   readonly body: Out<R['body']>;
 }
 
+/** A part that may be left out when all of it is optional. */
+type Part<K extends string, T> = {} extends T
+  ? { readonly [P in K]?: T }
+  : { readonly [P in K]: T };
+
 /** What a client gives. */
-export type CallInput<R extends Route> = {
-  readonly params?: z.input<R['params']>;
-  readonly query?: z.input<R['query']>;
-  readonly body?: In<R['body']>;
-};
+export type CallInput<R extends Route> = Part<'params', z.input<R['params']>> &
+  Part<'query', z.input<R['query']>> &
+  (R['body'] extends z.ZodType ? { readonly body: z.input<R['body']> } : unknown);
 
 export type RouteOutput<R extends Route> = z.output<R['response']>;
+
+/** What a server's handler answers, before it is validated. */
+export type RouteAnswer<R extends Route> = z.input<R['response']>;

@@ -1,0 +1,58 @@
+import { hasCode } from '../../errors.ts';
+import type { GuestInfo } from '../../protocol/host.ts';
+import { formatBytes } from '../../protocol/quantity.ts';
+import { printJson } from '../context.ts';
+import { findGuest } from '../fleet.ts';
+import { contextPainter } from '../render/paint.ts';
+import { printable } from '../render/style.ts';
+import type { Painter } from '../render/style.ts';
+import { renderPairs } from '../render/table.ts';
+import type { guestSpec } from '../specs.ts';
+import type { Run } from '../verb.ts';
+
+export const run: Run<typeof guestSpec> = async (input, context) => {
+  const fleet = await context.connect(input.connection);
+  try {
+    const { guest, endpoint } = await findGuest(fleet, input.args.guest);
+    // Its own host knows most; the list of all hosts may be a moment old, or all that we can reach.
+    const full = await endpoint.api.guest({ params: { guest: guest.name } }).catch((error) => {
+      if (!hasCode(error, 'GODWIT_GUEST_UNKNOWN')) throw error;
+      return guest;
+    });
+    if (input.json) printJson(context, full);
+    else context.out.write(guestText(full, contextPainter(context)));
+  } finally {
+    fleet.close();
+  }
+};
+
+/** A guest as lines for people. */
+export function guestText(guest: GuestInfo, paint: Painter): string {
+  const known = (value: string | number | undefined): string => printable(String(value ?? '-'));
+  const nics = guest.nics.map(({ id, mac, bridge }) => `${id} ${mac} on ${bridge ?? 'no bridge'}`);
+  const devices = guest.devices.map(({ id, type }) => `${id} (${type})`);
+  const verdict =
+    guest.unmovable.length === 0
+      ? paint.green('nothing known to stop it from moving')
+      : paint.yellow(guest.unmovable.map(printable).join('; '));
+  return renderPairs(
+    [
+      ['guest', paint.bold(printable(guest.name))],
+      ['host', guest.host],
+      ['state', guest.state],
+      ['memory', guest.memoryBytes === undefined ? '-' : formatBytes(guest.memoryBytes)],
+      ['vcpus', known(guest.vcpus)],
+      ['machine', known(guest.machineType)],
+      ['hypervisor', printable(`${guest.driver} ${guest.hypervisorVersion ?? ''}`).trim()],
+      ['accelerator', known(guest.accelerator)],
+      ['uuid', known(guest.uuid)],
+      ['process', known(guest.pid)],
+      ['manager', known(guest.manager ?? 'none')],
+      ['network', printable(nics.join(', ')) || 'none'],
+      ['devices', printable(devices.join(', ')) || 'none'],
+      ['migration', known(guest.migration ?? 'none')],
+      ['moving', verdict],
+    ],
+    paint,
+  );
+}

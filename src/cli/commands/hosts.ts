@@ -1,0 +1,52 @@
+import { formatBytes } from '../../protocol/quantity.ts';
+import type { HostEntry } from '../../protocol/host.ts';
+import { printJson } from '../context.ts';
+import type { Context } from '../context.ts';
+import { askAny } from '../fleet.ts';
+import { contextPainter } from '../render/paint.ts';
+import type { Painter } from '../render/style.ts';
+import { renderTable } from '../render/table.ts';
+import type { hostsSpec } from '../specs.ts';
+import type { Run } from '../verb.ts';
+
+export const run: Run<typeof hostsSpec> = async (input, context) => {
+  const fleet = await context.connect(input.connection);
+  try {
+    const answer = await askAny(fleet, (endpoint) => endpoint.api.hosts());
+    if (input.json) printJson(context, answer);
+    else printHosts(context, answer.hosts);
+  } finally {
+    fleet.close();
+  }
+};
+
+function printHosts(context: Context, hosts: readonly HostEntry[]): void {
+  const paint = contextPainter(context);
+  context.out.write(
+    renderTable(
+      ['HOST', 'STATUS', 'ADDRESS', 'GUESTS', 'IN/OUT', 'MEMORY FREE', 'CORES', 'HYPERVISORS'],
+      hosts.map((host) => hostRow(host, paint)),
+      { columns: context.out.columns(), isTerminal: context.out.isTerminal, paint },
+    ),
+  );
+  for (const host of hosts) {
+    if (host.reason !== undefined) context.out.write(`${host.name}: ${host.reason}\n`);
+  }
+}
+
+function hostRow(host: HostEntry, paint: Painter): string[] {
+  const { info } = host;
+  const name = host.self ? `${host.name} *` : host.name;
+  const status = host.status === 'up' ? paint.green(host.status) : paint.red(host.status);
+  if (info === undefined) return [name, status, host.address, '-', '-', '-', '-', '-'];
+  return [
+    name,
+    status,
+    host.address,
+    String(info.guests),
+    `${info.migrations.in}/${info.migrations.out}`,
+    `${formatBytes(info.memoryAvailableBytes)} of ${formatBytes(info.memoryBytes)}`,
+    String(info.processor.cores),
+    info.hypervisors.map((each) => `${each.driver} ${each.version}`).join(', ') || 'none',
+  ];
+}

@@ -1,0 +1,104 @@
+import { godwitError, hasCode } from '../../errors.ts';
+import { migrationRequest } from '../../protocol/migration.ts';
+import type { MigrationRequest } from '../../protocol/migration.ts';
+import { didYouMean } from '../../protocol/nearest.ts';
+import { printJson } from '../context.ts';
+import type { Context } from '../context.ts';
+import { EXIT_LEFT, finalReport, printEnding } from '../ending.ts';
+import { askAny, findGuest } from '../fleet.ts';
+import type { Endpoint, Fleet } from '../fleet.ts';
+import { follow } from '../follow.ts';
+import type { migrateSpec } from '../specs.ts';
+import { flagName } from '../values.ts';
+import type { Input, Run } from '../verb.ts';
+
+type MigrateInput = Input<typeof migrateSpec>;
+
+export const run: Run<typeof migrateSpec> = async (input, context) => {
+  const { to } = input.flags;
+  if (to === undefined) {
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what: 'godwit migrate needs --to HOST' },
+      { hint: '`godwit hosts` lists them. See `godwit migrate --help`.' },
+    );
+  }
+  const fleet = await context.connect(input.connection);
+  try {
+    const { guest, endpoint } = await findGuest(fleet, input.args.guest);
+    const request = requestOf(input, guest.name, to);
+    const id = await start(fleet, endpoint, request);
+    if (input.flags.detach === true) return sayDetached(context, id, input.json);
+    return await followToEnd(context, endpoint, id, input.json);
+  } finally {
+    fleet.close();
+  }
+};
+
+function requestOf({ flags }: MigrateInput, guest: string, to: string): MigrationRequest {
+  const asked = {
+    guest,
+    to,
+    mode: flags.mode,
+    maxDowntimeMs: flags.maxDowntime === undefined ? undefined : Math.round(flags.maxDowntime),
+    maxBandwidth: flags.maxBandwidth,
+    streams: flags.streams,
+    compress: flags.compress,
+    timeoutMs: flags.timeout === undefined ? undefined : Math.round(flags.timeout),
+    hybridRounds: flags.hybridRounds,
+  };
+  const parsed = migrationRequest.safeParse(asked);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const field = String(issue?.path[0] ?? '').replace(/Ms$/, '');
+  throw godwitError(
+    'GODWIT_USAGE',
+    { what: `${flagName(field)}: ${issue?.message ?? 'not accepted'}` },
+    { hint: 'See `godwit migrate --help` for what is accepted.', cause: parsed.error },
+  );
+}
+
+async function start(fleet: Fleet, endpoint: Endpoint, body: MigrationRequest): Promise<string> {
+  try {
+    return (await endpoint.api.migrate({ body })).id;
+  } catch (error) {
+    if (!hasCode(error, 'GODWIT_HOST_UNKNOWN')) throw error;
+    const { hosts } = await askAny(fleet, ({ api }) => api.hosts());
+    const near = didYouMean(body.to, hosts.map((each) => each.name));
+    if (near === undefined) throw error;
+    throw godwitError(
+      'GODWIT_HOST_UNKNOWN',
+      { host: body.to },
+      { hint: `${near} \`godwit hosts\` lists all.`, cause: error },
+    );
+  }
+}
+
+function sayDetached(context: Context, id: string, json: boolean): void {
+  if (json) printJson(context, { id });
+  else context.out.write(`${id}\n`);
+  context.err.write(`The migration goes on by itself; \`godwit watch ${id}\` follows it.\n`);
+}
+
+async function followToEnd(
+  context: Context,
+  endpoint: Endpoint,
+  id: string,
+  json: boolean,
+): Promise<number> {
+  const last = await follow(context, {
+    endpoint,
+    id,
+    show: json ? 'nothing' : 'people',
+    onFirstInterrupt: async () => {
+      const { what } = await endpoint.api.cancel({ params: { id } });
+      return `cancel: ${what} (Ctrl-C again to leave it to itself)`;
+    },
+  });
+  if (last === 'left') {
+    if (json) printJson(context, { id });
+    context.err.write(`The migration goes on by itself; \`godwit watch ${id}\` follows it.\n`);
+    return EXIT_LEFT;
+  }
+  return printEnding(context, await finalReport(context, endpoint, id), json);
+}

@@ -1,0 +1,41 @@
+import { godwitError } from '../../errors.ts';
+import { isEnd } from '../../protocol/migration.ts';
+import type { Context } from '../context.ts';
+import { EXIT_LEFT, exitOf, finalReport, printEnding } from '../ending.ts';
+import { findMigration, listMigrations } from '../fleet.ts';
+import type { Fleet, FoundMigration } from '../fleet.ts';
+import { follow } from '../follow.ts';
+import type { watchSpec } from '../specs.ts';
+import type { Run } from '../verb.ts';
+
+export const run: Run<typeof watchSpec> = async (input, context) => {
+  const fleet = await context.connect(input.connection);
+  try {
+    const { id } = input.args;
+    const found = id === undefined ? await newestRunning(fleet) : await findMigration(fleet, id);
+    return await watch(context, found, input.json);
+  } finally {
+    fleet.close();
+  }
+};
+
+async function newestRunning(fleet: Fleet): Promise<FoundMigration> {
+  const running = (await listMigrations(fleet, 1000)).find(({ summary }) => !isEnd(summary.phase));
+  if (running !== undefined) return running;
+  throw godwitError(
+    'GODWIT_USAGE',
+    { what: 'no migration is under way' },
+    { hint: '`godwit migrations` lists those that have ended; `godwit report ID` shows one.' },
+  );
+}
+
+async function watch(context: Context, { summary, endpoint }: FoundMigration, json: boolean): Promise<number> {
+  const { id } = summary;
+  const last = await follow(context, { endpoint, id, show: json ? 'ndjson' : 'people' });
+  if (last === 'left') {
+    context.err.write(`Stopped watching; the migration goes on. \`godwit watch ${id}\` follows it.\n`);
+    return EXIT_LEFT;
+  }
+  const report = await finalReport(context, endpoint, id);
+  return json ? exitOf(report) : printEnding(context, report, false);
+}

@@ -1,0 +1,171 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import path from 'node:path';
+import { godwitError } from '../errors.ts';
+import { labNames, labOf, readLabState } from '../lab/state.ts';
+import { agentContract } from '../protocol/contract.ts';
+import { didYouMean } from '../protocol/nearest.ts';
+import { client } from '../rpc/client.ts';
+import type { Transport } from '../rpc/transport.ts';
+import type { Endpoint, Fleet } from './fleet.ts';
+import type { ConnectionFlags } from './verb.ts';
+
+export const SYSTEM_SOCKET = '/run/godwit/agent.sock';
+export const DEFAULT_LAB = 'lab';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+interface Place {
+  readonly label: string;
+  readonly transport: Transport;
+}
+
+/**
+ * The agents to speak to, the first of these that is there: --agent, --lab or --host, GODWIT_AGENT,
+ * GODWIT_LAB, the lab called `lab`, this host's own agent, the only lab that is up.
+ * Throws GODWIT_USAGE, GODWIT_LAB_UNKNOWN, GODWIT_HOST_UNKNOWN or GODWIT_UNREACHABLE.
+ */
+export async function connect(flags: ConnectionFlags, env: Env): Promise<Fleet> {
+  const places = await findPlaces(flags, env);
+  const opened = places.map(({ label, transport }) => ({
+    label,
+    client: client(agentContract, transport),
+  }));
+  const [first, ...others] = opened.map(({ label, client: { api } }): Endpoint => ({ label, api }));
+  if (first === undefined) throw nobody();
+  return {
+    endpoints: [first, ...others],
+    close: () => opened.forEach((each) => each.client.close()),
+  };
+}
+
+async function findPlaces(flags: ConnectionFlags, env: Env): Promise<Place[]> {
+  if (flags.agent !== undefined) return [agentPlace(flags.agent, flags, env)];
+  if (flags.lab !== undefined || flags.host !== undefined) {
+    return labPlaces(flags.lab ?? env['GODWIT_LAB'] ?? DEFAULT_LAB, flags.host);
+  }
+  if (env['GODWIT_AGENT']) return [agentPlace(env['GODWIT_AGENT'], flags, env)];
+  if (env['GODWIT_LAB']) return labPlaces(env['GODWIT_LAB'], undefined);
+  if (await labIsUp(DEFAULT_LAB)) return labPlaces(DEFAULT_LAB, undefined);
+  if (existsSync(SYSTEM_SOCKET)) return [{ label: 'this host', transport: { unix: SYSTEM_SOCKET } }];
+  const labs = await labNames();
+  const [only] = labs;
+  if (only !== undefined && labs.length === 1 && (await labIsUp(only))) return labPlaces(only, undefined);
+  throw nobody();
+}
+
+async function labIsUp(name: string): Promise<boolean> {
+  return (await readLabState(name))?.phase === 'up';
+}
+
+async function labPlaces(name: string, host: string | undefined): Promise<Place[]> {
+  const state = await readLabState(name);
+  if (state?.entry === undefined || state.phase !== 'up') throw await noLab(name);
+  const { members } = labOf({ ...state, entry: state.entry });
+  const chosen = host === undefined ? members : members.filter((member) => member.name === host);
+  if (chosen.length === 0 && host !== undefined) throw noHost(host, state.hosts);
+  return chosen.map((member) => ({ label: member.name, transport: { unix: member.agentSocket } }));
+}
+
+async function noLab(name: string): Promise<Error> {
+  const near = didYouMean(name, await labNames());
+  const hint = near === undefined ? {} : { hint: `${near} Or run \`godwit lab up\` first.` };
+  return godwitError('GODWIT_LAB_UNKNOWN', { lab: name }, hint);
+}
+
+function noHost(host: string, hosts: readonly string[]): Error {
+  const near = didYouMean(host, hosts);
+  const list = `The lab has the hosts ${hosts.join(', ')}.`;
+  const hint = near === undefined ? list : `${near} ${list}`;
+  return godwitError('GODWIT_HOST_UNKNOWN', { host: host.slice(0, 80) }, { hint });
+}
+
+function nobody(): Error {
+  return godwitError(
+    'GODWIT_UNREACHABLE',
+    { peer: "this host's agent", address: SYSTEM_SOCKET, reason: 'the socket is not there' },
+    {
+      hint: 'Start it with `godwit agent --config FILE`, try a lab with `godwit lab up`, or name an agent with --agent.',
+    },
+  );
+}
+
+function agentPlace(where: string, flags: ConnectionFlags, env: Env): Place {
+  if (where.startsWith('https://')) return httpsPlace(where, flags, env);
+  if (where.includes('://')) {
+    throw usage(`--agent cannot be ${where.slice(0, 80)}`, 'Give https://host:port or the path of a unix socket.');
+  }
+  const unix = path.resolve(where.replace(/^unix:/, ''));
+  if (!existsSync(unix)) {
+    throw godwitError(
+      'GODWIT_UNREACHABLE',
+      { peer: 'an agent', address: unix, reason: 'the socket is not there' },
+      { hint: 'Check the path; the agent makes agent.sock in its stateDir.' },
+    );
+  }
+  return { label: where, transport: { unix } };
+}
+
+/** `https://[name@]host:port`: the name is the host's own, as its certificate has it. */
+function httpsPlace(where: string, flags: ConnectionFlags, env: Env): Place {
+  const url = URL.canParse(where) ? new URL(where) : undefined;
+  if (url === undefined || url.hostname === '' || url.port === '') {
+    throw usage(`--agent: ${where.slice(0, 80)} is not https://host:port`, 'Write it like https://b.example.net:7443.');
+  }
+  const literal = url.hostname.replace(/^\[|\]$/g, '');
+  const [label = ''] = url.hostname.split('.', 1);
+  const expectedName = decodeURIComponent(url.username) || (isIP(literal) === 0 ? label : '');
+  if (expectedName === '') {
+    throw usage(
+      `--agent: ${where.slice(0, 80)} does not say which host that is`,
+      `Put its name before the address: https://NAME@${url.host}.`,
+    );
+  }
+  const transport = { address: url.host, credentials: credentials(flags, env), expectedName };
+  return { label: expectedName, transport };
+}
+
+/** Files of a profile, by preference: those of a person, then those of a host. */
+const PROFILE_NAMES = ['operator', 'viewer', 'client', 'host'];
+
+function credentials(flags: ConnectionFlags, env: Env): { ca: string; cert: string; key: string } {
+  const folder = flags.profile ?? env['GODWIT_PROFILE'];
+  const inFolder = (file: string): string | undefined => {
+    const full = folder === undefined ? undefined : path.join(folder, file);
+    return full !== undefined && existsSync(full) ? full : undefined;
+  };
+  const own = PROFILE_NAMES.find((name) => inFolder(`${name}.crt`) !== undefined) ?? 'operator';
+  const files = {
+    ca: flags.ca ?? inFolder('ca.crt'),
+    cert: flags.cert ?? inFolder(`${own}.crt`),
+    key: flags.key ?? inFolder(`${own}.key`),
+  };
+  return {
+    ca: read('ca', files.ca, folder),
+    cert: read('cert', files.cert, folder),
+    key: read('key', files.key, folder),
+  };
+}
+
+function read(what: 'ca' | 'cert' | 'key', file: string | undefined, folder: string | undefined): string {
+  if (file === undefined) {
+    const where = folder === undefined ? '' : ` (${folder} has none)`;
+    throw usage(
+      `an https:// agent needs --${what}${where}`,
+      'Give --cert, --key and --ca, or --profile (or GODWIT_PROFILE): a folder with ca.crt, operator.crt and operator.key, as `godwit pki issue` makes it.',
+    );
+  }
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw godwitError(
+      'GODWIT_CONFIG',
+      { file, what: `cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'no reason given'})` },
+      { hint: 'Check the path and that this user may read it.', cause },
+    );
+  }
+}
+
+function usage(what: string, hint: string): Error {
+  return godwitError('GODWIT_USAGE', { what }, { hint });
+}

@@ -1,0 +1,39 @@
+import type { Clock } from '../clock.ts';
+import type { Fleet } from './fleet.ts';
+import type { ConnectionFlags } from './verb.ts';
+
+/** Where text goes. */
+export interface Output {
+  write(text: string): void;
+  readonly isTerminal: boolean;
+  /** Width in columns, asked for afresh at each use because terminals are resized. */
+  columns(): number;
+  rows(): number;
+}
+
+/** Everything that a verb touches of the world; a test gives its own. */
+export interface Context {
+  readonly out: Output;
+  readonly err: Output;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  /** Finds the agents that the flags, the environment or a running lab point to. */
+  connect(flags: ConnectionFlags): Promise<Fleet>;
+  /** Calls back on each Ctrl-C (or SIGTERM) instead of ending; returns a function that stops it. */
+  onInterrupt(listener: () => void): () => void;
+  /** Calls back when the terminal changes its size; returns a function that stops it. */
+  onResize(listener: () => void): () => void;
+}
+
+/** One JSON value and a line end on standard output. */
+export function printJson(context: Context, value: unknown): void {
+  context.out.write(`${JSON.stringify(value, undefined, context.out.isTerminal ? 2 : undefined)}\n`);
+}
+
+/** True when colour may be used on `output` (https://no-color.org). */
+export function usesColor(context: Context, output: Output): boolean {
+  const { NO_COLOR, TERM, FORCE_COLOR } = context.env;
+  if (NO_COLOR !== undefined && NO_COLOR !== '') return false;
+  if (FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0') return true;
+  return output.isTerminal && TERM !== 'dumb';
+}

@@ -1,0 +1,38 @@
+import { inspect } from 'node:util';
+import { toGodwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
+import { printJson, usesColor } from './context.ts';
+import type { Context } from './context.ts';
+import { painter } from './render/style.ts';
+
+/**
+ * Prints whatever a verb threw: `error:` and `hint:` lines on standard error and, with --json,
+ * `{ "error": ... }` on standard output. Returns the exit code of the error table.
+ */
+export function printFailure(context: Context, thrown: unknown, json: boolean): number {
+  const error = toGodwitError(thrown);
+  if (json) printJson(context, { error });
+  printError(context, error);
+  return error.exit;
+}
+
+/** The `error:` and `hint:` lines alone; with GODWIT_DEBUG=1 the causes too. */
+export function printError(context: Context, error: GodwitError): void {
+  const paint = painter(usesColor(context, context.err));
+  const lines = [`${paint.red('error:')} ${error.message}`, `${paint.dim('hint:')} ${error.hint}`];
+  if (context.env['GODWIT_DEBUG'] === '1') lines.push(...causes(error));
+  context.err.write(`${lines.join('\n')}\n`);
+}
+
+const MAX_CAUSES = 10;
+
+function causes(error: Error): string[] {
+  const lines: string[] = [];
+  let cause: unknown = error;
+  for (let depth = 0; depth < MAX_CAUSES && cause !== undefined; depth += 1) {
+    const text = cause instanceof Error ? (cause.stack ?? cause.message) : inspect(cause);
+    lines.push(`${depth === 0 ? 'at' : 'cause'}: ${text}`);
+    cause = cause instanceof Error ? cause.cause : undefined;
+  }
+  return lines;
+}

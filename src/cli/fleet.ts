@@ -1,0 +1,130 @@
+import { godwitError, hasCode } from '../errors.ts';
+import type { CancelAnswer } from '../protocol/contract.ts';
+import type { GuestInfo, HostEntry } from '../protocol/host.ts';
+import type {
+  MigrationRequest,
+  MigrationSummary,
+  Progress,
+  Report,
+} from '../protocol/migration.ts';
+import { didYouMean } from '../protocol/nearest.ts';
+
+interface CallOptions {
+  readonly signal?: AbortSignal;
+}
+interface ById {
+  readonly params: { readonly id: string };
+}
+
+/** What the CLI asks of an agent: the calls of agentContract that it needs, as src/rpc's client gives them. */
+export interface AgentApi {
+  hosts(input?: object, options?: CallOptions): Promise<{ hosts: HostEntry[] }>;
+  guests(
+    input: { readonly query: { readonly scope: 'local' | 'all' } },
+    options?: CallOptions,
+  ): Promise<{ guests: GuestInfo[] }>;
+  guest(input: { readonly params: { readonly guest: string } }, options?: CallOptions): Promise<GuestInfo>;
+  migrate(input: { readonly body: MigrationRequest }, options?: CallOptions): Promise<{ id: string }>;
+  migrations(
+    input: { readonly query: { readonly limit: number } },
+    options?: CallOptions,
+  ): Promise<{ migrations: MigrationSummary[] }>;
+  progress(input: ById, options?: CallOptions): Promise<Progress>;
+  events(input: ById, options?: CallOptions): AsyncIterable<Progress>;
+  report(input: ById, options?: CallOptions): Promise<Report>;
+  cancel(input: ById, options?: CallOptions): Promise<CancelAnswer>;
+}
+
+export interface Endpoint {
+  /** For messages: a host's name, or the address that was given. */
+  readonly label: string;
+  readonly api: AgentApi;
+}
+
+/** The agents that this command line may speak to. */
+export interface Fleet {
+  readonly endpoints: readonly [Endpoint, ...Endpoint[]];
+  close(): void;
+}
+
+/** The answer of the first agent that answers; the last one's error when none does. */
+export async function askAny<T>(fleet: Fleet, ask: (endpoint: Endpoint) => Promise<T>): Promise<T> {
+  let last: unknown;
+  for (const endpoint of fleet.endpoints) {
+    try {
+      return await ask(endpoint);
+    } catch (error) {
+      // Only silence sends us on: an agent that refuses has answered.
+      if (!hasCode(error, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) throw error;
+      last = error;
+    }
+  }
+  throw last;
+}
+
+/** A guest, wherever it is, and the agent to ask about it: its own host's, if we can reach that. */
+export async function findGuest(
+  fleet: Fleet,
+  name: string,
+): Promise<{ readonly guest: GuestInfo; readonly endpoint: Endpoint }> {
+  const { guests, endpoint } = await askAny(fleet, async (asked) => {
+    const answer = await asked.api.guests({ query: { scope: 'all' } });
+    return { guests: answer.guests, endpoint: asked };
+  });
+  const found = guests.filter((each) => each.name === name);
+  // A guest on its way is seen on both hosts: the source's is the one to speak of.
+  const guest = found.find((each) => each.state !== 'incoming') ?? found[0];
+  if (guest === undefined) throw unknownGuest(name, guests, fleet);
+  const home = fleet.endpoints.find((each) => each.label === guest.host);
+  return { guest, endpoint: home ?? endpoint };
+}
+
+function unknownGuest(name: string, guests: readonly GuestInfo[], fleet: Fleet): Error {
+  const near = didYouMean(name, guests.map((each) => each.name));
+  const [only] = fleet.endpoints;
+  const host = fleet.endpoints.length === 1 ? `${only.label} and its peers` : 'any host';
+  const hint = near === undefined ? {} : { hint: `${near} \`godwit guests\` lists all.` };
+  return godwitError('GODWIT_GUEST_UNKNOWN', { guest: name.slice(0, 80), host }, hint);
+}
+
+/** A migration and the agent to ask about it. */
+export interface FoundMigration {
+  readonly summary: MigrationSummary;
+  readonly endpoint: Endpoint;
+}
+
+/** Migrations of every agent, newest first, each once: as its source tells it, where we reach that. */
+export async function listMigrations(fleet: Fleet, limit: number): Promise<FoundMigration[]> {
+  const lists = await Promise.allSettled(
+    fleet.endpoints.map(async (endpoint): Promise<FoundMigration[]> => {
+      const { migrations } = await endpoint.api.migrations({ query: { limit } });
+      return migrations.map((summary) => ({ summary, endpoint }));
+    }),
+  );
+  const answered = lists.filter((list) => list.status === 'fulfilled');
+  const failed = lists.find((list) => list.status === 'rejected');
+  if (answered.length === 0 && failed !== undefined) throw failed.reason;
+  const byId = new Map<string, FoundMigration>();
+  for (const found of answered.flatMap((list) => list.value)) {
+    const known = byId.get(found.summary.id);
+    if (known === undefined || found.summary.side === 'source') byId.set(found.summary.id, found);
+  }
+  return [...byId.values()]
+    .toSorted((left, right) => compare(right.summary.startedAt, left.summary.startedAt))
+    .slice(0, limit);
+}
+
+/** The migration `id`. Throws GODWIT_MIGRATION_UNKNOWN with the nearest id. */
+export async function findMigration(fleet: Fleet, id: string): Promise<FoundMigration> {
+  const all = await listMigrations(fleet, 1000);
+  const found = all.find((each) => each.summary.id === id);
+  if (found !== undefined) return found;
+  const near = didYouMean(id, all.map((each) => each.summary.id));
+  const host = fleet.endpoints.map((each) => each.label).join(', ');
+  const hint = near === undefined ? {} : { hint: `${near} \`godwit migrations\` lists all.` };
+  throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id: id.slice(0, 80), host }, hint);
+}
+
+function compare(left: string, right: string): number {
+  return left < right ? -1 : Number(left > right);
+}

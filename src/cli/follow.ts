@@ -1,0 +1,154 @@
+import { godwitError, hasCode, toGodwitError } from '../errors.ts';
+import { isEnd } from '../protocol/migration.ts';
+import type { Progress } from '../protocol/migration.ts';
+import type { Context } from './context.ts';
+import type { Endpoint } from './fleet.ts';
+import { contextPainter } from './render/paint.ts';
+import { NOTHING_TOLD, progressBlock, tell } from './render/progress.ts';
+import type { Told } from './render/progress.ts';
+import { Screen } from './screen.ts';
+
+/** How the live view is shown: a display or a log for people, one JSON object a line, or not at all. */
+export type Show = 'people' | 'ndjson' | 'nothing';
+
+export interface FollowOptions {
+  readonly endpoint: Endpoint;
+  readonly id: string;
+  readonly show: Show;
+  /** Called on the first Ctrl-C; resolves to what to say. Absent: the first Ctrl-C stops watching. */
+  readonly onFirstInterrupt?: () => Promise<string>;
+}
+
+/** An agent that is restarted in mid-flight is waited for this long; the migration does not need it. */
+const AGENT_ABSENCE_MS = 60_000;
+const RETRY_MS = 500;
+
+/**
+ * Shows a migration until it ends; resolves to its last progress, or to `left` when the user stopped
+ * watching by Ctrl-C. Rejects when its agent stays away for a minute.
+ */
+export async function follow(context: Context, options: FollowOptions): Promise<Progress | 'left'> {
+  const leaving = new AbortController();
+  const view = makeView(context, options.show);
+  let interrupts = 0;
+  const stopInterrupts = context.onInterrupt(() => {
+    interrupts += 1;
+    if (interrupts > 1 || options.onFirstInterrupt === undefined) {
+      leaving.abort();
+      return;
+    }
+    options.onFirstInterrupt().then(
+      (what) => view.say(what),
+      (error: unknown) => view.say(toGodwitError(error).message),
+    );
+  });
+  const stopResize = context.onResize(() => view.redraw());
+  try {
+    return await readEvents(context, options, leaving.signal, (now) => view.show(now));
+  } catch (error) {
+    if (leaving.signal.aborted) return 'left';
+    throw error;
+  } finally {
+    stopInterrupts();
+    stopResize();
+    view.end();
+  }
+}
+
+/** Reads the events to the end phase, over as many connections as that takes. */
+async function readEvents(
+  context: Context,
+  { endpoint, id }: FollowOptions,
+  signal: AbortSignal,
+  onProgress: (now: Progress) => void,
+): Promise<Progress> {
+  let silentSinceMs: number | undefined;
+  for (;;) {
+    let failure: unknown = godwitError('GODWIT_UNREACHABLE', {
+      peer: 'the agent',
+      address: endpoint.label,
+      reason: 'it ended the stream of events',
+    });
+    try {
+      for await (const now of endpoint.api.events({ params: { id } }, { signal })) {
+        silentSinceMs = undefined;
+        onProgress(now);
+        if (isEnd(now.phase)) return now;
+      }
+    } catch (error) {
+      if (!hasCode(error, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) throw error;
+      failure = error;
+    }
+    const nowMs = context.clock.monotonicMs();
+    silentSinceMs ??= nowMs;
+    if (nowMs - silentSinceMs > AGENT_ABSENCE_MS) throw stillMoving(failure, id);
+    await context.clock.sleep(RETRY_MS, signal);
+  }
+}
+
+function stillMoving(failure: unknown, id: string): Error {
+  const { facts } = toGodwitError(failure);
+  const { peer = 'the agent', address = '', reason = 'no answer' } = facts;
+  return godwitError(
+    'GODWIT_UNREACHABLE',
+    { peer, address, reason },
+    { hint: `The migration does not need the agent and goes on; \`godwit watch ${id}\` follows it.`, cause: failure },
+  );
+}
+
+interface View {
+  show(now: Progress): void;
+  say(line: string): void;
+  redraw(): void;
+  end(): void;
+}
+
+function makeView(context: Context, show: Show): View {
+  const nothing = (): void => {};
+  const say = (line: string): void => context.err.write(`${line}\n`);
+  if (show === 'nothing') return { show: nothing, say, redraw: nothing, end: nothing };
+  if (show === 'ndjson') {
+    const print = (now: Progress): void => context.out.write(`${JSON.stringify(now)}\n`);
+    return { show: print, say, redraw: nothing, end: nothing };
+  }
+  return context.out.isTerminal ? terminalView(context) : logView(context);
+}
+
+function logView(context: Context): View {
+  let told: Told = NOTHING_TOLD;
+  const print = (line: string): void => context.out.write(`${line}\n`);
+  return {
+    show(now) {
+      const step = tell(told, now, 'log');
+      ({ told } = step);
+      step.lines.forEach(print);
+    },
+    say: print,
+    redraw() {},
+    end() {},
+  };
+}
+
+function terminalView(context: Context): View {
+  const screen = new Screen(context.out);
+  const paint = contextPainter(context);
+  let told: Told = NOTHING_TOLD;
+  let last: Progress | undefined;
+  const draw = (above: readonly string[]): void => {
+    if (last === undefined) above.forEach((line) => context.out.write(`${line}\n`));
+    // One column is left free: some terminals wrap as soon as the last one is written.
+    else screen.draw(progressBlock(last, context.out.columns() - 1, paint), above);
+  };
+  return {
+    show(now) {
+      const step = tell(told, now, 'terminal');
+      ({ told } = step);
+      last = now;
+      draw(step.lines);
+    },
+    say: (line) => draw([paint.yellow(line)]),
+    redraw: () => draw([]),
+    end: () => screen.clear(),
+  };
+}
+

@@ -1,0 +1,49 @@
+import type { Command } from 'commander';
+import type { Context } from './context.ts';
+import { printFailure } from './failure.ts';
+import { buildProgram } from './program.ts';
+import type { Chosen } from './program.ts';
+import { readInput } from './input.ts';
+import { rewriteUsageError } from './usage.ts';
+import type { Verb, VerbGroup } from './verb.ts';
+
+/**
+ * Runs one command line (without `node` and the program's name) and returns the exit code.
+ * Never throws: whatever goes wrong is printed as an error of the table.
+ */
+export async function runCommandLine(
+  argv: readonly string[],
+  table: readonly (Verb | VerbGroup)[],
+  context: Context,
+): Promise<number> {
+  // Before the line is understood, --json may already have been asked for.
+  let json = argv.includes('--json');
+  try {
+    const chosen = await choose(argv, table, context);
+    if (chosen === undefined) return 0;
+    const input = readInput(chosen);
+    json = input.json;
+    const { run } = await chosen.verb.load();
+    return (await run(input, context)) ?? 0;
+  } catch (error) {
+    return printFailure(context, error, json);
+  }
+}
+
+/** The verb that the line names, with its words; undefined when the help has been printed. */
+async function choose(
+  argv: readonly string[],
+  table: readonly (Verb | VerbGroup)[],
+  context: Context,
+): Promise<Chosen | undefined> {
+  let chosen: Chosen | undefined;
+  const program: Command = await buildProgram(argv, table, context, (found) => {
+    chosen = found;
+  });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    if (rewriteUsageError(error, program, argv)) return undefined;
+  }
+  return chosen;
+}

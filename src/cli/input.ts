@@ -1,0 +1,30 @@
+import type { Chosen } from './program.ts';
+import { flagName, readValue } from './values.ts';
+import { CONNECTION_FLAGS } from './verb.ts';
+import type { ConnectionFlags, Input } from './verb.ts';
+
+/** Reads the words of a line by the verb's spec. Throws GODWIT_USAGE for the first that is wrong. */
+export function readInput({ verb, words, options }: Chosen): Input {
+  const { spec } = verb;
+  const args: Record<string, string | number | undefined> = {};
+  for (const [index, [name, argument]] of Object.entries(spec.args ?? {}).entries()) {
+    const word = words[index];
+    args[name] = word === undefined ? undefined : readValue(name, argument, word);
+  }
+  const flags: Record<string, string | number | boolean | undefined> = {};
+  for (const [name, flag] of Object.entries(spec.flags ?? {})) {
+    const given = options[name];
+    if (flag.kind === 'switch') flags[name] = given === true;
+    // An optional value that was left out arrives as `true`.
+    else if (given === true) flags[name] = '';
+    else if (typeof given === 'string') flags[name] = readValue(flagName(name), flag, given);
+    else if (flag.preset !== undefined) flags[name] = readValue(flagName(name), flag, flag.preset);
+  }
+  const connection: Record<string, string> = {};
+  for (const name of Object.keys(spec.usesAgent === true ? CONNECTION_FLAGS : {})) {
+    const given = options[name];
+    if (typeof given === 'string') connection[name] = given;
+  }
+  const json = options['json'] === true;
+  return { args, flags, connection: connection satisfies ConnectionFlags, json } as Input;
+}

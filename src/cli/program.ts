@@ -1,0 +1,129 @@
+import { Argument as CommanderArgument, Command, Option } from 'commander';
+import { PRODUCT_VERSION } from '../protocol/version.ts';
+import type { Context } from './context.ts';
+import { flagName } from './values.ts';
+import { CONNECTION_FLAGS, isGroup, kebab } from './verb.ts';
+import type { Argument, Flag, Spec, Verb, VerbGroup } from './verb.ts';
+
+/** A verb that was asked for, with the words of the line as they were typed. */
+export interface Chosen {
+  readonly verb: Verb;
+  readonly words: readonly (string | undefined)[];
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Commander's program for the table. Verbs of a group are imported only when `argv` names the group.
+ * `onChosen` is called with the verb that the line names.
+ */
+export async function buildProgram(
+  argv: readonly string[],
+  table: readonly (Verb | VerbGroup)[],
+  context: Context,
+  onChosen: (chosen: Chosen) => void,
+): Promise<Command> {
+  const program = new Command('godwit')
+    .description('Moves running virtual machines from host to host.')
+    .version(PRODUCT_VERSION, '-V, --version', 'print the version')
+    .usage('<verb> [options]')
+    .helpCommand('help [verb]', 'print the help of a verb')
+    .addHelpText('after', '\nEvery verb has its own help: godwit migrate --help');
+  settle(program, context);
+  for (const entry of table) {
+    const command = program.command(isGroup(entry) ? entry.name : entry.spec.name);
+    settle(command, context);
+    if (!isGroup(entry)) fillVerb(command, entry, onChosen);
+    else await fillGroup(command, entry, argv.includes(entry.name) ? context : undefined, onChosen);
+  }
+  return program;
+}
+
+function settle(command: Command, context: Context): void {
+  command
+    .exitOverride()
+    .showSuggestionAfterError(false)
+    .configureOutput({
+      writeOut: (text) => context.out.write(text),
+      writeErr: () => {},
+      getOutHelpWidth: () => Math.min(context.out.columns(), 100),
+      getErrHelpWidth: () => Math.min(context.err.columns(), 100),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .configureHelp({ subcommandTerm })
+    .helpOption('-h, --help', 'print this help');
+}
+
+function subcommandTerm(command: Command): string {
+  const words = command.registeredArguments.map((each) => {
+    return each.required ? `<${each.name()}>` : `[${each.name()}]`;
+  });
+  return [command.name(), ...words].join(' ');
+}
+
+async function fillGroup(
+  command: Command,
+  group: VerbGroup,
+  context: Context | undefined,
+  onChosen: (chosen: Chosen) => void,
+): Promise<void> {
+  command.summary(group.summary).description(sentence(group.summary)).usage('<verb> [options]');
+  command.helpCommand(false).addHelpText('after', examplesText(group.examples));
+  for (const verb of context === undefined ? [] : await group.verbs()) {
+    const child = command.command(verb.spec.name);
+    if (context !== undefined) settle(child, context);
+    fillVerb(child, verb, onChosen);
+  }
+}
+
+function fillVerb(command: Command, verb: Verb, onChosen: (chosen: Chosen) => void): void {
+  const { spec } = verb;
+  const details = spec.details === undefined ? '' : `\n\n${spec.details}`;
+  command.summary(spec.summary).description(sentence(spec.summary) + details);
+  for (const [name, argument] of Object.entries(spec.args ?? {})) {
+    command.addArgument(commanderArgument(name, argument));
+  }
+  for (const [name, flag] of Object.entries(flagsOf(spec))) {
+    const made = option(name, flag);
+    command.addOption(name in CONNECTION_FLAGS ? made.helpGroup('Which agent:') : made);
+  }
+  const json = spec.json === undefined ? '' : `\nWith --json, the shape in docs/cli.md: ${spec.json}\n`;
+  command.addHelpText('after', examplesText(spec.examples) + json);
+  command.action(() => {
+    onChosen({ verb, words: command.processedArgs as string[], options: command.opts() });
+  });
+}
+
+/** Every flag of a verb: its own, then --json, then those that say which agent. */
+export function flagsOf(spec: Spec): Readonly<Record<string, Flag>> {
+  return {
+    ...spec.flags,
+    ...(spec.json === undefined ? {} : { json: JSON_FLAG }),
+    ...(spec.usesAgent === true ? CONNECTION_FLAGS : {}),
+  };
+}
+
+const JSON_FLAG: Flag = { kind: 'switch', summary: 'print JSON, for programs' };
+
+function commanderArgument(name: string, argument: Argument): CommanderArgument {
+  const shown = argument.kind === 'choice' ? (argument.choices ?? []).join('|') : kebab(name);
+  const text = argument.required === true ? `<${shown}>` : `[${shown}]`;
+  return new CommanderArgument(text, argument.summary);
+}
+
+function option(name: string, flag: Flag): Option {
+  const value = flag.value ?? (flag.choices === undefined ? flag.kind : flag.choices.join('|'));
+  const place = flag.optionalValue === true ? ` [${value}]` : ` <${value}>`;
+  const preset = flag.preset === undefined ? '' : ` (default: ${flag.preset})`;
+  const made = new Option(flagName(name) + (flag.kind === 'switch' ? '' : place), flag.summary + preset);
+  return flag.hidden === true ? made.hideHelp() : made;
+}
+
+function examplesText(examples: readonly string[]): string {
+  const title = examples.length === 1 ? 'Example:' : 'Examples:';
+  return `\n${title}\n${examples.map((line) => `  godwit ${line}`).join('\n')}\n`;
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}

@@ -1,0 +1,122 @@
+import type { Phase, Progress } from '../../protocol/migration.ts';
+import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { printable, truncate } from './style.ts';
+import type { Painter } from './style.ts';
+
+/** What has been said of a migration so far. */
+export interface Told {
+  readonly phase: Phase | undefined;
+  readonly round: number;
+  readonly note: string | undefined;
+  /** Elapsed ms of the last line about numbers. */
+  readonly numbersAtMs: number;
+}
+
+export const NOTHING_TOLD: Told = { phase: undefined, round: 0, note: undefined, numbersAtMs: 0 };
+
+// Rounds get short as pre-copy converges: a log needs no more than one line a second of them.
+const ROUND_LINE_MS = 1000;
+const STILL_GOING_MS = 10_000;
+
+const PHASE_WORDS: Record<Phase, string> = {
+  planned: 'planned',
+  checking: 'checking both hosts',
+  preparing: 'building the paused guest on the destination',
+  memory: 'sending memory',
+  switchover: 'switching over',
+  handover: 'handing over the network',
+  draining: 'the guest runs on the destination; its last memory follows',
+  verifying: 'verifying',
+  cleanup: 'cleaning up',
+  undoing: 'rolling back',
+  done: 'done',
+  failed: 'failed; the guest runs on at the source',
+  cancelled: 'cancelled; the guest runs on at the source',
+  held: 'held paused: a person must decide',
+  lost: 'the guest was lost',
+};
+
+/** A phase in words. */
+export function phaseWords(phase: Phase): string {
+  return PHASE_WORDS[phase];
+}
+
+/**
+ * Lines to print for one step of the live view: for a log one per phase, round (at most one a
+ * second) and decision, and a sign of life every 10 s; beside the block only the decisions.
+ */
+export function tell(
+  told: Told,
+  now: Progress,
+  where: 'log' | 'terminal',
+): { readonly told: Told; readonly lines: readonly string[] } {
+  const lines: string[] = [];
+  const at = `${formatDuration(now.elapsedMs).padStart(8)}  `;
+  const phaseChanged = now.phase !== told.phase;
+  if (where === 'log' && phaseChanged) lines.push(`${at}${phaseWords(now.phase)}`);
+  if (now.note !== undefined && now.note !== told.note) lines.push(`${at}${printable(now.note)}`);
+
+  let { round, numbersAtMs } = told;
+  const { sample } = now;
+  const sinceMs = now.elapsedMs - numbersAtMs;
+  const newRound = sample !== undefined && sample.round > round;
+  if (sample !== undefined && (newRound ? sinceMs >= ROUND_LINE_MS || round === 0 : sinceMs >= STILL_GOING_MS)) {
+    if (where === 'log') lines.push(`${at}${numbersOf(now)}`);
+    ({ round } = sample);
+    numbersAtMs = now.elapsedMs;
+  }
+  return { told: { phase: now.phase, round, note: now.note ?? told.note, numbersAtMs }, lines };
+}
+
+function numbersOf(now: Progress): string {
+  const { sample } = now;
+  if (sample === undefined) return `${now.percent.toFixed(0)} %`;
+  const parts = [
+    `round ${sample.round}`,
+    `${now.percent.toFixed(0)} %`,
+    `${formatBytes(sample.transferredBytes)} sent`,
+    `rate ${formatRate(sample.rate)}`,
+    `dirty ${formatRate(sample.dirtyRate)}`,
+    `left ${formatBytes(sample.remainingBytes)}`,
+  ];
+  if (now.etaMs !== undefined) parts.push(`ETA ${formatDuration(now.etaMs)}`);
+  if (sample.expectedDowntimeMs !== undefined) {
+    parts.push(`expected downtime ${formatDuration(sample.expectedDowntimeMs)}`);
+  }
+  return parts.join(', ');
+}
+
+/** The block that is redrawn on a terminal: three lines, none wider than `columns`. */
+export function progressBlock(now: Progress, columns: number, paint: Painter): string[] {
+  const head = `${paint.bold(printable(now.guest))}  ${now.from} → ${now.to}  ${now.mode}  ${paint.dim(now.id)}`;
+  const { sample } = now;
+  const tail = [
+    `${now.percent.toFixed(0).padStart(3)} %`,
+    formatDuration(now.elapsedMs),
+    ...(now.etaMs === undefined ? [] : [`ETA ${formatDuration(now.etaMs)}`]),
+  ].join('  ');
+  const phase = now.phase.padEnd(10);
+  const room = Math.min(40, columns - phase.length - tail.length - 4);
+  const bar = room >= 8 ? `${progressBar(now.percent, room, paint)}  ` : '';
+  const numbers =
+    sample === undefined
+      ? phaseWords(now.phase)
+      : [
+          `round ${sample.round}`,
+          `rate ${formatRate(sample.rate)}`,
+          `dirty ${formatRate(sample.dirtyRate)}`,
+          `left ${formatBytes(sample.remainingBytes)}`,
+          ...(sample.expectedDowntimeMs === undefined
+            ? []
+            : [`expected downtime ${formatDuration(sample.expectedDowntimeMs)}`]),
+          ...(sample.pageRequests === 0 ? [] : [`page requests ${sample.pageRequests}`]),
+        ].join('  ');
+  return [head, `${paint.cyan(phase)}  ${bar}${tail}`, `${' '.repeat(12)}${paint.dim(numbers)}`].map(
+    (line) => truncate(line, columns),
+  );
+}
+
+function progressBar(percent: number, columns: number, paint: Painter): string {
+  const full = Math.round((Math.min(100, Math.max(0, percent)) / 100) * columns);
+  return paint.green('█'.repeat(full)) + paint.dim('░'.repeat(columns - full));
+}

@@ -1,0 +1,61 @@
+import type { Report } from '../../protocol/migration.ts';
+import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { printable } from './style.ts';
+import type { Painter } from './style.ts';
+import { renderPairs } from './table.ts';
+
+/** Where the guest runs, in words. */
+export function whereWords(report: Report): string {
+  switch (report.runsAt) {
+    case 'source':
+      return `on ${report.from} (the source)`;
+    case 'destination':
+      return `on ${report.to}`;
+    case 'nowhere':
+      return 'nowhere';
+    case 'unknown':
+      return 'not known from here; ask the other host too';
+  }
+}
+
+/** The measurements of a report as `name, value`, those that do not apply left out. */
+export function measures(report: Report): [string, string][] {
+  const optional = (name: string, ms: number | undefined): [string, string][] =>
+    ms === undefined ? [] : [[name, formatDuration(ms)]];
+  return [
+    ['total', formatDuration(report.totalMs)],
+    ...optional('downtime (hypervisor)', report.downtimeMs),
+    ...optional('blackout (source stopped to destination running)', report.blackoutMs),
+    ['sent', `${formatBytes(report.bytes)} for ${formatBytes(report.memoryBytes)} of memory`],
+    ['rounds', String(report.rounds)],
+    ['throughput', formatRate(report.throughput)],
+    ...(report.pageRequests === 0
+      ? []
+      : [['page requests', String(report.pageRequests)] satisfies [string, string]]),
+    ['runs', whereWords(report)],
+  ];
+}
+
+/** The end of `godwit migrate`: one line of what happened, then the measurements. */
+export function summaryText(report: Report, paint: Painter): string {
+  const name = paint.bold(printable(report.guest));
+  return `${headline(report, name, paint)}\n${renderPairs(measures(report), paint)}`;
+}
+
+function headline(report: Report, name: string, paint: Painter): string {
+  const { from, to, id } = report;
+  switch (report.outcome) {
+    case 'done':
+      return `${paint.green('✔')} ${name} moved from ${from} to ${to} (${report.finished}, ${id})`;
+    case 'running':
+      return `${paint.cyan('…')} ${name} is moving from ${from} to ${to} (${id})`;
+    case 'failed':
+      return `${paint.red('✘')} ${name} did not move from ${from} to ${to} (${id})`;
+    case 'cancelled':
+      return `${paint.yellow('✘')} the move of ${name} from ${from} to ${to} was cancelled (${id})`;
+    case 'held':
+      return `${paint.red('✘')} ${name} is held paused between ${from} and ${to} (${id})`;
+    case 'lost':
+      return `${paint.red('✘')} ${name} was lost between ${from} and ${to} (${id})`;
+  }
+}

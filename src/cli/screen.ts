@@ -1,0 +1,32 @@
+import type { Output } from './context.ts';
+import { width } from './render/style.ts';
+
+/** A block of lines at the end of a terminal that is redrawn in place, with lines printed above it. */
+export class Screen {
+  readonly #out: Output;
+  #drawn: readonly string[] = [];
+
+  constructor(out: Output) {
+    this.#out = out;
+  }
+
+  /** Replaces the block; `above` stays for good. */
+  draw(block: readonly string[], above: readonly string[] = []): void {
+    const lines = [...above, ...block].map((line) => `${line}\n`).join('');
+    this.#out.write(`${this.#erase()}${lines}`);
+    this.#drawn = block;
+  }
+
+  /** Takes the block away. */
+  clear(): void {
+    this.#out.write(this.#erase());
+    this.#drawn = [];
+  }
+
+  /** A terminal that has become narrower has wrapped our lines: rows are counted by its width now. */
+  #erase(): string {
+    const columns = Math.max(1, this.#out.columns());
+    const rows = this.#drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(width(line) / columns)), 0);
+    return rows === 0 ? '' : `\r\u001b[${rows}A\u001b[J`;
+  }
+}

@@ -1,0 +1,157 @@
+import { spec } from './verb.ts';
+
+/** The verbs of this folder as the user sees them. Data only: the help must not cost an import. */
+
+export const hostsSpec = spec({
+  name: 'hosts',
+  summary: 'list the hosts that an agent knows, itself among them',
+  examples: ['hosts', 'hosts --agent https://rack1:7443 --profile ~/.godwit'],
+  usesAgent: true,
+  json: 'hosts',
+});
+
+export const guestsSpec = spec({
+  name: 'guests',
+  summary: 'list the guests of all hosts',
+  flags: { on: { kind: 'host', value: 'host', summary: 'only the guests of this host' } },
+  examples: ['guests', 'guests --on b'],
+  usesAgent: true,
+  json: 'guests',
+});
+
+export const guestSpec = spec({
+  name: 'guest',
+  summary: 'show one guest, and what would stop it from moving',
+  args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
+  examples: ['guest web1'],
+  usesAgent: true,
+  json: 'guest',
+});
+
+export const migrateSpec = spec({
+  name: 'migrate',
+  summary: 'move a running guest to another host',
+  details:
+    'Shows the progress until the end. Ctrl-C asks to cancel: the guest then stays where it is. ' +
+    'A second Ctrl-C leaves the migration to go on by itself.',
+  args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
+  flags: {
+    to: { kind: 'host', value: 'host', summary: 'the host to move it to (required)' },
+    mode: {
+      kind: 'choice',
+      choices: ['precopy', 'postcopy', 'hybrid'],
+      summary: 'how memory moves: before the switch, after it, or first one and then the other',
+      preset: 'precopy',
+    },
+    maxDowntime: {
+      kind: 'duration',
+      summary: 'the longest switchover that pre-copy may plan for',
+      preset: '100ms',
+    },
+    maxBandwidth: { kind: 'rate', summary: 'cap for the memory stream, such as 1gbit' },
+    streams: { kind: 'count', summary: 'parallel memory streams, 1 to 16', preset: '1' },
+    compress: {
+      kind: 'choice',
+      choices: ['none', 'zstd', 'xbzrle'],
+      summary: 'compression of the memory stream',
+      preset: 'none',
+    },
+    timeout: { kind: 'duration', summary: 'roll back when it takes longer', preset: '10m' },
+    hybridRounds: {
+      kind: 'count',
+      summary: 'hybrid: rounds of pre-copy before post-copy takes over',
+      preset: '3',
+    },
+    detach: { kind: 'switch', summary: 'print the id and return at once' },
+  },
+  examples: ['migrate web1 --to b', 'migrate web1 --to b --mode hybrid --max-bandwidth 1gbit --streams 4'],
+  usesAgent: true,
+  json: 'report (with --detach: detached)',
+});
+
+export const watchSpec = spec({
+  name: 'watch',
+  summary: 'follow a migration that is under way',
+  args: {
+    id: { kind: 'migration', summary: "the migration's id; the newest that runs when left out" },
+  },
+  examples: ['watch', 'watch m-4f2a9c1d --json'],
+  usesAgent: true,
+  json: 'progress (one object a line, until the migration ends)',
+});
+
+export const cancelSpec = spec({
+  name: 'cancel',
+  summary: 'ask a migration to roll back',
+  details: 'Says at once what will happen. Past the point of no return it refuses.',
+  args: { id: { kind: 'migration', summary: "the migration's id", required: true } },
+  examples: ['cancel m-4f2a9c1d'],
+  usesAgent: true,
+  json: 'cancel',
+});
+
+export const migrationsSpec = spec({
+  name: 'migrations',
+  summary: 'list migrations, newest first',
+  flags: { limit: { kind: 'count', summary: 'at most this many, up to 1000', preset: '20' } },
+  examples: ['migrations', 'migrations --limit 100 --json'],
+  usesAgent: true,
+  json: 'migrations',
+});
+
+export const reportSpec = spec({
+  name: 'report',
+  summary: 'show what a migration did, with measurements',
+  args: { id: { kind: 'migration', summary: "the migration's id", required: true } },
+  flags: {
+    html: { kind: 'file', value: 'file', summary: 'write one self-contained page to this file (- for standard output)' },
+  },
+  examples: ['report m-4f2a9c1d', 'report m-4f2a9c1d --html report.html'],
+  usesAgent: true,
+  json: 'report',
+});
+
+export const doctorSpec = spec({
+  name: 'doctor',
+  summary: 'say what this host has and lacks for migration, with the mend',
+  flags: {
+    config: { kind: 'file', value: 'file', summary: "the agent's configuration, to check its ports, folders and certificates" },
+  },
+  examples: ['doctor', 'doctor --json'],
+  usesAgent: true,
+  json: 'doctor',
+});
+
+export const completionSpec = spec({
+  name: 'completion',
+  summary: 'print the completion script for a shell',
+  details:
+    'For bash: add `source <(godwit completion bash)` to ~/.bashrc. ' +
+    'For zsh: add `source <(godwit completion zsh)` to ~/.zshrc, after compinit.',
+  args: {
+    shell: { kind: 'choice', choices: ['bash', 'zsh'], summary: 'the shell to print it for' },
+  },
+  flags: {
+    names: {
+      kind: 'choice',
+      choices: ['guest', 'host', 'migration'],
+      summary: 'print the names that a word can be completed to',
+      hidden: true,
+    },
+  },
+  examples: ['completion bash', 'completion zsh'],
+});
+
+export const versionSpec = spec({
+  name: 'version',
+  summary: 'print the versions of Godwit, its protocol and Node',
+  examples: ['version --json'],
+  json: 'version',
+});
+
+export const agentSpec = spec({
+  name: 'agent',
+  summary: "run this host's agent in the foreground",
+  flags: { config: { kind: 'file', value: 'file', summary: 'its configuration (JSON; required)' } },
+  examples: ['agent --config /etc/godwit/agent.json'],
+});

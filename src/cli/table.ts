@@ -1,0 +1,31 @@
+import * as specs from './specs.ts';
+import { verb } from './verb.ts';
+import type { Verb, VerbGroup } from './verb.ts';
+
+/** Every verb of `godwit`, in the order in which the help shows them. */
+export const TABLE: readonly (Verb | VerbGroup)[] = [
+  verb(specs.hostsSpec, () => import('./commands/hosts.ts')),
+  verb(specs.guestsSpec, () => import('./commands/guests.ts')),
+  verb(specs.guestSpec, () => import('./commands/guest.ts')),
+  verb(specs.migrateSpec, () => import('./commands/migrate.ts')),
+  verb(specs.watchSpec, () => import('./commands/watch.ts')),
+  verb(specs.cancelSpec, () => import('./commands/cancel.ts')),
+  verb(specs.migrationsSpec, () => import('./commands/migrations.ts')),
+  verb(specs.reportSpec, () => import('./commands/report.ts')),
+  verb(specs.doctorSpec, () => import('./commands/doctor.ts')),
+  {
+    name: 'lab',
+    summary: 'hosts, guests and a client on this machine, to try Godwit and to test it',
+    examples: ['lab up --hosts 3 --link 1gbit', 'lab guest web1 --host a --memory 512M'],
+    verbs: async () => (await import('./commands/lab.ts')).LAB_VERBS,
+  },
+  {
+    name: 'pki',
+    summary: 'the certificate authority and certificates of hosts and people',
+    examples: ['pki init --dir /etc/godwit/ca', 'pki issue b --role agent'],
+    verbs: async () => (await import('./commands/pki.ts')).PKI_VERBS,
+  },
+  verb(specs.agentSpec, () => import('./commands/agent.ts')),
+  verb(specs.completionSpec, () => import('./commands/completion.ts')),
+  verb(specs.versionSpec, () => import('./commands/version.ts')),
+];

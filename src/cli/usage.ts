@@ -1,0 +1,59 @@
+import { CommanderError } from 'commander';
+import type { Command } from 'commander';
+import { godwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
+import { didYouMean } from '../protocol/nearest.ts';
+
+/**
+ * Turns what commander throws into a GODWIT_USAGE with the nearest name, and throws that.
+ * Returns true when commander only printed the help or the version.
+ */
+export function rewriteUsageError(error: unknown, program: Command, argv: readonly string[]): boolean {
+  if (!(error instanceof CommanderError)) throw error;
+  const command = commandOf(program, argv);
+  // A group without a verb: commander would print its help as an error.
+  if (error.code === 'commander.help') command.outputHelp();
+  else if (error.exitCode !== 0) throw usageError(error, command);
+  return true;
+}
+
+/** The deepest command that the line names. */
+function commandOf(program: Command, argv: readonly string[]): Command {
+  let command = program;
+  for (const word of argv) {
+    const child = command.commands.find((each) => each.name() === word);
+    if (child !== undefined) command = child;
+  }
+  return command;
+}
+
+function usageError(error: CommanderError, command: Command): GodwitError {
+  const path = pathOf(command);
+  const help = `See \`${path} --help\`.`;
+  const quoted = /'([^']*)'/.exec(error.message)?.[1] ?? '';
+  const [typed = ''] = quoted.split(/[ =]/, 1);
+  const usage = (what: string, hint: string | undefined): GodwitError =>
+    godwitError('GODWIT_USAGE', { what }, { hint: hint === undefined ? help : `${hint} ${help}`, cause: error });
+  switch (error.code) {
+    case 'commander.unknownCommand': {
+      const names = command.commands.map((each) => each.name()).concat('help');
+      return usage(`${path} has no verb "${typed}"`, didYouMean(typed, names));
+    }
+    case 'commander.unknownOption': {
+      const flags = command.options.map((each) => each.long ?? '').concat('--help');
+      return usage(`${path} has no flag ${typed}`, didYouMean(typed, flags));
+    }
+    case 'commander.missingArgument':
+      return usage(`${path} needs <${quoted}>`, undefined);
+    case 'commander.optionMissingArgument':
+      return usage(`${path}: ${quoted} needs a value`, undefined);
+    case 'commander.excessArguments':
+      return usage(`${path} takes fewer words than that`, undefined);
+    default:
+      return usage(error.message.replace(/^error: /, ''), undefined);
+  }
+}
+
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+}

@@ -1,0 +1,130 @@
+import type { Context } from './context.ts';
+
+/** What a word on the command line stands for; completion and parsing go by it. */
+export type WordKind = 'text' | 'file' | 'host' | 'guest' | 'migration';
+export type NumberKind = 'count' | 'bytes' | 'rate' | 'duration';
+
+export interface Argument {
+  readonly kind: WordKind | 'choice';
+  readonly summary: string;
+  readonly choices?: readonly string[];
+  readonly required?: boolean;
+}
+
+/**
+ * A flag. A `switch` takes no value; a number is given with its unit (`512M`, `1gbit`, `10m`) and
+ * arrives as bytes, bytes/s or ms; a `choice` is one of `choices`.
+ */
+export interface Flag {
+  readonly kind: WordKind | NumberKind | 'switch' | 'choice';
+  readonly summary: string;
+  /** How the value is shown in the help; the kind's own name when absent. */
+  readonly value?: string;
+  readonly choices?: readonly string[];
+  /** Text as it would be typed, shown in the help and used when the flag is absent. */
+  readonly preset?: string;
+  /** May be given without a value, which then arrives as ''. */
+  readonly optionalValue?: boolean;
+  readonly hidden?: boolean;
+}
+
+/** A verb as the user sees it: all that help, completion and docs/cli.md are made from. */
+export interface Spec {
+  readonly name: string;
+  readonly summary: string;
+  /** More than the summary says, for `--help`. */
+  readonly details?: string;
+  /** In their order on the command line. */
+  readonly args?: Readonly<Record<string, Argument>>;
+  /** By name in camel case: `maxDowntime` is `--max-downtime`. */
+  readonly flags?: Readonly<Record<string, Flag>>;
+  /** Command lines without the leading `godwit`. */
+  readonly examples: readonly [string, ...string[]];
+  /** Speaks to an agent: gets --agent, --lab, --host and the certificate flags. */
+  readonly usesAgent?: boolean;
+  /** What --json prints, as a name in json-shapes.ts or in words; absent: the verb has no --json. */
+  readonly json?: string;
+}
+
+type ValueOf<F extends Flag | Argument> = F['kind'] extends 'switch'
+  ? boolean
+  : F['kind'] extends NumberKind
+    ? number
+    : F['choices'] extends readonly string[]
+      ? F['choices'][number]
+      : string;
+
+type Values<T> = { readonly [K in keyof T]: T[K] extends Flag | Argument ? ValueOf<T[K]> | undefined : never };
+type ArgumentValues<T> = {
+  readonly [K in keyof T]: T[K] extends Argument
+    ? T[K]['required'] extends true
+      ? ValueOf<T[K]>
+      : ValueOf<T[K]> | undefined
+    : never;
+};
+
+/** How to reach an agent, as typed; see connect.ts. */
+export interface ConnectionFlags {
+  readonly agent?: string | undefined;
+  readonly lab?: string | undefined;
+  readonly host?: string | undefined;
+  readonly profile?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  readonly ca?: string | undefined;
+}
+
+/** A command line of the verb `S`, parsed. */
+export interface Input<S extends Spec = Spec> {
+  readonly args: ArgumentValues<NonNullable<S['args']>>;
+  readonly flags: Values<NonNullable<S['flags']>>;
+  readonly connection: ConnectionFlags;
+  readonly json: boolean;
+}
+
+/** Carries a verb out. Returns the exit code (0 when it returns nothing); throws errors of the table. */
+export type Run<S extends Spec> = (input: Input<S>, context: Context) => Promise<number | void>;
+
+export interface Verb {
+  readonly spec: Spec;
+  /** Imports the implementation: only the verb that was asked for pays for its imports. */
+  readonly load: () => Promise<{ readonly run: Run<Spec> }>;
+}
+
+/** A verb that has verbs of its own, such as `lab up`; they are imported when one is asked for. */
+export interface VerbGroup {
+  readonly name: string;
+  readonly summary: string;
+  readonly examples: readonly [string, ...string[]];
+  readonly verbs: () => Promise<readonly Verb[]>;
+}
+
+export function isGroup(entry: Verb | VerbGroup): entry is VerbGroup {
+  return 'verbs' in entry;
+}
+
+/** Keeps the literal types of a spec, so that Input<typeof spec> knows each flag's type. */
+export function spec<const S extends Spec>(given: S): S {
+  return given;
+}
+
+/** Joins a spec to its implementation; the compiler checks that they fit. */
+export function verb<S extends Spec>(given: S, load: () => Promise<{ readonly run: Run<S> }>): Verb {
+  return { spec: given, load };
+}
+
+/** `maxDowntime` -> `max-downtime` */
+export function kebab(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** Flags that the frame adds to each verb that speaks to an agent. */
+export const CONNECTION_FLAGS = {
+  agent: { kind: 'text', value: 'where', summary: "the agent to speak to: a unix socket's path or https://host:port" },
+  lab: { kind: 'text', value: 'name', summary: 'speak to the agents of this lab' },
+  host: { kind: 'host', value: 'name', summary: 'in a lab: speak to the agent of this host' },
+  profile: { kind: 'file', value: 'dir', summary: 'folder with ca.crt and a certificate and key for https://' },
+  cert: { kind: 'file', value: 'file', summary: 'certificate (PEM) for https://' },
+  key: { kind: 'file', value: 'file', summary: 'its private key (PEM)' },
+  ca: { kind: 'file', value: 'file', summary: 'certificate authority (PEM) that signed the agent' },
+} as const satisfies Record<keyof ConnectionFlags, Flag>;
