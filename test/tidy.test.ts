@@ -20,6 +20,7 @@ describe('this repository', () => {
   const tree = tidy.treeAt(path.resolve(import.meta.dirname, '..'));
   const checks: [string, (tree: Tree) => string[]][] = [
     ['keeps its layers', tidy.layerProblems],
+    ['reads no clock in a PURE file', tidy.clockProblems],
     ['has no file that no program reaches', tidy.deadFileProblems],
     ['tests every PURE file that runs', (each) => tidy.untestedProblems(each, excused)],
     ['names no path or registry of one machine', tidy.machineProblems],

@@ -78,6 +78,14 @@ function expand(tree: Tree, target: string): string[] {
   return tree.files.filter((file) => pattern.test(file));
 }
 
+/** PURE code takes the time as an argument; the linter sees the other clocks, not this one. */
+export function clockProblems(tree: Tree): string[] {
+  const pure = programs(tree).filter((file) => within(file, pureFolders));
+  return pure
+    .filter((file) => /\bnew Date\(\s*\)/.test(withoutComments(tree.text(file))))
+    .map((file) => `${file}: a PURE file reads no clock: take the time as an argument`);
+}
+
 /** PURE folders import only each other; only mover, agent and bin reach what touches the world. */
 export function layerProblems(tree: Tree): string[] {
   return programs(tree, 'src/').flatMap((file) =>

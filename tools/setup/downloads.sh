@@ -119,7 +119,8 @@ kernel_from_host() { # FOLDER
 busybox_into() { # FOLDER
   local own
   own=$(command -v busybox || true)
-  if [ -n "$own" ] && ! grep -q 'ld-linux\|ld-musl' "$own"; then
+  # A program that is not static names its loader at the start of its file.
+  if [ -n "$own" ] && ! head -c 4096 "$own" | LC_ALL=C grep -aq '/ld-'; then
     cp -L "$own" "$1/busybox"
   else
     have_apt && private_apt_update && download "$scratch/busybox" busybox-static ||
