@@ -1,0 +1,84 @@
+import { X509Certificate, createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { systemClock } from '../../clock.ts';
+import { godwitError } from '../../errors.ts';
+import type { Role } from '../../protocol/contract.ts';
+import { makePrivateDir, readPki, writePrivate } from './files.ts';
+
+const CA_DAYS = 3650;
+export const HOST_DAYS = 365;
+const MEND = 'Make a CA with `godwit pki init`, or name its directory.';
+
+export interface Issue {
+  /** Directory of the CA: ca.crt and ca.key. */
+  readonly caDir: string;
+  readonly name: string;
+  readonly role: Role;
+  /** IP addresses and further DNS names of the host; `localhost` where asked. */
+  readonly addresses: readonly string[];
+  /** Default: 365. */
+  readonly days?: number;
+}
+
+export interface Issued {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/**
+ * Makes a CA in `directory` (ca.crt, ca.key 0600).
+ * GODWIT_PKI when one is there: a second would make every certificate of the first worthless.
+ */
+export async function initCa(
+  directory: string,
+  nowMs: number = systemClock.wallMs(),
+): Promise<{ fingerprint: string; cert: string }> {
+  const keyFile = path.join(directory, 'ca.key');
+  if (existsSync(keyFile)) {
+    const hint = 'Use another directory, or go on with this CA.';
+    throw godwitError('GODWIT_PKI', { what: `${directory} holds a CA already` }, { hint });
+  }
+  const { makeAuthority } = await import('./x509.ts');
+  const { cert, key } = await makeAuthority('Godwit CA', { nowMs, days: CA_DAYS });
+  makePrivateDir(directory);
+  writePrivate(path.join(directory, 'ca.crt'), cert);
+  // Last: it is what makes the directory one of a CA.
+  writePrivate(keyFile, key);
+  return { fingerprint: fingerprintOf(cert), cert };
+}
+
+/** Makes a key and its certificate; writes nothing. */
+export async function issue(
+  { caDir, name, role, addresses, days = HOST_DAYS }: Issue,
+  nowMs: number = systemClock.wallMs(),
+): Promise<Issued> {
+  const authority = readAuthority(caDir);
+  const { makeRequest, signRequest } = await import('./x509.ts');
+  const { request, key } = await makeRequest(name);
+  const subject = { name, role, addresses };
+  const cert = await signRequest(authority, request, subject, { nowMs, days });
+  return { ca: authority.cert, cert, key };
+}
+
+/** Writes ca.crt, STEM.crt and STEM.key (0600) into a directory (0700). */
+export function storeCredentials(directory: string, issued: Issued, stem = 'host'): void {
+  makePrivateDir(directory);
+  writePrivate(path.join(directory, 'ca.crt'), issued.ca);
+  writePrivate(path.join(directory, `${stem}.key`), issued.key);
+  writePrivate(path.join(directory, `${stem}.crt`), issued.cert);
+}
+
+/** The CA's certificate and key. */
+export function readAuthority(caDir: string): { cert: string; key: string } {
+  return {
+    cert: readPki(path.join(caDir, 'ca.crt'), MEND),
+    key: readPki(path.join(caDir, 'ca.key'), MEND),
+  };
+}
+
+/** SHA-256 of a certificate, base64url: what a join token carries. */
+export function fingerprintOf(cert: string | Buffer): string {
+  return createHash('sha256').update(new X509Certificate(cert).raw).digest('base64url');
+}

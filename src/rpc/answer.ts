@@ -1,0 +1,121 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import type { GodwitError } from '../errors.ts';
+import { withDeadline } from '../deadline.ts';
+import type { RpcLimits } from './limits.ts';
+
+/** Sends one JSON answer and waits until the kernel has it, or the reader has stalled for too long. */
+export async function sendJson(
+  response: ServerResponse,
+  status: number,
+  value: unknown,
+  stallMs: number,
+): Promise<void> {
+  if (response.destroyed || response.headersSent) return;
+  const text = JSON.stringify(value);
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+  });
+  await finish(response, stallMs, text);
+}
+
+/** The error's own status and words; the connection ends, since what else the peer has sent is not read. */
+export async function sendError(
+  response: ServerResponse,
+  error: GodwitError,
+  stallMs: number,
+): Promise<void> {
+  if (response.destroyed || response.headersSent) return;
+  if (!response.req.complete) response.setHeader('connection', 'close');
+  await sendJson(response, error.http, { error }, stallMs);
+}
+
+/**
+ * Sends one JSON object a line for as long as `lines` has some and the reader takes them. An error on the way becomes
+ * a last line `{"error": ...}`, which `toError` makes. Leaves the iterable closed, however it ends.
+ */
+export async function sendLines(
+  response: ServerResponse,
+  lines: AsyncIterable<unknown>,
+  limits: Pick<RpcLimits, 'stallMs' | 'heartbeatMs'>,
+  toError: (thrown: unknown) => GodwitError,
+): Promise<void> {
+  const iterator = lines[Symbol.asyncIterator]();
+  let next = iterator.next();
+  try {
+    for (;;) {
+      const got = await within(next, limits.heartbeatMs);
+      if (response.destroyed) return;
+      // Nothing was sent yet: an error now still has a status of its own.
+      if (!response.headersSent) {
+        response.writeHead(200, {
+          'content-type': 'application/x-ndjson',
+          'cache-control': 'no-store',
+        });
+      }
+      if (got === undefined) {
+        await write(response, '\n', limits.stallMs);
+        continue;
+      }
+      if (got.done === true) break;
+      await write(response, `${JSON.stringify(got.value)}\n`, limits.stallMs);
+      next = iterator.next();
+    }
+    await finish(response, limits.stallMs);
+  } catch (thrown) {
+    if (!response.headersSent) throw thrown;
+    if (!response.destroyed) {
+      await finish(response, limits.stallMs, `${JSON.stringify({ error: toError(thrown) })}\n`);
+    }
+  } finally {
+    // Not awaited: a generator that waits for something answers only when its signal has ended that.
+    next.catch(() => {});
+    void iterator.return?.().catch(() => {});
+  }
+}
+
+/** The value, or undefined when it has not come within `ms`; the promise goes on. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function write(response: ServerResponse, text: string, stallMs: number): Promise<void> {
+  if (response.write(text)) return;
+  await taken(response, 'drain', stallMs);
+}
+
+async function finish(response: ServerResponse, stallMs: number, text?: string): Promise<void> {
+  response.end(text);
+  if (!response.writableFinished) await taken(response, 'finish', stallMs);
+}
+
+/** Waits for the reader; one that takes nothing for `stallMs`, or is gone, loses its connection. */
+async function taken(
+  response: ServerResponse,
+  event: 'drain' | 'finish',
+  stallMs: number,
+): Promise<void> {
+  const gone = new AbortController();
+  const onClose = (): void => gone.abort();
+  response.once('close', onClose);
+  try {
+    if (response.destroyed) return;
+    await withDeadline('a reader', stallMs, gone.signal, (signal) =>
+      once(response, event, { signal }),
+    );
+  } catch {
+    response.destroy();
+  } finally {
+    response.off('close', onClose);
+  }
+}

@@ -1,0 +1,91 @@
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { godwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
+import type { Access, Role } from '../protocol/contract.ts';
+import { chainFailure, identityOf } from './tls.ts';
+
+/** Who sends a request. `local` came over a unix socket; `none` has not shown a certificate that we trust. */
+export type Caller =
+  | { readonly role: Role | 'local'; readonly name: string }
+  | { readonly role: 'none'; readonly name: string; readonly refusal: GodwitError };
+
+interface Shown {
+  readonly caller: Caller;
+  readonly validToMs: number;
+  readonly validTo: string;
+}
+
+const MAY: Readonly<Record<Access, ReadonlySet<Caller['role']>>> = {
+  anyone: new Set(['none', 'viewer', 'operator', 'agent', 'local']),
+  viewer: new Set(['viewer', 'operator', 'agent', 'local']),
+  operator: new Set(['operator', 'local']),
+  agent: new Set(['agent']),
+  local: new Set(['local']),
+};
+
+// The chain is checked once a connection; its end of validity with each request, since connections live long.
+const seen = new WeakMap<TLSSocket, Shown>();
+
+/** Who is at the other end of this connection. */
+export function callerOf(socket: Socket): Caller {
+  if (!(socket instanceof TLSSocket)) return { role: 'local', name: 'a local process' };
+  let shown = seen.get(socket);
+  if (shown === undefined) {
+    shown = tlsCaller(socket);
+    seen.set(socket, shown);
+  }
+  if (shown.caller.role !== 'none' && shown.validToMs < Date.now()) {
+    return expired(shown.caller.name, shown.validTo);
+  }
+  return shown.caller;
+}
+
+function tlsCaller(socket: TLSSocket): Shown {
+  const from = socket.remoteAddress ?? 'a peer';
+  const cert = socket.getPeerCertificate() as ReturnType<TLSSocket['getPeerCertificate']> | null;
+  const validTo = cert?.valid_to ?? '';
+  const of = (caller: Caller): Shown => ({ caller, validTo, validToMs: Date.parse(validTo) });
+  const untrusted = (reason: string): Shown =>
+    of(none(from, godwitError('GODWIT_PEER_UNTRUSTED', { peer: from, reason })));
+
+  if (socket.isSessionReused()) return untrusted('a resumed session shows none');
+  if (cert === null || Object.keys(cert).length === 0) return untrusted('none was sent');
+  const identity = identityOf(cert.subject);
+  const name = typeof identity === 'string' ? from : `${identity.name} (${from})`;
+  if (!socket.authorized) {
+    // The type says Error; what node puts there is the code.
+    const code = String(socket.authorizationError);
+    return of(
+      none(
+        name,
+        chainFailure(code, name, validTo) ??
+          godwitError('GODWIT_PEER_UNTRUSTED', { peer: name, reason: code }),
+      ),
+    );
+  }
+  if (typeof identity === 'string') return untrusted(identity);
+  return of(identity);
+}
+
+/** Throws the refusal that says who may; nothing where the table allows it. */
+export function checkAccess(caller: Caller, access: Access, action: string): void {
+  if (MAY[access].has(caller.role)) return;
+  if (caller.role === 'none') throw caller.refusal;
+  const needs = access === 'local' ? 'the unix socket of its own host' : `the role ${access}`;
+  throw godwitError('GODWIT_ROLE_FORBIDDEN', {
+    peer: caller.name,
+    role: caller.role,
+    action,
+    needs,
+  });
+}
+
+function none(name: string, refusal: GodwitError): Caller {
+  return { role: 'none', name, refusal };
+}
+
+function expired(name: string, validTo: string): Caller {
+  const date = new Date(validTo).toISOString();
+  return none(name, godwitError('GODWIT_CERT_EXPIRED', { peer: name, date }));
+}

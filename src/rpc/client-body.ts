@@ -1,0 +1,62 @@
+import type { IncomingMessage } from 'node:http';
+import { godwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
+import { networkFailure } from './transport.ts';
+import type { Wire } from './transport.ts';
+
+/** The longest line of a stream, characters. */
+const LINE_LIMIT = 1024 * 1024;
+
+/** The whole body as text; GODWIT_TOO_LARGE beyond `limit` bytes. */
+export async function readAll(
+  response: IncomingMessage,
+  limit: number,
+  wire: Wire,
+): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > limit) throw tooLarge(wire, limit);
+      chunks.push(chunk);
+    }
+  } catch (thrown) {
+    throw networkFailure(thrown, wire);
+  }
+  return Buffer.concat(chunks, size).toString('utf8');
+}
+
+/** The lines of an NDJSON answer, without the empty ones that only say that the server lives. */
+export async function* readLines(
+  response: IncomingMessage,
+  idleMs: number,
+  wire: Wire,
+): AsyncGenerator<string, void, undefined> {
+  const timer = setTimeout(() => {
+    const reason = `its stream was silent for ${idleMs} ms`;
+    const { peer, address } = wire;
+    response.destroy(godwitError('GODWIT_UNREACHABLE', { peer, address, reason }));
+  }, idleMs);
+  let rest = '';
+  try {
+    response.setEncoding('utf8');
+    for await (const chunk of response as AsyncIterable<string>) {
+      timer.refresh();
+      rest += chunk;
+      const lines = rest.split('\n');
+      rest = lines.pop() ?? '';
+      if (rest.length > LINE_LIMIT) throw tooLarge(wire, LINE_LIMIT);
+      for (const line of lines) if (line !== '') yield line;
+    }
+    if (rest !== '') yield rest;
+  } catch (thrown) {
+    throw networkFailure(thrown, wire);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function tooLarge(wire: Wire, limit: number): GodwitError {
+  return godwitError('GODWIT_TOO_LARGE', { what: `an answer of ${wire.peer}`, limit });
+}

@@ -1,0 +1,262 @@
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { once } from 'node:events';
+import { z } from 'zod';
+import { withDeadline } from '../deadline.ts';
+import { godwitError, hasCode } from '../errors.ts';
+import type { CallInput, Contract, Hello, Route, RouteOutput } from '../protocol/contract.ts';
+import { errorBody, fromSerial } from '../protocol/errors.ts';
+import { PROTOCOL_HEADER, selectVersion } from '../protocol/version.ts';
+import { readAll, readLines } from './client-body.ts';
+import { networkFailure, openWire } from './transport.ts';
+import type { Transport, Wire } from './transport.ts';
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** To the end of the answer; for a stream to its beginning. ms. */
+  readonly deadlineMs?: number;
+}
+
+type Given<R extends Route> =
+  Partial<CallInput<R>> extends CallInput<R>
+    ? [input?: CallInput<R>, options?: CallOptions]
+    : [input: CallInput<R>, options?: CallOptions];
+
+/** A contract as functions. They reject with the error that the server sent, or one that says why it cannot be had. */
+export type Api<C extends Contract> = {
+  readonly [K in keyof C]: C[K]['stream'] extends true
+    ? (...given: Given<C[K]>) => AsyncIterable<RouteOutput<C[K]>>
+    : (...given: Given<C[K]>) => Promise<RouteOutput<C[K]>>;
+};
+
+export interface Client<C extends Contract> {
+  readonly api: Api<C>;
+  /** Opens `count` connections at once and leaves them open, so that a later call finds one that is free. */
+  readonly warm: (count: number, options?: CallOptions) => Promise<void>;
+  /** Closes the connections; calls under way fail. */
+  readonly close: () => void;
+}
+
+export interface ClientOptions {
+  /** Default deadline of a call, ms. */
+  readonly deadlineMs?: number;
+  /** The longest answer that is taken, bytes. */
+  readonly answerBytes?: number;
+  /** A stream that is silent for so long, without even a heartbeat, has failed; ms. */
+  readonly streamIdleMs?: number;
+}
+
+const DEFAULTS = { deadlineMs: 10_000, answerBytes: 32 * 1024 * 1024, streamIdleMs: 30_000 };
+
+interface Calling {
+  readonly wire: Wire;
+  readonly limits: Required<ClientOptions>;
+  readonly contract: Contract;
+  /** The version selected with this peer; asked for with `hello` before the first host-to-host call. */
+  version: Promise<number> | undefined;
+}
+
+interface AnyInput {
+  readonly params?: Record<string, string | undefined>;
+  readonly query?: Record<string, string | number | undefined>;
+  readonly body?: unknown;
+}
+
+/** A typed client of `contract`. Connections are opened when needed and kept. */
+export function client<C extends Contract>(
+  contract: C,
+  transport: Transport,
+  options: ClientOptions = {},
+): Client<C> {
+  const calling: Calling = {
+    wire: openWire(transport),
+    limits: { ...DEFAULTS, ...options },
+    contract,
+    version: undefined,
+  };
+  const api: Record<string, unknown> = {};
+  for (const [key, route] of Object.entries(contract)) {
+    api[key] = route.stream
+      ? (input: AnyInput = {}, given: CallOptions = {}) => stream(calling, route, input, given)
+      : (input: AnyInput = {}, given: CallOptions = {}) => call(calling, route, input, given);
+  }
+  const hello = contract['hello'];
+  return {
+    api: api as unknown as Api<C>,
+    warm: async (count, given = {}) => {
+      if (hello === undefined) return;
+      await Promise.all(Array.from({ length: count }, () => call(calling, hello, {}, given)));
+    },
+    close: () => calling.wire.close(),
+  };
+}
+
+async function call(
+  calling: Calling,
+  route: Route,
+  input: AnyInput,
+  given: CallOptions,
+): Promise<unknown> {
+  const { wire, limits } = calling;
+  const what = `${route.method} ${route.path} of ${wire.peer}`;
+  return withDeadline(what, given.deadlineMs ?? limits.deadlineMs, given.signal, async (signal) => {
+    const response = await send(calling, route, input, signal);
+    const text = await readAll(response, limits.answerBytes, wire);
+    return parse(wire, route, text);
+  });
+}
+
+async function* stream(
+  calling: Calling,
+  route: Route,
+  input: AnyInput,
+  given: CallOptions,
+): AsyncGenerator<unknown, void, undefined> {
+  const { wire, limits } = calling;
+  const over = new AbortController();
+  const signal =
+    given.signal === undefined ? over.signal : AbortSignal.any([given.signal, over.signal]);
+  const what = `${route.method} ${route.path} of ${wire.peer}`;
+  const deadlineMs = given.deadlineMs ?? limits.deadlineMs;
+  try {
+    // The request lives longer than the wait for its beginning, so it listens to `signal` alone.
+    const response = await withDeadline(what, deadlineMs, given.signal, () =>
+      send(calling, route, input, signal),
+    );
+    for await (const line of readLines(response, limits.streamIdleMs, wire)) {
+      yield parse(wire, route, line);
+    }
+  } catch (thrown) {
+    given.signal?.throwIfAborted();
+    throw thrown;
+  } finally {
+    over.abort();
+  }
+}
+
+/** Sends a request; resolves once the headers of an answer of success are there. */
+async function send(
+  calling: Calling,
+  route: Route,
+  input: AnyInput,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const { wire, limits } = calling;
+  const headers: Record<string, string | number> = {};
+  if (route.access === 'agent') {
+    headers[PROTOCOL_HEADER] = await selected(calling);
+  }
+  const response = await exchange(wire, route, input, headers, signal);
+  if (response.statusCode === 200) return response;
+  const text = await readAll(response, limits.answerBytes, wire);
+  const refused = refusal(text, response.statusCode ?? 0, wire);
+  // The peer may have been changed for another version: ask again before the next call.
+  if (hasCode(refused, 'GODWIT_PROTOCOL_VERSION')) calling.version = undefined;
+  throw refused;
+}
+
+async function exchange(
+  wire: Wire,
+  route: Route,
+  input: AnyInput,
+  given: Readonly<Record<string, string | number>>,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const path = fillPath(route, input);
+  const body = route.body === undefined ? undefined : JSON.stringify(input.body ?? null);
+  const headers: Record<string, string | number> = { ...given };
+  if (body !== undefined) {
+    headers['content-type'] = 'application/json';
+    headers['content-length'] = Buffer.byteLength(body);
+  } else if (route.method === 'POST') {
+    headers['content-length'] = 0;
+  }
+  // A kept connection may close at the very moment in which it is used again. What may be repeated is.
+  const repeatable = route.method === 'GET' || route.access === 'agent' || route.access === 'local';
+  for (let attempt = 0; ; attempt += 1) {
+    signal.throwIfAborted();
+    const request = wire.request({ method: route.method, path, headers, signal });
+    try {
+      return await answerOf(request, body);
+    } catch (thrown) {
+      if (signal.aborted) throw signal.reason;
+      if (!request.reusedSocket || !repeatable || attempt >= 4) throw networkFailure(thrown, wire);
+    }
+  }
+}
+
+async function answerOf(
+  request: ClientRequest,
+  body: string | undefined,
+): Promise<IncomingMessage> {
+  const answered = once(request, 'response') as Promise<[IncomingMessage]>;
+  request.end(body);
+  const [response] = await answered;
+  // Errors after the headers belong to whoever reads the body.
+  request.on('error', () => {});
+  return response;
+}
+
+async function selected(calling: Calling): Promise<number> {
+  calling.version ??= select(calling);
+  try {
+    return await calling.version;
+  } catch (thrown) {
+    calling.version = undefined;
+    throw thrown;
+  }
+}
+
+/** Several calls may wait for this one, so it has a deadline of its own and nobody's signal. */
+async function select(calling: Calling): Promise<number> {
+  const route = calling.contract['hello'];
+  if (route === undefined) throw new Error('a contract with host-to-host routes needs `hello`');
+  const { versions } = (await call(calling, route, {}, {})) as Hello;
+  const choice = selectVersion(calling.wire.peer, versions);
+  if (!choice.ok) throw choice.error;
+  return choice.version;
+}
+
+function fillPath(route: Route, input: AnyInput): string {
+  const path = route.path.replaceAll(/:(\w+)/g, (_place, name: string) =>
+    encodeURIComponent(input.params?.[name] ?? ''),
+  );
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(input.query ?? {})) {
+    if (value !== undefined) query.set(name, String(value));
+  }
+  return query.size === 0 ? path : `${path}?${query.toString()}`;
+}
+
+function parse(wire: Wire, route: Route, text: string): unknown {
+  const value = json(text);
+  if (route.stream && isErrorLine(value)) throw refusal(text, 0, wire);
+  const parsed = route.response.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw godwitError('GODWIT_PROTOCOL_INVALID', {
+    peer: wire.peer,
+    expected: `an answer of ${route.path}`,
+    what: value === undefined ? 'not JSON' : z.prettifyError(parsed.error).slice(0, 2000),
+  });
+}
+
+function isErrorLine(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).join() === 'error';
+}
+
+function refusal(text: string, status: number, wire: Wire): Error {
+  const parsed = errorBody.safeParse(json(text));
+  if (parsed.success) return fromSerial(parsed.data.error);
+  return godwitError('GODWIT_PROTOCOL_INVALID', {
+    peer: wire.peer,
+    expected: 'an answer of Godwit',
+    what: `status ${status}: ${text.slice(0, 200)}`,
+  });
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

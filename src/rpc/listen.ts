@@ -1,0 +1,205 @@
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
+import type { RequestListener, Server, ServerOptions } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import net from 'node:net';
+import type { AddressInfo, ListenOptions, Socket } from 'node:net';
+import path from 'node:path';
+import type { Duplex } from 'node:stream';
+import { godwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { splitAddress } from '../protocol/names.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
+import type { RpcLimits } from './limits.ts';
+import { serverTls } from './tls.ts';
+import type { Credentials } from './tls.ts';
+
+/** A socket that is being served. */
+export interface Listening {
+  /** host:port, or the path of the unix socket. */
+  readonly address: string;
+  /** Takes no more connections, lets requests under way end for up to `graceMs`, then cuts what is left. */
+  close(graceMs?: number): Promise<void>;
+}
+
+export interface ListenOptionsOf {
+  readonly log: Log;
+  readonly limits?: Partial<RpcLimits>;
+}
+
+/** Serves on a unix socket, 0600. What lies at the path and does not answer is replaced; a live one is an error. */
+export async function listenUnix(
+  listener: RequestListener,
+  file: string,
+  options: ListenOptionsOf,
+): Promise<Listening> {
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  if (await answers(file)) {
+    throw godwitError('GODWIT_CONFIG', { file, what: 'another process serves this socket' });
+  }
+  rmSync(file, { force: true });
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const server = createHttpServer(httpOptions(limits), listener);
+  const sockets = bound(server, limits, options.log);
+  // The socket is made before `listen` first waits, so the mask holds for nothing else.
+  const umask = process.umask(0o177);
+  const listening = listen(server, { path: file });
+  process.umask(umask);
+  await listening;
+  chmodSync(file, 0o600);
+  return { address: file, close: (graceMs) => close(server, sockets, graceMs) };
+}
+
+/**
+ * Serves over mutual TLS on `address` (host:port), or on the first free port of `ports`.
+ * GODWIT_PORT_NONE when none of them is free; GODWIT_CONFIG when the address cannot be used.
+ */
+export async function listenTls(
+  listener: RequestListener,
+  where: { readonly address: string } | { readonly host: string; readonly ports: PortRange },
+  credentials: Credentials,
+  options: ListenOptionsOf,
+): Promise<Listening> {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const server = createHttpsServer(
+    {
+      ...httpOptions(limits),
+      ...serverTls(credentials),
+      handshakeTimeout: limits.handshakeMs,
+    },
+    listener,
+  );
+  const sockets = bound(server, limits, options.log);
+  if ('address' in where) {
+    const { host, port } = splitAddress(where.address);
+    try {
+      await listen(server, { host, port });
+    } catch (cause) {
+      const what = `cannot listen there: ${(cause as Error).message}`;
+      throw godwitError('GODWIT_CONFIG', { file: where.address, what }, { cause });
+    }
+  } else {
+    await listenInRange(server, where.host, where.ports);
+  }
+  const { address, port, family } = server.address() as AddressInfo;
+  return {
+    address: family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`,
+    close: (graceMs) => close(server, sockets, graceMs),
+  };
+}
+
+export interface PortRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Starts anywhere in the range, so that movers which start at once seldom try the same port. */
+async function listenInRange(server: Server, host: string, ports: PortRange): Promise<void> {
+  const count = ports.to - ports.from + 1;
+  const start = process.pid % count;
+  for (let tried = 0; tried < count; tried += 1) {
+    const port = ports.from + ((start + tried) % count);
+    try {
+      await listen(server, { host, port });
+      return;
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw thrown;
+    }
+  }
+  throw godwitError('GODWIT_PORT_NONE', { host, from: ports.from, to: ports.to });
+}
+
+async function listen(server: Server, options: ListenOptions): Promise<void> {
+  const listening = once(server, 'listening');
+  server.listen(options);
+  await listening;
+}
+
+function httpOptions(limits: RpcLimits): ServerOptions {
+  return {
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionsCheckingInterval: Math.min(1000, limits.headersMs),
+    keepAlive: true,
+    keepAliveInitialDelay: 10_000,
+    noDelay: true,
+    insecureHTTPParser: false,
+  };
+}
+
+/** Holds the server to its limits; answers the set of its connections, kept up to date. */
+function bound(server: Server, limits: RpcLimits, log: Log): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.maxConnections = limits.connections;
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.on('clientError', (thrown: NodeJS.ErrnoException, socket) =>
+    refuse(thrown, socket, limits, log),
+  );
+  server.on('tlsClientError', (thrown: Error, socket: Socket) => {
+    log.info({ from: socket.remoteAddress, reason: thrown.message }, 'a TLS handshake failed');
+    socket.destroy();
+  });
+  server.on('drop', () => log.warn({ limit: limits.connections }, 'a connection was dropped'));
+  return sockets;
+}
+
+/** Answers bytes that are not HTTP, or come too slowly, in the same words as everything else. */
+function refuse(thrown: NodeJS.ErrnoException, socket: Duplex, limits: RpcLimits, log: Log): void {
+  const from = (socket as Socket).remoteAddress ?? 'a peer';
+  log.info({ from, reason: thrown.code ?? thrown.message }, 'a connection was refused');
+  if (!socket.writable || thrown.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const error = clientError(thrown, from, limits);
+  const text = JSON.stringify({ error });
+  socket.end(
+    `HTTP/1.1 ${error.http} Refused\r\nconnection: close\r\ncontent-type: application/json\r\n` +
+      `content-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+  );
+  // Half of a connection must not linger: the peer has its reason or does not want it.
+  setTimeout(() => socket.destroy(), 1000).unref();
+}
+
+function clientError(thrown: NodeJS.ErrnoException, peer: string, limits: RpcLimits): GodwitError {
+  if (thrown.code === 'HPE_HEADER_OVERFLOW') {
+    const facts = { what: 'the request’s header', limit: limits.headerBytes };
+    return godwitError('GODWIT_TOO_LARGE', facts);
+  }
+  if (thrown.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    const facts = { what: 'to send the request', deadlineMs: limits.requestMs };
+    return godwitError('GODWIT_DEADLINE', facts);
+  }
+  const what = thrown.code ?? thrown.message;
+  return godwitError('GODWIT_PROTOCOL_INVALID', { peer, expected: 'HTTP/1.1', what });
+}
+
+async function answers(file: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = net.connect({ path: file });
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+}
+
+async function close(server: Server, sockets: ReadonlySet<Socket>, graceMs = 0): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  server.closeIdleConnections();
+  const timer = setTimeout(() => {
+    for (const socket of sockets) socket.destroy();
+  }, graceMs);
+  await closed;
+  clearTimeout(timer);
+}

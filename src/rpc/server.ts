@@ -1,0 +1,217 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { z } from 'zod';
+import { godwitError, toGodwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Contract, Route, RouteAnswer, RouteInput } from '../protocol/contract.ts';
+import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../protocol/version.ts';
+import { sendError, sendJson, sendLines } from './answer.ts';
+import { readJson } from './body.ts';
+import { callerOf, checkAccess } from './caller.ts';
+import type { Caller } from './caller.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
+import type { RpcLimits } from './limits.ts';
+import { router } from './routes.ts';
+import type { Match } from './routes.ts';
+
+/** What a handler gets: the validated input, who asks, and a signal that aborts when the asker is gone. */
+export type Call<R extends Route> = RouteInput<R> & {
+  readonly caller: Caller;
+  readonly signal: AbortSignal;
+};
+
+type Answer<R extends Route> = R['stream'] extends true
+  ? AsyncIterable<RouteAnswer<R>>
+  : RouteAnswer<R>;
+
+/** One function per route. What it throws becomes the answer's error; what it answers is validated too. */
+export type Handlers<C extends Contract> = {
+  readonly [K in keyof C]: (call: Call<C[K]>) => Promise<Answer<C[K]>> | Answer<C[K]>;
+};
+
+export interface ServeOptions {
+  /** Who serves, for error texts. */
+  readonly name: string;
+  readonly log: Log;
+  readonly limits?: Partial<RpcLimits>;
+  /** Throws to refuse a caller whom the table lets in; `key` is the route's name in the contract. */
+  readonly authorise?: (caller: Caller, key: string) => void;
+}
+
+type AnyHandler = (call: Call<Route>) => unknown;
+
+interface Serving {
+  readonly find: ReturnType<typeof router>;
+  readonly handlers: Readonly<Record<string, AnyHandler>>;
+  readonly options: ServeOptions;
+  readonly limits: RpcLimits;
+  readonly log: Log;
+  running: number;
+  readonly perConnection: WeakMap<Socket, number>;
+}
+
+/**
+ * A request listener for node:http or node:https that serves `contract`: finds the route, checks who asks, validates
+ * what comes in and what goes out, and bounds both. Errors are always `{error: SerialError}` with the table's status.
+ */
+export function serve<C extends Contract>(
+  contract: C,
+  handlers: Handlers<C>,
+  options: ServeOptions,
+): RequestListener {
+  const serving: Serving = {
+    find: router(contract),
+    handlers: handlers as unknown as Record<string, AnyHandler>,
+    options,
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    log: options.log,
+    running: 0,
+    perConnection: new WeakMap(),
+  };
+  return (request, response) => {
+    void handle(serving, request, response);
+  };
+}
+
+async function handle(
+  serving: Serving,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { socket } = request;
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const onConnection = (serving.perConnection.get(socket) ?? 0) + 1;
+  serving.perConnection.set(socket, onConnection);
+  serving.running += 1;
+  try {
+    bounded(serving, onConnection);
+    await answer(serving, request, response, gone.signal);
+  } catch (thrown) {
+    if (response.destroyed) {
+      serving.log.debug({ error: thrown, url: request.url }, 'the asker is gone');
+    } else {
+      const error = told(serving, request, thrown);
+      await sendError(response, error, serving.limits.stallMs);
+    }
+  } finally {
+    serving.running -= 1;
+    serving.perConnection.set(socket, (serving.perConnection.get(socket) ?? 1) - 1);
+  }
+}
+
+function bounded(serving: Serving, onConnection: number): void {
+  const { requests, requestsPerConnection } = serving.limits;
+  const what = `${serving.options.name}, in requests at once,`;
+  if (serving.running > requests) {
+    throw godwitError('GODWIT_OVERLOADED', { what, limit: requests });
+  }
+  if (onConnection > requestsPerConnection) {
+    throw godwitError('GODWIT_OVERLOADED', {
+      what: `${what} on one connection`,
+      limit: requestsPerConnection,
+    });
+  }
+}
+
+async function answer(
+  serving: Serving,
+  request: IncomingMessage,
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
+  const { limits, options } = serving;
+  const caller = callerOf(request.socket);
+  // Whom we do not know holds no connection open.
+  if (caller.role === 'none') response.setHeader('connection', 'close');
+  const [path = '', search = ''] = (request.url ?? '').split('?', 2);
+  const method = request.method ?? '';
+  const match = serving.find(method, path);
+  if (match === undefined) {
+    // A stranger is told that he is one, not which routes there are.
+    if (caller.role === 'none') throw caller.refusal;
+    throw godwitError('GODWIT_ROUTE_UNKNOWN', { method, path: path.slice(0, 200) });
+  }
+  const { route, key } = match;
+  checkAccess(caller, route.access, `${method} ${route.path}`);
+  if (route.access === 'agent') checkVersion(request, caller.name);
+  options.authorise?.(caller, key);
+  const input = await readInput(match, search, request, limits, caller.name);
+  const handler = serving.handlers[key];
+  if (handler === undefined) throw new Error(`no handler for ${key}`);
+  const result = await handler({ ...input, caller, signal });
+  if (route.stream) {
+    const lines = checked(route, result as AsyncIterable<unknown>);
+    await sendLines(response, lines, limits, (thrown) => told(serving, request, thrown));
+  } else {
+    await sendJson(response, 200, ownAnswer(route, result), limits.stallMs);
+  }
+}
+
+async function readInput(
+  { route, params }: Match,
+  search: string,
+  request: IncomingMessage,
+  limits: RpcLimits,
+  peer: string,
+): Promise<RouteInput<Route>> {
+  const query = Object.fromEntries(new URLSearchParams(search));
+  const body =
+    route.body === undefined ? undefined : await readJson(request, limits.bodyBytes, peer);
+  return {
+    params: valid(route.params, params, peer, `a path ${route.path}`),
+    query: valid(route.query, query, peer, `a query of ${route.path}`),
+    body: (route.body === undefined
+      ? undefined
+      : valid(route.body, body, peer, `a body of ${route.path}`)) as undefined,
+  };
+}
+
+function valid<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+  peer: string,
+  expected: string,
+): z.output<T> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const what = z.prettifyError(parsed.error).slice(0, 2000);
+  throw godwitError('GODWIT_PROTOCOL_INVALID', { peer, expected, what });
+}
+
+/** What we say ourselves is held to the contract as well; breaking it is our defect, not the asker's. */
+function ownAnswer(route: Route, value: unknown): unknown {
+  const parsed = route.response.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const why = z.prettifyError(parsed.error).slice(0, 2000);
+  const what = `the answer of ${route.path} breaks its contract: ${why}`;
+  throw godwitError('GODWIT_INTERNAL', { what });
+}
+
+async function* checked(
+  route: Route,
+  lines: AsyncIterable<unknown>,
+): AsyncGenerator<unknown, void, undefined> {
+  for await (const line of lines) yield ownAnswer(route, line);
+}
+
+function checkVersion(request: IncomingMessage, peer: string): void {
+  const said = request.headers[PROTOCOL_HEADER];
+  const theirs = typeof said === 'string' && said !== '' ? said.slice(0, 32) : 'none';
+  if (PROTOCOL_VERSIONS.some((version) => String(version) === theirs)) return;
+  const ours = PROTOCOL_VERSIONS.join(', ');
+  throw godwitError('GODWIT_PROTOCOL_VERSION', { peer, theirs, ours });
+}
+
+/** The error to send; a defect is logged with its stack, which stays here. */
+function told(serving: Serving, request: IncomingMessage, thrown: unknown): GodwitError {
+  const error = toGodwitError(thrown);
+  const facts = { method: request.method, url: request.url?.slice(0, 200), code: error.code };
+  if (error.code === 'GODWIT_INTERNAL') {
+    serving.log.error({ ...facts, error: thrown }, 'a request failed by a defect');
+  } else {
+    serving.log.info({ ...facts, reason: error.message }, 'refused a request');
+  }
+  return error;
+}

@@ -1,0 +1,131 @@
+import { constants } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { ConnectionOptions, PeerCertificate, TLSSocket, TlsOptions } from 'node:tls';
+import { godwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
+import { role } from '../protocol/contract.ts';
+import type { Role } from '../protocol/contract.ts';
+import { hostName } from '../protocol/names.ts';
+
+/** The PEM texts with which a process shows who it is, and the only CA that it trusts. */
+export interface Credentials {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Who a certificate says its holder is: CN and OU of the subject. */
+export interface Identity {
+  readonly name: string;
+  readonly role: Role;
+}
+
+/** ca.crt, and host.crt and host.key (or another `stem`), of a directory; GODWIT_PKI when one cannot be read. */
+export function readCredentials(directory: string, stem = 'host'): Credentials {
+  const read = (file: string): string => {
+    try {
+      return readFileSync(path.join(directory, file), 'utf8');
+    } catch (cause) {
+      const what = `cannot read ${path.join(directory, file)}`;
+      throw godwitError('GODWIT_PKI', { what }, { cause });
+    }
+  };
+  return { ca: read('ca.crt'), cert: read(`${stem}.crt`), key: read(`${stem}.key`) };
+}
+
+/**
+ * TLS 1.3 only. The handshake is taken from anyone, so that a refusal can be told in words: whoever serves must ask
+ * `tlsCaller` first. No tickets: a resumed session shows no certificate, and node would call it authorised.
+ */
+export function serverTls(credentials: Credentials): TlsOptions {
+  return {
+    ...credentials,
+    // With the CA's own certificate, so that a host which joins can compare it with its token.
+    cert: `${credentials.cert.trimEnd()}\n${credentials.ca}`,
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    requestCert: true,
+    rejectUnauthorized: false,
+    secureOptions: constants.SSL_OP_NO_TICKET,
+    ALPNProtocols: ['http/1.1'],
+  };
+}
+
+/**
+ * TLS 1.3 only. Node would end a connection to a wrong server before its certificate can be looked at, and the date on
+ * which it expired with it: so the handshake is taken, and `wrongServer` decides before a byte is sent.
+ */
+export function clientTls(credentials: Credentials): ConnectionOptions {
+  return {
+    ...credentials,
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+    ALPNProtocols: ['http/1.1'],
+  };
+}
+
+/** Why this is not the server we want (another CA, another name, another role, expired); undefined where it is. */
+export function wrongServer(socket: TLSSocket, expected: Identity): GodwitError | undefined {
+  const cert = socket.getPeerCertificate() as PeerCertificate | null;
+  const peer = expected.name;
+  const untrusted = (reason: string): GodwitError =>
+    godwitError('GODWIT_PEER_UNTRUSTED', { peer, reason });
+  if (socket.isSessionReused()) return untrusted('a resumed session shows none');
+  if (!socket.authorized) {
+    // The type says Error; what node puts there is the code.
+    const code = String(socket.authorizationError);
+    return chainFailure(code, peer, cert?.valid_to) ?? untrusted(code);
+  }
+  const shown = identityOf(cert?.subject);
+  if (typeof shown === 'string') return untrusted(shown);
+  if (shown.name !== expected.name) return untrusted(`the one there is for ${shown.name}`);
+  if (shown.role !== expected.role) {
+    const facts = { peer, role: shown.role, action: 'to serve here', needs: expected.role };
+    return godwitError('GODWIT_ROLE_FORBIDDEN', facts);
+  }
+  return undefined;
+}
+
+/** CN and OU, where the certificate has exactly one of each and they are a name and a role; else why not. */
+export function identityOf(subject: PeerCertificate['subject'] | undefined): Identity | string {
+  const { CN, OU } = subject ?? {};
+  const name = hostName.safeParse(CN);
+  if (!name.success) return 'its subject has no CN that is a name of Godwit';
+  const said = role.safeParse(OU);
+  if (!said.success) return 'its subject has no OU that is a role of Godwit';
+  return { name: name.data, role: said.data };
+}
+
+const UNTRUSTED: Readonly<Record<string, string>> = {
+  UNABLE_TO_GET_ISSUER_CERT: 'it is not from our CA',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'it is not from our CA',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'it is not from our CA',
+  SELF_SIGNED_CERT_IN_CHAIN: 'it is from another CA',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'it is signed by itself',
+  CERT_SIGNATURE_FAILURE: 'its signature is not that of our CA',
+  CERT_NOT_YET_VALID: 'it is not valid yet; check the clocks',
+  INVALID_PURPOSE: 'it is for another purpose',
+  CERT_REVOKED: 'it was revoked',
+};
+
+/** What a failed check of a chain means, from OpenSSL's name for it; undefined where that is no such name. */
+export function chainFailure(
+  code: string | undefined,
+  peer: string,
+  validTo: string | undefined,
+): GodwitError | undefined {
+  if (code === 'CERT_HAS_EXPIRED') {
+    return godwitError('GODWIT_CERT_EXPIRED', { peer, date: isoDate(validTo) });
+  }
+  const reason = code === undefined ? undefined : UNTRUSTED[code];
+  return reason === undefined ? undefined : godwitError('GODWIT_PEER_UNTRUSTED', { peer, reason });
+}
+
+/** OpenSSL's date (`Nov 20 08:00:00 2026 GMT`) as ISO 8601. */
+export function isoDate(text: string | undefined): string {
+  const at = Date.parse(text ?? '');
+  return Number.isNaN(at) ? 'an earlier date' : new Date(at).toISOString();
+}

@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { test } from 'node:test';
+import { godwitError, hasCode } from '../../src/errors.ts';
+import { authority, calling, callingUnix, serving, servingUnix } from './parties.ts';
+
+const params = { name: 'x' };
+const body = { text: 'héllo' };
+
+test('a call goes over mutual TLS and comes back validated', async (t) => {
+  const { issue } = await authority(t);
+  const { address } = await serving(t, await issue('b', 'agent'));
+  const { api } = calling(t, address, await issue('a', 'agent'));
+  assert.deepEqual(await api.say({ params, body }), { said: 'héllo', by: 'a' });
+  assert.deepEqual(await api.tell({ params, body }), { said: 'héllo', by: 'a' });
+});
+
+test('a unix socket is for its owner alone and gives the rights of an operator', async (t) => {
+  const { address } = await servingUnix(t);
+  assert.equal(statSync(address).mode & 0o777, 0o600);
+  const { api } = callingUnix(t, address);
+  assert.equal((await api.act({ params, body })).by, 'a local process');
+  await assert.rejects(api.tell({ params, body }), { code: 'GODWIT_ROLE_FORBIDDEN' });
+});
+
+test('calls one after another use one connection', async (t) => {
+  const { issue } = await authority(t);
+  const sockets = new Set<unknown>();
+  const { address } = await serving(t, await issue('b', 'agent'), {
+    authorise: (caller) => sockets.add(caller),
+  });
+  const { api } = calling(t, address, await issue('a', 'agent'));
+  for (let count = 0; count < 10; count += 1) await api.tell({ params, body });
+  for await (const _line of api.repeat({ params, body })) assert.ok(true);
+  await api.tell({ params, body });
+  assert.equal(sockets.size, 1);
+});
+
+test('warm connections are kept for calls at the same time', async (t) => {
+  const { issue } = await authority(t);
+  const seen: unknown[] = [];
+  const { address } = await serving(t, await issue('b', 'agent'), {
+    authorise: (caller) => seen.push(caller),
+  });
+  const { api, warm } = calling(t, address, await issue('a', 'agent'));
+  await warm(2);
+  const before = new Set(seen);
+  await Promise.all([api.tell({ params, body }), api.tell({ params, body })]);
+  assert.equal(before.size, 2);
+  assert.equal(new Set(seen).size, 2);
+});
+
+test('an error of the table crosses with its code, words, hint and facts', async (t) => {
+  const thrown = godwitError('GODWIT_HOST_UNKNOWN', { host: 'zz' }, { hint: 'Did you mean z?' });
+  const { address } = await servingUnix(t, {
+    say: () => {
+      throw thrown;
+    },
+  });
+  const { api } = callingUnix(t, address);
+  await assert.rejects(api.say({ params, body }), (error) => {
+    assert.ok(hasCode(error, 'GODWIT_HOST_UNKNOWN'));
+    assert.deepEqual(error.toJSON(), thrown.toJSON());
+    return true;
+  });
+});
+
+test('an answer that breaks the contract is a defect of the server', async (t) => {
+  const { address } = await servingUnix(t);
+  const { api } = callingUnix(t, address);
+  await assert.rejects(api.broken(), { code: 'GODWIT_INTERNAL', message: /\/broken/ });
+});
+
+test('a stream gives its lines in order and ends', async (t) => {
+  const { address } = await servingUnix(t);
+  const { api } = callingUnix(t, address);
+  const lines = await Array.fromAsync(api.repeat({ params, query: { times: 3 }, body }));
+  assert.equal(lines.length, 3);
+});
+
+test('a stream that fails at once has the status of its error, and later ends with it', async (t) => {
+  const failure = godwitError('GODWIT_HOST_UNKNOWN', { host: 'zz' });
+  const { address } = await servingUnix(t, {
+    async *repeat({ query }) {
+      for (let count = 1; count < query.times; count += 1) yield { said: 'x', by: 'y' };
+      throw failure;
+    },
+  });
+  const { api } = callingUnix(t, address);
+  for (const times of [1, 3]) {
+    const got: unknown[] = [];
+    await assert.rejects(
+      async () => {
+        for await (const line of api.repeat({ params, query: { times }, body })) got.push(line);
+      },
+      { code: 'GODWIT_HOST_UNKNOWN' },
+    );
+    assert.equal(got.length, times - 1);
+  }
+});
+
+test('a stream whose reader leaves ends at the server too', async (t) => {
+  const over = Promise.withResolvers<void>();
+  const { address } = await servingUnix(t, {
+    async *repeat({ signal }) {
+      signal.addEventListener('abort', () => over.resolve());
+      for (;;) yield { said: 'x'.repeat(1000), by: 'y' };
+    },
+  });
+  const { api } = callingUnix(t, address);
+  for await (const line of api.repeat({ params, body })) {
+    assert.equal(line.by, 'y');
+    break;
+  }
+  await over.promise;
+});
+
+test('a stream waits for a reader that is slow', async (t) => {
+  let made = 0;
+  const { address } = await servingUnix(t, {
+    async *repeat() {
+      for (;;) {
+        made += 1;
+        yield { said: 'x'.repeat(100_000), by: 'y' };
+      }
+    },
+  });
+  const { api } = callingUnix(t, address);
+  let read = 0;
+  for await (const line of api.repeat({ params, body })) {
+    assert.equal(line.by, 'y');
+    read += 1;
+    if (read === 100) break;
+  }
+  assert.ok(made < read + 60, `${made} made for ${read} read`);
+});
+
+test('a silent stream is kept alive by empty lines, which its reader does not see', async (t) => {
+  const more = Promise.withResolvers<void>();
+  const { address } = await servingUnix(
+    t,
+    {
+      async *repeat() {
+        await more.promise;
+        yield { said: 'x', by: 'y' };
+      },
+    },
+    { heartbeatMs: 1 },
+  );
+  const { api } = callingUnix(t, address, { streamIdleMs: 5000 });
+  const lines = api.repeat({ params, body })[Symbol.asyncIterator]();
+  const first = lines.next();
+  setTimeout(more.resolve, 50);
+  assert.equal((await first).value?.by, 'y');
+  assert.equal((await lines.next()).done, true);
+});
+
+test('a stream that went silent without a heartbeat is given up', async (t) => {
+  const { address } = await servingUnix(t, {
+    async *repeat({ signal }) {
+      yield { said: 'x', by: 'y' };
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    },
+  });
+  const { api } = callingUnix(t, address, { streamIdleMs: 20 });
+  await assert.rejects(Array.fromAsync(api.repeat({ params, body })), {
+    code: 'GODWIT_UNREACHABLE',
+  });
+});
+
+test('a call has a deadline, and its handler hears of it', async (t) => {
+  const heard = Promise.withResolvers<void>();
+  const { address } = await servingUnix(t, {
+    say: ({ signal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          heard.resolve();
+          reject(new Error('left'));
+        });
+      }),
+  });
+  const { api } = callingUnix(t, address);
+  const late = api.say({ params, body }, { deadlineMs: 20 });
+  await assert.rejects(late, { code: 'GODWIT_DEADLINE' });
+  await heard.promise;
+});
+
+test('a call ends with the reason of the signal that aborts it', async (t) => {
+  const { address } = await servingUnix(t, { say: () => new Promise(() => {}) });
+  const { api } = callingUnix(t, address);
+  const reason = new Error('no longer wanted');
+  const signal = AbortSignal.abort(reason);
+  await assert.rejects(api.say({ params, body }, { signal }), reason);
+  const later = new AbortController();
+  const call = api.say({ params, body }, { signal: later.signal });
+  later.abort(reason);
+  await assert.rejects(call, reason);
+});
+
+test('a server that closes lets running calls end, and a kept connection is opened anew', async (t) => {
+  const { issue } = await authority(t);
+  const credentials = await issue('b', 'agent');
+  const first = await serving(t, credentials);
+  const { api } = calling(t, first.address, await issue('a', 'agent'));
+  await api.tell({ params, body });
+  await first.close();
+  await serving(t, credentials, { port: Number(first.address.split(':')[1]) });
+  assert.equal((await api.tell({ params, body })).by, 'a');
+});
