@@ -28,15 +28,15 @@ export async function runCommand(
       stdio: ['pipe', 'pipe', 'pipe'],
       env: options.env ?? process.env,
     });
-    const stop = (reason: unknown): void => {
+    const stop = (reason: Error): void => {
       child.kill('SIGKILL');
-      reject(reason as Error);
+      reject(reason);
     };
     const timer = setTimeout(
       () => stop(godwitError('GODWIT_DEADLINE', { what: shown(argv), deadlineMs })),
       deadlineMs,
     );
-    const onAbort = (): void => stop(options.signal?.reason);
+    const onAbort = (): void => stop(options.signal?.reason as Error);
     options.signal?.addEventListener('abort', onAbort, { once: true });
     const output = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr'] as const) {
@@ -61,7 +61,11 @@ function notStarted(program: string, cause: Error): Error {
   const missing = 'code' in cause && cause.code === 'ENOENT';
   return missing
     ? godwitError('GODWIT_HOST_LACKS', { what: `the program ${program}` }, { cause })
-    : godwitError('GODWIT_LAB', { what: `${program} could not start: ${cause.message}` }, { cause });
+    : godwitError(
+        'GODWIT_LAB',
+        { what: `${program} could not start: ${cause.message}` },
+        { cause },
+      );
 }
 
 function failed(argv: readonly string[], status: number | string | null, stderr: string): Error {

@@ -1,8 +1,20 @@
 import { rmdir } from 'node:fs/promises';
 import type { LabEntry } from './entry.ts';
-import { entryAlive, existingNamespaces, namespaceInodes, processesOf, removeNamespaces } from './namespaces.ts';
+import {
+  entryAlive,
+  existingNamespaces,
+  namespaceInodes,
+  processesOf,
+  removeNamespaces,
+} from './namespaces.ts';
 import { endProcesses, signalProcess } from './processes.ts';
-import { labDirectory, labsDirectory, type LabState, readLabState, removeLabDirectory } from './state.ts';
+import {
+  labDirectory,
+  labsDirectory,
+  type LabState,
+  readLabState,
+  removeLabDirectory,
+} from './state.ts';
 
 /**
  * Takes a lab down: ends every process in its namespaces (agents, movers, guests, whatever a
@@ -47,4 +59,3 @@ async function removeDirectories(name: string): Promise<void> {
   // Other labs may be there.
   await rmdir(labsDirectory()).catch(() => {});
 }
-

@@ -28,11 +28,13 @@ export interface NetworkStep {
 const BRIDGE = 'type bridge forward_delay 0 stp_state 0 mcast_snooping 0';
 
 /**
- * The client never stops sending while a guest is dark: with a full window allowed from the first
- * segment and no retransmission timer below the longest blackout worth measuring, the guest's first
- * acknowledgement repairs what was lost at once, and the gap seen is the guest's own.
+ * The client never stops sending while a guest is dark. With a window that a long silence does not
+ * fill, and no retransmission timer before the longest silence worth measuring, new segments keep
+ * arriving; the guest's first (selective) acknowledgement repairs what was lost at once, and the gap
+ * seen is the guest's own instead of TCP's 200, 600, 1400 ms. Reno, since BBR closes its window from
+ * time to time to measure the round trip.
  */
-export const CLIENT_ROUTE_OPTIONS = 'initcwnd 1000 rto_min 5s';
+export const CLIENT_ROUTE_OPTIONS = 'initcwnd 1000 rto_min 60s congctl reno';
 
 /** The commands that turn empty namespaces into the lab's network. */
 export function networkSteps(plan: LabPlan): NetworkStep[] {

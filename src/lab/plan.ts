@@ -47,7 +47,9 @@ export function checkGuestName(name: string): string {
   throw godwitError(
     'GODWIT_USAGE',
     { what: `"${name.slice(0, 40)}" cannot be a guest's name` },
-    { hint: 'Use up to 31 letters, digits, dots, dashes and underscores, beginning with a letter or digit.' },
+    {
+      hint: 'Use up to 31 letters, digits, dots, dashes and underscores, beginning with a letter or digit.',
+    },
   );
 }
 
@@ -75,7 +77,9 @@ export function namespacesOf(plan: Pick<LabPlan, 'name' | 'hosts'>): string[] {
 /** True for a namespace that belongs to `lab`, whatever the number of its hosts. */
 export function isNamespaceOf(lab: string, namespace: string): boolean {
   const prefix = namespaceOf(lab, '');
-  return namespace.startsWith(prefix) && /^([a-z]|client|switch)$/.test(namespace.slice(prefix.length));
+  return (
+    namespace.startsWith(prefix) && /^([a-z]|client|switch)$/.test(namespace.slice(prefix.length))
+  );
 }
 
 /** Address of a host on the migration plane. */
@@ -114,7 +118,8 @@ export function nearestName(wanted: string, names: readonly string[]): string | 
     .toSorted((left, right) => left.distance - right.distance);
   const best = scored[0];
   if (best === undefined) return undefined;
-  return best.distance <= Math.max(1, Math.floor(best.name.length / 3)) ? best.name : undefined;
+  const near = Math.min(Math.max(1, Math.floor(best.name.length / 3)), best.name.length - 1);
+  return best.distance <= near ? best.name : undefined;
 }
 
 function fnv1a(text: string): number {
@@ -125,9 +130,9 @@ function fnv1a(text: string): number {
 
 function editDistance(left: string, right: string): number {
   let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
-  for (const [row, letter] of [...left].entries()) {
+  for (const [row, letter] of left.split('').entries()) {
     const current = [row + 1];
-    for (const [column, other] of [...right].entries()) {
+    for (const [column, other] of right.split('').entries()) {
       const swap = (previous[column] ?? 0) + (letter === other ? 0 : 1);
       current.push(Math.min(swap, (previous[column + 1] ?? 0) + 1, (current[column] ?? 0) + 1));
     }

@@ -47,7 +47,10 @@ export async function checkLabPrivilege(uid = process.getuid?.()): Promise<void>
     throw godwitError(
       'GODWIT_PRIVILEGE',
       { what: 'a lab without root', needs: 'user namespaces, which this machine does not allow' },
-      { hint: 'Allow them (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0) or run the lab as root.', cause },
+      {
+        hint: 'Allow them (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0) or run the lab as root.',
+        cause,
+      },
     );
   }
 }
@@ -56,7 +59,17 @@ export async function checkLabPrivilege(uid = process.getuid?.()): Promise<void>
 export async function startHolder(dir: string, signal: AbortSignal | undefined): Promise<LabEntry> {
   const logFile = path.join(dir, 'holder.log');
   const ready = path.join(dir, 'holder.ready');
-  const argv = ['unshare', '-Urnm', '--propagation', 'private', 'sh', '-c', HOLDER_SCRIPT, 'godwit-lab-holder', ready];
+  const argv = [
+    'unshare',
+    '-Urnm',
+    '--propagation',
+    'private',
+    'sh',
+    '-c',
+    HOLDER_SCRIPT,
+    'godwit-lab-holder',
+    ready,
+  ];
   const holder = await startDetached(argv, { logFile });
   const start = systemClock.monotonicMs();
   try {
@@ -67,7 +80,9 @@ export async function startHolder(dir: string, signal: AbortSignal | undefined):
       );
       if (present) break;
       if (!(await isAlive(holder)) || systemClock.monotonicMs() - start > START_DEADLINE_MS) {
-        throw godwitError('GODWIT_LAB', { what: `the lab's user namespace could not be set up; see ${logFile}` });
+        throw godwitError('GODWIT_LAB', {
+          what: `the lab's user namespace could not be set up; see ${logFile}`,
+        });
       }
       await systemClock.sleep(10, signal);
     }

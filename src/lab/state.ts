@@ -22,7 +22,10 @@ const labState = z.strictObject({
   builder: z.strictObject({ pid, startTicks: ticks }),
   createdAt: z.string().max(40),
   entry: labEntry.optional(),
-  hosts: z.array(z.string().regex(/^[a-z]$/)).min(1).max(26),
+  hosts: z
+    .array(z.string().regex(/^[a-z]$/))
+    .min(1)
+    .max(26),
   linkBytesPerSecond: z.number().positive().optional(),
   delayMs: z.number().positive().optional(),
   /** Inode number of each network namespace. */
@@ -52,7 +55,10 @@ export interface Lab extends LabPlan {
 }
 
 /** Where labs live. Short, since unix sockets lie below and their paths end at 107 bytes. */
-export function labsDirectory(env: NodeJS.ProcessEnv = process.env, uid = process.getuid?.()): string {
+export function labsDirectory(
+  env: NodeJS.ProcessEnv = process.env,
+  uid = process.getuid?.(),
+): string {
   if (env['GODWIT_LAB_DIR']) return path.resolve(env['GODWIT_LAB_DIR']);
   if (uid === 0) return '/run/godwit-lab';
   return path.join(env['XDG_RUNTIME_DIR'] || `/tmp/godwit-${uid}`, 'godwit-lab');

@@ -68,7 +68,8 @@ export async function labUp(request: LabRequest = {}): Promise<Lab> {
 export async function openLab(name = 'lab'): Promise<Lab> {
   const state = await readLabState(name);
   const lab = state === undefined ? undefined : await livingLab(state);
-  if (lab === undefined || state?.phase !== 'up') throw godwitError('GODWIT_LAB_UNKNOWN', { lab: name });
+  if (lab === undefined || state?.phase !== 'up')
+    throw godwitError('GODWIT_LAB_UNKNOWN', { lab: name });
   return lab;
 }
 
@@ -91,7 +92,11 @@ async function standingLab(plan: LabPlan): Promise<Lab | undefined> {
   const lab = await livingLab(state);
   if (lab === undefined || sameShape(plan, lab)) return lab;
   const what = `lab ${plan.name} is up in another shape: ${lab.hosts.length} hosts, link ${lab.linkBytesPerSecond ?? 'uncapped'}, delay ${lab.delayMs ?? 0} ms`;
-  throw godwitError('GODWIT_LAB', { what }, { hint: 'Take it down first, or choose another --name.' });
+  throw godwitError(
+    'GODWIT_LAB',
+    { what },
+    { hint: 'Take it down first, or choose another --name.' },
+  );
 }
 
 function sameShape(plan: LabPlan, lab: LabPlan): boolean {
@@ -119,7 +124,9 @@ async function build(plan: LabPlan, { agents = true, signal }: LabRequest): Prom
     builder: { pid: process.pid, startTicks: (await startTicksOf(process.pid)) ?? 0 },
     createdAt: new Date().toISOString(),
     hosts: [...plan.hosts],
-    ...(plan.linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond: plan.linkBytesPerSecond }),
+    ...(plan.linkBytesPerSecond === undefined
+      ? {}
+      : { linkBytesPerSecond: plan.linkBytesPerSecond }),
     ...(plan.delayMs === undefined ? {} : { delayMs: plan.delayMs }),
     namespaces: {},
   };

@@ -4,7 +4,12 @@ export type ArchiveEntry =
   | { readonly kind: 'directory'; readonly path: string; readonly mode?: number }
   | { readonly kind: 'file'; readonly path: string; readonly data: Buffer; readonly mode?: number }
   | { readonly kind: 'symlink'; readonly path: string; readonly target: string }
-  | { readonly kind: 'character'; readonly path: string; readonly major: number; readonly minor: number };
+  | {
+      readonly kind: 'character';
+      readonly path: string;
+      readonly major: number;
+      readonly minor: number;
+    };
 
 interface Header {
   readonly path: string;
@@ -15,7 +20,12 @@ interface Header {
   readonly minor: number;
 }
 
-const TYPE = { directory: 0o040000, file: 0o100000, symlink: 0o120000, character: 0o020000 } as const;
+const TYPE = {
+  directory: 0o040000,
+  file: 0o100000,
+  symlink: 0o120000,
+  character: 0o020000,
+} as const;
 const EMPTY = Buffer.alloc(0);
 const MAX_SIZE = 0xffff_ffff;
 

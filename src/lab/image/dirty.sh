@@ -18,10 +18,11 @@ seed=12345 index=0 total=0
 now; start=$now base=$now written=0 current=$rate
 while :; do
   if [ -d /state/pause ]; then
+    now; paused=$now
     : >/state/paused
     while [ -d /state/pause ]; do usleep 10000; done
     rm -f /state/paused
-    now; base=$now written=0
+    now; base=$now written=0 start=$((start + now - paused))
   fi
   read -r rate </state/rate
   if [ "$rate" != "$current" ]; then now; base=$now written=0 current=$rate; fi

@@ -40,7 +40,7 @@ md5sum /ram/pool >/state/pool.md5
 done=0
 while [ "$done" -lt "$static" ]; do
   part=$((static - done)); [ "$part" -le 4096 ] || part=4096
-  dd if=/ram/pool bs=64k skip=$((done * 7 % 4193000 + 1)) iflag=skip_bytes,count_bytes count=$((part * 1024)) >>/ram/static 2>/dev/null
+  dd if=/ram/pool bs=64k skip=$((done / 4096 * 57331 % 4193000 + 1)) iflag=skip_bytes,count_bytes count=$((part * 1024)) >>/ram/static 2>/dev/null
   done=$((done + part))
 done
 md5sum /ram/static >/state/static.md5

@@ -25,11 +25,17 @@ const MODULES = [
   'drivers/virtio/virtio_balloon.ko',
 ];
 
-const APPLETS = (
-  'sh cat cp dd echo ip insmod md5sum mkdir mount mv nc rm rmdir sleep sync usleep wait free ps top'
-).split(' ');
+const APPLETS =
+  'sh cat cp dd echo ip insmod md5sum mkdir mount mv nc rm rmdir sleep sync usleep free ps top'.split(
+    ' ',
+  );
 
-const SCRIPTS = { init: 'init', 'bin/dirty': 'dirty', 'bin/counter': 'counter', 'bin/command': 'command' };
+const SCRIPTS = {
+  init: 'init',
+  'bin/dirty': 'dirty',
+  'bin/counter': 'counter',
+  'bin/command': 'command',
+};
 
 /** Where images are kept; agents find them there by content. */
 export function imageDirectory(): string {

@@ -1,0 +1,26 @@
+/**
+ * Runs in the lab's client namespace: sends one line to a guest's command port and prints the one
+ * line that it answers. Usage: node ask-main.ts ADDRESS PORT DEADLINE_MS LINE
+ */
+import { connect } from 'node:net';
+
+const [address = '', port = '', deadlineMs = '', line = ''] = process.argv.slice(2);
+const MAX_ANSWER = 65_536;
+
+const socket = connect({ host: address, port: Number(port), noDelay: true });
+let answer = '';
+const fail = (why: string): void => {
+  process.stderr.write(`${address}:${port} ${why}\n`);
+  process.exit(1);
+};
+setTimeout(() => fail(`did not answer within ${deadlineMs} ms`), Number(deadlineMs));
+socket.on('error', (error) => fail(error.message));
+socket.on('close', () => fail('closed the connection'));
+socket.on('connect', () => socket.write(`${line}\n`));
+socket.setEncoding('utf8').on('data', (text: string) => {
+  answer += text;
+  if (answer.length > MAX_ANSWER) fail('answered too much');
+  if (!answer.includes('\n')) return;
+  process.stdout.write(answer);
+  process.exit(0);
+});

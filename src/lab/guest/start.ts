@@ -1,0 +1,223 @@
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { systemClock } from '../../clock.ts';
+import { godwitError } from '../../errors.ts';
+import { runCommand } from '../command.ts';
+import { inHost, inLab } from '../entry.ts';
+import { guestImage } from '../image/initramfs.ts';
+import {
+  checkGuestName,
+  guestAddress,
+  guestUuid,
+  HOST_BRIDGE,
+  macAddress,
+  tapName,
+} from '../plan.ts';
+import { endProcesses, isAlive, type ProcessId, startDetached } from '../processes.ts';
+import { type Lab, type LabHost, labHost } from '../state.ts';
+import { chooseAccelerator } from './accelerator.ts';
+import {
+  type Accelerator,
+  divideWorkingSet,
+  type GuestHardware,
+  guestFiles,
+  kernelCommandLine,
+  qemuArgv,
+} from './argv.ts';
+import { chooseQemu, defaultMachineType } from './qemu.ts';
+import { type LabGuest, recordGuest, releaseGuest, reserveGuest } from './registry.ts';
+
+export interface GuestRequest {
+  readonly name: string;
+  readonly host: string;
+  /** Default 512 MiB. */
+  readonly memoryBytes?: number | undefined;
+  /** Checksummed memory; default a quarter of the guest's memory. With a dirty rate half of it is rewritten. */
+  readonly workingSetBytes?: number | undefined;
+  /** Bytes/s that the guest writes into its working set. Default 0. */
+  readonly dirtyBytesPerSecond?: number | undefined;
+  /** A version (`7.2`), a path, or the first QEMU found. */
+  readonly qemu?: string | undefined;
+  /** Default: that of the QEMU chosen. */
+  readonly machineType?: string | undefined;
+  readonly accelerator?: Accelerator | 'auto' | undefined;
+  /** Put before QEMU's last arguments, for tests of devices that cannot move. */
+  readonly extraArguments?: readonly string[];
+  /** Wait until the working set is there and the guest answers. Default true. */
+  readonly waitUntilReady?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+const DEFAULT_MEMORY_BYTES = 512 * 1024 ** 2;
+const BOOT_DEADLINE_MS = 60_000;
+/** A slow machine under TCG still checksums this many bytes of working set a second. */
+const SLOWEST_SETUP_BYTES_PER_SECOND = 5 * 1024 ** 2;
+const UNIX_SOCKET_PATH_LIMIT = 107;
+
+/**
+ * Boots a guest on a host of the lab. Throws GODWIT_NAME_IN_USE, GODWIT_HOST_UNKNOWN,
+ * GODWIT_MEMORY_SHORT, GODWIT_HOST_LACKS (QEMU or kernel), GODWIT_LAB (it did not come up, with the
+ * last lines it wrote); nothing is left of a guest that did not come up.
+ */
+export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGuest> {
+  const name = checkGuestName(request.name);
+  const host = labHost(lab, request.host);
+  const memoryBytes = request.memoryBytes ?? DEFAULT_MEMORY_BYTES;
+  const dirtyBytesPerSecond = request.dirtyBytesPerSecond ?? 0;
+  const parts = divideWorkingSet(memoryBytes, request.workingSetBytes, dirtyBytesPerSecond);
+  if (parts === undefined) throw workingSetTooLarge(memoryBytes, request.workingSetBytes);
+  await checkMemory(host, name, memoryBytes);
+  const dir = path.join(host.stateDir, 'guests', name);
+  checkSocketPath(guestFiles(dir).witness);
+  const [qemu, image] = await Promise.all([chooseQemu(request.qemu, request.signal), guestImage()]);
+  const wanted = request.accelerator ?? 'auto';
+  const accelerator = wanted === 'auto' ? await chooseAccelerator(qemu.path, image) : wanted;
+  const machineType = request.machineType ?? (await defaultMachineType(qemu, request.signal));
+  const index = await reserveGuest(lab, name, host.name);
+  try {
+    const guest: LabGuest = {
+      name,
+      index,
+      startedOn: host.name,
+      address: guestAddress(index),
+      mac: macAddress(`${lab.name}/${name}`),
+      uuid: guestUuid(lab.name, name),
+      memoryBytes,
+      ...parts,
+      dirtyBytesPerSecond,
+      qemuVersion: qemu.version,
+      machineType,
+      accelerator,
+    };
+    const hardware = hardwareOf(guest, { binary: qemu.path, dir, ...image });
+    await launch(lab, host, hardware, request);
+    await recordGuest(lab, guest);
+    return guest;
+  } catch (error) {
+    await releaseGuest(lab, name, index);
+    throw error;
+  }
+}
+
+function hardwareOf(
+  guest: LabGuest,
+  host: Pick<GuestHardware, 'binary' | 'dir' | 'kernel' | 'initramfs'>,
+): GuestHardware {
+  const { name, uuid, index, mac, machineType, accelerator, memoryBytes } = guest;
+  const commandLine = kernelCommandLine(guest);
+  return { name, uuid, index, mac, machineType, accelerator, memoryBytes, commandLine, ...host };
+}
+
+async function launch(
+  lab: Lab,
+  host: LabHost,
+  hardware: GuestHardware,
+  request: GuestRequest,
+): Promise<void> {
+  const { signal } = request;
+  const files = guestFiles(hardware.dir);
+  const tap = tapName(hardware.index);
+  await mkdir(hardware.dir, { recursive: true, mode: 0o700 });
+  let process: ProcessId | undefined;
+  try {
+    await runCommand(inLab(lab.entry, ['ip', '-n', host.namespace, '-batch', '-']), {
+      input: `tuntap add dev ${tap} mode tap\nlink set ${tap} master ${HOST_BRIDGE} up\n`,
+      signal,
+    });
+    const argv = [...qemuArgv(hardware), ...(request.extraArguments ?? [])];
+    process = await startDetached(inHost(lab, host.name, argv), {
+      logFile: files.log,
+      env: labEnvironment(lab),
+    });
+    const sign = request.waitUntilReady === false ? 'godwit: boot' : 'godwit: ready';
+    await waitForSign(process, hardware, request, sign);
+  } catch (error) {
+    await undoLaunch(lab, host, { process, tap, dir: hardware.dir });
+    throw error;
+  }
+}
+
+/** What every process of the lab carries, so that it can be told apart whatever becomes of its namespace. */
+export function labEnvironment(lab: Lab): NodeJS.ProcessEnv {
+  return { ...process.env, GODWIT_LAB_HOME: lab.dir };
+}
+
+async function undoLaunch(
+  lab: Lab,
+  host: LabHost,
+  left: { process: ProcessId | undefined; tap: string; dir: string },
+): Promise<void> {
+  const { process: started } = left;
+  if (started !== undefined) {
+    await endProcesses(async () => ((await isAlive(started)) ? [started] : []), { graceMs: 500 });
+  }
+  await removeTap(lab, host, left.tap);
+  await rm(left.dir, { recursive: true, force: true });
+}
+
+export async function removeTap(lab: Lab, host: LabHost, tap: string): Promise<void> {
+  const argv = inLab(lab.entry, ['ip', '-n', host.namespace, 'link', 'delete', tap]);
+  // It may not have been made, or be gone already.
+  await runCommand(argv).catch(() => {});
+}
+
+/** Waits for a line on the serial console; what the guest and QEMU said last is in the error. */
+async function waitForSign(
+  process: ProcessId,
+  hardware: GuestHardware,
+  { signal, workingSetBytes = hardware.memoryBytes }: GuestRequest,
+  sign: string,
+): Promise<void> {
+  const files = guestFiles(hardware.dir);
+  const deadlineMs = BOOT_DEADLINE_MS + (workingSetBytes / SLOWEST_SETUP_BYTES_PER_SECOND) * 1000;
+  const start = systemClock.monotonicMs();
+  for (;;) {
+    const serial = await readFile(files.serialLog, 'utf8').catch(() => '');
+    if (serial.includes(sign)) return;
+    const alive = await isAlive(process);
+    if (!alive || systemClock.monotonicMs() - start > deadlineMs) {
+      const log = await readFile(files.log, 'utf8').catch(() => '');
+      const said = [log, serial].map((text) => text.trim().split('\n').slice(-3).join(' | '));
+      const what = alive
+        ? `did not come up in ${Math.round(deadlineMs)} ms`
+        : 'ended while booting';
+      throw godwitError('GODWIT_LAB', {
+        what: `guest ${hardware.name} ${what}: ${said.filter((text) => text !== '').join(' || ') || 'it said nothing'}`,
+      });
+    }
+    await systemClock.sleep(20, signal);
+  }
+}
+
+async function checkMemory(host: LabHost, guest: string, neededBytes: number): Promise<void> {
+  const meminfo = await readFile('/proc/meminfo', 'utf8');
+  const availableBytes = Number(/^MemAvailable:\s+(\d+) kB/m.exec(meminfo)?.[1] ?? 0) * 1024;
+  if (neededBytes <= availableBytes) return;
+  throw godwitError('GODWIT_MEMORY_SHORT', {
+    host: `host ${host.name}`,
+    availableBytes,
+    guest,
+    neededBytes,
+  });
+}
+
+function workingSetTooLarge(memoryBytes: number, workingSetBytes: number | undefined): Error {
+  const mib = (bytes: number): string => `${Math.floor(bytes / 1024 ** 2)}M`;
+  const set = workingSetBytes === undefined ? '' : ` with a working set of ${mib(workingSetBytes)}`;
+  return godwitError(
+    'GODWIT_USAGE',
+    { what: `a guest of ${mib(memoryBytes)}${set} is too small` },
+    {
+      hint: 'Its kernel and userland take 112M: give it at least --memory 128M and that much more than its working set.',
+    },
+  );
+}
+
+function checkSocketPath(socket: string): void {
+  if (Buffer.byteLength(socket) <= UNIX_SOCKET_PATH_LIMIT) return;
+  throw godwitError(
+    'GODWIT_LAB',
+    { what: `the path ${socket} is too long for a unix socket (${UNIX_SOCKET_PATH_LIMIT} bytes)` },
+    { hint: 'Set GODWIT_LAB_DIR to a shorter directory, or use a shorter guest name.' },
+  );
+}

@@ -1,0 +1,91 @@
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { godwitError } from '../../errors.ts';
+import { runCommand } from '../command.ts';
+import { inHost } from '../entry.ts';
+import { COMMAND_PORT } from '../plan.ts';
+import type { Lab } from '../state.ts';
+import { labGuest } from './registry.ts';
+
+const count = z.number().int().nonnegative();
+
+const guestStats = z.object({
+  ready: z.boolean(),
+  /** Another one would mean that the guest was booted again. */
+  bootId: z.string().max(64),
+  uptimeMs: count,
+  dirtiedBytes: count,
+  /** How long it took to dirty them: what the guest achieved is the quotient. */
+  dirtyingMs: count,
+  /** The rate that it aims at. */
+  dirtyBytesPerSecond: count,
+});
+export type GuestStats = z.infer<typeof guestStats>;
+
+const verification = z.object({
+  /** Memory is what it was when it was written, the rewritten part too. */
+  ok: z.boolean(),
+  hash: z.string().max(64),
+  badChunks: count,
+});
+export type GuestVerification = z.infer<typeof verification>;
+
+export interface AskOptions {
+  readonly deadlineMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export async function readGuestStats(
+  lab: Lab,
+  name: string,
+  options: AskOptions = {},
+): Promise<GuestStats> {
+  return guestStats.parse(await ask(lab, name, 'stats', { deadlineMs: 10_000, ...options }));
+}
+
+/** Has the guest read its whole working set again and compare; the dirtying rests meanwhile. */
+export async function verifyGuest(
+  lab: Lab,
+  name: string,
+  options: AskOptions = {},
+): Promise<GuestVerification> {
+  return verification.parse(await ask(lab, name, 'verify', { deadlineMs: 120_000, ...options }));
+}
+
+/** Changes the rate at which a guest that was started with a dirty rate dirties its memory; 0 rests. */
+export async function setDirtyRate(
+  lab: Lab,
+  name: string,
+  bytesPerSecond: number,
+  options: AskOptions = {},
+): Promise<GuestStats> {
+  const line = `rate ${Math.round(bytesPerSecond)}`;
+  return guestStats.parse(await ask(lab, name, line, { deadlineMs: 10_000, ...options }));
+}
+
+async function ask(
+  lab: Lab,
+  name: string,
+  line: string,
+  { deadlineMs, signal }: AskOptions & { deadlineMs: number },
+): Promise<unknown> {
+  const guest = await labGuest(lab, name);
+  const program = fileURLToPath(new URL('ask-main.ts', import.meta.url));
+  const argv = [
+    process.execPath,
+    program,
+    guest.address,
+    String(COMMAND_PORT),
+    String(deadlineMs),
+    line,
+  ];
+  const output = await runCommand(inHost(lab, 'client', argv), {
+    deadlineMs: deadlineMs + 5000,
+    signal,
+  });
+  const answer: unknown = JSON.parse(output);
+  if (typeof answer === 'object' && answer !== null && 'error' in answer) {
+    throw godwitError('GODWIT_LAB', { what: `guest ${name} answered: ${String(answer.error)}` });
+  }
+  return answer;
+}

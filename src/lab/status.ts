@@ -1,0 +1,89 @@
+import { connect } from 'node:net';
+import { type LabGuest, labGuests } from './guest/registry.ts';
+import { type ProbeAnswer } from './probe/messages.ts';
+import { readProbe } from './probe/probe.ts';
+import type { Lab } from './state.ts';
+import { labNames } from './state.ts';
+import { openLab } from './up.ts';
+import { type SeenStatus, seenStatuses } from './witness/qemus.ts';
+
+export interface LabGuestStatus extends LabGuest {
+  /** Where QEMU processes of this name are, and what they say of themselves. */
+  readonly seen: readonly {
+    readonly host: string;
+    readonly status: string;
+    readonly pid: number;
+  }[];
+  readonly probe?: ProbeAnswer;
+}
+
+export interface LabStatus {
+  readonly name: string;
+  readonly dir: string;
+  readonly rootless: boolean;
+  readonly linkBytesPerSecond?: number;
+  readonly delayMs?: number;
+  readonly hosts: readonly {
+    readonly name: string;
+    readonly address: string;
+    readonly agentSocket: string;
+    readonly agentUp: boolean;
+  }[];
+  readonly guests: readonly LabGuestStatus[];
+}
+
+/** What a lab is and how it is. Throws GODWIT_LAB_UNKNOWN when it is not up. */
+export async function labStatus(name = 'lab'): Promise<LabStatus> {
+  const lab = await openLab(name);
+  const [guests, seen, agents] = await Promise.all([
+    labGuests(lab),
+    seenStatuses(lab),
+    Promise.all(lab.members.map((member) => acceptsConnections(member.agentSocket))),
+  ]);
+  return {
+    name: lab.name,
+    dir: lab.dir,
+    rootless: lab.entry.kind === 'user',
+    ...(lab.linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond: lab.linkBytesPerSecond }),
+    ...(lab.delayMs === undefined ? {} : { delayMs: lab.delayMs }),
+    hosts: lab.members.map(({ name: host, address, agentSocket }, index) => {
+      return { name: host, address, agentSocket, agentUp: agents[index] === true };
+    }),
+    guests: await Promise.all(guests.map((guest) => guestStatus(lab, guest, seen))),
+  };
+}
+
+/** The labs of this user that are up. */
+export async function labsUp(): Promise<Lab[]> {
+  const labs = await Promise.all(
+    (await labNames()).map((name) => openLab(name).catch(() => undefined)),
+  );
+  return labs.filter((lab) => lab !== undefined);
+}
+
+async function guestStatus(
+  lab: Lab,
+  guest: LabGuest,
+  seen: readonly SeenStatus[],
+): Promise<LabGuestStatus> {
+  const probe = await readProbe(lab, guest.name);
+  return {
+    ...guest,
+    seen: seen
+      .filter((qemu) => qemu.guest === guest.name)
+      .map(({ host, status, pid }) => ({ host, status, pid })),
+    ...(probe === undefined ? {} : { probe }),
+  };
+}
+
+async function acceptsConnections(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath);
+    const settle = (up: boolean): void => {
+      socket.destroy();
+      resolve(up);
+    };
+    socket.setTimeout(1000, () => settle(false));
+    socket.on('connect', () => settle(true)).on('error', () => settle(false));
+  });
+}

@@ -1,0 +1,69 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { runCommand } from '../command.ts';
+import { inLab } from '../entry.ts';
+import { processesInNamespaces } from '../processes.ts';
+import type { Lab } from '../state.ts';
+
+/** Everything of a host that a migration could leave behind. */
+export interface HostCensus {
+  readonly host: string;
+  /** Command lines' first words, sorted: agents, movers, QEMUs. */
+  readonly processes: readonly string[];
+  readonly taps: readonly string[];
+  /** Listening TCP ports. */
+  readonly ports: readonly string[];
+  /** Files and sockets below the host's state directory, relative to it, sorted. */
+  readonly files: readonly string[];
+}
+
+/**
+ * Counts what is on a host. Take it before and after and compare: records of migrations
+ * (`migrations/`) stay on purpose, so they are left out unless `records` is set.
+ */
+export async function hostCensus(
+  lab: Lab,
+  host: string,
+  { records = false } = {},
+): Promise<HostCensus> {
+  const member = lab.members.find(({ name }) => name === host);
+  const inode = member === undefined ? undefined : lab.namespaces[member.namespace];
+  if (member === undefined || inode === undefined) throw new TypeError(`no host ${host}`);
+  const [processes, links, sockets, files] = await Promise.all([
+    processesInNamespaces(new Set([inode])),
+    runCommand(inLab(lab.entry, ['ip', '-n', member.namespace, '-o', 'tuntap', 'list'])),
+    runCommand(inLab(lab.entry, ['ip', 'netns', 'exec', member.namespace, 'cat', '/proc/net/tcp'])),
+    readdir(member.stateDir, { recursive: true }),
+  ]);
+  return {
+    host,
+    processes: processes.map(({ argv }) => shownProcess(argv)).toSorted(),
+    taps: links
+      .split('\n')
+      .flatMap((line) => /^([^:]+):/.exec(line)?.[1] ?? [])
+      .toSorted(),
+    ports: listeningPorts(sockets),
+    files: files.filter((file) => records || !file.startsWith('migrations')).toSorted(),
+  };
+}
+
+/** The census of every host of the lab. */
+export async function labCensus(lab: Lab): Promise<HostCensus[]> {
+  return Promise.all(lab.hosts.map((host) => hostCensus(lab, host)));
+}
+
+function shownProcess(argv: readonly string[]): string {
+  const name = path.basename(argv[0] ?? '');
+  const script = argv.slice(1).find((word) => /\.[jt]s$/.test(word));
+  return script === undefined ? name : `${name} ${path.basename(script)}`;
+}
+
+/** From /proc/net/tcp: state 0A is LISTEN, ports are hexadecimal. */
+function listeningPorts(table: string): string[] {
+  return table
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[3] === '0A')
+    .map((fields) => String(Number.parseInt(fields[1]?.split(':')[1] ?? '0', 16)))
+    .toSorted();
+}
