@@ -1,7 +1,65 @@
+import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
+import { guestName, hostName, migrationId } from '../../protocol/names.ts';
+import { completables } from '../completion-words.ts';
+import type { Context } from '../context.ts';
+import { askAny, listMigrations } from '../fleet.ts';
+import type { Fleet } from '../fleet.ts';
 import type { completionSpec } from '../specs.ts';
+import { TABLE } from '../table.ts';
 import type { Run } from '../verb.ts';
 
-export const run: Run<typeof completionSpec> = async () => {
-  throw godwitError('GODWIT_INTERNAL', { what: 'completion is not part of this build yet' });
+/** A shell waits for this while the user's cursor stands still. */
+const NAMES_DEADLINE_MS = 1000;
+const MAX_NAMES = 500;
+
+export const run: Run<typeof completionSpec> = async (input, context) => {
+  const { names } = input.flags;
+  if (names !== undefined) return printNames(context, names);
+  const { shell } = input.args;
+  if (shell === undefined) {
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what: 'godwit completion needs the name of a shell' },
+      { hint: 'Choose bash or zsh; see `godwit completion --help`.' },
+    );
+  }
+  const { verbs, groups } = await completables(TABLE);
+  const make =
+    shell === 'bash'
+      ? (await import('../completion-bash.ts')).bashScript
+      : (await import('../completion-zsh.ts')).zshScript;
+  return context.out.write(make(verbs, groups));
 };
+
+/** Names, one a line. Says nothing when nobody answers in time: this runs while somebody types. */
+async function printNames(context: Context, kind: 'guest' | 'host' | 'migration'): Promise<void> {
+  let fleet: Fleet | undefined;
+  try {
+    await withDeadline('the list of names', NAMES_DEADLINE_MS, undefined, async () => {
+      fleet = await context.connect({});
+      const found = await lookUp(fleet, kind);
+      const safe = { guest: guestName, host: hostName, migration: migrationId }[kind];
+      // The shell splits and expands what it is given: only well-formed names may reach it.
+      const names = found.filter((name) => safe.safeParse(name).success).slice(0, MAX_NAMES);
+      context.out.write(names.map((name) => `${name}\n`).join(''));
+    });
+  } catch {
+    // Nothing to complete to is a fine answer.
+  } finally {
+    fleet?.close();
+  }
+}
+
+async function lookUp(fleet: Fleet, kind: 'guest' | 'host' | 'migration'): Promise<string[]> {
+  switch (kind) {
+    case 'guest': {
+      const { guests } = await askAny(fleet, ({ api }) => api.guests({ query: { scope: 'all' } }));
+      return [...new Set(guests.map(({ name }) => name))];
+    }
+    case 'host':
+      return (await askAny(fleet, ({ api }) => api.hosts())).hosts.map(({ name }) => name);
+    case 'migration':
+      return (await listMigrations(fleet, 50)).map(({ summary }) => summary.id);
+  }
+}

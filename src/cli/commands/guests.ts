@@ -5,7 +5,7 @@ import { printJson } from '../context.ts';
 import { askAny } from '../fleet.ts';
 import type { Fleet } from '../fleet.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { contextPainter } from '../render/paint.ts';
+import { tableLook } from '../render/paint.ts';
 import type { Painter } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
 import type { guestsSpec } from '../specs.ts';
@@ -20,12 +20,12 @@ export const run: Run<typeof guestsSpec> = async (input, context) => {
     if (on !== undefined && guests.length === 0) await checkHost(fleet, on);
     if (input.json) return printJson(context, { guests });
     if (guests.length === 0) return context.out.write('no guests\n');
-    const paint = contextPainter(context);
+    const look = tableLook(context);
     context.out.write(
       renderTable(
         ['GUEST', 'HOST', 'STATE', 'MEMORY', 'VCPUS', 'MACHINE', 'HYPERVISOR', 'NOTE'],
-        guests.map((guest) => guestRow(guest, paint)),
-        { columns: context.out.columns(), isTerminal: context.out.isTerminal, paint },
+        guests.map((guest) => guestRow(guest, look.paint)),
+        look,
       ),
     );
   } finally {

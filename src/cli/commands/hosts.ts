@@ -3,7 +3,7 @@ import type { HostEntry } from '../../protocol/host.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { askAny } from '../fleet.ts';
-import { contextPainter } from '../render/paint.ts';
+import { tableLook } from '../render/paint.ts';
 import type { Painter } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
 import type { hostsSpec } from '../specs.ts';
@@ -21,12 +21,12 @@ export const run: Run<typeof hostsSpec> = async (input, context) => {
 };
 
 function printHosts(context: Context, hosts: readonly HostEntry[]): void {
-  const paint = contextPainter(context);
+  const look = tableLook(context);
   context.out.write(
     renderTable(
       ['HOST', 'STATUS', 'ADDRESS', 'GUESTS', 'IN/OUT', 'MEMORY FREE', 'CORES', 'HYPERVISORS'],
-      hosts.map((host) => hostRow(host, paint)),
-      { columns: context.out.columns(), isTerminal: context.out.isTerminal, paint },
+      hosts.map((host) => hostRow(host, look.paint)),
+      look,
     ),
   );
   for (const host of hosts) {

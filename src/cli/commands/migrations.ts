@@ -2,7 +2,7 @@ import type { MigrationSummary, Phase } from '../../protocol/migration.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import { listMigrations } from '../fleet.ts';
-import { contextPainter } from '../render/paint.ts';
+import { tableLook } from '../render/paint.ts';
 import type { Painter } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
 import type { migrationsSpec } from '../specs.ts';
@@ -15,12 +15,12 @@ export const run: Run<typeof migrationsSpec> = async (input, context) => {
     const migrations = (await listMigrations(fleet, limit)).map(({ summary }) => summary);
     if (input.json) return printJson(context, { migrations });
     if (migrations.length === 0) return context.out.write('no migrations\n');
-    const paint = contextPainter(context);
+    const look = tableLook(context);
     context.out.write(
       renderTable(
         ['ID', 'GUEST', 'FROM', 'TO', 'MODE', 'PHASE', 'STARTED', 'TOOK', 'NOTE'],
-        migrations.map((each) => row(each, paint)),
-        { columns: context.out.columns(), isTerminal: context.out.isTerminal, paint },
+        migrations.map((each) => row(each, look.paint)),
+        look,
       ),
     );
   } finally {

@@ -1,7 +1,44 @@
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { godwitError } from '../../errors.ts';
+import type { Report } from '../../protocol/migration.ts';
+import { printJson } from '../context.ts';
+import type { Context } from '../context.ts';
+import { findMigration } from '../fleet.ts';
+import { tableLook } from '../render/paint.ts';
+import { reportText } from '../render/report-text.ts';
 import type { reportSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 
-export const run: Run<typeof reportSpec> = async () => {
-  throw godwitError('GODWIT_INTERNAL', { what: 'report is not part of this build yet' });
+export const run: Run<typeof reportSpec> = async (input, context) => {
+  const fleet = await context.connect(input.connection);
+  try {
+    const { summary, endpoint } = await findMigration(fleet, input.args.id);
+    const report = await endpoint.api.report({ params: { id: summary.id } });
+    const { html } = input.flags;
+    if (html !== undefined) await writeHtml(context, report, html);
+    if (input.json) return printJson(context, report);
+    if (html !== undefined) return undefined;
+    return context.out.write(reportText(report, tableLook(context)));
+  } finally {
+    fleet.close();
+  }
 };
+
+async function writeHtml(context: Context, report: Report, file: string): Promise<void> {
+  const { reportHtml } = await import('../render/report-html.ts');
+  const page = reportHtml(report);
+  if (file === '-') return context.out.write(page);
+  const unfinished = `${file}.${process.pid}.tmp`;
+  try {
+    await writeFile(unfinished, page);
+    await rename(unfinished, file);
+  } catch (cause) {
+    await rm(unfinished, { force: true });
+    throw godwitError(
+      'GODWIT_CONFIG',
+      { file, what: `cannot be written (${(cause as NodeJS.ErrnoException).code ?? 'no reason given'})` },
+      { hint: 'Name a file in a folder that this user may write to.', cause },
+    );
+  }
+  context.err.write(`wrote ${file}\n`);
+}

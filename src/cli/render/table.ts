@@ -1,11 +1,17 @@
 import { printableCell, truncate, width } from './style.ts';
 import type { Painter } from './style.ts';
 
+export interface Look {
+  readonly columns: number;
+  readonly isTerminal: boolean;
+  readonly paint: Painter;
+}
+
 /** Rows under a head, each column as wide as its widest cell; on a terminal no line is wider than it. */
 export function renderTable(
   head: readonly string[],
   rows: readonly (readonly string[])[],
-  look: { readonly columns: number; readonly isTerminal: boolean; readonly paint: Painter },
+  look: Look,
 ): string {
   const clean = rows.map((row) => row.map(printableCell));
   const widths = head.map((title, column) =>

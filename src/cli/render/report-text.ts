@@ -1,0 +1,80 @@
+import type { Check, Report } from '../../protocol/migration.ts';
+import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { printable } from './style.ts';
+import type { Painter } from './style.ts';
+import { summaryText } from './summary.ts';
+import { renderPairs, renderTable } from './table.ts';
+import type { Look } from './table.ts';
+
+const ROUNDS_SHOWN = 24;
+
+/** A report for the terminal: what happened, the measurements, and what they came from. */
+export function reportText(report: Report, look: Look): string {
+  const { paint } = look;
+  const sections: [string, string][] = [
+    ['', summaryText(report, paint)],
+    ['Asked for', renderPairs(askedFor(report), paint)],
+    ['Phases', renderPairs(report.phases.map((each) => [each.phase, formatDuration(each.ms)]), paint)],
+    ['Rounds', roundsText(report, look)],
+    ['Checks', report.checks.map((each) => checkLine(each, paint)).join('')],
+    ['Decisions', decisionsText(report)],
+    ['Error', errorText(report, paint)],
+  ];
+  return sections
+    .filter(([, text]) => text !== '')
+    .map(([title, text]) => (title === '' ? text : `\n${paint.bold(title)}\n${text}`))
+    .join('');
+}
+
+/** What the user asked for, and when, as `name, value`. */
+export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [string, string][] {
+  const cap = settings.maxBandwidth === undefined ? 'none' : formatRate(settings.maxBandwidth);
+  const pairs: [string, string][] = [
+    ['mode', settings.mode],
+    ['longest downtime', formatDuration(settings.maxDowntimeMs)],
+    ['bandwidth cap', cap],
+    ['streams', String(settings.streams)],
+    ['compression', settings.compress],
+    ['timeout', formatDuration(settings.timeoutMs)],
+  ];
+  if (settings.mode === 'hybrid') pairs.push(['rounds before post-copy', String(settings.hybridRounds)]);
+  pairs.push(['started', startedAt]);
+  if (endedAt !== undefined) pairs.push(['ended', endedAt]);
+  if (takeovers > 0) pairs.push(['taken over by a new mover', `${takeovers} times`]);
+  return pairs;
+}
+
+function roundsText(report: Report, look: Look): string {
+  const rounds = report.roundList;
+  if (rounds.length === 0) return '';
+  const shown = rounds.slice(-ROUNDS_SHOWN);
+  const left = rounds.length - shown.length;
+  const note = left === 0 ? '' : `(${left} earlier ones: see --json)\n`;
+  const rows = shown.map((each) => [
+    String(each.round),
+    formatDuration(each.atMs),
+    formatBytes(each.transferredBytes),
+    formatBytes(each.remainingBytes),
+    formatRate(each.rate),
+    formatRate(each.dirtyRate),
+  ]);
+  return note + renderTable(['ROUND', 'ENDED AT', 'SENT', 'LEFT', 'RATE', 'DIRTY RATE'], rows, look);
+}
+
+function checkLine(check: Check, paint: Painter): string {
+  const marks = { pass: paint.green('ok    '), warn: paint.yellow('warn  '), refuse: paint.red('refuse') };
+  const mend = check.error === undefined ? '' : `\n        ${paint.dim(printable(check.error.hint))}`;
+  const name = printable(check.name);
+  return `${marks[check.verdict]}  ${name} (${check.side}): ${printable(check.evidence)}${mend}\n`;
+}
+
+function decisionsText({ decisions }: Report): string {
+  return decisions
+    .map(({ atMs, what }) => `${formatDuration(atMs).padStart(9)}  ${printable(what)}\n`)
+    .join('');
+}
+
+function errorText({ error }: Report, paint: Painter): string {
+  if (error === undefined) return '';
+  return `${paint.red(error.code)}: ${printable(error.message)}\n${paint.dim('hint:')} ${printable(error.hint)}\n`;
+}
