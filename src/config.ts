@@ -24,17 +24,27 @@ export const agentConfig = z.strictObject({
   /** Source bridge -> bridge here, where the names differ. */
   bridges: z.record(z.string().max(15), z.string().max(15)).default({}),
   /** Where kernels, initramfs and firmware images are looked for, by content. */
-  imageDirs: z.array(path).max(64).default(['/boot', '/var/lib/godwit/images', '/var/lib/libvirt/images']),
+  imageDirs: z
+    .array(path)
+    .max(64)
+    .default(['/boot', '/var/lib/godwit/images', '/var/lib/libvirt/images']),
   /** Ports for movers and memory streams. */
   ports: z.strictObject({ from: port, to: port }).default({ from: 49_152, to: 49_407 }),
   /** Guests whose QMP socket cannot be found through a process. */
-  guests: z.array(z.strictObject({ name: guestName, qmp: path })).max(10_000).default([]),
+  guests: z
+    .array(z.strictObject({ name: guestName, qmp: path }))
+    .max(10_000)
+    .default([]),
   limits: z
     .strictObject({
       migrationsIn: z.number().int().min(1).max(256).default(8),
       migrationsOut: z.number().int().min(1).max(256).default(8),
       /** Memory to leave free when a guest is admitted, bytes. */
-      memoryReserveBytes: z.number().int().nonnegative().default(256 * 1024 * 1024),
+      memoryReserveBytes: z
+        .number()
+        .int()
+        .nonnegative()
+        .default(256 * 1024 * 1024),
     })
     .default({ migrationsIn: 8, migrationsOut: 8, memoryReserveBytes: 256 * 1024 * 1024 }),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

@@ -94,7 +94,10 @@ export interface SourceSession extends Session {
   startMemory(address: string, tlsHostname: string | undefined, signal: AbortSignal): Promise<void>;
   sample(signal: AbortSignal): Promise<MemorySample>;
   /** While running. */
-  adjust(change: { maxBandwidth?: number; maxDowntimeMs?: number }, signal: AbortSignal): Promise<void>;
+  adjust(
+    change: { maxBandwidth?: number; maxDowntimeMs?: number },
+    signal: AbortSignal,
+  ): Promise<void>;
   startPostcopy(signal: AbortSignal): Promise<void>;
   /** After pre-switchover: let the last state go. */
   continueSwitchover(signal: AbortSignal): Promise<void>;
@@ -134,7 +137,11 @@ export interface NicPlan {
 
 export interface DestinationSession extends Session {
   /** Checks the description against this host (hypervisor, machine type, processor, devices, images, bridges, ports). */
-  assess(description: GuestDescription, stream: StreamSettings, signal: AbortSignal): Promise<Check[]>;
+  assess(
+    description: GuestDescription,
+    stream: StreamSettings,
+    signal: AbortSignal,
+  ): Promise<Check[]>;
   /** NICs that need a port before `start`. */
   nics(description: GuestDescription): NicPlan[];
   /**

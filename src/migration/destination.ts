@@ -28,7 +28,8 @@ export const destinationEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('failed'), error: serialError }),
   z.object({ type: z.literal('released') }),
   z.object({ type: z.literal('finished') }),
-  z.object({ type: z.literal('taken-over'), pid: z.number().int() }),
+  /** `neverRan`: this mover can tell that no earlier one resumed the guest (see knowsItNeverRan). */
+  z.object({ type: z.literal('taken-over'), pid: z.number().int(), neverRan: z.boolean() }),
 ]);
 export type DestinationEvent = z.infer<typeof destinationEvent>;
 
@@ -43,9 +44,13 @@ export interface DestinationState {
   readonly memoryAddress: string | undefined;
   readonly hypervisor: DestinationStatus['hypervisor'];
   readonly error: SerialError | undefined;
+  /** Armed, and after a reboot no longer able to say whether the guest ran here. */
+  readonly unsure: boolean;
 }
 
-export function initialDestination(event: Extract<DestinationEvent, { type: 'admitted' }>): DestinationState {
+export function initialDestination(
+  event: Extract<DestinationEvent, { type: 'admitted' }>,
+): DestinationState {
   return {
     admission: event.admission,
     host: event.host,
@@ -57,15 +62,20 @@ export function initialDestination(event: Extract<DestinationEvent, { type: 'adm
     memoryAddress: undefined,
     hypervisor: 'none',
     error: undefined,
+    unsure: false,
   };
 }
 
 /** What an event makes of the state; complete by the compiler's check. */
-export function destinationAfter(state: DestinationState, event: DestinationEvent): DestinationState {
+export function destinationAfter(
+  state: DestinationState,
+  event: DestinationEvent,
+): DestinationState {
   switch (event.type) {
     case 'admitted':
-    case 'taken-over':
       return state;
+    case 'taken-over':
+      return { ...state, unsure: state.right === 'armed' && !event.neverRan };
     case 'preparing':
       return { ...state, stage: 'preparing', preparation: event.preparation, ports: event.ports };
     case 'prepared': {
@@ -93,7 +103,10 @@ export function destinationAfter(state: DestinationState, event: DestinationEven
 
 type HypervisorEventType = z.infer<typeof hypervisorEvent>['type'];
 
-function afterHypervisor(state: DestinationState, type: HypervisorEventType): DestinationStatus['hypervisor'] {
+function afterHypervisor(
+  state: DestinationState,
+  type: HypervisorEventType,
+): DestinationStatus['hypervisor'] {
   switch (type) {
     case 'postcopy-active':
       return 'postcopy';
@@ -118,7 +131,15 @@ function afterHypervisor(state: DestinationState, type: HypervisorEventType): De
   }
 }
 
-export type DestinationCall = 'assess' | 'prepare' | 'arm' | 'commit' | 'refuse' | 'recover' | 'release' | 'finish';
+export type DestinationCall =
+  | 'assess'
+  | 'prepare'
+  | 'arm'
+  | 'commit'
+  | 'refuse'
+  | 'recover'
+  | 'release'
+  | 'finish';
 
 /** `go`: do it; `already`: it is so, answer again; `no`: with the reason. */
 export type Verdict =
@@ -127,7 +148,11 @@ export type Verdict =
   | { readonly kind: 'no'; readonly error: GodwitError };
 
 /** Whether a call of the source's mover may be carried out in this state. Every call may come twice. */
-export function judgeCall(state: DestinationState, call: DestinationCall, callEpoch: number): Verdict {
+export function judgeCall(
+  state: DestinationState,
+  call: DestinationCall,
+  callEpoch: number,
+): Verdict {
   if (callEpoch !== state.admission.epoch) {
     return no(state, `the epoch here is ${state.admission.epoch}, the call’s is ${callEpoch}`);
   }
@@ -135,18 +160,21 @@ export function judgeCall(state: DestinationState, call: DestinationCall, callEp
     case 'assess':
       return state.stage === 'released' ? no(state, 'it was released') : go;
     case 'prepare':
-      if (state.right !== 'none' || state.stage === 'released') return no(state, `it is ${state.right}`);
+      if (state.right !== 'none' || state.stage === 'released')
+        return no(state, `it is ${state.right}`);
       return state.stage === 'prepared' ? already : go;
     case 'arm':
       return judgeArm(state);
     case 'commit':
       return judgeCommit(state);
     case 'refuse':
+      if (state.unsure) return cannotTell(state);
       if (state.right === 'running') return no(state, 'the guest has been resumed here');
       return state.right === 'refused' ? already : go;
     case 'recover':
       return state.right === 'running' ? go : no(state, 'the guest was never committed here');
     case 'release':
+      if (state.unsure) return cannotTell(state);
       if (state.right === 'running') return no(state, 'the guest has been resumed here');
       return state.stage === 'released' ? already : go;
     case 'finish':
@@ -159,14 +187,20 @@ function judgeArm(state: DestinationState): Verdict {
   if (state.right === 'armed') return already;
   if (state.stage !== 'prepared') return no(state, `it is only ${state.stage}`);
   if (state.hypervisor === 'gone') return no(state, 'its hypervisor is gone');
-  return destinationRightAfter(state.right, 'arm') === undefined ? no(state, `it has ${state.right}`) : go;
+  return destinationRightAfter(state.right, 'arm') === undefined
+    ? no(state, `it has ${state.right}`)
+    : go;
 }
 
 function judgeCommit(state: DestinationState): Verdict {
   if (state.right === 'running') return already;
+  if (state.unsure) return cannotTell(state);
   // A destination whose hypervisor died before it ran has not run and never will.
-  if (state.hypervisor === 'gone') return no(state, 'its hypervisor is gone and never ran the guest');
-  return destinationRightAfter(state.right, 'commit') === undefined ? no(state, `it is ${state.right}`) : go;
+  if (state.hypervisor === 'gone')
+    return no(state, 'its hypervisor is gone and never ran the guest');
+  return destinationRightAfter(state.right, 'commit') === undefined
+    ? no(state, `it is ${state.right}`)
+    : go;
 }
 
 const go: Verdict = { kind: 'go' };
@@ -176,6 +210,12 @@ function no(state: DestinationState, reason: string): Verdict {
   const { guest, epoch: number } = state.admission;
   const facts = { host: state.host, guest, epoch: number, reason };
   return { kind: 'no', error: godwitError('GODWIT_NOT_ARMED', facts) };
+}
+
+function cannotTell(state: DestinationState): Verdict {
+  const { guest } = state.admission;
+  const reason = `${state.host} was restarted while armed and cannot tell whether the guest ran there`;
+  return { kind: 'no', error: godwitError('GODWIT_HELD', { guest, reason }) };
 }
 
 export function statusOf(state: DestinationState): DestinationStatus {
@@ -196,14 +236,20 @@ function stateWord(state: DestinationState): DestinationStatus['state'] {
 
 /** Records inside the blackout are not waited for; `armed` lies on the disk since before it. */
 export function destinationDurability(event: DestinationEvent): 'sync' | 'later' {
-  return event.type === 'hypervisor' || event.type === 'committed' || event.type === 'running' ? 'later' : 'sync';
+  return event.type === 'hypervisor' || event.type === 'committed' || event.type === 'running'
+    ? 'later'
+    : 'sync';
 }
 
 /**
  * Whether a mover that took over may still give its word that the guest never ran here. After a reboot of the host
  * the unsynced record of a commit may be missing, so an armed destination can no longer know.
  */
-export function knowsItNeverRan(right: DestinationRight, armedBootId: string | undefined, bootId: string): boolean {
+export function knowsItNeverRan(
+  right: DestinationRight,
+  armedBootId: string | undefined,
+  bootId: string,
+): boolean {
   if (right === 'running') return false;
   return right !== 'armed' || armedBootId === bootId;
 }

@@ -16,7 +16,9 @@ export function onHypervisor(before: SourceState, event: HypervisorEvent): Trans
     case 'prepare':
     case 'configure':
     case 'arm':
-      return event.type === 'lost' ? sourceLost(state, state.doing.step, event.reason) : stay(state);
+      return event.type === 'lost'
+        ? sourceLost(state, state.doing.step, event.reason)
+        : stay(state);
     case 'memory':
       return duringMemory(state, event);
     case 'switchover':

@@ -9,7 +9,12 @@ import { transition } from './transition.ts';
  * The journal's records: what happened, when, in order. One JSON object a line; the state is their fold,
  * and so is the report. `at` is wall clock (ms since 1970), `mono` monotonic ms within one mover's life.
  */
-const head = { v: z.literal(1), seq: z.number().int().nonnegative(), at: z.number(), mono: z.number() };
+const head = {
+  v: z.literal(1),
+  seq: z.number().int().nonnegative(),
+  at: z.number(),
+  mono: z.number(),
+};
 export const sourceRecord = z.object({ ...head, event: sourceEvent });
 export const destinationRecord = z.object({ ...head, event: destinationEvent });
 export type SourceRecord = z.infer<typeof sourceRecord>;
@@ -30,7 +35,10 @@ export interface Decoded<T> {
  * Reads records up to the first that is torn or out of order: a crash can only have hurt the end,
  * so nothing after that point was acted on.
  */
-export function decodeRecords<T extends { seq: number }>(schema: z.ZodType<T>, text: string): Decoded<T> {
+export function decodeRecords<T extends { seq: number }>(
+  schema: z.ZodType<T>,
+  text: string,
+): Decoded<T> {
   const records: T[] = [];
   let wholeBytes = 0;
   let at = 0;
@@ -71,7 +79,9 @@ export function replaySource(events: readonly SourceEvent[]): SourceState | unde
 }
 
 /** The destination's state after these records; undefined before the first. */
-export function replayDestination(events: readonly DestinationEvent[]): DestinationState | undefined {
+export function replayDestination(
+  events: readonly DestinationEvent[],
+): DestinationState | undefined {
   let state: DestinationState | undefined;
   for (const event of events) {
     if (state === undefined) {

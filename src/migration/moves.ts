@@ -14,7 +14,8 @@ export function stay(state: SourceState): Transition {
 /** Begins a step; entering `arm` and `commit` moves the right to run, in the same record. */
 export function enter(state: SourceState, step: StepName): Transition {
   if (step === 'drain' && state.stream === 'done') return enter(state, 'verify');
-  if (step === 'drain' && state.stream === 'lost') return lost(state, 'its source died before all memory had left it');
+  if (step === 'drain' && state.stream === 'lost')
+    return lost(state, 'its source died before all memory had left it');
   const right = rightOnEntering(state, step);
   const next: SourceState = { ...state, right, attempts: 0, doing: { kind: 'do', step } };
   const effects: SourceEffect[] = [{ type: 'do', step }];
@@ -39,10 +40,16 @@ export function beginUndo(state: SourceState, step: StepName, because: SerialErr
 /** Goes on with undoing at `step`, or ends when nothing is left to undo. */
 export function finishUndo(state: SourceState, step: StepName | undefined): Transition {
   if (step !== undefined) {
-    return { state: { ...state, doing: { kind: 'undo', step } }, effects: [{ type: 'undo', step }] };
+    return {
+      state: { ...state, doing: { kind: 'undo', step } },
+      effects: [{ type: 'undo', step }],
+    };
   }
   const outcome = state.cancelled ? 'cancelled' : 'failed';
-  return { state: { ...state, doing: { kind: 'end', outcome } }, effects: [{ type: 'end', outcome }] };
+  return {
+    state: { ...state, doing: { kind: 'end', outcome } },
+    effects: [{ type: 'end', outcome }],
+  };
 }
 
 /** Both answers would be a guess, or no way leads on: stop, say why, change nothing. */

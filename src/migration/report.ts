@@ -61,7 +61,9 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
   };
 }
 
-function identity(state: SourceState): Pick<Report, 'id' | 'guest' | 'from' | 'to' | 'mode' | 'settings'> {
+function identity(
+  state: SourceState,
+): Pick<Report, 'id' | 'guest' | 'from' | 'to' | 'mode' | 'settings'> {
   const { id, guest, from, to, settings } = state.plan;
   return { id, guest, from, to, mode: settings.mode, settings };
 }
@@ -98,19 +100,12 @@ function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk 
     if (phaseOf(after) !== was) {
       closePhase(walk, was, enteredAt, at);
       enteredAt = at;
-      if (was === 'memory') walk.memoryEndedAt = at;
+      if (was === 'memory' || was === 'draining') walk.memoryEndedAt = at;
       if (phaseOf(after) === 'memory') walk.memoryAt = at;
     }
     note(walk, event, at, at - startedAt);
-    if (after.doing.kind === 'do' && after.doing.step === 'verify') walk.memoryEndedAt = memoryEnd(walk, after, at);
   }
   return walk;
-}
-
-/** Post-copy's memory goes on after the switch; pre-copy's ended with it. */
-function memoryEnd(walk: Walk, state: SourceState, at: number): number | undefined {
-  if (state.via !== 'postcopy') return walk.memoryEndedAt;
-  return walk.memoryEndedAt !== undefined && walk.memoryEndedAt > at ? walk.memoryEndedAt : at;
 }
 
 function closePhase(walk: Walk, phase: Phase, from: number, to: number): void {
@@ -133,14 +128,23 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
 }
 
 function runsAt(state: SourceState): Report['runsAt'] {
-  if (state.right === 'passed') return state.doing.kind === 'end' && state.doing.outcome === 'lost' ? 'nowhere' : 'destination';
-  if (state.because?.code === 'GODWIT_HYPERVISOR_LOST' && state.because.facts['side'] === 'source') return 'nowhere';
-  if (state.doing.kind === 'end' && (state.doing.outcome === 'held' || state.doing.outcome === 'lost')) return 'unknown';
+  if (state.right === 'passed')
+    return state.doing.kind === 'end' && state.doing.outcome === 'lost' ? 'nowhere' : 'destination';
+  if (state.because?.code === 'GODWIT_HYPERVISOR_LOST' && state.because.facts['side'] === 'source')
+    return 'nowhere';
+  if (
+    state.doing.kind === 'end' &&
+    (state.doing.outcome === 'held' || state.doing.outcome === 'lost')
+  )
+    return 'unknown';
   return state.right === 'committing' || state.stopped ? 'unknown' : 'source';
 }
 
 /** What the destination's journal tells by itself: less, but enough for the list and for a dead source. */
-export function destinationReportOf(records: readonly DestinationRecord[], nowMs: number): Report | undefined {
+export function destinationReportOf(
+  records: readonly DestinationRecord[],
+  nowMs: number,
+): Report | undefined {
   const first = records[0];
   const state = replayDestination(records.map((record) => record.event));
   if (first === undefined || state === undefined) return undefined;

@@ -24,7 +24,10 @@ export type DestinationRight = z.infer<typeof destinationRight>;
 export type SourceRightEvent = 'arm' | 'commit' | 'running' | 'refused' | 'abandon';
 
 /** The source's next right; undefined where the rules forbid the change. */
-export function sourceRightAfter(right: SourceRight, event: SourceRightEvent): SourceRight | undefined {
+export function sourceRightAfter(
+  right: SourceRight,
+  event: SourceRightEvent,
+): SourceRight | undefined {
   switch (event) {
     case 'arm':
       return right === 'held' || right === 'armed' ? 'armed' : undefined;

@@ -12,11 +12,14 @@ import { STEP_NAMES, STEPS } from './steps.ts';
 import type { StepName } from './steps.ts';
 
 const step = z.enum(STEP_NAMES);
+const FIRST_STEP = STEP_NAMES[0];
 
 /** What a step found out; kept, so that a new mover needs not ask again. */
 export const stepFacts = z.object({
   description: guestDescription.optional(),
   checks: z.array(check).max(256).optional(),
+  /** Taps of the source, removed once the guest has left. */
+  ports: z.array(z.string().max(15)).max(64).optional(),
   moverAddress: address.optional(),
   memoryAddress: address.optional(),
   tlsHostname: hostName.optional(),
@@ -37,7 +40,12 @@ export const sourceEvent = z.discriminatedUnion('type', [
     bootId: z.string().max(64),
   }),
   z.object({ type: z.literal('did'), step, facts: stepFacts }),
-  z.object({ type: z.literal('failed'), step, error: serialError }),
+  z.object({
+    type: z.literal('failed'),
+    step,
+    error: serialError,
+    checks: z.array(check).max(256).optional(),
+  }),
   z.object({ type: z.literal('undid'), step }),
   z.object({ type: z.literal('undo-failed'), step, error: serialError }),
   z.object({ type: z.literal('hypervisor'), event: hypervisorEvent }),
@@ -109,7 +117,7 @@ export function initialSource(planned: Planned): Transition {
   return {
     state: {
       plan: { id, guest, from, to, epoch: number, settings },
-      doing: { kind: 'do', step: 'inspect' },
+      doing: { kind: 'do', step: FIRST_STEP },
       right: 'held',
       via: 'none',
       stream: 'none',
@@ -121,7 +129,7 @@ export function initialSource(planned: Planned): Transition {
       cancelled: false,
       leftovers: [],
     },
-    effects: [{ type: 'do', step: 'inspect' }],
+    effects: [{ type: 'do', step: FIRST_STEP }],
   };
 }
 

@@ -22,7 +22,9 @@ export function steer(
     case 'precopy':
       return { what: 'continue' };
     case 'postcopy':
-      return sample.totalBytes > 0 ? { what: 'postcopy', why: 'post-copy was asked for' } : { what: 'continue' };
+      return sample.totalBytes > 0
+        ? { what: 'postcopy', why: 'post-copy was asked for' }
+        : { what: 'continue' };
     case 'hybrid':
       return steerHybrid(settings, sample);
   }

@@ -2,8 +2,8 @@ import type { Phase } from '../protocol/migration.ts';
 
 /** The steps of one migration, in order. The source's mover carries them out. */
 export const STEP_NAMES = [
-  'inspect',
   'admit',
+  'inspect',
   'assess',
   'prepare',
   'configure',
@@ -34,6 +34,13 @@ export interface Step {
 export const POINT_OF_NO_RETURN: StepName = 'commit';
 
 export const STEPS: Readonly<Record<StepName, Step>> = {
+  admit: {
+    phase: 'checking',
+    does: 'the destination’s agent admits the guest and starts a mover',
+    endsBy: 'handler',
+    deadline: 15_000,
+    undo: 'the destination releases everything: its mover goes, and what it had built',
+  },
   inspect: {
     phase: 'checking',
     does: 'take hold of the guest and describe it as it really is',
@@ -41,13 +48,6 @@ export const STEPS: Readonly<Record<StepName, Step>> = {
     deadline: 10_000,
     undo: undefined,
     noUndo: 'it only reads',
-  },
-  admit: {
-    phase: 'checking',
-    does: 'the destination’s agent admits the guest and starts a mover',
-    endsBy: 'handler',
-    deadline: 15_000,
-    undo: 'the destination releases everything: its mover goes, and what it had built',
   },
   assess: {
     phase: 'checking',
@@ -150,7 +150,9 @@ export function isBeforeNoReturn(step: StepName): boolean {
 
 /** The nearest step at or before this one that has something to undo. */
 export function undoAtOrBefore(step: StepName): StepName | undefined {
-  return STEP_NAMES.slice(0, stepIndex(step) + 1).findLast((name) => STEPS[name].undo !== undefined);
+  return STEP_NAMES.slice(0, stepIndex(step) + 1).findLast(
+    (name) => STEPS[name].undo !== undefined,
+  );
 }
 
 /** The next step to undo once this one is undone. */

@@ -1,6 +1,6 @@
 import { ERRORS, godwitError } from '../errors.ts';
 import type { SerialError } from '../errors.ts';
-import type { EndPhase } from '../protocol/migration.ts';
+import type { Check, EndPhase } from '../protocol/migration.ts';
 import { onHypervisor } from './hypervisor-transition.ts';
 import { beginUndo, enter, finishUndo, hold, stay } from './moves.ts';
 import { sourceRightAfter } from './run-right.ts';
@@ -22,9 +22,11 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
     case 'did':
       return did(state, event.step, event.facts);
     case 'failed':
-      return failed(state, event.step, event.error);
+      return failed(withChecks(state, event.checks), event.step, event.error);
     case 'undid':
-      return isUndoing(state, event.step) ? finishUndo(settled(state, event.step), undoBefore(event.step)) : stay(state);
+      return isUndoing(state, event.step)
+        ? finishUndo(settled(state, event.step), undoBefore(event.step))
+        : stay(state);
     case 'undo-failed':
       return undoFailed(state, event.step, event.error);
     case 'hypervisor':
@@ -32,7 +34,9 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
     case 'measured':
       return stay({ ...state, sample: event.sample });
     case 'decided':
-      return isDoing(state, 'memory') ? enter({ ...state, via: 'postcopy' }, 'switchover') : stay(state);
+      return isDoing(state, 'memory')
+        ? enter({ ...state, via: 'postcopy' }, 'switchover')
+        : stay(state);
     case 'destination-lost':
       return destinationLost(state, event.error);
     case 'recovery-failed':
@@ -70,13 +74,24 @@ export function canCancel(state: SourceState): boolean {
 
 function did(state: SourceState, step: StepName, facts: StepFacts): Transition {
   if (!isDoing(state, step)) return stay(state);
-  const known = { ...state.known, ...facts, checks: [...(state.known.checks ?? []), ...(facts.checks ?? [])] };
-  const next = { ...state, known, attempts: 0 };
+  const known = { ...state.known, ...facts, checks: state.known.checks ?? [] };
+  const next = withChecks({ ...state, known, attempts: 0 }, facts.checks);
   if (step === 'memory' || step === 'switchover' || step === 'drain') return stay(next);
   if (step === 'commit') {
-    return enter({ ...next, right: sourceRightAfter(state.right, 'running') ?? state.right }, 'drain');
+    return enter(
+      { ...next, right: sourceRightAfter(state.right, 'running') ?? state.right },
+      'drain',
+    );
   }
   return advance(next, step);
+}
+
+function withChecks(state: SourceState, checks: readonly Check[] | undefined): SourceState {
+  if (checks === undefined) return state;
+  return {
+    ...state,
+    known: { ...state.known, checks: [...(state.known.checks ?? []), ...checks] },
+  };
 }
 
 function advance(state: SourceState, step: StepName): Transition {
@@ -128,7 +143,10 @@ function destinationLost(state: SourceState, error: SerialError): Transition {
     return stuck ? hold(state, error) : beginUndo(state, step, error);
   }
   if (step === 'drain' || step === 'verify') {
-    const lost = godwitError('GODWIT_LOST', { guest: state.plan.guest, reason: error.message }).toJSON();
+    const lost = godwitError('GODWIT_LOST', {
+      guest: state.plan.guest,
+      reason: error.message,
+    }).toJSON();
     return end({ ...state, because: lost }, 'lost');
   }
   return stay(state);
@@ -164,7 +182,10 @@ function timeoutError(state: SourceState, step: StepName, afterMs: number): Seri
 }
 
 function end(state: SourceState, outcome: EndPhase): Transition {
-  return { state: { ...state, doing: { kind: 'end', outcome } }, effects: [{ type: 'end', outcome }] };
+  return {
+    state: { ...state, doing: { kind: 'end', outcome } },
+    effects: [{ type: 'end', outcome }],
+  };
 }
 
 function isDoing(state: SourceState, step: StepName): boolean {

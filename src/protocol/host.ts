@@ -57,7 +57,14 @@ export const hostEntry = z.object({
 });
 export type HostEntry = z.infer<typeof hostEntry>;
 
-export const guestRunState = z.enum(['running', 'paused', 'incoming', 'migrating', 'stopped', 'unknown']);
+export const guestRunState = z.enum([
+  'running',
+  'paused',
+  'incoming',
+  'migrating',
+  'stopped',
+  'unknown',
+]);
 export type GuestRunState = z.infer<typeof guestRunState>;
 
 /** A guest that this host has; `godwit guests`. */
@@ -79,7 +86,10 @@ export const guestInfo = z.object({
     .array(z.object({ id: name64, mac: name64, bridge: name64.optional() }))
     .max(64)
     .default([]),
-  devices: z.array(z.object({ id: name64, type: name64 })).max(1024).default([]),
+  devices: z
+    .array(z.object({ id: name64, type: name64 }))
+    .max(1024)
+    .default([]),
   /** What would stop it from moving, in words; empty when nothing is known to. */
   unmovable: z.array(shortText).max(64).default([]),
   migration: migrationId.optional(),

@@ -53,7 +53,13 @@ export const phase = z.enum([
 export type Phase = z.infer<typeof phase>;
 
 /** Phases that a migration does not leave by itself. */
-export const END_PHASES = ['done', 'failed', 'cancelled', 'held', 'lost'] as const satisfies Phase[];
+export const END_PHASES = [
+  'done',
+  'failed',
+  'cancelled',
+  'held',
+  'lost',
+] as const satisfies Phase[];
 export type EndPhase = (typeof END_PHASES)[number];
 export function isEnd(value: Phase): value is EndPhase {
   return (END_PHASES as readonly Phase[]).includes(value);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { migrationRequest } from './migration.ts';
-import { address, hostName, migrationId } from './names.ts';
+import { address, bytes, hostName, migrationId } from './names.ts';
 import { admission } from './peer.ts';
 
 /**
@@ -33,6 +33,8 @@ export const sourceMoverRequest = z.object({
   side: z.literal('source'),
   request: migrationRequest,
   handle: guestHandle,
+  /** As discovered; lets the destination be asked while the guest is still being inspected. */
+  memoryBytes: bytes,
 });
 export type SourceMoverRequest = z.infer<typeof sourceMoverRequest>;
 

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 
 /** Names cross hosts and become parts of file names, so they hold nothing that a shell or a path could read. */
-export const hostName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a host name: a-z, 0-9 and -');
+export const hostName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a host name: a-z, 0-9 and -');
 export const guestName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'a guest name: letters, digits, . _ -');

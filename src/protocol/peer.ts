@@ -78,7 +78,15 @@ export const destinationStatus = z.object({
   id: migrationId,
   epoch,
   state: z.enum(['admitted', 'prepared', 'armed', 'running', 'refused', 'released', 'finished']),
-  hypervisor: z.enum(['none', 'incoming', 'paused', 'running', 'postcopy', 'postcopy-paused', 'gone']),
+  hypervisor: z.enum([
+    'none',
+    'incoming',
+    'paused',
+    'running',
+    'postcopy',
+    'postcopy-paused',
+    'gone',
+  ]),
   error: serialError.optional(),
   note: shortText.optional(),
 });

@@ -1,0 +1,25 @@
+import { enableCompileCache } from 'node:module';
+import { parseArgs } from 'node:util';
+
+enableCompileCache();
+const { runMover } = await import('../mover/main.ts');
+
+const { values } = parseArgs({
+  options: { dir: { type: 'string' }, config: { type: 'string' }, side: { type: 'string' } },
+});
+const { dir, config, side } = values;
+if (dir === undefined || config === undefined || (side !== 'source' && side !== 'destination')) {
+  process.stderr.write('usage: mover --dir DIRECTORY --config FILE --side source|destination\n');
+  process.exit(2);
+}
+// A mover outlives the agent and the terminal that its agent was started from.
+process.on('SIGHUP', () => {});
+try {
+  await runMover({ dir, config, side });
+  process.exit(0);
+} catch (thrown) {
+  process.stderr.write(
+    `${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}\n`,
+  );
+  process.exit(1);
+}

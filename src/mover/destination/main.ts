@@ -1,0 +1,125 @@
+import path from 'node:path';
+import { systemClock } from '../../clock.ts';
+import type { AgentConfig } from '../../config.ts';
+import { godwitError } from '../../errors.ts';
+import type { Driver } from '../../drivers/driver.ts';
+import type { Log } from '../../log.ts';
+import { initialDestination, knowsItNeverRan } from '../../migration/destination.ts';
+import type { DestinationEvent } from '../../migration/destination.ts';
+import { replayDestination } from '../../migration/journal.ts';
+import { destinationReportOf } from '../../migration/report.ts';
+import { peerContract } from '../../protocol/contract.ts';
+import type { Progress } from '../../protocol/migration.ts';
+import type { DestinationMoverRequest } from '../../protocol/mover-request.ts';
+import { splitAddress } from '../../protocol/names.ts';
+import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../../protocol/version.ts';
+import { listenTls } from '../../rpc/listen.ts';
+import type { Listening } from '../../rpc/listen.ts';
+import { serve } from '../../rpc/server.ts';
+import type { Handlers } from '../../rpc/server.ts';
+import { readCredentials } from '../../rpc/tls.ts';
+import { openDestinationJournal, readJournals } from '../journal.ts';
+import { bootId } from '../process.ts';
+import { DestinationMover } from './mover.ts';
+
+export interface RunningDestination {
+  readonly mover: DestinationMover;
+  readonly listening: Listening;
+  readonly progress: () => Progress;
+}
+
+/** Builds the destination's mover from its request and journal, and listens for the source's mover. */
+export async function openDestination(
+  dir: string,
+  config: AgentConfig,
+  request: DestinationMoverRequest,
+  driver: Driver,
+  log: Log,
+): Promise<RunningDestination> {
+  const clock = systemClock;
+  const { journal, events } = openDestinationJournal(dir, clock);
+  const admitted = { type: 'admitted', admission: request.admission, host: config.name } as const;
+  let state = replayDestination(events);
+  const tookOver = state !== undefined;
+  if (state === undefined) {
+    await journal.append(admitted, 'sync');
+    state = initialDestination(admitted);
+  } else {
+    const neverRan = knowsItNeverRan(state.right, armedBootId(events), bootId());
+    const event = { type: 'taken-over', pid: process.pid, neverRan } as const;
+    await journal.append(event, 'sync');
+    state = replayDestination([...events, event]) ?? state;
+  }
+  const mover = new DestinationMover({ dir, config, driver, journal, clock, log }, state);
+  const listener = serve(peerContract, handlersOf(mover, config), {
+    name: config.name,
+    log,
+    // Only the host that sends this guest may speak for it.
+    authorise: (caller) => {
+      if (caller.name === request.fromHost) return;
+      const needs = `the certificate of ${request.fromHost}`;
+      throw godwitError('GODWIT_ROLE_FORBIDDEN', {
+        peer: caller.name,
+        role: caller.role,
+        action: 'this migration',
+        needs,
+      });
+    },
+  });
+  const credentials = readCredentials(config.pkiDir ?? path.join(config.stateDir, 'pki'));
+  const where = { host: splitAddress(config.address).host, ports: config.ports };
+  const listening = await listenTls(listener, where, credentials, { log });
+  await mover.start(tookOver);
+  return { mover, listening, progress: () => progressOf(dir, clock.wallMs(), request) };
+}
+
+function armedBootId(events: readonly DestinationEvent[]): string | undefined {
+  return events.findLast((event) => event.type === 'armed')?.bootId;
+}
+
+function handlersOf(mover: DestinationMover, config: AgentConfig): Handlers<typeof peerContract> {
+  const ok = { ok: true } as const;
+  return {
+    hello: () => ({
+      name: config.name,
+      product: `godwit ${PRODUCT_VERSION}`,
+      versions: [...PROTOCOL_VERSIONS],
+    }),
+    status: () => mover.status(),
+    assess: async ({ body, signal }) => ({ checks: await mover.assess(body, signal) }),
+    prepare: ({ body, signal }) => mover.prepare(body, signal),
+    arm: ({ body }) => mover.arm(body.epoch),
+    // Once begun it is carried through: a caller that goes away must not leave the guest half resumed.
+    commit: ({ body }) => mover.commit(body.epoch, AbortSignal.timeout(60_000)),
+    refuse: async ({ body }) => {
+      await mover.refuse(body.epoch);
+      return { epoch: body.epoch, refused: true };
+    },
+    recover: ({ body, signal }) => mover.recover(body.epoch, signal),
+    release: async ({ body }) => {
+      await mover.release(body.epoch, AbortSignal.timeout(60_000));
+      return ok;
+    },
+    finish: async ({ body }) => {
+      await mover.finish(body.epoch, AbortSignal.timeout(30_000));
+      return ok;
+    },
+  };
+}
+
+/** The destination's own view, from its journal: the source's tells more. */
+function progressOf(dir: string, nowMs: number, request: DestinationMoverRequest): Progress {
+  const report = destinationReportOf(readJournals(dir).destination, nowMs);
+  const { id, guest, from } = request.admission;
+  return {
+    id,
+    guest,
+    from,
+    to: request.toHost,
+    mode: report?.mode ?? 'precopy',
+    phase: report?.phase ?? 'checking',
+    elapsedMs: report?.totalMs ?? 0,
+    percent: report?.outcome === 'done' ? 100 : 0,
+    ...(report?.error === undefined ? {} : { error: report.error }),
+  };
+}

@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { loadAgentConfig } from '../config.ts';
+import type { AgentConfig } from '../config.ts';
+import { driverNamed } from '../drivers/registry.ts';
+import { godwitError } from '../errors.ts';
+import { plainLog } from '../log.ts';
+import type { Log } from '../log.ts';
+import { moverContract } from '../protocol/contract.ts';
+import type { Progress } from '../protocol/migration.ts';
+import { moverRequest } from '../protocol/mover-request.ts';
+import type {
+  DestinationMoverRequest,
+  MoverRequest,
+  SourceMoverRequest,
+} from '../protocol/mover-request.ts';
+import { listenUnix } from '../rpc/listen.ts';
+import { serve } from '../rpc/server.ts';
+import type { Handlers } from '../rpc/server.ts';
+import { openDestination } from './destination/main.ts';
+import { Live } from './live.ts';
+import { holdMigration, sayReady, startTicksOf } from './process.ts';
+import { openSource } from './source/main.ts';
+
+/** How long followers of the live view get to read its last line, ms. */
+const LINGER_MS = 2000;
+
+export interface MoverArguments {
+  /** stateDir/migrations/<id> */
+  readonly dir: string;
+  /** The agent's configuration file. */
+  readonly config: string;
+  readonly side: 'source' | 'destination';
+}
+
+/** Runs one side of one migration to its end. Resolves when everything is settled and the process may go. */
+export async function runMover(args: MoverArguments): Promise<void> {
+  const config = loadAgentConfig(args.config);
+  const request = readRequest(args.dir);
+  if (request.side !== args.side) {
+    throw godwitError('GODWIT_INTERNAL', { what: `${args.dir} is the ${request.side} side` });
+  }
+  const write = (line: string): void => void process.stderr.write(line);
+  const log = plainLog(write, config.logLevel, { mover: request.id, side: request.side });
+  const lock = await holdMigration(`${config.name}-${request.id}`, request.side);
+  try {
+    await (request.side === 'source'
+      ? runSource(args.dir, config, request, log)
+      : runDestination(args.dir, config, request, log));
+  } finally {
+    lock.close();
+  }
+}
+
+function readRequest(dir: string): MoverRequest {
+  const file = path.join(dir, 'request.json');
+  const parsed = moverRequest.safeParse(JSON.parse(readFileSync(file, 'utf8')));
+  if (!parsed.success) throw godwitError('GODWIT_CONFIG', { file, what: parsed.error.message });
+  return parsed.data;
+}
+
+async function runSource(
+  dir: string,
+  config: AgentConfig,
+  request: SourceMoverRequest,
+  log: Log,
+): Promise<void> {
+  const driver = driverNamed(request.handle.driver, config);
+  const { coordinator, run } = openSource(dir, config, request, driver, log);
+  const { live } = coordinator;
+  const socket = await serveLocally(dir, config, log, {
+    progress: () => live.latest,
+    events: ({ signal }) => live.follow(signal),
+    cancel: () => coordinator.cancel(),
+  });
+  ready(dir);
+  const outcome = await run();
+  log.info({ outcome }, 'the migration has ended');
+  await socket.close(LINGER_MS);
+}
+
+async function runDestination(
+  dir: string,
+  config: AgentConfig,
+  request: DestinationMoverRequest,
+  log: Log,
+): Promise<void> {
+  const driver = driverNamed('qemu', config);
+  const { mover, listening, progress } = await openDestination(dir, config, request, driver, log);
+  const live = new Live(progress());
+  mover.onChange(() => live.publish(progress()));
+  const what = `cancel it at ${request.fromHost}, which coordinates: godwit cancel ${request.id}`;
+  const socket = await serveLocally(dir, config, log, {
+    progress: (): Progress => progress(),
+    events: ({ signal }) => live.follow(signal),
+    cancel: () => ({ accepted: false, what }),
+  });
+  ready(dir, listening.address);
+  await mover.ended;
+  await Promise.all([listening.close(LINGER_MS), socket.close(LINGER_MS)]);
+  await mover.close();
+}
+
+async function serveLocally(
+  dir: string,
+  config: AgentConfig,
+  log: Log,
+  handlers: Handlers<typeof moverContract>,
+): Promise<Awaited<ReturnType<typeof listenUnix>>> {
+  return listenUnix(
+    serve(moverContract, handlers, { name: config.name, log }),
+    path.join(dir, 'mover.sock'),
+    { log },
+  );
+}
+
+function ready(dir: string, address?: string): void {
+  const { pid } = process;
+  const socket = path.join(dir, 'mover.sock');
+  sayReady(dir, {
+    pid,
+    startTicks: startTicksOf(pid),
+    socket,
+    ...(address === undefined ? {} : { address }),
+  });
+}

@@ -1,0 +1,244 @@
+import type { Clock } from '../../clock.ts';
+import { withDeadline } from '../../deadline.ts';
+import { toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { progressOf } from '../../migration/progress.ts';
+import { initialSource, phaseOf } from '../../migration/source-state.ts';
+import type {
+  Planned,
+  SourceEffect,
+  SourceEvent,
+  SourceState,
+} from '../../migration/source-state.ts';
+import { STEPS } from '../../migration/steps.ts';
+import type { StepName } from '../../migration/steps.ts';
+import { canCancel, durability, transition } from '../../migration/transition.ts';
+import type { CancelAnswer } from '../../protocol/contract.ts';
+import type { EndPhase, MemorySample } from '../../protocol/migration.ts';
+import type { Journal } from '../journal.ts';
+import { Lane } from '../lane.ts';
+import { Live } from '../live.ts';
+import { DO, Refusal, UNDO, deadlineOf } from './handlers.ts';
+import type { SourceParts } from './handlers.ts';
+
+/** How long undoing one step may take, ms. */
+const UNDO_MS = 90_000;
+
+export interface CoordinatorParts {
+  readonly journal: Journal<SourceEvent>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Wall clock at which the migration was asked for, ms. */
+  readonly startedAtMs: number;
+  /** Takes a broken post-copy stream up again. */
+  readonly recover: (signal: AbortSignal) => Promise<void>;
+}
+
+/**
+ * Owns the state of one migration at its source: takes events one by one, journals each, and carries out
+ * what the transition asks for. Decides nothing itself.
+ */
+export class Coordinator {
+  readonly #parts: CoordinatorParts;
+  readonly #lane = new Lane();
+  readonly #finished = Promise.withResolvers<EndPhase>();
+  readonly #over = new AbortController();
+  #state: SourceState;
+  #steps: SourceParts | undefined;
+  #current:
+    | { readonly step: StepName; readonly abort: AbortController; readonly settled: Promise<void> }
+    | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #recovering = false;
+  #sample: MemorySample | undefined;
+  readonly live: Live;
+
+  constructor(parts: CoordinatorParts, state: SourceState) {
+    this.#parts = parts;
+    this.#state = state;
+    this.live = new Live(progressOf(state, undefined, 0));
+  }
+
+  get state(): SourceState {
+    return this.#state;
+  }
+
+  /** Resolves with the outcome; rejects when the journal can no longer be written. */
+  get finished(): Promise<EndPhase> {
+    return this.#finished.promise;
+  }
+
+  /** Journals the plan and begins. */
+  async begin(steps: SourceParts, planned: Planned): Promise<void> {
+    this.#steps = steps;
+    await this.#parts.journal.append(planned, 'sync');
+    for (const effect of initialSource(planned).effects) this.#perform(effect);
+  }
+
+  /** Goes on where a dead mover stood. */
+  takeOver(steps: SourceParts, pid: number): void {
+    this.#steps = steps;
+    this.dispatch({ type: 'taken-over', pid });
+  }
+
+  /** Queues an event; returns at once. */
+  dispatch(event: SourceEvent): void {
+    this.#lane
+      .run(() => this.#apply(event))
+      .catch((cause: unknown) => this.#finished.reject(cause));
+  }
+
+  /** The newest look at the stream, for the live view only. */
+  observe(sample: MemorySample, note?: string): void {
+    this.#sample = sample;
+    this.#publish(note);
+  }
+
+  cancel(): CancelAnswer {
+    const { guest, from, to } = this.#state.plan;
+    if (canCancel(this.#state)) {
+      this.dispatch({ type: 'cancel' });
+      return { accepted: true, what: `rolling back: ${guest} runs on at ${from}` };
+    }
+    const phase = phaseOf(this.#state);
+    const what =
+      this.#state.doing.kind === 'do'
+        ? `too late (${phase}): ${guest} goes on at ${to}`
+        : `nothing to cancel: it is ${phase === 'undoing' ? 'being rolled back already' : phase}`;
+    return { accepted: false, what };
+  }
+
+  async #apply(event: SourceEvent): Promise<void> {
+    const before = this.#state;
+    if (before.doing.kind === 'end' && event.type !== 'taken-over') return;
+    const { state, effects } = transition(before, event);
+    await this.#parts.journal.append(event, durability(event));
+    this.#state = state;
+    for (const effect of effects) this.#perform(effect);
+    this.#parts.log.debug({ event: event.type, phase: phaseOf(state) }, 'applied');
+    this.#publish();
+  }
+
+  #publish(note?: string): void {
+    const elapsedMs = Math.max(0, this.#parts.clock.wallMs() - this.#parts.startedAtMs);
+    this.live.publish(progressOf(this.#state, this.#sample, elapsedMs, note));
+  }
+
+  #perform(effect: SourceEffect): void {
+    switch (effect.type) {
+      case 'do':
+        this.#do(effect.step);
+        return;
+      case 'abort':
+        this.#current?.abort.abort(new Error(`step ${effect.step} is being undone`));
+        return;
+      case 'undo':
+        void this.#undo(effect.step);
+        return;
+      case 'continue':
+        void this.#command('switchover', (steps, signal) =>
+          steps.guest.session(signal).then((session) => session.continueSwitchover(signal)),
+        );
+        return;
+      case 'recover':
+        void this.#recover();
+        return;
+      case 'end':
+        clearTimeout(this.#timer);
+        this.#over.abort(new Error('the migration has ended'));
+        this.#finished.resolve(effect.outcome);
+        return;
+    }
+  }
+
+  #do(step: StepName): void {
+    const steps = this.#mustHaveSteps();
+    const abort = new AbortController();
+    const deadlineMs = this.#remaining(step);
+    clearTimeout(this.#timer);
+    if (STEPS[step].endsBy === 'event') {
+      this.#timer = setTimeout(
+        () => this.dispatch({ type: 'timeout', afterMs: deadlineMs }),
+        deadlineMs,
+      );
+    }
+    const settled = withDeadline(`step ${step}`, deadlineMs, abort.signal, (signal) =>
+      DO[step](steps, signal),
+    ).then(
+      (facts) => {
+        if (STEPS[step].endsBy === 'handler') this.dispatch({ type: 'did', step, facts });
+      },
+      (thrown: unknown) => {
+        if (!abort.signal.aborted) this.#failed(step, thrown);
+      },
+    );
+    this.#current = { step, abort, settled };
+  }
+
+  /** ms that a step may take: its own deadline, and for memory what is left of the whole migration's. */
+  #remaining(step: StepName): number {
+    const { timeoutMs } = this.#state.plan.settings;
+    const own = deadlineOf(step, timeoutMs);
+    if (step === 'drain') return own;
+    const left = timeoutMs - (this.#parts.clock.wallMs() - this.#parts.startedAtMs);
+    return STEPS[step].deadline === 'timeout' ? Math.max(1000, left) : own;
+  }
+
+  #failed(step: StepName, thrown: unknown): void {
+    const refusal = thrown instanceof Refusal ? thrown : undefined;
+    const error = toGodwitError(refusal?.error ?? thrown);
+    this.#parts.log.warn({ step, code: error.code, error }, 'step failed');
+    const checks = refusal === undefined ? {} : { checks: [...refusal.checks] };
+    this.dispatch({ type: 'failed', step, error: error.toJSON(), ...checks });
+  }
+
+  async #undo(step: StepName): Promise<void> {
+    const steps = this.#mustHaveSteps();
+    clearTimeout(this.#timer);
+    // A step that is half done must have let go before it is undone.
+    await this.#current?.settled;
+    try {
+      await withDeadline(`undoing ${step}`, UNDO_MS, undefined, async (signal) =>
+        UNDO[step]?.(steps, signal),
+      );
+      this.dispatch({ type: 'undid', step });
+    } catch (thrown) {
+      const error = toGodwitError(thrown);
+      this.#parts.log.warn({ step, code: error.code, error }, 'undo failed');
+      this.dispatch({ type: 'undo-failed', step, error: error.toJSON() });
+    }
+  }
+
+  async #command(
+    step: StepName,
+    command: (steps: SourceParts, signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    try {
+      const steps = this.#mustHaveSteps();
+      await withDeadline(`a command of ${step}`, 10_000, this.#over.signal, (signal) =>
+        command(steps, signal),
+      );
+    } catch (thrown) {
+      if (!this.#over.signal.aborted) this.#failed(step, thrown);
+    }
+  }
+
+  async #recover(): Promise<void> {
+    if (this.#recovering) return;
+    this.#recovering = true;
+    try {
+      await this.#parts.recover(this.#over.signal);
+    } catch (thrown) {
+      if (!this.#over.signal.aborted) {
+        this.dispatch({ type: 'recovery-failed', error: toGodwitError(thrown).toJSON() });
+      }
+    } finally {
+      this.#recovering = false;
+    }
+  }
+
+  #mustHaveSteps(): SourceParts {
+    if (this.#steps === undefined) throw new Error('begin or takeOver comes first');
+    return this.#steps;
+  }
+}

@@ -1,0 +1,67 @@
+import type { Driver, Inspection, SourceSession } from '../../drivers/driver.ts';
+import type { GuestHandle, HypervisorEvent } from '../../migration/hypervisor.ts';
+import type { MigrationSettings } from '../../protocol/migration.ts';
+
+/** The guest at its source: one session, opened when first needed, whose events go to the mover. */
+export class SourceGuest {
+  readonly #driver: Driver;
+  readonly #handle: GuestHandle;
+  readonly #settings: MigrationSettings;
+  readonly #onEvent: (event: HypervisorEvent) => void;
+  #session: Promise<SourceSession> | undefined;
+  #inspection: Promise<Inspection> | undefined;
+
+  constructor(
+    driver: Driver,
+    handle: GuestHandle,
+    settings: MigrationSettings,
+    onEvent: (event: HypervisorEvent) => void,
+  ) {
+    this.#driver = driver;
+    this.#handle = handle;
+    this.#settings = settings;
+    this.#onEvent = onEvent;
+  }
+
+  /** The session; a failed opening is tried anew by the next caller. */
+  async session(signal: AbortSignal): Promise<SourceSession> {
+    this.#session ??= this.#open(signal);
+    try {
+      return await this.#session;
+    } catch (thrown) {
+      this.#session = undefined;
+      throw thrown;
+    }
+  }
+
+  async #open(signal: AbortSignal): Promise<SourceSession> {
+    const session = await this.#driver.openSource(this.#handle, signal);
+    session.onEvent(this.#onEvent);
+    return session;
+  }
+
+  /** Describes the guest; begun early by `admit`, since it only reads, and then the same answer for `inspect`. */
+  async inspect(signal: AbortSignal): Promise<Inspection> {
+    this.#inspection ??= this.#inspectNow(signal);
+    try {
+      return await this.#inspection;
+    } catch (thrown) {
+      this.#inspection = undefined;
+      throw thrown;
+    }
+  }
+
+  async #inspectNow(signal: AbortSignal): Promise<Inspection> {
+    const session = await this.session(signal);
+    const { mode, streams, compress } = this.#settings;
+    return session.inspect({ mode, streams, compress }, signal);
+  }
+
+  async close(): Promise<void> {
+    try {
+      await (await this.#session)?.close();
+    } catch {
+      // It could not be opened, or it is gone: either way there is nothing to let go.
+    }
+  }
+}

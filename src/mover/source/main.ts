@@ -1,0 +1,102 @@
+import path from 'node:path';
+import { systemClock } from '../../clock.ts';
+import type { AgentConfig } from '../../config.ts';
+import type { Driver } from '../../drivers/driver.ts';
+import type { Log } from '../../log.ts';
+import { replaySource } from '../../migration/journal.ts';
+import { initialSource } from '../../migration/source-state.ts';
+import type { Planned } from '../../migration/source-state.ts';
+import type { EndPhase } from '../../protocol/migration.ts';
+import { migrationSettings } from '../../protocol/migration.ts';
+import type { SourceMoverRequest } from '../../protocol/mover-request.ts';
+import { readCredentials } from '../../rpc/tls.ts';
+import { openSourceJournal } from '../journal.ts';
+import { bootId } from '../process.ts';
+import { Coordinator } from './coordinator.ts';
+import { SourceGuest } from './guest.ts';
+import type { SourceParts } from './handlers.ts';
+import { DestinationPeer } from './peer.ts';
+import { recoverPostcopy } from './recover.ts';
+import { Watch } from './watch.ts';
+
+export interface RunningSource {
+  readonly coordinator: Coordinator;
+  /** Begins, or goes on where an earlier mover stood; resolves when the migration has ended. */
+  run(): Promise<EndPhase>;
+}
+
+/** Builds the source's mover from its request and its journal. */
+export function openSource(
+  dir: string,
+  config: AgentConfig,
+  request: SourceMoverRequest,
+  driver: Driver,
+  log: Log,
+): RunningSource {
+  const clock = systemClock;
+  const { journal, events, records } = openSourceJournal(dir, clock);
+  const planned = planOf(config, request);
+  const found = replaySource(events);
+  const state = found ?? initialSource(planned).state;
+  const startedAtMs = records[0]?.at ?? Date.parse(request.createdAt);
+  const settings = state.plan.settings;
+  const coordinator = new Coordinator(
+    {
+      journal,
+      clock,
+      log,
+      startedAtMs,
+      recover: (signal) => recoverPostcopy(parts, settings.timeoutMs, signal),
+    },
+    state,
+  );
+  const watch = new Watch(coordinator, clock, log);
+  const credentials = readCredentials(config.pkiDir ?? path.join(config.stateDir, 'pki'));
+  const guest = new SourceGuest(driver, request.handle, settings, (event) =>
+    watch.onHypervisor(event),
+  );
+  const peer = new DestinationPeer(request.peer.name, request.peer.address, credentials);
+  const tookOver = found !== undefined;
+  // What this mover begins itself is not half done, also after it took over.
+  const begun = tookOver ? JSON.stringify(state.doing) : '';
+  const parts: SourceParts = {
+    config,
+    request,
+    dir,
+    guest,
+    peer,
+    tookOver: () => tookOver && JSON.stringify(coordinator.state.doing) === begun,
+    state: () => coordinator.state,
+    dispatch: (event) => coordinator.dispatch(event),
+  };
+  return {
+    coordinator,
+    run: async () => {
+      watch.start(parts);
+      if (found === undefined) await coordinator.begin(parts, planned);
+      else coordinator.takeOver(parts, process.pid);
+      try {
+        return await coordinator.finished;
+      } finally {
+        watch.stop();
+        await guest.close();
+        peer.close();
+        await journal.close();
+      }
+    },
+  };
+}
+
+function planOf(config: AgentConfig, request: SourceMoverRequest): Planned {
+  return {
+    type: 'planned',
+    id: request.id,
+    guest: request.request.guest,
+    from: config.name,
+    to: request.toHost,
+    // Grows with every migration of the guest, as long as the clock does; it only has to be this migration's own.
+    epoch: Math.max(1, Date.parse(request.createdAt)),
+    settings: migrationSettings.parse(request.request),
+    bootId: bootId(),
+  };
+}

@@ -1,0 +1,160 @@
+import type { Clock } from '../../clock.ts';
+import { withDeadline } from '../../deadline.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
+import type { SerialError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import type { HypervisorEvent } from '../../migration/hypervisor.ts';
+import { stepIndex } from '../../migration/steps.ts';
+import { steer } from '../../migration/steering.ts';
+import type { DestinationStatus } from '../../protocol/peer.ts';
+import type { Coordinator } from './coordinator.ts';
+import type { SourceParts } from './handlers.ts';
+
+/** Between two looks at the stream, ms; the hypervisor itself renews its figures every 100 ms or so. */
+const SAMPLE_MS = 200;
+/** Between two calls to the destination that only ask whether it is well, ms. */
+const HEARTBEAT_MS = 1000;
+/** A destination out of reach for so long, before the switch, ends the try, ms. */
+const SILENCE_MS = 45_000;
+/** Rounds that are journaled closer together than this tell nothing new, ms. */
+const ROUND_MS = 50;
+
+/** Looks at the stream and at the destination while a migration runs, and turns what it sees into events. */
+export class Watch {
+  readonly #coordinator: Coordinator;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #over = new AbortController();
+  #wake: (() => void) | undefined;
+  #round = 0;
+  #roundAt = 0;
+  #decided = false;
+
+  constructor(coordinator: Coordinator, clock: Clock, log: Log) {
+    this.#coordinator = coordinator;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  start(parts: SourceParts): void {
+    void this.#sampling(parts);
+    void this.#heartbeat(parts);
+  }
+
+  stop(): void {
+    this.#over.abort(new Error('the migration has ended'));
+    this.#wake?.();
+  }
+
+  /** What the hypervisor says goes to the coordinator; a pass or a start is a reason to look at once. */
+  onHypervisor(event: HypervisorEvent): void {
+    if (event.type === 'pass' || event.type === 'setup') {
+      this.#wake?.();
+      return;
+    }
+    this.#coordinator.dispatch({ type: 'hypervisor', event });
+    if (event.type === 'active') this.#wake?.();
+  }
+
+  async #sampling(parts: SourceParts): Promise<void> {
+    while (!this.#over.signal.aborted) {
+      if (this.#worthSampling()) await this.#sampleOnce(parts);
+      await this.#pause();
+    }
+  }
+
+  /** Never inside the blackout: a question to the monitor then would be a wait for the guest. */
+  #worthSampling(): boolean {
+    const { doing, stopped } = this.#coordinator.state;
+    if (doing.kind !== 'do') return false;
+    return doing.step === 'drain' || (doing.step === 'memory' && !stopped);
+  }
+
+  async #sampleOnce(parts: SourceParts): Promise<void> {
+    const signal = this.#over.signal;
+    try {
+      const sample = await withDeadline('a look at the stream', 5000, signal, async (bounded) =>
+        (await parts.guest.session(bounded)).sample(bounded),
+      );
+      this.#coordinator.observe(sample);
+      const now = this.#clock.monotonicMs();
+      if (sample.round > this.#round && now - this.#roundAt >= ROUND_MS) {
+        this.#round = sample.round;
+        this.#roundAt = now;
+        this.#coordinator.dispatch({ type: 'measured', sample, final: false });
+      }
+      const decision = steer(this.#coordinator.state.plan.settings, sample);
+      const { doing } = this.#coordinator.state;
+      const inMemory = doing.kind === 'do' && doing.step === 'memory';
+      if (decision.what === 'postcopy' && inMemory && !this.#decided) {
+        this.#decided = true;
+        this.#coordinator.dispatch({ type: 'decided', what: 'postcopy', why: decision.why });
+      }
+    } catch (thrown) {
+      // The next look may succeed; a hypervisor that is gone says so by its own event.
+      if (!signal.aborted) this.#log.debug({ error: toGodwitError(thrown) }, 'no sample');
+    }
+  }
+
+  async #pause(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, SAMPLE_MS);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async #heartbeat(parts: SourceParts): Promise<void> {
+    const signal = this.#over.signal;
+    let silentSince: number | undefined;
+    for (;;) {
+      try {
+        await this.#clock.sleep(HEARTBEAT_MS, signal);
+      } catch {
+        return;
+      }
+      if (!this.#worthAsking(parts)) continue;
+      try {
+        const status = await withDeadline('the destination', SILENCE_MS, signal, (bounded) =>
+          parts.peer.call(parts.request.id, bounded, (api) =>
+            api.status({}, { signal: bounded, deadlineMs: 5000 }),
+          ),
+        );
+        silentSince = undefined;
+        const error = lossIn(status, parts);
+        if (error !== undefined) this.#coordinator.dispatch({ type: 'destination-lost', error });
+      } catch (thrown) {
+        if (signal.aborted) return;
+        silentSince ??= this.#clock.monotonicMs() - SILENCE_MS;
+        this.#onSilence(toGodwitError(thrown).toJSON(), silentSince);
+      }
+    }
+  }
+
+  #worthAsking(parts: SourceParts): boolean {
+    const { doing, known } = this.#coordinator.state;
+    if (doing.kind !== 'do' || !parts.peer.known || known.memoryAddress === undefined) return false;
+    return (
+      stepIndex(doing.step) > stepIndex('prepare') && stepIndex(doing.step) <= stepIndex('drain')
+    );
+  }
+
+  /** Silence is a loss only before the switch: afterwards only the destination itself can say that it is gone. */
+  #onSilence(error: SerialError, since: number): void {
+    const { doing } = this.#coordinator.state;
+    const before = doing.kind === 'do' && stepIndex(doing.step) < stepIndex('switchover');
+    if (before && this.#clock.monotonicMs() - since >= SILENCE_MS) {
+      this.#coordinator.dispatch({ type: 'destination-lost', error });
+    }
+  }
+}
+
+function lossIn(status: DestinationStatus, parts: SourceParts): SerialError | undefined {
+  const gone = status.hypervisor === 'gone';
+  if (!gone && status.state !== 'refused' && status.state !== 'released') return undefined;
+  if (status.error !== undefined) return status.error;
+  const reason = gone ? 'its hypervisor is gone' : `it has ${status.state} the guest`;
+  return godwitError('GODWIT_DESTINATION_FAILED', { host: parts.request.toHost, reason }).toJSON();
+}
