@@ -1,4 +1,139 @@
-import type { Lab } from './state.ts';
+import { readFile, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { z } from 'zod';
+import { systemClock } from '../clock.ts';
+import type { agentConfig } from '../config.ts';
+import { withDeadline } from '../deadline.ts';
+import { godwitError } from '../errors.ts';
+import { labEnvironment } from './environment.ts';
+import { inHost } from './entry.ts';
+import { qemuBinaries } from './guest/qemu.ts';
+import { guestKernel } from './image/kernel.ts';
+import { imageDirectory } from './image/initramfs.ts';
+import { AGENT_PORT } from './plan.ts';
+import {
+  endProcesses,
+  isAlive,
+  type LabProcess,
+  type ProcessId,
+  processesInNamespaces,
+  signalProcess,
+  startDetached,
+} from './processes.ts';
+import { type Lab, type LabHost, labHost } from './state.ts';
 
-/** Gives each host its certificate and configuration and starts its agent. */
-export async function startAgents(_lab: Lab, _signal?: AbortSignal): Promise<void> {}
+export type AgentConfigInput = z.input<typeof agentConfig>;
+
+const HEALTH_DEADLINE_MS = 30_000;
+const PROGRAM = fileURLToPath(new URL('../bin/agent.ts', import.meta.url));
+
+/**
+ * Gives each host its certificate and configuration, starts its agent, and waits until all answer.
+ * Throws GODWIT_LAB with the last line of the log of one that ended.
+ */
+export async function startAgents(
+  lab: Lab,
+  configure: ((host: string) => Partial<AgentConfigInput>) | undefined,
+  signal?: AbortSignal,
+): Promise<void> {
+  // Certificates need heavy modules: only who starts agents pays for them.
+  const { issueLabPki } = await import('../agent/pki/lab.ts');
+  const { caDir } = await issueLabPki(
+    lab.dir,
+    lab.members.map((member) => {
+      const pkiDir = path.join(member.stateDir, 'pki');
+      return { name: member.name, pkiDir, addresses: [member.address] };
+    }),
+  );
+  const shared = await sharedConfig(signal);
+  for (const member of lab.members) {
+    const config: AgentConfigInput = {
+      ...shared,
+      ...ownConfig(lab, member, caDir),
+      ...configure?.(member.name),
+    };
+    await writeFile(member.configFile, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+  }
+  await Promise.all(lab.hosts.map((host) => startAgent(lab, host, signal)));
+}
+
+/** Starts the agent of one host, as it was configured; for one that was stopped or killed too. */
+export async function startAgent(lab: Lab, host: string, signal?: AbortSignal): Promise<ProcessId> {
+  const member = labHost(lab, host);
+  const argv = [process.execPath, PROGRAM, '--config', member.configFile];
+  const started = await startDetached(inHost(lab, host, argv), {
+    logFile: member.agentLog,
+    env: labEnvironment(lab),
+  });
+  await withDeadline(`the agent of ${host}`, HEALTH_DEADLINE_MS, signal, async (inner) => {
+    while (!(await answersHealth(member.agentSocket))) {
+      if (!(await isAlive(started))) {
+        const log = await readFile(member.agentLog, 'utf8').catch(() => '');
+        const said = log.trim().split('\n').slice(-3).join(' | ') || 'nothing';
+        throw godwitError('GODWIT_LAB', {
+          what: `the agent of ${host} ended at once; it said: ${said}`,
+        });
+      }
+      await systemClock.sleep(25, inner);
+    }
+  });
+  return started;
+}
+
+/** The agent processes of a host: one, or none. */
+export async function agentsOf(lab: Lab, host: string): Promise<LabProcess[]> {
+  const member = labHost(lab, host);
+  const inode = lab.namespaces[member.namespace];
+  const all = await processesInNamespaces(new Set(inode === undefined ? [] : [inode]));
+  return all.filter(({ argv }) => argv.includes(PROGRAM) && argv.includes(member.configFile));
+}
+
+/** Ends a host's agent; `SIGKILL` for tests of what then goes on without it. */
+export async function stopAgent(
+  lab: Lab,
+  host: string,
+  signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM',
+): Promise<void> {
+  for (const { pid } of await agentsOf(lab, host)) signalProcess(pid, signal);
+  await endProcesses(() => agentsOf(lab, host), { graceMs: 10_000 });
+}
+
+async function sharedConfig(signal: AbortSignal | undefined): Promise<Partial<AgentConfigInput>> {
+  const [binaries, kernel] = await Promise.all([
+    qemuBinaries(signal),
+    guestKernel().catch(() => undefined),
+  ]);
+  const kernels = kernel === undefined ? [] : [path.dirname(kernel.vmlinuz)];
+  return {
+    qemu: binaries.map((binary) => binary.path),
+    imageDirs: [...kernels, imageDirectory(), '/boot'],
+  };
+}
+
+function ownConfig(lab: Lab, member: LabHost, caDir: string): AgentConfigInput {
+  const others = lab.members.filter(({ name }) => name !== member.name);
+  return {
+    name: member.name,
+    address: `${member.address}:${AGENT_PORT}`,
+    stateDir: member.stateDir,
+    peers: Object.fromEntries(
+      others.map(({ name, address }) => [name, { address: `${address}:${AGENT_PORT}` }]),
+    ),
+    // The first host keeps the CA, so that `godwit pki join` can be tried.
+    ...(member.name === lab.hosts[0] ? { caDir } : {}),
+  };
+}
+
+async function answersHealth(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const asked = request({ socketPath, path: '/health', timeout: 2000 }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode === 200);
+    });
+    asked.on('timeout', () => asked.destroy());
+    asked.on('error', () => resolve(false));
+    asked.end();
+  });
+}

@@ -111,32 +111,8 @@ export function guestUuid(lab: string, name: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`;
 }
 
-/** The name among `names` that is nearest to `wanted`, when it is near enough to be meant. */
-export function nearestName(wanted: string, names: readonly string[]): string | undefined {
-  const scored = names
-    .map((name) => ({ name, distance: editDistance(wanted.toLowerCase(), name.toLowerCase()) }))
-    .toSorted((left, right) => left.distance - right.distance);
-  const best = scored[0];
-  if (best === undefined) return undefined;
-  const near = Math.min(Math.max(1, Math.floor(best.name.length / 3)), best.name.length - 1);
-  return best.distance <= near ? best.name : undefined;
-}
-
 function fnv1a(text: string): number {
   let hash = 0x811c9dc5;
   for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193);
   return hash;
-}
-
-function editDistance(left: string, right: string): number {
-  let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
-  for (const [row, letter] of left.split('').entries()) {
-    const current = [row + 1];
-    for (const [column, other] of right.split('').entries()) {
-      const swap = (previous[column] ?? 0) + (letter === other ? 0 : 1);
-      current.push(Math.min(swap, (previous[column + 1] ?? 0) + 1, (current[column] ?? 0) + 1));
-    }
-    previous = current;
-  }
-  return previous[right.length] ?? 0;
 }

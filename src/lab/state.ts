@@ -2,8 +2,9 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../errors.ts';
+import { didYouMean } from '../protocol/nearest.ts';
 import type { LabEntry } from './entry.ts';
-import { checkLabName, hostAddress, type LabPlan, namespaceOf, nearestName } from './plan.ts';
+import { checkLabName, hostAddress, type LabPlan, namespaceOf } from './plan.ts';
 
 const pid = z.number().int().positive();
 const ticks = z.number().int().nonnegative();
@@ -142,8 +143,8 @@ export function labOf(state: LabState & { entry: LabEntry }): Lab {
 export function labHost(lab: Lab, name: string): LabHost {
   const found = lab.members.find((member) => member.name === name);
   if (found !== undefined) return found;
-  const nearest = nearestName(name, lab.hosts);
-  const hint = nearest === undefined ? '' : `Did you mean ${nearest}? `;
+  const near = didYouMean(name, lab.hosts);
+  const hint = near === undefined ? '' : `${near} `;
   throw godwitError(
     'GODWIT_HOST_UNKNOWN',
     { host: name.slice(0, 64) },

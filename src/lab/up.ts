@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { godwitError } from '../errors.ts';
-import { startAgents } from './agents.ts';
+import { type AgentConfigInput, startAgents } from './agents.ts';
 import { labDown } from './down.ts';
 import type { LabEntry } from './entry.ts';
 import { buildNetwork, entryAlive, makeNamespaces, namespaceInodes } from './namespaces.ts';
@@ -30,6 +30,8 @@ export interface LabRequest {
   readonly delayMs?: number | undefined;
   /** Start an agent on each host. Default true. */
   readonly agents?: boolean;
+  /** What an agent's configuration has beside the lab's own, for tests of odd hosts. */
+  readonly configure?: (host: string) => Partial<AgentConfigInput>;
   readonly signal?: AbortSignal;
 }
 
@@ -115,7 +117,8 @@ function beingBuilt(name: string): Error {
   );
 }
 
-async function build(plan: LabPlan, { agents = true, signal }: LabRequest): Promise<Lab> {
+async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
+  const { agents = true, signal } = request;
   const dir = labDirectory(plan.name);
   const state: LabState = {
     version: 1,
@@ -144,7 +147,7 @@ async function build(plan: LabPlan, { agents = true, signal }: LabRequest): Prom
   }
   await buildNetwork(entry, networkSteps(plan), signal);
   if (lab.delayMs !== undefined) await startRelay(lab, lab.delayMs, signal);
-  if (agents) await startAgents(lab, signal);
+  if (agents) await startAgents(lab, request.configure, signal);
   await writeLabState({ ...built, phase: 'up' });
   return lab;
 }

@@ -2,7 +2,8 @@ import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/p
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
-import { MAX_GUESTS, nearestName } from '../plan.ts';
+import { didYouMean } from '../../protocol/nearest.ts';
+import { MAX_GUESTS } from '../plan.ts';
 import type { Lab } from '../state.ts';
 
 const guestRecord = z.strictObject({
@@ -75,11 +76,11 @@ export async function labGuest(lab: Lab, name: string): Promise<LabGuest> {
   const found = guests.find((guest) => guest.name === name);
   if (found !== undefined) return found;
   const names = guests.map((guest) => guest.name);
-  const nearest = nearestName(name, names);
+  const hint = didYouMean(name, names);
   throw godwitError(
     'GODWIT_GUEST_UNKNOWN',
     { guest: name.slice(0, 64), host: `lab ${lab.name}` },
-    nearest === undefined ? {} : { hint: `Did you mean ${nearest}?` },
+    hint === undefined ? {} : { hint },
   );
 }
 

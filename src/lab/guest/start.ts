@@ -4,6 +4,7 @@ import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { runCommand } from '../command.ts';
 import { inHost, inLab } from '../entry.ts';
+import { labEnvironment } from '../environment.ts';
 import { guestImage } from '../image/initramfs.ts';
 import {
   checkGuestName,
@@ -135,11 +136,6 @@ async function launch(
     await undoLaunch(lab, host, { process, tap, dir: hardware.dir });
     throw error;
   }
-}
-
-/** What every process of the lab carries, so that it can be told apart whatever becomes of its namespace. */
-export function labEnvironment(lab: Lab): NodeJS.ProcessEnv {
-  return { ...process.env, GODWIT_LAB_HOME: lab.dir };
 }
 
 async function undoLaunch(
