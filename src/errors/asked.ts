@@ -1,0 +1,90 @@
+import { row } from './row.ts';
+
+/** Errors of what was asked: usage, configuration, names, rights. */
+export const askedErrors = {
+  // What the user typed or configured
+  GODWIT_USAGE: row('{what}', 'See `godwit help`.', false, 2, 400),
+  GODWIT_CONFIG: row(
+    '{file}: {what}',
+    'Correct the file; docs/operating.md lists every setting.',
+    false,
+    2,
+    500,
+  ),
+  GODWIT_PRIVILEGE: row(
+    '{what} needs {needs}',
+    'Run `godwit doctor` for what this host lacks.',
+    false,
+    9,
+    403,
+  ),
+  GODWIT_HOST_LACKS: row(
+    'this host lacks {what}',
+    'Run `godwit doctor`; each of its lines names the mend.',
+    false,
+    4,
+    422,
+  ),
+
+  // Things looked up by name
+  GODWIT_HOST_UNKNOWN: row(
+    'no host is called {host}',
+    'Run `godwit hosts` for the names.',
+    false,
+    3,
+    404,
+  ),
+  GODWIT_GUEST_UNKNOWN: row(
+    'no guest is called {guest} on {host}',
+    'Run `godwit guests` for the names.',
+    false,
+    3,
+    404,
+  ),
+  GODWIT_MIGRATION_UNKNOWN: row(
+    'no migration {id} on {host}',
+    'Run `godwit migrations` for the list.',
+    false,
+    3,
+    404,
+  ),
+  GODWIT_ROUTE_UNKNOWN: row(
+    'there is no {method} {path}',
+    'GET /openapi.json lists the API.',
+    false,
+    3,
+    404,
+  ),
+  GODWIT_LAB_UNKNOWN: row('no lab called {lab} is up', 'Run `godwit lab up` first.', false, 3, 404),
+
+  // Who may
+  GODWIT_PEER_UNTRUSTED: row(
+    '{peer} showed no certificate that this host trusts: {reason}',
+    'Issue one from the same CA: `godwit pki issue`.',
+    false,
+    9,
+    401,
+  ),
+  GODWIT_CERT_EXPIRED: row(
+    'the certificate of {peer} expired on {date}',
+    'Issue a new one: `godwit pki issue`, and check the clocks.',
+    false,
+    9,
+    401,
+  ),
+  GODWIT_ROLE_FORBIDDEN: row(
+    '{peer} has the role {role}; {action} needs {needs}',
+    'Use a certificate with the needed role (`godwit pki issue --role`).',
+    false,
+    9,
+    403,
+  ),
+  GODWIT_JOIN_TOKEN: row(
+    'the join token was refused: {reason}',
+    'Make a new one with `godwit pki issue NAME --join`; a token works once.',
+    false,
+    9,
+    403,
+  ),
+  GODWIT_PKI: row('{what}', 'See `godwit pki --help`.', false, 5, 500),
+} as const;

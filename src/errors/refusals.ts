@@ -1,0 +1,111 @@
+import { row } from './row.ts';
+
+/** Refusals: found by a check, before anything starts. */
+export const refusalErrors = {
+  // Refusals: found by a check, before anything starts
+  GODWIT_GUEST_BUSY: row(
+    '{guest} is already migrating: {id}, to {to}, in phase {phase}',
+    'Follow it with `godwit watch {id}`, or stop it with `godwit cancel {id}`.',
+    true,
+    4,
+    409,
+  ),
+  GODWIT_GUEST_MANAGED: row(
+    '{guest} is managed by {manager}, which holds its QMP socket',
+    'Move it through the manager, or start it with a second QMP socket for Godwit.',
+    false,
+    4,
+    409,
+  ),
+  GODWIT_GUEST_STATE: row(
+    '{guest} is {state}; only a running guest can be moved',
+    'Resume the guest first.',
+    true,
+    4,
+    409,
+  ),
+  GODWIT_SAME_HOST: row(
+    '{guest} already runs on {host}',
+    'Name another host with --to.',
+    false,
+    4,
+    409,
+  ),
+  GODWIT_DEVICE_UNMOVABLE: row(
+    'device {device} ({type}) of {guest} cannot move: {reason}',
+    'Unplug the device, or replace it by one that can migrate.',
+    false,
+    4,
+    422,
+  ),
+  GODWIT_DEVICE_UNMAPPED: row(
+    '{device} of {guest} has no counterpart on {host}: {what}',
+    'Add what it needs on the destination, or map it in the agent’s configuration.',
+    false,
+    4,
+    422,
+  ),
+  GODWIT_DISK_LOCAL: row(
+    'disk {device} of {guest} ({file}) cannot move yet',
+    'Detach it; moving disks is not part of this version.',
+    false,
+    4,
+    422,
+  ),
+  GODWIT_NAME_IN_USE: row(
+    '{host} already has a guest called {guest}',
+    'Rename or remove that guest.',
+    false,
+    4,
+    409,
+  ),
+  GODWIT_MEMORY_SHORT: row(
+    '{host} has {availableBytes} bytes of memory free and {guest} needs {neededBytes}',
+    'Free memory there, or choose another host.',
+    true,
+    4,
+    507,
+  ),
+  GODWIT_PORT_NONE: row(
+    '{host} has no free port from {from} to {to}',
+    'Widen `ports` in the agent’s configuration, or wait for other migrations.',
+    true,
+    4,
+    503,
+  ),
+  GODWIT_MACHINE_TYPE: row(
+    '{host} has no QEMU that knows machine type {machine} (newest there: {version})',
+    'Install a QEMU there that is at least as new as the source’s.',
+    false,
+    4,
+    422,
+  ),
+  GODWIT_CPU_FEATURE: row(
+    '{host} cannot give {guest} the processor features it uses: {features}',
+    'Choose a host with them, or start the guest with a processor model that both share.',
+    false,
+    4,
+    422,
+  ),
+  GODWIT_ACCELERATOR: row(
+    '{guest} runs on {accel}, which {host} does not offer',
+    'Choose a host with the same accelerator.',
+    false,
+    4,
+    422,
+  ),
+  GODWIT_CAPABILITY: row(
+    '{what} is not possible here: {reason}',
+    'Leave the option out, or upgrade QEMU on the side named.',
+    false,
+    4,
+    422,
+  ),
+  GODWIT_ID_REUSED: row(
+    'migration {id} exists already with another request',
+    'Let the caller make a new id.',
+    false,
+    4,
+    409,
+  ),
+} as const;

@@ -1,0 +1,86 @@
+import { z } from 'zod';
+
+/** Who may call a route. Each role may do what the ones before it may; `agent` stands apart: host to host. */
+export const role = z.enum(['viewer', 'operator', 'agent']);
+export type Role = z.infer<typeof role>;
+
+/** `anyone`: no certificate asked. `local`: only over the unix socket of the same host. */
+export type Access = 'anyone' | 'viewer' | 'operator' | 'agent' | 'local';
+
+export interface Route {
+  readonly method: 'GET' | 'POST';
+  /** Path with `:name` places, which `params` describes. */
+  readonly path: string;
+  readonly summary: string;
+  readonly access: Access;
+  readonly params: z.ZodObject;
+  readonly query: z.ZodObject;
+  readonly body: z.ZodType | undefined;
+  /** The answer; with `stream`, one such object per line (NDJSON) until the server ends it. */
+  readonly response: z.ZodType;
+  readonly stream: boolean;
+}
+
+const none = z.object({});
+type Shape<P, Q, B, R, S> = {
+  method: 'GET' | 'POST';
+  path: string;
+  summary: string;
+  access: Access;
+  params: P;
+  query: Q;
+  body: B;
+  response: R;
+  stream: S;
+};
+
+/** One route; what is left out of `given` is empty. */
+export function route<
+  R extends z.ZodType,
+  P extends z.ZodObject = typeof none,
+  Q extends z.ZodObject = typeof none,
+  B extends z.ZodType | undefined = undefined,
+  S extends boolean = false,
+>(given: {
+  method: 'GET' | 'POST';
+  path: string;
+  summary: string;
+  access: Access;
+  params?: P;
+  query?: Q;
+  body?: B;
+  response: R;
+  stream?: S;
+}): Shape<P, Q, B, R, S> {
+  return {
+    params: none as unknown as P,
+    query: none as unknown as Q,
+    body: undefined as B,
+    stream: false as S,
+    ...given,
+  };
+}
+
+export type Contract = Readonly<Record<string, Route>>;
+type Out<T> = T extends z.ZodType ? z.output<T> : undefined;
+/** What a server's handler gets, validated. */
+export interface RouteInput<R extends Route> {
+  readonly params: z.output<R['params']>;
+  readonly query: z.output<R['query']>;
+  readonly body: Out<R['body']>;
+}
+
+/** A part that may be left out when all of it is optional. */
+type Part<K extends string, T> = {} extends T
+  ? { readonly [P in K]?: T }
+  : { readonly [P in K]: T };
+
+/** What a client gives. */
+export type CallInput<R extends Route> = Part<'params', z.input<R['params']>> &
+  Part<'query', z.input<R['query']>> &
+  (R['body'] extends z.ZodType ? { readonly body: z.input<R['body']> } : unknown);
+
+export type RouteOutput<R extends Route> = z.output<R['response']>;
+
+/** What a server's handler answers, before it is validated. */
+export type RouteAnswer<R extends Route> = z.input<R['response']>;
