@@ -1,4 +1,117 @@
-import type { Verb } from '../verb.ts';
+import { spec, verb } from '../verb.ts';
+import type { Flag, Verb } from '../verb.ts';
+
+const name = {
+  kind: 'text',
+  value: 'name',
+  summary: "the lab's name, several can be up at once (default: GODWIT_LAB, or lab)",
+} as const satisfies Flag;
+
+const lab = {
+  kind: 'text',
+  value: 'name',
+  summary: 'the lab it is in (default: GODWIT_LAB, or lab)',
+} as const satisfies Flag;
+
+const guest = { kind: 'guest', summary: "the guest's name", required: true } as const;
+
+export const labUpSpec = spec({
+  name: 'up',
+  summary: 'build a lab: hosts as network namespaces with an agent each, a client, and a link',
+  details:
+    'Asked again for the same lab it does nothing. Without root the lab lives in a user namespace of ' +
+    'its own, which needs a /dev/net/tun that users may open.',
+  flags: {
+    name,
+    hosts: { kind: 'count', summary: 'how many, called a, b, c, ...', preset: '2' },
+    link: { kind: 'rate', summary: "cap of each host's migration link, both ways, such as 1gbit" },
+    delay: { kind: 'duration', summary: 'round trip between two hosts, such as 20ms' },
+  },
+  examples: ['lab up', 'lab up --hosts 3 --link 1gbit --delay 20ms'],
+  json: '{ name, dir, rootless, linkBytesPerSecond?, delayMs?, hosts: [{ name, address, agentSocket, agentUp }], guests: [] }',
+});
+
+export const labDownSpec = spec({
+  name: 'down',
+  summary: 'take a lab down with everything that runs in it',
+  flags: { name },
+  examples: ['lab down', 'lab down --name demo'],
+  json: '{ name, removed }',
+});
+
+export const labStatusSpec = spec({
+  name: 'status',
+  summary: 'show the hosts, guests and clients of a lab',
+  flags: { name },
+  examples: ['lab status'],
+  json: 'as `lab up`, with guests: [{ name, address, startedOn, memoryBytes, seen: [{ host, status, pid }], probe? }]',
+});
+
+export const labGuestSpec = spec({
+  name: 'guest',
+  summary: 'boot a small Linux guest that dirties memory and serves a counter',
+  details:
+    'It keeps a checksummed working set in memory, of which half is rewritten at the dirty rate, and ' +
+    'waits until that is there.',
+  args: { guest },
+  flags: {
+    lab,
+    host: { kind: 'host', value: 'host', summary: 'the host to start it on', preset: 'a' },
+    memory: { kind: 'bytes', summary: "the guest's memory", preset: '512M' },
+    workingSet: { kind: 'bytes', summary: 'checksummed memory (default: a quarter of --memory)' },
+    dirty: { kind: 'rate', summary: 'memory to rewrite, such as 20MiB/s (default: none)' },
+    qemu: {
+      kind: 'text',
+      value: 'version',
+      summary: 'version (7.2) or path of the QEMU to run it',
+    },
+    machine: { kind: 'text', value: 'type', summary: "machine type (default: that QEMU's newest)" },
+  },
+  examples: ['lab guest web1 --host a --memory 512M --dirty 20MiB/s', 'lab guest old --qemu 7.2'],
+  json: '{ name, address, mac, uuid, startedOn, memoryBytes, staticBytes, dirtyBytes, dirtyBytesPerSecond, qemuVersion, machineType, accelerator }',
+});
+
+export const labStopSpec = spec({
+  name: 'stop',
+  summary: 'end a guest of the lab, wherever it is now',
+  args: { guest },
+  flags: { lab },
+  examples: ['lab stop web1'],
+  json: '{ guest, stopped }',
+});
+
+export const labVerifySpec = spec({
+  name: 'verify',
+  summary: 'have a guest read its working set again and compare it with its checksums',
+  details: 'The exit code is 5 when memory is not what was written.',
+  args: { guest },
+  flags: { lab },
+  examples: ['lab verify web1'],
+  json: '{ guest, ok, hash, badChunks, bootId, dirtyBytesPerSecond }',
+});
+
+export const labClientSpec = spec({
+  name: 'client',
+  summary: 'talk to a guest over one TCP connection, and show what the client saw',
+  details:
+    'The first call opens the connection and leaves a client behind that sends a numbered line every ' +
+    '3 ms; each call shows the longest time without an answer since the one before.',
+  args: { guest },
+  flags: {
+    lab,
+    stop: { kind: 'switch', summary: 'end the client' },
+  },
+  examples: ['lab client web1', 'lab client web1 --stop'],
+  json: '{ guest, connectionKept, clientGapMs, typicalGapMs, ownStallMs, sent, received, lost, doubled, localPort }',
+});
 
 /** The verbs of `godwit lab`. */
-export const LAB_VERBS: readonly Verb[] = [];
+export const LAB_VERBS: readonly Verb[] = [
+  verb(labUpSpec, async () => ({ run: (await import('./lab-network.ts')).up })),
+  verb(labDownSpec, async () => ({ run: (await import('./lab-network.ts')).down })),
+  verb(labStatusSpec, async () => ({ run: (await import('./lab-network.ts')).status })),
+  verb(labGuestSpec, async () => ({ run: (await import('./lab-guest.ts')).start })),
+  verb(labStopSpec, async () => ({ run: (await import('./lab-guest.ts')).stop })),
+  verb(labVerifySpec, async () => ({ run: (await import('./lab-guest.ts')).verify })),
+  verb(labClientSpec, async () => ({ run: (await import('./lab-guest.ts')).client })),
+];

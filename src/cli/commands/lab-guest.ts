@@ -1,0 +1,110 @@
+import { startGuest } from '../../lab/guest/start.ts';
+import { stopGuest } from '../../lab/guest/stop.ts';
+import { readGuestStats, verifyGuest } from '../../lab/guest/talk.ts';
+import { openProbe } from '../../lab/probe/probe.ts';
+import type { ClientView } from '../../lab/probe/probe.ts';
+import type { Lab } from '../../lab/state.ts';
+import { openLab } from '../../lab/up.ts';
+import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { ERRORS } from '../../errors.ts';
+import { printJson } from '../context.ts';
+import type { Context } from '../context.ts';
+import type { Run } from '../verb.ts';
+import { interruptible, labName } from './lab-network.ts';
+import type { labClientSpec, labGuestSpec, labStopSpec, labVerifySpec } from './lab.ts';
+
+function theLab(given: string | undefined, context: Context): Promise<Lab> {
+  return openLab(labName(given, context));
+}
+
+export const start: Run<typeof labGuestSpec> = async (input, context) => {
+  const { flags } = input;
+  const lab = await theLab(flags.lab, context);
+  const guest = await interruptible(context, (signal) =>
+    startGuest(lab, {
+      name: input.args.guest,
+      host: flags.host ?? 'a',
+      memoryBytes: flags.memory,
+      workingSetBytes: flags.workingSet,
+      dirtyBytesPerSecond: flags.dirty,
+      qemu: flags.qemu,
+      machineType: flags.machine,
+      signal,
+    }),
+  );
+  if (input.json) return printJson(context, guest);
+  const set = `${formatBytes(guest.staticBytes + guest.dirtyBytes)} checksummed`;
+  const dirty =
+    guest.dirtyBytesPerSecond === 0
+      ? 'none of it rewritten'
+      : `${formatBytes(guest.dirtyBytes)} of it rewritten at ${formatRate(guest.dirtyBytesPerSecond)}`;
+  context.out.write(
+    `${guest.name} runs on ${guest.startedOn} at ${guest.address}: ${formatBytes(guest.memoryBytes)}, ` +
+      `${set}, ${dirty} (QEMU ${guest.qemuVersion}, ${guest.machineType}, ${guest.accelerator})\n`,
+  );
+  const other = lab.hosts.find((host) => host !== guest.startedOn);
+  if (other !== undefined) {
+    context.out.write(`\nNext: godwit migrate ${guest.name} --to ${other}\n`);
+  }
+};
+
+export const stop: Run<typeof labStopSpec> = async (input, context) => {
+  const { guest } = input.args;
+  await stopGuest(await theLab(input.flags.lab, context), guest);
+  if (input.json) return printJson(context, { guest, stopped: true });
+  context.out.write(`${guest} is stopped\n`);
+};
+
+export const verify: Run<typeof labVerifySpec> = async (input, context) => {
+  const { guest } = input.args;
+  const lab = await theLab(input.flags.lab, context);
+  const found = await interruptible(context, async (signal) => ({
+    ...(await verifyGuest(lab, guest, { signal })),
+    ...(await readGuestStats(lab, guest, { signal })),
+  }));
+  const { ok, hash, badChunks, bootId, dirtiedBytes, dirtyingMs } = found;
+  const dirtyBytesPerSecond = dirtyingMs === 0 ? 0 : Math.round((dirtiedBytes / dirtyingMs) * 1000);
+  if (input.json) printJson(context, { guest, ok, hash, badChunks, bootId, dirtyBytesPerSecond });
+  else {
+    const verdict = ok ? 'memory is what was written' : 'MEMORY IS NOT WHAT WAS WRITTEN';
+    const rate = dirtyBytesPerSecond === 0 ? '' : `, dirtied at ${formatRate(dirtyBytesPerSecond)}`;
+    context.out.write(`${guest}: ${verdict} (checksum ${hash}${rate})\n`);
+  }
+  return ok ? 0 : ERRORS.GODWIT_STEP_FAILED.exit;
+};
+
+export const client: Run<typeof labClientSpec> = async (input, context) => {
+  const { guest } = input.args;
+  const lab = await theLab(input.flags.lab, context);
+  const probe = await interruptible(context, (signal) => openProbe(lab, guest, { signal }));
+  const view = await probe.read();
+  await (input.flags.stop ? probe.stop() : probe.mark());
+  if (input.json) printJson(context, shortView(guest, view));
+  else context.out.write(describe(guest, view));
+};
+
+function shortView(guest: string, view: ClientView): object {
+  const { connectionKept, clientGapMs, typicalGapMs, ownStallMs } = view;
+  const { sent, received, lost, doubled, localPort } = view;
+  return {
+    guest,
+    connectionKept,
+    clientGapMs,
+    typicalGapMs,
+    ownStallMs,
+    sent,
+    received,
+    lost,
+    doubled,
+    localPort,
+  };
+}
+
+function describe(guest: string, view: ClientView): string {
+  const kept = view.connectionKept ? 'kept' : `lost (${view.reason ?? 'answers do not add up'})`;
+  return (
+    `${guest}: connection ${kept}, longest gap ${formatDuration(view.clientGapMs)} ` +
+    `in the last ${formatDuration(view.sinceMarkMs)} (usually ${formatDuration(view.typicalGapMs)}), ` +
+    `${view.received} answers, ${view.lost} lost, ${view.doubled} doubled\n`
+  );
+}

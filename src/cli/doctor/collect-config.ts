@@ -1,0 +1,47 @@
+import { X509Certificate } from 'node:crypto';
+import { access, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { loadAgentConfig } from '../../config.ts';
+import type { AgentConfig } from '../../config.ts';
+import { toGodwitError } from '../../errors.ts';
+import type { CertificateFact, ConfigFact } from './facts.ts';
+
+const SYSTEM_CONFIG = '/etc/godwit/agent.json';
+const DAY_MS = 86_400_000;
+
+/** The agent's configuration, if there is one: named, or where it belongs. */
+export async function readConfig(
+  named: string | undefined,
+): Promise<{ readonly config: ConfigFact; readonly settings: AgentConfig | undefined }> {
+  const file = named ?? SYSTEM_CONFIG;
+  const there = await access(file).then(
+    () => true,
+    () => false,
+  );
+  if (!there && named === undefined) return { config: { file, state: 'absent' }, settings: undefined };
+  try {
+    const settings = loadAgentConfig(file);
+    const pkiDir = settings.pkiDir ?? path.join(settings.stateDir, 'pki');
+    return { config: { file, state: 'read', pkiDir }, settings };
+  } catch (error) {
+    const reason = toGodwitError(error).message.replace(`${file}: `, '');
+    return { config: { file, state: 'wrong', reason }, settings: undefined };
+  }
+}
+
+/** The certificates that the agent of a configuration would use. */
+export async function readCertificates(config: ConfigFact): Promise<CertificateFact[]> {
+  if (config.state !== 'read') return [];
+  return Promise.all(['ca.crt', 'host.crt'].map((name) => readCertificate(path.join(config.pkiDir, name))));
+}
+
+async function readCertificate(file: string): Promise<CertificateFact> {
+  try {
+    const certificate = new X509Certificate(await readFile(file));
+    const daysLeft = (certificate.validToDate.getTime() - Date.now()) / DAY_MS;
+    return { file, subject: certificate.subject.replaceAll('\n', ', '), daysLeft };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return { file, problem: code === 'ENOENT' ? 'is not there' : `cannot be read: ${message.slice(0, 200)}` };
+  }
+}

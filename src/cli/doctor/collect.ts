@@ -1,0 +1,189 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { homedir, release } from 'node:os';
+import path from 'node:path';
+import { hasCode } from '../../errors.ts';
+import type { Context } from '../context.ts';
+import type { ConnectionFlags } from '../verb.ts';
+import { reasonOf, tryOpen, tryProgram } from './attempt.ts';
+import { readCertificates, readConfig } from './collect-config.ts';
+import { findHypervisors } from './collect-qemu.ts';
+import type { Attempt, Facts } from './facts.ts';
+
+const TOOLS = ['ip', 'tc', 'unshare', 'nsenter'];
+const AGENT_MS = 3000;
+
+/** Looks at this host. Changes nothing and never rejects: what cannot be found out is left open. */
+export async function collectFacts(
+  context: Context,
+  connection: ConnectionFlags,
+  configFile: string | undefined,
+): Promise<Facts> {
+  const { config, settings } = await readConfig(configFile);
+  const folders = pathFolders(context);
+  const [userNamespaces, hypervisors, kvmDevice, tunDevice, tools, bridges] = await Promise.all([
+    tryUserNamespaces(),
+    findHypervisors(settings?.qemu ?? [], folders, cacheFolder(context)),
+    tryOpen('/dev/kvm'),
+    tryOpen('/dev/net/tun'),
+    findTools(folders),
+    findBridges(),
+  ]);
+  const [memory, ports, clock, openFiles, agent, certificates, userfaultfd] = await Promise.all([
+    readMemory(),
+    countPorts(settings?.ports ?? { from: 49_152, to: 49_407 }),
+    readClock(),
+    readOpenFiles(),
+    findAgents(context, connection),
+    readCertificates(config),
+    text('/proc/sys/vm/unprivileged_userfaultfd'),
+  ]);
+  const folder = path.join(cacheFolder(context), 'guest', 'kernel');
+  return {
+    nodeVersion: process.versions.node,
+    kernel: release(),
+    root: process.getuid?.() === 0,
+    userNamespaces,
+    hypervisors,
+    kvmDevice,
+    tunDevice,
+    unprivilegedUserfaultfd: userfaultfd?.trim(),
+    tools,
+    bridges,
+    memory,
+    ports,
+    clock,
+    openFiles,
+    guestImage: { folder, ready: await isFile(path.join(folder, 'manifest.json')) },
+    agent,
+    config,
+    certificates,
+  };
+}
+
+function cacheFolder({ env }: Context): string {
+  return path.join(env['XDG_CACHE_HOME'] || path.join(homedir(), '.cache'), 'godwit');
+}
+
+/** The PATH, and where administrators' programs are when a user's PATH lacks them. */
+function pathFolders({ env }: Context): string[] {
+  const own = (env['PATH'] ?? '').split(':').filter((folder) => folder !== '');
+  return [...new Set([...own, '/usr/sbin', '/sbin', '/usr/libexec'])];
+}
+
+async function isFile(file: string): Promise<boolean> {
+  return stat(file).then(
+    (found) => found.isFile() && found.size > 0,
+    () => false,
+  );
+}
+
+async function text(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch(() => undefined);
+}
+
+async function tryUserNamespaces(): Promise<Attempt> {
+  const outcome = await tryProgram(['unshare', '-Urnm', 'true']);
+  return outcome.status === 0 ? { ok: true } : { ok: false, reason: reasonOf(outcome) };
+}
+
+async function findTools(folders: readonly string[]): Promise<Record<string, boolean>> {
+  const found = await Promise.all(
+    TOOLS.map(async (tool) => {
+      const there = await Promise.all(folders.map((folder) => isFile(path.join(folder, tool))));
+      return [tool, there.includes(true)] as const;
+    }),
+  );
+  return Object.fromEntries(found);
+}
+
+async function findBridges(): Promise<string[]> {
+  const links = await readdir('/sys/class/net').catch(() => []);
+  const isBridge = await Promise.all(
+    links.map((link) =>
+      stat(`/sys/class/net/${link}/bridge`).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  return links.filter((_link, index) => isBridge[index] === true);
+}
+
+async function readMemory(): Promise<Facts['memory']> {
+  const info = (await text('/proc/meminfo')) ?? '';
+  const field = (name: string): number | undefined => {
+    const kib = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(info)?.[1];
+    return kib === undefined ? undefined : Number(kib) * 1024;
+  };
+  const [totalBytes, availableBytes] = [field('MemTotal'), field('MemAvailable')];
+  if (totalBytes === undefined || availableBytes === undefined) return undefined;
+  return { totalBytes, availableBytes };
+}
+
+/** Ports of the range on which nothing listens in this network namespace, by the kernel's own tables. */
+async function countPorts(range: { from: number; to: number }): Promise<Facts['ports']> {
+  const tables = await Promise.all(['/proc/net/tcp', '/proc/net/tcp6'].map(text));
+  const taken = new Set<number>();
+  for (const line of tables.flatMap((table) => (table ?? '').split('\n').slice(1))) {
+    const [, local = '', , state] = line.trim().split(/\s+/);
+    const port = Number.parseInt(local.split(':').at(-1) ?? '', 16);
+    if (state === '0A' && port >= range.from && port <= range.to) taken.add(port);
+  }
+  return { ...range, free: range.to - range.from + 1 - taken.size };
+}
+
+async function readClock(): Promise<Facts['clock']> {
+  const [systemd, chrony] = await Promise.all([
+    tryProgram(['timedatectl', 'show', '--property', 'NTPSynchronized', '--value'], { deadlineMs: 2000 }),
+    tryProgram(['chronyc', '-n', 'tracking'], { deadlineMs: 2000 }),
+  ]);
+  if (chrony.status === 0) {
+    const synchronized = /^Leap status\s*: (Normal|Insert|Delete)/m.test(chrony.stdout);
+    return { synchronized, by: 'chrony' };
+  }
+  const said = systemd.stdout.trim();
+  if (systemd.status === 0 && (said === 'yes' || said === 'no')) {
+    return { synchronized: said === 'yes', by: 'timedatectl' };
+  }
+  return undefined;
+}
+
+async function readOpenFiles(): Promise<Facts['openFiles']> {
+  const limits = (await text('/proc/self/limits')) ?? '';
+  const match = /^Max open files\s+(\d+|unlimited)\s+(\d+|unlimited)/m.exec(limits);
+  if (match === null) return undefined;
+  const number = (word = ''): number => (word === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(word));
+  return { soft: number(match[1]), hard: number(match[2]) };
+}
+
+async function findAgents(context: Context, connection: ConnectionFlags): Promise<Facts['agent']> {
+  const signal = AbortSignal.timeout(AGENT_MS);
+  try {
+    const fleet = await context.connect(connection);
+    try {
+      const asked = await Promise.allSettled(
+        fleet.endpoints.map(async ({ api, label }) => {
+          const { hosts } = await api.hosts({}, { signal });
+          return hosts.find(({ self }) => self)?.name ?? label;
+        }),
+      );
+      const answering = asked.filter((each) => each.status === 'fulfilled').map(({ value }) => value);
+      const failed = asked.find((each) => each.status === 'rejected');
+      return { answering, problem: failed === undefined ? undefined : wordsOf(failed.reason) };
+    } finally {
+      fleet.close();
+    }
+  } catch (error) {
+    return { answering: [], problem: wordsOf(error) };
+  }
+}
+
+function wordsOf(error: unknown): string {
+  if (signalTimedOut(error)) return `no answer within ${AGENT_MS} ms`;
+  const message = error instanceof Error ? error.message : 'no answer';
+  return hasCode(error, 'GODWIT_INTERNAL') ? 'no answer' : message;
+}
+
+function signalTimedOut(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'TimeoutError';
+}

@@ -1,0 +1,203 @@
+import { formatBytes } from '../../protocol/quantity.ts';
+import type { CertificateFact, Facts, Finding, HypervisorFact, Verdict } from './facts.ts';
+import { judgeLab, judgeNetwork } from './judge-places.ts';
+
+const OLDEST_QEMU: readonly [number, number] = [7, 2];
+const NODE_MAJOR = 26;
+const MEMORY_LOW = 512 * 1024 * 1024;
+const FILES_LOW = 1024;
+const EXPIRY_WARN_DAYS = 30;
+
+/** What the facts mean for migration, each with its mend, most basic first. */
+export function judge(facts: Facts): Finding[] {
+  return [
+    judgeNode(facts),
+    judgePrivilege(facts),
+    ...judgeHypervisors(facts),
+    judgeKvm(facts),
+    judgePostcopy(facts),
+    ...judgeNetwork(facts),
+    judgeMemory(facts),
+    judgeOpenFiles(facts),
+    judgeClock(facts),
+    judgeConfig(facts),
+    ...judgeCertificates(facts),
+    judgeAgent(facts),
+    judgeLab(facts),
+  ];
+}
+
+/** The worst verdict of all. */
+export function worst(findings: readonly Finding[]): Verdict {
+  if (findings.some(({ verdict }) => verdict === 'fail')) return 'fail';
+  return findings.some(({ verdict }) => verdict === 'warn') ? 'warn' : 'ok';
+}
+
+function judgeNode({ nodeVersion }: Facts): Finding {
+  const major = Number(nodeVersion.split('.')[0]);
+  const found = `Node ${nodeVersion}`;
+  if (major >= NODE_MAJOR) return { name: 'node', verdict: 'ok', found };
+  return { name: 'node', verdict: 'fail', found, mend: 'Run `npm run setup`: it brings Node 26.' };
+}
+
+function judgePrivilege({ root, userNamespaces }: Facts): Finding {
+  const name = 'privilege';
+  if (root) return { name, verdict: 'ok', found: 'root' };
+  if (userNamespaces.ok) {
+    return {
+      name,
+      verdict: 'warn',
+      found: 'not root; user namespaces are allowed',
+      mend: 'That is enough for a lab. An agent that moves the guests of this host has to run as root.',
+    };
+  }
+  return {
+    name,
+    verdict: 'fail',
+    found: `not root, and no user namespaces: ${userNamespaces.reason}`,
+    mend: 'Run as root, or allow user namespaces: sysctl user.max_user_namespaces=15000, and where these exist kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0.',
+  };
+}
+
+function judgeHypervisors({ hypervisors }: Facts): Finding[] {
+  if (hypervisors.length === 0) {
+    const mend =
+      'Install QEMU 7.2 or later: qemu-system-x86 (Debian, Ubuntu, Arch), qemu-kvm (Fedora, RHEL), qemu-x86 (SUSE); or list its path under `qemu` in the configuration.';
+    return [{ name: 'qemu', verdict: 'fail', found: 'no QEMU for x86_64', mend }];
+  }
+  const someGood = hypervisors.some(isGood);
+  return hypervisors.map((each): Finding => {
+    const found = `${each.binary}: ${each.version ?? 'does not tell its version'}`;
+    if (isGood(each)) return { name: 'qemu', verdict: 'ok', found };
+    const verdict = someGood ? 'warn' : 'fail';
+    return { name: 'qemu', verdict, found, mend: 'Godwit needs QEMU 7.2 or later: upgrade it.' };
+  });
+}
+
+function isGood({ version }: HypervisorFact): boolean {
+  const [major = 0, minor = 0] = (version ?? '').split('.').map(Number);
+  return major > OLDEST_QEMU[0] || (major === OLDEST_QEMU[0] && minor >= OLDEST_QEMU[1]);
+}
+
+function judgeKvm({ kvmDevice, hypervisors }: Facts): Finding {
+  const name = 'kvm';
+  const slow = 'Guests run by emulation (TCG), many times slower; moving them works all the same.';
+  if (!kvmDevice.ok) {
+    const mend = `${slow} To use KVM: load kvm_intel or kvm_amd, switch virtualization on in the firmware, and let this user open /dev/kvm (group kvm).`;
+    return { name, verdict: 'warn', found: `/dev/kvm cannot be used: ${kvmDevice.reason}`, mend };
+  }
+  const works = hypervisors.find(({ kvm }) => kvm.ok);
+  if (works !== undefined) {
+    const found = `${works.binary} makes a KVM machine; whether a guest boots on it shows only when one does`;
+    return { name, verdict: 'ok', found };
+  }
+  const reason = hypervisors
+    .map(({ kvm }) => (kvm.ok ? '' : kvm.reason))
+    .find((text) => text !== '');
+  const found = `/dev/kvm opens, but no QEMU could use it${reason === undefined ? '' : `: ${reason}`}`;
+  return { name, verdict: 'warn', found, mend: slow };
+}
+
+function judgePostcopy({ hypervisors, root, unprivilegedUserfaultfd }: Facts): Finding {
+  const name = 'post-copy';
+  const works = hypervisors.find(({ postcopy }) => postcopy.ok);
+  if (works !== undefined) {
+    return { name, verdict: 'ok', found: `${works.binary} can use userfaultfd` };
+  }
+  const said = hypervisors.map(({ postcopy }) => (postcopy.ok ? '' : postcopy.reason))[0];
+  const sysctl = `vm.unprivileged_userfaultfd is ${unprivilegedUserfaultfd ?? 'not there'}`;
+  return {
+    name,
+    verdict: 'warn',
+    found: `${said ?? 'no QEMU to try it with'} (${root ? 'root' : 'not root'}, ${sysctl})`,
+    mend: 'Pre-copy works without it. For post-copy and hybrid run as root, or set vm.unprivileged_userfaultfd=1.',
+  };
+}
+
+function judgeMemory({ memory }: Facts): Finding {
+  const name = 'memory';
+  if (memory === undefined) {
+    return { name, verdict: 'warn', found: 'not known', mend: 'Check that /proc is mounted.' };
+  }
+  const { availableBytes, totalBytes } = memory;
+  const found = `${formatBytes(availableBytes)} of ${formatBytes(totalBytes)} available`;
+  if (availableBytes >= MEMORY_LOW) return { name, verdict: 'ok', found };
+  return { name, verdict: 'warn', found, mend: 'Free memory before guests are moved here.' };
+}
+
+function judgeOpenFiles({ openFiles }: Facts): Finding {
+  const name = 'open files';
+  if (openFiles === undefined) {
+    return { name, verdict: 'warn', found: 'limit not known', mend: 'Check that /proc is mounted.' };
+  }
+  const found = `limit ${openFiles.soft} (at most ${openFiles.hard})`;
+  if (openFiles.soft >= FILES_LOW) return { name, verdict: 'ok', found };
+  const mend = 'Raise it: `ulimit -n 4096`, or LimitNOFILE= in the agent’s unit.';
+  return { name, verdict: 'warn', found, mend };
+}
+
+function judgeClock({ clock }: Facts): Finding {
+  const name = 'clock';
+  const mend = 'Run chrony or systemd-timesyncd: certificates and reports go by the clock.';
+  if (clock === undefined) {
+    return { name, verdict: 'warn', found: 'nothing here tells whether it is synchronized', mend };
+  }
+  if (clock.synchronized) return { name, verdict: 'ok', found: `synchronized (${clock.by})` };
+  return { name, verdict: 'warn', found: `not synchronized (${clock.by})`, mend };
+}
+
+function judgeConfig({ config }: Facts): Finding {
+  const name = 'configuration';
+  switch (config.state) {
+    case 'read':
+      return { name, verdict: 'ok', found: config.file };
+    case 'wrong':
+      return {
+        name,
+        verdict: 'fail',
+        found: `${config.file}: ${config.reason}`,
+        mend: 'Correct the file; docs/operating.md lists every setting.',
+      };
+    case 'absent':
+      return {
+        name,
+        verdict: 'warn',
+        found: `${config.file} is not there`,
+        mend: 'Write one for the agent of this host, or name it with --config. A lab needs none.',
+      };
+  }
+}
+
+function judgeCertificates({ certificates }: Facts): Finding[] {
+  return certificates.map((each): Finding => judgeCertificate(each));
+}
+
+function judgeCertificate({ file, subject, daysLeft, problem }: CertificateFact): Finding {
+  const name = 'certificate';
+  const mend = 'Issue one: `godwit pki issue` on the host that holds the CA, or `godwit pki join` here.';
+  if (daysLeft === undefined) {
+    return { name, verdict: 'fail', found: `${file}: ${problem ?? 'cannot be read'}`, mend };
+  }
+  const who = `${file}${subject === undefined ? '' : ` (${subject})`}`;
+  if (daysLeft < 0) {
+    return { name, verdict: 'fail', found: `${who} expired ${Math.ceil(-daysLeft)} days ago`, mend };
+  }
+  const found = `${who}, ${Math.floor(daysLeft)} days left`;
+  return daysLeft < EXPIRY_WARN_DAYS
+    ? { name, verdict: 'warn', found, mend }
+    : { name, verdict: 'ok', found };
+}
+
+function judgeAgent({ agent }: Facts): Finding {
+  const name = 'agent';
+  if (agent.answering.length > 0) {
+    return { name, verdict: 'ok', found: `answering: ${agent.answering.join(', ')}` };
+  }
+  return {
+    name,
+    verdict: 'warn',
+    found: agent.problem ?? 'none answers',
+    mend: 'Start it with `godwit agent --config FILE`, or a lab with `godwit lab up`.',
+  };
+}
+
