@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { systemClock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
@@ -17,7 +16,7 @@ import { listenTls } from '../../rpc/listen.ts';
 import type { Listening } from '../../rpc/listen.ts';
 import { serve } from '../../rpc/server.ts';
 import type { Handlers } from '../../rpc/server.ts';
-import { readCredentials } from '../../rpc/tls.ts';
+import { hostCredentials } from '../credentials.ts';
 import { openDestinationJournal, readJournals } from '../journal.ts';
 import { bootId } from '../process.ts';
 import { DestinationMover } from './mover.ts';
@@ -66,7 +65,7 @@ export async function openDestination(
       });
     },
   });
-  const credentials = readCredentials(config.pkiDir ?? path.join(config.stateDir, 'pki'));
+  const credentials = hostCredentials(config);
   const where = { host: splitAddress(config.address).host, ports: config.ports };
   const listening = await listenTls(listener, where, credentials, { log });
   await mover.start(tookOver);

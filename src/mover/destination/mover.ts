@@ -1,9 +1,5 @@
-import path from 'node:path';
-import type { AgentConfig } from '../../config.ts';
-import type { Clock } from '../../clock.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
-import type { DestinationSession, Driver, StreamSetup } from '../../drivers/driver.ts';
-import type { Log } from '../../log.ts';
+import type { DestinationSession } from '../../drivers/driver.ts';
 import {
   destinationAfter,
   destinationDurability,
@@ -16,24 +12,15 @@ import type {
   DestinationState,
 } from '../../migration/destination.ts';
 import { createTap, removeTap, tapName } from '../../network/tap.ts';
-import { splitAddress } from '../../protocol/names.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { DestinationStatus, Preparation, Prepared, Running } from '../../protocol/peer.ts';
-import type { Journal } from '../journal.ts';
 import { Lane } from '../lane.ts';
 import { bootId } from '../process.ts';
+import { destinationOptions, streamSetup } from './parts.ts';
+import type { DestinationParts } from './parts.ts';
 
 /** A source that is silent for so long before commit has given up, whatever became of it, ms. */
 const LEASE_MS = 180_000;
-
-export interface DestinationParts {
-  readonly dir: string;
-  readonly config: AgentConfig;
-  readonly driver: Driver;
-  readonly journal: Journal<DestinationEvent>;
-  readonly clock: Clock;
-  readonly log: Log;
-}
 
 /**
  * One migration at its destination: does what the source's mover asks, in order, each thing once, and holds
@@ -177,7 +164,7 @@ export class DestinationMover {
         const name = ports[nic.id];
         if (name !== undefined) await createTap({ name, bridge: nic.bridge }, signal);
       }
-      const setup = this.#setup(preparation);
+      const setup = streamSetup(this.#parts, preparation, this.#state.admission.from);
       const started = await session.start(
         preparation.description,
         setup,
@@ -189,22 +176,6 @@ export class DestinationMover {
       await this.#record({ type: 'failed', error: toGodwitError(thrown).toJSON() });
       throw thrown;
     }
-  }
-
-  #setup(preparation: Preparation): StreamSetup {
-    const { config, dir } = this.#parts;
-    const pki = config.pkiDir ?? path.join(config.stateDir, 'pki');
-    return {
-      ...preparation.stream,
-      maxDowntimeMs: 300,
-      credentials: {
-        caFile: path.join(pki, 'ca.crt'),
-        certFile: path.join(pki, 'host.crt'),
-        keyFile: path.join(pki, 'host.key'),
-        directory: path.join(dir, 'tls'),
-        peer: this.#state.admission.from,
-      },
-    };
   }
 
   #listening(memoryAddress: string | undefined): Prepared {
@@ -225,18 +196,8 @@ export class DestinationMover {
   }
 
   async #openNow(): Promise<DestinationSession> {
-    const { config, driver } = this.#parts;
-    const { handle, admission } = this.#state;
-    const session = await driver.openDestination({
-      host: config.name,
-      guest: admission.guest,
-      guestDir: path.join(config.stateDir, 'guests', admission.guest),
-      imageDirs: config.imageDirs,
-      bridges: config.bridges,
-      listenHost: splitAddress(config.address).host,
-      ports: config.ports,
-      ...(handle === undefined ? {} : { handle }),
-    });
+    const options = destinationOptions(this.#parts.config, this.#state);
+    const session = await this.#parts.driver.openDestination(options);
     session.onEvent((event) => {
       if (event.type === 'pass' || event.type === 'setup') return;
       void this.#record({ type: 'hypervisor', event }).catch((error: unknown) =>

@@ -18,8 +18,10 @@ import type { EndPhase, MemorySample } from '../../protocol/migration.ts';
 import type { Journal } from '../journal.ts';
 import { Lane } from '../lane.ts';
 import { Live } from '../live.ts';
-import { DO, Refusal, UNDO, deadlineOf } from './handlers.ts';
-import type { SourceParts } from './handlers.ts';
+import { DO, deadlineOf } from './handlers.ts';
+import { Refusal } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+import { UNDO } from './undo.ts';
 
 /** How long undoing one step may take, ms. */
 const UNDO_MS = 90_000;

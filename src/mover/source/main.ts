@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { systemClock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import type { Driver } from '../../drivers/driver.ts';
@@ -9,12 +8,12 @@ import type { Planned } from '../../migration/source-state.ts';
 import type { EndPhase } from '../../protocol/migration.ts';
 import { migrationSettings } from '../../protocol/migration.ts';
 import type { SourceMoverRequest } from '../../protocol/mover-request.ts';
-import { readCredentials } from '../../rpc/tls.ts';
+import { hostCredentials } from '../credentials.ts';
 import { openSourceJournal } from '../journal.ts';
 import { bootId } from '../process.ts';
 import { Coordinator } from './coordinator.ts';
 import { SourceGuest } from './guest.ts';
-import type { SourceParts } from './handlers.ts';
+import type { SourceParts } from './parts.ts';
 import { DestinationPeer } from './peer.ts';
 import { recoverPostcopy } from './recover.ts';
 import { Watch } from './watch.ts';
@@ -51,7 +50,7 @@ export function openSource(
     state,
   );
   const watch = new Watch(coordinator, clock, log);
-  const credentials = readCredentials(config.pkiDir ?? path.join(config.stateDir, 'pki'));
+  const credentials = hostCredentials(config);
   const guest = new SourceGuest(driver, request.handle, settings, (event) =>
     watch.onHypervisor(event),
   );

@@ -1,6 +1,6 @@
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
-import type { SourceParts } from './handlers.ts';
+import type { SourceParts } from './parts.ts';
 
 /** Between two tries, ms. */
 const AGAIN_MS = 1000;

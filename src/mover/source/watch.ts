@@ -8,7 +8,7 @@ import { stepIndex } from '../../migration/steps.ts';
 import { steer } from '../../migration/steering.ts';
 import type { DestinationStatus } from '../../protocol/peer.ts';
 import type { Coordinator } from './coordinator.ts';
-import type { SourceParts } from './handlers.ts';
+import type { SourceParts } from './parts.ts';
 
 /** Between two looks at the stream, ms; the hypervisor itself renews its figures every 100 ms or so. */
 const SAMPLE_MS = 200;

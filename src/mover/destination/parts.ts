@@ -1,0 +1,52 @@
+import path from 'node:path';
+import type { Clock } from '../../clock.ts';
+import type { AgentConfig } from '../../config.ts';
+import type { DestinationOptions, Driver, StreamSetup } from '../../drivers/driver.ts';
+import type { Log } from '../../log.ts';
+import type { DestinationEvent, DestinationState } from '../../migration/destination.ts';
+import { splitAddress } from '../../protocol/names.ts';
+import type { Preparation } from '../../protocol/peer.ts';
+import { streamTls } from '../credentials.ts';
+import type { Journal } from '../journal.ts';
+
+/** What the destination’s mover works with. */
+export interface DestinationParts {
+  readonly dir: string;
+  readonly config: AgentConfig;
+  readonly driver: Driver;
+  readonly journal: Journal<DestinationEvent>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** How the destination’s end of the stream is set. */
+export function streamSetup(
+  parts: DestinationParts,
+  preparation: Preparation,
+  source: string,
+): StreamSetup {
+  return {
+    ...preparation.stream,
+    // The source alone decides when to switch; this end’s own limit plays no part.
+    maxDowntimeMs: 300,
+    credentials: streamTls(parts.config, parts.dir, source),
+  };
+}
+
+/** Where the guest will live on this host; with its handle when an earlier mover has started it. */
+export function destinationOptions(
+  config: AgentConfig,
+  state: DestinationState,
+): DestinationOptions {
+  const { handle, admission } = state;
+  return {
+    host: config.name,
+    guest: admission.guest,
+    guestDir: path.join(config.stateDir, 'guests', admission.guest),
+    imageDirs: config.imageDirs,
+    bridges: config.bridges,
+    listenHost: splitAddress(config.address).host,
+    ports: config.ports,
+    ...(handle === undefined ? {} : { handle }),
+  };
+}

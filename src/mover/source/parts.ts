@@ -1,0 +1,96 @@
+import type { AgentConfig } from '../../config.ts';
+import type { StreamSetup } from '../../drivers/driver.ts';
+import { GodwitError, godwitError } from '../../errors.ts';
+import type { SourceEvent, SourceState } from '../../migration/source-state.ts';
+import type { Check } from '../../protocol/migration.ts';
+import type { SourceMoverRequest } from '../../protocol/mover-request.ts';
+import type { GuestDescription, Preparation } from '../../protocol/peer.ts';
+import { streamTls } from '../credentials.ts';
+import type { SourceGuest } from './guest.ts';
+import type { DestinationPeer } from './peer.ts';
+
+/** What the steps work with. */
+export interface SourceParts {
+  readonly config: AgentConfig;
+  readonly request: SourceMoverRequest;
+  readonly dir: string;
+  readonly guest: SourceGuest;
+  readonly peer: DestinationPeer;
+  /** This mover did not begin the migration: what it is told to do may be half done already. */
+  readonly tookOver: () => boolean;
+  readonly state: () => SourceState;
+  readonly dispatch: (event: SourceEvent) => void;
+}
+
+/** A refusal with everything that was checked, so that the report can show it. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly error: GodwitError;
+  readonly checks: readonly Check[];
+
+  constructor(error: GodwitError, checks: readonly Check[]) {
+    super(error.message, { cause: error });
+    this.error = error;
+    this.checks = checks;
+  }
+}
+
+/** Throws the first check that refuses, with all of them. */
+export function refuseOn(checks: readonly Check[]): void {
+  const first = checks.find((check) => check.verdict === 'refuse');
+  if (first === undefined) return;
+  const reason = `${first.name}: ${first.evidence}`;
+  const error =
+    first.error === undefined
+      ? godwitError('GODWIT_STEP_FAILED', { step: first.name, reason })
+      : new GodwitError(first.error);
+  throw new Refusal(error, checks);
+}
+
+/** Asks the destination’s mover, also one that an earlier process of ours was told of. */
+export function ask<T>(
+  parts: SourceParts,
+  signal: AbortSignal,
+  question: Parameters<DestinationPeer['call']>[2] extends (api: infer A) => unknown
+    ? (api: A) => Promise<T>
+    : never,
+): Promise<T> {
+  const { moverAddress } = parts.state().known;
+  if (moverAddress !== undefined) parts.peer.resume(moverAddress);
+  return parts.peer.call(parts.request.id, signal, question);
+}
+
+/** How the source’s end of the stream is set. */
+export function streamSetup(parts: SourceParts): StreamSetup {
+  const { settings, to } = parts.state().plan;
+  return {
+    mode: settings.mode,
+    streams: settings.streams,
+    compress: settings.compress,
+    tls: true,
+    maxDowntimeMs: settings.maxDowntimeMs,
+    ...(settings.maxBandwidth === undefined ? {} : { maxBandwidth: settings.maxBandwidth }),
+    credentials: streamTls(parts.config, parts.dir, to),
+  };
+}
+
+/** What the destination is told of the guest and of the stream. */
+export function preparation(parts: SourceParts): Preparation {
+  const { plan, known } = parts.state();
+  const { mode, streams, compress } = plan.settings;
+  return {
+    epoch: plan.epoch,
+    description: describe(known.description),
+    stream: { mode, streams, compress, tls: true },
+  };
+}
+
+function describe(description: GuestDescription | undefined): GuestDescription {
+  if (description === undefined) throw missing('description');
+  return description;
+}
+
+/** A defect: the table of steps has run a step before the one that it builds on. */
+export function missing(what: string): GodwitError {
+  return godwitError('GODWIT_INTERNAL', { what: `${what} is not known at this step` });
+}

@@ -1,0 +1,58 @@
+import { withDeadline } from '../../deadline.ts';
+import { godwitError } from '../../errors.ts';
+import { sourceMayResume } from '../../migration/run-right.ts';
+import type { StepName } from '../../migration/steps.ts';
+import { ask } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+
+/** Time that the destination may be out of reach while its refusal is needed, ms. */
+const REFUSAL_MS = 60_000;
+
+type Undo = (parts: SourceParts, signal: AbortSignal) => Promise<void>;
+
+/** How each step is undone; the table says which have an undo. Each may run twice, and on a step half done. */
+export const UNDO: Readonly<Partial<Record<StepName, Undo>>> = {
+  admit: async (parts, signal) => {
+    if (!parts.peer.known) return;
+    const body = { epoch: parts.state().plan.epoch };
+    await ask(parts, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
+  },
+
+  configure: async (parts, signal) => {
+    const session = await parts.guest.session(signal);
+    const { run } = await session.status(signal);
+    if (run !== 'gone') await session.unconfigure(signal);
+  },
+
+  // Its word is welcome but not needed: this side has sent no commit under the epoch and, by the record, never will.
+  arm: async (parts, signal) => {
+    if (!parts.peer.known) return;
+    const body = { epoch: parts.state().plan.epoch };
+    await parts.peer.once((api) => api.refuse({ body }, { signal, deadlineMs: 5000 }));
+  },
+
+  memory: regain,
+  switchover: regain,
+};
+
+/** Ends with the guest running here, or with GODWIT_HELD where the destination’s word is needed and not to be had. */
+async function regain(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  const session = await parts.guest.session(signal);
+  const status = await session.cancel(signal);
+  if (status.run === 'running' || status.run === 'gone') return;
+  const body = { epoch: parts.state().plan.epoch };
+  try {
+    await withDeadline('the destination’s refusal', REFUSAL_MS, signal, (bounded) =>
+      ask(parts, bounded, (api) => api.refuse({ body }, { signal: bounded, deadlineMs: 10_000 })),
+    );
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const reason = `everything was handed over and the destination gave no refusal: ${why}`;
+    throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason }, { cause });
+  }
+  if (!sourceMayResume(parts.state().right, true)) {
+    const reason = 'the destination has had the right to run';
+    throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason });
+  }
+  await session.resumeGuest(signal);
+}
