@@ -15,6 +15,17 @@ export const serialError: z.ZodType<SerialError> = z.object({
 
 export const errorBody = z.object({ error: serialError });
 
+/** What a value breaks of its schema, on one line: `path: reason; ...`, the first few. */
+export function whatIsWrong(error: z.ZodError): string {
+  const lines = error.issues.slice(0, 5).map(({ path, message }) => {
+    const place = path.map(String).join('.');
+    return place === '' ? message : `${place}: ${message}`;
+  });
+  const rest = error.issues.length - lines.length;
+  if (rest > 0) lines.push(`and ${rest} more`);
+  return lines.join('; ').slice(0, 2000);
+}
+
 /** The error that a peer reported, to be thrown on this side. */
 export function fromSerial(serial: SerialError): GodwitError {
   return new GodwitError(serial);

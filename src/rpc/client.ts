@@ -1,10 +1,9 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { once } from 'node:events';
-import { z } from 'zod';
 import { withDeadline } from '../deadline.ts';
 import { godwitError, hasCode } from '../errors.ts';
 import type { CallInput, Contract, Hello, Route, RouteOutput } from '../protocol/contract.ts';
-import { errorBody, fromSerial } from '../protocol/errors.ts';
+import { errorBody, fromSerial, whatIsWrong } from '../protocol/errors.ts';
 import { PROTOCOL_HEADER, selectVersion } from '../protocol/version.ts';
 import { readAll, readLines } from './client-body.ts';
 import { networkFailure, openWire } from './transport.ts';
@@ -235,7 +234,7 @@ function parse(wire: Wire, route: Route, text: string): unknown {
   throw godwitError('GODWIT_PROTOCOL_INVALID', {
     peer: wire.peer,
     expected: `an answer of ${route.path}`,
-    what: value === undefined ? 'not JSON' : z.prettifyError(parsed.error).slice(0, 2000),
+    what: value === undefined ? 'not JSON' : whatIsWrong(parsed.error),
   });
 }
 

@@ -1,10 +1,11 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Contract, Route, RouteAnswer, RouteInput } from '../protocol/contract.ts';
+import { whatIsWrong } from '../protocol/errors.ts';
 import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import { sendError, sendJson, sendLines } from './answer.ts';
 import { readJson } from './body.ts';
@@ -176,7 +177,7 @@ function valid<T extends z.ZodType>(
 ): z.output<T> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const what = z.prettifyError(parsed.error).slice(0, 2000);
+  const what = whatIsWrong(parsed.error);
   throw godwitError('GODWIT_PROTOCOL_INVALID', { peer, expected, what });
 }
 
@@ -184,7 +185,7 @@ function valid<T extends z.ZodType>(
 function ownAnswer(route: Route, value: unknown): unknown {
   const parsed = route.response.safeParse(value);
   if (parsed.success) return parsed.data;
-  const why = z.prettifyError(parsed.error).slice(0, 2000);
+  const why = whatIsWrong(parsed.error);
   const what = `the answer of ${route.path} breaks its contract: ${why}`;
   throw godwitError('GODWIT_INTERNAL', { what });
 }
