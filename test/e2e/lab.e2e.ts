@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { hasCode } from '../../src/errors.ts';
+import { labDown } from '../../src/lab/down.ts';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { stopGuest } from '../../src/lab/guest/stop.ts';
+import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
+import { existingNamespaces } from '../../src/lab/namespaces.ts';
+import { openProbe } from '../../src/lab/probe/probe.ts';
+import { isAlive, processesInNamespaces } from '../../src/lab/processes.ts';
+import { labDirectory, type Lab } from '../../src/lab/state.ts';
+import { labStatus } from '../../src/lab/status.ts';
+import { labUp } from '../../src/lab/up.ts';
+import { hostCensus } from '../../src/lab/witness/census.ts';
+import { runningOn } from '../../src/lab/witness/qemus.ts';
+
+const MIB = 1024 ** 2;
+const name = `e2e${process.pid % 10_000}`;
+
+describe('a lab', () => {
+  let lab: Lab;
+  before(async () => {
+    lab = await labUp({ name, hosts: 2, agents: false });
+  });
+  after(async () => {
+    await labDown(name);
+  });
+
+  test('is given back when it is asked for again, and refused in another shape', async () => {
+    assert.deepEqual(await labUp({ name, hosts: 2, agents: false }), lab);
+    await assert.rejects(labUp({ name, hosts: 3, agents: false }), (error) =>
+      hasCode(error, 'GODWIT_LAB'),
+    );
+  });
+
+  test('boots a guest that a client reaches, whose memory holds, and takes it away again', async () => {
+    const empty = await hostCensus(lab, 'a');
+    const guest = await startGuest(lab, {
+      name: 'web1',
+      host: 'a',
+      memoryBytes: 192 * MIB,
+      workingSetBytes: 32 * MIB,
+      dirtyBytesPerSecond: 4 * MIB,
+    });
+    assert.deepEqual(await runningOn(lab, 'web1'), ['a']);
+
+    const probe = await openProbe(lab, 'web1');
+    await probe.mark();
+    const stats = await readGuestStats(lab, 'web1');
+    assert.equal(stats.ready, true);
+    const verified = await verifyGuest(lab, 'web1');
+    assert.deepEqual([verified.ok, verified.badChunks], [true, 0]);
+    const view = await probe.settle();
+    assert.equal(view.connectionKept, true);
+    assert.ok(view.received > 0);
+
+    const status = await labStatus(name);
+    assert.deepEqual(
+      status.guests[0]?.seen.map(({ host }) => host),
+      ['a'],
+    );
+    assert.equal(status.guests[0]?.probe?.localPort, view.localPort);
+    await assert.rejects(startGuest(lab, { name: 'web1', host: 'b' }), (error) =>
+      hasCode(error, 'GODWIT_NAME_IN_USE'),
+    );
+    assert.equal(guest.address, '10.88.0.21');
+
+    await probe.stop();
+    await stopGuest(lab, 'web1');
+    const { files, ...left } = await hostCensus(lab, 'a');
+    assert.deepEqual(left, { host: 'a', processes: [], taps: [], ports: empty.ports });
+    assert.deepEqual(files, ['guests']);
+  });
+
+  test('refuses a host that is not there, and names the nearest thing to do', async () => {
+    await assert.rejects(
+      startGuest(lab, { name: 'web2', host: 'z' }),
+      (error) => hasCode(error, 'GODWIT_HOST_UNKNOWN') && /a, b/.test(error.hint),
+    );
+  });
+
+  test('leaves nothing behind when it is taken down, and may be taken down twice', async () => {
+    await startGuest(lab, {
+      name: 'web3',
+      host: 'b',
+      memoryBytes: 128 * MIB,
+      waitUntilReady: false,
+    });
+    const processes = await processesInNamespaces(new Set(Object.values(lab.namespaces)));
+    assert.ok(processes.length > 0);
+    assert.equal(await labDown(name), true);
+    assert.equal(existsSync(labDirectory(name)), false);
+    assert.deepEqual(
+      await Promise.all(processes.map(isAlive)),
+      processes.map(() => false),
+    );
+    if (lab.entry.kind === 'root') assert.deepEqual(await existingNamespaces(lab.entry, name), []);
+    assert.equal(await labDown(name), false);
+  });
+});

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  divideWorkingSet,
+  type GuestHardware,
+  kernelCommandLine,
+  qemuArgv,
+} from '../../../src/lab/guest/argv.ts';
+
+const MIB = 1024 ** 2;
+
+const hardware: GuestHardware = {
+  name: 'web1',
+  uuid: '00000000-0000-8000-8000-000000000000',
+  binary: 'qemu-system-x86_64',
+  machineType: 'pc-q35-7.2',
+  accelerator: 'tcg',
+  memoryBytes: 512 * MIB,
+  index: 3,
+  mac: '52:54:00:00:00:01',
+  kernel: 'vmlinuz',
+  initramfs: 'initramfs',
+  commandLine: 'quiet',
+  dir: 'guests/web1',
+};
+
+function valueOf(argv: readonly string[], flag: string): string | undefined {
+  return argv[argv.indexOf(flag) + 1];
+}
+
+test('the command line names machine, memory and devices, and two monitors', () => {
+  const argv = qemuArgv(hardware);
+  assert.equal(argv[0], 'qemu-system-x86_64');
+  assert.equal(valueOf(argv, '-machine'), 'pc-q35-7.2');
+  assert.equal(valueOf(argv, '-m'), '512M');
+  assert.equal(valueOf(argv, '-cpu'), 'max');
+  assert.match(valueOf(argv, '-netdev') ?? '', /ifname=tap3,/);
+  assert.equal(argv.filter((word) => word === '-qmp').length, 2);
+});
+
+test('under KVM the guest gets the processor of the host', () => {
+  const argv = qemuArgv({ ...hardware, accelerator: 'kvm' });
+  assert.equal(valueOf(argv, '-accel'), 'kvm');
+  assert.equal(valueOf(argv, '-cpu'), 'host');
+});
+
+test('what the guest shall do is on the kernel’s command line', () => {
+  const line = kernelCommandLine({
+    address: '10.88.0.21',
+    staticBytes: 32 * MIB,
+    dirtyBytes: 16 * MIB,
+    dirtyBytesPerSecond: 20 * MIB,
+  });
+  for (const word of [
+    'godwit.ip=10.88.0.21/24',
+    'godwit.static=32768',
+    'godwit.dirty=16384',
+    'godwit.rate=20971520',
+  ]) {
+    assert.ok(line.split(' ').includes(word), word);
+  }
+});
+
+test('a working set is divided without rest, or refused when the guest is too small for it', () => {
+  fc.assert(
+    fc.property(
+      fc.nat({ max: 4096 }),
+      fc.option(fc.nat({ max: 4096 }), { nil: undefined }),
+      fc.nat({ max: 1000 }),
+      (memory, set, rate) => {
+        const wanted = set === undefined ? undefined : set * MIB;
+        const parts = divideWorkingSet(memory * MIB, wanted, rate);
+        if (parts === undefined) return;
+        const total = parts.staticBytes + parts.dirtyBytes;
+        assert.ok(total <= memory * MIB - 112 * MIB);
+        if (wanted !== undefined) assert.equal(total, wanted);
+        if (rate === 0) assert.equal(parts.dirtyBytes, 0);
+      },
+    ),
+  );
+  assert.equal(divideWorkingSet(100 * MIB, undefined, 0), undefined);
+  assert.equal(divideWorkingSet(256 * MIB, 200 * MIB, 0), undefined);
+});

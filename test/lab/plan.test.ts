@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { hasCode } from '../../src/errors.ts';
+import { networkSteps } from '../../src/lab/network-plan.ts';
+import {
+  checkGuestName,
+  checkLabName,
+  guestAddress,
+  guestUuid,
+  hostAddress,
+  hostNames,
+  isNamespaceOf,
+  macAddress,
+  MAX_GUESTS,
+  MAX_HOSTS,
+  namespacesOf,
+  tapName,
+} from '../../src/lab/plan.ts';
+import { labsDirectory } from '../../src/lab/state.ts';
+
+test('hosts are called a, b, c and have an address each', () => {
+  assert.deepEqual(hostNames(3), ['a', 'b', 'c']);
+  assert.deepEqual(hostNames(3).map(hostAddress), ['10.77.0.11', '10.77.0.12', '10.77.0.13']);
+  for (const count of [0, -1, 1.5, MAX_HOSTS + 1]) {
+    assert.throws(
+      () => hostNames(count),
+      (error) => hasCode(error, 'GODWIT_USAGE'),
+    );
+  }
+});
+
+test('every address and interface name of the largest lab is valid', () => {
+  for (let index = 1; index <= MAX_GUESTS; index += 1) {
+    const last = Number(guestAddress(index).split('.')[3]);
+    assert.ok(last > 20 && last < 255);
+    assert.ok(tapName(index).length <= 15);
+  }
+});
+
+test('a namespace belongs to one lab only, however the labs are called', () => {
+  const name = fc
+    .stringMatching(/^[a-z][a-z0-9]{0,7}(-[a-z0-9]{1,6}){0,2}$/)
+    .filter((text) => checkLabName(text) === text);
+  fc.assert(
+    fc.property(name, name, (one, other) => {
+      const own = namespacesOf({ name: one, hosts: hostNames(MAX_HOSTS) });
+      assert.ok(own.every((namespace) => isNamespaceOf(one, namespace)));
+      if (one !== other) assert.ok(!own.some((namespace) => isNamespaceOf(other, namespace)));
+    }),
+  );
+});
+
+test('names that could not be a directory or an interface are refused', () => {
+  for (const name of ['', 'Lab', '../x', 'a b', 'averylongname', '-x', 'x-']) {
+    assert.throws(
+      () => checkLabName(name),
+      (error) => hasCode(error, 'GODWIT_USAGE'),
+    );
+  }
+  for (const name of ['', '.hidden', 'a/b', 'x'.repeat(32)]) {
+    assert.throws(
+      () => checkGuestName(name),
+      (error) => hasCode(error, 'GODWIT_USAGE'),
+    );
+  }
+});
+
+test('a guest keeps its MAC and UUID, and another has others', () => {
+  assert.equal(macAddress('lab/web1'), macAddress('lab/web1'));
+  assert.match(macAddress('lab/web1'), /^52:54:00(:[0-9a-f]{2}){3}$/);
+  assert.notEqual(macAddress('lab/web1'), macAddress('lab/web2'));
+  assert.match(
+    guestUuid('lab', 'web1'),
+    /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/,
+  );
+  assert.notEqual(guestUuid('lab', 'web1'), guestUuid('lab', 'web2'));
+});
+
+test('a capped link is shaped at both ends, for both directions', () => {
+  const plan = { name: 'lab', hosts: ['a', 'b'], linkBytesPerSecond: 125e6, delayMs: undefined };
+  const shaping = networkSteps(plan).filter(({ tool }) => tool === 'tc');
+  const lines = shaping.flatMap(({ namespace, lines: each }) =>
+    each.map((line) => `${namespace}: ${line.split(' root ')[0]}`),
+  );
+  assert.deepEqual(lines, [
+    'gw-lab-switch: qdisc add dev mig-a',
+    'gw-lab-switch: qdisc add dev mig-b',
+    'gw-lab-a: qdisc add dev mig0',
+    'gw-lab-b: qdisc add dev mig0',
+  ]);
+  assert.match(shaping[0]?.lines[0] ?? '', /tbf rate 1000000000bit burst 500000 latency 50ms/);
+});
+
+test('with a delay no bridge joins the migration ports: only the relay does', () => {
+  const plan = { name: 'lab', hosts: ['a', 'b'], linkBytesPerSecond: undefined, delayMs: 20 };
+  const lines = networkSteps(plan).flatMap((step) => step.lines);
+  assert.ok(!lines.some((line) => line.includes('master mig ')));
+  assert.ok(lines.includes('link set mtap-a master mbr-a up'));
+});
+
+test('labs live in a short directory that the user owns', () => {
+  assert.equal(labsDirectory({}, 0), '/run/godwit-lab');
+  assert.equal(labsDirectory({ XDG_RUNTIME_DIR: '/run/user/7' }, 7), '/run/user/7/godwit-lab');
+  assert.match(labsDirectory({}, 7), /\/godwit-7\/godwit-lab$/);
+  assert.equal(labsDirectory({ GODWIT_LAB_DIR: '/x/y' }, 0), '/x/y');
+});
