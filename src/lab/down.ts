@@ -1,4 +1,3 @@
-import { rmdir } from 'node:fs/promises';
 import type { LabEntry } from './entry.ts';
 import {
   entryAlive,
@@ -8,13 +7,7 @@ import {
   removeNamespaces,
 } from './namespaces.ts';
 import { endProcesses, signalProcess } from './processes.ts';
-import {
-  labDirectory,
-  labsDirectory,
-  type LabState,
-  readLabState,
-  removeLabDirectory,
-} from './state.ts';
+import { labDirectory, type LabState, readLabState, removeLabDirectory } from './state.ts';
 
 /**
  * Takes a lab down: ends every process in its namespaces (agents, movers, guests, whatever a
@@ -27,7 +20,7 @@ export async function labDown(name = 'lab'): Promise<boolean> {
   const entry = await usableEntry(state);
   const existing = entry === undefined ? [] : await existingNamespaces(entry, name);
   if (state === undefined && existing.length === 0) {
-    await removeDirectories(name);
+    await removeLabDirectory(name);
     return false;
   }
   await endProcesses(async () => {
@@ -37,7 +30,7 @@ export async function labDown(name = 'lab'): Promise<boolean> {
   });
   if (entry !== undefined) await removeNamespaces(entry, existing);
   if (entry?.kind === 'user') await endHolder(entry);
-  await removeDirectories(name);
+  await removeLabDirectory(name);
   return true;
 }
 
@@ -52,10 +45,4 @@ async function endHolder(entry: Extract<LabEntry, { kind: 'user' }>): Promise<vo
   const holder = { pid: entry.holderPid, startTicks: entry.holderStartTicks };
   signalProcess(holder.pid, 'SIGTERM');
   await endProcesses(async () => ((await entryAlive(entry)) ? [holder] : []));
-}
-
-async function removeDirectories(name: string): Promise<void> {
-  await removeLabDirectory(name);
-  // Other labs may be there.
-  await rmdir(labsDirectory()).catch(() => {});
 }

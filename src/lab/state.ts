@@ -1,7 +1,7 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { godwitError } from '../errors.ts';
+import { GodwitError, godwitError } from '../errors.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import type { LabEntry } from './entry.ts';
 import { checkLabName, hostAddress, type LabPlan, namespaceOf } from './plan.ts';
@@ -62,7 +62,11 @@ export function labsDirectory(
 ): string {
   if (env['GODWIT_LAB_DIR']) return path.resolve(env['GODWIT_LAB_DIR']);
   if (uid === 0) return '/run/godwit-lab';
-  return path.join(env['XDG_RUNTIME_DIR'] || `/tmp/godwit-${uid}`, 'godwit-lab');
+  return path.join(env['XDG_RUNTIME_DIR'] || temporaryHome(uid), 'godwit-lab');
+}
+
+function temporaryHome(uid = process.getuid?.()): string {
+  return `/tmp/godwit-${uid}`;
 }
 
 export function labDirectory(name: string): string {
@@ -90,20 +94,38 @@ export async function writeLabState(state: LabState): Promise<void> {
 /** Makes the lab's directory; false when it was there already. */
 export async function claimLabDirectory(name: string): Promise<boolean> {
   const dir = labDirectory(name);
-  await mkdir(path.dirname(dir), { recursive: true, mode: 0o700 });
   try {
+    await mkdir(path.dirname(dir), { recursive: true, mode: 0o700 });
+    await checkOwner(path.dirname(dir));
     await mkdir(dir, { mode: 0o700 });
     return true;
   } catch (error) {
+    if (error instanceof GodwitError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     const what = `${dir} cannot be made: ${(error as Error).message}`;
     throw godwitError('GODWIT_LAB', { what }, { cause: error });
   }
 }
 
+/** Removes the lab's directory, and those above it that were made for labs and are empty now. */
 export async function removeLabDirectory(name: string): Promise<void> {
   const dir = labDirectory(name);
   await rm(dir, { recursive: true, force: true, maxRetries: 3 });
+  const labs = labsDirectory();
+  await rmdir(labs).catch(() => {});
+  if (path.dirname(labs) === temporaryHome()) await rmdir(temporaryHome()).catch(() => {});
+}
+
+/** Its name is known to everybody, so somebody else may have made it first. */
+async function checkOwner(dir: string): Promise<void> {
+  const { uid } = await stat(dir);
+  if (uid === process.getuid?.()) return;
+  const what = `${dir} belongs to another user`;
+  throw godwitError(
+    'GODWIT_LAB',
+    { what },
+    { hint: 'Set GODWIT_LAB_DIR to a directory of your own.' },
+  );
 }
 
 /** The names of the labs that have a directory, up or not. */
