@@ -1,0 +1,44 @@
+import { spawn } from 'node:child_process';
+import { godwitError } from '../errors.ts';
+
+const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
+
+/** What iproute2 said: its exit status and its words. */
+export interface IpAnswer {
+  readonly status: number;
+  readonly output: string;
+  readonly reason: string;
+}
+
+/**
+ * Runs iproute2's `ip` with these words, without a shell, and ends it on the signal.
+ * GODWIT_HOST_LACKS when there is no `ip`.
+ */
+export function ip(words: readonly string[], signal: AbortSignal): Promise<IpAnswer> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('ip', words, { stdio: ['ignore', 'pipe', 'pipe'], signal });
+    const chunks: Buffer[] = [];
+    const errors: Buffer[] = [];
+    let size = 0;
+    const keep = (list: Buffer[]) => (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > MAX_OUTPUT_BYTES) child.kill('SIGKILL');
+      else list.push(chunk);
+    };
+    child.stdout.on('data', keep(chunks));
+    child.stderr.on('data', keep(errors));
+    child.on('error', (cause: NodeJS.ErrnoException) => {
+      if (signal.aborted) reject(signal.reason as Error);
+      else if (cause.code === 'ENOENT') {
+        reject(godwitError('GODWIT_HOST_LACKS', { what: '`ip` (package iproute2)' }, { cause }));
+      } else reject(cause);
+    });
+    child.on('close', (status) => {
+      resolve({
+        status: status ?? 255,
+        output: Buffer.concat(chunks).toString(),
+        reason: Buffer.concat(errors).toString().trim().slice(0, 1024),
+      });
+    });
+  });
+}

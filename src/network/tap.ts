@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { withDeadline } from '../deadline.ts';
+import { godwitError } from '../errors.ts';
+import { ip } from './ip.ts';
+import type { IpAnswer } from './ip.ts';
+
+/** A port of a bridge that a guest's NIC is connected to. */
+export interface TapPlan {
+  readonly name: string;
+  readonly bridge: string;
+  /** Default: the bridge's. */
+  readonly mtu?: number;
+}
+
+const STEP_MS = 5000;
+
+/** The same name for the same migration and NIC, on any host; 15 characters at most, as the kernel wants. */
+export function tapName(migrationId: string, index: number): string {
+  const hash = createHash('sha256').update(migrationId).digest('hex').slice(0, 8);
+  return `gw${hash}n${index}`.slice(0, 15);
+}
+
+/**
+ * Makes the tap, up and in its bridge; one that is there already is put right. Returns its name.
+ * GODWIT_DEVICE_UNMAPPED-free: GODWIT_HOST_LACKS names a bridge that is not there, GODWIT_PRIVILEGE a missing right.
+ */
+export async function createTap(plan: TapPlan, signal: AbortSignal): Promise<string> {
+  return withDeadline(`making ${plan.name}`, STEP_MS, signal, async (inner) => {
+    checkName(plan.name);
+    checkName(plan.bridge);
+    const made = await ip(['tuntap', 'add', 'dev', plan.name, 'mode', 'tap'], inner);
+    if (made.status !== 0 && !(await linkOf(plan.name, inner))) throw refusal('a tap', made);
+    const mtu = plan.mtu ?? (await linkOf(plan.bridge, inner))?.mtu;
+    if (mtu === undefined) {
+      await removeTap(plan.name, signal);
+      throw godwitError('GODWIT_HOST_LACKS', { what: `bridge ${plan.bridge}` });
+    }
+    const words = ['link', 'set', 'dev', plan.name, 'master', plan.bridge, 'mtu', String(mtu), 'up'];
+    const set = await ip(words, inner);
+    if (set.status === 0) return plan.name;
+    await removeTap(plan.name, signal);
+    throw refusal(`port ${plan.name} in bridge ${plan.bridge}`, set);
+  });
+}
+
+/** Removes the tap; nothing when it is gone already. */
+export async function removeTap(name: string, signal: AbortSignal): Promise<void> {
+  await withDeadline(`removing ${name}`, STEP_MS, signal, async (inner) => {
+    checkName(name);
+    const gone = await ip(['tuntap', 'del', 'dev', name, 'mode', 'tap'], inner);
+    if (gone.status === 0 || (await linkOf(name, inner)) === undefined) return;
+    const deleted = await ip(['link', 'del', 'dev', name], inner);
+    if (deleted.status === 0 || (await linkOf(name, inner)) === undefined) return;
+    throw refusal(`the removal of ${name}`, deleted);
+  });
+}
+
+/** The bridge that a port belongs to; undefined when it belongs to none, or is not there. */
+export async function bridgeOf(port: string, signal: AbortSignal): Promise<string | undefined> {
+  checkName(port);
+  return withDeadline(`looking up ${port}`, STEP_MS, signal, async (inner) => {
+    const link = await linkOf(port, inner);
+    return link?.master;
+  });
+}
+
+const links = z
+  .array(
+    z.object({ ifname: z.string().optional(), mtu: z.number().optional(), master: z.string().optional() }),
+  )
+  .max(16);
+
+async function linkOf(
+  name: string,
+  signal: AbortSignal,
+): Promise<z.infer<typeof links>[number] | undefined> {
+  const answer = await ip(['-j', 'link', 'show', 'dev', name], signal);
+  if (answer.status !== 0) return undefined;
+  try {
+    return links.parse(JSON.parse(answer.output)).find((link) => link.ifname === name);
+  } catch (cause) {
+    throw godwitError(
+      'GODWIT_HOST_LACKS',
+      { what: 'an `ip` that writes JSON (iproute2 of 2018 or later)' },
+      { cause },
+    );
+  }
+}
+
+function checkName(name: string): void {
+  if (/^[^/\s-][^/\s]{0,14}$/.test(name)) return;
+  throw godwitError('GODWIT_USAGE', { what: `"${name.slice(0, 40)}" is no network link's name` });
+}
+
+function refusal(what: string, answer: IpAnswer): Error {
+  if (/not permitted|denied/i.test(answer.reason)) {
+    return godwitError('GODWIT_PRIVILEGE', { what, needs: 'CAP_NET_ADMIN' });
+  }
+  return godwitError('GODWIT_HOST_LACKS', { what: `${what}: ${answer.reason}` });
+}
