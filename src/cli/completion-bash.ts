@@ -5,7 +5,11 @@ export function bashScript(
   verbs: readonly Completable[],
   groups: ReadonlyMap<string, readonly string[]>,
 ): string {
-  const top = [...verbs.filter(({ path }) => !path.includes(' ')).map(({ path }) => path), ...groups.keys(), 'help'];
+  const top = [
+    ...verbs.filter(({ path }) => !path.includes(' ')).map(({ path }) => path),
+    ...groups.keys(),
+    'help',
+  ];
   return `# bash completion of godwit; made by \`godwit completion bash\`
 _godwit_words() { COMPREPLY=($(compgen -W "$1" -- "$cur")); }
 _godwit_names() { _godwit_words "$("\${COMP_WORDS[0]}" completion --names "$1" 2>/dev/null)"; }
@@ -29,7 +33,10 @@ ${verbs.flatMap(valueCases).join('\n')}
   case "$path" in
     '' | help) _godwit_words '${top.join(' ')}' ;;
 ${[...groups].map(([name, members]) => `    ${name}) _godwit_words '${members.join(' ')}' ;;`).join('\n')}
-${verbs.filter(({ args }) => args.length > 0).map(argumentCase).join('\n')}
+${verbs
+  .filter(({ args }) => args.length > 0)
+  .map(argumentCase)
+  .join('\n')}
   esac
 }
 _godwit_flags() {
@@ -48,7 +55,10 @@ complete -F _godwit godwit ./godwit
 }
 
 function valued(flags: Completable['flags']): string {
-  return flags.filter(({ value }) => value !== undefined).map(({ name }) => name).join(' ');
+  return flags
+    .filter(({ value }) => value !== undefined)
+    .map(({ name }) => name)
+    .join(' ');
 }
 
 function valueCases({ path, flags }: Completable): string[] {

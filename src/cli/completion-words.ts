@@ -14,7 +14,11 @@ export type Words =
 export interface Completable {
   /** `migrate`, `lab up` */
   readonly path: string;
-  readonly flags: readonly { readonly name: string; readonly summary: string; readonly value: Words | undefined }[];
+  readonly flags: readonly {
+    readonly name: string;
+    readonly summary: string;
+    readonly value: Words | undefined;
+  }[];
   readonly args: readonly Words[];
 }
 
@@ -30,7 +34,10 @@ export async function completables(
       continue;
     }
     const members = await entry.verbs();
-    groups.set(entry.name, members.map(({ spec }) => spec.name));
+    groups.set(
+      entry.name,
+      members.map(({ spec }) => spec.name),
+    );
     verbs.push(...members.map(({ spec }) => completable(`${entry.name} ${spec.name}`, spec)));
   }
   return { verbs, groups };

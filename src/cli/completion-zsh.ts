@@ -5,7 +5,11 @@ export function zshScript(
   verbs: readonly Completable[],
   groups: ReadonlyMap<string, readonly string[]>,
 ): string {
-  const top = [...verbs.filter(({ path }) => !path.includes(' ')).map(({ path }) => path), ...groups.keys(), 'help'];
+  const top = [
+    ...verbs.filter(({ path }) => !path.includes(' ')).map(({ path }) => path),
+    ...groups.keys(),
+    'help',
+  ];
   return `#compdef godwit
 # zsh completion of godwit; made by \`godwit completion zsh\`
 _godwit_names() {

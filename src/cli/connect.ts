@@ -47,10 +47,12 @@ async function findPlaces(flags: ConnectionFlags, env: Env): Promise<Place[]> {
   if (env['GODWIT_AGENT']) return [agentPlace(env['GODWIT_AGENT'], flags, env)];
   if (env['GODWIT_LAB']) return labPlaces(env['GODWIT_LAB'], undefined);
   if (await labIsUp(DEFAULT_LAB)) return labPlaces(DEFAULT_LAB, undefined);
-  if (existsSync(SYSTEM_SOCKET)) return [{ label: 'this host', transport: { unix: SYSTEM_SOCKET } }];
+  if (existsSync(SYSTEM_SOCKET))
+    return [{ label: 'this host', transport: { unix: SYSTEM_SOCKET } }];
   const labs = await labNames();
   const [only] = labs;
-  if (only !== undefined && labs.length === 1 && (await labIsUp(only))) return labPlaces(only, undefined);
+  if (only !== undefined && labs.length === 1 && (await labIsUp(only)))
+    return labPlaces(only, undefined);
   throw nobody();
 }
 
@@ -93,7 +95,10 @@ function nobody(): Error {
 function agentPlace(where: string, flags: ConnectionFlags, env: Env): Place {
   if (where.startsWith('https://')) return httpsPlace(where, flags, env);
   if (where.includes('://')) {
-    throw usage(`--agent cannot be ${where.slice(0, 80)}`, 'Give https://host:port or the path of a unix socket.');
+    throw usage(
+      `--agent cannot be ${where.slice(0, 80)}`,
+      'Give https://host:port or the path of a unix socket.',
+    );
   }
   const unix = path.resolve(where.replace(/^unix:/, ''));
   if (!existsSync(unix)) {
@@ -110,7 +115,10 @@ function agentPlace(where: string, flags: ConnectionFlags, env: Env): Place {
 function httpsPlace(where: string, flags: ConnectionFlags, env: Env): Place {
   const url = URL.canParse(where) ? new URL(where) : undefined;
   if (url === undefined || url.hostname === '' || url.port === '') {
-    throw usage(`--agent: ${where.slice(0, 80)} is not https://host:port`, 'Write it like https://b.example.net:7443.');
+    throw usage(
+      `--agent: ${where.slice(0, 80)} is not https://host:port`,
+      'Write it like https://b.example.net:7443.',
+    );
   }
   const literal = url.hostname.replace(/^\[|\]$/g, '');
   const [label = ''] = url.hostname.split('.', 1);
@@ -147,7 +155,11 @@ function credentials(flags: ConnectionFlags, env: Env): { ca: string; cert: stri
   };
 }
 
-function read(what: 'ca' | 'cert' | 'key', file: string | undefined, folder: string | undefined): string {
+function read(
+  what: 'ca' | 'cert' | 'key',
+  file: string | undefined,
+  folder: string | undefined,
+): string {
   if (file === undefined) {
     const where = folder === undefined ? '' : ` (${folder} has none)`;
     throw usage(
@@ -160,7 +172,10 @@ function read(what: 'ca' | 'cert' | 'key', file: string | undefined, folder: str
   } catch (cause) {
     throw godwitError(
       'GODWIT_CONFIG',
-      { file, what: `cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'no reason given'})` },
+      {
+        file,
+        what: `cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'no reason given'})`,
+      },
       { hint: 'Check the path and that this user may read it.', cause },
     );
   }

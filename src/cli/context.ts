@@ -27,7 +27,9 @@ export interface Context {
 
 /** One JSON value and a line end on standard output. */
 export function printJson(context: Context, value: unknown): void {
-  context.out.write(`${JSON.stringify(value, undefined, context.out.isTerminal ? 2 : undefined)}\n`);
+  context.out.write(
+    `${JSON.stringify(value, undefined, context.out.isTerminal ? 2 : undefined)}\n`,
+  );
 }
 
 /** True when colour may be used on `output` (https://no-color.org). */

@@ -15,7 +15,11 @@ const REPORT_TRIES = 10;
 const REPORT_RETRY_MS = 200;
 
 /** The report of a migration that has just ended. Its last record may take a moment to be written. */
-export async function finalReport(context: Context, { api }: Endpoint, id: string): Promise<Report> {
+export async function finalReport(
+  context: Context,
+  { api }: Endpoint,
+  id: string,
+): Promise<Report> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       const report = await api.report({ params: { id } });
@@ -34,7 +38,9 @@ export function exitOf(report: Report): number {
     case 'running':
       return 0;
     case 'failed':
-      return report.error === undefined ? ERRORS.GODWIT_STEP_FAILED.exit : ERRORS[report.error.code].exit;
+      return report.error === undefined
+        ? ERRORS.GODWIT_STEP_FAILED.exit
+        : ERRORS[report.error.code].exit;
     case 'cancelled':
       return ERRORS.GODWIT_CANCELLED.exit;
     case 'held':

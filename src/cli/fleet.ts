@@ -23,8 +23,14 @@ export interface AgentApi {
     input: { readonly query: { readonly scope: 'local' | 'all' } },
     options?: CallOptions,
   ): Promise<{ guests: GuestInfo[] }>;
-  guest(input: { readonly params: { readonly guest: string } }, options?: CallOptions): Promise<GuestInfo>;
-  migrate(input: { readonly body: MigrationRequest }, options?: CallOptions): Promise<{ id: string }>;
+  guest(
+    input: { readonly params: { readonly guest: string } },
+    options?: CallOptions,
+  ): Promise<GuestInfo>;
+  migrate(
+    input: { readonly body: MigrationRequest },
+    options?: CallOptions,
+  ): Promise<{ id: string }>;
   migrations(
     input: { readonly query: { readonly limit: number } },
     options?: CallOptions,
@@ -80,7 +86,10 @@ export async function findGuest(
 }
 
 function unknownGuest(name: string, guests: readonly GuestInfo[], fleet: Fleet): Error {
-  const near = didYouMean(name, guests.map((each) => each.name));
+  const near = didYouMean(
+    name,
+    guests.map((each) => each.name),
+  );
   const [only] = fleet.endpoints;
   const host = fleet.endpoints.length === 1 ? `${only.label} and its peers` : 'any host';
   const hint = near === undefined ? {} : { hint: `${near} \`godwit guests\` lists all.` };
@@ -119,7 +128,10 @@ export async function findMigration(fleet: Fleet, id: string): Promise<FoundMigr
   const all = await listMigrations(fleet, 1000);
   const found = all.find((each) => each.summary.id === id);
   if (found !== undefined) return found;
-  const near = didYouMean(id, all.map((each) => each.summary.id));
+  const near = didYouMean(
+    id,
+    all.map((each) => each.summary.id),
+  );
   const host = fleet.endpoints.map((each) => each.label).join(', ');
   const hint = near === undefined ? {} : { hint: `${near} \`godwit migrations\` lists all.` };
   throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id: id.slice(0, 80), host }, hint);

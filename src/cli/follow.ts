@@ -92,7 +92,10 @@ function stillMoving(failure: unknown, id: string): Error {
   return godwitError(
     'GODWIT_UNREACHABLE',
     { peer, address, reason },
-    { hint: `The migration does not need the agent and goes on; \`godwit watch ${id}\` follows it.`, cause: failure },
+    {
+      hint: `The migration does not need the agent and goes on; \`godwit watch ${id}\` follows it.`,
+      cause: failure,
+    },
   );
 }
 
@@ -151,4 +154,3 @@ function terminalView(context: Context): View {
     end: () => screen.clear(),
   };
 }
-

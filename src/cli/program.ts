@@ -87,8 +87,7 @@ function fillVerb(command: Command, verb: Verb, onChosen: (chosen: Chosen) => vo
     const made = option(name, flag);
     command.addOption(name in CONNECTION_FLAGS ? made.helpGroup('Which agent:') : made);
   }
-  const json = spec.json === undefined ? '' : `\nWith --json, the shape in docs/cli.md: ${spec.json}\n`;
-  command.addHelpText('after', examplesText(spec.examples) + json);
+  command.addHelpText('after', examplesText(spec.examples) + jsonText(spec.json));
   command.action(() => {
     onChosen({ verb, words: command.processedArgs as string[], options: command.opts() });
   });
@@ -115,13 +114,22 @@ function option(name: string, flag: Flag): Option {
   const value = flag.value ?? (flag.choices === undefined ? flag.kind : flag.choices.join('|'));
   const place = flag.optionalValue === true ? ` [${value}]` : ` <${value}>`;
   const preset = flag.preset === undefined ? '' : ` (default: ${flag.preset})`;
-  const made = new Option(flagName(name) + (flag.kind === 'switch' ? '' : place), flag.summary + preset);
+  const made = new Option(
+    flagName(name) + (flag.kind === 'switch' ? '' : place),
+    flag.summary + preset,
+  );
   return flag.hidden === true ? made.hideHelp() : made;
 }
 
 function examplesText(examples: readonly string[]): string {
   const title = examples.length === 1 ? 'Example:' : 'Examples:';
   return `\n${title}\n${examples.map((line) => `  godwit ${line}`).join('\n')}\n`;
+}
+
+function jsonText(json: string | undefined): string {
+  if (json === undefined) return '';
+  const where = json.includes('{') ? '' : '\nShapes are in docs/cli.md.';
+  return `\nWith --json: ${json}${where}\n`;
 }
 
 function sentence(text: string): string {

@@ -26,7 +26,10 @@ export class Screen {
   /** A terminal that has become narrower has wrapped our lines: rows are counted by its width now. */
   #erase(): string {
     const columns = Math.max(1, this.#out.columns());
-    const rows = this.#drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(width(line) / columns)), 0);
+    const rows = this.#drawn.reduce(
+      (sum, line) => sum + Math.max(1, Math.ceil(width(line) / columns)),
+      0,
+    );
     return rows === 0 ? '' : `\r\u001b[${rows}A\u001b[J`;
   }
 }

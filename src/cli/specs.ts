@@ -64,7 +64,10 @@ export const migrateSpec = spec({
     },
     detach: { kind: 'switch', summary: 'print the id and return at once' },
   },
-  examples: ['migrate web1 --to b', 'migrate web1 --to b --mode hybrid --max-bandwidth 1gbit --streams 4'],
+  examples: [
+    'migrate web1 --to b',
+    'migrate web1 --to b --mode hybrid --max-bandwidth 1gbit --streams 4',
+  ],
   usesAgent: true,
   json: 'report (with --detach: detached)',
 });
@@ -104,7 +107,11 @@ export const reportSpec = spec({
   summary: 'show what a migration did, with measurements',
   args: { id: { kind: 'migration', summary: "the migration's id", required: true } },
   flags: {
-    html: { kind: 'file', value: 'file', summary: 'write one self-contained page to this file (- for standard output)' },
+    html: {
+      kind: 'file',
+      value: 'file',
+      summary: 'write one self-contained page to this file (- for standard output)',
+    },
   },
   examples: ['report m-4f2a9c1d', 'report m-4f2a9c1d --html report.html'],
   usesAgent: true,
@@ -115,7 +122,11 @@ export const doctorSpec = spec({
   name: 'doctor',
   summary: 'say what this host has and lacks for migration, with the mend',
   flags: {
-    config: { kind: 'file', value: 'file', summary: "the agent's configuration, to check its ports, folders and certificates" },
+    config: {
+      kind: 'file',
+      value: 'file',
+      summary: "the agent's configuration, to check its ports, folders and certificates",
+    },
   },
   examples: ['doctor', 'doctor --json'],
   usesAgent: true,

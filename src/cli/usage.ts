@@ -8,7 +8,11 @@ import { didYouMean } from '../protocol/nearest.ts';
  * Turns what commander throws into a GODWIT_USAGE with the nearest name, and throws that.
  * Returns true when commander only printed the help or the version.
  */
-export function rewriteUsageError(error: unknown, program: Command, argv: readonly string[]): boolean {
+export function rewriteUsageError(
+  error: unknown,
+  program: Command,
+  argv: readonly string[],
+): boolean {
   if (!(error instanceof CommanderError)) throw error;
   const command = commandOf(program, argv);
   // A group without a verb: commander would print its help as an error.
@@ -33,7 +37,11 @@ function usageError(error: CommanderError, command: Command): GodwitError {
   const quoted = /'([^']*)'/.exec(error.message)?.[1] ?? '';
   const [typed = ''] = quoted.split(/[ =]/, 1);
   const usage = (what: string, hint: string | undefined): GodwitError =>
-    godwitError('GODWIT_USAGE', { what }, { hint: hint === undefined ? help : `${hint} ${help}`, cause: error });
+    godwitError(
+      'GODWIT_USAGE',
+      { what },
+      { hint: hint === undefined ? help : `${hint} ${help}`, cause: error },
+    );
   switch (error.code) {
     case 'commander.unknownCommand': {
       const names = command.commands.map((each) => each.name()).concat('help');

@@ -54,7 +54,9 @@ type ValueOf<F extends Flag | Argument> = F['kind'] extends 'switch'
       ? F['choices'][number]
       : string;
 
-type Values<T> = { readonly [K in keyof T]: T[K] extends Flag | Argument ? ValueOf<T[K]> | undefined : never };
+type Values<T> = {
+  readonly [K in keyof T]: T[K] extends Flag | Argument ? ValueOf<T[K]> | undefined : never;
+};
 type ArgumentValues<T> = {
   readonly [K in keyof T]: T[K] extends Argument
     ? T[K]['required'] extends true
@@ -109,7 +111,10 @@ export function spec<const S extends Spec>(given: S): S {
 }
 
 /** Joins a spec to its implementation; the compiler checks that they fit. */
-export function verb<S extends Spec>(given: S, load: () => Promise<{ readonly run: Run<S> }>): Verb {
+export function verb<S extends Spec>(
+  given: S,
+  load: () => Promise<{ readonly run: Run<S> }>,
+): Verb {
   return { spec: given, load };
 }
 
@@ -120,10 +125,18 @@ export function kebab(name: string): string {
 
 /** Flags that the frame adds to each verb that speaks to an agent. */
 export const CONNECTION_FLAGS = {
-  agent: { kind: 'text', value: 'where', summary: "the agent to speak to: a unix socket's path or https://host:port" },
+  agent: {
+    kind: 'text',
+    value: 'where',
+    summary: "the agent to speak to: a unix socket's path or https://host:port",
+  },
   lab: { kind: 'text', value: 'name', summary: 'speak to the agents of this lab' },
   host: { kind: 'host', value: 'name', summary: 'in a lab: speak to the agent of this host' },
-  profile: { kind: 'file', value: 'dir', summary: 'folder with ca.crt and a certificate and key for https://' },
+  profile: {
+    kind: 'file',
+    value: 'dir',
+    summary: 'folder with ca.crt and a certificate and key for https://',
+  },
   cert: { kind: 'file', value: 'file', summary: 'certificate (PEM) for https://' },
   key: { kind: 'file', value: 'file', summary: 'its private key (PEM)' },
   ca: { kind: 'file', value: 'file', summary: 'certificate authority (PEM) that signed the agent' },

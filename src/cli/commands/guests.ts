@@ -36,7 +36,10 @@ export const run: Run<typeof guestsSpec> = async (input, context) => {
 async function checkHost(fleet: Fleet, host: string): Promise<void> {
   const { hosts } = await askAny(fleet, (endpoint) => endpoint.api.hosts());
   if (hosts.some((each) => each.name === host)) return;
-  const near = didYouMean(host, hosts.map((each) => each.name));
+  const near = didYouMean(
+    host,
+    hosts.map((each) => each.name),
+  );
   const hint = near === undefined ? {} : { hint: `${near} \`godwit hosts\` lists all.` };
   throw godwitError('GODWIT_HOST_UNKNOWN', { host: host.slice(0, 80) }, hint);
 }

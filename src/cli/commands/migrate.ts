@@ -64,7 +64,10 @@ async function start(fleet: Fleet, endpoint: Endpoint, body: MigrationRequest): 
   } catch (error) {
     if (!hasCode(error, 'GODWIT_HOST_UNKNOWN')) throw error;
     const { hosts } = await askAny(fleet, ({ api }) => api.hosts());
-    const near = didYouMean(body.to, hosts.map((each) => each.name));
+    const near = didYouMean(
+      body.to,
+      hosts.map((each) => each.name),
+    );
     if (near === undefined) throw error;
     throw godwitError(
       'GODWIT_HOST_UNKNOWN',

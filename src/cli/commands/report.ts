@@ -36,7 +36,10 @@ async function writeHtml(context: Context, report: Report, file: string): Promis
     await rm(unfinished, { force: true });
     throw godwitError(
       'GODWIT_CONFIG',
-      { file, what: `cannot be written (${(cause as NodeJS.ErrnoException).code ?? 'no reason given'})` },
+      {
+        file,
+        what: `cannot be written (${(cause as NodeJS.ErrnoException).code ?? 'no reason given'})`,
+      },
       { hint: 'Name a file in a folder that this user may write to.', cause },
     );
   }

@@ -29,11 +29,17 @@ async function newestRunning(fleet: Fleet): Promise<FoundMigration> {
   );
 }
 
-async function watch(context: Context, { summary, endpoint }: FoundMigration, json: boolean): Promise<number> {
+async function watch(
+  context: Context,
+  { summary, endpoint }: FoundMigration,
+  json: boolean,
+): Promise<number> {
   const { id } = summary;
   const last = await follow(context, { endpoint, id, show: json ? 'ndjson' : 'people' });
   if (last === 'left') {
-    context.err.write(`Stopped watching; the migration goes on. \`godwit watch ${id}\` follows it.\n`);
+    context.err.write(
+      `Stopped watching; the migration goes on. \`godwit watch ${id}\` follows it.\n`,
+    );
     return EXIT_LEFT;
   }
   const report = await finalReport(context, endpoint, id);

@@ -18,7 +18,8 @@ export async function readConfig(
     () => true,
     () => false,
   );
-  if (!there && named === undefined) return { config: { file, state: 'absent' }, settings: undefined };
+  if (!there && named === undefined)
+    return { config: { file, state: 'absent' }, settings: undefined };
   try {
     const settings = loadAgentConfig(file);
     const pkiDir = settings.pkiDir ?? path.join(settings.stateDir, 'pki');
@@ -32,7 +33,9 @@ export async function readConfig(
 /** The certificates that the agent of a configuration would use. */
 export async function readCertificates(config: ConfigFact): Promise<CertificateFact[]> {
   if (config.state !== 'read') return [];
-  return Promise.all(['ca.crt', 'host.crt'].map((name) => readCertificate(path.join(config.pkiDir, name))));
+  return Promise.all(
+    ['ca.crt', 'host.crt'].map((name) => readCertificate(path.join(config.pkiDir, name))),
+  );
 }
 
 async function readCertificate(file: string): Promise<CertificateFact> {
@@ -42,6 +45,9 @@ async function readCertificate(file: string): Promise<CertificateFact> {
     return { file, subject: certificate.subject.replaceAll('\n', ', '), daysLeft };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    return { file, problem: code === 'ENOENT' ? 'is not there' : `cannot be read: ${message.slice(0, 200)}` };
+    return {
+      file,
+      problem: code === 'ENOENT' ? 'is not there' : `cannot be read: ${message.slice(0, 200)}`,
+    };
   }
 }

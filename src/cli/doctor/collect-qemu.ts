@@ -56,7 +56,16 @@ function tryMachine(binary: string, accelerator: 'kvm' | 'tcg'): Promise<Outcome
     { execute: 'quit' },
   ];
   const input = commands.map((each) => `${JSON.stringify(each)}\n`).join('');
-  const machine = ['-machine', 'none', '-accel', accelerator, '-S', '-nodefaults', '-display', 'none'];
+  const machine = [
+    '-machine',
+    'none',
+    '-accel',
+    accelerator,
+    '-S',
+    '-nodefaults',
+    '-display',
+    'none',
+  ];
   return tryProgram([binary, ...machine, '-incoming', 'defer', '-qmp', 'stdio'], { input });
 }
 

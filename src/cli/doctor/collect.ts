@@ -134,7 +134,9 @@ async function countPorts(range: { from: number; to: number }): Promise<Facts['p
 
 async function readClock(): Promise<Facts['clock']> {
   const [systemd, chrony] = await Promise.all([
-    tryProgram(['timedatectl', 'show', '--property', 'NTPSynchronized', '--value'], { deadlineMs: 2000 }),
+    tryProgram(['timedatectl', 'show', '--property', 'NTPSynchronized', '--value'], {
+      deadlineMs: 2000,
+    }),
     tryProgram(['chronyc', '-n', 'tracking'], { deadlineMs: 2000 }),
   ]);
   if (chrony.status === 0) {
@@ -152,7 +154,8 @@ async function readOpenFiles(): Promise<Facts['openFiles']> {
   const limits = (await text('/proc/self/limits')) ?? '';
   const match = /^Max open files\s+(\d+|unlimited)\s+(\d+|unlimited)/m.exec(limits);
   if (match === null) return undefined;
-  const number = (word = ''): number => (word === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(word));
+  const number = (word = ''): number =>
+    word === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(word);
   return { soft: number(match[1]), hard: number(match[2]) };
 }
 
@@ -167,7 +170,9 @@ async function findAgents(context: Context, connection: ConnectionFlags): Promis
           return hosts.find(({ self }) => self)?.name ?? label;
         }),
       );
-      const answering = asked.filter((each) => each.status === 'fulfilled').map(({ value }) => value);
+      const answering = asked
+        .filter((each) => each.status === 'fulfilled')
+        .map(({ value }) => value);
       const failed = asked.find((each) => each.status === 'rejected');
       return { answering, problem: failed === undefined ? undefined : wordsOf(failed.reason) };
     } finally {

@@ -82,7 +82,8 @@ export function judgeLab({ guestImage, root, userNamespaces, tunDevice, tools }:
       mend: 'Mend the lines above that name them.',
     };
   }
-  if (guestImage.ready) return { name, verdict: 'ok', found: `guest kernel in ${guestImage.folder}` };
+  if (guestImage.ready)
+    return { name, verdict: 'ok', found: `guest kernel in ${guestImage.folder}` };
   return {
     name,
     verdict: 'warn',

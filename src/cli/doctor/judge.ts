@@ -128,7 +128,12 @@ function judgeMemory({ memory }: Facts): Finding {
 function judgeOpenFiles({ openFiles }: Facts): Finding {
   const name = 'open files';
   if (openFiles === undefined) {
-    return { name, verdict: 'warn', found: 'limit not known', mend: 'Check that /proc is mounted.' };
+    return {
+      name,
+      verdict: 'warn',
+      found: 'limit not known',
+      mend: 'Check that /proc is mounted.',
+    };
   }
   const found = `limit ${openFiles.soft} (at most ${openFiles.hard})`;
   if (openFiles.soft >= FILES_LOW) return { name, verdict: 'ok', found };
@@ -174,13 +179,19 @@ function judgeCertificates({ certificates }: Facts): Finding[] {
 
 function judgeCertificate({ file, subject, daysLeft, problem }: CertificateFact): Finding {
   const name = 'certificate';
-  const mend = 'Issue one: `godwit pki issue` on the host that holds the CA, or `godwit pki join` here.';
+  const mend =
+    'Issue one: `godwit pki issue` on the host that holds the CA, or `godwit pki join` here.';
   if (daysLeft === undefined) {
     return { name, verdict: 'fail', found: `${file}: ${problem ?? 'cannot be read'}`, mend };
   }
   const who = `${file}${subject === undefined ? '' : ` (${subject})`}`;
   if (daysLeft < 0) {
-    return { name, verdict: 'fail', found: `${who} expired ${Math.ceil(-daysLeft)} days ago`, mend };
+    return {
+      name,
+      verdict: 'fail',
+      found: `${who} expired ${Math.ceil(-daysLeft)} days ago`,
+      mend,
+    };
   }
   const found = `${who}, ${Math.floor(daysLeft)} days left`;
   return daysLeft < EXPIRY_WARN_DAYS
@@ -200,4 +211,3 @@ function judgeAgent({ agent }: Facts): Finding {
     mend: 'Start it with `godwit agent --config FILE`, or a lab with `godwit lab up`.',
   };
 }
-

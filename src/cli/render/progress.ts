@@ -60,7 +60,10 @@ export function tell(
   const { sample } = now;
   const sinceMs = now.elapsedMs - numbersAtMs;
   const newRound = sample !== undefined && sample.round > round;
-  if (sample !== undefined && (newRound ? sinceMs >= ROUND_LINE_MS || round === 0 : sinceMs >= STILL_GOING_MS)) {
+  if (
+    sample !== undefined &&
+    (newRound ? sinceMs >= ROUND_LINE_MS || round === 0 : sinceMs >= STILL_GOING_MS)
+  ) {
     if (where === 'log') lines.push(`${at}${numbersOf(now)}`);
     ({ round } = sample);
     numbersAtMs = now.elapsedMs;
@@ -111,8 +114,8 @@ export function progressBlock(now: Progress, columns: number, paint: Painter): s
             : [`expected downtime ${formatDuration(sample.expectedDowntimeMs)}`]),
           ...(sample.pageRequests === 0 ? [] : [`page requests ${sample.pageRequests}`]),
         ].join('  ');
-  return [head, `${paint.cyan(phase)}  ${bar}${tail}`, `${' '.repeat(12)}${paint.dim(numbers)}`].map(
-    (line) => truncate(line, columns),
+  return [head, `${paint.cyan(phase)}  ${bar}${tail}`, `  ${paint.dim(numbers)}`].map((line) =>
+    truncate(line, columns),
   );
 }
 

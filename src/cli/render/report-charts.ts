@@ -16,13 +16,31 @@ export function phasesChart(report: Report): Markup {
     const columns = (each.ms / total) * WIDTH;
     const from = x;
     x += columns;
-    return html`<rect class="p${index % 8}" x="${round(from)}" y="0" width="${round(Math.max(1, columns))}" height="28"><title>${each.phase}: ${formatDuration(each.ms)}</title></rect>`;
+    return html`<rect
+      class="p${index % 8}"
+      x="${round(from)}"
+      y="0"
+      width="${round(Math.max(1, columns))}"
+      height="28"
+      ><title>${each.phase}: ${formatDuration(each.ms)}</title></rect
+    >`;
   });
   const legend = report.phases.map(
     (each, index) =>
       html`<li><i class="p${index % 8}"></i>${each.phase} <b>${formatDuration(each.ms)}</b></li>`,
   );
-  return html`<svg viewBox="0 0 ${WIDTH} 28" preserveAspectRatio="none" class="phases" role="img" aria-label="Time by phase">${pieces}</svg><ul class="legend">${legend}</ul>`;
+  return html`<svg
+      viewBox="0 0 ${WIDTH} 28"
+      preserveAspectRatio="none"
+      class="phases"
+      role="img"
+      aria-label="Time by phase"
+    >
+      ${pieces}
+    </svg>
+    <ul class="legend">
+      ${legend}
+    </ul>`;
 }
 
 /** Memory left after each round as bars; what the link took and what the guest made dirty as lines. */
@@ -34,16 +52,37 @@ export function roundsChart(report: Report): Markup {
   const step = WIDTH / rounds.length;
   const bars = rounds.map((each, index) => {
     const tall = (each.remainingBytes / maxLeft) * HEIGHT;
-    return html`<rect class="left" x="${round(index * step + step * 0.1)}" y="${round(HEIGHT - tall)}" width="${round(step * 0.8)}" height="${round(tall)}"><title>round ${each.round}, ended at ${formatDuration(each.atMs)}: ${formatBytes(each.remainingBytes)} left, rate ${formatRate(each.rate)}, dirty ${formatRate(each.dirtyRate)}</title></rect>`;
+    return html`<rect
+      class="left"
+      x="${round(index * step + step * 0.1)}"
+      y="${round(HEIGHT - tall)}"
+      width="${round(step * 0.8)}"
+      height="${round(tall)}"
+      ><title>
+        round ${each.round}, ended at ${formatDuration(each.atMs)}:
+        ${formatBytes(each.remainingBytes)} left, rate ${formatRate(each.rate)}, dirty
+        ${formatRate(each.dirtyRate)}
+      </title></rect
+    >`;
   });
   const line = (name: 'rate' | 'dirtyRate'): Markup => {
     const points = rounds.map((each, index) => {
       return `${round((index + 0.5) * step)},${round(HEIGHT - (each[name] / maxRate) * HEIGHT)}`;
     });
-    return html`<polyline class="${name}" points="${points.join(' ')}"/>`;
+    return html`<polyline class="${name}" points="${points.join(' ')}" />`;
   };
-  return html`<svg viewBox="0 -4 ${WIDTH} ${HEIGHT + 8}" role="img" aria-label="Memory left and rates by round">${bars}${line('rate')}${line('dirtyRate')}</svg>
-<ul class="legend"><li><i class="left"></i>left after the round (top: ${formatBytes(maxLeft)})</li><li><i class="rate"></i>rate</li><li><i class="dirtyRate"></i>dirty rate (top of both: ${formatRate(maxRate)})</li></ul>`;
+  return html`<svg
+      viewBox="0 -4 ${WIDTH} ${HEIGHT + 8}"
+      role="img"
+      aria-label="Memory left and rates by round"
+    >
+      ${bars}${line('rate')}${line('dirtyRate')}
+    </svg>
+    <ul class="legend">
+      <li><i class="left"></i>left after the round (top: ${formatBytes(maxLeft)})</li>
+      <li><i class="rate"></i>rate</li>
+      <li><i class="dirtyRate"></i>dirty rate (top of both: ${formatRate(maxRate)})</li>
+    </ul>`;
 }
 
 /** At most MAX_BARS of the list, the first and the last among them. */

@@ -9,66 +9,144 @@ import { measures } from './summary.ts';
 export function reportHtml(report: Report): string {
   const title = `${report.guest}: ${report.from} to ${report.to}, ${report.outcome}`;
   const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${title}</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<header>
-<h1>${report.guest} <span>${report.from} → ${report.to}</span></h1>
-<p><strong class="${report.outcome}">${report.outcome}</strong> ${report.finished === 'none' ? report.mode : report.finished}, ${report.id}</p>
-</header>
-${errorSection(report)}
-<section><h2>Measured</h2>${pairs(measures(report))}</section>
-<section><h2>Phases</h2>${phasesChart(report)}</section>
-<section><h2>Rounds</h2>${roundsChart(report)}${roundsTable(report)}</section>
-<section><h2>Decisions</h2>${decisions(report)}</section>
-<section><h2>Checks</h2>${checks(report)}</section>
-<section><h2>Asked for</h2>${pairs(askedFor(report))}</section>
-</body>
-</html>
-`;
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta
+          http-equiv="Content-Security-Policy"
+          content="default-src 'none'; style-src 'unsafe-inline'"
+        />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>${title}</title>
+        <style>
+          ${STYLE}
+        </style>
+      </head>
+      <body>
+        <header>
+          <h1>${report.guest} <span>${report.from} → ${report.to}</span></h1>
+          <p>
+            <strong class="${report.outcome}">${report.outcome}</strong>
+            ${report.finished === 'none' ? report.mode : report.finished}, ${report.id}
+          </p>
+        </header>
+        ${errorSection(report)}
+        <section>
+          <h2>Measured</h2>
+          ${pairs(measures(report))}
+        </section>
+        <section>
+          <h2>Phases</h2>
+          ${phasesChart(report)}
+        </section>
+        <section>
+          <h2>Rounds</h2>
+          ${roundsChart(report)}${roundsTable(report)}
+        </section>
+        <section>
+          <h2>Decisions</h2>
+          ${decisions(report)}
+        </section>
+        <section>
+          <h2>Checks</h2>
+          ${checks(report)}
+        </section>
+        <section>
+          <h2>Asked for</h2>
+          ${pairs(askedFor(report))}
+        </section>
+      </body>
+    </html> `;
   return page.text;
 }
 
 function pairs(list: readonly (readonly [string, string])[]): Markup {
-  return html`<dl>${list.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
+  return html`<dl>
+    ${list.map(
+      ([name, value]) =>
+        html`<dt>${name}</dt>
+          <dd>${value}</dd>`,
+    )}
+  </dl>`;
 }
 
 function errorSection({ error }: Report): Markup {
   if (error === undefined) return html``;
-  return html`<section class="error"><h2>Error</h2><p><code>${error.code}</code> ${error.message}</p><p>${error.hint}</p></section>`;
+  return html`<section class="error">
+    <h2>Error</h2>
+    <p><code>${error.code}</code> ${error.message}</p>
+    <p>${error.hint}</p>
+  </section>`;
 }
 
 function roundsTable({ roundList }: Report): Markup {
   if (roundList.length === 0) return html``;
   const rows = roundList.map(
     (each) =>
-      html`<tr><td>${each.round}</td><td>${formatDuration(each.atMs)}</td><td>${formatBytes(each.transferredBytes)}</td><td>${formatBytes(each.remainingBytes)}</td><td>${formatRate(each.rate)}</td><td>${formatRate(each.dirtyRate)}</td></tr>\n`,
+      html`<tr>
+        <td>${each.round}</td>
+        <td>${formatDuration(each.atMs)}</td>
+        <td>${formatBytes(each.transferredBytes)}</td>
+        <td>${formatBytes(each.remainingBytes)}</td>
+        <td>${formatRate(each.rate)}</td>
+        <td>${formatRate(each.dirtyRate)}</td>
+      </tr> `,
   );
-  return html`<details><summary>${roundList.length} rounds in figures</summary><table><thead><tr><th>round</th><th>ended at</th><th>sent</th><th>left</th><th>rate</th><th>dirty rate</th></tr></thead><tbody>${rows}</tbody></table></details>`;
+  return html`<details>
+    <summary>${roundList.length} rounds in figures</summary>
+    <table>
+      <thead>
+        <tr>
+          <th>round</th>
+          <th>ended at</th>
+          <th>sent</th>
+          <th>left</th>
+          <th>rate</th>
+          <th>dirty rate</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>
+  </details>`;
 }
 
 function decisions(report: Report): Markup {
   if (report.decisions.length === 0) return html`<p class="none">none had to be taken</p>`;
   const items = report.decisions.map(
-    (each) => html`<li><b>${formatDuration(each.atMs)}</b> ${each.what}</li>\n`,
+    (each) => html`<li><b>${formatDuration(each.atMs)}</b> ${each.what}</li> `,
   );
-  return html`<ol>${items}</ol>`;
+  return html`<ol>
+    ${items}
+  </ol>`;
 }
 
 function checks(report: Report): Markup {
   if (report.checks.length === 0) return html`<p class="none">none was made</p>`;
   const rows = report.checks.map((each) => {
-    const mend = each.error === undefined ? '' : html`<br><small>${each.error.hint}</small>`;
-    return html`<tr><td class="${each.verdict}">${each.verdict}</td><td>${each.name}</td><td>${each.side}</td><td>${each.evidence}${mend}</td></tr>\n`;
+    const mend = each.error === undefined ? '' : html`<br /><small>${each.error.hint}</small>`;
+    return html`<tr>
+      <td class="${each.verdict}">${each.verdict}</td>
+      <td>${each.name}</td>
+      <td>${each.side}</td>
+      <td>${each.evidence}${mend}</td>
+    </tr> `;
   });
-  return html`<table><thead><tr><th>verdict</th><th>check</th><th>side</th><th>seen</th></tr></thead><tbody>${rows}</tbody></table>`;
+  return html`<table>
+    <thead>
+      <tr>
+        <th>verdict</th>
+        <th>check</th>
+        <th>side</th>
+        <th>seen</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${rows}
+    </tbody>
+  </table>`;
 }
 
 const STYLE = new Markup(`

@@ -14,7 +14,13 @@ export function reportText(report: Report, look: Look): string {
   const sections: [string, string][] = [
     ['', summaryText(report, paint)],
     ['Asked for', renderPairs(askedFor(report), paint)],
-    ['Phases', renderPairs(report.phases.map((each) => [each.phase, formatDuration(each.ms)]), paint)],
+    [
+      'Phases',
+      renderPairs(
+        report.phases.map((each) => [each.phase, formatDuration(each.ms)]),
+        paint,
+      ),
+    ],
     ['Rounds', roundsText(report, look)],
     ['Checks', report.checks.map((each) => checkLine(each, paint)).join('')],
     ['Decisions', decisionsText(report)],
@@ -37,7 +43,8 @@ export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [
     ['compression', settings.compress],
     ['timeout', formatDuration(settings.timeoutMs)],
   ];
-  if (settings.mode === 'hybrid') pairs.push(['rounds before post-copy', String(settings.hybridRounds)]);
+  if (settings.mode === 'hybrid')
+    pairs.push(['rounds before post-copy', String(settings.hybridRounds)]);
   pairs.push(['started', startedAt]);
   if (endedAt !== undefined) pairs.push(['ended', endedAt]);
   if (takeovers > 0) pairs.push(['taken over by a new mover', `${takeovers} times`]);
@@ -58,12 +65,19 @@ function roundsText(report: Report, look: Look): string {
     formatRate(each.rate),
     formatRate(each.dirtyRate),
   ]);
-  return note + renderTable(['ROUND', 'ENDED AT', 'SENT', 'LEFT', 'RATE', 'DIRTY RATE'], rows, look);
+  return (
+    note + renderTable(['ROUND', 'ENDED AT', 'SENT', 'LEFT', 'RATE', 'DIRTY RATE'], rows, look)
+  );
 }
 
 function checkLine(check: Check, paint: Painter): string {
-  const marks = { pass: paint.green('ok    '), warn: paint.yellow('warn  '), refuse: paint.red('refuse') };
-  const mend = check.error === undefined ? '' : `\n        ${paint.dim(printable(check.error.hint))}`;
+  const marks = {
+    pass: paint.green('ok    '),
+    warn: paint.yellow('warn  '),
+    refuse: paint.red('refuse'),
+  };
+  const mend =
+    check.error === undefined ? '' : `\n        ${paint.dim(printable(check.error.hint))}`;
   const name = printable(check.name);
   return `${marks[check.verdict]}  ${name} (${check.side}): ${printable(check.evidence)}${mend}\n`;
 }

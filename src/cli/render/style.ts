@@ -24,9 +24,11 @@ export function painter(enabled: boolean): Painter {
 }
 
 const ESCAPE = '\u001b';
-const MARK = new RegExp(`${ESCAPE}\\[\\d+m`, 'g');
-const MARK_OR_LETTER = new RegExp(`${ESCAPE}\\[\\d+m|[^]`, 'gu');
-const TRAILING_MARKS = new RegExp(`(?:${ESCAPE}\\[\\d+m)*$`);
+/** The painter's own marks and no others: text from outside cannot hide itself. */
+const OWN = `${ESCAPE}\\[(?:1|2|22|31|32|33|36|39)m`;
+const MARK = new RegExp(OWN, 'g');
+const MARK_OR_LETTER = new RegExp(`${OWN}|[^]`, 'gu');
+const TRAILING_MARKS = new RegExp(`(?:${OWN})*$`);
 
 /** Controls that a terminal would act on or that turn text around, but not the line end and the tab. */
 const CONTROL = /[^\P{C}\n\t]/gu;

@@ -1,6 +1,6 @@
 import type { Report } from '../../protocol/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
-import { printable } from './style.ts';
+import { printable, printableCell } from './style.ts';
 import type { Painter } from './style.ts';
 import { renderPairs } from './table.ts';
 
@@ -39,7 +39,7 @@ export function measures(report: Report): [string, string][] {
 /** The end of `godwit migrate`: one line of what happened, then the measurements. */
 export function summaryText(report: Report, paint: Painter): string {
   const name = paint.bold(printable(report.guest));
-  return `${headline(report, name, paint)}\n${renderPairs(measures(report), paint)}`;
+  return `${printableCell(headline(report, name, paint))}\n${renderPairs(measures(report), paint)}`;
 }
 
 function headline(report: Report, name: string, paint: Painter): string {

@@ -29,7 +29,7 @@ export function renderTable(
 export function renderPairs(pairs: readonly (readonly [string, string])[], paint: Painter): string {
   const widest = Math.max(0, ...pairs.map(([name]) => name.length));
   return pairs
-    .map(([name, value]) => `${paint.dim(name.padEnd(widest))}  ${value}\n`)
+    .map(([name, value]) => `${paint.dim(name.padEnd(widest))}  ${printableCell(value)}\n`)
     .join('');
 }
 

@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { agentContract, cancelAnswer } from '../protocol/contract.ts';
+import { errorBody } from '../protocol/errors.ts';
+import { guestInfo } from '../protocol/host.ts';
+import { migrationSummary, progress, report } from '../protocol/migration.ts';
+import { migrationId } from '../protocol/names.ts';
+
+const finding = z.object({
+  name: z.string(),
+  verdict: z.enum(['ok', 'warn', 'fail']),
+  found: z.string(),
+  mend: z.string().optional(),
+});
+
+/** What --json prints, by the name that a verb's spec gives it. docs/cli.md shows each. */
+export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
+  hosts: agentContract.hosts.response,
+  guests: agentContract.guests.response,
+  guest: guestInfo,
+  progress,
+  report,
+  detached: z.object({ id: migrationId }),
+  cancel: cancelAnswer.extend({ id: migrationId }),
+  migrations: z.object({ migrations: z.array(migrationSummary) }),
+  doctor: z.object({ verdict: finding.shape.verdict, checks: z.array(finding) }),
+  version: z.object({ godwit: z.string(), protocol: z.array(z.int()), node: z.string() }),
+  error: errorBody,
+};

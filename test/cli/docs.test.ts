@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { ERRORS } from '../../src/errors.ts';
+import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
+import { TABLE } from '../../src/cli/table.ts';
+import { isGroup } from '../../src/cli/verb.ts';
+import { pages } from '../../tools/docs.ts';
+
+const docs = path.resolve(import.meta.dirname, '../../docs');
+
+describe('the pages that are made from the tables', () => {
+  for (const name of ['cli.md', 'errors.md']) {
+    test(`docs/${name} is what \`npm run docs\` makes`, async () => {
+      const written = readFileSync(path.join(docs, name), 'utf8');
+      assert.equal(written, (await pages())[name], `run \`npm run docs\``);
+    });
+  }
+
+  test('docs/errors.md tells every code once, each in a group', async () => {
+    const { 'errors.md': page = '' } = await pages();
+    const told = [...page.matchAll(/^### (GODWIT_\w+)$/gm)].map(([, code]) => code);
+    assert.deepEqual(told.toSorted(), Object.keys(ERRORS).toSorted());
+    assert.doesNotMatch(page, /^## Others$/m);
+  });
+
+  test('docs/cli.md tells every exit code of the table', async () => {
+    const { 'errors.md': page = '' } = await pages();
+    for (const { exit } of Object.values(ERRORS))
+      assert.ok(page.includes(`| ${exit} |`), String(exit));
+  });
+
+  test('a verb of the top level prints a shape that is shown', () => {
+    for (const entry of TABLE) {
+      if (isGroup(entry) || entry.spec.json === undefined) continue;
+      const [name = ''] = entry.spec.json.split(' ');
+      assert.ok(name in JSON_SHAPES, `${entry.spec.name}: ${name}`);
+    }
+  });
+});

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { ERRORS, GodwitError } from '../../src/errors.ts';
+import type { ErrorCode } from '../../src/errors.ts';
+import { TABLE } from '../../src/cli/table.ts';
+import { isGroup, spec, verb } from '../../src/cli/verb.ts';
+import type { Verb } from '../../src/cli/verb.ts';
+import { FakeContext, godwit, likeBefore } from './fake.ts';
+
+const echoSpec = spec({
+  name: 'echo',
+  summary: 'print what was typed',
+  args: {
+    word: { kind: 'text', summary: 'a word', required: true },
+    size: { kind: 'choice', choices: ['small', 'large'], summary: 'a size' },
+  },
+  flags: {
+    dryRun: { kind: 'switch', summary: 'only say' },
+    maxRate: { kind: 'rate', summary: 'a rate' },
+    memory: { kind: 'bytes', summary: 'a size', preset: '512M' },
+    wait: { kind: 'duration', summary: 'a wait', optionalValue: false },
+    times: { kind: 'count', summary: 'how often' },
+  },
+  examples: ['echo hello'],
+  json: '{ word }',
+});
+
+function table(run: () => void = () => {}): { verbs: Verb[]; loads: () => number } {
+  let loaded = 0;
+  const echo = verb(echoSpec, async () => {
+    loaded += 1;
+    return {
+      run: async (input, context) => {
+        run();
+        const { args, flags } = input;
+        context.out.write(JSON.stringify({ ...args, ...flags }));
+      },
+    };
+  });
+  return { verbs: [echo], loads: () => loaded };
+}
+
+describe('the frame', () => {
+  test('gives a verb its words and flags with their values', async () => {
+    const context = new FakeContext();
+    const line = 'echo hello small --dry-run --max-rate 8mbit --wait 1.5s --times 3';
+    assert.equal(await godwit(context, line, table().verbs), 0);
+    assert.deepEqual(JSON.parse(context.out.text), {
+      word: 'hello',
+      size: 'small',
+      dryRun: true,
+      maxRate: 1_000_000,
+      memory: 512 * 1024 * 1024,
+      wait: 1500,
+      times: 3,
+    });
+  });
+
+  test('imports no verb to print the help', async () => {
+    const context = new FakeContext();
+    const { verbs, loads } = table();
+    assert.equal(await godwit(context, 'echo --help', verbs), 0);
+    assert.equal(await godwit(context, '--help', verbs), 0);
+    assert.equal(loads(), 0);
+    assert.match(context.out.text, /godwit echo hello/);
+  });
+
+  const wrong: [string, RegExp, RegExp][] = [
+    ['eco hello', /no verb "eco"/, /Did you mean echo\?/],
+    ['zebra', /no verb "zebra"/, /godwit --help/],
+    ['echo', /needs <word>/, /godwit echo --help/],
+    ['echo a --dri-run', /no flag --dri-run/, /Did you mean --dry-run\?/],
+    ['echo a smal', /"smal"/, /Did you mean small\?/],
+    ['echo a --wait 5', /--wait: "5" is not a duration/, /1\.5s/],
+    ['echo a --times two', /--times: "two" is not a number/, /whole number/],
+    ['echo a --times=-1', /--times: "-1" is not a number/, /whole number/],
+    ['echo a --max-rate', /needs a value/, /godwit echo --help/],
+    ['echo a small more', /fewer words/, /godwit echo --help/],
+  ];
+  for (const [line, error, hint] of wrong) {
+    test(`\`${line}\` is refused as a mistake in usage, with the mend`, async () => {
+      const context = new FakeContext();
+      const { verbs, loads } = table();
+      assert.equal(await godwit(context, line, verbs), 2);
+      assert.match(context.err.text, error);
+      assert.match(context.err.text, hint);
+      assert.equal(context.out.text, '');
+      assert.equal(loads(), 0);
+    });
+  }
+
+  test('prints an error as one JSON object as well when asked for JSON', async () => {
+    const context = new FakeContext();
+    assert.equal(await godwit(context, 'echo --json', table().verbs), 2);
+    const { error } = JSON.parse(context.out.text);
+    assert.equal(error.code, 'GODWIT_USAGE');
+    assert.match(context.err.text, /^error: .*\nhint: .*\n$/);
+  });
+
+  test('what is not an error of the table is a defect, without a stack trace', async () => {
+    const context = new FakeContext();
+    const fail = (): never => {
+      throw new TypeError('x is undefined');
+    };
+    assert.equal(await godwit(context, 'echo a', table(fail).verbs), 70);
+    assert.match(context.err.text, /^error: x is undefined\nhint: .*\n$/);
+  });
+
+  test('prints causes only when asked for', async () => {
+    const context = new FakeContext();
+    context.env['GODWIT_DEBUG'] = '1';
+    const fail = (): never => {
+      throw new TypeError('x is undefined');
+    };
+    await godwit(context, 'echo a', table(fail).verbs);
+    assert.match(context.err.text, /cause: TypeError: x is undefined/);
+  });
+
+  for (const code of Object.keys(ERRORS) as ErrorCode[]) {
+    test(`${code} sets the exit code of its row`, async () => {
+      const { exit, message, hint, retryable } = ERRORS[code];
+      const context = new FakeContext();
+      const fail = (): never => {
+        throw new GodwitError({ code, message, hint, retryable, facts: {} });
+      };
+      assert.equal(await godwit(context, 'echo a', table(fail).verbs), exit);
+      assert.ok([2, 3, 4, 5, 6, 7, 8, 9, 70].includes(exit));
+    });
+  }
+});
+
+describe('the help', () => {
+  test('of godwit is as it was', async (t) => {
+    const context = new FakeContext();
+    context.out.width = 100;
+    assert.equal(await godwit(context, '--help'), 0);
+    likeBefore(t, context.out.text);
+  });
+
+  for (const entry of TABLE) {
+    const name = isGroup(entry) ? entry.name : entry.spec.name;
+    test(`of ${name} has an example`, async () => {
+      const context = new FakeContext();
+      assert.equal(await godwit(context, `${name} --help`), 0);
+      assert.match(context.out.text, new RegExp(`Examples?:\n  godwit ${name}`));
+    });
+  }
+
+  test('of migrate is as it was', async (t) => {
+    const context = new FakeContext();
+    context.out.width = 100;
+    await godwit(context, 'migrate --help');
+    likeBefore(t, context.out.text);
+  });
+
+  test('of a group is printed when no verb is named', async () => {
+    const context = new FakeContext();
+    assert.equal(await godwit(context, 'lab'), 0);
+    assert.match(context.out.text, /up .*build a lab/);
+  });
+
+  test('of each verb of a group has an example', async () => {
+    for (const entry of TABLE.filter(isGroup)) {
+      for (const { spec: member } of await entry.verbs()) {
+        const context = new FakeContext();
+        const path = `${entry.name} ${member.name}`;
+        assert.equal(await godwit(context, `${path} --help`), 0, path);
+        assert.match(context.out.text, new RegExp(`Examples?:\n  godwit ${path}`), path);
+      }
+    }
+  });
+
+  test('no two flags of a verb have the same name as those of the frame', async () => {
+    const verbs = await Promise.all(
+      TABLE.map(async (entry) => (isGroup(entry) ? entry.verbs() : [entry])),
+    );
+    for (const { spec: each } of verbs.flat()) {
+      const reserved =
+        each.usesAgent === true ? ['json', 'agent', 'lab', 'host', 'cert'] : ['json'];
+      const taken = Object.keys(each.flags ?? {}).filter((flag) => reserved.includes(flag));
+      assert.deepEqual(taken, [], each.name);
+    }
+  });
+});

@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { AgentApi } from '../../src/cli/fleet.ts';
+import { godwitError } from '../../src/errors.ts';
+import type { MigrationRequest, Progress, Report } from '../../src/protocol/migration.ts';
+import {
+  endpoint,
+  FakeContext,
+  godwit,
+  guest,
+  host,
+  ID,
+  progress,
+  report,
+  sample,
+} from './fake.ts';
+
+const failure = godwitError('GODWIT_MEMORY_SHORT', {
+  host: 'b',
+  availableBytes: 1,
+  guest: 'web1',
+  neededBytes: 2,
+}).toJSON();
+
+interface World {
+  readonly events?: (signal: AbortSignal | undefined) => AsyncIterable<Progress>;
+  readonly ending?: Report;
+  readonly more?: Partial<AgentApi>;
+}
+
+/** An agent with one guest that takes any migration; `asked` are the requests it got. */
+function world({ events, ending = report(), more = {} }: World = {}): {
+  context: FakeContext;
+  asked: MigrationRequest[];
+} {
+  const asked: MigrationRequest[] = [];
+  const context = new FakeContext(
+    endpoint('a', {
+      guests: async () => ({ guests: [guest('web1', 'a')] }),
+      hosts: async () => ({ hosts: [host('a'), host('beta')] }),
+      migrate: async ({ body }) => {
+        asked.push(body);
+        return { id: ID };
+      },
+      events: (_input, options) =>
+        events?.(options?.signal) ?? all(progress('memory'), progress('done')),
+      report: async () => ending,
+      ...more,
+    }),
+  );
+  return { context, asked };
+}
+
+async function* all(...each: Progress[]): AsyncGenerator<Progress> {
+  yield* each;
+}
+
+describe('godwit migrate', () => {
+  test('asks for what was typed, the defaults filled in', async () => {
+    const { context, asked } = world();
+    const line =
+      'migrate web1 --to b --mode hybrid --max-downtime 250ms --max-bandwidth 1gbit --streams 4 --compress zstd --timeout 2m';
+    assert.equal(await godwit(context, line), 0);
+    assert.deepEqual(asked, [
+      {
+        guest: 'web1',
+        to: 'b',
+        mode: 'hybrid',
+        maxDowntimeMs: 250,
+        maxBandwidth: 125_000_000,
+        streams: 4,
+        compress: 'zstd',
+        timeoutMs: 120_000,
+        hybridRounds: 3,
+      },
+    ]);
+    assert.equal(context.closed, 1);
+  });
+
+  test('ends with where the guest runs and what was measured', async () => {
+    const { context } = world();
+    assert.equal(await godwit(context, 'migrate web1 --to b'), 0);
+    assert.match(context.out.text, /web1 moved from a to b \(precopy/);
+    for (const words of [
+      'total',
+      'downtime (hypervisor)',
+      'blackout',
+      'rounds',
+      'throughput',
+      'on b',
+    ]) {
+      assert.ok(context.out.text.includes(words), words);
+    }
+  });
+
+  test('with --json prints the report and nothing else', async () => {
+    const { context } = world();
+    assert.equal(await godwit(context, 'migrate web1 --to b --json'), 0);
+    assert.deepEqual(JSON.parse(context.out.text), report());
+    assert.equal(context.err.text, '');
+  });
+
+  test('a failure sets the exit code of its error and prints the mend', async () => {
+    const ending = report({ outcome: 'failed', phase: 'failed', error: failure, runsAt: 'source' });
+    const { context } = world({
+      ending,
+      events: () => all(progress('failed', { error: failure })),
+    });
+    assert.equal(await godwit(context, 'migrate web1 --to b'), 4);
+    assert.match(context.err.text, /error: b has 1 bytes .*\nhint: Free memory/);
+    assert.match(context.out.text, /web1 did not move from a to b/);
+  });
+
+  for (const [outcome, exit] of [
+    ['cancelled', 6],
+    ['held', 7],
+    ['lost', 7],
+  ] as const) {
+    test(`the outcome ${outcome} has the exit code ${exit}`, async () => {
+      const ending = report({ outcome, phase: outcome });
+      const { context } = world({ ending, events: () => all(progress(outcome)) });
+      assert.equal(await godwit(context, 'migrate web1 --to b'), exit);
+    });
+  }
+
+  test('--detach prints the id and how to watch', async () => {
+    const { context } = world({ more: { events: () => assert.fail('it must not be watched') } });
+    assert.equal(await godwit(context, 'migrate web1 --to b --detach'), 0);
+    assert.equal(context.out.text, `${ID}\n`);
+    assert.match(context.err.text, new RegExp(`godwit watch ${ID}`));
+  });
+
+  test('needs to be told where to', async () => {
+    const { context } = world();
+    assert.equal(await godwit(context, 'migrate web1'), 2);
+    assert.match(context.err.text, /needs --to HOST/);
+  });
+
+  test('names the flag that is out of range', async () => {
+    const { context, asked } = world();
+    assert.equal(await godwit(context, 'migrate web1 --to b --streams 99'), 2);
+    assert.match(context.err.text, /--streams: /);
+    assert.equal(await godwit(context, 'migrate web1 --to b --max-downtime 2h'), 2);
+    assert.match(context.err.text, /--max-downtime: /);
+    assert.deepEqual(asked, []);
+  });
+
+  test('suggests the nearest guest and the nearest host', async () => {
+    const refuse = async (): Promise<never> => {
+      throw godwitError('GODWIT_HOST_UNKNOWN', { host: 'bta' });
+    };
+    const { context } = world({ more: { migrate: refuse } });
+    assert.equal(await godwit(context, 'migrate wbe1 --to b'), 3);
+    assert.match(context.err.text, /Did you mean web1\?/);
+    assert.equal(await godwit(context, 'migrate web1 --to bta'), 3);
+    assert.match(context.err.text, /Did you mean beta\?/);
+  });
+
+  test('goes on watching over an agent that is restarted', async () => {
+    let connections = 0;
+    const { context } = world({
+      async *events() {
+        connections += 1;
+        if (connections === 1) yield progress('memory', { sample: sample(1) });
+        else if (connections < 4)
+          throw godwitError('GODWIT_UNREACHABLE', { peer: 'a', address: 'x', reason: 'off' });
+        else yield progress('done');
+      },
+    });
+    assert.equal(await godwit(context, 'migrate web1 --to b'), 0);
+    assert.equal(connections, 4);
+  });
+
+  test('says how to go on when the agent stays away', async () => {
+    const { context } = world({
+      // eslint-disable-next-line require-yield -- this one has nothing to tell
+      async *events() {
+        throw godwitError('GODWIT_UNREACHABLE', { peer: 'a', address: 'x', reason: 'off' });
+      },
+    });
+    assert.equal(await godwit(context, 'migrate web1 --to b'), 8);
+    assert.match(context.err.text, new RegExp(`goes on; \`godwit watch ${ID}\``));
+  });
+});
+
+describe('Ctrl-C on godwit migrate', () => {
+  /** Events that wait: `step` lets the next one through. */
+  function waiting(context: () => FakeContext, interrupts: number): NonNullable<World['events']> {
+    return async function* (signal) {
+      yield progress('memory', { sample: sample(1) });
+      for (let each = 0; each < interrupts; each += 1) context().interrupt();
+      await Promise.resolve();
+      signal?.throwIfAborted();
+      yield progress('undoing');
+      yield progress('cancelled');
+    };
+  }
+
+  test('asks to cancel, says what will happen and waits for it', async () => {
+    let cancelled = 0;
+    const { context } = world({
+      events: waiting(() => context, 1),
+      ending: report({ outcome: 'cancelled', phase: 'cancelled', runsAt: 'source' }),
+      more: {
+        cancel: async () => {
+          cancelled += 1;
+          return { accepted: true, what: 'web1 stays on a' };
+        },
+      },
+    });
+    assert.equal(await godwit(context, 'migrate web1 --to b'), 6);
+    assert.equal(cancelled, 1);
+    assert.match(context.out.text, /cancel: web1 stays on a \(Ctrl-C again/);
+  });
+
+  test('twice leaves the migration to itself', async () => {
+    const { context } = world({
+      events: waiting(() => context, 2),
+      more: { cancel: async () => ({ accepted: true, what: 'web1 stays on a' }) },
+    });
+    assert.equal(await godwit(context, 'migrate web1 --to b'), 130);
+    assert.match(context.err.text, new RegExp(`godwit watch ${ID}`));
+  });
+
+  test('past the point of no return says so and goes on watching', async () => {
+    const { context } = world({
+      async *events() {
+        yield progress('switchover');
+        context.interrupt();
+        await Promise.resolve();
+        yield progress('done');
+      },
+      more: {
+        cancel: async () => {
+          throw godwitError('GODWIT_CANCEL_TOO_LATE', { id: ID, phase: 'switchover' });
+        },
+      },
+    });
+    assert.equal(await godwit(context, 'migrate web1 --to b'), 0);
+    assert.match(context.out.text, /past the point of no return/);
+  });
+});

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { reportHtml } from '../../src/cli/render/report-html.ts';
+import { reportText } from '../../src/cli/render/report-text.ts';
+import { painter } from '../../src/cli/render/style.ts';
+import { godwitError } from '../../src/errors.ts';
+import type { Report } from '../../src/protocol/migration.ts';
+import { endpoint, FakeContext, godwit, ID, report, summary } from './fake.ts';
+
+const HOSTILE = [
+  '<script>alert(1)</script>',
+  '"><img src=x onerror=alert(1)>',
+  "' onmouseover='alert(1)",
+  '</style></svg><iframe src="https://evil.example">',
+  '&lt;b&gt;',
+  '\u001b[2Jclear',
+  '${process.exit()}',
+];
+
+/** A report in which every text that another host has a say in is `text`. */
+function filled(text: string): Report {
+  const error = godwitError(
+    'GODWIT_STREAM_FAILED',
+    { guest: text, reason: text },
+    { hint: text },
+  ).toJSON();
+  return report({
+    id: text,
+    guest: text,
+    from: text,
+    to: text,
+    outcome: 'failed',
+    startedAt: text,
+    endedAt: text,
+    checks: [
+      { name: text, side: 'source', verdict: 'refuse', evidence: text, error },
+      { name: text, side: 'both', verdict: 'warn', evidence: text },
+    ],
+    decisions: [{ atMs: 1, what: text }],
+    error,
+  });
+}
+
+/** The tags of a page, by name. */
+function tags(page: string): string[] {
+  return [...page.matchAll(/<\/?([a-zA-Z!][^\s>/]*)/g)].map(([, name = '']) => name.toLowerCase());
+}
+
+describe('the page of a report', () => {
+  for (const text of HOSTILE) {
+    test(`escapes ${JSON.stringify(text)} wherever it stands`, () => {
+      const page = reportHtml(filled(text));
+      assert.deepEqual(tags(page), tags(reportHtml(filled('harmless'))));
+      assert.ok(!page.includes('\u001b'));
+      assert.doesNotMatch(page, /<[^>]*\son\w+=/);
+    });
+  }
+
+  test('has the same tags whatever the texts hold', () => {
+    const expected = tags(reportHtml(filled('harmless')));
+    const texts = fc.string({
+      unit: fc.constantFrom('<', '>', '"', "'", '&', '/', '!', '-', 'a', ' ', '=', '`'),
+    });
+    fc.assert(
+      fc.property(texts, (text) => assert.deepEqual(tags(reportHtml(filled(text))), expected)),
+    );
+  });
+
+  test('needs nothing from elsewhere', () => {
+    const page = reportHtml(report());
+    assert.doesNotMatch(page, /https?:|src=|href=|url\(|@import|<script|<link/);
+    assert.match(page, /default-src 'none'/);
+    assert.match(page, /prefers-color-scheme: dark/);
+  });
+
+  test('shows phases, rounds, decisions, checks and measurements', () => {
+    const page = reportHtml(report());
+    for (const words of [
+      'switchover',
+      'polyline',
+      '3 rounds in figures',
+      'converges',
+      'pc-q35-7.2 is known',
+      '42 ms',
+    ]) {
+      assert.ok(page.includes(words), words);
+    }
+  });
+
+  test('of a migration that has only begun is a page too', () => {
+    const begun = report({
+      outcome: 'running',
+      phase: 'planned',
+      finished: 'none',
+      phases: [],
+      roundList: [],
+      checks: [],
+      decisions: [],
+    });
+    assert.match(reportHtml(begun), /no round has ended/);
+    assert.match(
+      reportText(begun, { columns: 80, isTerminal: false, paint: painter(false) }),
+      /is moving/,
+    );
+  });
+
+  test('stays small when there were very many rounds', () => {
+    const [round] = report().roundList;
+    assert.ok(round !== undefined);
+    const roundList = Array.from({ length: 10_000 }, (_, index) => ({
+      ...round,
+      round: index + 1,
+    }));
+    const page = reportHtml(report({ roundList }));
+    assert.ok((page.match(/<rect class="left"/g) ?? []).length <= 120);
+  });
+});
+
+describe('the text of a report', () => {
+  test('holds nothing that a terminal would act on', () => {
+    for (const text of HOSTILE) {
+      const shown = reportText(filled(text), {
+        columns: 80,
+        isTerminal: false,
+        paint: painter(false),
+      });
+      assert.ok(!shown.includes('\u001b'));
+    }
+  });
+
+  test('shows the error with its mend', () => {
+    const shown = reportText(filled('x'), {
+      columns: 80,
+      isTerminal: false,
+      paint: painter(false),
+    });
+    assert.match(shown, /GODWIT_STREAM_FAILED: the memory stream of x broke/);
+  });
+});
+
+describe('godwit report --html', () => {
+  const agent = endpoint('a', {
+    migrations: async () => ({ migrations: [summary({ phase: 'done' })] }),
+    report: async () => report(),
+  });
+
+  test('writes one file and leaves no other', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'godwit-report-'));
+    try {
+      const file = path.join(folder, 'report.html');
+      const context = new FakeContext(agent);
+      assert.equal(await godwit(context, `report ${ID} --html ${file}`), 0);
+      assert.equal(context.out.text, '');
+      assert.match(await readFile(file, 'utf8'), /^<!doctype html>/);
+      assert.deepEqual(await readdir(folder), ['report.html']);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test('says which file could not be written', async () => {
+    const context = new FakeContext(agent);
+    const file = path.join(tmpdir(), 'godwit-no-such-folder', 'report.html');
+    assert.equal(await godwit(context, `report ${ID} --html ${file}`), 2);
+    assert.match(context.err.text, /report\.html: cannot be written \(ENOENT\)/);
+  });
+
+  test('prints the page when the file is -', async () => {
+    const context = new FakeContext(agent);
+    assert.equal(await godwit(context, `report ${ID} --html -`), 0);
+    assert.match(context.out.text, /^<!doctype html>/);
+  });
+});

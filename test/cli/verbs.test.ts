@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
+import { godwitError } from '../../src/errors.ts';
+import {
+  endpoint,
+  FakeContext,
+  godwit,
+  guest,
+  host,
+  ID,
+  likeBefore,
+  progress,
+  report,
+  sample,
+  summary,
+} from './fake.ts';
+
+const guests = [
+  guest('web1', 'a'),
+  guest('db', 'b', { migration: ID }),
+  guest('win', 'b', { manager: 'libvirt' }),
+  guest('gpu', 'a', { unmovable: ['device hostdev0 (vfio-pci) is passed through'] }),
+];
+
+function lists(): FakeContext {
+  return new FakeContext(
+    endpoint('a', {
+      hosts: async () => ({
+        hosts: [
+          host('a', { self: true }),
+          host('b', { status: 'unreachable', reason: 'nothing listens there' }),
+        ],
+      }),
+      guests: async () => ({ guests }),
+      guest: async ({ params }) =>
+        guests.find(({ name }) => name === params.guest) ?? assert.fail(),
+      migrations: async () => ({
+        migrations: [
+          summary({ phase: 'memory', elapsedMs: 1500 }),
+          summary({
+            id: 'm-older000',
+            phase: 'failed',
+            elapsedMs: 99,
+            startedAt: '2026-01-01T00:00:00.000Z',
+          }),
+        ],
+      }),
+      cancel: async () => ({ accepted: true, what: 'web1 stays on a' }),
+      report: async () => report(),
+      migrate: async () => ({ id: ID }),
+      async *events() {
+        yield progress('memory', { sample: sample(1) });
+        yield progress('done');
+      },
+    }),
+  );
+}
+
+describe('the verbs that list', () => {
+  for (const line of [
+    'hosts',
+    'guests',
+    'guests --on b',
+    'guest gpu',
+    'migrations',
+    `report ${ID}`,
+  ]) {
+    test(`godwit ${line} is as it was`, async (t) => {
+      const context = lists();
+      context.out.width = 120;
+      assert.equal(await godwit(context, line), 0);
+      likeBefore(t, context.out.text);
+      assert.equal(context.closed, 1);
+    });
+  }
+
+  for (const [line, shape] of [
+    ['hosts', 'hosts'],
+    ['guests', 'guests'],
+    ['guest web1', 'guest'],
+    ['migrations', 'migrations'],
+    [`cancel ${ID}`, 'cancel'],
+    [`report ${ID}`, 'report'],
+    ['version', 'version'],
+    ['migrate web1 --to b --detach', 'detached'],
+  ] as const) {
+    test(`godwit ${line} --json keeps the shape ${shape}`, async () => {
+      const context = lists();
+      assert.equal(await godwit(context, `${line} --json`), 0, context.err.text);
+      assert.equal(context.out.text.split('\n').length, 2);
+      JSON_SHAPES[shape]?.parse(JSON.parse(context.out.text));
+    });
+  }
+
+  test('godwit guests --on names the nearest host when there is none', async () => {
+    const context = lists();
+    assert.equal(await godwit(context, 'guests --on zzz'), 3);
+    assert.match(context.err.text, /no host is called zzz/);
+  });
+
+  test('an error with --json keeps the shape error', async () => {
+    const context = lists();
+    assert.equal(await godwit(context, 'guest nobody --json'), 3);
+    JSON_SHAPES['error']?.parse(JSON.parse(context.out.text));
+  });
+
+  test('a terminal gets no line that is wider than it', async () => {
+    const context = lists();
+    context.out.isTerminal = true;
+    context.out.width = 40;
+    context.env['NO_COLOR'] = '1';
+    await godwit(context, 'guests');
+    assert.ok(context.out.text.split('\n').every((line) => line.length <= 40));
+  });
+
+  test('colour is for terminals, and NO_COLOR switches it off', async () => {
+    const plain = lists();
+    await godwit(plain, 'guests');
+    assert.ok(!plain.out.text.includes('\u001b'));
+    const colored = lists();
+    colored.out.isTerminal = true;
+    await godwit(colored, 'guests');
+    assert.ok(colored.out.text.includes('\u001b[32mrunning'));
+    const refused = lists();
+    refused.out.isTerminal = true;
+    refused.env['NO_COLOR'] = '1';
+    await godwit(refused, 'guests');
+    assert.ok(!refused.out.text.includes('\u001b'));
+  });
+});
+
+describe('godwit watch', () => {
+  test('follows the newest that runs when none is named', async () => {
+    const context = lists();
+    assert.equal(await godwit(context, 'watch'), 0);
+    assert.match(context.out.text, /sending memory/);
+    assert.match(context.out.text, /web1 moved from a to b/);
+  });
+
+  test('with --json prints one object a line', async () => {
+    const context = lists();
+    assert.equal(await godwit(context, `watch ${ID} --json`), 0);
+    const lines = context.out.text.trimEnd().split('\n');
+    assert.equal(lines.length, 2);
+    for (const line of lines) JSON_SHAPES['progress']?.parse(JSON.parse(line));
+  });
+
+  test('says so when nothing is under way', async () => {
+    const context = new FakeContext(
+      endpoint('a', { migrations: async () => ({ migrations: [] }) }),
+    );
+    assert.equal(await godwit(context, 'watch'), 2);
+    assert.match(context.err.text, /no migration is under way/);
+  });
+
+  test('stops watching at the first Ctrl-C and leaves the migration alone', async () => {
+    const context: FakeContext = new FakeContext(
+      endpoint('a', {
+        migrations: async () => ({ migrations: [summary()] }),
+        async *events(_input, options) {
+          yield progress('memory');
+          context.interrupt();
+          options?.signal?.throwIfAborted();
+        },
+      }),
+    );
+    assert.equal(await godwit(context, 'watch'), 130);
+    assert.match(context.err.text, /the migration goes on/);
+  });
+});
+
+describe('godwit cancel', () => {
+  test('says what will happen', async () => {
+    const context = lists();
+    assert.equal(await godwit(context, `cancel ${ID}`), 0);
+    assert.equal(context.out.text, `${ID}: web1 stays on a\n`);
+  });
+
+  test('passes on that it is too late', async () => {
+    const context = new FakeContext(
+      endpoint('a', {
+        migrations: async () => ({ migrations: [summary()] }),
+        cancel: async () => {
+          throw godwitError('GODWIT_CANCEL_TOO_LATE', { id: ID, phase: 'handover' });
+        },
+      }),
+    );
+    assert.equal(await godwit(context, `cancel ${ID}`), 5);
+    assert.match(context.err.text, /past the point of no return/);
+  });
+});

@@ -1,0 +1,148 @@
+import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
+import { TABLE } from '../../src/cli/table.ts';
+import { isGroup, kebab } from '../../src/cli/verb.ts';
+import type { Flag, Spec } from '../../src/cli/verb.ts';
+import { shapeText } from './shape.ts';
+
+/** docs/cli.md: every verb with its flags, and every shape of --json. */
+export async function cliPage(): Promise<string> {
+  const sections: string[] = [];
+  for (const entry of TABLE) {
+    if (!isGroup(entry)) sections.push(verbSection(entry.spec, ''));
+    else {
+      const examples = entry.examples.map((line) => `godwit ${line}`).join('\n');
+      sections.push(`## godwit ${entry.name}\n\n${sentence(entry.summary)}\n\n${code(examples)}`);
+      for (const { spec } of await entry.verbs()) sections.push(verbSection(spec, entry.name));
+    }
+  }
+  const shapes = Object.entries(JSON_SHAPES).map(
+    ([name, schema]) => `### ${name}\n\n\`\`\`ts\n${shapeText(schema)}\n\`\`\`\n`,
+  );
+  return `${INTRODUCTION}
+${sections.join('\n')}
+## Shapes of --json
+
+Durations are ms, sizes are bytes, rates are bytes/s. A name with \`?\` may be absent. Programs should
+ignore names that they do not know: later versions add some.
+
+${shapes.join('\n')}
+${ADDING}`;
+}
+
+function verbSection(spec: Spec, group: string): string {
+  const name = ['godwit', group, spec.name].filter((word) => word !== '').join(' ');
+  const words = Object.entries(spec.args ?? {}).map(([word, { required, choices }]) => {
+    const shown = choices?.join('|') ?? kebab(word);
+    return required === true ? `<${shown}>` : `[${shown}]`;
+  });
+  const flags = Object.entries(spec.flags ?? {}).filter(([, flag]) => flag.hidden !== true);
+  const parts = [
+    `${group === '' ? '##' : '###'} ${name}`,
+    [sentence(spec.summary), spec.details ?? ''].join(' ').trim(),
+    code([`${[name, ...words].join(' ')}${flags.length > 0 ? ' [flags]' : ''}`].join('\n')),
+    flags.length === 0 ? '' : flagTable(flags),
+    spec.examples.length === 1 ? 'Example:' : 'Examples:',
+    code(spec.examples.map((line) => `godwit ${line}`).join('\n')),
+    spec.json === undefined ? '' : `With \`--json\`: ${jsonText(spec.json)}.`,
+  ];
+  return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+/** Names of shapes become links, shapes in words code. */
+function jsonText(json: string): string {
+  if (json.includes('{')) {
+    return json.replace(/\{.*\}/s, (shape) => `\`${shape}\``);
+  }
+  return json.replaceAll(/\b[a-z]+\b/g, (word) =>
+    word in JSON_SHAPES ? `[${word}](#${word})` : word,
+  );
+}
+
+function flagTable(flags: readonly [string, Flag][]): string {
+  const rows = flags.map(([name, flag]) => {
+    const value =
+      flag.kind === 'switch' ? '' : ` ${flag.value ?? flag.choices?.join(', ') ?? flag.kind}`;
+    const preset = flag.preset === undefined ? '' : `\`${flag.preset}\``;
+    return `| \`--${kebab(name)}\`${value} | ${flag.summary} | ${preset} |`;
+  });
+  return `| flag | | default |\n| --- | --- | --- |\n${rows.join('\n')}`;
+}
+
+function code(text: string): string {
+  return `\`\`\`sh\n${text}\n\`\`\``;
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+const INTRODUCTION = `# The command line
+
+Made from the table of verbs in src/cli by \`npm run docs\`. \`godwit VERB --help\` says the same.
+
+**Quantities** carry their unit: sizes \`512M\`, \`1GiB\`; rates \`1gbit\`, \`20MiB/s\`; durations \`100ms\`,
+\`10m\`. A bare K, M or G after a size is a power of 1024.
+
+**Errors** are two lines on standard error: \`error:\` says what is wrong, \`hint:\` how to mend it. The
+exit code tells the kind of error; [errors.md](errors.md) lists all. With \`--json\`, standard output
+also gets one object of the shape [error](#error). A migration that ran and failed prints its
+[report](#report), which has the error in it.
+
+**Output** on a terminal is a display that is redrawn in place, and plain lines everywhere else.
+\`NO_COLOR\` switches colour off.
+
+## Which agent is asked
+
+The first of these that is given or there:
+
+1. \`--agent\`: the path of a unix socket, or \`https://host:port\`. The agent must show a certificate
+   for the host's name, which is taken from the address; where that is a number, write
+   \`https://NAME@10.0.0.2:7443\`. It wants a certificate: \`--cert\`, \`--key\` and \`--ca\`, or \`--profile\`
+   (or \`GODWIT_PROFILE\`), a folder with \`ca.crt\`, \`operator.crt\` and \`operator.key\`.
+2. \`--lab NAME\`, with \`--host\` to ask one host's agent only.
+3. \`GODWIT_AGENT\`, as \`--agent\`; \`GODWIT_LAB\`, as \`--lab\`.
+4. The lab called \`lab\`, when it is up.
+5. The agent of this host, at /run/godwit/agent.sock.
+6. The only lab that is up.
+
+In a lab all agents are at hand: a guest or a migration is looked for on each of them.
+
+| variable | |
+| --- | --- |
+| \`GODWIT_AGENT\`, \`GODWIT_LAB\`, \`GODWIT_PROFILE\` | see above |
+| \`GODWIT_DEBUG=1\` | errors are printed with their causes |
+| \`NO_COLOR\` | no colour, whatever the terminal |
+`;
+
+const ADDING = `## Adding a verb
+
+A verb is a \`spec\` (data: name, arguments, flags, examples) and a function that carries it out. The
+spec alone makes the help, the completion and this page, so it must cost no import; the function's
+module is imported when the verb is run.
+
+\`\`\`ts
+// src/cli/specs.ts (or, for a verb of a group, the group's own file)
+export const pingSpec = spec({
+  name: 'ping',
+  summary: 'ask whether a host answers',
+  args: { host: { kind: 'host', summary: "the host's name", required: true } },
+  flags: { wait: { kind: 'duration', summary: 'for how long', preset: '2s' } },
+  examples: ['ping b'],
+  usesAgent: true,
+  json: 'version',
+});
+
+// src/cli/commands/ping.ts
+export const run: Run<typeof pingSpec> = async (input, context) => {
+  input.args.host; // string
+  input.flags.wait; // ms
+  const fleet = await context.connect(input.connection);
+};
+
+// src/cli/table.ts
+verb(specs.pingSpec, () => import('./commands/ping.ts')),
+\`\`\`
+
+Errors are thrown from the table in src/errors.ts; the frame prints them and sets the exit code. A
+shape of its own is added to src/cli/json-shapes.ts. Then run \`npm run docs\`.
+`;
