@@ -107,6 +107,8 @@ function afterHypervisor(
   state: DestinationState,
   type: HypervisorEventType,
 ): DestinationStatus['hypervisor'] {
+  // The word that it never ran may rest on this: what comes late does not bring it back.
+  if (state.hypervisor === 'gone') return 'gone';
   switch (type) {
     case 'postcopy-active':
       return 'postcopy';

@@ -3,6 +3,7 @@ import type { SerialError } from '../errors.ts';
 import type { HypervisorEvent } from './hypervisor.ts';
 import { beginUndo, enter, lost, stay } from './moves.ts';
 import type { SourceState, Transition } from './source-state.ts';
+import { stepIndex } from './steps.ts';
 import type { StepName } from './steps.ts';
 
 /** What the source's hypervisor says, in each state. Past `commit` only post-copy's stream still matters. */
@@ -34,6 +35,8 @@ export function onHypervisor(before: SourceState, event: HypervisorEvent): Trans
 }
 
 function remember(state: SourceState, event: HypervisorEvent): SourceState {
+  // A session tells first what is already so: before `memory` that is an older stream's story.
+  if (isBeforeMemory(state) && !['lost', 'stopped', 'resumed'].includes(event.type)) return state;
   switch (event.type) {
     case 'setup':
     case 'pass':
@@ -54,10 +57,17 @@ function remember(state: SourceState, event: HypervisorEvent): SourceState {
     case 'completed':
       return { ...state, stream: 'done', stopped: true };
     case 'failed':
-      return { ...state, stream: 'failed' };
+      return { ...state, stream: state.stream === 'done' ? 'done' : 'failed' };
     case 'lost':
-      return { ...state, stream: state.stream === 'done' ? 'done' : 'lost' };
+      // On the way forward, a source that goes after it gave everything is no loss.
+      return state.stream === 'done' && state.doing.kind === 'do'
+        ? state
+        : { ...state, stream: 'lost' };
   }
+}
+
+function isBeforeMemory({ doing }: SourceState): boolean {
+  return doing.kind === 'do' && stepIndex(doing.step) < stepIndex('memory');
 }
 
 function duringMemory(state: SourceState, event: HypervisorEvent): Transition {

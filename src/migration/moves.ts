@@ -13,9 +13,13 @@ export function stay(state: SourceState): Transition {
 
 /** Begins a step; entering `arm` and `commit` moves the right to run, in the same record. */
 export function enter(state: SourceState, step: StepName): Transition {
-  if (step === 'drain' && state.stream === 'done') return enter(state, 'verify');
+  if (step === 'drain' && (state.stream === 'done' || state.via === 'precopy')) {
+    return enter(state, 'verify');
+  }
   if (step === 'drain' && state.stream === 'lost')
     return lost(state, 'its source died before all memory had left it');
+  if (step === 'drain' && state.stream === 'failed')
+    return lost(state, 'post-copy broke before all memory had left its source');
   const right = rightOnEntering(state, step);
   const next: SourceState = { ...state, right, attempts: 0, doing: { kind: 'do', step } };
   const effects: SourceEffect[] = [{ type: 'do', step }];
@@ -41,9 +45,14 @@ export function beginUndo(state: SourceState, step: StepName, because: SerialErr
 export function finishUndo(state: SourceState, step: StepName | undefined): Transition {
   if (step !== undefined) {
     return {
-      state: { ...state, doing: { kind: 'undo', step } },
+      state: { ...state, attempts: 0, doing: { kind: 'undo', step } },
       effects: [{ type: 'undo', step }],
     };
+  }
+  if (state.unsure) {
+    const why = state.leftovers.at(0)?.message ?? 'its stream could not be taken back';
+    const reason = `it may stand still at ${state.plan.from}: ${why}`;
+    return hold(state, godwitError('GODWIT_HELD', { guest: state.plan.guest, reason }).toJSON());
   }
   const outcome = state.cancelled ? 'cancelled' : 'failed';
   return {

@@ -1,4 +1,4 @@
-import type { MemorySample, Progress } from '../protocol/migration.ts';
+import type { MemorySample, Phase, Progress } from '../protocol/migration.ts';
 import { isEnd } from '../protocol/migration.ts';
 import { phaseOf } from './source-state.ts';
 import type { SourceState } from './source-state.ts';
@@ -13,7 +13,7 @@ export function progressOf(
   const phase = phaseOf(state);
   const { id, guest, from, to, settings } = state.plan;
   const seen = sample ?? state.sample;
-  const eta = seen === undefined || isEnd(phase) ? undefined : etaMs(seen);
+  const eta = seen === undefined || isEnd(phase) ? undefined : etaMs(seen, phase);
   return {
     id,
     guest,
@@ -37,9 +37,15 @@ export function percentOf(sample: MemorySample | undefined): number {
   return Math.min(100, Math.max(0, Math.round(share * 1000) / 10));
 }
 
+/** Longer than any migration is allowed to take, ms: it will not end. */
+const NEVER_MS = 86_400_000;
+
 /** ms until nothing remains at the present rates; undefined while unknown or when it will not end. */
-export function etaMs(sample: MemorySample): number | undefined {
-  const net = sample.rate - (sample.round > 1 ? sample.dirtyRate : 0);
+export function etaMs(sample: MemorySample, phase: Phase): number | undefined {
+  // In post-copy the guest no longer dirties what is still here.
+  const dirtying = phase !== 'draining' && sample.round > 1;
+  const net = sample.rate - (dirtying ? sample.dirtyRate : 0);
   if (sample.rate === 0 || net <= 0) return undefined;
-  return Math.round((sample.remainingBytes / net) * 1000);
+  const eta = Math.round((sample.remainingBytes / net) * 1000);
+  return eta > NEVER_MS ? undefined : eta;
 }

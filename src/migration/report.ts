@@ -20,7 +20,15 @@ interface Walk {
   memoryEndedAt: number | undefined;
   sample: MemorySample | undefined;
   final: MemorySample | undefined;
+  endedAt: number | undefined;
+  /** When the present phase began. */
+  enteredAt: number;
 }
+
+/** Bounds of the report's lists (protocol/migration.ts); of rounds the latest are kept. */
+const MOST_ROUNDS = 10_000;
+const MOST_CHECKS = 256;
+const MOST_DECISIONS = 1000;
 
 /** The source's report, from its journal alone. `nowMs`: wall clock, for one that still runs. Undefined without records. */
 export function reportOf(records: readonly SourceRecord[], nowMs: number): Report | undefined {
@@ -31,9 +39,8 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
   if (state === undefined) return undefined;
   const phase = phaseOf(state);
   const ended = state.doing.kind === 'end';
-  const lastAt = records.at(-1)?.at ?? first.at;
-  const endAt = ended ? lastAt : nowMs;
-  if (!ended) closePhase(walk, phase, lastAt, endAt);
+  const endAt = walk.endedAt ?? nowMs;
+  if (!ended) closePhase(walk, phase, walk.enteredAt, endAt);
   const best = walk.final ?? walk.sample;
   const memoryMs = (walk.memoryEndedAt ?? endAt) - (walk.memoryAt ?? endAt);
   return {
@@ -42,7 +49,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     phase,
     finished: walk.ranAt === undefined || state.via === 'none' ? 'none' : state.via,
     startedAt: new Date(first.at).toISOString(),
-    ...(ended ? { endedAt: new Date(lastAt).toISOString() } : {}),
+    ...(ended ? { endedAt: new Date(endAt).toISOString() } : {}),
     totalMs: Math.max(0, endAt - first.at),
     ...(best?.downtimeMs === undefined ? {} : { downtimeMs: best.downtimeMs }),
     ...blackout(walk),
@@ -51,10 +58,10 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     throughput: memoryMs > 0 ? Math.round(((best?.transferredBytes ?? 0) * 1000) / memoryMs) : 0,
     memoryBytes: state.known.description?.memoryBytes ?? 0,
     pageRequests: best?.pageRequests ?? 0,
-    roundList: walk.rounds,
+    roundList: walk.rounds.slice(-MOST_ROUNDS),
     phases: walk.phases,
-    checks: state.known.checks ?? [],
-    decisions: walk.decisions,
+    checks: (state.known.checks ?? []).slice(0, MOST_CHECKS),
+    decisions: walk.decisions.slice(0, MOST_DECISIONS),
     takeovers: walk.takeovers,
     ...(state.because === undefined ? {} : { error: state.because }),
     runsAt: runsAt(state),
@@ -86,8 +93,9 @@ function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk 
     memoryEndedAt: undefined,
     sample: undefined,
     final: undefined,
+    endedAt: undefined,
+    enteredAt: startedAt,
   };
-  let enteredAt = startedAt;
   for (const { event, at } of records) {
     const before = walk.state;
     if (before === undefined) {
@@ -98,12 +106,13 @@ function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk 
     walk.state = after;
     const was = phaseOf(before);
     if (phaseOf(after) !== was) {
-      closePhase(walk, was, enteredAt, at);
-      enteredAt = at;
+      closePhase(walk, was, walk.enteredAt, at);
+      walk.enteredAt = at;
+      if (after.doing.kind === 'end') walk.endedAt = at;
       if (was === 'memory' || was === 'draining') walk.memoryEndedAt = at;
       if (phaseOf(after) === 'memory') walk.memoryAt = at;
     }
-    note(walk, event, at, at - startedAt);
+    note(walk, event, at, Math.max(0, at - startedAt));
   }
   return walk;
 }
@@ -128,16 +137,19 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
 }
 
 function runsAt(state: SourceState): Report['runsAt'] {
-  if (state.right === 'passed')
-    return state.doing.kind === 'end' && state.doing.outcome === 'lost' ? 'nowhere' : 'destination';
-  if (state.because?.code === 'GODWIT_HYPERVISOR_LOST' && state.because.facts['side'] === 'source')
-    return 'nowhere';
-  if (
-    state.doing.kind === 'end' &&
-    (state.doing.outcome === 'held' || state.doing.outcome === 'lost')
-  )
-    return 'unknown';
+  const outcome = state.doing.kind === 'end' ? state.doing.outcome : undefined;
+  if (state.right === 'passed') return outcome === 'lost' ? 'nowhere' : 'destination';
+  if (outcome === 'held' || outcome === 'lost') return 'unknown';
+  if (isSourceGone(state)) return state.right === 'committing' ? 'unknown' : 'nowhere';
   return state.right === 'committing' || state.stopped ? 'unknown' : 'source';
+}
+
+function isSourceGone(state: SourceState): boolean {
+  const errors = [...state.leftovers, ...(state.because === undefined ? [] : [state.because])];
+  const told = errors.some(
+    (error) => error.code === 'GODWIT_HYPERVISOR_LOST' && error.facts['side'] === 'source',
+  );
+  return told || state.stream === 'lost';
 }
 
 /** What the destination's journal tells by itself: less, but enough for the list and for a dead source. */

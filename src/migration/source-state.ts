@@ -87,7 +87,9 @@ export interface SourceState {
   readonly stopped: boolean;
   readonly known: StepFacts;
   readonly sample: MemorySample | undefined;
-  /** Tries of the present step, past the point of no return. */
+  /** The stream could not be taken back: the guest may stand still here, or run. */
+  readonly unsure: boolean;
+  /** Tries of the present step, or of taking the guest back. */
   readonly attempts: number;
   /** Why it is being undone, or how it failed. */
   readonly because: SerialError | undefined;
@@ -124,6 +126,7 @@ export function initialSource(planned: Planned): Transition {
       stopped: false,
       known: {},
       sample: undefined,
+      unsure: false,
       attempts: 0,
       because: undefined,
       cancelled: false,

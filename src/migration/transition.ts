@@ -8,7 +8,7 @@ import type { SourceEvent, SourceState, StepFacts, Transition } from './source-s
 import { isBeforeNoReturn, nextStep, undoBefore } from './steps.ts';
 import type { StepName } from './steps.ts';
 
-/** How often a step past the point of no return is tried before the migration ends without it. */
+/** How often what has no other way is tried: a step past the point of no return, and taking the guest back. */
 export const FORWARD_ATTEMPTS = 3;
 
 /**
@@ -24,9 +24,7 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
     case 'failed':
       return failed(withChecks(state, event.checks), event.step, event.error);
     case 'undid':
-      return isUndoing(state, event.step)
-        ? finishUndo(settled(state, event.step), undoBefore(event.step))
-        : stay(state);
+      return undid(state, event.step);
     case 'undo-failed':
       return undoFailed(state, event.step, event.error);
     case 'hypervisor':
@@ -122,13 +120,35 @@ function commitFailed(state: SourceState, error: SerialError): Transition {
   return beginUndo(refused, 'switchover', error);
 }
 
-function undoFailed(state: SourceState, step: StepName, error: SerialError): Transition {
+function undid(state: SourceState, step: StepName): Transition {
   if (!isUndoing(state, step)) return stay(state);
-  if (error.code === 'GODWIT_HELD') return hold(state, error);
-  // The guest runs here; the rest of the way back is tried all the same.
-  return finishUndo({ ...state, leftovers: [...state.leftovers, error] }, undoBefore(step));
+  // Taking the stream back ends with the guest running here, whether or not the event that says so was seen.
+  const regained = step === 'memory' || step === 'switchover';
+  const next = regained && state.stream !== 'lost' ? { ...state, stopped: false } : state;
+  return finishUndo(settled(next, step), undoBefore(step));
 }
 
+function undoFailed(state: SourceState, step: StepName, error: SerialError): Transition {
+  if (!isUndoing(state, step)) return stay(state);
+  // NOT_ARMED in answer to a refusal or a release: the destination has run the guest.
+  if (error.code === 'GODWIT_HELD' || error.code === 'GODWIT_NOT_ARMED') return hold(state, error);
+  const next = settled({ ...state, leftovers: [...state.leftovers, error] }, step);
+  // Where the stream cannot be taken back, nobody knows whether the guest stands still here. Nothing was committed,
+  // so the rest of the way back does no harm; but the end is not called a failure with the source running.
+  // (Undoing switchover has its second try in undoing memory.)
+  if (step === 'memory' && error.code !== 'GODWIT_HYPERVISOR_LOST') {
+    if (state.attempts + 1 < FORWARD_ATTEMPTS) {
+      return {
+        state: { ...state, attempts: state.attempts + 1 },
+        effects: [{ type: 'undo', step }],
+      };
+    }
+    return finishUndo({ ...next, unsure: true }, undoBefore(step));
+  }
+  return finishUndo(next, undoBefore(step));
+}
+
+/** Undoing `arm` closes the epoch with or without the destination's word: this side sends no commit any more. */
 function settled(state: SourceState, step: StepName): SourceState {
   if (step !== 'arm') return state;
   return { ...state, right: sourceRightAfter(state.right, 'abandon') ?? state.right };
@@ -162,8 +182,9 @@ function cancel(state: SourceState): Transition {
 function timeout(state: SourceState, afterMs: number): Transition {
   if (state.doing.kind !== 'do') return stay(state);
   const { step } = state.doing;
-  if (step === 'drain') {
-    const what = 'post-copy of the rest of memory';
+  // Where post-copy's switch hangs, nobody can tell which side holds the devices' state.
+  if (step === 'drain' || (step === 'switchover' && state.via === 'postcopy')) {
+    const what = step === 'drain' ? 'post-copy of the rest of memory' : 'the switch to post-copy';
     return hold(state, godwitError('GODWIT_DEADLINE', { what, deadlineMs: afterMs }).toJSON());
   }
   if (!canCancel(state)) return stay(state);

@@ -1,0 +1,72 @@
+import fc from 'fast-check';
+import { godwitError } from '../../src/errors.ts';
+import type { SerialError } from '../../src/errors.ts';
+import type { HypervisorEvent } from '../../src/migration/hypervisor.ts';
+import type { SourceEvent } from '../../src/migration/source-state.ts';
+import { STEP_NAMES } from '../../src/migration/steps.ts';
+import { planned, sampleOf } from './samples.ts';
+
+/** Everything that a source could ever be told, in no order that makes sense. */
+
+const reason = fc.string({ maxLength: 20 });
+
+export const anyHypervisorEvent: fc.Arbitrary<HypervisorEvent> = fc.oneof(
+  fc.record({ type: fc.constant('pass' as const), round: fc.nat(100) }),
+  fc.record({
+    type: fc.constantFrom('postcopy-paused' as const, 'failed' as const, 'lost' as const),
+    reason,
+  }),
+  fc.record({
+    type: fc.constantFrom(
+      'setup' as const,
+      'active' as const,
+      'stopped' as const,
+      'resumed' as const,
+      'pre-switchover' as const,
+      'device' as const,
+      'postcopy-active' as const,
+      'postcopy-recovering' as const,
+      'completed' as const,
+      'cancelled' as const,
+    ),
+  }),
+);
+
+export const anyError: fc.Arbitrary<SerialError> = fc
+  .constantFrom(
+    godwitError('GODWIT_STEP_FAILED', { step: 'x', reason: 'y' }),
+    godwitError('GODWIT_NOT_ARMED', { host: 'b', guest: 'g', epoch: 1, reason: 'y' }),
+    godwitError('GODWIT_HELD', { guest: 'g', reason: 'y' }),
+    godwitError('GODWIT_LOST', { guest: 'g', reason: 'y' }),
+    godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: 'g', reason: 'y' }),
+    godwitError('GODWIT_DEADLINE', { what: 'x', deadlineMs: 1 }),
+  )
+  .map((error) => error.toJSON());
+
+const step = fc.constantFrom(...STEP_NAMES);
+
+export const anyEvent: fc.Arbitrary<SourceEvent> = fc.oneof(
+  fc.constant(planned()),
+  fc.record({ type: fc.constant('did' as const), step, facts: fc.constant({}) }),
+  fc.record({ type: fc.constant('failed' as const), step, error: anyError }),
+  fc.record({ type: fc.constant('undid' as const), step }),
+  fc.record({ type: fc.constant('undo-failed' as const), step, error: anyError }),
+  fc.record({ type: fc.constant('hypervisor' as const), event: anyHypervisorEvent }),
+  fc.record({
+    type: fc.constant('measured' as const),
+    sample: fc.nat(9).map((round) => sampleOf({ round })),
+    final: fc.boolean(),
+  }),
+  fc.record({
+    type: fc.constant('decided' as const),
+    what: fc.constant('postcopy' as const),
+    why: reason,
+  }),
+  fc.record({
+    type: fc.constantFrom('destination-lost' as const, 'recovery-failed' as const),
+    error: anyError,
+  }),
+  fc.record({ type: fc.constant('cancel' as const) }),
+  fc.record({ type: fc.constant('timeout' as const), afterMs: fc.nat(1000) }),
+  fc.record({ type: fc.constant('taken-over' as const), pid: fc.nat(1000) }),
+);

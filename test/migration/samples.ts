@@ -1,0 +1,56 @@
+import { godwitError } from '../../src/errors.ts';
+import type { SerialError } from '../../src/errors.ts';
+import type { Planned } from '../../src/migration/source-state.ts';
+import { migrationSettings } from '../../src/protocol/migration.ts';
+import type { MemorySample, MigrationSettings } from '../../src/protocol/migration.ts';
+import type { GuestDescription, Preparation } from '../../src/protocol/peer.ts';
+
+/** Ordinary values, for tests in which most of them do not matter. */
+
+export function planned(settings: Partial<MigrationSettings> = {}): Planned {
+  return {
+    type: 'planned',
+    id: 'm-00000001',
+    guest: 'web1',
+    from: 'a',
+    to: 'b',
+    epoch: 17,
+    settings: migrationSettings.parse(settings),
+    bootId: 'boot-1',
+  };
+}
+
+export function descriptionOf(): GuestDescription {
+  return {
+    driver: 'fake',
+    name: 'web1',
+    memoryBytes: 1 << 30,
+    vcpus: 2,
+    hypervisorVersion: '10.0',
+    spec: {},
+  };
+}
+
+export function preparationOf({ epoch, settings }: Planned): Preparation {
+  const { mode, streams, compress } = settings;
+  return { epoch, description: descriptionOf(), stream: { mode, streams, compress, tls: true } };
+}
+
+export function sampleOf(given: Partial<MemorySample> = {}): MemorySample {
+  return {
+    totalBytes: 1 << 30,
+    remainingBytes: 1 << 20,
+    transferredBytes: 1 << 29,
+    skippedBytes: 0,
+    rate: 100_000_000,
+    dirtyRate: 10_000_000,
+    round: 1,
+    totalMs: 1000,
+    pageRequests: 0,
+    ...given,
+  };
+}
+
+export function errorOf(reason = 'it was to be'): SerialError {
+  return godwitError('GODWIT_STEP_FAILED', { step: 'any', reason }).toJSON();
+}
