@@ -45,7 +45,7 @@ function usageError(error: CommanderError, command: Command): GodwitError {
   switch (error.code) {
     case 'commander.unknownCommand': {
       const names = command.commands.map((each) => each.name()).concat('help');
-      return usage(`${path} has no verb "${typed}"`, didYouMean(typed, names));
+      return usage(`${path} has no verb "${quoted}"`, didYouMean(quoted, names));
     }
     case 'commander.unknownOption': {
       const flags = command.options.map((each) => each.long ?? '').concat('--help');

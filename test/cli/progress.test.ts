@@ -164,7 +164,7 @@ describe('the screen', () => {
 /** The lines that a terminal shows after `text`, for the few controls that Screen uses. */
 function screenAfter(text: string): string[] {
   const lines = [''];
-  for (const piece of text.split(/(\r\u001b\[\d+A\u001b\[J|\n)/)) {
+  for (const piece of text.replaceAll('\u001b', '^').split(/(\r\^\[\d+A\^\[J|\n)/)) {
     const up = /\[(\d+)A/.exec(piece)?.[1];
     if (up !== undefined) {
       lines.splice(lines.length - 1 - Number(up), Number(up) + 1, '');

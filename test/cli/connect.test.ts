@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { connect } from '../../src/cli/connect.ts';
+import type { ConnectionFlags } from '../../src/cli/verb.ts';
+import { hasCode } from '../../src/errors.ts';
+import type { ErrorCode } from '../../src/errors.ts';
+
+describe('connect', () => {
+  let folder = '';
+  let socket = '';
+  const server = createServer();
+  const labBefore = process.env['GODWIT_LAB_DIR'];
+
+  before(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'godwit-connect-'));
+    socket = path.join(folder, 'agent.sock');
+    await new Promise<void>((resolve) => server.listen(socket, resolve));
+    process.env['GODWIT_LAB_DIR'] = path.join(folder, 'labs');
+    await lab('demo', ['a', 'b']);
+    for (const name of ['ca.crt', 'operator.crt', 'operator.key'])
+      await writeFile(path.join(folder, name), 'PEM');
+  });
+  after(async () => {
+    if (labBefore === undefined) delete process.env['GODWIT_LAB_DIR'];
+    else process.env['GODWIT_LAB_DIR'] = labBefore;
+    server.close();
+    await rm(folder, { recursive: true });
+  });
+
+  /** A lab as its state file tells it. */
+  async function lab(name: string, hosts: readonly string[]): Promise<void> {
+    const dir = path.join(folder, 'labs', name);
+    await mkdir(dir, { recursive: true });
+    const state = {
+      version: 1,
+      name,
+      phase: 'up',
+      builder: { pid: 1, startTicks: 1 },
+      createdAt: '2026-01-02T03:04:05.000Z',
+      entry: { kind: 'root' },
+      hosts,
+      namespaces: {},
+    };
+    await writeFile(path.join(dir, 'lab.json'), JSON.stringify(state));
+  }
+
+  async function labels(
+    flags: ConnectionFlags,
+    env: Record<string, string> = {},
+  ): Promise<string[]> {
+    const fleet = await connect(flags, env);
+    fleet.close();
+    return fleet.endpoints.map(({ label }) => label);
+  }
+
+  function refuses(
+    flags: ConnectionFlags,
+    code: ErrorCode,
+    words: RegExp,
+    env = {},
+  ): Promise<void> {
+    return assert.rejects(connect(flags, env), (error) => {
+      assert.ok(hasCode(error, code), String(error));
+      assert.match(`${error.message} ${error.hint}`, words);
+      return true;
+    });
+  }
+
+  test('takes the socket it is given, before everything else', async () => {
+    assert.deepEqual(await labels({ agent: socket }, { GODWIT_LAB: 'demo' }), [socket]);
+    assert.deepEqual(await labels({}, { GODWIT_AGENT: `unix:${socket}` }), [`unix:${socket}`]);
+  });
+
+  test('takes all agents of a lab, or that of one host', async () => {
+    assert.deepEqual(await labels({ lab: 'demo' }), ['a', 'b']);
+    assert.deepEqual(await labels({ lab: 'demo', host: 'b' }), ['b']);
+    assert.deepEqual(await labels({}, { GODWIT_LAB: 'demo' }), ['a', 'b']);
+    assert.deepEqual(await labels({ lab: 'demo' }, { GODWIT_AGENT: socket }), ['a', 'b']);
+  });
+
+  test('names the nearest lab and the nearest host', async () => {
+    await refuses({ lab: 'deom' }, 'GODWIT_LAB_UNKNOWN', /Did you mean demo\?/);
+    await refuses({ lab: 'demo', host: 'A' }, 'GODWIT_HOST_UNKNOWN', /Did you mean a\?/);
+  });
+
+  test('says which socket is not there', async () => {
+    await refuses({ agent: `${socket}x` }, 'GODWIT_UNREACHABLE', /agent\.sockx does not answer/);
+  });
+
+  test('takes the name of a host from its address, or from before it', async () => {
+    const profile = { profile: folder };
+    assert.deepEqual(await labels({ ...profile, agent: 'https://rack1.example.net:7443' }), [
+      'rack1',
+    ]);
+    assert.deepEqual(await labels({ ...profile, agent: 'https://b@10.0.0.2:7443' }), ['b']);
+    assert.deepEqual(
+      await labels({ agent: 'https://b@[fd00::1]:7443' }, { GODWIT_PROFILE: folder }),
+      ['b'],
+    );
+  });
+
+  test('wants a name, a port and a certificate for https', async () => {
+    await refuses(
+      { agent: 'https://10.0.0.2:7443' },
+      'GODWIT_USAGE',
+      /https:\/\/NAME@10\.0\.0\.2:7443/,
+    );
+    await refuses({ agent: 'https://rack1' }, 'GODWIT_USAGE', /is not https:\/\/host:port/);
+    await refuses({ agent: 'http://rack1:1' }, 'GODWIT_USAGE', /unix socket/);
+    await refuses({ agent: 'https://rack1:7443' }, 'GODWIT_USAGE', /needs --ca/);
+    const missing = path.join(folder, 'gone.crt');
+    const flags = { agent: 'https://rack1:7443', profile: folder, cert: missing };
+    await refuses(flags, 'GODWIT_CONFIG', /gone\.crt: cannot be read \(ENOENT\)/);
+  });
+});

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+const root = path.resolve(import.meta.dirname, '../..');
+
+interface Ended {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+describe('./godwit', () => {
+  let folder = '';
+  before(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'godwit-wrapper-'));
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  function start(
+    program: string,
+    args: readonly string[],
+    env: Record<string, string> = {},
+  ): Promise<Ended> {
+    return new Promise((resolve) => {
+      const { NODE_COMPILE_CACHE: _, ...own } = process.env;
+      const options = {
+        cwd: folder,
+        env: { ...own, XDG_CACHE_HOME: path.join(folder, 'cache'), ...env },
+      };
+      const child = execFile(program, args, options, (_error, stdout, stderr) => {
+        resolve({ status: child.exitCode ?? -1, stdout, stderr });
+      });
+    });
+  }
+
+  test('runs from any folder and through a chain of links', async () => {
+    const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
+    await symlink(path.join(root, 'godwit'), path.join(folder, 'first'));
+    await mkdir(path.join(folder, 'bin'));
+    await symlink('../first', path.join(folder, 'bin/godwit'));
+    const { status, stdout, stderr } = await start(path.join(folder, 'bin/godwit'), ['--version']);
+    assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
+  test("keeps compiled code in the user's cache, by version", async () => {
+    await start(path.join(root, 'godwit'), ['version']);
+    const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
+    assert.deepEqual(await readdir(path.join(folder, 'cache/godwit')), [`compile-${version}`]);
+  });
+
+  test('keeps the words of the line as they are', async () => {
+    const { status, stderr } = await start(path.join(root, 'godwit'), ['a b', "c'd"]);
+    assert.equal(status, 2);
+    assert.match(stderr, /no verb "a b"/);
+  });
+
+  test('says what to run when the clone is not set up', async () => {
+    const clone = path.join(folder, 'clone');
+    await mkdir(clone);
+    await copyFile(path.join(root, 'godwit'), path.join(clone, 'godwit'));
+    const { status, stderr } = await start(path.join(clone, 'godwit'), ['hosts']);
+    assert.equal(status, 4);
+    assert.match(stderr, /^error: .*node_modules.*\nhint: run `npm run setup` in /);
+  });
+});
