@@ -47,6 +47,13 @@ export const agentContract = {
     access: 'anyone',
     response: done,
   }),
+  openapi: route({
+    method: 'GET',
+    path: '/openapi.json',
+    summary: 'This API as an OpenAPI document',
+    access: 'anyone',
+    response: z.record(z.string(), z.unknown()),
+  }),
   host: route({
     method: 'GET',
     path: '/v1/host',

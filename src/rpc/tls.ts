@@ -15,6 +15,9 @@ export interface Credentials {
   readonly key: string;
 }
 
+/** What a client needs at least: without a certificate of its own it may call what is for anyone. */
+export type Trust = Pick<Credentials, 'ca'> & Partial<Credentials>;
+
 /** Who a certificate says its holder is: CN and OU of the subject. */
 export interface Identity {
   readonly name: string;
@@ -56,7 +59,7 @@ export function serverTls(credentials: Credentials): TlsOptions {
  * TLS 1.3 only. Node would end a connection to a wrong server before its certificate can be looked at, and the date on
  * which it expired with it: so the handshake is taken, and `wrongServer` decides before a byte is sent.
  */
-export function clientTls(credentials: Credentials): ConnectionOptions {
+export function clientTls(credentials: Trust): ConnectionOptions {
   return {
     ...credentials,
     minVersion: 'TLSv1.3',
@@ -67,10 +70,16 @@ export function clientTls(credentials: Credentials): ConnectionOptions {
   };
 }
 
+/** `name` undefined: any server of that role. */
+export interface ExpectedServer {
+  readonly name: string | undefined;
+  readonly role: Role;
+}
+
 /** Why this is not the server we want (another CA, another name, another role, expired); undefined where it is. */
-export function wrongServer(socket: TLSSocket, expected: Identity): GodwitError | undefined {
+export function wrongServer(socket: TLSSocket, expected: ExpectedServer): GodwitError | undefined {
   const cert = socket.getPeerCertificate() as PeerCertificate | null;
-  const peer = expected.name;
+  const peer = expected.name ?? 'the server';
   const untrusted = (reason: string): GodwitError =>
     godwitError('GODWIT_PEER_UNTRUSTED', { peer, reason });
   if (socket.isSessionReused()) return untrusted('a resumed session shows none');
@@ -81,7 +90,8 @@ export function wrongServer(socket: TLSSocket, expected: Identity): GodwitError 
   }
   const shown = identityOf(cert?.subject);
   if (typeof shown === 'string') return untrusted(shown);
-  if (shown.name !== expected.name) return untrusted(`the one there is for ${shown.name}`);
+  if (expected.name !== undefined && shown.name !== expected.name)
+    return untrusted(`the one there is for ${shown.name}`);
   if (shown.role !== expected.role) {
     const facts = { peer, role: shown.role, action: 'to serve here', needs: expected.role };
     return godwitError('GODWIT_ROLE_FORBIDDEN', facts);
@@ -90,7 +100,7 @@ export function wrongServer(socket: TLSSocket, expected: Identity): GodwitError 
 }
 
 /** CN and OU, where the certificate has exactly one of each and they are a name and a role; else why not. */
-export function identityOf(subject: PeerCertificate['subject'] | undefined): Identity | string {
+export function identityOf(subject: { readonly CN?: unknown; readonly OU?: unknown } | undefined): Identity | string {
   const { CN, OU } = subject ?? {};
   const name = hostName.safeParse(CN);
   if (!name.success) return 'its subject has no CN that is a name of Godwit';

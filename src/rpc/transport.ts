@@ -8,7 +8,7 @@ import { godwitError, GodwitError } from '../errors.ts';
 import type { Role } from '../protocol/contract.ts';
 import { splitAddress } from '../protocol/names.ts';
 import { clientTls, wrongServer } from './tls.ts';
-import type { Credentials, Identity } from './tls.ts';
+import type { ExpectedServer, Trust } from './tls.ts';
 
 /** The way to a server. */
 export type Transport =
@@ -16,9 +16,9 @@ export type Transport =
   | {
       /** host:port */
       readonly address: string;
-      readonly credentials: Credentials;
-      /** The name that its certificate must hold, whatever its address. */
-      readonly expectedName: string;
+      readonly credentials: Trust;
+      /** The name that its certificate must hold, whatever its address; undefined takes any of our CA. */
+      readonly expectedName: string | undefined;
       /** Default: agent. */
       readonly expectedRole?: Role;
     };
@@ -52,7 +52,7 @@ export function openWire(transport: Transport): Wire {
   const { host, port } = splitAddress(address);
   const agent = new VerifyingAgent(credentials, { name: expectedName, role: expectedRole });
   return {
-    peer: expectedName,
+    peer: expectedName ?? 'the agent',
     address,
     request: (options) => https.request({ ...options, agent, host, port }),
     close: () => agent.destroy(),
@@ -61,11 +61,11 @@ export function openWire(transport: Transport): Wire {
 
 /** Hands out a connection only once its server has proved to be the one we want. */
 class VerifyingAgent extends https.Agent {
-  readonly #credentials: Credentials;
-  readonly #expected: Identity;
+  readonly #credentials: Trust;
+  readonly #expected: ExpectedServer;
   readonly #connecting = new Set<TLSSocket>();
 
-  constructor(credentials: Credentials, expected: Identity) {
+  constructor(credentials: Trust, expected: ExpectedServer) {
     super({ ...POOL, maxCachedSessions: 0 });
     this.#credentials = credentials;
     this.#expected = expected;

@@ -9,13 +9,12 @@ import {
   KeyUsagesExtension,
   Pkcs10CertificateRequest,
   Pkcs10CertificateRequestGenerator,
-  PublicKey,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
   X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509';
-import type { JsonGeneralName } from '@peculiar/x509';
+import type { JsonGeneralName, PublicKey } from '@peculiar/x509';
 import { godwitError } from '../../errors.ts';
 import type { Role } from '../../protocol/contract.ts';
 

@@ -1,0 +1,98 @@
+import path from 'node:path';
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import type { AgentConfig } from '../config.ts';
+import type { Driver } from '../drivers/driver.ts';
+import { godwitError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { agentContract } from '../protocol/contract.ts';
+import { listenTls, listenUnix } from '../rpc/listen.ts';
+import { serve } from '../rpc/server.ts';
+import { readCredentials } from '../rpc/tls.ts';
+import type { Credentials } from '../rpc/tls.ts';
+import { Follow } from './follow.ts';
+import { Guests } from './guests.ts';
+import { agentHandlers } from './handlers.ts';
+import { Incoming } from './incoming.ts';
+import { Inventory } from './inventory.ts';
+import type { MachineReader } from './inventory.ts';
+import type { MoverProcesses } from './mover-process.ts';
+import { Outgoing } from './outgoing.ts';
+import { Peers } from './peers.ts';
+import { makePrivateDir } from './pki/files.ts';
+import { ownIdentity } from './pki/own.ts';
+import { MigrationStore } from './store.ts';
+import { Supervisor } from './supervision.ts';
+
+const GRACE_MS = 2000;
+const PRUNE_MS = 3_600_000;
+
+export interface AgentOptions {
+  readonly config: AgentConfig;
+  readonly drivers: readonly Driver[];
+  readonly movers: MoverProcesses;
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly machine?: MachineReader;
+}
+
+export interface RunningAgent {
+  /** host:port for other hosts. */
+  readonly address: string;
+  /** The unix socket for this host's users. */
+  readonly socket: string;
+  /** Takes no more calls and lets running ones end; movers go on. */
+  close(): Promise<void>;
+}
+
+/** Starts the agent of a host. GODWIT_PKI or GODWIT_CONFIG when its certificate is not for it. */
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const { config, drivers, movers, log, clock = systemClock, machine } = options;
+  const credentials = hostCredentials(config);
+  makePrivateDir(config.stateDir);
+  const store = new MigrationStore(config.stateDir, config.name, clock);
+  const supervisor = new Supervisor(store, movers, clock, log);
+  const guests = new Guests(config, drivers, store);
+  const inventory = new Inventory(drivers, clock, machine);
+  const peers = new Peers(config, credentials);
+  const common = { config, clock, log, store, guests, inventory, peers, supervisor };
+  const handlers = agentHandlers({
+    ...common,
+    outgoing: new Outgoing(common),
+    incoming: new Incoming(common),
+    follow: new Follow({ ...common, movers }),
+  });
+  const listener = serve(agentContract, handlers, { name: config.name, log });
+  const { address } = config;
+  const tls = await listenTls(listener, { address }, credentials, { log });
+  const unix = await listenUnix(listener, path.join(config.stateDir, 'agent.sock'), { log }).catch(
+    async (thrown: unknown) => {
+      await tls.close();
+      throw thrown;
+    },
+  );
+  supervisor.start();
+  const pruning = setInterval(() => store.prune(), PRUNE_MS);
+  log.info({ address: tls.address, socket: unix.address }, 'the agent serves');
+  return {
+    address: tls.address,
+    socket: unix.address,
+    close: async () => {
+      supervisor.stop();
+      clearInterval(pruning);
+      await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS)]);
+      peers.close();
+    },
+  };
+}
+
+/** This host's certificate, which must be of its own name: peers go by that. */
+function hostCredentials(config: AgentConfig): Credentials {
+  const directory = config.pkiDir ?? path.join(config.stateDir, 'pki');
+  const credentials = readCredentials(directory);
+  const file = path.join(directory, 'host.crt');
+  const { name, role } = ownIdentity(file, credentials.cert);
+  if (name === config.name && role === 'agent') return credentials;
+  const what = `is for ${name} (${role}); this agent is ${config.name} and needs the role agent`;
+  throw godwitError('GODWIT_CONFIG', { file, what });
+}

@@ -1,0 +1,120 @@
+import type { Clock } from '../clock.ts';
+import { toGodwitError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { moverContract } from '../protocol/contract.ts';
+import type { CancelAnswer } from '../protocol/contract.ts';
+import { isEnd } from '../protocol/migration.ts';
+import type { MigrationSummary, Progress } from '../protocol/migration.ts';
+import type { MoverState } from '../protocol/mover-request.ts';
+import { client } from '../rpc/client.ts';
+import type { MoverProcesses } from './mover-process.ts';
+import type { MigrationStore } from './store.ts';
+import type { Supervisor } from './supervision.ts';
+
+const ANSWER_MS = 3000;
+const AGAIN_MS = 200;
+
+export interface FollowParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly store: MigrationStore;
+  readonly movers: MoverProcesses;
+  readonly supervisor: Supervisor;
+}
+
+/** What movers and journals tell about the migrations of this host. The mover is asked first: it knows most. */
+export class Follow {
+  readonly #parts: FollowParts;
+
+  constructor(parts: FollowParts) {
+    this.#parts = parts;
+  }
+
+  async progress(id: string): Promise<Progress> {
+    const { store, movers } = this.#parts;
+    const mover = movers.find(store.need(id));
+    if (mover === undefined || store.isEnded(id)) return this.#fromJournal(id);
+    try {
+      return await ask(mover, (api) => api.progress({}, { deadlineMs: ANSWER_MS }));
+    } catch (thrown) {
+      this.#parts.log.debug({ id, error: toGodwitError(thrown) }, 'a mover does not answer');
+      return this.#fromJournal(id);
+    }
+  }
+
+  /** Line after line until the migration has ended, over the deaths of movers. */
+  async *events(id: string, signal: AbortSignal): AsyncGenerator<Progress, void, undefined> {
+    const { store, movers, clock } = this.#parts;
+    const migration = store.need(id);
+    while (!signal.aborted) {
+      const mover = store.isEnded(id) ? undefined : movers.find(migration);
+      if (mover !== undefined) {
+        for await (const line of this.#lines(id, mover, signal)) {
+          yield line;
+          if (isEnd(line.phase)) return;
+        }
+      }
+      const line = this.#fromJournal(id);
+      yield line;
+      if (isEnd(line.phase)) return;
+      await clock.sleep(AGAIN_MS, signal).catch(() => {});
+    }
+  }
+
+  /** Says at once what will happen. A migration without a mover gets one first. */
+  async cancel(id: string): Promise<CancelAnswer> {
+    const { store, supervisor } = this.#parts;
+    const migration = store.need(id);
+    if (store.isEnded(id)) {
+      const { phase } = store.progress(id);
+      return { accepted: false, what: `${id} has ended already: ${phase}` };
+    }
+    const mover = await supervisor.ensure(migration);
+    return ask(mover, (api) => api.cancel({}, { deadlineMs: ANSWER_MS }));
+  }
+
+  /** Newest first. */
+  async list(limit: number): Promise<MigrationSummary[]> {
+    const { store, movers } = this.#parts;
+    const newest = store.all().toReversed().slice(0, limit);
+    return Promise.all(
+      newest.map(async (migration) => ({
+        ...(await this.progress(migration.id)),
+        side: migration.request.side,
+        startedAt: migration.request.createdAt,
+        moverAlive: movers.find(migration) !== undefined,
+      })),
+    );
+  }
+
+  #fromJournal(id: string): Progress {
+    const { store, supervisor } = this.#parts;
+    const progress = store.progress(id);
+    if (isEnd(progress.phase)) return progress;
+    return { ...progress, note: supervisor.leftBecause(id) ?? 'a mover is being started' };
+  }
+
+  async *#lines(id: string, mover: MoverState, signal: AbortSignal): AsyncGenerator<Progress> {
+    const { api, close } = client(moverContract, { unix: mover.socket });
+    try {
+      yield* api.events({}, { signal });
+    } catch (thrown) {
+      // Its death is no news for who follows the migration: another one takes over.
+      this.#parts.log.debug({ id, error: toGodwitError(thrown) }, 'a mover stopped telling');
+    } finally {
+      close();
+    }
+  }
+}
+
+async function ask<T>(
+  mover: MoverState,
+  call: (api: ReturnType<typeof client<typeof moverContract>>['api']) => Promise<T>,
+): Promise<T> {
+  const { api, close } = client(moverContract, { unix: mover.socket });
+  try {
+    return await call(api);
+  } finally {
+    close();
+  }
+}

@@ -1,0 +1,102 @@
+import type { Clock } from '../clock.ts';
+import type { AgentConfig } from '../config.ts';
+import { godwitError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { agentContract } from '../protocol/contract.ts';
+import type { HostEntry, HostInfo } from '../protocol/host.ts';
+import { openApi } from '../protocol/openapi.ts';
+import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../protocol/version.ts';
+import type { Handlers } from '../rpc/server.ts';
+import type { Follow } from './follow.ts';
+import type { Guests } from './guests.ts';
+import type { Incoming } from './incoming.ts';
+import type { Inventory } from './inventory.ts';
+import type { Outgoing } from './outgoing.ts';
+import { redeemToken } from './pki/token.ts';
+import type { Peers } from './peers.ts';
+import type { MigrationStore } from './store.ts';
+
+export interface AgentParts {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly store: MigrationStore;
+  readonly guests: Guests;
+  readonly inventory: Inventory;
+  readonly peers: Peers;
+  readonly outgoing: Outgoing;
+  readonly incoming: Incoming;
+  readonly follow: Follow;
+}
+
+/** The agent's API: each route, given over to the part that answers it. */
+export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract> {
+  const { config, clock, log, store, guests, peers, outgoing, incoming, follow } = parts;
+  return {
+    hello: () => ({
+      name: config.name,
+      product: `godwit ${PRODUCT_VERSION}`,
+      versions: [...PROTOCOL_VERSIONS],
+    }),
+    health: () => ({ ok: true }),
+    openapi: () => openApi(agentContract, 'Godwit agent'),
+    host: () => hostInfo(parts),
+    hosts: async () => {
+      const [info, others] = await Promise.all([hostInfo(parts), peers.entries()]);
+      const { name, address } = config;
+      const self: HostEntry = { name, address, self: true, status: 'up', info };
+      return { hosts: [self, ...others] };
+    },
+    guests: async ({ query }) => {
+      const [own, others] = await Promise.all([
+        guests.list(),
+        query.scope === 'all' ? peers.guests() : [],
+      ]);
+      return { guests: [...own, ...others] };
+    },
+    guest: async ({ params }) => (await guests.need(params.guest)).info,
+    migrate: async ({ body, caller }) => {
+      const id = await outgoing.start(body);
+      const { guest, to, mode } = body;
+      log.info({ id, guest, to, mode, by: caller.name }, 'a migration was started');
+      return { id };
+    },
+    migrations: async ({ query }) => ({ migrations: await follow.list(query.limit) }),
+    progress: ({ params }) => follow.progress(params.id),
+    events: ({ params, signal }) => follow.events(params.id, signal),
+    report: ({ params }) => store.report(params.id),
+    cancel: async ({ params, caller }) => {
+      const answer = await follow.cancel(params.id);
+      log.info({ id: params.id, by: caller.name, ...answer }, 'a cancel was asked for');
+      return answer;
+    },
+    admit: ({ body, caller }) => incoming.admit(body, caller),
+    incoming: ({ params, caller }) => incoming.where(params.id, caller),
+    join: async ({ body }) => {
+      if (config.caDir === undefined) {
+        const hint = 'Name the agent of the host that holds the CA in the token.';
+        const reason = `${config.name} does not hold the CA`;
+        throw godwitError('GODWIT_JOIN_TOKEN', { reason }, { hint });
+      }
+      const signed = await redeemToken(config.caDir, body.token, body.request, clock.wallMs());
+      log.info({ host: signed.name }, 'a host joined');
+      return { certificate: signed.certificate, ca: signed.ca };
+    },
+  };
+}
+
+async function hostInfo({ config, store, guests, inventory }: AgentParts): Promise<HostInfo> {
+  const [machine, list] = await Promise.all([inventory.machine(), guests.list()]);
+  const running = store.running();
+  const count = (side: 'source' | 'destination'): number =>
+    running.filter(({ request }) => request.side === side).length;
+  return {
+    name: config.name,
+    address: config.address,
+    version: PRODUCT_VERSION,
+    protocolVersions: [...PROTOCOL_VERSIONS],
+    ...machine,
+    guests: list.length,
+    migrations: { in: count('destination'), out: count('source') },
+  };
+}

@@ -1,0 +1,102 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import type { Clock } from '../clock.ts';
+import { withDeadline } from '../deadline.ts';
+import type { Driver } from '../drivers/driver.ts';
+import type { HostInfo, HypervisorInfo } from '../protocol/host.ts';
+import { bridgesOf, parseLinks, parseMemory, parseProcessor } from './inventory-parse.ts';
+
+const LINKS_FOR_MS = 2000;
+const HYPERVISORS_FOR_MS = 60_000;
+const HYPERVISORS_MS = 20_000;
+
+type Machine = Pick<
+  HostInfo,
+  'processor' | 'memoryBytes' | 'memoryAvailableBytes' | 'links' | 'bridges' | 'hypervisors'
+>;
+
+/** How the inventory reads the machine; a test gives its own. */
+export interface MachineReader {
+  /** Text of a file under /proc. */
+  readonly proc: (file: 'cpuinfo' | 'meminfo') => Promise<string>;
+  /** JSON of the links with their addresses. */
+  readonly links: () => Promise<string>;
+}
+
+const run = promisify(execFile);
+
+export const thisMachine: MachineReader = {
+  proc: (file) => readFile(`/proc/${file}`, 'utf8'),
+  links: async () => {
+    const args = ['-details', '-json', 'address', 'show'];
+    const { stdout } = await run('ip', args, { timeout: 5000, maxBuffer: 16 * 1024 * 1024 });
+    return stdout;
+  },
+};
+
+/** What this host is and has. Memory is read each time; the rest is kept for a short while. */
+export class Inventory {
+  readonly #drivers: readonly Driver[];
+  readonly #reader: MachineReader;
+  readonly #processor: () => Promise<HostInfo['processor']>;
+  readonly #links: () => Promise<HostInfo['links']>;
+  readonly #hypervisors: () => Promise<HypervisorInfo[]>;
+
+  constructor(drivers: readonly Driver[], clock: Clock, reader: MachineReader = thisMachine) {
+    this.#drivers = drivers;
+    this.#reader = reader;
+    this.#processor = kept(clock, Infinity, async () =>
+      parseProcessor(await reader.proc('cpuinfo')),
+    );
+    // A host without iproute2 has no lab and no bridges that we can use, but it can be listed.
+    this.#links = kept(clock, LINKS_FOR_MS, () => reader.links().then(parseLinks, () => []));
+    this.#hypervisors = kept(clock, HYPERVISORS_FOR_MS, () => this.#askDrivers());
+  }
+
+  async machine(): Promise<Machine> {
+    const [processor, memory, links, hypervisors] = await Promise.all([
+      this.#processor(),
+      this.memory(),
+      this.#links(),
+      this.#hypervisors(),
+    ]);
+    return {
+      processor,
+      memoryBytes: memory.totalBytes,
+      memoryAvailableBytes: memory.availableBytes,
+      links,
+      bridges: bridgesOf(links),
+      hypervisors,
+    };
+  }
+
+  async memory(): Promise<{ totalBytes: number; availableBytes: number }> {
+    return parseMemory(await this.#reader.proc('meminfo'));
+  }
+
+  async #askDrivers(): Promise<HypervisorInfo[]> {
+    return withDeadline('to look for hypervisors', HYPERVISORS_MS, undefined, async (signal) => {
+      const all = await Promise.all(this.#drivers.map((driver) => driver.hypervisors(signal)));
+      return all.flat();
+    });
+  }
+}
+
+/** A function whose value is kept for `forMs`; a failure is not kept. */
+function kept<T>(clock: Clock, forMs: number, read: () => Promise<T>): () => Promise<T> {
+  let value: Promise<T> | undefined;
+  let since = 0;
+  return () => {
+    const now = clock.monotonicMs();
+    if (value === undefined || now - since > forMs) {
+      since = now;
+      const reading = read();
+      value = reading;
+      reading.catch(() => {
+        if (value === reading) value = undefined;
+      });
+    }
+    return value;
+  };
+}

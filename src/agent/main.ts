@@ -1,0 +1,45 @@
+import path from 'node:path';
+import { loadAgentConfig } from '../config.ts';
+import { drivers } from '../drivers/registry.ts';
+import { openLog } from '../log.ts';
+import type { Log } from '../log.ts';
+import { startAgent } from './agent.ts';
+import { moverProcesses } from './mover-process.ts';
+
+/** Runs the agent of this host until it is told to end. Movers live on. */
+export async function runAgent(configFile: string): Promise<void> {
+  const file = path.resolve(configFile);
+  const config = loadAgentConfig(file);
+  const log = await openLog(config.logLevel, { agent: config.name });
+  logDefects(log);
+  const agent = await startAgent({
+    config,
+    drivers: drivers(config),
+    movers: moverProcesses(file),
+    log,
+  });
+  const signal = await told();
+  log.info({ signal }, 'the agent ends; movers go on');
+  await agent.close();
+}
+
+/** The first SIGTERM or SIGINT. A second one ends the process at once. */
+function told(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(name, () => {
+        process.once(name, () => process.exit(1));
+        resolve(name);
+      });
+    }
+  });
+}
+
+/** A promise that nobody waits for must not end every call of a host; a thrown error may have left anything behind. */
+function logDefects(log: Log): void {
+  process.on('unhandledRejection', (error) => log.error({ error }, 'a defect: nobody waited'));
+  process.on('uncaughtException', (error) => {
+    log.error({ error }, 'a defect: the agent ends, and is to be started again');
+    process.exit(70);
+  });
+}

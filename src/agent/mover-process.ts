@@ -1,0 +1,126 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { withDeadline } from '../deadline.ts';
+import { godwitError } from '../errors.ts';
+import { moverState } from '../protocol/mover-request.ts';
+import type { MoverState } from '../protocol/mover-request.ts';
+import type { Migration } from './store.ts';
+
+const PROGRAM = fileURLToPath(new URL('../bin/mover.ts', import.meta.url));
+const READY_MS = 15_000;
+const LOG_TAIL = 2000;
+/** A mover holds little, so a small nursery and one arena of malloc keep it small. */
+const NODE_FLAGS = ['--max-semi-space-size=1'];
+const ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
+
+/** Starts movers and finds them again; a test gives its own. */
+export interface MoverProcesses {
+  /** Resolves once the mover serves; rejects with what its log says when it ended before. */
+  start(migration: Migration, onExit: () => void): Promise<MoverState>;
+  /** The mover that works on it now; undefined when there is none. */
+  find(migration: Migration): MoverState | undefined;
+}
+
+/** Movers as processes of their own, which live on when the agent ends. */
+export function moverProcesses(configFile: string, program: string = PROGRAM): MoverProcesses {
+  return {
+    start: (migration, onExit) => startMover(migration, configFile, program, onExit),
+    find: findMover,
+  };
+}
+
+async function startMover(
+  migration: Migration,
+  configFile: string,
+  program: string,
+  onExit: () => void,
+): Promise<MoverState> {
+  const { dir, request } = migration;
+  const logFd = openSync(path.join(dir, 'mover.log'), 'a', 0o600);
+  const args = ['--dir', dir, '--config', configFile, '--side', request.side];
+  let child: ChildProcess;
+  try {
+    child = spawn(process.execPath, [...NODE_FLAGS, program, ...args], {
+      detached: true,
+      cwd: '/',
+      env: { ...process.env, ...ENVIRONMENT },
+      stdio: ['ignore', logFd, logFd, 'pipe'],
+    });
+  } finally {
+    closeSync(logFd);
+  }
+  child.once('exit', onExit);
+  try {
+    await withDeadline(`to start the mover of ${migration.id}`, READY_MS, undefined, (signal) =>
+      readiness(child, migration, signal),
+    );
+  } catch (thrown) {
+    child.kill('SIGKILL');
+    throw thrown;
+  }
+  child.unref();
+  const found = findMover(migration);
+  if (found === undefined) throw ended(migration, 'it ended at once');
+  return found;
+}
+
+/** The mover says `ready` on descriptor 3, or ends, which closes it. */
+async function readiness(
+  child: ChildProcess,
+  migration: Migration,
+  signal: AbortSignal,
+): Promise<void> {
+  const pipe = child.stdio[3] as Readable;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  child.once('error', (cause) => reject(ended(migration, cause.message)));
+  pipe.once('data', () => resolve());
+  pipe.once('end', () => reject(ended(migration, lastWords(migration.dir))));
+  signal.addEventListener('abort', () => pipe.destroy(), { once: true });
+  try {
+    await promise;
+  } finally {
+    pipe.destroy();
+  }
+}
+
+function ended(migration: Migration, why: string): Error {
+  const what = `the mover of ${migration.id} did not start: ${why}`;
+  return godwitError('GODWIT_INTERNAL', { what }, { hint: `Its log: ${migration.dir}/mover.log` });
+}
+
+/** The line of the log that names the error. */
+function lastWords(dir: string): string {
+  try {
+    const lines = readFileSync(path.join(dir, 'mover.log'), 'utf8').slice(-LOG_TAIL).split('\n');
+    const named = lines.findLast((line) => /^\w*(Error|GODWIT_\w+)\b/.test(line));
+    return named ?? lines.findLast((line) => line !== '') ?? 'it said nothing';
+  } catch {
+    return 'it said nothing';
+  }
+}
+
+function findMover({ dir }: Migration): MoverState | undefined {
+  let state: MoverState;
+  try {
+    state = moverState.parse(JSON.parse(readFileSync(path.join(dir, 'mover.json'), 'utf8')));
+  } catch {
+    return undefined;
+  }
+  return isAlive(state.pid, state.startTicks) ? state : undefined;
+}
+
+/** True while that very process runs: a pid is used again, and one that nobody has waited for is no process. */
+export function isAlive(pid: number, startTicks: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The second field is the name in brackets and may hold anything.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] !== 'Z' && fields[0] !== 'X' && Number(fields[19]) === startTicks;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,139 @@
+import { randomInt } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import type { AgentConfig } from '../config.ts';
+import type { DiscoveredGuest, GuestHandle } from '../drivers/driver.ts';
+import { godwitError } from '../errors.ts';
+import { migrationRequest } from '../protocol/migration.ts';
+import type { MigrationRequest } from '../protocol/migration.ts';
+import { didYouMean } from '../protocol/nearest.ts';
+import { guestOf, migrationOf } from './guests.ts';
+import type { Guests } from './guests.ts';
+import type { Peers } from './peers.ts';
+import type { Migration, MigrationStore } from './store.ts';
+import type { Supervisor } from './supervision.ts';
+import { Turn } from './turn.ts';
+
+export interface OutgoingParts {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly store: MigrationStore;
+  readonly guests: Guests;
+  readonly peers: Peers;
+  readonly supervisor: Supervisor;
+}
+
+/** Starts migrations of guests that run here. */
+export class Outgoing {
+  readonly #parts: OutgoingParts;
+  readonly #turn = new Turn();
+
+  constructor(parts: OutgoingParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Checks what can be checked at once, and resolves to the id as soon as the mover serves. The same id with the same
+   * request answers the same again; with another one it is GODWIT_ID_REUSED.
+   */
+  async start(asked: MigrationRequest & { id?: string | undefined }): Promise<string> {
+    const { id: given, ...rest } = asked;
+    const request = migrationRequest.parse(rest);
+    const migration = await this.#turn.take(
+      async () => this.#again(given, request) ?? (await this.#add(given, request)),
+    );
+    const { id } = migration;
+    const { store, supervisor } = this.#parts;
+    if (store.isEnded(id)) return id;
+    try {
+      await supervisor.ensure(migration);
+    } catch (thrown) {
+      // Where no record was written nothing has begun, and the caller hears why.
+      if (!store.begun(id)) store.drop(id);
+      throw thrown;
+    }
+    return id;
+  }
+
+  #again(id: string | undefined, request: MigrationRequest): Migration | undefined {
+    const found = id === undefined ? undefined : this.#parts.store.get(id);
+    if (found === undefined) return undefined;
+    const same =
+      found.request.side === 'source' &&
+      JSON.stringify(found.request.request) === JSON.stringify(request);
+    if (same) return found;
+    throw godwitError('GODWIT_ID_REUSED', { id: found.id });
+  }
+
+  async #add(given: string | undefined, request: MigrationRequest): Promise<Migration> {
+    const { config, clock, store, guests } = this.#parts;
+    const address = this.#destination(request);
+    this.#checkIdle(request.guest);
+    this.#checkLimit();
+    const { handle, info } = movable(await guests.need(request.guest));
+    return store.add({
+      version: 1,
+      id: given ?? newId(clock.wallMs()),
+      side: 'source',
+      fromHost: config.name,
+      toHost: request.to,
+      peer: { name: request.to, address },
+      createdAt: new Date(clock.wallMs()).toISOString(),
+      request,
+      handle,
+      memoryBytes: info.memoryBytes ?? 0,
+    });
+  }
+
+  #destination({ guest, to }: MigrationRequest): string {
+    const { config, peers } = this.#parts;
+    if (to === config.name) throw godwitError('GODWIT_SAME_HOST', { guest, host: to });
+    const address = peers.address(to);
+    if (address !== undefined) return address;
+    const near = didYouMean(to, [...peers.names(), config.name]);
+    throw godwitError(
+      'GODWIT_HOST_UNKNOWN',
+      { host: to },
+      near === undefined ? {} : { hint: near },
+    );
+  }
+
+  #checkIdle(guest: string): void {
+    const { store } = this.#parts;
+    const found = migrationOf(store, guest);
+    if (found === undefined) return;
+    const { id, to, phase } = store.progress(found.id);
+    throw godwitError('GODWIT_GUEST_BUSY', { guest: guestOf(found), id, to, phase });
+  }
+
+  #checkLimit(): void {
+    const { config, store } = this.#parts;
+    const limit = config.limits.migrationsOut;
+    const running = store.running().filter(({ request }) => request.side === 'source');
+    if (running.length < limit) return;
+    const what = `${config.name}, in migrations from it at once,`;
+    throw godwitError('GODWIT_OVERLOADED', { what, limit });
+  }
+}
+
+/** The guest with a handle to take hold of it by; the refusal where it cannot be moved from here. */
+function movable(guest: DiscoveredGuest): DiscoveredGuest & { handle: GuestHandle } {
+  const { info, handle } = guest;
+  const { name, manager, state } = info;
+  if (manager !== undefined) throw godwitError('GODWIT_GUEST_MANAGED', { guest: name, manager });
+  if (state === 'paused' || state === 'stopped' || state === 'incoming') {
+    throw godwitError('GODWIT_GUEST_STATE', { guest: name, state });
+  }
+  if (handle !== undefined) return { info, handle };
+  const reason = info.unmovable[0] ?? 'no QMP socket of its hypervisor was found';
+  const hint =
+    'Start it with a QMP socket, or name the socket under `guests` in the configuration.';
+  throw godwitError('GODWIT_CAPABILITY', { what: `to move ${name}`, reason }, { hint });
+}
+
+/** Sorts by time, and two agents do not make the same. */
+function newId(nowMs: number): string {
+  const random = randomInt(36 ** 5)
+    .toString(36)
+    .padStart(5, '0');
+  return `m-${nowMs.toString(36)}${random}`;
+}

@@ -1,0 +1,111 @@
+import type { AgentConfig } from '../config.ts';
+import { hasCode, toGodwitError } from '../errors.ts';
+import { agentContract } from '../protocol/contract.ts';
+import type { GuestInfo, HostEntry } from '../protocol/host.ts';
+import { selectVersion } from '../protocol/version.ts';
+import { client } from '../rpc/client.ts';
+import type { Client } from '../rpc/client.ts';
+import type { Credentials } from '../rpc/tls.ts';
+
+const ANSWER_MS = 3000;
+const AT_ONCE = 32;
+
+type PeerClient = Client<typeof agentContract>;
+
+/** The other hosts of the configuration, each over a connection that is kept. */
+export class Peers {
+  readonly #config: AgentConfig;
+  readonly #credentials: Credentials;
+  readonly #clients = new Map<string, PeerClient>();
+
+  constructor(config: AgentConfig, credentials: Credentials) {
+    this.#config = config;
+    this.#credentials = credentials;
+  }
+
+  names(): string[] {
+    return Object.keys(this.#config.peers);
+  }
+
+  /** host:port of a peer's agent; undefined when the configuration does not name it. */
+  address(name: string): string | undefined {
+    return this.#config.peers[name]?.address;
+  }
+
+  /** Asks all of them; one that does not answer is listed with the reason. */
+  async entries(): Promise<HostEntry[]> {
+    return eachOf(this.names(), (name) => this.#entry(name));
+  }
+
+  /** The guests of all peers that answer. */
+  async guests(): Promise<GuestInfo[]> {
+    const all = await eachOf(this.names(), (name) => this.#guests(name));
+    return all.flat();
+  }
+
+  close(): void {
+    for (const each of this.#clients.values()) each.close();
+    this.#clients.clear();
+  }
+
+  async #entry(name: string): Promise<HostEntry> {
+    const entry = { name, address: this.address(name) ?? '', self: false };
+    try {
+      const { api } = this.#client(name);
+      const { versions } = await api.hello({}, { deadlineMs: ANSWER_MS });
+      const choice = selectVersion(name, versions);
+      if (!choice.ok) throw choice.error;
+      const info = await api.host({}, { deadlineMs: ANSWER_MS });
+      return { ...entry, status: 'up', info };
+    } catch (thrown) {
+      const error = toGodwitError(thrown);
+      return { ...entry, status: statusFor(error), reason: error.message };
+    }
+  }
+
+  async #guests(name: string): Promise<GuestInfo[]> {
+    try {
+      const query = { scope: 'local' } as const;
+      const { guests } = await this.#client(name).api.guests({ query }, { deadlineMs: ANSWER_MS });
+      return guests;
+    } catch {
+      // `hosts` tells which ones do not answer and why.
+      return [];
+    }
+  }
+
+  #client(name: string): PeerClient {
+    let found = this.#clients.get(name);
+    if (found === undefined) {
+      const address = this.address(name) ?? '';
+      const transport = { address, credentials: this.#credentials, expectedName: name };
+      found = client(agentContract, transport);
+      this.#clients.set(name, found);
+    }
+    return found;
+  }
+}
+
+function statusFor(error: ReturnType<typeof toGodwitError>): HostEntry['status'] {
+  if (hasCode(error, 'GODWIT_PEER_UNTRUSTED', 'GODWIT_CERT_EXPIRED', 'GODWIT_ROLE_FORBIDDEN')) {
+    return 'untrusted';
+  }
+  if (hasCode(error, 'GODWIT_PROTOCOL_VERSION', 'GODWIT_PROTOCOL_INVALID')) return 'incompatible';
+  return 'unreachable';
+}
+
+/** Results in the order of `names`, with a bounded number under way at once. */
+async function eachOf<T>(
+  names: readonly string[],
+  work: (name: string) => Promise<T>,
+): Promise<T[]> {
+  const results: T[] = [];
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    for (let index = next++; index < names.length; index = next++) {
+      results[index] = await work(names[index] ?? '');
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, names.length) }, worker));
+  return results;
+}

@@ -1,0 +1,133 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+import { godwitError } from '../../errors.ts';
+import type { Role } from '../../protocol/contract.ts';
+import { address, hostName } from '../../protocol/names.ts';
+import { role } from '../../protocol/route.ts';
+import { fingerprintOf, HOST_DAYS, readAuthority } from './authority.ts';
+import { makePrivateDir, writePrivate } from './files.ts';
+
+/**
+ * A join token lets one new host get one certificate. As text: `gwj1/NAME/HOST:PORT/FINGERPRINT/SECRET`, where
+ * HOST:PORT is the agent that holds the CA and FINGERPRINT names that CA, so that the new host knows whom it speaks to.
+ * The CA's side keeps only the hash of the secret: `tokens/<hash>.json`, which moves to `tokens/used/` with its use.
+ */
+export interface JoinToken {
+  readonly name: string;
+  readonly address: string;
+  readonly fingerprint: string;
+  readonly secret: string;
+}
+
+const PREFIX = 'gwj1';
+const base64url = z.string().regex(/^[A-Za-z0-9_-]+$/);
+const parts = z.tuple([
+  z.literal(PREFIX),
+  hostName,
+  address,
+  base64url.length(43),
+  base64url.length(32),
+]);
+
+const stored = z.object({
+  name: hostName,
+  role,
+  addresses: z.array(z.string()),
+  days: z.number(),
+  expiresAt: z.string(),
+});
+
+export interface NewToken {
+  readonly caDir: string;
+  readonly name: string;
+  readonly role: Role;
+  readonly addresses: readonly string[];
+  /** host:port of the agent that holds the CA. */
+  readonly agent: string;
+  /** How long the token may be used, ms. */
+  readonly validMs: number;
+  /** How long the certificate will be valid, days. */
+  readonly days?: number;
+}
+
+/** Makes a token and keeps its hash with the CA; the text is not to be had again. */
+export function makeToken(asked: NewToken, nowMs: number): string {
+  const { caDir, name, agent, addresses, days = HOST_DAYS } = asked;
+  const secret = randomBytes(24).toString('base64url');
+  const fingerprint = fingerprintOf(readAuthority(caDir).cert);
+  const text = [PREFIX, name, agent, fingerprint, secret].join('/');
+  // What cannot be read back is not given out.
+  parseToken(text);
+  const expiresAt = new Date(nowMs + asked.validMs).toISOString();
+  const entry: z.infer<typeof stored> = {
+    name,
+    role: asked.role,
+    addresses: [...addresses],
+    days,
+    expiresAt,
+  };
+  writePrivate(fileOf(caDir, secret), `${JSON.stringify(entry)}\n`);
+  return text;
+}
+
+/** GODWIT_JOIN_TOKEN when the text is not a token. */
+export function parseToken(text: string): JoinToken {
+  const parsed = parts.safeParse(text.trim().split('/'));
+  if (!parsed.success) throw refused('it is not one (gwj1/NAME/HOST:PORT/...)');
+  const [, name, where, fingerprint, secret] = parsed.data;
+  return { name, address: where, fingerprint, secret };
+}
+
+/**
+ * Signs the key of `request` for the host that the token was made for, and uses the token up.
+ * GODWIT_JOIN_TOKEN when it is unknown, used or expired; GODWIT_PKI when the request is bad, which leaves the token.
+ */
+export async function redeemToken(
+  caDir: string,
+  text: string,
+  request: string,
+  nowMs: number,
+): Promise<{ name: string; certificate: string; ca: string }> {
+  const { secret } = parseToken(text);
+  const file = fileOf(caDir, secret);
+  const entry = readEntry(file);
+  if (Date.parse(entry.expiresAt) < nowMs) throw refused(`it expired on ${entry.expiresAt}`);
+  const authority = readAuthority(caDir);
+  const { signRequest } = await import('./x509.ts');
+  const { name, addresses, days } = entry;
+  const subject = { name, role: entry.role, addresses };
+  const certificate = await signRequest(authority, request, subject, { nowMs, days });
+  // Of two who come at once only one can move the file.
+  use(file);
+  return { name, certificate, ca: authority.cert };
+}
+
+function readEntry(file: string): z.infer<typeof stored> {
+  try {
+    return stored.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (cause) {
+    throw refused('it is unknown or was used already', cause);
+  }
+}
+
+function use(file: string): void {
+  const used = path.join(path.dirname(file), 'used');
+  makePrivateDir(used);
+  try {
+    renameSync(file, path.join(used, path.basename(file)));
+  } catch (cause) {
+    throw refused('it was used already', cause);
+  }
+}
+
+function fileOf(caDir: string, secret: string): string {
+  const directory = path.join(caDir, 'tokens');
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return path.join(directory, `${createHash('sha256').update(secret).digest('hex')}.json`);
+}
+
+function refused(reason: string, cause?: unknown): Error {
+  return godwitError('GODWIT_JOIN_TOKEN', { reason }, cause === undefined ? {} : { cause });
+}

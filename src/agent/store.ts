@@ -1,0 +1,185 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync, renameSync } from 'node:fs';
+import path from 'node:path';
+import type { Clock } from '../clock.ts';
+import { godwitError } from '../errors.ts';
+import { replaySource } from '../migration/journal.ts';
+import { progressOf } from '../migration/progress.ts';
+import { destinationReportOf, reportOf } from '../migration/report.ts';
+import { isEnd, migrationSettings } from '../protocol/migration.ts';
+import type { Progress, Report } from '../protocol/migration.ts';
+import { moverRequest } from '../protocol/mover-request.ts';
+import type { MoverRequest } from '../protocol/mover-request.ts';
+import { migrationId } from '../protocol/names.ts';
+import { readJournals } from '../mover/journal.ts';
+
+/** Ended migrations that are kept for `godwit migrations` and `godwit report`. */
+const KEPT = 1000;
+
+/** A migration that this host takes or took part in. */
+export interface Migration {
+  readonly id: string;
+  readonly dir: string;
+  readonly request: MoverRequest;
+}
+
+/** What the migrations' directories hold: `stateDir/migrations/<id>/`. The agent adds them, movers write in them. */
+export class MigrationStore {
+  readonly #dir: string;
+  readonly #host: string;
+  readonly #clock: Clock;
+  readonly #migrations = new Map<string, Migration>();
+  /** Journals do not change once they have ended. */
+  readonly #ended = new Map<string, Progress>();
+
+  constructor(stateDir: string, host: string, clock: Clock) {
+    this.#dir = path.join(stateDir, 'migrations');
+    this.#host = host;
+    this.#clock = clock;
+    mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(this.#dir)) {
+      const found = migrationId.safeParse(name).success ? this.#read(name) : undefined;
+      if (found !== undefined) this.#migrations.set(found.id, found);
+    }
+  }
+
+  /** All of them, oldest first. */
+  all(): Migration[] {
+    return [...this.#migrations.values()].toSorted((left, right) =>
+      left.request.createdAt < right.request.createdAt ? -1 : 1,
+    );
+  }
+
+  get(id: string): Migration | undefined {
+    return this.#migrations.get(id);
+  }
+
+  /** GODWIT_MIGRATION_UNKNOWN when there is none. */
+  need(id: string): Migration {
+    const found = this.#migrations.get(id);
+    if (found !== undefined) return found;
+    throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: this.#host });
+  }
+
+  /** Makes the directory with its request.json, whole or not at all. */
+  add(request: MoverRequest): Migration {
+    const dir = path.join(this.#dir, request.id);
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    const file = path.join(dir, 'request.json');
+    writeFileSync(`${file}.tmp`, `${JSON.stringify(request)}\n`, { mode: 0o600 });
+    renameSync(`${file}.tmp`, file);
+    const made = { id: request.id, dir, request };
+    this.#migrations.set(request.id, made);
+    return made;
+  }
+
+  /** Forgets a migration of which nothing has begun. */
+  drop(id: string): void {
+    const found = this.#migrations.get(id);
+    if (found === undefined) return;
+    this.#migrations.delete(id);
+    this.#ended.delete(id);
+    rmSync(found.dir, { recursive: true, force: true });
+  }
+
+  /** True once a mover has written a record: from then on it must be brought to its end. */
+  begun(id: string): boolean {
+    const { source, destination } = readJournals(this.need(id).dir);
+    return source.length + destination.length > 0;
+  }
+
+  isEnded(id: string): boolean {
+    return this.#ended.has(id) || isEnd(this.progress(id).phase);
+  }
+
+  /** Those that have not ended, oldest first. */
+  running(): Migration[] {
+    return this.all().filter(({ id }) => !this.isEnded(id));
+  }
+
+  /** Where it stands, as its journal tells. */
+  progress(id: string): Progress {
+    const kept = this.#ended.get(id);
+    if (kept !== undefined) return kept;
+    const progress = this.#progressNow(this.need(id));
+    if (isEnd(progress.phase)) this.#ended.set(id, progress);
+    return progress;
+  }
+
+  /** From the journal alone; a migration that has no record yet is reported as planned. */
+  report(id: string): Report {
+    const { dir, request } = this.need(id);
+    const nowMs = this.#clock.wallMs();
+    const { source, destination } = readJournals(dir);
+    return (
+      reportOf(source, nowMs) ?? destinationReportOf(destination, nowMs) ?? planned(request, nowMs)
+    );
+  }
+
+  startedAt(id: string): string {
+    return this.need(id).request.createdAt;
+  }
+
+  /** Removes the oldest ended ones beyond what is kept. */
+  prune(): void {
+    const ended = this.all().filter(({ id }) => this.isEnded(id));
+    for (const { id } of ended.slice(0, Math.max(0, ended.length - KEPT))) this.drop(id);
+  }
+
+  #progressNow({ dir, request }: Migration): Progress {
+    const nowMs = this.#clock.wallMs();
+    const { source, destination } = readJournals(dir);
+    const report = reportOf(source, nowMs) ?? destinationReportOf(destination, nowMs);
+    const state = replaySource(source.map((record) => record.event));
+    if (state !== undefined) return progressOf(state, undefined, report?.totalMs ?? 0);
+    return briefly(report ?? planned(request, nowMs));
+  }
+
+  #read(name: string): Migration | undefined {
+    const dir = path.join(this.#dir, name);
+    try {
+      const text = readFileSync(path.join(dir, 'request.json'), 'utf8');
+      const request = moverRequest.parse(JSON.parse(text));
+      return request.id === name ? { id: name, dir, request } : undefined;
+    } catch {
+      // Made by an agent that died before the request was whole: nothing has begun.
+      return undefined;
+    }
+  }
+}
+
+function briefly(report: Report): Progress {
+  const { id, guest, from, to, mode, phase, totalMs, error } = report;
+  const percent = report.outcome === 'done' ? 100 : 0;
+  const brief = { id, guest, from, to, mode, phase, elapsedMs: totalMs, percent };
+  return error === undefined ? brief : { ...brief, error };
+}
+
+function planned(request: MoverRequest, nowMs: number): Report {
+  const { id, fromHost, toHost, createdAt } = request;
+  const guest = request.side === 'source' ? request.request.guest : request.admission.guest;
+  const settings = migrationSettings.parse(request.side === 'source' ? request.request : {});
+  return {
+    id,
+    guest,
+    from: fromHost,
+    to: toHost,
+    outcome: 'running',
+    phase: 'planned',
+    mode: settings.mode,
+    finished: 'none',
+    settings,
+    startedAt: createdAt,
+    totalMs: Math.max(0, nowMs - Date.parse(createdAt)),
+    bytes: 0,
+    rounds: 0,
+    throughput: 0,
+    memoryBytes: request.side === 'source' ? request.memoryBytes : request.admission.memoryBytes,
+    pageRequests: 0,
+    roundList: [],
+    phases: [],
+    checks: [],
+    decisions: [],
+    takeovers: 0,
+    runsAt: 'source',
+  };
+}

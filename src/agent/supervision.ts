@@ -1,0 +1,130 @@
+import type { Clock } from '../clock.ts';
+import { godwitError, toGodwitError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { MoverState } from '../protocol/mover-request.ts';
+import type { MoverProcesses } from './mover-process.ts';
+import type { Migration, MigrationStore } from './store.ts';
+
+const CHECK_MS = 1000;
+/** New movers in a row for one migration before it is left as it is. */
+const MOST_RESTARTS = 12;
+/** The pause before the second restart; it doubles up to the longest. */
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 30_000;
+/** A mover that lived for so long was no failure to start: the count begins anew. */
+const LIVED_MS = 60_000;
+
+interface Attempts {
+  count: number;
+  /** Monotonic ms before which no new one is started. */
+  notBefore: number;
+  startedAt: number;
+  leftBecause?: string;
+}
+
+/** Sees to it that every migration which has not ended has a mover, one at a time. */
+export class Supervisor {
+  readonly #store: MigrationStore;
+  readonly #movers: MoverProcesses;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #attempts = new Map<string, Attempts>();
+  readonly #starting = new Map<string, Promise<MoverState>>();
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(store: MigrationStore, movers: MoverProcesses, clock: Clock, log: Log) {
+    this.#store = store;
+    this.#movers = movers;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Looks now, every second, and whenever a mover ends. */
+  start(): void {
+    for (const migration of this.#store.all()) {
+      // An agent that died between the request and the mover: nobody was told that anything had begun.
+      const { id } = migration;
+      if (!this.#store.begun(id) && this.#movers.find(migration) === undefined) this.#store.drop(id);
+    }
+    this.check();
+    this.#timer = setInterval(() => this.check(), CHECK_MS);
+  }
+
+  /** Stops looking; the movers go on. */
+  stop(): void {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+  }
+
+  /** Why a migration has no mover and gets none; undefined where it has or will. */
+  leftBecause(id: string): string | undefined {
+    return this.#attempts.get(id)?.leftBecause;
+  }
+
+  /** The living mover of a migration, started now if there is none, also after the migration has ended. */
+  async ensure(migration: Migration): Promise<MoverState> {
+    const starting = this.#starting.get(migration.id);
+    if (starting !== undefined) return starting;
+    const found = this.#movers.find(migration);
+    if (found !== undefined) return found;
+    if (this.#stopped) {
+      throw godwitError('GODWIT_OVERLOADED', { what: 'an agent that is stopping', limit: 0 });
+    }
+    const begun = this.#movers.start(migration, () => this.check());
+    this.#starting.set(migration.id, begun);
+    this.#count(migration.id);
+    try {
+      return await begun;
+    } finally {
+      this.#starting.delete(migration.id);
+    }
+  }
+
+  /** Starts a mover for each migration that lacks one and whose pause is over. */
+  check(): void {
+    if (this.#stopped) return;
+    for (const migration of this.#store.all()) {
+      try {
+        this.#look(migration);
+      } catch (error) {
+        this.#log.error({ id: migration.id, error }, 'cannot look after a migration');
+      }
+    }
+  }
+
+  #look(migration: Migration): void {
+    const { id } = migration;
+    if (this.#store.isEnded(id)) {
+      this.#attempts.delete(id);
+      return;
+    }
+    if (this.#starting.has(id) || this.#movers.find(migration) !== undefined) return;
+    const attempts = this.#attempts.get(id);
+    const now = this.#clock.monotonicMs();
+    if (attempts !== undefined) {
+      if (now - attempts.startedAt > LIVED_MS) attempts.count = 0;
+      if (now < attempts.notBefore || attempts.leftBecause !== undefined) return;
+      if (attempts.count >= MOST_RESTARTS) {
+        attempts.leftBecause = `its mover ended ${attempts.count} times in a row; see mover.log in ${migration.dir}`;
+        this.#log.error(
+          { id, reason: attempts.leftBecause },
+          'a migration is left without a mover',
+        );
+        return;
+      }
+    }
+    this.#log.warn({ id, count: attempts?.count ?? 0 }, 'a migration has no mover: starting one');
+    this.ensure(migration).catch((thrown: unknown) => {
+      this.#log.error({ id, error: toGodwitError(thrown) }, 'a mover did not start');
+    });
+  }
+
+  #count(id: string): void {
+    const now = this.#clock.monotonicMs();
+    const count = (this.#attempts.get(id)?.count ?? 0) + 1;
+    // The first one is taken over from at once; a mover that keeps ending is given time.
+    const pauseMs = count < 2 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (count - 2));
+    this.#attempts.set(id, { count, notBefore: now + pauseMs, startedAt: now });
+  }
+}
