@@ -45,7 +45,7 @@ export function guestFiles(
 export function kernelCommandLine(workload: GuestWorkload): string {
   const kib = (bytes: number): number => Math.floor(bytes / 1024);
   return [
-    'console=ttyS0 quiet panic=-1 ipv6.disable=1 mitigations=off random.trust_cpu=on',
+    'console=ttyS0 quiet panic=-1 ipv6.disable=1 mitigations=off random.trust_cpu=on cryptomgr.notests',
     `godwit.ip=${workload.address}/24`,
     `godwit.static=${kib(workload.staticBytes)}`,
     `godwit.dirty=${kib(workload.dirtyBytes)}`,
