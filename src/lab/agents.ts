@@ -70,8 +70,7 @@ export async function startAgent(lab: Lab, host: string, signal?: AbortSignal): 
   await withDeadline(`the agent of ${host}`, HEALTH_DEADLINE_MS, signal, async (inner) => {
     while (!(await answersHealth(member.agentSocket))) {
       if (!(await isAlive(started))) {
-        const log = await readFile(member.agentLog, 'utf8').catch(() => '');
-        const said = log.trim().split('\n').slice(-3).join(' | ') || 'nothing';
+        const said = lastWords(await readFile(member.agentLog, 'utf8').catch(() => ''));
         throw godwitError('GODWIT_LAB', {
           what: `the agent of ${host} ended at once; it said: ${said}`,
         });
@@ -98,6 +97,13 @@ export async function stopAgent(
 ): Promise<void> {
   for (const { pid } of await agentsOf(lab, host)) signalProcess(pid, signal);
   await endProcesses(() => agentsOf(lab, host), { graceMs: 10_000 });
+}
+
+/** The line of a log that says what went wrong, as far as one can tell. */
+function lastWords(log: string): string {
+  const lines = log.trim().split('\n');
+  const told = lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1);
+  return (told ?? '').slice(0, 400) || 'nothing';
 }
 
 async function sharedConfig(signal: AbortSignal | undefined): Promise<Partial<AgentConfigInput>> {

@@ -1,4 +1,5 @@
 import { mkdir, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
 import { GodwitError, godwitError } from '../errors.ts';
@@ -66,7 +67,7 @@ export function labsDirectory(
 }
 
 function temporaryHome(uid = process.getuid?.()): string {
-  return `/tmp/godwit-${uid}`;
+  return path.join(tmpdir(), `godwit-${uid}`);
 }
 
 export function labDirectory(name: string): string {

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { hasCode } from '../../src/errors.ts';
+import { runCommand } from '../../src/lab/command.ts';
 import { labDown } from '../../src/lab/down.ts';
+import { inHost } from '../../src/lab/entry.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { stopGuest } from '../../src/lab/guest/stop.ts';
 import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
@@ -98,4 +102,22 @@ describe('a lab', () => {
     if (lab.entry.kind === 'root') assert.deepEqual(await existingNamespaces(lab.entry, name), []);
     assert.equal(await labDown(name), false);
   });
+});
+
+test('a lab with a delay carries what its hosts send, and lets it wait', async () => {
+  const slow = `${name}-d`;
+  const lab = await labUp({ name: slow, hosts: 2, agents: false, delayMs: 20 });
+  try {
+    const listen = `require('node:net').createServer((s) => s.pipe(s)).listen(7000, '${lab.members[1]?.address}', () => console.log('up'))`;
+    const [server = '', ...serverArgs] = inHost(lab, 'b', [process.execPath, '-e', listen]);
+    const child = spawn(server, serverArgs, { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(child.stdout, 'data');
+    const ask = `
+      const s = require('node:net').connect({ host: '${lab.members[1]?.address}', port: 7000, noDelay: true });
+      s.on('connect', () => { const t = performance.now(); s.write('x'); s.on('data', () => { console.log(performance.now() - t); s.destroy(); }); });`;
+    const roundTripMs = Number(await runCommand(inHost(lab, 'a', [process.execPath, '-e', ask])));
+    assert.ok(roundTripMs >= 18, `${roundTripMs} ms`);
+  } finally {
+    await labDown(slow);
+  }
 });
