@@ -48,7 +48,7 @@ async function findPlaces(flags: ConnectionFlags, env: Env): Promise<Place[]> {
   if (env['GODWIT_LAB']) return labPlaces(env['GODWIT_LAB'], undefined);
   if (await labIsUp(DEFAULT_LAB)) return labPlaces(DEFAULT_LAB, undefined);
   if (existsSync(SYSTEM_SOCKET))
-    return [{ label: 'this host', transport: { unix: SYSTEM_SOCKET } }];
+    return [{ label: 'this host', transport: { unix: SYSTEM_SOCKET, peer: "this host's agent" } }];
   const labs = await labNames();
   const [only] = labs;
   if (only !== undefined && labs.length === 1 && (await labIsUp(only)))
@@ -66,7 +66,10 @@ async function labPlaces(name: string, host: string | undefined): Promise<Place[
   const { members } = labOf({ ...state, entry: state.entry });
   const chosen = host === undefined ? members : members.filter((member) => member.name === host);
   if (chosen.length === 0 && host !== undefined) throw noHost(host, state.hosts);
-  return chosen.map((member) => ({ label: member.name, transport: { unix: member.agentSocket } }));
+  return chosen.map(({ name: label, agentSocket }) => ({
+    label,
+    transport: { unix: agentSocket, peer: `the agent of ${label} in lab ${name}` },
+  }));
 }
 
 async function noLab(name: string): Promise<Error> {
@@ -108,7 +111,7 @@ function agentPlace(where: string, flags: ConnectionFlags, env: Env): Place {
       { hint: 'Check the path; the agent makes agent.sock in its stateDir.' },
     );
   }
-  return { label: where, transport: { unix } };
+  return { label: where, transport: { unix, peer: 'the agent' } };
 }
 
 /** `https://[name@]host:port`: the name is the host's own, as its certificate has it. */

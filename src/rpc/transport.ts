@@ -12,7 +12,11 @@ import type { ExpectedServer, Trust } from './tls.ts';
 
 /** The way to a server. */
 export type Transport =
-  | { readonly unix: string }
+  | {
+      readonly unix: string;
+      /** Who is there, for error texts. */
+      readonly peer?: string;
+    }
   | {
       /** host:port */
       readonly address: string;
@@ -42,7 +46,7 @@ export function openWire(transport: Transport): Wire {
     const agent = new http.Agent(POOL);
     const socketPath = transport.unix;
     return {
-      peer: 'the process',
+      peer: transport.peer ?? 'the process',
       address: socketPath,
       request: (options) => http.request({ ...options, agent, socketPath, host: 'localhost' }),
       close: () => agent.destroy(),
