@@ -1,0 +1,101 @@
+import { parseArgs } from 'node:util';
+import { godwitError, hasCode } from '../src/errors.ts';
+import { didYouMean } from '../src/protocol/nearest.ts';
+import { parseBytes, parseRate } from '../src/protocol/quantity.ts';
+
+/** What a demo is asked to be. Sizes are bytes, rates bytes/s. */
+export interface DemoOptions {
+  readonly memoryBytes: number;
+  readonly workingSetBytes: number;
+  readonly dirtyBytesPerSecond: number;
+  /** A version (`7.2`) or a path; absent: the newest QEMU found. */
+  readonly qemu: string | undefined;
+  readonly json: boolean;
+  readonly keep: boolean;
+  readonly help: boolean;
+}
+
+const SWITCHES = ['json', 'keep', 'help'] as const;
+const VALUES = ['memory', 'working-set', 'dirty', 'qemu'] as const;
+const PRESETS = { memory: '512M', 'working-set': '128M', dirty: '20MiB/s' } as const;
+
+export const HELP = `Moves a real guest between two hosts of a lab on this machine, in each mode, while a client talks to it.
+
+Usage: npm run demo -- [options]
+
+  --memory SIZE       the guest's memory (default: ${PRESETS.memory})
+  --working-set SIZE  how much of it is checksummed; half of that is rewritten (default: ${PRESETS['working-set']})
+  --dirty RATE        how fast it is rewritten (default: ${PRESETS.dirty})
+  --qemu VERSION      version (7.2) or path of the QEMU to use (default: the newest found)
+  --json              end with one JSON object on standard output; everything else goes to standard error
+  --keep              leave the lab up and say what to try next
+  -h, --help          print this help
+
+The lab is called demo. One that an earlier demo kept, or could not take down, is taken down first.
+`;
+
+/**
+ * Reads the demo's command line (without node and the script).
+ * Throws GODWIT_USAGE with the nearest option, or with what a value should look like.
+ */
+export function parseOptions(argv: readonly string[]): DemoOptions {
+  const { values, switches } = parse(argv);
+  const text = (name: keyof typeof PRESETS): string => values[name] ?? PRESETS[name];
+  const given = (name: (typeof SWITCHES)[number]): boolean => switches.has(name);
+  return {
+    memoryBytes: option('memory', () => parseBytes(text('memory'))),
+    workingSetBytes: option('working-set', () => parseBytes(text('working-set'))),
+    dirtyBytesPerSecond: option('dirty', () => parseRate(text('dirty'))),
+    qemu: values['qemu'],
+    json: given('json'),
+    keep: given('keep'),
+    help: given('help'),
+  };
+}
+
+interface Parsed {
+  readonly values: Readonly<Partial<Record<string, string>>>;
+  readonly switches: ReadonlySet<string>;
+}
+
+function parse(argv: readonly string[]): Parsed {
+  const options = Object.fromEntries([
+    ...SWITCHES.map((name) => [name, { type: 'boolean' as const }]),
+    ...VALUES.map((name) => [name, { type: 'string' as const }]),
+    ['help', { type: 'boolean' as const, short: 'h' }],
+  ]) as Record<string, { type: 'boolean' | 'string'; short?: string }>;
+  try {
+    const parsed = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false });
+    const entries = Object.entries(parsed.values);
+    return {
+      values: Object.fromEntries(
+        entries.flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
+      ),
+      switches: new Set(entries.flatMap(([name, value]) => (value === true ? [name] : []))),
+    };
+  } catch (cause) {
+    throw refusal(argv, cause);
+  }
+}
+
+function refusal(argv: readonly string[], cause: unknown): Error {
+  const known = [...SWITCHES, ...VALUES].map((name) => `--${name}`);
+  const words = argv.map((word) => word.split('=', 1)[0] ?? '');
+  const unknown = words.find((word) => word.startsWith('--') && !known.includes(word));
+  const near = unknown === undefined ? undefined : didYouMean(unknown, known);
+  const said = cause instanceof Error ? cause.message.split('\n')[0] : 'not understood';
+  const what = unknown === undefined ? String(said) : `the demo has no option ${unknown}`;
+  const hint = `${near === undefined ? '' : `${near} `}See \`npm run demo -- --help\`.`;
+  return godwitError('GODWIT_USAGE', { what: what.slice(0, 300) }, { hint, cause });
+}
+
+/** Says which option a refused value was given for. */
+function option<T>(name: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!hasCode(cause, 'GODWIT_USAGE')) throw cause;
+    const what = `--${name}: ${cause.message}`;
+    throw godwitError('GODWIT_USAGE', { what }, { hint: cause.hint, cause });
+  }
+}

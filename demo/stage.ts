@@ -1,0 +1,92 @@
+import { existsSync } from 'node:fs';
+import { labDown } from '../src/lab/down.ts';
+import { startGuest } from '../src/lab/guest/start.ts';
+import type { LabGuest } from '../src/lab/guest/registry.ts';
+import { openProbe } from '../src/lab/probe/probe.ts';
+import type { ClientView, Probe } from '../src/lab/probe/probe.ts';
+import { isAlive, processesInNamespaces } from '../src/lab/processes.ts';
+import { labDirectory, readLabState } from '../src/lab/state.ts';
+import type { Lab } from '../src/lab/state.ts';
+import { labUp } from '../src/lab/up.ts';
+import { labCensus } from '../src/lab/witness/census.ts';
+import type { HostCensus } from '../src/lab/witness/census.ts';
+import type { DemoOptions } from './options.ts';
+
+export const GUEST = 'web1';
+const MAX_DEMOS = 9;
+
+/** What the moves are played on. */
+export interface Stage {
+  readonly lab: Lab;
+  readonly guest: LabGuest;
+  readonly client: Probe;
+  /** The client as it was when it had just connected. */
+  readonly connected: ClientView;
+  /** The hosts before there was a guest. */
+  readonly bare: readonly HostCensus[];
+}
+
+/** Where the building of the stage has come to. */
+export type Say = (what: string) => void;
+
+/**
+ * A name for the lab: `demo`, or `demo-2` and so on while other demos run. What is left of a demo that has
+ * ended (kept, or killed) is taken down first.
+ */
+export async function claimLabName(say: Say): Promise<string> {
+  for (let number = 1; number < MAX_DEMOS; number += 1) {
+    const name = number === 1 ? 'demo' : `demo-${number}`;
+    if (!existsSync(labDirectory(name))) return name;
+    const state = await readLabState(name).catch(() => undefined);
+    if (state !== undefined && (await isAlive(state.builder))) continue;
+    say(`taking down lab ${name}, which an earlier demo left up`);
+    await labDown(name);
+    return name;
+  }
+  return `demo-${MAX_DEMOS}`;
+}
+
+/** Builds the lab with two hosts and a client. */
+export async function raiseLab(name: string, signal: AbortSignal): Promise<Lab> {
+  return labUp({ name, hosts: 2, signal });
+}
+
+/** Boots the guest on host a and opens the client's connection, which lasts until the end. */
+export async function setStage(
+  lab: Lab,
+  options: DemoOptions,
+  signal: AbortSignal,
+): Promise<Stage> {
+  const bare = await labCensus(lab);
+  const guest = await startGuest(lab, {
+    name: GUEST,
+    host: 'a',
+    memoryBytes: options.memoryBytes,
+    workingSetBytes: options.workingSetBytes,
+    dirtyBytesPerSecond: options.dirtyBytesPerSecond,
+    qemu: options.qemu,
+    signal,
+  });
+  const client = await openProbe(lab, GUEST, { signal });
+  return { lab, guest, client, connected: await client.read(), bare };
+}
+
+/**
+ * Takes the lab down, whatever state it is in; returns a line for each thing that is still there
+ * afterwards, and never rejects.
+ */
+export async function strike(name: string, lab: Lab | undefined): Promise<string[]> {
+  try {
+    await labDown(name);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return [`lab ${name} could not be taken down: ${reason}`];
+  }
+  const left: string[] = [];
+  if (existsSync(labDirectory(name))) left.push(`the folder ${labDirectory(name)} is still there`);
+  const inodes = new Set(Object.values(lab?.namespaces ?? {}));
+  for (const { pid, argv } of await processesInNamespaces(inodes)) {
+    left.push(`process ${pid} (${argv[0] ?? 'no name'}) still runs in the lab`);
+  }
+  return left;
+}

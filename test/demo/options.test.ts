@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { HELP, parseOptions } from '../../demo/options.ts';
+import { hasCode } from '../../src/errors.ts';
+
+describe('the command line of the demo', () => {
+  test('has defaults that suit a small machine', () => {
+    assert.deepEqual(parseOptions([]), {
+      memoryBytes: 512 * 1024 ** 2,
+      workingSetBytes: 128 * 1024 ** 2,
+      dirtyBytesPerSecond: 20 * 1024 ** 2,
+      qemu: undefined,
+      json: false,
+      keep: false,
+      help: false,
+    });
+  });
+
+  test('takes sizes and rates as people type them', () => {
+    const { memoryBytes, dirtyBytesPerSecond, qemu } = parseOptions([
+      '--memory=1G',
+      '--dirty',
+      '80mbit',
+      '--qemu',
+      '7.2',
+    ]);
+    assert.deepEqual(
+      { memoryBytes, dirtyBytesPerSecond, qemu },
+      { memoryBytes: 1024 ** 3, dirtyBytesPerSecond: 10_000_000, qemu: '7.2' },
+    );
+  });
+
+  test('takes its switches in any order', () => {
+    const { json, keep, help } = parseOptions(['--keep', '--json', '-h']);
+    assert.deepEqual({ json, keep, help }, { json: true, keep: true, help: true });
+  });
+
+  const refused = (argv: string[], message: RegExp, hint: RegExp): void => {
+    assert.throws(
+      () => parseOptions(argv),
+      (error) =>
+        hasCode(error, 'GODWIT_USAGE') && message.test(error.message) && hint.test(error.hint),
+    );
+  };
+
+  test('suggests the nearest option', () => refused(['--kep'], /no option --kep/, /--keep/));
+  test('names the option whose value is wrong', () =>
+    refused(['--memory', '5x'], /--memory: "5x" is not a size/, /512M/));
+  test('refuses a value that is missing', () => refused(['--dirty'], /--dirty/, /--help/));
+  test('refuses words without an option', () => refused(['fast'], /fast/, /--help/));
+
+  test('has a help that names every option', () => {
+    for (const name of ['memory', 'working-set', 'dirty', 'qemu', 'json', 'keep', 'help']) {
+      assert.match(HELP, new RegExp(`--${name}\\b`));
+    }
+  });
+});
