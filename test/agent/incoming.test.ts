@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fleet, GIB, guest } from './parties.ts';
+
+const peers = { a: { address: '127.0.0.1:1' }, c: { address: '127.0.0.1:2' } };
+const admission = {
+  id: 'm-00000001',
+  guest: 'web1',
+  from: 'a',
+  memoryBytes: GIB,
+  epoch: 1,
+  timeoutMs: 600_000,
+};
+
+test('a guest is let in with a mover of its own, and asking again changes nothing', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const api = await as('a', 'agent', b);
+  const admitted = await api.admit({ body: admission });
+  assert.deepEqual(admitted, { moverAddress: '127.0.0.1:50000', version: 1 });
+  assert.deepEqual(await api.admit({ body: admission }), admitted);
+  assert.deepEqual(b.movers.started, [admission.id]);
+  const { migrations } = await b.api.migrations();
+  assert.equal(migrations[0]?.side, 'destination');
+  assert.equal(migrations[0]?.moverAlive, true);
+});
+
+test('the same id for another guest is refused', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const api = await as('a', 'agent', b);
+  await api.admit({ body: admission });
+  const other = api.admit({ body: { ...admission, guest: 'web2' } });
+  await assert.rejects(other, { code: 'GODWIT_ID_REUSED' });
+});
+
+test('a host speaks only for itself', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const [own, other] = [await as('a', 'agent', b), await as('c', 'agent', b)];
+  await assert.rejects(other.admit({ body: admission }), { code: 'GODWIT_ROLE_FORBIDDEN' });
+  await own.admit({ body: admission });
+  const id = admission.id;
+  await assert.rejects(other.incoming({ params: { id } }), { code: 'GODWIT_ROLE_FORBIDDEN' });
+  assert.equal((await own.incoming({ params: { id } })).moverAddress, '127.0.0.1:50000');
+  const operator = await as('someone', 'operator', b);
+  await assert.rejects(operator.admit({ body: admission }), { code: 'GODWIT_ROLE_FORBIDDEN' });
+  await assert.rejects(b.api.admit({ body: admission }), { code: 'GODWIT_ROLE_FORBIDDEN' });
+});
+
+test('a host that is not among the peers is refused, with the mend', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const stranger = await as('z', 'agent', b);
+  const call = stranger.admit({ body: { ...admission, from: 'z' } });
+  await assert.rejects(call, { code: 'GODWIT_HOST_UNKNOWN', hint: /Add z to `peers`/ });
+});
+
+test('a name that is in use or on its way here is refused', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers, guests: () => [guest('db1')] });
+  const [a, c] = [await as('a', 'agent', b), await as('c', 'agent', b)];
+  const used = a.admit({ body: { ...admission, guest: 'db1' } });
+  await assert.rejects(used, {
+    code: 'GODWIT_NAME_IN_USE',
+    message: 'b already has a guest called db1',
+  });
+  await a.admit({ body: admission });
+  const second = c.admit({ body: { ...admission, id: 'm-00000002', from: 'c' } });
+  await assert.rejects(second, { code: 'GODWIT_NAME_IN_USE' });
+});
+
+test('memory that others on their way will take is not promised twice', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', {
+    peers,
+    availableBytes: 3 * GIB,
+    limits: { memoryReserveBytes: GIB / 2 },
+  });
+  const api = await as('a', 'agent', b);
+  await api.admit({ body: { ...admission, memoryBytes: 2 * GIB } });
+  const next = { ...admission, id: 'm-00000002', guest: 'web2' };
+  await assert.rejects(api.admit({ body: next }), {
+    code: 'GODWIT_MEMORY_SHORT',
+    facts: { host: 'b', guest: 'web2', availableBytes: GIB / 2, neededBytes: GIB },
+  });
+  await api.admit({ body: { ...next, memoryBytes: GIB / 2 } });
+});
+
+test('no more guests come at once than the limit allows', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers, limits: { migrationsIn: 1 } });
+  const api = await as('a', 'agent', b);
+  await api.admit({ body: admission });
+  const second = api.admit({ body: { ...admission, id: 'm-00000002', guest: 'web2' } });
+  await assert.rejects(second, { code: 'GODWIT_OVERLOADED', retryable: true });
+});
+
+test('a mover that died is started again for who asks where it listens', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const api = await as('a', 'agent', b);
+  await api.admit({ body: admission });
+  await b.movers.kill(admission.id);
+  await api.incoming({ params: { id: admission.id } });
+  assert.equal(b.movers.started.length, 2);
+});
+
+test('an unknown incoming migration is said to be that', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const api = await as('a', 'agent', b);
+  const call = api.incoming({ params: { id: 'm-zzzzzzzz' } });
+  await assert.rejects(call, { code: 'GODWIT_MIGRATION_UNKNOWN' });
+});

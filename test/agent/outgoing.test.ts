@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { godwitError, hasCode } from '../../src/errors.ts';
+import { moverRequest } from '../../src/protocol/mover-request.ts';
+import { fleet, guest } from './parties.ts';
+
+const peers = { b: { address: '127.0.0.1:1' }, bravo: { address: '127.0.0.1:2' } };
+
+test('a migration gets an id, a private directory, a request for its mover, and the mover', async (t) => {
+  const { host } = await fleet(t);
+  const a = await host('a', { guests: () => [guest('web1')], peers });
+  const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b', mode: 'hybrid' } });
+  assert.match(id, /^m-[0-9a-z]{8,}$/);
+  assert.deepEqual(a.movers.started, [id]);
+  const dir = path.join(a.config.stateDir, 'migrations', id);
+  assert.equal(statSync(dir).mode & 0o777, 0o700);
+  assert.equal(statSync(path.join(dir, 'request.json')).mode & 0o777, 0o600);
+  const written = JSON.parse(readFileSync(path.join(dir, 'request.json'), 'utf8'));
+  const request = moverRequest.parse(written);
+  assert.ok(request.side === 'source');
+  assert.equal(request.handle.name, 'web1');
+  assert.equal(request.request.mode, 'hybrid');
+  assert.deepEqual(request.peer, { name: 'b', address: '127.0.0.1:1' });
+});
+
+test('asked again with the same id it is the same migration, and another request is refused', async (t) => {
+  const { host } = await fleet(t);
+  const a = await host('a', { guests: () => [guest('web1'), guest('web2')], peers });
+  const body = { id: 'm-00000001', guest: 'web1', to: 'b' };
+  await a.api.migrate({ body });
+  assert.deepEqual(await a.api.migrate({ body }), { id: 'm-00000001' });
+  assert.equal(a.movers.started.length, 1);
+  const other = a.api.migrate({ body: { ...body, guest: 'web2' } });
+  await assert.rejects(other, { code: 'GODWIT_ID_REUSED' });
+});
+
+test('a guest that is migrating is refused with the migration, its goal and its phase', async (t) => {
+  const { host } = await fleet(t);
+  const a = await host('a', { guests: () => [guest('web1')], peers });
+  const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b' } });
+  await assert.rejects(a.api.migrate({ body: { guest: 'web1', to: 'bravo' } }), {
+    code: 'GODWIT_GUEST_BUSY',
+    message: `web1 is already migrating: ${id}, to b, in phase checking`,
+  });
+});
+
+test('two who ask at once for one guest get one migration', async (t) => {
+  const { host } = await fleet(t);
+  const a = await host('a', { guests: () => [guest('web1')], peers });
+  const asked = ['b', 'bravo'].map((to) => a.api.migrate({ body: { guest: 'web1', to } }));
+  const results = await Promise.allSettled(asked);
+  assert.deepEqual(results.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected']);
+});
+
+test('names that are not there are refused with the nearest one', async (t) => {
+  const { host } = await fleet(t);
+  const a = await host('a', { guests: () => [guest('web1')], peers });
+  await assert.rejects(a.api.migrate({ body: { guest: 'wbe1', to: 'b' } }), (error) => {
+    assert.ok(hasCode(error, 'GODWIT_GUEST_UNKNOWN'));
+    assert.match(error.hint, /web1/);
+    return true;
+  });
+  await assert.rejects(a.api.migrate({ body: { guest: 'web1', to: 'brvao' } }), (error) => {
+    assert.ok(hasCode(error, 'GODWIT_HOST_UNKNOWN'));
+    assert.match(error.hint, /bravo/);
+    return true;
+  });
+});
+
+test('what cannot be moved is refused before anything is made', async (t) => {
+  const { host } = await fleet(t);
+  const guests = [
+    guest('managed', { manager: 'libvirt' }, false),
+    guest('paused', { state: 'paused' }),
+    guest('unheld', {}, false),
+    guest('web1'),
+  ];
+  const a = await host('a', { guests: () => guests, peers });
+  const code = async (name: string, to = 'b'): Promise<string> =>
+    a.api.migrate({ body: { guest: name, to } }).then(
+      () => 'started',
+      (error: { code: string }) => error.code,
+    );
+  assert.equal(await code('managed'), 'GODWIT_GUEST_MANAGED');
+  assert.equal(await code('paused'), 'GODWIT_GUEST_STATE');
+  assert.equal(await code('unheld'), 'GODWIT_CAPABILITY');
+  assert.equal(await code('web1', 'a'), 'GODWIT_SAME_HOST');
+  assert.deepEqual(readdirSync(path.join(a.config.stateDir, 'migrations')), []);
+});
+
+test('no more migrations leave at once than the limit allows', async (t) => {
+  const { host } = await fleet(t);
+  const guests = () => [guest('web1'), guest('web2')];
+  const a = await host('a', { guests, peers, limits: { migrationsOut: 1 } });
+  const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b' } });
+  const second = () => a.api.migrate({ body: { guest: 'web2', to: 'b' } });
+  await assert.rejects(second, { code: 'GODWIT_OVERLOADED' });
+  await a.movers.fail(id);
+  await second();
+});
+
+test('a mover that does not start leaves nothing, and the caller hears why', async (t) => {
+  const { host } = await fleet(t);
+  const a = await host('a', { guests: () => [guest('web1')], peers });
+  a.movers.failNext = godwitError('GODWIT_INTERNAL', { what: 'no memory for a mover' });
+  const started = () => a.api.migrate({ body: { guest: 'web1', to: 'b' } });
+  await assert.rejects(started, { message: 'no memory for a mover' });
+  assert.deepEqual((await a.api.migrations()).migrations, []);
+  await started();
+});

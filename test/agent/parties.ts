@@ -1,0 +1,149 @@
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import { startAgent } from '../../src/agent/agent.ts';
+import type { RunningAgent } from '../../src/agent/agent.ts';
+import type { MachineReader } from '../../src/agent/inventory.ts';
+import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
+import { agentConfig } from '../../src/config.ts';
+import type { AgentConfig } from '../../src/config.ts';
+import type { DiscoveredGuest, Driver } from '../../src/drivers/driver.ts';
+import { silentLog } from '../../src/log.ts';
+import { agentContract } from '../../src/protocol/contract.ts';
+import type { Role } from '../../src/protocol/contract.ts';
+import { client } from '../../src/rpc/client.ts';
+import { authority, tempDir } from '../rpc/parties.ts';
+import { FakeMovers } from './fake-movers.ts';
+
+export const GIB = 1024 ** 3;
+
+/** A guest as a driver lists it, running. */
+export function guest(
+  name: string,
+  info: Partial<DiscoveredGuest['info']> = {},
+  held = true,
+): DiscoveredGuest {
+  const full = {
+    name,
+    host: 'a',
+    driver: 'fake',
+    state: 'running' as const,
+    memoryBytes: GIB,
+    nics: [],
+    devices: [],
+    unmovable: [],
+    ...info,
+  };
+  const handle = { driver: 'fake', name, pid: 1, startTicks: 1, monitor: 'none' };
+  return held ? { info: full, handle } : { info: full };
+}
+
+/** A driver that lists what it is given and can do nothing. */
+export function listingDriver(guests: () => DiscoveredGuest[]): Driver {
+  const cannot = (): never => {
+    throw new Error('a listing driver moves nothing');
+  };
+  return {
+    name: 'fake',
+    capabilities: {
+      shape: 'direct',
+      modes: ['precopy'],
+      compression: ['none'],
+      maxStreams: 1,
+      postcopyRecovery: false,
+    },
+    hypervisors: () => Promise.resolve([]),
+    discover: () => Promise.resolve(guests()),
+    openSource: cannot,
+    openDestination: cannot,
+  };
+}
+
+export function machine(availableBytes = 8 * GIB): MachineReader {
+  return {
+    proc: (file) =>
+      Promise.resolve(
+        file === 'cpuinfo'
+          ? 'processor\t: 0\nmodel name\t: A processor\nflags\t\t: fpu sse\n'
+          : `MemTotal: 16777216 kB\nMemAvailable: ${availableBytes / 1024} kB\n`,
+      ),
+    links: () => Promise.resolve('[]'),
+  };
+}
+
+export interface TestHost {
+  readonly agent: RunningAgent;
+  readonly movers: FakeMovers;
+  readonly config: AgentConfig;
+  readonly api: ReturnType<typeof client<typeof agentContract>>['api'];
+  /** The agent ends; its movers go on. Starting it again is `again`. */
+  readonly again: () => Promise<TestHost>;
+}
+
+export interface HostOptions {
+  readonly guests?: () => DiscoveredGuest[];
+  readonly peers?: Record<string, { address: string }>;
+  readonly limits?: Partial<AgentConfig['limits']>;
+  readonly availableBytes?: number;
+  readonly holdsCa?: boolean;
+}
+
+/** Hosts whose certificates are of one CA; agents listen on ports of the loopback. */
+export async function fleet(t: TestContext) {
+  const { caDir, issue: certificate } = await authority(t);
+  const root = tempDir(t);
+  const start = async (config: AgentConfig, options: HostOptions, movers: FakeMovers) => {
+    const agent = await startAgent({
+      config,
+      drivers: [listingDriver(options.guests ?? (() => []))],
+      movers,
+      log: silentLog,
+      machine: machine(options.availableBytes),
+    });
+    const { api, close } = client(agentContract, { unix: agent.socket });
+    const stop = async (): Promise<void> => {
+      close();
+      await agent.close();
+    };
+    t.after(stop);
+    const again = async (): Promise<TestHost> => {
+      await stop();
+      return start(config, options, movers);
+    };
+    return { agent, movers, config, api, again };
+  };
+  return {
+    caDir,
+    certificate,
+    host: async (name: string, options: HostOptions = {}): Promise<TestHost> => {
+      const stateDir = path.join(root, name);
+      const pki = await issue({ caDir, name, role: 'agent', addresses: ['127.0.0.1'] });
+      storeCredentials(path.join(stateDir, 'pki'), pki);
+      const config = agentConfig.parse({
+        name,
+        address: '127.0.0.1:0',
+        stateDir,
+        peers: options.peers ?? {},
+        ...(options.holdsCa === true ? { caDir } : {}),
+        limits: {
+          migrationsIn: 8,
+          migrationsOut: 8,
+          memoryReserveBytes: 0,
+          ...options.limits,
+        },
+      });
+      const movers = new FakeMovers();
+      t.after(() => movers.closeAll());
+      return start(config, options, movers);
+    },
+    /** Calls an agent as another host or person would. */
+    as: async (name: string, role: Role, { agent, config }: TestHost) => {
+      const made = client(agentContract, {
+        address: agent.address,
+        credentials: await certificate(name, role),
+        expectedName: config.name,
+      });
+      t.after(() => made.close());
+      return made.api;
+    },
+  };
+}
