@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { godwitError } from '../errors.ts';
+import { systemEnvironment } from './environment.ts';
 
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 
@@ -8,7 +9,6 @@ export interface CommandOptions {
   readonly input?: string;
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal | undefined;
-  readonly env?: NodeJS.ProcessEnv;
 }
 
 /**
@@ -26,7 +26,7 @@ export async function runCommand(
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: options.env ?? process.env,
+      env: systemEnvironment(),
     });
     const stop = (reason: Error): void => {
       child.kill('SIGKILL');

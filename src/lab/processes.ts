@@ -91,7 +91,7 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): void {
  */
 export async function startDetached(
   argv: readonly string[],
-  options: { readonly logFile: string; readonly env?: NodeJS.ProcessEnv },
+  options: { readonly logFile: string; readonly env: NodeJS.ProcessEnv },
 ): Promise<ProcessId> {
   const [program = '', ...args] = argv;
   const log = openSync(options.logFile, 'a', 0o600);
@@ -100,7 +100,7 @@ export async function startDetached(
       detached: true,
       stdio: ['ignore', log, log],
       cwd: '/',
-      env: options.env ?? process.env,
+      env: options.env,
     });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);

@@ -5,6 +5,7 @@ import { systemClock } from '../clock.ts';
 import { godwitError } from '../errors.ts';
 import { runCommand } from './command.ts';
 import type { LabEntry } from './entry.ts';
+import { labEnvironment } from './environment.ts';
 import { isAlive, signalProcess, startDetached } from './processes.ts';
 
 /**
@@ -70,7 +71,7 @@ export async function startHolder(dir: string, signal: AbortSignal | undefined):
     'godwit-lab-holder',
     ready,
   ];
-  const holder = await startDetached(argv, { logFile });
+  const holder = await startDetached(argv, { logFile, env: labEnvironment({ dir }) });
   const start = systemClock.monotonicMs();
   try {
     for (;;) {
