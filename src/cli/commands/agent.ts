@@ -2,7 +2,7 @@ import { godwitError } from '../../errors.ts';
 import type { agentSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 
-/** The agent of this host, as `godwit-agent` runs it. */
+/** The agent of this host, in the foreground, until it is told to end. */
 export const run: Run<typeof agentSpec> = async (input) => {
   const { config } = input.flags;
   if (config === undefined) {
@@ -12,5 +12,8 @@ export const run: Run<typeof agentSpec> = async (input) => {
       { hint: 'docs/operating.md shows a configuration.' },
     );
   }
-  throw godwitError('GODWIT_INTERNAL', { what: 'the agent is not part of this build yet' });
+  const { runAgent } = await import('../../agent/main.ts');
+  await runAgent(config);
+  // It has closed what it serves; connections to hypervisors may keep the process alive.
+  process.exit(0);
 };

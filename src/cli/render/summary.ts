@@ -25,7 +25,7 @@ export function measures(report: Report): [string, string][] {
   return [
     ['total', formatDuration(report.totalMs)],
     ...optional('downtime (hypervisor)', report.downtimeMs),
-    ...optional('blackout (source stopped to destination running)', report.blackoutMs),
+    ...optional('blackout (stopped to running)', report.blackoutMs),
     ['sent', `${formatBytes(report.bytes)} for ${formatBytes(report.memoryBytes)} of memory`],
     ['rounds', String(report.rounds)],
     ['throughput', formatRate(report.throughput)],
