@@ -13,7 +13,7 @@ export interface QemuBinary {
 
 const PROGRAM = 'qemu-system-x86_64';
 
-/** The QEMUs of this machine: the one on the PATH first, then those in prefixes, oldest first. */
+/** The QEMUs of this machine, on the PATH and in prefixes, the newest first. */
 export async function qemuBinaries(signal?: AbortSignal): Promise<QemuBinary[]> {
   const prefixes = path.join(cacheDirectory(), 'qemu');
   const inPrefixes = (await readdir(prefixes).catch(() => []))
@@ -25,7 +25,11 @@ export async function qemuBinaries(signal?: AbortSignal): Promise<QemuBinary[]> 
   const firstOnPath = await firstExecutable(onPath);
   const candidates = [...(firstOnPath === undefined ? [] : [firstOnPath]), ...inPrefixes];
   const found = await Promise.all(candidates.map((file) => versionOf(file, signal)));
-  return found.filter((binary) => binary !== undefined);
+  return found
+    .filter((binary) => binary !== undefined)
+    .toSorted((left, right) => {
+      return right.version.localeCompare(left.version, 'en', { numeric: true });
+    });
 }
 
 /**
@@ -44,9 +48,7 @@ export async function chooseQemu(
     }
     return binary;
   }
-  const binaries = (await qemuBinaries(signal)).toSorted((left, right) =>
-    right.version.localeCompare(left.version, 'en', { numeric: true }),
-  );
+  const binaries = await qemuBinaries(signal);
   const chosen = binaries.find(
     ({ version }) => wanted === undefined || `${version}.`.startsWith(`${wanted}.`),
   );
