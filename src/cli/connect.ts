@@ -26,17 +26,25 @@ interface Place {
  * Throws GODWIT_USAGE, GODWIT_LAB_UNKNOWN, GODWIT_HOST_UNKNOWN or GODWIT_UNREACHABLE.
  */
 export async function connect(flags: ConnectionFlags, env: Env): Promise<Fleet> {
-  const places = await findPlaces(flags, env);
-  const opened = places.map(({ label, transport }) => ({
-    label,
-    client: client(agentContract, transport),
-  }));
-  const [first, ...others] = opened.map(({ label, client: { api } }): Endpoint => ({ label, api }));
-  if (first === undefined) throw nobody();
-  return {
-    endpoints: [first, ...others],
-    close: () => opened.forEach((each) => each.client.close()),
+  const opened: { close(): void }[] = [];
+  const open = ({ label, transport }: Place): Endpoint => {
+    const agent = client(agentContract, transport);
+    opened.push(agent);
+    return { label, api: agent.api };
   };
+  const places = await findPlaces(flags, env);
+  const [first, ...others] = places.map(open);
+  if (first === undefined) throw nobody();
+  const fleet: Fleet = {
+    endpoints: [first, ...others],
+    close: () => opened.forEach((each) => each.close()),
+  };
+  const transport = places[0]?.transport;
+  if (transport === undefined || 'unix' in transport) return fleet;
+  // The certificate that one agent takes, the others take too.
+  const reach = (host: string, address: string): Endpoint =>
+    open({ label: host, transport: { ...transport, address, expectedName: host } });
+  return { ...fleet, reach };
 }
 
 async function findPlaces(flags: ConnectionFlags, env: Env): Promise<Place[]> {

@@ -7,6 +7,7 @@ import type {
   Progress,
   Report,
 } from '../protocol/migration.ts';
+import { guestName } from '../protocol/names.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 
 interface CallOptions {
@@ -50,6 +51,8 @@ export interface Endpoint {
 /** The agents that this command line may speak to. */
 export interface Fleet {
   readonly endpoints: readonly [Endpoint, ...Endpoint[]];
+  /** Another host's agent, where we have a certificate to speak to it with. */
+  reach?(host: string, address: string): Endpoint;
   close(): void;
 }
 
@@ -68,21 +71,38 @@ export async function askAny<T>(fleet: Fleet, ask: (endpoint: Endpoint) => Promi
   throw last;
 }
 
-/** A guest, wherever it is, and the agent to ask about it: its own host's, if we can reach that. */
-export async function findGuest(
-  fleet: Fleet,
-  name: string,
-): Promise<{ readonly guest: GuestInfo; readonly endpoint: Endpoint }> {
+export interface FoundGuest {
+  readonly guest: GuestInfo;
+  readonly endpoint: Endpoint;
+  /** Whether that is the agent of the guest's own host, which alone can move it. */
+  readonly home: boolean;
+}
+
+/**
+ * A guest, and the agent to ask about it. Each agent is asked about its own host first, all at once,
+ * so that a peer which does not answer delays nothing. Throws GODWIT_GUEST_UNKNOWN with the nearest name.
+ */
+export async function findGuest(fleet: Fleet, name: string): Promise<FoundGuest> {
+  if (guestName.safeParse(name).success) {
+    const input = { params: { guest: name } };
+    const asked = await Promise.allSettled(
+      fleet.endpoints.map(async (endpoint): Promise<FoundGuest> => {
+        return { guest: await endpoint.api.guest(input), endpoint, home: true };
+      }),
+    );
+    const found = asked.filter((each) => each.status === 'fulfilled').map(({ value }) => value);
+    // A guest on its way is seen on both hosts: the source's is the one to speak of.
+    const best = found.find(({ guest }) => guest.state !== 'incoming') ?? found[0];
+    if (best !== undefined) return best;
+  }
   const { guests, endpoint } = await askAny(fleet, async (asked) => {
     const answer = await asked.api.guests({ query: { scope: 'all' } });
     return { guests: answer.guests, endpoint: asked };
   });
-  const found = guests.filter((each) => each.name === name);
-  // A guest on its way is seen on both hosts: the source's is the one to speak of.
-  const guest = found.find((each) => each.state !== 'incoming') ?? found[0];
+  const elsewhere = guests.filter((each) => each.name === name);
+  const guest = elsewhere.find((each) => each.state !== 'incoming') ?? elsewhere[0];
   if (guest === undefined) throw unknownGuest(name, guests, fleet);
-  const home = fleet.endpoints.find((each) => each.label === guest.host);
-  return { guest, endpoint: home ?? endpoint };
+  return { guest, endpoint, home: false };
 }
 
 function unknownGuest(name: string, guests: readonly GuestInfo[], fleet: Fleet): Error {
@@ -139,4 +159,12 @@ export async function findMigration(fleet: Fleet, id: string): Promise<FoundMigr
 
 function compare(left: string, right: string): number {
   return left < right ? -1 : Number(left > right);
+}
+
+/** The agent of another host, as the agents that we speak to know it; undefined when we cannot speak to it. */
+export async function reachHost(fleet: Fleet, host: string): Promise<Endpoint | undefined> {
+  if (fleet.reach === undefined) return undefined;
+  const { hosts } = await askAny(fleet, ({ api }) => api.hosts());
+  const address = hosts.find((each) => each.name === host)?.address;
+  return address === undefined ? undefined : fleet.reach(host, address);
 }

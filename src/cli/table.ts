@@ -22,7 +22,7 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
   {
     name: 'pki',
     summary: 'the certificate authority and certificates of hosts and people',
-    examples: ['pki init --dir /etc/godwit/ca', 'pki issue b --role agent'],
+    examples: ['pki init --dir /etc/godwit/ca', 'pki issue b --addresses 10.0.0.2'],
     verbs: async () => (await import('./commands/pki.ts')).PKI_VERBS,
   },
   verb(specs.agentSpec, () => import('./commands/agent.ts')),

@@ -13,8 +13,14 @@ const docs = path.resolve(import.meta.dirname, '../../docs');
 describe('the pages that are made from the tables', () => {
   for (const name of ['cli.md', 'errors.md']) {
     test(`docs/${name} is what \`npm run docs\` makes`, async () => {
-      const written = readFileSync(path.join(docs, name), 'utf8');
-      assert.equal(written, (await pages())[name], `run \`npm run docs\``);
+      const written = readFileSync(path.join(docs, name), 'utf8').split('
+');
+      const made = ((await pages())[name] ?? '').split('
+');
+      const line = made.findIndex((text, index) => text !== written[index]);
+      const differs = `docs/${name}:${line + 1}: run \`npm run docs\``;
+      assert.equal(written[line], made[line], differs);
+      assert.equal(written.length, made.length, differs);
     });
   }
 

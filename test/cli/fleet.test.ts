@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { askAny, findGuest, findMigration, listMigrations } from '../../src/cli/fleet.ts';
 import type { Endpoint, Fleet } from '../../src/cli/fleet.ts';
 import { godwitError, hasCode } from '../../src/errors.ts';
+import type { GuestInfo } from '../../src/protocol/host.ts';
 import { endpoint, guest, ID, summary } from './fake.ts';
 
 function fleet(first: Endpoint, ...others: Endpoint[]): Fleet {
@@ -47,32 +48,56 @@ describe('askAny', () => {
 });
 
 describe('findGuest', () => {
-  const all = async (): Promise<{ guests: ReturnType<typeof guest>[] }> => ({
-    guests: [guest('web1', 'b', { state: 'incoming' }), guest('web1', 'a'), guest('db', 'b')],
-  });
+  const onA = [guest('web1', 'a')];
+  const onB = [guest('web1', 'b', { state: 'incoming' }), guest('db', 'b')];
+
+  /** The agent of a host that has these guests, and those of its peers. */
+  function agent(label: string, own: GuestInfo[], peers: GuestInfo[]): Endpoint {
+    return endpoint(label, {
+      guest: async ({ params }) => {
+        const found = own.find(({ name }) => name === params.guest);
+        if (found !== undefined) return found;
+        throw godwitError('GODWIT_GUEST_UNKNOWN', { guest: params.guest, host: label });
+      },
+      guests: async () => ({ guests: [...own, ...peers] }),
+    });
+  }
+  const both = fleet(agent('a', onA, onB), agent('b', onB, onA));
 
   test("finds the agent of the guest's own host", async () => {
-    const both = fleet(endpoint('a', { guests: all }), endpoint('b', { guests: all }));
-    assert.equal((await findGuest(both, 'db')).endpoint.label, 'b');
+    const { endpoint: found, home } = await findGuest(both, 'db');
+    assert.deepEqual([found.label, home], ['b', true]);
   });
 
   test('takes the source for the home of a guest that is on its way', async () => {
-    const both = fleet(endpoint('a', { guests: all }), endpoint('b', { guests: all }));
     assert.equal((await findGuest(both, 'web1')).guest.host, 'a');
   });
 
-  test('asks the one agent there is about a guest of its peers', async () => {
-    const only = fleet(endpoint('this host', { guests: all }));
-    assert.equal((await findGuest(only, 'db')).endpoint.label, 'this host');
+  test('finds it although another agent is silent', async () => {
+    const one = fleet(endpoint('a', { guest: silent, guests: silent }), agent('b', onB, []));
+    assert.equal((await findGuest(one, 'db')).endpoint.label, 'b');
+  });
+
+  test('finds the guest of a host whose agent is not at hand', async () => {
+    const {
+      guest: found,
+      endpoint: asked,
+      home,
+    } = await findGuest(fleet(agent('a', onA, onB)), 'db');
+    assert.deepEqual([found.host, asked.label, home], ['b', 'a', false]);
   });
 
   test('suggests the nearest name for an unknown guest', async () => {
-    const only = fleet(endpoint('this host', { guests: all }));
-    await assert.rejects(findGuest(only, 'wbe1'), (error: Error & { hint?: string }) => {
+    await assert.rejects(findGuest(both, 'wbe1'), (error: Error & { hint?: string }) => {
       assert.ok(hasCode(error, 'GODWIT_GUEST_UNKNOWN'));
       assert.match(error.hint, /Did you mean web1\?/);
       return true;
     });
+  });
+
+  test('asks no agent for a guest whose name cannot be one', async () => {
+    const error = await findGuest(both, '../etc').catch((thrown: unknown) => thrown);
+    assert.ok(hasCode(error, 'GODWIT_GUEST_UNKNOWN'));
   });
 });
 

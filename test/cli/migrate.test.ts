@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { AgentApi } from '../../src/cli/fleet.ts';
+import type { AgentApi, Endpoint } from '../../src/cli/fleet.ts';
 import { godwitError } from '../../src/errors.ts';
 import type { MigrationRequest, Progress, Report } from '../../src/protocol/migration.ts';
+import type { GuestInfo } from '../../src/protocol/host.ts';
 import {
   endpoint,
   FakeContext,
@@ -54,6 +55,10 @@ function world({ events, ending = report(), more = {} }: World = {}): {
 async function* all(...each: Progress[]): AsyncGenerator<Progress> {
   yield* each;
 }
+
+const unknown = async (): Promise<never> => {
+  throw godwitError('GODWIT_GUEST_UNKNOWN', { guest: 'web1', host: 'a' });
+};
 
 describe('godwit migrate', () => {
   test('asks for what was typed, the defaults filled in', async () => {
@@ -145,15 +150,48 @@ describe('godwit migrate', () => {
     assert.deepEqual(asked, []);
   });
 
-  test('suggests the nearest guest and the nearest host', async () => {
+  test('suggests the nearest guest', async () => {
+    const { context } = world({ more: { migrate: unknown, guest: unknown } });
+    assert.equal(await godwit(context, 'migrate wbe1 --to b'), 3);
+    assert.match(context.err.text, /Did you mean web1\?/);
+  });
+
+  test('suggests the nearest host and lists all', async () => {
     const refuse = async (): Promise<never> => {
       throw godwitError('GODWIT_HOST_UNKNOWN', { host: 'bta' });
     };
     const { context } = world({ more: { migrate: refuse } });
-    assert.equal(await godwit(context, 'migrate wbe1 --to b'), 3);
-    assert.match(context.err.text, /Did you mean web1\?/);
     assert.equal(await godwit(context, 'migrate web1 --to bta'), 3);
-    assert.match(context.err.text, /Did you mean beta\?/);
+    assert.match(context.err.text, /Did you mean beta\? The hosts are a, beta\./);
+  });
+
+  test('refuses a name that cannot be one before it asks anybody', async () => {
+    const { context, asked } = world();
+    assert.equal(await godwit(context, 'migrate ../web1 --to b'), 2);
+    assert.match(context.err.text, /"\.\.\/web1" is not a guest name/);
+    assert.deepEqual(asked, []);
+  });
+
+  test('asks the agent of the host that has the guest, where several are at hand', async () => {
+    const asked: string[] = [];
+    const agent = (label: string, own: boolean): Endpoint =>
+      endpoint(label, {
+        guest: own ? async () => guest('web1', label) : unknown,
+        migrate: async () => {
+          asked.push(label);
+          return { id: ID };
+        },
+      });
+    const context = new FakeContext(agent('a', false), agent('b', true));
+    assert.equal(await godwit(context, 'migrate web1 --to a --detach'), 0);
+    assert.deepEqual(asked, ['b']);
+  });
+
+  test('says where the guest is when its own agent is not at hand', async () => {
+    const guests = async (): Promise<{ guests: GuestInfo[] }> => ({ guests: [guest('web1', 'c')] });
+    const { context } = world({ more: { migrate: unknown, guest: unknown, guests } });
+    assert.equal(await godwit(context, 'migrate web1 --to b'), 3);
+    assert.match(context.err.text, /It is on c: run this there/);
   });
 
   test('goes on watching over an agent that is restarted', async () => {

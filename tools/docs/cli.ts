@@ -11,7 +11,7 @@ export async function cliPage(): Promise<string> {
     if (!isGroup(entry)) sections.push(verbSection(entry.spec, ''));
     else {
       const examples = entry.examples.map((line) => `godwit ${line}`).join('\n');
-      sections.push(`## godwit ${entry.name}\n\n${sentence(entry.summary)}\n\n${code(examples)}`);
+      sections.push(`## godwit ${entry.name}\n\n${sentence(entry.summary)}\n\n${code(examples)}\n`);
       for (const { spec } of await entry.verbs()) sections.push(verbSection(spec, entry.name));
     }
   }
@@ -48,11 +48,10 @@ function verbSection(spec: Spec, group: string): string {
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
-/** Names of shapes become links, shapes in words code. */
+/** Names of shapes become links, shapes themselves code. */
 function jsonText(json: string): string {
-  if (json.includes('{')) {
-    return json.replace(/\{.*\}/s, (shape) => `\`${shape}\``);
-  }
+  if (json.startsWith('{')) return `\`${json}\``;
+  if (json.includes('{')) return json;
   return json.replaceAll(/\b[a-z]+\b/g, (word) =>
     word in JSON_SHAPES ? `[${word}](#${word})` : word,
   );

@@ -1,4 +1,3 @@
-import { hasCode } from '../../errors.ts';
 import type { GuestInfo } from '../../protocol/host.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
@@ -13,14 +12,9 @@ import type { Run } from '../verb.ts';
 export const run: Run<typeof guestSpec> = async (input, context) => {
   const fleet = await context.connect(input.connection);
   try {
-    const { guest, endpoint } = await findGuest(fleet, input.args.guest);
-    // Its own host knows most; the list of all hosts may be a moment old, or all that we can reach.
-    const full = await endpoint.api.guest({ params: { guest: guest.name } }).catch((error) => {
-      if (!hasCode(error, 'GODWIT_GUEST_UNKNOWN')) throw error;
-      return guest;
-    });
-    if (input.json) printJson(context, full);
-    else context.out.write(guestText(full, contextPainter(context)));
+    const { guest } = await findGuest(fleet, input.args.guest);
+    if (input.json) printJson(context, guest);
+    else context.out.write(guestText(guest, contextPainter(context)));
   } finally {
     fleet.close();
   }

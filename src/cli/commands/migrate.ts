@@ -5,7 +5,7 @@ import { didYouMean } from '../../protocol/nearest.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { EXIT_LEFT, finalReport, printEnding } from '../ending.ts';
-import { askAny, findGuest } from '../fleet.ts';
+import { askAny, findGuest, reachHost } from '../fleet.ts';
 import type { Endpoint, Fleet } from '../fleet.ts';
 import { follow } from '../follow.ts';
 import type { migrateSpec } from '../specs.ts';
@@ -25,9 +25,8 @@ export const run: Run<typeof migrateSpec> = async (input, context) => {
   }
   const fleet = await context.connect(input.connection);
   try {
-    const { guest, endpoint } = await findGuest(fleet, input.args.guest);
-    const request = requestOf(input, guest.name, to);
-    const id = await start(fleet, endpoint, request);
+    const request = requestOf(input, to);
+    const { id, endpoint } = await start(fleet, request);
     if (input.flags.detach === true) return sayDetached(context, id, input.json);
     return await followToEnd(context, endpoint, id, input.json);
   } finally {
@@ -35,9 +34,9 @@ export const run: Run<typeof migrateSpec> = async (input, context) => {
   }
 };
 
-function requestOf({ flags }: MigrateInput, guest: string, to: string): MigrationRequest {
+function requestOf({ args, flags }: MigrateInput, to: string): MigrationRequest {
   const asked = {
-    guest,
+    guest: args.guest,
     to,
     mode: flags.mode,
     maxDowntimeMs: flags.maxDowntime === undefined ? undefined : Math.round(flags.maxDowntime),
@@ -50,6 +49,13 @@ function requestOf({ flags }: MigrateInput, guest: string, to: string): Migratio
   const parsed = migrationRequest.safeParse(asked);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
+  if (issue?.path[0] === 'guest' || issue?.path[0] === 'to') {
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what: `"${String(asked[issue.path[0]]).slice(0, 80)}" is not ${issue.message}` },
+      { hint: 'See `godwit guests` and `godwit hosts` for the names.', cause: parsed.error },
+    );
+  }
   const field = String(issue?.path[0] ?? '').replace(/Ms$/, '');
   throw godwitError(
     'GODWIT_USAGE',
@@ -58,21 +64,50 @@ function requestOf({ flags }: MigrateInput, guest: string, to: string): Migratio
   );
 }
 
-async function start(fleet: Fleet, endpoint: Endpoint, body: MigrationRequest): Promise<string> {
+interface Started {
+  readonly id: string;
+  readonly endpoint: Endpoint;
+}
+
+/**
+ * Starts the migration at the guest's own host. A single agent is simply asked, which saves a look
+ * at its guests; only when it does not have the guest is it searched for.
+ */
+async function start(fleet: Fleet, request: MigrationRequest): Promise<Started> {
+  const [only, ...others] = fleet.endpoints;
+  if (others.length === 0) {
+    try {
+      return await startAt(fleet, only, request);
+    } catch (error) {
+      if (!hasCode(error, 'GODWIT_GUEST_UNKNOWN')) throw error;
+    }
+  }
+  const { guest, endpoint, home } = await findGuest(fleet, request.guest);
+  if (home) return startAt(fleet, endpoint, request);
+  const reached = await reachHost(fleet, guest.host);
+  if (reached !== undefined) return startAt(fleet, reached, request);
+  throw godwitError(
+    'GODWIT_GUEST_UNKNOWN',
+    { guest: guest.name, host: endpoint.label },
+    { hint: `It is on ${guest.host}: run this there, or name that host's agent with --agent.` },
+  );
+}
+
+async function startAt(fleet: Fleet, endpoint: Endpoint, body: MigrationRequest): Promise<Started> {
   try {
-    return (await endpoint.api.migrate({ body })).id;
+    return { id: (await endpoint.api.migrate({ body })).id, endpoint };
   } catch (error) {
     if (!hasCode(error, 'GODWIT_HOST_UNKNOWN')) throw error;
     const { hosts } = await askAny(fleet, ({ api }) => api.hosts());
-    const near = didYouMean(
-      body.to,
-      hosts.map((each) => each.name),
-    );
-    if (near === undefined) throw error;
+    const names = hosts.map((each) => each.name);
+    const near = didYouMean(body.to, names);
     throw godwitError(
       'GODWIT_HOST_UNKNOWN',
       { host: body.to },
-      { hint: `${near} \`godwit hosts\` lists all.`, cause: error },
+      {
+        hint: `${near ?? ''} The hosts are ${names.slice(0, 20).join(', ')}.`.trim(),
+        cause: error,
+      },
     );
   }
 }

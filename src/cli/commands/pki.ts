@@ -1,4 +1,92 @@
-import type { Verb } from '../verb.ts';
+import { spec, verb } from '../verb.ts';
+import type { Flag, Verb } from '../verb.ts';
+
+const dir = {
+  kind: 'file',
+  value: 'directory',
+  summary: 'directory of the CA',
+  preset: '/etc/godwit/ca',
+} as const satisfies Flag;
+
+export const pkiInitSpec = spec({
+  name: 'init',
+  summary: 'make a certificate authority: ca.crt, and ca.key, which only its owner may read',
+  details: 'Keep ca.key on one host, and a copy of it offline: who has it can be any host.',
+  flags: { dir },
+  examples: ['pki init', 'pki init --dir /srv/godwit-ca'],
+  json: '{ dir, fingerprint }',
+});
+
+export const pkiIssueSpec = spec({
+  name: 'issue',
+  summary: 'make a certificate for a host or a person, or a token with which a host gets its own',
+  details:
+    'Without --join it writes ca.crt, a key and its certificate: host.* for the role agent, else ' +
+    'operator.* or viewer.*. With --join the key is made on the new host and never leaves it: run ' +
+    'the printed `godwit pki join` there. The token works once.',
+  args: {
+    name: {
+      kind: 'text',
+      summary: "the host's name, as in its configuration, or the person's",
+      required: true,
+    },
+  },
+  flags: {
+    dir,
+    role: {
+      kind: 'choice',
+      choices: ['agent', 'operator', 'viewer'],
+      summary: 'agent: a host; operator: may migrate and cancel; viewer: may look',
+      preset: 'agent',
+    },
+    addresses: {
+      kind: 'text',
+      value: 'list',
+      summary: 'IP addresses and further DNS names, with commas between',
+    },
+    days: { kind: 'count', summary: 'how long the certificate is valid', preset: '365' },
+    out: {
+      kind: 'file',
+      value: 'directory',
+      summary: 'where to write the files (default: ./NAME)',
+    },
+    join: { kind: 'switch', summary: 'make a join token instead' },
+    at: {
+      kind: 'text',
+      value: 'host:port',
+      summary: 'with --join: the agent that holds the CA (its `caDir`)',
+    },
+    valid: { kind: 'duration', summary: 'with --join: how long the token works', preset: '1h' },
+  },
+  examples: [
+    'pki issue b --addresses 10.0.0.2',
+    'pki issue b --join --at 10.0.0.1:7443',
+    'pki issue ann --role operator --out ~/.godwit',
+  ],
+  json: '{ name, role, directory, files } or, with --join, { name, role, token, expiresAt }',
+});
+
+export const pkiJoinSpec = spec({
+  name: 'join',
+  summary: 'make a key on this host and have it signed by the CA that a token names',
+  args: {
+    token: { kind: 'text', summary: 'what `godwit pki issue --join` printed', required: true },
+  },
+  flags: {
+    out: {
+      kind: 'file',
+      value: 'directory',
+      summary: "where to write the files: the agent's `pkiDir`",
+      preset: '/var/lib/godwit/pki',
+    },
+  },
+  examples: ['pki join gwj1/b/10.0.0.1:7443/.../...'],
+  json: '{ name, directory, fingerprint }',
+});
 
 /** The verbs of `godwit pki`. */
-export const PKI_VERBS: readonly Verb[] = [];
+export const PKI_VERBS: readonly Verb[] = [
+  verb(pkiInitSpec, async () => ({ run: (await import('./pki-run.ts')).init })),
+  verb(pkiIssueSpec, async () => ({ run: (await import('./pki-run.ts')).issueOne })),
+  verb(pkiJoinSpec, async () => ({ run: (await import('./pki-run.ts')).joinHere })),
+];
