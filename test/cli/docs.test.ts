@@ -13,10 +13,8 @@ const docs = path.resolve(import.meta.dirname, '../../docs');
 describe('the pages that are made from the tables', () => {
   for (const name of ['cli.md', 'errors.md']) {
     test(`docs/${name} is what \`npm run docs\` makes`, async () => {
-      const written = readFileSync(path.join(docs, name), 'utf8').split('
-');
-      const made = ((await pages())[name] ?? '').split('
-');
+      const written = readFileSync(path.join(docs, name), 'utf8').split('\n');
+      const made = ((await pages())[name] ?? '').split('\n');
       const line = made.findIndex((text, index) => text !== written[index]);
       const differs = `docs/${name}:${line + 1}: run \`npm run docs\``;
       assert.equal(written[line], made[line], differs);
