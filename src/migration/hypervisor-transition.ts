@@ -35,8 +35,9 @@ export function onHypervisor(before: SourceState, event: HypervisorEvent): Trans
 }
 
 function remember(state: SourceState, event: HypervisorEvent): SourceState {
-  // A session tells first what is already so: before `memory` that is an older stream's story.
-  if (isBeforeMemory(state) && !['lost', 'stopped', 'resumed'].includes(event.type)) return state;
+  // A session tells first what is already so: before `memory` that is an older stream's story, and on the way
+  // back past it, this one's, which is over.
+  if (isBeforeMemory(state) && event.type !== 'lost') return state;
   switch (event.type) {
     case 'setup':
     case 'pass':
@@ -67,7 +68,7 @@ function remember(state: SourceState, event: HypervisorEvent): SourceState {
 }
 
 function isBeforeMemory({ doing }: SourceState): boolean {
-  return doing.kind === 'do' && stepIndex(doing.step) < stepIndex('memory');
+  return doing.kind !== 'end' && stepIndex(doing.step) < stepIndex('memory');
 }
 
 function duringMemory(state: SourceState, event: HypervisorEvent): Transition {

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { guestHandle } from '../protocol/mover-request.ts';
 
-const reason = z.string().max(8192);
+/** Cut rather than refused: a record that cannot be read again would end the journal before it. */
+const reason = z.string().transform((text) => text.slice(0, 4096));
 
 /** What a hypervisor tells about the stream; the same words on both sides and for every driver. */
 export const hypervisorEvent = z.discriminatedUnion('type', [

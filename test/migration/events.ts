@@ -8,15 +8,18 @@ import { planned, sampleOf } from './samples.ts';
 
 /** Everything that a source could ever be told, in no order that makes sense. */
 
+const record = <T>(shape: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
+  fc.record<T>(shape, { noNullPrototype: true });
+
 const reason = fc.string({ maxLength: 20 });
 
 export const anyHypervisorEvent: fc.Arbitrary<HypervisorEvent> = fc.oneof(
-  fc.record({ type: fc.constant('pass' as const), round: fc.nat(100) }),
-  fc.record({
+  record({ type: fc.constant('pass' as const), round: fc.nat(100) }),
+  record({
     type: fc.constantFrom('postcopy-paused' as const, 'failed' as const, 'lost' as const),
     reason,
   }),
-  fc.record({
+  record({
     type: fc.constantFrom(
       'setup' as const,
       'active' as const,
@@ -47,26 +50,26 @@ const step = fc.constantFrom(...STEP_NAMES);
 
 export const anyEvent: fc.Arbitrary<SourceEvent> = fc.oneof(
   fc.constant(planned()),
-  fc.record({ type: fc.constant('did' as const), step, facts: fc.constant({}) }),
-  fc.record({ type: fc.constant('failed' as const), step, error: anyError }),
-  fc.record({ type: fc.constant('undid' as const), step }),
-  fc.record({ type: fc.constant('undo-failed' as const), step, error: anyError }),
-  fc.record({ type: fc.constant('hypervisor' as const), event: anyHypervisorEvent }),
-  fc.record({
+  record({ type: fc.constant('did' as const), step, facts: fc.constant({}) }),
+  record({ type: fc.constant('failed' as const), step, error: anyError }),
+  record({ type: fc.constant('undid' as const), step }),
+  record({ type: fc.constant('undo-failed' as const), step, error: anyError }),
+  record({ type: fc.constant('hypervisor' as const), event: anyHypervisorEvent }),
+  record({
     type: fc.constant('measured' as const),
     sample: fc.nat(9).map((round) => sampleOf({ round })),
     final: fc.boolean(),
   }),
-  fc.record({
+  record({
     type: fc.constant('decided' as const),
     what: fc.constant('postcopy' as const),
     why: reason,
   }),
-  fc.record({
+  record({
     type: fc.constantFrom('destination-lost' as const, 'recovery-failed' as const),
     error: anyError,
   }),
-  fc.record({ type: fc.constant('cancel' as const) }),
-  fc.record({ type: fc.constant('timeout' as const), afterMs: fc.nat(1000) }),
-  fc.record({ type: fc.constant('taken-over' as const), pid: fc.nat(1000) }),
+  record({ type: fc.constant('cancel' as const) }),
+  record({ type: fc.constant('timeout' as const), afterMs: fc.nat(1000) }),
+  record({ type: fc.constant('taken-over' as const), pid: fc.nat(1000) }),
 );
