@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { test } from 'node:test';
+import { storeCredentials } from '../../src/agent/pki/authority.ts';
+import { client } from '../../src/rpc/client.ts';
+import { agentContract } from '../../src/protocol/contract.ts';
+import { authority, hello, serving } from '../rpc/parties.ts';
+import { fleet, GIB, guest } from './parties.ts';
+
+test('a host tells what it is and has', async (t) => {
+  const { host } = await fleet(t);
+  const { api } = await host('a', { guests: () => [guest('web1')] });
+  const info = await api.host();
+  assert.equal(info.name, 'a');
+  assert.deepEqual(info.processor, { model: 'A processor', cores: 1, features: ['fpu', 'sse'] });
+  assert.equal(info.memoryBytes, 16 * GIB);
+  assert.equal(info.guests, 1);
+  assert.deepEqual(info.migrations, { in: 0, out: 0 });
+});
+
+test('peers are listed with their inventory, or with why they do not answer', async (t) => {
+  const { host, certificate } = await fleet(t);
+  const up = await host('up', { guests: () => [guest('db1', { host: 'up' })] });
+  const other = await authority(t);
+  const untrusted = await serving(t, await other.issue('untrusted', 'agent'));
+  const old = await serving(t, await certificate('old', 'agent'), {
+    handlers: { hello: () => ({ ...hello, versions: [99] }) },
+  });
+  const { api } = await host('a', {
+    peers: {
+      up: { address: up.agent.address },
+      untrusted: { address: untrusted.address },
+      old: { address: old.address },
+      away: { address: '127.0.0.1:1' },
+    },
+  });
+  const { hosts } = await api.hosts();
+  assert.deepEqual(
+    hosts.map(({ name, self, status }) => [name, self, status]),
+    [
+      ['a', true, 'up'],
+      ['up', false, 'up'],
+      ['untrusted', false, 'untrusted'],
+      ['old', false, 'incompatible'],
+      ['away', false, 'unreachable'],
+    ],
+  );
+  assert.equal(hosts[1]?.info?.guests, 1);
+  assert.match(hosts[3]?.reason ?? '', /speaks protocol 99/);
+  assert.match(hosts[4]?.reason ?? '', /127\.0\.0\.1:1 .*nothing listens/);
+});
+
+test('guests are those of this host, or of all that answer', async (t) => {
+  const { host } = await fleet(t);
+  const b = await host('b', { guests: () => [guest('db1', { host: 'b' })] });
+  const { api } = await host('a', {
+    guests: () => [guest('web1')],
+    peers: { b: { address: b.agent.address }, away: { address: '127.0.0.1:1' } },
+  });
+  const names = async (scope: 'local' | 'all'): Promise<string[]> =>
+    (await api.guests({ query: { scope } })).guests.map(({ name }) => name);
+  assert.deepEqual(await names('local'), ['web1']);
+  assert.deepEqual(await names('all'), ['web1', 'db1']);
+});
+
+test('a guest that is migrating is listed with its migration', async (t) => {
+  const { host } = await fleet(t);
+  const peers = { b: { address: '127.0.0.1:1' } };
+  const { api } = await host('a', { guests: () => [guest('web1')], peers });
+  const { id } = await api.migrate({ body: { guest: 'web1', to: 'b' } });
+  assert.equal((await api.guest({ params: { guest: 'web1' } })).migration, id);
+  assert.deepEqual((await api.host()).migrations, { in: 0, out: 1 });
+});
+
+test('an agent does not start with the certificate of another host', async (t) => {
+  const { host, certificate } = await fleet(t);
+  const a = await host('a');
+  storeCredentials(path.join(a.config.stateDir, 'pki'), await certificate('b', 'agent'));
+  await assert.rejects(a.again(), { code: 'GODWIT_CONFIG', message: /is for b \(agent\)/ });
+});
+
+test('a second agent does not take the socket of a living one', async (t) => {
+  const { host } = await fleet(t);
+  await host('a');
+  await assert.rejects(host('a'), { code: 'GODWIT_CONFIG', message: /another process serves/ });
+});
+
+test('the OpenAPI document tells every route', async (t) => {
+  const { host, certificate } = await fleet(t);
+  const a = await host('a');
+  const remote = client(agentContract, {
+    address: a.agent.address,
+    credentials: { ca: (await certificate('x', 'viewer')).ca },
+    expectedName: 'a',
+  });
+  t.after(() => remote.close());
+  const { paths } = (await remote.api.openapi()) as { paths: Record<string, object> };
+  const told = Object.entries(paths).flatMap(([place, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${place}`),
+  );
+  const routes = Object.values(agentContract).map(
+    ({ method, path: place }) => `${method} ${place.replaceAll(/:(\w+)/g, '{$1}')}`,
+  );
+  assert.deepEqual(told.toSorted(), routes.toSorted());
+});

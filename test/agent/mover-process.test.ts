@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { isAlive, moverProcesses } from '../../src/agent/mover-process.ts';
+import type { Migration } from '../../src/agent/store.ts';
+import { startTicksOf } from '../../src/mover/process.ts';
+import { tempDir } from '../rpc/parties.ts';
+
+const id = 'm-00000001';
+
+function migration(t: TestContext): Migration {
+  const dir = path.join(tempDir(t), id);
+  mkdirSync(dir);
+  const admission = { id, guest: 'g', from: 'a', memoryBytes: 1, epoch: 1, timeoutMs: 1000 };
+  const peer = { name: 'a', address: '127.0.0.1:1' };
+  const both = { version: 1, id, fromHost: 'a', toHost: 'b', peer, createdAt: '' } as const;
+  return { id, dir, request: { ...both, side: 'destination', admission } };
+}
+
+/** A program in place of the mover, in JavaScript. */
+function program(t: TestContext, text: string): string {
+  const file = path.join(tempDir(t), 'mover.mjs');
+  writeFileSync(file, text);
+  return file;
+}
+
+const READY = `
+import { readFileSync, writeFileSync, writeSync } from 'node:fs';
+const dir = process.argv[process.argv.indexOf('--dir') + 1];
+const stat = readFileSync('/proc/self/stat', 'utf8');
+const startTicks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+writeFileSync(dir + '/mover.json', JSON.stringify({
+  pid: process.pid, startTicks, socket: dir + '/mover.sock', address: '127.0.0.1:50000' }));
+writeSync(3, 'ready\\n');
+setInterval(() => {}, 1000);
+`;
+
+test('a mover is there once it says so, in a session of its own, and is found again', async (t) => {
+  const made = migration(t);
+  const movers = moverProcesses('unused.json', program(t, READY));
+  const ended = Promise.withResolvers<void>();
+  const state = await movers.start(made, ended.resolve);
+  t.after(() => isAlive(state.pid, state.startTicks) && process.kill(state.pid, 'SIGKILL'));
+  assert.equal(state.address, '127.0.0.1:50000');
+  assert.deepEqual(movers.find(made), state);
+  // To signal a group by its leader's pid works only where the process leads one.
+  process.kill(-state.pid, 'SIGKILL');
+  await ended.promise;
+  assert.equal(movers.find(made), undefined);
+});
+
+test('a mover that ends before it is ready is refused with its last words', async (t) => {
+  const made = migration(t);
+  const text = `throw new Error('the disk is full');`;
+  const movers = moverProcesses('unused.json', program(t, text));
+  const start = movers.start(made, () => {});
+  await assert.rejects(start, { code: 'GODWIT_INTERNAL', message: /Error: the disk is full/ });
+  assert.equal(movers.find(made), undefined);
+});
+
+test('a pid that is used again is not taken for the mover', async (t) => {
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
+  t.after(() => child.kill('SIGKILL'));
+  await once(child, 'spawn');
+  const pid = child.pid ?? 0;
+  const ticks = startTicksOf(pid);
+  assert.equal(isAlive(pid, ticks), true);
+  assert.equal(isAlive(pid, ticks - 1), false);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  assert.equal(isAlive(pid, ticks), false);
+});
