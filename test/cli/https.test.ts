@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { issueLabPki } from '../../src/agent/pki/lab.ts';
+import { connect } from '../../src/cli/connect.ts';
+import { findGuest, reachHost } from '../../src/cli/fleet.ts';
+import type { Fleet } from '../../src/cli/fleet.ts';
+import { godwitError, hasCode } from '../../src/errors.ts';
+import { silentLog } from '../../src/log.ts';
+import { agentContract } from '../../src/protocol/contract.ts';
+import { migrationRequest } from '../../src/protocol/migration.ts';
+import { listenTls } from '../../src/rpc/listen.ts';
+import type { Listening } from '../../src/rpc/listen.ts';
+import { serve } from '../../src/rpc/server.ts';
+import type { Handlers } from '../../src/rpc/server.ts';
+import { readCredentials } from '../../src/rpc/tls.ts';
+import { guest, host, ID } from './fake.ts';
+
+describe('agents on other machines', () => {
+  let folder = '';
+  let profile = '';
+  const agents = new Map<string, Listening>();
+  const fleets: Fleet[] = [];
+
+  before(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'godwit-https-'));
+    const hosts = ['a', 'b'].map((name) => {
+      return { name, pkiDir: path.join(folder, name), addresses: ['127.0.0.1'] };
+    });
+    profile = (await issueLabPki(folder, hosts)).operatorDir;
+    for (const { name, pkiDir } of hosts) {
+      const handlers: Partial<Handlers<typeof agentContract>> = {
+        guest: ({ params }) => {
+          if (name === 'b' && params.guest === 'db') return guest('db', 'b');
+          throw godwitError('GODWIT_GUEST_UNKNOWN', { guest: params.guest, host: name });
+        },
+        guests: () => ({ guests: [guest('db', 'b')] }),
+        hosts: () => ({
+          hosts: [...agents].map(([each, { address }]) =>
+            host(each, { address, self: each === name }),
+          ),
+        }),
+        migrate: ({ caller }) => {
+          assert.deepEqual([caller.name, caller.role], ['operator', 'operator']);
+          return { id: ID };
+        },
+      };
+      const listener = serve(agentContract, handlers as Handlers<typeof agentContract>, {
+        name,
+        log: silentLog,
+      });
+      const where = { address: '127.0.0.1:0' };
+      agents.set(
+        name,
+        await listenTls(listener, where, readCredentials(pkiDir), { log: silentLog }),
+      );
+    }
+  });
+  after(async () => {
+    for (const fleet of fleets) fleet.close();
+    for (const agent of agents.values()) await agent.close(0);
+    await rm(folder, { recursive: true });
+  });
+
+  async function reach(name: string, at: string): Promise<Fleet> {
+    const agent = `https://${name}@${agents.get(at)?.address}`;
+    const fleet = await connect({ agent, profile }, {});
+    fleets.push(fleet);
+    return fleet;
+  }
+
+  test('are asked with the certificate of a profile', async () => {
+    const fleet = await reach('a', 'a');
+    assert.equal((await fleet.endpoints[0].api.hosts()).hosts.length, 2);
+  });
+
+  test('are refused when they are not the host that was named', async () => {
+    const fleet = await reach('a', 'b');
+    await assert.rejects(fleet.endpoints[0].api.hosts(), (error) =>
+      hasCode(error, 'GODWIT_PEER_UNTRUSTED'),
+    );
+  });
+
+  test('are reached through each other, to move a guest at its own host', async () => {
+    const fleet = await reach('a', 'a');
+    const { guest: found, home } = await findGuest(fleet, 'db');
+    assert.equal(home, false);
+    const own = await reachHost(fleet, found.host);
+    const body = migrationRequest.parse({ guest: 'db', to: 'a' });
+    assert.deepEqual(await own?.api.migrate({ body }), { id: ID });
+  });
+});
