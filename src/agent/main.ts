@@ -4,7 +4,7 @@ import { drivers } from '../drivers/registry.ts';
 import { openLog } from '../log.ts';
 import type { Log } from '../log.ts';
 import { startAgent } from './agent.ts';
-import { moverProcesses } from './mover-process.ts';
+import { compileMover, moverProcesses } from './mover-process.ts';
 
 /** Runs the agent of this host until it is told to end. Movers live on. */
 export async function runAgent(configFile: string): Promise<void> {
@@ -18,6 +18,7 @@ export async function runAgent(configFile: string): Promise<void> {
     movers: moverProcesses(file),
     log,
   });
+  compileMover();
   const signal = await told();
   log.info({ signal }, 'the agent ends; movers go on');
   await agent.close();

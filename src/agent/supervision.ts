@@ -45,7 +45,8 @@ export class Supervisor {
     for (const migration of this.#store.all()) {
       // An agent that died between the request and the mover: nobody was told that anything had begun.
       const { id } = migration;
-      if (!this.#store.begun(id) && this.#movers.find(migration) === undefined) this.#store.drop(id);
+      if (!this.#store.begun(id) && this.#movers.find(migration) === undefined)
+        this.#store.drop(id);
     }
     this.check();
     this.#timer = setInterval(() => this.check(), CHECK_MS);

@@ -1,8 +1,9 @@
-import { enableCompileCache } from 'node:module';
 import { parseArgs } from 'node:util';
+import { restartCompiled, restartSmall } from '../small-process.ts';
 
-enableCompileCache();
+restartSmall();
 const { runAgent } = await import('../agent/main.ts');
+restartCompiled();
 
 const { values } = parseArgs({ options: { config: { type: 'string' } } });
 if (values.config === undefined) {

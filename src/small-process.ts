@@ -1,0 +1,54 @@
+import { flushCompileCache } from 'node:module';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { PRODUCT_VERSION } from './protocol/version.ts';
+
+/** A process that lives long is kept small: its figures are in bench/footprint. */
+
+/** Node's flags for it: a small nursery, since it makes little garbage. */
+export const SMALL_FLAGS: readonly string[] = ['--max-semi-space-size=1'];
+/** One arena of malloc instead of one per thread. */
+export const SMALL_ENVIRONMENT: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
+
+const MARK = 'GODWIT_RESTARTED';
+
+/**
+ * Begins again in the same process with the flags for a small one and with node's compile cache, unless it has them:
+ * both must be there before the first import.
+ */
+export function restartSmall(): void {
+  const { NODE_COMPILE_CACHE: cache } = process.env;
+  const flags = SMALL_FLAGS.filter((flag) => !process.execArgv.includes(flag));
+  if (flags.length === 0 && cache !== undefined) return;
+  restart([...flags, ...process.execArgv], { NODE_COMPILE_CACHE: cache ?? compileCache() });
+}
+
+/** Where `./godwit` keeps it too. */
+function compileCache(): string {
+  const caches = process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache');
+  return path.join(caches, 'godwit', `compile-${PRODUCT_VERSION}`);
+}
+
+/**
+ * Begins again in the same process when sources had to be compiled on the way here: the compiler would stay in memory
+ * (30 MB) for as long as the process lives, and the next one finds everything in node's compile cache.
+ */
+export function restartCompiled(): void {
+  const before = process.env[MARK];
+  // Not for the processes that this one starts.
+  delete process.env[MARK];
+  const { moduleLoadList } = process as unknown as { readonly moduleLoadList?: readonly string[] };
+  const compiled = moduleLoadList?.some((name) => name.includes('amaro')) ?? false;
+  if (!compiled || before !== undefined) return;
+  flushCompileCache();
+  restart(process.execArgv, { [MARK]: '1' });
+}
+
+function restart(flags: readonly string[], environment: Readonly<Record<string, string>>): void {
+  const argv = [process.execPath, ...flags, ...process.argv.slice(1)];
+  process.execve?.(process.execPath, argv, {
+    ...process.env,
+    ...SMALL_ENVIRONMENT,
+    ...environment,
+  });
+}
