@@ -64,6 +64,11 @@ export class GodwitError extends Error {
   }
 }
 
+/** Bounds of what a wire and a journal take (protocol/errors.ts); an error is cut to them when it is made. */
+const MOST_FACT = 4096;
+const MOST_HINT = 4096;
+const MOST_MESSAGE = 8192;
+
 /** Makes an error of the table. `facts` must fill every place of the row's message. */
 export function godwitError<C extends ErrorCode>(
   code: C,
@@ -71,26 +76,38 @@ export function godwitError<C extends ErrorCode>(
   options: { readonly hint?: string; readonly cause?: unknown } = {},
 ): GodwitError {
   const { message, hint, retryable } = ERRORS[code];
+  const told = Object.fromEntries(
+    Object.entries<string | number>(facts).map(([name, value]) => [name, fact(value)]),
+  );
   const fill = (text: string): string =>
-    text.replace(/\{(\w+)\}/g, (place, name: string) => {
-      const value = (facts as Record<string, string | number>)[name];
-      return value === undefined ? place : String(value);
-    });
+    text.replace(/\{(\w+)\}/g, (place, name: string) => String(told[name] ?? place));
   const serial = {
     code,
-    message: fill(message),
-    hint: fill(options.hint ?? hint),
+    message: fill(message).slice(0, MOST_MESSAGE),
+    hint: fill(options.hint ?? hint).slice(0, MOST_HINT),
     retryable,
-    facts,
+    facts: told,
   };
   return new GodwitError(serial, 'cause' in options ? { cause: options.cause } : undefined);
+}
+
+/** A fact as JSON can hold it. */
+function fact(value: string | number): string | number {
+  if (typeof value === 'string') return value.slice(0, MOST_FACT);
+  return Number.isFinite(value) ? value : String(value);
 }
 
 /** Whatever was thrown, as an error of the table; what is not one of ours is a defect, with its cause kept. */
 export function toGodwitError(thrown: unknown): GodwitError {
   if (thrown instanceof GodwitError) return thrown;
-  const what = thrown instanceof Error ? thrown.message : String(thrown);
+  const what = thrown instanceof Error ? thrown.message : wordsOf(thrown);
   return godwitError('GODWIT_INTERNAL', { what }, { cause: thrown });
+}
+
+/** An object may refuse to become a text; saying so must not throw in its turn. */
+function wordsOf(thrown: unknown): string {
+  const isThing = typeof thrown === 'object' || typeof thrown === 'function';
+  return isThing && thrown !== null ? 'what was thrown is no error' : String(thrown);
 }
 
 /** True for an error of the table with one of these codes. */

@@ -4,13 +4,18 @@ import type { ErrorCode, SerialError } from '../errors.ts';
 
 const codes = Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]];
 
+/** No row of the table has nearly as many places. */
+const MOST_FACTS = 16;
+
 /** An error as it crosses a wire or lies in a journal. */
 export const serialError: z.ZodType<SerialError> = z.object({
   code: z.enum(codes),
   message: z.string().max(8192),
   hint: z.string().max(4096),
   retryable: z.boolean(),
-  facts: z.record(z.string().max(64), z.union([z.string().max(8192), z.number()])),
+  facts: z
+    .record(z.string().max(64), z.union([z.string().max(8192), z.number()]))
+    .refine((facts) => Object.keys(facts).length <= MOST_FACTS, 'too many facts'),
 });
 
 export const errorBody = z.object({ error: serialError });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { serialError } from './errors.ts';
-import { bytes, guestName, hostName, migrationId, ms, shortText } from './names.ts';
+import { bytes, guestName, hostName, migrationId, moment, ms, shortText } from './names.ts';
 
 /** How memory moves: before the switch, after it, or first one and then the other. */
 export const mode = z.enum(['precopy', 'postcopy', 'hybrid']);
@@ -145,8 +145,8 @@ export const report = z.object({
   mode,
   finished: z.enum(['precopy', 'postcopy', 'none']),
   settings: migrationSettings,
-  startedAt: z.string(),
-  endedAt: z.string().optional(),
+  startedAt: moment,
+  endedAt: moment.optional(),
   totalMs: ms,
   /** The hypervisor's figure, ms; absent when no switch took place. */
   downtimeMs: ms.optional(),
@@ -175,7 +175,7 @@ export type Report = z.infer<typeof report>;
 /** A line of `godwit migrations`. */
 export const migrationSummary = progress.extend({
   side: z.enum(['source', 'destination']),
-  startedAt: z.string(),
+  startedAt: moment,
   moverAlive: z.boolean(),
 });
 export type MigrationSummary = z.infer<typeof migrationSummary>;

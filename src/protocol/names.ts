@@ -8,14 +8,19 @@ export const guestName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'a guest name: letters, digits, . _ -');
 export const migrationId = z.string().regex(/^m-[0-9a-z]{8,32}$/, 'a migration id: m-...');
-/** host:port or [v6]:port */
+/** host:port or [v6]:port, the port up to 65535 */
 export const address = z
   .string()
   .max(128)
-  .regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'an address: host:port');
+  .regex(
+    /^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$/,
+    'an address: host:port',
+  );
 export const bytes = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 export const ms = z.number().nonnegative().max(1e12);
 export const shortText = z.string().max(4096);
+/** A moment as ISO 8601, of the clock of the host that names it. */
+export const moment = z.string().max(64);
 
 export type HostName = z.infer<typeof hostName>;
 export type GuestName = z.infer<typeof guestName>;

@@ -1,7 +1,16 @@
 import { z } from 'zod';
 import { serialError } from './errors.ts';
 import { check, compression, mode } from './migration.ts';
-import { address, bytes, guestName, hostName, migrationId, ms, shortText } from './names.ts';
+import {
+  address,
+  bytes,
+  guestName,
+  hostName,
+  migrationId,
+  moment,
+  ms,
+  shortText,
+} from './names.ts';
 
 /**
  * What two hosts say to each other about one migration. A peer names a guest and describes its devices;
@@ -67,7 +76,7 @@ export const assessment = z.object({ checks: z.array(check).max(256) });
 export const epochBody = z.object({ epoch });
 
 /** The destination's answer to commit: it runs, since when (its own wall clock), and how long `cont` took. */
-export const running = z.object({ epoch, runningAt: z.string(), resumeMs: ms });
+export const running = z.object({ epoch, runningAt: moment, resumeMs: ms });
 export type Running = z.infer<typeof running>;
 
 /** The destination's word, synced, that it has not run and never will under this epoch. */

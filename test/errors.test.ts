@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { ERRORS, GodwitError, godwitError, hasCode, toGodwitError } from '../src/errors.ts';
+import type { ErrorCode, ErrorFacts } from '../src/errors.ts';
+import { serialError } from '../src/protocol/errors.ts';
+
+const codes = Object.keys(ERRORS) as ErrorCode[];
+
+function placesOf(text: string): string[] {
+  return [...text.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
+}
+
+/** An error of that code with every place filled. */
+function errorOf(code: ErrorCode, value: string | number = 'this'): GodwitError {
+  const facts = Object.fromEntries(placesOf(ERRORS[code].message).map((name) => [name, value]));
+  return godwitError(code, facts as ErrorFacts<typeof code>);
+}
+
+describe('the error table', () => {
+  test('names every code alike, and says something for each', () => {
+    for (const code of codes) {
+      const { message, hint } = ERRORS[code];
+      assert.match(code, /^GODWIT_[A-Z_]+$/);
+      assert.ok(message.length > 0 && hint.length > 0, code);
+      assert.match(hint, /[.!?)`]$/, `${code}: a hint is a sentence`);
+    }
+  });
+
+  test('fills every place of its messages and hints', () => {
+    for (const code of codes) {
+      const { message, hint } = errorOf(code);
+      assert.doesNotMatch(`${message} ${hint}`, /[{}]/, code);
+    }
+  });
+
+  test('asks in a hint for no fact that its message lacks', () => {
+    for (const code of codes) {
+      const { message, hint } = ERRORS[code];
+      const known = placesOf(message);
+      for (const place of placesOf(hint)) assert.ok(known.includes(place), `${code}: ${place}`);
+    }
+  });
+
+  test('exits with the documented codes', () => {
+    const documented = [2, 3, 4, 5, 6, 7, 8, 9, 70];
+    for (const code of codes) assert.ok(documented.includes(ERRORS[code].exit), code);
+    const used = new Set(codes.map((code) => ERRORS[code].exit));
+    assert.deepEqual(
+      documented.filter((exit) => !used.has(exit as never)),
+      [],
+    );
+  });
+
+  test('answers with an HTTP status of an error', () => {
+    for (const code of codes) {
+      const { http } = ERRORS[code];
+      assert.ok(http >= 400 && http <= 599, code);
+    }
+  });
+
+  test('lets nobody try again what was refused for good', () => {
+    for (const code of codes) {
+      if (ERRORS[code].exit === 2 || ERRORS[code].exit === 70) {
+        assert.equal(ERRORS[code].retryable, false, code);
+      }
+    }
+  });
+});
+
+describe('an error', () => {
+  test('of any code crosses a wire and comes back the same', () => {
+    for (const code of codes) {
+      const error = errorOf(code);
+      const crossed = serialError.parse(JSON.parse(JSON.stringify(error)));
+      assert.deepEqual(new GodwitError(crossed).toJSON(), error.toJSON());
+      assert.equal(error.exit, ERRORS[code].exit);
+      assert.equal(error.http, ERRORS[code].http);
+    }
+  });
+
+  test('made of anything can be written to a journal and read again', () => {
+    const value = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.double(),
+      fc.constantFrom('x'.repeat(100_000), Number.NaN, Number.POSITIVE_INFINITY, '{what}'),
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...codes), value, (code, fact) => {
+        const error = errorOf(code, fact);
+        const serial = JSON.parse(JSON.stringify(error)) as unknown;
+        assert.equal(serialError.safeParse(serial).success, true);
+      }),
+    );
+  });
+
+  test('keeps its cause, and takes a hint of its own', () => {
+    const cause = new Error('below');
+    const error = godwitError('GODWIT_USAGE', { what: 'so' }, { cause, hint: 'Do {what}.' });
+    assert.equal(error.cause, cause);
+    assert.equal(error.hint, 'Do so.');
+    assert.equal('cause' in godwitError('GODWIT_USAGE', { what: 'so' }), false);
+  });
+
+  test('that is not one of ours is a defect, with its cause kept', () => {
+    fc.assert(
+      fc.property(fc.anything(), (thrown) => {
+        const error = toGodwitError(thrown);
+        assert.equal(error.code, 'GODWIT_INTERNAL');
+        assert.equal(error.cause, thrown);
+      }),
+    );
+    const own = errorOf('GODWIT_HELD');
+    assert.equal(toGodwitError(own), own);
+  });
+
+  test('is recognised by its code', () => {
+    const error: unknown = errorOf('GODWIT_HELD');
+    assert.ok(hasCode(error, 'GODWIT_LOST', 'GODWIT_HELD'));
+    assert.equal(hasCode(error, 'GODWIT_LOST'), false);
+    assert.equal(hasCode(new Error('GODWIT_HELD'), 'GODWIT_HELD'), false);
+  });
+});

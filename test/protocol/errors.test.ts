@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { z } from 'zod';
+import { GodwitError, godwitError } from '../../src/errors.ts';
+import { errorBody, fromSerial, serialError, whatIsWrong } from '../../src/protocol/errors.ts';
+
+const held = godwitError('GODWIT_HELD', { guest: 'web1', reason: 'nobody answers' });
+
+describe('an error on the wire', () => {
+  test('is thrown on the other side as it was here', () => {
+    const body = errorBody.parse(JSON.parse(JSON.stringify({ error: held })));
+    const thrown = fromSerial(body.error);
+    assert.ok(thrown instanceof GodwitError);
+    assert.deepEqual(thrown.toJSON(), held.toJSON());
+    assert.equal(thrown.exit, held.exit);
+  });
+
+  test('of a code that this build does not know is no error of ours', () => {
+    const unknown = { ...held.toJSON(), code: 'GODWIT_OF_TOMORROW' };
+    assert.equal(serialError.safeParse(unknown).success, false);
+  });
+
+  test('is bounded in every part', () => {
+    const long = 'x'.repeat(10_000);
+    const serial = held.toJSON();
+    assert.equal(serialError.safeParse(serial).success, true);
+    for (const bad of [
+      { ...serial, message: long },
+      { ...serial, hint: long },
+      { ...serial, facts: { reason: long } },
+      { ...serial, facts: { [long]: 1 } },
+      { ...serial, facts: { reason: { nested: true } } },
+    ]) {
+      assert.equal(serialError.safeParse(bad).success, false);
+    }
+  });
+
+  test('carries no more facts than an error of ours ever has', () => {
+    const facts = Object.fromEntries(Array.from({ length: 1000 }, (_, at) => [`f${at}`, at]));
+    assert.equal(serialError.safeParse({ ...held.toJSON(), facts }).success, false);
+  });
+});
+
+describe('what a value breaks', () => {
+  const schema = z.object({ guest: z.object({ name: z.string() }), to: z.string() });
+
+  test('is told by its place, on one line', () => {
+    const parsed = schema.safeParse({ guest: { name: 1 }, to: 'b' });
+    assert.ok(!parsed.success);
+    assert.match(whatIsWrong(parsed.error), /^guest\.name: .*string/);
+  });
+
+  test('is bounded, however much is wrong', () => {
+    const list = z.array(z.string()).safeParse(Array(10_000).fill(1));
+    assert.ok(!list.success);
+    assert.match(whatIsWrong(list.error), /; and 9995 more$/);
+    assert.ok(whatIsWrong(list.error).length <= 2000);
+  });
+
+  test('is told without a place where the whole value is wrong', () => {
+    const parsed = schema.safeParse('nothing');
+    assert.ok(!parsed.success);
+    assert.doesNotMatch(whatIsWrong(parsed.error), /^: /);
+  });
+});

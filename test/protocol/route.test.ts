@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { z } from 'zod';
+import { role, route } from '../../src/protocol/route.ts';
+
+test('what a route leaves out is empty', () => {
+  const response = z.object({ ok: z.boolean() });
+  const made = route({ method: 'GET', path: '/x', summary: 'X', access: 'viewer', response });
+  assert.equal(made.body, undefined);
+  assert.equal(made.stream, false);
+  assert.deepEqual(made.params.parse({}), {});
+  assert.deepEqual(made.query.parse({}), {});
+});
+
+test('what a route gives is kept', () => {
+  const body = z.object({ name: z.string().max(5) });
+  const params = z.object({ id: z.string().max(5) });
+  const made = route({
+    method: 'POST',
+    path: '/x/:id',
+    summary: 'X',
+    access: 'operator',
+    params,
+    body,
+    response: body,
+    stream: true,
+  });
+  assert.equal(made.body, body);
+  assert.equal(made.params, params);
+  assert.equal(made.stream, true);
+});
+
+test('there are three roles in certificates', () => {
+  assert.deepEqual(role.options, ['viewer', 'operator', 'agent']);
+});
