@@ -100,7 +100,9 @@ export function wrongServer(socket: TLSSocket, expected: ExpectedServer): Godwit
 }
 
 /** CN and OU, where the certificate has exactly one of each and they are a name and a role; else why not. */
-export function identityOf(subject: { readonly CN?: unknown; readonly OU?: unknown } | undefined): Identity | string {
+export function identityOf(
+  subject: { readonly CN?: unknown; readonly OU?: unknown } | undefined,
+): Identity | string {
   const { CN, OU } = subject ?? {};
   const name = hostName.safeParse(CN);
   if (!name.success) return 'its subject has no CN that is a name of Godwit';
