@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { loadAgentConfig } from '../config.ts';
-import { drivers } from '../drivers/registry.ts';
+import { allDrivers } from '../drivers/registry.ts';
 import { openLog } from '../log.ts';
 import type { Log } from '../log.ts';
 import { startAgent } from './agent.ts';
@@ -14,7 +14,7 @@ export async function runAgent(configFile: string): Promise<void> {
   logDefects(log);
   const agent = await startAgent({
     config,
-    drivers: drivers(config),
+    drivers: allDrivers(config),
     movers: moverProcesses(file),
     log,
   });
