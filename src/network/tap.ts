@@ -36,7 +36,17 @@ export async function createTap(plan: TapPlan, signal: AbortSignal): Promise<str
       await removeTap(plan.name, signal);
       throw godwitError('GODWIT_HOST_LACKS', { what: `bridge ${plan.bridge}` });
     }
-    const words = ['link', 'set', 'dev', plan.name, 'master', plan.bridge, 'mtu', String(mtu), 'up'];
+    const words = [
+      'link',
+      'set',
+      'dev',
+      plan.name,
+      'master',
+      plan.bridge,
+      'mtu',
+      String(mtu),
+      'up',
+    ];
     const set = await ip(words, inner);
     if (set.status === 0) return plan.name;
     await removeTap(plan.name, signal);
@@ -67,7 +77,11 @@ export async function bridgeOf(port: string, signal: AbortSignal): Promise<strin
 
 const links = z
   .array(
-    z.object({ ifname: z.string().optional(), mtu: z.number().optional(), master: z.string().optional() }),
+    z.object({
+      ifname: z.string().optional(),
+      mtu: z.number().optional(),
+      master: z.string().optional(),
+    }),
   )
   .max(16);
 

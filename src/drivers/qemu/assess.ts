@@ -1,0 +1,200 @@
+import { access, constants, readdir, stat } from 'node:fs/promises';
+import { z } from 'zod';
+import type { Check } from '../../protocol/migration.ts';
+import type { GuestDescription, StreamSettings } from '../../protocol/peer.ts';
+import { godwitError } from '../../errors.ts';
+import type { DestinationOptions, NicPlan } from '../driver.ts';
+import type { QemuProgram } from './binaries.ts';
+import { chooseProgram } from './choose.ts';
+import type { ImageStore } from './images.ts';
+import { pass, refusal, streamChecks } from './inspect.ts';
+import { dispensedFeatures, missingFeatures } from './spec/cpu.ts';
+import { guestSpec } from './spec/schema.ts';
+import type { GuestSpec, ImageSpec } from './spec/schema.ts';
+
+/** A description checked and matched with what this host has. */
+export interface Match {
+  readonly spec: GuestSpec;
+  readonly program: QemuProgram | undefined;
+  readonly images: ReadonlyMap<keyof GuestSpec['images'], string>;
+  readonly romfiles: ReadonlyMap<number, string>;
+  readonly checks: readonly Check[];
+}
+
+/** Reads a peer's description; GODWIT_PROTOCOL_INVALID when it is none. */
+export function readSpec(description: GuestDescription): GuestSpec {
+  const parsed = guestSpec.safeParse(description.spec);
+  if (parsed.success) return parsed.data;
+  throw godwitError('GODWIT_PROTOCOL_INVALID', {
+    peer: 'the source',
+    expected: 'the description of a QEMU guest',
+    what: z.prettifyError(parsed.error).slice(0, 1000),
+  });
+}
+
+export async function matchHost(
+  description: GuestDescription,
+  stream: StreamSettings,
+  options: DestinationOptions,
+  host: { readonly programs: readonly QemuProgram[]; readonly store: ImageStore },
+  signal: AbortSignal,
+): Promise<Match> {
+  const spec = readSpec(description);
+  const { program, checks } = programChecks(description, spec, options.host, host.programs);
+  const found = await findImages(description.name, spec, options, host.store, signal);
+  const bridges = await bridgeChecks(description.name, nicsOf(spec, options), options.host);
+  return {
+    spec,
+    program,
+    images: found.images,
+    romfiles: found.romfiles,
+    checks: [
+      ...checks,
+      ...(program === undefined ? [] : cpuChecks(description.name, spec, options.host, program)),
+      ...found.checks,
+      ...bridges,
+      ...(program === undefined ? [] : destinationStreamChecks(stream, program)),
+    ],
+  };
+}
+
+function programChecks(
+  description: GuestDescription,
+  spec: GuestSpec,
+  host: string,
+  programs: readonly QemuProgram[],
+): { program: QemuProgram | undefined; checks: Check[] } {
+  const choice = chooseProgram(description.hypervisorVersion, spec, programs);
+  const machine = spec.machine.type;
+  if (choice.kind === 'no-machine') {
+    const facts = { host, machine, version: choice.newest };
+    return {
+      program: undefined,
+      checks: [refusal('machine', godwitError('GODWIT_MACHINE_TYPE', facts), 'destination')],
+    };
+  }
+  if (choice.kind === 'no-accelerator') {
+    const facts = { guest: description.name, accel: spec.accelerator.name, host };
+    return {
+      program: undefined,
+      checks: [refusal('accelerator', godwitError('GODWIT_ACCELERATOR', facts), 'destination')],
+    };
+  }
+  const { program } = choice;
+  const evidence = `${machine} on QEMU ${program.version} with ${spec.accelerator.name}`;
+  if (!choice.older) return { program, checks: [pass('machine', evidence, 'destination')] };
+  const older = `${evidence}, which is older than the source’s ${description.hypervisorVersion}`;
+  return {
+    program,
+    checks: [{ name: 'machine', side: 'destination', verdict: 'warn', evidence: older }],
+  };
+}
+
+function cpuChecks(guest: string, spec: GuestSpec, host: string, program: QemuProgram): Check[] {
+  if (spec.cpu === undefined) return [];
+  const offered = program.features[spec.accelerator.name] ?? [];
+  const missing = missingFeatures(spec.cpu, offered);
+  if (missing.length > 0) {
+    const features = missing.join(', ');
+    const error = godwitError('GODWIT_CPU_FEATURE', { host, guest, features });
+    return [refusal('processor', error, 'destination')];
+  }
+  const dispensed = dispensedFeatures(spec.cpu, offered);
+  if (dispensed.length > 0) {
+    const evidence = `without ${dispensed.join(', ')}, which no software uses`;
+    return [{ name: 'processor', side: 'destination', verdict: 'warn', evidence }];
+  }
+  const evidence = `all ${spec.cpu.features.length} features of ${spec.cpu.model}`;
+  return [pass('processor', evidence, 'destination')];
+}
+
+function destinationStreamChecks(stream: StreamSettings, program: QemuProgram): Check[] {
+  const checks = streamChecks(stream, program, 'destination');
+  if (stream.mode === 'precopy' || program.postcopyObstacle === undefined) return checks;
+  const facts = { what: `--mode ${stream.mode}`, reason: program.postcopyObstacle };
+  return [...checks, refusal('stream', godwitError('GODWIT_CAPABILITY', facts), 'destination')];
+}
+
+async function findImages(
+  guest: string,
+  spec: GuestSpec,
+  options: DestinationOptions,
+  store: ImageStore,
+  signal: AbortSignal,
+): Promise<Pick<Match, 'images' | 'romfiles' | 'checks'>> {
+  const checks: Check[] = [];
+  const look = async (image: ImageSpec, device: string): Promise<string | undefined> => {
+    const file = await store.find(image, options.imageDirs, signal);
+    if (file !== undefined) {
+      checks.push(pass('images', `${device} is ${file}`, 'destination'));
+      return file;
+    }
+    const places = options.imageDirs.join(', ') || 'no directory (imageDirs is empty)';
+    const what = `no file with the content of ${image.name} (${image.bytes} bytes) in ${places}`;
+    const error = godwitError('GODWIT_DEVICE_UNMAPPED', {
+      device,
+      guest,
+      host: options.host,
+      what,
+    });
+    checks.push(refusal('images', error, 'destination'));
+    return undefined;
+  };
+  const images = new Map<keyof GuestSpec['images'], string>();
+  for (const slot of ['kernel', 'initrd', 'dtb', 'bios'] as const) {
+    const image = spec.images[slot];
+    const file = image === undefined ? undefined : await look(image, slot);
+    if (file !== undefined) images.set(slot, file);
+  }
+  const romfiles = new Map<number, string>();
+  for (const [index, device] of spec.devices.entries()) {
+    if (device.romfile === undefined) continue;
+    const file = await look(device.romfile, `the ROM of ${device.id ?? device.driver}`);
+    if (file !== undefined) romfiles.set(index, file);
+  }
+  return { images, romfiles, checks };
+}
+
+/** NICs that need a port here; bridges keep their name where the configuration does not map them. */
+export function nicsOf(spec: GuestSpec, options: DestinationOptions): NicPlan[] {
+  return spec.netdevs.flatMap((netdev) => {
+    if (netdev.type !== 'tap') return [];
+    const bridge = options.bridges[netdev.bridge] ?? netdev.bridge;
+    return [{ id: netdev.id, mac: netdev.mac, bridge }];
+  });
+}
+
+async function bridgeChecks(
+  guest: string,
+  nics: readonly NicPlan[],
+  host: string,
+): Promise<Check[]> {
+  const names: string[] = await readdir('/sys/class/net').catch(() => []);
+  const checks: Check[] = [];
+  for (const { id, bridge } of nics) {
+    const isBridge =
+      names.includes(bridge) &&
+      (await stat(`/sys/class/net/${bridge}/bridge`).then(
+        () => true,
+        () => false,
+      ));
+    const what = `there is no bridge ${bridge}`;
+    checks.push(
+      isBridge
+        ? pass('network', `${id} joins bridge ${bridge}`, 'destination')
+        : refusal(
+            'network',
+            godwitError('GODWIT_DEVICE_UNMAPPED', { device: id, guest, host, what }),
+            'destination',
+          ),
+    );
+  }
+  return checks;
+}
+
+export async function hasVhostNet(): Promise<boolean> {
+  return access('/dev/vhost-net', constants.R_OK | constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+}

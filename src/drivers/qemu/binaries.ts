@@ -1,0 +1,195 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { access, constants, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { z } from 'zod';
+import { withDeadline } from '../../deadline.ts';
+import { godwitError } from '../../errors.ts';
+import * as answers from './qmp/answers.ts';
+import { QmpClient } from './qmp/client.ts';
+import { FEATURE_ALIASES, NON_FEATURES } from './spec/cpu.ts';
+import type { StreamAbilities } from './stream.ts';
+
+/** What one QEMU program can do on this host; found out by asking it, once. */
+const program = z.object({
+  binary: z.string(),
+  version: z.string(),
+  arch: z.string(),
+  machineTypes: z.array(z.string()),
+  capabilities: z.array(z.string()),
+  multifdCompression: z.array(z.string()),
+  /** Why post-copy is not possible here; absent when it is. */
+  postcopyObstacle: z.string().optional(),
+  /** Features of the best processor, by accelerator; an accelerator that does not work is absent. */
+  features: z.partialRecord(z.enum(['kvm', 'tcg']), z.array(z.string())),
+});
+export type QemuProgram = z.infer<typeof program> & StreamAbilities;
+
+const PROBE_MS = 10_000;
+
+export interface BinaryOptions {
+  readonly host: string;
+  /** Programs to offer; empty: those on the PATH. */
+  readonly binaries: readonly string[];
+  /** Where answers are kept between processes. */
+  readonly cacheDir: string;
+}
+
+/** The programs of this host, newest first; those that do not run are left out. */
+export async function listPrograms(
+  options: BinaryOptions,
+  signal: AbortSignal,
+): Promise<QemuProgram[]> {
+  const files = options.binaries.length > 0 ? options.binaries : await programsOnPath();
+  const found = await Promise.all(
+    files.map((file) => cachedProgram(file, options, signal).catch(() => undefined)),
+  );
+  signal.throwIfAborted();
+  return found.filter((each) => each !== undefined);
+}
+
+async function programsOnPath(): Promise<string[]> {
+  const name = `qemu-system-${os.arch() === 'arm64' ? 'aarch64' : 'x86_64'}`;
+  const folders = (process.env['PATH'] ?? '').split(path.delimiter).filter((dir) => dir !== '');
+  const candidates = [...folders.map((dir) => path.join(dir, name)), '/usr/libexec/qemu-kvm'];
+  const found: string[] = [];
+  for (const file of new Set(candidates)) {
+    const usable = await access(file, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (usable) found.push(file);
+  }
+  return found.slice(0, 16);
+}
+
+/** A program's abilities, from the cache file when the program, the kernel and the processor are the same. */
+async function cachedProgram(
+  file: string,
+  options: BinaryOptions,
+  signal: AbortSignal,
+): Promise<QemuProgram> {
+  const { mtimeMs, size } = await stat(file);
+  const kvm = await kvmUsable();
+  const facts = ['2', file, mtimeMs, size, kvm, os.release(), os.cpus()[0]?.model ?? ''];
+  const key = createHash('sha256').update(facts.join('\n')).digest('hex').slice(0, 24);
+  const kept = path.join(options.cacheDir, `${key}.json`);
+  const cached = await readFile(kept, 'utf8').then(
+    (text) => program.safeParse(JSON.parse(text)),
+    () => undefined,
+  );
+  if (cached?.success) return cached.data;
+  const fresh = await probe(file, kvm, options.host, signal);
+  await mkdir(options.cacheDir, { recursive: true, mode: 0o700 });
+  await writeFile(`${kept}.${process.pid}`, JSON.stringify(fresh), { mode: 0o600 });
+  await rename(`${kept}.${process.pid}`, kept);
+  return fresh;
+}
+
+async function kvmUsable(): Promise<boolean> {
+  return access('/dev/kvm', constants.R_OK | constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Asks the program about itself, on an empty machine without a guest. */
+async function probe(
+  file: string,
+  kvm: boolean,
+  host: string,
+  signal: AbortSignal,
+): Promise<QemuProgram> {
+  const base = await ask(file, 'tcg', host, signal, async (client) => ({
+    ...(await askAbilities(client, signal)),
+    features: await askFeatures(client, signal),
+  }));
+  const withKvm = kvm
+    ? await ask(file, 'kvm', host, signal, (client) => askFeatures(client, signal)).catch(
+        () => undefined,
+      )
+    : undefined;
+  const features =
+    withKvm === undefined ? { tcg: base.features } : { kvm: withKvm, tcg: base.features };
+  return { ...base, binary: file, features };
+}
+
+async function ask<T>(
+  file: string,
+  accelerator: 'kvm' | 'tcg',
+  host: string,
+  signal: AbortSignal,
+  work: (client: QmpClient) => Promise<T>,
+): Promise<T> {
+  const words =
+    '-machine none -S -nodefaults -no-user-config -display none -incoming defer -qmp stdio';
+  const child = spawn(file, [...words.split(' '), '-accel', accelerator], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  const failed = new Promise<never>((_resolve, reject) => {
+    child.once('error', (cause) =>
+      reject(godwitError('GODWIT_HOST_LACKS', { what: `a working ${file}` }, { cause })),
+    );
+  });
+  failed.catch(() => {});
+  try {
+    return await withDeadline(`asking ${file}`, PROBE_MS, signal, (inner) => {
+      const stream = { input: child.stdout, output: child.stdin };
+      const owner = { host, guest: path.basename(file), side: 'source' as const };
+      const talk = QmpClient.open(stream, owner, PROBE_MS, inner).then(async (client) => {
+        try {
+          return await work(client);
+        } finally {
+          client.close();
+        }
+      });
+      return Promise.race([talk, failed]);
+    });
+  } finally {
+    child.kill('SIGKILL');
+  }
+}
+
+async function askAbilities(client: QmpClient, signal: AbortSignal) {
+  const [machines, capabilities, schema, target, postcopy] = await Promise.all([
+    client.query('query-machines', {}, answers.machines, signal),
+    client.query('query-migrate-capabilities', {}, answers.capabilityList, signal),
+    client.query('query-qmp-schema', {}, answers.schemaEntries, signal),
+    client.query('query-target', {}, z.object({ arch: z.string() }), signal),
+    client.request(
+      'migrate-set-capabilities',
+      { capabilities: [{ capability: 'postcopy-ram', state: true }] },
+      signal,
+    ),
+  ]);
+  const compression = schema.find(
+    (entry) => entry['meta-type'] === 'enum' && isMultifdCompression(entry.values ?? []),
+  );
+  return {
+    version: client.version,
+    arch: target.arch,
+    machineTypes: machines.map((machine) => machine.name),
+    capabilities: capabilities.map((each) => each.capability),
+    multifdCompression: compression?.values ?? [],
+    ...(postcopy.ok ? {} : { postcopyObstacle: postcopy.reason }),
+  };
+}
+
+/** The schema hides the names of types, so the enumeration is known by its values. */
+export function isMultifdCompression(values: readonly string[]): boolean {
+  return values[0] === 'none' && values.includes('zlib');
+}
+
+async function askFeatures(client: QmpClient, signal: AbortSignal): Promise<string[]> {
+  const { model } = await client.query(
+    'query-cpu-model-expansion',
+    { type: 'full', model: { name: 'max' } },
+    answers.cpuModel,
+    signal,
+  );
+  return Object.entries(model.props)
+    .filter(([name, on]) => on === true && !NON_FEATURES.test(name) && !FEATURE_ALIASES.test(name))
+    .map(([name]) => name)
+    .toSorted();
+}

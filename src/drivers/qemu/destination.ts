@@ -1,0 +1,312 @@
+import { rm } from 'node:fs/promises';
+import { withDeadline } from '../../deadline.ts';
+import { godwitError, GodwitError } from '../../errors.ts';
+import type { Check } from '../../protocol/migration.ts';
+import type { GuestDescription, StreamSettings } from '../../protocol/peer.ts';
+import type {
+  DestinationOptions,
+  DestinationSession,
+  GuestHandle,
+  HypervisorEvent,
+  HypervisorStatus,
+  NicPlan,
+  StreamSetup,
+} from '../driver.ts';
+import { hasVhostNet, matchHost, nicsOf, readSpec } from './assess.ts';
+import type { Match } from './assess.ts';
+import type { QemuProgram } from './binaries.ts';
+import { killProcess } from './guest/process.ts';
+import type { ImageStore } from './images.ts';
+import {
+  addressOf,
+  configureIncoming,
+  isMarked,
+  listen,
+  markIncoming,
+  proveSame,
+  unmark,
+} from './incoming.ts';
+import { attach, findStarted, launch } from './launch.ts';
+import * as answers from './qmp/answers.ts';
+import type { QmpClient } from './qmp/client.ts';
+import { MonitorWatch } from './session.ts';
+import { buildArgv } from './spec/argv.ts';
+import { capabilitiesOff } from './stream.ts';
+import { dropObjects, removeCredentials } from './tls.ts';
+
+const END_MS = 5000;
+const RESUME_MS = 10_000;
+const PAUSED_MS = 5000;
+
+export interface DestinationParts {
+  readonly programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
+  readonly images: ImageStore;
+}
+
+/** The paused counterpart of a guest, on its way in. */
+export class QemuDestination implements DestinationSession {
+  readonly #options: DestinationOptions;
+  readonly #parts: DestinationParts;
+  readonly #listeners = new Set<(event: HypervisorEvent) => void>();
+  #handle: GuestHandle | undefined;
+  #client: QmpClient | undefined;
+  #watch: MonitorWatch | undefined;
+  #credentials: StreamSetup['credentials'];
+  #recovery: string | undefined;
+  /** The process is of this migration: its journal says so, or this session started it. */
+  #ours: boolean;
+
+  constructor(options: DestinationOptions, parts: DestinationParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#handle = options.handle;
+    this.#ours = options.handle !== undefined;
+  }
+
+  onEvent(listener: (event: HypervisorEvent) => void): () => void {
+    this.#listeners.add(listener);
+    const stop = this.#watch?.on(listener);
+    return () => {
+      this.#listeners.delete(listener);
+      stop?.();
+    };
+  }
+
+  /** Takes hold of a process that a former mover started; false when there is none. */
+  async reattach(signal: AbortSignal): Promise<boolean> {
+    if (this.#client?.closed === false) return true;
+    const handle = await findStarted(this.#options, this.#handle);
+    if (handle === undefined) return false;
+    await this.#hold(handle, await attach(this.#options, handle, signal), signal);
+    return true;
+  }
+
+  async status(signal: AbortSignal): Promise<HypervisorStatus> {
+    if (this.#watch === undefined || this.#client?.closed === true) {
+      const there = this.#handle !== undefined && (await this.reattach(signal).catch(() => false));
+      if (!there) return { run: 'gone', stream: 'none', reason: 'it has not been started' };
+    }
+    return this.#held().watch.status(signal);
+  }
+
+  async assess(
+    description: GuestDescription,
+    stream: StreamSettings,
+    signal: AbortSignal,
+  ): Promise<Check[]> {
+    return [...(await this.#match(description, stream, signal)).checks];
+  }
+
+  nics(description: GuestDescription): NicPlan[] {
+    return nicsOf(readSpec(description), this.#options);
+  }
+
+  async start(
+    description: GuestDescription,
+    setup: StreamSetup,
+    ports: ReadonlyMap<string, string>,
+    signal: AbortSignal,
+  ): Promise<{ handle: GuestHandle; memoryAddress: string }> {
+    this.#credentials = setup.credentials;
+    const again = await this.#startedAlready(signal);
+    if (again !== undefined) return again;
+    const match = await this.#match(description, setup, signal);
+    const refusal = match.checks.find((check) => check.verdict === 'refuse')?.error;
+    if (refusal !== undefined) throw new GodwitError(refusal);
+    const { program } = match;
+    if (program === undefined) throw godwitError('GODWIT_INTERNAL', { what: 'no program chosen' });
+    try {
+      return await this.#launch(match, program, setup, ports, signal);
+    } catch (error) {
+      await this.destroy(AbortSignal.timeout(END_MS)).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #launch(
+    match: Match,
+    program: QemuProgram,
+    setup: StreamSetup,
+    ports: ReadonlyMap<string, string>,
+    signal: AbortSignal,
+  ): Promise<{ handle: GuestHandle; memoryAddress: string }> {
+    const { guest, guestDir, host } = this.#options;
+    const { spec } = match;
+    const argv = buildArgv(spec, {
+      guest,
+      guestDir,
+      images: match.images,
+      romfiles: match.romfiles,
+      ports,
+      features: program.features[spec.accelerator.name] ?? [],
+      vhost: await hasVhostNet(),
+    });
+    await markIncoming(guestDir);
+    const started = await launch(this.#options, program.binary, argv, signal, (handle) => {
+      this.#handle = handle;
+      this.#ours = true;
+    });
+    const { handle, client } = started;
+    await Promise.all([
+      this.#hold(handle, client, signal),
+      configureIncoming(client, setup, program.capabilities, signal),
+      proveSame(client, guest, host, spec, signal),
+    ]);
+    return {
+      handle,
+      memoryAddress: await listen(client, 'migrate-incoming', this.#options, signal),
+    };
+  }
+
+  /** What start answered before, when its process still waits for memory. */
+  async #startedAlready(
+    signal: AbortSignal,
+  ): Promise<{ handle: GuestHandle; memoryAddress: string } | undefined> {
+    const { guest, guestDir, host } = this.#options;
+    if (!(await this.reattach(signal)) || this.#handle === undefined) return undefined;
+    if (!this.#ours && !(await isMarked(guestDir))) {
+      this.#letGo();
+      this.#handle = undefined;
+      throw godwitError('GODWIT_NAME_IN_USE', { host, guest });
+    }
+    const memoryAddress = addressOf(await this.#held().watch.migration(signal), this.#options);
+    if (memoryAddress !== undefined) return { handle: this.#handle, memoryAddress };
+    // It was started and never came to listen: begin afresh.
+    await this.destroy(signal);
+    return undefined;
+  }
+
+  async resumeGuest(signal: AbortSignal): Promise<void> {
+    await this.#attached(signal);
+    const { client, watch } = this.#held();
+    await withDeadline('resuming the guest', RESUME_MS, signal, async (inner) => {
+      const [, status] = await Promise.all([
+        client.execute('cont', {}, inner),
+        client.query('query-status', {}, answers.runStatus, inner),
+      ]);
+      if (status.running) return;
+      // With post-copy its last state may still be on its way in; it starts by itself then.
+      const event = await watch.until(({ type }) => type === 'resumed' || type === 'failed', inner);
+      if (event.type !== 'resumed') throw this.#lost('the stream broke before the guest could run');
+    });
+  }
+
+  async announce(signal: AbortSignal): Promise<void> {
+    const times = { initial: 50, max: 550, rounds: 5, step: 100 };
+    await this.#attached(signal);
+    await this.#held().client.execute('announce-self', times, signal);
+  }
+
+  async listenAgain(signal: AbortSignal): Promise<{ memoryAddress: string }> {
+    await this.#attached(signal);
+    const { client, watch } = this.#held();
+    const { stream } = await watch.status(signal);
+    if (stream === 'postcopy-recovering' && this.#recovery !== undefined) {
+      return { memoryAddress: this.#recovery };
+    }
+    if (stream === 'postcopy-active') {
+      // The source has noticed that the link broke; this side may not have.
+      await client.request('migrate-pause', {}, signal);
+      await withDeadline('pausing the stream', PAUSED_MS, signal, (inner) =>
+        watch.until(({ type }) => type === 'postcopy-paused', inner),
+      );
+    }
+    try {
+      this.#recovery = await listen(client, 'migrate-recover', this.#options, signal);
+    } catch (error) {
+      // Listening since an earlier call.
+      if (this.#recovery === undefined) throw error;
+    }
+    return { memoryAddress: this.#recovery };
+  }
+
+  async settle(signal: AbortSignal): Promise<void> {
+    if (await this.reattach(signal)) {
+      const { client } = this.#held();
+      const off = { 'tls-creds': '', 'tls-authz': '', 'multifd-compression': 'none' };
+      const capabilities = await client.query(
+        'query-migrate-capabilities',
+        {},
+        answers.capabilityList,
+        signal,
+      );
+      const list = capabilitiesOff(capabilities.map(({ capability }) => capability));
+      await client.execute('migrate-set-parameters', off, signal);
+      await client.execute('migrate-set-capabilities', { capabilities: list }, signal);
+      await dropObjects(client, signal);
+    }
+    await removeCredentials(this.#credentials, 'server');
+    await unmark(this.#options.guestDir);
+  }
+
+  async destroy(signal: AbortSignal): Promise<void> {
+    const { guestDir } = this.#options;
+    const marked = await isMarked(guestDir);
+    // Without either, whatever lies there is somebody else's.
+    if (this.#handle === undefined && !marked) return;
+    const handle = await findStarted(this.#options, this.#handle);
+    // A mark alone may have outlived its migration: a guest that runs is never taken for a remainder.
+    if (!this.#ours && (await this.status(signal)).run === 'running') return;
+    this.#letGo();
+    if (handle !== undefined) await killProcess(handle, END_MS, signal);
+    await removeCredentials(this.#credentials, 'server');
+    await rm(guestDir, { recursive: true, force: true });
+    this.#handle = undefined;
+  }
+
+  close(): Promise<void> {
+    this.#letGo();
+    this.#listeners.clear();
+    return Promise.resolve();
+  }
+
+  #match(
+    description: GuestDescription,
+    stream: StreamSettings,
+    signal: AbortSignal,
+  ): Promise<Match> {
+    return this.#parts
+      .programs(signal)
+      .then((programs) =>
+        matchHost(
+          description,
+          stream,
+          this.#options,
+          { programs, store: this.#parts.images },
+          signal,
+        ),
+      );
+  }
+
+  async #hold(handle: GuestHandle, client: QmpClient, signal: AbortSignal): Promise<void> {
+    this.#handle = handle;
+    this.#client = client;
+    const watch = new MonitorWatch(client, 'destination');
+    this.#watch = watch;
+    await watch.begin(signal);
+    for (const listener of this.#listeners) watch.on(listener);
+  }
+
+  async #attached(signal: AbortSignal): Promise<void> {
+    if (await this.reattach(signal)) return;
+    throw this.#lost('its process has ended');
+  }
+
+  #held(): { client: QmpClient; watch: MonitorWatch } {
+    const client = this.#client;
+    const watch = this.#watch;
+    if (client === undefined || watch === undefined) throw this.#lost('it has not been started');
+    return { client, watch };
+  }
+
+  #letGo(): void {
+    this.#watch?.close();
+    this.#watch = undefined;
+    this.#client = undefined;
+  }
+
+  #lost(reason: string): Error {
+    const { guest } = this.#options;
+    return godwitError('GODWIT_HYPERVISOR_LOST', { side: 'destination', guest, reason });
+  }
+}

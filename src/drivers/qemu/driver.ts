@@ -1,0 +1,109 @@
+import path from 'node:path';
+import { godwitError } from '../../errors.ts';
+import type { HypervisorInfo } from '../../protocol/host.ts';
+import type {
+  DestinationOptions,
+  DestinationSession,
+  DiscoverOptions,
+  DiscoveredGuest,
+  Driver,
+  GuestHandle,
+  SourceSession,
+} from '../driver.ts';
+import { listPrograms } from './binaries.ts';
+import type { QemuProgram } from './binaries.ts';
+import { QemuDestination } from './destination.ts';
+import { candidatesOf, discoverGuests } from './guest/discover.ts';
+import { readProcess } from './guest/process.ts';
+import { ImageStore } from './images.ts';
+import { connectMonitor } from './qmp/connect.ts';
+import { MonitorWatch } from './session.ts';
+import { QemuSource } from './source.ts';
+
+const GREETING_MS = 3000;
+
+export interface QemuDriverOptions {
+  /** This host's name, for the words of errors. */
+  readonly host: string;
+  /** QEMU programs to offer; empty: those on the PATH. */
+  readonly binaries: readonly string[];
+  /** What was found out about programs and images, kept between processes (0700). */
+  readonly cacheDir: string;
+}
+
+/** QEMU over QMP: Godwit owns each step and the data path. */
+export class QemuDriver implements Driver {
+  readonly name = 'qemu';
+  readonly capabilities = {
+    shape: 'direct',
+    modes: ['precopy', 'postcopy', 'hybrid'],
+    compression: ['none', 'zstd', 'xbzrle'],
+    maxStreams: 16,
+    postcopyRecovery: true,
+  } as const;
+  readonly #options: QemuDriverOptions;
+  readonly #images: ImageStore;
+
+  constructor(options: QemuDriverOptions) {
+    this.#options = options;
+    this.#images = new ImageStore(path.join(options.cacheDir, 'images'));
+  }
+
+  async hypervisors(signal: AbortSignal): Promise<HypervisorInfo[]> {
+    const programs = await this.#programs(signal);
+    return programs.map((program) => ({
+      driver: this.name,
+      binary: program.binary,
+      version: program.version,
+      machineTypes: program.machineTypes.slice(0, 512),
+      accelerators: Object.keys(program.features),
+    }));
+  }
+
+  discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {
+    return discoverGuests(options, signal);
+  }
+
+  async openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession> {
+    const process = await readProcess(guest.pid);
+    if (process?.startTicks !== guest.startTicks) {
+      throw godwitError('GODWIT_HYPERVISOR_LOST', {
+        side: 'source',
+        guest: guest.name,
+        reason: `process ${guest.pid} has ended`,
+      });
+    }
+    const owner = {
+      host: this.#options.host,
+      guest: guest.name,
+      side: 'source' as const,
+      path: guest.monitor,
+    };
+    const client = await connectMonitor(owner, GREETING_MS, signal);
+    try {
+      const watch = new MonitorWatch(client, 'source');
+      await watch.begin(signal);
+      const sockets = candidatesOf([process], [])[0]?.sockets ?? [];
+      return new QemuSource(guest, client, { watch, images: this.#images, sockets });
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+  }
+
+  async openDestination(options: DestinationOptions): Promise<DestinationSession> {
+    const session = new QemuDestination(options, {
+      programs: (signal) => this.#programs(signal),
+      images: this.#images,
+    });
+    if (options.handle !== undefined) {
+      await session.reattach(AbortSignal.timeout(GREETING_MS)).catch(() => false);
+    }
+    return session;
+  }
+
+  #programs(signal: AbortSignal): Promise<QemuProgram[]> {
+    const { host, binaries, cacheDir } = this.#options;
+    return listPrograms({ host, binaries, cacheDir: path.join(cacheDir, 'qemu') }, signal);
+  }
+}

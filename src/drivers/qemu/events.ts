@@ -1,0 +1,86 @@
+import type { HypervisorEvent, HypervisorStatus } from '../driver.ts';
+import type { MigrationState } from './qmp/answers.ts';
+
+/** QEMU's words for states, in the port's. Pure. */
+
+type Stream = HypervisorStatus['stream'];
+
+const STREAMS: Readonly<Record<string, Stream>> = {
+  none: 'none',
+  setup: 'setup',
+  'wait-unplug': 'setup',
+  active: 'active',
+  colo: 'active',
+  cancelling: 'active',
+  'pre-switchover': 'pre-switchover',
+  device: 'device',
+  'postcopy-device': 'device',
+  'postcopy-active': 'postcopy-active',
+  'postcopy-paused': 'postcopy-paused',
+  'postcopy-recover-setup': 'postcopy-recovering',
+  'postcopy-recover': 'postcopy-recovering',
+  completed: 'completed',
+  cancelled: 'cancelled',
+  failed: 'failed',
+  failing: 'failed',
+};
+
+export function streamOf(status: string | undefined): Stream {
+  return STREAMS[status ?? 'none'] ?? 'none';
+}
+
+/** `side` matters where QEMU's run state alone does not tell: a source that has handed the guest over. */
+export function runOf(
+  status: string,
+  stream: Stream,
+  side: 'source' | 'destination',
+): HypervisorStatus['run'] {
+  if (status === 'running') return 'running';
+  if (status === 'inmigrate') return 'incoming';
+  if (status === 'postmigrate') return 'handed-over';
+  const given = stream.startsWith('postcopy') || stream === 'completed';
+  return side === 'source' && given && status === 'finish-migrate' ? 'handed-over' : 'paused';
+}
+
+export function statusOf(
+  run: string,
+  migration: MigrationState,
+  side: 'source' | 'destination',
+): HypervisorStatus {
+  const told = streamOf(migration.status);
+  // A guest that once came here by migration keeps that one's `completed`, and it is not ours.
+  const past = side === 'source' && told === 'completed' && !/^(post|finish-)migrate$/.test(run);
+  const stream = past ? 'none' : told;
+  const reason = migration['error-desc'];
+  return {
+    run: runOf(run, stream, side),
+    stream,
+    ...(reason === undefined ? {} : { reason }),
+  };
+}
+
+/** The event that says that the stream is in this state; undefined for none. */
+export function streamEvent(stream: Stream, reason: string): HypervisorEvent | undefined {
+  switch (stream) {
+    case 'none':
+      return undefined;
+    case 'postcopy-paused':
+    case 'failed':
+      return { type: stream, reason };
+    case 'setup':
+    case 'active':
+    case 'pre-switchover':
+    case 'device':
+    case 'postcopy-active':
+    case 'postcopy-recovering':
+    case 'completed':
+    case 'cancelled':
+      return { type: stream };
+  }
+}
+
+export function runEvent(run: HypervisorStatus['run']): HypervisorEvent | undefined {
+  if (run === 'running') return { type: 'resumed' };
+  if (run === 'paused' || run === 'handed-over') return { type: 'stopped' };
+  return undefined;
+}

@@ -1,0 +1,197 @@
+import path from 'node:path';
+import { guestName } from '../../../protocol/names.ts';
+import type { GuestInfo, GuestRunState } from '../../../protocol/host.ts';
+import { hasCode } from '../../../errors.ts';
+import type { DiscoverOptions, DiscoveredGuest, GuestHandle } from '../../driver.ts';
+import type { QmpClient } from '../qmp/client.ts';
+import { connectMonitor } from '../qmp/connect.ts';
+import { describeBackends } from '../spec/backends.ts';
+import { parseCommandLine, valuesOf } from '../spec/cmdline.ts';
+import { describeGuest, nameOf } from '../spec/describe.ts';
+import type { GuestFacts } from '../spec/facts.ts';
+import { machineProperties } from '../spec/machine.ts';
+import { parseBytes, parseOption } from '../spec/options.ts';
+import { readFacts } from './facts.ts';
+import { listQemuProcesses } from './process.ts';
+import type { QemuProcess } from './process.ts';
+
+const GREETING_MS = 700;
+/** Guests asked at the same time. */
+const AT_ONCE = 8;
+
+/** A process with the name and the monitors of its guest, known from its command line alone. */
+export interface Candidate {
+  readonly name: string;
+  readonly process: QemuProcess;
+  /** QMP sockets, in the order to try. */
+  readonly sockets: readonly string[];
+  /** Who else runs it. */
+  readonly manager: string | undefined;
+}
+
+/** The guests of this host. Holds each monitor for some ms; a busy guest's is not touched. */
+export async function discoverGuests(
+  options: DiscoverOptions,
+  signal: AbortSignal,
+): Promise<DiscoveredGuest[]> {
+  const processes = await listQemuProcesses(signal);
+  const candidates = candidatesOf(processes, options.configured);
+  const found: DiscoveredGuest[] = [];
+  for (let at = 0; at < candidates.length; at += AT_ONCE) {
+    const group = candidates.slice(at, at + AT_ONCE);
+    found.push(...(await Promise.all(group.map((each) => lookAt(each, options, signal)))));
+  }
+  return found;
+}
+
+/** Names them; of two guests with one name the later gets its pid added. Pure. */
+export function candidatesOf(
+  processes: readonly QemuProcess[],
+  configured: DiscoverOptions['configured'],
+): Candidate[] {
+  const candidates: Candidate[] = [];
+  const taken = new Set<string>();
+  for (const process of processes) {
+    const line = parseCommandLine(process.argv);
+    // Programs that only answer questions about themselves.
+    if (machineProperties(line).get('type') === 'none') continue;
+    const sockets = describeBackends(line).sockets.map((file) => path.resolve(process.cwd, file));
+    const known = configured.find(({ qmp }) => sockets.includes(qmp));
+    const wanted = known?.name ?? nameOf(line) ?? `qemu-${process.pid}`;
+    const clean = guestName.safeParse(wanted).success ? wanted : `qemu-${process.pid}`;
+    const name = taken.has(clean) ? `${clean.slice(0, 52)}-${process.pid}` : clean;
+    taken.add(name);
+    const manager = managerOf(process.argv);
+    candidates.push({ name, process, sockets, manager });
+  }
+  return candidates;
+}
+
+/** Who started it, as far as its command line tells. Pure. */
+export function managerOf(argv: readonly string[]): string | undefined {
+  const line = argv.join(' ');
+  if (/\/(var\/lib|etc|run)\/libvirt\//.test(line)) return 'libvirt';
+  if (/\/(var\/run|run)\/qemu-server\//.test(line)) return 'Proxmox VE';
+  return undefined;
+}
+
+async function lookAt(
+  candidate: Candidate,
+  options: DiscoverOptions,
+  signal: AbortSignal,
+): Promise<DiscoveredGuest> {
+  const base = fromProcess(candidate, options.host);
+  const busy = options.busy.has(candidate.name);
+  // Its manager keeps the monitors that it made; one made for us is ours to use.
+  const mine = candidate.manager === undefined ? candidate.sockets : ownSockets(candidate);
+  if (busy) {
+    const handle = handleOf(candidate, mine[0]);
+    return { info: { ...base, state: 'migrating' }, ...(handle === undefined ? {} : { handle }) };
+  }
+  for (const socket of mine) {
+    const found = await ask(candidate, socket, base, signal);
+    if (found !== undefined) return found;
+  }
+  signal.throwIfAborted();
+  const manager = candidate.manager ?? (mine.length > 0 ? 'another program' : undefined);
+  if (manager !== undefined) return { info: { ...base, manager } };
+  const unmovable = ['it has no QMP socket: start it with -qmp unix:PATH,server=on,wait=off'];
+  return { info: { ...base, unmovable } };
+}
+
+function ownSockets({ sockets }: Candidate): string[] {
+  return sockets.filter((socket) => managerOf([socket]) === undefined);
+}
+
+async function ask(
+  candidate: Candidate,
+  socket: string,
+  base: GuestInfo,
+  signal: AbortSignal,
+): Promise<DiscoveredGuest | undefined> {
+  const owner = { host: base.host, guest: candidate.name, side: 'source' as const, path: socket };
+  let client: QmpClient | undefined;
+  try {
+    client = await connectMonitor(owner, GREETING_MS, signal);
+    const facts = await readFacts(client, candidate.process, signal);
+    const handle = handleOf(candidate, socket);
+    if (handle === undefined) return undefined;
+    return { info: fromFacts(base, facts), handle };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (hasCode(error, 'GODWIT_GUEST_MANAGED', 'GODWIT_HYPERVISOR_LOST')) return undefined;
+    if (!hasCode(error, 'GODWIT_HYPERVISOR', 'GODWIT_PROTOCOL_INVALID', 'GODWIT_DEADLINE')) {
+      throw error;
+    }
+    return { info: { ...base, unmovable: [error.message] } };
+  } finally {
+    client?.close();
+  }
+}
+
+function handleOf(candidate: Candidate, socket: string | undefined): GuestHandle | undefined {
+  if (socket === undefined) return undefined;
+  const { pid, startTicks } = candidate.process;
+  return { driver: 'qemu', name: candidate.name, pid, startTicks, monitor: socket };
+}
+
+/** What the command line tells; enough for a guest whose monitor is not ours to touch. Pure. */
+export function fromProcess(candidate: Candidate, host: string): GuestInfo {
+  const line = parseCommandLine(candidate.process.argv);
+  const memory = parseOption(valuesOf(line, 'm').at(-1) ?? '', true);
+  const memoryBytes = parseBytes(memory.props.get('size') ?? memory.head ?? '', 1024 * 1024);
+  const smp = parseOption(valuesOf(line, 'smp').at(-1) ?? '1', true);
+  const vcpus = Number(smp.props.get('cpus') ?? smp.head ?? 1);
+  const machineType = machineProperties(line).get('type');
+  return {
+    name: candidate.name,
+    host,
+    driver: 'qemu',
+    state: 'unknown',
+    pid: candidate.process.pid,
+    nics: [],
+    devices: [],
+    unmovable: [],
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(Number.isSafeInteger(vcpus) && vcpus > 0 ? { vcpus } : {}),
+    ...(machineType === undefined ? {} : { machineType }),
+    ...(candidate.manager === undefined ? {} : { manager: candidate.manager }),
+  };
+}
+
+/** What the guest itself told. Pure. */
+export function fromFacts(base: GuestInfo, facts: GuestFacts): GuestInfo {
+  const { manager: _manager, ...rest } = base;
+  const draft = describeGuest(facts);
+  const unmovable = draft.findings
+    .filter(({ kind }) => kind !== 'changed')
+    .map(({ kind, device, type, reason }) =>
+      kind === 'disk' ? `disk ${device} (${reason})` : `${device} (${type}): ${reason}`,
+    );
+  const nics = draft.spec.netdevs.flatMap((netdev) =>
+    netdev.type === 'tap' ? [{ id: netdev.id, mac: netdev.mac, bridge: netdev.bridge }] : [],
+  );
+  return {
+    ...rest,
+    state: stateOf(facts),
+    memoryBytes: facts.memoryBytes,
+    vcpus: facts.vcpus,
+    machineType: facts.machineType,
+    hypervisorVersion: facts.version,
+    accelerator: facts.accelerator,
+    nics: nics.slice(0, 64),
+    devices: facts.devices
+      .slice(0, 1024)
+      .map(({ id, type }) => ({ id: (id ?? type).slice(0, 128), type: type.slice(0, 128) })),
+    unmovable: [...unmovable, ...facts.blockedReasons].slice(0, 64),
+    ...(facts.uuid === undefined ? {} : { uuid: facts.uuid }),
+  };
+}
+
+function stateOf({ status, migrationStatus }: GuestFacts): GuestRunState {
+  if (/^(setup|active|device|pre-switchover|postcopy)/.test(migrationStatus)) return 'migrating';
+  if (status === 'running') return 'running';
+  if (status === 'inmigrate') return 'incoming';
+  if (status === 'postmigrate' || status === 'shutdown') return 'stopped';
+  return 'paused';
+}

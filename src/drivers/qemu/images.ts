@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readFile, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
+import { godwitError } from '../../errors.ts';
+import type { ImageSpec } from './spec/schema.ts';
+
+/** Kernels, initramfs and firmware, known by their content and not by where they lie. */
+
+const kept = z.object({ sha256: z.string(), bytes: z.number() });
+const MAX_CANDIDATES = 4096;
+
+export class ImageStore {
+  readonly #cacheDir: string;
+  readonly #fresh = new Map<string, string>();
+
+  /** Hashes are kept in `cacheDir` by device, inode, time and size of the file. */
+  constructor(cacheDir: string) {
+    this.#cacheDir = cacheDir;
+  }
+
+  /** What a file is; GODWIT_DEVICE_UNMOVABLE-free: rejects with the system's error when it cannot be read. */
+  async identify(file: string, signal: AbortSignal): Promise<ImageSpec> {
+    const { size } = await stat(file);
+    const name = path
+      .basename(file)
+      .replaceAll(/[^A-Za-z0-9._@:+-]/g, '_')
+      .slice(0, 96);
+    return {
+      name: /^[A-Za-z0-9_]/.test(name) ? name : `_${name.slice(1)}`,
+      bytes: size,
+      sha256: await this.#hash(file, signal),
+    };
+  }
+
+  /** Where this host has the image; undefined when it has not. A file of the same name is tried first. */
+  async find(
+    image: ImageSpec,
+    directories: readonly string[],
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const candidates = await this.#candidates(image, directories);
+    for (const file of candidates) {
+      signal.throwIfAborted();
+      const sha256 = await this.#hash(file, signal).catch(() => undefined);
+      if (sha256 === image.sha256) return file;
+    }
+    signal.throwIfAborted();
+    return undefined;
+  }
+
+  /** Files of the right size, those of the same name first. */
+  async #candidates(image: ImageSpec, directories: readonly string[]): Promise<string[]> {
+    const found: { file: string; same: boolean }[] = [];
+    for (const directory of directories) {
+      const names = await readdir(directory).catch(() => []);
+      for (const name of names.slice(0, MAX_CANDIDATES)) {
+        const file = path.join(directory, name);
+        const info = await stat(file).catch(() => undefined);
+        if (info?.isFile() === true && info.size === image.bytes) {
+          found.push({ file, same: name === image.name });
+        }
+      }
+    }
+    return found
+      .toSorted((left, right) => Number(right.same) - Number(left.same))
+      .map(({ file }) => file);
+  }
+
+  async #hash(file: string, signal: AbortSignal): Promise<string> {
+    const info = await stat(file, { bigint: true });
+    if (!info.isFile()) throw godwitError('GODWIT_HOST_LACKS', { what: `a file at ${file}` });
+    const key = [info.dev, info.ino, info.mtimeNs, info.size].join('-');
+    const known = this.#fresh.get(key) ?? (await this.#recall(key));
+    if (known !== undefined) return known;
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), hash, { signal });
+    const sha256 = hash.digest('hex');
+    this.#fresh.set(key, sha256);
+    await this.#remember(key, { sha256, bytes: Number(info.size) });
+    return sha256;
+  }
+
+  async #recall(key: string): Promise<string | undefined> {
+    try {
+      const text = await readFile(path.join(this.#cacheDir, `image-${key}.json`), 'utf8');
+      return kept.parse(JSON.parse(text)).sha256;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #remember(key: string, value: z.infer<typeof kept>): Promise<void> {
+    const file = path.join(this.#cacheDir, `image-${key}.json`);
+    await mkdir(this.#cacheDir, { recursive: true, mode: 0o700 });
+    await writeFile(`${file}.${process.pid}`, JSON.stringify(value), { mode: 0o600 });
+    await rename(`${file}.${process.pid}`, file);
+  }
+}

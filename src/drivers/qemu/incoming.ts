@@ -1,0 +1,144 @@
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { godwitError } from '../../errors.ts';
+import type { StreamSetup } from '../driver.ts';
+import { readCpu, readRamBlocks } from './guest/facts.ts';
+import * as answers from './qmp/answers.ts';
+import type { QmpClient } from './qmp/client.ts';
+import { cpuDifferences } from './spec/cpu.ts';
+import type { RamBlock } from './spec/monitor-text.ts';
+import type { GuestSpec } from './spec/schema.ts';
+import { capabilityList, destinationParameters } from './stream.ts';
+import { authorizationObject, credentialObject, layOutCredentials } from './tls.ts';
+
+/** A guest that is being built here: the file says so until it has settled. */
+const MARK = 'incoming';
+
+export async function markIncoming(guestDir: string): Promise<void> {
+  await mkdir(guestDir, { recursive: true, mode: 0o700 });
+  await writeFile(path.join(guestDir, MARK), '', { mode: 0o600 });
+}
+
+export async function isMarked(guestDir: string): Promise<boolean> {
+  return stat(path.join(guestDir, MARK)).then(
+    () => true,
+    () => false,
+  );
+}
+
+export async function unmark(guestDir: string): Promise<void> {
+  await rm(path.join(guestDir, MARK), { force: true });
+}
+
+/** Sets capabilities, TLS and parameters. All of it is in force before anything may listen. */
+export async function configureIncoming(
+  client: QmpClient,
+  setup: StreamSetup,
+  capabilities: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const work = [
+    client.execute(
+      'migrate-set-capabilities',
+      { capabilities: capabilityList(setup, capabilities) },
+      signal,
+    ),
+  ];
+  if (setup.tls) {
+    const { credentials } = setup;
+    if (credentials === undefined) {
+      throw godwitError('GODWIT_INTERNAL', { what: 'a TLS stream without credentials' });
+    }
+    const directory = await layOutCredentials(credentials, 'server');
+    work.push(client.execute('object-add', credentialObject(directory, 'server'), signal));
+    work.push(client.execute('object-add', await authorizationObject(credentials), signal));
+  }
+  work.push(client.execute('migrate-set-parameters', destinationParameters(setup), signal));
+  await Promise.all(work);
+}
+
+/** `host:port` in the form that QEMU takes in a URI, IPv6 in brackets. */
+function uriHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+export interface Listening {
+  readonly listenHost: string;
+  readonly ports: { readonly from: number; readonly to: number };
+  readonly host: string;
+}
+
+/** Listens on the first free port of the range; resolves to host:port. GODWIT_PORT_NONE when none is free. */
+export async function listen(
+  client: QmpClient,
+  command: 'migrate-incoming' | 'migrate-recover',
+  where: Listening,
+  signal: AbortSignal,
+): Promise<string> {
+  const { from, to } = where.ports;
+  const uri = `tcp:${uriHost(where.listenHost)}:${from},to=${to}`;
+  const [answer, state] = await Promise.all([
+    client.request(command, { uri }, signal),
+    client.query('query-migrate', {}, answers.migrationState, signal),
+  ]);
+  if (!answer.ok) {
+    if (/in use|available port/i.test(answer.reason)) {
+      throw godwitError('GODWIT_PORT_NONE', { host: where.host, from, to });
+    }
+    throw client.refused(command, answer.reason);
+  }
+  const address = addressOf(state, where);
+  if (address === undefined) throw client.refused(command, 'it does not say where it listens');
+  return address;
+}
+
+export function addressOf(state: answers.MigrationState, where: Listening): string | undefined {
+  const port = state['socket-address']?.findLast((each) => each.type === 'inet')?.port;
+  return port === undefined ? undefined : `${uriHost(where.listenHost)}:${port}`;
+}
+
+/** What was made is what was described: processor and memory blocks alike; or says what differs. */
+export async function proveSame(
+  client: QmpClient,
+  guest: string,
+  host: string,
+  spec: GuestSpec,
+  signal: AbortSignal,
+): Promise<void> {
+  const cpus = client.query('query-cpus-fast', {}, answers.cpus, signal);
+  const blocks = readRamBlocks(client, signal);
+  const first = (await cpus)[0]?.['qom-path'] ?? '';
+  const [cpu, here] = await Promise.all([
+    spec.cpu === undefined ? undefined : readCpu(client, first, spec.cpu.model, undefined, signal),
+    blocks,
+  ]);
+  const differences =
+    cpu === undefined || spec.cpu === undefined ? [] : cpuDifferences(spec.cpu, cpu);
+  if (differences.length > 0) {
+    const features = differences.slice(0, 8).join('; ');
+    throw godwitError('GODWIT_CPU_FEATURE', { host, guest, features });
+  }
+  const block = blockDifference(spec.ramBlocks, here);
+  if (block !== undefined) {
+    const { name: device, what } = block;
+    throw godwitError('GODWIT_DEVICE_UNMAPPED', { device, guest, host, what });
+  }
+}
+
+/** The first memory block that is not the same on both sides. Pure. */
+export function blockDifference(
+  source: readonly RamBlock[],
+  destination: readonly RamBlock[],
+): { name: string; what: string } | undefined {
+  for (const { name, bytes } of source) {
+    const here = destination.find((block) => block.name === name);
+    if (here === undefined) return { name: `memory block ${name}`, what: 'QEMU did not make it' };
+    if (here.bytes !== bytes) {
+      const what = `it has ${here.bytes} bytes there and ${bytes} here`;
+      return { name: `memory block ${name}`, what };
+    }
+  }
+  const extra = destination.find(({ name }) => !source.some((block) => block.name === name));
+  if (extra === undefined) return undefined;
+  return { name: `memory block ${extra.name}`, what: 'only the destination has it' };
+}

@@ -1,0 +1,162 @@
+import type { Check } from '../../protocol/migration.ts';
+import type { StreamSettings } from '../../protocol/peer.ts';
+import { godwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
+import type { Inspection } from '../driver.ts';
+import type { ImageStore } from './images.ts';
+import { describeGuest } from './spec/describe.ts';
+import type { Draft } from './spec/describe.ts';
+import type { GuestFacts } from './spec/facts.ts';
+import type { Finding } from './spec/findings.ts';
+import { guestSpec } from './spec/schema.ts';
+import type { GuestSpec } from './spec/schema.ts';
+import { streamObstacles } from './stream.ts';
+import type { StreamAbilities } from './stream.ts';
+import { compareVersions } from './version.ts';
+
+/** The description of a guest, and what speaks against moving it, as checks. */
+export async function inspectFacts(
+  guest: string,
+  facts: GuestFacts,
+  abilities: StreamAbilities,
+  stream: Omit<StreamSettings, 'tls'>,
+  images: { readonly store: ImageStore; readonly signal: AbortSignal },
+): Promise<Inspection> {
+  const draft = describeGuest(facts);
+  const missing: Finding[] = [];
+  const spec = await withImages(draft, images.store, missing, images.signal);
+  const findings = [...draft.findings, ...missing];
+  const checks = [
+    stateCheck(guest, facts),
+    ...deviceChecks(guest, findings),
+    ...streamChecks(stream, abilities, 'source'),
+    ...trackingCheck(facts),
+  ];
+  if (!checks.some((check) => check.verdict === 'refuse')) {
+    const parsed = guestSpec.safeParse(spec);
+    if (!parsed.success) {
+      const at = parsed.error.issues[0];
+      const device = at?.path.join('.') ?? 'the guest';
+      const reason = at?.message ?? 'it cannot be described';
+      checks.push(refusal('devices', unmovableError(guest, device, 'setting', reason)));
+    }
+  }
+  return {
+    description: {
+      driver: 'qemu',
+      name: guest,
+      ...(facts.uuid === undefined ? {} : { uuid: facts.uuid }),
+      memoryBytes: facts.memoryBytes,
+      vcpus: facts.vcpus,
+      hypervisorVersion: facts.version,
+      spec,
+    },
+    checks,
+  };
+}
+
+async function withImages(
+  draft: Draft,
+  store: ImageStore,
+  missing: Finding[],
+  signal: AbortSignal,
+): Promise<GuestSpec> {
+  const images: GuestSpec['images'] = {};
+  const look = async (file: string, device: string) => {
+    try {
+      return await store.identify(file, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const reason = `its file cannot be read (${error instanceof Error ? error.message : String(error)})`;
+      missing.push({ kind: 'unmovable', device, type: 'image', reason });
+      return undefined;
+    }
+  };
+  for (const [slot, file] of draft.imageFiles) {
+    const image = await look(file, `-${slot}`);
+    if (image !== undefined) images[slot] = image;
+  }
+  const devices = [...draft.spec.devices];
+  for (const [index, file] of draft.romfiles) {
+    const device = devices[index];
+    if (device === undefined) continue;
+    const romfile = await look(file, device.id ?? device.driver);
+    if (romfile !== undefined) devices[index] = { ...device, romfile };
+  }
+  return { ...draft.spec, images, devices };
+}
+
+function stateCheck(guest: string, facts: GuestFacts): Check {
+  if (facts.status === 'running') return pass('state', 'the guest is running');
+  const state = facts.status;
+  return refusal('state', godwitError('GODWIT_GUEST_STATE', { guest, state }));
+}
+
+function deviceChecks(guest: string, findings: readonly Finding[]): Check[] {
+  const checks = findings.map((finding): Check => {
+    const { device, type, reason } = finding;
+    switch (finding.kind) {
+      case 'changed':
+        return {
+          name: 'devices',
+          side: 'source',
+          verdict: 'warn',
+          evidence: `${device} (${type}) ${reason}`,
+        };
+      case 'disk':
+        return refusal('disks', godwitError('GODWIT_DISK_LOCAL', { device, guest, file: reason }));
+      case 'unmovable':
+        return refusal('devices', unmovableError(guest, device, type, reason));
+    }
+  });
+  if (checks.some((check) => check.verdict === 'refuse')) return checks;
+  return [...checks, pass('devices', 'every device can be made again')];
+}
+
+function unmovableError(guest: string, device: string, type: string, reason: string): GodwitError {
+  return godwitError('GODWIT_DEVICE_UNMOVABLE', { device, type, guest, reason });
+}
+
+export function streamChecks(
+  stream: Omit<StreamSettings, 'tls'>,
+  abilities: StreamAbilities,
+  side: 'source' | 'destination',
+): Check[] {
+  const obstacles = streamObstacles(stream, abilities);
+  if (obstacles.length === 0) {
+    return [pass('stream', `QEMU ${abilities.version} can do what was asked`, side)];
+  }
+  return obstacles.map((obstacle) =>
+    refusal('stream', godwitError('GODWIT_CAPABILITY', obstacle), side),
+  );
+}
+
+/**
+ * Emulated processors of QEMU before 9.0 now and then miss a page that the guest writes while its memory is sent
+ * (upstream's "Fix migration dirty bitmap coherency with TCG memory access"). KVM is not affected.
+ */
+function trackingCheck(facts: GuestFacts): Check[] {
+  if (facts.accelerator !== 'tcg' || compareVersions(facts.version, '9.0') >= 0) return [];
+  const evidence =
+    `QEMU ${facts.version} without KVM can lose a write to memory while it is sent; ` +
+    'move the guest while it is quiet, or run it on QEMU 9.0 or later';
+  return [{ name: 'dirty-tracking', side: 'source', verdict: 'warn', evidence }];
+}
+
+/** Reasons why QEMU itself will not let the guest go. */
+export function blockedChecks(guest: string, reasons: readonly string[]): Check[] {
+  return reasons.map((reason) =>
+    refusal(
+      'blocked',
+      unmovableError(guest, /'([^']+)'/.exec(reason)?.[1] ?? 'QEMU', 'blocker', reason),
+    ),
+  );
+}
+
+export function pass(name: string, evidence: string, side: Check['side'] = 'source'): Check {
+  return { name, side, verdict: 'pass', evidence };
+}
+
+export function refusal(name: string, error: GodwitError, side: Check['side'] = 'source'): Check {
+  return { name, side, verdict: 'refuse', evidence: error.message, error: error.toJSON() };
+}

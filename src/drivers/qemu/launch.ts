@@ -1,0 +1,141 @@
+import { spawn } from 'node:child_process';
+import { mkdir, open, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { withDeadline } from '../../deadline.ts';
+import { godwitError, hasCode } from '../../errors.ts';
+import type { GuestHandle } from '../driver.ts';
+import { isAlive, readProcess, startTicksOf } from './guest/process.ts';
+import type { QmpClient } from './qmp/client.ts';
+import { connectMonitor } from './qmp/connect.ts';
+import { LOG_FILE, PID_FILE, QMP_SOCKET } from './spec/names.ts';
+
+const START_MS = 10_000;
+const GREETING_MS = 5000;
+const POLL_MS = 3;
+const LOG_TAIL_BYTES = 2048;
+
+export interface Place {
+  readonly host: string;
+  readonly guest: string;
+  readonly guestDir: string;
+}
+
+export interface Started {
+  readonly handle: GuestHandle;
+  readonly client: QmpClient;
+}
+
+/**
+ * Starts the program detached from us, its words going to the log, and connects to its monitor.
+ * `onProcess` hears of the process before anything is waited for. GODWIT_HYPERVISOR with the log's end when it ends.
+ */
+export async function launch(
+  place: Place,
+  binary: string,
+  argv: readonly string[],
+  signal: AbortSignal,
+  onProcess: (handle: GuestHandle) => void,
+): Promise<Started> {
+  await mkdir(place.guestDir, { recursive: true, mode: 0o700 });
+  const log = await open(path.join(place.guestDir, LOG_FILE), 'a', 0o600);
+  try {
+    const child = spawn(binary, [...argv], {
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+      cwd: place.guestDir,
+    });
+    const failed = Promise.withResolvers<never>();
+    failed.promise.catch(() => {});
+    child.once('error', (cause) =>
+      failed.reject(startError(place, `${binary}: ${cause.message}`, cause)),
+    );
+    child.once('exit', () => {
+      void logTail(place).then((tail) => failed.reject(startError(place, tail)));
+    });
+    child.unref();
+    const { pid } = child;
+    if (pid === undefined) return await failed.promise;
+    const startTicks = await startTicksOf(pid);
+    const handle = handleOf(place, pid, startTicks ?? 0);
+    onProcess(handle);
+    const client = await withDeadline('the start of QEMU', START_MS, signal, (inner) =>
+      Promise.race([connectWhenReady(place, handle, inner), failed.promise]),
+    );
+    return { handle, client };
+  } finally {
+    await log.close();
+  }
+}
+
+function handleOf(place: Place, pid: number, startTicks: number): GuestHandle {
+  const monitor = path.join(place.guestDir, QMP_SOCKET);
+  return { driver: 'qemu', name: place.guest, pid, startTicks, monitor };
+}
+
+/** Connects to the monitor of a process that has been started already. */
+export async function attach(
+  place: Place,
+  handle: GuestHandle,
+  signal: AbortSignal,
+): Promise<QmpClient> {
+  const address = {
+    host: place.host,
+    guest: place.guest,
+    side: 'destination' as const,
+    path: handle.monitor,
+  };
+  return connectMonitor(address, GREETING_MS, signal);
+}
+
+async function connectWhenReady(
+  place: Place,
+  handle: GuestHandle,
+  signal: AbortSignal,
+): Promise<QmpClient> {
+  for (;;) {
+    signal.throwIfAborted();
+    const there = await stat(handle.monitor).then(
+      () => true,
+      () => false,
+    );
+    if (there) {
+      try {
+        return await attach(place, handle, signal);
+      } catch (error) {
+        // Between making the socket and listening on it there is a moment.
+        if (!hasCode(error, 'GODWIT_HYPERVISOR_LOST')) throw error;
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** The process that a former mover started in this directory, if it still lives. */
+export async function findStarted(
+  place: Place,
+  known: GuestHandle | undefined,
+): Promise<GuestHandle | undefined> {
+  if (known !== undefined && (await isAlive(known))) return known;
+  const pid = Number(await readFile(path.join(place.guestDir, PID_FILE), 'utf8').catch(() => ''));
+  if (!Number.isSafeInteger(pid) || pid <= 1) return undefined;
+  const process = await readProcess(pid);
+  const monitor = path.join(place.guestDir, QMP_SOCKET);
+  // A pid may have been given to another program meanwhile; its command line names our directory.
+  if (process?.argv.some((word) => word.startsWith(`unix:${monitor},`)) !== true) return undefined;
+  return handleOf(place, pid, process.startTicks);
+}
+
+/** The last lines of the hypervisor's log. */
+export async function logTail(place: Place): Promise<string> {
+  const text = await readFile(path.join(place.guestDir, LOG_FILE), 'utf8').catch(() => '');
+  const tail = text.slice(-LOG_TAIL_BYTES).trim().split('\n').slice(-6).join('; ');
+  return tail === '' ? 'it ended without a word' : tail;
+}
+
+function startError(place: Place, reason: string, cause?: unknown): Error {
+  return godwitError(
+    'GODWIT_HYPERVISOR',
+    { hypervisor: 'QEMU', host: place.host, command: 'start', reason },
+    { cause },
+  );
+}

@@ -1,0 +1,225 @@
+import type { Readable, Writable } from 'node:stream';
+import type { z } from 'zod';
+import { withDeadline } from '../../../deadline.ts';
+import { godwitError } from '../../../errors.ts';
+import type { GodwitError } from '../../../errors.ts';
+import { LineSplitter } from './lines.ts';
+import { parseMessage, versionText } from './messages.ts';
+import type { QmpEvent, QmpMessage } from './messages.ts';
+
+/** Whose monitor this is; for the words of errors. */
+export interface MonitorOwner {
+  readonly host: string;
+  readonly guest: string;
+  readonly side: 'source' | 'destination';
+}
+
+export type Answer =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly reason: string; readonly errorClass: string };
+
+/** A connected stream, in its two directions (a socket is both). */
+export interface Transport {
+  readonly input: Readable;
+  readonly output: Writable;
+}
+
+interface Pending {
+  readonly command: string;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+const MAX_PENDING = 2048;
+const COMMAND_MS = 20_000;
+
+/**
+ * A QMP monitor. Commands may be sent without waiting for the one before (QEMU answers in order), events go to
+ * listeners in order. Once the stream ends, each waiting and later command rejects with GODWIT_HYPERVISOR_LOST.
+ */
+export class QmpClient {
+  readonly #transport: Transport;
+  readonly #owner: MonitorOwner;
+  readonly #lines = new LineSplitter();
+  readonly #pending = new Map<number, Pending>();
+  readonly #listeners = new Set<(event: QmpEvent) => void>();
+  readonly #closeListeners = new Set<(error: GodwitError) => void>();
+  #greeted: ((version: string) => void) | undefined;
+  #ended: GodwitError | undefined;
+  #next = 1;
+  /** Version of the program behind it, `7.2.22`. */
+  version = '';
+
+  private constructor(transport: Transport, owner: MonitorOwner) {
+    this.#transport = transport;
+    this.#owner = owner;
+    const { input, output } = transport;
+    const onError = (error: Error): void => this.#end(error.message, error);
+    input.on('data', (chunk: Buffer) => this.#read(chunk));
+    input.on('error', onError);
+    input.on('close', () => this.#end('its monitor closed the connection'));
+    if ((output as unknown) !== input) output.on('error', onError);
+  }
+
+  /**
+   * Takes over a connected stream: waits for the greeting and leaves negotiation mode.
+   * GODWIT_DEADLINE without a greeting in time: another client holds the monitor.
+   */
+  static async open(
+    transport: Transport,
+    owner: MonitorOwner,
+    greetingMs: number,
+    signal: AbortSignal,
+  ): Promise<QmpClient> {
+    const client = new QmpClient(transport, owner);
+    try {
+      const hello = Promise.withResolvers<string>();
+      client.#greeted = hello.resolve;
+      client.onClose(hello.reject);
+      hello.promise.catch(() => {});
+      client.version = await withDeadline(
+        'the greeting of the monitor',
+        greetingMs,
+        signal,
+        () => hello.promise,
+      );
+      await client.execute('qmp_capabilities', {}, signal);
+      return client;
+    } catch (error) {
+      client.#end('it was given up');
+      throw error;
+    }
+  }
+
+  get closed(): boolean {
+    return this.#ended !== undefined;
+  }
+
+  onEvent(listener: (event: QmpEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Called once, when the connection is gone; at once if it is already. */
+  onClose(listener: (error: GodwitError) => void): void {
+    if (this.#ended === undefined) this.#closeListeners.add(listener);
+    else listener(this.#ended);
+  }
+
+  /** Sends a command and resolves to the monitor's answer, success or refusal. */
+  request(command: string, args: object, signal?: AbortSignal): Promise<Answer> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    if (this.#pending.size >= MAX_PENDING) {
+      return Promise.reject(
+        godwitError('GODWIT_OVERLOADED', { what: 'the monitor queue', limit: MAX_PENDING }),
+      );
+    }
+    const id = this.#next++;
+    return withDeadline(`\`${command}\``, COMMAND_MS, signal, () => {
+      const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+      this.#pending.set(id, { command, resolve, reject });
+      this.#transport.output.write(
+        `${JSON.stringify({ execute: command, arguments: args, id })}\n`,
+      );
+      return promise;
+    });
+  }
+
+  /** Sends a command; GODWIT_HYPERVISOR with its words when it is refused. */
+  async execute(command: string, args: object, signal?: AbortSignal): Promise<unknown> {
+    const answer = await this.request(command, args, signal);
+    if (answer.ok) return answer.value;
+    throw this.refused(command, answer.reason);
+  }
+
+  /** Like execute, with the answer checked; GODWIT_PROTOCOL_INVALID when it is not what was expected. */
+  async query<T>(
+    command: string,
+    args: object,
+    schema: z.ZodType<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const parsed = schema.safeParse(await this.execute(command, args, signal));
+    if (parsed.success) return parsed.data;
+    throw godwitError(
+      'GODWIT_PROTOCOL_INVALID',
+      {
+        peer: `the monitor of ${this.#owner.guest}`,
+        expected: `an answer to \`${command}\``,
+        what: parsed.error.issues
+          .slice(0, 3)
+          .map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+          .join('; '),
+      },
+      { cause: parsed.error },
+    );
+  }
+
+  refused(command: string, reason: string): GodwitError {
+    const { host } = this.#owner;
+    return godwitError('GODWIT_HYPERVISOR', { hypervisor: 'QEMU', host, command, reason });
+  }
+
+  /** Ends the connection; the hypervisor goes on. */
+  close(): void {
+    this.#end('the connection was closed');
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#ended !== undefined) return;
+    try {
+      for (const line of this.#lines.push(chunk)) {
+        const message = parseMessage(line);
+        if (message === undefined) {
+          this.#end(`its monitor sent what is not QMP: ${line.slice(0, 80)}`);
+          return;
+        }
+        this.#take(message);
+      }
+    } catch (error) {
+      this.#end(error instanceof Error ? error.message : String(error), error);
+    }
+  }
+
+  #take(message: QmpMessage): void {
+    switch (message.kind) {
+      case 'greeting':
+        this.#greeted?.(versionText(message.greeting));
+        this.#greeted = undefined;
+        return;
+      case 'event':
+        for (const listener of this.#listeners) listener(message.event);
+        return;
+      case 'success':
+        this.#settle(message.id)?.resolve({ ok: true, value: message.value });
+        return;
+      case 'failure': {
+        const { reason, errorClass } = message;
+        this.#settle(message.id)?.resolve({ ok: false, reason, errorClass });
+        return;
+      }
+    }
+  }
+
+  /** An answer without a known id is not ours: QEMU sends such for lines that it could not read. */
+  #settle(id: number | string | undefined): Pending | undefined {
+    if (typeof id !== 'number') return undefined;
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    return pending;
+  }
+
+  #end(reason: string, cause?: unknown): void {
+    if (this.#ended !== undefined) return;
+    const { guest, side } = this.#owner;
+    const error = godwitError('GODWIT_HYPERVISOR_LOST', { side, guest, reason }, { cause });
+    this.#ended = error;
+    this.#transport.input.destroy();
+    this.#transport.output.destroy();
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+    for (const listener of this.#closeListeners) listener(error);
+    this.#closeListeners.clear();
+    this.#listeners.clear();
+  }
+}

@@ -1,0 +1,63 @@
+import net from 'node:net';
+import { godwitError, hasCode } from '../../../errors.ts';
+import { QmpClient } from './client.ts';
+import type { MonitorOwner } from './client.ts';
+
+export interface MonitorAddress extends MonitorOwner {
+  /** Unix socket. */
+  readonly path: string;
+}
+
+/**
+ * Connects to a monitor socket. A monitor serves one client at a time, so hold it briefly.
+ * GODWIT_GUEST_MANAGED when it does not greet within `greetingMs`; GODWIT_HYPERVISOR_LOST when nobody listens.
+ */
+export async function connectMonitor(
+  address: MonitorAddress,
+  greetingMs: number,
+  signal: AbortSignal,
+): Promise<QmpClient> {
+  signal.throwIfAborted();
+  const socket = net.connect({ path: address.path });
+  try {
+    await connected(socket, signal);
+  } catch (cause) {
+    socket.destroy();
+    if (signal.aborted) throw signal.reason;
+    throw godwitError(
+      'GODWIT_HYPERVISOR_LOST',
+      {
+        side: address.side,
+        guest: address.guest,
+        reason: `nobody answers at its monitor (${cause instanceof Error ? cause.message : String(cause)})`,
+      },
+      { cause },
+    );
+  }
+  try {
+    return await QmpClient.open({ input: socket, output: socket }, address, greetingMs, signal);
+  } catch (cause) {
+    if (signal.aborted || !hasCode(cause, 'GODWIT_DEADLINE')) throw cause;
+    throw godwitError(
+      'GODWIT_GUEST_MANAGED',
+      { guest: address.guest, manager: 'another program' },
+      { cause },
+    );
+  }
+}
+
+function connected(socket: net.Socket, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.once('connect', () => {
+      signal.removeEventListener('abort', onAbort);
+      socket.removeListener('error', reject);
+      resolve();
+    });
+    socket.once('error', (error) => {
+      signal.removeEventListener('abort', onAbort);
+      reject(error);
+    });
+  });
+}

@@ -1,0 +1,39 @@
+import { godwitError } from '../../../errors.ts';
+
+/** The longest message taken from a monitor; QEMU's largest (its schema) is below 1 MiB. */
+export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Cuts a byte stream into lines, holding at most `limit` bytes of an unfinished one.
+ * Throws GODWIT_TOO_LARGE when a line would be longer.
+ */
+export class LineSplitter {
+  #parts: Buffer[] = [];
+  #held = 0;
+  readonly #limit: number;
+
+  constructor(limit = MAX_MESSAGE_BYTES) {
+    this.#limit = limit;
+  }
+
+  /** Lines completed by `chunk`, without their ends; empty lines are left out. */
+  push(chunk: Buffer): string[] {
+    const lines: string[] = [];
+    let from = 0;
+    for (;;) {
+      const end = chunk.indexOf(0x0a, from);
+      const piece = chunk.subarray(from, end === -1 ? chunk.length : end);
+      if (this.#held + piece.length > this.#limit) {
+        throw godwitError('GODWIT_TOO_LARGE', { what: 'a monitor message', limit: this.#limit });
+      }
+      if (piece.length > 0) this.#parts.push(piece);
+      this.#held += piece.length;
+      if (end === -1) return lines;
+      const line = Buffer.concat(this.#parts).toString('utf8').trim();
+      if (line !== '') lines.push(line);
+      this.#parts = [];
+      this.#held = 0;
+      from = end + 1;
+    }
+  }
+}

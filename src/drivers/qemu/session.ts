@@ -1,0 +1,157 @@
+import { toGodwitError } from '../../errors.ts';
+import type { HypervisorEvent, HypervisorStatus } from '../driver.ts';
+import * as answers from './qmp/answers.ts';
+import type { QmpClient } from './qmp/client.ts';
+import type { QmpEvent } from './qmp/messages.ts';
+import { runEvent, statusOf, streamEvent, streamOf } from './events.ts';
+
+const ENDED: ReadonlySet<string> = new Set(['completed', 'cancelled', 'failed']);
+
+/**
+ * What both ends share: QEMU's events in the port's words, in order, and its state asked afresh.
+ * Remembers the last event about the processors and about the stream, for listeners that come later.
+ */
+export class MonitorWatch {
+  readonly #client: QmpClient;
+  readonly #side: 'source' | 'destination';
+  readonly #listeners = new Set<(event: HypervisorEvent) => void>();
+  #lastRun: HypervisorEvent | undefined;
+  #lastStream: HypervisorEvent | undefined;
+  #lost: HypervisorEvent | undefined;
+  #closing = false;
+  /** Set while an event waits for its reason; later ones queue behind it. */
+  #queue: Promise<void> | undefined;
+
+  constructor(client: QmpClient, side: 'source' | 'destination') {
+    this.#client = client;
+    this.#side = side;
+    client.onEvent((event) => this.#hear(event));
+    client.onClose((error) => {
+      if (this.#closing) return;
+      this.#after(() => this.#emit({ type: 'lost', reason: String(error.facts['reason'] ?? '') }));
+    });
+  }
+
+  /** Asks how things stand, so that a listener begins with what is already so. */
+  async begin(signal: AbortSignal): Promise<HypervisorStatus> {
+    const status = await this.status(signal);
+    this.#lastRun ??= runEvent(status.run);
+    // With the guest running here, a stream that ended is an earlier one's.
+    const past = this.#side === 'source' && status.run === 'running' && ENDED.has(status.stream);
+    if (!past) this.#lastStream ??= streamEvent(status.stream, status.reason ?? '');
+    return status;
+  }
+
+  on(listener: (event: HypervisorEvent) => void): () => void {
+    this.#listeners.add(listener);
+    for (const event of [this.#lastRun, this.#lastStream, this.#lost]) {
+      if (event !== undefined) listener(event);
+    }
+    return () => this.#listeners.delete(listener);
+  }
+
+  async status(signal: AbortSignal): Promise<HypervisorStatus> {
+    if (this.#client.closed) {
+      return { run: 'gone', stream: 'none', reason: 'the connection to its monitor is gone' };
+    }
+    try {
+      const [run, migration] = await Promise.all([
+        this.#client.query('query-status', {}, answers.runStatus, signal),
+        this.migration(signal),
+      ]);
+      return statusOf(run.status, migration, this.#side);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!this.#client.closed) throw error;
+      return { run: 'gone', stream: 'none', reason: toGodwitError(error).message };
+    }
+  }
+
+  migration(signal: AbortSignal): Promise<answers.MigrationState> {
+    return this.#client.query('query-migrate', {}, answers.migrationState, signal);
+  }
+
+  /** Resolves with the first event that `wanted` accepts, also one that is already so. */
+  async until(
+    wanted: (event: HypervisorEvent) => boolean,
+    signal: AbortSignal,
+  ): Promise<HypervisorEvent> {
+    const { promise, resolve, reject } = Promise.withResolvers<HypervisorEvent>();
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.throwIfAborted();
+    signal.addEventListener('abort', onAbort, { once: true });
+    const stop = this.on((event) => {
+      if (wanted(event) || event.type === 'lost') resolve(event);
+    });
+    try {
+      return await promise;
+    } finally {
+      stop();
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  close(): void {
+    this.#closing = true;
+    this.#listeners.clear();
+    this.#client.close();
+  }
+
+  #hear(event: QmpEvent): void {
+    switch (event.event) {
+      case 'STOP':
+        return this.#after(() => this.#emit({ type: 'stopped' }));
+      case 'RESUME':
+        return this.#after(() => this.#emit({ type: 'resumed' }));
+      case 'MIGRATION_PASS': {
+        const round = Number(event.data['pass'] ?? 0);
+        return this.#after(() => this.#emit({ type: 'pass', round }));
+      }
+      case 'MIGRATION':
+        return this.#hearStream(String(event.data['status'] ?? ''));
+      default:
+    }
+  }
+
+  #hearStream(status: string): void {
+    // On its way to `cancelled`: nothing is decided yet.
+    if (status === 'cancelling') return;
+    const stream = streamOf(status);
+    if (stream !== 'failed' && stream !== 'postcopy-paused') {
+      const event = streamEvent(stream, '');
+      if (event !== undefined) this.#after(() => this.#emit(event));
+      return;
+    }
+    // The event does not say why; the answer to a question does.
+    this.#after(async () => {
+      const state = await this.migration(AbortSignal.timeout(5000)).catch(() => undefined);
+      const event = streamEvent(stream, state?.['error-desc'] ?? 'QEMU gave no reason');
+      if (event !== undefined) this.#emit(event);
+    });
+  }
+
+  /** At once when nothing waits, else in turn. */
+  #after(work: () => void | Promise<void>): void {
+    if (this.#queue === undefined) {
+      const started = work();
+      if (started === undefined) return;
+      this.#enqueue(started);
+      return;
+    }
+    this.#enqueue(this.#queue.then(work));
+  }
+
+  #enqueue(work: Promise<void>): void {
+    const queued: Promise<void> = work.finally(() => {
+      if (this.#queue === queued) this.#queue = undefined;
+    });
+    this.#queue = queued;
+  }
+
+  #emit(event: HypervisorEvent): void {
+    if (event.type === 'stopped' || event.type === 'resumed') this.#lastRun = event;
+    else if (event.type === 'lost') this.#lost = event;
+    else if (event.type !== 'pass') this.#lastStream = event;
+    for (const listener of this.#listeners) listener(event);
+  }
+}

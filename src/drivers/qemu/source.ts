@@ -1,0 +1,267 @@
+import { rm } from 'node:fs/promises';
+import { withDeadline } from '../../deadline.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
+import type { MemorySample } from '../../protocol/migration.ts';
+import type { StreamSettings } from '../../protocol/peer.ts';
+import type {
+  GuestHandle,
+  HypervisorEvent,
+  HypervisorStatus,
+  Inspection,
+  SourceSession,
+  StreamSetup,
+} from '../driver.ts';
+import { readAbilities } from './abilities.ts';
+import { readFacts, readNetwork } from './guest/facts.ts';
+import { isAlive, killProcess, readProcess, waitForExit } from './guest/process.ts';
+import type { ImageStore } from './images.ts';
+import { blockedChecks, inspectFacts } from './inspect.ts';
+import * as answers from './qmp/answers.ts';
+import type { QmpClient } from './qmp/client.ts';
+import { sampleOf } from './sample.ts';
+import { MonitorWatch } from './session.ts';
+import { DEFAULT_PARAMETERS, capabilitiesOff, capabilityList, sourceParameters } from './stream.ts';
+import type { Parameters } from './stream.ts';
+import { credentialObject, dropObjects, layOutCredentials, removeCredentials } from './tls.ts';
+
+const CANCEL_MS = 10_000;
+const QUIT_MS = 5000;
+const SETTLED_MS = 5000;
+
+/** A running QEMU whose guest is to leave. */
+export class QemuSource implements SourceSession {
+  readonly handle: GuestHandle;
+  readonly #client: QmpClient;
+  readonly #watch: MonitorWatch;
+  readonly #images: ImageStore;
+  readonly #sockets: readonly string[];
+  #setup: StreamSetup | undefined;
+  /** Parameters as they were found, to be put back. */
+  #found: Parameters | undefined;
+  #memoryBytes = 0;
+
+  constructor(
+    handle: GuestHandle,
+    client: QmpClient,
+    parts: { watch: MonitorWatch; images: ImageStore; sockets: readonly string[] },
+  ) {
+    this.handle = handle;
+    this.#client = client;
+    this.#watch = parts.watch;
+    this.#images = parts.images;
+    this.#sockets = parts.sockets;
+  }
+
+  onEvent(listener: (event: HypervisorEvent) => void): () => void {
+    return this.#watch.on(listener);
+  }
+
+  status(signal: AbortSignal): Promise<HypervisorStatus> {
+    return this.#watch.status(signal);
+  }
+
+  async ports(signal: AbortSignal): Promise<string[]> {
+    const backends = await readNetwork(this.#client, signal);
+    const taps = backends.flatMap(({ type, ifname }) =>
+      type === 'tap' && ifname !== undefined ? [ifname] : [],
+    );
+    return [...new Set(taps)];
+  }
+
+  async inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {
+    const { name, pid } = this.handle;
+    const process = await readProcess(pid);
+    if (process === undefined) throw this.#lost('its process has ended');
+    const [facts, abilities] = await Promise.all([
+      readFacts(this.#client, process, signal),
+      readAbilities(this.#client, stream, signal),
+    ]);
+    this.#memoryBytes = facts.memoryBytes;
+    const images = { store: this.#images, signal };
+    const { description, checks } = await inspectFacts(name, facts, abilities, stream, images);
+    return { description, checks: [...checks, ...blockedChecks(name, facts.blockedReasons)] };
+  }
+
+  async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {
+    this.#setup = setup;
+    const [capabilities, parameters] = await Promise.all([
+      this.#client.query('query-migrate-capabilities', {}, answers.capabilityList, signal),
+      this.#client.query('query-migrate-parameters', {}, answers.parameters, signal),
+    ]);
+    this.#found ??= ownParameters(parameters);
+    const names = capabilities.map(({ capability }) => capability);
+    const list = capabilityList(setup, names);
+    if (setup.tls && setup.credentials !== undefined) {
+      const directory = await layOutCredentials(setup.credentials, 'client');
+      // Left by a mover that died: replaced, since its files may be gone.
+      await this.#client.execute(
+        'migrate-set-parameters',
+        { 'tls-creds': '', 'tls-authz': '' },
+        signal,
+      );
+      await dropObjects(this.#client, signal);
+      await this.#client.execute('object-add', credentialObject(directory, 'client'), signal);
+    }
+    await Promise.all([
+      this.#client.execute('migrate-set-capabilities', { capabilities: list }, signal),
+      this.#client.execute('migrate-set-parameters', sourceParameters(setup, undefined), signal),
+    ]);
+  }
+
+  async startMemory(
+    address: string,
+    tlsHostname: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#connect(address, tlsHostname, false, signal);
+  }
+
+  async #connect(
+    address: string,
+    tlsHostname: string | undefined,
+    resume: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const started = tlsHostname === undefined ? undefined : { 'tls-hostname': tlsHostname };
+    const uri = `tcp:${address}`;
+    await Promise.all([
+      started === undefined
+        ? undefined
+        : this.#client.execute('migrate-set-parameters', started, signal),
+      this.#client.execute('migrate', resume ? { uri, resume } : { uri }, signal),
+    ]);
+  }
+
+  async sample(signal: AbortSignal): Promise<MemorySample> {
+    const until = performance.now() + SETTLED_MS;
+    for (;;) {
+      const state = await this.#watch.migration(signal);
+      // Its last figures come a moment after `completed`.
+      const settled = state.status !== 'completed' || (state['total-time'] ?? 0) > 0;
+      if (settled || performance.now() > until) return sampleOf(state, this.#memoryBytes);
+      await pause(5, signal);
+    }
+  }
+
+  async adjust(
+    change: { maxBandwidth?: number; maxDowntimeMs?: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const parameters: Parameters = {};
+    if (change.maxBandwidth !== undefined) {
+      parameters['max-bandwidth'] = change.maxBandwidth;
+      parameters['max-postcopy-bandwidth'] = change.maxBandwidth;
+    }
+    if (change.maxDowntimeMs !== undefined) {
+      parameters['downtime-limit'] = Math.round(change.maxDowntimeMs);
+    }
+    await this.#client.execute('migrate-set-parameters', parameters, signal);
+  }
+
+  async startPostcopy(signal: AbortSignal): Promise<void> {
+    await this.#client.execute('migrate-start-postcopy', {}, signal);
+  }
+
+  async continueSwitchover(signal: AbortSignal): Promise<void> {
+    const answer = await this.#client.request(
+      'migrate-continue',
+      { state: 'pre-switchover' },
+      signal,
+    );
+    if (answer.ok) return;
+    // Said twice: it has gone on already.
+    const { stream } = await this.status(signal);
+    if (/^(device|completed|postcopy-)/.test(stream)) return;
+    throw this.#client.refused('migrate-continue', answer.reason);
+  }
+
+  /** Also waits until a guest that QEMU stopped for the switchover runs again. */
+  async cancel(signal: AbortSignal): Promise<HypervisorStatus> {
+    return withDeadline('cancelling the migration', CANCEL_MS, signal, async (inner) => {
+      const before = await this.status(inner);
+      if (isOver(before) && before.run !== 'paused') return before;
+      await this.#client.execute('migrate_cancel', {}, inner);
+      for (;;) {
+        const now = await this.status(inner);
+        if (isOver(now)) return now;
+        await pause(5, inner);
+      }
+    });
+  }
+
+  async recover(
+    address: string,
+    tlsHostname: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#connect(address, tlsHostname, true, signal);
+  }
+
+  async resumeGuest(signal: AbortSignal): Promise<void> {
+    await this.#client.execute('cont', {}, signal);
+  }
+
+  async unconfigure(signal: AbortSignal): Promise<void> {
+    const capabilities = await this.#client.query(
+      'query-migrate-capabilities',
+      {},
+      answers.capabilityList,
+      signal,
+    );
+    const off = capabilitiesOff(capabilities.map(({ capability }) => capability));
+    await this.#client.execute('migrate-set-parameters', this.#found ?? DEFAULT_PARAMETERS, signal);
+    await this.#client.execute('migrate-set-capabilities', { capabilities: off }, signal);
+    await dropObjects(this.#client, signal);
+    await removeCredentials(this.#setup?.credentials, 'client');
+  }
+
+  async quit(signal: AbortSignal): Promise<void> {
+    if (await isAlive(this.handle)) {
+      // Its answer may be lost in its end.
+      await this.#client.request('quit', {}, signal).catch(() => undefined);
+      await waitForExit(this.handle, QUIT_MS, signal).catch(() =>
+        killProcess(this.handle, QUIT_MS, signal),
+      );
+    }
+    await removeCredentials(this.#setup?.credentials, 'client');
+    for (const socket of this.#sockets) await rm(socket, { force: true });
+  }
+
+  close(): Promise<void> {
+    this.#watch.close();
+    return Promise.resolve();
+  }
+
+  #lost(reason: string): Error {
+    return godwitError('GODWIT_HYPERVISOR_LOST', {
+      side: 'source',
+      guest: this.handle.name,
+      reason,
+    });
+  }
+}
+
+/** Nothing of the stream is under way, or it can no longer be taken back. */
+function isOver({ run, stream }: HypervisorStatus): boolean {
+  if (run === 'gone' || run === 'handed-over') return true;
+  const ended = ['none', 'cancelled', 'failed', 'completed'].includes(stream);
+  return ended && run === 'running';
+}
+
+function ownParameters(all: Readonly<Record<string, unknown>>): Parameters {
+  const own: Parameters = {};
+  for (const name of Object.keys(DEFAULT_PARAMETERS)) {
+    const value = all[name];
+    if (typeof value === 'string' || typeof value === 'number') own[name] = value;
+  }
+  // What an earlier mover left behind is not how the guest was found.
+  for (const name of ['tls-creds', 'tls-hostname', 'tls-authz']) own[name] = '';
+  return own;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(toGodwitError(signal.reason));
+    setTimeout(resolve, ms);
+  });
+}

@@ -1,0 +1,211 @@
+import path from 'node:path';
+import { cpuProperties } from './cpu.ts';
+import { escapeComma, formatOption } from './options.ts';
+import type { Scalar } from './options.ts';
+import { LOG_FILE, PID_FILE, QMP_SOCKET } from './names.ts';
+import type { ChardevBackend, DeviceSpec, GuestSpec, NetdevSpec } from './schema.ts';
+
+/** What the destination adds to a guest's description: where things lie on this host. */
+export interface Placement {
+  readonly guest: string;
+  readonly guestDir: string;
+  /** Path here of each image. */
+  readonly images: ReadonlyMap<keyof GuestSpec['images'], string>;
+  readonly romfiles: ReadonlyMap<number, string>;
+  /** Tap of each `tap` backend. */
+  readonly ports: ReadonlyMap<string, string>;
+  /** Features of the best processor here, for this accelerator. */
+  readonly features: readonly string[];
+  /** Whether this host has vhost-net. */
+  readonly vhost: boolean;
+}
+
+/** The command line, without the program, that makes the guest again: paused, waiting for its memory. Pure. */
+export function buildArgv(spec: GuestSpec, place: Placement): string[] {
+  return [
+    ...identity(spec, place),
+    ...machine(spec, place),
+    ...spec.options.flatMap(({ name, value }) =>
+      value === undefined ? [`-${name}`] : [`-${name}`, value],
+    ),
+    ...images(spec, place),
+    ...spec.fwCfg.flatMap(({ name, string }) => [
+      '-fw_cfg',
+      formatOption(`name=${name}`, [['string', string]]),
+    ]),
+    ...spec.objects.flatMap(({ type, id, props }) => ['-object', objectText(type, id, props)]),
+    ...backends(spec, place),
+    ...spec.netdevs.flatMap((netdev) => ['-netdev', netdevText(netdev, place)]),
+    ...spec.devices.flatMap((device, index) => [
+      '-device',
+      deviceText(device, place.romfiles.get(index)),
+    ]),
+    '-display',
+    'none',
+    '-S',
+    '-incoming',
+    'defer',
+  ];
+}
+
+function identity(spec: GuestSpec, place: Placement): string[] {
+  const name = formatOption(undefined, [
+    ['guest', spec.name ?? place.guest],
+    ['debug-threads', 'on'],
+  ]);
+  return [
+    '-name',
+    name,
+    ...(spec.uuid === undefined ? [] : ['-uuid', spec.uuid]),
+    '-pidfile',
+    path.join(place.guestDir, PID_FILE),
+    '-msg',
+    'timestamp=on',
+  ];
+}
+
+function machine(spec: GuestSpec, place: Placement): string[] {
+  const words = ['-machine', formatOption(spec.machine.type, Object.entries(spec.machine.props))];
+  words.push('-accel', formatOption(spec.accelerator.name, Object.entries(spec.accelerator.props)));
+  if (spec.cpu !== undefined) {
+    const { model, switches } = spec.cpu;
+    words.push('-cpu', formatOption(model, cpuProperties(spec.cpu, switches, place.features)));
+  }
+  const { bytes, slots, maxBytes } = spec.memory;
+  const memory: [string, Scalar][] = [['size', `${bytes}b`]];
+  if (slots !== undefined) memory.push(['slots', slots]);
+  if (maxBytes !== undefined) memory.push(['maxmem', `${maxBytes}b`]);
+  words.push('-m', formatOption(undefined, memory));
+  words.push('-smp', formatOption(undefined, Object.entries(spec.smp)));
+  return words;
+}
+
+function images(spec: GuestSpec, place: Placement): string[] {
+  const words: string[] = [];
+  for (const slot of ['bios', 'kernel', 'initrd', 'dtb'] as const) {
+    const file = place.images.get(slot);
+    if (file !== undefined) words.push(`-${slot}`, file);
+  }
+  if (spec.append !== undefined) words.push('-append', spec.append);
+  return words;
+}
+
+function backends(spec: GuestSpec, place: Placement): string[] {
+  const words = [
+    '-qmp',
+    `unix:${escapeComma(path.join(place.guestDir, QMP_SOCKET))},server=on,wait=off`,
+  ];
+  for (const { kind, name } of spec.monitors) {
+    const option = kind === 'qmp' ? '-qmp' : '-monitor';
+    words.push(option, `unix:${escapeComma(path.join(place.guestDir, name))},server=on,wait=off`);
+  }
+  for (const { id, backend } of spec.chardevs) {
+    words.push('-chardev', chardevText(id, backend, place.guestDir));
+  }
+  for (const { option, backend } of spec.ports) {
+    words.push(`-${option}`, portText(backend, place.guestDir));
+  }
+  if (!spec.monitors.some(({ kind }) => kind === 'hmp')) words.push('-monitor', 'none');
+  return words;
+}
+
+function chardevText(id: string, backend: ChardevBackend, guestDir: string): string {
+  switch (backend.kind) {
+    case 'socket': {
+      const mux: [string, Scalar][] = backend.mux ? [['mux', true]] : [];
+      const file = path.join(guestDir, backend.name);
+      return formatOption('socket', [
+        ['id', id],
+        ['path', file],
+        ['server', true],
+        ['wait', false],
+        ...mux,
+      ]);
+    }
+    case 'file':
+      return formatOption('file', [
+        ['id', id],
+        ['path', path.join(guestDir, backend.name)],
+        ['append', true],
+      ]);
+    case 'ringbuf':
+      return formatOption('ringbuf', [['id', id], ...Object.entries(backend.props)]);
+    case 'pty':
+      return formatOption('pty', [['id', id]]);
+    case 'null':
+    case 'none':
+    case 'chardev':
+      return formatOption('null', [['id', id]]);
+  }
+}
+
+function portText(backend: ChardevBackend, guestDir: string): string {
+  switch (backend.kind) {
+    case 'socket':
+      return `unix:${escapeComma(path.join(guestDir, backend.name))},server=on,wait=off`;
+    case 'file':
+      return `file:${path.join(guestDir, backend.name)}`;
+    case 'chardev':
+      return `chardev:${backend.id}`;
+    case 'ringbuf':
+      return 'null';
+    case 'null':
+    case 'none':
+    case 'pty':
+      return backend.kind;
+  }
+}
+
+function netdevText(netdev: NetdevSpec, place: Placement): string {
+  switch (netdev.type) {
+    case 'tap': {
+      const props: [string, Scalar][] = [
+        ['id', netdev.id],
+        ['ifname', place.ports.get(netdev.id) ?? ''],
+        ['script', 'no'],
+        ['downscript', 'no'],
+      ];
+      if (netdev.vhost && place.vhost) props.push(['vhost', true]);
+      if (netdev.queues > 1) props.push(['queues', netdev.queues]);
+      return formatOption('tap', props);
+    }
+    case 'user':
+      return formatOption('user', [['id', netdev.id]]);
+    case 'hubport':
+      return formatOption('hubport', [
+        ['id', netdev.id],
+        ['hubid', netdev.hubid],
+      ]);
+  }
+}
+
+/** Typed values need the JSON form; text goes as it was given, since QEMU then reads it by the property's type. */
+export function deviceText(device: DeviceSpec, romfile: string | undefined): string {
+  const props = Object.entries(romfile === undefined ? device.props : { ...device.props, romfile });
+  const id: [string, Scalar][] = device.id === undefined ? [] : [['id', device.id]];
+  if (props.every(([, value]) => typeof value === 'string')) {
+    return formatOption(device.driver, [...id, ...props]);
+  }
+  return JSON.stringify({ driver: device.driver, ...Object.fromEntries([...id, ...props]) });
+}
+
+function objectText(type: string, id: string, props: Readonly<Record<string, Scalar>>): string {
+  if (Object.values(props).every((value) => typeof value === 'string')) {
+    return formatOption(type, [['id', id], ...Object.entries(props)]);
+  }
+  return JSON.stringify({ 'qom-type': type, id, ...props });
+}
+
+/** Files that the hypervisor makes in the guest's directory. */
+export function ownFiles(spec: GuestSpec): string[] {
+  const backendFiles = [...spec.chardevs, ...spec.ports].flatMap(({ backend }) =>
+    backend.kind === 'socket' || backend.kind === 'file' ? [backend.name] : [],
+  );
+  return [
+    QMP_SOCKET,
+    PID_FILE,
+    LOG_FILE,
+    ...spec.monitors.map(({ name }) => name),
+    ...backendFiles,
+  ];
+}

@@ -1,0 +1,89 @@
+import type { CpuFacts, CpuWord } from './facts.ts';
+import type { Scalar } from './options.ts';
+
+/** Keeping the guest's processor the same on another host. Pure. */
+
+/** Boolean properties of the processor object that are no CPUID features. */
+export const NON_FEATURES =
+  /^(hotplugged|hotpluggable|realized|start-powered-off|check|enforce|pmu|kvm|migratable|host-phys-bits|l3-cache|legacy-cache|host-cache-info|fill-mtrr-mask|cpuid-0xb|tcg-cpuid|xen-vapic|lmce|full-cpuid-auto-level|vmware-cpuid-freq|kvm-pv-enforce-cpuid|kvm-no-smi-migration|(hv|x)-.*)$/;
+
+/** Second names of features. */
+export const FEATURE_ALIASES = /^(sse3|pclmuldq|sse4-1|sse4-2|xd|ffxsr|i64|.*_.*)$/;
+
+/** Features that no software relies on, each with the reason; the destination may leave them out. */
+export const DISPENSABLE: Readonly<Record<string, string>> = {
+  pcommit: 'the instruction was withdrawn before any processor had it',
+};
+/** Where the dispensable ones sit in CPUID. */
+const DISPENSABLE_BITS: readonly CpuWord[] = [{ eax: 7, ecx: 0, register: 'EBX', bits: 1 << 22 }];
+
+/** `max-x86_64-cpu` -> `max`. */
+export function modelOfType(type: string): string {
+  return type.replace(/-(x86_64|i386)-cpu$/, '');
+}
+
+/** Features the guest has and this host's best processor lacks. */
+export function missingFeatures(cpu: CpuFacts, offered: readonly string[]): string[] {
+  const has = new Set(offered);
+  return cpu.features.filter((feature) => !has.has(feature) && !(feature in DISPENSABLE));
+}
+
+/** Of the features the guest has, those that the destination leaves out without harm. */
+export function dispensedFeatures(cpu: CpuFacts, offered: readonly string[]): string[] {
+  const has = new Set(offered);
+  return cpu.features.filter((feature) => !has.has(feature) && feature in DISPENSABLE);
+}
+
+/**
+ * Properties for -cpu that give the same processor on a host whose best one has `offered`:
+ * each feature said explicitly, on where the guest has it and off where only the host has.
+ */
+export function cpuProperties(
+  cpu: CpuFacts,
+  switches: Readonly<Record<string, Scalar>>,
+  offered: readonly string[],
+): [string, Scalar][] {
+  const identity = Object.entries(cpu.identity).filter(
+    // 0 address bits means "as the accelerator has it".
+    ([key, value]) => !(key === 'phys-bits' && value === 0),
+  );
+  const wanted = new Set(cpu.features);
+  const on = cpu.features.filter((feature) => offered.includes(feature));
+  const off = offered.filter((feature) => !wanted.has(feature));
+  return [
+    ...Object.entries(switches).filter(([key]) => NON_FEATURES.test(key)),
+    ...identity,
+    ...on.map((feature): [string, Scalar] => [feature, true]),
+    ...off.map((feature): [string, Scalar] => [feature, false]),
+  ];
+}
+
+/** Where two processors differ in what the guest can see, in words; empty when they are the same. */
+export function cpuDifferences(source: CpuFacts, destination: CpuFacts): string[] {
+  const differences: string[] = [];
+  for (const word of source.words) {
+    const other = destination.words.find((each) => sameWord(each, word));
+    const ignored = DISPENSABLE_BITS.find((each) => sameWord(each, word))?.bits ?? 0;
+    const bits = ((word.bits ^ (other?.bits ?? 0)) & ~ignored) >>> 0;
+    if (bits !== 0) differences.push(`${wordName(word)} differs in 0x${bits.toString(16)}`);
+  }
+  for (const word of destination.words) {
+    const known = source.words.some((each) => sameWord(each, word));
+    if (!known && word.bits !== 0) {
+      differences.push(`${wordName(word)} is 0x${word.bits.toString(16)} only at the destination`);
+    }
+  }
+  for (const [key, value] of Object.entries(source.identity)) {
+    const other = destination.identity[key];
+    if (other !== undefined && other !== value) differences.push(`${key} ${value} became ${other}`);
+  }
+  return differences;
+}
+
+function sameWord(one: CpuWord, two: CpuWord): boolean {
+  return one.eax === two.eax && one.ecx === two.ecx && one.register === two.register;
+}
+
+function wordName({ eax, ecx, register }: CpuWord): string {
+  return `CPUID 0x${eax.toString(16)}/${ecx} ${register}`;
+}

@@ -1,0 +1,150 @@
+import path from 'node:path';
+import { describeBackends } from './backends.ts';
+import { hasOption, parseCommandLine, valuesOf } from './cmdline.ts';
+import type { CommandLine } from './cmdline.ts';
+import { describeDevices } from './devices.ts';
+import type { GuestFacts } from './facts.ts';
+import { changed, unmovable } from './findings.ts';
+import type { Finding } from './findings.ts';
+import { describeMachine, machineProperties } from './machine.ts';
+import { describeNetwork } from './network.ts';
+import { describeObjects } from './objects.ts';
+import { parseOption } from './options.ts';
+import { CARRIED_OPTIONS, isHarmless } from './schema.ts';
+import type { GuestSpec } from './schema.ts';
+
+/** A guest's description, but for the content of its images. */
+export interface Draft {
+  readonly spec: GuestSpec;
+  /** Paths at the source of the images to be known by their content. */
+  readonly imageFiles: ReadonlyMap<keyof GuestSpec['images'], string>;
+  readonly romfiles: ReadonlyMap<number, string>;
+  readonly findings: readonly Finding[];
+}
+
+/** Options that matter to this process only, or have become part of the state by now. */
+const OF_THIS_PROCESS = new Set(
+  (
+    'daemonize pidfile D d dfilter trace msg sandbox runas run-with chroot L incoming S enable-kvm gdb s mem-prealloc ' +
+    'echr only-migratable full-screen no-quit compat async-teardown perfmap jitdump seed nographic display singlestep ' +
+    'name uuid machine accel cpu m smp object chardev mon qmp monitor serial parallel debugcon virtioconsole ' +
+    'netdev device kernel initrd append dtb bios fw_cfg loadvm enable-sync-profile'
+  ).split(' '),
+);
+/** Ways in for people; the guest does not notice. */
+const DISPLAYS = new Set(['vnc', 'spice', 'sdl', 'curses']);
+const DISK_OPTIONS = /^(drive|blockdev|hd[abcd]|fd[ab]|cdrom|sd|mtdblock|pflash|snapshot|iscsi)$/;
+
+/** Describes a guest from what it is now. Pure; what cannot move is in `findings`, by name. */
+export function describeGuest(facts: GuestFacts): Draft {
+  const line = parseCommandLine(facts.argv);
+  const machine = describeMachine(line, facts);
+  const backends = describeBackends(line);
+  const network = describeNetwork(line, facts);
+  const objects = describeObjects(line, facts);
+  const devices = describeDevices(line, facts);
+  const options = describeOptions(line);
+  const images = imageFiles(line, facts);
+  const append = valuesOf(line, 'append').at(-1) ?? machineProperties(line).get('append');
+  const name = nameOf(line) ?? facts.name;
+  const spec: GuestSpec = {
+    format: 1,
+    ...machine.part,
+    ...(name === undefined ? {} : { name }),
+    ...(facts.uuid === undefined ? {} : { uuid: facts.uuid }),
+    options: options.options,
+    images: {},
+    ...(append === undefined ? {} : { append }),
+    fwCfg: options.fwCfg,
+    objects: objects.objects,
+    chardevs: [...backends.chardevs],
+    ports: [...backends.ports, ...defaultPorts(line)],
+    monitors: [...backends.monitors],
+    netdevs: network.netdevs,
+    devices: [...devices.devices],
+    ramBlocks: facts.ramBlocks.map((block) => ({ ...block })),
+  };
+  const findings = [
+    ...facts.disks.map(({ device, file }): Finding => ({
+      kind: 'disk',
+      device,
+      type: 'disk',
+      reason: file,
+    })),
+    ...machine.findings,
+    ...backends.findings,
+    ...network.findings,
+    ...objects.findings,
+    ...devices.findings,
+    ...options.findings,
+  ];
+  return { spec, imageFiles: images, romfiles: devices.romfiles, findings };
+}
+
+function describeOptions(line: CommandLine): {
+  options: GuestSpec['options'];
+  fwCfg: GuestSpec['fwCfg'];
+  findings: Finding[];
+} {
+  const options: GuestSpec['options'] = [];
+  const fwCfg: GuestSpec['fwCfg'] = [];
+  const findings: Finding[] = line.loose.map((word) =>
+    unmovable(word, 'disk image', 'it is a disk'),
+  );
+  for (const { name, value } of line.options) {
+    const carried = CARRIED_OPTIONS.find((each) => each === name);
+    if (name === 'fw_cfg') fwCfg.push(...fwCfgOf(value ?? '', findings));
+    if (OF_THIS_PROCESS.has(name)) continue;
+    if (DISPLAYS.has(name)) {
+      findings.push(changed(`-${name}`, 'display', 'is not offered at the destination'));
+    } else if (carried !== undefined && isHarmless(name, value ?? '')) {
+      options.push({ name: carried, ...(value === undefined ? {} : { value }) });
+    } else if (!DISK_OPTIONS.test(name)) {
+      // A disk with a medium is found by asking the guest; the others are gone.
+      findings.push(
+        unmovable(`-${name} ${value ?? ''}`.trim(), 'option', 'Godwit cannot rebuild it elsewhere'),
+      );
+    }
+  }
+  return { options, fwCfg, findings };
+}
+
+function fwCfgOf(value: string, findings: Finding[]): GuestSpec['fwCfg'] {
+  const { head, props } = parseOption(value, true);
+  const name = props.get('name') ?? head ?? '';
+  const string = props.get('string');
+  if (string !== undefined) return [{ name, string }];
+  findings.push(unmovable(name, 'firmware setting', 'its value is a file of this host'));
+  return [];
+}
+
+/** Without -nodefaults QEMU adds a serial and a parallel port connected to a display of its own. */
+function defaultPorts(line: CommandLine): GuestSpec['ports'] {
+  if (hasOption(line, 'nodefaults')) return [];
+  return (['serial', 'parallel'] as const)
+    .filter((option) => !hasOption(line, option))
+    .map((option) => ({ option, backend: { kind: 'null' } }));
+}
+
+/** `-name web1` or `-name guest=web1,debug-threads=on`. */
+export function nameOf(line: CommandLine): string | undefined {
+  const value = valuesOf(line, 'name').at(-1);
+  if (value === undefined) return undefined;
+  const { head, props } = parseOption(value, true);
+  const name = props.get('guest') ?? head;
+  return name === '' ? undefined : name;
+}
+
+function imageFiles(line: CommandLine, facts: GuestFacts): Map<keyof GuestSpec['images'], string> {
+  const files = new Map<keyof GuestSpec['images'], string>();
+  const machine = machineProperties(line);
+  for (const slot of ['kernel', 'initrd', 'dtb', 'bios'] as const) {
+    const other = machine.get(slot === 'bios' ? 'firmware' : slot);
+    const file = valuesOf(line, slot).at(-1) ?? other;
+    if (file === undefined || file === '') continue;
+    // A bare firmware name is one that comes with QEMU: the destination has its own.
+    if (slot === 'bios' && !file.includes('/')) continue;
+    files.set(slot, path.resolve(facts.cwd, file));
+  }
+  return files;
+}

@@ -1,0 +1,105 @@
+import type { CommandLine } from './cmdline.ts';
+import { valuesOf } from './cmdline.ts';
+import type { GuestFacts, LiveDevice } from './facts.ts';
+import { deviceObstacle, unmovable } from './findings.ts';
+import type { Finding } from './findings.ts';
+import { parseOption } from './options.ts';
+import type { Scalar } from './options.ts';
+import { HOST_PROPERTIES } from './schema.ts';
+import type { DeviceSpec } from './schema.ts';
+
+/** Devices as they are now: those of the command line, less the unplugged, plus the plugged. Pure. */
+export interface Devices {
+  readonly devices: readonly DeviceSpec[];
+  /** Boot ROMs given as files: index in `devices` -> path at the source. */
+  readonly romfiles: ReadonlyMap<number, string>;
+  readonly findings: readonly Finding[];
+}
+
+interface Given {
+  readonly driver: string;
+  readonly id: string | undefined;
+  readonly props: Record<string, Scalar>;
+}
+
+export function describeDevices(line: CommandLine, facts: GuestFacts): Devices {
+  const given = valuesOf(line, 'device').map(parseDevice);
+  const found: { live: LiveDevice; given: Given }[] = [];
+  const taken = new Set<string>();
+  let anonymous = 0;
+  for (const each of given) {
+    const path =
+      each.id === undefined
+        ? `/machine/peripheral-anon/device[${anonymous++}]`
+        : `/machine/peripheral/${each.id}`;
+    const live = facts.devices.find((device) => device.path === path);
+    // Not there any more: it was unplugged while the guest ran.
+    if (live === undefined) continue;
+    taken.add(path);
+    found.push({ live, given: each });
+  }
+  for (const live of facts.devices) {
+    if (taken.has(live.path)) continue;
+    found.push({ live, given: { driver: live.type, id: live.id, props: { ...live.changed } } });
+  }
+  const findings: Finding[] = [];
+  const romfiles = new Map<number, string>();
+  const devices = found.map(({ live, given: each }, index) => {
+    const { spec, romfile, problems } = describeDevice(live, each);
+    if (romfile !== undefined) romfiles.set(index, romfile);
+    findings.push(...problems);
+    return spec;
+  });
+  return { devices, romfiles, findings };
+}
+
+function describeDevice(
+  live: LiveDevice,
+  given: Given,
+): { spec: DeviceSpec; romfile: string | undefined; problems: Finding[] } {
+  const name = live.id ?? live.type;
+  const problems: Finding[] = [];
+  const obstacle = deviceObstacle(live.type);
+  if (obstacle !== undefined) problems.push(unmovable(name, live.type, obstacle));
+  const props: Record<string, Scalar> = {};
+  let romfile: string | undefined;
+  for (const [key, value] of Object.entries(given.props)) {
+    if (key === 'romfile' && value !== '') romfile = String(value);
+    else if (!HOST_PROPERTIES.test(key) || value === '') props[key] = value;
+    else if (obstacle === undefined) {
+      problems.push(unmovable(name, live.type, `its \`${key}\` names something of this host`));
+    }
+  }
+  if (live.addr !== undefined && live.bus !== undefined) {
+    props['bus'] = live.bus;
+    props['addr'] = live.addr;
+  } else if (live.hotplugged && live.bus !== undefined && live.bus !== 'sysbus') {
+    props['bus'] = live.bus;
+  }
+  if (live.mac !== undefined) props['mac'] = live.mac;
+  const id = given.id === undefined ? {} : { id: given.id };
+  return { spec: { driver: live.type, ...id, props }, romfile, problems };
+}
+
+/** `-device`, in either of its forms. */
+export function parseDevice(value: string): Given {
+  if (value.startsWith('{')) return fromJson(value);
+  const { head, props } = parseOption(value, true);
+  const { driver = head ?? '', id, ...rest } = Object.fromEntries(props) as Record<string, string>;
+  return { driver, id, props: rest };
+}
+
+function fromJson(value: string): Given {
+  const { driver, id, ...rest } = JSON.parse(value) as Record<string, unknown>;
+  const props: Record<string, Scalar> = {};
+  for (const [key, held] of Object.entries(rest)) {
+    if (typeof held === 'string' || typeof held === 'number' || typeof held === 'boolean') {
+      props[key] = held;
+    }
+  }
+  return {
+    driver: typeof driver === 'string' ? driver : '',
+    id: typeof id === 'string' ? id : undefined,
+    props,
+  };
+}

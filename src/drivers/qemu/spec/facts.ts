@@ -1,0 +1,75 @@
+import type { BackendLine, RamBlock } from './monitor-text.ts';
+import type { Scalar } from './options.ts';
+
+/** What was read of a running guest; plain data, the input of describe(). */
+export interface GuestFacts {
+  readonly argv: readonly string[];
+  readonly cwd: string;
+  /** QEMU's version, 7.2.22. */
+  readonly version: string;
+  /** QEMU's run state: running, paused... */
+  readonly status: string;
+  readonly arch: string;
+  /** Versioned: pc-q35-7.2. */
+  readonly machineType: string;
+  readonly accelerator: 'kvm' | 'tcg';
+  readonly vcpus: number;
+  readonly memoryBytes: number;
+  readonly baseMemoryBytes: number;
+  readonly uuid: string | undefined;
+  readonly name: string | undefined;
+  readonly disks: readonly { readonly device: string; readonly file: string }[];
+  readonly chardevs: readonly { readonly id: string; readonly filename: string }[];
+  readonly migrationStatus: string;
+  readonly blockedReasons: readonly string[];
+  /** Names of the migration capabilities that it has. */
+  readonly capabilities: readonly string[];
+  readonly devices: readonly LiveDevice[];
+  readonly objects: readonly LiveObject[];
+  readonly network: readonly BackendLine[];
+  /** Bridge of each tap. */
+  readonly bridges: Readonly<Record<string, string>>;
+  readonly ramBlocks: readonly RamBlock[];
+  readonly cpu: CpuFacts;
+}
+
+/** A device of `-device` or `device_add`, as it is now. */
+export interface LiveDevice {
+  readonly path: string;
+  /** Undefined for one without an id. */
+  readonly id: string | undefined;
+  readonly type: string;
+  readonly bus: string | undefined;
+  /** PCI slot and function, 03.0. */
+  readonly addr: string | undefined;
+  readonly mac: string | undefined;
+  readonly netdev: string | undefined;
+  readonly hotplugged: boolean;
+  /** Properties other than the type's defaults; only for a hot-plugged one. */
+  readonly changed: Readonly<Record<string, Scalar>> | undefined;
+}
+
+export interface LiveObject {
+  readonly id: string;
+  readonly type: string;
+  /** Size of a memory backend. */
+  readonly bytes: number | undefined;
+  readonly shared: boolean;
+}
+
+export interface CpuWord {
+  readonly eax: number;
+  readonly ecx: number;
+  readonly register: string;
+  readonly bits: number;
+}
+
+export interface CpuFacts {
+  /** `max`, `host`, `Skylake-Server-v4`... */
+  readonly model: string;
+  readonly identity: Readonly<Record<string, string | number>>;
+  /** Features that are on. */
+  readonly features: readonly string[];
+  /** CPUID words as the guest sees them: the last proof that both ends are equal. */
+  readonly words: readonly CpuWord[];
+}

@@ -1,0 +1,36 @@
+/** Something of the guest that cannot move, or that will be different there. */
+export interface Finding {
+  readonly kind: 'unmovable' | 'disk' | 'changed';
+  /** The guest's name for it: a device id, an option. */
+  readonly device: string;
+  readonly type: string;
+  readonly reason: string;
+}
+
+export function unmovable(device: string, type: string, reason: string): Finding {
+  return { kind: 'unmovable', device, type, reason };
+}
+
+/** It moves, but this part of it does not. */
+export function changed(device: string, type: string, reason: string): Finding {
+  return { kind: 'changed', device, type, reason };
+}
+
+/** Device types that cannot move, each with the reason. */
+const UNMOVABLE_DEVICES: readonly (readonly [RegExp, string])[] = [
+  [/^(vfio-|pci-assign)/, 'it is a device of this host, passed through'],
+  [/^usb-host$/, 'it is a USB device of this host, passed through'],
+  [/^usb-redir$/, 'its USB device is redirected to this process'],
+  [/^ivshmem/, 'it shares memory with other processes of this host'],
+  [/^vhost-user-/, 'its back-end process cannot hand its state over'],
+  [/^(vhost-scsi|vhost-vdpa)/, 'its back-end is hardware of this host'],
+  [/^vhost-vsock/, 'its context id belongs to this host'],
+  [/^virtio-9p/, 'it shares a directory of this host'],
+  [/^(tpm-|ccid-card-|u2f-)/, 'it speaks for a chip or token of this host'],
+  [/^(nvme|nvme-ns|nvme-subsys|edu|usb-mtp|xen-)/, 'QEMU cannot save its state'],
+  [/^(loader|guest-loader)$/, 'it reads a file of this host'],
+];
+
+export function deviceObstacle(type: string): string | undefined {
+  return UNMOVABLE_DEVICES.find(([pattern]) => pattern.test(type))?.[1];
+}

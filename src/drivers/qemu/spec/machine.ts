@@ -1,0 +1,148 @@
+import type { CommandLine } from './cmdline.ts';
+import { valuesOf } from './cmdline.ts';
+import { NON_FEATURES } from './cpu.ts';
+import type { GuestFacts } from './facts.ts';
+import { unmovable } from './findings.ts';
+import type { Finding } from './findings.ts';
+import { parseBytes, parseOption, switchValue } from './options.ts';
+import type { Scalar } from './options.ts';
+import { MACHINE_PROPERTIES } from './schema.ts';
+import type { GuestSpec } from './schema.ts';
+
+/** Machine, accelerator, processor and memory of a guest. Pure. */
+export type MachinePart = Pick<
+  GuestSpec,
+  'arch' | 'machine' | 'accelerator' | 'cpu' | 'memory' | 'smp'
+>;
+
+/** Machine properties that are other options in disguise, or nothing to carry. */
+const ELSEWHERE = new Set([
+  'type',
+  'accel',
+  'kernel',
+  'initrd',
+  'append',
+  'dtb',
+  'firmware',
+  'memory',
+]);
+
+export function describeMachine(
+  line: CommandLine,
+  facts: GuestFacts,
+): { part: MachinePart; findings: Finding[] } {
+  const findings: Finding[] = [];
+  const machine = machineProperties(line);
+  const accelerator = acceleratorProperties(line);
+  const props: Record<string, Scalar> = {};
+  for (const [key, value] of [...machine, ...accelerator.forMachine]) {
+    if (ELSEWHERE.has(key)) continue;
+    if (MACHINE_PROPERTIES.test(key)) props[key] = value;
+    else findings.push(unmovable(`-machine ${key}`, 'machine setting', 'it is unknown to Godwit'));
+  }
+  const part: MachinePart = {
+    arch: facts.arch,
+    machine: { type: facts.machineType, props },
+    accelerator: { name: facts.accelerator, props: accelerator.props },
+    memory: describeMemory(line, facts),
+    smp: describeSmp(line, facts),
+    ...(facts.cpu.model === ''
+      ? {}
+      : { cpu: { ...mutable(facts.cpu), switches: cpuSwitches(line) } }),
+  };
+  return { part, findings };
+}
+
+function mutable(cpu: GuestFacts['cpu']): Omit<NonNullable<GuestSpec['cpu']>, 'switches'> {
+  return {
+    model: cpu.model,
+    identity: { ...cpu.identity },
+    features: [...cpu.features],
+    words: cpu.words.map((word) => ({ ...word })),
+  };
+}
+
+/** All -machine options together, as QEMU merges them. */
+export function machineProperties(line: CommandLine): Map<string, string> {
+  const merged = new Map<string, string>();
+  for (const value of valuesOf(line, 'machine')) {
+    const { head, props } = parseOption(value, true);
+    if (head !== undefined && head !== '') merged.set('type', head);
+    for (const [key, held] of props) merged.set(key, held);
+  }
+  return merged;
+}
+
+function acceleratorProperties(line: CommandLine): {
+  props: GuestSpec['accelerator']['props'];
+  forMachine: [string, string][];
+} {
+  const props: Record<string, string> = {};
+  const forMachine: [string, string][] = [];
+  // The first -accel that can be had is used; their settings do not overlap.
+  for (const value of valuesOf(line, 'accel')) {
+    for (const [key, held] of parseOption(value, true).props) {
+      if (/^(thread|tb-size|split-wx|one-insn-per-tb)$/.test(key)) props[key] = held;
+      if (key === 'kernel-irqchip') forMachine.push([key, held]);
+    }
+  }
+  return { props, forMachine };
+}
+
+function describeMemory(line: CommandLine, facts: GuestFacts): GuestSpec['memory'] {
+  const given = new Map<string, string>();
+  for (const value of valuesOf(line, 'm')) {
+    const { head, props } = parseOption(value, true);
+    if (head !== undefined && head !== '') given.set('size', head);
+    for (const [key, held] of props) given.set(key, held);
+  }
+  const slots = Number(given.get('slots') ?? 0);
+  const maxBytes = parseBytes(given.get('maxmem') ?? '', 1024 * 1024);
+  return {
+    bytes: facts.baseMemoryBytes,
+    ...(slots > 0 ? { slots } : {}),
+    ...(maxBytes === undefined ? {} : { maxBytes }),
+  };
+}
+
+const TOPOLOGY = /^(cpus|maxcpus|sockets|dies|modules|clusters|cores|threads|drawers|books)$/;
+
+function describeSmp(line: CommandLine, facts: GuestFacts): GuestSpec['smp'] {
+  const smp: Record<string, number> = {};
+  for (const value of valuesOf(line, 'smp')) {
+    const { head, props } = parseOption(value, true);
+    if (head !== undefined && head !== '') smp['cpus'] = Number(head);
+    for (const [key, held] of props) if (TOPOLOGY.test(key)) smp[key] = Number(held);
+  }
+  // Processors plugged later are devices of their own.
+  const plugged = facts.devices.filter((device) => device.type.endsWith('-cpu')).length;
+  smp['cpus'] ??= Math.max(1, facts.vcpus - plugged);
+  return smp;
+}
+
+/** The -cpu option's parts: `max,pge=off,+avx`, also in the old spelling with underscores. */
+export function cpuOption(line: CommandLine): Map<string, Scalar> {
+  const all = new Map<string, Scalar>();
+  for (const value of valuesOf(line, 'cpu')) {
+    for (const [key, held] of parseOption(value, true).props) {
+      const sign = /^[+-]/.exec(key)?.[0];
+      const name = key.replace(/^[+-]/, '').replaceAll('_', '-');
+      all.set(name, sign === undefined ? typed(held) : sign === '+');
+    }
+  }
+  return all;
+}
+
+function typed(held: string): Scalar {
+  const on = switchValue(held);
+  if (on !== undefined) return on;
+  return /^(0x[0-9a-f]+|\d+)$/i.test(held) ? Number(held) : held;
+}
+
+function cpuSwitches(line: CommandLine): Record<string, Scalar> {
+  const entries = [...cpuOption(line)].filter(
+    // What only says how strict QEMU is at the start has done its work.
+    ([key]) => NON_FEATURES.test(key) && !/^(check|enforce|migratable)$/.test(key),
+  );
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,25 @@
+/** File names in the guest's directory at the destination, made from the source's paths. Pure. */
+
+/** Names that Godwit uses itself. */
+export const QMP_SOCKET = 'qmp.sock';
+export const PID_FILE = 'qemu.pid';
+export const LOG_FILE = 'qemu.log';
+const RESERVED = [QMP_SOCKET, PID_FILE, LOG_FILE, 'guest.json'];
+
+/** Hands out distinct, harmless names. */
+export class FileNames {
+  readonly #used = new Set<string>(RESERVED);
+
+  /** The last part of `path`, cleaned; numbered when another has it already. */
+  take(path: string): string {
+    const base = (path.split('/').findLast((part) => part !== '') ?? 'file')
+      .replaceAll(/[^A-Za-z0-9._@:+-]/g, '_')
+      .replace(/^[^A-Za-z0-9_]+/, '')
+      .slice(0, 80);
+    const clean = base === '' ? 'file' : base;
+    let name = clean;
+    for (let number = 2; this.#used.has(name); number++) name = `${number}-${clean}`;
+    this.#used.add(name);
+    return name;
+  }
+}

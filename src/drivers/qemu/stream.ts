@@ -1,0 +1,144 @@
+import type { StreamSettings } from '../../protocol/peer.ts';
+import type { StreamSetup } from '../driver.ts';
+import { compareVersions } from './version.ts';
+
+/** How a stream is asked for in the words of QEMU's migration capabilities and parameters. Pure. */
+
+/** What one QEMU can do for a stream. */
+export interface StreamAbilities {
+  /** 7.2.22 */
+  readonly version: string;
+  readonly capabilities: readonly string[];
+  /** Values of multifd-compression; empty when unknown. */
+  readonly multifdCompression: readonly string[];
+}
+
+export const TLS_CREDENTIALS = 'godwit-tls';
+export const TLS_AUTHORIZATION = 'godwit-authz';
+
+/** Each capability that Godwit ever sets, so that none is left as somebody else had it. */
+const OWN_CAPABILITIES = [
+  'events',
+  'return-path',
+  'pause-before-switchover',
+  'postcopy-ram',
+  'multifd',
+  'xbzrle',
+] as const;
+
+export function usesMultifd(stream: Omit<StreamSettings, 'tls'>): boolean {
+  return stream.streams > 1 || stream.compress === 'zstd';
+}
+
+/** Why this QEMU cannot send or take such a stream; empty when it can. */
+export function streamObstacles(
+  stream: Omit<StreamSettings, 'tls'>,
+  has: StreamAbilities,
+): { what: string; reason: string }[] {
+  const obstacles: { what: string; reason: string }[] = [];
+  const need = (capability: string, what: string): void => {
+    if (has.capabilities.includes(capability)) return;
+    obstacles.push({ what, reason: `QEMU ${has.version} lacks ${capability}` });
+  };
+  need('events', 'watching the migration');
+  need('return-path', 'an acknowledged switchover');
+  need('pause-before-switchover', 'a held switchover');
+  if (stream.mode !== 'precopy') need('postcopy-ram', `--mode ${stream.mode}`);
+  if (usesMultifd(stream)) need('multifd', `--streams ${stream.streams}`);
+  if (stream.compress === 'xbzrle') need('xbzrle', '--compress xbzrle');
+  if (stream.compress === 'zstd' && !has.multifdCompression.includes('zstd')) {
+    obstacles.push({
+      what: '--compress zstd',
+      reason: `QEMU ${has.version} was built without zstd`,
+    });
+  }
+  if (stream.compress === 'xbzrle' && stream.streams > 1) {
+    obstacles.push({
+      what: '--compress xbzrle with several streams',
+      reason: 'QEMU has xbzrle on its single stream only',
+    });
+  }
+  // Older ones either refuse it or crash at its end.
+  if (
+    stream.mode !== 'precopy' &&
+    usesMultifd(stream) &&
+    compareVersions(has.version, '10.1') < 0
+  ) {
+    obstacles.push({
+      what: `--mode ${stream.mode} with ${stream.compress === 'zstd' ? '--compress zstd' : 'several streams'}`,
+      reason: `it needs QEMU 10.1 and this is ${has.version}`,
+    });
+  }
+  return obstacles;
+}
+
+/** For migrate-set-capabilities; the same on both ends. */
+export function capabilityList(
+  stream: Omit<StreamSettings, 'tls'>,
+  has: readonly string[],
+): { capability: string; state: boolean }[] {
+  const wanted: Record<(typeof OWN_CAPABILITIES)[number], boolean> = {
+    events: true,
+    'return-path': true,
+    'pause-before-switchover': true,
+    'postcopy-ram': stream.mode !== 'precopy',
+    multifd: usesMultifd(stream),
+    xbzrle: stream.compress === 'xbzrle',
+  };
+  return OWN_CAPABILITIES.filter((capability) => has.includes(capability)).map((capability) => ({
+    capability,
+    state: wanted[capability],
+  }));
+}
+
+/** The capabilities as QEMU starts with them. */
+export function capabilitiesOff(has: readonly string[]): { capability: string; state: boolean }[] {
+  return OWN_CAPABILITIES.filter((capability) => has.includes(capability)).map((capability) => ({
+    capability,
+    state: false,
+  }));
+}
+
+export type Parameters = Record<string, string | number>;
+
+/** Bandwidth that stands for "as much as the link gives", bytes/s. */
+const UNLIMITED = 1024 ** 4;
+
+export function sourceParameters(setup: StreamSetup, tlsHostname: string | undefined): Parameters {
+  return {
+    'max-bandwidth': setup.maxBandwidth ?? UNLIMITED,
+    'max-postcopy-bandwidth': setup.maxBandwidth ?? 0,
+    'downtime-limit': Math.round(setup.maxDowntimeMs),
+    ...streamParameters(setup),
+    'tls-creds': setup.tls ? TLS_CREDENTIALS : '',
+    'tls-hostname': setup.tls ? (tlsHostname ?? setup.credentials?.peer ?? '') : '',
+  };
+}
+
+export function destinationParameters(setup: StreamSetup): Parameters {
+  return {
+    ...streamParameters(setup),
+    'tls-creds': setup.tls ? TLS_CREDENTIALS : '',
+    'tls-authz': setup.tls ? TLS_AUTHORIZATION : '',
+  };
+}
+
+function streamParameters(setup: StreamSetup): Parameters {
+  if (!usesMultifd(setup)) return {};
+  return {
+    'multifd-channels': setup.streams,
+    'multifd-compression': setup.compress === 'zstd' ? 'zstd' : 'none',
+  };
+}
+
+/** Parameters as QEMU starts with them, of those that Godwit sets. */
+export const DEFAULT_PARAMETERS: Parameters = {
+  'max-bandwidth': 128 * 1024 * 1024,
+  'max-postcopy-bandwidth': 0,
+  'downtime-limit': 300,
+  'multifd-channels': 2,
+  'multifd-compression': 'none',
+  'tls-creds': '',
+  'tls-hostname': '',
+  'tls-authz': '',
+};

@@ -1,0 +1,77 @@
+import { X509Certificate } from 'node:crypto';
+import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { godwitError } from '../../errors.ts';
+import type { StreamTls } from '../driver.ts';
+import type { QmpClient } from './qmp/client.ts';
+import { TLS_AUTHORIZATION, TLS_CREDENTIALS } from './stream.ts';
+
+const TLS13_ONLY = 'NORMAL:-VERS-ALL:+VERS-TLS1.3';
+
+/** Lays the files out under the names that QEMU looks for. Returns the directory. */
+export async function layOutCredentials(
+  tls: StreamTls,
+  endpoint: 'client' | 'server',
+): Promise<string> {
+  const directory = path.join(tls.directory, `qemu-${endpoint}`);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const files: readonly [string, string][] = [
+    [tls.caFile, 'ca-cert.pem'],
+    [tls.certFile, `${endpoint}-cert.pem`],
+    [tls.keyFile, `${endpoint}-key.pem`],
+  ];
+  await Promise.all(files.map(([from, to]) => copyFile(from, path.join(directory, to))));
+  return directory;
+}
+
+export async function removeCredentials(
+  tls: StreamTls | undefined,
+  endpoint: 'client' | 'server',
+): Promise<void> {
+  if (tls === undefined) return;
+  await rm(path.join(tls.directory, `qemu-${endpoint}`), { recursive: true, force: true });
+}
+
+/** The arguments of object-add for this end of the stream. */
+export function credentialObject(directory: string, endpoint: 'client' | 'server'): object {
+  return {
+    'qom-type': 'tls-creds-x509',
+    id: TLS_CREDENTIALS,
+    dir: directory,
+    endpoint,
+    'verify-peer': true,
+    priority: TLS13_ONLY,
+  };
+}
+
+/** Only the named host may send the guest, whoever else has a certificate of the same CA. */
+export async function authorizationObject(tls: StreamTls): Promise<object> {
+  const own = new X509Certificate(await readFile(tls.certFile));
+  return {
+    'qom-type': 'authz-simple',
+    id: TLS_AUTHORIZATION,
+    identity: peerIdentity(own.subject, tls.peer),
+  };
+}
+
+/**
+ * The peer's distinguished name as QEMU writes it. All hosts' certificates are made alike, so it is our own
+ * subject with the peer's name in place of ours, in the order in which the certificate has it.
+ */
+export function peerIdentity(ownSubject: string, peer: string): string {
+  const parts = ownSubject.split('\n').filter((part) => part !== '');
+  const named = parts.map((part) => (part.startsWith('CN=') ? `CN=${peer}` : part));
+  if (!named.includes(`CN=${peer}`)) {
+    throw godwitError('GODWIT_PKI', {
+      what: 'this host’s certificate has no name (CN) in its subject',
+    });
+  }
+  return named.join(',');
+}
+
+/** Removes the objects, if they are there; parameters must not point to them any more. */
+export async function dropObjects(client: QmpClient, signal: AbortSignal): Promise<void> {
+  await Promise.all(
+    [TLS_CREDENTIALS, TLS_AUTHORIZATION].map((id) => client.request('object-del', { id }, signal)),
+  );
+}

@@ -1,0 +1,33 @@
+import path from 'node:path';
+import type { AgentConfig } from '../config.ts';
+import { godwitError } from '../errors.ts';
+import type { Driver } from './driver.ts';
+import { QemuDriver } from './qemu/driver.ts';
+
+/** Names of the drivers that this host can use. */
+export const DRIVER_NAMES = ['qemu'] as const;
+
+type HostConfig = Pick<AgentConfig, 'name' | 'stateDir' | 'qemu'>;
+
+/** The driver of that name, set up for this host. GODWIT_PROTOCOL_INVALID for a name that is none. */
+export function driverNamed(name: string, config: HostConfig): Driver {
+  switch (name) {
+    case 'qemu':
+      return new QemuDriver({
+        host: config.name,
+        binaries: config.qemu,
+        cacheDir: path.join(config.stateDir, 'cache'),
+      });
+    default:
+      throw godwitError('GODWIT_PROTOCOL_INVALID', {
+        peer: 'the other host',
+        expected: `a driver (${DRIVER_NAMES.join(', ')})`,
+        what: name.slice(0, 32),
+      });
+  }
+}
+
+/** Every driver of this host. */
+export function allDrivers(config: HostConfig): Driver[] {
+  return DRIVER_NAMES.map((name) => driverNamed(name, config));
+}
