@@ -20,6 +20,7 @@ import {
   sourceRecord,
 } from '../migration/journal.ts';
 import type { DestinationRecord, SourceRecord } from '../migration/journal.ts';
+import { whatIsWrong } from '../protocol/errors.ts';
 import { journalFile } from '../protocol/mover-request.ts';
 
 const datasync = promisify(fdatasync);
@@ -41,14 +42,23 @@ interface Stamped<E> {
 /** One side's journal, open for appending. A write is in the kernel at once; `sync` waits for the disk too. */
 export class Journal<E> {
   readonly #fd: number;
+  readonly #schema: z.ZodType<Stamped<E>>;
   readonly #clock: Clock;
   #seq: number;
+  /** Length of the file up to the end of its last record. */
+  #bytes: number;
   #later: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(fd: number, seq: number, clock: Clock) {
-    this.#fd = fd;
-    this.#seq = seq;
+  constructor(
+    file: { readonly fd: number; readonly bytes: number; readonly records: number },
+    schema: z.ZodType<Stamped<E>>,
+    clock: Clock,
+  ) {
+    this.#fd = file.fd;
+    this.#bytes = file.bytes;
+    this.#seq = file.records;
+    this.#schema = schema;
     this.#clock = clock;
   }
 
@@ -58,7 +68,10 @@ export class Journal<E> {
     await this.settle(durability);
   }
 
-  /** Hands one event to the kernel, in order; from then on only a power loss can take it. */
+  /**
+   * Hands one event to the kernel, in order; from then on only a power loss can take it.
+   * GODWIT_INTERNAL when it breaks its schema; then nothing is written.
+   */
   write(event: E): void {
     const record: Stamped<E> = {
       v: 1,
@@ -67,9 +80,21 @@ export class Journal<E> {
       mono: Math.round(this.#clock.monotonicMs() * 1000) / 1000,
       event,
     };
-    const line = Buffer.from(encodeRecord(record as unknown as SourceRecord));
-    // A short write would tear the journal in its middle: go on until all of it is there.
-    for (let sent = 0; sent < line.length;) sent += writeSync(this.#fd, line, sent);
+    // A record that cannot be read again would hide every record after it: better none, and the caller knows.
+    const checked = this.#schema.safeParse(record);
+    if (!checked.success) {
+      const what = `an event that the journal cannot hold: ${whatIsWrong(checked.error)}`;
+      throw godwitError('GODWIT_INTERNAL', { what });
+    }
+    const line = Buffer.from(encodeRecord(checked.data as unknown as SourceRecord));
+    // A short write would tear the journal in its middle: go on until all of it is there, or none.
+    try {
+      for (let sent = 0; sent < line.length;) sent += writeSync(this.#fd, line, sent);
+    } catch (cause) {
+      ftruncateSync(this.#fd, this.#bytes);
+      throw cause;
+    }
+    this.#bytes += line.length;
     this.#seq += 1;
   }
 
@@ -123,7 +148,7 @@ function open<E>(file: string, schema: z.ZodType<Stamped<E>>, clock: Clock): Ope
   fsyncSync(dirFd);
   closeSync(dirFd);
   return {
-    journal: new Journal<E>(fd, records.length, clock),
+    journal: new Journal<E>({ fd, bytes: wholeBytes, records: records.length }, schema, clock),
     events: records.map((record) => record.event),
     records,
   };

@@ -1,9 +1,9 @@
 import type { Clock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
-import { toGodwitError } from '../../errors.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { progressOf } from '../../migration/progress.ts';
-import { initialSource, phaseOf } from '../../migration/source-state.ts';
+import { initialSource, phaseOf, sourceEvent } from '../../migration/source-state.ts';
 import type {
   Planned,
   SourceEffect,
@@ -14,6 +14,7 @@ import { STEPS } from '../../migration/steps.ts';
 import type { StepName } from '../../migration/steps.ts';
 import { canCancel, durability, transition } from '../../migration/transition.ts';
 import type { CancelAnswer } from '../../protocol/contract.ts';
+import { whatIsWrong } from '../../protocol/errors.ts';
 import type { EndPhase, MemorySample } from '../../protocol/migration.ts';
 import type { Journal } from '../journal.ts';
 import { Lane } from '../lane.ts';
@@ -25,6 +26,8 @@ import { UNDO } from './undo.ts';
 
 /** How long undoing one step may take, ms. */
 const UNDO_MS = 90_000;
+/** How long a step that was told to stop may take to do so before it is undone all the same, ms. */
+const LET_GO_MS = 5000;
 
 export interface CoordinatorParts {
   readonly journal: Journal<SourceEvent>;
@@ -85,9 +88,23 @@ export class Coordinator {
 
   /** Queues an event; returns at once. */
   dispatch(event: SourceEvent): void {
-    this.#lane
-      .run(() => this.#apply(event))
-      .catch((cause: unknown) => this.#finished.reject(cause));
+    const fit = this.#fit(event);
+    if (fit === undefined) return;
+    this.#lane.run(() => this.#apply(fit)).catch((cause: unknown) => this.#finished.reject(cause));
+  }
+
+  /** What the journal can hold: a driver's answer that breaks the schema fails its step, a sample is left out. */
+  #fit(event: SourceEvent): SourceEvent | undefined {
+    const parsed = sourceEvent.safeParse(event);
+    if (parsed.success) return parsed.data;
+    const what = `${event.type}: ${whatIsWrong(parsed.error)}`;
+    this.#parts.log.error({ event: event.type, what }, 'left out what the journal cannot hold');
+    if (event.type !== 'did') return undefined;
+    return {
+      type: 'failed',
+      step: event.step,
+      error: godwitError('GODWIT_INTERNAL', { what }).toJSON(),
+    };
   }
 
   /** The newest look at the stream, for the live view only. */
@@ -96,18 +113,21 @@ export class Coordinator {
     this.#publish(note);
   }
 
-  cancel(): CancelAnswer {
-    const { guest, from, to } = this.#state.plan;
-    if (canCancel(this.#state)) {
-      this.dispatch({ type: 'cancel' });
-      return { accepted: true, what: `rolling back: ${guest} runs on at ${from}` };
-    }
-    const phase = phaseOf(this.#state);
-    const what =
-      this.#state.doing.kind === 'do'
-        ? `too late (${phase}): ${guest} goes on at ${to}`
-        : `nothing to cancel: it is ${phase === 'undoing' ? 'being rolled back already' : phase}`;
-    return { accepted: false, what };
+  /** Rolls back where that is still possible. The answer is given in turn with all events, so it is what will happen. */
+  cancel(): Promise<CancelAnswer> {
+    return this.#lane.run(async () => {
+      const { guest, from, to } = this.#state.plan;
+      if (canCancel(this.#state)) {
+        await this.#apply({ type: 'cancel' });
+        return { accepted: true, what: `rolling back: ${guest} runs on at ${from}` };
+      }
+      const phase = phaseOf(this.#state);
+      const what =
+        this.#state.doing.kind === 'do'
+          ? `too late (${phase}): ${guest} goes on at ${to}`
+          : `nothing to cancel: it is ${phase === 'undoing' ? 'being rolled back already' : phase}`;
+      return { accepted: false, what };
+    });
   }
 
   async #apply(event: SourceEvent): Promise<void> {
@@ -164,9 +184,12 @@ export class Coordinator {
         deadlineMs,
       );
     }
-    const settled = withDeadline(`step ${step}`, deadlineMs, abort.signal, (signal) =>
-      DO[step](steps, signal),
-    ).then(
+    let work: Promise<unknown> | undefined;
+    const answered = withDeadline(`step ${step}`, deadlineMs, abort.signal, (signal) => {
+      const doing = DO[step](steps, signal);
+      work = doing;
+      return doing;
+    }).then(
       (facts) => {
         if (STEPS[step].endsBy === 'handler') this.dispatch({ type: 'did', step, facts });
       },
@@ -174,6 +197,8 @@ export class Coordinator {
         if (!abort.signal.aborted) this.#failed(step, thrown);
       },
     );
+    // The deadline does not wait for the work itself; undoing does.
+    const settled = answered.then(() => work).then(nothing, nothing);
     this.#current = { step, abort, settled };
   }
 
@@ -198,7 +223,7 @@ export class Coordinator {
     const steps = this.#mustHaveSteps();
     clearTimeout(this.#timer);
     // A step that is half done must have let go before it is undone.
-    await this.#current?.settled;
+    if (this.#current !== undefined) await within(LET_GO_MS, this.#current.settled);
     try {
       await withDeadline(`undoing ${step}`, UNDO_MS, undefined, async (signal) =>
         UNDO[step]?.(steps, signal),
@@ -243,4 +268,18 @@ export class Coordinator {
     if (this.#steps === undefined) throw new Error('begin or takeOver comes first');
     return this.#steps;
   }
+}
+
+function nothing(): void {
+  // Whatever a step's work came to, its event has told.
+}
+
+/** Resolves with the promise, or after `limitMs` without it. */
+async function within(limitMs: number, promise: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([promise, over]);
+  clearTimeout(timer);
 }

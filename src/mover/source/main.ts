@@ -21,7 +21,7 @@ import { Watch } from './watch.ts';
 export interface RunningSource {
   readonly coordinator: Coordinator;
   /** Begins, or goes on where an earlier mover stood; resolves when the migration has ended. */
-  run(): Promise<EndPhase>;
+  readonly run: () => Promise<EndPhase>;
 }
 
 /** Builds the source's mover from its request and its journal. */

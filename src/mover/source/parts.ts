@@ -55,9 +55,14 @@ export function ask<T>(
     ? (api: A) => Promise<T>
     : never,
 ): Promise<T> {
+  resumePeer(parts);
+  return parts.peer.call(parts.request.id, signal, question);
+}
+
+/** After a takeover the destination’s mover is known from the journal alone. */
+export function resumePeer(parts: SourceParts): void {
   const { moverAddress } = parts.state().known;
   if (moverAddress !== undefined) parts.peer.resume(moverAddress);
-  return parts.peer.call(parts.request.id, signal, question);
 }
 
 /** How the source’s end of the stream is set. */

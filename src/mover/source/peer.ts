@@ -41,6 +41,22 @@ export class DestinationPeer {
     if (this.#mover === undefined) this.#use(moverAddress);
   }
 
+  /** Finds the destination's mover where no answer told of it; false when its agent never admitted the guest. */
+  async locate(id: string, signal: AbortSignal): Promise<boolean> {
+    if (this.#mover !== undefined) return true;
+    try {
+      const { moverAddress } = await this.#agent.api.incoming(
+        { params: { id } },
+        { signal, deadlineMs: 5000 },
+      );
+      this.#use(moverAddress);
+      return true;
+    } catch (thrown) {
+      if (hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) return false;
+      throw thrown;
+    }
+  }
+
   get known(): boolean {
     return this.#mover !== undefined;
   }

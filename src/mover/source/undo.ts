@@ -1,8 +1,8 @@
 import { withDeadline } from '../../deadline.ts';
-import { godwitError } from '../../errors.ts';
+import { godwitError, hasCode } from '../../errors.ts';
 import { sourceMayResume } from '../../migration/run-right.ts';
 import type { StepName } from '../../migration/steps.ts';
-import { ask } from './parts.ts';
+import { ask, resumePeer } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 
 /** Time that the destination may be out of reach while its refusal is needed, ms. */
@@ -13,9 +13,15 @@ type Undo = (parts: SourceParts, signal: AbortSignal) => Promise<void>;
 /** How each step is undone; the table says which have an undo. Each may run twice, and on a step half done. */
 export const UNDO: Readonly<Partial<Record<StepName, Undo>>> = {
   admit: async (parts, signal) => {
-    if (!parts.peer.known) return;
+    resumePeer(parts);
+    // Admission may have been given, and only its answer have got lost.
+    if (!(await parts.peer.locate(parts.request.id, signal))) return;
     const body = { epoch: parts.state().plan.epoch };
-    await ask(parts, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
+    try {
+      await ask(parts, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
+    } catch (thrown) {
+      if (!hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) throw thrown;
+    }
   },
 
   configure: async (parts, signal) => {
@@ -26,6 +32,7 @@ export const UNDO: Readonly<Partial<Record<StepName, Undo>>> = {
 
   // Its word is welcome but not needed: this side has sent no commit under the epoch and, by the record, never will.
   arm: async (parts, signal) => {
+    resumePeer(parts);
     if (!parts.peer.known) return;
     const body = { epoch: parts.state().plan.epoch };
     await parts.peer.once((api) => api.refuse({ body }, { signal, deadlineMs: 5000 }));

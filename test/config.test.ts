@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { loadAgentConfig, parseAgentConfig } from '../src/config.ts';
+import { GodwitError } from '../src/errors.ts';
+
+const least = { name: 'a', address: '10.0.0.1:7001', stateDir: '/var/lib/godwit' };
+
+function refusal(text: string): GodwitError {
+  try {
+    parseAgentConfig('agent.json', text);
+  } catch (thrown) {
+    assert.ok(thrown instanceof GodwitError);
+    assert.equal(thrown.code, 'GODWIT_CONFIG');
+    assert.match(thrown.message, /^agent\.json: /);
+    return thrown;
+  }
+  throw new Error('it was taken');
+}
+
+const refusalOf = (config: object): string =>
+  refusal(JSON.stringify({ ...least, ...config })).message;
+
+describe('an agent’s configuration', () => {
+  test('needs a name, an address and a place; the rest has defaults', () => {
+    const config = parseAgentConfig('agent.json', JSON.stringify(least));
+    assert.deepEqual(config.peers, {});
+    assert.deepEqual(config.ports, { from: 49_152, to: 49_407 });
+    assert.equal(config.limits.migrationsIn, 8);
+    assert.equal(config.logLevel, 'info');
+    for (const field of Object.keys(least)) {
+      assert.match(refusalOf({ [field]: undefined }), new RegExp(field));
+    }
+  });
+
+  test('fills what a group leaves out', () => {
+    const config = parseAgentConfig(
+      'agent.json',
+      JSON.stringify({ ...least, limits: { migrationsIn: 2 } }),
+    );
+    assert.equal(config.limits.migrationsIn, 2);
+    assert.equal(config.limits.migrationsOut, 8);
+  });
+
+  test('with a setting that nobody knows is refused by its name', () => {
+    assert.match(refusalOf({ sateDir: '/x' }), /sateDir/);
+    assert.match(refusalOf({ limits: { migrationIn: 1 } }), /migrationIn/);
+    assert.match(refusalOf({ peers: { b: { adress: 'b:1' } } }), /adress|address/);
+  });
+
+  test('with a value that makes no sense is refused, and says where', () => {
+    assert.match(refusalOf({ name: 'Host A' }), /name/);
+    assert.match(refusalOf({ address: 'nowhere' }), /address/);
+    assert.match(refusalOf({ peers: { b: { address: 'b' } } }), /peers/);
+    assert.match(refusalOf({ ports: { from: 0, to: 10 } }), /ports/);
+    assert.match(refusalOf({ ports: { from: 20, to: 10 } }), /ports\.from is above ports\.to/);
+    assert.match(refusalOf({ logLevel: 'loud' }), /logLevel/);
+    assert.match(refusalOf({ guests: [{ name: '../x', qmp: 'q' }] }), /guests/);
+  });
+
+  test('that is not JSON, or not an object, is refused', () => {
+    assert.match(refusal('{').message, /is not JSON/);
+    refusal('[]');
+    refusal('null');
+  });
+
+  test('is read from its file; a file that is not there is named', (t) => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'godwit-'));
+    t.after(() => rmSync(directory, { recursive: true, force: true }));
+    const file = path.join(directory, 'agent.json');
+    assert.throws(
+      () => loadAgentConfig(file),
+      (error) => error instanceof GodwitError && error.message === `${file}: cannot be read`,
+    );
+    writeFileSync(file, JSON.stringify(least));
+    assert.equal(loadAgentConfig(file).name, 'a');
+  });
+});

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { describe, test } from 'node:test';
+import { withDeadline } from '../src/deadline.ts';
+import { GodwitError } from '../src/errors.ts';
+
+const forever = (): Promise<never> => new Promise(() => {});
+
+describe('a deadline', () => {
+  test('lets work that ends in time end', async () => {
+    assert.equal(await withDeadline('it', 1000, undefined, async () => 42), 42);
+    const failure = new Error('its own');
+    const failing = withDeadline('it', 1000, undefined, () => Promise.reject(failure));
+    await assert.rejects(failing, failure);
+  });
+
+  test('ends what takes longer, and says what it was', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    let seen: AbortSignal | undefined;
+    const late = withDeadline('the step', 500, undefined, (signal) => {
+      seen = signal;
+      return forever();
+    });
+    t.mock.timers.tick(499);
+    assert.equal(seen?.aborted, false);
+    t.mock.timers.tick(1);
+    await assert.rejects(late, (error) => {
+      assert.ok(error instanceof GodwitError);
+      assert.equal(error.code, 'GODWIT_DEADLINE');
+      assert.equal(error.message, 'the step took longer than 500 ms');
+      return true;
+    });
+    assert.equal(seen?.aborted, true);
+  });
+
+  test('passes on the outer signal, with its reason', async () => {
+    const outer = new AbortController();
+    let seen: AbortSignal | undefined;
+    const work = withDeadline('it', 1000, outer.signal, (signal) => {
+      seen = signal;
+      return forever();
+    });
+    const reason = new Error('cancelled');
+    outer.abort(reason);
+    await assert.rejects(work, reason);
+    assert.equal(seen?.reason, reason);
+  });
+
+  test('does not begin what is aborted already', async () => {
+    const reason = new Error('cancelled');
+    let begun = false;
+    const work = withDeadline('it', 1000, AbortSignal.abort(reason), async () => {
+      begun = true;
+    });
+    await assert.rejects(work, reason);
+    assert.equal(begun, false);
+  });
+
+  test('leaves no listener and no timer behind', async () => {
+    const { signal } = new AbortController();
+    let inner: AbortSignal | undefined;
+    await withDeadline('it', 1_000_000, signal, async (own) => {
+      inner = own;
+    });
+    assert.equal(inner?.aborted, true, 'what the work began on it ends with the work');
+    assert.equal(getEventListeners(signal, 'abort').length, 0);
+  });
+
+  test('leaves the work’s own late failure to nobody', async () => {
+    const outer = new AbortController();
+    const inner = Promise.withResolvers<never>();
+    const work = withDeadline('it', 1000, outer.signal, () => inner.promise);
+    outer.abort(new Error('cancelled'));
+    await assert.rejects(work, /cancelled/);
+    inner.reject(new Error('late'));
+    // An unhandled rejection would fail this file.
+    await new Promise((resolve) => setImmediate(resolve));
+  });
+});

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import fc from 'fast-check';
+import type { Clock } from '../../src/clock.ts';
+import { decodeRecords, sourceRecord } from '../../src/migration/journal.ts';
+import type { SourceEvent } from '../../src/migration/source-state.ts';
+import {
+  openDestinationJournal,
+  openSourceJournal,
+  readJournals,
+} from '../../src/mover/journal.ts';
+import { anyEvent } from '../migration/events.ts';
+import { errorOf, planned } from '../migration/samples.ts';
+
+const clock: Clock = { wallMs: () => 1000, monotonicMs: () => 1 / 3, sleep: async () => {} };
+
+function tempDir(t: TestContext): string {
+  const directory = mkdtempSync(path.join(tmpdir(), 'godwit-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+async function write(dir: string, events: readonly SourceEvent[]): Promise<void> {
+  const { journal } = openSourceJournal(dir, clock);
+  for (const [index, event] of events.entries()) {
+    await journal.append(event, index % 2 === 0 ? 'sync' : 'later');
+  }
+  await journal.close();
+}
+
+const fileIn = (dir: string): string => path.join(dir, 'journal-source.jsonl');
+
+describe('a journal', () => {
+  test('that is new is empty, and only its owner may read it', async (t) => {
+    const dir = tempDir(t);
+    const { journal, events } = openSourceJournal(dir, clock);
+    assert.deepEqual(events, []);
+    assert.equal(statSync(fileIn(dir)).mode & 0o777, 0o600);
+    await journal.close();
+  });
+
+  test('gives back what was appended, in order, whichever mover wrote it', async (t) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyEvent, { maxLength: 8 }), fc.nat(8), async (events, cut) => {
+        const dir = mkdtempSync(path.join(tempDir(t), 'm-'));
+        await write(dir, events.slice(0, cut));
+        const { journal, events: found } = openSourceJournal(dir, clock);
+        assert.deepEqual(found, events.slice(0, cut));
+        for (const event of events.slice(cut)) await journal.append(event, 'later');
+        await journal.close();
+        const records = readJournals(dir).source;
+        assert.deepEqual(
+          records.map(({ event }) => event),
+          events,
+        );
+        assert.deepEqual(
+          records.map(({ seq }) => seq),
+          [...events.keys()],
+        );
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test('is in the file as soon as it is written, before it is synced', async (t) => {
+    const dir = tempDir(t);
+    const { journal } = openSourceJournal(dir, clock);
+    journal.write(planned());
+    assert.equal(readJournals(dir).source.length, 1);
+    await journal.close();
+  });
+
+  test('torn at any byte is cut to its whole records, and goes on from there', async (t) => {
+    const dir = tempDir(t);
+    const events: SourceEvent[] = [
+      planned(),
+      { type: 'failed', step: 'memory', error: errorOf('größer — 大') },
+      { type: 'undid', step: 'memory' },
+    ];
+    await write(dir, events);
+    const whole = readFileSync(fileIn(dir));
+    for (let cut = 0; cut <= whole.length; cut += 3) {
+      writeFileSync(fileIn(dir), whole.subarray(0, cut));
+      const { journal, events: found } = openSourceJournal(dir, clock);
+      assert.deepEqual(found, events.slice(0, found.length));
+      journal.write({ type: 'cancel' });
+      await journal.close();
+      const after = readJournals(dir).source.map(({ event }) => event);
+      assert.deepEqual(after, [...events.slice(0, found.length), { type: 'cancel' }]);
+    }
+  });
+
+  test('with rubbish at its end loses nothing but the rubbish', async (t) => {
+    const dir = tempDir(t);
+    await write(dir, [planned(), { type: 'cancel' }]);
+    const whole = readFileSync(fileIn(dir));
+    for (const rubbish of [Buffer.alloc(4096), Buffer.from('{"v":1}\n'), Buffer.from([0xff, 10])]) {
+      writeFileSync(fileIn(dir), Buffer.concat([whole, rubbish]));
+      const { journal, events } = openSourceJournal(dir, clock);
+      await journal.close();
+      assert.equal(events.length, 2);
+      assert.deepEqual(readFileSync(fileIn(dir)), whole);
+    }
+  });
+
+  test('is read without being changed', async (t) => {
+    const dir = tempDir(t);
+    assert.deepEqual(readJournals(dir), { source: [], destination: [] });
+    await write(dir, [planned()]);
+    const torn = Buffer.concat([readFileSync(fileIn(dir)), Buffer.from('{"v":')]);
+    writeFileSync(fileIn(dir), torn);
+    assert.equal(readJournals(dir).source.length, 1);
+    assert.deepEqual(readFileSync(fileIn(dir)), torn);
+  });
+
+  test('keeps each side in a file of its own', async (t) => {
+    const dir = tempDir(t);
+    const { journal } = openDestinationJournal(dir, clock);
+    await journal.append({ type: 'released' }, 'sync');
+    await journal.close();
+    await write(dir, [planned()]);
+    const { source, destination } = readJournals(dir);
+    assert.deepEqual([source.length, destination.length], [1, 1]);
+  });
+
+  test('takes nothing that it could not read again', async (t) => {
+    const dir = tempDir(t);
+    const { journal } = openSourceJournal(dir, clock);
+    await journal.append(planned(), 'sync');
+    const bad = { type: 'timeout', afterMs: Number.NaN } as const;
+    await assert.rejects(journal.append(bad, 'sync'), { code: 'GODWIT_INTERNAL' });
+    const long = { type: 'failed', reason: 'x'.repeat(100_000) } as const;
+    await journal.append({ type: 'hypervisor', event: long }, 'later');
+    await journal.append({ type: 'cancel' }, 'sync');
+    await journal.close();
+    const { records } = decodeRecords(sourceRecord, readFileSync(fileIn(dir), 'utf8'));
+    assert.deepEqual(
+      records.map(({ event }) => event.type),
+      ['planned', 'hypervisor', 'cancel'],
+    );
+  });
+
+  test('may be closed twice', async (t) => {
+    const { journal } = openSourceJournal(tempDir(t), clock);
+    await journal.append(planned(), 'later');
+    await journal.close();
+    await journal.close();
+  });
+});
