@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { GodwitError, godwitError } from '../../errors.ts';
+import type { HypervisorStatus } from '../../migration/hypervisor.ts';
 import type { StepFacts } from '../../migration/source-state.ts';
 import { STEPS } from '../../migration/steps.ts';
 import type { StepName } from '../../migration/steps.ts';
@@ -70,6 +71,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     if (memoryAddress === undefined) throw missing('memoryAddress');
     if (parts.tookOver()) {
       const status = await session.status(signal);
+      refuseBroken(parts, status);
       // The stream’s own events, which come with the session, tell the rest.
       if (status.stream !== 'none') return {};
     }
@@ -147,11 +149,22 @@ export function deadlineOf(step: StepName, timeoutMs: number): number {
   return deadline === 'timeout' ? timeoutMs : deadline;
 }
 
+/** A stream that ended while no mover listened says so to nobody: its guest runs here, and no event will come. */
+function refuseBroken(parts: SourceParts, { stream, reason }: HypervisorStatus): void {
+  if (stream !== 'failed' && stream !== 'cancelled') return;
+  throw godwitError('GODWIT_STREAM_FAILED', {
+    guest: parts.request.request.guest,
+    reason: reason ?? 'it ended while no mover listened',
+  });
+}
+
 async function statusIfTakenOver(
   parts: SourceParts,
   signal: AbortSignal,
 ): Promise<{ stream: string }> {
   const fresh = parts.state().via === 'postcopy' ? 'active' : 'pre-switchover';
   if (!parts.tookOver()) return { stream: fresh };
-  return (await parts.guest.session(signal)).status(signal);
+  const status = await (await parts.guest.session(signal)).status(signal);
+  refuseBroken(parts, status);
+  return status;
 }
