@@ -24,6 +24,7 @@ import {
   listen,
   markIncoming,
   proveSame,
+  settleIncoming,
   unmark,
 } from './incoming.ts';
 import { attach, findStarted, launch } from './launch.ts';
@@ -31,8 +32,7 @@ import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { MonitorWatch } from './session.ts';
 import { buildArgv } from './spec/argv.ts';
-import { capabilitiesOff } from './stream.ts';
-import { dropObjects, removeCredentials } from './tls.ts';
+import { removeCredentials } from './tls.ts';
 
 const END_MS = 5000;
 const RESUME_MS = 10_000;
@@ -221,20 +221,7 @@ export class QemuDestination implements DestinationSession {
   }
 
   async settle(signal: AbortSignal): Promise<void> {
-    if (await this.reattach(signal)) {
-      const { client } = this.#held();
-      const off = { 'tls-creds': '', 'tls-authz': '', 'multifd-compression': 'none' };
-      const capabilities = await client.query(
-        'query-migrate-capabilities',
-        {},
-        answers.capabilityList,
-        signal,
-      );
-      const list = capabilitiesOff(capabilities.map(({ capability }) => capability));
-      await client.execute('migrate-set-parameters', off, signal);
-      await client.execute('migrate-set-capabilities', { capabilities: list }, signal);
-      await dropObjects(client, signal);
-    }
+    if (await this.reattach(signal)) await settleIncoming(this.#held().client, signal);
     await removeCredentials(this.#credentials, 'server');
     await unmark(this.#options.guestDir);
   }

@@ -8,8 +8,14 @@ import type { QmpClient } from './qmp/client.ts';
 import { cpuDifferences } from './spec/cpu.ts';
 import type { RamBlock } from './spec/monitor-text.ts';
 import type { GuestSpec } from './spec/schema.ts';
-import { capabilityList, destinationParameters } from './stream.ts';
-import { authorizationObject, credentialObject, layOutCredentials } from './tls.ts';
+import { capabilitiesOff, capabilityList, destinationParameters } from './stream.ts';
+import {
+  authorizationObject,
+  credentialObject,
+  credentialsOf,
+  dropObjects,
+  layOutCredentials,
+} from './tls.ts';
 
 /** A guest that is being built here: the file says so until it has settled. */
 const MARK = 'incoming';
@@ -45,10 +51,7 @@ export async function configureIncoming(
     ),
   ];
   if (setup.tls) {
-    const { credentials } = setup;
-    if (credentials === undefined) {
-      throw godwitError('GODWIT_INTERNAL', { what: 'a TLS stream without credentials' });
-    }
+    const credentials = credentialsOf(setup);
     const directory = await layOutCredentials(credentials, 'server');
     work.push(client.execute('object-add', credentialObject(directory, 'server'), signal));
     work.push(client.execute('object-add', await authorizationObject(credentials), signal));
@@ -141,4 +144,21 @@ export function blockDifference(
   const extra = destination.find(({ name }) => !source.some((block) => block.name === name));
   if (extra === undefined) return undefined;
   return { name: `memory block ${extra.name}`, what: 'only the destination has it' };
+}
+
+/** Takes back what the migration needed; the guest goes on. */
+export async function settleIncoming(client: QmpClient, signal: AbortSignal): Promise<void> {
+  const off = { 'tls-creds': '', 'tls-authz': '', 'multifd-compression': 'none' };
+  const capabilities = await client.query(
+    'query-migrate-capabilities',
+    {},
+    answers.capabilityList,
+    signal,
+  );
+  const list = capabilitiesOff(capabilities.map(({ capability }) => capability));
+  await Promise.all([
+    client.execute('migrate-set-parameters', off, signal),
+    client.execute('migrate-set-capabilities', { capabilities: list }, signal),
+    dropObjects(client, signal),
+  ]);
 }

@@ -91,6 +91,11 @@ export class MonitorWatch {
     }
   }
 
+  /** Its end is wanted from now on: no `lost`. */
+  expectEnd(): void {
+    this.#closing = true;
+  }
+
   close(): void {
     this.#closing = true;
     this.#listeners.clear();
@@ -108,12 +113,13 @@ export class MonitorWatch {
         return this.#after(() => this.#emit({ type: 'pass', round }));
       }
       case 'MIGRATION':
-        return this.#hearStream(String(event.data['status'] ?? ''));
+        return this.#hearStream(event.data['status']);
       default:
     }
   }
 
-  #hearStream(status: string): void {
+  #hearStream(status: unknown): void {
+    if (typeof status !== 'string') return;
     // On its way to `cancelled`: nothing is decided yet.
     if (status === 'cancelling') return;
     const stream = streamOf(status);

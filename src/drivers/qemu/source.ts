@@ -19,10 +19,16 @@ import { blockedChecks, inspectFacts } from './inspect.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { sampleOf } from './sample.ts';
-import { MonitorWatch } from './session.ts';
+import type { MonitorWatch } from './session.ts';
 import { DEFAULT_PARAMETERS, capabilitiesOff, capabilityList, sourceParameters } from './stream.ts';
 import type { Parameters } from './stream.ts';
-import { credentialObject, dropObjects, layOutCredentials, removeCredentials } from './tls.ts';
+import {
+  credentialObject,
+  credentialsOf,
+  dropObjects,
+  layOutCredentials,
+  removeCredentials,
+} from './tls.ts';
 
 const CANCEL_MS = 10_000;
 const QUIT_MS = 5000;
@@ -84,28 +90,26 @@ export class QemuSource implements SourceSession {
 
   async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {
     this.#setup = setup;
+    const run = (command: string, args: object): Promise<unknown> =>
+      this.#client.execute(command, args, signal);
     const [capabilities, parameters] = await Promise.all([
       this.#client.query('query-migrate-capabilities', {}, answers.capabilityList, signal),
       this.#client.query('query-migrate-parameters', {}, answers.parameters, signal),
     ]);
     this.#found ??= ownParameters(parameters);
     const names = capabilities.map(({ capability }) => capability);
-    const list = capabilityList(setup, names);
-    if (setup.tls && setup.credentials !== undefined) {
-      const directory = await layOutCredentials(setup.credentials, 'client');
+    const work: Promise<unknown>[] = [];
+    if (setup.tls) {
+      const directory = await layOutCredentials(credentialsOf(setup), 'client');
       // Left by a mover that died: replaced, since its files may be gone.
-      await this.#client.execute(
-        'migrate-set-parameters',
-        { 'tls-creds': '', 'tls-authz': '' },
-        signal,
-      );
-      await dropObjects(this.#client, signal);
-      await this.#client.execute('object-add', credentialObject(directory, 'client'), signal);
+      work.push(run('migrate-set-parameters', { 'tls-creds': '', 'tls-authz': '' }));
+      work.push(dropObjects(this.#client, signal));
+      work.push(run('object-add', credentialObject(directory, 'client')));
     }
-    await Promise.all([
-      this.#client.execute('migrate-set-capabilities', { capabilities: list }, signal),
-      this.#client.execute('migrate-set-parameters', sourceParameters(setup, undefined), signal),
-    ]);
+    const list = capabilityList(setup, names);
+    work.push(run('migrate-set-capabilities', { capabilities: list }));
+    work.push(run('migrate-set-parameters', sourceParameters(setup, undefined)));
+    await Promise.all(work);
   }
 
   async startMemory(
@@ -194,6 +198,13 @@ export class QemuSource implements SourceSession {
     tlsHostname: string | undefined,
     signal: AbortSignal,
   ): Promise<void> {
+    if ((await this.status(signal)).stream === 'postcopy-active') {
+      // The other side has noticed that the link broke; this one may not have.
+      await this.#client.request('migrate-pause', {}, signal);
+      await withDeadline('pausing the stream', CANCEL_MS, signal, (inner) =>
+        this.#watch.until(({ type }) => type === 'postcopy-paused', inner),
+      );
+    }
     await this.#connect(address, tlsHostname, true, signal);
   }
 
@@ -216,6 +227,7 @@ export class QemuSource implements SourceSession {
   }
 
   async quit(signal: AbortSignal): Promise<void> {
+    this.#watch.expectEnd();
     if (await isAlive(this.handle)) {
       // Its answer may be lost in its end.
       await this.#client.request('quit', {}, signal).catch(() => undefined);

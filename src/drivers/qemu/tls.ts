@@ -2,11 +2,17 @@ import { X509Certificate } from 'node:crypto';
 import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
-import type { StreamTls } from '../driver.ts';
+import type { StreamSetup, StreamTls } from '../driver.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { TLS_AUTHORIZATION, TLS_CREDENTIALS } from './stream.ts';
 
 const TLS13_ONLY = 'NORMAL:-VERS-ALL:+VERS-TLS1.3';
+
+/** A stream with TLS comes with credentials; without them it must not start in clear. */
+export function credentialsOf(setup: StreamSetup): StreamTls {
+  if (setup.credentials !== undefined) return setup.credentials;
+  throw godwitError('GODWIT_INTERNAL', { what: 'a TLS stream without credentials' });
+}
 
 /** Lays the files out under the names that QEMU looks for. Returns the directory. */
 export async function layOutCredentials(

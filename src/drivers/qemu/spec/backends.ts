@@ -145,7 +145,7 @@ function fromLegacy(option: string, value: string, context: Context): ChardevBac
   if (bare !== value) {
     context.findings.push(changed(option, value, 'loses the monitor that was mixed into it'));
   }
-  const [kind = '', rest = ''] = splitOnce(bare, ':');
+  const [kind, rest] = splitOnce(bare, ':');
   const { head = '', props } = parseOption(rest, true);
   switch (kind) {
     case 'null':

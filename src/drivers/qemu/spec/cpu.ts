@@ -5,7 +5,7 @@ import type { Scalar } from './options.ts';
 
 /** Boolean properties of the processor object that are no CPUID features. */
 export const NON_FEATURES =
-  /^(hotplugged|hotpluggable|realized|start-powered-off|check|enforce|pmu|kvm|migratable|host-phys-bits|l3-cache|legacy-cache|host-cache-info|fill-mtrr-mask|cpuid-0xb|tcg-cpuid|xen-vapic|lmce|full-cpuid-auto-level|vmware-cpuid-freq|kvm-pv-enforce-cpuid|kvm-no-smi-migration|(hv|x)-.*)$/;
+  /^(hotplugged|hotpluggable|realized|start-powered-off|check|enforce|pmu|kvm|migratable|host-phys-bits|l3-cache|legacy-cache|host-cache-info|fill-mtrr-mask|cpuid-0xb|tcg-cpuid|xen-vapic|lmce|full-cpuid-auto-level|vmware-cpuid-freq|kvm-pv-enforce-cpuid|kvm-no-smi-migration|legacy-multi-node|(hv|x)-.*)$/;
 
 /** Second names of features. */
 export const FEATURE_ALIASES = /^(sse3|pclmuldq|sse4-1|sse4-2|xd|ffxsr|i64|.*_.*)$/;

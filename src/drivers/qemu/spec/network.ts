@@ -80,7 +80,7 @@ function parseNetdev(value: string): { type: string; props: ReadonlyMap<string, 
     const json = JSON.parse(value) as Record<string, unknown>;
     const props = new Map(
       Object.entries(json).flatMap(([key, held]) =>
-        typeof held === 'object' ? [] : [[key, String(held)] as const],
+        typeof held === 'object' || held === undefined ? [] : [[key, `${held as string}`] as const],
       ),
     );
     return { type: props.get('type') ?? '', props };
