@@ -56,6 +56,15 @@ describe('what a migration left behind', () => {
     ]);
   });
 
+  test('is neither what an agent remembers nor a mover that it had started to warm up', () => {
+    const warming = { ...bareHost('a'), processes: ['node agent.ts', 'node mover.ts'] };
+    const remembers = {
+      ...bareHost('a'),
+      files: [...bareHost('a').files, 'cache', 'cache/x.json'],
+    };
+    assert.deepEqual(leftovers([warming], [remembers], guestOn('b')), []);
+  });
+
   test('tells of an agent that is gone', () => {
     const dead = { ...bareHost('a'), processes: [], ports: [] };
     assert.deepEqual(leftovers(bare, [dead, withGuest('b')], guestOn('b')), [
