@@ -1,8 +1,9 @@
 import { X509Certificate } from 'node:crypto';
-import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import type { StreamSetup, StreamTls } from '../driver.ts';
+import { diffieHellmanPem } from './dh-params.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { TLS_AUTHORIZATION, TLS_CREDENTIALS } from './stream.ts';
 
@@ -27,6 +28,10 @@ export async function layOutCredentials(
     [tls.keyFile, `${endpoint}-key.pem`],
   ];
   await Promise.all(files.map(([from, to]) => copyFile(from, path.join(directory, to))));
+  if (endpoint === 'server') {
+    const file = path.join(directory, 'dh-params.pem');
+    await writeFile(file, diffieHellmanPem(), { mode: 0o600 });
+  }
   return directory;
 }
 
