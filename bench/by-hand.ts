@@ -1,0 +1,184 @@
+import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { withDeadline } from '../src/deadline.ts';
+import { systemClock } from '../src/clock.ts';
+import { runCommand } from '../src/lab/command.ts';
+import { inHost, inLab } from '../src/lab/entry.ts';
+import { labEnvironment } from '../src/lab/environment.ts';
+import { removeTap } from '../src/lab/guest/start.ts';
+import { HOST_BRIDGE } from '../src/lab/plan.ts';
+import { isAlive, startDetached } from '../src/lab/processes.ts';
+import { labHost } from '../src/lab/state.ts';
+import type { Lab } from '../src/lab/state.ts';
+import { counterpartArgv } from './counterpart.ts';
+import type { Places } from './counterpart.ts';
+import { witnessedQemu } from './lab.ts';
+import { Monitor } from './qmp.ts';
+import { stream, streamTimes } from './stream-times.ts';
+import type { StreamTimes } from './stream-times.ts';
+
+/**
+ * What an administrator does who moves a guest with QEMU alone and knows how: the same stream as Godwit's
+ * (TLS 1.3 with the same certificates, the same limits) and nothing more. The destination resumes the guest by
+ * itself as soon as it has everything.
+ */
+export interface HandMove {
+  readonly lab: Lab;
+  readonly guest: string;
+  readonly from: string;
+  readonly to: string;
+  readonly maxDowntimeMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Away from the ports that an agent hands out. */
+const PORT = 45_000;
+const STREAM_MS = 120_000;
+const QUIT_MS = 10_000;
+const CREDENTIALS = 'by-hand-tls';
+const TAP = 'byhand0';
+const OTHER_TAP = 'byhand1';
+/** As much as the link gives, bytes/s. */
+const UNLIMITED = 1024 ** 4;
+/** A QEMU in a prefix of its own finds its parts by these. */
+const ENVIRONMENT = /^(LD_LIBRARY_PATH|QEMU_MODULE_DIR)=/;
+
+/** Moves the guest and waits until its QEMU at the source is gone. Whatever fails rejects; nothing is tidied then. */
+export async function moveByHand(move: HandMove): Promise<StreamTimes> {
+  const { lab, guest, signal } = move;
+  const source = await witnessedQemu(lab, guest, move.from);
+  const [sourceTap = ''] = source.taps;
+  const here: Places = { dir: path.dirname(source.witness), tap: sourceTap };
+  const there: Places = {
+    dir: path.join(labHost(lab, move.to).stateDir, 'guests', guest),
+    tap: sourceTap === TAP ? OTHER_TAP : TAP,
+  };
+  const environment = await environmentOf(source.pid);
+  const argv = [...environment, ...counterpartArgv(source.argv, here, there)];
+  await startDestination(move, there, argv);
+  const [left, right] = await Promise.all([
+    Monitor.open(source.witness, signal),
+    Monitor.open(path.join(there.dir, path.basename(source.witness)), signal),
+  ]);
+  try {
+    await prepare(move, left, right);
+    const times = await send(move, left, right);
+    await settle(right);
+    await left.execute('quit').catch(() => {});
+    await withDeadline('QEMU to end', QUIT_MS, signal, async (inner) => {
+      while (await isAlive(source)) await systemClock.sleep(10, inner);
+    });
+    await removeTap(lab, labHost(lab, move.from), here.tap);
+    await rm(here.dir, { recursive: true, force: true });
+    return times;
+  } finally {
+    left.close();
+    right.close();
+  }
+}
+
+async function environmentOf(pid: number): Promise<string[]> {
+  const all = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0');
+  const kept = all.filter((entry) => ENVIRONMENT.test(entry));
+  return kept.length === 0 ? [] : ['env', ...kept];
+}
+
+async function startDestination(
+  { lab, to, signal }: HandMove,
+  { dir, tap }: Places,
+  argv: readonly string[],
+): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const { namespace } = labHost(lab, to);
+  await runCommand(inLab(lab.entry, ['ip', '-n', namespace, '-batch', '-']), {
+    input: `tuntap add dev ${tap} mode tap\nlink set ${tap} master ${HOST_BRIDGE} up\n`,
+    signal,
+  });
+  await startDetached(inHost(lab, to, argv), {
+    logFile: path.join(dir, 'qemu.log'),
+    env: labEnvironment(lab),
+  });
+}
+
+/** Capabilities, limits and TLS on both ends; then the destination listens. */
+async function prepare(move: HandMove, left: Monitor, right: Monitor): Promise<void> {
+  for (const [monitor, host, endpoint] of [
+    [left, move.from, 'client'],
+    [right, move.to, 'server'],
+  ] as const) {
+    await monitor.execute('migrate-set-capabilities', { capabilities: CAPABILITIES });
+    await monitor.execute('object-add', {
+      'qom-type': 'tls-creds-x509',
+      id: CREDENTIALS,
+      dir: await layOutCredentials(move.lab, host, endpoint),
+      endpoint,
+      'verify-peer': true,
+      priority: 'NORMAL:-VERS-ALL:+VERS-TLS1.3',
+    });
+  }
+  await left.execute('migrate-set-parameters', {
+    'max-bandwidth': UNLIMITED,
+    'downtime-limit': move.maxDowntimeMs,
+    'tls-creds': CREDENTIALS,
+    'tls-hostname': move.to,
+  });
+  await right.execute('migrate-set-parameters', { 'tls-creds': CREDENTIALS });
+  const { address } = labHost(move.lab, move.to);
+  await right.execute('migrate-incoming', { uri: `tcp:${address}:${PORT}` });
+}
+
+/** Each that Godwit sets has a value here too, since the running QEMU may have come by Godwit. */
+const CAPABILITIES = Object.entries({
+  events: true,
+  'return-path': true,
+  'pause-before-switchover': false,
+  'postcopy-ram': false,
+  multifd: false,
+  xbzrle: false,
+}).map(([capability, state]) => ({ capability, state }));
+
+async function send(move: HandMove, left: Monitor, right: Monitor): Promise<StreamTimes> {
+  const { address } = labHost(move.lab, move.to);
+  await left.execute('migrate', { uri: `tcp:${address}:${PORT}` });
+  const ended = await left.until(
+    'the migration by hand',
+    (event) => stream('completed')(event) || stream('failed')(event),
+    STREAM_MS,
+    move.signal,
+  );
+  if (ended.data['status'] === 'failed') {
+    const state = (await left.execute('query-migrate')) as { 'error-desc'?: string };
+    throw new Error(
+      `the migration by hand failed: ${state['error-desc'] ?? 'QEMU gave no reason'}`,
+    );
+  }
+  const resumed = await right.until(
+    'the guest to run again',
+    ({ event }) => event === 'RESUME',
+    STREAM_MS,
+    move.signal,
+  );
+  return { ...streamTimes(left.events), resumedAtMs: resumed.atMs };
+}
+
+/** What only the stream needed goes, so that the next move finds the guest as any other. */
+async function settle(right: Monitor): Promise<void> {
+  await right.execute('migrate-set-parameters', { 'tls-creds': '' });
+  await right.execute('object-del', { id: CREDENTIALS });
+}
+
+/** The host's own certificate under the names that QEMU looks for. */
+async function layOutCredentials(
+  lab: Lab,
+  host: string,
+  endpoint: 'client' | 'server',
+): Promise<string> {
+  const member = labHost(lab, host);
+  const dir = path.join(member.dir, CREDENTIALS, endpoint);
+  const pki = path.join(member.stateDir, 'pki');
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await copyFile(path.join(pki, 'ca.crt'), path.join(dir, 'ca-cert.pem'));
+  await copyFile(path.join(pki, 'host.crt'), path.join(dir, `${endpoint}-cert.pem`));
+  await copyFile(path.join(pki, 'host.key'), path.join(dir, `${endpoint}-key.pem`));
+  return dir;
+}

@@ -1,0 +1,78 @@
+/** What every benchmark gives, so that one program runs, prints and compares them all. */
+export interface Measure {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  /** How many runs the value is of: their median, unless the name says otherwise. */
+  readonly runs: number;
+  /** The bound that the project holds itself to; absent where the value is only told. */
+  readonly target?: { readonly atMost: number } | { readonly atLeast: number };
+}
+
+export interface BenchOptions {
+  /** Runs of each side; the benchmark's own default when absent. */
+  readonly runs: number | undefined;
+  readonly signal: AbortSignal;
+  /** A line for a person who waits; goes to stderr. */
+  readonly say: (text: string) => void;
+}
+
+export interface Bench {
+  readonly name: string;
+  readonly summary: string;
+  run(options: BenchOptions): Promise<Measure[]>;
+}
+
+/** A measure as it is printed: `ok` is null where there is no target. */
+export interface Judged {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly runs: number;
+  readonly target: string | null;
+  readonly ok: boolean | null;
+}
+
+export function judge(measure: Measure): Judged {
+  const { name, value, unit, runs, target } = measure;
+  if (target === undefined) return { name, value, unit, runs, target: null, ok: null };
+  return 'atMost' in target
+    ? { name, value, unit, runs, target: `<= ${target.atMost}`, ok: value <= target.atMost }
+    : { name, value, unit, runs, target: `>= ${target.atLeast}`, ok: value >= target.atLeast };
+}
+
+/** The middle value; the mean of the two middle ones for an even count. Throws for none. */
+export function median(values: readonly number[]): number {
+  if (values.length === 0) throw new RangeError('a median of nothing');
+  const sorted = values.toSorted((left, right) => left - right);
+  const upper = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  if (sorted.length % 2 === 1) return upper;
+  return ((sorted[sorted.length / 2 - 1] ?? 0) + upper) / 2;
+}
+
+/** A table for a terminal: one line a measure. */
+export function table(measures: readonly Judged[]): string {
+  const rows = measures.map(({ name, value, unit, runs, target, ok }) => [
+    name,
+    `${rounded(value)} ${unit}`,
+    String(runs),
+    target ?? '-',
+    ok === null ? '' : ok ? 'ok' : 'MISSED',
+  ]);
+  const all = [['measure', 'value', 'runs', 'target', ''], ...rows];
+  const widths = [0, 1, 2, 3].map((column) =>
+    Math.max(...all.map((row) => (row[column] ?? '').length)),
+  );
+  return all
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+function rounded(value: number): string {
+  return Math.abs(value) >= 100 ? value.toFixed(0) : Number(value.toPrecision(4)).toString();
+}

@@ -1,0 +1,48 @@
+import path from 'node:path';
+import { systemClock } from '../src/clock.ts';
+import { runCommand } from '../src/lab/command.ts';
+import type { Lab } from '../src/lab/state.ts';
+import { report } from '../src/protocol/migration.ts';
+import type { Mode, Report } from '../src/protocol/migration.ts';
+
+const PROGRAM = path.resolve(import.meta.dirname, '..', 'godwit');
+const MOVE_MS = 180_000;
+
+export interface CommandMove {
+  readonly guest: string;
+  readonly to: string;
+  readonly mode?: Mode;
+  /** Further words of the command line. */
+  readonly words?: readonly string[];
+}
+
+export interface CommandRun {
+  readonly report: Report;
+  /** Wall clock right before the process was started, ms. */
+  readonly spawnedAtMs: number;
+  /** From there until it had ended, ms. */
+  readonly wallMs: number;
+}
+
+/** `godwit migrate`, as a user types it. Rejects unless the guest has moved. */
+export async function godwitMigrate(
+  lab: Lab,
+  { guest, to, mode = 'precopy', words = [] }: CommandMove,
+  signal: AbortSignal,
+): Promise<CommandRun> {
+  const argv = [PROGRAM, 'migrate', guest, '--to', to, '--mode', mode, ...words];
+  const spawnedAtMs = systemClock.wallMs();
+  const start = systemClock.monotonicMs();
+  const output = await runCommand([...argv, '--lab', lab.name, '--json'], {
+    deadlineMs: MOVE_MS,
+    signal,
+  });
+  const wallMs = systemClock.monotonicMs() - start;
+  const told = report.parse(JSON.parse(output));
+  if (told.outcome !== 'done') {
+    throw new Error(
+      `moving ${guest} to ${to} ended as ${told.outcome}: ${told.error?.message ?? ''}`,
+    );
+  }
+  return { report: told, spawnedAtMs, wallMs };
+}

@@ -1,0 +1,191 @@
+import { surveyGround } from '../demo/obstacles.ts';
+import { systemContext } from '../src/cli/system.ts';
+import { systemClock } from '../src/clock.ts';
+import { startGuest } from '../src/lab/guest/start.ts';
+import { readGuestStats, verifyGuest } from '../src/lab/guest/talk.ts';
+import type { GuestStats, GuestVerification } from '../src/lab/guest/talk.ts';
+import { openProbe } from '../src/lab/probe/probe.ts';
+import type { ClientView, Probe } from '../src/lab/probe/probe.ts';
+import type { Lab } from '../src/lab/state.ts';
+import { runningOn } from '../src/lab/witness/qemus.ts';
+import type { Mode } from '../src/protocol/migration.ts';
+import { median } from './contract.ts';
+import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { godwitMigrate } from './godwit.ts';
+import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
+import { leftBehind } from './tally-compare.ts';
+import type { HostTally } from './tally-compare.ts';
+import { takeTally } from './tally.ts';
+
+const GUEST = 'web1';
+const MIB = 1024 ** 2;
+const DEFAULT_RUNS = 60;
+const MODES: readonly Mode[] = ['precopy', 'postcopy', 'hybrid'];
+/** Hybrid: a round of pre-copy, then post-copy, unless that one was enough. */
+const WORDS: Partial<Record<Mode, readonly string[]>> = {
+  hybrid: ['--hybrid-rounds', '1', '--max-downtime', '5ms'],
+};
+const ANSWERS_MS = 30_000;
+const TIDY_MS = 30_000;
+
+export const soak: Bench = {
+  name: 'soak',
+  summary: 'many moves in a row of one guest under load: what fails, and what is left over',
+  run: (options) => withLab(options, (lab) => measure(lab, options)),
+};
+
+interface Moved {
+  readonly mode: Mode;
+  readonly totalMs: number;
+  readonly clientGapMs: number;
+}
+
+async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
+  const { signal, say } = options;
+  const runs = options.runs ?? DEFAULT_RUNS;
+  const modes = await possibleModes(say);
+  const guest = await startGuest(lab, {
+    name: GUEST,
+    host: 'a',
+    workingSetBytes: 128 * MIB,
+    dirtyBytesPerSecond: 20 * MIB,
+    signal,
+  });
+  const client = await openProbe(lab, GUEST, { signal });
+  const course: Course = { lab, client, first: await askGuest(lab, signal), signal };
+  const before = await takeTally(lab);
+  const moved: Moved[] = [];
+  const failures: string[] = [];
+  let host = 'a';
+  // An odd number would leave the guest, and what belongs to it, on the other host.
+  for (let run = 0; run < runs + (runs % 2); run += 1) {
+    const mode = modes[run % modes.length] ?? 'precopy';
+    const to = otherHost(lab, host);
+    await untilDirtied(lab, guest, 500, signal);
+    try {
+      const result = await moveOnce(course, mode, to);
+      moved.push(result);
+      say(`${String(run + 1).padStart(3)}  ${describe(result, to)}`);
+    } catch (error) {
+      signal.throwIfAborted();
+      failures.push(`move ${run + 1}, ${mode} to ${to}: ${String(error)}`);
+      say(`${String(run + 1).padStart(3)}  FAILED ${failures.at(-1) ?? ''}`);
+    }
+    const hosts = await runningOn(lab, GUEST);
+    // Nothing can be said of moves after one that lost the guest, or doubled it.
+    if (hosts.length !== 1)
+      throw new Error(`the guest runs on ${hosts.join(' and ') || 'no host'}`);
+    host = hosts[0] ?? host;
+  }
+  if (host !== 'a') {
+    say('one move more, so that everything can be counted where it began');
+    await moveOnce(course, 'precopy', 'a').catch((error: unknown) => failures.push(String(error)));
+  }
+  const left = await tidied(lab, before, signal);
+  for (const line of left) say(`left over: ${line}`);
+  return measures(moved, failures.length, left.length);
+}
+
+/** What stays the same through all moves. */
+interface Course {
+  readonly lab: Lab;
+  readonly client: Probe;
+  readonly first: GuestWord;
+  readonly signal: AbortSignal;
+}
+
+interface GuestWord {
+  readonly memory: GuestVerification;
+  readonly stats: GuestStats;
+}
+
+async function askGuest(lab: Lab, signal: AbortSignal): Promise<GuestWord> {
+  const memory = await verifyGuest(lab, GUEST, { signal });
+  return { memory, stats: await readGuestStats(lab, GUEST, { signal }) };
+}
+
+async function possibleModes(say: (text: string) => void): Promise<readonly Mode[]> {
+  const { reasons } = await surveyGround(systemContext());
+  for (const mode of MODES) {
+    if (reasons[mode] !== undefined) say(`${mode} is left out: ${reasons[mode]}`);
+  }
+  return MODES.filter((mode) => reasons[mode] === undefined);
+}
+
+/** Moves the guest and looks at it from all sides. Rejects with what is wrong. */
+async function moveOnce(course: Course, mode: Mode, to: string): Promise<Moved> {
+  const { lab, client, first, signal } = course;
+  await client.mark();
+  const words = WORDS[mode] ?? [];
+  const { report } = await godwitMigrate(lab, { guest: GUEST, to, mode, words }, signal);
+  const seen = await client.settle(ANSWERS_MS, signal);
+  const problems = [
+    ...connectionProblems(seen),
+    ...wordProblems(first, await askGuest(lab, signal)),
+  ];
+  const hosts = await runningOn(lab, GUEST);
+  if (hosts.length !== 1 || hosts[0] !== to) problems.push(`it runs on ${hosts.join(' and ')}`);
+  if (problems.length > 0) throw new Error(problems.join('; '));
+  return { mode, totalMs: report.totalMs, clientGapMs: seen.clientGapMs };
+}
+
+function connectionProblems({ connectionKept, reason, lost, doubled }: ClientView): string[] {
+  if (connectionKept) return [];
+  return [`the connection: ${reason ?? `${lost} answers lost, ${doubled} doubled`}`];
+}
+
+function wordProblems(first: GuestWord, now: GuestWord): string[] {
+  const problems: string[] = [];
+  if (!now.memory.ok) problems.push(`memory differs (${now.memory.badChunks} rewritten parts)`);
+  if (now.memory.hash !== first.memory.hash) problems.push('the checksum is another one');
+  if (now.stats.bootId !== first.stats.bootId) problems.push('the guest was booted again');
+  return problems;
+}
+
+/** What is there more than before, once everything that is about to end has ended. */
+async function tidied(
+  lab: Lab,
+  before: readonly HostTally[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  await untilQuiet(lab, signal);
+  const start = systemClock.monotonicMs();
+  for (;;) {
+    const left = leftBehind(before, await takeTally(lab));
+    if (left.length === 0 || systemClock.monotonicMs() - start > TIDY_MS) return left;
+    await systemClock.sleep(500, signal);
+  }
+}
+
+function describe({ mode, totalMs, clientGapMs }: Moved, to: string): string {
+  return `${mode.padEnd(9)} to ${to}  ${totalMs.toFixed(0)} ms, client gap ${clientGapMs.toFixed(0)} ms`;
+}
+
+/** What failed and what was left must be nothing; the rest is told. */
+export function measures(moved: readonly Moved[], failed: number, leftOver: number): Measure[] {
+  const runs = moved.length + failed;
+  const zero = { atMost: 0 };
+  return [
+    { name: 'moves that failed, or hurt the guest', value: failed, unit: '', runs, target: zero },
+    { name: 'things left over', value: leftOver, unit: '', runs, target: zero },
+    ...MODES.flatMap((mode): Measure[] => {
+      const own = moved.filter((each) => each.mode === mode);
+      if (own.length === 0) return [];
+      const of = (value: (each: Moved) => number): number => median(own.map(value));
+      return [
+        {
+          name: `total time, ${mode}`,
+          value: of(({ totalMs }) => totalMs),
+          unit: 'ms',
+          runs: own.length,
+        },
+        {
+          name: `client gap, ${mode}`,
+          value: of(({ clientGapMs }) => clientGapMs),
+          unit: 'ms',
+          runs: own.length,
+        },
+      ];
+    }),
+  ];
+}

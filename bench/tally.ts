@@ -1,0 +1,35 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { agentsOf } from '../src/lab/agents.ts';
+import { runCommand } from '../src/lab/command.ts';
+import { inHost } from '../src/lab/entry.ts';
+import type { Lab, LabHost } from '../src/lab/state.ts';
+import { hostCensus } from '../src/lab/witness/census.ts';
+import type { HostCensus } from '../src/lab/witness/census.ts';
+import { socketsOf } from './tally-compare.ts';
+import type { HostTally } from './tally-compare.ts';
+
+/** Counts everything that a move could leave behind, on every host. */
+export async function takeTally(lab: Lab): Promise<HostTally[]> {
+  return Promise.all(lab.members.map((member) => tallyOf(lab, member)));
+}
+
+async function tallyOf(lab: Lab, member: LabHost): Promise<HostTally> {
+  const [census, agents, sockets]: [HostCensus, Awaited<ReturnType<typeof agentsOf>>, string] =
+    await Promise.all([
+      hostCensus(lab, member.name, { records: true }),
+      agentsOf(lab, member.name),
+      runCommand(inHost(lab, member.name, ['cat', '/proc/net/tcp', '/proc/net/unix'])),
+    ]);
+  const descriptors = await Promise.all(
+    agents.map(async ({ pid }) => (await readdir(path.join('/proc', String(pid), 'fd'))).length),
+  );
+  return {
+    host: member.name,
+    processes: census.processes,
+    taps: census.taps,
+    files: census.files,
+    agentDescriptors: descriptors.reduce((sum, count) => sum + count, 0),
+    ...socketsOf(sockets),
+  };
+}
