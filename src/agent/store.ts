@@ -69,6 +69,7 @@ export class MigrationStore {
     renameSync(`${file}.tmp`, file);
     const made = { id: request.id, dir, request };
     this.#migrations.set(request.id, made);
+    if (this.#migrations.size > KEPT + 100) this.prune();
     return made;
   }
 
