@@ -1,0 +1,71 @@
+/** What migrations leave on hosts: processes, taps, listening ports and files, compared before and after. */
+import assert from 'node:assert/strict';
+import type { Lab } from '../../../src/lab/state.ts';
+import { labCensus } from '../../../src/lab/witness/census.ts';
+import type { HostCensus } from '../../../src/lab/witness/census.ts';
+import type { World } from './world.ts';
+import { until } from './wait.ts';
+
+export type HostRemains = HostCensus;
+
+/** What ends by itself after a migration (a mover's last words) has this long, ms. */
+const SETTLE_MS = 15_000;
+/** What agents and drivers keep for the next time: it belongs to no migration. */
+const KEPT = /^cache(\/|$)/;
+
+/** What is on the hosts now. The folder `guests` itself, empty, is nothing. */
+export async function hostsNow(lab: Lab): Promise<HostRemains[]> {
+  const census = await labCensus(lab);
+  return census.map((host) => ({
+    ...host,
+    files: host.files.filter((file) => file !== 'guests' && !KEPT.test(file)),
+  }));
+}
+
+/** Waits until the hosts are as they were; then fails with the difference where they are not. */
+export async function assertUnchanged(world: World, before: readonly HostRemains[]): Promise<void> {
+  await assertBecomes(() => hostsNow(world.lab), before);
+}
+
+/**
+ * Waits until each host holds just the guests named and is otherwise as bare as it was built: one QEMU and one tap
+ * a guest, its own files, and no mover, listening port or socket besides.
+ */
+export async function assertOnlyGuests(
+  world: World,
+  guests: Readonly<Record<string, readonly string[]>>,
+): Promise<void> {
+  const expected = world.bare.map((bare) => {
+    const here = guests[bare.host] ?? [];
+    return {
+      ...bare,
+      processes: [...bare.processes, ...here.map(() => 'qemu-system-x86_64')].toSorted(),
+      taps: here.length,
+    };
+  });
+  await assertBecomes(async () => {
+    const now = await hostsNow(world.lab);
+    return now.map((host) => {
+      const here = guests[host.host] ?? [];
+      const own = (file: string): boolean =>
+        here.some((name) => file === `guests/${name}` || file.startsWith(`guests/${name}/`));
+      return { ...host, taps: host.taps.length, files: host.files.filter((file) => !own(file)) };
+    });
+  }, expected);
+}
+
+async function assertBecomes(look: () => Promise<unknown>, expected: unknown): Promise<void> {
+  let seen: unknown;
+  const equal = async (): Promise<true | undefined> => {
+    seen = await look();
+    try {
+      assert.deepEqual(seen, expected);
+      return true;
+    } catch {
+      return undefined;
+    }
+  };
+  await until('the hosts to be as expected', SETTLE_MS, equal).catch(() => {
+    assert.deepEqual(seen, expected);
+  });
+}

@@ -1,0 +1,58 @@
+/** A lab with agents for one test file: its APIs, what its hosts hold, and its end, whatever happened before. */
+import { labDown } from '../../../src/lab/down.ts';
+import type { Lab } from '../../../src/lab/state.ts';
+import { labHost } from '../../../src/lab/state.ts';
+import { labUp } from '../../../src/lab/up.ts';
+import type { LabRequest } from '../../../src/lab/up.ts';
+import { agentContract } from '../../../src/protocol/contract.ts';
+import { client } from '../../../src/rpc/client.ts';
+import type { Api, Client } from '../../../src/rpc/client.ts';
+import { hostsNow } from './remains.ts';
+import type { HostRemains } from './remains.ts';
+import { until } from './wait.ts';
+
+export type AgentApi = Api<typeof agentContract>;
+
+export interface World {
+  readonly lab: Lab;
+  /** The hosts before there was any guest. */
+  readonly bare: readonly HostRemains[];
+  /** The API of a host's agent, over its unix socket. */
+  agent(host: string): AgentApi;
+  /** To be called at the end, also after a failure: closes connections and takes the lab down. */
+  close(): Promise<void>;
+}
+
+/** Builds a lab of its own for this process; `tag` (up to 6 letters) tells labs of test files apart. */
+export async function openWorld(tag: string, request: Omit<LabRequest, 'name'>): Promise<World> {
+  const name = `e2e-${tag}-${process.pid.toString(36)}`;
+  const lab = await labUp({ ...request, name });
+  const clients = new Map<string, Client<typeof agentContract>>();
+  const close = async (): Promise<void> => {
+    for (const each of clients.values()) each.close();
+    await labDown(name);
+  };
+  const agent = (host: string): AgentApi => {
+    let found = clients.get(host);
+    if (found === undefined) {
+      const unix = labHost(lab, host).agentSocket;
+      found = client(agentContract, { unix, peer: `the agent of ${host}` });
+      clients.set(host, found);
+    }
+    return found.api;
+  };
+  try {
+    return { lab, bare: await restingHosts(lab), agent, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The hosts once their agents have ended what they do when they start (they compile the mover ahead). */
+async function restingHosts(lab: Lab): Promise<HostRemains[]> {
+  return until('the agents to rest', 20_000, async () => {
+    const hosts = await hostsNow(lab);
+    return hosts.every(({ processes }) => processes.join() === 'node agent.ts') ? hosts : undefined;
+  });
+}
