@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
+import { fromSerial, serialError } from '../protocol/errors.ts';
 import { moverState } from '../protocol/mover-request.ts';
 import type { MoverState } from '../protocol/mover-request.ts';
 import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../small-process.ts';
@@ -14,6 +15,7 @@ import type { Migration } from './store.ts';
 const PROGRAM = fileURLToPath(new URL('../bin/mover.ts', import.meta.url));
 const READY_MS = 15_000;
 const LOG_TAIL = 2000;
+const LONGEST_LINE = 16_384;
 
 /** Starts movers and finds them again; a test gives its own. */
 export interface MoverProcesses {
@@ -74,7 +76,7 @@ async function startMover(
   return found;
 }
 
-/** The mover says `ready` on descriptor 3, or ends, which closes it. */
+/** The mover says `ready` on descriptor 3, or why it cannot work, or ends, which closes it. */
 async function readiness(
   child: ChildProcess,
   migration: Migration,
@@ -83,13 +85,30 @@ async function readiness(
   const pipe = child.stdio[3] as Readable;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   child.once('error', (cause) => reject(ended(migration, cause.message)));
-  pipe.once('data', () => resolve());
+  let line = '';
+  pipe.setEncoding('utf8').on('data', (text: string) => {
+    line = (line + text).slice(0, LONGEST_LINE);
+    if (!line.includes('\n')) return;
+    const why = whyNot(line);
+    if (why === undefined) resolve();
+    else reject(why);
+  });
   pipe.once('end', () => reject(ended(migration, lastWords(migration.dir))));
   signal.addEventListener('abort', () => pipe.destroy(), { once: true });
   try {
     await promise;
   } finally {
     pipe.destroy();
+  }
+}
+
+/** The error that a mover tells instead of `ready`, such as one of the host's ports. */
+function whyNot(line: string): Error | undefined {
+  if (line.startsWith('ready')) return undefined;
+  try {
+    return fromSerial(serialError.parse(JSON.parse(line)));
+  } catch {
+    return godwitError('GODWIT_INTERNAL', { what: 'a mover said something that is not an error' });
   }
 }
 

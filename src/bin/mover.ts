@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util';
 
 enableCompileCache();
 const { runMover } = await import('../mover/main.ts');
+const { sayWhyNot } = await import('../mover/process.ts');
+const { toGodwitError } = await import('../errors.ts');
 
 const { values } = parseArgs({
   options: { dir: { type: 'string' }, config: { type: 'string' }, side: { type: 'string' } },
@@ -21,5 +23,6 @@ try {
   process.stderr.write(
     `${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}\n`,
   );
+  sayWhyNot(toGodwitError(thrown));
   process.exit(1);
 }

@@ -2,6 +2,7 @@ import { readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { godwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
 import type { MoverState } from '../protocol/mover-request.ts';
 
 /** What a mover does with itself as a process: one per migration and side, found again by its agent. */
@@ -39,9 +40,18 @@ export function sayReady(dir: string, state: MoverState): void {
   const file = path.join(dir, 'mover.json');
   writeFileSync(`${file}.tmp`, JSON.stringify(state), { mode: 0o600 });
   renameSync(`${file}.tmp`, file);
+  tellStarter('ready');
+}
+
+/** Says to whoever started this process why it cannot work; nothing where nobody waits any more. */
+export function sayWhyNot(error: GodwitError): void {
+  tellStarter(JSON.stringify(error));
+}
+
+function tellStarter(line: string): void {
   try {
-    writeSync(3, 'ready\n');
+    writeSync(3, `${line}\n`);
   } catch {
-    // Started by hand: nobody waits.
+    // Started by hand, or long ago: nobody waits.
   }
 }

@@ -17,6 +17,8 @@ import type { World } from './support/world.ts';
 
 const ONLY_PORT = 49_200;
 
+const words = (text: string): string[] => text.split(' ');
+
 /** Hosts that lack something: c memory, d ports, e a QEMU as new as the guest's. */
 function oddHosts(oldest: QemuBinary | undefined) {
   return (host: string): Partial<AgentConfigInput> => {
@@ -118,28 +120,28 @@ describe('a migration that cannot be done', () => {
   const UNMOVABLE: [string, string[], string[]][] = [
     [
       'shared memory',
-      ['-object', 'memory-backend-memfd,id=mem1,size=1M,share=on'].concat(
-        ...['-device', 'ivshmem-plain,memdev=mem1,id=shared1'],
+      words(
+        '-object memory-backend-memfd,id=mem1,size=1M,share=on -device ivshmem-plain,memdev=mem1,id=shared1',
       ),
       ['shared1', 'ivshmem-plain', 'shares memory'],
     ],
     [
       'USB passthrough',
-      ['-device', 'qemu-xhci,id=xhci', '-device', 'usb-host,id=stick1,vendorid=1,productid=1'],
+      words('-device qemu-xhci,id=xhci -device usb-host,id=stick1,vendorid=1,productid=1'),
       ['stick1', 'usb-host', 'passed through'],
     ],
     [
       'a shared directory',
-      ['-fsdev', 'local,id=dir1,path=/usr/share,security_model=none'].concat(
-        ...['-device', 'virtio-9p-pci,fsdev=dir1,mount_tag=share,id=share1'],
+      words(
+        '-fsdev local,id=dir1,path=/usr/share,security_model=none -device virtio-9p-pci,fsdev=dir1,mount_tag=share,id=share1',
       ),
       ['share1', 'virtio-9p-pci', 'directory'],
     ],
   ];
-  for (const [what, args, words] of UNMOVABLE) {
+  for (const [what, args, said] of UNMOVABLE) {
     test(`is refused for a guest with ${what}, by the device's name`, async () => {
       await refused('b', { name: 'tied', args }, (error) => {
-        assertSays(error, 'GODWIT_DEVICE_UNMOVABLE', 'tied', ...words, 'Unplug');
+        assertSays(error, 'GODWIT_DEVICE_UNMOVABLE', 'tied', ...said, 'Unplug');
       });
     });
   }

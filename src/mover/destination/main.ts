@@ -1,6 +1,6 @@
 import { systemClock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
-import { godwitError } from '../../errors.ts';
+import { godwitError, hasCode } from '../../errors.ts';
 import type { Driver } from '../../drivers/driver.ts';
 import type { Log } from '../../log.ts';
 import { initialDestination, knowsItNeverRan } from '../../migration/destination.ts';
@@ -41,7 +41,6 @@ export async function openDestination(
   let state = replayDestination(events);
   const tookOver = state !== undefined;
   if (state === undefined) {
-    await journal.append(admitted, 'sync');
     state = initialDestination(admitted);
   } else {
     const neverRan = knowsItNeverRan(state.right, armedBootId(events), bootId());
@@ -67,7 +66,14 @@ export async function openDestination(
   });
   const credentials = hostCredentials(config);
   const where = { host: splitAddress(config.address).host, ports: config.ports };
-  const listening = await listenTls(listener, where, credentials, { log });
+  const listening = await listenTls(listener, where, credentials, { log }).catch(
+    (thrown: unknown) => {
+      if (!hasCode(thrown, 'GODWIT_PORT_NONE')) throw thrown;
+      throw godwitError('GODWIT_PORT_NONE', { host: config.name, ...config.ports });
+    },
+  );
+  // Only now: with the first record the migration has begun here, and a host without a port refuses it.
+  if (!tookOver) await journal.append(admitted, 'sync');
   await mover.start(tookOver);
   return { mover, listening, progress: () => progressOf(dir, clock.wallMs(), request) };
 }

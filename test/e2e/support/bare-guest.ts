@@ -48,8 +48,9 @@ export async function startBareGuest(
   const own = ownMonitor ? `${dir}/own.sock` : qmp;
   const monitors = new Set([qmp, own]);
   const argv = [
-    ...[qemu.path, '-name', name, '-machine', 'q35', '-accel', 'tcg', '-cpu', 'max', '-m', memory],
-    ...['-nodefaults', '-no-user-config', '-display', 'none'],
+    qemu.path,
+    ...`-name ${name} -machine q35 -accel tcg -cpu max -m ${memory}`.split(' '),
+    ...'-nodefaults -no-user-config -display none'.split(' '),
     ...[...monitors].flatMap((socket) => ['-qmp', `unix:${socket},server=on,wait=off`]),
     ...args,
   ];
