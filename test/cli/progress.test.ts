@@ -65,6 +65,14 @@ describe('the log of a migration', () => {
     assert.equal(lines.length, 2);
   });
 
+  test('tells no numbers of the stream once the stream is over', () => {
+    const lines = log(
+      progress('memory', { elapsedMs: 1000, sample: sample(1) }),
+      progress('cleanup', { elapsedMs: 5000, sample: sample(4) }),
+    );
+    assert.equal(lines.filter((line) => line.includes('round')).length, 1);
+  });
+
   test('shows a sign of life every ten seconds', () => {
     const steps = Array.from({ length: 61 }, (_, second) =>
       progress('memory', { elapsedMs: second * 1000, sample: sample(1) }),

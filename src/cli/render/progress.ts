@@ -60,8 +60,11 @@ export function tell(
   const { sample } = now;
   const sinceMs = now.elapsedMs - numbersAtMs;
   const newRound = sample !== undefined && sample.round > round;
+  // Past the switch the sample is that of the last look: it tells nothing of now.
+  const inStream = now.phase === 'memory' || now.phase === 'draining';
   if (
     sample !== undefined &&
+    inStream &&
     (newRound ? sinceMs >= ROUND_LINE_MS || round === 0 : sinceMs >= STILL_GOING_MS)
   ) {
     if (where === 'log') lines.push(`${at}${numbersOf(now)}`);
