@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { Driver } from './driver.ts';
+import type { FakeWorld, WorldOptions } from './fake/world.ts';
 import { QemuDriver } from './qemu/driver.ts';
 
 /** Names of the drivers that this host can use. */
@@ -30,4 +31,10 @@ export function driverNamed(name: string, config: HostConfig): Driver {
 /** Every driver of this host. */
 export function allDrivers(config: HostConfig): Driver[] {
   return DRIVER_NAMES.map((name) => driverNamed(name, config));
+}
+
+/** A pretended world of hosts, for tests and simulations. */
+export async function fakeWorld(options: WorldOptions): Promise<FakeWorld> {
+  const { FakeWorld: World } = await import('./fake/world.ts');
+  return new World(options);
 }

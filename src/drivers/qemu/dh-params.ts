@@ -7,7 +7,10 @@ import { getDiffieHellman } from 'node:crypto';
 export function diffieHellmanPem(): string {
   const group = getDiffieHellman('modp14');
   const body = Buffer.concat([integer(group.getPrime()), integer(group.getGenerator())]);
-  const lines = tagged(0x30, body).toString('base64').match(/.{1,64}/g) ?? [];
+  const lines =
+    tagged(0x30, body)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
   return ['-----BEGIN DH PARAMETERS-----', ...lines, '-----END DH PARAMETERS-----', ''].join('\n');
 }
 

@@ -4,13 +4,14 @@ import { z } from 'zod';
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { parseCommandLine } from '../spec/cmdline.ts';
-import { FEATURE_ALIASES, NON_FEATURES, modelOfType } from '../spec/cpu.ts';
 import { cpuOption } from '../spec/machine.ts';
 import { parseNetwork, parseRamBlocks } from '../spec/monitor-text.ts';
 import type { BackendLine, RamBlock } from '../spec/monitor-text.ts';
 import type { Scalar } from '../spec/options.ts';
-import type { CpuFacts, GuestFacts, LiveDevice, LiveObject } from '../spec/facts.ts';
+import type { GuestFacts, LiveDevice, LiveObject } from '../spec/facts.ts';
+import { readCpu } from './cpu.ts';
 import type { QemuProcess } from './process.ts';
+import { getScalar } from './qom.ts';
 
 /** Reads a running guest: a few rounds of pipelined queries. Changes nothing. */
 export async function readFacts(
@@ -116,17 +117,6 @@ async function listChildren(
   });
 }
 
-async function getScalar(
-  client: QmpClient,
-  place: string,
-  property: string,
-  signal: AbortSignal,
-): Promise<Scalar | undefined> {
-  const answer = await client.request('qom-get', { path: place, property }, signal);
-  const parsed = answers.scalar.safeParse(answer.ok ? answer.value : undefined);
-  return parsed.success ? parsed.data : undefined;
-}
-
 async function readDevice(
   client: QmpClient,
   child: Child,
@@ -225,83 +215,6 @@ function monitorCommand(client: QmpClient, line: string, signal: AbortSignal): P
     answers.monitorText,
     signal,
   );
-}
-
-const IDENTITY = [
-  'vendor',
-  'family',
-  'model',
-  'stepping',
-  'model-id',
-  'level',
-  'xlevel',
-  'phys-bits',
-];
-
-/** What the guest sees of its processor; without `settings` (of -cpu) the features' names are left out. */
-export async function readCpu(
-  client: QmpClient,
-  cpuPath: string,
-  cpuType: string,
-  settings: ReadonlyMap<string, Scalar> | undefined,
-  signal: AbortSignal,
-): Promise<CpuFacts> {
-  const model = modelOfType(cpuType);
-  const words = await client.request(
-    'qom-get',
-    { path: cpuPath, property: 'feature-words' },
-    signal,
-  );
-  const parsedWords = answers.featureWords.safeParse(words.ok ? words.value : []);
-  const values = await Promise.all(
-    IDENTITY.map((property) => getScalar(client, cpuPath, property, signal)),
-  );
-  const identity: Record<string, string | number> = {};
-  for (const [index, property] of IDENTITY.entries()) {
-    const value = values[index];
-    if (typeof value === 'string' || typeof value === 'number') identity[property] = value;
-  }
-  return {
-    model,
-    identity,
-    features:
-      settings === undefined ? [] : await readFeatures(client, cpuPath, model, settings, signal),
-    words: (parsedWords.success ? parsedWords.data : []).map((word) => ({
-      eax: word['cpuid-input-eax'],
-      ecx: word['cpuid-input-ecx'] ?? 0,
-      register: word['cpuid-register'],
-      bits: word.features,
-    })),
-  };
-}
-
-/**
- * Names of the features that are on: what the model with its settings stands for, less what the accelerator does
- * not give. One question instead of four hundred; the words above prove it at the destination.
- */
-async function readFeatures(
-  client: QmpClient,
-  cpuPath: string,
-  model: string,
-  settings: ReadonlyMap<string, Scalar>,
-  signal: AbortSignal,
-): Promise<string[]> {
-  const [expanded, unavailable] = await Promise.all([
-    client.query(
-      'query-cpu-model-expansion',
-      { type: 'full', model: { name: model, props: Object.fromEntries(settings) } },
-      answers.cpuModel,
-      signal,
-    ),
-    client.request('qom-get', { path: cpuPath, property: 'unavailable-features' }, signal),
-  ]);
-  const lacking = z.array(z.string()).safeParse(unavailable.ok ? unavailable.value : []);
-  const absent = new Set(lacking.success ? lacking.data : []);
-  return Object.entries(expanded.model.props)
-    .filter(([name, on]) => on === true && !absent.has(name))
-    .map(([name]) => name)
-    .filter((name) => !NON_FEATURES.test(name) && !FEATURE_ALIASES.test(name))
-    .toSorted();
 }
 
 async function readBridges(network: readonly BackendLine[]): Promise<Record<string, string>> {

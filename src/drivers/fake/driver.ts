@@ -1,0 +1,80 @@
+import { godwitError } from '../../errors.ts';
+import type { HypervisorInfo } from '../../protocol/host.ts';
+import type {
+  DestinationOptions,
+  DestinationSession,
+  DiscoverOptions,
+  DiscoveredGuest,
+  Driver,
+  GuestHandle,
+  SourceSession,
+} from '../driver.ts';
+import { FakeDestination } from './destination.ts';
+import { FakeSource } from './source.ts';
+import type { FakeWorld } from './world.ts';
+
+/** One host of a pretended world, through the port. */
+export class FakeDriver implements Driver {
+  readonly name = 'fake';
+  readonly capabilities = {
+    shape: 'direct',
+    modes: ['precopy', 'postcopy', 'hybrid'],
+    compression: ['none'],
+    maxStreams: 1,
+    postcopyRecovery: true,
+  } as const;
+  readonly #world: FakeWorld;
+  readonly #host: string;
+
+  constructor(world: FakeWorld, host: string) {
+    this.#world = world;
+    this.#host = host;
+  }
+
+  async hypervisors(signal: AbortSignal): Promise<HypervisorInfo[]> {
+    this.#world.enter('driver.hypervisors', signal);
+    const machineTypes = [...(this.#world.options.hosts[this.#host]?.machines ?? ['fake-1'])];
+    const facts = { driver: 'fake', binary: 'fake', version: '1.0.0' };
+    return [{ ...facts, machineTypes, accelerators: ['fake'] }];
+  }
+
+  async discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {
+    this.#world.enter('driver.discover', signal);
+    return this.#world.instances
+      .filter(({ alive, host }) => alive && host === this.#host)
+      .map(({ handle, name, run, guest, pid }) => ({
+        handle,
+        info: {
+          name,
+          host: options.host,
+          driver: 'fake',
+          state: options.busy.has(name) ? 'migrating' : run === 'running' ? 'running' : 'paused',
+          pid,
+          memoryBytes: guest.memoryBytes,
+          vcpus: 1,
+          nics: [...(guest.nics ?? [])],
+          devices: [],
+          unmovable: [...(guest.unmovable ?? [])],
+        },
+      }));
+  }
+
+  async openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession> {
+    this.#world.enter('driver.openSource', signal);
+    const instance = this.#world.find(guest);
+    const { name } = guest;
+    if (instance === undefined) {
+      const reason = 'its process has ended';
+      throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: name, reason });
+    }
+    if (instance.held) {
+      throw godwitError('GODWIT_GUEST_MANAGED', { guest: name, manager: 'another program' });
+    }
+    return new FakeSource(this.#world, instance);
+  }
+
+  async openDestination(options: DestinationOptions): Promise<DestinationSession> {
+    this.#world.enter('driver.openDestination');
+    return new FakeDestination(this.#world, options);
+  }
+}

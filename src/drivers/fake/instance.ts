@@ -1,0 +1,139 @@
+import type { StreamSettings } from '../../protocol/peer.ts';
+import type { GuestHandle, HypervisorEvent, HypervisorStatus } from '../driver.ts';
+import type { FakeGuest, FakeWorld } from './world.ts';
+
+type Stream = HypervisorStatus['stream'];
+
+/** A pretended hypervisor process with one guest. */
+export class FakeInstance {
+  readonly name: string;
+  readonly guest: FakeGuest;
+  readonly host: string;
+  readonly pid: number;
+  readonly #world: FakeWorld;
+  readonly #listeners = new Set<(event: HypervisorEvent) => void>();
+  run: HypervisorStatus['run'];
+  stream: Stream = 'none';
+  reason: string | undefined;
+  alive = true;
+  /** Sessions that hold it: a hypervisor speaks to one at a time. */
+  held = false;
+  settings: Partial<StreamSettings> & { maxBandwidth?: number; maxDowntimeMs?: number } = {};
+  /** Where it listens for memory. */
+  address: string | undefined;
+  /** The other end of its stream. */
+  peer: FakeInstance | undefined;
+  wantsPostcopy = false;
+  mayContinue = false;
+  /** Bytes of memory that the other side does not have yet. */
+  remainingBytes = 0;
+  transferredBytes = 0;
+  round = 0;
+  startedMs = 0;
+  stoppedMs = 0;
+  downtimeMs: number | undefined;
+  endedMs: number | undefined;
+  /** Grows with each resume: what the memory says, carried over by a completed stream. */
+  memory = 1;
+
+  constructor(
+    world: FakeWorld,
+    guest: FakeGuest,
+    host: string,
+    pid: number,
+    run: HypervisorStatus['run'],
+  ) {
+    this.#world = world;
+    this.guest = guest;
+    this.name = guest.name;
+    this.host = host;
+    this.pid = pid;
+    this.run = run;
+  }
+
+  get handle(): GuestHandle {
+    const { name, pid } = this;
+    return { driver: 'fake', name, pid, startTicks: pid, monitor: `fake-${pid}` };
+  }
+
+  get status(): HypervisorStatus {
+    if (!this.alive) return { run: 'gone', stream: 'none', reason: 'its process has ended' };
+    const { run, stream, reason } = this;
+    return { run, stream, ...(reason === undefined ? {} : { reason }) };
+  }
+
+  listen(listener: (event: HypervisorEvent) => void): () => void {
+    this.#listeners.add(listener);
+    for (const event of this.#now()) listener(event);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** What is already so, as events. */
+  #now(): HypervisorEvent[] {
+    if (!this.alive) return [{ type: 'lost', reason: 'its process has ended' }];
+    const events: HypervisorEvent[] = [];
+    if (this.run === 'running') events.push({ type: 'resumed' });
+    if (this.run === 'paused' || this.run === 'handed-over') events.push({ type: 'stopped' });
+    const past = this.run === 'running' && /^(cancelled|failed)$/.test(this.stream);
+    const event = past ? undefined : streamEvent(this.stream, this.reason);
+    return event === undefined ? events : [...events, event];
+  }
+
+  emit(event: HypervisorEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  to(stream: Stream, reason?: string): void {
+    this.stream = stream;
+    this.reason = reason;
+    const event = streamEvent(stream, reason);
+    if (event !== undefined) this.emit(event);
+  }
+
+  stop(): void {
+    if (this.run !== 'running') return;
+    this.run = 'paused';
+    this.stoppedMs = this.#world.options.clock.monotonicMs();
+    this.emit({ type: 'stopped' });
+  }
+
+  resume(): void {
+    if (!this.alive || this.run === 'running') return;
+    this.run = 'running';
+    this.memory++;
+    this.emit({ type: 'resumed' });
+  }
+
+  end(reason: string): void {
+    if (!this.alive) return;
+    this.alive = false;
+    this.run = 'gone';
+    this.emit({ type: 'lost', reason });
+    this.#listeners.clear();
+  }
+
+  /** Before the last state has gone the source runs on by itself; with post-copy both ends wait. */
+  breakStream(reason: string): void {
+    if (!this.alive) return;
+    switch (this.stream) {
+      case 'postcopy-active':
+      case 'postcopy-recovering':
+        this.to('postcopy-paused', reason);
+        return;
+      case 'setup':
+      case 'active':
+      case 'pre-switchover':
+      case 'device':
+        this.to('failed', reason);
+        if (this.peer !== undefined && this.address === undefined) this.resume();
+        return;
+      default:
+    }
+  }
+}
+
+function streamEvent(stream: Stream, reason = ''): HypervisorEvent | undefined {
+  if (stream === 'none') return undefined;
+  if (stream === 'failed' || stream === 'postcopy-paused') return { type: stream, reason };
+  return { type: stream };
+}

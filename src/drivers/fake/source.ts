@@ -1,0 +1,218 @@
+import { godwitError } from '../../errors.ts';
+import type { Check, MemorySample } from '../../protocol/migration.ts';
+import type { StreamSettings } from '../../protocol/peer.ts';
+import type {
+  GuestHandle,
+  HypervisorEvent,
+  HypervisorStatus,
+  Inspection,
+  SourceSession,
+  StreamSetup,
+} from '../driver.ts';
+import type { FakeInstance } from './instance.ts';
+import { pump } from './stream.ts';
+import type { FakeWorld } from './world.ts';
+
+export class FakeSource implements SourceSession {
+  readonly handle: GuestHandle;
+  readonly #world: FakeWorld;
+  readonly #instance: FakeInstance;
+
+  constructor(world: FakeWorld, instance: FakeInstance) {
+    this.#world = world;
+    this.#instance = instance;
+    this.handle = instance.handle;
+    instance.held = true;
+  }
+
+  onEvent(listener: (event: HypervisorEvent) => void): () => void {
+    return this.#instance.listen(listener);
+  }
+
+  async status(signal: AbortSignal): Promise<HypervisorStatus> {
+    this.#world.enter('source.status', signal);
+    const { status } = this.#instance;
+    // As with QEMU: a guest that arrived by migration does not count that one as its own.
+    return status.run === 'running' && status.stream === 'completed'
+      ? { run: 'running', stream: 'none' }
+      : status;
+  }
+
+  async ports(signal: AbortSignal): Promise<string[]> {
+    this.#enter('ports', signal);
+    return (this.#instance.guest.nics ?? []).map((_, index) => `fake${index}`);
+  }
+
+  async inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {
+    this.#enter('inspect', signal);
+    const { guest, run } = this.#instance;
+    const checks: Check[] = (guest.unmovable ?? []).map((device) => {
+      const facts = { device, type: 'fake', guest: guest.name, reason: 'it was made so' };
+      const error = godwitError('GODWIT_DEVICE_UNMOVABLE', facts);
+      const evidence = error.message;
+      return {
+        name: 'devices',
+        side: 'source',
+        verdict: 'refuse',
+        evidence,
+        error: error.toJSON(),
+      };
+    });
+    if (run !== 'running') {
+      const error = godwitError('GODWIT_GUEST_STATE', { guest: guest.name, state: run });
+      const refusal = {
+        verdict: 'refuse',
+        evidence: error.message,
+        error: error.toJSON(),
+      } as const;
+      checks.push({ name: 'state', side: 'source', ...refusal });
+    }
+    checks.push({ name: 'stream', side: 'source', verdict: 'pass', evidence: stream.mode });
+    const { nics = [], machine = 'fake-1' } = guest;
+    const { memoryBytes, dirtyRate } = guest;
+    return {
+      description: {
+        driver: 'fake',
+        name: guest.name,
+        memoryBytes,
+        vcpus: 1,
+        hypervisorVersion: '1.0.0',
+        spec: { machine, dirtyRate, nics },
+      },
+      checks,
+    };
+  }
+
+  async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {
+    this.#enter('configure', signal);
+    this.#instance.settings = { ...setup };
+  }
+
+  async startMemory(
+    address: string,
+    _tlsHostname: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.#enter('startMemory', signal);
+    const source = this.#instance;
+    const peer = this.#connect(address);
+    Object.assign(source, { wantsPostcopy: false, mayContinue: false, transferredBytes: 0 });
+    source.remainingBytes = source.guest.memoryBytes;
+    source.downtimeMs = undefined;
+    source.endedMs = undefined;
+    source.startedMs = this.#world.options.clock.monotonicMs();
+    source.peer = peer;
+    peer.peer = source;
+    peer.to('setup');
+    source.to('setup');
+    void pump(this.#world, source);
+  }
+
+  async sample(signal: AbortSignal): Promise<MemorySample> {
+    this.#enter('sample', signal);
+    const { guest, stream, ...now } = this.#instance;
+    const { clock, linkRate } = this.#world.options;
+    const rate = Math.min(linkRate, now.settings.maxBandwidth ?? Infinity);
+    return {
+      totalBytes: guest.memoryBytes,
+      remainingBytes: now.remainingBytes,
+      transferredBytes: now.transferredBytes,
+      skippedBytes: 0,
+      rate: stream === 'none' ? 0 : rate,
+      dirtyRate: now.round > 1 ? guest.dirtyRate : 0,
+      round: now.round,
+      totalMs: (now.endedMs ?? clock.monotonicMs()) - now.startedMs,
+      pageRequests: 0,
+      ...(now.downtimeMs === undefined ? {} : { downtimeMs: now.downtimeMs }),
+    };
+  }
+
+  async adjust(
+    change: { maxBandwidth?: number; maxDowntimeMs?: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.#enter('adjust', signal);
+    Object.assign(this.#instance.settings, change);
+  }
+
+  async startPostcopy(signal: AbortSignal): Promise<void> {
+    this.#enter('startPostcopy', signal);
+    if (this.#instance.settings.mode === 'precopy')
+      throw this.#refused('startPostcopy', 'not set up');
+    this.#instance.wantsPostcopy = true;
+  }
+
+  async continueSwitchover(signal: AbortSignal): Promise<void> {
+    this.#enter('continueSwitchover', signal);
+    const { stream } = this.#instance;
+    if (/^(device|completed|postcopy-)/.test(stream)) return;
+    if (stream !== 'pre-switchover') throw this.#refused('continueSwitchover', `it is ${stream}`);
+    this.#instance.mayContinue = true;
+  }
+
+  async cancel(signal: AbortSignal): Promise<HypervisorStatus> {
+    this.#enter('cancel', signal);
+    const source = this.#instance;
+    if (/^(setup|active|pre-switchover|device)$/.test(source.stream)) {
+      source.to('cancelled');
+      source.resume();
+      source.peer?.breakStream('the source cancelled');
+    }
+    return source.status;
+  }
+
+  async recover(
+    address: string,
+    _tlsHostname: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.#enter('recover', signal);
+    const source = this.#instance;
+    source.breakStream('taken up anew');
+    if (source.stream !== 'postcopy-paused')
+      throw this.#refused('recover', `it is ${source.stream}`);
+    const peer = this.#connect(address);
+    source.peer = peer;
+    peer.to('postcopy-recovering');
+    source.to('postcopy-recovering');
+    void pump(this.#world, source);
+  }
+
+  async resumeGuest(signal: AbortSignal): Promise<void> {
+    this.#enter('resumeGuest', signal);
+    this.#instance.resume();
+  }
+
+  async unconfigure(signal: AbortSignal): Promise<void> {
+    this.#enter('unconfigure', signal);
+    this.#instance.settings = {};
+  }
+
+  async quit(signal: AbortSignal): Promise<void> {
+    this.#world.enter('source.quit', signal);
+    this.#instance.end('it was told to quit');
+  }
+
+  async close(): Promise<void> {
+    this.#instance.held = false;
+  }
+
+  #connect(address: string): FakeInstance {
+    const peer = this.#world.linkUp ? this.#world.listeningAt(address) : undefined;
+    if (peer === undefined) throw this.#refused('connect', `nobody listens at ${address}`);
+    return peer;
+  }
+
+  #enter(call: string, signal: AbortSignal): void {
+    this.#world.enter(`source.${call}`, signal);
+    if (this.#instance.alive) return;
+    const guest = this.handle.name;
+    const reason = 'its process has ended';
+    throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest, reason });
+  }
+
+  #refused(command: string, reason: string): Error {
+    const { host } = this.#instance;
+    return godwitError('GODWIT_HYPERVISOR', { hypervisor: 'fake', host, command, reason });
+  }
+}

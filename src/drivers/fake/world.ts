@@ -1,0 +1,125 @@
+import type { Clock } from '../../clock.ts';
+import type { ErrorCode } from '../../errors.ts';
+import { godwitError } from '../../errors.ts';
+import type { Driver, GuestHandle, HypervisorStatus } from '../driver.ts';
+import { FakeDriver } from './driver.ts';
+import { FakeInstance } from './instance.ts';
+
+/** What a pretended guest is. Rates are bytes/s. */
+export interface FakeGuest {
+  readonly name: string;
+  readonly host: string;
+  readonly memoryBytes: number;
+  readonly dirtyRate: number;
+  readonly machine?: string;
+  readonly nics?: readonly { readonly id: string; readonly mac: string; readonly bridge: string }[];
+  /** Names of devices that cannot move. */
+  readonly unmovable?: readonly string[];
+}
+
+export interface FakeHost {
+  /** Machine types that its hypervisor knows. */
+  readonly machines?: readonly string[];
+  readonly bridges?: readonly string[];
+}
+
+export interface WorldOptions {
+  readonly clock: Clock;
+  /** Between any two hosts, bytes/s. */
+  readonly linkRate: number;
+  readonly hosts: Readonly<Record<string, FakeHost>>;
+  /** How often the world moves on, ms. */
+  readonly tickMs?: number;
+}
+
+/** A call of the port: `source.configure`, `destination.start`... */
+export type FakeCall = `${'driver' | 'source' | 'destination'}.${string}`;
+
+/**
+ * Hosts, guests and the link between them, in memory: what happens depends on the clock and the calls alone.
+ * Its instances outlive sessions, as hypervisors outlive movers.
+ */
+export class FakeWorld {
+  readonly options: WorldOptions;
+  readonly instances: FakeInstance[] = [];
+  /** Every call made, in order. */
+  readonly calls: FakeCall[] = [];
+  readonly #faults = new Map<FakeCall, Error[]>();
+  linkUp = true;
+  #nextPid = 1000;
+  #nextPort = 40_000;
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+  }
+
+  driver(host: string): Driver {
+    return new FakeDriver(this, host);
+  }
+
+  /** A running guest, as if somebody had started it. */
+  boot(guest: FakeGuest): FakeInstance {
+    return this.add(guest, guest.host, 'running');
+  }
+
+  add(guest: FakeGuest, host: string, run: HypervisorStatus['run']): FakeInstance {
+    const instance = new FakeInstance(this, guest, host, this.#nextPid++, run);
+    this.instances.push(instance);
+    return instance;
+  }
+
+  nextPort(): number {
+    return this.#nextPort++;
+  }
+
+  /** The living instance that a handle names. */
+  find(handle: Pick<GuestHandle, 'pid'>): FakeInstance | undefined {
+    return this.instances.find(({ pid, alive }) => alive && pid === handle.pid);
+  }
+
+  listeningAt(address: string): FakeInstance | undefined {
+    return this.instances.find(({ alive, address: at }) => alive && at === address);
+  }
+
+  /** Hosts on which the guest runs: never more than one, whatever fails. */
+  runningAt(guest: string): string[] {
+    return this.instances
+      .filter(({ alive, name, run }) => alive && name === guest && run === 'running')
+      .map(({ host }) => host);
+  }
+
+  /** The next `times` calls of that name fail. */
+  failNext(call: FakeCall, code: ErrorCode = 'GODWIT_HYPERVISOR', times = 1): void {
+    const facts = { hypervisor: 'fake', host: 'fake', command: call, reason: 'a fault put in' };
+    const error = godwitError(code as 'GODWIT_HYPERVISOR', facts);
+    const planned = this.#faults.get(call) ?? [];
+    planned.push(...Array.from({ length: times }, () => error));
+    this.#faults.set(call, planned);
+  }
+
+  /** Each call begins here: it is written down, and fails when a fault waits for it. */
+  enter(call: FakeCall, signal?: AbortSignal): void {
+    signal?.throwIfAborted();
+    this.calls.push(call);
+    const error = this.#faults.get(call)?.shift();
+    if (error !== undefined) throw error;
+  }
+
+  /** Nothing passes between hosts until `mendLink`; streams under way break. */
+  cutLink(): void {
+    this.linkUp = false;
+    for (const instance of this.instances) instance.breakStream('the link was cut');
+  }
+
+  mendLink(): void {
+    this.linkUp = true;
+  }
+
+  /** The hypervisor's process dies. */
+  kill(instance: FakeInstance): void {
+    instance.end('killed');
+    for (const other of this.instances) {
+      if (other.peer === instance) other.breakStream('the other side is gone');
+    }
+  }
+}

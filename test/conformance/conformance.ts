@@ -1,0 +1,383 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { withDeadline } from '../../src/deadline.ts';
+import type {
+  DestinationOptions,
+  DestinationSession,
+  Driver,
+  GuestHandle,
+  HypervisorEvent,
+  Session,
+  SourceSession,
+  StreamSetup,
+} from '../../src/drivers/driver.ts';
+import { GodwitError } from '../../src/errors.ts';
+import type { GuestDescription, StreamSettings } from '../../src/protocol/peer.ts';
+import type { Mode } from '../../src/protocol/migration.ts';
+
+/** A place where a driver can be tried: a guest that runs, and another host for it. */
+export interface Place {
+  readonly source: Driver;
+  readonly destination: Driver;
+  readonly sourceHost: string;
+  readonly destinationOptions: DestinationOptions;
+  readonly guest: string;
+  readonly credentials?: {
+    readonly source: NonNullable<StreamSetup['credentials']>;
+    readonly destination: NonNullable<StreamSetup['credentials']>;
+  };
+  /** Slows the stream so that a test can act while it runs, bytes/s. */
+  readonly slow: number;
+  /** Breaks the stream under way as a failing link would. */
+  breakLink?(): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+export interface Conformance {
+  readonly name: string;
+  make(): Promise<Place>;
+  /** Promises that this driver does not keep, each with the reason. */
+  readonly skip: readonly { readonly reason: string; readonly tests: readonly string[] }[];
+}
+
+const WAIT_MS = 60_000;
+
+/** The promises of the driver port, tried on one driver. */
+export function runConformance(suite: Conformance): void {
+  const skipped = new Map(
+    suite.skip.flatMap(({ reason, tests }) => tests.map((name) => [name, reason] as const)),
+  );
+  const promise = (name: string, work: (trial: Trial) => Promise<void>): void => {
+    const reason = skipped.get(name);
+    test(name, reason === undefined ? {} : { skip: reason }, async () => {
+      const trial = new Trial(await suite.make());
+      try {
+        await work(trial);
+      } finally {
+        await trial.dispose();
+      }
+    });
+  };
+  describe(`the ${suite.name} driver`, () => {
+    promise('finds a running guest and says what it is', findsTheGuest);
+    promise('lists a busy guest without touching its monitor', listsABusyGuest);
+    promise('answers an unknown process with GODWIT_HYPERVISOR_LOST', refusesAGhost);
+    promise('describes a guest so that the destination accepts it', describesTheGuest);
+    promise('refuses what is not a description', refusesNonsense);
+    promise('moves a guest by pre-copy, paused until resumed', (trial) =>
+      movesBy(trial, 'precopy'),
+    );
+    promise('moves a guest by post-copy', (trial) => movesBy(trial, 'postcopy'));
+    promise('starts once, however often it is asked to', startsOnce);
+    promise('cancels while memory is sent, the source running on', cancelsUnderWay);
+    promise('cancels at the switchover, the source running on', cancelsAtSwitchover);
+    promise('goes on after its source session was lost', survivesItsSession);
+    promise('undoes a start twice as once', undoesTwice);
+    promise('takes up a broken post-copy stream', recovers);
+    promise('leaves the source running when the destination dies', losesTheDestination);
+  });
+}
+
+/** One guest, its sessions and what their hypervisors said. */
+class Trial {
+  readonly place: Place;
+  readonly signal: AbortSignal;
+  readonly said: { side: 'source' | 'destination'; event: HypervisorEvent }[] = [];
+  readonly #end = new AbortController();
+  readonly #sessions: Session[] = [];
+  readonly #waiting = new Set<() => void>();
+  destination: DestinationSession | undefined;
+
+  constructor(place: Place) {
+    this.place = place;
+    this.signal = this.#end.signal;
+  }
+
+  async handle(): Promise<GuestHandle> {
+    const { source, sourceHost, guest } = this.place;
+    const options = { host: sourceHost, busy: new Set<string>(), configured: [] };
+    const found = await source.discover(options, this.signal);
+    const handle = found.find(({ info }) => info.name === guest)?.handle;
+    assert.ok(handle, `${guest} is found`);
+    return handle;
+  }
+
+  async openSource(): Promise<SourceSession> {
+    const session = await this.place.source.openSource(await this.handle(), this.signal);
+    this.#listen('source', session);
+    return session;
+  }
+
+  async openDestination(handle?: GuestHandle): Promise<DestinationSession> {
+    const options = { ...this.place.destinationOptions, ...(handle ? { handle } : {}) };
+    const session = await this.place.destination.openDestination(options);
+    this.#listen('destination', session);
+    this.destination = session;
+    return session;
+  }
+
+  #listen(side: 'source' | 'destination', session: Session): void {
+    this.#sessions.push(session);
+    session.onEvent((event) => {
+      this.said.push({ side, event });
+      for (const wake of this.#waiting) wake();
+    });
+  }
+
+  stream(mode: Mode): StreamSettings {
+    const tls = this.place.credentials !== undefined;
+    return { mode, streams: 1, compress: 'none', tls };
+  }
+
+  setup(mode: Mode, side: 'source' | 'destination', maxBandwidth?: number): StreamSetup {
+    const credentials = this.place.credentials?.[side];
+    return {
+      ...this.stream(mode),
+      maxDowntimeMs: 200,
+      ...(credentials === undefined ? {} : { credentials }),
+      ...(maxBandwidth === undefined ? {} : { maxBandwidth }),
+    };
+  }
+
+  /** Describes the guest, starts its counterpart and sets both ends up. */
+  async prepare(mode: Mode, maxBandwidth?: number): Promise<Prepared> {
+    const source = await this.openSource();
+    const { mode: _mode, tls: _tls, ...rest } = this.stream(mode);
+    const { description, checks } = await source.inspect({ mode, ...rest }, this.signal);
+    assert.deepEqual(refusals(checks), []);
+    const destination = await this.openDestination();
+    const travelled = JSON.parse(JSON.stringify(description)) as GuestDescription;
+    const setup = this.setup(mode, 'destination');
+    const started = await destination.start(travelled, setup, new Map(), this.signal);
+    await source.configure(this.setup(mode, 'source', maxBandwidth), this.signal);
+    return { source, destination, description: travelled, ...started };
+  }
+
+  /** Resolves when that side has said so, also earlier. */
+  async heard(side: 'source' | 'destination', type: HypervisorEvent['type']): Promise<void> {
+    await withDeadline(`${type} at the ${side}`, WAIT_MS, this.signal, async () => {
+      while (!this.said.some((each) => each.side === side && each.event.type === type)) {
+        await new Promise<void>((wake) => this.#waiting.add(wake));
+      }
+    });
+  }
+
+  async runsAt(): Promise<string[]> {
+    const [source, destination] = this.#sessions;
+    const states = await Promise.all(
+      [source, destination].map((session) => session?.status(this.signal)),
+    );
+    return ['source', 'destination'].filter((_, index) => states[index]?.run === 'running');
+  }
+
+  async dispose(): Promise<void> {
+    try {
+      await this.destination?.destroy(AbortSignal.timeout(10_000));
+    } finally {
+      for (const session of this.#sessions) await session.close();
+      this.#end.abort();
+      await this.place.dispose();
+    }
+  }
+}
+
+interface Prepared {
+  readonly source: SourceSession;
+  readonly destination: DestinationSession;
+  readonly description: GuestDescription;
+  readonly handle: GuestHandle;
+  readonly memoryAddress: string;
+}
+
+function refusals(checks: readonly { verdict: string; evidence: string }[]): string[] {
+  return checks.filter(({ verdict }) => verdict === 'refuse').map(({ evidence }) => evidence);
+}
+
+function codeOf(error: unknown): string {
+  assert.ok(error instanceof GodwitError, String(error));
+  return error.code;
+}
+
+const TLS_NAME = 'b';
+
+async function findsTheGuest(trial: Trial): Promise<void> {
+  const { source, sourceHost, guest } = trial.place;
+  const options = { host: sourceHost, busy: new Set<string>(), configured: [] };
+  const found = await source.discover(options, trial.signal);
+  const info = found.find((each) => each.info.name === guest)?.info;
+  assert.equal(info?.state, 'running');
+  assert.equal(info.host, sourceHost);
+  assert.ok((info.memoryBytes ?? 0) > 0);
+}
+
+async function listsABusyGuest(trial: Trial): Promise<void> {
+  const { source, sourceHost, guest } = trial.place;
+  // Holding the monitor: asking it would have to wait.
+  await trial.openSource();
+  const options = { host: sourceHost, busy: new Set([guest]), configured: [] };
+  const found = await source.discover(options, trial.signal);
+  assert.equal(found.find((each) => each.info.name === guest)?.info.state, 'migrating');
+}
+
+async function refusesAGhost(trial: Trial): Promise<void> {
+  const handle = { ...(await trial.handle()), pid: 2 ** 22 + 1 };
+  await assert.rejects(
+    trial.place.source.openSource(handle, trial.signal),
+    (error) => codeOf(error) === 'GODWIT_HYPERVISOR_LOST',
+  );
+}
+
+async function describesTheGuest(trial: Trial): Promise<void> {
+  const source = await trial.openSource();
+  const { tls: _tls, ...stream } = trial.stream('precopy');
+  const { description, checks } = await source.inspect(stream, trial.signal);
+  assert.deepEqual(refusals(checks), []);
+  assert.equal(description.name, trial.place.guest);
+  const destination = await trial.openDestination();
+  const travelled = JSON.parse(JSON.stringify(description)) as GuestDescription;
+  const there = await destination.assess(travelled, trial.stream('precopy'), trial.signal);
+  assert.deepEqual(refusals(there), []);
+  assert.equal((await destination.status(trial.signal)).run, 'gone');
+}
+
+async function refusesNonsense(trial: Trial): Promise<void> {
+  const destination = await trial.openDestination();
+  const description = {
+    driver: trial.place.source.name,
+    name: trial.place.guest,
+    memoryBytes: 1,
+    vcpus: 1,
+    hypervisorVersion: '1.0.0',
+    spec: { machine: '/etc/passwd', '-exec': 'sh' },
+  };
+  await assert.rejects(
+    destination.start(description, trial.setup('precopy', 'destination'), new Map(), trial.signal),
+    (error) => codeOf(error) === 'GODWIT_PROTOCOL_INVALID',
+  );
+}
+
+async function movesBy(trial: Trial, mode: 'precopy' | 'postcopy'): Promise<void> {
+  const cap = mode === 'postcopy' ? trial.place.slow : undefined;
+  const { source, destination, memoryAddress } = await trial.prepare(mode, cap);
+  assert.deepEqual(await trial.runsAt(), ['source']);
+  await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
+  if (mode === 'postcopy') {
+    await trial.heard('source', 'active');
+    await source.startPostcopy(trial.signal);
+  }
+  await trial.heard('source', 'pre-switchover');
+  assert.deepEqual(await trial.runsAt(), []);
+  await source.continueSwitchover(trial.signal);
+  await source.continueSwitchover(trial.signal);
+  await trial.heard('source', mode === 'precopy' ? 'completed' : 'postcopy-active');
+  assert.deepEqual(await trial.runsAt(), [], 'nobody resumes it but its owner');
+  assert.equal((await source.status(trial.signal)).run, 'handed-over');
+  await destination.resumeGuest(trial.signal);
+  await destination.resumeGuest(trial.signal);
+  assert.deepEqual(await trial.runsAt(), ['destination']);
+  await source.adjust({ maxBandwidth: 1024 ** 3 }, trial.signal);
+  await trial.heard('source', 'completed');
+  await trial.heard('destination', 'completed');
+  const sample = await source.sample(trial.signal);
+  assert.equal(sample.remainingBytes, 0);
+  assert.ok(sample.transferredBytes > 0 && sample.downtimeMs !== undefined);
+  await destination.announce(trial.signal);
+  await source.quit(trial.signal);
+  await source.quit(trial.signal);
+  await destination.settle(trial.signal);
+  assert.deepEqual(await trial.runsAt(), ['destination']);
+}
+
+async function startsOnce(trial: Trial): Promise<void> {
+  const { destination, description, handle, memoryAddress } = await trial.prepare('precopy');
+  const setup = trial.setup('precopy', 'destination');
+  const again = await destination.start(description, setup, new Map(), trial.signal);
+  assert.deepEqual(again, { handle, memoryAddress });
+  await destination.close();
+  const heir = await trial.openDestination(handle);
+  const taken = await heir.start(description, setup, new Map(), trial.signal);
+  assert.deepEqual(taken, { handle, memoryAddress });
+  assert.equal((await heir.status(trial.signal)).run, 'incoming');
+}
+
+async function cancelsUnderWay(trial: Trial): Promise<void> {
+  const { source, memoryAddress } = await trial.prepare('precopy', trial.place.slow);
+  await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
+  await trial.heard('source', 'active');
+  const status = await source.cancel(trial.signal);
+  assert.equal(status.run, 'running');
+  assert.equal((await source.cancel(trial.signal)).run, 'running');
+  await source.unconfigure(trial.signal);
+  await source.unconfigure(trial.signal);
+  assert.deepEqual(await trial.runsAt(), ['source']);
+}
+
+async function cancelsAtSwitchover(trial: Trial): Promise<void> {
+  const { source, memoryAddress } = await trial.prepare('precopy');
+  await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
+  await trial.heard('source', 'pre-switchover');
+  assert.equal((await source.cancel(trial.signal)).run, 'running');
+  await source.unconfigure(trial.signal);
+  assert.deepEqual(await trial.runsAt(), ['source']);
+}
+
+async function survivesItsSession(trial: Trial): Promise<void> {
+  const { source, destination, memoryAddress } = await trial.prepare('precopy');
+  await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
+  await trial.heard('source', 'pre-switchover');
+  await source.close();
+  const heir = await trial.place.source.openSource(source.handle, trial.signal);
+  try {
+    const { promise, resolve } = Promise.withResolvers<HypervisorEvent>();
+    heir.onEvent((event) => {
+      if (event.type === 'pre-switchover') resolve(event);
+    });
+    await promise;
+    assert.equal((await heir.status(trial.signal)).stream, 'pre-switchover');
+    await heir.continueSwitchover(trial.signal);
+    await trial.heard('destination', 'completed');
+    await destination.resumeGuest(trial.signal);
+    assert.equal((await destination.status(trial.signal)).run, 'running');
+    await heir.quit(trial.signal);
+  } finally {
+    await heir.close();
+  }
+}
+
+async function undoesTwice(trial: Trial): Promise<void> {
+  const { source, destination } = await trial.prepare('precopy');
+  await destination.destroy(trial.signal);
+  await destination.destroy(trial.signal);
+  assert.equal((await destination.status(trial.signal)).run, 'gone');
+  await source.unconfigure(trial.signal);
+  assert.deepEqual(await trial.runsAt(), ['source']);
+}
+
+async function recovers(trial: Trial): Promise<void> {
+  const { source, destination, memoryAddress } = await trial.prepare('postcopy', trial.place.slow);
+  await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
+  await trial.heard('source', 'active');
+  await source.startPostcopy(trial.signal);
+  await trial.heard('source', 'pre-switchover');
+  await source.continueSwitchover(trial.signal);
+  await trial.heard('source', 'postcopy-active');
+  await destination.resumeGuest(trial.signal);
+  assert.ok(trial.place.breakLink, 'a place that can break the link');
+  await trial.place.breakLink();
+  await trial.heard('source', 'postcopy-paused');
+  const { memoryAddress: anew } = await destination.listenAgain(trial.signal);
+  await source.adjust({ maxBandwidth: 1024 ** 3 }, trial.signal);
+  await source.recover(anew, TLS_NAME, trial.signal);
+  await trial.heard('source', 'completed');
+  await trial.heard('destination', 'completed');
+  assert.deepEqual(await trial.runsAt(), ['destination']);
+}
+
+async function losesTheDestination(trial: Trial): Promise<void> {
+  const { source, destination, memoryAddress } = await trial.prepare('precopy', trial.place.slow);
+  await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
+  await trial.heard('source', 'active');
+  await destination.destroy(trial.signal);
+  await trial.heard('source', 'failed');
+  assert.deepEqual(await trial.runsAt(), ['source']);
+}
