@@ -1,37 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { withDeadline } from '../../src/deadline.ts';
-import type {
-  DestinationOptions,
-  DestinationSession,
-  Driver,
-  GuestHandle,
-  HypervisorEvent,
-  Session,
-  SourceSession,
-  StreamSetup,
-} from '../../src/drivers/driver.ts';
+import type { HypervisorEvent } from '../../src/drivers/driver.ts';
 import { GodwitError } from '../../src/errors.ts';
-import type { GuestDescription, StreamSettings } from '../../src/protocol/peer.ts';
-import type { Mode } from '../../src/protocol/migration.ts';
-
-/** A place where a driver can be tried: a guest that runs, and another host for it. */
-export interface Place {
-  readonly source: Driver;
-  readonly destination: Driver;
-  readonly sourceHost: string;
-  readonly destinationOptions: DestinationOptions;
-  readonly guest: string;
-  readonly credentials?: {
-    readonly source: NonNullable<StreamSetup['credentials']>;
-    readonly destination: NonNullable<StreamSetup['credentials']>;
-  };
-  /** Slows the stream so that a test can act while it runs, bytes/s. */
-  readonly slow: number;
-  /** Breaks the stream under way as a failing link would. */
-  breakLink?(): Promise<void>;
-  dispose(): Promise<void>;
-}
+import type { GuestDescription } from '../../src/protocol/peer.ts';
+import { Trial, refusals } from './trial.ts';
+import type { Place } from './trial.ts';
 
 export interface Conformance {
   readonly name: string;
@@ -39,8 +12,6 @@ export interface Conformance {
   /** Promises that this driver does not keep, each with the reason. */
   readonly skip: readonly { readonly reason: string; readonly tests: readonly string[] }[];
 }
-
-const WAIT_MS = 60_000;
 
 /** The promises of the driver port, tried on one driver. */
 export function runConformance(suite: Conformance): void {
@@ -76,121 +47,6 @@ export function runConformance(suite: Conformance): void {
     promise('takes up a broken post-copy stream', recovers);
     promise('leaves the source running when the destination dies', losesTheDestination);
   });
-}
-
-/** One guest, its sessions and what their hypervisors said. */
-class Trial {
-  readonly place: Place;
-  readonly signal: AbortSignal;
-  readonly said: { side: 'source' | 'destination'; event: HypervisorEvent }[] = [];
-  readonly #end = new AbortController();
-  readonly #sessions: Session[] = [];
-  readonly #waiting = new Set<() => void>();
-  destination: DestinationSession | undefined;
-
-  constructor(place: Place) {
-    this.place = place;
-    this.signal = this.#end.signal;
-  }
-
-  async handle(): Promise<GuestHandle> {
-    const { source, sourceHost, guest } = this.place;
-    const options = { host: sourceHost, busy: new Set<string>(), configured: [] };
-    const found = await source.discover(options, this.signal);
-    const handle = found.find(({ info }) => info.name === guest)?.handle;
-    assert.ok(handle, `${guest} is found`);
-    return handle;
-  }
-
-  async openSource(): Promise<SourceSession> {
-    const session = await this.place.source.openSource(await this.handle(), this.signal);
-    this.#listen('source', session);
-    return session;
-  }
-
-  async openDestination(handle?: GuestHandle): Promise<DestinationSession> {
-    const options = { ...this.place.destinationOptions, ...(handle ? { handle } : {}) };
-    const session = await this.place.destination.openDestination(options);
-    this.#listen('destination', session);
-    this.destination = session;
-    return session;
-  }
-
-  #listen(side: 'source' | 'destination', session: Session): void {
-    this.#sessions.push(session);
-    session.onEvent((event) => {
-      this.said.push({ side, event });
-      for (const wake of this.#waiting) wake();
-    });
-  }
-
-  stream(mode: Mode): StreamSettings {
-    const tls = this.place.credentials !== undefined;
-    return { mode, streams: 1, compress: 'none', tls };
-  }
-
-  setup(mode: Mode, side: 'source' | 'destination', maxBandwidth?: number): StreamSetup {
-    const credentials = this.place.credentials?.[side];
-    return {
-      ...this.stream(mode),
-      maxDowntimeMs: 200,
-      ...(credentials === undefined ? {} : { credentials }),
-      ...(maxBandwidth === undefined ? {} : { maxBandwidth }),
-    };
-  }
-
-  /** Describes the guest, starts its counterpart and sets both ends up. */
-  async prepare(mode: Mode, maxBandwidth?: number): Promise<Prepared> {
-    const source = await this.openSource();
-    const { mode: _mode, tls: _tls, ...rest } = this.stream(mode);
-    const { description, checks } = await source.inspect({ mode, ...rest }, this.signal);
-    assert.deepEqual(refusals(checks), []);
-    const destination = await this.openDestination();
-    const travelled = JSON.parse(JSON.stringify(description)) as GuestDescription;
-    const setup = this.setup(mode, 'destination');
-    const started = await destination.start(travelled, setup, new Map(), this.signal);
-    await source.configure(this.setup(mode, 'source', maxBandwidth), this.signal);
-    return { source, destination, description: travelled, ...started };
-  }
-
-  /** Resolves when that side has said so, also earlier. */
-  async heard(side: 'source' | 'destination', type: HypervisorEvent['type']): Promise<void> {
-    await withDeadline(`${type} at the ${side}`, WAIT_MS, this.signal, async () => {
-      while (!this.said.some((each) => each.side === side && each.event.type === type)) {
-        await new Promise<void>((wake) => this.#waiting.add(wake));
-      }
-    });
-  }
-
-  async runsAt(): Promise<string[]> {
-    const [source, destination] = this.#sessions;
-    const states = await Promise.all(
-      [source, destination].map((session) => session?.status(this.signal)),
-    );
-    return ['source', 'destination'].filter((_, index) => states[index]?.run === 'running');
-  }
-
-  async dispose(): Promise<void> {
-    try {
-      await this.destination?.destroy(AbortSignal.timeout(10_000));
-    } finally {
-      for (const session of this.#sessions) await session.close();
-      this.#end.abort();
-      await this.place.dispose();
-    }
-  }
-}
-
-interface Prepared {
-  readonly source: SourceSession;
-  readonly destination: DestinationSession;
-  readonly description: GuestDescription;
-  readonly handle: GuestHandle;
-  readonly memoryAddress: string;
-}
-
-function refusals(checks: readonly { verdict: string; evidence: string }[]): string[] {
-  return checks.filter(({ verdict }) => verdict === 'refuse').map(({ evidence }) => evidence);
 }
 
 function codeOf(error: unknown): string {
@@ -289,14 +145,14 @@ async function movesBy(trial: Trial, mode: 'precopy' | 'postcopy'): Promise<void
 }
 
 async function startsOnce(trial: Trial): Promise<void> {
-  const { destination, description, handle, memoryAddress } = await trial.prepare('precopy');
+  const { destination, description, started } = await trial.prepare('precopy');
   const setup = trial.setup('precopy', 'destination');
   const again = await destination.start(description, setup, new Map(), trial.signal);
-  assert.deepEqual(again, { handle, memoryAddress });
+  assert.deepEqual(again, started);
   await destination.close();
-  const heir = await trial.openDestination(handle);
+  const heir = await trial.openDestination(started.handle);
   const taken = await heir.start(description, setup, new Map(), trial.signal);
-  assert.deepEqual(taken, { handle, memoryAddress });
+  assert.deepEqual(taken, started);
   assert.equal((await heir.status(trial.signal)).run, 'incoming');
 }
 
@@ -362,12 +218,11 @@ async function recovers(trial: Trial): Promise<void> {
   await source.continueSwitchover(trial.signal);
   await trial.heard('source', 'postcopy-active');
   await destination.resumeGuest(trial.signal);
-  assert.ok(trial.place.breakLink, 'a place that can break the link');
   await trial.place.breakLink();
   await trial.heard('source', 'postcopy-paused');
   const { memoryAddress: anew } = await destination.listenAgain(trial.signal);
   await source.adjust({ maxBandwidth: 1024 ** 3 }, trial.signal);
-  await source.recover(anew, TLS_NAME, trial.signal);
+  await source.recover(await trial.routed(anew), TLS_NAME, trial.signal);
   await trial.heard('source', 'completed');
   await trial.heard('destination', 'completed');
   assert.deepEqual(await trial.runsAt(), ['destination']);

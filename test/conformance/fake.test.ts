@@ -1,7 +1,7 @@
 import { systemClock } from '../../src/clock.ts';
 import { fakeWorld } from '../../src/drivers/registry.ts';
 import { runConformance } from './conformance.ts';
-import type { Place } from './conformance.ts';
+import type { Place } from './trial.ts';
 
 const MIB = 1024 * 1024;
 

@@ -1,0 +1,170 @@
+import { execFile } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { access, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { issueLabPki } from '../../src/agent/pki/lab.ts';
+import type { StreamTls } from '../../src/drivers/driver.ts';
+import { splitAddress } from '../../src/protocol/names.ts';
+import { driverNamed } from '../../src/drivers/registry.ts';
+import { bootTinyGuest } from '../drivers/qemu/tiny-guest.ts';
+import type { TinyGuest } from '../drivers/qemu/tiny-guest.ts';
+import type { Place } from './trial.ts';
+
+const MIB = 1024 * 1024;
+
+export interface QemuOfMachine {
+  readonly file: string;
+  readonly version: string;
+}
+
+/** QEMU programs of this machine: the system's, and those that setup has unpacked. */
+export async function qemuPrograms(): Promise<QemuOfMachine[]> {
+  const cache = process.env['XDG_CACHE_HOME'] ?? path.join(os.homedir(), '.cache');
+  const folders = (process.env['PATH'] ?? '').split(path.delimiter);
+  const unpacked = globSync(path.join(cache, 'godwit/qemu/*/bin/qemu-system-x86_64'));
+  const candidates = [
+    ...folders.map((folder) => path.join(folder, 'qemu-system-x86_64')),
+    ...unpacked,
+  ];
+  const found: QemuOfMachine[] = [];
+  for (const file of new Set(candidates)) {
+    const there = await access(file).then(
+      () => true,
+      () => false,
+    );
+    if (!there) continue;
+    const { stdout } = await promisify(execFile)(file, ['--version']);
+    const version = /version (\d+\.\d+)/.exec(stdout)?.[1] ?? '';
+    if (!found.some((each) => each.version === version)) found.push({ file, version });
+  }
+  return found;
+}
+
+export interface QemuPlan {
+  readonly source: string;
+  readonly destination: string;
+  readonly machine: string;
+  readonly keptMib?: number;
+  readonly dirtyMib?: number;
+  readonly extra?: readonly string[];
+}
+
+export interface QemuPlace extends Place {
+  readonly tiny: TinyGuest;
+  readonly directory: string;
+  /** What the guest wrote to its serial port at the destination. */
+  serialThere(): Promise<string>;
+}
+
+/** Hands bytes on from a port of its own, until it is told to break what passes. */
+class Relay {
+  readonly #servers: net.Server[] = [];
+  readonly #sockets = new Set<net.Socket>();
+
+  async to(address: string): Promise<string> {
+    const { host, port } = splitAddress(address);
+    const server = net.createServer((near) => {
+      const far = net.connect({ host, port });
+      for (const [one, other] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        this.#sockets.add(one);
+        one.on('error', () => other.destroy());
+        one.on('close', () => this.#sockets.delete(one));
+        one.pipe(other);
+      }
+    });
+    this.#servers.push(server);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const at = server.address();
+    if (at === null || typeof at === 'string') throw new Error('no port');
+    return `127.0.0.1:${at.port}`;
+  }
+
+  break(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  close(): void {
+    this.break();
+    for (const server of this.#servers) server.close();
+  }
+}
+
+let number = 0;
+
+/** A tiny guest on one QEMU, and another QEMU for it; both on this machine, in clear over its loopback but for TLS. */
+export async function makeQemuPlace(plan: QemuPlan): Promise<QemuPlace> {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-qemu-'));
+  const guest = `tiny-${process.pid}-${number++}`;
+  const hosts = ['a', 'b'].map((name) => ({
+    name,
+    pkiDir: path.join(directory, name, 'pki'),
+    addresses: ['127.0.0.1'],
+  }));
+  await issueLabPki(path.join(directory, 'pki'), hosts);
+  const credentials = async (name: string, peer: string): Promise<StreamTls> => {
+    const pki = path.join(directory, name, 'pki');
+    const tls = path.join(directory, name, 'tls');
+    await mkdir(tls, { recursive: true, mode: 0o700 });
+    return {
+      caFile: path.join(pki, 'ca.crt'),
+      certFile: path.join(pki, 'host.crt'),
+      keyFile: path.join(pki, 'host.key'),
+      directory: tls,
+      peer,
+    };
+  };
+  const driver = (name: string, qemu: string) =>
+    driverNamed('qemu', { name, stateDir: path.join(directory, name), qemu: [qemu] });
+  const images = path.join(directory, 'images');
+  await mkdir(images);
+  const tiny = await bootTinyGuest({
+    binary: plan.source,
+    name: guest,
+    directory: path.join(directory, 'a'),
+    kernel: path.join(images, 'tiny'),
+    plan: { keptMib: plan.keptMib ?? 32, dirtyMib: plan.dirtyMib ?? 8 },
+    machine: plan.machine,
+    ...(plan.extra === undefined ? {} : { extra: plan.extra }),
+  });
+  const guestDir = path.join(directory, 'b', 'guests', guest);
+  const relay = new Relay();
+  return {
+    tiny,
+    directory,
+    source: driver('a', plan.source),
+    destination: driver('b', plan.destination),
+    sourceHost: 'a',
+    destinationOptions: {
+      host: 'b',
+      guest,
+      guestDir,
+      imageDirs: [images],
+      bridges: {},
+      listenHost: '127.0.0.1',
+      ports: { from: 49_600, to: 49_700 },
+    },
+    guest,
+    slow: 8 * MIB,
+    credentials: { source: await credentials('a', 'b'), destination: await credentials('b', 'a') },
+    serialThere: () => readSerial(guestDir),
+    route: (address) => relay.to(address),
+    breakLink: async () => relay.break(),
+    async dispose() {
+      relay.close();
+      tiny.end();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function readSerial(guestDir: string): Promise<string> {
+  return readFile(path.join(guestDir, 'serial.log'), 'latin1').catch(() => '');
+}
