@@ -29,12 +29,13 @@ export async function hostCensus(
   const member = lab.members.find(({ name }) => name === host);
   const inode = member === undefined ? undefined : lab.namespaces[member.namespace];
   if (member === undefined || inode === undefined) throw new TypeError(`no host ${host}`);
-  const [processes, links, sockets, files] = await Promise.all([
-    processesInNamespaces(new Set([inode])),
+  const [links, sockets, files] = await Promise.all([
     runCommand(inLab(lab.entry, ['ip', '-n', member.namespace, '-o', 'tuntap', 'list'])),
     runCommand(inLab(lab.entry, ['ip', 'netns', 'exec', member.namespace, 'cat', '/proc/net/tcp'])),
     readdir(member.stateDir, { recursive: true }),
   ]);
+  // Afterwards: what asks the host is in its namespace for that moment.
+  const processes = await processesInNamespaces(new Set([inode]));
   return {
     host,
     processes: processes.map(({ argv }) => shownProcess(argv)).toSorted(),

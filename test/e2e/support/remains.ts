@@ -13,11 +13,15 @@ const SETTLE_MS = 15_000;
 /** What agents and drivers keep for the next time: it belongs to no migration. */
 const KEPT = /^cache(\/|$)/;
 
+/** Agents and the census itself look at links with it. */
+const PASSING = new Set(['ip', 'cat']);
+
 /** What is on the hosts now. The folder `guests` itself, empty, is nothing. */
 export async function hostsNow(lab: Lab): Promise<HostRemains[]> {
   const census = await labCensus(lab);
   return census.map((host) => ({
     ...host,
+    processes: host.processes.filter((name) => !PASSING.has(name)),
     files: host.files.filter((file) => file !== 'guests' && !KEPT.test(file)),
   }));
 }
