@@ -14,8 +14,15 @@ export const FEATURE_ALIASES = /^(sse3|pclmuldq|sse4-1|sse4-2|xd|ffxsr|i64|.*_.*
 export const DISPENSABLE: Readonly<Record<string, string>> = {
   pcommit: 'the instruction was withdrawn before any processor had it',
 };
-/** Where the dispensable ones sit in CPUID. */
-const DISPENSABLE_BITS: readonly CpuWord[] = [{ eax: 7, ecx: 0, register: 'EBX', bits: 1 << 22 }];
+/**
+ * Bits that are not compared: the dispensable ones, and those two that tell of several processors (HTT, CmpLegacy).
+ * Older QEMUs show the guest the latter without counting them among the features.
+ */
+const UNCOMPARED_BITS: readonly CpuWord[] = [
+  { eax: 7, ecx: 0, register: 'EBX', bits: 1 << 22 },
+  { eax: 1, ecx: 0, register: 'EDX', bits: 1 << 28 },
+  { eax: 0x8000_0001, ecx: 0, register: 'ECX', bits: 1 << 1 },
+];
 
 /** `max-x86_64-cpu` -> `max`. */
 export function modelOfType(type: string): string {
@@ -63,7 +70,7 @@ export function cpuDifferences(source: CpuFacts, destination: CpuFacts): string[
   const differences: string[] = [];
   for (const word of source.words) {
     const other = destination.words.find((each) => sameWord(each, word));
-    const ignored = DISPENSABLE_BITS.find((each) => sameWord(each, word))?.bits ?? 0;
+    const ignored = UNCOMPARED_BITS.find((each) => sameWord(each, word))?.bits ?? 0;
     const bits = ((word.bits ^ (other?.bits ?? 0)) & ~ignored) >>> 0;
     if (bits !== 0) differences.push(`${wordName(word)} differs in 0x${bits.toString(16)}`);
   }

@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type {
+  DestinationSession,
+  SourceSession,
+  StreamSetup,
+} from '../../../src/drivers/driver.ts';
+import type { GuestDescription } from '../../../src/protocol/peer.ts';
+import { makeQemuPlace, qemuPrograms } from '../../conformance/qemu-place.ts';
+import type { QemuPlace, QemuPlan } from '../../conformance/qemu-place.ts';
+import { until } from './tiny-guest.ts';
+
+const programs = await qemuPrograms();
+const oldest = programs.find(({ version }) => version === '7.2') ?? programs[0];
+const newest = programs.at(-1);
+if (oldest === undefined || newest === undefined) {
+  throw new Error('no qemu-system-x86_64: run tools/setup.sh');
+}
+
+const STREAM = { mode: 'precopy', streams: 1, compress: 'none' } as const;
+const signal = AbortSignal.timeout(120_000);
+
+/** Devices of many kinds, and settings whose loss the guest would notice. */
+const RICH = [
+  ...'-uuid 6f2d4b86-8d0e-4f55-9ab4-0b0b4a6d6a01 -smp 2,sockets=1,cores=2 -rtc base=utc,driftfix=slew'.split(
+    ' ',
+  ),
+  ...'-smbios type=1,serial=ds=nocloud,,x -boot menu=off -global ICH9-LPC.disable_s3=1'.split(' '),
+  ...'-device virtio-balloon-pci -object rng-random,id=r0,filename=/dev/urandom'.split(' '),
+  ...'-device virtio-rng-pci,id=rng0,rng=r0,addr=0x1c -device pcie-root-port,id=rp1,slot=1'.split(
+    ' ',
+  ),
+  ...'-device pcie-root-port,id=rp2,slot=2 -object iothread,id=io1'.split(' '),
+  ...'-netdev hubport,id=n0,hubid=0 -device virtio-net-pci,netdev=n0,id=nic0,romfile=,bus=rp1'.split(
+    ' ',
+  ),
+  ...'-device virtio-serial-pci,id=vs0 -chardev null,id=c0'.split(' '),
+  ...'-device virtserialport,bus=vs0.0,chardev=c0,name=org.qemu.guest_agent.0'.split(' '),
+  ...'-fw_cfg name=opt/org.test/a,string=b,,c -device qemu-xhci,id=usb0 -device usb-tablet,bus=usb0.0'.split(
+    ' ',
+  ),
+  ...'-device VGA,vgamem_mb=16'.split(' '),
+];
+
+interface Moved {
+  readonly before: GuestDescription;
+  readonly after: GuestDescription;
+  /** What the guest wrote there: a dot for each time it found its memory whole. */
+  readonly serial: string;
+}
+
+async function move(place: QemuPlace): Promise<Moved> {
+  const found = await place.source.discover({ host: 'a', busy: new Set(), configured: [] }, signal);
+  const handle = found.find(({ info }) => info.name === place.guest)?.handle;
+  assert.ok(handle);
+  const source = await place.source.openSource(handle, signal);
+  const destination = await place.destination.openDestination(place.destinationOptions);
+  try {
+    return await moveWith(place, source, destination);
+  } finally {
+    await source.close();
+    await destination.destroy(AbortSignal.timeout(10_000));
+  }
+}
+
+async function moveWith(place: QemuPlace, source: SourceSession, destination: DestinationSession) {
+  const { description, checks } = await source.inspect(STREAM, signal);
+  const refused = checks.filter(({ verdict }) => verdict === 'refuse');
+  assert.deepEqual(refused, []);
+  const before = JSON.parse(JSON.stringify(description)) as GuestDescription;
+  const setup = (side: 'source' | 'destination'): StreamSetup => ({
+    ...STREAM,
+    tls: true,
+    maxDowntimeMs: 200,
+    ...(place.credentials === undefined ? {} : { credentials: place.credentials[side] }),
+  });
+  const ports = new Map<string, string>();
+  const { memoryAddress, handle } = await destination.start(
+    before,
+    setup('destination'),
+    ports,
+    signal,
+  );
+  await source.configure(setup('source'), signal);
+  const done = Promise.withResolvers<void>();
+  source.onEvent((event) => {
+    if (event.type === 'pre-switchover') void source.continueSwitchover(signal);
+    if (event.type === 'completed') done.resolve();
+    if (event.type === 'failed' || event.type === 'lost') done.reject(new Error(event.reason));
+  });
+  await source.startMemory(memoryAddress, 'b', signal);
+  await done.promise;
+  await destination.resumeGuest(signal);
+  await source.quit(signal);
+  await destination.settle(signal);
+  await until(async () => (await place.serialThere()).length > 3);
+  await destination.close();
+  const moved = await place.destination.openSource(handle, signal);
+  try {
+    const again = await moved.inspect(STREAM, signal);
+    return { before, after: again.description, serial: await place.serialThere() };
+  } finally {
+    await moved.close();
+  }
+}
+
+function tiny(plan: Partial<QemuPlan>): Promise<QemuPlace> {
+  const { file } = newest ?? { file: '' };
+  return makeQemuPlace({ source: file, destination: file, machine: 'q35', ...plan });
+}
+
+describe('a guest of QEMU made again at the destination', () => {
+  for (const program of programs) {
+    test(`has the same devices and settings there (${program.version})`, async () => {
+      const place = await tiny({ source: program.file, destination: program.file, extra: RICH });
+      try {
+        const { before, after, serial } = await move(place);
+        assert.deepEqual(after.spec, before.spec);
+        assert.match(serial, /^\.+$/, 'its memory is intact');
+      } finally {
+        await place.dispose();
+      }
+    });
+  }
+
+  test('keeps its machine type and processor on a newer QEMU', async () => {
+    const place = await tiny({ source: oldest.file, destination: newest.file, extra: RICH });
+    try {
+      const { before, after, serial } = await move(place);
+      const one = before.spec as { machine: object; cpu: { features: string[]; identity: object } };
+      const two = after.spec as typeof one;
+      assert.deepEqual(two.machine, one.machine);
+      assert.deepEqual(two.cpu.identity, one.cpu.identity);
+      const lost = one.cpu.features.filter((feature) => !two.cpu.features.includes(feature));
+      assert.deepEqual(lost, oldest === newest ? [] : ['pcommit']);
+      assert.deepEqual(
+        two.cpu.features,
+        one.cpu.features.filter((each) => !lost.includes(each)),
+      );
+      assert.match(serial, /^\.+$/, 'its memory is intact');
+    } finally {
+      await place.dispose();
+    }
+  });
+
+  test('is refused by name when a device belongs to this host', async () => {
+    const shared = 'memory-backend-file,id=shm,size=1M,share=on,mem-path=/dev/shm';
+    const extra = ['-object', shared, '-device', 'ivshmem-plain,memdev=shm,id=sharing'];
+    const place = await tiny({ extra });
+    try {
+      const options = { host: 'a', busy: new Set<string>(), configured: [] };
+      const [found] = (await place.source.discover(options, signal)).filter(
+        ({ info }) => info.name === place.guest,
+      );
+      assert.ok(found);
+      assert.ok(
+        found.info.unmovable.some((reason) => reason.startsWith('sharing (ivshmem-plain)')),
+      );
+      assert.ok(found.handle);
+      const source = await place.source.openSource(found.handle, signal);
+      const { checks } = await source.inspect(STREAM, signal);
+      await source.close();
+      const codes = checks.flatMap(({ error }) => (error === undefined ? [] : [error.code]));
+      assert.ok(codes.includes('GODWIT_DEVICE_UNMOVABLE'));
+    } finally {
+      await place.dispose();
+    }
+  });
+
+  test('is refused when it has a disk, named with its file', async () => {
+    const extra = [
+      '-drive',
+      'if=none,id=d0,format=raw,file=/dev/null',
+      '-device',
+      'virtio-blk-pci,drive=d0',
+    ];
+    const place = await tiny({ extra });
+    try {
+      const options = { host: 'a', busy: new Set<string>(), configured: [] };
+      const found = await place.source.discover(options, signal);
+      const unmovable = found.find(({ info }) => info.name === place.guest)?.info.unmovable;
+      assert.deepEqual(unmovable, ['disk d0 (/dev/null)']);
+    } finally {
+      await place.dispose();
+    }
+  });
+});
