@@ -34,7 +34,8 @@ const MOST_DECISIONS = 1000;
 export function reportOf(records: readonly SourceRecord[], nowMs: number): Report | undefined {
   const first = records[0];
   if (first === undefined || first.event.type !== 'planned') return undefined;
-  const walk = walkJournal(records, first.at);
+  const startedAt = Math.min(first.event.askedAtMs ?? first.at, first.at);
+  const walk = walkJournal(records, startedAt);
   const state = walk.state;
   if (state === undefined) return undefined;
   const phase = phaseOf(state);
@@ -48,9 +49,9 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     outcome: state.doing.kind === 'end' ? state.doing.outcome : 'running',
     phase,
     finished: walk.ranAt === undefined || state.via === 'none' ? 'none' : state.via,
-    startedAt: new Date(first.at).toISOString(),
+    startedAt: new Date(startedAt).toISOString(),
     ...(ended ? { endedAt: new Date(endAt).toISOString() } : {}),
-    totalMs: Math.max(0, endAt - first.at),
+    totalMs: Math.max(0, endAt - startedAt),
     ...(best?.downtimeMs === undefined ? {} : { downtimeMs: best.downtimeMs }),
     ...blackout(walk),
     bytes: best?.transferredBytes ?? 0,

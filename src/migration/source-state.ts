@@ -38,6 +38,8 @@ export const sourceEvent = z.discriminatedUnion('type', [
     epoch,
     settings: migrationSettings,
     bootId: z.string().max(64),
+    /** Wall clock when the agent was asked; the mover's own start comes between. */
+    askedAtMs: z.number().nonnegative().optional(),
   }),
   z.object({ type: z.literal('did'), step, facts: stepFacts }),
   z.object({

@@ -102,9 +102,8 @@ function failed(state: SourceState, step: StepName, error: SerialError): Transit
   if (isBeforeNoReturn(step)) return beginUndo(state, step, error);
   if (step === 'commit') return commitFailed(state, error);
   if (error.code === 'GODWIT_LOST') return end({ ...state, because: error }, 'lost');
-  if (state.attempts + 1 < FORWARD_ATTEMPTS) {
-    return { state: { ...state, attempts: state.attempts + 1 }, effects: [{ type: 'do', step }] };
-  }
+  const retry = again(state, step);
+  if (retry !== undefined) return retry;
   // The guest runs at the destination; what is left is tidying, and the report says what was not tidied.
   if (step === 'retire' || step === 'finish') {
     return advance({ ...state, attempts: 0, leftovers: [...state.leftovers, error] }, step);
@@ -112,9 +111,22 @@ function failed(state: SourceState, step: StepName, error: SerialError): Transit
   return hold(state, error);
 }
 
-/** A refusal is the destination's synced word that it never ran: the only way back from commit. */
+/** Does a step once more; undefined when it has been tried often enough. */
+function again(state: SourceState, step: StepName): Transition | undefined {
+  const attempts = state.attempts + 1;
+  if (attempts >= FORWARD_ATTEMPTS) return undefined;
+  return { state: { ...state, attempts }, effects: [{ type: 'do', step }] };
+}
+
+/**
+ * A refusal is the destination's word that it never ran: the only way back from commit. What went wrong there may go
+ * well the next time; silence has been waited out already.
+ */
 function commitFailed(state: SourceState, error: SerialError): Transition {
-  if (error.code !== 'GODWIT_NOT_ARMED') return hold(state, error);
+  if (error.code !== 'GODWIT_NOT_ARMED') {
+    const final = ['GODWIT_HELD', 'GODWIT_DEADLINE', 'GODWIT_UNREACHABLE'].includes(error.code);
+    return final ? hold(state, error) : (again(state, 'commit') ?? hold(state, error));
+  }
   const refused = { ...state, right: sourceRightAfter(state.right, 'refused') ?? state.right };
   if (state.via === 'postcopy') return hold(refused, error);
   return beginUndo(refused, 'switchover', error);

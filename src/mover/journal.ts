@@ -73,6 +73,8 @@ export class Journal<E> {
    * GODWIT_INTERNAL when it breaks its schema; then nothing is written.
    */
   write(event: E): void {
+    // Its descriptor’s number may be another file’s by now.
+    if (this.#closed) throw godwitError('GODWIT_INTERNAL', { what: 'the journal is closed' });
     const record: Stamped<E> = {
       v: 1,
       seq: this.#seq,
@@ -113,10 +115,10 @@ export class Journal<E> {
 
   async close(): Promise<void> {
     if (this.#closed) return;
+    this.#closed = true;
     clearTimeout(this.#later);
     this.#later = undefined;
     await datasync(this.#fd);
-    this.#closed = true;
     closeSync(this.#fd);
   }
 }

@@ -144,10 +144,11 @@ describe('a journal', () => {
     );
   });
 
-  test('may be closed twice', async (t) => {
+  test('may be closed twice, and takes nothing afterwards', async (t) => {
     const { journal } = openSourceJournal(tempDir(t), clock);
     await journal.append(planned(), 'later');
+    await Promise.all([journal.close(), journal.close()]);
     await journal.close();
-    await journal.close();
+    assert.throws(() => journal.write(planned()), { code: 'GODWIT_INTERNAL' });
   });
 });

@@ -264,6 +264,14 @@ export class Coordinator {
     }
   }
 
+  /** Lets go of whatever still waits, after the end or when the journal failed. */
+  close(): void {
+    clearTimeout(this.#timer);
+    const reason = new Error('the mover ends');
+    this.#over.abort(reason);
+    this.#current?.abort.abort(reason);
+  }
+
   #mustHaveSteps(): SourceParts {
     if (this.#steps === undefined) throw new Error('begin or takeOver comes first');
     return this.#steps;

@@ -33,11 +33,11 @@ export function openSource(
   log: Log,
 ): RunningSource {
   const clock = systemClock;
-  const { journal, events, records } = openSourceJournal(dir, clock);
+  const { journal, events } = openSourceJournal(dir, clock);
   const planned = planOf(config, request);
   const found = replaySource(events);
   const state = found ?? initialSource(planned).state;
-  const startedAtMs = records[0]?.at ?? Date.parse(request.createdAt);
+  const startedAtMs = Date.parse(request.createdAt);
   const settings = state.plan.settings;
   const coordinator = new Coordinator(
     {
@@ -72,12 +72,13 @@ export function openSource(
     coordinator,
     run: async () => {
       watch.start(parts);
-      if (found === undefined) await coordinator.begin(parts, planned);
-      else coordinator.takeOver(parts, process.pid);
       try {
+        if (found === undefined) await coordinator.begin(parts, planned);
+        else coordinator.takeOver(parts, process.pid);
         return await coordinator.finished;
       } finally {
         watch.stop();
+        coordinator.close();
         await guest.close();
         peer.close();
         await journal.close();
@@ -97,5 +98,6 @@ function planOf(config: AgentConfig, request: SourceMoverRequest): Planned {
     epoch: Math.max(1, Date.parse(request.createdAt)),
     settings: migrationSettings.parse(request.request),
     bootId: bootId(),
+    askedAtMs: Date.parse(request.createdAt),
   };
 }

@@ -29,6 +29,8 @@ export class Watch {
   #round = 0;
   #roundAt = 0;
   #decided = false;
+  /** Memory has begun to flow. */
+  #flows = false;
 
   constructor(coordinator: Coordinator, clock: Clock, log: Log) {
     this.#coordinator = coordinator;
@@ -53,7 +55,9 @@ export class Watch {
       return;
     }
     this.#coordinator.dispatch({ type: 'hypervisor', event });
-    if (event.type === 'active') this.#wake?.();
+    if (event.type !== 'active') return;
+    this.#flows = true;
+    this.#wake?.();
   }
 
   async #sampling(parts: SourceParts): Promise<void> {
@@ -63,11 +67,14 @@ export class Watch {
     }
   }
 
-  /** Never inside the blackout: a question to the monitor then would be a wait for the guest. */
+  /**
+   * Never before this stream is there, when the figures are an older one’s; and never inside the blackout: a question
+   * to the monitor then would be a wait for the guest.
+   */
   #worthSampling(): boolean {
     const { doing, stopped } = this.#coordinator.state;
     if (doing.kind !== 'do') return false;
-    return doing.step === 'drain' || (doing.step === 'memory' && !stopped);
+    return doing.step === 'drain' || (doing.step === 'memory' && this.#flows && !stopped);
   }
 
   async #sampleOnce(parts: SourceParts): Promise<void> {

@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { replaySource } from '../../../src/migration/journal.ts';
+import { mode } from '../../../src/protocol/migration.ts';
+import type { CancelAnswer } from '../../../src/protocol/contract.ts';
+import { Stage, hostsFor, killSourceAt, spareSource } from '../stage.ts';
+import type { Hosts } from '../stage.ts';
+
+let certificates: Hosts;
+
+before(async (t) => {
+  certificates = await hostsFor(t as TestContext);
+});
+
+/** The guest runs there, and nothing is left here. */
+function assertMoved({ hosts, report }: Stage): void {
+  assert.deepEqual([hosts.run, hosts.there], ['gone', 'running']);
+  assert.deepEqual([report.outcome, report.runsAt], ['done', 'destination']);
+}
+
+/** The guest runs here as it did, and nothing is left there. */
+function assertStayed({ hosts, report }: Stage): void {
+  assert.deepEqual([hosts.run, hosts.there, hosts.configured], ['running', 'none', false]);
+  assert.equal(report.runsAt, 'source');
+}
+
+describe('a migration', () => {
+  for (const one of mode.options) {
+    test(`moves a guest: ${one}`, async (t) => {
+      const stage = await Stage.open(t, certificates, one);
+      assert.equal(await stage.run(), 'done');
+      assertMoved(stage);
+      assert.equal(stage.report.finished, one === 'precopy' ? 'precopy' : 'postcopy');
+      assert.equal(stage.report.downtimeMs, 7);
+      assert.deepEqual(replaySource(stage.events), stage.source.coordinator.state);
+      assert.equal(stage.destination?.mover.state.stage, 'finished');
+      assert.equal(stage.source.coordinator.live.latest.percent, 100);
+    });
+  }
+
+  test('asks the hypervisors for each thing once', async (t) => {
+    const stage = await Stage.open(t, certificates);
+    await stage.run();
+    const asked = stage.hosts.calls.filter((call) => call !== 'sample' && call !== 'status');
+    assert.deepEqual(asked.toSorted(), [...new Set(asked)].toSorted());
+  });
+});
+
+describe('a call that fails before the point of no return leaves the guest running at the source', () => {
+  const source = ['openSource', 'ports', 'inspect', 'configure', 'startMemory'];
+  const destination = ['openDestination', 'assess', 'start'];
+  for (const call of [...source, 'continueSwitchover', ...destination]) {
+    for (const when of ['before', 'after'] as const) {
+      test(`${call} fails ${when} its effect`, async (t) => {
+        const stage = await Stage.open(t, certificates);
+        // Reading the guest begins with `admit`, and is begun anew where that failed.
+        const always = call === 'openSource' || call === 'inspect';
+        stage.hosts.faults.set(call, { when, always });
+        assert.equal(await stage.run(), 'failed');
+        assertStayed(stage);
+        assert.equal(stage.report.error?.code, 'GODWIT_HYPERVISOR');
+      });
+    }
+  }
+
+  test('startPostcopy fails before its effect', async (t) => {
+    const stage = await Stage.open(t, certificates, 'postcopy');
+    stage.hosts.faults.set('startPostcopy', { when: 'before' });
+    assert.equal(await stage.run(), 'failed');
+    assertStayed(stage);
+  });
+
+  test('the link breaks while memory moves', async (t) => {
+    const stage = await Stage.open(t, certificates, 'hybrid');
+    stage.hosts.onCall = (name) => {
+      if (name === 'sample' && stage.hosts.stream === 'active') stage.hosts.linkBreaks();
+    };
+    assert.equal(await stage.run(), 'failed');
+    assertStayed(stage);
+    assert.equal(stage.report.error?.code, 'GODWIT_STREAM_FAILED');
+  });
+
+  test('the destination’s hypervisor dies before it is resumed', async (t) => {
+    const stage = await Stage.open(t, certificates);
+    stage.hosts.onCall = (name) => {
+      if (name === 'continueSwitchover') stage.hosts.destinationDies();
+    };
+    stage.hosts.faults.set('announce', { when: 'before' });
+    const outcome = await stage.run();
+    assert.equal(outcome, 'failed');
+    assertStayed(stage);
+  });
+});
+
+describe('a call that fails past the point of no return', () => {
+  for (const call of ['destination.resumeGuest', 'quit', 'settle'] as const) {
+    for (const when of ['before', 'after'] as const) {
+      test(`is tried again: ${call} fails ${when} its effect`, async (t) => {
+        const stage = await Stage.open(t, certificates);
+        stage.hosts.faults.set(call, { when });
+        assert.equal(await stage.run(), 'done');
+        assertMoved(stage);
+      });
+    }
+  }
+
+  test('and fails always, is held where the guest could not be resumed', async (t) => {
+    const stage = await Stage.open(t, certificates);
+    stage.hosts.faults.set('destination.resumeGuest', { when: 'before', always: true });
+    assert.equal(await stage.run(), 'held');
+    assert.deepEqual([stage.hosts.run, stage.hosts.there], ['handed-over', 'paused']);
+    assert.equal(stage.report.runsAt, 'unknown');
+  });
+
+  test('of an announcement harms nothing', async (t) => {
+    const stage = await Stage.open(t, certificates);
+    stage.hosts.faults.set('announce', { when: 'before' });
+    assert.equal(await stage.run(), 'done');
+    assertMoved(stage);
+  });
+
+  test('post-copy whose link breaks is taken up again', async (t) => {
+    const stage = await Stage.open(t, certificates, 'postcopy');
+    let broken = false;
+    stage.hosts.onCall = (name) => {
+      if (name !== 'destination.resumeGuest' || broken) return;
+      broken = true;
+      stage.hosts.linkBreaks();
+    };
+    assert.equal(await stage.run(), 'done');
+    assertMoved(stage);
+    assert.ok(stage.hosts.calls.includes('recover'));
+  });
+});
+
+describe('a cancel', () => {
+  const early = ['inspect', 'ports', 'openDestination', 'assess', 'start', 'configure'];
+  for (const call of [...early, 'startMemory', 'continueSwitchover']) {
+    test(`during ${call} rolls back`, async (t) => {
+      const stage = await Stage.open(t, certificates);
+      let answer: Promise<CancelAnswer> | undefined;
+      stage.hosts.onCall = (name) => {
+        if (name === call) answer ??= stage.source.coordinator.cancel();
+      };
+      assert.equal(await stage.run(), 'cancelled');
+      assertStayed(stage);
+      assert.deepEqual(await answer, { accepted: true, what: 'rolling back: web1 runs on at a' });
+      const again = await stage.source.coordinator.cancel();
+      assert.equal(again.accepted, false);
+      assert.match(again.what, /nothing to cancel: it is cancelled/);
+    });
+  }
+
+  for (const call of ['destination.resumeGuest', 'quit', 'settle']) {
+    test(`during ${call} is too late, and says so`, async (t) => {
+      const stage = await Stage.open(t, certificates);
+      let answer: Promise<CancelAnswer> | undefined;
+      stage.hosts.onCall = (name) => {
+        if (name === call) answer ??= stage.source.coordinator.cancel();
+      };
+      assert.equal(await stage.run(), 'done');
+      assertMoved(stage);
+      const { accepted, what } = (await answer) ?? { accepted: true, what: '' };
+      assert.equal(accepted, false);
+      assert.match(what, /too late/);
+    });
+  }
+});
+
+/** Kills the source's mover around each record in turn, and lets a second one go on. */
+async function takeOverEverywhere(
+  t: TestContext,
+  when: 'before' | 'after',
+  open: (each: TestContext) => Promise<Stage>,
+  check: (stage: Stage, outcome: string) => void,
+): Promise<void> {
+  for (let count = 0, ended = false; !ended; count += 1) {
+    await t.test(`${when} record ${count + 1}`, async (each) => {
+      const stage = await open(each);
+      killSourceAt(each, count, when);
+      try {
+        const outcome = await stage.run();
+        spareSource(each);
+        ended = true;
+        check(stage, outcome);
+        return;
+      } catch (thrown) {
+        spareSource(each);
+        if (!(thrown instanceof Error) || thrown.message !== 'the mover was killed') throw thrown;
+      }
+      check(stage, await stage.run());
+      assert.deepEqual(replaySource(stage.events), stage.source.coordinator.state);
+    });
+  }
+}
+
+describe('a mover that takes over', () => {
+  for (const one of ['precopy', 'postcopy'] as const) {
+    for (const when of ['before', 'after'] as const) {
+      test(`ends what a dead one began: ${one}, killed ${when} each record`, async (t) => {
+        await takeOverEverywhere(
+          t,
+          when,
+          (each) => Stage.open(each, certificates, one),
+          (stage, outcome) => {
+            assert.equal(outcome, 'done');
+            assertMoved(stage);
+          },
+        );
+      });
+    }
+  }
+
+  test('ends a way back that a dead one began', async (t) => {
+    const open = async (each: TestContext): Promise<Stage> => {
+      const stage = await Stage.open(each, certificates);
+      stage.hosts.faults.set('continueSwitchover', { when: 'before', always: true });
+      return stage;
+    };
+    await takeOverEverywhere(t, 'after', open, (stage, outcome) => {
+      assert.equal(outcome, 'failed');
+      assertStayed(stage);
+    });
+  });
+});
+
+describe('a destination’s mover that is replaced', () => {
+  const calls = ['assess', 'start', 'configure', 'startMemory', 'continueSwitchover', 'quit'];
+  for (const call of [...calls, 'destination.resumeGuest', 'settle']) {
+    test(`goes on where the dead one stood: killed during ${call}`, async (t) => {
+      const stage = await Stage.open(t, certificates);
+      let killed = false;
+      stage.hosts.onCall = (name) => {
+        if (name !== call || killed) return;
+        killed = true;
+        stage.killDestination();
+      };
+      assert.equal(await stage.run(), 'done');
+      assertMoved(stage);
+    });
+  }
+});
