@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { PassThrough } from 'node:stream';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { z } from 'zod';
+import { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';
+import { connectMonitor } from '../../../../src/drivers/qemu/qmp/connect.ts';
+import type { QmpEvent } from '../../../../src/drivers/qemu/qmp/messages.ts';
+import { hasCode } from '../../../../src/errors.ts';
+
+const OWNER = { host: 'a', guest: 'web1', side: 'source' } as const;
+const HELLO =
+  '{"QMP":{"version":{"qemu":{"major":7,"minor":2,"micro":22},"package":""},"capabilities":[]}}\n';
+const signal = new AbortController().signal;
+
+/** A monitor whose answers the test writes. */
+class Monitor {
+  readonly input = new PassThrough();
+  readonly output = new PassThrough();
+  readonly asked: { execute: string; arguments: unknown; id: number }[] = [];
+
+  constructor() {
+    let text = '';
+    this.output.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      const lines = text.split('\n');
+      text = lines.pop() ?? '';
+      for (const line of lines) this.#take(JSON.parse(line) as Monitor['asked'][number]);
+    });
+  }
+
+  #take(command: Monitor['asked'][number]): void {
+    this.asked.push(command);
+    if (command.execute === 'qmp_capabilities') this.say({ return: {}, id: command.id });
+  }
+
+  say(message: object): void {
+    this.input.write(`${JSON.stringify(message)}\n`);
+  }
+
+  async open(): Promise<QmpClient> {
+    this.input.write(HELLO);
+    return QmpClient.open(this, OWNER, 1000, signal);
+  }
+}
+
+describe('a monitor', () => {
+  test('greets, and is asked without waiting for the answer before', async () => {
+    const monitor = new Monitor();
+    const client = await monitor.open();
+    assert.equal(client.version, '7.2.22');
+    const both = Promise.all([client.execute('one', {}), client.execute('two', { x: 1 })]);
+    await new Promise(setImmediate);
+    const [, one, two] = monitor.asked;
+    assert.ok(one && two);
+    monitor.say({ return: 'second', id: two.id });
+    monitor.say({ event: 'STOP', data: {} });
+    monitor.say({ return: 'first', id: one.id });
+    assert.deepEqual(await both, ['first', 'second']);
+    client.close();
+  });
+
+  test('that refuses is quoted', async () => {
+    const monitor = new Monitor();
+    const client = await monitor.open();
+    const asked = client.execute('migrate', {});
+    await new Promise(setImmediate);
+    monitor.say({ error: { class: 'GenericError', desc: 'not now' }, id: monitor.asked[1]?.id });
+    await assert.rejects(
+      asked,
+      (error) => hasCode(error, 'GODWIT_HYPERVISOR') && /migrate.*not now/.test(error.message),
+    );
+    client.close();
+  });
+
+  test('whose answer is not what was expected is a protocol error', async () => {
+    const monitor = new Monitor();
+    const client = await monitor.open();
+    const asked = client.query('query-status', {}, z.object({ status: z.string() }));
+    await new Promise(setImmediate);
+    monitor.say({ return: { status: 7 }, id: monitor.asked[1]?.id });
+    await assert.rejects(asked, (error) => hasCode(error, 'GODWIT_PROTOCOL_INVALID'));
+    client.close();
+  });
+
+  test('tells events in order, and its end to everybody who waits', async () => {
+    const monitor = new Monitor();
+    const client = await monitor.open();
+    const heard: QmpEvent[] = [];
+    client.onEvent((event) => heard.push(event));
+    const waiting = client.execute('query-status', {});
+    monitor.say({ event: 'STOP' });
+    monitor.say({ event: 'RESUME' });
+    monitor.input.end();
+    await assert.rejects(waiting, (error) => hasCode(error, 'GODWIT_HYPERVISOR_LOST'));
+    assert.deepEqual(
+      heard.map(({ event }) => event),
+      ['STOP', 'RESUME'],
+    );
+    await assert.rejects(client.execute('later', {}), (error) =>
+      hasCode(error, 'GODWIT_HYPERVISOR_LOST'),
+    );
+  });
+
+  test('is given up on the caller’s signal, without ending the connection', async () => {
+    const monitor = new Monitor();
+    const client = await monitor.open();
+    const control = new AbortController();
+    const asked = client.execute('slow', {}, control.signal);
+    control.abort(new Error('enough'));
+    await assert.rejects(asked, /enough/);
+    assert.equal(client.closed, false);
+    client.close();
+  });
+
+  test('that sends rubbish ends the connection cleanly, never the process', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
+        const monitor = new Monitor();
+        const client = await monitor.open();
+        const waiting = client.execute('query-status', {});
+        monitor.input.write(Buffer.from(bytes));
+        monitor.input.end('\n{"oh": no}\n');
+        await assert.rejects(waiting, (error) => hasCode(error, 'GODWIT_HYPERVISOR_LOST'));
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('a monitor’s socket', () => {
+  async function withSocket(
+    serve: (socket: net.Socket) => void,
+    work: (file: string) => Promise<void>,
+  ): Promise<void> {
+    const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-qmp-'));
+    const file = path.join(directory, 'qmp.sock');
+    const sockets = new Set<net.Socket>();
+    const server = net.createServer((socket) => {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      serve(socket);
+    });
+    server.listen(file);
+    await once(server, 'listening');
+    try {
+      await work(file);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await rm(directory, { recursive: true });
+    }
+  }
+
+  test('that does not greet is held by another program', async () => {
+    await withSocket(
+      () => {},
+      async (file) => {
+        await assert.rejects(connectMonitor({ ...OWNER, path: file }, 30, signal), (error) =>
+          hasCode(error, 'GODWIT_GUEST_MANAGED'),
+        );
+      },
+    );
+  });
+
+  test('on which nobody listens means that the hypervisor is gone', async () => {
+    await assert.rejects(
+      connectMonitor({ ...OWNER, path: path.join(os.tmpdir(), 'godwit-none.sock') }, 30, signal),
+      (error) => hasCode(error, 'GODWIT_HYPERVISOR_LOST'),
+    );
+  });
+
+  test('that closes at once means the same', async () => {
+    await withSocket(
+      (socket) => socket.destroy(),
+      async (file) => {
+        await assert.rejects(connectMonitor({ ...OWNER, path: file }, 1000, signal), (error) =>
+          hasCode(error, 'GODWIT_HYPERVISOR_LOST'),
+        );
+      },
+    );
+  });
+});

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  formatOption,
+  parseBytes,
+  parseOption,
+  splitOption,
+} from '../../../../src/drivers/qemu/spec/options.ts';
+
+const key = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
+const value = fc.string({ unit: 'grapheme' });
+
+describe('an option string', () => {
+  test('is read as it was written, commas in values included', () => {
+    fc.assert(
+      fc.property(fc.dictionary(key, value), fc.option(key, { nil: undefined }), (props, head) => {
+        const text = formatOption(head, Object.entries(props));
+        const back = parseOption(text, true);
+        assert.deepEqual(Object.fromEntries(back.props), { ...props });
+        assert.equal(back.head ?? '', head ?? '');
+      }),
+    );
+  });
+
+  test('splits at single commas alone', () => {
+    assert.deepEqual(splitOption('a,,b,c'), ['a,b', 'c']);
+    assert.deepEqual(splitOption(''), ['']);
+  });
+
+  test('takes a bare word as a switch, in the old spelling too', () => {
+    const { head, props } = parseOption('/run/q.sock,server,nowait', true);
+    assert.equal(head, '/run/q.sock');
+    assert.deepEqual(
+      [...props],
+      [
+        ['server', 'on'],
+        ['wait', 'off'],
+      ],
+    );
+  });
+
+  test('that is anything at all never throws', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.boolean(), (text, implied) => {
+        parseOption(text, implied);
+      }),
+    );
+  });
+});
+
+test('sizes are bytes, whatever their suffix', () => {
+  assert.equal(parseBytes('512', 1024 * 1024), 512 * 1024 * 1024);
+  assert.equal(parseBytes('1.5G', 1), 1.5 * 1024 ** 3);
+  assert.equal(parseBytes('268435456b', 1024), 268_435_456);
+  assert.equal(parseBytes('much', 1), undefined);
+});

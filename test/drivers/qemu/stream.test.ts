@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  capabilitiesOff,
+  capabilityList,
+  destinationParameters,
+  sourceParameters,
+  streamObstacles,
+} from '../../../src/drivers/qemu/stream.ts';
+import { compareVersions, release } from '../../../src/drivers/qemu/version.ts';
+
+const ALL = 'events return-path pause-before-switchover postcopy-ram multifd xbzrle'.split(' ');
+const OLD = { version: '7.2.22', capabilities: ALL, multifdCompression: ['none', 'zlib', 'zstd'] };
+const PLAIN = { mode: 'precopy', streams: 1, compress: 'none' } as const;
+
+describe('what a QEMU can do for a stream', () => {
+  test('is everything that was asked, when it has the capabilities', () => {
+    assert.deepEqual(streamObstacles(PLAIN, OLD), []);
+    assert.deepEqual(streamObstacles({ ...PLAIN, mode: 'hybrid' }, OLD), []);
+    assert.deepEqual(streamObstacles({ ...PLAIN, streams: 4, compress: 'zstd' }, OLD), []);
+  });
+
+  test('excludes several streams with post-copy before 10.1', () => {
+    const asked = { ...PLAIN, mode: 'postcopy', streams: 2 } as const;
+    assert.match(streamObstacles(asked, OLD)[0]?.reason ?? '', /needs QEMU 10\.1/);
+    assert.match(
+      streamObstacles(asked, { ...OLD, version: '10.0.2' })[0]?.reason ?? '',
+      /10\.0\.2/,
+    );
+    assert.deepEqual(streamObstacles(asked, { ...OLD, version: '10.1.0' }), []);
+  });
+
+  test('excludes zstd where it was built without, and xbzrle on several streams', () => {
+    const bare = { ...OLD, multifdCompression: ['none'] };
+    assert.equal(streamObstacles({ ...PLAIN, compress: 'zstd' }, bare)[0]?.what, '--compress zstd');
+    assert.equal(streamObstacles({ ...PLAIN, compress: 'xbzrle', streams: 2 }, OLD).length, 1);
+  });
+
+  test('names the capability that is lacking', () => {
+    const few = { ...OLD, capabilities: ALL.filter((each) => each !== 'postcopy-ram') };
+    const [obstacle] = streamObstacles({ ...PLAIN, mode: 'postcopy' }, few);
+    assert.deepEqual(obstacle, {
+      what: '--mode postcopy',
+      reason: 'QEMU 7.2.22 lacks postcopy-ram',
+    });
+  });
+});
+
+describe('the settings of a stream', () => {
+  const setup = { ...PLAIN, tls: true, maxDowntimeMs: 100.4 };
+
+  test('set every capability that Godwit ever sets, on or off', () => {
+    const list = capabilityList({ ...PLAIN, compress: 'xbzrle' }, [...ALL, 'x-colo']);
+    const on = list.filter(({ state }) => state).map(({ capability }) => capability);
+    assert.deepEqual(on, ['events', 'return-path', 'pause-before-switchover', 'xbzrle']);
+    assert.equal(list.length, ALL.length);
+    assert.ok(capabilitiesOff(ALL).every(({ state }) => !state));
+  });
+
+  test('name the credentials on both sides, and the peer', () => {
+    assert.equal(sourceParameters(setup, 'b')['tls-hostname'], 'b');
+    assert.equal(sourceParameters(setup, 'b')['downtime-limit'], 100);
+    const there = destinationParameters(setup);
+    assert.deepEqual(there, { 'tls-creds': 'godwit-tls', 'tls-authz': 'godwit-authz' });
+    assert.equal(destinationParameters({ ...setup, tls: false })['tls-creds'], '');
+  });
+
+  test('are the same on both sides for several streams', () => {
+    const many = { ...setup, streams: 4, compress: 'zstd' } as const;
+    const { 'multifd-channels': channels, 'multifd-compression': how } = sourceParameters(
+      many,
+      'b',
+    );
+    assert.deepEqual([channels, how], [4, 'zstd']);
+    assert.equal(destinationParameters(many)['multifd-channels'], 4);
+  });
+});
+
+test('versions are compared as numbers', () => {
+  assert.ok(compareVersions('10.0.2', '7.2.22') > 0);
+  assert.ok(compareVersions('7.2', '7.2.0') === 0);
+  assert.equal(release('10.0.2'), '10.0');
+});
