@@ -49,13 +49,13 @@ export class Stage {
   #admission: Admission | undefined;
   #closing: Promise<unknown> = Promise.resolve();
 
-  constructor(mode: Mode) {
-    this.hosts = new TwoHosts(mode);
+  private constructor(hosts: TwoHosts) {
+    this.hosts = hosts;
     this.#dir = mkdtempSync(path.join(tmpdir(), 'godwit-'));
   }
 
   static async open(t: TestContext, certificates: Hosts, mode: Mode = 'precopy'): Promise<Stage> {
-    const stage = new Stage(mode);
+    const stage = new Stage(await TwoHosts.boot(mode));
     t.after(() => stage.close());
     for (const host of ['a', 'b'] as const) stage.#lay(host, certificates[host]);
     stage.#agent = await serveAgent(certificates.b, {
@@ -113,7 +113,7 @@ export class Stage {
       this.migrationDir('b'),
       this.#config('b'),
       { ...common, side: 'destination', peer, admission },
-      this.hosts.driver(life),
+      this.hosts.driver('b', life),
       silentLog,
     );
     return { running, life };
@@ -156,7 +156,7 @@ export class Stage {
         timeoutMs: 60_000,
         hybridRounds: 2,
       },
-      handle: { driver: 'fake', name: 'web1', pid: 1, startTicks: 1, monitor: '' },
+      handle: this.hosts.handle,
       memoryBytes: 1 << 30,
     };
     const life = this.#live(false);
@@ -164,7 +164,7 @@ export class Stage {
       this.migrationDir('a'),
       this.#config('a'),
       { ...request, createdAt: new Date().toISOString() },
-      this.hosts.driver(life),
+      this.hosts.driver('a', life),
       silentLog,
     );
     try {
@@ -194,6 +194,7 @@ export class Stage {
 
   async close(): Promise<void> {
     for (const life of this.#lives) life.dead = true;
+    this.hosts.close();
     this.killDestination();
     await this.#closing;
     await this.#agent?.close();

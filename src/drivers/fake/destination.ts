@@ -138,7 +138,12 @@ export class FakeDestination implements DestinationSession {
 
   async destroy(signal: AbortSignal): Promise<void> {
     this.#world.enter('destination.destroy', signal);
-    if (this.#instance !== undefined) this.#world.kill(this.#instance);
+    // Also one that an earlier mover started without living to write it down; QEMU leaves its pid file.
+    const { host, guest } = this.#options;
+    const orphan = this.#world.instances.find(
+      (one) => one.alive && one.host === host && one.name === guest && one.run === 'incoming',
+    );
+    for (const one of [this.#instance, orphan]) if (one !== undefined) this.#world.kill(one);
     this.#instance = undefined;
   }
 
