@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { deviceObstacle } from './findings.ts';
 
 /**
  * What a guest is, as it travels to the destination. It comes from a peer: each value is data, checked here;
@@ -39,7 +40,10 @@ const deviceProps = props.refine(
 );
 
 export const device = z.strictObject({
-  driver: typeName,
+  driver: typeName.refine(
+    (type) => deviceObstacle(type) === undefined,
+    'a device that is part of one host',
+  ),
   id: id.optional(),
   props: deviceProps,
   /** Its boot ROM, where it is not the type's own. */
@@ -127,6 +131,8 @@ export function isHarmless(name: string, held: string): boolean {
       return /^(driver=)?none,id=[A-Za-z0-9_-]+$/.test(held);
     case 'drive':
       return /^((if|id|media|index|bus|unit)=[A-Za-z0-9_-]*,?)*$/.test(held);
+    case 'usbdevice':
+      return /^(tablet|mouse|keyboard)$/.test(held);
     case 'smbios':
       return !/(^|,)(file|path)=/.test(held);
     case 'boot':

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
+import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { commandLine, factsOf } from './facts.ts';
+
+const LAB = commandLine(`
+  -name guest=web1,debug-threads=on -machine q35,usb=off -accel tcg,thread=multi -cpu max -m 512M,maxmem=4G,slots=2
+  -smp 2,sockets=1 -nodefaults -no-user-config -daemonize -pidfile /run/x/pid -display none -msg timestamp=on
+  -kernel /boot/vmlinuz -initrd /boot/initrd -append console=ttyS0
+  -qmp unix:/run/x/qmp.sock,server=on,wait=off -qmp unix:/run/x/second.sock,server,nowait
+  -monitor unix:/run/x/hmp.sock,server=on,wait=off -serial unix:/run/x/serial.sock,server=on,wait=off
+  -netdev tap,id=n0,ifname=tap0,script=no,downscript=no,vhost=on
+  -device virtio-net-pci,netdev=n0,id=nic0,mac=52:54:00:aa:bb:cc,bus=pcie.0,addr=03.0
+`);
+
+const findingsOf = (text: string, change = {}): string[] =>
+  describeGuest(factsOf(commandLine(`-nodefaults ${text}`), change))
+    .findings.filter(({ kind }) => kind !== 'changed')
+    .map(({ device }) => device);
+
+describe('a guest described', () => {
+  test('keeps what the guest sees and names what the destination must find', () => {
+    const { spec, imageFiles, findings } = describeGuest(factsOf(LAB));
+    guestSpec.parse(spec);
+    assert.deepEqual(findings, []);
+    assert.equal(spec.name, 'web1');
+    assert.deepEqual(spec.machine, { type: 'pc-q35-7.2', props: { usb: 'off' } });
+    assert.deepEqual(spec.memory, { bytes: 512 << 20, slots: 2, maxBytes: 4 * 1024 ** 3 });
+    assert.deepEqual(spec.smp, { cpus: 2, sockets: 1 });
+    assert.equal(spec.append, 'console=ttyS0');
+    assert.deepEqual(spec.monitors, [
+      { kind: 'qmp', name: 'second.sock' },
+      { kind: 'hmp', name: 'hmp.sock' },
+    ]);
+    assert.deepEqual(spec.ports, [
+      { option: 'serial', backend: { kind: 'socket', name: 'serial.sock', mux: false } },
+    ]);
+    assert.deepEqual(spec.netdevs, [
+      { type: 'tap', id: 'n0', bridge: 'br0', mac: '52:54:00:aa:bb:cc', vhost: true, queues: 1 },
+    ]);
+    assert.deepEqual(
+      [...imageFiles],
+      [
+        ['kernel', '/boot/vmlinuz'],
+        ['initrd', '/boot/initrd'],
+      ],
+    );
+    assert.ok(!JSON.stringify(spec).includes('/run/x'), 'no path of this host travels');
+  });
+
+  test('has the devices of now: unplugged ones gone, plugged ones added', () => {
+    const argv = commandLine('-nodefaults -device virtio-rng-pci,id=a -device e1000,id=b');
+    const facts = factsOf(argv);
+    const plugged = {
+      path: '/machine/peripheral/c',
+      id: 'c',
+      type: 'virtio-balloon-pci',
+      bus: 'rp1',
+      addr: '00.0',
+      mac: undefined,
+      netdev: undefined,
+      hotplugged: true,
+      changed: { 'deflate-on-oom': true },
+    };
+    const { spec } = describeGuest({
+      ...facts,
+      devices: [...facts.devices.filter(({ id }) => id !== 'a'), plugged],
+    });
+    const added = { 'deflate-on-oom': true, bus: 'rp1', addr: '00.0' };
+    assert.deepEqual(spec.devices, [
+      { driver: 'e1000', id: 'b', props: {} },
+      { driver: 'virtio-balloon-pci', id: 'c', props: added },
+    ]);
+  });
+
+  test('takes addresses from the guest and not from its command line', () => {
+    const facts = factsOf(commandLine('-nodefaults -device virtio-rng-pci,id=a'));
+    const [device] = facts.devices;
+    assert.ok(device);
+    const live = { ...device, bus: 'pcie.0', addr: '1c.0' };
+    const { spec } = describeGuest({ ...facts, devices: [live] });
+    assert.deepEqual(spec.devices[0]?.props, { bus: 'pcie.0', addr: '1c.0' });
+  });
+
+  test('names each device that cannot move', () => {
+    assert.deepEqual(findingsOf('-device vfio-pci,host=01:00.0,id=gpu'), ['gpu']);
+    assert.deepEqual(findingsOf('-device usb-host,hostbus=1,hostaddr=2'), ['usb-host']);
+    assert.deepEqual(findingsOf('-device ivshmem-plain,memdev=m,id=shm'), ['shm']);
+    assert.deepEqual(findingsOf('-device vhost-user-fs-pci,chardev=c,tag=t,id=fs'), ['fs']);
+    assert.deepEqual(findingsOf('-object memory-backend-file,id=m,size=1G,mem-path=/dev/shm'), [
+      'm',
+    ]);
+    assert.deepEqual(findingsOf('-virtfs local,path=/srv,mount_tag=t,security_model=none'), [
+      '-virtfs local,path=/srv,mount_tag=t,security_model=none',
+    ]);
+    assert.deepEqual(findingsOf('-fw_cfg name=opt/x,file=/etc/secret'), ['opt/x']);
+    assert.deepEqual(
+      findingsOf('-device isa-serial,chardev=c -chardev socket,id=c,host=h,port=1'),
+      ['c'],
+    );
+  });
+
+  test('names disks by what the guest has in them', () => {
+    const disks = [{ device: 'd0', file: '/srv/web1.qcow2' }];
+    assert.deepEqual(findingsOf('-drive file=/srv/web1.qcow2,id=d0,if=virtio', { disks }), ['d0']);
+    assert.deepEqual(findingsOf('disk.img'), ['disk.img']);
+    assert.deepEqual(findingsOf('-drive if=none,id=cd0,media=cdrom'), []);
+  });
+
+  test('refuses an option that it does not know rather than lose it', () => {
+    assert.deepEqual(findingsOf('-tpmdev passthrough,id=t'), ['-tpmdev passthrough,id=t']);
+    assert.deepEqual(findingsOf('-readconfig /etc/qemu.cfg'), ['-readconfig /etc/qemu.cfg']);
+    assert.deepEqual(findingsOf('-nic tap,model=e1000'), ['-nic tap,model=e1000']);
+  });
+
+  test('refuses a tap in no bridge, and a backend with no counterpart', () => {
+    const tap =
+      '-netdev tap,id=n0,ifname=tap9 -device e1000,netdev=n0,id=nic0,mac=52:54:00:00:00:01';
+    assert.deepEqual(findingsOf(tap), ['n0']);
+    assert.deepEqual(findingsOf('-netdev vhost-user,id=n0,chardev=c'), ['n0']);
+  });
+
+  test('says what will be different: a display, a user network', () => {
+    const { findings } = describeGuest(
+      factsOf(commandLine('-nodefaults -vnc :1 -netdev user,id=n0 -serial stdio')),
+    );
+    assert.deepEqual(
+      findings.map(({ kind, device }) => `${kind} ${device}`),
+      ['changed -serial', 'changed n0', 'changed -vnc'],
+    );
+  });
+});
