@@ -35,6 +35,7 @@ export class DestinationMover {
   #session: Promise<DestinationSession> | undefined;
   #heardAt: number;
   #lease: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(parts: DestinationParts, state: DestinationState) {
     this.#parts = parts;
@@ -199,7 +200,7 @@ export class DestinationMover {
     const options = destinationOptions(this.#parts.config, this.#state);
     const session = await this.#parts.driver.openDestination(options);
     session.onEvent((event) => {
-      if (event.type === 'pass' || event.type === 'setup') return;
+      if (this.#closed || event.type === 'pass' || event.type === 'setup') return;
       void this.#record({ type: 'hypervisor', event }).catch((error: unknown) =>
         this.#ended.reject(error),
       );
@@ -263,6 +264,7 @@ export class DestinationMover {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     clearInterval(this.#lease);
     const session = await this.#session?.catch(() => undefined);
     await session?.close();
