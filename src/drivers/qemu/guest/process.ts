@@ -29,7 +29,7 @@ async function lookAt(pid: number, namespace: string): Promise<QemuProcess | und
   try {
     const command = await readFile(`/proc/${pid}/comm`, 'utf8');
     // The kernel cuts names at 15 characters; a wrapper's exec leaves the program's own.
-    if (!/^(qemu-|kvm)/.test(command)) return undefined;
+    if (!/^(qemu|kvm)/.test(command)) return undefined;
     if ((await readlink(`/proc/${pid}/ns/net`)) !== namespace) return undefined;
     return await readProcess(pid);
   } catch {
