@@ -22,7 +22,7 @@ import type { Credentials } from '../../src/rpc/tls.ts';
 import { authority } from '../rpc/parties.ts';
 import { serveAgent } from './parties.ts';
 import { TwoHosts } from './two-hosts.ts';
-import type { Life } from './two-hosts.ts';
+import type { Life, Traits } from './two-hosts.ts';
 
 const ID = 'm-00000001';
 const CREATED_AT = '2026-01-01T00:00:00.000Z';
@@ -54,8 +54,13 @@ export class Stage {
     this.#dir = mkdtempSync(path.join(tmpdir(), 'godwit-'));
   }
 
-  static async open(t: TestContext, certificates: Hosts, mode: Mode = 'precopy'): Promise<Stage> {
-    const stage = new Stage(await TwoHosts.boot(mode));
+  static async open(
+    t: TestContext,
+    certificates: Hosts,
+    mode: Mode = 'precopy',
+    traits: Traits = {},
+  ): Promise<Stage> {
+    const stage = new Stage(await TwoHosts.boot(mode, traits));
     t.after(() => stage.close());
     for (const host of ['a', 'b'] as const) stage.#lay(host, certificates[host]);
     stage.#agent = await serveAgent(certificates.b, {

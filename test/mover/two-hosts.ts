@@ -8,6 +8,9 @@ import type { Mode } from '../../src/protocol/migration.ts';
 type World = Awaited<ReturnType<typeof fakeWorld>>;
 type Instance = World['instances'][number];
 
+/** What is peculiar about the guest. */
+export type Traits = Partial<Parameters<World['boot']>[0]>;
+
 const MIB = 1024 * 1024;
 
 /**
@@ -47,18 +50,25 @@ export class TwoHosts {
   /** Every call, in order. */
   readonly calls: string[] = [];
 
-  private constructor(mode: Mode, world: World) {
+  private constructor(mode: Mode, world: World, traits: Traits) {
     this.mode = mode;
     this.world = world;
     // Where post-copy is asked for, pre-copy is not to win the race.
     const dirtyRate = mode === 'precopy' ? 10 * MIB : 4000 * MIB;
-    this.#guest = world.boot({ name: 'web1', host: 'a', memoryBytes: 512 * MIB, dirtyRate });
+    this.#guest = world.boot({
+      name: 'web1',
+      host: 'a',
+      memoryBytes: 512 * MIB,
+      dirtyRate,
+      ...traits,
+    });
   }
 
-  static async boot(mode: Mode): Promise<TwoHosts> {
+  static async boot(mode: Mode, traits: Traits = {}): Promise<TwoHosts> {
     const clock = restlessClock();
     const hosts = { a: {}, b: {} };
-    return new TwoHosts(mode, await fakeWorld({ clock, linkRate: 1000 * MIB, hosts, tickMs: 20 }));
+    const world = await fakeWorld({ clock, linkRate: 1000 * MIB, hosts, tickMs: 20 });
+    return new TwoHosts(mode, world, traits);
   }
 
   get handle(): Instance['handle'] {

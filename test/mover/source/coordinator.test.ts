@@ -106,6 +106,31 @@ describe('a call that fails before the point of no return leaves the guest runni
   });
 });
 
+describe('a guest that cannot move is refused before anything is built', () => {
+  test('by the name of its device, with everything that was checked', async (t) => {
+    const stage = await Stage.open(t, certificates, 'precopy', { unmovable: ['gpu0'] });
+    assert.equal(await stage.run(), 'failed');
+    assertStayed(stage);
+    const { error, checks } = stage.report;
+    assert.equal(error?.code, 'GODWIT_DEVICE_UNMOVABLE');
+    assert.match(error?.message ?? '', /gpu0/);
+    assert.deepEqual(
+      checks.map(({ verdict }) => verdict),
+      ['refuse', 'pass'],
+    );
+    assert.ok(!stage.hosts.calls.includes('destination.start'));
+    assert.ok(!stage.hosts.calls.includes('source.configure'));
+  });
+
+  test('by what the destination lacks', async (t) => {
+    const stage = await Stage.open(t, certificates, 'precopy', { machine: 'pc-of-tomorrow' });
+    assert.equal(await stage.run(), 'failed');
+    assertStayed(stage);
+    assert.equal(stage.report.error?.code, 'GODWIT_MACHINE_TYPE');
+    assert.ok(!stage.hosts.calls.includes('destination.start'));
+  });
+});
+
 describe('a call that fails past the point of no return', () => {
   for (const call of ['destination.resumeGuest', 'source.quit', 'destination.settle'] as const) {
     for (const when of ['before', 'after'] as const) {
