@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, readFile, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 import type { ImageSpec } from './spec/schema.ts';
@@ -75,9 +73,7 @@ export class ImageStore {
     const key = [info.dev, info.ino, info.mtimeNs, info.size].join('-');
     const known = this.#fresh.get(key) ?? (await this.#recall(key));
     if (known !== undefined) return known;
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), hash, { signal });
-    const sha256 = hash.digest('hex');
+    const sha256 = await hashFile(file, signal);
     this.#fresh.set(key, sha256);
     await this.#remember(key, { sha256, bytes: Number(info.size) });
     return sha256;
@@ -97,5 +93,22 @@ export class ImageStore {
     await mkdir(this.#cacheDir, { recursive: true, mode: 0o700 });
     await writeFile(`${file}.${process.pid}`, JSON.stringify(value), { mode: 0o600 });
     await rename(`${file}.${process.pid}`, file);
+  }
+}
+
+/** Through one small buffer: a mover is to stay small, whatever the size of the file. */
+async function hashFile(file: string, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  const buffer = Buffer.allocUnsafe(256 * 1024);
+  const handle = await open(file, 'r');
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await handle.close();
   }
 }

@@ -41,6 +41,8 @@ export async function removeCredentials(
 ): Promise<void> {
   if (tls === undefined) return;
   await rm(path.join(tls.directory, `qemu-${endpoint}`), { recursive: true, force: true });
+  // It was made for this stream alone; whatever else is in it keeps it.
+  await rmdir(tls.directory).catch(() => {});
 }
 
 /** The arguments of object-add for this end of the stream. */

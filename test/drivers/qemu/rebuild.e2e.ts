@@ -5,6 +5,7 @@ import type {
   SourceSession,
   StreamSetup,
 } from '../../../src/drivers/driver.ts';
+import { connectMonitor } from '../../../src/drivers/qemu/qmp/connect.ts';
 import type { GuestDescription } from '../../../src/protocol/peer.ts';
 import { makeQemuPlace, qemuPrograms } from '../../conformance/qemu-place.ts';
 import type { QemuPlace, QemuPlan } from '../../conformance/qemu-place.ts';
@@ -104,6 +105,17 @@ async function moveWith(place: QemuPlace, source: SourceSession, destination: De
   }
 }
 
+/** Changes the guest while it runs, over its own monitor. */
+async function plug(place: QemuPlace, commands: readonly [string, object][]): Promise<void> {
+  const owner = { host: 'a', guest: place.guest, side: 'source' as const };
+  const client = await connectMonitor({ ...owner, path: place.tiny.monitor }, 5000, signal);
+  try {
+    for (const [command, args] of commands) await client.execute(command, args, signal);
+  } finally {
+    client.close();
+  }
+}
+
 function tiny(plan: Partial<QemuPlan>): Promise<QemuPlace> {
   const { file } = newest ?? { file: '' };
   return makeQemuPlace({ source: file, destination: file, machine: 'q35', ...plan });
@@ -122,6 +134,29 @@ describe('a guest of QEMU made again at the destination', () => {
       }
     });
   }
+
+  test('has what was plugged in while it ran', async () => {
+    const place = await tiny({ extra: RICH });
+    try {
+      await plug(place, [
+        ['object-add', { 'qom-type': 'rng-builtin', id: 'r9' }],
+        ['netdev_add', { type: 'hubport', id: 'n9', hubid: 9 }],
+        [
+          'device_add',
+          { driver: 'virtio-net-pci', id: 'hot0', bus: 'rp2', netdev: 'n9', mq: true },
+        ],
+        ['device_add', { driver: 'usb-kbd', id: 'hot1', bus: 'usb0.0' }],
+      ]);
+      const { before, after } = await move(place);
+      assert.deepEqual(after.spec, before.spec);
+      const { devices } = before.spec as { devices: { id?: string; props: object }[] };
+      const nic = devices.find(({ id }) => id === 'hot0');
+      const { bus, addr, netdev, mq } = { ...nic?.props } as Record<string, unknown>;
+      assert.deepEqual([bus, addr, netdev, mq], ['rp2', '00.0', 'n9', true]);
+    } finally {
+      await place.dispose();
+    }
+  });
 
   test('keeps its machine type and processor on a newer QEMU', async () => {
     const place = await tiny({ source: oldest.file, destination: newest.file, extra: RICH });

@@ -22,13 +22,27 @@ export interface BackendLine {
   readonly id: string;
   readonly type: string;
   readonly ifname?: string;
+  /** Of a port of a hub. */
+  readonly hubid?: number;
 }
 
-/** `info network`: `n0: index=0,type=tap,ifname=tap0,...`, peers indented by ` \ `. */
+/**
+ * `info network`: `n0: index=0,type=tap,ifname=tap0,...`, peers indented by ` \ `. Below `hub 0` each line is a port
+ * of that hub, followed by what is connected to it.
+ */
 export function parseNetwork(text: string): BackendLine[] {
   const found: BackendLine[] = [];
-  for (const line of text.split(/\r?\n/)) {
-    const match = /^\s*(?:\\\s+)?([^\s:]+): (?:.*: )?index=\d+,type=([a-z0-9-]+)(.*)$/.exec(line);
+  let hub: number | undefined;
+  for (const line of text.split('\n')) {
+    const header = /^hub (\d+)/.exec(line)?.[1];
+    if (header !== undefined) hub = Number(header);
+    else if (/^\S/.test(line)) hub = undefined;
+    const port = hub === undefined ? undefined : /^ \\ ([^\s:]+)/.exec(line)?.[1];
+    if (port !== undefined && hub !== undefined) {
+      found.push({ id: port, type: 'hubport', hubid: hub });
+      continue;
+    }
+    const match = /^\s*(?:\\\s+)?([^\s:]+): index=\d+,type=([a-z0-9-]+)(.*)$/.exec(line);
     if (match?.[1] === undefined || match[2] === undefined) continue;
     const ifname = /(?:^|,)ifname=([^,\s]+)/.exec(match[3] ?? '')?.[1];
     found.push({ id: match[1], type: match[2], ...(ifname === undefined ? {} : { ifname }) });

@@ -23,7 +23,7 @@ export function describeNetwork(
   const netdevs: NetdevSpec[] = [];
   for (const id of ids) {
     const lines = facts.network.filter((each) => each.id === id && each.type !== 'nic');
-    // A hub's port is not in the list under its own id alone; what is not live was unplugged.
+    // What is not live was unplugged.
     const type = lines[0]?.type ?? given.get(id)?.get('type');
     if (type === undefined || (lines.length === 0 && !used.includes(id))) continue;
     const spec = describeOne(id, type, given.get(id) ?? new Map(), facts, findings);
@@ -62,7 +62,7 @@ function describeOne(
       );
       return { type: 'user', id };
     case 'hubport':
-      return { type: 'hubport', id, hubid: Number(props.get('hubid') ?? 0) };
+      return { type: 'hubport', id, hubid: hubOf(id, props, facts) };
     default:
       findings.push(
         unmovable(
@@ -73,6 +73,11 @@ function describeOne(
       );
       return undefined;
   }
+}
+
+function hubOf(id: string, props: ReadonlyMap<string, string>, facts: GuestFacts): number {
+  const live = facts.network.find((each) => each.id === id)?.hubid;
+  return live ?? Number(props.get('hubid') ?? 0);
 }
 
 function parseNetdev(value: string): { type: string; props: ReadonlyMap<string, string> } {

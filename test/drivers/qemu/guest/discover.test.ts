@@ -144,7 +144,7 @@ describe('the monitor’s texts', () => {
     assert.deepEqual(parseNetwork(text), [
       { id: 'virtio-net-pci.0', type: 'nic' },
       { id: 'n1', type: 'tap', ifname: 'tap0' },
-      { id: 'n0', type: 'nic' },
+      { id: 'n0', type: 'hubport', hubid: 0 },
     ]);
   });
 });
