@@ -133,6 +133,8 @@ export interface NicPlan {
   readonly mac: string;
   /** Bridge here that its port joins. */
   readonly bridge: string;
+  /** The NIC has several queues, so its port must be made for that. */
+  readonly multiQueue?: boolean;
 }
 
 export interface DestinationSession extends Session {

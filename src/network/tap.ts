@@ -11,6 +11,8 @@ export interface TapPlan {
   readonly bridge: string;
   /** Default: the bridge's. */
   readonly mtu?: number;
+  /** For a NIC with several queues. */
+  readonly multiQueue?: boolean | undefined;
 }
 
 const STEP_MS = 5000;
@@ -23,13 +25,14 @@ export function tapName(migrationId: string, index: number): string {
 
 /**
  * Makes the tap, up and in its bridge; one that is there already is put right. Returns its name.
- * GODWIT_DEVICE_UNMAPPED-free: GODWIT_HOST_LACKS names a bridge that is not there, GODWIT_PRIVILEGE a missing right.
+ * GODWIT_HOST_LACKS names a bridge that is not there, GODWIT_PRIVILEGE a missing right.
  */
 export async function createTap(plan: TapPlan, signal: AbortSignal): Promise<string> {
   return withDeadline(`making ${plan.name}`, STEP_MS, signal, async (inner) => {
     checkName(plan.name);
     checkName(plan.bridge);
-    const made = await ip(['tuntap', 'add', 'dev', plan.name, 'mode', 'tap'], inner);
+    const queues = plan.multiQueue === true ? ['multi_queue'] : [];
+    const made = await ip(['tuntap', 'add', 'dev', plan.name, 'mode', 'tap', ...queues], inner);
     if (made.status !== 0 && !(await linkOf(plan.name, inner))) throw refusal('a tap', made);
     const mtu = plan.mtu ?? (await linkOf(plan.bridge, inner))?.mtu;
     if (mtu === undefined) {
@@ -58,8 +61,7 @@ export async function createTap(plan: TapPlan, signal: AbortSignal): Promise<str
 export async function removeTap(name: string, signal: AbortSignal): Promise<void> {
   await withDeadline(`removing ${name}`, STEP_MS, signal, async (inner) => {
     checkName(name);
-    const gone = await ip(['tuntap', 'del', 'dev', name, 'mode', 'tap'], inner);
-    if (gone.status === 0 || (await linkOf(name, inner)) === undefined) return;
+    if ((await linkOf(name, inner)) === undefined) return;
     const deleted = await ip(['link', 'del', 'dev', name], inner);
     if (deleted.status === 0 || (await linkOf(name, inner)) === undefined) return;
     throw refusal(`the removal of ${name}`, deleted);

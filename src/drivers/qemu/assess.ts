@@ -160,7 +160,8 @@ export function nicsOf(spec: GuestSpec, options: DestinationOptions): NicPlan[] 
   return spec.netdevs.flatMap((netdev) => {
     if (netdev.type !== 'tap') return [];
     const bridge = options.bridges[netdev.bridge] ?? netdev.bridge;
-    return [{ id: netdev.id, mac: netdev.mac, bridge }];
+    const queues = netdev.queues > 1 ? { multiQueue: true } : {};
+    return [{ id: netdev.id, mac: netdev.mac, bridge, ...queues }];
   });
 }
 

@@ -19,7 +19,7 @@ export class ImageStore {
     this.#cacheDir = cacheDir;
   }
 
-  /** What a file is; GODWIT_DEVICE_UNMOVABLE-free: rejects with the system's error when it cannot be read. */
+  /** What a file is; rejects with the system's error when it cannot be read. */
   async identify(file: string, signal: AbortSignal): Promise<ImageSpec> {
     const { size } = await stat(file);
     const name = path

@@ -163,7 +163,7 @@ export class DestinationMover {
     try {
       for (const nic of nics) {
         const name = ports[nic.id];
-        if (name !== undefined) await createTap({ name, bridge: nic.bridge }, signal);
+        if (name !== undefined) await createTap({ ...nic, name }, signal);
       }
       const setup = streamSetup(this.#parts, preparation, this.#state.admission.from);
       const started = await session.start(

@@ -37,7 +37,7 @@ async function lookAt(pid: number, namespace: string): Promise<QemuProcess | und
   }
 }
 
-/** GODWIT_HYPERVISOR_LOST-free: undefined when there is no such process, or it is no system emulator. */
+/** Undefined when there is no such process, or it is no system emulator. */
 export async function readProcess(pid: number): Promise<QemuProcess | undefined> {
   try {
     const [raw, startTicks, binary, cwd] = await Promise.all([

@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** In a network namespace of its own, which goes away with the process: nothing can be left behind. */
+test('a tap joins its bridge, is made once however often, and goes away again', async () => {
+  const steps = path.join(import.meta.dirname, 'tap-steps.ts');
+  const { stdout } = await run('unshare', ['--net', '--map-root-user', process.execPath, steps]);
+  assert.deepEqual(JSON.parse(stdout), {
+    made: 'tapx0',
+    again: 'tapx0',
+    bridge: 'br0',
+    mtu: 1400,
+    queues: true,
+    gone: null,
+  });
+});
