@@ -19,6 +19,7 @@ import { serve } from '../rpc/server.ts';
 import type { Handlers } from '../rpc/server.ts';
 import { openDestination } from './destination/main.ts';
 import { Live } from './live.ts';
+import { keepPace } from './pace.ts';
 import { holdMigration, sayReady, startTicksOf } from './process.ts';
 import { openSource } from './source/main.ts';
 
@@ -73,6 +74,7 @@ async function runSource(
     events: ({ signal }) => live.follow(signal),
     cancel: () => coordinator.cancel(),
   });
+  void keepPace('source', live, new AbortController().signal);
   ready(dir);
   const outcome = await run();
   log.info({ outcome }, 'the migration has ended');
@@ -88,7 +90,9 @@ async function runDestination(
   const driver = driverNamed('qemu', config);
   const { mover, listening, progress } = await openDestination(dir, config, request, driver, log);
   const live = new Live(progress());
-  mover.onChange(() => live.publish(progress()));
+  // Later in the same turn of the loop: it reads the journal, and the guest may be waiting to be resumed.
+  mover.onChange(() => void setImmediate(() => live.publish(progress())));
+  void keepPace('destination', live, new AbortController().signal);
   const what = `cancel it at ${request.fromHost}, which coordinates: godwit cancel ${request.id}`;
   const socket = await serveLocally(dir, config, log, {
     progress: (): Progress => progress(),
