@@ -37,6 +37,12 @@ async function runBench(bench: Bench, runs: number | undefined, json: boolean): 
   return measures.every(({ ok }) => ok !== false);
 }
 
+function fail(error: unknown): number {
+  const text = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`the benchmark did not come to its end: ${text}\n`);
+  return 1;
+}
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { json: { type: 'boolean', default: false }, runs: { type: 'string' } },
@@ -56,6 +62,5 @@ if (name === undefined) {
     list();
     process.exit(2);
   }
-  const met = await runBench(bench, runs, values.json);
-  process.exit(met ? 0 : 1);
+  process.exit(await runBench(bench, runs, values.json).then((met) => (met ? 0 : 1), fail));
 }

@@ -16,6 +16,7 @@ const MIB = 1024 ** 2;
 /** As on a data sheet: MB are 10^6 bytes. */
 const MB = 1e6;
 const DEFAULT_RUNS = 7;
+const MOVE_MS = 120_000;
 
 export const footprint: Bench = {
   name: 'footprint',
@@ -89,7 +90,7 @@ async function moveOne(
   { guest, from, to, signal }: { guest: string; from: string; to: string; signal: AbortSignal },
 ): Promise<void> {
   const endpoint = fleet.endpoints.find(({ label }) => label === from) ?? fleet.endpoints[0];
-  const body = migrationRequest.parse({ guest, to });
+  const body = migrationRequest.parse({ guest, to, timeoutMs: MOVE_MS });
   const { id } = await endpoint.api.migrate({ body }, { signal });
   for await (const { phase, error } of endpoint.api.events({ params: { id } }, { signal })) {
     if (!isEnd(phase)) continue;
