@@ -33,7 +33,7 @@ export interface BackendLine {
 export function parseNetwork(text: string): BackendLine[] {
   const found: BackendLine[] = [];
   let hub: number | undefined;
-  for (const line of text.split('\n')) {
+  for (const line of text.split(/\r?\n/)) {
     const header = /^hub (\d+)/.exec(line)?.[1];
     if (header !== undefined) hub = Number(header);
     else if (/^\S/.test(line)) hub = undefined;
