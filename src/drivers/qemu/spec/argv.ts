@@ -2,7 +2,7 @@ import path from 'node:path';
 import { cpuProperties } from './cpu.ts';
 import { escapeComma, formatOption } from './options.ts';
 import type { Scalar } from './options.ts';
-import { LOG_FILE, PID_FILE, QMP_SOCKET } from './names.ts';
+import { PID_FILE, QMP_SOCKET } from './names.ts';
 import type { ChardevBackend, DeviceSpec, GuestSpec, NetdevSpec } from './schema.ts';
 
 /** What the destination adds to a guest's description: where things lie on this host. */
@@ -112,15 +112,17 @@ function backends(spec: GuestSpec, place: Placement): string[] {
 function chardevText(id: string, backend: ChardevBackend, guestDir: string): string {
   switch (backend.kind) {
     case 'socket': {
-      const mux: [string, Scalar][] = backend.mux ? [['mux', true]] : [];
-      const file = path.join(guestDir, backend.name);
-      return formatOption('socket', [
+      const props: [string, Scalar][] = [
         ['id', id],
-        ['path', file],
+        ['path', path.join(guestDir, backend.name)],
         ['server', true],
         ['wait', false],
-        ...mux,
-      ]);
+      ];
+      if (backend.mux) props.push(['mux', true]);
+      if (backend.log !== undefined) {
+        props.push(['logfile', path.join(guestDir, backend.log)], ['logappend', true]);
+      }
+      return formatOption('socket', props);
     }
     case 'file':
       return formatOption('file', [
@@ -194,18 +196,4 @@ function objectText(type: string, id: string, props: Readonly<Record<string, Sca
     return formatOption(type, [['id', id], ...Object.entries(props)]);
   }
   return JSON.stringify({ 'qom-type': type, id, ...props });
-}
-
-/** Files that the hypervisor makes in the guest's directory. */
-export function ownFiles(spec: GuestSpec): string[] {
-  const backendFiles = [...spec.chardevs, ...spec.ports].flatMap(({ backend }) =>
-    backend.kind === 'socket' || backend.kind === 'file' ? [backend.name] : [],
-  );
-  return [
-    QMP_SOCKET,
-    PID_FILE,
-    LOG_FILE,
-    ...spec.monitors.map(({ name }) => name),
-    ...backendFiles,
-  ];
 }

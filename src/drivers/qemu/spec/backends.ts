@@ -129,7 +129,11 @@ function fromChardev(
     case 'socket':
       if (path !== '' && switchValue(props.get('server')) === true) {
         const mux = switchValue(props.get('mux')) === true;
-        return { kind: 'socket', name: context.names.take(path), mux };
+        const name = context.names.take(path);
+        const log = props.get('logfile');
+        return log === undefined
+          ? { kind: 'socket', name, mux }
+          : { kind: 'socket', name, mux, log: context.names.take(log) };
       }
       break;
     default:

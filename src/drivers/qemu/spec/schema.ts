@@ -79,7 +79,13 @@ export const chardevBackend = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('pty') }),
   z.strictObject({ kind: z.literal('ringbuf'), props }),
   /** A listening unix socket; `name` is its last part. */
-  z.strictObject({ kind: z.literal('socket'), name: fileName, mux: z.boolean() }),
+  z.strictObject({
+    kind: z.literal('socket'),
+    name: fileName,
+    mux: z.boolean(),
+    /** Where what passes is written down as well. */
+    log: fileName.optional(),
+  }),
   z.strictObject({ kind: z.literal('file'), name: fileName }),
   z.strictObject({ kind: z.literal('chardev'), id }),
 ]);

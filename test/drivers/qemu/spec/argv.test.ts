@@ -29,6 +29,9 @@ const backend = fc.oneof(
   fc.constant({ kind: 'pty' } as const),
   name.map((file) => ({ kind: 'file', name: `${file}.log` }) as const),
   name.map((file) => ({ kind: 'socket', name: `${file}.sock`, mux: false }) as const),
+  name.map(
+    (file) => ({ kind: 'socket', name: `${file}.s`, mux: true, log: `${file}.txt` }) as const,
+  ),
 );
 
 /** Whatever the names, each file and each id appears once, as in a real guest. */
