@@ -99,11 +99,11 @@ export async function stopAgent(
   await endProcesses(() => agentsOf(lab, host), { graceMs: 10_000 });
 }
 
-/** The line of a log that says what went wrong, as far as one can tell. */
+/** What a log says that went wrong, as far as one can tell: an error, or the last words (a message and its mend). */
 function lastWords(log: string): string {
   const lines = log.trim().split('\n');
-  const told = lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1);
-  return (told ?? '').slice(0, 400) || 'nothing';
+  const told = lines.findLast((line) => /error/i.test(line)) ?? lines.slice(-2).join(' ');
+  return told.slice(0, 400) || 'nothing';
 }
 
 async function sharedConfig(signal: AbortSignal | undefined): Promise<Partial<AgentConfigInput>> {

@@ -59,7 +59,8 @@ export type StreamSettings = z.infer<typeof streamSettings>;
 export const preparation = z.object({
   epoch,
   description: guestDescription,
-  stream: streamSettings,
+  // Between hosts there is no other: a source that would send in clear text finds nobody who listens.
+  stream: streamSettings.extend({ tls: z.literal(true) }),
 });
 export type Preparation = z.infer<typeof preparation>;
 

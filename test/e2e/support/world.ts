@@ -50,9 +50,12 @@ export async function openWorld(tag: string, request: Omit<LabRequest, 'name'>):
 }
 
 /** The hosts once their agents have ended what they do when they start (they compile the mover ahead). */
-async function restingHosts(lab: Lab): Promise<HostRemains[]> {
+export async function restingHosts(lab: Lab): Promise<HostRemains[]> {
+  const rests = ({ processes }: HostRemains): boolean => {
+    return processes.filter((name) => !name.startsWith('qemu')).join() === 'node agent.ts';
+  };
   return until('the agents to rest', 20_000, async () => {
     const hosts = await hostsNow(lab);
-    return hosts.every(({ processes }) => processes.join() === 'node agent.ts') ? hosts : undefined;
+    return hosts.every(rests) ? hosts : undefined;
   });
 }
