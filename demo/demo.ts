@@ -20,7 +20,7 @@ import type { DemoOptions } from './options.ts';
 import { isSkipped } from './outcome.ts';
 import { play } from './play.ts';
 import type { Played } from './play.ts';
-import { claimLabName, raiseLab, setStage, strike } from './stage.ts';
+import { claimLabName, keepLab, raiseLab, setStage, strike } from './stage.ts';
 import { clientLine, guestLine, guestWarning, nextSteps, resultTable } from './text.ts';
 import { Interruption, openWorld } from './world.ts';
 import type { World } from './world.ts';
@@ -66,6 +66,7 @@ async function perform(options: DemoOptions, world: World): Promise<number> {
   const keep = options.keep && interrupted === undefined && progress.lab !== undefined;
   if (interrupted !== undefined)
     context.err.write(`\n${interrupted.message}; taking the lab down\n`);
+  if (keep && progress.name !== undefined) await keepLab(progress.name);
   const left = progress.name === undefined || keep ? [] : await strike(progress.name, progress.lab);
   const error = thrown === undefined ? undefined : asError(thrown);
   const run: DemoRun = {

@@ -31,7 +31,7 @@ Usage: npm run demo -- [options]
   --keep              leave the lab up and say what to try next
   -h, --help          print this help
 
-The lab is called demo. One that an earlier demo kept, or could not take down, is taken down first.
+The lab is called demo, or demo-2 and so on beside others that run or were kept.
 `;
 
 /**

@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { labDown } from '../src/lab/down.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
@@ -30,8 +32,8 @@ export interface Stage {
 export type Say = (what: string) => void;
 
 /**
- * A name for the lab: `demo`, or `demo-2` and so on while other demos run. What is left of a demo that has
- * ended (kept, or killed) is taken down first.
+ * A name for the lab: `demo`, or `demo-2` and so on beside demos that run or were kept. What is left of a
+ * demo that was killed is taken down first.
  */
 export async function claimLabName(say: Say): Promise<string> {
   for (let number = 1; number < MAX_DEMOS; number += 1) {
@@ -39,11 +41,26 @@ export async function claimLabName(say: Say): Promise<string> {
     if (!existsSync(labDirectory(name))) return name;
     const state = await readLabState(name).catch(() => undefined);
     if (state !== undefined && (await isAlive(state.builder))) continue;
-    say(`taking down lab ${name}, which an earlier demo left up`);
+    if (existsSync(keptMark(name))) {
+      say(
+        `${name} is still up, as an earlier demo kept it: \`./godwit lab down --name ${name}\` ends it`,
+      );
+      continue;
+    }
+    say(`taking down ${name}, which a demo that was killed has left`);
     await labDown(name);
     return name;
   }
   return `demo-${MAX_DEMOS}`;
+}
+
+/** Tells later demos that this lab is somebody's, not debris. */
+export async function keepLab(name: string): Promise<void> {
+  await writeFile(keptMark(name), '');
+}
+
+function keptMark(name: string): string {
+  return path.join(labDirectory(name), 'kept');
 }
 
 /** Builds the lab with two hosts and a client. */
