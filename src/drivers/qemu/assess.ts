@@ -111,7 +111,10 @@ function cpuChecks(guest: string, spec: GuestSpec, host: string, program: QemuPr
 function destinationStreamChecks(stream: StreamSettings, program: QemuProgram): Check[] {
   const checks = streamChecks(stream, program, 'destination');
   if (stream.mode === 'precopy' || program.postcopyObstacle === undefined) return checks;
-  const facts = { what: `--mode ${stream.mode}`, reason: program.postcopyObstacle };
+  const mend =
+    'QEMU may not use userfaultfd there: run it as root, or set vm.unprivileged_userfaultfd=1';
+  const reason = `${program.postcopyObstacle} (${mend})`;
+  const facts = { what: `--mode ${stream.mode}`, reason };
   return [...checks, refusal('stream', godwitError('GODWIT_CAPABILITY', facts), 'destination')];
 }
 

@@ -72,7 +72,9 @@ async function cachedProgram(
 ): Promise<QemuProgram> {
   const { mtimeMs, size } = await stat(file);
   const kvm = await kvmUsable();
-  const facts = ['2', file, mtimeMs, size, kvm, os.release(), os.cpus()[0]?.model ?? ''];
+  const postcopy = await readFile('/proc/sys/vm/unprivileged_userfaultfd', 'utf8').catch(() => '');
+  const machine = [os.release(), os.cpus()[0]?.model ?? '', process.getuid?.() ?? '', postcopy];
+  const facts = ['3', file, mtimeMs, size, kvm, ...machine];
   const key = createHash('sha256').update(facts.join('\n')).digest('hex').slice(0, 24);
   const kept = path.join(options.cacheDir, `${key}.json`);
   const cached = await readFile(kept, 'utf8').then(

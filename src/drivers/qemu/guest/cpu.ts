@@ -45,12 +45,15 @@ export async function readCpu(
     identity,
     features:
       settings === undefined ? [] : await readFeatures(client, cpuPath, model, settings, signal),
-    words: (parsedWords.success ? parsedWords.data : []).map((word) => ({
-      eax: word['cpuid-input-eax'],
-      ecx: word['cpuid-input-ecx'] ?? 0,
-      register: word['cpuid-register'],
-      bits: word.features,
-    })),
+    words: (parsedWords.success ? parsedWords.data : [])
+      // A newer QEMU knows more words; the empty ones say nothing.
+      .filter((word) => word.features !== 0)
+      .map((word) => ({
+        eax: word['cpuid-input-eax'],
+        ecx: word['cpuid-input-ecx'] ?? 0,
+        register: word['cpuid-register'],
+        bits: word.features,
+      })),
   };
 }
 
