@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
-import { createServer as createHttpServer } from 'node:http';
 import type { RequestListener, Server, ServerOptions } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import net from 'node:net';
@@ -11,6 +10,7 @@ import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { splitAddress } from '../protocol/names.ts';
+import { http } from './http.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { RpcLimits } from './limits.ts';
 import { serverTls } from './tls.ts';
@@ -41,7 +41,7 @@ export async function listenUnix(
   }
   rmSync(file, { force: true });
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const server = createHttpServer(httpOptions(limits), listener);
+  const server = http.createServer(httpOptions(limits), listener);
   const sockets = bound(server, limits, options.log);
   // The socket is made before `listen` first waits, so the mask holds for nothing else.
   const umask = process.umask(0o177);

@@ -1,4 +1,4 @@
-import http from 'node:http';
+import type { ClientRequest, ClientRequestArgs, RequestOptions } from 'node:http';
 import https from 'node:https';
 import type { TcpNetConnectOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -7,6 +7,7 @@ import type { TLSSocket } from 'node:tls';
 import { godwitError, GodwitError } from '../errors.ts';
 import type { Role } from '../protocol/contract.ts';
 import { splitAddress } from '../protocol/names.ts';
+import { http } from './http.ts';
 import { clientTls, wrongServer } from './tls.ts';
 import type { ExpectedServer, Trust } from './tls.ts';
 
@@ -32,7 +33,7 @@ export interface Wire {
   /** Who is there and where, for error texts. */
   readonly peer: string;
   readonly address: string;
-  request(options: http.RequestOptions): http.ClientRequest;
+  request(options: RequestOptions): ClientRequest;
   /** Closes what is open. */
   close(): void;
 }
@@ -76,7 +77,7 @@ class VerifyingAgent extends https.Agent {
   }
 
   override createConnection(
-    { host, port }: http.ClientRequestArgs,
+    { host, port }: ClientRequestArgs,
     callback?: (error: Error | null, stream: Duplex) => void,
   ): null {
     const options: tls.ConnectionOptions & TcpNetConnectOpts = {

@@ -16,6 +16,11 @@ const SAMPLE_MS = 200;
 const HEARTBEAT_MS = 1000;
 /** A destination out of reach for so long, before the switch, ends the try, ms. */
 const SILENCE_MS = 45_000;
+/**
+ * From the end of a round to the look at it, ms. The guest is stopped soon after the last round has begun, and the
+ * order to go on must not stand behind a question at the monitor.
+ */
+const AFTER_PASS_MS = 30;
 /** Rounds that are journaled closer together than this tell nothing new, ms. */
 const ROUND_MS = 50;
 
@@ -48,10 +53,14 @@ export class Watch {
     this.#wake?.();
   }
 
-  /** What the hypervisor says goes to the coordinator; a pass or a start is a reason to look at once. */
+  /** What the hypervisor says goes to the coordinator; a start is a reason to look at once, a pass to look soon. */
   onHypervisor(event: HypervisorEvent): void {
-    if (event.type === 'pass' || event.type === 'setup') {
+    if (event.type === 'setup') {
       this.#wake?.();
+      return;
+    }
+    if (event.type === 'pass') {
+      setTimeout(() => this.#wake?.(), AFTER_PASS_MS).unref();
       return;
     }
     this.#coordinator.dispatch({ type: 'hypervisor', event });
