@@ -39,6 +39,12 @@ export function runConformance(suite: Conformance): void {
       movesBy(trial, 'precopy'),
     );
     promise('moves a guest by post-copy', (trial) => movesBy(trial, 'postcopy'));
+    promise('moves a guest over several compressed streams', (trial) =>
+      movesOver(trial, { streams: 3, compress: 'zstd' }),
+    );
+    promise('moves a guest by the differences of its pages', (trial) =>
+      movesOver(trial, { streams: 1, compress: 'xbzrle' }),
+    );
     promise('starts once, however often it is asked to', startsOnce);
     promise('cancels while memory is sent, the source running on', cancelsUnderWay);
     promise('cancels at the switchover, the source running on', cancelsAtSwitchover);
@@ -142,6 +148,11 @@ async function movesBy(trial: Trial, mode: 'precopy' | 'postcopy'): Promise<void
   await source.quit(trial.signal);
   await destination.settle(trial.signal);
   assert.deepEqual(await trial.runsAt(), ['destination']);
+}
+
+function movesOver(trial: Trial, shape: Trial['shape']): Promise<void> {
+  Object.assign(trial, { shape });
+  return movesBy(trial, 'precopy');
 }
 
 async function startsOnce(trial: Trial): Promise<void> {

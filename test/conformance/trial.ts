@@ -44,6 +44,8 @@ export class Trial {
   readonly #sessions: Session[] = [];
   readonly #waiting = new Set<() => void>();
   destination: DestinationSession | undefined;
+  /** How the stream is to be sent. */
+  shape: Pick<StreamSettings, 'streams' | 'compress'> = { streams: 1, compress: 'none' };
 
   constructor(place: Place) {
     this.place = place;
@@ -83,7 +85,7 @@ export class Trial {
 
   stream(mode: Mode): StreamSettings {
     const tls = this.place.credentials !== undefined;
-    return { mode, streams: 1, compress: 'none', tls };
+    return { mode, ...this.shape, tls };
   }
 
   setup(mode: Mode, side: 'source' | 'destination', maxBandwidth?: number): StreamSetup {
