@@ -31,6 +31,9 @@ import {
 } from './tls.ts';
 
 const CANCEL_MS = 10_000;
+/** A guest that QEMU stopped runs again within moments of the end of the stream. */
+const RESUMED_MS = 1000;
+const ENDED: ReadonlySet<string> = new Set(['none', 'cancelled', 'failed', 'completed']);
 const QUIT_MS = 5000;
 const SETTLED_MS = 5000;
 
@@ -183,11 +186,15 @@ export class QemuSource implements SourceSession {
   async cancel(signal: AbortSignal): Promise<HypervisorStatus> {
     return withDeadline('cancelling the migration', CANCEL_MS, signal, async (inner) => {
       const before = await this.status(inner);
-      if (isOver(before) && before.run !== 'paused') return before;
+      if (isSettled(before)) return before;
       await this.#client.execute('migrate_cancel', {}, inner);
+      let endedAt: number | undefined;
       for (;;) {
         const now = await this.status(inner);
-        if (isOver(now)) return now;
+        if (isSettled(now)) return now;
+        if (ENDED.has(now.stream)) endedAt ??= performance.now();
+        // Nothing is under way and it stands still: somebody paused it before, and it stays so.
+        if (endedAt !== undefined && performance.now() - endedAt > RESUMED_MS) return now;
         await pause(5, inner);
       }
     });
@@ -253,11 +260,10 @@ export class QemuSource implements SourceSession {
   }
 }
 
-/** Nothing of the stream is under way, or it can no longer be taken back. */
-function isOver({ run, stream }: HypervisorStatus): boolean {
+/** The guest runs here with no stream under way, or it can no longer be taken back. */
+function isSettled({ run, stream }: HypervisorStatus): boolean {
   if (run === 'gone' || run === 'handed-over') return true;
-  const ended = ['none', 'cancelled', 'failed', 'completed'].includes(stream);
-  return ended && run === 'running';
+  return run === 'running' && ENDED.has(stream);
 }
 
 function ownParameters(all: Readonly<Record<string, unknown>>): Parameters {
