@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { symlink } from 'node:fs/promises';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import type {
   DestinationSession,
@@ -173,6 +175,22 @@ describe('a guest of QEMU made again at the destination', () => {
         one.cpu.features.filter((each) => !lost.includes(each)),
       );
       assert.match(serial, /^\.+$/, 'its memory is intact');
+    } finally {
+      await place.dispose();
+    }
+  });
+
+  test('is found by its configured socket when its command line does not name it', async () => {
+    const place = await tiny({ extra: [] });
+    try {
+      const link = path.join(place.directory, 'other.sock');
+      await symlink(place.tiny.monitor, link);
+      const configured = [{ name: 'named-by-hand', qmp: link }];
+      const options = { host: 'a', busy: new Set<string>(), configured };
+      const found = await place.source.discover(options, signal);
+      const guest = found.find(({ info }) => info.name === 'named-by-hand');
+      assert.equal(guest?.handle?.pid, place.tiny.process.pid);
+      assert.equal(guest?.info.state, 'running');
     } finally {
       await place.dispose();
     }

@@ -11,6 +11,7 @@ import { describeGuest, nameOf } from '../spec/describe.ts';
 import type { GuestFacts } from '../spec/facts.ts';
 import { machineProperties } from '../spec/machine.ts';
 import { parseBytes, parseOption } from '../spec/options.ts';
+import { processBehind } from './configured.ts';
 import { readFacts } from './facts.ts';
 import { listQemuProcesses } from './process.ts';
 import type { QemuProcess } from './process.ts';
@@ -36,12 +37,32 @@ export async function discoverGuests(
 ): Promise<DiscoveredGuest[]> {
   const processes = await listQemuProcesses(signal);
   const candidates = candidatesOf(processes, options.configured);
+  const seen = new Set(candidates.flatMap(({ sockets }) => sockets));
+  const unseen = options.configured.filter(({ qmp }) => !seen.has(qmp));
+  candidates.push(...(await candidatesBehind(unseen, options, signal)));
   const found: DiscoveredGuest[] = [];
   for (let at = 0; at < candidates.length; at += AT_ONCE) {
     const group = candidates.slice(at, at + AT_ONCE);
     found.push(...(await Promise.all(group.map((each) => lookAt(each, options, signal)))));
   }
   return found;
+}
+
+/** Guests of the configuration whose socket no command line names; one that does not answer is left out. */
+async function candidatesBehind(
+  configured: DiscoverOptions['configured'],
+  options: DiscoverOptions,
+  signal: AbortSignal,
+): Promise<Candidate[]> {
+  const asked = configured.filter(({ name }) => !options.busy.has(name));
+  const found = await Promise.all(
+    asked.map(async (guest): Promise<Candidate[]> => {
+      const process = await processBehind(guest, options.host, signal);
+      const known = { name: guest.name, sockets: [guest.qmp], manager: undefined };
+      return process === undefined ? [] : [{ ...known, process }];
+    }),
+  );
+  return found.flat();
 }
 
 /** Names them; of two guests with one name the later gets its pid added. Pure. */

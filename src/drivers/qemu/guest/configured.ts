@@ -1,0 +1,38 @@
+import { readFile } from 'node:fs/promises';
+import * as answers from '../qmp/answers.ts';
+import { connectMonitor } from '../qmp/connect.ts';
+import { readProcess } from './process.ts';
+import type { QemuProcess } from './process.ts';
+
+const GREETING_MS = 700;
+
+/**
+ * The process behind a QMP socket that no process of ours names: asked for the thread of its first virtual processor.
+ * Undefined when the socket does not answer, or its process is not one that we may see.
+ */
+export async function processBehind(
+  guest: { readonly name: string; readonly qmp: string },
+  host: string,
+  signal: AbortSignal,
+): Promise<QemuProcess | undefined> {
+  const owner = { host, guest: guest.name, side: 'source' as const, path: guest.qmp };
+  try {
+    const client = await connectMonitor(owner, GREETING_MS, signal);
+    try {
+      const [first] = await client.query('query-cpus-fast', {}, answers.cpus, signal);
+      const pid = await processOfThread(first?.['thread-id'] ?? 0);
+      return pid === undefined ? undefined : await readProcess(pid);
+    } finally {
+      client.close();
+    }
+  } catch {
+    signal.throwIfAborted();
+    return undefined;
+  }
+}
+
+async function processOfThread(thread: number): Promise<number | undefined> {
+  const status = await readFile(`/proc/${thread}/status`, 'utf8').catch(() => '');
+  const pid = Number(/^Tgid:\s+(\d+)$/m.exec(status)?.[1]);
+  return Number.isSafeInteger(pid) ? pid : undefined;
+}
