@@ -36,10 +36,12 @@ export async function discoverGuests(
   signal: AbortSignal,
 ): Promise<DiscoveredGuest[]> {
   const processes = await listQemuProcesses(signal);
-  const candidates = candidatesOf(processes, options.configured);
-  const seen = new Set(candidates.flatMap(({ sockets }) => sockets));
+  const byProcess = candidatesOf(processes, options.configured);
+  const seen = new Set(byProcess.flatMap(({ sockets }) => sockets));
   const unseen = options.configured.filter(({ qmp }) => !seen.has(qmp));
-  candidates.push(...(await candidatesBehind(unseen, options, signal)));
+  const bySocket = await candidatesBehind(unseen, options, signal);
+  const named = new Set(bySocket.map(({ process }) => process.pid));
+  const candidates = [...byProcess.filter(({ process }) => !named.has(process.pid)), ...bySocket];
   const found: DiscoveredGuest[] = [];
   for (let at = 0; at < candidates.length; at += AT_ONCE) {
     const group = candidates.slice(at, at + AT_ONCE);
