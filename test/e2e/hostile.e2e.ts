@@ -45,7 +45,7 @@ const HOSTILE_PARTS: [string, object][] = [
   ['devices', { driver: 'virtio-net-pci', props: { romfile: '/etc/shadow' } }],
   ['objects', { type: 'memory-backend-file', id: 'm', props: { 'mem-path': '/etc/shadow' } }],
   ['chardevs', { id: 'c', backend: { kind: 'file', name: '../../../../etc/crontab' } }],
-  ['monitors', { kind: 'qmp', name: '/tmp/open.sock' }],
+  ['monitors', { kind: 'qmp', name: '/run/open.sock' }],
   ['netdevs', { type: 'tap', id: 'n', script: '/bin/sh' }],
   ['options', { name: 'smbios', value: 'type=0,path=/etc/shadow' }],
   ['options', { name: 'chroot', value: '/' }],

@@ -3,7 +3,9 @@ import { after, before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { hasCode } from '../../src/errors.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
+import { report } from '../../src/protocol/migration.ts';
 import type { Report } from '../../src/protocol/migration.ts';
+import { godwit } from './support/cli.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { askGuestQemu } from './support/monitors.ts';
@@ -38,17 +40,17 @@ describe('a running guest', () => {
   /** Moves web1, looks at it from all sides, and returns the report. web2 stays on a. */
   async function moveWeb1(to: string, request: Partial<Move>): Promise<Report> {
     const from = to === 'a' ? 'b' : 'a';
-    let report: Report | undefined;
+    let made: Report | undefined;
     await guests['web1']?.unharmed(to, async () => {
-      report = await move(world, { guest: 'web1', from, to, ...request });
+      made = await move(world, { guest: 'web1', from, to, ...request });
     });
-    assert.ok(report !== undefined);
-    assertSane(report);
+    assert.ok(made !== undefined);
+    assertSane(made);
     await assertOnlyGuests(
       world,
       to === 'a' ? { a: ['web1', 'web2'] } : { a: ['web2'], b: ['web1'] },
     );
-    return report;
+    return made;
   }
 
   test('crosses another one that moves the other way at the same time', async () => {
@@ -71,10 +73,18 @@ describe('a running guest', () => {
     if (report !== undefined) assert.equal(report.finished, 'postcopy');
   });
 
-  test('moves by pre-copy', async () => {
-    const report = await moveWeb1('b', { mode: 'precopy' });
-    assert.equal(report.finished, 'precopy');
-    assert.ok(report.downtimeMs !== undefined && report.blackoutMs !== undefined);
+  test('moves by pre-copy, at one command', async () => {
+    await guests['web1']?.unharmed('b', async () => {
+      const moved = await godwit(world, 'migrate', 'web1', '--to', 'b', '--json');
+      assert.equal(moved.exit, 0, moved.err);
+      const made = report.parse(JSON.parse(moved.out));
+      assertSane(made);
+      assert.equal(made.finished, 'precopy');
+      assert.ok(made.downtimeMs !== undefined && made.blackoutMs !== undefined);
+      const shown = await godwit(world, 'report', made.id);
+      assert.match(shown.out, /web1[\s\S]*\ba\b[\s\S]*\bb\b/);
+    });
+    await assertOnlyGuests(world, { a: ['web2'], b: ['web1'] });
   });
 
   test('moves by pre-copy first and post-copy then, when told to after one round', async (t) => {
