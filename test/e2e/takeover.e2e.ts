@@ -5,16 +5,18 @@ import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { isAlive, signalProcess } from '../../src/lab/processes.ts';
+import { seenQemus } from '../../src/lab/witness/qemus.ts';
 import { labHost } from '../../src/lab/state.ts';
 import type { Report } from '../../src/protocol/migration.ts';
 import { moverState } from '../../src/protocol/mover-request.ts';
 import type { MoverState } from '../../src/protocol/mover-request.ts';
+import { startBareGuest } from './support/bare-guest.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
-import { begin, reportAtEnd, untilMemoryFlows } from './support/moves.ts';
-import { assertOnlyGuests } from './support/remains.ts';
+import { begin, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
+import { assertOnlyGuests, assertUnchanged } from './support/remains.ts';
 import { until } from './support/wait.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, restingHosts } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
@@ -107,4 +109,41 @@ describe('a migration whose processes are killed while memory moves', () => {
     });
     assert.equal(report.takeovers, 1);
   });
+
+  test("is rolled back when the destination's QEMU is killed", async () => {
+    await web1.unharmed('a', async () => {
+      const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...SLOW });
+      await untilMemoryFlows(world, 'a', id);
+      await killQemu('b', 'web1');
+      const report = await reportAtEnd(world, 'a', id);
+      assert.equal(report.outcome, 'failed');
+      assert.equal(report.runsAt, 'source');
+      const { code = '', message = '' } = report.error ?? {};
+      assert.match(code, /^GODWIT_(HYPERVISOR_LOST|STREAM_FAILED|DESTINATION_FAILED)$/);
+      assert.match(message, /web1|\bb\b/);
+    });
+    await assertOnlyGuests(world, { a: ['web1'] });
+  });
+
+  test("ends when the guest's own QEMU is killed, and leaves no half of it at the destination", async () => {
+    const hosts = await restingHosts(world.lab);
+    const doomed = await startBareGuest(world, { name: 'doomed', host: 'a' });
+    const request = { guest: 'doomed', from: 'a', to: 'b', maxBandwidth: 32 * 1024 };
+    const id = await begin(world, request);
+    await untilMemoryFlows(world, 'a', id);
+    await killQemu('a', 'doomed');
+    const report = await reportAtEnd(world, 'a', id);
+    assert.match(report.outcome, /^(failed|lost)$/);
+    assert.notEqual(report.runsAt, 'destination');
+    assert.match(report.error?.message ?? '', /doomed/);
+    await doomed.stop();
+    await assertUnchanged(world, hosts);
+  });
+
+  async function killQemu(host: string, guest: string): Promise<void> {
+    const all = await seenQemus(world.lab);
+    const qemu = all.find((each) => each.host === host && each.guest === guest);
+    assert.ok(qemu !== undefined);
+    signalProcess(qemu.pid, 'SIGKILL');
+  }
 });
