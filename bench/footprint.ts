@@ -1,5 +1,6 @@
 import { connect } from '../src/cli/connect.ts';
 import type { Fleet } from '../src/cli/fleet.ts';
+import { withDeadline } from '../src/deadline.ts';
 import { agentsOf } from '../src/lab/agents.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
 import { verifyGuest } from '../src/lab/guest/talk.ts';
@@ -92,12 +93,21 @@ async function moveOne(
   const endpoint = fleet.endpoints.find(({ label }) => label === from) ?? fleet.endpoints[0];
   const body = migrationRequest.parse({ guest, to, timeoutMs: MOVE_MS });
   const { id } = await endpoint.api.migrate({ body }, { signal });
-  for await (const { phase, error } of endpoint.api.events({ params: { id } }, { signal })) {
-    if (!isEnd(phase)) continue;
-    if (phase === 'done') return;
-    throw new Error(`moving ${guest} to ${to} ended as ${phase}: ${error?.message ?? 'no reason'}`);
-  }
-  throw new Error(`the agent of ${from} stopped telling of ${guest}`);
+  let last = 'nothing';
+  const what = (): string => `moving ${guest} to ${to} (${id}): ${last}`;
+  await withDeadline('a move', 2 * MOVE_MS, signal, async (inner) => {
+    for await (const { phase, error } of endpoint.api.events(
+      { params: { id } },
+      { signal: inner },
+    )) {
+      last = `${phase} ${error?.message ?? ''}`;
+      if (phase === 'done') return;
+      if (isEnd(phase)) throw new Error(what());
+    }
+    throw new Error(`the agent of ${from} stopped telling; ${what()}`);
+  }).catch((cause: unknown) => {
+    throw new Error(what(), { cause });
+  });
 }
 
 /** How many guests run on `host` alone, with their memory as it was written. */
