@@ -48,7 +48,7 @@ describe('a migration whose processes are killed while memory moves', () => {
   ): Promise<Report> {
     let report: Report | undefined;
     await web1.unharmed(to, async () => {
-      const id = await begin(world, { guest: 'web1', from, to, maxBandwidth: 24 * MIB });
+      const id = await begin(world, { guest: 'web1', from, to, maxBandwidth: 32 * MIB });
       await untilMemoryFlows(world, from, id);
       await harm(id);
       report = await reportAtEnd(world, from, id);

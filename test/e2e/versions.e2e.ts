@@ -30,7 +30,7 @@ test('a guest of QEMU 7.2 moves to a host with a newer QEMU and keeps its machin
       workingSetBytes: 16 * MIB,
       qemu: '7.2',
     });
-    const elder = await watchGuest(world, 'elder');
+    const elder = await watchGuest(world, 'elder', { intervalMs: 250 });
     const type = async (host: string): Promise<unknown> =>
       askGuestQemu(world, 'elder', host, 'qom-get', { path: '/machine', property: 'type' });
     const before = await type('a');

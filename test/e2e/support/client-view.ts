@@ -15,9 +15,13 @@ export interface WatchedGuest {
   unharmed(host: string, work: () => Promise<unknown>): Promise<ClientView>;
 }
 
-/** Connects a client to a running guest and keeps the checksum of its memory. */
-export async function watchGuest({ lab }: World, name: string): Promise<WatchedGuest> {
-  const probe = await openProbe(lab, name);
+/** Connects a client to a running guest, which says something every `intervalMs`, and keeps the checksum of its memory. */
+export async function watchGuest(
+  { lab }: World,
+  name: string,
+  { intervalMs = 3 } = {},
+): Promise<WatchedGuest> {
+  const probe = await openProbe(lab, name, { intervalMs });
   const { hash, ok } = await verifyGuest(lab, name);
   assert.equal(ok, true);
   return {
