@@ -89,7 +89,11 @@ export function destinationAfter(
     case 'running':
       return { ...state, hypervisor: 'running' };
     case 'refused':
-      return { ...state, right: destinationRightAfter(state.right, 'refuse') ?? state.right };
+      return {
+        ...state,
+        right: destinationRightAfter(state.right, 'refuse') ?? state.right,
+        unsure: false,
+      };
     case 'hypervisor':
       return { ...state, hypervisor: afterHypervisor(state, event.event.type) };
     case 'failed':
@@ -176,7 +180,7 @@ export function judgeCall(
     case 'recover':
       return state.right === 'running' ? go : no(state, 'the guest was never committed here');
     case 'release':
-      if (state.unsure) return cannotTell(state);
+      // Only a source that sent no commit, or has the refusal, asks for it: it knows what this side may have forgotten.
       if (state.right === 'running') return no(state, 'the guest has been resumed here');
       return state.stage === 'released' ? already : go;
     case 'finish':

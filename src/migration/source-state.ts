@@ -60,7 +60,12 @@ export const sourceEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('recovery-failed'), error: serialError }),
   z.object({ type: z.literal('cancel') }),
   z.object({ type: z.literal('timeout'), afterMs: ms }),
-  z.object({ type: z.literal('taken-over'), pid: z.number().int() }),
+  z.object({
+    type: z.literal('taken-over'),
+    pid: z.number().int(),
+    /** The host was restarted since the migration began: unsynced records may be missing. */
+    rebooted: z.boolean().optional(),
+  }),
 ]);
 export type SourceEvent = z.infer<typeof sourceEvent>;
 export type Planned = Extract<SourceEvent, { type: 'planned' }>;

@@ -44,8 +44,16 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
     case 'timeout':
       return timeout(state, event.afterMs);
     case 'taken-over':
-      return { state: { ...state, attempts: 0 }, effects: effectsOf(state) };
+      return takenOver(state, event.rebooted === true);
   }
+}
+
+function takenOver(state: SourceState, rebooted: boolean): Transition {
+  // Inside the blackout nothing is synced: after a reboot the record of a commit may be missing, so what this side
+  // knows is that one may have been sent.
+  const mayHaveSent = rebooted && state.right === 'armed';
+  const right = (mayHaveSent && sourceRightAfter('armed', 'commit')) || state.right;
+  return { state: { ...state, right, attempts: 0 }, effects: effectsOf(state) };
 }
 
 /** What a new mover has to carry out, where the last one stood; each effect may be repeated. */
@@ -143,7 +151,7 @@ function undid(state: SourceState, step: StepName): Transition {
 function undoFailed(state: SourceState, step: StepName, error: SerialError): Transition {
   if (!isUndoing(state, step)) return stay(state);
   // NOT_ARMED in answer to a refusal or a release: the destination has run the guest.
-  if (error.code === 'GODWIT_HELD' || error.code === 'GODWIT_NOT_ARMED') return hold(state, error);
+  if (error.code === 'GODWIT_NOT_ARMED' || needsWord(state, step, error)) return hold(state, error);
   const next = settled({ ...state, leftovers: [...state.leftovers, error] }, step);
   // Where the stream cannot be taken back, nobody knows whether the guest stands still here. Nothing was committed,
   // so the rest of the way back does no harm; but the end is not called a failure with the source running.
@@ -160,10 +168,20 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
   return finishUndo(next, undoBefore(step));
 }
 
-/** Undoing `arm` closes the epoch with or without the destination's word: this side sends no commit any more. */
+/** Where the destination's word that it never ran was needed, and is not to be had. */
+function needsWord(state: SourceState, step: StepName, error: SerialError): boolean {
+  if (step === 'arm') return state.right === 'committing';
+  return error.code === 'GODWIT_HELD';
+}
+
+/**
+ * Undoing `arm` closes the epoch with or without the destination's word: this side sends no commit any more.
+ * Where one may have been sent, only the word does.
+ */
 function settled(state: SourceState, step: StepName): SourceState {
   if (step !== 'arm') return state;
-  return { ...state, right: sourceRightAfter(state.right, 'abandon') ?? state.right };
+  const word = state.right === 'committing' ? 'refused' : 'abandon';
+  return { ...state, right: sourceRightAfter(state.right, word) ?? state.right };
 }
 
 function destinationLost(state: SourceState, error: SerialError): Transition {
@@ -171,8 +189,9 @@ function destinationLost(state: SourceState, error: SerialError): Transition {
   const { step } = state.doing;
   if (step === 'commit') return stay(state); // its own answer decides
   if (isBeforeNoReturn(step)) {
-    const stuck = step === 'switchover' && state.via === 'postcopy';
-    return stuck ? hold(state, error) : beginUndo(state, step, error);
+    // Where post-copy's switch is under way, the source's own hypervisor says whether it still has the guest.
+    const itsOwnWord = step === 'switchover' && state.via === 'postcopy';
+    return itsOwnWord ? stay(state) : beginUndo(state, step, error);
   }
   if (step === 'drain' || step === 'verify') {
     const lost = godwitError('GODWIT_LOST', {

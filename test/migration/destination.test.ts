@@ -172,11 +172,19 @@ describe('a destination that was taken over', () => {
     const destination = armed();
     destination.takeover('boot-2');
     assert.equal(destination.state.unsure, true);
-    for (const call of ['commit', 'refuse', 'release'] as const) {
+    for (const call of ['commit', 'refuse'] as const) {
       assert.equal(ask(destination, call), 'GODWIT_HELD');
     }
     destination.takeover('boot-2');
     assert.equal(destination.state.unsure, true);
+  });
+
+  test('after a reboot lets go for a source that knows that no commit counts', () => {
+    const destination = armed();
+    destination.takeover('boot-2');
+    assert.equal(ask(destination, 'release'), undefined);
+    assert.equal(destination.isClean, true);
+    assert.equal(ask(destination, 'commit'), 'GODWIT_NOT_ARMED');
   });
 
   test('gives its word where the record proves it', () => {

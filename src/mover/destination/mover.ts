@@ -217,10 +217,12 @@ export class DestinationMover {
     }
   }
 
-  /** The word that it never ran comes first; then everything is taken down. */
-  async #release(why: string, signal: AbortSignal): Promise<void> {
+  /** The word that it never ran comes first, where it can be given; then everything is taken down. */
+  async #release(why: string, signal: AbortSignal, mayRefuse = true): Promise<void> {
     const { epoch } = this.#state.admission;
-    if (this.#state.right !== 'refused') await this.#record({ type: 'refused', epoch, why });
+    if (mayRefuse && this.#state.right !== 'refused') {
+      await this.#record({ type: 'refused', epoch, why });
+    }
     await this.#destroy(signal);
     await this.#record({ type: 'released' });
     this.#end();
@@ -234,7 +236,7 @@ export class DestinationMover {
 
   #checkLease(): void {
     const { right, stage, unsure } = this.#state;
-    if (right === 'running' || unsure || stage === 'released' || stage === 'finished') return;
+    if (right === 'running' || stage === 'released' || stage === 'finished') return;
     if (this.#parts.clock.monotonicMs() - this.#heardAt < LEASE_MS) return;
     void this.#lane.run(async () => {
       // Commit may have come while this waited for its turn.
@@ -246,7 +248,8 @@ export class DestinationMover {
         type: 'failed',
         error: godwitError('GODWIT_UNREACHABLE', facts).toJSON(),
       });
-      await this.#release('the source is silent', AbortSignal.timeout(60_000));
+      // After a reboot nothing of the guest is left here; whether it ran is still not for this side to say.
+      await this.#release('the source is silent', AbortSignal.timeout(60_000), !unsure);
     });
   }
 

@@ -80,10 +80,10 @@ export class Coordinator {
     for (const effect of initialSource(planned).effects) this.#perform(effect);
   }
 
-  /** Goes on where a dead mover stood. */
-  takeOver(steps: SourceParts, pid: number): void {
+  /** Goes on where a dead mover stood; `rebooted`: the host has been restarted since the migration began. */
+  takeOver(steps: SourceParts, pid: number, rebooted: boolean): void {
     this.#steps = steps;
-    this.dispatch({ type: 'taken-over', pid });
+    this.dispatch({ type: 'taken-over', pid, rebooted });
   }
 
   /** Queues an event; returns at once. */

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
-import { GodwitError, godwitError } from '../../errors.ts';
+import type { SourceSession } from '../../drivers/driver.ts';
+import { godwitError, hasCode } from '../../errors.ts';
 import type { HypervisorStatus } from '../../migration/hypervisor.ts';
 import type { StepFacts } from '../../migration/source-state.ts';
 import { STEPS } from '../../migration/steps.ts';
@@ -105,11 +106,11 @@ export const DO: Readonly<Record<StepName, Handler>> = {
   },
 
   verify: async (parts, signal) => {
-    const session = await parts.guest.session(signal);
-    const sample = await session.sample(signal).catch(() => undefined);
+    const session = await sessionIfThere(parts, signal);
+    const sample = await session?.sample(signal).catch(() => undefined);
     if (sample !== undefined) parts.dispatch({ type: 'measured', sample, final: true });
-    const here = await session.status(signal);
-    if (here.run === 'running') {
+    const here = await session?.status(signal);
+    if (here?.run === 'running') {
       const reason =
         'the source was found running after the destination had been given the right to run';
       throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason });
@@ -123,12 +124,8 @@ export const DO: Readonly<Record<StepName, Handler>> = {
   },
 
   retire: async (parts, signal) => {
-    const { guest, config, request, state } = parts;
-    const session = await guest.session(signal).catch((thrown: unknown) => {
-      // After a takeover it may be gone already; that is what this step is for.
-      if (parts.tookOver() && thrown instanceof GodwitError) return undefined;
-      throw thrown;
-    });
+    const { config, request, state } = parts;
+    const session = await sessionIfThere(parts, signal);
     await session?.quit(signal);
     for (const port of state().known.ports ?? []) await removeTap(port, signal);
     const guestDir = path.join(config.stateDir, 'guests', request.request.guest);
@@ -142,6 +139,19 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     return {};
   },
 };
+
+/** The session; none where the source’s hypervisor has ended, which after handover is as it should be. */
+async function sessionIfThere(
+  parts: SourceParts,
+  signal: AbortSignal,
+): Promise<SourceSession | undefined> {
+  try {
+    return await parts.guest.session(signal);
+  } catch (thrown) {
+    if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) return undefined;
+    throw thrown;
+  }
+}
 
 /** A step’s deadline, ms; the whole migration’s where the table says so. */
 export function deadlineOf(step: StepName, timeoutMs: number): number {

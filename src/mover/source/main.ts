@@ -4,7 +4,7 @@ import type { Driver } from '../../drivers/driver.ts';
 import type { Log } from '../../log.ts';
 import { replaySource } from '../../migration/journal.ts';
 import { initialSource } from '../../migration/source-state.ts';
-import type { Planned } from '../../migration/source-state.ts';
+import type { Planned, SourceEvent } from '../../migration/source-state.ts';
 import type { EndPhase } from '../../protocol/migration.ts';
 import { migrationSettings } from '../../protocol/migration.ts';
 import type { SourceMoverRequest } from '../../protocol/mover-request.ts';
@@ -74,7 +74,7 @@ export function openSource(
       watch.start(parts);
       try {
         if (found === undefined) await coordinator.begin(parts, planned);
-        else coordinator.takeOver(parts, process.pid);
+        else coordinator.takeOver(parts, process.pid, wasRebooted(events));
         return await coordinator.finished;
       } finally {
         watch.stop();
@@ -85,6 +85,11 @@ export function openSource(
       }
     },
   };
+}
+
+function wasRebooted(events: readonly SourceEvent[]): boolean {
+  const [planned] = events;
+  return planned?.type === 'planned' && planned.bootId !== bootId();
 }
 
 function planOf(config: AgentConfig, request: SourceMoverRequest): Planned {

@@ -31,10 +31,16 @@ export const UNDO: Readonly<Partial<Record<StepName, Undo>>> = {
   },
 
   // Its word is welcome but not needed: this side has sent no commit under the epoch and, by the record, never will.
+  // Where the record may have been lost, it is needed.
   arm: async (parts, signal) => {
     resumePeer(parts);
     if (!parts.peer.known) return;
-    const body = { epoch: parts.state().plan.epoch };
+    const { plan, right } = parts.state();
+    const body = { epoch: plan.epoch };
+    if (right === 'committing') {
+      await ask(parts, signal, (api) => api.refuse({ body }, { signal, deadlineMs: 10_000 }));
+      return;
+    }
     await parts.peer.once((api) => api.refuse({ body }, { signal, deadlineMs: 5000 }));
   },
 
@@ -47,6 +53,10 @@ async function regain(parts: SourceParts, signal: AbortSignal): Promise<void> {
   const session = await parts.guest.session(signal);
   const status = await session.cancel(signal);
   if (status.run === 'running' || status.run === 'gone') return;
+  if (status.stream.startsWith('postcopy')) {
+    const reason = 'post-copy had begun, and the state of its devices has left';
+    throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason });
+  }
   const body = { epoch: parts.state().plan.epoch };
   try {
     await withDeadline('the destination’s refusal', REFUSAL_MS, signal, (bounded) =>
