@@ -87,7 +87,8 @@ export function destinationAfter(
     case 'committed':
       return { ...state, right: destinationRightAfter(state.right, 'commit') ?? state.right };
     case 'running':
-      return { ...state, hypervisor: 'running' };
+      // It may have ended again before this was recorded.
+      return { ...state, hypervisor: afterHypervisor(state, 'resumed') };
     case 'refused':
       return {
         ...state,

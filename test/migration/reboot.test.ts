@@ -62,6 +62,16 @@ test('a destination that was restarted and cannot tell does not hold a source th
   assert.equal(state.right, 'abandoned');
 });
 
+test('a destination whose hypervisor ended while it was resumed does not say that it runs', () => {
+  const world = new World();
+  driveUntil(world, isDoing('commit'));
+  const destination = world.destination!;
+  destination.record({ type: 'committed', epoch: world.plan.epoch });
+  destination.tell({ type: 'lost', reason: 'killed' });
+  destination.record({ type: 'running', epoch: world.plan.epoch, resumeMs: 1 });
+  assert.equal(destination.state.hypervisor, 'gone');
+});
+
 test('while post-copy is switched on, the source’s own hypervisor says whether it still has the guest', () => {
   const world = new World(planned({ mode: 'postcopy' }));
   driveUntil(world, isDoing('switchover'));

@@ -82,10 +82,10 @@ export class QemuDestination implements DestinationSession {
   }
 
   async status(signal: AbortSignal): Promise<HypervisorStatus> {
-    if (this.#watch === undefined || this.#client?.closed === true) {
-      const there = this.#handle !== undefined && (await this.reattach(signal).catch(() => false));
-      if (!there) return { run: 'gone', stream: 'none', reason: 'it has not been started' };
-    }
+    const held = this.#watch !== undefined && this.#client?.closed !== true;
+    // A process that lives and cannot be reached is an error, never `gone`.
+    if (!held && (this.#handle === undefined || !(await this.reattach(signal))))
+      return { run: 'gone', stream: 'none', reason: 'it has not been started' };
     return this.#held().watch.status(signal);
   }
 
@@ -229,11 +229,12 @@ export class QemuDestination implements DestinationSession {
   async destroy(signal: AbortSignal): Promise<void> {
     const { guestDir } = this.#options;
     const marked = await isMarked(guestDir);
-    // Without either, whatever lies there is somebody else's.
+    // Without either, it is somebody else's.
     if (this.#handle === undefined && !marked) return;
     const handle = await findStarted(this.#options, this.#handle);
     // A mark alone may have outlived its migration: a guest that runs is never taken for a remainder.
-    if (!this.#ours && (await this.status(signal)).run === 'running') return;
+    const status = this.#ours ? undefined : await this.status(signal).catch(() => undefined);
+    if (status?.run === 'running') return;
     this.#letGo();
     if (handle !== undefined) await killProcess(handle, END_MS, signal);
     await removeCredentials(this.#credentials, 'server');

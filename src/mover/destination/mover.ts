@@ -66,8 +66,17 @@ export class DestinationMover {
   /** What lies half made is taken down; what was made is taken hold of again. */
   async #lookRound(): Promise<void> {
     if (this.#state.stage === 'preparing') await this.#destroy(AbortSignal.timeout(60_000));
-    if (this.#state.stage === 'prepared') await this.#open();
+    if (this.#state.stage === 'prepared') await this.#holdAgain();
     if (this.#state.stage === 'released' || this.#state.stage === 'finished') this.#end();
+  }
+
+  /** A hypervisor that ended while no mover listened has told nobody. */
+  async #holdAgain(): Promise<void> {
+    const session = await this.#open();
+    const status = await session.status(AbortSignal.timeout(10_000)).catch(() => undefined);
+    if (status?.run !== 'gone') return;
+    const { reason = 'its process has ended' } = status;
+    await this.#record({ type: 'hypervisor', event: { type: 'lost', reason } });
   }
 
   status(): DestinationStatus {
