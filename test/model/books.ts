@@ -1,0 +1,221 @@
+import { initialDestination } from '../../src/migration/destination.ts';
+import type {
+  DestinationCall,
+  DestinationState,
+  Verdict,
+} from '../../src/migration/destination.ts';
+import { initialSource } from '../../src/migration/source-state.ts';
+import type { SourceEffect, SourceState } from '../../src/migration/source-state.ts';
+import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS, epochOf } from './events.ts';
+import type { RecordName } from './events.ts';
+import type { Rules } from './rules.ts';
+
+/** Numbers for values that are equal when their keys are. */
+export class Numbered<T> {
+  readonly #numbers = new Map<string, number>();
+  readonly values: T[] = [];
+
+  of(key: string, make: () => T): number {
+    const found = this.#numbers.get(key);
+    if (found !== undefined) return found;
+    const number = this.values.length;
+    this.#numbers.set(key, number);
+    this.values.push(make());
+    return number;
+  }
+}
+
+/**
+ * A journal: what its synced part folds to, and what each record after that folds to. A mover's state is the fold of
+ * its whole journal, so the journal's number is all that a state of the model has to hold of either.
+ * Records that change nothing are left out; a power loss may take any number of unsynced records from the end.
+ */
+interface Pages {
+  readonly durable: number;
+  readonly tail: readonly number[];
+}
+
+/** More unsynced records than this, and the oldest has reached the disk: 100 ms at most pass before. */
+const MOST_UNSYNCED = 6;
+
+class Pagination {
+  readonly pages = new Numbered<Pages>();
+
+  of(durable: number, tail: readonly number[]): number {
+    return this.pages.of(`${durable}:${tail.join()}`, () => ({ durable, tail }));
+  }
+
+  current(number: number): number {
+    const { durable, tail } = this.pages.values[number]!;
+    return tail.at(-1) ?? durable;
+  }
+
+  durable(number: number): number {
+    return this.pages.values[number]!.durable;
+  }
+
+  append(number: number, next: number, durability: 'sync' | 'later'): number {
+    if (durability === 'sync') return this.of(next, []);
+    const { durable, tail } = this.pages.values[number]!;
+    if ((tail.at(-1) ?? durable) === next) return number;
+    if (tail.length < MOST_UNSYNCED) return this.of(durable, [...tail, next]);
+    return this.of(tail[0]!, [...tail.slice(1), next]);
+  }
+
+  synced(number: number): number {
+    return this.of(this.current(number), []);
+  }
+
+  /** Each journal that a power loss may leave. */
+  cuts(number: number): number[] {
+    const { durable, tail } = this.pages.values[number]!;
+    return [durable, ...tail].map((last) => this.of(last, []));
+  }
+}
+
+export interface SourceStep {
+  readonly journal: number;
+  readonly effects: readonly SourceEffect[];
+  readonly sameDoing: boolean;
+}
+
+/** The source's states and journals. The real transition is called once for each state and event. */
+export class SourceBook {
+  readonly #rules: Rules;
+  readonly #states = new Numbered<SourceState>();
+  readonly #pages = new Pagination();
+  readonly #steps = new Map<number, SourceStep>();
+  readonly first: number;
+
+  constructor(rules: Rules, mode: 'precopy' | 'hybrid') {
+    this.#rules = rules;
+    this.first = this.#pages.of(this.#number(initialSource(PLANNED[mode]).state), []);
+  }
+
+  /** What only the report reads, or only a message says, is left out, or states would differ by their past alone. */
+  #number(state: SourceState): number {
+    const { moverAddress, memoryAddress } = state.known;
+    const { doing, right, via, stream, unsure, attempts, cancelled, because } = state;
+    const key = JSON.stringify([
+      [doing, right, via, stream, unsure, attempts, cancelled, because?.code],
+      [moverAddress, memoryAddress],
+    ]);
+    return this.#states.of(key, () => ({ ...state, stopped: false, leftovers: [] }));
+  }
+
+  state(journal: number): SourceState {
+    return this.#states.values[this.#pages.current(journal)]!;
+  }
+
+  apply(journal: number, event: number): SourceStep {
+    const key = journal * 512 + event;
+    const known = this.#steps.get(key);
+    if (known !== undefined) return known;
+    const before = this.state(journal);
+    const { state, effects } = this.#rules.transition(before, SOURCE_EVENTS[event]!);
+    const durability = this.#rules.durability(SOURCE_EVENTS[event]!);
+    const step = {
+      journal: this.#pages.append(journal, this.#number(state), durability),
+      effects,
+      sameDoing: JSON.stringify(before.doing) === JSON.stringify(state.doing),
+    };
+    this.#steps.set(key, step);
+    return step;
+  }
+
+  synced(journal: number): number {
+    return this.#pages.synced(journal);
+  }
+
+  cuts(journal: number): number[] {
+    return this.#pages.cuts(journal);
+  }
+
+  get size(): { states: number; journals: number } {
+    return { states: this.#states.values.length, journals: this.#pages.pages.values.length };
+  }
+}
+
+interface Page {
+  readonly state: DestinationState;
+  /** Of the last `armed` in the journal. */
+  readonly armedBootId: string | undefined;
+}
+
+/** The destination's states and journals; 0 is a destination that has not admitted the guest. */
+export class DestinationBook {
+  readonly #rules: Rules;
+  readonly #states = new Numbered<Page>();
+  readonly #pages = new Pagination();
+  readonly #steps = new Map<string, number>();
+  readonly #verdicts = new Map<string, Verdict>();
+  readonly admitted: number;
+
+  constructor(rules: Rules) {
+    this.#rules = rules;
+    this.#pages.of(-1, []);
+    const event = { type: 'admitted', admission: ADMISSION, host: 'b' } as const;
+    const page = { state: initialDestination(event), armedBootId: undefined };
+    this.admitted = this.#pages.of(this.#number(page), []);
+  }
+
+  #number(page: Page): number {
+    const { right, stage, hypervisor, unsure } = page.state;
+    const key = JSON.stringify([right, stage, hypervisor, unsure, page.armedBootId]);
+    return this.#states.of(key, () => ({ ...page, state: { ...page.state, error: undefined } }));
+  }
+
+  #page(journal: number): Page {
+    return this.#states.values[this.#pages.current(journal)]!;
+  }
+
+  state(journal: number): DestinationState {
+    return this.#page(journal).state;
+  }
+
+  /** What is sure to outlive a power loss. */
+  durable(journal: number): DestinationState {
+    return this.#states.values[this.#pages.durable(journal)]!.state;
+  }
+
+  record(journal: number, name: RecordName): number {
+    const key = `${journal}:${name}`;
+    const known = this.#steps.get(key);
+    if (known !== undefined) return known;
+    const event = RECORDS[name];
+    const page = this.#page(journal);
+    const state = this.#rules.destinationAfter(page.state, event);
+    const armedBootId = event.type === 'armed' ? event.bootId : page.armedBootId;
+    const durability = this.#rules.destinationDurability(event);
+    const next = this.#pages.append(journal, this.#number({ state, armedBootId }), durability);
+    this.#steps.set(key, next);
+    return next;
+  }
+
+  takenOver(journal: number, boot: number): number {
+    const { state, armedBootId } = this.#page(journal);
+    const sure = this.#rules.knowsItNeverRan(state.right, armedBootId, `boot-${boot}`);
+    return this.record(journal, sure ? 'neverRan' : 'mayHaveRun');
+  }
+
+  judge(journal: number, call: DestinationCall, earlier: boolean): Verdict {
+    const key = `${this.#pages.current(journal)}:${call}:${earlier}`;
+    const known = this.#verdicts.get(key);
+    if (known !== undefined) return known;
+    const verdict = this.#rules.judgeCall(this.state(journal), call, epochOf(earlier));
+    this.#verdicts.set(key, verdict);
+    return verdict;
+  }
+
+  synced(journal: number): number {
+    return journal === 0 ? 0 : this.#pages.synced(journal);
+  }
+
+  cuts(journal: number): number[] {
+    return this.#pages.cuts(journal);
+  }
+
+  get size(): { states: number; journals: number } {
+    return { states: this.#states.values.length, journals: this.#pages.pages.values.length };
+  }
+}

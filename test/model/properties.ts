@@ -1,0 +1,66 @@
+import type { SourceState } from '../../src/migration/source-state.ts';
+import type { Context } from './context.ts';
+import { RULES_BROKEN } from './context.ts';
+import type { Rule } from './context.ts';
+import { BUSY, DEST, EXCUSE, QEMU, destinationRuns, sourceRuns } from './state.ts';
+import type { World } from './state.ts';
+
+/** The rule that this state breaks; undefined where all is well. */
+export function brokenRule(context: Context, world: World): Rule | undefined {
+  if (world.broken !== 0) return RULES_BROKEN[world.broken - 1];
+  const runsHere = sourceRuns(world);
+  if (runsHere && destinationRuns(world)) return 'two copies of the guest run';
+  if (runsHere && world.ran === 1) {
+    return 'the source resumed a guest that has run at the destination';
+  }
+  return wrongEnd(world, context.source.state(world.js));
+}
+
+function wrongEnd(world: World, { doing, right, via }: SourceState): Rule | undefined {
+  const { excuses } = world;
+  // A source that lost power may have lost the record of its commit; and one that died in post-copy took memory with
+  // it, or just not. A person is asked to look.
+  const hasGone = via === 'postcopy' && (excuses & EXCUSE.sourceGone) !== 0;
+  const knows = !hasGone && (world.rebooted === 0 || right === 'passed');
+  const dead = EXCUSE.sourceGone | EXCUSE.destinationGone | EXCUSE.rebooted;
+  switch (doing.kind === 'end' ? doing.outcome : undefined) {
+    case 'failed':
+    case 'cancelled':
+      if (destinationRuns(world)) {
+        return 'the migration ended as failed or cancelled and the guest runs at the destination';
+      }
+      if (sourceRuns(world) || world.qemu === QEMU.gone) return undefined;
+      return 'the migration ended as failed or cancelled and the guest stands still at the source';
+    case 'done':
+      if (destinationRuns(world) || (excuses & dead) !== 0) return undefined;
+      return 'the migration ended as done and the guest does not run at the destination';
+    case 'lost':
+      if ((excuses & dead) !== 0) return undefined;
+      return 'the migration ended as lost though both hypervisors live';
+    case 'held':
+      if (destinationRuns(world) && (excuses & EXCUSE.deadline) === 0 && knows) {
+        return 'the migration was held though the guest runs at the destination, which answers';
+      }
+      if (sourceRuns(world) && (excuses & EXCUSE.deadline) === 0) {
+        return 'the migration was held though the guest runs at the source';
+      }
+      if (excuses !== 0) return undefined;
+      return 'the migration was held though nothing but movers died and no deadline passed';
+    default:
+      return undefined;
+  }
+}
+
+/** Nothing is left to do: the source has ended, and the destination holds nothing that it should have let go. */
+export function isOver(context: Context, world: World): boolean {
+  const { doing } = context.source.state(world.js);
+  if (doing.kind !== 'end') return false;
+  if (world.jd === 0) return true;
+  if (world.dmover === 0 || world.busy !== BUSY.idle) return false;
+  const { stage, right, unsure } = context.destination.state(world.jd);
+  if (stage === 'released') return world.dqemu === DEST.none;
+  if (stage === 'finished') return true;
+  // A person decides: the destination keeps what it has.
+  const kept = right === 'running' || unsure;
+  return kept && doing.outcome !== 'failed' && doing.outcome !== 'cancelled';
+}

@@ -1,0 +1,93 @@
+import {
+  destinationAfter,
+  destinationDurability,
+  judgeCall,
+  knowsItNeverRan,
+} from '../../src/migration/destination.ts';
+import { sourceMayResume } from '../../src/migration/run-right.ts';
+import { durability, transition } from '../../src/migration/transition.ts';
+
+/** What the model checks: the functions that the movers themselves call. A mutant replaces one of them. */
+export interface Rules {
+  readonly transition: typeof transition;
+  readonly durability: typeof durability;
+  readonly sourceMayResume: typeof sourceMayResume;
+  readonly destinationAfter: typeof destinationAfter;
+  readonly judgeCall: typeof judgeCall;
+  readonly destinationDurability: typeof destinationDurability;
+  readonly knowsItNeverRan: typeof knowsItNeverRan;
+}
+
+export const REAL: Rules = {
+  transition,
+  durability,
+  sourceMayResume,
+  destinationAfter,
+  judgeCall,
+  destinationDurability,
+  knowsItNeverRan,
+};
+
+export interface Mutant {
+  readonly name: string;
+  readonly breaks: string;
+  readonly mode: 'precopy' | 'hybrid';
+  /** Only found where calls of an earlier migration of the same guest may still arrive. */
+  readonly earlier: boolean;
+  readonly rules: Rules;
+}
+
+/** The protocol broken on purpose, each time in one place. The model must find every one of them. */
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'drop the fsync',
+    breaks: 'the destination says that it is armed before armed(epoch) lies on its disk',
+    mode: 'precopy',
+    earlier: false,
+    rules: {
+      ...REAL,
+      destinationDurability: (event) =>
+        event.type === 'armed' ? 'later' : destinationDurability(event),
+    },
+  },
+  {
+    name: 'resume on timeout',
+    breaks: 'the source takes the guest back when no refusal came in time',
+    mode: 'precopy',
+    earlier: false,
+    rules: { ...REAL, sourceMayResume: () => true },
+  },
+  {
+    name: 'commit before completed',
+    breaks: 'the source sends commit while its hypervisor still sends the last state',
+    mode: 'precopy',
+    earlier: false,
+    rules: {
+      ...REAL,
+      transition: (state, event) =>
+        event.type === 'hypervisor' && event.event.type === 'device'
+          ? transition(state, { type: 'hypervisor', event: { type: 'completed' } })
+          : transition(state, event),
+    },
+  },
+  {
+    name: 'ignore refused',
+    breaks: 'the destination takes a commit although it has refused',
+    mode: 'precopy',
+    earlier: false,
+    rules: {
+      ...REAL,
+      judgeCall: (state, call, epoch) =>
+        call === 'commit' && state.right === 'refused'
+          ? judgeCall({ ...state, right: 'armed' }, call, epoch)
+          : judgeCall(state, call, epoch),
+    },
+  },
+  {
+    name: 'forget the epoch',
+    breaks: 'the destination takes a call of an earlier migration for one of this',
+    mode: 'precopy',
+    earlier: true,
+    rules: { ...REAL, judgeCall: (state, call) => judgeCall(state, call, state.admission.epoch) },
+  },
+];

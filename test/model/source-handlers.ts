@@ -1,0 +1,170 @@
+import type { SourceState } from '../../src/migration/source-state.ts';
+import type { StepName } from '../../src/migration/steps.ts';
+import { breakRule, fork } from './context.ts';
+import type { Context } from './context.ts';
+import { says } from './hypervisors.ts';
+import { callMoves } from './source-calls.ts';
+import { callOf, did, fails, letGo, openSession, send, stateOf } from './source-shell.ts';
+import { cancellingMoves, resumeMoves, undoMoves } from './source-undo.ts';
+import { ACT, DEST, EXCUSE, QEMU } from './state.ts';
+import type { World } from './state.ts';
+
+/** How the source's mover does each step (src/mover/source/handlers.ts). */
+
+export function sourceHandlerMoves(context: Context, state: SourceState): void {
+  const { world } = context;
+  if (state.doing.kind === 'end') return;
+  if (world.act === ACT.call) return callMoves(context, state);
+  if (world.act === ACT.cancelling) return cancellingMoves(context);
+  if (world.act === ACT.resume) return resumeMoves(context);
+  if (world.act !== ACT.begin) return;
+  if (state.doing.kind === 'do') return doMoves(context, state, state.doing.step);
+  undoMoves(context, state.doing.step);
+}
+
+function doMoves(context: Context, state: SourceState, step: StepName): void {
+  const { emit } = context;
+  switch (step) {
+    case 'admit':
+    case 'prepare':
+    case 'arm':
+    case 'commit':
+    case 'finish': {
+      const next = fork(context);
+      send(next, callOf(state));
+      emit('step', `the source’s mover sends ${step}`);
+      return;
+    }
+    case 'inspect':
+    case 'configure':
+      // Reading the guest and setting its stream do not touch who may run: done, or failed.
+      withSession(context, step, (next) => did(context, next, step));
+      failMove(context, step);
+      return;
+    case 'assess': {
+      const next = fork(context);
+      did(context, next, step);
+      emit('step', 'the destination finds that it can take the guest');
+      failMove(context, step);
+      return;
+    }
+    case 'memory':
+      withSession(context, step, (next) => startMemory(context, next));
+      failMove(context, step);
+      return;
+    case 'switchover':
+      withSession(context, step, (next) => switchOver(context, next));
+      lateFailMove(context, (next) => switchOver(context, next));
+      failMove(context, step);
+      return;
+    case 'drain':
+      withSession(context, step, (next) => {
+        next.act = ACT.idle;
+      });
+      return;
+    case 'verify':
+      verifyMoves(context);
+      return;
+    case 'retire': {
+      const next = fork(context);
+      next.qemu = QEMU.gone;
+      next.sess = 0;
+      next.unheard = 0;
+      did(context, next, step);
+      emit('step', 'the source’s QEMU is ended');
+      return;
+    }
+  }
+}
+
+/** What needs QEMU: done, or failed because its process has ended. */
+function withSession(context: Context, step: StepName, work: (next: World) => void): void {
+  const next = fork(context);
+  if (openSession(next)) work(next);
+  else fails(context, next, 'gone');
+  context.emit('step', `the source’s mover does ${step}`);
+}
+
+function failMove(context: Context, step: StepName): void {
+  const { world, emit } = context;
+  if (world.faults === 0) return;
+  const next = fork(context);
+  next.faults -= 1;
+  next.excuses |= EXCUSE.deadline;
+  fails(context, next, 'other');
+  emit('fault', `${step} fails before it has done anything`);
+}
+
+/** It worked, and its answer came too late or not at all. */
+function lateFailMove(context: Context, work: (next: World) => void): void {
+  const { world, emit } = context;
+  if (world.faults === 0) return;
+  const next = fork(context);
+  next.faults -= 1;
+  if (!openSession(next)) return;
+  work(next);
+  next.excuses |= EXCUSE.deadline;
+  const { doing } = stateOf(context, next);
+  if (doing.kind !== 'do') return;
+  fails(context, next, 'deadline');
+  emit('fault', `${doing.step} is done, but QEMU’s answer comes too late`);
+}
+
+function startMemory(context: Context, next: World): void {
+  next.act = ACT.idle;
+  if (next.took === 1) {
+    if (isBroken(next)) return fails(context, next, 'broken');
+    if (next.qemu !== QEMU.idle) return;
+  }
+  if (next.qemu === QEMU.gone) return fails(context, next, 'gone');
+  next.qemu = QEMU.active;
+  says(next, 'active');
+}
+
+/** A stream that ended while no mover listened. */
+const isBroken = ({ qemu }: World): boolean =>
+  qemu === QEMU.failed || qemu === QEMU.failedStill || qemu === QEMU.cancelled;
+
+function switchOver(context: Context, next: World): void {
+  next.act = ACT.idle;
+  const { via } = stateOf(context, next);
+  const { qemu } = next;
+  if (next.took === 1 && isBroken(next)) return fails(context, next, 'broken');
+  if (qemu === QEMU.gone) return fails(context, next, 'gone');
+  if (via === 'postcopy') {
+    const waits = qemu === QEMU.preSwitchover || qemu === QEMU.preSwitchoverPc;
+    if (next.took === 1 && waits) letGo(next);
+    // In any other state the order is taken and has no effect: pre-copy has won, or the stream has ended.
+    else if (qemu === QEMU.active) next.qemu = QEMU.activePc;
+    return;
+  }
+  const past = qemu !== QEMU.preSwitchover && qemu !== QEMU.preSwitchoverPc;
+  if (next.took === 1 && past && qemu !== QEMU.active) return;
+  if (!letGo(next)) fails(context, next, 'other');
+}
+
+/** Looks at QEMU here and asks the destination how it is; reading alone, so both are one move. */
+function verifyMoves(context: Context): void {
+  const { world, emit } = context;
+  const next = fork(context);
+  // A QEMU that has ended does not run the guest: only the destination is asked then.
+  openSession(next);
+  if (world.dmover === 1 && world.jd !== 0) {
+    const gone = context.destination.state(world.jd).hypervisor === 'gone';
+    if (gone) fails(context, next, 'lost');
+    else did(context, next, 'verify');
+    // Where its mover hears of it a moment later, nothing could be known yet.
+    if (!gone && world.dqemu === DEST.gone && world.dlost === 0) {
+      breakRule(
+        next,
+        'the source found all well though the destination’s QEMU had ended and nothing would ever say so',
+      );
+    }
+    emit('step', gone ? 'verify finds the destination’s QEMU gone' : 'verify finds all well');
+  }
+  const late = fork(context);
+  openSession(late);
+  late.excuses |= EXCUSE.deadline;
+  fails(context, late, 'deadline');
+  emit('time', 'verify gets no answer in time');
+}

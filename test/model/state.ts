@@ -1,0 +1,242 @@
+import { WORDS } from './store.ts';
+
+/** What the handler of the present step, or of its undo, waits for. */
+export const ACT = {
+  /** Nothing: the step is over when its event comes. */
+  idle: 0,
+  /** It has been told to begin. */
+  begin: 1,
+  /** The destination's answer. */
+  call: 2,
+  /** Taking back: that the cancelled stream comes to its end. */
+  cancelling: 3,
+  /** Taking back: the refusal is in hand, the guest is resumed next. */
+  resume: 4,
+} as const;
+
+/** The source's QEMU. `pc`: on its way to post-copy; `still`: the guest's processors stand still. */
+export const QEMU = {
+  idle: 0,
+  active: 1,
+  activePc: 2,
+  preSwitchover: 3,
+  preSwitchoverPc: 4,
+  device: 5,
+  devicePc: 6,
+  failedStill: 7,
+  /** Failed or cancelled; it has resumed the guest by itself. */
+  failed: 8,
+  cancelled: 9,
+  cancelling: 10,
+  cancellingStill: 11,
+  completed: 12,
+  postcopy: 13,
+  postcopyPaused: 14,
+  gone: 15,
+  /** Resumed after everything was handed over. */
+  resumed: 16,
+} as const;
+
+/** The destination's QEMU. */
+export const DEST = {
+  none: 0,
+  incoming: 1,
+  /** `cont` was given before its memory was there: it starts by itself. */
+  incomingAuto: 2,
+  loaded: 3,
+  postcopy: 4,
+  running: 5,
+  postcopyRunning: 6,
+  /** The stream broke; the guest runs as far as it has pages. */
+  postcopyRunningCut: 7,
+  postcopyCut: 8,
+  gone: 9,
+} as const;
+
+/** What the destination's mover is in the middle of: each can be cut off by its death. */
+export const BUSY = {
+  idle: 0,
+  preparing: 1,
+  started: 2,
+  committed: 3,
+  /** `cont` was given; waits for the guest to run. */
+  continuing: 4,
+  resumed: 5,
+  releasing: 6,
+  destroyed: 7,
+} as const;
+
+/** The one call of the source's mover that somebody waits for. */
+export const LIVE = {
+  none: 0,
+  sent: 1,
+  working: 2,
+  ok: 3,
+  notArmed: 4,
+  held: 5,
+  gone: 6,
+  error: 7,
+} as const;
+
+export const CALLS = ['admit', 'prepare', 'arm', 'commit', 'refuse', 'release', 'finish'] as const;
+export type Call = (typeof CALLS)[number];
+export const callBit = (call: Call): number => 1 << CALLS.indexOf(call);
+
+/** Copies of calls of an earlier migration of the same guest that the network may still hold. */
+export const EARLIER = ['commit', 'refuse', 'release'] as const satisfies Call[];
+
+/** Why an end may be `held` or `lost`. */
+export const EXCUSE = { deadline: 1, sourceGone: 2, destinationGone: 4, rebooted: 8 } as const;
+
+/** One state of everything: two hosts, the link, and what has to be remembered of the past. Numbers only. */
+export class World {
+  /** The source's journal (SourceBook). */
+  js = 0;
+  mover = 1;
+  /** This mover has taken over and still does what it found begun. */
+  took = 0;
+  act: number = ACT.idle;
+  /** `continue` is about to be given. */
+  cont = 0;
+  /** The stream is to be recovered. */
+  rec = 0;
+  /** The session with QEMU is open: its events are heard. */
+  sess = 0;
+  /** What QEMU has said and nobody has heard yet: four bits each, the oldest lowest. */
+  unheard = 0;
+  qemu: number = QEMU.idle;
+  /** The source's host has been restarted. */
+  rebooted = 0;
+  /** The destination's journal (DestinationBook); 0 before it admits. */
+  jd = 0;
+  dmover = 0;
+  busy: number = BUSY.idle;
+  dqemu: number = DEST.none;
+  /** Its mover has not heard yet that it is gone. */
+  dlost = 0;
+  dsess = 0;
+  boot = 0;
+  live: number = LIVE.none;
+  /** Calls that were ever sent: a copy of each may arrive at any time, any number of times, or never. */
+  sent = 0;
+  /** Calls of the earlier migration that may still arrive. */
+  earlier = 0;
+  commitSent = 0;
+  /** The guest has run at the destination. */
+  ran = 0;
+  excuses = 0;
+  /** Faults that may still happen. */
+  faults = 0;
+  /** Set by a move that breaks a rule: its number in RULES_BROKEN. Never stored. */
+  broken = 0;
+
+  copyFrom(other: World): this {
+    this.js = other.js;
+    this.mover = other.mover;
+    this.took = other.took;
+    this.act = other.act;
+    this.cont = other.cont;
+    this.rec = other.rec;
+    this.sess = other.sess;
+    this.unheard = other.unheard;
+    this.qemu = other.qemu;
+    this.rebooted = other.rebooted;
+    this.jd = other.jd;
+    this.dmover = other.dmover;
+    this.busy = other.busy;
+    this.dqemu = other.dqemu;
+    this.dlost = other.dlost;
+    this.dsess = other.dsess;
+    this.boot = other.boot;
+    this.live = other.live;
+    this.sent = other.sent;
+    this.earlier = other.earlier;
+    this.commitSent = other.commitSent;
+    this.ran = other.ran;
+    this.excuses = other.excuses;
+    this.faults = other.faults;
+    this.broken = 0;
+    return this;
+  }
+
+  pack(words: Int32Array): void {
+    words[0] =
+      this.js |
+      (this.mover << 20) |
+      (this.took << 21) |
+      (this.act << 22) |
+      (this.cont << 25) |
+      (this.rec << 26) |
+      (this.sess << 27) |
+      (this.dmover << 28) |
+      (this.busy << 29);
+    words[1] = this.unheard | (this.qemu << 20) | (this.faults << 25) | (this.boot << 28);
+    words[2] =
+      this.jd | (this.dqemu << 16) | (this.dlost << 20) | (this.dsess << 21) | (this.live << 22);
+    words[3] =
+      this.sent |
+      (this.earlier << 8) |
+      (this.commitSent << 12) |
+      (this.ran << 13) |
+      (this.excuses << 14) |
+      (this.rebooted << 18);
+  }
+
+  unpack(words: Int32Array): this {
+    const [a = 0, b = 0, c = 0, d = 0] = words;
+    this.js = a & 0xfffff;
+    this.mover = (a >>> 20) & 1;
+    this.took = (a >>> 21) & 1;
+    this.act = (a >>> 22) & 7;
+    this.cont = (a >>> 25) & 1;
+    this.rec = (a >>> 26) & 1;
+    this.sess = (a >>> 27) & 1;
+    this.dmover = (a >>> 28) & 1;
+    this.busy = (a >>> 29) & 7;
+    this.unheard = b & 0xfffff;
+    this.qemu = (b >>> 20) & 31;
+    this.faults = (b >>> 25) & 7;
+    this.boot = (b >>> 28) & 3;
+    this.jd = c & 0xffff;
+    this.dqemu = (c >>> 16) & 15;
+    this.dlost = (c >>> 20) & 1;
+    this.dsess = (c >>> 21) & 1;
+    this.live = (c >>> 22) & 15;
+    this.sent = d & 0xff;
+    this.earlier = (d >>> 8) & 15;
+    this.commitSent = (d >>> 12) & 1;
+    this.ran = (d >>> 13) & 1;
+    this.excuses = (d >>> 14) & 15;
+    this.rebooted = (d >>> 18) & 1;
+    this.broken = 0;
+    return this;
+  }
+}
+
+export const scratchWords = (): Int32Array => new Int32Array(WORDS);
+
+export function sourceRuns({ qemu }: World): boolean {
+  switch (qemu) {
+    case QEMU.idle:
+    case QEMU.active:
+    case QEMU.activePc:
+    case QEMU.failed:
+    case QEMU.cancelled:
+    case QEMU.cancelling:
+    case QEMU.resumed:
+      return true;
+    default:
+      return false;
+  }
+}
+
+export function destinationRuns({ dqemu }: World): boolean {
+  return (
+    dqemu === DEST.running || dqemu === DEST.postcopyRunning || dqemu === DEST.postcopyRunningCut
+  );
+}
+
+/** The source has given everything away and will not resume the guest by itself. */
+export function handedOver({ qemu }: World): boolean {
+  return qemu === QEMU.completed || qemu === QEMU.postcopy || qemu === QEMU.postcopyPaused;
+}
