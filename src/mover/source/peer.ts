@@ -61,9 +61,9 @@ export class DestinationPeer {
     return this.#mover !== undefined;
   }
 
-  /** Opens a connection ahead, so that the blackout holds no handshake. */
+  /** Opens a connection beside one that is in use, or keeps it, so that the blackout holds no handshake. */
   async warm(signal: AbortSignal): Promise<void> {
-    await this.#mover?.client.warm(2, { signal });
+    await this.#mover?.client.warm(1, { signal });
   }
 
   /**

@@ -132,6 +132,8 @@ export class Watch {
         return;
       }
       if (!this.#worthAsking(parts)) continue;
+      // Beside the question: where one connection is busy asking, commit finds another.
+      parts.peer.warm(signal).catch(() => {});
       try {
         const status = await withDeadline('the destination', SILENCE_MS, signal, (bounded) =>
           parts.peer.call(parts.request.id, bounded, (api) =>
