@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { Stage, hostsFor, killSourceAt, spareSource } from '../stage.ts';
+import type { Hosts } from '../stage.ts';
+
+let certificates: Hosts;
+
+before(async (t) => {
+  certificates = await hostsFor(t as TestContext);
+});
+
+test('a source whose hypervisor has ended after the handover does not keep the migration from its end', async (t) => {
+  const example = await Stage.open(t, certificates);
+  await example.run();
+  const commits = example.events.findIndex(({ type, ...event }) => {
+    return type === 'did' && 'step' in event && event.step === 'commit';
+  });
+  const stage = await Stage.open(t, certificates);
+  killSourceAt(t, commits, 'after');
+  await assert.rejects(stage.run(), /the mover was killed/);
+  spareSource(t);
+  stage.hosts.world.kill(stage.hosts.source);
+  assert.equal(await stage.run(), 'done');
+  assert.deepEqual(stage.hosts.alive, [stage.hosts.destination]);
+});
+
+test('a destination whose hypervisor ended while it had no mover is not taken for one that runs', async (t) => {
+  const stage = await Stage.open(t, certificates);
+  stage.hosts.onCall = (name) => {
+    const { destination, world } = stage.hosts;
+    if (name !== 'destination.announce' || destination === undefined) return;
+    stage.killDestination();
+    world.kill(destination);
+  };
+  assert.equal(await stage.run(), 'lost');
+  assert.equal(stage.report.error?.code, 'GODWIT_LOST');
+});
