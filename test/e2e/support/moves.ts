@@ -1,6 +1,7 @@
 /** Migrations as a user of the API asks for them. */
 import assert from 'node:assert/strict';
-import { godwitError, GodwitError } from '../../../src/errors.ts';
+import type { TestContext } from 'node:test';
+import { godwitError, GodwitError, hasCode } from '../../../src/errors.ts';
 import type { SerialError } from '../../../src/errors.ts';
 import { isEnd } from '../../../src/protocol/migration.ts';
 import type { MigrationRequest, Progress, Report } from '../../../src/protocol/migration.ts';
@@ -34,7 +35,9 @@ export async function follow(
   for await (const line of world.agent(host).events({ params: { id } }, { signal })) {
     if (wanted(line)) return line;
     if (isEnd(line.phase)) {
-      throw new Error(`${id} is ${line.phase}: ${JSON.stringify(line.error)}`);
+      throw line.error === undefined
+        ? new Error(`${id} is ${line.phase} already`)
+        : new GodwitError(line.error);
     }
   }
   throw new Error(`the live view of ${id} ended early`);
@@ -92,4 +95,18 @@ export function assertSays(
     assert.ok(text.includes(word), `"${word}" is not in: ${text}`);
   }
   assert.ok(error.hint.length > 10, `no mend: ${error.hint}`);
+}
+
+/** Where the system does not let QEMU handle page faults, post-copy is refused and the test skipped with the reason. */
+export async function unlessForbidden<T>(
+  t: TestContext,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!hasCode(error, 'GODWIT_CAPABILITY') || !/userfault/i.test(error.message)) throw error;
+    t.skip(error.message);
+    return undefined;
+  }
 }
