@@ -53,15 +53,17 @@ async function compare(lab: Lab, options: BenchOptions): Promise<Measure[]> {
     dirtyBytesPerSecond: 10 * MIB,
     signal,
   });
-  const client = await openProbe(lab, GUEST, { intervalMs: PROBE_MS, signal });
   const moved: Record<Side, Moved[]> = { godwit: [], hand: [] };
   let host = 'a';
   // The first move of each side only warms caches up. Both sides begin and both directions serve each in turn.
   for (const [index, side] of schedule(pairs + 1).entries()) {
     const to = otherHost(lab, host);
     await untilQuiet(lab, signal);
+    // A connection for each move: its window shrinks with every loss, until one that is longer than it would stall.
+    const client = await openProbe(lab, GUEST, { intervalMs: PROBE_MS, signal });
     await untilDirtied(lab, guest, WARM_UP_MS, signal);
     const result = await move(lab, { side, from: host, to, client, signal });
+    await client.stop();
     host = to;
     say(`${side.padEnd(7)}${describe(result)}${index < 2 ? '  (warming up)' : ''}`);
     if (index >= 2) moved[side].push(result);

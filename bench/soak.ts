@@ -5,7 +5,8 @@ import { startGuest } from '../src/lab/guest/start.ts';
 import { readGuestStats, verifyGuest } from '../src/lab/guest/talk.ts';
 import type { GuestStats, GuestVerification } from '../src/lab/guest/talk.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
-import type { ClientView, Probe } from '../src/lab/probe/probe.ts';
+import type { ClientView } from '../src/lab/probe/probe.ts';
+import type { LabGuest } from '../src/lab/guest/registry.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { runningOn } from '../src/lab/witness/qemus.ts';
 import type { Mode } from '../src/protocol/migration.ts';
@@ -51,8 +52,7 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
     dirtyBytesPerSecond: 20 * MIB,
     signal,
   });
-  const client = await openProbe(lab, GUEST, { signal });
-  const course: Course = { lab, client, first: await askGuest(lab, signal), signal };
+  const course: Course = { lab, guest, first: await askGuest(lab, signal), signal };
   // Once there and back first: it fills what hosts keep on purpose, such as the checksums of kernels.
   for (const to of ['b', 'a']) await moveOnce(course, 'precopy', to);
   await untilQuiet(lab, signal);
@@ -64,7 +64,6 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
   for (let run = 0; run < runs + (runs % 2); run += 1) {
     const mode = modes[run % modes.length] ?? 'precopy';
     const to = otherHost(lab, host);
-    await untilDirtied(lab, guest, 500, signal);
     try {
       const result = await moveOnce(course, mode, to);
       moved.push(result);
@@ -92,7 +91,7 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
 /** What stays the same through all moves. */
 interface Course {
   readonly lab: Lab;
-  readonly client: Probe;
+  readonly guest: LabGuest;
   readonly first: GuestWord;
   readonly signal: AbortSignal;
 }
@@ -117,19 +116,24 @@ async function possibleModes(say: (text: string) => void): Promise<readonly Mode
 
 /** Moves the guest and looks at it from all sides. Rejects with what is wrong. */
 async function moveOnce(course: Course, mode: Mode, to: string): Promise<Moved> {
-  const { lab, client, first, signal } = course;
-  await client.mark();
-  const words = WORDS[mode] ?? [];
-  const { report } = await godwitMigrate(lab, { guest: GUEST, to, mode, words }, signal);
-  const seen = await client.settle(ANSWERS_MS, signal);
-  const problems = [
-    ...connectionProblems(seen),
-    ...wordProblems(first, await askGuest(lab, signal)),
-  ];
-  const hosts = await runningOn(lab, GUEST);
-  if (hosts.length !== 1 || hosts[0] !== to) problems.push(`it runs on ${hosts.join(' and ')}`);
-  if (problems.length > 0) throw new Error(problems.join('; '));
-  return { mode, totalMs: report.totalMs, clientGapMs: seen.clientGapMs };
+  const { lab, guest, first, signal } = course;
+  // A connection for each move: its window shrinks with every loss, until one that is longer than it would stall.
+  const client = await openProbe(lab, GUEST, { signal });
+  try {
+    await untilDirtied(lab, guest, 500, signal);
+    await client.mark();
+    const words = WORDS[mode] ?? [];
+    const { report } = await godwitMigrate(lab, { guest: GUEST, to, mode, words }, signal);
+    const seen = await client.settle(ANSWERS_MS, signal);
+    const now = await askGuest(lab, signal);
+    const problems = [...connectionProblems(seen), ...wordProblems(first, now)];
+    const hosts = await runningOn(lab, GUEST);
+    if (hosts.length !== 1 || hosts[0] !== to) problems.push(`it runs on ${hosts.join(' and ')}`);
+    if (problems.length > 0) throw new Error(problems.join('; '));
+    return { mode, totalMs: report.totalMs, clientGapMs: seen.clientGapMs };
+  } finally {
+    await client.stop();
+  }
 }
 
 function connectionProblems({ connectionKept, reason, lost, doubled }: ClientView): string[] {
