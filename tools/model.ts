@@ -2,8 +2,9 @@
  * Checks the right to run exhaustively: `node tools/model.ts [--faults N] [--trace] [--json]`.
  *
  * Explores every state that one migration can come to, in pre-copy and in post-copy, with messages late, doubled and
- * lost, and with up to N (2) deaths, power losses and broken streams; then breaks the protocol on purpose and shows that each
- * break is found. `--trace` prints how. Exit 1 when a rule is broken, a mutant is missed, or a bound cut it short.
+ * lost, and with up to N (2) deaths, power losses and broken streams. Then breaks the protocol on purpose, and shows
+ * that each break is found; `--trace` prints how. Exit 1 when a rule is broken, a mutant is missed, or a bound cut
+ * it short. See docs/model.md.
  */
 import { parseArgs } from 'node:util';
 import { explore } from '../test/model/explore.ts';

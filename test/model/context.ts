@@ -47,5 +47,6 @@ export const RULES_BROKEN = [
   'the migration was held though the guest runs at the source',
   'the source found all well though the destination’s QEMU had ended and nothing would ever say so',
   'the destination acts after it has released everything',
+  'the destination promised to run a guest whose QEMU it knew to be gone',
 ] as const;
 export type Rule = (typeof RULES_BROKEN)[number];

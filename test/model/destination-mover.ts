@@ -108,6 +108,9 @@ function begin(context: Context, next: World, call: Call, already: boolean): num
       if (!already) record(context, next, `armed${next.boot as 0 | 1 | 2 | 3}`);
       return BUSY.idle;
     case 'commit':
+      if (!already && context.destination.state(next.jd).hypervisor === 'gone') {
+        breakRule(next, 'the destination promised to run a guest whose QEMU it knew to be gone');
+      }
       // Also when it was committed before: an earlier mover may have died between the record and the deed.
       record(context, next, 'committed');
       return BUSY.committed;

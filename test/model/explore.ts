@@ -37,10 +37,15 @@ export interface Explored {
 }
 
 export interface Violation {
-  readonly rule: Rule | 'a fair run does not end';
+  readonly rule: Rule | (typeof ENDLESS)[number];
   /** The shortest way there, in words. */
   readonly trace: readonly string[];
 }
+
+const ENDLESS = [
+  'a fair run does not end',
+  'the migration ends only once a deadline has passed, though everybody answers',
+] as const;
 
 /** Explores breadth first, so that the first violation found has a shortest trace. */
 export function explore(rules: Rules, bounds: Bounds): Explored {
@@ -93,6 +98,11 @@ class Exploration {
       this.#at += 1;
     }
     const exhaustive = this.#at === store.count;
+    const { destination } = this.#context;
+    // More would not fit the words that a state is packed into.
+    if (source.size.journals >= 1 << 20 || destination.size.journals >= 1 << 16) {
+      throw new Error('too many journals for the words of a state');
+    }
     if (this.#violation === undefined && exhaustive && this.#bounds.ends) this.#checkEnds();
     return {
       states: store.count,
@@ -101,7 +111,7 @@ class Exploration {
       exhaustive,
       ms: performance.now() - began,
       sourceStates: source.size.states,
-      destinationStates: this.#context.destination.size.states,
+      destinationStates: destination.size.states,
       ends: this.#ends,
       violation: this.#violation,
     };
@@ -134,7 +144,8 @@ class Exploration {
     }
     next.pack(this.#words);
     const index = this.#store.add(this.#words, this.#at);
-    if (this.#bounds.ends && (kind === 'step' || kind === 'time')) this.#edges.add(index);
+    if (!this.#bounds.ends || index === this.#at) return;
+    if (kind === 'step' || kind === 'time') this.#edges.add(index, kind === 'time');
   }
 
   /** The labels of the moves from the beginning to the state: each move is made again to learn its name. */
@@ -160,19 +171,24 @@ class Exploration {
     return labels;
   }
 
-  /** Every fair run ends: from each state, steps and deadlines alone lead to one in which all is over. */
+  /**
+   * Every fair run ends: from each state, steps and deadlines alone lead to one in which all is over. And it ends by
+   * itself: steps alone lead to the end of the source's side.
+   */
   #checkEnds(): void {
-    const { world } = this.#context;
+    const { world, source } = this.#context;
     const { count } = this.#store;
-    const ends = new Uint8Array(count);
+    const over = new Uint8Array(count);
+    const ended = new Uint8Array(count);
     for (let index = 0; index < count; index += 1) {
       this.#load(index);
-      if (isOver(this.#context, world)) ends[index] = 1;
+      if (isOver(this.#context, world)) over[index] = 1;
+      if (source.state(world.js).doing.kind === 'end') ended[index] = 1;
     }
-    const stuck = this.#edges.unreached(ends);
-    if (stuck >= 0) {
-      this.#violation = { rule: 'a fair run does not end', trace: this.#traceTo(stuck) };
-    }
+    const stuck = this.#edges.unreached(over, true);
+    const waits = stuck >= 0 ? -1 : this.#edges.unreached(ended, false);
+    if (stuck >= 0) this.#violation = { rule: ENDLESS[0], trace: this.#traceTo(stuck) };
+    if (waits >= 0) this.#violation = { rule: ENDLESS[1], trace: this.#traceTo(waits) };
   }
 }
 
@@ -197,28 +213,33 @@ class Edges {
     this.#sources += 1;
   }
 
-  add(target: number): void {
+  /** `late`: only once a deadline has passed. */
+  add(target: number, late: boolean): void {
     if (this.#count === this.#targets.length) this.#targets = doubled(this.#targets);
-    this.#targets[this.#count] = target;
+    this.#targets[this.#count] = late ? ~target : target;
     this.#count += 1;
   }
 
   /** Spreads `reach` backwards; the first state that never gets it, or -1. */
-  unreached(reach: Uint8Array): number {
+  unreached(reach: Uint8Array, late: boolean): number {
     for (let changed = true; changed;) {
       changed = false;
       for (let source = this.#sources - 1; source >= 0; source -= 1) {
-        if (reach[source] === 1) continue;
-        const end = source + 1 < this.#sources ? this.#starts[source + 1]! : this.#count;
-        for (let edge = this.#starts[source]!; edge < end; edge += 1) {
-          if (reach[this.#targets[edge]!] !== 1) continue;
-          reach[source] = 1;
-          changed = true;
-          break;
-        }
+        if (reach[source] === 1 || !this.#leads(source, reach, late)) continue;
+        reach[source] = 1;
+        changed = true;
       }
     }
     return reach.indexOf(0);
+  }
+
+  #leads(source: number, reach: Uint8Array, late: boolean): boolean {
+    const end = source + 1 < this.#sources ? this.#starts[source + 1]! : this.#count;
+    for (let edge = this.#starts[source]!; edge < end; edge += 1) {
+      const target = this.#targets[edge]!;
+      if (target >= 0 ? reach[target] === 1 : late && reach[~target] === 1) return true;
+    }
+    return false;
   }
 }
 

@@ -6,7 +6,7 @@ import { DestinationBook, SourceBook } from './books.ts';
 import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS } from './events.ts';
 import type { RecordName } from './events.ts';
 import { explore } from './explore.ts';
-import { MUTANTS, REAL } from './rules.ts';
+import { MORE_MUTANTS, MUTANTS, REAL } from './rules.ts';
 
 /** A part of what `npm run model` explores: one fault in each migration, and no proof that it ends in post-copy. */
 const MOST_STATES = 2_000_000;
@@ -39,7 +39,7 @@ describe('one migration, with every interleaving and one fault', () => {
 });
 
 describe('the protocol broken on purpose', () => {
-  for (const { name, breaks, mode, earlier, rules } of MUTANTS) {
+  for (const { name, breaks, mode, earlier, rules } of [...MUTANTS, ...MORE_MUTANTS]) {
     test(`is found out: ${name} (${breaks})`, (t) => {
       const bounds = { mode, earlier, faults: 1, ends: false, mostStates: MOST_STATES };
       const { violation } = explore(rules, bounds);

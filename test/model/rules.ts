@@ -91,3 +91,51 @@ export const MUTANTS: readonly Mutant[] = [
     rules: { ...REAL, judgeCall: (state, call) => judgeCall(state, call, state.admission.epoch) },
   },
 ];
+
+/** Further breaks, of what keeps a restarted host from saying more than it knows. */
+export const MORE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'drop the fsync of refused',
+    breaks: 'the destination gives its refusal before it lies on its disk',
+    mode: 'precopy',
+    earlier: false,
+    rules: {
+      ...REAL,
+      destinationDurability: (event) =>
+        event.type === 'refused' ? 'later' : destinationDurability(event),
+    },
+  },
+  {
+    name: 'forget the boot',
+    breaks: 'an armed destination that lost power says that it never ran',
+    mode: 'precopy',
+    earlier: false,
+    rules: { ...REAL, knowsItNeverRan: (right) => right !== 'running' },
+  },
+  {
+    name: 'forget the power loss',
+    breaks: 'an armed source that lost power takes it that it has sent no commit',
+    mode: 'precopy',
+    earlier: false,
+    rules: {
+      ...REAL,
+      transition: (state, event) =>
+        event.type === 'taken-over'
+          ? transition(state, { ...event, rebooted: false })
+          : transition(state, event),
+    },
+  },
+  {
+    name: 'promise in vain',
+    breaks: 'the destination takes a commit although its hypervisor is gone',
+    mode: 'precopy',
+    earlier: false,
+    rules: {
+      ...REAL,
+      judgeCall: (state, call, epoch) =>
+        call === 'commit' && state.hypervisor === 'gone'
+          ? judgeCall({ ...state, hypervisor: 'paused' }, call, epoch)
+          : judgeCall(state, call, epoch),
+    },
+  },
+];

@@ -18,7 +18,7 @@ import {
 import { says } from './hypervisors.ts';
 import { sourceHandlerMoves } from './source-handlers.ts';
 import { apply, letGo, stateOf } from './source-shell.ts';
-import { DEST, EXCUSE, QEMU } from './state.ts';
+import { ACT, DEST, EXCUSE, QEMU } from './state.ts';
 
 /** Everything that the source's mover, or somebody who speaks to it, may do next. */
 export function sourceMoverMoves(context: Context): void {
@@ -33,6 +33,7 @@ export function sourceMoverMoves(context: Context): void {
     emit('step', 'the source’s agent starts a new mover, which reads the journal');
     return;
   }
+  // Where it ended as held, an operator's word on where the guest is to run would be a move from here.
   if (state.doing.kind === 'end') return;
   hearMoves(context);
   if (world.cont === 1) continueMove(context);
@@ -108,7 +109,9 @@ function watchMoves(context: Context, state: SourceState): void {
   const { world, mode, emit } = context;
   if (state.doing.kind !== 'do') return;
   const { step } = state.doing;
-  if (mode === 'hybrid' && step === 'memory' && state.stream === 'active') {
+  // The stream is looked at only once this mover has heard that it flows.
+  const flows = world.sess === 1 && world.act === ACT.idle && state.stream === 'active';
+  if (mode === 'hybrid' && step === 'memory' && flows) {
     const next = fork(context);
     apply(context, next, DECIDED);
     emit('ask', 'the steering decides for post-copy');
