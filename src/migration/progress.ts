@@ -49,3 +49,9 @@ export function etaMs(sample: MemorySample, phase: Phase): number | undefined {
   const eta = Math.round((sample.remainingBytes / net) * 1000);
   return eta > NEVER_MS ? undefined : eta;
 }
+
+/** The guest stands still and does not run at the destination yet. */
+export function isBlackout({ doing, stopped }: SourceState): boolean {
+  if (doing.kind !== 'do' || !stopped) return false;
+  return doing.step === 'memory' || doing.step === 'switchover' || doing.step === 'commit';
+}

@@ -1,10 +1,14 @@
 import type { Progress } from '../protocol/migration.ts';
 import { isEnd } from '../protocol/migration.ts';
 
+/** How long news may wait that its readers must not hold anything up for, ms. */
+const LATER_MS = 200;
+
 /** The newest progress, and whoever follows it. A slow follower misses lines in between, never the last. */
 export class Live {
   #latest: Progress;
   #version = 0;
+  #later: NodeJS.Timeout | undefined;
   readonly #waiting = new Set<() => void>();
 
   constructor(first: Progress) {
@@ -16,10 +20,20 @@ export class Live {
   }
 
   publish(progress: Progress): void {
+    clearTimeout(this.#later);
+    this.#later = undefined;
     this.#latest = progress;
     this.#version += 1;
     for (const wake of this.#waiting) wake();
     this.#waiting.clear();
+  }
+
+  /**
+   * Publishes in a moment what `read` gives then, unless something is published before: while a guest stands still, the
+   * processors are not for those who watch.
+   */
+  publishLater(read: () => Progress): void {
+    this.#later ??= setTimeout(() => this.publish(read()), LATER_MS).unref();
   }
 
   /** Every change from now on, the present line first; ends after the line that ends the migration. */

@@ -90,8 +90,8 @@ async function runDestination(
   const driver = driverNamed('qemu', config);
   const { mover, listening, progress } = await openDestination(dir, config, request, driver, log);
   const live = new Live(progress());
-  // Later in the same turn of the loop: it reads the journal, and the guest may be waiting to be resumed.
-  mover.onChange(() => void setImmediate(() => live.publish(progress())));
+  // In a moment: it reads the journal, and the guest may be waiting to be resumed.
+  mover.onChange(() => live.publishLater(progress));
   void keepPace('destination', live, new AbortController().signal);
   const what = `cancel it at ${request.fromHost}, which coordinates: godwit cancel ${request.id}`;
   const socket = await serveLocally(dir, config, log, {
@@ -101,6 +101,7 @@ async function runDestination(
   });
   ready(dir, listening.address);
   await mover.ended;
+  live.publish(progress());
   await Promise.all([listening.close(LINGER_MS), socket.close(LINGER_MS)]);
   await mover.close();
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { etaMs, percentOf, progressOf } from '../../src/migration/progress.ts';
+import { etaMs, isBlackout, percentOf, progressOf } from '../../src/migration/progress.ts';
 import { memorySample, progress } from '../../src/protocol/migration.ts';
 import type { MemorySample } from '../../src/protocol/migration.ts';
 import { chance, settle } from './drive.ts';
@@ -96,5 +96,26 @@ describe('a line of the live view', () => {
     world.dispatch({ type: 'measured', sample: sampleOf({ round: 7 }), final: false });
     assert.equal(progressOf(world.state, undefined, 0).sample?.round, 7);
     assert.equal(progressOf(world.state, sampleOf({ round: 8 }), 0).sample?.round, 8);
+  });
+});
+
+describe('the blackout', () => {
+  const world = new World();
+  const doing = (step: 'configure' | 'memory' | 'switchover' | 'commit' | 'verify') => {
+    return { ...world.state, stopped: true, doing: { kind: 'do', step } } as const;
+  };
+
+  test('lasts from when the guest stops until the destination runs it', () => {
+    const steps = ['memory', 'switchover', 'commit'] as const;
+    for (const step of steps) assert.ok(isBlackout(doing(step)));
+    assert.ok(!isBlackout({ ...doing('memory'), stopped: false }));
+    assert.ok(!isBlackout(doing('verify')));
+  });
+
+  test('is no matter of a guest that was found standing still, nor of one that has come back', () => {
+    assert.ok(!isBlackout(doing('configure')));
+    assert.ok(
+      !isBlackout({ ...world.state, stopped: true, doing: { kind: 'end', outcome: 'held' } }),
+    );
   });
 });

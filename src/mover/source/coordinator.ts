@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { progressOf } from '../../migration/progress.ts';
+import { isBlackout, progressOf } from '../../migration/progress.ts';
 import { initialSource, phaseOf, sourceEvent } from '../../migration/source-state.ts';
 import type {
   Planned,
@@ -15,7 +15,7 @@ import type { StepName } from '../../migration/steps.ts';
 import { canCancel, durability, transition } from '../../migration/transition.ts';
 import type { CancelAnswer } from '../../protocol/contract.ts';
 import { whatIsWrong } from '../../protocol/errors.ts';
-import type { EndPhase, MemorySample } from '../../protocol/migration.ts';
+import type { EndPhase, MemorySample, Progress } from '../../protocol/migration.ts';
 import type { Journal } from '../journal.ts';
 import { Lane } from '../lane.ts';
 import { Live } from '../live.ts';
@@ -142,8 +142,12 @@ export class Coordinator {
   }
 
   #publish(note?: string): void {
-    const elapsedMs = Math.max(0, this.#parts.clock.wallMs() - this.#parts.startedAtMs);
-    this.live.publish(progressOf(this.#state, this.#sample, elapsedMs, note));
+    const read = (): Progress => {
+      const elapsedMs = Math.max(0, this.#parts.clock.wallMs() - this.#parts.startedAtMs);
+      return progressOf(this.#state, this.#sample, elapsedMs, note);
+    };
+    if (isBlackout(this.#state)) this.live.publishLater(read);
+    else this.live.publish(read());
   }
 
   #perform(effect: SourceEffect): void {
