@@ -50,8 +50,8 @@ export function etaMs(sample: MemorySample, phase: Phase): number | undefined {
   return eta > NEVER_MS ? undefined : eta;
 }
 
-/** The guest stands still and does not run at the destination yet. */
+/** The guest stands still, or has only just been resumed at the destination: nothing else is as urgent. */
 export function isBlackout({ doing, stopped }: SourceState): boolean {
   if (doing.kind !== 'do' || !stopped) return false;
-  return doing.step === 'memory' || doing.step === 'switchover' || doing.step === 'commit';
+  return ['memory', 'switchover', 'commit', 'verify'].includes(doing.step);
 }

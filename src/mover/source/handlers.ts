@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import type { SourceSession } from '../../drivers/driver.ts';
+import { systemClock } from '../../clock.ts';
 import { godwitError, hasCode } from '../../errors.ts';
 import type { HypervisorStatus } from '../../migration/hypervisor.ts';
 import type { StepFacts } from '../../migration/source-state.ts';
@@ -9,6 +10,12 @@ import type { StepName } from '../../migration/steps.ts';
 import { removeTap } from '../../network/tap.ts';
 import { ask, missing, preparation, refuseOn, streamSetup } from './parts.ts';
 import type { SourceParts } from './parts.ts';
+
+/**
+ * From the guest's resume until the source is looked at and taken down, ms: its first answers want the processors
+ * that tidying would take, and the memory of a large guest takes long to be given back.
+ */
+const BREATH_MS = 150;
 
 type Handler = (parts: SourceParts, signal: AbortSignal) => Promise<StepFacts>;
 
@@ -106,6 +113,8 @@ export const DO: Readonly<Record<StepName, Handler>> = {
   },
 
   verify: async (parts, signal) => {
+    // After post-copy it has run for long.
+    if (parts.state().via === 'precopy') await systemClock.sleep(BREATH_MS, signal);
     const session = await sessionIfThere(parts, signal);
     const sample = await session?.sample(signal).catch(() => undefined);
     if (sample !== undefined) parts.dispatch({ type: 'measured', sample, final: true });
