@@ -16,6 +16,7 @@ import type { Check } from '../../protocol/migration.ts';
 import type { DestinationStatus, Preparation, Prepared, Running } from '../../protocol/peer.ts';
 import { Lane } from '../lane.ts';
 import { bootId } from '../process.ts';
+import { warmDestination } from '../warm.ts';
 import { destinationOptions, streamSetup } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
 
@@ -101,6 +102,8 @@ export class DestinationMover {
   arm(epoch: number): Promise<DestinationStatus> {
     return this.#call('arm', epoch, async (already) => {
       if (!already) await this.#record({ type: 'armed', epoch, bootId: bootId() });
+      // After the answer: the source need not wait for it.
+      setImmediate(() => warmDestination(this.#state));
       return statusOf(this.#state);
     });
   }

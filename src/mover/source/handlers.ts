@@ -8,6 +8,7 @@ import type { StepFacts } from '../../migration/source-state.ts';
 import { STEPS } from '../../migration/steps.ts';
 import type { StepName } from '../../migration/steps.ts';
 import { removeTap } from '../../network/tap.ts';
+import { warmSource } from '../warm.ts';
 import { ask, missing, preparation, refuseOn, streamSetup } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 
@@ -84,6 +85,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
       if (status.stream !== 'none') return {};
     }
     await session.startMemory(memoryAddress, tlsHostname, signal);
+    warmSource(parts.state());
     return {};
   },
 
