@@ -31,6 +31,8 @@ import {
 } from './tls.ts';
 
 const CANCEL_MS = 10_000;
+/** How long QEMU may take to leave a stream by itself before its connections are shut under it. */
+const LEAVE_MS = 1000;
 /** A guest that QEMU stopped runs again within moments of the end of the stream. */
 const RESUMED_MS = 1000;
 const ENDED: ReadonlySet<string> = new Set(['none', 'cancelled', 'failed', 'completed']);
@@ -188,16 +190,29 @@ export class QemuSource implements SourceSession {
       const before = await this.status(inner);
       if (isSettled(before)) return before;
       await this.#client.execute('migrate_cancel', {}, inner);
+      const cancelledAt = performance.now();
       let endedAt: number | undefined;
+      let shut = false;
       for (;;) {
         const now = await this.status(inner);
         if (isSettled(now)) return now;
         if (ENDED.has(now.stream)) endedAt ??= performance.now();
         // Nothing is under way and it stands still: somebody paused it before, and it stays so.
         if (endedAt !== undefined && performance.now() - endedAt > RESUMED_MS) return now;
+        if (!shut && endedAt === undefined && performance.now() - cancelledAt > LEAVE_MS) {
+          shut = true;
+          await this.#shutStream(inner);
+        }
         await pause(5, inner);
       }
     });
+  }
+
+  /** Threads of multifd that wait for a dead link to take their bytes would wait until TCP gives up. */
+  async #shutStream(signal: AbortSignal): Promise<void> {
+    const instances = [{ type: 'migration' }];
+    // Refused where the stream has just ended, which is as well.
+    await this.#client.request('yank', { instances }, signal);
   }
 
   async recover(

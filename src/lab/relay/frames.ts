@@ -1,40 +1,13 @@
-/**
- * Cuts a byte stream into QEMU's frames: four bytes of length (big endian), then an Ethernet frame.
- * A frame is given with its length in front, as it came, so that passing it on copies nothing.
- */
-export class FrameReader {
-  #rest: Buffer = Buffer.alloc(0);
-
-  /** The frames that `chunk` completes. Throws RangeError for a length that no frame has. */
-  take(chunk: Buffer): Buffer[] {
-    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    const frames: Buffer[] = [];
-    let at = 0;
-    while (bytes.length - at >= LENGTH_BYTES) {
-      const end = at + LENGTH_BYTES + bytes.readUInt32BE(at);
-      if (end - at > MAX_FRAME_BYTES) throw new RangeError(`a frame of ${end - at} bytes`);
-      if (end > bytes.length) break;
-      frames.push(bytes.subarray(at, end));
-      at = end;
-    }
-    this.#rest = bytes.subarray(at);
-    return frames;
-  }
-}
-
-const LENGTH_BYTES = 4;
-const MAX_FRAME_BYTES = LENGTH_BYTES + 70_000;
-
-/** Destination and source address of a frame with its length in front, as hexadecimal text. */
+/** Destination and source address of an Ethernet frame, as hexadecimal text. */
 export function frameAddresses(frame: Buffer): {
   destination: string;
   source: string;
   isGroup: boolean;
 } {
   return {
-    destination: frame.toString('hex', 4, 10),
-    source: frame.toString('hex', 10, 16),
-    isGroup: ((frame[4] ?? 0) & 1) === 1,
+    destination: frame.toString('hex', 0, 6),
+    source: frame.toString('hex', 6, 12),
+    isGroup: ((frame[0] ?? 0) & 1) === 1,
   };
 }
 

@@ -1,31 +1,28 @@
 /**
- * Runs in the lab's switch namespace: QEMU carries the Ethernet frames of each host's tap over a unix
- * socket to here, where they wait, and back to the tap of the host that they are for.
- * Usage: node relay-main.ts DIR DELAY_MS HOST...  (one socket DIR/HOST.sock each; DIR/ready when all are joined)
+ * Runs in the lab's switch namespace: takes the Ethernet frames of each host's tap, lets them wait, and
+ * writes them to the tap of the host that they are for.
+ * Usage: node relay-main.ts DIR DELAY_MS DESCRIPTOR...  (of a tap each; DIR/ready when it carries frames)
  */
-import { writeFileSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { read, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../clock.ts';
-import { DelaySwitch, FrameReader } from './frames.ts';
+import { RELAYED_MTU } from '../plan.ts';
+import { DelaySwitch } from './frames.ts';
 
-const [dir = '', delayMs = '', ...hosts] = process.argv.slice(2);
+const [dir = '', delayMs = '', ...descriptors] = process.argv.slice(2);
 const MAX_WAITING_BYTES = 256 * 1024 * 1024;
+/** With the addresses, the type and a VLAN tag. */
+const MAX_FRAME_BYTES = RELAYED_MTU + 18;
 /** Timers wake up to this much late: what is due within it goes out at once. */
 const EARLY_MS = 0.5;
 
-const ports = new Map<string, Socket>();
-const delays = new DelaySwitch(hosts, Number(delayMs), MAX_WAITING_BYTES);
+const delays = new DelaySwitch(descriptors, Number(delayMs), MAX_WAITING_BYTES);
 let timer: NodeJS.Timeout | undefined;
 
 function pump(): void {
   timer = undefined;
-  for (const [host, frames] of delays.release(systemClock.monotonicMs() + EARLY_MS)) {
-    const port = ports.get(host);
-    if (port === undefined) continue;
-    port.cork();
-    for (const frame of frames) port.write(frame);
-    port.uncork();
+  for (const [descriptor, frames] of delays.release(systemClock.monotonicMs() + EARLY_MS)) {
+    for (const frame of frames) writeSync(Number(descriptor), frame);
   }
   arm();
 }
@@ -36,19 +33,26 @@ function arm(): void {
   timer = setTimeout(pump, Math.max(0, Math.floor(dueMs - systemClock.monotonicMs())));
 }
 
-for (const host of hosts) {
-  const reader = new FrameReader();
-  createServer((socket) => {
-    ports.set(host, socket);
-    if (ports.size === hosts.length) writeFileSync(path.join(dir, 'ready'), '');
-    socket.on('data', (chunk: Buffer) => {
-      const nowMs = systemClock.monotonicMs();
-      for (const frame of reader.take(chunk)) delays.accept(host, frame, nowMs);
+/** One read is one frame. */
+function listen(descriptor: string): void {
+  const buffer = Buffer.allocUnsafe(MAX_FRAME_BYTES);
+  const next = (): void => {
+    read(Number(descriptor), buffer, 0, buffer.length, null, (error, bytes) => {
+      if (error) return end(error);
+      delays.accept(descriptor, Buffer.from(buffer.subarray(0, bytes)), systemClock.monotonicMs());
       arm();
+      next();
     });
-    socket.on('error', () => socket.destroy());
-    // Without its QEMU the relay has nothing to do.
-    socket.on('close', () => process.exit(0));
-  }).listen(path.join(dir, `${host}.sock`));
+  };
+  next();
 }
-writeFileSync(path.join(dir, 'listening'), '');
+
+/** Not by exit, which would wait for the threads that wait for frames. */
+function end(error: unknown): void {
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  process.kill(process.pid, 'SIGKILL');
+}
+
+process.on('uncaughtException', end);
+for (const descriptor of descriptors) listen(descriptor);
+writeFileSync(path.join(dir, 'ready'), '');
