@@ -63,6 +63,8 @@ export interface StreamTls {
 
 export interface StreamSetup extends StreamSettings {
   readonly maxDowntimeMs: number;
+  /** Source: stop in `pre-switchover` until continueSwitchover. Without it the switch takes place by itself. */
+  readonly holdSwitchover?: boolean;
   readonly maxBandwidth?: number;
   readonly tls: boolean;
   readonly credentials?: StreamTls;
@@ -99,7 +101,7 @@ export interface SourceSession extends Session {
     signal: AbortSignal,
   ): Promise<void>;
   startPostcopy(signal: AbortSignal): Promise<void>;
-  /** After pre-switchover: let the last state go. */
+  /** After pre-switchover, where the switchover is held: let the last state go. */
   continueSwitchover(signal: AbortSignal): Promise<void>;
   /** Ends with the guest running here, when it is still the source's to run; waits until that is so. */
   cancel(signal: AbortSignal): Promise<HypervisorStatus>;

@@ -3,6 +3,7 @@ import type { SerialError } from '../errors.ts';
 import type { HypervisorEvent } from './hypervisor.ts';
 import { beginUndo, enter, lost, stay } from './moves.ts';
 import type { SourceState, Transition } from './source-state.ts';
+import { holdsSwitchover } from './steering.ts';
 import { stepIndex } from './steps.ts';
 import type { StepName } from './steps.ts';
 
@@ -74,7 +75,11 @@ function isBeforeMemory({ doing }: SourceState): boolean {
 function duringMemory(state: SourceState, event: HypervisorEvent): Transition {
   switch (event.type) {
     case 'pre-switchover':
-      return enter({ ...state, via: 'precopy' }, 'switchover');
+      return stopsAtSwitch(state);
+    case 'device':
+      return holdsSwitchover(state.plan.settings)
+        ? stay(state)
+        : enter({ ...state, via: 'precopy' }, 'switchover');
     case 'completed':
       // A mover that took over may find the switch made already.
       return enter({ ...state, via: 'precopy' }, 'commit');
@@ -92,10 +97,16 @@ function duringMemory(state: SourceState, event: HypervisorEvent): Transition {
     case 'pass':
     case 'stopped':
     case 'resumed':
-    case 'device':
     case 'postcopy-recovering':
       return stay(state);
   }
+}
+
+/** A hypervisor that stops there though nobody wanted it to (a mover of another version set it so) is let go on. */
+function stopsAtSwitch(state: SourceState): Transition {
+  const next = enter({ ...state, via: 'precopy' }, 'switchover');
+  if (holdsSwitchover(state.plan.settings)) return next;
+  return { ...next, effects: [...next.effects, { type: 'continue' }] };
 }
 
 function duringSwitchover(state: SourceState, event: HypervisorEvent): Transition {

@@ -5,6 +5,15 @@ export type Decision =
   | { readonly what: 'postcopy'; readonly why: string };
 
 /**
+ * Whether the hypervisor is to stop at the switch until it is told to go on. Post-copy and hybrid need it: which of
+ * the two ways the guest leaves is settled there. Pre-copy has nothing to do at that moment, and the guest would only
+ * stand still for longer.
+ */
+export function holdsSwitchover({ mode }: Pick<MigrationSettings, 'mode'>): boolean {
+  return mode !== 'precopy';
+}
+
+/**
  * Below this share of the link, dirtying still shrinks what remains by each round; above it, another round
  * buys next to nothing.
  */

@@ -90,7 +90,8 @@ export const STEPS: Readonly<Record<StepName, Step>> = {
     phase: 'switchover',
     does: 'the guest stops; the last of its state moves',
     endsBy: 'event',
-    deadline: 60_000,
+    // The guest stands still meanwhile.
+    deadline: 20_000,
     undo: 'take the guest back: cancel, or resume it with the destination’s refusal in hand',
   },
   commit: {

@@ -223,9 +223,10 @@ function timeout(state: SourceState, afterMs: number): Transition {
 }
 
 function timeoutError(state: SourceState, step: StepName, afterMs: number): SerialError {
-  const sample = state.sample;
-  if (step !== 'memory' || sample === undefined) {
-    return godwitError('GODWIT_DEADLINE', { what: `step ${step}`, deadlineMs: afterMs }).toJSON();
+  const { sample, stopped } = state;
+  if (step !== 'memory' || sample === undefined || stopped) {
+    const what = stopped && step === 'memory' ? 'the stop for the switchover' : `step ${step}`;
+    return godwitError('GODWIT_DEADLINE', { what, deadlineMs: afterMs }).toJSON();
   }
   const { guest, settings } = state.plan;
   const { dirtyRate, rate } = sample;

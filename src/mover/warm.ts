@@ -18,6 +18,7 @@ const RUNNING = { epoch: 1, runningAt: new Date(0).toISOString(), resumeMs: 0 };
 /** The way from the guest’s stop to the destination’s answer, by pre-copy and by post-copy. */
 export function warmSource(state: SourceState): void {
   const ways = [
+    ['stopped', 'device', 'completed'],
     ['stopped', 'pre-switchover', 'device', 'completed'],
     ['stopped', 'pre-switchover', 'device', 'postcopy-active'],
   ] as const;

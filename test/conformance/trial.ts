@@ -44,6 +44,8 @@ export class Trial {
   readonly #sessions: Session[] = [];
   readonly #waiting = new Set<() => void>();
   destination: DestinationSession | undefined;
+  /** The switchover waits to be let go. */
+  held = true;
   /** How the stream is to be sent. */
   shape: Pick<StreamSettings, 'streams' | 'compress'> = { streams: 1, compress: 'none' };
 
@@ -93,6 +95,7 @@ export class Trial {
     return {
       ...this.stream(mode),
       maxDowntimeMs: 200,
+      holdSwitchover: this.held,
       ...(credentials === undefined ? {} : { credentials }),
       ...(maxBandwidth === undefined ? {} : { maxBandwidth }),
     };

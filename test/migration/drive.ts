@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { holdsSwitchover } from '../../src/migration/steering.ts';
 import { planned, sampleOf } from './samples.ts';
 import { World, unreachable } from './world.ts';
 
@@ -18,9 +19,11 @@ function streamMoves(world: World): Move[] {
           world.round += 1;
           world.says('active', 'pass');
         }),
-        says('stops for the switch', () =>
-          world.says('pre-switchover', 'stopped', 'pre-switchover'),
-        ),
+        says('stops for the switch', () => {
+          const held = holdsSwitchover(world.plan.settings);
+          const at = held ? 'pre-switchover' : 'device';
+          world.says(at, 'stopped', at);
+        }),
       ];
     case 'device':
       return [

@@ -19,6 +19,12 @@ function stateIn(step: StepName): SourceState {
   return world.state;
 }
 
+function memoryOf(mode: 'precopy' | 'hybrid'): SourceState {
+  const world = new World(planned({ mode }));
+  driveUntil(world, isDoing('memory'));
+  return world.state;
+}
+
 /** What a step leads to when the hypervisor says this. */
 function after(step: StepName, event: HypervisorEvent): string {
   const { doing } = onHypervisor(stateIn(step), event).state;
@@ -26,8 +32,19 @@ function after(step: StepName, event: HypervisorEvent): string {
 }
 
 describe('while memory moves', () => {
-  test('the guest’s stop leads to the switch', () => {
-    assert.equal(after('memory', { type: 'pre-switchover' }), 'do switchover');
+  test('the beginning of the switch leads to it, where the switch is not held', () => {
+    assert.equal(after('memory', { type: 'device' }), 'do switchover');
+    assert.deepEqual(onHypervisor(memoryOf('hybrid'), { type: 'device' }).effects, []);
+  });
+
+  test('the guest’s stop leads to the switch, where the switch is held', () => {
+    const { effects } = onHypervisor(memoryOf('hybrid'), { type: 'pre-switchover' });
+    assert.deepEqual(effects, [{ type: 'do', step: 'switchover' }]);
+  });
+
+  test('a hypervisor that stops at the switch though nobody asked for it is let go on', () => {
+    const { effects } = onHypervisor(memoryOf('precopy'), { type: 'pre-switchover' });
+    assert.deepEqual(effects, [{ type: 'do', step: 'switchover' }, { type: 'continue' }]);
   });
 
   test('a switch that took place while no mover looked leads on to the commit', () => {

@@ -200,7 +200,7 @@ describe('past the point of no return', () => {
 
 test('a stream that cannot be taken back is held, with nothing left at the destination', () => {
   const world = new World();
-  driveUntil(world, (at) => at.stream === 'pre-switchover');
+  driveUntil(world, (at) => at.stream === 'device');
   world.dispatch({ type: 'cancel' });
   for (let count = 0; count < FORWARD_ATTEMPTS; count += 1) world.answer('before', errorOf());
   settle(world);

@@ -1,3 +1,4 @@
+import { holdsSwitchover } from '../../src/migration/steering.ts';
 import { fork } from './context.ts';
 import type { Context } from './context.ts';
 import { saysNumber } from './events.ts';
@@ -78,9 +79,9 @@ export function sourceHypervisorMoves(context: Context): void {
 function converge(context: Context): void {
   const { world, emit } = context;
   const next = fork(context);
-  next.qemu = QEMU.preSwitchover;
-  says(next, 'pre-switchover');
-  emit('step', 'memory has converged: the guest stops at the source, pre-switchover');
+  next.qemu = holdsSwitchover(context) ? QEMU.preSwitchover : QEMU.device;
+  says(next, holdsSwitchover(context) ? 'pre-switchover' : 'device');
+  emit('step', 'memory has converged: the guest stops at the source');
   if (world.qemu !== QEMU.activePc) return;
   const switched = fork(context);
   switched.qemu = QEMU.preSwitchoverPc;

@@ -1,3 +1,4 @@
+import { holdsSwitchover } from '../../src/migration/steering.ts';
 import type { SourceState } from '../../src/migration/source-state.ts';
 import type { StepName } from '../../src/migration/steps.ts';
 import { breakRule, fork } from './context.ts';
@@ -127,7 +128,7 @@ const isBroken = ({ qemu }: World): boolean =>
 
 function switchOver(context: Context, next: World): void {
   next.act = ACT.idle;
-  const { via } = stateOf(context, next);
+  const { via, plan } = stateOf(context, next);
   const { qemu } = next;
   if (next.took === 1 && isBroken(next)) return fails(context, next, 'broken');
   if (qemu === QEMU.gone) return fails(context, next, 'gone');
@@ -138,8 +139,8 @@ function switchOver(context: Context, next: World): void {
     else if (qemu === QEMU.active) next.qemu = QEMU.activePc;
     return;
   }
-  const past = qemu !== QEMU.preSwitchover && qemu !== QEMU.preSwitchoverPc;
-  if (next.took === 1 && past && qemu !== QEMU.active) return;
+  const waits = qemu === QEMU.preSwitchover || qemu === QEMU.preSwitchoverPc;
+  if (next.took === 1 ? !waits : !holdsSwitchover(plan.settings)) return;
   if (!letGo(next)) fails(context, next, 'other');
 }
 

@@ -1,5 +1,4 @@
-import type { StreamSettings } from '../../protocol/peer.ts';
-import type { GuestHandle, HypervisorEvent, HypervisorStatus } from '../driver.ts';
+import type { GuestHandle, HypervisorEvent, HypervisorStatus, StreamSetup } from '../driver.ts';
 import type { FakeGuest, FakeWorld } from './world.ts';
 
 type Stream = HypervisorStatus['stream'];
@@ -18,7 +17,7 @@ export class FakeInstance {
   alive = true;
   /** Sessions that hold it: a hypervisor speaks to one at a time. */
   held = false;
-  settings: Partial<StreamSettings> & { maxBandwidth?: number; maxDowntimeMs?: number } = {};
+  settings: Partial<StreamSetup> = {};
   /** Where it listens for memory. */
   address: string | undefined;
   /** The other end of its stream. */

@@ -78,7 +78,7 @@ function endRound(source: FakeInstance, rate: number): void {
   const left = (source.remainingBytes / rate) * 1000;
   if (!source.wantsPostcopy && left > (source.settings.maxDowntimeMs ?? 100)) return;
   source.stop();
-  source.to('pre-switchover');
+  source.to(source.settings.holdSwitchover === true ? 'pre-switchover' : 'device');
 }
 
 function handOver(world: FakeWorld, source: FakeInstance, peer: FakeInstance): void {

@@ -20,7 +20,13 @@ import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { sampleOf } from './sample.ts';
 import type { MonitorWatch } from './session.ts';
-import { DEFAULT_PARAMETERS, capabilitiesOff, capabilityList, sourceParameters } from './stream.ts';
+import {
+  DEFAULT_PARAMETERS,
+  capabilitiesOff,
+  capabilityList,
+  ownParameters,
+  sourceParameters,
+} from './stream.ts';
 import type { Parameters } from './stream.ts';
 import {
   credentialObject,
@@ -187,32 +193,38 @@ export class QemuSource implements SourceSession {
   /** Also waits until a guest that QEMU stopped for the switchover runs again. */
   async cancel(signal: AbortSignal): Promise<HypervisorStatus> {
     return withDeadline('cancelling the migration', CANCEL_MS, signal, async (inner) => {
-      const before = await this.status(inner);
-      if (isSettled(before)) return before;
-      await this.#client.execute('migrate_cancel', {}, inner);
-      const cancelledAt = performance.now();
-      let endedAt: number | undefined;
-      let shut = false;
-      for (;;) {
-        const now = await this.status(inner);
-        if (isSettled(now)) return now;
-        if (ENDED.has(now.stream)) endedAt ??= performance.now();
-        // Nothing is under way and it stands still: somebody paused it before, and it stays so.
-        if (endedAt !== undefined && performance.now() - endedAt > RESUMED_MS) return now;
-        if (!shut && endedAt === undefined && performance.now() - cancelledAt > LEAVE_MS) {
-          shut = true;
-          await this.#shutStream(inner);
-        }
-        await pause(5, inner);
+      const shut = setTimeout(() => this.#shutStream(inner), LEAVE_MS);
+      try {
+        return await this.#takeBack(inner);
+      } finally {
+        clearTimeout(shut);
       }
     });
   }
 
-  /** Threads of multifd that wait for a dead link to take their bytes would wait until TCP gives up. */
-  async #shutStream(signal: AbortSignal): Promise<void> {
+  async #takeBack(signal: AbortSignal): Promise<HypervisorStatus> {
+    const before = await this.status(signal);
+    if (isSettled(before)) return before;
+    await this.#client.execute('migrate_cancel', {}, signal);
+    let endedAt: number | undefined;
+    for (;;) {
+      const now = await this.status(signal);
+      if (isSettled(now)) return now;
+      if (ENDED.has(now.stream)) endedAt ??= performance.now();
+      // Nothing is under way and it stands still: somebody paused it before, and it stays so.
+      if (endedAt !== undefined && performance.now() - endedAt > RESUMED_MS) return now;
+      await pause(5, signal);
+    }
+  }
+
+  /**
+   * Where a dead link takes no bytes, QEMU's threads wait in a send until TCP gives up, and at the switchover its main
+   * loop with them: then not even `migrate_cancel` is heard.
+   */
+  #shutStream(signal: AbortSignal): void {
     const instances = [{ type: 'migration' }];
     // Refused where the stream has just ended, which is as well.
-    await this.#client.request('yank', { instances }, signal);
+    this.#client.urgent('yank', { instances }, signal).catch(() => undefined);
   }
 
   async recover(
@@ -279,17 +291,6 @@ export class QemuSource implements SourceSession {
 function isSettled({ run, stream }: HypervisorStatus): boolean {
   if (run === 'gone' || run === 'handed-over') return true;
   return run === 'running' && ENDED.has(stream);
-}
-
-function ownParameters(all: Readonly<Record<string, unknown>>): Parameters {
-  const own: Parameters = {};
-  for (const name of Object.keys(DEFAULT_PARAMETERS)) {
-    const value = all[name];
-    if (typeof value === 'string' || typeof value === 'number') own[name] = value;
-  }
-  // What an earlier mover left behind is not how the guest was found.
-  for (const name of ['tls-creds', 'tls-hostname', 'tls-authz']) own[name] = '';
-  return own;
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

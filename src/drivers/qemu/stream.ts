@@ -72,15 +72,15 @@ export function streamObstacles(
   return obstacles;
 }
 
-/** For migrate-set-capabilities; the same on both ends. */
+/** For migrate-set-capabilities; the same on both ends but for what only concerns the source. */
 export function capabilityList(
-  stream: Omit<StreamSettings, 'tls'>,
+  stream: Omit<StreamSettings, 'tls'> & { readonly holdSwitchover?: boolean },
   has: readonly string[],
 ): { capability: string; state: boolean }[] {
   const wanted: Record<(typeof OWN_CAPABILITIES)[number], boolean> = {
     events: true,
     'return-path': true,
-    'pause-before-switchover': true,
+    'pause-before-switchover': stream.holdSwitchover === true,
     'postcopy-ram': stream.mode !== 'precopy',
     multifd: usesMultifd(stream),
     xbzrle: stream.compress === 'xbzrle',
@@ -142,3 +142,15 @@ export const DEFAULT_PARAMETERS: Parameters = {
   'tls-hostname': '',
   'tls-authz': '',
 };
+
+/** Of a guest's parameters as they were found, those that Godwit sets: to be put back. */
+export function ownParameters(all: Readonly<Record<string, unknown>>): Parameters {
+  const own: Parameters = {};
+  for (const name of Object.keys(DEFAULT_PARAMETERS)) {
+    const value = all[name];
+    if (typeof value === 'string' || typeof value === 'number') own[name] = value;
+  }
+  // What an earlier mover left behind is not how the guest was found.
+  for (const name of ['tls-creds', 'tls-hostname', 'tls-authz']) own[name] = '';
+  return own;
+}

@@ -4,7 +4,8 @@ import type { SourceSession } from '../../drivers/driver.ts';
 import { systemClock } from '../../clock.ts';
 import { godwitError, hasCode } from '../../errors.ts';
 import type { HypervisorStatus } from '../../migration/hypervisor.ts';
-import type { StepFacts } from '../../migration/source-state.ts';
+import { holdsSwitchover } from '../../migration/steering.ts';
+import type { SourceState, StepFacts } from '../../migration/source-state.ts';
 import { STEPS } from '../../migration/steps.ts';
 import type { StepName } from '../../migration/steps.ts';
 import { removeTap } from '../../network/tap.ts';
@@ -95,7 +96,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     if (parts.state().via === 'postcopy') {
       if (stream === 'active') await session.startPostcopy(signal);
       else if (stream === 'pre-switchover') await session.continueSwitchover(signal);
-    } else if (stream === 'active' || stream === 'pre-switchover') {
+    } else if (stream === 'pre-switchover') {
       await session.continueSwitchover(signal);
     }
     return {};
@@ -179,12 +180,17 @@ function refuseBroken(parts: SourceParts, { stream, reason }: HypervisorStatus):
   });
 }
 
+/** What brought the mover that began it to the step `switchover`. */
+function streamAtSwitch({ via, plan }: SourceState): 'active' | 'pre-switchover' | 'device' {
+  if (via === 'postcopy') return 'active';
+  return holdsSwitchover(plan.settings) ? 'pre-switchover' : 'device';
+}
+
 async function statusIfTakenOver(
   parts: SourceParts,
   signal: AbortSignal,
 ): Promise<{ stream: string }> {
-  const fresh = parts.state().via === 'postcopy' ? 'active' : 'pre-switchover';
-  if (!parts.tookOver()) return { stream: fresh };
+  if (!parts.tookOver()) return { stream: streamAtSwitch(parts.state()) };
   const status = await (await parts.guest.session(signal)).status(signal);
   refuseBroken(parts, status);
   return status;

@@ -1,6 +1,7 @@
 import type { AgentConfig } from '../../config.ts';
 import type { StreamSetup } from '../../drivers/driver.ts';
 import { GodwitError, godwitError } from '../../errors.ts';
+import { holdsSwitchover } from '../../migration/steering.ts';
 import type { SourceEvent, SourceState } from '../../migration/source-state.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { SourceMoverRequest } from '../../protocol/mover-request.ts';
@@ -74,6 +75,7 @@ export function streamSetup(parts: SourceParts): StreamSetup {
     compress: settings.compress,
     tls: true,
     maxDowntimeMs: settings.maxDowntimeMs,
+    holdSwitchover: holdsSwitchover(settings),
     ...(settings.maxBandwidth === undefined ? {} : { maxBandwidth: settings.maxBandwidth }),
     credentials: streamTls(parts.config, parts.dir, to),
   };

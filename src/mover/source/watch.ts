@@ -8,6 +8,7 @@ import { stepIndex } from '../../migration/steps.ts';
 import { steer } from '../../migration/steering.ts';
 import type { DestinationStatus } from '../../protocol/peer.ts';
 import type { Coordinator } from './coordinator.ts';
+import { deadlineOf } from './handlers.ts';
 import type { SourceParts } from './parts.ts';
 
 /** Between two looks at the stream, ms; the hypervisor itself renews its figures every 100 ms or so. */
@@ -33,6 +34,8 @@ export class Watch {
   #wake: (() => void) | undefined;
   #round = 0;
   #roundAt = 0;
+  /** Runs while the guest stands still. */
+  #still: NodeJS.Timeout | undefined;
   #decided = false;
   /** Memory has begun to flow. */
   #flows = false;
@@ -50,6 +53,7 @@ export class Watch {
 
   stop(): void {
     this.#over.abort(new Error('the migration has ended'));
+    clearTimeout(this.#still);
     this.#wake?.();
   }
 
@@ -59,6 +63,7 @@ export class Watch {
       this.#wake?.();
       return;
     }
+    this.#mindTheStop(event);
     if (event.type === 'pass') {
       setTimeout(() => this.#wake?.(), AFTER_PASS_MS).unref();
       return;
@@ -67,6 +72,23 @@ export class Watch {
     if (event.type !== 'active') return;
     this.#flows = true;
     this.#wake?.();
+  }
+
+  /**
+   * Where no `pre-switchover` and no `device` tells of the switch, the guest's stop does: it may last no longer there
+   * than in the step for it. A guest that somebody paused comes to the same, and is not sent on as if it ran.
+   */
+  #mindTheStop(event: HypervisorEvent): void {
+    if (event.type !== 'stopped' && event.type !== 'resumed') return;
+    clearTimeout(this.#still);
+    if (event.type === 'resumed') return;
+    const afterMs = deadlineOf('switchover', this.#coordinator.state.plan.settings.timeoutMs);
+    this.#still = setTimeout(() => {
+      const { doing, stopped } = this.#coordinator.state;
+      if (doing.kind === 'do' && doing.step === 'memory' && stopped) {
+        this.#coordinator.dispatch({ type: 'timeout', afterMs });
+      }
+    }, afterMs);
   }
 
   async #sampling(parts: SourceParts): Promise<void> {

@@ -5,7 +5,7 @@ import { godwitError } from '../../../errors.ts';
 import type { GodwitError } from '../../../errors.ts';
 import { LineSplitter } from './lines.ts';
 import { parseMessage, versionText } from './messages.ts';
-import type { QmpEvent, QmpMessage } from './messages.ts';
+import type { Greeting, QmpEvent, QmpMessage } from './messages.ts';
 
 /** Whose monitor this is; for the words of errors. */
 export interface MonitorOwner {
@@ -44,11 +44,13 @@ export class QmpClient {
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Set<(event: QmpEvent) => void>();
   readonly #closeListeners = new Set<(error: GodwitError) => void>();
-  #greeted: ((version: string) => void) | undefined;
+  #greeted: ((greeting: Greeting) => void) | undefined;
   #ended: GodwitError | undefined;
   #next = 1;
   /** Version of the program behind it, `7.2.22`. */
   version = '';
+  /** It takes commands past those that wait: `urgent` has an effect. */
+  #outOfBand = false;
 
   private constructor(transport: Transport, owner: MonitorOwner) {
     this.#transport = transport;
@@ -73,17 +75,20 @@ export class QmpClient {
   ): Promise<QmpClient> {
     const client = new QmpClient(transport, owner);
     try {
-      const hello = Promise.withResolvers<string>();
+      const hello = Promise.withResolvers<Greeting>();
       client.#greeted = hello.resolve;
       client.onClose(hello.reject);
       hello.promise.catch(() => {});
-      client.version = await withDeadline(
+      const greeting = await withDeadline(
         'the greeting of the monitor',
         greetingMs,
         signal,
         () => hello.promise,
       );
-      await client.execute('qmp_capabilities', {}, signal);
+      client.version = versionText(greeting);
+      const enable = greeting.QMP.capabilities.filter((name) => name === 'oob');
+      await client.execute('qmp_capabilities', enable.length === 0 ? {} : { enable }, signal);
+      client.#outOfBand = enable.length > 0;
       return client;
     } catch (error) {
       client.#end('it was given up');
@@ -108,6 +113,23 @@ export class QmpClient {
 
   /** Sends a command and resolves to the monitor's answer, success or refusal. */
   request(command: string, args: object, signal?: AbortSignal): Promise<Answer> {
+    return this.#send('execute', command, args, signal);
+  }
+
+  /**
+   * The same past all commands that wait, also while QEMU's main loop stands still; only for the few that QEMU
+   * allows so. Where the monitor cannot, it waits its turn.
+   */
+  urgent(command: string, args: object, signal?: AbortSignal): Promise<Answer> {
+    return this.#send(this.#outOfBand ? 'exec-oob' : 'execute', command, args, signal);
+  }
+
+  #send(
+    verb: 'execute' | 'exec-oob',
+    command: string,
+    args: object,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     if (this.#pending.size >= MAX_PENDING) {
       return Promise.reject(
@@ -118,9 +140,7 @@ export class QmpClient {
     return withDeadline(`\`${command}\``, COMMAND_MS, signal, () => {
       const { promise, resolve, reject } = Promise.withResolvers<Answer>();
       this.#pending.set(id, { command, resolve, reject });
-      this.#transport.output.write(
-        `${JSON.stringify({ execute: command, arguments: args, id })}\n`,
-      );
+      this.#transport.output.write(`${JSON.stringify({ [verb]: command, arguments: args, id })}\n`);
       return promise;
     });
   }
@@ -184,7 +204,7 @@ export class QmpClient {
   #take(message: QmpMessage): void {
     switch (message.kind) {
       case 'greeting':
-        this.#greeted?.(versionText(message.greeting));
+        this.#greeted?.(message.greeting);
         this.#greeted = undefined;
         return;
       case 'event':

@@ -8,6 +8,8 @@ export const greeting = z.object({
       qemu: z.object({ major: z.number(), minor: z.number(), micro: z.number() }),
       package: z.string().max(4096).default(''),
     }),
+    /** What the client may switch on. */
+    capabilities: z.array(z.string().max(256)).max(64).default([]),
   }),
 });
 export type Greeting = z.infer<typeof greeting>;

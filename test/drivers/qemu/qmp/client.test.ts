@@ -22,6 +22,7 @@ const signal = new AbortController().signal;
 class Monitor {
   readonly input = new PassThrough();
   readonly output = new PassThrough();
+  enabled: string[] = [];
   readonly asked: { execute: string; arguments: unknown; id: number }[] = [];
 
   constructor() {
@@ -36,15 +37,18 @@ class Monitor {
 
   #take(command: Monitor['asked'][number]): void {
     this.asked.push(command);
-    if (command.execute === 'qmp_capabilities') this.say({ return: {}, id: command.id });
+    if (command.execute !== 'qmp_capabilities') return;
+    // As QEMU does: what it takes past others must be asked for first.
+    this.enabled = (command.arguments as { enable?: string[] }).enable ?? [];
+    this.say({ return: {}, id: command.id });
   }
 
   say(message: object): void {
     this.input.write(`${JSON.stringify(message)}\n`);
   }
 
-  async open(): Promise<QmpClient> {
-    this.input.write(HELLO);
+  async open(hello = HELLO): Promise<QmpClient> {
+    this.input.write(hello);
     return QmpClient.open(this, OWNER, 1000, signal);
   }
 }
@@ -63,6 +67,28 @@ describe('a monitor', () => {
     monitor.say({ return: 'first', id: one.id });
     assert.deepEqual(await both, ['first', 'second']);
     client.close();
+  });
+
+  test('is asked past what waits where it can be, and in turn where it cannot', async () => {
+    const able = new Monitor();
+    const first = await able.open(
+      HELLO.replace('"capabilities":[]', '"capabilities":["oob","new"]'),
+    );
+    assert.deepEqual(able.enabled, ['oob']);
+    const plain = new Monitor();
+    const second = await plain.open();
+    for (const [monitor, client, verb] of [
+      [able, first, 'exec-oob'],
+      [plain, second, 'execute'],
+    ] as const) {
+      const asked = client.urgent('yank', { instances: [] });
+      await new Promise(setImmediate);
+      const sent = monitor.asked[1] as unknown as Record<string, unknown>;
+      assert.equal(sent[verb], 'yank');
+      monitor.say({ return: {}, id: sent['id'] });
+      assert.deepEqual(await asked, { ok: true, value: {} });
+      client.close();
+    }
   });
 
   test('that refuses is quoted', async () => {
