@@ -273,9 +273,8 @@ export class QemuSource implements SourceSession {
     for (const socket of this.#sockets) await rm(socket, { force: true });
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#watch.close();
-    return Promise.resolve();
   }
 
   #lost(reason: string): Error {

@@ -4,39 +4,15 @@ import type { TestContext } from 'node:test';
 import { replaySource } from '../../../src/migration/journal.ts';
 import { mode } from '../../../src/protocol/migration.ts';
 import type { CancelAnswer } from '../../../src/protocol/contract.ts';
-import { Stage, hostsFor, killSourceAt, spareSource } from '../stage.ts';
+import { Stage, hostsFor } from '../stage.ts';
 import type { Hosts } from '../stage.ts';
+import { assertMoved, assertStayed, openFor, openHeld } from '../ends.ts';
 
 let certificates: Hosts;
 
 before(async (t) => {
   certificates = await hostsFor(t as TestContext);
 });
-
-/** A migration whose switchover is held, though it goes by pre-copy: a hybrid one of a guest that writes little. */
-function openHeld(t: TestContext): Promise<Stage> {
-  return Stage.open(t, certificates, 'hybrid', { dirtyRate: 10 * 1024 ** 2 });
-}
-
-/** Where `continueSwitchover` is called at all. */
-function openFor(call: string, t: TestContext): Promise<Stage> {
-  return call === 'source.continueSwitchover' ? openHeld(t) : Stage.open(t, certificates);
-}
-
-/** The guest runs there, and nothing is left here. */
-function assertMoved({ hosts, report }: Stage): void {
-  assert.deepEqual(hosts.world.runningAt('web1'), ['b']);
-  assert.deepEqual(hosts.alive, [hosts.destination]);
-  assert.deepEqual([report.outcome, report.runsAt], ['done', 'destination']);
-}
-
-/** The guest runs here as it did, and nothing is left there. */
-function assertStayed({ hosts, report }: Stage): void {
-  assert.deepEqual(hosts.world.runningAt('web1'), ['a']);
-  assert.deepEqual(hosts.alive, [hosts.source]);
-  assert.deepEqual(hosts.source.settings, {});
-  assert.equal(report.runsAt, 'source');
-}
 
 describe('a migration', () => {
   for (const one of mode.options) {
@@ -74,7 +50,7 @@ describe('a call that fails before the point of no return leaves the guest runni
       // Opened, and never heard of again: that guest is held for good.
       if (call === 'driver.openSource' && when === 'after') continue;
       test(`${call} fails ${when} its effect`, async (t) => {
-        const stage = await openFor(call, t);
+        const stage = await openFor(call, t, certificates);
         // Reading the guest begins with `admit`, and is begun anew where that failed.
         const always = call === 'driver.openSource' || call === 'source.inspect';
         stage.hosts.faults.set(call, { when, always });
@@ -104,7 +80,7 @@ describe('a call that fails before the point of no return leaves the guest runni
   });
 
   test('the destination’s hypervisor dies before it is resumed', async (t) => {
-    const stage = await openHeld(t);
+    const stage = await openHeld(t, certificates);
     stage.hosts.onCall = (name) => {
       const { destination, world } = stage.hosts;
       if (name === 'source.continueSwitchover' && destination !== undefined)
@@ -194,7 +170,7 @@ describe('a cancel', () => {
   ];
   for (const call of [...early, 'source.startMemory', 'source.continueSwitchover']) {
     test(`during ${call} rolls back`, async (t) => {
-      const stage = await openFor(call, t);
+      const stage = await openFor(call, t, certificates);
       let answer: Promise<CancelAnswer> | undefined;
       stage.hosts.onCall = (name) => {
         if (name === call) answer ??= stage.source.coordinator.cancel();
@@ -224,63 +200,6 @@ describe('a cancel', () => {
   }
 });
 
-/** Kills the source's mover around each record in turn, and lets a second one go on. */
-async function takeOverEverywhere(
-  t: TestContext,
-  when: 'before' | 'after',
-  open: (each: TestContext) => Promise<Stage>,
-  check: (stage: Stage, outcome: string) => void,
-): Promise<void> {
-  for (let count = 0, ended = false; !ended; count += 1) {
-    await t.test(`${when} record ${count + 1}`, async (each) => {
-      const stage = await open(each);
-      killSourceAt(each, count, when);
-      try {
-        const outcome = await stage.run();
-        spareSource(each);
-        ended = true;
-        check(stage, outcome);
-        return;
-      } catch (thrown) {
-        spareSource(each);
-        if (!(thrown instanceof Error) || thrown.message !== 'the mover was killed') throw thrown;
-      }
-      check(stage, await stage.run());
-      assert.deepEqual(replaySource(stage.events), stage.source.coordinator.state);
-    });
-  }
-}
-
-describe('a mover that takes over', () => {
-  for (const one of mode.options) {
-    for (const when of ['before', 'after'] as const) {
-      test(`ends what a dead one began: ${one}, killed ${when} each record`, async (t) => {
-        await takeOverEverywhere(
-          t,
-          when,
-          (each) => Stage.open(each, certificates, one),
-          (stage, outcome) => {
-            assert.equal(outcome, 'done');
-            assertMoved(stage);
-          },
-        );
-      });
-    }
-  }
-
-  test('ends a way back that a dead one began', async (t) => {
-    const open = async (each: TestContext): Promise<Stage> => {
-      const stage = await openHeld(each);
-      stage.hosts.faults.set('source.continueSwitchover', { when: 'before', always: true });
-      return stage;
-    };
-    await takeOverEverywhere(t, 'after', open, (stage, outcome) => {
-      assert.equal(outcome, 'failed');
-      assertStayed(stage);
-    });
-  });
-});
-
 describe('a destination’s mover that is replaced', () => {
   const calls = [
     'destination.assess',
@@ -292,7 +211,7 @@ describe('a destination’s mover that is replaced', () => {
   ];
   for (const call of [...calls, 'destination.resumeGuest', 'destination.settle']) {
     test(`goes on where the dead one stood: killed during ${call}`, async (t) => {
-      const stage = await openFor(call, t);
+      const stage = await openFor(call, t, certificates);
       let killed = false;
       stage.hosts.onCall = (name) => {
         if (name !== call || killed) return;
