@@ -21,11 +21,12 @@ const DIRTY_MS = 60_000;
 export async function withLab<T>(
   { signal, say }: BenchOptions,
   work: (lab: Lab) => Promise<T>,
+  link: { readonly linkBytesPerSecond?: number } = {},
 ): Promise<T> {
   await clearDebris(say);
   const name = `${PREFIX}${process.pid.toString(36)}`;
   try {
-    return await work(await labUp({ name, hosts: 2, signal }));
+    return await work(await labUp({ name, hosts: 2, ...link, signal }));
   } finally {
     await labDown(name);
   }
