@@ -62,6 +62,13 @@ export const migrateSpec = spec({
       summary: 'hybrid: rounds of pre-copy before post-copy takes over',
       preset: '3',
     },
+    onLost: {
+      kind: 'choice',
+      choices: ['hold', 'restart'],
+      summary:
+        'when the destination dies for good in post-copy: leave all as it is, or start the guest anew here',
+      preset: 'hold',
+    },
     detach: { kind: 'switch', summary: 'print the id and return at once' },
   },
   examples: [

@@ -23,6 +23,11 @@ export const migrationSettings = z.object({
   timeoutMs: z.number().int().min(1000).max(86_400_000).default(600_000),
   /** Hybrid: rounds of pre-copy before post-copy takes over, when it has not converged earlier. */
   hybridRounds: z.number().int().min(1).max(50).default(3),
+  /**
+   * What follows when the destination dies for good while the guest's memory is spread over both hosts: leave all as it
+   * is, or start the guest anew at the source, as a machine that lost its power.
+   */
+  onLost: z.enum(['hold', 'restart']).default('hold'),
 });
 export type MigrationSettings = z.infer<typeof migrationSettings>;
 
@@ -167,6 +172,8 @@ export const report = z.object({
   /** Times that a new mover took over. */
   takeovers: z.number().int().nonnegative(),
   error: serialError.optional(),
+  /** Its memory was lost and it was started anew at the source (`onLost`), at that moment. */
+  restartedAt: moment.optional(),
   /** Where the guest runs now, as far as this side knows. */
   runsAt: z.enum(['source', 'destination', 'unknown', 'nowhere']),
 });

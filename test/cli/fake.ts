@@ -179,6 +179,7 @@ export function report(more: Partial<Report> = {}): Report {
       compress: 'none',
       timeoutMs: 600_000,
       hybridRounds: 3,
+      onLost: 'hold',
     },
     startedAt: '2026-01-02T03:04:05.000Z',
     endedAt: '2026-01-02T03:04:10.000Z',

@@ -77,6 +77,7 @@ describe('godwit migrate', () => {
         compress: 'zstd',
         timeoutMs: 120_000,
         hybridRounds: 3,
+        onLost: 'hold',
       },
     ]);
     assert.equal(context.closed, 1);

@@ -13,6 +13,7 @@ import type { RunningDestination } from '../../src/mover/destination/main.ts';
 import { Journal, readJournals } from '../../src/mover/journal.ts';
 import { openSource } from '../../src/mover/source/main.ts';
 import type { RunningSource } from '../../src/mover/source/main.ts';
+import { surroundingsOf } from '../../src/mover/surroundings.ts';
 import { report } from '../../src/protocol/migration.ts';
 import type { Mode, Report } from '../../src/protocol/migration.ts';
 import type { SourceMoverRequest } from '../../src/protocol/mover-request.ts';
@@ -119,7 +120,7 @@ export class Stage {
       this.#config('b'),
       { ...common, side: 'destination', peer, admission },
       this.hosts.driver('b', life),
-      silentLog,
+      surroundingsOf(this.#config('b'), silentLog),
     );
     return { running, life };
   }
@@ -160,6 +161,7 @@ export class Stage {
         // The request's own time is long ago; what is left of it must not be over.
         timeoutMs: 60_000,
         hybridRounds: 2,
+        onLost: 'hold',
       },
       handle: this.hosts.handle,
       memoryBytes: 1 << 30,
@@ -170,7 +172,7 @@ export class Stage {
       this.#config('a'),
       { ...request, createdAt: new Date().toISOString() },
       this.hosts.driver('a', life),
-      silentLog,
+      surroundingsOf(this.#config('a'), silentLog),
     );
     try {
       return await this.#source.run();

@@ -46,6 +46,7 @@ describe('the settings of a migration', () => {
       compress: 'none',
       timeoutMs: 600_000,
       hybridRounds: 3,
+      onLost: 'hold',
     });
   });
 

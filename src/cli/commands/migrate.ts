@@ -45,6 +45,7 @@ function requestOf({ args, flags }: MigrateInput, to: string): MigrationRequest 
     compress: flags.compress,
     timeoutMs: flags.timeout === undefined ? undefined : Math.round(flags.timeout),
     hybridRounds: flags.hybridRounds,
+    onLost: flags.onLost,
   };
   const parsed = migrationRequest.safeParse(asked);
   if (parsed.success) return parsed.data;
