@@ -59,10 +59,18 @@ export async function startAgents(
   await Promise.all(lab.hosts.map((host) => startAgent(lab, host, signal)));
 }
 
-/** Starts the agent of one host, as it was configured; for one that was stopped or killed too. */
-export async function startAgent(lab: Lab, host: string, signal?: AbortSignal): Promise<ProcessId> {
+/**
+ * Starts the agent of one host, as it was configured; for one that was stopped or killed too. `program`: that of
+ * another build, for tests of both at once.
+ */
+export async function startAgent(
+  lab: Lab,
+  host: string,
+  signal?: AbortSignal,
+  program = PROGRAM,
+): Promise<ProcessId> {
   const member = labHost(lab, host);
-  const argv = [process.execPath, PROGRAM, '--config', member.configFile];
+  const argv = [process.execPath, program, '--config', member.configFile];
   const started = await startDetached(inHost(lab, host, argv), {
     logFile: member.agentLog,
     env: labEnvironment(lab),
@@ -86,7 +94,8 @@ export async function agentsOf(lab: Lab, host: string): Promise<LabProcess[]> {
   const member = labHost(lab, host);
   const inode = lab.namespaces[member.namespace];
   const all = await processesInNamespaces(new Set(inode === undefined ? [] : [inode]));
-  return all.filter(({ argv }) => argv.includes(PROGRAM) && argv.includes(member.configFile));
+  const isAgent = (word: string): boolean => word.endsWith('/bin/agent.ts');
+  return all.filter(({ argv }) => argv.some(isAgent) && argv.includes(member.configFile));
 }
 
 /** Ends a host's agent; `SIGKILL` for tests of what then goes on without it. */

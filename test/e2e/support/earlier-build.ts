@@ -1,0 +1,39 @@
+/** Godwit as it was at an earlier commit, from the repository's own history, beside the one under test. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+
+export interface EarlierBuild {
+  /** Its agent's program. */
+  readonly agent: string;
+  remove(): void;
+}
+
+/** Lays out the tree of `commit`; undefined where the checkout has no such history (a shallow clone, an archive). */
+export function earlierBuild(commit: string): EarlierBuild | undefined {
+  try {
+    execFileSync('git', ['cat-file', '-e', `${commit}^{commit}`], { cwd: ROOT, stdio: 'ignore' });
+  } catch {
+    return undefined;
+  }
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'godwit-earlier-'));
+  const remove = (): void => rmSync(dir, { recursive: true, force: true });
+  try {
+    const tree = execFileSync('git', ['archive', commit, 'src', 'package.json'], {
+      cwd: ROOT,
+      maxBuffer: 256 * 1024 * 1024,
+    });
+    execFileSync('tar', ['-x', '-C', dir], { input: tree });
+    symlinkSync(path.join(ROOT, 'node_modules'), path.join(dir, 'node_modules'));
+    const agent = path.join(dir, 'src', 'bin', 'agent.ts');
+    if (!existsSync(agent)) throw new Error(`${commit} has no agent`);
+    return { agent, remove };
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}

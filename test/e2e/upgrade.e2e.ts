@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { startAgent, stopAgent } from '../../src/lab/agents.ts';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { isAlive, signalProcess } from '../../src/lab/processes.ts';
+import { labHost } from '../../src/lab/state.ts';
+import { moverState } from '../../src/protocol/mover-request.ts';
+import { watchGuest } from './support/client-view.ts';
+import type { WatchedGuest } from './support/client-view.ts';
+import { earlierBuild } from './support/earlier-build.ts';
+import type { EarlierBuild } from './support/earlier-build.ts';
+import { begin, move, reportAtEnd, untilMemoryFlows } from './support/moves.ts';
+import { assertOnlyGuests } from './support/remains.ts';
+import { until } from './support/wait.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+/** The last commit of the previous build that fleets run: to be moved on with each release. */
+const PREVIOUS = '638bc9d';
+
+const previous = earlierBuild(PREVIOUS);
+const skip = previous === undefined ? `this checkout does not have commit ${PREVIOUS}` : false;
+
+describe('while a fleet is upgraded', { skip }, () => {
+  const { agent: earlier } = previous ?? ({ agent: '' } as EarlierBuild);
+  let world: World;
+  let web1: WatchedGuest;
+
+  before(async () => {
+    world = await openWorld('upgr', { hosts: 2 });
+    await startGuest(world.lab, {
+      name: 'web1',
+      host: 'a',
+      memoryBytes: 192 * MIB,
+      workingSetBytes: 16 * MIB,
+      dirtyBytesPerSecond: 2 * MIB,
+    });
+    web1 = await watchGuest(world, 'web1');
+  });
+  after(async () => {
+    await world?.close();
+    previous?.remove();
+  });
+
+  /** Replaces a host's agent by another build's, as a package manager does: its movers stay. */
+  async function replaceAgent(host: string, build: 'previous' | 'this'): Promise<void> {
+    await stopAgent(world.lab, host);
+    if (build === 'this') await startAgent(world.lab, host);
+    else await startAgent(world.lab, host, undefined, earlier);
+  }
+
+  test('agents of the previous build and of this one migrate in both directions', async () => {
+    await replaceAgent('b', 'previous');
+    await web1.unharmed('b', () => move(world, { guest: 'web1', from: 'a', to: 'b' }));
+    await web1.unharmed('a', () => move(world, { guest: 'web1', from: 'b', to: 'a' }));
+    await replaceAgent('b', 'this');
+    await assertOnlyGuests(world, { a: ['web1'] });
+  });
+
+  for (const host of ['a', 'b'] as const) {
+    const side = host === 'a' ? 'source' : 'destination';
+    test(`a migration that began before the agent of its ${side} was upgraded ends after it`, async () => {
+      await replaceAgent(host, 'previous');
+      await web1.unharmed('b', async () => {
+        const id = await begin(world, {
+          guest: 'web1',
+          from: 'a',
+          to: 'b',
+          maxBandwidth: 24 * MIB,
+        });
+        await untilMemoryFlows(world, 'a', id);
+        await replaceAgent(host, 'this');
+        const report = await reportAtEnd(world, 'a', id);
+        assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+      });
+      await web1.unharmed('a', () => move(world, { guest: 'web1', from: 'b', to: 'a' }));
+      await assertOnlyGuests(world, { a: ['web1'] });
+    });
+
+    test(`a mover of the ${side}’s previous build that dies is followed by one of this build`, async () => {
+      await replaceAgent(host, 'previous');
+      await web1.unharmed('b', async () => {
+        const id = await begin(world, {
+          guest: 'web1',
+          from: 'a',
+          to: 'b',
+          maxBandwidth: 24 * MIB,
+        });
+        await untilMemoryFlows(world, 'a', id);
+        await replaceAgent(host, 'this');
+        await killMover(host, id);
+        const report = await reportAtEnd(world, 'a', id);
+        assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+        assert.equal(report.takeovers, host === 'a' ? 1 : 0);
+      });
+      await web1.unharmed('a', () => move(world, { guest: 'web1', from: 'b', to: 'a' }));
+      await assertOnlyGuests(world, { a: ['web1'] });
+    });
+  }
+
+  async function killMover(host: string, id: string): Promise<void> {
+    const { stateDir } = labHost(world.lab, host);
+    const file = path.join(stateDir, 'migrations', id, 'mover.json');
+    const mover = moverState.parse(JSON.parse(readFileSync(file, 'utf8')));
+    signalProcess(mover.pid, 'SIGKILL');
+    await until('the mover to be gone', 5000, async () =>
+      (await isAlive(mover)) ? undefined : true,
+    );
+  }
+});
