@@ -1,15 +1,5 @@
-import {
-  closeSync,
-  existsSync,
-  fdatasync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import type { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { godwitError } from '../errors.ts';
@@ -22,14 +12,11 @@ import {
 import type { DestinationRecord, SourceRecord } from '../migration/journal.ts';
 import { whatIsWrong } from '../protocol/errors.ts';
 import { journalFile } from '../protocol/mover-request.ts';
-
-const datasync = promisify(fdatasync);
+import { openJournalFile, readJournalText } from './journal-file.ts';
+import type { JournalFile } from './journal-file.ts';
 
 /** Unsynced records reach the disk after so long at most, ms. */
 const LATER_MS = 100;
-
-/** Guards against a journal that somebody else grew: 64 MiB is some 100,000 records. */
-const MAX_BYTES = 64 * 1024 * 1024;
 
 interface Stamped<E> {
   readonly v: 1;
@@ -41,7 +28,7 @@ interface Stamped<E> {
 
 /** One side's journal, open for appending. A write is in the kernel at once; `sync` waits for the disk too. */
 export class Journal<E> {
-  readonly #fd: number;
+  readonly #file: JournalFile;
   readonly #schema: z.ZodType<Stamped<E>>;
   readonly #clock: Clock;
   #seq: number;
@@ -51,13 +38,13 @@ export class Journal<E> {
   #closed = false;
 
   constructor(
-    file: { readonly fd: number; readonly bytes: number; readonly records: number },
+    found: { readonly file: JournalFile; readonly bytes: number; readonly records: number },
     schema: z.ZodType<Stamped<E>>,
     clock: Clock,
   ) {
-    this.#fd = file.fd;
-    this.#bytes = file.bytes;
-    this.#seq = file.records;
+    this.#file = found.file;
+    this.#bytes = found.bytes;
+    this.#seq = found.records;
     this.#schema = schema;
     this.#clock = clock;
   }
@@ -91,9 +78,9 @@ export class Journal<E> {
     const line = Buffer.from(encodeRecord(checked.data as unknown as SourceRecord));
     // A short write would tear the journal in its middle: go on until all of it is there, or none.
     try {
-      for (let sent = 0; sent < line.length;) sent += writeSync(this.#fd, line, sent);
+      for (let sent = 0; sent < line.length;) sent += this.#file.write(line, sent);
     } catch (cause) {
-      ftruncateSync(this.#fd, this.#bytes);
+      this.#file.truncate(this.#bytes);
       throw cause;
     }
     this.#bytes += line.length;
@@ -102,14 +89,14 @@ export class Journal<E> {
 
   /** Waits for the disk, or (`later`) sees to it that it is not forgotten. */
   async settle(durability: 'sync' | 'later'): Promise<void> {
-    if (durability === 'sync') await datasync(this.#fd);
+    if (durability === 'sync') await this.#file.sync();
     else this.#syncLater();
   }
 
   #syncLater(): void {
     this.#later ??= setTimeout(() => {
       this.#later = undefined;
-      if (!this.#closed) fdatasync(this.#fd, () => {});
+      if (!this.#closed) this.#file.sync().catch(() => {});
     }, LATER_MS);
   }
 
@@ -118,8 +105,8 @@ export class Journal<E> {
     this.#closed = true;
     clearTimeout(this.#later);
     this.#later = undefined;
-    await datasync(this.#fd);
-    closeSync(this.#fd);
+    await this.#file.sync();
+    this.#file.close();
   }
 }
 
@@ -130,27 +117,28 @@ export interface OpenedJournal<E> {
   readonly records: Stamped<E>[];
 }
 
-export function openSourceJournal(dir: string, clock: Clock): OpenedJournal<SourceRecord['event']> {
-  return open(path.join(dir, journalFile('source')), sourceRecord, clock);
+export function openSourceJournal(
+  dir: string,
+  clock: Clock,
+  openFile = openJournalFile,
+): OpenedJournal<SourceRecord['event']> {
+  return open(openFile(path.join(dir, journalFile('source'))), sourceRecord, clock);
 }
 
 export function openDestinationJournal(
   dir: string,
   clock: Clock,
+  openFile = openJournalFile,
 ): OpenedJournal<DestinationRecord['event']> {
-  return open(path.join(dir, journalFile('destination')), destinationRecord, clock);
+  return open(openFile(path.join(dir, journalFile('destination'))), destinationRecord, clock);
 }
 
-/** Opens a journal, cuts off a torn end, and makes the file's own entry in its directory durable. */
-function open<E>(file: string, schema: z.ZodType<Stamped<E>>, clock: Clock): OpenedJournal<E> {
-  const fd = openSync(file, 'a+', 0o600);
-  const { records, wholeBytes } = decodeRecords(schema, readText(file));
-  ftruncateSync(fd, wholeBytes);
-  const dirFd = openSync(path.dirname(file), 'r');
-  fsyncSync(dirFd);
-  closeSync(dirFd);
+/** Goes on with a journal where its last whole record ends; a torn end is cut off. */
+function open<E>(file: JournalFile, schema: z.ZodType<Stamped<E>>, clock: Clock): OpenedJournal<E> {
+  const { records, wholeBytes } = decodeRecords(schema, file.read());
+  file.truncate(wholeBytes);
   return {
-    journal: new Journal<E>({ fd, bytes: wholeBytes, records: records.length }, schema, clock),
+    journal: new Journal<E>({ file, bytes: wholeBytes, records: records.length }, schema, clock),
     events: records.map((record) => record.event),
     records,
   };
@@ -164,17 +152,9 @@ export function readJournals(dir: string): {
   const source = path.join(dir, journalFile('source'));
   const destination = path.join(dir, journalFile('destination'));
   return {
-    source: existsSync(source) ? decodeRecords(sourceRecord, readText(source)).records : [],
+    source: existsSync(source) ? decodeRecords(sourceRecord, readJournalText(source)).records : [],
     destination: existsSync(destination)
-      ? decodeRecords(destinationRecord, readText(destination)).records
+      ? decodeRecords(destinationRecord, readJournalText(destination)).records
       : [],
   };
-}
-
-function readText(file: string): string {
-  const text = readFileSync(file);
-  if (text.length > MAX_BYTES) {
-    throw godwitError('GODWIT_TOO_LARGE', { what: `the journal ${file}`, limit: MAX_BYTES });
-  }
-  return text.toString('utf8');
 }

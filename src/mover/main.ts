@@ -22,6 +22,7 @@ import { Live } from './live.ts';
 import { keepPace } from './pace.ts';
 import { holdMigration, sayReady, startTicksOf } from './process.ts';
 import { openSource } from './source/main.ts';
+import { surroundingsOf } from './surroundings.ts';
 
 /** How long followers of the live view get to read its last line, ms. */
 const LINGER_MS = 2000;
@@ -67,7 +68,13 @@ async function runSource(
   log: Log,
 ): Promise<void> {
   const driver = driverNamed(request.handle.driver, config);
-  const { coordinator, run } = openSource(dir, config, request, driver, log);
+  const { coordinator, run } = openSource(
+    dir,
+    config,
+    request,
+    driver,
+    surroundingsOf(config, log),
+  );
   const { live } = coordinator;
   const socket = await serveLocally(dir, config, log, {
     progress: () => live.latest,
@@ -88,7 +95,14 @@ async function runDestination(
   log: Log,
 ): Promise<void> {
   const driver = driverNamed('qemu', config);
-  const { mover, listening, progress } = await openDestination(dir, config, request, driver, log);
+  const around = surroundingsOf(config, log);
+  const { mover, listening, progress } = await openDestination(
+    dir,
+    config,
+    request,
+    driver,
+    around,
+  );
   const live = new Live(progress());
   // In a moment: it reads the journal, and the guest may be waiting to be resumed.
   mover.onChange(() => live.publishLater(progress));

@@ -1,8 +1,6 @@
-import { systemClock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
-import { godwitError, hasCode } from '../../errors.ts';
+import { godwitError } from '../../errors.ts';
 import type { Driver } from '../../drivers/driver.ts';
-import type { Log } from '../../log.ts';
 import { initialDestination, knowsItNeverRan } from '../../migration/destination.ts';
 import type { DestinationEvent } from '../../migration/destination.ts';
 import { replayDestination } from '../../migration/journal.ts';
@@ -10,15 +8,11 @@ import { destinationReportOf } from '../../migration/report.ts';
 import { peerContract } from '../../protocol/contract.ts';
 import type { Progress } from '../../protocol/migration.ts';
 import type { DestinationMoverRequest } from '../../protocol/mover-request.ts';
-import { splitAddress } from '../../protocol/names.ts';
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../../protocol/version.ts';
-import { listenTls } from '../../rpc/listen.ts';
 import type { Listening } from '../../rpc/listen.ts';
-import { serve } from '../../rpc/server.ts';
 import type { Handlers } from '../../rpc/server.ts';
-import { hostCredentials } from '../credentials.ts';
 import { openDestinationJournal, readJournals } from '../journal.ts';
-import { bootId } from '../process.ts';
+import type { Surroundings } from '../surroundings.ts';
 import { DestinationMover } from './mover.ts';
 
 export interface RunningDestination {
@@ -33,10 +27,10 @@ export async function openDestination(
   config: AgentConfig,
   request: DestinationMoverRequest,
   driver: Driver,
-  log: Log,
+  around: Surroundings,
 ): Promise<RunningDestination> {
-  const clock = systemClock;
-  const { journal, events } = openDestinationJournal(dir, clock);
+  const { clock, log, pid, bootId, openFile } = around;
+  const { journal, events } = openDestinationJournal(dir, clock, openFile);
   const admitted = { type: 'admitted', admission: request.admission, host: config.name } as const;
   let state = replayDestination(events);
   const tookOver = state !== undefined;
@@ -44,34 +38,22 @@ export async function openDestination(
     state = initialDestination(admitted);
   } else {
     const neverRan = knowsItNeverRan(state.right, armedBootId(events), bootId());
-    const event = { type: 'taken-over', pid: process.pid, neverRan } as const;
+    const event = { type: 'taken-over', pid, neverRan } as const;
     await journal.append(event, 'sync');
     state = replayDestination([...events, event]) ?? state;
   }
-  const mover = new DestinationMover({ dir, config, driver, journal, clock, log }, state);
-  const listener = serve(peerContract, handlersOf(mover, config), {
-    name: config.name,
-    log,
+  const mover = new DestinationMover({ dir, config, driver, journal, clock, log, bootId }, state);
+  const listening = await around.listen(peerContract, handlersOf(mover, config), (caller) => {
     // Only the host that sends this guest may speak for it.
-    authorise: (caller) => {
-      if (caller.name === request.fromHost) return;
-      const needs = `the certificate of ${request.fromHost}`;
-      throw godwitError('GODWIT_ROLE_FORBIDDEN', {
-        peer: caller.name,
-        role: caller.role,
-        action: 'this migration',
-        needs,
-      });
-    },
+    if (caller.name === request.fromHost) return;
+    const needs = `the certificate of ${request.fromHost}`;
+    throw godwitError('GODWIT_ROLE_FORBIDDEN', {
+      peer: caller.name,
+      role: caller.role,
+      action: 'this migration',
+      needs,
+    });
   });
-  const credentials = hostCredentials(config);
-  const where = { host: splitAddress(config.address).host, ports: config.ports };
-  const listening = await listenTls(listener, where, credentials, { log }).catch(
-    (thrown: unknown) => {
-      if (!hasCode(thrown, 'GODWIT_PORT_NONE')) throw thrown;
-      throw godwitError('GODWIT_PORT_NONE', { host: config.name, ...config.ports });
-    },
-  );
   // Only now: with the first record the migration has begun here, and a host without a port refuses it.
   if (!tookOver) await journal.append(admitted, 'sync');
   await mover.start(tookOver);

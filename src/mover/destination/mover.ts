@@ -15,7 +15,6 @@ import { createTap, removeTap, tapName } from '../../network/tap.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { DestinationStatus, Preparation, Prepared, Running } from '../../protocol/peer.ts';
 import { Lane } from '../lane.ts';
-import { bootId } from '../process.ts';
 import { warmDestination } from '../warm.ts';
 import { destinationOptions, streamSetup } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
@@ -101,7 +100,7 @@ export class DestinationMover {
 
   arm(epoch: number): Promise<DestinationStatus> {
     return this.#call('arm', epoch, async (already) => {
-      if (!already) await this.#record({ type: 'armed', epoch, bootId: bootId() });
+      if (!already) await this.#record({ type: 'armed', epoch, bootId: this.#parts.bootId() });
       // After the answer: the source need not wait for it.
       setImmediate(() => warmDestination(this.#state));
       return statusOf(this.#state);

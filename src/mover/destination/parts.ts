@@ -17,6 +17,7 @@ export interface DestinationParts {
   readonly journal: Journal<DestinationEvent>;
   readonly clock: Clock;
   readonly log: Log;
+  readonly bootId: () => string;
 }
 
 /** How the destination’s end of the stream is set. */

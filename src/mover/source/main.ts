@@ -1,16 +1,13 @@
-import { systemClock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import type { Driver } from '../../drivers/driver.ts';
-import type { Log } from '../../log.ts';
 import { replaySource } from '../../migration/journal.ts';
 import { initialSource } from '../../migration/source-state.ts';
 import type { Planned, SourceEvent } from '../../migration/source-state.ts';
 import type { EndPhase } from '../../protocol/migration.ts';
 import { migrationSettings } from '../../protocol/migration.ts';
 import type { SourceMoverRequest } from '../../protocol/mover-request.ts';
-import { hostCredentials } from '../credentials.ts';
 import { openSourceJournal } from '../journal.ts';
-import { bootId } from '../process.ts';
+import type { Surroundings } from '../surroundings.ts';
 import { Coordinator } from './coordinator.ts';
 import { SourceGuest } from './guest.ts';
 import type { SourceParts } from './parts.ts';
@@ -30,11 +27,11 @@ export function openSource(
   config: AgentConfig,
   request: SourceMoverRequest,
   driver: Driver,
-  log: Log,
+  around: Surroundings,
 ): RunningSource {
-  const clock = systemClock;
-  const { journal, events } = openSourceJournal(dir, clock);
-  const planned = planOf(config, request);
+  const { clock, log, pid, bootId, openFile, connect } = around;
+  const { journal, events } = openSourceJournal(dir, clock, openFile);
+  const planned = planOf(config, request, bootId());
   const found = replaySource(events);
   const state = found ?? initialSource(planned).state;
   const startedAtMs = Date.parse(request.createdAt);
@@ -50,11 +47,10 @@ export function openSource(
     state,
   );
   const watch = new Watch(coordinator, clock, log);
-  const credentials = hostCredentials(config);
   const guest = new SourceGuest(driver, request.handle, settings, (event) =>
     watch.onHypervisor(event),
   );
-  const peer = new DestinationPeer(request.peer.name, request.peer.address, credentials);
+  const peer = new DestinationPeer(request.peer.name, request.peer.address, connect);
   const tookOver = found !== undefined;
   // What this mover begins itself is not half done, also after it took over.
   const begun = tookOver ? JSON.stringify(state.doing) : '';
@@ -74,7 +70,7 @@ export function openSource(
       watch.start(parts);
       try {
         if (found === undefined) await coordinator.begin(parts, planned);
-        else coordinator.takeOver(parts, process.pid, wasRebooted(events));
+        else coordinator.takeOver(parts, pid, wasRebooted(events, bootId()));
         return await coordinator.finished;
       } finally {
         watch.stop();
@@ -87,12 +83,12 @@ export function openSource(
   };
 }
 
-function wasRebooted(events: readonly SourceEvent[]): boolean {
+function wasRebooted(events: readonly SourceEvent[], bootId: string): boolean {
   const [planned] = events;
-  return planned?.type === 'planned' && planned.bootId !== bootId();
+  return planned?.type === 'planned' && planned.bootId !== bootId;
 }
 
-function planOf(config: AgentConfig, request: SourceMoverRequest): Planned {
+function planOf(config: AgentConfig, request: SourceMoverRequest, bootId: string): Planned {
   return {
     type: 'planned',
     id: request.id,
@@ -102,7 +98,7 @@ function planOf(config: AgentConfig, request: SourceMoverRequest): Planned {
     // Grows with every migration of the guest, as long as the clock does; it only has to be this migration's own.
     epoch: Math.max(1, Date.parse(request.createdAt)),
     settings: migrationSettings.parse(request.request),
-    bootId: bootId(),
+    bootId,
     askedAtMs: Date.parse(request.createdAt),
   };
 }

@@ -2,9 +2,8 @@ import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import { systemClock } from '../../clock.ts';
 import { agentContract, peerContract } from '../../protocol/contract.ts';
 import type { Admission } from '../../protocol/peer.ts';
-import { client } from '../../rpc/client.ts';
 import type { Api, Client } from '../../rpc/client.ts';
-import type { Credentials } from '../../rpc/tls.ts';
+import type { Connect } from '../surroundings.ts';
 
 type PeerApi = Api<typeof peerContract>;
 
@@ -17,14 +16,14 @@ const RETRY_MS = 250;
  */
 export class DestinationPeer {
   readonly #name: string;
-  readonly #credentials: Credentials;
+  readonly #connect: Connect;
   readonly #agent: Client<typeof agentContract>;
   #mover: { readonly address: string; readonly client: Client<typeof peerContract> } | undefined;
 
-  constructor(name: string, address: string, credentials: Credentials) {
+  constructor(name: string, address: string, connect: Connect) {
     this.#name = name;
-    this.#credentials = credentials;
-    this.#agent = client(agentContract, { address, credentials, expectedName: name });
+    this.#connect = connect;
+    this.#agent = connect(agentContract, name, address);
   }
 
   async admit(admission: Admission, signal: AbortSignal): Promise<string> {
@@ -112,8 +111,7 @@ export class DestinationPeer {
 
   #use(address: string): void {
     this.#mover?.client.close();
-    const transport = { address, credentials: this.#credentials, expectedName: this.#name };
-    this.#mover = { address, client: client(peerContract, transport) };
+    this.#mover = { address, client: this.#connect(peerContract, this.#name, address) };
   }
 
   close(): void {

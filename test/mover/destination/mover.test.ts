@@ -75,6 +75,7 @@ async function open(t: TestContext, state?: DestinationState): Promise<Scene> {
       dir,
       config: parseAgentConfig('agent.json', text),
       driver: hosts.driver('b', { dead: false, silent: false }),
+      bootId: () => 'boot-1',
       journal,
       clock: time,
       log: silentLog,

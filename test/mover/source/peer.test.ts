@@ -4,6 +4,8 @@ import type { TestContext } from 'node:test';
 import { godwitError } from '../../../src/errors.ts';
 import { DestinationPeer } from '../../../src/mover/source/peer.ts';
 import type { Admission, DestinationStatus } from '../../../src/protocol/peer.ts';
+import type { Connect } from '../../../src/mover/surroundings.ts';
+import { client } from '../../../src/rpc/client.ts';
 import type { Listening } from '../../../src/rpc/listen.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';
 import { authority } from '../../rpc/parties.ts';
@@ -40,13 +42,18 @@ async function scene(t: TestContext, known = true): Promise<Scene> {
     return { moverAddress: made.mover.address, version: 1 };
   };
   const agent = await serveAgent(theirs, { admit: answer('admit'), incoming: answer('incoming') });
-  const peer = new DestinationPeer('b', agent.address, ours);
+  const peer = new DestinationPeer('b', agent.address, connectAs(ours));
   t.after(async () => {
     peer.close();
     await Promise.all([agent.close(), made.mover.close()]);
   });
   return Object.assign(made, { peer });
 }
+
+const connectAs =
+  (credentials: Credentials): Connect =>
+  (contract, expectedName, address) =>
+    client(contract, { address, credentials, expectedName });
 
 const statusOf = (peer: DestinationPeer): Promise<DestinationStatus> =>
   peer.call(id, never, (api) => api.status({}));
@@ -139,7 +146,7 @@ describe('the destination as the source’s mover sees it', () => {
       admit: () => ({ moverAddress: '127.0.0.1:1', version: 1 }),
       incoming: () => ({ moverAddress: '127.0.0.1:1', version: 1 }),
     });
-    const peer = new DestinationPeer('b', agent.address, ours);
+    const peer = new DestinationPeer('b', agent.address, connectAs(ours));
     t.after(async () => {
       peer.close();
       await agent.close();

@@ -1,0 +1,54 @@
+import {
+  closeSync,
+  fdatasync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { godwitError } from '../errors.ts';
+
+const datasync = promisify(fdatasync);
+
+/** Guards against a journal that somebody else grew: 64 MiB is some 100,000 records. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
+/** A journal's file, open for appending; a simulation gives its own. */
+export interface JournalFile {
+  /** All that lies there. */
+  read(): string;
+  /** Hands bytes of `line`, from `at` on, to the kernel; answers how many it took. Throws when it takes none. */
+  write(line: Buffer, at: number): number;
+  truncate(bytes: number): void;
+  /** Resolves once all that was written lies on the disk. */
+  sync(): Promise<void>;
+  close(): void;
+}
+
+/** Opens a journal's file, and makes its own entry in its directory durable. */
+export type OpenJournalFile = (file: string) => JournalFile;
+
+export const openJournalFile: OpenJournalFile = (file) => {
+  const fd = openSync(file, 'a+', 0o600);
+  const dirFd = openSync(path.dirname(file), 'r');
+  fsyncSync(dirFd);
+  closeSync(dirFd);
+  return {
+    read: () => readJournalText(file),
+    write: (line, at) => writeSync(fd, line, at),
+    truncate: (bytes) => ftruncateSync(fd, bytes),
+    sync: () => datasync(fd),
+    close: () => closeSync(fd),
+  };
+};
+
+export function readJournalText(file: string): string {
+  const text = readFileSync(file);
+  if (text.length > MAX_BYTES) {
+    throw godwitError('GODWIT_TOO_LARGE', { what: `the journal ${file}`, limit: MAX_BYTES });
+  }
+  return text.toString('utf8');
+}

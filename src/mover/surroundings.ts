@@ -1,0 +1,67 @@
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import type { AgentConfig } from '../config.ts';
+import { godwitError, hasCode } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Contract } from '../protocol/contract.ts';
+import { splitAddress } from '../protocol/names.ts';
+import type { Caller } from '../rpc/caller.ts';
+import { client } from '../rpc/client.ts';
+import type { Client } from '../rpc/client.ts';
+import { listenTls } from '../rpc/listen.ts';
+import type { Listening } from '../rpc/listen.ts';
+import { serve } from '../rpc/server.ts';
+import type { Handlers } from '../rpc/server.ts';
+import type { Credentials } from '../rpc/tls.ts';
+import { hostCredentials } from './credentials.ts';
+import { openJournalFile } from './journal-file.ts';
+import type { OpenJournalFile } from './journal-file.ts';
+import { bootId } from './process.ts';
+
+/** A way to the host `name` at `address`; connections are opened when needed. */
+export type Connect = <C extends Contract>(contract: C, name: string, address: string) => Client<C>;
+
+/** Serves the other host's mover on a free port of this host, to the callers that `authorise` does not refuse. */
+export type Listen = <C extends Contract>(
+  contract: C,
+  handlers: Handlers<C>,
+  authorise: (caller: Caller) => void,
+) => Promise<Listening>;
+
+/** What a mover has of its host besides the hypervisor. A simulation gives its own. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly pid: number;
+  /** Names the time since the host was last started. */
+  readonly bootId: () => string;
+  readonly openFile: OpenJournalFile;
+  readonly connect: Connect;
+  readonly listen: Listen;
+}
+
+/** This process on this host. */
+export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
+  const { name, ports } = config;
+  let read: Credentials | undefined;
+  const credentials = (): Credentials => (read ??= hostCredentials(config));
+  return {
+    clock: systemClock,
+    log,
+    pid: process.pid,
+    bootId,
+    openFile: openJournalFile,
+    connect: (contract, expectedName, address) =>
+      client(contract, { address, credentials: credentials(), expectedName }),
+    listen: async (contract, handlers, authorise) => {
+      const listener = serve(contract, handlers, { name, log, authorise });
+      const where = { host: splitAddress(config.address).host, ports };
+      try {
+        return await listenTls(listener, where, credentials(), { log });
+      } catch (thrown) {
+        if (!hasCode(thrown, 'GODWIT_PORT_NONE')) throw thrown;
+        throw godwitError('GODWIT_PORT_NONE', { host: name, ...ports });
+      }
+    },
+  };
+}
