@@ -5,9 +5,10 @@ import { serialError } from '../protocol/errors.ts';
 import { address, hostName, ms } from '../protocol/names.ts';
 import { admission, epoch, preparation } from '../protocol/peer.ts';
 import type { Admission, DestinationStatus, Preparation } from '../protocol/peer.ts';
+import type { Durability } from './durability.ts';
 import { guestHandle, hypervisorEvent } from './hypervisor.ts';
 import type { GuestHandle } from './hypervisor.ts';
-import { destinationRightAfter } from './run-right.ts';
+import { destinationRightAfter, proof } from './run-right.ts';
 import type { DestinationRight } from './run-right.ts';
 
 /** Host ports made for the guest's NICs: backend id -> tap. */
@@ -24,6 +25,10 @@ export const destinationEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('committed'), epoch }),
   z.object({ type: z.literal('running'), epoch, resumeMs: ms }),
   z.object({ type: z.literal('refused'), epoch, why: z.string().max(1024) }),
+  /** Resolved to run here without the source, which is off or was shown not to run it. Written before it is resumed. */
+  z.object({ type: z.literal('resolved'), epoch, proof, by: z.string().max(128) }),
+  /** The source has closed the epoch without this side's word: whatever is here goes. */
+  z.object({ type: z.literal('overruled'), epoch, why: z.string().max(1024) }),
   z.object({ type: z.literal('hypervisor'), event: hypervisorEvent }),
   z.object({ type: z.literal('failed'), error: serialError }),
   z.object({ type: z.literal('released') }),
@@ -95,6 +100,16 @@ export function destinationAfter(
         right: destinationRightAfter(state.right, 'refuse') ?? state.right,
         unsure: false,
       };
+    case 'resolved': {
+      const right = destinationRightAfter(state.right, 'commit') ?? state.right;
+      return { ...state, right, unsure: right === 'running' ? false : state.unsure };
+    }
+    case 'overruled':
+      return {
+        ...state,
+        right: destinationRightAfter(state.right, 'overrule') ?? state.right,
+        unsure: false,
+      };
     case 'hypervisor':
       return { ...state, hypervisor: afterHypervisor(state, event.event.type) };
     case 'failed':
@@ -136,6 +151,16 @@ function afterHypervisor(
     case 'cancelled':
       return state.hypervisor;
   }
+}
+
+/** Why an order to run the guest here without the source cannot be followed; undefined where it can. */
+export function whyNotHere(state: DestinationState): string | undefined {
+  const { right, stage, hypervisor } = state;
+  if (right === 'running') return undefined;
+  if (stage === 'released' || right === 'refused') return 'it has refused, and taken its copy down';
+  if (right === 'none') return 'it was never armed';
+  if (hypervisor === 'paused') return undefined;
+  return hypervisor === 'gone' ? 'its hypervisor is gone' : 'its memory is not all here';
 }
 
 export type DestinationCall =
@@ -241,11 +266,10 @@ function stateWord(state: DestinationState): DestinationStatus['state'] {
   return state.stage === 'prepared' ? 'prepared' : 'admitted';
 }
 
-/** Records inside the blackout are not waited for; `armed` lies on the disk since before it. */
-export function destinationDurability(event: DestinationEvent): 'sync' | 'later' {
-  return event.type === 'hypervisor' || event.type === 'committed' || event.type === 'running'
-    ? 'later'
-    : 'sync';
+/** No record of the blackout is synced inside it; `armed` lies on the disk since before. */
+export function destinationDurability(event: DestinationEvent): Durability {
+  if (event.type === 'running') return 'soon';
+  return event.type === 'hypervisor' || event.type === 'committed' ? 'later' : 'sync';
 }
 
 /**

@@ -1,8 +1,10 @@
 import { ERRORS, godwitError } from '../errors.ts';
 import type { SerialError } from '../errors.ts';
 import type { Check, EndPhase } from '../protocol/migration.ts';
+import type { Durability } from './durability.ts';
 import { onHypervisor } from './hypervisor-transition.ts';
-import { beginUndo, enter, finishUndo, hold, stay } from './moves.ts';
+import { beginUndo, endLost, enter, finishUndo, hold, lost, lostBecause, stay } from './moves.ts';
+import { onFenced, onResolved } from './resolve.ts';
 import { sourceRightAfter } from './run-right.ts';
 import type { SourceEvent, SourceState, StepFacts, Transition } from './source-state.ts';
 import { isBeforeNoReturn, nextStep, undoBefore } from './steps.ts';
@@ -45,6 +47,15 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
       return timeout(state, event.afterMs);
     case 'taken-over':
       return takenOver(state, event.rebooted === true);
+    case 'resolved':
+      return onResolved(state, event);
+    case 'fenced':
+      return onFenced(state, event);
+    case 'restarted':
+      return state.doing.kind === 'restart' ? endLost({ ...state, restarted: true }) : stay(state);
+    case 'restart-failed':
+      if (state.doing.kind !== 'restart') return stay(state);
+      return endLost({ ...state, leftovers: [...state.leftovers, event.error] });
   }
 }
 
@@ -63,6 +74,8 @@ export function effectsOf(state: SourceState): Transition['effects'] {
       return [{ type: 'do', step: state.doing.step }];
     case 'undo':
       return [{ type: 'undo', step: state.doing.step }];
+    case 'restart':
+      return [{ type: 'restart' }];
     case 'end':
       return [{ type: 'end', outcome: state.doing.outcome }];
   }
@@ -109,7 +122,7 @@ function failed(state: SourceState, step: StepName, error: SerialError): Transit
   if (!isDoing(state, step)) return stay(state);
   if (isBeforeNoReturn(step)) return beginUndo(state, step, error);
   if (step === 'commit') return commitFailed(state, error);
-  if (error.code === 'GODWIT_LOST') return end({ ...state, because: error }, 'lost');
+  if (error.code === 'GODWIT_LOST') return lostBecause(state, error);
   const retry = again(state, step);
   if (retry !== undefined) return retry;
   // The guest runs at the destination; what is left is tidying, and the report says what was not tidied.
@@ -193,14 +206,7 @@ function destinationLost(state: SourceState, error: SerialError): Transition {
     const itsOwnWord = step === 'switchover' && state.via === 'postcopy';
     return itsOwnWord ? stay(state) : beginUndo(state, step, error);
   }
-  if (step === 'drain' || step === 'verify') {
-    const lost = godwitError('GODWIT_LOST', {
-      guest: state.plan.guest,
-      reason: error.message,
-    }).toJSON();
-    return end({ ...state, because: lost }, 'lost');
-  }
-  return stay(state);
+  return step === 'drain' || step === 'verify' ? lost(state, error.message) : stay(state);
 }
 
 function cancel(state: SourceState): Transition {
@@ -250,7 +256,7 @@ function isUndoing(state: SourceState, step: StepName): boolean {
 }
 
 /** Whether the event's record must lie on the disk before its effects: all but those inside the blackout. */
-export function durability(event: SourceEvent): 'sync' | 'later' {
+export function durability(event: SourceEvent): Durability {
   switch (event.type) {
     case 'measured':
     case 'hypervisor':
@@ -258,7 +264,8 @@ export function durability(event: SourceEvent): 'sync' | 'later' {
       return 'later';
     case 'did':
       // `armed` is on the disk since before the guest stopped; after a power loss the destination is asked.
-      return event.step === 'commit' || event.step === 'drain' ? 'later' : 'sync';
+      if (event.step === 'commit') return 'soon';
+      return event.step === 'drain' ? 'later' : 'sync';
     case 'planned':
     case 'failed':
     case 'undid':
@@ -268,6 +275,10 @@ export function durability(event: SourceEvent): 'sync' | 'later' {
     case 'cancel':
     case 'timeout':
     case 'taken-over':
+    case 'resolved':
+    case 'fenced':
+    case 'restarted':
+    case 'restart-failed':
       return 'sync';
   }
 }

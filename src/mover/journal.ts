@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { godwitError } from '../errors.ts';
+import type { Durability } from '../migration/durability.ts';
 import {
   decodeRecords,
   destinationRecord,
@@ -15,8 +16,8 @@ import { journalFile } from '../protocol/mover-request.ts';
 import { openJournalFile, readJournalText } from './journal-file.ts';
 import type { JournalFile } from './journal-file.ts';
 
-/** Unsynced records reach the disk after so long at most, ms. */
-const LATER_MS = 100;
+/** A `soon` record reaches the disk after so long at most, ms. */
+const SOON_MS = 100;
 
 interface Stamped<E> {
   readonly v: 1;
@@ -34,7 +35,7 @@ export class Journal<E> {
   #seq: number;
   /** Length of the file up to the end of its last record. */
   #bytes: number;
-  #later: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(
@@ -50,7 +51,7 @@ export class Journal<E> {
   }
 
   /** Appends one event. With `sync` the promise resolves once it lies on the disk. Throws when it cannot be written. */
-  async append(event: E, durability: 'sync' | 'later'): Promise<void> {
+  async append(event: E, durability: Durability): Promise<void> {
     this.write(event);
     await this.settle(durability);
   }
@@ -87,24 +88,24 @@ export class Journal<E> {
     this.#seq += 1;
   }
 
-  /** Waits for the disk, or (`later`) sees to it that it is not forgotten. */
-  async settle(durability: 'sync' | 'later'): Promise<void> {
+  /** Waits for the disk, or (`soon`) sees to it that it is not forgotten. */
+  async settle(durability: Durability): Promise<void> {
     if (durability === 'sync') await this.#file.sync();
-    else this.#syncLater();
+    if (durability === 'soon') this.#syncSoon();
   }
 
-  #syncLater(): void {
-    this.#later ??= setTimeout(() => {
-      this.#later = undefined;
+  #syncSoon(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
       if (!this.#closed) this.#file.sync().catch(() => {});
-    }, LATER_MS);
+    }, SOON_MS);
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#later);
-    this.#later = undefined;
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
     await this.#file.sync();
     this.#file.close();
   }

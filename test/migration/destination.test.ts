@@ -201,5 +201,5 @@ test('what the right to run rests on is synced; what happens inside the blackout
   assert.equal(destinationDurability({ type: 'armed', epoch, bootId: BOOT }), 'sync');
   assert.equal(destinationDurability({ type: 'refused', epoch, why: '' }), 'sync');
   assert.equal(destinationDurability({ type: 'committed', epoch }), 'later');
-  assert.equal(destinationDurability({ type: 'running', epoch, resumeMs: 1 }), 'later');
+  assert.equal(destinationDurability({ type: 'running', epoch, resumeMs: 1 }), 'soon');
 });

@@ -1,3 +1,4 @@
+import type { Durability } from '../../src/migration/durability.ts';
 import { initialDestination } from '../../src/migration/destination.ts';
 import type {
   DestinationCall,
@@ -54,7 +55,7 @@ class Pagination {
     return this.pages.values[number]!.durable;
   }
 
-  append(number: number, next: number, durability: 'sync' | 'later'): number {
+  append(number: number, next: number, durability: Durability): number {
     if (durability === 'sync') return this.of(next, []);
     const { durable, tail } = this.pages.values[number]!;
     if ((tail.at(-1) ?? durable) === next) return number;

@@ -6,6 +6,7 @@ import { parseAgentConfig } from '../../src/config.ts';
 import type { AgentConfig } from '../../src/config.ts';
 import { godwitError } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
+import type { Durability } from '../../src/migration/durability.ts';
 import { reportOf } from '../../src/migration/report.ts';
 import type { SourceEvent } from '../../src/migration/source-state.ts';
 import { openDestination } from '../../src/mover/destination/main.ts';
@@ -219,7 +220,7 @@ export function killSourceAt(t: TestContext, count: number, when: 'before' | 'af
     async function mortal(
       this: Journal<SourceEvent>,
       event: SourceEvent,
-      durability: 'sync' | 'later',
+      durability: Durability,
     ): Promise<void> {
       const isSource = (event.type as string) !== 'admitted' && !('neverRan' in event);
       if (isSource && when === 'before' && appended === count) dead = true;
