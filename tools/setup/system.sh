@@ -1,6 +1,8 @@
-# What the distribution's package manager brings: QEMU and the tools that make network namespaces.
+# What the distribution's package manager brings: QEMU, the tools that make network namespaces, perl for
+# the lab's delay (it is everywhere, but for the barest systems) and, for the tests, strace.
 
-system_commands='qemu-system-x86_64 ip tc unshare flock'
+system_commands='qemu-system-x86_64 ip tc unshare flock perl'
+[ "$only" = demo ] || system_commands="$system_commands strace"
 
 # What is missing of the commands above, and the one library that Node 26 wants and that a minimal
 # system lacks.
@@ -23,6 +25,7 @@ package_of() { # COMMAND-OR-LIBRARY FAMILY
     apt:libatomic.so.1 | zypper:libatomic.so.1) echo libatomic1 ;;
     pacman:libatomic.so.1) echo gcc-libs ;;
     *:libatomic.so.1) echo libatomic ;;
+    *:strace | *:perl) echo "$1" ;;
     apt:ip | apt:tc | pacman:ip | pacman:tc | zypper:ip | zypper:tc | apk:ip) echo iproute2 ;;
     dnf:ip) echo iproute ;;
     dnf:tc | apk:tc) [ "$2" = dnf ] && echo iproute-tc || echo iproute2-tc ;;
