@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { godwitError } from './errors.ts';
-import { address, guestName, hostName } from './protocol/names.ts';
+import { address, guestName, hostName, splitAddress } from './protocol/names.ts';
 
 const path = z.string().min(1).max(4096);
 const port = z.number().int().min(1).max(65_535);
@@ -12,13 +12,21 @@ export const agentConfig = z.strictObject({
   name: hostName,
   /** host:port on which the API listens for other hosts; the host part is also where memory arrives. */
   address,
+  /**
+   * Further host:port of this host, over other links: the API listens there too, and so do movers and, where post-copy is
+   * taken up again over such a link, the memory stream.
+   */
+  addresses: z.array(address).max(8).default([]),
   /** Owns everything that Godwit keeps on this host. */
   stateDir: path,
   /** Certificates: ca.crt, host.crt, host.key. Default: stateDir/pki. */
   pkiDir: path.optional(),
   /** Set only on the host that holds the CA, for `pki join`. */
   caDir: path.optional(),
-  peers: z.record(hostName, z.strictObject({ address })).default({}),
+  /** The other hosts; `addresses` are tried in order where `address` does not answer. */
+  peers: z
+    .record(hostName, z.strictObject({ address, addresses: z.array(address).max(8).default([]) }))
+    .default({}),
   /** QEMU binaries to offer, best first; default: those on the PATH. */
   qemu: z.array(path).max(16).default([]),
   /** Source bridge -> bridge here, where the names differ. */
@@ -50,6 +58,12 @@ export const agentConfig = z.strictObject({
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type AgentConfig = z.infer<typeof agentConfig>;
+
+/** The addresses of this host by which others reach it, the main one first, without ports. */
+export function hostsOf(config: Pick<AgentConfig, 'address' | 'addresses'>): string[] {
+  const hosts = [config.address, ...config.addresses].map((each) => splitAddress(each).host);
+  return [...new Set(hosts)];
+}
 
 /** Reads and checks the file; GODWIT_CONFIG names the file and what is wrong in it. */
 export function loadAgentConfig(file: string): AgentConfig {

@@ -63,8 +63,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     follow: new Follow({ ...common, movers }),
   });
   const listener = serve(agentContract, handlers, { name: config.name, log });
-  const { address } = config;
-  const tls = await listenTls(listener, { address }, credentials, { log });
+  const { address, addresses } = config;
+  const tls = await listenTls(listener, { address, further: addresses }, credentials, { log });
   const unix = await listenUnix(listener, path.join(config.stateDir, 'agent.sock'), { log }).catch(
     async (thrown: unknown) => {
       await tls.close();

@@ -5,6 +5,7 @@ import type { DiscoveredGuest, GuestHandle } from '../drivers/driver.ts';
 import { godwitError } from '../errors.ts';
 import { migrationRequest } from '../protocol/migration.ts';
 import type { MigrationRequest } from '../protocol/migration.ts';
+import { fullAddress } from '../protocol/names.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { guestOf, migrationOf } from './guests.ts';
 import type { Guests } from './guests.ts';
@@ -76,7 +77,7 @@ export class Outgoing {
       side: 'source',
       fromHost: config.name,
       toHost: request.to,
-      peer: { name: request.to, address },
+      peer: { name: request.to, address, addresses: this.#furtherAddresses(request, address) },
       createdAt: new Date(clock.wallMs()).toISOString(),
       request,
       handle,
@@ -95,6 +96,13 @@ export class Outgoing {
       { host: to },
       near === undefined ? {} : { hint: near },
     );
+  }
+
+  /** Other ways to the destination: those that were asked for, or those of the configuration. */
+  #furtherAddresses({ to, pathAddresses }: MigrationRequest, main: string): string[] {
+    const given = pathAddresses ?? this.#parts.peers.furtherAddresses(to);
+    const all = given.map((each) => fullAddress(each, main));
+    return [...new Set(all)].filter((each) => each !== main);
   }
 
   #checkIdle(guest: string): void {

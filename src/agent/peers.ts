@@ -32,6 +32,11 @@ export class Peers {
     return this.#config.peers[name]?.address;
   }
 
+  /** Further addresses of a peer's agent, over other links. */
+  furtherAddresses(name: string): readonly string[] {
+    return this.#config.peers[name]?.addresses ?? [];
+  }
+
   /** Asks all of them; one that does not answer is listed with the reason. */
   async entries(): Promise<HostEntry[]> {
     return eachOf(this.names(), (name) => this.#entry(name));

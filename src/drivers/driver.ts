@@ -162,8 +162,11 @@ export interface DestinationSession extends Session {
   resumeGuest(signal: AbortSignal): Promise<void>;
   /** Tells the network where the guest is now. */
   announce(signal: AbortSignal): Promise<void>;
-  /** Post-copy, after `postcopy-paused`: listens anew. */
-  listenAgain(signal: AbortSignal): Promise<{ memoryAddress: string }>;
+  /**
+   * Post-copy, after the stream broke or stands still: lets go of it and listens anew, on `host` where that is given
+   * (another address of this host). What an earlier call opened and nobody came to is closed.
+   */
+  listenAgain(signal: AbortSignal, host?: string): Promise<{ memoryAddress: string }>;
   /** Takes back what only the migration needed (TLS objects, capabilities); the guest runs on. */
   settle(signal: AbortSignal): Promise<void>;
   /** Ends the hypervisor's process, if there is one, and removes what start made, the guest's directory included. */

@@ -1,10 +1,10 @@
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
+import { hostsOf } from '../config.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError, hasCode } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Contract } from '../protocol/contract.ts';
-import { splitAddress } from '../protocol/names.ts';
 import type { Caller } from '../rpc/caller.ts';
 import { client } from '../rpc/client.ts';
 import type { Client } from '../rpc/client.ts';
@@ -12,6 +12,8 @@ import { listenTls } from '../rpc/listen.ts';
 import type { Listening } from '../rpc/listen.ts';
 import { serve } from '../rpc/server.ts';
 import type { Handlers } from '../rpc/server.ts';
+import { reach } from '../rpc/reach.ts';
+import type { Reach } from '../rpc/reach.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { hostCredentials } from './credentials.ts';
 import { openJournalFile } from './journal-file.ts';
@@ -37,6 +39,8 @@ export interface Surroundings {
   readonly bootId: () => string;
   readonly openFile: OpenJournalFile;
   readonly connect: Connect;
+  /** Absent: no way to another host is ever taken for dead. */
+  readonly reach?: Reach;
   readonly listen: Listen;
 }
 
@@ -53,9 +57,11 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
     openFile: openJournalFile,
     connect: (contract, expectedName, address) =>
       client(contract, { address, credentials: credentials(), expectedName }),
+    reach,
     listen: async (contract, handlers, authorise) => {
       const listener = serve(contract, handlers, { name, log, authorise });
-      const where = { host: splitAddress(config.address).host, ports };
+      const [host = '', ...furtherHosts] = hostsOf(config);
+      const where = { host, ports, furtherHosts };
       try {
         return await listenTls(listener, where, credentials(), { log });
       } catch (thrown) {

@@ -1,6 +1,15 @@
 import { z } from 'zod';
 import { serialError } from './errors.ts';
-import { bytes, guestName, hostName, migrationId, moment, ms, shortText } from './names.ts';
+import {
+  bytes,
+  guestName,
+  hostName,
+  migrationId,
+  moment,
+  ms,
+  pathAddress,
+  shortText,
+} from './names.ts';
 
 /** How memory moves: before the switch, after it, or first one and then the other. */
 export const mode = z.enum(['precopy', 'postcopy', 'hybrid']);
@@ -23,6 +32,8 @@ export const migrationSettings = z.object({
   timeoutMs: z.number().int().min(1000).max(86_400_000).default(600_000),
   /** Hybrid: rounds of pre-copy before post-copy takes over, when it has not converged earlier. */
   hybridRounds: z.number().int().min(1).max(50).default(3),
+  /** Other ways to the destination, tried in order where its own address does not answer; absent: those it is known by. */
+  pathAddresses: z.array(pathAddress).max(8).optional(),
   /**
    * What follows when the destination dies for good while the guest's memory is spread over both hosts: leave all as it
    * is, or start the guest anew at the source, as a machine that lost its power.

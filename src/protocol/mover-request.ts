@@ -22,8 +22,8 @@ const common = {
   id: migrationId,
   fromHost: hostName,
   toHost: hostName,
-  /** The other host's agent. */
-  peer: z.object({ name: hostName, address }),
+  /** The other host's agent, and further addresses of it in the order in which they are tried. */
+  peer: z.object({ name: hostName, address, addresses: z.array(address).max(8).optional() }),
   /** ISO 8601, this host's clock. */
   createdAt: z.string().max(64),
 };

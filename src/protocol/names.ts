@@ -16,6 +16,11 @@ export const address = z
     /^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$/,
     'an address: host:port',
   );
+/** A host's address on another link; without a port, the port of its own address. */
+export const pathAddress = z.union([
+  address,
+  z.string().regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]{1,120})$/, 'an address: host or host:port'),
+]);
 export const bytes = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 export const ms = z.number().nonnegative().max(1e12);
 export const shortText = z.string().max(4096);
@@ -30,4 +35,16 @@ export type MigrationId = z.infer<typeof migrationId>;
 export function splitAddress(text: string): { host: string; port: number } {
   const at = text.lastIndexOf(':');
   return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
+}
+
+/** The same port on another host. */
+export function withHost(text: string, host: string): string {
+  const { port } = splitAddress(text);
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** host:port of a path's address, with the port of `main` where it has none of its own. */
+export function fullAddress(path: string, main: string): string {
+  if (address.safeParse(path).success) return path;
+  return withHost(main, path.replace(/^\[|\]$/g, ''));
 }

@@ -10,6 +10,8 @@ import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { splitAddress } from '../protocol/names.ts';
+import { openDoors } from './doors.ts';
+import type { Door, Doors } from './doors.ts';
 import { http } from './http.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { RpcLimits } from './limits.ts';
@@ -52,13 +54,23 @@ export async function listenUnix(
   return { address: file, close: (graceMs) => close(server, sockets, graceMs) };
 }
 
+/** Where to serve: one address, or the first free port of a range; and further ways to this host, if there are any. */
+export type Place =
+  | { readonly address: string; readonly further?: readonly string[] }
+  | {
+      readonly host: string;
+      readonly ports: PortRange;
+      /** Other addresses of this host, on which the same port is to be free. */
+      readonly furtherHosts?: readonly string[];
+    };
+
 /**
  * Serves over mutual TLS on `address` (host:port), or on the first free port of `ports`.
  * GODWIT_PORT_NONE when none of them is free; GODWIT_CONFIG when the address cannot be used.
  */
 export async function listenTls(
   listener: RequestListener,
-  where: { readonly address: string } | { readonly host: string; readonly ports: PortRange },
+  where: Place,
   credentials: Credentials,
   options: ListenOptionsOf,
 ): Promise<Listening> {
@@ -72,22 +84,35 @@ export async function listenTls(
     listener,
   );
   const sockets = bound(server, limits, options.log);
-  if ('address' in where) {
-    const { host, port } = splitAddress(where.address);
-    try {
-      await listen(server, { host, port });
-    } catch (cause) {
-      const what = `cannot listen there: ${(cause as Error).message}`;
-      throw godwitError('GODWIT_CONFIG', { file: where.address, what }, { cause });
-    }
-  } else {
-    await listenInRange(server, where.host, where.ports);
-  }
+  const doors =
+    'address' in where
+      ? await listenAt(server, where.address, where.further ?? [], options.log)
+      : await listenInRange(server, where, options.log);
   const { address, port, family } = server.address() as AddressInfo;
   return {
     address: family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`,
-    close: (graceMs) => close(server, sockets, graceMs),
+    close: (graceMs) => {
+      doors.close();
+      return close(server, sockets, graceMs);
+    },
   };
+}
+
+async function listenAt(
+  server: Server,
+  address: string,
+  further: readonly string[],
+  log: Log,
+): Promise<Doors> {
+  try {
+    await listen(server, splitAddress(address));
+    return await openDoors(server, further.map(splitAddress), log);
+  } catch (cause) {
+    server.close();
+    const what = `cannot listen there: ${(cause as Error).message}`;
+    const file = [address, ...further].join(', ');
+    throw godwitError('GODWIT_CONFIG', { file, what }, { cause });
+  }
 }
 
 export interface PortRange {
@@ -96,16 +121,22 @@ export interface PortRange {
 }
 
 /** Starts anywhere in the range, so that movers which start at once seldom try the same port. */
-async function listenInRange(server: Server, host: string, ports: PortRange): Promise<void> {
+async function listenInRange(
+  server: Server,
+  { host, ports, furtherHosts = [] }: Extract<Place, { host: string }>,
+  log: Log,
+): Promise<Doors> {
   const count = ports.to - ports.from + 1;
   const start = process.pid % count;
   for (let tried = 0; tried < count; tried += 1) {
     const port = ports.from + ((start + tried) % count);
+    const doors = furtherHosts.map((each): Door => ({ host: each, port }));
     try {
       await listen(server, { host, port });
-      return;
+      return await openDoors(server, doors, log);
     } catch (thrown) {
       if ((thrown as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw thrown;
+      if (server.listening) await new Promise((resolve) => server.close(resolve));
     }
   }
   throw godwitError('GODWIT_PORT_NONE', { host, from: ports.from, to: ports.to });

@@ -20,6 +20,8 @@ import type { Match } from './routes.ts';
 export type Call<R extends Route> = RouteInput<R> & {
   readonly caller: Caller;
   readonly signal: AbortSignal;
+  /** The address of this host that was called; undefined over a unix socket. */
+  readonly calledAt: string | undefined;
 };
 
 type Answer<R extends Route> = R['stream'] extends true
@@ -141,13 +143,18 @@ async function answer(
   const input = await readInput(match, search, request, limits, caller.name);
   const handler = serving.handlers[key];
   if (handler === undefined) throw new Error(`no handler for ${key}`);
-  const result = await handler({ ...input, caller, signal });
+  const result = await handler({ ...input, caller, signal, calledAt: calledAt(request) });
   if (route.stream) {
     const lines = checked(route, result as AsyncIterable<unknown>);
     await sendLines(response, lines, limits, (thrown) => told(serving, request, thrown));
   } else {
     await sendJson(response, 200, ownAnswer(route, result), limits.stallMs);
   }
+}
+
+function calledAt({ socket }: IncomingMessage): string | undefined {
+  // A socket for both families shows IPv4 so.
+  return socket.localAddress?.replace(/^::ffff:(?=\d+\.)/, '');
 }
 
 async function readInput(

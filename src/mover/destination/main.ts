@@ -73,7 +73,9 @@ function handlersOf(mover: DestinationMover, config: AgentConfig): Handlers<type
       versions: [...PROTOCOL_VERSIONS],
     }),
     status: () => mover.status(),
-    assess: async ({ body, signal }) => ({ checks: await mover.assess(body, signal) }),
+    assess: async ({ body, signal, calledAt }) => ({
+      checks: await mover.assess(body, signal, calledAt),
+    }),
     prepare: ({ body, signal }) => mover.prepare(body, signal),
     arm: ({ body }) => mover.arm(body.epoch),
     // Once begun it is carried through: a caller that goes away must not leave the guest half resumed.
@@ -82,7 +84,7 @@ function handlersOf(mover: DestinationMover, config: AgentConfig): Handlers<type
       await mover.refuse(body.epoch);
       return { epoch: body.epoch, refused: true };
     },
-    recover: ({ body, signal }) => mover.recover(body.epoch, signal),
+    recover: ({ body, signal, calledAt }) => mover.recover(body.epoch, signal, calledAt),
     release: async ({ body }) => {
       await mover.release(body.epoch, AbortSignal.timeout(60_000));
       return ok;

@@ -16,7 +16,7 @@ import type { Check } from '../../protocol/migration.ts';
 import type { DestinationStatus, Preparation, Prepared, Running } from '../../protocol/peer.ts';
 import { Lane } from '../lane.ts';
 import { warmDestination } from '../warm.ts';
-import { destinationOptions, streamSetup } from './parts.ts';
+import { destinationOptions, listenHostFor, streamSetup } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
 
 /** A source that is silent for so long before commit has given up, whatever became of it, ms. */
@@ -84,9 +84,10 @@ export class DestinationMover {
     return statusOf(this.#state);
   }
 
-  assess(preparation: Preparation, signal: AbortSignal): Promise<Check[]> {
+  /** `calledAt`: the address of this host over which the source came; its memory will come the same way. */
+  assess(preparation: Preparation, signal: AbortSignal, calledAt?: string): Promise<Check[]> {
     return this.#call('assess', preparation.epoch, async () => {
-      const session = await this.#open();
+      const session = await this.#open(calledAt);
       return session.assess(preparation.description, preparation.stream, signal);
     });
   }
@@ -127,10 +128,11 @@ export class DestinationMover {
     });
   }
 
-  recover(epoch: number, signal: AbortSignal): Promise<Prepared> {
+  recover(epoch: number, signal: AbortSignal, calledAt?: string): Promise<Prepared> {
     return this.#call('recover', epoch, async () => {
       const session = await this.#open();
-      const { memoryAddress } = await session.listenAgain(signal);
+      const host = listenHostFor(this.#parts.config, calledAt);
+      const { memoryAddress } = await session.listenAgain(signal, host);
       return this.#listening(memoryAddress);
     });
   }
@@ -197,8 +199,8 @@ export class DestinationMover {
   }
 
   /** The session; events of the hypervisor are recorded as they come. */
-  async #open(): Promise<DestinationSession> {
-    this.#session ??= this.#openNow();
+  async #open(calledAt?: string): Promise<DestinationSession> {
+    this.#session ??= this.#openNow(calledAt);
     try {
       return await this.#session;
     } catch (thrown) {
@@ -207,8 +209,8 @@ export class DestinationMover {
     }
   }
 
-  async #openNow(): Promise<DestinationSession> {
-    const options = destinationOptions(this.#parts.config, this.#state);
+  async #openNow(calledAt: string | undefined): Promise<DestinationSession> {
+    const options = destinationOptions(this.#parts.config, this.#state, calledAt);
     const session = await this.#parts.driver.openDestination(options);
     session.onEvent((event) => {
       if (this.#closed || event.type === 'pass' || event.type === 'setup') return;

@@ -1,10 +1,10 @@
 import path from 'node:path';
 import type { Clock } from '../../clock.ts';
+import { hostsOf } from '../../config.ts';
 import type { AgentConfig } from '../../config.ts';
 import type { DestinationOptions, Driver, StreamSetup } from '../../drivers/driver.ts';
 import type { Log } from '../../log.ts';
 import type { DestinationEvent, DestinationState } from '../../migration/destination.ts';
-import { splitAddress } from '../../protocol/names.ts';
 import type { Preparation } from '../../protocol/peer.ts';
 import { streamTls } from '../credentials.ts';
 import type { Journal } from '../journal.ts';
@@ -34,10 +34,17 @@ export function streamSetup(
   };
 }
 
+/** Memory comes over the way over which the source called, where that is one of this host's. */
+export function listenHostFor(config: AgentConfig, calledAt: string | undefined): string {
+  const hosts = hostsOf(config);
+  return hosts.find((host) => host === calledAt) ?? hosts[0] ?? '';
+}
+
 /** Where the guest will live on this host; with its handle when an earlier mover has started it. */
 export function destinationOptions(
   config: AgentConfig,
   state: DestinationState,
+  calledAt?: string,
 ): DestinationOptions {
   const { handle, admission } = state;
   return {
@@ -46,7 +53,7 @@ export function destinationOptions(
     guestDir: path.join(config.stateDir, 'guests', admission.guest),
     imageDirs: config.imageDirs,
     bridges: config.bridges,
-    listenHost: splitAddress(config.address).host,
+    listenHost: listenHostFor(config, calledAt),
     ports: config.ports,
     ...(handle === undefined ? {} : { handle }),
   };

@@ -50,7 +50,8 @@ export function openSource(
   const guest = new SourceGuest(driver, request.handle, settings, (event) =>
     watch.onHypervisor(event),
   );
-  const peer = new DestinationPeer(request.peer.name, request.peer.address, connect);
+  const { name, address, addresses = [] } = request.peer;
+  const peer = new DestinationPeer(name, [address, ...addresses], connect, around.reach);
   const tookOver = found !== undefined;
   // What this mover begins itself is not half done, also after it took over.
   const begun = tookOver ? JSON.stringify(state.doing) : '';

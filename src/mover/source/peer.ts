@@ -1,54 +1,71 @@
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import { systemClock } from '../../clock.ts';
-import { agentContract, peerContract } from '../../protocol/contract.ts';
-import type { Admission } from '../../protocol/peer.ts';
-import type { Api, Client } from '../../rpc/client.ts';
+import type { agentContract, peerContract } from '../../protocol/contract.ts';
+import type { Admission, Admitted } from '../../protocol/peer.ts';
+import type { Api } from '../../rpc/client.ts';
+import type { Reach } from '../../rpc/reach.ts';
 import type { Connect } from '../surroundings.ts';
+import { Path } from './path.ts';
 
+type AgentApi = Api<typeof agentContract>;
 type PeerApi = Api<typeof peerContract>;
 
 /** Between two tries to reach the destination, ms. */
 const RETRY_MS = 250;
+/** How long the way itself may take to answer, and between two questions to it while a call waits, ms. */
+const REACH_MS = 1000;
+/** Questions without an answer after which a way counts as dead, while a call waits for it. */
+const MISSES = 2;
+/** What a way that is in use is given ahead of the others, ms. */
+const HEAD_START_MS = 150;
 
 /**
- * The destination as the source's mover sees it: its agent, which knows where its mover listens,
- * and that mover. Calls are repeated over a new address when the mover has been replaced.
+ * The destination as the source's mover sees it: its agent, which knows where its mover listens, and that mover, over
+ * one of the ways to the host. Calls are repeated over a new address when the mover has been replaced, and over another
+ * way when the one in use is dead.
  */
 export class DestinationPeer {
   readonly #name: string;
-  readonly #connect: Connect;
-  readonly #agent: Client<typeof agentContract>;
-  #mover: { readonly address: string; readonly client: Client<typeof peerContract> } | undefined;
+  readonly #paths: readonly Path[];
+  readonly #reach: Reach | undefined;
+  #path: Path;
+  /** Where the destination's mover says that it listens. */
+  #told: string | undefined;
 
-  constructor(name: string, address: string, connect: Connect) {
+  /** `addresses`: of its agent, the main one first. Without `reach`, no way is ever taken for dead. */
+  constructor(name: string, addresses: readonly string[], connect: Connect, reach?: Reach) {
     this.#name = name;
-    this.#connect = connect;
-    this.#agent = connect(agentContract, name, address);
+    this.#paths = addresses.map((each, index) => new Path(name, each, index === 0, connect));
+    this.#reach = reach;
+    this.#path = this.#first();
+  }
+
+  #first(): Path {
+    const [main] = this.#paths;
+    if (main === undefined)
+      throw godwitError('GODWIT_INTERNAL', { what: 'a host without address' });
+    return main;
   }
 
   async admit(admission: Admission, signal: AbortSignal): Promise<string> {
-    const { moverAddress } = await this.#agent.api.admit(
-      { body: admission },
-      { signal, deadlineMs: 15_000 },
-    );
-    this.#use(moverAddress);
+    const ask = (api: AgentApi): Promise<Admitted> =>
+      api.admit({ body: admission }, { signal, deadlineMs: 15_000 });
+    if (this.#paths.length > 1) await this.choose(signal);
+    const { moverAddress } = await this.#watched(signal, (path) => ask(path.agent()));
+    this.#told = moverAddress;
     return moverAddress;
   }
 
   /** Speaks to a mover that an earlier process of ours was told of. */
   resume(moverAddress: string): void {
-    if (this.#mover === undefined) this.#use(moverAddress);
+    this.#told ??= moverAddress;
   }
 
   /** Finds the destination's mover where no answer told of it; false when its agent never admitted the guest. */
   async locate(id: string, signal: AbortSignal): Promise<boolean> {
-    if (this.#mover !== undefined) return true;
+    if (this.#told !== undefined) return true;
     try {
-      const { moverAddress } = await this.#agent.api.incoming(
-        { params: { id } },
-        { signal, deadlineMs: 5000 },
-      );
-      this.#use(moverAddress);
+      this.#told = await this.#ask(id, signal);
       return true;
     } catch (thrown) {
       if (hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) return false;
@@ -57,66 +74,136 @@ export class DestinationPeer {
   }
 
   get known(): boolean {
-    return this.#mover !== undefined;
+    return this.#told !== undefined;
+  }
+
+  /** The address of the way in use; for people. */
+  get address(): string {
+    return this.#path.address;
+  }
+
+  /** Where the destination listens, by the way that is in use. */
+  route(told: string): string {
+    return this.#path.route(told);
   }
 
   /** Opens a connection beside one that is in use, or keeps it, so that the blackout holds no handshake. */
   async warm(signal: AbortSignal): Promise<void> {
-    await this.#mover?.client.warm(1, { signal });
+    if (this.#told !== undefined) await this.#path.mover(this.#told).warm(1, { signal });
+  }
+
+  /** Whether the way that is in use is open now. */
+  async answers(signal: AbortSignal): Promise<boolean> {
+    return (await this.#reach?.(this.#path.address, REACH_MS, signal)) ?? true;
+  }
+
+  /** Goes over to the first way that answers, the one in use before the others; false where none does. */
+  async choose(signal: AbortSignal): Promise<boolean> {
+    const reach = this.#reach;
+    if (reach === undefined) return true;
+    const others = this.#paths.filter((path) => path !== this.#path);
+    const tries = [this.#path, ...others].map(async (path, index) => {
+      if (index > 0) await systemClock.sleep(HEAD_START_MS * index, signal);
+      if (await reach(path.address, REACH_MS, signal)) return path;
+      throw this.#silent(path);
+    });
+    try {
+      this.#path = await Promise.any(tries);
+      return true;
+    } catch {
+      signal.throwIfAborted();
+      return false;
+    }
   }
 
   /**
-   * Calls the destination's mover; while it cannot be reached, asks its agent where it is and tries again,
-   * until the signal aborts. Every call of the contract may be repeated, so a lost answer does no harm.
+   * Calls the destination's mover; while it cannot be reached, looks for a way that answers, asks the agent where the
+   * mover is and tries again, until the signal aborts. Every call of the contract may be repeated, so a lost answer does
+   * no harm.
    */
   async call<T>(id: string, signal: AbortSignal, ask: (api: PeerApi) => Promise<T>): Promise<T> {
     for (;;) {
       signal.throwIfAborted();
       try {
-        return await ask(this.#api());
+        return await this.#watched(signal, (path) => ask(this.#api(path)));
       } catch (thrown) {
         if (signal.aborted || !isUnreachable(thrown)) throw thrown;
       }
       await systemClock.sleep(RETRY_MS, signal);
+      if (this.#paths.length > 1) await this.choose(signal);
       await this.#relocate(id, signal);
     }
   }
 
   /** One try, without a second. */
   async once<T>(ask: (api: PeerApi) => Promise<T>): Promise<T> {
-    return ask(this.#api());
+    return ask(this.#api(this.#path));
   }
 
-  /** Asks the agent where its mover listens now; it starts one if there is none. False when the agent is away too. */
+  /** Asks the agent where its mover listens now; it starts one if there is none. */
   async #relocate(id: string, signal: AbortSignal): Promise<void> {
     try {
-      const { moverAddress } = await this.#agent.api.incoming(
-        { params: { id } },
-        { signal, deadlineMs: 5000 },
-      );
-      if (moverAddress !== this.#mover?.address) this.#use(moverAddress);
+      this.#told = await this.#ask(id, signal);
     } catch (thrown) {
       if (!isUnreachable(thrown)) throw thrown;
     }
   }
 
-  #api(): PeerApi {
-    if (this.#mover === undefined) {
+  async #ask(id: string, signal: AbortSignal): Promise<string> {
+    const { moverAddress } = await this.#watched(signal, (path) =>
+      path.agent().incoming({ params: { id } }, { signal, deadlineMs: 5000 }),
+    );
+    return moverAddress;
+  }
+
+  /** Asks over the way in use; gives up, with its connections, when that way is dead or was for a while. */
+  async #watched<T>(signal: AbortSignal, ask: (path: Path) => Promise<T>): Promise<T> {
+    const path = this.#path;
+    const work = ask(path);
+    if (this.#reach === undefined) return work;
+    const over = new AbortController();
+    const silence = this.#silence(path, AbortSignal.any([signal, over.signal]));
+    silence.catch(() => {});
+    try {
+      return await Promise.race([work, silence]);
+    } finally {
+      over.abort();
+      work.catch(() => {});
+    }
+  }
+
+  /**
+   * Rejects once the way takes nothing any more, or takes something again: the connections that it had learn of that
+   * late, since TCP asks ever more seldom.
+   */
+  async #silence(path: Path, signal: AbortSignal): Promise<never> {
+    for (let missed = 0; ;) {
+      await systemClock.sleep(REACH_MS, signal);
+      const answers = (await this.#reach?.(path.address, REACH_MS, signal)) ?? true;
+      if (answers && missed === 0) continue;
+      missed += 1;
+      if (!answers && missed < MISSES) continue;
+      path.reset();
+      throw this.#silent(path);
+    }
+  }
+
+  #silent({ address }: Path): Error {
+    const reason = 'there is no answer over that way';
+    return godwitError('GODWIT_UNREACHABLE', { peer: this.#name, address, reason });
+  }
+
+  #api(path: Path): PeerApi {
+    if (this.#told === undefined) {
       throw godwitError('GODWIT_INTERNAL', {
         what: `${this.#name} has not admitted the guest yet`,
       });
     }
-    return this.#mover.client.api;
-  }
-
-  #use(address: string): void {
-    this.#mover?.client.close();
-    this.#mover = { address, client: this.#connect(peerContract, this.#name, address) };
+    return path.mover(this.#told).api;
   }
 
   close(): void {
-    this.#mover?.client.close();
-    this.#agent.close();
+    for (const path of this.#paths) path.reset();
   }
 }
 

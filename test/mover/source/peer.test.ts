@@ -42,7 +42,7 @@ async function scene(t: TestContext, known = true): Promise<Scene> {
     return { moverAddress: made.mover.address, version: 1 };
   };
   const agent = await serveAgent(theirs, { admit: answer('admit'), incoming: answer('incoming') });
-  const peer = new DestinationPeer('b', agent.address, connectAs(ours));
+  const peer = new DestinationPeer('b', [agent.address], connectAs(ours));
   t.after(async () => {
     peer.close();
     await Promise.all([agent.close(), made.mover.close()]);
@@ -146,7 +146,7 @@ describe('the destination as the source’s mover sees it', () => {
       admit: () => ({ moverAddress: '127.0.0.1:1', version: 1 }),
       incoming: () => ({ moverAddress: '127.0.0.1:1', version: 1 }),
     });
-    const peer = new DestinationPeer('b', agent.address, connectAs(ours));
+    const peer = new DestinationPeer('b', [agent.address], connectAs(ours));
     t.after(async () => {
       peer.close();
       await agent.close();
