@@ -19,7 +19,7 @@ const pureFolders = ['src/protocol', 'src/migration', 'src/planner'];
 const pureMayImport = [...pureFolders, 'src/errors.ts', 'zod'];
 const guardedFolders = ['src/drivers', 'src/wire', 'src/storage', 'src/network'];
 const guardedImporters = ['src/mover', 'src/agent', 'src/bin'];
-const entryPoints = ['src/bin', 'demo', 'bench', 'sim', 'tools', 'examples', 'web'];
+const entryPoints = ['src/bin', 'demo', 'bench', 'faults', 'sim', 'tools', 'examples', 'web'];
 
 /** Reads the files git knows or would add, so that ignored build outputs do not count. */
 export function treeAt(root: string): Tree {
@@ -101,7 +101,7 @@ export function layerProblems(tree: Tree): string[] {
       if (driver && !file.startsWith(driver) && file !== 'src/drivers/registry.ts') {
         return [`${file}: drivers are reached through src/drivers/registry.ts, not ${target}`];
       }
-      if (/^(test|tools|demo|bench|sim)\//.test(target)) {
+      if (/^(test|tools|demo|bench|faults|sim)\//.test(target)) {
         return [`${file}: src/ may not import ${target}`];
       }
       return [];

@@ -1,0 +1,83 @@
+/** `npm run faults`: the fault matrix on real guests. See docs/faults.md. */
+import { parseArgs } from 'node:util';
+import { cellId } from './cell.ts';
+import type { Played } from './play.ts';
+import { playAll } from './run.ts';
+import { rows } from './table.ts';
+
+const USAGE = `npm run faults -- [--cells PATTERN]... [--seed N] [--json] [--list] [--evidence DIR] [--write-docs]
+
+  --cells PATTERN  only cells whose name (fault/phase/mode) matches this regular expression; may be repeated
+  --seed N         moves the instants at which faults strike; default 1
+  --list           names the cells, what must hold in each, and why the others are not run
+  --json           one line of JSON for each cell, on standard output
+  --evidence DIR   copies journals and logs of red cells there
+`;
+
+const { values } = parseArgs({
+  options: {
+    cells: { type: 'string', multiple: true, default: [] },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+    evidence: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+function chosen(): ReturnType<typeof rows> {
+  const patterns = values.cells.map((pattern) => new RegExp(pattern));
+  return rows().filter(
+    ({ cell }) => patterns.length === 0 || patterns.some((pattern) => pattern.test(cellId(cell))),
+  );
+}
+
+function list(): void {
+  for (const row of chosen()) {
+    const text = row.run ? row.expect.words : `not run: ${row.why}`;
+    console.log(`${cellId(row.cell).padEnd(48)}${text}`);
+  }
+}
+
+function tell(played: Played): void {
+  if (values.json) console.log(JSON.stringify(played));
+  const ms = (value: number | undefined): string => (value === undefined ? '-' : `${value} ms`);
+  const line = [
+    played.ok ? 'ok ' : 'RED',
+    played.cell.padEnd(46),
+    played.outcome.padEnd(8),
+    `recovery ${ms(played.recoveryMs)}`,
+    `end ${ms(played.endMs)}`,
+    `dark ${ms(played.darkMs)}`,
+    `gap ${ms(played.gapMs)}`,
+    `took ${(played.tookMs / 1000).toFixed(1)} s`,
+  ].join('  ');
+  const why = played.problems.map((problem) => `\n      ${problem}`).join('');
+  process.stderr.write(`${line}${why}\n`);
+}
+
+async function main(): Promise<number> {
+  const runnable = chosen().filter((row) => row.run);
+  if (runnable.length === 0) {
+    process.stderr.write('no cell that makes sense matches\n');
+    return 2;
+  }
+  const stop = new AbortController();
+  // The cell under way is played to its end, and the lab comes down.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
+  }
+  const played = await playAll(runnable, {
+    seed: Number(values.seed),
+    signal: stop.signal,
+    evidence: values.evidence,
+    onPlayed: tell,
+  });
+  const red = played.filter(({ ok }) => !ok).length;
+  process.stderr.write(`${played.length} cells, ${red} red\n`);
+  return red === 0 && played.length === runnable.length ? 0 : 1;
+}
+
+if (values.help) process.stdout.write(USAGE);
+else if (values.list) list();
+else process.exitCode = await main();

@@ -1,0 +1,66 @@
+/** A host's state directory that takes nothing more. */
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { agentsOf } from '../../src/lab/agents.ts';
+import { runCommand } from '../../src/lab/command.ts';
+import { labHost } from '../../src/lab/state.ts';
+import type { Injector, Place } from './injector.ts';
+
+const FILLER = '.filler';
+
+/** The stage has put the state directory on a small file system: one file takes all that is left of it. */
+export function fullDisk({ lab, to }: Place): Injector {
+  const file = path.join(labHost(lab, to).stateDir, FILLER);
+  return {
+    strike: async () => {
+      const bytes = fill(file);
+      return `${bytes} bytes filled the disk of ${to}`;
+    },
+    clear: async () => rmSync(file, { force: true }),
+  };
+}
+
+function fill(file: string): number {
+  const block = Buffer.alloc(1024 * 1024);
+  const fd = openSync(file, 'w', 0o600);
+  let written = 0;
+  try {
+    // In ever smaller pieces: not a byte may be left over.
+    for (let size = block.length; size >= 1;) {
+      try {
+        written += writeSync(fd, block, 0, size);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+        size = Math.floor(size / 16);
+      }
+    }
+  } finally {
+    closeSync(fd);
+  }
+  return written;
+}
+
+/**
+ * The state directory is read-only for whatever is opened from now on; files that are open stay open, as when a mount
+ * changes. Done in the agent's own mount namespace, which its movers share.
+ */
+export async function readonlyDisk({ lab, to }: Place): Promise<Injector> {
+  const { stateDir } = labHost(lab, to);
+  const pid = (await agentsOf(lab, to))[0]?.pid;
+  if (pid === undefined) throw new Error(`${to} has no agent`);
+  const inside = (script: string): Promise<string> =>
+    runCommand(['nsenter', '-m', '-t', String(pid), 'sh', '-c', script, 'sh', stateDir]);
+  let struck = false;
+  return {
+    strike: async () => {
+      struck = true;
+      await inside('mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"');
+      return `${stateDir} is read-only for what is opened from now on`;
+    },
+    clear: async () => {
+      if (!struck) return;
+      struck = false;
+      await inside('umount -l "$1"');
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import type { Fault } from '../cell.ts';
+import { stepClock } from './clock.ts';
+import { fullDisk, readonlyDisk } from './disk.ts';
+import type { Injector, Place } from './injector.ts';
+import { darkLink, oneWayLink, resetLink, slowLink } from './link.ts';
+import { freezeMover, killAgent, killMover, killQemu } from './processes.ts';
+
+/** Makes a fault ready. */
+export async function injectorOf(fault: Fault, place: Place): Promise<Injector> {
+  switch (fault) {
+    case 'kill-source-mover':
+      return killMover('source');
+    case 'kill-destination-mover':
+      return killMover('destination');
+    case 'kill-source-agent':
+      return killAgent(place, place.from);
+    case 'kill-destination-agent':
+      return killAgent(place, place.to);
+    case 'kill-source-qemu':
+      return killQemu('source');
+    case 'kill-destination-qemu':
+      return killQemu('destination');
+    case 'freeze-source-mover':
+      return freezeMover('source');
+    case 'freeze-destination-mover':
+      return freezeMover('destination');
+    case 'link-reset':
+      return resetLink(place);
+    case 'link-dark-5s':
+    case 'link-dark-40s':
+      return darkLink(place);
+    case 'link-slow':
+      return slowLink(place);
+    case 'link-one-way':
+      return oneWayLink(place);
+    case 'disk-full':
+      return fullDisk(place);
+    case 'disk-readonly':
+      return readonlyDisk(place);
+    case 'clock-step':
+      return stepClock(place);
+    case 'agent-newer':
+      throw new Error('there is one version of Godwit so far');
+  }
+}

@@ -1,0 +1,98 @@
+/** What was seen of a cell against what must hold. Pure: the witness's word, not Godwit's, wherever both speak. */
+import type { Cell } from './cell.ts';
+import { PHASES } from './cell.ts';
+import type { Expectation, Outcome } from './table.ts';
+import { bothRan, longestDarkMs } from './timeline.ts';
+import type { Span } from './timeline.ts';
+
+export interface Observed {
+  readonly from: string;
+  readonly to: string;
+  /** What the injector did; undefined when the moment did not come. */
+  readonly struck: string | undefined;
+  readonly startedAtMs: number;
+  readonly struckAtMs: number;
+  readonly clearedAtMs: number;
+  /** When Godwit said how it ended; undefined when it did not in time. */
+  readonly endedAtMs: number | undefined;
+  readonly outcome: Outcome | 'cancelled' | 'running';
+  readonly error: string | undefined;
+  /** When each copy ran, as the witness saw it. */
+  readonly spans: readonly Span[];
+  /** The hosts whose QEMU says, asked at the end, that its guest runs. */
+  readonly runningOn: readonly string[];
+  /** Undefined where no guest runs that could be asked. */
+  readonly memoryIntact: boolean | undefined;
+  readonly connectionKept: boolean | undefined;
+  /** What is on the hosts and should not be. */
+  readonly remains: readonly string[];
+}
+
+/** The problems, in words; none when everything that must hold does. */
+export function judge(cell: Cell, expect: Expectation, seen: Observed): string[] {
+  if (seen.struck === undefined) return ['the moment of the fault did not come'];
+  return [
+    ...oneCopy(seen),
+    ...theEnd(expect, seen),
+    ...theGuest(expect, seen),
+    ...theDark(cell, expect, seen),
+    ...seen.remains.map((what) => `left behind: ${what}`),
+  ];
+}
+
+function oneCopy({ spans, runningOn }: Observed): string[] {
+  const both = bothRan(spans);
+  const problems =
+    both === undefined
+      ? []
+      : [`TWO COPIES RAN: ${both.host}, for ${Math.round(both.toMs - both.fromMs)} ms`];
+  if (runningOn.length > 1) problems.push(`TWO COPIES RUN at the end: ${runningOn.join(', ')}`);
+  return problems;
+}
+
+function theEnd(expect: Expectation, seen: Observed): string[] {
+  const { outcome, endedAtMs, struckAtMs, clearedAtMs } = seen;
+  if (endedAtMs === undefined) return ['the migration did not end'];
+  const problems: string[] = [];
+  if (!(expect.outcomes as readonly string[]).includes(outcome)) {
+    problems.push(`ended as ${outcome}, not as ${expect.outcomes.join(' or ')}: ${seen.error}`);
+  }
+  const told = endedAtMs - Math.max(struckAtMs, clearedAtMs);
+  if (told > expect.toldMs) {
+    problems.push(`told after ${Math.round(told)} ms, later than ${expect.toldMs} ms`);
+  }
+  return problems;
+}
+
+function theGuest(expect: Expectation, seen: Observed): string[] {
+  const { outcome, runningOn, from, to } = seen;
+  const dead = runningOn.length === 0;
+  if (dead && expect.guest === 'lives') return ['no copy runs at the end: the guest is lost'];
+  if (!dead && expect.guest === 'dies') return [`the guest runs on ${runningOn.join()}, killed`];
+  if (dead) return outcome === 'done' ? ['told as done, and no copy runs'] : [];
+  const problems: string[] = [];
+  const told = outcome === 'done' ? to : from;
+  if (outcome === 'lost') problems.push(`told as lost, and it runs on ${runningOn.join()}`);
+  else if (!runningOn.includes(told) && outcome !== 'running') {
+    problems.push(`told as ${outcome}, and it runs on ${runningOn.join()}`);
+  }
+  if (seen.memoryIntact !== true) problems.push("the guest's memory is not what it was");
+  if (seen.connectionKept !== true) problems.push("the client's connection broke");
+  return problems;
+}
+
+function theDark(cell: Cell, expect: Expectation, seen: Observed): string[] {
+  if (seen.runningOn.length === 0) return [];
+  const dark = darkMs(seen);
+  const before = PHASES.indexOf(cell.phase) < PHASES.indexOf('before-switch');
+  if (before && seen.outcome === 'failed' && dark > 0) {
+    return [`a fault before the switch stopped the guest for ${dark} ms`];
+  }
+  if (expect.darkMs === undefined || dark <= expect.darkMs) return [];
+  return [`the guest stood still for ${dark} ms, longer than ${expect.darkMs} ms`];
+}
+
+/** The longest time without a running copy, ms. */
+export function darkMs({ spans, startedAtMs, endedAtMs, clearedAtMs }: Observed): number {
+  return longestDarkMs(spans, startedAtMs, endedAtMs ?? clearedAtMs);
+}

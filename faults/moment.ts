@@ -1,0 +1,90 @@
+/** Waits for the moment at which a cell's fault strikes: the journals and the source's QEMU tell. */
+import { systemClock } from '../src/clock.ts';
+import type { Cell } from './cell.ts';
+import type { JournalTail } from './journal-tail.ts';
+import type { Witness } from './witness.ts';
+
+export interface Scene {
+  readonly cell: Cell;
+  readonly from: string;
+  readonly to: string;
+  readonly witness: Witness;
+  readonly source: JournalTail;
+  readonly destination: JournalTail;
+}
+
+const LOOK_MS = 2;
+const MOMENT_MS = 40_000;
+
+/**
+ * Resolves at the moment; false when the migration ended without it. `calm` quiets a guest that dirties faster than
+ * the stream takes: the pass that begins after it is the last or the one before.
+ */
+export async function untilMoment(scene: Scene, calm: () => Promise<void>): Promise<boolean> {
+  const start = systemClock.monotonicMs();
+  const { phase, mode } = scene.cell;
+  // The switch is a matter of ms: no file is read on the way to it.
+  if (phase === 'switchover') return untilStopped(scene);
+  while (!reached(scene)) {
+    if (scene.source.did('finish') || scene.source.has('undid')) return false;
+    if (systemClock.monotonicMs() - start > MOMENT_MS) return false;
+    await systemClock.sleep(LOOK_MS);
+  }
+  if (phase !== 'before-switch' || mode !== 'precopy') return true;
+  await calm();
+  const passes = passesOf(scene);
+  while (passesOf(scene) === passes && !stoppedAt(scene)) await systemClock.sleep(LOOK_MS);
+  return true;
+}
+
+function passesOf({ witness, from }: Scene): number {
+  return witness.events.filter((e) => e.host === from && e.name === 'MIGRATION_PASS').length;
+}
+
+function stoppedAt({ witness, from }: Scene): boolean {
+  return witness.events.some((e) => e.host === from && e.name === 'STOP');
+}
+
+async function untilStopped(scene: Scene): Promise<boolean> {
+  const { witness, from } = scene;
+  if (stoppedAt(scene)) return true;
+  return new Promise((resolve) => {
+    const settle = (found: boolean): void => {
+      clearTimeout(timer);
+      forget();
+      resolve(found);
+    };
+    const timer = setTimeout(() => settle(false), MOMENT_MS);
+    const forget = witness.onEvent((event) => {
+      if (event.host === from && event.name === 'STOP') settle(true);
+    });
+  });
+}
+
+function reached(scene: Scene): boolean {
+  const { cell, from, to, witness, source, destination } = scene;
+  switch (cell.phase) {
+    case 'checking':
+      return cell.fault.includes('destination-mover')
+        ? destination.moverPid() !== undefined
+        : source.has('planned') && source.moverPid() !== undefined;
+    case 'preparing':
+      return cell.fault === 'kill-destination-qemu'
+        ? witness.pid(to) !== undefined
+        : source.did('assess');
+    case 'first-round':
+      return witness.traffic.some((seen) => seen.host === from && seen.transferred > 1024 ** 2);
+    case 'later-round':
+      return passesOf(scene) >= (cell.mode === 'hybrid' ? 2 : 3);
+    case 'before-switch':
+      return cell.mode === 'precopy' ? passesOf(scene) >= 3 : source.has('decided');
+    case 'switchover':
+      return stoppedAt(scene);
+    case 'after-commit':
+      return (
+        witness.events.some((e) => e.host === to && e.name === 'RESUME') || source.did('commit')
+      );
+    case 'cleanup':
+      return source.did('verify');
+  }
+}

@@ -1,0 +1,53 @@
+/** How a cell's migration is paced, so that its moment lasts long enough to be hit. Pure. */
+import type { Cell } from './cell.ts';
+import { LASTS_MS } from './cell.ts';
+
+export interface Pace {
+  /** For the memory stream, bytes/s. */
+  readonly maxBandwidth: number;
+  /** How fast the guest rewrites its memory until the fault has struck, bytes/s. */
+  readonly dirtyBytesPerSecond: number;
+  /** The fault strikes by chance so much later, ms: not always at the very first instant. */
+  readonly jitterMs: number;
+}
+
+const MIB = 1024 ** 2;
+const FAST = 96 * MIB;
+const SLOW = 24 * MIB;
+/** More than the slow stream takes: it does not converge. */
+const RESTLESS = 40 * MIB;
+
+export function paceOf({ fault, phase, mode }: Cell): Pace {
+  switch (phase) {
+    case 'checking':
+      return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 150 };
+    case 'preparing':
+      return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 150 };
+    case 'first-round':
+      // A frozen mover must not find that the stream has come to its end without it.
+      return {
+        maxBandwidth: SLOW,
+        dirtyBytesPerSecond: LASTS_MS[fault] >= 20_000 ? RESTLESS : 0,
+        jitterMs: 500,
+      };
+    case 'later-round':
+      return { maxBandwidth: SLOW, dirtyBytesPerSecond: RESTLESS, jitterMs: 200 };
+    case 'before-switch':
+      return mode === 'postcopy'
+        ? { maxBandwidth: SLOW, dirtyBytesPerSecond: 0, jitterMs: 0 }
+        : { maxBandwidth: SLOW, dirtyBytesPerSecond: RESTLESS, jitterMs: 0 };
+    case 'switchover':
+      return { maxBandwidth: FAST, dirtyBytesPerSecond: MIB, jitterMs: 10 };
+    case 'after-commit':
+      // What is left of post-copy's memory shall last longer than the fault takes to strike.
+      return mode === 'precopy'
+        ? { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 5 }
+        : {
+            maxBandwidth: SLOW,
+            dirtyBytesPerSecond: mode === 'hybrid' ? RESTLESS : 0,
+            jitterMs: 100,
+          };
+    case 'cleanup':
+      return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 20 };
+  }
+}

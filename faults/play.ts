@@ -1,0 +1,216 @@
+/** One cell, from a quiet guest to the verdict. */
+import { toGodwitError } from '../src/errors.ts';
+import { systemClock } from '../src/clock.ts';
+import { openProbe } from '../src/lab/probe/probe.ts';
+import type { Probe } from '../src/lab/probe/probe.ts';
+import { seenStatuses } from '../src/lab/witness/qemus.ts';
+import type { Report } from '../src/protocol/migration.ts';
+import type { Cell } from './cell.ts';
+import { cellId, LASTS_MS } from './cell.ts';
+import { chanceOf } from './chance.ts';
+import type { Injector } from './inject/injector.ts';
+import { injectorOf } from './inject/injectors.ts';
+import { JournalTail } from './journal-tail.ts';
+import { darkMs, judge } from './judge.ts';
+import type { Observed } from './judge.ts';
+import { untilMoment } from './moment.ts';
+import type { Scene } from './moment.ts';
+import { paceOf } from './pace.ts';
+import { recoveryMs } from './recovery.ts';
+import { remainsOf } from './remains.ts';
+import type { Place } from './remains.ts';
+import type { Stage } from './stage.ts';
+import type { Expectation } from './table.ts';
+import { Witness } from './witness.ts';
+
+export const GUEST = 'web1';
+/** After the fault has cleared. Longer than any recovery that is still one. */
+const END_MS = 100_000;
+const POLL_MS = 40;
+
+export interface Played {
+  readonly cell: string;
+  readonly ok: boolean;
+  readonly problems: readonly string[];
+  readonly outcome: string;
+  readonly error?: string;
+  readonly struck?: string;
+  readonly recoveryMs?: number;
+  /** From the end of the fault to the end of the migration. */
+  readonly endMs?: number;
+  /** Longest time in which no copy ran, and the longest silence that the client heard. */
+  readonly darkMs?: number;
+  readonly gapMs?: number;
+  readonly tookMs: number;
+  readonly migration?: string;
+  readonly runningOn?: readonly string[];
+}
+
+/** Plays a cell on a guest that runs; leaves the faults cleared and the agents up. */
+export async function play(
+  stage: Stage,
+  cell: Cell,
+  expect: Expectation,
+  seed: number,
+): Promise<Played> {
+  const start = systemClock.monotonicMs();
+  const from = stage.guests.get(GUEST) ?? '';
+  const to = stage.lab.hosts.find((host) => host !== from) ?? '';
+  const chance = chanceOf(seed, cellId(cell));
+  const pace = paceOf(cell);
+  await stage.dirty(GUEST, pace.dirtyBytesPerSecond);
+  const injector = await injectorOf(cell.fault, { lab: stage.lab, from, to, chance });
+  let witness: Witness | undefined;
+  let probe: Probe | undefined;
+  try {
+    witness = await Witness.open(stage.lab, GUEST, from);
+    probe = await openProbe(stage.lab, GUEST, { intervalMs: 10 });
+    await probe.mark();
+    const played = await act(stage, { cell, from, to, witness, probe, injector, expect, chance });
+    return { ...played, tookMs: Math.round(systemClock.monotonicMs() - start) };
+  } finally {
+    await injector.clear();
+    await probe?.stop();
+    await witness?.close();
+    await injector.afterwards?.();
+    await stage.plainAgents();
+  }
+}
+
+interface Act {
+  readonly cell: Cell;
+  readonly from: string;
+  readonly to: string;
+  readonly witness: Witness;
+  readonly probe: Probe;
+  readonly injector: Injector;
+  readonly expect: Expectation;
+  readonly chance: number;
+}
+
+async function act(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
+  const { cell, from, to, witness } = act;
+  const pace = paceOf(cell);
+  const startedAtMs = systemClock.wallMs();
+  const { mode } = cell;
+  const body = { guest: GUEST, to, mode, maxBandwidth: pace.maxBandwidth };
+  const { id } = await stage.agent(from).migrate({ body }, { deadlineMs: 30_000 });
+  const scene: Scene = {
+    cell,
+    from,
+    to,
+    witness,
+    source: new JournalTail(stage.lab, from, id, 'source'),
+    destination: new JournalTail(stage.lab, to, id, 'destination'),
+  };
+  const fault = await strikeAndClear(stage, scene, act);
+  const end = await untilEnd(stage, from, id);
+  const seen = await look(stage, act, { startedAtMs, ...fault, ...end });
+  const problems = judge(cell, act.expect, seen.observed);
+  const recovery = recoveryMs(cell, seen.observed, {
+    sourceJournal: scene.source.lines().map(({ at }) => at),
+    destinationJournal: scene.destination.lines().map(({ at }) => at),
+    traffic: witness.traffic.filter((each) => each.host === from).map(({ atMs }) => atMs),
+  });
+  const { observed, gapMs } = seen;
+  return {
+    cell: cellId(cell),
+    ok: problems.length === 0,
+    problems,
+    outcome: observed.outcome,
+    migration: id,
+    runningOn: observed.runningOn,
+    ...(observed.error === undefined ? {} : { error: observed.error }),
+    ...(observed.struck === undefined ? {} : { struck: observed.struck }),
+    ...(recovery === undefined ? {} : { recoveryMs: recovery }),
+    ...(observed.endedAtMs === undefined
+      ? {}
+      : { endMs: Math.round(observed.endedAtMs - observed.clearedAtMs) }),
+    ...(observed.runningOn.length === 0 ? {} : { darkMs: darkMs(observed) }),
+    ...(gapMs === undefined ? {} : { gapMs: Math.round(gapMs) }),
+  };
+}
+
+/** The moment, the blow, and the end of it; the guest is quiet afterwards, so that it arrives. */
+async function strikeAndClear(
+  stage: Stage,
+  scene: Scene,
+  { cell, injector, chance }: Act,
+): Promise<Pick<Observed, 'struck' | 'struckAtMs' | 'clearedAtMs'>> {
+  const pace = paceOf(cell);
+  const calm = async (): Promise<void> => {
+    // A guest that has died, or stands still, has nothing to say.
+    await stage.dirty(GUEST, 0).catch(() => {});
+  };
+  const came = await untilMoment(scene, calm);
+  if (!came) {
+    const now = systemClock.wallMs();
+    return { struck: undefined, struckAtMs: now, clearedAtMs: now };
+  }
+  if (pace.jitterMs > 0) await systemClock.sleep(chance * pace.jitterMs);
+  const struckAtMs = systemClock.wallMs();
+  const struck = await injector.strike(scene).catch((thrown: unknown) => {
+    return { missed: toGodwitError(thrown).message };
+  });
+  if (typeof struck !== 'string') {
+    return { struck: undefined, struckAtMs, clearedAtMs: struckAtMs };
+  }
+  await Promise.all([calm(), systemClock.sleep(LASTS_MS[cell.fault])]);
+  const clearedAtMs = LASTS_MS[cell.fault] === 0 ? struckAtMs : systemClock.wallMs();
+  await injector.clear();
+  return { struck, struckAtMs, clearedAtMs };
+}
+
+/** Polls the source's agent for the end, whichever it is. */
+async function untilEnd(
+  stage: Stage,
+  host: string,
+  id: string,
+): Promise<Pick<Observed, 'endedAtMs' | 'outcome' | 'error'>> {
+  const start = systemClock.monotonicMs();
+  let last: Report | undefined;
+  while (systemClock.monotonicMs() - start < END_MS) {
+    last = await stage
+      .agent(host)
+      .report({ params: { id } }, { deadlineMs: 5000 })
+      .catch(() => last);
+    if (last !== undefined && last.outcome !== 'running') {
+      const error =
+        last.error === undefined ? undefined : `${last.error.code}: ${last.error.message}`;
+      return { endedAtMs: systemClock.wallMs(), outcome: last.outcome, error };
+    }
+    await systemClock.sleep(POLL_MS);
+  }
+  return { endedAtMs: undefined, outcome: 'running', error: `it is ${last?.phase ?? 'unknown'}` };
+}
+
+type Ended = Omit<
+  Observed,
+  'from' | 'to' | 'spans' | 'runningOn' | 'memoryIntact' | 'connectionKept' | 'remains'
+>;
+
+/** Asks QEMUs, guest, client and hosts how things stand at the end. */
+async function look(
+  stage: Stage,
+  { from, to, witness, probe }: Act,
+  ended: Ended,
+): Promise<{ observed: Observed; gapMs: number | undefined }> {
+  const spans = witness.spans();
+  // It holds the monitor over which they are asked now.
+  await witness.close();
+  const statuses = (await seenStatuses(stage.lab)).filter(({ guest }) => guest === GUEST);
+  const runningOn = statuses.flatMap(({ host, status }) => (status === 'running' ? [host] : []));
+  const lives = runningOn.length === 1;
+  const view = lives ? await probe.settle(30_000).catch(() => undefined) : undefined;
+  const memoryIntact = lives ? await stage.intact(GUEST) : undefined;
+  const places = (host: string): { guest: string; place: Place }[] => {
+    if (runningOn.includes(host)) return [{ guest: GUEST, place: 'guest' }];
+    return [{ guest: GUEST, place: !lives && host === from ? 'grave' : 'nothing' }];
+  };
+  const remains = await remainsOf(stage.lab, stage.bare, places);
+  const connectionKept = lives ? view?.connectionKept === true : undefined;
+  return {
+    gapMs: view?.clientGapMs,
+    observed: { ...ended, from, to, spans, runningOn, memoryIntact, connectionKept, remains },
+  };
+}

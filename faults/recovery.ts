@@ -1,0 +1,46 @@
+/** When a migration was on its way again after a fault: forward, or back to the guest at the source. Pure. */
+import type { Cell } from './cell.ts';
+import type { Observed } from './judge.ts';
+import { runsAgainAt } from './timeline.ts';
+
+/** Moments at which something went on, ms since 1970, each list in order. */
+export interface Signs {
+  readonly sourceJournal: readonly number[];
+  readonly destinationJournal: readonly number[];
+  /** The source's QEMU had sent more than before. */
+  readonly traffic: readonly number[];
+}
+
+/**
+ * From the end of the fault until a copy of the guest runs and the migration goes on (or has ended), ms. Undefined
+ * where no guest is left that could go on.
+ */
+export function recoveryMs(cell: Cell, seen: Observed, signs: Signs): number | undefined {
+  const { clearedAtMs, endedAtMs, runningOn, spans } = seen;
+  if (runningOn.length === 0 || endedAtMs === undefined) return undefined;
+  const runs = runsAgainAt(spans, clearedAtMs);
+  if (runs === undefined) return undefined;
+  const moved = telling(cell, signs).flatMap((times) => {
+    const first = times.find((at) => at >= clearedAtMs);
+    return first === undefined ? [] : [first];
+  });
+  const forward = Math.min(endedAtMs, ...moved);
+  return Math.max(0, Math.round(Math.max(runs, forward) - clearedAtMs));
+}
+
+/** What shows that this fault has been got over: who was hit must be heard of, not somebody else. */
+function telling({ fault, phase }: Cell, signs: Signs): (readonly number[])[] {
+  const { sourceJournal, destinationJournal, traffic } = signs;
+  if (fault.endsWith('source-mover')) return [sourceJournal];
+  if (fault.endsWith('destination-mover')) return [destinationJournal];
+  // The stamps of a journal whose clock was stepped say nothing.
+  if (fault === 'clock-step') return [traffic];
+  const flowing = phase !== 'checking' && phase !== 'preparing' && phase !== 'cleanup';
+  if (fault.startsWith('link') && flowing) return [traffic];
+  return [sourceJournal, destinationJournal, traffic];
+}
+
+export function median(values: readonly number[]): number | undefined {
+  const sorted = values.toSorted((left, right) => left - right);
+  return sorted[Math.floor((sorted.length - 1) / 2)];
+}

@@ -1,0 +1,157 @@
+/** Two hosts (or more) and guests, kept from cell to cell for as long as what a cell left allows. */
+import { agentsOf, startAgent, startAgents, stopAgent } from '../src/lab/agents.ts';
+import { runCommand } from '../src/lab/command.ts';
+import { labDown } from '../src/lab/down.ts';
+import { startGuest } from '../src/lab/guest/start.ts';
+import { stopGuest } from '../src/lab/guest/stop.ts';
+import { setDirtyRate, verifyGuest } from '../src/lab/guest/talk.ts';
+import { isAlive } from '../src/lab/processes.ts';
+import type { Lab } from '../src/lab/state.ts';
+import { labHost, labNames, readLabState } from '../src/lab/state.ts';
+import { labUp } from '../src/lab/up.ts';
+import { agentContract } from '../src/protocol/contract.ts';
+import { client } from '../src/rpc/client.ts';
+import type { Api, Client } from '../src/rpc/client.ts';
+import { bareHosts } from './remains.ts';
+import type { HostCensus } from './remains.ts';
+
+export type AgentApi = Api<typeof agentContract>;
+
+export interface StageRequest {
+  readonly hosts: number;
+  /** The hosts' state directories on file systems of their own, so small that they can be filled. */
+  readonly smallDisks: boolean;
+}
+
+const MIB = 1024 ** 2;
+const PREFIX = 'faults-';
+const DISK_MIB = 24;
+
+export class Stage {
+  readonly lab: Lab;
+  readonly bare: readonly HostCensus[];
+  /** Where each guest runs. */
+  readonly guests = new Map<string, string>();
+  readonly #clients = new Map<string, Client<typeof agentContract>>();
+  readonly #hashes = new Map<string, string>();
+  readonly #rates = new Map<string, number>();
+
+  private constructor(lab: Lab, bare: readonly HostCensus[]) {
+    this.lab = lab;
+    this.bare = bare;
+  }
+
+  static async open({ hosts, smallDisks }: StageRequest): Promise<Stage> {
+    await clearDebris();
+    const name = `${PREFIX}${process.pid.toString(36)}`;
+    const lab = await labUp({ name, hosts, agents: !smallDisks });
+    try {
+      if (smallDisks) {
+        await mountDisks(lab);
+        await startAgents(lab, undefined, undefined);
+      }
+      return new Stage(lab, await bareHosts(lab));
+    } catch (error) {
+      await takeDown(name);
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const each of this.#clients.values()) each.close();
+    await takeDown(this.lab.name);
+  }
+
+  agent(host: string): AgentApi {
+    let found = this.#clients.get(host);
+    if (found === undefined) {
+      const unix = labHost(this.lab, host).agentSocket;
+      found = client(agentContract, { unix, peer: `the agent of ${host}` });
+      this.#clients.set(host, found);
+    }
+    return found.api;
+  }
+
+  /** Starts a guest, quiet, and keeps the checksum of its memory. */
+  async boot(name: string, host: string): Promise<void> {
+    await startGuest(this.lab, {
+      name,
+      host,
+      memoryBytes: 144 * MIB,
+      workingSetBytes: 24 * MIB,
+      dirtyBytesPerSecond: MIB,
+    });
+    this.#rates.set(name, MIB);
+    this.guests.set(name, host);
+    const { ok, hash } = await verifyGuest(this.lab, name);
+    if (!ok) throw new Error(`the memory of ${name} is not right to begin with`);
+    this.#hashes.set(name, hash);
+  }
+
+  /** Removes what is left of a guest, wherever. */
+  async bury(name: string): Promise<void> {
+    await stopGuest(this.lab, name);
+    this.guests.delete(name);
+    this.#rates.delete(name);
+  }
+
+  /** How fast the guest rewrites its memory, bytes/s. */
+  async dirty(name: string, bytesPerSecond: number): Promise<void> {
+    if (this.#rates.get(name) === bytesPerSecond) return;
+    await setDirtyRate(this.lab, name, bytesPerSecond);
+    this.#rates.set(name, bytesPerSecond);
+  }
+
+  /** Whether the guest, reading all of it, finds its memory as it was. */
+  async intact(name: string): Promise<boolean> {
+    try {
+      const { ok, hash } = await verifyGuest(this.lab, name, { deadlineMs: 30_000 });
+      return ok && hash === this.#hashes.get(name);
+    } catch {
+      return false;
+    }
+  }
+
+  /** One agent on each host, with nothing loaded before it. */
+  async plainAgents(renewed: readonly string[] = []): Promise<void> {
+    for (const host of this.lab.hosts) {
+      const running = await agentsOf(this.lab, host);
+      if (running.length === 1 && !renewed.includes(host)) continue;
+      await stopAgent(this.lab, host);
+      await startAgent(this.lab, host);
+    }
+  }
+}
+
+async function mountDisks(lab: Lab): Promise<void> {
+  for (const { stateDir } of lab.members) {
+    await runCommand([
+      'mount',
+      '-t',
+      'tmpfs',
+      '-o',
+      `size=${DISK_MIB}m,mode=0700`,
+      'faults',
+      stateDir,
+    ]);
+  }
+}
+
+async function takeDown(name: string): Promise<void> {
+  const mounts = await runCommand(['cat', '/proc/mounts']);
+  for (const line of mounts.split('\n')) {
+    const [device, at = ''] = line.split(' ');
+    if (device === 'faults' && at.includes(`/${name}/`)) await runCommand(['umount', '-l', at]);
+  }
+  await labDown(name);
+}
+
+/** Takes down what a run that was killed has left. */
+async function clearDebris(): Promise<void> {
+  for (const name of await labNames()) {
+    if (!name.startsWith(PREFIX)) continue;
+    const state = await readLabState(name).catch(() => undefined);
+    if (state !== undefined && (await isAlive(state.builder))) continue;
+    await takeDown(name);
+  }
+}
