@@ -3,9 +3,9 @@ import path from 'node:path';
 import type { SourceSession } from '../../drivers/driver.ts';
 import { systemClock } from '../../clock.ts';
 import { godwitError, hasCode } from '../../errors.ts';
-import type { HypervisorStatus } from '../../migration/hypervisor.ts';
-import { holdsSwitchover } from '../../migration/steering.ts';
-import type { SourceState, StepFacts } from '../../migration/source-state.ts';
+import { decide } from '../../migration/decide.ts';
+import type { StepAction } from '../../migration/decide.ts';
+import type { StepFacts } from '../../migration/source-state.ts';
 import { STEPS } from '../../migration/steps.ts';
 import type { StepName } from '../../migration/steps.ts';
 import { removeTap } from '../../network/tap.ts';
@@ -79,12 +79,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     const session = await parts.guest.session(signal);
     const { memoryAddress, tlsHostname } = parts.state().known;
     if (memoryAddress === undefined) throw missing('memoryAddress');
-    if (parts.tookOver()) {
-      const status = await session.status(signal);
-      refuseBroken(parts, status);
-      // The stream’s own events, which come with the session, tell the rest.
-      if (status.stream !== 'none') return {};
-    }
+    if ((await actionOf(parts, 'memory', signal)) !== 'start-memory') return {};
     await session.startMemory(memoryAddress, tlsHostname, signal);
     warmSource(parts.state());
     return {};
@@ -92,13 +87,9 @@ export const DO: Readonly<Record<StepName, Handler>> = {
 
   switchover: async (parts, signal) => {
     const session = await parts.guest.session(signal);
-    const { stream } = await statusIfTakenOver(parts, signal);
-    if (parts.state().via === 'postcopy') {
-      if (stream === 'active') await session.startPostcopy(signal);
-      else if (stream === 'pre-switchover') await session.continueSwitchover(signal);
-    } else if (stream === 'pre-switchover') {
-      await session.continueSwitchover(signal);
-    }
+    const action = await actionOf(parts, 'switchover', signal);
+    if (action === 'start-postcopy') await session.startPostcopy(signal);
+    if (action === 'let-go') await session.continueSwitchover(signal);
     return {};
   },
 
@@ -171,27 +162,18 @@ export function deadlineOf(step: StepName, timeoutMs: number): number {
   return deadline === 'timeout' ? timeoutMs : deadline;
 }
 
-/** A stream that ended while no mover listened says so to nobody: its guest runs here, and no event will come. */
-function refuseBroken(parts: SourceParts, { stream, reason }: HypervisorStatus): void {
-  if (stream !== 'failed' && stream !== 'cancelled') return;
+/** What is left of a step to do; a mover that took it over looks first. */
+async function actionOf(
+  parts: SourceParts,
+  step: 'memory' | 'switchover',
+  signal: AbortSignal,
+): Promise<StepAction> {
+  if (!parts.tookOver()) return decide(parts.state(), step);
+  const { stream, reason } = await (await parts.guest.session(signal)).status(signal);
+  const action = decide(parts.state(), step, stream);
+  if (action !== 'broken') return action;
   throw godwitError('GODWIT_STREAM_FAILED', {
     guest: parts.request.request.guest,
     reason: reason ?? 'it ended while no mover listened',
   });
-}
-
-/** What brought the mover that began it to the step `switchover`. */
-function streamAtSwitch({ via, plan }: SourceState): 'active' | 'pre-switchover' | 'device' {
-  if (via === 'postcopy') return 'active';
-  return holdsSwitchover(plan.settings) ? 'pre-switchover' : 'device';
-}
-
-async function statusIfTakenOver(
-  parts: SourceParts,
-  signal: AbortSignal,
-): Promise<{ stream: string }> {
-  if (!parts.tookOver()) return { stream: streamAtSwitch(parts.state()) };
-  const status = await (await parts.guest.session(signal)).status(signal);
-  refuseBroken(parts, status);
-  return status;
 }
