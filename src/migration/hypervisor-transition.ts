@@ -69,7 +69,8 @@ function remember(state: SourceState, event: HypervisorEvent): SourceState {
 }
 
 function isBeforeMemory({ doing }: SourceState): boolean {
-  return doing.kind !== 'end' && stepIndex(doing.step) < stepIndex('memory');
+  const stepped = doing.kind === 'do' || doing.kind === 'undo';
+  return stepped && stepIndex(doing.step) < stepIndex('memory');
 }
 
 function duringMemory(state: SourceState, event: HypervisorEvent): Transition {

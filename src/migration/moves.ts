@@ -74,6 +74,19 @@ export function hold(state: SourceState, error: SerialError): Transition {
 /** The guest is gone, and no copy of it is whole. */
 export function lost(state: SourceState, reason: string): Transition {
   const because = godwitError('GODWIT_LOST', { guest: state.plan.guest, reason }).toJSON();
-  const next: SourceState = { ...state, because, doing: { kind: 'end', outcome: 'lost' } };
+  return lostBecause(state, because);
+}
+
+/** The end, or first a new start of the guest where that was asked for and it is known how. */
+export function lostBecause(state: SourceState, because: SerialError): Transition {
+  if (state.plan.settings.onLost === 'restart' && state.known.launch !== undefined) {
+    const next: SourceState = { ...state, because, doing: { kind: 'restart' } };
+    return { state: next, effects: [{ type: 'restart' }] };
+  }
+  return endLost({ ...state, because });
+}
+
+export function endLost(state: SourceState): Transition {
+  const next: SourceState = { ...state, doing: { kind: 'end', outcome: 'lost' } };
   return { state: next, effects: [{ type: 'end', outcome: 'lost' }] };
 }

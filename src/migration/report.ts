@@ -4,7 +4,7 @@ import { migrationSettings } from '../protocol/migration.ts';
 import { replayDestination } from './journal.ts';
 import type { DestinationRecord, SourceRecord } from './journal.ts';
 import { initialSource, phaseOf } from './source-state.ts';
-import type { SourceState } from './source-state.ts';
+import type { SourceEvent, SourceState } from './source-state.ts';
 import { transition } from './transition.ts';
 
 /** The journal, walked once; what the report needs of the way. */
@@ -21,6 +21,7 @@ interface Walk {
   sample: MemorySample | undefined;
   final: MemorySample | undefined;
   endedAt: number | undefined;
+  restartedAt: number | undefined;
   /** When the present phase began. */
   enteredAt: number;
 }
@@ -65,6 +66,9 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     decisions: walk.decisions.slice(0, MOST_DECISIONS),
     takeovers: walk.takeovers,
     ...(state.because === undefined ? {} : { error: state.because }),
+    ...(walk.restartedAt === undefined
+      ? {}
+      : { restartedAt: new Date(walk.restartedAt).toISOString() }),
     runsAt: runsAt(state),
   };
 }
@@ -95,6 +99,7 @@ function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk 
     sample: undefined,
     final: undefined,
     endedAt: undefined,
+    restartedAt: undefined,
     enteredAt: startedAt,
   };
   for (const { event, at } of records) {
@@ -128,6 +133,10 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
   if (event.type === 'did' && event.step === 'commit') walk.ranAt = at;
   if (event.type === 'decided') walk.decisions.push({ atMs, what: `post-copy: ${event.why}` });
   if (event.type === 'cancel') walk.decisions.push({ atMs, what: 'cancel was asked for' });
+  if (event.type === 'fenced')
+    walk.decisions.push({ atMs, what: `${event.host} is off: ${event.by}` });
+  if (event.type === 'resolved') walk.decisions.push({ atMs, what: resolvedWords(event) });
+  if (event.type === 'restarted') walk.restartedAt = at;
   if (event.type === 'timeout') walk.decisions.push({ atMs, what: 'the time allowed is over' });
   if (event.type === 'taken-over') walk.takeovers += 1;
   if (event.type !== 'measured') return;
@@ -144,8 +153,19 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
   }
 }
 
+function resolvedWords({ by, runAt, proof }: Extract<SourceEvent, { type: 'resolved' }>): string {
+  const on = {
+    ask: 'with the destination’s own word',
+    observed: 'the destination answers and has no copy of it',
+    fenced: 'the other host was shown to be off',
+    operator: 'on a person’s word alone',
+  };
+  return `${by} resolved it to run at the ${runAt} (${on[proof]})`;
+}
+
 function runsAt(state: SourceState): Report['runsAt'] {
   const outcome = state.doing.kind === 'end' ? state.doing.outcome : undefined;
+  if (state.restarted) return 'source';
   if (state.right === 'passed') return outcome === 'lost' ? 'nowhere' : 'destination';
   if (outcome === 'held' || outcome === 'lost') return 'unknown';
   if (isSourceGone(state)) return state.right === 'committing' ? 'unknown' : 'nowhere';

@@ -21,7 +21,15 @@ export type SourceRight = z.infer<typeof sourceRight>;
 export const destinationRight = z.enum(['none', 'armed', 'running', 'refused']);
 export type DestinationRight = z.infer<typeof destinationRight>;
 
-export type SourceRightEvent = 'arm' | 'commit' | 'running' | 'refused' | 'abandon';
+/**
+ * What stands for the other side's own word that it does not run the guest. `observed`: its host answers and has no
+ * process of it; `fenced`: its host was shown to be off; `operator`: a person answers for it.
+ */
+export const proof = z.enum(['observed', 'fenced', 'operator']);
+export type Proof = z.infer<typeof proof>;
+
+/** `proved`: without the destination's word it is known, or a person answers for it, that it does not run the guest. */
+export type SourceRightEvent = 'arm' | 'commit' | 'running' | 'refused' | 'abandon' | 'proved';
 
 /** The source's next right; undefined where the rules forbid the change. */
 export function sourceRightAfter(
@@ -36,6 +44,7 @@ export function sourceRightAfter(
     case 'running':
       return right === 'committing' || right === 'passed' ? 'passed' : undefined;
     case 'refused':
+    case 'proved':
       return right === 'passed' ? undefined : 'abandoned';
     case 'abandon':
       // Once a commit may be on its way, only the destination's word closes the epoch.
@@ -45,13 +54,14 @@ export function sourceRightAfter(
 
 /**
  * Whether the source may run the guest again after everything was handed over.
- * `refused`: the destination's synced word under this epoch is in hand. Never a guess.
+ * `refused`: the destination's synced word under this epoch is in hand, or what stands for it. Never a guess.
  */
 export function sourceMayResume(right: SourceRight, refused: boolean): boolean {
   return refused && right !== 'passed';
 }
 
-export type DestinationRightEvent = 'arm' | 'commit' | 'refuse';
+/** `overrule`: the source has closed the epoch without this side's word, on a proof or a person's answer. */
+export type DestinationRightEvent = 'arm' | 'commit' | 'refuse' | 'overrule';
 
 /** The destination's next right; undefined where it must say no. The epoch has been compared before. */
 export function destinationRightAfter(
@@ -65,5 +75,7 @@ export function destinationRightAfter(
       return right === 'armed' || right === 'running' ? 'running' : undefined;
     case 'refuse':
       return right === 'running' ? undefined : 'refused';
+    case 'overrule':
+      return 'refused';
   }
 }

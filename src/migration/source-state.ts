@@ -6,13 +6,22 @@ import type { EndPhase, MemorySample, MigrationSettings, Phase } from '../protoc
 import { address, guestName, hostName, migrationId, ms } from '../protocol/names.ts';
 import { epoch, guestDescription, running } from '../protocol/peer.ts';
 import type { GuestDescription } from '../protocol/peer.ts';
-import { hypervisorEvent } from './hypervisor.ts';
-import type { SourceRight } from './run-right.ts';
+import { guestHandle, hypervisorEvent } from './hypervisor.ts';
+import { proof } from './run-right.ts';
+import type { Proof, SourceRight } from './run-right.ts';
 import { STEP_NAMES, STEPS } from './steps.ts';
 import type { StepName } from './steps.ts';
 
 const step = z.enum(STEP_NAMES);
 const FIRST_STEP = STEP_NAMES[0];
+
+/** A hypervisor's command line, as the kernel shows it: enough to start the same machine anew. */
+export const launch = z.object({
+  binary: z.string().max(4096),
+  argv: z.array(z.string().max(65_536)).max(4096),
+  cwd: z.string().max(4096),
+});
+export type Launch = z.infer<typeof launch>;
 
 /** What a step found out; kept, so that a new mover needs not ask again. */
 export const stepFacts = z.object({
@@ -24,6 +33,8 @@ export const stepFacts = z.object({
   memoryAddress: address.optional(),
   tlsHostname: hostName.optional(),
   running: running.optional(),
+  /** How its hypervisor was started, where the guest may have to be started anew. */
+  launch: launch.optional(),
 });
 export type StepFacts = z.infer<typeof stepFacts>;
 
@@ -66,6 +77,20 @@ export const sourceEvent = z.discriminatedUnion('type', [
     /** The host was restarted since the migration began: unsynced records may be missing. */
     rebooted: z.boolean().optional(),
   }),
+  /** A held migration is taken up again. `ask`: as the protocol has it, with the destination's own word. */
+  z.object({
+    type: z.literal('resolved'),
+    runAt: z.enum(['source', 'destination']),
+    proof: z.enum(['ask', ...proof.options]),
+    by: z.string().max(128),
+    /** Where the source's hypervisor stood when it was asked. */
+    here: z.enum(['running', 'paused', 'incoming', 'handed-over', 'gone', 'unknown']),
+  }),
+  /** The fencing hook has shown that the destination's host is off. */
+  z.object({ type: z.literal('fenced'), host: hostName, by: z.string().max(128) }),
+  /** The guest was lost, and started anew here. */
+  z.object({ type: z.literal('restarted'), handle: guestHandle }),
+  z.object({ type: z.literal('restart-failed'), error: serialError }),
 ]);
 export type SourceEvent = z.infer<typeof sourceEvent>;
 export type Planned = Extract<SourceEvent, { type: 'planned' }>;
@@ -73,6 +98,8 @@ export type Planned = Extract<SourceEvent, { type: 'planned' }>;
 export type Doing =
   | { readonly kind: 'do'; readonly step: StepName }
   | { readonly kind: 'undo'; readonly step: StepName }
+  /** The guest is lost and is being started anew at the source (`onLost`). */
+  | { readonly kind: 'restart' }
   | { readonly kind: 'end'; readonly outcome: EndPhase };
 
 export interface SourceState {
@@ -103,6 +130,10 @@ export interface SourceState {
   readonly cancelled: boolean;
   /** What could not be cleaned up; the migration ended all the same. */
   readonly leftovers: readonly SerialError[];
+  /** What stands for the destination's word, where it could not be had. */
+  readonly proof: Proof | 'none';
+  /** Lost, and started anew here. */
+  readonly restarted: boolean;
 }
 
 export type SourceEffect =
@@ -114,6 +145,8 @@ export type SourceEffect =
   | { readonly type: 'continue' }
   /** Post-copy: take the broken stream up again. */
   | { readonly type: 'recover' }
+  /** Start the guest anew here, once the destination's copy is known to be gone. */
+  | { readonly type: 'restart' }
   | { readonly type: 'end'; readonly outcome: EndPhase };
 
 export interface Transition {
@@ -138,6 +171,8 @@ export function initialSource(planned: Planned): Transition {
       because: undefined,
       cancelled: false,
       leftovers: [],
+      proof: 'none',
+      restarted: false,
     },
     effects: [{ type: 'do', step: FIRST_STEP }],
   };
@@ -149,6 +184,8 @@ export function phaseOf(state: SourceState): Phase {
       return STEPS[state.doing.step].phase;
     case 'undo':
       return 'undoing';
+    case 'restart':
+      return 'cleanup';
     case 'end':
       return state.doing.outcome;
   }

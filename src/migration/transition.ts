@@ -164,7 +164,9 @@ function undid(state: SourceState, step: StepName): Transition {
 function undoFailed(state: SourceState, step: StepName, error: SerialError): Transition {
   if (!isUndoing(state, step)) return stay(state);
   // NOT_ARMED in answer to a refusal or a release: the destination has run the guest.
-  if (error.code === 'GODWIT_NOT_ARMED' || needsWord(state, step, error)) return hold(state, error);
+  // Where it is known to be gone, one that comes back and says so will be overruled.
+  const decides = error.code === 'GODWIT_NOT_ARMED' || needsWord(state, step, error);
+  if (decides && state.proof === 'none') return hold(state, error);
   const next = settled({ ...state, leftovers: [...state.leftovers, error] }, step);
   // Where the stream cannot be taken back, nobody knows whether the guest stands still here. Nothing was committed,
   // so the rest of the way back does no harm; but the end is not called a failure with the source running.

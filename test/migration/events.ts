@@ -69,6 +69,18 @@ export const anyEvent: fc.Arbitrary<SourceEvent> = fc.oneof(
     type: fc.constantFrom('destination-lost' as const, 'recovery-failed' as const),
     error: anyError,
   }),
+  record({
+    type: fc.constant('resolved' as const),
+    runAt: fc.constantFrom('source' as const, 'destination' as const),
+    proof: fc.constantFrom('ask' as const, 'observed' as const, 'fenced' as const),
+    by: fc.constant('ann'),
+    here: fc.constantFrom('handed-over' as const, 'running' as const, 'unknown' as const),
+  }),
+  record({
+    type: fc.constant('fenced' as const),
+    host: fc.constant('b'),
+    by: fc.constant('the hook'),
+  }),
   record({ type: fc.constant('cancel' as const) }),
   record({ type: fc.constant('timeout' as const), afterMs: fc.nat(1000) }),
   record({ type: fc.constant('taken-over' as const), pid: fc.nat(1000) }),

@@ -28,7 +28,8 @@ function memoryOf(mode: 'precopy' | 'hybrid'): SourceState {
 /** What a step leads to when the hypervisor says this. */
 function after(step: StepName, event: HypervisorEvent): string {
   const { doing } = onHypervisor(stateIn(step), event).state;
-  return doing.kind === 'end' ? doing.outcome : `${doing.kind} ${doing.step}`;
+  if (doing.kind === 'end') return doing.outcome;
+  return doing.kind === 'restart' ? doing.kind : `${doing.kind} ${doing.step}`;
 }
 
 describe('while memory moves', () => {

@@ -131,6 +131,8 @@ export class World {
       case 'continue':
         this.#letGo();
         return {};
+      case 'restart':
+        throw new Error('no migration of this world asks for it');
       case 'recover':
         this.#call('recover');
         if (this.stream === 'postcopy-paused') this.says('postcopy-active', 'postcopy-recovering');

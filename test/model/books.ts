@@ -96,9 +96,9 @@ export class SourceBook {
   /** What only the report reads, or only a message says, is left out, or states would differ by their past alone. */
   #number(state: SourceState): number {
     const { moverAddress, memoryAddress } = state.known;
-    const { doing, right, via, stream, unsure, attempts, cancelled, because } = state;
+    const { doing, right, via, stream, unsure, attempts, cancelled, because, proof } = state;
     const key = JSON.stringify([
-      [doing, right, via, stream, unsure, attempts, cancelled, because?.code],
+      [doing, right, via, stream, unsure, attempts, cancelled, because?.code, proof],
       [moverAddress, memoryAddress],
     ]);
     return this.#states.of(key, () => ({ ...state, stopped: false, leftovers: [] }));

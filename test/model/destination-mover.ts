@@ -183,7 +183,7 @@ function workMoves(context: Context): void {
 }
 
 function resumeGuest(context: Context, next: World): void {
-  if (next.commitSent === 0)
+  if (next.commitSent === 0 && (next.excuses & EXCUSE.proved) === 0)
     breakRule(next, 'the destination runs without a commit under its epoch');
   const { right, stage } = context.destination.state(next.jd);
   if (right === 'refused') breakRule(next, 'the destination runs although it has refused');

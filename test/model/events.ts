@@ -2,6 +2,7 @@ import { godwitError } from '../../src/errors.ts';
 import type { SerialError } from '../../src/errors.ts';
 import type { DestinationEvent } from '../../src/migration/destination.ts';
 import type { HypervisorEvent } from '../../src/migration/hypervisor.ts';
+import type { Proof } from '../../src/migration/run-right.ts';
 import type { SourceEvent } from '../../src/migration/source-state.ts';
 import { STEP_NAMES } from '../../src/migration/steps.ts';
 import type { StepName } from '../../src/migration/steps.ts';
@@ -58,6 +59,26 @@ export const CANCEL = add({ type: 'cancel' });
 export const TIMEOUT = add({ type: 'timeout', afterMs: 1 });
 export const TAKEN_OVER = add({ type: 'taken-over', pid: 99 });
 export const TAKEN_OVER_REBOOTED = add({ type: 'taken-over', pid: 99, rebooted: true });
+
+/** An operator's orders, with where the source's hypervisor stood when it was asked. */
+const resolvedTo = (
+  runAt: 'source' | 'destination',
+  proof: 'ask' | Proof,
+): Record<'handed-over' | 'running' | 'gone', number> => ({
+  'handed-over': add({ type: 'resolved', runAt, proof, by: 'ann', here: 'handed-over' }),
+  running: add({ type: 'resolved', runAt, proof, by: 'ann', here: 'running' }),
+  gone: add({ type: 'resolved', runAt, proof, by: 'ann', here: 'gone' }),
+});
+export const RESOLVED = {
+  source: {
+    ask: resolvedTo('source', 'ask'),
+    observed: resolvedTo('source', 'observed'),
+    fenced: resolvedTo('source', 'fenced'),
+    operator: resolvedTo('source', 'operator'),
+  },
+  destination: { ask: resolvedTo('destination', 'ask') },
+};
+export const FENCED = add({ type: 'fenced', host: 'b', by: 'the hook' });
 
 /**
  * What the source's hypervisor says, by number; 0 is silence. `stopped` and `resumed` are left out: the transition
@@ -122,6 +143,8 @@ export const RECORDS = {
   failed: { type: 'failed', error: ERRORS.other },
   released: { type: 'released' },
   finished: { type: 'finished' },
+  resolved: { type: 'resolved', epoch, proof: 'fenced', by: 'ann' },
+  overruled: { type: 'overruled', epoch, why: 'the source runs it' },
   neverRan: { type: 'taken-over', pid: 7, neverRan: true },
   mayHaveRun: { type: 'taken-over', pid: 7, neverRan: false },
 } as const satisfies Record<string, DestinationEvent>;

@@ -3,6 +3,7 @@ import type { Context, Kind, Rule } from './context.ts';
 import { destinationMoverMoves } from './destination-mover.ts';
 import { faultMoves } from './faults.ts';
 import { destinationHypervisorMoves, sourceHypervisorMoves } from './hypervisors.ts';
+import { operatorMoves } from './operator.ts';
 import { brokenRule, isOver } from './properties.ts';
 import type { Rules } from './rules.ts';
 import { sourceMoverMoves } from './source-mover.ts';
@@ -198,6 +199,7 @@ function expand(context: Context): void {
   destinationHypervisorMoves(context);
   destinationMoverMoves(context);
   faultMoves(context);
+  operatorMoves(context);
 }
 
 /** Which states follow on which, without faults; in the order in which the states were left. */

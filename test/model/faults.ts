@@ -90,26 +90,44 @@ function hypervisorDeaths(context: Context): void {
 
 /** The host goes with everything in it; of its journal at least what was synced remains. */
 function powerLosses(context: Context): void {
-  const { world, source, destination, emit } = context;
+  const { emit } = context;
+  for (const next of loseSourcePower(context)) {
+    next.faults -= 1;
+    next.excuses |= EXCUSE.sourceGone;
+    emit('fault', 'the source’s host loses power');
+  }
+  for (const next of losePower(context)) {
+    next.faults -= 1;
+    next.excuses |= EXCUSE.rebooted;
+    emit('fault', 'the destination’s host loses power');
+  }
+}
+
+/** Each state that a loss of power at the source may lead to; built one at a time in `context.next`. */
+export function* loseSourcePower(context: Context): Generator<World> {
+  const { world, source } = context;
   for (const left of source.cuts(world.js)) {
-    const next = fault(context);
+    const next = fork(context);
     endSourceMover(next);
     next.js = left;
     next.qemu = QEMU.gone;
     next.rebooted = 1;
-    next.excuses |= EXCUSE.sourceGone;
     if (source.state(left).doing.kind === 'end') next.mover = 1;
-    emit('fault', 'the source’s host loses power');
+    yield next;
   }
+}
+
+/** The same at the destination. */
+export function* losePower(context: Context): Generator<World> {
+  const { world, destination } = context;
   if (world.jd === 0 || world.boot === MOST_BOOTS) return;
   for (const left of destination.cuts(world.jd)) {
-    const next = fault(context);
+    const next = fork(context);
     endDestinationMover(next);
     endDestination(next);
     next.dlost = 0;
     next.jd = left;
     next.boot += 1;
-    next.excuses |= EXCUSE.rebooted;
-    emit('fault', 'the destination’s host loses power');
+    yield next;
   }
 }

@@ -9,7 +9,7 @@ import { explore } from './explore.ts';
 import { MORE_MUTANTS, MUTANTS, REAL } from './rules.ts';
 
 /** A part of what `npm run model` explores: one fault in each migration, and no proof that it ends in post-copy. */
-const MOST_STATES = 2_000_000;
+const MOST_STATES = 3_000_000;
 
 describe('one migration, with every interleaving and one fault', () => {
   test('keeps the right to run, and every fair run ends: pre-copy', (t) => {

@@ -10,7 +10,7 @@ export function brokenRule(context: Context, world: World): Rule | undefined {
   if (world.broken !== 0) return RULES_BROKEN[world.broken - 1];
   const runsHere = sourceRuns(world);
   if (runsHere && destinationRuns(world)) return 'two copies of the guest run';
-  if (runsHere && world.ran === 1) {
+  if (runsHere && world.ran === 1 && (world.excuses & EXCUSE.proved) === 0) {
     return 'the source resumed a guest that has run at the destination';
   }
   return wrongEnd(world, context.source.state(world.js));
@@ -22,7 +22,7 @@ function wrongEnd(world: World, { doing, right, via }: SourceState): Rule | unde
   // it, or just not. A person is asked to look.
   const hasGone = via === 'postcopy' && (excuses & EXCUSE.sourceGone) !== 0;
   const knows = !hasGone && (world.rebooted === 0 || right === 'passed');
-  const dead = EXCUSE.sourceGone | EXCUSE.destinationGone | EXCUSE.rebooted;
+  const dead = EXCUSE.sourceGone | EXCUSE.destinationGone | EXCUSE.rebooted | EXCUSE.proved;
   switch (doing.kind === 'end' ? doing.outcome : undefined) {
     case 'failed':
     case 'cancelled':

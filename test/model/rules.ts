@@ -16,6 +16,8 @@ export interface Rules {
   readonly judgeCall: typeof judgeCall;
   readonly destinationDurability: typeof destinationDurability;
   readonly knowsItNeverRan: typeof knowsItNeverRan;
+  /** An operator says that the other host does not run the guest without having made sure. */
+  readonly operatorGuesses: boolean;
 }
 
 export const REAL: Rules = {
@@ -26,6 +28,7 @@ export const REAL: Rules = {
   judgeCall,
   destinationDurability,
   knowsItNeverRan,
+  operatorGuesses: false,
 };
 
 export interface Mutant {
@@ -124,6 +127,13 @@ export const MORE_MUTANTS: readonly Mutant[] = [
           ? transition(state, { ...event, rebooted: false })
           : transition(state, event),
     },
+  },
+  {
+    name: 'guess',
+    breaks: 'an operator has the source run the guest without having made sure',
+    mode: 'precopy',
+    earlier: false,
+    rules: { ...REAL, operatorGuesses: true },
   },
   {
     name: 'promise in vain',

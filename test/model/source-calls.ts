@@ -51,7 +51,7 @@ export function callMoves(context: Context, state: SourceState): void {
 /** Whether a call is made again where no answer comes: all but the first, and a refusal that is only welcome. */
 function isRepeated({ doing, right }: SourceState): boolean {
   if (doing.kind === 'do') return doing.step !== 'admit';
-  return doing.kind === 'end' || doing.step !== 'arm' || right === 'committing';
+  return doing.kind !== 'undo' || doing.step !== 'arm' || right === 'committing';
 }
 
 function answered(context: Context, next: World, state: SourceState): void {

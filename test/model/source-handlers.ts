@@ -14,7 +14,7 @@ import type { World } from './state.ts';
 
 export function sourceHandlerMoves(context: Context, state: SourceState): void {
   const { world } = context;
-  if (state.doing.kind === 'end') return;
+  if (state.doing.kind === 'end' || state.doing.kind === 'restart') return;
   if (world.act === ACT.call) return callMoves(context, state);
   if (world.act === ACT.cancelling) return cancellingMoves(context);
   if (world.act === ACT.resume) return resumeMoves(context);

@@ -33,7 +33,6 @@ export function sourceMoverMoves(context: Context): void {
     emit('step', 'the source’s agent starts a new mover, which reads the journal');
     return;
   }
-  // Where it ended as held, an operator's word on where the guest is to run would be a move from here.
   if (state.doing.kind === 'end') return;
   hearMoves(context);
   if (world.cont === 1) continueMove(context);

@@ -6,7 +6,7 @@ import type { Context } from './context.ts';
 import { DID, FAILED, TAKEN_OVER, TAKEN_OVER_REBOOTED, UNDO_FAILED } from './events.ts';
 import type { ErrorName } from './events.ts';
 import { says } from './hypervisors.ts';
-import { ACT, CALLS, LIVE, QEMU, callBit } from './state.ts';
+import { ACT, CALLS, EXCUSE, LIVE, QEMU, callBit } from './state.ts';
 import type { Call, World } from './state.ts';
 
 /** The shell of the source's mover (src/mover/source/coordinator.ts): what it does for each event and effect. */
@@ -170,13 +170,14 @@ export function resumeGuest(context: Context, world: World): void {
   if (postcopy) breakRule(world, 'the source resumed a guest in the middle of post-copy');
   if (world.qemu === QEMU.gone) return;
   const there = world.jd === 0 ? undefined : context.destination.durable(world.jd);
-  if (there?.right !== 'refused') {
+  const proved = (world.excuses & EXCUSE.proved) !== 0;
+  if (there?.right !== 'refused' && !proved) {
     breakRule(
       world,
       'the source resumed a guest that it had handed over, without a refusal that outlives a power loss',
     );
   }
-  if (world.ran === 1) {
+  if (world.ran === 1 && !proved) {
     breakRule(world, 'the source resumed a guest that has run at the destination');
   }
   world.qemu = QEMU.resumed;

@@ -61,6 +61,12 @@ export function cancellingMoves(context: Context): void {
       emit('step', 'post-copy has begun: the source’s mover cannot take the guest back');
       return;
     }
+    // What stands for the destination's word is in hand already.
+    if (state.proof !== 'none') {
+      next.act = ACT.resume;
+      emit('step', 'everything was handed over, and the destination is known not to run it');
+      return;
+    }
     send(next, 'refuse');
     emit('step', 'everything was handed over: the source’s mover asks for the refusal');
     return;

@@ -85,8 +85,14 @@ export const callBit = (call: Call): number => 1 << CALLS.indexOf(call);
 /** Copies of calls of an earlier migration of the same guest that the network may still hold. */
 export const EARLIER = ['commit', 'refuse', 'release'] as const satisfies Call[];
 
-/** Why an end may be `held` or `lost`. */
-export const EXCUSE = { deadline: 1, sourceGone: 2, destinationGone: 4, rebooted: 8 } as const;
+/** Why an end may be `held` or `lost`; `proved`: the other host was shown to be off, or to have no copy. */
+export const EXCUSE = {
+  deadline: 1,
+  sourceGone: 2,
+  destinationGone: 4,
+  rebooted: 8,
+  proved: 16,
+} as const;
 
 /** One state of everything: two hosts, the link, and what has to be remembered of the past. Numbers only. */
 export class World {
@@ -179,7 +185,7 @@ export class World {
       (this.commitSent << 12) |
       (this.ran << 13) |
       (this.excuses << 14) |
-      (this.rebooted << 18);
+      (this.rebooted << 19);
   }
 
   unpack(words: Int32Array): this {
@@ -206,8 +212,8 @@ export class World {
     this.earlier = (d >>> 8) & 15;
     this.commitSent = (d >>> 12) & 1;
     this.ran = (d >>> 13) & 1;
-    this.excuses = (d >>> 14) & 15;
-    this.rebooted = (d >>> 18) & 1;
+    this.excuses = (d >>> 14) & 31;
+    this.rebooted = (d >>> 19) & 1;
     this.broken = 0;
     return this;
   }

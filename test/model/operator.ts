@@ -1,0 +1,128 @@
+import { whyNotHere } from '../../src/migration/destination.ts';
+import { whyNotResolved } from '../../src/migration/resolve.ts';
+import { fork } from './context.ts';
+import type { Context } from './context.ts';
+import { FENCED, RESOLVED, SOURCE_EVENTS } from './events.ts';
+import { losePower as loseDestination, loseSourcePower } from './faults.ts';
+import { apply, stateOf } from './source-shell.ts';
+import { ACT, BUSY, DEST, EXCUSE, LIVE, QEMU, handedOver } from './state.ts';
+import type { World } from './state.ts';
+
+/**
+ * What an operator does with a held migration (`godwit resolve`), what the fencing hook does by itself, and how a
+ * destination learns that it was overruled. The operator is right: what is said to be off is off, and what is said to
+ * have no copy has none. (`operatorGuesses` takes that away.)
+ */
+export function operatorMoves(context: Context): void {
+  const { world } = context;
+  const state = stateOf(context, world);
+  if (state.doing.kind === 'end' && state.doing.outcome === 'held' && world.mover === 1) {
+    resolveAtSource(context);
+  }
+  if (isWaiting(context)) fenceMoves(context);
+  if (world.jd === 0 || world.dmover === 0 || world.busy !== BUSY.idle) return;
+  resolveAtDestination(context);
+  overruledMove(context);
+}
+
+/** The agent journals the order; the mover that it then starts takes over from the journal. */
+function order(context: Context, next: World, event: number): boolean {
+  const why = SOURCE_EVENTS[event];
+  if (why?.type !== 'resolved' || whyNotResolved(stateOf(context, next), why) !== undefined) {
+    return false;
+  }
+  next.js = context.source.apply(next.js, event).journal;
+  next.mover = 0;
+  next.took = 0;
+  next.act = ACT.idle;
+  next.live = LIVE.none;
+  next.sess = 0;
+  next.unheard = 0;
+  return true;
+}
+
+function resolveAtSource(context: Context): void {
+  const { world, rules, emit } = context;
+  const here = hereOf(world);
+  const on = fork(context);
+  if (order(context, on, RESOLVED.destination.ask[here])) {
+    emit('ask', 'an operator resolves: on to the destination, which judges the commit');
+  }
+  const back = fork(context);
+  if (order(context, back, RESOLVED.source.ask[here])) {
+    emit('ask', 'an operator resolves: back to the source, with the destination’s own word');
+  }
+  const hasNone = world.dqemu === DEST.none || world.dqemu === DEST.gone;
+  if (hasNone && world.dmover === 1) {
+    const seen = fork(context);
+    seen.excuses |= EXCUSE.proved;
+    if (order(context, seen, RESOLVED.source.observed[here])) {
+      emit('ask', 'an operator resolves: back to the source; the destination’s host has no copy');
+    }
+  }
+  for (const off of loseDestination(context)) {
+    off.excuses |= EXCUSE.proved;
+    if (order(context, off, RESOLVED.source.fenced[here])) {
+      emit('ask', 'an operator turns the destination off and resolves: back to the source');
+    }
+  }
+  if (!rules.operatorGuesses) return;
+  const guess = fork(context);
+  guess.excuses |= EXCUSE.proved;
+  if (order(context, guess, RESOLVED.source.operator[here])) {
+    emit('ask', 'an operator guesses: back to the source');
+  }
+}
+
+function hereOf(world: World): 'handed-over' | 'running' | 'gone' {
+  if (world.qemu === QEMU.gone) return 'gone';
+  return handedOver(world) ? 'handed-over' : 'running';
+}
+
+/** Where the shell calls the hook: it has waited for the destination's word, and none came. */
+function isWaiting(context: Context): boolean {
+  const { world } = context;
+  if (world.mover === 0 || world.act !== ACT.call) return false;
+  const { doing } = stateOf(context, world);
+  if (doing.kind === 'do') return doing.step === 'commit';
+  return doing.kind === 'undo' && (doing.step === 'memory' || doing.step === 'switchover');
+}
+
+function fenceMoves(context: Context): void {
+  for (const off of loseDestination(context)) {
+    off.excuses |= EXCUSE.proved;
+    const { doing } = stateOf(context, off);
+    apply(context, off, FENCED);
+    off.live = LIVE.none;
+    if (doing.kind === 'undo') {
+      off.act = ACT.idle;
+      if (context.rules.sourceMayResume(stateOf(context, off).right, true)) off.act = ACT.resume;
+    }
+    context.emit('ask', 'the fencing hook shows that the destination is off');
+  }
+}
+
+/** Its source is off, and all that it gave is here. */
+function resolveAtDestination(context: Context): void {
+  const state = context.destination.state(context.world.jd);
+  if (state.right === 'running' || whyNotHere(state) !== undefined) return;
+  for (const off of loseSourcePower(context)) {
+    off.excuses |= EXCUSE.proved;
+    off.jd = context.destination.record(off.jd, 'resolved');
+    off.busy = BUSY.committed;
+    context.emit('ask', 'the source is turned off: the destination runs what it was given');
+  }
+}
+
+/** It asks the source's agent when nobody speaks to it: an epoch that was closed without its word is over. */
+function overruledMove(context: Context): void {
+  const { world, emit } = context;
+  const { right, stage, unsure } = context.destination.state(world.jd);
+  if (stage === 'released' || stage === 'finished') return;
+  if (right !== 'running' && !unsure) return;
+  if (stateOf(context, world).right !== 'abandoned') return;
+  const next = fork(context);
+  next.jd = context.destination.record(next.jd, 'overruled');
+  next.busy = BUSY.releasing;
+  emit('step', 'the destination learns that it was overruled, and takes down what it has');
+}
