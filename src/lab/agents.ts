@@ -44,7 +44,7 @@ export async function startAgents(
     lab.dir,
     lab.members.map((member) => {
       const pkiDir = path.join(member.stateDir, 'pki');
-      return { name: member.name, pkiDir, addresses: [member.address] };
+      return { name: member.name, pkiDir, addresses: [member.address, ...member.furtherAddresses] };
     }),
   );
   const shared = await sharedConfig(signal);
@@ -131,14 +131,19 @@ function ownConfig(lab: Lab, member: LabHost, caDir: string): AgentConfigInput {
   const others = lab.members.filter(({ name }) => name !== member.name);
   return {
     name: member.name,
-    address: `${member.address}:${AGENT_PORT}`,
+    ...addressesOf(member),
     stateDir: member.stateDir,
-    peers: Object.fromEntries(
-      others.map(({ name, address }) => [name, { address: `${address}:${AGENT_PORT}` }]),
-    ),
+    peers: Object.fromEntries(others.map((other) => [other.name, addressesOf(other)])),
     // The first host keeps the CA, so that `godwit pki join` can be tried.
     ...(member.name === lab.hosts[0] ? { caDir } : {}),
   };
+}
+
+function addressesOf(host: LabHost): { address: string; addresses?: string[] } {
+  const [address = '', ...addresses] = [host.address, ...host.furtherAddresses].map(
+    (each) => `${each}:${AGENT_PORT}`,
+  );
+  return addresses.length === 0 ? { address } : { address, addresses };
 }
 
 async function answersHealth(socketPath: string): Promise<boolean> {

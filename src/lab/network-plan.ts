@@ -3,6 +3,7 @@
  *
  *   client ── lan (switch) ── br0 of each host ── taps of its guests         guest plane
  *             mig (switch) ── mig0 of each host ── agents, migration streams  migration plane
+ *             mig1 (switch) ── mig1 of each host ── with several paths: the same over another way
  *
  * With a delay, the switch has no `mig` bridge: each port has a bridge with a tap of its own, and
  * the relay carries frames between the taps (see relay/).
@@ -13,8 +14,9 @@ import {
   HOST_BRIDGE,
   hostAddress,
   type LabPlan,
-  MIGRATION_LINK,
+  migrationLink,
   namespaceOf,
+  pathsOf,
   RELAYED_MTU,
 } from './plan.ts';
 
@@ -50,13 +52,21 @@ export function networkSteps(plan: LabPlan): NetworkStep[] {
   ];
 }
 
-/** Interface names of a host's port in the switch namespace. */
-export function portNames(host: string): { bridge: string; tap: string; port: string } {
-  return { bridge: `mbr-${host}`, tap: `mtap-${host}`, port: `mig-${host}` };
+/** Interface names of a host's port on a path in the switch namespace. */
+export function portNames(host: string, path = 0): { bridge: string; tap: string; port: string } {
+  const port = path === 0 ? `mig-${host}` : `mig${path}-${host}`;
+  return { bridge: `mbr-${host}`, tap: `mtap-${host}`, port };
+}
+
+/** The switch's bridge that joins the hosts on a path. */
+function pathBridge(path: number): string {
+  return path === 0 ? 'mig' : `mig${path}`;
 }
 
 function switchStep(plan: LabPlan, relayed: boolean): NetworkStep {
-  const bridges = relayed ? plan.hosts.map((host) => portNames(host).bridge) : ['mig'];
+  const bridges = relayed
+    ? plan.hosts.map((host) => portNames(host).bridge)
+    : pathsOf(plan).map(pathBridge);
   const lines = ['link set lo up'];
   for (const bridge of ['lan', ...bridges]) {
     lines.push(`link add ${bridge} ${BRIDGE}`, `link set ${bridge} up`);
@@ -67,7 +77,15 @@ function switchStep(plan: LabPlan, relayed: boolean): NetworkStep {
 function hostStep(plan: LabPlan, host: string, relayed: boolean): NetworkStep {
   const peer = namespaceOf(plan.name, 'switch');
   const mtu = relayed ? ` mtu ${RELAYED_MTU}` : '';
-  const { port } = portNames(host);
+  const links = pathsOf(plan).flatMap((path) => {
+    const { port } = portNames(host, path);
+    const link = migrationLink(path);
+    return [
+      `link add ${link}${mtu} type veth peer name ${port}${mtu} netns ${peer}`,
+      `addr add ${hostAddress(host, path)}/24 dev ${link}`,
+      `link set ${link} up`,
+    ];
+  });
   return {
     tool: 'ip',
     namespace: namespaceOf(plan.name, host),
@@ -77,9 +95,7 @@ function hostStep(plan: LabPlan, host: string, relayed: boolean): NetworkStep {
       `link add lan0 type veth peer name lan-${host} netns ${peer}`,
       `link set lan0 master ${HOST_BRIDGE} up`,
       `link set ${HOST_BRIDGE} up`,
-      `link add ${MIGRATION_LINK}${mtu} type veth peer name ${port}${mtu} netns ${peer}`,
-      `addr add ${hostAddress(host)}/24 dev ${MIGRATION_LINK}`,
-      `link set ${MIGRATION_LINK} up`,
+      ...links,
     ],
   };
 }
@@ -103,8 +119,11 @@ function portLines(plan: LabPlan, relayed: boolean): string[] {
     (port) => `link set ${port} master lan up`,
   );
   for (const host of plan.hosts) {
-    const { bridge, tap, port } = portNames(host);
-    lines.push(`link set ${port} master ${relayed ? bridge : 'mig'} up`);
+    const { bridge, tap } = portNames(host);
+    for (const path of pathsOf(plan)) {
+      const { port } = portNames(host, path);
+      lines.push(`link set ${port} master ${relayed ? bridge : pathBridge(path)} up`);
+    }
     if (!relayed) continue;
     lines.push(
       `tuntap add dev ${tap} mode tap`,
@@ -124,10 +143,13 @@ function shapingSteps(plan: LabPlan, relayed: boolean): NetworkStep[] {
     {
       tool: 'tc',
       namespace: namespaceOf(plan.name, 'switch'),
-      lines: plan.hosts.map((host) => line(portNames(host).port)),
+      lines: plan.hosts.flatMap((host) =>
+        pathsOf(plan).map((path) => line(portNames(host, path).port)),
+      ),
     },
     ...plan.hosts.map((host): NetworkStep => {
-      return { tool: 'tc', namespace: namespaceOf(plan.name, host), lines: [line(MIGRATION_LINK)] };
+      const lines = pathsOf(plan).map((path) => line(migrationLink(path)));
+      return { tool: 'tc', namespace: namespaceOf(plan.name, host), lines };
     }),
   ];
 }

@@ -18,7 +18,12 @@ export const COMMAND_PORT = 7002;
 export const RELAYED_MTU = 60_000;
 
 export const HOST_BRIDGE = 'br0';
-export const MIGRATION_LINK = 'mig0';
+/** A host's migration links are mig0 and, in a lab with several paths, mig1 and so on. */
+export function migrationLink(path: number): string {
+  return `mig${path}`;
+}
+
+export const MAX_PATHS = 4;
 
 /** What a lab is asked to be. Rates are bytes/s; `delayMs` is the round trip between two hosts. */
 export interface LabPlan {
@@ -26,6 +31,8 @@ export interface LabPlan {
   readonly hosts: readonly string[];
   readonly linkBytesPerSecond: number | undefined;
   readonly delayMs: number | undefined;
+  /** Migration links of each host: separate networks, with an address of the host on each. Absent: 1. */
+  readonly paths?: number | undefined;
 }
 
 const LAB_NAME = /^[a-z][a-z0-9]{0,7}(-[a-z0-9]{1,6}){0,2}$/;
@@ -82,9 +89,27 @@ export function isNamespaceOf(lab: string, namespace: string): boolean {
   );
 }
 
-/** Address of a host on the migration plane. */
-export function hostAddress(host: string): string {
-  return `10.77.0.${11 + host.charCodeAt(0) - 97}`;
+/** Address of a host on the migration plane; `path` counts from 0. */
+export function hostAddress(host: string, path = 0): string {
+  return `10.77.${path}.${11 + host.charCodeAt(0) - 97}`;
+}
+
+/** The paths of a lab by their numbers, the main one first. */
+export function pathsOf({ paths = 1 }: Pick<LabPlan, 'paths'>): number[] {
+  return Array.from({ length: paths }, (_, path) => path);
+}
+
+/** Throws GODWIT_USAGE when a lab cannot have so many migration links a host. */
+export function checkPaths(paths: number, delayMs: number | undefined): number {
+  const possible = Number.isInteger(paths) && paths >= 1 && paths <= MAX_PATHS;
+  if (possible && (paths === 1 || delayMs === undefined)) return paths;
+  throw godwitError(
+    'GODWIT_USAGE',
+    {
+      what: possible ? 'a lab with a delay has one path only' : `a lab cannot have ${paths} paths`,
+    },
+    { hint: `Choose from 1 to ${MAX_PATHS}; with --delay, 1.` },
+  );
 }
 
 /** Guest `index` counts from 1. */

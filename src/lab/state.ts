@@ -5,7 +5,14 @@ import { z } from 'zod';
 import { GodwitError, godwitError } from '../errors.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import type { LabEntry } from './entry.ts';
-import { checkLabName, hostAddress, type LabPlan, namespaceOf } from './plan.ts';
+import {
+  checkLabName,
+  hostAddress,
+  type LabPlan,
+  MAX_PATHS,
+  namespaceOf,
+  pathsOf,
+} from './plan.ts';
 
 const pid = z.number().int().positive();
 const ticks = z.number().int().nonnegative();
@@ -30,6 +37,8 @@ const labState = z.strictObject({
     .max(26),
   linkBytesPerSecond: z.number().positive().optional(),
   delayMs: z.number().positive().optional(),
+  /** Migration links of each host; absent: 1. */
+  paths: z.number().int().min(2).max(MAX_PATHS).optional(),
   /** Inode number of each network namespace. */
   namespaces: z.record(z.string().max(32), z.number().int().positive()).default({}),
 });
@@ -40,6 +49,8 @@ export interface LabHost {
   readonly namespace: string;
   /** On the migration plane. */
   readonly address: string;
+  /** Its addresses on the further paths, in a lab that has them. */
+  readonly furtherAddresses: readonly string[];
   readonly dir: string;
   readonly stateDir: string;
   readonly configFile: string;
@@ -143,6 +154,7 @@ export function labOf(state: LabState & { entry: LabEntry }): Lab {
     hosts: state.hosts,
     linkBytesPerSecond: state.linkBytesPerSecond,
     delayMs: state.delayMs,
+    paths: state.paths,
     dir,
     entry: state.entry,
     namespaces: state.namespaces,
@@ -152,6 +164,9 @@ export function labOf(state: LabState & { entry: LabEntry }): Lab {
         name: host,
         namespace: namespaceOf(state.name, host),
         address: hostAddress(host),
+        furtherAddresses: pathsOf(state)
+          .slice(1)
+          .map((path) => hostAddress(host, path)),
         dir: hostDir,
         stateDir: path.join(hostDir, 'state'),
         configFile: path.join(hostDir, 'config.json'),

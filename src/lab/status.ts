@@ -26,6 +26,8 @@ export interface LabStatus {
   readonly hosts: readonly {
     readonly name: string;
     readonly address: string;
+    /** On the further paths, in a lab that has them. */
+    readonly furtherAddresses?: readonly string[];
     readonly agentSocket: string;
     readonly agentUp: boolean;
   }[];
@@ -46,8 +48,9 @@ export async function labStatus(name = 'lab'): Promise<LabStatus> {
     rootless: lab.entry.kind === 'user',
     ...(lab.linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond: lab.linkBytesPerSecond }),
     ...(lab.delayMs === undefined ? {} : { delayMs: lab.delayMs }),
-    hosts: lab.members.map(({ name: host, address, agentSocket }, index) => {
-      return { name: host, address, agentSocket, agentUp: agents[index] === true };
+    hosts: lab.members.map(({ name: host, address, furtherAddresses, agentSocket }, index) => {
+      const further = furtherAddresses.length === 0 ? {} : { furtherAddresses };
+      return { name: host, address, ...further, agentSocket, agentUp: agents[index] === true };
     }),
     guests: await Promise.all(guests.map((guest) => guestStatus(lab, guest, seen))),
   };

@@ -5,7 +5,7 @@ import { labDown } from './down.ts';
 import type { LabEntry } from './entry.ts';
 import { buildNetwork, entryAlive, makeNamespaces, namespaceInodes } from './namespaces.ts';
 import { networkSteps } from './network-plan.ts';
-import { checkLabName, hostNames, type LabPlan, namespacesOf } from './plan.ts';
+import { checkLabName, checkPaths, hostNames, type LabPlan, namespacesOf } from './plan.ts';
 import { isAlive, startTicksOf } from './processes.ts';
 import { startRelay } from './relay/start.ts';
 import { checkLabPrivilege, startHolder } from './rootless.ts';
@@ -28,6 +28,8 @@ export interface LabRequest {
   readonly linkBytesPerSecond?: number | undefined;
   /** Round trip between two hosts on the migration plane, ms. Default: none but the machine's own. */
   readonly delayMs?: number | undefined;
+  /** Migration links of each host, each a network of its own. Default 1; more not with a delay. */
+  readonly paths?: number | undefined;
   /** Start an agent on each host. Default true. */
   readonly agents?: boolean;
   /** What an agent's configuration has beside the lab's own, for tests of odd hosts. */
@@ -41,11 +43,13 @@ export interface LabRequest {
  * process is building it), GODWIT_PRIVILEGE, GODWIT_HOST_LACKS.
  */
 export async function labUp(request: LabRequest = {}): Promise<Lab> {
+  const delayMs = request.delayMs === 0 ? undefined : request.delayMs;
   const plan: LabPlan = {
     name: checkLabName(request.name ?? 'lab'),
     hosts: hostNames(request.hosts ?? 2),
     linkBytesPerSecond: request.linkBytesPerSecond,
-    delayMs: request.delayMs === 0 ? undefined : request.delayMs,
+    delayMs,
+    paths: checkPaths(request.paths ?? 1, delayMs),
   };
   await checkLabPrivilege();
   if (!(await claimLabDirectory(plan.name))) {
@@ -93,7 +97,7 @@ async function standingLab(plan: LabPlan): Promise<Lab | undefined> {
   }
   const lab = await livingLab(state);
   if (lab === undefined || sameShape(plan, lab)) return lab;
-  const what = `lab ${plan.name} is up in another shape: ${lab.hosts.length} hosts, link ${lab.linkBytesPerSecond ?? 'uncapped'}, delay ${lab.delayMs ?? 0} ms`;
+  const what = `lab ${plan.name} is up in another shape: ${lab.hosts.length} hosts, link ${lab.linkBytesPerSecond ?? 'uncapped'}, delay ${lab.delayMs ?? 0} ms, paths ${lab.paths ?? 1}`;
   throw godwitError(
     'GODWIT_LAB',
     { what },
@@ -105,7 +109,8 @@ function sameShape(plan: LabPlan, lab: LabPlan): boolean {
   return (
     plan.hosts.length === lab.hosts.length &&
     plan.linkBytesPerSecond === lab.linkBytesPerSecond &&
-    plan.delayMs === lab.delayMs
+    plan.delayMs === lab.delayMs &&
+    (plan.paths ?? 1) === (lab.paths ?? 1)
   );
 }
 
@@ -131,6 +136,7 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
       ? {}
       : { linkBytesPerSecond: plan.linkBytesPerSecond }),
     ...(plan.delayMs === undefined ? {} : { delayMs: plan.delayMs }),
+    ...((plan.paths ?? 1) === 1 ? {} : { paths: plan.paths }),
     namespaces: {},
   };
   await writeLabState(state);

@@ -6,6 +6,7 @@ import { networkSteps } from '../../src/lab/network-plan.ts';
 import {
   checkGuestName,
   checkLabName,
+  checkPaths,
   guestAddress,
   guestUuid,
   hostAddress,
@@ -14,6 +15,7 @@ import {
   macAddress,
   MAX_GUESTS,
   MAX_HOSTS,
+  MAX_PATHS,
   namespacesOf,
   tapName,
 } from '../../src/lab/plan.ts';
@@ -21,7 +23,10 @@ import { labsDirectory } from '../../src/lab/state.ts';
 
 test('hosts are called a, b, c and have an address each', () => {
   assert.deepEqual(hostNames(3), ['a', 'b', 'c']);
-  assert.deepEqual(hostNames(3).map(hostAddress), ['10.77.0.11', '10.77.0.12', '10.77.0.13']);
+  assert.deepEqual(
+    hostNames(3).map((host) => hostAddress(host)),
+    ['10.77.0.11', '10.77.0.12', '10.77.0.13'],
+  );
   for (const count of [0, -1, 1.5, MAX_HOSTS + 1]) {
     assert.throws(
       () => hostNames(count),
@@ -97,6 +102,43 @@ test('with a delay no bridge joins the migration ports: only the relay does', ()
   const lines = networkSteps(plan).flatMap((step) => step.lines);
   assert.ok(!lines.some((line) => line.includes('master mig ')));
   assert.ok(lines.includes('link set mtap-a master mbr-a up'));
+});
+
+test('each path is a network of its own, with an address of each host', () => {
+  const plan = {
+    name: 'lab',
+    hosts: ['a', 'b'],
+    linkBytesPerSecond: 125e6,
+    delayMs: undefined,
+    paths: 2,
+  };
+  const steps = networkSteps(plan);
+  const lines = steps.flatMap((step) => step.lines);
+  for (const line of [
+    'addr add 10.77.0.12/24 dev mig0',
+    'addr add 10.77.1.12/24 dev mig1',
+    'link set mig-b master mig up',
+    'link set mig1-b master mig1 up',
+  ]) {
+    assert.ok(lines.includes(line), line);
+  }
+  assert.equal(steps.filter(({ tool }) => tool === 'tc').flatMap((step) => step.lines).length, 8);
+});
+
+test('so many paths as a lab can have, and one only with a delay', () => {
+  assert.equal(checkPaths(MAX_PATHS, undefined), MAX_PATHS);
+  assert.equal(checkPaths(1, 20), 1);
+  for (const [paths, delay] of [
+    [0, undefined],
+    [1.5, undefined],
+    [MAX_PATHS + 1, undefined],
+    [2, 20],
+  ] as const) {
+    assert.throws(
+      () => checkPaths(paths, delay),
+      (error) => hasCode(error, 'GODWIT_USAGE'),
+    );
+  }
 });
 
 test('labs live in a short directory that the user owns', () => {

@@ -37,6 +37,7 @@ export const up: Run<typeof labUpSpec> = async (input, context) => {
       hosts: input.flags.hosts ?? 2,
       linkBytesPerSecond: input.flags.link,
       delayMs: input.flags.delay,
+      paths: input.flags.paths,
       signal,
     }),
   );
@@ -71,7 +72,8 @@ function printStatus(context: Context, found: LabStatus): void {
   context.out.write(`${facts.join(', ')}\n`);
   const hosts = found.hosts.map((host) => {
     const agent = host.agentUp ? look.paint.green('up') : look.paint.red('down');
-    return [host.name, host.address, agent, host.agentSocket];
+    const addresses = [host.address, ...(host.furtherAddresses ?? [])].join(' ');
+    return [host.name, addresses, agent, host.agentSocket];
   });
   context.out.write(renderTable(['HOST', 'ADDRESS', 'AGENT', 'SOCKET'], hosts, look));
   if (found.guests.length === 0) return;

@@ -26,9 +26,14 @@ export const labUpSpec = spec({
     hosts: { kind: 'count', summary: 'how many, called a, b, c, ...', preset: '2' },
     link: { kind: 'rate', summary: "cap of each host's migration link, both ways, such as 1gbit" },
     delay: { kind: 'duration', summary: 'round trip between two hosts, such as 20ms' },
+    paths: {
+      kind: 'count',
+      summary: 'migration links of each host, each a network of its own',
+      preset: '1',
+    },
   },
-  examples: ['lab up', 'lab up --hosts 3 --link 1gbit --delay 20ms'],
-  json: '{ name, dir, rootless, linkBytesPerSecond?, delayMs?, hosts: [{ name, address, agentSocket, agentUp }], guests: [] }',
+  examples: ['lab up', 'lab up --hosts 3 --link 1gbit --delay 20ms', 'lab up --paths 2'],
+  json: '{ name, dir, rootless, linkBytesPerSecond?, delayMs?, hosts: [{ name, address, furtherAddresses?, agentSocket, agentUp }], guests: [] }',
 });
 
 export const labDownSpec = spec({
