@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Cell } from '../../faults/cell.ts';
+import { darkMs, judge } from '../../faults/judge.ts';
+import type { Observed } from '../../faults/judge.ts';
+import { row } from '../../faults/table.ts';
+import type { Expectation } from '../../faults/table.ts';
+
+const CELL: Cell = { fault: 'link-reset', phase: 'first-round', mode: 'precopy' };
+const DEATH: Cell = { fault: 'kill-source-qemu', phase: 'first-round', mode: 'precopy' };
+
+const MOVED: Observed = {
+  from: 'a',
+  to: 'b',
+  struck: '2 connections reset',
+  startedAtMs: 0,
+  struckAtMs: 1000,
+  clearedAtMs: 1000,
+  endedAtMs: 5000,
+  outcome: 'done',
+  error: undefined,
+  spans: [
+    { host: 'a', fromMs: -100, toMs: 4000 },
+    { host: 'b', fromMs: 4050, toMs: 6000 },
+  ],
+  runningOn: ['b'],
+  memoryIntact: true,
+  connectionKept: true,
+  remains: [],
+};
+const STAYED: Observed = {
+  ...MOVED,
+  outcome: 'failed',
+  error: 'GODWIT_STREAM_FAILED: reset',
+  spans: [{ host: 'a', fromMs: -100, toMs: 6000 }],
+  runningOn: ['a'],
+};
+const DIED: Observed = {
+  ...STAYED,
+  spans: [{ host: 'a', fromMs: -100, toMs: 1000 }],
+  runningOn: [],
+  memoryIntact: undefined,
+  connectionKept: undefined,
+};
+
+function problems(seen: Partial<Observed>, base = MOVED, cell = CELL): string {
+  return judge(cell, expectation(cell), { ...base, ...seen }).join('; ');
+}
+
+function expectation(cell: Cell): Expectation {
+  const found = row(cell);
+  assert.ok(found.run);
+  return found.expect;
+}
+
+describe('the judge of a cell', () => {
+  test('has nothing against a guest that arrived, or stayed, whole', () => {
+    assert.equal(problems({}), '');
+    assert.equal(problems({}, STAYED), '');
+  });
+
+  test('sees two copies that ran at once, however short', () => {
+    const spans = [
+      { host: 'a', fromMs: 0, toMs: 4000 },
+      { host: 'b', fromMs: 3990, toMs: 6000 },
+    ];
+    assert.match(problems({ spans }), /TWO COPIES RAN: a and b, for 10 ms/);
+    assert.match(problems({ runningOn: ['a', 'b'] }), /TWO COPIES RUN/);
+  });
+
+  test('does not take a word that the witness contradicts', () => {
+    assert.match(problems({ runningOn: ['a'] }), /told as done, and it runs on a/);
+    assert.match(problems({ runningOn: ['b'] }, STAYED), /told as failed, and it runs on b/);
+    assert.match(problems({ outcome: 'lost' }), /told as lost, and it runs on b/);
+  });
+
+  test('sees a guest that is lost, changed, or whose client was cut off', () => {
+    assert.match(problems({}, DIED), /no copy runs at the end/);
+    assert.match(problems({ memoryIntact: false }), /memory/);
+    assert.match(problems({ connectionKept: false }), /connection/);
+  });
+
+  test('sees an end that may not be, none at all, and one that was told late', () => {
+    assert.match(problems({ outcome: 'held', error: 'why' }), /ended as held, not as done.*why/);
+    assert.match(problems({ endedAtMs: undefined, outcome: 'running' }), /did not end/);
+    assert.match(problems({ endedAtMs: 900_000 }), /told after/);
+  });
+
+  test('sees what is left behind', () => {
+    assert.match(problems({ remains: ['b: node mover.ts'] }), /left behind: b: node mover.ts/);
+  });
+
+  test('sees a moment that was missed: a cell that was not tried is not green', () => {
+    assert.match(problems({ struck: undefined }), /did not come/);
+  });
+
+  test('sees a guest that was stopped for a migration that then failed', () => {
+    const spans = [
+      { host: 'a', fromMs: -100, toMs: 2000 },
+      { host: 'a', fromMs: 2300, toMs: 6000 },
+    ];
+    assert.equal(darkMs({ ...STAYED, spans }), 300);
+    assert.match(problems({ spans }, STAYED), /stopped the guest for 300 ms/);
+    assert.equal(problems({ spans }, STAYED, { ...CELL, phase: 'switchover' }), '');
+  });
+
+  test("wants the guest's own death told, and nothing that runs", () => {
+    assert.equal(problems({}, DIED, DEATH), '');
+    assert.match(problems({ endedAtMs: 30_000 }, DIED, DEATH), /told after 29000 ms/);
+    assert.match(problems({}, STAYED, DEATH), /runs on a, killed/);
+  });
+});
