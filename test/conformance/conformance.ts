@@ -52,6 +52,7 @@ export function runConformance(suite: Conformance): void {
     promise('goes on after its source session was lost', survivesItsSession);
     promise('undoes a start twice as once', undoesTwice);
     promise('takes up a broken post-copy stream', recovers);
+    promise('takes up a post-copy stream that a link swallows, which nobody has noticed', finds);
     promise('leaves the source running when the destination dies', losesTheDestination);
   });
 }
@@ -239,6 +240,26 @@ async function recovers(trial: Trial): Promise<void> {
   await destination.resumeGuest(trial.signal);
   await trial.place.breakLink();
   await trial.heard('source', 'postcopy-paused');
+  const { memoryAddress: anew } = await destination.listenAgain(trial.signal);
+  await source.adjust({ maxBandwidth: 1024 ** 3 }, trial.signal);
+  await source.recover(await trial.routed(anew), TLS_NAME, trial.signal);
+  await trial.heard('source', 'completed');
+  await trial.heard('destination', 'completed');
+  assert.deepEqual(await trial.runsAt(), ['destination']);
+}
+
+async function finds(trial: Trial): Promise<void> {
+  const { source, destination, memoryAddress } = await trial.prepare('postcopy', trial.place.slow);
+  await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
+  await trial.heard('source', 'active');
+  await source.startPostcopy(trial.signal);
+  await trial.heard('source', 'pre-switchover');
+  await source.continueSwitchover(trial.signal);
+  await trial.heard('source', 'postcopy-active');
+  await destination.resumeGuest(trial.signal);
+  await (trial.place.silenceLink ?? trial.place.breakLink)();
+  // Twice: the answer to the first may be lost.
+  await destination.listenAgain(trial.signal);
   const { memoryAddress: anew } = await destination.listenAgain(trial.signal);
   await source.adjust({ maxBandwidth: 1024 ** 3 }, trial.signal);
   await source.recover(await trial.routed(anew), TLS_NAME, trial.signal);

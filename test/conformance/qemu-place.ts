@@ -87,6 +87,13 @@ class Relay {
     return `127.0.0.1:${at.port}`;
   }
 
+  silence(): void {
+    for (const socket of this.#sockets) {
+      socket.unpipe();
+      socket.pause();
+    }
+  }
+
   break(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -157,6 +164,7 @@ export async function makeQemuPlace(plan: QemuPlan): Promise<QemuPlace> {
     serialThere: () => readSerial(guestDir),
     route: (address) => relay.to(address),
     breakLink: async () => relay.break(),
+    silenceLink: async () => relay.silence(),
     async dispose() {
       relay.close();
       tiny.end();

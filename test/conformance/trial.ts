@@ -32,6 +32,8 @@ export interface Place {
   route?(address: string): Promise<string>;
   /** Breaks the streams under way as a failing link would; new ones may be made. */
   breakLink(): Promise<void>;
+  /** From now on the streams under way take nothing, and no end is told; where the place can do that. */
+  silenceLink?(): Promise<void>;
   dispose(): Promise<void>;
 }
 

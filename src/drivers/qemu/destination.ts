@@ -30,13 +30,13 @@ import {
 import { attach, findStarted, launch } from './launch.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
+import { letGo, listenForRecovery } from './recovery.ts';
 import { MonitorWatch } from './session.ts';
 import { buildArgv } from './spec/argv.ts';
 import { removeCredentials } from './tls.ts';
 
 const END_MS = 5000;
 const RESUME_MS = 10_000;
-const PAUSED_MS = 5000;
 
 export interface DestinationParts {
   readonly programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
@@ -52,7 +52,6 @@ export class QemuDestination implements DestinationSession {
   #client: QmpClient | undefined;
   #watch: MonitorWatch | undefined;
   #credentials: StreamSetup['credentials'];
-  #recovery: string | undefined;
   /** The process is of this migration: its journal says so, or this session started it. */
   #ours: boolean;
 
@@ -154,7 +153,7 @@ export class QemuDestination implements DestinationSession {
     ]);
     return {
       handle,
-      memoryAddress: await listen(client, 'migrate-incoming', this.#options, signal),
+      memoryAddress: await listen(client, this.#options, signal),
     };
   }
 
@@ -197,27 +196,13 @@ export class QemuDestination implements DestinationSession {
     await this.#held().client.execute('announce-self', times, signal);
   }
 
-  async listenAgain(signal: AbortSignal): Promise<{ memoryAddress: string }> {
+  async listenAgain(signal: AbortSignal, host?: string): Promise<{ memoryAddress: string }> {
     await this.#attached(signal);
     const { client, watch } = this.#held();
-    const { stream } = await watch.status(signal);
-    if (stream === 'postcopy-recovering' && this.#recovery !== undefined) {
-      return { memoryAddress: this.#recovery };
-    }
-    if (stream === 'postcopy-active') {
-      // The source has noticed that the link broke; this side may not have.
-      await client.request('migrate-pause', {}, signal);
-      await withDeadline('pausing the stream', PAUSED_MS, signal, (inner) =>
-        watch.until(({ type }) => type === 'postcopy-paused', inner),
-      );
-    }
-    try {
-      this.#recovery = await listen(client, 'migrate-recover', this.#options, signal);
-    } catch (error) {
-      // Listening since an earlier call.
-      if (this.#recovery === undefined) throw error;
-    }
-    return { memoryAddress: this.#recovery };
+    await letGo(client, watch, signal);
+    const { listenHost, ports, host: name } = this.#options;
+    const at = { host: host ?? listenHost, name, ports };
+    return { memoryAddress: await listenForRecovery(client, at, signal) };
   }
 
   async settle(signal: AbortSignal): Promise<void> {

@@ -75,24 +75,25 @@ export interface Listening {
 /** Listens on the first free port of the range; resolves to host:port. GODWIT_PORT_NONE when none is free. */
 export async function listen(
   client: QmpClient,
-  command: 'migrate-incoming' | 'migrate-recover',
   where: Listening,
   signal: AbortSignal,
 ): Promise<string> {
   const { from, to } = where.ports;
   const uri = `tcp:${uriHost(where.listenHost)}:${from},to=${to}`;
   const [answer, state] = await Promise.all([
-    client.request(command, { uri }, signal),
+    client.request('migrate-incoming', { uri }, signal),
     client.query('query-migrate', {}, answers.migrationState, signal),
   ]);
   if (!answer.ok) {
     if (/in use|available port/i.test(answer.reason)) {
       throw godwitError('GODWIT_PORT_NONE', { host: where.host, from, to });
     }
-    throw client.refused(command, answer.reason);
+    throw client.refused('migrate-incoming', answer.reason);
   }
   const address = addressOf(state, where);
-  if (address === undefined) throw client.refused(command, 'it does not say where it listens');
+  if (address === undefined) {
+    throw client.refused('migrate-incoming', 'it does not say where it listens');
+  }
   return address;
 }
 

@@ -7,6 +7,9 @@ import { runEvent, statusOf, streamEvent, streamOf } from './events.ts';
 
 const ENDED: ReadonlySet<string> = new Set(['completed', 'cancelled', 'failed']);
 
+/** A destination that waits for pages may not be able to say why its stream broke, and recovery waits for the event; ms. */
+const REASON_MS = 250;
+
 /**
  * What both ends share: QEMU's events in the port's words, in order, and its state asked afresh.
  * Remembers the last event about the processors and about the stream, for listeners that come later.
@@ -30,6 +33,11 @@ export class MonitorWatch {
       if (this.#closing) return;
       this.#after(() => this.#emit({ type: 'lost', reason: String(error.facts['reason'] ?? '') }));
     });
+  }
+
+  /** The stream as the last event told it: known also while QEMU answers no question. */
+  get stream(): HypervisorEvent['type'] | undefined {
+    return this.#lastStream?.type;
   }
 
   /** Asks how things stand, so that a listener begins with what is already so. */
@@ -130,7 +138,8 @@ export class MonitorWatch {
     }
     // The event does not say why; the answer to a question does.
     this.#after(async () => {
-      const state = await this.migration(AbortSignal.timeout(5000)).catch(() => undefined);
+      const patienceMs = stream === 'failed' ? 5000 : REASON_MS;
+      const state = await this.migration(AbortSignal.timeout(patienceMs)).catch(() => undefined);
       const event = streamEvent(stream, state?.['error-desc'] ?? 'QEMU gave no reason');
       if (event !== undefined) this.#emit(event);
     });

@@ -18,6 +18,7 @@ import type { ImageStore } from './images.ts';
 import { blockedChecks, inspectFacts } from './inspect.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
+import { letGo } from './recovery.ts';
 import { sampleOf } from './sample.ts';
 import type { MonitorWatch } from './session.ts';
 import {
@@ -232,13 +233,7 @@ export class QemuSource implements SourceSession {
     tlsHostname: string | undefined,
     signal: AbortSignal,
   ): Promise<void> {
-    if ((await this.status(signal)).stream === 'postcopy-active') {
-      // The other side has noticed that the link broke; this one may not have.
-      await this.#client.request('migrate-pause', {}, signal);
-      await withDeadline('pausing the stream', CANCEL_MS, signal, (inner) =>
-        this.#watch.until(({ type }) => type === 'postcopy-paused', inner),
-      );
-    }
+    await letGo(this.#client, this.#watch, signal);
     await this.#connect(address, tlsHostname, true, signal);
   }
 

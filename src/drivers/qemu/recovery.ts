@@ -1,0 +1,64 @@
+import { withDeadline } from '../../deadline.ts';
+import { godwitError } from '../../errors.ts';
+import type { QmpClient } from './qmp/client.ts';
+import type { MonitorWatch } from './session.ts';
+
+/**
+ * Post-copy taken up again. Everything at the destination is said out of band: while pages are missing, its main loop
+ * may itself wait for one, and answers nothing until the stream flows.
+ */
+
+/** How long QEMU may take to let go of a stream whose connections were shut, ms. */
+const PAUSED_MS = 5000;
+/** Ports that are tried before it is said that none is free. */
+const MOST_PORTS = 32;
+
+/**
+ * Sees to it that the stream is `postcopy-paused`: a QEMU notices a dead link no earlier than TCP does, which is late.
+ */
+export async function letGo(
+  client: QmpClient,
+  watch: MonitorWatch,
+  signal: AbortSignal,
+): Promise<void> {
+  // A destination before 8.2 that listens anew calls that `setup`.
+  if (watch.stream === 'postcopy-paused' || watch.stream === 'setup') return;
+  const paused = await client.urgent('migrate-pause', {}, signal);
+  if (!paused.ok) {
+    // Before 8.2 it is refused while a recovery is under way, which may itself have got stuck.
+    await client.urgent('yank', { instances: [{ type: 'migration' }] }, signal);
+  }
+  await withDeadline('pausing the stream', PAUSED_MS, signal, (inner) =>
+    watch.until(({ type }) => type === 'postcopy-paused', inner),
+  );
+}
+
+export interface ListenAt {
+  readonly host: string;
+  /** The name of this host, for errors. */
+  readonly name: string;
+  readonly ports: { readonly from: number; readonly to: number };
+}
+
+/** Listens for the stream's new connection; resolves to host:port. What listened before is closed by QEMU. */
+export async function listenForRecovery(
+  client: QmpClient,
+  { host, name, ports }: ListenAt,
+  signal: AbortSignal,
+): Promise<string> {
+  const { from, to } = ports;
+  const shown = host.includes(':') ? `[${host}]` : host;
+  const count = to - from + 1;
+  // Which port it took could only be asked in band: so it is told. The last used come free late.
+  const start = Math.floor(performance.now()) % count;
+  for (let tried = 0; tried < Math.min(count, MOST_PORTS); tried += 1) {
+    const port = from + ((start + tried) % count);
+    const uri = `tcp:${shown}:${port}`;
+    const answer = await client.urgent('migrate-recover', { uri }, signal);
+    if (answer.ok) return `${shown}:${port}`;
+    if (!/in use|available port/i.test(answer.reason)) {
+      throw client.refused('migrate-recover', answer.reason);
+    }
+  }
+  throw godwitError('GODWIT_PORT_NONE', { host: name, from, to });
+}
