@@ -1,0 +1,106 @@
+import type { FakeWorld } from '../src/drivers/fake/world.ts';
+import type { HostName } from './scenario.ts';
+import type { Scheduler } from './scheduler.ts';
+
+type Instance = FakeWorld['instances'][number];
+
+/** So long the guest may stand still for a migration that comes to nothing, beyond the time that faults take, ms. */
+export const STILL_MS = 30_000;
+
+export interface Violation {
+  readonly rule: string;
+  readonly atMs: number;
+}
+
+/** Looks at the hypervisors themselves, after every step; knows nothing of what the movers believe. */
+export class Observer {
+  readonly #world: FakeWorld;
+  readonly #scheduler: Scheduler;
+  readonly #tell: (text: string) => void;
+  readonly #seen = new Set<Instance>();
+  readonly #onStream: (state: string) => void;
+  #stillSince: number | undefined;
+  /** The longest time for which no copy ran while one could have, ms. */
+  longestStillMs = 0;
+  ranAtDestination = false;
+  /** The destination has had all that is needed to run the guest. */
+  completed = false;
+  postcopy = false;
+  violation: Violation | undefined;
+
+  constructor(
+    world: FakeWorld,
+    scheduler: Scheduler,
+    tell: (text: string) => void,
+    onStream: (state: string) => void,
+  ) {
+    this.#world = world;
+    this.#scheduler = scheduler;
+    this.#tell = tell;
+    this.#onStream = onStream;
+    this.look();
+  }
+
+  broken(rule: string): void {
+    if (this.violation !== undefined) return;
+    this.violation = { rule, atMs: this.#scheduler.now };
+    this.#tell(`BROKEN: ${rule}`);
+  }
+
+  /** After every step. */
+  look(): void {
+    const { instances } = this.#world;
+    if (instances.length !== this.#seen.size) {
+      for (const instance of instances) if (!this.#seen.has(instance)) this.#follow(instance);
+    }
+    this.#count();
+  }
+
+  #follow(instance: Instance): void {
+    this.#seen.add(instance);
+    const { host } = instance;
+    if (host !== 'a') this.#tell(`a hypervisor starts on ${host}`);
+    let first = true;
+    instance.listen((event) => {
+      if (first) return;
+      if (event.type !== 'pass') this.#tell(`the hypervisor on ${host} says: ${event.type}`);
+      if (event.type === 'resumed') this.#resumed(instance);
+      if (event.type === 'completed') this.completed = true;
+      if (event.type === 'postcopy-active') this.postcopy = true;
+      if (event.type === 'stopped' && instance.stream !== 'active') {
+        this.broken(`the guest was stopped on ${host} while its stream was ${instance.stream}`);
+      }
+      if (host === 'a') this.#onStream(event.type);
+    });
+    first = false;
+  }
+
+  #resumed(instance: Instance): void {
+    if (instance.host === 'b') this.ranAtDestination = true;
+    else if (this.ranAtDestination) {
+      this.broken('the source runs the guest again after it ran at the destination');
+    }
+    this.#count();
+  }
+
+  #count(): void {
+    const running = this.running();
+    if (running.length > 1) this.broken('two copies of the guest run');
+    const now = this.#scheduler.now;
+    const alive = this.#world.instances.some((one) => one.alive && one.run !== 'incoming');
+    if (running.length === 0 && alive) {
+      this.#stillSince ??= now;
+      this.longestStillMs = Math.max(this.longestStillMs, now - this.#stillSince);
+    } else {
+      this.#stillSince = undefined;
+    }
+  }
+
+  running(): HostName[] {
+    return this.#world.runningAt('web1') as HostName[];
+  }
+
+  aliveAt(host: HostName): Instance[] {
+    return this.#world.instances.filter((one) => one.alive && one.host === host);
+  }
+}

@@ -1,0 +1,253 @@
+import { fakeWorld } from '../src/drivers/registry.ts';
+import type { FakeWorld } from '../src/drivers/fake/world.ts';
+import { migrationRequest } from '../src/protocol/migration.ts';
+import type { EndPhase } from '../src/protocol/migration.ts';
+import type { SourceMoverRequest } from '../src/protocol/mover-request.ts';
+import { Faults } from './faults.ts';
+import type { Struck } from './faults.ts';
+import { ADDRESSES, BEGAN_MS, SimHost } from './host.ts';
+import { driverFor } from './hypervisors.ts';
+import { Network } from './network.ts';
+import { Observer } from './observer.ts';
+import type { Violation } from './observer.ts';
+import { Random } from './random.ts';
+import { Scheduler } from './scheduler.ts';
+import type { HostName, Scenario } from './scenario.ts';
+import { standIn } from './stand-ins.ts';
+import { judge } from './verdict.ts';
+
+const MIB = 1024 * 1024;
+const ID = 'm-00000001';
+/** From when the faults are over until everything must have ended, beyond the migration's own time, ms. */
+const SETTLED_MS = 600_000;
+/** Held: nothing follows, but what falls back by itself must have done so, ms. */
+const HELD_MS = 240_000;
+
+export interface Result {
+  /** How the source's journal ends; `none` where the migration never began. */
+  readonly outcome: EndPhase | 'none' | 'unended';
+  readonly violation: Violation | undefined;
+  readonly struck: Struck;
+  readonly journals: Record<HostName, string>;
+  readonly story: readonly string[];
+  readonly virtualMs: number;
+  readonly jobs: number;
+  readonly longestStillMs: number;
+  readonly leftovers: readonly string[];
+}
+
+/** Runs one migration under its scenario's faults. The same scenario gives the same result, byte for byte. */
+export async function runScenario(scenario: Scenario, story = false): Promise<Result> {
+  standIn();
+  const stage = await Stage.open(scenario, story);
+  return stage.run();
+}
+
+/** Everything of one run. */
+class Stage {
+  readonly scenario: Scenario;
+  readonly scheduler = new Scheduler();
+  readonly random: Random;
+  readonly network: Network;
+  readonly #lines: string[] = [];
+  readonly #telling: boolean;
+  readonly world: FakeWorld;
+  readonly hosts: Record<HostName, SimHost>;
+  readonly observer: Observer;
+  readonly faults: Faults;
+  #settled = false;
+
+  static async open(scenario: Scenario, telling: boolean): Promise<Stage> {
+    const scheduler = new Scheduler();
+    const random = new Random(scenario.noise);
+    const network = new Network(scheduler, random);
+    const world = await worldOf(scenario, scheduler, network);
+    return new Stage(scenario, telling, { scheduler, random, network, world });
+  }
+
+  private constructor(
+    scenario: Scenario,
+    telling: boolean,
+    made: { scheduler: Scheduler; random: Random; network: Network; world: FakeWorld },
+  ) {
+    const { scheduler, random, network, world } = made;
+    this.scenario = scenario;
+    this.#telling = telling;
+    this.scheduler = scheduler;
+    this.random = random;
+    this.network = network;
+    this.world = world;
+    const tell = (text: string): void => this.#tell(text);
+    network.tell = tell;
+    const parts = {
+      scheduler,
+      random,
+      network,
+      tell,
+      passing: (...what: Parameters<Faults['passing']>) => this.faults.passing(...what),
+      driverFor: (process: Parameters<typeof driverFor>[0]) =>
+        driverFor(process, world.driver(process.host), {
+          scheduler,
+          random,
+          tell,
+          faultOf: (call) => this.faults.callFault(call),
+          stalledUntil: () => network.stalledUntil,
+        }),
+    };
+    this.hosts = { a: new SimHost('a', parts), b: new SimHost('b', parts) };
+    this.faults = new Faults(scenario, {
+      scheduler,
+      network,
+      world,
+      hosts: this.hosts,
+      observer: () => this.observer,
+      cancel: () => this.#cancel(),
+      tell,
+    });
+    this.observer = new Observer(world, scheduler, tell, (state) => this.faults.streamIs(state));
+  }
+
+  #tell(text: string): void {
+    if (this.#telling) this.#lines.push(`${(this.scheduler.now / 1000).toFixed(3)} s  ${text}`);
+  }
+
+  #cancel(): void {
+    const mover = this.hosts.a.mover(ID);
+    if (mover?.coordinator === undefined) return;
+    const { coordinator, process } = mover;
+    this.scheduler.after(0, process, () => {
+      coordinator.cancel().then(
+        ({ what }) => this.#tell(`the user is told: ${what}`),
+        () => {},
+      );
+    });
+  }
+
+  #request(): SourceMoverRequest {
+    const { mode, timeoutMs, hybridRounds, memoryMiB } = this.scenario;
+    const guest = this.world.instances[0];
+    if (guest === undefined) throw new Error('no guest was booted');
+    return {
+      version: 1,
+      id: ID,
+      fromHost: 'a',
+      toHost: 'b',
+      createdAt: new Date(BEGAN_MS + this.scheduler.now).toISOString(),
+      side: 'source',
+      peer: { name: 'b', address: ADDRESSES.b },
+      request: migrationRequest.parse({
+        guest: 'web1',
+        to: 'b',
+        mode,
+        maxDowntimeMs: 100,
+        timeoutMs,
+        hybridRounds,
+      }),
+      handle: guest.handle,
+      memoryBytes: memoryMiB * MIB,
+    };
+  }
+
+  async run(): Promise<Result> {
+    const { scheduler, hosts, observer } = this;
+    for (const host of ['a', 'b'] as const) hosts[host].startAgent();
+    hosts.a.begin(this.#request());
+    this.#watch();
+    const over = (): boolean => this.#settled || observer.violation !== undefined;
+    await scheduler.run(over, 3_600_000, () => observer.look());
+    const violation = observer.violation ?? this.#verdict();
+    for (const host of ['a', 'b'] as const) hosts[host].stop();
+    return {
+      outcome: this.#outcome(),
+      violation,
+      struck: this.faults.struck,
+      journals: { a: hosts.a.store.journal(ID), b: hosts.b.store.journal(ID) },
+      story: this.#lines,
+      virtualMs: scheduler.now,
+      jobs: scheduler.jobs,
+      longestStillMs: observer.longestStillMs,
+      leftovers: this.#state()?.leftovers.map(({ message }) => message) ?? [],
+    };
+  }
+
+  #state() {
+    const { store } = this.hosts.a;
+    return store.get(ID) === undefined ? undefined : store.read(ID).source;
+  }
+
+  #outcome(): Result['outcome'] {
+    const state = this.#state();
+    if (state === undefined) return 'none';
+    return state.doing.kind === 'end' ? state.doing.outcome : 'unended';
+  }
+
+  /** Looks now and then whether all has ended. */
+  #watch(): void {
+    const { scheduler, faults } = this;
+    let heldSince: number | undefined;
+    const look = (): void => {
+      const { now } = scheduler;
+      const past = now - faults.struck.overAtMs;
+      const outcome = this.#outcome();
+      const stuck = outcome === 'held' || outcome === 'lost';
+      if (stuck && past > 0) heldSince ??= now;
+      const waited = heldSince !== undefined && now - heldSince > HELD_MS;
+      const late = past > SETTLED_MS + this.scenario.timeoutMs;
+      this.#settled = past > 0 && (this.#ended(outcome) || (stuck && waited) || late);
+      if (!this.#settled) scheduler.after(500, undefined, look);
+    };
+    scheduler.after(500, undefined, look);
+  }
+
+  /** Nothing works any more on either side, and nothing will. */
+  #ended(outcome: Result['outcome']): boolean {
+    const { a, b } = this.hosts;
+    if (outcome === 'unended' || !a.up || !b.up || a.busy || b.busy) return false;
+    if (outcome === 'none' && a.store.get(ID) !== undefined) return false;
+    return b.store.get(ID) === undefined || b.store.isEnded(ID);
+  }
+
+  #verdict(): Violation | undefined {
+    const outcome = this.#outcome();
+    const rule = judge({
+      outcome,
+      ended: this.#ended(outcome),
+      state: this.#state(),
+      destination: this.hosts.b.store.get(ID) && this.hosts.b.store.read(ID).destination,
+      observer: this.observer,
+      struck: this.faults.struck,
+      instances: this.world.instances,
+    });
+    if (rule === undefined) return undefined;
+    this.#tell(`BROKEN: ${rule}`);
+    return { rule, atMs: this.scheduler.now };
+  }
+}
+
+async function worldOf(
+  scenario: Scenario,
+  scheduler: Scheduler,
+  network: Network,
+): Promise<FakeWorld> {
+  const { linkMiB, memoryMiB, dirtyMiB, refused } = scenario;
+  const world = await fakeWorld({
+    clock: {
+      wallMs: () => BEGAN_MS + scheduler.now,
+      monotonicMs: () => scheduler.now,
+      sleep: (ms) => new Promise((resolve) => scheduler.after(ms, undefined, resolve)),
+    },
+    // While nothing comes through, a stream stands still and does not break.
+    get linkRate() {
+      return network.stalledUntil > scheduler.now ? 0 : linkMiB * MIB;
+    },
+    hosts: { a: {}, b: { machines: [refused ? 'fake-2' : 'fake-1'] } },
+    tickMs: 10,
+  });
+  world.boot({
+    name: 'web1',
+    host: 'a',
+    memoryBytes: memoryMiB * MIB,
+    dirtyRate: dirtyMiB * MIB,
+  });
+  return world;
+}

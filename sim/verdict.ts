@@ -1,0 +1,97 @@
+import type { FakeWorld } from '../src/drivers/fake/world.ts';
+import type { DestinationState } from '../src/migration/destination.ts';
+import type { SourceState } from '../src/migration/source-state.ts';
+import type { Struck } from './faults.ts';
+import { STILL_MS } from './observer.ts';
+import type { Observer } from './observer.ts';
+import type { HostName } from './scenario.ts';
+
+export interface Evidence {
+  readonly outcome: string;
+  readonly ended: boolean;
+  readonly state: SourceState | undefined;
+  readonly destination: DestinationState | undefined;
+  readonly observer: Observer;
+  readonly struck: Struck;
+  readonly instances: FakeWorld['instances'];
+}
+
+/** The rule that the end of a run breaks, once the faults are over and all has had its time. */
+export function judge(evidence: Evidence): string | undefined {
+  return wrongOutcome(evidence) ?? noCopy(evidence) ?? leftBehind(evidence) ?? stoodStill(evidence);
+}
+
+function diedAt({ died }: Struck, host: HostName): boolean {
+  return died.some((each) => each.host === host);
+}
+
+/** The guest's own death: a fault ended the only copy that was whole. */
+function guestDied({ struck, observer }: Evidence): boolean {
+  return struck.died.some(({ host, stage }) => {
+    if (stage === 'postcopy') return true;
+    return stage === 'before' ? host === 'a' : host === 'b' || !observer.ranAtDestination;
+  });
+}
+
+function wrongOutcome(evidence: Evidence): string | undefined {
+  const { outcome, ended, observer, struck } = evidence;
+  const at = observer.running();
+  switch (outcome) {
+    case 'unended':
+      return 'the migration does not end';
+    case 'none':
+      return at.includes('a') || diedAt(struck, 'a')
+        ? undefined
+        : 'nothing began, and the guest does not run';
+    case 'done':
+      if (!at.includes('b') && !diedAt(struck, 'b')) return 'done, and it does not run there';
+      return ended ? undefined : 'done, and something still works on it';
+    case 'failed':
+    case 'cancelled':
+      if (!at.includes('a') && !diedAt(struck, 'a')) {
+        return `${outcome}, and the guest does not run at the source`;
+      }
+      return ended ? undefined : `${outcome}, and something still works on it`;
+    case 'lost':
+      return struck.died.length > 0 ? undefined : 'lost, and no hypervisor was killed';
+    case 'held':
+      return mayHold(struck) ? undefined : 'held, and both sides could have known';
+    default:
+      return `it ended as ${outcome}`;
+  }
+}
+
+function mayHold(struck: Struck): boolean {
+  return struck.died.length > 0 || struck.powerLost.length > 0 || struck.outOfReachMs > 20_000;
+}
+
+function noCopy(evidence: Evidence): string | undefined {
+  const { outcome, observer } = evidence;
+  if (observer.running().length === 1 || outcome === 'held') return undefined;
+  return guestDied(evidence) ? undefined : `${outcome}, and no copy of the guest runs`;
+}
+
+function leftBehind({ outcome, state, destination, observer }: Evidence): string | undefined {
+  const [source] = observer.aliveAt('a');
+  const [other] = observer.aliveAt('b');
+  if (outcome === 'done') {
+    if (source !== undefined && state?.leftovers.length === 0) return 'the source is left behind';
+    if (destination?.stage !== 'finished') return undefined;
+    const set = other !== undefined && Object.keys(other.settings).length > 0;
+    return set ? 'what was set at the destination is left' : undefined;
+  }
+  if (outcome !== 'failed' && outcome !== 'cancelled') return undefined;
+  if (other !== undefined) return 'a hypervisor is left behind at the destination';
+  const set = source !== undefined && Object.keys(source.settings).length > 0;
+  if (set && state?.leftovers.length === 0) return 'what was set at the source is left';
+  return undefined;
+}
+
+/** A migration that came to nothing may have cost its guest only so much. */
+function stoodStill({ outcome, observer, struck }: Evidence): string | undefined {
+  if (outcome !== 'failed' && outcome !== 'cancelled' && outcome !== 'done') return undefined;
+  const mostMs = STILL_MS + struck.outOfReachMs;
+  const { longestStillMs } = observer;
+  if (longestStillMs <= mostMs) return undefined;
+  return `the guest stood still for ${Math.round(longestStillMs)} ms; at most ${mostMs} ms are allowed`;
+}
