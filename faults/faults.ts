@@ -1,26 +1,33 @@
 /** `npm run faults`: the fault matrix on real guests. See docs/faults.md. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { cellId } from './cell.ts';
+import { resultsText, withResults } from './document.ts';
 import type { Played } from './play.ts';
 import { playAll } from './run.ts';
 import { rows } from './table.ts';
 
-const USAGE = `npm run faults -- [--cells PATTERN]... [--seed N] [--json] [--list] [--evidence DIR] [--write-docs]
+const USAGE = `npm run faults -- [--cells PATTERN]... [--seed N] [--json] [--list] [--evidence DIR]
+       npm run faults -- --write-docs RESULTS...
 
   --cells PATTERN  only cells whose name (fault/phase/mode) matches this regular expression; may be repeated
   --seed N         moves the instants at which faults strike; default 1
   --list           names the cells, what must hold in each, and why the others are not run
   --json           one line of JSON for each cell, on standard output
   --evidence DIR   copies journals and logs of red cells there
+  --write-docs     puts what --json wrote, of one run or several, into docs/faults.md
 `;
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     cells: { type: 'string', multiple: true, default: [] },
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     evidence: { type: 'string' },
+    'write-docs': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -78,6 +85,15 @@ async function main(): Promise<number> {
   return red === 0 && played.length === runnable.length ? 0 : 1;
 }
 
+/** Results come as lines of JSON. */
+function writeDocs(files: readonly string[]): void {
+  const lines = files.flatMap((file) => readFileSync(file, 'utf8').split('\n'));
+  const played = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Played);
+  const page = fileURLToPath(new URL('../docs/faults.md', import.meta.url));
+  writeFileSync(page, withResults(readFileSync(page, 'utf8'), resultsText(played)));
+}
+
 if (values.help) process.stdout.write(USAGE);
 else if (values.list) list();
+else if (values['write-docs']) writeDocs(positionals);
 else process.exitCode = await main();

@@ -1,6 +1,5 @@
 /** How a cell's migration is paced, so that its moment lasts long enough to be hit. Pure. */
 import type { Cell } from './cell.ts';
-import { LASTS_MS } from './cell.ts';
 
 export interface Pace {
   /** For the memory stream, bytes/s. */
@@ -17,19 +16,14 @@ const SLOW = 24 * MIB;
 /** More than the slow stream takes: it does not converge. */
 const RESTLESS = 40 * MIB;
 
-export function paceOf({ fault, phase, mode }: Cell): Pace {
+export function paceOf({ phase, mode }: Cell): Pace {
   switch (phase) {
     case 'checking':
       return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 150 };
     case 'preparing':
       return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 150 };
     case 'first-round':
-      // A frozen mover must not find that the stream has come to its end without it.
-      return {
-        maxBandwidth: SLOW,
-        dirtyBytesPerSecond: LASTS_MS[fault] >= 20_000 ? RESTLESS : 0,
-        jitterMs: 500,
-      };
+      return { maxBandwidth: SLOW, dirtyBytesPerSecond: 0, jitterMs: 500 };
     case 'later-round':
       return { maxBandwidth: SLOW, dirtyBytesPerSecond: RESTLESS, jitterMs: 200 };
     case 'before-switch':
@@ -37,7 +31,7 @@ export function paceOf({ fault, phase, mode }: Cell): Pace {
         ? { maxBandwidth: SLOW, dirtyBytesPerSecond: 0, jitterMs: 0 }
         : { maxBandwidth: SLOW, dirtyBytesPerSecond: RESTLESS, jitterMs: 0 };
     case 'switchover':
-      return { maxBandwidth: FAST, dirtyBytesPerSecond: MIB, jitterMs: 10 };
+      return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 10 };
     case 'after-commit':
       // What is left of post-copy's memory shall last longer than the fault takes to strike.
       return mode === 'precopy'

@@ -2,7 +2,7 @@
 import { agentsOf, startAgent, startAgents, stopAgent } from '../src/lab/agents.ts';
 import { runCommand } from '../src/lab/command.ts';
 import { labDown } from '../src/lab/down.ts';
-import { startGuest } from '../src/lab/guest/start.ts';
+import { removeTap, startGuest } from '../src/lab/guest/start.ts';
 import { stopGuest } from '../src/lab/guest/stop.ts';
 import { setDirtyRate, verifyGuest } from '../src/lab/guest/talk.ts';
 import { isAlive } from '../src/lab/processes.ts';
@@ -10,6 +10,7 @@ import type { Lab } from '../src/lab/state.ts';
 import { labHost, labNames, readLabState } from '../src/lab/state.ts';
 import { labUp } from '../src/lab/up.ts';
 import { agentContract } from '../src/protocol/contract.ts';
+import { labCensus } from '../src/lab/witness/census.ts';
 import { client } from '../src/rpc/client.ts';
 import type { Api, Client } from '../src/rpc/client.ts';
 import { bareHosts } from './remains.ts';
@@ -88,9 +89,13 @@ export class Stage {
     this.#hashes.set(name, hash);
   }
 
-  /** Removes what is left of a guest, wherever. */
+  /** Removes what is left of a guest, the only one, wherever. */
   async bury(name: string): Promise<void> {
     await stopGuest(this.lab, name);
+    // A QEMU that has died cannot be asked which tap was its own.
+    for (const { host, taps } of await labCensus(this.lab)) {
+      for (const tap of taps) await removeTap(this.lab, labHost(this.lab, host), tap);
+    }
     this.guests.delete(name);
     this.#rates.delete(name);
   }

@@ -1,0 +1,56 @@
+/** Chaos: what is killed and what moves, together, for a while; then what is left is looked at. */
+import { chances } from '../chance.ts';
+import { remainsOf } from '../remains.ts';
+import { Stage } from '../stage.ts';
+import { mayhem } from './mayhem.ts';
+import type { Death } from './mayhem.ts';
+import { travel } from './traveller.ts';
+import type { Journey } from './traveller.ts';
+
+export interface ChaosRequest {
+  readonly ms: number;
+  readonly seed: number;
+  readonly signal: AbortSignal;
+  readonly say: (text: string) => void;
+}
+
+export interface ChaosTold {
+  readonly journeys: readonly Journey[];
+  readonly deaths: Readonly<Record<Death, number>>;
+  readonly moves: number;
+  readonly violations: readonly string[];
+}
+
+const GUESTS = ['web1', 'web2', 'web3'];
+
+export async function chaos({ ms, seed, signal, say }: ChaosRequest): Promise<ChaosTold> {
+  const stage = await Stage.open({ hosts: 3, smallDisks: false });
+  try {
+    for (const [index, guest] of GUESTS.entries()) {
+      await stage.boot(guest, stage.lab.hosts[index] ?? 'a');
+    }
+    say('three guests are up');
+    const over = AbortSignal.any([signal, AbortSignal.timeout(ms)]);
+    const travelling = Promise.all(
+      GUESTS.map((guest) =>
+        travel({ stage, guest, signal: over, next: chances(seed, guest), say }),
+      ),
+    );
+    const killing = mayhem({ lab: stage.lab, signal: over, next: chances(seed, 'mayhem'), say });
+    const [journeys, deaths] = await Promise.all([travelling, killing]);
+    await stage.plainAgents();
+    const remains = await remainsOf(stage.lab, stage.bare, (host) =>
+      GUESTS.map((guest) => {
+        return { guest, place: stage.guests.get(guest) === host ? 'guest' : 'nothing' };
+      }),
+    );
+    const done = journeys.reduce((sum, { moves }) => sum + (moves['done'] ?? 0), 0);
+    const violations = [
+      ...journeys.flatMap((journey) => journey.violations),
+      ...remains.map((what) => `left behind: ${what}`),
+    ];
+    return { journeys, deaths, moves: done, violations };
+  } finally {
+    await stage.close();
+  }
+}

@@ -1,0 +1,131 @@
+/** docs/faults.md from the results of cells. Pure. */
+import { cellId, FAULT_WORDS, FAULTS, MODES, PHASES } from './cell.ts';
+import type { Cell, Fault, Mode, Phase } from './cell.ts';
+import type { Played } from './play.ts';
+import { median } from './recovery.ts';
+import { row } from './table.ts';
+
+const PHASE_WORDS: Readonly<Record<Phase, string>> = {
+  checking: 'checking',
+  preparing: 'preparing',
+  'first-round': 'first round',
+  'later-round': 'later round',
+  'before-switch': 'just before the switch',
+  switchover: 'inside the switch',
+  'after-commit': 'after commit',
+  cleanup: 'cleanup',
+};
+const MODE_WORDS: Readonly<Record<Mode, string>> = {
+  precopy: 'Pre-copy',
+  postcopy: 'Post-copy',
+  hybrid: 'Hybrid',
+};
+
+/** The marks around what a command writes. */
+export const BEGIN = '<!-- written by npm run faults -- --write-docs: begin -->';
+export const END = '<!-- written by npm run faults -- --write-docs: end -->';
+
+/** The text between the marks. Of a cell that was played several times the last counts. */
+export function resultsText(played: readonly Played[]): string {
+  const byCell = new Map(played.map((each) => [each.cell, each]));
+  const tables = MODES.flatMap((mode) => [
+    `### ${MODE_WORDS[mode]}`,
+    '',
+    ...table(mode, byCell),
+    '',
+  ]);
+  return [summary(byCell), '', ...tables, ...reds(byCell), ...notRun()].join('\n').trimEnd();
+}
+
+/** `text` with what is between the marks replaced. */
+export function withResults(text: string, results: string): string {
+  const from = text.indexOf(BEGIN);
+  const to = text.indexOf(END);
+  if (from < 0 || to < from) throw new Error('the document has lost its marks');
+  return `${text.slice(0, from + BEGIN.length)}\n\n${results}\n\n${text.slice(to)}`;
+}
+
+function summary(byCell: ReadonlyMap<string, Played>): string {
+  const all = [...byCell.values()];
+  const green = all.filter(({ ok }) => ok);
+  const minutes = Math.round(all.reduce((sum, { tookMs }) => sum + tookMs, 0) / 60_000);
+  const makesSense = FAULTS.flatMap((fault) =>
+    PHASES.flatMap((phase) => MODES.filter((mode) => row({ fault, phase, mode }).run)),
+  ).length;
+  const precopy = medianOf(all, (cell) => cell.endsWith('/precopy'));
+  const streaming = medianOf(all, (cell) => /^link.*\/after-commit\/(postcopy|hybrid)$/.test(cell));
+  return [
+    `${all.length} of ${makesSense} cells played in ${minutes} minutes: **${green.length} green, ${all.length - green.length} red**.`,
+    '',
+    '| recovery, median | measured | target |',
+    '| --- | --- | --- |',
+    `| pre-copy: the guest runs and the migration is on its way, forward or back | ${precopy} | 3 s |`,
+    `| post-copy: streaming again after the link returned | ${streaming} | 2 s |`,
+  ].join('\n');
+}
+
+function medianOf(all: readonly Played[], wanted: (cell: string) => boolean): string {
+  const times = all.flatMap(({ cell, ok, recoveryMs }) =>
+    ok && recoveryMs !== undefined && wanted(cell) ? [recoveryMs] : [],
+  );
+  const middle = median(times);
+  return middle === undefined ? 'not measured' : `${seconds(middle)} (${times.length} cells)`;
+}
+
+function table(mode: Mode, byCell: ReadonlyMap<string, Played>): string[] {
+  const phases = PHASES.map((phase) => PHASE_WORDS[phase]);
+  const lines = FAULTS.map((fault) => {
+    const cells = PHASES.map((phase) => shown({ fault, phase, mode }, byCell));
+    return `| ${FAULT_WORDS[fault]} | ${cells.join(' | ')} |`;
+  });
+  return [
+    `| fault | ${phases.join(' | ')} |`,
+    `| --- |${PHASES.map(() => ' --- |').join('')}`,
+    ...lines,
+  ];
+}
+
+function shown(cell: Cell, byCell: ReadonlyMap<string, Played>): string {
+  if (!row(cell).run) return '·';
+  const played = byCell.get(cellId(cell));
+  if (played === undefined) return '?';
+  if (!played.ok) return '**red**';
+  const time = played.recoveryMs === undefined ? '' : ` ${seconds(played.recoveryMs)}`;
+  return `${WORDS[played.outcome] ?? played.outcome}${time}`;
+}
+
+const WORDS: Readonly<Record<string, string>> = { done: 'done', failed: 'back', lost: 'told lost' };
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+function reds(byCell: ReadonlyMap<string, Played>): string[] {
+  const red = [...byCell.values()].filter(({ ok }) => !ok);
+  if (red.length === 0) return [];
+  const lines = red.map(({ cell, problems, struck }) => {
+    const text = problems.join('; ').replaceAll('|', '/').slice(0, 400);
+    return `- \`${cell}\`: ${text}${struck === undefined ? '' : ` (${struck.replace(/, pid \d+/, '')})`}`;
+  });
+  return ['### Red cells', '', ...lines, ''];
+}
+
+/** Each reason once, with the faults that it keeps out. */
+function notRun(): string[] {
+  const reasons = new Map<string, Set<Fault>>();
+  for (const mode of MODES) {
+    for (const fault of FAULTS) {
+      for (const phase of PHASES) {
+        const found = row({ fault, phase, mode });
+        if (found.run) continue;
+        const faults = reasons.get(found.why) ?? new Set();
+        reasons.set(found.why, faults.add(fault));
+      }
+    }
+  }
+  const lines = [...reasons].map(([why, faults]) => {
+    const who = faults.size === FAULTS.length ? 'every fault' : [...faults].map((f) => `\`${f}\``);
+    return `- ${why} (${typeof who === 'string' ? who : who.join(', ')})`;
+  });
+  return ['### Why a cell is not played', '', ...lines];
+}
