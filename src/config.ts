@@ -55,6 +55,14 @@ export const agentConfig = z.strictObject({
         .default(256 * 1024 * 1024),
     })
     .default({ migrationsIn: 8, migrationsOut: 8, memoryReserveBytes: 256 * 1024 * 1024 }),
+  /** Shows that another host is off, where Godwit cannot know: exit 0 is the proof. */
+  fencing: z
+    .strictObject({
+      /** An executable and its first arguments; the other host's name is added as the last. */
+      command: z.array(path).min(1).max(64),
+      timeoutMs: z.number().int().min(1000).max(60_000).default(30_000),
+    })
+    .optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type AgentConfig = z.infer<typeof agentConfig>;

@@ -3,7 +3,9 @@ import type { GuestInfo, HypervisorInfo } from '../protocol/host.ts';
 import type { Check, Compression, MemorySample, Mode } from '../protocol/migration.ts';
 import type { GuestDescription, StreamSettings } from '../protocol/peer.ts';
 
-export type { GuestHandle, HypervisorEvent, HypervisorStatus };
+import type { Launch } from '../migration/source-state.ts';
+
+export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch };
 
 /**
  * The port that every hypervisor driver implements. The core asks for capabilities and never for a driver's name.
@@ -20,6 +22,11 @@ export interface Driver {
    * `busy` names guests that a mover of ours holds now: they are listed from their process alone.
    */
   discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]>;
+  /**
+   * Starts the hypervisor of a guest anew by `launch`, as a machine that had lost its power; `handle` is the one that
+   * has ended. Started already by an earlier call: answers the same again. Absent where the driver cannot.
+   */
+  relaunch?(handle: GuestHandle, launch: Launch, signal: AbortSignal): Promise<GuestHandle>;
   /** Takes hold of a running guest. GODWIT_GUEST_MANAGED when its monitor is held by another. */
   openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession>;
   /** Makes ready to build the paused counterpart; starts nothing yet. */
@@ -90,6 +97,8 @@ export interface SourceSession extends Session {
   ports(signal: AbortSignal): Promise<string[]>;
   /** Describes the guest as it is now: queried, with everything the destination must rebuild. */
   inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection>;
+  /** How its hypervisor was started, so that it can be started anew; GODWIT_RESTART says why it cannot. Absent with `relaunch`. */
+  launch?(signal: AbortSignal): Promise<Launch>;
   /** Sets capabilities and parameters, and TLS objects; starts nothing. */
   configure(setup: StreamSetup, signal: AbortSignal): Promise<void>;
   /** Begins to send memory to host:port; `tlsHostname` is the name in the destination's certificate. */

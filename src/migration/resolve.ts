@@ -66,7 +66,9 @@ export function onFenced(state: SourceState, { host, by }: Fenced): Transition {
     if (state.via === 'postcopy') return lost(next, `post-copy had begun, and ${gone}`);
     return beginUndo(next, 'switchover', takenBack(state, by));
   }
-  if (doing.step === 'drain' || doing.step === 'verify') return lost(state, gone);
+  if (doing.step === 'drain' || doing.step === 'verify') {
+    return lost({ ...state, proof: 'fenced' }, gone);
+  }
   return stay(state);
 }
 

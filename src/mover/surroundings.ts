@@ -16,6 +16,8 @@ import { reach } from '../rpc/reach.ts';
 import type { Reach } from '../rpc/reach.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { hostCredentials } from './credentials.ts';
+import { fenceOf } from './fencing.ts';
+import type { Fence } from './fencing.ts';
 import { openJournalFile } from './journal-file.ts';
 import type { OpenJournalFile } from './journal-file.ts';
 import { bootId } from './process.ts';
@@ -42,6 +44,8 @@ export interface Surroundings {
   /** Absent: no way to another host is ever taken for dead. */
   readonly reach?: Reach;
   readonly listen: Listen;
+  /** Absent: nothing can prove that another host is off. */
+  readonly fence?: Fence | undefined;
 }
 
 /** This process on this host. */
@@ -58,6 +62,7 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
     connect: (contract, expectedName, address) =>
       client(contract, { address, credentials: credentials(), expectedName }),
     reach,
+    fence: fenceOf(config),
     listen: async (contract, handlers, authorise) => {
       const listener = serve(contract, handlers, { name, log, authorise });
       const [host = '', ...furtherHosts] = hostsOf(config);

@@ -52,6 +52,8 @@ function perform(world: World, effect: SourceEffect): void {
     case 'recover':
       world.rec = 1;
       return;
+    case 'restart':
+      throw new Error('no migration of the model asks for it');
     case 'end':
       world.act = ACT.idle;
       world.live = LIVE.none;

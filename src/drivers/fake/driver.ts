@@ -7,6 +7,7 @@ import type {
   DiscoveredGuest,
   Driver,
   GuestHandle,
+  Launch,
   SourceSession,
 } from '../driver.ts';
 import { FakeDestination } from './destination.ts';
@@ -71,6 +72,21 @@ export class FakeDriver implements Driver {
       throw godwitError('GODWIT_GUEST_MANAGED', { guest: name, manager: 'another program' });
     }
     return new FakeSource(this.#world, instance);
+  }
+
+  async relaunch(handle: GuestHandle, _launch: Launch, signal: AbortSignal): Promise<GuestHandle> {
+    this.#world.enter('driver.relaunch', signal);
+    const { instances } = this.#world;
+    const again = instances.find(({ alive, name, host, pid }) => {
+      return alive && name === handle.name && host === this.#host && pid !== handle.pid;
+    });
+    if (again !== undefined) return again.handle;
+    const old = instances.find(({ pid }) => pid === handle.pid);
+    if (old === undefined || old.alive) {
+      const reason = 'it has not ended';
+      throw godwitError('GODWIT_RESTART', { guest: handle.name, host: this.#host, reason });
+    }
+    return this.#world.boot(old.guest).handle;
   }
 
   async openDestination(options: DestinationOptions): Promise<DestinationSession> {

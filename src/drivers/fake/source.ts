@@ -6,6 +6,7 @@ import type {
   HypervisorEvent,
   HypervisorStatus,
   Inspection,
+  Launch,
   SourceSession,
   StreamSetup,
 } from '../driver.ts';
@@ -41,6 +42,11 @@ export class FakeSource implements SourceSession {
   async ports(signal: AbortSignal): Promise<string[]> {
     this.#enter('ports', signal);
     return (this.#instance.guest.nics ?? []).map((_, index) => `fake${index}`);
+  }
+
+  async launch(signal: AbortSignal): Promise<Launch> {
+    this.#enter('launch', signal);
+    return { binary: 'fake', argv: [this.handle.name], cwd: '/' };
   }
 
   async inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {

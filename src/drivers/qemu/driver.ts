@@ -8,6 +8,7 @@ import type {
   DiscoveredGuest,
   Driver,
   GuestHandle,
+  Launch,
   SourceSession,
 } from '../driver.ts';
 import { listPrograms } from './binaries.ts';
@@ -16,6 +17,7 @@ import { QemuDestination } from './destination.ts';
 import { candidatesOf, discoverGuests } from './guest/discover.ts';
 import { readProcess } from './guest/process.ts';
 import { ImageStore } from './images.ts';
+import { relaunch } from './relaunch.ts';
 import { connectMonitor } from './qmp/connect.ts';
 import { MonitorWatch } from './session.ts';
 import { QemuSource } from './source.ts';
@@ -100,6 +102,10 @@ export class QemuDriver implements Driver {
       await session.reattach(AbortSignal.timeout(GREETING_MS)).catch(() => false);
     }
     return session;
+  }
+
+  relaunch(handle: GuestHandle, launch: Launch, signal: AbortSignal): Promise<GuestHandle> {
+    return relaunch(this.#options.host, handle, launch, signal);
   }
 
   #programs(signal: AbortSignal): Promise<QemuProgram[]> {

@@ -8,6 +8,7 @@ import type {
   HypervisorEvent,
   HypervisorStatus,
   Inspection,
+  Launch,
   SourceSession,
   StreamSetup,
 } from '../driver.ts';
@@ -20,6 +21,7 @@ import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { letGo } from './recovery.ts';
 import { sampleOf } from './sample.ts';
+import { launchOf } from './relaunch.ts';
 import type { MonitorWatch } from './session.ts';
 import {
   DEFAULT_PARAMETERS,
@@ -49,6 +51,7 @@ const SETTLED_MS = 5000;
 /** A running QEMU whose guest is to leave. */
 export class QemuSource implements SourceSession {
   readonly handle: GuestHandle;
+  readonly launch = (): Promise<Launch> => launchOf(this.handle);
   readonly #client: QmpClient;
   readonly #watch: MonitorWatch;
   readonly #images: ImageStore;

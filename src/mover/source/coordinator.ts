@@ -1,9 +1,10 @@
 import type { Clock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
-import { godwitError, toGodwitError } from '../../errors.ts';
+import { toGodwitError } from '../../errors.ts';
+import type { GuestHandle } from '../../migration/hypervisor.ts';
 import type { Log } from '../../log.ts';
 import { isBlackout, progressOf } from '../../migration/progress.ts';
-import { initialSource, phaseOf, sourceEvent } from '../../migration/source-state.ts';
+import { initialSource, phaseOf } from '../../migration/source-state.ts';
 import type {
   Planned,
   SourceEffect,
@@ -14,18 +15,21 @@ import { STEPS } from '../../migration/steps.ts';
 import type { StepName } from '../../migration/steps.ts';
 import { canCancel, durability, transition } from '../../migration/transition.ts';
 import type { CancelAnswer } from '../../protocol/contract.ts';
-import { whatIsWrong } from '../../protocol/errors.ts';
 import type { EndPhase, MemorySample, Progress } from '../../protocol/migration.ts';
 import type { Journal } from '../journal.ts';
 import { Lane } from '../lane.ts';
 import { Live } from '../live.ts';
+import { fitEvent } from './fit.ts';
 import { DO, deadlineOf } from './handlers.ts';
 import { Refusal } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { UNDO } from './undo.ts';
+import { nothing, within } from './within.ts';
 
 /** How long undoing one step may take, ms. */
 const UNDO_MS = 90_000;
+/** How long a new start of a lost guest may take, ms. */
+const RESTART_MS = 180_000;
 /** How long a step that was told to stop may take to do so before it is undone all the same, ms. */
 const LET_GO_MS = 5000;
 
@@ -37,6 +41,8 @@ export interface CoordinatorParts {
   readonly startedAtMs: number;
   /** Takes a broken post-copy stream up again. */
   readonly recover: (signal: AbortSignal) => Promise<void>;
+  /** Starts the guest anew, which was lost. */
+  readonly restart: (signal: AbortSignal) => Promise<GuestHandle>;
 }
 
 /**
@@ -88,29 +94,20 @@ export class Coordinator {
 
   /** Queues an event; returns at once. */
   dispatch(event: SourceEvent): void {
-    const fit = this.#fit(event);
+    const fit = fitEvent(event, this.#parts.log);
     if (fit === undefined) return;
     this.#lane.run(() => this.#apply(fit)).catch((cause: unknown) => this.#finished.reject(cause));
-  }
-
-  /** What the journal can hold: a driver's answer that breaks the schema fails its step, a sample is left out. */
-  #fit(event: SourceEvent): SourceEvent | undefined {
-    const parsed = sourceEvent.safeParse(event);
-    if (parsed.success) return parsed.data;
-    const what = `${event.type}: ${whatIsWrong(parsed.error)}`;
-    this.#parts.log.error({ event: event.type, what }, 'left out what the journal cannot hold');
-    if (event.type !== 'did') return undefined;
-    return {
-      type: 'failed',
-      step: event.step,
-      error: godwitError('GODWIT_INTERNAL', { what }).toJSON(),
-    };
   }
 
   /** The newest look at the stream, for the live view only. */
   observe(sample: MemorySample, note?: string): void {
     this.#sample = sample;
     this.#publish(note);
+  }
+
+  /** Takes an event in its turn and resolves once it is in the journal, as `durability` says. */
+  record(event: SourceEvent): Promise<void> {
+    return this.#lane.run(() => this.#apply(event));
   }
 
   /** Rolls back where that is still possible. The answer is given in turn with all events, so it is what will happen. */
@@ -168,6 +165,9 @@ export class Coordinator {
         return;
       case 'recover':
         void this.#recover();
+        return;
+      case 'restart':
+        void this.#restart();
         return;
       case 'end':
         clearTimeout(this.#timer);
@@ -268,6 +268,17 @@ export class Coordinator {
     }
   }
 
+  async #restart(): Promise<void> {
+    clearTimeout(this.#timer);
+    const what = 'starting the guest anew';
+    try {
+      const handle = await withDeadline(what, RESTART_MS, undefined, this.#parts.restart);
+      this.dispatch({ type: 'restarted', handle });
+    } catch (thrown) {
+      this.dispatch({ type: 'restart-failed', error: toGodwitError(thrown).toJSON() });
+    }
+  }
+
   /** Lets go of whatever still waits, after the end or when the journal failed. */
   close(): void {
     clearTimeout(this.#timer);
@@ -280,18 +291,4 @@ export class Coordinator {
     if (this.#steps === undefined) throw new Error('begin or takeOver comes first');
     return this.#steps;
   }
-}
-
-function nothing(): void {
-  // Whatever a step's work came to, its event has told.
-}
-
-/** Resolves with the promise, or after `limitMs` without it. */
-async function within(limitMs: number, promise: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs);
-  });
-  await Promise.race([promise, over]);
-  clearTimeout(timer);
 }

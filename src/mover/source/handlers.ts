@@ -1,7 +1,8 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
-import type { SourceSession } from '../../drivers/driver.ts';
+import type { GuestHandle, Launch, SourceSession } from '../../drivers/driver.ts';
 import { systemClock } from '../../clock.ts';
+import { withDeadline } from '../../deadline.ts';
 import { godwitError, hasCode } from '../../errors.ts';
 import { decide } from '../../migration/decide.ts';
 import type { StepAction } from '../../migration/decide.ts';
@@ -18,6 +19,9 @@ import type { SourceParts } from './parts.ts';
  * that tidying would take, and the memory of a large guest takes long to be given back.
  */
 const BREATH_MS = 150;
+
+/** For commit's answer and the proof that there will be none, ms: less than the step may take. */
+const COMMIT_AND_PROOF_MS = 115_000;
 
 type Handler = (parts: SourceParts, signal: AbortSignal) => Promise<StepFacts>;
 
@@ -41,11 +45,14 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     return { moverAddress };
   },
 
-  inspect: async ({ guest }, signal) => {
+  inspect: async ({ guest, state, request }, signal) => {
     const { description, checks } = await guest.inspect(signal);
     refuseOn(checks);
-    const ports = await (await guest.session(signal)).ports(signal);
-    return { description, checks: [...checks], ports };
+    const session = await guest.session(signal);
+    const ports = await session.ports(signal);
+    const facts = { description, checks: [...checks], ports };
+    if (state().plan.settings.onLost !== 'restart') return facts;
+    return { ...facts, launch: await launchOf(session, request.handle, signal) };
   },
 
   assess: async (parts, signal) => {
@@ -59,7 +66,10 @@ export const DO: Readonly<Record<StepName, Handler>> = {
 
   prepare: async (parts, signal) => {
     const body = preparation(parts);
-    return ask(parts, signal, (api) => api.prepare({ body }, { signal, deadlineMs: 60_000 }));
+    return ask(parts, signal, async (api, route) => {
+      const told = await api.prepare({ body }, { signal, deadlineMs: 60_000 });
+      return { ...told, memoryAddress: route(told.memoryAddress) };
+    });
   },
 
   configure: async (parts, signal) => {
@@ -95,10 +105,17 @@ export const DO: Readonly<Record<StepName, Handler>> = {
 
   commit: async (parts, signal) => {
     const body = { epoch: parts.state().plan.epoch };
-    const running = await ask(parts, signal, (api) =>
-      api.commit({ body }, { signal, deadlineMs: 30_000 }),
-    );
-    return { running };
+    const commit = (within: AbortSignal) =>
+      ask(parts, within, (api) => api.commit({ body }, { signal: within, deadlineMs: 30_000 }));
+    if (parts.fenceMs === 0) return { running: await commit(signal) };
+    try {
+      const limitMs = COMMIT_AND_PROOF_MS - parts.fenceMs;
+      return { running: await withDeadline('the answer to commit', limitMs, signal, commit) };
+    } catch (thrown) {
+      // With the proof in the journal this step is over already, and its failure says nothing more.
+      if (hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) await parts.fence(signal);
+      throw thrown;
+    }
   },
 
   drain: async (parts, signal) => {
@@ -142,6 +159,17 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     return {};
   },
 };
+
+/** How to start the guest anew, which has to be known before anything begins. */
+async function launchOf(
+  session: SourceSession,
+  { name, driver }: GuestHandle,
+  signal: AbortSignal,
+): Promise<Launch> {
+  if (session.launch !== undefined) return session.launch(signal);
+  const reason = `the driver ${driver} cannot`;
+  throw godwitError('GODWIT_RESTART', { guest: name, host: 'its source', reason });
+}
 
 /** The session; none where the source’s hypervisor has ended, which after handover is as it should be. */
 async function sessionIfThere(

@@ -7,12 +7,15 @@ import type { EndPhase } from '../../protocol/migration.ts';
 import { migrationSettings } from '../../protocol/migration.ts';
 import type { SourceMoverRequest } from '../../protocol/mover-request.ts';
 import { openSourceJournal } from '../journal.ts';
+import type { Log } from '../../log.ts';
+import type { Fence } from '../fencing.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { Coordinator } from './coordinator.ts';
 import { SourceGuest } from './guest.ts';
 import type { SourceParts } from './parts.ts';
 import { DestinationPeer } from './peer.ts';
 import { recoverPostcopy } from './recover.ts';
+import { restartGuest } from './restart.ts';
 import { Watch } from './watch.ts';
 
 export interface RunningSource {
@@ -42,7 +45,8 @@ export function openSource(
       clock,
       log,
       startedAtMs,
-      recover: (signal) => recoverPostcopy(parts, settings.timeoutMs, signal),
+      recover: (signal) => recoverOrProve(parts, settings.timeoutMs, signal),
+      restart: (signal) => restartGuest(parts, signal),
     },
     state,
   );
@@ -64,6 +68,10 @@ export function openSource(
     tookOver: () => tookOver && JSON.stringify(coordinator.state.doing) === begun,
     state: () => coordinator.state,
     dispatch: (event) => coordinator.dispatch(event),
+    fence: (signal) => proveOff(coordinator, around.fence, log, signal),
+    fenceMs: around.fence === undefined ? 0 : (config.fencing?.timeoutMs ?? 0),
+    relaunch: async (launch, signal) =>
+      (await driver.relaunch?.(request.handle, launch, signal)) ?? request.handle,
   };
   return {
     coordinator,
@@ -82,6 +90,35 @@ export function openSource(
       }
     },
   };
+}
+
+/** A destination that was shown to be off will not be recovered: that record says more than the failure. */
+async function recoverOrProve(
+  parts: SourceParts,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await recoverPostcopy(parts, limitMs, log, signal);
+  } catch (thrown) {
+    if (signal.aborted || (await parts.fence(signal)) === undefined) throw thrown;
+  }
+}
+
+/** Calls the hook; its proof is journaled before anybody acts on it. */
+async function proveOff(
+  coordinator: Coordinator,
+  fence: Fence | undefined,
+  log: Log,
+  signal: AbortSignal,
+): Promise<{ by: string } | undefined> {
+  const { id, guest, to } = coordinator.state.plan;
+  const answer = await fence?.(to, { id, guest, side: 'destination' }, signal);
+  if (answer === undefined || signal.aborted) return undefined;
+  log.warn({ host: to, ...answer }, 'the fencing hook was asked');
+  if (!answer.off) return undefined;
+  await coordinator.record({ type: 'fenced', host: to, by: answer.by });
+  return { by: answer.by };
 }
 
 function wasRebooted(events: readonly SourceEvent[], bootId: string): boolean {

@@ -1,14 +1,14 @@
 import type { AgentConfig } from '../../config.ts';
-import type { StreamSetup } from '../../drivers/driver.ts';
+import type { GuestHandle, StreamSetup } from '../../drivers/driver.ts';
 import { GodwitError, godwitError } from '../../errors.ts';
 import { holdsSwitchover } from '../../migration/steering.ts';
-import type { SourceEvent, SourceState } from '../../migration/source-state.ts';
+import type { Launch, SourceEvent, SourceState } from '../../migration/source-state.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { SourceMoverRequest } from '../../protocol/mover-request.ts';
 import type { GuestDescription, Preparation } from '../../protocol/peer.ts';
 import { streamTls } from '../credentials.ts';
 import type { SourceGuest } from './guest.ts';
-import type { DestinationPeer } from './peer.ts';
+import type { DestinationPeer, Question } from './peer.ts';
 
 /** What the steps work with. */
 export interface SourceParts {
@@ -21,6 +21,15 @@ export interface SourceParts {
   readonly tookOver: () => boolean;
   readonly state: () => SourceState;
   readonly dispatch: (event: SourceEvent) => void;
+  /**
+   * Has it proved that the destination's host is off, where this host has a way to do so; the proof is in the journal
+   * when this resolves. Undefined where there is none.
+   */
+  readonly fence: (signal: AbortSignal) => Promise<{ readonly by: string } | undefined>;
+  /** How long `fence` may take, ms; 0 where there is no way. */
+  readonly fenceMs: number;
+  /** Starts the guest's hypervisor anew, as it was started. */
+  readonly relaunch: (launch: Launch, signal: AbortSignal) => Promise<GuestHandle>;
 }
 
 /** A refusal with everything that was checked, so that the report can show it. */
@@ -49,13 +58,7 @@ export function refuseOn(checks: readonly Check[]): void {
 }
 
 /** Asks the destination’s mover, also one that an earlier process of ours was told of. */
-export function ask<T>(
-  parts: SourceParts,
-  signal: AbortSignal,
-  question: Parameters<DestinationPeer['call']>[2] extends (api: infer A) => unknown
-    ? (api: A) => Promise<T>
-    : never,
-): Promise<T> {
+export function ask<T>(parts: SourceParts, signal: AbortSignal, question: Question<T>): Promise<T> {
   resumePeer(parts);
   return parts.peer.call(parts.request.id, signal, question);
 }

@@ -7,6 +7,8 @@ import type { SourceParts } from './parts.ts';
 
 /** Time that the destination may be out of reach while its refusal is needed, ms. */
 const REFUSAL_MS = 60_000;
+/** The same with the time for the proof that it is off; undoing a step may take 90 s. */
+const REFUSAL_AND_PROOF_MS = 85_000;
 
 type Undo = (parts: SourceParts, signal: AbortSignal) => Promise<void>;
 
@@ -14,6 +16,8 @@ type Undo = (parts: SourceParts, signal: AbortSignal) => Promise<void>;
 export const UNDO: Readonly<Partial<Record<StepName, Undo>>> = {
   admit: async (parts, signal) => {
     resumePeer(parts);
+    // What is off holds nothing; when it comes back it asks, and hears that the epoch is closed.
+    if (parts.state().proof === 'fenced') return;
     // Admission may have been given, and only its answer have got lost.
     if (!(await parts.peer.locate(parts.request.id, signal))) return;
     const body = { epoch: parts.state().plan.epoch };
@@ -34,8 +38,8 @@ export const UNDO: Readonly<Partial<Record<StepName, Undo>>> = {
   // Where the record may have been lost, it is needed.
   arm: async (parts, signal) => {
     resumePeer(parts);
-    if (!parts.peer.known) return;
-    const { plan, right } = parts.state();
+    const { plan, right, proof } = parts.state();
+    if (!parts.peer.known || proof === 'fenced') return;
     const body = { epoch: plan.epoch };
     if (right === 'committing') {
       await ask(parts, signal, (api) => api.refuse({ body }, { signal, deadlineMs: 10_000 }));
@@ -57,19 +61,27 @@ async function regain(parts: SourceParts, signal: AbortSignal): Promise<void> {
     const reason = 'post-copy had begun, and the state of its devices has left';
     throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason });
   }
-  const body = { epoch: parts.state().plan.epoch };
-  try {
-    await withDeadline('the destination’s refusal', REFUSAL_MS, signal, (bounded) =>
-      ask(parts, bounded, (api) => api.refuse({ body }, { signal: bounded, deadlineMs: 10_000 })),
-    );
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const reason = `everything was handed over and the destination gave no refusal: ${why}`;
-    throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason }, { cause });
-  }
+  if (parts.state().proof === 'none') await needRefusal(parts, signal);
   if (!sourceMayResume(parts.state().right, true)) {
     const reason = 'the destination has had the right to run';
     throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason });
   }
   await session.resumeGuest(signal);
+}
+
+/** The destination's word, or the proof that its host is off; GODWIT_HELD without either. */
+async function needRefusal(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  const body = { epoch: parts.state().plan.epoch };
+  const limitMs = parts.fenceMs === 0 ? REFUSAL_MS : REFUSAL_AND_PROOF_MS - parts.fenceMs;
+  try {
+    await withDeadline('the destination’s refusal', limitMs, signal, (bounded) =>
+      ask(parts, bounded, (api) => api.refuse({ body }, { signal: bounded, deadlineMs: 10_000 })),
+    );
+  } catch (cause) {
+    const isDark = hasCode(cause, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
+    if (isDark && (await parts.fence(signal)) !== undefined) return;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const reason = `everything was handed over and the destination gave no refusal: ${why}`;
+    throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason }, { cause });
+  }
 }

@@ -1,0 +1,165 @@
+import { spawn } from 'node:child_process';
+import { open, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { withDeadline } from '../../deadline.ts';
+import { godwitError } from '../../errors.ts';
+import type { GuestHandle, Launch } from '../driver.ts';
+import { listQemuProcesses, readProcess, startTicksOf } from './guest/process.ts';
+import type { QemuProcess } from './guest/process.ts';
+import { connectMonitor } from './qmp/connect.ts';
+import * as answers from './qmp/answers.ts';
+import { LOG_FILE } from './spec/names.ts';
+
+/** Starting a guest anew with the command line of its QEMU: what a power cut and the power button would do. */
+
+const START_MS = 20_000;
+const GREETING_MS = 2000;
+const POLL_MS = 20;
+/** A tap that outlives the program that uses it (IFF_PERSIST of linux/if_tun.h). */
+const TAP_PERSISTS = 0x0800;
+
+/** What is only for a guest that arrives, or is waited for by who starts it; with the number of words after each. */
+const LEFT_OUT: Readonly<Record<string, number>> = {
+  incoming: 1,
+  loadvm: 1,
+  S: 0,
+  daemonize: 0,
+};
+
+/** The command line for a start from nothing. Pure. */
+export function coldArguments(argv: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let at = 0; at < argv.length; at += 1) {
+    const word = argv[at] ?? '';
+    const values = /^--?[A-Za-z]+$/.test(word) ? LEFT_OUT[word.replace(/^--?/, '')] : undefined;
+    if (values === undefined) kept.push(word);
+    else at += values;
+  }
+  return kept;
+}
+
+/** Why the same command line would not make the same guest again; undefined where it would. Pure. */
+export function whyNotAgain(argv: readonly string[]): string | undefined {
+  const inherited = argv.find((word) => /(^|[,:])(vhost)?fds?[=:]\d|\/dev\/fdset\//.test(word));
+  if (inherited !== undefined) {
+    return `who started its QEMU handed it open files (${inherited.slice(0, 80)})`;
+  }
+  if (argv.some((word) => /^--?(add-fd|chroot|runas)$/.test(word))) {
+    return 'its QEMU was started with rights or files that only who started it can give';
+  }
+  const words = argv.flatMap((word) => word.split(','));
+  const terminal = ['stdio', 'mon:stdio', '-nographic', '--nographic'];
+  if (words.some((word) => terminal.includes(word))) return 'it is on a terminal';
+  return undefined;
+}
+
+/** The running guest's command line, once it is sure that it can be used again. GODWIT_RESTART says why not. */
+export async function launchOf(handle: GuestHandle): Promise<Launch> {
+  const process = await readProcess(handle.pid);
+  const no = (reason: string): Error =>
+    godwitError('GODWIT_RESTART', { guest: handle.name, host: 'its source', reason });
+  if (process === undefined) throw no('its process has ended');
+  const reason =
+    whyNotAgain(process.argv) ?? (await whyNotOwned(handle)) ?? (await whyNoPort(process.argv));
+  if (reason !== undefined) throw no(reason);
+  if (process.binary === '') throw no('its program cannot be read');
+  return { binary: process.binary, argv: coldArguments(process.argv.slice(1)), cwd: process.cwd };
+}
+
+async function whyNotOwned({ pid }: GuestHandle): Promise<string | undefined> {
+  const { uid } = await stat(`/proc/${pid}`);
+  return uid === process.getuid?.() ? undefined : `it runs as another user (uid ${uid})`;
+}
+
+/** A tap that goes with its QEMU would not be there for the next one. */
+async function whyNoPort(argv: readonly string[]): Promise<string | undefined> {
+  for (const word of argv) {
+    const port = /(?:^|,)ifname=([^,]+)/.exec(word)?.[1];
+    if (port === undefined || !/(?:^|,)script=no(?:,|$)/.test(word)) continue;
+    const flags = await readFile(`/sys/class/net/${port}/tun_flags`, 'utf8').catch(() => '');
+    if ((Number(flags.trim()) & TAP_PERSISTS) === 0) return `its port ${port} would go with it`;
+  }
+  return undefined;
+}
+
+/** Starts it, or finds that it was started, and returns once it runs. */
+export async function relaunch(
+  host: string,
+  old: GuestHandle,
+  launch: Launch,
+  signal: AbortSignal,
+): Promise<GuestHandle> {
+  return withDeadline(`the new start of ${old.name}`, START_MS, signal, async (inner) => {
+    const running = await startedAlready(old, launch, inner);
+    const { pid, startTicks } = running ?? (await start(host, old, launch));
+    const handle = { ...old, pid, startTicks };
+    for (;;) {
+      if ((await startTicksOf(pid)) !== startTicks) throw await ended(host, old, launch);
+      if (await runs(host, handle, inner)) return handle;
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      inner.throwIfAborted();
+    }
+  });
+}
+
+async function startedAlready(
+  old: GuestHandle,
+  { argv }: Launch,
+  signal: AbortSignal,
+): Promise<QemuProcess | undefined> {
+  const all = await listQemuProcesses(signal);
+  return all.find(
+    (each) =>
+      (each.pid !== old.pid || each.startTicks !== old.startTicks) &&
+      each.argv.slice(1).join('\0') === argv.join('\0'),
+  );
+}
+
+async function start(
+  host: string,
+  old: GuestHandle,
+  { binary, argv, cwd }: Launch,
+): Promise<{ pid: number; startTicks: number }> {
+  const log = await open(logOf(old), 'a', 0o600);
+  try {
+    const child = spawn(binary, [...argv], {
+      cwd,
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+    });
+    const failed = new Promise<never>((_, reject) => child.once('error', reject));
+    child.unref();
+    if (child.pid === undefined) return await failed;
+    return { pid: child.pid, startTicks: (await startTicksOf(child.pid)) ?? 0 };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw godwitError('GODWIT_RESTART', { guest: old.name, host, reason }, { cause });
+  } finally {
+    await log.close();
+  }
+}
+
+/** Beside its monitor, where the log of a guest of ours is too. */
+function logOf({ monitor }: GuestHandle): string {
+  return path.join(path.dirname(monitor), LOG_FILE);
+}
+
+async function ended(host: string, old: GuestHandle, { binary }: Launch): Promise<Error> {
+  const text = await readFile(logOf(old), 'utf8').catch(() => '');
+  const tail = text.trim().split('\n').slice(-3).join('; ').slice(-400);
+  const reason = `${binary} ended at once${tail === '' ? '' : `: ${tail}`}`;
+  return godwitError('GODWIT_RESTART', { guest: old.name, host, reason });
+}
+
+/** False while its monitor does not answer yet. */
+async function runs(host: string, handle: GuestHandle, signal: AbortSignal): Promise<boolean> {
+  const owner = { host, guest: handle.name, side: 'source' as const, path: handle.monitor };
+  const client = await connectMonitor(owner, GREETING_MS, signal).catch(() => undefined);
+  if (client === undefined) return false;
+  try {
+    const { running } = await client.query('query-status', {}, answers.runStatus, signal);
+    return running;
+  } finally {
+    client.close();
+  }
+}
