@@ -45,7 +45,7 @@ export function openSource(
       clock,
       log,
       startedAtMs,
-      recover: (signal) => recoverOrProve(parts, settings.timeoutMs, signal),
+      recover: (signal) => recoverOrProve(parts, settings.timeoutMs, log, signal),
       restart: (signal) => restartGuest(parts, signal),
     },
     state,
@@ -96,10 +96,11 @@ export function openSource(
 async function recoverOrProve(
   parts: SourceParts,
   limitMs: number,
+  log: Log,
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    await recoverPostcopy(parts, limitMs, log, signal);
+    await recoverPostcopy(parts, limitMs, signal);
   } catch (thrown) {
     if (signal.aborted || (await parts.fence(signal)) === undefined) throw thrown;
   }
