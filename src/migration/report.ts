@@ -5,6 +5,8 @@ import { replayDestination } from './journal.ts';
 import type { DestinationRecord, SourceRecord } from './journal.ts';
 import { initialSource, phaseOf } from './source-state.ts';
 import type { SourceEvent, SourceState } from './source-state.ts';
+import { NO_STALLS, stallsAfter, stallsUntil } from './standstill.ts';
+import type { Stalls, StallNews } from './standstill.ts';
 import { transition } from './transition.ts';
 
 /** The journal, walked once; what the report needs of the way. */
@@ -21,6 +23,7 @@ interface Walk {
   sample: MemorySample | undefined;
   final: MemorySample | undefined;
   endedAt: number | undefined;
+  stalls: Stalls;
   restartedAt: number | undefined;
   /** When the present phase began. */
   enteredAt: number;
@@ -55,6 +58,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     totalMs: Math.max(0, endAt - startedAt),
     ...(best?.downtimeMs === undefined ? {} : { downtimeMs: best.downtimeMs }),
     ...blackout(walk),
+    ...standstills(walk, endAt),
     bytes: best?.transferredBytes ?? 0,
     rounds: best?.round ?? 0,
     throughput: memoryMs > 0 ? Math.round(((best?.transferredBytes ?? 0) * 1000) / memoryMs) : 0,
@@ -85,6 +89,30 @@ function blackout(walk: Walk): { blackoutMs?: number } {
   return { blackoutMs: Math.max(0, walk.ranAt - walk.stoppedAt) };
 }
 
+function standstills(
+  { stalls }: Walk,
+  endAt: number,
+): Pick<Report, 'postcopyStalledMs' | 'postcopyStalls'> {
+  const { count, totalMs } = stallsUntil(stalls, endAt);
+  return count === 0 ? {} : { postcopyStalledMs: totalMs, postcopyStalls: count };
+}
+
+function stallNews(event: SourceRecord['event']): StallNews | undefined {
+  switch (event.type) {
+    case 'stalled':
+      return { type: 'still', forMs: event.forMs };
+    case 'flows':
+      return { type: 'flows', afterMs: event.afterMs ?? 0 };
+    case 'hypervisor':
+      if (event.event.type === 'postcopy-paused') return { type: 'broken' };
+      return /^(postcopy-active|completed)$/.test(event.event.type)
+        ? { type: 'flows', afterMs: 0 }
+        : undefined;
+    default:
+      return undefined;
+  }
+}
+
 function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk {
   const walk: Walk = {
     state: undefined,
@@ -99,6 +127,7 @@ function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk 
     sample: undefined,
     final: undefined,
     endedAt: undefined,
+    stalls: NO_STALLS,
     restartedAt: undefined,
     enteredAt: startedAt,
   };
@@ -139,6 +168,11 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
   if (event.type === 'restarted') walk.restartedAt = at;
   if (event.type === 'timeout') walk.decisions.push({ atMs, what: 'the time allowed is over' });
   if (event.type === 'taken-over') walk.takeovers += 1;
+  if (event.type === 'flows' && event.over !== undefined) {
+    walk.decisions.push({ atMs, what: `the stream was taken up again over ${event.over}` });
+  }
+  const news = stallNews(event);
+  if (news !== undefined) walk.stalls = stallsAfter(walk.stalls, news, at);
   if (event.type !== 'measured') return;
   const { round, transferredBytes, remainingBytes, rate, dirtyRate } = event.sample;
   const figures = { transferredBytes, remainingBytes, rate, dirtyRate };

@@ -68,6 +68,10 @@ export const sourceEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('decided'), what: z.literal('postcopy'), why: z.string().max(1024) }),
   /** The destination says by itself that it cannot go on. */
   z.object({ type: z.literal('destination-lost'), error: serialError }),
+  /** Post-copy's bytes have stood still for so long, and a way to the destination is open. */
+  z.object({ type: z.literal('stalled'), forMs: ms }),
+  /** They move again, `over` that address of the destination; `afterMs` where nothing had to be done for it. */
+  z.object({ type: z.literal('flows'), afterMs: ms.optional(), over: address.optional() }),
   z.object({ type: z.literal('recovery-failed'), error: serialError }),
   z.object({ type: z.literal('cancel') }),
   z.object({ type: z.literal('timeout'), afterMs: ms }),

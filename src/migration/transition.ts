@@ -39,6 +39,10 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
         : stay(state);
     case 'destination-lost':
       return destinationLost(state, event.error);
+    case 'stalled':
+      return isDoing(state, 'drain') ? { state, effects: [{ type: 'recover' }] } : stay(state);
+    case 'flows':
+      return stay(state);
     case 'recovery-failed':
       return isDoing(state, 'drain') ? hold(state, event.error) : stay(state);
     case 'cancel':
@@ -263,6 +267,8 @@ export function durability(event: SourceEvent): Durability {
     case 'measured':
     case 'hypervisor':
     case 'decided':
+    case 'stalled':
+    case 'flows':
       return 'later';
     case 'did':
       // `armed` is on the disk since before the guest stopped; after a power loss the destination is asked.

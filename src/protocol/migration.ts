@@ -168,6 +168,9 @@ export const report = z.object({
   downtimeMs: ms.optional(),
   /** Source stopped -> destination running, as the movers saw it, ms. */
   blackoutMs: ms.optional(),
+  /** Post-copy: how long its stream stood still in all, ms, and how often; absent when it never did. */
+  postcopyStalledMs: ms.optional(),
+  postcopyStalls: z.number().int().positive().optional(),
   bytes,
   rounds: z.number().int().nonnegative(),
   /** bytes/s over the memory phase. */

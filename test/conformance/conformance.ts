@@ -257,7 +257,8 @@ async function finds(trial: Trial): Promise<void> {
   await source.continueSwitchover(trial.signal);
   await trial.heard('source', 'postcopy-active');
   await destination.resumeGuest(trial.signal);
-  await (trial.place.silenceLink ?? trial.place.breakLink)();
+  if (trial.place.silenceLink === undefined) await trial.place.breakLink();
+  else await trial.place.silenceLink();
   // Twice: the answer to the first may be lost.
   await destination.listenAgain(trial.signal);
   const { memoryAddress: anew } = await destination.listenAgain(trial.signal);

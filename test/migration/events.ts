@@ -76,6 +76,8 @@ export const anyEvent: fc.Arbitrary<SourceEvent> = fc.oneof(
     by: fc.constant('ann'),
     here: fc.constantFrom('handed-over' as const, 'running' as const, 'unknown' as const),
   }),
+  record({ type: fc.constant('stalled' as const), forMs: fc.nat(10_000) }),
+  record({ type: fc.constant('flows' as const), over: fc.constant('10.0.0.2:7443') }),
   record({
     type: fc.constant('fenced' as const),
     host: fc.constant('b'),

@@ -10,6 +10,9 @@ import { Path } from './path.ts';
 type AgentApi = Api<typeof agentContract>;
 type PeerApi = Api<typeof peerContract>;
 
+/** A question to the destination's mover; `route` makes of an address that it tells the one by which it is reached. */
+export type Question<T> = (api: PeerApi, route: (told: string) => string) => Promise<T>;
+
 /** Between two tries to reach the destination, ms. */
 const RETRY_MS = 250;
 /** How long the way itself may take to answer, and between two questions to it while a call waits, ms. */
@@ -82,19 +85,14 @@ export class DestinationPeer {
     return this.#path.address;
   }
 
-  /** Where the destination listens, by the way that is in use. */
-  route(told: string): string {
-    return this.#path.route(told);
-  }
-
   /** Opens a connection beside one that is in use, or keeps it, so that the blackout holds no handshake. */
   async warm(signal: AbortSignal): Promise<void> {
     if (this.#told !== undefined) await this.#path.mover(this.#told).warm(1, { signal });
   }
 
   /** Whether the way that is in use is open now. */
-  async answers(signal: AbortSignal): Promise<boolean> {
-    return (await this.#reach?.(this.#path.address, REACH_MS, signal)) ?? true;
+  async answers(signal: AbortSignal, timeoutMs = REACH_MS): Promise<boolean> {
+    return (await this.#reach?.(this.#path.address, timeoutMs, signal)) ?? true;
   }
 
   /** Goes over to the first way that answers, the one in use before the others; false where none does. */
@@ -121,11 +119,13 @@ export class DestinationPeer {
    * mover is and tries again, until the signal aborts. Every call of the contract may be repeated, so a lost answer does
    * no harm.
    */
-  async call<T>(id: string, signal: AbortSignal, ask: (api: PeerApi) => Promise<T>): Promise<T> {
+  async call<T>(id: string, signal: AbortSignal, ask: Question<T>): Promise<T> {
     for (;;) {
       signal.throwIfAborted();
       try {
-        return await this.#watched(signal, (path) => ask(this.#api(path)));
+        return await this.#watched(signal, (path) =>
+          ask(this.#api(path), (told) => path.route(told)),
+        );
       } catch (thrown) {
         if (signal.aborted || !isUnreachable(thrown)) throw thrown;
       }

@@ -1,12 +1,21 @@
-import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
+import { systemClock } from '../../clock.ts';
+import type { SourceSession } from '../../drivers/driver.ts';
 import type { SourceParts } from './parts.ts';
 
 /** Between two tries, ms. */
-const AGAIN_MS = 1000;
+const AGAIN_MS = 250;
+/** From the order to connect until memory flows; then the way is taken for dead, ms. */
+const FLOWS_MS = 5000;
+/** Between two looks at a stream that is being taken up, ms. */
+const LOOK_MS = 25;
+/** How long the destination may take to let go of the old connection and to listen, ms. */
+const LISTEN_MS = 10_000;
 
 /**
- * Takes a broken post-copy stream up again: the destination listens anew, the source connects anew.
+ * Takes a post-copy stream up again that is broken, or stands still in a link that says nothing of it: over the first
+ * way to the destination that answers, the destination listens anew, and the source connects anew. Only then does the
+ * source let go of the old connection: as long as no way is open, TCP may still bring the stream back by itself.
  * Tries until it works or `limitMs` is over; a connection that breaks again is a new event and a new call.
  */
 export async function recoverPostcopy(
@@ -15,21 +24,64 @@ export async function recoverPostcopy(
   outer: AbortSignal,
 ): Promise<void> {
   await withDeadline('recovering post-copy', limitMs, outer, async (signal) => {
-    const body = { epoch: parts.state().plan.epoch };
+    const session = await parts.guest.session(signal);
+    const sentBefore = await sent(session, signal);
     for (;;) {
       try {
-        const { memoryAddress, tlsHostname } = await parts.peer.call(
-          parts.request.id,
-          signal,
-          (api) => api.recover({ body }, { signal, deadlineMs: 10_000 }),
-        );
-        const session = await parts.guest.session(signal);
-        await session.recover(memoryAddress, tlsHostname, signal);
-        return;
+        if (await cameBack(session, sentBefore, signal)) return;
+        if ((await parts.peer.choose(signal)) && (await takeUp(parts, session, signal))) {
+          parts.dispatch({ type: 'flows', over: parts.peer.address });
+          return;
+        }
       } catch (thrown) {
         if (signal.aborted) throw thrown;
       }
       await systemClock.sleep(AGAIN_MS, signal);
     }
   });
+}
+
+/** Bytes move again, or the stream has ended, without anybody's help. */
+async function cameBack(
+  session: SourceSession,
+  sentBefore: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { stream, run } = await session.status(signal);
+  if (stream === 'completed' || run === 'gone') return true;
+  return stream === 'postcopy-active' && (await sent(session, signal)) > sentBefore;
+}
+
+async function sent(session: SourceSession, signal: AbortSignal): Promise<number> {
+  return (await session.sample(signal)).transferredBytes;
+}
+
+/** One try over the way in use; false where the new connection did not come to life. */
+async function takeUp(
+  parts: SourceParts,
+  session: SourceSession,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const body = { epoch: parts.state().plan.epoch };
+  const { address, tlsHostname } = await withDeadline(
+    'the destination to listen anew',
+    LISTEN_MS,
+    signal,
+    (bounded) =>
+      parts.peer.call(parts.request.id, bounded, async (api, route) => {
+        const told = await api.recover({ body }, { signal: bounded, deadlineMs: LISTEN_MS });
+        return { address: route(told.memoryAddress), tlsHostname: told.tlsHostname };
+      }),
+  );
+  await session.recover(address, tlsHostname, signal);
+  let left = false;
+  for (const until = systemClock.monotonicMs() + FLOWS_MS; ;) {
+    const { stream } = await session.status(signal);
+    if (stream === 'postcopy-active' || stream === 'completed') return true;
+    left ||= stream === 'postcopy-recovering';
+    // Before 8.2 it is still called paused until the connection is there.
+    if (left && stream !== 'postcopy-recovering') return false;
+    if (systemClock.monotonicMs() > until) return false;
+    await systemClock.sleep(LOOK_MS, signal);
+  }
 }

@@ -5,11 +5,14 @@ import type { SerialError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { HypervisorEvent } from '../../migration/hypervisor.ts';
 import { stepIndex } from '../../migration/steps.ts';
+import { NOTICED_MS } from '../../migration/standstill.ts';
 import { steer } from '../../migration/steering.ts';
 import type { DestinationStatus } from '../../protocol/peer.ts';
+import { formatDuration } from '../../protocol/quantity.ts';
 import type { Coordinator } from './coordinator.ts';
 import { deadlineOf } from './handlers.ts';
 import type { SourceParts } from './parts.ts';
+import { StreamGuard } from './stream-guard.ts';
 
 /** Between two looks at the stream, ms; the hypervisor itself renews its figures every 100 ms or so. */
 const SAMPLE_MS = 200;
@@ -37,6 +40,7 @@ export class Watch {
   /** Runs while the guest stands still. */
   #still: NodeJS.Timeout | undefined;
   #decided = false;
+  #guard: StreamGuard | undefined;
   /** Memory has begun to flow. */
   #flows = false;
 
@@ -47,7 +51,10 @@ export class Watch {
   }
 
   start(parts: SourceParts): void {
+    const { dispatch, peer } = parts;
+    this.#guard = new StreamGuard({ clock: this.#clock, peer, dispatch });
     void this.#sampling(parts);
+    void this.#guarding();
     void this.#heartbeat(parts);
   }
 
@@ -64,6 +71,7 @@ export class Watch {
       return;
     }
     this.#mindTheStop(event);
+    if (event.type === 'postcopy-paused') this.#guard?.known();
     if (event.type === 'pass') {
       setTimeout(() => this.#wake?.(), AFTER_PASS_MS).unref();
       return;
@@ -114,7 +122,8 @@ export class Watch {
       const sample = await withDeadline('a look at the stream', 5000, signal, async (bounded) =>
         (await parts.guest.session(bounded)).sample(bounded),
       );
-      this.#coordinator.observe(sample);
+      if (this.#isDraining()) this.#guard?.saw(sample.transferredBytes);
+      this.#coordinator.observe(sample, this.#note());
       const now = this.#clock.monotonicMs();
       if (sample.round > this.#round && now - this.#roundAt >= ROUND_MS) {
         this.#round = sample.round;
@@ -131,6 +140,31 @@ export class Watch {
     } catch (thrown) {
       // The next look may succeed; a hypervisor that is gone says so by its own event.
       if (!signal.aborted) this.#log.debug({ error: toGodwitError(thrown) }, 'no sample');
+    }
+  }
+
+  #isDraining(): boolean {
+    const { doing } = this.#coordinator.state;
+    return doing.kind === 'do' && doing.step === 'drain';
+  }
+
+  #note(): string | undefined {
+    const stillMs = this.#isDraining() ? (this.#guard?.stillMs ?? 0) : 0;
+    if (stillMs < NOTICED_MS) return undefined;
+    return `the stream has stood still for ${formatDuration(stillMs)}: looking for a way`;
+  }
+
+  /** Minds the bytes of post-copy, which nobody else misses for many minutes. */
+  async #guarding(): Promise<void> {
+    const signal = this.#over.signal;
+    try {
+      for (;;) {
+        await this.#clock.sleep(SAMPLE_MS, signal);
+        if (this.#isDraining()) await this.#guard?.look(signal);
+      }
+    } catch (thrown) {
+      if (!signal.aborted)
+        this.#log.error({ error: toGodwitError(thrown) }, 'nobody minds the stream');
     }
   }
 

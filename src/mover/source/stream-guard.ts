@@ -1,0 +1,77 @@
+import type { Clock } from '../../clock.ts';
+import { judgeStandstill, NOTICED_MS } from '../../migration/standstill.ts';
+import type { SourceEvent } from '../../migration/source-state.ts';
+import type { DestinationPeer } from './peer.ts';
+
+/** Still for less than this, nothing is asked of the link, ms. */
+const QUIET_MS = 500;
+/** How long the link may take to answer while the stream stands still, ms. */
+const ANSWER_MS = 600;
+/** Silent for so long in all, other ways are tried, ms. */
+const PATIENCE_MS = 1500;
+
+/** What the guard works with. */
+export interface Guarded {
+  readonly clock: Clock;
+  readonly peer: Pick<DestinationPeer, 'answers' | 'choose'>;
+  readonly dispatch: (event: SourceEvent) => void;
+}
+
+/**
+ * Minds post-copy's bytes. Where they stand still it asks the link, which TCP would find dead only after many minutes,
+ * and says so when they can be taken up again.
+ */
+export class StreamGuard {
+  readonly #parts: Guarded;
+  #sent = -1;
+  #movedAt = 0;
+  #wasSilent = false;
+  /** It was said that they stand still, and nobody has to say it again. */
+  #told = false;
+
+  constructor(parts: Guarded) {
+    this.#parts = parts;
+  }
+
+  /** How long the bytes have stood still, ms. */
+  get stillMs(): number {
+    return this.#sent < 0 ? 0 : this.#parts.clock.monotonicMs() - this.#movedAt;
+  }
+
+  /** A look at the stream: so many bytes were sent in all. */
+  saw(transferredBytes: number): void {
+    if (transferredBytes === this.#sent) return;
+    const { stillMs } = this;
+    const told = this.#told;
+    this.#sent = transferredBytes;
+    this.#movedAt = this.#parts.clock.monotonicMs();
+    this.#wasSilent = false;
+    this.#told = false;
+    if (!told && stillMs >= NOTICED_MS) this.#parts.dispatch({ type: 'flows', afterMs: stillMs });
+  }
+
+  /** Asks the link where the bytes stand still. Rejects with the signal alone. */
+  async look(signal: AbortSignal): Promise<void> {
+    if (this.#told || this.stillMs < QUIET_MS) return;
+    const { peer, dispatch } = this.#parts;
+    const answers = await peer.answers(signal, ANSWER_MS);
+    this.#wasSilent ||= !answers;
+    const impatient = !answers && this.stillMs >= PATIENCE_MS;
+    const otherAnswers = impatient && (await peer.choose(signal));
+    const { stillMs } = this;
+    const verdict = judgeStandstill({
+      stillMs,
+      answers,
+      wasSilent: this.#wasSilent,
+      otherAnswers,
+    });
+    if (verdict === 'wait' || this.#told) return;
+    this.#told = true;
+    dispatch({ type: 'stalled', forMs: stillMs });
+  }
+
+  /** The stream broke with a word of its own, or is being taken up: what stands still is known. */
+  known(): void {
+    this.#told = true;
+  }
+}
