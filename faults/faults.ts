@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { cellId } from './cell.ts';
 import { resultsText, withResults } from './document.ts';
 import type { Played } from './play.ts';
-import { playAll } from './run.ts';
+import { inPlayingOrder, Player } from './run.ts';
 import { rows } from './table.ts';
 
 const USAGE = `npm run faults -- [--cells PATTERN]... [--seed N] [--json] [--list] [--evidence DIR]
@@ -74,12 +74,18 @@ async function main(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
   }
-  const played = await playAll(runnable, {
-    seed: Number(values.seed),
-    signal: stop.signal,
-    evidence: values.evidence,
-    onPlayed: tell,
-  });
+  const player = new Player({ seed: Number(values.seed), evidence: values.evidence });
+  const played: Played[] = [];
+  try {
+    for (const each of inPlayingOrder(runnable)) {
+      if (stop.signal.aborted) break;
+      const one = await player.play(each);
+      tell(one);
+      played.push(one);
+    }
+  } finally {
+    await player.close();
+  }
   const red = played.filter(({ ok }) => !ok).length;
   process.stderr.write(`${played.length} cells, ${red} red\n`);
   return red === 0 && played.length === runnable.length ? 0 : 1;

@@ -1,0 +1,38 @@
+/** Cells of the fault matrix as tests: one cell, one test. */
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import { FAULT_WORDS } from '../../../faults/cell.ts';
+import type { Cell, Fault, Mode, Phase } from '../../../faults/cell.ts';
+import { Player } from '../../../faults/run.ts';
+import { row } from '../../../faults/table.ts';
+
+/** For each fault the phases in which it strikes. */
+export type Chosen = Partial<Record<Fault, readonly Phase[]>>;
+
+/** Declares a suite that plays the cells in the order given, on one lab for as long as nothing is amiss. */
+export function describeFaults(what: string, mode: Mode, chosen: Chosen): void {
+  describe(what, () => {
+    const player = new Player({ seed: 1 });
+    after(() => player.close());
+    for (const [fault, phases] of Object.entries(chosen) as [Fault, readonly Phase[]][]) {
+      for (const phase of phases) declare(player, { fault, phase, mode });
+    }
+  });
+}
+
+function declare(player: Player, cell: Cell): void {
+  const found = row(cell);
+  assert.ok(found.run, `${cell.fault} in ${cell.phase} makes no sense in ${cell.mode}`);
+  test(`${FAULT_WORDS[cell.fault]}, ${cell.phase}: ${found.expect.words}`, async (t) => {
+    if (cell.fault.startsWith('disk') && process.getuid?.() !== 0) {
+      t.skip('mounts need root');
+      return;
+    }
+    const played = await player.play(found);
+    if (/GODWIT_CAPABILITY.*userfault/i.test(played.error ?? '')) {
+      t.skip(played.error ?? '');
+      return;
+    }
+    assert.deepEqual(played.problems, [], JSON.stringify(played));
+  });
+}

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { BEGIN, END, resultsText, withResults } from '../../faults/document.ts';
+import type { Played } from '../../faults/play.ts';
+
+const played = (cell: string, more: Partial<Played> = {}): Played => ({
+  cell,
+  ok: true,
+  problems: [],
+  outcome: 'done',
+  recoveryMs: 260,
+  tookMs: 6000,
+  ...more,
+});
+
+describe("the page of the fault matrix's results", () => {
+  test('shows each cell with its end and its recovery time, and the medians', () => {
+    const text = resultsText([
+      played('kill-source-mover/first-round/precopy'),
+      played('link-reset/first-round/precopy', { outcome: 'failed', recoveryMs: 1140 }),
+      played('kill-source-qemu/first-round/precopy', { outcome: 'failed' }),
+      played('link-dark-5s/after-commit/postcopy', { recoveryMs: 900 }),
+    ]);
+    assert.match(text, /\| source's mover killed \| \? \| \? \| done 0\.3 s \|/);
+    assert.match(text, /reset \| \? \| \? \| back 1\.1 s \|/);
+    assert.match(text, /\| source's QEMU killed \| \? \| \? \| back 0\.3 s \|/);
+    assert.match(text, /forward or back \| 0\.3 s \(3 cells\) \| 3 s/);
+    assert.match(text, /after the link returned \| 0\.9 s \(1 cells\) \| 2 s/);
+  });
+
+  test('a red cell is red, with its reason, and the last try of a cell counts', () => {
+    const cell = 'link-reset/switchover/precopy';
+    const red = played(cell, { ok: false, problems: ['TWO COPIES RAN: a and b'] });
+    assert.match(resultsText([played(cell), red]), /\*\*0 green, 1 red\*\*/);
+    assert.match(
+      resultsText([played(cell), red]),
+      /- `link-reset\/switchover\/precopy`: TWO COPIES/,
+    );
+    assert.match(resultsText([red, played(cell)]), /\*\*1 green, 0 red\*\*/);
+  });
+
+  test('is written between its marks, which the page has', () => {
+    const page = readFileSync(new URL('../../docs/faults.md', import.meta.url), 'utf8');
+    const written = withResults(page, 'RESULTS');
+    assert.ok(written.includes(`${BEGIN}\n\nRESULTS\n\n${END}`));
+    assert.equal(withResults(written, 'RESULTS'), written);
+    assert.throws(() => withResults('no marks', 'RESULTS'), /marks/);
+  });
+});
