@@ -100,7 +100,7 @@ async function recoverOrProve(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    await recoverPostcopy(parts, limitMs, signal);
+    await recoverPostcopy(parts, limitMs, log, signal);
   } catch (thrown) {
     if (signal.aborted || (await parts.fence(signal)) === undefined) throw thrown;
   }

@@ -1,6 +1,8 @@
 import { withDeadline } from '../../deadline.ts';
 import { systemClock } from '../../clock.ts';
 import type { SourceSession } from '../../drivers/driver.ts';
+import { toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
 import type { SourceParts } from './parts.ts';
 
 /** Between two tries, ms. */
@@ -21,6 +23,7 @@ const LISTEN_MS = 10_000;
 export async function recoverPostcopy(
   parts: SourceParts,
   limitMs: number,
+  log: Log,
   outer: AbortSignal,
 ): Promise<void> {
   await withDeadline('recovering post-copy', limitMs, outer, async (signal) => {
@@ -35,6 +38,7 @@ export async function recoverPostcopy(
         }
       } catch (thrown) {
         if (signal.aborted) throw thrown;
+        log.info({ error: toGodwitError(thrown) }, 'the stream could not be taken up');
       }
       await systemClock.sleep(AGAIN_MS, signal);
     }
