@@ -23,9 +23,13 @@ export interface IncomingParts {
   readonly supervisor: Supervisor;
 }
 
+/** Ids of which this agent said that it does not know them, kept; the oldest goes first. */
+const MOST_DISOWNED = 1000;
+
 /** Lets guests of other hosts in, each with a mover of its own. */
 export class Incoming {
   readonly #parts: IncomingParts;
+  readonly #disowned = new Set<string>();
   readonly #turn = new Turn();
 
   constructor(parts: IncomingParts) {
@@ -50,12 +54,23 @@ export class Incoming {
   /** Where its mover listens now. One is started where there is none, also to tell how an ended migration ended. */
   async where(id: string, caller: Caller): Promise<Admitted> {
     const { store, config } = this.#parts;
+    if (store.get(id) === undefined) this.#disown(id);
     const migration = store.need(id);
     if (migration.request.side !== 'destination') {
       throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
     }
     checkSender(caller, migration.request.fromHost);
     return this.#listening(migration);
+  }
+
+  /**
+   * To say that a migration is not known here is a promise: its source takes it that there is nothing to release, and an
+   * admission that the network has kept back until now may not begin it after all.
+   */
+  #disown(id: string): void {
+    this.#disowned.add(id);
+    const [oldest] = this.#disowned;
+    if (this.#disowned.size > MOST_DISOWNED && oldest !== undefined) this.#disowned.delete(oldest);
   }
 
   async #listening(migration: Migration): Promise<Admitted> {
@@ -88,6 +103,9 @@ export class Incoming {
     const running = store.running().filter(({ request }) => request.side === 'destination');
     this.#checkLimit(running.length);
     await Promise.all([this.#checkName(admission.guest), this.#checkMemory(admission, running)]);
+    // Asked last: what was said meanwhile counts too.
+    if (this.#disowned.has(id))
+      throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
     return store.add({
       version: 1,
       id,

@@ -34,6 +34,16 @@ test('the same id for another guest is refused', async (t) => {
   await assert.rejects(other, { code: 'GODWIT_ID_REUSED' });
 });
 
+test('an admission that comes after its source was told that there is none begins nothing', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const api = await as('a', 'agent', b);
+  const asked = api.incoming({ params: { id: admission.id } });
+  await assert.rejects(asked, { code: 'GODWIT_MIGRATION_UNKNOWN' });
+  await assert.rejects(api.admit({ body: admission }), { code: 'GODWIT_MIGRATION_UNKNOWN' });
+  assert.deepEqual(b.movers.started, []);
+});
+
 test('a host speaks only for itself', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
