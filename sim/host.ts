@@ -122,6 +122,11 @@ export class SimHost {
     return {
       find: (migration) => this.mover(migration.id)?.state,
       start: (migration, onExit) => this.#startMover(agent, migration, onExit),
+      isStopped: ({ pid }) => {
+        const process = this.#processesNow.find((each) => each.pid === pid);
+        return process !== undefined && process.frozenUntil > this.#parts.scheduler.now;
+      },
+      kill: ({ pid }) => this.#processesNow.find((each) => each.pid === pid)?.die(),
     };
   }
 

@@ -23,6 +23,10 @@ export interface MoverProcesses {
   start(migration: Migration, onExit: () => void): Promise<MoverState>;
   /** The mover that works on it now; undefined when there is none. */
   find(migration: Migration): MoverState | undefined;
+  /** It is there and does nothing: somebody has stopped it. */
+  isStopped(mover: MoverState): boolean;
+  /** Ends it at once. A new one finds its journal as it left it. */
+  kill(mover: MoverState): void;
 }
 
 /** Movers as processes of their own, which live on when the agent ends. */
@@ -30,6 +34,10 @@ export function moverProcesses(configFile: string, program: string = PROGRAM): M
   return {
     start: (migration, onExit) => startMover(migration, configFile, program, onExit),
     find: findMover,
+    isStopped: ({ pid, startTicks }) => stateOf(pid, startTicks) === 'T',
+    kill: ({ pid, startTicks }) => {
+      if (isAlive(pid, startTicks)) process.kill(pid, 'SIGKILL');
+    },
   };
 }
 
@@ -140,12 +148,18 @@ function findMover({ dir }: Migration): MoverState | undefined {
 
 /** True while that very process runs: a pid is used again, and one that nobody has waited for is no process. */
 export function isAlive(pid: number, startTicks: number): boolean {
+  const state = stateOf(pid, startTicks);
+  return state !== undefined && state !== 'Z' && state !== 'X';
+}
+
+/** The process's state as the kernel tells it, one letter; undefined when it is not there. */
+function stateOf(pid: number, startTicks: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The second field is the name in brackets and may hold anything.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] !== 'Z' && fields[0] !== 'X' && Number(fields[19]) === startTicks;
+    return Number(fields[19]) === startTicks ? fields[0] : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }

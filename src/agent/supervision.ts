@@ -6,6 +6,13 @@ import type { MoverProcesses } from './mover-process.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
 const CHECK_MS = 1000;
+/**
+ * A mover that is stopped (SIGSTOP) holds its guest up: the hypervisor may stop it for the switchover meanwhile, and
+ * nobody commits. Stopped for so long, it is no accident of a moment, and a new mover does its work.
+ */
+const STOPPED_MS = 500;
+/** From a mover's kill until it is gone, with time to spare. */
+const ENDED_MS = 50;
 /** New movers in a row for one migration before it is left as it is. */
 const MOST_RESTARTS = 12;
 /** The pause before the second restart; it doubles up to the longest. */
@@ -30,6 +37,8 @@ export class Supervisor {
   readonly #log: Log;
   readonly #attempts = new Map<string, Attempts>();
   readonly #starting = new Map<string, Promise<MoverState>>();
+  /** Movers that were found stopped, and when (monotonic ms). */
+  readonly #stoppedAt = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -98,9 +107,12 @@ export class Supervisor {
     const { id } = migration;
     if (this.#store.isEnded(id)) {
       this.#attempts.delete(id);
+      this.#stoppedAt.delete(id);
       return;
     }
-    if (this.#starting.has(id) || this.#movers.find(migration) !== undefined) return;
+    if (this.#starting.has(id)) return;
+    const mover = this.#movers.find(migration);
+    if (mover !== undefined && !this.#replaces(id, mover)) return;
     const attempts = this.#attempts.get(id);
     const now = this.#clock.monotonicMs();
     if (attempts !== undefined) {
@@ -119,6 +131,28 @@ export class Supervisor {
     this.ensure(migration).catch((thrown: unknown) => {
       this.#log.error({ id, error: toGodwitError(thrown) }, 'a mover did not start');
     });
+  }
+
+  /** Whether a mover that is there is to make room for another. It is killed first: two would be one too many. */
+  #replaces(id: string, mover: MoverState): boolean {
+    if (!this.#movers.isStopped(mover)) {
+      this.#stoppedAt.delete(id);
+      return false;
+    }
+    const now = this.#clock.monotonicMs();
+    const since = this.#stoppedAt.get(id);
+    if (since === undefined) {
+      this.#stoppedAt.set(id, now);
+      setTimeout(() => this.check(), STOPPED_MS).unref();
+      return false;
+    }
+    if (now - since < STOPPED_MS) return false;
+    this.#stoppedAt.delete(id);
+    this.#log.warn({ id, pid: mover.pid }, 'a mover is stopped: it is killed, and another goes on');
+    this.#movers.kill(mover);
+    // Its end is a moment away, and then it is looked for again.
+    setTimeout(() => this.check(), ENDED_MS).unref();
+    return false;
   }
 
   #count(id: string): void {

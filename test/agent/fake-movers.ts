@@ -48,8 +48,16 @@ export class FakeMovers implements MoverProcesses {
     return this.#movers.get(migration.id)?.state;
   }
 
+  isStopped(): boolean {
+    return false;
+  }
+
+  kill(mover: MoverState): void {
+    for (const [id, { state }] of this.#movers) if (state === mover) void this.end(id);
+  }
+
   /** The mover is gone, as if by SIGKILL. */
-  async kill(id: string): Promise<void> {
+  async end(id: string): Promise<void> {
     const mover = this.#movers.get(id);
     this.#movers.delete(id);
     await mover?.socket.close();

@@ -28,7 +28,7 @@ test('the live view goes on over the death of a mover', async (t) => {
   for await (const line of a.api.events({ params: { id } })) {
     lines += 1;
     last = line.phase;
-    if (lines === 1) await a.movers.kill(id);
+    if (lines === 1) await a.movers.end(id);
     if (a.movers.started.length === 2) await a.movers.fail(id);
   }
   assert.equal(last, 'cancelled');
@@ -38,7 +38,7 @@ test('a mover that dies is replaced, once, and the migration stays one', async (
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
   const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b' } });
-  await a.movers.kill(id);
+  await a.movers.end(id);
   while (!(await a.api.migrations()).migrations[0]?.moverAlive) {
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -59,7 +59,7 @@ test('an agent that starts again replaces a mover that died meanwhile', async (t
   const a = await host('a', { guests: () => [guest('web1')], peers });
   const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b' } });
   await a.agent.close();
-  await a.movers.kill(id);
+  await a.movers.end(id);
   assert.deepEqual(a.movers.started, [id]);
   const { movers } = await a.again();
   assert.deepEqual(movers.started, [id, id]);

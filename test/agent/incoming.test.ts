@@ -111,7 +111,7 @@ test('a mover that died is started again for who asks where it listens', async (
   const b = await host('b', { peers });
   const api = await as('a', 'agent', b);
   await api.admit({ body: admission });
-  await b.movers.kill(admission.id);
+  await b.movers.end(admission.id);
   await api.incoming({ params: { id: admission.id } });
   assert.equal(b.movers.started.length, 2);
 });

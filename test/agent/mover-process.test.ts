@@ -47,6 +47,10 @@ test('a mover is there once it says so, in a session of its own, and is found ag
   t.after(() => isAlive(state.pid, state.startTicks) && process.kill(state.pid, 'SIGKILL'));
   assert.equal(state.address, '127.0.0.1:50000');
   assert.deepEqual(movers.find(made), state);
+  assert.equal(movers.isStopped(state), false);
+  process.kill(state.pid, 'SIGSTOP');
+  while (!movers.isStopped(state)) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(movers.find(made), state, 'it is there all the same');
   // To signal a group by its leader's pid works only where the process leads one.
   process.kill(-state.pid, 'SIGKILL');
   await ended.promise;

@@ -40,6 +40,8 @@ async function dying(t: TestContext) {
       return Promise.resolve({ pid: 1, startTicks: 1, socket: 'none' });
     },
     find: () => undefined,
+    isStopped: () => false,
+    kill: () => {},
   };
   const supervisor = new Supervisor(store, movers, clock, silentLog);
   return {
@@ -71,6 +73,31 @@ test('a mover that keeps dying is replaced after growing pauses, and then left w
     pauses.toSorted((left, right) => left - right),
   );
   assert.match(supervisor.leftBecause(id) ?? '', /12 times in a row; see mover.log/);
+});
+
+test('a mover that is stopped, and stays so, is killed and followed by another', async (t) => {
+  const { supervisor, movers, starts, pass } = await dying(t);
+  const stuck = { pid: 4711, startTicks: 1, socket: 'none' };
+  let there = true;
+  let stopped = true;
+  const killed: number[] = [];
+  Object.assign(movers, {
+    find: () => (there ? stuck : undefined),
+    isStopped: () => stopped,
+    kill: ({ pid }: { pid: number }) => {
+      killed.push(pid);
+      there = false;
+    },
+  });
+  supervisor.check();
+  stopped = false;
+  await pass(1000);
+  assert.deepEqual(killed, [], 'stopped for a moment is nothing');
+  stopped = true;
+  await pass(2000);
+  assert.deepEqual(killed, [4711]);
+  await pass(1000);
+  assert.equal(starts.length, 1);
 });
 
 test('a migration that has ended gets no mover', async (t) => {
