@@ -23,7 +23,7 @@ export type Row =
 /** A whole switchover, with a takeover in it, on a machine that is busy. */
 const SWITCH_MS = 6000;
 /** After the fault has cleared: what is left of a small guest's memory at the cells' rates, and the end. */
-const END_MS = 60_000;
+const END_MS = 30_000;
 
 export function row(cell: Cell): Row {
   const why = senseless(cell);
