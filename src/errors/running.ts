@@ -102,6 +102,13 @@ export const runningErrors = {
     5,
     409,
   ),
+  GODWIT_JOURNAL: row(
+    '{host} cannot write its journal: {reason}',
+    'Make room on the disk of {host}, or mend it; what waits for it goes on by itself.',
+    true,
+    5,
+    503,
+  ),
 
   // The lab
   GODWIT_LAB: row(

@@ -51,6 +51,8 @@ export interface DestinationState {
   readonly error: SerialError | undefined;
   /** Armed, and after a reboot no longer able to say whether the guest ran here. */
   readonly unsure: boolean;
+  /** Post-copy has begun: the state of the guest's devices has left its source. */
+  readonly postcopy: boolean;
 }
 
 export function initialDestination(
@@ -68,6 +70,7 @@ export function initialDestination(
     hypervisor: 'none',
     error: undefined,
     unsure: false,
+    postcopy: false,
   };
 }
 
@@ -111,7 +114,11 @@ export function destinationAfter(
         unsure: false,
       };
     case 'hypervisor':
-      return { ...state, hypervisor: afterHypervisor(state, event.event.type) };
+      return {
+        ...state,
+        hypervisor: afterHypervisor(state, event.event.type),
+        postcopy: state.postcopy || event.event.type === 'postcopy-active',
+      };
     case 'failed':
       return { ...state, error: event.error };
     case 'released':

@@ -1,3 +1,4 @@
+import type { DestinationState } from '../../src/migration/destination.ts';
 import { breakRule, fork } from './context.ts';
 import type { Context } from './context.ts';
 import type { RecordName } from './events.ts';
@@ -231,15 +232,38 @@ function continuingMoves(context: Context): void {
   emit('time', 'the destination’s QEMU does not run the guest in time');
 }
 
+/** What its mover has heard of its QEMU by the time that the source has been silent for so long. */
+function asHeard({ world }: Context, state: DestinationState): DestinationState {
+  if (state.hypervisor === 'gone') return state;
+  const hypervisor = HEARD[world.dqemu] ?? state.hypervisor;
+  return { ...state, hypervisor, postcopy: hypervisor.startsWith('postcopy') };
+}
+
+const HEARD: Readonly<Record<number, DestinationState['hypervisor']>> = {
+  [DEST.loaded]: 'paused',
+  [DEST.postcopy]: 'postcopy',
+  [DEST.running]: 'running',
+  [DEST.postcopyRunning]: 'postcopy',
+  [DEST.postcopyRunningCut]: 'postcopy-paused',
+  [DEST.postcopyCut]: 'postcopy-paused',
+};
+
 /** A source that is silent for long has given up; here for however long, so at any time. */
 function lease(context: Context): void {
   const { world, emit } = context;
-  const { right, stage, unsure } = context.destination.state(world.jd);
-  if (right === 'running' || stage === 'released' || stage === 'finished') return;
+  const state = context.destination.state(world.jd);
+  const action = context.rules.onSilence(asHeard(context, state));
+  if (action === 'wait') return;
   const next = fork(context);
   next.excuses |= EXCUSE.deadline;
-  record(context, next, 'failed');
-  if (right !== 'refused' && !unsure) record(context, next, 'refused');
-  next.busy = BUSY.releasing;
-  emit('time', 'the source has been silent for too long: the destination refuses and releases');
+  if (action === 'release') {
+    record(context, next, 'failed');
+    if (state.right !== 'refused' && !state.unsure) record(context, next, 'refused');
+    next.busy = BUSY.releasing;
+    emit('time', 'the source has been silent for too long: the destination refuses and releases');
+    return;
+  }
+  if (action === 'bury') next.dqemu = DEST.none;
+  record(context, next, 'finished');
+  emit('time', 'the source has been silent for too long: the destination settles by itself');
 }

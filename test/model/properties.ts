@@ -61,6 +61,9 @@ export function isOver(context: Context, world: World): boolean {
   if (stage === 'released') return world.dqemu === DEST.none;
   if (stage === 'finished') return true;
   // A person decides: the destination keeps what it has.
+  // What post-copy has brought may be all there is of the guest: silence alone does not take it down.
+  const holds = world.dqemu === DEST.postcopy || world.dqemu === DEST.postcopyCut;
+  if (right === 'armed' && holds) return true;
   const kept = right === 'running' || unsure;
   return kept && doing.outcome !== 'failed' && doing.outcome !== 'cancelled';
 }

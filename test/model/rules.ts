@@ -5,6 +5,7 @@ import {
   knowsItNeverRan,
 } from '../../src/migration/destination.ts';
 import { sourceMayResume } from '../../src/migration/run-right.ts';
+import { onSilence } from '../../src/migration/silence.ts';
 import { durability, transition } from '../../src/migration/transition.ts';
 
 /** What the model checks: the functions that the movers themselves call. A mutant replaces one of them. */
@@ -16,6 +17,7 @@ export interface Rules {
   readonly judgeCall: typeof judgeCall;
   readonly destinationDurability: typeof destinationDurability;
   readonly knowsItNeverRan: typeof knowsItNeverRan;
+  readonly onSilence: typeof onSilence;
   /** An operator says that the other host does not run the guest without having made sure. */
   readonly operatorGuesses: boolean;
 }
@@ -28,6 +30,7 @@ export const REAL: Rules = {
   judgeCall,
   destinationDurability,
   knowsItNeverRan,
+  onSilence,
   operatorGuesses: false,
 };
 

@@ -151,11 +151,12 @@ function verifyMoves(context: Context): void {
   // A QEMU that has ended does not run the guest: only the destination is asked then.
   openSession(next);
   if (world.dmover === 1 && world.jd !== 0) {
-    const gone = context.destination.state(world.jd).hypervisor === 'gone';
+    const { hypervisor, stage } = context.destination.state(world.jd);
+    const gone = hypervisor === 'gone';
     if (gone) fails(context, next, 'lost');
     else did(context, next, 'verify');
-    // Where its mover hears of it a moment later, nothing could be known yet.
-    if (!gone && world.dqemu === DEST.gone && world.dlost === 0) {
+    // Where its mover hears of it a moment later, nothing could be known yet; once settled, it is the guest's own end.
+    if (!gone && stage !== 'finished' && world.dqemu === DEST.gone && world.dlost === 0) {
       breakRule(
         next,
         'the source found all well though the destination’s QEMU had ended and nothing would ever say so',

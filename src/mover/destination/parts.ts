@@ -5,7 +5,8 @@ import type { AgentConfig } from '../../config.ts';
 import type { DestinationOptions, Driver, StreamSetup } from '../../drivers/driver.ts';
 import type { Log } from '../../log.ts';
 import type { DestinationEvent, DestinationState } from '../../migration/destination.ts';
-import type { Preparation } from '../../protocol/peer.ts';
+import { godwitError } from '../../errors.ts';
+import type { Preparation, Prepared } from '../../protocol/peer.ts';
 import { streamTls } from '../credentials.ts';
 import type { Journal } from '../journal.ts';
 
@@ -57,4 +58,11 @@ export function destinationOptions(
     ports: config.ports,
     ...(handle === undefined ? {} : { handle }),
   };
+}
+
+/** Where the source is to send memory. */
+export function listening(config: AgentConfig, memoryAddress: string | undefined): Prepared {
+  if (memoryAddress === undefined)
+    throw godwitError('GODWIT_INTERNAL', { what: 'nothing listens here' });
+  return { memoryAddress, tlsHostname: config.name };
 }

@@ -145,7 +145,8 @@ export class DestinationPeer {
     try {
       this.#told = await this.#ask(id, signal);
     } catch (thrown) {
-      if (!isUnreachable(thrown)) throw thrown;
+      // An agent that cannot start a mover now, whatever its trouble is, may be able to the next time.
+      if (!isUnreachable(thrown) && !hasCode(thrown, 'GODWIT_INTERNAL')) throw thrown;
     }
   }
 
@@ -207,6 +208,7 @@ export class DestinationPeer {
   }
 }
 
+/** What waiting may mend: no answer, or a host that cannot write down what it was asked to do. */
 function isUnreachable(thrown: unknown): boolean {
-  return hasCode(toGodwitError(thrown), 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
+  return hasCode(toGodwitError(thrown), 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE', 'GODWIT_JOURNAL');
 }
