@@ -59,7 +59,7 @@ export function portNames(host: string, path = 0): { bridge: string; tap: string
 }
 
 /** The switch's bridge that joins the hosts on a path. */
-function pathBridge(path: number): string {
+export function pathBridge(path: number): string {
   return path === 0 ? 'mig' : `mig${path}`;
 }
 

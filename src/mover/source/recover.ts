@@ -3,6 +3,7 @@ import { systemClock } from '../../clock.ts';
 import type { SourceSession } from '../../drivers/driver.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
+import { ask } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 
 /** Between two tries, ms. */
@@ -72,7 +73,7 @@ async function takeUp(
     LISTEN_MS,
     signal,
     (bounded) =>
-      parts.peer.call(parts.request.id, bounded, async (api, route) => {
+      ask(parts, bounded, async (api, route) => {
         const told = await api.recover({ body }, { signal: bounded, deadlineMs: LISTEN_MS });
         return { address: route(told.memoryAddress), tlsHostname: told.tlsHostname };
       }),

@@ -47,7 +47,8 @@ export class StreamGuard {
     this.#movedAt = this.#parts.clock.monotonicMs();
     this.#wasSilent = false;
     this.#told = false;
-    if (!told && stillMs >= NOTICED_MS) this.#parts.dispatch({ type: 'flows', afterMs: stillMs });
+    if (!told && stillMs >= NOTICED_MS)
+      this.#parts.dispatch({ type: 'flows', afterMs: Math.round(stillMs) });
   }
 
   /** Asks the link where the bytes stand still. Rejects with the signal alone. */
@@ -67,7 +68,7 @@ export class StreamGuard {
     });
     if (verdict === 'wait' || this.#told) return;
     this.#told = true;
-    dispatch({ type: 'stalled', forMs: stillMs });
+    dispatch({ type: 'stalled', forMs: Math.round(stillMs) });
   }
 
   /** The stream broke with a word of its own, or is being taken up: what stands still is known. */

@@ -11,6 +11,7 @@ import type { DestinationStatus } from '../../protocol/peer.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import type { Coordinator } from './coordinator.ts';
 import { deadlineOf } from './handlers.ts';
+import { resumePeer } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { StreamGuard } from './stream-guard.ts';
 
@@ -51,6 +52,8 @@ export class Watch {
   }
 
   start(parts: SourceParts): void {
+    // After a takeover nothing else may speak to the destination for long.
+    resumePeer(parts);
     const { dispatch, peer } = parts;
     this.#guard = new StreamGuard({ clock: this.#clock, peer, dispatch });
     void this.#sampling(parts);
