@@ -206,7 +206,10 @@ async function look(
   const memoryIntact = lives ? await stage.intact(GUEST) : undefined;
   const places = (host: string): { guest: string; place: Place }[] => {
     if (runningOn.includes(host)) return [{ guest: GUEST, place: 'guest' }];
-    return [{ guest: GUEST, place: !lives && host === from ? 'grave' : 'nothing' }];
+    // What is left of a lost guest may be kept for a look, where its QEMU still is.
+    const kept = ended.outcome === 'lost' && statuses.some((qemu) => qemu.host === host);
+    const died = !lives && host === (ended.outcome === 'done' ? to : from);
+    return [{ guest: GUEST, place: kept || died ? 'grave' : 'nothing' }];
   };
   const remains = await remainsOf(stage.lab, stage.bare, places);
   const connectionKept = lives ? view?.connectionKept === true : undefined;

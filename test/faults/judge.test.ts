@@ -104,6 +104,14 @@ describe('the judge of a cell', () => {
     assert.equal(problems({ spans }, STAYED, { ...CELL, phase: 'switchover' }), '');
   });
 
+  test('a guest that died after it had arrived is no lie of Godwit, one that had not is', () => {
+    const died = { runningOn: [], memoryIntact: undefined, connectionKept: undefined };
+    const late: Cell = { fault: 'kill-destination-qemu', phase: 'cleanup', mode: 'precopy' };
+    assert.equal(problems(died, MOVED, late), '');
+    const early: Cell = { fault: 'kill-source-qemu', phase: 'switchover', mode: 'precopy' };
+    assert.match(problems(died, MOVED, early), /told as done, and no copy runs/);
+  });
+
   test("wants the guest's own death told, and nothing that runs", () => {
     assert.equal(problems({}, DIED, DEATH), '');
     assert.match(problems({ endedAtMs: 30_000 }, DIED, DEATH), /told after 29000 ms/);
