@@ -22,7 +22,7 @@ function unasked(): never {
   throw new Error('nobody was to ask this');
 }
 
-function handlersOf<H>(contract: object, given: Partial<H>): H {
+export function handlersOf<H>(contract: object, given: Partial<H>): H {
   const none = Object.fromEntries(Object.keys(contract).map((key) => [key, unasked]));
   return { ...none, hello, ...given } as H;
 }
