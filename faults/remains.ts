@@ -29,11 +29,12 @@ export async function bareHosts(lab: Lab): Promise<HostCensus[]> {
   }
 }
 
-/** Waits until nothing is left over; what still is after 15 s is returned, in words. */
+/** Waits until nothing is left over; what still is after `settleMs` is returned, in words. */
 export async function remainsOf(
   lab: Lab,
   bare: readonly HostCensus[],
   places: (host: string) => readonly { readonly guest: string; readonly place: Place }[],
+  settleMs = SETTLE_MS,
 ): Promise<string[]> {
   const start = systemClock.monotonicMs();
   for (;;) {
@@ -41,7 +42,7 @@ export async function remainsOf(
       const was = bare.find((each) => each.host === host.host);
       return was === undefined ? [] : overIn(host, was, places(host.host));
     });
-    if (found.length === 0 || systemClock.monotonicMs() - start > SETTLE_MS) return found;
+    if (found.length === 0 || systemClock.monotonicMs() - start > settleMs) return found;
     await systemClock.sleep(STEP_MS);
   }
 }

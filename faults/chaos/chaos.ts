@@ -1,6 +1,7 @@
 /** Chaos: what is killed and what moves, together, for a while; then what is left is looked at. */
 import { chances } from '../chance.ts';
 import { remainsOf } from '../remains.ts';
+import type { Place } from '../remains.ts';
 import { Stage } from '../stage.ts';
 import { mayhem } from './mayhem.ts';
 import type { Death } from './mayhem.ts';
@@ -21,6 +22,8 @@ export interface ChaosTold {
   readonly violations: readonly string[];
 }
 
+/** What died last may have to wait for what it does not hear any more. */
+const SETTLE_MS = 45_000;
 const GUESTS = ['web1', 'web2', 'web3'];
 
 export async function chaos({ ms, seed, signal, say }: ChaosRequest): Promise<ChaosTold> {
@@ -39,11 +42,11 @@ export async function chaos({ ms, seed, signal, say }: ChaosRequest): Promise<Ch
     const killing = mayhem({ lab: stage.lab, signal: over, next: chances(seed, 'mayhem'), say });
     const [journeys, deaths] = await Promise.all([travelling, killing]);
     await stage.plainAgents();
-    const remains = await remainsOf(stage.lab, stage.bare, (host) =>
+    const places = (host: string): { guest: string; place: Place }[] =>
       GUESTS.map((guest) => {
         return { guest, place: stage.guests.get(guest) === host ? 'guest' : 'nothing' };
-      }),
-    );
+      });
+    const remains = await remainsOf(stage.lab, stage.bare, places, SETTLE_MS);
     const done = journeys.reduce((sum, { moves }) => sum + (moves['done'] ?? 0), 0);
     const violations = [
       ...journeys.flatMap((journey) => journey.violations),

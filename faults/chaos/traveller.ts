@@ -57,6 +57,8 @@ export async function travel(given: Travel): Promise<Journey> {
       }
     }
     violations.push(...(await lookAt(given, witness, probe)));
+    const [host] = witness.runningOn();
+    if (host !== undefined) stage.guests.set(guest, host);
     const gapMs = Math.round((await probe.read()).clientGapMs);
     const darkMs = longestDarkMs(witness.spans(), started, systemClock.wallMs());
     return { guest, moves, verified: verified + 1, darkMs, gapMs, violations };
