@@ -6,9 +6,10 @@ import { footprint } from './footprint.ts';
 import { overhead } from './overhead.ts';
 import { soak } from './soak.ts';
 import { start } from './start.ts';
+import { wireStream } from './wire-stream.ts';
 
 /** `npm run bench` lists; `npm run bench -- NAME [--runs N] [--json]` runs one. */
-const BENCHES: readonly Bench[] = [overhead, start, footprint, soak];
+const BENCHES: readonly Bench[] = [overhead, start, footprint, soak, wireStream];
 
 function list(): void {
   console.log('npm run bench -- NAME [--runs N] [--json]\n');

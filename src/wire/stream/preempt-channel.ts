@@ -1,0 +1,45 @@
+import { RamFramer } from './records.ts';
+
+/**
+ * Post-copy's second connection (the capability postcopy-preempt): RAM records without a header, for pages that the
+ * destination waits for. Its blocks are those that the main channel named.
+ */
+export class PreemptChannel extends RamFramer {
+  #lost = false;
+
+  protected step(bytes: Uint8Array, at: number, end: number): number {
+    if (this.#lost) return this.#seek(bytes, at, end);
+    const used = this.ramRecord(bytes, at, end);
+    if (used !== 0) return used;
+    this.#lost = true;
+    this.note({ type: 'lost', atByte: this.position, why: 'not a RAM record' });
+    return 0;
+  }
+
+  protected ramEnded(): void {
+    this.note({ type: 'ram-section-end' });
+  }
+
+  /** The list is the main channel's. */
+  protected ramListBegins(): boolean {
+    return false;
+  }
+
+  /** Up to a record that names a block: what continues the one before could be anything. */
+  #seek(bytes: Uint8Array, at: number, end: number): number {
+    for (let found = at; found < end; found += 1) {
+      const placed = this.namedRecord(bytes, found, end);
+      if (placed === 0 || (placed < 0 && this.ended)) continue;
+      if (found > at) {
+        this.span('unknown', bytes, at, found);
+        return found - at;
+      }
+      if (placed < 0) return placed;
+      this.#lost = false;
+      this.note({ type: 'found', atByte: this.position });
+      return 0;
+    }
+    this.span('unknown', bytes, at, end);
+    return end - at;
+  }
+}

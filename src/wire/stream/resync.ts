@@ -1,0 +1,70 @@
+import type { StreamContext } from './context.ts';
+import { u32 } from './fields.ts';
+import { ELEMENT } from './format.ts';
+import { footerAndNext, NO, ramStart } from './plausible.ts';
+
+/** What was found at `at`; `none` there is no such place before the end of the window. */
+export type Place =
+  | { readonly kind: 'footer' | 'element' | 'none'; readonly at: number }
+  | { readonly kind: 'more'; readonly at: number; readonly needed: number };
+
+export interface SeekWindow {
+  readonly bytes: Uint8Array;
+  readonly at: number;
+  readonly end: number;
+  /** Nothing follows the window: the end of a package or of the stream. */
+  readonly last: boolean;
+}
+
+/**
+ * The first place in the window where the parser knows again where it is:
+ * - a footer of the open section (of any, when lost), followed by an element that can follow;
+ * - a part of the RAM section that begins with a valid record;
+ * - the start of the RAM section.
+ * Device state can hold all of these by a guest's will; it gains nothing but a worse compression of its own stream.
+ */
+export function resync(
+  context: StreamContext,
+  section: number | undefined,
+  record: (at: number) => number,
+  window: SeekWindow,
+): Place {
+  const { bytes, end, last } = window;
+  for (let at = nextBeginning(bytes, window.at, end); at < end;) {
+    const isFooter = bytes[at] === ELEMENT.FOOTER;
+    const found = isFooter
+      ? footerAndNext(context, section, bytes, { at, end, last })
+      : bytes[at] === ELEMENT.SECTION_START
+        ? ramStart(bytes, at, end)
+        : ramPart(context, record, bytes, { at, end });
+    if (found > NO) return { kind: isFooter ? 'footer' : 'element', at };
+    if (found < NO && !last) return { kind: 'more', at, needed: -found };
+    at = nextBeginning(bytes, at + 1, end);
+  }
+  return { kind: 'none', at: end };
+}
+
+const BEGINS = new Uint8Array(256);
+for (const type of ['SECTION_START', 'SECTION_PART', 'SECTION_END', 'FOOTER'] as const) {
+  BEGINS[ELEMENT[type]] = 1;
+}
+
+/** All of a device's state goes through here: a table is what is fastest. */
+function nextBeginning(bytes: Uint8Array, from: number, end: number): number {
+  let at = from;
+  while (at < end && BEGINS[bytes[at] as number] === 0) at += 1;
+  return at;
+}
+
+function ramPart(
+  context: StreamContext,
+  record: (at: number) => number,
+  bytes: Uint8Array,
+  { at, end }: { readonly at: number; readonly end: number },
+): number {
+  if (context.ramSection === undefined) return NO;
+  if (end - at < 5) return -5;
+  if (u32(bytes, at + 1) !== context.ramSection) return NO;
+  const first = record(at + 5);
+  return first < 0 ? first - 5 : first;
+}
