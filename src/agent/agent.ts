@@ -21,6 +21,10 @@ import { Outgoing } from './outgoing.ts';
 import { Peers } from './peers.ts';
 import { makePrivateDir } from './pki/files.ts';
 import { ownIdentity } from './pki/own.ts';
+import { Leftovers } from './leftovers/leftovers.ts';
+import { Resolve } from './resolve.ts';
+import { Sides } from './sides.ts';
+import { fenceOf } from '../mover/fencing.ts';
 import { MigrationStore } from './store.ts';
 import { Supervisor } from './supervision.ts';
 
@@ -56,11 +60,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const inventory = new Inventory(drivers, clock, machine);
   const peers = new Peers(config, credentials);
   const common = { config, clock, log, store, guests, inventory, peers, supervisor };
+  const sides = new Sides({ config, drivers, store, movers });
   const handlers = agentHandlers({
     ...common,
     outgoing: new Outgoing(common),
     incoming: new Incoming(common),
     follow: new Follow({ ...common, movers }),
+    sides,
+    resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config) }),
+    leftovers: new Leftovers({ ...common, movers, drivers }),
   });
   const listener = serve(agentContract, handlers, { name: config.name, log });
   const { address, addresses } = config;

@@ -14,6 +14,9 @@ import type { Inventory } from './inventory.ts';
 import type { Outgoing } from './outgoing.ts';
 import { redeemToken } from './pki/token.ts';
 import type { Peers } from './peers.ts';
+import type { Leftovers } from './leftovers/leftovers.ts';
+import type { Resolve } from './resolve.ts';
+import type { Sides } from './sides.ts';
 import type { MigrationStore } from './store.ts';
 
 export interface AgentParts {
@@ -27,11 +30,15 @@ export interface AgentParts {
   readonly outgoing: Outgoing;
   readonly incoming: Incoming;
   readonly follow: Follow;
+  readonly sides: Sides;
+  readonly resolve: Resolve;
+  readonly leftovers: Leftovers;
 }
 
 /** The agent's API: each route, given over to the part that answers it. */
 export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract> {
   const { config, clock, log, store, guests, peers, outgoing, incoming, follow } = parts;
+  const { sides, resolve, leftovers } = parts;
   return {
     hello: () => ({
       name: config.name,
@@ -72,6 +79,16 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     },
     admit: ({ body, caller }) => incoming.admit(body, caller),
     incoming: ({ params, caller }) => incoming.where(params.id, caller),
+    side: ({ params, query, caller }) => sides.forPeer(params.id, query.look, caller),
+    resolution: ({ params }) => resolve.show(params.id),
+    resolve: ({ params, body, caller }) => resolve.resolve(params.id, body, caller.name),
+    takeUp: ({ params, body, caller }) => resolve.takeUp(params.id, body.runAt, body.by, caller),
+    leftovers: async () => ({ leftovers: await leftovers.list() }),
+    clearLeftovers: async ({ caller }) => {
+      const answer = await leftovers.clear();
+      log.info({ by: caller.name, cleared: answer.cleared.length }, 'leftovers were cleared');
+      return answer;
+    },
     join: async ({ body }) => {
       if (config.caDir === undefined) {
         const hint = 'Name the agent of the host that holds the CA in the token.';

@@ -2,13 +2,22 @@ import type { AgentConfig } from '../config.ts';
 import { hasCode, toGodwitError } from '../errors.ts';
 import { agentContract } from '../protocol/contract.ts';
 import type { GuestInfo, HostEntry } from '../protocol/host.ts';
+import type { ResolveAnswer, RunAt, SideView } from '../protocol/resolve.ts';
 import { selectVersion } from '../protocol/version.ts';
 import { client } from '../rpc/client.ts';
 import type { Client } from '../rpc/client.ts';
 import type { Credentials } from '../rpc/tls.ts';
 
 const ANSWER_MS = 3000;
+/** Its hypervisor is asked as well. */
+const SIDE_MS = 10_000;
+const TAKE_UP_MS = 30_000;
 const AT_ONCE = 32;
+
+/** `isDark`: nothing was heard of it, so that it may be off. */
+export type OtherSide =
+  | { readonly view: SideView }
+  | { readonly unreachable: string; readonly isDark: boolean };
 
 type PeerClient = Client<typeof agentContract>;
 
@@ -46,6 +55,23 @@ export class Peers {
   async guests(): Promise<GuestInfo[]> {
     const all = await eachOf(this.names(), (name) => this.#guests(name));
     return all.flat();
+  }
+
+  /** What the other host of a migration knows of its side; or why it does not say. */
+  async side(name: string, id: string): Promise<OtherSide> {
+    try {
+      const input = { params: { id }, query: { look: 'hypervisor' } } as const;
+      return { view: await this.#client(name).api.side(input, { deadlineMs: SIDE_MS }) };
+    } catch (thrown) {
+      const isDark = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
+      return { unreachable: toGodwitError(thrown).message, isDark };
+    }
+  }
+
+  /** Asks the source of a migration to take it up again. */
+  takeUp(name: string, id: string, body: { runAt: RunAt; by: string }): Promise<ResolveAnswer> {
+    const options = { deadlineMs: TAKE_UP_MS };
+    return this.#client(name).api.takeUp({ params: { id }, body }, options);
   }
 
   close(): void {

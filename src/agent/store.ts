@@ -116,6 +116,11 @@ export class MigrationStore {
     );
   }
 
+  /** Its journal has been written to again: what was kept of its end is no longer so. */
+  reopen(id: string): void {
+    this.#ended.delete(id);
+  }
+
   startedAt(id: string): string {
     return this.need(id).request.createdAt;
   }

@@ -72,6 +72,11 @@ export class Supervisor {
     return this.#attempts.get(id)?.leftBecause;
   }
 
+  /** Forgets the failures of earlier movers. */
+  again(id: string): void {
+    this.#attempts.delete(id);
+  }
+
   /** The living mover of a migration, started now if there is none, also after the migration has ended. */
   async ensure(migration: Migration): Promise<MoverState> {
     const starting = this.#starting.get(migration.id);

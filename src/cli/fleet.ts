@@ -7,7 +7,9 @@ import type {
   Progress,
   Report,
 } from '../protocol/migration.ts';
+import type { ClearedList, Leftover } from '../protocol/leftover.ts';
 import { guestName } from '../protocol/names.ts';
+import type { Resolution, ResolveAnswer, ResolveRequest } from '../protocol/resolve.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 
 interface CallOptions {
@@ -40,6 +42,16 @@ export interface AgentApi {
   events(input: ById, options?: CallOptions): AsyncIterable<Progress>;
   report(input: ById, options?: CallOptions): Promise<Report>;
   cancel(input: ById, options?: CallOptions): Promise<CancelAnswer>;
+  resolution(input: ById, options?: CallOptions): Promise<Resolution>;
+  resolve(
+    input: ById & { readonly body: ResolveRequest },
+    options?: CallOptions & { readonly deadlineMs?: number },
+  ): Promise<ResolveAnswer>;
+  leftovers(input?: object, options?: CallOptions): Promise<{ leftovers: Leftover[] }>;
+  clearLeftovers(
+    input?: object,
+    options?: CallOptions & { readonly deadlineMs?: number },
+  ): Promise<ClearedList>;
 }
 
 export interface Endpoint {

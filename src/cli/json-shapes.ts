@@ -3,7 +3,9 @@ import { agentContract, cancelAnswer } from '../protocol/contract.ts';
 import { errorBody } from '../protocol/errors.ts';
 import { guestInfo } from '../protocol/host.ts';
 import { migrationSummary, progress, report } from '../protocol/migration.ts';
-import { migrationId } from '../protocol/names.ts';
+import { clearedList, leftover } from '../protocol/leftover.ts';
+import { hostName, migrationId } from '../protocol/names.ts';
+import { resolution, resolveAnswer } from '../protocol/resolve.ts';
 
 const finding = z.object({
   name: z.string(),
@@ -22,6 +24,18 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   detached: z.object({ id: migrationId }),
   cancel: cancelAnswer.extend({ id: migrationId }),
   migrations: z.object({ migrations: z.array(migrationSummary) }),
+  resolution,
+  resolved: resolveAnswer.extend({ id: migrationId, report }),
+  leftovers: z.object({
+    hosts: z.array(
+      z.object({
+        host: hostName,
+        leftovers: z.array(leftover).optional(),
+        cleared: clearedList.shape.cleared.optional(),
+        left: clearedList.shape.left.optional(),
+      }),
+    ),
+  }),
   doctor: z.object({ verdict: finding.shape.verdict, checks: z.array(finding) }),
   version: z.object({ godwit: z.string(), protocol: z.array(z.int()), node: z.string() }),
   error: errorBody,

@@ -100,6 +100,35 @@ export const cancelSpec = spec({
   json: 'cancel',
 });
 
+export const resolveSpec = spec({
+  name: 'resolve',
+  summary: 'decide where the guest of a held migration is to run',
+  details:
+    'Without --run-at it shows what both hosts know, what each answer risks, and which one is safe. ' +
+    'What is provably wrong is refused. Where nothing proves the answer, make sure of the other ' +
+    'host first and say so with --yes-i-know.',
+  args: { id: { kind: 'migration', summary: "the migration's id", required: true } },
+  flags: {
+    runAt: {
+      kind: 'choice',
+      choices: ['source', 'destination'],
+      summary: 'where the guest is to run',
+    },
+    confirm: {
+      kind: 'guest',
+      value: 'guest',
+      summary: "the guest's name, where it cannot be typed at a terminal",
+    },
+    yesIKnow: {
+      kind: 'switch',
+      summary: 'the other host was made sure of: it is off, or does not run the guest',
+    },
+  },
+  examples: ['resolve m-4f2a9c1d', 'resolve m-4f2a9c1d --run-at source --confirm web1'],
+  usesAgent: true,
+  json: 'resolution (with --run-at: resolved)',
+});
+
 export const migrationsSpec = spec({
   name: 'migrations',
   summary: 'list migrations, newest first',
@@ -134,10 +163,15 @@ export const doctorSpec = spec({
       value: 'file',
       summary: "the agent's configuration, to check its ports, folders and certificates",
     },
+    leftovers: {
+      kind: 'switch',
+      summary: 'list what earlier crashes have left on the hosts, as their agents find it',
+    },
+    clear: { kind: 'switch', summary: 'with --leftovers: clear what is safe to clear' },
   },
-  examples: ['doctor', 'doctor --json'],
+  examples: ['doctor', 'doctor --json', 'doctor --leftovers', 'doctor --leftovers --clear'],
   usesAgent: true,
-  json: 'doctor',
+  json: 'doctor (with --leftovers: leftovers)',
 });
 
 export const completionSpec = spec({

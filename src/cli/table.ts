@@ -10,6 +10,7 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
   verb(specs.migrateSpec, () => import('./commands/migrate.ts')),
   verb(specs.watchSpec, () => import('./commands/watch.ts')),
   verb(specs.cancelSpec, () => import('./commands/cancel.ts')),
+  verb(specs.resolveSpec, () => import('./commands/resolve.ts')),
   verb(specs.migrationsSpec, () => import('./commands/migrations.ts')),
   verb(specs.reportSpec, () => import('./commands/report.ts')),
   verb(specs.doctorSpec, () => import('./commands/doctor.ts')),

@@ -80,6 +80,11 @@ async function runSource(
     progress: () => live.latest,
     events: ({ signal }) => live.follow(signal),
     cancel: () => coordinator.cancel(),
+    resolve: () => {
+      throw godwitError('GODWIT_INTERNAL', {
+        what: 'its agent resolves a migration at its source',
+      });
+    },
   });
   void keepPace('source', live, new AbortController().signal);
   ready(dir);
@@ -112,6 +117,7 @@ async function runDestination(
     progress: (): Progress => progress(),
     events: ({ signal }) => live.follow(signal),
     cancel: () => ({ accepted: false, what }),
+    resolve: ({ body }) => mover.resolve(body),
   });
   ready(dir, listening.address);
   await mover.ended;

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { guestInfo, hostEntry, hostInfo } from './host.ts';
 import { migrationRequest, migrationSummary, progress, report } from './migration.ts';
 import { guestName, hostName, migrationId, shortText } from './names.ts';
+import { operatorRoutes } from './operator-routes.ts';
 import * as peer from './peer.ts';
+import { resolveAnswer, runAt } from './resolve.ts';
 import { route } from './route.ts';
 
 export { role } from './route.ts';
@@ -149,6 +151,7 @@ export const agentContract = {
     params: byId,
     response: peer.admitted,
   }),
+  ...operatorRoutes,
   join: route({
     method: 'POST',
     path: '/v1/pki/join',
@@ -182,6 +185,18 @@ export const moverContract = {
     summary: 'Ask to roll back',
     access: 'local',
     response: cancelAnswer,
+  }),
+  resolve: route({
+    method: 'POST',
+    path: '/resolve',
+    summary: 'Destination: run the guest without its source, or give it up',
+    access: 'local',
+    body: z.object({
+      runAt,
+      proof: z.enum(['ask', 'observed', 'fenced', 'operator']),
+      by: z.string().max(128),
+    }),
+    response: resolveAnswer,
   }),
 };
 

@@ -154,6 +154,7 @@ async function serveFake(
     progress: () => live.latest,
     events: ({ signal }: { signal: AbortSignal }) => live.follow(signal),
     cancel,
+    resolve: () => ({ what: 'a fake mover does as it is told', proof: 'ask' as const }),
   };
   const listener = serve(moverContract, handlers, { name: 'mover', log: silentLog });
   return listenUnix(listener, path.join(dir, 'mover.sock'), { log: silentLog });

@@ -1,4 +1,4 @@
-import { ERRORS } from '../../errors.ts';
+import { ERRORS, godwitError } from '../../errors.ts';
 import { printJson } from '../context.ts';
 import { collectFacts } from '../doctor/collect.ts';
 import type { Finding } from '../doctor/facts.ts';
@@ -10,6 +10,15 @@ import type { doctorSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 
 export const run: Run<typeof doctorSpec> = async (input, context) => {
+  const { leftovers: wanted, clear } = input.flags;
+  if (clear === true && wanted !== true) {
+    const what = '--clear goes with --leftovers';
+    throw godwitError('GODWIT_USAGE', { what }, { hint: 'See `godwit doctor --help`.' });
+  }
+  if (wanted === true) {
+    const { leftovers } = await import('./doctor-leftovers.ts');
+    return leftovers(context, input.connection, clear === true, input.json);
+  }
   const findings = judge(await collectFacts(context, input.connection, input.flags.config));
   const verdict = worst(findings);
   if (input.json) printJson(context, { verdict, checks: findings });

@@ -13,6 +13,7 @@ import type { Listening } from '../../rpc/listen.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import { openDestinationJournal, readJournals } from '../journal.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { askSourceOf } from './source-agent.ts';
 import { DestinationMover } from './mover.ts';
 
 export interface RunningDestination {
@@ -42,7 +43,11 @@ export async function openDestination(
     await journal.append(event, 'sync');
     state = replayDestination([...events, event]) ?? state;
   }
-  const mover = new DestinationMover({ dir, config, driver, journal, clock, log, bootId }, state);
+  const others = { askSource: askSourceOf(request, around.connect, log), fence: around.fence };
+  const mover = new DestinationMover(
+    { dir, config, driver, journal, clock, log, bootId, others },
+    state,
+  );
   const listening = await around.listen(peerContract, handlersOf(mover, config), (caller) => {
     // Only the host that sends this guest may speak for it.
     if (caller.name === request.fromHost) return;

@@ -1,13 +1,15 @@
-import { godwitError, toGodwitError } from '../../errors.ts';
+import { toGodwitError } from '../../errors.ts';
 import type { DestinationSession } from '../../drivers/driver.ts';
 import { judgeCall, statusOf } from '../../migration/destination.ts';
 import type { DestinationCall, DestinationState } from '../../migration/destination.ts';
-import { onSilence } from '../../migration/silence.ts';
 import { createTap, removeTap, tapName } from '../../network/tap.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { DestinationStatus, Preparation, Prepared, Running } from '../../protocol/peer.ts';
+import type { ResolveAnswer } from '../../protocol/resolve.ts';
 import { Lane } from '../lane.ts';
 import { warmDestination } from '../warm.ts';
+import { actOnSilence, followOrder, isForsaken } from './alone.ts';
+import type { Hands, Order } from './alone.ts';
 import { Ledger } from './ledger.ts';
 import { destinationOptions, listenHostFor, listening, streamSetup } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
@@ -108,14 +110,21 @@ export class DestinationMover {
     return this.#call('commit', epoch, async () => {
       const began = this.#parts.clock.monotonicMs();
       // Also when it was committed before: an earlier mover may have died between the record and the deed.
-      const session = await this.#open();
+      await this.#open();
       await this.#ledger.record({ type: 'committed', epoch });
-      await session.resumeGuest(signal);
-      const resumeMs = Math.max(0, this.#parts.clock.monotonicMs() - began);
-      await this.#ledger.record({ type: 'running', epoch, resumeMs });
-      void this.#announce(session);
-      return { epoch, runningAt: new Date(this.#parts.clock.wallMs()).toISOString(), resumeMs };
+      return this.#run(signal, began);
     });
+  }
+
+  /** Resumes the guest; that it may run here is in the journal. */
+  async #run(signal: AbortSignal, began = this.#parts.clock.monotonicMs()): Promise<Running> {
+    const { epoch } = this.state.admission;
+    const session = await this.#open();
+    await session.resumeGuest(signal);
+    const resumeMs = Math.max(0, this.#parts.clock.monotonicMs() - began);
+    await this.#ledger.record({ type: 'running', epoch, resumeMs });
+    void this.#announce(session);
+    return { epoch, runningAt: new Date(this.#parts.clock.wallMs()).toISOString(), resumeMs };
   }
 
   refuse(epoch: number): Promise<void> {
@@ -243,41 +252,30 @@ export class DestinationMover {
   }
 
   #checkLease(): void {
-    if (onSilence(this.state) === 'wait') return;
+    if (!isForsaken(this.state)) return;
     if (this.#parts.clock.monotonicMs() - this.#heardAt < LEASE_MS) return;
-    const acted = this.#lane.run(() => this.#actOnSilence());
+    const acted = this.#lane.run(() => actOnSilence(this.#hands(), LEASE_MS));
     acted.catch((error: unknown) => {
       this.#parts.log.warn({ error: toGodwitError(error) }, 'not settled; tried again');
     });
   }
 
-  async #actOnSilence(): Promise<void> {
-    const { unsure, admission } = this.state;
-    const signal = AbortSignal.timeout(60_000);
-    // A call may have come while this waited for its turn.
-    const action = onSilence(this.state);
-    this.#parts.log.warn({ leaseMs: LEASE_MS, action }, 'the source is silent');
-    switch (action) {
-      case 'wait':
-        return;
-      case 'finish':
-        await this.#settle(signal);
-        return;
-      case 'bury':
-        await this.#destroy(signal);
-        await this.#ledger.record({ type: 'finished' });
-        this.#end();
-        return;
-      case 'release': {
-        const reason = `silent for ${LEASE_MS} ms`;
-        const facts = { peer: admission.from, address: 'its mover', reason };
-        const error = godwitError('GODWIT_UNREACHABLE', facts).toJSON();
-        await this.#ledger.record({ type: 'failed', error });
-        // After a reboot nothing of the guest is left here; whether it ran is still not for this side to say.
-        await this.#release('the source is silent', signal, !unsure);
-        return;
-      }
-    }
+  /** A person's order, where the source cannot be asked. */
+  resolve(order: Order): Promise<ResolveAnswer> {
+    return this.#lane.run(() => followOrder(this.#hands(), order));
+  }
+
+  #hands(): Hands {
+    return {
+      parts: this.#parts,
+      state: () => this.state,
+      record: (event) => this.#ledger.record(event),
+      run: (signal) => this.#run(signal).then(() => undefined),
+      settle: (signal) => this.#settle(signal),
+      release: (why, signal, mayRefuse) => this.#release(why, signal, mayRefuse),
+      destroy: (signal) => this.#destroy(signal),
+      end: () => this.#end(),
+    };
   }
 
   #end(): void {

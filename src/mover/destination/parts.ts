@@ -9,6 +9,7 @@ import { godwitError } from '../../errors.ts';
 import type { Preparation, Prepared } from '../../protocol/peer.ts';
 import { streamTls } from '../credentials.ts';
 import type { Journal } from '../journal.ts';
+import type { Others } from './alone.ts';
 
 /** What the destination’s mover works with. */
 export interface DestinationParts {
@@ -19,6 +20,8 @@ export interface DestinationParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly bootId: () => string;
+  /** Who may be asked when the source is silent. */
+  readonly others?: Others;
 }
 
 /** How the destination’s end of the stream is set. */

@@ -1,0 +1,149 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import type { AgentConfig } from '../../config.ts';
+import { tapName } from '../../network/tap.ts';
+import { migrationId } from '../../protocol/names.ts';
+import { guestOf } from '../guests.ts';
+import type { Guests } from '../guests.ts';
+import type { MoverProcesses } from '../mover-process.ts';
+import type { MigrationStore } from '../store.ts';
+import type { Supervisor } from '../supervision.ts';
+import type { GuestDirectoryFact, GuestFact, HostFacts, MigrationFact, TapFact } from './facts.ts';
+
+/** More than this in a folder is not ours to walk through. */
+const MOST = 20_000;
+const OUR_TAP = /^gw[0-9a-f]{8}n\d{1,4}$/;
+
+export interface CollectParts {
+  readonly config: AgentConfig;
+  readonly store: MigrationStore;
+  readonly guests: Guests;
+  readonly movers: MoverProcesses;
+  readonly supervisor: Supervisor;
+}
+
+/** Looks at this host; changes nothing. */
+export async function collectFacts(parts: CollectParts): Promise<HostFacts> {
+  const found = await parts.guests.look();
+  const bound = boundSockets();
+  const guestsDir = path.join(parts.config.stateDir, 'guests');
+  const guests = found.map(({ info, handle }): GuestFact => {
+    const dir = handle === undefined ? undefined : path.dirname(handle.monitor);
+    const ours = dir !== undefined && path.dirname(dir) === guestsDir;
+    return {
+      name: info.name,
+      state: info.state,
+      pid: info.pid ?? 0,
+      marked: ours && exists(path.join(dir, 'incoming')),
+      ...(handle === undefined ? {} : { handle }),
+      ...(ours ? { dir } : {}),
+    };
+  });
+  return {
+    migrations: migrationFacts(parts, bound),
+    guestDirectories: list(guestsDir).map((name) => directoryFact(guestsDir, name, bound)),
+    guests,
+    taps: tapFacts(),
+  };
+}
+
+function migrationFacts(
+  { config, store, movers, supervisor }: CollectParts,
+  bound: ReadonlySet<string>,
+): MigrationFact[] {
+  const root = path.join(config.stateDir, 'migrations');
+  const names = list(root).filter((name) => migrationId.safeParse(name).success);
+  return names.map((id) => {
+    const dir = path.join(root, id);
+    const inside = list(dir);
+    const migration = store.get(id);
+    const leftBecause = supervisor.leftBecause(id);
+    return {
+      id,
+      dir,
+      restsMs: restsMs(dir),
+      hasJournal: inside.some((name) => name.startsWith('journal-') && size(dir, name) > 0),
+      sockets: inside
+        .filter((name) => name.endsWith('.sock'))
+        .map((name) => ({ path: path.join(dir, name), bound: bound.has(path.join(dir, name)) })),
+      temporary: inside.filter((name) => name.endsWith('.tmp')).map((name) => path.join(dir, name)),
+      tls: inside.includes('tls') ? path.join(dir, 'tls') : undefined,
+      tapPrefix: tapName(id, 0).slice(0, -1),
+      ...(migration === undefined
+        ? {}
+        : {
+            known: {
+              guest: guestOf(migration),
+              side: migration.request.side,
+              phase: store.progress(id).phase,
+              moverAlive: movers.find(migration) !== undefined,
+              ...(leftBecause === undefined ? {} : { leftBecause }),
+            },
+          }),
+    };
+  });
+}
+
+function directoryFact(root: string, name: string, bound: ReadonlySet<string>): GuestDirectoryFact {
+  const dir = path.join(root, name);
+  const listens = [...bound].some((socket) => socket.startsWith(`${dir}/`));
+  const rests = restsMs(dir);
+  return {
+    name,
+    dir,
+    restsMs: rests,
+    inUse: listens || livesByPidFile(path.join(dir, 'qemu.pid')),
+  };
+}
+
+/** A pid that was given to another program meanwhile keeps the directory, which does no harm. */
+function livesByPidFile(file: string): boolean {
+  try {
+    const pid = Number(readFileSync(file, 'utf8').trim());
+    return Number.isSafeInteger(pid) && pid > 1 && exists(`/proc/${pid}`);
+  } catch {
+    return false;
+  }
+}
+
+/** Unix sockets of this network namespace that some process has bound. */
+function boundSockets(): ReadonlySet<string> {
+  const lines = readFileSync('/proc/net/unix', 'utf8').split('\n').slice(1);
+  return new Set(lines.flatMap((line) => /\s(\/.*)$/.exec(line)?.[1] ?? []));
+}
+
+function tapFacts(): TapFact[] {
+  return list('/sys/class/net')
+    .filter((name) => OUR_TAP.test(name))
+    .map((name) => ({ name, held: isHeld(name) }));
+}
+
+/** A tap has a carrier while a process holds it; one that is down does not tell. */
+function isHeld(name: string): boolean | undefined {
+  try {
+    return readFileSync(`/sys/class/net/${name}/carrier`, 'utf8').trim() === '1';
+  } catch {
+    return undefined;
+  }
+}
+
+function list(dir: string): string[] {
+  try {
+    return readdirSync(dir).slice(0, MOST);
+  } catch {
+    return [];
+  }
+}
+
+function exists(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false }) !== undefined;
+}
+
+function restsMs(dir: string): number {
+  const changed = statSync(dir, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  return Math.max(0, Date.now() - changed);
+}
+
+function size(dir: string, name: string): number {
+  return statSync(path.join(dir, name), { throwIfNoEntry: false })?.size ?? 0;
+}

@@ -1,0 +1,110 @@
+import { isEnd } from '../../protocol/migration.ts';
+import type { Leftover } from '../../protocol/leftover.ts';
+import type { GuestDirectoryFact, GuestFact, HostFacts, MigrationFact, TapFact } from './facts.ts';
+
+/** What was touched more lately than this may be half made by somebody, ms. */
+const SETTLED_MS = 60_000;
+
+/** What on this host is left over, and whether it may go. Decides on values alone; a guest that runs is never in it. */
+export function judgeLeftovers(facts: HostFacts): Leftover[] {
+  return [
+    ...facts.migrations.flatMap((each) => ofMigration(each)),
+    ...facts.guests.flatMap((each) => ofGuest(each, facts)),
+    ...facts.taps.flatMap((each) => ofTap(each, facts)),
+    ...facts.guestDirectories.flatMap((each) => ofDirectory(each, facts)),
+  ];
+}
+
+function ofMigration(fact: MigrationFact): Leftover[] {
+  const { known, dir, id, hasJournal } = fact;
+  if (known === undefined) {
+    if (fact.restsMs < SETTLED_MS) return [];
+    const why = hasJournal
+      ? 'it has a journal, and a request that this version cannot read: whoever made it must end it'
+      : 'it has no request and no journal: nothing had begun';
+    return [{ kind: 'migration-directory', what: dir, migration: id, safe: !hasJournal, why }];
+  }
+  const { guest, phase, moverAlive } = known;
+  if (moverAlive) return [];
+  if (!isEnd(phase)) {
+    if (known.leftBecause === undefined) return [];
+    const why = `it stands still in ${phase}: ${known.leftBecause}; see \`godwit resolve ${id}\``;
+    return [{ kind: 'migration-unfinished', what: dir, guest, migration: id, safe: false, why }];
+  }
+  const why = `its migration ended as ${phase}`;
+  const safe = { guest, migration: id, safe: true, why };
+  return [
+    ...fact.sockets
+      .filter(({ bound }) => !bound)
+      .map(({ path }): Leftover => ({ kind: 'socket', what: path, ...safe })),
+    ...fact.temporary.map((path): Leftover => ({ kind: 'temporary-file', what: path, ...safe })),
+    ...(fact.tls === undefined
+      ? []
+      : [{ kind: 'tls-files', what: fact.tls, ...safe } satisfies Leftover]),
+  ];
+}
+
+/** The migrations of a guest on whose account something may still be needed. */
+function openMigration(guest: string, { migrations }: HostFacts): MigrationFact | undefined {
+  return migrations.find(({ known }) => {
+    if (known?.guest !== guest) return false;
+    return known.moverAlive || !isEnd(known.phase) || known.phase === 'held';
+  });
+}
+
+function becauseOf({ id, known }: MigrationFact): string {
+  if (known?.phase === 'held') return `${id} is held: \`godwit resolve ${id}\` decides`;
+  return `${id} is under way (${known?.phase ?? 'unknown'})`;
+}
+
+/** Only what waits for memory, or was built by a migration that gave it up; never one that runs. */
+function ofGuest(guest: GuestFact, facts: HostFacts): Leftover[] {
+  const { name, pid, state, dir, marked } = guest;
+  const waits = state === 'incoming';
+  if (dir === undefined || !(waits || (state === 'paused' && marked))) return [];
+  const open = openMigration(name, facts);
+  // Of a migration that goes on it is a part, not a remainder.
+  if (open !== undefined && open.known?.phase !== 'held') return [];
+  const common = { kind: 'hypervisor', what: `process ${pid}`, guest: name } as const;
+  if (open !== undefined) return [{ ...common, safe: false, why: becauseOf(open) }];
+  if (waits) {
+    const why = 'it waits for memory that no migration will send';
+    return [{ ...common, safe: guest.handle !== undefined, why }];
+  }
+  const gaveUp = facts.migrations.some(({ known }) => {
+    const here = known?.guest === name && known.side === 'destination';
+    return here && (known.phase === 'failed' || known.phase === 'cancelled');
+  });
+  const why = gaveUp
+    ? 'its migration was rolled back: it runs at its source'
+    : 'it stands still with all its memory, and no migration tells whose it is';
+  return [{ ...common, safe: gaveUp && guest.handle !== undefined, why }];
+}
+
+function ofTap({ name, held }: TapFact, facts: HostFacts): Leftover[] {
+  if (held === true) return [];
+  const owner = facts.migrations.find(({ tapPrefix }) => name.startsWith(tapPrefix));
+  const common = { kind: 'tap', what: name } as const;
+  const of = owner === undefined ? {} : { migration: owner.id };
+  const guest = owner?.known === undefined ? {} : { guest: owner.known.guest };
+  if (owner?.known !== undefined) {
+    const { moverAlive, phase } = owner.known;
+    if (moverAlive || !isEnd(phase)) return [];
+    if (phase === 'held')
+      return [{ ...common, ...of, ...guest, safe: false, why: becauseOf(owner) }];
+  }
+  const why =
+    held === false ? 'no process holds it' : 'it is down, so that it cannot be told who holds it';
+  return [{ ...common, ...of, ...guest, safe: held === false, why }];
+}
+
+function ofDirectory(fact: GuestDirectoryFact, facts: HostFacts): Leftover[] {
+  const { name, dir, inUse, restsMs } = fact;
+  const lives = inUse || facts.guests.some((guest) => guest.name === name || guest.dir === dir);
+  if (lives || restsMs < SETTLED_MS) return [];
+  const common = { kind: 'guest-directory', what: dir, guest: name } as const;
+  const open = openMigration(name, facts);
+  if (open === undefined) return [{ ...common, safe: true, why: 'its guest has ended' }];
+  if (open.known?.phase !== 'held') return [];
+  return [{ ...common, safe: false, why: becauseOf(open) }];
+}

@@ -1,0 +1,127 @@
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { hostsOf } from '../../config.ts';
+import type { Driver } from '../../drivers/driver.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { removeTap } from '../../network/tap.ts';
+import type { ClearedList, Leftover } from '../../protocol/leftover.ts';
+import { Turn } from '../turn.ts';
+import { collectFacts } from './collect.ts';
+import type { CollectParts } from './collect.ts';
+import type { GuestFact, HostFacts } from './facts.ts';
+import { judgeLeftovers } from './judge.ts';
+
+const CLEAR_MS = 20_000;
+
+export interface LeftoversParts extends CollectParts {
+  readonly drivers: readonly Driver[];
+  readonly log: Log;
+}
+
+/** Finds what earlier crashes have left on this host, and clears what nothing can need any more. */
+export class Leftovers {
+  readonly #parts: LeftoversParts;
+  readonly #turn = new Turn();
+
+  constructor(parts: LeftoversParts) {
+    this.#parts = parts;
+  }
+
+  async list(): Promise<Leftover[]> {
+    return judgeLeftovers(await collectFacts(this.#parts)).slice(0, 10_000);
+  }
+
+  /** Looks afresh, and clears one by one; each is judged again right before it goes. */
+  clear(): Promise<ClearedList> {
+    return this.#turn.take(async () => {
+      const cleared: Leftover[] = [];
+      const left: ClearedList['left'] = [];
+      for (const each of await this.list()) {
+        if (!each.safe) {
+          left.push(each);
+          continue;
+        }
+        try {
+          const facts = await collectFacts(this.#parts);
+          if (!isStillSafe(each, judgeLeftovers(facts))) continue;
+          await this.#remove(each, facts);
+          this.#parts.log.info({ ...each }, 'a leftover was cleared');
+          cleared.push(each);
+        } catch (thrown) {
+          left.push({ ...each, failed: toGodwitError(thrown).message });
+        }
+      }
+      return { cleared, left };
+    });
+  }
+
+  async #remove({ kind, what, guest, migration }: Leftover, facts: HostFacts): Promise<void> {
+    const signal = AbortSignal.timeout(CLEAR_MS);
+    switch (kind) {
+      case 'tap':
+        await removeTap(what, signal);
+        return;
+      case 'hypervisor': {
+        const found = facts.guests.find(({ pid, name }) => {
+          return name === guest && what === `process ${pid}`;
+        });
+        if (found !== undefined) await this.#end(found, signal);
+        return;
+      }
+      case 'migration-directory':
+        await this.#removeWithin('migrations', what);
+        if (migration !== undefined) this.#parts.store.drop(migration);
+        return;
+      case 'guest-directory':
+        await this.#removeWithin('guests', what);
+        return;
+      case 'socket':
+      case 'tls-files':
+      case 'temporary-file':
+        await this.#removeWithin('migrations', what);
+        return;
+      case 'migration-unfinished':
+        return;
+    }
+  }
+
+  /** Ends it as its own mover would have. */
+  async #end({ name, handle, dir }: GuestFact, signal: AbortSignal): Promise<void> {
+    const { config, drivers } = this.#parts;
+    const driver = drivers.find((each) => each.name === handle?.driver);
+    if (driver === undefined || handle === undefined || dir === undefined) return;
+    const session = await driver.openDestination({
+      host: config.name,
+      guest: name,
+      guestDir: dir,
+      imageDirs: config.imageDirs,
+      bridges: config.bridges,
+      listenHost: hostsOf(config)[0] ?? '',
+      ports: config.ports,
+      handle,
+    });
+    try {
+      const { run } = await session.status(signal);
+      if (run === 'running') {
+        throw godwitError('GODWIT_INTERNAL', { what: `${name} runs: it is no leftover` });
+      }
+      await session.destroy(signal);
+    } finally {
+      await session.close();
+    }
+  }
+
+  /** Whatever was found, nothing outside our own folders goes. */
+  async #removeWithin(folder: string, what: string): Promise<void> {
+    const root = `${path.join(this.#parts.config.stateDir, folder)}/`;
+    if (!path.resolve(what).startsWith(root)) {
+      throw godwitError('GODWIT_INTERNAL', { what: `${what} is not in ${root}` });
+    }
+    await rm(what, { recursive: true, force: true });
+  }
+}
+
+function isStillSafe(one: Leftover, all: readonly Leftover[]): boolean {
+  return all.some(({ kind, what, safe }) => safe && kind === one.kind && what === one.what);
+}

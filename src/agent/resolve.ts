@@ -1,0 +1,229 @@
+import type { Clock } from '../clock.ts';
+import type { AgentConfig } from '../config.ts';
+import { godwitError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { replaySource } from '../migration/journal.ts';
+import { judge, safeAnswer } from '../migration/resolution.ts';
+import { whyNotResolved } from '../migration/resolve.ts';
+import type { Resolved } from '../migration/resolve.ts';
+import type { Fence } from '../mover/fencing.ts';
+import { openSourceJournal } from '../mover/journal.ts';
+import { holdMigration } from '../mover/process.ts';
+import { moverContract } from '../protocol/contract.ts';
+import { isEnd } from '../protocol/migration.ts';
+import type {
+  Answer,
+  Resolution,
+  ResolveAnswer,
+  ResolveRequest,
+  RunAt,
+} from '../protocol/resolve.ts';
+import { client } from '../rpc/client.ts';
+import type { Caller } from '../rpc/caller.ts';
+import type { MoverProcesses } from './mover-process.ts';
+import type { Peers } from './peers.ts';
+import { checkPartner } from './sides.ts';
+import type { Sides } from './sides.ts';
+import type { Migration, MigrationStore } from './store.ts';
+import type { Supervisor } from './supervision.ts';
+import { Turn } from './turn.ts';
+
+/** A mover that has ended says its last words for so long, ms. */
+const LINGER_MS = 6000;
+const AGAIN_MS = 100;
+const ORDER_MS = 90_000;
+
+export interface ResolveParts {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly store: MigrationStore;
+  readonly movers: MoverProcesses;
+  readonly supervisor: Supervisor;
+  readonly peers: Peers;
+  readonly sides: Sides;
+  readonly fence: Fence | undefined;
+}
+
+/** A person decides where the guest of a held migration runs; what is provably wrong is refused. */
+export class Resolve {
+  readonly #parts: ResolveParts;
+  readonly #turn = new Turn();
+
+  constructor(parts: ResolveParts) {
+    this.#parts = parts;
+  }
+
+  /** Both sides as they are now, and what each answer risks. */
+  async show(id: string): Promise<Resolution> {
+    return (await this.#look(id)).known;
+  }
+
+  async #look(id: string): Promise<{ known: Resolution; isDark: boolean }> {
+    const { store, sides, peers, config } = this.#parts;
+    const { request } = store.need(id);
+    const [here, asked] = await Promise.all([
+      sides.view(id, 'hypervisor'),
+      peers.side(request.peer.name, id),
+    ]);
+    const there = 'view' in asked ? asked.view : undefined;
+    const [source, destination] = request.side === 'source' ? [here, there] : [there, here];
+    const { guest } = here;
+    const { fromHost: from, toHost: to } = request;
+    const answers = judge({ guest, from, to, source, destination });
+    const safe = safeAnswer(answers);
+    const known = {
+      id,
+      guest,
+      from,
+      to,
+      here,
+      ...(there === undefined ? {} : { there }),
+      ...('unreachable' in asked ? { unreachable: asked.unreachable } : {}),
+      fencing: config.fencing !== undefined,
+      answers,
+      ...(safe === undefined ? {} : { safe }),
+    };
+    return { known, isDark: 'isDark' in asked && asked.isDark };
+  }
+
+  /** Does what was decided, on the best ground that there is: both hosts' words, a proof, or the person's word. */
+  resolve(id: string, asked: ResolveRequest, by: string): Promise<ResolveAnswer> {
+    return this.#turn.take(async () => {
+      const { known, isDark } = await this.#look(id);
+      if (asked.confirm !== known.guest) {
+        const what = `"${asked.confirm.slice(0, 80)}" is not the name of the guest of ${id}`;
+        throw godwitError('GODWIT_USAGE', { what }, { hint: `Its name is ${known.guest}.` });
+      }
+      const answer = known.answers.find(({ runAt }) => runAt === asked.runAt);
+      if (answer === undefined || answer.verdict === 'wrong') {
+        throw refusal(known, asked.runAt, answer?.why ?? 'nothing is known');
+      }
+      const { side, phase, moverAlive } = known.here;
+      if (side === 'source' && !isEnd(phase) && moverAlive) {
+        throw refusal(known, asked.runAt, `it still goes on by itself (${phase})`);
+      }
+      if (isEnd(phase) && phase !== 'held') throw refusal(known, asked.runAt, `it is ${phase}`);
+      const proof = await this.#proofFor(known, answer, isDark, asked.iKnow);
+      this.#parts.log.warn({ id, by, proof, runAt: asked.runAt }, 'a migration is resolved');
+      return side === 'source'
+        ? this.#atSource(known, asked.runAt, proof, by)
+        : this.#atDestination(known, asked.runAt, proof, by);
+    });
+  }
+
+  /** The other host asks, with both hosts' own words: nothing is taken on anybody's say. */
+  takeUp(id: string, runAt: RunAt, by: string, caller: Caller): Promise<ResolveAnswer> {
+    checkPartner(this.#parts.store.need(id), caller);
+    return this.#turn.take(async () => {
+      const known = await this.show(id);
+      const { side, phase, moverAlive } = known.here;
+      if (side !== 'source') throw refusal(known, runAt, `${known.here.host} is the destination`);
+      if (!isEnd(phase) && moverAlive) return { what: `it goes on (${phase})`, proof: 'ask' };
+      return this.#atSource(known, runAt, 'ask', `${by} at ${caller.name}`);
+    });
+  }
+
+  async #proofFor(
+    known: Resolution,
+    answer: Answer,
+    isDark: boolean,
+    iKnow: boolean,
+  ): Promise<Resolved['proof']> {
+    if (answer.proof !== 'none') return answer.proof;
+    const { here, from, to, id, guest } = known;
+    const other = here.side === 'source' ? to : from;
+    const side = here.side === 'source' ? 'destination' : 'source';
+    let reason = answer.why;
+    // A host that answers is not to be turned off.
+    if (this.#parts.fence !== undefined && isDark) {
+      const signal = AbortSignal.timeout(ORDER_MS);
+      const fencing = await this.#parts.fence(other, { id, guest, side }, signal);
+      if (fencing.off) return 'fenced';
+      reason = `${reason}; ${fencing.why}`;
+    }
+    if (iKnow) return 'operator';
+    throw godwitError('GODWIT_RESOLVE_UNPROVED', { guest, host: other, reason });
+  }
+
+  async #atSource(
+    known: Resolution,
+    runAt: RunAt,
+    proof: Resolved['proof'],
+    by: string,
+  ): Promise<ResolveAnswer> {
+    const { store, supervisor } = this.#parts;
+    const { id, guest, from, to } = known;
+    const migration = store.need(id);
+    if (!isEnd(known.here.phase)) {
+      // It stands still because its movers kept ending: a new one goes on as the journal has it.
+      supervisor.again(id);
+      await supervisor.ensure(migration);
+      return { what: `a new mover goes on with ${id}`, proof: 'ask' };
+    }
+    const { hypervisor } = known.here;
+    const here = hypervisor === 'none' ? 'unknown' : hypervisor;
+    const event: Resolved = { type: 'resolved', runAt, proof, by: by.slice(0, 128), here };
+    await this.#journal(migration, event, known);
+    store.reopen(id);
+    await supervisor.ensure(migration);
+    const what = runAt === 'source' ? `${guest} goes back to ${from}` : `${guest} goes on to ${to}`;
+    return { what, proof };
+  }
+
+  /** Under the same lock as a mover: there is none now, and none may begin in between. */
+  async #journal(migration: Migration, event: Resolved, known: Resolution): Promise<void> {
+    const { config, clock } = this.#parts;
+    const lock = await this.#lock(`${config.name}-${migration.id}`);
+    try {
+      const { journal, events } = openSourceJournal(migration.dir, clock);
+      try {
+        const state = replaySource(events);
+        const why = state === undefined ? 'it never began' : whyNotResolved(state, event);
+        if (why !== undefined) throw refusal(known, event.runAt, why);
+        await journal.append(event, 'sync');
+      } finally {
+        await journal.close();
+      }
+    } finally {
+      await new Promise((resolve) => lock.close(resolve));
+    }
+  }
+
+  async #lock(id: string): ReturnType<typeof holdMigration> {
+    const { clock } = this.#parts;
+    const until = clock.monotonicMs() + LINGER_MS;
+    for (;;) {
+      try {
+        return await holdMigration(id, 'source');
+      } catch (thrown) {
+        if (clock.monotonicMs() > until) throw thrown;
+      }
+      await clock.sleep(AGAIN_MS);
+    }
+  }
+
+  /** Where the source answers, it decides, with this side's word; else this side does what it can alone. */
+  async #atDestination(
+    known: Resolution,
+    runAt: RunAt,
+    proof: Resolved['proof'],
+    by: string,
+  ): Promise<ResolveAnswer> {
+    const { peers, supervisor, store } = this.#parts;
+    const { id, from } = known;
+    if (known.there !== undefined) return peers.takeUp(from, id, { runAt, by: by.slice(0, 128) });
+    const mover = await supervisor.ensure(store.need(id));
+    const { api, close } = client(moverContract, { unix: mover.socket });
+    try {
+      const body = { runAt, proof, by: by.slice(0, 128) };
+      return await api.resolve({ body }, { deadlineMs: ORDER_MS });
+    } finally {
+      close();
+    }
+  }
+}
+
+function refusal({ id, guest }: Resolution, runAt: RunAt, reason: string): Error {
+  return godwitError('GODWIT_RESOLVE_REFUSED', { id, guest, runAt, reason });
+}

@@ -1,0 +1,142 @@
+import type { AgentConfig } from '../config.ts';
+import type { Driver, GuestHandle, HypervisorStatus } from '../drivers/driver.ts';
+import { godwitError, hasCode } from '../errors.ts';
+import type { DestinationState } from '../migration/destination.ts';
+import { replayDestination, replaySource } from '../migration/journal.ts';
+import type { SourceState } from '../migration/source-state.ts';
+import { readJournals } from '../mover/journal.ts';
+import type { SideView } from '../protocol/resolve.ts';
+import type { Caller } from '../rpc/caller.ts';
+import { isAlive } from './mover-process.ts';
+import type { MoverProcesses } from './mover-process.ts';
+import type { Migration, MigrationStore } from './store.ts';
+
+const LOOK_MS = 5000;
+
+export interface SidesParts {
+  readonly config: AgentConfig;
+  readonly drivers: readonly Driver[];
+  readonly store: MigrationStore;
+  readonly movers: MoverProcesses;
+}
+
+/** What this host knows of its side of each migration. */
+export class Sides {
+  readonly #parts: SidesParts;
+
+  constructor(parts: SidesParts) {
+    this.#parts = parts;
+  }
+
+  /** For the other host of that migration, and for no other. */
+  async forPeer(id: string, look: 'journal' | 'hypervisor', caller: Caller): Promise<SideView> {
+    checkPartner(this.#parts.store.need(id), caller);
+    return this.view(id, look);
+  }
+
+  async view(id: string, look: 'journal' | 'hypervisor'): Promise<SideView> {
+    const { store, config, movers } = this.#parts;
+    const migration = store.need(id);
+    const progress = store.progress(id);
+    const journals = readJournals(migration.dir);
+    const common = {
+      id,
+      guest: progress.guest,
+      host: config.name,
+      phase: progress.phase,
+      moverAlive: movers.find(migration) !== undefined,
+      ...(progress.error === undefined ? {} : { error: progress.error }),
+    };
+    if (migration.request.side === 'source') {
+      const state = replaySource(journals.source.map(({ event }) => event));
+      const run = await this.#runOf(migration.request.handle, common.moverAlive, look);
+      return { ...common, side: 'source', ...sourceFacts(state, run) };
+    }
+    const state = replayDestination(journals.destination.map(({ event }) => event));
+    return { ...common, side: 'destination', ...destinationFacts(state) };
+  }
+
+  /** Its monitor is the mover's as long as there is one. */
+  async #runOf(
+    handle: GuestHandle,
+    moverAlive: boolean,
+    look: 'journal' | 'hypervisor',
+  ): Promise<HypervisorStatus['run'] | 'unknown'> {
+    if (!isAlive(handle.pid, handle.startTicks)) return 'gone';
+    const driver = this.#parts.drivers.find(({ name }) => name === handle.driver);
+    if (look === 'journal' || moverAlive || driver === undefined) return 'unknown';
+    const signal = AbortSignal.timeout(LOOK_MS);
+    try {
+      const session = await driver.openSource(handle, signal);
+      try {
+        return (await session.status(signal)).run;
+      } finally {
+        await session.close();
+      }
+    } catch (thrown) {
+      if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) return 'gone';
+      return 'unknown';
+    }
+  }
+}
+
+type Facts = Pick<SideView, 'right' | 'hypervisor' | 'complete' | 'postcopy' | 'unsure' | 'epoch'>;
+
+function sourceFacts(
+  state: SourceState | undefined,
+  hypervisor: HypervisorStatus['run'] | 'unknown',
+): Facts {
+  const handed = state?.stream === 'done' || hypervisor === 'handed-over';
+  return {
+    right: state?.right ?? 'held',
+    hypervisor,
+    complete: handed && hypervisor !== 'running',
+    postcopy: state?.via === 'postcopy',
+    unsure: false,
+    ...(state === undefined ? {} : { epoch: state.plan.epoch }),
+  };
+}
+
+/** The destination's mover records what its hypervisor says; whether the process lives is asked here. */
+function destinationFacts(state: DestinationState | undefined): Facts {
+  if (state === undefined) {
+    return { right: 'none', hypervisor: 'none', complete: false, postcopy: false, unsure: false };
+  }
+  const { handle, hypervisor: told, right, unsure, admission } = state;
+  const alive = handle !== undefined && isAlive(handle.pid, handle.startTicks);
+  const kept = state.stage === 'preparing' || state.stage === 'prepared' || right === 'running';
+  const hypervisor = !kept || handle === undefined ? 'none' : alive ? wordFor(told) : 'gone';
+  return {
+    right,
+    hypervisor,
+    complete: alive && (told === 'paused' || told === 'running'),
+    postcopy: told === 'postcopy' || told === 'postcopy-paused',
+    unsure,
+    epoch: admission.epoch,
+  };
+}
+
+function wordFor(told: DestinationState['hypervisor']): SideView['hypervisor'] {
+  switch (told) {
+    case 'postcopy':
+    case 'postcopy-paused':
+    case 'running':
+      return 'running';
+    case 'none':
+    case 'incoming':
+    case 'paused':
+    case 'gone':
+      return told;
+  }
+}
+
+/** One host of a migration asks the other one; nobody else does. */
+export function checkPartner({ id, request }: Migration, caller: Caller): void {
+  if (caller.role === 'agent' && caller.name === request.peer.name) return;
+  throw godwitError('GODWIT_ROLE_FORBIDDEN', {
+    peer: caller.name,
+    role: caller.role,
+    action: `to ask about ${id}`,
+    needs: `the certificate of ${request.peer.name}`,
+  });
+}

@@ -1,0 +1,78 @@
+import { createInterface } from 'node:readline/promises';
+import { godwitError } from '../../errors.ts';
+import type { Resolution, RunAt } from '../../protocol/resolve.ts';
+import { isEnd } from '../../protocol/migration.ts';
+import { printJson } from '../context.ts';
+import type { Context } from '../context.ts';
+import { finalReport, printEnding } from '../ending.ts';
+import { findMigration } from '../fleet.ts';
+import { contextPainter } from '../render/paint.ts';
+import { resolutionText } from '../render/resolution.ts';
+import type { resolveSpec } from '../specs.ts';
+import type { Run } from '../verb.ts';
+
+/** The agent may ask a fencing hook before it answers, ms. */
+const RESOLVE_MS = 150_000;
+/** From a journaled order until the migration stands where it was to go, ms. */
+const FOLLOW_MS = 300_000;
+
+export const run: Run<typeof resolveSpec> = async (input, context) => {
+  const fleet = await context.connect(input.connection);
+  try {
+    const { summary, endpoint } = await findMigration(fleet, input.args.id);
+    const { id } = summary;
+    const params = { id };
+    const known = await endpoint.api.resolution({ params });
+    const { runAt } = input.flags;
+    if (runAt === undefined) {
+      if (input.json) printJson(context, known);
+      else context.out.write(resolutionText(known, contextPainter(context)));
+      return undefined;
+    }
+    if (!input.json) context.out.write(resolutionText(known, contextPainter(context)));
+    const confirm = input.flags.confirm ?? (await typedName(context, known, runAt));
+    const body = { runAt, confirm, iKnow: input.flags.yesIKnow === true };
+    const answer = await endpoint.api.resolve({ params, body }, { deadlineMs: RESOLVE_MS });
+    if (!input.json) context.out.write(`${answer.what}\n`);
+    const signal = AbortSignal.timeout(FOLLOW_MS);
+    for await (const line of endpoint.api.events({ params }, { signal })) {
+      if (isEnd(line.phase)) break;
+    }
+    const report = await finalReport(context, endpoint, id);
+    if (input.json) {
+      printJson(context, { id, ...answer, report });
+      return report.runsAt === runAt ? 0 : printedExit(context, report);
+    }
+    const exit = printEnding(context, report, false);
+    // It went where it was to go: that the migration as such did not succeed is no failure of this command.
+    return report.runsAt === runAt ? 0 : exit;
+  } finally {
+    fleet.close();
+  }
+};
+
+function printedExit(context: Context, report: Parameters<typeof printEnding>[1]): number {
+  const silent = { ...context, out: { ...context.out, write: () => {} } };
+  return printEnding(silent, report, false);
+}
+
+/** A decision that can cost a guest is typed, not clicked through. */
+async function typedName(
+  context: Context,
+  { guest, id }: Resolution,
+  runAt: RunAt,
+): Promise<string> {
+  if (!process.stdin.isTTY || !context.err.isTerminal) {
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what: `to resolve ${id} the guest's name has to be typed, and this is no terminal` },
+      { hint: `Say it with --confirm ${guest}.` },
+    );
+  }
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return (await lines.question(`Type the guest's name to run it at the ${runAt}: `)).trim();
+  } finally {
+    lines.close();
+  }
+}

@@ -1,0 +1,82 @@
+import type { Answer, Resolution, SideView } from '../../protocol/resolve.ts';
+import { printable } from './style.ts';
+import type { Painter } from './style.ts';
+
+/** What is known of both sides, and what each answer risks, in plain words. */
+export function resolutionText(known: Resolution, paint: Painter): string {
+  const { id, guest, from, to, here, there, unreachable, answers } = known;
+  const other = here.host === from ? to : from;
+  const lines = [
+    `${id}: ${guest}, from ${from} to ${to}, is ${here.phase}`,
+    ...(here.error === undefined ? [] : [`  ${printable(here.error.message)}`]),
+    '',
+    ...sideLines(here),
+    ...(there === undefined
+      ? [`${other}: not known (${printable(unreachable ?? 'it was not asked')})`]
+      : sideLines(there)),
+    '',
+    ...answers.flatMap((answer) => answerLines(answer, paint)),
+    '',
+    advice(known),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+const RIGHT: Readonly<Record<SideView['right'], string>> = {
+  held: 'it has the right to run it, and promised nothing',
+  armed: 'armed: no commit was sent',
+  committing: 'commit was sent; no answer is known',
+  passed: 'the right to run has passed to the other host',
+  abandoned: 'the epoch is closed: no commit is or will be sent',
+  none: 'it has no right to run it',
+  running: 'it was given the right to run it',
+  refused: 'it has refused: it never runs it under this epoch',
+};
+
+const GUEST: Readonly<Record<SideView['hypervisor'], string>> = {
+  none: 'nothing of the guest is here',
+  running: 'the guest runs here',
+  paused: 'the guest stands still here',
+  incoming: 'it waits for the guest’s memory',
+  'handed-over': 'the guest stands still here; everything was handed over',
+  gone: 'its hypervisor has ended',
+  unknown: 'its hypervisor lives, and was not asked',
+};
+
+function sideLines(side: SideView): string[] {
+  const right =
+    side.side === 'destination' && side.right === 'armed'
+      ? 'armed: it has neither run it nor refused'
+      : RIGHT[side.right];
+  return [
+    `${side.host} (${side.side}): ${GUEST[side.hypervisor]}`,
+    `  ${right}${side.unsure ? '; restarted since, it cannot tell whether it ran' : ''}`,
+    ...(side.moverAlive ? ['  a mover works on it'] : []),
+  ];
+}
+
+function answerLines({ runAt, verdict, why, risks }: Answer, paint: Painter): string[] {
+  const words = {
+    safe: paint.green('safe'),
+    risky: paint.red('risky'),
+    waits: paint.yellow('waits'),
+    wrong: paint.red('wrong'),
+  };
+  return [
+    `--run-at ${runAt}: ${words[verdict]}: ${printable(why)}`,
+    ...risks.map((risk) => `  ${printable(risk)}`),
+  ];
+}
+
+function advice({ id, answers, fencing, here, there, safe }: Resolution): string {
+  const { phase } = here.side === 'source' ? here : (there ?? { phase: 'held' });
+  if (phase !== 'held' && here.moverAlive)
+    return 'It goes on by itself: there is nothing to decide.';
+  if (phase !== 'held') return 'It is not held: there is nothing to decide.';
+  if (safe !== undefined) return `The safe answer: godwit resolve ${id} --run-at ${safe}`;
+  if (answers.every(({ verdict }) => verdict === 'safe')) {
+    return 'Both answers are safe.';
+  }
+  const hook = fencing ? ' The fencing hook is asked first.' : '';
+  return `Neither answer is safe: find out about the other host before you decide.${hook}`;
+}

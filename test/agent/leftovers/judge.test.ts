@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type {
+  GuestDirectoryFact,
+  GuestFact,
+  HostFacts,
+  MigrationFact,
+  TapFact,
+} from '../../../src/agent/leftovers/facts.ts';
+import { judgeLeftovers } from '../../../src/agent/leftovers/judge.ts';
+import { END_PHASES, phase } from '../../../src/protocol/migration.ts';
+
+const handle = { driver: 'qemu', name: 'web1', pid: 7, startTicks: 1, monitor: '/s/guests/web1/q' };
+const nothing: HostFacts = { migrations: [], guestDirectories: [], guests: [], taps: [] };
+const known = { guest: 'web1', side: 'destination', phase: 'done', moverAlive: false } as const;
+const migration: MigrationFact = {
+  id: 'm-1',
+  dir: '/s/migrations/m-1',
+  known,
+  hasJournal: true,
+  restsMs: 1e6,
+  sockets: [],
+  temporary: [],
+  tls: undefined,
+  tapPrefix: 'gw01234567n',
+};
+const guest: GuestFact = {
+  name: 'web1',
+  state: 'incoming',
+  pid: 7,
+  handle,
+  dir: '/s/guests/web1',
+  marked: true,
+};
+const directory: GuestDirectoryFact = {
+  name: 'web1',
+  dir: '/s/guests/web1',
+  inUse: false,
+  restsMs: 1e6,
+};
+
+const found = (facts: Partial<HostFacts>): string[] =>
+  judgeLeftovers({ ...nothing, ...facts }).map(({ kind, safe }) => `${kind}${safe ? '' : ' kept'}`);
+
+const anyPhase = fc.constantFrom(...phase.options);
+const anyMigration: fc.Arbitrary<MigrationFact> = fc
+  .record({ phase: anyPhase, moverAlive: fc.boolean(), hasJournal: fc.boolean(), is: fc.boolean() })
+  .map(({ phase: at, moverAlive, hasJournal, is }) => {
+    const { known: _, ...rest } = migration;
+    return is
+      ? { ...migration, hasJournal, known: { ...known, phase: at, moverAlive } }
+      : { ...rest, hasJournal };
+  });
+const states = ['running', 'paused', 'migrating', 'incoming', 'stopped', 'unknown'] as const;
+const anyGuest: fc.Arbitrary<GuestFact> = fc
+  .record({ state: fc.constantFrom(...states), marked: fc.boolean(), ours: fc.boolean() })
+  .map(({ state, marked, ours }) => {
+    const { dir, ...rest } = guest;
+    return { ...rest, state, marked, ...(ours && dir !== undefined ? { dir } : {}) };
+  });
+const anyTap: fc.Arbitrary<TapFact> = fc.record({
+  name: fc.constantFrom('gw01234567n0', 'gw99999999n1'),
+  held: fc.constantFrom(true, false, undefined),
+});
+const anyFacts: fc.Arbitrary<HostFacts> = fc.record({
+  migrations: fc.array(anyMigration, { maxLength: 2 }),
+  guestDirectories: fc
+    .record({ inUse: fc.boolean(), restsMs: fc.constantFrom(0, 1e6) })
+    .map((facts) => [{ ...directory, ...facts }]),
+  guests: fc.array(anyGuest, { maxLength: 1 }),
+  taps: fc.array(anyTap, { maxLength: 2 }),
+});
+
+describe('what an earlier crash has left', () => {
+  test('a guest that ended by itself after it was moved leaves its directory, which may go', () => {
+    const facts = { migrations: [migration], guestDirectories: [directory] };
+    assert.deepEqual(found(facts), ['guest-directory']);
+  });
+
+  test('a directory without a request in which nothing had begun may go; one with a journal stays', () => {
+    const { known: _, ...lost } = migration;
+    assert.deepEqual(found({ migrations: [{ ...lost, hasJournal: false }] }), [
+      'migration-directory',
+    ]);
+    assert.deepEqual(found({ migrations: [lost] }), ['migration-directory kept']);
+    assert.deepEqual(found({ migrations: [{ ...lost, hasJournal: false, restsMs: 10 }] }), []);
+  });
+
+  test('what an ended migration keeps in its folder may go', () => {
+    const facts: MigrationFact = {
+      ...migration,
+      sockets: [
+        { path: '/s/migrations/m-1/mover.sock', bound: false },
+        { path: '/s/migrations/m-1/other.sock', bound: true },
+      ],
+      temporary: ['/s/migrations/m-1/mover.json.tmp'],
+      tls: '/s/migrations/m-1/tls',
+    };
+    assert.deepEqual(found({ migrations: [facts] }), ['socket', 'temporary-file', 'tls-files']);
+    const alive = { ...facts, known: { ...known, moverAlive: true } };
+    assert.deepEqual(found({ migrations: [alive] }), []);
+  });
+
+  test('a hypervisor that waits for memory which no migration will send may go', () => {
+    assert.deepEqual(found({ guests: [guest], migrations: [migration] }), ['hypervisor']);
+    assert.deepEqual(found({ guests: [guest] }), ['hypervisor']);
+  });
+
+  test('one that has all its memory may go only where its migration gave it up', () => {
+    const paused = { ...guest, state: 'paused' } as const;
+    assert.deepEqual(found({ guests: [paused] }), ['hypervisor kept']);
+    const gaveUp = { ...migration, known: { ...known, phase: 'failed' } } as const;
+    assert.deepEqual(found({ guests: [paused], migrations: [gaveUp] }), ['hypervisor']);
+    assert.deepEqual(found({ guests: [{ ...paused, marked: false }] }), []);
+  });
+
+  test('nothing of a held migration may go: it is what a person decides on', () => {
+    const held = { ...migration, known: { ...known, phase: 'held' } } as const;
+    const taps = [{ name: 'gw01234567n0', held: false }];
+    const facts = { migrations: [held], guests: [guest], taps };
+    assert.deepEqual(found(facts), ['hypervisor kept', 'tap kept']);
+    const ended = { migrations: [held], guestDirectories: [directory] };
+    assert.deepEqual(found(ended), ['guest-directory kept']);
+  });
+
+  test('a tap that nobody holds may go; one that does not tell stays', () => {
+    assert.deepEqual(found({ taps: [{ name: 'gw99999999n0', held: false }] }), ['tap']);
+    assert.deepEqual(found({ taps: [{ name: 'gw99999999n0', held: undefined }] }), ['tap kept']);
+    assert.deepEqual(found({ taps: [{ name: 'gw99999999n0', held: true }] }), []);
+  });
+
+  test('never names what runs or is under way', () => {
+    const ends: readonly string[] = END_PHASES;
+    fc.assert(
+      fc.property(anyFacts, (facts) => {
+        const going = facts.migrations.some(
+          ({ known: of }) => of !== undefined && (of.moverAlive || !ends.includes(of.phase)),
+        );
+        for (const { kind, safe, why } of judgeLeftovers(facts)) {
+          assert.ok(why.length > 0);
+          const runs = facts.guests.some(
+            ({ state }) => state === 'running' || state === 'migrating',
+          );
+          if (kind === 'hypervisor') assert.ok(!runs && !going);
+          if (kind === 'guest-directory') assert.ok(facts.guests.length === 0 && !going);
+          const held = facts.migrations.some(({ known: of }) => of?.phase === 'held');
+          if (held && (kind === 'hypervisor' || kind === 'guest-directory')) assert.ok(!safe);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
