@@ -18,6 +18,8 @@ export interface Struck {
   /** ms for which one side could not hear the other, or could not work; by cause, added up. */
   outOfReachMs: number;
   readonly calls: CallFault[];
+  /** ms for which hypervisors were made to keep their callers waiting. */
+  hungMs: number;
   overAtMs: number;
 }
 
@@ -39,6 +41,7 @@ export class Faults {
     powerLost: [],
     outOfReachMs: 0,
     calls: [],
+    hungMs: 0,
     overAtMs: 0,
   };
   readonly #parts: FaultParts;
@@ -84,6 +87,7 @@ export class Faults {
     const { fault } = found;
     const hung = fault.how === 'hang' ? fault.forMs : 0;
     this.#over(hung);
+    this.struck.hungMs += hung;
     this.struck.calls.push(fault);
     this.struck.kinds.push(hung > 0 ? 'call hangs' : 'call fails');
     return fault;

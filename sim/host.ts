@@ -223,6 +223,7 @@ export class SimHost {
       openFile: this.disk.opener(process),
       connect: network.connector(process),
       listen: network.listener(process, prefix),
+      reach: network.reacher(process),
     };
   }
 

@@ -3,6 +3,7 @@ import { godwitError } from '../src/errors.ts';
 import type { Contract, Route } from '../src/protocol/contract.ts';
 import type { Connect, Listen } from '../src/mover/surroundings.ts';
 import type { Caller } from '../src/rpc/caller.ts';
+import type { Reach } from '../src/rpc/reach.ts';
 import type { CallOptions } from '../src/rpc/client.ts';
 import type { Listening } from '../src/rpc/listen.ts';
 import type { Handlers } from '../src/rpc/server.ts';
@@ -13,6 +14,9 @@ import type { SimProcess } from './process.ts';
 import type { Random } from './random.ts';
 import type { HostName } from './scenario.ts';
 import type { Scheduler } from './scheduler.ts';
+
+/** A connection that is silent for so long may be forgotten by something on the way, ms. */
+const FORGOTTEN_MS = 10_000;
 
 /** A call's default deadline, as the real client's, ms. */
 const CALL_MS = 10_000;
@@ -60,6 +64,20 @@ export class Network {
   /** Until when nothing comes through in one direction or both; 0 where all does. */
   get stalledUntil(): number {
     return Math.max(this.#ways.a.holeUntil, this.#ways.b.holeUntil);
+  }
+
+  /** As a mover asks whether the way to an address is open: of the other host's kernel alone. */
+  reacher(process: SimProcess): Reach {
+    return async (address, timeoutMs, signal) => {
+      signal.throwIfAborted();
+      const to = hostOf(address);
+      const open = !this.cutNow && this.hostUp[to] && this.stalledUntil <= this.#scheduler.now;
+      const ms = open ? this.#random.between(0.2, 2) : timeoutMs;
+      const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+      this.#scheduler.after(ms, process, () => resolve(open));
+      return promise;
+    };
   }
 
   listener(process: SimProcess, prefix: string): Listen {
@@ -218,8 +236,9 @@ export class Network {
     const holeMs = this.#ways[to].holeUntil - this.#scheduler.now;
     let ms = this.#random.between(0.1, 1.5);
     if (holeMs > 0) {
-      if (this.#random.chance(0.4)) return;
-      ms += holeMs + this.#random.between(0, 1000);
+      // TCP asks ever more seldom, so it may take as long again; what has lain for too long is forgotten on the way.
+      if (holeMs > FORGOTTEN_MS && this.#random.chance(0.4)) return;
+      ms += holeMs + this.#random.between(0, holeMs);
     }
     if (this.#isBad()) {
       if (this.#random.chance(0.15)) return;

@@ -55,14 +55,45 @@ function wrongOutcome(evidence: Evidence): string | undefined {
     case 'lost':
       return struck.died.length > 0 ? undefined : 'lost, and no hypervisor was killed';
     case 'held':
-      return mayHold(struck) ? undefined : 'held, and both sides could have known';
+      return mayHold(evidence) ? undefined : 'held, and both sides could have known';
     default:
       return `it ended as ${outcome}`;
   }
 }
 
-function mayHold(struck: Struck): boolean {
-  return struck.died.length > 0 || struck.powerLost.length > 0 || struck.outOfReachMs > 20_000;
+/** Nobody could reach the destination, or work, for so long; the protocol waits 60 s for a refusal, ms. */
+const DARK_MS = 55_000;
+/** Deadline of the switch, ms: post-copy's can hang half-way. */
+const SWITCH_MS = 20_000;
+/** As often as this a call that the way forward needs is tried. */
+const TRIES = 3;
+const NEEDED = [
+  'destination.resumeGuest',
+  'source.status',
+  'source.cancel',
+  'source.resumeGuest',
+  'driver.openSource',
+  'driver.openDestination',
+];
+/** Post-copy that is given less time than this may be cut short by the user's own limit, ms. */
+const SHORT_MS = 10_000;
+
+/** Whether a person may be asked: only where one side could not learn what it needed, for as long as it is waited for. */
+function mayHold({ struck, state }: Evidence): boolean {
+  if (struck.died.length > 0 || struck.powerLost.length > 0) return true;
+  if (struck.outOfReachMs + struck.hungMs >= DARK_MS) return true;
+  if (NEEDED.some((call) => struck.calls.filter((each) => each.call === call).length >= TRIES)) {
+    return true;
+  }
+  if (state === undefined || state.plan.settings.mode === 'precopy') return false;
+  const { timeoutMs } = state.plan.settings;
+  if (state.because?.code === 'GODWIT_HELD' && timeoutMs <= SHORT_MS) return true;
+  return struck.calls.some(
+    ({ call, how, forMs }) =>
+      how === 'hang' &&
+      forMs >= SWITCH_MS &&
+      /^source\.(startPostcopy|continueSwitchover)$/.test(call),
+  );
 }
 
 function noCopy(evidence: Evidence): string | undefined {
@@ -90,7 +121,7 @@ function leftBehind({ outcome, state, destination, observer }: Evidence): string
 /** A migration that came to nothing may have cost its guest only so much. */
 function stoodStill({ outcome, observer, struck }: Evidence): string | undefined {
   if (outcome !== 'failed' && outcome !== 'cancelled' && outcome !== 'done') return undefined;
-  const mostMs = STILL_MS + struck.outOfReachMs;
+  const mostMs = STILL_MS + struck.outOfReachMs + struck.hungMs;
   const { longestStillMs } = observer;
   if (longestStillMs <= mostMs) return undefined;
   return `the guest stood still for ${Math.round(longestStillMs)} ms; at most ${mostMs} ms are allowed`;

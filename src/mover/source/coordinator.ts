@@ -61,6 +61,7 @@ export class Coordinator {
     | undefined;
   #timer: NodeJS.Timeout | undefined;
   #recovering = false;
+  #unwritten = false;
   #sample: MemorySample | undefined;
   readonly live: Live;
 
@@ -96,7 +97,7 @@ export class Coordinator {
   dispatch(event: SourceEvent): void {
     const fit = fitEvent(event, this.#parts.log);
     if (fit === undefined) return;
-    this.#lane.run(() => this.#apply(fit)).catch((cause: unknown) => this.#finished.reject(cause));
+    this.#lane.run(() => this.#apply(fit)).catch(() => {});
   }
 
   /** The newest look at the stream, for the live view only. */
@@ -130,8 +131,14 @@ export class Coordinator {
   async #apply(event: SourceEvent): Promise<void> {
     const before = this.#state;
     if (before.doing.kind === 'end' && event.type !== 'taken-over') return;
+    // Nothing follows what may not lie on the disk, whatever else is heard: the next mover reads what does.
+    if (this.#unwritten) return;
+    this.#unwritten = true;
     const { state, effects } = transition(before, event);
-    await this.#parts.journal.append(event, durability(event));
+    const written = this.#parts.journal.append(event, durability(event));
+    written.catch((cause: unknown) => this.#finished.reject(cause));
+    await written;
+    this.#unwritten = false;
     this.#state = state;
     for (const effect of effects) this.#perform(effect);
     this.#parts.log.debug({ event: event.type, phase: phaseOf(state) }, 'applied');
@@ -164,11 +171,9 @@ export class Coordinator {
         );
         return;
       case 'recover':
-        void this.#recover();
-        return;
+        return void this.#recover();
       case 'restart':
-        void this.#restart();
-        return;
+        return void this.#restart();
       case 'end':
         clearTimeout(this.#timer);
         this.#over.abort(new Error('the migration has ended'));
