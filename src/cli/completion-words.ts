@@ -18,6 +18,7 @@ export interface Completable {
     readonly name: string;
     readonly summary: string;
     readonly value: Words | undefined;
+    readonly repeatable?: boolean;
   }[];
   readonly args: readonly Words[];
 }
@@ -47,7 +48,8 @@ function completable(path: string, spec: Spec): Completable {
   const shown = Object.entries(flagsOf(spec)).filter(([, flag]) => flag.hidden !== true);
   const flags = shown.map(([name, flag]) => {
     const value = flag.kind === 'switch' ? undefined : wordsOf(flag);
-    return { name: `--${kebab(name)}`, summary: flag.summary, value };
+    const repeatable = flag.repeatable === true;
+    return { name: `--${kebab(name)}`, summary: flag.summary, value, repeatable };
   });
   const help = { name: '--help', summary: 'print the help', value: undefined };
   return { path, flags: [...flags, help], args: Object.values(spec.args ?? {}).map(wordsOf) };

@@ -50,9 +50,10 @@ function groupPart([name, members]: [string, readonly string[]]): string {
 }
 
 function verbPart({ path, flags, args }: Completable): string {
-  const parts = flags.map(({ name, summary, value }) => {
+  const parts = flags.map(({ name, summary, value, repeatable }) => {
+    const shown = repeatable === true ? `*${name}` : name;
     const text = summary.replaceAll(/[[\]:']/g, ' ').trim();
-    return value === undefined ? `'${name}[${text}]'` : `'${name}[${text}]: :${action(value)}'`;
+    return value === undefined ? `'${shown}[${text}]'` : `'${shown}[${text}]: :${action(value)}'`;
   });
   const words = args.map((each, index) => `'${index + 1}: :${action(each)}'`);
   return `    '${path}') _arguments ${[...parts, ...words].join(' ')} ;;`;

@@ -1,7 +1,13 @@
 import type { Chosen } from './program.ts';
 import { flagName, readValue } from './values.ts';
 import { CONNECTION_FLAGS } from './verb.ts';
-import type { ConnectionFlags, Input } from './verb.ts';
+import type { ConnectionFlags, Flag, Input } from './verb.ts';
+
+type Value = string | number | boolean;
+
+function read(name: string, flag: Flag, text: unknown): Value {
+  return readValue(flagName(name), flag, String(text));
+}
 
 /** Reads the words of a line by the verb's spec. Throws GODWIT_USAGE for the first that is wrong. */
 export function readInput({ verb, words, options }: Chosen): Input {
@@ -11,14 +17,15 @@ export function readInput({ verb, words, options }: Chosen): Input {
     const word = words[index];
     args[name] = word === undefined ? undefined : readValue(name, argument, word);
   }
-  const flags: Record<string, string | number | boolean | undefined> = {};
+  const flags: Record<string, Value | readonly Value[] | undefined> = {};
   for (const [name, flag] of Object.entries(spec.flags ?? {})) {
     const given = options[name];
     if (flag.kind === 'switch') flags[name] = given === true;
     // An optional value that was left out arrives as `true`.
     else if (given === true) flags[name] = '';
-    else if (typeof given === 'string') flags[name] = readValue(flagName(name), flag, given);
-    else if (flag.preset !== undefined) flags[name] = readValue(flagName(name), flag, flag.preset);
+    else if (Array.isArray(given)) flags[name] = given.map((each) => read(name, flag, each));
+    else if (typeof given === 'string') flags[name] = read(name, flag, given);
+    else if (flag.preset !== undefined) flags[name] = read(name, flag, flag.preset);
   }
   const connection: Record<string, string> = {};
   for (const name of Object.keys(spec.usesAgent === true ? CONNECTION_FLAGS : {})) {

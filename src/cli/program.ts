@@ -118,6 +118,9 @@ function option(name: string, flag: Flag): Option {
     flagName(name) + (flag.kind === 'switch' ? '' : place),
     flag.summary + preset,
   );
+  if (flag.repeatable === true) {
+    made.argParser((value: string, before: readonly string[] = []) => [...before, value]);
+  }
   return flag.hidden === true ? made.hideHelp() : made;
 }
 

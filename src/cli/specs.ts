@@ -69,11 +69,20 @@ export const migrateSpec = spec({
         'when the destination dies for good in post-copy: leave all as it is, or start the guest anew here',
       preset: 'hold',
     },
+    pathAddress: {
+      kind: 'text',
+      value: 'address',
+      repeatable: true,
+      summary:
+        'another address of that host, HOST or HOST:PORT, for when its own does not answer; ' +
+        'may be given several times, tried in order',
+    },
     detach: { kind: 'switch', summary: 'print the id and return at once' },
   },
   examples: [
     'migrate web1 --to b',
     'migrate web1 --to b --mode hybrid --max-bandwidth 1gbit --streams 4',
+    'migrate web1 --to b --mode postcopy --path-address 10.1.0.12',
   ],
   usesAgent: true,
   json: 'report (with --detach: detached)',

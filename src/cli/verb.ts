@@ -26,6 +26,8 @@ export interface Flag {
   /** May be given without a value, which then arrives as ''. */
   readonly optionalValue?: boolean;
   readonly hidden?: boolean;
+  /** May be given several times; all values arrive, in order. */
+  readonly repeatable?: boolean;
 }
 
 /** A verb as the user sees it: all that help, completion and docs/cli.md are made from. */
@@ -46,7 +48,11 @@ export interface Spec {
   readonly json?: string;
 }
 
-type ValueOf<F extends Flag | Argument> = F['kind'] extends 'switch'
+type ValueOf<F extends Flag | Argument> = F extends { readonly repeatable: true }
+  ? readonly OneValueOf<F>[]
+  : OneValueOf<F>;
+
+type OneValueOf<F extends Flag | Argument> = F['kind'] extends 'switch'
   ? boolean
   : F['kind'] extends NumberKind
     ? number

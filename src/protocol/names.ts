@@ -17,10 +17,13 @@ export const address = z
     'an address: host:port',
   );
 /** A host's address on another link; without a port, the port of its own address. */
-export const pathAddress = z.union([
-  address,
-  z.string().regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]{1,120})$/, 'an address: host or host:port'),
-]);
+export const pathAddress = z
+  .string()
+  .max(128)
+  .regex(
+    /^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?$/,
+    'an address: host or host:port',
+  );
 export const bytes = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 export const ms = z.number().nonnegative().max(1e12);
 export const shortText = z.string().max(4096);

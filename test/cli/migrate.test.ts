@@ -83,6 +83,22 @@ describe('godwit migrate', () => {
     assert.equal(context.closed, 1);
   });
 
+  test('takes further addresses of the destination, in the order in which they are to be tried', async () => {
+    const { context, asked } = world();
+    const line = 'migrate web1 --to b --path-address 10.1.0.12 --path-address [fd00::2]:7000';
+    assert.equal(await godwit(context, line), 0);
+    assert.deepEqual(asked[0]?.pathAddresses, ['10.1.0.12', '[fd00::2]:7000']);
+    assert.equal(await godwit(context, 'migrate web1 --to b --path-address 10.1.0.12/24'), 2);
+    assert.match(context.err.text, /--path-address.*host:port/);
+  });
+
+  test('says for how long post-copy stood still', async () => {
+    const ending = report({ mode: 'postcopy', postcopyStalledMs: 3200, postcopyStalls: 2 });
+    const { context } = world({ ending });
+    assert.equal(await godwit(context, 'migrate web1 --to b --mode postcopy'), 0);
+    assert.match(context.out.text, /post-copy stood still +3\.2 s, 2 times/);
+  });
+
   test('ends with where the guest runs and what was measured', async () => {
     const { context } = world();
     assert.equal(await godwit(context, 'migrate web1 --to b'), 0);

@@ -46,6 +46,7 @@ function requestOf({ args, flags }: MigrateInput, to: string): MigrationRequest 
     timeoutMs: flags.timeout === undefined ? undefined : Math.round(flags.timeout),
     hybridRounds: flags.hybridRounds,
     onLost: flags.onLost,
+    ...(flags.pathAddress === undefined ? {} : { pathAddresses: flags.pathAddress }),
   };
   const parsed = migrationRequest.safeParse(asked);
   if (parsed.success) return parsed.data;
@@ -57,12 +58,17 @@ function requestOf({ args, flags }: MigrateInput, to: string): MigrationRequest 
       { hint: 'See `godwit guests` and `godwit hosts` for the names.', cause: parsed.error },
     );
   }
-  const field = String(issue?.path[0] ?? '').replace(/Ms$/, '');
+  const field = flagOf(String(issue?.path[0] ?? ''));
   throw godwitError(
     'GODWIT_USAGE',
     { what: `${flagName(field)}: ${issue?.message ?? 'not accepted'}` },
     { hint: 'See `godwit migrate --help` for what is accepted.', cause: parsed.error },
   );
+}
+
+/** The flag that a field of the request comes from. */
+function flagOf(field: string): string {
+  return field === 'pathAddresses' ? 'pathAddress' : field.replace(/Ms$/, '');
 }
 
 interface Started {

@@ -45,6 +45,8 @@ export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [
   ];
   if (settings.mode === 'hybrid')
     pairs.push(['rounds before post-copy', String(settings.hybridRounds)]);
+  if (settings.pathAddresses !== undefined)
+    pairs.push(['further addresses', settings.pathAddresses.join(', ') || 'none']);
   pairs.push(['started', startedAt]);
   if (endedAt !== undefined) pairs.push(['ended', endedAt]);
   if (takeovers > 0) pairs.push(['taken over by a new mover', `${takeovers} times`]);

@@ -26,6 +26,7 @@ export function measures(report: Report): [string, string][] {
     ['total', formatDuration(report.totalMs)],
     ...optional('downtime (hypervisor)', report.downtimeMs),
     ...optional('blackout (stopped to running)', report.blackoutMs),
+    ...standstills(report),
     ['sent', `${formatBytes(report.bytes)} for ${formatBytes(report.memoryBytes)} of memory`],
     ['rounds', String(report.rounds)],
     ['throughput', formatRate(report.throughput)],
@@ -34,6 +35,12 @@ export function measures(report: Report): [string, string][] {
       : [['page requests', String(report.pageRequests)] satisfies [string, string]]),
     ['runs', whereWords(report)],
   ];
+}
+
+function standstills({ postcopyStalledMs, postcopyStalls = 1 }: Report): [string, string][] {
+  if (postcopyStalledMs === undefined) return [];
+  const times = postcopyStalls === 1 ? 'once' : `${postcopyStalls} times`;
+  return [['post-copy stood still', `${formatDuration(postcopyStalledMs)}, ${times}`]];
 }
 
 /** The end of `godwit migrate`: one line of what happened, then the measurements. */
