@@ -20,6 +20,7 @@ import type { Passing } from './process.ts';
 import type { Random } from './random.ts';
 import type { HostName } from './scenario.ts';
 import type { Scheduler } from './scheduler.ts';
+import { sourceSide } from './side.ts';
 import { SimStore } from './store.ts';
 
 export const ADDRESSES: Record<HostName, string> = { a: '10.0.0.1:7001', b: '10.0.0.2:7001' };
@@ -100,6 +101,7 @@ export class SimHost {
       this.#parts.network.listen(agent, ADDRESSES[this.name], agentContract, {
         admit: ({ body, caller }) => incoming.admit(body, caller),
         incoming: ({ params, caller }) => incoming.where(params.id, caller),
+        side: ({ params: { id } }) => sourceSide(this.store, id, this.mover(id) !== undefined),
       });
       supervisor.start();
     });

@@ -219,12 +219,21 @@ export class Network {
       return;
     }
     this.#over(to, () => this.#arrive(exchange));
+    this.#mayBreak(exchange);
     // Sent anew over another connection while the first lay somewhere: as a client that tries again does.
     if (this.#isBad() && this.#random.chance(0.2)) {
       this.#scheduler.after(this.#random.between(0, 5000), undefined, () =>
         this.#over(to, () => this.#arrive(exchange)),
       );
     }
+  }
+
+  /** On a bad link a connection may break at any time: before the call has arrived, or with its answer on the way. */
+  #mayBreak(exchange: Exchange): void {
+    if (!this.#isBad() || !this.#random.chance(0.25)) return;
+    this.#scheduler.after(this.#random.between(0, 4000), undefined, () => {
+      this.#fail(exchange, 'it closed the connection');
+    });
   }
 
   #isBad(): boolean {
@@ -241,7 +250,6 @@ export class Network {
       ms += holeMs + this.#random.between(0, holeMs);
     }
     if (this.#isBad()) {
-      if (this.#random.chance(0.15)) return;
       if (this.#random.chance(0.4)) ms += this.#random.between(0, 3000);
     }
     this.#scheduler.after(ms, undefined, arrive);
@@ -255,6 +263,7 @@ export class Network {
   #arrive(exchange: Exchange): void {
     const host = hostOf(exchange.address);
     if (!this.hostUp[host] || this.cutNow) return;
+    if (exchange.answered && this.#random.chance(0.5)) return;
     const server = this.#servers.get(exchange.address);
     if (server === undefined || server.closing) {
       this.#back(host, () => this.#fail(exchange, 'nothing listens there (connection refused)'));
