@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { loadAgentConfig, parseAgentConfig } from '../src/config.ts';
+import { hostsOf, loadAgentConfig, parseAgentConfig } from '../src/config.ts';
 import { GodwitError } from '../src/errors.ts';
 
 const least = { name: 'a', address: '10.0.0.1:7001', stateDir: '/var/lib/godwit' };
@@ -35,6 +35,12 @@ describe('an agent’s configuration', () => {
     }
   });
 
+  test('names the ways to its host once each, the main one first', () => {
+    const addresses = ['[fd00::1]:7001', '10.0.0.1:7002'];
+    const config = parseAgentConfig('agent.json', JSON.stringify({ ...least, addresses }));
+    assert.deepEqual(hostsOf(config), ['10.0.0.1', 'fd00::1']);
+  });
+
   test('fills what a group leaves out', () => {
     const config = parseAgentConfig(
       'agent.json',
@@ -54,6 +60,8 @@ describe('an agent’s configuration', () => {
     assert.match(refusalOf({ name: 'Host A' }), /name/);
     assert.match(refusalOf({ address: 'nowhere' }), /address/);
     assert.match(refusalOf({ peers: { b: { address: 'b' } } }), /peers/);
+    assert.match(refusalOf({ addresses: ['10.1.0.1'] }), /addresses/);
+    assert.match(refusalOf({ peers: { b: { address: 'b:1', addresses: ['c'] } } }), /addresses/);
     assert.match(refusalOf({ ports: { from: 0, to: 10 } }), /ports/);
     assert.match(refusalOf({ ports: { from: 20, to: 10 } }), /ports\.from is above ports\.to/);
     assert.match(refusalOf({ logLevel: 'loud' }), /logLevel/);

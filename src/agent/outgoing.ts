@@ -77,7 +77,7 @@ export class Outgoing {
       side: 'source',
       fromHost: config.name,
       toHost: request.to,
-      peer: { name: request.to, address, addresses: this.#furtherAddresses(request, address) },
+      peer: { name: request.to, address, ...this.#furtherAddresses(request, address) },
       createdAt: new Date(clock.wallMs()).toISOString(),
       request,
       handle,
@@ -99,10 +99,14 @@ export class Outgoing {
   }
 
   /** Other ways to the destination: those that were asked for, or those of the configuration. */
-  #furtherAddresses({ to, pathAddresses }: MigrationRequest, main: string): string[] {
+  #furtherAddresses(
+    { to, pathAddresses }: MigrationRequest,
+    main: string,
+  ): { addresses?: string[] } {
     const given = pathAddresses ?? this.#parts.peers.furtherAddresses(to);
     const all = given.map((each) => fullAddress(each, main));
-    return [...new Set(all)].filter((each) => each !== main);
+    const addresses = [...new Set(all)].filter((each) => each !== main);
+    return addresses.length === 0 ? {} : { addresses };
   }
 
   #checkIdle(guest: string): void {

@@ -119,7 +119,7 @@ function option(name: string, flag: Flag): Option {
     flag.summary + preset,
   );
   if (flag.repeatable === true) {
-    made.argParser((value: string, before: readonly string[] = []) => [...before, value]);
+    made.argParser<readonly string[] | undefined>((value, before) => [...(before ?? []), value]);
   }
   return flag.hidden === true ? made.hideHelp() : made;
 }

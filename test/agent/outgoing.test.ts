@@ -25,6 +25,25 @@ test('a migration gets an id, a private directory, a request for its mover, and 
   assert.deepEqual(request.peer, { name: 'b', address: '127.0.0.1:1' });
 });
 
+test('its mover is told of further addresses: those that were asked for, or those of the configuration', async (t) => {
+  const { host } = await fleet(t);
+  const known = { b: { address: '127.0.0.1:1', addresses: ['127.0.0.2:3', '127.0.0.1:1'] } };
+  const names = ['web1', 'web2', 'web3'];
+  const left = [...names];
+  const a = await host('a', { guests: () => names.map((name) => guest(name)), peers: known });
+  const told = async (asked: object): Promise<unknown> => {
+    const { id } = await a.api.migrate({ body: { guest: left.pop() ?? '', to: 'b', ...asked } });
+    const file = path.join(a.config.stateDir, 'migrations', id, 'request.json');
+    return JSON.parse(readFileSync(file, 'utf8')).peer.addresses;
+  };
+  assert.deepEqual(await told({}), ['127.0.0.2:3']);
+  assert.deepEqual(await told({ pathAddresses: ['10.1.0.2', '[fd00::2]:9', '10.1.0.2:1'] }), [
+    '10.1.0.2:1',
+    '[fd00::2]:9',
+  ]);
+  assert.equal(await told({ pathAddresses: [] }), undefined);
+});
+
 test('asked again with the same id it is the same migration, and another request is refused', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1'), guest('web2')], peers });

@@ -81,7 +81,7 @@ export interface TestHost {
 
 export interface HostOptions {
   readonly guests?: () => DiscoveredGuest[];
-  readonly peers?: Record<string, { address: string }>;
+  readonly peers?: Record<string, { address: string; addresses?: string[] }>;
   readonly limits?: Partial<AgentConfig['limits']>;
   readonly availableBytes?: number;
   readonly holdsCa?: boolean;
