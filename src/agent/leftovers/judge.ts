@@ -52,6 +52,11 @@ function openMigration(guest: string, { migrations }: HostFacts): MigrationFact 
   });
 }
 
+/** It has ended, and a person is to decide. */
+function isHeld({ known }: MigrationFact): boolean {
+  return known?.phase === 'held' && !known.moverAlive;
+}
+
 function becauseOf({ id, known }: MigrationFact): string {
   if (known?.phase === 'held') return `${id} is held: \`godwit resolve ${id}\` decides`;
   return `${id} is under way (${known?.phase ?? 'unknown'})`;
@@ -64,7 +69,7 @@ function ofGuest(guest: GuestFact, facts: HostFacts): Leftover[] {
   if (dir === undefined || !(waits || (state === 'paused' && marked))) return [];
   const open = openMigration(name, facts);
   // Of a migration that goes on it is a part, not a remainder.
-  if (open !== undefined && open.known?.phase !== 'held') return [];
+  if (open !== undefined && !isHeld(open)) return [];
   const common = { kind: 'hypervisor', what: `process ${pid}`, guest: name } as const;
   if (open !== undefined) return [{ ...common, safe: false, why: becauseOf(open) }];
   if (waits) {
@@ -105,6 +110,6 @@ function ofDirectory(fact: GuestDirectoryFact, facts: HostFacts): Leftover[] {
   const common = { kind: 'guest-directory', what: dir, guest: name } as const;
   const open = openMigration(name, facts);
   if (open === undefined) return [{ ...common, safe: true, why: 'its guest has ended' }];
-  if (open.known?.phase !== 'held') return [];
+  if (!isHeld(open)) return [];
   return [{ ...common, safe: false, why: becauseOf(open) }];
 }

@@ -13,6 +13,7 @@ import type { GuestFact, HostFacts } from './facts.ts';
 import { judgeLeftovers } from './judge.ts';
 
 const CLEAR_MS = 20_000;
+const MOST_PASSES = 4;
 
 export interface LeftoversParts extends CollectParts {
   readonly drivers: readonly Driver[];
@@ -36,24 +37,32 @@ export class Leftovers {
   clear(): Promise<ClearedList> {
     return this.#turn.take(async () => {
       const cleared: Leftover[] = [];
-      const left: ClearedList['left'] = [];
-      for (const each of await this.list()) {
-        if (!each.safe) {
-          left.push(each);
-          continue;
+      const failed = new Map<string, ClearedList['left'][number]>();
+      // What a hypervisor held is free once it has gone: look again as long as something went.
+      for (let pass = 0; pass < MOST_PASSES; pass += 1) {
+        const before = cleared.length;
+        const safe = (await this.list()).filter((each) => each.safe && !failed.has(nameOf(each)));
+        for (const each of safe) {
+          try {
+            if (await this.#clearOne(each)) cleared.push(each);
+          } catch (thrown) {
+            failed.set(nameOf(each), { ...each, failed: toGodwitError(thrown).message });
+          }
         }
-        try {
-          const facts = await collectFacts(this.#parts);
-          if (!isStillSafe(each, judgeLeftovers(facts))) continue;
-          await this.#remove(each, facts);
-          this.#parts.log.info({ ...each }, 'a leftover was cleared');
-          cleared.push(each);
-        } catch (thrown) {
-          left.push({ ...each, failed: toGodwitError(thrown).message });
-        }
+        if (cleared.length === before) break;
       }
+      const left = (await this.list()).map((each) => failed.get(nameOf(each)) ?? each);
       return { cleared, left };
     });
+  }
+
+  /** False where it has gone by itself, or is needed after all. */
+  async #clearOne(each: Leftover): Promise<boolean> {
+    const facts = await collectFacts(this.#parts);
+    if (!isStillSafe(each, judgeLeftovers(facts))) return false;
+    await this.#remove(each, facts);
+    this.#parts.log.info({ ...each }, 'a leftover was cleared');
+    return true;
   }
 
   async #remove({ kind, what, guest, migration }: Leftover, facts: HostFacts): Promise<void> {
@@ -121,6 +130,8 @@ export class Leftovers {
     await rm(what, { recursive: true, force: true });
   }
 }
+
+const nameOf = ({ kind, what }: Leftover): string => `${kind} ${what}`;
 
 function isStillSafe(one: Leftover, all: readonly Leftover[]): boolean {
   return all.some(({ kind, what, safe }) => safe && kind === one.kind && what === one.what);

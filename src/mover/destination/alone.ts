@@ -81,6 +81,19 @@ async function giveUp(hands: Hands, leaseMs: number, signal: AbortSignal): Promi
   await hands.release('the source is silent', signal, !unsure);
 }
 
+/** A mover that takes over asks what became of the migration meanwhile: it may long be over. */
+export async function askOnReturn(hands: Hands): Promise<void> {
+  if (!isForsaken(hands.state())) return;
+  const signal = AbortSignal.timeout(120_000);
+  const source = (await hands.parts.others?.askSource?.(signal))?.view;
+  if (source === undefined || !isForsaken(hands.state())) return;
+  if (await overruled(hands, source, signal)) return;
+  const { admission, right } = hands.state();
+  const isOver = source.phase === 'failed' || source.phase === 'cancelled';
+  if (!isOver || source.epoch !== admission.epoch || right === 'running') return;
+  await hands.release(`${source.host} has ended it as ${source.phase}`, signal);
+}
+
 /** The source has closed the epoch without this side's word: it runs the guest, on a proof or a person's word. */
 async function overruled(
   hands: Hands,

@@ -8,7 +8,7 @@ import type { DestinationStatus, Preparation, Prepared, Running } from '../../pr
 import type { ResolveAnswer } from '../../protocol/resolve.ts';
 import { Lane } from '../lane.ts';
 import { warmDestination } from '../warm.ts';
-import { actOnSilence, followOrder, isForsaken } from './alone.ts';
+import { actOnSilence, askOnReturn, followOrder, isForsaken } from './alone.ts';
 import type { Hands, Order } from './alone.ts';
 import { Ledger } from './ledger.ts';
 import { destinationOptions, listenHostFor, listening, streamSetup } from './parts.ts';
@@ -58,6 +58,7 @@ export class DestinationMover {
     if (tookOver) await this.#lane.run(() => this.#lookRound());
     this.#lease = setInterval(() => this.#checkLease(), 5000);
     this.#lease.unref();
+    if (tookOver) void this.#lane.run(() => askOnReturn(this.#hands())).catch(this.#untold);
   }
 
   /** What lies half made is taken down; what was made is taken hold of again. */
@@ -255,15 +256,17 @@ export class DestinationMover {
     if (!isForsaken(this.state)) return;
     if (this.#parts.clock.monotonicMs() - this.#heardAt < LEASE_MS) return;
     const acted = this.#lane.run(() => actOnSilence(this.#hands(), LEASE_MS));
-    acted.catch((error: unknown) => {
-      this.#parts.log.warn({ error: toGodwitError(error) }, 'not settled; tried again');
-    });
+    acted.catch(this.#untold);
   }
 
   /** A person's order, where the source cannot be asked. */
   resolve(order: Order): Promise<ResolveAnswer> {
     return this.#lane.run(() => followOrder(this.#hands(), order));
   }
+
+  readonly #untold = (error: unknown): void => {
+    this.#parts.log.warn({ error: toGodwitError(error) }, 'not settled; tried again');
+  };
 
   #hands(): Hands {
     return {
