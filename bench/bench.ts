@@ -6,10 +6,11 @@ import { footprint } from './footprint.ts';
 import { overhead } from './overhead.ts';
 import { soak } from './soak.ts';
 import { start } from './start.ts';
+import { wireCodec } from './wire-codec.ts';
 import { wireStream } from './wire-stream.ts';
 
 /** `npm run bench` lists; `npm run bench -- NAME [--runs N] [--json]` runs one. */
-const BENCHES: readonly Bench[] = [overhead, start, footprint, soak, wireStream];
+const BENCHES: readonly Bench[] = [overhead, start, footprint, soak, wireStream, wireCodec];
 
 function list(): void {
   console.log('npm run bench -- NAME [--runs N] [--json]\n');

@@ -1,0 +1,191 @@
+import { promisify } from 'node:util';
+import zlib from 'node:zlib';
+import { BadFrame } from './bytes.ts';
+import type { Method } from './frame.ts';
+
+/** How batches are compressed. */
+export interface Choice {
+  /** zstd's; 0 compresses not at all. */
+  readonly level: number;
+  /** Above 0: one context over all batches, with a window of 2^windowLog bytes. */
+  readonly windowLog: number;
+}
+
+/** The longest window that either side holds: 16 MiB. */
+export const MOST_WINDOW_LOG = 24;
+
+const { constants } = zlib;
+const compressOne = promisify(zlib.zstdCompress);
+const decompressOne = promisify(zlib.zstdDecompress);
+/** Where compression saves less than this, the batch goes as it is, and the far side is spared the work. */
+const WORTH = 0.97;
+const CHUNK_BYTES = 256 * 1024;
+
+export interface Compressed {
+  readonly method: Method;
+  readonly payload: Buffer;
+  /** From when it was handed to a thread. */
+  readonly tookMs: number;
+}
+
+/**
+ * Compresses on Node's pool of threads: batches of their own in parallel, batches of a chain one after the
+ * other in the order of the calls. Only public calls of node:zlib.
+ */
+export class Compressor {
+  #chain: Chain | undefined;
+  #choice: Choice | undefined;
+
+  async compress(body: Buffer, choice: Choice): Promise<Compressed> {
+    if (choice.level === 0) {
+      this.close();
+      return { method: 'none', payload: body, tookMs: 0 };
+    }
+    if (choice.windowLog === 0) {
+      this.close();
+      return await alone(body, choice.level);
+    }
+    const { level, windowLog } = this.#choice ?? {};
+    const goesOn = level === choice.level && windowLog === choice.windowLog;
+    if (!goesOn || this.#chain === undefined) {
+      this.close();
+      this.#chain = new Chain(compressStream(choice), constants.ZSTD_e_flush);
+      this.#choice = choice;
+    }
+    const fed = await this.#chain.feed(body, Infinity);
+    return { method: goesOn ? 'chain' : 'chainStart', payload: fed.out, tookMs: fed.tookMs };
+  }
+
+  /** Ends the chain; the next one starts anew. What was fed before still comes. */
+  close(): void {
+    this.#chain?.end();
+    this.#chain = undefined;
+    this.#choice = undefined;
+  }
+}
+
+async function alone(body: Buffer, level: number): Promise<Compressed> {
+  const params = { [constants.ZSTD_c_compressionLevel]: level };
+  const startedMs = performance.now();
+  const payload = await compressOne(body, { params });
+  const tookMs = performance.now() - startedMs;
+  return payload.length > body.length * WORTH
+    ? { method: 'none', payload: body, tookMs }
+    : { method: 'zstd', payload, tookMs };
+}
+
+function compressStream({ level, windowLog }: Choice): zlib.ZstdCompress {
+  return zlib.createZstdCompress({
+    chunkSize: CHUNK_BYTES,
+    params: {
+      [constants.ZSTD_c_compressionLevel]: level,
+      [constants.ZSTD_c_windowLog]: Math.min(windowLog, MOST_WINDOW_LOG),
+    },
+  });
+}
+
+/** The other direction: never more output than the frame says, nor a longer window than MOST_WINDOW_LOG. */
+export class Decompressor {
+  #chain: Chain | undefined;
+
+  /** Batches of a chain in their order; throws BadFrame. */
+  async decompress(method: Method, payload: Buffer, plainBytes: number): Promise<Buffer> {
+    if (method === 'none') return payload;
+    if (method === 'zstd') return await expandAlone(payload, plainBytes);
+    if (method === 'chainStart') {
+      this.close();
+      const params = { [constants.ZSTD_d_windowLogMax]: MOST_WINDOW_LOG };
+      const stream = zlib.createZstdDecompress({ chunkSize: CHUNK_BYTES, params });
+      this.#chain = new Chain(stream, undefined);
+    }
+    if (this.#chain === undefined) throw new BadFrame('it goes on with a chain that never started');
+    return (await this.#chain.feed(payload, plainBytes)).out;
+  }
+
+  close(): void {
+    this.#chain?.end();
+    this.#chain = undefined;
+  }
+}
+
+async function expandAlone(payload: Buffer, plainBytes: number): Promise<Buffer> {
+  const params = { [constants.ZSTD_d_windowLogMax]: MOST_WINDOW_LOG };
+  let body: Buffer;
+  try {
+    body = await decompressOne(payload, { maxOutputLength: Math.max(1, plainBytes), params });
+  } catch (error) {
+    throw new BadFrame(`it does not decompress: ${error instanceof Error ? error.message : ''}`);
+  }
+  if (body.length !== plainBytes) throw new BadFrame(`it has ${body.length} bytes, not as it says`);
+  return body;
+}
+
+interface Fed {
+  readonly out: Buffer;
+  readonly tookMs: number;
+}
+
+/** Feeds one zstd stream piece by piece, and gives of each piece exactly what came out for it. */
+class Chain {
+  readonly #stream: zlib.ZstdCompress | zlib.ZstdDecompress;
+  readonly #flush: number | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #out: Buffer[] = [];
+  #outBytes = 0;
+  #most = Infinity;
+  #failure: BadFrame | undefined;
+  #failed: ((error: BadFrame) => void) | undefined;
+
+  constructor(stream: zlib.ZstdCompress | zlib.ZstdDecompress, flush: number | undefined) {
+    this.#stream = stream;
+    this.#flush = flush;
+    stream.on('error', (error) => this.#fail(`it does not decompress: ${error.message}`));
+    stream.on('data', (chunk: Buffer) => {
+      this.#out.push(chunk);
+      this.#outBytes += chunk.length;
+      if (this.#outBytes > this.#most) this.#fail('it holds more than it says');
+    });
+  }
+
+  /** What comes out for this piece: exactly `expected` bytes where that is finite. */
+  feed(piece: Buffer, expected: number): Promise<Fed> {
+    const result = this.#last.then(() => this.#feed(piece, expected));
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  end(): void {
+    void this.#last.then(() => this.#stream.destroy());
+  }
+
+  async #feed(piece: Buffer, expected: number): Promise<Fed> {
+    const startedMs = performance.now();
+    this.#most = expected;
+    await new Promise<void>((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(this.#failure);
+      this.#failed = reject;
+      const flush = this.#flush;
+      if (flush === undefined) {
+        this.#stream.write(piece, () => setImmediate(resolve));
+      } else {
+        this.#stream.write(piece);
+        this.#stream.flush(flush, () => setImmediate(resolve));
+      }
+    });
+    this.#failed = undefined;
+    const out = Buffer.concat(this.#out);
+    this.#out = [];
+    this.#outBytes = 0;
+    if (expected !== Infinity && out.length !== expected) {
+      throw new BadFrame(`it has ${out.length} bytes, not ${expected}`);
+    }
+    return { out, tookMs: performance.now() - startedMs };
+  }
+
+  #fail(what: string): void {
+    this.#failure ??= new BadFrame(what);
+    this.#stream.destroy();
+    this.#out = [];
+    this.#failed?.(this.#failure);
+  }
+}

@@ -1,0 +1,25 @@
+/**
+ * What a side knows of contents that outlive the stream; the cache gives one. Every call is synchronous: the
+ * codec runs in a thread of its own. A content's name is ID_BYTES of a keyed SHA-256, so neither a guest nor
+ * a peer can find two contents of one name, which a faster hash whose key the peer knows would let it do.
+ */
+export interface NearContents {
+  nameOf(page: Uint8Array): Buffer;
+  /** Whether the far side is thought to have it: may be wrong, which costs a round trip. */
+  farHas(name: Uint8Array): boolean;
+  /** The name of what the far side holds for this place from an earlier session, where both agreed on that. */
+  baseOf(block: number, page: number): Uint8Array | undefined;
+  read(name: Uint8Array): Uint8Array | undefined;
+  /** A content has left: this side may keep it. */
+  left(page: Uint8Array, name: Uint8Array): void;
+}
+
+export interface FarContents {
+  read(name: Uint8Array): Uint8Array | undefined;
+  baseOf(block: number, page: number): Uint8Array | undefined;
+  /** A content that had no reference has arrived: this side may keep it. */
+  arrived(page: Uint8Array): void;
+}
+
+/** A fast hash of 64 bits. It never decides alone what a page is: bytes are compared, or a name is. */
+export type Hash64 = (bytes: Uint8Array) => bigint;

@@ -1,0 +1,175 @@
+import { BadFrame } from './bytes.ts';
+import { Decompressor } from './compression.ts';
+import type { DecoderParts, Pending } from './decoder.ts';
+import { Decoder, fill } from './decoder.ts';
+import { decodedFrame, FrameReader, missingFrame, writeFrame } from './frame.ts';
+import type { Frame } from './frame.ts';
+import type { Item } from './item.ts';
+import type { CodecSettings } from './settings.ts';
+
+export interface DecodePipeParts extends DecoderParts {
+  readonly settings: CodecSettings;
+  /** Takes an item whose bytes are good until the call ends; a promise holds the whole pipe back. */
+  readonly give: (item: Item) => Promise<void> | undefined;
+  /** Takes bytes for the far side's EncodePipe.answer. */
+  readonly answer: (frame: Buffer) => Promise<void>;
+  /** Wire bytes held while a missing content is waited for; a peer that sends more is cut off. */
+  readonly mostHeldBytes: number;
+}
+
+interface Waiting {
+  readonly frame: Frame;
+  body: Promise<Buffer> | undefined;
+}
+
+/** Batches that are decompressed ahead of the one being given. */
+const MOST_AHEAD = 2;
+
+/** Frames to items. A missing content is asked for; what comes meanwhile is held. */
+export class DecodePipe {
+  readonly #parts: DecodePipeParts;
+  readonly #decoder: Decoder;
+  readonly #decompressor = new Decompressor();
+  readonly #reader: FrameReader;
+  #waiting: Waiting[] = [];
+  #heldBytes = 0;
+  #running: Promise<void> | undefined;
+  #pending: Pending | undefined;
+  #filled: (() => void) | undefined;
+  #stall: (() => void) | undefined;
+  #number = 0;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(parts: DecodePipeParts) {
+    this.#parts = parts;
+    this.#decoder = new Decoder(parts.settings, parts);
+    this.#reader = new FrameReader(parts.settings);
+  }
+
+  /**
+   * Takes bytes of the stream. Resolves when all whole frames in them were given, or wait for a content that
+   * is missing. Rejects with BadFrame (or what `give` and `answer` throw): then the stream is over.
+   */
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#check();
+    for (const frame of this.#reader.read(bytes)) {
+      if (frame.type === 'content') this.#fill(frame);
+      else if (frame.type === 'batch') this.#hold(frame);
+      else throw new BadFrame('a decoder sent no such frame to this side', frame.number);
+    }
+    // Never for nothing: it would end before its promise is kept here.
+    if (this.#waiting.length > 0) this.#running ??= this.#run();
+    await Promise.race([this.#running, this.#stalled()]);
+    this.#check();
+  }
+
+  /** Resolves when everything written was given; a stream must not end while a content is missing. */
+  async end(): Promise<void> {
+    await this.#running;
+    this.#check();
+  }
+
+  /** Stops; what waits is dropped. */
+  close(): void {
+    this.#failure ??= { error: new Error('the stream was closed') };
+    this.#decompressor.close();
+    this.#filled?.();
+    this.#wakeWriter();
+  }
+
+  /** Resolves when the pipe waits for a content: bytes that bring it must still be read. */
+  #stalled(): Promise<void> {
+    if (this.#pending !== undefined) return Promise.resolve();
+    return new Promise((resolve) => (this.#stall = resolve));
+  }
+
+  #wakeWriter(): void {
+    this.#stall?.();
+    this.#stall = undefined;
+  }
+
+  #hold(frame: Frame): void {
+    this.#heldBytes += frame.payload.length;
+    if (this.#heldBytes > this.#parts.mostHeldBytes) {
+      throw this.#fail(new BadFrame('more is sent than may be in flight', frame.number));
+    }
+    this.#waiting.push({ frame, body: undefined });
+  }
+
+  #fill(frame: Frame): void {
+    const number = Number(frame.extra);
+    if (this.#pending === undefined || !fill(this.#pending, number, frame.payload)) {
+      throw this.#fail(new BadFrame(`content ${number} was not asked for`, frame.number));
+    }
+    if (this.#pending.missing.size > 0) return;
+    this.#pending = undefined;
+    this.#filled?.();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for (;;) {
+        const first = this.#waiting[0];
+        if (first === undefined || this.#failure !== undefined) break;
+        for (const next of this.#waiting.slice(0, MOST_AHEAD)) this.#decompress(next);
+        await this.#give(first);
+        this.#waiting.shift();
+        this.#heldBytes -= first.frame.payload.length;
+      }
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  #decompress(waiting: Waiting): void {
+    const { method, payload, plainBytes } = waiting.frame;
+    waiting.body ??= this.#decompressor.decompress(method, payload, plainBytes);
+    waiting.body.catch(() => undefined);
+  }
+
+  async #give({ frame, body }: Waiting): Promise<void> {
+    try {
+      const head = { items: frame.items, hash: frame.extra };
+      const pending = this.#decoder.open((await body) ?? frame.payload, head);
+      if (pending.missing.size > 0) await this.#ask(pending);
+      if (this.#failure !== undefined) return;
+      const items = this.#decoder.items(pending);
+      let next = items.next();
+      while (!next.done) {
+        const wait = this.#parts.give(next.value);
+        if (wait !== undefined) await wait;
+        next = items.next();
+      }
+      const lastNumber = next.value;
+      await this.#answer((number) => decodedFrame(number, lastNumber));
+    } catch (error) {
+      this.#fail(BadFrame.in(frame.number, error));
+    }
+  }
+
+  async #ask(pending: Pending): Promise<void> {
+    const filled = new Promise<void>((resolve) => (this.#filled = resolve));
+    const numbers = [...pending.missing];
+    this.#pending = pending;
+    this.#wakeWriter();
+    await this.#answer((number) => missingFrame(number, numbers));
+    await filled;
+  }
+
+  async #answer(make: (number: number) => Frame): Promise<void> {
+    const frame = make(this.#number);
+    this.#number += 1;
+    await this.#parts.answer(writeFrame(frame));
+  }
+
+  #fail(error: unknown): unknown {
+    this.#failure ??= { error };
+    this.#filled?.();
+    this.#wakeWriter();
+    return error;
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+}

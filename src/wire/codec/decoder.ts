@@ -1,0 +1,193 @@
+import { BadFrame, Reader } from './bytes.ts';
+import type { FarContents, Hash64 } from './contents.ts';
+import { applyDelta } from './delta.ts';
+import { PAGE_BYTES, placeOf } from './item.ts';
+import type { Item } from './item.ts';
+import { RunReader } from './records.ts';
+import type { Kind, Run } from './records.ts';
+import { RunningHash } from './running-hash.ts';
+import { checkSettings, ID_BYTES, mostBody } from './settings.ts';
+import type { CodecSettings } from './settings.ts';
+import { NumberTable, Window } from './window.ts';
+
+export interface DecoderParts {
+  readonly hash64: Hash64;
+  readonly contents?: FarContents;
+}
+
+/** What the frame around a batch says of it. */
+export interface BatchHead {
+  readonly items: number;
+  readonly hash: bigint;
+}
+
+/** Kinds that put a content into the window. */
+const PUTS: ReadonlySet<Kind> = new Set(['literal', 'delta', 'cached', 'base', 'deltaOfBase']);
+const ZERO = Buffer.alloc(PAGE_BYTES);
+
+/** A batch whose references are being looked up; held until none is missing. */
+export interface Pending {
+  readonly runs: readonly Run[];
+  readonly data: Buffer;
+  readonly head: BatchHead;
+  /** Contents by their number in the window; of a delta its base. */
+  readonly found: Map<number, Uint8Array>;
+  /** Numbers whose content this side has not; `fill` empties it. */
+  readonly missing: Set<number>;
+  /** Numbers that were filled: theirs is the whole content, also where a delta was told. */
+  readonly whole: Set<number>;
+}
+
+/** Gives back what an Encoder took. Synchronous; throws BadFrame, after which the stream cannot go on. */
+export class Decoder {
+  readonly #settings: CodecSettings;
+  readonly #parts: DecoderParts;
+  readonly #window: Window;
+  readonly #versions: NumberTable;
+  readonly #reader = new RunReader();
+  readonly #running: RunningHash;
+  readonly #page = Buffer.from(new ArrayBuffer(PAGE_BYTES));
+
+  constructor(settings: CodecSettings, parts: DecoderParts) {
+    this.#settings = checkSettings(settings);
+    this.#parts = parts;
+    this.#window = new Window(settings.windowPages);
+    this.#versions = new NumberTable(settings.windowPages * 2);
+    this.#running = new RunningHash(parts.hash64, settings.batchItems);
+  }
+
+  /**
+   * Reads the batch that follows the last one finished. Where `missing` is not empty, ask the far side for
+   * those contents, hand them to `fill`, then take the items; batches that come meanwhile wait.
+   */
+  open(body: Buffer, head: BatchHead): Pending {
+    if (body.length > mostBody(this.#settings)) throw new BadFrame('a batch is too large');
+    if (head.items > this.#settings.batchItems) throw new BadFrame('a batch has too many items');
+    const whole = new Reader(body);
+    if (whole.left < 4) throw new BadFrame('it ends inside a record');
+    const records = whole.bytes(4).readUInt32BE();
+    const runs = this.#reader.read(whole.bytes(records), head.items);
+    const data = whole.bytes(whole.left);
+    const pending: Pending = {
+      runs,
+      data,
+      head,
+      found: new Map(),
+      missing: new Set(),
+      whole: new Set(),
+    };
+    this.#find(pending);
+    return pending;
+  }
+
+  /**
+   * The batch's items, in order; then the window's number to acknowledge. An item's bytes are a view that is
+   * good until the next one is asked for. Take all of them.
+   */
+  *items(pending: Pending): Generator<Item, number, undefined> {
+    if (pending.missing.size > 0) throw new Error('contents are missing still');
+    const data = new Reader(pending.data);
+    for (const run of pending.runs) {
+      if (run.kind === 'bytes') {
+        const bytes = data.bytes(run.numbers[0] ?? 0);
+        this.#running.opaque(bytes);
+        yield { kind: 'bytes', bytes };
+      } else {
+        for (let at = 0; at < run.count; at += 1) yield this.#pageOf(pending, run, at, data);
+      }
+    }
+    if (data.left > 0) throw new BadFrame(`${data.left} bytes of it belong to nothing`);
+    if (this.#running.close() !== pending.head.hash) {
+      throw new BadFrame('what it decodes to is not what was sent');
+    }
+    return this.#window.next;
+  }
+
+  #find(pending: Pending): void {
+    let number = this.#window.next;
+    for (const run of pending.runs) {
+      if (!PUTS.has(run.kind)) continue;
+      for (let at = 0; at < run.count; at += 1) {
+        if (run.kind !== 'literal' && run.kind !== 'delta') {
+          const content = this.#read(run, at);
+          if (content === undefined) pending.missing.add(number);
+          else pending.found.set(number, content);
+        }
+        number += 1;
+      }
+    }
+  }
+
+  #read(run: Run, at: number): Uint8Array | undefined {
+    const { contents } = this.#parts;
+    if (contents === undefined)
+      throw new BadFrame('it names a content, and this side has no cache');
+    const name =
+      run.kind === 'cached'
+        ? run.names.subarray(at * ID_BYTES, (at + 1) * ID_BYTES)
+        : contents.baseOf(run.block, run.page + at);
+    return name && contents.read(name);
+  }
+
+  #pageOf(pending: Pending, run: Run, at: number, data: Reader): Item {
+    const page = run.page + at;
+    const place = placeOf(run.block, page);
+    const item = { kind: 'page', block: run.block, offset: page * PAGE_BYTES } as const;
+    if (run.kind === 'zero') {
+      this.#running.page(place, 0n);
+      return { ...item, bytes: ZERO };
+    }
+    const number = this.#content(pending, run, at, data);
+    const bytes = this.#window.at(number);
+    this.#versions.set(place, number);
+    this.#running.page(place, this.#parts.hash64(bytes));
+    return { ...item, bytes };
+  }
+
+  /** The number of the page's content in the window, put there if it is new. */
+  #content(pending: Pending, run: Run, at: number, data: Reader): number {
+    const version = this.#versions.get(placeOf(run.block, run.page + at));
+    const next = this.#window.next;
+    switch (run.kind) {
+      case 'same':
+        return this.#held(version);
+      case 'repeat':
+        return this.#held(next - (run.numbers[at] ?? 0));
+      case 'literal':
+        return this.#arrive(data.bytes(PAGE_BYTES));
+      case 'delta':
+        this.#page.set(this.#window.at(this.#held(version)));
+        applyDelta(this.#page, data.bytes(data.number()));
+        return this.#arrive(this.#page);
+      case 'deltaOfBase': {
+        const delta = data.bytes(data.number());
+        this.#page.set(pending.found.get(next) ?? ZERO);
+        if (!pending.whole.has(next)) applyDelta(this.#page, delta);
+        return this.#arrive(this.#page);
+      }
+      default: {
+        const content = pending.found.get(next) ?? ZERO;
+        if (pending.whole.has(next)) return this.#arrive(content);
+        return this.#window.put(content);
+      }
+    }
+  }
+
+  #held(number: number): number {
+    if (!this.#window.holds(number)) throw new BadFrame('it refers to a content that is gone');
+    return number;
+  }
+
+  #arrive(page: Uint8Array): number {
+    this.#parts.contents?.arrived(page);
+    return this.#window.put(page);
+  }
+}
+
+/** Takes the content that was missing; false where it was not asked for. */
+export function fill(pending: Pending, number: number, content: Uint8Array): boolean {
+  if (content.length !== PAGE_BYTES || !pending.missing.delete(number)) return false;
+  pending.found.set(number, Buffer.from(content));
+  pending.whole.add(number);
+  return true;
+}

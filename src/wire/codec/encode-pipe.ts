@@ -1,0 +1,128 @@
+import { BadFrame } from './bytes.ts';
+import { Compressor } from './compression.ts';
+import type { Batch, EncoderParts } from './encoder.ts';
+import { Encoder } from './encoder.ts';
+import { contentFrame, FrameReader, missingOf, writeFrame } from './frame.ts';
+import type { Frame } from './frame.ts';
+import type { Item } from './item.ts';
+import { LevelControl } from './level.ts';
+import type { CodecSettings } from './settings.ts';
+
+export interface EncodePipeParts extends EncoderParts {
+  readonly settings: CodecSettings;
+  /** Takes a frame's bytes; resolves when the next may come, which holds the whole pipe back. */
+  readonly send: (frame: Buffer) => Promise<void>;
+  readonly nowMs: () => number;
+  /** Processors that compression may take. */
+  readonly cores: number;
+}
+
+/** Batches being compressed or waiting for their turn to be sent. */
+const MOST_AHEAD = 4;
+
+/** Items to frames: the encoder, compression on Node's threads, frames in the order of their items. */
+export class EncodePipe {
+  readonly encoder: Encoder;
+  readonly level: LevelControl;
+  readonly #parts: EncodePipeParts;
+  readonly #compressor = new Compressor();
+  readonly #control: FrameReader;
+  #last: Promise<void> = Promise.resolve();
+  #ahead = 0;
+  #number = 0;
+  #room: (() => void) | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(parts: EncodePipeParts) {
+    this.#parts = parts;
+    this.encoder = new Encoder(parts.settings, parts);
+    this.level = new LevelControl(parts.cores);
+    this.#control = new FrameReader(parts.settings);
+  }
+
+  /** Takes items; their bytes may change once this resolves. Wait for it before the next call. */
+  async add(items: Iterable<Item>): Promise<void> {
+    for (const item of items) {
+      for (const batch of this.encoder.add(item)) await this.#ship(batch);
+    }
+  }
+
+  /** Sends what was added, whether it fills a batch or not; resolves when it has been taken. */
+  async flush(): Promise<void> {
+    for (const batch of this.encoder.flush()) await this.#ship(batch);
+    await this.#last;
+    this.#check();
+  }
+
+  /** Bytes that came back from the far side's pipe. */
+  async answer(bytes: Uint8Array): Promise<void> {
+    for (const frame of this.#control.read(bytes)) {
+      if (frame.type === 'decoded') this.#decoded(frame);
+      else if (frame.type === 'missing') await this.#sendContents(frame);
+      else throw new BadFrame('an encoder sent no such frame to this side', frame.number);
+    }
+  }
+
+  close(): void {
+    this.#compressor.close();
+  }
+
+  #decoded(frame: Frame): void {
+    try {
+      this.encoder.acknowledge(Number(frame.extra));
+    } catch {
+      throw new BadFrame(`it acknowledges ${frame.extra}, which was not sent`, frame.number);
+    }
+  }
+
+  async #sendContents(frame: Frame): Promise<void> {
+    // Looked up before anything is awaited: the window goes on meanwhile.
+    const contents = missingOf(frame).map((number) => {
+      const page = this.encoder.content(number);
+      if (page === undefined)
+        throw new BadFrame(`content ${number} is not to be had`, frame.number);
+      return contentFrame(0, number, page);
+    });
+    for (const content of contents) await this.#inTurn(() => Promise.resolve(content));
+  }
+
+  async #ship(batch: Batch): Promise<void> {
+    const choice = this.level.next(this.#parts.nowMs());
+    const compressing = this.#compressor.compress(batch.body, choice);
+    compressing.catch(() => undefined);
+    await this.#inTurn(async () => {
+      const { method, payload, tookMs } = await compressing;
+      this.level.compressed(choice, batch.body.length, payload.length, tookMs);
+      const { items, hash } = batch;
+      const plainBytes = batch.body.length;
+      return { type: 'batch', method, plainBytes, items, number: 0, extra: hash, payload };
+    });
+  }
+
+  /** Sends the frame after those before it; resolves when the pipe has room again. */
+  async #inTurn(make: () => Promise<Frame>): Promise<void> {
+    this.#check();
+    this.#ahead += 1;
+    this.#last = this.#last.then(async () => {
+      try {
+        if (this.#failure === undefined) {
+          const frame = await make();
+          await this.#parts.send(writeFrame({ ...frame, number: this.#number }));
+          this.#number += 1;
+        }
+      } catch (error) {
+        this.#failure ??= { error };
+      }
+      this.#ahead -= 1;
+      this.#room?.();
+    });
+    while (this.#ahead >= MOST_AHEAD) {
+      await new Promise<void>((resolve) => (this.#room = resolve));
+    }
+    this.#check();
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+}

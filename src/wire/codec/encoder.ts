@@ -1,0 +1,261 @@
+import { Writer } from './bytes.ts';
+import type { Hash64, NearContents } from './contents.ts';
+import { writeDelta } from './delta.ts';
+import { PAGE_BYTES, pageNumber, placeOf } from './item.ts';
+import type { Item } from './item.ts';
+import { RunWriter } from './records.ts';
+import type { Kind } from './records.ts';
+import { RunningHash } from './running-hash.ts';
+import { checkSettings, mostRecords } from './settings.ts';
+import type { CodecSettings } from './settings.ts';
+import { NumberTable, Window } from './window.ts';
+
+/** Items told as records and data; to be compressed and framed. */
+export interface Batch {
+  /** u32 length of the records, the records, the data. */
+  readonly body: Buffer;
+  readonly items: number;
+  /** Hash of all that was decoded up to and with this batch. */
+  readonly hash: bigint;
+  /** The window's number after this batch: what `acknowledge` takes when the far side has decoded it. */
+  readonly lastNumber: number;
+  /** Bytes that the items were. */
+  readonly plainBytes: number;
+}
+
+export interface EncoderParts {
+  readonly hash64: Hash64;
+  /** Without one, the stream refers only to itself. */
+  readonly contents?: NearContents;
+}
+
+/** A delta is worth its place where it takes at most this; a literal compresses to about as much. */
+const MOST_DELTA = 1280;
+/** A page and the head of its delta. */
+const PAGE_ROOM = PAGE_BYTES + 16;
+const RECORD_ROOM = 64;
+const ZERO = Buffer.alloc(PAGE_BYTES);
+const NONE: readonly Batch[] = [];
+
+/** Decides of each page how little tells it to the far side. Synchronous; holds all state of the stream. */
+export class Encoder {
+  /** Items by how they were told, since the start. */
+  readonly told: Record<Kind, number> = {
+    bytes: 0,
+    zero: 0,
+    literal: 0,
+    same: 0,
+    delta: 0,
+    repeat: 0,
+    cached: 0,
+    base: 0,
+    deltaOfBase: 0,
+  };
+  readonly #settings: CodecSettings;
+  readonly #parts: EncoderParts;
+  readonly #window: Window;
+  readonly #versions: NumberTable;
+  readonly #byHash: NumberTable;
+  readonly #records: Writer;
+  readonly #data: Writer;
+  readonly #runs: RunWriter;
+  readonly #running: RunningHash;
+  /** Aligned, so that words can be compared. */
+  readonly #page = Buffer.from(new ArrayBuffer(PAGE_BYTES));
+  readonly #base = Buffer.from(new ArrayBuffer(PAGE_BYTES));
+  readonly #hash = new BigUint64Array(1);
+  readonly #hashWords = new Uint32Array(this.#hash.buffer);
+  #items = 0;
+  #plainBytes = 0;
+  #acknowledged = 1;
+  /** Of each cell of the window, whether its content went as a reference. */
+  readonly #referred: Uint8Array;
+  /** Contents that went as references, left the window, and may be asked for still: at most a window's. */
+  readonly #kept = new Map<number, Buffer>();
+
+  constructor(settings: CodecSettings, parts: EncoderParts) {
+    this.#settings = checkSettings(settings);
+    this.#parts = parts;
+    this.#window = new Window(settings.windowPages);
+    this.#referred = new Uint8Array(settings.windowPages);
+    this.#versions = new NumberTable(settings.windowPages * 2);
+    this.#byHash = new NumberTable(settings.windowPages * 2);
+    this.#records = new Writer(mostRecords(settings));
+    this.#data = new Writer(settings.batchBytes);
+    this.#runs = new RunWriter(this.#records);
+    this.#running = new RunningHash(parts.hash64, settings.batchItems);
+  }
+
+  /** Takes an item; gives the batches that it filled. Bytes may come out at the far side in several pieces. */
+  add(item: Item): readonly Batch[] {
+    if (item.kind === 'bytes') return this.#addBytes(item.bytes);
+    const number = pageNumber(item.block, item.offset, item.bytes);
+    const full = this.#makeRoom(PAGE_ROOM);
+    this.#plainBytes += PAGE_BYTES;
+    this.#addPage(item.block, number, item.bytes);
+    return full;
+  }
+
+  /** What was added since the last batch, so that nothing waits for later input. */
+  flush(): readonly Batch[] {
+    return this.#items === 0 ? NONE : [this.#take()];
+  }
+
+  /** The far side has decoded a batch with this `lastNumber`: no content up to it will be asked for again. */
+  acknowledge(lastNumber: number): void {
+    if (lastNumber > this.#window.next) throw new RangeError(`nothing has number ${lastNumber}`);
+    this.#acknowledged = Math.max(this.#acknowledged, lastNumber);
+    for (const number of this.#kept.keys()) {
+      if (number < this.#acknowledged) this.#kept.delete(number);
+    }
+  }
+
+  /** The content that the far side misses; undefined for a number that cannot be asked for (any more). */
+  content(number: number): Uint8Array | undefined {
+    if (number < this.#acknowledged) return undefined;
+    return this.#window.holds(number) ? this.#window.at(number) : this.#kept.get(number);
+  }
+
+  #addBytes(bytes: Uint8Array): readonly Batch[] {
+    let batches = NONE;
+    let at = 0;
+    while (at < bytes.length) {
+      batches = [...batches, ...this.#makeRoom(1)];
+      const piece = bytes.subarray(at, at + this.#data.room);
+      this.#runs.bytes(piece.length);
+      this.#data.bytes(piece);
+      this.#running.opaque(piece);
+      this.#told('bytes');
+      this.#plainBytes += piece.length;
+      at += piece.length;
+    }
+    return batches;
+  }
+
+  #addPage(block: number, number: number, bytes: Uint8Array): void {
+    const place = placeOf(block, number);
+    if (bytes[0] === 0 && ZERO.equals(bytes)) {
+      this.#tell('zero', block, number);
+      this.#running.page(place, 0n);
+      return;
+    }
+    this.#page.set(bytes);
+    const hash = this.#parts.hash64(this.#page);
+    this.#running.page(place, hash);
+    this.#hash[0] = hash;
+    const key = this.#hashWords[0] ?? 0;
+    const version = this.#versions.get(place);
+    const same = this.#window.holds(version) && this.#window.at(version).equals(this.#page);
+    if (same) return this.#tell('same', block, number);
+    const twin = this.#byHash.get(key);
+    if (this.#window.holds(twin) && this.#window.at(twin).equals(this.#page)) {
+      this.#tell('repeat', block, number);
+      this.#records.number(this.#window.next - twin);
+      this.#versions.set(place, twin);
+      return;
+    }
+    const referred = this.#addContent(block, number, version);
+    this.#keepLeaving();
+    const put = this.#window.put(this.#page);
+    this.#referred[put % this.#settings.windowPages] = referred ? 1 : 0;
+    this.#versions.set(place, put);
+    this.#byHash.set(key, put);
+  }
+
+  /** A content that the window has not: by reference, as a delta, or in full. True where the far side may miss it. */
+  #addContent(block: number, number: number, version: number): boolean {
+    const { contents } = this.#parts;
+    const name = contents?.nameOf(this.#page);
+    let base: Uint8Array | undefined;
+    if (contents !== undefined && name !== undefined && this.#mayRefer()) {
+      base = contents.baseOf(block, number);
+      if (base !== undefined && name.equals(base)) {
+        this.#tell('base', block, number);
+        return true;
+      }
+      if (contents.farHas(name)) {
+        this.#tell('cached', block, number);
+        this.#records.bytes(name);
+        return true;
+      }
+    }
+    const delta = this.#addDelta(block, number, version, base);
+    if (delta === undefined) {
+      this.#tell('literal', block, number);
+      this.#data.bytes(this.#page);
+    }
+    if (contents !== undefined && name !== undefined) contents.left(this.#page, name);
+    return delta === 'deltaOfBase';
+  }
+
+  /** Saves the content whose cell is taken next, where the far side may ask for it. */
+  #keepLeaving(): void {
+    const leaving = this.#window.next - this.#settings.windowPages;
+    const referred = this.#referred[this.#window.next % this.#settings.windowPages] === 1;
+    if (referred && leaving >= this.#acknowledged) {
+      this.#kept.set(leaving, Buffer.from(this.#window.at(leaving)));
+    }
+  }
+
+  #addDelta(
+    block: number,
+    number: number,
+    version: number,
+    base: Uint8Array | undefined,
+  ): Kind | undefined {
+    let kind: Kind = 'delta';
+    let old: Uint8Array | undefined;
+    if (this.#window.holds(version)) {
+      old = this.#window.at(version);
+    } else {
+      kind = 'deltaOfBase';
+      const read = base && this.#parts.contents?.read(base);
+      if (read !== undefined) this.#base.set(read);
+      old = read && this.#base;
+    }
+    if (old === undefined || !writeDelta(old, this.#page, MOST_DELTA, this.#data)) return undefined;
+    this.#tell(kind, block, number);
+    return kind;
+  }
+
+  /** A reference is made only while its content can be sent should the far side miss it. */
+  #mayRefer(): boolean {
+    return this.#window.next - this.#acknowledged < this.#settings.windowPages;
+  }
+
+  #tell(kind: Kind, block: number, number: number): void {
+    this.#runs.page(kind, block, number);
+    this.#told(kind);
+  }
+
+  #told(kind: Kind): void {
+    this.told[kind] += 1;
+    this.#items += 1;
+  }
+
+  #makeRoom(dataBytes: number): readonly Batch[] {
+    const room =
+      this.#data.room >= dataBytes &&
+      this.#records.room >= RECORD_ROOM &&
+      this.#items < this.#settings.batchItems;
+    return room ? NONE : [this.#take()];
+  }
+
+  #take(): Batch {
+    this.#runs.end();
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(this.#records.length);
+    const batch = {
+      body: Buffer.concat([length, this.#records.view(), this.#data.view()]),
+      items: this.#items,
+      hash: this.#running.close(),
+      lastNumber: this.#window.next,
+      plainBytes: this.#plainBytes,
+    };
+    this.#records.clear();
+    this.#data.clear();
+    this.#items = 0;
+    this.#plainBytes = 0;
+    return batch;
+  }
+}

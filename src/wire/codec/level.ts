@@ -1,0 +1,78 @@
+import type { Choice } from './compression.ts';
+import { atLevelOne, chooseLevel, FIRST_CHOICE, LEAST_CHANGE_MS, predict } from './policy.ts';
+import type { LevelChange, Measured } from './policy.ts';
+
+/** With no compression in force, each so many batches one is compressed all the same, to see whether it pays. */
+const PROBE_EVERY = 32;
+const PROBE: Choice = { level: 1, windowLog: 0 };
+/** Batches below this say little about what compresses how. */
+const TELLING_BYTES = 65_536;
+/** Weight of the newest batch. */
+const NEWEST = 0.1;
+/** Changes that are kept; one a second at most comes to over an hour. */
+const MOST_CHANGES = 4096;
+
+/** The level in force: measures, asks the policy, keeps what was changed and why. */
+export class LevelControl {
+  readonly changes: LevelChange[] = [];
+  #choice = FIRST_CHOICE;
+  #changedAtMs = -Infinity;
+  #link: number | undefined;
+  #bytesPerS: number | undefined;
+  #ratio: number | undefined;
+  #batches = 0;
+  readonly #cores: number;
+
+  constructor(cores: number) {
+    this.#cores = cores;
+  }
+
+  get choice(): Choice {
+    return this.#choice;
+  }
+
+  /** What the link carries, as whoever sends over it has measured it. */
+  linkCarries(bytesPerS: number): void {
+    if (bytesPerS > 0) this.#link = bytesPerS;
+  }
+
+  /** The choice for the next batch. */
+  next(nowMs: number): Choice {
+    this.#batches += 1;
+    const settled = nowMs - this.#changedAtMs >= LEAST_CHANGE_MS;
+    if (settled && this.#link !== undefined) this.#reconsider(nowMs);
+    const probe = this.#choice.level === 0 && this.#batches % PROBE_EVERY === 0;
+    return probe ? PROBE : this.#choice;
+  }
+
+  /** A batch was compressed under `choice` in `tookMs` of one processor. */
+  compressed(choice: Choice, plainBytes: number, wireBytes: number, tookMs: number): void {
+    if (choice.level === 0 || plainBytes < TELLING_BYTES) return;
+    const speed = (plainBytes * 1000) / Math.max(tookMs, 0.01);
+    const one = atLevelOne(choice, speed, plainBytes / Math.max(wireBytes, 1));
+    this.#bytesPerS = smooth(this.#bytesPerS, one.bytesPerS);
+    this.#ratio = smooth(this.#ratio, one.ratio);
+  }
+
+  #reconsider(atMs: number): void {
+    const measured: Measured = {
+      linkBytesPerS: this.#link,
+      cores: this.#cores,
+      bytesPerS: this.#bytesPerS,
+      ratio: this.#ratio,
+    };
+    const from = this.#choice;
+    const to = chooseLevel(from, measured);
+    if (to === from) return;
+    this.#choice = to;
+    this.#changedAtMs = atMs;
+    if (this.changes.length >= MOST_CHANGES) this.changes.shift();
+    const predictedFrom = predict(from, measured);
+    const predictedTo = predict(to, measured);
+    this.changes.push({ atMs, from, to, measured, predictedFrom, predictedTo });
+  }
+}
+
+function smooth(before: number | undefined, newest: number): number {
+  return before === undefined ? newest : before + (newest - before) * NEWEST;
+}

@@ -1,0 +1,106 @@
+import type { Choice } from './compression.ts';
+
+/** What is known when the level is chosen. */
+export interface Measured {
+  /** What the link carries; undefined until it was measured. */
+  readonly linkBytesPerS: number | undefined;
+  /** Processors that compression may take. May be a fraction. */
+  readonly cores: number;
+  /** Plain bytes a second that one processor compresses at zstd 1, see `atLevelOne`; undefined until known. */
+  readonly bytesPerS: number | undefined;
+  /** Plain bytes to wire bytes at zstd 1, of late; undefined until known. */
+  readonly ratio: number | undefined;
+}
+
+/** A choice that was made, with what it was made on: goes into the report. */
+export interface LevelChange {
+  readonly atMs: number;
+  readonly from: Choice;
+  readonly to: Choice;
+  readonly measured: Measured;
+  /** Plain bytes a second that were predicted for either. */
+  readonly predictedFrom: number;
+  readonly predictedTo: number;
+}
+
+interface Step extends Choice {
+  /** Against zstd 1: how fast, and how large the outcome is. Measured by `npm run bench -- wire-codec`. */
+  readonly speed: number;
+  readonly size: number;
+}
+
+export const NO_COMPRESSION: Choice = { level: 0, windowLog: 0 };
+export const FIRST_CHOICE: Choice = { level: 1, windowLog: 0 };
+
+const STEPS: readonly Step[] = [
+  { level: 1, windowLog: 0, speed: 1, size: 1 },
+  { level: 3, windowLog: 0, speed: 0.72, size: 0.93 },
+  { level: 3, windowLog: 24, speed: 0.6, size: 0.85 },
+  { level: 6, windowLog: 24, speed: 0.25, size: 0.8 },
+  { level: 9, windowLog: 24, speed: 0.12, size: 0.77 },
+];
+
+/** zstd 1 on one processor, until it was measured. */
+const USUAL_BYTES_PER_S = 400e6;
+const USUAL_RATIO = 3;
+/** What a batch that is not compressed costs all the same: it is copied and framed. */
+const COPY_BYTES_PER_S = 4e9;
+/** Below this, content counts as incompressible. */
+const LEAST_RATIO = 1.05;
+/** The processor is shared with a guest: a level must leave this much of it. */
+const PROCESSOR_SHARE = 0.7;
+/** A change costs the window, so it must promise this much. */
+const LEAST_GAIN = 1.08;
+/** A cheaper choice is as good where it lets through this much of the most. */
+const AS_GOOD = 0.98;
+export const LEAST_CHANGE_MS = 1000;
+
+/**
+ * The cheapest choice that lets through about as much as any; `current` again unless another promises
+ * clearly more, or as much for less work.
+ */
+export function chooseLevel(current: Choice, measured: Measured): Choice {
+  const steps = [NO_COMPRESSION, ...STEPS];
+  const speeds = steps.map((step) => predict(step, measured));
+  const most = Math.max(...speeds);
+  const best = steps.findIndex((_, at) => (speeds[at] ?? 0) >= most * AS_GOOD);
+  const now = steps.findIndex((step) => same(step, current));
+  const { level, windowLog } = steps[best] ?? current;
+  const better = best < now || (speeds[best] ?? 0) > (speeds[now] ?? 0) * LEAST_GAIN;
+  return better ? { level, windowLog } : current;
+}
+
+/** Plain bytes a second that link and processor let through. */
+export function predict(choice: Choice, measured: Measured): number {
+  const ratio = measured.ratio ?? USUAL_RATIO;
+  const link = measured.linkBytesPerS ?? Infinity;
+  if (choice.level === 0) return Math.min(COPY_BYTES_PER_S, link);
+  const step = stepOf(choice);
+  const first = measured.bytesPerS ?? USUAL_BYTES_PER_S;
+  const cores = choice.windowLog > 0 ? Math.min(1, measured.cores) : measured.cores;
+  const compressed = ratio < LEAST_RATIO ? 1 : Math.max(1, ratio / step.size);
+  return Math.min(first * step.speed * cores * PROCESSOR_SHARE, link * compressed);
+}
+
+/** Speed and ratio as they would be at zstd 1, from what they are under a choice. */
+export function atLevelOne(
+  choice: Choice,
+  bytesPerS: number,
+  ratio: number,
+): { bytesPerS: number; ratio: number } {
+  const step = choice.level === 0 ? STEPS[0] : stepOf(choice);
+  if (step === undefined || ratio < LEAST_RATIO) return { bytesPerS, ratio };
+  return { bytesPerS: bytesPerS / step.speed, ratio: ratio * step.size };
+}
+
+function same(left: Choice, right: Choice): boolean {
+  return left.level === right.level && left.windowLog === right.windowLog;
+}
+
+function stepOf(choice: Choice): Step {
+  const step = STEPS.find((each) => same(each, choice));
+  if (step === undefined) {
+    throw new RangeError(`level ${choice.level} with window ${choice.windowLog} is no choice`);
+  }
+  return step;
+}

@@ -1,0 +1,50 @@
+/** What both sides of a stream hold alike; agreed when the session starts. */
+export interface CodecSettings {
+  /** Pages of content that each side keeps to refer to. */
+  readonly windowPages: number;
+  /** Bytes of literals, deltas and opaque data in a batch, before compression. */
+  readonly batchBytes: number;
+  /** Pages and pieces of bytes in a batch. */
+  readonly batchItems: number;
+}
+
+export const DEFAULT_SETTINGS: CodecSettings = {
+  windowPages: 16_384,
+  batchBytes: 512 * 1024,
+  batchItems: 4096,
+};
+
+/** What a peer may ask for, at most: they bound the memory that a session takes. */
+export const MOST_SETTINGS: CodecSettings = {
+  windowPages: 65_536,
+  batchBytes: 4 * 1024 * 1024,
+  batchItems: 16_384,
+};
+
+/** Bytes of the name of a content: 128 bits of a keyed SHA-256. */
+export const ID_BYTES = 16;
+
+/** A record's header and its longest operand, with room to spare. */
+const MOST_RECORD = 32;
+
+/** Most bytes of a batch's records, before compression. */
+export function mostRecords(settings: CodecSettings): number {
+  return settings.batchItems * MOST_RECORD + MOST_RECORD;
+}
+
+/** Most bytes of a whole batch, before compression. */
+export function mostBody(settings: CodecSettings): number {
+  return 4 + mostRecords(settings) + settings.batchBytes;
+}
+
+/** Throws where a peer's settings are not whole numbers within the bounds. */
+export function checkSettings(settings: CodecSettings): CodecSettings {
+  for (const name of ['windowPages', 'batchBytes', 'batchItems'] as const) {
+    const value = settings[name];
+    const least = name === 'batchBytes' ? 16_384 : 1;
+    if (!Number.isInteger(value) || value < least || value > MOST_SETTINGS[name]) {
+      throw new RangeError(`${name} is ${value}: not within ${least} to ${MOST_SETTINGS[name]}`);
+    }
+  }
+  return settings;
+}

@@ -1,0 +1,74 @@
+import { PAGE_BYTES } from './item.ts';
+
+/**
+ * The contents that travelled last, kept alike by both sides: a ring of pages, each with a number that counts
+ * from 1. A reference names a number, so the far side needs no hash, and the near side compares bytes before
+ * it refers: a collision costs a miss, never a wrong page.
+ */
+export class Window {
+  readonly pages: number;
+  #next = 1;
+  readonly #bytes: Buffer;
+
+  constructor(pages: number) {
+    this.pages = pages;
+    this.#bytes = Buffer.alloc(pages * PAGE_BYTES);
+  }
+
+  /** The number that the next page gets. */
+  get next(): number {
+    return this.#next;
+  }
+
+  holds(number: number): boolean {
+    return number > 0 && number < this.#next && this.#next - number <= this.pages;
+  }
+
+  /** A view of the page; it changes once `pages` further ones were put. Only for a number that it holds. */
+  at(number: number): Buffer {
+    const start = (number % this.pages) * PAGE_BYTES;
+    return this.#bytes.subarray(start, start + PAGE_BYTES);
+  }
+
+  /** Copies the page in; returns its number. */
+  put(page: Uint8Array): number {
+    const number = this.#next;
+    this.#bytes.set(page, (number % this.pages) * PAGE_BYTES);
+    this.#next += 1;
+    return number;
+  }
+}
+
+/**
+ * Place or hash to a page's number in the window: a table of fixed size in which a newer entry takes an
+ * older one's cell. Both sides keep theirs alike, since what is set follows from what travelled.
+ */
+export class NumberTable {
+  readonly #keys: Float64Array;
+  readonly #numbers: Float64Array;
+  readonly #mask: number;
+
+  /** `cells` is rounded up to a power of two. */
+  constructor(cells: number) {
+    const size = 2 ** Math.ceil(Math.log2(Math.max(2, cells)));
+    this.#keys = new Float64Array(size).fill(-1);
+    this.#numbers = new Float64Array(size);
+    this.#mask = size - 1;
+  }
+
+  #cell(key: number): number {
+    return ((key >>> 0) ^ Math.imul(key / 2 ** 32, 0x9e3779b1)) & this.#mask;
+  }
+
+  /** 0 where there is none. */
+  get(key: number): number {
+    const cell = this.#cell(key);
+    return this.#keys[cell] === key ? (this.#numbers[cell] ?? 0) : 0;
+  }
+
+  set(key: number, number: number): void {
+    const cell = this.#cell(key);
+    this.#keys[cell] = key;
+    this.#numbers[cell] = number;
+  }
+}

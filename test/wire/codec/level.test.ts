@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { LevelControl } from '../../../src/wire/codec/level.ts';
+import {
+  chooseLevel,
+  FIRST_CHOICE,
+  NO_COMPRESSION,
+  predict,
+} from '../../../src/wire/codec/policy.ts';
+import type { Measured } from '../../../src/wire/codec/policy.ts';
+
+const MB = 1e6;
+const usual: Measured = {
+  linkBytesPerS: 12.5 * MB,
+  cores: 2,
+  bytesPerS: 400 * MB,
+  ratio: 3,
+};
+
+describe('the level', () => {
+  test('goes up with a thinner link, down to nothing with a fat one', () => {
+    const at = (linkBytesPerS: number) => chooseLevel(FIRST_CHOICE, { ...usual, linkBytesPerS });
+    const [thin, usualLink, gigabit, fat] = [1, 12.5, 120, 2000].map((link) => at(link * MB));
+    assert.deepEqual(thin, { level: 9, windowLog: 24 });
+    assert.ok(usualLink!.level >= 3 && usualLink!.windowLog === 24);
+    assert.deepEqual(gigabit, { level: 1, windowLog: 0 });
+    assert.deepEqual(fat, NO_COMPRESSION);
+  });
+
+  test('is none on content that does not shrink, whatever the link', () => {
+    const links = fc.double({ min: 1e3, max: 1e10, noNaN: true });
+    fc.assert(
+      fc.property(links, (linkBytesPerS) => {
+        const measured = { ...usual, linkBytesPerS, ratio: 1.01 };
+        assert.deepEqual(chooseLevel(FIRST_CHOICE, measured), NO_COMPRESSION);
+      }),
+    );
+  });
+
+  test('stays where a change promises little, and never lets through less', () => {
+    const measures = fc.record({
+      linkBytesPerS: fc.double({ min: 1e4, max: 1e10, noNaN: true }),
+      cores: fc.double({ min: 0.1, max: 16, noNaN: true }),
+      bytesPerS: fc.double({ min: 1e6, max: 2e9, noNaN: true }),
+      ratio: fc.double({ min: 0.9, max: 50, noNaN: true }),
+    });
+    fc.assert(
+      fc.property(measures, (measured) => {
+        const first = chooseLevel(FIRST_CHOICE, measured);
+        assert.deepEqual(chooseLevel(first, measured), first, 'the second look agrees');
+        assert.ok(predict(first, measured) >= predict(FIRST_CHOICE, measured) * 0.97);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('is changed at most once a second, and each change is kept with what it was made on', () => {
+    const control = new LevelControl(2);
+    assert.deepEqual(control.next(0), FIRST_CHOICE, 'no link is known yet');
+    control.linkCarries(2 * MB);
+    control.compressed(FIRST_CHOICE, 500_000, 150_000, 1.25);
+    const thin = control.next(10);
+    assert.ok(thin.level >= 6);
+    control.linkCarries(5000 * MB);
+    assert.deepEqual(control.next(900), thin);
+    assert.equal(control.next(1100).level, 0);
+    const [first, second, ...more] = control.changes;
+    assert.equal(more.length, 0);
+    assert.equal(first?.measured.linkBytesPerS, 2 * MB);
+    assert.deepEqual(second?.from, first?.to);
+    assert.ok(second !== undefined && second.predictedTo > second.predictedFrom);
+  });
+
+  test('of none is tried out now and then, so that it ends when content shrinks again', () => {
+    const control = new LevelControl(2);
+    control.linkCarries(12 * MB);
+    for (let batch = 0; batch < 60; batch += 1) {
+      control.compressed(control.next(batch * 100), 500_000, 500_000, 1);
+    }
+    assert.equal(control.choice.level, 0);
+    let tried = 0;
+    for (let batch = 60; batch < 700; batch += 1) {
+      const choice = control.next(batch * 100);
+      if (choice.level > 0) tried += 1;
+      control.compressed(choice, 500_000, choice.level > 0 ? 120_000 : 500_000, 1.25);
+    }
+    assert.ok(tried > 0);
+    assert.ok(control.choice.level >= 1);
+  });
+});

@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { BadFrame } from '../../../src/wire/codec/bytes.ts';
+import { DecodePipe } from '../../../src/wire/codec/decode-pipe.ts';
+import { EncodePipe } from '../../../src/wire/codec/encode-pipe.ts';
+import type { Item } from '../../../src/wire/codec/item.ts';
+import { PAGE_BYTES } from '../../../src/wire/codec/item.ts';
+import type { CodecSettings } from '../../../src/wire/codec/settings.ts';
+import * as support from './support.ts';
+
+const { SMALL, hash64, pageOf, Shelf } = support;
+
+interface Joint {
+  readonly encode: EncodePipe;
+  readonly decode: DecodePipe;
+  readonly out: Item[];
+  readonly wire: Buffer[];
+}
+
+/** An encoder and a decoder joined by a link that cuts the bytes into `piece`s. */
+function join(
+  settings: CodecSettings,
+  piece: number,
+  near?: support.Shelf,
+  far?: support.Shelf,
+): Joint {
+  const out: Item[] = [];
+  const wire: Buffer[] = [];
+  let nowMs = 0;
+  const decode = new DecodePipe({
+    settings,
+    hash64,
+    ...(far && { contents: far }),
+    mostHeldBytes: 1024 * 1024,
+    give: (item) => {
+      out.push(support.copyOf(item));
+      return out.length % 3 === 0 ? Promise.resolve() : undefined;
+    },
+    answer: (bytes) => encode.answer(bytes),
+  });
+  const encode = new EncodePipe({
+    settings,
+    hash64,
+    ...(near && { contents: near }),
+    cores: 2,
+    nowMs: () => (nowMs += 700),
+    send: async (frame) => {
+      wire.push(frame);
+      for (let at = 0; at < frame.length; at += piece) {
+        await decode.write(frame.subarray(at, at + piece));
+      }
+    },
+  });
+  return { encode, decode, out, wire };
+}
+
+/** A decoder whose answers nobody reads. */
+function alone(given: () => void = () => undefined): DecodePipe {
+  return new DecodePipe({
+    settings: SMALL,
+    hash64,
+    mostHeldBytes: 1024 * 1024,
+    give: () => {
+      given();
+      return undefined;
+    },
+    answer: () => Promise.resolve(),
+  });
+}
+
+/** Levels of every kind: with no link known, a thin one, a thinner one, a fat one. */
+const links = fc.array(fc.constantFrom(1e3, 2e6, 12e6, 40e6, 5e9), { maxLength: 6 });
+
+async function sendAll({ encode }: Joint, items: readonly Item[], rates: readonly number[]) {
+  for (const [at, rate] of [0, ...rates].entries()) {
+    encode.level.linkCarries(rate);
+    const share = Math.ceil(items.length / (rates.length + 1));
+    await encode.add(items.slice(at * share, (at + 1) * share));
+    await encode.flush();
+  }
+}
+
+describe('the pipes', () => {
+  test('give back what went in, at every level, under any cutting, with caches that differ', async () => {
+    const shelf = fc.option(fc.array(fc.nat(8)));
+    await fc.assert(
+      fc.asyncProperty(
+        support.items,
+        links,
+        fc.integer({ min: 37, max: 5000 }),
+        fc.record({ near: shelf, far: shelf }),
+        async (items, rates, piece, { near, far }) => {
+          const both = near !== null && far !== null;
+          const here = both ? new Shelf() : undefined;
+          const there = both ? new Shelf() : undefined;
+          if (here) here.far = new Shelf();
+          // What the near side thinks that the far one has, which is wrong more often than not.
+          for (const seed of near ?? []) here?.far?.arrived(pageOf(seed));
+          for (const seed of far ?? []) there?.arrived(pageOf(seed));
+          const joint = join(SMALL, piece, here, there);
+          await sendAll(joint, items, rates);
+          await joint.decode.end();
+          assert.deepEqual(support.joined(joint.out), support.joined(items));
+          joint.encode.close();
+          joint.decode.close();
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  test('keep their order while batches are compressed at once', async () => {
+    const joint = join({ ...SMALL, batchItems: 1 }, 1 << 20);
+    const items = Array.from({ length: 300 }, (_, at): Item => {
+      const bytes = at % 2 === 0 ? pageOf(at + 1) : Buffer.alloc(PAGE_BYTES, at);
+      return { kind: 'page', block: 0, offset: at * PAGE_BYTES, bytes };
+    });
+    await joint.encode.add(items);
+    await joint.encode.flush();
+    assert.deepEqual(support.joined(joint.out), support.joined(items));
+  });
+
+  test('a failure of the link comes out of the next call, and nothing is sent after it', async () => {
+    let sent = 0;
+    const encode = new EncodePipe({
+      settings: SMALL,
+      hash64,
+      cores: 1,
+      nowMs: () => 0,
+      send: () => {
+        sent += 1;
+        return Promise.reject(new Error('the link is gone'));
+      },
+    });
+    const item: Item = { kind: 'bytes', bytes: Buffer.alloc(100_000, 1) };
+    await assert.rejects(async () => {
+      await encode.add([item]);
+      await encode.flush();
+    }, /the link is gone/);
+    await assert.rejects(encode.flush(), /the link is gone/);
+    assert.equal(sent, 1);
+  });
+});
+
+describe('a hostile peer', () => {
+  async function frames(): Promise<Buffer[]> {
+    const joint = join(SMALL, 1 << 20);
+    const items = Array.from({ length: 40 }, (_, at): Item => {
+      return { kind: 'page', block: 0, offset: at * PAGE_BYTES, bytes: pageOf(at % 9) };
+    });
+    await sendAll(joint, items, [1e3, 5e9, 2e6]);
+    joint.encode.close();
+    joint.decode.close();
+    return joint.wire;
+  }
+
+  test('that changes bytes of a frame is refused by the frame’s number', async () => {
+    const wire = await frames();
+    const change = fc.record({
+      frame: fc.nat(wire.length - 1),
+      at: fc.oneof(fc.nat(44), fc.nat(4000)),
+      to: fc.nat(255),
+    });
+    await fc.assert(
+      fc.asyncProperty(change, async ({ frame, at, to }) => {
+        let given = 0;
+        const decode = alone(() => (given += 1));
+        try {
+          for (const [number, bytes] of wire.entries()) {
+            const sent = Buffer.from(bytes);
+            if (number === frame) sent[at % sent.length] = to;
+            await decode.write(sent);
+          }
+        } catch (error) {
+          assert.ok(error instanceof BadFrame, String(error));
+          assert.ok(error.frame !== undefined && error.frame >= frame, error.message);
+        }
+        assert.ok(given <= 40);
+        decode.close();
+      }),
+      { numRuns: 1500 },
+    );
+  });
+
+  test('that drops, doubles or swaps frames is refused', async () => {
+    const wire = await frames();
+    for (const order of [wire.slice(1), [wire[0]!, ...wire], [wire[1]!, wire[0]!]]) {
+      const decode = alone();
+      await assert.rejects(async () => {
+        for (const bytes of order) await decode.write(bytes);
+      }, BadFrame);
+      decode.close();
+    }
+  });
+
+  test('that claims a length above the limit is refused before its bytes are kept', async () => {
+    const [first] = await frames();
+    const head = Buffer.from(first!.subarray(0, 36));
+    head.writeUInt32BE(2 ** 31, 8);
+    const decode = alone();
+    await assert.rejects(decode.write(head), BadFrame);
+    decode.close();
+  });
+
+  test('that never answers a missing content is cut off at the bound', async () => {
+    const here = new Shelf();
+    here.far = new Shelf();
+    here.far.arrived(pageOf(1));
+    const sent: Buffer[] = [];
+    const encode = new EncodePipe({
+      settings: SMALL,
+      hash64,
+      contents: here,
+      cores: 1,
+      nowMs: () => 0,
+      send: (frame) => Promise.resolve(void sent.push(frame)),
+    });
+    const page = (at: number, seed: number): Item => {
+      return { kind: 'page', block: 0, offset: at * PAGE_BYTES, bytes: pageOf(seed) };
+    };
+    await encode.add([page(0, 1)]);
+    for (let at = 1; at < 60; at += 1) await encode.add([page(at, at + 10)]);
+    await encode.flush();
+    const decode = new DecodePipe({
+      settings: SMALL,
+      hash64,
+      contents: new Shelf(),
+      mostHeldBytes: 30_000,
+      give: () => assert.fail('nothing may come before the missing content'),
+      answer: () => Promise.resolve(),
+    });
+    await assert.rejects(async () => {
+      for (const frame of sent) await decode.write(frame);
+    }, /more is sent than may be in flight/);
+    decode.close();
+  });
+
+  test('that acknowledges or asks for what was never sent is refused', async () => {
+    const { decodedFrame, missingFrame, writeFrame } =
+      await import('../../../src/wire/codec/frame.ts');
+    for (const frame of [decodedFrame(0, 10 ** 9), missingFrame(0, [77])]) {
+      const { encode } = join(SMALL, 1 << 20);
+      await assert.rejects(encode.answer(writeFrame(frame)), BadFrame);
+    }
+  });
+});
