@@ -1,0 +1,173 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import net from 'node:net';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Monitor } from '../../../bench/qmp.ts';
+import { bootTinyGuest, tinyMemoryMib } from '../../drivers/qemu/tiny-guest.ts';
+
+/** Real streams: a guest of a few megabytes is migrated through sockets that keep what passes. */
+const PLAN = { keptMib: 12, dirtyMib: 6 };
+const MIGRATE_MS = 60_000;
+
+/** One connection that the source opened, by what was read from its socket at a time. */
+export interface Connection {
+  readonly forward: Buffer[];
+  readonly back: Buffer[];
+}
+
+export interface Capture {
+  readonly connections: readonly Connection[];
+  /** The source's own account when it is done. */
+  readonly ram: Readonly<Record<string, number>>;
+  readonly xbzrle: Readonly<Record<string, number>>;
+}
+
+export interface CapturePlan {
+  readonly binary: string;
+  readonly directory: string;
+  readonly capabilities?: readonly string[];
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  /** Migrate to a second QEMU behind the relay; without it, nobody answers. */
+  readonly destination?: string;
+  readonly postcopy?: boolean;
+  readonly extra?: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+const MACHINE = 'pc-q35-7.2';
+
+/** Migrates once and ends every process that it started, whatever comes. */
+export async function capture(plan: CapturePlan): Promise<Capture> {
+  const { directory, binary, signal, extra = [] } = plan;
+  await mkdir(path.join(directory, 'source'), { recursive: true });
+  const kernel = path.join(directory, 'kernel');
+  const ends: (() => void)[] = [];
+  try {
+    const guest = await bootTinyGuest({
+      binary,
+      name: 'captured',
+      directory: path.join(directory, 'source'),
+      kernel,
+      plan: PLAN,
+      machine: MACHINE,
+      extra,
+    });
+    ends.push(() => guest.end());
+    const source = await Monitor.open(guest.monitor, signal);
+    ends.push(() => source.close());
+    const target = plan.destination === undefined ? undefined : await receive(plan, kernel, ends);
+    const recorder = await record(path.join(directory, 'relay.sock'), target?.socket);
+    ends.push(() => recorder.close());
+    await configure(source, plan);
+    await source.execute('migrate', { uri: `unix:${recorder.path}` });
+    if (plan.postcopy === true) {
+      await status(source, 'active', signal);
+      await source.execute('migrate-start-postcopy');
+    }
+    await status(source, 'completed', signal);
+    if (target !== undefined) await status(target.monitor, 'completed', signal);
+    const told = (await source.execute('query-migrate')) as Record<string, Record<string, number>>;
+    await recorder.ended();
+    const { connections } = recorder;
+    return {
+      connections,
+      ram: told['ram'] ?? {},
+      xbzrle: told['xbzrle-cache'] ?? {},
+    };
+  } finally {
+    for (const end of ends.toReversed()) end();
+  }
+}
+
+async function receive(plan: CapturePlan, kernel: string, ends: (() => void)[]) {
+  const directory = path.join(plan.directory, 'destination');
+  await mkdir(directory, { recursive: true });
+  const monitorPath = path.join(directory, 'qmp.sock');
+  const words = `-name guest=captured -machine ${MACHINE} -accel tcg -cpu max -nodefaults -display none`;
+  const serial = `file:${path.join(directory, 'serial.log')}`;
+  const qmp = `unix:${monitorPath},server=on,wait=off`;
+  const memory = `${tinyMemoryMib(PLAN)}`;
+  const own = ['-kernel', kernel, '-serial', serial, '-m', memory, '-qmp', qmp];
+  const argv = [...words.split(' '), ...own, '-incoming', 'defer', ...(plan.extra ?? [])];
+  const child: ChildProcess = spawn(plan.destination ?? plan.binary, argv, {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  ends.push(() => child.kill('SIGKILL'));
+  const monitor = await Monitor.open(monitorPath, plan.signal);
+  ends.push(() => monitor.close());
+  await configure(monitor, plan);
+  const socket = path.join(directory, 'incoming.sock');
+  await monitor.execute('migrate-incoming', { uri: `unix:${socket}` });
+  return { monitor, socket };
+}
+
+async function configure(monitor: Monitor, plan: CapturePlan): Promise<void> {
+  const capabilities = ['events', ...(plan.capabilities ?? [])].map((capability) => ({
+    capability,
+    state: true,
+  }));
+  await monitor.execute('migrate-set-capabilities', { capabilities });
+  await monitor.execute('migrate-set-parameters', {
+    'downtime-limit': 100,
+    ...plan.parameters,
+  });
+}
+
+async function status(monitor: Monitor, wanted: string, signal: AbortSignal): Promise<void> {
+  const event = await monitor.until(
+    `the migration's ${wanted}`,
+    ({ event: name, data }) =>
+      name === 'MIGRATION' && [wanted, 'failed', 'completed'].includes(String(data['status'])),
+    MIGRATE_MS,
+    signal,
+  );
+  const got = event.data['status'];
+  if (got !== wanted && got === 'failed') throw new Error('QEMU says that the migration failed');
+}
+
+interface Recorder {
+  readonly path: string;
+  readonly connections: readonly Connection[];
+  /** Every connection has been ended by the source. */
+  ended(): Promise<void>;
+  close(): void;
+}
+
+/** Listens as a destination; hands everything on where there is one. */
+async function record(socketPath: string, target: string | undefined): Promise<Recorder> {
+  const connections: Connection[] = [];
+  const sockets: net.Socket[] = [];
+  let open = 0;
+  const server = net.createServer({ allowHalfOpen: true }, (near) => {
+    const connection: Connection = { forward: [], back: [] };
+    connections.push(connection);
+    sockets.push(near);
+    open += 1;
+    near.on('error', () => {});
+    near.on('data', (chunk: Buffer) => connection.forward.push(chunk));
+    near.on('end', () => {
+      open -= 1;
+    });
+    if (target === undefined) return;
+    const far = net.connect({ path: target, allowHalfOpen: true });
+    sockets.push(far);
+    far.on('error', () => {});
+    far.on('data', (chunk: Buffer) => connection.back.push(chunk));
+    near.pipe(far);
+    far.pipe(near);
+  });
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+  return {
+    path: socketPath,
+    connections,
+    ended: async () => {
+      while (open > 0) await sleep(10);
+    },
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
