@@ -60,7 +60,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const inventory = new Inventory(drivers, clock, machine);
   const peers = new Peers(config, credentials);
   const common = { config, clock, log, store, guests, inventory, peers, supervisor };
-  const sides = new Sides({ config, drivers, store, movers });
+  const sides = new Sides({ config, drivers, store, movers, supervisor, log });
   const handlers = agentHandlers({
     ...common,
     outgoing: new Outgoing(common),

@@ -1,6 +1,7 @@
 import type { AgentConfig } from '../config.ts';
 import type { Driver, GuestHandle, HypervisorStatus } from '../drivers/driver.ts';
-import { godwitError, hasCode } from '../errors.ts';
+import { godwitError, hasCode, toGodwitError } from '../errors.ts';
+import type { Log } from '../log.ts';
 import type { DestinationState } from '../migration/destination.ts';
 import { replayDestination, replaySource } from '../migration/journal.ts';
 import type { SourceState } from '../migration/source-state.ts';
@@ -10,6 +11,7 @@ import type { Caller } from '../rpc/caller.ts';
 import { isAlive } from './mover-process.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import type { Migration, MigrationStore } from './store.ts';
+import type { Supervisor } from './supervision.ts';
 
 const LOOK_MS = 5000;
 
@@ -18,6 +20,8 @@ export interface SidesParts {
   readonly drivers: readonly Driver[];
   readonly store: MigrationStore;
   readonly movers: MoverProcesses;
+  readonly supervisor: Supervisor;
+  readonly log: Log;
 }
 
 /** What this host knows of its side of each migration. */
@@ -37,6 +41,7 @@ export class Sides {
   async view(id: string, look: 'journal' | 'hypervisor'): Promise<SideView> {
     const { store, config, movers } = this.#parts;
     const migration = store.need(id);
+    if (look === 'hypervisor') await this.#listen(migration);
     const progress = store.progress(id);
     const journals = readJournals(migration.dir);
     const common = {
@@ -54,6 +59,18 @@ export class Sides {
     }
     const state = replayDestination(journals.destination.map(({ event }) => event));
     return { ...common, side: 'destination', ...destinationFacts(state) };
+  }
+
+  /** A destination's mover that has just taken over has written down how its hypervisor stands. */
+  async #listen(migration: Migration): Promise<void> {
+    const { store, supervisor, log } = this.#parts;
+    const { id, request } = migration;
+    if (request.side === 'source' || store.isEnded(id)) return;
+    try {
+      await supervisor.ensure(migration);
+    } catch (thrown) {
+      log.warn({ id, error: toGodwitError(thrown) }, 'no mover tells how the hypervisor stands');
+    }
   }
 
   /** Its monitor is the mover's as long as there is one. */

@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { startAgent, stopAgent } from '../../src/lab/agents.ts';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { verifyGuest } from '../../src/lab/guest/talk.ts';
+import { isAlive, signalProcess } from '../../src/lab/processes.ts';
+import { labHost } from '../../src/lab/state.ts';
+import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
+import { moverState } from '../../src/protocol/mover-request.ts';
+import type { MoverState } from '../../src/protocol/mover-request.ts';
+import type { Report } from '../../src/protocol/migration.ts';
+import type { Resolution } from '../../src/protocol/resolve.ts';
+import { godwit } from './support/cli.ts';
+import { begin, move, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
+import { assertOnlyGuests } from './support/remains.ts';
+import { until } from './support/wait.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+
+/**
+ * The hook of the hosts: it proves what the file beside it says. `no`: nothing; `kill`: it ends every process that the
+ * file names, as turning a host off would, and proves it.
+ */
+interface Hook {
+  readonly command: string;
+  /** What it was called with, one line a call. */
+  calls(): string[];
+  says(word: 'no' | 'kill', pids?: readonly number[]): void;
+  remove(): void;
+}
+
+function makeHook(): Hook {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'godwit-fence-'));
+  const command = path.join(dir, 'fence');
+  const file = (name: string): string => path.join(dir, name);
+  writeFileSync(
+    command,
+    `#!/bin/sh
+echo "$1 $GODWIT_FENCE_SIDE $GODWIT_GUEST" >> '${file('calls')}'
+[ "$(cat '${file('word')}')" = kill ] || { echo 'no answer from its power supply' >&2; exit 1; }
+for pid in $(cat '${file('pids')}'); do kill -9 "$pid"; done
+echo 'power is off'
+`,
+  );
+  chmodSync(command, 0o755);
+  writeFileSync(file('calls'), '');
+  const says = (word: string, pids: readonly number[] = []): void => {
+    writeFileSync(file('word'), word);
+    writeFileSync(file('pids'), pids.join(' '));
+  };
+  says('no');
+  return {
+    command,
+    calls: () => readFileSync(file('calls'), 'utf8').trim().split('\n').filter(Boolean),
+    says,
+    remove: () => rmSync(dir, { recursive: true, force: true }),
+  };
+}
+
+describe('a migration whose destination falls silent inside the handover', () => {
+  let world: World;
+  let hook: Hook;
+  let hash: string;
+
+  before(async () => {
+    hook = makeHook();
+    world = await openWorld('rslv', {
+      hosts: 2,
+      // The longer the hook may take, the sooner it is asked.
+      configure: () => ({ fencing: { command: [hook.command], timeoutMs: 60_000 } }),
+    });
+    const { lab } = world;
+    await startGuest(lab, {
+      name: 'web1',
+      host: 'a',
+      memoryBytes: 192 * MIB,
+      workingSetBytes: 16 * MIB,
+    });
+    ({ hash } = await verifyGuest(lab, 'web1'));
+  });
+  after(async () => {
+    await world?.close();
+    hook?.remove();
+  });
+
+  function moverOf(host: string, id: string): MoverState {
+    const { stateDir } = labHost(world.lab, host);
+    const file = path.join(stateDir, 'migrations', id, 'mover.json');
+    return moverState.parse(JSON.parse(readFileSync(file, 'utf8')));
+  }
+
+  /** The host still takes the guest's memory, and says no word any more: its agent is dead, its mover stands still. */
+  async function silence(host: string, id: string): Promise<MoverState> {
+    const mover = moverOf(host, id);
+    await stopAgent(world.lab, host, 'SIGKILL');
+    signalProcess(mover.pid, 'SIGSTOP');
+    return mover;
+  }
+
+  async function comesBack(host: string, mover: MoverState): Promise<void> {
+    signalProcess(mover.pid, 'SIGKILL');
+    await until('the mover to be gone', 5000, async () =>
+      (await isAlive(mover)) ? undefined : true,
+    );
+    await startAgent(world.lab, host);
+  }
+
+  async function beginSilenced(): Promise<{ id: string; mover: MoverState }> {
+    const id = await begin(world, {
+      guest: 'web1',
+      from: 'a',
+      to: 'b',
+      maxBandwidth: 16 * MIB,
+      maxDowntimeMs: 10,
+    });
+    await untilMemoryFlows(world, 'a', id);
+    return { id, mover: await silence('b', id) };
+  }
+
+  async function assertRuns(host: string): Promise<void> {
+    assert.deepEqual(await runningOn(world.lab, 'web1'), [host]);
+    assert.deepEqual(await verifyGuest(world.lab, 'web1'), { ok: true, hash, badChunks: 0 });
+    await assertOnlyGuests(world, { [host]: ['web1'] });
+  }
+
+  async function resolve(...args: string[]): Promise<{ exit: number; out: string; err: string }> {
+    return godwit(world, 'resolve', ...args);
+  }
+
+  test('is held, and nothing but proof or a person moves it; back at the source once it answers', async () => {
+    const { id, mover } = await beginSilenced();
+    const held = await reportAtEnd(world, 'a', id);
+    assert.equal(held.outcome, 'held');
+    assert.deepEqual(hook.calls(), ['b destination web1']);
+    assert.deepEqual(await runningOn(world.lab, 'web1'), []);
+
+    const shown = await resolve(id, '--json');
+    assert.equal(shown.exit, 0, shown.err);
+    const known = JSON.parse(shown.out) as Resolution;
+    assert.equal(known.here.right, 'committing');
+    assert.equal(known.here.hypervisor, 'handed-over');
+    assert.equal(known.there, undefined);
+    assert.equal(known.safe, undefined);
+    const verdicts = known.answers.map(({ verdict }) => verdict);
+    assert.deepEqual(verdicts, ['risky', 'waits']);
+    const told = await resolve(id);
+    assert.match(told.out, /two copies run/);
+    assert.match(told.out, /Neither answer is safe/);
+
+    const untyped = await resolve(id, '--run-at', 'source');
+    assert.equal(untyped.exit, 2, untyped.out);
+    const wrongName = await resolve(id, '--run-at', 'source', '--confirm', 'web2');
+    assert.equal(wrongName.exit, 2, wrongName.out);
+    const unproved = await resolve(id, '--run-at', 'source', '--confirm', 'web1');
+    assert.equal(unproved.exit, 7, unproved.err);
+    assert.match(unproved.err, /no answer from its power supply/);
+    assert.equal(hook.calls().length, 2);
+    assert.deepEqual(await runningOn(world.lab, 'web1'), []);
+
+    await comesBack('b', mover);
+    const back = await resolve(id, '--run-at', 'source', '--confirm', 'web1', '--json');
+    assert.equal(back.exit, 0, back.err);
+    const { proof, report } = JSON.parse(back.out) as { proof: string; report: Report };
+    assert.equal(proof, 'ask');
+    assert.equal(report.outcome, 'failed');
+    assert.equal(report.runsAt, 'source');
+    assert.equal(hook.calls().length, 2, 'a host that answers is not turned off');
+    await assertRuns('a');
+  });
+
+  test('goes on to the destination when it is resolved there, from either host', async () => {
+    const { id, mover } = await beginSilenced();
+    assert.equal((await reportAtEnd(world, 'a', id)).outcome, 'held');
+    await comesBack('b', mover);
+    const there = await resolve(
+      id,
+      '--host',
+      'b',
+      '--run-at',
+      'destination',
+      '--confirm',
+      'web1',
+      '--json',
+    );
+    assert.equal(there.exit, 0, there.err);
+    const report = await reportAtEnd(world, 'a', id);
+    assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+    await assertRuns('b');
+    const refused = await resolve(id, '--run-at', 'source', '--confirm', 'web1');
+    assert.equal(refused.exit, 4, refused.err);
+    await move(world, { guest: 'web1', from: 'b', to: 'a' });
+  });
+
+  test('runs on at the source by itself once the hook proves that the destination is off', async () => {
+    const { id, mover } = await beginSilenced();
+    const there = (await seenQemus(world.lab)).filter(({ host }) => host === 'b');
+    hook.says('kill', [mover.pid, ...there.map(({ pid }) => pid)]);
+    const report = await reportAtEnd(world, 'a', id);
+    hook.says('no');
+    assert.equal(report.outcome, 'failed');
+    assert.equal(report.error?.code, 'GODWIT_TAKEN_BACK');
+    assert.equal(report.runsAt, 'source');
+    assert.ok(report.decisions.some(({ what }) => what.includes('power is off')));
+    assert.deepEqual(await runningOn(world.lab, 'web1'), ['a']);
+    // What comes back hears that the epoch is over, and takes down what it has.
+    await startAgent(world.lab, 'b');
+    await assertRuns('a');
+  });
+
+  test('a migration that is under way, or over, is not resolved', async () => {
+    const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...SLOW });
+    await untilMemoryFlows(world, 'a', id);
+    const early = await resolve(id, '--run-at', 'source', '--confirm', 'web1');
+    assert.equal(early.exit, 4, early.out);
+    assert.match(early.err, /goes on by itself/);
+    await world.agent('a').cancel({ params: { id } });
+    await reportAtEnd(world, 'a', id);
+    const late = await resolve(id, '--run-at', 'source', '--confirm', 'web1');
+    assert.equal(late.exit, 4, late.out);
+    await assertRuns('a');
+  });
+});
