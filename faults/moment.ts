@@ -16,13 +16,10 @@ export interface Scene {
 const LOOK_MS = 2;
 const MOMENT_MS = 40_000;
 
-/**
- * Resolves at the moment; false when the migration ended without it. `calm` quiets a guest that dirties faster than
- * the stream takes: the pass that begins after it is the last or the one before.
- */
-export async function untilMoment(scene: Scene, calm: () => Promise<void>): Promise<boolean> {
+/** Resolves at the moment; false when the migration ended without it. */
+export async function untilMoment(scene: Scene): Promise<boolean> {
   const start = systemClock.monotonicMs();
-  const { phase, mode } = scene.cell;
+  const { phase } = scene.cell;
   // The switch is a matter of ms: no file is read on the way to it.
   if (phase === 'switchover') return untilStopped(scene);
   while (!reached(scene)) {
@@ -30,10 +27,6 @@ export async function untilMoment(scene: Scene, calm: () => Promise<void>): Prom
     if (systemClock.monotonicMs() - start > MOMENT_MS) return false;
     await systemClock.sleep(LOOK_MS);
   }
-  if (phase !== 'before-switch' || mode !== 'precopy') return true;
-  await calm();
-  const passes = passesOf(scene);
-  while (passesOf(scene) === passes && !stoppedAt(scene)) await systemClock.sleep(LOOK_MS);
   return true;
 }
 
@@ -77,7 +70,7 @@ function reached(scene: Scene): boolean {
     case 'later-round':
       return passesOf(scene) >= (cell.mode === 'hybrid' ? 2 : 3);
     case 'before-switch':
-      return cell.mode === 'precopy' ? passesOf(scene) >= 3 : source.has('decided');
+      return cell.mode === 'precopy' ? passesOf(scene) >= 2 : source.has('decided');
     case 'switchover':
       return stoppedAt(scene);
     case 'after-commit':

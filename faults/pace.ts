@@ -15,6 +15,7 @@ const FAST = 96 * MIB;
 const SLOW = 24 * MIB;
 /** More than the slow stream takes: it does not converge. */
 const RESTLESS = 40 * MIB;
+const BEFORE_SWITCH = { precopy: 5 * MIB, postcopy: 0, hybrid: RESTLESS } as const;
 
 export function paceOf({ phase, mode }: Cell): Pace {
   switch (phase) {
@@ -27,9 +28,8 @@ export function paceOf({ phase, mode }: Cell): Pace {
     case 'later-round':
       return { maxBandwidth: SLOW, dirtyBytesPerSecond: RESTLESS, jitterMs: 200 };
     case 'before-switch':
-      return mode === 'postcopy'
-        ? { maxBandwidth: SLOW, dirtyBytesPerSecond: 0, jitterMs: 0 }
-        : { maxBandwidth: SLOW, dirtyBytesPerSecond: RESTLESS, jitterMs: 0 };
+      // In pre-copy the second round is the last, or the one before: it takes half a second.
+      return { maxBandwidth: SLOW, dirtyBytesPerSecond: BEFORE_SWITCH[mode], jitterMs: 0 };
     case 'switchover':
       return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 10 };
     case 'after-commit':

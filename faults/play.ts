@@ -139,7 +139,7 @@ async function strikeAndClear(
 ): Promise<Pick<Observed, 'struck' | 'struckAtMs' | 'clearedAtMs'>> {
   const pace = paceOf(cell);
   const calm = (): Promise<void> => stage.dirty(GUEST, 0);
-  const came = await untilMoment(scene, calm);
+  const came = await untilMoment(scene);
   if (!came) {
     const now = systemClock.wallMs();
     return { struck: undefined, struckAtMs: now, clearedAtMs: now };
