@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { parseAgentConfig } from '../../src/config.ts';
+import { fenceOf } from '../../src/mover/fencing.ts';
+import type { Fence, Fencing } from '../../src/mover/fencing.ts';
+
+const facts = { id: 'm-1', guest: 'web1', side: 'destination' } as const;
+const never = new AbortController().signal;
+
+function hook(t: TestContext, script: string, timeoutMs = 20_000): { fence: Fence; dir: string } {
+  const dir = mkdtempSync(path.join(tmpdir(), 'godwit-fence-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const file = path.join(dir, 'fence');
+  writeFileSync(file, `#!/bin/sh\n${script}\n`);
+  chmodSync(file, 0o755);
+  const fencing = { command: [file, 'first'], timeoutMs };
+  const config = { name: 'a', address: '127.0.0.1:1', stateDir: dir, fencing };
+  const fence = fenceOf(parseAgentConfig('agent.json', JSON.stringify(config)));
+  assert.ok(fence !== undefined);
+  return { fence, dir };
+}
+
+function why(fencing: Fencing): string {
+  assert.equal(fencing.off, false);
+  return fencing.off ? '' : fencing.why;
+}
+
+describe('the fencing hook', () => {
+  test('is called with its own words and then the other host’s name; exit 0 is the proof', async (t) => {
+    const { fence, dir } = hook(
+      t,
+      'echo "$@" "$GODWIT_HOST" "$GODWIT_GUEST" > "${0%/*}/call"; echo off',
+    );
+    const answer = await fence('b', facts, never);
+    assert.deepEqual(answer, { off: true, by: 'the fencing hook: off' });
+    assert.equal(readFileSync(path.join(dir, 'call'), 'utf8'), 'first b a web1\n');
+  });
+
+  test('proves nothing with another exit status, and its last words say why', async (t) => {
+    const { fence } = hook(t, 'echo trying; echo the power supply is silent >&2; exit 3');
+    const words = why(await fence('b', facts, never));
+    assert.match(words, /ended with 3: the power supply is silent/);
+  });
+
+  test('proves nothing when it takes too long, and is ended with all that it started', async (t) => {
+    const { fence, dir } = hook(t, 'sleep 600 & echo $! > "${0%/*}/child"; wait', 1000);
+    assert.match(why(await fence('b', facts, never)), /longer than 1000 ms/);
+    const child = Number(readFileSync(path.join(dir, 'child'), 'utf8'));
+    let stat = '';
+    try {
+      stat = readFileSync(`/proc/${child}/stat`, 'utf8');
+    } catch {
+      // Gone.
+    }
+    assert.ok(stat === '' || / [ZX] /.test(stat), stat);
+  });
+
+  test('proves nothing when it is not there, or when nobody waits for it any more', async (t) => {
+    const { fence, dir } = hook(t, 'exit 0');
+    rmSync(path.join(dir, 'fence'));
+    assert.match(why(await fence('b', facts, never)), /cannot be started/);
+    const waiting = hook(t, 'sleep 600');
+    assert.match(why(await waiting.fence('b', facts, AbortSignal.timeout(100))), /ended with/);
+  });
+
+  test('is none where none is configured', () => {
+    const config = { name: 'a', address: '127.0.0.1:1', stateDir: '/nowhere' };
+    assert.equal(fenceOf(parseAgentConfig('agent.json', JSON.stringify(config))), undefined);
+  });
+});
