@@ -1,3 +1,4 @@
+import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, hasCode } from '../../errors.ts';
 import { sourceMayResume } from '../../migration/run-right.ts';
@@ -10,6 +11,10 @@ const REFUSAL_MS = 60_000;
 /** The same with the time for the proof that it is off; undoing a step may take 90 s. */
 const REFUSAL_AND_PROOF_MS = 85_000;
 
+/** An agent that died is started again within moments by whatever looks after it, ms. */
+const AGENT_BACK_MS = 10_000;
+const AGENT_RETRY_MS = 250;
+
 type Undo = (parts: SourceParts, signal: AbortSignal) => Promise<void>;
 
 /** How each step is undone; the table says which have an undo. Each may run twice, and on a step half done. */
@@ -19,7 +24,7 @@ export const UNDO: Readonly<Partial<Record<StepName, Undo>>> = {
     // What is off holds nothing; when it comes back it asks, and hears that the epoch is closed.
     if (parts.state().proof === 'fenced') return;
     // Admission may have been given, and only its answer have got lost.
-    if (!(await parts.peer.locate(parts.request.id, signal))) return;
+    if (!(await located(parts, signal))) return;
     const body = { epoch: parts.state().plan.epoch };
     try {
       await ask(parts, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
@@ -51,6 +56,23 @@ export const UNDO: Readonly<Partial<Record<StepName, Undo>>> = {
   memory: regain,
   switchover: regain,
 };
+
+/**
+ * Whether the destination has a mover for this. Its agent may have died of the very admission and be back in a moment:
+ * without its word a mover would be left there until it finds out by itself.
+ */
+async function located(parts: SourceParts, signal: AbortSignal): Promise<boolean> {
+  const until = systemClock.monotonicMs() + AGENT_BACK_MS;
+  for (;;) {
+    try {
+      return await parts.peer.locate(parts.request.id, signal);
+    } catch (thrown) {
+      const away = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
+      if (!away || systemClock.monotonicMs() > until) throw thrown;
+    }
+    await systemClock.sleep(AGENT_RETRY_MS, signal);
+  }
+}
 
 /** Ends with the guest running here, or with GODWIT_HELD where the destination’s word is needed and not to be had. */
 async function regain(parts: SourceParts, signal: AbortSignal): Promise<void> {
