@@ -110,9 +110,10 @@ export function drawScenario(seed: number): Scenario {
   const count = random.pick(COUNTS);
   const faults: Fault[] = [];
   const calls: CallFault[] = [];
+  const close = random.chance(0.3);
   for (let drawn = 0; drawn < count; drawn += 1) {
     if (random.chance(0.2)) calls.push(drawCall(random));
-    else faults.push(drawFault(random));
+    else faults.push(drawFault(random, close));
   }
   return {
     noise: random.whole(0, 0xffff_ffff),
@@ -126,6 +127,12 @@ export function drawScenario(seed: number): Scenario {
     faults,
     calls,
   };
+}
+
+/** Around the moment at which the right to run passes: where it matters most, and lasts shortest. */
+function drawClose(random: Random): When {
+  const state = random.pick(['device', 'completed', 'completed', 'postcopy-active'] as const);
+  return { at: 'stream', state, afterMs: random.pick([0, 0.3, 0.6, 1, 1.5, 2, 3, 5, 10]) };
 }
 
 function drawWhen(random: Random): When {
@@ -147,8 +154,8 @@ function drawWhen(random: Random): When {
 const span = (random: Random): number =>
   random.pick([random.whole(10, 500), random.whole(500, 5000), random.whole(5000, 40_000)]);
 
-function drawFault(random: Random): Fault {
-  const when = drawWhen(random);
+function drawFault(random: Random, close: boolean): Fault {
+  const when = close ? drawClose(random) : drawWhen(random);
   const host = random.pick(['a', 'b'] as const);
   const share = random.next();
   if (share < 0.24) return { when, deed: { kind: 'kill mover', host } };
