@@ -3,9 +3,10 @@ import type { SourceState } from '../../src/migration/source-state.ts';
 import type { StepName } from '../../src/migration/steps.ts';
 import { breakRule, fork } from './context.ts';
 import type { Context } from './context.ts';
+import { saysEvent, saysNumber } from './events.ts';
 import { says } from './hypervisors.ts';
 import { callMoves } from './source-calls.ts';
-import { callOf, did, fails, letGo, openSession, send, stateOf } from './source-shell.ts';
+import { apply, callOf, did, fails, letGo, openSession, send, stateOf } from './source-shell.ts';
 import { cancellingMoves, resumeMoves, undoMoves } from './source-undo.ts';
 import { ACT, DEST, EXCUSE, QEMU } from './state.ts';
 import type { World } from './state.ts';
@@ -59,10 +60,7 @@ function doMoves(context: Context, state: SourceState, step: StepName): void {
       failMove(context, step);
       return;
     case 'drain':
-      withSession(context, step, (next) => {
-        next.act = ACT.idle;
-      });
-      return;
+      return drainMoves(context);
     case 'verify':
       verifyMoves(context);
       return;
@@ -76,6 +74,21 @@ function doMoves(context: Context, state: SourceState, step: StepName): void {
       return;
     }
   }
+}
+
+/** The stream's events end it. Where QEMU has ended with no mover there to hear of it, the destination is asked. */
+function drainMoves(context: Context): void {
+  const { world, emit } = context;
+  withSession(context, 'drain', (next) => {
+    next.act = ACT.idle;
+  });
+  const next = fork(context);
+  if (openSession(next) || world.dmover !== 1 || world.jd === 0) return;
+  // Its word is `running` once its QEMU has said that it has everything.
+  if (world.dqemu !== DEST.running) return;
+  next.act = ACT.idle;
+  apply(context, next, saysEvent(saysNumber('completed')));
+  emit('step', 'the destination has all memory, though the source’s QEMU is gone');
 }
 
 /** What needs QEMU: done, or failed because its process has ended. */

@@ -119,7 +119,15 @@ export const DO: Readonly<Record<StepName, Handler>> = {
   },
 
   drain: async (parts, signal) => {
-    await parts.guest.session(signal);
+    try {
+      await parts.guest.session(signal);
+    } catch (thrown) {
+      if (!hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) throw thrown;
+      // It ended while no mover listened. Whether all memory had left it before, only the destination knows.
+      const there = await ask(parts, signal, (api) => api.status({}, { signal, deadlineMs: 5000 }));
+      if (there.hypervisor !== 'running') throw thrown;
+      parts.dispatch({ type: 'hypervisor', event: { type: 'completed' } });
+    }
     return {};
   },
 

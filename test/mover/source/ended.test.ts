@@ -25,6 +25,28 @@ test('a source whose hypervisor has ended after the handover does not keep the m
   assert.deepEqual(stage.hosts.alive, [stage.hosts.destination]);
 });
 
+/** Post-copy whose source has lost its mover just after commit, and then, `when` that is so, its hypervisor. */
+async function drainWithoutSource(t: TestContext, when: (stage: Stage) => boolean): Promise<Stage> {
+  const example = await Stage.open(t, certificates, 'postcopy');
+  await example.run();
+  const commits = example.events.findIndex(({ type, ...event }) => {
+    return type === 'did' && 'step' in event && event.step === 'commit';
+  });
+  const stage = await Stage.open(t, certificates, 'postcopy');
+  killSourceAt(t, commits, 'after');
+  await assert.rejects(stage.run(), /the mover was killed/);
+  spareSource(t);
+  while (!when(stage)) await new Promise(setImmediate);
+  stage.hosts.world.kill(stage.hosts.source);
+  return stage;
+}
+
+test('post-copy that was over when its source died, with no mover there to see it, is done', async (t) => {
+  const stage = await drainWithoutSource(t, ({ hosts }) => hosts.source.stream === 'completed');
+  assert.equal(await stage.run(), 'done');
+  assert.deepEqual(stage.hosts.alive, [stage.hosts.destination]);
+});
+
 test('a destination whose hypervisor ended while it had no mover is not taken for one that runs', async (t) => {
   const stage = await Stage.open(t, certificates);
   stage.hosts.onCall = (name) => {
