@@ -92,6 +92,6 @@ export const FAULT_WORDS: Readonly<Record<Fault, string>> = {
   'link-one-way': 'one direction of the link lost for 5 s',
   'disk-full': "destination's disk full for 3 s",
   'disk-readonly': "destination's state directory read-only for 3 s",
-  'agent-newer': "destination's agent restarted with a newer version",
+  'agent-newer': "destination's agent upgraded from the previous build to this one",
   'clock-step': "source's clock stepped by an hour",
 };

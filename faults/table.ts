@@ -47,7 +47,6 @@ function senseless({ fault, phase, mode }: Cell): string | undefined {
     return 'post-copy begins at the first look at the stream: the moment is the one before the switch';
   }
   if (fault === 'kill-destination-qemu' && phase === 'checking') return 'there is none yet';
-  if (fault === 'agent-newer') return 'there is one version of Godwit so far';
   return (
     tooShort(fault, phase, mode) ?? sameAs(fault, phase, mode) ?? notAffected(fault, phase, mode)
   );
@@ -86,6 +85,9 @@ function sameAs(fault: Fault, phase: Phase, mode: Mode): string | undefined {
 }
 
 function notAffected(fault: Fault, phase: Phase, mode: Mode): string | undefined {
+  if (fault === 'agent-newer' && mode !== 'precopy' && phase !== 'after-commit') {
+    return 'as in pre-copy: the mover does not change, and the agent has no part in the modes';
+  }
   if (fault === 'clock-step' && mode === 'hybrid') return 'as in pre-copy and in post-copy';
   if (fault.startsWith('disk') && mode === 'hybrid') return 'as in pre-copy and in post-copy';
   if (fault === 'disk-readonly' && phase === 'cleanup') {

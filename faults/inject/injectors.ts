@@ -3,6 +3,7 @@ import { stepClock } from './clock.ts';
 import { fullDisk, readonlyDisk } from './disk.ts';
 import type { Injector, Place } from './injector.ts';
 import { darkLink, oneWayLink, resetLink, slowLink } from './link.ts';
+import { upgradeAgent } from './upgrade.ts';
 import { freezeMover, killAgent, killMover, killQemu } from './processes.ts';
 
 /** Makes a fault ready. */
@@ -40,6 +41,6 @@ export async function injectorOf(fault: Fault, place: Place): Promise<Injector> 
     case 'clock-step':
       return stepClock(place);
     case 'agent-newer':
-      throw new Error('there is one version of Godwit so far');
+      return upgradeAgent(place);
   }
 }

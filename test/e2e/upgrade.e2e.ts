@@ -9,7 +9,7 @@ import { labHost } from '../../src/lab/state.ts';
 import { moverState } from '../../src/protocol/mover-request.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
-import { earlierBuild } from './support/earlier-build.ts';
+import { earlierBuild, PREVIOUS } from './support/earlier-build.ts';
 import type { EarlierBuild } from './support/earlier-build.ts';
 import { begin, move, reportAtEnd, untilMemoryFlows } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
@@ -18,8 +18,6 @@ import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
-/** The last commit of the previous build that fleets run: to be moved on with each release. */
-const PREVIOUS = '638bc9d';
 
 const previous = earlierBuild(PREVIOUS);
 const skip = previous === undefined ? `this checkout does not have commit ${PREVIOUS}` : false;
