@@ -100,6 +100,7 @@ export class Incoming {
       const hint = `Add ${from} to \`peers\` in the configuration of ${config.name}.`;
       throw godwitError('GODWIT_HOST_UNKNOWN', { host: from }, { hint });
     }
+    const further = [...peers.furtherAddresses(from)];
     const running = store.running().filter(({ request }) => request.side === 'destination');
     this.#checkLimit(running.length);
     await Promise.all([this.#checkName(admission.guest), this.#checkMemory(admission, running)]);
@@ -112,7 +113,7 @@ export class Incoming {
       side: 'destination',
       fromHost: from,
       toHost: config.name,
-      peer: { name: from, address },
+      peer: { name: from, address, ...(further.length === 0 ? {} : { addresses: further }) },
       createdAt: new Date(clock.wallMs()).toISOString(),
       admission,
     });
