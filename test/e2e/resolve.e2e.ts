@@ -71,8 +71,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
     hook = makeHook();
     world = await openWorld('rslv', {
       hosts: 2,
-      // The longer the hook may take, the sooner it is asked.
-      configure: () => ({ fencing: { command: [hook.command], timeoutMs: 60_000 } }),
+      configure: () => ({ fencing: { command: [hook.command], timeoutMs: 30_000 } }),
     });
     const { lab } = world;
     await startGuest(lab, {

@@ -1,4 +1,4 @@
-import { godwitError } from '../../errors.ts';
+import { godwitError, hasCode } from '../../errors.ts';
 import { whyNotHere } from '../../migration/destination.ts';
 import type { DestinationEvent, DestinationState } from '../../migration/destination.ts';
 import type { Proof } from '../../migration/run-right.ts';
@@ -18,8 +18,8 @@ export interface Hands {
   readonly run: (signal: AbortSignal) => Promise<void>;
   readonly settle: (signal: AbortSignal) => Promise<void>;
   readonly release: (why: string, signal: AbortSignal, mayRefuse?: boolean) => Promise<void>;
-  readonly destroy: (signal: AbortSignal) => Promise<void>;
-  readonly end: () => void;
+  /** Takes down what is left of a guest that ran here. */
+  readonly bury: (signal: AbortSignal) => Promise<void>;
 }
 
 /** What the source's agent says of its side of the migration. `isDark`: nothing was heard of it. */
@@ -57,17 +57,26 @@ export async function actOnSilence(hands: Hands, leaseMs: number): Promise<void>
   log.warn({ leaseMs, action }, 'the source is silent');
   switch (action) {
     case 'finish':
-      await hands.settle(signal);
+      await settleOrBury(hands, signal);
       return;
     case 'bury':
-      await hands.destroy(signal);
-      await hands.record({ type: 'finished' });
-      hands.end();
+      await hands.bury(signal);
       return;
     case 'release':
       if (isDark && (await runWithProof(hands, signal))) return;
       await giveUp(hands, leaseMs, signal);
       return;
+  }
+}
+
+/** A hypervisor whose end nobody heard of is found gone here; the next time round its remains are taken down. */
+async function settleOrBury(hands: Hands, signal: AbortSignal): Promise<void> {
+  try {
+    await hands.settle(signal);
+  } catch (thrown) {
+    if (!hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) throw thrown;
+    const event = { type: 'lost', reason: thrown.message } as const;
+    await hands.record({ type: 'hypervisor', event });
   }
 }
 

@@ -91,7 +91,10 @@ function handlersOf(mover: DestinationMover, config: AgentConfig): Handlers<type
     },
     recover: ({ body, signal, calledAt }) => mover.recover(body.epoch, signal, calledAt),
     release: async ({ body }) => {
-      await mover.release(body.epoch, AbortSignal.timeout(60_000));
+      const signal = AbortSignal.timeout(60_000);
+      await (body.lost === true
+        ? mover.bury(body.epoch, signal)
+        : mover.release(body.epoch, signal));
       return ok;
     },
     finish: async ({ body }) => {

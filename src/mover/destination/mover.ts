@@ -2,6 +2,7 @@ import { toGodwitError } from '../../errors.ts';
 import type { DestinationSession } from '../../drivers/driver.ts';
 import { judgeCall, statusOf } from '../../migration/destination.ts';
 import type { DestinationCall, DestinationState } from '../../migration/destination.ts';
+import { leaseMs } from '../../migration/silence.ts';
 import { createTap, removeTap, tapName } from '../../network/tap.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { DestinationStatus, Preparation, Prepared, Running } from '../../protocol/peer.ts';
@@ -10,12 +11,16 @@ import { Lane } from '../lane.ts';
 import { warmDestination } from '../warm.ts';
 import { actOnSilence, askOnReturn, followOrder, isForsaken } from './alone.ts';
 import type { Hands, Order } from './alone.ts';
+import { announce, build } from './build.ts';
 import { Ledger } from './ledger.ts';
+import { endWithSource } from './with-source.ts';
 import { destinationOptions, listenHostFor, listening, streamSetup } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
 
-/** A source that is silent for so long before commit has given up, whatever became of it, ms. */
-const LEASE_MS = 180_000;
+/** A source's mover that is silent for so long may be gone: its agent is asked, ms. */
+const ASK_MS = 10_000;
+/** How long a mover that was started for what has ended here answers for it, ms. */
+const LINGER_MS = 20_000;
 
 /**
  * One migration at its destination: does what the source's mover asks, in order, each thing once, and holds
@@ -29,6 +34,7 @@ export class DestinationMover {
   #session: Promise<DestinationSession> | undefined;
   #heardAt: number;
   #lease: NodeJS.Timeout | undefined;
+  #linger: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(parts: DestinationParts, state: DestinationState) {
@@ -65,7 +71,9 @@ export class DestinationMover {
   async #lookRound(): Promise<void> {
     if (this.state.stage === 'preparing') await this.#destroy(AbortSignal.timeout(60_000));
     if (this.state.stage === 'prepared') await this.#holdAgain();
-    if (this.state.stage === 'released' || this.state.stage === 'finished') this.#end();
+    if (this.state.stage !== 'released' && this.state.stage !== 'finished') return;
+    // Whoever asks how it ended, or says again what is done already, is to be answered.
+    this.#linger = setTimeout(() => this.#end(), LINGER_MS);
   }
 
   /** A hypervisor that ended while no mover listened has told nobody. */
@@ -92,7 +100,7 @@ export class DestinationMover {
 
   prepare(preparation: Preparation, signal: AbortSignal): Promise<Prepared> {
     return this.#call('prepare', preparation.epoch, async (already) => {
-      if (!already) await this.#build(preparation, signal);
+      if (!already) await build(this.#parts, this.#ledger, await this.#open(), preparation, signal);
       return listening(this.#parts.config, this.state.memoryAddress);
     });
   }
@@ -124,7 +132,7 @@ export class DestinationMover {
     await session.resumeGuest(signal);
     const resumeMs = Math.max(0, this.#parts.clock.monotonicMs() - began);
     await this.#ledger.record({ type: 'running', epoch, resumeMs });
-    void this.#announce(session);
+    void announce(session, this.#parts.log);
     return { epoch, runningAt: new Date(this.#parts.clock.wallMs()).toISOString(), resumeMs };
   }
 
@@ -147,6 +155,21 @@ export class DestinationMover {
     return this.#call('release', epoch, async (already) => {
       if (!already) await this.#release('the source asked', signal);
     });
+  }
+
+  /** Takes down what is left here of a guest that is lost. */
+  bury(epoch: number, signal: AbortSignal): Promise<void> {
+    return this.#call('bury', epoch, async (already) => {
+      if (already) return;
+      if (this.state.right === 'running') await this.#bury(signal);
+      else await this.#release('the source says that the guest is lost', signal);
+    });
+  }
+
+  async #bury(signal: AbortSignal): Promise<void> {
+    await this.#destroy(signal);
+    await this.#ledger.record({ type: 'finished' });
+    this.#end();
   }
 
   finish(epoch: number, signal: AbortSignal): Promise<void> {
@@ -178,31 +201,6 @@ export class DestinationMover {
     });
   }
 
-  async #build(preparation: Preparation, signal: AbortSignal): Promise<void> {
-    const session = await this.#open();
-    const nics = session.nics(preparation.description);
-    const { id } = this.state.admission;
-    const ports = Object.fromEntries(nics.map((nic, index) => [nic.id, tapName(id, index)]));
-    await this.#ledger.record({ type: 'preparing', preparation, ports });
-    try {
-      for (const nic of nics) {
-        const name = ports[nic.id];
-        if (name !== undefined) await createTap({ ...nic, name }, signal);
-      }
-      const setup = streamSetup(this.#parts, preparation, this.state.admission.from);
-      const started = await session.start(
-        preparation.description,
-        setup,
-        new Map(Object.entries(ports)),
-        signal,
-      );
-      await this.#ledger.record({ type: 'prepared', ...started });
-    } catch (thrown) {
-      await this.#ledger.record({ type: 'failed', error: toGodwitError(thrown).toJSON() });
-      throw thrown;
-    }
-  }
-
   /** The session; events of the hypervisor are recorded as they come. */
   async #open(calledAt?: string): Promise<DestinationSession> {
     this.#session ??= this.#openNow(calledAt);
@@ -226,15 +224,6 @@ export class DestinationMover {
     return session;
   }
 
-  async #announce(session: DestinationSession): Promise<void> {
-    try {
-      await session.announce(AbortSignal.timeout(10_000));
-    } catch (error) {
-      // The guest’s own next frame tells the bridges as well.
-      this.#parts.log.warn({ error: toGodwitError(error) }, 'not announced');
-    }
-  }
-
   /** The word that it never ran comes first, where it can be given; then everything is taken down. */
   async #release(why: string, signal: AbortSignal, mayRefuse = true): Promise<void> {
     const { epoch } = this.state.admission;
@@ -254,8 +243,12 @@ export class DestinationMover {
 
   #checkLease(): void {
     if (!isForsaken(this.state)) return;
-    if (this.#parts.clock.monotonicMs() - this.#heardAt < LEASE_MS) return;
-    const acted = this.#lane.run(() => actOnSilence(this.#hands(), LEASE_MS));
+    const silentMs = this.#parts.clock.monotonicMs() - this.#heardAt;
+    if (silentMs < ASK_MS) return;
+    const lease = leaseMs(this.state);
+    const acted = this.#lane.run(() =>
+      silentMs < lease ? endWithSource(this.#hands()) : actOnSilence(this.#hands(), lease),
+    );
     acted.catch(this.#untold);
   }
 
@@ -276,19 +269,20 @@ export class DestinationMover {
       run: (signal) => this.#run(signal).then(() => undefined),
       settle: (signal) => this.#settle(signal),
       release: (why, signal, mayRefuse) => this.#release(why, signal, mayRefuse),
-      destroy: (signal) => this.#destroy(signal),
-      end: () => this.#end(),
+      bury: (signal) => this.#bury(signal),
     };
   }
 
   #end(): void {
     clearInterval(this.#lease);
+    clearTimeout(this.#linger);
     this.#ended.resolve();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#lease);
+    clearTimeout(this.#linger);
     const session = await this.#session?.catch(() => undefined);
     await session?.close();
     await this.#parts.journal.close();

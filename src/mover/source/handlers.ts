@@ -11,7 +11,7 @@ import { STEPS } from '../../migration/steps.ts';
 import type { StepName } from '../../migration/steps.ts';
 import { removeTap } from '../../network/tap.ts';
 import { warmSource } from '../warm.ts';
-import { ask, missing, preparation, refuseOn, streamSetup } from './parts.ts';
+import { ask, darkMs, missing, preparation, refuseOn, streamSetup } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 
 /**
@@ -109,7 +109,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
       ask(parts, within, (api) => api.commit({ body }, { signal: within, deadlineMs: 30_000 }));
     if (parts.fenceMs === 0) return { running: await commit(signal) };
     try {
-      const limitMs = COMMIT_AND_PROOF_MS - parts.fenceMs;
+      const limitMs = darkMs(parts, COMMIT_AND_PROOF_MS);
       return { running: await withDeadline('the answer to commit', limitMs, signal, commit) };
     } catch (thrown) {
       // With the proof in the journal this step is over already, and its failure says nothing more.

@@ -69,6 +69,14 @@ export function resumePeer(parts: SourceParts): void {
   if (moverAddress !== undefined) parts.peer.resume(moverAddress);
 }
 
+/** A destination that is silent for so long, with the guest standing still, is to be proved off where there is a way, ms. */
+const DARK_MS = 45_000;
+
+/** How long to wait for the destination before the hook is asked; both must fit in `wholeMs`. */
+export function darkMs({ fenceMs }: SourceParts, wholeMs: number): number {
+  return Math.min(DARK_MS, wholeMs - fenceMs);
+}
+
 /** How the source’s end of the stream is set. */
 export function streamSetup(parts: SourceParts): StreamSetup {
   const { settings, to } = parts.state().plan;

@@ -3,7 +3,7 @@ import { withDeadline } from '../../deadline.ts';
 import { godwitError, hasCode } from '../../errors.ts';
 import { sourceMayResume } from '../../migration/run-right.ts';
 import type { StepName } from '../../migration/steps.ts';
-import { ask, resumePeer } from './parts.ts';
+import { ask, darkMs, resumePeer } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 
 /** Time that the destination may be out of reach while its refusal is needed, ms. */
@@ -94,7 +94,7 @@ async function regain(parts: SourceParts, signal: AbortSignal): Promise<void> {
 /** The destination's word, or the proof that its host is off; GODWIT_HELD without either. */
 async function needRefusal(parts: SourceParts, signal: AbortSignal): Promise<void> {
   const body = { epoch: parts.state().plan.epoch };
-  const limitMs = parts.fenceMs === 0 ? REFUSAL_MS : REFUSAL_AND_PROOF_MS - parts.fenceMs;
+  const limitMs = parts.fenceMs === 0 ? REFUSAL_MS : darkMs(parts, REFUSAL_AND_PROOF_MS);
   try {
     await withDeadline('the destination’s refusal', limitMs, signal, (bounded) =>
       ask(parts, bounded, (api) => api.refuse({ body }, { signal: bounded, deadlineMs: 10_000 })),

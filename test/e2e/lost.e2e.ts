@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { verifyGuest } from '../../src/lab/guest/talk.ts';
+import { signalProcess } from '../../src/lab/processes.ts';
+import { labHost } from '../../src/lab/state.ts';
+import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
+import type { Report } from '../../src/protocol/migration.ts';
+import { startBareGuest } from './support/bare-guest.ts';
+import {
+  assertSays,
+  begin,
+  follow,
+  refusalOf,
+  reportAtEnd,
+  unlessForbidden,
+} from './support/moves.ts';
+import { assertOnlyGuests } from './support/remains.ts';
+import { until } from './support/wait.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+/** A destination whose guest has ended lets go of it after this at most, ms. */
+const BURIED_MS = 60_000;
+
+describe('a guest whose destination dies for good in post-copy', () => {
+  let world: World;
+
+  before(async () => {
+    world = await openWorld('lost', { hosts: 2 });
+  });
+  after(async () => {
+    await world?.close();
+  });
+
+  async function boot(name: string): Promise<void> {
+    const size = { memoryBytes: 192 * MIB, workingSetBytes: 32 * MIB };
+    await startGuest(world.lab, { name, host: 'a', ...size });
+  }
+
+  /** Moves it by post-copy, and kills the destination’s QEMU while memory still follows. */
+  async function lose(guest: string, onLost: 'hold' | 'restart'): Promise<Report> {
+    const request = { guest, from: 'a', to: 'b', mode: 'postcopy', onLost } as const;
+    const id = await begin(world, { ...request, maxBandwidth: 2 * MIB });
+    await follow(world, 'a', id, ({ phase }) => phase === 'draining');
+    const qemu = (await seenQemus(world.lab)).find(({ host }) => host === 'b');
+    assert.ok(qemu !== undefined);
+    signalProcess(qemu.pid, 'SIGKILL');
+    return reportAtEnd(world, 'a', id);
+  }
+
+  test('is started anew at its source where that was asked for, and the report says so', async (t) => {
+    await boot('web1');
+    const report = await unlessForbidden(t, () => lose('web1', 'restart'));
+    if (report === undefined) return;
+    assert.equal(report.outcome, 'lost', JSON.stringify(report.error));
+    assert.ok(report.restartedAt !== undefined);
+    assert.equal(report.runsAt, 'source');
+    assert.equal(report.error?.code, 'GODWIT_LOST');
+    assert.deepEqual(await runningOn(world.lab, 'web1'), ['a']);
+    await untilItAnswers('web1');
+    await untilForgotten('b');
+    await assertOnlyGuests(world, { a: ['web1'] });
+  });
+
+  test('is left as it is otherwise, and the report says that it was lost', async (t) => {
+    await boot('web2');
+    const report = await unlessForbidden(t, () => lose('web2', 'hold'));
+    if (report === undefined) return;
+    assert.equal(report.outcome, 'lost', JSON.stringify(report.error));
+    assert.equal(report.restartedAt, undefined);
+    assert.deepEqual(await runningOn(world.lab, 'web2'), []);
+    assert.ok((await seenQemus(world.lab)).some(({ guest }) => guest === 'web2'));
+  });
+
+  test('is refused at the beginning where it could not be started anew', async (t: TestContext) => {
+    const bare = await startBareGuest(world, {
+      name: 'talker',
+      host: 'a',
+      args: ['-serial', 'stdio'],
+    });
+    t.after(() => bare.stop());
+    const refusal = await refusalOf(world, {
+      guest: 'talker',
+      from: 'a',
+      to: 'b',
+      onLost: 'restart',
+    });
+    assertSays(refusal, 'GODWIT_RESTART', 'talker', 'terminal');
+  });
+
+  /** It boots: its memory is new. */
+  async function untilItAnswers(guest: string): Promise<void> {
+    const verified = await until(`${guest} to answer`, 90_000, async () =>
+      verifyGuest(world.lab, guest).catch(() => undefined),
+    );
+    assert.equal(verified.ok, true);
+  }
+
+  async function untilForgotten(host: string): Promise<void> {
+    const { stateDir } = labHost(world.lab, host);
+    await until(`${host} to let go`, BURIED_MS, async () => {
+      const { migrations } = await world.agent(host).migrations({ query: { limit: 10 } });
+      for (const { id } of migrations) {
+        const file = path.join(stateDir, 'migrations', id, 'journal-destination.jsonl');
+        if (!readFileSync(file, 'utf8').includes('"finished"')) return undefined;
+      }
+      return true;
+    });
+  }
+});
