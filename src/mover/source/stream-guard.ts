@@ -47,8 +47,10 @@ export class StreamGuard {
     this.#movedAt = this.#parts.clock.monotonicMs();
     this.#wasSilent = false;
     this.#told = false;
-    if (!told && stillMs >= NOTICED_MS)
+    if (told) this.#parts.dispatch({ type: 'flows' });
+    else if (stillMs >= NOTICED_MS) {
       this.#parts.dispatch({ type: 'flows', afterMs: Math.round(stillMs) });
+    }
   }
 
   /** Asks the link where the bytes stand still. Rejects with the signal alone. */
@@ -71,8 +73,15 @@ export class StreamGuard {
     dispatch({ type: 'stalled', forMs: Math.round(stillMs) });
   }
 
-  /** The stream broke with a word of its own, or is being taken up: what stands still is known. */
+  /** The stream broke with a word of its own: what stands still is known. */
   known(): void {
     this.#told = true;
+  }
+
+  /** It was taken up anew: from now on bytes are missed again. */
+  anew(): void {
+    this.#movedAt = this.#parts.clock.monotonicMs();
+    this.#wasSilent = false;
+    this.#told = false;
   }
 }

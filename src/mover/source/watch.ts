@@ -75,6 +75,7 @@ export class Watch {
     }
     this.#mindTheStop(event);
     if (event.type === 'postcopy-paused') this.#guard?.known();
+    if (event.type === 'postcopy-active') this.#guard?.anew();
     if (event.type === 'pass') {
       setTimeout(() => this.#wake?.(), AFTER_PASS_MS).unref();
       return;
