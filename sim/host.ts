@@ -95,7 +95,10 @@ export class SimHost {
         inventory: {
           memory: async () => ({ totalBytes: 2 ** 40, availableBytes: 2 ** 40 }),
         } as never,
-        peers: { address: () => ADDRESSES[this.name === 'a' ? 'b' : 'a'] } as never,
+        peers: {
+          address: () => ADDRESSES[this.name === 'a' ? 'b' : 'a'],
+          furtherAddresses: () => [],
+        } as never,
         supervisor,
       });
       this.#parts.network.listen(agent, ADDRESSES[this.name], agentContract, {

@@ -4,12 +4,18 @@ import { Journal } from '../src/mover/journal.ts';
 import { DO } from '../src/mover/source/handlers.ts';
 import { UNDO } from '../src/mover/source/undo.ts';
 import { Watch } from '../src/mover/source/watch.ts';
+import { drawScenario } from './scenario.ts';
+import type { Deed, Scenario } from './scenario.ts';
 
 /** The movers broken on purpose, each in one place: what finds nothing may be blind. */
 export interface Mutant {
   readonly name: string;
   readonly breaks: string;
   readonly puts: readonly Put[];
+  /** Where it shows: the nth of the scenarios in which it is looked for. */
+  readonly scenario: (nth: number) => Scenario;
+  /** The rule that is broken. */
+  readonly shows: RegExp;
 }
 
 /** Another function in the place of the real one. */
@@ -36,12 +42,12 @@ async function seize({ guest }: GuestParts, signal: AbortSignal): Promise<void> 
   await session.resumeGuest(signal);
 }
 
-/** Waits 3 s for commit's answer, and says then that the guest never ran there. */
+/** Waits a second for commit's answer, and says then that the guest never ran there. */
 function impatient(commit: Method): Method {
   return async function impatientCommit(...given: never[]) {
     const silence = new Promise((_resolve, reject) => {
       const facts = { host: 'b', guest: 'web1', epoch: 1, reason: 'there is no answer' };
-      setTimeout(() => reject(godwitError('GODWIT_NOT_ARMED', facts)), 3000);
+      setTimeout(() => reject(godwitError('GODWIT_NOT_ARMED', facts)), 1000);
     });
     return Promise.race([commit(...given), silence]);
   };
@@ -54,38 +60,87 @@ function early(onHypervisor: Method): Method {
   };
 }
 
+/** Pre-copy that converges at once, with faults from the moment when its source has handed everything over. */
+function atTheEnd(nth: number, ...deeds: Deed[]): Scenario {
+  const moments = [0, 0.4, 0.8, 1.2, 2];
+  const afterMs = moments[nth % moments.length] ?? 0;
+  const when = { at: 'stream', state: 'completed', afterMs } as const;
+  return {
+    noise: nth,
+    mode: 'precopy',
+    memoryMiB: 16,
+    dirtyMiB: 10,
+    linkMiB: 1000,
+    timeoutMs: 60_000,
+    hybridRounds: 2,
+    refused: false,
+    faults: deeds.map((deed) => ({ when, deed })),
+    calls: [],
+  };
+}
+
+const TWICE = /two copies of the guest run|runs the guest again/;
+const SLOW: Deed = { kind: 'bad link', forMs: 20_000 };
+const DEAF: Deed = { kind: 'black hole', ways: 'to a', forMs: 9000 };
+const OFF: Deed = { kind: 'power loss', host: 'b', forMs: 5000 };
+
+/** A source that gives up commit early and asks for the refusal: no danger, as long as a refusal binds. */
+export const IMPATIENT: Mutant = {
+  name: 'impatience',
+  breaks:
+    'the source takes silence after its commit for a refusal, and asks for the destination’s word',
+  puts: [{ target: DO, method: 'commit', by: impatient }],
+  scenario: (nth) => atTheEnd(nth, SLOW),
+  shows: /held/,
+};
+
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'ignore refused',
-    breaks: 'the destination says that it has refused, and takes a commit all the same',
-    puts: [{ target: DestinationMover.prototype, method: 'refuse', by: () => async () => {} }],
+    breaks: 'an impatient source, and a destination that takes a commit after it has refused',
+    puts: [
+      ...IMPATIENT.puts,
+      { target: DestinationMover.prototype, method: 'refuse', by: () => async () => {} },
+    ],
+    scenario: (nth) => atTheEnd(nth, SLOW),
+    shows: TWICE,
   },
   {
     name: 'resume on timeout',
     breaks: 'the source takes silence after its commit for a refusal, and takes the guest back',
-    puts: [
-      { target: DO, method: 'commit', by: impatient },
-      { target: UNDO, method: 'switchover', by: () => seize as Method },
-    ],
-  },
-  {
-    name: 'commit before completed',
-    breaks: 'the source takes `device` for the end of the stream',
-    puts: [{ target: Watch.prototype, method: 'onHypervisor', by: early }],
+    puts: [...IMPATIENT.puts, { target: UNDO, method: 'switchover', by: () => seize }],
+    scenario: (nth) => atTheEnd(nth, DEAF),
+    shows: TWICE,
   },
   {
     name: 'drop the fsync',
     breaks: 'nobody waits for a record to lie on the disk',
     puts: [{ target: Journal.prototype, method: 'settle', by: () => async () => {} }],
+    scenario: (nth) => atTheEnd(nth, DEAF, OFF),
+    shows: TWICE,
+  },
+  {
+    name: 'commit before completed',
+    breaks: 'the source takes `device` for the end of the stream',
+    puts: [{ target: Watch.prototype, method: 'onHypervisor', by: early }],
+    scenario: drawScenario,
+    shows: /held/,
   },
   {
     name: 'leave the source behind',
     breaks: 'the source’s hypervisor is not ended',
     puts: [{ target: DO, method: 'retire', by: () => async () => ({}) }],
+    scenario: drawScenario,
+    shows: /left behind/,
   },
   {
     name: 'leave the destination behind',
-    breaks: 'what the destination has built is not taken down',
-    puts: [{ target: DestinationMover.prototype, method: 'release', by: () => async () => {} }],
+    breaks: 'what the destination has built is not taken down, and no silence makes it look round',
+    puts: [
+      { target: DestinationMover.prototype, method: 'release', by: () => async () => {} },
+      { target: DestinationMover.prototype, method: 'start', by: () => async () => {} },
+    ],
+    scenario: drawScenario,
+    shows: /something still works on it/,
   },
 ];

@@ -18,11 +18,24 @@ export interface Evidence {
 
 /** The rule that the end of a run breaks, once the faults are over and all has had its time. */
 export function judge(evidence: Evidence): string | undefined {
-  return wrongOutcome(evidence) ?? noCopy(evidence) ?? leftBehind(evidence) ?? stoodStill(evidence);
+  return (
+    defect(evidence) ??
+    wrongOutcome(evidence) ??
+    noCopy(evidence) ??
+    leftBehind(evidence) ??
+    stoodStill(evidence)
+  );
 }
 
 function diedAt({ died }: Struck, host: HostName): boolean {
   return died.some((each) => each.host === host);
+}
+
+/** What no fault explains: a disk, an agent or a monitor that was made to fail is told in the same words. */
+function defect({ state, struck }: Evidence): string | undefined {
+  if (state?.because?.code !== 'GODWIT_INTERNAL') return undefined;
+  const explained = struck.kinds.some((kind) => /disk|call|agent|power/.test(kind));
+  return explained ? undefined : `it ended by a defect: ${state.because.message}`;
 }
 
 /** The guest's own death: a fault ended the only copy that was whole. */

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { runScenario } from '../../sim/run.ts';
+import type { Result } from '../../sim/run.ts';
+import { drawScenario } from '../../sim/scenario.ts';
+import { shrink } from '../../sim/shrink.ts';
+import { FOUND, scenario } from './scenarios.ts';
+
+/** A part of what `npm run sim` runs: from the first seed on. */
+const RUNS = 150;
+
+describe('a simulated migration', () => {
+  for (const mode of ['precopy', 'postcopy', 'hybrid'] as const) {
+    test(`without faults moves the guest and leaves nothing behind: ${mode}`, async () => {
+      const { outcome, violation, leftovers } = await runScenario(scenario({ mode }));
+      assert.deepEqual([outcome, violation, leftovers], ['done', undefined, []]);
+    });
+  }
+
+  test('that the destination refuses costs the guest nothing', async () => {
+    const { outcome, violation, longestStillMs } = await runScenario(scenario({ refused: true }));
+    assert.deepEqual([outcome, violation, longestStillMs], ['failed', undefined, 0]);
+  });
+
+  test('that the user cancels while memory moves costs the guest nothing', async () => {
+    const when = { at: 'stream', state: 'active', afterMs: 50 } as const;
+    const faults = [{ when, deed: { kind: 'cancel' } }] as const;
+    const { outcome, violation, longestStillMs } = await runScenario(scenario({ faults }));
+    assert.deepEqual([outcome, violation, longestStillMs], ['cancelled', undefined, 0]);
+  });
+
+  test('keeps every rule under random faults', async (t) => {
+    const outcomes = new Set<string>();
+    for (let seed = 1; seed <= RUNS; seed += 1) {
+      const { outcome, violation } = await runScenario(drawScenario(seed));
+      outcomes.add(outcome);
+      if (violation !== undefined) {
+        const least = JSON.stringify(await shrink(drawScenario(seed)));
+        assert.fail(`seed ${seed}: ${violation.rule}\nas a scenario: ${least}`);
+      }
+    }
+    t.diagnostic(`ends: ${[...outcomes].join(', ')}`);
+    for (const outcome of ['done', 'failed', 'cancelled', 'held', 'lost']) {
+      assert.ok(outcomes.has(outcome), `no run ended as ${outcome}`);
+    }
+  });
+});
+
+/** All that a run can be told apart by. */
+function trail({ outcome, journals, story, virtualMs, jobs }: Result): unknown[] {
+  return [outcome, journals.a, journals.b, story, virtualMs, jobs];
+}
+
+test('a seed gives the same run again, byte for byte, whatever ran before', async () => {
+  const seeds = [3, 14, 15, 92, 65, 35, 89, 79];
+  const first = [];
+  for (const seed of seeds) first.push(trail(await runScenario(drawScenario(seed), true)));
+  const again = [];
+  for (const seed of seeds.toReversed()) {
+    again.unshift(trail(await runScenario(drawScenario(seed), true)));
+  }
+  assert.deepEqual(again, first);
+});
+
+test('listening to the story does not change it', async () => {
+  const told = await runScenario(drawScenario(92), true);
+  const untold = await runScenario(drawScenario(92));
+  assert.deepEqual(untold.journals, told.journals);
+  assert.deepEqual([untold.story.length, told.story.length > 10], [0, true]);
+});
+
+describe('a scenario that once broke a rule keeps it now', () => {
+  for (const { what, scenario: found } of FOUND) {
+    test(what, async () => {
+      const { violation, story } = await runScenario(found, true);
+      assert.equal(violation, undefined, story.join('\n'));
+    });
+  }
+});
