@@ -156,7 +156,8 @@ function readPages(bytes: Uint8Array, at: number, pageBytes: number): PagesHeade
   return {
     pages,
     zeroPages,
-    payloadBytes: u32(bytes, at + 20),
+    // Up to 8.2 a sync without pages still tells the size of the packet before it.
+    payloadBytes: pages === 0 ? 0 : u32(bytes, at + 20),
     pageBytes: MULTIFD.PACKET_BYTES / room,
     headerBytes: MULTIFD.PAGES_HEADER_BYTES + 8 * room,
   };

@@ -20,7 +20,7 @@ export interface SeekWindow {
  * The first place in the window where the parser knows again where it is:
  * - a footer of the open section (of any, when lost), followed by an element that can follow;
  * - a part of the RAM section that begins with a valid record;
- * - the start of the RAM section.
+ * - the start of the RAM section, when lost or when there was none yet.
  * Device state can hold all of these by a guest's will; it gains nothing but a worse compression of its own stream.
  */
 export function resync(
@@ -30,13 +30,13 @@ export function resync(
   window: SeekWindow,
 ): Place {
   const { bytes, end, last } = window;
+  const startMatters = section === undefined || context.ramSection === undefined;
   for (let at = nextBeginning(bytes, window.at, end); at < end;) {
     const isFooter = bytes[at] === ELEMENT.FOOTER;
-    const found = isFooter
-      ? footerAndNext(context, section, bytes, { at, end, last })
-      : bytes[at] === ELEMENT.SECTION_START
-        ? ramStart(bytes, at, end)
-        : ramPart(context, record, bytes, { at, end });
+    let found = NO;
+    if (isFooter) found = footerAndNext(context, section, bytes, { at, end, last });
+    else if (bytes[at] !== ELEMENT.SECTION_START) found = ramPart(context, record, bytes, at, end);
+    else if (startMatters) found = ramStart(bytes, at, end);
     if (found > NO) return { kind: isFooter ? 'footer' : 'element', at };
     if (found < NO && !last) return { kind: 'more', at, needed: -found };
     at = nextBeginning(bytes, at + 1, end);
@@ -60,7 +60,8 @@ function ramPart(
   context: StreamContext,
   record: (at: number) => number,
   bytes: Uint8Array,
-  { at, end }: { readonly at: number; readonly end: number },
+  at: number,
+  end: number,
 ): number {
   if (context.ramSection === undefined) return NO;
   if (end - at < 5) return -5;

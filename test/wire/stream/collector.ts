@@ -14,13 +14,16 @@ export interface Item {
   readonly about?: string;
 }
 
-/** Keeps all that a parser tells: with a limit for streams that are large. */
+/** Keeps all that a parser tells. */
 export class Collector implements StreamSink {
   readonly items: Item[] = [];
   readonly notes: StreamNote[] = [];
   readonly pages = { page: 0, zero: 0, xbzrle: 0 };
+  /** Of all items. */
+  bytes = 0;
 
   span(kind: SpanKind, bytes: Uint8Array, start: number, end: number): void {
+    this.bytes += end - start;
     this.items.push({ kind, bytes: Buffer.from(bytes.subarray(start, end)) });
   }
 
@@ -75,9 +78,11 @@ export class Collector implements StreamSink {
   #record(kind: 'page' | 'zero' | 'xbzrle', record: RamRecord, content: Uint8Array): void {
     this.pages[kind] += 1;
     const { block, address, header } = record;
+    const bytes = Buffer.concat([recordHeader(kind, record), content]);
+    this.bytes += bytes.length;
     this.items.push({
       kind,
-      bytes: Buffer.concat([recordHeader(kind, record), content]),
+      bytes,
       about: `${block.index} ${block.name} ${address} ${header}`,
     });
   }
