@@ -1,3 +1,4 @@
+import type { Phase } from '../protocol/migration.ts';
 import type { DestinationState } from './destination.ts';
 
 /**
@@ -15,6 +16,32 @@ export function onSilence(state: DestinationState): OnSilence {
     return hypervisor === 'running' ? 'finish' : 'wait';
   }
   return mayHoldTheGuest(state) ? 'wait' : 'release';
+}
+
+/**
+ * How long a source may be silent before the destination takes it that it has given up, whatever became of it, ms.
+ * Nothing rests on a destination that is not armed yet, nor on one whose guest has ended.
+ */
+export function leaseMs(state: DestinationState): number {
+  return state.right === 'none' || onSilence(state) === 'bury' ? 20_000 : 180_000;
+}
+
+/** What a destination does that hears, instead of its source's mover, how the migration has ended there. */
+export function afterSourceEnd(state: DestinationState, ended: Phase): OnSilence {
+  const action = onSilence(state);
+  switch (ended) {
+    case 'failed':
+    case 'cancelled':
+      return action === 'release' ? 'release' : 'wait';
+    case 'lost':
+      if (action === 'release') return 'release';
+      // Whatever is here then lacks memory that nobody has any more; a guest that is whole is none of it.
+      return state.right === 'running' && state.hypervisor !== 'running' ? 'bury' : 'wait';
+    case 'done':
+      return action === 'finish' ? 'finish' : 'wait';
+    default:
+      return 'wait';
+  }
 }
 
 /**

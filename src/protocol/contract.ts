@@ -261,9 +261,10 @@ export const peerContract = {
   release: route({
     method: 'POST',
     path: '/v1/release',
-    summary: 'Take down everything that was prepared; only before the right to run has passed',
+    summary:
+      'Take down everything that is here; past the right to run only what is left of a guest that is lost',
     access: 'agent',
-    body: peer.epochBody,
+    body: peer.releaseBody,
     response: done,
   }),
   finish: route({

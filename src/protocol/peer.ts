@@ -75,6 +75,8 @@ export type Prepared = z.infer<typeof prepared>;
 export const assessment = z.object({ checks: z.array(check).max(256) });
 
 export const epochBody = z.object({ epoch });
+/** `lost`: the source says that no copy of the guest is whole any more. */
+export const releaseBody = epochBody.extend({ lost: z.boolean().optional() });
 
 /** The destination's answer to commit: it runs, since when (its own wall clock), and how long `cont` took. */
 export const running = z.object({ epoch, runningAt: moment, resumeMs: ms });

@@ -8,7 +8,11 @@ import {
   knowsItNeverRan,
   statusOf,
 } from '../../src/migration/destination.ts';
-import type { DestinationCall, DestinationEvent } from '../../src/migration/destination.ts';
+import type {
+  DestinationCall,
+  DestinationEvent,
+  DestinationState,
+} from '../../src/migration/destination.ts';
 import { destinationStatus } from '../../src/protocol/peer.ts';
 import { anyError, anyHypervisorEvent } from './events.ts';
 import { planned, preparationOf } from './samples.ts';
@@ -150,6 +154,19 @@ describe('the destination', () => {
         }
       }),
     );
+  });
+});
+
+describe('a guest that its source calls lost', () => {
+  test('is taken down where its memory is not all here, and kept where it is', () => {
+    const thin = admitted();
+    assert.equal(judgeCall(thin.state, 'bury', plan.epoch).kind, 'go', 'as a release would be');
+    const state: DestinationState = { ...thin.state, right: 'running', hypervisor: 'postcopy' };
+    assert.equal(judgeCall(state, 'bury', plan.epoch).kind, 'go');
+    assert.equal(judgeCall({ ...state, hypervisor: 'gone' }, 'bury', plan.epoch).kind, 'go');
+    assert.equal(judgeCall({ ...state, hypervisor: 'running' }, 'bury', plan.epoch).kind, 'no');
+    assert.equal(judgeCall({ ...state, stage: 'finished' }, 'bury', plan.epoch).kind, 'already');
+    assert.equal(judgeCall(state, 'bury', plan.epoch + 1).kind, 'no');
   });
 });
 

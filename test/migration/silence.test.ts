@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { destinationAfter, initialDestination } from '../../src/migration/destination.ts';
 import type { DestinationEvent, DestinationState } from '../../src/migration/destination.ts';
-import { onSilence } from '../../src/migration/silence.ts';
+import { afterSourceEnd, leaseMs, onSilence } from '../../src/migration/silence.ts';
 import { planned, preparationOf } from './samples.ts';
 
 const plan = planned();
@@ -60,4 +60,40 @@ describe('a destination whose source is silent', () => {
     assert.equal(onSilence(after({ type: 'released' })), 'wait');
     assert.equal(onSilence(after(...PREPARED, ...RUNNING, { type: 'finished' })), 'wait');
   });
+});
+
+describe('a destination that hears how the migration ended at its source', () => {
+  const whole = after(...PREPARED, says('completed'), ...RUNNING);
+  const thin = after(...PREPARED, says('postcopy-active'), ...RUNNING);
+
+  test('releases what a failed or cancelled one has left, and never a guest that runs', () => {
+    for (const phase of ['failed', 'cancelled'] as const) {
+      assert.equal(afterSourceEnd(after(...PREPARED), phase), 'release');
+      assert.equal(afterSourceEnd(whole, phase), 'wait');
+      assert.equal(afterSourceEnd(thin, phase), 'wait');
+    }
+  });
+
+  test('takes down what lacks memory that is lost, and keeps a guest that is whole', () => {
+    assert.equal(afterSourceEnd(thin, 'lost'), 'bury');
+    assert.equal(afterSourceEnd(whole, 'lost'), 'wait');
+    assert.equal(afterSourceEnd(after(...PREPARED), 'lost'), 'release');
+  });
+
+  test('settles a guest that arrived', () => {
+    assert.equal(afterSourceEnd(whole, 'done'), 'finish');
+    assert.equal(afterSourceEnd(thin, 'done'), 'wait');
+  });
+
+  test('waits while it goes on, and where a person must decide', () => {
+    for (const phase of ['memory', 'handover', 'held', 'undoing'] as const) {
+      assert.equal(afterSourceEnd(after(...PREPARED), phase), 'wait');
+    }
+  });
+});
+
+test('silence means something sooner where nothing rests on the destination', () => {
+  assert.ok(leaseMs(after()) < leaseMs(after(...PREPARED)));
+  const ended = after(...PREPARED, says('completed'), ...RUNNING, LOST);
+  assert.ok(leaseMs(ended) < leaseMs(after(...PREPARED)));
 });

@@ -60,6 +60,12 @@ export class WorldDestination {
       case 'release':
         if (!already) this.#release(epoch);
         return;
+      case 'bury':
+        if (already) return;
+        if (this.state.right !== 'running') return this.#release(epoch);
+        this.hypervisor = 'none';
+        this.record({ type: 'finished' });
+        return;
       case 'finish':
         if (!already) this.record({ type: 'finished' });
         return;

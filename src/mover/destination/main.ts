@@ -43,7 +43,10 @@ export async function openDestination(
     await journal.append(event, 'sync');
     state = replayDestination([...events, event]) ?? state;
   }
-  const others = { askSource: askSourceOf(request, around.connect, log), fence: around.fence };
+  const others = {
+    askSource: askSourceOf(request, around.connect, log, around.reach),
+    fence: around.fence,
+  };
   const mover = new DestinationMover(
     { dir, config, driver, journal, clock, log, bootId, others },
     state,

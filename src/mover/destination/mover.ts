@@ -3,7 +3,7 @@ import type { DestinationSession } from '../../drivers/driver.ts';
 import { judgeCall, statusOf } from '../../migration/destination.ts';
 import type { DestinationCall, DestinationState } from '../../migration/destination.ts';
 import { leaseMs } from '../../migration/silence.ts';
-import { createTap, removeTap, tapName } from '../../network/tap.ts';
+import { removeTap } from '../../network/tap.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { DestinationStatus, Preparation, Prepared, Running } from '../../protocol/peer.ts';
 import type { ResolveAnswer } from '../../protocol/resolve.ts';
@@ -14,7 +14,7 @@ import type { Hands, Order } from './alone.ts';
 import { announce, build } from './build.ts';
 import { Ledger } from './ledger.ts';
 import { endWithSource } from './with-source.ts';
-import { destinationOptions, listenHostFor, listening, streamSetup } from './parts.ts';
+import { destinationOptions, listenHostFor, listening } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
 
 /** A source's mover that is silent for so long may be gone: its agent is asked, ms. */

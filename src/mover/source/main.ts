@@ -1,5 +1,7 @@
 import type { AgentConfig } from '../../config.ts';
+import { withDeadline } from '../../deadline.ts';
 import type { Driver } from '../../drivers/driver.ts';
+import { toGodwitError } from '../../errors.ts';
 import { replaySource } from '../../migration/journal.ts';
 import { initialSource } from '../../migration/source-state.ts';
 import type { Planned, SourceEvent } from '../../migration/source-state.ts';
@@ -12,11 +14,14 @@ import type { Fence } from '../fencing.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { Coordinator } from './coordinator.ts';
 import { SourceGuest } from './guest.ts';
+import { bury } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { DestinationPeer } from './peer.ts';
 import { recoverPostcopy } from './recover.ts';
 import { restartGuest } from './restart.ts';
 import { Watch } from './watch.ts';
+
+const BURY_MS = 15_000;
 
 export interface RunningSource {
   readonly coordinator: Coordinator;
@@ -80,7 +85,9 @@ export function openSource(
       try {
         if (found === undefined) await coordinator.begin(parts, planned);
         else coordinator.takeOver(parts, pid, wasRebooted(events, bootId()));
-        return await coordinator.finished;
+        const outcome = await coordinator.finished;
+        if (outcome === 'lost' && !coordinator.state.restarted) await buryThere(parts, log);
+        return outcome;
       } finally {
         watch.stop();
         coordinator.close();
@@ -90,6 +97,17 @@ export function openSource(
       }
     },
   };
+}
+
+/** The end is told already: what cannot be taken down now, the destination takes down once it hears of the end. */
+async function buryThere(parts: SourceParts, log: Log): Promise<void> {
+  try {
+    await withDeadline('taking down what is left', BURY_MS, undefined, (signal) =>
+      bury(parts, signal),
+    );
+  } catch (error) {
+    log.warn({ error: toGodwitError(error) }, 'the destination was not taken down');
+  }
 }
 
 /** A destination that was shown to be off will not be recovered: that record says more than the failure. */

@@ -63,6 +63,12 @@ export function ask<T>(parts: SourceParts, signal: AbortSignal, question: Questi
   return parts.peer.call(parts.request.id, signal, question);
 }
 
+/** What is left of a lost guest at the destination is taken down. GODWIT_NOT_ARMED where all of it is there. */
+export async function bury(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  const body = { epoch: parts.state().plan.epoch, lost: true };
+  await ask(parts, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
+}
+
 /** After a takeover the destination’s mover is known from the journal alone. */
 export function resumePeer(parts: SourceParts): void {
   const { moverAddress } = parts.state().known;

@@ -1,7 +1,7 @@
 import { withDeadline } from '../../deadline.ts';
 import type { GuestHandle } from '../../drivers/driver.ts';
 import { godwitError, hasCode } from '../../errors.ts';
-import { ask } from './parts.ts';
+import { ask, bury } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 
 /** How long the destination may take to say what became of its copy, ms. */
@@ -37,6 +37,7 @@ async function withoutDestination(parts: SourceParts, signal: AbortSignal): Prom
   if (proof !== 'none') return;
   let why: string;
   try {
+    if (await isBuried(parts, signal)) return;
     const { hypervisor, state } = await withDeadline(
       `what became of it at ${plan.to}`,
       WORD_MS,
@@ -51,6 +52,19 @@ async function withoutDestination(parts: SourceParts, signal: AbortSignal): Prom
     why = `${plan.to} does not answer, and nothing proves that it is off`;
   }
   throw cannot(parts, why);
+}
+
+/** What is left of it there lacks memory that nobody has any more: it is taken down, unless all of it is there. */
+async function isBuried(parts: SourceParts, signal: AbortSignal): Promise<boolean> {
+  try {
+    await withDeadline('taking down what is left', WORD_MS, signal, (bounded) =>
+      bury(parts, bounded),
+    );
+    return true;
+  } catch (thrown) {
+    if (!hasCode(thrown, 'GODWIT_NOT_ARMED')) throw thrown;
+    return false;
+  }
 }
 
 function cannot(parts: SourceParts, reason: string): Error {

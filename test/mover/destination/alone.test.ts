@@ -10,6 +10,7 @@ import {
   followOrder,
   isForsaken,
 } from '../../../src/mover/destination/alone.ts';
+import { endWithSource } from '../../../src/mover/destination/with-source.ts';
 import type { Hands, Others } from '../../../src/mover/destination/alone.ts';
 import type { DestinationParts } from '../../../src/mover/destination/parts.ts';
 import type { SideView } from '../../../src/protocol/resolve.ts';
@@ -48,8 +49,7 @@ function scene(events: readonly DestinationEvent[], others: Others = {}): Scene 
       deeds.push('release');
       await record({ type: 'released' });
     },
-    destroy: async () => void deeds.push('destroy'),
-    end: () => void deeds.push('end'),
+    bury: async () => void deeds.push('bury'),
   };
   return { hands, deeds };
 }
@@ -167,5 +167,28 @@ describe('an order of a person, with the source dark', () => {
       followOrder(scene(running).hands, { ...order, runAt: 'source' }),
       (thrown) => hasCode(thrown, 'GODWIT_RESOLVE_REFUSED'),
     );
+  });
+});
+
+describe('a destination whose source’s agent says that it has ended', () => {
+  test('ends as well: it releases, or takes down what is left', async () => {
+    const stayed = scene(armed, says({ phase: 'failed' }));
+    await endWithSource(stayed.hands);
+    assert.deepEqual(stayed.deeds, ['release', 'released']);
+    const thin = { type: 'hypervisor', event: { type: 'postcopy-active' } } as const;
+    const lost = scene(
+      [...armed, thin, RECORDS.committed, RECORDS.running],
+      says({ phase: 'lost' }),
+    );
+    await endWithSource(lost.hands);
+    assert.deepEqual(lost.deeds, ['bury']);
+  });
+
+  test('does nothing on another epoch’s word, or on none', async () => {
+    for (const others of [says({ phase: 'failed', epoch: 7 }), dark, {}]) {
+      const one = scene(armed, others);
+      await endWithSource(one.hands);
+      assert.deepEqual(one.deeds, []);
+    }
   });
 });
