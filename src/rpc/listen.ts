@@ -174,7 +174,9 @@ function bound(server: Server, limits: RpcLimits, log: Log): ReadonlySet<Socket>
     refuse(thrown, socket, limits, log),
   );
   server.on('tlsClientError', (thrown: Error, socket: Socket) => {
-    log.info({ from: socket.remoteAddress, reason: thrown.message }, 'a TLS handshake failed');
+    // Somebody who only looks whether the way is open hangs up before a byte.
+    const level = (thrown as NodeJS.ErrnoException).code === 'ECONNRESET' ? 'debug' : 'info';
+    log[level]({ from: socket.remoteAddress, reason: thrown.message }, 'a TLS handshake failed');
     socket.destroy();
   });
   server.on('drop', () => log.warn({ limit: limits.connections }, 'a connection was dropped'));
@@ -184,7 +186,8 @@ function bound(server: Server, limits: RpcLimits, log: Log): ReadonlySet<Socket>
 /** Answers bytes that are not HTTP, or come too slowly, in the same words as everything else. */
 function refuse(thrown: NodeJS.ErrnoException, socket: Duplex, limits: RpcLimits, log: Log): void {
   const from = (socket as Socket).remoteAddress ?? 'a peer';
-  log.info({ from, reason: thrown.code ?? thrown.message }, 'a connection was refused');
+  const level = thrown.code === 'ECONNRESET' ? 'debug' : 'info';
+  log[level]({ from, reason: thrown.code ?? thrown.message }, 'a connection was refused');
   if (!socket.writable || thrown.code === 'ECONNRESET') {
     socket.destroy();
     return;
