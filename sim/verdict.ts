@@ -78,12 +78,7 @@ function wrongOutcome(evidence: Evidence): string | undefined {
 /** Nobody could reach the destination, or work, for so long; the protocol waits 60 s for a refusal, ms. */
 const DARK_MS = 55_000;
 /** Calls around the switch to post-copy: one that fails leaves it open on which side the guest is. */
-const AT_THE_SWITCH = [
-  'source.startPostcopy',
-  'source.continueSwitchover',
-  'source.status',
-  'source.cancel',
-];
+const AT_THE_SWITCH = ['source.startPostcopy', 'source.continueSwitchover', 'source.cancel'];
 /** As often as this a call that the way forward needs is tried. */
 const TRIES = 3;
 const NEEDED = [
@@ -108,7 +103,10 @@ function mayHold({ struck, state }: Evidence): boolean {
   const { timeoutMs } = state.plan.settings;
   if (state.because?.code === 'GODWIT_HELD' && timeoutMs <= SHORT_MS) return true;
   // A monitor that fails as the devices' state leaves: only the stream's own end tells which side has it.
-  return struck.calls.some(({ call }) => AT_THE_SWITCH.includes(call));
+  return struck.calls.some(
+    ({ call, how }) =>
+      AT_THE_SWITCH.includes(call) || (how === 'hang' && call.startsWith('source.')),
+  );
 }
 
 function noCopy(evidence: Evidence): string | undefined {

@@ -1,6 +1,12 @@
+import { systemClock } from '../../clock.ts';
 import type { Driver, Inspection, SourceSession } from '../../drivers/driver.ts';
-import type { GuestHandle, HypervisorEvent } from '../../migration/hypervisor.ts';
+import { hasCode } from '../../errors.ts';
+import type { GuestHandle, HypervisorEvent, HypervisorStatus } from '../../migration/hypervisor.ts';
 import type { MigrationSettings } from '../../protocol/migration.ts';
+
+/** How often it is asked where its hypervisor stands, and between two questions, ms. */
+const STATUS_TRIES = 3;
+const AGAIN_MS = 200;
 
 /** The guest at its source: one session, opened when first needed, whose events go to the mover. */
 export class SourceGuest {
@@ -38,6 +44,20 @@ export class SourceGuest {
     const session = await this.#driver.openSource(this.#handle, signal);
     session.onEvent(this.#onEvent);
     return session;
+  }
+
+  /** Where its hypervisor stands. A question that fails is asked again: more hangs on the answer than on the time. */
+  async status(signal: AbortSignal): Promise<HypervisorStatus> {
+    const session = await this.session(signal);
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await session.status(signal);
+      } catch (thrown) {
+        const final = tries === STATUS_TRIES || hasCode(thrown, 'GODWIT_HYPERVISOR_LOST');
+        if (signal.aborted || final) throw thrown;
+      }
+      await systemClock.sleep(AGAIN_MS, signal);
+    }
   }
 
   /** Describes the guest; begun early by `admit`, since it only reads, and then the same answer for `inspect`. */

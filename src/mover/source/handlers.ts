@@ -137,7 +137,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     const session = await sessionIfThere(parts, signal);
     const sample = await session?.sample(signal).catch(() => undefined);
     if (sample !== undefined) parts.dispatch({ type: 'measured', sample, final: true });
-    const here = await session?.status(signal);
+    const here = session === undefined ? undefined : await parts.guest.status(signal);
     if (here?.run === 'running') {
       const reason =
         'the source was found running after the destination had been given the right to run';
@@ -205,7 +205,7 @@ async function actionOf(
   signal: AbortSignal,
 ): Promise<StepAction> {
   if (!parts.tookOver()) return decide(parts.state(), step);
-  const { stream, reason } = await (await parts.guest.session(signal)).status(signal);
+  const { stream, reason } = await parts.guest.status(signal);
   const action = decide(parts.state(), step, stream);
   if (action !== 'broken') return action;
   throw godwitError('GODWIT_STREAM_FAILED', {
