@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import type { HypervisorEvent } from '../../src/drivers/driver.ts';
 import { GodwitError } from '../../src/errors.ts';
 import type { GuestDescription } from '../../src/protocol/peer.ts';
+import { startsAnew } from './relaunch.ts';
 import { Trial, refusals } from './trial.ts';
 import type { Place } from './trial.ts';
 
@@ -53,6 +54,7 @@ export function runConformance(suite: Conformance): void {
     promise('undoes a start twice as once', undoesTwice);
     promise('takes up a broken post-copy stream', recovers);
     promise('takes up a post-copy stream that a link swallows, which nobody has noticed', finds);
+    promise('starts a lost guest anew, once', startsAnew);
     promise('leaves the source running when the destination dies', losesTheDestination);
   });
 }

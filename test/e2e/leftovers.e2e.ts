@@ -134,8 +134,8 @@ describe('what crashes have left on hosts', () => {
 
   test('what other versions left: half a migration goes, one that nobody can read stays', async () => {
     const migrations = path.join(stateOf('b'), 'migrations');
-    const half = path.join(migrations, 'm-half');
-    const foreign = path.join(migrations, 'm-foreign');
+    const half = path.join(migrations, 'm-half0000');
+    const foreign = path.join(migrations, 'm-foreign0');
     for (const dir of [half, foreign]) mkdirSync(dir);
     writeFileSync(path.join(half, 'request.json.tmp'), '{');
     writeFileSync(path.join(foreign, 'request.json'), '{"version":99}');

@@ -100,7 +100,10 @@ function directoryFact(root: string, name: string, bound: ReadonlySet<string>): 
 function livesByPidFile(file: string): boolean {
   try {
     const pid = Number(readFileSync(file, 'utf8').trim());
-    return Number.isSafeInteger(pid) && pid > 1 && exists(`/proc/${pid}`);
+    if (!Number.isSafeInteger(pid) || pid <= 1) return false;
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // One that nobody has waited for is no process any more.
+    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
   } catch {
     return false;
   }
