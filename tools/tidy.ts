@@ -15,7 +15,7 @@ export type Tree = {
   bytes(file: string): number;
 };
 
-const pureFolders = ['src/protocol', 'src/migration', 'src/planner'];
+const pureFolders = ['src/protocol', 'src/migration', 'src/planner', 'src/wire/stream'];
 const pureMayImport = [...pureFolders, 'src/errors.ts', 'zod'];
 const guardedFolders = ['src/drivers', 'src/wire', 'src/storage', 'src/network'];
 const guardedImporters = ['src/mover', 'src/agent', 'src/bin'];

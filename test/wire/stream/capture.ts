@@ -32,6 +32,8 @@ export interface CapturePlan {
   /** Migrate to a second QEMU behind the relay; without it, nobody answers. */
   readonly destination?: string;
   readonly postcopy?: boolean;
+  /** The guest's memory is a file that others could share. */
+  readonly sharedMemory?: boolean;
   readonly extra?: readonly string[];
   readonly signal: AbortSignal;
 }
@@ -52,7 +54,7 @@ export async function capture(plan: CapturePlan): Promise<Capture> {
       kernel,
       plan: PLAN,
       machine: MACHINE,
-      extra,
+      extra: plan.sharedMemory === true ? [...extra, ...sharedMemory(directory)] : extra,
     });
     ends.push(() => guest.end());
     const source = await Monitor.open(guest.monitor, signal);
@@ -79,6 +81,12 @@ export async function capture(plan: CapturePlan): Promise<Capture> {
   } finally {
     for (const end of ends.toReversed()) end();
   }
+}
+
+function sharedMemory(directory: string): string[] {
+  const file = path.join(directory, 'memory');
+  const backend = `memory-backend-file,id=shared,size=${tinyMemoryMib(PLAN)}M,mem-path=${file},share=on`;
+  return ['-object', backend, '-machine', 'memory-backend=shared'];
 }
 
 async function receive(plan: CapturePlan, kernel: string, ends: (() => void)[]) {

@@ -163,6 +163,36 @@ for (const { file, version } of programs) {
       });
     }
 
+    test('with virtio-mem is understood', async () => {
+      const words =
+        '-m maxmem=512M -object memory-backend-ram,id=vm0,size=128M -device virtio-mem-pci,memdev=vm0';
+      const plan = { binary: file, extra: [...DEVICES, ...words.split(' ')] };
+      await withCapture(plan, (captured, parsed) => {
+        assertUnderstood(parsed);
+        const sections = parsed.channels[0]!.notes.flatMap((note) =>
+          note.type === 'section' ? [note.name] : [],
+        );
+        assert.ok(
+          sections.some((name) => name.includes('virtio-mem')),
+          sections.join(' '),
+        );
+        assert.ok(parsed.context.blocks.some(({ name }) => name.includes('vm0')));
+        assert.equal(parsed.channels[0]!.pages.page, captured.ram['normal']);
+      });
+    });
+
+    test('that leaves shared memory out is understood', async () => {
+      const plan = { binary: file, capabilities: ['x-ignore-shared'], sharedMemory: true };
+      await withCapture(plan, (captured, parsed) => {
+        assertUnderstood(parsed);
+        assert.ok(parsed.context.blocks.some(({ name }) => name === 'shared'));
+        assert.equal(parsed.channels[0]!.pages.page, captured.ram['normal']);
+        assert.ok(
+          captured.connections[0]!.forward.reduce((sum, { length }) => sum + length, 0) < 20e6,
+        );
+      });
+    });
+
     for (const preempt of [false, true]) {
       test(`in post-copy${preempt ? ' with preempt' : ''} is understood in both directions`, async () => {
         const plan = {

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { StreamContext } from '../../../src/wire/stream/context.ts';
+import { MultifdChannel } from '../../../src/wire/stream/multifd-channel.ts';
+import { Collector } from './collector.ts';
+import * as writer from './writer.ts';
+
+const PAGE = 4096;
+const content = Buffer.alloc(PAGE, 7);
+const pages = [
+  { address: 0, content },
+  { address: 5 * PAGE, content: Buffer.alloc(PAGE, 8) },
+];
+
+function parse(parts: readonly Buffer[]): Collector {
+  const context = new StreamContext();
+  context.setBlocks([{ index: 0, name: 'pc.ram', usedBytes: 16 * PAGE }]);
+  const collector = new Collector();
+  const parser = new MultifdChannel(collector, context);
+  const stream = Buffer.concat(parts);
+  parser.push(stream);
+  parser.end();
+  assert.ok(collector.joined().equals(stream));
+  return collector;
+}
+
+const hello = writer.multifdHello(2);
+const plain = writer.multifdPacket({ block: 'pc.ram', pages, zeros: [2 * PAGE] });
+
+describe('a multifd channel', () => {
+  test('shows the pages that a packet carries, without a header of their own', () => {
+    const found = parse([hello, plain, plain]);
+    assert.deepEqual(found.items.flatMap(({ about }) => about ?? []).slice(0, 2), [
+      '0 pc.ram 0 none',
+      '0 pc.ram 20480 none',
+    ]);
+    assert.equal(found.pages.page, 4);
+    assert.deepEqual(found.notes[0], { type: 'multifd-packet', pages: 2, zeroPages: 1 });
+  });
+
+  test('passes compressed pages and devices’ state on by their length', () => {
+    const squeezed = writer.multifdPacket({
+      flags: 4,
+      block: 'pc.ram',
+      pages,
+      data: content.subarray(9),
+    });
+    const found = parse([hello, squeezed, writer.multifdDevice('vfio', Buffer.alloc(77)), plain]);
+    assert.deepEqual(found.kinds(), [
+      'multifd-hello',
+      'multifd-header',
+      'multifd-data',
+      'multifd-header',
+      'multifd-data',
+      'multifd-header',
+      'page',
+    ]);
+    assert.equal(found.bytesOf('multifd-data'), PAGE - 9 + 77);
+  });
+
+  test('reads a sync, which may tell a size without data, and no room for pages', () => {
+    const old = writer.multifdPacket({ flags: 1, block: '' });
+    old.writeUInt32BE(PAGE, 20);
+    const found = parse([hello, old, writer.multifdPacket({ flags: 1, room: 0 }), plain]);
+    assert.deepEqual(
+      found.notes.map(({ type }) => type),
+      Array(3).fill('multifd-packet'),
+    );
+    assert.equal(found.pages.page, 2);
+  });
+
+  test('passes pages of a block that it does not know on as data', () => {
+    const found = parse([hello, writer.multifdPacket({ block: 'other', pages })]);
+    assert.equal(found.bytesOf('multifd-data'), 2 * PAGE);
+  });
+
+  test('finds the next packet after one that is damaged', () => {
+    const damaged = Buffer.from(plain);
+    damaged[17] = 0xff;
+    const found = parse([hello, damaged, plain]);
+    assert.deepEqual(
+      found.notes.map(({ type }) => type),
+      ['lost', 'found', 'multifd-packet'],
+    );
+    assert.equal(found.bytesOf('unknown'), damaged.length);
+    assert.equal(found.pages.page, 2);
+  });
+});
