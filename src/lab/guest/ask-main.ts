@@ -17,10 +17,13 @@ const fail = (why: string): void => {
 setTimeout(() => fail(`did not answer within ${deadlineMs} ms`), Number(deadlineMs));
 socket.on('error', (error) => fail(error.message));
 socket.on('close', () => fail('closed the connection'));
-socket.on('connect', () => socket.write(`${line}\n`));
 // The client's route has no short retransmission timer (see network-plan.ts), so a line that was lost while the guest
 // changed hosts would be sent again only after a minute. Whatever follows it lets TCP find the loss at once.
-setInterval(() => socket.write('\n'), NUDGE_MS);
+// Not before the line itself: what is written before the connection stands is sent first.
+socket.on('connect', () => {
+  socket.write(`${line}\n`);
+  setInterval(() => socket.write('\n'), NUDGE_MS);
+});
 socket.setEncoding('utf8').on('data', (text: string) => {
   answer += text;
   if (answer.length > MAX_ANSWER) fail('answered too much');
