@@ -54,6 +54,8 @@ export class SimHost {
   readonly #movers = new Map<string, Running>();
   /** Movers that do not serve yet. */
   readonly #starting = new Set<SimProcess>();
+  /** One mover at a time: `holdMigration` in mover/process.ts. */
+  readonly #locks = new Map<string, SimProcess>();
   #agent: SimProcess | undefined;
   #supervisor: Supervisor | undefined;
   #boots = 1;
@@ -154,6 +156,11 @@ export class SimHost {
       });
     });
     scheduler.after(random.between(80, 300), process, () => {
+      if (this.#locks.get(migration.id)?.dead === false) {
+        this.#exit(process, 'ends: another mover already works on it');
+        return;
+      }
+      this.#locks.set(migration.id, process);
       tell(`a mover starts on ${this.name}`);
       const ready = (address?: string, coordinator?: Coordinator): void => {
         if (process.dead) return;

@@ -111,6 +111,8 @@ class Monitor {
       });
     };
     scheduler.after(this.#freeAt - scheduler.now, undefined, () => {
+      // A process is started by its mover, not by somebody who goes on without it.
+      if (process.dead && name === 'destination.start') return;
       if (fault?.how === 'before') {
         answer(() => reject(refused(name)));
         return;
