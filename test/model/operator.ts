@@ -60,6 +60,14 @@ function resolveAtSource(context: Context): void {
       emit('ask', 'an operator resolves: back to the source; the destination’s host has no copy');
     }
   }
+  // The journal shows that no commit was sent: after a loss of power it would not.
+  if (context.source.state(world.js).right === 'armed' && world.rebooted === 0) {
+    const never = fork(context);
+    never.excuses |= EXCUSE.proved;
+    if (order(context, never, RESOLVED.source.observed[here])) {
+      emit('ask', 'an operator resolves: back to the source, which never sent a commit');
+    }
+  }
   for (const off of loseDestination(context)) {
     off.excuses |= EXCUSE.proved;
     if (order(context, off, RESOLVED.source.fenced[here])) {
