@@ -10,6 +10,7 @@ import { PAGE_BYTES } from '../src/wire/codec/item.ts';
 import { DEFAULT_SETTINGS } from '../src/wire/codec/settings.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { median } from './contract.ts';
+import { byStore, byThreads } from './wire-codec-threads.ts';
 import { mixes, seeded } from './wire-mixes.ts';
 
 const MEMORY_BYTES = 64 * 1024 * 1024;
@@ -262,6 +263,12 @@ export const wireCodec: Bench = {
     'the codec: ratio and speed by kind of memory, against zstd alone; what each decision costs',
   async run(options) {
     const runs = options.runs ?? 5;
-    return [...(await byHash(runs)), ...(await byDecision(runs)), ...(await byMix(options, runs))];
+    return [
+      ...(await byHash(runs)),
+      ...(await byDecision(runs)),
+      ...(await byStore(runs)),
+      ...(await byMix(options, runs)),
+      ...(await byThreads(options, runs)),
+    ];
   },
 };

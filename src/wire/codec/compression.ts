@@ -35,6 +35,13 @@ export interface Compressed {
 export class Compressor {
   #chain: Chain | undefined;
   #choice: Choice | undefined;
+  /** One a processor: more at once would only wait for each other, and spoil what is measured. */
+  readonly #lanes: Promise<unknown>[];
+  #lane = 0;
+
+  constructor(cores: number) {
+    this.#lanes = Array.from({ length: Math.max(1, Math.floor(cores)) }, () => Promise.resolve());
+  }
 
   async compress(body: Buffer, choice: Choice): Promise<Compressed> {
     if (choice.level === 0) {
@@ -43,7 +50,10 @@ export class Compressor {
     }
     if (choice.windowLog === 0) {
       this.close();
-      return await alone(body, choice.level);
+      const lane = (this.#lane += 1) % this.#lanes.length;
+      const compressed = this.#lanes[lane]?.then(() => alone(body, choice.level));
+      this.#lanes[lane] = compressed?.catch(() => undefined) ?? Promise.resolve();
+      return (await compressed) ?? { method: 'none', payload: body, tookMs: 0 };
     }
     const { level, windowLog } = this.#choice ?? {};
     const goesOn = level === choice.level && windowLog === choice.windowLog;

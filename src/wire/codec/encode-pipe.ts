@@ -25,17 +25,19 @@ export class EncodePipe {
   readonly encoder: Encoder;
   readonly level: LevelControl;
   readonly #parts: EncodePipeParts;
-  readonly #compressor = new Compressor();
+  readonly #compressor: Compressor;
   readonly #control: FrameReader;
   #last: Promise<void> = Promise.resolve();
   #ahead = 0;
   #number = 0;
-  #room: (() => void) | undefined;
+  /** Whoever waits for room: items that are added, and contents that were asked for meanwhile. */
+  #forRoom: (() => void)[] = [];
   #failure: { readonly error: unknown } | undefined;
 
   constructor(parts: EncodePipeParts) {
     this.#parts = parts;
     this.encoder = new Encoder(parts.settings, parts);
+    this.#compressor = new Compressor(parts.cores);
     this.level = new LevelControl(parts.cores);
     this.#control = new FrameReader(parts.settings);
   }
@@ -114,10 +116,12 @@ export class EncodePipe {
         this.#failure ??= { error };
       }
       this.#ahead -= 1;
-      this.#room?.();
+      const waiting = this.#forRoom;
+      this.#forRoom = [];
+      for (const go of waiting) go();
     });
     while (this.#ahead >= MOST_AHEAD) {
-      await new Promise<void>((resolve) => (this.#room = resolve));
+      await new Promise<void>((resolve) => this.#forRoom.push(resolve));
     }
     this.#check();
   }

@@ -34,10 +34,10 @@ export const FIRST_CHOICE: Choice = { level: 1, windowLog: 0 };
 
 const STEPS: readonly Step[] = [
   { level: 1, windowLog: 0, speed: 1, size: 1 },
-  { level: 3, windowLog: 0, speed: 0.72, size: 0.93 },
-  { level: 3, windowLog: 24, speed: 0.6, size: 0.85 },
-  { level: 6, windowLog: 24, speed: 0.25, size: 0.8 },
-  { level: 9, windowLog: 24, speed: 0.12, size: 0.77 },
+  { level: 3, windowLog: 0, speed: 0.74, size: 0.92 },
+  { level: 3, windowLog: 24, speed: 0.57, size: 0.91 },
+  { level: 6, windowLog: 24, speed: 0.24, size: 0.875 },
+  { level: 9, windowLog: 24, speed: 0.12, size: 0.815 },
 ];
 
 /** zstd 1 on one processor, until it was measured. */

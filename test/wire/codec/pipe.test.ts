@@ -16,6 +16,8 @@ interface Joint {
   readonly decode: DecodePipe;
   readonly out: Item[];
   readonly wire: Buffer[];
+  /** Resolves when everything that was sent either way has been taken. */
+  readonly idle: () => Promise<void>;
 }
 
 /** An encoder and a decoder joined by a link that cuts the bytes into `piece`s. */
@@ -24,10 +26,20 @@ function join(
   piece: number,
   near?: support.Shelf,
   far?: support.Shelf,
+  apart = false,
 ): Joint {
   const out: Item[] = [];
   const wire: Buffer[] = [];
   let nowMs = 0;
+  // Joined directly, or `apart`: by a queue each way, as a link does it, where neither waits for the other.
+  const under: Promise<void>[] = [];
+  const queues = { ahead: Promise.resolve(), back: Promise.resolve() };
+  const carry = (way: keyof typeof queues, work: () => Promise<void>): Promise<void> => {
+    if (!apart) return work();
+    queues[way] = queues[way].then(work);
+    under.push(queues[way]);
+    return Promise.resolve();
+  };
   const decode = new DecodePipe({
     settings,
     hash64,
@@ -37,7 +49,7 @@ function join(
       out.push(support.copyOf(item));
       return out.length % 3 === 0 ? Promise.resolve() : undefined;
     },
-    answer: (bytes) => encode.answer(bytes),
+    answer: (bytes) => carry('back', () => encode.answer(bytes)),
   });
   const encode = new EncodePipe({
     settings,
@@ -45,14 +57,24 @@ function join(
     ...(near && { contents: near }),
     cores: 2,
     nowMs: () => (nowMs += 700),
-    send: async (frame) => {
+    send: (frame) => {
       wire.push(frame);
-      for (let at = 0; at < frame.length; at += piece) {
-        await decode.write(frame.subarray(at, at + piece));
-      }
+      return carry('ahead', async () => {
+        for (let at = 0; at < frame.length; at += piece) {
+          await decode.write(frame.subarray(at, at + piece));
+        }
+      });
     },
   });
-  return { encode, decode, out, wire };
+  return {
+    encode,
+    decode,
+    out,
+    wire,
+    idle: async () => {
+      for (let next = under.shift(); next !== undefined; next = under.shift()) await next;
+    },
+  };
 }
 
 /** A decoder whose answers nobody reads. */
@@ -118,6 +140,22 @@ describe('the pipes', () => {
     });
     await joint.encode.add(items);
     await joint.encode.flush();
+    assert.deepEqual(support.joined(joint.out), support.joined(items));
+  });
+
+  test('go on where the far cache has nothing of what it is thought to have', async () => {
+    const here = new Shelf();
+    here.far = new Shelf();
+    const items = Array.from({ length: 400 }, (_, at): Item => {
+      return { kind: 'page', block: 0, offset: at * PAGE_BYTES, bytes: pageOf(at + 1) };
+    });
+    for (const { bytes } of items) here.far.arrived(bytes);
+    const settings = { ...SMALL, windowPages: 4096 };
+    const joint = join(settings, 1 << 20, here, new Shelf(), true);
+    await joint.encode.add(items);
+    await joint.encode.flush();
+    await joint.idle();
+    await joint.decode.end();
     assert.deepEqual(support.joined(joint.out), support.joined(items));
   });
 

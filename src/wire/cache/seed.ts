@@ -1,0 +1,130 @@
+import {
+  closeSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { z } from 'zod';
+import { PAGE_BYTES } from '../codec/item.ts';
+import { ID_BYTES } from '../codec/settings.ts';
+import type { Scope } from './scope.ts';
+
+/** A file that is indexed where it lies: NAME.seed holds what it was, and the name of each of its pages. */
+const header = z.strictObject({
+  file: z.string().min(1).max(4096),
+  bytes: z.int().nonnegative(),
+  mtimeMs: z.number(),
+  inode: z.number(),
+});
+export type SeedHeader = z.infer<typeof header>;
+
+const MOST_HEADER_BYTES = 8192;
+const READ_PAGES = 256;
+const ZERO = Buffer.alloc(PAGE_BYTES);
+/** Stands for a page that is not indexed: zeros travel as such. */
+const NO_NAME = Buffer.alloc(ID_BYTES);
+
+/**
+ * Indexes a file: reads all of it, copies nothing. Lets others run between pieces; `signal` ends it. Returns
+ * the pages that were indexed. The index takes 16 bytes for each 4096 of the file.
+ */
+export async function indexFile(
+  file: string,
+  index: string,
+  scope: Scope,
+  signal: AbortSignal,
+): Promise<number> {
+  const descriptor = openSync(file, 'r');
+  try {
+    const stat = fstatSync(descriptor);
+    if (!stat.isFile()) throw new TypeError(`${file} is no regular file`);
+    const pages = Math.floor(stat.size / PAGE_BYTES);
+    const names = Buffer.alloc(pages * ID_BYTES);
+    const piece = Buffer.alloc(READ_PAGES * PAGE_BYTES);
+    let indexed = 0;
+    for (let first = 0; first < pages; first += READ_PAGES) {
+      signal.throwIfAborted();
+      const length = readSync(descriptor, piece, 0, piece.length, first * PAGE_BYTES);
+      for (let at = 0; at + PAGE_BYTES <= length; at += PAGE_BYTES) {
+        const page = piece.subarray(at, at + PAGE_BYTES);
+        if (page.equals(ZERO)) continue;
+        names.set(scope.nameOf(page), (first + at / PAGE_BYTES) * ID_BYTES);
+        indexed += 1;
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const { size: bytes, mtimeMs, ino: inode } = stat;
+    const head = `${JSON.stringify({ file, bytes, mtimeMs, inode } satisfies SeedHeader)}\n`;
+    // Renamed when whole: a half of an index would lie there as if it were one.
+    writeFileSync(`${index}.new`, Buffer.concat([Buffer.from(head), names]), { mode: 0o600 });
+    renameSync(`${index}.new`, index);
+    return indexed;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** An indexed file, open to be read. */
+export class Seed {
+  readonly header: SeedHeader;
+  readonly #names: Buffer;
+  readonly #scope: Scope;
+  readonly #descriptor: number;
+
+  private constructor(of: SeedHeader, names: Buffer, scope: Scope, descriptor: number) {
+    this.header = of;
+    this.#names = names;
+    this.#scope = scope;
+    this.#descriptor = descriptor;
+  }
+
+  /** Undefined where the index is none, or the file is gone or another than it was. */
+  static open(index: string, scope: Scope): Seed | undefined {
+    try {
+      const bytes = readFileSync(index);
+      const end = bytes.subarray(0, MOST_HEADER_BYTES).indexOf(0x0a);
+      const told = header.parse(JSON.parse(bytes.toString('utf8', 0, Math.max(0, end))));
+      const descriptor = openSync(told.file, 'r');
+      const stat = fstatSync(descriptor);
+      const same =
+        stat.isFile() &&
+        stat.size === told.bytes &&
+        stat.mtimeMs === told.mtimeMs &&
+        stat.ino === told.inode;
+      if (same) return new Seed(told, bytes.subarray(end + 1), scope, descriptor);
+      closeSync(descriptor);
+    } catch {
+      // An index that cannot be used is no index; status shows that it is not counted.
+    }
+    return undefined;
+  }
+
+  get count(): number {
+    return Math.min(
+      Math.floor(this.#names.length / ID_BYTES),
+      Math.floor(this.header.bytes / PAGE_BYTES),
+    );
+  }
+
+  /** Undefined for a page of zeros. */
+  nameAt(page: number): Buffer | undefined {
+    const name = this.#names.subarray(page * ID_BYTES, (page + 1) * ID_BYTES);
+    return name.equals(NO_NAME) ? undefined : name;
+  }
+
+  /** The page, or undefined where the file has changed there: each read is named anew. */
+  read(page: number): Buffer | undefined {
+    const bytes = Buffer.allocUnsafe(PAGE_BYTES);
+    const length = readSync(this.#descriptor, bytes, 0, PAGE_BYTES, page * PAGE_BYTES);
+    const name = this.nameAt(page);
+    if (length !== PAGE_BYTES || name === undefined) return undefined;
+    return this.#scope.nameOf(bytes).equals(name) ? bytes : undefined;
+  }
+
+  close(): void {
+    closeSync(this.#descriptor);
+  }
+}

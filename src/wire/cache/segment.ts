@@ -1,0 +1,181 @@
+import {
+  closeSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import type { Hash64 } from '../codec/contents.ts';
+import { PAGE_BYTES } from '../codec/item.ts';
+import { ID_BYTES } from '../codec/settings.ts';
+
+/**
+ * A segment is two files: NAME.pages with pages one after the other, and NAME.names with a record a page: its
+ * name and a checksum over name and page. A page is written before its record, and no segment is opened to be
+ * written again; so wherever a writer died, the records that are whole and have a page are good or are found
+ * out by their checksum when they are read.
+ */
+export const RECORD_BYTES = ID_BYTES + 8;
+export const ENTRY_BYTES = PAGE_BYTES + RECORD_BYTES;
+/** Pages that are kept back to be written together. */
+const TAIL_PAGES = 32;
+
+export interface SegmentFiles {
+  /** Path without the ending. */
+  readonly path: string;
+  readonly bytes: number;
+}
+
+const checked = Buffer.alloc(ID_BYTES + PAGE_BYTES);
+
+function checkOf(hash64: Hash64, name: Uint8Array, page: Uint8Array): bigint {
+  checked.set(name);
+  checked.set(page, ID_BYTES);
+  return hash64(checked);
+}
+
+/** Bytes of both files; 0 where they are gone. */
+export function segmentBytes(path: string): number {
+  const size = (end: string) => statSync(path + end, { throwIfNoEntry: false })?.size ?? 0;
+  return size('.pages') + size('.names');
+}
+
+export function removeSegment(path: string): void {
+  for (const end of ['.names', '.pages']) {
+    try {
+      unlinkSync(path + end);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+}
+
+/** Pages of one segment, to be read and, where this process began it, appended to. */
+export class Segment {
+  readonly path: string;
+  readonly #hash64: Hash64;
+  readonly #pages: number;
+  readonly #names: number | undefined;
+  #records: Buffer;
+  #count: number;
+  #written: number;
+  readonly #tail: Buffer[] = [];
+  /** Of each page, whether it was read. */
+  readonly #asked: Uint8Array;
+
+  private constructor(
+    path: string,
+    hash64: Hash64,
+    files: { readonly pages: number; readonly names: number | undefined },
+    records: Buffer,
+    count: number,
+  ) {
+    this.path = path;
+    this.#hash64 = hash64;
+    this.#pages = files.pages;
+    this.#names = files.names;
+    this.#records = records;
+    this.#count = count;
+    this.#written = count;
+    this.#asked = new Uint8Array(records.length / RECORD_BYTES);
+  }
+
+  /** A new one, for at most `most` pages. */
+  static create(path: string, most: number, hash64: Hash64): Segment {
+    const pages = openSync(`${path}.pages`, 'wx+', 0o600);
+    const names = openSync(`${path}.names`, 'wx', 0o600);
+    return new Segment(path, hash64, { pages, names }, Buffer.alloc(most * RECORD_BYTES), 0);
+  }
+
+  /** One that lies there: only what is whole. */
+  static open(path: string, hash64: Hash64): Segment {
+    const records = readFileSync(`${path}.names`);
+    const pages = openSync(`${path}.pages`, 'r');
+    const whole = Math.floor(fstatSync(pages).size / PAGE_BYTES);
+    const count = Math.min(Math.floor(records.length / RECORD_BYTES), whole);
+    return new Segment(path, hash64, { pages, names: undefined }, records, count);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** What both files take, with what is still to be written. */
+  get bytes(): number {
+    return this.#count * ENTRY_BYTES;
+  }
+
+  /** Whether this process may append to it. */
+  get open(): boolean {
+    return this.#names !== undefined && (this.#count + 1) * RECORD_BYTES <= this.#records.length;
+  }
+
+  nameAt(page: number): Buffer {
+    return this.#records.subarray(page * RECORD_BYTES, page * RECORD_BYTES + ID_BYTES);
+  }
+
+  /** The page, or undefined where it is not what was put in. */
+  read(page: number): Buffer | undefined {
+    if (page >= this.#count) return undefined;
+    this.#asked[page] = 1;
+    const waiting = page >= this.#written ? this.#tail[page - this.#written] : undefined;
+    if (waiting !== undefined) return waiting;
+    const bytes = Buffer.allocUnsafe(PAGE_BYTES);
+    if (readSync(this.#pages, bytes, 0, PAGE_BYTES, page * PAGE_BYTES) !== PAGE_BYTES) {
+      return undefined;
+    }
+    const check = this.#records.readBigUInt64LE(page * RECORD_BYTES + ID_BYTES);
+    return checkOf(this.#hash64, this.nameAt(page), bytes) === check ? bytes : undefined;
+  }
+
+  /** Pages that were read since they came in, the newest of them, at most half of all. */
+  asked(): { readonly name: Buffer; readonly page: Buffer }[] {
+    const kept: { readonly name: Buffer; readonly page: Buffer }[] = [];
+    for (let at = this.#count - 1; at >= 0 && (kept.length + 1) * 2 <= this.#count; at -= 1) {
+      const page = this.#asked[at] === 1 ? this.read(at) : undefined;
+      if (page !== undefined) kept.push({ name: this.nameAt(at), page });
+    }
+    return kept;
+  }
+
+  /** Appends; returns the page's number. Only while `open`. */
+  append(name: Uint8Array, page: Uint8Array): number {
+    const at = this.#count * RECORD_BYTES;
+    this.#records.set(name, at);
+    this.#records.writeBigUInt64LE(checkOf(this.#hash64, name, page), at + ID_BYTES);
+    this.#tail.push(Buffer.from(page));
+    this.#count += 1;
+    if (this.#tail.length >= TAIL_PAGES) this.flush();
+    return this.#count - 1;
+  }
+
+  /** Writes what waits: pages first. Throws what the system says, a full disk before all. */
+  flush(): void {
+    if (this.#names === undefined || this.#tail.length === 0) return;
+    const from = this.#written;
+    writeAll(this.#pages, Buffer.concat(this.#tail), from * PAGE_BYTES);
+    const records = this.#records.subarray(from * RECORD_BYTES, this.#count * RECORD_BYTES);
+    writeAll(this.#names, records, from * RECORD_BYTES);
+    this.#written = this.#count;
+    this.#tail.length = 0;
+  }
+
+  close(): void {
+    try {
+      this.flush();
+    } finally {
+      closeSync(this.#pages);
+      if (this.#names !== undefined) closeSync(this.#names);
+    }
+  }
+}
+
+function writeAll(descriptor: number, bytes: Buffer, position: number): void {
+  let at = 0;
+  while (at < bytes.length) {
+    at += writeSync(descriptor, bytes, at, bytes.length - at, position + at);
+  }
+}

@@ -1,0 +1,295 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { makeHash64 } from '../codec/hash.ts';
+import type { Hash64 } from '../codec/contents.ts';
+import { nextSegment, seedIndexes, survey } from './directory.ts';
+import type { Lying } from './directory.ts';
+import { NameTable } from './name-table.ts';
+import type { Scope } from './scope.ts';
+import { indexFile, Seed } from './seed.ts';
+import { ENTRY_BYTES, removeSegment, Segment } from './segment.ts';
+
+export interface StoreOptions {
+  /** The host's cache; on a tmpfs it is one in memory. Made if it is not there. */
+  readonly directory: string;
+  /** Bound of everything in the directory. */
+  readonly mostBytes: number;
+  readonly scope: Scope;
+}
+
+export interface StoreStatus {
+  readonly bytes: number;
+  readonly mostBytes: number;
+  /** Of this scope. */
+  readonly pages: number;
+  readonly seeds: readonly { readonly file: string; readonly pages: number }[];
+  readonly hits: number;
+  readonly misses: number;
+  /** Pages found to be other than what was put in, and dropped. */
+  readonly spoiled: number;
+  readonly evicted: number;
+  /** Why nothing more is taken in, a full disk say. */
+  readonly failure: string | undefined;
+}
+
+/** The bound is cut into so many segments; the oldest is dropped as one. */
+const SEGMENTS = 64;
+const LEAST_SEGMENT_PAGES = 4;
+
+/** The segment that this process appends to. */
+interface Active {
+  readonly segment: Segment;
+  readonly file: number;
+  readonly lying: Lying;
+}
+
+/**
+ * Contents by name, for one scope, in a directory that holds all scopes of the host. Every mover opens it for
+ * itself: each appends to segments of its own, so no two write one file. What cannot be read is absent, and
+ * what cannot be written is not kept: a cache never fails a migration.
+ */
+export class Store {
+  readonly #options: StoreOptions;
+  readonly #hash64: Hash64;
+  readonly #table = new NameTable();
+  /** By the number that spots name; undefined once gone. */
+  readonly #files: (Segment | Seed | undefined)[] = [];
+  /** All segments of the directory, oldest first, also of other scopes and processes. */
+  #lying: Lying[] = [];
+  #indexBytes = 0;
+  #active: Active | undefined;
+  #hits = 0;
+  #misses = 0;
+  #spoiled = 0;
+  #evicted = 0;
+  #failure: string | undefined;
+  /** Whether what was asked for outlives its segment. */
+  #keeps = true;
+
+  private constructor(options: StoreOptions, hash64: Hash64) {
+    this.#options = options;
+    this.#hash64 = hash64;
+  }
+
+  static async open(options: StoreOptions): Promise<Store> {
+    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+    const store = new Store(options, await makeHash64(options.scope.checkSeed));
+    store.#survey();
+    for (const { path: segment } of store.#lying) store.#load(segment);
+    for (const index of seedIndexes(options.directory, options.scope.tag)) store.#loadSeed(index);
+    store.#makeRoom(0);
+    return store;
+  }
+
+  has(name: Uint8Array): boolean {
+    return this.#table.get(name) !== undefined;
+  }
+
+  /** What was put in under the name, or nothing. */
+  read(name: Uint8Array): Buffer | undefined {
+    const spot = this.#table.get(name);
+    const file = spot && this.#files[spot.file];
+    const page = spot && file ? this.#readAt(file, spot.page) : undefined;
+    if (page === undefined) {
+      this.#misses += 1;
+      if (spot !== undefined) {
+        this.#spoiled += 1;
+        this.#table.delete(name);
+      }
+      return undefined;
+    }
+    this.#hits += 1;
+    return page;
+  }
+
+  /** Keeps the page; `name` must be what the scope names it. */
+  insert(name: Uint8Array, page: Uint8Array): void {
+    if (this.#failure !== undefined || this.has(name)) return;
+    try {
+      if (!this.#makeRoom(ENTRY_BYTES)) return;
+      const active = this.#active ?? this.#begin();
+      this.#table.set(name, { file: active.file, page: active.segment.append(name, page) });
+      active.lying.bytes = active.segment.bytes;
+      if (active.segment.open) return;
+      active.segment.flush();
+      this.#active = undefined;
+    } catch (error) {
+      this.#failure = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  /** Names for a summary: what is newest first, seeds before all. */
+  *names(): Generator<Uint8Array> {
+    for (const file of this.#files.toReversed().toSorted(seedsFirst)) {
+      for (let page = (file?.count ?? 0) - 1; page >= 0; page -= 1) {
+        const name = file?.nameAt(page);
+        if (name !== undefined) yield name;
+      }
+    }
+  }
+
+  /** Indexes a file of this host at 4 KiB, or anew if it was; returns the pages with content. */
+  async seed(file: string, signal: AbortSignal): Promise<number> {
+    const whole = path.resolve(file);
+    const size = statSync(whole).size;
+    // 16 bytes a page; room for the header.
+    if (!this.#makeRoom(Math.ceil(size / 256) + 8192)) {
+      throw new RangeError(`the index of ${whole} does not fit into the cache`);
+    }
+    const id = createHash('sha256').update(whole).digest('hex').slice(0, 16);
+    const index = path.join(this.#options.directory, `${this.#options.scope.tag}-${id}.seed`);
+    const pages = await indexFile(whole, index, this.#options.scope, signal);
+    const before = this.#files.findIndex(
+      (each) => each instanceof Seed && each.header.file === whole,
+    );
+    if (before >= 0) this.#forget(before);
+    this.#survey();
+    this.#loadSeed(index);
+    return pages;
+  }
+
+  /** Drops the oldest until at most `bytes` are left; returns what was freed. */
+  prune(bytes: number): number {
+    const before = this.#bytes();
+    this.#keeps = false;
+    while (this.#bytes() > bytes && this.#evict());
+    this.#keeps = true;
+    if (bytes < this.#bytes()) this.#dropSeeds();
+    return before - this.#bytes();
+  }
+
+  status(): StoreStatus {
+    const seeds = this.#files.filter((file) => file instanceof Seed);
+    return {
+      bytes: this.#bytes(),
+      mostBytes: this.#options.mostBytes,
+      pages: this.#table.size,
+      seeds: seeds.map(({ header, count }) => ({ file: header.file, pages: count })),
+      hits: this.#hits,
+      misses: this.#misses,
+      spoiled: this.#spoiled,
+      evicted: this.#evicted,
+      failure: this.#failure,
+    };
+  }
+
+  /** Writes what waits and lets go of all files. */
+  close(): void {
+    for (const [number, file] of this.#files.entries()) {
+      try {
+        file?.close();
+      } catch (error) {
+        this.#failure ??= error instanceof Error ? error.message : String(error);
+      }
+      this.#files[number] = undefined;
+    }
+    this.#active = undefined;
+  }
+
+  #readAt(file: Segment | Seed, page: number): Buffer | undefined {
+    try {
+      return file.read(page);
+    } catch {
+      // A file that cannot be read has not the page.
+      return undefined;
+    }
+  }
+
+  #bytes(): number {
+    return this.#lying.reduce((sum, { bytes }) => sum + bytes, this.#indexBytes);
+  }
+
+  /** Looks at the directory anew: others may have written, or pruned. */
+  #survey(): void {
+    const found = survey(this.#options.directory, this.#active?.lying);
+    this.#lying = found.segments;
+    this.#indexBytes = found.indexBytes;
+  }
+
+  #load(segmentPath: string): void {
+    if (!segmentPath.includes(`-${this.#options.scope.tag}-`)) return;
+    try {
+      this.#add(Segment.open(segmentPath, this.#hash64));
+    } catch {
+      // Pruned by another process since it was listed, or half of it is gone: nothing to be had from it.
+    }
+  }
+
+  #loadSeed(index: string): void {
+    const seed = Seed.open(index, this.#options.scope);
+    if (seed !== undefined) this.#add(seed);
+  }
+
+  #add(file: Segment | Seed): number {
+    const number = this.#files.push(file) - 1;
+    for (let page = 0; page < file.count; page += 1) {
+      const name = file.nameAt(page);
+      if (name !== undefined) this.#table.set(name, { file: number, page });
+    }
+    return number;
+  }
+
+  #begin(): Active {
+    const { directory, mostBytes, scope } = this.#options;
+    this.#survey();
+    const random = randomBytes(4).toString('hex');
+    const whole = nextSegment(directory, this.#lying.at(-1), scope.tag, random);
+    const most = Math.max(LEAST_SEGMENT_PAGES, Math.floor(mostBytes / SEGMENTS / ENTRY_BYTES));
+    const segment = Segment.create(whole, most, this.#hash64);
+    const lying = { path: whole, bytes: 0 };
+    this.#lying.push(lying);
+    this.#active = { segment, file: this.#add(segment), lying };
+    return this.#active;
+  }
+
+  #makeRoom(bytes: number): boolean {
+    while (this.#bytes() + bytes > this.#options.mostBytes) {
+      if (!this.#evict()) return false;
+    }
+    return true;
+  }
+
+  /** Drops the oldest segment, but for what was asked for since; false where there is none. */
+  #evict(): boolean {
+    const oldest = this.#lying.shift();
+    if (oldest === undefined) return false;
+    if (this.#active?.lying === oldest) this.#active = undefined;
+    const number = this.#files.findIndex(
+      (file) => file instanceof Segment && file.path === oldest.path,
+    );
+    const file = this.#files[number];
+    const again = file instanceof Segment && this.#keeps ? file.asked() : [];
+    if (number >= 0) this.#forget(number);
+    removeSegment(oldest.path);
+    // At most half of what was dropped, so there is room.
+    for (const { name, page } of again) this.insert(name, page);
+    return true;
+  }
+
+  #forget(number: number): void {
+    const file = this.#files[number];
+    this.#files[number] = undefined;
+    for (let page = 0; page < (file?.count ?? 0); page += 1) {
+      const name = file?.nameAt(page);
+      if (name === undefined || this.#table.get(name)?.file !== number) continue;
+      this.#table.delete(name);
+      this.#evicted += 1;
+    }
+    file?.close();
+  }
+
+  #dropSeeds(): void {
+    for (const [number, file] of this.#files.entries()) {
+      if (file instanceof Seed) this.#forget(number);
+    }
+    const { directory, scope } = this.#options;
+    for (const index of seedIndexes(directory, scope.tag)) rmSync(index, { force: true });
+    this.#survey();
+  }
+}
+
+/** Seeds take no room of their own, so they come first in a summary; then what came last. */
+function seedsFirst(left: Segment | Seed | undefined, right: Segment | Seed | undefined): number {
+  return Number(right instanceof Seed) - Number(left instanceof Seed);
+}

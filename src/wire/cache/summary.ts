@@ -1,0 +1,135 @@
+import { ID_BYTES } from '../codec/settings.ts';
+
+/**
+ * A set of names in about 2.2 bytes each, sent when a session starts: names as numbers below count x 2^16,
+ * sorted, their differences Rice-coded. It says yes to all of the set and to one in 65,536 others, which
+ * costs such a page a round trip.
+ */
+const EXTRA_BITS = 16;
+const HEAD_BYTES = 4;
+const NO_NAME = new Uint8Array(ID_BYTES);
+/** 2.2 bytes each; a peer that claims more is refused. */
+export const MOST_SUMMARY_NAMES = 2_000_000;
+/** No difference between neighbours is that long, unless somebody makes it so. */
+const MOST_QUOTIENT = 1 << 16;
+
+/** The first of the names where there are more than `most`: give the newest first. */
+export function writeSummary(names: readonly Uint8Array[], most = MOST_SUMMARY_NAMES): Buffer {
+  const count = Math.min(names.length, most, MOST_SUMMARY_NAMES);
+  const values = new Float64Array(count);
+  for (let at = 0; at < count; at += 1) values[at] = valueOf(names[at] ?? NO_NAME, count);
+  values.sort();
+  const bits = new BitWriter();
+  let before = 0;
+  for (const value of values) {
+    bits.rice(value - before);
+    before = value;
+  }
+  const head = Buffer.alloc(HEAD_BYTES);
+  head.writeUInt32BE(count);
+  return Buffer.concat([head, bits.end()]);
+}
+
+/** What a far side is thought to have. */
+export class Summary {
+  readonly #count: number;
+  readonly #values: Float64Array;
+
+  /** Throws RangeError for bytes that are no summary. */
+  constructor(bytes: Buffer) {
+    const count = bytes.length < HEAD_BYTES ? -1 : bytes.readUInt32BE();
+    const least = count * (EXTRA_BITS + 1);
+    const bits = (bytes.length - HEAD_BYTES) * 8;
+    if (count < 0 || count > MOST_SUMMARY_NAMES || bits < least || bits > least * 2 + 64) {
+      throw new RangeError(`a summary of ${bytes.length} bytes for ${count} names`);
+    }
+    this.#count = count;
+    this.#values = new Float64Array(count);
+    const reader = new BitReader(bytes.subarray(HEAD_BYTES));
+    let value = 0;
+    for (let at = 0; at < count; at += 1) {
+      value += reader.rice();
+      this.#values[at] = value;
+    }
+  }
+
+  get size(): number {
+    return this.#count;
+  }
+
+  has(name: Uint8Array): boolean {
+    if (this.#count === 0) return false;
+    const value = valueOf(name, this.#count);
+    let low = 0;
+    let high = this.#count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#values[middle] ?? 0) < value) low = middle + 1;
+      else high = middle;
+    }
+    return this.#values[low] === value;
+  }
+}
+
+function valueOf(name: Uint8Array, count: number): number {
+  if (name.length !== ID_BYTES) throw new RangeError('no name');
+  const high = ((name[10] ?? 0) * 256 + (name[11] ?? 0)) * 256 + (name[12] ?? 0);
+  const low = ((name[13] ?? 0) * 256 + (name[14] ?? 0)) * 256 + (name[15] ?? 0);
+  return Math.floor(((high * 2 ** 24 + low) / 2 ** 48) * count * 2 ** EXTRA_BITS);
+}
+
+class BitWriter {
+  #bytes = Buffer.alloc(1024);
+  #bits = 0;
+
+  rice(value: number): void {
+    const quotient = Math.floor(value / 2 ** EXTRA_BITS);
+    const room = Math.ceil((this.#bits + quotient + 1 + EXTRA_BITS) / 8);
+    if (room > this.#bytes.length) {
+      this.#bytes = Buffer.concat([this.#bytes, Buffer.alloc(Math.max(room, this.#bytes.length))]);
+    }
+    for (let one = 0; one < quotient; one += 1) this.#put(1);
+    this.#put(0);
+    for (let bit = EXTRA_BITS - 1; bit >= 0; bit -= 1) this.#put((value >>> bit) & 1);
+  }
+
+  end(): Buffer {
+    return this.#bytes.subarray(0, Math.ceil(this.#bits / 8));
+  }
+
+  #put(bit: number): void {
+    if (bit === 1) {
+      const at = this.#bits >>> 3;
+      this.#bytes[at] = (this.#bytes[at] ?? 0) | (0x80 >>> (this.#bits & 7));
+    }
+    this.#bits += 1;
+  }
+}
+
+class BitReader {
+  readonly #bytes: Buffer;
+  #bits = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  rice(): number {
+    let quotient = 0;
+    while (this.#take() === 1) {
+      quotient += 1;
+      if (quotient > MOST_QUOTIENT) throw new RangeError('a summary with a gap that none has');
+    }
+    let rest = 0;
+    for (let bit = 0; bit < EXTRA_BITS; bit += 1) rest = rest * 2 + this.#take();
+    return quotient * 2 ** EXTRA_BITS + rest;
+  }
+
+  #take(): number {
+    const byte = this.#bytes[this.#bits >>> 3];
+    if (byte === undefined) throw new RangeError('a summary ends too soon');
+    const bit = (byte >>> (7 - (this.#bits & 7))) & 1;
+    this.#bits += 1;
+    return bit;
+  }
+}

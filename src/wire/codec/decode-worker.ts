@@ -1,0 +1,80 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { FarCache } from '../cache/contents.ts';
+import { Scope } from '../cache/scope.ts';
+import { Store } from '../cache/store.ts';
+import { writeSummary } from '../cache/summary.ts';
+import { Credit } from './credit.ts';
+import { DecodePipe } from './decode-pipe.ts';
+import { makeHash64 } from './hash.ts';
+import { Packer } from './pack.ts';
+import type { Pack } from './pack.ts';
+import { MOST_BETWEEN_BYTES } from './thread-messages.ts';
+import type { DecodeStart, FromDecoder, ToDecoder } from './thread-messages.ts';
+
+/** The thread of a decoder, see DecodeThread. A failure ends it: the error event tells why. */
+const start = workerData as DecodeStart;
+const toTaker = new Credit(MOST_BETWEEN_BYTES);
+const packer = new Packer();
+
+function post(message: FromDecoder, transfer: ArrayBuffer[] = []): void {
+  parentPort?.postMessage(message, transfer);
+}
+
+async function hand(pack: Pack): Promise<void> {
+  await toTaker.take(pack.bytes.byteLength);
+  post({ type: 'items', pack }, [pack.bytes, pack.table.buffer]);
+}
+
+const scope = start.cache && new Scope(start.cache.secret, start.cache.sharing);
+const store = start.cache && scope && (await Store.open({ ...start.cache, scope }));
+const pipe = new DecodePipe({
+  settings: start.settings,
+  hash64: await makeHash64(start.seed),
+  ...(store && scope && { contents: new FarCache(store, scope) }),
+  mostHeldBytes: start.mostHeldBytes,
+  give: (item) => {
+    const [full, ...more] = packer.add(item);
+    if (full === undefined) return undefined;
+    return [full, ...more].reduce(
+      (before, pack) => before.then(() => hand(pack)),
+      Promise.resolve(),
+    );
+  },
+  answer: async (frame) => {
+    // What this acknowledges has been taken by then, so the far side may count on it.
+    if (!packer.empty) await hand(packer.take());
+    await toTaker.settled();
+    const bytes = Uint8Array.from(frame);
+    post({ type: 'answer', bytes }, [bytes.buffer]);
+  },
+});
+
+let last: Promise<void> = Promise.resolve();
+
+parentPort?.on('message', (message: ToDecoder) => {
+  switch (message.type) {
+    case 'bytes':
+      last = last.then(async () => {
+        const { length } = message.bytes;
+        await pipe.write(message.bytes);
+        post({ type: 'taken', bytes: length });
+      });
+      return;
+    case 'given':
+      return toTaker.give(message.bytes);
+    case 'close':
+      last = last
+        .then(() => pipe.end())
+        .then(() => {
+          pipe.close();
+          store?.close();
+          post({ type: 'closed' });
+          parentPort?.close();
+        });
+      return;
+  }
+});
+
+const names = [...(store?.names().take(start.mostSummaryNames) ?? [])];
+const summary = Uint8Array.from(writeSummary(names));
+post({ type: 'ready', summary }, [summary.buffer]);

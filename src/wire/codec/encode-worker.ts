@@ -1,0 +1,77 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { NearCache } from '../cache/contents.ts';
+import { Scope } from '../cache/scope.ts';
+import { Store } from '../cache/store.ts';
+import { Summary } from '../cache/summary.ts';
+import { Credit } from './credit.ts';
+import { EncodePipe } from './encode-pipe.ts';
+import { makeHash64 } from './hash.ts';
+import { unpack } from './pack.ts';
+import { MOST_BETWEEN_BYTES } from './thread-messages.ts';
+import type { EncodeStart, FromEncoder, ToEncoder } from './thread-messages.ts';
+
+/** The thread of an encoder, see EncodeThread. A failure ends it: the error event tells why. */
+const start = workerData as EncodeStart;
+const toSender = new Credit(MOST_BETWEEN_BYTES);
+
+function post(message: FromEncoder, transfer: ArrayBuffer[] = []): void {
+  parentPort?.postMessage(message, transfer);
+}
+
+const scope = start.cache && new Scope(start.cache.secret, start.cache.sharing);
+const store = start.cache && scope && (await Store.open({ ...start.cache, scope }));
+const contents =
+  store && scope
+    ? { contents: new NearCache(store, scope, new Summary(Buffer.from(start.farSummary))) }
+    : {};
+const pipe = new EncodePipe({
+  settings: start.settings,
+  hash64: await makeHash64(start.seed),
+  ...contents,
+  cores: start.cores,
+  nowMs: () => performance.now(),
+  send: async (frame) => {
+    await toSender.take(frame.length);
+    // A copy of its own, since a pooled buffer cannot be handed over.
+    const bytes = Uint8Array.from(frame);
+    post({ type: 'frame', bytes }, [bytes.buffer]);
+  },
+});
+
+/** Items, flushes and the end, in their order; the rest is taken at once. */
+let last: Promise<void> = Promise.resolve();
+
+function inOrder(work: () => Promise<void>): void {
+  last = last.then(work);
+}
+
+function close(): void {
+  pipe.close();
+  store?.close();
+  const { told } = pipe.encoder;
+  post({ type: 'closed', tally: { told, levelChanges: pipe.level.changes } });
+  parentPort?.close();
+}
+
+parentPort?.on('message', (message: ToEncoder) => {
+  switch (message.type) {
+    case 'items':
+      return inOrder(async () => {
+        await pipe.add(unpack(message.pack));
+        post({ type: 'taken', bytes: message.pack.bytes.byteLength });
+      });
+    case 'flush':
+      return inOrder(async () => {
+        await pipe.flush();
+        post({ type: 'flushed', id: message.id });
+      });
+    case 'answer':
+      return void pipe.answer(message.bytes);
+    case 'link':
+      return pipe.level.linkCarries(message.bytesPerS);
+    case 'sent':
+      return toSender.give(message.bytes);
+    case 'close':
+      return inOrder(() => Promise.resolve(close()));
+  }
+});

@@ -1,0 +1,70 @@
+import type { Sharing } from '../cache/scope.ts';
+import type { LevelChange } from './policy.ts';
+import type { Kind } from './records.ts';
+import type { Pack } from './pack.ts';
+import type { CodecSettings } from './settings.ts';
+
+/** The host's cache as a thread opens it. */
+export interface ThreadCache {
+  readonly directory: string;
+  readonly mostBytes: number;
+  /** The site's secret, alike on all its hosts. */
+  readonly secret: Uint8Array;
+  readonly sharing: Exclude<Sharing, { with: 'none' }>;
+}
+
+export interface ThreadStart {
+  readonly settings: CodecSettings;
+  /** Of the running hash; both sides' alike. */
+  readonly seed: bigint;
+  readonly cache: ThreadCache | undefined;
+}
+
+export interface EncodeStart extends ThreadStart {
+  /** Processors that compression may take. */
+  readonly cores: number;
+  /** The far side's summary of its cache. */
+  readonly farSummary: Uint8Array;
+}
+
+export interface DecodeStart extends ThreadStart {
+  readonly mostHeldBytes: number;
+  /** Names in the summary, at most. */
+  readonly mostSummaryNames: number;
+}
+
+/** Bytes that may wait in either direction between the threads. */
+export const MOST_BETWEEN_BYTES = 1024 * 1024;
+
+export type ToEncoder =
+  | { readonly type: 'items'; readonly pack: Pack }
+  | { readonly type: 'flush'; readonly id: number }
+  | { readonly type: 'link'; readonly bytesPerS: number }
+  | { readonly type: 'answer'; readonly bytes: Uint8Array }
+  | { readonly type: 'sent'; readonly bytes: number }
+  | { readonly type: 'close' };
+
+export type FromEncoder =
+  | { readonly type: 'frame'; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly type: 'taken'; readonly bytes: number }
+  | { readonly type: 'flushed'; readonly id: number }
+  | { readonly type: 'closed'; readonly tally: EncodeTally };
+
+/** What an encoder has to say when it is done. */
+export interface EncodeTally {
+  /** Items by how they were told. */
+  readonly told: Readonly<Record<Kind, number>>;
+  readonly levelChanges: readonly LevelChange[];
+}
+
+export type ToDecoder =
+  | { readonly type: 'bytes'; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly type: 'given'; readonly bytes: number }
+  | { readonly type: 'close' };
+
+export type FromDecoder =
+  | { readonly type: 'ready'; readonly summary: Uint8Array<ArrayBuffer> }
+  | { readonly type: 'items'; readonly pack: Pack }
+  | { readonly type: 'answer'; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly type: 'taken'; readonly bytes: number }
+  | { readonly type: 'closed' };

@@ -1,0 +1,242 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { Credit } from './credit.ts';
+import type { Item } from './item.ts';
+import { Packer, unpack } from './pack.ts';
+import type { Pack } from './pack.ts';
+import { MOST_BETWEEN_BYTES } from './thread-messages.ts';
+import type * as messages from './thread-messages.ts';
+
+/** Why a thread is no more: its own error, its early end, or the signal's reason. */
+class Life {
+  readonly worker: Worker;
+  readonly #ends: ((error: unknown) => void)[] = [];
+  #closing = false;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(file: URL, workerData: unknown, signal: AbortSignal) {
+    signal.throwIfAborted();
+    this.worker = new Worker(file, { workerData });
+    const stop = (): void => {
+      this.#end(signal.reason);
+      void this.worker.terminate();
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    this.worker.on('error', (error) => this.#end(error));
+    this.worker.on('exit', (code) => {
+      signal.removeEventListener('abort', stop);
+      if (!this.#closing) this.#end(new Error(`the codec's thread ended with code ${code}`));
+    });
+  }
+
+  onEnd(end: (error: unknown) => void): void {
+    this.#ends.push(end);
+  }
+
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** Ends it in order: sends `close`, waits for the thread's exit. */
+  async close(): Promise<void> {
+    if (this.#failure !== undefined) return;
+    const exit = once(this.worker, 'exit');
+    this.worker.postMessage({ type: 'close' });
+    this.worker.on('message', ({ type }: { type: string }) => {
+      if (type === 'closed') this.#closing = true;
+    });
+    await exit;
+    this.check();
+  }
+
+  /** Ends it at once. */
+  fail(error: unknown): void {
+    this.#end(error);
+    void this.worker.terminate();
+  }
+
+  #end(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = { error };
+    for (const end of this.#ends) end(error);
+  }
+}
+
+export interface EncodeThreadParts {
+  readonly start: messages.EncodeStart;
+  /** Takes a frame; the thread makes no more than MOST_BETWEEN_BYTES ahead of it. */
+  readonly send: (frame: Uint8Array) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/** An EncodePipe in a thread of its own. One caller at a time; every call rejects once the thread is gone. */
+export class EncodeThread {
+  readonly #life: Life;
+  readonly #parts: EncodeThreadParts;
+  readonly #credit = new Credit(MOST_BETWEEN_BYTES);
+  readonly #packer = new Packer();
+  readonly #flushes = new Map<number, () => void>();
+  #last: Promise<void> = Promise.resolve();
+  #flushId = 0;
+  #tally: messages.EncodeTally | undefined;
+
+  constructor(parts: EncodeThreadParts) {
+    this.#parts = parts;
+    const file = new URL('./encode-worker.ts', import.meta.url);
+    this.#life = new Life(file, parts.start, parts.signal);
+    this.#life.onEnd((error) => this.#credit.fail(error));
+    this.#life.onEnd(() => this.#flushes.forEach((done) => done()));
+    this.#life.worker.on('message', (message: messages.FromEncoder) => this.#take(message));
+  }
+
+  /** Copies the items; waits while too much is under way. */
+  async add(items: Iterable<Item>): Promise<void> {
+    for (const item of items) {
+      for (const pack of this.#packer.add(item)) await this.#hand(pack);
+    }
+  }
+
+  /** Resolves when everything added was encoded and sent. */
+  async flush(): Promise<void> {
+    if (!this.#packer.empty) await this.#hand(this.#packer.take());
+    this.#life.check();
+    this.#flushId += 1;
+    const id = this.#flushId;
+    await new Promise<void>((done) => {
+      this.#flushes.set(id, done);
+      this.#post({ type: 'flush', id });
+    });
+    this.#flushes.delete(id);
+    await this.#last;
+    this.#life.check();
+  }
+
+  linkCarries(bytesPerS: number): void {
+    this.#post({ type: 'link', bytesPerS });
+  }
+
+  /** Bytes that the far side answered. */
+  answer(bytes: Uint8Array): void {
+    this.#post({ type: 'answer', bytes });
+  }
+
+  /** Ends the thread; what it has to tell. */
+  async close(): Promise<messages.EncodeTally | undefined> {
+    await this.#life.close();
+    return this.#tally;
+  }
+
+  async #hand(pack: Pack): Promise<void> {
+    await this.#credit.take(pack.bytes.byteLength);
+    this.#post({ type: 'items', pack }, [pack.bytes, pack.table.buffer]);
+  }
+
+  #post(message: messages.ToEncoder, transfer: ArrayBuffer[] = []): void {
+    this.#life.worker.postMessage(message, transfer);
+  }
+
+  #take(message: messages.FromEncoder): void {
+    switch (message.type) {
+      case 'taken':
+        return this.#credit.give(message.bytes);
+      case 'flushed':
+        return this.#flushes.get(message.id)?.();
+      case 'closed':
+        this.#tally = message.tally;
+        return;
+      case 'frame':
+        this.#last = this.#last.then(() => this.#send(message.bytes));
+    }
+  }
+
+  async #send(frame: Uint8Array): Promise<void> {
+    try {
+      this.#life.check();
+      await this.#parts.send(frame);
+      this.#post({ type: 'sent', bytes: frame.length });
+    } catch (error) {
+      this.#life.fail(error);
+    }
+  }
+}
+
+export interface DecodeThreadParts {
+  readonly start: messages.DecodeStart;
+  /** Takes items in their order; the next come when it has resolved. Their bytes may be kept. */
+  readonly give: (items: Iterable<Item>) => Promise<void>;
+  /** Takes bytes for the far side's encoder. */
+  readonly answer: (bytes: Uint8Array) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/** A DecodePipe in a thread of its own. */
+export class DecodeThread {
+  /** What this side's cache holds, for the far side's encoder. */
+  readonly summary: Promise<Uint8Array>;
+  readonly #life: Life;
+  readonly #parts: DecodeThreadParts;
+  readonly #credit = new Credit(MOST_BETWEEN_BYTES);
+  #last: Promise<void> = Promise.resolve();
+  #ready: (summary: Uint8Array) => void = () => undefined;
+
+  constructor(parts: DecodeThreadParts) {
+    this.#parts = parts;
+    const file = new URL('./decode-worker.ts', import.meta.url);
+    this.#life = new Life(file, parts.start, parts.signal);
+    this.summary = new Promise((resolve, reject) => {
+      this.#ready = resolve;
+      this.#life.onEnd(reject);
+    });
+    this.summary.catch(() => undefined);
+    this.#life.onEnd((error) => this.#credit.fail(error));
+    this.#life.worker.on('message', (message: messages.FromDecoder) => this.#take(message));
+  }
+
+  /** Copies the bytes; waits while too much is under way. */
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; at += MOST_BETWEEN_BYTES) {
+      const piece = Uint8Array.from(bytes.subarray(at, at + MOST_BETWEEN_BYTES));
+      await this.#credit.take(piece.length);
+      this.#life.check();
+      this.#life.worker.postMessage({ type: 'bytes', bytes: piece }, [piece.buffer]);
+    }
+  }
+
+  /** Resolves when all that was written has been given, and the thread has ended. */
+  async close(): Promise<void> {
+    await this.#life.close();
+    await this.#last;
+    this.#life.check();
+  }
+
+  #take(message: messages.FromDecoder): void {
+    switch (message.type) {
+      case 'ready':
+        return this.#ready(message.summary);
+      case 'taken':
+        return this.#credit.give(message.bytes);
+      case 'items':
+        this.#last = this.#last.then(() => this.#give(message.pack));
+        return;
+      case 'answer':
+        this.#last = this.#last.then(() => this.#work(() => this.#parts.answer(message.bytes)));
+        return;
+      case 'closed':
+    }
+  }
+
+  async #give(pack: Pack): Promise<void> {
+    await this.#work(() => this.#parts.give(unpack(pack)));
+    const given: messages.ToDecoder = { type: 'given', bytes: pack.bytes.byteLength };
+    this.#life.worker.postMessage(given);
+  }
+
+  async #work(work: () => Promise<void>): Promise<void> {
+    try {
+      this.#life.check();
+      await work();
+    } catch (error) {
+      this.#life.fail(error);
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import type { Item } from '../../../src/wire/codec/item.ts';
+import { PAGE_BYTES } from '../../../src/wire/codec/item.ts';
+import { DEFAULT_SETTINGS } from '../../../src/wire/codec/settings.ts';
+import type { ThreadCache } from '../../../src/wire/codec/thread-messages.ts';
+import { DecodeThread, EncodeThread } from '../../../src/wire/codec/threads.ts';
+import * as support from './support.ts';
+
+const never = new AbortController().signal;
+const SMALL_WINDOW = { ...DEFAULT_SETTINGS, windowPages: 64, batchItems: 100 };
+
+function memory(pages: number, first = 1): Item[] {
+  return Array.from({ length: pages }, (_, at): Item => {
+    const bytes = support.pageOf(at % 7 === 0 ? 0 : first + at);
+    return { kind: 'page', block: 0, offset: at * PAGE_BYTES, bytes };
+  });
+}
+
+function cacheAt(context: TestContext): ThreadCache {
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'godwit-threads-'));
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  const secret = Buffer.alloc(32, 3);
+  return { directory, mostBytes: 64 * 2 ** 20, secret, sharing: { with: 'host' } };
+}
+
+/** Sends items through a pair of threads; gives what came out, the wire's bytes and the encoder's tally. */
+async function send(
+  items: readonly Item[],
+  near?: ThreadCache,
+  far?: ThreadCache,
+  settings = SMALL_WINDOW,
+) {
+  const out: Item[] = [];
+  let wireBytes = 0;
+  const decode: DecodeThread = new DecodeThread({
+    start: { settings, seed: 5n, cache: far, mostHeldBytes: 1 << 26, mostSummaryNames: 10_000 },
+    give: (given) => Promise.resolve(void out.push(...given)),
+    answer: (bytes) => Promise.resolve(encode.answer(bytes)),
+    signal: never,
+  });
+  const farSummary = await decode.summary;
+  const encode = new EncodeThread({
+    start: { settings, seed: 5n, cache: near, cores: 1, farSummary },
+    send: async (frame) => {
+      wireBytes += frame.length;
+      await decode.write(frame);
+    },
+    signal: never,
+  });
+  await encode.add(items);
+  await encode.flush();
+  await decode.close();
+  const tally = await encode.close();
+  return { out, wireBytes, tally };
+}
+
+describe('the codec’s threads', () => {
+  test('give back what went in, in order, over more than fits between them', async () => {
+    const items: Item[] = [
+      ...memory(1500),
+      { kind: 'bytes', bytes: Buffer.alloc(3_000_000, 'state of some device ') },
+      ...memory(300, 9000),
+    ];
+    const { out, tally } = await send(items);
+    assert.deepEqual(support.joined(out), support.joined(items));
+    assert.ok((tally?.told.zero ?? 0) > 200);
+  });
+
+  test('a second guest of the same content costs references, and a cache that is gone costs literals', async (context) => {
+    const near = cacheAt(context);
+    const far = cacheAt(context);
+    const items = memory(800);
+    const first = await send(items, near, far, DEFAULT_SETTINGS);
+    const second = await send(items, near, far, DEFAULT_SETTINGS);
+    assert.deepEqual(support.joined(second.out), support.joined(items));
+    assert.equal(second.tally?.told.literal, 0);
+    assert.ok(second.wireBytes * 5 < first.wireBytes, `${second.wireBytes} bytes`);
+    rmSync(far.directory, { recursive: true });
+    const third = await send(items, near, far, DEFAULT_SETTINGS);
+    assert.deepEqual(support.joined(third.out), support.joined(items));
+    assert.ok((third.tally?.told.literal ?? 0) > 600);
+  });
+
+  test('a thread that dies fails every call, with its reason', async () => {
+    const stop = new AbortController();
+    const encode = new EncodeThread({
+      start: {
+        settings: SMALL_WINDOW,
+        seed: 5n,
+        cache: undefined,
+        cores: 1,
+        farSummary: new Uint8Array(4),
+      },
+      send: () => new Promise(() => undefined),
+      signal: stop.signal,
+    });
+    const adding = (async () => {
+      for (;;) await encode.add(memory(500));
+    })();
+    stop.abort(new Error('the mover was told to stop'));
+    await assert.rejects(adding, /told to stop/);
+    await assert.rejects(encode.flush(), /told to stop/);
+  });
+
+  test('a frame that is none fails the decoder’s thread and the next write', async () => {
+    const decode = new DecodeThread({
+      start: {
+        settings: SMALL_WINDOW,
+        seed: 5n,
+        cache: undefined,
+        mostHeldBytes: 1 << 20,
+        mostSummaryNames: 0,
+      },
+      give: () => Promise.resolve(),
+      answer: () => Promise.resolve(),
+      signal: never,
+    });
+    await decode.summary;
+    await assert.rejects(async () => {
+      for (;;) await decode.write(Buffer.alloc(600_000, 'no frame'));
+    }, /frame 0: it does not start as a frame does/);
+  });
+
+  test('a sender that fails stops the encoder', async () => {
+    const encode = new EncodeThread({
+      start: {
+        settings: SMALL_WINDOW,
+        seed: 5n,
+        cache: undefined,
+        cores: 1,
+        farSummary: new Uint8Array(4),
+      },
+      send: () => Promise.reject(new Error('the link is gone')),
+      signal: never,
+    });
+    await assert.rejects(async () => {
+      await encode.add(memory(500));
+      await encode.flush();
+    }, /the link is gone/);
+  });
+});
