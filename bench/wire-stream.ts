@@ -30,6 +30,8 @@ interface Case {
   /** Before the clock runs, on the channel that names the blocks; for channels of their own. */
   readonly ahead?: Buffer;
   readonly pages: number;
+  /** The sink copies each page, as into a batch that is compressed: what a codec does at least. */
+  readonly copies?: boolean;
   /** It is the other direction's. */
   readonly back?: boolean;
   readonly target?: number;
@@ -45,6 +47,13 @@ function cases(): Case[] {
       name: 'whole pages, chunks of 1 MiB',
       ...whole,
       chunkBytes: MIB,
+      target: TARGET_BYTES_PER_SECOND,
+    },
+    {
+      name: 'whole pages, each copied, chunks of 1 MiB',
+      ...whole,
+      chunkBytes: MIB,
+      copies: true,
       target: TARGET_BYTES_PER_SECOND,
     },
     { name: 'whole pages, chunks of 64 KiB', ...whole, chunkBytes: 65_536 },
@@ -138,10 +147,10 @@ function measure(each: Case, { runs = DEFAULT_RUNS, say, signal }: BenchOptions)
 }
 
 /** Bytes per second of this thread; throws when the parser lost its way or told of other pages than there are. */
-function parseOnce({ name, stream, ahead, chunkBytes, pages, back }: Case): number {
+function parseOnce({ name, stream, ahead, chunkBytes, pages, back, copies }: Case): number {
   const context = new StreamContext();
   if (ahead !== undefined) parseChannel(new Counter(), context).push(ahead);
-  const sink = new Counter();
+  const sink = copies === true ? new Batch() : new Counter();
   const parser = back === true ? new ReturnPath(sink) : parseChannel(sink, context);
   const begin = process.hrtime.bigint();
   for (let at = 0; at < stream.length; at += chunkBytes) {
@@ -178,4 +187,13 @@ class Counter implements StreamSink {
   }
 
   note(): void {}
+}
+
+class Batch extends Counter {
+  readonly #batch = Buffer.alloc(MIB);
+
+  override page(record: unknown, bytes: Uint8Array, start: number, end: number): void {
+    super.page(record, bytes, start, end);
+    this.#batch.set(bytes.subarray(start, end), (this.pages * PAGE) % MIB);
+  }
 }

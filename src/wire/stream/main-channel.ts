@@ -221,7 +221,7 @@ export class MainChannel extends RamFramer {
   }
 
   protected ramListBegins(totalBytes: number): boolean {
-    if (this.#configured.mappedRam === true) return false;
+    if (this.#configured.mappedRam === true || totalBytes === 0) return false;
     this.#list.begin(totalBytes);
     this.#state = 'ram-list';
     return true;

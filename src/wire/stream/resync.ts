@@ -1,3 +1,4 @@
+import { Beginnings } from './beginnings.ts';
 import type { StreamContext } from './context.ts';
 import { u32 } from './fields.ts';
 import { ELEMENT } from './format.ts';
@@ -31,7 +32,8 @@ export function resync(
 ): Place {
   const { bytes, end, last } = window;
   const startMatters = section === undefined || context.ramSection === undefined;
-  for (let at = nextBeginning(bytes, window.at, end); at < end;) {
+  const beginnings = new Beginnings(bytes, window, section, context.ramSection);
+  for (let at = beginnings.next(window.at); at < end; at = beginnings.next(at + 1)) {
     const isFooter = bytes[at] === ELEMENT.FOOTER;
     let found = NO;
     if (isFooter) found = footerAndNext(context, section, bytes, { at, end, last });
@@ -39,21 +41,8 @@ export function resync(
     else if (startMatters) found = ramStart(bytes, at, end);
     if (found > NO) return { kind: isFooter ? 'footer' : 'element', at };
     if (found < NO && !last) return { kind: 'more', at, needed: -found };
-    at = nextBeginning(bytes, at + 1, end);
   }
   return { kind: 'none', at: end };
-}
-
-const BEGINS = new Uint8Array(256);
-for (const type of ['SECTION_START', 'SECTION_PART', 'SECTION_END', 'FOOTER'] as const) {
-  BEGINS[ELEMENT[type]] = 1;
-}
-
-/** All of a device's state goes through here: a table is what is fastest. */
-function nextBeginning(bytes: Uint8Array, from: number, end: number): number {
-  let at = from;
-  while (at < end && BEGINS[bytes[at] as number] === 0) at += 1;
-  return at;
 }
 
 function ramPart(

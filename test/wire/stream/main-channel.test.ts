@@ -165,6 +165,13 @@ describe('the main channel', () => {
     assert.equal(found.notes.at(-1)?.type, 'end');
   });
 
+  test('keeps its blocks when a damaged record looks like an empty list', () => {
+    const parts = [part([writer.ramList([])]), part([writer.page(0, one, 'pc.ram')])];
+    const found = parse([writer.fileHeader(), start, ...parts]);
+    assert.equal(found.pages.page, 1);
+    assert.deepEqual(lost(found), ['not a RAM record']);
+  });
+
   test('goes without footers where the machine type has none', () => {
     const bare = (bytes: Buffer) => bytes.subarray(0, bytes.length - 5);
     const found = parse([
