@@ -4,7 +4,11 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import { signalProcess } from '../../src/lab/processes.ts';
+import { inHost } from '../../src/lab/entry.ts';
+import { labEnvironment } from '../../src/lab/environment.ts';
+import { chooseQemu } from '../../src/lab/guest/qemu.ts';
+import { endProcesses, isAlive, signalProcess, startDetached } from '../../src/lab/processes.ts';
+import type { ProcessId } from '../../src/lab/processes.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
 import { isEnd } from '../../src/protocol/migration.ts';
@@ -109,6 +113,36 @@ describe('what crashes have left on hosts', () => {
     assert.deepEqual(kinds(left), []);
     assert.deepEqual(kinds((await leftovers('b')).leftovers), []);
     await assertOnlyGuests(world, { a: ['web1'] });
+  });
+
+  test('a hypervisor that waits for memory which no migration will send; one that runs stays', async () => {
+    const qemu = await chooseQemu(undefined);
+    const start = async (name: string, ...more: string[]): Promise<ProcessId> => {
+      const dir = path.join(stateOf('b'), 'guests', name);
+      mkdirSync(dir, { recursive: true });
+      const words = `-name ${name} -machine q35 -accel tcg -m 64M -nodefaults -display none`;
+      const qmp = ['-qmp', `unix:${dir}/qmp.sock,server=on,wait=off`];
+      const argv = inHost(world.lab, 'b', [qemu.path, ...words.split(' '), ...qmp, ...more]);
+      return startDetached(argv, { logFile: `${dir}/qemu.log`, env: labEnvironment(world.lab) });
+    };
+    const waits = await start('waits', '-S', '-incoming', 'defer');
+    const runs = await start('runs');
+    try {
+      const found = await until('both to be found', 20_000, async () => {
+        const { guests } = await world.agent('b').guests({ query: { scope: 'local' } });
+        const states = Object.fromEntries(guests.map(({ name, state }) => [name, state]));
+        return states['waits'] === 'incoming' && states['runs'] === 'running' ? states : undefined;
+      });
+      assert.deepEqual(Object.keys(found).toSorted(), ['runs', 'waits']);
+      const { cleared, left } = await leftovers('b', '--clear');
+      assert.deepEqual(kinds(cleared), ['hypervisor']);
+      assert.equal(cleared?.[0]?.guest, 'waits');
+      assert.deepEqual(kinds(left), []);
+      assert.deepEqual([await isAlive(waits), await isAlive(runs)], [false, true]);
+    } finally {
+      await endProcesses(async () => ((await isAlive(runs)) ? [runs] : []), { graceMs: 500 });
+      rmSync(path.join(stateOf('b'), 'guests'), { recursive: true, force: true });
+    }
   });
 
   test('the folder of a guest that was moved and then ended by itself', async () => {
