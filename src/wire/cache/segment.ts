@@ -62,7 +62,8 @@ export class Segment {
   #records: Buffer;
   #count: number;
   #written: number;
-  readonly #tail: Buffer[] = [];
+  /** Pages that wait to be written; only where this process appends. */
+  readonly #tail: Buffer;
   /** Of each page, whether it was read. */
   readonly #asked: Uint8Array;
 
@@ -80,6 +81,7 @@ export class Segment {
     this.#records = records;
     this.#count = count;
     this.#written = count;
+    this.#tail = Buffer.alloc(files.names === undefined ? 0 : TAIL_PAGES * PAGE_BYTES);
     this.#asked = new Uint8Array(records.length / RECORD_BYTES);
   }
 
@@ -121,8 +123,10 @@ export class Segment {
   read(page: number): Buffer | undefined {
     if (page >= this.#count) return undefined;
     this.#asked[page] = 1;
-    const waiting = page >= this.#written ? this.#tail[page - this.#written] : undefined;
-    if (waiting !== undefined) return waiting;
+    if (page >= this.#written) {
+      const start = (page - this.#written) * PAGE_BYTES;
+      return Buffer.from(this.#tail.subarray(start, start + PAGE_BYTES));
+    }
     const bytes = Buffer.allocUnsafe(PAGE_BYTES);
     if (readSync(this.#pages, bytes, 0, PAGE_BYTES, page * PAGE_BYTES) !== PAGE_BYTES) {
       return undefined;
@@ -146,21 +150,21 @@ export class Segment {
     const at = this.#count * RECORD_BYTES;
     this.#records.set(name, at);
     this.#records.writeBigUInt64LE(checkOf(this.#hash64, name, page), at + ID_BYTES);
-    this.#tail.push(Buffer.from(page));
+    this.#tail.set(page, (this.#count - this.#written) * PAGE_BYTES);
     this.#count += 1;
-    if (this.#tail.length >= TAIL_PAGES) this.flush();
+    if (this.#count - this.#written === TAIL_PAGES) this.flush();
     return this.#count - 1;
   }
 
   /** Writes what waits: pages first. Throws what the system says, a full disk before all. */
   flush(): void {
-    if (this.#names === undefined || this.#tail.length === 0) return;
     const from = this.#written;
-    writeAll(this.#pages, Buffer.concat(this.#tail), from * PAGE_BYTES);
+    if (this.#names === undefined || from === this.#count) return;
+    const pages = this.#tail.subarray(0, (this.#count - from) * PAGE_BYTES);
+    writeAll(this.#pages, pages, from * PAGE_BYTES);
     const records = this.#records.subarray(from * RECORD_BYTES, this.#count * RECORD_BYTES);
     writeAll(this.#names, records, from * RECORD_BYTES);
     this.#written = this.#count;
-    this.#tail.length = 0;
   }
 
   close(): void {
