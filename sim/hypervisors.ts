@@ -3,7 +3,7 @@ import { godwitError } from '../src/errors.ts';
 import { never } from './process.ts';
 import type { SimProcess } from './process.ts';
 import type { Random } from './random.ts';
-import type { CallFault } from './scenario.ts';
+import type { CallFault, HostName } from './scenario.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** What a driver's calls meet on their way. */
@@ -15,6 +15,8 @@ export interface HypervisorPath {
   /** Until when a new stream gets no connection. */
   readonly stalledUntil: () => number;
   readonly tell: (text: string) => void;
+  /** Until when a hypervisor carries nothing out, by host: it has one loop for all who ask. */
+  readonly hungUntil: Record<HostName, number>;
 }
 
 interface Closable {
@@ -92,14 +94,16 @@ class Monitor {
 
   async call<T>(name: string, signal: AbortSignal | undefined, deed: () => Promise<T>): Promise<T> {
     const process = this.#process;
-    const { scheduler, random, faultOf, stalledUntil, tell } = this.#path;
+    const { scheduler, random, faultOf, stalledUntil, hungUntil, tell } = this.#path;
     process.pass('before', name);
     if (process.dead) return never();
     signal?.throwIfAborted();
     const fault = faultOf(name);
     if (fault !== undefined) tell(`${name} is made to fail (${fault.how})`);
     let ms = random.between(0.05, 1);
-    if (fault?.how === 'hang') ms += fault.forMs;
+    const { host } = process;
+    if (fault?.how === 'hang') hungUntil[host] = scheduler.now + fault.forMs;
+    ms = Math.max(ms, hungUntil[host] - scheduler.now);
     // Nobody answers a connection while nothing passes.
     if (/startMemory|recover/.test(name)) ms = Math.max(ms, stalledUntil() - scheduler.now);
     this.#freeAt = Math.max(this.#freeAt, scheduler.now + ms);

@@ -78,6 +78,7 @@ class Stage {
     this.network = network;
     this.world = world;
     const tell = (text: string): void => this.#tell(text);
+    const hungUntil = { a: 0, b: 0 };
     network.tell = tell;
     const parts = {
       scheduler,
@@ -92,6 +93,7 @@ class Stage {
           tell,
           faultOf: (call) => this.faults.callFault(call),
           stalledUntil: () => network.stalledUntil,
+          hungUntil,
         }),
     };
     this.hosts = { a: new SimHost('a', parts), b: new SimHost('b', parts) };

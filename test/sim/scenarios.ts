@@ -123,4 +123,32 @@ export const FOUND: readonly Found[] = [
       calls: [{ call: 'destination.status', how: 'before', times: 1, forMs: 8000 }],
     }),
   },
+  {
+    what: 'a clock that was set back an hour gave memory an hour more after a takeover (seed 400195)',
+    scenario: scenario({
+      mode: 'precopy',
+      memoryMiB: 512,
+      dirtyMiB: 8000,
+      faults: [
+        {
+          when: { at: 'time', ms: 1948 },
+          deed: { kind: 'clock step', host: 'a', byMs: -3_600_000 },
+        },
+        { when: { at: 'time', ms: 11_312 }, deed: { kind: 'kill mover', host: 'a' } },
+      ],
+    }),
+  },
+  {
+    what: 'a hypervisor that could not be asked after a reboot was never asked again (seed 410451)',
+    scenario: scenario({
+      mode: 'hybrid',
+      faults: [
+        {
+          when: { at: 'stream', state: 'completed', afterMs: 60 },
+          deed: { kind: 'power loss', host: 'b', forMs: 30_803 },
+        },
+      ],
+      calls: [{ call: 'destination.status', how: 'before', times: 2, forMs: 8000 }],
+    }),
+  },
 ];

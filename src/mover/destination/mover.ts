@@ -36,6 +36,8 @@ export class DestinationMover {
   #lease: NodeJS.Timeout | undefined;
   #linger: NodeJS.Timeout | undefined;
   #closed = false;
+  /** What became of the hypervisor while no mover listened is still to be asked. */
+  #unasked = false;
 
   constructor(parts: DestinationParts, state: DestinationState) {
     this.#parts = parts;
@@ -80,6 +82,7 @@ export class DestinationMover {
   async #holdAgain(): Promise<void> {
     const session = await this.#open();
     const status = await session.status(AbortSignal.timeout(10_000)).catch(() => undefined);
+    this.#unasked = status === undefined;
     if (status?.run !== 'gone') return;
     const { reason = 'its process has ended' } = status;
     await this.#ledger.record({ type: 'hypervisor', event: { type: 'lost', reason } });
@@ -242,6 +245,7 @@ export class DestinationMover {
   }
 
   #checkLease(): void {
+    if (this.#unasked) this.#lane.run(() => this.#holdAgain()).catch(this.#untold);
     if (!isForsaken(this.state)) return;
     const silentMs = this.#parts.clock.monotonicMs() - this.#heardAt;
     if (silentMs < ASK_MS) return;
