@@ -211,13 +211,13 @@ export class Coordinator {
     this.#current = { step, abort, settled };
   }
 
-  /** ms that a step may take: its own deadline, and for memory what is left of the whole migration's. */
+  /** ms that a step may take: its own deadline; for memory what is left of all, no more if the clock was set back. */
   #remaining(step: StepName): number {
     const { timeoutMs } = this.#state.plan.settings;
     const own = deadlineOf(step, timeoutMs);
     if (step === 'drain') return own;
-    const left = timeoutMs - (this.#parts.clock.wallMs() - this.#parts.startedAtMs);
-    return STEPS[step].deadline === 'timeout' ? Math.max(1000, left) : own;
+    const tookMs = Math.max(0, this.#parts.clock.wallMs() - this.#parts.startedAtMs);
+    return STEPS[step].deadline === 'timeout' ? Math.max(1000, timeoutMs - tookMs) : own;
   }
 
   #failed(step: StepName, thrown: unknown): void {
