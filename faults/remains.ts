@@ -9,7 +9,8 @@ export type { HostCensus };
 /** `guest`: it lives here. `grave`: what the lab itself made for it may lie here still, alive or not. */
 export type Place = 'guest' | 'grave' | 'nothing';
 
-const SETTLE_MS = 15_000;
+/** A mover that answers once more for what is over lingers for 20 s. */
+const SETTLE_MS = 25_000;
 const REST_MS = 20_000;
 const STEP_MS = 50;
 /** What agents and drivers keep for the next time: it belongs to no migration. */
