@@ -7,6 +7,7 @@ import { DEFAULT_SETTINGS } from '../src/wire/codec/settings.ts';
 import type { ThreadCache } from '../src/wire/codec/thread-messages.ts';
 import { DecodeThread, EncodeThread } from '../src/wire/codec/threads.ts';
 import { Scope } from '../src/wire/cache/scope.ts';
+import { placesDigest } from '../src/wire/cache/places.ts';
 import { Store } from '../src/wire/cache/store.ts';
 import type { BenchOptions, Measure } from './contract.ts';
 import { median } from './contract.ts';
@@ -15,6 +16,7 @@ import { guest, pageCache } from './wire-mixes.ts';
 const MEMORY_BYTES = 128 * 1024 * 1024;
 const CACHE_BYTES = 512 * 1024 * 1024;
 const secret = Buffer.alloc(32, 1);
+const CELLS = MEMORY_BYTES / PAGE_BYTES;
 
 interface Moved {
   readonly wireBytes: number;
@@ -82,6 +84,11 @@ async function once(options: BenchOptions): Promise<Record<string, Moved>> {
     const directory = path.join(root, name);
     return { directory, mostBytes: CACHE_BYTES, secret, sharing: { with: 'host' } };
   };
+  const placesOf = (name: string): string => path.join(root, `${name}.places`);
+  const guestAt = (name: string, far: string): ThreadCache => {
+    const farDigest = placesDigest(placesOf(far), CELLS);
+    return { ...cache(name), places: { file: placesOf(name), cells: CELLS, farDigest } };
+  };
   try {
     const memory = guest(MEMORY_BYTES);
     const second = guest(MEMORY_BYTES);
@@ -90,9 +97,9 @@ async function once(options: BenchOptions): Promise<Record<string, Moved>> {
     const used = MEMORY_BYTES - files * 1.5;
     for (let at = files; at < files + used; at += 512) second[at] = (second[at] ?? 0) ^ 0x55;
     const moves: Record<string, Moved> = {};
-    moves['cold'] = await move(memory, cache('a'), cache('b'), options.signal);
+    moves['cold'] = await move(memory, guestAt('a', 'b'), guestAt('b', 'a'), options.signal);
     moves['second guest of the image'] = await move(second, cache('a'), cache('b'), options.signal);
-    moves['the first one coming back'] = await move(memory, cache('b'), cache('a'), options.signal);
+    moves['coming back'] = await move(memory, guestAt('b', 'a'), guestAt('a', 'b'), options.signal);
     const image = path.join(root, 'image');
     writeFileSync(image, pageCache(files));
     const scope = new Scope(secret, { with: 'host' });

@@ -41,7 +41,10 @@ class Known implements NearContents, FarContents {
     return undefined;
   }
   left(): void {}
-  arrived(): void {}
+  placed(): void {}
+  arrived(page: Uint8Array): Uint8Array {
+    return this.nameOf(page);
+  }
 }
 
 function* pagesOf(memory: Buffer): Generator<Extract<Item, { kind: 'page' }>> {

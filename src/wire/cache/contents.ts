@@ -1,5 +1,6 @@
 import type { FarContents, NearContents } from '../codec/contents.ts';
 import { NameTable } from './name-table.ts';
+import type { Places } from './places.ts';
 import type { Scope } from './scope.ts';
 import type { Store } from './store.ts';
 import type { Summary } from './summary.ts';
@@ -12,12 +13,14 @@ export class NearCache implements NearContents {
   readonly #store: Store;
   readonly #scope: Scope;
   readonly #far: Summary;
+  readonly #places: Places;
   #sent = new NameTable();
 
-  constructor(store: Store, scope: Scope, far: Summary) {
+  constructor(store: Store, scope: Scope, far: Summary, places: Places) {
     this.#store = store;
     this.#scope = scope;
     this.#far = far;
+    this.#places = places;
   }
 
   nameOf(page: Uint8Array): Buffer {
@@ -28,8 +31,12 @@ export class NearCache implements NearContents {
     return this.#far.has(name) || this.#sent.get(name) !== undefined;
   }
 
-  baseOf(): undefined {
-    return undefined;
+  baseOf(block: number, page: number): Uint8Array | undefined {
+    return this.#places.get(block, page);
+  }
+
+  placed(block: number, page: number, name: Uint8Array): void {
+    this.#places.set(block, page, name);
   }
 
   read(name: Uint8Array): Uint8Array | undefined {
@@ -47,21 +54,29 @@ export class NearCache implements NearContents {
 export class FarCache implements FarContents {
   readonly #store: Store;
   readonly #scope: Scope;
+  readonly #places: Places;
 
-  constructor(store: Store, scope: Scope) {
+  constructor(store: Store, scope: Scope, places: Places) {
     this.#store = store;
     this.#scope = scope;
+    this.#places = places;
   }
 
   read(name: Uint8Array): Uint8Array | undefined {
     return this.#store.read(name);
   }
 
-  baseOf(): undefined {
-    return undefined;
+  baseOf(block: number, page: number): Uint8Array | undefined {
+    return this.#places.get(block, page);
   }
 
-  arrived(page: Uint8Array): void {
-    this.#store.insert(this.#scope.nameOf(page), page);
+  placed(block: number, page: number, name: Uint8Array): void {
+    this.#places.set(block, page, name);
+  }
+
+  arrived(page: Uint8Array): Uint8Array {
+    const name = this.#scope.nameOf(page);
+    this.#store.insert(name, page);
+    return name;
   }
 }

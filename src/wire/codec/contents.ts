@@ -7,18 +7,21 @@ export interface NearContents {
   nameOf(page: Uint8Array): Buffer;
   /** Whether the far side is thought to have it: may be wrong, which costs a round trip. */
   farHas(name: Uint8Array): boolean;
-  /** The name of what the far side holds for this place from an earlier session, where both agreed on that. */
+  /** The name of what this place held when it was last told by a content; alike on both sides. */
   baseOf(block: number, page: number): Uint8Array | undefined;
   read(name: Uint8Array): Uint8Array | undefined;
   /** A content has left: this side may keep it. */
   left(page: Uint8Array, name: Uint8Array): void;
+  /** What a place holds now. Both sides are told the same, a batch's places at the batch's end. */
+  placed(block: number, page: number, name: Uint8Array): void;
 }
 
 export interface FarContents {
   read(name: Uint8Array): Uint8Array | undefined;
   baseOf(block: number, page: number): Uint8Array | undefined;
-  /** A content that had no reference has arrived: this side may keep it. */
-  arrived(page: Uint8Array): void;
+  /** A content that had no reference has arrived: this side may keep it. Returns the name that it gives it. */
+  arrived(page: Uint8Array): Uint8Array;
+  placed(block: number, page: number, name: Uint8Array): void;
 }
 
 /** A fast hash of 64 bits. It never decides alone what a page is: bytes are compared, or a name is. */

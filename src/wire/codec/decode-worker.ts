@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { FarCache } from '../cache/contents.ts';
+import { Places } from '../cache/places.ts';
 import { Scope } from '../cache/scope.ts';
 import { Store } from '../cache/store.ts';
 import { writeSummary } from '../cache/summary.ts';
@@ -27,10 +28,11 @@ async function hand(pack: Pack): Promise<void> {
 
 const scope = start.cache && new Scope(start.cache.secret, start.cache.sharing);
 const store = start.cache && scope && (await Store.open({ ...start.cache, scope }));
+const places = Places.agreed(start.cache?.places);
 const pipe = new DecodePipe({
   settings: start.settings,
   hash64: await makeHash64(start.seed),
-  ...(store && scope && { contents: new FarCache(store, scope) }),
+  ...(store && scope && { contents: new FarCache(store, scope, places) }),
   mostHeldBytes: start.mostHeldBytes,
   give: (item) => {
     const [full, ...more] = packer.add(item);
@@ -68,6 +70,7 @@ parentPort?.on('message', (message: ToDecoder) => {
         .then(() => {
           pipe.close();
           store?.close();
+          if (start.cache?.places !== undefined) places.save(start.cache.places.file);
           post({ type: 'closed' });
           parentPort?.close();
         });

@@ -3,6 +3,7 @@ import type { FarContents, Hash64 } from './contents.ts';
 import { applyDelta } from './delta.ts';
 import { PAGE_BYTES, placeOf } from './item.ts';
 import type { Item } from './item.ts';
+import { Placed } from './placed.ts';
 import { RunReader } from './records.ts';
 import type { Kind, Run } from './records.ts';
 import { RunningHash } from './running-hash.ts';
@@ -46,6 +47,7 @@ export class Decoder {
   readonly #versions: NumberTable;
   readonly #reader = new RunReader();
   readonly #running: RunningHash;
+  readonly #placed = new Placed();
   readonly #page = Buffer.from(new ArrayBuffer(PAGE_BYTES));
 
   constructor(settings: CodecSettings, parts: DecoderParts) {
@@ -100,6 +102,7 @@ export class Decoder {
     if (this.#running.close() !== pending.head.hash) {
       throw new BadFrame('what it decodes to is not what was sent');
     }
+    this.#placed.handTo(this.#parts.contents);
     return this.#window.next;
   }
 
@@ -123,9 +126,7 @@ export class Decoder {
     if (contents === undefined)
       throw new BadFrame('it names a content, and this side has no cache');
     const name =
-      run.kind === 'cached'
-        ? run.names.subarray(at * ID_BYTES, (at + 1) * ID_BYTES)
-        : contents.baseOf(run.block, run.page + at);
+      run.kind === 'cached' ? nameIn(run, at) : contents.baseOf(run.block, run.page + at);
     return name && contents.read(name);
   }
 
@@ -154,20 +155,21 @@ export class Decoder {
       case 'repeat':
         return this.#held(next - (run.numbers[at] ?? 0));
       case 'literal':
-        return this.#arrive(data.bytes(PAGE_BYTES));
+        return this.#arrive(run, at, data.bytes(PAGE_BYTES));
       case 'delta':
         this.#page.set(this.#window.at(this.#held(version)));
         applyDelta(this.#page, data.bytes(data.number()));
-        return this.#arrive(this.#page);
+        return this.#arrive(run, at, this.#page);
       case 'deltaOfBase': {
         const delta = data.bytes(data.number());
         this.#page.set(pending.found.get(next) ?? ZERO);
         if (!pending.whole.has(next)) applyDelta(this.#page, delta);
-        return this.#arrive(this.#page);
+        return this.#arrive(run, at, this.#page);
       }
       default: {
         const content = pending.found.get(next) ?? ZERO;
-        if (pending.whole.has(next)) return this.#arrive(content);
+        if (pending.whole.has(next)) return this.#arrive(run, at, content);
+        if (run.kind === 'cached') this.#placed.add(run.block, run.page + at, nameIn(run, at));
         return this.#window.put(content);
       }
     }
@@ -178,10 +180,15 @@ export class Decoder {
     return number;
   }
 
-  #arrive(page: Uint8Array): number {
-    this.#parts.contents?.arrived(page);
+  #arrive(run: Run, at: number, page: Uint8Array): number {
+    const name = this.#parts.contents?.arrived(page);
+    if (name !== undefined) this.#placed.add(run.block, run.page + at, name);
     return this.#window.put(page);
   }
+}
+
+function nameIn(run: Run, at: number): Buffer {
+  return run.names.subarray(at * ID_BYTES, (at + 1) * ID_BYTES);
 }
 
 /** Takes the content that was missing; false where it was not asked for. */

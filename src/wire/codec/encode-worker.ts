@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { NearCache } from '../cache/contents.ts';
+import { Places } from '../cache/places.ts';
 import { Scope } from '../cache/scope.ts';
 import { Store } from '../cache/store.ts';
 import { Summary } from '../cache/summary.ts';
@@ -20,10 +21,9 @@ function post(message: FromEncoder, transfer: ArrayBuffer[] = []): void {
 
 const scope = start.cache && new Scope(start.cache.secret, start.cache.sharing);
 const store = start.cache && scope && (await Store.open({ ...start.cache, scope }));
-const contents =
-  store && scope
-    ? { contents: new NearCache(store, scope, new Summary(Buffer.from(start.farSummary))) }
-    : {};
+const places = Places.agreed(start.cache?.places);
+const far = new Summary(Buffer.from(start.farSummary));
+const contents = store && scope ? { contents: new NearCache(store, scope, far, places) } : {};
 const pipe = new EncodePipe({
   settings: start.settings,
   hash64: await makeHash64(start.seed),
@@ -48,6 +48,7 @@ function inOrder(work: () => Promise<void>): void {
 function close(): void {
   pipe.close();
   store?.close();
+  if (start.cache?.places !== undefined) places.save(start.cache.places.file);
   const { told } = pipe.encoder;
   post({ type: 'closed', tally: { told, levelChanges: pipe.level.changes } });
   parentPort?.close();

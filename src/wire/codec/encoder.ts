@@ -3,6 +3,7 @@ import type { Hash64, NearContents } from './contents.ts';
 import { writeDelta } from './delta.ts';
 import { PAGE_BYTES, pageNumber, placeOf } from './item.ts';
 import type { Item } from './item.ts';
+import { Placed } from './placed.ts';
 import { RunWriter } from './records.ts';
 import type { Kind } from './records.ts';
 import { RunningHash } from './running-hash.ts';
@@ -65,6 +66,7 @@ export class Encoder {
   readonly #base = Buffer.from(new ArrayBuffer(PAGE_BYTES));
   readonly #hash = new BigUint64Array(1);
   readonly #hashWords = new Uint32Array(this.#hash.buffer);
+  readonly #placed = new Placed();
   #items = 0;
   #plainBytes = 0;
   #acknowledged = 1;
@@ -167,6 +169,7 @@ export class Encoder {
     const { contents } = this.#parts;
     const name = contents?.nameOf(this.#page);
     let base: Uint8Array | undefined;
+    if (name !== undefined) this.#placed.add(block, number, name);
     if (contents !== undefined && name !== undefined && this.#mayRefer()) {
       base = contents.baseOf(block, number);
       if (base !== undefined && name.equals(base)) {
@@ -252,6 +255,7 @@ export class Encoder {
       lastNumber: this.#window.next,
       plainBytes: this.#plainBytes,
     };
+    this.#placed.handTo(this.#parts.contents);
     this.#records.clear();
     this.#data.clear();
     this.#items = 0;

@@ -11,6 +11,17 @@ export interface ThreadCache {
   /** The site's secret, alike on all its hosts. */
   readonly secret: Uint8Array;
   readonly sharing: Exclude<Sharing, { with: 'none' }>;
+  /** What the guest's places held at the end of its last migration; absent: nobody asks. */
+  readonly places?: ThreadPlaces;
+}
+
+export interface ThreadPlaces {
+  /** Read at the start, written at the end. */
+  readonly file: string;
+  /** A power of two, best the number of the guest's pages; both sides' alike. */
+  readonly cells: number;
+  /** `placesDigest` of the far side; where this side's differs, both start with none. */
+  readonly farDigest: string;
 }
 
 export interface ThreadStart {

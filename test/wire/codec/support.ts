@@ -123,7 +123,12 @@ export class Shelf implements NearContents, FarContents {
   left(page: Uint8Array): void {
     this.arrived(page);
   }
-  arrived(page: Uint8Array): void {
-    this.pages.set(this.nameOf(page).toString('hex'), Buffer.from(page));
+  arrived(page: Uint8Array): Buffer {
+    const name = this.nameOf(page);
+    this.pages.set(name.toString('hex'), Buffer.from(page));
+    return name;
+  }
+  placed(block: number, page: number, name: Uint8Array): void {
+    this.bases.set(`${block}:${page}`, Buffer.from(name));
   }
 }

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Item } from '../../../src/wire/codec/item.ts';
+import { placesDigest } from '../../../src/wire/cache/places.ts';
 import { PAGE_BYTES } from '../../../src/wire/codec/item.ts';
 import { DEFAULT_SETTINGS } from '../../../src/wire/codec/settings.ts';
 import type { ThreadCache } from '../../../src/wire/codec/thread-messages.ts';
@@ -84,6 +85,41 @@ describe('the codec’s threads', () => {
     const third = await send(items, near, far, DEFAULT_SETTINGS);
     assert.deepEqual(support.joined(third.out), support.joined(items));
     assert.ok((third.tally?.told.literal ?? 0) > 600);
+  });
+
+  test('a guest that comes back is told by what is still as it was', async (context) => {
+    const [here, there] = [cacheAt(context), cacheAt(context)];
+    const cells = 1024;
+    // Each side tells the other what it holds, as a session does when it starts.
+    const withPlaces = (own: ThreadCache, far: ThreadCache): ThreadCache => {
+      const file = path.join(own.directory, 'guest.places');
+      const farFile = path.join(far.directory, 'guest.places');
+      return { ...own, places: { file, cells, farDigest: placesDigest(farFile, cells) } };
+    };
+    const away = memory(800);
+    const first = await send(
+      away,
+      withPlaces(here, there),
+      withPlaces(there, here),
+      DEFAULT_SETTINGS,
+    );
+    const back = away.map((item, at): Item => {
+      const bytes = Buffer.from(item.bytes);
+      if (at % 50 === 1) bytes[100] = (bytes[100] ?? 0) ^ 0x0f;
+      return { ...item, bytes };
+    });
+    const second = await send(
+      back,
+      withPlaces(there, here),
+      withPlaces(here, there),
+      DEFAULT_SETTINGS,
+    );
+    assert.deepEqual(support.joined(second.out), support.joined(back));
+    const { base, deltaOfBase, literal } = second.tally?.told ?? {};
+    // Of the 16 that changed two were zero before, so they have no base; both have become the same.
+    assert.deepEqual({ deltaOfBase, literal }, { deltaOfBase: 14, literal: 1 });
+    assert.ok((base ?? 0) > 600);
+    assert.ok(second.wireBytes * 500 < first.wireBytes, `${second.wireBytes} bytes`);
   });
 
   test('a thread that dies fails every call, with its reason', async () => {
