@@ -32,6 +32,8 @@ export interface CapturePlan {
   /** Migrate to a second QEMU behind the relay; without it, nobody answers. */
   readonly destination?: string;
   readonly postcopy?: boolean;
+  /** Cut the connection in post-copy and recover on a new one, which is recorded too. */
+  readonly recover?: boolean;
   /** The guest's memory is a file that others could share. */
   readonly sharedMemory?: boolean;
   readonly extra?: readonly string[];
@@ -68,13 +70,19 @@ export async function capture(plan: CapturePlan): Promise<Capture> {
       await status(source, 'active', signal);
       await source.execute('migrate-start-postcopy');
     }
+    const again: Connection[] = [];
+    if (plan.recover === true && target !== undefined) {
+      await status(source, 'postcopy-active', signal);
+      await asked(recorder.connections[0]);
+      recorder.close();
+      again.push(...(await recover(source, target.monitor, plan, ends)));
+    }
     await status(source, 'completed', signal);
     if (target !== undefined) await status(target.monitor, 'completed', signal);
     const told = (await source.execute('query-migrate')) as Record<string, Record<string, number>>;
     await recorder.ended();
-    const { connections } = recorder;
     return {
-      connections,
+      connections: [...recorder.connections, ...again],
       ram: told['ram'] ?? {},
       xbzrle: told['xbzrle-cache'] ?? {},
     };
@@ -109,6 +117,32 @@ async function receive(plan: CapturePlan, kernel: string, ends: (() => void)[]) 
   const socket = path.join(directory, 'incoming.sock');
   await monitor.execute('migrate-incoming', { uri: `unix:${socket}` });
   return { monitor, socket };
+}
+
+/** The destination runs the guest and has asked for pages: more was said than the four PONGs before that. */
+async function asked(connection: Connection | undefined): Promise<void> {
+  const bytes = (): number =>
+    connection?.back.reduce((sum, { length }) => sum + length, 0) ?? Number.NaN;
+  while (bytes() < 100) await sleep(10);
+}
+
+/** Both sides notice the cut; the stream goes on over a new connection. */
+async function recover(
+  source: Monitor,
+  destination: Monitor,
+  plan: CapturePlan,
+  ends: (() => void)[],
+): Promise<readonly Connection[]> {
+  await status(source, 'postcopy-paused', plan.signal);
+  await status(destination, 'postcopy-paused', plan.signal);
+  const socket = path.join(plan.directory, 'destination', 'again.sock');
+  await destination.execute('migrate-recover', { uri: `unix:${socket}` });
+  const recorder = await record(path.join(plan.directory, 'again.sock'), socket);
+  ends.push(() => recorder.close());
+  await source.execute('migrate', { uri: `unix:${recorder.path}`, resume: true });
+  await status(source, 'completed', plan.signal);
+  await recorder.ended();
+  return recorder.connections;
 }
 
 async function configure(monitor: Monitor, plan: CapturePlan): Promise<void> {
@@ -155,9 +189,12 @@ async function record(socketPath: string, target: string | undefined): Promise<R
     open += 1;
     near.on('error', () => {});
     near.on('data', (chunk: Buffer) => connection.forward.push(chunk));
-    near.on('end', () => {
-      open -= 1;
-    });
+    let ended = false;
+    const end = (): void => {
+      if (!ended) open -= 1;
+      ended = true;
+    };
+    near.on('end', end).on('close', end);
     if (target === undefined) return;
     const far = net.connect({ path: target, allowHalfOpen: true });
     sockets.push(far);

@@ -193,6 +193,31 @@ for (const { file, version } of programs) {
       });
     });
 
+    test('in post-copy that recovers goes on over a new connection', async () => {
+      const plan = {
+        binary: file,
+        destination: file,
+        postcopy: true,
+        recover: true,
+        capabilities: ['postcopy-ram', 'return-path'],
+        parameters: { 'max-bandwidth': 8_000_000, 'max-postcopy-bandwidth': 4_000_000 },
+      };
+      await withCapture(plan, (captured, parsed) => {
+        assert.equal(captured.connections.length, 2);
+        for (const { notes } of [...parsed.channels, ...parsed.backs]) {
+          assert.deepEqual(
+            notes.filter(({ type }) => type === 'lost'),
+            [],
+          );
+        }
+        const [, again] = parsed.channels;
+        const said = again!.notes.flatMap((note) => (note.type === 'command' ? [note.name] : []));
+        assert.ok(said.includes('RECV_BITMAP') && said.includes('POSTCOPY_RESUME'), said.join(' '));
+        assert.ok(again!.pages.page > 0);
+        assert.ok(parsed.backs[1]!.bytesOf('bitmap') > 0);
+      });
+    });
+
     for (const preempt of [false, true]) {
       test(`in post-copy${preempt ? ' with preempt' : ''} is understood in both directions`, async () => {
         const plan = {
