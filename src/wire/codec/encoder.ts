@@ -147,10 +147,9 @@ export class Encoder {
     this.#hash[0] = hash;
     const key = this.#hashWords[0] ?? 0;
     const version = this.#versions.get(place);
-    const same = this.#window.holds(version) && this.#window.at(version).equals(this.#page);
-    if (same) return this.#tell('same', block, number);
+    if (this.#window.same(version, this.#page)) return this.#tell('same', block, number);
     const twin = this.#byHash.get(key);
-    if (this.#window.holds(twin) && this.#window.at(twin).equals(this.#page)) {
+    if (this.#window.same(twin, this.#page)) {
       this.#tell('repeat', block, number);
       this.#records.number(this.#window.next - twin);
       this.#versions.set(place, twin);

@@ -47,6 +47,8 @@ const USUAL_RATIO = 3;
 const COPY_BYTES_PER_S = 4e9;
 /** Below this, content counts as incompressible. */
 const LEAST_RATIO = 1.05;
+/** Others share the link: what could be smaller goes as it is only where that is so many times as fast. */
+const SPARING = 2.5;
 /** The processor is shared with a guest: a level must leave this much of it. */
 const PROCESSOR_SHARE = 0.7;
 /** A change costs the window, so it must promise this much. */
@@ -70,15 +72,16 @@ export function chooseLevel(current: Choice, measured: Measured): Choice {
   return better ? { level, windowLog } : current;
 }
 
-/** Plain bytes a second that link and processor let through. */
+/** Plain bytes a second that link and processor let through, as the choice weighs them. */
 export function predict(choice: Choice, measured: Measured): number {
   const ratio = measured.ratio ?? USUAL_RATIO;
   const link = measured.linkBytesPerS ?? Infinity;
-  if (choice.level === 0) return Math.min(COPY_BYTES_PER_S, link);
+  const shrinks = ratio >= LEAST_RATIO;
+  if (choice.level === 0) return Math.min(COPY_BYTES_PER_S, shrinks ? link / SPARING : link);
   const step = stepOf(choice);
   const first = measured.bytesPerS ?? USUAL_BYTES_PER_S;
   const cores = choice.windowLog > 0 ? Math.min(1, measured.cores) : measured.cores;
-  const compressed = ratio < LEAST_RATIO ? 1 : Math.max(1, ratio / step.size);
+  const compressed = shrinks ? Math.max(1, ratio / step.size) : 1;
   return Math.min(first * step.speed * cores * PROCESSOR_SHARE, link * compressed);
 }
 

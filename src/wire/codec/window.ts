@@ -30,6 +30,13 @@ export class Window {
     return this.#bytes.subarray(start, start + PAGE_BYTES);
   }
 
+  /** Whether it holds that number and its page is this one. */
+  same(number: number, page: Uint8Array): boolean {
+    if (!this.holds(number)) return false;
+    const start = (number % this.pages) * PAGE_BYTES;
+    return this.#bytes.compare(page, 0, PAGE_BYTES, start, start + PAGE_BYTES) === 0;
+  }
+
   /** Copies the page in; returns its number. */
   put(page: Uint8Array): number {
     const number = this.#next;
