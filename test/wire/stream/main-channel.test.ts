@@ -145,6 +145,7 @@ describe('the main channel', () => {
       writer.page(0, one, 'nobody'),
       writer.page(0, one),
       writer.zeroPage(2 ** 52, 'pc.ram'),
+      writer.be64(PAGE + 0x10),
     ]) {
       const found = parse([writer.fileHeader(), start, part([record])]);
       assert.equal(found.pages.page + found.pages.zero, 0);
@@ -162,6 +163,29 @@ describe('the main channel', () => {
     const found = parse([writer.fileHeader(), start, ...parts, writer.description('{}')]);
     assert.equal(found.pages.page, 2);
     assert.equal(found.bytesOf('unknown'), damaged.length + writer.endOfSection.length);
+    assert.equal(found.notes.at(-1)?.type, 'end');
+  });
+
+  test('takes a page without a name for one of the block before, whatever record that was', () => {
+    for (const before of [
+      writer.zeroPage(0, 'vga.vram'),
+      writer.xbzrle(0, Buffer.from([1]), 'vga.vram'),
+      writer.compressedPage(0, Buffer.from([1]), 'vga.vram'),
+      writer.page(0, two, 'vga.vram'),
+    ]) {
+      const records = [writer.page(0, one, 'pc.ram'), before, writer.page(PAGE, one)];
+      const found = parse([writer.fileHeader(), start, part(records)]);
+      assert.equal(
+        found.items.findLast(({ kind }) => kind === 'page')?.about,
+        '1 vga.vram 4096 continued',
+      );
+    }
+  });
+
+  test('knows the last footer of a stream without a description by the stream’s end', () => {
+    const last = writer.device(9, 'dev', Buffer.alloc(20, 9));
+    const found = parse([writer.fileHeader(), start, last, Buffer.from([0])]);
+    assert.deepEqual(found.kinds().slice(-3), ['device', 'section-footer', 'end']);
     assert.equal(found.notes.at(-1)?.type, 'end');
   });
 
