@@ -7,7 +7,10 @@ const PROBE_EVERY = 32;
 const PROBE: Choice = { level: 1, windowLog: 0 };
 /** Batches below this say little about what compresses how. */
 const TELLING_BYTES = 65_536;
-/** Weight of the newest batch. */
+/** Batches whose speeds are kept, and how many it takes to know one: the first are slow to start. */
+const SPEEDS = 15;
+const LEAST_SPEEDS = 8;
+/** Of the ratio: weight of the newest batch. */
 const NEWEST = 0.1;
 /** Changes that are kept; one a second at most comes to over an hour. */
 const MOST_CHANGES = 4096;
@@ -18,7 +21,8 @@ export class LevelControl {
   #choice = FIRST_CHOICE;
   #changedAtMs = -Infinity;
   #link: number | undefined;
-  #bytesPerS: number | undefined;
+  /** Of the last batches, at level 1. */
+  readonly #speeds: number[] = [];
   #ratio: number | undefined;
   #batches = 0;
   readonly #cores: number;
@@ -50,15 +54,22 @@ export class LevelControl {
     if (choice.level === 0 || plainBytes < TELLING_BYTES) return;
     const speed = (plainBytes * 1000) / Math.max(tookMs, 0.01);
     const one = atLevelOne(choice, speed, plainBytes / Math.max(wireBytes, 1));
-    this.#bytesPerS = smooth(this.#bytesPerS, one.bytesPerS);
+    this.#speeds.push(one.bytesPerS);
+    if (this.#speeds.length > SPEEDS) this.#speeds.shift();
     this.#ratio = smooth(this.#ratio, one.ratio);
+  }
+
+  /** The middle one: a thread that had to wait for its processor says nothing of how fast it is. */
+  #speed(): number | undefined {
+    if (this.#speeds.length < LEAST_SPEEDS) return undefined;
+    return this.#speeds.toSorted((left, right) => left - right)[this.#speeds.length >> 1];
   }
 
   #reconsider(atMs: number): void {
     const measured: Measured = {
       linkBytesPerS: this.#link,
       cores: this.#cores,
-      bytesPerS: this.#bytesPerS,
+      bytesPerS: this.#speed(),
       ratio: this.#ratio,
     };
     const from = this.#choice;

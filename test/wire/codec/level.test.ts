@@ -72,6 +72,16 @@ describe('the level', () => {
     assert.ok(second !== undefined && second.predictedTo > second.predictedFrom);
   });
 
+  test('does not follow the first batches, which are slow to start', () => {
+    const control = new LevelControl(1);
+    control.linkCarries(120 * MB);
+    for (let batch = 0; batch < 100; batch += 1) {
+      const choice = control.next(batch);
+      assert.deepEqual(choice, FIRST_CHOICE);
+      control.compressed(choice, 500_000, 200_000, batch < 4 ? 40 : 1.5);
+    }
+  });
+
   test('of none is tried out now and then, so that it ends when content shrinks again', () => {
     const control = new LevelControl(2);
     control.linkCarries(12 * MB);
