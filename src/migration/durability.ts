@@ -1,3 +1,5 @@
+import type { SourceEvent } from './source-state.ts';
+
 /**
  * When a record has to lie on the disk: `sync` before anything follows from it; `soon` within moments, waited for by
  * nobody; `later` with the next record of either kind. A record is in the kernel at once: only a power loss takes it.
@@ -6,3 +8,33 @@
  * inside the blackout would make it longer.
  */
 export type Durability = 'sync' | 'soon' | 'later';
+
+/** Whether the event's record must lie on the disk before its effects: all but those inside the blackout. */
+export function durability(event: SourceEvent): Durability {
+  switch (event.type) {
+    case 'measured':
+    case 'hypervisor':
+    case 'decided':
+    case 'stalled':
+    case 'flows':
+      return 'later';
+    case 'did':
+      // `armed` is on the disk since before the guest stopped; after a power loss the destination is asked.
+      if (event.step === 'commit') return 'soon';
+      return event.step === 'drain' ? 'later' : 'sync';
+    case 'planned':
+    case 'failed':
+    case 'undid':
+    case 'undo-failed':
+    case 'destination-lost':
+    case 'recovery-failed':
+    case 'cancel':
+    case 'timeout':
+    case 'taken-over':
+    case 'resolved':
+    case 'fenced':
+    case 'restarted':
+    case 'restart-failed':
+      return 'sync';
+  }
+}

@@ -1,7 +1,6 @@
 import { ERRORS, godwitError } from '../errors.ts';
 import type { SerialError } from '../errors.ts';
 import type { Check, EndPhase } from '../protocol/migration.ts';
-import type { Durability } from './durability.ts';
 import { onHypervisor } from './hypervisor-transition.ts';
 import { beginUndo, endLost, enter, finishUndo, hold, lost, lostBecause, stay } from './moves.ts';
 import { onFenced, onResolved } from './resolve.ts';
@@ -42,7 +41,8 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
     case 'stalled':
       return isDoing(state, 'drain') ? { state, effects: [{ type: 'recover' }] } : stay(state);
     case 'flows':
-      return stay(state);
+      if (event.over === undefined) return stay(state);
+      return stay({ ...state, known: { ...state.known, streamOver: event.over } });
     case 'recovery-failed':
       return isDoing(state, 'drain') ? hold(state, event.error) : stay(state);
     case 'cancel':
@@ -124,6 +124,12 @@ function advance(state: SourceState, step: StepName): Transition {
 
 function failed(state: SourceState, step: StepName, error: SerialError): Transition {
   if (!isDoing(state, step)) return stay(state);
+  // Whether the order to switch had its effect is not known; once it has, there is no way back but forward.
+  const mayBeUnderWay = step === 'switchover' && state.via === 'postcopy';
+  const isOver = error.code === 'GODWIT_STREAM_FAILED' || error.code === 'GODWIT_HYPERVISOR_LOST';
+  if (mayBeUnderWay && !isOver) {
+    return again(state, step) ?? beginUndo(state, step, error);
+  }
   if (isBeforeNoReturn(step)) return beginUndo(state, step, error);
   if (step === 'commit') return commitFailed(state, error);
   if (error.code === 'GODWIT_LOST') return lostBecause(state, error);
@@ -225,6 +231,10 @@ function cancel(state: SourceState): Transition {
 function timeout(state: SourceState, afterMs: number): Transition {
   if (state.doing.kind !== 'do') return stay(state);
   const { step } = state.doing;
+  // The guest runs at its destination and its memory flows: nothing would be gained by giving up.
+  if (step === 'drain' && state.stream === 'active') {
+    return { state, effects: [{ type: 'do', step }] };
+  }
   // Where post-copy's switch hangs, nobody can tell which side holds the devices' state.
   if (step === 'drain' || (step === 'switchover' && state.via === 'postcopy')) {
     const what = step === 'drain' ? 'post-copy of the rest of memory' : 'the switch to post-copy';
@@ -259,36 +269,6 @@ function isDoing(state: SourceState, step: StepName): boolean {
 
 function isUndoing(state: SourceState, step: StepName): boolean {
   return state.doing.kind === 'undo' && state.doing.step === step;
-}
-
-/** Whether the event's record must lie on the disk before its effects: all but those inside the blackout. */
-export function durability(event: SourceEvent): Durability {
-  switch (event.type) {
-    case 'measured':
-    case 'hypervisor':
-    case 'decided':
-    case 'stalled':
-    case 'flows':
-      return 'later';
-    case 'did':
-      // `armed` is on the disk since before the guest stopped; after a power loss the destination is asked.
-      if (event.step === 'commit') return 'soon';
-      return event.step === 'drain' ? 'later' : 'sync';
-    case 'planned':
-    case 'failed':
-    case 'undid':
-    case 'undo-failed':
-    case 'destination-lost':
-    case 'recovery-failed':
-    case 'cancel':
-    case 'timeout':
-    case 'taken-over':
-    case 'resolved':
-    case 'fenced':
-    case 'restarted':
-    case 'restart-failed':
-      return 'sync';
-  }
 }
 
 /** The table's row for the error that ended a migration; 0 after success. */

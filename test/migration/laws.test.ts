@@ -90,6 +90,8 @@ describe('whatever happens', () => {
     fc.assert(
       fc.property(chance({ deaths: true, faults: true }), anyEvent, ({ world }, event) => {
         settle(world);
+        // That is the one way out of the one end from which there is one; it has its own tests.
+        fc.pre(event.type !== 'resolved' || world.outcome !== 'held');
         const after = transition(world.state, event);
         assert.deepEqual(after.state.doing, world.state.doing);
         const expected = event.type === 'taken-over' ? effectsOf(world.state) : [];

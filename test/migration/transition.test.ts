@@ -31,6 +31,8 @@ describe('a migration without faults', () => {
   });
 });
 
+const PAUSED = { type: 'postcopy-paused', reason: 'the link is gone' } as const;
+
 describe('a failure before the point of no return', () => {
   const before = STEP_NAMES.filter(isBeforeNoReturn);
   for (const one of modes) {
@@ -39,7 +41,10 @@ describe('a failure before the point of no return', () => {
         test(`leaves the guest running at the source: ${one}, ${step} fails ${when} its effect`, () => {
           const world = new World(planned({ mode: one }));
           driveUntil(world, isDoing(step));
-          world.answer(when, errorOf());
+          const isTriedAgain = step === 'switchover' && world.state.via === 'postcopy';
+          for (let count = 0; count < (isTriedAgain ? FORWARD_ATTEMPTS : 1); count += 1) {
+            world.answer(when, errorOf());
+          }
           settle(world);
           assert.equal(world.outcome, 'failed');
           assert.deepEqual(world.state.because, errorOf());
@@ -49,6 +54,16 @@ describe('a failure before the point of no return', () => {
       }
     }
   }
+
+  test('at the switch to post-copy that was only its answer’s loses nothing: it is tried again', () => {
+    for (const when of ['before', 'after'] as const) {
+      const world = new World(planned({ mode: 'postcopy' }));
+      driveUntil(world, isDoing('switchover'));
+      world.answer(when, errorOf());
+      settle(world);
+      assertHandedOver(world);
+    }
+  });
 
   test('is undone from the step that failed back to the first, each that has an undo once', () => {
     const world = new World();
@@ -110,14 +125,23 @@ describe('when the time is over', () => {
     assert.match(world.state.because?.message ?? '', /step switchover/);
   });
 
-  test('and the switch to post-copy hangs, or its drain, nothing is touched', () => {
+  test('and the switch to post-copy hangs, or its drain stands still, nothing is touched', () => {
     for (const step of ['switchover', 'drain'] as const) {
       const world = new World(planned({ mode: 'postcopy' }));
       driveUntil(world, isDoing(step));
+      if (step === 'drain') world.dispatch({ type: 'hypervisor', event: PAUSED });
       world.dispatch(over);
       assert.equal(world.outcome, 'held');
       assert.match(world.state.because?.message ?? '', /post-copy.* took longer than 1000 ms/);
     }
+  });
+
+  test('and the memory of a guest that runs at its destination flows, it goes on', () => {
+    const world = new World(planned({ mode: 'postcopy' }));
+    driveUntil(world, isDoing('drain'));
+    world.dispatch(over);
+    settle(world);
+    assertHandedOver(world);
   });
 
   test('past the commit, or on the way back, it changes nothing', () => {

@@ -263,6 +263,11 @@ function lease(context: Context): void {
     emit('time', 'the source has been silent for too long: the destination refuses and releases');
     return;
   }
+  if (action === 'finish' && next.dqemu === DEST.gone) {
+    record(context, next, 'lost');
+    emit('time', 'the destination would settle by itself, and finds its QEMU gone');
+    return;
+  }
   if (action === 'bury') next.dqemu = DEST.none;
   record(context, next, 'finished');
   emit('time', 'the source has been silent for too long: the destination settles by itself');

@@ -6,7 +6,8 @@ import {
 } from '../../src/migration/destination.ts';
 import { sourceMayResume } from '../../src/migration/run-right.ts';
 import { onSilence } from '../../src/migration/silence.ts';
-import { durability, transition } from '../../src/migration/transition.ts';
+import { durability } from '../../src/migration/durability.ts';
+import { transition } from '../../src/migration/transition.ts';
 
 /** What the model checks: the functions that the movers themselves call. A mutant replaces one of them. */
 export interface Rules {

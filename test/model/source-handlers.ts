@@ -1,4 +1,6 @@
-import { holdsSwitchover } from '../../src/migration/steering.ts';
+import { decide } from '../../src/migration/decide.ts';
+import type { StepAction } from '../../src/migration/decide.ts';
+import type { HypervisorStatus } from '../../src/migration/hypervisor.ts';
 import type { SourceState } from '../../src/migration/source-state.ts';
 import type { StepName } from '../../src/migration/steps.ts';
 import { breakRule, fork } from './context.ts';
@@ -126,36 +128,52 @@ function lateFailMove(context: Context, work: (next: World) => void): void {
 
 function startMemory(context: Context, next: World): void {
   next.act = ACT.idle;
-  if (next.took === 1) {
-    if (isBroken(next)) return fails(context, next, 'broken');
-    if (next.qemu !== QEMU.idle) return;
-  }
+  const action = actionOf(context, next, 'memory');
+  if (action === 'broken') return fails(context, next, 'broken');
+  if (action === 'wait') return;
   if (next.qemu === QEMU.gone) return fails(context, next, 'gone');
   next.qemu = QEMU.active;
   says(next, 'active');
 }
 
-/** A stream that ended while no mover listened. */
-const isBroken = ({ qemu }: World): boolean =>
-  qemu === QEMU.failed || qemu === QEMU.failedStill || qemu === QEMU.cancelled;
-
 function switchOver(context: Context, next: World): void {
   next.act = ACT.idle;
-  const { via, plan } = stateOf(context, next);
-  const { qemu } = next;
-  if (next.took === 1 && isBroken(next)) return fails(context, next, 'broken');
-  if (qemu === QEMU.gone) return fails(context, next, 'gone');
-  if (via === 'postcopy') {
-    const waits = qemu === QEMU.preSwitchover || qemu === QEMU.preSwitchoverPc;
-    if (next.took === 1 && waits) letGo(next);
-    // In any other state the order is taken and has no effect: pre-copy has won, or the stream has ended.
-    else if (qemu === QEMU.active) next.qemu = QEMU.activePc;
-    return;
-  }
-  const waits = qemu === QEMU.preSwitchover || qemu === QEMU.preSwitchoverPc;
-  if (next.took === 1 ? !waits : !holdsSwitchover(plan.settings)) return;
-  if (!letGo(next)) fails(context, next, 'other');
+  const action = actionOf(context, next, 'switchover');
+  if (action === 'broken') return fails(context, next, 'broken');
+  if (action === 'wait') return;
+  if (next.qemu === QEMU.gone) return fails(context, next, 'gone');
+  if (action === 'let-go' && !letGo(next)) return fails(context, next, 'other');
+  // In any other state the order is taken and has no effect: pre-copy has won, or the stream has ended.
+  if (action === 'start-postcopy' && next.qemu === QEMU.active) next.qemu = QEMU.activePc;
 }
+
+/** As `actionOf` of the real handlers: who has just begun the step knows where the stream stands, any other asks. */
+function actionOf(context: Context, next: World, step: 'memory' | 'switchover'): StepAction {
+  const state = stateOf(context, next);
+  const isFirst = next.took === 0 && state.attempts === 0;
+  return decide(state, step, isFirst ? undefined : STREAM[next.qemu]);
+}
+
+/** What QEMU answers to the question for its stream. */
+const STREAM: Readonly<Record<number, HypervisorStatus['stream']>> = {
+  [QEMU.idle]: 'none',
+  [QEMU.active]: 'active',
+  [QEMU.activePc]: 'active',
+  [QEMU.preSwitchover]: 'pre-switchover',
+  [QEMU.preSwitchoverPc]: 'pre-switchover',
+  [QEMU.device]: 'device',
+  [QEMU.devicePc]: 'device',
+  [QEMU.failedStill]: 'failed',
+  [QEMU.failed]: 'failed',
+  [QEMU.cancelled]: 'cancelled',
+  [QEMU.cancelling]: 'active',
+  [QEMU.cancellingStill]: 'active',
+  [QEMU.completed]: 'completed',
+  [QEMU.postcopy]: 'postcopy-active',
+  [QEMU.postcopyPaused]: 'postcopy-paused',
+  [QEMU.gone]: 'none',
+  [QEMU.resumed]: 'completed',
+};
 
 /** Looks at QEMU here and asks the destination how it is; reading alone, so both are one move. */
 function verifyMoves(context: Context): void {

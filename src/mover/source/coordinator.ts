@@ -13,7 +13,8 @@ import type {
 } from '../../migration/source-state.ts';
 import { STEPS } from '../../migration/steps.ts';
 import type { StepName } from '../../migration/steps.ts';
-import { canCancel, durability, transition } from '../../migration/transition.ts';
+import { durability } from '../../migration/durability.ts';
+import { canCancel, transition } from '../../migration/transition.ts';
 import type { CancelAnswer } from '../../protocol/contract.ts';
 import type { EndPhase, MemorySample, Progress } from '../../protocol/migration.ts';
 import type { Journal } from '../journal.ts';

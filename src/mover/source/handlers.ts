@@ -198,13 +198,14 @@ export function deadlineOf(step: StepName, timeoutMs: number): number {
   return deadline === 'timeout' ? timeoutMs : deadline;
 }
 
-/** What is left of a step to do; a mover that took it over looks first. */
+/** What is left of a step to do; a mover that took it over, or tries it again, looks first. */
 async function actionOf(
   parts: SourceParts,
   step: 'memory' | 'switchover',
   signal: AbortSignal,
 ): Promise<StepAction> {
-  if (!parts.tookOver()) return decide(parts.state(), step);
+  const isFirst = !parts.tookOver() && parts.state().attempts === 0;
+  if (isFirst) return decide(parts.state(), step);
   const { stream, reason } = await parts.guest.status(signal);
   const action = decide(parts.state(), step, stream);
   if (action !== 'broken') return action;

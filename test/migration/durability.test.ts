@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { durability } from '../../src/migration/durability.ts';
+import { planned } from './samples.ts';
+import { anyHypervisorEvent } from './events.ts';
+
+test('what a hypervisor says is never synced: it may say so inside the blackout', () => {
+  fc.assert(
+    fc.property(anyHypervisorEvent, (event) => {
+      assert.equal(durability({ type: 'hypervisor', event }), 'later');
+    }),
+  );
+});
+
+test('what a recovery must not forget is synced before anything follows from it', () => {
+  assert.equal(durability(planned()), 'sync');
+  assert.equal(durability({ type: 'did', step: 'arm', facts: {} }), 'sync');
+  assert.equal(durability({ type: 'cancel' }), 'sync');
+});
+
+test('the end of the blackout is synced soon, by nobody who waits', () => {
+  assert.equal(durability({ type: 'did', step: 'commit', facts: {} }), 'soon');
+});
