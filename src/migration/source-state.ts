@@ -32,6 +32,8 @@ export const stepFacts = z.object({
   moverAddress: address.optional(),
   memoryAddress: address.optional(),
   tlsHostname: hostName.optional(),
+  /** The destination's address over which post-copy was taken up again last. */
+  streamOver: address.optional(),
   running: running.optional(),
   /** How its hypervisor was started, where the guest may have to be started anew. */
   launch: launch.optional(),

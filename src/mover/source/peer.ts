@@ -1,6 +1,7 @@
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import { systemClock } from '../../clock.ts';
 import type { agentContract, peerContract } from '../../protocol/contract.ts';
+import { splitAddress, withHost } from '../../protocol/names.ts';
 import type { Admission, Admitted } from '../../protocol/peer.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { Reach } from '../../rpc/reach.ts';
@@ -90,9 +91,17 @@ export class DestinationPeer {
     if (this.#told !== undefined) await this.#path.mover(this.#told).warm(1, { signal });
   }
 
-  /** Whether the way that is in use is open now. */
-  async answers(signal: AbortSignal, timeoutMs = REACH_MS): Promise<boolean> {
-    return (await this.#reach?.(this.#path.address, timeoutMs, signal)) ?? true;
+  /** Whether the way that is in use is open now, or the one to an `address` that the destination is known by. */
+  async answers(signal: AbortSignal, timeoutMs = REACH_MS, address?: string): Promise<boolean> {
+    const target = address === undefined ? this.#path.address : this.#agentAt(address);
+    return (await this.#reach?.(target, timeoutMs, signal)) ?? true;
+  }
+
+  /** The agent's address over the way that leads to `address`. */
+  #agentAt(address: string): string {
+    const { host } = splitAddress(address);
+    const path = this.#paths.find((each) => splitAddress(each.address).host === host);
+    return path?.address ?? withHost(this.#first().address, host);
   }
 
   /** Goes over to the first way that answers, the one in use before the others; false where none does. */

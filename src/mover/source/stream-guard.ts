@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.ts';
+import { godwitError } from '../../errors.ts';
 import { judgeStandstill, NOTICED_MS } from '../../migration/standstill.ts';
 import type { SourceEvent } from '../../migration/source-state.ts';
 import type { DestinationPeer } from './peer.ts';
@@ -15,11 +16,16 @@ export interface Guarded {
   readonly clock: Clock;
   readonly peer: Pick<DestinationPeer, 'answers' | 'choose'>;
   readonly dispatch: (event: SourceEvent) => void;
+  /** Where the stream goes to: not always the way over which the movers speak. */
+  readonly streamAddress: () => string | undefined;
 }
 
+/** Pre-copy whose way takes nothing for so long is rolled back, as where the movers hear nothing of each other; ms. */
+const GIVE_UP_MS = 45_000;
+
 /**
- * Minds post-copy's bytes. Where they stand still it asks the link, which TCP would find dead only after many minutes,
- * and says so when they can be taken up again.
+ * Minds the stream's bytes. Where they stand still it asks the link, which TCP would find dead only after many minutes,
+ * and says so when post-copy can be taken up again, or pre-copy has to be given up.
  */
 export class StreamGuard {
   readonly #parts: Guarded;
@@ -38,8 +44,8 @@ export class StreamGuard {
     return this.#sent < 0 ? 0 : this.#parts.clock.monotonicMs() - this.#movedAt;
   }
 
-  /** A look at the stream: so many bytes were sent in all. */
-  saw(transferredBytes: number): void {
+  /** A look at the stream: so many bytes were sent in all, before the switch or after it. */
+  saw(transferredBytes: number, step: 'memory' | 'drain'): void {
     if (transferredBytes === this.#sent) return;
     const { stillMs } = this;
     const told = this.#told;
@@ -47,6 +53,7 @@ export class StreamGuard {
     this.#movedAt = this.#parts.clock.monotonicMs();
     this.#wasSilent = false;
     this.#told = false;
+    if (step === 'memory') return;
     if (told) this.#parts.dispatch({ type: 'flows' });
     else if (stillMs >= NOTICED_MS) {
       this.#parts.dispatch({ type: 'flows', afterMs: Math.round(stillMs) });
@@ -56,8 +63,8 @@ export class StreamGuard {
   /** Asks the link where the bytes stand still. Rejects with the signal alone. */
   async look(signal: AbortSignal): Promise<void> {
     if (this.#told || this.stillMs < QUIET_MS) return;
-    const { peer, dispatch } = this.#parts;
-    const answers = await peer.answers(signal, ANSWER_MS);
+    const { peer, dispatch, streamAddress } = this.#parts;
+    const answers = await peer.answers(signal, ANSWER_MS, streamAddress());
     this.#wasSilent ||= !answers;
     const impatient = !answers && this.stillMs >= PATIENCE_MS;
     const otherAnswers = impatient && (await peer.choose(signal));
@@ -71,6 +78,19 @@ export class StreamGuard {
     if (verdict === 'wait' || this.#told) return;
     this.#told = true;
     dispatch({ type: 'stalled', forMs: Math.round(stillMs) });
+  }
+
+  /** Before the switch: a stream that cannot be taken up is given up. Rejects with the signal alone. */
+  async lookBefore(signal: AbortSignal): Promise<void> {
+    if (this.#told || this.stillMs < GIVE_UP_MS) return;
+    const { peer, dispatch, streamAddress } = this.#parts;
+    const address = streamAddress() ?? '';
+    if (address === '' || (await peer.answers(signal, ANSWER_MS, address))) return;
+    if (this.#told || this.stillMs < GIVE_UP_MS) return;
+    this.#told = true;
+    const reason = `its memory stream has stood still for ${Math.round(this.stillMs)} ms`;
+    const error = godwitError('GODWIT_UNREACHABLE', { peer: 'the destination', address, reason });
+    dispatch({ type: 'destination-lost', error: error.toJSON() });
   }
 
   /** The stream broke with a word of its own: what stands still is known. */

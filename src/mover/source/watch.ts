@@ -55,7 +55,11 @@ export class Watch {
     // After a takeover nothing else may speak to the destination for long.
     resumePeer(parts);
     const { dispatch, peer } = parts;
-    this.#guard = new StreamGuard({ clock: this.#clock, peer, dispatch });
+    const streamAddress = (): string | undefined => {
+      const { streamOver, memoryAddress } = parts.state().known;
+      return streamOver ?? memoryAddress;
+    };
+    this.#guard = new StreamGuard({ clock: this.#clock, peer, dispatch, streamAddress });
     void this.#sampling(parts);
     void this.#guarding();
     void this.#heartbeat(parts);
@@ -126,7 +130,7 @@ export class Watch {
       const sample = await withDeadline('a look at the stream', 5000, signal, async (bounded) =>
         (await parts.guest.session(bounded)).sample(bounded),
       );
-      if (this.#isDraining()) this.#guard?.saw(sample.transferredBytes);
+      this.#guard?.saw(sample.transferredBytes, this.#isDraining() ? 'drain' : 'memory');
       this.#coordinator.observe(sample, this.#note());
       const now = this.#clock.monotonicMs();
       if (sample.round > this.#round && now - this.#roundAt >= ROUND_MS) {
@@ -158,13 +162,14 @@ export class Watch {
     return `the stream has stood still for ${formatDuration(stillMs)}: looking for a way`;
   }
 
-  /** Minds the bytes of post-copy, which nobody else misses for many minutes. */
+  /** Minds the bytes, which nobody else misses for many minutes. */
   async #guarding(): Promise<void> {
     const signal = this.#over.signal;
     try {
       for (;;) {
         await this.#clock.sleep(SAMPLE_MS, signal);
         if (this.#isDraining()) await this.#guard?.look(signal);
+        else if (this.#worthSampling()) await this.#guard?.lookBefore(signal);
       }
     } catch (thrown) {
       if (!signal.aborted)

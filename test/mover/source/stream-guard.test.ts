@@ -22,19 +22,24 @@ function scene() {
       choose: async () => link.other,
     },
     dispatch: (event) => said.push(event),
+    streamAddress: () => '10.0.0.2:49152',
   });
+  const before = async (ms: number): Promise<void> => {
+    now += ms;
+    await guard.lookBefore(never);
+  };
   const after = async (ms: number): Promise<void> => {
     now += ms;
     await guard.look(never);
   };
-  return { guard, link, said, after };
+  return { guard, link, said, after, before };
 }
 
 describe('the guard of a post-copy stream', () => {
   test('asks nothing while bytes flow', async () => {
     const { guard, link, said, after } = scene();
     for (let sent = 1; sent < 50; sent += 1) {
-      guard.saw(sent * 4096);
+      guard.saw(sent * 4096, 'drain');
       await after(200);
     }
     assert.equal(link.asked, 0);
@@ -43,18 +48,18 @@ describe('the guard of a post-copy stream', () => {
 
   test('tells of a standstill that ended by itself, and of no shorter one', async () => {
     const { guard, said, after } = scene();
-    guard.saw(1);
+    guard.saw(1, 'drain');
     await after(900);
-    guard.saw(2);
+    guard.saw(2, 'drain');
     assert.deepEqual(said, []);
     await after(1600);
-    guard.saw(3);
+    guard.saw(3, 'drain');
     assert.deepEqual(said, [{ type: 'flows', afterMs: 1600 }]);
   });
 
   test('waits for a dead link, and has the stream taken up as soon as it answers', async () => {
     const { guard, link, said, after } = scene();
-    guard.saw(1);
+    guard.saw(1, 'drain');
     link.answers = false;
     for (let each = 0; each < 20; each += 1) await after(500);
     assert.deepEqual(said, []);
@@ -65,13 +70,13 @@ describe('the guard of a post-copy stream', () => {
     await after(5000);
     assert.equal(said.length, 1);
     // Also one that came back without help has come back.
-    guard.saw(2);
+    guard.saw(2, 'drain');
     assert.deepEqual(said.slice(1), [{ type: 'flows' }]);
   });
 
   test('takes another way after a moment of silence', async () => {
     const { guard, link, said, after } = scene();
-    guard.saw(1);
+    guard.saw(1, 'drain');
     link.answers = false;
     link.other = true;
     await after(1400);
@@ -82,7 +87,7 @@ describe('the guard of a post-copy stream', () => {
 
   test('leaves a stream alone whose break is known already', async () => {
     const { guard, link, said, after } = scene();
-    guard.saw(1);
+    guard.saw(1, 'drain');
     guard.known();
     link.answers = false;
     link.other = true;
@@ -92,7 +97,7 @@ describe('the guard of a post-copy stream', () => {
 
   test('misses the bytes of a stream that was taken up and stands still again', async () => {
     const { guard, link, said, after } = scene();
-    guard.saw(1);
+    guard.saw(1, 'drain');
     guard.known();
     await after(5000);
     guard.anew();
@@ -102,6 +107,23 @@ describe('the guard of a post-copy stream', () => {
     assert.deepEqual(said, []);
     await after(200);
     assert.deepEqual(said, [{ type: 'stalled', forMs: 1600 }]);
+  });
+
+  test('gives pre-copy up whose way is dead, and no other', async () => {
+    const { guard, link, said, before } = scene();
+    guard.saw(1, 'memory');
+    await before(40_000);
+    guard.saw(2, 'memory');
+    assert.deepEqual(said, []);
+    await before(60_000);
+    assert.deepEqual(said, []);
+    link.answers = false;
+    await before(1000);
+    await before(1000);
+    assert.deepEqual(
+      said.map(({ type }) => type),
+      ['destination-lost'],
+    );
   });
 
   test('knows nothing of bytes before it saw some', async () => {

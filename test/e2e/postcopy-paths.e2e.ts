@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, afterEach, before, describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { systemClock } from '../../src/clock.ts';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { AGENT_PORT, hostAddress } from '../../src/lab/plan.ts';
+import { isAlive, signalProcess } from '../../src/lab/processes.ts';
+import { labHost } from '../../src/lab/state.ts';
+import type { Report } from '../../src/protocol/migration.ts';
+import { moverState } from '../../src/protocol/mover-request.ts';
+import { watchGuest } from './support/client-view.ts';
+import type { WatchedGuest } from './support/client-view.ts';
+import { begin, follow, move, reportAtEnd, unlessForbidden } from './support/moves.ts';
+import type { Move } from './support/moves.ts';
+import { setPath } from './support/paths.ts';
+import { assertOnlyGuests } from './support/remains.ts';
+import { until } from './support/wait.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+/** Slow enough that what befalls the stream befalls it in its midst. */
+const POSTCOPY = { mode: 'postcopy', maxBandwidth: 12 * MIB } as const;
+const ONE_PATH = { ...POSTCOPY, pathAddresses: [] };
+
+describe('post-copy between hosts with two links', () => {
+  let world: World;
+  let web1: WatchedGuest;
+
+  before(async () => {
+    world = await openWorld('paths', { hosts: 2, paths: 2 });
+    await startGuest(world.lab, {
+      name: 'web1',
+      host: 'a',
+      memoryBytes: 192 * MIB,
+      workingSetBytes: 64 * MIB,
+      dirtyBytesPerSecond: 2 * MIB,
+    });
+    web1 = await watchGuest(world, 'web1');
+  });
+  afterEach(async () => {
+    for (const host of ['a', 'b'])
+      for (const each of [0, 1]) await setPath(world, host, each, 'open');
+  });
+  after(() => world?.close());
+
+  /** Moves the guest by post-copy; `harm` is done while its memory follows it. It must arrive all the same. */
+  async function moveThrough(
+    t: TestContext,
+    request: Omit<Move, 'guest'>,
+    harm: (id: string) => Promise<void>,
+  ): Promise<Report | undefined> {
+    const { from, to } = request;
+    let report: Report | undefined;
+    await unlessForbidden(t, async () => {
+      await web1.unharmed(to, async () => {
+        const id = await begin(world, { guest: 'web1', ...request });
+        await follow(world, from, id, ({ phase, sample }) => {
+          return phase === 'draining' && (sample?.transferredBytes ?? 0) > 8 * MIB;
+        });
+        await harm(id);
+        report = await reportAtEnd(world, from, id);
+        assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+        assert.equal(report.finished, 'postcopy');
+      });
+      await assertOnlyGuests(world, { [to]: ['web1'] });
+      t.diagnostic(
+        `stood still for ${report?.postcopyStalledMs} ms, ${report?.postcopyStalls} times`,
+      );
+    });
+    return report;
+  }
+
+  async function killMover(host: string, id: string): Promise<void> {
+    const { stateDir } = labHost(world.lab, host);
+    const file = path.join(stateDir, 'migrations', id, 'mover.json');
+    const mover = moverState.parse(JSON.parse(readFileSync(file, 'utf8')));
+    signalProcess(mover.pid, 'SIGKILL');
+    await until('the mover to be gone', 5000, async () =>
+      (await isAlive(mover)) ? undefined : true,
+    );
+  }
+
+  const second = (host: string): string => `${hostAddress(host, 1)}:${AGENT_PORT}`;
+  const overIt = (report: Report): boolean =>
+    report.decisions.some(({ what }) => what.includes(second(report.to)));
+
+  test('goes on when its only link swallows everything for 3 s', async (t) => {
+    const report = await moveThrough(t, { from: 'a', to: 'b', ...ONE_PATH }, async () => {
+      await setPath(world, 'b', 0, 'black hole');
+      await systemClock.sleep(3000);
+      await setPath(world, 'b', 0, 'open');
+    });
+    if (report === undefined) return;
+    assert.ok((report.postcopyStalledMs ?? 0) > 1000, JSON.stringify(report));
+  });
+
+  test('goes on over the second link when the first is dead for good, and later uses the first again', async (t) => {
+    const report = await moveThrough(t, { from: 'b', to: 'a', ...POSTCOPY }, () =>
+      setPath(world, 'b', 0, 'black hole'),
+    );
+    if (report === undefined) return;
+    assert.ok(overIt(report), JSON.stringify(report.decisions));
+    assert.equal(report.postcopyStalls, 1);
+    await setPath(world, 'b', 0, 'open');
+    await setPath(world, 'b', 1, 'black hole');
+    await web1.unharmed('b', () => move(world, { guest: 'web1', from: 'a', to: 'b' }));
+  });
+
+  for (const killed of [['a'], ['b'], ['a', 'b']]) {
+    test(`goes on when the link is dead and the mover of ${killed.join(' and ')} is killed`, async (t) => {
+      const [from, to] = await whereTo();
+      // By the address that is asked for, here the one of the configuration too.
+      const asked = { pathAddresses: [hostAddress(to, 1)] };
+      const report = await moveThrough(t, { from, to, ...POSTCOPY, ...asked }, async (id) => {
+        await setPath(world, 'b', 0, 'black hole');
+        for (const host of killed) await killMover(host, id);
+      });
+      if (report !== undefined) assert.ok(overIt(report), JSON.stringify(report.decisions));
+    });
+  }
+
+  test('a whole migration goes over the second link when the first is dead from the start', async () => {
+    const [from, to] = await whereTo();
+    await setPath(world, 'a', 0, 'black hole');
+    await web1.unharmed(to, () => move(world, { guest: 'web1', from, to }));
+    await setPath(world, 'a', 0, 'open');
+    await assertOnlyGuests(world, { [to]: ['web1'] });
+  });
+
+  /** From where the guest is to the other host. */
+  async function whereTo(): Promise<['a', 'b'] | ['b', 'a']> {
+    const { guests } = await world.agent('a').guests({ query: { scope: 'local' } });
+    return guests.some(({ name }) => name === 'web1') ? ['a', 'b'] : ['b', 'a'];
+  }
+});
