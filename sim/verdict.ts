@@ -77,8 +77,6 @@ function wrongOutcome(evidence: Evidence): string | undefined {
 
 /** Nobody could reach the destination, or work, for so long; the protocol waits 60 s for a refusal, ms. */
 const DARK_MS = 55_000;
-/** Calls around the switch to post-copy: one that fails leaves it open on which side the guest is. */
-const AT_THE_SWITCH = ['source.startPostcopy', 'source.continueSwitchover', 'source.cancel'];
 /** As often as this a call that the way forward needs is tried. */
 const TRIES = 3;
 const NEEDED = [
@@ -88,9 +86,11 @@ const NEEDED = [
   'source.resumeGuest',
   'driver.openSource',
   'driver.openDestination',
+  'source.startPostcopy',
+  'source.continueSwitchover',
 ];
-/** Post-copy that is given less time than this may be cut short by the user's own limit, ms. */
-const SHORT_MS = 10_000;
+/** Deadline of the switch, ms. */
+const SWITCH_MS = 20_000;
 
 /** Whether a person may be asked: only where one side could not learn what it needed, for as long as it is waited for. */
 function mayHold({ struck, state }: Evidence): boolean {
@@ -99,14 +99,10 @@ function mayHold({ struck, state }: Evidence): boolean {
   if (NEEDED.some((call) => struck.calls.filter((each) => each.call === call).length >= TRIES)) {
     return true;
   }
-  if (state === undefined || state.plan.settings.mode === 'precopy') return false;
-  const { timeoutMs } = state.plan.settings;
-  if (state.because?.code === 'GODWIT_HELD' && timeoutMs <= SHORT_MS) return true;
-  // A monitor that fails as the devices' state leaves: only the stream's own end tells which side has it.
-  return struck.calls.some(
-    ({ call, how }) =>
-      AT_THE_SWITCH.includes(call) || (how === 'hang' && call.startsWith('source.')),
-  );
+  // Post-copy's switch has 20 s: a hypervisor that does nothing for that long leaves it open which side has the guest.
+  const isPostcopy = state !== undefined && state.plan.settings.mode !== 'precopy';
+  const hung = struck.calls.some(({ call, how }) => how === 'hang' && call.startsWith('source.'));
+  return isPostcopy && hung && struck.hungMs >= SWITCH_MS;
 }
 
 function noCopy(evidence: Evidence): string | undefined {
