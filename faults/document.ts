@@ -91,6 +91,8 @@ function shown(cell: Cell, byCell: ReadonlyMap<string, Played>): string {
   if (played === undefined) return '?';
   if (!played.ok) return '**red**';
   const time = played.recoveryMs === undefined ? '' : ` ${seconds(played.recoveryMs)}`;
+  // Of a guest that was killed there is nothing to go back to.
+  if (played.outcome === 'failed' && played.runningOn?.length === 0) return 'told dead';
   return `${WORDS[played.outcome] ?? played.outcome}${time}`;
 }
 

@@ -42,5 +42,6 @@ function telling({ fault, phase }: Cell, signs: Signs): (readonly number[])[] {
 
 export function median(values: readonly number[]): number | undefined {
   const sorted = values.toSorted((left, right) => left - right);
-  return sorted[Math.floor((sorted.length - 1) / 2)];
+  const [low, high] = [sorted[Math.ceil(sorted.length / 2) - 1], sorted[sorted.length >> 1]];
+  return low === undefined || high === undefined ? undefined : (low + high) / 2;
 }

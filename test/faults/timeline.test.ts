@@ -90,6 +90,7 @@ describe('the time of recovery', () => {
 
   test('has a median', () => {
     assert.equal(median([3, 1, 2]), 2);
+    assert.equal(median([4, 1, 3, 2]), 2.5);
     assert.equal(median([]), undefined);
   });
 });
