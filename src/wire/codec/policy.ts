@@ -48,7 +48,7 @@ const COPY_BYTES_PER_S = 4e9;
 /** Below this, content counts as incompressible. */
 const LEAST_RATIO = 1.05;
 /** Others share the link: what could be smaller goes as it is only where that is so many times as fast. */
-const SPARING = 2.5;
+const SPARING = 4;
 /** The processor is shared with a guest: a level must leave this much of it. */
 const PROCESSOR_SHARE = 0.7;
 /** A change costs the window, so it must promise this much. */
