@@ -151,4 +151,30 @@ export const FOUND: readonly Found[] = [
       calls: [{ call: 'destination.status', how: 'before', times: 2, forMs: 8000 }],
     }),
   },
+  {
+    what: 'the order to let the devices’ state go failed after its effect, and post-copy was held (seed 13602)',
+    scenario: scenario({
+      mode: 'hybrid',
+      dirtyMiB: 8000,
+      calls: [{ call: 'source.continueSwitchover', how: 'after', times: 1, forMs: 0 }],
+    }),
+  },
+  {
+    what: 'a mover that took over at the switch could not ask its hypervisor once, and held (seed 13912)',
+    scenario: scenario({
+      mode: 'postcopy',
+      dirtyMiB: 500,
+      faults: [
+        {
+          when: { at: 'stream', state: 'pre-switchover', afterMs: 0 },
+          deed: { kind: 'kill mover', host: 'a' },
+        },
+      ],
+      calls: [{ call: 'source.status', how: 'after', times: 1, forMs: 0 }],
+    }),
+  },
+  {
+    what: 'post-copy that flowed was held when the user’s time was over (seed 1529)',
+    scenario: scenario({ mode: 'postcopy', memoryMiB: 512, dirtyMiB: 500, timeoutMs: 1228 }),
+  },
 ];
