@@ -3,6 +3,9 @@ import { ELEMENT } from './format.ts';
 const PATTERN_BYTES = 5;
 /** Below this, setting the search up costs more than it saves. */
 const WORTH_BYTES = 256;
+/** Searched at a time: a chunk may hold hundreds of small sections, each of which is searched from its start. */
+const PIECE_BYTES = 4096;
+const NOTHING = Buffer.alloc(0);
 
 const BEGINS = new Uint8Array(256);
 for (const type of ['SECTION_START', 'SECTION_PART', 'SECTION_END', 'FOOTER'] as const) {
@@ -23,9 +26,11 @@ function byByte(bytes: Uint8Array, from: number, end: number): number {
 export class Beginnings {
   readonly #bytes: Uint8Array;
   readonly #end: number;
-  readonly #searched: Buffer;
   readonly #patterns: readonly Buffer[];
-  readonly #next: number[];
+  /** The piece of the chunk that is searched, and where each pattern is next in it. */
+  #pieceAt = 0;
+  #piece: Buffer = NOTHING;
+  #next: number[] = [];
 
   /** `footer` and `ram`: the sections whose footer and whose parts count; undefined when others may as well. */
   constructor(
@@ -38,7 +43,6 @@ export class Beginnings {
     this.#end = window.end;
     const known = footer !== undefined && ram !== undefined;
     const native = known && window.end - window.at >= WORTH_BYTES;
-    this.#searched = Buffer.from(bytes.buffer, bytes.byteOffset, native ? window.end : 0);
     this.#patterns = native
       ? [
           pattern(ELEMENT.FOOTER, footer),
@@ -46,25 +50,43 @@ export class Beginnings {
           pattern(ELEMENT.SECTION_END, ram),
         ]
       : [];
-    this.#next = this.#patterns.map(() => -1);
   }
 
   /** The first such place from `from` on, or the window's end. */
   next(from: number): number {
     if (this.#patterns.length === 0) return byByte(this.#bytes, from, this.#end);
-    let nearest = this.#end;
+    let at = from;
+    while (this.#end - at >= PATTERN_BYTES) {
+      const pieceEnd = this.#pieceAt + this.#piece.length;
+      // A pattern that the piece's end cuts is whole in the next piece.
+      if (pieceEnd - at < PATTERN_BYTES) this.#take(at);
+      const place = this.#nearest(at - this.#pieceAt);
+      if (place < this.#piece.length) return this.#pieceAt + place;
+      at = this.#pieceAt + this.#piece.length - PATTERN_BYTES + 1;
+    }
+    // One that the window cuts is not found whole.
+    return byByte(this.#bytes, at, this.#end);
+  }
+
+  #take(at: number): void {
+    const length = Math.min(PIECE_BYTES, this.#end - at);
+    this.#pieceAt = at;
+    this.#piece = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + at, length);
+    this.#next = this.#patterns.map(() => -1);
+  }
+
+  #nearest(from: number): number {
+    let nearest = this.#piece.length;
     for (const [index, wanted] of this.#patterns.entries()) {
       let place = this.#next[index] ?? 0;
       if (place < from) {
-        const found = this.#searched.indexOf(wanted, from);
-        place = found < 0 ? this.#end : found;
+        const found = this.#piece.indexOf(wanted, from);
+        place = found < 0 ? this.#piece.length : found;
         this.#next[index] = place;
       }
       nearest = Math.min(nearest, place);
     }
-    if (nearest < this.#end) return nearest;
-    // One that the window cuts is not found whole.
-    return byByte(this.#bytes, Math.max(from, this.#end - PATTERN_BYTES + 1), this.#end);
+    return nearest;
   }
 }
 

@@ -39,6 +39,11 @@ export abstract class Framer implements ChannelParser {
       if (this.#heldBytes < this.#needed) return;
       const used = this.#run(this.#held, this.#heldBytes);
       this.#drop(used);
+      // What is left lies whole in this chunk: on with the chunk itself, not with a byte of it at a time.
+      if (this.#heldBytes <= at) {
+        at -= this.#heldBytes;
+        this.#heldBytes = 0;
+      }
     }
     if (at === chunk.length) return;
     const rest = at === 0 ? chunk : chunk.subarray(at);

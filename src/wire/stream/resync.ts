@@ -36,6 +36,8 @@ export function resync(
   for (let at = beginnings.next(window.at); at < end; at = beginnings.next(at + 1)) {
     const isFooter = bytes[at] === ELEMENT.FOOTER;
     let found = NO;
+    // Most bytes that look like a footer fail here, at the type of what would follow.
+    if (isFooter && at + 5 < end && (bytes[at + 5] ?? 0) > ELEMENT.COMMAND) continue;
     if (isFooter) found = footerAndNext(context, section, bytes, { at, end, last });
     else if (bytes[at] !== ELEMENT.SECTION_START) found = ramPart(context, record, bytes, at, end);
     else if (startMatters) found = ramStart(bytes, at, end);
