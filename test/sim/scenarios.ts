@@ -156,6 +156,8 @@ export const FOUND: readonly Found[] = [
     scenario: scenario({
       mode: 'hybrid',
       dirtyMiB: 8000,
+      linkMiB: 1000,
+      hybridRounds: 1,
       calls: [{ call: 'source.continueSwitchover', how: 'after', times: 1, forMs: 0 }],
     }),
   },
