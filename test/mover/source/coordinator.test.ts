@@ -61,11 +61,20 @@ describe('a call that fails before the point of no return leaves the guest runni
     }
   }
 
-  test('startPostcopy fails before its effect', async (t) => {
+  test('startPostcopy fails before its effect, each time', async (t) => {
     const stage = await Stage.open(t, certificates, 'postcopy');
-    stage.hosts.faults.set('source.startPostcopy', { when: 'before' });
+    stage.hosts.faults.set('source.startPostcopy', { when: 'before', always: true });
     assert.equal(await stage.run(), 'failed');
     assertStayed(stage);
+  });
+
+  test('startPostcopy fails once, before or after its effect, and is tried again', async (t) => {
+    for (const when of ['before', 'after'] as const) {
+      const stage = await Stage.open(t, certificates, 'postcopy');
+      stage.hosts.faults.set('source.startPostcopy', { when });
+      assert.equal(await stage.run(), 'done');
+      assertMoved(stage);
+    }
   });
 
   test('the link breaks while memory moves', async (t) => {
