@@ -40,6 +40,17 @@ export async function hostsFor(t: TestContext): Promise<Hosts> {
   return { a: await issue('a', 'agent'), b: await issue('b', 'agent') };
 }
 
+async function end({
+  running,
+  life,
+}: {
+  readonly running: RunningDestination;
+  readonly life: Life;
+}): Promise<void> {
+  life.dead = true;
+  await Promise.all([running.listening.close(), running.mover.close()]);
+}
+
 /** Both movers of one migration in this process, over real TLS, with real journals, on hypervisors of TwoHosts. */
 export class Stage {
   readonly hosts: TwoHosts;
@@ -48,6 +59,7 @@ export class Stage {
   #agent: Listening | undefined;
   #source: RunningSource | undefined;
   #destination: { readonly running: RunningDestination; readonly life: Life } | undefined;
+  #opening: Promise<{ readonly running: RunningDestination; readonly life: Life }> | undefined;
   #admission: Admission | undefined;
   #closing: Promise<unknown> = Promise.resolve();
 
@@ -100,8 +112,11 @@ export class Stage {
   }
 
   async #whereIsMover(): Promise<{ moverAddress: string; version: number }> {
-    this.#destination ??= await this.#openDestination();
-    return { moverAddress: this.#destination.running.listening.address, version: 1 };
+    // Two may ask at once, and there is one mover, as with a real agent.
+    const opening = (this.#opening ??= this.#openDestination());
+    const found = await opening;
+    if (this.#opening === opening) this.#destination = found;
+    return { moverAddress: found.running.listening.address, version: 1 };
   }
 
   async #openDestination(): Promise<{ running: RunningDestination; life: Life }> {
@@ -184,12 +199,11 @@ export class Stage {
 
   /** The destination's mover dies; its agent starts another when it is asked where it is. */
   killDestination(): void {
-    const found = this.#destination;
-    if (found === undefined) return;
+    const opening = this.#opening;
+    if (this.#destination !== undefined) this.#destination.life.dead = true;
+    this.#opening = undefined;
     this.#destination = undefined;
-    found.life.dead = true;
-    const { listening, mover } = found.running;
-    this.#closing = Promise.all([this.#closing, listening.close(), mover.close()]);
+    this.#closing = Promise.all([this.#closing, opening?.then(end)]);
   }
 
   get events(): SourceEvent[] {
