@@ -44,12 +44,13 @@ function ofMigration(fact: MigrationFact): Leftover[] {
   ];
 }
 
-/** The migrations of a guest on whose account something may still be needed. */
+/** The migration of a guest on whose account something may still be needed: one that goes on before one that is held. */
 function openMigration(guest: string, { migrations }: HostFacts): MigrationFact | undefined {
-  return migrations.find(({ known }) => {
+  const open = migrations.filter(({ known }) => {
     if (known?.guest !== guest) return false;
     return known.moverAlive || !isEnd(known.phase) || known.phase === 'held';
   });
+  return open.find((each) => !isHeld(each)) ?? open[0];
 }
 
 /** It has ended, and a person is to decide. */

@@ -124,6 +124,13 @@ describe('what an earlier crash has left', () => {
     assert.deepEqual(found(ended), ['guest-directory kept']);
   });
 
+  test('nothing is named of a guest that moves again after a migration of its that is held', () => {
+    const held = { ...migration, known: { ...known, phase: 'held' } } as const;
+    const going = { ...migration, known: { ...known, phase: 'planned' } } as const;
+    const facts = { migrations: [held, going], guestDirectories: [directory], guests: [guest] };
+    assert.deepEqual(found(facts), []);
+  });
+
   test('a tap that nobody holds may go; one that does not tell stays', () => {
     assert.deepEqual(found({ taps: [{ name: 'gw99999999n0', held: false }] }), ['tap']);
     assert.deepEqual(found({ taps: [{ name: 'gw99999999n0', held: undefined }] }), ['tap kept']);
