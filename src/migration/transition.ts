@@ -156,7 +156,11 @@ function again(state: SourceState, step: StepName): Transition | undefined {
 function commitFailed(state: SourceState, error: SerialError): Transition {
   if (error.code !== 'GODWIT_NOT_ARMED') {
     const final = ['GODWIT_HELD', 'GODWIT_DEADLINE', 'GODWIT_UNREACHABLE'].includes(error.code);
-    return final ? hold(state, error) : (again(state, 'commit') ?? hold(state, error));
+    if (final) return hold(state, error);
+    // After the switch to post-copy neither side has all of the guest: with the destination's hypervisor it is gone.
+    const isGone = error.code === 'GODWIT_HYPERVISOR_LOST' && state.via === 'postcopy';
+    const end = isGone ? lost(state, error.message) : hold(state, error);
+    return again(state, 'commit') ?? end;
   }
   const refused = { ...state, right: sourceRightAfter(state.right, 'refused') ?? state.right };
   if (state.via === 'postcopy') return hold(refused, error);

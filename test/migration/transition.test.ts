@@ -194,6 +194,15 @@ describe('past the point of no return', () => {
     }
   });
 
+  test('a commit to a hypervisor that has ended is a loss after the switch to post-copy', () => {
+    const world = new World(planned({ mode: 'postcopy' }));
+    driveUntil(world, isDoing('commit'));
+    const facts = { side: 'destination', guest: 'web1', reason: 'its process has ended' };
+    const gone = godwitError('GODWIT_HYPERVISOR_LOST', facts).toJSON();
+    for (let count = 0; count < FORWARD_ATTEMPTS; count += 1) world.answer('before', gone);
+    assert.equal(world.outcome, 'lost');
+  });
+
   test('a commit that is refused brings the guest back to the source', () => {
     const world = new World();
     driveUntil(world, isDoing('commit'));
