@@ -158,8 +158,8 @@ function commitFailed(state: SourceState, error: SerialError): Transition {
     const final = ['GODWIT_HELD', 'GODWIT_DEADLINE', 'GODWIT_UNREACHABLE'].includes(error.code);
     if (final) return hold(state, error);
     // After the switch to post-copy neither side has all of the guest: with the destination's hypervisor it is gone.
-    const isGone = error.code === 'GODWIT_HYPERVISOR_LOST' && state.via === 'postcopy';
-    const end = isGone ? lost(state, error.message) : hold(state, error);
+    const end =
+      isGone(error) && state.via === 'postcopy' ? lost(state, error.message) : hold(state, error);
     return again(state, 'commit') ?? end;
   }
   const refused = { ...state, right: sourceRightAfter(state.right, 'refused') ?? state.right };
@@ -180,7 +180,10 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
   // NOT_ARMED in answer to a refusal or a release: the destination has run the guest.
   // Where it is known to be gone, one that comes back and says so will be overruled.
   const decides = error.code === 'GODWIT_NOT_ARMED' || needsWord(state, step, error);
-  if (decides && state.proof === 'none') return hold(state, error);
+  if (decides && state.proof === 'none') {
+    const isLost = state.via === 'postcopy' && isGone(state.because);
+    return isLost && error.code === 'GODWIT_HELD' ? lost(state, error.message) : hold(state, error);
+  }
   const next = settled({ ...state, leftovers: [...state.leftovers, error] }, step);
   // Where the stream cannot be taken back, nobody knows whether the guest stands still here. Nothing was committed,
   // so the rest of the way back does no harm; but the end is not called a failure with the source running.
@@ -213,14 +216,20 @@ function settled(state: SourceState, step: StepName): SourceState {
   return { ...state, right: sourceRightAfter(state.right, word) ?? state.right };
 }
 
+/** The destination's own word that its copy has ended; its silence is none. */
+function isGone(error: SerialError | undefined): boolean {
+  return error?.code === 'GODWIT_HYPERVISOR_LOST' && error.facts?.['side'] === 'destination';
+}
+
 function destinationLost(state: SourceState, error: SerialError): Transition {
   if (state.doing.kind !== 'do') return stay(state);
   const { step } = state.doing;
   if (step === 'commit') return stay(state); // its own answer decides
   if (isBeforeNoReturn(step)) {
-    // Where post-copy's switch is under way, the source's own hypervisor says whether it still has the guest.
-    const itsOwnWord = step === 'switchover' && state.via === 'postcopy';
-    return itsOwnWord ? stay(state) : beginUndo(state, step, error);
+    // Where post-copy's switch is under way, silence says nothing: the source's own hypervisor knows whether it still
+    // has the guest. A destination that says itself that it is gone ends the switch: the guest is taken back, or lost.
+    const mayBeUnderWay = step === 'switchover' && state.via === 'postcopy';
+    return mayBeUnderWay && !isGone(error) ? stay(state) : beginUndo(state, step, error);
   }
   return step === 'drain' || step === 'verify' ? lost(state, error.message) : stay(state);
 }

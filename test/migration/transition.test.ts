@@ -7,7 +7,7 @@ import { mode } from '../../src/protocol/migration.ts';
 import { driveUntil, settle } from './drive.ts';
 import { assertHandedOver, assertSourceRuns, isDoing } from './endings.ts';
 import { errorOf, planned, sampleOf } from './samples.ts';
-import { World } from './world.ts';
+import { World, unreachable } from './world.ts';
 
 const modes = mode.options;
 
@@ -200,6 +200,31 @@ describe('past the point of no return', () => {
     const facts = { side: 'destination', guest: 'web1', reason: 'its process has ended' };
     const gone = godwitError('GODWIT_HYPERVISOR_LOST', facts).toJSON();
     for (let count = 0; count < FORWARD_ATTEMPTS; count += 1) world.answer('before', gone);
+    assert.equal(world.outcome, 'lost');
+  });
+
+  test('a destination that says that it is gone ends the switch to post-copy; one that is silent does not', () => {
+    const facts = { side: 'destination', guest: 'web1', reason: 'its process has ended' };
+    const gone = godwitError('GODWIT_HYPERVISOR_LOST', facts).toJSON();
+    for (const [error, kind] of [
+      [gone, 'undo'],
+      [unreachable, 'do'],
+    ] as const) {
+      const world = new World(planned({ mode: 'postcopy' }));
+      driveUntil(world, isDoing('switchover'));
+      world.dispatch({ type: 'destination-lost', error });
+      assert.deepEqual(world.state.doing, { kind, step: 'switchover' });
+    }
+  });
+
+  test('what cannot be taken back from a destination that is gone is lost, and no question', () => {
+    const facts = { side: 'destination', guest: 'web1', reason: 'its process has ended' };
+    const world = new World(planned({ mode: 'postcopy' }));
+    driveUntil(world, isDoing('switchover'));
+    const error = godwitError('GODWIT_HYPERVISOR_LOST', facts).toJSON();
+    world.dispatch({ type: 'destination-lost', error });
+    const reason = 'post-copy had begun';
+    world.answer('before', godwitError('GODWIT_HELD', { guest: 'web1', reason }).toJSON());
     assert.equal(world.outcome, 'lost');
   });
 

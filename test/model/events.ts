@@ -54,6 +54,11 @@ export const UNDO_FAILED = perStep((step) =>
 );
 export const RECOVERY_FAILED = add({ type: 'recovery-failed', error: ERRORS.deadline });
 export const DESTINATION_LOST = add({ type: 'destination-lost', error: ERRORS.unreachable });
+/** It says itself that its hypervisor is gone. */
+export const DESTINATION_GONE = add({
+  type: 'destination-lost',
+  error: godwitError('GODWIT_HYPERVISOR_LOST', { ...facts, side: 'destination' }).toJSON(),
+});
 export const DECIDED = add({ type: 'decided', what: 'postcopy', why: 'it was to be' });
 export const CANCEL = add({ type: 'cancel' });
 export const TIMEOUT = add({ type: 'timeout', afterMs: 1 });

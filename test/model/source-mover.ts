@@ -6,6 +6,7 @@ import type { Context } from './context.ts';
 import {
   CANCEL,
   DECIDED,
+  DESTINATION_GONE,
   DESTINATION_LOST,
   FAILED,
   RECOVERY_FAILED,
@@ -129,7 +130,7 @@ function watchMoves(context: Context, state: SourceState): void {
     there.hypervisor === 'gone' || there.right === 'refused' || there.stage === 'released';
   if (isLost && world.dmover === 1) {
     const next = fork(context);
-    apply(context, next, DESTINATION_LOST);
+    apply(context, next, there.hypervisor === 'gone' ? DESTINATION_GONE : DESTINATION_LOST);
     emit('step', 'the source’s mover asks how the destination is: it cannot go on');
   }
   if (stepIndex(step) < stepIndex('switchover')) {

@@ -235,9 +235,13 @@ export class Watch {
 }
 
 function lossIn(status: DestinationStatus, parts: SourceParts): SerialError | undefined {
-  const gone = status.hypervisor === 'gone';
-  if (!gone && status.state !== 'refused' && status.state !== 'released') return undefined;
+  if (status.hypervisor === 'gone') {
+    const { guest } = parts.request.request;
+    const reason = status.error?.message ?? 'its process has ended';
+    return godwitError('GODWIT_HYPERVISOR_LOST', { side: 'destination', guest, reason }).toJSON();
+  }
+  if (status.state !== 'refused' && status.state !== 'released') return undefined;
   if (status.error !== undefined) return status.error;
-  const reason = gone ? 'its hypervisor is gone' : `it has ${status.state} the guest`;
+  const reason = `it has ${status.state} the guest`;
   return godwitError('GODWIT_DESTINATION_FAILED', { host: parts.request.toHost, reason }).toJSON();
 }
