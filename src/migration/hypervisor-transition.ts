@@ -28,6 +28,10 @@ export function onHypervisor(before: SourceState, event: HypervisorEvent): Trans
     case 'drain':
       return duringDrain(state, event);
     case 'commit':
+      // The destination may need a page before it can run the guest at all: the stream does not wait for its answer.
+      return event.type === 'postcopy-paused' && state.via === 'postcopy'
+        ? { state, effects: [{ type: 'recover' }] }
+        : stay(state);
     case 'verify':
     case 'retire':
     case 'finish':

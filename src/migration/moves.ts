@@ -23,7 +23,8 @@ export function enter(state: SourceState, step: StepName): Transition {
   const right = rightOnEntering(state, step);
   const next: SourceState = { ...state, right, attempts: 0, doing: { kind: 'do', step } };
   const effects: SourceEffect[] = [{ type: 'do', step }];
-  if (step === 'drain' && state.stream === 'paused') effects.push({ type: 'recover' });
+  const streams = step === 'drain' || (step === 'commit' && state.via === 'postcopy');
+  if (streams && state.stream === 'paused') effects.push({ type: 'recover' });
   return { state: next, effects };
 }
 

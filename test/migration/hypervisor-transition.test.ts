@@ -85,6 +85,15 @@ describe('in the switch', () => {
   });
 });
 
+test('a post-copy stream that breaks before the destination runs is taken up while commit waits', () => {
+  const world = new World(planned({ mode: 'postcopy' }));
+  driveUntil(world, isDoing('commit'));
+  const paused = { type: 'postcopy-paused', reason: '' } as const;
+  assert.deepEqual(onHypervisor(world.state, paused).effects, [{ type: 'recover' }]);
+  const precopy: SourceState = { ...world.state, via: 'precopy' };
+  assert.deepEqual(onHypervisor(precopy, paused).effects, []);
+});
+
 describe('while post-copy drains', () => {
   test('its end leads to the verification, a pause to a recovery, a break to a loss', () => {
     assert.equal(after('drain', { type: 'completed' }), 'do verify');
