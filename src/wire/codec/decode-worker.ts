@@ -16,14 +16,30 @@ import type { DecodeStart, FromDecoder, ToDecoder } from './thread-messages.ts';
 const start = workerData as DecodeStart;
 const toTaker = new Credit(MOST_BETWEEN_BYTES);
 const packer = new Packer();
+/** Of the batch that is being decoded: nothing of it goes out before its hash was compared. */
+let full: Pack[] = [];
+/** Answers in their order, each to go once so many bytes were taken; the next batch is decoded meanwhile. */
+const answers: { readonly afterBytes: number; readonly bytes: Uint8Array<ArrayBuffer> }[] = [];
+let handedBytes = 0;
+let takenBytes = 0;
 
 function post(message: FromDecoder, transfer: ArrayBuffer[] = []): void {
   parentPort?.postMessage(message, transfer);
 }
 
 async function hand(pack: Pack): Promise<void> {
-  await toTaker.take(pack.bytes.byteLength);
+  const { byteLength } = pack.bytes;
+  await toTaker.take(byteLength);
+  handedBytes += byteLength;
   post({ type: 'items', pack }, [pack.bytes, pack.table.buffer]);
+}
+
+function answer(): void {
+  while (answers[0] !== undefined && answers[0].afterBytes <= takenBytes) {
+    const { bytes } = answers[0];
+    answers.shift();
+    post({ type: 'answer', bytes }, [bytes.buffer]);
+  }
 }
 
 const scope = start.cache && new Scope(start.cache.secret, start.cache.sharing);
@@ -35,19 +51,16 @@ const pipe = new DecodePipe({
   ...(store && scope && { contents: new FarCache(store, scope, places) }),
   mostHeldBytes: start.mostHeldBytes,
   give: (item) => {
-    const [full, ...more] = packer.add(item);
-    if (full === undefined) return undefined;
-    return [full, ...more].reduce(
-      (before, pack) => before.then(() => hand(pack)),
-      Promise.resolve(),
-    );
+    full.push(...packer.add(item));
+    return undefined;
   },
   answer: async (frame) => {
-    // What this acknowledges has been taken by then, so the far side may count on it.
-    if (!packer.empty) await hand(packer.take());
-    await toTaker.settled();
-    const bytes = Uint8Array.from(frame);
-    post({ type: 'answer', bytes }, [bytes.buffer]);
+    if (!packer.empty) full.push(packer.take());
+    const packs = full;
+    full = [];
+    for (const pack of packs) await hand(pack);
+    answers.push({ afterBytes: handedBytes, bytes: Uint8Array.from(frame) });
+    answer();
   },
 });
 
@@ -63,10 +76,13 @@ parentPort?.on('message', (message: ToDecoder) => {
       });
       return;
     case 'given':
-      return toTaker.give(message.bytes);
+      takenBytes += message.bytes;
+      toTaker.give(message.bytes);
+      return answer();
     case 'close':
       last = last
         .then(() => pipe.end())
+        .then(() => toTaker.settled())
         .then(() => {
           pipe.close();
           store?.close();

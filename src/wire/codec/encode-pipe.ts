@@ -30,6 +30,7 @@ export class EncodePipe {
   #last: Promise<void> = Promise.resolve();
   #ahead = 0;
   #number = 0;
+  #misses = 0;
   /** Whoever waits for room: items that are added, and contents that were asked for meanwhile. */
   #forRoom: (() => void)[] = [];
   #failure: { readonly error: unknown } | undefined;
@@ -42,6 +43,11 @@ export class EncodePipe {
     this.#control = new FrameReader(parts.settings);
   }
 
+  /** Contents that the far side asked for. */
+  get misses(): number {
+    return this.#misses;
+  }
+
   /** Takes items; their bytes may change once this resolves. Wait for it before the next call. */
   async add(items: Iterable<Item>): Promise<void> {
     for (const item of items) {
@@ -49,9 +55,14 @@ export class EncodePipe {
     }
   }
 
-  /** Sends what was added, whether it fills a batch or not; resolves when it has been taken. */
-  async flush(): Promise<void> {
+  /** Sends what was added, whether it fills a batch or not; resolves when the next may be added. */
+  async push(): Promise<void> {
     for (const batch of this.encoder.flush()) await this.#ship(batch);
+  }
+
+  /** As push; resolves when it has been taken. */
+  async flush(): Promise<void> {
+    await this.push();
     await this.#last;
     this.#check();
   }
@@ -78,6 +89,7 @@ export class EncodePipe {
   }
 
   async #sendContents(frame: Frame): Promise<void> {
+    this.#misses += frame.items;
     // Looked up before anything is awaited: the window goes on meanwhile.
     const contents = missingOf(frame).map((number) => {
       const page = this.encoder.content(number);

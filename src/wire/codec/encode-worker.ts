@@ -49,8 +49,8 @@ function close(): void {
   pipe.close();
   store?.close();
   if (start.cache?.places !== undefined) places.save(start.cache.places.file);
-  const { told } = pipe.encoder;
-  post({ type: 'closed', tally: { told, levelChanges: pipe.level.changes } });
+  const tally = { told: pipe.encoder.told, levelChanges: pipe.level.changes, misses: pipe.misses };
+  post({ type: 'closed', tally });
   parentPort?.close();
 }
 
@@ -66,6 +66,8 @@ parentPort?.on('message', (message: ToEncoder) => {
         await pipe.flush();
         post({ type: 'flushed', id: message.id });
       });
+    case 'push':
+      return inOrder(() => pipe.push());
     case 'answer':
       return void pipe.answer(message.bytes);
     case 'link':

@@ -50,6 +50,7 @@ export const MOST_BETWEEN_BYTES = 1024 * 1024;
 export type ToEncoder =
   | { readonly type: 'items'; readonly pack: Pack }
   | { readonly type: 'flush'; readonly id: number }
+  | { readonly type: 'push' }
   | { readonly type: 'link'; readonly bytesPerS: number }
   | { readonly type: 'answer'; readonly bytes: Uint8Array }
   | { readonly type: 'sent'; readonly bytes: number }
@@ -66,6 +67,8 @@ export interface EncodeTally {
   /** Items by how they were told. */
   readonly told: Readonly<Record<Kind, number>>;
   readonly levelChanges: readonly LevelChange[];
+  /** Contents that the far side asked for. */
+  readonly misses: number;
 }
 
 export type ToDecoder =

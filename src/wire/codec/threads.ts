@@ -111,6 +111,18 @@ export class EncodeThread {
     this.#life.check();
   }
 
+  /** Lets what was added go its way, as flush, but resolves once the next may be added. */
+  async push(): Promise<void> {
+    if (!this.#packer.empty) await this.#hand(this.#packer.take());
+    this.#life.check();
+    this.#post({ type: 'push' });
+  }
+
+  /** Calls back when the thread is gone other than by `close`, with the reason. */
+  onEnd(end: (error: unknown) => void): void {
+    this.#life.onEnd(end);
+  }
+
   linkCarries(bytesPerS: number): void {
     this.#post({ type: 'link', bytesPerS });
   }
@@ -190,6 +202,11 @@ export class DecodeThread {
     this.summary.catch(() => undefined);
     this.#life.onEnd((error) => this.#credit.fail(error));
     this.#life.worker.on('message', (message: messages.FromDecoder) => this.#take(message));
+  }
+
+  /** Calls back when the thread is gone other than by `close`, with the reason. */
+  onEnd(end: (error: unknown) => void): void {
+    this.#life.onEnd(end);
   }
 
   /** Copies the bytes; waits while too much is under way. */

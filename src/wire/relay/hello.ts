@@ -1,0 +1,124 @@
+import { z } from 'zod';
+import { placesDigest } from '../cache/places.ts';
+import { Scope } from '../cache/scope.ts';
+import type { CodecSettings } from '../codec/settings.ts';
+import { MOST_SETTINGS } from '../codec/settings.ts';
+import type { ThreadCache } from '../codec/thread-messages.ts';
+import type { WireCache } from '../open.ts';
+import { godwitError } from '../../errors.ts';
+
+/** What the two relays tell each other on the control channel, and what they agree on with the first of it. */
+
+/** Of the relay's messages and tokens. The frames of the codec have a version of their own. */
+export const RELAY_VERSION = 1;
+
+const LEAST_CELLS = 1024;
+const MOST_CELLS = 2 ** 22;
+/** A summary of as many names as there may be is half of it. */
+export const MOST_SUMMARY_BYTES = 9 * 1024 * 1024;
+
+const setting = (most: number) => z.number().int().min(1).max(most);
+const tag = z.string().max(64).nullable();
+const digest = z.string().max(128);
+const connection = z.number().int().min(0).max(1);
+
+export const sourceHello = z.object({
+  type: z.literal('hello'),
+  version: z.literal(RELAY_VERSION),
+  settings: z.object({
+    windowPages: setting(MOST_SETTINGS.windowPages),
+    batchBytes: setting(MOST_SETTINGS.batchBytes).min(16_384),
+    batchItems: setting(MOST_SETTINGS.batchItems),
+  }),
+  /** Of the running hash, hexadecimal. */
+  seed: z.string().regex(/^[0-9a-f]{16}$/),
+  /** The cache's circle, where there is a cache. */
+  tag,
+  cells: z.number().int().min(LEAST_CELLS).max(MOST_CELLS),
+  digest,
+});
+export type SourceHello = z.infer<typeof sourceHello>;
+
+export const targetHello = z.object({
+  type: z.literal('hello'),
+  version: z.literal(RELAY_VERSION),
+  tag,
+  digest,
+  summaryBytes: z.number().int().min(4).max(MOST_SUMMARY_BYTES),
+});
+export type TargetHello = z.infer<typeof targetHello>;
+
+const broken = z.object({ type: z.literal('broken'), connection });
+
+export const toTarget = z.discriminatedUnion('type', [
+  sourceHello,
+  z.object({ type: z.literal('open'), connection }),
+  broken,
+]);
+export type ToTarget = z.infer<typeof toTarget>;
+
+export const toSource = z.discriminatedUnion('type', [
+  targetHello,
+  /** The far hypervisor has taken so many bytes of the main connection, since its start. */
+  z.object({ type: z.literal('taken'), bytes: z.number().int().nonnegative() }),
+  broken,
+]);
+export type ToSource = z.infer<typeof toSource>;
+
+/** Reads a message; throws GODWIT_PROTOCOL_INVALID. */
+export function readMessage<T>(schema: z.ZodType<T>, bytes: Uint8Array, peer: string): T {
+  try {
+    return schema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  } catch (error) {
+    const what = error instanceof Error ? error.message.slice(0, 200) : String(error);
+    const expected = 'a message of the wire';
+    throw godwitError('GODWIT_PROTOCOL_INVALID', { peer, expected, what });
+  }
+}
+
+export function writeMessage(message: ToTarget | ToSource): Buffer {
+  return Buffer.from(JSON.stringify(message));
+}
+
+/** A cell for each page of the guest, as a power of two. */
+export function cellsFor(memoryBytes: number): number {
+  const cells = 2 ** Math.ceil(Math.log2(Math.max(1, memoryBytes / 4096)));
+  return Math.min(MOST_CELLS, Math.max(LEAST_CELLS, cells));
+}
+
+/** What one side tells of its cache. */
+export function tellCache(
+  cache: WireCache | undefined,
+  cells: number,
+): { tag: string | null; digest: string } {
+  if (cache === undefined) return { tag: null, digest: '' };
+  const { tag: circle } = new Scope(cache.secret, cache.sharing);
+  return { tag: circle, digest: placesDigest(cache.placesFile, cells) };
+}
+
+/** The cache as the codec's thread opens it: none unless both sides are of one circle. */
+export function agreedCache(
+  cache: WireCache | undefined,
+  ownTag: string | null,
+  far: { readonly tag: string | null; readonly digest: string },
+  cells: number,
+): ThreadCache | undefined {
+  if (cache === undefined || ownTag === null || far.tag !== ownTag) return undefined;
+  const { directory, mostBytes, secret, sharing, placesFile } = cache;
+  const places = { file: placesFile, cells, farDigest: far.digest };
+  return { directory, mostBytes, secret, sharing, places };
+}
+
+/** Batches are small, so that acknowledgements come often and what is decoded is soon compared. */
+export const RELAY_SETTINGS: CodecSettings = {
+  windowPages: 16_384,
+  batchBytes: 256 * 1024,
+  batchItems: 1024,
+};
+
+/** Of the urgent connection: single pages, each for somebody who waits. */
+export const URGENT_SETTINGS: CodecSettings = {
+  windowPages: 256,
+  batchBytes: 64 * 1024,
+  batchItems: 64,
+};

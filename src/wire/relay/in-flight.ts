@@ -1,0 +1,85 @@
+import type { LinkMeasure } from '../session.ts';
+
+/**
+ * How much may be under way. What is queued ahead of the last pages when the guest stops is downtime: so the source
+ * reads no more from its hypervisor while more is under way than the link and the codec need to be kept busy, in
+ * bytes of the link and in bytes of the hypervisor's stream (few of the one can be many of the other).
+ */
+export interface Limits {
+  readonly linkBytes: number;
+  readonly streamBytes: number;
+}
+
+const KIB = 1024;
+/** What the codec on both sides and the far hypervisor take to pass something on. */
+const WORK_MS = 20;
+const LEAST_LINK = 128 * KIB;
+const LEAST_STREAM = 512 * KIB;
+/** While no page is sent twice there is no switchover near, and a full link is all that counts. */
+const FIRST_ROUND = 8192 * KIB;
+/** In the first round more is let out than is known to fit, so that a faster link shows itself. */
+const FIRST_ROUND_GAIN = 2;
+const GAIN = 1.25;
+/** The far side holds no more than this while it waits for a content, see the decoder's `mostHeldBytes`. */
+export const MOST_LINK = 64 * 1024 * KIB;
+/** Of the hypervisor's bytes more is never useful. */
+const MOST_STREAM = 256 * 1024 * KIB;
+
+export function limitsOf(
+  link: Pick<LinkMeasure, 'bytesPerS' | 'roundTripMs'>,
+  streamBytesPerS: number,
+  firstRound: boolean,
+): Limits {
+  const ms = WORK_MS + link.roundTripMs;
+  const gain = firstRound ? FIRST_ROUND_GAIN : GAIN;
+  const least = firstRound ? FIRST_ROUND : 0;
+  const fits = (bytesPerS: number): number => (gain * bytesPerS * ms) / 1000;
+  return {
+    linkBytes: Math.min(MOST_LINK, Math.max(fits(link.bytesPerS), least, LEAST_LINK)),
+    streamBytes: Math.min(MOST_STREAM, Math.max(fits(streamBytesPerS), least, LEAST_STREAM)),
+  };
+}
+
+const SAMPLE_MS = 50;
+const SAMPLES = 40;
+
+/** The hypervisor's bytes under way, and how fast the far hypervisor takes them. */
+export class StreamMeter {
+  #readBytes = 0;
+  #takenBytes = 0;
+  #sampledBytes = 0;
+  #sampledAtMs: number | undefined;
+  /** Bytes a second, of the last two seconds in which something was taken. */
+  readonly #rates: number[] = [];
+
+  get readBytes(): number {
+    return this.#readBytes;
+  }
+
+  get underWay(): number {
+    return this.#readBytes - this.#takenBytes;
+  }
+
+  /** The best of late: a stream that pauses says nothing of how fast it could be. */
+  get bytesPerS(): number {
+    return Math.max(0, ...this.#rates);
+  }
+
+  read(bytes: number): void {
+    this.#readBytes += bytes;
+  }
+
+  /** So many were taken since the start; false where that cannot be. */
+  taken(totalBytes: number, nowMs: number): boolean {
+    if (totalBytes < this.#takenBytes || totalBytes > this.#readBytes) return false;
+    this.#takenBytes = totalBytes;
+    this.#sampledAtMs ??= nowMs;
+    const tookMs = nowMs - this.#sampledAtMs;
+    if (tookMs < SAMPLE_MS) return true;
+    this.#rates.push(((totalBytes - this.#sampledBytes) * 1000) / tookMs);
+    if (this.#rates.length > SAMPLES) this.#rates.shift();
+    this.#sampledAtMs = nowMs;
+    this.#sampledBytes = totalBytes;
+    return true;
+  }
+}

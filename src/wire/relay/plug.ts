@@ -1,0 +1,81 @@
+import { once } from 'node:events';
+import net from 'node:net';
+
+/** A hypervisor's socket, read when it is asked for and written with a limit of one piece. */
+export class Plug {
+  readonly #socket: net.Socket;
+  #state: 'open' | 'ended' | 'broken' = 'open';
+  #waiting: (() => void)[] = [];
+  #finished = false;
+
+  constructor(socket: net.Socket) {
+    this.#socket = socket;
+    socket.on('readable', () => this.#wake());
+    socket.on('end', () => this.#turn('ended'));
+    socket.on('error', () => this.#turn('broken'));
+    socket.on('close', () => this.#turn('broken'));
+  }
+
+  /** Connects to a hypervisor that listens. */
+  static async connect(path: string): Promise<Plug> {
+    const socket = net.connect({ path, allowHalfOpen: true });
+    await once(socket, 'connect');
+    return new Plug(socket);
+  }
+
+  /** `ended`: the hypervisor sends no more; `broken`: the socket is of no more use. */
+  get state(): 'open' | 'ended' | 'broken' {
+    return this.#state;
+  }
+
+  /** Whether `read` would give something. */
+  get readable(): boolean {
+    return this.#socket.readableLength > 0;
+  }
+
+  /** What lies there, if anything does. */
+  read(): Buffer | undefined {
+    return (this.#socket.read() as Buffer | null) ?? undefined;
+  }
+
+  /** Resolves when something may have come, or the state has changed. */
+  async wait(): Promise<void> {
+    if (this.#state !== 'open' || this.readable) return;
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Resolves when the kernel has taken it; false where nobody takes it any more. */
+  async write(bytes: Uint8Array): Promise<boolean> {
+    if (this.#state === 'broken' || this.#finished) return false;
+    return new Promise((resolve) => {
+      this.#socket.write(bytes, (error) => resolve(error === null || error === undefined));
+    });
+  }
+
+  /** No more is written; what is read goes on. */
+  finish(): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#socket.end();
+  }
+
+  /** A unix socket has no reset: the hypervisor sees an end where its own mark of the end is missing. */
+  break(): void {
+    this.#turn('broken');
+    this.#socket.destroy();
+  }
+
+  #turn(state: 'ended' | 'broken'): void {
+    if (this.#state === 'broken') return;
+    // A socket that both sides have ended closes in good order.
+    if (state === 'broken' && this.#state === 'ended' && this.#finished) return this.#wake();
+    this.#state = state;
+    this.#wake();
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const go of waiting) go();
+  }
+}

@@ -1,0 +1,270 @@
+import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { withDeadline } from '../../deadline.ts';
+import { GodwitError, godwitError } from '../../errors.ts';
+import type { EncodeTally } from '../codec/thread-messages.ts';
+import { EncodeThread } from '../codec/threads.ts';
+import type { WireCache } from '../open.ts';
+import type { Session } from '../session.ts';
+import { StreamContext } from '../stream/context.ts';
+import { BACK, CHANNEL, Channels, CONNECTIONS } from './channels.ts';
+import { urgentEncoding } from './encoding.ts';
+import type { Encoding } from './encoding.ts';
+import * as hello from './hello.ts';
+import { limitsOf, StreamMeter } from './in-flight.ts';
+import { Plug } from './plug.ts';
+import { SourceConnection } from './source-connection.ts';
+
+export interface SourceRelayOptions {
+  /** Path of the unix socket to make. */
+  readonly socket: string;
+  /** The other host's name, for errors. */
+  readonly peer: string;
+  readonly memoryBytes: number;
+  readonly cores: number;
+  readonly cache?: WireCache | undefined;
+  /** For how long the other side may take to answer the first message. */
+  readonly helloMs: number;
+}
+
+/** How often room is looked for where nothing says that there is some. */
+const LOOK_MS = 5;
+/** How often the codec is told what the link carries. */
+const TELL_LINK_MS = 200;
+
+/** The source's end: from its hypervisor's connections to the session's channels. */
+export class SourceRelay {
+  readonly #options: SourceRelayOptions;
+  readonly #channels: Channels;
+  readonly #server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  readonly #context = new StreamContext();
+  readonly #meter = new StreamMeter();
+  readonly #plugs: Plug[] = [];
+  readonly #encodings: Encoding[] = [];
+  readonly #runs: Promise<void>[] = [];
+  readonly #stop = new AbortController();
+  readonly #seed = randomBytes(8);
+  #agreed: hello.TargetHello | undefined;
+  #summary = Promise.withResolvers<Uint8Array>();
+  #wake: () => void = () => undefined;
+  #toldLinkAtMs = 0;
+  #returnBytes = 0;
+  #streamBytes = 0;
+  #failure: Error | undefined;
+  readonly #tallies: EncodeTally[] = [];
+  readonly #failed = Promise.withResolvers<never>();
+
+  private constructor(session: Session, options: SourceRelayOptions) {
+    this.#channels = new Channels(session);
+    this.#options = options;
+    this.#failed.promise.catch(() => undefined);
+    this.#summary.promise.catch(() => undefined);
+    session.ended.catch((error: unknown) => this.fail(error));
+    this.#channels.on(CHANNEL.control, (message) => this.#control(message));
+  }
+
+  /** Agrees with the far side, then listens for the hypervisor. */
+  static async open(session: Session, options: SourceRelayOptions): Promise<SourceRelay> {
+    const relay = new SourceRelay(session, options);
+    try {
+      const what = `the hello of the wire to ${options.peer}`;
+      await withDeadline(what, options.helloMs, relay.#stop.signal, () => relay.#start());
+      return relay;
+    } catch (error) {
+      relay.fail(error);
+      throw error;
+    }
+  }
+
+  /** Rejects when the relay has failed; else never settles. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  get figures() {
+    return {
+      streamBytes: this.#streamBytes,
+      sentBytes: this.#channels.sentBytes,
+      returnBytes: this.#returnBytes,
+      tallies: this.#tallies as readonly EncodeTally[],
+    };
+  }
+
+  /** Waits until what the hypervisor sent is sent on; then ends the codec. Rejects where that does not come about. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#server.close();
+    try {
+      await withDeadline('the end of the wire', deadlineMs, this.#stop.signal, async () => {
+        await Promise.all(this.#runs);
+        for (const encoding of this.#encodings) {
+          const tally = await encoding.close();
+          if (tally !== undefined) this.#tallies.push(tally);
+        }
+      });
+    } finally {
+      await this.#letGo(new Error('the wire was closed'));
+    }
+  }
+
+  /** Breaks the hypervisor's connections and ends the session. */
+  fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    const { peer } = this.#options;
+    this.#failure =
+      error instanceof GodwitError
+        ? error
+        : godwitError('GODWIT_WIRE_BROKEN', { peer, what: String(error) }, { cause: error });
+    this.#failed.reject(this.#failure);
+    this.#summary.reject(this.#failure);
+    void this.#letGo(this.#failure);
+    this.#channels.session.abort(this.#failure);
+  }
+
+  async #letGo(reason: Error): Promise<void> {
+    this.#stop.abort(reason);
+    this.#server.close();
+    for (const plug of this.#plugs) plug.break();
+    this.#wake();
+    await rm(this.#options.socket, { force: true });
+  }
+
+  async #start(): Promise<void> {
+    const { cache, memoryBytes, socket, cores } = this.#options;
+    const cells = hello.cellsFor(memoryBytes);
+    const own = hello.tellCache(cache, cells);
+    const settings = hello.RELAY_SETTINGS;
+    const seed = this.#seed.toString('hex');
+    await this.#tell({ type: 'hello', version: 1, settings, seed, cells, ...own });
+    const farSummary = await this.#summary.promise;
+    const far = this.#agreed ?? { tag: null, digest: '' };
+    const encoding = new EncodeThread({
+      start: {
+        settings,
+        seed: this.#seed.readBigUInt64BE(),
+        cache: hello.agreedCache(cache, own.tag, far, cells),
+        cores,
+        farSummary,
+      },
+      send: (frame) => this.#channels.send(CHANNEL.main, frame),
+      signal: this.#stop.signal,
+    });
+    encoding.onEnd((error) => this.fail(error));
+    this.#addEncoding(0, encoding);
+    this.#tellLink = (bytesPerS) => encoding.linkCarries(bytesPerS);
+    const urgent = await urgentEncoding(
+      this.#seed.readBigUInt64BE(),
+      (frame) => this.#channels.send(CHANNEL.urgent, frame),
+      (error) => this.fail(error),
+    );
+    this.#addEncoding(1, urgent);
+    this.#server.on('connection', (near) => this.#connected(near));
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(socket, resolve);
+    });
+  }
+
+  #tellLink: (bytesPerS: number) => void = () => undefined;
+
+  #addEncoding(connection: number, encoding: Encoding): void {
+    this.#encodings.push(encoding);
+    const channels = CONNECTIONS[connection];
+    if (channels === undefined) return;
+    this.#channels.on(channels.answers, (bytes) => Promise.resolve(encoding.answer(bytes)));
+    this.#channels.on(channels.back, (message) => this.#back(connection, message));
+  }
+
+  #connected(near: net.Socket): void {
+    const connection = this.#plugs.length;
+    const encoding = this.#encodings[connection];
+    if (encoding === undefined || this.#failure !== undefined) return void near.destroy();
+    const plug = new Plug(near);
+    this.#plugs.push(plug);
+    const main = connection === 0;
+    const run = new SourceConnection({
+      plug,
+      context: this.#context,
+      encoding,
+      count: (bytes) => {
+        this.#streamBytes += bytes;
+        if (main) this.#meter.read(bytes);
+      },
+      room: main ? (firstRound) => this.#room(firstRound) : () => true,
+      changed: () => this.#changed(),
+    });
+    this.#runs.push(this.#run(connection, run).catch((error: unknown) => this.fail(error)));
+  }
+
+  async #run(connection: number, run: SourceConnection): Promise<void> {
+    await this.#tell({ type: 'open', connection });
+    if (!(await run.run())) await this.#tell({ type: 'broken', connection });
+  }
+
+  #room(firstRound: boolean): boolean {
+    if (this.#failure !== undefined) throw this.#failure;
+    const { measure, unacknowledgedBytes } = this.#channels.session;
+    const limits = limitsOf(measure, this.#meter.bytesPerS, firstRound);
+    const linkFull = unacknowledgedBytes > limits.linkBytes;
+    return !linkFull && this.#meter.underWay <= limits.streamBytes;
+  }
+
+  async #changed(): Promise<void> {
+    const stop = new AbortController();
+    const late = sleep(LOOK_MS, undefined, { signal: stop.signal }).catch(() => undefined);
+    await Promise.race([late, new Promise<void>((resolve) => (this.#wake = resolve))]);
+    stop.abort();
+  }
+
+  async #control(bytes: Uint8Array): Promise<void> {
+    const { peer } = this.#options;
+    const message = hello.readMessage(hello.toSource, bytes, peer);
+    switch (message.type) {
+      case 'hello':
+        return this.#hello(message);
+      case 'taken': {
+        const nowMs = performance.now();
+        if (!this.#meter.taken(message.bytes, nowMs)) {
+          const what = `${message.bytes} bytes taken`;
+          throw godwitError('GODWIT_PROTOCOL_INVALID', { peer, expected: 'what was sent', what });
+        }
+        this.#lookAtLink(nowMs);
+        return this.#wake();
+      }
+      case 'broken':
+        return this.#plugs[message.connection]?.break();
+    }
+  }
+
+  #lookAtLink(nowMs: number): void {
+    const { bytesPerS } = this.#channels.session.measure;
+    if (nowMs - this.#toldLinkAtMs < TELL_LINK_MS || bytesPerS === 0) return;
+    this.#toldLinkAtMs = nowMs;
+    this.#tellLink(bytesPerS);
+  }
+
+  #hello(message: hello.TargetHello): void {
+    if (this.#agreed !== undefined) throw new Error('a second hello');
+    this.#agreed = message;
+    const pieces: Uint8Array[] = [];
+    let left = message.summaryBytes;
+    this.#channels.on(CHANNEL.summary, async (piece) => {
+      left -= piece.length;
+      pieces.push(piece.slice());
+      if (left === 0) this.#summary.resolve(Buffer.concat(pieces));
+      if (left < 0) this.fail(new Error('a summary longer than was said'));
+    });
+  }
+
+  async #back(connection: number, message: Uint8Array): Promise<void> {
+    const plug = this.#plugs[connection];
+    if (message[0] === BACK.end) return plug?.finish();
+    this.#returnBytes += message.length - 1;
+    await plug?.write(message.subarray(1));
+  }
+
+  async #tell(message: hello.ToTarget): Promise<void> {
+    await this.#channels.send(CHANNEL.control, hello.writeMessage(message));
+  }
+}

@@ -1,0 +1,127 @@
+import type { Item } from '../codec/item.ts';
+import { MESSAGE_BYTES } from './channels.ts';
+import { Plug } from './plug.ts';
+import { Rebuild } from './rebuild.ts';
+
+export interface TargetConnectionParts {
+  readonly socket: string;
+  /** To be waited for before this side connects, so that the hypervisor sees its connections in their order. */
+  readonly after: () => Promise<void> | undefined;
+  /** The hypervisor has taken so many more bytes. */
+  readonly taken: (bytes: number) => void;
+  /** Takes bytes of the return path. */
+  readonly back: (bytes: Uint8Array) => Promise<void>;
+  readonly backEnded: () => Promise<void>;
+  /** The source's side has ended, and everything before that is with the hypervisor. */
+  readonly ended: () => void;
+  /** This side's hypervisor is gone. */
+  readonly broken: () => Promise<void>;
+  readonly fail: (error: unknown) => void;
+}
+
+const FIRST_BYTES = 320 * 1024;
+
+/** One connection to the destination's hypervisor. */
+export class TargetConnection {
+  readonly #parts: TargetConnectionParts;
+  readonly #rebuild = new Rebuild();
+  readonly #plug = Promise.withResolvers<Plug | undefined>();
+  /** The source's side has ended, or nothing more can be handed on. */
+  readonly #over = Promise.withResolvers<void>();
+  #run: Promise<void> | undefined;
+  #out = Buffer.allocUnsafe(0);
+  #outBytes = 0;
+  #told = false;
+
+  constructor(parts: TargetConnectionParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when both sides have ended it, or at once where it was never opened. */
+  async done(): Promise<void> {
+    if (this.#run === undefined) return;
+    await this.#run;
+    await this.#over.promise;
+  }
+
+  get connected(): Promise<void> {
+    return this.#plug.promise.then(() => undefined);
+  }
+
+  /** The source's hypervisor has connected: so does this side. */
+  open(): void {
+    this.#run ??= this.#connect().catch((error: unknown) => this.#parts.fail(error));
+  }
+
+  /** Rebuilds the items and hands them to the hypervisor; resolves when it has taken them. */
+  async give(items: Iterable<Item>): Promise<void> {
+    for (const item of items) this.gather(item);
+    await this.pass();
+  }
+
+  /** Rebuilds an item; `pass` hands it on. */
+  gather(item: Item): void {
+    this.#rebuild.take(item, (bytes) => this.#put(bytes));
+  }
+
+  async pass(): Promise<void> {
+    const bytes = this.#out.subarray(0, this.#outBytes);
+    const plug = await this.#plug.promise;
+    if (bytes.length > 0 && plug !== undefined) {
+      if (!(await plug.write(bytes))) await this.#break(plug);
+      this.#parts.taken(bytes.length);
+    }
+    this.#outBytes = 0;
+    if (this.#rebuild.ended && plug !== undefined) {
+      plug.finish();
+      this.#parts.ended();
+      this.#over.resolve();
+    }
+  }
+
+  break(): void {
+    this.#over.resolve();
+    this.#plug.resolve(undefined);
+    void this.#plug.promise.then((plug) => plug?.break());
+  }
+
+  async #connect(): Promise<void> {
+    await this.#parts.after();
+    const plug = await Plug.connect(this.#parts.socket);
+    this.#plug.resolve(plug);
+    if ((await this.#plug.promise) !== plug) return plug.break();
+    while (plug.state === 'open' || plug.readable) {
+      const chunk = plug.read();
+      if (chunk === undefined) await plug.wait();
+      else await this.#sendBack(chunk);
+    }
+    if (plug.state === 'ended') await this.#parts.backEnded();
+    else await this.#break(plug);
+  }
+
+  async #sendBack(chunk: Buffer): Promise<void> {
+    const most = MESSAGE_BYTES - 1;
+    for (let at = 0; at < chunk.length; at += most) {
+      await this.#parts.back(chunk.subarray(at, at + most));
+    }
+  }
+
+  async #break(plug: Plug): Promise<void> {
+    plug.break();
+    this.#over.resolve();
+    if (this.#told) return;
+    this.#told = true;
+    await this.#parts.broken();
+  }
+
+  #put(bytes: Uint8Array): void {
+    const total = this.#outBytes + bytes.length;
+    if (total > this.#out.length) {
+      const larger = Buffer.allocUnsafe(Math.max(total, this.#out.length * 2, FIRST_BYTES));
+      this.#out.copy(larger, 0, 0, this.#outBytes);
+      this.#out = larger;
+    }
+    this.#out.set(bytes, this.#outBytes);
+    this.#outBytes = total;
+  }
+}

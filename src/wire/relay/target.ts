@@ -1,0 +1,213 @@
+import { GodwitError, godwitError } from '../../errors.ts';
+import { withDeadline } from '../../deadline.ts';
+import { DecodePipe } from '../codec/decode-pipe.ts';
+import { makeHash64 } from '../codec/hash.ts';
+import { DecodeThread } from '../codec/threads.ts';
+import { MOST_SUMMARY_NAMES } from '../cache/summary.ts';
+import type { WireCache } from '../open.ts';
+import type { Session } from '../session.ts';
+import { BACK, CHANNEL, Channels, CONNECTIONS } from './channels.ts';
+import * as hello from './hello.ts';
+import { MOST_LINK } from './in-flight.ts';
+import { TargetConnection } from './target-connection.ts';
+
+export interface TargetRelayOptions {
+  /** The unix socket on which the hypervisor listens. */
+  readonly socket: string;
+  readonly peer: string;
+  readonly cache?: WireCache | undefined;
+}
+
+/** The destination's end: from the session's channels to its hypervisor's connections. */
+export class TargetRelay {
+  readonly #options: TargetRelayOptions;
+  readonly #channels: Channels;
+  readonly #stop = new AbortController();
+  readonly #failed = Promise.withResolvers<never>();
+  readonly #connections: TargetConnection[];
+  #thread: DecodeThread | undefined;
+  #urgent: DecodePipe | undefined;
+  #failure: Error | undefined;
+  #takenBytes = 0;
+  #toldBytes = 0;
+  #telling = false;
+  #returnBytes = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(session: Session, options: TargetRelayOptions) {
+    this.#channels = new Channels(session);
+    this.#options = options;
+    this.#failed.promise.catch(() => undefined);
+    session.ended.then(
+      () => this.#letGo(new Error('the session was closed')),
+      (error: unknown) => this.fail(error),
+    );
+    this.#connections = CONNECTIONS.map((_, index) => this.#connection(index));
+    this.#channels.on(CHANNEL.control, (message) => this.#control(message));
+  }
+
+  /** Rejects when the relay has failed; else never settles. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  get figures() {
+    return {
+      streamBytes: this.#takenBytes,
+      sentBytes: this.#channels.sentBytes,
+      returnBytes: this.#returnBytes,
+    };
+  }
+
+  /** Waits until the source has ended and all is with the hypervisor; rejects where that does not come about. */
+  async close(deadlineMs: number): Promise<void> {
+    try {
+      await withDeadline('the end of the wire', deadlineMs, this.#stop.signal, () =>
+        Promise.all(this.#connections.map((connection) => connection.done())),
+      );
+      await this.#closing;
+    } finally {
+      this.#letGo(new Error('the wire was closed'));
+    }
+  }
+
+  /** Breaks the hypervisor's connections and ends the session. */
+  fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    const { peer } = this.#options;
+    this.#failure =
+      error instanceof GodwitError
+        ? error
+        : godwitError('GODWIT_WIRE_BROKEN', { peer, what: String(error) }, { cause: error });
+    this.#failed.reject(this.#failure);
+    this.#letGo(this.#failure);
+    this.#channels.session.abort(this.#failure);
+  }
+
+  #letGo(reason: Error): void {
+    this.#stop.abort(reason);
+    this.#urgent?.close();
+    for (const connection of this.#connections) connection.break();
+  }
+
+  #connection(index: number): TargetConnection {
+    const main = index === 0;
+    return new TargetConnection({
+      socket: this.#options.socket,
+      after: () => (main ? undefined : this.#connections[0]?.connected),
+      taken: (bytes) => main && this.#taken(bytes),
+      back: (bytes) => this.#back(index, bytes),
+      backEnded: () => this.#channels.send(CONNECTIONS[index]?.back ?? 0, Buffer.from([BACK.end])),
+      ended: () => this.#ended(index),
+      broken: () => this.#tell({ type: 'broken', connection: index }),
+      fail: (error) => this.fail(error),
+    });
+  }
+
+  async #control(bytes: Uint8Array): Promise<void> {
+    const message = hello.readMessage(hello.toTarget, bytes, this.#options.peer);
+    switch (message.type) {
+      case 'hello':
+        return this.#start(message);
+      case 'open':
+        return this.#connections[message.connection]?.open();
+      case 'broken':
+        return this.#connections[message.connection]?.break();
+    }
+  }
+
+  async #start(told: hello.SourceHello): Promise<void> {
+    if (this.#thread !== undefined) throw new Error('a second hello');
+    const { cache } = this.#options;
+    const own = hello.tellCache(cache, told.cells);
+    const seed = BigInt(`0x${told.seed}`);
+    this.#thread = new DecodeThread({
+      start: {
+        settings: told.settings,
+        seed,
+        cache: hello.agreedCache(cache, own.tag, told, told.cells),
+        mostHeldBytes: MOST_LINK + MOST_LINK / 2,
+        mostSummaryNames: MOST_SUMMARY_NAMES,
+      },
+      give: async (items) => this.#connections[0]?.give(items),
+      answer: (frame) => this.#channels.send(CHANNEL.answersMain, frame),
+      signal: this.#stop.signal,
+    });
+    const thread = this.#thread;
+    thread.onEnd((error) => this.#corrupt(error));
+    const summary = await thread.summary;
+    const summaryBytes = summary.length;
+    await this.#tell({ type: 'hello', version: 1, summaryBytes, ...own });
+    this.#channels.on(CHANNEL.main, (bytes) => thread.write(bytes));
+    await this.#startUrgent(seed);
+    await this.#channels.send(CHANNEL.summary, summary);
+  }
+
+  async #startUrgent(seed: bigint): Promise<void> {
+    const connection = this.#connections[1];
+    const pipe = new DecodePipe({
+      settings: hello.URGENT_SETTINGS,
+      hash64: await makeHash64(seed),
+      mostHeldBytes: MOST_LINK,
+      give: (item) => {
+        connection?.gather(item);
+        return undefined;
+      },
+      answer: async (frame) => {
+        // Its batch's hash was compared: now the hypervisor may have it.
+        await connection?.pass();
+        await this.#channels.send(CHANNEL.answersUrgent, frame);
+      },
+    });
+    this.#urgent = pipe;
+    this.#channels.on(CHANNEL.urgent, (bytes) =>
+      pipe.write(bytes).catch((error: unknown) => this.#corrupt(error)),
+    );
+  }
+
+  /** The source's hypervisor has ended this connection, and all of it is with this side's. */
+  #ended(index: number): void {
+    // Called from within the thread's own giving, which its end waits for.
+    if (index === 0) this.#closing = this.#thread?.close().catch((error) => this.#corrupt(error));
+  }
+
+  #corrupt(error: unknown): void {
+    if (this.#stop.signal.aborted) return;
+    const what = error instanceof Error ? error.message : String(error);
+    const { peer } = this.#options;
+    this.fail(
+      error instanceof GodwitError
+        ? error
+        : godwitError('GODWIT_WIRE_CORRUPT', { peer, what }, { cause: error }),
+    );
+  }
+
+  #taken(bytes: number): void {
+    this.#takenBytes += bytes;
+    if (!this.#telling) void this.#tellTaken();
+  }
+
+  /** One message at a time: what is taken meanwhile goes with the next. */
+  async #tellTaken(): Promise<void> {
+    this.#telling = true;
+    while (this.#toldBytes < this.#takenBytes && this.#failure === undefined) {
+      this.#toldBytes = this.#takenBytes;
+      await this.#tell({ type: 'taken', bytes: this.#toldBytes });
+    }
+    this.#telling = false;
+  }
+
+  async #back(index: number, bytes: Uint8Array): Promise<void> {
+    this.#returnBytes += bytes.length;
+    const message = Buffer.concat([Buffer.from([BACK.bytes]), bytes]);
+    await this.#channels.send(CONNECTIONS[index]?.back ?? 0, message);
+  }
+
+  async #tell(message: hello.ToSource): Promise<void> {
+    try {
+      await this.#channels.send(CHANNEL.control, hello.writeMessage(message));
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+}
