@@ -1,0 +1,163 @@
+import type { Clock } from '../../clock.ts';
+import type { Session } from '../session.ts';
+import type { Connection } from './connection.ts';
+import { TICK_MS } from './core.ts';
+import type { Effect, LinkCore } from './core.ts';
+import type { Frame } from './format.ts';
+import type { Position } from './greeting.ts';
+import { Senders } from './senders.ts';
+
+/** What a session hears from its carrier. */
+export interface CarrierUser {
+  readonly onMessage: Session['onMessage'] | undefined;
+  /** All that was sent is taken, and nobody waits to send. Told often. */
+  empty(): void;
+  goodbye(): void;
+  /** The other side ends it, for the reason in the payload. */
+  aborted(payload: Uint8Array): void;
+  /** It cannot go on: the link is gone for too long, the other side breaks the rules, or a message was not taken. */
+  failed(error: unknown): void;
+}
+
+/** Does what the core of a session decides: writes to connections, hands messages over, keeps the time. */
+export class Carrier {
+  readonly core: LinkCore;
+  readonly senders: Senders;
+  readonly #clock: Clock;
+  readonly #user: CarrierUser;
+  readonly #connections = new Map<number, Connection>();
+  readonly #ticker: NodeJS.Timeout;
+  #made = 0;
+  #over = false;
+  #turn: NodeJS.Immediate | undefined;
+  #refill: NodeJS.Timeout | undefined;
+
+  constructor(core: LinkCore, clock: Clock, user: CarrierUser) {
+    this.core = core;
+    this.senders = new Senders(core.outbox);
+    this.#clock = clock;
+    this.#user = user;
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Takes a connection whose other end has greeted. Resolves when it is gone. */
+  join(connection: Connection, positions: readonly Position[]): Promise<void> {
+    const id = this.#made;
+    this.#made += 1;
+    const gone = Promise.withResolvers<void>();
+    this.#connections.set(id, connection);
+    connection.user = {
+      frame: (frame) => this.#guard(() => this.core.receive(id, frame, this.#clock.monotonicMs())),
+      paused: () => {
+        this.#act();
+        this.#soon();
+      },
+      closed: () => {
+        this.#connections.delete(id);
+        this.core.leave(id, this.#clock.monotonicMs());
+        this.run();
+        gone.resolve();
+      },
+    };
+    this.#guard(() => this.core.join(id, positions, this.#clock.monotonicMs()));
+    this.run();
+    return gone.promise;
+  }
+
+  /** Lets in who waits, puts on the connections what may go, and does what is to be done. */
+  run(): void {
+    if (this.#over) return;
+    this.senders.admit();
+    clearTimeout(this.#refill);
+    const waitMs = this.core.pump(this.#clock.monotonicMs());
+    if (waitMs !== undefined) this.#refill = setTimeout(() => this.run(), waitMs);
+    this.#act();
+    if (this.core.outbox.isEmpty && this.senders.isEmpty) this.#user.empty();
+  }
+
+  tellAll(frame: Frame): void {
+    this.core.tellAll(frame);
+    this.#act();
+  }
+
+  /** Hands over what waited until somebody takes messages. */
+  deliverAll(): void {
+    for (const channel of this.core.inbox.waiting()) this.#deliver(channel);
+  }
+
+  /** The session is over: everything is let go, what was written still goes. */
+  end(why: Error): void {
+    this.#over = true;
+    clearInterval(this.#ticker);
+    clearTimeout(this.#refill);
+    clearImmediate(this.#turn);
+    this.core.clear(this.#clock.monotonicMs());
+    this.senders.fail(why);
+    for (const connection of this.#connections.values()) connection.end();
+  }
+
+  #tick(): void {
+    const lost = this.core.tick(this.#clock.monotonicMs());
+    if (lost === undefined) this.run();
+    else this.#user.failed(lost);
+  }
+
+  /** Acknowledges what came in this turn of the event loop, once. */
+  #soon(): void {
+    if (this.#over) return;
+    this.#turn ??= setImmediate(() => {
+      this.#turn = undefined;
+      this.core.acknowledge();
+      this.run();
+    });
+  }
+
+  #act(): void {
+    for (const effect of this.core.effects()) this.#do(effect);
+  }
+
+  #do(effect: Effect): void {
+    switch (effect.type) {
+      case 'write':
+        return this.#connections.get(effect.link)?.write(effect.frame);
+      case 'drop':
+        return this.#connections.get(effect.link)?.destroy(new Error('nothing comes from it'));
+      case 'ready':
+        return this.#deliver(effect.channel);
+      case 'room':
+        return this.#soon();
+      case 'goodbye':
+        return this.#user.goodbye();
+      case 'aborted':
+        return this.#user.aborted(effect.payload);
+    }
+  }
+
+  #deliver(channel: number): void {
+    const take = this.#user.onMessage;
+    if (take === undefined || this.#over) return;
+    const message = this.core.inbox.start(channel);
+    if (message === undefined) return;
+    take(channel, message).then(
+      () => {
+        if (this.#over) return;
+        this.core.inbox.took(channel);
+        this.#soon();
+        this.#deliver(channel);
+      },
+      (error: unknown) => this.#user.failed(error),
+    );
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#user.failed(error);
+    }
+  }
+}

@@ -1,0 +1,77 @@
+import type { TLSSocket } from 'node:tls';
+import { LinkFrameReader, writeHead } from './format.ts';
+import type { Frame } from './format.ts';
+
+/** Whoever uses a connection now: first the greeting, then the session. */
+export interface ConnectionUser {
+  /** May throw: the connection is then destroyed, and `closed` told why. */
+  frame(frame: Frame): void;
+  /** The frames of a piece of the stream have all been given. */
+  paused(): void;
+  closed(error: Error | undefined): void;
+}
+
+/** How long a peer may take to close its half after we have closed ours. */
+const END_MS = 2000;
+
+/** A TLS connection as frames. */
+export class Connection {
+  readonly #socket: TLSSocket;
+  readonly #reader = new LinkFrameReader();
+  #user: ConnectionUser;
+  #error: Error | undefined;
+  #ending: NodeJS.Timeout | undefined;
+
+  constructor(socket: TLSSocket, user: ConnectionUser) {
+    this.#socket = socket;
+    this.#user = user;
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    socket.on('error', (error) => (this.#error ??= error));
+    socket.on('close', () => {
+      clearTimeout(this.#ending);
+      this.#user.closed(this.#error);
+    });
+  }
+
+  set user(user: ConnectionUser) {
+    this.#user = user;
+  }
+
+  get remote(): string {
+    return this.#socket.remoteAddress ?? 'a peer';
+  }
+
+  write(frame: Frame): void {
+    if (!this.#socket.writable) return;
+    // Until the end of this turn, so that what is said in one goes out in one piece.
+    if (this.#socket.writableCorked === 0) {
+      this.#socket.cork();
+      process.nextTick(() => this.#socket.uncork());
+    }
+    this.#socket.write(writeHead(frame));
+    if (frame.payload.length > 0) this.#socket.write(frame.payload);
+  }
+
+  /** What was written still goes, then the connection is closed. */
+  end(): void {
+    if (this.#ending !== undefined) return;
+    this.#ending = setTimeout(() => this.#socket.destroy(), END_MS);
+    this.#socket.end();
+    if (this.#socket.destroyed) clearTimeout(this.#ending);
+  }
+
+  destroy(error?: Error): void {
+    this.#error ??= error;
+    this.#socket.destroy();
+  }
+
+  #read(chunk: Buffer): void {
+    try {
+      for (const frame of this.#reader.read(chunk)) this.#user.frame(frame);
+      this.#user.paused();
+    } catch (error) {
+      this.destroy(error as Error);
+    }
+  }
+}

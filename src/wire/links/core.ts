@@ -1,0 +1,297 @@
+import { godwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
+import type { Lane, LinkMeasure } from '../session.ts';
+import { readAck, writeAck } from './ack.ts';
+import { Fifo } from './fifo.ts';
+import { Flight } from './flight.ts';
+import { BadLinkFrame, controlFrame, HEAD_BYTES } from './format.ts';
+import type { Frame } from './format.ts';
+import type { Position } from './greeting.ts';
+import { Inbox } from './inbox.ts';
+import { frameOf, Outbox } from './outbox.ts';
+import type { Outgoing } from './outbox.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+/** The core is told of time by `tick`, at this interval. */
+export const TICK_MS = 250;
+/** A connection from which nothing came for so many ticks is dead. */
+const SILENT_TICKS = 10;
+/** Beyond what may be on the way, for what overtakes bulk. */
+const URGENT_FLIGHT_BYTES = 1024 * 1024;
+
+/** What the shell is to do. */
+export type Effect =
+  | { readonly type: 'write'; readonly link: number; readonly frame: Frame }
+  /** It is dead: nothing came from it. */
+  | { readonly type: 'drop'; readonly link: number }
+  /** A message of that channel may be taken. */
+  | { readonly type: 'ready'; readonly channel: number }
+  /** Who waits for room to send may look again. */
+  | { readonly type: 'room' }
+  /** The other side said goodbye. */
+  | { readonly type: 'goodbye' }
+  | { readonly type: 'aborted'; readonly payload: Uint8Array };
+
+interface Sent {
+  readonly outgoing: Outgoing;
+  readonly atMs: number;
+}
+
+/** One connection. */
+interface Link {
+  readonly id: number;
+  /** Data frames on it that are not known to have arrived. */
+  readonly sent: Fifo<Sent>;
+  flightBytes: number;
+  /** How many of them the far side says came. */
+  arrived: number;
+  /** Data frames that came by it, and how many of those it was told of. */
+  came: number;
+  told: number;
+  heard: boolean;
+  silentTicks: number;
+  /** How long a frame takes until it is known to be there, with what waits before it. */
+  delayMs: number;
+  pingAtMs: number | undefined;
+}
+
+export interface Counters {
+  /** Bytes of frames, heads included, that were written and read. */
+  sentBytes: number;
+  receivedBytes: number;
+  /** Of those written, what had been written before. */
+  repeatedBytes: number;
+  /** Times without any connection, and the longest. */
+  cuts: number;
+  longestCutMs: number;
+}
+
+/**
+ * A session without its sockets and its clock: takes what happens with the time of it, keeps everything that has to
+ * outlive a connection, and says what to do.
+ */
+export class LinkCore {
+  readonly outbox = new Outbox();
+  readonly inbox: Inbox;
+  readonly flight = new Flight();
+  readonly bucket = new TokenBucket();
+  readonly counters: Counters = {
+    sentBytes: 0,
+    receivedBytes: 0,
+    repeatedBytes: 0,
+    cuts: 0,
+    longestCutMs: 0,
+  };
+  readonly #peer: string;
+  readonly #graceMs: number;
+  readonly #links = new Map<number, Link>();
+  #effects: Effect[] = [];
+  /** Since when no connection has stood. */
+  #cutAtMs: number | undefined;
+
+  constructor(options: {
+    readonly peer: string;
+    readonly graceMs: number;
+    readonly holdsBytes: number;
+  }) {
+    this.#peer = options.peer;
+    this.#graceMs = options.graceMs;
+    this.inbox = new Inbox(options.holdsBytes);
+  }
+
+  /** What is to be done since this was asked last. */
+  effects(): Effect[] {
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+
+  measure(nowMs: number): LinkMeasure {
+    return {
+      bytesPerS: this.flight.bytesPerS,
+      roundTripMs: this.flight.roundTripMs,
+      connections: this.#links.size,
+      cutForMs: this.#cutAtMs === undefined ? undefined : nowMs - this.#cutAtMs,
+    };
+  }
+
+  /** A connection stands; `positions` is how far the other side has got. Throws BadLinkFrame. */
+  join(id: number, positions: readonly Position[], nowMs: number): void {
+    this.outbox.resume(positions);
+    this.#links.set(id, {
+      id,
+      sent: new Fifo(),
+      flightBytes: 0,
+      arrived: 0,
+      came: 0,
+      told: 0,
+      heard: true,
+      silentTicks: 0,
+      delayMs: 0,
+      pingAtMs: undefined,
+    });
+    this.#endCut(nowMs);
+    this.flight.grow();
+    this.#effects.push({ type: 'room' });
+  }
+
+  /** A connection is gone; what was on it goes again over another. */
+  leave(id: number, nowMs: number): void {
+    const link = this.#links.get(id);
+    if (link === undefined) return;
+    this.#links.delete(id);
+    this.flight.lost(link.flightBytes);
+    this.outbox.again([...link.sent].map(({ outgoing }) => outgoing));
+    if (this.#links.size > 0) return;
+    this.#cutAtMs = nowMs;
+    this.counters.cuts += 1;
+  }
+
+  /** Takes a frame that came; throws BadLinkFrame for what the other side would never send. */
+  receive(id: number, frame: Frame, nowMs: number): void {
+    const link = this.#links.get(id);
+    if (link === undefined) return;
+    link.heard = true;
+    this.counters.receivedBytes += HEAD_BYTES + frame.payload.length;
+    switch (frame.type) {
+      case 'data':
+      case 'piece':
+        link.came += 1;
+        if (this.inbox.accept(frame)) this.#effects.push({ type: 'ready', channel: frame.channel });
+        return;
+      case 'ack':
+        return this.#acknowledged(link, frame, nowMs);
+      case 'ping':
+        return this.#write(link, controlFrame('pong', frame.number));
+      case 'pong':
+        if (link.pingAtMs !== undefined) this.flight.roundTrip(nowMs - link.pingAtMs, nowMs);
+        link.pingAtMs = undefined;
+        return;
+      case 'goodbye':
+        this.#effects.push({ type: 'goodbye' });
+        return;
+      case 'abort':
+        this.#effects.push({ type: 'aborted', payload: frame.payload });
+        return;
+      case 'hello':
+      case 'welcome':
+      case 'refuse':
+        throw new BadLinkFrame(`a ${frame.type} frame on a connection that stands`);
+    }
+  }
+
+  /** Tells the other side what came and what was taken, where that is news. */
+  acknowledge(): void {
+    let taken =
+      this.inbox.hasNews && this.#links.size > 0 ? writeAck(this.inbox.news()) : undefined;
+    for (const link of this.#links.values()) {
+      if (link.came === link.told && taken === undefined) continue;
+      this.#write(link, controlFrame('ack', link.came, taken));
+      link.told = link.came;
+      taken = undefined;
+    }
+  }
+
+  /** Puts on the connections what may go now. How long until more may, where only the rate limit holds it back. */
+  pump(nowMs: number): number | undefined {
+    for (const lane of [0, 1, 2] as const) {
+      while (this.outbox.waits(lane)) {
+        const link = this.#linkFor(lane);
+        if (link === undefined) return undefined;
+        const waitMs = lane === 2 ? this.bucket.waitMs(nowMs) : 0;
+        if (waitMs > 0) return waitMs;
+        const outgoing = this.outbox.take(lane);
+        if (outgoing !== undefined) this.#send(link, outgoing, nowMs);
+      }
+    }
+    if (this.#links.size > 0) this.flight.idle();
+    return undefined;
+  }
+
+  /** Looks after the connections. The reason, once the session has been without any for too long. */
+  tick(nowMs: number): GodwitError | undefined {
+    for (const link of this.#links.values()) {
+      link.silentTicks = link.heard ? 0 : link.silentTicks + 1;
+      link.heard = false;
+      if (link.silentTicks >= SILENT_TICKS) {
+        this.#effects.push({ type: 'drop', link: link.id });
+      } else if (link.pingAtMs === undefined) {
+        link.pingAtMs = nowMs;
+        this.#write(link, controlFrame('ping', 0));
+      }
+    }
+    if (this.#cutAtMs === undefined || nowMs - this.#cutAtMs <= this.#graceMs) return undefined;
+    return godwitError('GODWIT_LINK_LOST', { peer: this.#peer, graceMs: this.#graceMs });
+  }
+
+  /** The same on all connections: a goodbye, an abort. */
+  tellAll(frame: Frame): void {
+    for (const link of this.#links.values()) this.#write(link, frame);
+  }
+
+  clear(nowMs: number): void {
+    this.#endCut(nowMs);
+    this.#links.clear();
+    this.outbox.clear();
+    this.inbox.clear();
+  }
+
+  #acknowledged(link: Link, { number, payload }: Frame, nowMs: number): void {
+    let bytes = 0;
+    let delayMs = 0;
+    if (number < link.arrived) throw new BadLinkFrame('an ack that takes back another');
+    while (link.arrived < number) {
+      const sent = link.sent.shift();
+      if (sent === undefined) throw new BadLinkFrame('an ack of frames that were not sent');
+      link.arrived += 1;
+      bytes += sent.outgoing.bytes + HEAD_BYTES;
+      delayMs = nowMs - sent.atMs;
+      this.outbox.received(sent.outgoing);
+    }
+    if (bytes > 0) {
+      link.flightBytes -= bytes;
+      link.delayMs = link.delayMs === 0 ? delayMs : link.delayMs * 0.75 + delayMs * 0.25;
+      this.flight.arrived(bytes, delayMs, nowMs);
+    }
+    this.outbox.taken(readAck(payload));
+    this.#effects.push({ type: 'room' });
+  }
+
+  /** Bulk goes where the least is on the way, what overtakes it where frames arrive the soonest. */
+  #linkFor(lane: Lane): Link | undefined {
+    const most = this.flight.limitBytes + (lane === 2 ? 0 : URGENT_FLIGHT_BYTES);
+    if (this.flight.bytes >= most) return undefined;
+    let best: Link | undefined;
+    for (const link of this.#links.values()) {
+      if (best === undefined || before(link, best, lane)) best = link;
+    }
+    return best;
+  }
+
+  #send(link: Link, outgoing: Outgoing, nowMs: number): void {
+    const bytes = outgoing.bytes + HEAD_BYTES;
+    if (outgoing.repeated) this.counters.repeatedBytes += bytes;
+    link.sent.push({ outgoing, atMs: nowMs });
+    link.flightBytes += bytes;
+    this.flight.sent(bytes, nowMs);
+    this.bucket.spend(bytes, nowMs);
+    this.#write(link, frameOf(outgoing));
+  }
+
+  #write({ id: link }: Link, frame: Frame): void {
+    this.counters.sentBytes += HEAD_BYTES + frame.payload.length;
+    this.#effects.push({ type: 'write', link, frame });
+  }
+
+  #endCut(nowMs: number): void {
+    if (this.#cutAtMs === undefined) return;
+    this.counters.longestCutMs = Math.max(this.counters.longestCutMs, nowMs - this.#cutAtMs);
+    this.#cutAtMs = undefined;
+  }
+}
+
+function before(a: Link, b: Link, lane: Lane): boolean {
+  if (lane !== 2 && a.silentTicks !== b.silentTicks) return a.silentTicks < b.silentTicks;
+  if (lane !== 2 && a.delayMs !== b.delayMs) return a.delayMs < b.delayMs;
+  return a.flightBytes < b.flightBytes;
+}

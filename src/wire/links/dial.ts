@@ -1,0 +1,94 @@
+import tls from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { withDeadline } from '../../deadline.ts';
+import { godwitError } from '../../errors.ts';
+import { splitAddress } from '../../protocol/names.ts';
+import { clientTls, wrongServer } from '../../rpc/tls.ts';
+import type { Credentials } from '../../rpc/tls.ts';
+import { Connection } from './connection.ts';
+import { BadLinkFrame, controlFrame } from './format.ts';
+import type { Frame } from './format.ts';
+import { readJson, refusalSchema, welcomeSchema, writeJson } from './greeting.ts';
+import type { Refusal } from './greeting.ts';
+import type { LinkSession } from './link-session.ts';
+
+/** Both ends name it, so that nothing else that listens with these certificates is taken for it. */
+export const LINK_ALPN = 'godwit-link';
+/** From the first packet to the welcome. */
+const DIAL_MS = 4000;
+
+/** The far side has answered that this will not do. */
+export class Refused extends Error {
+  override readonly name = 'Refused';
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    super(`refused: ${refusal.why}`);
+    this.refusal = refusal;
+  }
+}
+
+/**
+ * Makes one connection for the session and resolves once it stands, to a promise of its end. Rejects with Refused,
+ * with what is wrong with the server, or with the network's error.
+ */
+export async function dial(
+  session: LinkSession,
+  address: string,
+  credentials: Credentials,
+): Promise<{ readonly gone: Promise<void> }> {
+  return withDeadline(`connecting to ${address}`, DIAL_MS, session.over, async (signal) => {
+    const { host, port } = splitAddress(address);
+    const options: tls.ConnectionOptions = {
+      ...clientTls(credentials),
+      ALPNProtocols: [LINK_ALPN],
+      host,
+      port,
+    };
+    const socket = tls.connect(options);
+    const stop = (): void => void socket.destroy();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      return await greet(session, socket);
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  });
+}
+
+function greet(session: LinkSession, socket: TLSSocket): Promise<{ readonly gone: Promise<void> }> {
+  return new Promise((resolve, reject) => {
+    const connection = new Connection(socket, {
+      frame: (frame) => {
+        const far = welcomed(frame);
+        if (!session.knows(far.incarnation)) {
+          const reason = 'its end of the session is another one than before';
+          throw godwitError('GODWIT_SESSION_ENDED', { peer: session.peer, reason });
+        }
+        resolve({ gone: session.join(connection, far) });
+      },
+      paused: () => undefined,
+      closed: (error) => reject(error ?? new Error('the other side closed the connection')),
+    });
+    socket.once('secureConnect', () => {
+      const wrong = wrongServer(socket, { name: session.peer, role: 'agent' });
+      if (wrong !== undefined) return connection.destroy(wrong);
+      const hello = { ...session.name, ...session.greeting() };
+      return connection.write(controlFrame('hello', 0, writeJson(hello)));
+    });
+  });
+}
+
+function welcomed(frame: Frame) {
+  switch (frame.type) {
+    case 'welcome':
+      return readJson(welcomeSchema, frame.payload, 'welcome');
+    case 'refuse':
+      throw new Refused(readJson(refusalSchema, frame.payload, 'refuse'));
+    default:
+      throw new BadLinkFrame(`a ${frame.type} frame instead of a welcome`);
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * How much may be on the way, over all connections of a session, so that the link is full and little waits before it:
+ * what it delivers in a round trip and 20 ms more. Both are measured by acknowledgements of what arrived.
+ */
+const QUEUE_MS = 20;
+export const LEAST_FLIGHT_BYTES = 128 * 1024;
+export const MOST_FLIGHT_BYTES = 64 * 1024 * 1024;
+const FIRST_FLIGHT_BYTES = 256 * 1024;
+/** A sample of the rate is taken over a round trip, and over this at least. */
+const LEAST_SAMPLE_MS = 50;
+const SAMPLES = 10;
+/** While the rate grows like this from sample to sample, the way is not full yet, and the limit doubles. */
+const GROWTH = 1.25;
+const PLATEAU = 2;
+/** The shortest round trip counts for so long; then what waits on the way is let out, to see it anew. */
+const ROUND_TRIP_LIVES_MS = 30_000;
+const PROBE_MS = 200;
+
+export class Flight {
+  #bytes = 0;
+  #samples: number[] = [];
+  #sampleBytes = 0;
+  #sampleFromMs: number | undefined;
+  #starved = false;
+  #growing = true;
+  #plateau = 0;
+  #best = 0;
+  #growLimit = FIRST_FLIGHT_BYTES;
+  #shortest: { ms: number; atMs: number } | undefined;
+  #probe: { ms: number; readonly untilMs: number } | undefined;
+
+  /** On the way. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** What the link carries; 0 while that is not known. */
+  get bytesPerS(): number {
+    const sorted = this.#samples.toSorted((a, b) => b - a);
+    // One sample may tell of a burst that had been held up; two seldom do.
+    return sorted[sorted.length > 2 ? 1 : 0] ?? 0;
+  }
+
+  /** Without what waits on the way; 0 while that is not known. */
+  get roundTripMs(): number {
+    return this.#shortest?.ms ?? 0;
+  }
+
+  get limitBytes(): number {
+    if (this.#growing) return this.#growLimit;
+    const { bytesPerS, roundTripMs } = this;
+    if (this.#probe !== undefined) {
+      return Math.max(LEAST_FLIGHT_BYTES / 2, (bytesPerS * roundTripMs * 0.75) / 1000);
+    }
+    const limit = (bytesPerS * (roundTripMs + QUEUE_MS)) / 1000;
+    return Math.min(Math.max(limit, LEAST_FLIGHT_BYTES), MOST_FLIGHT_BYTES);
+  }
+
+  sent(bytes: number, nowMs: number): void {
+    if (this.#bytes === 0) this.#startSample(nowMs);
+    this.#bytes += bytes;
+  }
+
+  /** `delayMs`: since the last of them was sent. */
+  arrived(bytes: number, delayMs: number, nowMs: number): void {
+    this.#bytes -= bytes;
+    this.#sampleBytes += bytes;
+    this.roundTrip(delayMs, nowMs);
+    const passedMs = nowMs - (this.#sampleFromMs ?? nowMs);
+    if (passedMs < Math.max(LEAST_SAMPLE_MS, this.roundTripMs)) return;
+    this.#sample((this.#sampleBytes * 1000) / passedMs);
+    this.#startSample(nowMs);
+  }
+
+  /** They were on a connection that broke. */
+  lost(bytes: number): void {
+    this.#bytes -= bytes;
+  }
+
+  roundTrip(ms: number, nowMs: number): void {
+    const shortest = this.#shortest;
+    if (shortest === undefined || ms <= shortest.ms) {
+      this.#shortest = { ms, atMs: nowMs };
+      this.#probe = undefined;
+    } else if (this.#probe !== undefined) {
+      this.#probe.ms = Math.min(this.#probe.ms, ms);
+      if (nowMs < this.#probe.untilMs) return;
+      this.#shortest = { ms: this.#probe.ms, atMs: nowMs };
+      this.#probe = undefined;
+    } else if (nowMs - shortest.atMs > ROUND_TRIP_LIVES_MS) {
+      this.#probe = { ms, untilMs: nowMs + PROBE_MS + 2 * shortest.ms };
+    }
+  }
+
+  /** There is nothing to send now: what arrives meanwhile does not show what the link could carry. */
+  idle(): void {
+    const fills = this.#growing ? this.limitBytes / 2 : (this.bytesPerS * this.roundTripMs) / 1000;
+    if (this.#bytes <= fills) this.#starved = true;
+  }
+
+  /** The way may carry more than it did: a limit was raised, or there is another connection. */
+  grow(): void {
+    this.#growLimit = Math.min(this.limitBytes * 2, MOST_FLIGHT_BYTES);
+    this.#growing = true;
+    this.#plateau = 0;
+    this.#best = this.bytesPerS;
+  }
+
+  #startSample(nowMs: number): void {
+    this.#sampleFromMs = nowMs;
+    this.#sampleBytes = 0;
+    this.#starved = false;
+  }
+
+  #sample(bytesPerS: number): void {
+    const known = this.bytesPerS;
+    if (this.#starved && (known === 0 || bytesPerS <= known)) return;
+    this.#samples.push(bytesPerS);
+    if (this.#samples.length > SAMPLES) this.#samples.shift();
+    if (!this.#growing || this.#starved) return;
+    if (bytesPerS > this.#best * GROWTH) {
+      this.#best = bytesPerS;
+      this.#plateau = 0;
+      this.#growLimit = Math.min(this.#growLimit * 2, MOST_FLIGHT_BYTES);
+      return;
+    }
+    this.#plateau += 1;
+    if (this.#plateau >= PLATEAU) this.#growing = false;
+  }
+}

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { epoch } from '../../protocol/peer.ts';
+import { serialError, whatIsWrong } from '../../protocol/errors.ts';
+import type { SerialError } from '../../errors.ts';
+import { migrationId } from '../../protocol/names.ts';
+import { CHANNELS } from '../session.ts';
+import { BadLinkFrame, LINK_VERSION } from './format.ts';
+
+/** 128 random bits in hex. */
+export const sessionId = z.string().regex(/^[0-9a-f]{32}$/, 'a session id: 32 hex digits');
+
+const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+
+/** How far one side has got with each channel of the other: frames received without a gap, and taken of them. */
+const position = z
+  .tuple([
+    z
+      .number()
+      .int()
+      .min(0)
+      .max(CHANNELS - 1),
+    count,
+    count,
+  ])
+  .refine(([, received, taken]) => taken <= received, 'more taken than received');
+export type Position = readonly [channel: number, received: number, taken: number];
+
+const common = {
+  version: z.literal(LINK_VERSION),
+  /** Of this end: another one under the same session's id is somebody who has lost what he held. */
+  incarnation: sessionId,
+  /** Bulk bytes that this side holds for whoever takes them; the other keeps its window within. */
+  holdsBytes: count.min(64 * 1024),
+  positions: z.array(position).max(CHANNELS),
+};
+
+/** What a session is known by on both sides, agreed on before it is opened. */
+export const sessionName = z.object({ session: sessionId, migration: migrationId, epoch });
+export type SessionName = z.infer<typeof sessionName>;
+
+export const helloSchema = sessionName.extend(common);
+export const welcomeSchema = z.object(common);
+export type Hello = z.infer<typeof helloSchema>;
+export type Welcome = z.infer<typeof welcomeSchema>;
+
+/**
+ * `closed`: it was closed in order. `over`: it has ended with `error`. `unknown`: there is none for this caller.
+ * `full`: it has as many connections as it may have.
+ */
+export const refusalSchema = z.object({
+  why: z.enum(['closed', 'over', 'unknown', 'full', 'version']),
+  error: serialError.optional(),
+});
+export type Refusal = z.infer<typeof refusalSchema>;
+
+/** The JSON of a control frame; throws BadLinkFrame where it is not what `schema` says. */
+export function readJson<T>(schema: z.ZodType<T>, payload: Uint8Array, what: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(payload).toString('utf8'));
+  } catch {
+    throw new BadLinkFrame(`a ${what} frame that is no JSON`);
+  }
+  const read = schema.safeParse(value);
+  if (!read.success) throw new BadLinkFrame(`a ${what} frame: ${whatIsWrong(read.error)}`);
+  return read.data;
+}
+
+export function writeJson(value: Hello | Welcome | Refusal | SerialError): Uint8Array {
+  return Buffer.from(JSON.stringify(value));
+}

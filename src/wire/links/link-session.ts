@@ -1,0 +1,261 @@
+import { randomBytes } from 'node:crypto';
+import { systemClock } from '../../clock.ts';
+import type { Clock } from '../../clock.ts';
+import { withDeadline } from '../../deadline.ts';
+import { godwitError, GodwitError, toGodwitError } from '../../errors.ts';
+import type { SerialError } from '../../errors.ts';
+import { serialError } from '../../protocol/errors.ts';
+import { laneOf } from '../session.ts';
+import type { LinkMeasure, Session } from '../session.ts';
+import { Carrier } from './carrier.ts';
+import type { Connection } from './connection.ts';
+import { LinkCore } from './core.ts';
+import type { Counters } from './core.ts';
+import { BadLinkFrame, controlFrame, LINK_VERSION, MOST_MESSAGE_BYTES } from './format.ts';
+import { readJson, writeJson } from './greeting.ts';
+import type { Refusal, SessionName, Welcome } from './greeting.ts';
+
+export interface SessionOptions {
+  readonly name: SessionName;
+  /** The other host, as its certificate names it. */
+  readonly peer: string;
+  /** For how long no connection may stand before the session is over. */
+  readonly graceMs: number;
+  /** Cap for what goes over the links together. */
+  readonly maxBytesPerS?: number | undefined;
+  /** Bulk that this side holds at most for its `onMessage`. */
+  readonly holdsBytes?: number;
+  readonly clock?: Clock;
+}
+
+/** Enough for 1 Gbit/s over 150 ms, three times. */
+const HOLDS_BYTES = 64 * 1024 * 1024;
+
+const REFUSALS: Readonly<Record<Refusal['why'], string>> = {
+  closed: 'it closed the session',
+  over: 'the session is over there',
+  unknown: 'it knows no such session with this host',
+  full: 'it takes no more connections',
+  version: 'it speaks another version of the links',
+};
+
+/** One end of a session over whatever connections there are; who makes them is another's business. */
+export class LinkSession implements Session {
+  readonly name: SessionName;
+  readonly peer: string;
+  readonly ended: Promise<void>;
+  readonly #incarnation = randomBytes(16).toString('hex');
+  readonly #holdsBytes: number;
+  readonly #carrier: Carrier;
+  readonly #clock: Clock;
+  readonly #settle: { readonly resolve: () => void; readonly reject: (error: Error) => void };
+  readonly #over = new AbortController();
+  /** Settles when the session is closing and all that was sent is taken. */
+  readonly #empty = Promise.withResolvers<void>();
+  #state: 'open' | 'closing' | 'goodbye' | 'over' = 'open';
+  #onMessage: Session['onMessage'] | undefined;
+  #farIncarnation: string | undefined;
+  #failure: Error | undefined;
+
+  constructor(options: SessionOptions) {
+    const { name, peer, graceMs, holdsBytes = HOLDS_BYTES, clock = systemClock } = options;
+    this.name = name;
+    this.peer = peer;
+    this.#holdsBytes = holdsBytes;
+    this.#clock = clock;
+    const core = new LinkCore({ peer, graceMs, holdsBytes });
+    core.bucket.setRate(options.maxBytesPerS, clock.monotonicMs());
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.ended = promise;
+    this.#settle = { resolve, reject };
+    // Whoever sends or closes hears of it too; nobody has to wait on these.
+    promise.catch(() => undefined);
+    this.#empty.promise.catch(() => undefined);
+    this.#carrier = this.#carry(core);
+  }
+
+  /** Aborted when the session is over. */
+  get over(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  get measure(): LinkMeasure {
+    return this.#carrier.core.measure(this.#clock.monotonicMs());
+  }
+
+  get counters(): Readonly<Counters> {
+    return this.#carrier.core.counters;
+  }
+
+  get unacknowledgedBytes(): number {
+    return this.#carrier.core.outbox.outBytes;
+  }
+
+  get connections(): number {
+    return this.#carrier.connections;
+  }
+
+  get onMessage(): Session['onMessage'] {
+    return this.#onMessage ?? (() => Promise.reject(new Error('nobody takes messages yet')));
+  }
+
+  /** Until it is set, messages wait. */
+  set onMessage(take: Session['onMessage']) {
+    this.#onMessage = take;
+    this.#carrier.deliverAll();
+  }
+
+  /** How much bulk may be unacknowledged at once; `send` waits beyond it. */
+  setWindow(bytes: number): void {
+    this.#carrier.core.outbox.windowBytes = bytes;
+    this.#carrier.run();
+  }
+
+  /** undefined: as much as the link carries. */
+  setRate(bytesPerS: number | undefined): void {
+    const { bucket, flight } = this.#carrier.core;
+    bucket.setRate(bytesPerS, this.#clock.monotonicMs());
+    flight.grow();
+    this.#carrier.run();
+  }
+
+  /** The message's bytes are the session's from here on: they are not copied. */
+  async send(channel: number, message: Uint8Array): Promise<void> {
+    laneOf(channel);
+    if (message.length > MOST_MESSAGE_BYTES) {
+      throw new RangeError(`a message of ${message.length} bytes; ${MOST_MESSAGE_BYTES} at most`);
+    }
+    if (this.#state !== 'open') throw this.#whyOver();
+    const { senders } = this.#carrier;
+    if (!senders.enters(channel, message)) return senders.wait(channel, message);
+    this.#carrier.run();
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    if (this.#state === 'over') return this.ended;
+    if (this.#state === 'open') this.#state = 'closing';
+    const what = `closing the session with ${this.peer}`;
+    try {
+      await withDeadline(what, deadlineMs, undefined, async () => {
+        this.#carrier.run();
+        await this.#empty.promise;
+        this.#sayGoodbye();
+        await this.ended;
+      });
+    } catch (error) {
+      // All is taken; that the other side did not say so takes nothing from it.
+      if (this.#isIn('goodbye')) this.#end(undefined);
+      else this.abort(error as Error);
+    }
+    return this.ended;
+  }
+
+  abort(error: Error): void {
+    if (this.#state === 'over') return;
+    const payload = writeJson(toGodwitError(error).toJSON());
+    this.#carrier.tellAll(controlFrame('abort', 0, payload));
+    this.#end(error);
+  }
+
+  /** What this end says of itself when a connection begins. */
+  greeting(): Welcome {
+    return {
+      version: LINK_VERSION,
+      incarnation: this.#incarnation,
+      holdsBytes: this.#holdsBytes,
+      positions: this.#carrier.core.inbox.positions().map(([...each]) => each),
+    };
+  }
+
+  /** Whether the other end is the one that the session began with. */
+  knows(incarnation: string): boolean {
+    this.#farIncarnation ??= incarnation;
+    return this.#farIncarnation === incarnation;
+  }
+
+  /** Takes a connection whose other end has greeted so. Resolves when it is gone. */
+  join(connection: Connection, far: Welcome): Promise<void> {
+    this.#carrier.core.outbox.farHoldsBytes = far.holdsBytes;
+    const gone = this.#carrier.join(connection, far.positions);
+    if (this.#state === 'goodbye') connection.write(controlFrame('goodbye'));
+    return gone;
+  }
+
+  /** The other side takes no more connections for this session. */
+  refused({ why, error }: Refusal): void {
+    if (why === 'closed' && this.#state === 'goodbye') return this.#end(undefined);
+    if (error !== undefined) return this.#end(this.#told(error));
+    this.#end(godwitError('GODWIT_SESSION_ENDED', { peer: this.peer, reason: REFUSALS[why] }));
+  }
+
+  #carry(core: LinkCore): Carrier {
+    const current = (): Session['onMessage'] | undefined => this.#onMessage;
+    return new Carrier(core, this.#clock, {
+      get onMessage() {
+        return current();
+      },
+      empty: () => {
+        if (this.#state === 'closing') this.#empty.resolve();
+      },
+      goodbye: () => this.#goodbye(),
+      aborted: (payload) => this.#end(this.#toldError(payload)),
+      failed: (error) => this.#failed(error),
+    });
+  }
+
+  #failed(error: unknown): void {
+    if (!(error instanceof BadLinkFrame)) return this.abort(error as Error);
+    const facts = { peer: this.peer, expected: 'a session’s frame', what: error.message };
+    this.abort(godwitError('GODWIT_PROTOCOL_INVALID', facts, { cause: error }));
+  }
+
+  #sayGoodbye(): void {
+    if (this.#state === 'over') return;
+    this.#state = 'goodbye';
+    this.#carrier.tellAll(controlFrame('goodbye'));
+  }
+
+  /** The other side has nothing more to say and takes nothing more. */
+  #goodbye(): void {
+    const { outBytes, isEmpty } = this.#carrier.core.outbox;
+    if (this.#state !== 'goodbye') this.#sayGoodbye();
+    if (isEmpty) return this.#end(undefined);
+    const reason = `it closed before it took the last ${outBytes} bytes`;
+    this.#end(godwitError('GODWIT_SESSION_ENDED', { peer: this.peer, reason }));
+  }
+
+  #toldError(payload: Uint8Array): GodwitError {
+    try {
+      return this.#told(readJson(serialError, payload, 'abort'));
+    } catch (error) {
+      return this.#told(toGodwitError(error).toJSON());
+    }
+  }
+
+  /** The other side has ended it and said why. */
+  #told(serial: SerialError): GodwitError {
+    const cause = new GodwitError(serial);
+    const facts = { peer: this.peer, reason: cause.message };
+    return godwitError('GODWIT_SESSION_ENDED', facts, { cause });
+  }
+
+  #whyOver(): Error {
+    const closed = { peer: this.peer, reason: 'it was closed' };
+    return this.#failure ?? godwitError('GODWIT_SESSION_ENDED', closed);
+  }
+
+  #isIn(state: string): boolean {
+    return this.#state === state;
+  }
+
+  #end(error: Error | undefined): void {
+    if (this.#state === 'over') return;
+    this.#state = 'over';
+    this.#failure = error;
+    if (error === undefined) this.#settle.resolve();
+    else this.#settle.reject(error);
+    this.#over.abort();
+    this.#empty.reject(this.#whyOver());
+    this.#carrier.end(this.#whyOver());
+  }
+}

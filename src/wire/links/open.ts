@@ -1,0 +1,121 @@
+import { systemClock } from '../../clock.ts';
+import { withDeadline } from '../../deadline.ts';
+import { godwitError, GodwitError } from '../../errors.ts';
+import { silentLog } from '../../log.ts';
+import type { Log } from '../../log.ts';
+import type { Credentials } from '../../rpc/tls.ts';
+import { dial, Refused } from './dial.ts';
+import { BadLinkFrame } from './format.ts';
+import { LinkSession } from './link-session.ts';
+import type { SessionOptions } from './link-session.ts';
+
+export interface OpenOptions extends SessionOptions {
+  readonly credentials: Credentials;
+  /** host:port of the other mover's listener, over each link to be used: connections are spread over them. */
+  readonly addresses: readonly string[];
+  /** Further addresses, for a connection whose own address does not answer; in their order. */
+  readonly spare?: readonly string[];
+  /** Connections in all. */
+  readonly connections: number;
+  /** How long the first connection may take. */
+  readonly openMs?: number;
+  readonly signal?: AbortSignal;
+  readonly log?: Log;
+}
+
+export const MOST_CONNECTIONS = 32;
+const OPEN_MS = 10_000;
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 1000;
+
+/** Opens a session to a mover that waits for it; resolves once a connection stands, and keeps connections up after. */
+export async function openSession(options: OpenOptions): Promise<LinkSession> {
+  const { addresses, connections, signal, openMs = OPEN_MS } = options;
+  if (addresses.length === 0 || connections < 1 || connections > MOST_CONNECTIONS) {
+    throw new RangeError(`${connections} connections to ${addresses.length} addresses`);
+  }
+  const session = new LinkSession(options);
+  const stop = (): void => session.abort(signal?.reason as Error);
+  const dialer = new Dialer(session, options);
+  try {
+    await withDeadline(`the first connection to ${options.peer}`, openMs, signal, () =>
+      Promise.race([dialer.first(), session.ended]),
+    );
+  } catch (error) {
+    session.abort(dialer.failure ?? (error as Error));
+    throw dialer.failure ?? error;
+  }
+  signal?.addEventListener('abort', stop, { once: true });
+  session.over.addEventListener('abort', () => signal?.removeEventListener('abort', stop));
+  return session;
+}
+
+/** Keeps the connections of a session up. */
+class Dialer {
+  readonly #session: LinkSession;
+  readonly #options: OpenOptions;
+  readonly #log: Log;
+  /** Why the last try failed. */
+  failure: Error | undefined;
+
+  constructor(session: LinkSession, options: OpenOptions) {
+    this.#session = session;
+    this.#options = options;
+    this.#log = options.log ?? silentLog;
+  }
+
+  /** Resolves when the first connection stands; the others come after it. */
+  async first(): Promise<void> {
+    await new Promise<void>((stands) => void this.#keep(0, stands));
+    this.failure = undefined;
+    for (let slot = 1; slot < this.#options.connections; slot += 1) void this.#keep(slot);
+  }
+
+  /** Never rejects; ends with the session. */
+  async #keep(slot: number, stands?: () => void): Promise<void> {
+    const ways = waysOf(slot, this.#options);
+    let pauseMs = FIRST_PAUSE_MS;
+    for (let tried = 0; !this.#session.over.aborted; tried += 1) {
+      const address = ways[tried % ways.length] as string;
+      try {
+        const { gone } = await dial(this.#session, address, this.#options.credentials);
+        stands?.();
+        pauseMs = FIRST_PAUSE_MS;
+        await gone;
+        tried = -1;
+        this.#log.info({ address }, 'a connection of the session is gone');
+      } catch (error) {
+        if (this.#isFinal(error, address)) return;
+        this.#log.debug({ address, error }, 'a connection of the session could not be made');
+      }
+      const clock = this.#options.clock ?? systemClock;
+      await clock.sleep(pauseMs, this.#session.over).catch(() => undefined);
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+    }
+  }
+
+  #isFinal(error: unknown, address: string): boolean {
+    if (error instanceof Refused) {
+      if (error.refusal.why === 'full') return true;
+      this.#session.refused(error.refusal);
+      return true;
+    }
+    const final =
+      error instanceof BadLinkFrame ||
+      (error instanceof GodwitError && !error.retryable && error.code !== 'GODWIT_DEADLINE');
+    this.failure = final ? error : unreachable(this.#session.peer, address, error);
+    if (final) this.#session.abort(error);
+    return final;
+  }
+}
+
+/** Its own address first, then the others, then the spare ones. */
+function waysOf(slot: number, { addresses, spare = [] }: OpenOptions): string[] {
+  const at = slot % addresses.length;
+  return [...addresses.slice(at), ...addresses.slice(0, at), ...spare];
+}
+
+function unreachable(peer: string, address: string, cause: unknown): GodwitError {
+  const reason = cause instanceof Error ? cause.message : 'it cannot be reached';
+  return godwitError('GODWIT_UNREACHABLE', { peer, address, reason }, { cause });
+}

@@ -1,0 +1,231 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import tls from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { z } from 'zod';
+import { withDeadline } from '../../deadline.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { callerOf } from '../../rpc/caller.ts';
+import { openDoors } from '../../rpc/doors.ts';
+import type { Doors } from '../../rpc/doors.ts';
+import { serverTls } from '../../rpc/tls.ts';
+import type { Credentials } from '../../rpc/tls.ts';
+import { Connection } from './connection.ts';
+import { LINK_ALPN } from './dial.ts';
+import { BadLinkFrame, controlFrame, LINK_VERSION } from './format.ts';
+import type { Frame } from './format.ts';
+import { helloSchema, readJson, writeJson } from './greeting.ts';
+import type { Hello, Refusal } from './greeting.ts';
+import { LinkSession } from './link-session.ts';
+import type { SessionOptions } from './link-session.ts';
+import { MOST_CONNECTIONS } from './open.ts';
+
+export interface ServerOptions {
+  /** Addresses of this host; the same port on each. */
+  readonly hosts: readonly string[];
+  /** 0 to 0: any. */
+  readonly ports: { readonly from: number; readonly to: number };
+  readonly credentials: Credentials;
+  readonly log: Log;
+}
+
+/** From the connection to the hello, the TLS handshake included. */
+const GREETING_MS = 5000;
+/** Connections that have not greeted, and all. */
+const MOST_STRANGERS = 64;
+const MOST_SOCKETS = 256;
+/** Sessions that are over and still answered for. */
+const MOST_PAST = 64;
+
+interface Expected {
+  readonly session: LinkSession;
+  readonly begun: () => void;
+}
+
+/** Where a destination's mover waits for the sessions that it has agreed on. */
+export class SessionServer {
+  readonly #server: tls.Server;
+  readonly #log: Log;
+  readonly #sockets = new Set<TLSSocket>();
+  readonly #expected = new Map<string, Expected>();
+  readonly #past = new Map<string, { readonly peer: string; readonly refusal: Refusal }>();
+  #strangers = 0;
+  #doors: Doors | undefined;
+
+  private constructor(options: ServerOptions) {
+    this.#log = options.log;
+    this.#server = tls.createServer(
+      {
+        ...serverTls(options.credentials),
+        ALPNProtocols: [LINK_ALPN],
+        handshakeTimeout: GREETING_MS,
+      },
+      (socket) => this.#greet(socket),
+    );
+    this.#server.maxConnections = MOST_SOCKETS;
+    this.#server.on('tlsClientError', (error, socket) => {
+      this.#log.debug({ error: error.message }, 'a TLS handshake of the wire failed');
+      socket.destroy();
+    });
+  }
+
+  /** GODWIT_PORT_NONE where no port of the range is free. */
+  static async listen(options: ServerOptions): Promise<SessionServer> {
+    const made = new SessionServer(options);
+    const { hosts, ports } = options;
+    const [host = '127.0.0.1', ...further] = hosts;
+    for (let port = ports.from; port <= ports.to; port += 1) {
+      try {
+        const listening = once(made.#server, 'listening');
+        made.#server.listen({ host, port });
+        await listening;
+        const doors = further.map((each) => ({ host: each, port: made.port }));
+        made.#doors = await openDoors(made.#server, doors, options.log);
+        return made;
+      } catch (error) {
+        if (made.#server.listening) await new Promise((done) => made.#server.close(done));
+        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      }
+    }
+    throw godwitError('GODWIT_PORT_NONE', { host, ...ports });
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** host:port of the first of the hosts. */
+  get address(): string {
+    const { address, family, port } = this.#server.address() as AddressInfo;
+    return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+  }
+
+  /**
+   * Waits for the one who may open this session: the peer's certificate and all of its name must be as agreed.
+   * Rejects after `deadlineMs` without a connection, or when the signal is aborted; later that ends the session.
+   */
+  async accept(
+    options: SessionOptions,
+    deadlineMs: number,
+    signal?: AbortSignal,
+  ): Promise<LinkSession> {
+    const id = options.name.session;
+    if (this.#expected.has(id)) throw new Error(`session ${id} is waited for already`);
+    const session = new LinkSession(options);
+    const begun = Promise.withResolvers<void>();
+    this.#expected.set(id, { session, begun: begun.resolve });
+    const stop = (): void => session.abort(signal?.reason as Error);
+    const forget = (refusal: Refusal): void => {
+      signal?.removeEventListener('abort', stop);
+      this.#forget(id, session.peer, refusal);
+    };
+    session.ended.then(
+      () => forget({ why: 'closed' }),
+      (error: unknown) => forget({ why: 'over', error: toGodwitError(error).toJSON() }),
+    );
+    try {
+      const what = `the first connection of ${options.peer}`;
+      await withDeadline(what, deadlineMs, signal, () =>
+        Promise.race([begun.promise, session.ended]),
+      );
+    } catch (error) {
+      session.abort(error as Error);
+      throw error;
+    }
+    signal?.addEventListener('abort', stop, { once: true });
+    return session;
+  }
+
+  /** Takes no more connections, and ends the sessions that have not ended. */
+  async close(): Promise<void> {
+    this.#doors?.close();
+    const closed = new Promise((done) => this.#server.close(done));
+    for (const { session } of this.#expected.values()) {
+      const reason = 'its end of the session was closed';
+      session.abort(godwitError('GODWIT_SESSION_ENDED', { peer: 'this host', reason }));
+    }
+    await new Promise((done) => setImmediate(done));
+    for (const socket of this.#sockets) socket.destroySoon();
+    await closed;
+  }
+
+  #forget(id: string, peer: string, refusal: Refusal): void {
+    this.#expected.delete(id);
+    this.#past.set(id, { peer, refusal });
+    const [oldest] = this.#past.keys();
+    if (this.#past.size > MOST_PAST && oldest !== undefined) this.#past.delete(oldest);
+  }
+
+  #greet(socket: TLSSocket): void {
+    this.#sockets.add(socket);
+    this.#strangers += 1;
+    let stranger = true;
+    const known = (): void => {
+      if (stranger) this.#strangers -= 1;
+      stranger = false;
+      clearTimeout(timer);
+    };
+    const timer = setTimeout(() => socket.destroy(), GREETING_MS);
+    socket.once('close', () => {
+      known();
+      this.#sockets.delete(socket);
+    });
+    const connection = new Connection(socket, {
+      frame: (frame) => {
+        known();
+        this.#take(connection, socket, frame);
+      },
+      paused: () => undefined,
+      closed: () => undefined,
+    });
+    const caller = callerOf(socket);
+    if (caller.role === 'agent' && this.#strangers <= MOST_STRANGERS) return;
+    this.#log.warn({ from: connection.remote, caller: caller.name }, 'a stranger to the wire');
+    socket.destroy();
+  }
+
+  #take(connection: Connection, socket: TLSSocket, frame: Frame): void {
+    if (frame.type !== 'hello') throw new BadLinkFrame(`a ${frame.type} frame instead of a hello`);
+    const refuse = (refusal: Refusal): void => {
+      connection.write(controlFrame('refuse', 0, writeJson(refusal)));
+      connection.user = {
+        frame: () => undefined,
+        paused: () => undefined,
+        closed: () => undefined,
+      };
+      connection.end();
+    };
+    const hello = readHello(frame.payload);
+    if (hello === undefined) return refuse({ why: 'version' });
+    const peer = callerOf(socket).name;
+    const past = this.#past.get(hello.session);
+    if (past?.peer === peer) return refuse(past.refusal);
+    const expected = this.#expected.get(hello.session);
+    if (expected === undefined || !isFor(expected.session, hello, peer)) {
+      this.#log.warn({ from: connection.remote, peer }, 'a session that nobody waits for');
+      return refuse({ why: 'unknown' });
+    }
+    const { session, begun } = expected;
+    if (session.connections >= MOST_CONNECTIONS) return refuse({ why: 'full' });
+    connection.write(controlFrame('welcome', 0, writeJson(session.greeting())));
+    void session.join(connection, hello);
+    return begun();
+  }
+}
+
+/** undefined where it is of another version. */
+function readHello(payload: Uint8Array): Hello | undefined {
+  const { version } = readJson(z.looseObject({ version: z.number() }), payload, 'hello');
+  return version === LINK_VERSION ? readJson(helloSchema, payload, 'hello') : undefined;
+}
+
+function isFor(session: LinkSession, hello: Hello, peer: string): boolean {
+  const { name } = session;
+  return (
+    session.peer === peer &&
+    name.migration === hello.migration &&
+    name.epoch === hello.epoch &&
+    session.knows(hello.incarnation)
+  );
+}

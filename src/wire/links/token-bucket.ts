@@ -1,0 +1,51 @@
+/** What may go at once after a pause: a timer's grain at high rates, a frame at low ones. */
+const LEAST_BURST_BYTES = 64 * 1024;
+const BURST_MS = 10;
+/** Debt that what overtakes may make; beyond it, it is forgiven. */
+const MOST_DEBT_MS = 1000;
+
+/** A rate that is kept on average; without one, everything may go. */
+export class TokenBucket {
+  #bytesPerMs: number | undefined;
+  #tokens = 0;
+  #atMs = 0;
+
+  /** undefined: no limit. */
+  setRate(bytesPerS: number | undefined, nowMs: number): void {
+    if (bytesPerS !== undefined && !(bytesPerS > 0)) {
+      throw new RangeError(`a rate of ${bytesPerS} bytes/s`);
+    }
+    const had = this.#bytesPerMs;
+    this.#fill(nowMs);
+    this.#bytesPerMs = bytesPerS === undefined ? undefined : bytesPerS / 1000;
+    this.#tokens = had === undefined ? this.#burst() : Math.min(this.#tokens, this.#burst());
+    this.#atMs = nowMs;
+  }
+
+  get bytesPerS(): number | undefined {
+    return this.#bytesPerMs === undefined ? undefined : this.#bytesPerMs * 1000;
+  }
+
+  spend(bytes: number, nowMs: number): void {
+    if (this.#bytesPerMs === undefined) return;
+    this.#fill(nowMs);
+    this.#tokens = Math.max(this.#tokens - bytes, -MOST_DEBT_MS * this.#bytesPerMs);
+  }
+
+  /** How long until something may go; 0: now. */
+  waitMs(nowMs: number): number {
+    if (this.#bytesPerMs === undefined) return 0;
+    this.#fill(nowMs);
+    return this.#tokens > 0 ? 0 : (1 - this.#tokens) / this.#bytesPerMs;
+  }
+
+  #fill(nowMs: number): void {
+    const passedMs = Math.max(0, nowMs - this.#atMs);
+    this.#atMs = Math.max(this.#atMs, nowMs);
+    this.#tokens = Math.min(this.#tokens + passedMs * (this.#bytesPerMs ?? 0), this.#burst());
+  }
+
+  #burst(): number {
+    return Math.max(LEAST_BURST_BYTES, BURST_MS * (this.#bytesPerMs ?? 0));
+  }
+}
