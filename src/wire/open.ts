@@ -1,7 +1,15 @@
+import { silentLog } from '../log.ts';
+import type { Log } from '../log.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import type { Sharing } from './cache/scope.ts';
 import type { LevelChange } from './codec/policy.ts';
 import type { Kind } from './codec/records.ts';
+import type { SessionOptions } from './links/link-session.ts';
+import { openSession } from './links/open.ts';
+import { SessionServer } from './links/server.ts';
+import { SourceRelay } from './relay/source.ts';
+import { TargetRelay } from './relay/target.ts';
+import { End, Listening } from './relay/end.ts';
 import type { LinkMeasure } from './session.ts';
 
 /** What a mover needs of the wire: its end of one hypervisor's stream, from a unix socket to the other mover. */
@@ -32,6 +40,7 @@ export interface WireOptions {
   /** Processors that the codec may take. */
   readonly cores: number;
   readonly cache?: WireCache;
+  readonly log?: Log;
 }
 
 export interface SourceWireOptions extends WireOptions {
@@ -88,4 +97,31 @@ export interface WireFigures {
   /** Times without any connection, and the longest, ms. */
   readonly cuts: number;
   readonly longestCutMs: number;
+}
+
+/** For how long the far side may take to open its cache and answer. */
+const HELLO_MS = 30_000;
+/** For how long the destination waits for the source's first connection; the movers end it sooner. */
+const ACCEPT_MS = 600_000;
+
+/** Reaches the other mover, agrees with it, and makes the socket for the hypervisor. */
+export async function openSourceWire(options: SourceWireOptions): Promise<Wire> {
+  const session = await openSession({ ...sessionOptions(options), ...options });
+  const relay = await SourceRelay.open(session, { ...options, helloMs: HELLO_MS });
+  return new End(session, relay);
+}
+
+/** Listens for the other mover; what the hypervisor is to get comes once that has connected. */
+export async function openTargetWire(options: TargetWireOptions): Promise<TargetWire> {
+  const { hosts, ports, credentials, log = silentLog } = options;
+  const server = await SessionServer.listen({ hosts, ports, credentials, log });
+  const stop = new AbortController();
+  const accepting = server.accept(sessionOptions(options), ACCEPT_MS, stop.signal);
+  const opened = accepting.then((session) => new End(session, new TargetRelay(session, options)));
+  return new Listening(server, opened, stop);
+}
+
+function sessionOptions(options: WireOptions & { maxBytesPerS?: number }): SessionOptions {
+  const { session, migration, epoch, peer, graceMs, maxBytesPerS } = options;
+  return { name: { session, migration, epoch }, peer, graceMs, maxBytesPerS };
 }

@@ -40,7 +40,6 @@ type Handler = (message: Uint8Array) => Promise<void>;
 export class Channels {
   readonly session: Session;
   readonly #handlers = new Map<number, PromiseWithResolvers<Handler>>();
-  #sentBytes = 0;
 
   constructor(session: Session) {
     this.session = session;
@@ -50,18 +49,12 @@ export class Channels {
     };
   }
 
-  /** Bytes of messages that the session was given. */
-  get sentBytes(): number {
-    return this.#sentBytes;
-  }
-
   on(channel: number, handler: Handler): void {
     this.#handler(channel).resolve(handler);
   }
 
   /** Cuts bytes of a stream into messages; resolves when the session has all of them. */
   async send(channel: number, bytes: Uint8Array): Promise<void> {
-    this.#sentBytes += bytes.length;
     for (let at = 0; at < bytes.length; at += MESSAGE_BYTES) {
       await this.session.send(channel, bytes.subarray(at, at + MESSAGE_BYTES));
     }

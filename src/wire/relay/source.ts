@@ -10,6 +10,7 @@ import type { WireCache } from '../open.ts';
 import type { Session } from '../session.ts';
 import { StreamContext } from '../stream/context.ts';
 import { BACK, CHANNEL, Channels, CONNECTIONS } from './channels.ts';
+import type { Relay, RelayFigures } from './end.ts';
 import { urgentEncoding } from './encoding.ts';
 import type { Encoding } from './encoding.ts';
 import * as hello from './hello.ts';
@@ -35,7 +36,7 @@ const LOOK_MS = 5;
 const TELL_LINK_MS = 200;
 
 /** The source's end: from its hypervisor's connections to the session's channels. */
-export class SourceRelay {
+export class SourceRelay implements Relay {
   readonly #options: SourceRelayOptions;
   readonly #channels: Channels;
   readonly #server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
@@ -53,6 +54,7 @@ export class SourceRelay {
   #returnBytes = 0;
   #streamBytes = 0;
   #failure: Error | undefined;
+  #closed: Promise<void> | undefined;
   readonly #tallies: EncodeTally[] = [];
   readonly #failed = Promise.withResolvers<never>();
 
@@ -83,21 +85,26 @@ export class SourceRelay {
     return this.#failed.promise;
   }
 
-  get figures() {
+  get figures(): RelayFigures {
     return {
       streamBytes: this.#streamBytes,
-      sentBytes: this.#channels.sentBytes,
       returnBytes: this.#returnBytes,
-      tallies: this.#tallies as readonly EncodeTally[],
+      tallies: this.#tallies,
     };
   }
 
-  /** Waits until what the hypervisor sent is sent on; then ends the codec. Rejects where that does not come about. */
-  async close(deadlineMs: number): Promise<void> {
+  /** Waits until the far hypervisor has taken all that this side's sent; then ends the codec. Rejects where that does not come about. */
+  close(deadlineMs: number): Promise<void> {
+    this.#closed ??= this.#close(deadlineMs);
+    return this.#closed;
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
     this.#server.close();
     try {
       await withDeadline('the end of the wire', deadlineMs, this.#stop.signal, async () => {
         await Promise.all(this.#runs);
+        while (this.#meter.underWay > 0) await this.#changed();
         for (const encoding of this.#encodings) {
           const tally = await encoding.close();
           if (tally !== undefined) this.#tallies.push(tally);

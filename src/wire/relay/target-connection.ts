@@ -67,13 +67,14 @@ export class TargetConnection {
   async pass(): Promise<void> {
     const bytes = this.#out.subarray(0, this.#outBytes);
     const plug = await this.#plug.promise;
-    if (bytes.length > 0 && plug !== undefined) {
-      if (!(await plug.write(bytes))) await this.#break(plug);
+    // What nobody takes any more counts as taken: the source must not wait for it.
+    if (bytes.length > 0) {
+      if (plug !== undefined && !(await plug.write(bytes))) await this.#break(plug);
       this.#parts.taken(bytes.length);
     }
     this.#outBytes = 0;
-    if (this.#rebuild.ended && plug !== undefined) {
-      plug.finish();
+    if (this.#rebuild.ended) {
+      plug?.finish();
       this.#parts.ended();
       this.#over.resolve();
     }

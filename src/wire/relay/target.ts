@@ -7,6 +7,7 @@ import { MOST_SUMMARY_NAMES } from '../cache/summary.ts';
 import type { WireCache } from '../open.ts';
 import type { Session } from '../session.ts';
 import { BACK, CHANNEL, Channels, CONNECTIONS } from './channels.ts';
+import type { Relay, RelayFigures } from './end.ts';
 import * as hello from './hello.ts';
 import { MOST_LINK } from './in-flight.ts';
 import { TargetConnection } from './target-connection.ts';
@@ -18,8 +19,11 @@ export interface TargetRelayOptions {
   readonly cache?: WireCache | undefined;
 }
 
+/** For how long the hypervisor may take what is left when the source has closed the session. */
+const LAST_MS = 10_000;
+
 /** The destination's end: from the session's channels to its hypervisor's connections. */
-export class TargetRelay {
+export class TargetRelay implements Relay {
   readonly #options: TargetRelayOptions;
   readonly #channels: Channels;
   readonly #stop = new AbortController();
@@ -32,16 +36,16 @@ export class TargetRelay {
   #toldBytes = 0;
   #telling = false;
   #returnBytes = 0;
+  /** The end of the codec's thread, which saves what it knows. */
   #closing: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
 
   constructor(session: Session, options: TargetRelayOptions) {
     this.#channels = new Channels(session);
     this.#options = options;
     this.#failed.promise.catch(() => undefined);
-    session.ended.then(
-      () => this.#letGo(new Error('the session was closed')),
-      (error: unknown) => this.fail(error),
-    );
+    // The source has closed it, so all is here; the hypervisor may still have to take the last of it.
+    session.ended.then(() => this.close(LAST_MS)).catch((error: unknown) => this.fail(error));
     this.#connections = CONNECTIONS.map((_, index) => this.#connection(index));
     this.#channels.on(CHANNEL.control, (message) => this.#control(message));
   }
@@ -51,21 +55,26 @@ export class TargetRelay {
     return this.#failed.promise;
   }
 
-  get figures() {
+  get figures(): RelayFigures {
     return {
       streamBytes: this.#takenBytes,
-      sentBytes: this.#channels.sentBytes,
       returnBytes: this.#returnBytes,
+      tallies: [],
     };
   }
 
   /** Waits until the source has ended and all is with the hypervisor; rejects where that does not come about. */
-  async close(deadlineMs: number): Promise<void> {
+  close(deadlineMs: number): Promise<void> {
+    this.#closed ??= this.#close(deadlineMs);
+    return this.#closed;
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
     try {
-      await withDeadline('the end of the wire', deadlineMs, this.#stop.signal, () =>
-        Promise.all(this.#connections.map((connection) => connection.done())),
-      );
-      await this.#closing;
+      await withDeadline('the end of the wire', deadlineMs, this.#stop.signal, async () => {
+        await Promise.all(this.#connections.map((connection) => connection.done()));
+        await this.#closing;
+      });
     } finally {
       this.#letGo(new Error('the wire was closed'));
     }

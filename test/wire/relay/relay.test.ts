@@ -1,36 +1,35 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import { CHANNEL } from '../../../src/wire/relay/channels.ts';
 import * as writer from '../stream/writer.ts';
 import { readAll, relayPair } from './pair.ts';
+import type { Pair } from './pair.ts';
+import { longStream } from './streams.ts';
 
-/** A stream of so many pages, every third zero, with a device's state behind them. */
-function streamOf(pages: number, first = 1): Buffer {
-  const records = Array.from({ length: pages }, (_, at) => {
-    const name = at === 0 ? 'pc.ram' : undefined;
-    if (at % 3 === 2) return writer.zeroPage(at * 4096, name);
-    const page = Buffer.alloc(4096);
-    for (let word = 0; word < 4096; word += 4) page.writeInt32LE(Math.imul(first + at, word), word);
-    return writer.page(at * 4096, page, name);
-  });
-  return Buffer.concat([
-    writer.fileHeader(),
-    writer.sectionHeader('start', 2, 'ram'),
-    writer.ramList([writer.PC_RAM]),
-    writer.endOfSection,
-    writer.footer(2),
-    writer.partHeader('end', 2),
-    ...records,
-    writer.endOfSection,
-    writer.footer(2),
-    Buffer.from([0]),
-  ]);
+/** Sends a stream as a hypervisor, both sides end; gives what the far hypervisor got. */
+async function migrate(pair: Pair, stream: Buffer): Promise<Buffer> {
+  const near = await pair.connect();
+  const far = await pair.accept();
+  near.end(stream);
+  const got = await readAll(far);
+  far.end();
+  await readAll(near);
+  return got;
+}
+
+async function close({ source, target, near, far }: Pair): Promise<void> {
+  await Promise.all([source.close(5000), target.close(5000)]);
+  await near.close(5000);
+  await Promise.all([near.ended, far.ended]);
 }
 
 describe('a relay', () => {
   test('gives the far hypervisor the bytes of the near one, and answers the other way', async (context) => {
     const pair = await relayPair(context);
-    const stream = streamOf(3000);
+    const stream = longStream(3000);
     const near = await pair.connect();
     const far = await pair.accept();
     far.write('answer of the destination');
@@ -41,9 +40,144 @@ describe('a relay', () => {
     assert.ok(got.equals(stream), `${got.length} of ${stream.length} bytes`);
     far.end('the last word');
     assert.equal((await readAll(near)).toString(), 'the last word');
-    await Promise.all([pair.source.close(5000), pair.target.close(5000)]);
-    await pair.near.close(5000);
-    const { tallies } = pair.source.figures;
+    await close(pair);
+    const { tallies, streamBytes, returnBytes } = pair.source.figures;
     assert.equal(tallies[0]?.told.zero, 1000);
+    assert.equal(streamBytes, stream.length);
+    assert.equal(returnBytes, 'answer of the destination'.length + 'the last word'.length);
+  });
+
+  test('gives the same over a link whose channels overtake each other', async (context) => {
+    let seed = 1;
+    const way = async (): Promise<void> => {
+      seed = (Math.imul(seed, 48_271) >>> 0) % 2_147_483_647;
+      await sleep(seed % 4);
+    };
+    const pair = await relayPair(context, { way });
+    const stream = longStream(1500, 5, 2);
+    assert.ok((await migrate(pair, stream)).equals(stream));
+    await close(pair);
+  });
+
+  test('forwards what has come before anything follows it', async (context) => {
+    const pair = await relayPair(context);
+    const near = await pair.connect();
+    const far = await pair.accept();
+    // Whole items, a torn one, bytes that are nothing at all: none of them may wait for more.
+    const pieces = [
+      Buffer.concat([writer.fileHeader(), writer.command(1)]),
+      writer.command(2, Buffer.from([0, 0, 0, 1])),
+      writer.page(0, Buffer.alloc(4096, 3), 'pc.ram').subarray(0, 1000),
+      Buffer.from('no stream'),
+    ];
+    const got = far.iterator({ destroyOnReturn: false });
+    for (const piece of pieces) {
+      near.write(piece);
+      let seen = Buffer.alloc(0);
+      while (seen.length < piece.length) {
+        seen = Buffer.concat([seen, (await got.next()).value as Buffer]);
+      }
+      assert.ok(seen.equals(piece));
+    }
+  });
+
+  test('lets the second connection overtake the first, each in its order', async (context) => {
+    const held = Promise.withResolvers<void>();
+    const pair = await relayPair(context, {
+      way: (channel) => (channel === CHANNEL.main ? held.promise : Promise.resolve()),
+    });
+    const stream = longStream(200);
+    const main = await pair.connect();
+    const farMain = await pair.accept();
+    main.end(stream);
+    const urgent = await pair.connect();
+    const farUrgent = await pair.accept();
+    const page = writer.page(8192, Buffer.alloc(4096, 9), 'pc.ram');
+    urgent.write(page);
+    let got = Buffer.alloc(0);
+    while (got.length < page.length) {
+      got = Buffer.concat([got, ((await once(farUrgent, 'data')) as [Buffer])[0]]);
+    }
+    assert.ok(got.equals(page));
+    held.resolve();
+    assert.ok((await readAll(farMain)).equals(stream));
+    urgent.end();
+    farUrgent.end();
+    farMain.end();
+    await close(pair);
+  });
+
+  test('breaks the far connection where the near one breaks, and the other way round', async (context) => {
+    for (const side of ['near', 'far'] as const) {
+      const pair = await relayPair(context);
+      const near = await pair.connect();
+      const far = await pair.accept();
+      near.write(writer.fileHeader());
+      await once(far, 'data');
+      const [gone, other] = side === 'near' ? [near, far] : [far, near];
+      // With something that it has not read, a unix socket is reset.
+      other.write('unread');
+      gone.pause();
+      gone.destroy();
+      if (other.readyState !== 'closed') await once(other.resume(), 'end');
+      await Promise.all([pair.source.close(5000), pair.target.close(5000)]);
+    }
+  });
+
+  test('does not end the stream where its session ends', async (context) => {
+    const pair = await relayPair(context);
+    const near = await pair.connect();
+    const far = await pair.accept();
+    const stream = longStream(50);
+    near.write(stream.subarray(0, 100_000));
+    await once(far, 'data');
+    pair.near.abort(new Error('the grace is over'));
+    await assert.rejects(pair.source.failed, { code: 'GODWIT_WIRE_BROKEN', message: /grace/ });
+    await assert.rejects(pair.target.failed, { code: 'GODWIT_WIRE_BROKEN', message: /grace/ });
+    // The near hypervisor may not think that all it wrote was taken.
+    await new Promise((resolve) => near.once('close', resolve).resume().write('more'));
+  });
+
+  test('refuses a third connection', async (context) => {
+    const pair = await relayPair(context);
+    await pair.connect();
+    await pair.connect();
+    const third = await pair.connect();
+    await once(third.resume(), 'end');
+  });
+
+  test('gives back any bytes, however they come', async (context) => {
+    const any = fc.array(fc.uint8Array({ maxLength: 5000 }), { maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(any, fc.nat(40), async (parts, pages) => {
+        const stream = Buffer.concat([longStream(pages), ...parts, longStream(pages, 3)]);
+        const pair = await relayPair(context);
+        assert.ok((await migrate(pair, stream)).equals(stream));
+        await close(pair);
+      }),
+      { numRuns: 8 },
+    );
+  });
+});
+
+describe('a damaged wire', () => {
+  test('ends the migration before the hypervisor gets what is not right, and names the frame', async (context) => {
+    let frames = 0;
+    const way = (channel: number, message: Uint8Array): Promise<void> => {
+      if (channel === CHANNEL.main) frames += 1;
+      // Within the payload of a frame that is not the first.
+      if (channel === CHANNEL.main && frames === 20) message[100]! ^= 0xff;
+      return Promise.resolve();
+    };
+    const pair = await relayPair(context, { way });
+    const stream = longStream(3000);
+    const near = await pair.connect();
+    const far = await pair.accept();
+    near.end(stream);
+    const got = await readAll(far);
+    await assert.rejects(pair.target.failed, { code: 'GODWIT_WIRE_CORRUPT', message: /frame \d+/ });
+    await assert.rejects(pair.source.failed, /frame \d+/);
+    assert.ok(got.length < stream.length);
+    assert.ok(got.equals(stream.subarray(0, got.length)), 'what was released is right');
   });
 });

@@ -1,0 +1,142 @@
+import { toGodwitError } from '../../errors.ts';
+import type { EncodeTally } from '../codec/thread-messages.ts';
+import { KINDS } from '../codec/records.ts';
+import type { Kind } from '../codec/records.ts';
+import type { LinkSession } from '../links/link-session.ts';
+import type { SessionServer } from '../links/server.ts';
+import type { TargetWire, Wire, WireFigures } from '../open.ts';
+import type { LinkMeasure } from '../session.ts';
+
+/** What the two relays have in common. */
+export interface Relay {
+  readonly failed: Promise<never>;
+  readonly figures: RelayFigures;
+  close(deadlineMs: number): Promise<void>;
+  fail(error: unknown): void;
+}
+
+export interface RelayFigures {
+  readonly streamBytes: number;
+  readonly returnBytes: number;
+  readonly tallies: readonly EncodeTally[];
+}
+
+/** One end of the wire: a session, and the relay over it. */
+export class End implements Wire {
+  readonly ended: Promise<void>;
+  readonly #session: LinkSession;
+  readonly #relay: Relay;
+  readonly #from = process.cpuUsage();
+
+  constructor(session: LinkSession, relay: Relay) {
+    this.#session = session;
+    this.#relay = relay;
+    this.ended = Promise.race([session.ended, relay.failed]);
+    this.ended.catch(() => undefined);
+  }
+
+  get measure(): LinkMeasure {
+    return this.#session.measure;
+  }
+
+  figures(): WireFigures {
+    const { streamBytes, returnBytes, tallies } = this.#relay.figures;
+    const { sentBytes, receivedBytes, cuts, longestCutMs } = this.#session.counters;
+    const { user, system } = process.cpuUsage(this.#from);
+    return {
+      streamBytes,
+      linkBytes: sentBytes + receivedBytes,
+      returnBytes,
+      ...sumOf(tallies),
+      processorMs: (user + system) / 1000,
+      cuts,
+      longestCutMs,
+    };
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    const untilMs = performance.now() + deadlineMs;
+    try {
+      await this.#relay.close(deadlineMs);
+      await this.#session.close(Math.max(100, untilMs - performance.now()));
+    } catch (error) {
+      this.abort(toGodwitError(error));
+    }
+  }
+
+  abort(error: Error): void {
+    this.#relay.fail(error);
+  }
+}
+
+/** The destination's end, before and after the source has connected. */
+export class Listening implements TargetWire {
+  readonly address: string;
+  readonly ended: Promise<void>;
+  readonly #server: SessionServer;
+  readonly #opened: Promise<End>;
+  readonly #stop: AbortController;
+  #end: End | undefined;
+
+  constructor(server: SessionServer, opened: Promise<End>, stop: AbortController) {
+    this.address = server.address;
+    this.#server = server;
+    this.#opened = opened;
+    this.#stop = stop;
+    this.ended = this.#run().finally(() => server.close());
+    this.ended.catch(() => undefined);
+  }
+
+  get measure(): LinkMeasure {
+    const none = { bytesPerS: 0, roundTripMs: 0, connections: 0, cutForMs: undefined };
+    return this.#end?.measure ?? none;
+  }
+
+  figures(): WireFigures {
+    return this.#end?.figures() ?? NO_FIGURES;
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    if (this.#end === undefined) this.#stop.abort(new Error('the wire was closed'));
+    else await this.#end.close(deadlineMs);
+    await this.#server.close();
+  }
+
+  abort(error: Error): void {
+    this.#stop.abort(error);
+    this.#end?.abort(error);
+  }
+
+  async #run(): Promise<void> {
+    this.#end = await this.#opened;
+    await this.#end.ended;
+  }
+}
+
+function sumOf(
+  tallies: readonly EncodeTally[],
+): Pick<WireFigures, 'told' | 'misses' | 'levelChanges'> {
+  const told = { ...NONE_TOLD };
+  for (const tally of tallies) {
+    for (const kind of KIND_NAMES) told[kind] += tally.told[kind];
+  }
+  return {
+    told,
+    misses: tallies.reduce((sum, { misses }) => sum + misses, 0),
+    levelChanges: tallies[0]?.levelChanges ?? [],
+  };
+}
+
+const KIND_NAMES = Object.keys(KINDS) as Kind[];
+const NONE_TOLD = Object.fromEntries(KIND_NAMES.map((kind) => [kind, 0])) as Record<Kind, number>;
+const NO_FIGURES: WireFigures = {
+  streamBytes: 0,
+  linkBytes: 0,
+  returnBytes: 0,
+  told: NONE_TOLD,
+  misses: 0,
+  levelChanges: [],
+  processorMs: 0,
+  cuts: 0,
+  longestCutMs: 0,
+};

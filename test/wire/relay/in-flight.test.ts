@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { limitsOf, MOST_LINK, StreamMeter } from '../../../src/wire/relay/in-flight.ts';
+
+const KIB = 1024;
+const rate = fc.double({ min: 0, max: 12.5e9, noNaN: true });
+const roundTrip = fc.double({ min: 0, max: 5000, noNaN: true });
+
+describe('what may be under way', () => {
+  test('is what the link carries in a round trip and 20 ms, with a quarter more, after the first round', () => {
+    const limits = limitsOf({ bytesPerS: 12.5e6, roundTripMs: 10 }, 40e6, false);
+    assert.equal(limits.linkBytes, 1.25 * 12.5e6 * 0.03);
+    assert.equal(limits.streamBytes, 1.25 * 40e6 * 0.03);
+  });
+
+  test('is never less than keeps codec and link at work, nor more than the far side holds', () => {
+    fc.assert(
+      fc.property(rate, rate, roundTrip, fc.boolean(), (bytesPerS, stream, ms, firstRound) => {
+        const limits = limitsOf({ bytesPerS, roundTripMs: ms }, stream, firstRound);
+        assert.ok(limits.linkBytes >= 128 * KIB && limits.linkBytes <= MOST_LINK);
+        assert.ok(limits.streamBytes >= 512 * KIB && limits.streamBytes <= 256 * KIB * KIB);
+        const later = limitsOf({ bytesPerS, roundTripMs: ms }, stream, false);
+        assert.ok(limits.linkBytes >= later.linkBytes);
+      }),
+    );
+  });
+
+  test('fills 1 Gbit/s over 150 ms', () => {
+    const limits = limitsOf({ bytesPerS: 125e6, roundTripMs: 150 }, 125e6, false);
+    assert.ok(limits.linkBytes > 125e6 * 0.15);
+  });
+});
+
+describe('the meter of the stream', () => {
+  test('counts what was read and is not taken', () => {
+    const meter = new StreamMeter();
+    meter.read(1000);
+    assert.ok(meter.taken(400, 0));
+    assert.equal(meter.underWay, 600);
+  });
+
+  test('refuses what cannot have been taken', () => {
+    const meter = new StreamMeter();
+    meter.read(1000);
+    assert.ok(meter.taken(400, 0));
+    assert.ok(!meter.taken(399, 1));
+    assert.ok(!meter.taken(1001, 1));
+    assert.equal(meter.underWay, 600);
+  });
+
+  test('knows the best rate of late, not that of a pause', () => {
+    const meter = new StreamMeter();
+    meter.read(100e6);
+    meter.taken(0, 0);
+    meter.taken(10e6, 100);
+    meter.taken(10.1e6, 1000);
+    assert.equal(meter.bytesPerS, 100e6);
+    for (let at = 1; at <= 40; at += 1) meter.taken(10.1e6 + at * 1000, 1000 + at * 50);
+    assert.equal(meter.bytesPerS, 20_000);
+  });
+});

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { Decoder } from '../../../src/wire/codec/decoder.ts';
+import { Encoder } from '../../../src/wire/codec/encoder.ts';
+import type { Item } from '../../../src/wire/codec/item.ts';
+import { BadItems, Rebuild } from '../../../src/wire/relay/rebuild.ts';
+import { StreamItems } from '../../../src/wire/relay/stream-items.ts';
+import { StreamContext } from '../../../src/wire/stream/context.ts';
+import * as codec from '../codec/support.ts';
+import * as samples from '../stream/samples.ts';
+import { longStream, stream } from './streams.ts';
+
+/** Cases of each property; GODWIT_FUZZ_RUNS makes it a long run. */
+const RUNS = Number(process.env['GODWIT_FUZZ_RUNS'] ?? 4000);
+
+/** Items as they leave the source's relay; every so many chunks the stream pauses. */
+function itemsOf(bytes: Uint8Array, lengths: readonly number[], every = Infinity): Item[] {
+  const items = new StreamItems(new StreamContext());
+  const out: Item[] = [];
+  let count = 0;
+  for (const chunk of samples.chunks(bytes, lengths)) {
+    // The codec has copied what it was given before the chunk is used again.
+    out.push(...items.push(chunk).map(codec.copyOf));
+    chunk.fill(0xee);
+    count += 1;
+    if (count % every === 0) out.push(...items.flush().map(codec.copyOf));
+  }
+  return [...out, ...items.end().map(codec.copyOf)];
+}
+
+function rebuilt(items: readonly Item[]): Buffer {
+  const rebuild = new Rebuild();
+  const pieces: Buffer[] = [];
+  for (const item of items) rebuild.take(item, (bytes) => pieces.push(Buffer.from(bytes)));
+  assert.ok(rebuild.ended);
+  return Buffer.concat(pieces);
+}
+
+function throughCodec(items: readonly Item[]): Item[] {
+  const encoder = new Encoder(codec.SMALL, { hash64: codec.hash64 });
+  const decoder = new Decoder(codec.SMALL, { hash64: codec.hash64 });
+  return codec.decodeAll(decoder, codec.encodeAll(encoder, items));
+}
+
+const damages = fc.array(samples.damage, { minLength: 1, maxLength: 4 });
+const every = fc.integer({ min: 1, max: 4 });
+
+describe('a stream as items', () => {
+  test('is rebuilt byte by byte, however it comes in pieces', () => {
+    fc.assert(
+      fc.property(stream, samples.chunking, every, (pieces, lengths, pauses) => {
+        const bytes = samples.joined(pieces);
+        assert.ok(rebuilt(itemsOf(bytes, lengths)).equals(bytes));
+        assert.ok(rebuilt(itemsOf(bytes, lengths, pauses)).equals(bytes), 'with pauses');
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test('is rebuilt byte by byte where its headers are damaged', () => {
+    fc.assert(
+      fc.property(stream, damages, samples.chunking, (pieces, what, lengths) => {
+        const bytes = samples.damaged(pieces, what);
+        assert.ok(rebuilt(itemsOf(bytes, lengths)).equals(bytes));
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test('is rebuilt byte by byte with pages of another size, in pieces of any other stream, of any bytes', () => {
+    const any = fc.uint8Array({ maxLength: 2000 }).map((bytes) => Buffer.from(bytes));
+    const other = fc.oneof(
+      samples.validStream.map(samples.joined),
+      samples.multifdStream.map(samples.joined),
+      any,
+    );
+    fc.assert(
+      fc.property(other, samples.chunking, (bytes, lengths) => {
+        assert.ok(rebuilt(itemsOf(bytes, lengths)).equals(bytes));
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test('is rebuilt byte by byte after the codec', () => {
+    fc.assert(
+      fc.property(stream, damages, samples.chunking, (pieces, what, lengths) => {
+        for (const bytes of [samples.joined(pieces), samples.damaged(pieces, what)]) {
+          assert.ok(rebuilt(throughCodec(itemsOf(bytes, lengths))).equals(bytes));
+        }
+      }),
+      { numRuns: RUNS / 8 },
+    );
+  });
+
+  test('is pages, and little beside them', () => {
+    const items = itemsOf(longStream(300), [65_536]);
+    const bytes = items.filter(({ kind }) => kind === 'bytes');
+    assert.equal(items.length - bytes.length, 300);
+    assert.ok(bytes.length < 20, `${bytes.length} pieces`);
+  });
+
+  test('knows its first round by the first page that comes again', () => {
+    const once = new StreamItems(new StreamContext());
+    once.push(longStream(30));
+    assert.ok(once.firstRound);
+    const twice = new StreamItems(new StreamContext());
+    twice.push(longStream(30, 1, 2));
+    assert.ok(!twice.firstRound);
+  });
+});
+
+describe('items that no relay makes', () => {
+  const bytes = (...values: number[]): Item => ({ kind: 'bytes', bytes: Buffer.from(values) });
+  const page: Item = { kind: 'page', block: 0, offset: 0, bytes: Buffer.alloc(4096, 1) };
+  const name = bytes(2, 0, 0, 1, 97);
+  const cases: [string, Item[]][] = [
+    ['an unknown token', [bytes(9)]],
+    ['an unknown form', [bytes(1, 4)]],
+    ['a page whose block has no name', [page]],
+    ['a page within raw bytes', [name, bytes(0, 0, 0, 0, 2, 7), page]],
+    ['a page within a token', [name, bytes(0, 0), page]],
+    ['zeros that are none', [name, bytes(1, 2), page]],
+    ['a block above the limit', [bytes(2, 0xff, 0xff, 1, 97)]],
+    ['something behind the end', [bytes(3), bytes(0, 0, 0, 0, 1, 7)]],
+    ['a page behind the end', [name, bytes(3), page]],
+  ];
+  for (const [what, items] of cases) {
+    test(`are refused: ${what}`, () => {
+      const rebuild = new Rebuild();
+      assert.throws(() => {
+        for (const item of items) rebuild.take(item, () => undefined);
+      }, BadItems);
+    });
+  }
+
+  test('never end in anything but bytes or a refusal', () => {
+    const item = fc.oneof(
+      fc.array(fc.oneof(fc.nat(4), fc.nat(255)), { maxLength: 12 }).map((all) => bytes(...all)),
+      fc.record({ block: fc.nat(3), page: fc.nat(9), fill: fc.nat(1) }).map((of): Item => {
+        const { block, page: at, fill } = of;
+        return { kind: 'page', block, offset: at * 4096, bytes: Buffer.alloc(4096, fill) };
+      }),
+    );
+    fc.assert(
+      fc.property(fc.array(item, { maxLength: 12 }), (items) => {
+        const rebuild = new Rebuild();
+        try {
+          for (const each of items) rebuild.take(each, () => undefined);
+        } catch (error) {
+          assert.ok(error instanceof BadItems, String(error));
+        }
+      }),
+      { numRuns: RUNS },
+    );
+  });
+});

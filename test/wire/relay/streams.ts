@@ -1,0 +1,111 @@
+import fc from 'fast-check';
+import type { Piece } from '../stream/samples.ts';
+import * as writer from '../stream/writer.ts';
+
+/** Streams with pages of the usual size, which the codec takes as pages; few contents, so that they meet. */
+const PAGE = 4096;
+const BLOCKS = [
+  { name: 'pc.ram', bytes: 64 * PAGE },
+  { name: '/rom@etc/acpi/tables', bytes: 4 * PAGE },
+];
+const RAM_ID = 2;
+
+const piece = (bytes: Buffer, headerBytes = bytes.length): Piece => ({ bytes, headerBytes });
+
+const content = fc
+  .record({ fill: fc.nat(3), change: fc.option(fc.nat(PAGE - 1)) })
+  .map(({ fill, change }) => {
+    const bytes = Buffer.alloc(PAGE, fill);
+    if (change !== null) bytes[change] = 0xaa;
+    return bytes;
+  });
+
+const record: fc.Arbitrary<Piece> = fc
+  .record({
+    kind: fc.constantFrom('page', 'page', 'page', 'zero', 'xbzrle', 'flush', 'compressed'),
+    block: fc.constantFrom(0, 1, undefined, undefined),
+    page: fc.nat(4),
+    content,
+    delta: fc.uint8Array({ maxLength: 60 }),
+  })
+  .map(({ kind, block, page, content: bytes, delta }) => {
+    const name = block === undefined ? undefined : BLOCKS[block]!.name;
+    const address = page * PAGE;
+    const headerBytes = 9 + (name?.length ?? 0);
+    switch (kind) {
+      case 'page':
+        return piece(writer.page(address, bytes, name), headerBytes);
+      case 'zero':
+        return piece(writer.zeroPage(address, name));
+      case 'xbzrle':
+        return piece(writer.xbzrle(address, delta, name), headerBytes);
+      case 'compressed':
+        return piece(writer.compressedPage(address, delta, name), headerBytes);
+      default:
+        return piece(writer.multifdFlush);
+    }
+  });
+
+const ramPart: fc.Arbitrary<Piece[]> = fc
+  .tuple(fc.constantFrom('part', 'end'), fc.array(record, { maxLength: 8 }), content)
+  .map(([kind, records, first]) => [
+    piece(writer.partHeader(kind, RAM_ID)),
+    piece(writer.page(0, first, 'pc.ram'), 15),
+    ...records,
+    piece(writer.endOfSection),
+    piece(writer.footer(RAM_ID)),
+  ]);
+
+const device: fc.Arbitrary<Piece[]> = fc
+  .tuple(fc.integer({ min: 3, max: 90 }), fc.uint8Array({ maxLength: 40 }))
+  .map(([id, payload]) => [piece(writer.device(id, 'timer', payload))]);
+
+const packaged: fc.Arbitrary<Piece[]> = device.map(([inside]) => [
+  piece(writer.packaged(inside!.bytes)),
+]);
+
+const start: Piece[] = [
+  piece(writer.fileHeader()),
+  piece(writer.sectionHeader('start', RAM_ID, 'ram')),
+  piece(writer.ramList(BLOCKS)),
+  piece(writer.endOfSection),
+  piece(writer.footer(RAM_ID)),
+];
+
+/** A main channel that QEMU could have written. */
+export const stream: fc.Arbitrary<Piece[]> = fc
+  .array(
+    fc.oneof(
+      { weight: 4, arbitrary: ramPart },
+      { weight: 1, arbitrary: device },
+      { weight: 1, arbitrary: packaged },
+    ),
+    { maxLength: 5 },
+  )
+  .map((parts) => [...start, ...parts.flat(), piece(writer.description('{}'), 6)]);
+
+/** A long one of so many pages a round, every third of zeros; `first` decides what is in the others. */
+export function longStream(pages: number, first = 1, rounds = 1): Buffer {
+  const records = Array.from({ length: pages }, (_, at) => {
+    const name = at === 0 ? 'pc.ram' : undefined;
+    if (at % 3 === 2) return writer.zeroPage(at * PAGE, name);
+    const page = Buffer.alloc(PAGE);
+    for (let word = 0; word < PAGE; word += 4) page.writeInt32LE(Math.imul(first + at, word), word);
+    return writer.page(at * PAGE, page, name);
+  });
+  return Buffer.concat([
+    writer.fileHeader(),
+    writer.sectionHeader('start', RAM_ID, 'ram'),
+    writer.ramList([writer.PC_RAM]),
+    writer.endOfSection,
+    writer.footer(RAM_ID),
+    ...Array.from({ length: rounds }, () => [
+      writer.partHeader('part', RAM_ID),
+      ...records,
+      writer.endOfSection,
+      writer.footer(RAM_ID),
+    ]).flat(),
+    writer.device(7, 'timer', Buffer.from('state of a device')),
+    writer.description('{}'),
+  ]);
+}
