@@ -40,7 +40,7 @@ export interface CapturePlan {
   readonly signal: AbortSignal;
 }
 
-const MACHINE = 'pc-q35-7.2';
+export const MACHINE = 'pc-q35-7.2';
 
 /** Migrates once and ends every process that it started, whatever comes. */
 export async function capture(plan: CapturePlan): Promise<Capture> {
@@ -97,7 +97,7 @@ function sharedMemory(directory: string): string[] {
   return ['-object', backend, '-machine', 'memory-backend=shared'];
 }
 
-async function receive(plan: CapturePlan, kernel: string, ends: (() => void)[]) {
+export async function receive(plan: CapturePlan, kernel: string, ends: (() => void)[]) {
   const directory = path.join(plan.directory, 'destination');
   await mkdir(directory, { recursive: true });
   const monitorPath = path.join(directory, 'qmp.sock');
@@ -145,7 +145,7 @@ async function recover(
   return recorder.connections;
 }
 
-async function configure(monitor: Monitor, plan: CapturePlan): Promise<void> {
+export async function configure(monitor: Monitor, plan: CapturePlan): Promise<void> {
   const capabilities = ['events', ...(plan.capabilities ?? [])].map((capability) => ({
     capability,
     state: true,
@@ -157,7 +157,7 @@ async function configure(monitor: Monitor, plan: CapturePlan): Promise<void> {
   });
 }
 
-async function status(monitor: Monitor, wanted: string, signal: AbortSignal): Promise<void> {
+export async function status(monitor: Monitor, wanted: string, signal: AbortSignal): Promise<void> {
   const event = await monitor.until(
     `the migration's ${wanted}`,
     ({ event: name, data }) =>

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { Monitor } from '../../../bench/qmp.ts';
+import { SourceRelay } from '../../../src/wire/relay/source.ts';
+import { TargetRelay } from '../../../src/wire/relay/target.ts';
+import { qemuPrograms } from '../../conformance/qemu-place.ts';
+import { bootTinyGuest, until } from '../../drivers/qemu/tiny-guest.ts';
+import { tempDir } from '../../rpc/parties.ts';
+import { configure, MACHINE, receive, status } from '../stream/capture.ts';
+import type { CapturePlan } from '../stream/capture.ts';
+import { sessionPair } from './memory-session.ts';
+
+const programs = await qemuPrograms();
+if (programs.length === 0) throw new Error('no qemu-system-x86_64: run tools/setup.sh');
+
+const GUEST = { keptMib: 12, dirtyMib: 6 };
+
+type Plan = Pick<CapturePlan, 'capabilities' | 'parameters' | 'postcopy' | 'extra'>;
+
+/** A guest is moved from QEMU to QEMU through the relays; gives what the source's relay counted. */
+async function move(context: TestContext, binary: string, wanted: Plan) {
+  const directory = tempDir(context);
+  const signal = AbortSignal.timeout(120_000);
+  await mkdir(path.join(directory, 'source'));
+  const kernel = path.join(directory, 'kernel');
+  const plan: CapturePlan = { binary, destination: binary, directory, signal, ...wanted };
+  const guest = await bootTinyGuest({
+    binary,
+    name: 'relayed',
+    directory: path.join(directory, 'source'),
+    kernel,
+    plan: GUEST,
+    machine: MACHINE,
+    extra: plan.extra ?? [],
+  });
+  context.after(() => guest.end());
+  const from = await Monitor.open(guest.monitor, signal);
+  context.after(() => from.close());
+  const ends: (() => void)[] = [];
+  context.after(() => ends.toReversed().forEach((end) => end()));
+  const to = await receive(plan, kernel, ends);
+  const [near, far] = sessionPair();
+  const target = new TargetRelay(far, { socket: to.socket, peer: 'a' });
+  const socket = path.join(directory, 'outgoing.sock');
+  const options = { socket, peer: 'b', memoryBytes: 64 * 2 ** 20, cores: 1, helloMs: 10_000 };
+  const source = await SourceRelay.open(near, options);
+  context.after(() => source.fail(new Error('the test is over')));
+  await configure(from, plan);
+  await from.execute('migrate', { uri: `unix:${socket}` });
+  if (plan.postcopy === true) {
+    await status(from, 'active', signal);
+    await from.execute('migrate-start-postcopy');
+  }
+  await status(from, 'completed', signal);
+  await status(to.monitor, 'completed', signal);
+  await Promise.all([source.close(10_000), target.close(10_000)]);
+  await near.close(5000);
+  // It goes on summing its pattern there: the sum says whether its memory is what it was.
+  const log = path.join(directory, 'destination', 'serial.log');
+  const said = (): Promise<string> => readFile(log, 'latin1').catch(() => '');
+  await until(async () => (await said()).length > 3);
+  assert.doesNotMatch(await said(), /X/);
+  const ram = ((await from.execute('query-migrate')) as { ram: Record<string, number> }).ram;
+  return { ram, figures: source.figures, near };
+}
+
+for (const { file, version } of programs) {
+  describe(`a guest of QEMU ${version} through the relays`, () => {
+    const capabilities = ['postcopy-ram', 'return-path'];
+    const cases: [string, Plan][] = [
+      ['by pre-copy', {}],
+      ['by pre-copy with xbzrle', { capabilities: ['xbzrle'] }],
+      ['by post-copy', { postcopy: true, capabilities }],
+      [
+        'by post-copy with preempt',
+        { postcopy: true, capabilities: [...capabilities, 'postcopy-preempt'] },
+      ],
+    ];
+    for (const [how, plan] of cases) {
+      test(`has its memory ${how}`, async (context) => {
+        const { ram, figures, near } = await move(context, file, plan);
+        const told = figures.tallies.map((tally) => tally.told);
+        const pages = told.reduce((sum, { bytes: _, ...kinds }) => {
+          return Object.values(kinds).reduce((all, count) => all + count, sum);
+        }, 0);
+        if (plan.capabilities?.includes('xbzrle') !== true) {
+          assert.ok(pages >= (ram['normal'] ?? 0), `${pages} pages of ${ram['normal']}`);
+        }
+        const sent = near.sent.values().reduce((sum, bytes) => sum + bytes, 0);
+        assert.ok(sent < figures.streamBytes * 0.8, `${sent} of ${figures.streamBytes} bytes`);
+      });
+    }
+  });
+}
