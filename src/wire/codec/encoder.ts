@@ -171,13 +171,16 @@ export class Encoder {
     if (name !== undefined) this.#placed.add(block, number, name);
     if (contents !== undefined && name !== undefined && this.#mayRefer()) {
       base = contents.baseOf(block, number);
+      // Kept here too, though none of it travels: the far side may tell of it when the guest comes back.
       if (base !== undefined && name.equals(base)) {
         this.#tell('base', block, number);
+        contents.left(this.#page, name);
         return true;
       }
       if (contents.farHas(name)) {
         this.#tell('cached', block, number);
         this.#records.bytes(name);
+        contents.left(this.#page, name);
         return true;
       }
     }

@@ -1,3 +1,4 @@
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { z } from 'zod';
 import { placesDigest } from '../cache/places.ts';
 import { Scope } from '../cache/scope.ts';
@@ -91,9 +92,20 @@ export function tellCache(
   cache: WireCache | undefined,
   cells: number,
 ): { tag: string | null; digest: string } {
-  if (cache === undefined) return { tag: null, digest: '' };
+  if (cache === undefined || !isUsable(cache.directory)) return { tag: null, digest: '' };
   const { tag: circle } = new Scope(cache.secret, cache.sharing);
   return { tag: circle, digest: placesDigest(cache.placesFile, cells) };
+}
+
+/** A cache that cannot be had costs compression, never a migration. */
+function isUsable(directory: string): boolean {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The cache as the codec's thread opens it: none unless both sides are of one circle. */

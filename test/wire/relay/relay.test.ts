@@ -4,10 +4,21 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { CHANNEL } from '../../../src/wire/relay/channels.ts';
+import { SourceRelay } from '../../../src/wire/relay/source.ts';
 import * as writer from '../stream/writer.ts';
+import { sessionPair } from './memory-session.ts';
 import { readAll, relayPair } from './pair.ts';
 import type { Pair } from './pair.ts';
 import { longStream } from './streams.ts';
+
+const taken = (bytes: number): string => JSON.stringify({ type: 'taken', bytes });
+const hello = JSON.stringify({
+  type: 'hello',
+  version: 1,
+  tag: null,
+  digest: '',
+  summaryBytes: 4,
+});
 
 /** Sends a stream as a hypervisor, both sides end; gives what the far hypervisor got. */
 async function migrate(pair: Pair, stream: Buffer): Promise<Buffer> {
@@ -179,5 +190,41 @@ describe('a damaged wire', () => {
     await assert.rejects(pair.source.failed, /frame \d+/);
     assert.ok(got.length < stream.length);
     assert.ok(got.equals(stream.subarray(0, got.length)), 'what was released is right');
+  });
+});
+
+describe('a far side that is not what it should be', () => {
+  const cases: [string, number, string, RegExp][] = [
+    ['says what is no message', CHANNEL.control, 'no JSON', /not a message of the wire/],
+    ['says that it took what was not sent', CHANNEL.control, taken(1e9), /bytes taken/],
+    ['greets twice', CHANNEL.control, hello, /second hello/],
+    ['answers what no decoder does', CHANNEL.answersMain, 'x'.repeat(36), /frame 0/],
+    ['answers so for the urgent connection', CHANNEL.answersUrgent, 'x'.repeat(36), /frame 0/],
+  ];
+  for (const [what, channel, message, reason] of cases) {
+    test(`fails the wire at the source: it ${what}`, async (context) => {
+      const pair = await relayPair(context);
+      const near = await pair.connect();
+      await pair.accept();
+      await pair.far.send(channel, Buffer.from(message));
+      await assert.rejects(pair.source.failed, reason);
+      await once(near.resume(), 'end');
+    });
+  }
+
+  test('fails the wire at the destination: frames that are none', async (context) => {
+    const pair = await relayPair(context);
+    await pair.connect();
+    const far = await pair.accept();
+    await pair.near.send(CHANNEL.main, Buffer.alloc(100, 'x'));
+    await assert.rejects(pair.target.failed, { code: 'GODWIT_WIRE_CORRUPT', message: /frame 0/ });
+    await once(far.resume(), 'end');
+  });
+
+  test('that never answers is given up', async () => {
+    const [near] = sessionPair(() => new Promise(() => undefined));
+    const options = { socket: '/nowhere', peer: 'b', memoryBytes: 4096, cores: 1, helloMs: 20 };
+    await assert.rejects(SourceRelay.open(near, options), { code: 'GODWIT_DEADLINE' });
+    await assert.rejects(near.ended);
   });
 });

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import type { Sharing } from '../../../src/wire/cache/scope.ts';
+import type { WireCache } from '../../../src/wire/open.ts';
+import type { Way } from './memory-session.ts';
+import { readAll, relayPair } from './pair.ts';
+import { longStream } from './streams.ts';
+
+const PAGES = 1200;
+const HOST = { with: 'host' } as const;
+const SECRET = Buffer.alloc(32, 3);
+
+interface CacheOf {
+  readonly guest?: string;
+  readonly sharing?: Exclude<Sharing, { with: 'none' }>;
+  readonly secret?: Buffer;
+}
+
+/** A host's cache, as a guest of it sees it. */
+function host(context: TestContext): (of?: CacheOf) => WireCache {
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'godwit-relay-cache-'));
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  return ({ guest = 'web1', sharing = HOST, secret = SECRET } = {}) => ({
+    directory,
+    mostBytes: 64 * 2 ** 20,
+    secret,
+    sharing,
+    placesFile: path.join(directory, `${guest}.places`),
+  });
+}
+
+/** Moves a guest's memory; gives the bytes that were sent, and how the pages were told. */
+async function move(
+  context: TestContext,
+  stream: Buffer,
+  nearCache: WireCache | undefined,
+  farCache: WireCache | undefined,
+  way?: Way,
+) {
+  const caches = { ...(nearCache && { nearCache }), ...(farCache && { farCache }) };
+  const pair = await relayPair(context, {
+    ...caches,
+    ...(way && { way }),
+    memoryBytes: PAGES * 4096,
+  });
+  const near = await pair.connect();
+  const far = await pair.accept();
+  near.end(stream);
+  assert.ok((await readAll(far)).equals(stream));
+  far.end();
+  await readAll(near);
+  await Promise.all([pair.source.close(5000), pair.target.close(5000)]);
+  await pair.near.close(5000);
+  const sent = pair.near.sent.values().reduce((sum, bytes) => sum + bytes, 0);
+  const [tally] = pair.source.figures.tallies;
+  return { sent, told: tally!.told, misses: tally!.misses };
+}
+
+describe('the caches of two hosts', () => {
+  test('spare a second guest what the first one had, and a guest that returns all but what changed', async (context) => {
+    const [a, b] = [host(context), host(context)];
+    const stream = longStream(PAGES);
+    const first = await move(context, stream, a(), b());
+    assert.equal(first.told.cached + first.told.base, 0);
+    const second = await move(context, stream, a({ guest: 'web2' }), b({ guest: 'web2' }));
+    assert.equal(second.told.literal, 0);
+    assert.ok(second.sent * 10 < first.sent, `${second.sent} of ${first.sent} bytes`);
+    for (const [guest, at] of [
+      ['web1', 200_000],
+      ['web2', 300_000],
+    ] as const) {
+      const changed = Buffer.from(stream);
+      changed[at]! ^= 0xff;
+      const back = await move(context, changed, b({ guest }), a({ guest }));
+      assert.equal(back.told.literal, 0);
+      assert.equal(back.told.deltaOfBase, 1);
+      assert.equal(back.misses, 0);
+      assert.ok(back.sent * 100 < first.sent, `${back.sent} of ${first.sent} bytes`);
+    }
+  });
+
+  test('are of no use to each other across circles, sites and a side without one', async (context) => {
+    const [a, b] = [host(context), host(context)];
+    const stream = longStream(PAGES);
+    await move(context, stream, a(), b());
+    const tenant = { with: 'tenant', tenant: 'blue' } as const;
+    const others: [WireCache | undefined, WireCache | undefined][] = [
+      [a({ sharing: tenant }), b({ sharing: tenant })],
+      [a(), b({ sharing: tenant })],
+      [a(), b({ secret: Buffer.alloc(32, 9) })],
+      [a(), undefined],
+      [undefined, b()],
+    ];
+    for (const [near, far] of others) {
+      const { told } = await move(context, stream, near, far);
+      assert.equal(told.cached + told.base + told.deltaOfBase, 0);
+    }
+  });
+
+  test('may forget while a guest is under way: what is missing is sent', async (context) => {
+    const [a, b] = [host(context), host(context)];
+    const stream = longStream(PAGES);
+    await move(context, stream, a(), b());
+    // After the far side has said what it has, and before any of it is told.
+    let forgot = false;
+    const way: Way = (channel) => {
+      if (channel === 32 && !forgot) {
+        forgot = true;
+        const { directory } = b();
+        for (const name of readdirSync(directory)) {
+          if (name.endsWith('.pages')) truncateSync(path.join(directory, name), 0);
+        }
+      }
+      return Promise.resolve();
+    };
+    const again = await move(context, stream, a({ guest: 'web3' }), b({ guest: 'web3' }), way);
+    assert.ok(again.misses > 500, `${again.misses} misses`);
+    const third = await move(context, stream, a({ guest: 'web4' }), b({ guest: 'web4' }));
+    assert.equal(third.misses, 0);
+  });
+
+  test('fail nothing where one cannot be opened', async (context) => {
+    const [a, b] = [host(context), host(context)];
+    const stream = longStream(50);
+    const file = path.join(b().directory, 'file');
+    writeFileSync(file, '');
+    await move(context, stream, a(), { ...b(), directory: path.join(file, 'cache') });
+    await move(context, stream, { ...a(), directory: path.join(file, 'cache') }, b());
+  });
+
+  test('that differ in what a guest’s places held start with none of it', async (context) => {
+    const [a, b] = [host(context), host(context)];
+    const stream = longStream(PAGES);
+    await move(context, stream, a(), b());
+    rmSync(b().placesFile);
+    const back = await move(context, stream, b(), a());
+    assert.equal(back.told.base + back.told.deltaOfBase, 0);
+    assert.ok(back.told.cached > 500);
+  });
+});
