@@ -2,9 +2,29 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { godwitError } from './errors.ts';
 import { address, guestName, hostName, splitAddress } from './protocol/names.ts';
+import { sharing } from './protocol/wire.ts';
 
+const MIB = 1024 * 1024;
 const path = z.string().min(1).max(4096);
 const port = z.number().int().min(1).max(65_535);
+
+const cacheConfig = z.strictObject({
+  /** Default: stateDir/cache/pages. On a tmpfs it is a cache in memory. */
+  directory: path.optional(),
+  /** Bound of all that lies there but 24 bytes for each page of a guest. */
+  bytes: z
+    .number()
+    .int()
+    .min(64 * MIB)
+    .max(Number.MAX_SAFE_INTEGER)
+    .default(1024 * MIB),
+  /** With whom a guest that leaves here shares what is kept; a guest that comes shares no more than this either. */
+  scope: sharing.default('guest'),
+  /** Guest -> tenant, where the scope is `tenant`. */
+  tenants: z.record(guestName, z.string().min(1).max(128)).default({}),
+  /** Hex of at least 32 random bytes, alike on all hosts; default: site.secret beside the certificates. */
+  secretFile: path.optional(),
+});
 
 /** The agent's configuration file (JSON). Movers read the same file. */
 export const agentConfig = z.strictObject({
@@ -55,6 +75,19 @@ export const agentConfig = z.strictObject({
         .default(256 * 1024 * 1024),
     })
     .default({ migrationsIn: 8, migrationsOut: 8, memoryReserveBytes: 256 * 1024 * 1024 }),
+  /** What this host keeps of guests' memory, so that the wire need not send it again. */
+  cache: cacheConfig.prefault({}),
+  /** The wire: how much of this host it may take, and what is known of its links. */
+  wire: z
+    .strictObject({
+      /** Processors that compress; default: all but one. */
+      cores: z.number().int().min(1).max(256).optional(),
+      /** TLS connections of one migration. */
+      connections: z.number().int().min(1).max(32).default(4),
+      /** What the link to a host carries, bytes/s: `--path auto` goes by it. */
+      rates: z.record(hostName, z.number().int().positive()).default({}),
+    })
+    .prefault({}),
   /** Shows that another host is off, where Godwit cannot know: exit 0 is the proof. */
   fencing: z
     .strictObject({

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { Admission, Admitted } from '../protocol/peer.ts';
+import { offerOf } from '../mover/wire.ts';
 import { PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Caller } from '../rpc/caller.ts';
 import { guestOf } from './guests.ts';
@@ -44,7 +45,8 @@ export class Incoming {
     );
     const { store } = this.#parts;
     try {
-      return await this.#listening(migration);
+      const wire = offerOf(this.#parts.config, admission.guest);
+      return { ...(await this.#listening(migration)), wire };
     } catch (thrown) {
       if (!store.begun(migration.id)) store.drop(migration.id);
       throw thrown;

@@ -77,12 +77,26 @@ export const migrateSpec = spec({
         'another address of that host, HOST or HOST:PORT, for when its own does not answer; ' +
         'may be given several times, tried in order',
     },
+    path: {
+      kind: 'choice',
+      choices: ['auto', 'native', 'wire'],
+      summary:
+        'the way of memory: from QEMU to QEMU, or through the movers, which send only what the other host cannot ' +
+        'know (for thin links); auto takes the sooner by prediction',
+      preset: 'native',
+    },
+    linkGrace: {
+      kind: 'duration',
+      summary: 'wire: how long its links may be cut before QEMU sees it, up to 2m',
+      preset: '1m',
+    },
     detach: { kind: 'switch', summary: 'print the id and return at once' },
   },
   examples: [
     'migrate web1 --to b',
     'migrate web1 --to b --mode hybrid --max-bandwidth 1gbit --streams 4',
     'migrate web1 --to b --mode postcopy --path-address 10.1.0.12',
+    'migrate web1 --to b --path wire --max-bandwidth 100mbit',
   ],
   usesAgent: true,
   json: 'report (with --detach: detached)',

@@ -75,6 +75,8 @@ export interface StreamSetup extends StreamSettings {
   readonly maxBandwidth?: number;
   readonly tls: boolean;
   readonly credentials?: StreamTls;
+  /** Destination: memory comes over this unix socket of its host, which it makes, and not over the network. */
+  readonly socket?: string;
 }
 
 export interface Inspection {
@@ -101,7 +103,7 @@ export interface SourceSession extends Session {
   launch?(signal: AbortSignal): Promise<Launch>;
   /** Sets capabilities and parameters, and TLS objects; starts nothing. */
   configure(setup: StreamSetup, signal: AbortSignal): Promise<void>;
-  /** Begins to send memory to host:port; `tlsHostname` is the name in the destination's certificate. */
+  /** Begins to send memory to host:port, or to `unix:PATH` on its own host; `tlsHostname` is the name in the destination's certificate. */
   startMemory(address: string, tlsHostname: string | undefined, signal: AbortSignal): Promise<void>;
   sample(signal: AbortSignal): Promise<MemorySample>;
   /** While running. */
@@ -148,6 +150,11 @@ export interface NicPlan {
   readonly multiQueue?: boolean;
 }
 
+/** Where a hypervisor waits for memory: host:port, or `unix:PATH`. */
+export interface Listens {
+  readonly memoryAddress: string;
+}
+
 export interface DestinationSession extends Session {
   /** Checks the description against this host (hypervisor, machine type, processor, devices, images, bridges, ports). */
   assess(
@@ -173,9 +180,9 @@ export interface DestinationSession extends Session {
   announce(signal: AbortSignal): Promise<void>;
   /**
    * Post-copy, after the stream broke or stands still: lets go of it and listens anew, on `host` where that is given
-   * (another address of this host). What an earlier call opened and nobody came to is closed.
+   * (another address of this host), or on the unix `socket`. What an earlier call opened and nobody came to is closed.
    */
-  listenAgain(signal: AbortSignal, host?: string): Promise<{ memoryAddress: string }>;
+  listenAgain(signal: AbortSignal, host?: string, socket?: string): Promise<Listens>;
   /** Takes back what only the migration needed (TLS objects, capabilities); the guest runs on. */
   settle(signal: AbortSignal): Promise<void>;
   /** Ends the hypervisor's process, if there is one, and removes what start made, the guest's directory included. */

@@ -17,6 +17,7 @@ export function durability(event: SourceEvent): Durability {
     case 'decided':
     case 'stalled':
     case 'flows':
+    case 'wire':
       return 'later';
     case 'did':
       // `armed` is on the disk since before the guest stopped; after a power loss the destination is asked.

@@ -1,10 +1,12 @@
 import type { SerialError } from '../errors.ts';
 import type { MemorySample, Phase, Report } from '../protocol/migration.ts';
 import { migrationSettings } from '../protocol/migration.ts';
+import type { WireReport } from '../protocol/wire.ts';
 import { replayDestination } from './journal.ts';
 import type { DestinationRecord, SourceRecord } from './journal.ts';
 import { initialSource, phaseOf } from './source-state.ts';
 import type { SourceEvent, SourceState } from './source-state.ts';
+import { addWire } from './wire-figures.ts';
 import { NO_STALLS, stallsAfter, stallsUntil } from './standstill.ts';
 import type { Stalls, StallNews } from './standstill.ts';
 import { transition } from './transition.ts';
@@ -25,6 +27,7 @@ interface Walk {
   endedAt: number | undefined;
   stalls: Stalls;
   restartedAt: number | undefined;
+  wire: WireReport | undefined;
   /** When the present phase began. */
   enteredAt: number;
 }
@@ -65,6 +68,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     memoryBytes: state.known.description?.memoryBytes ?? 0,
     pageRequests: best?.pageRequests ?? 0,
     roundList: walk.rounds.slice(-MOST_ROUNDS),
+    ...(walk.wire === undefined ? {} : { wire: walk.wire }),
     phases: walk.phases,
     checks: (state.known.checks ?? []).slice(0, MOST_CHECKS),
     decisions: walk.decisions.slice(0, MOST_DECISIONS),
@@ -129,6 +133,7 @@ function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk 
     endedAt: undefined,
     stalls: NO_STALLS,
     restartedAt: undefined,
+    wire: undefined,
     enteredAt: startedAt,
   };
   for (const { event, at } of records) {
@@ -166,6 +171,7 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
     walk.decisions.push({ atMs, what: `${event.host} is off: ${event.by}` });
   if (event.type === 'resolved') walk.decisions.push({ atMs, what: resolvedWords(event) });
   if (event.type === 'restarted') walk.restartedAt = at;
+  noteWire(walk, event, atMs);
   if (event.type === 'timeout') walk.decisions.push({ atMs, what: 'the time allowed is over' });
   if (event.type === 'taken-over') walk.takeovers += 1;
   if (event.type === 'flows' && event.over !== undefined) {
@@ -185,6 +191,19 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
     // It was taken as this round began: that is how the one before it ended.
     walk.rounds.push({ round: round - 1, atMs, ...figures });
   }
+}
+
+/** The way that was chosen, and what came of the wire; a new mover's, and post-copy's further sessions, are added up. */
+function noteWire(walk: Walk, event: SourceRecord['event'], atMs: number): void {
+  if (event.type === 'did' && event.facts.path !== undefined) {
+    const { takes, why } = event.facts.path;
+    // What was asked for is no decision.
+    const { path } = walk.state?.plan.settings ?? {};
+    if (path === 'auto') walk.decisions.push({ atMs, what: `memory goes by ${takes}: ${why}` });
+  }
+  if (event.type !== 'wire') return;
+  walk.wire = addWire(walk.wire, event.figures);
+  if (event.why !== undefined) walk.decisions.push({ atMs, what: `the wire ended: ${event.why}` });
 }
 
 function resolvedWords({ by, runAt, proof }: Extract<SourceEvent, { type: 'resolved' }>): string {

@@ -6,6 +6,7 @@ import type { EndPhase, MemorySample, MigrationSettings, Phase } from '../protoc
 import { address, guestName, hostName, migrationId, ms } from '../protocol/names.ts';
 import { epoch, guestDescription, running } from '../protocol/peer.ts';
 import type { GuestDescription } from '../protocol/peer.ts';
+import { wireFigures, wireSession } from '../protocol/wire.ts';
 import { guestHandle, hypervisorEvent } from './hypervisor.ts';
 import { proof } from './run-right.ts';
 import type { Proof, SourceRight } from './run-right.ts';
@@ -34,6 +35,10 @@ export const stepFacts = z.object({
   tlsHostname: hostName.optional(),
   /** The destination's address over which post-copy was taken up again last. */
   streamOver: address.optional(),
+  /** The way that memory takes, and why. */
+  path: z.object({ takes: z.enum(['native', 'wire']), why: z.string().max(1024) }).optional(),
+  /** The wire's session that waits at `memoryAddress`. */
+  wire: wireSession.optional(),
   running: running.optional(),
   /** How its hypervisor was started, where the guest may have to be started anew. */
   launch: launch.optional(),
@@ -75,6 +80,8 @@ export const sourceEvent = z.discriminatedUnion('type', [
   /** They move again, `over` that address of the destination; `afterMs` where nothing had to be done for it. */
   z.object({ type: z.literal('flows'), afterMs: ms.optional(), over: address.optional() }),
   z.object({ type: z.literal('recovery-failed'), error: serialError }),
+  /** The wire was let go of, and this is what it did; `why` where it ended by itself. */
+  z.object({ type: z.literal('wire'), figures: wireFigures, why: z.string().max(1024).optional() }),
   z.object({ type: z.literal('cancel') }),
   z.object({ type: z.literal('timeout'), afterMs: ms }),
   z.object({

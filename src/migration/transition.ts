@@ -19,6 +19,7 @@ export const FORWARD_ATTEMPTS = 3;
 export function transition(state: SourceState, event: SourceEvent): Transition {
   switch (event.type) {
     case 'planned':
+    case 'wire':
       return stay(state);
     case 'did':
       return did(state, event.step, event.facts);

@@ -21,6 +21,8 @@ import type { Fence } from './fencing.ts';
 import { openJournalFile } from './journal-file.ts';
 import type { OpenJournalFile } from './journal-file.ts';
 import { bootId } from './process.ts';
+import { wireDoors } from './wire.ts';
+import type { WireDoors } from './wire.ts';
 
 /** A way to the host `name` at `address`; connections are opened when needed. */
 export type Connect = <C extends Contract>(contract: C, name: string, address: string) => Client<C>;
@@ -46,6 +48,8 @@ export interface Surroundings {
   readonly listen: Listen;
   /** Absent: nothing can prove that another host is off. */
   readonly fence?: Fence | undefined;
+  /** Absent: memory goes natively alone. */
+  readonly wire?: WireDoors;
 }
 
 /** This process on this host. */
@@ -63,6 +67,7 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
       client(contract, { address, credentials: credentials(), expectedName }),
     reach,
     fence: fenceOf(config),
+    wire: wireDoors,
     listen: async (contract, handlers, authorise) => {
       const listener = serve(contract, handlers, { name, log, authorise });
       const [host = '', ...furtherHosts] = hostsOf(config);

@@ -10,6 +10,7 @@ import {
   pathAddress,
   shortText,
 } from './names.ts';
+import { wireFigures } from './wire.ts';
 
 /** How memory moves: before the switch, after it, or first one and then the other. */
 export const mode = z.enum(['precopy', 'postcopy', 'hybrid']);
@@ -17,6 +18,13 @@ export type Mode = z.infer<typeof mode>;
 
 export const compression = z.enum(['none', 'zstd', 'xbzrle']);
 export type Compression = z.infer<typeof compression>;
+
+/**
+ * The way of memory: from hypervisor to hypervisor, or through the movers, which send only what the other side cannot
+ * know; `auto` takes the one that is predicted to be sooner there.
+ */
+export const dataPath = z.enum(['auto', 'native', 'wire']);
+export type DataPath = z.infer<typeof dataPath>;
 
 /** What the user asks of a migration; every wait is bounded by `timeoutMs`. */
 export const migrationSettings = z.object({
@@ -39,8 +47,14 @@ export const migrationSettings = z.object({
    * is, or start the guest anew at the source, as a machine that lost its power.
    */
   onLost: z.enum(['hold', 'restart']).default('hold'),
+  /** Absent: native. */
+  path: dataPath.optional(),
+  /** Wire: for how long its links may be cut before the hypervisor sees it, ms; absent: DEFAULT_LINK_GRACE_MS. */
+  linkGraceMs: z.number().int().min(1000).max(120_000).optional(),
 });
 export type MigrationSettings = z.infer<typeof migrationSettings>;
+
+export const DEFAULT_LINK_GRACE_MS = 60_000;
 
 export const migrationRequest = migrationSettings.extend({
   guest: guestName,
@@ -178,6 +192,8 @@ export const report = z.object({
   memoryBytes: bytes,
   pageRequests: z.number().int().nonnegative(),
   roundList: z.array(roundReport).max(10_000),
+  /** What the wire sent instead of the hypervisor's bytes; absent where memory went natively. */
+  wire: wireFigures.optional(),
   /** How long each phase took, ms, in order. */
   phases: z.array(z.object({ phase, ms })).max(64),
   checks: z.array(check).max(256),

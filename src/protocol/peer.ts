@@ -11,6 +11,7 @@ import {
   ms,
   shortText,
 } from './names.ts';
+import { wireOffer, wireSession, wireTerms } from './wire.ts';
 
 /**
  * What two hosts say to each other about one migration. A peer names a guest and describes its devices;
@@ -31,7 +32,12 @@ export const admission = z.object({
 export type Admission = z.infer<typeof admission>;
 
 /** The destination's mover is listening there, with the host's certificate. */
-export const admitted = z.object({ moverAddress: address, version: z.number().int() });
+export const admitted = z.object({
+  moverAddress: address,
+  version: z.number().int(),
+  /** The host can take memory over the wire. */
+  wire: wireOffer.optional(),
+});
 export type Admitted = z.infer<typeof admitted>;
 
 /** A guest as its driver describes it; `spec` is read by the same driver on the other side, with its own schema. */
@@ -61,6 +67,8 @@ export const preparation = z.object({
   description: guestDescription,
   // Between hosts there is no other: a source that would send in clear text finds nobody who listens.
   stream: streamSettings.extend({ tls: z.literal(true) }),
+  /** Memory comes over the wire; absent: from hypervisor to hypervisor. */
+  wire: wireTerms.optional(),
 });
 export type Preparation = z.infer<typeof preparation>;
 
@@ -69,6 +77,8 @@ export const prepared = z.object({
   memoryAddress: address,
   /** The name in the destination's certificate. */
   tlsHostname: hostName,
+  /** Over the wire: the session that waits there, and for nothing else. */
+  wire: wireSession.optional(),
 });
 export type Prepared = z.infer<typeof prepared>;
 

@@ -46,8 +46,10 @@ export interface WireOptions {
 export interface SourceWireOptions extends WireOptions {
   /** Path of the unix socket to make: the hypervisor sends its stream there. Its directory is there, and private. */
   readonly socket: string;
-  /** Of the other mover's wire, the main one first; those after it are other ways to the same. */
+  /** Of the other mover's wire; connections are spread over them. */
   readonly addresses: readonly string[];
+  /** Other ways to the same, for a connection whose own does not answer. */
+  readonly spare?: readonly string[];
   readonly connections: number;
   /** Cap for what goes over the links, bytes/s. */
   readonly maxBytesPerS?: number;

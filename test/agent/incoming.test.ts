@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { WIRE_VERSION } from '../../src/protocol/wire.ts';
 import { fleet, GIB, guest } from './parties.ts';
 
 const peers = { a: { address: '127.0.0.1:1' }, c: { address: '127.0.0.1:2' } };
@@ -17,7 +18,10 @@ test('a guest is let in with a mover of its own, and asking again changes nothin
   const b = await host('b', { peers });
   const api = await as('a', 'agent', b);
   const admitted = await api.admit({ body: admission });
-  assert.deepEqual(admitted, { moverAddress: '127.0.0.1:50000', version: 1 });
+  const { wire, ...rest } = admitted;
+  assert.deepEqual(rest, { moverAddress: '127.0.0.1:50000', version: 1 });
+  assert.equal(wire?.version, WIRE_VERSION);
+  assert.equal(wire?.knowsGuest, false);
   assert.deepEqual(await api.admit({ body: admission }), admitted);
   assert.deepEqual(b.movers.started, [admission.id]);
   const { migrations } = await b.api.migrations();

@@ -78,6 +78,8 @@ describe('godwit migrate', () => {
         timeoutMs: 120_000,
         hybridRounds: 3,
         onLost: 'hold',
+        path: 'native',
+        linkGraceMs: 60_000,
       },
     ]);
     assert.equal(context.closed, 1);

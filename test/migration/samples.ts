@@ -4,6 +4,7 @@ import type { Planned } from '../../src/migration/source-state.ts';
 import { migrationSettings } from '../../src/protocol/migration.ts';
 import type { MemorySample, MigrationSettings } from '../../src/protocol/migration.ts';
 import type { GuestDescription, Preparation } from '../../src/protocol/peer.ts';
+import type { WireReport } from '../../src/protocol/wire.ts';
 
 /** Ordinary values, for tests in which most of them do not matter. */
 
@@ -47,6 +48,22 @@ export function sampleOf(given: Partial<MemorySample> = {}): MemorySample {
     round: 1,
     totalMs: 1000,
     pageRequests: 0,
+    ...given,
+  };
+}
+
+export function wireReportOf(given: Partial<WireReport> = {}): WireReport {
+  return {
+    streamBytes: 1 << 29,
+    linkBytes: 1 << 24,
+    returnBytes: 1024,
+    told: { zero: 100, literal: 20 },
+    misses: 0,
+    levels: [],
+    processorMs: 900,
+    cuts: 0,
+    longestCutMs: 0,
+    sessions: 1,
     ...given,
   };
 }

@@ -15,13 +15,17 @@ import { Journal, readJournals } from '../../src/mover/journal.ts';
 import { openSource } from '../../src/mover/source/main.ts';
 import type { RunningSource } from '../../src/mover/source/main.ts';
 import { surroundingsOf } from '../../src/mover/surroundings.ts';
+import type { Surroundings } from '../../src/mover/surroundings.ts';
 import { report } from '../../src/protocol/migration.ts';
-import type { Mode, Report } from '../../src/protocol/migration.ts';
+import type { MigrationSettings, Mode, Report } from '../../src/protocol/migration.ts';
 import type { SourceMoverRequest } from '../../src/protocol/mover-request.ts';
 import type { Admission } from '../../src/protocol/peer.ts';
+import { WIRE_VERSION } from '../../src/protocol/wire.ts';
+import type { WireOffer } from '../../src/protocol/wire.ts';
 import type { Listening } from '../../src/rpc/listen.ts';
 import type { Credentials } from '../../src/rpc/tls.ts';
 import { authority } from '../rpc/parties.ts';
+import { FakeWires } from './fake-wires.ts';
 import { serveAgent } from './parties.ts';
 import { TwoHosts } from './two-hosts.ts';
 import type { Life, Traits } from './two-hosts.ts';
@@ -51,9 +55,16 @@ async function end({
   await Promise.all([running.listening.close(), running.mover.close()]);
 }
 
+/** What is asked of the migration beside the usual. */
+type Asked = Partial<Pick<MigrationSettings, 'path' | 'maxBandwidth' | 'linkGraceMs' | 'streams'>>;
+
 /** Both movers of one migration in this process, over real TLS, with real journals, on hypervisors of TwoHosts. */
 export class Stage {
   readonly hosts: TwoHosts;
+  readonly wires: FakeWires;
+  readonly #asked: Asked;
+  /** What the destination's agent says of the wire. */
+  offer: WireOffer | undefined = { version: WIRE_VERSION, cores: 2, knowsGuest: false };
   readonly #dir: string;
   readonly #lives: Life[] = [];
   #agent: Listening | undefined;
@@ -63,8 +74,10 @@ export class Stage {
   #admission: Admission | undefined;
   #closing: Promise<unknown> = Promise.resolve();
 
-  private constructor(hosts: TwoHosts) {
+  private constructor(hosts: TwoHosts, asked: Asked) {
     this.hosts = hosts;
+    this.#asked = asked;
+    this.wires = new FakeWires(hosts.world);
     this.#dir = mkdtempSync(path.join(tmpdir(), 'godwit-'));
   }
 
@@ -73,14 +86,16 @@ export class Stage {
     certificates: Hosts,
     mode: Mode = 'precopy',
     traits: Traits = {},
+    asked: Asked = {},
   ): Promise<Stage> {
-    const stage = new Stage(await TwoHosts.boot(mode, traits));
+    const stage = new Stage(await TwoHosts.boot(mode, traits), asked);
     t.after(() => stage.close());
     for (const host of ['a', 'b'] as const) stage.#lay(host, certificates[host]);
     stage.#agent = await serveAgent(certificates.b, {
       admit: async ({ body }) => {
         stage.#admission = body;
-        return stage.#whereIsMover();
+        const wire = stage.offer === undefined ? {} : { wire: stage.offer };
+        return { ...(await stage.#whereIsMover()), ...wire };
       },
       incoming: async () => {
         if (stage.#admission === undefined) {
@@ -103,6 +118,10 @@ export class Stage {
 
   migrationDir(host: 'a' | 'b'): string {
     return path.join(this.#dir, host, 'migrations', ID);
+  }
+
+  #surroundings(host: 'a' | 'b'): Surroundings {
+    return { ...surroundingsOf(this.#config(host), silentLog), wire: this.wires };
   }
 
   #config(host: 'a' | 'b'): AgentConfig {
@@ -136,7 +155,7 @@ export class Stage {
       this.#config('b'),
       { ...common, side: 'destination', peer, admission },
       this.hosts.driver('b', life),
-      surroundingsOf(this.#config('b'), silentLog),
+      this.#surroundings('b'),
     );
     return { running, life };
   }
@@ -178,6 +197,7 @@ export class Stage {
         timeoutMs: 60_000,
         hybridRounds: 2,
         onLost: 'hold',
+        ...this.#asked,
       },
       handle: this.hosts.handle,
       memoryBytes: 1 << 30,
@@ -188,7 +208,7 @@ export class Stage {
       this.#config('a'),
       { ...request, createdAt: new Date().toISOString() },
       this.hosts.driver('a', life),
-      surroundingsOf(this.#config('a'), silentLog),
+      this.#surroundings('a'),
     );
     try {
       return await this.#source.run();

@@ -46,6 +46,8 @@ function requestOf({ args, flags }: MigrateInput, to: string): MigrationRequest 
     timeoutMs: flags.timeout === undefined ? undefined : Math.round(flags.timeout),
     hybridRounds: flags.hybridRounds,
     onLost: flags.onLost,
+    path: flags.path,
+    linkGraceMs: flags.linkGrace === undefined ? undefined : Math.round(flags.linkGrace),
     ...(flags.pathAddress === undefined ? {} : { pathAddresses: flags.pathAddress }),
   };
   const parsed = migrationRequest.safeParse(asked);

@@ -8,6 +8,7 @@ import type {
   GuestHandle,
   HypervisorEvent,
   HypervisorStatus,
+  Listens,
   NicPlan,
   StreamSetup,
 } from '../driver.ts';
@@ -98,7 +99,10 @@ export class FakeDestination implements DestinationSession {
     const guest = { name, host, memoryBytes, dirtyRate, machine, nics };
     const instance = this.#world.add(guest, host, 'incoming');
     instance.settings = { ...setup };
-    instance.address = `${listenHost}:${this.#world.nextPort()}`;
+    instance.address =
+      setup.socket === undefined
+        ? `${listenHost}:${this.#world.nextPort()}`
+        : `unix:${setup.socket}`;
     instance.held = true;
     this.#instance = instance;
     for (const listener of this.#listeners) instance.listen(listener);
@@ -118,14 +122,17 @@ export class FakeDestination implements DestinationSession {
     this.#held();
   }
 
-  async listenAgain(signal: AbortSignal): Promise<{ memoryAddress: string }> {
+  async listenAgain(signal: AbortSignal, _host?: string, socket?: string): Promise<Listens> {
     this.#world.enter('destination.listenAgain', signal);
     const instance = this.#held();
     instance.breakStream('taken up anew');
     if (instance.stream !== 'postcopy-paused') {
       throw this.#refused('listenAgain', `it is ${instance.stream}`);
     }
-    instance.address = `${this.#options.listenHost}:${this.#world.nextPort()}`;
+    instance.address =
+      socket === undefined
+        ? `${this.#options.listenHost}:${this.#world.nextPort()}`
+        : `unix:${socket}`;
     return { memoryAddress: instance.address };
   }
 

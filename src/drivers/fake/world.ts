@@ -46,6 +46,8 @@ export class FakeWorld {
   readonly calls: FakeCall[] = [];
   readonly #faults = new Map<FakeCall, Error[]>();
   linkUp = true;
+  /** Addresses that lead on to another, as a relay's socket does. */
+  readonly relays = new Map<string, string>();
   #nextPid = 1000;
   #nextPort = 40_000;
 
@@ -78,7 +80,8 @@ export class FakeWorld {
   }
 
   listeningAt(address: string): FakeInstance | undefined {
-    return this.instances.find(({ alive, address: at }) => alive && at === address);
+    const end = this.relays.get(address) ?? address;
+    return this.instances.find(({ alive, address: at }) => alive && at === end);
   }
 
   /** Hosts on which the guest runs: never more than one, whatever fails. */

@@ -9,6 +9,7 @@ import type {
   GuestHandle,
   HypervisorEvent,
   HypervisorStatus,
+  Listens,
   NicPlan,
   StreamSetup,
 } from '../driver.ts';
@@ -107,7 +108,7 @@ export class QemuDestination implements DestinationSession {
     signal: AbortSignal,
   ): Promise<{ handle: GuestHandle; memoryAddress: string }> {
     this.#credentials = setup.credentials;
-    const again = await this.#startedAlready(signal);
+    const again = await this.#startedAlready(setup, signal);
     if (again !== undefined) return again;
     const match = await this.#match(description, setup, signal);
     const refusal = match.checks.find((check) => check.verdict === 'refuse')?.error;
@@ -153,12 +154,13 @@ export class QemuDestination implements DestinationSession {
     ]);
     return {
       handle,
-      memoryAddress: await listen(client, this.#options, signal),
+      memoryAddress: await listen(client, { ...this.#options, socket: setup.socket }, signal),
     };
   }
 
   /** What start answered before, when its process still waits for memory. */
   async #startedAlready(
+    { socket }: StreamSetup,
     signal: AbortSignal,
   ): Promise<{ handle: GuestHandle; memoryAddress: string } | undefined> {
     const { guest, guestDir, host } = this.#options;
@@ -168,7 +170,8 @@ export class QemuDestination implements DestinationSession {
       this.#handle = undefined;
       throw godwitError('GODWIT_NAME_IN_USE', { host, guest });
     }
-    const memoryAddress = addressOf(await this.#held().watch.migration(signal), this.#options);
+    const where = { ...this.#options, socket };
+    const memoryAddress = addressOf(await this.#held().watch.migration(signal), where);
     if (memoryAddress !== undefined) return { handle: this.#handle, memoryAddress };
     // It was started and never came to listen: begin afresh.
     await this.destroy(signal);
@@ -196,12 +199,12 @@ export class QemuDestination implements DestinationSession {
     await this.#held().client.execute('announce-self', times, signal);
   }
 
-  async listenAgain(signal: AbortSignal, host?: string): Promise<{ memoryAddress: string }> {
+  async listenAgain(signal: AbortSignal, host?: string, socket?: string): Promise<Listens> {
     await this.#attached(signal);
     const { client, watch } = this.#held();
     await letGo(client, watch, signal);
     const { listenHost, ports, host: name } = this.#options;
-    const at = { host: host ?? listenHost, name, ports };
+    const at = { host: host ?? listenHost, name, ports, socket };
     return { memoryAddress: await listenForRecovery(client, at, signal) };
   }
 

@@ -66,20 +66,30 @@ function uriHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
+/** An address of memory, `host:port` or `unix:PATH`, as QEMU wants it. */
+export function uriOf(address: string): string {
+  return address.startsWith('unix:') ? address : `tcp:${address}`;
+}
+
 export interface Listening {
+  /** Instead of a port. */
+  readonly socket?: string | undefined;
   readonly listenHost: string;
   readonly ports: { readonly from: number; readonly to: number };
   readonly host: string;
 }
 
-/** Listens on the first free port of the range; resolves to host:port. GODWIT_PORT_NONE when none is free. */
+/** Listens on the socket or on the first free port of the range; resolves to `unix:PATH` or host:port. GODWIT_PORT_NONE when none is free. */
 export async function listen(
   client: QmpClient,
   where: Listening,
   signal: AbortSignal,
 ): Promise<string> {
   const { from, to } = where.ports;
-  const uri = `tcp:${uriHost(where.listenHost)}:${from},to=${to}`;
+  const uri =
+    where.socket === undefined
+      ? `tcp:${uriHost(where.listenHost)}:${from},to=${to}`
+      : `unix:${where.socket}`;
   const [answer, state] = await Promise.all([
     client.request('migrate-incoming', { uri }, signal),
     client.query('query-migrate', {}, answers.migrationState, signal),
@@ -98,6 +108,10 @@ export async function listen(
 }
 
 export function addressOf(state: answers.MigrationState, where: Listening): string | undefined {
+  if (where.socket !== undefined) {
+    const listens = state['socket-address']?.some((each) => each.type === 'unix') === true;
+    return listens ? `unix:${where.socket}` : undefined;
+  }
   const port = state['socket-address']?.findLast((each) => each.type === 'inet')?.port;
   return port === undefined ? undefined : `${uriHost(where.listenHost)}:${port}`;
 }

@@ -34,6 +34,8 @@ export async function letGo(
 }
 
 export interface ListenAt {
+  /** Instead of a port. */
+  readonly socket?: string | undefined;
   readonly host: string;
   /** The name of this host, for errors. */
   readonly name: string;
@@ -43,9 +45,15 @@ export interface ListenAt {
 /** Listens for the stream's new connection; resolves to host:port. What listened before is closed by QEMU. */
 export async function listenForRecovery(
   client: QmpClient,
-  { host, name, ports }: ListenAt,
+  { host, name, ports, socket }: ListenAt,
   signal: AbortSignal,
 ): Promise<string> {
+  if (socket !== undefined) {
+    const address = `unix:${socket}`;
+    const answer = await client.urgent('migrate-recover', { uri: address }, signal);
+    if (answer.ok) return address;
+    throw client.refused('migrate-recover', answer.reason);
+  }
   const { from, to } = ports;
   const shown = host.includes(':') ? `[${host}]` : host;
   const count = to - from + 1;

@@ -20,6 +20,7 @@ import { blockedChecks, inspectFacts } from './inspect.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { letGo } from './recovery.ts';
+import { uriOf } from './incoming.ts';
 import { sampleOf } from './sample.ts';
 import { launchOf } from './relaunch.ts';
 import type { MonitorWatch } from './session.ts';
@@ -142,7 +143,7 @@ export class QemuSource implements SourceSession {
     signal: AbortSignal,
   ): Promise<void> {
     const started = tlsHostname === undefined ? undefined : { 'tls-hostname': tlsHostname };
-    const uri = `tcp:${address}`;
+    const uri = uriOf(address);
     await Promise.all([
       started === undefined
         ? undefined

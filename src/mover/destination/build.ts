@@ -6,15 +6,17 @@ import type { Preparation } from '../../protocol/peer.ts';
 import type { Ledger } from './ledger.ts';
 import { streamSetup } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
+import type { DestinationWay } from './way.ts';
 
 /** Makes the guest's ports and its paused hypervisor. What was begun is in the journal before it is made. */
 export async function build(
-  parts: DestinationParts,
+  parts: DestinationParts & { readonly way: DestinationWay },
   ledger: Ledger,
   session: DestinationSession,
   preparation: Preparation,
   signal: AbortSignal,
 ): Promise<void> {
+  const { way } = parts;
   const nics = session.nics(preparation.description);
   const { id, from } = ledger.state.admission;
   const ports = Object.fromEntries(nics.map((nic, index) => [nic.id, tapName(id, index)]));
@@ -24,11 +26,13 @@ export async function build(
       const name = ports[nic.id];
       if (name !== undefined) await createTap({ ...nic, name }, signal);
     }
-    const setup = streamSetup(parts, preparation, from);
+    const setup = streamSetup(parts, preparation, from, way.socketFor(ledger.state));
     const taps = new Map(Object.entries(ports));
     const started = await session.start(preparation.description, setup, taps, signal);
-    await ledger.record({ type: 'prepared', ...started });
+    const memoryAddress = await way.address(ledger.state, started.memoryAddress);
+    await ledger.record({ type: 'prepared', handle: started.handle, memoryAddress });
   } catch (thrown) {
+    way.letGo('it could not be prepared');
     await ledger.record({ type: 'failed', error: toGodwitError(thrown).toJSON() });
     throw thrown;
   }

@@ -48,7 +48,7 @@ export async function openDestination(
     fence: around.fence,
   };
   const mover = new DestinationMover(
-    { dir, config, driver, journal, clock, log, bootId, others },
+    { dir, config, driver, journal, clock, log, bootId, others, wire: around.wire },
     state,
   );
   const listening = await around.listen(peerContract, handlersOf(mover, config), (caller) => {

@@ -14,9 +14,12 @@ import type { Hands, Order } from './alone.ts';
 import { announce, build } from './build.ts';
 import { Ledger } from './ledger.ts';
 import { endWithSource } from './with-source.ts';
-import { destinationOptions, listenHostFor, listening } from './parts.ts';
+import { destinationOptions } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
+import { DestinationWay } from './way.ts';
 
+/** A hypervisor whose main loop waits for a page answers nothing until the source's call for a new stream is heard, ms. */
+const ANSWERS_MS = 2000;
 /** A source's mover that is silent for so long may be gone: its agent is asked, ms. */
 const ASK_MS = 10_000;
 /** How long a mover that was started for what has ended here answers for it, ms. */
@@ -27,7 +30,7 @@ const LINGER_MS = 20_000;
  * this side's half of the right to run.
  */
 export class DestinationMover {
-  readonly #parts: DestinationParts;
+  readonly #parts: DestinationParts & { readonly way: DestinationWay };
   readonly #lane = new Lane();
   readonly #ended = Promise.withResolvers<void>();
   readonly #ledger: Ledger;
@@ -40,7 +43,7 @@ export class DestinationMover {
   #unasked = false;
 
   constructor(parts: DestinationParts, state: DestinationState) {
-    this.#parts = parts;
+    this.#parts = { ...parts, way: new DestinationWay(parts) };
     const { journal, config } = parts;
     this.#ledger = new Ledger(journal, config.name, state, (error) => this.#ended.reject(error));
     // Whoever runs the mover waits for it; until then it is no unheard failure.
@@ -81,7 +84,7 @@ export class DestinationMover {
   /** A hypervisor that ended while no mover listened has told nobody. */
   async #holdAgain(): Promise<void> {
     const session = await this.#open();
-    const status = await session.status(AbortSignal.timeout(10_000)).catch(() => undefined);
+    const status = await session.status(AbortSignal.timeout(ANSWERS_MS)).catch(() => undefined);
     this.#unasked = status === undefined;
     if (status?.run !== 'gone') return;
     const { reason = 'its process has ended' } = status;
@@ -104,7 +107,7 @@ export class DestinationMover {
   prepare(preparation: Preparation, signal: AbortSignal): Promise<Prepared> {
     return this.#call('prepare', preparation.epoch, async (already) => {
       if (!already) await build(this.#parts, this.#ledger, await this.#open(), preparation, signal);
-      return listening(this.#parts.config, this.state.memoryAddress);
+      return this.#parts.way.prepared(this.state);
     });
   }
 
@@ -147,10 +150,7 @@ export class DestinationMover {
 
   recover(epoch: number, signal: AbortSignal, calledAt?: string): Promise<Prepared> {
     return this.#call('recover', epoch, async () => {
-      const session = await this.#open();
-      const host = listenHostFor(this.#parts.config, calledAt);
-      const { memoryAddress } = await session.listenAgain(signal, host);
-      return listening(this.#parts.config, memoryAddress);
+      return this.#parts.way.again(await this.#open(), this.state, signal, calledAt);
     });
   }
 
@@ -183,6 +183,7 @@ export class DestinationMover {
 
   async #settle(signal: AbortSignal): Promise<void> {
     const session = await this.#open();
+    await this.#parts.way.end(this.state);
     await session.settle(signal);
     await this.#ledger.record({ type: 'finished' });
     this.#end();
@@ -239,6 +240,7 @@ export class DestinationMover {
   }
 
   async #destroy(signal: AbortSignal): Promise<void> {
+    this.#parts.way.letGo('its guest is taken down');
     const session = await this.#open();
     await session.destroy(signal);
     for (const port of Object.values(this.state.ports)) await removeTap(port, signal);
@@ -287,6 +289,7 @@ export class DestinationMover {
     this.#closed = true;
     clearInterval(this.#lease);
     clearTimeout(this.#linger);
+    this.#parts.way.letGo('the mover ends');
     const session = await this.#session?.catch(() => undefined);
     await session?.close();
     await this.#parts.journal.close();

@@ -9,6 +9,7 @@ import { godwitError } from '../../errors.ts';
 import type { Preparation, Prepared } from '../../protocol/peer.ts';
 import { streamTls } from '../credentials.ts';
 import type { Journal } from '../journal.ts';
+import type { WireDoors } from '../wire.ts';
 import type { Others } from './alone.ts';
 
 /** What the destination’s mover works with. */
@@ -22,14 +23,21 @@ export interface DestinationParts {
   readonly bootId: () => string;
   /** Who may be asked when the source is silent. */
   readonly others?: Others;
+  /** Absent: memory comes natively alone. */
+  readonly wire?: WireDoors | undefined;
 }
 
-/** How the destination’s end of the stream is set. */
+/** How the destination’s end of the stream is set; `socket` where memory comes over the wire. */
 export function streamSetup(
   parts: DestinationParts,
   preparation: Preparation,
   source: string,
+  socket: string | undefined,
 ): StreamSetup {
+  // Its hypervisor speaks to this mover alone; between the hosts the wire has its own TLS.
+  if (socket !== undefined) {
+    return { ...preparation.stream, tls: false, maxDowntimeMs: 300, socket };
+  }
   return {
     ...preparation.stream,
     // The source alone decides when to switch; this end’s own limit plays no part.

@@ -11,8 +11,9 @@ import { STEPS } from '../../migration/steps.ts';
 import type { StepName } from '../../migration/steps.ts';
 import { removeTap } from '../../network/tap.ts';
 import { warmSource } from '../warm.ts';
-import { ask, darkMs, missing, preparation, refuseOn, streamSetup } from './parts.ts';
+import { ask, darkMs, preparation, refuseOn, streamSetup } from './parts.ts';
 import type { SourceParts } from './parts.ts';
+import { choosePathTo } from './choose-path.ts';
 
 /**
  * From the guest's resume until the source is looked at and taken down, ms: its first answers want the processors
@@ -27,11 +28,12 @@ type Handler = (parts: SourceParts, signal: AbortSignal) => Promise<StepFacts>;
 
 /** How each step is done. Each may run twice: a mover that takes over repeats the one that was under way. */
 export const DO: Readonly<Record<StepName, Handler>> = {
-  admit: async ({ guest, peer, request, state, config }, signal) => {
+  admit: async (parts, signal) => {
+    const { guest, peer, request, state, config } = parts;
     const { epoch, settings } = state().plan;
     // Reading the guest may begin while the destination’s mover starts.
     guest.inspect(signal).catch(() => {});
-    const moverAddress = await peer.admit(
+    const { moverAddress, wire } = await peer.admit(
       {
         id: request.id,
         guest: request.request.guest,
@@ -42,7 +44,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
       },
       signal,
     );
-    return { moverAddress };
+    return { moverAddress, ...choosePathTo(parts, wire) };
   },
 
   inspect: async ({ guest, state, request }, signal) => {
@@ -87,10 +89,9 @@ export const DO: Readonly<Record<StepName, Handler>> = {
 
   memory: async (parts, signal) => {
     const session = await parts.guest.session(signal);
-    const { memoryAddress, tlsHostname } = parts.state().known;
-    if (memoryAddress === undefined) throw missing('memoryAddress');
     if ((await actionOf(parts, 'memory', signal)) !== 'start-memory') return {};
-    await session.startMemory(memoryAddress, tlsHostname, signal);
+    const { address, tlsHostname } = await parts.way.open(parts, parts.state().known, signal);
+    await session.startMemory(address, tlsHostname, signal);
     warmSource(parts.state());
     return {};
   },
@@ -153,6 +154,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
 
   retire: async (parts, signal) => {
     const { config, request, state } = parts;
+    await parts.way.end(parts);
     const session = await sessionIfThere(parts, signal);
     await session?.quit(signal);
     for (const port of state().known.ports ?? []) await removeTap(port, signal);

@@ -20,6 +20,7 @@ import { DestinationPeer } from './peer.ts';
 import { recoverPostcopy } from './recover.ts';
 import { restartGuest } from './restart.ts';
 import { Watch } from './watch.ts';
+import { SourceWay } from './way.ts';
 
 const BURY_MS = 15_000;
 
@@ -70,6 +71,7 @@ export function openSource(
     dir,
     guest,
     peer,
+    way: new SourceWay(around.wire, log),
     tookOver: () => tookOver && JSON.stringify(coordinator.state.doing) === begun,
     state: () => coordinator.state,
     dispatch: (event) => coordinator.dispatch(event),
@@ -90,6 +92,7 @@ export function openSource(
         return outcome;
       } finally {
         watch.stop();
+        parts.way.letGo(parts, 'the mover ends');
         coordinator.close();
         await guest.close();
         peer.close();

@@ -3,12 +3,15 @@ import type { GuestHandle, StreamSetup } from '../../drivers/driver.ts';
 import { GodwitError, godwitError } from '../../errors.ts';
 import { holdsSwitchover } from '../../migration/steering.ts';
 import type { Launch, SourceEvent, SourceState } from '../../migration/source-state.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../protocol/migration.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { SourceMoverRequest } from '../../protocol/mover-request.ts';
 import type { GuestDescription, Preparation } from '../../protocol/peer.ts';
 import { streamTls } from '../credentials.ts';
+import { termsFor } from '../wire.ts';
 import type { SourceGuest } from './guest.ts';
 import type { DestinationPeer, Question } from './peer.ts';
+import type { SourceWay } from './way.ts';
 
 /** What the steps work with. */
 export interface SourceParts {
@@ -17,6 +20,7 @@ export interface SourceParts {
   readonly dir: string;
   readonly guest: SourceGuest;
   readonly peer: DestinationPeer;
+  readonly way: SourceWay;
   /** This mover did not begin the migration: what it is told to do may be half done already. */
   readonly tookOver: () => boolean;
   readonly state: () => SourceState;
@@ -86,26 +90,38 @@ export function darkMs({ fenceMs }: SourceParts, wholeMs: number): number {
 /** How the source’s end of the stream is set. */
 export function streamSetup(parts: SourceParts): StreamSetup {
   const { settings, to } = parts.state().plan;
-  return {
+  const setup = {
     mode: settings.mode,
     streams: settings.streams,
     compress: settings.compress,
-    tls: true,
     maxDowntimeMs: settings.maxDowntimeMs,
     holdSwitchover: holdsSwitchover(settings),
+  };
+  // The wire has a cap and a TLS of its own, and its hypervisor speaks to this mover alone.
+  if (goesByWire(parts)) return { ...setup, tls: false };
+  return {
+    ...setup,
+    tls: true,
     ...(settings.maxBandwidth === undefined ? {} : { maxBandwidth: settings.maxBandwidth }),
     credentials: streamTls(parts.config, parts.dir, to),
   };
 }
 
+/** Memory takes the wire, as was settled when the destination admitted the guest. */
+function goesByWire(parts: SourceParts): boolean {
+  return parts.state().known.path?.takes === 'wire';
+}
+
 /** What the destination is told of the guest and of the stream. */
 export function preparation(parts: SourceParts): Preparation {
   const { plan, known } = parts.state();
-  const { mode, streams, compress } = plan.settings;
+  const { mode, streams, compress, linkGraceMs = DEFAULT_LINK_GRACE_MS } = plan.settings;
+  const wire = termsFor(parts.config, plan.guest, linkGraceMs);
   return {
     epoch: plan.epoch,
     description: describe(known.description),
     stream: { mode, streams, compress, tls: true },
+    ...(goesByWire(parts) ? { wire } : {}),
   };
 }
 

@@ -51,13 +51,13 @@ export class DestinationPeer {
     return main;
   }
 
-  async admit(admission: Admission, signal: AbortSignal): Promise<string> {
+  async admit(admission: Admission, signal: AbortSignal): Promise<Admitted> {
     const ask = (api: AgentApi): Promise<Admitted> =>
       api.admit({ body: admission }, { signal, deadlineMs: 15_000 });
     if (this.#paths.length > 1) await this.choose(signal);
-    const { moverAddress } = await this.#watched(signal, (path) => ask(path.agent()));
-    this.#told = moverAddress;
-    return moverAddress;
+    const admitted = await this.#watched(signal, (path) => ask(path.agent()));
+    this.#told = admitted.moverAddress;
+    return admitted;
   }
 
   /** Speaks to a mover that an earlier process of ours was told of. */
@@ -75,6 +75,11 @@ export class DestinationPeer {
       if (hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) return false;
       throw thrown;
     }
+  }
+
+  /** Where the mover in use says that it listens: another address is another mover. */
+  get moverAddress(): string | undefined {
+    return this.#told;
   }
 
   get known(): boolean {

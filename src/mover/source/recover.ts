@@ -68,16 +68,13 @@ async function takeUp(
   signal: AbortSignal,
 ): Promise<boolean> {
   const body = { epoch: parts.state().plan.epoch };
-  const { address, tlsHostname } = await withDeadline(
-    'the destination to listen anew',
-    LISTEN_MS,
-    signal,
-    (bounded) =>
-      ask(parts, bounded, async (api, route) => {
-        const told = await api.recover({ body }, { signal: bounded, deadlineMs: LISTEN_MS });
-        return { address: route(told.memoryAddress), tlsHostname: told.tlsHostname };
-      }),
+  const facts = await withDeadline('the destination to listen anew', LISTEN_MS, signal, (bounded) =>
+    ask(parts, bounded, async (api, route) => {
+      const told = await api.recover({ body }, { signal: bounded, deadlineMs: LISTEN_MS });
+      return { ...told, memoryAddress: route(told.memoryAddress) };
+    }),
   );
+  const { address, tlsHostname } = await parts.way.open(parts, facts, signal);
   await session.recover(address, tlsHostname, signal);
   let left = false;
   for (const until = systemClock.monotonicMs() + FLOWS_MS; ;) {

@@ -34,6 +34,7 @@ export const UNDO: Readonly<Partial<Record<StepName, Undo>>> = {
   },
 
   configure: async (parts, signal) => {
+    parts.way.letGo(parts, 'the migration is undone');
     const session = await parts.guest.session(signal);
     const { run } = await session.status(signal);
     if (run !== 'gone') await session.unconfigure(signal);

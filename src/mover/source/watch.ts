@@ -5,9 +5,11 @@ import type { SerialError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { HypervisorEvent } from '../../migration/hypervisor.ts';
 import { stepIndex } from '../../migration/steps.ts';
+import type { SourceState } from '../../migration/source-state.ts';
 import { NOTICED_MS } from '../../migration/standstill.ts';
 import { steer } from '../../migration/steering.ts';
 import type { DestinationStatus } from '../../protocol/peer.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../protocol/migration.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import type { Coordinator } from './coordinator.ts';
 import { deadlineOf } from './handlers.ts';
@@ -21,6 +23,8 @@ const SAMPLE_MS = 200;
 const HEARTBEAT_MS = 1000;
 /** A destination out of reach for so long, before the switch, ends the try, ms. */
 const SILENCE_MS = 45_000;
+/** Bytes that stand still for so long after a cut could have been mended are no cut's doing, ms. */
+const STUCK_AFTER_GRACE_MS = 10_000;
 /**
  * From the end of a round to the look at it, ms. The guest is stopped soon after the last round has begun, and the
  * order to go on must not stand behind a question at the monitor.
@@ -61,7 +65,7 @@ export class Watch {
     };
     this.#guard = new StreamGuard({ clock: this.#clock, peer, dispatch, streamAddress });
     void this.#sampling(parts);
-    void this.#guarding();
+    void this.#guarding(parts);
     void this.#heartbeat(parts);
   }
 
@@ -163,11 +167,12 @@ export class Watch {
   }
 
   /** Minds the bytes, which nobody else misses for many minutes. */
-  async #guarding(): Promise<void> {
+  async #guarding(parts: SourceParts): Promise<void> {
     const signal = this.#over.signal;
     try {
       for (;;) {
         await this.#clock.sleep(SAMPLE_MS, signal);
+        if (this.#isHidden(parts)) continue;
         if (this.#isDraining()) await this.#guard?.look(signal);
         else if (this.#worthSampling()) await this.#guard?.lookBefore(signal);
       }
@@ -175,6 +180,11 @@ export class Watch {
       if (!signal.aborted)
         this.#log.error({ error: toGodwitError(thrown) }, 'nobody minds the stream');
     }
+  }
+
+  /** A cut that the wire hides is its own to mend; one that lasts longer ends it, or it is stuck. */
+  #isHidden({ way, state }: SourceParts): boolean {
+    return way.isOpen && (this.#guard?.stillMs ?? 0) < graceMs(state()) + STUCK_AFTER_GRACE_MS;
   }
 
   async #pause(): Promise<void> {
@@ -199,19 +209,21 @@ export class Watch {
       if (!this.#worthAsking(parts)) continue;
       // Beside the question: where one connection is busy asking, commit finds another.
       parts.peer.warm(signal).catch(() => {});
+      const silenceMs = silenceOf(parts);
       try {
-        const status = await withDeadline('the destination', SILENCE_MS, signal, (bounded) =>
+        const status = await withDeadline('the destination', silenceMs, signal, (bounded) =>
           parts.peer.call(parts.request.id, bounded, (api) =>
             api.status({}, { signal: bounded, deadlineMs: 5000 }),
           ),
         );
         silentSince = undefined;
+        parts.way.mind(parts.peer.moverAddress);
         const error = lossIn(status, parts);
         if (error !== undefined) this.#coordinator.dispatch({ type: 'destination-lost', error });
       } catch (thrown) {
         if (signal.aborted) return;
-        silentSince ??= this.#clock.monotonicMs() - SILENCE_MS;
-        this.#onSilence(toGodwitError(thrown).toJSON(), silentSince);
+        silentSince ??= this.#clock.monotonicMs() - silenceMs;
+        this.#onSilence(toGodwitError(thrown).toJSON(), silentSince, silenceMs);
       }
     }
   }
@@ -225,13 +237,22 @@ export class Watch {
   }
 
   /** Silence is a loss only before the switch: afterwards only the destination itself can say that it is gone. */
-  #onSilence(error: SerialError, since: number): void {
+  #onSilence(error: SerialError, since: number, silenceMs: number): void {
     const { doing } = this.#coordinator.state;
     const before = doing.kind === 'do' && stepIndex(doing.step) < stepIndex('switchover');
-    if (before && this.#clock.monotonicMs() - since >= SILENCE_MS) {
+    if (before && this.#clock.monotonicMs() - since >= silenceMs) {
       this.#coordinator.dispatch({ type: 'destination-lost', error });
     }
   }
+}
+
+function graceMs({ plan }: SourceState): number {
+  return plan.settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
+}
+
+/** What the wire hides is no loss of the destination either. */
+function silenceOf({ way, state }: SourceParts): number {
+  return way.isOpen ? Math.max(SILENCE_MS, graceMs(state())) : SILENCE_MS;
 }
 
 function lossIn(status: DestinationStatus, parts: SourceParts): SerialError | undefined {

@@ -68,7 +68,7 @@ describe('the destination as the source’s mover sees it', () => {
 
   test('is asked at the address that its agent gave', async (t) => {
     const { peer, mover, asked } = await scene(t);
-    assert.equal(await peer.admit(admission, never), mover.address);
+    assert.equal((await peer.admit(admission, never)).moverAddress, mover.address);
     assert.equal(peer.known, true);
     await peer.warm(never);
     assert.deepEqual(await statusOf(peer), prepared);

@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { bytes, ms } from './names.ts';
+
+/** What hosts say to each other about the wire, and what a report says of it. */
+
+const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+
+/** Of the wire's sessions, frames and codec together; both sides must have the same. */
+export const WIRE_VERSION = 1;
+
+/** What a destination offers. */
+export const wireOffer = z.object({
+  version: z.number().int(),
+  /** Processors of its host that may work for it. */
+  cores: z.number().positive().max(4096),
+  /** Its cache knows what this guest's memory held when it was there last. */
+  knowsGuest: z.boolean(),
+});
+export type WireOffer = z.infer<typeof wireOffer>;
+
+/** With whom a guest's pages may be shared by the hosts' caches, from the least. */
+export const sharing = z.enum(['none', 'guest', 'tenant', 'host']);
+export type CacheScope = z.infer<typeof sharing>;
+
+/** What the source asks of the wire of one migration. */
+export const wireTerms = z.object({
+  linkGraceMs: ms,
+  sharing,
+  /** The circle's name, where pages are shared within a tenant. */
+  tenant: z.string().min(1).max(128).optional(),
+});
+export type WireTerms = z.infer<typeof wireTerms>;
+
+/** A session's name: 128 random bits, made by the destination each time that it waits for one. */
+export const wireSession = z.object({
+  session: z
+    .string()
+    .max(32)
+    .regex(/^[0-9a-f]{32}$/),
+});
+
+const level = z.object({ level: z.number().int(), windowLog: z.number().int() });
+
+/** What the wire did, as the source saw it. */
+export const wireFigures = z.object({
+  /** Bytes that the hypervisor sent, and that the links carried for them. */
+  streamBytes: bytes,
+  linkBytes: bytes,
+  returnBytes: bytes,
+  /** Pages by how they were told; `bytes`: pieces of what is no page. */
+  told: z.record(z.string().max(32), count),
+  /** Contents that the other side turned out not to have. */
+  misses: count,
+  /** Compression as it was chosen, at most the first 256 changes. */
+  levels: z.array(z.object({ atMs: ms, from: level, to: level })).max(256),
+  /** Processor time of the source's mover meanwhile. */
+  processorMs: ms,
+  /** Times without any link, hidden from the hypervisor, and the longest. */
+  cuts: count,
+  longestCutMs: ms,
+  /** One, and one more for each time that post-copy was taken up again. */
+  sessions: count,
+});
+export type WireReport = z.infer<typeof wireFigures>;
