@@ -7,11 +7,11 @@ import { signalProcess } from '../../src/lab/processes.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { readJournals } from '../../src/mover/journal.ts';
 import type { GuestDescription } from '../../src/protocol/peer.ts';
-import { moverState } from '../../src/protocol/mover-request.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import type { BareGuest } from './support/bare-guest.ts';
 import { makeBrake } from './support/brake.ts';
 import type { Brake } from './support/brake.ts';
+import { moverOf } from './support/movers.ts';
 import { assertSays, begin, follow, move, reportAtEnd } from './support/moves.ts';
 import {
   agentAddress,
@@ -158,7 +158,7 @@ describe('against a hostile peer with a good certificate', () => {
     brake.hold();
     const id = await begin(world, { guest: 'secret1', from: 'a', to: 'b' });
     await follow(world, 'a', id, ({ phase }) => phase === 'preparing');
-    const mover = moverOf('a', id);
+    const mover = moverOf(world, 'a', id);
     // The destination listens for memory while the source stands still.
     signalProcess(mover.pid, 'SIGSTOP');
     try {
@@ -181,11 +181,6 @@ describe('against a hostile peer with a good certificate', () => {
     await endMoved('secret1', guest);
   });
 
-  function moverOf(host: string, id: string) {
-    const file = path.join(labHost(world.lab, host).stateDir, 'migrations', id, 'mover.json');
-    return moverState.parse(JSON.parse(readFileSync(file, 'utf8')));
-  }
-
   /** A guest as its source really described it to b. */
   async function describedOnB(): Promise<GuestDescription> {
     const guest = await startBareGuest(world, { name: 'model1', host: 'a' });
@@ -204,7 +199,7 @@ describe('against a hostile peer with a good certificate', () => {
     id: string,
   ): Promise<string | undefined> {
     const known = before.find(({ host }) => host === 'b')?.ports ?? [];
-    const movers = moverOf('b', id).address ?? '';
+    const movers = moverOf(world, 'b', id).address ?? '';
     const now = (await hostsNow(world.lab)).find(({ host }) => host === 'b')?.ports ?? [];
     const port = now.find((each) => !known.includes(each) && !movers.endsWith(`:${each}`));
     return port === undefined ? undefined : `${labHost(world.lab, 'b').address}:${port}`;

@@ -7,13 +7,12 @@ import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { isAlive, signalProcess } from '../../src/lab/processes.ts';
-import { labHost } from '../../src/lab/state.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
-import { moverState } from '../../src/protocol/mover-request.ts';
 import type { MoverState } from '../../src/protocol/mover-request.ts';
 import type { Report } from '../../src/protocol/migration.ts';
 import type { Resolution } from '../../src/protocol/resolve.ts';
 import { godwit } from './support/cli.ts';
+import { moverOf } from './support/movers.ts';
 import { begin, move, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from './support/wait.ts';
@@ -87,15 +86,9 @@ describe('a migration whose destination falls silent inside the handover', () =>
     hook?.remove();
   });
 
-  function moverOf(host: string, id: string): MoverState {
-    const { stateDir } = labHost(world.lab, host);
-    const file = path.join(stateDir, 'migrations', id, 'mover.json');
-    return moverState.parse(JSON.parse(readFileSync(file, 'utf8')));
-  }
-
   /** The host still takes the guest's memory, and says no word any more: its agent is dead, its mover stands still. */
   async function silence(host: string, id: string): Promise<MoverState> {
-    const mover = moverOf(host, id);
+    const mover = moverOf(world, host, id);
     await stopAgent(world.lab, host, 'SIGKILL');
     signalProcess(mover.pid, 'SIGSTOP');
     return mover;
@@ -109,7 +102,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
     await startAgent(world.lab, host);
   }
 
-  async function beginSilenced(): Promise<{ id: string; mover: MoverState }> {
+  async function beginSlowly(): Promise<string> {
     const id = await begin(world, {
       guest: 'web1',
       from: 'a',
@@ -118,6 +111,11 @@ describe('a migration whose destination falls silent inside the handover', () =>
       maxDowntimeMs: 10,
     });
     await untilMemoryFlows(world, 'a', id);
+    return id;
+  }
+
+  async function beginSilenced(): Promise<{ id: string; mover: MoverState }> {
+    const id = await beginSlowly();
     return { id, mover: await silence('b', id) };
   }
 
@@ -212,14 +210,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
   });
 
   test('a destination that holds all of it runs it on a person’s word alone, and the source does not resume', async () => {
-    const id = await begin(world, {
-      guest: 'web1',
-      from: 'a',
-      to: 'b',
-      maxBandwidth: 16 * MIB,
-      maxDowntimeMs: 10,
-    });
-    await untilMemoryFlows(world, 'a', id);
+    const id = await beginSlowly();
     const mover = await silence('a', id);
     const there = ['resolve', id, '--host', 'b'];
     const known = await until('the destination to hold all of it', 60_000, async () => {

@@ -10,7 +10,7 @@ import { Monitor } from '../../bench/qmp.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { seenQemus } from '../../src/lab/witness/qemus.ts';
-import { moverState } from '../../src/protocol/mover-request.ts';
+import { moverOf } from './support/movers.ts';
 import { begin, reportAtEnd, unlessForbidden, untilMemoryFlows } from './support/moves.ts';
 import { until } from './support/wait.ts';
 import { openWorld } from './support/world.ts';
@@ -99,8 +99,7 @@ describe('the blackout', () => {
   }
 
   async function trace(host: string, id: string, side: string): Promise<Tracer> {
-    const home = path.join(labHost(world.lab, host).stateDir, 'migrations', id, 'mover.json');
-    const { pid } = moverState.parse(JSON.parse(readFileSync(home, 'utf8')));
+    const { pid } = moverOf(world, host, id);
     const file = path.join(dir, `${id}-${side}.strace`);
     const argv = ['-f', '-ttt', '-e', `trace=${SYNCS}`, '-o', file, '-p', String(pid)];
     const child = spawn('strace', argv, { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -1,21 +1,17 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { isAlive, signalProcess } from '../../src/lab/processes.ts';
 import { seenQemus } from '../../src/lab/witness/qemus.ts';
-import { labHost } from '../../src/lab/state.ts';
 import type { Report } from '../../src/protocol/migration.ts';
-import { moverState } from '../../src/protocol/mover-request.ts';
 import type { MoverState } from '../../src/protocol/mover-request.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { begin, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
+import { killMover, moverOf } from './support/movers.ts';
 import { assertOnlyGuests, assertUnchanged } from './support/remains.ts';
-import { until } from './support/wait.ts';
 import { openWorld, restingHosts } from './support/world.ts';
 import type { World } from './support/world.ts';
 
@@ -59,22 +55,8 @@ describe('a migration whose processes are killed while memory moves', () => {
     return report;
   }
 
-  function moverOf(host: string, id: string): MoverState {
-    const { stateDir } = labHost(world.lab, host);
-    const file = path.join(stateDir, 'migrations', id, 'mover.json');
-    return moverState.parse(JSON.parse(readFileSync(file, 'utf8')));
-  }
-
-  async function killMover(host: string, id: string): Promise<void> {
-    const mover = moverOf(host, id);
-    signalProcess(mover.pid, 'SIGKILL');
-    await until('the mover to be gone', 5000, async () =>
-      (await isAlive(mover)) ? undefined : true,
-    );
-  }
-
   test("goes on when the source's mover is killed: a new one takes over", async () => {
-    const report = await moveThrough('a', 'b', (id) => killMover('a', id));
+    const report = await moveThrough('a', 'b', (id) => killMover(world, 'a', id));
     assert.equal(report.takeovers, 1);
     assert.equal(report.runsAt, 'destination');
   });
@@ -82,15 +64,15 @@ describe('a migration whose processes are killed while memory moves', () => {
   test("goes on when the destination's mover is killed: a new one takes over", async () => {
     let killed: MoverState | undefined;
     await moveThrough('b', 'a', async (id) => {
-      killed = moverOf('a', id);
-      await killMover('a', id);
+      killed = moverOf(world, 'a', id);
+      await killMover(world, 'a', id);
     });
     assert.ok(killed !== undefined);
   });
 
   test('goes on when the agents of both hosts are killed, and is reported by new ones', async () => {
     const report = await moveThrough('a', 'b', async (id) => {
-      const movers = [moverOf('a', id), moverOf('b', id)];
+      const movers = [moverOf(world, 'a', id), moverOf(world, 'b', id)];
       await Promise.all([
         stopAgent(world.lab, 'a', 'SIGKILL'),
         stopAgent(world.lab, 'b', 'SIGKILL'),
@@ -104,7 +86,7 @@ describe('a migration whose processes are killed while memory moves', () => {
   test('goes on when agent and mover of the source are killed together', async () => {
     const report = await moveThrough('b', 'a', async (id) => {
       await stopAgent(world.lab, 'b', 'SIGKILL');
-      await killMover('b', id);
+      await killMover(world, 'b', id);
       await startAgent(world.lab, 'b');
     });
     assert.equal(report.takeovers, 1);

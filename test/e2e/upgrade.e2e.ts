@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import { isAlive, signalProcess } from '../../src/lab/processes.ts';
-import { labHost } from '../../src/lab/state.ts';
-import { moverState } from '../../src/protocol/mover-request.ts';
+import type { Report } from '../../src/protocol/migration.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { earlierBuild, PREVIOUS } from './support/earlier-build.ts';
 import type { EarlierBuild } from './support/earlier-build.ts';
 import { begin, move, reportAtEnd, untilMemoryFlows } from './support/moves.ts';
+import { killMover } from './support/movers.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { until } from './support/wait.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
@@ -50,6 +46,28 @@ describe('while a fleet is upgraded', { skip }, () => {
     else await startAgent(world.lab, host, undefined, earlier);
   }
 
+  /** Moves the guest while a host's agent is replaced by this build's, and then does `harm`; moves it back after. */
+  async function throughUpgrade(
+    host: string,
+    harm: (id: string) => Promise<void>,
+  ): Promise<Report> {
+    await replaceAgent(host, 'previous');
+    let report: Report | undefined;
+    await web1.unharmed('b', async () => {
+      const slow = { maxBandwidth: 24 * MIB };
+      const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...slow });
+      await untilMemoryFlows(world, 'a', id);
+      await replaceAgent(host, 'this');
+      await harm(id);
+      report = await reportAtEnd(world, 'a', id);
+      assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+    });
+    await web1.unharmed('a', () => move(world, { guest: 'web1', from: 'b', to: 'a' }));
+    await assertOnlyGuests(world, { a: ['web1'] });
+    assert.ok(report !== undefined);
+    return report;
+  }
+
   test('agents of the previous build and of this one migrate in both directions', async () => {
     await replaceAgent('b', 'previous');
     await web1.unharmed('b', () => move(world, { guest: 'web1', from: 'a', to: 'b' }));
@@ -61,51 +79,12 @@ describe('while a fleet is upgraded', { skip }, () => {
   for (const host of ['a', 'b'] as const) {
     const side = host === 'a' ? 'source' : 'destination';
     test(`a migration that began before the agent of its ${side} was upgraded ends after it`, async () => {
-      await replaceAgent(host, 'previous');
-      await web1.unharmed('b', async () => {
-        const id = await begin(world, {
-          guest: 'web1',
-          from: 'a',
-          to: 'b',
-          maxBandwidth: 24 * MIB,
-        });
-        await untilMemoryFlows(world, 'a', id);
-        await replaceAgent(host, 'this');
-        const report = await reportAtEnd(world, 'a', id);
-        assert.equal(report.outcome, 'done', JSON.stringify(report.error));
-      });
-      await web1.unharmed('a', () => move(world, { guest: 'web1', from: 'b', to: 'a' }));
-      await assertOnlyGuests(world, { a: ['web1'] });
+      await throughUpgrade(host, () => Promise.resolve());
     });
 
     test(`a mover of the ${side}’s previous build that dies is followed by one of this build`, async () => {
-      await replaceAgent(host, 'previous');
-      await web1.unharmed('b', async () => {
-        const id = await begin(world, {
-          guest: 'web1',
-          from: 'a',
-          to: 'b',
-          maxBandwidth: 24 * MIB,
-        });
-        await untilMemoryFlows(world, 'a', id);
-        await replaceAgent(host, 'this');
-        await killMover(host, id);
-        const report = await reportAtEnd(world, 'a', id);
-        assert.equal(report.outcome, 'done', JSON.stringify(report.error));
-        assert.equal(report.takeovers, host === 'a' ? 1 : 0);
-      });
-      await web1.unharmed('a', () => move(world, { guest: 'web1', from: 'b', to: 'a' }));
-      await assertOnlyGuests(world, { a: ['web1'] });
+      const { takeovers } = await throughUpgrade(host, (id) => killMover(world, host, id));
+      assert.equal(takeovers, host === 'a' ? 1 : 0);
     });
-  }
-
-  async function killMover(host: string, id: string): Promise<void> {
-    const { stateDir } = labHost(world.lab, host);
-    const file = path.join(stateDir, 'migrations', id, 'mover.json');
-    const mover = moverState.parse(JSON.parse(readFileSync(file, 'utf8')));
-    signalProcess(mover.pid, 'SIGKILL');
-    await until('the mover to be gone', 5000, async () =>
-      (await isAlive(mover)) ? undefined : true,
-    );
   }
 });

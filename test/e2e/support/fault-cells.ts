@@ -29,8 +29,9 @@ function declare(player: Player, cell: Cell): void {
       return;
     }
     const played = await player.play(found);
-    if (/GODWIT_CAPABILITY.*userfault/i.test(played.error ?? '')) {
-      t.skip(played.error ?? '');
+    const { error = '' } = played;
+    if (/GODWIT_CAPABILITY.*userfault/i.test(error)) {
+      t.skip(error);
       return;
     }
     assert.deepEqual(played.problems, [], JSON.stringify(played));

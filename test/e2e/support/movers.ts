@@ -1,0 +1,24 @@
+/** The movers of a migration, as processes on the lab's hosts. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { isAlive, signalProcess } from '../../../src/lab/processes.ts';
+import { labHost } from '../../../src/lab/state.ts';
+import { moverState } from '../../../src/protocol/mover-request.ts';
+import type { MoverState } from '../../../src/protocol/mover-request.ts';
+import { until } from './wait.ts';
+import type { World } from './world.ts';
+
+/** The process that last moved migration `id` on a host. */
+export function moverOf({ lab }: World, host: string, id: string): MoverState {
+  const file = path.join(labHost(lab, host).stateDir, 'migrations', id, 'mover.json');
+  return moverState.parse(JSON.parse(readFileSync(file, 'utf8')));
+}
+
+/** Kills it as the kernel does when memory runs out, and waits until it is gone. */
+export async function killMover(world: World, host: string, id: string): Promise<void> {
+  const mover = moverOf(world, host, id);
+  signalProcess(mover.pid, 'SIGKILL');
+  await until('the mover to be gone', 5000, async () =>
+    (await isAlive(mover)) ? undefined : true,
+  );
+}
