@@ -80,7 +80,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     },
   );
   supervisor.start();
-  const pruning = setInterval(() => store.prune(), PRUNE_MS);
+  const guestsDir = path.join(config.stateDir, 'guests');
+  const pruning = setInterval(() => {
+    store.prune();
+    for (const driver of drivers) {
+      driver.tend?.(guestsDir).catch((err: unknown) => log.warn({ err }, 'guests were not tended'));
+    }
+  }, PRUNE_MS);
   log.info({ address: tls.address, socket: unix.address }, 'the agent serves');
   return {
     address: tls.address,

@@ -31,6 +31,8 @@ export interface Driver {
   openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession>;
   /** Makes ready to build the paused counterpart; starts nothing yet. */
   openDestination(options: DestinationOptions): Promise<DestinationSession>;
+  /** What the guests below a directory need now and then from whoever is there all the time. */
+  tend?(guestsDir: string): Promise<void>;
 }
 
 export interface DriverCapabilities {

@@ -3,8 +3,9 @@ import { describe, test } from 'node:test';
 import type { HypervisorEvent } from '../../src/drivers/driver.ts';
 import { GodwitError } from '../../src/errors.ts';
 import type { GuestDescription } from '../../src/protocol/peer.ts';
+import { finds, passesBy, recovers } from './recovery.ts';
 import { startsAnew } from './relaunch.ts';
-import { Trial, refusals } from './trial.ts';
+import { TLS_NAME, Trial, refusals } from './trial.ts';
 import type { Place } from './trial.ts';
 
 export interface Conformance {
@@ -54,6 +55,10 @@ export function runConformance(suite: Conformance): void {
     promise('undoes a start twice as once', undoesTwice);
     promise('takes up a broken post-copy stream', recovers);
     promise('takes up a post-copy stream that a link swallows, which nobody has noticed', finds);
+    promise(
+      'takes up post-copy after its session was lost, past a monitor that is silent',
+      passesBy,
+    );
     promise('starts a lost guest anew, once', startsAnew);
     promise('leaves the source running when the destination dies', losesTheDestination);
   });
@@ -63,8 +68,6 @@ function codeOf(error: unknown): string {
   assert.ok(error instanceof GodwitError, String(error));
   return error.code;
 }
-
-const TLS_NAME = 'b';
 
 async function findsTheGuest(trial: Trial): Promise<void> {
   const { source, sourceHost, guest } = trial.place;
@@ -229,46 +232,6 @@ async function undoesTwice(trial: Trial): Promise<void> {
   assert.equal((await destination.status(trial.signal)).run, 'gone');
   await source.unconfigure(trial.signal);
   assert.deepEqual(await trial.runsAt(), ['source']);
-}
-
-async function recovers(trial: Trial): Promise<void> {
-  const { source, destination, memoryAddress } = await trial.prepare('postcopy', trial.place.slow);
-  await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
-  await trial.heard('source', 'active');
-  await source.startPostcopy(trial.signal);
-  await trial.heard('source', 'pre-switchover');
-  await source.continueSwitchover(trial.signal);
-  await trial.heard('source', 'postcopy-active');
-  await destination.resumeGuest(trial.signal);
-  await trial.place.breakLink();
-  await trial.heard('source', 'postcopy-paused');
-  const { memoryAddress: anew } = await destination.listenAgain(trial.signal);
-  await source.adjust({ maxBandwidth: 1024 ** 3 }, trial.signal);
-  await source.recover(await trial.routed(anew), TLS_NAME, trial.signal);
-  await trial.heard('source', 'completed');
-  await trial.heard('destination', 'completed');
-  assert.deepEqual(await trial.runsAt(), ['destination']);
-}
-
-async function finds(trial: Trial): Promise<void> {
-  const { source, destination, memoryAddress } = await trial.prepare('postcopy', trial.place.slow);
-  await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
-  await trial.heard('source', 'active');
-  await source.startPostcopy(trial.signal);
-  await trial.heard('source', 'pre-switchover');
-  await source.continueSwitchover(trial.signal);
-  await trial.heard('source', 'postcopy-active');
-  await destination.resumeGuest(trial.signal);
-  if (trial.place.silenceLink === undefined) await trial.place.breakLink();
-  else await trial.place.silenceLink();
-  // Twice: the answer to the first may be lost.
-  await destination.listenAgain(trial.signal);
-  const { memoryAddress: anew } = await destination.listenAgain(trial.signal);
-  await source.adjust({ maxBandwidth: 1024 ** 3 }, trial.signal);
-  await source.recover(await trial.routed(anew), TLS_NAME, trial.signal);
-  await trial.heard('source', 'completed');
-  await trial.heard('destination', 'completed');
-  assert.deepEqual(await trial.runsAt(), ['destination']);
 }
 
 async function losesTheDestination(trial: Trial): Promise<void> {

@@ -165,6 +165,12 @@ export async function makeQemuPlace(plan: QemuPlan): Promise<QemuPlace> {
     route: (address) => relay.to(address),
     breakLink: async () => relay.break(),
     silenceLink: async () => relay.silence(),
+    // A monitor serves one client at a time.
+    deafen: async ({ monitor }) => {
+      const holder = net.connect({ path: monitor });
+      await once(holder, 'data');
+      return () => holder.destroy();
+    },
     async dispose() {
       relay.close();
       tiny.end();

@@ -14,6 +14,8 @@ import type { Mode } from '../../src/protocol/migration.ts';
 import type { GuestDescription, StreamSettings } from '../../src/protocol/peer.ts';
 
 const WAIT_MS = 60_000;
+/** The destination's name in its certificate. */
+export const TLS_NAME = 'b';
 
 /** A place where a driver can be tried: a guest that runs, and another host for it. */
 export interface Place {
@@ -34,6 +36,8 @@ export interface Place {
   breakLink(): Promise<void>;
   /** From now on the streams under way take nothing, and no end is told; where the place can do that. */
   silenceLink?(): Promise<void>;
+  /** The hypervisor's monitor answers nobody, until the function that this gives is called; where there is a monitor. */
+  deafen?(handle: GuestHandle): Promise<() => void>;
   dispose(): Promise<void>;
 }
 

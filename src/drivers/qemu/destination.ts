@@ -31,13 +31,16 @@ import {
 import { attach, findStarted, launch } from './launch.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
-import { letGo, listenForRecovery } from './recovery.ts';
+import { makePipes, negotiatePipes } from './qmp/pipes.ts';
+import { letGo, listenForRecovery, recoverUnheard } from './recovery.ts';
 import { MonitorWatch } from './session.ts';
 import { buildArgv } from './spec/argv.ts';
 import { removeCredentials } from './tls.ts';
 
 const END_MS = 5000;
 const RESUME_MS = 10_000;
+/** A monitor greets within milliseconds while QEMU's main loop turns. */
+const HEARS_MS = 1500;
 
 export interface DestinationParts {
   readonly programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
@@ -132,6 +135,7 @@ export class QemuDestination implements DestinationSession {
   ): Promise<{ handle: GuestHandle; memoryAddress: string }> {
     const { guest, guestDir, host } = this.#options;
     const { spec } = match;
+    const pipes = setup.mode !== 'precopy';
     const argv = buildArgv(spec, {
       guest,
       guestDir,
@@ -140,8 +144,10 @@ export class QemuDestination implements DestinationSession {
       ports,
       features: program.features[spec.accelerator.name] ?? [],
       vhost: await hasVhostNet(),
+      pipes,
     });
     await markIncoming(guestDir);
+    if (pipes) await makePipes(guestDir, signal);
     const started = await launch(this.#options, program.binary, argv, signal, (handle) => {
       this.#handle = handle;
       this.#ours = true;
@@ -151,6 +157,7 @@ export class QemuDestination implements DestinationSession {
       this.#hold(handle, client, signal),
       configureIncoming(client, setup, program.capabilities, signal),
       proveSame(client, guest, host, spec, signal),
+      ...(pipes ? [negotiatePipes(guestDir, { guest, host, side: 'destination' }, signal)] : []),
     ]);
     return {
       handle,
@@ -200,11 +207,15 @@ export class QemuDestination implements DestinationSession {
   }
 
   async listenAgain(signal: AbortSignal, host?: string, socket?: string): Promise<Listens> {
-    await this.#attached(signal);
-    const { client, watch } = this.#held();
-    await letGo(client, watch, signal);
     const { listenHost, ports, host: name } = this.#options;
     const at = { host: host ?? listenHost, name, ports, socket };
+    try {
+      await withDeadline('the monitor', HEARS_MS, signal, (inner) => this.#attached(inner));
+    } catch (error) {
+      return { memoryAddress: await recoverUnheard(this.#options, at, error, signal) };
+    }
+    const { client, watch } = this.#held();
+    await letGo(client, watch, signal);
     return { memoryAddress: await listenForRecovery(client, at, signal) };
   }
 

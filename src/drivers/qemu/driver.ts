@@ -19,6 +19,7 @@ import { readProcess } from './guest/process.ts';
 import { ImageStore } from './images.ts';
 import { relaunch } from './relaunch.ts';
 import { connectMonitor } from './qmp/connect.ts';
+import { emptyPipes } from './qmp/pipes.ts';
 import { MonitorWatch } from './session.ts';
 import { QemuSource } from './source.ts';
 
@@ -102,6 +103,10 @@ export class QemuDriver implements Driver {
       await session.reattach(AbortSignal.timeout(GREETING_MS)).catch(() => false);
     }
     return session;
+  }
+
+  tend(guestsDir: string): Promise<void> {
+    return emptyPipes(guestsDir);
   }
 
   relaunch(handle: GuestHandle, launch: Launch, signal: AbortSignal): Promise<GuestHandle> {

@@ -1,6 +1,9 @@
+import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
+import type { Place } from './launch.ts';
 import type { QmpClient } from './qmp/client.ts';
+import { reopenPipes } from './qmp/pipes.ts';
 import type { MonitorWatch } from './session.ts';
 
 /**
@@ -10,6 +13,7 @@ import type { MonitorWatch } from './session.ts';
 
 /** How long QEMU may take to let go of a stream whose connections were shut, ms. */
 const PAUSED_MS = 5000;
+const POLL_MS = 50;
 /** Ports that are tried before it is said that none is free. */
 const MOST_PORTS = 32;
 
@@ -45,14 +49,55 @@ export interface ListenAt {
 /** Listens for the stream's new connection; resolves to host:port. What listened before is closed by QEMU. */
 export async function listenForRecovery(
   client: QmpClient,
-  { host, name, ports, socket }: ListenAt,
+  at: ListenAt,
   signal: AbortSignal,
 ): Promise<string> {
+  const { address, reason } = await tryToListen(client, at, signal);
+  if (address === undefined) throw client.refused('migrate-recover', reason);
+  return address;
+}
+
+/**
+ * Both of it where the monitor is silent: it belongs to a main loop that waits for a page itself, and is passed by.
+ * No event can be waited for there, so QEMU is asked to listen until it has let go. Rejects with `silence` where the
+ * guest has no other monitor: it has ended, is not of our making, or began as pre-copy.
+ */
+export async function recoverUnheard(
+  { guest, guestDir, host }: Place,
+  at: ListenAt,
+  silence: unknown,
+  signal: AbortSignal,
+): Promise<string> {
+  const owner = { guest, host, side: 'destination' as const };
+  const client = await reopenPipes(guestDir, owner).catch(() => undefined);
+  if (client === undefined) throw silence;
+  try {
+    const paused = await client.urgent('migrate-pause', {}, signal);
+    let yanked = paused.ok;
+    return await withDeadline('pausing the stream', PAUSED_MS, signal, async (inner) => {
+      for (;;) {
+        const { address, reason } = await tryToListen(client, at, inner);
+        if (address !== undefined) return address;
+        if (!/paused/i.test(reason)) throw client.refused('migrate-recover', reason);
+        if (!yanked) await client.urgent('yank', { instances: [{ type: 'migration' }] }, inner);
+        yanked = true;
+        await systemClock.sleep(POLL_MS, inner);
+      }
+    });
+  } finally {
+    client.close();
+  }
+}
+
+async function tryToListen(
+  client: QmpClient,
+  { host, name, ports, socket }: ListenAt,
+  signal: AbortSignal,
+): Promise<{ address: string; reason: '' } | { address: undefined; reason: string }> {
   if (socket !== undefined) {
     const address = `unix:${socket}`;
     const answer = await client.urgent('migrate-recover', { uri: address }, signal);
-    if (answer.ok) return address;
-    throw client.refused('migrate-recover', answer.reason);
+    return answer.ok ? { address, reason: '' } : { address: undefined, reason: answer.reason };
   }
   const { from, to } = ports;
   const shown = host.includes(':') ? `[${host}]` : host;
@@ -63,9 +108,9 @@ export async function listenForRecovery(
     const port = from + ((start + tried) % count);
     const uri = `tcp:${shown}:${port}`;
     const answer = await client.urgent('migrate-recover', { uri }, signal);
-    if (answer.ok) return `${shown}:${port}`;
+    if (answer.ok) return { address: `${shown}:${port}`, reason: '' };
     if (!/in use|available port/i.test(answer.reason)) {
-      throw client.refused('migrate-recover', answer.reason);
+      return { address: undefined, reason: answer.reason };
     }
   }
   throw godwitError('GODWIT_PORT_NONE', { host: name, from, to });

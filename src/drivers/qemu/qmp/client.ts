@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
 import type { z } from 'zod';
 import { withDeadline } from '../../../deadline.ts';
@@ -51,6 +52,8 @@ export class QmpClient {
   version = '';
   /** It takes commands past those that wait: `urgent` has an effect. */
   #outOfBand = false;
+  /** The first line may lack its beginning. */
+  #torn = false;
 
   private constructor(transport: Transport, owner: MonitorOwner) {
     this.#transport = transport;
@@ -94,6 +97,19 @@ export class QmpClient {
       client.#end('it was given up');
       throw error;
     }
+  }
+
+  /**
+   * Takes over a stream on which a former client left negotiation mode, out of band included. What comes first may be
+   * the rest of what that one did not read.
+   */
+  static resume(transport: Transport, owner: MonitorOwner): QmpClient {
+    const client = new QmpClient(transport, owner);
+    client.#outOfBand = true;
+    client.#torn = true;
+    // Answers to a former client are none to this one.
+    client.#next = randomInt(1, 2 ** 47);
+    return client;
   }
 
   get closed(): boolean {
@@ -190,6 +206,9 @@ export class QmpClient {
     try {
       for (const line of this.#lines.push(chunk)) {
         const message = parseMessage(line);
+        const first = this.#torn;
+        this.#torn = false;
+        if (message === undefined && first) continue;
         if (message === undefined) {
           this.#end(`its monitor sent what is not QMP: ${line.slice(0, 80)}`);
           return;

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { cpuProperties } from './cpu.ts';
 import { escapeComma, formatOption } from './options.ts';
 import type { Scalar } from './options.ts';
-import { PID_FILE, QMP_SOCKET } from './names.ts';
+import { PID_FILE, PIPES, PIPES_ID, QMP_SOCKET } from './names.ts';
 import type { ChardevBackend, DeviceSpec, GuestSpec, NetdevSpec } from './schema.ts';
 
 /** What the destination adds to a guest's description: where things lie on this host. */
@@ -18,6 +18,8 @@ export interface Placement {
   readonly features: readonly string[];
   /** Whether this host has vhost-net. */
   readonly vhost: boolean;
+  /** With the monitor on named pipes that post-copy is taken up by. */
+  readonly pipes: boolean;
 }
 
 /** The command line, without the program, that makes the guest again: paused, waiting for its memory. Pure. */
@@ -95,6 +97,13 @@ function backends(spec: GuestSpec, place: Placement): string[] {
     '-qmp',
     `unix:${escapeComma(path.join(place.guestDir, QMP_SOCKET))},server=on,wait=off`,
   ];
+  if (place.pipes) {
+    const pipe: [string, Scalar][] = [
+      ['id', PIPES_ID],
+      ['path', path.join(place.guestDir, PIPES)],
+    ];
+    words.push('-chardev', formatOption('pipe', pipe), '-mon', `${PIPES_ID},mode=control`);
+  }
   for (const { kind, name } of spec.monitors) {
     const option = kind === 'qmp' ? '-qmp' : '-monitor';
     words.push(option, `unix:${escapeComma(path.join(place.guestDir, name))},server=on,wait=off`);

@@ -4,7 +4,10 @@
 export const QMP_SOCKET = 'qmp.sock';
 export const PID_FILE = 'qemu.pid';
 export const LOG_FILE = 'qemu.log';
-const RESERVED = [QMP_SOCKET, PID_FILE, LOG_FILE, 'guest.json'];
+/** The monitor on named pipes: `oob.in` and `oob.out`, and its character device. */
+export const PIPES = 'oob';
+export const PIPES_ID = 'godwit-oob';
+const RESERVED = [QMP_SOCKET, PID_FILE, LOG_FILE, 'guest.json', `${PIPES}.in`, `${PIPES}.out`];
 
 /** Hands out distinct, harmless names. */
 export class FileNames {

@@ -69,6 +69,24 @@ describe('a monitor', () => {
     client.close();
   });
 
+  test('is taken over as a former client left it, whatever that one did not read', async () => {
+    const monitor = new Monitor();
+    const client = QmpClient.resume(monitor, OWNER);
+    monitor.input.write('event": "STOP", "data": {}}\n');
+    monitor.say({ return: 'to the one before', id: 1 });
+    const paused = client.urgent('migrate-pause', {});
+    await new Promise(setImmediate);
+    const [asked] = monitor.asked as unknown as { 'exec-oob': string; id: number }[];
+    assert.equal(asked?.['exec-oob'], 'migrate-pause');
+    monitor.say({ return: {}, id: asked.id });
+    assert.deepEqual(await paused, { ok: true, value: {} });
+    // Only the first line may be torn.
+    monitor.input.write('event": "STOP"}\n');
+    await assert.rejects(client.urgent('yank', {}), (error) =>
+      hasCode(error, 'GODWIT_HYPERVISOR_LOST'),
+    );
+  });
+
   test('is asked past what waits where it can be, and in turn where it cannot', async () => {
     const able = new Monitor();
     const first = await able.open(

@@ -16,6 +16,7 @@ const PLACE: Placement = {
   ports: new Map([['n0', 'tap0']]),
   features: ['avx', 'sse2'],
   vhost: true,
+  pipes: false,
 };
 
 const id = fc.stringMatching(/^[a-z][a-z0-9]{1,6}$/);
@@ -94,9 +95,9 @@ const spec: fc.Arbitrary<GuestSpec> = fc
 describe('a command line built from a description', () => {
   test('describes the same guest again', () => {
     fc.assert(
-      fc.property(spec, (given) => {
+      fc.property(spec, fc.boolean(), (given, pipes) => {
         guestSpec.parse(given);
-        const argv = ['/usr/bin/qemu-system-x86_64', ...buildArgv(given, PLACE)];
+        const argv = ['/usr/bin/qemu-system-x86_64', ...buildArgv(given, { ...PLACE, pipes })];
         const again = describeGuest(factsOf(argv)).spec;
         assert.deepEqual(again, given);
       }),

@@ -1,0 +1,92 @@
+import { execFile } from 'node:child_process';
+import { constants, openSync } from 'node:fs';
+import { open, readdir, rm } from 'node:fs/promises';
+import net from 'node:net';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { godwitError } from '../../../errors.ts';
+import { PIPES } from '../spec/names.ts';
+import { QmpClient } from './client.ts';
+import type { MonitorOwner, Transport } from './client.ts';
+
+/**
+ * A monitor on two named pipes, for post-copy. QEMU takes commands out of band only from a client that has said so,
+ * and it hears that in its main loop; which, at the destination of a broken post-copy, waits for a page and hears
+ * nothing. A pipe has no connection that could end: what one mover said once holds for all that come after it.
+ */
+
+const run = promisify(execFile);
+const MKFIFO_MS = 5000;
+const GREETING_MS = 5000;
+const CHUNK_BYTES = 64 * 1024;
+/** A guest that says more than this between two readings is read on at the next. */
+const MOST_CHUNKS = 64;
+
+const file = (guestDir: string, direction: 'in' | 'out'): string =>
+  path.join(guestDir, `${PIPES}.${direction}`);
+
+/** Makes them, for the program that is about to start in `guestDir`. */
+export async function makePipes(guestDir: string, signal: AbortSignal): Promise<void> {
+  const files = [file(guestDir, 'in'), file(guestDir, 'out')];
+  // Of a mover that died before it could start the program.
+  await Promise.all(files.map((each) => rm(each, { force: true })));
+  await run('mkfifo', ['-m', '600', ...files], { signal, timeout: MKFIFO_MS });
+}
+
+/** Says, while the program's main loop still hears, that commands will come out of band. */
+export async function negotiatePipes(
+  guestDir: string,
+  owner: MonitorOwner,
+  signal: AbortSignal,
+): Promise<void> {
+  const client = await QmpClient.open(transport(guestDir, owner), owner, GREETING_MS, signal);
+  client.close();
+}
+
+/** The monitor as a former mover left it: takes `urgent` commands at once, and answers no others for now. */
+export async function reopenPipes(guestDir: string, owner: MonitorOwner): Promise<QmpClient> {
+  await emptyPipe(file(guestDir, 'out'));
+  return QmpClient.resume(transport(guestDir, owner), owner);
+}
+
+/** Reads away what the monitors of all guests below `guestsDir` said and nobody read; QEMU would keep it for ever. */
+export async function emptyPipes(guestsDir: string): Promise<void> {
+  const guests = await readdir(guestsDir).catch(() => []);
+  for (const guest of guests) {
+    await emptyPipe(file(path.join(guestsDir, guest), 'out')).catch(() => undefined);
+  }
+}
+
+async function emptyPipe(name: string): Promise<void> {
+  const handle = await open(name, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const chunk = Buffer.alloc(CHUNK_BYTES);
+    for (let count = 0; count < MOST_CHUNKS; count += 1) {
+      const { bytesRead } = await handle.read(chunk, 0, chunk.length);
+      if (bytesRead === 0) return;
+    }
+  } catch (error) {
+    // Nothing more in it now.
+    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Without QEMU at the other end, the first of the two fails at once instead of waiting for one. */
+function transport(guestDir: string, { guest, side }: MonitorOwner): Transport {
+  try {
+    const writing = openSync(file(guestDir, 'in'), constants.O_WRONLY | constants.O_NONBLOCK);
+    const output = new net.Socket({ fd: writing, readable: false, writable: true });
+    try {
+      const reading = openSync(file(guestDir, 'out'), constants.O_RDONLY | constants.O_NONBLOCK);
+      return { input: new net.Socket({ fd: reading, readable: true, writable: false }), output };
+    } catch (error) {
+      output.destroy();
+      throw error;
+    }
+  } catch (cause) {
+    const reason = `its monitor's pipes cannot be opened (${String(cause)})`;
+    throw godwitError('GODWIT_HYPERVISOR_LOST', { side, guest, reason }, { cause });
+  }
+}

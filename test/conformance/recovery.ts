@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { TLS_NAME } from './trial.ts';
+import type { Prepared, Trial } from './trial.ts';
+
+/** What a driver promises of a post-copy whose stream breaks. */
+
+/** Post-copy as far as the guest runs at the destination and its memory follows, slowly. */
+async function drains(trial: Trial): Promise<Prepared> {
+  const prepared = await trial.prepare('postcopy', trial.place.slow);
+  const { source, destination, memoryAddress } = prepared;
+  await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
+  await trial.heard('source', 'active');
+  await source.startPostcopy(trial.signal);
+  await trial.heard('source', 'pre-switchover');
+  await source.continueSwitchover(trial.signal);
+  await trial.heard('source', 'postcopy-active');
+  await destination.resumeGuest(trial.signal);
+  return prepared;
+}
+
+/** Takes a paused post-copy up again, and sees it through. */
+async function recoversOnce(trial: Trial, { source, destination }: Prepared): Promise<void> {
+  const { memoryAddress: anew } = await destination.listenAgain(trial.signal);
+  await source.adjust({ maxBandwidth: 1024 ** 3 }, trial.signal);
+  await source.recover(await trial.routed(anew), TLS_NAME, trial.signal);
+  await trial.heard('source', 'completed');
+  await trial.heard('destination', 'completed');
+  assert.deepEqual(await trial.runsAt(), ['destination']);
+}
+
+export async function recovers(trial: Trial): Promise<void> {
+  const prepared = await drains(trial);
+  await trial.place.breakLink();
+  await trial.heard('source', 'postcopy-paused');
+  await recoversOnce(trial, prepared);
+}
+
+export async function finds(trial: Trial): Promise<void> {
+  const prepared = await drains(trial);
+  if (trial.place.silenceLink === undefined) await trial.place.breakLink();
+  else await trial.place.silenceLink();
+  // Once more than needed: the answer to the first may be lost.
+  await prepared.destination.listenAgain(trial.signal);
+  await recoversOnce(trial, prepared);
+}
+
+export async function passesBy(trial: Trial): Promise<void> {
+  const { source, destination, started } = await drains(trial);
+  await destination.close();
+  const hears = await trial.place.deafen?.(started.handle);
+  if (trial.place.silenceLink === undefined) await trial.place.breakLink();
+  else await trial.place.silenceLink();
+  const heir = await trial.openDestination(started.handle);
+  const { memoryAddress: anew } = await heir.listenAgain(trial.signal);
+  await source.adjust({ maxBandwidth: 1024 ** 3 }, trial.signal);
+  await source.recover(await trial.routed(anew), TLS_NAME, trial.signal);
+  await trial.heard('source', 'completed');
+  hears?.();
+  assert.equal((await heir.status(trial.signal)).run, 'running');
+  assert.notEqual((await source.status(trial.signal)).run, 'running');
+}
