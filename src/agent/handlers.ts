@@ -97,7 +97,8 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       }
       const signed = await redeemToken(config.caDir, body.token, body.request, clock.wallMs());
       log.info({ host: signed.name }, 'a host joined');
-      return { certificate: signed.certificate, ca: signed.ca };
+      const { name: _name, ...answer } = signed;
+      return answer;
     },
   };
 }

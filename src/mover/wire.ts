@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
@@ -46,6 +46,7 @@ async function untilAborted(opening: Promise<Wire>, signal: AbortSignal): Promis
   }
 }
 
+const LEAST_SECRET_BYTES = 32;
 const WIDTH: readonly CacheScope[] = ['none', 'guest', 'tenant', 'host'];
 
 /** What a source asks of the wire: with whom the guest's pages are shared, at most. */
@@ -74,13 +75,21 @@ export function cacheFor(
     tenant: { with: 'tenant', tenant: tenant ?? '' },
     host: { with: 'host' },
   } as const;
-  const directory = cacheDirectory(config);
+  const file = placesFile(config, guest);
+  try {
+    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  } catch {
+    // A cache never fails a migration.
+    return undefined;
+  }
+  const { bytes: mostBytes } = config.cache;
+  const sharedWith = circles[narrower];
   return {
-    directory,
-    mostBytes: config.cache.bytes,
+    directory: cacheDirectory(config),
+    mostBytes,
     secret,
-    sharing: circles[narrower],
-    placesFile: placesFile(config, guest),
+    sharing: sharedWith,
+    placesFile: file,
   };
 }
 
@@ -97,7 +106,8 @@ function placesFile(config: AgentConfig, guest: string): string {
 export function siteSecret(config: AgentConfig): Buffer | undefined {
   const file = config.cache.secretFile ?? path.join(pkiDirOf(config), 'site.secret');
   try {
-    return Buffer.from(readFileSync(file, 'utf8').trim(), 'hex');
+    const secret = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex');
+    return secret.length < LEAST_SECRET_BYTES ? undefined : secret;
   } catch {
     return undefined;
   }

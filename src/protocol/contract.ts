@@ -158,7 +158,12 @@ export const agentContract = {
     summary: 'Sign the key of a new host, against a join token that works once',
     access: 'anyone',
     body: z.object({ token: z.string().max(256), request: z.string().max(8192) }),
-    response: z.object({ certificate: z.string().max(16_384), ca: z.string().max(16_384) }),
+    response: z.object({
+      certificate: z.string().max(16_384),
+      ca: z.string().max(16_384),
+      /** For a host: names what the caches of the site hold. */
+      siteSecret: z.string().max(256).optional(),
+    }),
   }),
 };
 

@@ -26,7 +26,7 @@ test('a CA is made, and certificates of it for a host and a person', async (t) =
     name: 'b',
     role: 'agent',
     directory: host,
-    files: ['ca.crt', 'host.crt', 'host.key'],
+    files: ['ca.crt', 'host.crt', 'host.key', 'site.secret'],
   });
   readCredentials(host);
   const ann = path.join(root, 'ann');

@@ -5,6 +5,7 @@ import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import type { Role } from '../../protocol/contract.ts';
 import { makePrivateDir, readPki, writePrivate } from './files.ts';
+import { SITE_SECRET, siteSecretOf } from './site-secret.ts';
 
 const CA_DAYS = 3650;
 export const HOST_DAYS = 365;
@@ -25,6 +26,8 @@ export interface Issued {
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
+  /** Hosts only: see site-secret.ts. */
+  readonly siteSecret?: string;
 }
 
 /**
@@ -59,15 +62,18 @@ export async function issue(
   const { request, key } = await makeRequest(name);
   const subject = { name, role, addresses };
   const cert = await signRequest(authority, request, subject, { nowMs, days });
-  return { ca: authority.cert, cert, key };
+  const issued = { ca: authority.cert, cert, key };
+  return role === 'agent' ? { ...issued, siteSecret: siteSecretOf(caDir) } : issued;
 }
 
-/** Writes ca.crt, STEM.crt and STEM.key (0600) into a directory (0700). */
+/** Writes ca.crt, STEM.crt and STEM.key (0600), and a host's site.secret, into a directory (0700). */
 export function storeCredentials(directory: string, issued: Issued, stem = 'host'): void {
   makePrivateDir(directory);
   writePrivate(path.join(directory, 'ca.crt'), issued.ca);
   writePrivate(path.join(directory, `${stem}.key`), issued.key);
   writePrivate(path.join(directory, `${stem}.crt`), issued.cert);
+  const { siteSecret } = issued;
+  if (siteSecret !== undefined) writePrivate(path.join(directory, SITE_SECRET), `${siteSecret}\n`);
 }
 
 /** The CA's certificate and key. */

@@ -45,7 +45,9 @@ export async function join(
       signal === undefined ? {} : { signal },
     );
     checkAnswer(answer, key, token);
-    storeCredentials(directory, { ca: answer.ca, cert: answer.certificate, key });
+    const { ca: authority, certificate: cert, siteSecret } = answer;
+    const shared = siteSecret === undefined ? {} : { siteSecret };
+    storeCredentials(directory, { ca: authority, cert, key, ...shared });
   } finally {
     close();
   }

@@ -8,6 +8,7 @@ import { address, hostName } from '../../protocol/names.ts';
 import { role } from '../../protocol/route.ts';
 import { fingerprintOf, HOST_DAYS, readAuthority } from './authority.ts';
 import { makePrivateDir, writePrivate } from './files.ts';
+import { siteSecretOf } from './site-secret.ts';
 
 /**
  * A join token lets one new host get one certificate. As text: `gwj1/NAME/HOST:PORT/FINGERPRINT/SECRET`, where
@@ -89,7 +90,7 @@ export async function redeemToken(
   text: string,
   request: string,
   nowMs: number,
-): Promise<{ name: string; certificate: string; ca: string }> {
+): Promise<{ name: string; certificate: string; ca: string; siteSecret?: string }> {
   const { secret } = parseToken(text);
   const file = fileOf(caDir, secret);
   const entry = readEntry(file);
@@ -101,7 +102,8 @@ export async function redeemToken(
   const certificate = await signRequest(authority, request, subject, { nowMs, days });
   // Of two who come at once only one can move the file.
   use(file);
-  return { name, certificate, ca: authority.cert };
+  const siteSecret = entry.role === 'agent' ? { siteSecret: siteSecretOf(caDir) } : {};
+  return { name, certificate, ca: authority.cert, ...siteSecret };
 }
 
 function readEntry(file: string): z.infer<typeof stored> {

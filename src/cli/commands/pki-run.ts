@@ -59,7 +59,8 @@ async function writeFiles(input: IssueInput, context: Context): Promise<void> {
   const addresses = addressesOf(input);
   const asked = { caDir, name, role, addresses, days };
   storeCredentials(directory, await issue(asked, context.clock.wallMs()), stem);
-  const files = ['ca.crt', `${stem}.crt`, `${stem}.key`];
+  const secret = role === 'agent' ? ['site.secret'] : [];
+  const files = ['ca.crt', `${stem}.crt`, `${stem}.key`, ...secret];
   if (input.json) printJson(context, { name, role, directory, files });
   else {
     const where =

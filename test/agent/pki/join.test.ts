@@ -26,6 +26,8 @@ test('a host joins with a token and can speak to the others at once', async (t) 
   const { cert, ca } = readCredentials(directory);
   assert.deepEqual(ownIdentity('host.crt', cert), { name: 'new', role: 'agent' });
   assert.equal(ca, readFileSync(path.join(caDir, 'ca.crt'), 'utf8'));
+  const secret = readFileSync(path.join(directory, 'site.secret'), 'utf8');
+  assert.equal(secret, readFileSync(path.join(caDir, 'site.secret'), 'utf8'));
 });
 
 test('a token works once', async (t) => {

@@ -7,7 +7,7 @@ import { initCa, issue, storeCredentials } from '../../../src/agent/pki/authorit
 import { issueLabPki } from '../../../src/agent/pki/lab.ts';
 import { ownIdentity } from '../../../src/agent/pki/own.ts';
 import { makeRequest, signRequest } from '../../../src/agent/pki/x509.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { authority, tempDir } from '../../rpc/parties.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -39,10 +39,23 @@ test('keys are for their owner alone, and no half-written file stays behind', as
   for (const directory of ['ca', 'a']) {
     assert.equal(statSync(path.join(root, directory)).mode & 0o777, 0o700);
     for (const file of readdirSync(path.join(root, directory))) {
-      assert.match(file, /\.(crt|key)$/);
+      assert.match(file, /\.(crt|key|secret)$/);
       assert.equal(statSync(path.join(root, directory, file)).mode & 0o777, 0o600);
     }
   }
+});
+
+test('the hosts of a site share one secret, which an operator does not get', async (t) => {
+  const { caDir } = await authority(t);
+  const issued = (role: 'agent' | 'operator') => issue({ caDir, name: 'x', role, addresses: [] });
+  const [one, other, operator] = [
+    await issued('agent'),
+    await issued('agent'),
+    await issued('operator'),
+  ];
+  assert.match(one.siteSecret ?? '', /^[0-9a-f]{64}$/);
+  assert.equal(other.siteSecret, one.siteSecret);
+  assert.equal(operator.siteSecret, undefined);
 });
 
 test('a second CA is not put over the first', async (t) => {
