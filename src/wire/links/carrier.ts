@@ -128,7 +128,7 @@ export class Carrier {
         return this.#connections.get(effect.link)?.destroy(new Error('nothing comes from it'));
       case 'ready':
         return this.#deliver(effect.channel);
-      case 'room':
+      case 'soon':
         return this.#soon();
       case 'goodbye':
         return this.#user.goodbye();

@@ -2,12 +2,13 @@ import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { Lane, LinkMeasure } from '../session.ts';
 import { readAck, writeAck } from './ack.ts';
-import { Fifo } from './fifo.ts';
 import { Flight } from './flight.ts';
 import { BadLinkFrame, controlFrame, HEAD_BYTES } from './format.ts';
 import type { Frame } from './format.ts';
 import type { Position } from './greeting.ts';
 import { Inbox } from './inbox.ts';
+import { isBefore, newLink } from './link.ts';
+import type { Link } from './link.ts';
 import { frameOf, Outbox } from './outbox.ts';
 import type { Outgoing } from './outbox.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -17,7 +18,7 @@ export const TICK_MS = 250;
 /** A connection from which nothing came for so many ticks is dead. */
 const SILENT_TICKS = 10;
 /** Beyond what may be on the way, for what overtakes bulk. */
-const URGENT_FLIGHT_BYTES = 1024 * 1024;
+const URGENT_FLIGHT_BYTES = 128 * 1024;
 
 /** What the shell is to do. */
 export type Effect =
@@ -26,34 +27,11 @@ export type Effect =
   | { readonly type: 'drop'; readonly link: number }
   /** A message of that channel may be taken. */
   | { readonly type: 'ready'; readonly channel: number }
-  /** Who waits for room to send may look again. */
-  | { readonly type: 'room' }
+  /** There is something to acknowledge, or room to send: to be looked after once this turn is over. */
+  | { readonly type: 'soon' }
   /** The other side said goodbye. */
   | { readonly type: 'goodbye' }
   | { readonly type: 'aborted'; readonly payload: Uint8Array };
-
-interface Sent {
-  readonly outgoing: Outgoing;
-  readonly atMs: number;
-}
-
-/** One connection. */
-interface Link {
-  readonly id: number;
-  /** Data frames on it that are not known to have arrived. */
-  readonly sent: Fifo<Sent>;
-  flightBytes: number;
-  /** How many of them the far side says came. */
-  arrived: number;
-  /** Data frames that came by it, and how many of those it was told of. */
-  came: number;
-  told: number;
-  heard: boolean;
-  silentTicks: number;
-  /** How long a frame takes until it is known to be there, with what waits before it. */
-  delayMs: number;
-  pingAtMs: number | undefined;
-}
 
 export interface Counters {
   /** Bytes of frames, heads included, that were written and read. */
@@ -118,21 +96,12 @@ export class LinkCore {
   /** A connection stands; `positions` is how far the other side has got. Throws BadLinkFrame. */
   join(id: number, positions: readonly Position[], nowMs: number): void {
     this.outbox.resume(positions);
-    this.#links.set(id, {
-      id,
-      sent: new Fifo(),
-      flightBytes: 0,
-      arrived: 0,
-      came: 0,
-      told: 0,
-      heard: true,
-      silentTicks: 0,
-      delayMs: 0,
-      pingAtMs: undefined,
-    });
+    this.#links.set(id, newLink(id));
     this.#endCut(nowMs);
     this.flight.grow();
-    this.#effects.push({ type: 'room' });
+    // What was taken since the greeting was written may have been told to a connection that is no more.
+    this.inbox.retell();
+    this.#effects.push({ type: 'soon' });
   }
 
   /** A connection is gone; what was on it goes again over another. */
@@ -142,6 +111,8 @@ export class LinkCore {
     this.#links.delete(id);
     this.flight.lost(link.flightBytes);
     this.outbox.again([...link.sent].map(({ outgoing }) => outgoing));
+    this.inbox.retell();
+    this.#effects.push({ type: 'soon' });
     if (this.#links.size > 0) return;
     this.#cutAtMs = nowMs;
     this.counters.cuts += 1;
@@ -182,8 +153,8 @@ export class LinkCore {
 
   /** Tells the other side what came and what was taken, where that is news. */
   acknowledge(): void {
-    let taken =
-      this.inbox.hasNews && this.#links.size > 0 ? writeAck(this.inbox.news()) : undefined;
+    const isNews = this.inbox.hasNews && this.#links.size > 0;
+    let taken = isNews ? writeAck(this.inbox.news()) : undefined;
     for (const link of this.#links.values()) {
       if (link.came === link.told && taken === undefined) continue;
       this.#write(link, controlFrame('ack', link.came, taken));
@@ -242,7 +213,7 @@ export class LinkCore {
     if (number < link.arrived) throw new BadLinkFrame('an ack that takes back another');
     while (link.arrived < number) {
       const sent = link.sent.shift();
-      if (sent === undefined) throw new BadLinkFrame('an ack of frames that were not sent');
+      if (sent === undefined) throw new BadLinkFrame('an ack of what was not sent');
       link.arrived += 1;
       bytes += sent.outgoing.bytes + HEAD_BYTES;
       delayMs = nowMs - sent.atMs;
@@ -254,16 +225,16 @@ export class LinkCore {
       this.flight.arrived(bytes, delayMs, nowMs);
     }
     this.outbox.taken(readAck(payload));
-    this.#effects.push({ type: 'room' });
+    this.#effects.push({ type: 'soon' });
   }
 
-  /** Bulk goes where the least is on the way, what overtakes it where frames arrive the soonest. */
+  /** The connection for what is next of that lane; undefined while enough is on the way. */
   #linkFor(lane: Lane): Link | undefined {
     const most = this.flight.limitBytes + (lane === 2 ? 0 : URGENT_FLIGHT_BYTES);
     if (this.flight.bytes >= most) return undefined;
     let best: Link | undefined;
     for (const link of this.#links.values()) {
-      if (best === undefined || before(link, best, lane)) best = link;
+      if (best === undefined || isBefore(link, best, lane)) best = link;
     }
     return best;
   }
@@ -288,10 +259,4 @@ export class LinkCore {
     this.counters.longestCutMs = Math.max(this.counters.longestCutMs, nowMs - this.#cutAtMs);
     this.#cutAtMs = undefined;
   }
-}
-
-function before(a: Link, b: Link, lane: Lane): boolean {
-  if (lane !== 2 && a.silentTicks !== b.silentTicks) return a.silentTicks < b.silentTicks;
-  if (lane !== 2 && a.delayMs !== b.delayMs) return a.delayMs < b.delayMs;
-  return a.flightBytes < b.flightBytes;
 }

@@ -5,15 +5,18 @@
 const QUEUE_MS = 20;
 export const LEAST_FLIGHT_BYTES = 128 * 1024;
 export const MOST_FLIGHT_BYTES = 64 * 1024 * 1024;
-const FIRST_FLIGHT_BYTES = 256 * 1024;
 /** A sample of the rate is taken over a round trip, and over this at least. */
 const LEAST_SAMPLE_MS = 50;
 const SAMPLES = 10;
 /** While the rate grows like this from sample to sample, the way is not full yet, and the limit doubles. */
 const GROWTH = 1.25;
 const PLATEAU = 2;
-/** The shortest round trip counts for so long; then what waits on the way is let out, to see it anew. */
+/**
+ * The shortest round trip counts for so long; then what waits on the way is let out, to see it anew. Sooner, where for
+ * a while all took longer than what waits can explain: the way has become a longer one.
+ */
 const ROUND_TRIP_LIVES_MS = 30_000;
+const LONGER_MS = 1000;
 const PROBE_MS = 200;
 
 export class Flight {
@@ -25,8 +28,9 @@ export class Flight {
   #growing = true;
   #plateau = 0;
   #best = 0;
-  #growLimit = FIRST_FLIGHT_BYTES;
+  #growLimit = LEAST_FLIGHT_BYTES;
   #shortest: { ms: number; atMs: number } | undefined;
+  #longerFromMs: number | undefined;
   #probe: { ms: number; readonly untilMs: number } | undefined;
 
   /** On the way. */
@@ -87,9 +91,20 @@ export class Flight {
       if (nowMs < this.#probe.untilMs) return;
       this.#shortest = { ms: this.#probe.ms, atMs: nowMs };
       this.#probe = undefined;
-    } else if (nowMs - shortest.atMs > ROUND_TRIP_LIVES_MS) {
-      this.#probe = { ms, untilMs: nowMs + PROBE_MS + 2 * shortest.ms };
+    } else if (nowMs - shortest.atMs > ROUND_TRIP_LIVES_MS || this.#isLonger(ms, nowMs)) {
+      this.#longerFromMs = undefined;
+      this.#probe = { ms, untilMs: nowMs + PROBE_MS + 2 * ms };
     }
+  }
+
+  #isLonger(ms: number, nowMs: number): boolean {
+    const waitsMs = 2 * QUEUE_MS + (LEAST_FLIGHT_BYTES * 1000) / this.bytesPerS;
+    if (this.#growing || ms <= this.roundTripMs + waitsMs) {
+      this.#longerFromMs = undefined;
+      return false;
+    }
+    this.#longerFromMs ??= nowMs;
+    return nowMs - this.#longerFromMs > LONGER_MS;
   }
 
   /** There is nothing to send now: what arrives meanwhile does not show what the link could carry. */

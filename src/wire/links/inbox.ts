@@ -36,7 +36,8 @@ export class Inbox {
   readonly #channels = new Map<number, Channel>();
   readonly #mostBytes: readonly number[];
   readonly #heldBytes = [0, 0, 0];
-  #told = new Set<number>();
+  /** Channels of which something was taken that the other side does not know of. */
+  readonly #news = new Set<number>();
   /** Frames that had come before. */
   duplicates = 0;
 
@@ -97,7 +98,7 @@ export class Inbox {
     channel.busy = false;
     channel.taken += message.frames;
     this.#heldBytes[laneOf(number)] = this.#held(number) - message.costBytes;
-    this.#told.add(number);
+    this.#news.add(number);
   }
 
   /** Channels with a message that nobody takes yet. */
@@ -109,13 +110,18 @@ export class Inbox {
 
   /** What was taken since this was asked last. */
   news(): Taken[] {
-    const told = [...this.#told];
-    this.#told.clear();
+    const told = [...this.#news];
+    this.#news.clear();
     return told.map((number) => [number, this.#channel(number).taken]);
   }
 
+  /** Everything is news again: what was told may have been lost with a connection. */
+  retell(): void {
+    for (const [number, { taken }] of this.#channels) if (taken > 0) this.#news.add(number);
+  }
+
   get hasNews(): boolean {
-    return this.#told.size > 0;
+    return this.#news.size > 0;
   }
 
   positions(): Position[] {
@@ -125,7 +131,7 @@ export class Inbox {
   /** Forgets everything: the session is over. */
   clear(): void {
     this.#channels.clear();
-    this.#told.clear();
+    this.#news.clear();
     this.#heldBytes.fill(0);
   }
 

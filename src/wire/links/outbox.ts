@@ -46,8 +46,9 @@ interface LaneQueue {
 
 /** Of the lanes before bulk; what they carry is small or waited for. */
 const URGENT_WINDOW_BYTES = 8 * 1024 * 1024;
-export const FIRST_WINDOW_BYTES = 8 * 1024 * 1024;
-export const LEAST_WINDOW_BYTES = 64 * 1024;
+/** As much as the far side holds, until the relay asks for less. */
+const FIRST_WINDOW_BYTES = Number.MAX_SAFE_INTEGER;
+const LEAST_WINDOW_BYTES = 64 * 1024;
 
 /** The sender's half of a session: messages become numbered frames, and wait here for whatever connection there is. */
 export class Outbox {
@@ -55,7 +56,7 @@ export class Outbox {
   readonly #lanes: readonly LaneQueue[];
   #outBytes = 0;
   /** The far side's bound on bulk. */
-  #farHoldsBytes = Number.MAX_SAFE_INTEGER;
+  #farHoldsBytes = LEAST_WINDOW_BYTES;
 
   constructor() {
     this.#lanes = [URGENT_WINDOW_BYTES, URGENT_WINDOW_BYTES, FIRST_WINDOW_BYTES].map(
@@ -81,12 +82,11 @@ export class Outbox {
     this.#farHoldsBytes = bytes;
   }
 
-  /** Whether a message fits in the channel's lane now; one larger than the window goes when nothing else is out. */
-  hasRoom(channel: number, bytes: number): boolean {
+  /** Whether a message may enter its channel's lane: while the window is not full, so one message may go beyond it. */
+  hasRoom(channel: number): boolean {
     const lane = laneOf(channel);
     const { windowBytes, outCost } = this.#lane(lane);
-    const bound = lane === 2 ? Math.min(windowBytes, this.#farHoldsBytes) : windowBytes;
-    return outCost === 0 || outCost + costOf(bytes) <= bound;
+    return outCost < (lane === 2 ? Math.min(windowBytes, this.#farHoldsBytes) : windowBytes);
   }
 
   /** Whether anything of these lanes waits to be sent. */
@@ -215,11 +215,6 @@ export class Outbox {
     }
     return channel;
   }
-}
-
-/** What a message counts for in a window. */
-function costOf(bytes: number): number {
-  return bytes + FRAME_COST_BYTES * Math.max(1, Math.ceil(bytes / MOST_DATA_BYTES));
 }
 
 export function frameOf({ type, channel, number, payload }: Outgoing): Frame {

@@ -23,7 +23,7 @@ export class Senders {
   /** True where the message was let in at once. */
   enters(channel: number, message: Uint8Array): boolean {
     if ((this.#waiting.get(channel)?.length ?? 0) > 0) return false;
-    if (!this.#outbox.hasRoom(channel, message.length)) return false;
+    if (!this.#outbox.hasRoom(channel)) return false;
     this.#outbox.add(channel, message);
     return true;
   }
@@ -38,7 +38,7 @@ export class Senders {
   admit(): void {
     for (const [channel, waiting] of this.#waiting) {
       for (let first = waiting.peek(); first !== undefined; first = waiting.peek()) {
-        if (!this.#outbox.hasRoom(channel, first.message.length)) break;
+        if (!this.#outbox.hasRoom(channel)) break;
         waiting.shift();
         this.#outbox.add(channel, first.message);
         first.resolve();

@@ -1,8 +1,9 @@
 /** What may go at once after a pause: a timer's grain at high rates, a frame at low ones. */
 const LEAST_BURST_BYTES = 64 * 1024;
 const BURST_MS = 10;
-/** Debt that what overtakes may make; beyond it, it is forgiven. */
+/** Debt that what overtakes may make, and what it may be at any rate; beyond it, it is forgiven. */
 const MOST_DEBT_MS = 1000;
+const MOST_DEBT_BYTES = 256 * 1024;
 
 /** A rate that is kept on average; without one, everything may go. */
 export class TokenBucket {
@@ -29,7 +30,8 @@ export class TokenBucket {
   spend(bytes: number, nowMs: number): void {
     if (this.#bytesPerMs === undefined) return;
     this.#fill(nowMs);
-    this.#tokens = Math.max(this.#tokens - bytes, -MOST_DEBT_MS * this.#bytesPerMs);
+    const mostDebt = Math.max(MOST_DEBT_BYTES, MOST_DEBT_MS * this.#bytesPerMs);
+    this.#tokens = Math.max(this.#tokens - bytes, -mostDebt);
   }
 
   /** How long until something may go; 0: now. */

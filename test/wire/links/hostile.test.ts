@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { writeAck } from '../../../src/wire/links/ack.ts';
+import { LinkCore } from '../../../src/wire/links/core.ts';
+import { BadLinkFrame, controlFrame } from '../../../src/wire/links/format.ts';
+import { world, Path } from './simulated.ts';
+
+const HOLDS = 256 * 1024;
+/** One message may go beyond the bound. */
+const BEYOND = 9 * 1024 * 1024;
+
+describe('a peer that does not keep to the rules', () => {
+  const core = (): LinkCore => {
+    const made = new LinkCore({ peer: 'far', graceMs: 1000, holdsBytes: HOLDS });
+    made.join(1, [], 0);
+    return made;
+  };
+  const data = (
+    channel: number,
+    number: number,
+    bytes: number,
+    type: 'data' | 'piece' = 'data',
+  ) => ({
+    type,
+    channel,
+    number,
+    payload: new Uint8Array(bytes),
+  });
+
+  test('is bounded when it sends on and on while nothing is taken', () => {
+    for (const [type, bytes] of [
+      ['data', 65_000],
+      ['piece', 65_000],
+      ['data', 0],
+    ] as const) {
+      for (const step of [1, 2]) {
+        const made = core();
+        assert.throws(() => {
+          for (let number = 0; number < 3_000_000; number += step)
+            made.receive(1, data(32, number, bytes, type), 0);
+        }, BadLinkFrame);
+        assert.ok(made.inbox.heldBytes <= HOLDS + BEYOND);
+      }
+    }
+  });
+
+  test('is refused an ack of what was never sent, and one that takes back another', () => {
+    const sent = core();
+    sent.outbox.add(32, new Uint8Array(100));
+    sent.outbox.add(32, new Uint8Array(100));
+    sent.pump(0);
+    const ack = (number: number, taken: [number, number][] = []) =>
+      controlFrame('ack', number, writeAck(taken));
+    assert.throws(() => sent.receive(1, ack(3), 0), BadLinkFrame);
+    const other = core();
+    other.outbox.add(32, new Uint8Array(100));
+    assert.throws(() => other.receive(1, ack(0, [[32, 1]]), 0), BadLinkFrame);
+    other.pump(0);
+    other.receive(1, ack(1, [[32, 1]]), 0);
+    assert.equal(other.outbox.outBytes, 0);
+    assert.throws(() => other.receive(1, ack(0), 0), BadLinkFrame);
+    assert.throws(() => core().receive(1, ack(0, [[33, 1]]), 0), BadLinkFrame);
+    assert.throws(() => core().join(2, [[32, 1, 0]], 0), BadLinkFrame);
+  });
+
+  test('is refused a channel that does not exist, a message beyond the bound, and a second greeting', () => {
+    assert.throws(() => core().receive(1, data(64, 0, 1), 0), BadLinkFrame);
+    for (const type of ['hello', 'welcome', 'refuse'] as const) {
+      assert.throws(() => core().receive(1, controlFrame(type), 0), BadLinkFrame);
+    }
+  });
+
+  test('makes the sender hold no more than its window when it never acknowledges', () => {
+    const made = world(new Path(125_000_000, 1), 1);
+    made.target.takeMs = () => 1e9;
+    made.source.core.outbox.windowBytes = 500_000;
+    for (let count = 0; count < 100; count += 1) made.source.send(32, new Uint8Array(100_000));
+    made.time.run(20_000);
+    assert.ok(made.source.core.outbox.outBytes <= 600_000);
+    assert.ok(!made.source.senders.isEmpty);
+  });
+});
