@@ -11,6 +11,7 @@ import { moverRequest } from '../protocol/mover-request.ts';
 import type { MoverRequest } from '../protocol/mover-request.ts';
 import { migrationId } from '../protocol/names.ts';
 import { readJournals } from '../mover/journal.ts';
+import { syncDirectory } from '../mover/journal-file.ts';
 
 /** Ended migrations that are kept for `godwit migrations` and `godwit report`. */
 const KEPT = 1000;
@@ -60,13 +61,17 @@ export class MigrationStore {
     throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: this.#host });
   }
 
-  /** Makes the directory with its request.json, whole or not at all. */
+  /** Makes the directory with its request.json, whole or not at all: it lies on the disk when this returns. */
   add(request: MoverRequest): Migration {
     const dir = path.join(this.#dir, request.id);
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const file = path.join(dir, 'request.json');
-    writeFileSync(`${file}.tmp`, `${JSON.stringify(request)}\n`, { mode: 0o600 });
+    const text = `${JSON.stringify(request)}\n`;
+    // A journal whose request is gone after a power loss would be nobody's.
+    writeFileSync(`${file}.tmp`, text, { mode: 0o600, flush: true });
     renameSync(`${file}.tmp`, file);
+    syncDirectory(dir);
+    syncDirectory(this.#dir);
     const made = { id: request.id, dir, request };
     this.#migrations.set(request.id, made);
     if (this.#migrations.size > KEPT + 100) this.prune();

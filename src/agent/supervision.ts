@@ -13,8 +13,8 @@ const CHECK_MS = 1000;
 const STOPPED_MS = 500;
 /** From a mover's kill until it is gone, with time to spare. */
 const ENDED_MS = 50;
-/** New movers in a row for one migration before it is left as it is. */
-const MOST_RESTARTS = 12;
+/** New movers in a row for one migration before somebody should hear of it. What stops them may be mended any time. */
+const MANY_RESTARTS = 12;
 /** The pause before the second restart; it doubles up to the longest. */
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
@@ -67,7 +67,7 @@ export class Supervisor {
     clearInterval(this.#timer);
   }
 
-  /** Why a migration has no mover and gets none; undefined where it has or will. */
+  /** Why a migration stands still for want of a mover that lives; undefined while that is not so, or not for long. */
   leftBecause(id: string): string | undefined {
     return this.#attempts.get(id)?.leftBecause;
   }
@@ -121,21 +121,24 @@ export class Supervisor {
     const attempts = this.#attempts.get(id);
     const now = this.#clock.monotonicMs();
     if (attempts !== undefined) {
-      if (now - attempts.startedAt > LIVED_MS) attempts.count = 0;
-      if (now < attempts.notBefore || attempts.leftBecause !== undefined) return;
-      if (attempts.count >= MOST_RESTARTS) {
-        attempts.leftBecause = `its mover ended ${attempts.count} times in a row; see mover.log in ${migration.dir}`;
-        this.#log.error(
-          { id, reason: attempts.leftBecause },
-          'a migration is left without a mover',
-        );
-        return;
-      }
+      if (now < attempts.notBefore) return;
+      if (now - attempts.startedAt > LIVED_MS) this.#attempts.delete(id);
+      else if (attempts.count >= MANY_RESTARTS) this.#tell(migration, attempts);
     }
     this.#log.warn({ id, count: attempts?.count ?? 0 }, 'a migration has no mover: starting one');
     this.ensure(migration).catch((thrown: unknown) => {
       this.#log.error({ id, error: toGodwitError(thrown) }, 'a mover did not start');
     });
+  }
+
+  /** Goes on trying, and says so. */
+  #tell({ id, dir }: Migration, attempts: Attempts): void {
+    const seconds = LONGEST_PAUSE_MS / 1000;
+    const reason = `its mover ended ${attempts.count} times in a row; see mover.log in ${dir}; another is started every ${seconds} s`;
+    if (attempts.leftBecause === undefined) {
+      this.#log.error({ id, reason }, 'a migration stands still: its movers end at once');
+    }
+    attempts.leftBecause = reason;
   }
 
   /** Whether a mover that is there is to make room for another. It is killed first: two would be one too many. */
@@ -162,9 +165,11 @@ export class Supervisor {
 
   #count(id: string): void {
     const now = this.#clock.monotonicMs();
-    const count = (this.#attempts.get(id)?.count ?? 0) + 1;
+    const { count: before = 0, leftBecause } = this.#attempts.get(id) ?? {};
+    const count = before + 1;
     // The first one is taken over from at once; a mover that keeps ending is given time.
     const pauseMs = count < 2 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (count - 2));
-    this.#attempts.set(id, { count, notBefore: now + pauseMs, startedAt: now });
+    const why = leftBecause === undefined ? {} : { leftBecause };
+    this.#attempts.set(id, { count, notBefore: now + pauseMs, startedAt: now, ...why });
   }
 }

@@ -33,9 +33,7 @@ export type OpenJournalFile = (file: string) => JournalFile;
 
 export const openJournalFile: OpenJournalFile = (file) => {
   const fd = openSync(file, 'a+', 0o600);
-  const dirFd = openSync(path.dirname(file), 'r');
-  fsyncSync(dirFd);
-  closeSync(dirFd);
+  syncDirectory(path.dirname(file));
   return {
     read: () => readJournalText(file),
     write: (line, at) => writeSync(fd, line, at),
@@ -44,6 +42,16 @@ export const openJournalFile: OpenJournalFile = (file) => {
     close: () => closeSync(fd),
   };
 };
+
+/** Makes the entries of a directory durable. */
+export function syncDirectory(directory: string): void {
+  const fd = openSync(directory, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
 
 export function readJournalText(file: string): string {
   const text = readFileSync(file);
