@@ -76,8 +76,9 @@ parentPort?.on('message', (message: ToDecoder) => {
       });
       return;
     case 'given':
-      takenBytes += message.bytes;
-      toTaker.give(message.bytes);
+      takenBytes += message.buffer.byteLength;
+      toTaker.give(message.buffer.byteLength);
+      packer.recycle(message.buffer);
       return answer();
     case 'close':
       last = last

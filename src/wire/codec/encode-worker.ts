@@ -32,11 +32,17 @@ const pipe = new EncodePipe({
   nowMs: () => performance.now(),
   send: async (frame) => {
     await toSender.take(frame.length);
-    // A copy of its own, since a pooled buffer cannot be handed over.
-    const bytes = Uint8Array.from(frame);
+    const bytes = owned(frame);
     post({ type: 'frame', bytes }, [bytes.buffer]);
   },
 });
+
+/** A pooled buffer cannot be handed over. */
+function owned(frame: Buffer): Uint8Array<ArrayBuffer> {
+  const { buffer, byteLength } = frame;
+  const whole = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
+  return whole ? new Uint8Array(buffer) : Uint8Array.from(frame);
+}
 
 /** Items, flushes and the end, in their order; the rest is taken at once. */
 let last: Promise<void> = Promise.resolve();
@@ -59,7 +65,8 @@ parentPort?.on('message', (message: ToEncoder) => {
     case 'items':
       return inOrder(async () => {
         await pipe.add(unpack(message.pack));
-        post({ type: 'taken', bytes: message.pack.bytes.byteLength });
+        const buffer = message.pack.bytes;
+        post({ type: 'taken', buffer }, [buffer]);
       });
     case 'flush':
       return inOrder(async () => {

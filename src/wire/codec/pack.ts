@@ -11,12 +11,21 @@ const ROW = 4;
 export const PACK_BYTES = 256 * 1024;
 const PACK_ITEMS = 1024;
 
+/** Buffers that are kept to be filled again: fresh ones cost their first use, and a garbage collection now and then. */
+const MOST_SPARE = 8;
+
 /** Fills packs. An item larger than one, which only opaque bytes can be, is cut. */
 export class Packer {
   #bytes = new Uint8Array(PACK_BYTES);
   #table = new Float64Array(PACK_ITEMS * ROW);
   #length = 0;
   #items = 0;
+  readonly #spare: ArrayBuffer[] = [];
+
+  /** Takes the buffer of a pack that was read. */
+  recycle(bytes: ArrayBuffer): void {
+    if (bytes.byteLength === PACK_BYTES && this.#spare.length < MOST_SPARE) this.#spare.push(bytes);
+  }
 
   get empty(): boolean {
     return this.#items === 0;
@@ -45,7 +54,7 @@ export class Packer {
   /** What was added since. */
   take(): Pack {
     const pack = { bytes: this.#bytes.buffer, table: this.#table.slice(0, this.#items * ROW) };
-    this.#bytes = new Uint8Array(PACK_BYTES);
+    this.#bytes = new Uint8Array(this.#spare.pop() ?? new ArrayBuffer(PACK_BYTES));
     this.#length = 0;
     this.#items = 0;
     return pack;

@@ -58,7 +58,8 @@ export type ToEncoder =
 
 export type FromEncoder =
   | { readonly type: 'frame'; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly type: 'taken'; readonly bytes: number }
+  /** A pack was encoded: its buffer, to be filled again. */
+  | { readonly type: 'taken'; readonly buffer: ArrayBuffer }
   | { readonly type: 'flushed'; readonly id: number }
   | { readonly type: 'closed'; readonly tally: EncodeTally };
 
@@ -73,7 +74,8 @@ export interface EncodeTally {
 
 export type ToDecoder =
   | { readonly type: 'bytes'; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly type: 'given'; readonly bytes: number }
+  /** A pack was given: its buffer, to be filled again. */
+  | { readonly type: 'given'; readonly buffer: ArrayBuffer }
   | { readonly type: 'close' };
 
 export type FromDecoder =

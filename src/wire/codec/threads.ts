@@ -150,7 +150,8 @@ export class EncodeThread {
   #take(message: messages.FromEncoder): void {
     switch (message.type) {
       case 'taken':
-        return this.#credit.give(message.bytes);
+        this.#packer.recycle(message.buffer);
+        return this.#credit.give(message.buffer.byteLength);
       case 'flushed':
         return this.#flushes.get(message.id)?.();
       case 'closed':
@@ -174,7 +175,7 @@ export class EncodeThread {
 
 export interface DecodeThreadParts {
   readonly start: messages.DecodeStart;
-  /** Takes items in their order; the next come when it has resolved. Their bytes may be kept. */
+  /** Takes items in their order; the next come when it has resolved, and these are good until then. */
   readonly give: (items: Iterable<Item>) => Promise<void>;
   /** Takes bytes for the far side's encoder. */
   readonly answer: (bytes: Uint8Array) => Promise<void>;
@@ -244,8 +245,8 @@ export class DecodeThread {
 
   async #give(pack: Pack): Promise<void> {
     await this.#work(() => this.#parts.give(unpack(pack)));
-    const given: messages.ToDecoder = { type: 'given', bytes: pack.bytes.byteLength };
-    this.#life.worker.postMessage(given);
+    const given: messages.ToDecoder = { type: 'given', buffer: pack.bytes };
+    this.#life.worker.postMessage(given, [pack.bytes]);
   }
 
   async #work(work: () => Promise<void>): Promise<void> {

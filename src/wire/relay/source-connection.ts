@@ -13,8 +13,8 @@ export interface SourceConnectionParts {
   readonly encoding: Encoding;
   /** Bytes were read from the hypervisor. */
   readonly count: (bytes: number) => void;
-  /** Whether more may be read now. */
-  readonly room: (firstRound: boolean) => boolean;
+  /** Whether more may be read now; `again`: after it could not, for which there must be clearly more room. */
+  readonly room: (firstRound: boolean, again: boolean) => boolean;
   /** Resolves when that may have changed. */
   readonly changed: () => Promise<void>;
 }
@@ -52,10 +52,10 @@ export class SourceConnection {
     count(chunk.length);
     await encoding.add(this.#items.push(chunk));
     this.#waits = true;
-    if (room(this.#items.firstRound)) return;
+    if (room(this.#items.firstRound, false)) return;
     // What is to make room must be on its way.
     await this.#push();
-    while (!room(this.#items.firstRound)) await changed();
+    while (!room(this.#items.firstRound, true)) await changed();
   }
 
   /** Nothing is there to be read: what was read goes out, unless more has come with the next turn of the loop. */

@@ -32,6 +32,8 @@ export interface SourceRelayOptions {
 
 /** How often room is looked for where nothing says that there is some. */
 const LOOK_MS = 5;
+/** Reading goes on at this share of a limit, so that it is not a little at a time. */
+const AGAIN = 0.75;
 /** How often the codec is told what the link carries. */
 const TELL_LINK_MS = 200;
 
@@ -198,7 +200,7 @@ export class SourceRelay implements Relay {
         this.#streamBytes += bytes;
         if (main) this.#meter.read(bytes);
       },
-      room: main ? (firstRound) => this.#room(firstRound) : () => true,
+      room: main ? (firstRound, again) => this.#room(firstRound, again) : () => true,
       changed: () => this.#changed(),
     });
     this.#runs.push(this.#run(connection, run).catch((error: unknown) => this.fail(error)));
@@ -209,12 +211,15 @@ export class SourceRelay implements Relay {
     if (!(await run.run())) await this.#tell({ type: 'broken', connection });
   }
 
-  #room(firstRound: boolean): boolean {
+  #room(firstRound: boolean, again: boolean): boolean {
     if (this.#failure !== undefined) throw this.#failure;
     const { measure, unacknowledgedBytes } = this.#channels.session;
     const limits = limitsOf(measure, this.#meter.bytesPerS, firstRound);
-    const linkFull = unacknowledgedBytes > limits.linkBytes;
-    return !linkFull && this.#meter.underWay <= limits.streamBytes;
+    const share = again ? AGAIN : 1;
+    return (
+      unacknowledgedBytes <= limits.linkBytes * share &&
+      this.#meter.underWay <= limits.streamBytes * share
+    );
   }
 
   async #changed(): Promise<void> {

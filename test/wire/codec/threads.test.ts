@@ -40,7 +40,9 @@ async function send(
   let wireBytes = 0;
   const decode: DecodeThread = new DecodeThread({
     start: { settings, seed: 5n, cache: far, mostHeldBytes: 1 << 26, mostSummaryNames: 10_000 },
-    give: (given) => Promise.resolve(void out.push(...given)),
+    give: async (given) => {
+      for (const item of given) out.push(support.copyOf(item));
+    },
     answer: (bytes) => Promise.resolve(encode.answer(bytes)),
     signal: never,
   });
