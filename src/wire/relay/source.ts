@@ -53,6 +53,8 @@ export class SourceRelay implements Relay {
   #summary = Promise.withResolvers<Uint8Array>();
   #wake: () => void = () => undefined;
   #toldLinkAtMs = 0;
+  /** A connection broke: not all of it will be taken. */
+  #broke = false;
   #returnBytes = 0;
   #streamBytes = 0;
   #failure: Error | undefined;
@@ -106,7 +108,7 @@ export class SourceRelay implements Relay {
     try {
       await withDeadline('the end of the wire', deadlineMs, this.#stop.signal, async () => {
         await Promise.all(this.#runs);
-        while (this.#meter.underWay > 0) await this.#changed();
+        while (!this.#broke && this.#meter.underWay > 0) await this.#changed();
         for (const encoding of this.#encodings) {
           const tally = await encoding.close();
           if (tally !== undefined) this.#tallies.push(tally);
@@ -208,7 +210,9 @@ export class SourceRelay implements Relay {
 
   async #run(connection: number, run: SourceConnection): Promise<void> {
     await this.#tell({ type: 'open', connection });
-    if (!(await run.run())) await this.#tell({ type: 'broken', connection });
+    if (await run.run()) return;
+    this.#broke = true;
+    await this.#tell({ type: 'broken', connection });
   }
 
   #room(firstRound: boolean, again: boolean): boolean {
