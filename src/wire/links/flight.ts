@@ -22,6 +22,7 @@ const PROBE_MS = 200;
 export class Flight {
   #bytes = 0;
   #samples: number[] = [];
+  #bytesPerS = 0;
   #sampleBytes = 0;
   #sampleFromMs: number | undefined;
   #starved = false;
@@ -40,9 +41,7 @@ export class Flight {
 
   /** What the link carries; 0 while that is not known. */
   get bytesPerS(): number {
-    const sorted = this.#samples.toSorted((a, b) => b - a);
-    // One sample may tell of a burst that had been held up; two seldom do.
-    return sorted[sorted.length > 2 ? 1 : 0] ?? 0;
+    return this.#bytesPerS;
   }
 
   /** Without what waits on the way; 0 while that is not known. */
@@ -132,6 +131,9 @@ export class Flight {
     if (this.#starved && (known === 0 || bytesPerS <= known)) return;
     this.#samples.push(bytesPerS);
     if (this.#samples.length > SAMPLES) this.#samples.shift();
+    const sorted = this.#samples.toSorted((a, b) => b - a);
+    // One sample may tell of a burst that had been held up; two seldom do.
+    this.#bytesPerS = sorted[sorted.length > 2 ? 1 : 0] ?? 0;
     if (!this.#growing || this.#starved) return;
     if (bytesPerS > this.#best * GROWTH) {
       this.#best = bytesPerS;

@@ -4,6 +4,7 @@ import { godwitError, GodwitError } from '../../errors.ts';
 import { silentLog } from '../../log.ts';
 import type { Log } from '../../log.ts';
 import type { Credentials } from '../../rpc/tls.ts';
+import type { LinkMeasure } from '../session.ts';
 import { dial, Refused } from './dial.ts';
 import { BadLinkFrame } from './format.ts';
 import { LinkSession } from './link-session.ts';
@@ -15,7 +16,7 @@ export interface OpenOptions extends SessionOptions {
   readonly addresses: readonly string[];
   /** Further addresses, for a connection whose own address does not answer; in their order. */
   readonly spare?: readonly string[];
-  /** Connections in all. */
+  /** Connections in all, at least: where the link is longer than these can fill, there will be more. */
   readonly connections: number;
   /** How long the first connection may take. */
   readonly openMs?: number;
@@ -24,6 +25,11 @@ export interface OpenOptions extends SessionOptions {
 }
 
 export const MOST_CONNECTIONS = 32;
+/** To fill a long link; its connections lose less by a loss, too. */
+const MOST_FOR_LENGTH = 12;
+/** What one connection has on the way at most, by the usual limits of a kernel's buffers. */
+const CONNECTION_BYTES = 2 * 1024 * 1024;
+const LENGTH_MS = 500;
 const OPEN_MS = 10_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 1000;
@@ -68,7 +74,18 @@ class Dialer {
   async first(): Promise<void> {
     await new Promise<void>((stands) => void this.#keep(0, stands));
     this.failure = undefined;
-    for (let slot = 1; slot < this.#options.connections; slot += 1) void this.#keep(slot);
+    void this.#keepEnough();
+  }
+
+  /** Never rejects; ends with the session. */
+  async #keepEnough(): Promise<void> {
+    const { connections, clock = systemClock } = this.#options;
+    let slots = 1;
+    while (!this.#session.over.aborted) {
+      const wanted = connectionsFor(this.#session.measure, connections);
+      for (; slots < wanted; slots += 1) void this.#keep(slots);
+      await clock.sleep(LENGTH_MS, this.#session.over).catch(() => undefined);
+    }
   }
 
   /** Never rejects; ends with the session. */
@@ -107,6 +124,15 @@ class Dialer {
     if (final) this.#session.abort(error);
     return final;
   }
+}
+
+/** As many as it takes to have on the way what the link holds. */
+export function connectionsFor(
+  { bytesPerS, roundTripMs }: Pick<LinkMeasure, 'bytesPerS' | 'roundTripMs'>,
+  least: number,
+): number {
+  const filling = Math.ceil((bytesPerS * roundTripMs) / 1000 / CONNECTION_BYTES);
+  return Math.max(least, Math.min(filling, MOST_FOR_LENGTH));
 }
 
 /** Its own address first, then the others, then the spare ones. */

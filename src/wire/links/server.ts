@@ -180,38 +180,40 @@ export class SessionServer {
       closed: () => undefined,
     });
     const caller = callerOf(socket);
-    if (caller.role === 'agent' && this.#strangers <= MOST_STRANGERS) return;
-    this.#log.warn({ from: connection.remote, caller: caller.name }, 'a stranger to the wire');
-    socket.destroy();
+    if (caller.role !== 'agent') {
+      this.#log.warn({ from: connection.remote, caller: caller.name }, 'a stranger to the wire');
+      refuse(connection, { why: 'unknown' });
+    } else if (this.#strangers > MOST_STRANGERS) {
+      this.#log.warn({ from: connection.remote }, 'too many connections that do not greet');
+      socket.destroy();
+    }
   }
 
   #take(connection: Connection, socket: TLSSocket, frame: Frame): void {
     if (frame.type !== 'hello') throw new BadLinkFrame(`a ${frame.type} frame instead of a hello`);
-    const refuse = (refusal: Refusal): void => {
-      connection.write(controlFrame('refuse', 0, writeJson(refusal)));
-      connection.user = {
-        frame: () => undefined,
-        paused: () => undefined,
-        closed: () => undefined,
-      };
-      connection.end();
-    };
     const hello = readHello(frame.payload);
-    if (hello === undefined) return refuse({ why: 'version' });
+    if (hello === undefined) return refuse(connection, { why: 'version' });
     const peer = callerOf(socket).name;
     const past = this.#past.get(hello.session);
-    if (past?.peer === peer) return refuse(past.refusal);
+    if (past?.peer === peer) return refuse(connection, past.refusal);
     const expected = this.#expected.get(hello.session);
     if (expected === undefined || !isFor(expected.session, hello, peer)) {
       this.#log.warn({ from: connection.remote, peer }, 'a session that nobody waits for');
-      return refuse({ why: 'unknown' });
+      return refuse(connection, { why: 'unknown' });
     }
     const { session, begun } = expected;
-    if (session.connections >= MOST_CONNECTIONS) return refuse({ why: 'full' });
+    if (session.connections >= MOST_CONNECTIONS) return refuse(connection, { why: 'full' });
     connection.write(controlFrame('welcome', 0, writeJson(session.greeting())));
     void session.join(connection, hello);
     return begun();
   }
+}
+
+/** What else comes on it is not looked at. */
+function refuse(connection: Connection, refusal: Refusal): void {
+  connection.write(controlFrame('refuse', 0, writeJson(refusal)));
+  connection.user = { frame: () => undefined, paused: () => undefined, closed: () => undefined };
+  connection.end();
 }
 
 /** undefined where it is of another version. */

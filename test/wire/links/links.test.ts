@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { hasCode } from '../../../src/errors.ts';
-import { Arrivals, joined, parties } from './parties.ts';
+import { connectionsFor } from '../../../src/wire/links/open.ts';
+import { Arrivals, joined, parties, Proxy } from './parties.ts';
 
 const text = (value: string): Uint8Array => Buffer.from(value, 'latin1');
 
@@ -68,4 +69,124 @@ test('a link that stays away longer than the grace ends the session on both side
   for (const session of [source, target]) {
     await assert.rejects(session.ended, (error) => hasCode(error, 'GODWIT_LINK_LOST'));
   }
+});
+
+test('a connection through which nothing comes any more is noticed, and what was on it goes again', async (t) => {
+  const all = await parties(t);
+  const { source, target } = await joined(t, all, { connections: 1 });
+  const there = new Arrivals(target);
+  await source.send(32, text('before'));
+  await there.until(() => there.of(32).length === 1);
+  all.proxy.freeze();
+  await source.send(32, text('into the dark'));
+  await target.send(16, text('back'));
+  const back = new Arrivals(source);
+  await back.until(() => back.of(16).length === 1);
+  await source.close(10_000);
+  assert.deepEqual(there.of(32), ['before', 'into the dark']);
+  assert.equal(source.counters.cuts, 1);
+});
+
+test('a connection whose address does not answer goes over another one of the host', async (t) => {
+  const all = await parties(t);
+  const other = await Proxy.before(t, all.server.port);
+  const { source, target } = await joined(t, all, { spare: [other.address] });
+  const there = new Arrivals(target);
+  assert.equal(other.accepted, 0);
+  all.proxy.refusing = true;
+  all.proxy.cut();
+  await source.send(32, text('the other way'));
+  await there.until(() => there.of(32).length === 1);
+  assert.ok(other.accepted > 0);
+  await source.close(10_000);
+});
+
+test('connections are spread over the addresses that are used together', async (t) => {
+  const all = await parties(t);
+  const other = await Proxy.before(t, all.server.port);
+  const { source, target } = await joined(t, all, {
+    connections: 4,
+    addresses: [all.proxy.address, other.address],
+  });
+  const there = new Arrivals(target);
+  await source.send(32, text('one'));
+  await there.until(() => there.of(32).length === 1);
+  while (source.measure.connections < 4) await new Promise((done) => setImmediate(done));
+  assert.deepEqual([all.proxy.accepted, other.accepted], [2, 2]);
+  await source.close(10_000);
+});
+
+test('a message that is not taken ends the session on both sides, and says why', async (t) => {
+  const { source, target } = await joined(t, await parties(t));
+  target.onMessage = () => Promise.reject(new Error('the hypervisor is gone'));
+  await source.send(32, text('page'));
+  await assert.rejects(target.ended, /the hypervisor is gone/);
+  await assert.rejects(source.ended, /b ended the session: .*the hypervisor is gone/);
+});
+
+test('a close waits until all is taken, and breaks the session off at its deadline', async (t) => {
+  const { source, target } = await joined(t, await parties(t));
+  target.onMessage = () => new Promise(() => {});
+  await source.send(32, text('page'));
+  assert.equal(source.unacknowledgedBytes, 4);
+  await assert.rejects(source.close(200), (error) => hasCode(error, 'GODWIT_DEADLINE'));
+  await assert.rejects(target.ended, (error) => hasCode(error, 'GODWIT_SESSION_ENDED'));
+});
+
+test('a session that is closing while the link is away closes once it is back', async (t) => {
+  const all = await parties(t);
+  const { source, target } = await joined(t, all);
+  const there = new Arrivals(target);
+  all.proxy.refusing = true;
+  all.proxy.cut();
+  await source.send(32, text('last'));
+  const closed = source.close(10_000);
+  await assert.rejects(source.send(32, text('too late')), (error) =>
+    hasCode(error, 'GODWIT_SESSION_ENDED'),
+  );
+  all.proxy.refusing = false;
+  await closed;
+  await target.ended;
+  assert.deepEqual(there.of(32), ['last']);
+});
+
+test('messages that come before somebody takes them wait', async (t) => {
+  const { source, target } = await joined(t, await parties(t));
+  await source.send(32, text('early'));
+  await target.send(16, text('back'));
+  const back = new Arrivals(source);
+  await back.until(() => back.of(16).length === 1);
+  const there = new Arrivals(target);
+  await there.until(() => there.of(32).length === 1);
+  await source.close(10_000);
+});
+
+test('a sender waits while the window is full, and goes on when it is opened or emptied', async (t) => {
+  const { source, target } = await joined(t, await parties(t));
+  let release = (): void => {};
+  const gate = new Promise<void>((open) => (release = open));
+  const there = new Arrivals(target, () => gate);
+  source.setWindow(100_000);
+  for (let count = 0; count < 2; count += 1) await source.send(32, Buffer.alloc(60_000));
+  let third = false;
+  const sending = source.send(32, Buffer.alloc(60_000)).then(() => (third = true));
+  await source.send(16, text('urgent is not bulk'));
+  assert.equal(third, false);
+  source.setWindow(200_000);
+  await sending;
+  const fourth = source.send(32, Buffer.alloc(60_000)).then(() => source.send(32, Buffer.alloc(1)));
+  release();
+  await fourth;
+  await source.close(10_000);
+  assert.equal(there.of(32).length, 5);
+});
+
+test('a long link gets as many connections as it takes to fill it, and a short one those that were asked for', () => {
+  const at = (bytesPerS: number, roundTripMs: number): number =>
+    connectionsFor({ bytesPerS, roundTripMs }, 2);
+  assert.equal(at(0, 0), 2);
+  assert.equal(at(125_000_000, 1), 2);
+  assert.equal(at(12_500_000, 150), 2);
+  assert.equal(at(125_000_000, 150), 9);
+  assert.equal(at(1_250_000_000, 300), 12);
 });

@@ -4,6 +4,7 @@ import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import { silentLog } from '../../../src/log.ts';
+import type { Role } from '../../../src/protocol/contract.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';
 import type { LinkSession } from '../../../src/wire/links/link-session.ts';
 import type { SessionOptions } from '../../../src/wire/links/link-session.ts';
@@ -13,6 +14,7 @@ import { SessionServer } from '../../../src/wire/links/server.ts';
 import { authority } from '../../rpc/parties.ts';
 
 export interface Parties {
+  readonly issue: (name: string, role: Role) => Promise<Credentials>;
   readonly a: Credentials;
   readonly server: SessionServer;
   readonly proxy: Proxy;
@@ -30,7 +32,7 @@ export async function parties(t: TestContext): Promise<Parties> {
   });
   t.after(() => server.close());
   const proxy = await Proxy.before(t, server.port);
-  return { a, server, proxy };
+  return { a, server, proxy, issue: ca.issue };
 }
 
 export function nameOf(): SessionOptions['name'] {
@@ -93,7 +95,7 @@ export class Proxy {
   readonly address: string;
   readonly #pairs = new Set<readonly [net.Socket, net.Socket]>();
   readonly #target: number;
-  #frozen = false;
+  readonly #frozen = new Set<readonly [net.Socket, net.Socket]>();
   #refusing = false;
   accepted = 0;
 
@@ -127,16 +129,12 @@ export class Proxy {
     }
   }
 
-  /** Nothing goes through any more, and nobody is told; new connections are taken and lead nowhere. */
+  /** Nothing goes through what stands now, and nobody is told. */
   freeze(): void {
-    this.#frozen = true;
-    for (const pair of this.#pairs) for (const socket of pair) socket.pause();
-  }
-
-  /** What was frozen is reset, new connections go through. */
-  thaw(): void {
-    this.#frozen = false;
-    this.cut();
+    for (const pair of this.#pairs) {
+      this.#frozen.add(pair);
+      for (const socket of pair) socket.pause();
+    }
   }
 
   set refusing(refusing: boolean) {
@@ -158,14 +156,13 @@ export class Proxy {
       from.on('data', (chunk: Buffer) => {
         if (!to.write(chunk)) from.pause();
       });
-      to.on('drain', () => void (this.#frozen || from.resume()));
+      to.on('drain', () => void (this.#frozen.has(pair) || from.resume()));
       from.on('end', () => to.end());
       from.on('close', () => {
         to.destroy();
         this.#pairs.delete(pair);
       });
-      if (!this.#frozen) from.resume();
+      from.resume();
     }
-    if (this.#frozen) for (const socket of pair) socket.pause();
   }
 }
