@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { systemClock } from '../../src/clock.ts';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import type { Report } from '../../src/protocol/migration.ts';
+import { watchGuest } from './support/client-view.ts';
+import type { WatchedGuest } from './support/client-view.ts';
+import { assertSays, begin, follow, move, refusalOf, reportAtEnd } from './support/moves.ts';
+import { unlessForbidden } from './support/moves.ts';
+import type { Move } from './support/moves.ts';
+import { killMover } from './support/movers.ts';
+import { setPath } from './support/paths.ts';
+import { assertOnlyGuests } from './support/remains.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+const WORKING_SET_BYTES = 48 * MIB;
+/** Slow enough that what befalls the stream befalls it in its midst. */
+const SLOW = { maxBandwidth: 6 * MIB } as const;
+const CUTS_MS = [1000, 4000, 10_000];
+
+describe('a guest whose memory goes over the wire', () => {
+  let world: World;
+  let web1: WatchedGuest;
+
+  before(async () => {
+    world = await openWorld('wire', { hosts: 2 });
+    await startGuest(world.lab, {
+      name: 'web1',
+      host: 'a',
+      memoryBytes: 192 * MIB,
+      workingSetBytes: WORKING_SET_BYTES,
+      dirtyBytesPerSecond: MIB,
+    });
+    web1 = await watchGuest(world, 'web1');
+  });
+  afterEach(() => setPath(world, 'b', 0, 'open'));
+  after(() => world?.close());
+
+  async function wayOfWeb1(): Promise<{ from: string; to: string }> {
+    const { guests } = await world.agent('a').guests();
+    const isOnA = guests.some(({ name }) => name === 'web1');
+    return isOnA ? { from: 'a', to: 'b' } : { from: 'b', to: 'a' };
+  }
+
+  /** Moves it to the other host; `harm` is done while its memory is under way. It must arrive all the same. */
+  async function moveThrough(
+    request: Partial<Move>,
+    harm: (id: string, way: { from: string; to: string }) => Promise<void> = async () => {},
+  ): Promise<Report> {
+    const way = await wayOfWeb1();
+    let report: Report | undefined;
+    await web1.unharmed(way.to, async () => {
+      const id = await begin(world, { guest: 'web1', path: 'wire', ...way, ...request });
+      const phase = request.mode === 'postcopy' ? 'draining' : 'memory';
+      await follow(world, way.from, id, (line) => {
+        return line.phase === phase && (line.sample?.transferredBytes ?? 0) > 2 * MIB;
+      });
+      await harm(id, way);
+      report = await reportAtEnd(world, way.from, id);
+      assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+    });
+    await assertOnlyGuests(world, { [way.to]: ['web1'] });
+    assert.ok(report?.wire !== undefined);
+    return report;
+  }
+
+  async function cut(times: readonly number[]): Promise<void> {
+    for (const ms of times) {
+      await setPath(world, 'b', 0, 'black hole');
+      await systemClock.sleep(ms);
+      await setPath(world, 'b', 0, 'open');
+      await systemClock.sleep(1500);
+    }
+  }
+
+  test('moves by pre-copy, and comes back in a small part of the bytes', async (t) => {
+    const there = await moveThrough(SLOW);
+    const back = await moveThrough(SLOW);
+    const [first, second] = [there.wire?.linkBytes ?? 0, back.wire?.linkBytes ?? 0];
+    t.diagnostic(`${first} bytes there, ${second} back`);
+    assert.ok(first > WORKING_SET_BYTES / 2 && first < there.bytes);
+    assert.ok(second < first / 3, `${second} of ${first} bytes`);
+  });
+
+  test('moves by post-copy', async (t) => {
+    const report = await unlessForbidden(t, () => moveThrough({ mode: 'postcopy' }));
+    if (report !== undefined) assert.equal(report.finished, 'postcopy');
+  });
+
+  test('moves by pre-copy first and post-copy then', async (t) => {
+    const settings = { mode: 'hybrid', hybridRounds: 1, maxDowntimeMs: 1, ...SLOW } as const;
+    const report = await unlessForbidden(t, () => moveThrough(settings));
+    if (report !== undefined) assert.equal(report.finished, 'postcopy');
+  });
+
+  test('does not notice three cuts of its only link in pre-copy', async () => {
+    const report = await moveThrough({ maxBandwidth: 2 * MIB, timeoutMs: 300_000 }, () =>
+      cut(CUTS_MS),
+    );
+    assertHidden(report);
+  });
+
+  test('does not notice three cuts of its only link in post-copy, while its memory follows it', async (t) => {
+    const report = await unlessForbidden(t, () =>
+      moveThrough({ mode: 'postcopy', maxBandwidth: 2 * MIB, timeoutMs: 300_000 }, () =>
+        cut(CUTS_MS),
+      ),
+    );
+    if (report !== undefined) assertHidden(report);
+  });
+
+  test('goes on in post-copy over a new session after a cut longer than its links may last', async (t) => {
+    const asked = { mode: 'postcopy', maxBandwidth: 2 * MIB, linkGraceMs: 3000 } as const;
+    const report = await unlessForbidden(t, () => moveThrough(asked, () => cut([9000])));
+    if (report !== undefined) assert.ok((report.wire?.sessions ?? 0) > 1);
+  });
+
+  for (const killed of ['source', 'destination'] as const) {
+    test(`stays where it is when the mover of the ${killed} is killed in pre-copy`, async (t) => {
+      await assertStays(t, async (id, way) => {
+        await killMover(world, killed === 'source' ? way.from : way.to, id);
+      });
+    });
+
+    test(`goes on in post-copy when the mover of the ${killed} is killed`, async (t) => {
+      const report = await unlessForbidden(t, () =>
+        moveThrough({ mode: 'postcopy', maxBandwidth: 2 * MIB }, async (id, way) => {
+          await killMover(world, killed === 'source' ? way.from : way.to, id);
+        }),
+      );
+      if (report !== undefined) assert.equal(report.finished, 'postcopy');
+    });
+  }
+
+  test('stays where it is when it is cancelled', async (t) => {
+    await assertStays(t, async (id, { from }) => {
+      const { accepted } = await world.agent(from).cancel({ params: { id } });
+      assert.ok(accepted);
+    });
+  });
+
+  test('is refused the wire together with streams or a compression of QEMU’s own', async () => {
+    const way = await wayOfWeb1();
+    const error = await refusalOf(world, { guest: 'web1', ...way, path: 'wire', streams: 4 });
+    assertSays(error.toJSON(), 'GODWIT_CAPABILITY', '--path wire', '--streams 4');
+    await assertOnlyGuests(world, { [way.from]: ['web1'] });
+  });
+
+  test('goes natively by auto over a fat link, and the report says why', async () => {
+    const way = await wayOfWeb1();
+    const report = await move(world, { guest: 'web1', ...way, path: 'auto' });
+    assert.equal(report.wire, undefined);
+    assert.match(report.decisions[0]?.what ?? '', /native/);
+  });
+
+  /** The move comes to nothing, and nobody can tell that it was tried. */
+  async function assertStays(
+    t: TestContext,
+    harm: (id: string, way: { from: string; to: string }) => Promise<void>,
+  ): Promise<void> {
+    const way = await wayOfWeb1();
+    await web1.unharmed(way.from, async () => {
+      const request = { guest: 'web1', path: 'wire', ...way, maxBandwidth: 2 * MIB } as const;
+      const id = await begin(world, request);
+      await follow(world, way.from, id, ({ phase, sample }) => {
+        return phase === 'memory' && (sample?.transferredBytes ?? 0) > 2 * MIB;
+      });
+      await harm(id, way);
+      const report = await reportAtEnd(world, way.from, id);
+      assert.notEqual(report.outcome, 'done');
+      assert.equal(report.runsAt, 'source');
+      t.diagnostic(`${report.outcome}: ${report.error?.message}`);
+    });
+    await assertOnlyGuests(world, { [way.from]: ['web1'] });
+  }
+});
+
+/** One session carried it all, and the hypervisor’s stream was never taken up anew. */
+function assertHidden({ wire, decisions }: Report): void {
+  assert.equal(wire?.sessions, 1);
+  // A link that is back within a second was never missed.
+  assert.ok(wire.cuts >= CUTS_MS.length - 1, `${wire.cuts} cuts`);
+  assert.ok(wire.longestCutMs >= 9000, `${wire.longestCutMs} ms`);
+  assert.deepEqual(
+    decisions.filter(({ what }) => /taken up|the wire ended/.test(what)),
+    [],
+  );
+}
