@@ -142,6 +142,39 @@ describe('the text of a report', () => {
   });
 });
 
+describe('the report of a migration over the wire', () => {
+  const level = { level: 1, windowLog: 0 };
+  const wired = report({
+    settings: { ...report().settings, path: 'auto', linkGraceMs: 5000 },
+    wire: {
+      streamBytes: 600 * 1024 * 1024,
+      linkBytes: 150 * 1024 * 1024,
+      returnBytes: 2048,
+      told: { bytes: 9, zero: 700, literal: 300, cached: 0 },
+      misses: 4,
+      levels: [{ atMs: 1500, from: level, to: { level: 6, windowLog: 24 } }],
+      processorMs: 2500,
+      cuts: 2,
+      longestCutMs: 10_100,
+      sessions: 1,
+    },
+  });
+
+  test('says what the links carried, what of it was hidden, and how pages were told', () => {
+    const shown = reportText(wired, { columns: 120, isTerminal: false, paint: painter(false) });
+    assert.match(shown, /over the wire +150 MiB \(25 %\), 2 cuts hidden, the longest of 10\.1 s/);
+    assert.match(shown, /pages zero +700\n/);
+    assert.match(shown, /compression after 1\.5 s +zstd 6, looking back 16 MiB/);
+    assert.match(shown, /path +auto\n/);
+    assert.doesNotMatch(shown, /cache of|in the other host’s cache/);
+  });
+
+  test('has its own part of the page, which a native one lacks', () => {
+    assert.match(reportHtml(wired), /<h2>Wire<\/h2>/);
+    assert.doesNotMatch(reportHtml(report()), /<h2>Wire<\/h2>/);
+  });
+});
+
 describe('godwit report --html', () => {
   const agent = endpoint('a', {
     migrations: async () => ({ migrations: [summary({ phase: 'done' })] }),

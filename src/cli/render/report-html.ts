@@ -4,6 +4,7 @@ import { html, Markup } from './html.ts';
 import { phasesChart, roundsChart } from './report-charts.ts';
 import { askedFor } from './report-text.ts';
 import { measures } from './summary.ts';
+import { wirePairs } from './wire.ts';
 
 /** A report as one page that needs nothing else: no script, no font, no picture from elsewhere. */
 export function reportHtml(report: Report): string {
@@ -44,6 +45,7 @@ export function reportHtml(report: Report): string {
           <h2>Rounds</h2>
           ${roundsChart(report)}${roundsTable(report)}
         </section>
+        ${wireSection(report)}
         <section>
           <h2>Decisions</h2>
           ${decisions(report)}
@@ -77,6 +79,14 @@ function errorSection({ error }: Report): Markup {
     <h2>Error</h2>
     <p><code>${error.code}</code> ${error.message}</p>
     <p>${error.hint}</p>
+  </section>`;
+}
+
+function wireSection(report: Report): Markup {
+  if (report.wire === undefined) return html``;
+  return html`<section>
+    <h2>Wire</h2>
+    ${pairs(wirePairs(report))}
   </section>`;
 }
 

@@ -5,6 +5,7 @@ import type { Painter } from './style.ts';
 import { summaryText } from './summary.ts';
 import { renderPairs, renderTable } from './table.ts';
 import type { Look } from './table.ts';
+import { wirePairs } from './wire.ts';
 
 const ROUNDS_SHOWN = 24;
 
@@ -22,6 +23,7 @@ export function reportText(report: Report, look: Look): string {
       ),
     ],
     ['Rounds', roundsText(report, look)],
+    ['Wire', renderPairs(wirePairs(report), paint)],
     ['Checks', report.checks.map((each) => checkLine(each, paint)).join('')],
     ['Decisions', decisionsText(report)],
     ['Error', errorText(report, paint)],
@@ -45,6 +47,10 @@ export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [
   ];
   if (settings.mode === 'hybrid')
     pairs.push(['rounds before post-copy', String(settings.hybridRounds)]);
+  const { path = 'native', linkGraceMs } = settings;
+  if (path !== 'native') pairs.push(['path', path]);
+  if (path !== 'native' && linkGraceMs !== undefined)
+    pairs.push(['longest hidden cut', formatDuration(linkGraceMs)]);
   if (settings.pathAddresses !== undefined)
     pairs.push(['further addresses', settings.pathAddresses.join(', ') || 'none']);
   pairs.push(['started', startedAt]);

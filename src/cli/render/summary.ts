@@ -3,6 +3,7 @@ import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity
 import { printable, printableCell } from './style.ts';
 import type { Painter } from './style.ts';
 import { renderPairs } from './table.ts';
+import { overTheWire } from './wire.ts';
 
 /** Where the guest runs, in words. */
 export function whereWords(report: Report): string {
@@ -28,6 +29,7 @@ export function measures(report: Report): [string, string][] {
     ...optional('blackout (stopped to running)', report.blackoutMs),
     ...standstills(report),
     ['sent', `${formatBytes(report.bytes)} for ${formatBytes(report.memoryBytes)} of memory`],
+    ...overTheWire(report),
     ['rounds', String(report.rounds)],
     ['throughput', formatRate(report.throughput)],
     ...(report.pageRequests === 0
