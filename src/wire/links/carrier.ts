@@ -29,6 +29,7 @@ export class Carrier {
   readonly #ticker: NodeJS.Timeout;
   #made = 0;
   #over = false;
+  #heldBack = false;
   #turn: NodeJS.Immediate | undefined;
   #refill: NodeJS.Timeout | undefined;
 
@@ -74,9 +75,18 @@ export class Carrier {
     this.senders.admit();
     clearTimeout(this.#refill);
     const waitMs = this.core.pump(this.#clock.monotonicMs());
-    if (waitMs !== undefined) this.#refill = setTimeout(() => this.run(), waitMs);
+    if (waitMs !== undefined) {
+      this.#heldBack = true;
+      this.#refill = setTimeout(() => this.run(), waitMs);
+    }
     this.#act();
     if (this.core.outbox.isEmpty && this.senders.isEmpty) this.#user.empty();
+  }
+
+  wasHeldBack(): boolean {
+    const heldBack = this.#heldBack;
+    this.#heldBack = false;
+    return heldBack;
   }
 
   tellAll(frame: Frame): void {

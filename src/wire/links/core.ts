@@ -93,6 +93,13 @@ export class LinkCore {
     };
   }
 
+  /** undefined: no limit. */
+  setRate(bytesPerS: number | undefined, nowMs: number): void {
+    const before = this.bucket.bytesPerS;
+    this.bucket.setRate(bytesPerS, nowMs);
+    if (before !== undefined && (bytesPerS ?? Infinity) > before * 1.5) this.flight.grow();
+  }
+
   /** A connection stands; `positions` is how far the other side has got. Throws BadLinkFrame. */
   join(id: number, positions: readonly Position[], nowMs: number): void {
     this.outbox.resume(positions);

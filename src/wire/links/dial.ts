@@ -16,6 +16,8 @@ import type { LinkSession } from './link-session.ts';
 export const LINK_ALPN = 'godwit-link';
 /** From the first packet to the welcome. */
 const DIAL_MS = 4000;
+/** Of that, until the other host answers at all: past its second try, TCP waits too long for a link that is back. */
+const ANSWER_MS = 1500;
 
 /** The far side has answered that this will not do. */
 export class Refused extends Error {
@@ -73,6 +75,10 @@ function greet(session: LinkSession, socket: TLSSocket): Promise<{ readonly gone
       paused: () => undefined,
       closed: (error) => reject(error ?? new Error('the other side closed the connection')),
     });
+    socket.setTimeout(ANSWER_MS, () =>
+      connection.destroy(new Error('no answer to the connection')),
+    );
+    socket.once('connect', () => socket.setTimeout(0));
     socket.once('secureConnect', () => {
       const wrong = wrongServer(socket, { name: session.peer, role: 'agent' });
       if (wrong !== undefined) return connection.destroy(wrong);

@@ -56,6 +56,8 @@ export class LinkSession implements Session {
   #onMessage: Session['onMessage'] | undefined;
   #farIncarnation: string | undefined;
   #failure: Error | undefined;
+  #capBytesPerS: number | undefined;
+  #shareBytesPerS = Number.POSITIVE_INFINITY;
 
   constructor(options: SessionOptions) {
     const { name, peer, graceMs, holdsBytes = HOLDS_BYTES, clock = systemClock } = options;
@@ -64,7 +66,6 @@ export class LinkSession implements Session {
     this.#holdsBytes = holdsBytes;
     this.#clock = clock;
     const core = new LinkCore({ peer, graceMs, holdsBytes });
-    core.bucket.setRate(options.maxBytesPerS, clock.monotonicMs());
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ended = promise;
     this.#settle = { resolve, reject };
@@ -72,6 +73,8 @@ export class LinkSession implements Session {
     promise.catch(() => undefined);
     this.#empty.promise.catch(() => undefined);
     this.#carrier = this.#carry(core);
+    this.#capBytesPerS = options.maxBytesPerS;
+    this.#limit();
   }
 
   /** Aborted when the session is over. */
@@ -111,12 +114,30 @@ export class LinkSession implements Session {
     this.#carrier.run();
   }
 
-  /** undefined: as much as the link carries. */
+  /** Its own cap; undefined: as much as the link and the host's budget let it. */
   setRate(bytesPerS: number | undefined): void {
-    const { bucket, flight } = this.#carrier.core;
-    bucket.setRate(bytesPerS, this.#clock.monotonicMs());
-    flight.grow();
-    this.#carrier.run();
+    this.#capBytesPerS = bytesPerS;
+    this.#limit();
+  }
+
+  /** What it may have of the host's budget now. */
+  setShare(bytesPerS: number): void {
+    this.#shareBytesPerS = bytesPerS;
+    this.#limit();
+  }
+
+  get capBytesPerS(): number | undefined {
+    return this.#capBytesPerS;
+  }
+
+  /** What holds now; undefined: no limit. */
+  get rateBytesPerS(): number | undefined {
+    return this.#carrier.core.bucket.bytesPerS;
+  }
+
+  /** Whether the rate limit held anything back since this was asked last. */
+  wasHeldBack(): boolean {
+    return this.#carrier.wasHeldBack();
   }
 
   /** The message's bytes are the session's from here on: they are not copied. */
@@ -186,6 +207,14 @@ export class LinkSession implements Session {
     if (why === 'closed' && this.#state === 'goodbye') return this.#end(undefined);
     if (error !== undefined) return this.#end(this.#told(error));
     this.#end(godwitError('GODWIT_SESSION_ENDED', { peer: this.peer, reason: REFUSALS[why] }));
+  }
+
+  #limit(): void {
+    const cap = this.#capBytesPerS ?? Number.POSITIVE_INFINITY;
+    const bytesPerS = Math.min(cap, this.#shareBytesPerS);
+    const rate = Number.isFinite(bytesPerS) ? bytesPerS : undefined;
+    this.#carrier.core.setRate(rate, this.#clock.monotonicMs());
+    this.#carrier.run();
   }
 
   #carry(core: LinkCore): Carrier {

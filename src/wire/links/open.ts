@@ -5,6 +5,8 @@ import { silentLog } from '../../log.ts';
 import type { Log } from '../../log.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 import type { LinkMeasure } from '../session.ts';
+import { keepShare } from './budget.ts';
+import type { Budget } from './budget.ts';
 import { dial, Refused } from './dial.ts';
 import { BadLinkFrame } from './format.ts';
 import { LinkSession } from './link-session.ts';
@@ -20,6 +22,8 @@ export interface OpenOptions extends SessionOptions {
   readonly connections: number;
   /** How long the first connection may take. */
   readonly openMs?: number;
+  /** What all sessions of this host may send together, where that is limited. */
+  readonly budget?: Budget;
   readonly signal?: AbortSignal;
   readonly log?: Log;
 }
@@ -36,7 +40,7 @@ const LONGEST_PAUSE_MS = 1000;
 
 /** Opens a session to a mover that waits for it; resolves once a connection stands, and keeps connections up after. */
 export async function openSession(options: OpenOptions): Promise<LinkSession> {
-  const { addresses, connections, signal, openMs = OPEN_MS } = options;
+  const { addresses, connections, budget, signal, openMs = OPEN_MS } = options;
   if (addresses.length === 0 || connections < 1 || connections > MOST_CONNECTIONS) {
     throw new RangeError(`${connections} connections to ${addresses.length} addresses`);
   }
@@ -51,6 +55,7 @@ export async function openSession(options: OpenOptions): Promise<LinkSession> {
     session.abort(dialer.failure ?? (error as Error));
     throw dialer.failure ?? error;
   }
+  if (budget !== undefined) void keepShare(session, budget, options.log ?? silentLog);
   signal?.addEventListener('abort', stop, { once: true });
   session.over.addEventListener('abort', () => signal?.removeEventListener('abort', stop));
   return session;

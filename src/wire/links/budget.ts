@@ -1,0 +1,102 @@
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { systemClock } from '../../clock.ts';
+import type { Clock } from '../../clock.ts';
+import type { Log } from '../../log.ts';
+import { sessionId } from './greeting.ts';
+import type { LinkSession } from './link-session.ts';
+import { sharesOf } from './shares.ts';
+import type { Claim } from './shares.ts';
+
+export interface Budget {
+  /** The same for all movers of the host; made if it is not there. */
+  readonly directory: string;
+  /** For all of them together. */
+  readonly bytesPerS: number;
+}
+
+const rate = z.number().nonnegative().max(1e15);
+const claimSchema = z.object({ bytesPerS: rate, isHeldBack: z.boolean(), most: rate.optional() });
+
+const ROUND_MS = 1000;
+/** A claim that is not renewed for so long is of a mover that is gone. */
+const STALE_MS = 10_000;
+const MOST_CLAIMS = 256;
+const MOST_CLAIM_BYTES = 1024;
+
+/**
+ * Keeps a session within its share of what the host may send, until it is over. Each session has a file in one
+ * directory, renewed once a second; so the division needs nobody who is in charge, and outlives any mover.
+ */
+export async function keepShare(
+  session: LinkSession,
+  budget: Budget,
+  log: Log,
+  clock: Clock = systemClock,
+): Promise<void> {
+  const { directory } = budget;
+  const file = path.join(directory, `${session.name.session}.json`);
+  let sent = session.counters.sentBytes;
+  while (!session.over.aborted) {
+    const now = session.counters.sentBytes;
+    const claim = claimOf(session, ((now - sent) * 1000) / ROUND_MS);
+    sent = now;
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await publish(file, claim);
+      const claims = [...(await others(directory, claim.id)), claim];
+      const share = sharesOf(budget.bytesPerS, claims).get(claim.id) ?? 0;
+      if (share > 0) session.setShare(share);
+    } catch (error) {
+      // A full disk must not stop a migration: it keeps the rate that it had.
+      log.warn({ error }, 'this session cannot tell others what it sends');
+    }
+    await clock.sleep(ROUND_MS, session.over).catch(() => undefined);
+  }
+  await Promise.allSettled([rm(file, { force: true }), rm(`${file}.new`, { force: true })]);
+}
+
+function claimOf(session: LinkSession, bytesPerS: number): Claim {
+  return {
+    id: session.name.session,
+    bytesPerS,
+    isHeldBack: session.wasHeldBack(),
+    mostBytesPerS: session.capBytesPerS,
+  };
+}
+
+async function publish(file: string, claim: Claim): Promise<void> {
+  const { bytesPerS, isHeldBack, mostBytesPerS: most } = claim;
+  await writeFile(`${file}.new`, JSON.stringify({ bytesPerS, isHeldBack, most }), { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}
+
+/** The claims of the other sessions; files of those that are gone are removed. */
+async function others(directory: string, own: string): Promise<Claim[]> {
+  const claims: Claim[] = [];
+  for (const name of await readdir(directory)) {
+    const [id = '', ...rest] = name.split('.');
+    if (id === own || !sessionId.safeParse(id).success) continue;
+    const file = path.join(directory, name);
+    const found = await stat(file).catch(() => undefined);
+    if (found === undefined) continue;
+    if (Date.now() - found.mtimeMs > STALE_MS) await rm(file, { force: true });
+    else if (rest.join('.') === 'json' && found.size <= MOST_CLAIM_BYTES) {
+      const claim = await readClaim(id, file);
+      if (claim !== undefined) claims.push(claim);
+    }
+    if (claims.length >= MOST_CLAIMS) break;
+  }
+  return claims;
+}
+
+async function readClaim(id: string, file: string): Promise<Claim | undefined> {
+  try {
+    const { most, ...claim } = claimSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+    return { id, ...claim, mostBytesPerS: most };
+  } catch {
+    // It has just ended, or somebody else put the file there.
+    return undefined;
+  }
+}
