@@ -50,7 +50,8 @@ export class Carrier {
     const id = this.#made;
     this.#made += 1;
     const gone = Promise.withResolvers<void>();
-    this.#connections.set(id, connection);
+    if (this.#over) connection.destroy();
+    else this.#connections.set(id, connection);
     connection.user = {
       frame: (frame) => this.#guard(() => this.core.receive(id, frame, this.#clock.monotonicMs())),
       paused: () => {
@@ -152,7 +153,7 @@ export class Carrier {
     if (take === undefined || this.#over) return;
     const message = this.core.inbox.start(channel);
     if (message === undefined) return;
-    take(channel, message).then(
+    Promise.try(take, channel, message).then(
       () => {
         if (this.#over) return;
         this.core.inbox.took(channel);
@@ -164,6 +165,7 @@ export class Carrier {
   }
 
   #guard(work: () => void): void {
+    if (this.#over) return;
     try {
       work();
     } catch (error) {

@@ -2,9 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { systemClock } from '../../clock.ts';
 import type { Clock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
-import { godwitError, GodwitError, toGodwitError } from '../../errors.ts';
-import type { SerialError } from '../../errors.ts';
-import { serialError } from '../../protocol/errors.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
 import { laneOf } from '../session.ts';
 import type { LinkMeasure, Session } from '../session.ts';
 import { Carrier } from './carrier.ts';
@@ -12,8 +10,9 @@ import type { Connection } from './connection.ts';
 import { LinkCore } from './core.ts';
 import type { Counters } from './core.ts';
 import { BadLinkFrame, controlFrame, LINK_VERSION, MOST_MESSAGE_BYTES } from './format.ts';
-import { readJson, writeJson } from './greeting.ts';
+import { writeJson } from './greeting.ts';
 import type { Refusal, SessionName, Welcome } from './greeting.ts';
+import { abortedBy, refusedBy } from './told.ts';
 
 export interface SessionOptions {
   readonly name: SessionName;
@@ -31,14 +30,6 @@ export interface SessionOptions {
 /** Enough for 1 Gbit/s over 150 ms, three times. */
 const HOLDS_BYTES = 64 * 1024 * 1024;
 
-const REFUSALS: Readonly<Record<Refusal['why'], string>> = {
-  closed: 'it closed the session',
-  over: 'the session is over there',
-  unknown: 'it knows no such session with this host',
-  full: 'it takes no more connections',
-  version: 'it speaks another version of the links',
-};
-
 /** One end of a session over whatever connections there are; who makes them is another's business. */
 export class LinkSession implements Session {
   readonly name: SessionName;
@@ -55,6 +46,7 @@ export class LinkSession implements Session {
   #state: 'open' | 'closing' | 'goodbye' | 'over' = 'open';
   #onMessage: Session['onMessage'] | undefined;
   #farIncarnation: string | undefined;
+  #isFarDone = false;
   #failure: Error | undefined;
   #capBytesPerS: number | undefined;
   #shareBytesPerS = Number.POSITIVE_INFINITY;
@@ -164,17 +156,17 @@ export class LinkSession implements Session {
         await this.ended;
       });
     } catch (error) {
-      // All is taken; that the other side did not say so takes nothing from it.
-      if (this.#isIn('goodbye')) this.#end(undefined);
-      else this.abort(error as Error);
+      if (!this.#isIn('goodbye')) this.abort(error as Error);
+      // All is taken; that the other side did not say goodbye in time takes nothing from it.
+      this.#tellAbort(error as Error);
+      this.#end(undefined);
     }
     return this.ended;
   }
 
   abort(error: Error): void {
     if (this.#state === 'over') return;
-    const payload = writeJson(toGodwitError(error).toJSON());
-    this.#carrier.tellAll(controlFrame('abort', 0, payload));
+    this.#tellAbort(error);
     this.#end(error);
   }
 
@@ -203,10 +195,9 @@ export class LinkSession implements Session {
   }
 
   /** The other side takes no more connections for this session. */
-  refused({ why, error }: Refusal): void {
-    if (why === 'closed' && this.#state === 'goodbye') return this.#end(undefined);
-    if (error !== undefined) return this.#end(this.#told(error));
-    this.#end(godwitError('GODWIT_SESSION_ENDED', { peer: this.peer, reason: REFUSALS[why] }));
+  refused(refusal: Refusal): void {
+    const isDone = refusal.why === 'closed' && this.#state === 'goodbye';
+    this.#end(isDone ? undefined : refusedBy(this.peer, refusal));
   }
 
   #limit(): void {
@@ -223,11 +214,9 @@ export class LinkSession implements Session {
       get onMessage() {
         return current();
       },
-      empty: () => {
-        if (this.#state === 'closing') this.#empty.resolve();
-      },
+      empty: () => this.#emptied(),
       goodbye: () => this.#goodbye(),
-      aborted: (payload) => this.#end(this.#toldError(payload)),
+      aborted: (payload) => this.#end(abortedBy(this.peer, payload)),
       failed: (error) => this.#failed(error),
     });
   }
@@ -238,34 +227,32 @@ export class LinkSession implements Session {
     this.abort(godwitError('GODWIT_PROTOCOL_INVALID', facts, { cause: error }));
   }
 
+  #tellAbort(error: Error): void {
+    const payload = writeJson(toGodwitError(error).toJSON());
+    this.#carrier.tellAll(controlFrame('abort', 0, payload));
+  }
+
   #sayGoodbye(): void {
     if (this.#state === 'over') return;
     this.#state = 'goodbye';
     this.#carrier.tellAll(controlFrame('goodbye'));
   }
 
-  /** The other side has nothing more to say and takes nothing more. */
+  /** The other side has nothing more to say; it still takes what this side has sent. */
   #goodbye(): void {
-    const { outBytes, isEmpty } = this.#carrier.core.outbox;
-    if (this.#state !== 'goodbye') this.#sayGoodbye();
-    if (isEmpty) return this.#end(undefined);
-    const reason = `it closed before it took the last ${outBytes} bytes`;
-    this.#end(godwitError('GODWIT_SESSION_ENDED', { peer: this.peer, reason }));
+    if (this.#state === 'goodbye') return this.#end(undefined);
+    if (this.#state === 'over') return;
+    this.#state = 'closing';
+    this.#isFarDone = true;
+    this.#carrier.run();
   }
 
-  #toldError(payload: Uint8Array): GodwitError {
-    try {
-      return this.#told(readJson(serialError, payload, 'abort'));
-    } catch (error) {
-      return this.#told(toGodwitError(error).toJSON());
-    }
-  }
-
-  /** The other side has ended it and said why. */
-  #told(serial: SerialError): GodwitError {
-    const cause = new GodwitError(serial);
-    const facts = { peer: this.peer, reason: cause.message };
-    return godwitError('GODWIT_SESSION_ENDED', facts, { cause });
+  #emptied(): void {
+    if (this.#state !== 'closing') return;
+    this.#empty.resolve();
+    if (!this.#isFarDone) return;
+    this.#sayGoodbye();
+    this.#end(undefined);
   }
 
   #whyOver(): Error {

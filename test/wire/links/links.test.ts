@@ -190,3 +190,40 @@ test('a long link gets as many connections as it takes to fill it, and a short o
   assert.equal(at(125_000_000, 150), 9);
   assert.equal(at(1_250_000_000, 300), 12);
 });
+
+test('what the other side has sent is still taken after it was told goodbye', async (t) => {
+  const { source, target } = await joined(t, await parties(t));
+  let release = (): void => {};
+  const gate = new Promise<void>((open) => (release = open));
+  const back = new Arrivals(source, () => gate);
+  const there = new Arrivals(target);
+  const sending = ['one', 'two', 'three'].map((word) => target.send(16, text(word)));
+  await Promise.all(sending);
+  await source.send(32, text('last'));
+  const closed = source.close(10_000);
+  await there.until(() => there.of(32).length === 1);
+  release();
+  await closed;
+  await target.ended;
+  assert.deepEqual(back.of(16), ['one', 'two', 'three']);
+});
+
+test('both sides may close at once, and whoever does it again', async (t) => {
+  const { source, target } = await joined(t, await parties(t));
+  const there = new Arrivals(target);
+  const back = new Arrivals(source);
+  await Promise.all([source.send(32, text('there')), target.send(16, text('back'))]);
+  await Promise.all([source.close(10_000), target.close(10_000), source.close(10_000)]);
+  await Promise.all([source.close(1), target.close(1)]);
+  assert.deepEqual([there.of(32), back.of(16)], [['there'], ['back']]);
+});
+
+test('a handler that throws at once ends the session as one that rejects does', async (t) => {
+  const { source, target } = await joined(t, await parties(t));
+  target.onMessage = () => {
+    throw new Error('at once');
+  };
+  await source.send(32, text('page'));
+  await assert.rejects(target.ended, /at once/);
+  await assert.rejects(source.ended, /at once/);
+});

@@ -1,0 +1,34 @@
+import { godwitError, GodwitError, toGodwitError } from '../../errors.ts';
+import type { SerialError } from '../../errors.ts';
+import { serialError } from '../../protocol/errors.ts';
+import { readJson } from './greeting.ts';
+import type { Refusal } from './greeting.ts';
+
+/** What the other side said of a session's end, as this side's error. */
+
+const REFUSALS: Readonly<Record<Refusal['why'], string>> = {
+  closed: 'it closed the session',
+  over: 'the session is over there',
+  unknown: 'it knows no such session with this host',
+  full: 'it takes no more connections',
+  version: 'it speaks another version of the links',
+};
+
+export function refusedBy(peer: string, { why, error }: Refusal): GodwitError {
+  if (error !== undefined) return told(peer, error);
+  return godwitError('GODWIT_SESSION_ENDED', { peer, reason: REFUSALS[why] });
+}
+
+/** From the payload of an abort. */
+export function abortedBy(peer: string, payload: Uint8Array): GodwitError {
+  try {
+    return told(peer, readJson(serialError, payload, 'abort'));
+  } catch (error) {
+    return told(peer, toGodwitError(error).toJSON());
+  }
+}
+
+function told(peer: string, serial: SerialError): GodwitError {
+  const cause = new GodwitError(serial);
+  return godwitError('GODWIT_SESSION_ENDED', { peer, reason: cause.message }, { cause });
+}
