@@ -1,30 +1,34 @@
 import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { judge, table } from './contract.ts';
-import type { Bench } from './contract.ts';
+import type { Bench, BenchWords } from './contract.ts';
 import { footprint } from './footprint.ts';
 import { overhead } from './overhead.ts';
 import { soak } from './soak.ts';
 import { start } from './start.ts';
+import { wire } from './wire.ts';
 import { wireCodec } from './wire-codec.ts';
 import { wireStream } from './wire-stream.ts';
 
 /** `npm run bench` lists; `npm run bench -- NAME [--runs N] [--json]` runs one. */
-const BENCHES: readonly Bench[] = [overhead, start, footprint, soak, wireStream, wireCodec];
+const BENCHES: readonly Bench[] = [overhead, start, footprint, soak, wire, wireStream, wireCodec];
 
 function list(): void {
   console.log('npm run bench -- NAME [--runs N] [--json]\n');
   for (const { name, summary } of BENCHES) console.log(`  ${name.padEnd(12)}${summary}`);
 }
 
-async function runBench(bench: Bench, runs: number | undefined, json: boolean): Promise<boolean> {
+async function runBench(
+  bench: Bench,
+  { runs, json, words }: { runs: number | undefined; json: boolean; words: BenchWords },
+): Promise<boolean> {
   const stop = new AbortController();
   // Each time it comes, since npm passes on a Ctrl-C that the terminal has sent already: the lab must come down.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
   }
   const say = (text: string): void => void process.stderr.write(`${text}\n`);
-  const measures = (await bench.run({ runs, signal: stop.signal, say })).map(judge);
+  const measures = (await bench.run({ runs, words, signal: stop.signal, say })).map(judge);
   console.log(table(measures));
   if (json) {
     const machine = {
@@ -47,7 +51,16 @@ function fail(error: unknown): number {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean', default: false }, runs: { type: 'string' } },
+  options: {
+    json: { type: 'boolean', default: false },
+    runs: { type: 'string' },
+    // Of the wire's alone.
+    link: { type: 'string' },
+    delay: { type: 'string' },
+    memory: { type: 'string' },
+    dirty: { type: 'string' },
+    only: { type: 'string' },
+  },
 });
 const [name] = positionals;
 if (name === undefined) {
@@ -64,5 +77,10 @@ if (name === undefined) {
     list();
     process.exit(2);
   }
-  process.exit(await runBench(bench, runs, values.json).then((met) => (met ? 0 : 1), fail));
+  process.exit(
+    await runBench(bench, { runs, json: values.json, words: values }).then(
+      (met) => (met ? 0 : 1),
+      fail,
+    ),
+  );
 }

@@ -28,7 +28,17 @@ export interface HandMove {
   readonly from: string;
   readonly to: string;
   readonly maxDowntimeMs: number;
+  /** Of QEMU's own ways to send: what is on, and its parameters, on both sides. */
+  readonly setting?: HandSetting;
+  /** For how long the stream may take. */
+  readonly streamMs?: number;
   readonly signal: AbortSignal;
+}
+
+export interface HandSetting {
+  readonly name: string;
+  readonly capabilities: readonly string[];
+  readonly parameters: Readonly<Record<string, string | number>>;
 }
 
 /** Away from the ports that an agent hands out. */
@@ -106,7 +116,14 @@ async function prepare(move: HandMove, left: Monitor, right: Monitor): Promise<v
     [left, move.from, 'client'],
     [right, move.to, 'server'],
   ] as const) {
-    await monitor.execute('migrate-set-capabilities', { capabilities: CAPABILITIES });
+    const on = move.setting?.capabilities ?? [];
+    const capabilities = CAPABILITIES.map(({ capability, state }) => {
+      return { capability, state: state || on.includes(capability) };
+    });
+    await monitor.execute('migrate-set-capabilities', { capabilities });
+    if (move.setting !== undefined) {
+      await monitor.execute('migrate-set-parameters', { ...move.setting.parameters });
+    }
     await monitor.execute('object-add', {
       'qom-type': 'tls-creds-x509',
       id: CREDENTIALS,
@@ -143,7 +160,7 @@ async function send(move: HandMove, left: Monitor, right: Monitor): Promise<Stre
   const ended = await left.until(
     'the migration by hand',
     (event) => stream('completed')(event) || stream('failed')(event),
-    STREAM_MS,
+    move.streamMs ?? STREAM_MS,
     move.signal,
   );
   if (ended.data['status'] === 'failed') {

@@ -13,8 +13,18 @@ export interface BenchOptions {
   /** Runs of each side; the benchmark's own default when absent. */
   readonly runs: number | undefined;
   readonly signal: AbortSignal;
+  /** Words of the command line that only some benchmarks know. */
+  readonly words?: BenchWords;
   /** A line for a person who waits; goes to stderr. */
   readonly say: (text: string) => void;
+}
+
+export interface BenchWords {
+  readonly link?: string | undefined;
+  readonly delay?: string | undefined;
+  readonly memory?: string | undefined;
+  readonly dirty?: string | undefined;
+  readonly only?: string | undefined;
 }
 
 export interface Bench {

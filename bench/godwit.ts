@@ -14,6 +14,7 @@ export interface CommandMove {
   readonly mode?: Mode;
   /** Further words of the command line. */
   readonly words?: readonly string[];
+  readonly deadlineMs?: number;
 }
 
 export interface CommandRun {
@@ -27,14 +28,14 @@ export interface CommandRun {
 /** `godwit migrate`, as a user types it. Rejects unless the guest has moved. */
 export async function godwitMigrate(
   lab: Lab,
-  { guest, to, mode = 'precopy', words = [] }: CommandMove,
+  { guest, to, mode = 'precopy', words = [], deadlineMs = MOVE_MS }: CommandMove,
   signal: AbortSignal,
 ): Promise<CommandRun> {
   const argv = [PROGRAM, 'migrate', guest, '--to', to, '--mode', mode, ...words];
   const spawnedAtMs = systemClock.wallMs();
   const start = systemClock.monotonicMs();
   const output = await runCommand([...argv, '--lab', lab.name, '--json'], {
-    deadlineMs: MOVE_MS,
+    deadlineMs,
     signal,
   });
   const wallMs = systemClock.monotonicMs() - start;

@@ -7,6 +7,7 @@ import type { LabProcess } from '../src/lab/processes.ts';
 import { labNames, readLabState } from '../src/lab/state.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { labUp } from '../src/lab/up.ts';
+import type { LabRequest } from '../src/lab/up.ts';
 import { seenQemus } from '../src/lab/witness/qemus.ts';
 import type { SeenQemu } from '../src/lab/witness/qemus.ts';
 import type { BenchOptions } from './contract.ts';
@@ -21,12 +22,12 @@ const DIRTY_MS = 60_000;
 export async function withLab<T>(
   { signal, say }: BenchOptions,
   work: (lab: Lab) => Promise<T>,
-  link: { readonly linkBytesPerSecond?: number } = {},
+  request: Omit<LabRequest, 'name' | 'hosts' | 'signal'> = {},
 ): Promise<T> {
   await clearDebris(say);
   const name = `${PREFIX}${process.pid.toString(36)}`;
   try {
-    return await work(await labUp({ name, hosts: 2, ...link, signal }));
+    return await work(await labUp({ name, hosts: 2, ...request, signal }));
   } finally {
     await labDown(name);
   }

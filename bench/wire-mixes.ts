@@ -40,8 +40,8 @@ export function pageCache(bytes: number): Buffer {
 }
 
 /** Words of a small vocabulary, some often and most seldom. */
-export function text(bytes: number): Buffer {
-  const random = seeded(1);
+export function text(bytes: number, seed = 1): Buffer {
+  const random = seeded(seed);
   const letters = 'etaoinshrdlucmfw';
   const words = Array.from({ length: 2000 }, () =>
     Array.from(
@@ -58,8 +58,8 @@ export function text(bytes: number): Buffer {
 }
 
 /** Objects: pointers into one region, small numbers, zeros, short strings. */
-export function heap(bytes: number): Buffer {
-  const random = seeded(2);
+export function heap(bytes: number, seed = 2): Buffer {
+  const random = seeded(seed);
   const memory = Buffer.alloc(bytes);
   for (let at = 0; at + 8 <= bytes; at += 8) {
     const kind = random();

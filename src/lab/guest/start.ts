@@ -44,6 +44,8 @@ export interface GuestRequest {
   readonly accelerator?: Accelerator | 'auto' | undefined;
   /** Put before QEMU's last arguments, for tests of devices that cannot move. */
   readonly extraArguments?: readonly string[];
+  /** Further words of the guest kernel's command line. */
+  readonly kernelWords?: readonly string[];
   /** Wait until the working set is there and the guest answers. Default true. */
   readonly waitUntilReady?: boolean;
   readonly signal?: AbortSignal;
@@ -90,7 +92,9 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
       machineType,
       accelerator,
     };
-    const hardware = hardwareOf(guest, { binary: qemu.path, dir, ...image });
+    const plain = hardwareOf(guest, { binary: qemu.path, dir, ...image });
+    const commandLine = [plain.commandLine, ...(request.kernelWords ?? [])].join(' ');
+    const hardware = { ...plain, commandLine };
     await launch(lab, host, hardware, request);
     await recordGuest(lab, guest);
     return guest;

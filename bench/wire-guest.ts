@@ -1,0 +1,90 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { cpioArchive } from '../src/lab/image/cpio.ts';
+import type { ArchiveEntry } from '../src/lab/image/cpio.ts';
+import { guestImage, imageDirectory } from '../src/lab/image/initramfs.ts';
+import { startGuest } from '../src/lab/guest/start.ts';
+import type { LabGuest } from '../src/lab/guest/registry.ts';
+import type { Lab } from '../src/lab/state.ts';
+import { heap, pageCache, text } from './wire-mixes.ts';
+
+/**
+ * Guests with a mix in memory: files of this machine as a page cache has them, alike in all guests of one image;
+ * and text, a heap and random bytes, in each guest others. They are files of the guest's initramfs, which stay in
+ * its memory; what the archive itself took is zeroed when the kernel frees it.
+ */
+export interface Mixes {
+  /** What all guests have in common, as a file of the host: to seed a cache with. */
+  readonly image: string;
+  /** An initramfs for a guest of this number. */
+  initramfs(guest: number): Promise<string>;
+  /** Removes what was written. */
+  remove(): Promise<void>;
+}
+
+const MIB = 1024 ** 2;
+/** Kernel, userland, the pool of random bytes and the part that is dirtied. */
+const OTHER_BYTES = 96 * MIB;
+const WORKING_SET_BYTES = 32 * MIB;
+
+/** Memory for the archive and for what comes out of it at the same time. */
+export function mixBytes(memoryBytes: number): number {
+  return Math.floor((memoryBytes - OTHER_BYTES) / 2 / MIB) * MIB;
+}
+
+export async function makeMixes(memoryBytes: number): Promise<Mixes> {
+  const bytes = mixBytes(memoryBytes);
+  if (bytes < 32 * MIB) throw new RangeError('a guest with a mix needs 160 MiB at least');
+  const part = (share: number): number => Math.floor((bytes * share) / MIB) * MIB;
+  const image = pageCache(part(0.5));
+  const id = randomUUID().slice(0, 8);
+  await mkdir(imageDirectory(), { recursive: true });
+  const imageFile = path.join(imageDirectory(), `bench-${id}.image`);
+  await writeFile(imageFile, image);
+  const files = [imageFile];
+  return {
+    image: imageFile,
+    initramfs: async (guest) => {
+      const own: [string, Buffer][] = [
+        ['image', image],
+        ['text', text(part(0.2), 10 + guest)],
+        ['heap', heap(part(0.2), 50 + guest)],
+        ['random', randomBytes(part(0.1))],
+      ];
+      const entries = own.map(([name, data]): ArchiveEntry => ({ kind: 'file', path: name, data }));
+      const { initramfs } = await guestImage();
+      const base = await readFile(initramfs);
+      // The kernel takes archives one behind the other, each from a multiple of four bytes on.
+      const gap = Buffer.alloc((4 - (base.length % 4)) % 4);
+      const file = path.join(imageDirectory(), `bench-${id}-${guest}.cpio`);
+      files.push(file, `${file}.new`);
+      await writeFile(`${file}.new`, Buffer.concat([base, gap, cpioArchive(entries)]));
+      await rename(`${file}.new`, file);
+      return file;
+    },
+    remove: async () => {
+      for (const file of files) await rm(file, { force: true });
+    },
+  };
+}
+
+export interface MixedGuest {
+  readonly name: string;
+  readonly host: string;
+  readonly memoryBytes: number;
+  readonly dirtyBytesPerSecond: number;
+  readonly initramfs: string;
+  readonly signal: AbortSignal;
+}
+
+export function startMixedGuest(lab: Lab, guest: MixedGuest): Promise<LabGuest> {
+  const { initramfs, ...request } = guest;
+  return startGuest(lab, {
+    ...request,
+    workingSetBytes: WORKING_SET_BYTES,
+    extraArguments: ['-initrd', initramfs],
+    // A tmpfs, which it would be otherwise, takes half of the memory at most.
+    kernelWords: ['init_on_free=1', 'rootfstype=ramfs'],
+  });
+}

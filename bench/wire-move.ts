@@ -1,0 +1,120 @@
+import { existsSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { Scope } from '../src/wire/cache/scope.ts';
+import { Store } from '../src/wire/cache/store.ts';
+import { runCommand } from '../src/lab/command.ts';
+import { inHost } from '../src/lab/entry.ts';
+import { openProbe } from '../src/lab/probe/probe.ts';
+import { migrationLink } from '../src/lab/plan.ts';
+import { labHost } from '../src/lab/state.ts';
+import type { Lab } from '../src/lab/state.ts';
+import type { Report } from '../src/protocol/migration.ts';
+import { moveByHand } from './by-hand.ts';
+import type { HandSetting } from './by-hand.ts';
+import { godwitMigrate } from './godwit.ts';
+import { untilDirtied, untilQuiet, witnessedQemu } from './lab.ts';
+import { Monitor } from './qmp.ts';
+import { spans, streamTimes } from './stream-times.ts';
+
+/** One move of one guest, measured alike whoever made it. */
+export interface Moved {
+  /** From the source QEMU's `setup` to its `completed`. */
+  readonly totalMs: number;
+  /** What the source's migration link sent meanwhile, as its own counter says. */
+  readonly linkBytes: number;
+  readonly clientGapMs: number;
+  /** Godwit's alone. */
+  readonly report?: Report;
+}
+
+export interface MoveOf {
+  readonly lab: Lab;
+  readonly guest: { readonly name: string; readonly dirtyBytesPerSecond: number };
+  readonly from: string;
+  readonly to: string;
+  readonly signal: AbortSignal;
+}
+
+const MAX_DOWNTIME_MS = 30;
+const WARM_UP_MS = 2000;
+const SETTLE_MS = 120_000;
+const MOVE_MS = 600_000;
+
+/** By QEMU's own means where a setting is given, by Godwit over the wire otherwise. */
+export async function measuredMove(of: MoveOf, setting?: HandSetting): Promise<Moved> {
+  const { lab, guest, from, signal } = of;
+  await untilQuiet(lab, signal);
+  const client = await openProbe(lab, guest.name, { signal });
+  await untilDirtied(lab, guest, WARM_UP_MS, signal);
+  await client.mark();
+  const before = await sentBytes(lab, from, signal);
+  const moved = setting === undefined ? await byGodwit(of) : await byHand(of, setting);
+  const linkBytes = (await sentBytes(lab, from, signal)) - before;
+  const seen = await client.settle(SETTLE_MS, signal);
+  if (!seen.connectionKept) throw new Error(`the client's connection broke: ${seen.reason ?? ''}`);
+  await client.stop();
+  return { ...moved, linkBytes, clientGapMs: seen.clientGapMs };
+}
+
+async function byHand(of: MoveOf, setting: HandSetting) {
+  const { lab, from, to, signal, guest } = of;
+  const times = await moveByHand({
+    lab,
+    guest: guest.name,
+    from,
+    to,
+    maxDowntimeMs: MAX_DOWNTIME_MS,
+    streamMs: MOVE_MS,
+    setting,
+    signal,
+  });
+  return { totalMs: spans(times).totalMs };
+}
+
+async function byGodwit({ lab, from, to, signal, guest }: MoveOf) {
+  const { witness } = await witnessedQemu(lab, guest.name, from);
+  const left = await Monitor.open(witness, signal);
+  try {
+    const words = ['--path', 'wire', '--max-downtime', `${MAX_DOWNTIME_MS}ms`];
+    const asked = { guest: guest.name, to, words, deadlineMs: MOVE_MS };
+    const { report } = await godwitMigrate(lab, asked, signal);
+    return { totalMs: spans(streamTimes(left.events)).totalMs, report };
+  } finally {
+    left.close();
+  }
+}
+
+async function sentBytes(lab: Lab, host: string, signal: AbortSignal): Promise<number> {
+  const file = `/sys/class/net/${migrationLink(0)}/statistics/tx_bytes`;
+  return Number(await runCommand(inHost(lab, host, ['cat', file]), { signal }));
+}
+
+const cacheOf = (lab: Lab, host: string): string =>
+  path.join(labHost(lab, host).stateDir, 'cache', 'pages');
+
+/** What every host knows of any guest is gone. */
+export async function forgetAll(lab: Lab): Promise<void> {
+  for (const host of lab.hosts) await rm(cacheOf(lab, host), { recursive: true, force: true });
+}
+
+/** A host indexes a file, as an operator does ahead of a first move. */
+export async function seed(
+  lab: Lab,
+  host: string,
+  file: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const secretFile = path.join(labHost(lab, host).stateDir, 'pki', 'site.secret');
+  if (!existsSync(secretFile)) throw new Error(`host ${host} has no site secret`);
+  const secret = Buffer.from((await readFile(secretFile, 'utf8')).trim(), 'hex');
+  const store = await Store.open({
+    directory: cacheOf(lab, host),
+    mostBytes: CACHE_BYTES,
+    scope: new Scope(secret, { with: 'host' }),
+  });
+  await store.seed(file, signal);
+  store.close();
+}
+
+export const CACHE_BYTES = 2 * 1024 ** 3;

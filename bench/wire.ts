@@ -1,0 +1,268 @@
+import { parseBytes, parseDuration, parseRate } from '../src/protocol/quantity.ts';
+import type { Lab } from '../src/lab/state.ts';
+import { verifyGuest } from '../src/lab/guest/talk.ts';
+import { stopGuest } from '../src/lab/guest/stop.ts';
+import type { HandSetting } from './by-hand.ts';
+import { median } from './contract.ts';
+import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { withLab } from './lab.ts';
+import { makeMixes, startMixedGuest } from './wire-guest.ts';
+import type { Mixes } from './wire-guest.ts';
+import { CACHE_BYTES, forgetAll, measuredMove, seed } from './wire-move.ts';
+import type { Moved } from './wire-move.ts';
+
+/** A shaped link, and what the guests on it do. */
+interface Place {
+  readonly name: string;
+  readonly linkBytesPerSecond: number;
+  readonly delayMs: number;
+  readonly dirtyBytesPerSecond: number;
+  readonly memoryBytes: number;
+  /** What a scene's bytes and time may be of QEMU's best. */
+  readonly targets: Readonly<Record<string, { readonly bytes: number; readonly time?: number }>>;
+}
+
+const MIB = 1024 ** 2;
+const DEFAULT_RUNS = 5;
+const MEMORY_BYTES = 640 * MIB;
+
+const THIN: Place = {
+  name: '100 Mbit/s, 10 ms',
+  linkBytesPerSecond: 12_500_000,
+  delayMs: 10,
+  dirtyBytesPerSecond: 2 * MIB,
+  memoryBytes: MEMORY_BYTES,
+  targets: {
+    cold: { bytes: 0.9, time: 0.95 },
+    seeded: { bytes: 0.45, time: 0.65 },
+    second: { bytes: 0.4, time: 0.45 },
+    return: { bytes: 0.02 },
+  },
+};
+
+const PLACES: readonly Place[] = [
+  THIN,
+  {
+    name: '1 Gbit/s, 1 ms',
+    linkBytesPerSecond: 125_000_000,
+    delayMs: 1,
+    dirtyBytesPerSecond: 20 * MIB,
+    memoryBytes: MEMORY_BYTES,
+    targets: {
+      cold: { bytes: 0.98 },
+      seeded: { bytes: 0.5 },
+      second: { bytes: 0.39 },
+      return: { bytes: 0.05 },
+    },
+  },
+];
+
+const multifd = { 'multifd-channels': 4 };
+const zstd = (level: number): HandSetting => ({
+  name: `multifd 4, zstd ${level}`,
+  capabilities: ['multifd'],
+  parameters: { ...multifd, 'multifd-compression': 'zstd', 'multifd-zstd-level': level },
+});
+const SETTINGS: readonly HandSetting[] = [
+  { name: 'plain', capabilities: [], parameters: {} },
+  {
+    name: 'multifd 4',
+    capabilities: ['multifd'],
+    parameters: { ...multifd, 'multifd-compression': 'none' },
+  },
+  zstd(1),
+  zstd(3),
+  zstd(9),
+  { name: 'xbzrle', capabilities: ['xbzrle'], parameters: {} },
+];
+
+type Results = Map<string, Moved[]>;
+
+export const wire: Bench = {
+  name: 'wire',
+  summary:
+    'the wire against QEMU’s own settings on a shaped link [--link --delay --memory --dirty --only]',
+  run: async (options) => {
+    const all: Measure[] = [];
+    for (const place of placesOf(options)) all.push(...(await runPlace(place, options)));
+    return all;
+  },
+};
+
+/** Both places of the project's targets, or the one that was asked for. */
+function placesOf({ words = {} }: BenchOptions): readonly Place[] {
+  const memoryBytes = words.memory === undefined ? MEMORY_BYTES : parseBytes(words.memory);
+  const known = PLACES.map((place) => ({ ...place, memoryBytes }));
+  if (words.link === undefined) return known;
+  const linkBytesPerSecond = parseRate(words.link);
+  const like = known.find((place) => place.linkBytesPerSecond === linkBytesPerSecond);
+  const place = like ?? { ...THIN, memoryBytes, linkBytesPerSecond, targets: {} };
+  const delayMs = words.delay === undefined ? place.delayMs : parseDuration(words.delay);
+  const dirtyBytesPerSecond =
+    words.dirty === undefined ? place.dirtyBytesPerSecond : parseRate(words.dirty);
+  const name = `${words.link}, ${delayMs} ms`;
+  return [{ ...place, name, delayMs, dirtyBytesPerSecond }];
+}
+
+async function runPlace(place: Place, options: BenchOptions): Promise<Measure[]> {
+  const { linkBytesPerSecond, delayMs } = place;
+  const request = {
+    linkBytesPerSecond,
+    delayMs,
+    configure: () => ({ cache: { scope: 'host' as const, bytes: CACHE_BYTES } }),
+  };
+  const mixes = await makeMixes(place.memoryBytes);
+  try {
+    return await withLab(options, (lab) => compare(lab, place, mixes, options), request);
+  } finally {
+    await mixes.remove();
+  }
+}
+
+async function compare(
+  lab: Lab,
+  place: Place,
+  mixes: Mixes,
+  options: BenchOptions,
+): Promise<Measure[]> {
+  const results: Results = new Map();
+  const runs = options.runs ?? DEFAULT_RUNS;
+  const world = new World(lab, place, mixes, options, results);
+  await world.start('web1', 1);
+  const only = options.words?.only?.split(',');
+  const wanted = (name: string): boolean => only === undefined || only.includes(name);
+  for (let run = 0; run < runs; run += 1) {
+    for (const setting of SETTINGS) {
+      if (wanted(setting.name.split(',')[0] ?? '')) await world.move('web1', setting.name, setting);
+    }
+    await world.round(wanted, run);
+  }
+  return measures(place, results);
+}
+
+/** The guests of a run, and where they are. */
+class World {
+  readonly #lab: Lab;
+  readonly #place: Place;
+  readonly #mixes: Mixes;
+  readonly #options: BenchOptions;
+  readonly #results: Results;
+  readonly #at = new Map<string, string>();
+
+  constructor(lab: Lab, place: Place, mixes: Mixes, options: BenchOptions, results: Results) {
+    this.#lab = lab;
+    this.#place = place;
+    this.#mixes = mixes;
+    this.#options = options;
+    this.#results = results;
+  }
+
+  /** Boots a guest on host a; `number` decides what only it has. */
+  async start(name: string, number: number): Promise<void> {
+    const { memoryBytes, dirtyBytesPerSecond } = this.#place;
+    const initramfs = await this.#mixes.initramfs(number);
+    const { signal } = this.#options;
+    const guest = { name, host: 'a', memoryBytes, dirtyBytesPerSecond, initramfs, signal };
+    await startMixedGuest(this.#lab, guest);
+    this.#at.set(name, 'a');
+  }
+
+  /** The wire's scenes, each with the caches that it is about. */
+  async round(wanted: (name: string) => boolean, run: number): Promise<void> {
+    const { signal } = this.#options;
+    if (wanted('seeded')) {
+      await forgetAll(this.#lab);
+      await seed(this.#lab, this.#away('web1'), this.#mixes.image, signal);
+      await this.move('web1', 'seeded');
+    }
+    // So that the second guest, which boots on host a, goes the same way.
+    if (this.#at.get('web1') === 'b') await this.move('web1', '');
+    await forgetAll(this.#lab);
+    await this.move('web1', 'cold');
+    if (wanted('second')) {
+      await this.start('web2', 2 + run);
+      await this.move('web2', 'second');
+      await stopGuest(this.#lab, 'web2');
+    }
+    if (wanted('return')) await this.move('web1', 'return');
+  }
+
+  /** Moves a guest to the other host; counts under `name` where there is one. */
+  async move(guest: string, name: string, setting?: HandSetting): Promise<void> {
+    const { signal, say } = this.#options;
+    const from = this.#at.get(guest) ?? 'a';
+    const to = this.#away(guest);
+    const { dirtyBytesPerSecond } = this.#place;
+    const of = { lab: this.#lab, guest: { name: guest, dirtyBytesPerSecond }, from, to, signal };
+    const moved = await measuredMove(of, setting);
+    this.#at.set(guest, to);
+    const { ok } = await verifyGuest(this.#lab, guest, { signal });
+    if (!ok) throw new Error(`the memory of ${guest} is not what it was after ${name}`);
+    say(`${name.padEnd(18)}${describe(moved)}`);
+    if (name !== '') this.#results.set(name, [...(this.#results.get(name) ?? []), moved]);
+  }
+
+  #away(guest: string): string {
+    return this.#at.get(guest) === 'a' ? 'b' : 'a';
+  }
+}
+
+function describe({ totalMs, linkBytes, clientGapMs, report }: Moved): string {
+  const seconds = (totalMs / 1000).toFixed(1).padStart(6);
+  const bytes = (linkBytes / 1e6).toFixed(1).padStart(7);
+  const wireWords =
+    report?.wire === undefined
+      ? ''
+      : `, ${(report.wire.processorMs / 1000).toFixed(1)} s of the source's processor, ${told(report.wire.told)}, levels ${report.wire.levels.map(({ atMs, to }) => `${to.level}/${to.windowLog} at ${(atMs / 1000).toFixed(1)} s`).join(', ')}`;
+  return `${seconds} s, ${bytes} MB, client gap ${clientGapMs.toFixed(0)} ms${wireWords}`;
+}
+
+function told(kinds: Readonly<Record<string, number>>): string {
+  return Object.entries(kinds)
+    .filter(([, count]) => count > 0)
+    .map(([kind, count]) => `${kind} ${count}`)
+    .join(' ');
+}
+
+const byHandNames: ReadonlySet<string> = new Set(SETTINGS.map(({ name }) => name));
+
+/** Each side's medians; the wire's against the best of QEMU's for each column. */
+export function measures(place: Place, results: ReadonlyMap<string, readonly Moved[]>): Measure[] {
+  const of = (name: string, value: (moved: Moved) => number): number =>
+    median((results.get(name) ?? []).map(value));
+  const hand = [...results.keys()].filter((name) => byHandNames.has(name));
+  const best = (value: (moved: Moved) => number): number =>
+    Math.min(...hand.map((name) => of(name, value)));
+  return [...results].flatMap(([name, moves]) => {
+    const runs = moves.length;
+    const measure = (what: string, value: number, unit: string): Measure => {
+      return { name: `${place.name}: ${name}: ${what}`, value, unit, runs };
+    };
+    const own = [
+      measure('bytes', of(name, bytesOf) / 1e6, 'MB'),
+      measure('total', of(name, totalOf) / 1000, 's'),
+      measure('client gap', of(name, gapOf), 'ms'),
+    ];
+    if (byHandNames.has(name)) return own;
+    const processor = of(name, processorOf) / 1000 / (place.memoryBytes / 1e9);
+    own.push(measure('source’s processor a GB of memory', processor, 's'));
+    if (hand.length === 0) return own;
+    const { bytes, time } = place.targets[name] ?? {};
+    const bounded = (each: Measure, most: number | undefined): Measure =>
+      most === undefined ? each : { ...each, target: { atMost: most } };
+    return [
+      ...own,
+      bounded(measure('bytes, of QEMU’s best', of(name, bytesOf) / best(bytesOf), 'x'), bytes),
+      bounded(measure('total, of QEMU’s best', of(name, totalOf) / best(totalOf), 'x'), time),
+      bounded(
+        measure('client gap, more than QEMU’s best', of(name, gapOf) - best(gapOf), 'ms'),
+        20,
+      ),
+    ];
+  });
+}
+
+const bytesOf = ({ linkBytes }: Moved): number => linkBytes;
+const totalOf = ({ totalMs }: Moved): number => totalMs;
+const gapOf = ({ clientGapMs }: Moved): number => clientGapMs;
+const processorOf = ({ report }: Moved): number => report?.wire?.processorMs ?? 0;
