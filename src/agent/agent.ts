@@ -10,6 +10,7 @@ import { listenTls, listenUnix } from '../rpc/listen.ts';
 import { serve } from '../rpc/server.ts';
 import { readCredentials } from '../rpc/tls.ts';
 import type { Credentials } from '../rpc/tls.ts';
+import { HostCache } from './cache.ts';
 import { Follow } from './follow.ts';
 import { Guests } from './guests.ts';
 import { agentHandlers } from './handlers.ts';
@@ -69,6 +70,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     sides,
     resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config) }),
     leftovers: new Leftovers({ ...common, movers, drivers }),
+    cache: new HostCache(config),
   });
   const listener = serve(agentContract, handlers, { name: config.name, log });
   const { address, addresses } = config;

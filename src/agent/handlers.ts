@@ -5,8 +5,10 @@ import type { Log } from '../log.ts';
 import { agentContract } from '../protocol/contract.ts';
 import type { HostEntry, HostInfo } from '../protocol/host.ts';
 import { openApi } from '../protocol/openapi.ts';
+import type { cacheRoutes } from '../protocol/cache.ts';
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Handlers } from '../rpc/server.ts';
+import type { HostCache } from './cache.ts';
 import type { Follow } from './follow.ts';
 import type { Guests } from './guests.ts';
 import type { Incoming } from './incoming.ts';
@@ -33,6 +35,7 @@ export interface AgentParts {
   readonly sides: Sides;
   readonly resolve: Resolve;
   readonly leftovers: Leftovers;
+  readonly cache: HostCache;
 }
 
 /** The agent's API: each route, given over to the part that answers it. */
@@ -89,6 +92,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       log.info({ by: caller.name, cleared: answer.cleared.length }, 'leftovers were cleared');
       return answer;
     },
+    ...cacheHandlers(parts),
     join: async ({ body }) => {
       if (config.caDir === undefined) {
         const hint = 'Name the agent of the host that holds the CA in the token.';
@@ -98,6 +102,18 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       const signed = await redeemToken(config.caDir, body.token, body.request, clock.wallMs());
       log.info({ host: signed.name }, 'a host joined');
       const { name: _name, ...answer } = signed;
+      return answer;
+    },
+  };
+}
+
+function cacheHandlers({ cache, log }: AgentParts): Handlers<typeof cacheRoutes> {
+  return {
+    cache: () => cache.status(),
+    seedCache: ({ body, signal }) => cache.seed(body, signal),
+    pruneCache: async ({ body, caller }) => {
+      const answer = await cache.prune(body.bytes);
+      log.info({ by: caller.name, ...answer }, 'the cache was pruned');
       return answer;
     },
   };

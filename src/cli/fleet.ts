@@ -1,5 +1,6 @@
 import { godwitError, hasCode } from '../errors.ts';
 import type { CancelAnswer } from '../protocol/contract.ts';
+import type { CacheStatus, SeedRequest } from '../protocol/cache.ts';
 import type { GuestInfo, HostEntry } from '../protocol/host.ts';
 import type {
   MigrationRequest,
@@ -52,6 +53,15 @@ export interface AgentApi {
     input?: object,
     options?: CallOptions & { readonly deadlineMs?: number },
   ): Promise<ClearedList>;
+  cache(input?: object, options?: CallOptions): Promise<CacheStatus>;
+  seedCache(
+    input: { readonly body: SeedRequest },
+    options?: CallOptions & { readonly deadlineMs?: number },
+  ): Promise<{ file: string; pages: number }>;
+  pruneCache(
+    input: { readonly body: { readonly bytes: number } },
+    options?: CallOptions & { readonly deadlineMs?: number },
+  ): Promise<{ freedBytes: number; bytes: number }>;
 }
 
 export interface Endpoint {

@@ -15,6 +15,12 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
   verb(specs.reportSpec, () => import('./commands/report.ts')),
   verb(specs.doctorSpec, () => import('./commands/doctor.ts')),
   {
+    name: 'cache',
+    summary: 'what hosts keep of guests’ memory, so that the wire need not send it again',
+    examples: ['cache status', 'cache seed /var/lib/images/debian-13.raw --guest web1'],
+    verbs: async () => (await import('./commands/cache.ts')).CACHE_VERBS,
+  },
+  {
     name: 'lab',
     summary: 'hosts, guests and a client on this machine, to try Godwit and to test it',
     examples: ['lab up --hosts 3 --link 1gbit', 'lab guest web1 --host a --memory 512M'],

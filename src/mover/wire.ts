@@ -68,13 +68,8 @@ export function cacheFor(
   const own = config.cache.scope;
   const narrower = WIDTH.indexOf(own) < WIDTH.indexOf(sharing) ? own : sharing;
   const secret = siteSecret(config);
-  if (narrower === 'none' || secret === undefined) return undefined;
-  if (narrower === 'tenant' && tenant === undefined) return undefined;
-  const circles = {
-    guest: { with: 'guest', guest },
-    tenant: { with: 'tenant', tenant: tenant ?? '' },
-    host: { with: 'host' },
-  } as const;
+  const circle = circleOf(narrower, guest, tenant);
+  if (secret === undefined || circle === undefined) return undefined;
   const file = placesFile(config, guest);
   try {
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
@@ -83,14 +78,31 @@ export function cacheFor(
     return undefined;
   }
   const { bytes: mostBytes } = config.cache;
-  const sharedWith = circles[narrower];
   return {
     directory: cacheDirectory(config),
     mostBytes,
     secret,
-    sharing: sharedWith,
+    sharing: circle,
     placesFile: file,
   };
+}
+
+/** The circle of guests that a scope means; undefined for none, and where its guest or tenant is not named. */
+export function circleOf(
+  scope: CacheScope,
+  guest: string | undefined,
+  tenant: string | undefined,
+): WireCache['sharing'] | undefined {
+  switch (scope) {
+    case 'none':
+      return undefined;
+    case 'guest':
+      return guest === undefined ? undefined : { with: 'guest', guest };
+    case 'tenant':
+      return tenant === undefined ? undefined : { with: 'tenant', tenant };
+    case 'host':
+      return { with: 'host' };
+  }
 }
 
 /** Where the host's cache lies. */

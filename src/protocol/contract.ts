@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cacheRoutes } from './cache.ts';
 import { guestInfo, hostEntry, hostInfo } from './host.ts';
 import { migrationRequest, migrationSummary, progress, report } from './migration.ts';
 import { guestName, hostName, migrationId, shortText } from './names.ts';
@@ -152,6 +153,7 @@ export const agentContract = {
     response: peer.admitted,
   }),
   ...operatorRoutes,
+  ...cacheRoutes,
   join: route({
     method: 'POST',
     path: '/v1/pki/join',

@@ -13,13 +13,13 @@ import { ID_BYTES } from '../codec/settings.ts';
 import type { Scope } from './scope.ts';
 
 /** A file that is indexed where it lies: NAME.seed holds what it was, and the name of each of its pages. */
-const header = z.strictObject({
+export const seedHeader = z.strictObject({
   file: z.string().min(1).max(4096),
   bytes: z.int().nonnegative(),
   mtimeMs: z.number(),
   inode: z.number(),
 });
-export type SeedHeader = z.infer<typeof header>;
+export type SeedHeader = z.infer<typeof seedHeader>;
 
 const MOST_HEADER_BYTES = 8192;
 const READ_PAGES = 256;
@@ -86,7 +86,7 @@ export class Seed {
     try {
       const bytes = readFileSync(index);
       const end = bytes.subarray(0, MOST_HEADER_BYTES).indexOf(0x0a);
-      const told = header.parse(JSON.parse(bytes.toString('utf8', 0, Math.max(0, end))));
+      const told = seedHeader.parse(JSON.parse(bytes.toString('utf8', 0, Math.max(0, end))));
       const descriptor = openSync(told.file, 'r');
       const stat = fstatSync(descriptor);
       const same =

@@ -1,0 +1,89 @@
+import { closeSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { survey } from './directory.ts';
+import { seedHeader } from './seed.ts';
+import { ENTRY_BYTES, removeSegment } from './segment.ts';
+
+/** The cache's directory from outside: all circles of guests, without the keys of any. */
+
+const MOST_HEADER_BYTES = 8192;
+const PAGE_BYTES = 4096;
+const PLACES = 'places';
+
+export interface Listing {
+  readonly bytes: number;
+  readonly pages: number;
+  readonly seeds: readonly {
+    readonly file: string;
+    readonly pages: number;
+    readonly changed: boolean;
+  }[];
+  /** Names of the files of places. */
+  readonly places: readonly string[];
+}
+
+/** What lies there; nothing where the directory is not there yet. */
+export function listCache(directory: string): Listing {
+  const isThere = statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (!isThere) return { bytes: 0, pages: 0, seeds: [], places: [] };
+  const { segments, indexBytes } = survey(directory, undefined);
+  const segmentBytes = segments.reduce((sum, { bytes }) => sum + bytes, 0);
+  return {
+    bytes: segmentBytes + indexBytes,
+    pages: Math.floor(segmentBytes / ENTRY_BYTES),
+    seeds: seedsOf(directory).flatMap((index) => readSeed(index) ?? []),
+    places: placesOf(directory),
+  };
+}
+
+/** Drops the oldest segments until at most `bytes` are left; then seeds, and what is known of guests' places. */
+export function pruneCache(directory: string, bytes: number): { freed: number; left: number } {
+  const before = listCache(directory).bytes;
+  if (before === 0 && placesOf(directory).length === 0) return { freed: 0, left: 0 };
+  const { segments } = survey(directory, undefined);
+  let left = before;
+  for (const segment of segments) {
+    if (left <= bytes) break;
+    removeSegment(segment.path);
+    left -= segment.bytes;
+  }
+  if (left > bytes) for (const index of seedsOf(directory)) rmSync(index, { force: true });
+  if (bytes === 0) rmSync(path.join(directory, PLACES), { recursive: true, force: true });
+  const now = listCache(directory).bytes;
+  return { freed: Math.max(0, before - now), left: now };
+}
+
+function seedsOf(directory: string): string[] {
+  return readdirSync(directory)
+    .filter((name) => name.endsWith('.seed'))
+    .map((name) => path.join(directory, name));
+}
+
+function placesOf(directory: string): string[] {
+  try {
+    return readdirSync(path.join(directory, PLACES)).filter((name) => !name.endsWith('.new'));
+  } catch {
+    return [];
+  }
+}
+
+function readSeed(index: string): Listing['seeds'][number] | undefined {
+  const piece = Buffer.alloc(MOST_HEADER_BYTES);
+  try {
+    const descriptor = openSync(index, 'r');
+    try {
+      readSync(descriptor, piece, 0, piece.length, 0);
+    } finally {
+      closeSync(descriptor);
+    }
+    const { file, bytes, mtimeMs, inode } = seedHeader.parse(
+      JSON.parse(piece.toString('utf8', 0, Math.max(0, piece.indexOf(0x0a)))),
+    );
+    const now = statSync(file, { throwIfNoEntry: false });
+    const same = now?.size === bytes && now.mtimeMs === mtimeMs && now.ino === inode;
+    return { file, pages: Math.floor(bytes / PAGE_BYTES), changed: !same };
+  } catch {
+    // Removed meanwhile, or no index.
+    return undefined;
+  }
+}

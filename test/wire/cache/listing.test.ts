@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { listCache, pruneCache } from '../../../src/wire/cache/listing.ts';
+import { Scope } from '../../../src/wire/cache/scope.ts';
+import { ENTRY_BYTES } from '../../../src/wire/cache/segment.ts';
+import { Store } from '../../../src/wire/cache/store.ts';
+import { pageOf } from '../codec/support.ts';
+
+const secret = Buffer.alloc(32, 7);
+const never = new AbortController().signal;
+
+function folder(context: TestContext): string {
+  const made = mkdtempSync(path.join(os.tmpdir(), 'godwit-cache-'));
+  context.after(() => rmSync(made, { recursive: true, force: true }));
+  return made;
+}
+
+/** Two circles' pages, a seed, and a guest's places. */
+async function filled(context: TestContext): Promise<{ directory: string; image: string }> {
+  const root = folder(context);
+  const directory = path.join(root, 'pages');
+  const image = path.join(root, 'image');
+  writeFileSync(image, Buffer.concat([pageOf(500), pageOf(501)]));
+  for (const guest of ['web1', 'web2']) {
+    const scope = new Scope(secret, { with: 'guest', guest });
+    const store = await Store.open({ directory, mostBytes: 640 * ENTRY_BYTES, scope });
+    for (let seed = 0; seed < 20; seed += 1) store.insert(scope.nameOf(pageOf(seed)), pageOf(seed));
+    if (guest === 'web1') await store.seed(image, never);
+    store.close();
+  }
+  mkdirSync(path.join(directory, 'places'));
+  writeFileSync(path.join(directory, 'places', 'web1'), '');
+  return { directory, image };
+}
+
+describe('the cache from outside', () => {
+  test('is empty where nothing was ever kept', (context) => {
+    const directory = path.join(folder(context), 'not-there');
+    assert.deepEqual(listCache(directory), { bytes: 0, pages: 0, seeds: [], places: [] });
+    assert.deepEqual(pruneCache(directory, 0), { freed: 0, left: 0 });
+  });
+
+  test('shows what all circles keep, the seeds and the guests that are known', async (context) => {
+    const { directory, image } = await filled(context);
+    const { pages, seeds, places, bytes } = listCache(directory);
+    assert.equal(pages, 40);
+    assert.ok(bytes > 40 * 4096);
+    assert.deepEqual(seeds, [{ file: image, pages: 2, changed: false }]);
+    assert.deepEqual(places, ['web1']);
+    writeFileSync(image, pageOf(502));
+    assert.equal(listCache(directory).seeds[0]?.changed, true);
+  });
+
+  test('is pruned from the oldest on, down to what is asked', async (context) => {
+    const { directory } = await filled(context);
+    const before = listCache(directory).bytes;
+    const wanted = Math.floor(before / 2);
+    const { freed, left } = pruneCache(directory, wanted);
+    assert.ok(left <= wanted && left > 0);
+    assert.equal(freed + left, before);
+    const { seeds, places } = listCache(directory);
+    assert.deepEqual([seeds.length, places.length], [1, 1]);
+  });
+
+  test('keeps nothing where nothing is to be left', async (context) => {
+    const { directory } = await filled(context);
+    assert.equal(pruneCache(directory, 0).left, 0);
+    assert.deepEqual(listCache(directory), { bytes: 0, pages: 0, seeds: [], places: [] });
+  });
+
+  test('passes over an index that is none', async (context) => {
+    const { directory } = await filled(context);
+    writeFileSync(path.join(directory, 'x-1.seed'), 'no header\n');
+    assert.equal(listCache(directory).seeds.length, 1);
+  });
+});
