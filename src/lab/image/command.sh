@@ -53,7 +53,7 @@ while read -r verb argument; do
     rate)
       case "$argument" in
         '' | *[!0-9]*) echo '{"error":"rate takes bytes per second"}' ;;
-        *) echo "$argument" >/state/rate; stats ;;
+        *) echo "$argument" >/state/rate.new && mv /state/rate.new /state/rate; stats ;;
       esac
       ;;
     *) echo '{"error":"unknown command"}' ;;
