@@ -82,6 +82,8 @@ export const agentConfig = z.strictObject({
     .strictObject({
       /** Processors that compress; default: all but one. */
       cores: z.number().int().min(1).max(256).optional(),
+      /** What all migrations from here may send together, bytes/s. */
+      bytesPerS: z.number().int().min(65_536).optional(),
       /** TLS connections of one migration. */
       connections: z.number().int().min(1).max(32).default(4),
       /** What the link to a host carries, bytes/s: `--path auto` goes by it. */

@@ -138,6 +138,12 @@ export function offerOf(config: AgentConfig, guest: string): WireOffer {
   };
 }
 
+/** What the migrations of this host may send together; undefined: whatever the links give. */
+export function budgetOf({ wire, stateDir }: AgentConfig): SourceWireOptions['budget'] {
+  if (wire.bytesPerS === undefined) return undefined;
+  return { directory: path.join(stateDir, 'wire-shares'), bytesPerS: wire.bytesPerS };
+}
+
 /** Processors for the codec: as configured, or all of the host's but the guest's own. */
 export function codecCores(config: AgentConfig): number {
   return config.wire.cores ?? Math.max(1, availableParallelism() - 1);

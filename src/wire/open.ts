@@ -4,6 +4,8 @@ import type { Credentials } from '../rpc/tls.ts';
 import type { Sharing } from './cache/scope.ts';
 import type { LevelChange } from './codec/policy.ts';
 import type { Kind } from './codec/records.ts';
+import { keepShare } from './links/budget.ts';
+import type { Budget } from './links/budget.ts';
 import type { SessionOptions } from './links/link-session.ts';
 import { openSession } from './links/open.ts';
 import { SessionServer } from './links/server.ts';
@@ -53,6 +55,8 @@ export interface SourceWireOptions extends WireOptions {
   readonly connections: number;
   /** Cap for what goes over the links, bytes/s. */
   readonly maxBytesPerS?: number;
+  /** What all migrations of this host may send together. */
+  readonly budget?: Budget;
 }
 
 export interface TargetWireOptions extends WireOptions {
@@ -109,6 +113,8 @@ const ACCEPT_MS = 600_000;
 /** Reaches the other mover, agrees with it, and makes the socket for the hypervisor. */
 export async function openSourceWire(options: SourceWireOptions): Promise<Wire> {
   const session = await openSession({ ...sessionOptions(options), ...options });
+  const { budget, log = silentLog } = options;
+  if (budget !== undefined) void keepShare(session, budget, log);
   const relay = await SourceRelay.open(session, { ...options, helloMs: HELLO_MS });
   return new End(session, relay);
 }

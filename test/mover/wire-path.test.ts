@@ -48,6 +48,8 @@ describe('memory over the wire', () => {
       if (killed || name !== 'source.sample' || stream !== 'postcopy-active') return;
       killed = true;
       stage.killDestination();
+      // Its end of the wire went with it.
+      stage.hosts.breakLink();
     };
     assert.equal(await stage.run(), 'done');
     assertMoved(stage);

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { agentConfig } from '../../src/config.ts';
 import type { AgentConfig } from '../../src/config.ts';
-import { cacheFor, offerOf, termsFor } from '../../src/mover/wire.ts';
+import { budgetOf, cacheFor, offerOf, termsFor } from '../../src/mover/wire.ts';
 import { sharing } from '../../src/protocol/wire.ts';
 
 function configOf(t: TestContext, cache: object = {}, secret = 'ab'.repeat(32)): AgentConfig {
@@ -63,4 +63,11 @@ describe('the host’s cache for a guest', () => {
     assert.equal(offerOf(config, 'web1').knowsGuest, true);
     assert.equal(offerOf(config, 'web2').knowsGuest, false);
   });
+});
+
+test('a host’s migrations share a budget where it has one', () => {
+  const host = { name: 'a', address: '127.0.0.1:7443', stateDir: '/var/lib/godwit' };
+  assert.equal(budgetOf(agentConfig.parse(host)), undefined);
+  const budget = budgetOf(agentConfig.parse({ ...host, wire: { bytesPerS: 1_000_000 } }));
+  assert.deepEqual(budget, { directory: '/var/lib/godwit/wire-shares', bytesPerS: 1_000_000 });
 });

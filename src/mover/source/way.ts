@@ -7,7 +7,7 @@ import { splitAddress, withHost } from '../../protocol/names.ts';
 import type { WireReport } from '../../protocol/wire.ts';
 import type { Wire } from '../../wire/open.ts';
 import { hostCredentials } from '../credentials.ts';
-import { cacheFor, codecCores, termsFor } from '../wire.ts';
+import { budgetOf, cacheFor, codecCores, termsFor } from '../wire.ts';
 import type { WireDoors } from '../wire.ts';
 import { missing } from './parts.ts';
 import type { SourceParts } from './parts.ts';
@@ -58,6 +58,7 @@ export class SourceWay {
     const socket = path.join(parts.dir, 'wire.sock');
     const graceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
     const cache = cacheFor(parts.config, plan.guest, termsFor(parts.config, plan.guest, graceMs));
+    const budget = budgetOf(parts.config);
     const opened = await this.#doors.source(
       {
         migration: plan.id,
@@ -74,6 +75,7 @@ export class SourceWay {
         connections: parts.config.wire.connections,
         log: this.#log,
         ...(cache === undefined ? {} : { cache }),
+        ...(budget === undefined ? {} : { budget }),
         ...(settings.maxBandwidth === undefined ? {} : { maxBytesPerS: settings.maxBandwidth }),
       },
       signal,
