@@ -41,11 +41,10 @@ describe('memory over the wire', () => {
   });
 
   test('takes post-copy up again over a session of its own when the destination’s mover was replaced', async (t) => {
-    const stage = await Stage.open(t, certificates, 'postcopy', { memoryBytes: 2 ** 33 }, wire);
+    const stage = await Stage.open(t, certificates, 'postcopy', { memoryBytes: 2 ** 36 }, wire);
     let killed = false;
     stage.hosts.onCall = (name) => {
-      const { stream } = stage.hosts.source;
-      if (killed || name !== 'source.sample' || stream !== 'postcopy-active') return;
+      if (killed || name !== 'destination.announce') return;
       killed = true;
       stage.killDestination();
       // Its end of the wire went with it.
