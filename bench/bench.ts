@@ -8,10 +8,20 @@ import { soak } from './soak.ts';
 import { start } from './start.ts';
 import { wire } from './wire.ts';
 import { wireCodec } from './wire-codec.ts';
+import { wireLinks } from './wire-links.ts';
 import { wireStream } from './wire-stream.ts';
 
 /** `npm run bench` lists; `npm run bench -- NAME [--runs N] [--json]` runs one. */
-const BENCHES: readonly Bench[] = [overhead, start, footprint, soak, wire, wireStream, wireCodec];
+const BENCHES: readonly Bench[] = [
+  overhead,
+  start,
+  footprint,
+  soak,
+  wire,
+  wireStream,
+  wireCodec,
+  wireLinks,
+];
 
 function list(): void {
   console.log('npm run bench -- NAME [--runs N] [--json]\n');

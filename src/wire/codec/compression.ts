@@ -35,12 +35,17 @@ export interface Compressed {
 export class Compressor {
   #chain: Chain | undefined;
   #choice: Choice | undefined;
-  /** One a processor: more at once would only wait for each other, and spoil what is measured. */
+  /**
+   * One a processor, and one that has begun when another ends: on a busy host each hand-over takes its time. More
+   * would only wait for each other, and spoil what is measured.
+   */
   readonly #lanes: Promise<unknown>[];
   #lane = 0;
 
   constructor(cores: number) {
-    this.#lanes = Array.from({ length: Math.max(1, Math.floor(cores)) }, () => Promise.resolve());
+    this.#lanes = Array.from({ length: Math.max(1, Math.floor(cores)) + 1 }, () =>
+      Promise.resolve(),
+    );
   }
 
   async compress(body: Buffer, choice: Choice): Promise<Compressed> {

@@ -23,7 +23,7 @@ interface Waiting {
 }
 
 /** Batches that are decompressed ahead of the one being given. */
-const MOST_AHEAD = 2;
+const MOST_AHEAD = 4;
 
 /** Frames to items. A missing content is asked for; what comes meanwhile is held. */
 export class DecodePipe {

@@ -17,8 +17,8 @@ export interface EncodePipeParts extends EncoderParts {
   readonly cores: number;
 }
 
-/** Batches being compressed or waiting for their turn to be sent. */
-const MOST_AHEAD = 4;
+/** Batches being compressed or waiting for their turn to be sent: enough that a busy host’s threads wait for none. */
+const MOST_AHEAD = 8;
 
 /** Items to frames: the encoder, compression on Node's threads, frames in the order of their items. */
 export class EncodePipe {

@@ -3,15 +3,16 @@ import { atLevelOne, chooseLevel, FIRST_CHOICE, LEAST_CHANGE_MS, predict } from 
 import type { LevelChange, Measured } from './policy.ts';
 
 /** With no compression in force, each so many batches one is compressed all the same, to see whether it pays. */
-const PROBE_EVERY = 32;
+const PROBE_EVERY = 8;
 const PROBE: Choice = { level: 1, windowLog: 0 };
 /** Batches below this say little about what compresses how. */
 const TELLING_BYTES = 65_536;
 /** Batches whose speeds are kept, and how many it takes to know one: the first are slow to start. */
 const SPEEDS = 15;
 const LEAST_SPEEDS = 8;
-/** Of the ratio: weight of the newest batch. */
+/** Of the ratio: weight of the newest batch, and of one that was tried with no compression in force. */
 const NEWEST = 0.1;
+const PROBED = 0.4;
 /** Changes that are kept; one a second at most comes to over an hour. */
 const MOST_CHANGES = 4096;
 
@@ -56,7 +57,7 @@ export class LevelControl {
     const one = atLevelOne(choice, speed, plainBytes / Math.max(wireBytes, 1));
     this.#speeds.push(one.bytesPerS);
     if (this.#speeds.length > SPEEDS) this.#speeds.shift();
-    this.#ratio = smooth(this.#ratio, one.ratio);
+    this.#ratio = smooth(this.#ratio, one.ratio, this.#choice.level === 0 ? PROBED : NEWEST);
   }
 
   /** The middle one: a thread that had to wait for its processor says nothing of how fast it is. */
@@ -84,6 +85,6 @@ export class LevelControl {
   }
 }
 
-function smooth(before: number | undefined, newest: number): number {
-  return before === undefined ? newest : before + (newest - before) * NEWEST;
+function smooth(before: number | undefined, newest: number, weight: number): number {
+  return before === undefined ? newest : before + (newest - before) * weight;
 }

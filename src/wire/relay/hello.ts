@@ -124,8 +124,8 @@ export function agreedCache(
 /** Batches are small, so that acknowledgements come often and what is decoded is soon compared. */
 export const RELAY_SETTINGS: CodecSettings = {
   windowPages: 16_384,
-  batchBytes: 256 * 1024,
-  batchItems: 1024,
+  batchBytes: 384 * 1024,
+  batchItems: 2048,
 };
 
 /** Of the urgent connection: single pages, each for somebody who waits. */
