@@ -9,6 +9,8 @@ import { WIRE_VERSION } from '../protocol/wire.ts';
 export interface PathFacts {
   /** Absent where this host has no wire. */
   readonly own: Pick<WireOffer, 'cores' | 'knowsGuest'> | undefined;
+  /** Whether the guest's hypervisor may open a socket of this mover's: it runs as the same user, or as root. */
+  readonly reachable: boolean;
   /** Absent where the destination has none. */
   readonly offer: WireOffer | undefined;
   readonly memoryBytes: number;
@@ -35,9 +37,10 @@ const GB = 1e9;
 /** Why the wire cannot carry this migration; undefined where it can. */
 export function wireObstacle(
   { streams, compress }: Pick<MigrationSettings, 'streams' | 'compress'>,
-  { own, offer }: Pick<PathFacts, 'own' | 'offer'>,
+  { own, offer, reachable }: Pick<PathFacts, 'own' | 'offer' | 'reachable'>,
 ): string | undefined {
   if (own === undefined) return 'this host does not offer the wire';
+  if (!reachable) return 'its hypervisor runs as another user, who cannot reach the mover';
   if (offer === undefined) return 'the destination does not offer the wire';
   if (offer.version !== WIRE_VERSION) {
     return `the destination speaks version ${offer.version} of the wire, this host ${WIRE_VERSION}`;

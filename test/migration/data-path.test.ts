@@ -9,7 +9,13 @@ import { WIRE_VERSION } from '../../src/protocol/wire.ts';
 const MBIT = 125_000;
 const own = { cores: 2, knowsGuest: false };
 const offer = { version: WIRE_VERSION, ...own };
-const thin: PathFacts = { own, offer, memoryBytes: 1 << 30, linkBytesPerS: 100 * MBIT };
+const thin: PathFacts = {
+  own,
+  reachable: true,
+  offer,
+  memoryBytes: 1 << 30,
+  linkBytesPerS: 100 * MBIT,
+};
 
 const ask = (given: object = {}) => migrationSettings.parse({ path: 'auto', ...given });
 
@@ -65,6 +71,7 @@ describe('the way of memory', () => {
     const newer = { ...offer, version: WIRE_VERSION + 1 };
     assert.match(wireObstacle(ask(), { ...thin, offer: newer }) ?? '', /version/);
     assert.match(wireObstacle(ask(), { ...thin, own: undefined }) ?? '', /this host/);
+    assert.match(wireObstacle(ask(), { ...thin, reachable: false }) ?? '', /another user/);
   });
 
   test('never turns from the wire because the link is thinner', () => {

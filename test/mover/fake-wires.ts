@@ -37,9 +37,9 @@ class FakeWire implements TargetWire {
   readonly address: string;
   readonly measure = { bytesPerS: 0, roundTripMs: 0, connections: 1, cutForMs: undefined };
   readonly #over = Promise.withResolvers<void>();
-  readonly #broken: () => void;
+  readonly #broken: (error: Error) => void;
 
-  constructor(address: string, broken: () => void) {
+  constructor(address: string, broken: (error: Error) => void) {
     this.address = address;
     this.#broken = broken;
     this.#over.promise.catch(() => undefined);
@@ -60,7 +60,7 @@ class FakeWire implements TargetWire {
 
   abort(error: Error): void {
     this.#over.reject(error);
-    this.#broken();
+    this.#broken(error);
   }
 }
 
@@ -68,6 +68,8 @@ class FakeWire implements TargetWire {
 export class FakeWires implements WireDoors {
   readonly sources: SourceWireOptions[] = [];
   readonly targets: TargetWireOptions[] = [];
+  /** Why ends at the source were broken off. */
+  readonly aborted: Error[] = [];
   readonly #world: World;
   readonly #waiting = new Map<string, TargetWireOptions>();
   #port = 50_000;
@@ -86,7 +88,11 @@ export class FakeWires implements WireDoors {
       );
     }
     this.#world.relays.set(`unix:${options.socket}`, `unix:${target.socket}`);
-    return Promise.resolve(new FakeWire('', () => this.#break()));
+    const broken = (error: Error): void => {
+      this.aborted.push(error);
+      this.#break();
+    };
+    return Promise.resolve(new FakeWire('', broken));
   }
 
   target(options: TargetWireOptions): Promise<TargetWire> {
