@@ -50,10 +50,9 @@ const LEAST_RATIO = 1.05;
 /** Others share the link: what could be smaller goes as it is only where that is so many times as fast. */
 const SPARING = 4;
 /**
- * Content that does not shrink is followed by some that does, and a change takes its time. So where zstd 1 is so many
- * times as fast as the link, each batch is tried: what none lets through then counts for a little less.
+ * Content that does not shrink is followed by some that does, and a change takes its time. So where zstd 1 is as fast
+ * as the link, each batch is tried: what none lets through then counts for a little less.
  */
-const CHEAP = 2;
 const KEPT_TRYING = 0.9;
 /** The processor is shared with a guest: a level must leave this much of it. */
 const PROCESSOR_SHARE = 0.7;
@@ -85,7 +84,7 @@ export function predict(choice: Choice, measured: Measured): number {
   const shrinks = ratio >= LEAST_RATIO;
   const first = measured.bytesPerS ?? USUAL_BYTES_PER_S;
   if (choice.level === 0) {
-    const cheap = first * measured.cores * PROCESSOR_SHARE >= link * CHEAP;
+    const cheap = first * measured.cores * PROCESSOR_SHARE >= link;
     const share = shrinks ? 1 / SPARING : cheap ? KEPT_TRYING : 1;
     return Math.min(COPY_BYTES_PER_S, link * share);
   }

@@ -147,7 +147,11 @@ export class TargetRelay implements Relay {
     const summary = await thread.summary;
     const summaryBytes = summary.length;
     await this.#tell({ type: 'hello', version: 1, summaryBytes, ...own });
-    this.#channels.on(CHANNEL.main, (bytes) => thread.write(bytes));
+    this.#channels.on(CHANNEL.main, async (bytes) => {
+      // After the end, what still comes is for nobody.
+      if (this.#stop.signal.aborted) return;
+      await thread.write(bytes).catch((error: unknown) => this.#corrupt(error));
+    });
     await this.#startUrgent(seed);
     await this.#channels.send(CHANNEL.summary, summary);
   }
