@@ -88,7 +88,7 @@ describe('the level', () => {
 
   test('of none is tried out now and then, so that it ends when content shrinks again', () => {
     const control = new LevelControl(2);
-    control.linkCarries(500 * MB);
+    control.linkCarries(800 * MB);
     for (let batch = 0; batch < 60; batch += 1) {
       control.compressed(control.next(batch * 100), 500_000, 500_000, 1);
     }
