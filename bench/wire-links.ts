@@ -65,9 +65,11 @@ async function measures(
     return [
       ...near,
       { ...far.used, name: '200 Mbit/s, 150 ms: used', target: { atLeast: 90 } },
-      { ...far.wait, name: '200 Mbit/s, 150 ms: urgent waits beyond the way, 95 of 100' },
+      { ...far.half, name: '200 Mbit/s, 150 ms: an urgent message waits beyond the way' },
+      { ...far.most, name: '200 Mbit/s, 150 ms: the same, 95 of 100' },
       { ...thin.used, name: '100 Mbit/s, 10 ms: used', target: { atLeast: 90 } },
-      { ...thin.wait, name: '100 Mbit/s, 10 ms: urgent waits beyond the way, 95 of 100' },
+      { ...thin.half, name: '100 Mbit/s, 10 ms: an urgent message waits beyond the way' },
+      { ...thin.most, name: '100 Mbit/s, 10 ms: the same, 95 of 100' },
     ];
   } finally {
     await server.close();
@@ -109,7 +111,8 @@ async function loopback(run: Run): Promise<Measure[]> {
 /** Bulk as fast as it goes for 8 s, of which the last 4 count, and an urgent message every 50 ms. */
 async function shaped(run: Run, line: Omit<LineData, 'target'>) {
   const used: number[] = [];
-  const waits: number[] = [];
+  const half: number[] = [];
+  const most: number[] = [];
   for (let turn = 0; turn < run.runs; turn += 1) {
     const workerData = { ...line, target: run.server.port };
     const worker = new Worker(new URL('./wire-links-line.ts', import.meta.url), { workerData });
@@ -118,7 +121,8 @@ async function shaped(run: Run, line: Omit<LineData, 'target'>) {
       const { source, target } = await opened(run, `127.0.0.1:${port}`, 2);
       const got = await carried(source, target, line.roundTripMs);
       used.push((got.bytesPerS / line.bytesPerS) * 100);
-      waits.push(got.waitMs);
+      half.push(got.halfMs);
+      most.push(got.mostMs);
     } finally {
       worker.postMessage('end');
       await once(worker, 'exit');
@@ -127,7 +131,8 @@ async function shaped(run: Run, line: Omit<LineData, 'target'>) {
   const { runs } = run;
   return {
     used: { value: median(used), unit: '%', runs },
-    wait: { value: median(waits), unit: 'ms', runs },
+    half: { value: median(half), unit: 'ms', runs },
+    most: { value: median(most), unit: 'ms', runs },
   };
 }
 
@@ -156,7 +161,8 @@ async function carried(source: LinkSession, target: LinkSession, roundTripMs: nu
   source.abort(new Error('the measure is taken'));
   await target.ended.catch(() => undefined);
   const sorted = waits.toSorted((left, right) => left - right);
-  return { bytesPerS, waitMs: sorted[Math.floor(sorted.length * 0.95)] ?? 0 };
+  const mostMs = sorted[Math.floor(sorted.length * 0.95)] ?? 0;
+  return { bytesPerS, halfMs: median(waits), mostMs };
 }
 
 function pause(ms: number): Promise<void> {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { CHANNELS } from '../../../src/wire/session.ts';
@@ -139,6 +141,15 @@ function readAll(payload: Uint8Array): void {
     }
   }
 }
+
+test('the page about the links lists the types of frames as they are', () => {
+  const page = readFileSync(path.join(import.meta.dirname, '../../../docs/wire-links.md'), 'utf8');
+  const rows = [...page.matchAll(/^\| (\d+) \| (\w+) \|/gm)].map(([, number, name]) => [
+    name,
+    Number(number),
+  ]);
+  assert.deepEqual(rows, Object.entries(TYPES));
+});
 
 describe('an acknowledgement', () => {
   test('tells of each channel as it was told', () => {
