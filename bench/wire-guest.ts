@@ -7,6 +7,7 @@ import { guestImage, imageDirectory } from '../src/lab/image/initramfs.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import type { Lab } from '../src/lab/state.ts';
+import { dirtyProgram } from './wire-dirty.ts';
 import { heap, pageCache, text } from './wire-mixes.ts';
 
 /**
@@ -24,16 +25,25 @@ export interface Mixes {
 }
 
 const MIB = 1024 ** 2;
+/** Before the lab's own. */
+const INIT = '#!/bin/sh\n/dirty-pages &\nexec /init\n';
 /** Kernel, userland, the pool of random bytes and the part that is dirtied. */
 const OTHER_BYTES = 96 * MIB;
-const WORKING_SET_BYTES = 32 * MIB;
+/** Checksummed by the guest itself. */
+const WORKING_SET_BYTES = 16 * MIB;
 
 /** Memory for the archive and for what comes out of it at the same time. */
 export function mixBytes(memoryBytes: number): number {
-  return Math.floor((memoryBytes - OTHER_BYTES) / 2 / MIB) * MIB;
+  const rest = memoryBytes - OTHER_BYTES - regionBytes(memoryBytes);
+  return Math.floor(rest / 2 / MIB) * MIB;
 }
 
-export async function makeMixes(memoryBytes: number): Promise<Mixes> {
+/** What is dirtied: a tenth of the memory. */
+function regionBytes(memoryBytes: number): number {
+  return Math.floor(memoryBytes / 10 / MIB) * MIB;
+}
+
+export async function makeMixes(memoryBytes: number, bytesPerSecond: number): Promise<Mixes> {
   const bytes = mixBytes(memoryBytes);
   if (bytes < 32 * MIB) throw new RangeError('a guest with a mix needs 160 MiB at least');
   const part = (share: number): number => Math.floor((bytes * share) / MIB) * MIB;
@@ -52,7 +62,12 @@ export async function makeMixes(memoryBytes: number): Promise<Mixes> {
         ['heap', heap(part(0.2), 50 + guest)],
         ['random', randomBytes(part(0.1))],
       ];
-      const entries = own.map(([name, data]): ArchiveEntry => ({ kind: 'file', path: name, data }));
+      const dirty = dirtyProgram({ regionBytes: regionBytes(memoryBytes), bytesPerSecond });
+      const entries: ArchiveEntry[] = [
+        ...own.map(([name, data]): ArchiveEntry => ({ kind: 'file', path: name, data })),
+        { kind: 'file', path: 'dirty-pages', data: dirty, mode: 0o755 },
+        { kind: 'file', path: 'mix-init', data: Buffer.from(INIT), mode: 0o755 },
+      ];
       const { initramfs } = await guestImage();
       const base = await readFile(initramfs);
       // The kernel takes archives one behind the other, each from a multiple of four bytes on.
@@ -73,7 +88,6 @@ export interface MixedGuest {
   readonly name: string;
   readonly host: string;
   readonly memoryBytes: number;
-  readonly dirtyBytesPerSecond: number;
   readonly initramfs: string;
   readonly signal: AbortSignal;
 }
@@ -85,6 +99,6 @@ export function startMixedGuest(lab: Lab, guest: MixedGuest): Promise<LabGuest> 
     workingSetBytes: WORKING_SET_BYTES,
     extraArguments: ['-initrd', initramfs],
     // A tmpfs, which it would be otherwise, takes half of the memory at most.
-    kernelWords: ['init_on_free=1', 'rootfstype=ramfs'],
+    kernelWords: ['init_on_free=1', 'rootfstype=ramfs', 'rdinit=/mix-init'],
   });
 }

@@ -1,3 +1,4 @@
+import { systemClock } from '../src/clock.ts';
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -13,7 +14,7 @@ import type { Report } from '../src/protocol/migration.ts';
 import { moveByHand } from './by-hand.ts';
 import type { HandSetting } from './by-hand.ts';
 import { godwitMigrate } from './godwit.ts';
-import { untilDirtied, untilQuiet, witnessedQemu } from './lab.ts';
+import { untilQuiet, witnessedQemu } from './lab.ts';
 import { Monitor } from './qmp.ts';
 import { spans, streamTimes } from './stream-times.ts';
 
@@ -30,7 +31,7 @@ export interface Moved {
 
 export interface MoveOf {
   readonly lab: Lab;
-  readonly guest: { readonly name: string; readonly dirtyBytesPerSecond: number };
+  readonly guest: string;
   readonly from: string;
   readonly to: string;
   readonly signal: AbortSignal;
@@ -45,8 +46,9 @@ const MOVE_MS = 600_000;
 export async function measuredMove(of: MoveOf, setting?: HandSetting): Promise<Moved> {
   const { lab, guest, from, signal } = of;
   await untilQuiet(lab, signal);
-  const client = await openProbe(lab, guest.name, { signal });
-  await untilDirtied(lab, guest, WARM_UP_MS, signal);
+  const client = await openProbe(lab, guest, { signal });
+  // It dirties its memory meanwhile.
+  await systemClock.sleep(WARM_UP_MS, signal);
   await client.mark();
   const before = await sentBytes(lab, from, signal);
   const moved = setting === undefined ? await byGodwit(of) : await byHand(of, setting);
@@ -61,7 +63,7 @@ async function byHand(of: MoveOf, setting: HandSetting) {
   const { lab, from, to, signal, guest } = of;
   const times = await moveByHand({
     lab,
-    guest: guest.name,
+    guest,
     from,
     to,
     maxDowntimeMs: MAX_DOWNTIME_MS,
@@ -73,11 +75,11 @@ async function byHand(of: MoveOf, setting: HandSetting) {
 }
 
 async function byGodwit({ lab, from, to, signal, guest }: MoveOf) {
-  const { witness } = await witnessedQemu(lab, guest.name, from);
+  const { witness } = await witnessedQemu(lab, guest, from);
   const left = await Monitor.open(witness, signal);
   try {
     const words = ['--path', 'wire', '--max-downtime', `${MAX_DOWNTIME_MS}ms`];
-    const asked = { guest: guest.name, to, words, deadlineMs: MOVE_MS };
+    const asked = { guest, to, words, deadlineMs: MOVE_MS };
     const { report } = await godwitMigrate(lab, asked, signal);
     return { totalMs: spans(streamTimes(left.events)).totalMs, report };
   } finally {

@@ -111,7 +111,7 @@ async function runPlace(place: Place, options: BenchOptions): Promise<Measure[]>
     delayMs,
     configure: () => ({ cache: { scope: 'host' as const, bytes: CACHE_BYTES } }),
   };
-  const mixes = await makeMixes(place.memoryBytes);
+  const mixes = await makeMixes(place.memoryBytes, place.dirtyBytesPerSecond);
   try {
     return await withLab(options, (lab) => compare(lab, place, mixes, options), request);
   } finally {
@@ -159,10 +159,10 @@ class World {
 
   /** Boots a guest on host a; `number` decides what only it has. */
   async start(name: string, number: number): Promise<void> {
-    const { memoryBytes, dirtyBytesPerSecond } = this.#place;
+    const { memoryBytes } = this.#place;
     const initramfs = await this.#mixes.initramfs(number);
     const { signal } = this.#options;
-    const guest = { name, host: 'a', memoryBytes, dirtyBytesPerSecond, initramfs, signal };
+    const guest = { name, host: 'a', memoryBytes, initramfs, signal };
     await startMixedGuest(this.#lab, guest);
     this.#at.set(name, 'a');
   }
@@ -192,8 +192,7 @@ class World {
     const { signal, say } = this.#options;
     const from = this.#at.get(guest) ?? 'a';
     const to = this.#away(guest);
-    const { dirtyBytesPerSecond } = this.#place;
-    const of = { lab: this.#lab, guest: { name: guest, dirtyBytesPerSecond }, from, to, signal };
+    const of = { lab: this.#lab, guest, from, to, signal };
     const moved = await measuredMove(of, setting);
     this.#at.set(guest, to);
     const { ok } = await verifyGuest(this.#lab, guest, { signal });
