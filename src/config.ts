@@ -11,7 +11,7 @@ const port = z.number().int().min(1).max(65_535);
 const cacheConfig = z.strictObject({
   /** Default: stateDir/cache/pages. On a tmpfs it is a cache in memory. */
   directory: path.optional(),
-  /** Bound of all that lies there but 24 bytes for each page of a guest. */
+  /** Bound of all that lies there but 24 bytes for each page of a guest, which may take a quarter more. */
   bytes: z
     .number()
     .int()
@@ -56,6 +56,8 @@ export const agentConfig = z.strictObject({
     .array(path)
     .max(64)
     .default(['/boot', '/var/lib/godwit/images', '/var/lib/libvirt/images']),
+  /** Directories in which guests' disks may lie; nothing else of this host is opened as a disk, or written to as a proof. */
+  storage: z.array(z.strictObject({ path })).max(64).default([]),
   /** Ports for movers and memory streams. */
   ports: z.strictObject({ from: port, to: port }).default({ from: 49_152, to: 49_407 }),
   /** Guests whose QMP socket cannot be found through a process. */

@@ -61,6 +61,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const inventory = new Inventory(drivers, clock, machine);
   const peers = new Peers(config, credentials);
   const common = { config, clock, log, store, guests, inventory, peers, supervisor };
+  const cache = new HostCache(config);
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
   const handlers = agentHandlers({
     ...common,
@@ -70,7 +71,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     sides,
     resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config) }),
     leftovers: new Leftovers({ ...common, movers, drivers }),
-    cache: new HostCache(config),
+    cache,
   });
   const listener = serve(agentContract, handlers, { name: config.name, log });
   const { address, addresses } = config;
@@ -85,6 +86,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const guestsDir = path.join(config.stateDir, 'guests');
   const pruning = setInterval(() => {
     store.prune();
+    cache.tend();
     for (const driver of drivers) {
       driver.tend?.(guestsDir).catch((err: unknown) => log.warn({ err }, 'guests were not tended'));
     }

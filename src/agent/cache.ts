@@ -4,8 +4,11 @@ import { godwitError } from '../errors.ts';
 import { cacheDirectory, circleOf, siteSecret } from '../mover/wire.ts';
 import type { CacheStatus, SeedRequest } from '../protocol/cache.ts';
 import { guestName } from '../protocol/names.ts';
-import { listCache, pruneCache } from '../wire/cache/listing.ts';
+import { listCache, pruneCache, trimPlaces } from '../wire/cache/listing.ts';
 import { Turn } from './turn.ts';
+
+/** What guests' places may take, as a part of the cache's bound. */
+const PLACES_PART = 4;
 
 /** The host's cache, as its users see it. Movers open it for themselves. */
 export class HostCache {
@@ -90,6 +93,11 @@ export class HostCache {
     } finally {
       store.close();
     }
+  }
+
+  /** What is known of guests that have not been here for long goes: now and then, by whoever is there all the time. */
+  tend(): void {
+    trimPlaces(cacheDirectory(this.#config), this.#config.cache.bytes / PLACES_PART);
   }
 
   prune(bytes: number): Promise<{ freedBytes: number; bytes: number }> {

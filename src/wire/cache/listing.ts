@@ -53,6 +53,26 @@ export function pruneCache(directory: string, bytes: number): { freed: number; l
   return { freed: Math.max(0, before - now), left: now };
 }
 
+/** Forgets the places of guests that were here longest ago, until theirs take at most `bytes`. */
+export function trimPlaces(directory: string, bytes: number): number {
+  const files = placesOf(directory)
+    .map((name) => {
+      const file = path.join(directory, PLACES, name);
+      const found = statSync(file, { throwIfNoEntry: false });
+      return { file, size: found?.size ?? 0, mtimeMs: found?.mtimeMs ?? 0 };
+    })
+    .toSorted((one, other) => other.mtimeMs - one.mtimeMs);
+  let kept = 0;
+  let removed = 0;
+  for (const { file, size } of files) {
+    kept += size;
+    if (kept <= bytes) continue;
+    rmSync(file, { force: true });
+    removed += 1;
+  }
+  return removed;
+}
+
 function seedsOf(directory: string): string[] {
   return readdirSync(directory)
     .filter((name) => name.endsWith('.seed'))

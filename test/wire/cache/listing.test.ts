@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { listCache, pruneCache } from '../../../src/wire/cache/listing.ts';
+import { listCache, pruneCache, trimPlaces } from '../../../src/wire/cache/listing.ts';
 import { Scope } from '../../../src/wire/cache/scope.ts';
 import { ENTRY_BYTES } from '../../../src/wire/cache/segment.ts';
 import { Store } from '../../../src/wire/cache/store.ts';
@@ -70,6 +70,18 @@ describe('the cache from outside', () => {
     const { directory } = await filled(context);
     assert.equal(pruneCache(directory, 0).left, 0);
     assert.deepEqual(listCache(directory), { bytes: 0, pages: 0, seeds: [], places: [] });
+  });
+
+  test('forgets the places of guests that were here longest ago', async (context) => {
+    const { directory } = await filled(context);
+    for (const [age, name] of ['old', 'older', 'oldest'].entries()) {
+      const file = path.join(directory, 'places', name);
+      writeFileSync(file, Buffer.alloc(1000));
+      utimesSync(file, 1000 - age, 1000 - age);
+    }
+    assert.equal(trimPlaces(directory, 2000), 1);
+    assert.deepEqual(listCache(directory).places.toSorted(), ['old', 'older', 'web1']);
+    assert.equal(trimPlaces(path.join(directory, 'not-there'), 0), 0);
   });
 
   test('passes over an index that is none', async (context) => {
