@@ -85,6 +85,15 @@ export interface Inspection {
   readonly description: GuestDescription;
   /** Findings on the source alone: state, devices that cannot move, options its hypervisor lacks. */
   readonly checks: readonly Check[];
+  /** The guest's NICs with the ports of this host that they use; absent where the driver does not know. */
+  readonly nics?: readonly SourceNic[];
+}
+
+/** A NIC of a running guest: the id of its backend, and the port of this host that it uses. */
+export interface SourceNic {
+  readonly id: string;
+  readonly mac: string;
+  readonly port: string;
 }
 
 export interface Session {
@@ -134,6 +143,7 @@ export interface DestinationOptions {
   /** Directory of this guest on this host: sockets, pid file, log (0700). */
   readonly guestDir: string;
   readonly imageDirs: readonly string[];
+  /** Source bridge -> bridge here, where the names differ; looked up anew each time. */
   readonly bridges: Readonly<Record<string, string>>;
   readonly listenHost: string;
   readonly ports: { readonly from: number; readonly to: number };
@@ -146,8 +156,8 @@ export interface NicPlan {
   /** The driver's id of the NIC's backend. */
   readonly id: string;
   readonly mac: string;
-  /** Bridge here that its port joins. */
-  readonly bridge: string;
+  /** Bridge here that its port joins; absent where the core knows how its port is attached. */
+  readonly bridge?: string;
   /** The NIC has several queues, so its port must be made for that. */
   readonly multiQueue?: boolean;
 }

@@ -4,6 +4,7 @@ import { serialError } from '../protocol/errors.ts';
 import { check, memorySample, migrationSettings } from '../protocol/migration.ts';
 import type { EndPhase, MemorySample, MigrationSettings, Phase } from '../protocol/migration.ts';
 import { address, guestName, hostName, migrationId, ms } from '../protocol/names.ts';
+import { nicNetworks } from '../protocol/network.ts';
 import { epoch, guestDescription, running } from '../protocol/peer.ts';
 import type { GuestDescription } from '../protocol/peer.ts';
 import { wireFigures, wireSession } from '../protocol/wire.ts';
@@ -30,6 +31,8 @@ export const stepFacts = z.object({
   checks: z.array(check).max(256).optional(),
   /** Taps of the source, removed once the guest has left. */
   ports: z.array(z.string().max(15)).max(64).optional(),
+  /** How its NICs are attached at the source. */
+  networks: nicNetworks.optional(),
   moverAddress: address.optional(),
   memoryAddress: address.optional(),
   tlsHostname: hostName.optional(),

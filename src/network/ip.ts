@@ -3,20 +3,32 @@ import { godwitError } from '../errors.ts';
 
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 
-/** What iproute2 said: its exit status and its words. */
+/** What the tool said: its exit status and its words. */
 export interface IpAnswer {
   readonly status: number;
   readonly output: string;
   readonly reason: string;
 }
 
-/**
- * Runs iproute2's `ip` with these words, without a shell, and ends it on the signal.
- * GODWIT_HOST_LACKS when there is no `ip`.
- */
+const PACKAGES = { ip: 'iproute2', bridge: 'iproute2', 'ovs-vsctl': 'openvswitch-switch' } as const;
+export type NetworkTool = keyof typeof PACKAGES;
+
+/** Runs iproute2's `ip`; see `networkTool`. */
 export function ip(words: readonly string[], signal: AbortSignal): Promise<IpAnswer> {
+  return networkTool('ip', words, signal);
+}
+
+/**
+ * Runs one of the host's network tools with these words, without a shell, and ends it on the signal.
+ * GODWIT_HOST_LACKS when it is not there.
+ */
+export function networkTool(
+  tool: NetworkTool,
+  words: readonly string[],
+  signal: AbortSignal,
+): Promise<IpAnswer> {
   return new Promise((resolve, reject) => {
-    const child = spawn('ip', words, { stdio: ['ignore', 'pipe', 'pipe'], signal });
+    const child = spawn(tool, words, { stdio: ['ignore', 'pipe', 'pipe'], signal });
     const chunks: Buffer[] = [];
     const errors: Buffer[] = [];
     let size = 0;
@@ -30,7 +42,8 @@ export function ip(words: readonly string[], signal: AbortSignal): Promise<IpAns
     child.on('error', (cause: NodeJS.ErrnoException) => {
       if (signal.aborted) reject(signal.reason as Error);
       else if (cause.code === 'ENOENT') {
-        reject(godwitError('GODWIT_HOST_LACKS', { what: '`ip` (package iproute2)' }, { cause }));
+        const what = `\`${tool}\` (package ${PACKAGES[tool]})`;
+        reject(godwitError('GODWIT_HOST_LACKS', { what }, { cause }));
       } else reject(cause);
     });
     child.on('close', (status) => {

@@ -10,6 +10,7 @@ import {
   pathAddress,
   shortText,
 } from './names.ts';
+import { networkMap } from './network.ts';
 import { wireFigures } from './wire.ts';
 
 /** How memory moves: before the switch, after it, or first one and then the other. */
@@ -51,6 +52,8 @@ export const migrationSettings = z.object({
   path: dataPath.optional(),
   /** Wire: for how long its links may be cut before the hypervisor sees it, ms; absent: DEFAULT_LINK_GRACE_MS. */
   linkGraceMs: z.number().int().min(1000).max(120_000).optional(),
+  /** Network of the source (a bridge) -> network of the destination, where they are not found by name, VLAN or VNI. */
+  networks: networkMap.optional(),
 });
 export type MigrationSettings = z.infer<typeof migrationSettings>;
 

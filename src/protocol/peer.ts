@@ -11,6 +11,7 @@ import {
   ms,
   shortText,
 } from './names.ts';
+import { networkMap, nicNetworks } from './network.ts';
 import { wireOffer, wireSession, wireTerms } from './wire.ts';
 
 /**
@@ -69,6 +70,10 @@ export const preparation = z.object({
   stream: streamSettings.extend({ tls: z.literal(true) }),
   /** Memory comes over the wire; absent: from hypervisor to hypervisor. */
   wire: wireTerms.optional(),
+  /** How the guest's NICs are attached at the source; absent: by the bridges of its description alone. */
+  networks: nicNetworks.optional(),
+  /** What the user maps: link of the source -> link of the destination. */
+  networkMap: networkMap.optional(),
 });
 export type Preparation = z.infer<typeof preparation>;
 

@@ -58,7 +58,7 @@ export class FakeDestination implements DestinationSession {
     const known = this.#world.options.hosts[host]?.machines ?? ['fake-1'];
     const bridges = this.#world.options.hosts[host]?.bridges ?? [];
     const checks: Check[] = this.nics(description).flatMap(({ id, bridge }) => {
-      if (bridges.includes(bridge)) return [];
+      if (bridge === undefined || bridges.includes(bridge)) return [];
       const facts = { device: id, guest: description.name, host, what: `no bridge ${bridge}` };
       return [refusal('network', godwitError('GODWIT_DEVICE_UNMAPPED', facts))];
     });

@@ -162,9 +162,10 @@ async function findImages(
 export function nicsOf(spec: GuestSpec, options: DestinationOptions): NicPlan[] {
   return spec.netdevs.flatMap((netdev) => {
     if (netdev.type !== 'tap') return [];
-    const bridge = options.bridges[netdev.bridge] ?? netdev.bridge;
+    const { id, mac, bridge } = netdev;
     const queues = netdev.queues > 1 ? { multiQueue: true } : {};
-    return [{ id: netdev.id, mac: netdev.mac, bridge, ...queues }];
+    if (bridge === undefined) return [{ id, mac, ...queues }];
+    return [{ id, mac, bridge: options.bridges[bridge] ?? bridge, ...queues }];
   });
 }
 
@@ -176,6 +177,7 @@ async function bridgeChecks(
   const names: string[] = await readdir('/sys/class/net').catch(() => []);
   const checks: Check[] = [];
   for (const { id, bridge } of nics) {
+    if (bridge === undefined) continue;
     const isBridge =
       names.includes(bridge) &&
       (await stat(`/sys/class/net/${bridge}/bridge`).then(

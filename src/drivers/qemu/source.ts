@@ -13,6 +13,7 @@ import type {
   StreamSetup,
 } from '../driver.ts';
 import { readAbilities } from './abilities.ts';
+import { nicsWithPorts, tapsOf } from './guest/attachments.ts';
 import { readFacts, readNetwork } from './guest/facts.ts';
 import { isAlive, killProcess, readProcess, waitForExit } from './guest/process.ts';
 import type { ImageStore } from './images.ts';
@@ -83,11 +84,7 @@ export class QemuSource implements SourceSession {
   }
 
   async ports(signal: AbortSignal): Promise<string[]> {
-    const backends = await readNetwork(this.#client, signal);
-    const taps = backends.flatMap(({ type, ifname }) =>
-      type === 'tap' && ifname !== undefined ? [ifname] : [],
-    );
-    return [...new Set(taps)];
+    return tapsOf(await readNetwork(this.#client, signal));
   }
 
   async inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {
@@ -101,7 +98,8 @@ export class QemuSource implements SourceSession {
     this.#memoryBytes = facts.memoryBytes;
     const images = { store: this.#images, signal };
     const { description, checks } = await inspectFacts(name, facts, abilities, stream, images);
-    return { description, checks: [...checks, ...blockedChecks(name, facts.blockedReasons)] };
+    const nics = nicsWithPorts(facts);
+    return { description, checks: [...checks, ...blockedChecks(name, facts.blockedReasons)], nics };
   }
 
   async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {

@@ -1,22 +1,40 @@
 import type { DestinationSession } from '../../drivers/driver.ts';
-import { toGodwitError } from '../../errors.ts';
+import { GodwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { createTap, tapName } from '../../network/tap.ts';
+import type { DestinationState } from '../../migration/destination.ts';
+import { tapName } from '../../network/tap.ts';
 import type { Preparation } from '../../protocol/peer.ts';
 import type { Ledger } from './ledger.ts';
 import { streamSetup } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
-import type { DestinationWay } from './way.ts';
+import { GuestPorts, settleTunnels } from './ports.ts';
+import { DestinationWay } from './way.ts';
+
+/** What building takes, and what it has made. */
+export interface BuildParts extends DestinationParts {
+  readonly way: DestinationWay;
+  readonly ports: GuestPorts;
+}
+
+export function buildParts(parts: DestinationParts): BuildParts {
+  const ports = new GuestPorts(parts.config);
+  // What is mapped for this guest counts as if it were configured.
+  const config = { ...parts.config, bridges: ports.bridges };
+  return { ...parts, config, way: new DestinationWay(parts), ports };
+}
 
 /** Makes the guest's ports and its paused hypervisor. What was begun is in the journal before it is made. */
 export async function build(
-  parts: DestinationParts & { readonly way: DestinationWay },
+  parts: BuildParts,
   ledger: Ledger,
   session: DestinationSession,
   preparation: Preparation,
   signal: AbortSignal,
 ): Promise<void> {
   const { way } = parts;
+  const { name: guest } = preparation.description;
+  const refusal = (await parts.ports.map(preparation, signal)).find(({ error }) => error);
+  if (refusal?.error !== undefined) throw new GodwitError(refusal.error);
   const nics = session.nics(preparation.description);
   const { id, from } = ledger.state.admission;
   const ports = Object.fromEntries(nics.map((nic, index) => [nic.id, tapName(id, index)]));
@@ -24,7 +42,7 @@ export async function build(
   try {
     for (const nic of nics) {
       const name = ports[nic.id];
-      if (name !== undefined) await createTap({ ...nic, name }, signal);
+      if (name !== undefined) await parts.ports.make(nic, name, guest, signal);
     }
     const setup = streamSetup(parts, preparation, from, way.socketFor(ledger.state));
     const taps = new Map(Object.entries(ports));
@@ -39,10 +57,15 @@ export async function build(
 }
 
 /** Tells the network where the guest is now. Never rejects: the guest’s own next frame tells it as well. */
-export async function announce(session: DestinationSession, log: Log): Promise<void> {
+export async function announce(
+  session: DestinationSession,
+  state: DestinationState,
+  log: Log,
+): Promise<void> {
   try {
     await session.announce(AbortSignal.timeout(10_000));
   } catch (error) {
     log.warn({ error: toGodwitError(error) }, 'not announced');
   }
+  await settleTunnels(state, log);
 }

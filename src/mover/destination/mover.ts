@@ -3,7 +3,6 @@ import type { DestinationSession } from '../../drivers/driver.ts';
 import { judgeCall, statusOf } from '../../migration/destination.ts';
 import type { DestinationCall, DestinationState } from '../../migration/destination.ts';
 import { leaseMs } from '../../migration/silence.ts';
-import { removeTap } from '../../network/tap.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { DestinationStatus, Preparation, Prepared, Running } from '../../protocol/peer.ts';
 import type { ResolveAnswer } from '../../protocol/resolve.ts';
@@ -11,12 +10,13 @@ import { Lane } from '../lane.ts';
 import { warmDestination } from '../warm.ts';
 import { actOnSilence, askOnReturn, followOrder, isForsaken } from './alone.ts';
 import type { Hands, Order } from './alone.ts';
-import { announce, build } from './build.ts';
+import { announce, build, buildParts } from './build.ts';
+import type { BuildParts } from './build.ts';
 import { Ledger } from './ledger.ts';
 import { endWithSource } from './with-source.ts';
 import { destinationOptions } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
-import { DestinationWay } from './way.ts';
+import { announceRoutes, removePorts } from './ports.ts';
 
 /** A hypervisor whose main loop waits for a page answers nothing until the source's call for a new stream is heard, ms. */
 const ANSWERS_MS = 2000;
@@ -30,7 +30,7 @@ const LINGER_MS = 20_000;
  * this side's half of the right to run.
  */
 export class DestinationMover {
-  readonly #parts: DestinationParts & { readonly way: DestinationWay };
+  readonly #parts: BuildParts;
   readonly #lane = new Lane();
   readonly #ended = Promise.withResolvers<void>();
   readonly #ledger: Ledger;
@@ -43,7 +43,7 @@ export class DestinationMover {
   #unasked = false;
 
   constructor(parts: DestinationParts, state: DestinationState) {
-    this.#parts = { ...parts, way: new DestinationWay(parts) };
+    this.#parts = buildParts(parts);
     const { journal, config } = parts;
     this.#ledger = new Ledger(journal, config.name, state, (error) => this.#ended.reject(error));
     // Whoever runs the mover waits for it; until then it is no unheard failure.
@@ -100,7 +100,9 @@ export class DestinationMover {
   assess(preparation: Preparation, signal: AbortSignal, calledAt?: string): Promise<Check[]> {
     return this.#call('assess', preparation.epoch, async () => {
       const session = await this.#open(calledAt);
-      return session.assess(preparation.description, preparation.stream, signal);
+      const networks = await this.#parts.ports.map(preparation, signal);
+      const { description, stream } = preparation;
+      return [...(await session.assess(description, stream, signal)), ...networks];
     });
   }
 
@@ -135,10 +137,11 @@ export class DestinationMover {
   async #run(signal: AbortSignal, began = this.#parts.clock.monotonicMs()): Promise<Running> {
     const { epoch } = this.state.admission;
     const session = await this.#open();
+    void announceRoutes(this.state, this.#parts.log);
     await session.resumeGuest(signal);
     const resumeMs = Math.max(0, this.#parts.clock.monotonicMs() - began);
     await this.#ledger.record({ type: 'running', epoch, resumeMs });
-    void announce(session, this.#parts.log);
+    void announce(session, this.state, this.#parts.log);
     return { epoch, runningAt: new Date(this.#parts.clock.wallMs()).toISOString(), resumeMs };
   }
 
@@ -243,7 +246,7 @@ export class DestinationMover {
     this.#parts.way.letGo('its guest is taken down');
     const session = await this.#open();
     await session.destroy(signal);
-    for (const port of Object.values(this.state.ports)) await removeTap(port, signal);
+    await removePorts(this.state, signal);
   }
 
   #checkLease(): void {

@@ -11,6 +11,7 @@ import { STEPS } from '../../migration/steps.ts';
 import type { StepName } from '../../migration/steps.ts';
 import { removeTap } from '../../network/tap.ts';
 import { warmSource } from '../warm.ts';
+import { detachNetworks, networksOf, withdrawNetworks } from './networks.ts';
 import { ask, darkMs, preparation, refuseOn, streamSetup } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { choosePathTo } from './choose-path.ts';
@@ -47,12 +48,15 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     return { moverAddress, ...choosePathTo(parts, wire) };
   },
 
-  inspect: async ({ guest, state, request }, signal) => {
-    const { description, checks } = await guest.inspect(signal);
+  inspect: async (parts, signal) => {
+    const { guest, state, request } = parts;
+    const { description, checks, nics } = await guest.inspect(signal);
     refuseOn(checks);
     const session = await guest.session(signal);
     const ports = await session.ports(signal);
-    const facts = { description, checks: [...checks], ports };
+    const networks = await networksOf(parts, nics, signal);
+    const attached = networks === undefined ? {} : { networks };
+    const facts = { description, checks: [...checks], ports, ...attached };
     if (state().plan.settings.onLost !== 'restart') return facts;
     return { ...facts, launch: await launchOf(session, request.handle, signal) };
   },
@@ -108,10 +112,13 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     const body = { epoch: parts.state().plan.epoch };
     const commit = (within: AbortSignal) =>
       ask(parts, within, (api) => api.commit({ body }, { signal: within, deadlineMs: 30_000 }));
-    if (parts.fenceMs === 0) return { running: await commit(signal) };
     try {
       const limitMs = darkMs(parts, COMMIT_AND_PROOF_MS);
-      return { running: await withDeadline('the answer to commit', limitMs, signal, commit) };
+      const running = await (parts.fenceMs === 0
+        ? commit(signal)
+        : withDeadline('the answer to commit', limitMs, signal, commit));
+      await withdrawNetworks(parts, signal);
+      return { running };
     } catch (thrown) {
       // With the proof in the journal this step is over already, and its failure says nothing more.
       if (hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) await parts.fence(signal);
@@ -157,6 +164,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     await parts.way.end(parts);
     const session = await sessionIfThere(parts, signal);
     await session?.quit(signal);
+    await detachNetworks(parts, signal);
     for (const port of state().known.ports ?? []) await removeTap(port, signal);
     const guestDir = path.join(config.stateDir, 'guests', request.request.guest);
     rmSync(guestDir, { recursive: true, force: true });

@@ -122,6 +122,8 @@ export function preparation(parts: SourceParts): Preparation {
     description: describe(known.description),
     stream: { mode, streams, compress, tls: true },
     ...(goesByWire(parts) ? { wire } : {}),
+    ...(known.networks === undefined ? {} : { networks: known.networks }),
+    ...(plan.settings.networks === undefined ? {} : { networkMap: plan.settings.networks }),
   };
 }
 

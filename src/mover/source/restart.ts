@@ -1,6 +1,7 @@
 import { withDeadline } from '../../deadline.ts';
 import type { GuestHandle } from '../../drivers/driver.ts';
 import { godwitError, hasCode } from '../../errors.ts';
+import { restoreNetworks } from './networks.ts';
 import { ask, bury } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 
@@ -19,7 +20,9 @@ export async function restartGuest(parts: SourceParts, signal: AbortSignal): Pro
   await withDeadline('ending what is left of the guest', END_MS, signal, (bounded) =>
     endRemains(parts, bounded),
   );
-  return parts.relaunch(launch, signal);
+  const handle = await parts.relaunch(launch, signal);
+  await restoreNetworks(parts, signal);
+  return handle;
 }
 
 async function endRemains(parts: SourceParts, signal: AbortSignal): Promise<void> {

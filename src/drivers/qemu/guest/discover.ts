@@ -192,7 +192,15 @@ export function fromFacts(base: GuestInfo, facts: GuestFacts): GuestInfo {
       kind === 'disk' ? `disk ${device} (${reason})` : `${device} (${type}): ${reason}`,
     );
   const nics = draft.spec.netdevs.flatMap((netdev) =>
-    netdev.type === 'tap' ? [{ id: netdev.id, mac: netdev.mac, bridge: netdev.bridge }] : [],
+    netdev.type === 'tap'
+      ? [
+          {
+            id: netdev.id,
+            mac: netdev.mac,
+            ...(netdev.bridge === undefined ? {} : { bridge: netdev.bridge }),
+          },
+        ]
+      : [],
   );
   return {
     ...rest,

@@ -1,4 +1,3 @@
-import { readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import * as answers from '../qmp/answers.ts';
@@ -9,6 +8,7 @@ import { parseNetwork, parseRamBlocks } from '../spec/monitor-text.ts';
 import type { BackendLine, RamBlock } from '../spec/monitor-text.ts';
 import type { Scalar } from '../spec/options.ts';
 import type { GuestFacts, LiveDevice, LiveObject } from '../spec/facts.ts';
+import { readAttachments } from './attachments.ts';
 import { readCpu } from './cpu.ts';
 import type { QemuProcess } from './process.ts';
 import { getScalar } from './qom.ts';
@@ -27,7 +27,7 @@ export async function readFacts(
     readNetwork(client, signal),
     readRamBlocks(client, signal),
   ]);
-  const [live, liveObjects, cpu, bridges] = await Promise.all([
+  const [live, liveObjects, cpu, attached] = await Promise.all([
     Promise.all([...devices, ...anonymous].map((child) => readDevice(client, child, signal))),
     Promise.all(objects.map((child) => readObject(client, child, signal))),
     readCpu(
@@ -37,7 +37,7 @@ export async function readFacts(
       cpuOption(parseCommandLine(process.argv)),
       signal,
     ),
-    readBridges(network),
+    readAttachments(network),
   ]);
   const { cpuPath: _path, cpuType: _type, ...rest } = basics;
   return {
@@ -47,7 +47,7 @@ export async function readFacts(
     devices: live,
     objects: liveObjects,
     network,
-    bridges,
+    ...attached,
     ramBlocks,
     cpu,
   };
@@ -215,14 +215,4 @@ function monitorCommand(client: QmpClient, line: string, signal: AbortSignal): P
     answers.monitorText,
     signal,
   );
-}
-
-async function readBridges(network: readonly BackendLine[]): Promise<Record<string, string>> {
-  const bridges: Record<string, string> = {};
-  for (const { ifname } of network) {
-    if (ifname === undefined || !/^[^/\s]{1,15}$/.test(ifname)) continue;
-    const master = await readlink(`/sys/class/net/${ifname}/master`).catch(() => undefined);
-    if (master !== undefined) bridges[ifname] = path.basename(master);
-  }
-  return bridges;
 }

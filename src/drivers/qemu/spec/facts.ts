@@ -29,6 +29,8 @@ export interface GuestFacts {
   readonly network: readonly BackendLine[];
   /** Bridge of each tap. */
   readonly bridges: Readonly<Record<string, string>>;
+  /** Taps in no bridge that the host routes to, or that Open vSwitch has. */
+  readonly otherwise?: readonly string[];
   readonly ramBlocks: readonly RamBlock[];
   readonly cpu: CpuFacts;
 }

@@ -46,15 +46,16 @@ function describeOne(
       const ifname = lines[0]?.ifname ?? props.get('ifname') ?? '';
       const bridge = facts.bridges[ifname];
       const nic = facts.devices.find((device) => device.netdev === id);
-      if (bridge === undefined || nic?.mac === undefined) {
-        const reason =
-          bridge === undefined ? `${ifname || 'its port'} is in no bridge` : 'no NIC uses it';
+      const attached = bridge !== undefined || facts.otherwise?.includes(ifname) === true;
+      if (!attached || nic?.mac === undefined) {
+        const reason = attached ? 'no NIC uses it' : `${ifname || 'its port'} is in no bridge`;
         findings.push(unmovable(id, 'network backend tap', reason));
         return undefined;
       }
       const vhost = switchValue(props.get('vhost')) === true;
       const queues = Math.max(1, lines.length);
-      return { type: 'tap', id, bridge, mac: nic.mac, vhost, queues };
+      const at = bridge === undefined ? {} : { bridge };
+      return { type: 'tap', id, ...at, mac: nic.mac, vhost, queues };
     }
     case 'user':
       findings.push(

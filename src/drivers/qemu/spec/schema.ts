@@ -157,8 +157,11 @@ export const netdev = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('tap'),
     id,
-    /** Bridge at the source. */
-    bridge: z.string().regex(/^[^/\s]{1,15}$/),
+    /** Bridge at the source; absent: its port is attached in another way, which the core knows. */
+    bridge: z
+      .string()
+      .regex(/^[^/\s]{1,15}$/)
+      .optional(),
     mac: z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i),
     vhost: z.boolean(),
     queues: integer.min(1).max(256),

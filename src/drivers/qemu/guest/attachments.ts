@@ -1,0 +1,64 @@
+import { readFile, readlink } from 'node:fs/promises';
+import path from 'node:path';
+import type { SourceNic } from '../../driver.ts';
+import type { GuestFacts } from '../spec/facts.ts';
+import type { BackendLine } from '../spec/monitor-text.ts';
+
+/** The kernel's one device for all ports of Open vSwitch; which bridge they are in, only that knows. */
+const OVS_MASTER = 'ovs-system';
+
+/** The bridge of each tap, and the taps that are in none and attached all the same. */
+export async function readAttachments(
+  network: readonly BackendLine[],
+): Promise<Required<Pick<GuestFacts, 'bridges' | 'otherwise'>>> {
+  const bridges: Record<string, string> = {};
+  const otherwise: string[] = [];
+  const [v4, v6] = await Promise.all(
+    ['route', 'ipv6_route'].map((file) =>
+      readFile(`/proc/self/net/${file}`, 'utf8').catch(() => ''),
+    ),
+  );
+  const routed = routedPorts(v4 ?? '', v6 ?? '');
+  for (const { ifname } of network) {
+    if (ifname === undefined || !/^[^/\s]{1,15}$/.test(ifname)) continue;
+    const link = await readlink(`/sys/class/net/${ifname}/master`).catch(() => undefined);
+    const master = link === undefined ? undefined : path.basename(link);
+    if (master !== undefined && master !== OVS_MASTER) bridges[ifname] = master;
+    else if (master === OVS_MASTER || routed.has(ifname)) otherwise.push(ifname);
+  }
+  return { bridges, otherwise };
+}
+
+/** Ports that a host route leads to, from /proc/net/route and /proc/net/ipv6_route. Pure. */
+export function routedPorts(v4: string, v6: string): ReadonlySet<string> {
+  const ports = new Set<string>();
+  for (const line of v4.split('\n').slice(1)) {
+    const fields = line.trim().split(/\s+/);
+    if (fields[7]?.toUpperCase() === 'FFFFFFFF') ports.add(fields[0] ?? '');
+  }
+  for (const line of v6.split('\n')) {
+    const fields = line.trim().split(/\s+/);
+    // 0x00200000: an address of this host, and no way to another.
+    const local = (Number.parseInt(fields[8] ?? '0', 16) & 0x8020_0000) !== 0;
+    const own = /^f[ef]/i.test(fields[0] ?? '');
+    if (fields[1] === '80' && !local && !own) ports.add(fields[9] ?? '');
+  }
+  return ports;
+}
+
+/** The guest's NICs with the taps that they use. Pure. */
+export function nicsWithPorts({ devices, network }: GuestFacts): SourceNic[] {
+  return devices.flatMap(({ netdev, mac }) => {
+    const port = network.find(({ id, type }) => id === netdev && type === 'tap')?.ifname;
+    if (netdev === undefined || mac === undefined || port === undefined) return [];
+    return [{ id: netdev, mac: mac.toLowerCase(), port }];
+  });
+}
+
+/** The taps that a guest's backends use. Pure. */
+export function tapsOf(network: readonly BackendLine[]): string[] {
+  const taps = network.flatMap(({ type, ifname }) =>
+    type === 'tap' && ifname !== undefined ? [ifname] : [],
+  );
+  return [...new Set(taps)];
+}

@@ -1,0 +1,158 @@
+import { nicNetwork } from '../protocol/network.ts';
+import type { Attachment, NicNetwork, PortVlan } from '../protocol/network.ts';
+import type { Link, NetworkFacts } from './facts.ts';
+
+/** A NIC of a running guest and the port of this host that it uses. */
+export interface SourceNic {
+  readonly id: string;
+  readonly mac: string;
+  readonly port: string;
+}
+
+const ANY_MAC = '00:00:00:00:00:00';
+
+/** How a NIC is attached, as its host's network shows it; undefined where that is nothing we know. Pure. */
+export function nicOf(nic: SourceNic, facts: NetworkFacts): NicNetwork | undefined {
+  const found = attachmentOf(nic.port, facts);
+  if (found === undefined) return undefined;
+  const mac = nic.mac.toLowerCase();
+  const addresses = addressesOf(mac, nic.port, facts);
+  const parsed = nicNetwork.safeParse({ ...nic, mac, addresses, attachment: found });
+  return parsed.success ? parsed.data : undefined;
+}
+
+/** What a port is attached to. Pure. */
+export function attachmentOf(port: string, facts: NetworkFacts): Attachment | undefined {
+  const link = facts.links.find((each) => each.ifname === port);
+  if (link === undefined) return undefined;
+  const { mtu } = link;
+  const ovs = facts.ovsPorts.find((each) => each.name === port);
+  if (ovs !== undefined) {
+    const { bridge, tag, trunks } = ovs;
+    const vlan: PortVlan | undefined =
+      tag !== undefined && trunks.length === 0
+        ? { mode: 'access', tag }
+        : trunks.length > 0
+          ? { mode: 'trunk', tags: [...trunks], ...(tag === undefined ? {} : { native: tag }) }
+          : undefined;
+    return { kind: 'ovs', bridge, mtu, ...(vlan === undefined ? {} : { vlan }) };
+  }
+  if (link.kind === 'macvtap') {
+    const mode = typeof link.data['mode'] === 'string' ? link.data['mode'] : 'unknown';
+    return { kind: 'macvtap', parent: link.link ?? '', mode, mtu };
+  }
+  const bridge = facts.links.find((each) => each.ifname === link.master);
+  if (bridge?.kind === 'bridge') return bridgeAttachment(link, bridge, facts);
+  return bridge === undefined ? routedAttachment(link, facts) : undefined;
+}
+
+function bridgeAttachment(port: Link, bridge: Link, facts: NetworkFacts): Attachment {
+  const vlan = filters(bridge) ? vlanOf(port.ifname, facts) : undefined;
+  const tunnel = tunnelOf(bridge.ifname, facts);
+  return {
+    kind: 'bridge',
+    bridge: bridge.ifname,
+    mtu: port.mtu,
+    ...(vlan === undefined ? {} : { vlan }),
+    ...(tunnel === undefined ? {} : { vxlan: tunnel }),
+  };
+}
+
+/** A bridge that goes by VLANs. */
+export function filters(bridge: Link): boolean {
+  return bridge.data['vlan_filtering'] === 1 || bridge.data['vlan_filtering'] === true;
+}
+
+/** The VLANs of a bridge's port. A bridge's own default, VLAN 1 untagged, is an access port of it. */
+function vlanOf(port: string, { vlans }: NetworkFacts): PortVlan | undefined {
+  const own = vlans.filter(({ ifname }) => ifname === port).flatMap((entry) => entry.vlans);
+  const native = own.find(({ flags }) => flags?.includes('PVID'))?.vlan;
+  const tagged = own.filter(({ flags }) => flags?.includes('Egress Untagged') !== true);
+  if (tagged.length === 0)
+    return native === undefined ? undefined : { mode: 'access', tag: native };
+  const tags = new Set(tagged.flatMap((each) => rangeOf(each.vlan, each.vlanEnd)));
+  return {
+    mode: 'trunk',
+    tags: [...tags].toSorted((one, other) => one - other),
+    ...(native === undefined ? {} : { native }),
+  };
+}
+
+/** What lies outside VLAN's 12 bits is nobody's VLAN. */
+function rangeOf(from: number, to = from): number[] {
+  const [first, last] = [Math.max(1, from), Math.min(4094, to)];
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
+}
+
+/** All VLANs that ports of the bridge carry. Pure. */
+export function carriedBy(bridge: string, facts: NetworkFacts): ReadonlySet<number> {
+  const ports = new Set(
+    facts.links.filter(({ master }) => master === bridge).map(({ ifname }) => ifname),
+  );
+  const carried = facts.vlans
+    .filter(({ ifname }) => ports.has(ifname))
+    .flatMap(({ vlans }) => vlans.flatMap((each) => rangeOf(each.vlan, each.vlanEnd)));
+  return new Set(carried);
+}
+
+/** The VXLAN device under a bridge; the first where there are several (a VNI for each is another bridge's business). */
+export function tunnelOf(
+  bridge: string,
+  { links, forwarding }: NetworkFacts,
+): Extract<Attachment, { kind: 'bridge' }>['vxlan'] {
+  const device = links.find((each) => each.kind === 'vxlan' && each.master === bridge);
+  const vni = device?.data['id'];
+  if (device === undefined || typeof vni !== 'number') return undefined;
+  const own = forwarding.filter((each) => each.ifname === device.ifname && each.mac === ANY_MAC);
+  const group = device.data['group'] ?? device.data['remote'];
+  const flood = own.flatMap(({ dst }) => (dst === undefined ? [] : [dst]));
+  const local = device.data['local'] ?? device.data['local6'];
+  return {
+    device: device.ifname,
+    vni,
+    ...(typeof local === 'string' ? { local } : {}),
+    learning: device.data['learning'] !== false,
+    flood: [...new Set([...flood, ...(typeof group === 'string' ? [group] : [])])],
+  };
+}
+
+function routedAttachment(link: Link, facts: NetworkFacts): Attachment | undefined {
+  const routes = facts.routes.flatMap(({ dst, dev }) =>
+    dev === link.ifname ? (hostRoute(dst) ?? []) : [],
+  );
+  if (routes.length === 0) return undefined;
+  const own = facts.addresses.filter(({ ifname }) => ifname === link.ifname);
+  // Link-local ones of IPv6 come by themselves from the port's MAC, which is kept.
+  const gateways = own
+    .flatMap(({ addr_info: held }) => held.map((each) => `${each.local}/${each.prefixlen}`))
+    .filter((gateway) => !/^fe80:.*\/64$/.test(gateway));
+  return {
+    kind: 'routed',
+    mtu: link.mtu,
+    mac: (link.address ?? '').toLowerCase(),
+    routes: [...new Set(routes)],
+    gateways,
+    proxyArp: facts.proxyArp.has(link.ifname),
+    proxyNdp: facts.proxyNdp.has(link.ifname),
+  };
+}
+
+/** iproute2 writes a route to one address without its length. */
+function hostRoute(destination: string): string | undefined {
+  if (/^[0-9.]+(\/32)?$/.test(destination)) return `${destination.replace(/\/32$/, '')}/32`;
+  if (/^[0-9a-f:.]+(\/128)?$/i.test(destination) && destination.includes(':')) {
+    return `${destination.replace(/\/128$/, '')}/128`;
+  }
+  return undefined;
+}
+
+/** Where the host has seen the guest's MAC, or routes to its port. */
+function addressesOf(mac: string, port: string, facts: NetworkFacts): string[] {
+  const seen = facts.neighbours.flatMap((each) =>
+    each.lladdr?.toLowerCase() === mac ? [each.dst] : [],
+  );
+  const routed = facts.routes.flatMap(({ dst, dev }) =>
+    dev === port ? (hostRoute(dst)?.replace(/\/\d+$/, '') ?? []) : [],
+  );
+  return [...new Set([...seen, ...routed])].slice(0, 64);
+}

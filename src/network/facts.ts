@@ -1,0 +1,170 @@
+import { z } from 'zod';
+import { godwitError } from '../errors.ts';
+
+/** What iproute2 and Open vSwitch say of a host's network, read from their JSON. Pure. */
+
+const name = z.string().min(1).max(64);
+const number = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+
+const link = z
+  .object({
+    ifname: name,
+    mtu: number,
+    address: z.string().max(64).optional(),
+    master: name.optional(),
+    /** The lower device of a macvtap. */
+    link: name.optional(),
+    linkinfo: z
+      .object({
+        info_kind: z.string().max(32).optional(),
+        info_data: z.record(z.string().max(64), z.unknown()).optional(),
+      })
+      .optional(),
+  })
+  .transform(({ linkinfo, ...own }) => ({
+    ...own,
+    kind: linkinfo?.info_kind,
+    data: linkinfo?.info_data ?? {},
+  }));
+export type Link = z.infer<typeof link>;
+
+const addressEntry = z.object({
+  ifname: name,
+  addr_info: z.array(z.object({ local: z.string().max(64), prefixlen: number })).max(4096),
+});
+export type AddressEntry = z.infer<typeof addressEntry>;
+
+const route = z.object({ dst: z.string().max(64), dev: name.optional() });
+export type Route = z.infer<typeof route>;
+
+const neighbour = z.object({
+  dst: z.string().max(64),
+  dev: name.optional(),
+  lladdr: z.string().max(64).optional(),
+});
+export type Neighbour = z.infer<typeof neighbour>;
+
+const forwarding = z.object({
+  mac: z.string().max(64),
+  ifname: name,
+  dst: z.string().max(64).optional(),
+  state: z.string().max(32).optional(),
+  flags: z.array(z.string().max(32)).max(16).optional(),
+});
+export type Forwarding = z.infer<typeof forwarding>;
+
+const vlanEntry = z.object({
+  ifname: name,
+  vlans: z
+    .array(
+      z.object({
+        vlan: number,
+        vlanEnd: number.optional(),
+        flags: z.array(z.string().max(32)).max(16).optional(),
+      }),
+    )
+    .max(4096),
+});
+export type VlanEntry = z.infer<typeof vlanEntry>;
+
+/** A port of an Open vSwitch bridge. */
+export interface OvsPort {
+  readonly name: string;
+  readonly bridge: string;
+  readonly tag: number | undefined;
+  readonly trunks: readonly number[];
+}
+
+/** A host's network at one moment. */
+export interface NetworkFacts {
+  readonly links: readonly Link[];
+  readonly addresses: readonly AddressEntry[];
+  readonly routes: readonly Route[];
+  readonly neighbours: readonly Neighbour[];
+  readonly forwarding: readonly Forwarding[];
+  readonly vlans: readonly VlanEntry[];
+  readonly ovsPorts: readonly OvsPort[];
+  /** Ports that answer ARP for what lies behind the host. */
+  readonly proxyArp: ReadonlySet<string>;
+  readonly proxyNdp: ReadonlySet<string>;
+}
+
+/** A host with many guests has thousands of each; past this something else is wrong. */
+const MOST = 100_000;
+
+/** Entries that are not understood are left out: one odd link must not hide the others. */
+function readList<T>(what: string, text: string, entry: z.ZodType<T>): T[] {
+  let json: unknown;
+  try {
+    // iproute2 says nothing at all where it has nothing to list.
+    json = JSON.parse(text.trim() === '' ? '[]' : text);
+  } catch (cause) {
+    throw unreadable(what, cause);
+  }
+  const list = z.array(z.unknown()).max(MOST).safeParse(json);
+  if (!list.success) throw unreadable(what, list.error);
+  return list.data.flatMap((each) => {
+    const parsed = entry.safeParse(each);
+    return parsed.success ? [parsed.data] : [];
+  });
+}
+
+function unreadable(what: string, cause: unknown): Error {
+  return godwitError('GODWIT_HOST_LACKS', { what: `JSON from \`${what}\`` }, { cause });
+}
+
+export const parseLinks = (text: string): Link[] => readList('ip -j -d link', text, link);
+export const parseAddresses = (text: string): AddressEntry[] =>
+  readList('ip -j addr', text, addressEntry);
+export const parseRoutes = (text: string): Route[] => readList('ip -j route', text, route);
+export const parseNeighbours = (text: string): Neighbour[] =>
+  readList('ip -j neigh', text, neighbour);
+export const parseForwarding = (text: string): Forwarding[] =>
+  readList('bridge -j fdb', text, forwarding);
+export const parseVlans = (text: string): VlanEntry[] =>
+  readList('bridge -j vlan', text, vlanEntry);
+
+/** `ovs-vsctl --format=json`: a table with typed atoms. */
+const ovsTable = z.object({
+  headings: z.array(z.string().max(64)).max(64),
+  data: z.array(z.array(z.unknown()).max(64)).max(MOST),
+});
+const ovsSet = z.tuple([z.literal('set'), z.array(z.unknown()).max(8192)]);
+const ovsUuid = z.tuple([z.literal('uuid'), z.string().max(64)]);
+
+function ovsRows(text: string): Record<string, unknown>[] {
+  try {
+    const { headings, data } = ovsTable.parse(JSON.parse(text));
+    return data.map((cells) =>
+      Object.fromEntries(headings.map((heading, index) => [heading, cells[index]])),
+    );
+  } catch (cause) {
+    throw unreadable('ovs-vsctl --format=json', cause);
+  }
+}
+
+/** One value is written bare, none or several as `["set", [...]]`. */
+function ovsList(cell: unknown): unknown[] {
+  const set = ovsSet.safeParse(cell);
+  if (set.success) return set.data[1];
+  return cell === undefined ? [] : [cell];
+}
+
+/** From `list Port` and `list Bridge`, columns _uuid, name, tag, trunks and name, ports. */
+export function parseOvsPorts(ports: string, bridges: string): OvsPort[] {
+  const bridgeOf = new Map<string, string>();
+  for (const { name: bridge, ports: members } of ovsRows(bridges)) {
+    for (const member of ovsList(members)) {
+      const uuid = ovsUuid.safeParse(member);
+      if (uuid.success && typeof bridge === 'string') bridgeOf.set(uuid.data[1], bridge);
+    }
+  }
+  const tags = (cell: unknown): number[] =>
+    ovsList(cell).filter((each) => typeof each === 'number' && Number.isInteger(each)) as number[];
+  return ovsRows(ports).flatMap((row) => {
+    const uuid = ovsUuid.safeParse(row['_uuid']);
+    const bridge = uuid.success ? bridgeOf.get(uuid.data[1]) : undefined;
+    if (bridge === undefined || typeof row['name'] !== 'string') return [];
+    return [{ name: row['name'], bridge, tag: tags(row['tag'])[0], trunks: tags(row['trunks']) }];
+  });
+}

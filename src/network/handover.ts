@@ -1,0 +1,200 @@
+import type { NicNetwork, PortVlan } from '../protocol/network.ts';
+import type { Forwarding } from './facts.ts';
+import type { Landing } from './mapping.ts';
+
+/** One command of the host's own tools, or one setting of its kernel; and what takes it back. */
+export interface Step {
+  readonly does: string;
+  readonly run: Command;
+  /** Absent: what it makes goes away with the port. */
+  readonly undo?: Command;
+}
+
+export type Command =
+  | { readonly tool: 'ip' | 'bridge' | 'ovs-vsctl'; readonly words: readonly string[] }
+  /** Below /proc/sys/net. */
+  | { readonly tool: 'sysctl'; readonly key: string; readonly value: string };
+
+/**
+ * What is done for a NIC, in order: `prepare` at the destination before memory moves (the port is there and silent),
+ * `resume` at the destination once the guest runs, `withdraw` at the source once the right to run has gone,
+ * `remove` at the source when the guest has left. Every step may run twice.
+ */
+export interface HandoverPlan {
+  readonly prepare: readonly Step[];
+  readonly resume: readonly Step[];
+  readonly withdraw: readonly Step[];
+  readonly remove: readonly Step[];
+}
+
+const ip = (...words: string[]): Command => ({ tool: 'ip', words });
+const bridge = (...words: string[]): Command => ({ tool: 'bridge', words });
+const ovs = (...words: string[]): Command => ({ tool: 'ovs-vsctl', words });
+
+/** Makes a port that is up and in no bridge; several queues for a NIC that has them. */
+function tap(port: string, mtu: number, multiQueue: boolean, ...more: string[]): Step[] {
+  const queues = multiQueue ? ['multi_queue'] : [];
+  return [
+    {
+      does: `make port ${port}`,
+      run: ip('tuntap', 'add', 'dev', port, 'mode', 'tap', ...queues),
+      undo: ip('link', 'del', 'dev', port),
+    },
+    { does: `set ${port}`, run: ip('link', 'set', 'dev', port, ...more, 'mtu', `${mtu}`, 'up') },
+  ];
+}
+
+/** What the destination does for a NIC with its port `port`. Pure. */
+export function arrivalPlan(
+  landing: Landing,
+  port: string,
+  multiQueue = false,
+): Pick<HandoverPlan, 'prepare' | 'resume'> {
+  switch (landing.kind) {
+    case 'bridge': {
+      const joined = tap(port, landing.mtu, multiQueue, 'master', landing.bridge);
+      return { prepare: [...joined, ...vlanSteps(port, landing.vlan)], resume: [] };
+    }
+    case 'ovs':
+      return {
+        prepare: [...tap(port, landing.mtu, multiQueue), ovsPort(port, landing)],
+        resume: [],
+      };
+    case 'routed':
+      return {
+        prepare: [
+          ...tap(port, landing.mtu, multiQueue, 'address', landing.mac),
+          ...routedPort(port, landing),
+        ],
+        // Only now: a route is an answer to whoever asks for the guest.
+        resume: landing.routes.map((route) => routeStep('announce', port, route)),
+      };
+  }
+}
+
+/** What the source does for a NIC once the guest has gone. Pure. */
+export function departurePlan(nic: NicNetwork): Pick<HandoverPlan, 'withdraw' | 'remove'> {
+  const { attachment, port } = nic;
+  const gone = { does: `remove port ${port}`, run: ip('link', 'del', 'dev', port) };
+  switch (attachment.kind) {
+    case 'bridge':
+      return { withdraw: [], remove: [gone] };
+    case 'ovs': {
+      const left = {
+        does: `take ${port} out of ${attachment.bridge}`,
+        run: ovs('--if-exists', 'del-port', port),
+      };
+      return { withdraw: [], remove: [left, gone] };
+    }
+    case 'macvtap':
+      return { withdraw: [], remove: [] };
+    case 'routed':
+      return {
+        withdraw: attachment.routes.map((route) => routeStep('withdraw', port, route)),
+        remove: [gone],
+      };
+  }
+}
+
+/** Leads this host to the guest on its port: it has come, or runs here again. Pure. */
+export function arrivalSteps({ attachment }: NicNetwork, port: string): Step[] {
+  if (attachment.kind !== 'routed') return [];
+  return attachment.routes.map((route) => routeStep('announce', port, route));
+}
+
+/**
+ * Entries of VXLAN devices here that send frames for the guest to another host, static ones too: it is here now.
+ * Pure.
+ */
+export function staleForwarding(
+  nic: NicNetwork,
+  tunnels: ReadonlySet<string>,
+  forwarding: readonly Forwarding[],
+): Step[] {
+  return forwarding.flatMap(({ mac, ifname, dst }) => {
+    if (mac.toLowerCase() !== nic.mac || dst === undefined || !tunnels.has(ifname)) return [];
+    const words = [mac, 'dev', ifname, 'dst', dst, 'self'];
+    return [
+      {
+        does: `forget that ${mac} is behind ${dst}`,
+        run: bridge('fdb', 'del', ...words),
+        undo: bridge('fdb', 'add', ...words),
+      },
+    ];
+  });
+}
+
+function routeStep(way: 'announce' | 'withdraw', port: string, route: string): Step {
+  const family = route.includes(':') ? '-6' : '-4';
+  const add = ip(family, 'route', 'replace', route, 'dev', port);
+  const del = ip(family, 'route', 'del', route, 'dev', port);
+  return way === 'announce'
+    ? { does: `announce ${route}`, run: add, undo: del }
+    : { does: `withdraw ${route}`, run: del, undo: add };
+}
+
+function routedPort(port: string, landing: Extract<Landing, { kind: 'routed' }>): Step[] {
+  const settings: [string, boolean][] = [
+    [`ipv4/conf/${port}/proxy_arp`, landing.proxyArp],
+    [`ipv6/conf/${port}/proxy_ndp`, landing.proxyNdp],
+  ];
+  return [
+    ...landing.gateways.map((gateway) => {
+      const words = ['addr', 'replace', gateway, 'dev', port];
+      // Nobody else has the address on this port; asking round would only take time.
+      const own = gateway.includes(':') ? [...words, 'nodad'] : words;
+      return { does: `give ${port} the gateway ${gateway}`, run: ip(...own) };
+    }),
+    ...settings.flatMap(([key, on]): Step[] =>
+      on ? [{ does: `set ${key}`, run: { tool: 'sysctl', key, value: '1' } }] : [],
+    ),
+  ];
+}
+
+function ovsPort(port: string, { bridge: to, vlan }: Extract<Landing, { kind: 'ovs' }>): Step {
+  const add = ['--may-exist', 'add-port', to, port];
+  const marks =
+    vlan?.mode === 'access'
+      ? [`tag=${vlan.tag}`]
+      : [
+          ...(vlan?.native === undefined
+            ? []
+            : [`tag=${vlan.native}`, 'vlan_mode=native-untagged']),
+          ...(vlan === undefined ? [] : [`trunks=[${vlan.tags.join(',')}]`]),
+        ];
+  const set = marks.length === 0 ? [] : ['--', 'set', 'port', port, ...marks];
+  return {
+    does: `add ${port} to ${to}`,
+    run: ovs(...add, ...set),
+    undo: ovs('--if-exists', 'del-port', port),
+  };
+}
+
+function vlanSteps(port: string, vlan: PortVlan | undefined): Step[] {
+  if (vlan === undefined) return [];
+  const add = (tag: number, ...marks: string[]): Step => ({
+    does: `let ${port} carry VLAN ${tag}`,
+    run: bridge('vlan', 'add', 'dev', port, 'vid', `${tag}`, ...marks),
+  });
+  const native = vlan.mode === 'access' ? vlan.tag : vlan.native;
+  const tagged = vlan.mode === 'trunk' ? vlan.tags.filter((tag) => tag !== native) : [];
+  const isDefault = native === 1 || tagged.includes(1);
+  return [
+    ...(native === undefined ? [] : [add(native, 'pvid', 'untagged')]),
+    ...tagged.map((tag) => add(tag)),
+    // A new port is in VLAN 1; nobody asked for that.
+    ...(isDefault
+      ? []
+      : [
+          {
+            does: `take ${port} out of VLAN 1`,
+            run: bridge('vlan', 'del', 'dev', port, 'vid', '1'),
+          },
+        ]),
+  ];
+}
+
+/** The commands that undo steps, last first. Pure. */
+export function undoing(steps: readonly Step[]): Command[] {
+  return steps.toReversed().flatMap(({ undo }) => (undo === undefined ? [] : [undo]));
+}

@@ -1,0 +1,193 @@
+import { access, readFile, writeFile } from 'node:fs/promises';
+import { withDeadline } from '../deadline.ts';
+import { godwitError, hasCode } from '../errors.ts';
+import {
+  parseAddresses,
+  parseForwarding,
+  parseLinks,
+  parseNeighbours,
+  parseOvsPorts,
+  parseRoutes,
+  parseVlans,
+} from './facts.ts';
+import type { NetworkFacts, OvsPort, Route } from './facts.ts';
+import { undoing } from './handover.ts';
+import type { Command, Step } from './handover.ts';
+import { networkTool } from './ip.ts';
+import type { NetworkTool } from './ip.ts';
+
+const READ_MS = 10_000;
+const STEP_MS = 5000;
+const OVS_SOCKETS = ['/run/openvswitch/db.sock', '/usr/local/var/run/openvswitch/db.sock'];
+
+/** What is of interest: a host may have a million routes. */
+export interface NetworkScope {
+  /** Routes over these ports. */
+  readonly ports?: readonly string[];
+  /** Routes to these addresses, with their lengths. */
+  readonly routes?: readonly string[];
+}
+
+/** Reads this host's network with its own tools. Changes nothing. GODWIT_HOST_LACKS where one cannot be had. */
+export async function readNetwork(scope: NetworkScope, signal: AbortSignal): Promise<NetworkFacts> {
+  return withDeadline('reading the network', READ_MS, signal, async (inner) => {
+    const read = (tool: NetworkTool, ...words: string[]) => outputOf(tool, words, inner);
+    const [links, addresses, neighbours, forwarding, vlans, routes, ovsPorts, proxies] =
+      await Promise.all([
+        read('ip', '-j', '-d', 'link', 'show'),
+        read('ip', '-j', 'addr', 'show'),
+        read('ip', '-j', 'neigh', 'show'),
+        ifThere(read('bridge', '-j', 'fdb', 'show')),
+        ifThere(read('bridge', '-j', 'vlan', 'show')),
+        readRoutes(scope, inner),
+        readOvs(inner),
+        readProxies(scope.ports ?? []),
+      ]);
+    return {
+      links: parseLinks(links),
+      addresses: parseAddresses(addresses),
+      neighbours: parseNeighbours(neighbours),
+      forwarding: parseForwarding(forwarding),
+      vlans: parseVlans(vlans),
+      routes,
+      ovsPorts,
+      ...proxies,
+    };
+  });
+}
+
+async function readRoutes(scope: NetworkScope, signal: AbortSignal): Promise<Route[]> {
+  const { ports = [], routes = [] } = scope;
+  const overPorts = ports.flatMap((dev) =>
+    ['-4', '-6'].map(async (family) => {
+      const answer = await networkTool('ip', ['-j', family, 'route', 'show', 'dev', dev], signal);
+      // A port that is not there has no routes.
+      if (answer.status !== 0) return [];
+      return parseRoutes(answer.output).map((route) => ({ ...route, dev }));
+    }),
+  );
+  const to = routes.map(async (route) => {
+    const family = route.includes(':') ? '-6' : '-4';
+    return parseRoutes(
+      await outputOf('ip', ['-j', family, 'route', 'show', 'exact', route], signal),
+    );
+  });
+  return (await Promise.all([...overPorts, ...to])).flat();
+}
+
+async function readProxies(
+  ports: readonly string[],
+): Promise<Pick<NetworkFacts, 'proxyArp' | 'proxyNdp'>> {
+  const [proxyArp, proxyNdp] = [new Set<string>(), new Set<string>()];
+  for (const port of ports) {
+    if (await isOn(`ipv4/conf/${port}/proxy_arp`)) proxyArp.add(port);
+    if (await isOn(`ipv6/conf/${port}/proxy_ndp`)) proxyNdp.add(port);
+  }
+  return { proxyArp, proxyNdp };
+}
+
+async function isOn(key: string): Promise<boolean> {
+  const text = await readFile(`/proc/sys/net/${key}`, 'utf8').catch(() => '0');
+  return text.trim() !== '0';
+}
+
+/** Its ports, where the host has an Open vSwitch. */
+async function readOvs(signal: AbortSignal): Promise<OvsPort[]> {
+  const own = process.env['OVS_RUNDIR'];
+  const sockets = own === undefined ? OVS_SOCKETS : [`${own}/db.sock`];
+  const there = await Promise.all(
+    sockets.map((socket) =>
+      access(socket).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  if (!there.includes(true)) return [];
+  const list = (table: string, columns: string): Promise<string> =>
+    outputOf(
+      'ovs-vsctl',
+      ['--timeout=5', '--format=json', `--columns=${columns}`, 'list', table],
+      signal,
+    );
+  const [ports, bridges] = await Promise.all([
+    list('Port', '_uuid,name,tag,trunks'),
+    list('Bridge', 'name,ports'),
+  ]);
+  return parseOvsPorts(ports, bridges);
+}
+
+async function outputOf(
+  tool: NetworkTool,
+  words: readonly string[],
+  signal: AbortSignal,
+): Promise<string> {
+  const answer = await networkTool(tool, words, signal);
+  if (answer.status === 0) return answer.output;
+  const what = `an answer of \`${tool} ${words.join(' ')}\`: ${answer.reason}`;
+  throw godwitError('GODWIT_HOST_LACKS', { what });
+}
+
+/** Without the tool there is nothing of what it shows that we could use. */
+async function ifThere(output: Promise<string>): Promise<string> {
+  try {
+    return await output;
+  } catch (thrown) {
+    if (hasCode(thrown, 'GODWIT_HOST_LACKS')) return '';
+    throw thrown;
+  }
+}
+
+/** Carries steps out in order; when one fails, takes back those before it, and throws what failed. */
+export async function carryOut(steps: readonly Step[], signal: AbortSignal): Promise<void> {
+  for (const [index, step] of steps.entries()) {
+    try {
+      await command(step.does, step.run, signal);
+    } catch (thrown) {
+      await takeBack(steps.slice(0, index + 1), AbortSignal.timeout(STEP_MS));
+      throw thrown;
+    }
+  }
+}
+
+/**
+ * Carries out each step, whatever became of the others: there is no way back from here. Throws what failed first,
+ * when all have been tried.
+ */
+export async function carryOn(steps: readonly Step[], signal: AbortSignal): Promise<void> {
+  let failure: Error | undefined;
+  for (const { does, run } of steps) {
+    try {
+      await command(does, run, signal);
+    } catch (thrown) {
+      failure ??= thrown instanceof Error ? thrown : new Error(String(thrown));
+    }
+  }
+  if (failure !== undefined) throw failure;
+}
+
+/** Undoes what it can, last first; what is not there needs no undoing. */
+async function takeBack(steps: readonly Step[], signal: AbortSignal): Promise<void> {
+  for (const undo of undoing(steps)) await command('undo', undo, signal).catch(() => undefined);
+}
+
+/** What is so already is no failure: every step may run twice. */
+const ALREADY = /File exists|Device or resource busy/i;
+const GONE = /No such (process|file|device)|Cannot find device|does not exist/i;
+
+async function command(does: string, run: Command, signal: AbortSignal): Promise<void> {
+  await withDeadline(does, STEP_MS, signal, async (inner) => {
+    if (run.tool === 'sysctl') {
+      await writeFile(`/proc/sys/net/${run.key}`, run.value);
+      return;
+    }
+    const { status, reason } = await networkTool(run.tool, run.words, inner);
+    if (status === 0) return;
+    if (run.words.includes('add') && ALREADY.test(reason)) return;
+    if (run.words.includes('del') && GONE.test(reason)) return;
+    if (/not permitted|denied/i.test(reason)) {
+      throw godwitError('GODWIT_PRIVILEGE', { what: does, needs: 'CAP_NET_ADMIN' });
+    }
+    throw godwitError('GODWIT_HOST_LACKS', { what: `what it takes to ${does}: ${reason}` });
+  });
+}

@@ -1,0 +1,180 @@
+import { networkName } from '../protocol/network.ts';
+import type { Attachment, NicNetwork, PortVlan } from '../protocol/network.ts';
+import { carriedBy, filters, tunnelOf } from './attachment.ts';
+import type { Link, NetworkFacts } from './facts.ts';
+
+/** Where a NIC will be attached on this host. */
+export type Landing =
+  | {
+      readonly kind: 'bridge';
+      readonly bridge: string;
+      readonly mtu: number;
+      readonly vlan?: PortVlan;
+    }
+  | {
+      readonly kind: 'ovs';
+      readonly bridge: string;
+      readonly mtu: number;
+      readonly vlan?: PortVlan;
+    }
+  | Extract<Attachment, { kind: 'routed' }>;
+
+export type Mapping =
+  | { readonly ok: true; readonly landing: Landing; readonly evidence: string }
+  | { readonly ok: false; readonly what: string; readonly hint: string };
+
+/** Names given by the user, then those of the configuration: source link -> link here. */
+export interface Names {
+  readonly asked: Readonly<Record<string, string>>;
+  readonly configured: Readonly<Record<string, string>>;
+}
+
+/** Finds the counterpart of a NIC's attachment on this host, or says why there is none. Pure. */
+export function mapNic(nic: NicNetwork, names: Names, facts: NetworkFacts): Mapping {
+  const { attachment } = nic;
+  switch (attachment.kind) {
+    case 'bridge':
+    case 'ovs':
+      return checkMac(nic, checkMtu(nic, mapSegment(attachment, names, facts)), facts);
+    case 'macvtap':
+      return no(
+        `${nic.port} is a macvtap of ${attachment.parent}, which a running guest cannot take along`,
+        'Attach the NIC to a bridge at the source: QEMU is given a macvtap as a descriptor, and no path names it.',
+      );
+    case 'routed':
+      return mapRouted(attachment, facts);
+  }
+}
+
+const no = (what: string, hint: string): Mapping => ({ ok: false, what, hint });
+
+function mapRouted(own: Extract<Attachment, { kind: 'routed' }>, facts: NetworkFacts): Mapping {
+  if (own.routes.length === 0) {
+    return no(
+      'no route leads to it at its source',
+      'Give it a host route there, as it is to have here.',
+    );
+  }
+  const wide = own.gateways.find((gateway) => !/\/(32|128)$|^169\.254\.|^fe80:/i.test(gateway));
+  if (wide !== undefined) {
+    return no(
+      `the gateway ${wide} on its port would take a whole network to it`,
+      'Give the port at the source its gateway as /32 or /128, or one that is link-local.',
+    );
+  }
+  const taken = facts.routes.find(({ dst, dev }) => {
+    const wanted = own.routes.some((route) => route.replace(/\/\d+$/, '') === dst);
+    return wanted && facts.links.some((each) => each.ifname === dev && each.kind === 'tun');
+  });
+  if (taken !== undefined) {
+    return no(
+      `this host routes ${taken.dst} to its own port ${taken.dev}`,
+      'Another guest here has that address, or an earlier one left its port: remove it first.',
+    );
+  }
+  return { ok: true, landing: own, evidence: `routed: ${own.routes.join(', ')} to its own port` };
+}
+
+type Segment = Extract<Attachment, { kind: 'bridge' | 'ovs' }>;
+
+function mapSegment(own: Segment, names: Names, facts: NetworkFacts): Mapping {
+  const name = networkName(own) ?? '';
+  const named = names.asked[name] ?? names.configured[name];
+  if (named !== undefined) return landOn(own, named, facts, `${name} is mapped to ${named}`);
+  const tunnel = own.kind === 'bridge' ? own.vxlan : undefined;
+  if (tunnel === undefined) return landOn(own, name, facts, `by its name ${name}`);
+  const carriers = facts.links
+    .filter((link) => link.kind === 'bridge' && tunnelOf(link.ifname, facts)?.vni === tunnel.vni)
+    .map(({ ifname }) => ifname);
+  const chosen = carriers.includes(name) ? name : carriers[0];
+  if (chosen === undefined) {
+    return no(
+      `no bridge here carries VNI ${tunnel.vni} of the source's ${name}`,
+      `Make a bridge with a VXLAN device of VNI ${tunnel.vni} here, or name the bridge of the same segment with --network ${name}=BRIDGE.`,
+    );
+  }
+  if (carriers.length > 1 && chosen !== name) {
+    return no(
+      `VNI ${tunnel.vni} is carried by ${carriers.join(', ')}`,
+      `Choose one with --network ${name}=BRIDGE.`,
+    );
+  }
+  return landOn(own, chosen, facts, `VNI ${tunnel.vni} is carried by ${chosen}`);
+}
+
+function landOn(own: Segment, name: string, facts: NetworkFacts, why: string): Mapping {
+  if (own.kind === 'ovs' && facts.ovsPorts.some(({ bridge }) => bridge === name)) {
+    const link = facts.links.find(({ ifname }) => ifname === name);
+    const { mtu } = link ?? own;
+    return { ok: true, evidence: why, landing: { ...marked(own), kind: 'ovs', bridge: name, mtu } };
+  }
+  const bridge = facts.links.find(({ ifname, kind }) => ifname === name && kind === 'bridge');
+  if (bridge === undefined) {
+    return no(
+      `there is no bridge ${name}`,
+      `Make it here, map it under \`bridges\` in the agent's configuration, or name another with --network ${networkName(own)}=BRIDGE.`,
+    );
+  }
+  return landOnBridge(own, bridge, facts, why);
+}
+
+function marked(own: Segment): { readonly vlan?: PortVlan } {
+  return own.vlan === undefined ? {} : { vlan: own.vlan };
+}
+
+function landOnBridge(own: Segment, bridge: Link, facts: NetworkFacts, why: string): Mapping {
+  const landing = { kind: 'bridge', bridge: bridge.ifname, mtu: bridge.mtu } as const;
+  const wanted = vlansOf(own.vlan);
+  if (!filters(bridge)) {
+    // The bridge's own default, VLAN 1 for all, is what a bridge without VLANs is as well.
+    if (wanted.every((tag) => tag === 1)) return { ok: true, landing, evidence: why };
+    return no(
+      `${bridge.ifname} knows no VLANs, and the guest is in VLAN ${wanted.join(', ')}`,
+      `Set vlan_filtering on ${bridge.ifname}, or name the bridge that is that VLAN with --network ${networkName(own)}=BRIDGE.`,
+    );
+  }
+  const carried = carriedBy(bridge.ifname, facts);
+  const missing = wanted.filter((tag) => !carried.has(tag));
+  if (missing.length > 0) {
+    return no(
+      `no port of ${bridge.ifname} carries VLAN ${missing.join(', ')}`,
+      `Add it to the uplink: \`bridge vlan add dev UPLINK vid ${missing[0]}\`.`,
+    );
+  }
+  const vlans = wanted.length === 0 ? '' : `, VLAN ${wanted.join(', ')}`;
+  return { ok: true, landing: { ...landing, ...marked(own) }, evidence: `${why}${vlans}` };
+}
+
+function vlansOf(vlan: PortVlan | undefined): number[] {
+  if (vlan === undefined) return [];
+  if (vlan.mode === 'access') return [vlan.tag];
+  return [...new Set([...(vlan.native === undefined ? [] : [vlan.native]), ...vlan.tags])];
+}
+
+/** Frames that the guest is used to sending must fit here too. */
+function checkMtu(nic: NicNetwork, mapping: Mapping): Mapping {
+  if (!mapping.ok || mapping.landing.mtu >= nic.attachment.mtu) return mapping;
+  const { mtu } = mapping.landing;
+  const where = networkName(
+    mapping.landing.kind === 'routed' ? nic.attachment : { ...mapping.landing },
+  );
+  return no(
+    `${where} has an MTU of ${mtu} and the guest's port at the source one of ${nic.attachment.mtu}`,
+    `Raise the MTU of ${where} and its uplink to ${nic.attachment.mtu}: longer frames would vanish without a word.`,
+  );
+}
+
+/** One MAC behind two ports would be answered for twice. */
+function checkMac(nic: NicNetwork, mapping: Mapping, facts: NetworkFacts): Mapping {
+  if (!mapping.ok || mapping.landing.kind !== 'bridge') return mapping;
+  const { bridge } = mapping.landing;
+  const twin = facts.forwarding.find(({ mac, ifname }) => {
+    const port = facts.links.find((each) => each.ifname === ifname);
+    return mac.toLowerCase() === nic.mac && port?.master === bridge && port.kind === 'tun';
+  });
+  if (twin === undefined) return mapping;
+  return no(
+    `${nic.mac} is behind ${twin.ifname} of ${bridge} already`,
+    'Two guests with one MAC cannot be told apart: give one of them another.',
+  );
+}

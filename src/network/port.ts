@@ -1,0 +1,70 @@
+import type { NicNetwork } from '../protocol/network.ts';
+import { nicOf } from './attachment.ts';
+import type { SourceNic } from './attachment.ts';
+import { arrivalPlan, arrivalSteps, departurePlan, staleForwarding } from './handover.ts';
+import { carryOn, carryOut, readNetwork } from './host.ts';
+import type { Landing } from './mapping.ts';
+import { createTap, removeTap } from './tap.ts';
+
+/** How the guest's NICs are attached here; one that we know nothing of is left out. */
+export async function readNics(
+  nics: readonly SourceNic[],
+  signal: AbortSignal,
+): Promise<NicNetwork[]> {
+  if (nics.length === 0) return [];
+  const facts = await readNetwork({ ports: nics.map(({ port }) => port) }, signal);
+  return nics.flatMap((nic) => nicOf(nic, facts) ?? []);
+}
+
+/** Makes a NIC's port, attached and silent. May run twice. Leaves nothing when it fails. */
+export async function makePort(
+  landing: Landing,
+  port: string,
+  multiQueue: boolean | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const { prepare } = arrivalPlan(landing, port, multiQueue);
+  if (landing.kind !== 'bridge') return carryOut(prepare, signal);
+  await createTap({ name: port, bridge: landing.bridge, multiQueue }, signal);
+  try {
+    // The rest: making the port and joining the bridge are createTap's, which puts a half-made one right.
+    await carryOut(prepare.slice(2), signal);
+  } catch (thrown) {
+    await removeTap(port, AbortSignal.timeout(5000));
+    throw thrown;
+  }
+}
+
+/** Tells this host that the guest is behind `port` now, where the host routes to it. May run twice. */
+export async function announcePort(
+  nic: NicNetwork,
+  port: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await carryOn(arrivalSteps(nic, port), signal);
+}
+
+/** No tunnel of this host leads elsewhere for a guest that is here. May run twice. */
+export async function settleForwarding(
+  nics: readonly NicNetwork[],
+  signal: AbortSignal,
+): Promise<void> {
+  const overlaid = nics.filter(
+    ({ attachment }) => attachment.kind === 'bridge' && attachment.vxlan !== undefined,
+  );
+  if (overlaid.length === 0) return;
+  const { links, forwarding } = await readNetwork({}, signal);
+  const tunnels = new Set(links.filter(({ kind }) => kind === 'vxlan').map(({ ifname }) => ifname));
+  const steps = overlaid.flatMap((nic) => staleForwarding(nic, tunnels, forwarding));
+  await carryOn(steps, signal);
+}
+
+/** The guest has left: this host no longer leads to it. May run twice. */
+export async function withdrawPort(nic: NicNetwork, signal: AbortSignal): Promise<void> {
+  await carryOn(departurePlan(nic).withdraw, signal);
+}
+
+/** Removes a port that the guest no longer has. May run twice. */
+export async function removePort(nic: NicNetwork, signal: AbortSignal): Promise<void> {
+  await carryOn(departurePlan(nic).remove, signal);
+}

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { hasCode } from '../../src/errors.ts';
+import {
+  parseAddresses,
+  parseForwarding,
+  parseLinks,
+  parseNeighbours,
+  parseOvsPorts,
+  parseRoutes,
+  parseVlans,
+} from '../../src/network/facts.ts';
+
+const PARSERS = {
+  parseAddresses,
+  parseForwarding,
+  parseLinks,
+  parseNeighbours,
+  parseRoutes,
+  parseVlans,
+  ports: (text: string) => parseOvsPorts(text, '{"headings":[],"data":[]}'),
+  bridges: (text: string) => parseOvsPorts('{"headings":[],"data":[]}', text),
+};
+
+for (const [name, parse] of Object.entries(PARSERS)) {
+  describe(name, () => {
+    test('takes any text, or says that it is not what the tool writes', () => {
+      const near = fc.json().map((text) => `[${text}]`);
+      fc.assert(
+        fc.property(fc.oneof(fc.string(), fc.json(), near), (text) => {
+          try {
+            assert.ok(Array.isArray(parse(text)));
+          } catch (error) {
+            assert.ok(hasCode(error, 'GODWIT_HOST_LACKS'), String(error));
+          }
+        }),
+      );
+    });
+  });
+}
+
+test('an entry that is not understood does not hide the others', () => {
+  const links = parseLinks(JSON.stringify([{ odd: 1 }, null, { ifname: 'br0', mtu: 1500 }]));
+  assert.deepEqual(
+    links.map(({ ifname }) => ifname),
+    ['br0'],
+  );
+});
+
+test('a tool that has nothing to list says nothing', () => {
+  assert.deepEqual(parseNeighbours('\n'), []);
+});
+
+test('a port of Open vSwitch has its bridge, its tag and its trunks', () => {
+  const uuid = (text: string): [string, string] => ['uuid', text];
+  const ports = {
+    headings: ['_uuid', 'name', 'tag', 'trunks'],
+    data: [
+      [uuid('p1'), 'tap1', 10, ['set', []]],
+      [uuid('p2'), 'tap2', ['set', []], ['set', [10, 20]]],
+      [uuid('p3'), 'lost', ['set', []], ['set', []]],
+    ],
+  };
+  const bridges = {
+    headings: ['name', 'ports'],
+    data: [['ovs0', ['set', [uuid('p1'), uuid('p2')]]]],
+  };
+  assert.deepEqual(parseOvsPorts(JSON.stringify(ports), JSON.stringify(bridges)), [
+    { name: 'tap1', bridge: 'ovs0', tag: 10, trunks: [] },
+    { name: 'tap2', bridge: 'ovs0', tag: undefined, trunks: [10, 20] },
+  ]);
+});

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { nicOf } from '../../src/network/attachment.ts';
+import {
+  arrivalPlan,
+  arrivalSteps,
+  departurePlan,
+  staleForwarding,
+  undoing,
+} from '../../src/network/handover.ts';
+import type { Command, Step } from '../../src/network/handover.ts';
+import { mapNic } from '../../src/network/mapping.ts';
+import type { NicNetwork } from '../../src/protocol/network.ts';
+import { hostFacts, MAC } from './host-facts.ts';
+
+const facts = hostFacts({ routes: [] });
+
+function nic(port: string): NicNetwork {
+  const found = nicOf({ id: 'net0', mac: MAC, port }, hostFacts());
+  assert.ok(found !== undefined);
+  return found;
+}
+
+function plan(port: string): ReturnType<typeof arrivalPlan> {
+  const mapping = mapNic(nic(port), { asked: {}, configured: {} }, facts);
+  assert.ok(mapping.ok);
+  return arrivalPlan(mapping.landing, 'gw0');
+}
+
+const written = (command: Command): string =>
+  command.tool === 'sysctl'
+    ? `${command.key}=${command.value}`
+    : [command.tool, ...command.words].join(' ');
+const lines = (steps: readonly Step[]): string[] => steps.map(({ run }) => written(run));
+
+describe('a port made ahead', () => {
+  test('in a bridge carries the NIC’s VLAN and not the default one', () => {
+    assert.deepEqual(lines(plan('tap2').prepare), [
+      'ip tuntap add dev gw0 mode tap',
+      'ip link set dev gw0 master brv mtu 1500 up',
+      'bridge vlan add dev gw0 vid 10 pvid untagged',
+      'bridge vlan del dev gw0 vid 1',
+    ]);
+  });
+
+  test('that is routed is silent until the guest runs: no route leads to it', () => {
+    const { prepare, resume } = plan('tap4');
+    assert.deepEqual(lines(prepare), [
+      'ip tuntap add dev gw0 mode tap',
+      'ip link set dev gw0 address 0a:00:00:00:00:01 mtu 1500 up',
+      'ip addr replace 169.254.1.1/32 dev gw0',
+      'ipv4/conf/gw0/proxy_arp=1',
+    ]);
+    assert.deepEqual(lines(resume), [
+      'ip -4 route replace 10.88.0.21/32 dev gw0',
+      'ip -6 route replace fd00::21/128 dev gw0',
+    ]);
+    assert.deepEqual(lines(arrivalSteps(nic('tap4'), 'gw0')), lines(resume));
+  });
+
+  test('is taken down by undoing its steps, last first', () => {
+    assert.deepEqual(undoing(plan('tap4').resume).map(written), [
+      'ip -6 route del fd00::21/128 dev gw0',
+      'ip -4 route del 10.88.0.21/32 dev gw0',
+    ]);
+    assert.deepEqual(undoing(plan('tap4').prepare).map(written), ['ip link del dev gw0']);
+  });
+
+  test('of Open vSwitch has its tag, or its trunks', () => {
+    const ovs = { kind: 'ovs', bridge: 'ovs0', mtu: 1500 } as const;
+    const last = (steps: readonly Step[]): string => lines(steps).at(-1) ?? '';
+    const access = arrivalPlan({ ...ovs, vlan: { mode: 'access', tag: 7 } }, 'gw0');
+    const added = 'ovs-vsctl --may-exist add-port ovs0 gw0';
+    assert.equal(last(access.prepare), `${added} -- set port gw0 tag=7`);
+    const trunk = arrivalPlan({ ...ovs, vlan: { mode: 'trunk', native: 1, tags: [5, 6] } }, 'gw0');
+    const marks = 'tag=1 vlan_mode=native-untagged trunks=[5,6]';
+    assert.equal(last(trunk.prepare), `${added} -- set port gw0 ${marks}`);
+    assert.equal(last(arrivalPlan(ovs, 'gw0').prepare), added);
+  });
+});
+
+describe('a source that the guest has left', () => {
+  test('withdraws its routes first and removes the port after', () => {
+    const { withdraw, remove } = departurePlan(nic('tap4'));
+    assert.deepEqual(lines(withdraw), [
+      'ip -4 route del 10.88.0.21/32 dev tap4',
+      'ip -6 route del fd00::21/128 dev tap4',
+    ]);
+    assert.deepEqual(lines(remove), ['ip link del dev tap4']);
+  });
+
+  test('has nothing to withdraw in a bridge', () => {
+    assert.deepEqual(departurePlan(nic('tap1')).withdraw, []);
+  });
+});
+
+test('entries that send the guest’s frames to another host go, others stay', () => {
+  const steps = staleForwarding(nic('tap3'), new Set(['vx']), facts.forwarding);
+  assert.deepEqual(lines(steps), [`bridge fdb del ${MAC} dev vx dst 10.0.0.2 self`]);
+  assert.deepEqual(undoing(steps).map(written), [`bridge fdb add ${MAC} dev vx dst 10.0.0.2 self`]);
+  assert.deepEqual(staleForwarding(nic('tap3'), new Set(), facts.forwarding), []);
+});
