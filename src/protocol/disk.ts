@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import { bytes } from './names.ts';
+
+/**
+ * A guest's disks as both hosts speak of them. An image is known by its block node; where it lies is said as a place in
+ * a pool of shared storage, and never as a path of the other host.
+ */
+
+/** A block node's name, as the hypervisor that will be started knows it. */
+export const nodeName = z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,30}$/);
+
+export const diskImage = z.object({
+  node: nodeName,
+  format: z.enum(['raw', 'qcow2']),
+  /** What the guest, or the image above it, sees. */
+  bytes,
+  /** What it takes on its storage; absent where that is unknown. */
+  allocatedBytes: bytes.optional(),
+  readOnly: z.boolean(),
+});
+export type DiskImage = z.infer<typeof diskImage>;
+
+export const disk = z.object({
+  /** As people know it: the id of its device or drive. */
+  name: z.string().min(1).max(256),
+  /** The image that the guest writes to, then its backing files down to the last. */
+  images: z.array(diskImage).min(1).max(64),
+});
+export type Disk = z.infer<typeof disk>;
+
+const SEGMENT = /^(?!\.{1,2}$)[^/\0]{1,255}$/;
+
+/** Below a pool: no absolute path, no way up and out. */
+export const pathInPool = z
+  .string()
+  .max(2048)
+  .refine((text) => text.split('/').every((part) => SEGMENT.test(part)), 'a path below a pool');
+
+/** What a pool is called by the host that has it; it says nothing to others. */
+export const poolId = z.string().regex(/^[0-9a-f]{16}$/);
+
+/** Where the destination found an image. */
+export const place = z.object({ node: nodeName, pool: poolId, path: pathInPool });
+export type Place = z.infer<typeof place>;
+
+/** At most as many images as a guest may have, each in a directory of its own. */
+export const MAX_PLACES = 256;
+
+export const proofName = z.string().regex(/^\.godwit-[A-Za-z0-9-]{1,80}$/);
+export const nonce = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** A file beside an image that the source has just written a nonce to: where the destination is to look for it. */
+export const proofPlace = z.object({
+  /** Of its pool; empty for the pool itself. */
+  directory: z.union([z.literal(''), pathInPool]),
+  file: proofName,
+});
+export type ProofPlace = z.infer<typeof proofPlace>;
+
+export const proofAnswer = z.object({
+  /** The pool in which the file was found; absent: in none. */
+  pool: poolId.optional(),
+  /** What it held. */
+  read: z.string().max(256).optional(),
+  /** What this host has added to it. */
+  wrote: nonce.optional(),
+  /** Why it could not be read, or not be written to. */
+  problem: z.string().max(1024).optional(),
+});
+export type ProofAnswer = z.infer<typeof proofAnswer>;

@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import { realpath, stat } from 'node:fs/promises';
+import path from 'node:path';
+
+/** A directory in which guests' disks may lie, by the host's configuration. */
+export interface Pool {
+  /** What the other host calls it: it tells nothing of where it is. */
+  readonly id: string;
+  /** Without symbolic links. */
+  readonly root: string;
+}
+
+/** An image in a pool. */
+export interface Located {
+  readonly pool: Pool;
+  /** From the pool's root. */
+  readonly path: string;
+}
+
+export type Found<T> = { readonly found: T } | { readonly problem: string };
+
+/** The pools that are there; one that is not mounted or was removed is left out. */
+export async function openPools(storage: readonly { readonly path: string }[]): Promise<Pool[]> {
+  const pools: Pool[] = [];
+  for (const each of storage) {
+    const root = await realpath(each.path).catch(() => undefined);
+    if (root === undefined || pools.some((pool) => pool.root === root)) continue;
+    pools.push({ id: createHash('sha256').update(root).digest('hex').slice(0, 16), root });
+  }
+  return pools;
+}
+
+/** The part of `file` below `root`; undefined where it lies elsewhere. Pure. */
+export function below(root: string, file: string): string | undefined {
+  const part = path.relative(root, file);
+  const outside = part === '' || part === '..' || part.startsWith('../') || path.isAbsolute(part);
+  return outside ? undefined : part;
+}
+
+/** In which pool a file of this host lies, symbolic links followed; the innermost where pools lie in one another. */
+export async function locate(pools: readonly Pool[], file: string): Promise<Found<Located>> {
+  const real = await realpath(file).catch(() => undefined);
+  if (real === undefined) return { problem: `${file} is not there` };
+  const info = await stat(real);
+  if (!info.isFile()) return { problem: 'it is not a file' };
+  const pool = pools
+    .filter(({ root }) => below(root, real) !== undefined)
+    .toSorted((left, right) => right.root.length - left.root.length)[0];
+  const part = pool === undefined ? undefined : below(pool.root, real);
+  if (pool !== undefined && part !== undefined) return { found: { pool, path: part } };
+  const where = pools.map(({ root }) => root).join(', ');
+  if (where === '') return { problem: '`storage` names no directory of this host' };
+  return { problem: `it lies outside of what \`storage\` names (${where})` };
+}
+
+/** The file or directory at `part` of a pool; a symbolic link on the way is refused, wherever it leads. */
+export async function resolveIn(
+  pool: Pool,
+  part: string,
+  kind: 'file' | 'directory',
+): Promise<Found<string>> {
+  const wanted = path.join(pool.root, part);
+  if (wanted !== pool.root && below(pool.root, wanted) === undefined) {
+    return { problem: 'it lies outside of its storage' };
+  }
+  const real = await realpath(wanted).catch(() => undefined);
+  if (real === undefined) return { problem: 'there is no such file' };
+  if (real !== wanted) return { problem: 'a symbolic link leads to it' };
+  const info = await stat(real);
+  const fits = kind === 'file' ? info.isFile() : info.isDirectory();
+  return fits ? { found: real } : { problem: `it is not a ${kind}` };
+}
