@@ -13,6 +13,7 @@ import { SourceRelay } from './relay/source.ts';
 import { TargetRelay } from './relay/target.ts';
 import { End, Listening } from './relay/end.ts';
 import type { LinkMeasure } from './session.ts';
+import { StreamContext } from './stream/context.ts';
 
 /** What a mover needs of the wire: its end of one hypervisor's stream, from a unix socket to the other mover. */
 
@@ -110,12 +111,21 @@ const HELLO_MS = 30_000;
 /** For how long the destination waits for the source's first connection; the movers end it sooner. */
 const ACCEPT_MS = 600_000;
 
+/** What is known of the migration's blocks, for the sessions that follow its first; a mover has one migration. */
+let known: { readonly migration: string; readonly context: StreamContext } | undefined;
+
+function contextOf(migration: string): StreamContext {
+  if (known?.migration !== migration) known = { migration, context: new StreamContext() };
+  return known.context;
+}
+
 /** Reaches the other mover, agrees with it, and makes the socket for the hypervisor. */
 export async function openSourceWire(options: SourceWireOptions): Promise<Wire> {
   const session = await openSession({ ...sessionOptions(options), ...options });
   const { budget, log = silentLog } = options;
   if (budget !== undefined) void keepShare(session, budget, log);
-  const relay = await SourceRelay.open(session, { ...options, helloMs: HELLO_MS });
+  const context = contextOf(options.migration);
+  const relay = await SourceRelay.open(session, { ...options, context, helloMs: HELLO_MS });
   return new End(session, relay);
 }
 

@@ -26,6 +26,8 @@ export interface SourceRelayOptions {
   readonly memoryBytes: number;
   readonly cores: number;
   readonly cache?: WireCache | undefined;
+  /** What an earlier session of the same migration learnt of its blocks: post-copy that recovers does not say them again. */
+  readonly context?: StreamContext | undefined;
   /** For how long the other side may take to answer the first message. */
   readonly helloMs: number;
 }
@@ -42,7 +44,7 @@ export class SourceRelay implements Relay {
   readonly #options: SourceRelayOptions;
   readonly #channels: Channels;
   readonly #server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
-  readonly #context = new StreamContext();
+  readonly #context: StreamContext;
   readonly #meter = new StreamMeter();
   readonly #plugs: Plug[] = [];
   readonly #encodings: Encoding[] = [];
@@ -65,6 +67,7 @@ export class SourceRelay implements Relay {
   private constructor(session: Session, options: SourceRelayOptions) {
     this.#channels = new Channels(session);
     this.#options = options;
+    this.#context = options.context ?? new StreamContext();
     this.#failed.promise.catch(() => undefined);
     this.#summary.promise.catch(() => undefined);
     session.ended.catch((error: unknown) => this.fail(error));

@@ -6,6 +6,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { SourceRelay } from '../../../src/wire/relay/source.ts';
 import { TargetRelay } from '../../../src/wire/relay/target.ts';
+import type { StreamContext } from '../../../src/wire/stream/context.ts';
 import type { WireCache } from '../../../src/wire/open.ts';
 import { sessionPair } from './memory-session.ts';
 import type { MemorySession, Way } from './memory-session.ts';
@@ -27,6 +28,7 @@ export interface PairPlan {
   readonly nearCache?: WireCache;
   readonly farCache?: WireCache;
   readonly memoryBytes?: number;
+  readonly context?: StreamContext;
 }
 
 /** Both relays in this process, and sockets in the hypervisors' place. All of it goes when the test ends. */
@@ -51,6 +53,7 @@ export async function relayPair(context: TestContext, plan: PairPlan = {}): Prom
     cores: 1,
     cache: plan.nearCache,
     helloMs: 10_000,
+    context: plan.context,
   });
   context.after(() => {
     source.fail(new Error('the test is over'));

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
+import { StreamContext } from '../../../src/wire/stream/context.ts';
 import { CHANNEL } from '../../../src/wire/relay/channels.ts';
 import { SourceRelay } from '../../../src/wire/relay/source.ts';
 import * as writer from '../stream/writer.ts';
@@ -149,6 +150,30 @@ describe('a relay', () => {
     await assert.rejects(pair.target.failed, { code: 'GODWIT_WIRE_BROKEN', message: /grace/ });
     // The near hypervisor may not think that all it wrote was taken.
     await new Promise((resolve) => near.once('close', resolve).resume().write('more'));
+  });
+
+  test('knows the blocks still where post-copy recovers over a new session', async (context) => {
+    const known = new StreamContext();
+    const first = await relayPair(context, { context: known });
+    await migrate(first, longStream(20));
+    const again = Buffer.concat([
+      writer.command(9),
+      writer.partHeader('part', 2),
+      ...Array.from({ length: 40 }, (_, at) =>
+        writer.page(at * 4096, Buffer.alloc(4096, at + 1), at === 0 ? 'pc.ram' : undefined),
+      ),
+      writer.endOfSection,
+      writer.footer(2),
+    ]);
+    const second = await relayPair(context, { context: known });
+    assert.ok((await migrate(second, again)).equals(again));
+    await close(second);
+    const { bytes, ...pages } = second.source.figures.tallies[0]!.told;
+    assert.ok(bytes < 20);
+    assert.equal(
+      Object.values(pages).reduce((sum, count) => sum + count, 0),
+      40,
+    );
   });
 
   test('refuses a third connection', async (context) => {
