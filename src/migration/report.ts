@@ -2,6 +2,8 @@ import type { SerialError } from '../errors.ts';
 import type { MemorySample, Phase, Report } from '../protocol/migration.ts';
 import { migrationSettings } from '../protocol/migration.ts';
 import type { WireReport } from '../protocol/wire.ts';
+import { blackoutParts, marksAfter } from './blackout.ts';
+import type { Marks } from './blackout.ts';
 import { replayDestination } from './journal.ts';
 import type { DestinationRecord, SourceRecord } from './journal.ts';
 import { initialSource, phaseOf } from './source-state.ts';
@@ -18,8 +20,7 @@ interface Walk {
   rounds: Report['roundList'];
   decisions: Report['decisions'];
   takeovers: number;
-  stoppedAt: number | undefined;
-  ranAt: number | undefined;
+  marks: Marks;
   memoryAt: number | undefined;
   memoryEndedAt: number | undefined;
   sample: MemorySample | undefined;
@@ -55,7 +56,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     ...identity(state),
     outcome: state.doing.kind === 'end' ? state.doing.outcome : 'running',
     phase,
-    finished: walk.ranAt === undefined || state.via === 'none' ? 'none' : state.via,
+    finished: walk.marks.ran === undefined || state.via === 'none' ? 'none' : state.via,
     startedAt: new Date(startedAt).toISOString(),
     ...(ended ? { endedAt: new Date(endAt).toISOString() } : {}),
     totalMs: Math.max(0, endAt - startedAt),
@@ -88,9 +89,10 @@ function identity(
   return { id, guest, from, to, mode: settings.mode, settings };
 }
 
-function blackout(walk: Walk): { blackoutMs?: number } {
-  if (walk.stoppedAt === undefined || walk.ranAt === undefined) return {};
-  return { blackoutMs: Math.max(0, walk.ranAt - walk.stoppedAt) };
+function blackout({ marks }: Walk): Pick<Report, 'blackoutMs' | 'blackoutParts'> {
+  const { stopped, ran } = marks;
+  if (stopped === undefined || ran === undefined) return {};
+  return { blackoutMs: Math.max(0, ran - stopped), blackoutParts: blackoutParts(marks) };
 }
 
 function standstills(
@@ -124,8 +126,7 @@ function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk 
     rounds: [],
     decisions: [],
     takeovers: 0,
-    stoppedAt: undefined,
-    ranAt: undefined,
+    marks: {},
     memoryAt: undefined,
     memoryEndedAt: undefined,
     sample: undefined,
@@ -162,9 +163,7 @@ function closePhase(walk: Walk, phase: Phase, from: number, to: number): void {
 }
 
 function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number): void {
-  if (event.type === 'hypervisor' && event.event.type === 'stopped') walk.stoppedAt = at;
-  if (event.type === 'hypervisor' && event.event.type === 'resumed') walk.stoppedAt = undefined;
-  if (event.type === 'did' && event.step === 'commit') walk.ranAt = at;
+  walk.marks = marksAfter(walk.marks, event, at);
   if (event.type === 'decided') walk.decisions.push({ atMs, what: `post-copy: ${event.why}` });
   if (event.type === 'cancel') walk.decisions.push({ atMs, what: 'cancel was asked for' });
   if (event.type === 'fenced')

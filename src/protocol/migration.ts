@@ -185,6 +185,11 @@ export const report = z.object({
   downtimeMs: ms.optional(),
   /** Source stopped -> destination running, as the movers saw it, ms. */
   blackoutMs: ms.optional(),
+  /** Where it goes: to the hypervisor's stop, the last pages and the devices' state, the commit, the resume. */
+  blackoutParts: z
+    .array(z.object({ part: z.enum(['stop', 'state', 'commit', 'resume']), ms }))
+    .max(4)
+    .optional(),
   /** Post-copy: how long its stream stood still in all, ms, and how often; absent when it never did. */
   postcopyStalledMs: ms.optional(),
   postcopyStalls: z.number().int().positive().optional(),

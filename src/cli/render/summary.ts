@@ -27,6 +27,7 @@ export function measures(report: Report): [string, string][] {
     ['total', formatDuration(report.totalMs)],
     ...optional('downtime (hypervisor)', report.downtimeMs),
     ...optional('blackout (stopped to running)', report.blackoutMs),
+    ...blackoutWords(report),
     ...standstills(report),
     ['sent', `${formatBytes(report.bytes)} for ${formatBytes(report.memoryBytes)} of memory`],
     ...overTheWire(report),
@@ -37,6 +38,19 @@ export function measures(report: Report): [string, string][] {
       : [['page requests', String(report.pageRequests)] satisfies [string, string]]),
     ['runs', whereWords(report)],
   ];
+}
+
+const PARTS = {
+  stop: 'stop',
+  state: 'last pages and devices',
+  commit: 'commit',
+  resume: 'resume',
+} as const;
+
+function blackoutWords({ blackoutParts = [] }: Report): [string, string][] {
+  if (blackoutParts.length === 0) return [];
+  const words = blackoutParts.map(({ part, ms }) => `${PARTS[part]} ${formatDuration(ms)}`);
+  return [['of which', words.join(', ')]];
 }
 
 function standstills({ postcopyStalledMs, postcopyStalls = 1 }: Report): [string, string][] {
