@@ -54,6 +54,8 @@ const SPARING = 4;
  * as the link, each batch is tried: what none lets through then counts for a little less.
  */
 const KEPT_TRYING = 0.9;
+/** On a link that is thinner than this bytes decide, and a host that is short of processors seems slower than it is. */
+const THIN_BYTES_PER_S = 40e6;
 /** The processor is shared with a guest: a level must leave this much of it. */
 const PROCESSOR_SHARE = 0.7;
 /** A change costs the window, so it must promise this much. */
@@ -85,7 +87,7 @@ export function predict(choice: Choice, measured: Measured): number {
   const first = measured.bytesPerS ?? USUAL_BYTES_PER_S;
   if (choice.level === 0) {
     const cheap = first * measured.cores * PROCESSOR_SHARE >= link;
-    const share = shrinks ? 1 / SPARING : cheap ? KEPT_TRYING : 1;
+    const share = shrinks || link <= THIN_BYTES_PER_S ? 1 / SPARING : cheap ? KEPT_TRYING : 1;
     return Math.min(COPY_BYTES_PER_S, link * share);
   }
   const step = stepOf(choice);

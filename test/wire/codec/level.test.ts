@@ -39,6 +39,8 @@ describe('the level', () => {
     const thin = { ...usual, ratio: 1.01 };
     for (const before of [NO_COMPRESSION, FIRST_CHOICE, { level: 3, windowLog: 24 }]) {
       assert.deepEqual(chooseLevel(before, thin), FIRST_CHOICE);
+      // A host that is short of processors.
+      assert.deepEqual(chooseLevel(before, { ...thin, bytesPerS: 8 * MB }), FIRST_CHOICE);
     }
   });
 

@@ -18,6 +18,12 @@ if (programs.length === 0) throw new Error('no qemu-system-x86_64: run tools/set
 
 const GUEST = { keptMib: 12, dirtyMib: 6 };
 
+/** Blocks of video memory and of virtio-mem, whose device is told before the first page. */
+const DEVICES = [
+  '-device VGA,vgamem_mb=16',
+  '-m maxmem=512M -object memory-backend-ram,id=vm0,size=128M -device virtio-mem-pci,memdev=vm0',
+].flatMap((words) => words.split(' '));
+
 type Plan = Pick<CapturePlan, 'capabilities' | 'parameters' | 'postcopy' | 'extra'>;
 
 /** A guest is moved from QEMU to QEMU through the relays; gives what the source's relay counted. */
@@ -73,6 +79,7 @@ for (const { file, version } of programs) {
     const cases: [string, Plan][] = [
       ['by pre-copy', {}],
       ['by pre-copy with xbzrle', { capabilities: ['xbzrle'] }],
+      ['by pre-copy with several blocks and virtio-mem', { extra: DEVICES }],
       ['by post-copy', { postcopy: true, capabilities }],
       [
         'by post-copy with preempt',
