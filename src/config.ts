@@ -100,6 +100,8 @@ export const agentConfig = z.strictObject({
       timeoutMs: z.number().int().min(1000).max(60_000).default(30_000),
     })
     .optional(),
+  /** The site's own programs, called as docs/hooks.md says: executables with the names of hooks. */
+  hooks: z.strictObject({ directory: path }).optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type AgentConfig = z.infer<typeof agentConfig>;

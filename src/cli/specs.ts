@@ -77,6 +77,14 @@ export const migrateSpec = spec({
         'another address of that host, HOST or HOST:PORT, for when its own does not answer; ' +
         'may be given several times, tried in order',
     },
+    network: {
+      kind: 'text',
+      value: 'src=dst',
+      repeatable: true,
+      summary:
+        'network of the source (a bridge) and the one that it is at the destination, where they are not found by name, ' +
+        'VLAN or VNI; may be given several times',
+    },
     path: {
       kind: 'choice',
       choices: ['auto', 'native', 'wire'],

@@ -10,6 +10,13 @@ export const runningErrors = {
     5,
     502,
   ),
+  GODWIT_HOOK_FAILED: row(
+    'the hook {hook} of {host} failed: {reason}',
+    'It is this site’s own program, in the directory `hooks` of the agent’s configuration there; the guest runs on at the source.',
+    true,
+    5,
+    502,
+  ),
   GODWIT_HYPERVISOR_LOST: row(
     'the {side} hypervisor of {guest} is gone: {reason}',
     'Look at its log; a source that is gone is the guest’s own end.',

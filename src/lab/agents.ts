@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
 import { labEnvironment } from './environment.ts';
 import { inHost } from './entry.ts';
+import { routeHook } from './guest-plane.ts';
 import { qemuBinaries } from './guest/qemu.ts';
 import { guestKernel } from './image/kernel.ts';
 import { imageDirectory } from './image/initramfs.ts';
@@ -49,7 +50,9 @@ export async function startAgents(
   );
   const shared = await sharedConfig(signal);
   for (const member of lab.members) {
+    const hooks = await writeHooks(lab, member);
     const config: AgentConfigInput = {
+      ...hooks,
       ...shared,
       ...ownConfig(lab, member, caDir),
       ...configure?.(member.name),
@@ -137,6 +140,16 @@ function ownConfig(lab: Lab, member: LabHost, caDir: string): AgentConfigInput {
     // The first host keeps the CA, so that `godwit pki join` can be tried.
     ...(member.name === lab.hosts[0] ? { caDir } : {}),
   };
+}
+
+/** A routed lab has no routing daemon: a hook does what one would do. */
+async function writeHooks(lab: Lab, member: LabHost): Promise<Pick<AgentConfigInput, 'hooks'>> {
+  const hook = routeHook(lab, member.name);
+  if (hook === undefined) return {};
+  const directory = path.join(member.dir, 'hooks');
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await writeFile(path.join(directory, 'after-resume'), hook, { mode: 0o700 });
+  return { hooks: { directory } };
 }
 
 function addressesOf(host: LabHost): { address: string; addresses?: string[] } {

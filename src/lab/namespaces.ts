@@ -10,6 +10,8 @@ const QUIET_IPV6 = ['all', 'default']
   .map((file) => `[ ! -w ${file} ] || echo 1 >${file}`)
   .join('\n');
 
+const SET = 'for line; do echo "${line#*=}" >"/proc/sys/net/${line%%=*}" || exit 1; done';
+
 /** Makes the named namespaces and returns their inode numbers. */
 export async function makeNamespaces(
   entry: LabEntry,
@@ -56,6 +58,12 @@ export async function buildNetwork(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   for (const { tool, namespace, lines } of steps) {
+    if (tool === 'sysctl') {
+      await runCommand(inNamespace(entry, namespace, ['sh', '-c', SET, 'set', ...lines]), {
+        signal,
+      });
+      continue;
+    }
     const argv = inLab(entry, [tool, '-n', namespace, '-batch', '-']);
     await runCommand(argv, { input: lines.map((line) => `${line}\n`).join(''), signal });
   }

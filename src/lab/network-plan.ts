@@ -8,10 +8,8 @@
  * With a delay, the switch has no `mig` bridge: each port has a bridge with a tap of its own, and
  * the relay carries frames between the taps (see relay/).
  */
+import { BRIDGE, clientPlane, guestPlaneSteps, hostGuestPlane } from './guest-plane.ts';
 import {
-  CLIENT_ADDRESS,
-  GUEST_NETWORK,
-  HOST_BRIDGE,
   hostAddress,
   type LabPlan,
   migrationLink,
@@ -21,23 +19,11 @@ import {
 } from './plan.ts';
 
 export interface NetworkStep {
-  readonly tool: 'ip' | 'tc';
+  /** `sysctl`: lines such as `ipv4/ip_forward=1`, below /proc/sys/net. */
+  readonly tool: 'ip' | 'bridge' | 'tc' | 'sysctl';
   readonly namespace: string;
   readonly lines: readonly string[];
 }
-
-// Forwarding at once, and no multicast bookkeeping that could swallow an announcement.
-const BRIDGE = 'type bridge forward_delay 0 stp_state 0 mcast_snooping 0';
-
-/**
- * The client never stops sending while a guest is dark. With a window that a long silence does not
- * fill, and no retransmission timer within the first second, new segments keep arriving; the guest's
- * first (selective) acknowledgement repairs what was lost at once, and the gap seen is the guest's own
- * instead of TCP's 200, 600, 1400 ms. A longer silence may be seen as up to twice its length; without
- * that timer a window that did fill would stand still for good. Reno, since BBR closes its window from
- * time to time to measure the round trip.
- */
-export const CLIENT_ROUTE_OPTIONS = 'initcwnd 1000 rto_min 1s congctl reno';
 
 /** The commands that turn empty namespaces into the lab's network. */
 export function networkSteps(plan: LabPlan): NetworkStep[] {
@@ -48,6 +34,7 @@ export function networkSteps(plan: LabPlan): NetworkStep[] {
     ...plan.hosts.map((host) => hostStep(plan, host, relayed)),
     clientStep(plan),
     { tool: 'ip', namespace: namespaceOf(plan.name, 'switch'), lines: portLines(plan, relayed) },
+    ...guestPlaneSteps(plan),
     ...shaping,
   ];
 }
@@ -89,14 +76,7 @@ function hostStep(plan: LabPlan, host: string, relayed: boolean): NetworkStep {
   return {
     tool: 'ip',
     namespace: namespaceOf(plan.name, host),
-    lines: [
-      'link set lo up',
-      `link add ${HOST_BRIDGE} ${BRIDGE}`,
-      `link add lan0 type veth peer name lan-${host} netns ${peer}`,
-      `link set lan0 master ${HOST_BRIDGE} up`,
-      `link set ${HOST_BRIDGE} up`,
-      ...links,
-    ],
+    lines: ['link set lo up', ...hostGuestPlane(plan, host, peer), ...links],
   };
 }
 
@@ -104,13 +84,7 @@ function clientStep(plan: LabPlan): NetworkStep {
   return {
     tool: 'ip',
     namespace: namespaceOf(plan.name, 'client'),
-    lines: [
-      'link set lo up',
-      `link add eth0 type veth peer name lan-client netns ${namespaceOf(plan.name, 'switch')}`,
-      `addr add ${CLIENT_ADDRESS}/24 dev eth0 noprefixroute`,
-      'link set eth0 up',
-      `route add ${GUEST_NETWORK} dev eth0 src ${CLIENT_ADDRESS} ${CLIENT_ROUTE_OPTIONS}`,
-    ],
+    lines: ['link set lo up', ...clientPlane(plan, namespaceOf(plan.name, 'switch'))],
   };
 }
 

@@ -33,7 +33,27 @@ export interface LabPlan {
   readonly delayMs: number | undefined;
   /** Migration links of each host: separate networks, with an address of the host on each. Absent: 1. */
   readonly paths?: number | undefined;
+  /** How guests are joined with the client and each other. Absent: `bridge`. */
+  readonly network?: LabNetwork | undefined;
 }
+
+/**
+ * `bridge`: one segment, a bridge on each host. `vxlan`: the same over tunnels, a bridge with a tunnel on each host.
+ * `routed`: no segment, each host routes to its guests, and a router between them knows which host has which.
+ */
+export const LAB_NETWORKS = ['bridge', 'vxlan', 'routed'] as const;
+export type LabNetwork = (typeof LAB_NETWORKS)[number];
+
+/** What carries tunnels or routes between the hosts, the client and the router. */
+export const UNDERLAY_ROUTER = '10.89.0.1';
+export const UNDERLAY_CLIENT = '10.89.0.10';
+/** Address of a host there. */
+export function underlayAddress(host: string): string {
+  return `10.89.0.${11 + host.charCodeAt(0) - 97}`;
+}
+export const LAB_VNI = 88;
+/** The guests' gateway in a routed lab, the same on every host. */
+export const ROUTED_GATEWAY = '169.254.1.1/32';
 
 const LAB_NAME = /^[a-z][a-z0-9]{0,7}(-[a-z0-9]{1,6}){0,2}$/;
 const GUEST_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$/;

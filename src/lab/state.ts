@@ -8,6 +8,7 @@ import type { LabEntry } from './entry.ts';
 import {
   checkLabName,
   hostAddress,
+  LAB_NETWORKS,
   type LabPlan,
   MAX_PATHS,
   namespaceOf,
@@ -39,6 +40,8 @@ const labState = z.strictObject({
   delayMs: z.number().positive().optional(),
   /** Migration links of each host; absent: 1. */
   paths: z.number().int().min(2).max(MAX_PATHS).optional(),
+  /** Absent: bridge. */
+  network: z.enum(LAB_NETWORKS).optional(),
   /** Inode number of each network namespace. */
   namespaces: z.record(z.string().max(32), z.number().int().positive()).default({}),
 });
@@ -155,6 +158,7 @@ export function labOf(state: LabState & { entry: LabEntry }): Lab {
     linkBytesPerSecond: state.linkBytesPerSecond,
     delayMs: state.delayMs,
     paths: state.paths,
+    network: state.network,
     dir,
     entry: state.entry,
     namespaces: state.namespaces,

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { type LabGuest, labGuests } from './guest/registry.ts';
 import { type ProbeAnswer } from './probe/messages.ts';
+import type { LabNetwork } from './plan.ts';
 import { readProbe } from './probe/probe.ts';
 import type { Lab } from './state.ts';
 import { labNames } from './state.ts';
@@ -23,6 +24,8 @@ export interface LabStatus {
   readonly rootless: boolean;
   readonly linkBytesPerSecond?: number;
   readonly delayMs?: number;
+  /** Absent: bridge. */
+  readonly network?: LabNetwork;
   readonly hosts: readonly {
     readonly name: string;
     readonly address: string;
@@ -48,6 +51,7 @@ export async function labStatus(name = 'lab'): Promise<LabStatus> {
     rootless: lab.entry.kind === 'user',
     ...(lab.linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond: lab.linkBytesPerSecond }),
     ...(lab.delayMs === undefined ? {} : { delayMs: lab.delayMs }),
+    ...(lab.network === undefined ? {} : { network: lab.network }),
     hosts: lab.members.map(({ name: host, address, furtherAddresses, agentSocket }, index) => {
       const further = furtherAddresses.length === 0 ? {} : { furtherAddresses };
       return { name: host, address, ...further, agentSocket, agentUp: agents[index] === true };

@@ -5,7 +5,14 @@ import { labDown } from './down.ts';
 import type { LabEntry } from './entry.ts';
 import { buildNetwork, entryAlive, makeNamespaces, namespaceInodes } from './namespaces.ts';
 import { networkSteps } from './network-plan.ts';
-import { checkLabName, checkPaths, hostNames, type LabPlan, namespacesOf } from './plan.ts';
+import {
+  checkLabName,
+  checkPaths,
+  hostNames,
+  type LabNetwork,
+  type LabPlan,
+  namespacesOf,
+} from './plan.ts';
 import { isAlive, startTicksOf } from './processes.ts';
 import { startRelay } from './relay/start.ts';
 import { checkLabPrivilege, startHolder } from './rootless.ts';
@@ -30,6 +37,8 @@ export interface LabRequest {
   readonly delayMs?: number | undefined;
   /** Migration links of each host, each a network of its own. Default 1; more not with a delay. */
   readonly paths?: number | undefined;
+  /** How guests are joined. Default `bridge`. */
+  readonly network?: LabNetwork | undefined;
   /** Start an agent on each host. Default true. */
   readonly agents?: boolean;
   /** What an agent's configuration has beside the lab's own, for tests of odd hosts. */
@@ -50,6 +59,7 @@ export async function labUp(request: LabRequest = {}): Promise<Lab> {
     linkBytesPerSecond: request.linkBytesPerSecond,
     delayMs,
     paths: checkPaths(request.paths ?? 1, delayMs),
+    network: request.network,
   };
   await checkLabPrivilege();
   if (!(await claimLabDirectory(plan.name))) {
@@ -97,7 +107,7 @@ async function standingLab(plan: LabPlan): Promise<Lab | undefined> {
   }
   const lab = await livingLab(state);
   if (lab === undefined || sameShape(plan, lab)) return lab;
-  const what = `lab ${plan.name} is up in another shape: ${lab.hosts.length} hosts, link ${lab.linkBytesPerSecond ?? 'uncapped'}, delay ${lab.delayMs ?? 0} ms, paths ${lab.paths ?? 1}`;
+  const what = `lab ${plan.name} is up in another shape: ${lab.hosts.length} hosts, link ${lab.linkBytesPerSecond ?? 'uncapped'}, delay ${lab.delayMs ?? 0} ms, paths ${lab.paths ?? 1}, network ${lab.network ?? 'bridge'}`;
   throw godwitError(
     'GODWIT_LAB',
     { what },
@@ -110,7 +120,8 @@ function sameShape(plan: LabPlan, lab: LabPlan): boolean {
     plan.hosts.length === lab.hosts.length &&
     plan.linkBytesPerSecond === lab.linkBytesPerSecond &&
     plan.delayMs === lab.delayMs &&
-    (plan.paths ?? 1) === (lab.paths ?? 1)
+    (plan.paths ?? 1) === (lab.paths ?? 1) &&
+    (plan.network ?? 'bridge') === (lab.network ?? 'bridge')
   );
 }
 
@@ -137,6 +148,7 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
       : { linkBytesPerSecond: plan.linkBytesPerSecond }),
     ...(plan.delayMs === undefined ? {} : { delayMs: plan.delayMs }),
     ...((plan.paths ?? 1) === 1 ? {} : { paths: plan.paths }),
+    ...(plan.network === undefined ? {} : { network: plan.network }),
     namespaces: {},
   };
   await writeLabState(state);

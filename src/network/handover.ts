@@ -148,6 +148,15 @@ function routedPort(port: string, landing: Extract<Landing, { kind: 'routed' }>)
     ...settings.flatMap(([key, on]): Step[] =>
       on ? [{ does: `set ${key}`, run: { tool: 'sysctl', key, value: '1' } }] : [],
     ),
+    // The guest is not to wait for an answer that a crowd of hosts would spread over a second.
+    ...(landing.proxyArp
+      ? [
+          {
+            does: `answer at once on ${port}`,
+            run: { tool: 'sysctl', key: `ipv4/neigh/${port}/proxy_delay`, value: '0' } as const,
+          },
+        ]
+      : []),
   ];
 }
 

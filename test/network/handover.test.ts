@@ -50,6 +50,7 @@ describe('a port made ahead', () => {
       'ip link set dev gw0 address 0a:00:00:00:00:01 mtu 1500 up',
       'ip addr replace 169.254.1.1/32 dev gw0',
       'ipv4/conf/gw0/proxy_arp=1',
+      'ipv4/neigh/gw0/proxy_delay=0',
     ]);
     assert.deepEqual(lines(resume), [
       'ip -4 route replace 10.88.0.21/32 dev gw0',

@@ -38,6 +38,7 @@ export const up: Run<typeof labUpSpec> = async (input, context) => {
       linkBytesPerSecond: input.flags.link,
       delayMs: input.flags.delay,
       paths: input.flags.paths,
+      network: input.flags.network === 'bridge' ? undefined : input.flags.network,
       signal,
     }),
   );
@@ -67,6 +68,7 @@ function printStatus(context: Context, found: LabStatus): void {
     `lab ${found.name} in ${found.dir}`,
     found.rootless ? 'in a user namespace' : '',
     link === undefined ? '' : `link ${formatRate(link)}`,
+    found.network === undefined ? '' : `network ${found.network}`,
     found.delayMs === undefined ? '' : `round trip ${formatDuration(found.delayMs)}`,
   ].filter((fact) => fact !== '');
   context.out.write(`${facts.join(', ')}\n`);

@@ -31,9 +31,20 @@ export const labUpSpec = spec({
       summary: 'migration links of each host, each a network of its own',
       preset: '1',
     },
+    network: {
+      kind: 'choice',
+      choices: ['bridge', 'vxlan', 'routed'],
+      summary: 'how guests are joined: one segment, one over tunnels, or none but routes',
+      preset: 'bridge',
+    },
   },
-  examples: ['lab up', 'lab up --hosts 3 --link 1gbit --delay 20ms', 'lab up --paths 2'],
-  json: '{ name, dir, rootless, linkBytesPerSecond?, delayMs?, hosts: [{ name, address, furtherAddresses?, agentSocket, agentUp }], guests: [] }',
+  examples: [
+    'lab up',
+    'lab up --hosts 3 --link 1gbit --delay 20ms',
+    'lab up --paths 2',
+    'lab up --network routed',
+  ],
+  json: '{ name, dir, rootless, linkBytesPerSecond?, delayMs?, network?, hosts: [{ name, address, furtherAddresses?, agentSocket, agentUp }], guests: [] }',
 });
 
 export const labDownSpec = spec({

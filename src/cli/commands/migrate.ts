@@ -48,6 +48,7 @@ function requestOf({ args, flags }: MigrateInput, to: string): MigrationRequest 
     onLost: flags.onLost,
     path: flags.path,
     linkGraceMs: flags.linkGrace === undefined ? undefined : Math.round(flags.linkGrace),
+    ...(flags.network === undefined ? {} : { networks: networkMapOf(flags.network) }),
     ...(flags.pathAddress === undefined ? {} : { pathAddresses: flags.pathAddress }),
   };
   const parsed = migrationRequest.safeParse(asked);
@@ -68,8 +69,29 @@ function requestOf({ args, flags }: MigrateInput, to: string): MigrationRequest 
   );
 }
 
+/** `br0=br1` and so on; each source once. */
+function networkMapOf(given: readonly string[]): Record<string, string> {
+  const pairs = given.map((text) => {
+    const [source = '', destination = '', ...more] = text.split('=');
+    if (source !== '' && destination !== '' && more.length === 0) return [source, destination];
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what: `--network ${text.slice(0, 80)} is no mapping` },
+      { hint: 'Name the bridge at the source and the one at the destination: --network br0=br1.' },
+    );
+  });
+  const map = Object.fromEntries(pairs) as Record<string, string>;
+  if (Object.keys(map).length === pairs.length) return map;
+  throw godwitError(
+    'GODWIT_USAGE',
+    { what: '--network names a network of the source twice' },
+    { hint: 'A network of the source is one network at the destination.' },
+  );
+}
+
 /** The flag that a field of the request comes from. */
 function flagOf(field: string): string {
+  if (field === 'networks') return 'network';
   return field === 'pathAddresses' ? 'pathAddress' : field.replace(/Ms$/, '');
 }
 

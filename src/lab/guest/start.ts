@@ -5,15 +5,10 @@ import { godwitError } from '../../errors.ts';
 import { runCommand } from '../command.ts';
 import { inHost, inLab } from '../entry.ts';
 import { labEnvironment } from '../environment.ts';
+import { guestPortSteps } from '../guest-plane.ts';
 import { guestImage } from '../image/initramfs.ts';
-import {
-  checkGuestName,
-  guestAddress,
-  guestUuid,
-  HOST_BRIDGE,
-  macAddress,
-  tapName,
-} from '../plan.ts';
+import { checkGuestName, guestAddress, guestUuid, macAddress, tapName } from '../plan.ts';
+import { buildNetwork } from '../namespaces.ts';
 import { endProcesses, isAlive, type ProcessId, startDetached } from '../processes.ts';
 import { type Lab, type LabHost, labHost } from '../state.ts';
 import { chooseAccelerator } from './accelerator.ts';
@@ -125,10 +120,8 @@ async function launch(
   await mkdir(hardware.dir, { recursive: true, mode: 0o700 });
   let process: ProcessId | undefined;
   try {
-    await runCommand(inLab(lab.entry, ['ip', '-n', host.namespace, '-batch', '-']), {
-      input: `tuntap add dev ${tap} mode tap\nlink set ${tap} master ${HOST_BRIDGE} up\n`,
-      signal,
-    });
+    const port = guestPortSteps(lab, host.name, tap, guestAddress(hardware.index));
+    await buildNetwork(lab.entry, port, signal);
     const argv = [...qemuArgv(hardware), ...(request.extraArguments ?? [])];
     process = await startDetached(inHost(lab, host.name, argv), {
       logFile: files.log,

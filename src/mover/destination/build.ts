@@ -1,6 +1,8 @@
 import type { DestinationSession } from '../../drivers/driver.ts';
+import type { AgentConfig } from '../../config.ts';
 import { GodwitError, toGodwitError } from '../../errors.ts';
-import type { Log } from '../../log.ts';
+import type { HookFacts } from '../../hooks/hooks.ts';
+import { runHook, runLateHook } from '../../hooks/runner.ts';
 import type { DestinationState } from '../../migration/destination.ts';
 import { tapName } from '../../network/tap.ts';
 import type { Preparation } from '../../protocol/peer.ts';
@@ -44,6 +46,8 @@ export async function build(
       const name = ports[nic.id];
       if (name !== undefined) await parts.ports.make(nic, name, guest, signal);
     }
+    const { config } = parts;
+    await runHook(config, 'prepare-destination', () => hookFacts(ledger.state, config), signal);
     const setup = streamSetup(parts, preparation, from, way.socketFor(ledger.state));
     const taps = new Map(Object.entries(ports));
     const started = await session.start(preparation.description, setup, taps, signal);
@@ -60,12 +64,23 @@ export async function build(
 export async function announce(
   session: DestinationSession,
   state: DestinationState,
-  log: Log,
+  { config, log }: DestinationParts,
 ): Promise<void> {
+  void runLateHook(config, 'after-resume', () => hookFacts(state, config), log);
   try {
     await session.announce(AbortSignal.timeout(10_000));
   } catch (error) {
     log.warn({ error: toGodwitError(error) }, 'not announced');
   }
   await settleTunnels(state, log);
+}
+
+function hookFacts(
+  { admission, preparation, ports }: DestinationState,
+  { name: to }: AgentConfig,
+): HookFacts {
+  const { id: migration, guest, from } = admission;
+  const networks = preparation?.networks ?? [];
+  const mode = preparation?.stream.mode ?? 'precopy';
+  return { migration, guest, from, to, mode, networks, ports };
 }

@@ -141,7 +141,7 @@ export class DestinationMover {
     await session.resumeGuest(signal);
     const resumeMs = Math.max(0, this.#parts.clock.monotonicMs() - began);
     await this.#ledger.record({ type: 'running', epoch, resumeMs });
-    void announce(session, this.state, this.#parts.log);
+    void announce(session, this.state, this.#parts);
     return { epoch, runningAt: new Date(this.#parts.clock.wallMs()).toISOString(), resumeMs };
   }
 

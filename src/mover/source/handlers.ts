@@ -11,6 +11,7 @@ import { STEPS } from '../../migration/steps.ts';
 import type { StepName } from '../../migration/steps.ts';
 import { removeTap } from '../../network/tap.ts';
 import { warmSource } from '../warm.ts';
+import { askHook } from './hooks.ts';
 import { detachNetworks, networksOf, withdrawNetworks } from './networks.ts';
 import { ask, darkMs, preparation, refuseOn, streamSetup } from './parts.ts';
 import type { SourceParts } from './parts.ts';
@@ -67,6 +68,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
       api.assess({ body }, { signal, deadlineMs: 15_000 }),
     );
     refuseOn(checks);
+    await askHook(parts, 'before-start', signal);
     return { checks };
   },
 
@@ -86,6 +88,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
 
   // The source’s own armed(epoch) is the synced record that began this step.
   arm: async (parts, signal) => {
+    await askHook(parts, 'before-switchover', signal);
     const body = { epoch: parts.state().plan.epoch };
     await ask(parts, signal, (api) => api.arm({ body }, { signal, deadlineMs: 10_000 }));
     return {};

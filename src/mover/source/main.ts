@@ -14,6 +14,7 @@ import type { Fence } from '../fencing.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { Coordinator } from './coordinator.ts';
 import { SourceGuest } from './guest.ts';
+import { tellHook } from './hooks.ts';
 import { bury } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { DestinationPeer } from './peer.ts';
@@ -89,7 +90,7 @@ export function openSource(
         else coordinator.takeOver(parts, pid, wasRebooted(events, bootId()));
         const outcome = await coordinator.finished;
         if (outcome === 'lost' && !coordinator.state.restarted) await buryThere(parts, log);
-        return outcome;
+        return await tellHook(parts, outcome, log);
       } finally {
         watch.stop();
         parts.way.letGo(parts, 'the mover ends');

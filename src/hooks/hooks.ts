@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { guestName, hostName, migrationId, shortText } from '../protocol/names.ts';
+import { mode } from '../protocol/migration.ts';
+import { nicNetwork } from '../protocol/network.ts';
+
+/** When a site's own programs are called, on which side, for how long at most, and what their failure does. */
+export const HOOKS = {
+  'before-start': {
+    side: 'source',
+    deadlineMs: 8000,
+    failure: 'refuses',
+    when: 'every check has passed, and nothing has been built',
+  },
+  'prepare-destination': {
+    side: 'destination',
+    deadlineMs: 30_000,
+    failure: 'rolls back',
+    when: 'the guest’s ports are there and silent, and its hypervisor is about to be started',
+  },
+  'before-switchover': {
+    side: 'source',
+    deadlineMs: 8000,
+    failure: 'rolls back',
+    when: 'both sides are armed and memory is about to move: the last moment before the guest may stop at any time',
+  },
+  'after-resume': {
+    side: 'destination',
+    deadlineMs: 30_000,
+    failure: 'is logged',
+    when: 'the guest runs at the destination',
+  },
+  'after-rollback': {
+    side: 'source',
+    deadlineMs: 30_000,
+    failure: 'is logged',
+    when: 'the migration has ended without moving the guest, which runs on at the source',
+  },
+  'after-done': {
+    side: 'source',
+    deadlineMs: 30_000,
+    failure: 'is logged',
+    when: 'the guest has left, and nothing is left of it at the source',
+  },
+} as const satisfies Record<string, Hook>;
+
+export interface Hook {
+  readonly side: 'source' | 'destination';
+  /** Less than the step in which it runs may take. */
+  readonly deadlineMs: number;
+  readonly failure: 'refuses' | 'rolls back' | 'is logged';
+  readonly when: string;
+}
+
+export type HookName = keyof typeof HOOKS;
+export const HOOK_NAMES = Object.keys(HOOKS) as HookName[];
+
+/** What a hook reads on its standard input: one JSON object. Later versions add names and change none. */
+export const hookInput = z.object({
+  version: z.literal(1),
+  hook: z.enum(HOOK_NAMES),
+  migration: migrationId,
+  guest: guestName,
+  from: hostName,
+  to: hostName,
+  /** The host that the hook runs on. */
+  host: hostName,
+  mode,
+  /** The guest's NICs as they are attached at the source. */
+  networks: z.array(nicNetwork).max(64),
+  /** Port of this host for each NIC, by its id; empty where the hook runs before there is one. */
+  ports: z.record(z.string().max(128), z.string().max(15)),
+  /** after-rollback: why. */
+  error: z.object({ code: z.string().max(64), message: shortText }).optional(),
+});
+export type HookInput = z.infer<typeof hookInput>;
+export type HookFacts = Omit<HookInput, 'version' | 'hook' | 'host'>;

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { hasCode } from '../../src/errors.ts';
+import { HOOK_NAMES, hookInput, HOOKS } from '../../src/hooks/hooks.ts';
+import type { HookFacts } from '../../src/hooks/hooks.ts';
+import { runHook } from '../../src/hooks/runner.ts';
+import { until } from '../e2e/support/wait.ts';
+import { isBeforeNoReturn, STEPS } from '../../src/migration/steps.ts';
+
+const facts: HookFacts = {
+  migration: 'm-12345678',
+  guest: 'web1',
+  from: 'a',
+  to: 'b',
+  mode: 'precopy',
+  networks: [],
+  ports: { net0: 'gw0' },
+};
+
+interface Site {
+  readonly directory: string;
+  readonly config: { readonly name: string; readonly hooks: { readonly directory: string } };
+}
+
+function site(t: TestContext, script?: string, executable = true): Site {
+  const directory = mkdtempSync(path.join(tmpdir(), 'godwit-hooks-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  if (script !== undefined) {
+    const file = path.join(directory, 'before-start');
+    writeFileSync(file, `#!/bin/sh\n${script}\n`);
+    if (executable) chmodSync(file, 0o755);
+  }
+  return { directory, config: { name: 'a', hooks: { directory } } };
+}
+
+function hasEnded(pid: string): boolean {
+  try {
+    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return true;
+  }
+}
+
+describe('a hook', () => {
+  test('reads what the migration is, and that it succeeded is its exit code', async (t) => {
+    const { directory, config } = site(t, `cat > "\${0%/*}/told"`);
+    await runHook(config, 'before-start', () => facts);
+    const told = hookInput.parse(JSON.parse(readFileSync(path.join(directory, 'told'), 'utf8')));
+    assert.deepEqual(told, { ...facts, version: 1, hook: 'before-start', host: 'a' });
+  });
+
+  test('that fails says why with its last line', async (t) => {
+    const { config } = site(t, 'echo first; echo "no window" >&2; exit 3');
+    await assert.rejects(
+      runHook(config, 'before-start', () => facts),
+      (error) => {
+        assert.ok(hasCode(error, 'GODWIT_HOOK_FAILED'));
+        assert.match(String(error), /before-start.*ended with 3: no window/);
+        return true;
+      },
+    );
+  });
+
+  test('need not read, however much there is to be read', async (t) => {
+    const { config } = site(t, 'exec <&-; exit 0');
+    const ports = Object.fromEntries(Array.from({ length: 5000 }, (_, at) => [`net${at}`, 'gw0']));
+    await runHook(config, 'before-start', () => ({ ...facts, ports }));
+  });
+
+  test('that takes too long is ended, and fails', async (t) => {
+    const { config } = site(t, 'sleep 60');
+    const started = runHook(config, 'before-start', () => facts, undefined, 1);
+    await assert.rejects(started, /longer than 1 ms/);
+  });
+
+  test('is ended, with all that it started, when the migration no longer waits for it', async (t) => {
+    const { directory, config } = site(t, `sleep 60 & echo $! > "\${0%/*}/pid"; wait`);
+    const stop = new AbortController();
+    const started = runHook(config, 'before-start', () => facts, stop.signal);
+    const file = path.join(directory, 'pid');
+    const pid = await until('the hook to start', 20_000, () => {
+      const written = existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
+      return Promise.resolve(written === '' ? undefined : written);
+    });
+    stop.abort(new Error('cancelled'));
+    await assert.rejects(started, /cancelled/);
+    await until('its process to end', 20_000, () => Promise.resolve(hasEnded(pid) || undefined));
+  });
+
+  test('that is not there, or cannot be run, is not called, nor are its facts asked for', async (t) => {
+    const unasked = (): HookFacts => assert.fail('asked');
+    await runHook({ name: 'a' }, 'before-start', unasked);
+    await runHook(site(t).config, 'before-start', unasked);
+    await runHook(site(t, 'exit 1', false).config, 'before-start', unasked);
+  });
+});
+
+test('no hook may take longer than the step in which it runs', () => {
+  const within = {
+    'before-start': 'assess',
+    'prepare-destination': 'prepare',
+    'before-switchover': 'arm',
+  } as const;
+  for (const [hook, step] of Object.entries(within)) {
+    const { deadline } = STEPS[step];
+    assert.ok(
+      typeof deadline === 'number' && HOOKS[hook as keyof typeof within].deadlineMs < deadline,
+    );
+    assert.ok(isBeforeNoReturn(step), `${hook} can still be heeded`);
+  }
+  const heeded = HOOK_NAMES.filter((hook) => HOOKS[hook].failure !== 'is logged');
+  assert.deepEqual(heeded, Object.keys(within));
+});
