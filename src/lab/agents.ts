@@ -137,8 +137,18 @@ function ownConfig(lab: Lab, member: LabHost, caDir: string): AgentConfigInput {
     ...addressesOf(member),
     stateDir: member.stateDir,
     peers: Object.fromEntries(others.map((other) => [other.name, addressesOf(other)])),
+    ...linkRates(lab, others),
     // The first host keeps the CA, so that `godwit pki join` can be tried.
     ...(member.name === lab.hosts[0] ? { caDir } : {}),
+  };
+}
+
+/** What the lab's links are capped at is known, so that `--path auto` can go by it. */
+function linkRates(lab: Lab, others: readonly LabHost[]): Pick<AgentConfigInput, 'wire'> {
+  const rate = lab.linkBytesPerSecond;
+  if (rate === undefined) return {};
+  return {
+    wire: { rates: Object.fromEntries(others.map(({ name }) => [name, Math.round(rate)])) },
   };
 }
 

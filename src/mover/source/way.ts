@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
@@ -56,6 +57,8 @@ export class SourceWay {
     const { plan, known } = parts.state();
     const { settings } = plan;
     const socket = path.join(parts.dir, 'wire.sock');
+    // A mover that was killed has left its own.
+    await rm(socket, { force: true });
     const graceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
     const cache = cacheFor(parts.config, plan.guest, termsFor(parts.config, plan.guest, graceMs));
     const budget = budgetOf(parts.config);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
@@ -62,7 +62,11 @@ describe('the source’s end of the wire', () => {
     const straight = await way.open(parts, native, never);
     assert.deepEqual(straight, { address: facts.memoryAddress, tlsHostname: 'b' });
     assert.equal(way.isOpen, false);
+    // As a mover that was killed leaves it.
+    const left = path.join(parts.dir, 'wire.sock');
+    writeFileSync(left, '');
     const target = await way.open(parts, facts, never);
+    assert.equal(existsSync(left), false);
     const address = `unix:${path.join(parts.dir, 'wire.sock')}`;
     assert.deepEqual(target, { address, tlsHostname: undefined });
     assert.equal(way.isOpen, true);
