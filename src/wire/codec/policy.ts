@@ -54,7 +54,10 @@ const SPARING = 4;
  * as the link, each batch is tried: what none lets through then counts for a little less.
  */
 const KEPT_TRYING = 0.9;
-/** On a link that is thinner than this bytes decide, and a host that is short of processors seems slower than it is. */
+/**
+ * On a link that is thinner than this bytes decide: nothing goes without being tried. A host that is short of
+ * processors takes long for a batch by the clock, and would not be less so without.
+ */
 const THIN_BYTES_PER_S = 40e6;
 /** The processor is shared with a guest: a level must leave this much of it. */
 const PROCESSOR_SHARE = 0.7;
@@ -86,8 +89,9 @@ export function predict(choice: Choice, measured: Measured): number {
   const shrinks = ratio >= LEAST_RATIO;
   const first = measured.bytesPerS ?? USUAL_BYTES_PER_S;
   if (choice.level === 0) {
+    if (link <= THIN_BYTES_PER_S) return 0;
     const cheap = first * measured.cores * PROCESSOR_SHARE >= link;
-    const share = shrinks || link <= THIN_BYTES_PER_S ? 1 / SPARING : cheap ? KEPT_TRYING : 1;
+    const share = shrinks ? 1 / SPARING : cheap ? KEPT_TRYING : 1;
     return Math.min(COPY_BYTES_PER_S, link * share);
   }
   const step = stepOf(choice);
