@@ -52,7 +52,8 @@ function bridgeAttachment(port: Link, bridge: Link, facts: NetworkFacts): Attach
   return {
     kind: 'bridge',
     bridge: bridge.ifname,
-    mtu: port.mtu,
+    // The narrower of the two is what gets through.
+    mtu: Math.min(port.mtu, bridge.mtu),
     ...(vlan === undefined ? {} : { vlan }),
     ...(tunnel === undefined ? {} : { vxlan: tunnel }),
   };
