@@ -76,7 +76,7 @@ function predicted({ maxBandwidth }: MigrationSettings, facts: PathFacts): PathC
   const takes = wireS < nativeS * LEAST_GAIN ? 'wire' : 'native';
   const why =
     `at ${formatRate(link)} a pass over memory is predicted to take ${formatDuration(nativeS * 1000)} natively, ` +
-    `${formatDuration(wireS * 1000)} by the wire on ${cores} processors` +
+    `${formatDuration(wireS * 1000)} by the wire on ${cores} of the processors` +
     (known ? ', whose caches know the guest' : '');
   return { takes, why };
 }

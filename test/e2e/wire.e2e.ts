@@ -20,7 +20,7 @@ const WORKING_SET_BYTES = 48 * MIB;
 /** Slow enough that what befalls the stream befalls it in its midst. */
 const SLOW = { maxBandwidth: 6 * MIB } as const;
 /** Takes longer than all of CUTS_MS leave it for. */
-const LONG = { maxBandwidth: 3 * MIB, timeoutMs: 300_000 } as const;
+const LONG = { maxBandwidth: 3 * MIB, timeoutMs: 300_000, pathAddresses: [] };
 const CUTS_MS = [1000, 4000, 10_000];
 
 describe('a guest whose memory goes over the wire', () => {
@@ -28,7 +28,7 @@ describe('a guest whose memory goes over the wire', () => {
   let web1: WatchedGuest;
 
   before(async () => {
-    world = await openWorld('wire', { hosts: 2 });
+    world = await openWorld('wire', { hosts: 2, paths: 2 });
     await startGuest(world.lab, {
       name: 'web1',
       host: 'a',
@@ -38,7 +38,9 @@ describe('a guest whose memory goes over the wire', () => {
     });
     web1 = await watchGuest(world, 'web1');
   });
-  afterEach(() => setPath(world, 'b', 0, 'open'));
+  afterEach(async () => {
+    for (const each of [0, 1]) await setPath(world, 'b', each, 'open');
+  });
   after(() => world?.close());
 
   async function wayOfWeb1(): Promise<{ from: string; to: string }> {
@@ -107,6 +109,14 @@ describe('a guest whose memory goes over the wire', () => {
     await forget();
     const report = await moveThrough(LONG, () => cut(CUTS_MS));
     assertHidden(report);
+  });
+
+  test('goes on over the second link when the first dies for good in pre-copy', async () => {
+    await forget();
+    const { pathAddresses: _none, ...asked } = LONG;
+    const report = await moveThrough(asked, () => setPath(world, 'b', 0, 'black hole'));
+    assert.equal(report.wire?.sessions, 1);
+    assert.equal(report.finished, 'precopy');
   });
 
   test('does not notice three cuts of its only link in post-copy, while its memory follows it', async (t) => {
