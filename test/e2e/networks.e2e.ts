@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { inHost } from '../../src/lab/entry.ts';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { LAB_NETWORKS } from '../../src/lab/plan.ts';
+import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { watchGuest } from './support/client-view.ts';
+import type { WatchedGuest } from './support/client-view.ts';
+import { assertSays, move, refusalOf, unlessForbidden } from './support/moves.ts';
+import type { Move } from './support/moves.ts';
+import { watchMac } from './support/mac-places.ts';
+import { assertOnlyGuests } from './support/remains.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const run = promisify(execFile);
+const MIB = 1024 ** 2;
+
+for (const network of LAB_NETWORKS) {
+  describe(`a guest in a lab that is ${network}`, () => {
+    let world: World;
+    let watched: WatchedGuest;
+    let mac: string;
+
+    before(async () => {
+      world = await openWorld(network, { hosts: 2, network });
+      const memory = { memoryBytes: 256 * MIB, workingSetBytes: 24 * MIB };
+      ({ mac } = await startGuest(world.lab, { name: 'web1', host: 'a', ...memory }));
+      watched = await watchGuest(world, 'web1');
+    });
+    after(async () => {
+      await world?.close();
+    });
+
+    async function moveThere(wanted: Omit<Move, 'guest'>): Promise<void> {
+      await watched.unharmed(wanted.to, async () => {
+        const report = await move(world, { guest: 'web1', ...wanted });
+        assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+        const found = report.checks.filter(({ name }) => name === 'network');
+        assert.ok(
+          found.some(({ verdict }) => verdict === 'pass'),
+          JSON.stringify(report.checks),
+        );
+      });
+      await assertOnlyGuests(world, { [wanted.to]: ['web1'] });
+      if (network === 'routed') await assertRoutedAt(wanted.to, wanted.from);
+    }
+
+    /** The host that has the guest leads to its own port, and the other to the router. */
+    async function assertRoutedAt(host: string, other: string): Promise<void> {
+      assert.match(await routes(host), /^10\.88\.0\.21 dev gw\S+ scope link/m);
+      assert.doesNotMatch(await routes(other), /^10\.88\.0\.21 /m);
+    }
+
+    async function routes(host: string): Promise<string> {
+      const [program = '', ...words] = inHost(world.lab, host, ['ip', 'route', 'show']);
+      return (await run(program, words)).stdout;
+    }
+
+    test('moves with its connection, and back over the port that the move made', async () => {
+      await moveThere({ from: 'a', to: 'b' });
+      await moveThere({ from: 'b', to: 'a' });
+    });
+
+    test('moves by post-copy with its connection', async (t) => {
+      await unlessForbidden(t, () => moveThere({ from: 'a', to: 'b', mode: 'postcopy' }));
+    });
+
+    test('is heard from one host and then from the other, and never from both', async (t) => {
+      if (network === 'routed') return t.skip('no frame of a routed guest leaves its host');
+      const [from = ''] = await runningOn(world.lab, 'web1');
+      const to = from === 'a' ? 'b' : 'a';
+      const places = await watchMac(world, mac);
+      try {
+        await moveThere({ from, to });
+        const heard = places.heardFrom();
+        // What was heard before is recorded already, or was forgotten and is heard anew.
+        assert.ok(
+          [[to], [from, to]].some((each) => each.join() === heard.join()),
+          heard.join(),
+        );
+      } finally {
+        places.close();
+      }
+    });
+
+    test('is refused before anything starts where the user maps it from a network that it is not in', async () => {
+      const networks = { br7: 'br0' };
+      const [host = ''] = await runningOn(world.lab, 'web1');
+      const to = host === 'a' ? 'b' : 'a';
+      const error = await refusalOf(world, { guest: 'web1', from: host, to, networks });
+      assertSays(error, 'GODWIT_USAGE', 'web1 is in no network br7');
+      await assertOnlyGuests(world, { [host]: ['web1'] });
+    });
+  });
+}
