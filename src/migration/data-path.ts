@@ -23,11 +23,11 @@ export type PathChoice =
   | { readonly takes: 'neither'; readonly reason: string };
 
 /**
- * What the wire makes of guest memory: bytes over the link for each byte, as measured with memory half of which is a
- * page cache; and seconds of one processor for each GB, with room for a busy machine.
+ * What the wire makes of guest memory: bytes over the link for each byte, and seconds of one processor for each GB, as
+ * measured on a busy machine of two (docs/wire.md).
  */
-const COLD = { share: 0.36, secondsPerGb: 10 };
-const KNOWN = { share: 0.05, secondsPerGb: 4 };
+const COLD = { share: 0.5, secondsPerGb: 11 };
+const KNOWN = { share: 0.05, secondsPerGb: 6 };
 /** What the wire must save of the time: the prediction is a rough one, and hypervisors alone are simpler. */
 const LEAST_GAIN = 0.7;
 /** More processors than this do not help: one thread tells the pages. */

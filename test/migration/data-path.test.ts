@@ -54,7 +54,7 @@ describe('the way of memory', () => {
   });
 
   test('is the wire on a fatter link where both caches know the guest', () => {
-    const link = { ...thin, linkBytesPerS: 1000 * MBIT };
+    const link = { ...thin, linkBytesPerS: 800 * MBIT };
     assert.equal(choosePath(ask(), link).takes, 'native');
     const known = { own: { ...own, knowsGuest: true }, offer: { ...offer, knowsGuest: true } };
     assert.equal(choosePath(ask(), { ...link, ...known }).takes, 'wire');
