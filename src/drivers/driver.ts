@@ -72,6 +72,8 @@ export interface StreamTls {
 
 export interface StreamSetup extends StreamSettings {
   readonly maxDowntimeMs: number;
+  /** The guest has disks: no image is taken hold of before the guest is to run. */
+  readonly disks?: boolean;
   /** Source: stop in `pre-switchover` until continueSwitchover. Without it the switch takes place by itself. */
   readonly holdSwitchover?: boolean;
   readonly maxBandwidth?: number;
@@ -87,6 +89,8 @@ export interface Inspection {
   readonly checks: readonly Check[];
   /** The guest's NICs with the ports of this host that they use; absent where the driver does not know. */
   readonly nics?: readonly SourceNic[];
+  /** Path on this host of each image of its disks, by block node; absent without disks. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 /** A NIC of a running guest: the id of its backend, and the port of this host that it uses. */
@@ -168,11 +172,15 @@ export interface Listens {
 }
 
 export interface DestinationSession extends Session {
-  /** Checks the description against this host (hypervisor, machine type, processor, devices, images, bridges, ports). */
+  /**
+   * Checks the description against this host (hypervisor, machine type, processor, devices, images, bridges, ports).
+   * `files`: the path here of each image of its disks, by block node.
+   */
   assess(
     description: GuestDescription,
     stream: StreamSettings,
     signal: AbortSignal,
+    files?: ReadonlyMap<string, string>,
   ): Promise<Check[]>;
   /** NICs that need a port before `start`. */
   nics(description: GuestDescription): NicPlan[];
@@ -185,6 +193,7 @@ export interface DestinationSession extends Session {
     setup: StreamSetup,
     ports: ReadonlyMap<string, string>,
     signal: AbortSignal,
+    files?: ReadonlyMap<string, string>,
   ): Promise<{ handle: GuestHandle; memoryAddress: string }>;
   /** Runs the guest. Only after commit. Running already: nothing. */
   resumeGuest(signal: AbortSignal): Promise<void>;

@@ -23,7 +23,7 @@ import {
   signalProcess,
   startDetached,
 } from './processes.ts';
-import { type Lab, type LabHost, labHost } from './state.ts';
+import { type Lab, type LabHost, labHost, storageDirectory } from './state.ts';
 
 export type AgentConfigInput = z.input<typeof agentConfig>;
 
@@ -136,6 +136,7 @@ function ownConfig(lab: Lab, member: LabHost, caDir: string): AgentConfigInput {
     name: member.name,
     ...addressesOf(member),
     stateDir: member.stateDir,
+    storage: [{ path: storageDirectory(lab, member.name) }],
     peers: Object.fromEntries(others.map((other) => [other.name, addressesOf(other)])),
     ...linkRates(lab, others),
     // The first host keeps the CA, so that `godwit pki join` can be tried.

@@ -25,6 +25,9 @@ export function migrationLink(path: number): string {
 
 export const MAX_PATHS = 4;
 
+export const LAB_STORAGE = ['shared', 'local'] as const;
+export type LabStorage = (typeof LAB_STORAGE)[number];
+
 /** What a lab is asked to be. Rates are bytes/s; `delayMs` is the round trip between two hosts. */
 export interface LabPlan {
   readonly name: string;
@@ -33,6 +36,8 @@ export interface LabPlan {
   readonly delayMs: number | undefined;
   /** Migration links of each host: separate networks, with an address of the host on each. Absent: 1. */
   readonly paths?: number | undefined;
+  /** One directory that every host sees, or one for each host alone. Absent: shared. */
+  readonly storage?: LabStorage | undefined;
   /** How guests are joined with the client and each other. Absent: `bridge`. */
   readonly network?: LabNetwork | undefined;
 }

@@ -8,6 +8,7 @@ import type { LabEntry } from './entry.ts';
 import {
   checkLabName,
   hostAddress,
+  LAB_STORAGE,
   LAB_NETWORKS,
   type LabPlan,
   MAX_PATHS,
@@ -40,6 +41,8 @@ const labState = z.strictObject({
   delayMs: z.number().positive().optional(),
   /** Migration links of each host; absent: 1. */
   paths: z.number().int().min(2).max(MAX_PATHS).optional(),
+  /** Absent: shared. */
+  storage: z.enum(LAB_STORAGE).optional(),
   /** Absent: bridge. */
   network: z.enum(LAB_NETWORKS).optional(),
   /** Inode number of each network namespace. */
@@ -158,6 +161,7 @@ export function labOf(state: LabState & { entry: LabEntry }): Lab {
     linkBytesPerSecond: state.linkBytesPerSecond,
     delayMs: state.delayMs,
     paths: state.paths,
+    storage: state.storage,
     network: state.network,
     dir,
     entry: state.entry,
@@ -179,6 +183,11 @@ export function labOf(state: LabState & { entry: LabEntry }): Lab {
       };
     }),
   };
+}
+
+/** Where the disks of a host's guests lie: its `storage`. */
+export function storageDirectory(lab: Pick<Lab, 'dir' | 'storage'>, host: string): string {
+  return path.join(lab.dir, lab.storage === 'local' ? `hosts/${host}/storage` : 'storage');
 }
 
 /** A host of the lab; GODWIT_HOST_UNKNOWN suggests the nearest name. */

@@ -11,6 +11,7 @@ import {
   hostNames,
   type LabNetwork,
   type LabPlan,
+  type LabStorage,
   namespacesOf,
 } from './plan.ts';
 import { isAlive, startTicksOf } from './processes.ts';
@@ -23,6 +24,7 @@ import {
   labOf,
   type LabState,
   readLabState,
+  storageDirectory,
   writeLabState,
 } from './state.ts';
 
@@ -37,6 +39,8 @@ export interface LabRequest {
   readonly delayMs?: number | undefined;
   /** Migration links of each host, each a network of its own. Default 1; more not with a delay. */
   readonly paths?: number | undefined;
+  /** Where guests' disks lie: seen by all hosts, or by each its own. Default shared. */
+  readonly storage?: LabStorage | undefined;
   /** How guests are joined. Default `bridge`. */
   readonly network?: LabNetwork | undefined;
   /** Start an agent on each host. Default true. */
@@ -59,6 +63,7 @@ export async function labUp(request: LabRequest = {}): Promise<Lab> {
     linkBytesPerSecond: request.linkBytesPerSecond,
     delayMs,
     paths: checkPaths(request.paths ?? 1, delayMs),
+    storage: request.storage ?? 'shared',
     network: request.network,
   };
   await checkLabPrivilege();
@@ -107,7 +112,7 @@ async function standingLab(plan: LabPlan): Promise<Lab | undefined> {
   }
   const lab = await livingLab(state);
   if (lab === undefined || sameShape(plan, lab)) return lab;
-  const what = `lab ${plan.name} is up in another shape: ${lab.hosts.length} hosts, link ${lab.linkBytesPerSecond ?? 'uncapped'}, delay ${lab.delayMs ?? 0} ms, paths ${lab.paths ?? 1}, network ${lab.network ?? 'bridge'}`;
+  const what = `lab ${plan.name} is up in another shape: ${lab.hosts.length} hosts, link ${lab.linkBytesPerSecond ?? 'uncapped'}, delay ${lab.delayMs ?? 0} ms, paths ${lab.paths ?? 1}, network ${lab.network ?? 'bridge'}, storage ${lab.storage ?? 'shared'}`;
   throw godwitError(
     'GODWIT_LAB',
     { what },
@@ -121,6 +126,7 @@ function sameShape(plan: LabPlan, lab: LabPlan): boolean {
     plan.linkBytesPerSecond === lab.linkBytesPerSecond &&
     plan.delayMs === lab.delayMs &&
     (plan.paths ?? 1) === (lab.paths ?? 1) &&
+    (plan.storage ?? 'shared') === (lab.storage ?? 'shared') &&
     (plan.network ?? 'bridge') === (lab.network ?? 'bridge')
   );
 }
@@ -148,6 +154,7 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
       : { linkBytesPerSecond: plan.linkBytesPerSecond }),
     ...(plan.delayMs === undefined ? {} : { delayMs: plan.delayMs }),
     ...((plan.paths ?? 1) === 1 ? {} : { paths: plan.paths }),
+    ...(plan.storage === undefined ? {} : { storage: plan.storage }),
     ...(plan.network === undefined ? {} : { network: plan.network }),
     namespaces: {},
   };
@@ -162,6 +169,7 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
   await mkdir(`${dir}/guests`, { mode: 0o700 });
   for (const member of lab.members) {
     await mkdir(member.stateDir, { recursive: true, mode: 0o700 });
+    await mkdir(storageDirectory(lab, member.name), { recursive: true, mode: 0o700 });
   }
   await buildNetwork(entry, networkSteps(plan), signal);
   if (lab.delayMs !== undefined) await startRelay(lab, lab.delayMs, signal);

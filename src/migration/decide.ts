@@ -30,7 +30,7 @@ export function decide(
 }
 
 /** What brought the mover that began it to the step `switchover`. */
-function streamAtSwitch({ via, plan }: SourceState): HypervisorStatus['stream'] {
+function streamAtSwitch({ via, plan, known }: SourceState): HypervisorStatus['stream'] {
   if (via === 'postcopy') return 'active';
-  return holdsSwitchover(plan.settings) ? 'pre-switchover' : 'device';
+  return holdsSwitchover(plan.settings, known.description) ? 'pre-switchover' : 'device';
 }

@@ -82,7 +82,7 @@ function duringMemory(state: SourceState, event: HypervisorEvent): Transition {
     case 'pre-switchover':
       return stopsAtSwitch(state);
     case 'device':
-      return holdsSwitchover(state.plan.settings)
+      return holdsSwitchover(state.plan.settings, state.known.description)
         ? stay(state)
         : enter({ ...state, via: 'precopy' }, 'switchover');
     case 'completed':
@@ -110,7 +110,7 @@ function duringMemory(state: SourceState, event: HypervisorEvent): Transition {
 /** A hypervisor that stops there though nobody wanted it to (a mover of another version set it so) is let go on. */
 function stopsAtSwitch(state: SourceState): Transition {
   const next = enter({ ...state, via: 'precopy' }, 'switchover');
-  if (holdsSwitchover(state.plan.settings)) return next;
+  if (holdsSwitchover(state.plan.settings, state.known.description)) return next;
   return { ...next, effects: [...next.effects, { type: 'continue' }] };
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { SerialError } from '../errors.ts';
+import { MAX_PLACES, place } from '../protocol/disk.ts';
 import { serialError } from '../protocol/errors.ts';
 import { check, memorySample, migrationSettings } from '../protocol/migration.ts';
 import type { EndPhase, MemorySample, MigrationSettings, Phase } from '../protocol/migration.ts';
@@ -29,6 +30,8 @@ export type Launch = z.infer<typeof launch>;
 export const stepFacts = z.object({
   description: guestDescription.optional(),
   checks: z.array(check).max(256).optional(),
+  /** Where the destination found the images of its disks. */
+  places: z.array(place).max(MAX_PLACES).optional(),
   /** Taps of the source, removed once the guest has left. */
   ports: z.array(z.string().max(15)).max(64).optional(),
   /** How its NICs are attached at the source. */

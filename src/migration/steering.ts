@@ -1,4 +1,5 @@
 import type { MemorySample, MigrationSettings } from '../protocol/migration.ts';
+import type { GuestDescription } from '../protocol/peer.ts';
 
 export type Decision =
   | { readonly what: 'continue' }
@@ -6,11 +7,15 @@ export type Decision =
 
 /**
  * Whether the hypervisor is to stop at the switch until it is told to go on. Post-copy and hybrid need it: which of
- * the two ways the guest leaves is settled there. Pre-copy has nothing to do at that moment, and the guest would only
- * stand still for longer.
+ * the two ways the guest leaves is settled there. With disks it is the last moment at which the source still holds
+ * them, whatever the mode. Pre-copy of memory alone has nothing to do then, and the guest would only stand still for
+ * longer.
  */
-export function holdsSwitchover({ mode }: Pick<MigrationSettings, 'mode'>): boolean {
-  return mode !== 'precopy';
+export function holdsSwitchover(
+  { mode }: Pick<MigrationSettings, 'mode'>,
+  guest?: Pick<GuestDescription, 'disks'>,
+): boolean {
+  return mode !== 'precopy' || (guest?.disks ?? []).length > 0;
 }
 
 /**

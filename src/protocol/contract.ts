@@ -225,6 +225,14 @@ export const peerContract = {
     body: peer.preparation,
     response: peer.assessment,
   }),
+  storage: route({
+    method: 'POST',
+    path: '/v1/storage',
+    summary: 'Look for files that the source has written beside its disks, and add to them',
+    access: 'agent',
+    body: peer.storageProof,
+    response: peer.storageAnswer,
+  }),
   prepare: route({
     method: 'POST',
     path: '/v1/prepare',

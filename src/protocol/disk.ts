@@ -7,7 +7,10 @@ import { bytes } from './names.ts';
  */
 
 /** A block node's name, as the hypervisor that will be started knows it. */
-export const nodeName = z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,30}$/);
+export const nodeName = z
+  .string()
+  .max(31)
+  .regex(/^[A-Za-z][A-Za-z0-9._-]{0,30}$/);
 
 export const diskImage = z.object({
   node: nodeName,
@@ -28,16 +31,20 @@ export const disk = z.object({
 });
 export type Disk = z.infer<typeof disk>;
 
-const SEGMENT = /^(?!\.{1,2}$)[^/\0]{1,255}$/;
+/** A part of a path: anything but `.` and `..`. */
+const SEGMENT = String.raw`(?:[^/\0.][^/\0]{0,60}|\.[^/\0.][^/\0]{0,60}|\.\.[^/\0]{1,60})`;
 
 /** Below a pool: no absolute path, no way up and out. */
 export const pathInPool = z
   .string()
-  .max(2048)
-  .refine((text) => text.split('/').every((part) => SEGMENT.test(part)), 'a path below a pool');
+  .max(512)
+  .regex(new RegExp(`^${SEGMENT}(?:/${SEGMENT}){0,7}$`), 'a path below a pool');
 
 /** What a pool is called by the host that has it; it says nothing to others. */
-export const poolId = z.string().regex(/^[0-9a-f]{16}$/);
+export const poolId = z
+  .string()
+  .max(16)
+  .regex(/^[0-9a-f]{16}$/);
 
 /** Where the destination found an image. */
 export const place = z.object({ node: nodeName, pool: poolId, path: pathInPool });
@@ -46,8 +53,14 @@ export type Place = z.infer<typeof place>;
 /** At most as many images as a guest may have, each in a directory of its own. */
 export const MAX_PLACES = 256;
 
-export const proofName = z.string().regex(/^\.godwit-[A-Za-z0-9-]{1,80}$/);
-export const nonce = z.string().regex(/^[0-9a-f]{64}$/);
+export const proofName = z
+  .string()
+  .max(88)
+  .regex(/^\.godwit-[A-Za-z0-9-]{1,80}$/);
+export const nonce = z
+  .string()
+  .max(64)
+  .regex(/^[0-9a-f]{64}$/);
 
 /** A file beside an image that the source has just written a nonce to: where the destination is to look for it. */
 export const proofPlace = z.object({

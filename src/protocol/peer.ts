@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { disk, MAX_PLACES, place, proofAnswer, proofPlace } from './disk.ts';
 import { serialError } from './errors.ts';
 import { check, compression, mode } from './migration.ts';
 import {
@@ -49,6 +50,7 @@ export const guestDescription = z.object({
   memoryBytes: bytes,
   vcpus: z.number().int().min(1).max(4096),
   hypervisorVersion: z.string().max(64),
+  disks: z.array(disk).max(64).optional(),
   spec: z.unknown(),
 });
 export type GuestDescription = z.infer<typeof guestDescription>;
@@ -74,6 +76,8 @@ export const preparation = z.object({
   networks: nicNetworks.optional(),
   /** What the user maps: link of the source -> link of the destination. */
   networkMap: networkMap.optional(),
+  /** Where the images of its disks were found at the destination, which all of them share with the source. */
+  places: z.array(place).max(MAX_PLACES).optional(),
 });
 export type Preparation = z.infer<typeof preparation>;
 
@@ -88,6 +92,12 @@ export const prepared = z.object({
 export type Prepared = z.infer<typeof prepared>;
 
 export const assessment = z.object({ checks: z.array(check).max(256) });
+
+/** Source mover -> destination mover: is this the same storage? The answers come in the order of the places. */
+export const storageProof = z.object({ places: z.array(proofPlace).max(MAX_PLACES) });
+export type StorageProof = z.infer<typeof storageProof>;
+export const storageAnswer = z.object({ places: z.array(proofAnswer).max(MAX_PLACES) });
+export type StorageAnswer = z.infer<typeof storageAnswer>;
 
 export const epochBody = z.object({ epoch });
 /** `lost`: the source says that no copy of the guest is whole any more. */

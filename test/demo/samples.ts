@@ -13,10 +13,18 @@ export const stats: GuestStats = {
   dirtiedBytes: 100_000_000,
   dirtyingMs: 5000,
   dirtyBytesPerSecond: 20_000_000,
+  diskBytes: 0,
+  diskErrors: 0,
 };
 
 export const word: GuestWord = {
-  memory: { ok: true, hash: '26cda7425f877f46c26fa156196ef0c9', badChunks: 0 },
+  memory: {
+    ok: true,
+    hash: '26cda7425f877f46c26fa156196ef0c9',
+    badChunks: 0,
+    diskChunks: 0,
+    badDiskChunks: 0,
+  },
   stats,
 };
 

@@ -151,7 +151,7 @@ describe('a migration that cannot be done', () => {
     const drive = 'if=none,id=disk1,driver=raw,file=/dev/zero,read-only=on';
     const args = ['-drive', drive, '-device', 'virtio-blk-pci,drive=disk1,id=vda'];
     await refused('b', { name: 'heavy', args }, (error) => {
-      assertSays(error, 'GODWIT_DISK_LOCAL', 'heavy', 'disk1', '/dev/zero', 'Detach');
+      assertSays(error, 'GODWIT_DISK_LOCAL', 'heavy', 'vda', '/dev/zero', 'detach');
     });
   });
 

@@ -11,6 +11,7 @@ export interface JsonSchema {
   readonly propertyNames?: JsonSchema;
   readonly items?: JsonSchema;
   readonly maxItems?: number;
+  readonly minItems?: number;
   readonly maxLength?: number;
   readonly minLength?: number;
   readonly pattern?: string;
@@ -43,6 +44,7 @@ function arbitrary(schema: JsonSchema): fc.Arbitrary<unknown> {
       return object(schema);
     case 'array':
       return fc.array(arbitrary(schema.items ?? {}), {
+        minLength: schema.minItems ?? 0,
         maxLength: Math.min(2, schema.maxItems ?? 2),
       });
     case 'string':

@@ -1,17 +1,23 @@
+import type { DiskRequest } from '../../lab/guest/disks.ts';
 import { startGuest } from '../../lab/guest/start.ts';
+import { labGuest } from '../../lab/guest/registry.ts';
 import { stopGuest } from '../../lab/guest/stop.ts';
 import { readGuestStats, verifyGuest } from '../../lab/guest/talk.ts';
 import { openProbe } from '../../lab/probe/probe.ts';
 import type { ClientView } from '../../lab/probe/probe.ts';
 import type { Lab } from '../../lab/state.ts';
 import { openLab } from '../../lab/up.ts';
-import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
-import { ERRORS } from '../../errors.ts';
+import { writersOf } from '../../lab/witness/locks.ts';
+import { formatBytes, formatDuration, formatRate, parseBytes } from '../../protocol/quantity.ts';
+import { ERRORS, godwitError } from '../../errors.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import type { Run } from '../verb.ts';
 import { interruptible, labName } from './lab-network.ts';
 import type { labClientSpec, labGuestSpec, labStopSpec, labVerifySpec } from './lab.ts';
+
+/** The guest's load writes to places this far apart and more. */
+const MIN_DISK_BYTES = 16 * 1024 ** 2;
 
 function theLab(given: string | undefined, context: Context): Promise<Lab> {
   return openLab(labName(given, context));
@@ -27,6 +33,7 @@ export const start: Run<typeof labGuestSpec> = async (input, context) => {
       memoryBytes: flags.memory,
       workingSetBytes: flags.workingSet,
       dirtyBytesPerSecond: flags.dirty,
+      disks: flags.disk === undefined ? undefined : [diskOf(flags.disk)],
       qemu: flags.qemu,
       machineType: flags.machine,
       signal,
@@ -48,6 +55,28 @@ export const start: Run<typeof labGuestSpec> = async (input, context) => {
   }
 };
 
+/** The hosts that hold the lock to write to any of its disks: one, wherever it runs. */
+async function writersOfDisks(lab: Lab, name: string): Promise<string[]> {
+  const { disks = [] } = await labGuest(lab, name);
+  const each = await Promise.all(disks.map((file) => writersOf(lab, name, file)));
+  return [...new Set(each.flat())];
+}
+
+/** `2G` or `2G,thin`. */
+function diskOf(text: string): DiskRequest {
+  const [size = '', ...words] = text.split(',');
+  const what = `${text} is no disk`;
+  const wrong = godwitError(
+    'GODWIT_USAGE',
+    { what },
+    { hint: 'Say --disk 2G, or --disk 2G,thin.' },
+  );
+  if (words.length > 1 || (words.length === 1 && words[0] !== 'thin')) throw wrong;
+  const bytes = parseBytes(size);
+  if (bytes < MIN_DISK_BYTES || bytes % 512 !== 0) throw wrong;
+  return { bytes, thin: words.length === 1 };
+}
+
 export const stop: Run<typeof labStopSpec> = async (input, context) => {
   const { guest } = input.args;
   await stopGuest(await theLab(input.flags.lab, context), guest);
@@ -59,14 +88,19 @@ export const verify: Run<typeof labVerifySpec> = async (input, context) => {
   const { guest } = input.args;
   const lab = await theLab(input.flags.lab, context);
   const found = await interruptible(context, async (signal) => ({
+    writers: await writersOfDisks(lab, guest),
     ...(await verifyGuest(lab, guest, { signal })),
     ...(await readGuestStats(lab, guest, { signal })),
   }));
-  const { ok, hash, badChunks, bootId, dirtiedBytes, dirtyingMs } = found;
+  const { ok, hash, badChunks, diskChunks, badDiskChunks, bootId, dirtiedBytes, dirtyingMs } =
+    found;
   const dirtyBytesPerSecond = dirtyingMs === 0 ? 0 : Math.round((dirtiedBytes / dirtyingMs) * 1000);
-  if (input.json) printJson(context, { guest, ok, hash, badChunks, bootId, dirtyBytesPerSecond });
-  else {
-    const verdict = ok ? 'memory is what was written' : 'MEMORY IS NOT WHAT WAS WRITTEN';
+  if (input.json) {
+    const disks = { diskChunks, badDiskChunks, writers: found.writers };
+    printJson(context, { guest, ok, hash, badChunks, ...disks, bootId, dirtyBytesPerSecond });
+  } else {
+    const parts = diskChunks === 0 ? 'memory is' : 'memory and disks are';
+    const verdict = ok ? `${parts} what was written` : 'NOT WHAT WAS WRITTEN';
     const rate = dirtyBytesPerSecond === 0 ? '' : `, dirtied at ${formatRate(dirtyBytesPerSecond)}`;
     context.out.write(`${guest}: ${verdict} (checksum ${hash}${rate})\n`);
   }

@@ -38,6 +38,7 @@ export const up: Run<typeof labUpSpec> = async (input, context) => {
       linkBytesPerSecond: input.flags.link,
       delayMs: input.flags.delay,
       paths: input.flags.paths,
+      storage: input.flags.storage,
       network: input.flags.network === 'bridge' ? undefined : input.flags.network,
       signal,
     }),

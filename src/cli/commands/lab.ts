@@ -31,6 +31,12 @@ export const labUpSpec = spec({
       summary: 'migration links of each host, each a network of its own',
       preset: '1',
     },
+    storage: {
+      kind: 'choice',
+      choices: ['shared', 'local'],
+      summary: "where guests' disks lie: in one directory of all hosts, or in one of each",
+      preset: 'shared',
+    },
     network: {
       kind: 'choice',
       choices: ['bridge', 'vxlan', 'routed'],
@@ -76,6 +82,11 @@ export const labGuestSpec = spec({
     memory: { kind: 'bytes', summary: "the guest's memory", preset: '512M' },
     workingSet: { kind: 'bytes', summary: 'checksummed memory (default: a quarter of --memory)' },
     dirty: { kind: 'rate', summary: 'memory to rewrite, such as 20MiB/s (default: none)' },
+    disk: {
+      kind: 'text',
+      value: 'size[,thin]',
+      summary: 'a disk that it writes to: a raw file, or with `,thin` a qcow2 image that grows',
+    },
     qemu: {
       kind: 'text',
       value: 'version',
@@ -83,8 +94,12 @@ export const labGuestSpec = spec({
     },
     machine: { kind: 'text', value: 'type', summary: "machine type (default: that QEMU's newest)" },
   },
-  examples: ['lab guest web1 --host a --memory 512M --dirty 20MiB/s', 'lab guest old --qemu 7.2'],
-  json: '{ name, address, mac, uuid, startedOn, memoryBytes, staticBytes, dirtyBytes, dirtyBytesPerSecond, qemuVersion, machineType, accelerator }',
+  examples: [
+    'lab guest web1 --host a --memory 512M --dirty 20MiB/s',
+    'lab guest old --qemu 7.2',
+    'lab guest db1 --disk 2G,thin',
+  ],
+  json: '{ name, address, mac, uuid, startedOn, memoryBytes, staticBytes, dirtyBytes, dirtyBytesPerSecond, qemuVersion, machineType, accelerator, disks? }',
 });
 
 export const labStopSpec = spec({
@@ -98,12 +113,13 @@ export const labStopSpec = spec({
 
 export const labVerifySpec = spec({
   name: 'verify',
-  summary: 'have a guest read its working set again and compare it with its checksums',
-  details: 'The exit code is 5 when memory is not what was written.',
+  summary:
+    'have a guest read its working set and its disks again and compare them with what was written',
+  details: 'The exit code is 5 when memory or a disk is not what was written.',
   args: { guest },
   flags: { lab },
   examples: ['lab verify web1'],
-  json: '{ guest, ok, hash, badChunks, bootId, dirtyBytesPerSecond }',
+  json: '{ guest, ok, hash, badChunks, diskChunks, badDiskChunks, writers, bootId, dirtyBytesPerSecond }',
 });
 
 export const labClientSpec = spec({

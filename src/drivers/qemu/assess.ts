@@ -18,6 +18,7 @@ export interface Match {
   readonly program: QemuProgram | undefined;
   readonly images: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
+  readonly disks: ReadonlyMap<string, string>;
   readonly checks: readonly Check[];
 }
 
@@ -36,7 +37,11 @@ export async function matchHost(
   description: GuestDescription,
   stream: StreamSettings,
   options: DestinationOptions,
-  host: { readonly programs: readonly QemuProgram[]; readonly store: ImageStore },
+  host: {
+    readonly programs: readonly QemuProgram[];
+    readonly store: ImageStore;
+    readonly disks: ReadonlyMap<string, string>;
+  },
   signal: AbortSignal,
 ): Promise<Match> {
   const spec = readSpec(description);
@@ -48,10 +53,12 @@ export async function matchHost(
     program,
     images: found.images,
     romfiles: found.romfiles,
+    disks: host.disks,
     checks: [
       ...checks,
       ...(program === undefined ? [] : cpuChecks(description.name, spec, options.host, program)),
       ...found.checks,
+      ...diskChecks(description.name, spec, options.host, host.disks),
       ...bridges,
       ...(program === undefined ? [] : destinationStreamChecks(stream, program)),
     ],
@@ -156,6 +163,20 @@ async function findImages(
     if (file !== undefined) romfiles.set(index, file);
   }
   return { images, romfiles, checks };
+}
+
+/** Each image has its file here: where it lies, the mover has found. */
+function diskChecks(
+  guest: string,
+  spec: GuestSpec,
+  host: string,
+  files: ReadonlyMap<string, string>,
+): Check[] {
+  return (spec.blockNodes ?? []).flatMap(({ node }) => {
+    if (files.has(node)) return [];
+    const facts = { host, guest, device: node, reason: 'it was not told where its file lies' };
+    return [refusal('disks', godwitError('GODWIT_DISK_MISSING', facts), 'destination')];
+  });
 }
 
 /** NICs that need a port here; bridges keep their name where the configuration does not map them. */

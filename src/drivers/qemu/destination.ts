@@ -42,6 +42,15 @@ const RESUME_MS = 10_000;
 /** A monitor greets within milliseconds while QEMU's main loop turns. */
 const HEARS_MS = 1500;
 
+type Files = ReadonlyMap<string, string>;
+const NO_FILES: Files = new Map();
+
+interface Wanted {
+  readonly description: GuestDescription;
+  readonly stream: StreamSettings;
+  readonly disks: Files;
+}
+
 export interface DestinationParts {
   readonly programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
   readonly images: ImageStore;
@@ -96,8 +105,9 @@ export class QemuDestination implements DestinationSession {
     description: GuestDescription,
     stream: StreamSettings,
     signal: AbortSignal,
+    disks: Files = NO_FILES,
   ): Promise<Check[]> {
-    return [...(await this.#match(description, stream, signal)).checks];
+    return [...(await this.#match({ description, stream, disks }, signal)).checks];
   }
 
   nics(description: GuestDescription): NicPlan[] {
@@ -109,11 +119,12 @@ export class QemuDestination implements DestinationSession {
     setup: StreamSetup,
     ports: ReadonlyMap<string, string>,
     signal: AbortSignal,
+    disks: Files = NO_FILES,
   ): Promise<{ handle: GuestHandle; memoryAddress: string }> {
     this.#credentials = setup.credentials;
     const again = await this.#startedAlready(setup, signal);
     if (again !== undefined) return again;
-    const match = await this.#match(description, setup, signal);
+    const match = await this.#match({ description, stream: setup, disks }, signal);
     const refusal = match.checks.find((check) => check.verdict === 'refuse')?.error;
     if (refusal !== undefined) throw new GodwitError(refusal);
     const { program } = match;
@@ -141,6 +152,7 @@ export class QemuDestination implements DestinationSession {
       guestDir,
       images: match.images,
       romfiles: match.romfiles,
+      disks: match.disks,
       ports,
       features: program.features[spec.accelerator.name] ?? [],
       vhost: await hasVhostNet(),
@@ -247,22 +259,10 @@ export class QemuDestination implements DestinationSession {
     return Promise.resolve();
   }
 
-  #match(
-    description: GuestDescription,
-    stream: StreamSettings,
-    signal: AbortSignal,
-  ): Promise<Match> {
-    return this.#parts
-      .programs(signal)
-      .then((programs) =>
-        matchHost(
-          description,
-          stream,
-          this.#options,
-          { programs, store: this.#parts.images },
-          signal,
-        ),
-      );
+  async #match({ description, stream, disks }: Wanted, signal: AbortSignal): Promise<Match> {
+    const programs = await this.#parts.programs(signal);
+    const host = { programs, store: this.#parts.images, disks };
+    return matchHost(description, stream, this.#options, host, signal);
   }
 
   async #hold(handle: GuestHandle, client: QmpClient, signal: AbortSignal): Promise<void> {

@@ -50,7 +50,9 @@ export async function inspectFacts(
       vcpus: facts.vcpus,
       hypervisorVersion: facts.version,
       spec,
+      ...(draft.disks.disks.length === 0 ? {} : { disks: [...draft.disks.disks] }),
     },
+    ...(draft.disks.disks.length === 0 ? {} : { files: Object.fromEntries(draft.disks.files) }),
     checks,
   };
 }
@@ -104,13 +106,25 @@ function deviceChecks(guest: string, findings: readonly Finding[]): Check[] {
           evidence: `${device} (${type}) ${reason}`,
         };
       case 'disk':
-        return refusal('disks', godwitError('GODWIT_DISK_LOCAL', { device, guest, file: reason }));
+        return diskRefusal('GODWIT_DISK_LOCAL', guest, finding);
+      case 'disk-cache':
+        return diskRefusal('GODWIT_DISK_CACHE', guest, finding);
+      case 'disk-format':
+        return diskRefusal('GODWIT_DISK_FORMAT', guest, finding);
       case 'unmovable':
         return refusal('devices', unmovableError(guest, device, type, reason));
     }
   });
   if (checks.some((check) => check.verdict === 'refuse')) return checks;
   return [...checks, pass('devices', 'every device can be made again')];
+}
+
+function diskRefusal(
+  code: 'GODWIT_DISK_LOCAL' | 'GODWIT_DISK_CACHE' | 'GODWIT_DISK_FORMAT',
+  guest: string,
+  { device, type: file, reason }: Finding,
+): Check {
+  return refusal('disks', godwitError(code, { device, guest, file, reason }));
 }
 
 function unmovableError(guest: string, device: string, type: string, reason: string): GodwitError {

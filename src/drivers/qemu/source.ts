@@ -25,6 +25,7 @@ import { uriOf } from './incoming.ts';
 import { sampleOf } from './sample.ts';
 import { launchOf } from './relaunch.ts';
 import type { MonitorWatch } from './session.ts';
+import { isAbandoned, isUnfinished, resumePastMigration } from './stuck.ts';
 import {
   DEFAULT_PARAMETERS,
   capabilitiesOff,
@@ -97,9 +98,10 @@ export class QemuSource implements SourceSession {
     ]);
     this.#memoryBytes = facts.memoryBytes;
     const images = { store: this.#images, signal };
-    const { description, checks } = await inspectFacts(name, facts, abilities, stream, images);
+    const found = await inspectFacts(name, facts, abilities, stream, images);
     const nics = nicsWithPorts(facts);
-    return { description, checks: [...checks, ...blockedChecks(name, facts.blockedReasons)], nics };
+    const checks = [...found.checks, ...blockedChecks(name, facts.blockedReasons)];
+    return { ...found, checks, nics };
   }
 
   async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {
@@ -213,8 +215,9 @@ export class QemuSource implements SourceSession {
     for (;;) {
       const now = await this.status(signal);
       if (isSettled(now)) return now;
-      if (ENDED.has(now.stream)) endedAt ??= performance.now();
-      // Nothing is under way and it stands still: somebody paused it before, and it stays so.
+      const over = ENDED.has(now.stream) || (await isAbandoned(this.#client, signal));
+      if (over) endedAt ??= performance.now();
+      // Nothing is under way and it stands still: somebody paused it before, or QEMU left it so.
       if (endedAt !== undefined && performance.now() - endedAt > RESUMED_MS) return now;
       await pause(5, signal);
     }
@@ -240,7 +243,10 @@ export class QemuSource implements SourceSession {
   }
 
   async resumeGuest(signal: AbortSignal): Promise<void> {
-    await this.#client.execute('cont', {}, signal);
+    const answer = await this.#client.request('cont', {}, signal);
+    if (answer.ok) return;
+    if (!isUnfinished(answer.reason)) throw this.#client.refused('cont', answer.reason);
+    await resumePastMigration(this.#client, this.handle.monitor, signal);
   }
 
   async unconfigure(signal: AbortSignal): Promise<void> {

@@ -21,6 +21,7 @@ const OWN_CAPABILITIES = [
   'events',
   'return-path',
   'pause-before-switchover',
+  'late-block-activate',
   'postcopy-ram',
   'multifd',
   'xbzrle',
@@ -74,13 +75,15 @@ export function streamObstacles(
 
 /** For migrate-set-capabilities; the same on both ends but for what only concerns the source. */
 export function capabilityList(
-  stream: Omit<StreamSettings, 'tls'> & { readonly holdSwitchover?: boolean },
+  stream: Omit<StreamSettings, 'tls'> & Pick<StreamSetup, 'holdSwitchover' | 'disks'>,
   has: readonly string[],
 ): { capability: string; state: boolean }[] {
   const wanted: Record<(typeof OWN_CAPABILITIES)[number], boolean> = {
     events: true,
     'return-path': true,
     'pause-before-switchover': stream.holdSwitchover === true,
+    // Without it a destination takes the images, and their locks, as soon as all state is in.
+    'late-block-activate': stream.disks === true,
     'postcopy-ram': stream.mode !== 'precopy',
     multifd: usesMultifd(stream),
     xbzrle: stream.compress === 'xbzrle',

@@ -1,5 +1,12 @@
 import { tapName } from '../plan.ts';
 
+/** A disk of a guest as QEMU is to open it. */
+export interface GuestDrive {
+  readonly file: string;
+  readonly format: 'raw' | 'qcow2';
+  readonly thin: boolean;
+}
+
 export type Accelerator = 'kvm' | 'tcg';
 
 /** Everything that QEMU's command line is made of. */
@@ -16,6 +23,7 @@ export interface GuestHardware {
   readonly kernel: string;
   readonly initramfs: string;
   readonly commandLine: string;
+  readonly drives?: readonly GuestDrive[] | undefined;
   /** The guest's directory on its host, for sockets, logs and the pid. */
   readonly dir: string;
 }
@@ -26,6 +34,7 @@ export interface GuestWorkload {
   readonly staticBytes: number;
   readonly dirtyBytes: number;
   readonly dirtyBytesPerSecond: number;
+  readonly disks?: number | undefined;
 }
 
 export function guestFiles(
@@ -50,6 +59,7 @@ export function kernelCommandLine(workload: GuestWorkload): string {
     `godwit.static=${kib(workload.staticBytes)}`,
     `godwit.dirty=${kib(workload.dirtyBytes)}`,
     `godwit.rate=${Math.round(workload.dirtyBytesPerSecond)}`,
+    ...(workload.disks ? [`godwit.disks=${workload.disks}`] : []),
   ].join(' ');
 }
 
@@ -72,6 +82,7 @@ export function qemuArgv(hardware: GuestHardware): string[] {
     ['-netdev', `tap,id=net0,ifname=${tapName(hardware.index)},script=no,downscript=no`],
     ['-device', `virtio-net-pci,id=nic0,netdev=net0,mac=${hardware.mac},romfile=`],
     ['-device', 'virtio-balloon-pci,id=balloon0'],
+    ...(hardware.drives ?? []).map(driveWords),
     [
       '-chardev',
       `socket,id=serial0,path=${files.serial},server=on,wait=off,logfile=${files.serialLog}`,
@@ -83,6 +94,18 @@ export function qemuArgv(hardware: GuestHardware): string[] {
     ['-pidfile', files.pid],
   ];
   return groups.flat();
+}
+
+function driveWords({ file, format, thin }: GuestDrive, index: number): string[] {
+  const id = `disk${index}`;
+  const name = file.replaceAll(',', ',,');
+  const discard = thin ? 'unmap' : 'ignore';
+  return [
+    '-drive',
+    `if=none,id=${id},file=${name},format=${format},cache=none,discard=${discard}`,
+    '-device',
+    `virtio-blk-pci,id=${id}-dev,drive=${id}`,
+  ];
 }
 
 const MIB = 1024 ** 2;

@@ -21,6 +21,8 @@ const guestRecord = z.strictObject({
   qemuVersion: z.string().max(32),
   machineType: z.string().max(64),
   accelerator: z.enum(['kvm', 'tcg']),
+  /** The files of its disks, on the storage of the host where it was started. */
+  disks: z.array(z.string().max(4096)).max(16).optional(),
 });
 
 /** A guest that the lab started: guests/NAME.json in the lab's directory. */

@@ -20,6 +20,8 @@ import {
   kernelCommandLine,
   qemuArgv,
 } from './argv.ts';
+import { makeDisks, removeDisks } from './disks.ts';
+import type { DiskRequest } from './disks.ts';
 import { chooseQemu, defaultMachineType } from './qemu.ts';
 import { type LabGuest, recordGuest, releaseGuest, reserveGuest } from './registry.ts';
 
@@ -32,6 +34,7 @@ export interface GuestRequest {
   readonly workingSetBytes?: number | undefined;
   /** Bytes/s that the guest writes into its working set. Default 0. */
   readonly dirtyBytesPerSecond?: number | undefined;
+  readonly disks?: readonly DiskRequest[] | undefined;
   /** A version (`7.2`), a path, or the first QEMU found. */
   readonly qemu?: string | undefined;
   /** Default: that of the QEMU chosen. */
@@ -73,6 +76,8 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
   const machineType = request.machineType ?? (await defaultMachineType(qemu, request.signal));
   const index = await reserveGuest(lab, name, host.name);
   try {
+    const at = { host: host.name, guest: name };
+    const drives = await makeDisks(lab, at, request.disks ?? [], request.signal);
     const guest: LabGuest = {
       name,
       index,
@@ -86,14 +91,16 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
       qemuVersion: qemu.version,
       machineType,
       accelerator,
+      ...(drives.length === 0 ? {} : { disks: drives.map(({ file }) => file) }),
     };
-    const plain = hardwareOf(guest, { binary: qemu.path, dir, ...image });
+    const plain = hardwareOf(guest, { binary: qemu.path, dir, drives, ...image });
     const commandLine = [plain.commandLine, ...(request.kernelWords ?? [])].join(' ');
     const hardware = { ...plain, commandLine };
     await launch(lab, host, hardware, request);
     await recordGuest(lab, guest);
     return guest;
   } catch (error) {
+    await removeDisks(lab, host.name, name);
     await releaseGuest(lab, name, index);
     throw error;
   }
@@ -101,10 +108,10 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
 
 function hardwareOf(
   guest: LabGuest,
-  host: Pick<GuestHardware, 'binary' | 'dir' | 'kernel' | 'initramfs'>,
+  host: Pick<GuestHardware, 'binary' | 'dir' | 'kernel' | 'initramfs' | 'drives'>,
 ): GuestHardware {
   const { name, uuid, index, mac, machineType, accelerator, memoryBytes } = guest;
-  const commandLine = kernelCommandLine(guest);
+  const commandLine = kernelCommandLine({ ...guest, disks: guest.disks?.length });
   return { name, uuid, index, mac, machineType, accelerator, memoryBytes, commandLine, ...host };
 }
 

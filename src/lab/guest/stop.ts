@@ -4,6 +4,7 @@ import { endProcesses } from '../processes.ts';
 import type { Lab } from '../state.ts';
 import { seenQemus } from '../witness/qemus.ts';
 import { labGuest, releaseGuest } from './registry.ts';
+import { removeDisks } from './disks.ts';
 import { removeTap } from './start.ts';
 import { tapName } from '../plan.ts';
 
@@ -23,5 +24,6 @@ export async function stopGuest(lab: Lab, name: string): Promise<void> {
     for (const tap of new Set(taps)) await removeTap(lab, member, tap);
     await rm(path.join(member.stateDir, 'guests', name), { recursive: true, force: true });
   }
+  await removeDisks(lab, guest.startedOn, name);
   await releaseGuest(lab, name, guest.index);
 }

@@ -19,14 +19,20 @@ const guestStats = z.object({
   dirtyingMs: count,
   /** The rate that it aims at. */
   dirtyBytesPerSecond: count,
+  /** Written to its disks since it was booted, and what they refused. */
+  diskBytes: count,
+  diskErrors: count,
 });
 export type GuestStats = z.infer<typeof guestStats>;
 
 const verification = z.object({
-  /** Memory is what it was when it was written, the rewritten part too. */
+  /** Memory and disks are what was written, the rewritten part too. */
   ok: z.boolean(),
   hash: z.string().max(64),
   badChunks: count,
+  /** Places of its disks that were read again, and those that did not hold what was written. */
+  diskChunks: count,
+  badDiskChunks: count,
 });
 export type GuestVerification = z.infer<typeof verification>;
 
@@ -43,7 +49,7 @@ export async function readGuestStats(
   return guestStats.parse(await ask(lab, name, 'stats', { deadlineMs: 10_000, ...options }));
 }
 
-/** Has the guest read its whole working set again and compare; the dirtying rests meanwhile. */
+/** Has the guest read its whole working set and its disks again and compare; the writing rests meanwhile. */
 export async function verifyGuest(
   lab: Lab,
   name: string,

@@ -7,8 +7,9 @@ stats() {
   read -r boot </state/boot-id
   read -r bytes ms </state/dirtied
   read -r rate </state/rate
+  read -r disk errors </state/disks
   ready=false; [ ! -e /state/ready ] || ready=true
-  echo "{\"ready\":$ready,\"bootId\":\"$boot\",\"uptimeMs\":${up%.*}${up#*.}0,\"dirtiedBytes\":$bytes,\"dirtyingMs\":$ms,\"dirtyBytesPerSecond\":$rate}"
+  echo "{\"ready\":$ready,\"bootId\":\"$boot\",\"uptimeMs\":${up%.*}${up#*.}0,\"dirtiedBytes\":$bytes,\"dirtyingMs\":$ms,\"dirtyBytesPerSecond\":$rate,\"diskBytes\":$disk,\"diskErrors\":$errors}"
 }
 
 hash() {
@@ -34,15 +35,34 @@ dirty_bad() {
   done
 }
 
+# As with memory; what is read comes from the disk and not from the page cache.
+disks_bad() {
+  diskbad=0 disks=0
+  [ -d /ram/disks ] || return
+  tries=0
+  until [ -e /state/disks-paused ] || [ "$tries" -ge 500 ]; do usleep 20000; tries=$((tries + 1)); done
+  for file in /ram/disks/vd*/slot*; do
+    [ -e "$file" ] || continue
+    read -r skip at <"$file"
+    name=${file#/ram/disks/} disks=$((disks + 1))
+    want=$(dd if=/ram/pool bs=64k skip="$skip" iflag=skip_bytes,fullblock count=1 2>/dev/null | md5sum)
+    have=$(dd if="/dev/${name%%/*}" bs=64k skip="$at" iflag=direct,fullblock count=1 2>/dev/null | md5sum)
+    [ "$want" = "$have" ] || diskbad=$((diskbad + 1))
+  done
+  read -r _ errors </state/disks
+  diskbad=$((diskbad + errors))
+}
+
 verify() {
   mkdir /state/pause 2>/dev/null || { echo '{"error":"another verify is at work"}'; return; }
   good=true
   md5sum -c /state/pool.md5 /state/static.md5 >/dev/null 2>&1 || good=false
   dirty_bad
+  disks_bad
   rmdir /state/pause
-  [ "$bad" = 0 ] || good=false
+  [ "$bad" = 0 ] && [ "$diskbad" = 0 ] || good=false
   read -r sum _ </state/static.md5
-  echo "{\"ok\":$good,\"hash\":\"$sum\",\"badChunks\":$bad}"
+  echo "{\"ok\":$good,\"hash\":\"$sum\",\"badChunks\":$bad,\"diskChunks\":$disks,\"badDiskChunks\":$diskbad}"
 }
 
 while read -r verb argument; do

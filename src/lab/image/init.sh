@@ -8,13 +8,14 @@ mount -t devtmpfs dev /dev 2>/dev/null
 echo 'godwit: boot'
 for module in $(cat /modules/order); do insmod "/modules/$module" 2>/dev/null; done
 
-static=0 dirty=0 rate=0 ip=''
+static=0 dirty=0 rate=0 disks=0 ip=''
 for word in $(cat /proc/cmdline); do
   case "$word" in
     godwit.ip=*) ip=${word#*=} ;;
     godwit.static=*) static=${word#*=} ;;
     godwit.dirty=*) dirty=${word#*=} ;;
     godwit.rate=*) rate=${word#*=} ;;
+    godwit.disks=*) disks=${word#*=} ;;
   esac
 done
 
@@ -28,6 +29,7 @@ mkdir /ram/ledger
 cat /proc/sys/kernel/random/boot_id >/state/boot-id
 echo "$rate" >/state/rate
 echo '0 0' >/state/dirtied
+echo '0 0' >/state/disks
 
 nc -ll -p 7001 -e /bin/counter &
 nc -ll -p 7002 -e /bin/command &
@@ -50,6 +52,7 @@ if [ "$dirty" -gt 0 ]; then
   dd if=/ram/pool of=/ram/dirty bs=64k skip=17 iflag=skip_bytes count=1 2>/dev/null
   /bin/dirty "$dirty" &
 fi
+[ "$disks" = 0 ] || /bin/disk &
 : >/state/ready
 echo 'godwit: ready'
 while :; do wait; sleep 3600; done

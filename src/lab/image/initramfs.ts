@@ -33,6 +33,7 @@ const APPLETS =
 const SCRIPTS = {
   init: 'init',
   'bin/dirty': 'dirty',
+  'bin/disk': 'disk',
   'bin/counter': 'counter',
   'bin/command': 'command',
 };

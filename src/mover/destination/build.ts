@@ -10,6 +10,7 @@ import type { Ledger } from './ledger.ts';
 import { streamSetup } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
 import { GuestPorts, settleTunnels } from './ports.ts';
+import { filesToOpen } from './storage.ts';
 import { DestinationWay } from './way.ts';
 
 /** What building takes, and what it has made. */
@@ -49,8 +50,9 @@ export async function build(
     const { config } = parts;
     await runHook(config, 'prepare-destination', () => hookFacts(ledger.state, config), signal);
     const setup = streamSetup(parts, preparation, from, way.socketFor(ledger.state));
+    const files = await filesToOpen(parts.config, preparation);
     const taps = new Map(Object.entries(ports));
-    const started = await session.start(preparation.description, setup, taps, signal);
+    const started = await session.start(preparation.description, setup, taps, signal, files);
     const memoryAddress = await way.address(ledger.state, started.memoryAddress);
     await ledger.record({ type: 'prepared', handle: started.handle, memoryAddress });
   } catch (thrown) {

@@ -15,6 +15,7 @@ import { openDestinationJournal, readJournals } from '../journal.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { askSourceOf } from './source-agent.ts';
 import { DestinationMover } from './mover.ts';
+import { answerStorage } from './storage.ts';
 
 export interface RunningDestination {
   readonly mover: DestinationMover;
@@ -84,6 +85,7 @@ function handlersOf(mover: DestinationMover, config: AgentConfig): Handlers<type
     assess: async ({ body, signal, calledAt }) => ({
       checks: await mover.assess(body, signal, calledAt),
     }),
+    storage: ({ body }) => answerStorage(config, body),
     prepare: ({ body, signal }) => mover.prepare(body, signal),
     arm: ({ body }) => mover.arm(body.epoch),
     // Once begun it is carried through: a caller that goes away must not leave the guest half resumed.

@@ -10,6 +10,7 @@ import { Lane } from '../lane.ts';
 import { warmDestination } from '../warm.ts';
 import { actOnSilence, askOnReturn, followOrder, isForsaken } from './alone.ts';
 import type { Hands, Order } from './alone.ts';
+import { assess } from './assess.ts';
 import { announce, build, buildParts } from './build.ts';
 import type { BuildParts } from './build.ts';
 import { Ledger } from './ledger.ts';
@@ -98,12 +99,9 @@ export class DestinationMover {
 
   /** `calledAt`: the address of this host over which the source came; its memory will come the same way. */
   assess(preparation: Preparation, signal: AbortSignal, calledAt?: string): Promise<Check[]> {
-    return this.#call('assess', preparation.epoch, async () => {
-      const session = await this.#open(calledAt);
-      const networks = await this.#parts.ports.map(preparation, signal);
-      const { description, stream } = preparation;
-      return [...(await session.assess(description, stream, signal)), ...networks];
-    });
+    return this.#call('assess', preparation.epoch, async () =>
+      assess(this.#parts, await this.#open(calledAt), preparation, signal),
+    );
   }
 
   prepare(preparation: Preparation, signal: AbortSignal): Promise<Prepared> {

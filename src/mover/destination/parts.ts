@@ -34,12 +34,14 @@ export function streamSetup(
   source: string,
   socket: string | undefined,
 ): StreamSetup {
+  const disks = preparation.description.disks === undefined ? {} : { disks: true };
   // Its hypervisor speaks to this mover alone; between the hosts the wire has its own TLS.
   if (socket !== undefined) {
-    return { ...preparation.stream, tls: false, maxDowntimeMs: 300, socket };
+    return { ...preparation.stream, ...disks, tls: false, maxDowntimeMs: 300, socket };
   }
   return {
     ...preparation.stream,
+    ...disks,
     // The source alone decides when to switch; this end’s own limit plays no part.
     maxDowntimeMs: 300,
     credentials: streamTls(parts.config, parts.dir, source),

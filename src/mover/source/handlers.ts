@@ -16,6 +16,7 @@ import { detachNetworks, networksOf, withdrawNetworks } from './networks.ts';
 import { ask, darkMs, preparation, refuseOn, streamSetup } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { choosePathTo } from './choose-path.ts';
+import { proveStorage } from './storage.ts';
 
 /**
  * From the guest's resume until the source is looked at and taken down, ms: its first answers want the processors
@@ -63,13 +64,17 @@ export const DO: Readonly<Record<StepName, Handler>> = {
   },
 
   assess: async (parts, signal) => {
-    const body = preparation(parts);
-    const { checks } = await ask(parts, signal, (api) =>
+    const storage = await proveStorage(parts, signal);
+    refuseOn(storage.checks);
+    const places = storage.places.length === 0 ? {} : { places: [...storage.places] };
+    const body = { ...preparation(parts), ...places };
+    const told = await ask(parts, signal, (api) =>
       api.assess({ body }, { signal, deadlineMs: 15_000 }),
     );
+    const checks = [...storage.checks, ...told.checks];
     refuseOn(checks);
     await askHook(parts, 'before-start', signal);
-    return { checks };
+    return { checks, ...places };
   },
 
   prepare: async (parts, signal) => {

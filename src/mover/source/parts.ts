@@ -89,13 +89,16 @@ export function darkMs({ fenceMs }: SourceParts, wholeMs: number): number {
 
 /** How the source’s end of the stream is set. */
 export function streamSetup(parts: SourceParts): StreamSetup {
-  const { settings, to } = parts.state().plan;
+  const { plan, known } = parts.state();
+  const { settings, to } = plan;
+  const { description } = known;
   const setup = {
     mode: settings.mode,
     streams: settings.streams,
     compress: settings.compress,
     maxDowntimeMs: settings.maxDowntimeMs,
-    holdSwitchover: holdsSwitchover(settings),
+    holdSwitchover: holdsSwitchover(settings, description),
+    ...(description?.disks === undefined ? {} : { disks: true }),
   };
   // The wire has a cap and a TLS of its own, and its hypervisor speaks to this mover alone.
   if (goesByWire(parts)) return { ...setup, tls: false };
@@ -122,6 +125,7 @@ export function preparation(parts: SourceParts): Preparation {
     description: describe(known.description),
     stream: { mode, streams, compress, tls: true },
     ...(goesByWire(parts) ? { wire } : {}),
+    ...(known.places === undefined ? {} : { places: known.places }),
     ...(known.networks === undefined ? {} : { networks: known.networks }),
     ...(plan.settings.networks === undefined ? {} : { networkMap: plan.settings.networks }),
   };

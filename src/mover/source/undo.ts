@@ -5,6 +5,7 @@ import { sourceMayResume } from '../../migration/run-right.ts';
 import type { StepName } from '../../migration/steps.ts';
 import { ask, darkMs, resumePeer } from './parts.ts';
 import type { SourceParts } from './parts.ts';
+import { dropProofs } from './storage.ts';
 
 /** Time that the destination may be out of reach while its refusal is needed, ms. */
 const REFUSAL_MS = 60_000;
@@ -20,6 +21,8 @@ type Undo = (parts: SourceParts, signal: AbortSignal) => Promise<void>;
 /** How each step is undone; the table says which have an undo. Each may run twice, and on a step half done. */
 export const UNDO: Readonly<Partial<Record<StepName, Undo>>> = {
   admit: async (parts, signal) => {
+    // A mover that died in the midst of a proof; where the guest cannot be asked any more, it stays.
+    await dropProofs(parts, signal).catch(() => undefined);
     resumePeer(parts);
     // What is off holds nothing; when it comes back it asks, and hears that the epoch is closed.
     if (parts.state().proof === 'fenced') return;

@@ -2,16 +2,9 @@ import assert from 'node:assert/strict';
 import { symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import type {
-  DestinationSession,
-  SourceSession,
-  StreamSetup,
-} from '../../../src/drivers/driver.ts';
-import { connectMonitor } from '../../../src/drivers/qemu/qmp/connect.ts';
-import type { GuestDescription } from '../../../src/protocol/peer.ts';
 import { makeQemuPlace, qemuPrograms } from '../../conformance/qemu-place.ts';
 import type { QemuPlace, QemuPlan } from '../../conformance/qemu-place.ts';
-import { until } from './tiny-guest.ts';
+import { move, plug } from './moved.ts';
 
 const programs = await qemuPrograms();
 const oldest = programs.find(({ version }) => version === '7.2') ?? programs[0];
@@ -44,79 +37,6 @@ const RICH = [
   ),
   ...'-device VGA,vgamem_mb=16'.split(' '),
 ];
-
-interface Moved {
-  readonly before: GuestDescription;
-  readonly after: GuestDescription;
-  /** What the guest wrote there: a dot for each time it found its memory whole. */
-  readonly serial: string;
-}
-
-async function move(place: QemuPlace): Promise<Moved> {
-  const found = await place.source.discover({ host: 'a', busy: new Set(), configured: [] }, signal);
-  const handle = found.find(({ info }) => info.name === place.guest)?.handle;
-  assert.ok(handle);
-  const source = await place.source.openSource(handle, signal);
-  const destination = await place.destination.openDestination(place.destinationOptions);
-  try {
-    return await moveWith(place, source, destination);
-  } finally {
-    await source.close();
-    await destination.destroy(AbortSignal.timeout(10_000));
-  }
-}
-
-async function moveWith(place: QemuPlace, source: SourceSession, destination: DestinationSession) {
-  const { description, checks } = await source.inspect(STREAM, signal);
-  const refused = checks.filter(({ verdict }) => verdict === 'refuse');
-  assert.deepEqual(refused, []);
-  const before = JSON.parse(JSON.stringify(description)) as GuestDescription;
-  const setup = (side: 'source' | 'destination'): StreamSetup => ({
-    ...STREAM,
-    tls: true,
-    maxDowntimeMs: 200,
-    ...(place.credentials === undefined ? {} : { credentials: place.credentials[side] }),
-  });
-  const ports = new Map<string, string>();
-  const { memoryAddress, handle } = await destination.start(
-    before,
-    setup('destination'),
-    ports,
-    signal,
-  );
-  await source.configure(setup('source'), signal);
-  const done = Promise.withResolvers<void>();
-  source.onEvent((event) => {
-    if (event.type === 'pre-switchover') void source.continueSwitchover(signal);
-    if (event.type === 'completed') done.resolve();
-    if (event.type === 'failed' || event.type === 'lost') done.reject(new Error(event.reason));
-  });
-  await source.startMemory(memoryAddress, 'b', signal);
-  await done.promise;
-  await destination.resumeGuest(signal);
-  await source.quit(signal);
-  await destination.settle(signal);
-  await until(async () => (await place.serialThere()).length > 3);
-  await destination.close();
-  const moved = await place.destination.openSource(handle, signal);
-  try {
-    const again = await moved.inspect(STREAM, signal);
-    return { before, after: again.description, serial: await place.serialThere() };
-  } finally {
-    await moved.close();
-  }
-}
-
-/** Changes the guest while it runs, over its own monitor. */
-async function plug(place: QemuPlace, commands: readonly [string, object][]): Promise<void> {
-  const owner = { host: 'a', guest: place.guest, side: 'source' as const };
-  const client = await connectMonitor({ ...owner, path: place.tiny.monitor }, 5000, signal);
-  try {
-    for (const [command, args] of commands) await client.execute(command, args, signal);
-  } finally {
-    client.close();
-  }
-}
 
 function tiny(plan: Partial<QemuPlan>): Promise<QemuPlace> {
   const { file } = newest ?? { file: '' };

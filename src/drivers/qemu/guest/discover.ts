@@ -188,9 +188,7 @@ export function fromFacts(base: GuestInfo, facts: GuestFacts): GuestInfo {
   const draft = describeGuest(facts);
   const unmovable = draft.findings
     .filter(({ kind }) => kind !== 'changed')
-    .map(({ kind, device, type, reason }) =>
-      kind === 'disk' ? `disk ${device} (${reason})` : `${device} (${type}): ${reason}`,
-    );
+    .map(({ device, type, reason }) => `${device} (${type}): ${reason}`);
   const nics = draft.spec.netdevs.flatMap((netdev) =>
     netdev.type === 'tap'
       ? [

@@ -9,6 +9,7 @@ import type { BackendLine, RamBlock } from '../spec/monitor-text.ts';
 import type { Scalar } from '../spec/options.ts';
 import type { GuestFacts, LiveDevice, LiveObject } from '../spec/facts.ts';
 import { readAttachments } from './attachments.ts';
+import { readBlocks } from './blocks.ts';
 import { readCpu } from './cpu.ts';
 import type { QemuProcess } from './process.ts';
 import { getScalar } from './qom.ts';
@@ -19,8 +20,9 @@ export async function readFacts(
   process: QemuProcess,
   signal: AbortSignal,
 ): Promise<GuestFacts> {
-  const [basics, devices, anonymous, objects, network, ramBlocks] = await Promise.all([
+  const [basics, block, devices, anonymous, objects, network, ramBlocks] = await Promise.all([
     readBasics(client, signal),
+    readBlocks(client, signal),
     listChildren(client, '/machine/peripheral', signal),
     listChildren(client, '/machine/peripheral-anon', signal),
     listChildren(client, '/objects', signal),
@@ -42,6 +44,7 @@ export async function readFacts(
   const { cpuPath: _path, cpuType: _type, ...rest } = basics;
   return {
     ...rest,
+    block,
     argv: process.argv,
     cwd: process.cwd,
     devices: live,
@@ -56,7 +59,7 @@ export async function readFacts(
 async function readBasics(client: QmpClient, signal: AbortSignal) {
   const ask = <T>(command: string, schema: z.ZodType<T>, args: object = {}): Promise<T> =>
     client.query(command, args, schema, signal);
-  const [status, cpus, slots, memory, kvm, uuid, name, blocks, chardevs, migration, caps, type] =
+  const [status, cpus, slots, memory, kvm, uuid, name, chardevs, migration, caps, type] =
     await Promise.all([
       ask('query-status', answers.runStatus),
       ask('query-cpus-fast', answers.cpus),
@@ -65,7 +68,6 @@ async function readBasics(client: QmpClient, signal: AbortSignal) {
       ask('query-kvm', answers.kvm),
       ask('query-uuid', answers.uuid),
       ask('query-name', answers.name),
-      ask('query-block', answers.blocks),
       ask('query-chardev', answers.chardevs),
       ask('query-migrate', answers.migrationState),
       ask('query-migrate-capabilities', answers.capabilityList),
@@ -84,12 +86,6 @@ async function readBasics(client: QmpClient, signal: AbortSignal) {
     baseMemoryBytes: memory['base-memory'],
     uuid: /^[0-]+$/.test(uuid.UUID) ? undefined : uuid.UUID,
     name: name.name,
-    disks: blocks
-      .filter((block) => block.inserted !== undefined)
-      .map((block) => ({
-        device: block.device === '' ? (block.qdev ?? 'a disk') : block.device,
-        file: block.inserted?.file ?? '',
-      })),
     chardevs: chardevs.map((chardev) => ({ id: chardev.label, filename: chardev.filename })),
     migrationStatus: migration.status ?? 'none',
     blockedReasons: migration['blocked-reasons'] ?? [],

@@ -8,6 +8,8 @@ const count = z.number().nonnegative();
 
 export const runStatus = z.object({ status: id, running: z.boolean() });
 
+export const yankInstances = z.array(z.object({ type: id })).max(256);
+
 export const migrationState = z.object({
   status: id.optional(),
   'error-desc': text.optional(),
@@ -65,16 +67,6 @@ export const kvm = z.object({ enabled: z.boolean(), present: z.boolean() });
 export const uuid = z.object({ UUID: id });
 
 export const name = z.object({ name: id.optional() });
-
-export const blocks = z
-  .array(
-    z.object({
-      device: id.default(''),
-      qdev: id.optional(),
-      inserted: z.object({ file: text.default('') }).optional(),
-    }),
-  )
-  .max(4096);
 
 export const chardevs = z.array(z.object({ label: id, filename: text })).max(4096);
 

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { cpuProperties } from './cpu.ts';
+import { blockdevWords } from './disks-argv.ts';
 import { escapeComma, formatOption } from './options.ts';
 import type { Scalar } from './options.ts';
 import { PID_FILE, PIPES, PIPES_ID, QMP_SOCKET } from './names.ts';
@@ -12,6 +13,8 @@ export interface Placement {
   /** Path here of each image. */
   readonly images: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
+  /** Path here of each image of a disk, by its block node. */
+  readonly disks: ReadonlyMap<string, string>;
   /** Tap of each `tap` backend. */
   readonly ports: ReadonlyMap<string, string>;
   /** Features of the best processor here, for this accelerator. */
@@ -38,6 +41,7 @@ export function buildArgv(spec: GuestSpec, place: Placement): string[] {
     ...spec.objects.flatMap(({ type, id, props }) => ['-object', objectText(type, id, props)]),
     ...backends(spec, place),
     ...spec.netdevs.flatMap((netdev) => ['-netdev', netdevText(netdev, place)]),
+    ...blockdevWords(spec.blockNodes ?? [], place.disks),
     ...spec.devices.flatMap((device, index) => [
       '-device',
       deviceText(device, place.romfiles.get(index)),

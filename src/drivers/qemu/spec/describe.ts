@@ -3,6 +3,8 @@ import { describeBackends } from './backends.ts';
 import { hasOption, parseCommandLine, valuesOf } from './cmdline.ts';
 import type { CommandLine } from './cmdline.ts';
 import { describeDevices } from './devices.ts';
+import { describeDisks } from './disks.ts';
+import type { Disks } from './disks.ts';
 import type { GuestFacts } from './facts.ts';
 import { changed, unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
@@ -19,6 +21,7 @@ export interface Draft {
   /** Paths at the source of the images to be known by their content. */
   readonly imageFiles: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
+  readonly disks: Pick<Disks, 'disks' | 'files'>;
   readonly findings: readonly Finding[];
 }
 
@@ -42,7 +45,8 @@ export function describeGuest(facts: GuestFacts): Draft {
   const backends = describeBackends(line);
   const network = describeNetwork(line, facts);
   const objects = describeObjects(line, facts);
-  const devices = describeDevices(line, facts);
+  const disks = describeDisks(line, facts);
+  const devices = describeDevices(line, facts, disks.props);
   const options = describeOptions(line);
   const images = imageFiles(line, facts);
   const append = valuesOf(line, 'append').at(-1) ?? machineProperties(line).get('append');
@@ -61,16 +65,12 @@ export function describeGuest(facts: GuestFacts): Draft {
     ports: [...backends.ports, ...defaultPorts(line)],
     monitors: [...backends.monitors],
     netdevs: network.netdevs,
-    devices: [...devices.devices],
+    devices: [...devices.devices, ...disks.builtIn],
+    ...(disks.nodes.length === 0 ? {} : { blockNodes: [...disks.nodes] }),
     ramBlocks: facts.ramBlocks.map((block) => ({ ...block })),
   };
   const findings = [
-    ...facts.disks.map(({ device, file }): Finding => ({
-      kind: 'disk',
-      device,
-      type: 'disk',
-      reason: file,
-    })),
+    ...disks.findings,
     ...machine.findings,
     ...backends.findings,
     ...network.findings,
@@ -78,7 +78,7 @@ export function describeGuest(facts: GuestFacts): Draft {
     ...devices.findings,
     ...options.findings,
   ];
-  return { spec, imageFiles: images, romfiles: devices.romfiles, findings };
+  return { spec, imageFiles: images, romfiles: devices.romfiles, disks, findings };
 }
 
 function describeOptions(line: CommandLine): {

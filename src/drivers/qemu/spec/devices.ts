@@ -22,7 +22,12 @@ interface Given {
   readonly props: Record<string, Scalar>;
 }
 
-export function describeDevices(line: CommandLine, facts: GuestFacts): Devices {
+/** `extra`: properties that come from elsewhere than the device's own option, by its QOM path. */
+export function describeDevices(
+  line: CommandLine,
+  facts: GuestFacts,
+  extra: ReadonlyMap<string, Readonly<Record<string, Scalar>>> = new Map(),
+): Devices {
   const given = valuesOf(line, 'device').map(parseDevice);
   const found: { live: LiveDevice; given: Given }[] = [];
   const taken = new Set<string>();
@@ -45,7 +50,10 @@ export function describeDevices(line: CommandLine, facts: GuestFacts): Devices {
   const findings: Finding[] = [];
   const romfiles = new Map<number, string>();
   const devices = found.map(({ live, given: each }, index) => {
-    const { spec, romfile, problems } = describeDevice(live, each);
+    const { spec, romfile, problems } = describeDevice(live, {
+      ...each,
+      props: { ...each.props, ...extra.get(live.path) },
+    });
     if (romfile !== undefined) romfiles.set(index, romfile);
     findings.push(...problems);
     return spec;

@@ -1,3 +1,4 @@
+import type { BlockFacts } from './disk-facts.ts';
 import type { BackendLine, RamBlock } from './monitor-text.ts';
 import type { Scalar } from './options.ts';
 
@@ -18,7 +19,7 @@ export interface GuestFacts {
   readonly baseMemoryBytes: number;
   readonly uuid: string | undefined;
   readonly name: string | undefined;
-  readonly disks: readonly { readonly device: string; readonly file: string }[];
+  readonly block: BlockFacts;
   readonly chardevs: readonly { readonly id: string; readonly filename: string }[];
   readonly migrationStatus: string;
   readonly blockedReasons: readonly string[];

@@ -1,8 +1,10 @@
 /** Something of the guest that cannot move, or that will be different there. */
 export interface Finding {
-  readonly kind: 'unmovable' | 'disk' | 'changed';
+  /** `disk`: it cannot be opened elsewhere; `disk-cache`, `disk-format`: not safely, as it is opened here. */
+  readonly kind: 'unmovable' | 'disk' | 'disk-cache' | 'disk-format' | 'changed';
   /** The guest's name for it: a device id, an option. */
   readonly device: string;
+  /** Of a disk that cannot move: its file. */
   readonly type: string;
   readonly reason: string;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { blockNodes } from './disk-schema.ts';
 import { deviceObstacle } from './findings.ts';
 
 /**
@@ -233,6 +234,8 @@ export const guestSpec = z.strictObject({
   monitors: z.array(z.strictObject({ kind: z.enum(['qmp', 'hmp']), name: fileName })).max(32),
   netdevs: z.array(netdev).max(256),
   devices: z.array(device).max(2048),
+  /** Absent without disks: hosts whose Godwit knows of none take the guest then. */
+  blockNodes: blockNodes.optional(),
   ramBlocks: z.array(z.strictObject({ name: text, bytes: integer })).max(4096),
 });
 export type GuestSpec = z.infer<typeof guestSpec>;

@@ -15,6 +15,7 @@ import {
 import type { QemuProcess } from '../../../../src/drivers/qemu/guest/process.ts';
 import { parseCommandLine } from '../../../../src/drivers/qemu/spec/cmdline.ts';
 import { parseNetwork, parseRamBlocks } from '../../../../src/drivers/qemu/spec/monitor-text.ts';
+import { NO_BLOCKS } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
 import { guestInfo } from '../../../../src/protocol/host.ts';
 import { commandLine, factsOf } from '../spec/facts.ts';
 
@@ -86,11 +87,11 @@ describe('guests found by their processes', () => {
     const argv = commandLine('-nodefaults -device vfio-pci,id=gpu,host=01:00.0');
     const [found] = candidatesOf([{ ...processOf(''), argv }], []);
     assert.ok(found);
-    const disks = [{ device: 'd0', file: '/srv/a.raw' }];
-    const info = guestInfo.parse(fromFacts(fromProcess(found, 'a'), factsOf(argv, { disks })));
+    const block = { ...NO_BLOCKS, jobs: ['mirror d0'] };
+    const info = guestInfo.parse(fromFacts(fromProcess(found, 'a'), factsOf(argv, { block })));
     assert.equal(info.state, 'running');
     assert.deepEqual(info.unmovable, [
-      'disk d0 (/srv/a.raw)',
+      'mirror d0 (block job): it is at work on a disk',
       'gpu (vfio-pci): it is a device of this host, passed through',
     ]);
   });

@@ -13,6 +13,7 @@ const PLACE: Placement = {
   guestDir: '/guests/web1',
   images: new Map([['kernel', '/images/vmlinuz']]),
   romfiles: new Map(),
+  disks: new Map(),
   ports: new Map([['n0', 'tap0']]),
   features: ['avx', 'sse2'],
   vhost: true,

@@ -1,6 +1,7 @@
 import { parseCommandLine, valuesOf } from '../../../../src/drivers/qemu/spec/cmdline.ts';
 import { parseDevice } from '../../../../src/drivers/qemu/spec/devices.ts';
 import type { GuestFacts, LiveDevice } from '../../../../src/drivers/qemu/spec/facts.ts';
+import { NO_BLOCKS } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
 import { parseOption } from '../../../../src/drivers/qemu/spec/options.ts';
 
 /** What a guest started with this command line would say of itself, but for what `change` says otherwise. */
@@ -47,7 +48,7 @@ export function factsOf(argv: readonly string[], change: Partial<GuestFacts> = {
     baseMemoryBytes: 512 * 1024 * 1024,
     uuid: undefined,
     name: undefined,
-    disks: [],
+    block: NO_BLOCKS,
     chardevs: [],
     migrationStatus: 'none',
     blockedReasons: [],

@@ -1,0 +1,57 @@
+/** What was read of a running guest's disks; plain data, the input of describeDisks(). */
+export interface BlockFacts {
+  readonly disks: readonly LiveDisk[];
+  readonly nodes: readonly LiveNode[];
+  readonly edges: readonly LiveEdge[];
+  /** Jobs at work on them. */
+  readonly jobs: readonly string[];
+}
+
+/** A device that reads or writes an image, or a drive that could. */
+export interface LiveDisk {
+  /** Id of its drive; empty for a device on a block node. */
+  readonly drive: string;
+  /** QOM path, or id, of its device. */
+  readonly qdev: string | undefined;
+  /** The node that it is on; undefined for a drive without a medium. */
+  readonly root: string | undefined;
+  /** The guest's writes wait for no flush of its own. */
+  readonly writeCache: boolean;
+  /** Its throughput is limited. */
+  readonly limited: boolean;
+  /** Where it is part of the machine and not of the command line's devices. */
+  readonly builtIn: BuiltInDrive | undefined;
+}
+
+export interface BuiltInDrive {
+  readonly type: string;
+  readonly bus: string | undefined;
+  readonly unit: number | undefined;
+}
+
+export interface LiveNode {
+  readonly name: string;
+  readonly driver: string;
+  /** As QEMU writes it: relative to its working directory, or no path at all. */
+  readonly file: string;
+  readonly readOnly: boolean;
+  readonly direct: boolean;
+  readonly noFlush: boolean;
+  readonly detectZeroes: 'off' | 'on' | 'unmap';
+  readonly encrypted: boolean;
+  readonly bytes: number;
+  readonly allocatedBytes: number | undefined;
+  /** It has a backing file, and its header says of which format (undefined: it does not say). */
+  readonly backing: { readonly format: string | undefined } | undefined;
+  /** Dirty bitmaps that lie in memory alone. */
+  readonly volatileBitmaps: number;
+}
+
+export interface LiveEdge {
+  readonly parent: string;
+  readonly child: string;
+  /** `file`, `backing`, ... */
+  readonly role: string;
+}
+
+export const NO_BLOCKS: BlockFacts = { disks: [], nodes: [], edges: [], jobs: [] };

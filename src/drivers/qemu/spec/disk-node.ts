@@ -1,0 +1,179 @@
+import type { LiveNode } from './disk-facts.ts';
+import type { BlockNode } from './disk-schema.ts';
+import { isGiven } from './disk-options.ts';
+import type { Given, NodeOptions } from './disk-options.ts';
+import { parseBytes, switchValue } from './options.ts';
+import type { Scalar } from './options.ts';
+
+/** One image of a guest: what of its settings goes along, and what cannot. Pure. */
+
+export interface ImageSettings {
+  readonly settings: Omit<BlockNode, 'node' | 'file' | 'backing' | 'format'>;
+  /** Why it cannot be opened elsewhere as it is here. */
+  readonly obstacles: readonly string[];
+  /** Why another host may read something else than what was written. */
+  readonly cacheProblem: string | undefined;
+  /** What will be a little different. */
+  readonly changes: readonly string[];
+}
+
+export interface ImageNodes {
+  readonly image: LiveNode;
+  readonly file: LiveNode;
+  /** The same as `file` where there is no layer for the format. */
+  readonly imageOptions: NodeOptions;
+  readonly fileOptions: NodeOptions;
+}
+
+const TUNING_SWITCHES = [
+  'lazy-refcounts',
+  'pass-discard-request',
+  'pass-discard-snapshot',
+  'pass-discard-other',
+  'discard-no-unref',
+] as const;
+const TUNING_NUMBERS = [
+  'cache-size',
+  'l2-cache-size',
+  'l2-cache-entry-size',
+  'refcount-cache-size',
+  'cache-clean-interval',
+] as const;
+
+const COMMON = ['driver', 'node-name', 'discard', 'cache', 'read-only', 'auto-read-only'];
+const KNOWN = new Set([
+  ...COMMON,
+  'force-share',
+  'detect-zeroes',
+  'file',
+  'backing',
+  'filename',
+  'aio',
+  'aio-max-batch',
+  'locking',
+  'drop-cache',
+  'overlap-check',
+  ...TUNING_SWITCHES,
+  ...TUNING_NUMBERS,
+]);
+const KNOWN_OF_DRIVES = new Set([
+  ...KNOWN,
+  ...'if id index bus unit media format readonly werror rerror snapshot copy-on-read'.split(' '),
+]);
+
+export function settingsOf(nodes: ImageNodes): ImageSettings {
+  const { image, file, imageOptions, fileOptions } = nodes;
+  const layered = image.name !== file.name;
+  const aio = aioOf(fileOptions);
+  const locking = textOf(settingOf(fileOptions, 'locking')) === 'off' ? 'off' : 'auto';
+  return {
+    settings: {
+      readOnly: image.readOnly,
+      direct: file.direct,
+      discard: discardOf(imageOptions),
+      fileDiscard: layered && fileOptions.nested ? 'unmap' : discardOf(fileOptions),
+      detectZeroes: image.detectZeroes,
+      aio: aio === 'native' && file.direct ? 'native' : 'threads',
+      locking,
+      tuning: tuningOf(imageOptions),
+    },
+    obstacles: obstaclesOf(nodes),
+    cacheProblem: cacheProblem(image, file, fileOptions),
+    changes: [
+      ...(aio === 'io_uring' ? ['is read by threads at the destination, not by io_uring'] : []),
+      ...(locking === 'off' ? ['is opened without an image lock, as it was here'] : []),
+      ...(image.volatileBitmaps > 0 ? ['leaves its dirty bitmaps in memory behind'] : []),
+    ],
+  };
+}
+
+function obstaclesOf({ image, file, imageOptions, fileOptions }: ImageNodes): string[] {
+  const found: string[] = [];
+  for (const { given, by } of new Set([imageOptions, fileOptions])) {
+    const known = by === 'drive' && given['file'] !== undefined ? KNOWN_OF_DRIVES : KNOWN;
+    const unknown = Object.keys(given).find((key) => !known.has(key) && !isThrottle(key));
+    if (unknown !== undefined) found.push(`its setting \`${unknown}\` is unknown to Godwit`);
+    if (switchValue(scalarOf(given['snapshot'])) === true) found.push('its changes are temporary');
+    if (switchValue(scalarOf(given['copy-on-read'])) === true) found.push('it is copied on read');
+  }
+  if (image.encrypted) found.push('it is encrypted, and its key is not carried');
+  if (file.driver !== 'file') found.push(`it is reached through \`${file.driver}\``);
+  return found;
+}
+
+function isThrottle(key: string): boolean {
+  return key === 'throttling' || /^(iops|bps)/.test(key);
+}
+
+/**
+ * QEMU hands an image over by flushing it here and dropping the page cache there. What it has been told never to flush,
+ * or not to drop, another host does not see.
+ */
+function cacheProblem(image: LiveNode, file: LiveNode, options: NodeOptions): string | undefined {
+  if (image.readOnly) return undefined;
+  if (image.noFlush || file.noFlush) return 'cache=unsafe never flushes what the guest writes';
+  const drops = switchValue(scalarOf(options.given['drop-cache'])) !== false;
+  if (file.direct || drops) return undefined;
+  return 'drop-cache=off leaves the destination with what its page cache held before';
+}
+
+function aioOf(options: NodeOptions): string | undefined {
+  return textOf(settingOf(options, 'aio'));
+}
+
+/** Its own, or that of the drive that it is part of. */
+function settingOf({ given, drive }: NodeOptions, key: string): unknown {
+  return given[key] ?? drive?.[key];
+}
+
+function discardOf({ given, drive, nested }: NodeOptions): 'ignore' | 'unmap' {
+  const told = textOf(given['discard'] ?? (nested ? undefined : drive?.['discard']));
+  return told === 'unmap' || told === 'on' ? 'unmap' : 'ignore';
+}
+
+function tuningOf({ given }: NodeOptions): BlockNode['tuning'] {
+  const tuning: BlockNode['tuning'] = {};
+  for (const key of TUNING_SWITCHES) {
+    const held = switchValue(scalarOf(given[key]));
+    if (held !== undefined) tuning[key] = held;
+  }
+  for (const key of TUNING_NUMBERS) {
+    const held = scalarOf(given[key]);
+    const number = typeof held === 'string' ? parseBytes(held, 1) : held;
+    if (typeof number === 'number') tuning[key] = number;
+  }
+  return tuning;
+}
+
+function scalarOf(value: unknown): Scalar | undefined {
+  const isScalar = ['string', 'number', 'boolean'].includes(typeof value);
+  return isScalar ? (value as Scalar) : undefined;
+}
+
+export function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Whether somebody said what format it is; what QEMU guessed may be what a guest wrote into its first sector. */
+export function isFormatTold(options: NodeOptions): boolean {
+  const { given, by, nested } = options;
+  if (by === 'blockdev') return !nested || given['driver'] !== undefined;
+  if (by === 'drive') return given['format'] !== undefined || given['driver'] !== undefined;
+  // Added over QMP, which takes no image without a driver; on the command line it would have been found.
+  return by === 'nobody';
+}
+
+/** Settings that a drive has for its device. */
+export function deviceProps(drive: Given | undefined): Record<string, string> {
+  const props: Record<string, string> = {};
+  for (const key of ['werror', 'rerror']) {
+    const held = textOf(drive?.[key]);
+    if (held !== undefined) props[key] = held;
+  }
+  return props;
+}
+
+/** A backing file that is given by itself and not taken from the header of what is on it. */
+export function isBackingGiven({ given, by }: NodeOptions): boolean {
+  return by === 'blockdev' && (isGiven(given['backing']) || textOf(given['backing']) !== undefined);
+}

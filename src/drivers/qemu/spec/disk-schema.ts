@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { nodeName } from '../../../protocol/disk.ts';
+
+/** How QEMU is to open an image: one block node for its format and one for its file, both by name. */
+export const blockNode = z.strictObject({
+  /** What the device, or the image above, is on. */
+  node: nodeName,
+  /** Never left to be probed. */
+  format: z.enum(['raw', 'qcow2']),
+  /** The node of its file; absent: `node` is the file itself, without a layer for the format. */
+  file: nodeName.optional(),
+  /** The node of its backing file. */
+  backing: nodeName.optional(),
+  readOnly: z.boolean(),
+  /** Past the host's page cache. */
+  direct: z.boolean(),
+  discard: z.enum(['ignore', 'unmap']),
+  fileDiscard: z.enum(['ignore', 'unmap']),
+  detectZeroes: z.enum(['off', 'on', 'unmap']),
+  aio: z.enum(['threads', 'native']),
+  /** `off` where the guest was started without image locks: what its storage cannot do must not stop it there. */
+  locking: z.enum(['auto', 'off']),
+  /** Settings of qcow2's own caches and allocation. */
+  tuning: z.partialRecord(
+    z.enum([
+      'lazy-refcounts',
+      'pass-discard-request',
+      'pass-discard-snapshot',
+      'pass-discard-other',
+      'discard-no-unref',
+      'cache-size',
+      'l2-cache-size',
+      'l2-cache-entry-size',
+      'refcount-cache-size',
+      'cache-clean-interval',
+    ]),
+    z.union([z.boolean(), z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)]),
+  ),
+});
+export type BlockNode = z.infer<typeof blockNode>;
+
+/** Each backing file before what is on it; every name once. */
+export const blockNodes = z
+  .array(blockNode)
+  .min(1)
+  .max(256)
+  .superRefine((nodes, context) => {
+    const known = new Set<string>();
+    for (const { node, file, backing } of nodes) {
+      const own = [node, ...(file === undefined ? [] : [file])];
+      for (const name of own) {
+        if (known.has(name)) context.addIssue(`two block nodes are called ${name}`);
+        known.add(name);
+      }
+      if (backing !== undefined && (own.includes(backing) || !known.has(backing))) {
+        context.addIssue(`${backing} does not come before ${node}`);
+      }
+    }
+  });

@@ -1,0 +1,48 @@
+import type { BlockNode } from './disk-schema.ts';
+
+/** The `-blockdev` words that open a guest's images; `files` names the file here of each. Pure. */
+export function blockdevWords(
+  nodes: readonly BlockNode[],
+  files: ReadonlyMap<string, string>,
+): string[] {
+  return nodes.flatMap((each) => {
+    const file = files.get(each.node) ?? '';
+    return [fileNode(each, file), ...formatNode(each)].flatMap((given) => [
+      '-blockdev',
+      JSON.stringify(given),
+    ]);
+  });
+}
+
+function fileNode(each: BlockNode, filename: string): object {
+  return {
+    driver: 'file',
+    'node-name': each.file ?? each.node,
+    filename,
+    aio: each.aio,
+    ...opened(each),
+    discard: each.file === undefined ? each.discard : each.fileDiscard,
+    ...(each.file === undefined ? { 'detect-zeroes': each.detectZeroes } : {}),
+    locking: each.locking,
+  };
+}
+
+function formatNode(each: BlockNode): object[] {
+  if (each.file === undefined) return [];
+  return [
+    {
+      driver: each.format,
+      'node-name': each.node,
+      file: each.file,
+      ...opened(each),
+      discard: each.discard,
+      'detect-zeroes': each.detectZeroes,
+      // Without this QEMU would open what the image's header names, and guess its format.
+      ...(each.format === 'qcow2' ? { backing: each.backing ?? null, ...each.tuning } : {}),
+    },
+  ];
+}
+
+function opened({ readOnly, direct }: BlockNode): object {
+  return { 'read-only': readOnly, cache: { direct, 'no-flush': false } };
+}

@@ -1,0 +1,70 @@
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import net from 'node:net';
+import path from 'node:path';
+import { withDeadline } from '../../deadline.ts';
+import { godwitError } from '../../errors.ts';
+import type { QmpClient } from './qmp/client.ts';
+import * as answers from './qmp/answers.ts';
+
+/**
+ * A migration that QEMU does not end. When the stream breaks within milliseconds of the switch to post-copy, QEMU 9.2 to
+ * 10.0 leave their migration thread in the state `device` and stay so; and any QEMU whose post-copy is paused waits
+ * for the rest. The guest is whole where it stands, if the destination never ran it, and `cont` is refused: "Migration
+ * is not finalized yet". QEMU's own debugger interface resumes it all the same.
+ */
+
+const RESUME_MS = 10_000;
+const SOCKET = 'godwit-resume.sock';
+/** Detach and go on, in the debugger's remote protocol: a letter, and its checksum. */
+const DETACH = '$D#44';
+
+/** What `cont` is refused with while a migration is not over for QEMU. */
+export function isUnfinished(reason: string): boolean {
+  return /not finalized/i.test(reason);
+}
+
+/** Whether nobody works at the migration any more, whatever its state says. */
+export async function isAbandoned(client: QmpClient, signal: AbortSignal): Promise<boolean> {
+  const instances = await client.query('query-yank', {}, answers.yankInstances, signal);
+  return !instances.some(({ type }) => type === 'migration');
+}
+
+/** Resumes the guest past the migration. Its QEMU moves no guest again until it is started anew. */
+export async function resumePastMigration(
+  client: QmpClient,
+  monitor: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const file = path.join(path.dirname(monitor), SOCKET);
+  await rm(file, { force: true });
+  await withDeadline('resuming the guest', RESUME_MS, signal, async (inner) => {
+    const line = `gdbserver unix:${file.replaceAll(',', ',,')},server=on,wait=off`;
+    await client.execute('human-monitor-command', { 'command-line': line }, inner);
+    try {
+      await detach(file, inner);
+      const { running } = await client.query('query-status', {}, answers.runStatus, inner);
+      if (!running) throw client.refused('gdbserver', 'the guest did not go on');
+    } finally {
+      const none = { 'command-line': 'gdbserver none' };
+      await client.execute('human-monitor-command', none, inner).catch(() => undefined);
+      await rm(file, { force: true });
+    }
+  });
+}
+
+async function detach(file: string, signal: AbortSignal): Promise<void> {
+  const socket = net.connect({ path: file });
+  try {
+    await once(socket, 'connect', { signal });
+    socket.setEncoding('latin1').write(DETACH);
+    for (let said = ''; !said.includes('$OK#');) {
+      const [chunk] = (await once(socket, 'data', { signal })) as [string];
+      said += chunk;
+      if (said.length > 4096)
+        throw godwitError('GODWIT_INTERNAL', { what: 'a debugger that talks' });
+    }
+  } finally {
+    socket.destroy();
+  }
+}

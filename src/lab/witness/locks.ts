@@ -1,0 +1,43 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { Lab } from '../state.ts';
+import { seenQemus } from './qemus.ts';
+
+/** QEMU holds a permission by a lock on one byte of the image: this one is to write. */
+const WRITE_BYTE = 101;
+
+/** A lock that the kernel knows of, on an open file of one process. */
+export interface HeldLock {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** From /proc/PID/fdinfo/N: `lock: 1: OFDLCK ADVISORY READ -1 00:2f:1234 100 101`. Pure. */
+export function locksIn(fdinfo: string): HeldLock[] {
+  return fdinfo.split('\n').flatMap((line) => {
+    const found = /^lock:\s+\d+:\s+\S+\s+\S+\s+\S+\s+\S+\s+\S+\s+(\d+)\s+(\d+|EOF)$/.exec(line);
+    if (found === null) return [];
+    const end = found[2] === 'EOF' ? Number.POSITIVE_INFINITY : Number(found[2]);
+    return [{ start: Number(found[1]), end }];
+  });
+}
+
+/** The hosts whose QEMU of this guest holds the lock to write to an image, as the kernel says: never more than one. */
+export async function writersOf(lab: Lab, guest: string, image: string): Promise<string[]> {
+  const { dev, ino } = await stat(image);
+  const hosts: string[] = [];
+  for (const qemu of (await seenQemus(lab)).filter((each) => each.guest === guest)) {
+    const process = path.join('/proc', String(qemu.pid));
+    const descriptors = await readdir(path.join(process, 'fd')).catch(() => []);
+    for (const descriptor of descriptors) {
+      const open = await stat(path.join(process, 'fd', descriptor)).catch(() => undefined);
+      if (open?.dev !== dev || open.ino !== ino) continue;
+      const info = await readFile(path.join(process, 'fdinfo', descriptor), 'utf8').catch(() => '');
+      const writes = locksIn(info).some(
+        ({ start, end }) => start <= WRITE_BYTE && WRITE_BYTE <= end,
+      );
+      if (writes && !hosts.includes(qemu.host)) hosts.push(qemu.host);
+    }
+  }
+  return hosts.toSorted();
+}

@@ -1,0 +1,73 @@
+import type { AgentConfig } from '../../config.ts';
+import { godwitError, GodwitError } from '../../errors.ts';
+import type { Check } from '../../protocol/migration.ts';
+import type { Preparation, StorageAnswer, StorageProof } from '../../protocol/peer.ts';
+import { openPools, resolveIn } from '../../storage/pools.ts';
+import { answerProof } from '../../storage/proof.ts';
+
+/** Where the images of a guest's disks lie on this host, by block node, and what speaks against opening them. */
+export interface DiskFiles {
+  readonly files: ReadonlyMap<string, string>;
+  readonly checks: readonly Check[];
+}
+
+export async function answerStorage(
+  config: AgentConfig,
+  { places }: StorageProof,
+): Promise<StorageAnswer> {
+  const pools = await openPools(config.storage);
+  const answers: StorageAnswer['places'] = [];
+  for (const place of places) answers.push(await answerProof(pools, place));
+  return { places: answers };
+}
+
+export async function diskFiles(
+  config: AgentConfig,
+  { description, places = [] }: Preparation,
+): Promise<DiskFiles> {
+  const files = new Map<string, string>();
+  const checks: Check[] = [];
+  if (places.length === 0) return { files, checks };
+  const pools = await openPools(config.storage);
+  for (const { node, pool: id, path } of places) {
+    const pool = pools.find((each) => each.id === id);
+    const found =
+      pool === undefined
+        ? { problem: `no storage of ${config.name} allows it` }
+        : await resolveIn(pool, path, 'file');
+    if ('found' in found) {
+      files.set(node, found.found);
+      continue;
+    }
+    const facts = {
+      host: config.name,
+      guest: description.name,
+      device: path,
+      reason: found.problem,
+    };
+    const error = godwitError('GODWIT_DISK_MISSING', facts);
+    checks.push({
+      name: 'disks',
+      side: 'destination',
+      verdict: 'refuse',
+      evidence: error.message,
+      error: error.toJSON(),
+    });
+  }
+  if (checks.length === 0) {
+    const evidence = [...files.values()].join(', ').slice(0, 4096);
+    checks.push({ name: 'disks', side: 'destination', verdict: 'pass', evidence });
+  }
+  return { files, checks };
+}
+
+/** The same once more before they are opened: what was checked may have changed since. */
+export async function filesToOpen(
+  config: AgentConfig,
+  preparation: Preparation,
+): Promise<ReadonlyMap<string, string>> {
+  const { files, checks } = await diskFiles(config, preparation);
+  const refusal = checks.find(({ error }) => error !== undefined)?.error;
+  if (refusal !== undefined) throw new GodwitError(refusal);
+  return files;
+}

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { makeQemuPlace, qemuPrograms } from '../../conformance/qemu-place.ts';
+import { move, plug } from './moved.ts';
+
+const run = promisify(execFile);
+const programs = await qemuPrograms();
+const MIB = 1024 ** 2;
+
+/** QEMU tells its disks in an order that means nothing. */
+function sorted(spec: unknown): object {
+  const { blockNodes = [], devices, ...rest } = spec as Record<string, object[]>;
+  const inOrder = (all: object[] = []): string[] =>
+    all.map((one) => JSON.stringify(one)).toSorted();
+  return { ...rest, blockNodes: inOrder(blockNodes), devices: inOrder(devices) };
+}
+
+describe('a guest with disks, made again at the destination', () => {
+  let top: string;
+  const image = (name: string): string => path.join(top, name);
+
+  before(async () => {
+    top = await mkdtemp(path.join(tmpdir(), 'godwit-disks-'));
+    const make = (...words: string[]) => run('qemu-img', ['create', '-q', ...words]);
+    await make('-f', 'qcow2', image('base.qcow2'), '16M');
+    for (const name of ['drive', 'node']) {
+      const file = image(`${name}.qcow2`);
+      await make('-f', 'qcow2', '-F', 'qcow2', '-b', image('base.qcow2'), file);
+    }
+    for (const name of ['implied', 'ide', 'late']) await make('-f', 'raw', image(name), '8M');
+  });
+  after(() => rm(top, { recursive: true, force: true }));
+
+  const given = (): string[] => [
+    '-drive',
+    `if=none,id=vda,file=${image('drive.qcow2')},format=qcow2,cache=none,aio=native,discard=unmap,werror=stop`,
+    ...'-device virtio-blk-pci,drive=vda,id=disk0,serial=s0 -device virtio-scsi-pci,id=scsi0'.split(
+      ' ',
+    ),
+    '-blockdev',
+    `driver=file,node-name=base-file,filename=${image('base.qcow2')},read-only=on`,
+    '-blockdev',
+    'driver=qcow2,node-name=base,file=base-file,read-only=on',
+    '-blockdev',
+    JSON.stringify({
+      driver: 'qcow2',
+      'node-name': 'top',
+      backing: 'base',
+      'lazy-refcounts': true,
+      'l2-cache-size': MIB,
+      cache: { direct: true },
+      file: { driver: 'file', filename: image('node.qcow2') },
+    }),
+    ...'-device scsi-hd,drive=top,bus=scsi0.0,scsi-id=3'.split(' '),
+    '-drive',
+    `if=virtio,file=${image('implied')},format=raw,cache=writethrough`,
+    '-drive',
+    `file=${image('ide')},format=raw,index=0`,
+    ...'-device pcie-root-port,id=rp1,slot=1'.split(' '),
+  ];
+
+  for (const program of programs) {
+    test(`has the same disks there, each opened as it was (${program.version})`, async () => {
+      const place = await makeQemuPlace({
+        source: program.file,
+        destination: program.file,
+        machine: 'q35',
+        extra: given(),
+      });
+      try {
+        await plug(place, [
+          ['blockdev-add', { driver: 'file', 'node-name': 'late', filename: image('late') }],
+          ['device_add', { driver: 'virtio-blk-pci', id: 'late0', drive: 'late', bus: 'rp1' }],
+        ]);
+        const { before: was, after: is, serial } = await move(place);
+        assert.deepEqual(sorted(is.spec), sorted(was.spec));
+        const images = (from: typeof is): string[] =>
+          (from.disks ?? []).map((disk) => JSON.stringify(disk.images)).toSorted();
+        assert.deepEqual(images(is), images(was));
+        assert.match(serial, /^\.+$/, 'its memory is intact');
+        const first = is.disks?.find(({ name }) => name === 'disk0');
+        assert.equal(is.disks?.length, 5);
+        assert.deepEqual(
+          first?.images.map(({ format, bytes, readOnly }) => [format, bytes, readOnly]),
+          [
+            ['qcow2', 16 * MIB, false],
+            ['qcow2', 16 * MIB, true],
+          ],
+        );
+      } finally {
+        await place.dispose();
+      }
+    });
+  }
+});

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import type {
+  DestinationSession,
+  SourceSession,
+  StreamSetup,
+} from '../../../src/drivers/driver.ts';
+import { connectMonitor } from '../../../src/drivers/qemu/qmp/connect.ts';
+import type { GuestDescription } from '../../../src/protocol/peer.ts';
+import type { QemuPlace } from '../../conformance/qemu-place.ts';
+import { until } from './tiny-guest.ts';
+
+const STREAM = { mode: 'precopy', streams: 1, compress: 'none' } as const;
+const signal = AbortSignal.timeout(120_000);
+
+export interface Moved {
+  readonly before: GuestDescription;
+  readonly after: GuestDescription;
+  /** What the guest wrote there: a dot for each time it found its memory whole. */
+  readonly serial: string;
+}
+
+/** Moves a tiny guest from one QEMU to another, as the movers would, and describes it on both sides. */
+export async function move(place: QemuPlace): Promise<Moved> {
+  const found = await place.source.discover({ host: 'a', busy: new Set(), configured: [] }, signal);
+  const handle = found.find(({ info }) => info.name === place.guest)?.handle;
+  assert.ok(handle);
+  const source = await place.source.openSource(handle, signal);
+  const destination = await place.destination.openDestination(place.destinationOptions);
+  try {
+    return await moveWith(place, source, destination);
+  } finally {
+    await source.close();
+    await destination.destroy(AbortSignal.timeout(10_000));
+  }
+}
+
+async function moveWith(place: QemuPlace, source: SourceSession, destination: DestinationSession) {
+  const { description, checks, files = {} } = await source.inspect(STREAM, signal);
+  const refused = checks.filter(({ verdict }) => verdict === 'refuse');
+  assert.deepEqual(refused, []);
+  const before = JSON.parse(JSON.stringify(description)) as GuestDescription;
+  const setup = (side: 'source' | 'destination'): StreamSetup => ({
+    ...STREAM,
+    tls: true,
+    maxDowntimeMs: 200,
+    ...(description.disks === undefined ? {} : { disks: true, holdSwitchover: true }),
+    ...(place.credentials === undefined ? {} : { credentials: place.credentials[side] }),
+  });
+  const ports = new Map<string, string>();
+  const { memoryAddress, handle } = await destination.start(
+    before,
+    setup('destination'),
+    ports,
+    signal,
+    new Map(Object.entries(files)),
+  );
+  await source.configure(setup('source'), signal);
+  const done = Promise.withResolvers<void>();
+  source.onEvent((event) => {
+    if (event.type === 'pre-switchover') void source.continueSwitchover(signal);
+    if (event.type === 'completed') done.resolve();
+    if (event.type === 'failed' || event.type === 'lost') done.reject(new Error(event.reason));
+  });
+  await source.startMemory(memoryAddress, 'b', signal);
+  await done.promise;
+  await destination.resumeGuest(signal);
+  await source.quit(signal);
+  await destination.settle(signal);
+  await until(async () => (await place.serialThere()).length > 3);
+  await destination.close();
+  const moved = await place.destination.openSource(handle, signal);
+  try {
+    const again = await moved.inspect(STREAM, signal);
+    return { before, after: again.description, serial: await place.serialThere() };
+  } finally {
+    await moved.close();
+  }
+}
+
+/** Changes the guest while it runs, over its own monitor. */
+export async function plug(place: QemuPlace, commands: readonly [string, object][]): Promise<void> {
+  const owner = { host: 'a', guest: place.guest, side: 'source' as const };
+  const client = await connectMonitor({ ...owner, path: place.tiny.monitor }, 5000, signal);
+  try {
+    for (const [command, args] of commands) await client.execute(command, args, signal);
+  } finally {
+    client.close();
+  }
+}

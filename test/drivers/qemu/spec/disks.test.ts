@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
+import type { Draft } from '../../../../src/drivers/qemu/spec/describe.ts';
+import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
+import { blockNodes } from '../../../../src/drivers/qemu/spec/disk-schema.ts';
+import { blockdevWords } from '../../../../src/drivers/qemu/spec/disks-argv.ts';
+import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { disk } from '../../../../src/protocol/disk.ts';
+import { commandLine, factsOf } from './facts.ts';
+
+const node = (name: string, driver: string, change: Partial<LiveNode> = {}): LiveNode => ({
+  name,
+  driver,
+  file: 'vm/top.qcow2',
+  readOnly: false,
+  direct: true,
+  noFlush: false,
+  detectZeroes: 'off',
+  encrypted: false,
+  bytes: 64 * 1024 ** 2,
+  allocatedBytes: 200_704,
+  backing: undefined,
+  volatileBitmaps: 0,
+  ...change,
+});
+
+/** A qcow2 image on a backing file, as QEMU tells of it; `change` by the names of its nodes. */
+function blocksOf(change: Record<string, Partial<LiveNode>> = {}): BlockFacts {
+  const base = { file: 'vm/base.qcow2', readOnly: true };
+  const nodes = [
+    node('#block1', 'qcow2', { backing: { format: 'qcow2' } }),
+    node('#block2', 'file'),
+    node('#block3', 'qcow2', base),
+    node('#block4', 'file', base),
+  ];
+  const live = { qdev: '/machine/peripheral/disk0/virtio-backend', builtIn: undefined };
+  return {
+    disks: [{ drive: 'vda', root: '#block1', writeCache: true, limited: false, ...live }],
+    nodes: nodes.map((each) => ({ ...each, ...change[each.name] })),
+    edges: [
+      { parent: '#block1', child: '#block2', role: 'file' },
+      { parent: '#block1', child: '#block3', role: 'backing' },
+      { parent: '#block3', child: '#block4', role: 'file' },
+    ],
+    jobs: [],
+  };
+}
+
+const DRIVE = 'if=none,id=vda,file=vm/top.qcow2,format=qcow2,cache=none,aio=native,discard=unmap';
+
+function draftOf(drive = DRIVE, block = blocksOf()): Draft {
+  const argv = commandLine(`-nodefaults -drive ${drive} -device virtio-blk-pci,drive=vda,id=disk0`);
+  return describeGuest(factsOf(argv, { block, cwd: '/srv' }));
+}
+
+const kindsOf = (draft: Draft): string[] => draft.findings.map(({ kind }) => kind);
+
+describe('a disk', () => {
+  test('is described with its chain, every format said and no path of this host', () => {
+    const { spec, disks, findings } = draftOf();
+    guestSpec.parse(spec);
+    assert.deepEqual(findings, []);
+    assert.deepEqual(
+      spec.blockNodes?.map(({ node: name, format, backing, readOnly }) => [
+        name,
+        format,
+        backing,
+        readOnly,
+      ]),
+      [
+        ['disk0-base1', 'qcow2', undefined, true],
+        ['disk0-image', 'qcow2', 'disk0-base1', false],
+      ],
+    );
+    const top = spec.blockNodes?.at(-1);
+    assert.deepEqual([top?.aio, top?.discard, top?.fileDiscard], ['native', 'unmap', 'unmap']);
+    assert.equal(spec.devices[0]?.props['drive'], 'disk0-image');
+    assert.ok(!JSON.stringify(spec).includes('vm/'), 'no path of this host travels');
+    assert.deepEqual(
+      [...disks.files],
+      [
+        ['disk0-base1', '/srv/vm/base.qcow2'],
+        ['disk0-image', '/srv/vm/top.qcow2'],
+      ],
+    );
+    const [only] = disks.disks.map((each) => disk.parse(each));
+    assert.equal(only?.name, 'disk0');
+    assert.deepEqual(
+      only?.images.map(({ node: name, bytes, allocatedBytes }) => [name, bytes, allocatedBytes]),
+      [
+        ['disk0-image', 64 * 1024 ** 2, 200_704],
+        ['disk0-base1', 64 * 1024 ** 2, 200_704],
+      ],
+    );
+  });
+
+  test('whose format QEMU guessed is refused, at the top and below', () => {
+    assert.deepEqual(kindsOf(draftOf('if=none,id=vda,file=vm/top.qcow2')), ['disk-format']);
+    const silent = blocksOf({ '#block1': { backing: { format: undefined } } });
+    assert.deepEqual(kindsOf(draftOf(DRIVE, silent)), ['disk-format']);
+    const elsewhere = blocksOf();
+    const plugged = {
+      ...elsewhere,
+      disks: elsewhere.disks.map((each) => ({ ...each, drive: 'x' })),
+    };
+    assert.deepEqual(kindsOf(draftOf(DRIVE, plugged)), ['disk']);
+  });
+
+  test('that is never flushed, or left in a page cache, is refused by its cache mode', () => {
+    const unsafe = blocksOf({ '#block1': { noFlush: true }, '#block2': { noFlush: true } });
+    assert.deepEqual(kindsOf(draftOf(DRIVE, unsafe)), ['disk-cache']);
+    const cached = blocksOf({ '#block2': { direct: false } });
+    assert.deepEqual(kindsOf(draftOf(DRIVE, cached)), []);
+    const drive = 'if=none,id=vda,file.filename=vm/top.qcow2,file.drop-cache=off,format=qcow2';
+    assert.deepEqual(kindsOf(draftOf(drive, cached)), ['disk-cache']);
+    const readOnly = blocksOf({ '#block1': { readOnly: true, noFlush: true } });
+    assert.deepEqual(kindsOf(draftOf(DRIVE, readOnly)), []);
+  });
+
+  test('that is no file, is encrypted, or is set in an unknown way is refused by its name', () => {
+    const cases: [string, BlockFacts][] = [
+      [DRIVE, blocksOf({ '#block2': { driver: 'nbd' } })],
+      [DRIVE, blocksOf({ '#block1': { driver: 'throttle' } })],
+      [DRIVE, blocksOf({ '#block1': { encrypted: true } })],
+      [`${DRIVE},file.x-new=1`, blocksOf()],
+      [`${DRIVE},snapshot=on`, blocksOf()],
+    ];
+    for (const [drive, block] of cases) {
+      const { findings, disks } = draftOf(drive, block);
+      assert.deepEqual(
+        findings.map(({ kind, device }) => [kind, device]),
+        [['disk', 'disk0']],
+      );
+      assert.deepEqual(disks.disks, []);
+    }
+  });
+
+  test('with a job at work on it is refused, and one with limits or bitmaps says what it loses', () => {
+    assert.deepEqual(kindsOf(draftOf(DRIVE, { ...blocksOf(), jobs: ['mirror vda'] })), [
+      'unmovable',
+    ]);
+    const block = blocksOf({ '#block1': { volatileBitmaps: 1 } });
+    const limited = block.disks.map((each) => ({ ...each, limited: true }));
+    assert.deepEqual(kindsOf(draftOf(DRIVE, { ...block, disks: limited })), ['changed', 'changed']);
+  });
+
+  test('is opened by words that name each format, each backing file and each lock', () => {
+    const { spec } = draftOf();
+    const files = new Map([
+      ['disk0-base1', '/pool/a,b.qcow2'],
+      ['disk0-image', '/pool/top.qcow2'],
+    ]);
+    const words = blockdevWords(spec.blockNodes ?? [], files);
+    assert.deepEqual(
+      words.filter((_, index) => index % 2 === 0),
+      ['-blockdev', '-blockdev', '-blockdev', '-blockdev'],
+    );
+    const given = words
+      .filter((_, index) => index % 2 === 1)
+      .map((word) => JSON.parse(word) as Record<string, unknown>);
+    assert.deepEqual(
+      given.map(({ driver, filename, file, backing }) => [driver, filename ?? file, backing]),
+      [
+        ['file', '/pool/a,b.qcow2', undefined],
+        ['qcow2', 'disk0-base1-file', null],
+        ['file', '/pool/top.qcow2', undefined],
+        ['qcow2', 'disk0-image-file', 'disk0-base1'],
+      ],
+    );
+  });
+
+  test('never trips Godwit over what a QEMU tells, and what is described is whole', () => {
+    const names = ['#block1', '#block2', 'a', 'b', 'vda'];
+    const name = fc.constantFrom(...names);
+    const driver = fc.constantFrom('qcow2', 'raw', 'file', 'nbd');
+    const live = fc.record({
+      drive: fc.constantFrom('', 'vda', 'ide0-hd0'),
+      qdev: fc.constantFrom(
+        '/machine/peripheral/disk0',
+        '/machine/unattached/device[1]',
+        undefined,
+      ),
+      root: fc.option(name, { nil: undefined }),
+      writeCache: fc.boolean(),
+      limited: fc.boolean(),
+      builtIn: fc.constantFrom(undefined, { type: 'ide-hd', bus: 'ide.0', unit: 0 }),
+    });
+    const edge = fc.record({
+      parent: name,
+      child: name,
+      role: fc.constantFrom('file', 'backing', 'target'),
+    });
+    const facts = fc.record({
+      disks: fc.array(live, { maxLength: 4 }),
+      nodes: fc.uniqueArray(
+        fc.tuple(name, driver).map(([each, kind]) => node(each, kind)),
+        { selector: (each) => each.name },
+      ),
+      edges: fc.array(edge, { maxLength: 8 }),
+      jobs: fc.constant([]),
+    });
+    const given = fc.constantFrom(
+      DRIVE,
+      'if=ide,file=x,format=raw',
+      'driver=qcow2,node-name=a,file.driver=file,file.filename=x',
+    );
+    fc.assert(
+      fc.property(facts, given, (block, drive) => {
+        const { spec, disks } = draftOf(drive, block);
+        if (spec.blockNodes === undefined) return;
+        const nodes = blockNodes.parse(spec.blockNodes);
+        const described = new Set(nodes.map((each) => each.node));
+        for (const each of disks.disks) {
+          disk.parse(each);
+          for (const image of each.images) assert.ok(described.has(image.node));
+        }
+        assert.deepEqual([...disks.files.keys()].toSorted(), [...described].toSorted());
+      }),
+    );
+  });
+});

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import type { LabGuest } from '../../src/lab/guest/registry.ts';
+import { stopGuest } from '../../src/lab/guest/stop.ts';
+import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
+import { signalProcess } from '../../src/lab/processes.ts';
+import { storageDirectory } from '../../src/lab/state.ts';
+import { writersOf } from '../../src/lab/witness/locks.ts';
+import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
+import {
+  assertSays,
+  begin,
+  move,
+  refusalOf,
+  reportAtEnd,
+  SLOW,
+  unlessForbidden,
+  untilMemoryFlows,
+} from './support/moves.ts';
+import type { Move } from './support/moves.ts';
+import { assertOnlyGuests } from './support/remains.ts';
+import { until } from './support/wait.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+const run = promisify(execFile);
+const COMMON = { host: 'a', memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB } as const;
+
+/** Files that a proof of shared storage left. */
+async function proofsIn(directory: string): Promise<string[]> {
+  const files = await readdir(directory, { recursive: true });
+  return files.filter((file) => path.basename(file).startsWith('.godwit-'));
+}
+
+describe('a guest with disks on shared storage', () => {
+  let world: World;
+  let guest: LabGuest;
+
+  before(async () => {
+    world = await openWorld('disks', { hosts: 2 });
+    const thin = { bytes: 64 * MIB, thin: true, backed: true };
+    const raw = { bytes: 32 * MIB, thin: false };
+    guest = await startGuest(world.lab, { ...COMMON, name: 'db1', disks: [thin, raw] });
+  });
+  after(async () => {
+    await world?.close();
+  });
+
+  /** It runs on `host` alone, writes there, what it wrote is there, and no other host may write to its images. */
+  async function whole(host: string): Promise<void> {
+    assert.deepEqual(await runningOn(world.lab, 'db1'), [host]);
+    for (const image of guest.disks ?? []) {
+      assert.deepEqual(await writersOf(world.lab, 'db1', image), [host], image);
+    }
+    const was = await readGuestStats(world.lab, 'db1');
+    await until('the guest to write to its disks', 20_000, async () => {
+      const now = await readGuestStats(world.lab, 'db1');
+      return now.diskBytes > was.diskBytes ? true : undefined;
+    });
+    const found = await verifyGuest(world.lab, 'db1');
+    assert.ok(found.ok, JSON.stringify(found));
+    assert.equal(found.badDiskChunks, 0);
+    assert.ok(found.diskChunks > 0);
+    assert.deepEqual(await proofsIn(storageDirectory(world.lab, host)), []);
+    await assertOnlyGuests(world, { [host]: ['db1'] });
+  }
+
+  async function there(): Promise<{ from: string; to: string }> {
+    const [from = ''] = await runningOn(world.lab, 'db1');
+    return { from, to: from === 'a' ? 'b' : 'a' };
+  }
+
+  async function moved(request: Partial<Move>): Promise<void> {
+    const { from, to } = await there();
+    const report = await move(world, { guest: 'db1', from, to, ...request });
+    const disks = report.checks.filter(({ name }) => name === 'disks');
+    assert.ok(disks.some(({ evidence }) => /each read what the other wrote/.test(evidence)));
+    await whole(to);
+  }
+
+  test('moves by pre-copy, there and back', async () => {
+    await whole('a');
+    await moved({});
+    await moved({});
+  });
+
+  test('moves by post-copy', async (t) => {
+    await unlessForbidden(t, () => moved({ mode: 'postcopy' }));
+  });
+
+  test('runs on where it was, with its disks, when it is cancelled', async () => {
+    const { from, to } = await there();
+    const id = await begin(world, { guest: 'db1', from, to, ...SLOW });
+    await untilMemoryFlows(world, from, id);
+    await world.agent(from).cancel({ params: { id } });
+    assert.equal((await reportAtEnd(world, from, id)).outcome, 'cancelled');
+    await whole(from);
+  });
+
+  test('runs on where it was, with its disks, when the destination’s QEMU is killed', async () => {
+    const { from, to } = await there();
+    const id = await begin(world, { guest: 'db1', from, to, ...SLOW });
+    await untilMemoryFlows(world, from, id);
+    const other = (await seenQemus(world.lab)).find(({ host }) => host === to);
+    assert.ok(other !== undefined);
+    signalProcess(other.pid, 'SIGKILL');
+    const report = await reportAtEnd(world, from, id);
+    assert.deepEqual([report.outcome, report.runsAt], ['failed', 'source']);
+    await whole(from);
+  });
+
+  test('leaves images behind that are whole', async () => {
+    const { to } = await there();
+    await moved({});
+    assert.deepEqual(await runningOn(world.lab, 'db1'), [to]);
+    for (const { pid } of await seenQemus(world.lab)) signalProcess(pid, 'SIGTERM');
+    await until('QEMU to end', 10_000, async () =>
+      (await seenQemus(world.lab)).length === 0 ? true : undefined,
+    );
+    const [qcow2 = ''] = guest.disks ?? [];
+    await run('qemu-img', ['check', '-q', '-f', 'qcow2', qcow2]);
+    await stopGuest(world.lab, 'db1');
+    assert.deepEqual(await readdir(storageDirectory(world.lab, 'a')), []);
+  });
+});
+
+describe('a guest with disks that cannot move', () => {
+  let world: World;
+
+  before(async () => {
+    world = await openWorld('ldisk', { hosts: 2, storage: 'local' });
+  });
+  after(async () => {
+    await world?.close();
+  });
+
+  test('is refused where the same path is another storage, and nothing is left of the trial', async () => {
+    const disks = [{ bytes: 32 * MIB, thin: true }];
+    await startGuest(world.lab, { ...COMMON, name: 'db2', disks });
+    const error = await refusalOf(world, { guest: 'db2', from: 'a', to: 'b' });
+    assertSays(error, 'GODWIT_DISK_LOCAL', 'db2', 'disk0', 'none of the `storage` of b', 'detach');
+    for (const host of ['a', 'b']) {
+      assert.deepEqual(await proofsIn(storageDirectory(world.lab, host)), []);
+    }
+    assert.ok((await verifyGuest(world.lab, 'db2')).ok);
+    await assertOnlyGuests(world, { a: ['db2'] });
+    await stopGuest(world.lab, 'db2');
+  });
+});
