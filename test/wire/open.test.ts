@@ -25,7 +25,7 @@ async function wires(context: TestContext, caches: { near?: WireCache; far?: Wir
     epoch: 1,
     session: randomBytes(16).toString('hex'),
     memoryBytes: 64 * 2 ** 20,
-    graceMs: 5000,
+    graceMs: 60_000,
     cores: 1,
   };
   const target = await openTargetWire({
@@ -69,7 +69,7 @@ describe('the wire of two movers', () => {
     assert.ok((await readAll(await far)).equals(stream));
     (await far).end('done');
     assert.equal((await readAll(near)).toString(), 'done');
-    await Promise.all([source.close(5000), target.close(5000)]);
+    await Promise.all([source.close(60_000), target.close(60_000)]);
     await Promise.all([source.ended, target.ended]);
     const figures = source.figures();
     assert.equal(figures.streamBytes, stream.length);

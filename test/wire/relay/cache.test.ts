@@ -53,8 +53,8 @@ async function move(
   assert.ok((await readAll(far)).equals(stream));
   far.end();
   await readAll(near);
-  await Promise.all([pair.source.close(5000), pair.target.close(5000)]);
-  await pair.near.close(5000);
+  await Promise.all([pair.source.close(60_000), pair.target.close(60_000)]);
+  await pair.near.close(60_000);
   const sent = pair.near.sent.values().reduce((sum, bytes) => sum + bytes, 0);
   const [tally] = pair.source.figures.tallies;
   return { sent, told: tally!.told, misses: tally!.misses };

@@ -52,7 +52,7 @@ export async function relayPair(context: TestContext, plan: PairPlan = {}): Prom
     memoryBytes: plan.memoryBytes ?? 8 * 2 ** 20,
     cores: 1,
     cache: plan.nearCache,
-    helloMs: 10_000,
+    helloMs: 60_000,
     context: plan.context,
   });
   context.after(() => {

@@ -51,7 +51,7 @@ async function move(context: TestContext, binary: string, wanted: Plan) {
   const [near, far] = sessionPair();
   const target = new TargetRelay(far, { socket: to.socket, peer: 'a' });
   const socket = path.join(directory, 'outgoing.sock');
-  const options = { socket, peer: 'b', memoryBytes: 64 * 2 ** 20, cores: 1, helloMs: 10_000 };
+  const options = { socket, peer: 'b', memoryBytes: 64 * 2 ** 20, cores: 1, helloMs: 60_000 };
   const source = await SourceRelay.open(near, options);
   context.after(() => source.fail(new Error('the test is over')));
   await configure(from, plan);
@@ -62,8 +62,8 @@ async function move(context: TestContext, binary: string, wanted: Plan) {
   }
   await status(from, 'completed', signal);
   await status(to.monitor, 'completed', signal);
-  await Promise.all([source.close(10_000), target.close(10_000)]);
-  await near.close(5000);
+  await Promise.all([source.close(60_000), target.close(60_000)]);
+  await near.close(60_000);
   // It goes on summing its pattern there: the sum says whether its memory is what it was.
   const log = path.join(directory, 'destination', 'serial.log');
   const said = (): Promise<string> => readFile(log, 'latin1').catch(() => '');
