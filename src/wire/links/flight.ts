@@ -17,6 +17,8 @@ const PLATEAU = 2;
  */
 const ROUND_TRIP_LIVES_MS = 30_000;
 const LONGER_MS = 1000;
+/** On a thin link what may be on the way at least takes long, too: then this is looked into no more often. */
+const LOOK_AGAIN_MS = 5000;
 const PROBE_MS = 200;
 
 export class Flight {
@@ -97,13 +99,13 @@ export class Flight {
   }
 
   #isLonger(ms: number, nowMs: number): boolean {
-    const waitsMs = 2 * QUEUE_MS + (LEAST_FLIGHT_BYTES * 1000) / this.bytesPerS;
-    if (this.#growing || ms <= this.roundTripMs + waitsMs) {
+    const { ms: shortestMs, atMs } = this.#shortest ?? { ms, atMs: nowMs };
+    if (this.#growing || ms <= shortestMs + 2 * QUEUE_MS) {
       this.#longerFromMs = undefined;
       return false;
     }
     this.#longerFromMs ??= nowMs;
-    return nowMs - this.#longerFromMs > LONGER_MS;
+    return nowMs - this.#longerFromMs > LONGER_MS && nowMs - atMs > LOOK_AGAIN_MS;
   }
 
   /** There is nothing to send now: what arrives meanwhile does not show what the link could carry. */

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import tls from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { z } from 'zod';
@@ -35,6 +35,8 @@ const GREETING_MS = 5000;
 /** Connections that have not greeted, and all. */
 const MOST_STRANGERS = 64;
 const MOST_SOCKETS = 256;
+/** For what is still said when the server is closed. */
+const LAST_MS = 1000;
 /** Sessions that are over and still answered for. */
 const MOST_PAST = 64;
 
@@ -47,7 +49,8 @@ interface Expected {
 export class SessionServer {
   readonly #server: tls.Server;
   readonly #log: Log;
-  readonly #sockets = new Set<TLSSocket>();
+  /** All of them, from before their handshake on. */
+  readonly #sockets = new Set<Socket>();
   readonly #expected = new Map<string, Expected>();
   readonly #past = new Map<string, { readonly peer: string; readonly refusal: Refusal }>();
   #strangers = 0;
@@ -64,6 +67,10 @@ export class SessionServer {
       (socket) => this.#greet(socket),
     );
     this.#server.maxConnections = MOST_SOCKETS;
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
     this.#server.on('tlsClientError', (error, socket) => {
       this.#log.debug({ error: error.message }, 'a TLS handshake of the wire failed');
       socket.destroy();
@@ -145,9 +152,10 @@ export class SessionServer {
       const reason = 'its end of the session was closed';
       session.abort(godwitError('GODWIT_SESSION_ENDED', { peer: 'this host', reason }));
     }
-    await new Promise((done) => setImmediate(done));
-    for (const socket of this.#sockets) socket.destroySoon();
+    // The sessions' connections still tell why; those of nobody have nothing to say.
+    const cut = setTimeout(() => this.#sockets.forEach((socket) => socket.destroy()), LAST_MS);
     await closed;
+    clearTimeout(cut);
   }
 
   #forget(id: string, peer: string, refusal: Refusal): void {
@@ -158,7 +166,6 @@ export class SessionServer {
   }
 
   #greet(socket: TLSSocket): void {
-    this.#sockets.add(socket);
     this.#strangers += 1;
     let stranger = true;
     const known = (): void => {
@@ -167,10 +174,7 @@ export class SessionServer {
       clearTimeout(timer);
     };
     const timer = setTimeout(() => socket.destroy(), GREETING_MS);
-    socket.once('close', () => {
-      known();
-      this.#sockets.delete(socket);
-    });
+    socket.once('close', known);
     const connection = new Connection(socket, {
       frame: (frame) => {
         known();

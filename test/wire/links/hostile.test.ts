@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { writeAck } from '../../../src/wire/links/ack.ts';
 import { LinkCore } from '../../../src/wire/links/core.ts';
-import { BadLinkFrame, controlFrame } from '../../../src/wire/links/format.ts';
+import { BadLinkFrame, controlFrame, TYPES } from '../../../src/wire/links/format.ts';
+import type { Frame, FrameType } from '../../../src/wire/links/format.ts';
+import type { Position } from '../../../src/wire/links/greeting.ts';
 import { world, Path } from './simulated.ts';
 
 const HOLDS = 256 * 1024;
@@ -78,5 +81,52 @@ describe('a peer that does not keep to the rules', () => {
     made.time.run(20_000);
     assert.ok(made.source.core.outbox.outBytes <= 600_000);
     assert.ok(!made.source.senders.isEmpty);
+  });
+
+  test('meets its bounds or is refused, whatever frames it sends in whatever order', () => {
+    const small = fc.nat(6);
+    const channel = fc.constantFrom(0, 16, 32, 63, 64, 255);
+    const payload = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }),
+      fc.array(fc.tuple(channel, small), { maxLength: 4 }).map((taken) => writeAck(taken)),
+    );
+    const frame: fc.Arbitrary<Frame> = fc.record({
+      type: fc.constantFrom(...(Object.keys(TYPES) as FrameType[])),
+      channel,
+      number: fc.oneof(small, fc.maxSafeNat()),
+      payload,
+    });
+    const position = fc.tuple(fc.constantFrom(0, 16, 32, 63), small, small);
+    const event = fc.oneof(
+      frame.map((each) => (core: LinkCore) => core.receive(1, each, 0)),
+      fc.array(position, { maxLength: 3 }).map((all: Position[]) => (core: LinkCore) => {
+        core.leave(1, 0);
+        core.join(1, all, 0);
+      }),
+      fc.constant((core: LinkCore) => {
+        core.outbox.add(32, new Uint8Array(70_000));
+        core.pump(0);
+      }),
+      fc.constant((core: LinkCore) => {
+        for (const each of core.inbox.waiting()) {
+          core.inbox.start(each);
+          core.inbox.took(each);
+        }
+        core.acknowledge();
+      }),
+    );
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 40 }), (events) => {
+        const made = core();
+        try {
+          for (const each of events) each(made);
+        } catch (error) {
+          assert.ok(error instanceof BadLinkFrame, String(error));
+        }
+        assert.ok(made.inbox.heldBytes >= 0 && made.inbox.heldBytes <= HOLDS + BEYOND);
+        assert.ok(made.outbox.outBytes >= 0 && made.flight.bytes >= 0);
+      }),
+      { numRuns: Number(process.env['GODWIT_FUZZ_RUNS'] ?? 5000) },
+    );
   });
 });

@@ -2,8 +2,12 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { hasCode } from '../../../src/errors.ts';
-import { connectionsFor } from '../../../src/wire/links/open.ts';
-import { Arrivals, joined, parties, Proxy } from './parties.ts';
+import { silentLog } from '../../../src/log.ts';
+import type { LinkSession } from '../../../src/wire/links/link-session.ts';
+import { connectionsFor, openSession } from '../../../src/wire/links/open.ts';
+import { SessionServer } from '../../../src/wire/links/server.ts';
+import { authority } from '../../rpc/parties.ts';
+import { Arrivals, joined, nameOf, parties, Proxy } from './parties.ts';
 
 const text = (value: string): Uint8Array => Buffer.from(value, 'latin1');
 
@@ -114,6 +118,52 @@ test('connections are spread over the addresses that are used together', async (
   while (source.measure.connections < 4) await new Promise((done) => setImmediate(done));
   assert.deepEqual([all.proxy.accepted, other.accepted], [2, 2]);
   await source.close(10_000);
+});
+
+test('a server takes connections on each address of its host', async (t) => {
+  const ca = await authority(t);
+  const [a, credentials] = await Promise.all([ca.issue('a', 'agent'), ca.issue('b', 'agent')]);
+  const hosts = ['127.0.0.1', '127.0.0.2'];
+  const ports = { from: 0, to: 0 };
+  const server = await SessionServer.listen({ hosts, ports, credentials, log: silentLog });
+  t.after(() => server.close());
+  const common = { name: nameOf(), graceMs: 60_000 };
+  const addresses = hosts.map((host) => `${host}:${server.port}`);
+  const [target, source] = await Promise.all([
+    server.accept({ ...common, peer: 'a' }, 10_000),
+    openSession({ ...common, peer: 'b', credentials: a, addresses, connections: 2 }),
+  ]);
+  const there = new Arrivals(target);
+  while (source.measure.connections < 2) await new Promise((done) => setImmediate(done));
+  await source.send(32, text('both'));
+  await source.close(10_000);
+  assert.deepEqual(there.of(32), ['both']);
+});
+
+test('nothing is lost or doubled while the connections of both ways break again and again', async (t) => {
+  const all = await parties(t);
+  const other = await Proxy.before(t, all.server.port);
+  const addresses = [all.proxy.address, other.address];
+  const { source, target } = await joined(t, all, { addresses, connections: 4 });
+  const arrived = [new Arrivals(target), new Arrivals(source)] as const;
+  const send = async (from: LinkSession, at: number): Promise<void> => {
+    for (let count = 0; count < 150; count += 1) {
+      await from.send(32 + at, text(`${count} `.padEnd(20_000 * (count % 5), 'x')));
+      await from.send(16, text(`${count}`));
+      if (count % 25 === 20) all.proxy.cut(count % 2);
+      if (count % 40 === 30) other.cut();
+    }
+  };
+  await Promise.all([send(source, 0), send(target, 1)]);
+  await source.close(30_000);
+  await target.ended;
+  for (const [at, there] of arrived.entries()) {
+    const numbers = (messages: string[]): number[] =>
+      messages.map((each) => Number.parseInt(each, 10));
+    const counted = Array.from({ length: 150 }, (_, count) => count);
+    assert.deepEqual(numbers(there.of(32 + at)), counted);
+    assert.deepEqual(numbers(there.of(16)), counted);
+  }
 });
 
 test('a message that is not taken ends the session on both sides, and says why', async (t) => {

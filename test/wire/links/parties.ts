@@ -125,7 +125,12 @@ export class Proxy {
   /** Resets what stands; `index` picks one. */
   cut(index?: number): void {
     for (const [at, pair] of [...this.#pairs].entries()) {
-      if (index === undefined || at === index) for (const socket of pair) socket.resetAndDestroy();
+      if (index !== undefined && at !== index) continue;
+      // A socket that is ending is never reset: Node would wait for it for ever at the process's end.
+      for (const socket of pair) {
+        if (socket.writableEnded) socket.destroy();
+        else socket.resetAndDestroy();
+      }
     }
   }
 
