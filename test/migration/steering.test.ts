@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { steer } from '../../src/migration/steering.ts';
+import { holdsSwitchover, steer } from '../../src/migration/steering.ts';
 import type { Mode } from '../../src/protocol/migration.ts';
 import { sampleOf } from './samples.ts';
 
@@ -21,6 +21,14 @@ const samples = fc
 function settings(mode: Mode) {
   return { mode, hybridRounds: 3, maxDowntimeMs: 100 };
 }
+
+test('the switch is held for post-copy, and in every mode for a guest with disks', () => {
+  const disks = [{ name: 'disk0', images: [] }];
+  assert.equal(holdsSwitchover({ mode: 'precopy' }), false);
+  assert.equal(holdsSwitchover({ mode: 'precopy' }, { disks: [] }), false);
+  assert.equal(holdsSwitchover({ mode: 'precopy' }, { disks }), true);
+  for (const mode of ['postcopy', 'hybrid'] as const) assert.ok(holdsSwitchover({ mode }));
+});
 
 test('pre-copy never switches to post-copy', () => {
   fc.assert(

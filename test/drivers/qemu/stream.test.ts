@@ -9,7 +9,10 @@ import {
 } from '../../../src/drivers/qemu/stream.ts';
 import { compareVersions, release } from '../../../src/drivers/qemu/version.ts';
 
-const ALL = 'events return-path pause-before-switchover postcopy-ram multifd xbzrle'.split(' ');
+const ALL =
+  'events return-path pause-before-switchover late-block-activate postcopy-ram multifd xbzrle'.split(
+    ' ',
+  );
 const OLD = { version: '7.2.22', capabilities: ALL, multifdCompression: ['none', 'zlib', 'zstd'] };
 const PLAIN = { mode: 'precopy', streams: 1, compress: 'none' } as const;
 
@@ -55,6 +58,8 @@ describe('the settings of a stream', () => {
     assert.deepEqual(on, ['events', 'return-path', 'xbzrle']);
     const held = capabilityList({ ...PLAIN, holdSwitchover: true }, ALL);
     assert.ok(held.some((each) => each.capability === 'pause-before-switchover' && each.state));
+    const late = capabilityList({ ...PLAIN, disks: true }, ALL);
+    assert.ok(late.some((each) => each.capability === 'late-block-activate' && each.state));
     assert.equal(list.length, ALL.length);
     assert.ok(capabilitiesOff(ALL).every(({ state }) => !state));
   });
