@@ -4,7 +4,6 @@ import type { Credentials } from '../rpc/tls.ts';
 import type { Sharing } from './cache/scope.ts';
 import type { LevelChange } from './codec/policy.ts';
 import type { Kind } from './codec/records.ts';
-import { keepShare } from './links/budget.ts';
 import type { Budget } from './links/budget.ts';
 import type { SessionOptions } from './links/link-session.ts';
 import { openSession } from './links/open.ts';
@@ -122,8 +121,6 @@ function contextOf(migration: string): StreamContext {
 /** Reaches the other mover, agrees with it, and makes the socket for the hypervisor. */
 export async function openSourceWire(options: SourceWireOptions): Promise<Wire> {
   const session = await openSession({ ...sessionOptions(options), ...options });
-  const { budget, log = silentLog } = options;
-  if (budget !== undefined) void keepShare(session, budget, log);
   const context = contextOf(options.migration);
   const relay = await SourceRelay.open(session, { ...options, context, helloMs: HELLO_MS });
   return new End(session, relay);
