@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { AgentConfig } from '../../config.ts';
 import type { NicPlan } from '../../drivers/driver.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
@@ -80,6 +81,8 @@ export class GuestPorts {
 
 /** Leads this host to the guest, which may run here now. Never rejects: it runs, whatever becomes of this. */
 export async function announceRoutes(state: DestinationState, log: Log): Promise<void> {
+  // Starting a program holds this process up: the word to the hypervisor goes first.
+  await setImmediate();
   for (const nic of state.preparation?.networks ?? []) {
     const port = state.ports[nic.id];
     if (port === undefined || nic.attachment.kind !== 'routed') continue;
