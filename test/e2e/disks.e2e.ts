@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import type { AgentConfigInput } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import type { LabGuest } from '../../src/lab/guest/registry.ts';
 import { stopGuest } from '../../src/lab/guest/stop.ts';
@@ -24,6 +25,7 @@ import {
 } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
+import { startBareGuest } from './support/bare-guest.ts';
 import { until } from './support/wait.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
@@ -94,6 +96,10 @@ describe('a guest with disks on shared storage', () => {
     await unlessForbidden(t, () => moved({ mode: 'postcopy' }));
   });
 
+  test('moves by the wire', async () => {
+    await moved({ path: 'wire' });
+  });
+
   test('runs on where it was, with its disks, when it is cancelled', async () => {
     const { from, to } = await there();
     const id = await begin(world, { guest: 'db1', from, to, ...SLOW });
@@ -134,7 +140,9 @@ describe('a guest with disks that cannot move', () => {
   let world: World;
 
   before(async () => {
-    world = await openWorld('ldisk', { hosts: 2, storage: 'local' });
+    const configure = (host: string): Partial<AgentConfigInput> =>
+      host === 'c' ? { storage: [] } : {};
+    world = await openWorld('ldisk', { hosts: 3, storage: 'local', configure });
   });
   after(async () => {
     await world?.close();
@@ -145,11 +153,35 @@ describe('a guest with disks that cannot move', () => {
     await startGuest(world.lab, { ...COMMON, name: 'db2', disks });
     const error = await refusalOf(world, { guest: 'db2', from: 'a', to: 'b' });
     assertSays(error, 'GODWIT_DISK_LOCAL', 'db2', 'disk0', 'none of the `storage` of b', 'detach');
-    for (const host of ['a', 'b']) {
+    const forbidden = await refusalOf(world, { guest: 'db2', from: 'a', to: 'c' });
+    assertSays(forbidden, 'GODWIT_DISK_LOCAL', 'db2', 'none of the `storage` of c', 'detach');
+    for (const host of ['a', 'b', 'c']) {
       assert.deepEqual(await proofsIn(storageDirectory(world.lab, host)), []);
     }
     assert.ok((await verifyGuest(world.lab, 'db2')).ok);
     await assertOnlyGuests(world, { a: ['db2'] });
     await stopGuest(world.lab, 'db2');
   });
+
+  const UNSAFE: [string, string, string, string[]][] = [
+    ['whose format was guessed', 'GODWIT_DISK_FORMAT', '', ['guessed', 'raw', 'format=']],
+    ['that is never flushed', 'GODWIT_DISK_CACHE', ',format=raw,cache=unsafe', ['cache=none']],
+    ['that is temporary', 'GODWIT_DISK_LOCAL', ',format=raw,snapshot=on', ['odd', 'temporary']],
+  ];
+  for (const [what, code, settings, said] of UNSAFE) {
+    test(`is refused with a disk ${what}`, async () => {
+      const file = path.join(storageDirectory(world.lab, 'a'), 'odd.raw');
+      await run('qemu-img', ['create', '-q', '-f', 'raw', file, '1M']);
+      const args = ['-drive', `if=none,id=odd,file=${file}${settings}`];
+      args.push('-device', 'virtio-blk-pci,drive=odd');
+      const odd = await startBareGuest(world, { name: 'odd', host: 'a', args });
+      try {
+        const error = await refusalOf(world, { guest: 'odd', from: 'a', to: 'b' });
+        assertSays(error, code as typeof error.code, 'odd', ...said);
+        assert.equal(await odd.status(), 'running');
+      } finally {
+        await odd.stop();
+      }
+    });
+  }
 });

@@ -24,20 +24,24 @@ export function locksIn(fdinfo: string): HeldLock[] {
 
 /** The hosts whose QEMU of this guest holds the lock to write to an image, as the kernel says: never more than one. */
 export async function writersOf(lab: Lab, guest: string, image: string): Promise<string[]> {
-  const { dev, ino } = await stat(image);
-  const hosts: string[] = [];
+  const hosts = new Set<string>();
   for (const qemu of (await seenQemus(lab)).filter((each) => each.guest === guest)) {
-    const process = path.join('/proc', String(qemu.pid));
-    const descriptors = await readdir(path.join(process, 'fd')).catch(() => []);
-    for (const descriptor of descriptors) {
-      const open = await stat(path.join(process, 'fd', descriptor)).catch(() => undefined);
-      if (open?.dev !== dev || open.ino !== ino) continue;
-      const info = await readFile(path.join(process, 'fdinfo', descriptor), 'utf8').catch(() => '');
-      const writes = locksIn(info).some(
-        ({ start, end }) => start <= WRITE_BYTE && WRITE_BYTE <= end,
-      );
-      if (writes && !hosts.includes(qemu.host)) hosts.push(qemu.host);
-    }
+    if (await mayWrite(qemu.pid, image)) hosts.add(qemu.host);
   }
-  return hosts.toSorted();
+  return [...hosts].toSorted();
+}
+
+/** Whether a QEMU holds the lock to write to an image. */
+export async function mayWrite(pid: number, image: string): Promise<boolean> {
+  const { dev, ino } = await stat(image);
+  const process = path.join('/proc', String(pid));
+  const descriptors = await readdir(path.join(process, 'fd')).catch(() => []);
+  for (const descriptor of descriptors) {
+    const open = await stat(path.join(process, 'fd', descriptor)).catch(() => undefined);
+    if (open?.dev !== dev || open.ino !== ino) continue;
+    const info = await readFile(path.join(process, 'fdinfo', descriptor), 'utf8').catch(() => '');
+    if (locksIn(info).some(({ start, end }) => start <= WRITE_BYTE && WRITE_BYTE <= end))
+      return true;
+  }
+  return false;
 }

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { mayWrite } from '../../../src/lab/witness/locks.ts';
 import { makeQemuPlace, qemuPrograms } from '../../conformance/qemu-place.ts';
-import { move, plug } from './moved.ts';
+import { move, plug, takeBack } from './moved.ts';
 
 const run = promisify(execFile);
 const programs = await qemuPrograms();
@@ -92,6 +93,21 @@ describe('a guest with disks, made again at the destination', () => {
             ['qcow2', 16 * MIB, true],
           ],
         );
+      } finally {
+        await place.dispose();
+      }
+    });
+
+    test(`has its images back when it is taken back after all was handed over (${program.version})`, async () => {
+      const plan = { source: program.file, destination: program.file, machine: 'q35' };
+      const place = await makeQemuPlace({ ...plan, extra: given() });
+      try {
+        const file = image('drive.qcow2');
+        const pid = await takeBack(place, async (source, destination) => {
+          const writers = [await mayWrite(source, file), await mayWrite(destination, file)];
+          assert.deepEqual(writers, [false, false], 'before the commit nobody may write');
+        });
+        assert.ok(await mayWrite(pid, file));
       } finally {
         await place.dispose();
       }

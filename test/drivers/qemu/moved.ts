@@ -34,7 +34,47 @@ export async function move(place: QemuPlace): Promise<Moved> {
   }
 }
 
+/** Everything is handed over; the right to run is not, and comes back. `handedOver` looks at both before that. */
+export async function takeBack(
+  place: QemuPlace,
+  handedOver: (source: number, destination: number) => Promise<void>,
+): Promise<number> {
+  const found = await place.source.discover({ host: 'a', busy: new Set(), configured: [] }, signal);
+  const handle = found.find(({ info }) => info.name === place.guest)?.handle;
+  assert.ok(handle);
+  const source = await place.source.openSource(handle, signal);
+  const destination = await place.destination.openDestination(place.destinationOptions);
+  try {
+    const there = await handOver(place, source, destination);
+    await handedOver(handle.pid, there.handle.pid);
+    await destination.destroy(signal);
+    await source.resumeGuest(signal);
+    assert.equal((await source.status(signal)).run, 'running');
+    return handle.pid;
+  } finally {
+    await source.close();
+    await destination.destroy(AbortSignal.timeout(10_000));
+  }
+}
+
 async function moveWith(place: QemuPlace, source: SourceSession, destination: DestinationSession) {
+  const { before, handle } = await handOver(place, source, destination);
+  await destination.resumeGuest(signal);
+  await source.quit(signal);
+  await destination.settle(signal);
+  await until(async () => (await place.serialThere()).length > 3);
+  await destination.close();
+  const moved = await place.destination.openSource(handle, signal);
+  try {
+    const again = await moved.inspect(STREAM, signal);
+    return { before, after: again.description, serial: await place.serialThere() };
+  } finally {
+    await moved.close();
+  }
+}
+
+/** Until the source has completed; the destination waits for the right to run. */
+async function handOver(place: QemuPlace, source: SourceSession, destination: DestinationSession) {
   const { description, checks, files = {} } = await source.inspect(STREAM, signal);
   const refused = checks.filter(({ verdict }) => verdict === 'refuse');
   assert.deepEqual(refused, []);
@@ -63,18 +103,7 @@ async function moveWith(place: QemuPlace, source: SourceSession, destination: De
   });
   await source.startMemory(memoryAddress, 'b', signal);
   await done.promise;
-  await destination.resumeGuest(signal);
-  await source.quit(signal);
-  await destination.settle(signal);
-  await until(async () => (await place.serialThere()).length > 3);
-  await destination.close();
-  const moved = await place.destination.openSource(handle, signal);
-  try {
-    const again = await moved.inspect(STREAM, signal);
-    return { before, after: again.description, serial: await place.serialThere() };
-  } finally {
-    await moved.close();
-  }
+  return { before, handle };
 }
 
 /** Changes the guest while it runs, over its own monitor. */
