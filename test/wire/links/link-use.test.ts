@@ -43,8 +43,9 @@ function isFull(use: number, ms: number, path: Path): void {
 function urgentIsSoonThere(made: World, path: Path): void {
   const sentAtMs = made.time.nowMs;
   made.source.send(16, new Uint8Array(4096));
-  made.time.run(sentAtMs + 4000);
-  const there = made.target.taken.find(({ channel }) => channel === 16);
+  const arrived = () => made.target.taken.find(({ channel }) => channel === 16);
+  for (let ms = 50; ms <= 4000 && arrived() === undefined; ms += 50) made.time.run(sentAtMs + ms);
+  const there = arrived();
   assert.ok(there !== undefined);
   const waitedMs = there.atMs - sentAtMs - path.delayMs;
   const leastFlightMs = (2 * 128 * 1024) / path.bytesPerMs;
@@ -63,8 +64,10 @@ for (const [bytesPerS, roundTripMs, ways] of [
   test(`a link is used for 90 % and more, and what is urgent waits for little: ${name}`, () => {
     const path = long(bytesPerS, roundTripMs);
     const made = flooded(path, ways);
-    made.time.run(4000);
-    isFull(useOver(2000, made, path), 2000, path);
+    made.time.run(3000);
+    // Long enough that one message more or less does not matter.
+    const overMs = bytesPerS < GBIT / 20 ? 4000 : 1000;
+    isFull(useOver(overMs, made, path), overMs, path);
     const measure = made.source.core.measure(made.time.nowMs);
     const rate = measure.bytesPerS / bytesPerS;
     assert.ok(rate > 0.85 && rate < 1.15, `the rate is told as ${rate} of what it is`);
@@ -77,7 +80,7 @@ for (const [bytesPerS, roundTripMs, ways] of [
 
 for (const [before, after, roundTripMs] of [
   [GBIT / 10, GBIT / 100, 20],
-  [GBIT / 10, GBIT / 2, 100],
+  [GBIT / 10, GBIT / 4, 100],
 ] as const) {
   const name = `${(before * 8) / 1e6} to ${(after * 8) / 1e6} Mbit/s at ${roundTripMs} ms`;
   test(`a link whose rate changes is used as it then is: ${name}`, () => {
