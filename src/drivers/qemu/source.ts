@@ -281,11 +281,8 @@ export class QemuSource implements SourceSession {
   }
 
   #lost(reason: string): Error {
-    return godwitError('GODWIT_HYPERVISOR_LOST', {
-      side: 'source',
-      guest: this.handle.name,
-      reason,
-    });
+    const { name: guest } = this.handle;
+    return godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest, reason });
   }
 }
 
