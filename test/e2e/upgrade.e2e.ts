@@ -24,7 +24,8 @@ describe('while a fleet is upgraded', { skip }, () => {
   let web1: WatchedGuest;
 
   before(async () => {
-    world = await openWorld('upgr', { hosts: 2 });
+    // The earlier build knows no such setting.
+    world = await openWorld('upgr', { hosts: 2, configure: () => ({ storage: undefined }) });
     await startGuest(world.lab, {
       name: 'web1',
       host: 'a',
