@@ -59,3 +59,18 @@ export async function passesBy(trial: Trial): Promise<void> {
   assert.equal((await heir.status(trial.signal)).run, 'running');
   assert.notEqual((await source.status(trial.signal)).run, 'running');
 }
+
+/** Its state may not be under way yet, or all of it: nobody ran it there, so it is still the source's. */
+export async function takesBackAtTheSwitch(trial: Trial): Promise<void> {
+  const { source, destination, memoryAddress } = await trial.prepare('postcopy');
+  await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
+  await trial.heard('source', 'active');
+  await source.startPostcopy(trial.signal);
+  await trial.heard('source', 'pre-switchover');
+  const gone = destination.destroy(trial.signal);
+  await source.continueSwitchover(trial.signal);
+  await gone;
+  const { run } = await source.cancel(trial.signal);
+  if (run !== 'running') await source.resumeGuest(trial.signal);
+  assert.equal((await source.status(trial.signal)).run, 'running');
+}

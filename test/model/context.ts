@@ -35,7 +35,7 @@ export const RULES_BROKEN = [
   'two copies of the guest run',
   'the source resumed a guest that it had handed over, without a refusal that outlives a power loss',
   'the source resumed a guest that has run at the destination',
-  'the source resumed a guest in the middle of post-copy',
+  'the source resumed a guest whose post-copy had run at the destination',
   'the destination runs without a commit under its epoch',
   'the destination runs although it has refused',
   'the migration ended as failed or cancelled and the guest stands still at the source',

@@ -56,13 +56,13 @@ export function cancellingMoves(context: Context): void {
   if (state.doing.kind !== 'undo') return;
   if (handedOver(world)) {
     const next = fork(context);
-    if (world.qemu !== QEMU.completed) {
-      fails(context, next, 'held');
-      emit('step', 'post-copy has begun: the source’s mover cannot take the guest back');
-      return;
-    }
     // What stands for the destination's word is in hand already.
     if (state.proof !== 'none') {
+      if (world.qemu !== QEMU.completed) {
+        fails(context, next, 'held');
+        emit('step', 'post-copy had begun, and the destination may have run the guest for a while');
+        return;
+      }
       next.act = ACT.resume;
       emit('step', 'everything was handed over, and the destination is known not to run it');
       return;

@@ -83,11 +83,15 @@ async function regain(parts: SourceParts, signal: AbortSignal): Promise<void> {
   const session = await parts.guest.session(signal);
   const status = await session.cancel(signal);
   if (status.run === 'running' || status.run === 'gone') return;
-  if (status.stream.startsWith('postcopy')) {
-    const reason = 'post-copy had begun, and the state of its devices has left';
+  const isPostcopy = status.stream.startsWith('postcopy');
+  const { proof } = parts.state();
+  // In post-copy too the source keeps all of the guest, and it is the newest as long as the destination has not run it.
+  // The destination's own refusal says so; that it is off now does not.
+  if (isPostcopy && proof !== 'none') {
+    const reason = 'post-copy had begun, and the destination may have run the guest for a while';
     throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason });
   }
-  if (parts.state().proof === 'none') await needRefusal(parts, signal);
+  if (proof === 'none') await needRefusal(parts, signal, !isPostcopy);
   if (!sourceMayResume(parts.state().right, true)) {
     const reason = 'the destination has had the right to run';
     throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason });
@@ -95,8 +99,12 @@ async function regain(parts: SourceParts, signal: AbortSignal): Promise<void> {
   await session.resumeGuest(signal);
 }
 
-/** The destination's word, or the proof that its host is off; GODWIT_HELD without either. */
-async function needRefusal(parts: SourceParts, signal: AbortSignal): Promise<void> {
+/** The destination's word, or where that will do the proof that its host is off; GODWIT_HELD without. */
+async function needRefusal(
+  parts: SourceParts,
+  signal: AbortSignal,
+  orProof: boolean,
+): Promise<void> {
   const body = { epoch: parts.state().plan.epoch };
   const limitMs = parts.fenceMs === 0 ? REFUSAL_MS : darkMs(parts, REFUSAL_AND_PROOF_MS);
   try {
@@ -105,7 +113,7 @@ async function needRefusal(parts: SourceParts, signal: AbortSignal): Promise<voi
     );
   } catch (cause) {
     const isDark = hasCode(cause, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
-    if (isDark && (await parts.fence(signal)) !== undefined) return;
+    if (orProof && isDark && (await parts.fence(signal)) !== undefined) return;
     const why = cause instanceof Error ? cause.message : String(cause);
     const reason = `everything was handed over and the destination gave no refusal: ${why}`;
     throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason }, { cause });

@@ -1,7 +1,11 @@
 import net from 'node:net';
+import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { QmpClient } from './client.ts';
 import type { MonitorOwner } from './client.ts';
+
+/** The pause before a monitor whose queue is full is tried again, ms. */
+const FULL_MS = 20;
 
 export interface MonitorAddress extends MonitorOwner {
   /** Unix socket. */
@@ -18,12 +22,20 @@ export async function connectMonitor(
   signal: AbortSignal,
 ): Promise<QmpClient> {
   signal.throwIfAborted();
-  const socket = net.connect({ path: address.path });
+  const until = performance.now() + greetingMs;
+  let socket = net.connect({ path: address.path });
   try {
-    await connected(socket, signal);
+    for (;;) {
+      const full = await connected(socket, signal).then(() => false, isFull);
+      if (!full) break;
+      if (performance.now() > until) throw managed(address, undefined);
+      await systemClock.sleep(FULL_MS, signal);
+      socket = net.connect({ path: address.path });
+    }
   } catch (cause) {
     socket.destroy();
     if (signal.aborted) throw signal.reason;
+    if (hasCode(cause, 'GODWIT_GUEST_MANAGED')) throw cause;
     throw godwitError(
       'GODWIT_HYPERVISOR_LOST',
       {
@@ -38,12 +50,18 @@ export async function connectMonitor(
     return await QmpClient.open({ input: socket, output: socket }, address, greetingMs, signal);
   } catch (cause) {
     if (signal.aborted || !hasCode(cause, 'GODWIT_DEADLINE')) throw cause;
-    throw godwitError(
-      'GODWIT_GUEST_MANAGED',
-      { guest: address.guest, manager: 'another program' },
-      { cause },
-    );
+    throw managed(address, cause);
   }
+}
+
+function managed({ guest }: MonitorAddress, cause: unknown): Error {
+  return godwitError('GODWIT_GUEST_MANAGED', { guest, manager: 'another program' }, { cause });
+}
+
+/** Others wait there already, of whom some may have given up: QEMU has not looked yet. */
+function isFull(error: NodeJS.ErrnoException): true {
+  if (error.code === 'EAGAIN') return true;
+  throw error;
 }
 
 function connected(socket: net.Socket, signal: AbortSignal): Promise<void> {
