@@ -164,7 +164,6 @@ function commitFailed(state: SourceState, error: SerialError): Transition {
     return again(state, 'commit') ?? end;
   }
   const refused = { ...state, right: sourceRightAfter(state.right, 'refused') ?? state.right };
-  if (state.via === 'postcopy') return hold(refused, error);
   return beginUndo(refused, 'switchover', error);
 }
 

@@ -228,14 +228,16 @@ describe('past the point of no return', () => {
     assert.equal(world.outcome, 'lost');
   });
 
-  test('a commit that is refused brings the guest back to the source', () => {
-    const world = new World();
-    driveUntil(world, isDoing('commit'));
-    world.destination?.dies();
-    settle(world);
-    assert.equal(world.outcome, 'failed');
-    assertSourceRuns(world);
-  });
+  for (const mode of ['precopy', 'postcopy'] as const) {
+    test(`a commit that is refused brings the guest back to the source: ${mode}`, () => {
+      const world = new World(planned({ mode }));
+      driveUntil(world, isDoing('commit'));
+      world.destination?.dies();
+      settle(world);
+      assert.equal(world.outcome, 'failed');
+      assertSourceRuns(world);
+    });
+  }
 
   test('a post-copy stream that pauses is taken up again', () => {
     const world = new World(planned({ mode: 'postcopy' }));
