@@ -24,6 +24,13 @@ export const refusalErrors = {
     4,
     409,
   ),
+  GODWIT_GUEST_STUCK: row(
+    'the hypervisor of {guest} has not ended an earlier migration: it says {state}, and starts no other',
+    'If no other program moves the guest, shut it down and start it again: its hypervisor will not end that migration.',
+    false,
+    4,
+    409,
+  ),
   GODWIT_SAME_HOST: row(
     '{guest} already runs on {host}',
     'Name another host with --to.',

@@ -88,8 +88,15 @@ async function withImages(
   return { ...draft.spec, images, devices };
 }
 
+/** What QEMU says of the last migration once it may begin another. */
+const OVER: ReadonlySet<string> = new Set(['none', 'cancelled', 'completed', 'failed']);
+
 function stateCheck(guest: string, facts: GuestFacts): Check {
-  if (facts.status === 'running') return pass('state', 'the guest is running');
+  if (facts.status === 'running') {
+    const { migrationStatus: state } = facts;
+    if (OVER.has(state)) return pass('state', 'the guest is running');
+    return refusal('state', godwitError('GODWIT_GUEST_STUCK', { guest, state }));
+  }
   const state = facts.status;
   return refusal('state', godwitError('GODWIT_GUEST_STATE', { guest, state }));
 }

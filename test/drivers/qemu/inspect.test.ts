@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { ImageStore } from '../../../src/drivers/qemu/images.ts';
+import { inspectFacts } from '../../../src/drivers/qemu/inspect.ts';
+import type { GuestFacts } from '../../../src/drivers/qemu/spec/facts.ts';
+import type { Check } from '../../../src/protocol/migration.ts';
+import { commandLine, factsOf } from './spec/facts.ts';
+
+describe('the state of a guest that is to move', () => {
+  let dir: string;
+  before(async () => {
+    dir = await mkdtemp(path.join(os.tmpdir(), 'godwit-inspect-'));
+  });
+  after(() => rm(dir, { recursive: true }));
+
+  async function stateOf(change: Partial<GuestFacts>): Promise<Check | undefined> {
+    const facts = factsOf(commandLine('-machine pc-q35-7.2 -m 512M'), change);
+    const abilities = { version: '7.2.22', capabilities: [], multifdCompression: [] };
+    const images = { store: new ImageStore(dir), signal: new AbortController().signal };
+    const stream = { mode: 'precopy', streams: 1, compress: 'none' } as const;
+    const { checks } = await inspectFacts('web1', facts, abilities, stream, images);
+    return checks.find(({ name }) => name === 'state');
+  }
+
+  test('is right while it runs and no migration is under way', async () => {
+    for (const migrationStatus of ['none', 'completed', 'failed', 'cancelled']) {
+      assert.equal((await stateOf({ migrationStatus }))?.verdict, 'ok');
+    }
+  });
+
+  test('is refused while it stands still', async () => {
+    const { verdict, error } = (await stateOf({ status: 'paused' })) ?? {};
+    assert.equal(verdict, 'refuse');
+    assert.equal(error?.code, 'GODWIT_GUEST_STATE');
+  });
+
+  test('is refused where its hypervisor has not ended an earlier migration, with what that says', async () => {
+    for (const migrationStatus of ['device', 'cancelling', 'postcopy-paused', 'active']) {
+      const { error } = (await stateOf({ migrationStatus })) ?? {};
+      assert.equal(error?.code, 'GODWIT_GUEST_STUCK');
+      assert.match(error?.message ?? '', new RegExp(`web1.*${migrationStatus}`));
+    }
+  });
+});
