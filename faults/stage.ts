@@ -11,8 +11,10 @@ import { labHost, labNames, readLabState } from '../src/lab/state.ts';
 import { labUp } from '../src/lab/up.ts';
 import { agentContract } from '../src/protocol/contract.ts';
 import { labCensus } from '../src/lab/witness/census.ts';
+import { seenQemus } from '../src/lab/witness/qemus.ts';
 import { client } from '../src/rpc/client.ts';
 import type { Api, Client } from '../src/rpc/client.ts';
+import { Monitor } from './monitor.ts';
 import { bareHosts } from './remains.ts';
 import type { HostCensus } from './remains.ts';
 
@@ -24,6 +26,8 @@ export interface StageRequest {
   readonly smallDisks: boolean;
 }
 
+/** What QEMU says of the last migration once it may begin another. */
+const OVER: ReadonlySet<string> = new Set(['none', 'cancelled', 'completed', 'failed']);
 const MIB = 1024 ** 2;
 const PREFIX = 'faults-';
 const DISK_MIB = 24;
@@ -98,6 +102,15 @@ export class Stage {
     }
     this.guests.delete(name);
     this.#rates.delete(name);
+  }
+
+  /** Whether its QEMU takes another migration: one whose stream broke at the switch to post-copy never does. */
+  async canMove(name: string): Promise<boolean> {
+    const qemu = (await seenQemus(this.lab)).find(({ guest }) => guest === name);
+    const monitor = await Monitor.open(qemu?.monitors.at(-1) ?? '', () => {});
+    const status = (await monitor?.ask('query-migrate'))?.['status'] ?? 'none';
+    monitor?.close();
+    return typeof status === 'string' && OVER.has(status);
   }
 
   /** How fast the guest rewrites its memory, bytes/s. */
