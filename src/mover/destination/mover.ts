@@ -33,6 +33,7 @@ const LINGER_MS = 20_000;
 export class DestinationMover {
   readonly #parts: BuildParts;
   readonly #lane = new Lane();
+  readonly #recoveries = new Lane();
   readonly #ended = Promise.withResolvers<void>();
   readonly #ledger: Ledger;
   #session: Promise<DestinationSession> | undefined;
@@ -149,10 +150,11 @@ export class DestinationMover {
     });
   }
 
+  /** Past the other calls: a commit may be waiting for a page that only the stream taken up again brings. */
   recover(epoch: number, signal: AbortSignal, calledAt?: string): Promise<Prepared> {
-    return this.#call('recover', epoch, async () => {
-      return this.#parts.way.again(await this.#open(), this.state, signal, calledAt);
-    });
+    const again = async (): Promise<Prepared> =>
+      this.#parts.way.again(await this.#open(), this.state, signal, calledAt);
+    return this.#call('recover', epoch, again, this.#recoveries);
   }
 
   release(epoch: number, signal: AbortSignal): Promise<void> {
@@ -195,10 +197,10 @@ export class DestinationMover {
     call: DestinationCall,
     epoch: number,
     work: (already: boolean) => Promise<T>,
+    lane = this.#lane,
   ): Promise<T> {
-    return this.#lane.run(async () => {
-      const { failure } = this.#ledger;
-      if (failure !== undefined) throw failure;
+    return lane.run(async () => {
+      if (this.#ledger.failure !== undefined) throw this.#ledger.failure;
       this.#heardAt = this.#parts.clock.monotonicMs();
       const verdict = judgeCall(this.state, call, epoch);
       if (verdict.kind === 'no') throw verdict.error;
