@@ -53,8 +53,9 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
     signal,
   });
   const course: Course = { lab, guest, first: await askGuest(lab, signal), signal };
-  // Once there and back first: it fills what hosts keep on purpose, such as the checksums of kernels.
-  for (const to of ['b', 'a']) await moveOnce(course, 'precopy', to);
+  // Once there and back first: it fills what hosts keep on purpose, such as the checksums of kernels, and the guest has
+  // beside it what one has that came by post-copy or hybrid.
+  for (const to of ['b', 'a']) await moveOnce(course, modes.at(-1) ?? 'precopy', to);
   await untilQuiet(lab, signal);
   const before = await takeTally(lab);
   const moved: Moved[] = [];
