@@ -1,13 +1,11 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { access, constants, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
-import { withDeadline } from '../../deadline.ts';
-import { godwitError } from '../../errors.ts';
+import { askProgram } from './ask.ts';
 import * as answers from './qmp/answers.ts';
-import { QmpClient } from './qmp/client.ts';
+import type { QmpClient } from './qmp/client.ts';
 import { FEATURE_ALIASES, NON_FEATURES } from './spec/cpu.ts';
 import type { StreamAbilities } from './stream.ts';
 
@@ -103,54 +101,23 @@ async function probe(
   host: string,
   signal: AbortSignal,
 ): Promise<QemuProgram> {
-  const base = await ask(file, 'tcg', host, signal, async (client) => ({
-    ...(await askAbilities(client, signal)),
-    features: await askFeatures(client, signal),
-  }));
+  const question = { file, host, deadlineMs: PROBE_MS };
+  const base = await askProgram(
+    { ...question, accelerator: 'tcg' },
+    signal,
+    async (client, inner) => ({
+      ...(await askAbilities(client, inner)),
+      features: await askFeatures(client, inner),
+    }),
+  );
   const withKvm = kvm
-    ? await ask(file, 'kvm', host, signal, (client) => askFeatures(client, signal)).catch(
+    ? await askProgram({ ...question, accelerator: 'kvm' }, signal, askFeatures).catch(
         () => undefined,
       )
     : undefined;
   const features =
     withKvm === undefined ? { tcg: base.features } : { kvm: withKvm, tcg: base.features };
   return { ...base, binary: file, features };
-}
-
-async function ask<T>(
-  file: string,
-  accelerator: 'kvm' | 'tcg',
-  host: string,
-  signal: AbortSignal,
-  work: (client: QmpClient) => Promise<T>,
-): Promise<T> {
-  const words =
-    '-machine none -S -nodefaults -no-user-config -display none -incoming defer -qmp stdio';
-  const child = spawn(file, [...words.split(' '), '-accel', accelerator], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-  });
-  const failed = new Promise<never>((_resolve, reject) => {
-    child.once('error', (cause) =>
-      reject(godwitError('GODWIT_HOST_LACKS', { what: `a working ${file}` }, { cause })),
-    );
-  });
-  failed.catch(() => {});
-  try {
-    return await withDeadline(`asking ${file}`, PROBE_MS, signal, (inner) => {
-      const stream = { input: child.stdout, output: child.stdin };
-      const owner = { host, guest: path.basename(file), side: 'source' as const };
-      const talk = QmpClient.open(stream, owner, PROBE_MS, inner).then(async (client) => {
-        try {
-          return await work(client);
-        } finally {
-          client.close();
-        }
-      });
-      return Promise.race([talk, failed]);
-    });
-  } finally {
-    child.kill('SIGKILL');
-  }
 }
 
 async function askAbilities(client: QmpClient, signal: AbortSignal) {

@@ -1,0 +1,58 @@
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import type { Duplex, Readable, Writable } from 'node:stream';
+import { withDeadline } from '../../deadline.ts';
+import { godwitError } from '../../errors.ts';
+import { QmpClient } from './qmp/client.ts';
+
+/**
+ * The program does not end when its monitor closes, and a mover may be killed at any moment. So a shell holds it, and
+ * ends it when the pipe from us, on which nothing is ever written, closes.
+ */
+const HELD = 'exec 4<&0; "$@" <&4 3<&- 4<&- & exec <&- 4<&- >&-; read -r _ <&3; kill -9 "$!"';
+
+export interface Question {
+  readonly file: string;
+  readonly accelerator: 'kvm' | 'tcg';
+  /** This host's name, for errors. */
+  readonly host: string;
+  readonly deadlineMs: number;
+}
+
+/** Starts the program on an empty machine, without a guest, talks to it and ends it. It never outlives this process. */
+export async function askProgram<T>(
+  { file, accelerator, host, deadlineMs }: Question,
+  signal: AbortSignal,
+  work: (client: QmpClient, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const words =
+    '-machine none -S -nodefaults -no-user-config -display none -incoming defer -qmp stdio';
+  const argv = ['-c', HELD, 'sh', file, ...words.split(' '), '-accel', accelerator];
+  const child = spawn('/bin/sh', argv, { stdio: ['pipe', 'pipe', 'ignore', 'pipe'] });
+  const output = child.stdin as Writable;
+  const input = child.stdout as Readable;
+  const held = child.stdio[3] as Duplex;
+  const failed = new Promise<never>((_resolve, reject) => {
+    child.once('error', (cause) =>
+      reject(godwitError('GODWIT_HOST_LACKS', { what: `a working ${file}` }, { cause })),
+    );
+  });
+  failed.catch(() => {});
+  try {
+    return await withDeadline(`asking ${file}`, deadlineMs, signal, (inner) => {
+      const owner = { host, guest: path.basename(file), side: 'source' as const };
+      const talk = QmpClient.open({ input, output }, owner, deadlineMs, inner).then(
+        async (client) => {
+          try {
+            return await work(client, inner);
+          } finally {
+            client.close();
+          }
+        },
+      );
+      return Promise.race([talk, failed]);
+    });
+  } finally {
+    held.destroy();
+  }
+}
