@@ -5,8 +5,8 @@ import { PRODUCT_VERSION } from './protocol/version.ts';
 
 /** A process that lives long is kept small: its figures are in bench/footprint. */
 
-/** Node's flags for it: a small nursery, since it makes little garbage. */
-export const SMALL_FLAGS: readonly string[] = ['--max-semi-space-size=1'];
+/** Node's flags for it: a small nursery, since it makes little garbage, and no second compiler, since little of it is hot. */
+export const SMALL_FLAGS: readonly string[] = ['--max-semi-space-size=1', '--no-maglev'];
 /** One arena of malloc instead of one per thread. */
 export const SMALL_ENVIRONMENT: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
 

@@ -17,11 +17,9 @@ import type {
 import { listenUnix } from '../rpc/listen.ts';
 import { serve } from '../rpc/server.ts';
 import type { Handlers } from '../rpc/server.ts';
-import { openDestination } from './destination/main.ts';
 import { Live } from './live.ts';
 import { keepPace } from './pace.ts';
 import { holdMigration, sayReady, startTicksOf } from './process.ts';
-import { openSource } from './source/main.ts';
 import { surroundingsOf } from './surroundings.ts';
 
 /** How long followers of the live view get to read its last line, ms. */
@@ -67,6 +65,8 @@ async function runSource(
   request: SourceMoverRequest,
   log: Log,
 ): Promise<void> {
+  // Each side loads its own half alone, to stay small.
+  const { openSource } = await import('./source/main.ts');
   const driver = driverNamed(request.handle.driver, config);
   const { coordinator, run } = openSource(
     dir,
@@ -99,6 +99,7 @@ async function runDestination(
   request: DestinationMoverRequest,
   log: Log,
 ): Promise<void> {
+  const { openDestination } = await import('./destination/main.ts');
   const driver = driverNamed('qemu', config);
   const around = surroundingsOf(config, log);
   const { mover, listening, progress } = await openDestination(
