@@ -1,8 +1,9 @@
-# What the distribution's package manager brings: QEMU, the tools that make network namespaces, perl for
-# the lab's delay (it is everywhere, but for the barest systems) and, for the tests, strace.
+# What the distribution's package manager brings: QEMU, qemu-img for the disks of the lab's guests, the tools that make network namespaces, perl for
+# the lab's delay (it is everywhere, but for the barest systems) and, for the tests, strace and what filtering hosts
+# have: nft and conntrack.
 
-system_commands='qemu-system-x86_64 ip tc unshare flock perl'
-[ "$only" = demo ] || system_commands="$system_commands strace"
+system_commands='qemu-system-x86_64 qemu-img ip tc unshare flock perl'
+[ "$only" = demo ] || system_commands="$system_commands strace nft conntrack"
 
 # What is missing of the commands above, and the one library that Node 26 wants and that a minimal
 # system lacks.
@@ -22,10 +23,16 @@ package_of() { # COMMAND-OR-LIBRARY FAMILY
     pacman:qemu-system-x86_64) echo qemu-system-x86 ;;
     zypper:qemu-system-x86_64) echo qemu-x86 ;;
     apk:qemu-system-x86_64) echo qemu-system-x86_64 ;;
+    apt:qemu-img) echo qemu-utils ;;
+    zypper:qemu-img) echo qemu-tools ;;
+    *:qemu-img) echo qemu-img ;;
     apt:libatomic.so.1 | zypper:libatomic.so.1) echo libatomic1 ;;
     pacman:libatomic.so.1) echo gcc-libs ;;
     *:libatomic.so.1) echo libatomic ;;
     *:strace | *:perl) echo "$1" ;;
+    *:nft) echo nftables ;;
+    apt:conntrack) echo conntrack ;;
+    *:conntrack) echo conntrack-tools ;;
     apt:ip | apt:tc | pacman:ip | pacman:tc | zypper:ip | zypper:tc | apk:ip) echo iproute2 ;;
     dnf:ip) echo iproute ;;
     dnf:tc | apk:tc) [ "$2" = dnf ] && echo iproute-tc || echo iproute2-tc ;;
