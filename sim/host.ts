@@ -69,7 +69,9 @@ export class SimHost {
     this.#parts = parts;
     this.disk = new SimDisk(parts.scheduler, parts.random);
     this.store = new SimStore(this.disk, name);
-    const config = { name, address: ADDRESSES[name], stateDir: `/sim/${name}` };
+    // Its hosts filter nothing, and this machine's own tables are not theirs.
+    const network = { connections: 'leave', probe: false };
+    const config = { name, address: ADDRESSES[name], stateDir: `/sim/${name}`, network };
     this.#config = parseAgentConfig('agent.json', JSON.stringify(config));
   }
 

@@ -58,6 +58,15 @@ export const agentConfig = z.strictObject({
     .default(['/boot', '/var/lib/godwit/images', '/var/lib/libvirt/images']),
   /** Directories in which guests' disks may lie; nothing else of this host is opened as a disk, or written to as a proof. */
   storage: z.array(z.strictObject({ path })).max(64).default([]),
+  /** Of guests' networks. */
+  network: z
+    .strictObject({
+      /** Whether what this host tracks of a guest's connections (conntrack) goes along when the guest leaves. */
+      connections: z.enum(['hand-over', 'leave']).default('hand-over'),
+      /** Whether a guest's segment is asked for its addresses, from this host, before the guest comes. */
+      probe: z.boolean().default(true),
+    })
+    .prefault({}),
   /** Ports for movers and memory streams. */
   ports: z.strictObject({ from: port, to: port }).default({ from: 49_152, to: 49_407 }),
   /** Guests whose QMP socket cannot be found through a process. */

@@ -17,8 +17,8 @@ export type Tree = {
 
 const pureFolders = ['src/protocol', 'src/migration', 'src/planner', 'src/wire/stream'];
 const pureMayImport = [...pureFolders, 'src/errors.ts', 'zod'];
-const guardedFolders = ['src/drivers', 'src/wire', 'src/storage', 'src/network'];
-const guardedImporters = ['src/mover', 'src/agent', 'src/bin'];
+const guardedFolders = ['src/drivers', 'src/wire', 'src/storage', 'src/network', 'src/disks'];
+const guardedImporters = ['src/mover', 'src/agent', 'src/bin', 'src/disks'];
 const entryPoints = ['src/bin', 'demo', 'bench', 'faults', 'sim', 'tools', 'examples', 'web'];
 
 /** Reads the files git knows or would add, so that ignored build outputs do not count. */

@@ -98,6 +98,11 @@ export const migrateSpec = spec({
       summary: 'wire: how long its links may be cut before QEMU sees it, up to 2m',
       preset: '1m',
     },
+    keepSource: {
+      kind: 'switch',
+      summary:
+        'disks that are copied, because the hosts do not share their storage, stay at the source under another name',
+    },
     detach: { kind: 'switch', summary: 'print the id and return at once' },
   },
   examples: [

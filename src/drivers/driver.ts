@@ -4,6 +4,7 @@ import type { Check, Compression, MemorySample, Mode } from '../protocol/migrati
 import type { GuestDescription, StreamSettings } from '../protocol/peer.ts';
 
 import type { Launch } from '../migration/source-state.ts';
+import type { DiskSource, DiskTarget } from './disks.ts';
 
 export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch };
 
@@ -91,6 +92,8 @@ export interface Inspection {
   readonly nics?: readonly SourceNic[];
   /** Path on this host of each image of its disks, by block node; absent without disks. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Why a copy of an image would not be the same as it, by block node; only of those of which it is so. */
+  readonly uncopyable?: Readonly<Record<string, string>>;
 }
 
 /** A NIC of a running guest: the id of its backend, and the port of this host that it uses. */
@@ -110,6 +113,8 @@ export interface Session {
 
 export interface SourceSession extends Session {
   readonly handle: GuestHandle;
+  /** Absent where the driver cannot copy disks. */
+  readonly disks?: DiskSource;
   /** Network ports (taps) of this host that the guest's NICs use now; removed once the guest has left. */
   ports(signal: AbortSignal): Promise<string[]>;
   /** Describes the guest as it is now: queried, with everything the destination must rebuild. */
@@ -172,6 +177,8 @@ export interface Listens {
 }
 
 export interface DestinationSession extends Session {
+  /** Absent where the driver cannot take disks that are copied. */
+  readonly disks?: DiskTarget;
   /**
    * Checks the description against this host (hypervisor, machine type, processor, devices, images, bridges, ports).
    * `files`: the path here of each image of its disks, by block node.
@@ -195,6 +202,11 @@ export interface DestinationSession extends Session {
     signal: AbortSignal,
     files?: ReadonlyMap<string, string>,
   ): Promise<{ handle: GuestHandle; memoryAddress: string }>;
+  /**
+   * Post-copy: waits until everything is here that the guest needs to run but for its pages; GODWIT_HYPERVISOR_LOST
+   * where that will never be. Absent where `resumeGuest` may be called at any time.
+   */
+  ready?(signal: AbortSignal): Promise<void>;
   /** Runs the guest. Only after commit. Running already: nothing. */
   resumeGuest(signal: AbortSignal): Promise<void>;
   /** Tells the network where the guest is now. */

@@ -54,7 +54,7 @@ export const refusalErrors = {
   ),
   GODWIT_DISK_LOCAL: row(
     'disk {device} of {guest} ({file}) cannot move: {reason}',
-    'Put it on storage that both hosts share and name in `storage`, or detach it; copying disks is not part of this version.',
+    'Put it on storage that both hosts share and name in `storage`, or detach it; a disk that is to be copied has to lie in one of the source’s directories in `storage`.',
     false,
     4,
     422,
@@ -79,6 +79,27 @@ export const refusalErrors = {
     false,
     4,
     422,
+  ),
+  GODWIT_DISK_PLACE: row(
+    '{host} has no place for a copy of disk {device} of {guest}: {reason}',
+    'Name a directory for it in `storage` of that host’s configuration, at the same path as at the source or as the only one; a file that is there already is never written over.',
+    false,
+    4,
+    422,
+  ),
+  GODWIT_DISK_SPACE: row(
+    '{host} has no room for disk {device} of {guest}: it needs {needed}, and {free} are free',
+    'Free room there, or add another directory to `storage` of that host’s configuration.',
+    false,
+    4,
+    422,
+  ),
+  GODWIT_DISK_FAILED: row(
+    'disk {device} of {guest} could not be copied: {reason}',
+    'The guest runs on with its own disk. Look at the storage of both hosts, and start the migration again.',
+    true,
+    5,
+    502,
   ),
   GODWIT_NAME_IN_USE: row(
     '{host} already has a guest called {guest}',

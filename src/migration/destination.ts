@@ -5,7 +5,6 @@ import { serialError } from '../protocol/errors.ts';
 import { address, hostName, ms } from '../protocol/names.ts';
 import { admission, epoch, preparation } from '../protocol/peer.ts';
 import type { Admission, DestinationStatus, Preparation } from '../protocol/peer.ts';
-import type { Durability } from './durability.ts';
 import { guestHandle, hypervisorEvent } from './hypervisor.ts';
 import type { GuestHandle } from './hypervisor.ts';
 import { destinationRightAfter, proof } from './run-right.ts';
@@ -18,7 +17,13 @@ export const portMap = z.record(z.string().max(128), z.string().max(15));
 export const destinationEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('admitted'), admission, host: hostName }),
   /** Written before anything is made, so that it can be found and taken down. */
-  z.object({ type: z.literal('preparing'), preparation, ports: portMap }),
+  z.object({
+    type: z.literal('preparing'),
+    preparation,
+    ports: portMap,
+    /** Directories that are made for images of disks, the outermost first. */
+    directories: z.array(z.string().max(4096)).max(2048).optional(),
+  }),
   z.object({ type: z.literal('prepared'), handle: guestHandle, memoryAddress: address }),
   z.object({ type: z.literal('armed'), epoch, bootId: z.string().max(64) }),
   /** Commit has arrived: from here on the guest may run here. Written before it is resumed. */
@@ -45,6 +50,7 @@ export interface DestinationState {
   readonly right: DestinationRight;
   readonly preparation: Preparation | undefined;
   readonly ports: Readonly<Record<string, string>>;
+  readonly directories: readonly string[];
   readonly handle: GuestHandle | undefined;
   readonly memoryAddress: string | undefined;
   readonly hypervisor: DestinationStatus['hypervisor'];
@@ -65,6 +71,7 @@ export function initialDestination(
     right: 'none',
     preparation: undefined,
     ports: {},
+    directories: [],
     handle: undefined,
     memoryAddress: undefined,
     hypervisor: 'none',
@@ -84,8 +91,10 @@ export function destinationAfter(
       return state;
     case 'taken-over':
       return { ...state, unsure: state.right === 'armed' && !event.neverRan };
-    case 'preparing':
-      return { ...state, stage: 'preparing', preparation: event.preparation, ports: event.ports };
+    case 'preparing': {
+      const { preparation: asked, ports, directories = [] } = event;
+      return { ...state, stage: 'preparing', preparation: asked, ports, directories };
+    }
     case 'prepared': {
       const { handle, memoryAddress } = event;
       return { ...state, stage: 'prepared', handle, memoryAddress, hypervisor: 'incoming' };
@@ -160,22 +169,14 @@ function afterHypervisor(
   }
 }
 
-/** Why an order to run the guest here without the source cannot be followed; undefined where it can. */
-export function whyNotHere(state: DestinationState): string | undefined {
-  const { right, stage, hypervisor } = state;
-  if (right === 'running') return undefined;
-  if (stage === 'released' || right === 'refused') return 'it has refused, and taken its copy down';
-  if (right === 'none') return 'it was never armed';
-  if (hypervisor === 'paused') return undefined;
-  return hypervisor === 'gone' ? 'its hypervisor is gone' : 'its memory is not all here';
-}
-
 export type DestinationCall =
   | 'assess'
   | 'prepare'
   | 'arm'
   | 'commit'
   | 'refuse'
+  /** Disks that are copied: they are offered, or no longer. */
+  | 'disks'
   | 'recover'
   | 'release'
   /** A release of what is left of a guest that the source says is lost. */
@@ -212,6 +213,11 @@ export function judgeCall(
       if (state.unsure) return cannotTell(state);
       if (state.right === 'running') return no(state, 'the guest has been resumed here');
       return state.right === 'refused' ? already : go;
+    case 'disks':
+      // Once it may run nobody but the guest writes to them.
+      if (state.right === 'running' || state.right === 'refused')
+        return no(state, `it is ${state.right}`);
+      return state.stage === 'prepared' ? go : no(state, `it is only ${state.stage}`);
     case 'recover':
       return state.right === 'running' ? go : no(state, 'the guest was never committed here');
     case 'release':
@@ -277,12 +283,6 @@ function stateWord(state: DestinationState): DestinationStatus['state'] {
   if (state.stage === 'released' || state.stage === 'finished') return state.stage;
   if (state.right !== 'none') return state.right;
   return state.stage === 'prepared' ? 'prepared' : 'admitted';
-}
-
-/** No record of the blackout is synced inside it; `armed` lies on the disk since before. */
-export function destinationDurability(event: DestinationEvent): Durability {
-  if (event.type === 'running') return 'soon';
-  return event.type === 'hypervisor' || event.type === 'committed' ? 'later' : 'sync';
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { DestinationEvent } from './destination.ts';
 import type { SourceEvent } from './source-state.ts';
 
 /**
@@ -13,6 +14,7 @@ export type Durability = 'sync' | 'soon' | 'later';
 export function durability(event: SourceEvent): Durability {
   switch (event.type) {
     case 'measured':
+    case 'copied':
     case 'hypervisor':
     case 'decided':
     case 'stalled':
@@ -38,4 +40,10 @@ export function durability(event: SourceEvent): Durability {
     case 'restart-failed':
       return 'sync';
   }
+}
+
+/** No record of the blackout is synced inside it; `armed` lies on the disk since before. */
+export function destinationDurability(event: DestinationEvent): Durability {
+  if (event.type === 'running') return 'soon';
+  return event.type === 'hypervisor' || event.type === 'committed' ? 'later' : 'sync';
 }

@@ -18,6 +18,7 @@ export function onHypervisor(before: SourceState, event: HypervisorEvent): Trans
     case 'prepare':
     case 'configure':
     case 'arm':
+    case 'mirror':
       return event.type === 'lost'
         ? sourceLost(state, state.doing.step, event.reason)
         : stay(state);

@@ -2,7 +2,7 @@ import { godwitError } from '../errors.ts';
 import type { SerialError } from '../errors.ts';
 import { sourceRightAfter } from './run-right.ts';
 import type { SourceEffect, SourceState, Transition } from './source-state.ts';
-import { undoAtOrBefore } from './steps.ts';
+import { undoAtOrBefore, undoBefore } from './steps.ts';
 import type { StepName } from './steps.ts';
 
 /** The moves that a transition is made of. */
@@ -13,6 +13,7 @@ export function stay(state: SourceState): Transition {
 
 /** Begins a step; entering `arm` and `commit` moves the right to run, in the same record. */
 export function enter(state: SourceState, step: StepName): Transition {
+  if (step === 'mirror' && !copiesDisks(state)) return enter(state, 'memory');
   if (step === 'drain' && (state.stream === 'done' || state.via === 'precopy')) {
     return enter(state, 'verify');
   }
@@ -26,6 +27,11 @@ export function enter(state: SourceState, step: StepName): Transition {
   const streams = step === 'drain' || (step === 'commit' && state.via === 'postcopy');
   if (streams && state.stream === 'paused') effects.push({ type: 'recover' });
   return { state: next, effects };
+}
+
+/** Some of the guest's disks lie where the destination does not see them. */
+export function copiesDisks({ known }: Pick<SourceState, 'known'>): boolean {
+  return (known.copies ?? []).length > 0;
 }
 
 function rightOnEntering(state: SourceState, step: StepName): SourceState['right'] {
@@ -44,6 +50,7 @@ export function beginUndo(state: SourceState, step: StepName, because: SerialErr
 
 /** Goes on with undoing at `step`, or ends when nothing is left to undo. */
 export function finishUndo(state: SourceState, step: StepName | undefined): Transition {
+  if (step === 'mirror' && !copiesDisks(state)) return finishUndo(state, undoBefore(step));
   if (step !== undefined) {
     return {
       state: { ...state, attempts: 0, doing: { kind: 'undo', step } },

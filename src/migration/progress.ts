@@ -1,3 +1,4 @@
+import type { DiskProgress } from '../protocol/disk.ts';
 import type { MemorySample, Phase, Progress } from '../protocol/migration.ts';
 import { isEnd } from '../protocol/migration.ts';
 import { phaseOf } from './source-state.ts';
@@ -22,12 +23,25 @@ export function progressOf(
     mode: settings.mode,
     phase,
     elapsedMs,
-    percent: phase === 'done' ? 100 : percentOf(seen),
+    percent: percentIn(phase, state, seen),
     ...(eta === undefined ? {} : { etaMs: eta }),
     ...(seen === undefined ? {} : { sample: seen }),
+    ...(state.disks === undefined ? {} : { disks: [...state.disks] }),
     ...(note === undefined ? {} : { note }),
     ...(state.because === undefined ? {} : { error: state.because }),
   };
+}
+
+function percentIn(phase: Phase, { disks }: SourceState, sample: MemorySample | undefined): number {
+  if (phase === 'done') return 100;
+  return phase === 'disks' ? percentCopied(disks ?? []) : percentOf(sample);
+}
+
+/** Share of what is to be copied of the disks, 0..100. */
+export function percentCopied(disks: readonly DiskProgress[]): number {
+  const total = disks.reduce((sum, { totalBytes }) => sum + totalBytes, 0);
+  const copied = disks.reduce((sum, { copiedBytes }) => sum + copiedBytes, 0);
+  return total === 0 ? 0 : Math.min(100, Math.round((copied / total) * 1000) / 10);
 }
 
 /** Share of guest memory that the destination has, 0..100. */

@@ -70,6 +70,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     pageRequests: best?.pageRequests ?? 0,
     roundList: walk.rounds.slice(-MOST_ROUNDS),
     ...(walk.wire === undefined ? {} : { wire: walk.wire }),
+    ...(state.disks === undefined ? {} : { disks: [...state.disks] }),
     phases: walk.phases,
     checks: (state.known.checks ?? []).slice(0, MOST_CHECKS),
     decisions: walk.decisions.slice(0, MOST_DECISIONS),

@@ -1,3 +1,4 @@
+import type { DestinationState } from './destination.ts';
 import { godwitError } from '../errors.ts';
 import type { SerialError } from '../errors.ts';
 import { beginUndo, enter, lost, stay } from './moves.ts';
@@ -79,4 +80,14 @@ function proved(state: SourceState, proof: SourceState['proof']): SourceState {
 
 function takenBack({ plan }: SourceState, by: string): SerialError {
   return godwitError('GODWIT_TAKEN_BACK', { guest: plan.guest, host: plan.from, by }).toJSON();
+}
+
+/** Why an order to run the guest here without the source cannot be followed; undefined where it can. */
+export function whyNotHere(state: DestinationState): string | undefined {
+  const { right, stage, hypervisor } = state;
+  if (right === 'running') return undefined;
+  if (stage === 'released' || right === 'refused') return 'it has refused, and taken its copy down';
+  if (right === 'none') return 'it was never armed';
+  if (hypervisor === 'paused') return undefined;
+  return hypervisor === 'gone' ? 'its hypervisor is gone' : 'its memory is not all here';
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { SerialError } from '../errors.ts';
-import { MAX_PLACES, place } from '../protocol/disk.ts';
+import { diskProgress, MAX_PLACES, place } from '../protocol/disk.ts';
+import type { DiskProgress } from '../protocol/disk.ts';
 import { serialError } from '../protocol/errors.ts';
 import { check, memorySample, migrationSettings } from '../protocol/migration.ts';
 import type { EndPhase, MemorySample, MigrationSettings, Phase } from '../protocol/migration.ts';
@@ -32,6 +33,10 @@ export const stepFacts = z.object({
   checks: z.array(check).max(256).optional(),
   /** Where the destination found the images of its disks. */
   places: z.array(place).max(MAX_PLACES).optional(),
+  /** Images that are copied, and where the destination makes them. */
+  copies: z.array(place).max(MAX_PLACES).optional(),
+  /** Their files here, which are given up once the guest has left. */
+  copied: z.array(z.string().max(4096)).max(MAX_PLACES).optional(),
   /** Taps of the source, removed once the guest has left. */
   ports: z.array(z.string().max(15)).max(64).optional(),
   /** How its NICs are attached at the source. */
@@ -77,6 +82,8 @@ export const sourceEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('hypervisor'), event: hypervisorEvent }),
   /** A round ended, or (`final`) the stream did. */
   z.object({ type: z.literal('measured'), sample: memorySample, final: z.boolean() }),
+  /** How far the copies of disks are. */
+  z.object({ type: z.literal('copied'), disks: z.array(diskProgress).max(64) }),
   /** The steering's decision, with the numbers it was taken on. */
   z.object({ type: z.literal('decided'), what: z.literal('postcopy'), why: z.string().max(1024) }),
   /** The destination says by itself that it cannot go on. */
@@ -140,6 +147,8 @@ export interface SourceState {
   readonly stopped: boolean;
   readonly known: StepFacts;
   readonly sample: MemorySample | undefined;
+  /** The copies of disks as they were last heard of; absent where none is copied. */
+  readonly disks?: readonly DiskProgress[];
   /** The stream could not be taken back: the guest may stand still here, or run. */
   readonly unsure: boolean;
   /** Tries of the present step, or of taking the guest back. */

@@ -8,6 +8,7 @@ export const STEP_NAMES = [
   'prepare',
   'configure',
   'arm',
+  'mirror',
   'memory',
   'switchover',
   'commit',
@@ -78,6 +79,13 @@ export const STEPS: Readonly<Record<StepName, Step>> = {
     endsBy: 'handler',
     deadline: 15_000,
     undo: 'abandon the epoch: no commit will be sent, and the destination refuses one',
+  },
+  mirror: {
+    phase: 'disks',
+    does: 'disks that the hosts do not share are copied while the guest runs; left out where there are none',
+    endsBy: 'handler',
+    deadline: 'timeout',
+    undo: 'end the copying; the guest and its disks are as they were',
   },
   memory: {
     phase: 'memory',

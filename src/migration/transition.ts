@@ -33,6 +33,8 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
       return onHypervisor(state, event.event);
     case 'measured':
       return stay({ ...state, sample: event.sample });
+    case 'copied':
+      return stay({ ...state, disks: event.disks });
     case 'decided':
       return isDoing(state, 'memory')
         ? enter({ ...state, via: 'postcopy' }, 'switchover')
@@ -57,11 +59,14 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
     case 'fenced':
       return onFenced(state, event);
     case 'restarted':
-      return state.doing.kind === 'restart' ? endLost({ ...state, restarted: true }) : stay(state);
+      return afterRestart(state, { restarted: true });
     case 'restart-failed':
-      if (state.doing.kind !== 'restart') return stay(state);
-      return endLost({ ...state, leftovers: [...state.leftovers, event.error] });
+      return afterRestart(state, { leftovers: [...state.leftovers, event.error] });
   }
+}
+
+function afterRestart(state: SourceState, what: Partial<SourceState>): Transition {
+  return state.doing.kind === 'restart' ? endLost({ ...state, ...what }) : stay(state);
 }
 
 function takenOver(state: SourceState, rebooted: boolean): Transition {
@@ -123,11 +128,14 @@ function advance(state: SourceState, step: StepName): Transition {
   return next === undefined ? end(state, 'done') : enter(state, next);
 }
 
+/** With these no order to switch can have had its effect. */
+const NO_SWITCH = new Set(['GODWIT_STREAM_FAILED', 'GODWIT_HYPERVISOR_LOST', 'GODWIT_DISK_FAILED']);
+
 function failed(state: SourceState, step: StepName, error: SerialError): Transition {
   if (!isDoing(state, step)) return stay(state);
   // Whether the order to switch had its effect is not known; once it has, there is no way back but forward.
   const mayBeUnderWay = step === 'switchover' && state.via === 'postcopy';
-  const isOver = error.code === 'GODWIT_STREAM_FAILED' || error.code === 'GODWIT_HYPERVISOR_LOST';
+  const isOver = NO_SWITCH.has(error.code);
   if (mayBeUnderWay && !isOver) {
     return again(state, step) ?? beginUndo(state, step, error);
   }

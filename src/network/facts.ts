@@ -34,7 +34,11 @@ const addressEntry = z.object({
 });
 export type AddressEntry = z.infer<typeof addressEntry>;
 
-const route = z.object({ dst: z.string().max(64), dev: name.optional() });
+const route = z.object({
+  dst: z.string().max(64),
+  dev: name.optional(),
+  gateway: z.string().max(64).optional(),
+});
 export type Route = z.infer<typeof route>;
 
 const neighbour = z.object({

@@ -179,7 +179,7 @@ function ovsPort(port: string, { bridge: to, vlan }: Extract<Landing, { kind: 'o
   };
 }
 
-function vlanSteps(port: string, vlan: PortVlan | undefined): Step[] {
+export function vlanSteps(port: string, vlan: PortVlan | undefined): Step[] {
   if (vlan === undefined) return [];
   const add = (tag: number, ...marks: string[]): Step => ({
     does: `let ${port} carry VLAN ${tag}`,

@@ -10,7 +10,12 @@ export interface IpAnswer {
   readonly reason: string;
 }
 
-const PACKAGES = { ip: 'iproute2', bridge: 'iproute2', 'ovs-vsctl': 'openvswitch-switch' } as const;
+const PACKAGES = {
+  ip: 'iproute2',
+  bridge: 'iproute2',
+  'ovs-vsctl': 'openvswitch-switch',
+  conntrack: 'conntrack',
+} as const;
 export type NetworkTool = keyof typeof PACKAGES;
 
 /** Runs iproute2's `ip`; see `networkTool`. */

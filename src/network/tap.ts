@@ -24,6 +24,15 @@ export function tapName(migrationId: string, index: number): string {
 }
 
 /**
+ * A port's own MAC, which no frame carries. High: a bridge that was given none takes the lowest of its ports', and the
+ * host would go by another whenever a guest comes or leaves.
+ */
+export function portMac(port: string): string {
+  const hash = createHash('sha256').update(port).digest('hex').slice(0, 10);
+  return ['fe', ...(hash.match(/../g) ?? [])].join(':');
+}
+
+/**
  * Makes the tap, up and in its bridge; one that is there already is put right. Returns its name.
  * GODWIT_HOST_LACKS names a bridge that is not there, GODWIT_PRIVILEGE a missing right.
  */
@@ -46,6 +55,8 @@ export async function createTap(plan: TapPlan, signal: AbortSignal): Promise<str
       plan.name,
       'master',
       plan.bridge,
+      'address',
+      portMac(plan.name),
       'mtu',
       String(mtu),
       'up',

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { cacheRoutes } from './cache.ts';
+import { connectionRoutes } from './connections.ts';
+import { diskRoutes } from './disk-routes.ts';
 import { guestInfo, hostEntry, hostInfo } from './host.ts';
 import { migrationRequest, migrationSummary, progress, report } from './migration.ts';
 import { guestName, hostName, migrationId, shortText } from './names.ts';
@@ -209,6 +211,8 @@ export const moverContract = {
 
 /** The destination's mover, for the source's mover, over mutual TLS. Every call may be repeated. */
 export const peerContract = {
+  ...connectionRoutes,
+  ...diskRoutes,
   hello: agentContract.hello,
   status: route({
     method: 'GET',
@@ -224,14 +228,6 @@ export const peerContract = {
     access: 'agent',
     body: peer.preparation,
     response: peer.assessment,
-  }),
-  storage: route({
-    method: 'POST',
-    path: '/v1/storage',
-    summary: 'Look for files that the source has written beside its disks, and add to them',
-    access: 'agent',
-    body: peer.storageProof,
-    response: peer.storageAnswer,
   }),
   prepare: route({
     method: 'POST',

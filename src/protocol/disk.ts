@@ -50,6 +50,16 @@ export const poolId = z
 export const place = z.object({ node: nodeName, pool: poolId, path: pathInPool });
 export type Place = z.infer<typeof place>;
 
+/** How far the copy of a disk is, by the block node that the guest writes to; `drivers/disks.ts` tells the states. */
+export const diskProgress = z.object({
+  node: nodeName,
+  state: z.enum(['copying', 'ready', 'broken', 'whole', 'failed']),
+  copiedBytes: bytes,
+  /** Grows with what the guest writes meanwhile. */
+  totalBytes: bytes,
+});
+export type DiskProgress = z.infer<typeof diskProgress>;
+
 /** At most as many images as a guest may have, each in a directory of its own. */
 export const MAX_PLACES = 256;
 

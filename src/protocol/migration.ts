@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { diskProgress } from './disk.ts';
 import { serialError } from './errors.ts';
 import {
   bytes,
@@ -52,6 +53,8 @@ export const migrationSettings = z.object({
   path: dataPath.optional(),
   /** Wire: for how long its links may be cut before the hypervisor sees it, ms; absent: DEFAULT_LINK_GRACE_MS. */
   linkGraceMs: z.number().int().min(1000).max(120_000).optional(),
+  /** Disks that are copied are kept at the source, under another name; absent: removed once the guest runs elsewhere. */
+  keepSource: z.boolean().optional(),
   /** Network of the source (a bridge) -> network of the destination, where they are not found by name, VLAN or VNI. */
   networks: networkMap.optional(),
 });
@@ -70,6 +73,7 @@ export const phase = z.enum([
   'planned',
   'checking',
   'preparing',
+  'disks',
   'memory',
   'switchover',
   'handover',
@@ -140,6 +144,8 @@ export const progress = z.object({
   /** ms until the end if nothing changes; absent when unknown or not converging. */
   etaMs: ms.optional(),
   sample: memorySample.optional(),
+  /** Disks that are being copied. */
+  disks: z.array(diskProgress).max(64).optional(),
   /** What was decided or is being waited for, in words. */
   note: shortText.optional(),
   error: serialError.optional(),
@@ -202,6 +208,8 @@ export const report = z.object({
   roundList: z.array(roundReport).max(10_000),
   /** What the wire sent instead of the hypervisor's bytes; absent where memory went natively. */
   wire: wireFigures.optional(),
+  /** Disks that were copied, as their copies stood last; absent where none was. */
+  disks: z.array(diskProgress).max(64).optional(),
   /** How long each phase took, ms, in order. */
   phases: z.array(z.object({ phase, ms })).max(64),
   checks: z.array(check).max(256),

@@ -11,7 +11,7 @@ const byte = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])';
 const v4 = `(${byte}\\.){3}${byte}`;
 // Loose: the kernel's own reading of it decides.
 const v6 = '[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}';
-const ipAddress = z.string().regex(new RegExp(`^(${v4}|${v6})$`), 'is not an IP address');
+export const ipAddress = z.string().regex(new RegExp(`^(${v4}|${v6})$`), 'is not an IP address');
 const cidr = z
   .string()
   .regex(

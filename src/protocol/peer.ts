@@ -78,6 +78,8 @@ export const preparation = z.object({
   networkMap: networkMap.optional(),
   /** Where the images of its disks were found at the destination, which all of them share with the source. */
   places: z.array(place).max(MAX_PLACES).optional(),
+  /** Images that will be copied: to be assessed, where the source has each; to be made, where the destination said. */
+  copies: z.array(place).max(MAX_PLACES).optional(),
 });
 export type Preparation = z.infer<typeof preparation>;
 
@@ -91,7 +93,12 @@ export const prepared = z.object({
 });
 export type Prepared = z.infer<typeof prepared>;
 
-export const assessment = z.object({ checks: z.array(check).max(256) });
+export const assessment = z.object({
+  checks: z.array(check).max(256),
+  /** Where it will make the images that are to be copied; absent where it would make none. */
+  copies: z.array(place).max(MAX_PLACES).optional(),
+});
+export type Assessment = z.infer<typeof assessment>;
 
 /** Source mover -> destination mover: is this the same storage? The answers come in the order of the places. */
 export const storageProof = z.object({ places: z.array(proofPlace).max(MAX_PLACES) });
@@ -100,6 +107,14 @@ export const storageAnswer = z.object({ places: z.array(proofAnswer).max(MAX_PLA
 export type StorageAnswer = z.infer<typeof storageAnswer>;
 
 export const epochBody = z.object({ epoch });
+
+/** For how long the links of the disks' session may be cut, ms. */
+export const diskOffer = epochBody.extend({ linkGraceMs: z.number().int().min(1000).max(120_000) });
+
+/** Where the destination's mover waits for the bytes of disks: a session of its own for each time that it is asked. */
+export const diskTunnel = wireSession.extend({ address });
+export type DiskTunnel = z.infer<typeof diskTunnel>;
+
 /** `lost`: the source says that no copy of the guest is whole any more. */
 export const releaseBody = epochBody.extend({ lost: z.boolean().optional() });
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { realpath, stat } from 'node:fs/promises';
+import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 /** A directory in which guests' disks may lie, by the host's configuration. */
@@ -69,4 +69,32 @@ export async function resolveIn(
   const info = await stat(real);
   const fits = kind === 'file' ? info.isFile() : info.isDirectory();
   return fits ? { found: real } : { problem: `it is not a ${kind}` };
+}
+
+/** A file that can be made in a pool, and the directories that have to be made for it, the outermost first. */
+export interface NewFile {
+  readonly file: string;
+  readonly directories: readonly string[];
+}
+
+/** Where a new file at `part` of a pool would lie; a symbolic link on the way is refused, and so is what is there already. */
+export async function newFileIn(pool: Pool, part: string): Promise<Found<NewFile>> {
+  const file = path.join(pool.root, part);
+  if (below(pool.root, file) === undefined) return { problem: 'it lies outside of its storage' };
+  const directories: string[] = [];
+  for (let at = path.dirname(file); at !== pool.root; at = path.dirname(at)) {
+    const info = await lstat(at).catch(() => undefined);
+    if (info === undefined) {
+      directories.unshift(at);
+      continue;
+    }
+    if (!info.isDirectory() || (await realpath(at)) !== at) {
+      return { problem: `${path.relative(pool.root, at)} is a symbolic link, or no directory` };
+    }
+    break;
+  }
+  const there = await lstat(file).catch(() => undefined);
+  return there === undefined
+    ? { found: { file, directories } }
+    : { problem: `${part} is there already` };
 }

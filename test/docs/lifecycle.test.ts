@@ -32,7 +32,8 @@ function rowOf(name: StepName): string[] {
 
 /** What a migration ends as when that step always fails. */
 function outcomeOfFailing(name: StepName): string {
-  const world = new World(planned({ mode: name === 'drain' ? 'postcopy' : 'precopy' }));
+  const mode = name === 'drain' ? 'postcopy' : 'precopy';
+  const world = new World(planned({ mode }), name === 'mirror');
   driveUntil(world, isDoing(name));
   for (let count = 0; count < FORWARD_ATTEMPTS && isDoing(name)(world); count += 1) {
     world.answer('before', errorOf());

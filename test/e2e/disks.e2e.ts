@@ -148,19 +148,25 @@ describe('a guest with disks that cannot move', () => {
     await world?.close();
   });
 
-  test('is refused where the same path is another storage, and nothing is left of the trial', async () => {
+  test('is refused where no place for a copy is named, and nothing is left of the trial', async () => {
     const disks = [{ bytes: 32 * MIB, thin: true }];
     await startGuest(world.lab, { ...COMMON, name: 'db2', disks });
-    const error = await refusalOf(world, { guest: 'db2', from: 'a', to: 'b' });
-    assertSays(error, 'GODWIT_DISK_LOCAL', 'db2', 'disk0', 'none of the `storage` of b', 'detach');
-    const forbidden = await refusalOf(world, { guest: 'db2', from: 'a', to: 'c' });
-    assertSays(forbidden, 'GODWIT_DISK_LOCAL', 'db2', 'none of the `storage` of c', 'detach');
+    const error = await refusalOf(world, { guest: 'db2', from: 'a', to: 'c' });
+    assertSays(error, 'GODWIT_DISK_PLACE', 'db2', 'c', 'names no directory', 'storage');
     for (const host of ['a', 'b', 'c']) {
       assert.deepEqual(await proofsIn(storageDirectory(world.lab, host)), []);
     }
     assert.ok((await verifyGuest(world.lab, 'db2')).ok);
     await assertOnlyGuests(world, { a: ['db2'] });
     await stopGuest(world.lab, 'db2');
+  });
+
+  test('is refused where only its backing file would be missing', async () => {
+    const disks = [{ bytes: 32 * MIB, thin: true, backed: true }];
+    await startGuest(world.lab, { ...COMMON, name: 'db3', disks });
+    const error = await refusalOf(world, { guest: 'db3', from: 'a', to: 'b' });
+    assertSays(error, 'GODWIT_DISK_LOCAL', 'db3', 'disk0', 'none of the `storage` of b', 'detach');
+    await stopGuest(world.lab, 'db3');
   });
 
   const UNSAFE: [string, string, string, string[]][] = [

@@ -3,7 +3,6 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   destinationAfter,
-  destinationDurability,
   judgeCall,
   knowsItNeverRan,
   statusOf,
@@ -212,11 +211,4 @@ describe('a destination that was taken over', () => {
     assert.equal(knowsItNeverRan('armed', undefined, 'boot-2'), false);
     assert.equal(knowsItNeverRan('running', 'boot-1', 'boot-1'), false);
   });
-});
-
-test('what the right to run rests on is synced; what happens inside the blackout is not waited for', () => {
-  assert.equal(destinationDurability({ type: 'armed', epoch, bootId: BOOT }), 'sync');
-  assert.equal(destinationDurability({ type: 'refused', epoch, why: '' }), 'sync');
-  assert.equal(destinationDurability({ type: 'committed', epoch }), 'later');
-  assert.equal(destinationDurability({ type: 'running', epoch, resumeMs: 1 }), 'soon');
 });

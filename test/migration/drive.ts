@@ -20,7 +20,7 @@ function streamMoves(world: World): Move[] {
           world.says('active', 'pass');
         }),
         says('stops for the switch', () => {
-          const held = holdsSwitchover(world.plan.settings);
+          const held = holdsSwitchover(world.plan.settings, world.state.known.description);
           const at = held ? 'pre-switchover' : 'device';
           world.says(at, 'stopped', at);
         }),
@@ -213,11 +213,12 @@ export function chance(chaos: Chaos): fc.Arbitrary<{ world: World; moves: string
   return fc
     .tuple(
       fc.constantFrom('precopy' as const, 'postcopy' as const, 'hybrid' as const),
+      fc.boolean(),
       fc.nat(40),
       fc.array(fc.nat(100_000), { maxLength: 80 }),
     )
-    .map(([mode, calm, choices]) => {
-      const world = new World(planned({ mode }));
+    .map(([mode, copies, calm, choices]) => {
+      const world = new World(planned({ mode }), copies);
       for (let count = 0; count < calm; count += 1) next(world)?.[1](world);
       const moves = choices.map((choice) => step(world, choice, chaos));
       return { world, moves };

@@ -11,6 +11,7 @@ export const isDoing = (step: StepName) => (world: World) =>
 export function assertSourceRuns(world: World): void {
   assert.equal(world.run, 'running');
   assert.equal(world.configured, false);
+  assert.equal(world.mirroring, false);
   assert.ok(
     world.destination === undefined || world.destination.isClean,
     'something is left there',
@@ -20,6 +21,7 @@ export function assertSourceRuns(world: World): void {
 export function assertHandedOver(world: World): void {
   assert.equal(world.outcome, 'done');
   assert.equal(world.run, 'gone');
+  assert.equal(world.mirroring, false);
   assert.equal(world.destination?.hypervisor, 'running');
   assert.equal(world.destination?.state.stage, 'finished');
   assert.equal(world.state.right, 'passed');

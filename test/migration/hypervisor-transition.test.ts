@@ -14,7 +14,7 @@ import { World } from './world.ts';
 
 function stateIn(step: StepName): SourceState {
   const mode = step === 'drain' ? 'postcopy' : 'precopy';
-  const world = new World(planned({ mode }));
+  const world = new World(planned({ mode }), step === 'mirror');
   driveUntil(world, isDoing(step));
   return world.state;
 }

@@ -2,15 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { godwitError } from '../../src/errors.ts';
-import {
-  initialDestination,
-  whyNotHere,
-  destinationAfter,
-} from '../../src/migration/destination.ts';
+import { destinationAfter, initialDestination } from '../../src/migration/destination.ts';
 import type { DestinationEvent } from '../../src/migration/destination.ts';
 import { replaySource } from '../../src/migration/journal.ts';
 import { reportOf } from '../../src/migration/report.ts';
-import { whyNotResolved } from '../../src/migration/resolve.ts';
+import { whyNotHere, whyNotResolved } from '../../src/migration/resolve.ts';
 import type { Resolved } from '../../src/migration/resolve.ts';
 import type { SourceEvent, SourceState } from '../../src/migration/source-state.ts';
 import { effectsOf, transition } from '../../src/migration/transition.ts';

@@ -3,6 +3,7 @@ import type { SerialError } from '../../src/errors.ts';
 import type { Planned } from '../../src/migration/source-state.ts';
 import { migrationSettings } from '../../src/protocol/migration.ts';
 import type { MemorySample, MigrationSettings } from '../../src/protocol/migration.ts';
+import type { Place } from '../../src/protocol/disk.ts';
 import type { GuestDescription, Preparation } from '../../src/protocol/peer.ts';
 import type { WireReport } from '../../src/protocol/wire.ts';
 
@@ -30,6 +31,13 @@ export function descriptionOf(): GuestDescription {
     hypervisorVersion: '10.0',
     spec: {},
   };
+}
+
+export const COPY: Place = { node: 'disk0', pool: 'f'.repeat(16), path: 'web1/disk0.raw' };
+
+export function withDisk(): GuestDescription {
+  const image = { node: COPY.node, format: 'raw', bytes: 1 << 30, readOnly: false } as const;
+  return { ...descriptionOf(), disks: [{ name: 'vda', images: [image] }] };
 }
 
 export function preparationOf({ epoch, settings }: Planned): Preparation {

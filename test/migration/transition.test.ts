@@ -39,7 +39,7 @@ describe('a failure before the point of no return', () => {
     for (const step of before) {
       for (const when of ['before', 'after'] as const) {
         test(`leaves the guest running at the source: ${one}, ${step} fails ${when} its effect`, () => {
-          const world = new World(planned({ mode: one }));
+          const world = new World(planned({ mode: one }), step === 'mirror');
           driveUntil(world, isDoing(step));
           const isTriedAgain = step === 'switchover' && world.state.via === 'postcopy';
           for (let count = 0; count < (isTriedAgain ? FORWARD_ATTEMPTS : 1); count += 1) {
@@ -66,12 +66,15 @@ describe('a failure before the point of no return', () => {
   });
 
   test('is undone from the step that failed back to the first, each that has an undo once', () => {
-    const world = new World();
-    driveUntil(world, isDoing('memory'));
-    world.answer('before', errorOf());
-    settle(world);
-    const undone = world.journal.flatMap((event) => (event.type === 'undid' ? [event.step] : []));
-    assert.deepEqual(undone, ['memory', 'arm', 'configure', 'admit']);
+    for (const copies of [true, false]) {
+      const world = new World(planned(), copies);
+      driveUntil(world, isDoing('memory'));
+      world.answer('before', errorOf());
+      settle(world);
+      const undone = world.journal.flatMap((event) => (event.type === 'undid' ? [event.step] : []));
+      const disks = copies ? ['mirror'] : [];
+      assert.deepEqual(undone, ['memory', ...disks, 'arm', 'configure', 'admit']);
+    }
   });
 });
 
@@ -79,7 +82,8 @@ describe('a cancel', () => {
   for (const step of STEP_NAMES) {
     const taken = isBeforeNoReturn(step);
     test(`${taken ? 'rolls back' : 'changes nothing'} during ${step}`, () => {
-      const world = new World(planned({ mode: step === 'drain' ? 'postcopy' : 'precopy' }));
+      const mode = step === 'drain' ? 'postcopy' : 'precopy';
+      const world = new World(planned({ mode }), step === 'mirror');
       driveUntil(world, isDoing(step));
       assert.equal(canCancel(world.state), taken);
       world.dispatch({ type: 'cancel' });

@@ -41,6 +41,7 @@ export class WorldDestination {
     const already = verdict.kind === 'already';
     switch (call) {
       case 'assess':
+      case 'disks':
       case 'recover':
         return;
       case 'prepare':

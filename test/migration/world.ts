@@ -15,7 +15,7 @@ import type {
 import { STEPS } from '../../src/migration/steps.ts';
 import type { StepName } from '../../src/migration/steps.ts';
 import { transition } from '../../src/migration/transition.ts';
-import { descriptionOf, planned, preparationOf, sampleOf } from './samples.ts';
+import { COPY, descriptionOf, planned, preparationOf, sampleOf, withDisk } from './samples.ts';
 import { WorldDestination } from './world-destination.ts';
 
 export type Pending = Exclude<SourceEffect, { type: 'abort' | 'end' }>;
@@ -34,6 +34,9 @@ export class World {
   run: HypervisorStatus['run'] = 'running';
   stream: HypervisorStatus['stream'] = 'none';
   configured = false;
+  /** The guest has a disk that the hosts do not share. */
+  readonly copies: boolean;
+  mirroring = false;
   round = 0;
   /** Effects under way, and what the hypervisor has said that the mover has not heard yet. */
   pending: Pending[] = [];
@@ -43,8 +46,9 @@ export class World {
   /** Calls that reached the destination, to be doubled or delayed. */
   readonly sent: DestinationCall[] = [];
 
-  constructor(plan: Planned = planned()) {
+  constructor(plan: Planned = planned(), copies = false) {
     this.plan = plan;
+    this.copies = copies;
     this.journal = [plan];
     const { state, effects } = initialSource(plan);
     this.state = state;
@@ -149,10 +153,14 @@ export class World {
         this.destination ??= new WorldDestination(admissionOf(this.plan), preparationOf(this.plan));
         return { moverAddress: 'b:7001' };
       case 'inspect':
-        return { description: descriptionOf(), checks: [], ports: ['tap0'] };
+        return {
+          description: this.copies ? withDisk() : descriptionOf(),
+          checks: [],
+          ports: ['tap0'],
+        };
       case 'assess':
         this.#call('assess');
-        return { checks: [] };
+        return this.copies ? { checks: [], copies: [COPY] } : { checks: [] };
       case 'prepare':
         this.#call('prepare');
         return { memoryAddress: 'b:49152', tlsHostname: 'b' };
@@ -161,6 +169,10 @@ export class World {
         return {};
       case 'arm':
         this.#call('arm');
+        return {};
+      case 'mirror':
+        this.#call('disks');
+        this.mirroring = true;
         return {};
       case 'memory':
         if (this.stream === 'none') this.says('setup');
@@ -194,6 +206,7 @@ export class World {
   #undo(step: StepName): void {
     if (step === 'admit' && this.destination !== undefined) this.#call('release');
     if (step === 'configure') this.configured = false;
+    if (step === 'mirror') this.mirroring = false;
     if (step === 'arm' && this.destination !== undefined) this.#call('refuse');
     if (step === 'memory' || step === 'switchover') this.#regain();
   }
@@ -222,7 +235,9 @@ export class World {
 
   /** After pre-switchover the last state goes; before it there is nothing to let go. */
   #letGo(): void {
-    if (this.stream === 'pre-switchover') this.says('device', 'device');
+    if (this.stream !== 'pre-switchover') return;
+    this.mirroring = false;
+    this.says('device', 'device');
   }
 
   /** The hypervisor comes to a stream state and says so in `words`. */
@@ -274,7 +289,7 @@ function held(reason: string): GodwitError {
   return godwitError('GODWIT_HELD', { guest: 'web1', reason });
 }
 
-function admissionOf({ id, guest, from, epoch, settings }: Planned) {
+export function admissionOf({ id, guest, from, epoch, settings }: Planned) {
   const { timeoutMs } = settings;
   return { id, guest, from, epoch, timeoutMs, memoryBytes: 1 << 30 };
 }

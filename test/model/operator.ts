@@ -1,4 +1,4 @@
-import { whyNotHere } from '../../src/migration/destination.ts';
+import { whyNotHere } from '../../src/migration/resolve.ts';
 import { whyNotResolved } from '../../src/migration/resolve.ts';
 import { fork } from './context.ts';
 import type { Context } from './context.ts';

@@ -1,12 +1,7 @@
-import {
-  destinationAfter,
-  destinationDurability,
-  judgeCall,
-  knowsItNeverRan,
-} from '../../src/migration/destination.ts';
+import { destinationAfter, judgeCall, knowsItNeverRan } from '../../src/migration/destination.ts';
 import { sourceMayResume } from '../../src/migration/run-right.ts';
 import { onSilence } from '../../src/migration/silence.ts';
-import { durability } from '../../src/migration/durability.ts';
+import { destinationDurability, durability } from '../../src/migration/durability.ts';
 import { transition } from '../../src/migration/transition.ts';
 
 /** What the model checks: the functions that the movers themselves call. A mutant replaces one of them. */

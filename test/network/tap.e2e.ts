@@ -14,6 +14,8 @@ test('a tap joins its bridge, is made once however often, and goes away again', 
     made: 'tapx0',
     again: 'tapx0',
     bridge: 'br0',
+    // The uplink's: the guest's port has not changed by what the host is known.
+    host: 'fa:00:00:00:00:01',
     mtu: 1400,
     queues: true,
     gone: null,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { hasCode } from '../../src/errors.ts';
-import { bridgeOf, createTap, removeTap, tapName } from '../../src/network/tap.ts';
+import { bridgeOf, createTap, portMac, removeTap, tapName } from '../../src/network/tap.ts';
 
 const signal = new AbortController().signal;
 
@@ -17,6 +17,14 @@ describe('the name of a tap', () => {
       }),
     );
   });
+});
+
+test('the MAC of a port is a local one, higher than any that a bridge could have of its uplink', () => {
+  fc.assert(
+    fc.property(fc.string(), (name) => {
+      assert.match(portMac(name), /^fe(:[0-9a-f]{2}){5}$/);
+    }),
+  );
 });
 
 describe('a tap', () => {

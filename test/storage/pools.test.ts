@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { below, locate, openPools, resolveIn } from '../../src/storage/pools.ts';
+import { below, locate, newFileIn, openPools, resolveIn } from '../../src/storage/pools.ts';
 import type { Pool } from '../../src/storage/pools.ts';
 
 describe('a host’s storage', () => {
@@ -33,6 +33,29 @@ describe('a host’s storage', () => {
     assert.ok(pool !== undefined);
     return pool;
   };
+
+  test('has a place for a new file, with the directories that it needs, the outermost first', async () => {
+    const root = path.join(top, 'pool');
+    assert.deepEqual(await newFileIn(only(), 'vm/new.raw'), {
+      found: { file: path.join(root, 'vm/new.raw'), directories: [] },
+    });
+    assert.deepEqual(await newFileIn(only(), 'vm/a/b/new.raw'), {
+      found: {
+        file: path.join(root, 'vm/a/b/new.raw'),
+        directories: [path.join(root, 'vm/a'), path.join(root, 'vm/a/b')],
+      },
+    });
+  });
+
+  test('has no place for a file that is there, and none behind a symbolic link or a file', async () => {
+    await symlink('vm', path.join(top, 'pool/by-link'));
+    await symlink('nowhere', path.join(top, 'pool/dangling'));
+    for (const part of ['vm/disk.raw', 'vm/in.raw', 'by-link/new.raw', 'dangling/new.raw']) {
+      assert.ok('problem' in (await newFileIn(only(), part)), part);
+    }
+    assert.ok('problem' in (await newFileIn(only(), 'vm/disk.raw/new.raw')));
+    assert.ok('problem' in (await newFileIn(only(), '../secret2')));
+  });
 
   test('is each directory once, however often it is named, and only if it is there', () => {
     assert.deepEqual(

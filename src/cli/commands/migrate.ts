@@ -48,6 +48,7 @@ function requestOf({ args, flags }: MigrateInput, to: string): MigrationRequest 
     onLost: flags.onLost,
     path: flags.path,
     linkGraceMs: flags.linkGrace === undefined ? undefined : Math.round(flags.linkGrace),
+    ...(flags.keepSource === true ? { keepSource: true } : {}),
     ...(flags.network === undefined ? {} : { networks: networkMapOf(flags.network) }),
     ...(flags.pathAddress === undefined ? {} : { pathAddresses: flags.pathAddress }),
   };

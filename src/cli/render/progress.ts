@@ -1,5 +1,6 @@
 import type { Phase, Progress } from '../../protocol/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { diskLine } from './disks.ts';
 import { printable, truncate } from './style.ts';
 import type { Painter } from './style.ts';
 
@@ -22,6 +23,7 @@ const PHASE_WORDS: Record<Phase, string> = {
   planned: 'planned',
   checking: 'checking both hosts',
   preparing: 'building the paused guest on the destination',
+  disks: 'copying disks',
   memory: 'sending memory',
   switchover: 'switching over',
   handover: 'handing over the network',
@@ -71,6 +73,11 @@ export function tell(
     ({ round } = sample);
     numbersAtMs = now.elapsedMs;
   }
+  const disks = now.phase === 'disks' ? now.disks : undefined;
+  if (where === 'log' && disks !== undefined && (phaseChanged || sinceMs >= STILL_GOING_MS)) {
+    lines.push(`${at}${diskLine(disks)}`);
+    numbersAtMs = now.elapsedMs;
+  }
   return { told: { phase: now.phase, round, note: now.note ?? told.note, numbersAtMs }, lines };
 }
 
@@ -104,9 +111,10 @@ export function progressBlock(now: Progress, columns: number, paint: Painter): s
   const phase = now.phase.padEnd(10);
   const room = Math.min(40, columns - phase.length - tail.length - 4);
   const bar = room >= 8 ? `${progressBar(now.percent, room, paint)}  ` : '';
+  const resting = now.phase === 'disks' ? diskLine(now.disks ?? []) : phaseWords(now.phase);
   const numbers =
     sample === undefined
-      ? phaseWords(now.phase)
+      ? resting
       : [
           `round ${sample.round}`,
           `rate ${formatRate(sample.rate)}`,

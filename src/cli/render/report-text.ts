@@ -1,5 +1,6 @@
 import type { Check, Report } from '../../protocol/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { diskPairs } from './disks.ts';
 import { printable } from './style.ts';
 import type { Painter } from './style.ts';
 import { summaryText } from './summary.ts';
@@ -22,6 +23,7 @@ export function reportText(report: Report, look: Look): string {
         paint,
       ),
     ],
+    ['Disks', renderPairs(diskPairs(report.disks), paint)],
     ['Rounds', roundsText(report, look)],
     ['Wire', renderPairs(wirePairs(report), paint)],
     ['Checks', report.checks.map((each) => checkLine(each, paint)).join('')],
@@ -51,6 +53,7 @@ export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [
   if (path !== 'native') pairs.push(['path', path]);
   if (path !== 'native' && linkGraceMs !== undefined)
     pairs.push(['longest hidden cut', formatDuration(linkGraceMs)]);
+  if (settings.keepSource === true) pairs.push(['disks at the source', 'kept, renamed']);
   if (settings.pathAddresses !== undefined)
     pairs.push(['further addresses', settings.pathAddresses.join(', ') || 'none']);
   pairs.push(['started', startedAt]);

@@ -17,16 +17,18 @@ export interface Question {
   /** This host's name, for errors. */
   readonly host: string;
   readonly deadlineMs: number;
+  /** False: it waits for no guest to come in, and may write to images. */
+  readonly incoming?: boolean;
 }
 
 /** Starts the program on an empty machine, without a guest, talks to it and ends it. It never outlives this process. */
 export async function askProgram<T>(
-  { file, accelerator, host, deadlineMs }: Question,
+  { file, accelerator, host, deadlineMs, incoming = true }: Question,
   signal: AbortSignal,
   work: (client: QmpClient, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const words =
-    '-machine none -S -nodefaults -no-user-config -display none -incoming defer -qmp stdio';
+  const base = '-machine none -S -nodefaults -no-user-config -display none -qmp stdio';
+  const words = incoming ? `${base} -incoming defer` : base;
   const argv = ['-c', HELD, 'sh', file, ...words.split(' '), '-accel', accelerator];
   const child = spawn('/bin/sh', argv, { stdio: ['pipe', 'pipe', 'ignore', 'pipe'] });
   const output = child.stdin as Writable;

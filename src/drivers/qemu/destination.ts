@@ -16,6 +16,7 @@ import type {
 import { hasVhostNet, matchHost, nicsOf, readSpec } from './assess.ts';
 import type { Match } from './assess.ts';
 import type { QemuProgram } from './binaries.ts';
+import { QemuDiskTarget } from './disk-target.ts';
 import { killProcess } from './guest/process.ts';
 import type { ImageStore } from './images.ts';
 import {
@@ -29,27 +30,20 @@ import {
   unmark,
 } from './incoming.ts';
 import { attach, findStarted, launch } from './launch.ts';
-import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { makePipes, negotiatePipes } from './qmp/pipes.ts';
 import { letGo, listenForRecovery, recoverUnheard } from './recovery.ts';
+import { resume, untilLoaded } from './resume.ts';
 import { MonitorWatch } from './session.ts';
 import { buildArgv } from './spec/argv.ts';
 import { removeCredentials } from './tls.ts';
 
 const END_MS = 5000;
-const RESUME_MS = 10_000;
 /** A monitor greets within milliseconds while QEMU's main loop turns. */
 const HEARS_MS = 1500;
 
 type Files = ReadonlyMap<string, string>;
-const NO_FILES: Files = new Map();
-
-interface Wanted {
-  readonly description: GuestDescription;
-  readonly stream: StreamSettings;
-  readonly disks: Files;
-}
+type Wanted = { description: GuestDescription; stream: StreamSettings; disks: Files };
 
 export interface DestinationParts {
   readonly programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
@@ -58,6 +52,7 @@ export interface DestinationParts {
 
 /** The paused counterpart of a guest, on its way in. */
 export class QemuDestination implements DestinationSession {
+  readonly disks: QemuDiskTarget;
   readonly #options: DestinationOptions;
   readonly #parts: DestinationParts;
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
@@ -73,6 +68,7 @@ export class QemuDestination implements DestinationSession {
     this.#parts = parts;
     this.#handle = options.handle;
     this.#ours = options.handle !== undefined;
+    this.disks = new QemuDiskTarget(options, parts.programs, (signal) => this.#incoming(signal));
   }
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {
@@ -105,7 +101,7 @@ export class QemuDestination implements DestinationSession {
     description: GuestDescription,
     stream: StreamSettings,
     signal: AbortSignal,
-    disks: Files = NO_FILES,
+    disks: Files = new Map(),
   ): Promise<Check[]> {
     return [...(await this.#match({ description, stream, disks }, signal)).checks];
   }
@@ -119,7 +115,7 @@ export class QemuDestination implements DestinationSession {
     setup: StreamSetup,
     ports: ReadonlyMap<string, string>,
     signal: AbortSignal,
-    disks: Files = NO_FILES,
+    disks: Files = new Map(),
   ): Promise<{ handle: GuestHandle; memoryAddress: string }> {
     this.#credentials = setup.credentials;
     const again = await this.#startedAlready(setup, signal);
@@ -200,16 +196,12 @@ export class QemuDestination implements DestinationSession {
   async resumeGuest(signal: AbortSignal): Promise<void> {
     await this.#attached(signal);
     const { client, watch } = this.#held();
-    await withDeadline('resuming the guest', RESUME_MS, signal, async (inner) => {
-      const [, status] = await Promise.all([
-        client.execute('cont', {}, inner),
-        client.query('query-status', {}, answers.runStatus, inner),
-      ]);
-      if (status.running) return;
-      // With post-copy its last state may still be on its way in; it starts by itself then.
-      const event = await watch.until(({ type }) => type === 'resumed' || type === 'failed', inner);
-      if (event.type !== 'resumed') throw this.#lost('the stream broke before the guest could run');
-    });
+    await resume(client, watch, (reason) => this.#lost(reason), signal);
+  }
+
+  async ready(signal: AbortSignal): Promise<void> {
+    await this.#attached(signal);
+    await untilLoaded(this.#held().client, (reason) => this.#lost(reason), signal);
   }
 
   async announce(signal: AbortSignal): Promise<void> {
@@ -253,10 +245,9 @@ export class QemuDestination implements DestinationSession {
     this.#handle = undefined;
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#letGo();
     this.#listeners.clear();
-    return Promise.resolve();
   }
 
   async #match({ description, stream, disks }: Wanted, signal: AbortSignal): Promise<Match> {
@@ -277,6 +268,11 @@ export class QemuDestination implements DestinationSession {
   async #attached(signal: AbortSignal): Promise<void> {
     if (await this.reattach(signal)) return;
     throw this.#lost('its process has ended');
+  }
+
+  async #incoming(signal: AbortSignal) {
+    if (!(await this.reattach(signal)) || this.#handle === undefined) return undefined;
+    return { client: this.#held().client, pid: this.#handle.pid };
   }
 
   #held(): { client: QmpClient; watch: MonitorWatch } {

@@ -53,6 +53,9 @@ export async function inspectFacts(
       ...(draft.disks.disks.length === 0 ? {} : { disks: [...draft.disks.disks] }),
     },
     ...(draft.disks.disks.length === 0 ? {} : { files: Object.fromEntries(draft.disks.files) }),
+    ...(draft.disks.uncopyable.size === 0
+      ? {}
+      : { uncopyable: Object.fromEntries(draft.disks.uncopyable) }),
     checks,
   };
 }

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { withDeadline } from '../../deadline.ts';
-import { godwitError, toGodwitError } from '../../errors.ts';
+import { systemClock } from '../../clock.ts';
+import { godwitError } from '../../errors.ts';
 import type { MemorySample } from '../../protocol/migration.ts';
 import type { StreamSettings } from '../../protocol/peer.ts';
 import type {
@@ -18,6 +19,8 @@ import { readFacts, readNetwork } from './guest/facts.ts';
 import { isAlive, killProcess, readProcess, waitForExit } from './guest/process.ts';
 import type { ImageStore } from './images.ts';
 import { blockedChecks, inspectFacts } from './inspect.ts';
+import { QemuDiskSource } from './mirror/disk-source.ts';
+import { liveNodes } from './mirror/live-nodes.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { letGo } from './recovery.ts';
@@ -25,7 +28,7 @@ import { uriOf } from './incoming.ts';
 import { sampleOf } from './sample.ts';
 import { launchOf } from './relaunch.ts';
 import type { MonitorWatch } from './session.ts';
-import { isAbandoned, isUnfinished, resumePastMigration } from './stuck.ts';
+import { ENDED, isAbandoned, isSettled, isUnfinished, resumePastMigration } from './stuck.ts';
 import {
   DEFAULT_PARAMETERS,
   capabilitiesOff,
@@ -47,13 +50,13 @@ const CANCEL_MS = 10_000;
 const LEAVE_MS = 1000;
 /** A guest that QEMU stopped runs again within moments of the end of the stream. */
 const RESUMED_MS = 1000;
-const ENDED: ReadonlySet<string> = new Set(['none', 'cancelled', 'failed', 'completed']);
 const QUIT_MS = 5000;
 const SETTLED_MS = 5000;
 
 /** A running QEMU whose guest is to leave. */
 export class QemuSource implements SourceSession {
   readonly handle: GuestHandle;
+  readonly disks: QemuDiskSource;
   readonly launch = (): Promise<Launch> => launchOf(this.handle);
   readonly #client: QmpClient;
   readonly #watch: MonitorWatch;
@@ -74,6 +77,9 @@ export class QemuSource implements SourceSession {
     this.#watch = parts.watch;
     this.#images = parts.images;
     this.#sockets = parts.sockets;
+    this.disks = new QemuDiskSource(handle.name, client, (signal) =>
+      liveNodes(client, handle, signal),
+    );
   }
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {
@@ -159,7 +165,7 @@ export class QemuSource implements SourceSession {
       // Its last figures come a moment after `completed`.
       const settled = state.status !== 'completed' || (state['total-time'] ?? 0) > 0;
       if (settled || performance.now() > until) return sampleOf(state, this.#memoryBytes);
-      await pause(5, signal);
+      await systemClock.sleep(5, signal);
     }
   }
 
@@ -210,7 +216,9 @@ export class QemuSource implements SourceSession {
   async #takeBack(signal: AbortSignal): Promise<HypervisorStatus> {
     const before = await this.status(signal);
     if (isSettled(before)) return before;
-    await this.#client.execute('migrate_cancel', {}, signal);
+    const { ok } = await this.#client.request('migrate_cancel', {}, signal);
+    // Refused once post-copy has begun: QEMU can only be made to let go of its stream then.
+    if (!ok) await letGo(this.#client, this.#watch, signal);
     let endedAt: number | undefined;
     for (;;) {
       const now = await this.status(signal);
@@ -219,7 +227,7 @@ export class QemuSource implements SourceSession {
       if (over) endedAt ??= performance.now();
       // Nothing is under way and it stands still: somebody paused it before, or QEMU left it so.
       if (endedAt !== undefined && performance.now() - endedAt > RESUMED_MS) return now;
-      await pause(5, signal);
+      await systemClock.sleep(5, signal);
     }
   }
 
@@ -284,17 +292,4 @@ export class QemuSource implements SourceSession {
     const { name: guest } = this.handle;
     return godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest, reason });
   }
-}
-
-/** The guest runs here with no stream under way, or it can no longer be taken back. */
-function isSettled({ run, stream }: HypervisorStatus): boolean {
-  if (run === 'gone' || run === 'handed-over') return true;
-  return run === 'running' && ENDED.has(stream);
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(toGodwitError(signal.reason));
-    setTimeout(resolve, ms);
-  });
 }

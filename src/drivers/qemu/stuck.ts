@@ -4,16 +4,18 @@ import net from 'node:net';
 import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
+import type { HypervisorStatus } from '../driver.ts';
 import type { QmpClient } from './qmp/client.ts';
 import * as answers from './qmp/answers.ts';
 
 /**
- * A migration that QEMU does not end. When the stream breaks within milliseconds of the switch to post-copy, QEMU 9.2 to
+ * A migration that QEMU does not end. When the stream breaks within milliseconds of the switch to post-copy, QEMU 7.2 and
  * 10.0 leave their migration thread in the state `device` and stay so; and any QEMU whose post-copy is paused waits
  * for the rest. The guest is whole where it stands, if the destination never ran it, and `cont` is refused: "Migration
  * is not finalized yet". QEMU's own debugger interface resumes it all the same.
  */
 
+export const ENDED: ReadonlySet<string> = new Set(['none', 'cancelled', 'failed', 'completed']);
 const RESUME_MS = 10_000;
 const SOCKET = 'godwit-resume.sock';
 /** Detach and go on, in the debugger's remote protocol: a letter, and its checksum. */
@@ -67,4 +69,11 @@ async function detach(file: string, signal: AbortSignal): Promise<void> {
   } finally {
     socket.destroy();
   }
+}
+
+/** The guest runs here with no stream under way, or it can no longer be taken back. */
+export function isSettled({ run, stream }: HypervisorStatus): boolean {
+  if (run === 'gone' || run === 'handed-over') return true;
+  // A source runs beside a paused post-copy only once it was resumed past it.
+  return run === 'running' && (ENDED.has(stream) || stream === 'postcopy-paused');
 }

@@ -48,6 +48,9 @@ export async function makeDisks(
   return drives;
 }
 
-export async function removeDisks(lab: Lab, host: string, guest: string): Promise<void> {
-  await rm(directoryOf(lab, host, guest), { recursive: true, force: true });
+/** Wherever the guest has taken them. */
+export async function removeDisks(lab: Lab, guest: string): Promise<void> {
+  for (const { name } of lab.members) {
+    await rm(directoryOf(lab, name, guest), { recursive: true, force: true });
+  }
 }

@@ -100,7 +100,7 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
     await recordGuest(lab, guest);
     return guest;
   } catch (error) {
-    await removeDisks(lab, host.name, name);
+    await removeDisks(lab, name);
     await releaseGuest(lab, name, index);
     throw error;
   }

@@ -24,6 +24,6 @@ export async function stopGuest(lab: Lab, name: string): Promise<void> {
     for (const tap of new Set(taps)) await removeTap(lab, member, tap);
     await rm(path.join(member.stateDir, 'guests', name), { recursive: true, force: true });
   }
-  await removeDisks(lab, guest.startedOn, name);
+  await removeDisks(lab, name);
   await releaseGuest(lab, name, guest.index);
 }

@@ -1,5 +1,5 @@
 import { godwitError, hasCode } from '../../errors.ts';
-import { whyNotHere } from '../../migration/destination.ts';
+import { whyNotHere } from '../../migration/resolve.ts';
 import type { DestinationEvent, DestinationState } from '../../migration/destination.ts';
 import type { Proof } from '../../migration/run-right.ts';
 import { onSilence } from '../../migration/silence.ts';

@@ -9,13 +9,16 @@ import type { Preparation } from '../../protocol/peer.ts';
 import type { Ledger } from './ledger.ts';
 import { streamSetup } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
-import { GuestPorts, settleTunnels } from './ports.ts';
+import { GuestPorts, removePorts, settleTunnels } from './ports.ts';
+import { DestinationDisks } from './disks.ts';
+import { discardImages, imagesToMake, keepImages, makeImages, withPlanned } from './images.ts';
 import { filesToOpen } from './storage.ts';
 import { DestinationWay } from './way.ts';
 
 /** What building takes, and what it has made. */
 export interface BuildParts extends DestinationParts {
   readonly way: DestinationWay;
+  readonly disks: DestinationDisks;
   readonly ports: GuestPorts;
 }
 
@@ -23,7 +26,8 @@ export function buildParts(parts: DestinationParts): BuildParts {
   const ports = new GuestPorts(parts.config);
   // What is mapped for this guest counts as if it were configured.
   const config = { ...parts.config, bridges: ports.bridges };
-  return { ...parts, config, way: new DestinationWay(parts), ports };
+  const disks = new DestinationDisks(parts);
+  return { ...parts, config, way: new DestinationWay(parts), disks, ports };
 }
 
 /** Makes the guest's ports and its paused hypervisor. What was begun is in the journal before it is made. */
@@ -41,7 +45,9 @@ export async function build(
   const nics = session.nics(preparation.description);
   const { id, from } = ledger.state.admission;
   const ports = Object.fromEntries(nics.map((nic, index) => [nic.id, tapName(id, index)]));
-  await ledger.record({ type: 'preparing', preparation, ports });
+  const images = await imagesToMake(parts.config, preparation);
+  const directories = images.flatMap((image) => image.directories);
+  await ledger.record({ type: 'preparing', preparation, ports, directories });
   try {
     for (const nic of nics) {
       const name = ports[nic.id];
@@ -50,7 +56,9 @@ export async function build(
     const { config } = parts;
     await runHook(config, 'prepare-destination', () => hookFacts(ledger.state, config), signal);
     const setup = streamSetup(parts, preparation, from, way.socketFor(ledger.state));
-    const files = await filesToOpen(parts.config, preparation);
+    const shared = await filesToOpen(parts.config, preparation);
+    await makeImages(session, { migration: id, preparation, images, files: shared }, signal);
+    const files = withPlanned(shared, images);
     const taps = new Map(Object.entries(ports));
     const started = await session.start(preparation.description, setup, taps, signal, files);
     const memoryAddress = await way.address(ledger.state, started.memoryAddress);
@@ -60,6 +68,39 @@ export async function build(
     await ledger.record({ type: 'failed', error: toGodwitError(thrown).toJSON() });
     throw thrown;
   }
+}
+
+/** Breaks off what comes in from the source. */
+export function letGo({ way, disks }: BuildParts, why: string): void {
+  way.letGo(why);
+  disks.letGo(why);
+}
+
+/** The guest runs here: what only the migration needed goes. */
+export async function settle(
+  { config, way, disks }: BuildParts,
+  session: DestinationSession,
+  state: DestinationState,
+  signal: AbortSignal,
+): Promise<void> {
+  await way.end(state);
+  disks.letGo('the migration is over');
+  await session.settle(signal);
+  await keepImages(config, state);
+}
+
+/** Removes everything that was made here for the guest. */
+export async function takeDown(
+  parts: BuildParts,
+  session: DestinationSession,
+  state: DestinationState,
+  signal: AbortSignal,
+): Promise<void> {
+  letGo(parts, 'its guest is taken down');
+  await session.destroy(signal);
+  await removePorts(state, signal);
+  await parts.connections?.forget(signal);
+  await discardImages(parts.config, state);
 }
 
 /** Tells the network where the guest is now. Never rejects: the guest’s own next frame tells it as well. */

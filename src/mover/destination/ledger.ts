@@ -1,5 +1,6 @@
 import { GodwitError, godwitError } from '../../errors.ts';
-import { destinationAfter, destinationDurability } from '../../migration/destination.ts';
+import { destinationAfter } from '../../migration/destination.ts';
+import { destinationDurability } from '../../migration/durability.ts';
 import type { DestinationEvent, DestinationState } from '../../migration/destination.ts';
 import type { Journal } from '../journal.ts';
 

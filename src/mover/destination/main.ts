@@ -14,6 +14,7 @@ import type { Handlers } from '../../rpc/server.ts';
 import { openDestinationJournal, readJournals } from '../journal.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { askSourceOf } from './source-agent.ts';
+import { ArrivedConnections } from './connections.ts';
 import { DestinationMover } from './mover.ts';
 import { answerStorage } from './storage.ts';
 
@@ -48,21 +49,26 @@ export async function openDestination(
     askSource: askSourceOf(request, around.connect, log, around.reach),
     fence: around.fence,
   };
+  const connections = new ArrivedConnections();
   const mover = new DestinationMover(
-    { dir, config, driver, journal, clock, log, bootId, others, wire: around.wire },
+    { dir, config, driver, journal, clock, log, bootId, others, connections, wire: around.wire },
     state,
   );
-  const listening = await around.listen(peerContract, handlersOf(mover, config), (caller) => {
-    // Only the host that sends this guest may speak for it.
-    if (caller.name === request.fromHost) return;
-    const needs = `the certificate of ${request.fromHost}`;
-    throw godwitError('GODWIT_ROLE_FORBIDDEN', {
-      peer: caller.name,
-      role: caller.role,
-      action: 'this migration',
-      needs,
-    });
-  });
+  const listening = await around.listen(
+    peerContract,
+    handlersOf(mover, connections, config),
+    (caller) => {
+      // Only the host that sends this guest may speak for it.
+      if (caller.name === request.fromHost) return;
+      const needs = `the certificate of ${request.fromHost}`;
+      throw godwitError('GODWIT_ROLE_FORBIDDEN', {
+        peer: caller.name,
+        role: caller.role,
+        action: 'this migration',
+        needs,
+      });
+    },
+  );
   // Only now: with the first record the migration has begun here, and a host without a port refuses it.
   if (!tookOver) await journal.append(admitted, 'sync');
   await mover.start(tookOver);
@@ -73,7 +79,11 @@ function armedBootId(events: readonly DestinationEvent[]): string | undefined {
   return events.findLast((event) => event.type === 'armed')?.bootId;
 }
 
-function handlersOf(mover: DestinationMover, config: AgentConfig): Handlers<typeof peerContract> {
+function handlersOf(
+  mover: DestinationMover,
+  arrived: ArrivedConnections,
+  config: AgentConfig,
+): Handlers<typeof peerContract> {
   const ok = { ok: true } as const;
   return {
     hello: () => ({
@@ -82,11 +92,18 @@ function handlersOf(mover: DestinationMover, config: AgentConfig): Handlers<type
       versions: [...PROTOCOL_VERSIONS],
     }),
     status: () => mover.status(),
-    assess: async ({ body, signal, calledAt }) => ({
-      checks: await mover.assess(body, signal, calledAt),
-    }),
+    assess: ({ body, signal, calledAt }) => mover.assess(body, signal, calledAt),
     storage: ({ body }) => answerStorage(config, body),
+    connections: ({ body, signal }) => arrived.take(body, () => mover.state, signal),
     prepare: ({ body, signal }) => mover.prepare(body, signal),
+    disks: ({ body, signal }) =>
+      mover.disks(body.epoch, (disks, session, state) =>
+        disks.offer(session, state, body.linkGraceMs, signal),
+      ),
+    disksEnd: async ({ body, signal }) => {
+      await mover.disks(body.epoch, (disks, session, state) => disks.end(session, state, signal));
+      return ok;
+    },
     arm: ({ body }) => mover.arm(body.epoch),
     // Once begun it is carried through: a caller that goes away must not leave the guest half resumed.
     commit: ({ body }) => mover.commit(body.epoch, AbortSignal.timeout(60_000)),

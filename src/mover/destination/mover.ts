@@ -3,21 +3,22 @@ import type { DestinationSession } from '../../drivers/driver.ts';
 import { judgeCall, statusOf } from '../../migration/destination.ts';
 import type { DestinationCall, DestinationState } from '../../migration/destination.ts';
 import { leaseMs } from '../../migration/silence.ts';
-import type { Check } from '../../protocol/migration.ts';
-import type { DestinationStatus, Preparation, Prepared, Running } from '../../protocol/peer.ts';
+import type * as peer from '../../protocol/peer.ts';
 import type { ResolveAnswer } from '../../protocol/resolve.ts';
 import { Lane } from '../lane.ts';
 import { warmDestination } from '../warm.ts';
 import { actOnSilence, askOnReturn, followOrder, isForsaken } from './alone.ts';
 import type { Hands, Order } from './alone.ts';
 import { assess } from './assess.ts';
-import { announce, build, buildParts } from './build.ts';
+import { announce, build, buildParts, letGo, settle, takeDown } from './build.ts';
 import type { BuildParts } from './build.ts';
 import { Ledger } from './ledger.ts';
+import type { DisksWork } from './disks.ts';
+import { untilReady } from './ready.ts';
 import { endWithSource } from './with-source.ts';
 import { destinationOptions } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
-import { announceRoutes, removePorts } from './ports.ts';
+import { announceRoutes } from './ports.ts';
 
 /** A hypervisor whose main loop waits for a page answers nothing until the source's call for a new stream is heard, ms. */
 const ANSWERS_MS = 2000;
@@ -93,26 +94,33 @@ export class DestinationMover {
     await this.#ledger.record({ type: 'hypervisor', event: { type: 'lost', reason } });
   }
 
-  status(): DestinationStatus {
+  status(): peer.DestinationStatus {
     this.#heardAt = this.#parts.clock.monotonicMs();
     return statusOf(this.state);
   }
 
   /** `calledAt`: the address of this host over which the source came; its memory will come the same way. */
-  assess(preparation: Preparation, signal: AbortSignal, calledAt?: string): Promise<Check[]> {
+  assess(preparation: peer.Preparation, signal: AbortSignal, calledAt?: string) {
     return this.#call('assess', preparation.epoch, async () =>
       assess(this.#parts, await this.#open(calledAt), preparation, signal),
     );
   }
 
-  prepare(preparation: Preparation, signal: AbortSignal): Promise<Prepared> {
+  prepare(preparation: peer.Preparation, signal: AbortSignal): Promise<peer.Prepared> {
     return this.#call('prepare', preparation.epoch, async (already) => {
       if (!already) await build(this.#parts, this.#ledger, await this.#open(), preparation, signal);
       return this.#parts.way.prepared(this.state);
     });
   }
 
-  arm(epoch: number): Promise<DestinationStatus> {
+  /** What the source asks of the disks that it copies. */
+  disks<T>(epoch: number, work: DisksWork<T>): Promise<T> {
+    return this.#call('disks', epoch, async () =>
+      work(this.#parts.disks, await this.#open(), this.state),
+    );
+  }
+
+  arm(epoch: number): Promise<peer.DestinationStatus> {
     return this.#call('arm', epoch, async (already) => {
       if (!already)
         await this.#ledger.record({ type: 'armed', epoch, bootId: this.#parts.bootId() });
@@ -122,18 +130,18 @@ export class DestinationMover {
     });
   }
 
-  commit(epoch: number, signal: AbortSignal): Promise<Running> {
+  commit(epoch: number, signal: AbortSignal): Promise<peer.Running> {
     return this.#call('commit', epoch, async () => {
       const began = this.#parts.clock.monotonicMs();
       // Also when it was committed before: an earlier mover may have died between the record and the deed.
-      await this.#open();
+      await untilReady(await this.#open(), this.#ledger, signal);
       await this.#ledger.record({ type: 'committed', epoch });
       return this.#run(signal, began);
     });
   }
 
   /** Resumes the guest; that it may run here is in the journal. */
-  async #run(signal: AbortSignal, began = this.#parts.clock.monotonicMs()): Promise<Running> {
+  async #run(signal: AbortSignal, began = this.#parts.clock.monotonicMs()): Promise<peer.Running> {
     const { epoch } = this.state.admission;
     const session = await this.#open();
     void announceRoutes(this.state, this.#parts.log);
@@ -151,9 +159,9 @@ export class DestinationMover {
   }
 
   /** Past the other calls: a commit may be waiting for a page that only the stream taken up again brings. */
-  recover(epoch: number, signal: AbortSignal, calledAt?: string): Promise<Prepared> {
-    const again = async (): Promise<Prepared> =>
-      this.#parts.way.again(await this.#open(), this.state, signal, calledAt);
+  recover(epoch: number, signal: AbortSignal, calledAt?: string): Promise<peer.Prepared> {
+    const { way } = this.#parts;
+    const again = async () => way.again(await this.#open(), this.state, signal, calledAt);
     return this.#call('recover', epoch, again, this.#recoveries);
   }
 
@@ -172,9 +180,9 @@ export class DestinationMover {
     });
   }
 
-  async #bury(signal: AbortSignal): Promise<void> {
+  async #bury(signal: AbortSignal, type: 'finished' | 'released' = 'finished'): Promise<void> {
     await this.#destroy(signal);
-    await this.#ledger.record({ type: 'finished' });
+    await this.#ledger.record({ type });
     this.#end();
   }
 
@@ -185,9 +193,7 @@ export class DestinationMover {
   }
 
   async #settle(signal: AbortSignal): Promise<void> {
-    const session = await this.#open();
-    await this.#parts.way.end(this.state);
-    await session.settle(signal);
+    await settle(this.#parts, await this.#open(), this.state, signal);
     await this.#ledger.record({ type: 'finished' });
     this.#end();
   }
@@ -237,16 +243,11 @@ export class DestinationMover {
     if (mayRefuse && this.state.right !== 'refused') {
       await this.#ledger.record({ type: 'refused', epoch, why });
     }
-    await this.#destroy(signal);
-    await this.#ledger.record({ type: 'released' });
-    this.#end();
+    await this.#bury(signal, 'released');
   }
 
   async #destroy(signal: AbortSignal): Promise<void> {
-    this.#parts.way.letGo('its guest is taken down');
-    const session = await this.#open();
-    await session.destroy(signal);
-    await removePorts(this.state, signal);
+    await takeDown(this.#parts, await this.#open(), this.state, signal);
   }
 
   #checkLease(): void {
@@ -292,9 +293,8 @@ export class DestinationMover {
     this.#closed = true;
     clearInterval(this.#lease);
     clearTimeout(this.#linger);
-    this.#parts.way.letGo('the mover ends');
-    const session = await this.#session?.catch(() => undefined);
-    await session?.close();
+    letGo(this.#parts, 'the mover ends');
+    await (await this.#session?.catch(() => undefined))?.close();
     await this.#parts.journal.close();
   }
 }

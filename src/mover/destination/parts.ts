@@ -11,6 +11,7 @@ import { streamTls } from '../credentials.ts';
 import type { Journal } from '../journal.ts';
 import type { WireDoors } from '../wire.ts';
 import type { Others } from './alone.ts';
+import type { ArrivedConnections } from './connections.ts';
 
 /** What the destination’s mover works with. */
 export interface DestinationParts {
@@ -23,6 +24,8 @@ export interface DestinationParts {
   readonly bootId: () => string;
   /** Who may be asked when the source is silent. */
   readonly others?: Others;
+  /** Absent: none are taken. */
+  readonly connections?: ArrivedConnections;
   /** Absent: memory comes natively alone. */
   readonly wire?: WireDoors | undefined;
 }

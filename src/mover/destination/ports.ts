@@ -8,11 +8,13 @@ import { readNetwork } from '../../network/host.ts';
 import { mapNic } from '../../network/mapping.ts';
 import type { Landing } from '../../network/mapping.ts';
 import { announcePort, makePort, removePort, settleForwarding } from '../../network/port.ts';
+import { removeProbePort } from '../../network/segment/probe-port.ts';
 import { createTap, removeTap } from '../../network/tap.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { NicNetwork } from '../../protocol/network.ts';
 import { networkName } from '../../protocol/network.ts';
 import type { Preparation } from '../../protocol/peer.ts';
+import { askSegments } from './segments.ts';
 
 const ANNOUNCE_MS = 10_000;
 
@@ -57,6 +59,11 @@ export class GuestPorts {
     this.#landings.set(id, landing);
     const name = networkName(attachment);
     if (landing.kind === 'bridge' && name !== undefined) this.bridges[name] = landing.bridge;
+  }
+
+  /** Who answers for the guest's addresses, where its NICs will be. Only after `map`. */
+  segments(id: string, preparation: Preparation, signal: AbortSignal): Promise<Check[]> {
+    return askSegments(this.#config, id, preparation, this.#landings, signal);
   }
 
   /** Makes a NIC's port, silent. Only after `map`. */
@@ -109,4 +116,6 @@ export async function removePorts(state: DestinationState, signal: AbortSignal):
       await removePort({ ...nic, port }, signal);
   }
   for (const port of Object.values(state.ports)) await removeTap(port, signal);
+  // Of a mover that died while it asked.
+  await removeProbePort(state.admission.id);
 }

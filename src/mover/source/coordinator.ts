@@ -21,7 +21,7 @@ import type { Journal } from '../journal.ts';
 import { Lane } from '../lane.ts';
 import { Live } from '../live.ts';
 import { fitEvent } from './fit.ts';
-import { DO, deadlineOf } from './handlers.ts';
+import { DO, deadlineOf, letGo } from './handlers.ts';
 import { Refusal } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { UNDO } from './undo.ts';
@@ -167,9 +167,7 @@ export class Coordinator {
         void this.#undo(effect.step);
         return;
       case 'continue':
-        void this.#command('switchover', (steps, signal) =>
-          steps.guest.session(signal).then((session) => session.continueSwitchover(signal)),
-        );
+        void this.#command('switchover', letGo);
         return;
       case 'recover':
         return void this.#recover();

@@ -62,11 +62,15 @@ export class SourceGuest {
 
   /** Describes the guest; begun early by `admit`, since it only reads, and then the same answer for `inspect`. */
   async inspect(signal: AbortSignal): Promise<Inspection> {
-    this.#inspection ??= this.#inspectNow(signal);
+    const begun = this.#inspection;
+    const inspection = begun ?? this.#inspectNow(signal);
+    this.#inspection = inspection;
     try {
-      return await this.#inspection;
+      return await inspection;
     } catch (thrown) {
-      this.#inspection = undefined;
+      if (this.#inspection === inspection) this.#inspection = undefined;
+      // The step that had begun it was over first, and took its signal along: that is no failure of this one.
+      if (begun !== undefined && !signal.aborted) return this.inspect(signal);
       throw thrown;
     }
   }

@@ -16,6 +16,7 @@ import { detachNetworks, networksOf, withdrawNetworks } from './networks.ts';
 import { ask, darkMs, preparation, refuseOn, streamSetup } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { choosePathTo } from './choose-path.ts';
+import { giveUpDisks } from './left-disks.ts';
 import { proveStorage } from './storage.ts';
 
 /**
@@ -67,14 +68,17 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     const storage = await proveStorage(parts, signal);
     refuseOn(storage.checks);
     const places = storage.places.length === 0 ? {} : { places: [...storage.places] };
-    const body = { ...preparation(parts), ...places };
+    const wanted = storage.copies.length === 0 ? {} : { copies: [...storage.copies] };
+    const body = { ...preparation(parts), ...places, ...wanted };
     const told = await ask(parts, signal, (api) =>
       api.assess({ body }, { signal, deadlineMs: 15_000 }),
     );
     const checks = [...storage.checks, ...told.checks];
     refuseOn(checks);
     await askHook(parts, 'before-start', signal);
-    return { checks, ...places };
+    const { copies } = told;
+    const disks = copies === undefined ? {} : { copies, copied: [...storage.copied] };
+    return { checks, ...places, ...disks };
   },
 
   prepare: async (parts, signal) => {
@@ -95,16 +99,27 @@ export const DO: Readonly<Record<StepName, Handler>> = {
   arm: async (parts, signal) => {
     await askHook(parts, 'before-switchover', signal);
     const body = { epoch: parts.state().plan.epoch };
-    await ask(parts, signal, (api) => api.arm({ body }, { signal, deadlineMs: 10_000 }));
+    const [connections] = await Promise.all([
+      parts.connections.handOver(parts, signal),
+      ask(parts, signal, (api) => api.arm({ body }, { signal, deadlineMs: 10_000 })),
+    ]);
+    return { checks: [connections] };
+  },
+
+  mirror: async (parts, signal) => {
+    await parts.disks.copy(parts, signal);
     return {};
   },
 
   memory: async (parts, signal) => {
     const session = await parts.guest.session(signal);
-    if ((await actionOf(parts, 'memory', signal)) !== 'start-memory') return {};
-    const { address, tlsHostname } = await parts.way.open(parts, parts.state().known, signal);
-    await session.startMemory(address, tlsHostname, signal);
-    warmSource(parts.state());
+    if ((await actionOf(parts, 'memory', signal)) === 'start-memory') {
+      const { address, tlsHostname } = await parts.way.open(parts, parts.state().known, signal);
+      await session.startMemory(address, tlsHostname, signal);
+      warmSource(parts.state());
+    }
+    parts.connections.follow(parts);
+    await parts.disks.keep(parts, signal);
     return {};
   },
 
@@ -112,7 +127,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     const session = await parts.guest.session(signal);
     const action = await actionOf(parts, 'switchover', signal);
     if (action === 'start-postcopy') await session.startPostcopy(signal);
-    if (action === 'let-go') await session.continueSwitchover(signal);
+    if (action === 'let-go') await letGo(parts, signal);
     return {};
   },
 
@@ -126,6 +141,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
         ? commit(signal)
         : withDeadline('the answer to commit', limitMs, signal, commit));
       await withdrawNetworks(parts, signal);
+      void parts.connections.last(parts);
       return { running };
     } catch (thrown) {
       // With the proof in the journal this step is over already, and its failure says nothing more.
@@ -164,7 +180,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
       const reason = there.error?.message ?? 'its hypervisor at the destination ended';
       throw godwitError('GODWIT_LOST', { guest: parts.request.request.guest, reason });
     }
-    return {};
+    return { checks: parts.connections.late(parts.state().known.checks) };
   },
 
   retire: async (parts, signal) => {
@@ -176,7 +192,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     for (const port of state().known.ports ?? []) await removeTap(port, signal);
     const guestDir = path.join(config.stateDir, 'guests', request.request.guest);
     rmSync(guestDir, { recursive: true, force: true });
-    return {};
+    return giveUpDisks(state(), request.id);
   },
 
   finish: async (parts, signal) => {
@@ -185,6 +201,13 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     return {};
   },
 };
+
+/** The guest stands still, at the switch: what is left of it goes, its disks first. */
+export async function letGo(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  const session = await parts.guest.session(signal);
+  await parts.disks.finish(parts, signal);
+  await session.continueSwitchover(signal);
+}
 
 /** How to start the guest anew, which has to be known before anything begins. */
 async function launchOf(

@@ -12,7 +12,9 @@ import { openSourceJournal } from '../journal.ts';
 import type { Log } from '../../log.ts';
 import type { Fence } from '../fencing.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { SourceConnections } from './connections.ts';
 import { Coordinator } from './coordinator.ts';
+import { SourceDisks } from './disks.ts';
 import { SourceGuest } from './guest.ts';
 import { tellHook } from './hooks.ts';
 import { bury } from './parts.ts';
@@ -44,14 +46,13 @@ export function openSource(
   const planned = planOf(config, request, bootId());
   const found = replaySource(events);
   const state = found ?? initialSource(planned).state;
-  const startedAtMs = Date.parse(request.createdAt);
   const settings = state.plan.settings;
   const coordinator = new Coordinator(
     {
       journal,
       clock,
       log,
-      startedAtMs,
+      startedAtMs: Date.parse(request.createdAt),
       recover: (signal) => recoverOrProve(parts, settings.timeoutMs, log, signal),
       restart: (signal) => restartGuest(parts, signal),
     },
@@ -73,6 +74,8 @@ export function openSource(
     guest,
     peer,
     way: new SourceWay(around.wire, log),
+    connections: new SourceConnections(),
+    disks: new SourceDisks(log),
     tookOver: () => tookOver && JSON.stringify(coordinator.state.doing) === begun,
     state: () => coordinator.state,
     dispatch: (event) => coordinator.dispatch(event),
@@ -93,14 +96,25 @@ export function openSource(
         return await tellHook(parts, outcome, log);
       } finally {
         watch.stop();
-        parts.way.letGo(parts, 'the mover ends');
+        letGo(parts, 'the mover ends');
         coordinator.close();
-        await guest.close();
-        peer.close();
+        await close(parts);
         await journal.close();
       }
     },
   };
+}
+
+async function close({ connections, guest, peer, request }: SourceParts): Promise<void> {
+  await connections.close(request.id);
+  await guest.close();
+  peer.close();
+}
+
+/** Breaks off what goes out to the destination. */
+function letGo(parts: SourceParts, why: string): void {
+  parts.way.letGo(parts, why);
+  parts.disks.letGo(why);
 }
 
 /** The end is told already: what cannot be taken down now, the destination takes down once it hears of the end. */

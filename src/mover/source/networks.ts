@@ -13,7 +13,7 @@ export async function networksOf(
   signal: AbortSignal,
 ): Promise<NicNetwork[] | undefined> {
   if (nics === undefined) return undefined;
-  const networks = await readNics(nics, signal);
+  const networks = await parts.connections.learn(parts, await readNics(nics, signal), signal);
   const names = networks.flatMap(({ attachment }) => networkName(attachment) ?? []);
   const asked = Object.keys(parts.state().plan.settings.networks ?? {});
   const unknown = asked.find((name) => !names.includes(name));

@@ -9,6 +9,8 @@ import type { SourceMoverRequest } from '../../protocol/mover-request.ts';
 import type { GuestDescription, Preparation } from '../../protocol/peer.ts';
 import { streamTls } from '../credentials.ts';
 import { termsFor } from '../wire.ts';
+import type { SourceDisks } from './disks.ts';
+import type { SourceConnections } from './connections.ts';
 import type { SourceGuest } from './guest.ts';
 import type { DestinationPeer, Question } from './peer.ts';
 import type { SourceWay } from './way.ts';
@@ -21,6 +23,8 @@ export interface SourceParts {
   readonly guest: SourceGuest;
   readonly peer: DestinationPeer;
   readonly way: SourceWay;
+  readonly connections: SourceConnections;
+  readonly disks: SourceDisks;
   /** This mover did not begin the migration: what it is told to do may be half done already. */
   readonly tookOver: () => boolean;
   readonly state: () => SourceState;
@@ -126,6 +130,7 @@ export function preparation(parts: SourceParts): Preparation {
     stream: { mode, streams, compress, tls: true },
     ...(goesByWire(parts) ? { wire } : {}),
     ...(known.places === undefined ? {} : { places: known.places }),
+    ...(known.copies === undefined ? {} : { copies: known.copies }),
     ...(known.networks === undefined ? {} : { networks: known.networks }),
     ...(plan.settings.networks === undefined ? {} : { networkMap: plan.settings.networks }),
   };

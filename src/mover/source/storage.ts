@@ -9,9 +9,12 @@ import { proofFile, readProof, removeProof, verdictOf, writeProof } from '../../
 import { ask } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 
-/** What was found of a guest's disks: where the destination has each image, and the evidence. */
+/** What was found of a guest's disks: where the destination has each image, which it has not, and the evidence. */
 export interface StorageFound {
   readonly places: readonly Place[];
+  /** Images that have to be copied, where they lie here, and their files. */
+  readonly copies: readonly Place[];
+  readonly copied: readonly string[];
   readonly checks: readonly Check[];
 }
 
@@ -28,7 +31,7 @@ interface Image {
 /** What a directory's proof came to. */
 type Proof = { readonly pool: string } | { readonly why: string };
 
-const NOTHING: StorageFound = { places: [], checks: [] };
+const NOTHING: StorageFound = { places: [], copies: [], copied: [], checks: [] };
 const ANSWER_MS = 10_000;
 
 /**
@@ -37,7 +40,7 @@ const ANSWER_MS = 10_000;
  */
 export async function proveStorage(parts: SourceParts, signal: AbortSignal): Promise<StorageFound> {
   const { guest, config } = parts;
-  const { description, files = {} } = await guest.inspect(signal);
+  const { description, files = {}, uncopyable = {} } = await guest.inspect(signal);
   const { disks = [] } = description;
   if (disks.length === 0) return NOTHING;
   const pools = await openPools(config.storage);
@@ -54,8 +57,8 @@ export async function proveStorage(parts: SourceParts, signal: AbortSignal): Pro
     const directory = path.dirname(real);
     images.push({ node, disk, file, located: located.found, directory });
   }
-  if (refused.length > 0) return { places: [], checks: refused };
-  return judge(parts, disks, images, await prove(parts, images, signal));
+  if (refused.length > 0) return { ...NOTHING, checks: refused };
+  return judge(parts, { disks, images, uncopyable }, await prove(parts, images, signal));
 }
 
 /** Each image once: disks may share a backing file. */
@@ -107,33 +110,52 @@ async function prove(
   }
 }
 
+interface Judged {
+  readonly disks: readonly Disk[];
+  readonly images: readonly Image[];
+  /** Why a copy of an image would not be the same, by block node. */
+  readonly uncopyable: Readonly<Record<string, string>>;
+}
+
 function judge(
   parts: SourceParts,
-  disks: readonly Disk[],
-  images: readonly Image[],
+  { disks, images, uncopyable }: Judged,
   proofs: ReadonlyMap<string, Proof>,
 ): StorageFound {
   const { from, to } = parts.state().plan;
   const places: Place[] = [];
+  const copies: Place[] = [];
   const checks: Check[] = [];
   for (const image of images) {
+    const { node, located } = image;
     const proof = proofs.get(image.directory) ?? { why: 'nothing was tried' };
-    if ('why' in proof) checks.push(notShared(parts, image, proof.why));
-    else places.push({ node: image.node, pool: proof.pool, path: image.located.path });
+    const lost = uncopyable[node];
+    if (!('why' in proof)) places.push({ node, pool: proof.pool, path: located.path });
+    else if (lost !== undefined) checks.push(notShared(parts, image, `${proof.why}; ${lost}`));
+    else if (isWritten(disks, node))
+      copies.push({ node, pool: located.pool.id, path: located.path });
+    else checks.push(notShared(parts, image, proof.why));
   }
-  if (checks.length > 0) return { places: [], checks };
+  if (checks.length > 0) return { ...NOTHING, checks };
   for (const { name, images: chain } of disks) {
     const files = chain.map(({ node }) => images.find((each) => each.node === node)?.file ?? '');
-    const shared = `${from} and ${to} each read what the other wrote beside it`;
-    const evidence = `${name}: ${sizesOf(chain)}, ${files.join(' on ')}: ${shared}`;
-    checks.push({
-      name: 'disks',
-      side: 'both',
-      verdict: 'pass',
-      evidence: evidence.slice(0, 4096),
-    });
+    const isCopied = copies.some(({ node }) => node === chain[0]?.node);
+    const how = isCopied
+      ? `not on storage that ${to} sees: it is copied while the guest runs`
+      : `${from} and ${to} each read what the other wrote beside it`;
+    const evidence = `${name}: ${sizesOf(chain)}, ${files.join(' on ')}: ${how}`;
+    const side = isCopied ? 'source' : 'both';
+    checks.push({ name: 'disks', side, verdict: 'pass', evidence: evidence.slice(0, 4096) });
   }
-  return { places, checks };
+  const copied = images
+    .filter(({ node }) => copies.some((copy) => copy.node === node))
+    .map(({ located }) => path.join(located.pool.root, located.path));
+  return { places, copies, copied, checks };
+}
+
+/** The guest writes to it: while it runs, it is copied through its hypervisor. */
+function isWritten(disks: readonly Disk[], node: string): boolean {
+  return disks.some(({ images: [top] }) => top?.node === node && !top.readOnly);
 }
 
 function sizesOf([top]: Disk['images']): string {

@@ -57,6 +57,8 @@ export const UNDO: Readonly<Partial<Record<StepName, Undo>>> = {
     await parts.peer.once((api) => api.refuse({ body }, { signal, deadlineMs: 5000 }));
   },
 
+  mirror: (parts, signal) => parts.disks.drop(parts, signal),
+
   memory: regain,
   switchover: regain,
 };

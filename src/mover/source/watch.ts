@@ -218,6 +218,7 @@ export class Watch {
         );
         silentSince = undefined;
         parts.way.mind(parts.peer.moverAddress);
+        parts.disks.mind(parts.peer.moverAddress);
         const error = lossIn(status, parts);
         if (error !== undefined) this.#coordinator.dispatch({ type: 'destination-lost', error });
       } catch (thrown) {
@@ -251,8 +252,8 @@ function graceMs({ plan }: SourceState): number {
 }
 
 /** What the wire hides is no loss of the destination either. */
-function silenceOf({ way, state }: SourceParts): number {
-  return way.isOpen ? Math.max(SILENCE_MS, graceMs(state())) : SILENCE_MS;
+function silenceOf({ way, disks, state }: SourceParts): number {
+  return way.isOpen || disks.isOpen ? Math.max(SILENCE_MS, graceMs(state())) : SILENCE_MS;
 }
 
 function lossIn(status: DestinationStatus, parts: SourceParts): SerialError | undefined {

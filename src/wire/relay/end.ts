@@ -3,8 +3,7 @@ import type { EncodeTally } from '../codec/thread-messages.ts';
 import { KINDS } from '../codec/records.ts';
 import type { Kind } from '../codec/records.ts';
 import type { LinkSession } from '../links/link-session.ts';
-import type { SessionServer } from '../links/server.ts';
-import type { TargetWire, Wire, WireFigures } from '../open.ts';
+import type { Wire, WireFigures } from '../open.ts';
 import type { LinkMeasure } from '../session.ts';
 
 /** What the two relays have in common. */
@@ -69,50 +68,6 @@ export class End implements Wire {
   }
 }
 
-/** The destination's end, before and after the source has connected. */
-export class Listening implements TargetWire {
-  readonly address: string;
-  readonly ended: Promise<void>;
-  readonly #server: SessionServer;
-  readonly #opened: Promise<End>;
-  readonly #stop: AbortController;
-  #end: End | undefined;
-
-  constructor(server: SessionServer, opened: Promise<End>, stop: AbortController) {
-    this.address = server.address;
-    this.#server = server;
-    this.#opened = opened;
-    this.#stop = stop;
-    this.ended = this.#run().finally(() => server.close());
-    this.ended.catch(() => undefined);
-  }
-
-  get measure(): LinkMeasure {
-    const none = { bytesPerS: 0, roundTripMs: 0, connections: 0, cutForMs: undefined };
-    return this.#end?.measure ?? none;
-  }
-
-  figures(): WireFigures {
-    return this.#end?.figures() ?? NO_FIGURES;
-  }
-
-  async close(deadlineMs: number): Promise<void> {
-    if (this.#end === undefined) this.#stop.abort(new Error('the wire was closed'));
-    else await this.#end.close(deadlineMs);
-    await this.#server.close();
-  }
-
-  abort(error: Error): void {
-    this.#stop.abort(error);
-    this.#end?.abort(error);
-  }
-
-  async #run(): Promise<void> {
-    this.#end = await this.#opened;
-    await this.#end.ended;
-  }
-}
-
 function sumOf(
   tallies: readonly EncodeTally[],
 ): Pick<WireFigures, 'told' | 'misses' | 'levelChanges'> {
@@ -129,7 +84,7 @@ function sumOf(
 
 const KIND_NAMES = Object.keys(KINDS) as Kind[];
 const NONE_TOLD = Object.fromEntries(KIND_NAMES.map((kind) => [kind, 0])) as Record<Kind, number>;
-const NO_FIGURES: WireFigures = {
+export const NO_FIGURES: WireFigures = {
   streamBytes: 0,
   linkBytes: 0,
   returnBytes: 0,

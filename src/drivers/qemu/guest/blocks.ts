@@ -1,7 +1,14 @@
 import path from 'node:path';
 import { z } from 'zod';
 import type { QmpClient } from '../qmp/client.ts';
-import type { BlockFacts, BuiltInDrive, LiveDisk, LiveEdge, LiveNode } from '../spec/disk-facts.ts';
+import type {
+  BlockFacts,
+  BuiltInDrive,
+  LiveDisk,
+  LiveEdge,
+  LiveNode,
+  Qcow2Facts,
+} from '../spec/disk-facts.ts';
 import { getScalar } from './qom.ts';
 
 const text = z.string().max(65_536);
@@ -28,11 +35,24 @@ const node = z.object({
     'actual-size': count.optional(),
     'backing-filename': text.optional(),
     'backing-filename-format': text.optional(),
+    'cluster-size': count.optional(),
+    snapshots: z.array(z.unknown()).max(65_536).default([]),
+    'format-specific': z.object({ type: text, data: z.unknown() }).optional(),
   }),
   'dirty-bitmaps': z
     .array(z.object({ name: text.optional(), persistent: z.boolean().default(false) }))
     .max(4096)
     .default([]),
+});
+
+const qcow2 = z.object({
+  compat: text,
+  'refcount-bits': count,
+  'lazy-refcounts': z.boolean().default(false),
+  'extended-l2': z.boolean().default(false),
+  'compression-type': text.default('zlib'),
+  'data-file': text.optional(),
+  bitmaps: z.array(z.unknown()).max(65_536).default([]),
 });
 
 const devices = z
@@ -111,6 +131,25 @@ function liveNode(each: z.infer<typeof node>): LiveNode {
     allocatedBytes: image['actual-size'],
     backing: hasBacking ? { format: image['backing-filename-format'] } : undefined,
     volatileBitmaps: each['dirty-bitmaps'].filter(({ persistent }) => !persistent).length,
+    snapshots: image.snapshots.length,
+    qcow2: each.drv === 'qcow2' ? qcow2Facts(image) : undefined,
+  };
+}
+
+function qcow2Facts(image: z.infer<typeof node>['image']): Qcow2Facts | undefined {
+  const told = qcow2.safeParse(image['format-specific']?.data);
+  const clusterBytes = image['cluster-size'];
+  if (!told.success || clusterBytes === undefined) return undefined;
+  const { data } = told;
+  return {
+    clusterBytes,
+    compat: data.compat,
+    refcountBits: data['refcount-bits'],
+    lazyRefcounts: data['lazy-refcounts'],
+    extendedL2: data['extended-l2'],
+    compression: data['compression-type'],
+    dataFile: data['data-file'] !== undefined,
+    bitmaps: data.bitmaps.length,
   };
 }
 

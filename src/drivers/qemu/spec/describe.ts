@@ -21,7 +21,7 @@ export interface Draft {
   /** Paths at the source of the images to be known by their content. */
   readonly imageFiles: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
-  readonly disks: Pick<Disks, 'disks' | 'files'>;
+  readonly disks: Pick<Disks, 'disks' | 'files' | 'uncopyable'>;
   readonly findings: readonly Finding[];
 }
 

@@ -45,6 +45,25 @@ export interface LiveNode {
   readonly backing: { readonly format: string | undefined } | undefined;
   /** Dirty bitmaps that lie in memory alone. */
   readonly volatileBitmaps: number;
+  /** Snapshots within the image. */
+  readonly snapshots?: number;
+  /** Of a qcow2 image. */
+  readonly qcow2?: Qcow2Facts | undefined;
+}
+
+/** What a qcow2 image was made with, as QEMU tells it. */
+export interface Qcow2Facts {
+  readonly clusterBytes: number;
+  /** `0.10` or `1.1`. */
+  readonly compat: string;
+  readonly refcountBits: number;
+  readonly lazyRefcounts: boolean;
+  readonly extendedL2: boolean;
+  readonly compression: string;
+  /** Its data lies in a file of its own. */
+  readonly dataFile: boolean;
+  /** Dirty bitmaps that are kept in the image. */
+  readonly bitmaps: number;
 }
 
 export interface LiveEdge {

@@ -1,6 +1,21 @@
 import { z } from 'zod';
 import { nodeName } from '../../../protocol/disk.ts';
 
+/** What a qcow2 image is made with, so that an empty one like it can be made. */
+export const recipe = z.strictObject({
+  clusterBytes: z
+    .number()
+    .int()
+    .min(512)
+    .max(2 * 1024 ** 2),
+  version: z.enum(['v2', 'v3']),
+  refcountBits: z.number().int().min(1).max(64),
+  lazyRefcounts: z.boolean(),
+  extendedL2: z.boolean(),
+  compression: z.enum(['zlib', 'zstd']),
+});
+export type Recipe = z.infer<typeof recipe>;
+
 /** How QEMU is to open an image: one block node for its format and one for its file, both by name. */
 export const blockNode = z.strictObject({
   /** What the device, or the image above, is on. */
@@ -11,6 +26,8 @@ export const blockNode = z.strictObject({
   file: nodeName.optional(),
   /** The node of its backing file. */
   backing: nodeName.optional(),
+  /** Of a qcow2 image; absent where another like it cannot be made. */
+  make: recipe.optional(),
   readOnly: z.boolean(),
   /** Past the host's page cache. */
   direct: z.boolean(),

@@ -6,6 +6,7 @@ import type { BlockFacts, LiveDisk, LiveNode } from './disk-facts.ts';
 import type { ImageNodes } from './disk-node.ts';
 import { deviceProps, isBackingGiven, isFormatTold, settingsOf } from './disk-node.ts';
 import { DiskOptions } from './disk-options.ts';
+import { recipeOf } from './disk-recipe.ts';
 import type { BlockNode } from './disk-schema.ts';
 import type { GuestFacts } from './facts.ts';
 import { changed, unmovable } from './findings.ts';
@@ -20,6 +21,10 @@ export interface Disks {
   readonly nodes: readonly BlockNode[];
   /** Where each image lies here. */
   readonly files: ReadonlyMap<string, string>;
+  /** What each is called here. */
+  readonly live: ReadonlyMap<string, string>;
+  /** Why a copy of an image would not be the same; only of those of which it is so. */
+  readonly uncopyable: ReadonlyMap<string, string>;
   /** Properties of the devices on them, by the device's QOM path. */
   readonly props: ReadonlyMap<string, Readonly<Record<string, Scalar>>>;
   /** Drives that the machine made of `-drive` or `-hda`: the destination gets them as devices. */
@@ -40,14 +45,16 @@ export function describeDisks(line: CommandLine, facts: GuestFacts): Disks {
   }
   for (const live of block.disks) describer.add(live);
   describer.addEmptyDrives();
-  const { disks, nodes, files, props, builtIn, findings } = describer;
-  return { disks, nodes, files, props, builtIn, findings };
+  const { disks, nodes, files, live, uncopyable, props, builtIn, findings } = describer;
+  return { disks, nodes, files, live, uncopyable, props, builtIn, findings };
 }
 
 class Describer {
   readonly disks: Disk[] = [];
   readonly nodes: BlockNode[] = [];
   readonly files = new Map<string, string>();
+  readonly live = new Map<string, string>();
+  readonly uncopyable = new Map<string, string>();
   readonly props = new Map<string, Record<string, Scalar>>();
   readonly builtIn: DeviceSpec[] = [];
   readonly findings: Finding[] = [];
@@ -58,6 +65,8 @@ class Describer {
   /** Names at the destination of the nodes that were described already. */
   readonly #described = new Map<string, { name: string; images: DiskImage[] }>();
   readonly #taken: Set<string>;
+  /** Which image each node belongs to. */
+  readonly #owners = new Map<string, string>();
 
   constructor(options: DiskOptions, block: BlockFacts, facts: GuestFacts) {
     this.#options = options;
@@ -152,14 +161,18 @@ class Describer {
       above.length === 0 ? 'image' : `base${above.length}`,
     );
     const format = image.driver === 'qcow2' ? 'qcow2' : 'raw';
+    const { make, lost } = recipeOf(image);
+    if (lost !== undefined) this.uncopyable.set(name, lost);
     this.nodes.push({
       node: name,
       format,
       ...(image === file ? {} : { file: this.#nameFor(file.name, name, 'file') }),
       ...(below === undefined ? {} : { backing: below.name }),
+      ...(make === undefined ? {} : { make }),
       ...settings,
     });
     this.files.set(name, path.resolve(this.#facts.cwd, file.file));
+    this.live.set(name, image.name);
     const allocated =
       file.allocatedBytes === undefined ? {} : { allocatedBytes: file.allocatedBytes };
     const own = {
@@ -185,6 +198,13 @@ class Describer {
       this.findings.push(disk(name, image.file, `it is reached through \`${image.driver}\``));
       return undefined;
     }
+    for (const each of [root, below.name]) {
+      if ((this.#owners.get(each) ?? root) !== root) {
+        this.findings.push(disk(name, image.file, 'another image is on the same node'));
+        return undefined;
+      }
+    }
+    for (const each of [root, below.name]) this.#owners.set(each, root);
     const imageOptions = this.#options.of(root);
     return { image, file: below, imageOptions, fileOptions: this.#options.of(below.name) };
   }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { parseCommandLine } from '../../../../src/drivers/qemu/spec/cmdline.ts';
 import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
 import type { Draft } from '../../../../src/drivers/qemu/spec/describe.ts';
 import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
 import { blockNodes } from '../../../../src/drivers/qemu/spec/disk-schema.ts';
+import { describeDisks } from '../../../../src/drivers/qemu/spec/disks.ts';
 import { blockdevWords } from '../../../../src/drivers/qemu/spec/disks-argv.ts';
 import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { disk } from '../../../../src/protocol/disk.ts';
@@ -144,6 +146,48 @@ describe('a disk', () => {
     const block = blocksOf({ '#block1': { volatileBitmaps: 1 } });
     const limited = block.disks.map((each) => ({ ...each, limited: true }));
     assert.deepEqual(kindsOf(draftOf(DRIVE, { ...block, disks: limited })), ['changed', 'changed']);
+  });
+
+  test('tells what a copy is made with, what it is called here, and why a copy would not be the same', () => {
+    const qcow2 = {
+      clusterBytes: 65_536,
+      compat: '1.1',
+      refcountBits: 16,
+      lazyRefcounts: false,
+      extendedL2: false,
+      compression: 'zlib',
+      dataFile: false,
+      bitmaps: 0,
+    };
+    const { disks, spec } = draftOf(DRIVE, blocksOf({ '#block1': { qcow2 } }));
+    assert.deepEqual([...disks.uncopyable.keys()], ['disk0-base1']);
+    assert.equal(spec.blockNodes?.at(-1)?.make?.version, 'v3');
+    assert.equal(spec.blockNodes?.[0]?.make, undefined);
+    guestSpec.parse(spec);
+    const kept = draftOf(DRIVE, blocksOf({ '#block1': { qcow2, snapshots: 2 } }));
+    assert.match(kept.disks.uncopyable.get('disk0-image') ?? '', /snapshots/);
+    assert.deepEqual(kept.findings, [], 'on shared storage it moves all the same');
+    const argv = commandLine(`-drive ${DRIVE} -device virtio-blk-pci,drive=vda,id=disk0`);
+    const { live } = describeDisks(parseCommandLine(argv), factsOf(argv, { block: blocksOf() }));
+    assert.deepEqual(
+      [...live],
+      [
+        ['disk0-base1', '#block3'],
+        ['disk0-image', '#block1'],
+      ],
+    );
+  });
+
+  test('whose file is another image’s, too, is refused', () => {
+    const block = blocksOf();
+    const twice = block.edges.map((each) =>
+      each.parent === '#block3' ? { ...each, child: '#block2' } : each,
+    );
+    const { findings } = draftOf(DRIVE, { ...block, edges: twice });
+    assert.deepEqual(
+      findings.map(({ kind, reason }) => [kind, reason]),
+      [['disk', 'another image is on the same node']],
+    );
   });
 
   test('is opened by words that name each format, each backing file and each lock', () => {

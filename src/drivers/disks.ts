@@ -1,0 +1,74 @@
+import type { GuestDescription } from '../protocol/peer.ts';
+
+/**
+ * Copying a guest's disks while it runs: what a driver does of it. The bytes go from the source's hypervisor into a unix
+ * socket of its host and come out of one at the destination; what lies between is the movers' business.
+ */
+
+/** How far the copy of one disk is. */
+export interface DiskSample {
+  /** The block node that the guest writes to; the same name at both ends. */
+  readonly node: string;
+  /**
+   * copying: the first pass; ready: as good as the source's but for what was written last; broken: it stands still, and
+   * `start` takes it up again; whole: ended, and the same as the source's; failed: it is over and not whole.
+   */
+  readonly state: 'copying' | 'ready' | 'broken' | 'whole' | 'failed';
+  /** Bytes copied, and bytes to copy in all; the latter grows with what the guest writes. */
+  readonly copiedBytes: number;
+  readonly totalBytes: number;
+  /** What stopped it: `full` where the destination has no room. */
+  readonly trouble?: { readonly kind: 'full' | 'source' | 'target'; readonly reason: string };
+}
+
+/** At the source. Every call may be repeated, also by a mover that takes over. */
+export interface DiskSource {
+  /**
+   * Begins to copy each node to the export of the same name behind the unix `socket`, or takes up a copy that stands
+   * still. The guest runs on. GODWIT_DISK_FAILED where one has ended, or nobody answers behind the socket.
+   */
+  start(nodes: readonly string[], socket: string, signal: AbortSignal): Promise<void>;
+  sample(nodes: readonly string[], signal: AbortSignal): Promise<DiskSample[]>;
+  /** Caps what each copy reads and sends, bytes/s; undefined: no cap. */
+  limit(
+    nodes: readonly string[],
+    bytesPerS: number | undefined,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** From here on what the guest writes goes to both at once, so that nothing is behind; false where the hypervisor cannot. */
+  hasten(nodes: readonly string[], signal: AbortSignal): Promise<boolean>;
+  /**
+   * The guest stands still: waits until each copy is whole and kept, and ends all. GODWIT_DISK_FAILED where one is not;
+   * then nothing is ended for good, and `drop` is to follow. Made whole by an earlier call: nothing. Should the guest run
+   * on here after all, `drop` takes away what is left.
+   */
+  finish(nodes: readonly string[], signal: AbortSignal): Promise<void>;
+  /**
+   * Ends the copying wherever it stands; the guest and its disks are as if it had never begun. Who joined the socket
+   * lets go of what it joined before: a hypervisor that waits to send hears of nothing else.
+   */
+  drop(signal: AbortSignal): Promise<void>;
+}
+
+/** An image to be made at the destination. */
+export interface NewImage {
+  readonly node: string;
+  /** Where to make it; nothing is there yet, or a file of no length. */
+  readonly file: string;
+  /** Where its backing file will be at the destination; absent without. */
+  readonly backingFile?: string;
+}
+
+/** At the destination. */
+export interface DiskTarget {
+  /** Makes empty images with the size and the features that the description tells. */
+  create(
+    description: GuestDescription,
+    images: readonly NewImage[],
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Once the hypervisor has started: offers these nodes for writing on the unix `socket`, each under its name. Repeatable. */
+  serve(nodes: readonly string[], socket: string, signal: AbortSignal): Promise<void>;
+  /** Nothing is written from outside any more: what `serve` made is gone when this resolves. Repeatable. */
+  end(signal: AbortSignal): Promise<void>;
+}

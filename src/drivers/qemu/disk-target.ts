@@ -1,0 +1,190 @@
+import { stat } from 'node:fs/promises';
+import { z } from 'zod';
+import { systemClock } from '../../clock.ts';
+import { withDeadline } from '../../deadline.ts';
+import { godwitError } from '../../errors.ts';
+import type { GuestDescription } from '../../protocol/peer.ts';
+import type { DiskTarget, NewImage } from '../disks.ts';
+import { readSpec } from './assess.ts';
+import type { QemuProgram } from './binaries.ts';
+import { chooseProgram } from './choose.ts';
+import { creationOf, formatImages, makeEmptyFile } from './make-image.ts';
+import type { Blank } from './make-image.ts';
+import { readProcess } from './guest/process.ts';
+import { exportId, isExportId, reopenings } from './exports.ts';
+import type { QmpClient } from './qmp/client.ts';
+
+const POLL_MS = 2;
+const END_MS = 15_000;
+/** Far more than a disk needs: a connection that broke may be noticed only after the next one was made. */
+const MAX_CONNECTIONS = 1024;
+
+const exports = z
+  .array(
+    z.object({
+      id: z.string().max(1024),
+      'node-name': z.string().max(1024),
+      'shutting-down': z.boolean().default(false),
+    }),
+  )
+  .max(4096);
+type Export = z.infer<typeof exports>[number];
+
+/** The guest's QEMU here. */
+export interface Incoming {
+  readonly client: QmpClient;
+  readonly pid: number;
+}
+
+/** Empty images for a guest, and exports of its paused QEMU into which they are filled. */
+export class QemuDiskTarget implements DiskTarget {
+  readonly #owner: { readonly host: string; readonly guest: string };
+  readonly #programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
+  readonly #incoming: (signal: AbortSignal) => Promise<Incoming | undefined>;
+
+  /** `incoming`: undefined where it has not been started, or has ended. */
+  constructor(
+    owner: { readonly host: string; readonly guest: string },
+    programs: (signal: AbortSignal) => Promise<QemuProgram[]>,
+    incoming: (signal: AbortSignal) => Promise<Incoming | undefined>,
+  ) {
+    this.#owner = owner;
+    this.#programs = programs;
+    this.#incoming = incoming;
+  }
+
+  async create(
+    description: GuestDescription,
+    images: readonly NewImage[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const blanks = images.map((image) => this.#blankOf(description, image));
+    const layered = blanks.flatMap((blank) => {
+      if (blank.like.format === 'raw') return [];
+      const creation = (node: string): object => creationOf(blank, node) ?? {};
+      if (creationOf(blank, '') !== undefined) return [{ file: blank.file, creation }];
+      throw this.#failed(blank.node, 'nothing tells with which features its image is to be made');
+    });
+    for (const { file, node, like, bytes } of blanks) {
+      signal.throwIfAborted();
+      await makeEmptyFile(file, like.format === 'raw' ? bytes : 0).catch((cause: unknown) => {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        throw this.#failed(node, `its image cannot be made: ${reason}`, cause);
+      });
+    }
+    if (layered.length === 0) return;
+    const { host } = this.#owner;
+    const file = await this.#program(description, signal);
+    await formatImages({ file, host }, layered, signal);
+  }
+
+  async serve(nodes: readonly string[], socket: string, signal: AbortSignal): Promise<void> {
+    const incoming = await this.#incoming(signal);
+    if (incoming === undefined) throw this.#lost();
+    const { client } = incoming;
+    await this.#listen(client, socket, signal);
+    for (const node of nodes) await this.#offer(client, node, signal);
+    const options = reopenings(await argvOf(incoming), new Set(nodes), 'unmap');
+    if (options.length > 0) await client.execute('blockdev-reopen', { options }, signal);
+  }
+
+  async end(signal: AbortSignal): Promise<void> {
+    const incoming = await this.#incoming(signal);
+    if (incoming === undefined) return;
+    const { client } = incoming;
+    await withDeadline('closing the exports of disks', END_MS, signal, async (inner) => {
+      const nodes = (await ours(client, inner)).map((each) => each['node-name']);
+      // Before the exports are gone, so that a repeated call knows of it.
+      const options = reopenings(await argvOf(incoming), new Set(nodes), 'as-given');
+      if (options.length > 0) await client.execute('blockdev-reopen', { options }, inner);
+      for (;;) {
+        const left = await ours(client, inner);
+        if (left.length === 0) break;
+        for (const each of left) {
+          if (each['shutting-down']) continue;
+          // Who is still connected has nothing to write any more; refused where it has gone meanwhile.
+          await client.request('block-export-del', { id: each.id, mode: 'hard' }, inner);
+        }
+        await systemClock.sleep(POLL_MS, inner);
+      }
+      const answer = await client.request('nbd-server-stop', {}, inner);
+      if (!answer.ok && !/not running/.test(answer.reason)) {
+        throw client.refused('nbd-server-stop', answer.reason);
+      }
+    });
+  }
+
+  async #listen(client: QmpClient, socket: string, signal: AbortSignal): Promise<void> {
+    const server = {
+      addr: { type: 'unix', data: { path: socket } },
+      'max-connections': MAX_CONNECTIONS,
+    };
+    const answer = await client.request('nbd-server-start', server, signal);
+    if (answer.ok) return;
+    if (!/already running/.test(answer.reason)) {
+      throw client.refused('nbd-server-start', answer.reason);
+    }
+    const there = await stat(socket).then(
+      (info) => info.isSocket(),
+      () => false,
+    );
+    if (there) return;
+    // Somebody has removed its socket: nobody can reach it there.
+    await client.execute('nbd-server-stop', {}, signal);
+    await client.execute('nbd-server-start', server, signal);
+  }
+
+  async #offer(client: QmpClient, node: string, signal: AbortSignal): Promise<void> {
+    const id = exportId(node);
+    for (;;) {
+      const known = (await ours(client, signal)).find((each) => each.id === id);
+      if (known === undefined) break;
+      if (!known['shutting-down']) return;
+      await systemClock.sleep(POLL_MS, signal);
+    }
+    const offer = { type: 'nbd', id, 'node-name': node, name: node, writable: true };
+    await client.execute('block-export-add', offer, signal);
+  }
+
+  #blankOf(description: GuestDescription, image: NewImage): Blank {
+    const { blockNodes = [] } = readSpec(description);
+    const like = blockNodes.find(({ node }) => node === image.node);
+    const seen = (description.disks ?? [])
+      .flatMap(({ images }) => images)
+      .find(({ node }) => node === image.node);
+    if (like === undefined || seen === undefined) {
+      throw this.#failed(image.node, 'the guest has no such disk');
+    }
+    const below = blockNodes.find(({ node }) => node === like.backing);
+    return { ...image, like, bytes: seen.bytes, backingFormat: below?.format };
+  }
+
+  /** The one that will run the guest. */
+  async #program(description: GuestDescription, signal: AbortSignal): Promise<string> {
+    const programs = await this.#programs(signal);
+    const { hypervisorVersion } = description;
+    const choice = chooseProgram(hypervisorVersion, readSpec(description), programs);
+    if (choice.kind === 'program') return choice.program.binary;
+    throw godwitError('GODWIT_HOST_LACKS', { what: 'a QEMU for this guest' });
+  }
+
+  #lost(): Error {
+    const { guest } = this.#owner;
+    const reason = 'it has not been started';
+    return godwitError('GODWIT_HYPERVISOR_LOST', { side: 'destination', guest, reason });
+  }
+
+  #failed(device: string, reason: string, cause?: unknown): Error {
+    const { guest } = this.#owner;
+    return godwitError('GODWIT_DISK_FAILED', { guest, device, reason }, { cause });
+  }
+}
+
+async function argvOf({ pid }: Incoming): Promise<readonly string[]> {
+  return (await readProcess(pid))?.argv ?? [];
+}
+
+async function ours(client: QmpClient, signal: AbortSignal): Promise<Export[]> {
+  const all = await client.query('query-block-exports', {}, exports, signal);
+  return all.filter(({ id }) => isExportId(id));
+}

@@ -1,0 +1,264 @@
+import { z } from 'zod';
+import { systemClock } from '../../../clock.ts';
+import { withDeadline } from '../../../deadline.ts';
+import { godwitError } from '../../../errors.ts';
+import type { DiskSample, DiskSource } from '../../disks.ts';
+import * as answers from '../qmp/answers.ts';
+import type { QmpClient } from '../qmp/client.ts';
+import { WHOLE_MARK, blockJobs, copyName, goesOn, isCopyName, judge, moveFor } from './jobs.ts';
+import type { BlockJob } from './jobs.ts';
+import { probeServer } from './probe.ts';
+
+/**
+ * Dirty writes are remembered, and sent again, in pieces of this size: what a qcow2 cluster is by default, so that a
+ * small write costs one cluster and not a request per sector.
+ */
+const GRANULARITY = 64 * 1024;
+/** QEMU has at most 16 requests of 1 MiB under way for a job; less would leave a long link idle. */
+const BUFFER_BYTES = 16 * 1024 ** 2;
+/**
+ * A request that lost its connection fails at once, which stops the job with what it has to send in mind; the guest's
+ * own writes never wait for a connection to come back.
+ */
+const RECONNECT_S = 0;
+/** QEMU's main loop stands still while it connects; the way was tried just before. */
+const OPEN_S = 2;
+/** QEMU waits up to 16 s between attempts to connect again. */
+const TAKEN_UP_MS = 25_000;
+const TAKEN_UP_POLL_MS = 50;
+const DROP_MS = 15_000;
+const ENDED = 'its copy has ended, and nothing has followed the guest’s writes since';
+/** While the guest stands still every moment counts. */
+const POLL_MS = 2;
+
+const nodes = z.array(z.object({ 'node-name': z.string().max(1024).default('') })).max(16_384);
+interface Seen {
+  readonly jobs: ReadonlyMap<string, BlockJob>;
+  /** Nodes of ours, the mark included. */
+  readonly nodes: ReadonlySet<string>;
+}
+
+/** Names here of the nodes that go by a description's names. */
+type LiveNodes = (signal: AbortSignal) => Promise<ReadonlyMap<string, string>>;
+
+/** Copies a running QEMU's disks by `blockdev-mirror` into exports of another. Nothing is kept but in QEMU itself. */
+export class QemuDiskSource implements DiskSource {
+  readonly #guest: string;
+  readonly #client: QmpClient;
+  readonly #liveNodes: LiveNodes;
+
+  /** `guest`: for the words of errors. */
+  constructor(guest: string, client: QmpClient, liveNodes: LiveNodes) {
+    this.#guest = guest;
+    this.#client = client;
+    this.#liveNodes = liveNodes;
+  }
+
+  async start(wanted: readonly string[], socket: string, signal: AbortSignal): Promise<void> {
+    const seen = await this.#look(signal);
+    const moves = wanted
+      .map((node) => ({ node, name: copyName(node) }))
+      .map((each) => {
+        const move = moveFor(seen.jobs.get(each.name), seen.nodes.has(each.name));
+        return { ...each, move };
+      });
+    for (const { node, name, move } of moves) {
+      if (move !== 'refuse') continue;
+      throw this.#failed(node, judge(node, seen.jobs.get(name), false).trouble?.reason);
+    }
+    if (seen.nodes.has(WHOLE_MARK)) throw this.#failed(wanted[0] ?? '');
+    const due = moves.filter(({ move }) => move !== 'leave');
+    const [first] = due;
+    if (first === undefined) return;
+    await probeServer(socket, signal).catch((cause: unknown) => {
+      signal.throwIfAborted();
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw this.#failed(first.node, `the destination cannot be reached (${reason})`, cause);
+    });
+    const fresh = due.filter(({ move }) => move !== 'resume');
+    const live = fresh.length === 0 ? undefined : await this.#liveNodes(signal);
+    for (const { node, name, move } of fresh) {
+      if (move === 'begin-over') await this.#remove(name, signal);
+      await this.#begin(node, live?.get(node), socket, signal);
+    }
+    const standing = due.filter(({ move }) => move === 'resume').map(({ name }) => name);
+    if (standing.length > 0) await this.#takeUp(standing, seen, signal);
+  }
+
+  async sample(wanted: readonly string[], signal: AbortSignal): Promise<DiskSample[]> {
+    return this.#judge(wanted, await this.#look(signal));
+  }
+
+  async limit(
+    wanted: readonly string[],
+    bytesPerS: number | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { jobs } = await this.#look(signal);
+    const speed = bytesPerS === undefined ? 0 : Math.max(1, Math.round(bytesPerS));
+    for (const name of wanted.map(copyName)) {
+      const job = jobs.get(name);
+      if (job === undefined || job.status === 'concluded') continue;
+      await this.#client.execute('block-job-set-speed', { device: name, speed }, signal);
+    }
+  }
+
+  async hasten(wanted: readonly string[], signal: AbortSignal): Promise<boolean> {
+    for (const id of wanted.map(copyName)) {
+      const change = { id, type: 'mirror', 'copy-mode': 'write-blocking' };
+      const answer = await this.#client.request('block-job-change', change, signal);
+      // Before QEMU 8.2.
+      if (!answer.ok && answer.errorClass === 'CommandNotFound') return false;
+      if (!answer.ok) throw this.#client.refused('block-job-change', answer.reason);
+    }
+    return true;
+  }
+
+  async finish(wanted: readonly string[], signal: AbortSignal): Promise<void> {
+    const [seen, status] = await Promise.all([
+      this.#look(signal),
+      this.#client.query('query-status', {}, answers.runStatus, signal),
+    ]);
+    if (status.running) {
+      throw this.#failed(wanted[0] ?? '', 'the guest still writes, so no copy of it can be whole');
+    }
+    if (!seen.nodes.has(WHOLE_MARK)) {
+      this.#assertEndable(wanted, seen);
+      await this.#end(wanted, signal);
+      // Before anything is let go of: from here on a copy without a job is one that was whole.
+      const mark = { driver: 'null-co', 'node-name': WHOLE_MARK, size: 512, 'read-only': true };
+      await this.#client.execute('blockdev-add', mark, signal);
+    }
+    // The connections stay until the guest leaves, or `drop`: to close one costs a turn over the link, and QEMU has
+    // made the other side flush already.
+    const { jobs } = await this.#look(signal);
+    for (const id of wanted.map(copyName).filter((name) => jobs.has(name))) {
+      await this.#client.execute('job-dismiss', { id }, signal);
+    }
+  }
+
+  async drop(signal: AbortSignal): Promise<void> {
+    await withDeadline('ending the copies of disks', DROP_MS, signal, async (inner) => {
+      for (;;) {
+        const { jobs } = await this.#look(inner);
+        if (jobs.size === 0) break;
+        for (const [device, { status }] of jobs) {
+          // Refused where it has got further meanwhile; the next look tells.
+          if (status === 'concluded')
+            await this.#client.request('job-dismiss', { id: device }, inner);
+          else await this.#client.request('block-job-cancel', { device, force: true }, inner);
+        }
+        await systemClock.sleep(POLL_MS, inner);
+      }
+      const { nodes: left } = await this.#look(inner);
+      for (const name of left) await this.#remove(name, inner);
+    });
+  }
+
+  async #look(signal: AbortSignal): Promise<Seen> {
+    const [jobs, all] = await Promise.all([
+      this.#client.query('query-block-jobs', {}, blockJobs, signal),
+      this.#client.query('query-named-block-nodes', { flat: true }, nodes, signal),
+    ]);
+    const names = all.map((each) => each['node-name']);
+    return {
+      jobs: new Map(
+        jobs.filter(({ device }) => isCopyName(device)).map((job) => [job.device, job]),
+      ),
+      nodes: new Set(names.filter((name) => isCopyName(name) || name === WHOLE_MARK)),
+    };
+  }
+
+  #judge(wanted: readonly string[], seen: Seen): DiskSample[] {
+    const whole = seen.nodes.has(WHOLE_MARK);
+    return wanted.map((node) => judge(node, seen.jobs.get(copyName(node)), whole));
+  }
+
+  async #begin(
+    node: string,
+    live: string | undefined,
+    socket: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (live === undefined) throw this.#failed(node, 'the guest has no such disk');
+    const name = copyName(node);
+    const connection = {
+      driver: 'nbd',
+      'node-name': name,
+      server: { type: 'unix', path: socket },
+      export: node,
+      'reconnect-delay': RECONNECT_S,
+      'open-timeout': OPEN_S,
+      // What is zero here may become a hole there.
+      discard: 'unmap',
+    };
+    const copy = {
+      'job-id': name,
+      device: live,
+      target: name,
+      // The image there is empty, and on the same backing file: what is not allocated here is as it should be.
+      sync: 'top',
+      'copy-mode': 'background',
+      granularity: GRANULARITY,
+      'buf-size': BUFFER_BYTES,
+      // A block that cannot be read here will not be readable later; a destination may come back.
+      'on-source-error': 'report',
+      'on-target-error': 'stop',
+      'auto-finalize': true,
+      'auto-dismiss': false,
+    };
+    await this.#client.execute('blockdev-add', connection, signal);
+    try {
+      await this.#client.execute('blockdev-mirror', copy, signal);
+    } catch (error) {
+      await this.#remove(name, signal).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** QEMU connects again in the background: until it has, each try to go on ends as the one before. */
+  async #takeUp(names: readonly string[], before: Seen, signal: AbortSignal): Promise<void> {
+    const offsets = new Map(names.map((name) => [name, before.jobs.get(name)?.offset ?? 0]));
+    await withDeadline('taking up the copies of disks', TAKEN_UP_MS, signal, async (inner) => {
+      for (;;) {
+        const { jobs } = await this.#look(inner);
+        const standing = names.filter((name) => moveFor(jobs.get(name), true) === 'resume');
+        for (const device of standing) {
+          await this.#client.request('block-job-resume', { device }, inner);
+        }
+        await systemClock.sleep(TAKEN_UP_POLL_MS, inner);
+        const { jobs: after } = await this.#look(inner);
+        if (names.every((name) => goesOn(after.get(name), offsets.get(name) ?? 0))) return;
+      }
+    });
+  }
+
+  #assertEndable(wanted: readonly string[], seen: Seen): void {
+    for (const { node, state, trouble } of this.#judge(wanted, seen)) {
+      if (state === 'ready' || state === 'whole') continue;
+      throw this.#failed(node, trouble?.reason ?? `it is ${state} and not yet ready`);
+    }
+  }
+
+  /** A job that is ready ends by itself once the target has everything, when it is told to go without force. */
+  async #end(wanted: readonly string[], signal: AbortSignal): Promise<void> {
+    for (const device of wanted.map(copyName)) {
+      // Refused where it has ended already.
+      await this.#client.request('block-job-cancel', { device, force: false }, signal);
+    }
+    for (;;) {
+      const seen = await this.#look(signal);
+      this.#assertEndable(wanted, seen);
+      if (this.#judge(wanted, seen).every(({ state }) => state === 'whole')) return;
+      await systemClock.sleep(POLL_MS, signal);
+    }
+  }
+
+  async #remove(name: string, signal: AbortSignal): Promise<void> {
+    await this.#client.execute('blockdev-del', { 'node-name': name }, signal);
+  }
+
+  #failed(device: string, reason = ENDED, cause?: unknown): Error {
+    return godwitError('GODWIT_DISK_FAILED', { guest: this.#guest, device, reason }, { cause });
+  }
+}

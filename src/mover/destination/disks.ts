@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { hostsOf } from '../../config.ts';
+import type { TargetTunnel } from '../../disks/tunnel/open.ts';
+import type { DestinationSession } from '../../drivers/driver.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
+import type { DestinationState } from '../../migration/destination.ts';
+import type { DiskTunnel } from '../../protocol/peer.ts';
+import { hostCredentials } from '../credentials.ts';
+import type { DestinationParts } from './parts.ts';
+
+/** What is under way may take so long to arrive once the source says that the copies are whole, ms. */
+const CLOSE_MS = 2000;
+
+/** What is done of them for a call of the source. */
+export type DisksWork<T> = (
+  disks: DestinationDisks,
+  hypervisor: DestinationSession,
+  state: DestinationState,
+) => Promise<T>;
+
+/** The disks that the source copies into this host: offered by the hypervisor, filled through this mover. */
+export class DestinationDisks {
+  readonly #parts: DestinationParts;
+  #tunnel: TargetTunnel | undefined;
+
+  constructor(parts: DestinationParts) {
+    this.#parts = parts;
+  }
+
+  /** Waits for a new session of the source; what an earlier one was is let go. */
+  async offer(
+    hypervisor: DestinationSession,
+    state: DestinationState,
+    graceMs: number,
+    signal: AbortSignal,
+  ): Promise<DiskTunnel> {
+    const { config, log } = this.#parts;
+    const { admission, preparation } = state;
+    const { id, from, epoch } = admission;
+    const nodes = (preparation?.copies ?? []).map(({ node }) => node);
+    if (nodes.length === 0 || hypervisor.disks === undefined) {
+      throw godwitError('GODWIT_INTERNAL', { what: 'disks that nobody said would be copied' });
+    }
+    const socket = socketOf(this.#parts, state);
+    await hypervisor.disks.serve(nodes, socket, signal);
+    this.letGo('the disks are copied over a new session');
+    const session = randomBytes(16).toString('hex');
+    const { openTargetTunnel } = await import('../../disks/tunnel/open.ts');
+    const tunnel = await openTargetTunnel({
+      migration: id,
+      epoch,
+      session,
+      peer: from,
+      credentials: hostCredentials(config),
+      graceMs,
+      socket,
+      hosts: hostsOf(config),
+      ports: config.ports,
+      log,
+    });
+    this.#tunnel = tunnel;
+    tunnel.ended.catch((thrown: unknown) => {
+      if (this.#tunnel !== tunnel) return;
+      log.warn({ error: toGodwitError(thrown) }, 'the session of the disks is over');
+    });
+    return { address: tunnel.address, session };
+  }
+
+  /** The copies are whole: from here on only the guest will write to them. */
+  async end(
+    hypervisor: DestinationSession,
+    state: DestinationState,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const tunnel = this.#tunnel;
+    this.#tunnel = undefined;
+    await tunnel?.close(CLOSE_MS);
+    await hypervisor.disks?.end(signal);
+    await rm(socketOf(this.#parts, state), { force: true });
+  }
+
+  /** Breaks off what there is. */
+  letGo(why: string): void {
+    this.#tunnel?.abort(new Error(why));
+    this.#tunnel = undefined;
+  }
+}
+
+/** The unix socket on which the hypervisor offers the disks. */
+function socketOf({ config }: DestinationParts, { admission }: DestinationState): string {
+  return path.join(config.stateDir, 'guests', admission.guest, 'disks.sock');
+}

@@ -1,0 +1,256 @@
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { rm } from 'node:fs/promises';
+import type { Tunnel } from '../../disks/tunnel/open.ts';
+import type { DiskSample, DiskSource } from '../../drivers/disks.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { worthTelling } from '../../migration/disks.ts';
+import type { DiskProgress } from '../../protocol/disk.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../protocol/migration.ts';
+import { hostCredentials } from '../credentials.ts';
+import { budgetOf } from '../wire.ts';
+import { ask } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+
+const LOOK_MS = 200;
+const ANSWER_MS = 15_000;
+const CLOSE_MS = 2000;
+/** Copies that stand still although the way to the other host is open are taken up again so often. */
+const MOST_TRIES = 8;
+/** A copy that has come so far since is getting on. */
+const GETS_ON_BYTES = 1024 ** 2;
+/** For a session that is made anew once the links are back, ms. */
+const AFTER_GRACE_MS = 60_000;
+/** So much may be left of a copy that is as good as its source: the guest goes on writing. */
+const NEARLY_BYTES = 64 * 1024 ** 2;
+/** For how long the other host may be silent before the hypervisor is told that it is gone: its main loop may wait for it, ms. */
+const MAY_BE_SILENT_MS = 5000;
+/** The same once the guest's own writes wait for the other host. */
+const MUST_ANSWER_MS = 1000;
+
+/** The disks that leave this host by being copied: their way to the other host, and how far they are. */
+export class SourceDisks {
+  readonly #log: Log;
+  #tunnel: Tunnel | undefined;
+  /** The destination's mover at the time. */
+  #mover: string | undefined;
+  #told: readonly DiskSample[] = [];
+  /** Since when, and how often, the copies were taken up again without getting on. */
+  #stuck: { copied: number; since: number; tries: number } | undefined;
+  #hastened = false;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** The way of the disks stands: a cut of the links is its own to mend for a while. */
+  get isOpen(): boolean {
+    return this.#tunnel !== undefined;
+  }
+
+  /** Copies until each disk is as good as here; the guest runs on. Also takes up what an earlier mover began. */
+  async copy(parts: SourceParts, signal: AbortSignal): Promise<void> {
+    await this.#attach(parts, signal);
+    for (;;) {
+      const disks = await this.#look(parts, signal);
+      if (disks.every(isNearlyWhole)) return;
+      await sleep(LOOK_MS, undefined, { signal });
+    }
+  }
+
+  /** Keeps the copies as good as here for as long as memory moves; the first round of it over, what is written goes to both. */
+  async keep(parts: SourceParts, signal: AbortSignal): Promise<void> {
+    if (nodesOf(parts).length === 0) return;
+    while (movesMemory(parts)) {
+      await this.#look(parts, signal);
+      if ((parts.state().sample?.round ?? 0) > 1) await this.#hasten(parts, signal);
+      await sleep(LOOK_MS, undefined, { signal });
+    }
+  }
+
+  /** The guest stands still: its disks are the same at both hosts when this resolves, and nobody writes to the copies. */
+  async finish(parts: SourceParts, signal: AbortSignal): Promise<void> {
+    const nodes = nodesOf(parts);
+    if (nodes.length === 0) return;
+    const source = await sourceOf(parts, signal);
+    // A mover that has just taken over has no way to the other host yet, and what is to be copied may need one.
+    if (this.#tunnel === undefined && (await source.sample(nodes, signal)).length > 0) {
+      await this.#attach(parts, signal);
+    }
+    await source.finish(nodes, signal);
+    const body = { epoch: parts.state().plan.epoch };
+    await ask(parts, signal, (api) => api.disksEnd({ body }, { signal, deadlineMs: ANSWER_MS }));
+    await this.#close(parts);
+  }
+
+  /** The copies are given up: the guest and its disks are as if none had been made. */
+  async drop(parts: SourceParts, signal: AbortSignal): Promise<void> {
+    if (nodesOf(parts).length === 0) return;
+    // First: a copy that waits for a silent host to take bytes does not hear that it is to end.
+    this.letGo('the copying is undone');
+    const session = await parts.guest.session(signal);
+    await session.disks?.drop(signal);
+    await rm(socketOf(parts), { force: true });
+  }
+
+  /** A destination's mover that was replaced knows nothing of this session: nobody has to wait until its grace is over. */
+  mind(moverAddress: string | undefined): void {
+    if (this.#tunnel === undefined || moverAddress === this.#mover) return;
+    this.#mover = moverAddress;
+    this.#tunnel.abort(new Error('another mover works at the destination'));
+  }
+
+  letGo(why: string): void {
+    this.#tunnel?.abort(new Error(why));
+    this.#tunnel = undefined;
+  }
+
+  async #close(parts: SourceParts): Promise<void> {
+    const tunnel = this.#tunnel;
+    this.#tunnel = undefined;
+    // The other end is closed already: nothing is under way.
+    tunnel?.close(CLOSE_MS).catch(() => undefined);
+    await rm(socketOf(parts), { force: true });
+  }
+
+  async #hasten(parts: SourceParts, signal: AbortSignal): Promise<void> {
+    if (this.#hastened) return;
+    this.#hastened = true;
+    // A guest's write must not wait for a host that has gone silent.
+    this.#tunnel?.mustAnswerWithin(MUST_ANSWER_MS);
+    const source = await sourceOf(parts, signal);
+    await source.hasten(nodesOf(parts), signal);
+  }
+
+  /** Looks at the copies, and takes up those that stand still. GODWIT_DISK_FAILED where that is in vain. */
+  async #look(parts: SourceParts, signal: AbortSignal): Promise<DiskSample[]> {
+    const source = await sourceOf(parts, signal);
+    const disks = await source.sample(nodesOf(parts), signal);
+    if (worthTelling(this.#told, disks)) {
+      this.#told = disks;
+      parts.dispatch({ type: 'copied', disks: disks.map(progressOf) });
+    }
+    for (const { node, state, trouble } of disks) {
+      if (state === 'failed' || trouble?.kind === 'full' || trouble?.kind === 'source') {
+        throw failed(parts, node, trouble?.reason ?? 'its copy has ended');
+      }
+    }
+    const broken = disks.find(({ state }) => state === 'broken');
+    if (broken === undefined && this.#tunnel !== undefined) return disks;
+    this.#mustNotGiveUp(parts, disks, broken);
+    try {
+      await this.#attach(parts, signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      // The other host is away, or its mover is about to be replaced: the next look tries again.
+      this.#log.debug({ error: toGodwitError(thrown) }, 'the disks’ way does not stand yet');
+    }
+    return disks;
+  }
+
+  /** What stands still is taken up again for as long as it gets on between, or the links may yet come back. */
+  #mustNotGiveUp(
+    parts: SourceParts,
+    disks: readonly DiskSample[],
+    broken: DiskSample | undefined,
+  ): void {
+    const now = performance.now();
+    const copied = disks.reduce((sum, { copiedBytes }) => sum + copiedBytes, 0);
+    if (this.#stuck === undefined || copied > this.#stuck.copied + GETS_ON_BYTES) {
+      this.#stuck = { copied, since: now, tries: 0 };
+    }
+    this.#stuck.tries += 1;
+    const graceMs = parts.state().plan.settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
+    const isOver = now - this.#stuck.since > graceMs + AFTER_GRACE_MS;
+    if (
+      isOver ||
+      (this.#stuck.tries > MOST_TRIES && this.#tunnel?.measure.cutForMs === undefined)
+    ) {
+      const reason = broken?.trouble?.reason ?? `no way to ${parts.request.toHost} stands`;
+      throw failed(parts, broken?.node ?? 'of the guest', reason);
+    }
+  }
+
+  /** The way to the other host stands, and the copies go on; a way that broke is made anew. */
+  async #attach(parts: SourceParts, signal: AbortSignal): Promise<void> {
+    const socket = socketOf(parts);
+    if (this.#tunnel === undefined) await this.#open(parts, socket, signal);
+    const source = await sourceOf(parts, signal);
+    await source.start(nodesOf(parts), socket, signal);
+  }
+
+  async #open(parts: SourceParts, socket: string, signal: AbortSignal): Promise<void> {
+    const { config } = parts;
+    const { plan } = parts.state();
+    const { settings } = plan;
+    const graceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
+    const body = { epoch: plan.epoch, linkGraceMs: graceMs };
+    const offered = await ask(parts, signal, async (api, route) => {
+      const told = await api.disks({ body }, { signal, deadlineMs: ANSWER_MS });
+      return { ...told, address: route(told.address) };
+    });
+    // A mover that was killed has left its own.
+    await rm(socket, { force: true });
+    const budget = budgetOf(config);
+    const { openSourceTunnel } = await import('../../disks/tunnel/open.ts');
+    const tunnel = await openSourceTunnel(
+      {
+        migration: plan.id,
+        epoch: plan.epoch,
+        session: offered.session,
+        peer: plan.to,
+        credentials: hostCredentials(config),
+        graceMs,
+        socket,
+        addresses: [offered.address],
+        connections: config.wire.connections,
+        ...(budget === undefined ? {} : { budget }),
+        ...(settings.maxBandwidth === undefined ? {} : { maxBytesPerS: settings.maxBandwidth }),
+      },
+      signal,
+    );
+    this.#tunnel = tunnel;
+    this.#mover = parts.peer.moverAddress;
+    tunnel.mustAnswerWithin(this.#hastened ? MUST_ANSWER_MS : MAY_BE_SILENT_MS);
+    tunnel.ended.catch((thrown: unknown) => {
+      if (this.#tunnel !== tunnel) return;
+      this.#tunnel = undefined;
+      this.#log.warn({ error: toGodwitError(thrown) }, 'the session of the disks is over');
+    });
+  }
+}
+
+function isNearlyWhole({ state, copiedBytes, totalBytes }: DiskSample): boolean {
+  return state === 'ready' && totalBytes - copiedBytes <= NEARLY_BYTES;
+}
+
+function nodesOf(parts: SourceParts): string[] {
+  return (parts.state().known.copies ?? []).map(({ node }) => node);
+}
+
+function movesMemory(parts: SourceParts): boolean {
+  const { doing } = parts.state();
+  return doing.kind === 'do' && doing.step === 'memory';
+}
+
+/** The unix socket into which the hypervisor sends what it copies. */
+function socketOf({ dir }: SourceParts): string {
+  return path.join(dir, 'disks.sock');
+}
+
+async function sourceOf(parts: SourceParts, signal: AbortSignal): Promise<DiskSource> {
+  const session = await parts.guest.session(signal);
+  if (session.disks !== undefined) return session.disks;
+  throw godwitError('GODWIT_INTERNAL', { what: 'disks to copy, and a driver that cannot' });
+}
+
+function progressOf({ node, state, copiedBytes, totalBytes }: DiskSample): DiskProgress {
+  return { node, state, copiedBytes, totalBytes };
+}
+
+function failed(parts: SourceParts, device: string, reason: string): GodwitError {
+  const { guest } = parts.request.request;
+  return godwitError('GODWIT_DISK_FAILED', { guest, device, reason });
+}

@@ -1,0 +1,127 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { withDeadline } from '../../deadline.ts';
+import { godwitError } from '../../errors.ts';
+import { MAX_CONNECTIONS } from '../../protocol/connections.ts';
+import type { Connection } from '../../protocol/connections.ts';
+import { networkTool } from '../ip.ts';
+import { addLine, concerns, deleteAllLines, deleteLine, keyOf, parseEntries } from './entries.ts';
+import type { Entries } from './entries.ts';
+
+/** This host's connection tracking, by the tool that hosts have for it. */
+
+const COUNT = '/proc/sys/net/netfilter/nf_conntrack_count';
+const TOOL_MS = 5000;
+/** Of a guest; each costs two looks at the table. */
+const MOST_ADDRESSES = 16;
+/** So many are taken out one by one. */
+export const FEW = 16;
+/** A table up to this size is read as a whole to find out whose connections it has. */
+const MOST_TO_SEARCH = 16_384;
+
+/** How many connections this host tracks; 0 where it tracks none at all. Starts no program. */
+export async function trackedHere(): Promise<number> {
+  const text = await readFile(COUNT, 'utf8').catch(() => '0');
+  const count = Number.parseInt(text, 10);
+  return Number.isSafeInteger(count) ? count : 0;
+}
+
+/** The entries that have one of these addresses for an end. GODWIT_HOST_LACKS where the tool is not there. */
+export async function readConnections(
+  addresses: readonly string[],
+  signal: AbortSignal,
+): Promise<Entries> {
+  const wanted = new Set(addresses.slice(0, MOST_ADDRESSES));
+  const found = new Map<string, Connection>();
+  let leftOut = 0;
+  for (const address of wanted) {
+    const family = address.includes(':') ? 'ipv6' : 'ipv4';
+    // What it began; and what reaches it, also under another address that the host translates.
+    for (const end of ['-s', '-r']) {
+      const table = parseEntries(await list(['-f', family, end, address], signal));
+      leftOut += table.leftOut;
+      for (const entry of table.entries) {
+        if (!concerns(entry, wanted)) continue;
+        if (found.size < MAX_CONNECTIONS || found.has(keyOf(entry))) found.set(keyOf(entry), entry);
+        else leftOut += 1;
+      }
+    }
+  }
+  return { entries: [...found.values()], leftOut };
+}
+
+/**
+ * All addresses that the table speaks of, those with the most connections first: whose they are, it does not know.
+ * GODWIT_HOST_LACKS where it is too long to be searched.
+ */
+export async function addressesTracked(signal: AbortSignal): Promise<string[]> {
+  const count = await trackedHere();
+  if (count === 0) return [];
+  if (count > MOST_TO_SEARCH) {
+    const what = `a table of connections that is short enough to be searched (it has ${count})`;
+    throw godwitError('GODWIT_HOST_LACKS', { what });
+  }
+  const addresses = new Map<string, number>();
+  for (const family of ['ipv4', 'ipv6']) {
+    const { entries } = parseEntries(await list(['-f', family], signal));
+    for (const { original, reply } of entries) {
+      for (const each of new Set([original.from, original.to, reply.from, reply.to]))
+        addresses.set(each, (addresses.get(each) ?? 0) + 1);
+    }
+  }
+  return [...addresses].toSorted(([, one], [, other]) => other - one).map(([each]) => each);
+}
+
+/**
+ * Takes some entries of a guest out and puts others in. To take one out by itself the tool walks through the whole
+ * table (4 ms here): of many, all of the guest's are taken out, and those that are to stay put in again.
+ */
+export async function replaceConnections(
+  addresses: readonly string[],
+  out: readonly Connection[],
+  put: readonly Connection[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (out.length <= FEW) return load([...out.map(deleteLine), ...put.map(addLine)], signal);
+  const { entries } = await readConnections(addresses, signal);
+  const others = new Set([...out, ...put].map(keyOf));
+  const staying = entries.filter((entry) => !others.has(keyOf(entry)));
+  const all = deleteAllLines(addresses.slice(0, MOST_ADDRESSES));
+  return load([...all, ...[...staying, ...put].map(addLine)], signal);
+}
+
+/** Carries out lines for the tool, all by one program. */
+async function load(lines: readonly string[], signal: AbortSignal): Promise<void> {
+  if (lines.length === 0) return;
+  // A file, since the tool opens its standard input by its name, which it cannot where that is a socket.
+  const directory = await mkdtemp(path.join(tmpdir(), 'godwit-connections-'));
+  try {
+    const file = path.join(directory, 'lines');
+    await writeFile(file, `${lines.join('\n')}\n`, { mode: 0o600 });
+    await conntrack(['-R', file], signal);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function list(words: readonly string[], signal: AbortSignal): Promise<string> {
+  return conntrack(['-L', '-o', 'extended', ...words], signal);
+}
+
+async function conntrack(words: readonly string[], signal: AbortSignal): Promise<string> {
+  return withDeadline('conntrack', TOOL_MS, signal, async (inner) => {
+    const { status, output, reason } = await networkTool('conntrack', words, inner);
+    if (status === 0) return output;
+    if (/not permitted|denied/i.test(reason)) {
+      throw godwitError('GODWIT_PRIVILEGE', {
+        what: 'the table of connections',
+        needs: 'CAP_NET_ADMIN',
+      });
+    }
+    const why = reason === '' ? 'its answer is too long' : reason.slice(0, 200);
+    throw godwitError('GODWIT_HOST_LACKS', {
+      what: `what it takes for \`conntrack ${words[0]}\` (conntrack-tools of 1.4.7 or later): ${why}`,
+    });
+  });
+}

@@ -1,0 +1,156 @@
+import { execFile } from 'node:child_process';
+import { constants, existsSync } from 'node:fs';
+import { open, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { godwitError } from '../../errors.ts';
+import type { PortVlan } from '../../protocol/network.ts';
+import { vlanSteps } from '../handover.ts';
+import { carryOn } from '../host.ts';
+import { ip } from '../ip.ts';
+import { portMac, tapName } from '../tap.ts';
+
+/**
+ * A port of our own in a guest's segment, from which this process sends and hears frames. A macvtap is a file, which a
+ * packet socket is not: no other program is needed. Under it lies one end of a pair whose other end is in the bridge, so
+ * that what is asked comes in where a guest's frames would.
+ */
+export interface ProbePort {
+  readonly mac: string;
+  send(frame: Buffer): Promise<void>;
+  /** The next frame that has come; undefined when there is none now. */
+  receive(): Promise<Buffer | undefined>;
+  close(): Promise<void>;
+}
+
+/** A bridge, or one of its VLANs. */
+export interface Segment {
+  readonly bridge: string;
+  readonly vlan?: PortVlan | undefined;
+}
+
+/** Before each frame: the kernel's virtio header, all zero for a frame that is whole as it is. */
+const HEADER_BYTES = 10;
+const LARGEST = 2048;
+const CLEAN_MS = 5000;
+
+/** The name of the bridge's end; nothing is left of a probe once that is removed. */
+export function probePortName(migrationId: string): string {
+  return tapName(migrationId, 0).replace(/n0$/, 'pa');
+}
+
+/** Opens it in the segment where a NIC is or will be. GODWIT_HOST_LACKS where this host cannot. */
+export async function openProbePort(
+  migrationId: string,
+  at: Segment,
+  signal: AbortSignal,
+): Promise<ProbePort> {
+  const outer = probePortName(migrationId);
+  const inner = outer.replace(/a$/, 'b');
+  const tap = outer.replace(/a$/, 't');
+  await removeProbePort(migrationId);
+  try {
+    const own = ['address', portMac(outer)];
+    await must(['link', 'add', outer, ...own, 'type', 'veth', 'peer', 'name', inner], signal);
+    await Promise.all([outer, inner].map(quiet));
+    await must(['link', 'set', outer, 'master', at.bridge, 'up'], signal);
+    await carryOn(vlanSteps(outer, at.vlan), signal);
+    await must(['link', 'set', inner, 'up'], signal);
+    const mode = ['mode', 'passthru'];
+    await must(['link', 'add', 'link', inner, 'name', tap, 'type', 'macvtap', ...mode], signal);
+    await quiet(tap);
+    await must(['link', 'set', tap, 'up'], signal);
+    await mustForward(outer);
+    const mac = (await readFile(`/sys/class/net/${tap}/address`, 'utf8')).trim();
+    const file = await openTap(tap);
+    return {
+      mac,
+      send: async (frame) => {
+        await file.write(Buffer.concat([Buffer.alloc(HEADER_BYTES), frame]));
+      },
+      receive: () => receive(file),
+      close: async () => {
+        await file.close();
+        await removeProbePort(migrationId);
+      },
+    };
+  } catch (thrown) {
+    await removeProbePort(migrationId);
+    throw thrown;
+  }
+}
+
+/** Nothing when there is none. Never rejects: a port of ours is silent by itself. */
+export async function removeProbePort(migrationId: string): Promise<void> {
+  const outer = probePortName(migrationId);
+  // At once, since nearly always there is none.
+  if (!existsSync(`/sys/class/net/${outer}`)) return;
+  await ip(['link', 'del', 'dev', outer], AbortSignal.timeout(CLEAN_MS)).catch(() => undefined);
+}
+
+/** This host's own IPv6 has no business on it. */
+async function quiet(link: string): Promise<void> {
+  await writeFile(`/proc/sys/net/ipv6/conf/${link}/disable_ipv6`, '1').catch(() => undefined);
+}
+
+async function must(words: readonly string[], signal: AbortSignal): Promise<void> {
+  const { status, reason } = await ip(words, signal);
+  if (status !== 0) throw lacks(`a port to ask from: ${reason}`);
+}
+
+/** A bridge that speaks the spanning tree protocol lets nothing through a new port for half a minute. */
+async function mustForward(port: string): Promise<void> {
+  const state = await readFile(`/sys/class/net/${port}/brport/state`, 'utf8').catch(() => '3');
+  if (state.trim() !== '3') throw lacks('a bridge that forwards from a new port at once');
+}
+
+/** Its file. Of two network namespaces only one can have it under /dev by its number. */
+async function openTap(tap: string): Promise<FileHandle> {
+  const flags = constants.O_RDWR | constants.O_NONBLOCK;
+  const device = (await readdir(`/sys/class/net/${tap}`)).find((name) => /^tap\d+$/.test(name));
+  if (device === undefined) throw lacks('the file of a macvtap');
+  const number = (await readFile(`/sys/class/net/${tap}/${device}/dev`, 'utf8')).trim();
+  const file = `/dev/${device}`;
+  if (await isDevice(file, number)) return open(file, flags);
+  const own = `/dev/${tap}`;
+  await makeNode(own, number);
+  try {
+    return await open(own, flags);
+  } finally {
+    await rm(own, { force: true });
+  }
+}
+
+async function isDevice(file: string, number: string): Promise<boolean> {
+  const found = await stat(file).catch(() => undefined);
+  if (found === undefined || !found.isCharacterDevice()) return false;
+  const [major, minor] = number.split(':').map(Number);
+  return (
+    ((found.rdev >> 8) & 0xfff) === major &&
+    ((found.rdev & 0xff) | ((found.rdev >> 12) & 0xfff00)) === minor
+  );
+}
+
+async function makeNode(file: string, number: string): Promise<void> {
+  const [major = '', minor = ''] = number.split(':');
+  await promisify(execFile)('mknod', ['-m', '600', file, 'c', major, minor]).catch(
+    (cause: unknown) => {
+      throw lacks(`the device ${number} under /dev`, cause);
+    },
+  );
+}
+
+async function receive(file: FileHandle): Promise<Buffer | undefined> {
+  const buffer = Buffer.alloc(LARGEST);
+  try {
+    const { bytesRead } = await file.read(buffer, 0, LARGEST);
+    return bytesRead > HEADER_BYTES ? buffer.subarray(HEADER_BYTES, bytesRead) : undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return undefined;
+    throw error;
+  }
+}
+
+function lacks(what: string, cause?: unknown): Error {
+  return godwitError('GODWIT_HOST_LACKS', { what }, { cause });
+}

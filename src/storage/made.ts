@@ -1,0 +1,79 @@
+import { link, lstat, mkdir, open, rm, rmdir } from 'node:fs/promises';
+import path from 'node:path';
+
+/**
+ * A file that a migration makes for a guest is made under a name of the migration's own and then linked to the name it
+ * is to have, which fails where somebody else's is there. So whoever cleans up, also after a mover was killed at any
+ * point, can tell what was made: only what is still the same file under both names.
+ */
+export interface Made {
+  /** In the same directory as `file`. */
+  readonly temporary: string;
+  readonly file: string;
+}
+
+/** The names of the migration's `index`th file. */
+export function madeNames(file: string, migration: string, index: number | string): Made {
+  return { temporary: path.join(path.dirname(file), `.godwit-${migration}-${index}`), file };
+}
+
+/** Makes the directories that are not there; the outermost come first. */
+export async function makeDirectories(directories: readonly string[]): Promise<void> {
+  for (const directory of directories) {
+    await mkdir(directory, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  }
+}
+
+/** Gives the file its name; EEXIST where the name is taken. Given already: nothing. */
+export async function name({ temporary, file }: Made): Promise<void> {
+  if (!(await isSame(temporary, file))) await link(temporary, file);
+  // A host that loses power after the switch must not have lost the name.
+  const directory = await open(path.dirname(file), 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** The file stays: only its own name does. */
+export async function keep({ temporary }: Made): Promise<void> {
+  await rm(temporary, { force: true });
+}
+
+/** The file goes. */
+export async function discard({ temporary, file }: Made): Promise<void> {
+  if (await isSame(temporary, file)) await rm(file, { force: true });
+  await rm(temporary, { force: true });
+}
+
+/** Removes what `makeDirectories` made, where nothing else is in it. */
+export async function removeDirectories(directories: readonly string[]): Promise<void> {
+  for (const directory of directories.toReversed()) {
+    await rmdir(directory).catch((error: NodeJS.ErrnoException) => {
+      if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(error.code ?? '')) throw error;
+    });
+  }
+}
+
+/** Whether the file has its name. */
+export async function isNamed({ temporary, file }: Made): Promise<boolean> {
+  return isSame(temporary, file);
+}
+
+async function isSame(one: string, other: string): Promise<boolean> {
+  const [left, right] = await Promise.all([identityOf(one), identityOf(other)]);
+  return left !== undefined && left === right;
+}
+
+async function identityOf(file: string): Promise<string | undefined> {
+  try {
+    const { dev, ino } = await lstat(file, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

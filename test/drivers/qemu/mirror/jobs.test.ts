@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  WHOLE_MARK,
+  blockJobs,
+  copyName,
+  goesOn,
+  isCopyName,
+  judge,
+  moveFor,
+} from '../../../../src/drivers/qemu/mirror/jobs.ts';
+import type { BlockJob } from '../../../../src/drivers/qemu/mirror/jobs.ts';
+import { nodeName } from '../../../../src/protocol/disk.ts';
+
+const JOB: BlockJob = {
+  device: copyName('vda'),
+  status: 'running',
+  offset: 10,
+  len: 100,
+  ready: false,
+  'io-status': 'ok',
+};
+const job = (change: Partial<BlockJob>): BlockJob => ({ ...JOB, ...change });
+const stateOf = (change: Partial<BlockJob>) => judge('vda', job(change), false).state;
+
+const anyJob = fc.record(
+  {
+    device: fc.constant(copyName('vda')),
+    status: fc.oneof(
+      fc.constantFrom(
+        ...'undefined created running paused ready standby waiting pending aborting concluded null'.split(
+          ' ',
+        ),
+      ),
+      fc.string(),
+    ),
+    offset: fc.nat(),
+    len: fc.nat(),
+    ready: fc.boolean(),
+    'io-status': fc.constantFrom('ok', 'failed', 'nospace', 'other'),
+    error: fc.string(),
+  },
+  { requiredKeys: ['device', 'status', 'offset', 'len', 'ready', 'io-status'] },
+);
+
+describe('a copy of a disk, by what QEMU says of its job', () => {
+  test('is copied, then ready, then whole', () => {
+    assert.equal(stateOf({}), 'copying');
+    assert.equal(stateOf({ status: 'created' }), 'copying');
+    assert.equal(stateOf({ status: 'ready', ready: true }), 'ready');
+    // Between the last byte and its end.
+    assert.equal(stateOf({ status: 'waiting', ready: true }), 'ready');
+    assert.equal(stateOf({ status: 'concluded', ready: true }), 'whole');
+  });
+
+  test('is as far as before while QEMU’s own drains pause it', () => {
+    assert.equal(stateOf({ status: 'paused' }), 'copying');
+    assert.equal(stateOf({ status: 'standby', ready: true }), 'ready');
+  });
+
+  test('stands still where the other side cannot take it, and says so where that has no room', () => {
+    const full = judge('vda', job({ status: 'paused', 'io-status': 'nospace' }), false);
+    assert.deepEqual([full.state, full.trouble?.kind], ['broken', 'full']);
+    const away = judge(
+      'vda',
+      job({ status: 'standby', ready: true, 'io-status': 'failed' }),
+      false,
+    );
+    assert.deepEqual([away.state, away.trouble?.kind], ['broken', 'target']);
+  });
+
+  test('has failed where its job ended with an error, or there is none', () => {
+    const unread = judge('vda', job({ status: 'concluded', error: 'Input/output error' }), false);
+    assert.deepEqual(unread.trouble, { kind: 'source', reason: 'Input/output error' });
+    assert.equal(stateOf({ status: 'aborting' }), 'failed');
+    assert.equal(judge('vda', undefined, false).state, 'failed');
+  });
+
+  test('was whole when it was let go of, while the mark of that is there', () => {
+    assert.equal(judge('vda', undefined, true).state, 'whole');
+    assert.equal(judge('vda', JOB, true).state, 'copying', 'a job that is there is asked first');
+  });
+
+  test('is whole only when its job ended without an error, whatever QEMU says', () => {
+    fc.assert(
+      fc.property(anyJob, fc.boolean(), (each, whole) => {
+        const sample = judge('vda', each, whole);
+        assert.equal(
+          sample.state === 'whole',
+          each.status === 'concluded' && each.error === undefined,
+        );
+        assert.ok(sample.copiedBytes <= sample.totalBytes);
+        assert.ok((sample.state === 'broken' || sample.state === 'failed') === 'trouble' in sample);
+      }),
+    );
+  });
+});
+
+describe('what a start does for a disk', () => {
+  test('is to begin, where nothing copies it, after what was half begun is removed', () => {
+    assert.equal(moveFor(undefined, false), 'begin');
+    assert.equal(moveFor(undefined, true), 'begin-over');
+  });
+
+  test('is nothing while it goes on by itself', () => {
+    assert.equal(moveFor(JOB, true), 'leave');
+    assert.equal(moveFor(job({ status: 'ready', ready: true }), true), 'leave');
+  });
+
+  test('is to take it up where it stands, and never to begin what has ended', () => {
+    assert.equal(moveFor(job({ status: 'paused', 'io-status': 'failed' }), true), 'resume');
+    fc.assert(
+      fc.property(anyJob, fc.boolean(), (each, connected) => {
+        const move = moveFor(each, connected);
+        const { state } = judge('vda', each, false);
+        assert.equal(move === 'refuse', state === 'whole' || state === 'failed');
+        assert.ok(!move.startsWith('begin'), 'there is a job');
+      }),
+    );
+  });
+
+  test('has worked once bytes have gone, nothing is left, or trying again is no use', () => {
+    const at = 10;
+    assert.ok(!goesOn(job({ 'io-status': 'failed', offset: 50 }), at));
+    assert.ok(!goesOn(job({ offset: at }), at), 'it may be about to fail again');
+    assert.ok(goesOn(job({ offset: at + 1 }), at));
+    assert.ok(goesOn(job({ status: 'ready', ready: true, offset: 100 }), 100));
+    assert.ok(goesOn(job({ 'io-status': 'nospace' }), at), 'the sample tells');
+    assert.ok(goesOn(undefined, at));
+  });
+});
+
+describe('the names of jobs and nodes', () => {
+  test('fit QEMU, and are the same for each mover', () => {
+    assert.ok(nodeName.safeParse(WHOLE_MARK).success);
+    assert.ok(!isCopyName(WHOLE_MARK));
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (one, other) => {
+        assert.ok(nodeName.safeParse(copyName(one)).success);
+        assert.ok(isCopyName(copyName(one)));
+        assert.equal(copyName(one) === copyName(other), one === other);
+      }),
+    );
+  });
+
+  test('are read from whatever QEMU answers, or that is refused', () => {
+    fc.assert(fc.property(fc.anything(), (answer) => void blockJobs.safeParse(answer)));
+    const told = [{ ...JOB, busy: true, paused: false, type: 'mirror', speed: 0 }];
+    assert.deepEqual(blockJobs.parse(told), [JOB]);
+  });
+});

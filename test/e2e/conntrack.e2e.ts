@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { openProbe, readProbe } from '../../src/lab/probe/probe.ts';
+import { watchGuest } from './support/client-view.ts';
+import { droppedAt, filterBridges, trackedAt } from './support/filters.ts';
+import {
+  begin,
+  move,
+  reportAtEnd,
+  SLOW,
+  unlessForbidden,
+  untilMemoryFlows,
+} from './support/moves.ts';
+import type { Move } from './support/moves.ts';
+import { assertOnlyGuests } from './support/remains.ts';
+import { until } from './support/wait.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+
+/** Host a leaves a guest's connections to themselves, b hands them over. */
+describe('a guest between hosts that drop what their connection tracking does not know', () => {
+  let world: World;
+
+  before(async () => {
+    const configure = (host: string) => ({
+      network: { connections: host === 'a' ? ('leave' as const) : ('hand-over' as const) },
+    });
+    world = await openWorld('track', { hosts: 2, configure });
+    await filterBridges(world);
+    const memory = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
+    await startGuest(world.lab, { name: 'web1', host: 'a', ...memory });
+  });
+  after(async () => {
+    await world?.close();
+  });
+
+  async function said(request: Move): Promise<string[]> {
+    const { checks } = await move(world, request);
+    return checks.flatMap(({ name, verdict, evidence }) =>
+      name === 'connections' ? [`${verdict}: ${evidence}`] : [],
+    );
+  }
+
+  test('loses its connection where it is not handed over', async () => {
+    const probe = await openProbe(world.lab, 'web1', { intervalMs: 10 });
+    try {
+      assert.deepEqual(await said({ guest: 'web1', from: 'a', to: 'b' }), [
+        'pass: left to themselves, as this host is configured',
+      ]);
+      const { received } = await probe.read();
+      // A segment, and what TCP sends when no answer comes.
+      await until('segments that b drops', 60_000, async () =>
+        (await droppedAt(world.lab, 'b')) >= 3 ? true : undefined,
+      );
+      assert.equal((await probe.read()).received, received);
+    } finally {
+      await probe.stop();
+    }
+  });
+
+  test('keeps it where it is', async () => {
+    const watched = await watchGuest(world, 'web1');
+    await watched.unharmed('a', async () => {
+      const [told = '', ...more] = await said({ guest: 'web1', from: 'b', to: 'a' });
+      assert.match(told, /^pass: \d+ handed over ahead of the guest$/);
+      assert.deepEqual(more, []);
+    });
+    await assertOnlyGuests(world, { a: ['web1'] });
+  });
+
+  test('leaves nothing of it where the guest does not come after all', async () => {
+    await move(world, { guest: 'web1', from: 'a', to: 'b' });
+    const watched = await watchGuest(world, 'web1');
+    await watched.unharmed('b', async () => {
+      const { localPort = 0 } = (await readProbe(world.lab, 'web1')) ?? {};
+      const known = (host: string): Promise<number> => trackedAt(world.lab, host, localPort);
+      const id = await begin(world, { guest: 'web1', from: 'b', to: 'a', ...SLOW });
+      await untilMemoryFlows(world, 'b', id);
+      assert.deepEqual([await known('a'), await known('b')], [1, 1]);
+      await world.agent('b').cancel({ params: { id } });
+      assert.equal((await reportAtEnd(world, 'b', id)).outcome, 'cancelled');
+      assert.deepEqual([await known('a'), await known('b')], [0, 1]);
+    });
+    await assertOnlyGuests(world, { b: ['web1'] });
+  });
+
+  test('keeps it by post-copy too', async (t) => {
+    const watched = await watchGuest(world, 'web1');
+    await unlessForbidden(t, () =>
+      watched.unharmed('a', () =>
+        move(world, { guest: 'web1', from: 'b', to: 'a', mode: 'postcopy' }),
+      ),
+    );
+  });
+});

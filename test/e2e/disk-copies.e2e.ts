@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { access, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
+import { storageDirectory } from '../../src/lab/state.ts';
+import { writersOf } from '../../src/lab/witness/locks.ts';
+import { runningOn } from '../../src/lab/witness/qemus.ts';
+import type { Progress, Report } from '../../src/protocol/migration.ts';
+import { killMover } from './support/movers.ts';
+import {
+  assertSays,
+  begin,
+  follow,
+  move,
+  refusalOf,
+  reportAtEnd,
+  SLOW,
+  unlessForbidden,
+} from './support/moves.ts';
+import type { Move } from './support/moves.ts';
+import { assertOnlyGuests } from './support/remains.ts';
+import { until } from './support/wait.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+const FILES = ['disk0.qcow2', 'disk1.raw'];
+
+describe('a guest with disks that lie on its host alone', () => {
+  let world: World;
+
+  before(async () => {
+    world = await openWorld('copies', { hosts: 2, storage: 'local' });
+    const disks = [
+      { bytes: 2048 * MIB, thin: true },
+      { bytes: 32 * MIB, thin: false },
+    ];
+    const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
+    await startGuest(world.lab, { ...size, host: 'a', name: 'db1', disks });
+  });
+  after(async () => {
+    await world?.close();
+  });
+
+  const imagesAt = (host: string): string => path.join(storageDirectory(world.lab, host), 'db1');
+
+  async function there(): Promise<{ from: string; to: string }> {
+    const [from = ''] = await runningOn(world.lab, 'db1');
+    return { from, to: from === 'a' ? 'b' : 'a' };
+  }
+
+  /** It runs on `host` alone, with its disks there and nowhere else, writes to them, and what it wrote is there. */
+  async function whole(host: string): Promise<void> {
+    assert.deepEqual(await runningOn(world.lab, 'db1'), [host]);
+    assert.deepEqual((await readdir(imagesAt(host))).toSorted(), FILES);
+    for (const file of FILES) {
+      assert.deepEqual(await writersOf(world.lab, 'db1', path.join(imagesAt(host), file)), [host]);
+    }
+    const other = storageDirectory(world.lab, host === 'a' ? 'b' : 'a');
+    const left = await readdir(other, { recursive: true });
+    assert.deepEqual(
+      left.filter((file) => !isDirectoryOf(file)),
+      [],
+    );
+    const was = await readGuestStats(world.lab, 'db1');
+    await until('the guest to write to its disks', 20_000, async () => {
+      const now = await readGuestStats(world.lab, 'db1');
+      return now.diskBytes > was.diskBytes ? true : undefined;
+    });
+    const found = await verifyGuest(world.lab, 'db1');
+    assert.ok(found.ok, JSON.stringify(found));
+    assert.equal(found.badDiskChunks, 0);
+    assert.ok(found.diskChunks > 0);
+    await assertOnlyGuests(world, { [host]: ['db1'] });
+  }
+
+  const isDirectoryOf = (file: string): boolean => file === 'db1';
+
+  async function moved(request: Partial<Move> = {}): Promise<Report> {
+    const { from, to } = await there();
+    const report = await move(world, { guest: 'db1', from, to, ...request });
+    await whole(to);
+    return report;
+  }
+
+  async function untilDisksFlow(host: string, id: string): Promise<Progress> {
+    const flows = ({ phase, disks = [] }: Progress): boolean =>
+      phase === 'disks' && disks.some(({ copiedBytes }) => copiedBytes > 0);
+    return follow(world, host, id, flows);
+  }
+
+  test('moves with them by pre-copy, there and back', async () => {
+    await whole('a');
+    const report = await moved();
+    assert.deepEqual(
+      report.disks?.map(({ state }) => state),
+      ['ready', 'ready'],
+    );
+    assert.ok(report.phases.some(({ phase }) => phase === 'disks'));
+    await moved();
+  });
+
+  test('has a thin image that stays thin', async () => {
+    const { from } = await there();
+    const was = await stat(path.join(imagesAt(from), 'disk0.qcow2'));
+    await moved();
+    const { from: now } = await there();
+    const is = await stat(path.join(imagesAt(now), 'disk0.qcow2'));
+    // What the guest writes meanwhile comes to it.
+    assert.ok(is.blocks * 512 < was.blocks * 512 + 64 * MIB, `${was.blocks} became ${is.blocks}`);
+  });
+
+  test('moves with them by post-copy', async (t) => {
+    await unlessForbidden(t, () => moved({ mode: 'postcopy' }));
+  });
+
+  test('moves with them by the wire', async () => {
+    await moved({ path: 'wire' });
+  });
+
+  test('runs on where it was, with its disks and nothing left, when it is cancelled amid the copying', async () => {
+    const { from, to } = await there();
+    const id = await begin(world, { guest: 'db1', from, to, ...SLOW });
+    await untilDisksFlow(from, id);
+    await world.agent(from).cancel({ params: { id } });
+    assert.equal((await reportAtEnd(world, from, id)).outcome, 'cancelled');
+    await whole(from);
+  });
+
+  for (const side of ['source', 'destination'] as const) {
+    test(`arrives with them although the ${side}’s mover is killed amid the copying`, async () => {
+      const { from, to } = await there();
+      // Slow enough to be met amid the disks, and no slower than memory can bear.
+      const slow = { maxBandwidth: 16 * MIB, maxDowntimeMs: 3000 };
+      const id = await begin(world, { guest: 'db1', from, to, ...slow });
+      await untilDisksFlow(from, id);
+      await killMover(world, side === 'source' ? from : to, id);
+      const report = await reportAtEnd(world, from, id);
+      assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+      await whole(to);
+    });
+  }
+
+  test('is refused where a file has the name of one of them, which is not touched', async () => {
+    const { from, to } = await there();
+    const file = path.join(imagesAt(to), 'disk1.raw');
+    await writeFile(file, 'somebody else’s');
+    const error = await refusalOf(world, { guest: 'db1', from, to });
+    assertSays(error, 'GODWIT_DISK_PLACE', to, 'db1', 'disk1.raw is there already');
+    assert.equal((await stat(file)).size, Buffer.byteLength('somebody else’s'));
+    await rm(file);
+    await whole(from);
+  });
+
+  test('keeps them at the source under another name where that is asked for', async () => {
+    const { from, to } = await there();
+    const report = await move(world, { guest: 'db1', from, to, keepSource: true });
+    for (const name of FILES) {
+      const kept = path.join(imagesAt(from), `${name}.moved-${report.id}`);
+      await access(kept);
+      await rm(kept);
+    }
+    await whole(to);
+  });
+});

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { runCommand } from '../../src/lab/command.ts';
+import { inHost } from '../../src/lab/entry.ts';
+import { CLIENT_ADDRESS } from '../../src/lab/plan.ts';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import type { Report } from '../../src/protocol/migration.ts';
+import { watchGuest } from './support/client-view.ts';
+import type { WatchedGuest } from './support/client-view.ts';
+import { assertSays, move, refusalOf, unlessForbidden } from './support/moves.ts';
+import type { Move } from './support/moves.ts';
+import { assertOnlyGuests } from './support/remains.ts';
+import { listenTo } from './support/voices.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+
+describe('the segment of a guest', () => {
+  let world: World;
+  let watched: WatchedGuest;
+  let guest: { readonly mac: string; readonly address: string };
+
+  before(async () => {
+    world = await openWorld('segm', { hosts: 2 });
+    const memory = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
+    guest = await startGuest(world.lab, { name: 'web1', host: 'a', ...memory });
+    watched = await watchGuest(world, 'web1');
+  });
+  after(async () => {
+    await world?.close();
+  });
+
+  const on = (member: string, command: string): Promise<string> =>
+    runCommand(inHost(world.lab, member, command.split(' ')));
+  /** As if b had spoken with the guest. */
+  const know = (address: string): Promise<string> =>
+    on('b', `ip neigh replace ${address} lladdr ${guest.mac} dev br0 nud stale`);
+  const said = ({ checks }: Report): string =>
+    checks
+      .flatMap(({ name, verdict, evidence }) =>
+        name === 'segment' ? [`${verdict}: ${evidence}`] : [],
+      )
+      .join('\n');
+
+  async function moveOver(wanted: Omit<Move, 'guest'>): Promise<Report> {
+    let report: Report | undefined;
+    await watched.unharmed(wanted.to, async () => {
+      report = await move(world, { guest: 'web1', ...wanted });
+    });
+    await assertOnlyGuests(world, { [wanted.to]: ['web1'] });
+    assert.ok(report !== undefined);
+    return report;
+  }
+
+  test('is refused where another machine answers for the guest there', async () => {
+    await know(guest.address);
+    await on('client', `ip addr add ${guest.address}/32 dev eth0`);
+    try {
+      const error = await refusalOf(world, { guest: 'web1', from: 'a', to: 'b' });
+      assertSays(error, 'GODWIT_DEVICE_UNMAPPED', `answers for ${guest.address} on br0`, guest.mac);
+    } finally {
+      await on('client', `ip addr del ${guest.address}/32 dev eth0`);
+    }
+    await assertOnlyGuests(world, { a: ['web1'] });
+  });
+
+  test('is refused where another port has its MAC already', async () => {
+    await on('b', 'ip tuntap add dev twin mode tap');
+    try {
+      await on('b', 'ip link set dev twin master br0 up');
+      await on('b', `bridge fdb replace ${guest.mac} dev twin master static`);
+      const error = await refusalOf(world, { guest: 'web1', from: 'a', to: 'b' });
+      assertSays(error, 'GODWIT_DEVICE_UNMAPPED', `${guest.mac} is behind twin of br0 already`);
+    } finally {
+      await on('b', 'ip link del dev twin');
+    }
+    await assertOnlyGuests(world, { a: ['web1'] });
+  });
+
+  test('is known by the guest’s answer; and after its first frame from there none comes from its source', async () => {
+    await on('b', 'ip addr add 10.88.0.2/24 dev br0');
+    await on('b', `ip route add default via ${CLIENT_ADDRESS} dev br0`);
+    await know(guest.address);
+    const voices = await listenTo(world, guest.mac, { from: 'a', to: 'b' });
+    try {
+      const report = await moveOver({ from: 'a', to: 'b' });
+      assert.match(
+        said(report),
+        /^pass: \S+: [0-9.]+ answers on br0 with its MAC \S+; gateway 10\.88\.0\.10 is \S{17}$/,
+      );
+      const { before: there, after: here, late } = await voices.heard();
+      assert.ok(there > 0 && here > 0, `${there} and ${here} frames`);
+      assert.equal(late, 0);
+    } finally {
+      await voices.close();
+    }
+  });
+
+  test('hears it from one host only by post-copy too', async (t) => {
+    const voices = await listenTo(world, guest.mac, { from: 'b', to: 'a' });
+    try {
+      await unlessForbidden(t, async () => {
+        const report = await moveOver({ from: 'b', to: 'a', mode: 'postcopy' });
+        assert.match(said(report), /^pass: /);
+        const { before: there, after: here, late } = await voices.heard();
+        assert.ok(there > 0 && here > 0, `${there} and ${here} frames`);
+        assert.equal(late, 0);
+      });
+    } finally {
+      await voices.close();
+    }
+  });
+
+  test('is in doubt, and said to be, where nobody answers', async () => {
+    await on('b', 'ip neigh flush dev br0');
+    await know('10.88.0.99');
+    const report = await moveOver({ from: 'a', to: 'b' });
+    assert.match(said(report), /^warn: \S+: nobody on br0 answers for 10\.88\.0\.99/);
+  });
+});

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const OURS = process.getuid?.() === 0 ? false : 'a macvtap’s file belongs to root';
+
+/** One guest with an open connection, on hosts whose bridges drop what they do not know. */
+interface Story {
+  /** What the source makes of the guest's NIC. */
+  readonly addresses: string[];
+  readonly put: number;
+  readonly answered: Record<string, boolean>;
+  readonly dropped: Record<string, boolean>;
+  /** Entries of the guest, by host. */
+  readonly left: Record<string, number>;
+}
+
+/** In namespaces of its own, which go away with the process: nothing can be left behind. */
+async function tell(how: 'handed-over' | 'left'): Promise<Story> {
+  const steps = path.join(import.meta.dirname, 'connections-steps.ts');
+  const argv = ['--net', '--mount', '--map-root-user', process.execPath, steps, how];
+  const { stdout } = await run('unshare', argv);
+  return JSON.parse(stdout) as Story;
+}
+
+describe('a guest behind stateful filters', { skip: OURS }, () => {
+  let story: Story;
+  before(async () => {
+    story = await tell('handed-over');
+  });
+
+  test('is known by the addresses for which it answers itself', () => {
+    assert.deepEqual(story.addresses.toSorted(), ['10.9.0.21', 'fd09::21']);
+  });
+
+  test('keeps its connections on a host to which they are handed over', () => {
+    assert.equal(story.answered['v4 at b'], true);
+    assert.equal(story.answered['v6 at b'], true);
+    assert.equal(story.put, 2);
+  });
+
+  test('keeps them on the way back, where entries of its earlier stay are left', () => {
+    assert.equal(story.answered['v4 at a again'], true);
+    assert.equal(story.answered['v6 at a again'], true);
+  });
+
+  test('leaves nothing on a host to which it did not come after all', () => {
+    assert.equal(story.left['c'], 0);
+  });
+
+  test('loses them where they are not handed over: the filter drops what it does not know', async () => {
+    const { answered, dropped } = await tell('left');
+    assert.deepEqual(answered, { 'v4 at a': true, 'v6 at a': true });
+    assert.deepEqual(dropped, { 'v4 at b': true, 'v6 at b': true });
+  });
+});
