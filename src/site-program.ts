@@ -1,0 +1,75 @@
+import { spawn } from 'node:child_process';
+
+/** A program of the site's own, such as a hook: started, listened to for as long as it may take, and ended with all it started. */
+export interface SiteProgram {
+  readonly file: string;
+  readonly args?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** What it is told on its standard input; it need not read it. */
+  readonly input?: string;
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Its last line of words, where it said any; `why` it did not end with 0. */
+export type SiteAnswer =
+  | { readonly ok: true; readonly words: string }
+  | { readonly ok: false; readonly words: string; readonly why: string };
+
+const MOST_WORDS = 500;
+
+/** Never rejects. Resolves soon after the signal aborts. */
+export async function runSiteProgram(program: SiteProgram): Promise<SiteAnswer> {
+  const { file, args = [], environment = {}, input = '', deadlineMs, signal } = program;
+  if (signal.aborted) return { ok: false, words: '', why: 'nobody waited for it' };
+  // A process group of its own: it can be ended with all that it started.
+  const child = spawn(file, [...args], {
+    cwd: '/',
+    env: { ...process.env, ...environment },
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      said = (said + text).slice(-MOST_WORDS);
+    });
+  }
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
+  const end = (): void => endGroup(child.pid);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    end();
+  }, deadlineMs);
+  signal.addEventListener('abort', end, { once: true });
+  try {
+    return await new Promise<SiteAnswer>((resolve) => {
+      const no = (why: string, words = ''): void => resolve({ ok: false, words, why });
+      child.once('error', ({ message }) => no(`cannot be started: ${message}`));
+      // Not `close`: what it left running may keep the pipes open.
+      child.once('exit', (code, killed) => {
+        const words = said.trim().split('\n').at(-1) ?? '';
+        if (code === 0) resolve({ ok: true, words });
+        else if (late) no(`took longer than ${deadlineMs} ms`);
+        else
+          no(`ended with ${code ?? killed ?? 'nothing'}${words === '' ? '' : `: ${words}`}`, words);
+      });
+    });
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', end);
+    child.stdout.destroy();
+    child.stderr.destroy();
+  }
+}
+
+function endGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+}

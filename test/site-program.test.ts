@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { withDeadline } from '../src/deadline.ts';
+import { runSiteProgram } from '../src/site-program.ts';
+import type { SiteProgram } from '../src/site-program.ts';
+
+const never = new AbortController().signal;
+
+describe('a program of the site', () => {
+  let directory: string;
+  before(async () => {
+    directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-site-'));
+  });
+  after(() => rm(directory, { recursive: true, force: true }));
+
+  const shell = (script: string, given: Partial<SiteProgram> = {}) =>
+    runSiteProgram({
+      file: '/bin/sh',
+      args: ['-c', script],
+      deadlineMs: 10_000,
+      signal: never,
+      ...given,
+    });
+
+  test('is told its input and its environment, and its last line is heard', async () => {
+    const answer = await shell('read -r line; echo first; echo "$line $WORD"', {
+      input: 'hello\n',
+      environment: { WORD: 'there' },
+    });
+    assert.deepEqual(answer, { ok: true, words: 'hello there' });
+  });
+
+  test('need not read what it is told', async () => {
+    assert.ok((await shell('exec <&-; exit 0', { input: 'x'.repeat(1_000_000) })).ok);
+  });
+
+  test('that fails says why, in its own words', async () => {
+    const answer = await shell('echo no route >&2; exit 3');
+    assert.deepEqual(answer, { ok: false, words: 'no route', why: 'ended with 3: no route' });
+  });
+
+  test('that says very much is heard to a bound', async () => {
+    const { words } = await shell('head -c 1000000 /dev/zero | tr "\\0" x; exit 1');
+    assert.ok(words.length <= 500);
+  });
+
+  test('that is not there is an answer and no exception', async () => {
+    const answer = await shell('', { file: path.join(directory, 'none') });
+    assert.match(answer.ok ? '' : answer.why, /^cannot be started/);
+  });
+
+  test('that takes too long is ended with all that it started', async () => {
+    const file = path.join(directory, 'child');
+    const answer = await shell(`sleep 60 & echo $! >${file}; wait`, { deadlineMs: 300 });
+    assert.match(answer.ok ? '' : answer.why, /^took longer than 300 ms/);
+    await gone(Number(await readFile(file, 'utf8')));
+  });
+
+  test('is ended when nobody waits for it any more, and not begun when nobody ever did', async () => {
+    const stop = new AbortController();
+    const running = shell('sleep 60', { signal: stop.signal });
+    stop.abort();
+    assert.equal((await running).ok, false);
+    const late = await shell('exit 0', { signal: stop.signal });
+    assert.deepEqual(late, { ok: false, words: '', why: 'nobody waited for it' });
+  });
+
+  test('is over with itself, though what it left running holds its output', async () => {
+    const file = path.join(directory, 'left');
+    assert.ok((await shell(`sleep 60 & echo $! >${file}`)).ok);
+    process.kill(Number(await readFile(file, 'utf8')), 'SIGKILL');
+  });
+});
+
+async function gone(pid: number): Promise<void> {
+  await withDeadline(`the end of process ${pid}`, 10_000, undefined, async (signal) => {
+    while (lives(pid)) await sleep(10, undefined, { signal });
+  });
+}
+
+function lives(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
