@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
-import { access, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { access, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { writersOf } from '../../src/lab/witness/locks.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import type { Progress, Report } from '../../src/protocol/migration.ts';
+import { systemClock } from '../../src/clock.ts';
 import { killMover } from './support/movers.ts';
 import {
   assertSays,
@@ -20,12 +24,14 @@ import {
   unlessForbidden,
 } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
+import { setPath } from './support/paths.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from './support/wait.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
+const run = promisify(execFile);
 const FILES = ['disk0.qcow2', 'disk1.raw'];
 
 describe('a guest with disks that lie on its host alone', () => {
@@ -83,6 +89,11 @@ describe('a guest with disks that lie on its host alone', () => {
     const report = await move(world, { guest: 'db1', from, to, ...request });
     await whole(to);
     return report;
+  }
+
+  async function renewAgent(host: string): Promise<void> {
+    await stopAgent(world.lab, host);
+    await startAgent(world.lab, host);
   }
 
   async function untilDisksFlow(host: string, id: string): Promise<Progress> {
@@ -143,6 +154,55 @@ describe('a guest with disks that lie on its host alone', () => {
     });
   }
 
+  for (const [what, linkGraceMs, awayMs] of [
+    ['for a while', 60_000, 8000],
+    ['for longer than it may', 2000, 6000],
+  ] as const) {
+    test(`arrives with them although the link was away ${what} amid the copying`, async () => {
+      const { from, to } = await there();
+      const slow = { maxBandwidth: 16 * MIB, maxDowntimeMs: 3000, linkGraceMs };
+      const id = await begin(world, { guest: 'db1', from, to, ...slow });
+      await untilDisksFlow(from, id);
+      try {
+        await setPath(world, to, 0, 'black hole');
+        // The fault is so long, whatever becomes of it.
+        await systemClock.sleep(awayMs);
+        assert.deepEqual(await runningOn(world.lab, 'db1'), [from]);
+      } finally {
+        await setPath(world, to, 0, 'open');
+      }
+      const report = await reportAtEnd(world, from, id);
+      assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+      await whole(to);
+    });
+  }
+
+  test('runs on where it was when the storage of the destination fills up amid the copying', async (t) => {
+    const { from, to } = await there();
+    const full = imagesAt(to);
+    const words = ['-t', 'tmpfs', '-o', 'size=48m', 'godwit-test', full];
+    await mkdir(full, { recursive: true });
+    const problem = await cannot('mount', words);
+    if (problem !== undefined) return t.skip(`no file system to fill up: ${problem}`);
+    try {
+      // An agent sees what was mounted before it began.
+      await renewAgent(to);
+      const id = await begin(world, { guest: 'db1', from, to, ...SLOW });
+      await untilDisksFlow(from, id);
+      await assert.rejects(writeFile(path.join(full, 'filler'), Buffer.alloc(64 * MIB)), {
+        code: 'ENOSPC',
+      });
+      const report = await reportAtEnd(world, from, id);
+      assert.deepEqual([report.outcome, report.runsAt], ['failed', 'source']);
+      assert.equal(report.error?.code, 'GODWIT_DISK_FAILED');
+      assert.deepEqual(await readdir(full), ['filler']);
+    } finally {
+      assert.equal(await cannot('umount', [full]), undefined);
+      await renewAgent(to);
+    }
+    await whole(from);
+  });
+
   test('is refused where a file has the name of one of them, which is not touched', async () => {
     const { from, to } = await there();
     const file = path.join(imagesAt(to), 'disk1.raw');
@@ -165,3 +225,11 @@ describe('a guest with disks that lie on its host alone', () => {
     await whole(to);
   });
 });
+
+/** Why a program of this host failed; undefined where it did not. */
+async function cannot(program: string, words: readonly string[]): Promise<string | undefined> {
+  return run(program, [...words]).then(
+    () => undefined,
+    (error: unknown) => String(error),
+  );
+}

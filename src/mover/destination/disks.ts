@@ -10,16 +10,6 @@ import type { DiskTunnel } from '../../protocol/peer.ts';
 import { hostCredentials } from '../credentials.ts';
 import type { DestinationParts } from './parts.ts';
 
-/** What is under way may take so long to arrive once the source says that the copies are whole, ms. */
-const CLOSE_MS = 2000;
-
-/** What is done of them for a call of the source. */
-export type DisksWork<T> = (
-  disks: DestinationDisks,
-  hypervisor: DestinationSession,
-  state: DestinationState,
-) => Promise<T>;
-
 /** The disks that the source copies into this host: offered by the hypervisor, filled through this mover. */
 export class DestinationDisks {
   readonly #parts: DestinationParts;
@@ -44,8 +34,9 @@ export class DestinationDisks {
       throw godwitError('GODWIT_INTERNAL', { what: 'disks that nobody said would be copied' });
     }
     const socket = socketOf(this.#parts, state);
-    await hypervisor.disks.serve(nodes, socket, signal);
+    // First: a hypervisor whose client is silent hears nothing else.
     this.letGo('the disks are copied over a new session');
+    await hypervisor.disks.serve(nodes, socket, signal);
     const session = randomBytes(16).toString('hex');
     const { openTargetTunnel } = await import('../../disks/tunnel/open.ts');
     const tunnel = await openTargetTunnel({
@@ -74,9 +65,8 @@ export class DestinationDisks {
     state: DestinationState,
     signal: AbortSignal,
   ): Promise<void> {
-    const tunnel = this.#tunnel;
-    this.#tunnel = undefined;
-    await tunnel?.close(CLOSE_MS);
+    // All of it was taken and flushed before the source called a copy whole, and the guest stands still.
+    this.letGo('the copies are whole');
     await hypervisor.disks?.end(signal);
     await rm(socketOf(this.#parts, state), { force: true });
   }
