@@ -130,6 +130,11 @@ async function movesBy(trial: Trial, mode: 'precopy' | 'postcopy'): Promise<void
   const cap = mode === 'postcopy' ? trial.place.slow : undefined;
   const { source, destination, memoryAddress } = await trial.prepare(mode, cap);
   assert.deepEqual(await trial.runsAt(), ['source']);
+  let isReady = false;
+  const ready = mode === 'postcopy' ? destination.ready?.(trial.signal) : undefined;
+  void ready?.then(() => {
+    isReady = true;
+  });
   await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
   if (mode === 'postcopy') {
     await trial.heard('source', 'active');
@@ -138,10 +143,12 @@ async function movesBy(trial: Trial, mode: 'precopy' | 'postcopy'): Promise<void
   if (trial.held) {
     await trial.heard('source', 'pre-switchover');
     assert.deepEqual(await trial.runsAt(), []);
+    assert.equal(isReady, false, 'not before the state of its devices is there');
     await source.continueSwitchover(trial.signal);
     await source.continueSwitchover(trial.signal);
   }
   await trial.heard('source', mode === 'precopy' ? 'completed' : 'postcopy-active');
+  await ready;
   assert.deepEqual(await trial.runsAt(), [], 'nobody resumes it but its owner');
   assert.equal((await source.status(trial.signal)).run, 'handed-over');
   await destination.resumeGuest(trial.signal);
