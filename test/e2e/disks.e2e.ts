@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -10,7 +10,7 @@ import type { LabGuest } from '../../src/lab/guest/registry.ts';
 import { stopGuest } from '../../src/lab/guest/stop.ts';
 import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
-import { storageDirectory } from '../../src/lab/state.ts';
+import { labHost, storageDirectory } from '../../src/lab/state.ts';
 import { writersOf } from '../../src/lab/witness/locks.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
 import {
@@ -120,6 +120,33 @@ describe('a guest with disks on shared storage', () => {
     assert.deepEqual([report.outcome, report.runsAt], ['failed', 'source']);
     await whole(from);
   });
+
+  test('runs on where it was, with its disks, when the destination’s QEMU dies in the switch to post-copy', async (t) => {
+    const { from, to } = await there();
+    await unlessForbidden(t, async () => {
+      const id = await begin(world, { guest: 'db1', from, to, ...SLOW, mode: 'postcopy' });
+      await until('memory to flow', 30_000, async () =>
+        (await journalOf(from, id)).includes('"type":"active"') ? true : undefined,
+      );
+      const other = (await seenQemus(world.lab)).find(({ host }) => host === to);
+      assert.ok(other !== undefined);
+      // It is sent the state of the devices, and does not get to reading it.
+      signalProcess(other.pid, 'SIGSTOP');
+      await until('the switch to post-copy', 30_000, async () =>
+        (await journalOf(from, id)).includes('postcopy-active') ? true : undefined,
+      );
+      signalProcess(other.pid, 'SIGKILL');
+      const report = await reportAtEnd(world, from, id);
+      assert.deepEqual([report.outcome, report.runsAt], ['failed', 'source']);
+    });
+    await whole(from);
+  });
+
+  async function journalOf(host: string, id: string): Promise<string> {
+    const { stateDir } = labHost(world.lab, host);
+    const file = path.join(stateDir, 'migrations', id, 'journal-source.jsonl');
+    return readFile(file, 'utf8').catch(() => '');
+  }
 
   test('leaves images behind that are whole', async () => {
     const { to } = await there();

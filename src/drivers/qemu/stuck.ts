@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
+import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import type { HypervisorStatus } from '../driver.ts';
@@ -17,7 +18,10 @@ import * as answers from './qmp/answers.ts';
 
 export const ENDED: ReadonlySet<string> = new Set(['none', 'cancelled', 'failed', 'completed']);
 const RESUME_MS = 10_000;
+const POLL_MS = 5;
 const SOCKET = 'godwit-resume.sock';
+const EXPORTS = 'godwit-taken.sock';
+const TAKEN = 'godwit-taken';
 /** Detach and go on, in the debugger's remote protocol: a letter, and its checksum. */
 const DETACH = '$D#44';
 
@@ -41,6 +45,7 @@ export async function resumePastMigration(
   const file = path.join(path.dirname(monitor), SOCKET);
   await rm(file, { force: true });
   await withDeadline('resuming the guest', RESUME_MS, signal, async (inner) => {
+    await takeDisks(client, path.dirname(monitor), inner);
     const line = `gdbserver unix:${file.replaceAll(',', ',,')},server=on,wait=off`;
     await client.execute('human-monitor-command', { 'command-line': line }, inner);
     try {
@@ -53,6 +58,46 @@ export async function resumePastMigration(
       await rm(file, { force: true });
     }
   });
+}
+
+/**
+ * QEMU gave the images up with the state of the devices, and `cont` would take hold of them again. A guest that writes to
+ * one that is given up ends its QEMU.
+ */
+async function takeDisks(client: QmpClient, directory: string, signal: AbortSignal): Promise<void> {
+  const taken = await client.request('blockdev-set-active', { active: true }, signal);
+  if (taken.ok) return;
+  if (!/has not been found/.test(taken.reason)) {
+    throw client.refused('blockdev-set-active', taken.reason);
+  }
+  // Before 10.0: whatever is exported is taken hold of first.
+  const drives = await client.query('query-block', {}, answers.drives, signal);
+  const nodes = drives.flatMap(({ inserted }) => (inserted === undefined ? [] : [inserted]));
+  if (nodes.length === 0) return;
+  const socket = path.join(directory, EXPORTS);
+  await rm(socket, { force: true });
+  const addr = { type: 'unix', data: { path: socket } };
+  await client.execute('nbd-server-start', { addr }, signal);
+  try {
+    for (const { 'node-name': node } of nodes) {
+      const given = { type: 'nbd', id: TAKEN, 'node-name': node, writable: false, name: TAKEN };
+      await client.execute('block-export-add', given, signal);
+      await client.execute('block-export-del', { id: TAKEN, mode: 'hard' }, signal);
+      await untilGone(client, signal);
+    }
+  } finally {
+    await client.request('nbd-server-stop', {}, signal).catch(() => undefined);
+    await rm(socket, { force: true });
+  }
+}
+
+/** The next may have its name only then. */
+async function untilGone(client: QmpClient, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const left = await client.query('query-block-exports', {}, answers.exportIds, signal);
+    if (!left.some(({ id }) => id === TAKEN)) return;
+    await systemClock.sleep(POLL_MS, signal);
+  }
 }
 
 async function detach(file: string, signal: AbortSignal): Promise<void> {

@@ -8,6 +8,12 @@ const count = z.number().nonnegative();
 
 export const runStatus = z.object({ status: id, running: z.boolean() });
 
+export const drives = z
+  .array(z.object({ inserted: z.object({ 'node-name': text }).optional() }))
+  .max(256);
+
+export const exportIds = z.array(z.object({ id: text })).max(256);
+
 export const yankInstances = z.array(z.object({ type: id })).max(256);
 
 export const migrationState = z.object({
