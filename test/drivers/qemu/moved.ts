@@ -34,10 +34,11 @@ export async function move(place: QemuPlace): Promise<Moved> {
   }
 }
 
-/** Everything is handed over; the right to run is not, and comes back. `handedOver` looks at both before that. */
+/** Everything is handed over, but for pages in post-copy; the right to run is not, and comes back. `handedOver` looks at both before that. */
 export async function takeBack(
   place: QemuPlace,
   handedOver: (source: number, destination: number) => Promise<void>,
+  mode: 'precopy' | 'postcopy' = 'precopy',
 ): Promise<number> {
   const found = await place.source.discover({ host: 'a', busy: new Set(), configured: [] }, signal);
   const handle = found.find(({ info }) => info.name === place.guest)?.handle;
@@ -45,9 +46,10 @@ export async function takeBack(
   const source = await place.source.openSource(handle, signal);
   const destination = await place.destination.openDestination(place.destinationOptions);
   try {
-    const there = await handOver(place, source, destination);
+    const there = await handOver(place, source, destination, mode);
     await handedOver(handle.pid, there.handle.pid);
     await destination.destroy(signal);
+    await source.cancel(signal);
     await source.resumeGuest(signal);
     assert.equal((await source.status(signal)).run, 'running');
     return handle.pid;
@@ -74,13 +76,19 @@ async function moveWith(place: QemuPlace, source: SourceSession, destination: De
 }
 
 /** Until the source has completed; the destination waits for the right to run. */
-async function handOver(place: QemuPlace, source: SourceSession, destination: DestinationSession) {
+async function handOver(
+  place: QemuPlace,
+  source: SourceSession,
+  destination: DestinationSession,
+  mode: 'precopy' | 'postcopy' = 'precopy',
+) {
   const { description, checks, files = {} } = await source.inspect(STREAM, signal);
   const refused = checks.filter(({ verdict }) => verdict === 'refuse');
   assert.deepEqual(refused, []);
   const before = JSON.parse(JSON.stringify(description)) as GuestDescription;
   const setup = (side: 'source' | 'destination'): StreamSetup => ({
     ...STREAM,
+    mode,
     tls: true,
     maxDowntimeMs: 200,
     ...(description.disks === undefined ? {} : { disks: true, holdSwitchover: true }),
@@ -98,7 +106,8 @@ async function handOver(place: QemuPlace, source: SourceSession, destination: De
   const done = Promise.withResolvers<void>();
   source.onEvent((event) => {
     if (event.type === 'pre-switchover') void source.continueSwitchover(signal);
-    if (event.type === 'completed') done.resolve();
+    if (event.type === 'active' && mode === 'postcopy') void source.startPostcopy(signal);
+    if (event.type === (mode === 'postcopy' ? 'postcopy-active' : 'completed')) done.resolve();
     if (event.type === 'failed' || event.type === 'lost') done.reject(new Error(event.reason));
   });
   await source.startMemory(memoryAddress, 'b', signal);
