@@ -2,9 +2,12 @@ import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { judge, table } from './contract.ts';
 import type { Bench, BenchWords } from './contract.ts';
+import { disks } from './disks.ts';
 import { footprint } from './footprint.ts';
+import { gap } from './gap.ts';
 import { overhead } from './overhead.ts';
 import { soak } from './soak.ts';
+import { soakDisks } from './soak-disks.ts';
 import { start } from './start.ts';
 import { wire } from './wire.ts';
 import { wireCodec } from './wire-codec.ts';
@@ -17,6 +20,9 @@ const BENCHES: readonly Bench[] = [
   start,
   footprint,
   soak,
+  disks,
+  gap,
+  soakDisks,
   wire,
   wireStream,
   wireCodec,
@@ -64,12 +70,14 @@ const { values, positionals } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     runs: { type: 'string' },
-    // Of the wire's alone.
+    // Of the wire's, and the link of the disks'.
     link: { type: 'string' },
     delay: { type: 'string' },
     memory: { type: 'string' },
     dirty: { type: 'string' },
     only: { type: 'string' },
+    // Of the disks'.
+    size: { type: 'string' },
   },
 });
 const [name] = positionals;

@@ -8,14 +8,16 @@ import { labEnvironment } from '../src/lab/environment.ts';
 import { removeTap } from '../src/lab/guest/start.ts';
 import { HOST_BRIDGE } from '../src/lab/plan.ts';
 import { isAlive, startDetached } from '../src/lab/processes.ts';
-import { labHost } from '../src/lab/state.ts';
+import { labHost, storageDirectory } from '../src/lab/state.ts';
 import type { Lab } from '../src/lab/state.ts';
+import { beginCopies, endCopies, readHandDisks } from './by-hand-disks.ts';
+import type { HandDisk } from './by-hand-disks.ts';
 import { counterpartArgv } from './counterpart.ts';
 import type { Places } from './counterpart.ts';
 import { witnessedQemu } from './lab.ts';
 import { Monitor } from './qmp.ts';
 import { stream, streamTimes } from './stream-times.ts';
-import type { StreamTimes } from './stream-times.ts';
+import type { QmpEvent, StreamTimes } from './stream-times.ts';
 
 /**
  * What an administrator does who moves a guest with QEMU alone and knows how: the same stream as Godwit's
@@ -32,7 +34,15 @@ export interface HandMove {
   readonly setting?: HandSetting;
   /** For how long the stream may take. */
   readonly streamMs?: number;
+  /** Its disks lie on its host alone, and are copied by blockdev-mirror. */
+  readonly disks?: boolean;
   readonly signal: AbortSignal;
+}
+
+/** When the source's QEMU said what, and what it sent of memory. */
+export interface HandTimes extends StreamTimes {
+  readonly memoryBytes: number;
+  readonly events: readonly QmpEvent[];
 }
 
 export interface HandSetting {
@@ -43,6 +53,7 @@ export interface HandSetting {
 
 /** Away from the ports that an agent hands out. */
 const PORT = 45_000;
+const NBD_PORT = 45_001;
 const STREAM_MS = 120_000;
 const QUIT_MS = 10_000;
 const CREDENTIALS = 'by-hand-tls';
@@ -54,25 +65,30 @@ const UNLIMITED = 1024 ** 4;
 const ENVIRONMENT = /^(LD_LIBRARY_PATH|QEMU_MODULE_DIR)=/;
 
 /** Moves the guest and waits until its QEMU at the source is gone. Whatever fails rejects; nothing is tidied then. */
-export async function moveByHand(move: HandMove): Promise<StreamTimes> {
+export async function moveByHand(move: HandMove): Promise<HandTimes> {
   const { lab, guest, signal } = move;
   const source = await witnessedQemu(lab, guest, move.from);
   const [sourceTap = ''] = source.taps;
-  const here: Places = { dir: path.dirname(source.witness), tap: sourceTap };
+  const here: Places = {
+    dir: path.dirname(source.witness),
+    tap: sourceTap,
+    storage: storageDirectory(lab, move.from),
+  };
   const there: Places = {
     dir: path.join(labHost(lab, move.to).stateDir, 'guests', guest),
     tap: sourceTap === TAP ? OTHER_TAP : TAP,
+    storage: storageDirectory(lab, move.to),
   };
   const environment = await environmentOf(source.pid);
   const argv = [...environment, ...counterpartArgv(source.argv, here, there)];
-  await startDestination(move, there, argv);
-  const [left, right] = await Promise.all([
-    Monitor.open(source.witness, signal),
-    Monitor.open(path.join(there.dir, path.basename(source.witness)), signal),
-  ]);
+  const left = await Monitor.open(source.witness, signal);
+  let right: Monitor | undefined;
   try {
+    const disks = move.disks === true ? await readHandDisks(left, here, there, signal) : [];
+    await startDestination(move, there, argv);
+    right = await Monitor.open(path.join(there.dir, path.basename(source.witness)), signal);
     await prepare(move, left, right);
-    const times = await send(move, left, right);
+    const times = await send(move, { left, right, disks });
     await settle(right);
     await left.execute('quit').catch(() => {});
     await withDeadline('QEMU to end', QUIT_MS, signal, async (inner) => {
@@ -80,10 +96,11 @@ export async function moveByHand(move: HandMove): Promise<StreamTimes> {
     });
     await removeTap(lab, labHost(lab, move.from), here.tap);
     await rm(here.dir, { recursive: true, force: true });
+    for (const { file } of disks) await rm(file);
     return times;
   } finally {
     left.close();
-    right.close();
+    right?.close();
   }
 }
 
@@ -118,7 +135,8 @@ async function prepare(move: HandMove, left: Monitor, right: Monitor): Promise<v
   ] as const) {
     const on = move.setting?.capabilities ?? [];
     const capabilities = CAPABILITIES.map(({ capability, state }) => {
-      return { capability, state: state || on.includes(capability) };
+      const paused = capability === 'pause-before-switchover' && move.disks === true;
+      return { capability, state: state || paused || on.includes(capability) };
     });
     await monitor.execute('migrate-set-capabilities', { capabilities });
     if (move.setting !== undefined) {
@@ -154,9 +172,27 @@ const CAPABILITIES = Object.entries({
   xbzrle: false,
 }).map(([capability, state]) => ({ capability, state }));
 
-async function send(move: HandMove, left: Monitor, right: Monitor): Promise<StreamTimes> {
+interface Ends {
+  readonly left: Monitor;
+  readonly right: Monitor;
+  readonly disks: readonly HandDisk[];
+}
+
+/** Disks first, then memory; the disks' copies end while the guest stands still. */
+async function send(move: HandMove, { left, right, disks }: Ends): Promise<HandTimes> {
   const { address } = labHost(move.lab, move.to);
+  if (disks.length > 0) {
+    const server = { host: address, port: NBD_PORT, name: move.to, credentials: CREDENTIALS };
+    await beginCopies({ left, right, disks, server }, move.signal);
+  }
   await left.execute('migrate', { uri: `tcp:${address}:${PORT}` });
+  if (disks.length > 0) {
+    const isThere = stream('pre-switchover');
+    const endsOrIsThere: typeof isThere = (event) => isThere(event) || stream('failed')(event);
+    await left.until('the switchover', endsOrIsThere, move.streamMs ?? STREAM_MS, move.signal);
+    await endCopies({ left, right, disks }, move.signal);
+    await left.execute('migrate-continue', { state: 'pre-switchover' });
+  }
   const ended = await left.until(
     'the migration by hand',
     (event) => stream('completed')(event) || stream('failed')(event),
@@ -175,7 +211,13 @@ async function send(move: HandMove, left: Monitor, right: Monitor): Promise<Stre
     STREAM_MS,
     move.signal,
   );
-  return { ...streamTimes(left.events), resumedAtMs: resumed.atMs };
+  const sent = (await left.execute('query-migrate')) as { ram?: { transferred?: number } };
+  return {
+    ...streamTimes(left.events),
+    resumedAtMs: resumed.atMs,
+    memoryBytes: sent.ram?.transferred ?? 0,
+    events: left.events,
+  };
 }
 
 /** What only the stream needed goes, so that the next move finds the guest as any other. */

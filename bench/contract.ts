@@ -25,6 +25,7 @@ export interface BenchWords {
   readonly memory?: string | undefined;
   readonly dirty?: string | undefined;
   readonly only?: string | undefined;
+  readonly size?: string | undefined;
 }
 
 export interface Bench {

@@ -4,6 +4,8 @@ export interface Places {
   /** The guest's directory, for sockets, logs and the pid. */
   readonly dir: string;
   readonly tap: string;
+  /** Where its disks lie, where they do not lie on the same storage. */
+  readonly storage?: string;
 }
 
 /** Words of a migration that the running QEMU was itself started by; the value `-incoming` takes goes with it. */
@@ -20,9 +22,15 @@ export function counterpartArgv(argv: readonly string[], from: Places, to: Place
     const word = argv[index] ?? '';
     if (word === STARTED_PAUSED) continue;
     if (word === STARTED_FOR_A_STREAM) index += 1;
-    else kept.push(retap(word.replaceAll(`${from.dir}/`, `${to.dir}/`), from.tap, to.tap));
+    else kept.push(retap(elsewhere(word, from, to), from.tap, to.tap));
   }
   return [...kept, STARTED_FOR_A_STREAM, 'defer'];
+}
+
+function elsewhere(word: string, from: Places, to: Places): string {
+  const own = word.replaceAll(`${from.dir}/`, `${to.dir}/`);
+  if (from.storage === undefined || to.storage === undefined) return own;
+  return own.replaceAll(`${from.storage}/`, `${to.storage}/`);
 }
 
 /** In both forms of -netdev: words and JSON. */

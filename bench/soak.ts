@@ -35,7 +35,7 @@ export const soak: Bench = {
   run: (options) => withLab(options, (lab) => measure(lab, options)),
 };
 
-interface Moved {
+export interface Moved {
   readonly mode: Mode;
   readonly totalMs: number;
   readonly clientGapMs: number;
@@ -52,7 +52,7 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
     dirtyBytesPerSecond: 20 * MIB,
     signal,
   });
-  const course: Course = { lab, guest, first: await askGuest(lab, signal), signal };
+  const course: Course = { lab, guest, first: await askGuest(lab, GUEST, signal), signal };
   // Once there and back first: it fills what hosts keep on purpose, such as the checksums of kernels, and the guest has
   // beside it what one has that came by post-copy or hybrid.
   for (const to of ['b', 'a']) await moveOnce(course, modes.at(-1) ?? 'precopy', to);
@@ -84,7 +84,7 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
     say('one move more, so that everything can be counted where it began');
     await moveOnce(course, 'precopy', 'a').catch((error: unknown) => failures.push(String(error)));
   }
-  const left = await tidied(lab, before, signal);
+  const left = await tidied(lab, { before, take: takeTally }, signal);
   for (const line of left) say(`left over: ${line}`);
   return measures(moved, failures.length, left.length);
 }
@@ -97,17 +97,19 @@ interface Course {
   readonly signal: AbortSignal;
 }
 
-interface GuestWord {
+/** What a guest says of itself, which no move may change. */
+export interface GuestWord {
   readonly memory: GuestVerification;
   readonly stats: GuestStats;
 }
 
-async function askGuest(lab: Lab, signal: AbortSignal): Promise<GuestWord> {
-  const memory = await verifyGuest(lab, GUEST, { signal });
-  return { memory, stats: await readGuestStats(lab, GUEST, { signal }) };
+export async function askGuest(lab: Lab, guest: string, signal: AbortSignal): Promise<GuestWord> {
+  const memory = await verifyGuest(lab, guest, { signal });
+  return { memory, stats: await readGuestStats(lab, guest, { signal }) };
 }
 
-async function possibleModes(say: (text: string) => void): Promise<readonly Mode[]> {
+/** Those that this machine permits. */
+export async function possibleModes(say: (text: string) => void): Promise<readonly Mode[]> {
   const { reasons } = await surveyGround(systemContext());
   for (const mode of MODES) {
     if (reasons[mode] !== undefined) say(`${mode} is left out: ${reasons[mode]}`);
@@ -126,7 +128,7 @@ async function moveOnce(course: Course, mode: Mode, to: string): Promise<Moved> 
     const words = WORDS[mode] ?? [];
     const { report } = await godwitMigrate(lab, { guest: GUEST, to, mode, words }, signal);
     const seen = await client.settle(ANSWERS_MS, signal);
-    const now = await askGuest(lab, signal);
+    const now = await askGuest(lab, GUEST, signal);
     const problems = [...connectionProblems(seen), ...wordProblems(first, now)];
     const hosts = await runningOn(lab, GUEST);
     if (hosts.length !== 1 || hosts[0] !== to) problems.push(`it runs on ${hosts.join(' and ')}`);
@@ -137,29 +139,36 @@ async function moveOnce(course: Course, mode: Mode, to: string): Promise<Moved> 
   }
 }
 
-function connectionProblems({ connectionKept, reason, lost, doubled }: ClientView): string[] {
+export function connectionProblems({
+  connectionKept,
+  reason,
+  lost,
+  doubled,
+}: ClientView): string[] {
   if (connectionKept) return [];
   return [`the connection: ${reason ?? `${lost} answers lost, ${doubled} doubled`}`];
 }
 
-function wordProblems(first: GuestWord, now: GuestWord): string[] {
+export function wordProblems(first: GuestWord, now: GuestWord): string[] {
   const problems: string[] = [];
-  if (!now.memory.ok) problems.push(`memory differs (${now.memory.badChunks} rewritten parts)`);
+  const { badChunks, badDiskChunks } = now.memory;
+  if (badDiskChunks > 0) problems.push(`${badDiskChunks} places of its disks differ`);
+  else if (!now.memory.ok) problems.push(`memory differs (${badChunks} rewritten parts)`);
   if (now.memory.hash !== first.memory.hash) problems.push('the checksum is another one');
   if (now.stats.bootId !== first.stats.bootId) problems.push('the guest was booted again');
   return problems;
 }
 
 /** What is there more than before, once everything that is about to end has ended. */
-async function tidied(
+export async function tidied(
   lab: Lab,
-  before: readonly HostTally[],
+  { before, take }: { before: readonly HostTally[]; take: (lab: Lab) => Promise<HostTally[]> },
   signal: AbortSignal,
 ): Promise<string[]> {
   await untilQuiet(lab, signal);
   const start = systemClock.monotonicMs();
   for (;;) {
-    const left = leftBehind(before, await takeTally(lab));
+    const left = leftBehind(before, await take(lab));
     if (left.length === 0 || systemClock.monotonicMs() - start > TIDY_MS) return left;
     await systemClock.sleep(500, signal);
   }

@@ -87,7 +87,8 @@ async function byGodwit({ lab, from, to, signal, guest }: MoveOf) {
   }
 }
 
-async function sentBytes(lab: Lab, host: string, signal: AbortSignal): Promise<number> {
+/** What a host's migration link has sent since it is there. */
+export async function sentBytes(lab: Lab, host: string, signal: AbortSignal): Promise<number> {
   const file = `/sys/class/net/${migrationLink(0)}/statistics/tx_bytes`;
   return Number(await runCommand(inHost(lab, host, ['cat', file]), { signal }));
 }

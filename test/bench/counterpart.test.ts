@@ -48,3 +48,19 @@ test('a tap is found in JSON too, and only as a whole name', () => {
     'defer',
   ]);
 });
+
+test('a disk is found on the other host’s storage where that is another one', () => {
+  const json =
+    '{"driver":"file","node-name":"disk0-file","filename":"/lab/a/storage/db1/disk0.raw"}';
+  const drive = 'if=none,id=disk1,file=/lab/a/storage/db1/disk1.qcow2,format=qcow2';
+  const argv = ['qemu', '-blockdev', json, '-drive', drive];
+  const local = [
+    { ...from, storage: '/lab/a/storage' },
+    { ...to, storage: '/lab/b/storage' },
+  ] as const;
+  assert.deepEqual(
+    counterpartArgv(argv, ...local).slice(1, -2),
+    ['-blockdev', json, '-drive', drive].map((word) => word.replace('/lab/a/', '/lab/b/')),
+  );
+  assert.deepEqual(counterpartArgv(argv, from, to).slice(0, -2), argv);
+});

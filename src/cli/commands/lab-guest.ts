@@ -34,6 +34,7 @@ export const start: Run<typeof labGuestSpec> = async (input, context) => {
       workingSetBytes: flags.workingSet,
       dirtyBytesPerSecond: flags.dirty,
       disks: flags.disk === undefined ? undefined : [diskOf(flags.disk)],
+      diskBytesPerSecond: flags.diskRate,
       qemu: flags.qemu,
       machineType: flags.machine,
       signal,

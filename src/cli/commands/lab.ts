@@ -87,6 +87,10 @@ export const labGuestSpec = spec({
       value: 'size[,thin]',
       summary: 'a disk that it writes to: a raw file, or with `,thin` a qcow2 image that grows',
     },
+    diskRate: {
+      kind: 'rate',
+      summary: 'what it writes to its disk (default: about 1 MiB/s in small pieces)',
+    },
     qemu: {
       kind: 'text',
       value: 'version',

@@ -35,6 +35,8 @@ export interface GuestWorkload {
   readonly dirtyBytes: number;
   readonly dirtyBytesPerSecond: number;
   readonly disks?: number | undefined;
+  /** What it writes to each of them; absent: little, and all the time. */
+  readonly diskBytesPerSecond?: number | undefined;
 }
 
 export function guestFiles(
@@ -60,6 +62,9 @@ export function kernelCommandLine(workload: GuestWorkload): string {
     `godwit.dirty=${kib(workload.dirtyBytes)}`,
     `godwit.rate=${Math.round(workload.dirtyBytesPerSecond)}`,
     ...(workload.disks ? [`godwit.disks=${workload.disks}`] : []),
+    ...(workload.disks && workload.diskBytesPerSecond !== undefined
+      ? [`godwit.diskrate=${Math.round(workload.diskBytesPerSecond)}`]
+      : []),
   ].join(' ');
 }
 

@@ -35,6 +35,8 @@ export interface GuestRequest {
   /** Bytes/s that the guest writes into its working set. Default 0. */
   readonly dirtyBytesPerSecond?: number | undefined;
   readonly disks?: readonly DiskRequest[] | undefined;
+  /** Bytes/s that the guest writes to each of its disks; default about 1 MiB/s, in small pieces. */
+  readonly diskBytesPerSecond?: number | undefined;
   /** A version (`7.2`), a path, or the first QEMU found. */
   readonly qemu?: string | undefined;
   /** Default: that of the QEMU chosen. */
@@ -93,7 +95,11 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
       accelerator,
       ...(drives.length === 0 ? {} : { disks: drives.map(({ file }) => file) }),
     };
-    const plain = hardwareOf(guest, { binary: qemu.path, dir, drives, ...image });
+    const { diskBytesPerSecond } = request;
+    const plain = hardwareOf(
+      { ...guest, diskBytesPerSecond },
+      { binary: qemu.path, dir, drives, ...image },
+    );
     const commandLine = [plain.commandLine, ...(request.kernelWords ?? [])].join(' ');
     const hardware = { ...plain, commandLine };
     await launch(lab, host, hardware, request);
@@ -107,7 +113,7 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
 }
 
 function hardwareOf(
-  guest: LabGuest,
+  guest: LabGuest & Pick<GuestRequest, 'diskBytesPerSecond'>,
   host: Pick<GuestHardware, 'binary' | 'dir' | 'kernel' | 'initramfs' | 'drives'>,
 ): GuestHardware {
   const { name, uuid, index, mac, machineType, accelerator, memoryBytes } = guest;

@@ -43,10 +43,10 @@ disks_bad() {
   until [ -e /state/disks-paused ] || [ "$tries" -ge 500 ]; do usleep 20000; tries=$((tries + 1)); done
   for file in /ram/disks/vd*/slot*; do
     [ -e "$file" ] || continue
-    read -r skip at <"$file"
+    read -r skip at count <"$file"
     name=${file#/ram/disks/} disks=$((disks + 1))
-    want=$(dd if=/ram/pool bs=64k skip="$skip" iflag=skip_bytes,fullblock count=1 2>/dev/null | md5sum)
-    have=$(dd if="/dev/${name%%/*}" bs=64k skip="$at" iflag=direct,fullblock count=1 2>/dev/null | md5sum)
+    want=$(dd if=/ram/pool bs=64k skip="$skip" iflag=skip_bytes,fullblock count="$count" 2>/dev/null | md5sum)
+    have=$(dd if="/dev/${name%%/*}" bs=64k skip="$at" iflag=direct,fullblock count="$count" 2>/dev/null | md5sum)
     [ "$want" = "$have" ] || diskbad=$((diskbad + 1))
   done
   read -r _ errors </state/disks

@@ -8,7 +8,7 @@ mount -t devtmpfs dev /dev 2>/dev/null
 echo 'godwit: boot'
 for module in $(cat /modules/order); do insmod "/modules/$module" 2>/dev/null; done
 
-static=0 dirty=0 rate=0 disks=0 ip=''
+static=0 dirty=0 rate=0 disks=0 diskrate='' ip=''
 for word in $(cat /proc/cmdline); do
   case "$word" in
     godwit.ip=*) ip=${word#*=} ;;
@@ -16,6 +16,7 @@ for word in $(cat /proc/cmdline); do
     godwit.dirty=*) dirty=${word#*=} ;;
     godwit.rate=*) rate=${word#*=} ;;
     godwit.disks=*) disks=${word#*=} ;;
+    godwit.diskrate=*) diskrate=${word#*=} ;;
   esac
 done
 
@@ -52,7 +53,7 @@ if [ "$dirty" -gt 0 ]; then
   dd if=/ram/pool of=/ram/dirty bs=64k skip=17 iflag=skip_bytes count=1 2>/dev/null
   /bin/dirty "$dirty" &
 fi
-[ "$disks" = 0 ] || /bin/disk &
+[ "$disks" = 0 ] || /bin/disk "$diskrate" &
 : >/state/ready
 echo 'godwit: ready'
 while :; do wait; sleep 3600; done

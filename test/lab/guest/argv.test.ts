@@ -62,6 +62,16 @@ test('what the guest shall do is on the kernel’s command line', () => {
   }
 });
 
+test('a rate for its disks is told where it has some, also that it shall rest', () => {
+  const workload = { address: '10.88.0.21', staticBytes: 0, dirtyBytes: 0, dirtyBytesPerSecond: 0 };
+  const line = (disks: number, rate?: number): string =>
+    kernelCommandLine({ ...workload, disks, diskBytesPerSecond: rate });
+  assert.match(line(2, 5 * MIB), /godwit\.disks=2 godwit\.diskrate=5242880$/);
+  assert.match(line(1, 0), /godwit\.diskrate=0$/);
+  assert.doesNotMatch(line(1), /diskrate/);
+  assert.doesNotMatch(line(0, 5), /disk/);
+});
+
 test('a working set is divided without rest, or refused when the guest is too small for it', () => {
   fc.assert(
     fc.property(

@@ -1,0 +1,124 @@
+import { median } from './contract.ts';
+import type { Measure } from './contract.ts';
+import type { QmpEvent } from './stream-times.ts';
+
+/** What a move of a guest with its disks came to, from what QEMUs, links and the guest say. Pure. */
+
+/** One move, by whichever side. */
+export interface DiskMove {
+  /** From the first mirror job at the source until the guest runs at the destination, by the QEMUs' own times. */
+  readonly totalMs: number;
+  readonly clientGapMs: number;
+  /** What the source's migration link sent meanwhile, and what of that was memory by QEMU's own count. */
+  readonly linkBytes: number;
+  readonly memoryBytes: number;
+  /** What the disk's image took when the move began, and what the guest wrote to it while it was copied. */
+  readonly allocatedBytes: number;
+  readonly rewrittenBytes: number;
+  /** The whole command, where there is one. */
+  readonly wallMs?: number;
+}
+
+/** A guest that was quiet, with a thin image. */
+export interface ThinMove {
+  readonly totalMs: number;
+  readonly linkBytes: number;
+  readonly memoryBytes: number;
+  /** What the image took before at the source, and what it takes after at the destination. */
+  readonly allocatedBefore: number;
+  readonly allocatedAfter: number;
+}
+
+export interface CopyTimes {
+  /** The first mirror job was made. */
+  readonly begunAtMs: number;
+  readonly stoppedAtMs: number;
+}
+
+/** From the events of the source's QEMU during one move. Throws where nothing was copied, or the guest never stopped. */
+export function copyTimes(events: readonly QmpEvent[]): CopyTimes {
+  const begun = events.find(
+    ({ event, data }) => event === 'JOB_STATUS_CHANGE' && data['status'] === 'created',
+  );
+  const stopped = events.findLast(({ event }) => event === 'STOP');
+  if (begun === undefined) throw new Error('the source’s QEMU never said that it copies a disk');
+  if (stopped === undefined) throw new Error('the source’s QEMU never said that the guest stands');
+  return { begunAtMs: begun.atMs, stoppedAtMs: stopped.atMs };
+}
+
+/** What a guest has written at a moment of its own clock. */
+export interface Written {
+  readonly diskBytes: number;
+  readonly uptimeMs: number;
+}
+
+/** So much it writes in `ms` at the rate that it kept between two looks. */
+export function writtenIn(ms: number, before: Written, after: Written): number {
+  const pastMs = after.uptimeMs - before.uptimeMs;
+  return pastMs <= 0 ? 0 : ((after.diskBytes - before.diskBytes) * ms) / pastMs;
+}
+
+/** Bytes on the link for the disk, of what there was to send. */
+export function shareOfNeeded(moved: DiskMove): number {
+  const { linkBytes, memoryBytes, allocatedBytes, rewrittenBytes } = moved;
+  return (linkBytes - memoryBytes) / (allocatedBytes + rewrittenBytes);
+}
+
+const MIB = 1024 ** 2;
+
+/** Both sides' medians. */
+export function pairMeasures(
+  name: string,
+  godwit: readonly DiskMove[],
+  hand: readonly DiskMove[],
+): Measure[] {
+  const runs = godwit.length;
+  const of = (side: readonly DiskMove[], value: (each: DiskMove) => number): number =>
+    median(side.map(value));
+  const told = (what: string, value: number, unit: string): Measure => {
+    return { name: `${name}: ${what}`, value, unit, runs };
+  };
+  const total = ({ totalMs }: DiskMove): number => totalMs;
+  const gap = ({ clientGapMs }: DiskMove): number => clientGapMs;
+  return [
+    {
+      ...told('total time, Godwit / by hand', of(godwit, total) / of(hand, total), 'x'),
+      target: { atMost: 1.1 },
+    },
+    {
+      ...told('on the link, of allocated and rewritten', of(godwit, shareOfNeeded), 'x'),
+      target: { atMost: 1.05 },
+    },
+    told('the same by hand', of(hand, shareOfNeeded), 'x'),
+    told('total time, Godwit', of(godwit, total), 'ms'),
+    told('total time, by hand', of(hand, total), 'ms'),
+    told('client gap, Godwit', of(godwit, gap), 'ms'),
+    told('client gap, by hand', of(hand, gap), 'ms'),
+    told('rewritten meanwhile', of(godwit, ({ rewrittenBytes }) => rewrittenBytes) / MIB, 'MiB'),
+    told(
+      'whole `godwit migrate`',
+      of(godwit, ({ wallMs = 0 }) => wallMs),
+      'ms',
+    ),
+  ];
+}
+
+/** Of a 20 GiB image with 300 MiB in it. */
+export function thinMeasures(name: string, moved: readonly ThinMove[]): Measure[] {
+  const of = (value: (each: ThinMove) => number): number => median(moved.map(value));
+  const told = (what: string, value: number, unit: string): Measure => {
+    return { name: `${name}: ${what}`, value, unit, runs: moved.length };
+  };
+  const link = of(({ linkBytes, memoryBytes }) => linkBytes - memoryBytes) / MIB;
+  const after = of(({ allocatedAfter }) => allocatedAfter) / MIB;
+  return [
+    { ...told('on the link', link, 'MiB'), target: { atMost: 330 } },
+    { ...told('allocated at the end', after, 'MiB'), target: { atMost: 310 } },
+    told('allocated before', of(({ allocatedBefore }) => allocatedBefore) / MIB, 'MiB'),
+    told(
+      'total time',
+      of(({ totalMs }) => totalMs),
+      'ms',
+    ),
+  ];
+}

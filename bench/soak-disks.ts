@@ -1,0 +1,166 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { startGuest } from '../src/lab/guest/start.ts';
+import { readGuestStats } from '../src/lab/guest/talk.ts';
+import { openProbe } from '../src/lab/probe/probe.ts';
+import { storageDirectory } from '../src/lab/state.ts';
+import type { Lab } from '../src/lab/state.ts';
+import { writersOf } from '../src/lab/witness/locks.ts';
+import { runningOn } from '../src/lab/witness/qemus.ts';
+import { systemClock } from '../src/clock.ts';
+import { withDeadline } from '../src/deadline.ts';
+import type { Mode } from '../src/protocol/migration.ts';
+import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { godwitMigrate } from './godwit.ts';
+import { otherHost, untilQuiet, withLab } from './lab.ts';
+import {
+  askGuest,
+  connectionProblems,
+  measures,
+  possibleModes,
+  tidied,
+  wordProblems,
+} from './soak.ts';
+import type { GuestWord, Moved } from './soak.ts';
+import type { HostTally } from './tally-compare.ts';
+import { takeTally } from './tally.ts';
+
+const GUEST = 'db1';
+const MIB = 1024 ** 2;
+const DEFAULT_RUNS = 100;
+/** What each holds beside what the guest writes to it. */
+const FILLED_BYTES = 64 * MIB;
+const DISKS = [
+  { bytes: 2048 * MIB, thin: true, filledBytes: FILLED_BYTES },
+  { bytes: 256 * MIB, thin: false, filledBytes: FILLED_BYTES },
+];
+const IMAGES = ['disk0.qcow2', 'disk1.raw'];
+/** As often as this it writes to each disk before a move. */
+const WRITES_BEFORE = 20;
+const WRITE_BYTES = 64 * 1024;
+const WRITES_MS = 60_000;
+const ANSWERS_MS = 60_000;
+/** Beside the disks, which are most of it. */
+const WORDS = ['--max-downtime', '300ms'];
+const HYBRID = ['--hybrid-rounds', '1'];
+
+export const soakDisks: Bench = {
+  name: 'soak-disks',
+  summary: 'many moves in a row of one guest with two disks of its own host under load',
+  run: (options) => withLab(options, (lab) => measure(lab, options), { storage: 'local' }),
+};
+
+async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
+  const { signal, say } = options;
+  const runs = options.runs ?? DEFAULT_RUNS;
+  const modes = await possibleModes(say);
+  await startGuest(lab, {
+    name: GUEST,
+    host: 'a',
+    memoryBytes: 192 * MIB,
+    workingSetBytes: 16 * MIB,
+    dirtyBytesPerSecond: 2 * MIB,
+    disks: DISKS,
+    signal,
+  });
+  const course: Course = { lab, first: await askGuest(lab, GUEST, signal), signal };
+  // Once there and back first, as without disks: it fills what hosts keep on purpose.
+  for (const to of ['b', 'a']) await moveOnce(course, modes.at(-1) ?? 'precopy', to);
+  await untilQuiet(lab, signal);
+  const before = await tallyWithStorage(lab);
+  const moved: Moved[] = [];
+  const failures: string[] = [];
+  let host = 'a';
+  // An odd number would leave the guest, and what belongs to it, on the other host.
+  for (let run = 0; run < runs + (runs % 2); run += 1) {
+    const mode = modes[run % modes.length] ?? 'precopy';
+    const to = otherHost(lab, host);
+    const number = String(run + 1).padStart(3);
+    try {
+      const result = await moveOnce(course, mode, to);
+      moved.push(result);
+      const { totalMs, clientGapMs } = result;
+      const times = `${totalMs.toFixed(0)} ms, client gap ${clientGapMs.toFixed(0)} ms`;
+      say(`${number}  ${mode.padEnd(9)} to ${to}  ${times}`);
+    } catch (error) {
+      signal.throwIfAborted();
+      failures.push(`move ${run + 1}, ${mode} to ${to}: ${String(error)}`);
+      say(`${number}  FAILED ${failures.at(-1) ?? ''}`);
+    }
+    const hosts = await runningOn(lab, GUEST);
+    // Nothing can be said of moves after one that lost the guest, or doubled it.
+    if (hosts.length !== 1)
+      throw new Error(`the guest runs on ${hosts.join(' and ') || 'no host'}`);
+    host = hosts[0] ?? host;
+  }
+  if (host !== 'a') {
+    say('one move more, so that everything can be counted where it began');
+    await moveOnce(course, 'precopy', 'a').catch((error: unknown) => failures.push(String(error)));
+  }
+  const left = await tidied(lab, { before, take: tallyWithStorage }, signal);
+  for (const line of left) say(`left over: ${line}`);
+  return measures(moved, failures.length, left.length);
+}
+
+interface Course {
+  readonly lab: Lab;
+  readonly first: GuestWord;
+  readonly signal: AbortSignal;
+}
+
+/** Moves the guest and looks at it and at its disks from all sides. Rejects with what is wrong. */
+async function moveOnce({ lab, first, signal }: Course, mode: Mode, to: string): Promise<Moved> {
+  const client = await openProbe(lab, GUEST, { signal });
+  try {
+    await untilWritten(lab, signal);
+    await client.mark();
+    const words = [...WORDS, ...(mode === 'hybrid' ? HYBRID : [])];
+    const { report } = await godwitMigrate(lab, { guest: GUEST, to, mode, words }, signal);
+    const seen = await client.settle(ANSWERS_MS, signal);
+    const now = await askGuest(lab, GUEST, signal);
+    const problems = [
+      ...connectionProblems(seen),
+      ...wordProblems(first, now),
+      ...(now.memory.diskChunks === 0 ? ['nothing of its disks was read again'] : []),
+      ...(await whereProblems(lab, to)),
+    ];
+    if (problems.length > 0) throw new Error(problems.join('; '));
+    return { mode, totalMs: report.totalMs, clientGapMs: seen.clientGapMs };
+  } finally {
+    await client.stop();
+  }
+}
+
+/** The guest has written to its disks some more. */
+async function untilWritten(lab: Lab, signal: AbortSignal): Promise<void> {
+  const { diskBytes } = await readGuestStats(lab, GUEST, { signal });
+  const wanted = diskBytes + WRITES_BEFORE * WRITE_BYTES * IMAGES.length;
+  await withDeadline(`${GUEST} to write to its disks`, WRITES_MS, signal, async (inner) => {
+    while ((await readGuestStats(lab, GUEST, { signal: inner })).diskBytes < wanted) {
+      await systemClock.sleep(250, inner);
+    }
+  });
+}
+
+/** It runs there alone, and only that host's QEMU may write to its images. */
+async function whereProblems(lab: Lab, to: string): Promise<string[]> {
+  const hosts = await runningOn(lab, GUEST);
+  const problems = hosts.join() === to ? [] : [`it runs on ${hosts.join(' and ')}`];
+  for (const image of IMAGES) {
+    const file = path.join(storageDirectory(lab, to), GUEST, image);
+    const writers = await writersOf(lab, GUEST, file);
+    if (writers.join() !== to) problems.push(`${image} is locked by ${writers.join(' and ')}`);
+  }
+  return problems;
+}
+
+/** What is counted without disks, and every file on each host's storage. */
+async function tallyWithStorage(lab: Lab): Promise<HostTally[]> {
+  const tallies = await takeTally(lab);
+  return Promise.all(
+    tallies.map(async (tally) => {
+      const stored = await readdir(storageDirectory(lab, tally.host), { recursive: true });
+      return { ...tally, files: [...tally.files, ...stored.map((file) => `storage/${file}`)] };
+    }),
+  );
+}
