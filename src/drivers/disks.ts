@@ -21,8 +21,17 @@ export interface DiskSample {
   readonly trouble?: { readonly kind: 'full' | 'source' | 'target'; readonly reason: string };
 }
 
+/** What a file of this host holds; remembered for as long as it is not written to. */
+export interface Identifier {
+  identify(
+    file: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly bytes: number; readonly sha256: string }>;
+}
+
 /** At the source. Every call may be repeated, also by a mover that takes over. */
 export interface DiskSource {
+  readonly images: Identifier;
   /**
    * Begins to copy each node to the export of the same name behind the unix `socket`, or takes up a copy that stands
    * still. The guest runs on. GODWIT_DISK_FAILED where one has ended, or nobody answers behind the socket.
@@ -61,6 +70,7 @@ export interface NewImage {
 
 /** At the destination. */
 export interface DiskTarget {
+  readonly images: Identifier;
   /** Makes empty images with the size and the features that the description tells. */
   create(
     description: GuestDescription,

@@ -1,47 +1,14 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { godwitError } from '../errors.ts';
 import type { GodwitError, SerialError } from '../errors.ts';
-import { serialError } from '../protocol/errors.ts';
-import { address, hostName, ms } from '../protocol/names.ts';
-import { admission, epoch, preparation } from '../protocol/peer.ts';
 import type { Admission, DestinationStatus, Preparation } from '../protocol/peer.ts';
-import { guestHandle, hypervisorEvent } from './hypervisor.ts';
-import type { GuestHandle } from './hypervisor.ts';
-import { destinationRightAfter, proof } from './run-right.ts';
+import type { DestinationEvent, SeededBase } from './destination-events.ts';
+import type { GuestHandle, hypervisorEvent } from './hypervisor.ts';
+import { destinationRightAfter } from './run-right.ts';
 import type { DestinationRight } from './run-right.ts';
 
-/** Host ports made for the guest's NICs: backend id -> tap. */
-export const portMap = z.record(z.string().max(128), z.string().max(15));
-
-/** Everything that can happen to a migration at its destination; journaled as it is. */
-export const destinationEvent = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('admitted'), admission, host: hostName }),
-  /** Written before anything is made, so that it can be found and taken down. */
-  z.object({
-    type: z.literal('preparing'),
-    preparation,
-    ports: portMap,
-    /** Directories that are made for images of disks, the outermost first. */
-    directories: z.array(z.string().max(4096)).max(2048).optional(),
-  }),
-  z.object({ type: z.literal('prepared'), handle: guestHandle, memoryAddress: address }),
-  z.object({ type: z.literal('armed'), epoch, bootId: z.string().max(64) }),
-  /** Commit has arrived: from here on the guest may run here. Written before it is resumed. */
-  z.object({ type: z.literal('committed'), epoch }),
-  z.object({ type: z.literal('running'), epoch, resumeMs: ms }),
-  z.object({ type: z.literal('refused'), epoch, why: z.string().max(1024) }),
-  /** Resolved to run here without the source, which is off or was shown not to run it. Written before it is resumed. */
-  z.object({ type: z.literal('resolved'), epoch, proof, by: z.string().max(128) }),
-  /** The source has closed the epoch without this side's word: whatever is here goes. */
-  z.object({ type: z.literal('overruled'), epoch, why: z.string().max(1024) }),
-  z.object({ type: z.literal('hypervisor'), event: hypervisorEvent }),
-  z.object({ type: z.literal('failed'), error: serialError }),
-  z.object({ type: z.literal('released') }),
-  z.object({ type: z.literal('finished') }),
-  /** `neverRan`: this mover can tell that no earlier one resumed the guest (see knowsItNeverRan). */
-  z.object({ type: z.literal('taken-over'), pid: z.number().int(), neverRan: z.boolean() }),
-]);
-export type DestinationEvent = z.infer<typeof destinationEvent>;
+export { destinationEvent, portMap } from './destination-events.ts';
+export type { DestinationEvent } from './destination-events.ts';
 
 export interface DestinationState {
   readonly admission: Admission;
@@ -51,6 +18,8 @@ export interface DestinationState {
   readonly preparation: Preparation | undefined;
   readonly ports: Readonly<Record<string, string>>;
   readonly directories: readonly string[];
+  /** Images that the guest only reads, which the hosts do not share. */
+  readonly bases: readonly SeededBase[];
   readonly handle: GuestHandle | undefined;
   readonly memoryAddress: string | undefined;
   readonly hypervisor: DestinationStatus['hypervisor'];
@@ -72,6 +41,7 @@ export function initialDestination(
     preparation: undefined,
     ports: {},
     directories: [],
+    bases: [],
     handle: undefined,
     memoryAddress: undefined,
     hypervisor: 'none',
@@ -91,8 +61,13 @@ export function destinationAfter(
       return state;
     case 'taken-over':
       return { ...state, unsure: state.right === 'armed' && !event.neverRan };
+    case 'seeding': {
+      const directories = withMade(state, event.directories);
+      return { ...state, bases: event.bases, directories };
+    }
     case 'preparing': {
-      const { preparation: asked, ports, directories = [] } = event;
+      const { preparation: asked, ports } = event;
+      const directories = withMade(state, event.directories);
       return { ...state, stage: 'preparing', preparation: asked, ports, directories };
     }
     case 'prepared': {
@@ -137,6 +112,11 @@ export function destinationAfter(
   }
 }
 
+/** What was made for backing files is there before what is made for the images above. */
+function withMade({ directories }: DestinationState, made: readonly string[] = []): string[] {
+  return [...new Set([...directories, ...made])];
+}
+
 type HypervisorEventType = z.infer<typeof hypervisorEvent>['type'];
 
 function afterHypervisor(
@@ -171,6 +151,8 @@ function afterHypervisor(
 
 export type DestinationCall =
   | 'assess'
+  /** Backing files that the hosts do not share are looked for and taken. */
+  | 'seed'
   | 'prepare'
   | 'arm'
   | 'commit'
@@ -201,6 +183,10 @@ export function judgeCall(
   switch (call) {
     case 'assess':
       return state.stage === 'released' ? no(state, 'it was released') : go;
+    case 'seed':
+      return state.right === 'none' && state.stage === 'admitted'
+        ? go
+        : no(state, `it is ${stateWord(state)}`);
     case 'prepare':
       if (state.right !== 'none' || state.stage === 'released')
         return no(state, `it is ${state.right}`);

@@ -20,6 +20,7 @@ export function durability(event: SourceEvent): Durability {
     case 'stalled':
     case 'flows':
     case 'wire':
+    case 'disk-link':
       return 'later';
     case 'did':
       // `armed` is on the disk since before the guest stopped; after a power loss the destination is asked.

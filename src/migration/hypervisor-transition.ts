@@ -15,6 +15,7 @@ export function onHypervisor(before: SourceState, event: HypervisorEvent): Trans
     case 'inspect':
     case 'admit':
     case 'assess':
+    case 'seed':
     case 'prepare':
     case 'configure':
     case 'arm':

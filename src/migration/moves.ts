@@ -13,6 +13,7 @@ export function stay(state: SourceState): Transition {
 
 /** Begins a step; entering `arm` and `commit` moves the right to run, in the same record. */
 export function enter(state: SourceState, step: StepName): Transition {
+  if (step === 'seed' && !looksForBases(state)) return enter(state, 'prepare');
   if (step === 'mirror' && !copiesDisks(state)) return enter(state, 'memory');
   if (step === 'drain' && (state.stream === 'done' || state.via === 'precopy')) {
     return enter(state, 'verify');
@@ -22,7 +23,10 @@ export function enter(state: SourceState, step: StepName): Transition {
   if (step === 'drain' && state.stream === 'failed')
     return lost(state, 'post-copy broke before all memory had left its source');
   const right = rightOnEntering(state, step);
-  const next: SourceState = { ...state, right, attempts: 0, doing: { kind: 'do', step } };
+  const { disks, ...rest } = state;
+  // What was told of backing files is no progress of the copies.
+  const told = disks === undefined || step === 'mirror' ? {} : { disks };
+  const next: SourceState = { ...rest, ...told, right, attempts: 0, doing: { kind: 'do', step } };
   const effects: SourceEffect[] = [{ type: 'do', step }];
   const streams = step === 'drain' || (step === 'commit' && state.via === 'postcopy');
   if (streams && state.stream === 'paused') effects.push({ type: 'recover' });
@@ -32,6 +36,11 @@ export function enter(state: SourceState, step: StepName): Transition {
 /** Some of the guest's disks lie where the destination does not see them. */
 export function copiesDisks({ known }: Pick<SourceState, 'known'>): boolean {
   return (known.copies ?? []).length > 0;
+}
+
+/** Something that the guest only reads lies where the destination does not see it. */
+function looksForBases({ known }: Pick<SourceState, 'known'>): boolean {
+  return (known.bases ?? []).length > 0;
 }
 
 function rightOnEntering(state: SourceState, step: StepName): SourceState['right'] {

@@ -34,7 +34,8 @@ export function progressOf(
 
 function percentIn(phase: Phase, { disks }: SourceState, sample: MemorySample | undefined): number {
   if (phase === 'done') return 100;
-  return phase === 'disks' ? percentCopied(disks ?? []) : percentOf(sample);
+  const copies = phase === 'disks' || phase === 'seeding';
+  return copies ? percentCopied(disks ?? []) : percentOf(sample);
 }
 
 /** Share of what is to be copied of the disks, 0..100. */

@@ -1,9 +1,11 @@
 import type { SerialError } from '../errors.ts';
+import type { DiskLink } from '../protocol/disk.ts';
 import type { MemorySample, Phase, Report } from '../protocol/migration.ts';
 import { migrationSettings } from '../protocol/migration.ts';
 import type { WireReport } from '../protocol/wire.ts';
 import { blackoutParts, marksAfter } from './blackout.ts';
 import type { Marks } from './blackout.ts';
+import { addDiskLink } from './disk-figures.ts';
 import { replayDestination } from './journal.ts';
 import type { DestinationRecord, SourceRecord } from './journal.ts';
 import { initialSource, phaseOf } from './source-state.ts';
@@ -29,6 +31,7 @@ interface Walk {
   stalls: Stalls;
   restartedAt: number | undefined;
   wire: WireReport | undefined;
+  diskLink: DiskLink | undefined;
   /** When the present phase began. */
   enteredAt: number;
 }
@@ -71,6 +74,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     roundList: walk.rounds.slice(-MOST_ROUNDS),
     ...(walk.wire === undefined ? {} : { wire: walk.wire }),
     ...(state.disks === undefined ? {} : { disks: [...state.disks] }),
+    ...(walk.diskLink === undefined ? {} : { diskLink: walk.diskLink }),
     phases: walk.phases,
     checks: (state.known.checks ?? []).slice(0, MOST_CHECKS),
     decisions: walk.decisions.slice(0, MOST_DECISIONS),
@@ -136,6 +140,7 @@ function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk 
     stalls: NO_STALLS,
     restartedAt: undefined,
     wire: undefined,
+    diskLink: undefined,
     enteredAt: startedAt,
   };
   for (const { event, at } of records) {
@@ -201,9 +206,11 @@ function noteWire(walk: Walk, event: SourceRecord['event'], atMs: number): void 
     const { path } = walk.state?.plan.settings ?? {};
     if (path === 'auto') walk.decisions.push({ atMs, what: `memory goes by ${takes}: ${why}` });
   }
-  if (event.type !== 'wire') return;
-  walk.wire = addWire(walk.wire, event.figures);
-  if (event.why !== undefined) walk.decisions.push({ atMs, what: `the wire ended: ${event.why}` });
+  if (event.type !== 'wire' && event.type !== 'disk-link') return;
+  if (event.type === 'wire') walk.wire = addWire(walk.wire, event.figures);
+  else walk.diskLink = addDiskLink(walk.diskLink, event.figures);
+  const way = event.type === 'wire' ? 'the wire' : 'the way of the disks';
+  if (event.why !== undefined) walk.decisions.push({ atMs, what: `${way} ended: ${event.why}` });
 }
 
 function resolvedWords({ by, runAt, proof }: Extract<SourceEvent, { type: 'resolved' }>): string {

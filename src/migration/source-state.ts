@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { SerialError } from '../errors.ts';
-import { diskProgress, MAX_PLACES, place } from '../protocol/disk.ts';
+import { diskLink, diskProgress, MAX_PLACES, place } from '../protocol/disk.ts';
 import type { DiskProgress } from '../protocol/disk.ts';
 import { serialError } from '../protocol/errors.ts';
 import { check, memorySample, migrationSettings } from '../protocol/migration.ts';
@@ -35,7 +35,9 @@ export const stepFacts = z.object({
   places: z.array(place).max(MAX_PLACES).optional(),
   /** Images that are copied, and where the destination makes them. */
   copies: z.array(place).max(MAX_PLACES).optional(),
-  /** Their files here, which are given up once the guest has left. */
+  /** Images that the guest only reads, on this host's own storage: where they lie here. */
+  bases: z.array(place).max(MAX_PLACES).optional(),
+  /** Files of the copied ones here, which are given up once the guest has left. */
   copied: z.array(z.string().max(4096)).max(MAX_PLACES).optional(),
   /** Taps of the source, removed once the guest has left. */
   ports: z.array(z.string().max(15)).max(64).optional(),
@@ -95,6 +97,12 @@ export const sourceEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('recovery-failed'), error: serialError }),
   /** The wire was let go of, and this is what it did; `why` where it ended by itself. */
   z.object({ type: z.literal('wire'), figures: wireFigures, why: z.string().max(1024).optional() }),
+  /** The same of the way of the disks. */
+  z.object({
+    type: z.literal('disk-link'),
+    figures: diskLink,
+    why: z.string().max(1024).optional(),
+  }),
   z.object({ type: z.literal('cancel') }),
   z.object({ type: z.literal('timeout'), afterMs: ms }),
   z.object({

@@ -5,6 +5,7 @@ export const STEP_NAMES = [
   'admit',
   'inspect',
   'assess',
+  'seed',
   'prepare',
   'configure',
   'arm',
@@ -57,6 +58,14 @@ export const STEPS: Readonly<Record<StepName, Step>> = {
     deadline: 15_000,
     undo: undefined,
     noUndo: 'it only reads',
+  },
+  seed: {
+    phase: 'seeding',
+    does: 'backing files that the destination has not are sent to it; left out where there are none to look for',
+    endsBy: 'handler',
+    deadline: 'timeout',
+    undo: undefined,
+    noUndo: 'release, which undoes admit, removes what was made',
   },
   prepare: {
     phase: 'preparing',

@@ -20,6 +20,7 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
   switch (event.type) {
     case 'planned':
     case 'wire':
+    case 'disk-link':
       return stay(state);
     case 'did':
       return did(state, event.step, event.facts);

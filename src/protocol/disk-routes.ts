@@ -12,6 +12,14 @@ export const diskRoutes = {
     body: peer.storageProof,
     response: peer.storageAnswer,
   }),
+  bases: route({
+    method: 'POST',
+    path: '/v1/bases',
+    summary: 'Look for what the guest only reads of its disks, and wait for what is not there',
+    access: 'agent',
+    body: peer.seeding,
+    response: peer.seedAnswer,
+  }),
   disks: route({
     method: 'POST',
     path: '/v1/disks',

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { bytes } from './names.ts';
+import { bytes, ms } from './names.ts';
 
 /**
  * A guest's disks as both hosts speak of them. An image is known by its block node; where it lies is said as a place in
@@ -59,6 +59,23 @@ export const diskProgress = z.object({
   totalBytes: bytes,
 });
 export type DiskProgress = z.infer<typeof diskProgress>;
+
+const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+
+/** What the way of the disks between the movers carried, as the source saw it. */
+export const diskLink = z.object({
+  /** Bytes of the source's hypervisor for the destination's, and of that one's for it. */
+  sentBytes: bytes,
+  receivedBytes: bytes,
+  /** Bytes that went over the links for them, both ways, what was sent twice included. */
+  linkBytes: bytes,
+  /** Times without any link, and the longest. */
+  cuts: count,
+  longestCutMs: ms,
+  /** One, and one more for each time that the way was made anew. */
+  sessions: count,
+});
+export type DiskLink = z.infer<typeof diskLink>;
 
 /** At most as many images as a guest may have, each in a directory of its own. */
 export const MAX_PLACES = 256;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { diskProgress } from './disk.ts';
+import { diskLink, diskProgress } from './disk.ts';
 import { serialError } from './errors.ts';
 import {
   bytes,
@@ -72,6 +72,7 @@ export type MigrationRequest = z.infer<typeof migrationRequest>;
 export const phase = z.enum([
   'planned',
   'checking',
+  'seeding',
   'preparing',
   'disks',
   'memory',
@@ -210,6 +211,8 @@ export const report = z.object({
   wire: wireFigures.optional(),
   /** Disks that were copied, as their copies stood last; absent where none was. */
   disks: z.array(diskProgress).max(64).optional(),
+  /** What went between the hosts for them; absent where none was copied, or the way to the other host never stood. */
+  diskLink: diskLink.optional(),
   /** How long each phase took, ms, in order. */
   phases: z.array(z.object({ phase, ms })).max(64),
   checks: z.array(check).max(256),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { disk, MAX_PLACES, place, proofAnswer, proofPlace } from './disk.ts';
+import { baseImage } from './base-image.ts';
+import { disk, MAX_PLACES, nodeName, place, proofAnswer, proofPlace } from './disk.ts';
 import { serialError } from './errors.ts';
 import { check, compression, mode } from './migration.ts';
 import {
@@ -80,6 +81,8 @@ export const preparation = z.object({
   places: z.array(place).max(MAX_PLACES).optional(),
   /** Images that will be copied: to be assessed, where the source has each; to be made, where the destination said. */
   copies: z.array(place).max(MAX_PLACES).optional(),
+  /** Images that the guest only reads, on the source's own storage: where the source has each. */
+  bases: z.array(place).max(MAX_PLACES).optional(),
 });
 export type Preparation = z.infer<typeof preparation>;
 
@@ -109,11 +112,28 @@ export type StorageAnswer = z.infer<typeof storageAnswer>;
 export const epochBody = z.object({ epoch });
 
 /** For how long the links of the disks' session may be cut, ms. */
-export const diskOffer = epochBody.extend({ linkGraceMs: z.number().int().min(1000).max(120_000) });
+const graceMs = z.number().int().min(1000).max(120_000);
+export const diskOffer = epochBody.extend({ linkGraceMs: graceMs });
 
 /** Where the destination's mover waits for the bytes of disks: a session of its own for each time that it is asked. */
 export const diskTunnel = wireSession.extend({ address });
 export type DiskTunnel = z.infer<typeof diskTunnel>;
+
+/** Source mover -> destination mover, before anything is built: which of these has it, and where will it make the others? */
+export const seeding = preparation.extend({
+  bases: z.array(baseImage).min(1).max(MAX_PLACES),
+  linkGraceMs: graceMs,
+});
+export type Seeding = z.infer<typeof seeding>;
+
+export const seedAnswer = z.object({
+  checks: z.array(check).max(MAX_PLACES),
+  /** Block nodes whose images are to be sent, in this order. */
+  send: z.array(nodeName).max(MAX_PLACES),
+  /** Where it waits for them; absent where none is to be sent. */
+  tunnel: diskTunnel.optional(),
+});
+export type SeedAnswer = z.infer<typeof seedAnswer>;
 
 /** `lost`: the source says that no copy of the guest is whole any more. */
 export const releaseBody = epochBody.extend({ lost: z.boolean().optional() });

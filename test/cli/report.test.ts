@@ -91,6 +91,25 @@ describe('the page of a report', () => {
     }
   });
 
+  test('shows the disks that were copied and what went over the links for them, where any was', () => {
+    const disks = [{ node: 'disk0', state: 'whole' as const, copiedBytes: 2e6, totalBytes: 2e6 }];
+    const link = {
+      sentBytes: 2e6,
+      receivedBytes: 1000,
+      linkBytes: 3e6,
+      cuts: 2,
+      longestCutMs: 1500,
+    };
+    const made = report({ disks, diskLink: { ...link, sessions: 1 } });
+    const look = { columns: 80, isTerminal: false, paint: painter(false) };
+    for (const text of [reportHtml(made), reportText(made, look)]) {
+      for (const words of ['Disks', 'disk0', 'over the links', '2, the longest of']) {
+        assert.ok(text.includes(words), words);
+      }
+    }
+    assert.doesNotMatch(reportHtml(report()), /Disks/);
+  });
+
   test('of a migration that has only begun is a page too', () => {
     const begun = report({
       outcome: 'running',

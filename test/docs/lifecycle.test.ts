@@ -7,7 +7,7 @@ import type { StepName } from '../../src/migration/steps.ts';
 import { FORWARD_ATTEMPTS } from '../../src/migration/transition.ts';
 import { phase } from '../../src/protocol/migration.ts';
 import { driveUntil, settle } from '../migration/drive.ts';
-import { isDoing } from '../migration/endings.ts';
+import { isDoing, isOfDisks } from '../migration/endings.ts';
 import { errorOf, planned } from '../migration/samples.ts';
 import { World } from '../migration/world.ts';
 
@@ -33,7 +33,7 @@ function rowOf(name: StepName): string[] {
 /** What a migration ends as when that step always fails. */
 function outcomeOfFailing(name: StepName): string {
   const mode = name === 'drain' ? 'postcopy' : 'precopy';
-  const world = new World(planned({ mode }), name === 'mirror');
+  const world = new World(planned({ mode }), isOfDisks(name));
   driveUntil(world, isDoing(name));
   for (let count = 0; count < FORWARD_ATTEMPTS && isDoing(name)(world); count += 1) {
     world.answer('before', errorOf());

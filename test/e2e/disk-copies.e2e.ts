@@ -110,6 +110,9 @@ describe('a guest with disks that lie on its host alone', () => {
       ['ready', 'ready'],
     );
     assert.ok(report.phases.some(({ phase }) => phase === 'disks'));
+    const { sentBytes = 0, linkBytes = 0, sessions } = report.diskLink ?? {};
+    assert.ok(sentBytes > 0 && linkBytes > sentBytes, JSON.stringify(report.diskLink));
+    assert.equal(sessions, 1);
     await moved();
   });
 

@@ -22,6 +22,7 @@ const epoch = plan.epoch;
 
 const CALLS = [
   'assess',
+  'seed',
   'prepare',
   'arm',
   'commit',

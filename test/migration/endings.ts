@@ -7,6 +7,11 @@ import type { World } from './world.ts';
 export const isDoing = (step: StepName) => (world: World) =>
   world.state.doing.kind === 'do' && world.state.doing.step === step && world.pending.length > 0;
 
+/** Steps that only a migration has whose guest has disks that the hosts do not share. */
+export function isOfDisks(step: StepName): boolean {
+  return step === 'seed' || step === 'mirror';
+}
+
 /** The guest runs where it ran, as it was, and the other host is as it was. */
 export function assertSourceRuns(world: World): void {
   assert.equal(world.run, 'running');

@@ -4,7 +4,7 @@ import type { SerialError } from '../../src/errors.ts';
 import type { HypervisorEvent } from '../../src/migration/hypervisor.ts';
 import type { SourceEvent } from '../../src/migration/source-state.ts';
 import { STEP_NAMES } from '../../src/migration/steps.ts';
-import { planned, sampleOf, wireReportOf } from './samples.ts';
+import { diskLinkOf, planned, sampleOf, wireReportOf } from './samples.ts';
 
 /** Everything that a source could ever be told, in no order that makes sense. */
 
@@ -84,6 +84,11 @@ export const anyEvent: fc.Arbitrary<SourceEvent> = fc.oneof(
     by: fc.constant('the hook'),
   }),
   record({ type: fc.constant('wire' as const), figures: fc.constant(wireReportOf()), why: reason }),
+  record({
+    type: fc.constant('disk-link' as const),
+    figures: fc.constant(diskLinkOf()),
+    why: reason,
+  }),
   record({ type: fc.constant('cancel' as const) }),
   record({ type: fc.constant('timeout' as const), afterMs: fc.nat(1000) }),
   record({ type: fc.constant('taken-over' as const), pid: fc.nat(1000) }),

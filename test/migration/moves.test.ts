@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { beginUndo, enter, finishUndo, hold, lost, stay } from '../../src/migration/moves.ts';
 import { initialSource } from '../../src/migration/source-state.ts';
 import type { SourceState } from '../../src/migration/source-state.ts';
-import { errorOf, planned } from './samples.ts';
+import { BASE, COPY, errorOf, planned } from './samples.ts';
 
 const begun = initialSource(planned()).state;
 
@@ -39,6 +39,23 @@ describe('entering a step', () => {
       const state: SourceState = { ...begun, via: 'postcopy', stream };
       assert.deepEqual(enter(state, 'drain').state.doing, { kind: 'end', outcome: 'lost' });
     }
+  });
+});
+
+describe('what the guest only reads of its disks', () => {
+  test('is seen to before anything is built, where the hosts do not share it', () => {
+    const known = { bases: [BASE] };
+    assert.deepEqual(enter({ ...begun, known }, 'seed').state.doing, { kind: 'do', step: 'seed' });
+    assert.deepEqual(enter(begun, 'seed').state.doing, { kind: 'do', step: 'prepare' });
+  });
+});
+
+describe('the progress of backing files', () => {
+  test('is not taken for that of the copies', () => {
+    const disks = [{ node: 'base0', state: 'whole', copiedBytes: 1, totalBytes: 1 }] as const;
+    const seeded: SourceState = { ...begun, known: { copies: [COPY] }, disks };
+    assert.equal(enter(seeded, 'mirror').state.disks, undefined);
+    assert.deepEqual(enter(seeded, 'prepare').state.disks, disks);
   });
 });
 

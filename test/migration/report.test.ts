@@ -2,14 +2,15 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { DestinationRecord, SourceRecord } from '../../src/migration/journal.ts';
+import { addDiskLink } from '../../src/migration/disk-figures.ts';
 import { destinationReportOf, reportOf } from '../../src/migration/report.ts';
 import type { SourceEvent } from '../../src/migration/source-state.ts';
 import { STEP_NAMES, STEPS } from '../../src/migration/steps.ts';
 import { report } from '../../src/protocol/migration.ts';
 import type { Report } from '../../src/protocol/migration.ts';
 import { chance, driveUntil, settle } from './drive.ts';
-import { isDoing } from './endings.ts';
-import { planned, sampleOf } from './samples.ts';
+import { isDoing, isOfDisks } from './endings.ts';
+import { diskLinkOf, planned, sampleOf } from './samples.ts';
 import { World } from './world.ts';
 
 const START = Date.parse('2026-03-01T12:00:00Z');
@@ -91,7 +92,7 @@ describe('the report of a pre-copy', () => {
   const made = reportOfWorld(world);
 
   test('lists each phase once, in order', () => {
-    const phases = STEP_NAMES.filter((name) => name !== 'drain' && name !== 'mirror').map(
+    const phases = STEP_NAMES.filter((name) => name !== 'drain' && !isOfDisks(name)).map(
       (name) => STEPS[name].phase,
     );
     assert.deepEqual(
@@ -147,6 +148,24 @@ describe('the report of a pre-copy', () => {
 });
 
 describe('the report of a migration under way or undone', () => {
+  test('adds up what the ways of the disks carried, and says how one ended that ended by itself', () => {
+    const first = {
+      type: 'disk-link' as const,
+      figures: diskLinkOf({ cuts: 1, longestCutMs: 30 }),
+    };
+    const lost = { ...first, why: 'no link for 10 s' };
+    const events: SourceEvent[] = [planned(), lost, { ...first, figures: diskLinkOf() }];
+    const two = reportOf(recordsOf(events), START + 40);
+    assert.deepEqual(two?.diskLink, {
+      ...addDiskLink(diskLinkOf(), diskLinkOf()),
+      cuts: 1,
+      longestCutMs: 30,
+    });
+    assert.deepEqual(two?.decisions, [
+      { atMs: 10, what: 'the way of the disks ended: no link for 10 s' },
+    ]);
+  });
+
   test('counts the present phase up to now', () => {
     const world = new World();
     driveUntil(world, isDoing('prepare'));

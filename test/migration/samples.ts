@@ -1,10 +1,11 @@
 import { godwitError } from '../../src/errors.ts';
 import type { SerialError } from '../../src/errors.ts';
-import type { Planned } from '../../src/migration/source-state.ts';
+import type { Planned, StepFacts } from '../../src/migration/source-state.ts';
 import { migrationSettings } from '../../src/protocol/migration.ts';
 import type { MemorySample, MigrationSettings } from '../../src/protocol/migration.ts';
 import type { Place } from '../../src/protocol/disk.ts';
 import type { GuestDescription, Preparation } from '../../src/protocol/peer.ts';
+import type { DiskLink } from '../../src/protocol/disk.ts';
 import type { WireReport } from '../../src/protocol/wire.ts';
 
 /** Ordinary values, for tests in which most of them do not matter. */
@@ -33,6 +34,8 @@ export function descriptionOf(): GuestDescription {
   };
 }
 
+/** Below it, where the source has it. */
+export const BASE: Place = { node: 'base0', pool: 'f'.repeat(16), path: 'web1/base.raw' };
 export const COPY: Place = { node: 'disk0', pool: 'f'.repeat(16), path: 'web1/disk0.raw' };
 
 export function withDisk(): GuestDescription {
@@ -76,6 +79,25 @@ export function wireReportOf(given: Partial<WireReport> = {}): WireReport {
   };
 }
 
+export function diskLinkOf(given: Partial<DiskLink> = {}): DiskLink {
+  const bytes = { sentBytes: 1 << 28, receivedBytes: 4096, linkBytes: (1 << 28) + 65_536 };
+  return { ...bytes, cuts: 0, longestCutMs: 0, sessions: 1, ...given };
+}
+
 export function errorOf(reason = 'it was to be'): SerialError {
   return godwitError('GODWIT_STEP_FAILED', { step: 'any', reason }).toJSON();
+}
+
+export function admissionOf({ id, guest, from, epoch, settings }: Planned) {
+  const { timeoutMs } = settings;
+  return { id, guest, from, epoch, timeoutMs, memoryBytes: 1 << 30 };
+}
+
+/** What `inspect` and `assess` find out; `copies`: the guest has disks that the hosts do not share. */
+export function inspected(copies: boolean): StepFacts {
+  const description = copies ? withDisk() : descriptionOf();
+  return { description, checks: [], ports: ['tap0'] };
+}
+export function assessed(copies: boolean): StepFacts {
+  return copies ? { checks: [], copies: [COPY], bases: [BASE] } : { checks: [] };
 }

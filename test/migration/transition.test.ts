@@ -5,7 +5,7 @@ import { STEP_NAMES, isBeforeNoReturn } from '../../src/migration/steps.ts';
 import { FORWARD_ATTEMPTS, canCancel, exitCodeOf } from '../../src/migration/transition.ts';
 import { mode } from '../../src/protocol/migration.ts';
 import { driveUntil, settle } from './drive.ts';
-import { assertHandedOver, assertSourceRuns, isDoing } from './endings.ts';
+import { assertHandedOver, assertSourceRuns, isDoing, isOfDisks } from './endings.ts';
 import { errorOf, planned, sampleOf } from './samples.ts';
 import { World, unreachable } from './world.ts';
 
@@ -39,7 +39,7 @@ describe('a failure before the point of no return', () => {
     for (const step of before) {
       for (const when of ['before', 'after'] as const) {
         test(`leaves the guest running at the source: ${one}, ${step} fails ${when} its effect`, () => {
-          const world = new World(planned({ mode: one }), step === 'mirror');
+          const world = new World(planned({ mode: one }), isOfDisks(step));
           driveUntil(world, isDoing(step));
           const isTriedAgain = step === 'switchover' && world.state.via === 'postcopy';
           for (let count = 0; count < (isTriedAgain ? FORWARD_ATTEMPTS : 1); count += 1) {
@@ -83,7 +83,7 @@ describe('a cancel', () => {
     const taken = isBeforeNoReturn(step);
     test(`${taken ? 'rolls back' : 'changes nothing'} during ${step}`, () => {
       const mode = step === 'drain' ? 'postcopy' : 'precopy';
-      const world = new World(planned({ mode }), step === 'mirror');
+      const world = new World(planned({ mode }), isOfDisks(step));
       driveUntil(world, isDoing(step));
       assert.equal(canCancel(world.state), taken);
       world.dispatch({ type: 'cancel' });

@@ -11,8 +11,10 @@ import type {
 } from '../../src/migration/destination.ts';
 import type { HypervisorEvent } from '../../src/migration/hypervisor.ts';
 import type { Admission, Preparation } from '../../src/protocol/peer.ts';
+import { BASE } from './samples.ts';
 
 export const BOOT = 'boot-1';
+const SEEDED = { ...BASE, bytes: 1 << 20, sha256: 'ab'.repeat(32), made: true };
 
 /** The destination of a world: its pure state, and a hypervisor that does what it is told. */
 export class WorldDestination {
@@ -20,6 +22,8 @@ export class WorldDestination {
   state: DestinationState;
   /** What is left on the host. */
   hypervisor: 'none' | 'paused' | 'running' | 'gone' = 'none';
+  /** What the guest only reads was made here. */
+  seeded = false;
   readonly #preparation: Preparation;
 
   constructor(admission: Admission, preparation: Preparation) {
@@ -40,6 +44,10 @@ export class WorldDestination {
     if (verdict.kind === 'no') throw verdict.error;
     const already = verdict.kind === 'already';
     switch (call) {
+      case 'seed':
+        this.seeded = true;
+        this.record({ type: 'seeding', bases: [SEEDED] });
+        return;
       case 'assess':
       case 'disks':
       case 'recover':
@@ -83,6 +91,7 @@ export class WorldDestination {
   #release(epoch: number): void {
     if (this.state.right !== 'refused') this.record({ type: 'refused', epoch, why: 'asked' });
     this.hypervisor = 'none';
+    this.seeded = false;
     this.record({ type: 'released' });
   }
 
@@ -103,6 +112,6 @@ export class WorldDestination {
   }
 
   get isClean(): boolean {
-    return this.state.stage === 'released' && this.hypervisor === 'none';
+    return this.state.stage === 'released' && this.hypervisor === 'none' && !this.seeded;
   }
 }

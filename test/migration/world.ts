@@ -15,7 +15,7 @@ import type {
 import { STEPS } from '../../src/migration/steps.ts';
 import type { StepName } from '../../src/migration/steps.ts';
 import { transition } from '../../src/migration/transition.ts';
-import { COPY, descriptionOf, planned, preparationOf, sampleOf, withDisk } from './samples.ts';
+import { admissionOf, assessed, inspected, planned, preparationOf, sampleOf } from './samples.ts';
 import { WorldDestination } from './world-destination.ts';
 
 export type Pending = Exclude<SourceEffect, { type: 'abort' | 'end' }>;
@@ -153,14 +153,13 @@ export class World {
         this.destination ??= new WorldDestination(admissionOf(this.plan), preparationOf(this.plan));
         return { moverAddress: 'b:7001' };
       case 'inspect':
-        return {
-          description: this.copies ? withDisk() : descriptionOf(),
-          checks: [],
-          ports: ['tap0'],
-        };
+        return inspected(this.copies);
       case 'assess':
         this.#call('assess');
-        return this.copies ? { checks: [], copies: [COPY] } : { checks: [] };
+        return assessed(this.copies);
+      case 'seed':
+        this.#call('seed');
+        return {};
       case 'prepare':
         this.#call('prepare');
         return { memoryAddress: 'b:49152', tlsHostname: 'b' };
@@ -287,9 +286,4 @@ export function sourceGone(): GodwitError {
 
 function held(reason: string): GodwitError {
   return godwitError('GODWIT_HELD', { guest: 'web1', reason });
-}
-
-export function admissionOf({ id, guest, from, epoch, settings }: Planned) {
-  const { timeoutMs } = settings;
-  return { id, guest, from, epoch, timeoutMs, memoryBytes: 1 << 30 };
 }

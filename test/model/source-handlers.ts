@@ -39,8 +39,9 @@ function doMoves(context: Context, state: SourceState, step: StepName): void {
       emit('step', `the source’s mover sends ${step}`);
       return;
     }
+    case 'seed':
     case 'mirror':
-      throw new Error('the model’s guest has no disk to copy');
+      throw new Error('the model’s guest has no disk of its own');
     case 'inspect':
     case 'configure':
       // Reading the guest and setting its stream do not touch who may run: done, or failed.

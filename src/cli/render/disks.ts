@@ -1,5 +1,6 @@
 import type { DiskProgress } from '../../protocol/disk.ts';
-import { formatBytes } from '../../protocol/quantity.ts';
+import type { Report } from '../../protocol/migration.ts';
+import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { printable } from './style.ts';
 
 /** Copies of disks in words; what a hypervisor calls copied and to copy, which grows with what the guest writes. */
@@ -9,11 +10,24 @@ export function diskLine(disks: readonly DiskProgress[]): string {
 }
 
 /** As `name, value`. */
-export function diskPairs(disks: readonly DiskProgress[] = []): [string, string][] {
-  return disks.map((disk) => [
+export function diskPairs({
+  disks = [],
+  diskLink,
+}: Pick<Report, 'disks' | 'diskLink'>): [string, string][] {
+  const copies = disks.map((disk): [string, string] => [
     printable(disk.node),
     `${formatBytes(disk.copiedBytes)} copied of ${formatBytes(disk.totalBytes)}, ${disk.state}`,
   ]);
+  if (diskLink === undefined) return copies;
+  const { sentBytes, linkBytes, cuts, longestCutMs, sessions } = diskLink;
+  const pairs: [string, string][] = [
+    ...copies,
+    ['sent by the hypervisor', formatBytes(sentBytes)],
+    ['over the links', formatBytes(linkBytes)],
+  ];
+  if (cuts > 0) pairs.push(['cuts', `${cuts}, the longest of ${formatDuration(longestCutMs)}`]);
+  if (sessions > 1) pairs.push(['sessions', String(sessions)]);
+  return pairs;
 }
 
 function wordsOf({ node, copiedBytes, totalBytes }: DiskProgress): string {

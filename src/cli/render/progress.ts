@@ -22,6 +22,7 @@ const STILL_GOING_MS = 10_000;
 const PHASE_WORDS: Record<Phase, string> = {
   planned: 'planned',
   checking: 'checking both hosts',
+  seeding: 'sending backing files that the destination lacks',
   preparing: 'building the paused guest on the destination',
   disks: 'copying disks',
   memory: 'sending memory',
@@ -73,12 +74,16 @@ export function tell(
     ({ round } = sample);
     numbersAtMs = now.elapsedMs;
   }
-  const disks = now.phase === 'disks' ? now.disks : undefined;
+  const disks = isOfDisks(now.phase) ? now.disks : undefined;
   if (where === 'log' && disks !== undefined && (phaseChanged || sinceMs >= STILL_GOING_MS)) {
     lines.push(`${at}${diskLine(disks)}`);
     numbersAtMs = now.elapsedMs;
   }
   return { told: { phase: now.phase, round, note: now.note ?? told.note, numbersAtMs }, lines };
+}
+
+function isOfDisks(phase: Phase): boolean {
+  return phase === 'disks' || phase === 'seeding';
 }
 
 function numbersOf(now: Progress): string {
@@ -111,7 +116,8 @@ export function progressBlock(now: Progress, columns: number, paint: Painter): s
   const phase = now.phase.padEnd(10);
   const room = Math.min(40, columns - phase.length - tail.length - 4);
   const bar = room >= 8 ? `${progressBar(now.percent, room, paint)}  ` : '';
-  const resting = now.phase === 'disks' ? diskLine(now.disks ?? []) : phaseWords(now.phase);
+  const resting =
+    now.disks !== undefined && isOfDisks(now.phase) ? diskLine(now.disks) : phaseWords(now.phase);
   const numbers =
     sample === undefined
       ? resting

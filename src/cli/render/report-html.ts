@@ -1,5 +1,6 @@
 import type { Report } from '../../protocol/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { diskPairs } from './disks.ts';
 import { html, Markup } from './html.ts';
 import { phasesChart, roundsChart } from './report-charts.ts';
 import { askedFor } from './report-text.ts';
@@ -45,7 +46,7 @@ export function reportHtml(report: Report): string {
           <h2>Rounds</h2>
           ${roundsChart(report)}${roundsTable(report)}
         </section>
-        ${wireSection(report)}
+        ${figures('Disks', diskPairs(report))} ${figures('Wire', wirePairs(report))}
         <section>
           <h2>Decisions</h2>
           ${decisions(report)}
@@ -82,11 +83,12 @@ function errorSection({ error }: Report): Markup {
   </section>`;
 }
 
-function wireSection(report: Report): Markup {
-  if (report.wire === undefined) return html``;
+/** Nothing where nothing is to be said. */
+function figures(title: string, list: readonly (readonly [string, string])[]): Markup {
+  if (list.length === 0) return html``;
   return html`<section>
-    <h2>Wire</h2>
-    ${pairs(wirePairs(report))}
+    <h2>${title}</h2>
+    ${pairs(list)}
   </section>`;
 }
 

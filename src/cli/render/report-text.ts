@@ -23,7 +23,7 @@ export function reportText(report: Report, look: Look): string {
         paint,
       ),
     ],
-    ['Disks', renderPairs(diskPairs(report.disks), paint)],
+    ['Disks', renderPairs(diskPairs(report), paint)],
     ['Rounds', roundsText(report, look)],
     ['Wire', renderPairs(wirePairs(report), paint)],
     ['Checks', report.checks.map((each) => checkLine(each, paint)).join('')],

@@ -68,7 +68,7 @@ export class QemuDestination implements DestinationSession {
     this.#parts = parts;
     this.#handle = options.handle;
     this.#ours = options.handle !== undefined;
-    this.disks = new QemuDiskTarget(options, parts.programs, (signal) => this.#incoming(signal));
+    this.disks = new QemuDiskTarget(options, parts, (signal) => this.#incoming(signal));
   }
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {

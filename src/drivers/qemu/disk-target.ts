@@ -4,7 +4,7 @@ import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import type { GuestDescription } from '../../protocol/peer.ts';
-import type { DiskTarget, NewImage } from '../disks.ts';
+import type { DiskTarget, Identifier, NewImage } from '../disks.ts';
 import { readSpec } from './assess.ts';
 import type { QemuProgram } from './binaries.ts';
 import { chooseProgram } from './choose.ts';
@@ -36,8 +36,14 @@ export interface Incoming {
   readonly pid: number;
 }
 
+export interface TargetParts {
+  readonly programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
+  readonly images: Identifier;
+}
+
 /** Empty images for a guest, and exports of its paused QEMU into which they are filled. */
 export class QemuDiskTarget implements DiskTarget {
+  readonly images: Identifier;
   readonly #owner: { readonly host: string; readonly guest: string };
   readonly #programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
   readonly #incoming: (signal: AbortSignal) => Promise<Incoming | undefined>;
@@ -45,11 +51,12 @@ export class QemuDiskTarget implements DiskTarget {
   /** `incoming`: undefined where it has not been started, or has ended. */
   constructor(
     owner: { readonly host: string; readonly guest: string },
-    programs: (signal: AbortSignal) => Promise<QemuProgram[]>,
+    { programs, images }: TargetParts,
     incoming: (signal: AbortSignal) => Promise<Incoming | undefined>,
   ) {
     this.#owner = owner;
     this.#programs = programs;
+    this.images = images;
     this.#incoming = incoming;
   }
 

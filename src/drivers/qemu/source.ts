@@ -77,7 +77,7 @@ export class QemuSource implements SourceSession {
     this.#watch = parts.watch;
     this.#images = parts.images;
     this.#sockets = parts.sockets;
-    this.disks = new QemuDiskSource(handle.name, client, (signal) =>
+    this.disks = new QemuDiskSource(handle.name, client, parts.images, (signal) =>
       liveNodes(client, handle, signal),
     );
   }

@@ -10,6 +10,8 @@ import type { Ledger } from './ledger.ts';
 import { streamSetup } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
 import { GuestPorts, removePorts, settleTunnels } from './ports.ts';
+import { DestinationBases } from './bases.ts';
+import { baseFiles } from './base-plan.ts';
 import { DestinationDisks } from './disks.ts';
 import { discardImages, imagesToMake, keepImages, makeImages, withPlanned } from './images.ts';
 import { filesToOpen } from './storage.ts';
@@ -19,15 +21,24 @@ import { DestinationWay } from './way.ts';
 export interface BuildParts extends DestinationParts {
   readonly way: DestinationWay;
   readonly disks: DestinationDisks;
+  readonly bases: DestinationBases;
   readonly ports: GuestPorts;
 }
+
+/** What is done of the guest's disks for a call of the source. */
+export type DisksWork<T> = (
+  parts: BuildParts,
+  hypervisor: DestinationSession,
+  ledger: Ledger,
+) => Promise<T>;
 
 export function buildParts(parts: DestinationParts): BuildParts {
   const ports = new GuestPorts(parts.config);
   // What is mapped for this guest counts as if it were configured.
   const config = { ...parts.config, bridges: ports.bridges };
   const disks = new DestinationDisks(parts);
-  return { ...parts, config, way: new DestinationWay(parts), disks, ports };
+  const bases = new DestinationBases(parts);
+  return { ...parts, config, way: new DestinationWay(parts), disks, bases, ports };
 }
 
 /** Makes the guest's ports and its paused hypervisor. What was begun is in the journal before it is made. */
@@ -56,9 +67,12 @@ export async function build(
     const { config } = parts;
     await runHook(config, 'prepare-destination', () => hookFacts(ledger.state, config), signal);
     const setup = streamSetup(parts, preparation, from, way.socketFor(ledger.state));
-    const shared = await filesToOpen(parts.config, preparation);
-    await makeImages(session, { migration: id, preparation, images, files: shared }, signal);
-    const files = withPlanned(shared, images);
+    const there = new Map([
+      ...(await filesToOpen(config, preparation)),
+      ...(await baseFiles(config, ledger.state, session.disks?.images, signal)),
+    ]);
+    await makeImages(session, { migration: id, preparation, images, files: there }, signal);
+    const files = withPlanned(there, images);
     const taps = new Map(Object.entries(ports));
     const started = await session.start(preparation.description, setup, taps, signal, files);
     const memoryAddress = await way.address(ledger.state, started.memoryAddress);
@@ -71,7 +85,8 @@ export async function build(
 }
 
 /** Breaks off what comes in from the source. */
-export function letGo({ way, disks }: BuildParts, why: string): void {
+export function letGo({ way, disks, bases }: BuildParts, why: string): void {
+  void bases.stop(why);
   way.letGo(why);
   disks.letGo(why);
 }
@@ -97,6 +112,7 @@ export async function takeDown(
   signal: AbortSignal,
 ): Promise<void> {
   letGo(parts, 'its guest is taken down');
+  await parts.bases.stop('its guest is taken down');
   await session.destroy(signal);
   await removePorts(state, signal);
   await parts.connections?.forget(signal);

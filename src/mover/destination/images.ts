@@ -20,6 +20,7 @@ import {
 import type { Made } from '../../storage/made.ts';
 import { newFileIn, openPools } from '../../storage/pools.ts';
 import type { NewFile, Pool } from '../../storage/pools.ts';
+import { targetsOf } from './base-names.ts';
 
 /** Images that are made here for the disks that the source will copy: where, and what becomes of them. */
 
@@ -62,18 +63,17 @@ export async function planImages(
     }
   }
   const taken = imagesOf(preparationDisks(description.disks));
-  for (const error of await withoutRoom(config, description.name, pools, images, taken))
-    refuse(error);
+  for (const error of await withoutRoom(config, description.name, images, taken)) refuse(error);
   if (checks.length > 0) return { images: [], checks };
   return { images, checks: images.map((image) => willBeMade(image, taken)) };
 }
 
 /** The pool that lies in the same place as the source's, or the only one. */
-function poolFor(pools: readonly Pool[], { pool: wanted }: Place): Pool | undefined {
+export function poolFor(pools: readonly Pool[], { pool: wanted }: Place): Pool | undefined {
   return pools.find(({ id }) => id === wanted) ?? (pools.length === 1 ? pools[0] : undefined);
 }
 
-function whyNoPool(pools: readonly Pool[]): string {
+export function whyNoPool(pools: readonly Pool[]): string {
   if (pools.length === 0) return '`storage` names no directory of this host';
   const roots = pools.map(({ root }) => root).join(', ');
   return `its directory at the source has no counterpart in \`storage\` (${roots})`;
@@ -98,22 +98,34 @@ function needed(sizes: Sizes, node: string): number {
 async function withoutRoom(
   { name: host }: AgentConfig,
   guest: string,
-  pools: readonly Pool[],
   images: readonly PlannedImage[],
   sizes: Sizes,
 ): Promise<GodwitError[]> {
   const errors: GodwitError[] = [];
-  for (const { id, root } of pools) {
-    const here = images.filter(({ place }) => place.pool === id);
-    if (here.length === 0) continue;
+  // A directory below a pool may be a file system of its own.
+  const places = Map.groupBy(images, ({ file, directories: [missing = file] }) =>
+    path.dirname(missing),
+  );
+  for (const [directory, here] of places) {
     const bytes = here.reduce((sum, { node }) => sum + needed(sizes, node), 0);
-    const { bavail, bsize } = await statfs(root);
+    const { bavail, bsize } = await statfs(directory);
     if (bytes <= bavail * bsize) continue;
     const device = here.map(({ node }) => node).join(', ');
     const room = { needed: formatBytes(bytes), free: formatBytes(bavail * bsize) };
     errors.push(godwitError('GODWIT_DISK_SPACE', { host, guest, device, ...room }));
   }
   return errors;
+}
+
+/** Throws GODWIT_DISK_SPACE where what is to be made has no room. */
+export async function refuseWithoutRoom(
+  config: AgentConfig,
+  { description }: Preparation,
+  images: readonly PlannedImage[],
+): Promise<void> {
+  const sizes = imagesOf(preparationDisks(description.disks));
+  const [first] = await withoutRoom(config, description.name, images, sizes);
+  if (first !== undefined) throw first;
 }
 
 function willBeMade({ node, file }: PlannedImage, sizes: Sizes): Check {
@@ -192,7 +204,7 @@ function backingOf(disks: Preparation['description']['disks'], node: string): st
   return undefined;
 }
 
-/** The names that `makeImages` gave, from the journal's state alone: also where a pool is gone since. */
+/** The names that were given, from the journal's state alone: also where a pool is gone since. */
 async function madeOf(config: AgentConfig, state: DestinationState): Promise<Made[]> {
   const pools = await openPools(config.storage);
   return (state.preparation?.copies ?? []).flatMap(({ pool: id, path: part }, index) => {
@@ -205,11 +217,17 @@ async function madeOf(config: AgentConfig, state: DestinationState): Promise<Mad
 /** They are the guest's own from now on. May run twice. */
 export async function keepImages(config: AgentConfig, state: DestinationState): Promise<void> {
   for (const made of await madeOf(config, state)) await keep(made);
+  for (const { made } of await targetsOf(config.storage, state)) await keep(made);
 }
 
-/** Nothing of them stays. Only once no hypervisor has them open. May run twice. */
+/**
+ * Nothing of them stays. Only once no hypervisor has them open. May run twice. What was sent of what the guest only reads
+ * stays while the source may yet ask for the guest to be built again.
+ */
 export async function discardImages(config: AgentConfig, state: DestinationState): Promise<void> {
   const { directories } = state;
   for (const made of await madeOf(config, state)) await discard(made);
+  const bases = state.right === 'none' ? [] : await targetsOf(config.storage, state);
+  for (const { made } of bases) await discard(made);
   await removeDirectories(directories);
 }

@@ -96,12 +96,18 @@ function handlersOf(
     storage: ({ body }) => answerStorage(config, body),
     connections: ({ body, signal }) => arrived.take(body, () => mover.state, signal),
     prepare: ({ body, signal }) => mover.prepare(body, signal),
+    bases: ({ body, signal }) =>
+      mover.disks('seed', body.epoch, ({ bases }, session, ledger) =>
+        bases.seed(session, ledger, body, signal),
+      ),
     disks: ({ body, signal }) =>
-      mover.disks(body.epoch, (disks, session, state) =>
+      mover.disks('disks', body.epoch, ({ disks }, session, { state }) =>
         disks.offer(session, state, body.linkGraceMs, signal),
       ),
     disksEnd: async ({ body, signal }) => {
-      await mover.disks(body.epoch, (disks, session, state) => disks.end(session, state, signal));
+      await mover.disks('disks', body.epoch, ({ disks }, session, { state }) =>
+        disks.end(session, state, signal),
+      );
       return ok;
     },
     arm: ({ body }) => mover.arm(body.epoch),

@@ -11,9 +11,8 @@ import { actOnSilence, askOnReturn, followOrder, isForsaken } from './alone.ts';
 import type { Hands, Order } from './alone.ts';
 import { assess } from './assess.ts';
 import { announce, build, buildParts, letGo, settle, takeDown } from './build.ts';
-import type { BuildParts } from './build.ts';
+import type { BuildParts, DisksWork } from './build.ts';
 import { Ledger } from './ledger.ts';
-import type { DisksWork } from './disks.ts';
 import { untilReady } from './ready.ts';
 import { endWithSource } from './with-source.ts';
 import { destinationOptions } from './parts.ts';
@@ -113,11 +112,9 @@ export class DestinationMover {
     });
   }
 
-  /** What the source asks of the disks that it copies. */
-  disks<T>(epoch: number, work: DisksWork<T>): Promise<T> {
-    return this.#call('disks', epoch, async () =>
-      work(this.#parts.disks, await this.#open(), this.state),
-    );
+  /** What the source asks of the disks that it copies, or of what is below them. */
+  disks<T>(call: 'disks' | 'seed', epoch: number, work: DisksWork<T>): Promise<T> {
+    return this.#call(call, epoch, async () => work(this.#parts, await this.#open(), this.#ledger));
   }
 
   arm(epoch: number): Promise<peer.DestinationStatus> {

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Tunnel } from '../../disks/tunnel/open.ts';
 import type { DiskSample, DiskSource } from '../../drivers/disks.ts';
@@ -7,7 +8,7 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { worthTelling } from '../../migration/disks.ts';
-import type { DiskProgress } from '../../protocol/disk.ts';
+import type { DiskLink, DiskProgress } from '../../protocol/disk.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../protocol/migration.ts';
 import { hostCredentials } from '../credentials.ts';
 import { budgetOf } from '../wire.ts';
@@ -16,7 +17,6 @@ import type { SourceParts } from './parts.ts';
 
 const LOOK_MS = 200;
 const ANSWER_MS = 15_000;
-const CLOSE_MS = 2000;
 /** Copies that stand still although the way to the other host is open are taken up again so often. */
 const MOST_TRIES = 8;
 /** A copy that has come so far since is getting on. */
@@ -80,16 +80,20 @@ export class SourceDisks {
       await this.#attach(parts, signal);
     }
     await source.finish(nodes, signal);
+    const tunnel = this.#tunnel;
+    // The other end breaks it off: from here on that is no news.
+    if (tunnel !== undefined) this.#account(parts, tunnel);
     const body = { epoch: parts.state().plan.epoch };
     await ask(parts, signal, (api) => api.disksEnd({ body }, { signal, deadlineMs: ANSWER_MS }));
-    await this.#close(parts);
+    tunnel?.abort(new Error('the copies are whole'));
+    rmSync(socketOf(parts), { force: true });
   }
 
   /** The copies are given up: the guest and its disks are as if none had been made. */
   async drop(parts: SourceParts, signal: AbortSignal): Promise<void> {
     if (nodesOf(parts).length === 0) return;
     // First: a copy that waits for a silent host to take bytes does not hear that it is to end.
-    this.letGo('the copying is undone');
+    this.letGo(parts, 'the copying is undone');
     const session = await parts.guest.session(signal);
     await session.disks?.drop(signal);
     await rm(socketOf(parts), { force: true });
@@ -102,17 +106,18 @@ export class SourceDisks {
     this.#tunnel.abort(new Error('another mover works at the destination'));
   }
 
-  letGo(why: string): void {
-    this.#tunnel?.abort(new Error(why));
-    this.#tunnel = undefined;
+  letGo(parts: SourceParts, why: string): void {
+    const tunnel = this.#tunnel;
+    if (tunnel === undefined) return;
+    this.#account(parts, tunnel);
+    tunnel.abort(new Error(why));
   }
 
-  async #close(parts: SourceParts): Promise<void> {
-    const tunnel = this.#tunnel;
+  /** Journals once what a tunnel carried that is let go of; `why` where it ended by itself. */
+  #account(parts: SourceParts, tunnel: Tunnel, why?: string): void {
     this.#tunnel = undefined;
-    // The other end is closed already: nothing is under way.
-    tunnel?.close(CLOSE_MS).catch(() => undefined);
-    await rm(socketOf(parts), { force: true });
+    const because = why === undefined ? {} : { why: why.slice(0, 1024) };
+    parts.dispatch({ type: 'disk-link', figures: linkOf(tunnel), ...because });
   }
 
   async #hasten(parts: SourceParts, signal: AbortSignal): Promise<void> {
@@ -216,8 +221,9 @@ export class SourceDisks {
     tunnel.mustAnswerWithin(this.#hastened ? MUST_ANSWER_MS : MAY_BE_SILENT_MS);
     tunnel.ended.catch((thrown: unknown) => {
       if (this.#tunnel !== tunnel) return;
-      this.#tunnel = undefined;
-      this.#log.warn({ error: toGodwitError(thrown) }, 'the session of the disks is over');
+      const error = toGodwitError(thrown);
+      this.#account(parts, tunnel, error.message);
+      this.#log.warn({ error }, 'the session of the disks is over');
     });
   }
 }
@@ -248,6 +254,11 @@ async function sourceOf(parts: SourceParts, signal: AbortSignal): Promise<DiskSo
 
 function progressOf({ node, state, copiedBytes, totalBytes }: DiskSample): DiskProgress {
   return { node, state, copiedBytes, totalBytes };
+}
+
+function linkOf(tunnel: Tunnel): DiskLink {
+  const { longestCutMs, ...figures } = tunnel.figures();
+  return { ...figures, longestCutMs: Math.round(longestCutMs), sessions: 1 };
 }
 
 function failed(parts: SourceParts, device: string, reason: string): GodwitError {

@@ -69,7 +69,8 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     refuseOn(storage.checks);
     const places = storage.places.length === 0 ? {} : { places: [...storage.places] };
     const wanted = storage.copies.length === 0 ? {} : { copies: [...storage.copies] };
-    const body = { ...preparation(parts), ...places, ...wanted };
+    const bases = storage.bases.length === 0 ? {} : { bases: [...storage.bases] };
+    const body = { ...preparation(parts), ...places, ...wanted, ...bases };
     const told = await ask(parts, signal, (api) =>
       api.assess({ body }, { signal, deadlineMs: 15_000 }),
     );
@@ -78,8 +79,10 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     await askHook(parts, 'before-start', signal);
     const { copies } = told;
     const disks = copies === undefined ? {} : { copies, copied: [...storage.copied] };
-    return { checks, ...places, ...disks };
+    return { checks, ...places, ...disks, ...bases };
   },
+
+  seed: (parts, signal) => parts.bases.seed(parts, signal),
 
   prepare: async (parts, signal) => {
     const body = preparation(parts);

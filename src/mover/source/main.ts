@@ -14,6 +14,7 @@ import type { Fence } from '../fencing.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { SourceConnections } from './connections.ts';
 import { Coordinator } from './coordinator.ts';
+import { SourceBases } from './bases.ts';
 import { SourceDisks } from './disks.ts';
 import { SourceGuest } from './guest.ts';
 import { tellHook } from './hooks.ts';
@@ -75,7 +76,7 @@ export function openSource(
     peer,
     way: new SourceWay(around.wire, log),
     connections: new SourceConnections(),
-    disks: new SourceDisks(log),
+    ...disksOf(log),
     tookOver: () => tookOver && JSON.stringify(coordinator.state.doing) === begun,
     state: () => coordinator.state,
     dispatch: (event) => coordinator.dispatch(event),
@@ -105,6 +106,10 @@ export function openSource(
   };
 }
 
+function disksOf(log: Log): Pick<SourceParts, 'disks' | 'bases'> {
+  return { disks: new SourceDisks(log), bases: new SourceBases(log) };
+}
+
 async function close({ connections, guest, peer, request }: SourceParts): Promise<void> {
   await connections.close(request.id);
   await guest.close();
@@ -114,7 +119,8 @@ async function close({ connections, guest, peer, request }: SourceParts): Promis
 /** Breaks off what goes out to the destination. */
 function letGo(parts: SourceParts, why: string): void {
   parts.way.letGo(parts, why);
-  parts.disks.letGo(why);
+  parts.disks.letGo(parts, why);
+  parts.bases.letGo(why);
 }
 
 /** The end is told already: what cannot be taken down now, the destination takes down once it hears of the end. */

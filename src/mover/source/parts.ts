@@ -9,6 +9,7 @@ import type { SourceMoverRequest } from '../../protocol/mover-request.ts';
 import type { GuestDescription, Preparation } from '../../protocol/peer.ts';
 import { streamTls } from '../credentials.ts';
 import { termsFor } from '../wire.ts';
+import type { SourceBases } from './bases.ts';
 import type { SourceDisks } from './disks.ts';
 import type { SourceConnections } from './connections.ts';
 import type { SourceGuest } from './guest.ts';
@@ -25,6 +26,7 @@ export interface SourceParts {
   readonly way: SourceWay;
   readonly connections: SourceConnections;
   readonly disks: SourceDisks;
+  readonly bases: SourceBases;
   /** This mover did not begin the migration: what it is told to do may be half done already. */
   readonly tookOver: () => boolean;
   readonly state: () => SourceState;
@@ -131,6 +133,7 @@ export function preparation(parts: SourceParts): Preparation {
     ...(goesByWire(parts) ? { wire } : {}),
     ...(known.places === undefined ? {} : { places: known.places }),
     ...(known.copies === undefined ? {} : { copies: known.copies }),
+    ...(known.bases === undefined ? {} : { bases: known.bases }),
     ...(known.networks === undefined ? {} : { networks: known.networks }),
     ...(plan.settings.networks === undefined ? {} : { networkMap: plan.settings.networks }),
   };

@@ -15,6 +15,8 @@ export interface StorageFound {
   /** Images that have to be copied, where they lie here, and their files. */
   readonly copies: readonly Place[];
   readonly copied: readonly string[];
+  /** Images that the guest only reads, which have to be found or sent: where they lie here. */
+  readonly bases: readonly Place[];
   readonly checks: readonly Check[];
 }
 
@@ -31,7 +33,7 @@ interface Image {
 /** What a directory's proof came to. */
 type Proof = { readonly pool: string } | { readonly why: string };
 
-const NOTHING: StorageFound = { places: [], copies: [], copied: [], checks: [] };
+const NOTHING: StorageFound = { places: [], copies: [], copied: [], bases: [], checks: [] };
 const ANSWER_MS = 10_000;
 
 /**
@@ -125,32 +127,42 @@ function judge(
   const { from, to } = parts.state().plan;
   const places: Place[] = [];
   const copies: Place[] = [];
+  const bases: Place[] = [];
   const checks: Check[] = [];
   for (const image of images) {
     const { node, located } = image;
     const proof = proofs.get(image.directory) ?? { why: 'nothing was tried' };
     const lost = uncopyable[node];
+    const here = { node, pool: located.pool.id, path: located.path };
     if (!('why' in proof)) places.push({ node, pool: proof.pool, path: located.path });
+    // As a file, whatever its format: nobody writes to it.
+    else if (!isWritten(disks, node)) bases.push(here);
     else if (lost !== undefined) checks.push(notShared(parts, image, `${proof.why}; ${lost}`));
-    else if (isWritten(disks, node))
-      copies.push({ node, pool: located.pool.id, path: located.path });
-    else checks.push(notShared(parts, image, proof.why));
+    else copies.push(here);
   }
   if (checks.length > 0) return { ...NOTHING, checks };
   for (const { name, images: chain } of disks) {
     const files = chain.map(({ node }) => images.find((each) => each.node === node)?.file ?? '');
     const isCopied = copies.some(({ node }) => node === chain[0]?.node);
-    const how = isCopied
-      ? `not on storage that ${to} sees: it is copied while the guest runs`
-      : `${from} and ${to} each read what the other wrote beside it`;
+    const lower = chain
+      .map(({ node }) => node)
+      .filter((node) => bases.some((each) => each.node === node));
+    const isShared = !isCopied && lower.length < chain.length;
+    const how = [
+      ...(isCopied ? [`not on storage that ${to} sees: it is copied while the guest runs`] : []),
+      ...(isShared ? [`${from} and ${to} each read what the other wrote beside it`] : []),
+      ...(lower.length > 0
+        ? [`sent first, where ${to} has none like it: ${lower.join(', ')}`]
+        : []),
+    ].join('; ');
     const evidence = `${name}: ${sizesOf(chain)}, ${files.join(' on ')}: ${how}`;
-    const side = isCopied ? 'source' : 'both';
+    const side = isShared ? 'both' : 'source';
     checks.push({ name: 'disks', side, verdict: 'pass', evidence: evidence.slice(0, 4096) });
   }
   const copied = images
     .filter(({ node }) => copies.some((copy) => copy.node === node))
     .map(({ located }) => path.join(located.pool.root, located.path));
-  return { places, copies, copied, checks };
+  return { places, copies, copied, bases, checks };
 }
 
 /** The guest writes to it: while it runs, it is copied through its hypervisor. */

@@ -219,6 +219,7 @@ export class Watch {
         silentSince = undefined;
         parts.way.mind(parts.peer.moverAddress);
         parts.disks.mind(parts.peer.moverAddress);
+        parts.bases.mind(parts.peer.moverAddress);
         const error = lossIn(status, parts);
         if (error !== undefined) this.#coordinator.dispatch({ type: 'destination-lost', error });
       } catch (thrown) {
@@ -231,7 +232,10 @@ export class Watch {
 
   #worthAsking(parts: SourceParts): boolean {
     const { doing, known } = this.#coordinator.state;
-    if (doing.kind !== 'do' || !parts.peer.known || known.memoryAddress === undefined) return false;
+    if (doing.kind !== 'do' || !parts.peer.known) return false;
+    // Backing files may take long, and the other side is not to take this for silence.
+    if (doing.step === 'seed') return true;
+    if (known.memoryAddress === undefined) return false;
     return (
       stepIndex(doing.step) > stepIndex('prepare') && stepIndex(doing.step) <= stepIndex('drain')
     );
@@ -252,8 +256,10 @@ function graceMs({ plan }: SourceState): number {
 }
 
 /** What the wire hides is no loss of the destination either. */
-function silenceOf({ way, disks, state }: SourceParts): number {
-  return way.isOpen || disks.isOpen ? Math.max(SILENCE_MS, graceMs(state())) : SILENCE_MS;
+function silenceOf({ way, disks, bases, state }: SourceParts): number {
+  return way.isOpen || disks.isOpen || bases.isOpen
+    ? Math.max(SILENCE_MS, graceMs(state()))
+    : SILENCE_MS;
 }
 
 function lossIn(status: DestinationStatus, parts: SourceParts): SerialError | undefined {

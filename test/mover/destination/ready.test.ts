@@ -12,8 +12,7 @@ import type { DestinationEvent } from '../../../src/migration/destination.ts';
 import { Ledger } from '../../../src/mover/destination/ledger.ts';
 import { untilReady } from '../../../src/mover/destination/ready.ts';
 import { openDestinationJournal, readJournals } from '../../../src/mover/journal.ts';
-import { planned, preparationOf } from '../../migration/samples.ts';
-import { admissionOf } from '../../migration/world.ts';
+import { admissionOf, planned, preparationOf } from '../../migration/samples.ts';
 
 const never = new AbortController().signal;
 const PREPARED = {

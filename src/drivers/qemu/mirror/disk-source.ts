@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
-import type { DiskSample, DiskSource } from '../../disks.ts';
+import type { DiskSample, DiskSource, Identifier } from '../../disks.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { WHOLE_MARK, blockJobs, copyName, goesOn, isCopyName, judge, moveFor } from './jobs.ts';
@@ -43,12 +43,14 @@ type LiveNodes = (signal: AbortSignal) => Promise<ReadonlyMap<string, string>>;
 
 /** Copies a running QEMU's disks by `blockdev-mirror` into exports of another. Nothing is kept but in QEMU itself. */
 export class QemuDiskSource implements DiskSource {
+  readonly images: Identifier;
   readonly #guest: string;
   readonly #client: QmpClient;
   readonly #liveNodes: LiveNodes;
 
   /** `guest`: for the words of errors. */
-  constructor(guest: string, client: QmpClient, liveNodes: LiveNodes) {
+  constructor(guest: string, client: QmpClient, images: Identifier, liveNodes: LiveNodes) {
+    this.images = images;
     this.#guest = guest;
     this.#client = client;
     this.#liveNodes = liveNodes;

@@ -1,0 +1,19 @@
+import path from 'node:path';
+import type { BaseTarget } from '../../disks/base/file.ts';
+import type { DestinationState } from '../../migration/destination.ts';
+import { madeNames } from '../../storage/made.ts';
+import { openPools } from '../../storage/pools.ts';
+
+/** What is made here, from the journal's state alone; its names are the migration's own. */
+export async function targetsOf(
+  storage: readonly { readonly path: string }[],
+  { bases, admission }: Pick<DestinationState, 'bases' | 'admission'>,
+): Promise<BaseTarget[]> {
+  const pools = await openPools(storage);
+  return bases.flatMap(({ node, pool: id, path: part, bytes, sha256, made }, index) => {
+    const pool = pools.find((each) => each.id === id);
+    if (!made || pool === undefined) return [];
+    const names = madeNames(path.join(pool.root, part), admission.id, `b${index}`);
+    return [{ node, bytes, sha256, made: names }];
+  });
+}
