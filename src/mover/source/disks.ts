@@ -76,8 +76,10 @@ export class SourceDisks {
     if (nodes.length === 0) return;
     const source = await sourceOf(parts, signal);
     // A mover that has just taken over has no way to the other host yet, and what is to be copied may need one.
-    if (this.#tunnel === undefined && (await source.sample(nodes, signal)).length > 0) {
-      await this.#attach(parts, signal);
+    // One that comes back after the copies were ended finds them whole, and needs none.
+    if (this.#tunnel === undefined) {
+      const disks = await source.sample(nodes, signal);
+      if (disks.some(({ state }) => state !== 'whole')) await this.#attach(parts, signal);
     }
     await source.finish(nodes, signal);
     const tunnel = this.#tunnel;
