@@ -1,3 +1,4 @@
+import { placesOf } from '../../lab/guest/disks.ts';
 import type { DiskRequest } from '../../lab/guest/disks.ts';
 import { startGuest } from '../../lab/guest/start.ts';
 import { labGuest } from '../../lab/guest/registry.ts';
@@ -58,8 +59,9 @@ export const start: Run<typeof labGuestSpec> = async (input, context) => {
 
 /** The hosts that hold the lock to write to any of its disks: one, wherever it runs. */
 async function writersOfDisks(lab: Lab, name: string): Promise<string[]> {
-  const { disks = [] } = await labGuest(lab, name);
-  const each = await Promise.all(disks.map((file) => writersOf(lab, name, file)));
+  const { disks = [], startedOn } = await labGuest(lab, name);
+  const files = disks.flatMap((file) => placesOf(lab, startedOn, file));
+  const each = await Promise.all(files.map((file) => writersOf(lab, name, file)));
   return [...new Set(each.flat())];
 }
 

@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { runCommand } from '../command.ts';
@@ -96,4 +97,11 @@ export async function removeDisks(lab: Lab, guest: string): Promise<void> {
   for (const { name } of lab.members) {
     await rm(directoryOf(lab, name, guest), { recursive: true, force: true });
   }
+}
+
+/** Where an image may lie that was made on a host: there, or where its guest has taken it. Those that are there. */
+export function placesOf(lab: Lab, startedOn: string, file: string): string[] {
+  const part = path.relative(storageDirectory(lab, startedOn), file);
+  const places = lab.members.map(({ name }) => path.join(storageDirectory(lab, name), part));
+  return [...new Set(places)].filter((place) => existsSync(place));
 }
