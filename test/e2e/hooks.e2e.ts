@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -14,11 +14,13 @@ import type { World } from './support/world.ts';
 const MIB = 1024 ** 2;
 
 describe('the hooks of two hosts', () => {
-  const dir = mkdtempSync(path.join(tmpdir(), 'godwit-hooks-'));
+  const dir = path.join(tmpdir(), `godwit-hooks-${process.pid}`);
   const calls = path.join(dir, 'calls');
   let world: World;
 
   before(async () => {
+    // Not before: a run of other tests alone reads this file too.
+    mkdirSync(dir, { mode: 0o700 });
     for (const host of ['a', 'b']) {
       mkdirSync(path.join(dir, host));
       for (const hook of HOOK_NAMES) {

@@ -5,7 +5,7 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import type { Report } from '../../src/protocol/migration.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
-import { earlierBuild, PREVIOUS } from './support/earlier-build.ts';
+import { earlierBuild, hasCommit, PREVIOUS } from './support/earlier-build.ts';
 import type { EarlierBuild } from './support/earlier-build.ts';
 import { begin, move, reportAtEnd, untilMemoryFlows } from './support/moves.ts';
 import { killMover } from './support/movers.ts';
@@ -15,15 +15,17 @@ import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 
-const previous = earlierBuild(PREVIOUS);
-const skip = previous === undefined ? `this checkout does not have commit ${PREVIOUS}` : false;
+const skip = hasCommit(PREVIOUS) ? false : `this checkout does not have commit ${PREVIOUS}`;
 
 describe('while a fleet is upgraded', { skip }, () => {
-  const { agent: earlier } = previous ?? ({ agent: '' } as EarlierBuild);
+  let previous: EarlierBuild | undefined;
+  let earlier = '';
   let world: World;
   let web1: WatchedGuest;
 
   before(async () => {
+    previous = earlierBuild(PREVIOUS);
+    earlier = previous?.agent ?? '';
     // The earlier build knows no such setting.
     world = await openWorld('upgr', { hosts: 2, configure: () => ({ storage: undefined }) });
     await startGuest(world.lab, {

@@ -16,13 +16,19 @@ export interface EarlierBuild {
   remove(): void;
 }
 
-/** Lays out the tree of `commit`; undefined where the checkout has no such history (a shallow clone, an archive). */
-export function earlierBuild(commit: string): EarlierBuild | undefined {
+/** Whether the checkout has that history; a shallow clone and an archive have not. */
+export function hasCommit(commit: string): boolean {
   try {
     execFileSync('git', ['cat-file', '-e', `${commit}^{commit}`], { cwd: ROOT, stdio: 'ignore' });
+    return true;
   } catch {
-    return undefined;
+    return false;
   }
+}
+
+/** Lays out the tree of `commit`; undefined where the checkout does not have it. */
+export function earlierBuild(commit: string): EarlierBuild | undefined {
+  if (!hasCommit(commit)) return undefined;
   const dir = mkdtempSync(path.join(os.tmpdir(), 'godwit-earlier-'));
   const remove = (): void => rmSync(dir, { recursive: true, force: true });
   try {
