@@ -3,10 +3,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { withDeadline } from '../src/deadline.ts';
 import { runSiteProgram } from '../src/site-program.ts';
 import type { SiteProgram } from '../src/site-program.ts';
+import { gone } from './process-end.ts';
 
 const never = new AbortController().signal;
 
@@ -75,17 +74,3 @@ describe('a program of the site', () => {
     process.kill(Number(await readFile(file, 'utf8')), 'SIGKILL');
   });
 });
-
-async function gone(pid: number): Promise<void> {
-  await withDeadline(`the end of process ${pid}`, 10_000, undefined, async (signal) => {
-    while (lives(pid)) await sleep(10, undefined, { signal });
-  });
-}
-
-function lives(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}

@@ -6,9 +6,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { withDeadline } from '../../../src/deadline.ts';
 import { askProgram } from '../../../src/drivers/qemu/ask.ts';
+import { gone } from '../../process-end.ts';
 
 const ASK = new URL('../../../src/drivers/qemu/ask.ts', import.meta.url).href;
 
@@ -83,18 +83,4 @@ describe('a program that is asked about itself', () => {
 
 async function pidOf(file: string): Promise<number> {
   return Number((await readFile(`${file}.pid`, 'utf8')).trim());
-}
-
-async function gone(pid: number): Promise<void> {
-  await withDeadline(`the end of process ${pid}`, 10_000, undefined, async (signal) => {
-    while (lives(pid)) await sleep(10, undefined, { signal });
-  });
-}
-
-function lives(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }
