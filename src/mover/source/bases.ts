@@ -13,10 +13,9 @@ import type { Check } from '../../protocol/migration.ts';
 import type { DiskTunnel } from '../../protocol/peer.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { openPools, resolveIn } from '../../storage/pools.ts';
-import { hostCredentials } from '../credentials.ts';
-import { budgetOf } from '../wire.ts';
 import { ask, preparation } from './parts.ts';
 import type { SourceParts } from './parts.ts';
+import { openTunnel } from './tunnel.ts';
 
 const CLOSE_MS = 2000;
 /** A session that ends before everything is there is made anew so often. */
@@ -170,33 +169,6 @@ async function identify(parts: SourceParts, signal: AbortSignal): Promise<Base[]
     bases.push({ ...place, bytes, sha256, file: found.found });
   }
   return bases;
-}
-
-async function openTunnel(
-  { config, state }: SourceParts,
-  { session, address }: DiskTunnel,
-  socket: string,
-  signal: AbortSignal,
-): Promise<Tunnel> {
-  const { id, epoch, to, settings } = state().plan;
-  const budget = budgetOf(config);
-  const { openSourceTunnel } = await import('../../disks/tunnel/open.ts');
-  return openSourceTunnel(
-    {
-      migration: id,
-      epoch,
-      session,
-      peer: to,
-      credentials: hostCredentials(config),
-      graceMs: settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS,
-      socket,
-      addresses: [address],
-      connections: config.wire.connections,
-      ...(budget === undefined ? {} : { budget }),
-      ...(settings.maxBandwidth === undefined ? {} : { maxBytesPerS: settings.maxBandwidth }),
-    },
-    signal,
-  );
 }
 
 function told(bases: readonly Base[], sent: ReadonlyMap<string, number>): Check[] {

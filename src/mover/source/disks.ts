@@ -10,10 +10,9 @@ import type { Log } from '../../log.ts';
 import { worthTelling } from '../../migration/disks.ts';
 import type { DiskLink, DiskProgress } from '../../protocol/disk.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../protocol/migration.ts';
-import { hostCredentials } from '../credentials.ts';
-import { budgetOf } from '../wire.ts';
 import { ask } from './parts.ts';
 import type { SourceParts } from './parts.ts';
+import { openTunnel } from './tunnel.ts';
 
 const LOOK_MS = 200;
 const ANSWER_MS = 15_000;
@@ -189,7 +188,6 @@ export class SourceDisks {
   }
 
   async #open(parts: SourceParts, socket: string, signal: AbortSignal): Promise<void> {
-    const { config } = parts;
     const { plan } = parts.state();
     const { settings } = plan;
     const graceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
@@ -200,24 +198,7 @@ export class SourceDisks {
     });
     // A mover that was killed has left its own.
     await rm(socket, { force: true });
-    const budget = budgetOf(config);
-    const { openSourceTunnel } = await import('../../disks/tunnel/open.ts');
-    const tunnel = await openSourceTunnel(
-      {
-        migration: plan.id,
-        epoch: plan.epoch,
-        session: offered.session,
-        peer: plan.to,
-        credentials: hostCredentials(config),
-        graceMs,
-        socket,
-        addresses: [offered.address],
-        connections: config.wire.connections,
-        ...(budget === undefined ? {} : { budget }),
-        ...(settings.maxBandwidth === undefined ? {} : { maxBytesPerS: settings.maxBandwidth }),
-      },
-      signal,
-    );
+    const tunnel = await openTunnel(parts, offered, socket, signal);
     this.#tunnel = tunnel;
     this.#mover = parts.peer.moverAddress;
     tunnel.mustAnswerWithin(this.#hastened ? MUST_ANSWER_MS : MAY_BE_SILENT_MS);
