@@ -17,9 +17,11 @@ export interface LineParts {
   readonly over: () => void;
 }
 
-/** What was taken is told once it is so much, or so late: a message for each piece would cost as much as the piece. */
+/** What was taken is told once it is a quarter of the room, or so late: a message for each piece would cost as much as the piece. */
 const TELL_BYTES = FIRST_ROOM / 4;
 const TELL_MS = 5;
+/** Handed to the hypervisor at once: what it takes without waiting, about. */
+const MOST_PIECES = 8;
 
 /** One end of a connection through the tunnel; the same at the source and at the destination. */
 export class Line {
@@ -170,9 +172,10 @@ export class Line {
 
   async #write(plug: Plug): Promise<void> {
     while (!this.#broken) {
-      const bytes = this.#queue.shift();
-      if (bytes !== undefined) {
-        if (await plug.write(bytes)) this.#took(bytes.length);
+      const pieces = this.#next();
+      if (pieces.length > 0) {
+        if (await plug.write(...pieces))
+          this.#took(pieces.reduce((sum, { length }) => sum + length, 0));
         else this.break();
       } else if (this.#farEnded) break;
       else await this.#changed();
@@ -182,11 +185,22 @@ export class Line {
     this.#look();
   }
 
+  /** What waits, as much of it as one call hands over. */
+  #next(): Uint8Array[] {
+    const pieces: Uint8Array[] = [];
+    for (let first = this.#queue.peek(); first !== undefined; first = this.#queue.peek()) {
+      if (pieces.length === MOST_PIECES) break;
+      pieces.push(first);
+      this.#queue.shift();
+    }
+    return pieces;
+  }
+
   #took(bytes: number): void {
     if (this.#closed) return;
     this.#taken += bytes;
     this.#more += this.#room.taken(bytes);
-    if (this.#taken >= TELL_BYTES) void this.#tell();
+    if (this.#taken >= Math.max(TELL_BYTES, this.#room.mostBytes / 4)) void this.#tell();
     else this.#late ??= setTimeout(() => void this.#tell(), TELL_MS);
   }
 

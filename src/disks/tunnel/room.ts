@@ -38,6 +38,11 @@ export class Room {
     return this.#heldBytes;
   }
 
+  /** Held and not held: all that the far end may have on the way. */
+  get mostBytes(): number {
+    return FIRST_ROOM + this.#moreBytes;
+  }
+
   /** False where the far end was not allowed to send so much. */
   came(bytes: number): boolean {
     if (bytes > this.#openBytes) return false;
@@ -47,13 +52,13 @@ export class Room {
   }
 
   /**
-   * The hypervisor has these; the answer is how many more may be sent. One that takes everything gets room for twice as
-   * much, since then it is the link that is not filled; one that does not, never more than it had.
+   * The hypervisor has these; the answer is how many more may be sent. One that keeps up gets room for twice as much,
+   * since then it is the link that is not filled; one that does not, never more than it had.
    */
   taken(bytes: number): number {
     this.#heldBytes -= bytes;
-    const wish =
-      this.#heldBytes === 0 ? Math.min(bytes, MOST_ROOM - FIRST_ROOM - this.#moreBytes) : 0;
+    const keepsUp = this.#heldBytes <= this.mostBytes / 4;
+    const wish = keepsUp ? Math.min(bytes, MOST_ROOM - this.mostBytes) : 0;
     const more = this.#pool.take(wish);
     this.#moreBytes += more;
     this.#openBytes += bytes + more;

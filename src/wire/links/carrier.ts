@@ -31,6 +31,7 @@ export class Carrier {
   #over = false;
   #heldBack = false;
   #turn: NodeJS.Immediate | undefined;
+  #telling: NodeJS.Timeout | undefined;
   #refill: NodeJS.Timeout | undefined;
 
   constructor(core: LinkCore, clock: Clock, user: CarrierUser) {
@@ -105,6 +106,7 @@ export class Carrier {
     this.#over = true;
     clearInterval(this.#ticker);
     clearTimeout(this.#refill);
+    clearTimeout(this.#telling);
     clearImmediate(this.#turn);
     this.core.clear(this.#clock.monotonicMs());
     this.senders.fail(why);
@@ -117,14 +119,23 @@ export class Carrier {
     else this.#user.failed(lost);
   }
 
-  /** Acknowledges what came in this turn of the event loop, once. */
+  /** Acknowledges what came in this turn of the event loop, once, or a little later where that can wait. */
   #soon(): void {
     if (this.#over) return;
     this.#turn ??= setImmediate(() => {
       this.#turn = undefined;
-      this.core.acknowledge();
+      this.#acknowledge();
       this.run();
     });
+  }
+
+  #acknowledge(): void {
+    const waitMs = this.core.acknowledge(this.#clock.monotonicMs());
+    if (waitMs === undefined) return;
+    this.#telling ??= setTimeout(() => {
+      this.#telling = undefined;
+      this.#soon();
+    }, waitMs);
   }
 
   #act(): void {

@@ -7,7 +7,7 @@ import { BadLinkFrame, controlFrame, HEAD_BYTES } from './format.ts';
 import type { Frame } from './format.ts';
 import type { Position } from './greeting.ts';
 import { Inbox } from './inbox.ts';
-import { isBefore, newLink } from './link.ts';
+import { came, isBefore, mayWaitMs, newLink, told } from './link.ts';
 import type { Link } from './link.ts';
 import { frameOf, Outbox } from './outbox.ts';
 import type { Outgoing } from './outbox.ts';
@@ -134,7 +134,7 @@ export class LinkCore {
     switch (frame.type) {
       case 'data':
       case 'piece':
-        link.came += 1;
+        came(link, HEAD_BYTES + frame.payload.length, nowMs);
         if (this.inbox.accept(frame)) this.#effects.push({ type: 'ready', channel: frame.channel });
         return;
       case 'ack':
@@ -158,16 +158,21 @@ export class LinkCore {
     }
   }
 
-  /** Tells the other side what came and what was taken, where that is news. */
-  acknowledge(): void {
-    const isNews = this.inbox.hasNews && this.#links.size > 0;
-    let taken = isNews ? writeAck(this.inbox.news()) : undefined;
+  /** Tells the other side what came and what was taken, where that is news. How long until what may still wait is told. */
+  acknowledge(nowMs: number): number | undefined {
+    let leftMs: number | undefined;
     for (const link of this.#links.values()) {
-      if (link.came === link.told && taken === undefined) continue;
+      if (link.came === link.told && !this.inbox.hasNews) continue;
+      const waitMs = mayWaitMs(link, nowMs);
+      if (waitMs > 0) {
+        leftMs = Math.min(leftMs ?? waitMs, waitMs);
+        continue;
+      }
+      const taken = this.inbox.hasNews ? writeAck(this.inbox.news()) : undefined;
       this.#write(link, controlFrame('ack', link.came, taken));
-      link.told = link.came;
-      taken = undefined;
+      told(link, nowMs);
     }
+    return leftMs;
   }
 
   /** Puts on the connections what may go now. How long until more may, where only the rate limit holds it back. */

@@ -18,6 +18,13 @@ export interface Link {
   /** Data frames that came by it, and how many of those it was told of. */
   came: number;
   told: number;
+  /** Bytes that came since it was told, and when that was. */
+  untoldBytes: number;
+  toldAtMs: number;
+  /** Since when `spanBytes` came; in the span of the same length before it came `lastSpanBytes`. */
+  spanFromMs: number;
+  spanBytes: number;
+  lastSpanBytes: number;
   heard: boolean;
   silentTicks: number;
   /** How long a frame takes until it is known to be there, with what waits before it. */
@@ -33,11 +40,51 @@ export function newLink(id: number): Link {
     arrived: 0,
     came: 0,
     told: 0,
+    untoldBytes: 0,
+    toldAtMs: Number.NEGATIVE_INFINITY,
+    spanFromMs: Number.NEGATIVE_INFINITY,
+    spanBytes: 0,
+    lastSpanBytes: 0,
     heard: true,
     silentTicks: 0,
     delayMs: 0,
     pingAtMs: undefined,
   };
+}
+
+/**
+ * In a broad stream what came is told so seldom, or once so much came: each telling is a TLS record and a turn of both
+ * sides, as much work as the piece itself. A stream of less than `BUSY_BYTES` in a span is told of at once.
+ */
+const TELL_MS = 2;
+const SPAN_MS = 20;
+const BUSY_BYTES = 320 * 1024;
+const MOST_UNTOLD_BYTES = 256 * 1024;
+
+/** A data frame came. */
+export function came(link: Link, bytes: number, nowMs: number): void {
+  const passedMs = nowMs - link.spanFromMs;
+  if (passedMs >= SPAN_MS) {
+    link.lastSpanBytes = passedMs < 2 * SPAN_MS ? link.spanBytes : 0;
+    link.spanFromMs = nowMs;
+    link.spanBytes = 0;
+  }
+  link.came += 1;
+  link.spanBytes += bytes;
+  link.untoldBytes += bytes;
+}
+
+/** For how long the far side may yet wait to hear of what came, ms. Pure. */
+export function mayWaitMs(link: Link, nowMs: number): number {
+  if (link.lastSpanBytes < BUSY_BYTES || link.untoldBytes >= MOST_UNTOLD_BYTES) return 0;
+  return Math.max(0, link.toldAtMs + TELL_MS - nowMs);
+}
+
+/** All that came is told. */
+export function told(link: Link, nowMs: number): void {
+  link.told = link.came;
+  link.toldAtMs = nowMs;
+  link.untoldBytes = 0;
 }
 
 /** Bulk goes where the least is on the way, what overtakes it where frames arrive the soonest. */

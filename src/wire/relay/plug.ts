@@ -44,11 +44,16 @@ export class Plug {
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Resolves when the kernel has taken it; false where nobody takes it any more. */
-  async write(bytes: Uint8Array): Promise<boolean> {
-    if (this.#state === 'broken' || this.#finished) return false;
+  /** Resolves when the kernel has taken all of it; false where nobody takes it any more. */
+  async write(...pieces: readonly Uint8Array[]): Promise<boolean> {
+    const last = pieces.at(-1);
+    if (this.#state === 'broken' || this.#finished || last === undefined) return false;
     return new Promise((resolve) => {
-      this.#socket.write(bytes, (error) => resolve(error === null || error === undefined));
+      // In one call to the kernel.
+      this.#socket.cork();
+      for (const piece of pieces.slice(0, -1)) this.#socket.write(piece);
+      this.#socket.write(last, (error) => resolve(error === null || error === undefined));
+      this.#socket.uncork();
     });
   }
 

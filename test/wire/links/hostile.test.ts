@@ -112,7 +112,7 @@ describe('a peer that does not keep to the rules', () => {
           core.inbox.start(each);
           core.inbox.took(each);
         }
-        core.acknowledge();
+        core.acknowledge(0);
       }),
     );
     fc.assert(

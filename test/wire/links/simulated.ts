@@ -143,7 +143,8 @@ export class End {
     this.#turn = true;
     this.#time.after(0, () => {
       this.#turn = false;
-      this.core.acknowledge();
+      const waitMs = this.core.acknowledge(this.#time.nowMs);
+      if (waitMs !== undefined) this.#time.after(waitMs, () => this.soon());
       this.run();
     });
   }

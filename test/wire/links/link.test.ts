@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { came, mayWaitMs, newLink, told } from '../../../src/wire/links/link.ts';
+
+const PIECE = 32 * 1024;
+
+/** Takes a piece every `everyMs` for so long, telling whenever it may not wait; how often it told, and the longest wait. */
+function stream(everyMs: number, forMs: number) {
+  const link = newLink(1);
+  let tellings = 0;
+  let longestMs = 0;
+  let untoldSince: number | undefined;
+  for (let nowMs = 0; nowMs < forMs; nowMs += everyMs) {
+    came(link, PIECE, nowMs);
+    untoldSince ??= nowMs;
+    if (mayWaitMs(link, nowMs) > 0) continue;
+    longestMs = Math.max(longestMs, nowMs - untoldSince);
+    untoldSince = undefined;
+    told(link, nowMs);
+    tellings += 1;
+  }
+  return { tellings, longestMs, pieces: Math.ceil(forMs / everyMs) };
+}
+
+describe('what came on a link', () => {
+  test('is told of at once while little comes', () => {
+    const { tellings, pieces } = stream(5, 1000);
+    assert.equal(tellings, pieces);
+  });
+
+  test('is told of seldom while much comes', () => {
+    const { tellings, pieces } = stream(0.25, 1000);
+    assert.ok(tellings < pieces / 3, `${tellings} times for ${pieces} pieces`);
+  });
+
+  test('is told of within some milliseconds, and before much of it is untold, at any rate', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0.01, max: 50, noNaN: true }), (everyMs) => {
+        const link = newLink(1);
+        for (let nowMs = 0; nowMs < 200; nowMs += everyMs) {
+          came(link, PIECE, nowMs);
+          assert.ok(mayWaitMs(link, nowMs) <= 2);
+          assert.ok(link.untoldBytes <= 256 * 1024);
+          if (mayWaitMs(link, nowMs) === 0) told(link, nowMs);
+        }
+        assert.equal(mayWaitMs(link, 1000), 0);
+      }),
+    );
+  });
+
+  test('is told of at once again when a broad stream has paused', () => {
+    const link = newLink(1);
+    for (let nowMs = 0; nowMs < 100; nowMs += 0.25) {
+      came(link, PIECE, nowMs);
+      if (mayWaitMs(link, nowMs) === 0) told(link, nowMs);
+    }
+    came(link, 100, 500);
+    assert.equal(mayWaitMs(link, 500), 0);
+    told(link, 500);
+    came(link, 100, 500.1);
+    assert.equal(mayWaitMs(link, 500.1), 0);
+  });
+});
