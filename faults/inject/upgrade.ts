@@ -1,5 +1,7 @@
 /** The destination's agent replaced by a newer one while a migration is under way, as a package manager does it. */
+import { readFile, writeFile } from 'node:fs/promises';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
+import { labHost } from '../../src/lab/state.ts';
 import { earlierBuild, PREVIOUS } from '../../test/e2e/support/earlier-build.ts';
 import type { Injector, Place } from './injector.ts';
 
@@ -9,24 +11,37 @@ export async function upgradeAgent({ lab, to }: Place): Promise<Injector> {
   if (previous === undefined) {
     throw new Error(`this checkout does not have commit ${PREVIOUS}, the previous build`);
   }
+  const { configFile } = labHost(lab, to);
+  const config = await readFile(configFile, 'utf8');
+  const startThis = async (): Promise<void> => {
+    await stopAgent(lab, to);
+    await writeFile(configFile, config);
+    await startAgent(lab, to);
+  };
   try {
     await stopAgent(lab, to);
+    await writeFile(configFile, withoutNewSettings(config));
     await startAgent(lab, to, undefined, previous.agent);
   } catch (error) {
+    await writeFile(configFile, config);
     previous.remove();
     throw error;
   }
   return {
     strike: async () => {
-      await stopAgent(lab, to);
-      await startAgent(lab, to);
+      await startThis();
       return `the agent of ${to} was upgraded from ${PREVIOUS}`;
     },
     clear: async () => {},
     afterwards: async () => {
-      await stopAgent(lab, to);
-      await startAgent(lab, to);
+      await startThis();
       previous.remove();
     },
   };
+}
+
+/** An agent refuses settings that it does not know; the previous build knows of no storage. */
+function withoutNewSettings(config: string): string {
+  const { storage: _, ...known } = JSON.parse(config) as Record<string, unknown>;
+  return JSON.stringify(known);
 }
