@@ -65,6 +65,11 @@ export class Witness {
     }
   }
 
+  /** Its QEMU has just been killed: it runs nothing from here on, however long its sockets take to close. */
+  ended(host: string): void {
+    this.#mark(host, systemClock.wallMs(), false);
+  }
+
   onEvent(listener: (event: SeenEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -27,8 +27,10 @@ export function freezeMover(side: 'source' | 'destination'): Injector {
 export function killQemu(side: 'source' | 'destination'): Injector {
   return {
     strike: async ({ witness, from, to }) => {
-      const pid = witness.pid(side === 'source' ? from : to);
-      return signalled(pid, 'SIGKILL', `the ${side}'s QEMU`);
+      const host = side === 'source' ? from : to;
+      const struck = signalled(witness.pid(host), 'SIGKILL', `the ${side}'s QEMU`);
+      witness.ended(host);
+      return struck;
     },
     clear: async () => {},
   };

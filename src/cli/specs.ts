@@ -103,6 +103,14 @@ export const migrateSpec = spec({
       summary:
         'disks that are copied, because the hosts do not share their storage, stay at the source under another name',
     },
+    diskWrites: {
+      kind: 'choice',
+      choices: ['slow', 'refuse'],
+      summary:
+        'a guest that writes to its disks faster than they can be copied: its writes wait for their copies, or the ' +
+        'migration is given up',
+      preset: 'slow',
+    },
     detach: { kind: 'switch', summary: 'print the id and return at once' },
   },
   examples: [

@@ -140,6 +140,8 @@ export interface SourceSession extends Session {
   recover(address: string, tlsHostname: string | undefined, signal: AbortSignal): Promise<void>;
   /** Runs the guest here again after everything was handed over. Only with the right to run in hand. */
   resumeGuest(signal: AbortSignal): Promise<void>;
+  /** It must not run here, and does or may in a moment: stands still when this resolves, memory and all kept. */
+  stopGuest(signal: AbortSignal): Promise<void>;
   /** Takes back what configure set, so that the guest is as it was found. */
   unconfigure(signal: AbortSignal): Promise<void>;
   /** Ends the hypervisor's process, after the destination runs. Waits until it is gone; removes its sockets. */

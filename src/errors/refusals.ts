@@ -101,6 +101,13 @@ export const refusalErrors = {
     5,
     502,
   ),
+  GODWIT_DISK_BUSY: row(
+    '{guest} writes {writes}/s to its disks and {copies}/s of them are copied: the copies never end',
+    'Migrate it when it writes less, give it more bandwidth, or let its writes wait for their copies (--disk-writes slow; QEMU 8.2 and later).',
+    true,
+    4,
+    409,
+  ),
   GODWIT_NAME_IN_USE: row(
     '{host} already has a guest called {guest}',
     'Rename or remove that guest.',

@@ -10,6 +10,8 @@ import type { StepName } from './steps.ts';
 /** What the source's hypervisor says, in each state. Past `commit` only post-copy's stream still matters. */
 export function onHypervisor(before: SourceState, event: HypervisorEvent): Transition {
   const state = remember(before, event);
+  // QEMU runs its guest again when post-copy's last word fails, whoever runs it by then.
+  if (event.type === 'resumed' && isElsewhere(state)) return { state, effects: [{ type: 'stop' }] };
   if (state.doing.kind !== 'do') return stay(state);
   switch (state.doing.step) {
     case 'inspect':
@@ -72,6 +74,11 @@ function remember(state: SourceState, event: HypervisorEvent): SourceState {
         ? state
         : { ...state, stream: 'lost' };
   }
+}
+
+/** The destination may run the guest, or does: a copy that ran here would be a second one. */
+function isElsewhere({ right }: SourceState): boolean {
+  return right === 'committing' || right === 'passed';
 }
 
 function isBeforeMemory({ doing }: SourceState): boolean {

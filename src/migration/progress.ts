@@ -14,7 +14,9 @@ export function progressOf(
   const phase = phaseOf(state);
   const { id, guest, from, to, settings } = state.plan;
   const seen = sample ?? state.sample;
-  const eta = seen === undefined || isEnd(phase) ? undefined : etaMs(seen, phase);
+  const pace = phase === 'disks' ? state.diskPace : undefined;
+  const memoryEta = seen === undefined || isEnd(phase) ? undefined : etaMs(seen, phase);
+  const eta = phase === 'disks' ? pace?.etaMs : memoryEta;
   return {
     id,
     guest,
@@ -27,6 +29,7 @@ export function progressOf(
     ...(eta === undefined ? {} : { etaMs: eta }),
     ...(seen === undefined ? {} : { sample: seen }),
     ...(state.disks === undefined ? {} : { disks: [...state.disks] }),
+    ...(pace === undefined ? {} : { diskPace: pace }),
     ...(note === undefined ? {} : { note }),
     ...(state.because === undefined ? {} : { error: state.because }),
   };

@@ -164,13 +164,19 @@ function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk 
   return walk;
 }
 
+const DECISIONS = {
+  postcopy: 'post-copy',
+  'slow-writes': 'the guest’s writes wait for their copies',
+} as const;
+
 function closePhase(walk: Walk, phase: Phase, from: number, to: number): void {
   walk.phases.push({ phase, ms: Math.max(0, to - from) });
 }
 
 function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number): void {
   walk.marks = marksAfter(walk.marks, event, at);
-  if (event.type === 'decided') walk.decisions.push({ atMs, what: `post-copy: ${event.why}` });
+  if (event.type === 'decided')
+    walk.decisions.push({ atMs, what: `${DECISIONS[event.what]}: ${event.why}` });
   if (event.type === 'cancel') walk.decisions.push({ atMs, what: 'cancel was asked for' });
   if (event.type === 'fenced')
     walk.decisions.push({ atMs, what: `${event.host} is off: ${event.by}` });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { SerialError } from '../errors.ts';
-import { diskLink, diskProgress, MAX_PLACES, place } from '../protocol/disk.ts';
-import type { DiskProgress } from '../protocol/disk.ts';
+import { diskLink, diskPace, diskProgress, MAX_PLACES, place } from '../protocol/disk.ts';
+import type { DiskPace, DiskProgress } from '../protocol/disk.ts';
 import { serialError } from '../protocol/errors.ts';
 import { check, memorySample, migrationSettings } from '../protocol/migration.ts';
 import type { EndPhase, MemorySample, MigrationSettings, Phase } from '../protocol/migration.ts';
@@ -85,9 +85,17 @@ export const sourceEvent = z.discriminatedUnion('type', [
   /** A round ended, or (`final`) the stream did. */
   z.object({ type: z.literal('measured'), sample: memorySample, final: z.boolean() }),
   /** How far the copies of disks are. */
-  z.object({ type: z.literal('copied'), disks: z.array(diskProgress).max(64) }),
+  z.object({
+    type: z.literal('copied'),
+    disks: z.array(diskProgress).max(64),
+    pace: diskPace.optional(),
+  }),
   /** The steering's decision, with the numbers it was taken on. */
-  z.object({ type: z.literal('decided'), what: z.literal('postcopy'), why: z.string().max(1024) }),
+  z.object({
+    type: z.literal('decided'),
+    what: z.enum(['postcopy', 'slow-writes']),
+    why: z.string().max(1024),
+  }),
   /** The destination says by itself that it cannot go on. */
   z.object({ type: z.literal('destination-lost'), error: serialError }),
   /** Post-copy's bytes have stood still for so long, and a way to the destination is open. */
@@ -157,6 +165,7 @@ export interface SourceState {
   readonly sample: MemorySample | undefined;
   /** The copies of disks as they were last heard of; absent where none is copied. */
   readonly disks?: readonly DiskProgress[];
+  readonly diskPace?: DiskPace | undefined;
   /** The stream could not be taken back: the guest may stand still here, or run. */
   readonly unsure: boolean;
   /** Tries of the present step, or of taking the guest back. */
@@ -179,6 +188,8 @@ export type SourceEffect =
   | { readonly type: 'undo'; readonly step: StepName }
   /** Let the last state go, after pre-switchover. */
   | { readonly type: 'continue' }
+  /** It runs here, by its hypervisor's own doing, and must not. */
+  | { readonly type: 'stop' }
   /** Post-copy: take the broken stream up again. */
   | { readonly type: 'recover' }
   /** Start the guest anew here, once the destination's copy is known to be gone. */

@@ -35,9 +35,9 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
     case 'measured':
       return stay({ ...state, sample: event.sample });
     case 'copied':
-      return stay({ ...state, disks: event.disks });
+      return stay({ ...state, disks: event.disks, diskPace: event.pace });
     case 'decided':
-      return isDoing(state, 'memory')
+      return event.what === 'postcopy' && isDoing(state, 'memory')
         ? enter({ ...state, via: 'postcopy' }, 'switchover')
         : stay(state);
     case 'destination-lost':

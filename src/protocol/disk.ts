@@ -60,6 +60,16 @@ export const diskProgress = z.object({
 });
 export type DiskProgress = z.infer<typeof diskProgress>;
 
+/** How the copies of all disks get on, as of the last seconds. */
+export const diskPace = z.object({
+  /** bytes/s copied, and bytes/s that the guest wrote to places that were copied already. */
+  rate: bytes,
+  writeRate: bytes,
+  /** ms until nothing is left to copy at these rates; absent where that is never. */
+  etaMs: ms.optional(),
+});
+export type DiskPace = z.infer<typeof diskPace>;
+
 const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 
 /** What the way of the disks between the movers carried, as the source saw it. */

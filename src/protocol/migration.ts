@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { diskLink, diskProgress } from './disk.ts';
+import { diskLink, diskPace, diskProgress } from './disk.ts';
 import { serialError } from './errors.ts';
 import {
   bytes,
@@ -55,6 +55,11 @@ export const migrationSettings = z.object({
   linkGraceMs: z.number().int().min(1000).max(120_000).optional(),
   /** Disks that are copied are kept at the source, under another name; absent: removed once the guest runs elsewhere. */
   keepSource: z.boolean().optional(),
+  /**
+   * A guest that writes to its disks faster than they can be copied: its writes wait for their copies, or the migration
+   * is given up; absent: slow.
+   */
+  diskWrites: z.enum(['slow', 'refuse']).optional(),
   /** Network of the source (a bridge) -> network of the destination, where they are not found by name, VLAN or VNI. */
   networks: networkMap.optional(),
 });
@@ -147,6 +152,8 @@ export const progress = z.object({
   sample: memorySample.optional(),
   /** Disks that are being copied. */
   disks: z.array(diskProgress).max(64).optional(),
+  /** Absent while it is not known, and once they are copied. */
+  diskPace: diskPace.optional(),
   /** What was decided or is being waited for, in words. */
   note: shortText.optional(),
   error: serialError.optional(),

@@ -32,6 +32,20 @@ function after(step: StepName, event: HypervisorEvent): string {
   return doing.kind === 'restart' ? doing.kind : `${doing.kind} ${doing.step}`;
 }
 
+test('a guest that its hypervisor runs here is stopped exactly where the destination may run it', () => {
+  for (const step of STEP_NAMES) {
+    const before = stateIn(step);
+    const { effects } = onHypervisor(before, { type: 'resumed' });
+    const elsewhere = before.right === 'committing' || before.right === 'passed';
+    assert.equal(
+      effects.some(({ type }) => type === 'stop'),
+      elsewhere,
+      step,
+    );
+  }
+  assert.deepEqual(onHypervisor(stateIn('drain'), { type: 'resumed' }).effects, [{ type: 'stop' }]);
+});
+
 describe('while memory moves', () => {
   test('the beginning of the switch leads to it, where the switch is not held', () => {
     assert.equal(after('memory', { type: 'device' }), 'do switchover');
@@ -112,7 +126,8 @@ describe('in any step', () => {
           const before = stateIn(step);
           const next = onHypervisor(before, event);
           assert.deepEqual(next.state.doing, before.doing);
-          assert.deepEqual(next.effects, []);
+          const runsHere = event.type === 'resumed';
+          assert.deepEqual(next.effects, runsHere ? [{ type: 'stop' }] : []);
         }),
         { numRuns: 40 },
       );

@@ -135,6 +135,9 @@ export class World {
       case 'continue':
         this.#letGo();
         return {};
+      case 'stop':
+        if (this.run === 'running') this.run = 'paused';
+        return {};
       case 'restart':
         throw new Error('no migration of this world asks for it');
       case 'recover':

@@ -49,6 +49,8 @@ function perform(world: World, effect: SourceEffect): void {
     case 'continue':
       world.cont = 1;
       return;
+    case 'stop':
+      throw new Error('no hypervisor of the model runs a guest by itself');
     case 'recover':
       world.rec = 1;
       return;

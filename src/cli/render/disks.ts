@@ -1,12 +1,18 @@
 import type { DiskProgress } from '../../protocol/disk.ts';
-import type { Report } from '../../protocol/migration.ts';
-import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
+import type { Progress, Report } from '../../protocol/migration.ts';
+import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { printable } from './style.ts';
 
 /** Copies of disks in words; what a hypervisor calls copied and to copy, which grows with what the guest writes. */
 
-export function diskLine(disks: readonly DiskProgress[]): string {
-  return disks.map(wordsOf).join(', ');
+export function diskLine({ disks = [], diskPace }: Pick<Progress, 'disks' | 'diskPace'>): string {
+  const parts = disks.map(wordsOf);
+  if (diskPace !== undefined) {
+    const { rate, writeRate } = diskPace;
+    parts.push(`rate ${formatRate(rate)}`);
+    if (writeRate > 0) parts.push(`rewritten ${formatRate(writeRate)}`);
+  }
+  return parts.join(', ');
 }
 
 /** As `name, value`. */

@@ -76,7 +76,7 @@ export function tell(
   }
   const disks = isOfDisks(now.phase) ? now.disks : undefined;
   if (where === 'log' && disks !== undefined && (phaseChanged || sinceMs >= STILL_GOING_MS)) {
-    lines.push(`${at}${diskLine(disks)}`);
+    lines.push(`${at}${diskLine(now)}${etaOf(now)}`);
     numbersAtMs = now.elapsedMs;
   }
   return { told: { phase: now.phase, round, note: now.note ?? told.note, numbersAtMs }, lines };
@@ -84,6 +84,10 @@ export function tell(
 
 function isOfDisks(phase: Phase): boolean {
   return phase === 'disks' || phase === 'seeding';
+}
+
+function etaOf({ etaMs }: Progress): string {
+  return etaMs === undefined ? '' : `, ETA ${formatDuration(etaMs)}`;
 }
 
 function numbersOf(now: Progress): string {
@@ -117,7 +121,7 @@ export function progressBlock(now: Progress, columns: number, paint: Painter): s
   const room = Math.min(40, columns - phase.length - tail.length - 4);
   const bar = room >= 8 ? `${progressBar(now.percent, room, paint)}  ` : '';
   const resting =
-    now.disks !== undefined && isOfDisks(now.phase) ? diskLine(now.disks) : phaseWords(now.phase);
+    now.disks !== undefined && isOfDisks(now.phase) ? diskLine(now) : phaseWords(now.phase);
   const numbers =
     sample === undefined
       ? resting

@@ -54,6 +54,7 @@ export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [
   if (path !== 'native' && linkGraceMs !== undefined)
     pairs.push(['longest hidden cut', formatDuration(linkGraceMs)]);
   if (settings.keepSource === true) pairs.push(['disks at the source', 'kept, renamed']);
+  if (settings.diskWrites === 'refuse') pairs.push(['disks that it writes too fast', 'refuse']);
   if (settings.pathAddresses !== undefined)
     pairs.push(['further addresses', settings.pathAddresses.join(', ') || 'none']);
   pairs.push(['started', startedAt]);

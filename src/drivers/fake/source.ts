@@ -189,6 +189,11 @@ export class FakeSource implements SourceSession {
     this.#instance.resume();
   }
 
+  async stopGuest(signal: AbortSignal): Promise<void> {
+    this.#enter('stopGuest', signal);
+    this.#instance.stop();
+  }
+
   async unconfigure(signal: AbortSignal): Promise<void> {
     this.#enter('unconfigure', signal);
     this.#instance.settings = {};

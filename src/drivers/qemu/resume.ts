@@ -4,6 +4,9 @@ import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import type { MonitorWatch } from './session.ts';
 
+type Monitor = Pick<QmpClient, 'execute' | 'query'>;
+type Events = Pick<MonitorWatch, 'until'>;
+
 const RESUME_MS = 10_000;
 /** The guest stands still meanwhile. */
 const POLL_MS = 1;
@@ -14,7 +17,7 @@ const POLL_MS = 1;
  * for moments, and could run nowhere any more.
  */
 export async function untilLoaded(
-  client: QmpClient,
+  client: Monitor,
   lost: (reason: string) => Error,
   signal: AbortSignal,
 ): Promise<void> {
@@ -28,21 +31,46 @@ export async function untilLoaded(
   if (stream.status === 'failed') throw lost('the stream broke before the guest could run');
 }
 
-/** Runs the guest; resolves once it runs. */
+/** QEMU says that its stream has failed a moment before it runs its guest again by itself. */
+const MAY_RESUME_MS = 200;
+const LOOK_MS = 5;
+
+/** Stops the guest, and sees to it that it stays so where QEMU is about to run it. */
+export async function stop(client: Monitor, signal: AbortSignal): Promise<void> {
+  await withDeadline('stopping the guest', RESUME_MS, signal, async (inner) => {
+    const until = performance.now() + MAY_RESUME_MS;
+    for (let runs = true; runs || performance.now() < until;) {
+      if (runs) await client.execute('stop', {}, inner);
+      await systemClock.sleep(LOOK_MS, inner);
+      runs = (await client.query('query-status', {}, answers.runStatus, inner)).running;
+    }
+  });
+}
+
+/**
+ * Runs the guest; resolves once it runs. In post-copy a QEMU that runs it may stand still itself before it answers, for
+ * want of a page: its event tells as well.
+ */
 export async function resume(
-  client: QmpClient,
-  watch: MonitorWatch,
+  client: Monitor,
+  watch: Events,
   lost: (reason: string) => Error,
   signal: AbortSignal,
 ): Promise<void> {
   await withDeadline('resuming the guest', RESUME_MS, signal, async (inner) => {
-    const [, status] = await Promise.all([
+    // A QEMU that is gone ends this wait too.
+    const runs = watch
+      .until(({ type }) => type === 'resumed', inner)
+      .then(({ type }) => type === 'resumed');
+    const fails = watch.until(({ type }) => type === 'failed', inner).then(() => false);
+    const told = Promise.all([
       client.execute('cont', {}, inner),
       client.query('query-status', {}, answers.runStatus, inner),
     ]);
-    if (status.running) return;
-    // Its last state may still be on its way in; it starts by itself then.
-    const event = await watch.until(({ type }) => type === 'resumed' || type === 'failed', inner);
-    if (event.type !== 'resumed') throw lost('the stream broke before the guest could run');
+    for (const each of [runs, fails, told]) each.catch(() => undefined);
+    // Where it does not run yet, its last state is still on its way in; it starts by itself then.
+    const answered = told.then(([, { running }]) => running || Promise.race([runs, fails]));
+    if (!(await Promise.race([runs, answered])))
+      throw lost('the stream broke before the guest could run');
   });
 }

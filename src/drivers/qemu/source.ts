@@ -28,6 +28,7 @@ import { uriOf } from './incoming.ts';
 import { sampleOf } from './sample.ts';
 import { launchOf } from './relaunch.ts';
 import type { MonitorWatch } from './session.ts';
+import { stop } from './resume.ts';
 import { ENDED, isAbandoned, isSettled, isUnfinished, resumePastMigration } from './stuck.ts';
 import {
   DEFAULT_PARAMETERS,
@@ -255,6 +256,10 @@ export class QemuSource implements SourceSession {
     if (answer.ok) return;
     if (!isUnfinished(answer.reason)) throw this.#client.refused('cont', answer.reason);
     await resumePastMigration(this.#client, this.handle.monitor, signal);
+  }
+
+  async stopGuest(signal: AbortSignal): Promise<void> {
+    await stop(this.#client, signal);
   }
 
   async unconfigure(signal: AbortSignal): Promise<void> {

@@ -21,6 +21,8 @@ for word in $(cat /proc/cmdline); do
 done
 
 ip link set lo up
+# Says at once where it is: switch and client may know an earlier guest of that name on another host.
+echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_notify
 ip addr add "$ip" dev eth0 && ip link set eth0 up || echo 'godwit: no network device'
 echo 0 >/proc/sys/net/ipv4/tcp_slow_start_after_idle
 

@@ -24,6 +24,7 @@ import { fitEvent } from './fit.ts';
 import { DO, deadlineOf, letGo } from './handlers.ts';
 import { Refusal } from './parts.ts';
 import type { SourceParts } from './parts.ts';
+import { stopHere } from './stop-here.ts';
 import { UNDO } from './undo.ts';
 import { nothing, within } from './within.ts';
 
@@ -167,8 +168,9 @@ export class Coordinator {
         void this.#undo(effect.step);
         return;
       case 'continue':
-        void this.#command('switchover', letGo);
-        return;
+        return void this.#command('switchover', letGo);
+      case 'stop':
+        return void stopHere(this.#mustHaveSteps(), this.#parts.log, this.#over.signal);
       case 'recover':
         return void this.#recover();
       case 'restart':

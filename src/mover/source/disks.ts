@@ -7,9 +7,11 @@ import type { DiskSample, DiskSource } from '../../drivers/disks.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
+import { mayWaitFor, patienceMs } from '../../migration/disk-pace.ts';
 import { worthTelling } from '../../migration/disks.ts';
 import type { DiskLink, DiskProgress } from '../../protocol/disk.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../protocol/migration.ts';
+import { busy, DiskConvergence, isNearlyWhole } from './disk-convergence.ts';
 import { ask } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { openTunnel } from './tunnel.ts';
@@ -22,12 +24,8 @@ const MOST_TRIES = 8;
 const GETS_ON_BYTES = 1024 ** 2;
 /** For a session that is made anew once the links are back, ms. */
 const AFTER_GRACE_MS = 60_000;
-/** So much may be left of a copy that is as good as its source: the guest goes on writing. */
-const NEARLY_BYTES = 64 * 1024 ** 2;
 /** For how long the other host may be silent before the hypervisor is told that it is gone: its main loop may wait for it, ms. */
 const MAY_BE_SILENT_MS = 5000;
-/** The same once the guest's own writes wait for the other host. */
-const MUST_ANSWER_MS = 1000;
 
 /** The disks that leave this host by being copied: their way to the other host, and how far they are. */
 export class SourceDisks {
@@ -38,7 +36,7 @@ export class SourceDisks {
   #told: readonly DiskSample[] = [];
   /** Since when, and how often, the copies were taken up again without getting on. */
   #stuck: { copied: number; since: number; tries: number } | undefined;
-  #hastened = false;
+  readonly #convergence = new DiskConvergence();
 
   constructor(log: Log) {
     this.#log = log;
@@ -55,6 +53,7 @@ export class SourceDisks {
     for (;;) {
       const disks = await this.#look(parts, signal);
       if (disks.every(isNearlyWhole)) return;
+      await this.#converge(parts, signal);
       await sleep(LOOK_MS, undefined, { signal });
     }
   }
@@ -64,7 +63,8 @@ export class SourceDisks {
     if (nodesOf(parts).length === 0) return;
     while (movesMemory(parts)) {
       await this.#look(parts, signal);
-      if ((parts.state().sample?.round ?? 0) > 1) await this.#hasten(parts, signal);
+      if ((parts.state().sample?.round ?? 0) > 1) await this.#slow(parts, signal);
+      else await this.#converge(parts, signal);
       await sleep(LOOK_MS, undefined, { signal });
     }
   }
@@ -121,22 +121,53 @@ export class SourceDisks {
     parts.dispatch({ type: 'disk-link', figures: linkOf(tunnel), ...because });
   }
 
-  async #hasten(parts: SourceParts, signal: AbortSignal): Promise<void> {
-    if (this.#hastened) return;
-    this.#hastened = true;
-    // A guest's write must not wait for a host that has gone silent.
-    this.#tunnel?.mustAnswerWithin(MUST_ANSWER_MS);
+  /** A guest that writes faster than its disks are copied is slowed down, or stays. */
+  async #converge(parts: SourceParts, signal: AbortSignal): Promise<void> {
+    const { settings } = parts.state().plan;
+    const decision = this.#convergence.decide(settings);
+    if (decision.what === 'continue') return;
+    if (decision.what === 'refuse') throw busy(parts, decision.pace);
+    if (!(await this.#slow(parts, signal))) return;
+    const why = 'it writes faster to its disks than they are copied';
+    parts.dispatch({ type: 'decided', what: 'slow-writes', why });
+  }
+
+  /** From now on what the guest writes goes to both hosts at once, where the hypervisor can and the link carries it. */
+  async #slow(parts: SourceParts, signal: AbortSignal): Promise<boolean> {
+    const bytesPerS = this.#linkRate(parts);
+    if (this.#convergence.canSlow !== undefined) return false;
+    if (!mayWaitFor(bytesPerS)) {
+      this.#convergence.canSlow = false;
+      return false;
+    }
     const source = await sourceOf(parts, signal);
-    await source.hasten(nodesOf(parts), signal);
+    // A guest's write must not wait for a host that has gone silent.
+    this.#tunnel?.mustAnswerWithin(patienceMs(bytesPerS));
+    const canSlow = await source.hasten(nodesOf(parts), signal);
+    this.#convergence.canSlow = canSlow;
+    return canSlow;
+  }
+
+  /** What the link is known to carry, bytes/s; 0 while it is not. */
+  #linkRate(parts: SourceParts): number {
+    const { maxBandwidth = Number.POSITIVE_INFINITY } = parts.state().plan.settings;
+    const measured = this.#tunnel?.measure.bytesPerS ?? 0;
+    if (measured > 0) return Math.min(measured, maxBandwidth);
+    return Number.isFinite(maxBandwidth) ? maxBandwidth : 0;
   }
 
   /** Looks at the copies, and takes up those that stand still. GODWIT_DISK_FAILED where that is in vain. */
   async #look(parts: SourceParts, signal: AbortSignal): Promise<DiskSample[]> {
     const source = await sourceOf(parts, signal);
     const disks = await source.sample(nodesOf(parts), signal);
+    if (this.#tunnel?.measure.cutForMs === undefined) {
+      this.#convergence.see(disks, performance.now());
+    } else this.#convergence.forget();
     if (worthTelling(this.#told, disks)) {
       this.#told = disks;
-      parts.dispatch({ type: 'copied', disks: disks.map(progressOf) });
+      const { pace } = this.#convergence;
+      const known = pace === undefined ? {} : { pace };
+      parts.dispatch({ type: 'copied', disks: disks.map(progressOf), ...known });
     }
     for (const { node, state, trouble } of disks) {
       if (state === 'failed' || trouble?.kind === 'full' || trouble?.kind === 'source') {
@@ -201,7 +232,8 @@ export class SourceDisks {
     const tunnel = await openTunnel(parts, offered, socket, signal);
     this.#tunnel = tunnel;
     this.#mover = parts.peer.moverAddress;
-    tunnel.mustAnswerWithin(this.#hastened ? MUST_ANSWER_MS : MAY_BE_SILENT_MS);
+    const waits = this.#convergence.canSlow === true;
+    tunnel.mustAnswerWithin(waits ? patienceMs(this.#linkRate(parts)) : MAY_BE_SILENT_MS);
     tunnel.ended.catch((thrown: unknown) => {
       if (this.#tunnel !== tunnel) return;
       const error = toGodwitError(thrown);
@@ -209,10 +241,6 @@ export class SourceDisks {
       this.#log.warn({ error }, 'the session of the disks is over');
     });
   }
-}
-
-function isNearlyWhole({ state, copiedBytes, totalBytes }: DiskSample): boolean {
-  return state === 'ready' && totalBytes - copiedBytes <= NEARLY_BYTES;
 }
 
 function nodesOf(parts: SourceParts): string[] {

@@ -23,6 +23,7 @@ import type { SourceParts } from './parts.ts';
 import { DestinationPeer } from './peer.ts';
 import { recoverPostcopy } from './recover.ts';
 import { restartGuest } from './restart.ts';
+import { stopHere } from './stop-here.ts';
 import { Watch } from './watch.ts';
 import { SourceWay } from './way.ts';
 
@@ -93,7 +94,7 @@ export function openSource(
         if (found === undefined) await coordinator.begin(parts, planned);
         else coordinator.takeOver(parts, pid, wasRebooted(events, bootId()));
         const outcome = await coordinator.finished;
-        if (outcome === 'lost' && !coordinator.state.restarted) await buryThere(parts, log);
+        if (outcome === 'lost' && !coordinator.state.restarted) await endCopies(parts, log);
         return await tellHook(parts, outcome, log);
       } finally {
         watch.stop();
@@ -123,8 +124,12 @@ function letGo(parts: SourceParts, why: string): void {
   parts.bases.letGo(why);
 }
 
-/** The end is told already: what cannot be taken down now, the destination takes down once it hears of the end. */
-async function buryThere(parts: SourceParts, log: Log): Promise<void> {
+/**
+ * A guest that is lost runs nowhere: what is here is kept, standing still. The end is told already: what cannot be taken
+ * down now, the destination takes down once it hears of the end.
+ */
+async function endCopies(parts: SourceParts, log: Log): Promise<void> {
+  await stopHere(parts, log);
   try {
     await withDeadline('taking down what is left', BURY_MS, undefined, (signal) =>
       bury(parts, signal),

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { HypervisorEvent } from '../../../src/migration/hypervisor.ts';
+import { resume, stop } from '../../../src/drivers/qemu/resume.ts';
+
+type Monitor = Parameters<typeof resume>[0];
+type Events = Parameters<typeof resume>[1];
+
+const never = new Promise<never>(() => {});
+const lost = (reason: string): Error => new Error(reason);
+const signal = AbortSignal.timeout(20_000);
+
+/** A QEMU that answers `cont` so, and says of its guest what `runs` gives. */
+function monitor(cont: Promise<unknown>, runs: () => boolean): Monitor & { commands: string[] } {
+  const commands: string[] = [];
+  return {
+    commands,
+    execute: async (command) => {
+      commands.push(command);
+      return command === 'cont' ? cont : {};
+    },
+    query: async (command, _, schema) => {
+      commands.push(command);
+      const status = runs() ? 'running' : 'paused';
+      return schema.parse({ running: runs(), status, singlestep: false });
+    },
+  };
+}
+
+/** An event that comes, or none. */
+function says(...events: HypervisorEvent[]): Events {
+  return {
+    until: async (wanted) =>
+      events.find((event) => wanted(event) || event.type === 'lost') ?? never,
+  };
+}
+
+describe('a guest that is to run at its destination', () => {
+  test('runs where QEMU says so', async () => {
+    await resume(
+      monitor(Promise.resolve({}), () => true),
+      says(),
+      lost,
+      signal,
+    );
+  });
+
+  test('runs where its event says so, though QEMU itself waits for a page and answers nothing', async () => {
+    await resume(
+      monitor(never, () => true),
+      says({ type: 'resumed' }),
+      lost,
+      signal,
+    );
+  });
+
+  test('runs once its last state is there', async () => {
+    const qemu = monitor(Promise.resolve({}), () => false);
+    await resume(qemu, says({ type: 'resumed' }), lost, signal);
+  });
+
+  test('is lost where its QEMU ends before that', async () => {
+    const gone = says({ type: 'lost', reason: 'killed' });
+    await assert.rejects(
+      resume(
+        monitor(never, () => false),
+        gone,
+        lost,
+        signal,
+      ),
+      /broke before/,
+    );
+  });
+
+  test('is lost where its stream breaks before that', async () => {
+    const qemu = monitor(Promise.resolve({}), () => false);
+    const broken = says({ type: 'failed', reason: 'reset' });
+    await assert.rejects(resume(qemu, broken, lost, signal), /broke before the guest could run/);
+  });
+});
+
+test('a copy that QEMU runs by itself a moment later is stopped again', async () => {
+  let looks = 0;
+  const qemu = monitor(never, () => {
+    looks += 1;
+    return looks === 3 || looks === 4;
+  });
+  await stop(qemu, signal);
+  const stops = qemu.commands.filter((command) => command === 'stop').length;
+  assert.equal(stops, 2);
+});
