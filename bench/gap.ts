@@ -1,5 +1,6 @@
 import { startGuest } from '../src/lab/guest/start.ts';
 import { verifyGuest } from '../src/lab/guest/talk.ts';
+import { networkLacks } from '../src/lab/network-lacks.ts';
 import { LAB_NETWORKS } from '../src/lab/plan.ts';
 import type { LabNetwork } from '../src/lab/plan.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
@@ -31,6 +32,13 @@ export const gap: Bench = {
     const measures: Measure[] = [];
     for (const network of LAB_NETWORKS) {
       if (only !== undefined && !only.includes(network)) continue;
+      const lacking = await networkLacks(network);
+      if (lacking !== undefined) {
+        // Who asked for it by name is not to be answered with nothing.
+        if (only !== undefined) throw lacking;
+        options.say(`${network.padEnd(7)}left out: ${lacking.message}`);
+        continue;
+      }
       const linkBytesPerSecond = LINK_BYTES_PER_SECOND;
       const request = { network, storage: 'local', linkBytesPerSecond } as const;
       const gaps = await withLab(options, (lab) => measure(lab, network, options), request);

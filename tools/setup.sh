@@ -4,7 +4,7 @@
 #
 #   tools/setup.sh [--only demo|test|all] [--check]
 #
-# demo: one QEMU, the lab's tools, Node's packages and a guest kernel. test and all: the same, strace, nft, conntrack, and a
+# demo: one QEMU, the lab's tools, Node's packages and a guest kernel. test and all: the same, strace, nft, conntrack, Open vSwitch, and a
 # second QEMU beside the first. The demo gets the second too where the first is older than 9.0. --check only says what is missing (exit status 1).
 set -euo pipefail
 
@@ -56,7 +56,7 @@ if command -v flock >/dev/null; then
 fi
 
 scratch=$(mktemp -d "$cache/setup.XXXXXX")
-trap 'rm -rf "$scratch"' EXIT
+trap 'switch_policy_removed; rm -rf "$scratch"' EXIT
 
 for part in $parts; do "${part}_bring"; done
 [ -z "$parts" ] || say 'ready'

@@ -13,6 +13,7 @@ import { routeHook } from './guest-plane.ts';
 import { qemuBinaries } from './guest/qemu.ts';
 import { guestKernel } from './image/kernel.ts';
 import { imageDirectory } from './image/initramfs.ts';
+import { ovsEnvironment } from './openvswitch.ts';
 import { AGENT_PORT } from './plan.ts';
 import {
   endProcesses,
@@ -76,7 +77,7 @@ export async function startAgent(
   const argv = [process.execPath, program, '--config', member.configFile];
   const started = await startDetached(inHost(lab, host, argv), {
     logFile: member.agentLog,
-    env: labEnvironment(lab),
+    env: { ...labEnvironment(lab), ...ovsEnvironment(lab, host) },
   });
   await withDeadline(`the agent of ${host}`, HEALTH_DEADLINE_MS, signal, async (inner) => {
     while (!(await answersHealth(member.agentSocket))) {

@@ -4,11 +4,11 @@ import {
   CLIENT_ADDRESS,
   GUEST_NETWORK,
   HOST_BRIDGE,
+  LAB_VLAN,
   LAB_VNI,
   type LabNetwork,
   type LabPlan,
   namespaceOf,
-  ROUTED_GATEWAY,
   UNDERLAY_CLIENT,
   UNDERLAY_ROUTER,
   underlayAddress,
@@ -30,7 +30,7 @@ export const CLIENT_ROUTE_OPTIONS = 'initcwnd 1000 rto_min 1s congctl reno';
 /** Tunnels take 50 bytes of each frame; with these the guests keep their 1500. */
 const UNDERLAY_MTU = 1600;
 
-function kindOf({ network = 'bridge' }: Pick<LabPlan, 'network'>): LabNetwork {
+export function kindOf({ network = 'bridge' }: Pick<LabPlan, 'network'>): LabNetwork {
   return network;
 }
 
@@ -59,18 +59,25 @@ export function hostGuestPlane(plan: LabPlan, host: string, peer: string): strin
         ...underlay('lan0', `lan-${host}`, peer, `${address}/24`),
         `route add ${GUEST_NETWORK} via ${UNDERLAY_ROUTER}`,
       ];
+    case 'vlan':
+      return [
+        `link add ${HOST_BRIDGE} ${BRIDGE} ${VLANS}`,
+        `link add lan0 type veth peer name lan-${host} netns ${peer}`,
+        `link set lan0 master ${HOST_BRIDGE} up`,
+        `link set ${HOST_BRIDGE} up`,
+      ];
+    // Its bridge is there with the switch.
+    case 'ovs':
+      return trunk(host, peer);
   }
 }
 
 /** The client's links, with `eth0` towards the guests. */
 export function clientPlane(plan: LabPlan, peer: string): string[] {
-  const own = [
-    `addr add ${CLIENT_ADDRESS}/24 dev eth0 noprefixroute`,
-    'link set eth0 up',
-    `route add ${GUEST_NETWORK} dev eth0 src ${CLIENT_ADDRESS} ${CLIENT_ROUTE_OPTIONS}`,
-  ];
+  const own = CLIENT_LINES;
   switch (kindOf(plan)) {
     case 'bridge':
+    case 'vlan':
       return [`link add eth0 type veth peer name lan-client netns ${peer}`, ...own];
     case 'vxlan':
       return [
@@ -84,7 +91,20 @@ export function clientPlane(plan: LabPlan, peer: string): string[] {
         `route add ${UNDERLAY_ROUTER} dev eth0`,
         `route add ${GUEST_NETWORK} via ${UNDERLAY_ROUTER} src ${CLIENT_ADDRESS} ${CLIENT_ROUTE_OPTIONS}`,
       ];
+    // eth0 is a port of its switch, which comes after.
+    case 'ovs':
+      return trunk('client', peer);
   }
+}
+
+const CLIENT_LINES = [
+  `addr add ${CLIENT_ADDRESS}/24 dev eth0 noprefixroute`,
+  'link set eth0 up',
+  `route add ${GUEST_NETWORK} dev eth0 src ${CLIENT_ADDRESS} ${CLIENT_ROUTE_OPTIONS}`,
+];
+
+function trunk(member: string, peer: string): string[] {
+  return [`link add lan0 type veth peer name lan-${member} netns ${peer}`, 'link set lan0 up'];
 }
 
 function underlay(link: string, port: string, peer: string, address: string): string[] {
@@ -106,6 +126,30 @@ export function guestPlaneSteps(plan: LabPlan): NetworkStep[] {
   switch (kindOf(plan)) {
     case 'bridge':
       return [];
+    case 'vlan':
+      return [
+        { tool: 'ip', namespace: at('switch'), lines: [`link set dev lan type bridge ${VLANS}`] },
+        {
+          tool: 'bridge',
+          namespace: at('switch'),
+          lines: [...plan.hosts.map((host) => tagged(`lan-${host}`)), untagged('lan-client')],
+        },
+        ...plan.hosts.map((host): NetworkStep => ({
+          tool: 'bridge',
+          namespace: at(host),
+          lines: [tagged('lan0')],
+        })),
+      ];
+    case 'ovs':
+      return [
+        ...[...plan.hosts, 'client'].map((member): NetworkStep => ({
+          tool: 'ovs-vsctl',
+          namespace: at(member),
+          lines: [`add-port ${HOST_BRIDGE} lan0`],
+        })),
+        { tool: 'ovs-vsctl', namespace: at('client'), lines: ownPort('eth0', LAB_VLAN) },
+        { tool: 'ip', namespace: at('client'), lines: CLIENT_LINES },
+      ];
     case 'vxlan': {
       const ends = [
         ...plan.hosts.map((host) => [host, 'vxlan0', underlayAddress(host)] as const),
@@ -135,6 +179,25 @@ export function guestPlaneSteps(plan: LabPlan): NetworkStep[] {
   }
 }
 
+/** A bridge that goes by VLANs, and puts no port into one by itself. */
+const VLANS = 'vlan_filtering 1 vlan_default_pvid 0';
+
+function tagged(port: string): string {
+  return `vlan add dev ${port} vid ${LAB_VLAN}`;
+}
+
+export function untagged(port: string): string {
+  return `${tagged(port)} pvid untagged`;
+}
+
+/** A port of Open vSwitch that is a link of its own host. */
+export function ownPort(name: string, vlan: number): string[] {
+  return [
+    `--may-exist add-port ${HOST_BRIDGE} ${name} tag=${vlan}`,
+    `set interface ${name} type=internal`,
+  ];
+}
+
 const FORWARDING = [
   'ipv4/ip_forward=1',
   // The router sends frames back out of the port that they came in at: that is its work here.
@@ -143,36 +206,6 @@ const FORWARDING = [
   'ipv4/conf/all/rp_filter=0',
   'ipv4/conf/default/rp_filter=0',
 ];
-
-/** A guest's port on the host where it starts. A migration makes those that follow. */
-export function guestPortSteps(
-  plan: LabPlan,
-  host: string,
-  tap: string,
-  address: string,
-): NetworkStep[] {
-  const namespace = namespaceOf(plan.name, host);
-  const made = `tuntap add dev ${tap} mode tap`;
-  if (kindOf(plan) !== 'routed') {
-    const lines = [made, `link set ${tap} master ${HOST_BRIDGE} up`];
-    return [{ tool: 'ip', namespace, lines }];
-  }
-  const gateway = [`link set ${tap} up`, `addr add ${ROUTED_GATEWAY} dev ${tap}`];
-  return [
-    { tool: 'ip', namespace, lines: [made, ...gateway, `route add ${address}/32 dev ${tap}`] },
-    {
-      tool: 'sysctl',
-      namespace,
-      // The guest takes the client for its neighbour: the host answers for it, and at once.
-      lines: [`ipv4/conf/${tap}/proxy_arp=1`, `ipv4/neigh/${tap}/proxy_delay=0`],
-    },
-    {
-      tool: 'ip',
-      namespace: namespaceOf(plan.name, 'switch'),
-      lines: [`route replace ${address}/32 via ${underlayAddress(host)}`],
-    },
-  ];
-}
 
 /** The hook by which a host of a routed lab tells the router of a guest that has come; undefined in other labs. */
 export function routeHook(plan: LabPlan, host: string): string | undefined {

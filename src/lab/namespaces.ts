@@ -2,8 +2,10 @@ import { readFile, stat } from 'node:fs/promises';
 import { runCommand } from './command.ts';
 import { inLab, inNamespace, type LabEntry } from './entry.ts';
 import type { NetworkStep } from './network-plan.ts';
-import { isNamespaceOf } from './plan.ts';
+import { ovsEnvironment } from './openvswitch.ts';
+import { isNamespaceOf, namespaceOf } from './plan.ts';
 import { isAlive, type LabProcess, processesInNamespaces } from './processes.ts';
+import type { Lab } from './state.ts';
 
 const QUIET_IPV6 = ['all', 'default']
   .map((name) => `/proc/sys/net/ipv6/conf/${name}/disable_ipv6`)
@@ -53,11 +55,20 @@ export async function namespaceInodes(
 
 /** Carries out the network's plan, step by step. */
 export async function buildNetwork(
-  entry: LabEntry,
+  lab: Pick<Lab, 'name' | 'dir' | 'entry' | 'network'>,
   steps: readonly NetworkStep[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const { entry } = lab;
   for (const { tool, namespace, lines } of steps) {
+    if (tool === 'ovs-vsctl') {
+      const member = namespace.slice(namespaceOf(lab.name, '').length);
+      const marks = Object.entries(ovsEnvironment(lab, member)).map(([key, to]) => `${key}=${to}`);
+      const words = lines.flatMap((line) => ['--', ...line.split(' ')]);
+      const argv = ['env', ...marks, tool, '--timeout=10', ...words];
+      await runCommand(inNamespace(entry, namespace, argv), { signal });
+      continue;
+    }
     if (tool === 'sysctl') {
       await runCommand(inNamespace(entry, namespace, ['sh', '-c', SET, 'set', ...lines]), {
         signal,

@@ -19,8 +19,8 @@ import {
 } from './plan.ts';
 
 export interface NetworkStep {
-  /** `sysctl`: lines such as `ipv4/ip_forward=1`, below /proc/sys/net. */
-  readonly tool: 'ip' | 'bridge' | 'tc' | 'sysctl';
+  /** `sysctl`: lines such as `ipv4/ip_forward=1`, below /proc/sys/net. `ovs-vsctl`: commands, in one transaction. */
+  readonly tool: 'ip' | 'bridge' | 'tc' | 'sysctl' | 'ovs-vsctl';
   readonly namespace: string;
   readonly lines: readonly string[];
 }

@@ -45,8 +45,10 @@ export interface LabPlan {
 /**
  * `bridge`: one segment, a bridge on each host. `vxlan`: the same over tunnels, a bridge with a tunnel on each host.
  * `routed`: no segment, each host routes to its guests, and a router between them knows which host has which.
+ * `vlan`: guests are in a VLAN, which the bridges' uplinks carry with its tag. `ovs`: the same, and the bridges are of an
+ * Open vSwitch on each host.
  */
-export const LAB_NETWORKS = ['bridge', 'vxlan', 'routed'] as const;
+export const LAB_NETWORKS = ['bridge', 'vxlan', 'routed', 'vlan', 'ovs'] as const;
 export type LabNetwork = (typeof LAB_NETWORKS)[number];
 
 /** What carries tunnels or routes between the hosts, the client and the router. */
@@ -57,6 +59,8 @@ export function underlayAddress(host: string): string {
   return `10.89.0.${11 + host.charCodeAt(0) - 97}`;
 }
 export const LAB_VNI = 88;
+/** The VLAN of guests, and of the client, where there are VLANs. */
+export const LAB_VLAN = 10;
 /** The guests' gateway in a routed lab, the same on every host. */
 export const ROUTED_GATEWAY = '169.254.1.1/32';
 

@@ -4,7 +4,9 @@ import { type AgentConfigInput, startAgents } from './agents.ts';
 import { labDown } from './down.ts';
 import type { LabEntry } from './entry.ts';
 import { buildNetwork, entryAlive, makeNamespaces, namespaceInodes } from './namespaces.ts';
+import { networkLacks } from './network-lacks.ts';
 import { networkSteps } from './network-plan.ts';
+import { startOvs } from './openvswitch.ts';
 import {
   checkLabName,
   checkPaths,
@@ -67,6 +69,8 @@ export async function labUp(request: LabRequest = {}): Promise<Lab> {
     network: request.network,
   };
   await checkLabPrivilege();
+  const lacking = await networkLacks(plan.network);
+  if (lacking !== undefined) throw lacking;
   if (!(await claimLabDirectory(plan.name))) {
     const standing = await standingLab(plan);
     if (standing !== undefined) return standing;
@@ -171,7 +175,8 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
     await mkdir(member.stateDir, { recursive: true, mode: 0o700 });
     await mkdir(storageDirectory(lab, member.name), { recursive: true, mode: 0o700 });
   }
-  await buildNetwork(entry, networkSteps(plan), signal);
+  await startOvs(lab, signal);
+  await buildNetwork(lab, networkSteps(plan), signal);
   if (lab.delayMs !== undefined) await startRelay(lab, lab.delayMs, signal);
   if (agents) await startAgents(lab, request.configure, signal);
   await writeLabState({ ...built, phase: 'up' });

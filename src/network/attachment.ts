@@ -1,6 +1,6 @@
 import { nicNetwork } from '../protocol/network.ts';
 import type { Attachment, NicNetwork, PortVlan } from '../protocol/network.ts';
-import type { Link, NetworkFacts } from './facts.ts';
+import type { Link, NetworkFacts, OvsPort } from './facts.ts';
 
 /** A NIC of a running guest and the port of this host that it uses. */
 export interface SourceNic {
@@ -28,14 +28,10 @@ export function attachmentOf(port: string, facts: NetworkFacts): Attachment | un
   const { mtu } = link;
   const ovs = facts.ovsPorts.find((each) => each.name === port);
   if (ovs !== undefined) {
-    const { bridge, tag, trunks } = ovs;
-    const vlan: PortVlan | undefined =
-      tag !== undefined && trunks.length === 0
-        ? { mode: 'access', tag }
-        : trunks.length > 0
-          ? { mode: 'trunk', tags: [...trunks], ...(tag === undefined ? {} : { native: tag }) }
-          : undefined;
-    return { kind: 'ovs', bridge, mtu, ...(vlan === undefined ? {} : { vlan }) };
+    const vlan = vlanOfOvs(ovs);
+    // A mode that no other kind of port has: what the guest's frames mean there is not known elsewhere.
+    if (vlan === 'unknown') return undefined;
+    return { kind: 'ovs', bridge: ovs.bridge, mtu, ...(vlan === undefined ? {} : { vlan }) };
   }
   if (link.kind === 'macvtap') {
     const mode = typeof link.data['mode'] === 'string' ? link.data['mode'] : 'unknown';
@@ -77,6 +73,34 @@ function vlanOf(port: string, { vlans }: NetworkFacts): PortVlan | undefined {
     tags: [...tags].toSorted((one, other) => one - other),
     ...(native === undefined ? {} : { native }),
   };
+}
+
+/**
+ * What a port of Open vSwitch is in. One with nothing set carries all, tagged and not; a trunk with a native VLAN and no
+ * tags all beside that. `unknown`: a mode that no other kind of port has.
+ */
+function vlanOfOvs({ tag = 0, trunks, vlanMode }: OvsPort): PortVlan | undefined | 'unknown' {
+  const mode = vlanMode ?? (tag === 0 ? 'trunk' : 'access');
+  // Frames without a tag are those of VLAN 0 there.
+  if (mode === 'access') return tag === 0 ? undefined : { mode, tag };
+  if (mode !== 'trunk' && mode !== 'native-untagged') return 'unknown';
+  const native = mode === 'trunk' || tag === 0 ? undefined : tag;
+  if (native === undefined && trunks.length === 0) return undefined;
+  const isKnown = trunks.every((each) => each >= 1 && each <= 4094);
+  if (!isKnown || (mode !== 'trunk' && native === undefined)) return 'unknown';
+  return { mode: 'trunk', tags: [...trunks], ...(native === undefined ? {} : { native }) };
+}
+
+/** Whether frames of a VLAN leave a bridge of Open vSwitch: by a port that is no guest's and not this host's. Pure. */
+export function ovsCarries(bridge: string, tag: number, facts: NetworkFacts): boolean {
+  const ends = facts.links.filter(({ kind }) => kind === 'tun' || kind === 'openvswitch');
+  const inner = new Set([bridge, ...ends.map(({ ifname }) => ifname)]);
+  return facts.ovsPorts.some((port) => {
+    if (port.bridge !== bridge || inner.has(port.name)) return false;
+    const mode = port.vlanMode ?? (port.tag === undefined ? 'trunk' : 'access');
+    if (mode !== 'trunk' && port.tag === tag) return true;
+    return mode !== 'access' && (port.trunks.length === 0 || port.trunks.includes(tag));
+  });
 }
 
 /** What lies outside VLAN's 12 bits is nobody's VLAN. */

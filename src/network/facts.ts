@@ -77,6 +77,8 @@ export interface OvsPort {
   readonly bridge: string;
   readonly tag: number | undefined;
   readonly trunks: readonly number[];
+  /** Absent: as the tag and the trunks say. */
+  readonly vlanMode?: string;
 }
 
 /** A host's network at one moment. */
@@ -154,7 +156,7 @@ function ovsList(cell: unknown): unknown[] {
   return cell === undefined ? [] : [cell];
 }
 
-/** From `list Port` and `list Bridge`, columns _uuid, name, tag, trunks and name, ports. */
+/** From `list Port` and `list Bridge`, columns _uuid, name, tag, trunks, vlan_mode and name, ports. */
 export function parseOvsPorts(ports: string, bridges: string): OvsPort[] {
   const bridgeOf = new Map<string, string>();
   for (const { name: bridge, ports: members } of ovsRows(bridges)) {
@@ -169,6 +171,15 @@ export function parseOvsPorts(ports: string, bridges: string): OvsPort[] {
     const uuid = ovsUuid.safeParse(row['_uuid']);
     const bridge = uuid.success ? bridgeOf.get(uuid.data[1]) : undefined;
     if (bridge === undefined || typeof row['name'] !== 'string') return [];
-    return [{ name: row['name'], bridge, tag: tags(row['tag'])[0], trunks: tags(row['trunks']) }];
+    const mode = row['vlan_mode'];
+    return [
+      {
+        name: row['name'],
+        bridge,
+        tag: tags(row['tag'])[0],
+        trunks: tags(row['trunks']),
+        ...(typeof mode === 'string' ? { vlanMode: mode } : {}),
+      },
+    ];
   });
 }

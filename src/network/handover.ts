@@ -1,6 +1,7 @@
 import type { NicNetwork, PortVlan } from '../protocol/network.ts';
 import type { Forwarding } from './facts.ts';
 import type { Landing } from './mapping.ts';
+import { portMac } from './tap.ts';
 
 /** One command of the host's own tools, or one setting of its kernel; and what takes it back. */
 export interface Step {
@@ -10,26 +11,32 @@ export interface Step {
   readonly undo?: Command;
 }
 
+export interface ToolCommand {
+  readonly tool: 'ip' | 'bridge' | 'ovs-vsctl';
+  readonly words: readonly string[];
+}
+
 export type Command =
-  | { readonly tool: 'ip' | 'bridge' | 'ovs-vsctl'; readonly words: readonly string[] }
+  | ToolCommand
   /** Below /proc/sys/net. */
   | { readonly tool: 'sysctl'; readonly key: string; readonly value: string };
 
 /**
- * What is done for a NIC, in order: `prepare` at the destination before memory moves (the port is there and silent),
- * `resume` at the destination once the guest runs, `withdraw` at the source once the right to run has gone,
- * `remove` at the source when the guest has left. Every step may run twice.
+ * What the destination does for a NIC, in order: `prepare` before memory moves (the port is there and silent), `resume`
+ * once the guest runs. Every step may run twice.
  */
-export interface HandoverPlan {
+export interface ArrivalPlan {
   readonly prepare: readonly Step[];
   readonly resume: readonly Step[];
-  readonly withdraw: readonly Step[];
-  readonly remove: readonly Step[];
 }
 
 const ip = (...words: string[]): Command => ({ tool: 'ip', words });
 const bridge = (...words: string[]): Command => ({ tool: 'bridge', words });
-const ovs = (...words: string[]): Command => ({ tool: 'ovs-vsctl', words });
+/** Waits for the switch, but not for one that is down. */
+const ovs = (...words: string[]): Command => ({
+  tool: 'ovs-vsctl',
+  words: ['--timeout=4', ...words],
+});
 
 /** Makes a port that is up and in no bridge; several queues for a NIC that has them. */
 function tap(port: string, mtu: number, multiQueue: boolean, ...more: string[]): Step[] {
@@ -45,11 +52,7 @@ function tap(port: string, mtu: number, multiQueue: boolean, ...more: string[]):
 }
 
 /** What the destination does for a NIC with its port `port`. Pure. */
-export function arrivalPlan(
-  landing: Landing,
-  port: string,
-  multiQueue = false,
-): Pick<HandoverPlan, 'prepare' | 'resume'> {
+export function arrivalPlan(landing: Landing, port: string, multiQueue = false): ArrivalPlan {
   switch (landing.kind) {
     case 'bridge': {
       const joined = tap(port, landing.mtu, multiQueue, 'master', landing.bridge);
@@ -57,7 +60,11 @@ export function arrivalPlan(
     }
     case 'ovs':
       return {
-        prepare: [...tap(port, landing.mtu, multiQueue), ovsPort(port, landing)],
+        prepare: [
+          // An Open vSwitch, too, goes by the lowest MAC of its ports.
+          ...tap(port, landing.mtu, multiQueue, 'address', portMac(port)),
+          plugStep(port, landing),
+        ],
         resume: [],
       };
     case 'routed':
@@ -72,28 +79,10 @@ export function arrivalPlan(
   }
 }
 
-/** What the source does for a NIC once the guest has gone. Pure. */
-export function departurePlan(nic: NicNetwork): Pick<HandoverPlan, 'withdraw' | 'remove'> {
-  const { attachment, port } = nic;
-  const gone = { does: `remove port ${port}`, run: ip('link', 'del', 'dev', port) };
-  switch (attachment.kind) {
-    case 'bridge':
-      return { withdraw: [], remove: [gone] };
-    case 'ovs': {
-      const left = {
-        does: `take ${port} out of ${attachment.bridge}`,
-        run: ovs('--if-exists', 'del-port', port),
-      };
-      return { withdraw: [], remove: [left, gone] };
-    }
-    case 'macvtap':
-      return { withdraw: [], remove: [] };
-    case 'routed':
-      return {
-        withdraw: attachment.routes.map((route) => routeStep('withdraw', port, route)),
-        remove: [gone],
-      };
-  }
+/** What the source does for a NIC once the right to run has gone; its port goes after. Pure. */
+export function departureSteps({ attachment, port }: NicNetwork): Step[] {
+  if (attachment.kind !== 'routed') return [];
+  return attachment.routes.map((route) => routeStep('withdraw', port, route));
 }
 
 /** Leads this host to the guest on its port: it has come, or runs here again. Pure. */
@@ -160,23 +149,33 @@ function routedPort(port: string, landing: Extract<Landing, { kind: 'routed' }>)
   ];
 }
 
-function ovsPort(port: string, { bridge: to, vlan }: Extract<Landing, { kind: 'ovs' }>): Step {
+/** Puts a port into a bridge of Open vSwitch, with its VLANs. Pure. */
+export function plugStep(
+  port: string,
+  { bridge: to, vlan }: { readonly bridge: string; readonly vlan?: PortVlan | undefined },
+): Step {
   const add = ['--may-exist', 'add-port', to, port];
-  const marks =
-    vlan?.mode === 'access'
-      ? [`tag=${vlan.tag}`]
-      : [
-          ...(vlan?.native === undefined
-            ? []
-            : [`tag=${vlan.native}`, 'vlan_mode=native-untagged']),
-          ...(vlan === undefined ? [] : [`trunks=[${vlan.tags.join(',')}]`]),
-        ];
+  const marks = ovsMarks(vlan);
   const set = marks.length === 0 ? [] : ['--', 'set', 'port', port, ...marks];
   return {
     does: `add ${port} to ${to}`,
     run: ovs(...add, ...set),
-    undo: ovs('--if-exists', 'del-port', port),
+    undo: unplugStep(port).run,
   };
+}
+
+function ovsMarks(vlan: PortVlan | undefined): string[] {
+  if (vlan === undefined) return [];
+  if (vlan.mode === 'access') return [`tag=${vlan.tag}`];
+  const { native, tags } = vlan;
+  const own = native === undefined ? [] : [`tag=${native}`, 'vlan_mode=native-untagged'];
+  return tags.length === 0 ? own : [...own, `trunks=[${tags.join(',')}]`];
+}
+
+/** Open vSwitch forgets a port; whether the switch itself runs does not matter. Pure. */
+export function unplugStep(port: string): Step & { readonly run: ToolCommand } {
+  const words = ['--timeout=2', '--no-wait', '--if-exists', 'del-port', port];
+  return { does: `take ${port} out of Open vSwitch`, run: { tool: 'ovs-vsctl', words } };
 }
 
 export function vlanSteps(port: string, vlan: PortVlan | undefined): Step[] {

@@ -1,4 +1,4 @@
-import { access, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { withDeadline } from '../deadline.ts';
 import { godwitError, hasCode } from '../errors.ts';
 import {
@@ -6,19 +6,18 @@ import {
   parseForwarding,
   parseLinks,
   parseNeighbours,
-  parseOvsPorts,
   parseRoutes,
   parseVlans,
 } from './facts.ts';
-import type { NetworkFacts, OvsPort, Route } from './facts.ts';
+import type { NetworkFacts, Route } from './facts.ts';
 import { undoing } from './handover.ts';
 import type { Command, Step } from './handover.ts';
 import { networkTool } from './ip.ts';
 import type { NetworkTool } from './ip.ts';
+import { readOvs } from './ovs.ts';
 
 const READ_MS = 10_000;
 const STEP_MS = 5000;
-const OVS_SOCKETS = ['/run/openvswitch/db.sock', '/usr/local/var/run/openvswitch/db.sock'];
 
 /** What is of interest: a host may have a million routes. */
 export interface NetworkScope {
@@ -89,32 +88,6 @@ async function readProxies(
 async function isOn(key: string): Promise<boolean> {
   const text = await readFile(`/proc/sys/net/${key}`, 'utf8').catch(() => '0');
   return text.trim() !== '0';
-}
-
-/** Its ports, where the host has an Open vSwitch. */
-async function readOvs(signal: AbortSignal): Promise<OvsPort[]> {
-  const own = process.env['OVS_RUNDIR'];
-  const sockets = own === undefined ? OVS_SOCKETS : [`${own}/db.sock`];
-  const there = await Promise.all(
-    sockets.map((socket) =>
-      access(socket).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
-  if (!there.includes(true)) return [];
-  const list = (table: string, columns: string): Promise<string> =>
-    outputOf(
-      'ovs-vsctl',
-      ['--timeout=5', '--format=json', `--columns=${columns}`, 'list', table],
-      signal,
-    );
-  const [ports, bridges] = await Promise.all([
-    list('Port', '_uuid,name,tag,trunks'),
-    list('Bridge', 'name,ports'),
-  ]);
-  return parseOvsPorts(ports, bridges);
 }
 
 async function outputOf(

@@ -1,6 +1,6 @@
 import { networkName } from '../protocol/network.ts';
 import type { Attachment, NicNetwork, PortVlan } from '../protocol/network.ts';
-import { carriedBy, filters, tunnelOf } from './attachment.ts';
+import { carriedBy, filters, ovsCarries, tunnelOf } from './attachment.ts';
 import type { Link, NetworkFacts } from './facts.ts';
 
 /** Where a NIC will be attached on this host. */
@@ -103,11 +103,7 @@ function mapSegment(own: Segment, names: Names, facts: NetworkFacts): Mapping {
 }
 
 function landOn(own: Segment, name: string, facts: NetworkFacts, why: string): Mapping {
-  if (own.kind === 'ovs' && facts.ovsPorts.some(({ bridge }) => bridge === name)) {
-    const link = facts.links.find(({ ifname }) => ifname === name);
-    const { mtu } = link ?? own;
-    return { ok: true, evidence: why, landing: { ...marked(own), kind: 'ovs', bridge: name, mtu } };
-  }
+  if (facts.ovsPorts.some(({ bridge }) => bridge === name)) return landOnOvs(own, name, facts, why);
   const bridge = facts.links.find(({ ifname, kind }) => ifname === name && kind === 'bridge');
   if (bridge === undefined) {
     return no(
@@ -118,12 +114,36 @@ function landOn(own: Segment, name: string, facts: NetworkFacts, why: string): M
   return landOnBridge(own, bridge, facts, why);
 }
 
+function landOnOvs(own: Segment, name: string, facts: NetworkFacts, why: string): Mapping {
+  const { mtu } = facts.links.find(({ ifname }) => ifname === name) ?? own;
+  // What a Linux bridge has for its default leaves it untagged, which is no VLAN 1 here.
+  const isDefault = own.kind === 'bridge' && vlansOf(own.vlan).every((tag) => tag === 1);
+  const wanted = isDefault ? [] : vlansOf(own.vlan);
+  const missing = wanted.filter((tag) => !ovsCarries(name, tag, facts));
+  if (missing.length > 0) {
+    return no(
+      `no port of ${name} carries VLAN ${missing.join(', ')} to other hosts`,
+      `Let its uplink carry it: \`ovs-vsctl add port UPLINK trunks ${missing[0]}\`; or name the bridge that does with --network ${networkName(own)}=BRIDGE.`,
+    );
+  }
+  const vlans = wanted.length === 0 ? '' : `, VLAN ${wanted.join(', ')}`;
+  const marks = isDefault ? {} : marked(own);
+  const landing = { kind: 'ovs', bridge: name, mtu, ...marks } as const;
+  return { ok: true, landing, evidence: `${why} (Open vSwitch)${vlans}` };
+}
+
 function marked(own: Segment): { readonly vlan?: PortVlan } {
   return own.vlan === undefined ? {} : { vlan: own.vlan };
 }
 
 function landOnBridge(own: Segment, bridge: Link, facts: NetworkFacts, why: string): Mapping {
   const landing = { kind: 'bridge', bridge: bridge.ifname, mtu: bridge.mtu } as const;
+  if (own.kind === 'ovs' && own.vlan?.mode === 'trunk' && own.vlan.tags.length === 0) {
+    return no(
+      `the guest's port at the source carries all VLANs, and ${bridge.ifname} is to be told which`,
+      `Name them there: \`ovs-vsctl set port PORT trunks=10,20\`.`,
+    );
+  }
   const wanted = vlansOf(own.vlan);
   if (!filters(bridge)) {
     // The bridge's own default, VLAN 1 for all, is what a bridge without VLANs is as well.

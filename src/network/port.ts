@@ -1,9 +1,10 @@
 import type { NicNetwork } from '../protocol/network.ts';
 import { nicOf } from './attachment.ts';
 import type { SourceNic } from './attachment.ts';
-import { arrivalPlan, arrivalSteps, departurePlan, staleForwarding } from './handover.ts';
+import { arrivalPlan, arrivalSteps, departureSteps, staleForwarding } from './handover.ts';
 import { carryOn, carryOut, readNetwork } from './host.ts';
 import type { Landing } from './mapping.ts';
+import { unplug } from './ovs.ts';
 import { createTap, removeTap } from './tap.ts';
 
 /** How the guest's NICs are attached here; one that we know nothing of is left out. */
@@ -61,10 +62,14 @@ export async function settleForwarding(
 
 /** The guest has left: this host no longer leads to it. May run twice. */
 export async function withdrawPort(nic: NicNetwork, signal: AbortSignal): Promise<void> {
-  await carryOn(departurePlan(nic).withdraw, signal);
+  await carryOn(departureSteps(nic), signal);
 }
 
-/** Removes a port that the guest no longer has. May run twice. */
-export async function removePort(nic: NicNetwork, signal: AbortSignal): Promise<void> {
-  await carryOn(departurePlan(nic).remove, signal);
+/**
+ * Removes a port that the guest no longer has, whatever it is in. May run twice. An Open vSwitch that does not answer
+ * keeps its record of the port, and nothing else.
+ */
+export async function removePort(port: string, signal: AbortSignal): Promise<void> {
+  await unplug(port, signal).catch(() => undefined);
+  await removeTap(port, signal);
 }

@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { inHost } from '../../src/lab/entry.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
+import { networkLacks } from '../../src/lab/network-lacks.ts';
 import { LAB_NETWORKS } from '../../src/lab/plan.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { watchGuest } from './support/client-view.ts';
@@ -19,7 +20,8 @@ const run = promisify(execFile);
 const MIB = 1024 ** 2;
 
 for (const network of LAB_NETWORKS) {
-  describe(`a guest in a lab that is ${network}`, () => {
+  const lacking = await networkLacks(network);
+  describe(`a guest in a lab that is ${network}`, { skip: lacking?.message ?? false }, () => {
     let world: World;
     let watched: WatchedGuest;
     let mac: string;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { guestPortSteps, routeHook } from '../../src/lab/guest-plane.ts';
+import { routeHook } from '../../src/lab/guest-plane.ts';
+import { guestPortSteps } from '../../src/lab/guest-port.ts';
 import { networkSteps } from '../../src/lab/network-plan.ts';
 import type { LabNetwork, LabPlan } from '../../src/lab/plan.ts';
 
@@ -33,10 +34,26 @@ describe('a lab', () => {
 
   test('of routes has no bridge that a guest could be in', () => {
     assert.ok(!lines('routed', 'a').some((line) => line.includes('br0')));
-    const [made, settings, route] = guestPortSteps(plan('routed'), 'b', 'tap1', '10.88.0.21');
+    const [made, settings, route] = guestPortSteps(plan('routed'), 'b', 'tap1', {
+      address: '10.88.0.21',
+    });
     assert.ok(made?.lines.includes('route add 10.88.0.21/32 dev tap1'));
     assert.ok(settings?.lines.includes('ipv4/conf/tap1/proxy_arp=1'));
     assert.deepEqual(route?.lines, ['route replace 10.88.0.21/32 via 10.89.0.12']);
+  });
+});
+
+describe('a lab with VLANs', () => {
+  test('of Linux bridges has the tag on the uplinks, and the client and guests untagged', () => {
+    assert.ok(lines('vlan', 'a').includes('vlan add dev lan0 vid 10'));
+    assert.ok(lines('vlan', 'switch').includes('vlan add dev lan-b vid 10'));
+    assert.ok(lines('vlan', 'switch').includes('vlan add dev lan-client vid 10 pvid untagged'));
+  });
+
+  test('of Open vSwitch has a trunk from each to the switch, which knows no VLAN', () => {
+    assert.ok(lines('ovs', 'a').includes('add-port br0 lan0'));
+    assert.ok(lines('ovs', 'client').includes('--may-exist add-port br0 eth0 tag=10'));
+    assert.ok(!lines('ovs', 'switch').some((line) => /vlan|tag/.test(line)));
   });
 });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { attachmentOf, nicOf } from '../../src/network/attachment.ts';
+import { attachmentOf, nicOf, ovsCarries } from '../../src/network/attachment.ts';
+import type { OvsPort } from '../../src/network/facts.ts';
 import { hostFacts, MAC } from './host-facts.ts';
 
 const facts = hostFacts();
@@ -66,9 +67,52 @@ describe('what a port is attached to', () => {
     });
   });
 
+  test('a bridge of Open vSwitch, in the VLANs that its mode makes of its tag and trunks', () => {
+    const links = [...facts.links, { ifname: 'tap5', mtu: 1500, kind: 'tun', data: {} }];
+    const vlanOf = (port: Partial<OvsPort>): unknown => {
+      const own = { name: 'tap5', bridge: 'ovs0', tag: undefined, trunks: [], ...port };
+      const found = attachmentOf('tap5', hostFacts({ links, ovsPorts: [own] }));
+      return found?.kind === 'ovs' ? (found.vlan ?? 'all') : 'unknown';
+    };
+    const native = { tag: 7, vlanMode: 'native-untagged' };
+    assert.equal(vlanOf({}), 'all');
+    assert.equal(vlanOf({ tag: 0 }), 'all');
+    assert.deepEqual(vlanOf({ tag: 7, trunks: [8] }), { mode: 'access', tag: 7 });
+    assert.deepEqual(vlanOf({ trunks: [8, 9] }), { mode: 'trunk', tags: [8, 9] });
+    assert.deepEqual(vlanOf({ tag: 7, vlanMode: 'trunk' }), 'all');
+    assert.deepEqual(vlanOf({ ...native, trunks: [8] }), { mode: 'trunk', native: 7, tags: [8] });
+    assert.deepEqual(vlanOf(native), { mode: 'trunk', native: 7, tags: [] });
+    assert.equal(vlanOf({ vlanMode: 'native-untagged' }), 'all');
+    for (const odd of [{ vlanMode: 'dot1q-tunnel', tag: 7 }, { trunks: [0, 8] }])
+      assert.equal(vlanOf(odd), 'unknown');
+  });
+
   test('nothing, where it is not there or nobody leads to it', () => {
     assert.equal(attachmentOf('gone', facts), undefined);
     assert.equal(attachmentOf('tap4', hostFacts({ routes: [] })), undefined);
+  });
+});
+
+describe('a bridge of Open vSwitch', () => {
+  const carries = (tag: number, ...ports: Partial<OvsPort>[]): boolean => {
+    const ovsPorts = ports.map((port) => {
+      return { name: 'up1', bridge: 'ovs0', tag: undefined, trunks: [], ...port };
+    });
+    return ovsCarries('ovs0', tag, hostFacts({ ovsPorts }));
+  };
+
+  test('carries a VLAN by an uplink that is in it, or that is a trunk of it or of all', () => {
+    assert.equal(carries(7, {}), true);
+    assert.equal(carries(7, { trunks: [6, 7] }), true);
+    assert.equal(carries(7, { tag: 7 }), true);
+    assert.equal(carries(7, { tag: 7, vlanMode: 'native-untagged', trunks: [6] }), true);
+  });
+
+  test('does not carry it by an uplink of others, by its own port, or by a guest that is in it', () => {
+    assert.equal(carries(7, { trunks: [6] }, { name: 'up2', tag: 6 }), false);
+    assert.equal(carries(7, { name: 'ovs0' }, { name: 'tap1', tag: 7 }), false);
+    assert.equal(carries(7, { bridge: 'ovs1' }), false);
+    assert.equal(carries(7), false);
   });
 });
 

@@ -55,11 +55,11 @@ test('a tool that has nothing to list says nothing', () => {
 test('a port of Open vSwitch has its bridge, its tag and its trunks', () => {
   const uuid = (text: string): [string, string] => ['uuid', text];
   const ports = {
-    headings: ['_uuid', 'name', 'tag', 'trunks'],
+    headings: ['_uuid', 'name', 'tag', 'trunks', 'vlan_mode'],
     data: [
-      [uuid('p1'), 'tap1', 10, ['set', []]],
-      [uuid('p2'), 'tap2', ['set', []], ['set', [10, 20]]],
-      [uuid('p3'), 'lost', ['set', []], ['set', []]],
+      [uuid('p1'), 'tap1', 10, ['set', []], ['set', []]],
+      [uuid('p2'), 'tap2', ['set', []], ['set', [10, 20]], 'trunk'],
+      [uuid('p3'), 'lost', ['set', []], ['set', []], ['set', []]],
     ],
   };
   const bridges = {
@@ -68,6 +68,6 @@ test('a port of Open vSwitch has its bridge, its tag and its trunks', () => {
   };
   assert.deepEqual(parseOvsPorts(JSON.stringify(ports), JSON.stringify(bridges)), [
     { name: 'tap1', bridge: 'ovs0', tag: 10, trunks: [] },
-    { name: 'tap2', bridge: 'ovs0', tag: undefined, trunks: [10, 20] },
+    { name: 'tap2', bridge: 'ovs0', tag: undefined, trunks: [10, 20], vlanMode: 'trunk' },
   ]);
 });

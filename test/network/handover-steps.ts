@@ -37,7 +37,7 @@ async function act(action: string, told: string): Promise<unknown> {
       }
       if (action === 'announce') await announcePort(nic, port, signal);
       if (action === 'withdraw') await withdrawPort(nic, signal);
-      if (action === 'remove') await removePort(nic, signal);
+      if (action === 'remove') await removePort(nic.port, signal);
     }
     if (action === 'announce') await settleForwarding(nics, signal);
   }

@@ -4,7 +4,7 @@ import { nicOf } from '../../src/network/attachment.ts';
 import {
   arrivalPlan,
   arrivalSteps,
-  departurePlan,
+  departureSteps,
   staleForwarding,
   undoing,
 } from '../../src/network/handover.ts';
@@ -71,27 +71,36 @@ describe('a port made ahead', () => {
     const ovs = { kind: 'ovs', bridge: 'ovs0', mtu: 1500 } as const;
     const last = (steps: readonly Step[]): string => lines(steps).at(-1) ?? '';
     const access = arrivalPlan({ ...ovs, vlan: { mode: 'access', tag: 7 } }, 'gw0');
-    const added = 'ovs-vsctl --may-exist add-port ovs0 gw0';
+    const added = 'ovs-vsctl --timeout=4 --may-exist add-port ovs0 gw0';
     assert.equal(last(access.prepare), `${added} -- set port gw0 tag=7`);
     const trunk = arrivalPlan({ ...ovs, vlan: { mode: 'trunk', native: 1, tags: [5, 6] } }, 'gw0');
     const marks = 'tag=1 vlan_mode=native-untagged trunks=[5,6]';
     assert.equal(last(trunk.prepare), `${added} -- set port gw0 ${marks}`);
+    const all = arrivalPlan({ ...ovs, vlan: { mode: 'trunk', native: 5, tags: [] } }, 'gw0');
+    assert.equal(last(all.prepare), `${added} -- set port gw0 tag=5 vlan_mode=native-untagged`);
     assert.equal(last(arrivalPlan(ovs, 'gw0').prepare), added);
+  });
+
+  test('of Open vSwitch has a high MAC, and is forgotten by it whether the switch runs or not', () => {
+    const { prepare } = arrivalPlan({ kind: 'ovs', bridge: 'ovs0', mtu: 1500 }, 'gw0');
+    assert.match(lines(prepare)[1] ?? '', /^ip link set dev gw0 address fe:/);
+    assert.deepEqual(undoing(prepare).map(written), [
+      'ovs-vsctl --timeout=2 --no-wait --if-exists del-port gw0',
+      'ip link del dev gw0',
+    ]);
   });
 });
 
 describe('a source that the guest has left', () => {
-  test('withdraws its routes first and removes the port after', () => {
-    const { withdraw, remove } = departurePlan(nic('tap4'));
-    assert.deepEqual(lines(withdraw), [
+  test('withdraws its routes', () => {
+    assert.deepEqual(lines(departureSteps(nic('tap4'))), [
       'ip -4 route del 10.88.0.21/32 dev tap4',
       'ip -6 route del fd00::21/128 dev tap4',
     ]);
-    assert.deepEqual(lines(remove), ['ip link del dev tap4']);
   });
 
   test('has nothing to withdraw in a bridge', () => {
-    assert.deepEqual(departurePlan(nic('tap1')).withdraw, []);
+    assert.deepEqual(departureSteps(nic('tap1')), []);
   });
 });
 

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { nicOf } from '../../src/network/attachment.ts';
 import { parseForwarding } from '../../src/network/facts.ts';
-import type { NetworkFacts } from '../../src/network/facts.ts';
+import type { NetworkFacts, OvsPort } from '../../src/network/facts.ts';
 import { mapNic } from '../../src/network/mapping.ts';
 import type { Mapping, Names } from '../../src/network/mapping.ts';
 import type { NicNetwork } from '../../src/protocol/network.ts';
@@ -114,14 +114,61 @@ test('a macvtap is refused with what to do instead', () => {
   assert.match(refusal(mapNic(nic('mv0'), NONE, hostFacts())), /macvtap of up0/);
 });
 
-test('a NIC of Open vSwitch keeps its tag', () => {
+describe('a NIC of Open vSwitch', () => {
+  const uplink = { name: 'up1', bridge: 'ovs0', tag: undefined, trunks: [] };
+  const tap = { name: 'tap5', bridge: 'ovs0', tag: 7, trunks: [] };
   const links = [...hostFacts().links, { ifname: 'tap5', mtu: 1500, kind: 'tun', data: {} }];
-  const found = landing(mapNic(nic('tap5', hostFacts({ links })), NONE, hostFacts()));
-  assert.deepEqual(found, {
-    kind: 'ovs',
-    bridge: 'ovs0',
-    mtu: 1500,
-    vlan: { mode: 'access', tag: 7 },
+  const at = (port: Partial<OvsPort> = {}): NicNetwork =>
+    nic('tap5', hostFacts({ links, ovsPorts: [{ ...tap, ...port }] }));
+  const here = (...ovsPorts: OvsPort[]): NetworkFacts => hostFacts({ ovsPorts });
+  const vlan = { mode: 'access', tag: 7 };
+
+  test('keeps its tag, where an uplink carries it', () => {
+    const expected = { kind: 'ovs', bridge: 'ovs0', mtu: 1500, vlan };
+    assert.deepEqual(landing(mapNic(at(), NONE, here(uplink))), expected);
+    const found = landing(mapNic(at({ tag: undefined }), NONE, here({ ...uplink, trunks: [5] })));
+    assert.deepEqual(found, { kind: 'ovs', bridge: 'ovs0', mtu: 1500 });
+  });
+
+  test('is refused where no uplink carries its tag, or one of its trunk’s', () => {
+    const narrow = here({ ...uplink, trunks: [5, 6] });
+    assert.match(refusal(mapNic(at(), NONE, narrow)), /no port of ovs0 carries VLAN 7 /);
+    const trunk = at({ tag: 5, trunks: [6, 9], vlanMode: 'native-untagged' });
+    assert.match(refusal(mapNic(trunk, NONE, narrow)), /no port of ovs0 carries VLAN 9 /);
+  });
+
+  test('is refused where there is no such bridge, and goes where the user says', () => {
+    const other = here({ ...uplink, bridge: 'ovs1' });
+    assert.match(refusal(mapNic(at(), NONE, other)), /no bridge ovs0/);
+    const names = { asked: { ovs0: 'ovs1' }, configured: {} };
+    const expected = { kind: 'ovs', bridge: 'ovs1', mtu: 1500, vlan };
+    assert.deepEqual(landing(mapNic(at(), names, other)), expected);
+  });
+
+  test('may go to a Linux bridge that knows its VLANs, and not with a trunk that names none', () => {
+    const names = { asked: { ovs0: 'brv' }, configured: {} };
+    const expected = {
+      kind: 'bridge',
+      bridge: 'brv',
+      mtu: 1500,
+      vlan: { mode: 'access', tag: 10 },
+    };
+    assert.deepEqual(landing(mapNic(at({ tag: 10 }), names, hostFacts())), expected);
+    const all = at({ vlanMode: 'native-untagged' });
+    assert.match(refusal(mapNic(all, names, hostFacts())), /carries all VLANs/);
+  });
+
+  test('may have been one of a Linux bridge, whose VLAN 1 is no VLAN there', () => {
+    const names = { asked: { brv: 'ovs0', br0: 'ovs0' }, configured: {} };
+    const narrow = here({ ...uplink, trunks: [10] });
+    const expected = { kind: 'ovs', bridge: 'ovs0', mtu: 1500 };
+    const tagged = landing(mapNic(nic('tap2'), names, narrow));
+    assert.deepEqual(tagged, { ...expected, vlan: { mode: 'access', tag: 10 } });
+    const own = nic('tap2');
+    assert.ok(own.attachment.kind === 'bridge');
+    const first = { ...own, attachment: { ...own.attachment, vlan: { mode: 'access', tag: 1 } } };
+    assert.deepEqual(landing(mapNic(first as NicNetwork, names, narrow)), expected);
+    assert.deepEqual(landing(mapNic(nic('tap1'), names, narrow)), expected);
   });
 });
 

@@ -18,7 +18,7 @@ function sh(script: string): string {
 if (process.argv[2] === 'host') {
   const links = (): string => sh('ip -br link | sed "s/@.*//" | cut -d" " -f1 | sort | xargs');
   const before = links();
-  const port = await openProbePort('m-segment01', { bridge: 'br0' }, signal);
+  const port = await openProbePort('m-segment01', { kind: 'bridge', bridge: 'br0' }, signal);
   const during = links();
   const ask = async (to?: string): Promise<string[]> => {
     const questions = ADDRESSES.map((address) => ({

@@ -1,9 +1,9 @@
 # What the distribution's package manager brings: QEMU, qemu-img for the disks of the lab's guests, the tools that make network namespaces, perl for
-# the lab's delay (it is everywhere, but for the barest systems) and, for the tests, strace and what filtering hosts
-# have: nft and conntrack.
+# the lab's delay (it is everywhere, but for the barest systems) and, for the tests, strace, what filtering hosts have
+# (nft and conntrack) and Open vSwitch.
 
 system_commands='qemu-system-x86_64 qemu-img ip tc unshare flock perl'
-[ "$only" = demo ] || system_commands="$system_commands strace nft conntrack"
+[ "$only" = demo ] || system_commands="$system_commands strace nft conntrack ovs-vswitchd"
 
 # What is missing of the commands above, and the one library that Node 26 wants and that a minimal
 # system lacks.
@@ -33,6 +33,8 @@ package_of() { # COMMAND-OR-LIBRARY FAMILY
     *:nft) echo nftables ;;
     apt:conntrack) echo conntrack ;;
     *:conntrack) echo conntrack-tools ;;
+    apt:ovs-vswitchd) echo openvswitch-switch ;;
+    *:ovs-vswitchd) echo openvswitch ;;
     apt:ip | apt:tc | pacman:ip | pacman:tc | zypper:ip | zypper:tc | apk:ip) echo iproute2 ;;
     dnf:ip) echo iproute ;;
     dnf:tc | apk:tc) [ "$2" = dnf ] && echo iproute-tc || echo iproute2-tc ;;
@@ -61,12 +63,41 @@ system_bring() {
     *) die "these packages are missing; install them as root: $family $(family_verb "$family") $(packages_of "$family" $commands)(and busybox, statically linked)" ;;
   esac
   say "installing ${packages% } with apt-get"
+  case " $packages " in *' openvswitch-switch '*) switch_held_back ;; esac
   if ! apt_install $packages >"$scratch/apt.log" 2>&1; then
     as_root true || die "these packages are missing; install them as root: apt-get install ${packages% }"
     tail -n 5 "$scratch/apt.log" >&2
     die "apt-get could not install ${packages% }; its last lines are above"
   fi
+  case " $packages " in *' openvswitch-switch '*) switch_let_be ;; esac
   system_ready || die "installed ${packages% }, and still these are missing: $(system_missing | tr '\n' ' ')"
+}
+
+# Open vSwitch comes with services. The lab starts switches of its own, so none is to run on this machine, now or after
+# its next start, because of setup. Where there is a policy already, as in containers, it decides.
+switch_policy=/usr/sbin/policy-rc.d
+switch_mark='# Of Godwit'\''s setup, while it installs Open vSwitch.'
+
+switch_held_back() {
+  [ ! -e "$switch_policy" ] || return 0
+  printf '%s\n' '#!/bin/sh' "$switch_mark" 'case "$1" in openvswitch* | ovs*) exit 101 ;; esac' 'exit 104' >"$scratch/policy"
+  as_root install -m 755 "$scratch/policy" "$switch_policy" || true # whoever may not do that may install nothing either
+}
+
+# On every way out; also what a setup that was killed has left.
+switch_policy_removed() {
+  if grep -qsxF "$switch_mark" "$switch_policy"; then as_root rm -f "$switch_policy"; fi
+}
+
+switch_let_be() {
+  switch_policy_removed
+  if command -v systemctl >/dev/null; then
+    as_root systemctl disable openvswitch-switch.service ovs-record-hostname.service >/dev/null 2>&1 || true
+  fi
+  if command -v update-rc.d >/dev/null; then
+    as_root update-rc.d openvswitch-switch disable >/dev/null 2>&1 || true
+  fi
+  say 'the services of Open vSwitch are off: the lab needs its programs only'
 }
 
 family_verb() {

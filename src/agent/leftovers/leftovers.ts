@@ -4,7 +4,7 @@ import { hostsOf } from '../../config.ts';
 import type { Driver } from '../../drivers/driver.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { removeTap } from '../../network/tap.ts';
+import { removePort } from '../../network/port.ts';
 import type { ClearedList, Leftover } from '../../protocol/leftover.ts';
 import { Turn } from '../turn.ts';
 import { collectFacts } from './collect.ts';
@@ -69,7 +69,7 @@ export class Leftovers {
     const signal = AbortSignal.timeout(CLEAR_MS);
     switch (kind) {
       case 'tap':
-        await removeTap(what, signal);
+        await removePort(what, signal);
         return;
       case 'hypervisor': {
         const found = facts.guests.find(({ pid, name }) => {

@@ -36,6 +36,7 @@ export const start: Run<typeof labGuestSpec> = async (input, context) => {
       dirtyBytesPerSecond: flags.dirty,
       disks: flags.disk === undefined ? undefined : [diskOf(flags.disk)],
       diskBytesPerSecond: flags.diskRate,
+      vlan: flags.vlan,
       qemu: flags.qemu,
       machineType: flags.machine,
       signal,

@@ -39,8 +39,9 @@ export const labUpSpec = spec({
     },
     network: {
       kind: 'choice',
-      choices: ['bridge', 'vxlan', 'routed'],
-      summary: 'how guests are joined: one segment, one over tunnels, or none but routes',
+      choices: ['bridge', 'vxlan', 'routed', 'vlan', 'ovs'],
+      summary:
+        'how guests are joined: one segment, one over tunnels, none but routes, a VLAN, or a VLAN of Open vSwitch',
       preset: 'bridge',
     },
   },
@@ -90,6 +91,10 @@ export const labGuestSpec = spec({
     diskRate: {
       kind: 'rate',
       summary: 'what it writes to its disk (default: about 1 MiB/s in small pieces)',
+    },
+    vlan: {
+      kind: 'count',
+      summary: 'the VLAN that it is in, in a lab of Open vSwitch (default: 10, as the client)',
     },
     qemu: {
       kind: 'text',

@@ -5,7 +5,7 @@ import { godwitError } from '../../errors.ts';
 import { runCommand } from '../command.ts';
 import { inHost, inLab } from '../entry.ts';
 import { labEnvironment } from '../environment.ts';
-import { guestPortSteps } from '../guest-plane.ts';
+import { checkVlan, guestPortRemoval, guestPortSteps } from '../guest-port.ts';
 import { guestImage } from '../image/initramfs.ts';
 import { checkGuestName, guestAddress, guestUuid, macAddress, tapName } from '../plan.ts';
 import { buildNetwork } from '../namespaces.ts';
@@ -42,6 +42,8 @@ export interface GuestRequest {
   /** Default: that of the QEMU chosen. */
   readonly machineType?: string | undefined;
   readonly accelerator?: Accelerator | 'auto' | undefined;
+  /** The VLAN that it is in, in a lab of Open vSwitch. Default: the lab's own. */
+  readonly vlan?: number | undefined;
   /** Put before QEMU's last arguments, for tests of devices that cannot move. */
   readonly extraArguments?: readonly string[];
   /** Further words of the guest kernel's command line. */
@@ -65,6 +67,7 @@ const UNIX_SOCKET_PATH_LIMIT = 107;
 export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGuest> {
   const name = checkGuestName(request.name);
   const host = labHost(lab, request.host);
+  checkVlan(lab, request.vlan);
   const memoryBytes = request.memoryBytes ?? DEFAULT_MEMORY_BYTES;
   const dirtyBytesPerSecond = request.dirtyBytesPerSecond ?? 0;
   const parts = divideWorkingSet(memoryBytes, request.workingSetBytes, dirtyBytesPerSecond);
@@ -101,7 +104,8 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
       { binary: qemu.path, dir, drives, ...image },
     );
     const commandLine = [plain.commandLine, ...(request.kernelWords ?? [])].join(' ');
-    const hardware = { ...plain, commandLine };
+    const ownChecksums = lab.network === 'ovs';
+    const hardware = { ...plain, commandLine, ownChecksums };
     await launch(lab, host, hardware, request);
     await recordGuest(lab, guest);
     return guest;
@@ -133,8 +137,9 @@ async function launch(
   await mkdir(hardware.dir, { recursive: true, mode: 0o700 });
   let process: ProcessId | undefined;
   try {
-    const port = guestPortSteps(lab, host.name, tap, guestAddress(hardware.index));
-    await buildNetwork(lab.entry, port, signal);
+    const address = guestAddress(hardware.index);
+    const port = guestPortSteps(lab, host.name, tap, { address, vlan: request.vlan });
+    await buildNetwork(lab, port, signal);
     const argv = [...qemuArgv(hardware), ...(request.extraArguments ?? [])];
     process = await startDetached(inHost(lab, host.name, argv), {
       logFile: files.log,
@@ -162,6 +167,8 @@ async function undoLaunch(
 }
 
 export async function removeTap(lab: Lab, host: LabHost, tap: string): Promise<void> {
+  const steps = guestPortRemoval(lab, host.name, tap);
+  await buildNetwork(lab, steps, undefined).catch(() => {});
   const argv = inLab(lab.entry, ['ip', '-n', host.namespace, 'link', 'delete', tap]);
   // It may not have been made, or be gone already.
   await runCommand(argv).catch(() => {});

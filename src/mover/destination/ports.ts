@@ -9,7 +9,7 @@ import { mapNic } from '../../network/mapping.ts';
 import type { Landing } from '../../network/mapping.ts';
 import { announcePort, makePort, removePort, settleForwarding } from '../../network/port.ts';
 import { removeProbePort } from '../../network/segment/probe-port.ts';
-import { createTap, removeTap } from '../../network/tap.ts';
+import { createTap } from '../../network/tap.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { NicNetwork } from '../../protocol/network.ts';
 import { networkName } from '../../protocol/network.ts';
@@ -109,13 +109,7 @@ export async function settleTunnels(state: DestinationState, log: Log): Promise<
 
 /** Removes the ports that were made for the guest. May run twice. */
 export async function removePorts(state: DestinationState, signal: AbortSignal): Promise<void> {
-  for (const nic of state.preparation?.networks ?? []) {
-    const port = state.ports[nic.id];
-    // Open vSwitch would remember a port that is gone.
-    if (port !== undefined && nic.attachment.kind === 'ovs')
-      await removePort({ ...nic, port }, signal);
-  }
-  for (const port of Object.values(state.ports)) await removeTap(port, signal);
+  for (const port of Object.values(state.ports)) await removePort(port, signal);
   // Of a mover that died while it asked.
   await removeProbePort(state.admission.id);
 }

@@ -48,7 +48,6 @@ async function judge(
 ): Promise<Judgement> {
   const notTried = (why: string): Judgement => ({ verdict: 'pass', what: `not tried: ${why}` });
   if (!config.network.probe) return notTried('as this host is configured');
-  if (landing.kind === 'ovs') return notTried('a bridge of Open vSwitch');
   const { bridge } = landing;
   try {
     const asked = toAsk(nic, bridge, await readNetwork({ ports: [bridge] }, signal));
@@ -68,7 +67,7 @@ async function judge(
 async function ask(
   migrationId: string,
   { mac }: NicNetwork,
-  landing: Extract<Landing, { kind: 'bridge' }>,
+  landing: Exclude<Landing, { kind: 'routed' }>,
   asked: Asked,
   signal: AbortSignal,
 ): ReturnType<typeof askSegment> {

@@ -1,6 +1,6 @@
 import type { SourceNic } from '../../drivers/driver.ts';
 import { godwitError } from '../../errors.ts';
-import { announcePort, readNics, removePort, withdrawPort } from '../../network/port.ts';
+import { announcePort, readNics, withdrawPort } from '../../network/port.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { networkName } from '../../protocol/network.ts';
 import type { NicNetwork } from '../../protocol/network.ts';
@@ -13,7 +13,10 @@ export async function networksOf(
   signal: AbortSignal,
 ): Promise<NicNetwork[] | undefined> {
   if (nics === undefined) return undefined;
-  const networks = await parts.connections.learn(parts, await readNics(nics, signal), signal);
+  const attached = await readNics(nics, signal);
+  const lost = nics.find(({ id }) => !attached.some((each) => each.id === id));
+  if (lost !== undefined) throw unattached(parts, lost);
+  const networks = await parts.connections.learn(parts, attached, signal);
   const names = networks.flatMap(({ attachment }) => networkName(attachment) ?? []);
   const asked = Object.keys(parts.state().plan.settings.networks ?? {});
   const unknown = asked.find((name) => !names.includes(name));
@@ -22,6 +25,14 @@ export async function networksOf(
   const near = didYouMean(unknown, names) ?? '';
   const hint = `${near} It is in ${names.join(', ') || 'no network that has a name'}.`.trim();
   throw godwitError('GODWIT_USAGE', { what: `${guest} is in no network ${unknown}` }, { hint });
+}
+
+function unattached({ config, request }: SourceParts, { id, port }: SourceNic): Error {
+  const what = `its port ${port} is in no bridge that this host tells of, and no route leads to it`;
+  const told = { device: id, guest: request.request.guest, host: config.name, what };
+  const hint =
+    'Put it into a bridge. Of Open vSwitch: see that `ovs-vsctl show` answers here (OVS_RUNDIR is that of the agent), and that its VLAN mode is access, trunk or native-untagged.';
+  return godwitError('GODWIT_DEVICE_UNMAPPED', told, { hint });
 }
 
 /** The right to run has gone: this host no longer leads to the guest. Never rejects: a route goes with its port at last. */
@@ -34,11 +45,4 @@ export async function withdrawNetworks(parts: SourceParts, signal: AbortSignal):
 /** Leads this host to the guest again, which was started anew here. */
 export async function restoreNetworks(parts: SourceParts, signal: AbortSignal): Promise<void> {
   for (const nic of parts.state().known.networks ?? []) await announcePort(nic, nic.port, signal);
-}
-
-/** Takes ports out of what would remember them; the ports themselves go after. */
-export async function detachNetworks(parts: SourceParts, signal: AbortSignal): Promise<void> {
-  for (const nic of parts.state().known.networks ?? []) {
-    if (nic.attachment.kind === 'ovs') await removePort(nic, signal);
-  }
 }

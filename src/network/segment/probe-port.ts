@@ -5,9 +5,10 @@ import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { godwitError } from '../../errors.ts';
 import type { PortVlan } from '../../protocol/network.ts';
-import { vlanSteps } from '../handover.ts';
+import { plugStep, vlanSteps } from '../handover.ts';
 import { carryOn } from '../host.ts';
 import { ip } from '../ip.ts';
+import { unplug } from '../ovs.ts';
 import { portMac, tapName } from '../tap.ts';
 
 /**
@@ -25,6 +26,8 @@ export interface ProbePort {
 
 /** A bridge, or one of its VLANs. */
 export interface Segment {
+  /** Of Linux, or of Open vSwitch. */
+  readonly kind: 'bridge' | 'ovs';
   readonly bridge: string;
   readonly vlan?: PortVlan | undefined;
 }
@@ -53,8 +56,7 @@ export async function openProbePort(
     const own = ['address', portMac(outer)];
     await must(['link', 'add', outer, ...own, 'type', 'veth', 'peer', 'name', inner], signal);
     await Promise.all([outer, inner].map(quiet));
-    await must(['link', 'set', outer, 'master', at.bridge, 'up'], signal);
-    await carryOn(vlanSteps(outer, at.vlan), signal);
+    await join(outer, at, signal);
     await must(['link', 'set', inner, 'up'], signal);
     const mode = ['mode', 'passthru'];
     await must(['link', 'add', 'link', inner, 'name', tap, 'type', 'macvtap', ...mode], signal);
@@ -80,11 +82,21 @@ export async function openProbePort(
   }
 }
 
+async function join(port: string, at: Segment, signal: AbortSignal): Promise<void> {
+  if (at.kind === 'ovs') {
+    await must(['link', 'set', port, 'up'], signal);
+    return carryOn([plugStep(port, at)], signal);
+  }
+  await must(['link', 'set', port, 'master', at.bridge, 'up'], signal);
+  return carryOn(vlanSteps(port, at.vlan), signal);
+}
+
 /** Nothing when there is none. Never rejects: a port of ours is silent by itself. */
 export async function removeProbePort(migrationId: string): Promise<void> {
   const outer = probePortName(migrationId);
   // At once, since nearly always there is none.
   if (!existsSync(`/sys/class/net/${outer}`)) return;
+  await unplug(outer, AbortSignal.timeout(CLEAN_MS)).catch(() => undefined);
   await ip(['link', 'del', 'dev', outer], AbortSignal.timeout(CLEAN_MS)).catch(() => undefined);
 }
 

@@ -1,5 +1,6 @@
 import { readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
+import { ovsDatabase } from '../../../openvswitch.ts';
 import type { SourceNic } from '../../driver.ts';
 import type { GuestFacts } from '../spec/facts.ts';
 import type { BackendLine } from '../spec/monitor-text.ts';
@@ -19,12 +20,14 @@ export async function readAttachments(
     ),
   );
   const routed = routedPorts(v4 ?? '', v6 ?? '');
+  // Over its userspace datapath a port has no master: only Open vSwitch itself knows, and the mover asks it.
+  const mayBeOvs = (await ovsDatabase()) !== undefined;
   for (const { ifname } of network) {
     if (ifname === undefined || !/^[^/\s]{1,15}$/.test(ifname)) continue;
     const link = await readlink(`/sys/class/net/${ifname}/master`).catch(() => undefined);
     const master = link === undefined ? undefined : path.basename(link);
     if (master !== undefined && master !== OVS_MASTER) bridges[ifname] = master;
-    else if (master === OVS_MASTER || routed.has(ifname)) otherwise.push(ifname);
+    else if (master === OVS_MASTER || mayBeOvs || routed.has(ifname)) otherwise.push(ifname);
   }
   return { bridges, otherwise };
 }

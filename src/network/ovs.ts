@@ -1,0 +1,51 @@
+import { withDeadline } from '../deadline.ts';
+import { godwitError, toGodwitError } from '../errors.ts';
+import { ovsDatabase } from '../openvswitch.ts';
+import { parseOvsPorts } from './facts.ts';
+import type { OvsPort } from './facts.ts';
+import { unplugStep } from './handover.ts';
+import { networkTool } from './ip.ts';
+
+/** This host's Open vSwitch, by `ovs-vsctl`. */
+
+/** A database that has stopped answering must not hold up a host that has nothing to do with it. */
+const READ_MS = 2000;
+const UNPLUG_MS = 3000;
+const READ =
+  '--timeout=2 --format=json -- --columns=_uuid,name,tag,trunks,vlan_mode list Port -- --columns=name,ports list Bridge';
+
+/** Its ports; none where this host has no Open vSwitch, or one that does not answer. */
+export async function readOvs(signal: AbortSignal): Promise<OvsPort[]> {
+  if ((await ovsDatabase()) === undefined) return [];
+  try {
+    return await withDeadline('Open vSwitch', READ_MS, signal, async (inner) => {
+      const { status, output } = await networkTool('ovs-vsctl', READ.split(' '), inner);
+      // A line of JSON for each of the two.
+      const [ports = '', bridges = ''] = output.split('\n');
+      return status === 0 ? parseOvsPorts(ports, bridges) : [];
+    });
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return none(thrown);
+  }
+}
+
+function none(thrown: unknown): [] {
+  const { code } = toGodwitError(thrown);
+  if (code === 'GODWIT_HOST_LACKS' || code === 'GODWIT_DEADLINE') return [];
+  throw thrown;
+}
+
+/**
+ * Takes a port out of Open vSwitch, which would remember it after it is gone. Nothing where it has no such port; waits
+ * for no switch that may be down. GODWIT_HOST_LACKS, or GODWIT_DEADLINE, where there is a database that does not do it.
+ */
+export async function unplug(port: string, signal: AbortSignal): Promise<void> {
+  if ((await ovsDatabase()) === undefined) return;
+  const { does, run } = unplugStep(port);
+  await withDeadline(does, UNPLUG_MS, signal, async (inner) => {
+    const { status, reason } = await networkTool('ovs-vsctl', run.words, inner);
+    if (status === 0) return;
+    throw godwitError('GODWIT_HOST_LACKS', { what: `what it takes to ${does}: ${reason}` });
+  });
+}

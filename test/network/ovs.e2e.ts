@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { networkLacks } from '../../src/lab/network-lacks.ts';
+
+const run = promisify(execFile);
+const lacking = await networkLacks('ovs');
+const root = process.getuid?.() === 0 ? undefined : 'a switch of one’s own takes /dev/net/tun';
+
+/** In namespaces of its own, of processes too, which go away with the program: nothing can be left behind. */
+test(
+  'ports of Open vSwitch are read, made and removed, whether it answers or not',
+  { skip: lacking?.message ?? root ?? false },
+  async () => {
+    const own = await mkdtemp(path.join(tmpdir(), 'godwit-ovs-'));
+    try {
+      const steps = path.join(import.meta.dirname, 'ovs-steps.ts');
+      const argv = ['--net', '--mount', '--pid', '--fork', '--kill-child', process.execPath, steps];
+      const marks = { OVS_RUNDIR: own, OVS_LOGDIR: own, OVS_DBDIR: own, OVS_SYSCONFDIR: own };
+      const { stdout } = await run('unshare', argv, { env: { ...process.env, ...marks } });
+      const ovs = { kind: 'ovs', bridge: 'ovs0', mtu: 1500 };
+      assert.deepEqual(JSON.parse(stdout), {
+        attachments: [
+          { ...ovs, vlan: { mode: 'access', tag: 10 } },
+          { ...ovs, vlan: { mode: 'trunk', native: 20, tags: [30, 40] } },
+        ],
+        made: { gwnet1: '10 [] []', gwnet2: '20 native-untagged [30, 40]' },
+        during: ['gwnet1', 'gwnet2', 'tap1', 'tap2', 'up0'],
+        isUp: true,
+        after: ['gwnet2', 'tap1', 'tap2', 'up0'],
+        withoutSwitch: ['tap1', 'tap2', 'up0'],
+        silent: [],
+        unattached: [],
+        again: ['ovs0'],
+        gone: [],
+        left: false,
+      });
+    } finally {
+      await rm(own, { recursive: true });
+    }
+  },
+);
