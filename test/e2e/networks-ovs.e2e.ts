@@ -152,6 +152,29 @@ describe('a guest of Open vSwitch', { skip: lacking?.message ?? false }, () => {
     await assertOnlyGuests(world, { [from]: ['web1'] });
   });
 
+  test('goes to a Linux bridge and comes back from it', async () => {
+    const { from, to } = await places();
+    const [port = ''] = (await vsctl(from, 'list-ports br0')).split('\n').filter(isGuests);
+    // Untagged all the way: the other bridge knows no VLANs.
+    await vsctl(from, `clear port ${port} tag vlan_mode trunks`);
+    await vsctl('client', 'clear port vlan20 tag');
+    await vsctl(to, 'del-port lan0');
+    await on(to, 'ip link add brl type bridge forward_delay 0');
+    await on(to, 'ip link set brl up');
+    await on(to, 'ip link set lan0 master brl');
+    await watched.unharmed(to, () =>
+      move(world, { guest: 'web1', from, to, networks: { br0: 'brl' } }),
+    );
+    assert.match(await on(to, 'ip -br link show master brl'), /^gw/m);
+    await watched.unharmed(from, () =>
+      move(world, { guest: 'web1', from: to, to: from, networks: { brl: 'br0' } }),
+    );
+    assert.deepEqual(await guestPorts(from), ['tag []']);
+    await on(to, 'ip link del brl');
+    await vsctl(to, 'add-port br0 lan0');
+    await assertOnlyGuests(world, { [from]: ['web1'] });
+  });
+
   test('is refused, and not held up, where the database of a switch has stopped answering', async () => {
     const { from, to } = await places();
     for (const host of [to, from]) {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Check } from '../../protocol/migration.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer.ts';
 import { godwitError } from '../../errors.ts';
+import { ovsDatabase } from '../../openvswitch.ts';
 import type { DestinationOptions, NicPlan } from '../driver.ts';
 import type { QemuProgram } from './binaries.ts';
 import { chooseProgram } from './choose.ts';
@@ -196,15 +197,18 @@ async function bridgeChecks(
   host: string,
 ): Promise<Check[]> {
   const names: string[] = await readdir('/sys/class/net').catch(() => []);
+  // Which link is a bridge of Open vSwitch, its database knows, and the mover asks it.
+  const mayBeOvs = (await ovsDatabase()) !== undefined;
   const checks: Check[] = [];
   for (const { id, bridge } of nics) {
     if (bridge === undefined) continue;
     const isBridge =
       names.includes(bridge) &&
-      (await stat(`/sys/class/net/${bridge}/bridge`).then(
-        () => true,
-        () => false,
-      ));
+      (mayBeOvs ||
+        (await stat(`/sys/class/net/${bridge}/bridge`).then(
+          () => true,
+          () => false,
+        )));
     const what = `there is no bridge ${bridge}`;
     checks.push(
       isBridge

@@ -58,7 +58,7 @@ export class GuestPorts {
   #land({ id, attachment }: NicNetwork, landing: Landing): void {
     this.#landings.set(id, landing);
     const name = networkName(attachment);
-    if (landing.kind === 'bridge' && name !== undefined) this.bridges[name] = landing.bridge;
+    if (landing.kind !== 'routed' && name !== undefined) this.bridges[name] = landing.bridge;
   }
 
   /** Who answers for the guest's addresses, where its NICs will be. Only after `map`. */
