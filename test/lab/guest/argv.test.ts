@@ -39,6 +39,13 @@ test('the command line names machine, memory and devices, and two monitors', () 
   assert.equal(argv.filter((word) => word === '-qmp').length, 2);
 });
 
+test('a NIC behind a switch that is a program computes its checksums itself', () => {
+  const nicOf = (own: boolean): string | undefined =>
+    qemuArgv({ ...hardware, ownChecksums: own }).find((word) => word.startsWith('virtio-net-pci'));
+  assert.match(nicOf(true) ?? '', /,csum=off$/);
+  assert.doesNotMatch(nicOf(false) ?? '', /csum/);
+});
+
 test('under KVM the guest gets the processor of the host', () => {
   const argv = qemuArgv({ ...hardware, accelerator: 'kvm' });
   assert.equal(valueOf(argv, '-accel'), 'kvm');
