@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { godwitError } from './errors.ts';
 import { address, guestName, hostName, splitAddress } from './protocol/names.ts';
+import { ipAddress } from './protocol/network.ts';
+import { MOST_ADDRESSES, MOST_VANTAGES, probing } from './protocol/vantage.ts';
 import { sharing } from './protocol/wire.ts';
 
 const MIB = 1024 * 1024;
@@ -65,6 +67,18 @@ export const agentConfig = z.strictObject({
       connections: z.enum(['hand-over', 'leave']).default('hand-over'),
       /** Whether a guest's segment is asked for its addresses, from this host, before the guest comes. */
       probe: z.boolean().default(true),
+      /** How guests are watched from other hosts while this one moves them; false: not, and not for others from here. */
+      vantage: z
+        .union([
+          z.literal(false),
+          probing.extend({
+            /** From where; default: the peers that have no part in the migration. */
+            hosts: z.array(hostName).max(MOST_VANTAGES).optional(),
+            /** Guest -> its addresses, where no host knows them. */
+            addresses: z.record(guestName, z.array(ipAddress).max(MOST_ADDRESSES)).default({}),
+          }),
+        ])
+        .prefault({}),
     })
     .prefault({}),
   /** Ports for movers and memory streams. */

@@ -28,6 +28,7 @@ import { Sides } from './sides.ts';
 import { fenceOf } from '../mover/fencing.ts';
 import { MigrationStore } from './store.ts';
 import { Supervisor } from './supervision.ts';
+import { Vantage } from './vantage.ts';
 
 const GRACE_MS = 2000;
 const PRUNE_MS = 3_600_000;
@@ -62,6 +63,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const peers = new Peers(config, credentials);
   const common = { config, clock, log, store, guests, inventory, peers, supervisor };
   const cache = new HostCache(config);
+  const vantage = new Vantage(config);
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
   const handlers = agentHandlers({
     ...common,
@@ -72,6 +74,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config) }),
     leftovers: new Leftovers({ ...common, movers, drivers }),
     cache,
+    vantage,
   });
   const listener = serve(agentContract, handlers, { name: config.name, log });
   const { address, addresses } = config;
@@ -83,6 +86,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     },
   );
   supervisor.start();
+  void vantage.sweep();
   const guestsDir = path.join(config.stateDir, 'guests');
   const pruning = setInterval(() => {
     store.prune();
@@ -98,7 +102,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     close: async () => {
       supervisor.stop();
       clearInterval(pruning);
-      await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS)]);
+      await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS), vantage.close()]);
       peers.close();
     },
   };

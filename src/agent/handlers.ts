@@ -20,6 +20,7 @@ import type { Leftovers } from './leftovers/leftovers.ts';
 import type { Resolve } from './resolve.ts';
 import type { Sides } from './sides.ts';
 import type { MigrationStore } from './store.ts';
+import type { Vantage } from './vantage.ts';
 
 export interface AgentParts {
   readonly config: AgentConfig;
@@ -36,12 +37,13 @@ export interface AgentParts {
   readonly resolve: Resolve;
   readonly leftovers: Leftovers;
   readonly cache: HostCache;
+  readonly vantage: Vantage;
 }
 
 /** The agent's API: each route, given over to the part that answers it. */
 export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract> {
   const { config, clock, log, store, guests, peers, outgoing, incoming, follow } = parts;
-  const { sides, resolve, leftovers } = parts;
+  const { sides, resolve, leftovers, vantage } = parts;
   return {
     hello: () => ({
       name: config.name,
@@ -93,6 +95,8 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       return answer;
     },
     ...cacheHandlers(parts),
+    watch: ({ body, caller }) => vantage.watch(body, caller),
+    endWatch: ({ params, caller }) => vantage.end(params.id, caller),
     join: async ({ body }) => {
       if (config.caDir === undefined) {
         const hint = 'Name the agent of the host that holds the CA in the token.';

@@ -5,6 +5,7 @@ import { openLog } from '../log.ts';
 import type { Log } from '../log.ts';
 import { startAgent } from './agent.ts';
 import { compileMover, moverProcesses } from './mover-process.ts';
+import { compileWatcher } from './watcher-process.ts';
 
 /** Runs the agent of this host until it is told to end. Movers live on. */
 export async function runAgent(configFile: string): Promise<void> {
@@ -19,6 +20,7 @@ export async function runAgent(configFile: string): Promise<void> {
     log,
   });
   compileMover();
+  if (config.network.vantage !== false) compileWatcher();
   const signal = await told();
   log.info({ signal }, 'the agent ends; movers go on');
   await agent.close();

@@ -10,6 +10,7 @@ import { replayDestination } from './journal.ts';
 import type { DestinationRecord, SourceRecord } from './journal.ts';
 import { initialSource, phaseOf } from './source-state.ts';
 import type { SourceEvent, SourceState } from './source-state.ts';
+import { seenElsewhere } from './vantage.ts';
 import { addWire } from './wire-figures.ts';
 import { NO_STALLS, stallsAfter, stallsUntil } from './standstill.ts';
 import type { Stalls, StallNews } from './standstill.ts';
@@ -65,6 +66,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     totalMs: Math.max(0, endAt - startedAt),
     ...(best?.downtimeMs === undefined ? {} : { downtimeMs: best.downtimeMs }),
     ...blackout(walk),
+    ...seenElsewhere(state),
     ...standstills(walk, endAt),
     bytes: best?.transferredBytes ?? 0,
     rounds: best?.round ?? 0,

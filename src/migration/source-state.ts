@@ -9,6 +9,7 @@ import { address, guestName, hostName, migrationId, ms } from '../protocol/names
 import { nicNetworks } from '../protocol/network.ts';
 import { epoch, guestDescription, running } from '../protocol/peer.ts';
 import type { GuestDescription } from '../protocol/peer.ts';
+import { vantages } from '../protocol/vantage.ts';
 import { wireFigures, wireSession } from '../protocol/wire.ts';
 import { guestHandle, hypervisorEvent } from './hypervisor.ts';
 import { proof } from './run-right.ts';
@@ -53,6 +54,10 @@ export const stepFacts = z.object({
   /** The wire's session that waits at `memoryAddress`. */
   wire: wireSession.optional(),
   running: running.optional(),
+  /** From its resume there to its first frame through its new port. */
+  firstFrameMs: ms.optional(),
+  /** What other hosts saw of it. */
+  vantages: vantages.optional(),
   /** How its hypervisor was started, where the guest may have to be started anew. */
   launch: launch.optional(),
 });

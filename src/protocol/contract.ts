@@ -9,6 +9,7 @@ import { operatorRoutes } from './operator-routes.ts';
 import * as peer from './peer.ts';
 import { resolveAnswer, runAt } from './resolve.ts';
 import { route } from './route.ts';
+import { vantageRoutes } from './vantage.ts';
 
 export { role } from './route.ts';
 export type {
@@ -156,6 +157,7 @@ export const agentContract = {
   }),
   ...operatorRoutes,
   ...cacheRoutes,
+  ...vantageRoutes,
   join: route({
     method: 'POST',
     path: '/v1/pki/join',

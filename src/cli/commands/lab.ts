@@ -146,6 +146,33 @@ export const labClientSpec = spec({
   json: '{ guest, connectionKept, clientGapMs, typicalGapMs, ownStallMs, sent, received, lost, doubled, localPort }',
 });
 
+export const labProbeSpec = spec({
+  name: 'probe',
+  summary: 'watch a guest from a host of the lab, and show the longest time without an answer',
+  details:
+    'What agents of other hosts do while a guest is moved. Without --kind, the first question that the guest ' +
+    'answers from there is the one: ARP in its segment, ICMP, a TCP connection (a refusal is an answer), HTTP.',
+  args: { guest },
+  flags: {
+    lab,
+    from: {
+      kind: 'host',
+      value: 'host',
+      summary: 'the host to watch from, or `client` (default: one that the guest does not run on)',
+    },
+    kind: {
+      kind: 'choice',
+      choices: ['auto', 'arp', 'icmp', 'tcp', 'http'],
+      summary: 'what the guest is asked',
+      preset: 'auto',
+    },
+    port: { kind: 'count', summary: 'for TCP (default: 9, closed nearly everywhere) or HTTP (80)' },
+    for: { kind: 'duration', summary: 'how long, from its first answer on', preset: '10s' },
+  },
+  examples: ['lab probe web1', 'lab probe web1 --from client --kind icmp --for 30s'],
+  json: '{ host, kind, address, intervalMs, gapMs, gapAtMs, isOpen, sent, answered, ownStallMs, watchedMs } or { host, notTried }',
+});
+
 /** The verbs of `godwit lab`. */
 export const LAB_VERBS: readonly Verb[] = [
   verb(labUpSpec, async () => ({ run: (await import('./lab-network.ts')).up })),
@@ -155,4 +182,5 @@ export const LAB_VERBS: readonly Verb[] = [
   verb(labStopSpec, async () => ({ run: (await import('./lab-guest.ts')).stop })),
   verb(labVerifySpec, async () => ({ run: (await import('./lab-guest.ts')).verify })),
   verb(labClientSpec, async () => ({ run: (await import('./lab-guest.ts')).client })),
+  verb(labProbeSpec, () => import('./lab-probe.ts')),
 ];

@@ -3,6 +3,7 @@ import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity
 import { printable, printableCell } from './style.ts';
 import type { Painter } from './style.ts';
 import { renderPairs } from './table.ts';
+import { seenGap } from './vantage.ts';
 import { overTheWire } from './wire.ts';
 
 /** Where the guest runs, in words. */
@@ -28,6 +29,8 @@ export function measures(report: Report): [string, string][] {
     ...optional('downtime (hypervisor)', report.downtimeMs),
     ...optional('blackout (stopped to running)', report.blackoutMs),
     ...blackoutWords(report),
+    ...optional('first frame on the new port, after the resume', report.firstFrameMs),
+    ...seenGap(report),
     ...standstills(report),
     ['sent', `${formatBytes(report.bytes)} for ${formatBytes(report.memoryBytes)} of memory`],
     ...overTheWire(report),

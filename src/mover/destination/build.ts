@@ -9,6 +9,7 @@ import type { Preparation } from '../../protocol/peer.ts';
 import type { Ledger } from './ledger.ts';
 import { streamSetup } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
+import { FirstFrame } from './first-frame.ts';
 import { GuestPorts, removePorts, settleTunnels } from './ports.ts';
 import { DestinationBases } from './bases.ts';
 import { baseFiles } from './base-plan.ts';
@@ -23,6 +24,7 @@ export interface BuildParts extends DestinationParts {
   readonly disks: DestinationDisks;
   readonly bases: DestinationBases;
   readonly ports: GuestPorts;
+  readonly firstFrame: FirstFrame;
 }
 
 /** What is done of the guest's disks for a call of the source. */
@@ -38,7 +40,8 @@ export function buildParts(parts: DestinationParts): BuildParts {
   const config = { ...parts.config, bridges: ports.bridges };
   const disks = new DestinationDisks(parts);
   const bases = new DestinationBases(parts);
-  return { ...parts, config, way: new DestinationWay(parts), disks, bases, ports };
+  const firstFrame = new FirstFrame(parts.clock);
+  return { ...parts, config, way: new DestinationWay(parts), disks, bases, ports, firstFrame };
 }
 
 /** Makes the guest's ports and its paused hypervisor. What was begun is in the journal before it is made. */
@@ -85,7 +88,8 @@ export async function build(
 }
 
 /** Breaks off what comes in from the source. */
-export function letGo({ way, disks, bases }: BuildParts, why: string): void {
+export function letGo({ way, disks, bases, firstFrame }: BuildParts, why: string): void {
+  firstFrame.close();
   void bases.stop(why);
   way.letGo(why);
   disks.letGo(why);

@@ -95,7 +95,7 @@ export class DestinationMover {
 
   status(): peer.DestinationStatus {
     this.#heardAt = this.#parts.clock.monotonicMs();
-    return statusOf(this.state);
+    return { ...statusOf(this.state), ...this.#parts.firstFrame.told() };
   }
 
   /** `calledAt`: the address of this host over which the source came; its memory will come the same way. */
@@ -142,7 +142,9 @@ export class DestinationMover {
     const { epoch } = this.state.admission;
     const session = await this.#open();
     void announceRoutes(this.state, this.#parts.log);
+    const frames = this.#parts.firstFrame.expect(this.state, this.#parts.config);
     await session.resumeGuest(signal);
+    frames.resumed();
     const resumeMs = Math.max(0, this.#parts.clock.monotonicMs() - began);
     await this.#ledger.record({ type: 'running', epoch, resumeMs });
     void announce(session, this.state, this.#parts);

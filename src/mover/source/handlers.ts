@@ -85,6 +85,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
   seed: (parts, signal) => parts.bases.seed(parts, signal),
 
   prepare: async (parts, signal) => {
+    parts.vantage.early(parts);
     const body = preparation(parts);
     return ask(parts, signal, async (api, route) => {
       const told = await api.prepare({ body }, { signal, deadlineMs: 60_000 });
@@ -167,6 +168,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
   },
 
   verify: async (parts, signal) => {
+    parts.vantage.end(parts);
     // After post-copy it has run for long.
     if (parts.state().via === 'precopy') await systemClock.sleep(BREATH_MS, signal);
     const session = await sessionIfThere(parts, signal);
@@ -183,7 +185,9 @@ export const DO: Readonly<Record<StepName, Handler>> = {
       const reason = there.error?.message ?? 'its hypervisor at the destination ended';
       throw godwitError('GODWIT_LOST', { guest: parts.request.request.guest, reason });
     }
-    return { checks: parts.connections.late(parts.state().known.checks) };
+    const { firstFrameMs } = there;
+    const frame = firstFrameMs === undefined ? {} : { firstFrameMs };
+    return { checks: parts.connections.late(parts.state().known.checks), ...frame };
   },
 
   retire: async (parts, signal) => {
@@ -199,10 +203,22 @@ export const DO: Readonly<Record<StepName, Handler>> = {
 
   finish: async (parts, signal) => {
     const body = { epoch: parts.state().plan.epoch };
+    const vantages = parts.vantage.results(parts);
+    const frame = await firstFrame(parts, signal);
     await ask(parts, signal, (api) => api.finish({ body }, { signal, deadlineMs: 10_000 }));
-    return {};
+    const seen = await vantages;
+    return { ...frame, ...(seen.length === 0 ? {} : { vantages: seen }) };
   },
 };
+
+/** Of a guest that had sent nothing yet when it was looked at first. */
+async function firstFrame(parts: SourceParts, signal: AbortSignal): Promise<StepFacts> {
+  const isOff = parts.config.network.vantage === false;
+  if (isOff || parts.state().known.firstFrameMs !== undefined) return {};
+  const status = ask(parts, signal, (api) => api.status({}, { signal, deadlineMs: 2000 }));
+  const { firstFrameMs } = await status.catch(() => ({ firstFrameMs: undefined }));
+  return firstFrameMs === undefined ? {} : { firstFrameMs };
+}
 
 /** The guest stands still, at the switch: what is left of it goes, its disks first. */
 export async function letGo(parts: SourceParts, signal: AbortSignal): Promise<void> {

@@ -24,6 +24,7 @@ import { DestinationPeer } from './peer.ts';
 import { recoverPostcopy } from './recover.ts';
 import { restartGuest } from './restart.ts';
 import { stopHere } from './stop-here.ts';
+import { SourceVantage } from './vantage.ts';
 import { Watch } from './watch.ts';
 import { SourceWay } from './way.ts';
 
@@ -77,7 +78,7 @@ export function openSource(
     peer,
     way: new SourceWay(around.wire, log),
     connections: new SourceConnections(),
-    ...disksOf(log),
+    ...besides(around),
     tookOver: () => tookOver && JSON.stringify(coordinator.state.doing) === begun,
     state: () => coordinator.state,
     dispatch: (event) => coordinator.dispatch(event),
@@ -107,11 +108,17 @@ export function openSource(
   };
 }
 
-function disksOf(log: Log): Pick<SourceParts, 'disks' | 'bases'> {
-  return { disks: new SourceDisks(log), bases: new SourceBases(log) };
+function besides({
+  connect,
+  clock,
+  log,
+}: Surroundings): Pick<SourceParts, 'disks' | 'bases' | 'vantage'> {
+  const vantage = new SourceVantage(connect, clock, log);
+  return { disks: new SourceDisks(log), bases: new SourceBases(log), vantage };
 }
 
-async function close({ connections, guest, peer, request }: SourceParts): Promise<void> {
+async function close({ connections, vantage, guest, peer, request }: SourceParts): Promise<void> {
+  await vantage.close(request.id);
   await connections.close(request.id);
   await guest.close();
   peer.close();

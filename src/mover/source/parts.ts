@@ -14,6 +14,7 @@ import type { SourceDisks } from './disks.ts';
 import type { SourceConnections } from './connections.ts';
 import type { SourceGuest } from './guest.ts';
 import type { DestinationPeer, Question } from './peer.ts';
+import type { SourceVantage } from './vantage.ts';
 import type { SourceWay } from './way.ts';
 
 /** What the steps work with. */
@@ -25,6 +26,7 @@ export interface SourceParts {
   readonly peer: DestinationPeer;
   readonly way: SourceWay;
   readonly connections: SourceConnections;
+  readonly vantage: SourceVantage;
   readonly disks: SourceDisks;
   readonly bases: SourceBases;
   /** This mover did not begin the migration: what it is told to do may be half done already. */

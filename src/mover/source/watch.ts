@@ -136,6 +136,7 @@ export class Watch {
       );
       this.#guard?.saw(sample.transferredBytes, this.#isDraining() ? 'drain' : 'memory');
       this.#coordinator.observe(sample, this.#note());
+      parts.vantage.saw(parts, sample);
       const now = this.#clock.monotonicMs();
       if (sample.round > this.#round && now - this.#roundAt >= ROUND_MS) {
         this.#round = sample.round;

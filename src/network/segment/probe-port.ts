@@ -37,9 +37,12 @@ const HEADER_BYTES = 10;
 const LARGEST = 2048;
 const CLEAN_MS = 5000;
 
+/** Who opened it: a mover that asks once, or a watch. */
+export type ProbeUser = 'p' | 'w';
+
 /** The name of the bridge's end; nothing is left of a probe once that is removed. */
-export function probePortName(migrationId: string): string {
-  return tapName(migrationId, 0).replace(/n0$/, 'pa');
+export function probePortName(migrationId: string, user: ProbeUser = 'p'): string {
+  return tapName(migrationId, 0).replace(/n0$/, `${user}a`);
 }
 
 /** Opens it in the segment where a NIC is or will be. GODWIT_HOST_LACKS where this host cannot. */
@@ -47,11 +50,12 @@ export async function openProbePort(
   migrationId: string,
   at: Segment,
   signal: AbortSignal,
+  user: ProbeUser = 'p',
 ): Promise<ProbePort> {
-  const outer = probePortName(migrationId);
+  const outer = probePortName(migrationId, user);
   const inner = outer.replace(/a$/, 'b');
   const tap = outer.replace(/a$/, 't');
-  await removeProbePort(migrationId);
+  await removeProbePort(migrationId, user);
   try {
     const own = ['address', portMac(outer)];
     await must(['link', 'add', outer, ...own, 'type', 'veth', 'peer', 'name', inner], signal);
@@ -73,11 +77,11 @@ export async function openProbePort(
       receive: () => receive(file),
       close: async () => {
         await file.close();
-        await removeProbePort(migrationId);
+        await removeProbePort(migrationId, user);
       },
     };
   } catch (thrown) {
-    await removeProbePort(migrationId);
+    await removeProbePort(migrationId, user);
     throw thrown;
   }
 }
@@ -92,12 +96,22 @@ async function join(port: string, at: Segment, signal: AbortSignal): Promise<voi
 }
 
 /** Nothing when there is none. Never rejects: a port of ours is silent by itself. */
-export async function removeProbePort(migrationId: string): Promise<void> {
-  const outer = probePortName(migrationId);
+export async function removeProbePort(migrationId: string, user: ProbeUser = 'p'): Promise<void> {
+  const outer = probePortName(migrationId, user);
   // At once, since nearly always there is none.
-  if (!existsSync(`/sys/class/net/${outer}`)) return;
-  await unplug(outer, AbortSignal.timeout(CLEAN_MS)).catch(() => undefined);
-  await ip(['link', 'del', 'dev', outer], AbortSignal.timeout(CLEAN_MS)).catch(() => undefined);
+  if (existsSync(`/sys/class/net/${outer}`)) await removeLink(outer);
+}
+
+/** Those of watches: of processes that were killed, when an agent starts, since watches end with their agent. */
+export async function removeWatchPorts(): Promise<void> {
+  const links = await readdir('/sys/class/net').catch(() => []);
+  const left = links.filter((name) => /^gw[0-9a-f]{8}wa$/.test(name));
+  await Promise.all(left.map(removeLink));
+}
+
+async function removeLink(name: string): Promise<void> {
+  await unplug(name, AbortSignal.timeout(CLEAN_MS)).catch(() => undefined);
+  await ip(['link', 'del', 'dev', name], AbortSignal.timeout(CLEAN_MS)).catch(() => undefined);
 }
 
 /** This host's own IPv6 has no business on it. */

@@ -1,0 +1,102 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { withDeadline } from '../deadline.ts';
+import { toGodwitError } from '../errors.ts';
+import { watchResult } from '../protocol/vantage.ts';
+import type { WatcherLine, WatchResult } from '../protocol/vantage.ts';
+import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../small-process.ts';
+
+const PROGRAM = fileURLToPath(new URL('../bin/watcher.ts', import.meta.url));
+/** The guest is waited for meanwhile, and ports are taken down. */
+const END_MS = 8000;
+const LONGEST_LINE = 65_536;
+const isBegun = z.object({ begun: z.literal(true) });
+
+/** Has its sources compiled ahead, so that the first one begins as fast as the others. */
+export function compileWatcher(): void {
+  // Without input it ends at once.
+  spawn(process.execPath, [...SMALL_FLAGS, PROGRAM], { stdio: 'ignore' })
+    .on('error', () => {})
+    .unref();
+}
+
+/** A process that watches one guest. It ends with this one. */
+export interface WatcherProcess {
+  /** It goes on for so long from now. */
+  stay(leaseMs: number): void;
+  /** Ends it; what it has seen, or why it has seen nothing. Never rejects. */
+  end(): Promise<WatchResult>;
+  /** Resolves once it is known what the guest answers, or that it answers nothing. */
+  readonly begun: Promise<void>;
+  /** Resolves once the process is gone. */
+  readonly gone: Promise<void>;
+}
+
+export type WatchLine = Extract<WatcherLine, { verb: 'watch' }>;
+export type StartWatcher = (line: WatchLine) => WatcherProcess;
+
+/** `wrap`: the command line that runs another one somewhere else, such as on a host of a lab. */
+export function watcherProcess(
+  line: WatchLine,
+  wrap: (argv: string[]) => string[] = (argv) => argv,
+): WatcherProcess {
+  const [command = '', ...words] = wrap([process.execPath, ...SMALL_FLAGS, PROGRAM]);
+  const child = spawn(command, words, {
+    cwd: '/',
+    env: { ...process.env, ...SMALL_ENVIRONMENT },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const begun = Promise.withResolvers<void>();
+  const gone = Promise.withResolvers<void>();
+  const told = Promise.withResolvers<WatchResult>();
+  let complaint = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint = (complaint + text).slice(-512);
+  });
+  child.on('error', ({ message }) => {
+    told.resolve({ notTried: `its process could not be started: ${message}` });
+    gone.resolve();
+    begun.resolve();
+  });
+  child.on('close', (_code, signal) => {
+    const last = complaint.trim().split('\n').at(-1) || signal || 'without a word';
+    told.resolve({ notTried: `its process ended: ${last}` });
+    gone.resolve();
+    begun.resolve();
+  });
+  child.stdin.on('error', () => undefined);
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    const json = jsonOf(text.slice(0, LONGEST_LINE));
+    if (isBegun.safeParse(json).success) return begun.resolve();
+    const parsed = watchResult.safeParse(json);
+    told.resolve(parsed.success ? parsed.data : { notTried: 'its process told something else' });
+  });
+  const say = (news: WatcherLine): void => {
+    child.stdin.write(`${JSON.stringify(news)}\n`);
+  };
+  say(line);
+  return {
+    stay: (leaseMs) => say({ verb: 'stay', leaseMs }),
+    begun: begun.promise,
+    gone: gone.promise,
+    end: async () => {
+      say({ verb: 'end' });
+      try {
+        return await withDeadline('the end of a watch', END_MS, undefined, () => told.promise);
+      } catch (thrown) {
+        child.kill('SIGKILL');
+        return { notTried: toGodwitError(thrown).message };
+      }
+    },
+  };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,47 @@
+import { enableCompileCache } from 'node:module';
+import { createInterface } from 'node:readline';
+
+/**
+ * Watches one guest from this host for the agent that started it: lines of `watcherLine` come in; out go one line of
+ * JSON once it is at work, and one for `end`. It ends with its input, and by itself when its lease is over.
+ */
+enableCompileCache();
+const { GuestWatch } = await import('../network/vantage/watch.ts');
+const { watcherLine } = await import('../protocol/vantage.ts');
+
+/** Cleaning up may start a program. */
+const CLOSE_MS = 6000;
+
+let watch: InstanceType<typeof GuestWatch> | undefined;
+let lease: NodeJS.Timeout | undefined;
+
+const leave = (): void => {
+  setTimeout(() => process.exit(1), CLOSE_MS).unref();
+  void (watch?.close() ?? Promise.resolve()).finally(() => process.exit(0));
+};
+const stay = (forMs: number): void => {
+  clearTimeout(lease);
+  lease = setTimeout(leave, forMs);
+};
+
+for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, leave);
+process.stdout.on('error', leave);
+const lines = createInterface({ input: process.stdin });
+lines.on('close', leave);
+lines.on('line', (text) => {
+  try {
+    const line = watcherLine.parse(JSON.parse(text));
+    if (line.verb === 'end') {
+      const told = watch?.end() ?? Promise.resolve({ notTried: 'nothing was to be watched' });
+      void told.then((result) => process.stdout.write(`${JSON.stringify(result)}\n`, leave));
+      return;
+    }
+    stay(line.leaseMs);
+    if (line.verb !== 'watch' || watch !== undefined) return;
+    watch = new GuestWatch(line);
+    void watch.begun().then(() => process.stdout.write('{"begun":true}\n'));
+  } catch (thrown) {
+    process.stderr.write(`${String(thrown)}\n`);
+    leave();
+  }
+});

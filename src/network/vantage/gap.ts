@@ -1,0 +1,87 @@
+/**
+ * How long a guest did not answer, without a socket or a clock: answers that cannot be told apart (ARP has no number) are
+ * counted, and the time between them is measured. Pure.
+ */
+export interface Reading {
+  /** Longest time between two answers, ms, and when it began (monotonic ms); a gap that still lasts counts. */
+  readonly gapMs: number;
+  readonly gapFromMs: number | undefined;
+  /** The longest one still lasts. */
+  readonly isOpen: boolean;
+  readonly sent: number;
+  readonly answered: number;
+  /** Longest time between two ticks, ms: a gap of this size may be the watch's own. */
+  readonly ownStallMs: number;
+  readonly watchedMs: number;
+}
+
+/** After so many probes without an answer they become rare, so that a long silence is not filled with them. */
+const PATIENCE = [
+  { unanswered: 400, slower: 32 },
+  { unanswered: 50, slower: 4 },
+] as const;
+
+/** Times are monotonic. */
+export class Gap {
+  readonly #beganMs: number;
+  readonly #intervalMs: number;
+  #lastTickMs: number;
+  #lastAnswerMs: number;
+  #lastSentMs = -Infinity;
+  #unanswered = 0;
+  #sent = 0;
+  #answered = 0;
+  #ownStallMs = 0;
+  #longest: { readonly ms: number; readonly fromMs: number } | undefined;
+
+  /** Begins with an answer: the guest is known to be there. */
+  constructor(nowMs: number, intervalMs: number) {
+    this.#beganMs = nowMs;
+    this.#lastTickMs = nowMs;
+    this.#lastAnswerMs = nowMs;
+    this.#intervalMs = intervalMs;
+  }
+
+  /** To be called each time that the watch looks; true when a probe is to be sent, which counts as sent. */
+  tick(nowMs: number): boolean {
+    this.#ownStallMs = Math.max(this.#ownStallMs, nowMs - this.#lastTickMs);
+    this.#lastTickMs = nowMs;
+    const slower = PATIENCE.find((step) => this.#unanswered >= step.unanswered)?.slower ?? 1;
+    if (nowMs - this.#lastSentMs < this.#intervalMs * slower) return false;
+    this.#lastSentMs = nowMs;
+    this.#sent += 1;
+    this.#unanswered += 1;
+    return true;
+  }
+
+  /** So many answers have come; those that were late are counted with the others. */
+  answer(nowMs: number, count: number): void {
+    if (count <= 0) return;
+    const ms = nowMs - this.#lastAnswerMs;
+    if (this.#longest === undefined || ms > this.#longest.ms)
+      this.#longest = { ms, fromMs: this.#lastAnswerMs };
+    this.#lastAnswerMs = nowMs;
+    this.#answered += count;
+    this.#unanswered = 0;
+  }
+
+  /** It answers now, as far as one can tell: it was not silent for longer than a few probes take. */
+  answersNow(nowMs: number): boolean {
+    return nowMs - this.#lastAnswerMs <= this.#intervalMs * 3 + 20;
+  }
+
+  read(nowMs: number): Reading {
+    const open = { ms: nowMs - this.#lastAnswerMs, fromMs: this.#lastAnswerMs };
+    const isOpen = !this.answersNow(nowMs) && open.ms > (this.#longest?.ms ?? 0);
+    const gap = isOpen ? open : this.#longest;
+    return {
+      gapMs: gap?.ms ?? 0,
+      gapFromMs: gap?.fromMs,
+      isOpen,
+      sent: this.#sent,
+      answered: this.#answered,
+      ownStallMs: this.#ownStallMs,
+      watchedMs: nowMs - this.#beganMs,
+    };
+  }
+}

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const skip = process.getuid?.() === 0 ? false : 'a macvtap’s file belongs to root';
+
+/** In namespaces of its own, which go away with the process: nothing can be left behind. */
+test(
+  'a guest is watched by what it answers, in its segment or over IP, and a cut is seen whole',
+  { skip },
+  async () => {
+    const steps = path.join(import.meta.dirname, 'vantage-steps.ts');
+    const argv = ['--net', '--mount', '--map-root-user', process.execPath, steps];
+    const { stdout } = await run('unshare', argv);
+    const seen = {
+      address: '10.9.0.21',
+      isWhole: true,
+      isOpen: false,
+      someLost: true,
+      answered: true,
+    };
+    const { nobody, wrong, ...story } = JSON.parse(stdout) as Record<string, { notTried?: string }>;
+    assert.deepEqual(story, {
+      near: { kind: 'arp', ...seen },
+      nearOverIp: { kind: 'tcp', ...seen },
+      far: { kind: 'icmp', ...seen },
+      tcp: { kind: 'tcp', ...seen },
+      open: { kind: 'tcp', ...seen },
+      http: { kind: 'http', ...seen },
+      links: [],
+      left: [],
+    });
+    assert.equal(nobody?.notTried, 'no address of the guest is known');
+    assert.equal(wrong?.notTried, 'ARP: there is no bridge br0');
+  },
+);

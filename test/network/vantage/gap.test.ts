@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { Gap } from '../../../src/network/vantage/gap.ts';
+
+const INTERVAL_MS = 10;
+
+describe('the gap of a watched guest', () => {
+  test('is the longest time between two answers, wherever it lies', () => {
+    const pauses = fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 50 });
+    fc.assert(
+      fc.property(pauses, (waits) => {
+        const gap = new Gap(0, INTERVAL_MS);
+        let now = 0;
+        for (const wait of waits) gap.answer((now += wait), 1);
+        const { gapMs, gapFromMs = -1, isOpen, answered } = gap.read(now);
+        assert.equal(gapMs, Math.max(...waits));
+        assert.equal(isOpen, false);
+        assert.equal(answered, waits.length);
+        const ends = waits.reduce<number[]>((all, wait) => [...all, (all.at(-1) ?? 0) + wait], [0]);
+        assert.ok(ends.includes(gapFromMs) && ends.includes(gapFromMs + gapMs));
+      }),
+    );
+  });
+
+  test('that still lasts counts once it is longer than all before, and is said to be open', () => {
+    const gap = new Gap(0, INTERVAL_MS);
+    gap.answer(100, 1);
+    assert.deepEqual(pick(gap, 150), { gapMs: 100, isOpen: false });
+    assert.deepEqual(pick(gap, 199), { gapMs: 100, isOpen: false });
+    assert.deepEqual(pick(gap, 700), { gapMs: 600, isOpen: true });
+    gap.answer(900, 1);
+    assert.deepEqual(pick(gap, 901), { gapMs: 800, isOpen: false });
+  });
+
+  test('is asked for once each interval, and seldom in a long silence', () => {
+    const gap = new Gap(0, INTERVAL_MS);
+    let sent = 0;
+    for (let now = 0; now < 500; now += 5) if (gap.tick(now)) sent += 1;
+    assert.equal(sent, 50);
+    // A minute without an answer: some hundreds of probes and not six thousand.
+    for (let now = 500; now < 60_000; now += 5) if (gap.tick(now)) sent += 1;
+    assert.ok(sent > 400 && sent < 650, String(sent));
+    gap.answer(60_000, 1);
+    const before = sent;
+    for (let now = 60_000; now < 60_100; now += 5) if (gap.tick(now)) sent += 1;
+    assert.equal(sent - before, 10);
+  });
+
+  test('says for how long the watch itself stood still', () => {
+    const gap = new Gap(0, INTERVAL_MS);
+    for (const now of [5, 10, 320, 325]) gap.tick(now);
+    assert.equal(gap.read(325).ownStallMs, 310);
+  });
+
+  test('is nothing before a second answer', () => {
+    const gap = new Gap(0, INTERVAL_MS);
+    assert.deepEqual(pick(gap, 5), { gapMs: 0, isOpen: false });
+    assert.equal(gap.read(5).gapFromMs, undefined);
+    gap.answer(7, 0);
+    assert.equal(gap.read(8).answered, 0);
+  });
+});
+
+function pick(gap: Gap, now: number): { gapMs: number; isOpen: boolean } {
+  const { gapMs, isOpen } = gap.read(now);
+  return { gapMs, isOpen };
+}
