@@ -42,6 +42,7 @@ export class Vantage {
     this.#watches.set(key, process);
     void process.gone.then(async () => {
       this.#watches.delete(key);
+      this.#keep(key, process.result);
       await removeProbePort(key, 'w');
     });
     return { watching: true };
@@ -55,10 +56,14 @@ export class Vantage {
     const standing = this.#watches.get(key);
     if (standing === undefined) return { notTried: 'nothing was being watched there any more' };
     const result = standing.end();
-    this.#results.set(key, result);
+    this.#keep(key, result);
+    return result;
+  }
+
+  #keep(key: string, result: Promise<WatchResult>): void {
+    if (!this.#results.has(key)) this.#results.set(key, result);
     const [oldest] = this.#results.keys();
     if (this.#results.size > MOST_RESULTS && oldest !== undefined) this.#results.delete(oldest);
-    return result;
   }
 
   /** Ends all of them; what they saw is told to nobody. */

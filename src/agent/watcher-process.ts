@@ -28,7 +28,9 @@ export interface WatcherProcess {
   stay(leaseMs: number): void;
   /** Ends it; what it has seen, or why it has seen nothing. Never rejects. */
   end(): Promise<WatchResult>;
-  /** Resolves once it is known what the guest answers, or that it answers nothing. */
+  /** What it has told at its end, whatever ended it. Never rejects. */
+  readonly result: Promise<WatchResult>;
+  /** Resolves once it is known what the guest answers; or that it answers nothing, and then the process ends. */
   readonly begun: Promise<void>;
   /** Resolves once the process is gone. */
   readonly gone: Promise<void>;
@@ -71,6 +73,7 @@ export function watcherProcess(
     const json = jsonOf(text.slice(0, LONGEST_LINE));
     if (isBegun.safeParse(json).success) return begun.resolve();
     const parsed = watchResult.safeParse(json);
+    begun.resolve();
     told.resolve(parsed.success ? parsed.data : { notTried: 'its process told something else' });
   });
   const say = (news: WatcherLine): void => {
@@ -79,6 +82,7 @@ export function watcherProcess(
   say(line);
   return {
     stay: (leaseMs) => say({ verb: 'stay', leaseMs }),
+    result: told.promise,
     begun: begun.promise,
     gone: gone.promise,
     end: async () => {

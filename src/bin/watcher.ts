@@ -1,5 +1,6 @@
 import { enableCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
+import type { WatchResult } from '../protocol/vantage.ts';
 
 /**
  * Watches one guest from this host for the agent that started it: lines of `watcherLine` come in; out go one line of
@@ -24,6 +25,12 @@ const stay = (forMs: number): void => {
   lease = setTimeout(leave, forMs);
 };
 
+/** Nothing to watch is told at once, and there is nothing to stay for. */
+const tell = (nothing: WatchResult | undefined): void => {
+  if (nothing === undefined) process.stdout.write('{"begun":true}\n');
+  else process.stdout.write(`${JSON.stringify(nothing)}\n`, leave);
+};
+
 for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, leave);
 process.stdout.on('error', leave);
 const lines = createInterface({ input: process.stdin });
@@ -39,7 +46,7 @@ lines.on('line', (text) => {
     stay(line.leaseMs);
     if (line.verb !== 'watch' || watch !== undefined) return;
     watch = new GuestWatch(line);
-    void watch.begun().then(() => process.stdout.write('{"begun":true}\n'));
+    void watch.begun().then(tell);
   } catch (thrown) {
     process.stderr.write(`${String(thrown)}\n`);
     leave();

@@ -26,6 +26,7 @@ function stage(network: object = {}) {
     ends.push(gone.resolve);
     return {
       begun: Promise.resolve(),
+      result: gone.promise.then(() => ({ notTried: `it ended by itself` })),
       gone: gone.promise,
       stay: (leaseMs) => told.push(`stay ${leaseMs}`),
       end: async () => {
@@ -76,6 +77,9 @@ describe('an agent that watches for others', () => {
     ends[0]?.();
     await new Promise(setImmediate);
     assert.equal(ask(8).watching, true);
+    // What it came to is not forgotten, and it is not begun again.
+    assert.deepEqual(ask(0), { watching: true });
+    assert.deepEqual(await vantage.end('m-11111110', A), { notTried: 'it ended by itself' });
   });
 
   test('watches for nobody where it is configured so', () => {

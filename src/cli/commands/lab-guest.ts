@@ -1,3 +1,4 @@
+import { tellAddresses } from '../../lab/guest/addresses.ts';
 import { placesOf } from '../../lab/guest/disks.ts';
 import type { DiskRequest } from '../../lab/guest/disks.ts';
 import { startGuest } from '../../lab/guest/start.ts';
@@ -42,6 +43,7 @@ export const start: Run<typeof labGuestSpec> = async (input, context) => {
       signal,
     }),
   );
+  await tellAddresses(lab);
   if (input.json) return printJson(context, guest);
   const set = `${formatBytes(guest.staticBytes + guest.dirtyBytes)} checksummed`;
   const dirty =

@@ -11,14 +11,16 @@ import type { Connect } from '../surroundings.ts';
 import type { SourceParts } from './parts.ts';
 
 /** A watch that nobody asks for again ends by itself, ms; it is asked for again so often. */
-const LEASE_MS = 20_000;
-const RENEW_MS = 6000;
+const LEASE_MS = 10_000;
+const RENEW_MS = 3000;
 const ANSWER_MS = 3000;
 /** A guest that is silent at the end is waited for by whoever watches it. */
 const END_MS = 6000;
 /** After a migration that failed, nobody waits for long. */
 const CLOSE_MS = 1000;
 const MOST_ADDRESSES = 8;
+const NO_ADDRESS =
+  'no address of the guest is known; name it under `network.vantage.addresses` of its source';
 
 type Agent = Client<typeof agentContract>;
 interface Place {
@@ -62,7 +64,9 @@ export class SourceVantage {
     if (this.#places !== undefined || this.#results !== undefined) return;
     const order = orderOf(parts);
     this.#places = order === undefined ? [] : this.#open(parts);
-    if (order !== undefined && this.#places.length > 0) void this.#keepOn(this.#places, order);
+    const isKnown = order?.nics.some(({ addresses }) => addresses.length > 0) === true;
+    if (order !== undefined && isKnown) void this.#keepOn(this.#places, order);
+    else for (const place of this.#places) place.why = NO_ADDRESS;
   }
 
   #open({ config, state }: SourceParts): Place[] {

@@ -38,9 +38,10 @@ export class GuestWatch {
     }, LOOK_MS);
   }
 
-  /** Resolves once it is known what the guest answers from here, or that there is nothing. Never rejects. */
-  async begun(): Promise<void> {
-    await this.#found;
+  /** Resolves once it is known what the guest answers from here: undefined, or why there is nothing. Never rejects. */
+  async begun(): Promise<WatchResult | undefined> {
+    const found = await this.#found;
+    return typeof found === 'string' ? { notTried: found } : undefined;
   }
 
   /** Ends it, once the guest answers again where it may do so soon, and says what was seen. */
