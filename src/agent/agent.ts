@@ -63,7 +63,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const peers = new Peers(config, credentials);
   const common = { config, clock, log, store, guests, inventory, peers, supervisor };
   const cache = new HostCache(config);
-  const vantage = new Vantage(config);
+  const vantage = new Vantage(config, clock);
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
   const handlers = agentHandlers({
     ...common,

@@ -96,7 +96,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     },
     ...cacheHandlers(parts),
     watch: ({ body, caller }) => vantage.watch(body, caller),
-    endWatch: ({ params, caller }) => vantage.end(params.id, caller),
+    endWatch: ({ params, body, caller }) => vantage.end(params.id, body, caller),
     join: async ({ body }) => {
       if (config.caDir === undefined) {
         const hint = 'Name the agent of the host that holds the CA in the token.';

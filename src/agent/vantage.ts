@@ -1,6 +1,7 @@
+import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { removeProbePort, removeWatchPorts } from '../network/segment/probe-port.ts';
-import type { WatchAnswer, WatchOrder, WatchResult } from '../protocol/vantage.ts';
+import type { WatchAnswer, WatchEnd, WatchOrder, WatchResult } from '../protocol/vantage.ts';
 import type { Caller } from '../rpc/caller.ts';
 import { watcherProcess } from './watcher-process.ts';
 import type { StartWatcher, WatcherProcess } from './watcher-process.ts';
@@ -13,12 +14,14 @@ const MOST_RESULTS = 64;
 /** What this host watches for others: guests that they move, each in a small process of its own. */
 export class Vantage {
   readonly #config: AgentConfig;
+  readonly #clock: Clock;
   readonly #start: StartWatcher;
   readonly #watches = new Map<string, WatcherProcess>();
   readonly #results = new Map<string, Promise<WatchResult>>();
 
-  constructor(config: AgentConfig, start: StartWatcher = watcherProcess) {
+  constructor(config: AgentConfig, clock: Clock, start: StartWatcher = watcherProcess) {
     this.#config = config;
+    this.#clock = clock;
     this.#start = start;
   }
 
@@ -33,7 +36,8 @@ export class Vantage {
     const key = keyOf(order.id, caller);
     const standing = this.#watches.get(key);
     standing?.stay(order.leaseMs);
-    if (standing !== undefined || this.#results.has(key)) return { watching: true };
+    if (standing !== undefined || this.#results.has(key))
+      return { watching: true, wallMs: this.#clock.wallMs() };
     if (network.vantage === false) return no(`${name} watches for nobody, as it is configured`);
     if (this.#watches.size >= MOST_WATCHES)
       return no(`${name} watches ${MOST_WATCHES} guests already`);
@@ -45,17 +49,17 @@ export class Vantage {
       this.#keep(key, process.result);
       await removeProbePort(key, 'w');
     });
-    return { watching: true };
+    return { watching: true, wallMs: this.#clock.wallMs() };
   }
 
   /** What was seen; said again where it was told before. */
-  async end(id: string, caller: Caller): Promise<WatchResult> {
+  async end(id: string, of: WatchEnd, caller: Caller): Promise<WatchResult> {
     const key = keyOf(id, caller);
     const told = this.#results.get(key);
     if (told !== undefined) return told;
     const standing = this.#watches.get(key);
     if (standing === undefined) return { notTried: 'nothing was being watched there any more' };
-    const result = standing.end();
+    const result = standing.end(of);
     this.#keep(key, result);
     return result;
   }

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { withDeadline } from '../deadline.ts';
 import { toGodwitError } from '../errors.ts';
 import { watchResult } from '../protocol/vantage.ts';
-import type { WatcherLine, WatchResult } from '../protocol/vantage.ts';
+import type { WatcherLine, WatchEnd, WatchResult } from '../protocol/vantage.ts';
 import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../small-process.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/watcher.ts', import.meta.url));
@@ -27,7 +27,7 @@ export interface WatcherProcess {
   /** It goes on for so long from now. */
   stay(leaseMs: number): void;
   /** Ends it; what it has seen, or why it has seen nothing. Never rejects. */
-  end(): Promise<WatchResult>;
+  end(of?: WatchEnd): Promise<WatchResult>;
   /** What it has told at its end, whatever ended it. Never rejects. */
   readonly result: Promise<WatchResult>;
   /** Resolves once it is known what the guest answers; or that it answers nothing, and then the process ends. */
@@ -85,8 +85,8 @@ export function watcherProcess(
     result: told.promise,
     begun: begun.promise,
     gone: gone.promise,
-    end: async () => {
-      say({ verb: 'end' });
+    end: async (of = {}) => {
+      say({ verb: 'end', ...of });
       try {
         return await withDeadline('the end of a watch', END_MS, undefined, () => told.promise);
       } catch (thrown) {

@@ -39,7 +39,8 @@ lines.on('line', (text) => {
   try {
     const line = watcherLine.parse(JSON.parse(text));
     if (line.verb === 'end') {
-      const told = watch?.end() ?? Promise.resolve({ notTried: 'nothing was to be watched' });
+      const told =
+        watch?.end(line.switch) ?? Promise.resolve({ notTried: 'nothing was to be watched' });
       void told.then((result) => process.stdout.write(`${JSON.stringify(result)}\n`, leave));
       return;
     }

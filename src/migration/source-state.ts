@@ -54,7 +54,7 @@ export const stepFacts = z.object({
   /** The wire's session that waits at `memoryAddress`. */
   wire: wireSession.optional(),
   running: running.optional(),
-  /** From its resume there to its first frame through its new port. */
+  /** From the order to run there to its first frame through its new port. */
   firstFrameMs: ms.optional(),
   /** What other hosts saw of it. */
   vantages: vantages.optional(),

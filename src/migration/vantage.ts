@@ -34,12 +34,33 @@ export function isNearSwitch({ remainingBytes, rate, round }: MemorySample): boo
   return rate === 0 ? remainingBytes <= UNKNOWN_BYTES : remainingBytes <= rate * AHEAD_S;
 }
 
+/** What two clocks differ by, from a question and its answer: no further off than half of what those took. */
+export interface ClockDifference {
+  readonly aheadMs: number;
+  readonly tookMs: number;
+}
+
+/** The better known of two; `theirs`: their clock between our two readings of ours. */
+export function clockDifference(
+  known: ClockDifference | undefined,
+  askedMs: number,
+  theirsMs: number,
+  answeredMs: number,
+): ClockDifference {
+  const tookMs = Math.max(0, answeredMs - askedMs);
+  if (known !== undefined && known.tookMs <= tookMs) return known;
+  return { aheadMs: theirsMs - (askedMs + answeredMs) / 2, tookMs };
+}
+
 /** A line of the report. `heardAtMs`: when the host told it, ms since the migration was asked for. */
 export function vantageOf(host: string, result: WatchResult, heardAtMs: number): Vantage {
   const { seen } = result;
   if (seen === undefined) return { host, notTried: result.notTried ?? 'it did not say why' };
   const { gapBeganAgoMs, ...figures } = seen;
-  const at = gapBeganAgoMs === undefined ? {} : { gapAtMs: Math.max(0, heardAtMs - gapBeganAgoMs) };
+  const at =
+    gapBeganAgoMs === undefined
+      ? {}
+      : { gapAtMs: Math.round(Math.max(0, heardAtMs - gapBeganAgoMs)) };
   return { host, ...figures, ...at };
 }
 

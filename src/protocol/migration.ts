@@ -205,7 +205,7 @@ export const report = z.object({
     .array(z.object({ part: z.enum(['stop', 'state', 'commit', 'resume']), ms }))
     .max(4)
     .optional(),
-  /** From the guest's resume at the destination to the first frame through its new port there, ms. */
+  /** From the order to run at the destination to the first frame through its new port there, ms. */
   firstFrameMs: ms.optional(),
   /** What hosts saw that watched the guest meanwhile: the time without an answer. Absent where none was asked to. */
   vantages: vantages.optional(),

@@ -161,7 +161,7 @@ export const destinationStatus = z.object({
   ]),
   error: serialError.optional(),
   note: shortText.optional(),
-  /** From its resume here to the first frame through one of its ports; absent until one has come. */
+  /** From the order to run here to the first frame through one of its ports; absent until one has come. */
   firstFrameMs: ms.optional(),
 });
 export type DestinationStatus = z.infer<typeof destinationStatus>;

@@ -52,12 +52,22 @@ export const watchOrder = z.object({
 });
 export type WatchOrder = z.infer<typeof watchOrder>;
 
+const wallMs = z.number().nonnegative().max(Number.MAX_SAFE_INTEGER);
+
 export const watchAnswer = z.object({
   watching: z.boolean(),
   /** Why it is not watched. */
   why: z.string().max(1024).optional(),
+  /** The clock of the host that answers, ms since 1970: the switch will be named by it. */
+  wallMs: wallMs.optional(),
 });
 export type WatchAnswer = z.infer<typeof watchAnswer>;
+
+/** When the guest stood still, by the clock of the host that watches, as well as another one knows it. */
+export const switchTime = z.object({ fromMs: wallMs, toMs: wallMs });
+export type SwitchTime = z.infer<typeof switchTime>;
+export const watchEnd = z.object({ switch: switchTime.optional() });
+export type WatchEnd = z.infer<typeof watchEnd>;
 
 const count = z.number().int().nonnegative();
 
@@ -70,6 +80,8 @@ export const seen = z.object({
   /** Longest time between two answers, ms, and how long before this was told it had begun. */
   gapMs: ms,
   gapBeganAgoMs: ms.optional(),
+  /** The longest at the switch, where that was named and watched, ms. */
+  switchGapMs: ms.optional(),
   /** The guest did not answer any more when this was told. */
   isOpen: z.boolean(),
   sent: count,
@@ -92,8 +104,10 @@ export const vantage = z.object({
   host: hostName,
   kind: probeKind.optional(),
   address: ipAddress.optional(),
+  /** Longest time without an answer, and the longest at the switch, ms. */
   gapMs: ms.optional(),
-  /** ms since the migration was asked for, by the source's clock. */
+  switchGapMs: ms.optional(),
+  /** When the longest began: ms since the migration was asked for, by the source's clock. */
   gapAtMs: ms.optional(),
   isOpen: z.boolean().optional(),
   intervalMs: ms.optional(),
@@ -120,7 +134,7 @@ export const watcherLine = z.discriminatedUnion('verb', [
     leaseMs: z.number().int().min(100).max(3_600_000),
   }),
   z.object({ verb: z.literal('stay'), leaseMs }),
-  z.object({ verb: z.literal('end') }),
+  watchEnd.extend({ verb: z.literal('end') }),
 ]);
 export type WatcherLine = z.infer<typeof watcherLine>;
 
@@ -140,6 +154,7 @@ export const vantageRoutes = {
     summary: 'End that watch, and tell what was seen',
     access: 'agent',
     params: z.object({ id: migrationId }),
+    body: watchEnd,
     response: watchResult,
   }),
 };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Vantage } from '../../src/agent/vantage.ts';
 import type { StartWatcher, WatchLine } from '../../src/agent/watcher-process.ts';
+import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
 import { probing } from '../../src/protocol/vantage.ts';
 import type { WatchOrder } from '../../src/protocol/vantage.ts';
@@ -35,25 +36,26 @@ function stage(network: object = {}) {
       },
     };
   };
-  const vantage = new Vantage(agentConfig.parse({ ...own, network }), start);
+  const clock = { ...systemClock, wallMs: () => 5 };
+  const vantage = new Vantage(agentConfig.parse({ ...own, network }), clock, start);
   return { vantage, started, told, ends };
 }
 
 describe('an agent that watches for others', () => {
   test('begins a watch once, and lets it go on when it is asked again', async () => {
     const { vantage, started, told } = stage();
-    assert.deepEqual(vantage.watch(order('m-11111111'), A), { watching: true });
-    assert.deepEqual(vantage.watch(order('m-11111111'), A), { watching: true });
+    assert.deepEqual(vantage.watch(order('m-11111111'), A), { watching: true, wallMs: 5 });
+    assert.deepEqual(vantage.watch(order('m-11111111'), A), { watching: true, wallMs: 5 });
     assert.equal(started.length, 1);
     assert.deepEqual(told, ['stay 20000']);
-    assert.deepEqual(await vantage.end('m-11111111', A), { notTried: 'ended a/m-11111111' });
+    assert.deepEqual(await vantage.end('m-11111111', {}, A), { notTried: 'ended a/m-11111111' });
   });
 
   test('says the result again to whoever asks again, and begins no watch that has ended', async () => {
     const { vantage, started } = stage();
     vantage.watch(order('m-11111111'), A);
-    const first = await vantage.end('m-11111111', A);
-    assert.deepEqual(await vantage.end('m-11111111', A), first);
+    const first = await vantage.end('m-11111111', {}, A);
+    assert.deepEqual(await vantage.end('m-11111111', {}, A), first);
     vantage.watch(order('m-11111111'), A);
     assert.equal(started.length, 1);
   });
@@ -61,7 +63,10 @@ describe('an agent that watches for others', () => {
   test('keeps the watches of two hosts apart, whatever ids they name', async () => {
     const { vantage, started } = stage();
     vantage.watch(order('m-11111111'), A);
-    assert.match((await vantage.end('m-11111111', B)).notTried ?? '', /nothing was being watched/);
+    assert.match(
+      (await vantage.end('m-11111111', {}, B)).notTried ?? '',
+      /nothing was being watched/,
+    );
     vantage.watch(order('m-11111111'), B);
     assert.deepEqual(
       started.map(({ owner }) => owner),
@@ -78,8 +83,8 @@ describe('an agent that watches for others', () => {
     await new Promise(setImmediate);
     assert.equal(ask(8).watching, true);
     // What it came to is not forgotten, and it is not begun again.
-    assert.deepEqual(ask(0), { watching: true });
-    assert.deepEqual(await vantage.end('m-11111110', A), { notTried: 'it ended by itself' });
+    assert.deepEqual(ask(0), { watching: true, wallMs: 5 });
+    assert.deepEqual(await vantage.end('m-11111110', {}, A), { notTried: 'it ended by itself' });
   });
 
   test('watches for nobody where it is configured so', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  clockDifference,
   isNearSwitch,
   isWatchedEarly,
   seenElsewhere,
@@ -64,6 +65,13 @@ describe('other hosts as vantage points', () => {
     assert.equal(vantageOf('c', { seen }, 100).gapAtMs, 0);
     assert.deepEqual(vantageOf('c', { notTried: 'why' }, 1), { host: 'c', notTried: 'why' });
     assert.ok((vantageOf('c', {}, 1).notTried ?? '').length > 0);
+  });
+
+  test('are told of the switch by their own clock, as well as the quickest answer shows it', () => {
+    const first = clockDifference(undefined, 1000, 6010, 1020);
+    assert.deepEqual(first, { aheadMs: 5000, tookMs: 20 });
+    assert.equal(clockDifference(first, 2000, 7100, 2100), first);
+    assert.deepEqual(clockDifference(first, 3000, 8001, 3004), { aheadMs: 4999, tookMs: 4 });
   });
 
   test('are in the report only where one was asked', () => {

@@ -29,7 +29,7 @@ export function measures(report: Report): [string, string][] {
     ...optional('downtime (hypervisor)', report.downtimeMs),
     ...optional('blackout (stopped to running)', report.blackoutMs),
     ...blackoutWords(report),
-    ...optional('first frame on the new port, after the resume', report.firstFrameMs),
+    ...optional('first frame on the new port', report.firstFrameMs),
     ...seenGap(report),
     ...standstills(report),
     ['sent', `${formatBytes(report.bytes)} for ${formatBytes(report.memoryBytes)} of memory`],

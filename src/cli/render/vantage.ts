@@ -9,14 +9,16 @@ export function vantageWords(seen: Vantage): string {
   const { kind, address, gapMs, sent = 0, answered = 0, notTried } = seen;
   if (kind === undefined || gapMs === undefined)
     return `not tried: ${notTried ?? 'no reason told'}`;
-  const { isOpen, intervalMs = 0, ownStallMs = 0, watchedMs = 0, gapAtMs } = seen;
+  const { switchGapMs, isOpen, intervalMs = 0, ownStallMs = 0, watchedMs = 0, gapAtMs } = seen;
   const open = isOpen === true ? ' and still none' : '';
   const at = gapAtMs === undefined ? '' : ` (from ${formatDuration(gapAtMs)} on)`;
   // Only where it may explain the gap.
   const own =
     ownStallMs > intervalMs * 2 ? `, stood still itself for ${formatDuration(ownStallMs)}` : '';
+  const atSwitch =
+    switchGapMs === undefined ? '' : `${formatDuration(switchGapMs)} at the switch, at most `;
   return (
-    `${formatDuration(gapMs)} without an answer${open}${at}: ${KINDS[kind]} to ${address ?? '?'} ` +
+    `${atSwitch}${formatDuration(gapMs)} without an answer${open}${at}: ${KINDS[kind]} to ${address ?? '?'} ` +
     `each ${formatDuration(intervalMs)}, ${answered} answers to ${sent} in ${formatDuration(watchedMs)}${own}`
   );
 }
@@ -26,10 +28,12 @@ export function vantagePairs({ vantages = [] }: Report): [string, string][] {
   return vantages.map((each) => [each.host, vantageWords(each)]);
 }
 
-/** The longest gap of those that were seen, for the measurements. */
+/** The longest gap at the switch of those that were seen, for the measurements. */
 export function seenGap({ vantages = [] }: Report): [string, string][] {
-  const seen = vantages.filter(({ gapMs }) => gapMs !== undefined);
-  const worst = seen.toSorted((one, other) => (other.gapMs ?? 0) - (one.gapMs ?? 0))[0];
-  if (worst?.gapMs === undefined) return [];
-  return [['gap seen by other hosts', `${formatDuration(worst.gapMs)} (${worst.host})`]];
+  const seen = vantages.flatMap(({ host, switchGapMs: ms }) =>
+    ms === undefined ? [] : [{ host, ms }],
+  );
+  const worst = seen.toSorted((one, other) => other.ms - one.ms)[0];
+  if (worst === undefined) return [];
+  return [['gap seen by other hosts', `${formatDuration(worst.ms)} (${worst.host})`]];
 }

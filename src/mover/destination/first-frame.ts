@@ -21,7 +21,7 @@ const countFrames: CountFrames = (port) => {
   }
 };
 
-/** When the first frame came through one of the guest's new ports, from its resume on. */
+/** When the first frame came through one of the guest's new ports, from the order to run on. */
 export class FirstFrame {
   readonly #clock: Clock;
   readonly #count: CountFrames;
@@ -34,23 +34,22 @@ export class FirstFrame {
     this.#count = count;
   }
 
-  /** The guest runs since now. Only the first time counts, and only where it had sent nothing here before. */
-  expect(state: DestinationState, { network }: AgentConfig): { resumed: () => void } {
-    const ports = Object.values(state.ports);
-    const isOn = network.vantage !== false;
-    const isFresh = isOn && !this.#begun && this.#framesOf(ports) === 0;
+  /** The guest is told to run. Only the first time counts, and only where it had sent nothing here before. */
+  expect(state: DestinationState, { network }: AgentConfig): void {
+    if (this.#begun || network.vantage === false) return;
     this.#begun = true;
-    return { resumed: () => (isFresh ? this.#look(ports, this.#clock.monotonicMs()) : undefined) };
+    const ports = Object.values(state.ports);
+    if (this.#framesOf(ports) === 0) this.#later(ports, this.#clock.monotonicMs(), SOON_MS);
+  }
+
+  #later(ports: readonly string[], since: number, ms: number): void {
+    this.#timer = setTimeout(() => this.#look(ports, since), ms).unref();
   }
 
   #look(ports: readonly string[], since: number): void {
     const ms = this.#clock.monotonicMs() - since;
     if ((this.#framesOf(ports) ?? 0) > 0) this.#ms = ms;
-    else if (ms < MOST_MS)
-      this.#timer = setTimeout(
-        () => this.#look(ports, since),
-        ms < SOON_FOR_MS ? SOON_MS : LATER_MS,
-      ).unref();
+    else if (ms < MOST_MS) this.#later(ports, since, ms < SOON_FOR_MS ? SOON_MS : LATER_MS);
   }
 
   #framesOf(ports: readonly string[]): number | undefined {

@@ -142,9 +142,8 @@ export class DestinationMover {
     const { epoch } = this.state.admission;
     const session = await this.#open();
     void announceRoutes(this.state, this.#parts.log);
-    const frames = this.#parts.firstFrame.expect(this.state, this.#parts.config);
+    this.#parts.firstFrame.expect(this.state, this.#parts.config);
     await session.resumeGuest(signal);
-    frames.resumed();
     const resumeMs = Math.max(0, this.#parts.clock.monotonicMs() - began);
     await this.#ledger.record({ type: 'running', epoch, resumeMs });
     void announce(session, this.state, this.#parts);

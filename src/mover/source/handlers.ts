@@ -144,6 +144,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
       const running = await (parts.fenceMs === 0
         ? commit(signal)
         : withDeadline('the answer to commit', limitMs, signal, commit));
+      parts.vantage.ran();
       await withdrawNetworks(parts, signal);
       void parts.connections.last(parts);
       return { running };

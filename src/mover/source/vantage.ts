@@ -1,11 +1,18 @@
 import type { Clock } from '../../clock.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { isNearSwitch, isWatchedEarly, vantageHosts, vantageOf } from '../../migration/vantage.ts';
+import {
+  clockDifference,
+  isNearSwitch,
+  isWatchedEarly,
+  vantageHosts,
+  vantageOf,
+} from '../../migration/vantage.ts';
+import type { ClockDifference } from '../../migration/vantage.ts';
 import { agentContract } from '../../protocol/contract.ts';
 import type { MemorySample } from '../../protocol/migration.ts';
 import type { NicNetwork } from '../../protocol/network.ts';
-import type { Vantage, WatchOrder, WatchResult } from '../../protocol/vantage.ts';
+import type { Vantage, WatchEnd, WatchOrder, WatchResult } from '../../protocol/vantage.ts';
 import type { Client } from '../../rpc/client.ts';
 import type { Connect } from '../surroundings.ts';
 import type { SourceParts } from './parts.ts';
@@ -28,6 +35,8 @@ interface Place {
   readonly agent: Agent;
   /** Why it does not watch, as it was told last. */
   why: string | undefined;
+  /** What its clock is ahead of ours by. */
+  clock: ClockDifference | undefined;
 }
 
 /**
@@ -39,6 +48,8 @@ export class SourceVantage {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #over = new AbortController();
+  #stoppedMs: number | undefined;
+  #ranMs: number | undefined;
   #places: readonly Place[] | undefined;
   #results: Promise<Vantage[]> | undefined;
 
@@ -77,7 +88,14 @@ export class SourceVantage {
     return hosts.flatMap((host) => {
       const address = host === config.name ? config.address : config.peers[host]?.address;
       if (address === undefined) return [];
-      return [{ host, agent: this.#connect(agentContract, host, address), why: undefined }];
+      return [
+        {
+          host,
+          agent: this.#connect(agentContract, host, address),
+          why: undefined,
+          clock: undefined,
+        },
+      ];
     });
   }
 
@@ -85,12 +103,29 @@ export class SourceVantage {
     const { signal } = this.#over;
     try {
       for (;;) {
-        await Promise.all(places.map((place) => ask(place, order, signal)));
+        await Promise.all(places.map((place) => ask(place, order, this.#clock, signal)));
         await this.#clock.sleep(RENEW_MS, signal);
       }
     } catch {
       // The migration is over, or the results are being fetched.
     }
+  }
+
+  /** The guest stands still, as far as this side has heard; the last time counts. */
+  stopped(): void {
+    this.#stoppedMs = this.#clock.wallMs();
+  }
+
+  /** It runs at its destination. */
+  ran(): void {
+    this.#ranMs = this.#clock.wallMs();
+  }
+
+  #switchBy({ clock }: Place): WatchEnd {
+    if (clock === undefined || this.#stoppedMs === undefined || this.#ranMs === undefined)
+      return {};
+    const { aheadMs } = clock;
+    return { switch: { fromMs: this.#stoppedMs + aheadMs, toMs: this.#ranMs + aheadMs } };
   }
 
   /** The guest runs at its destination, and its memory is there: what was seen is fetched meanwhile. */
@@ -111,7 +146,7 @@ export class SourceVantage {
     this.#over.abort(new Error('the watch is over'));
     const startedAt = Date.parse(parts.request.createdAt);
     const fetched = places.map(async (place) => {
-      const result = await endOf(place, parts.request.id, END_MS);
+      const result = await endOf(place, parts.request.id, this.#switchBy(place), END_MS);
       return vantageOf(place.host, result, Math.max(0, this.#clock.wallMs() - startedAt));
     });
     const all = await Promise.all(fetched);
@@ -124,15 +159,23 @@ export class SourceVantage {
     this.#over.abort(new Error('the migration has ended'));
     const places = this.#places ?? [];
     if (this.#results === undefined)
-      await Promise.all(places.map((place) => endOf(place, id, CLOSE_MS)));
+      await Promise.all(places.map((place) => endOf(place, id, {}, CLOSE_MS)));
     for (const { agent } of places) agent.close();
   }
 }
 
-async function ask(place: Place, order: WatchOrder, signal: AbortSignal): Promise<void> {
+async function ask(
+  place: Place,
+  order: WatchOrder,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
   try {
     const options = { signal, deadlineMs: ANSWER_MS };
-    const { watching, why } = await place.agent.api.watch({ body: order }, options);
+    const asked = clock.wallMs();
+    const { watching, why, wallMs } = await place.agent.api.watch({ body: order }, options);
+    if (wallMs !== undefined)
+      place.clock = clockDifference(place.clock, asked, wallMs, clock.wallMs());
     place.why = watching ? undefined : (why ?? 'it does not want to');
   } catch (thrown) {
     signal.throwIfAborted();
@@ -140,10 +183,15 @@ async function ask(place: Place, order: WatchOrder, signal: AbortSignal): Promis
   }
 }
 
-async function endOf(place: Place, id: string, deadlineMs: number): Promise<WatchResult> {
+async function endOf(
+  place: Place,
+  id: string,
+  body: WatchEnd,
+  deadlineMs: number,
+): Promise<WatchResult> {
   if (place.why !== undefined) return { notTried: place.why };
   try {
-    return await place.agent.api.endWatch({ params: { id } }, { deadlineMs });
+    return await place.agent.api.endWatch({ params: { id }, body }, { deadlineMs });
   } catch (thrown) {
     return { notTried: wordsFor(thrown) };
   }

@@ -15,6 +15,7 @@ import type { Coordinator } from './coordinator.ts';
 import { deadlineOf } from './handlers.ts';
 import { resumePeer } from './parts.ts';
 import type { SourceParts } from './parts.ts';
+import type { SourceVantage } from './vantage.ts';
 import { StreamGuard } from './stream-guard.ts';
 
 /** Between two looks at the stream, ms; the hypervisor itself renews its figures every 100 ms or so. */
@@ -46,6 +47,7 @@ export class Watch {
   #still: NodeJS.Timeout | undefined;
   #decided = false;
   #guard: StreamGuard | undefined;
+  #vantage: SourceVantage | undefined;
   /** Memory has begun to flow. */
   #flows = false;
 
@@ -59,6 +61,7 @@ export class Watch {
     // After a takeover nothing else may speak to the destination for long.
     resumePeer(parts);
     const { dispatch, peer } = parts;
+    this.#vantage = parts.vantage;
     const streamAddress = (): string | undefined => {
       const { streamOver, memoryAddress } = parts.state().known;
       return streamOver ?? memoryAddress;
@@ -102,6 +105,7 @@ export class Watch {
     if (event.type !== 'stopped' && event.type !== 'resumed') return;
     clearTimeout(this.#still);
     if (event.type === 'resumed') return;
+    this.#vantage?.stopped();
     const afterMs = deadlineOf('switchover', this.#coordinator.state.plan.settings.timeoutMs);
     this.#still = setTimeout(() => {
       const { doing, stopped } = this.#coordinator.state;

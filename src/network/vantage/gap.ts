@@ -6,6 +6,8 @@ export interface Reading {
   /** Longest time between two answers, ms, and when it began (monotonic ms); a gap that still lasts counts. */
   readonly gapMs: number;
   readonly gapFromMs: number | undefined;
+  /** Longest one that touches the time that was asked about; absent where nothing is known of that time any more. */
+  readonly near?: number;
   /** The longest one still lasts. */
   readonly isOpen: boolean;
   readonly sent: number;
@@ -13,6 +15,14 @@ export interface Reading {
   /** Longest time between two ticks, ms: a gap of this size may be the watch's own. */
   readonly ownStallMs: number;
   readonly watchedMs: number;
+}
+
+/** Times between two answers that are kept: minutes of them, the oldest go first. */
+const MOST_KEPT = 16_384;
+
+interface Silence {
+  readonly ms: number;
+  readonly fromMs: number;
 }
 
 /** After so many probes without an answer they become rare, so that a long silence is not filled with them. */
@@ -32,7 +42,9 @@ export class Gap {
   #sent = 0;
   #answered = 0;
   #ownStallMs = 0;
-  #longest: { readonly ms: number; readonly fromMs: number } | undefined;
+  #count = 0;
+  #longest: Silence | undefined;
+  readonly #kept: Silence[] = [];
 
   /** Begins with an answer: the guest is known to be there. */
   constructor(nowMs: number, intervalMs: number) {
@@ -58,8 +70,10 @@ export class Gap {
   answer(nowMs: number, count: number): void {
     if (count <= 0) return;
     const ms = nowMs - this.#lastAnswerMs;
-    if (this.#longest === undefined || ms > this.#longest.ms)
-      this.#longest = { ms, fromMs: this.#lastAnswerMs };
+    const silence = { ms, fromMs: this.#lastAnswerMs };
+    if (this.#longest === undefined || ms > this.#longest.ms) this.#longest = silence;
+    this.#kept[this.#count % MOST_KEPT] = silence;
+    this.#count += 1;
     this.#lastAnswerMs = nowMs;
     this.#answered += count;
     this.#unanswered = 0;
@@ -70,11 +84,14 @@ export class Gap {
     return nowMs - this.#lastAnswerMs <= this.#intervalMs * 3 + 20;
   }
 
-  read(nowMs: number): Reading {
+  /** `window`: a time, by the same clock, of which the longest gap is told besides. */
+  read(nowMs: number, window?: { readonly fromMs: number; readonly toMs: number }): Reading {
     const open = { ms: nowMs - this.#lastAnswerMs, fromMs: this.#lastAnswerMs };
     const isOpen = !this.answersNow(nowMs) && open.ms > (this.#longest?.ms ?? 0);
     const gap = isOpen ? open : this.#longest;
+    const near = window === undefined ? undefined : this.#near(open, window.fromMs, window.toMs);
     return {
+      ...(near === undefined ? {} : { near }),
       gapMs: gap?.ms ?? 0,
       gapFromMs: gap?.fromMs,
       isOpen,
@@ -83,5 +100,17 @@ export class Gap {
       ownStallMs: this.#ownStallMs,
       watchedMs: nowMs - this.#beganMs,
     };
+  }
+
+  #near(open: Silence, fromMs: number, toMs: number): number | undefined {
+    const oldest = this.#kept[this.#count % MOST_KEPT]?.fromMs ?? this.#beganMs;
+    if (fromMs < oldest) return undefined;
+    const touching = [...this.#kept, open].filter(
+      (each) => each.fromMs <= toMs && each.fromMs + each.ms >= fromMs,
+    );
+    return touching.reduce<number | undefined>(
+      (most, { ms }) => Math.max(most ?? 0, ms),
+      undefined,
+    );
   }
 }

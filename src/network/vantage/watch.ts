@@ -1,6 +1,6 @@
 import { systemClock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
-import type { WatchResult } from '../../protocol/vantage.ts';
+import type { SwitchTime, WatchResult } from '../../protocol/vantage.ts';
 import { findAsker } from './find.ts';
 import type { Found, Wanted } from './find.ts';
 import { Gap } from './gap.ts';
@@ -10,6 +10,15 @@ const LOOK_MS = 5;
 /** A guest that is silent when the watch is to end is waited for so long, ms. */
 const SETTLE_MS = 2000;
 const TOO_SOON = 'it was over before it was known what the guest answers from there';
+
+/** Round the switch, ms: another host's clock is known no better, and what follows at once belongs to it. */
+const NEAR_MS = 100;
+
+/** By this process's monotonic clock. */
+function windowOf({ fromMs, toMs }: SwitchTime, now: number): { fromMs: number; toMs: number } {
+  const offset = now - systemClock.wallMs();
+  return { fromMs: fromMs + offset - NEAR_MS, toMs: toMs + offset + NEAR_MS };
+}
 
 /** Watches one guest from this host until it is ended. */
 export class GuestWatch {
@@ -45,7 +54,7 @@ export class GuestWatch {
   }
 
   /** Ends it, once the guest answers again where it may do so soon, and says what was seen. */
-  async end(): Promise<WatchResult> {
+  async end(at?: SwitchTime): Promise<WatchResult> {
     const gap = this.#gap;
     if (gap === undefined) {
       const isKnown = await Promise.race([this.#found, Promise.resolve(undefined)]);
@@ -57,12 +66,13 @@ export class GuestWatch {
       await systemClock.sleep(LOOK_MS);
     const found = await this.#found;
     const now = systemClock.monotonicMs();
-    const { gapFromMs, ...read } = gap.read(now);
+    const { gapFromMs, near, ...read } = gap.read(now, at && windowOf(at, now));
     await this.close();
     if (typeof found === 'string') return { notTried: found };
     const { kind, address, intervalMs } = found.asker;
     const ago = gapFromMs === undefined ? {} : { gapBeganAgoMs: now - gapFromMs };
-    return { seen: { kind, address, intervalMs, ...read, ...ago } };
+    const atSwitch = near === undefined ? {} : { switchGapMs: near };
+    return { seen: { kind, address, intervalMs, ...read, ...ago, ...atSwitch } };
   }
 
   /** Leaves nothing behind. */

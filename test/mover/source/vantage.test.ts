@@ -8,8 +8,14 @@ import { silentLog } from '../../../src/log.ts';
 import type { SourceParts } from '../../../src/mover/source/parts.ts';
 import { SourceVantage } from '../../../src/mover/source/vantage.ts';
 import type { Connect } from '../../../src/mover/surroundings.ts';
-import type { WatchOrder, WatchResult } from '../../../src/protocol/vantage.ts';
+import type {
+  WatchAnswer,
+  WatchEnd,
+  WatchOrder,
+  WatchResult,
+} from '../../../src/protocol/vantage.ts';
 
+const NOW = Date.parse('2026-01-01T00:00:02Z');
 const ID = 'm-11111111';
 const peer = (at: number) => ({ address: `10.0.0.${at}:7443` });
 const own = {
@@ -42,15 +48,15 @@ const SEEN: WatchResult = {
 };
 
 interface Agents {
-  readonly watch?: (host: string, order: WatchOrder) => { watching: boolean; why?: string };
-  readonly end?: (host: string) => WatchResult;
+  readonly watch?: (host: string, order: WatchOrder) => WatchAnswer;
+  readonly end?: (host: string, of: WatchEnd) => WatchResult;
 }
 
 /** A clock that goes on when it is told to. */
 function clockOf() {
   const sleepers: (() => void)[] = [];
   const clock: Clock = {
-    wallMs: () => Date.parse('2026-01-01T00:00:02Z'),
+    wallMs: () => NOW,
     monotonicMs: () => 0,
     sleep: (_ms, signal) =>
       new Promise((resolve, reject) => {
@@ -69,9 +75,9 @@ function stage(network: object, addresses: string[], agents: Agents = {}) {
         calls.push(`watch ${host} ${body.nics.flatMap((nic) => nic.addresses).join()}`);
         return agents.watch?.(host, body) ?? { watching: true };
       },
-      endWatch: async () => {
+      endWatch: async ({ body }: { body: WatchEnd }) => {
         calls.push(`end ${host}`);
-        return agents.end?.(host) ?? SEEN;
+        return agents.end?.(host, body) ?? SEEN;
       },
     },
     close: () => calls.push(`close ${host}`),
@@ -106,6 +112,23 @@ describe('the source’s mover, which has others watch its guest', () => {
     await vantage.results(parts);
     await vantage.close(ID);
     assert.deepEqual(calls, ['end c', 'end d', 'close c', 'close d']);
+  });
+
+  test('names the switch by the clock of the host that watches', async () => {
+    const told: WatchEnd[] = [];
+    const { parts, vantage } = stage({ vantage: { hosts: ['c'] } }, ['10.9.0.21'], {
+      watch: () => ({ watching: true, wallMs: NOW + 5000 }),
+      end: (_host, of) => {
+        told.push(of);
+        return SEEN;
+      },
+    });
+    vantage.early(parts);
+    await settled();
+    vantage.stopped();
+    vantage.ran();
+    await vantage.results(parts);
+    assert.deepEqual(told, [{ switch: { fromMs: NOW + 5000, toMs: NOW + 5000 } }]);
   });
 
   test('names the addresses that are configured first', async () => {

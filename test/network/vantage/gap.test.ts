@@ -53,6 +53,21 @@ describe('the gap of a watched guest', () => {
     assert.equal(gap.read(325).ownStallMs, 310);
   });
 
+  test('is told of one time alone, if only that still is known', () => {
+    const gap = new Gap(0, INTERVAL_MS);
+    for (const now of [10, 400, 410, 420, 500, 510]) gap.answer(now, 1);
+    const near = (fromMs: number, toMs: number) => gap.read(511, { fromMs, toMs }).near;
+    assert.equal(near(430, 440), 80);
+    assert.equal(near(405, 406), 10);
+    assert.equal(near(390, 440), 390);
+    // Before the watch, and after it.
+    assert.equal(near(-5, 440), undefined);
+    assert.equal(near(600, 700), undefined);
+    for (let now = 520; now < 400_000; now += 10) gap.answer(now, 1);
+    assert.equal(gap.read(400_000, { fromMs: 430, toMs: 440 }).near, undefined);
+    assert.equal(gap.read(400_000, { fromMs: 399_000, toMs: 399_500 }).near, 10);
+  });
+
   test('is nothing before a second answer', () => {
     const gap = new Gap(0, INTERVAL_MS);
     assert.deepEqual(pick(gap, 5), { gapMs: 0, isOpen: false });
