@@ -41,6 +41,7 @@ function filled(text: string): Report {
       { name: text, side: 'both', verdict: 'warn', evidence: text },
     ],
     decisions: [{ atMs: 1, what: text }],
+    vantages: [{ host: text, notTried: text }],
     error,
   });
 }
@@ -108,6 +109,35 @@ describe('the page of a report', () => {
       }
     }
     assert.doesNotMatch(reportHtml(report()), /Disks/);
+  });
+
+  test('shows what other hosts saw, or why they saw nothing, where any was asked', () => {
+    const seen = {
+      host: 'c',
+      kind: 'arp',
+      address: '10.9.0.21',
+      intervalMs: 10,
+      gapMs: 640,
+      switchGapMs: 84,
+      gapAtMs: 2100,
+      isOpen: false,
+      sent: 410,
+      answered: 400,
+      ownStallMs: 150,
+      watchedMs: 4200,
+    } as const;
+    const vantages = [seen, { host: 'd', notTried: 'd watches 8 guests already' }];
+    const shown = report({ vantages, firstFrameMs: 7 });
+    const look = { paint: painter(false), columns: 200, isTerminal: false };
+    for (const page of [reportText(shown, look), reportHtml(shown)]) {
+      assert.match(page, /Seen from other hosts/);
+      assert.match(page, /84 ms at the switch, at most 640 ms without an answer \(from 2.1 s on\)/);
+      assert.match(page, /ARP to 10.9.0.21 each 10 ms, 400 answers to 410 in 4.2 s, stood still/);
+      assert.match(page, /not tried: d watches 8 guests already/);
+      assert.match(page, /gap seen by other hosts/);
+      assert.match(page, /first frame on the new port/);
+    }
+    assert.doesNotMatch(reportText(report({}), look), /other hosts|first frame/);
   });
 
   test('of a migration that has only begun is a page too', () => {

@@ -1,6 +1,7 @@
 import type { Report } from '../../protocol/migration.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import type { Vantage } from '../../protocol/vantage.ts';
+import { printable } from './style.ts';
 
 const KINDS = { arp: 'ARP', icmp: 'ICMP', tcp: 'TCP', http: 'HTTP' } as const;
 
@@ -8,7 +9,7 @@ const KINDS = { arp: 'ARP', icmp: 'ICMP', tcp: 'TCP', http: 'HTTP' } as const;
 export function vantageWords(seen: Vantage): string {
   const { kind, address, gapMs, sent = 0, answered = 0, notTried } = seen;
   if (kind === undefined || gapMs === undefined)
-    return `not tried: ${notTried ?? 'no reason told'}`;
+    return `not tried: ${printable(notTried ?? 'no reason told')}`;
   const { switchGapMs, isOpen, intervalMs = 0, ownStallMs = 0, watchedMs = 0, gapAtMs } = seen;
   const open = isOpen === true ? ' and still none' : '';
   const at = gapAtMs === undefined ? '' : ` (from ${formatDuration(gapAtMs)} on)`;
@@ -25,7 +26,7 @@ export function vantageWords(seen: Vantage): string {
 
 /** One line a host, as `name, value`. */
 export function vantagePairs({ vantages = [] }: Report): [string, string][] {
-  return vantages.map((each) => [each.host, vantageWords(each)]);
+  return vantages.map((each) => [printable(each.host), vantageWords(each)]);
 }
 
 /** The longest gap at the switch of those that were seen, for the measurements. */
@@ -35,5 +36,5 @@ export function seenGap({ vantages = [] }: Report): [string, string][] {
   );
   const worst = seen.toSorted((one, other) => other.ms - one.ms)[0];
   if (worst === undefined) return [];
-  return [['gap seen by other hosts', `${formatDuration(worst.ms)} (${worst.host})`]];
+  return [['gap seen by other hosts', `${formatDuration(worst.ms)} (${printable(worst.host)})`]];
 }
