@@ -24,7 +24,7 @@ function build(): void {
   sh(`mount -t tmpfs run /run; for n in near far guest; do ip netns add $n; ip -n $n link set dev lo up; done
     ip -n near link add br0 type bridge forward_delay 0; ip -n near link set dev br0 up
     ip -n guest link add eth0 address ${MAC} type veth peer name tap0 netns near
-    ip -n near link set dev tap0 master br0 up; ip -n guest link set dev eth0 up
+    ip -n near link set dev tap0 mtu 9000; ip -n near link set dev tap0 master br0 up; ip -n guest link set dev eth0 up
     ip -n guest addr add ${ADDRESS}/24 dev eth0
     ip -n near link add far0 type veth peer name up0 netns far
     ip -n near addr add 10.9.0.1/24 dev br0; ip -n near addr add 10.8.0.1/24 dev far0; ip -n near link set dev far0 up
@@ -42,6 +42,8 @@ async function watch(host: 'near' | 'far', how: object, addresses = [ADDRESS]): 
     (argv) => ['ip', 'netns', 'exec', host, ...argv],
   );
   await started.begun;
+  // As the host has it while somebody watches: what its own frames may be long.
+  const mtu = Number(sh('ip netns exec near cat /sys/class/net/br0/mtu'));
   await systemClock.sleep(SOME_MS);
   sh('ip -n guest link set dev eth0 down');
   await systemClock.sleep(CUT_MS);
@@ -52,7 +54,15 @@ async function watch(host: 'near' | 'far', how: object, addresses = [ADDRESS]): 
   const { kind, address, gapMs, sent, answered, isOpen, ownStallMs, intervalMs } = seen;
   // As much of the cut as nobody's delay can hide.
   const isWhole = gapMs + ownStallMs + intervalMs >= CUT_MS;
-  return { kind, address, isWhole, isOpen, someLost: answered < sent, answered: answered > 10 };
+  return {
+    kind,
+    address,
+    isWhole,
+    isOpen,
+    someLost: answered < sent,
+    answered: answered > 10,
+    mtu,
+  };
 }
 
 if (process.argv[2] === 'web') {

@@ -21,6 +21,7 @@ test(
       isOpen: false,
       someLost: true,
       answered: true,
+      mtu: 9000,
     };
     const { nobody, wrong, ...story } = JSON.parse(stdout) as Record<string, { notTried?: string }>;
     assert.deepEqual(story, {

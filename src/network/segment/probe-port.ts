@@ -57,7 +57,7 @@ export async function openProbePort(
   const tap = outer.replace(/a$/, 't');
   await removeProbePort(migrationId, user);
   try {
-    const own = ['address', portMac(outer)];
+    const own = ['address', portMac(outer), ...(await mtuOf(at.bridge))];
     await must(['link', 'add', outer, ...own, 'type', 'veth', 'peer', 'name', inner], signal);
     await Promise.all([outer, inner].map(quiet));
     await join(outer, at, signal);
@@ -112,6 +112,12 @@ export async function removeWatchPorts(): Promise<void> {
 async function removeLink(name: string): Promise<void> {
   await unplug(name, AbortSignal.timeout(CLEAN_MS)).catch(() => undefined);
   await ip(['link', 'del', 'dev', name], AbortSignal.timeout(CLEAN_MS)).catch(() => undefined);
+}
+
+/** A bridge that was given no MTU takes the smallest of its ports', and the host would have to send smaller frames. */
+async function mtuOf(bridge: string): Promise<string[]> {
+  const text = await readFile(`/sys/class/net/${bridge}/mtu`, 'utf8').catch(() => '');
+  return text === '' ? [] : ['mtu', text.trim()];
 }
 
 /** This host's own IPv6 has no business on it. */
