@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { constants, existsSync } from 'node:fs';
+import { constants, existsSync, readSync } from 'node:fs';
 import { open, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -35,6 +35,7 @@ export interface Segment {
 /** Before each frame: the kernel's virtio header, all zero for a frame that is whole as it is. */
 const HEADER_BYTES = 10;
 const LARGEST = 2048;
+const buffer = Buffer.alloc(LARGEST);
 const CLEAN_MS = 5000;
 
 /** Who opened it: a mover that asks once, or a watch. */
@@ -74,7 +75,7 @@ export async function openProbePort(
       send: async (frame) => {
         await file.write(Buffer.concat([Buffer.alloc(HEADER_BYTES), frame]));
       },
-      receive: () => receive(file),
+      receive: async () => receive(file.fd),
       close: async () => {
         await file.close();
         await removeProbePort(migrationId, user);
@@ -172,11 +173,11 @@ async function makeNode(file: string, number: string): Promise<void> {
   );
 }
 
-async function receive(file: FileHandle): Promise<Buffer | undefined> {
-  const buffer = Buffer.alloc(LARGEST);
+/** Never waits: the file is opened so, and to look at it from another thread would cost more than the look. */
+function receive(fd: number): Buffer | undefined {
   try {
-    const { bytesRead } = await file.read(buffer, 0, LARGEST);
-    return bytesRead > HEADER_BYTES ? buffer.subarray(HEADER_BYTES, bytesRead) : undefined;
+    const bytes = readSync(fd, buffer, 0, LARGEST, null);
+    return bytes > HEADER_BYTES ? Buffer.from(buffer.subarray(HEADER_BYTES, bytes)) : undefined;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return undefined;
     throw error;
