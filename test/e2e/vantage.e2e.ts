@@ -7,7 +7,9 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import { guestAddress } from '../../src/lab/plan.ts';
 import { watchFrom } from '../../src/lab/probe/vantage.ts';
 import type { Report } from '../../src/protocol/migration.ts';
+import { vantage } from '../../src/protocol/vantage.ts';
 import type { Vantage } from '../../src/protocol/vantage.ts';
+import { godwit } from './support/cli.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { begin, move, reportAtEnd, untilMemoryFlows } from './support/moves.ts';
@@ -81,7 +83,10 @@ describe('a migration as other hosts see it', () => {
     assert.ok(report.firstFrameMs !== undefined);
     await assertOnlyGuests(world, { b: ['web1'] });
     assert.deepEqual(await portsOn('c'), []);
-    t.diagnostic(JSON.stringify({ ...report, checks: [], phases: [], roundList: [] }));
+    const shown = await godwit(world, 'report', report.id);
+    const [, lines = ''] = /\nSeen from other hosts\n(.*\n)/.exec(shown.out) ?? [];
+    assert.match(lines, /^c +[0-9.]+ m?s at the switch, at most /, shown.out + shown.err);
+    t.diagnostic(`${lines.trim()}; first frame after ${report.firstFrameMs} ms`);
   });
 
   test('goes on where the agent of such a host is killed, and says so', async () => {
@@ -110,9 +115,12 @@ describe('a migration as other hosts see it', () => {
     assert.deepEqual([near.host, near.kind, near.isOpen], ['b', 'arp', false]);
     const far = await watchFrom(lab, 'web1', { from: 'client', forMs: 500 });
     assert.deepEqual([far.host, far.kind, far.address], ['client', 'icmp', ADDRESS]);
-    const refused = await watchFrom(lab, 'web1', { from: 'client', kind: 'tcp', forMs: 500 });
-    assert.equal(refused.kind, 'tcp');
-    assert.ok((refused.answered ?? 0) > 0);
+    const asked = ['--from', 'client', '--kind', 'tcp', '--for', '500ms', '--json'];
+    const refused = await godwit(world, 'lab', 'probe', 'web1', ...asked);
+    assert.equal(refused.exit, 0, refused.err);
+    const { host, kind, answered = 0 } = vantage.parse(JSON.parse(refused.out));
+    assert.deepEqual([host, kind], ['client', 'tcp']);
+    assert.ok(answered > 0);
     // No address of a host is in the guests' network.
     const none = await watchFrom(lab, 'web1', { from: 'c', kind: 'icmp', forMs: 500 });
     assert.match(none.notTried ?? '', /^ICMP: /);
