@@ -102,7 +102,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     close: async () => {
       supervisor.stop();
       clearInterval(pruning);
-      await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS), vantage.close()]);
+      vantage.close();
+      await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS)]);
       peers.close();
     },
   };

@@ -28,6 +28,8 @@ export interface WatcherProcess {
   stay(leaseMs: number): void;
   /** Ends it; what it has seen, or why it has seen nothing. Never rejects. */
   end(of?: WatchEnd): Promise<WatchResult>;
+  /** Ends it at once; what it has seen is lost. */
+  stop(): void;
   /** What it has told at its end, whatever ended it. Never rejects. */
   readonly result: Promise<WatchResult>;
   /** Resolves once it is known what the guest answers; or that it answers nothing, and then the process ends. */
@@ -82,6 +84,7 @@ export function watcherProcess(
   say(line);
   return {
     stay: (leaseMs) => say({ verb: 'stay', leaseMs }),
+    stop: () => void child.stdin.end(),
     result: told.promise,
     begun: begun.promise,
     gone: gone.promise,

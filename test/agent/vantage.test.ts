@@ -29,6 +29,7 @@ function stage(network: object = {}) {
       begun: Promise.resolve(),
       result: gone.promise.then(() => ({ notTried: `it ended by itself` })),
       gone: gone.promise,
+      stop: () => told.push(`stop ${line.owner}`),
       stay: (leaseMs) => told.push(`stay ${leaseMs}`),
       end: async () => {
         gone.resolve();
@@ -85,6 +86,14 @@ describe('an agent that watches for others', () => {
     // What it came to is not forgotten, and it is not begun again.
     assert.deepEqual(ask(0), { watching: true, wallMs: 5 });
     assert.deepEqual(await vantage.end('m-11111110', {}, A), { notTried: 'it ended by itself' });
+  });
+
+  test('lets all of them go when it ends', () => {
+    const { vantage, told } = stage();
+    vantage.watch(order('m-11111111'), A);
+    vantage.watch(order('m-11111111'), B);
+    vantage.close();
+    assert.deepEqual(told, ['stop a/m-11111111', 'stop b/m-11111111']);
   });
 
   test('watches for nobody where it is configured so', () => {
