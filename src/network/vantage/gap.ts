@@ -87,9 +87,11 @@ export class Gap {
   /** `window`: a time, by the same clock, of which the longest gap is told besides. */
   read(nowMs: number, window?: { readonly fromMs: number; readonly toMs: number }): Reading {
     const open = { ms: nowMs - this.#lastAnswerMs, fromMs: this.#lastAnswerMs };
-    const isOpen = !this.answersNow(nowMs) && open.ms > (this.#longest?.ms ?? 0);
+    // What is no longer than it usually is between two answers is no gap yet.
+    const lasts = this.answersNow(nowMs) ? [] : [open];
+    const isOpen = lasts.some(({ ms }) => ms > (this.#longest?.ms ?? 0));
     const gap = isOpen ? open : this.#longest;
-    const near = window === undefined ? undefined : this.#near(open, window.fromMs, window.toMs);
+    const near = window === undefined ? undefined : this.#near(lasts, window.fromMs, window.toMs);
     return {
       ...(near === undefined ? {} : { near }),
       gapMs: gap?.ms ?? 0,
@@ -102,10 +104,10 @@ export class Gap {
     };
   }
 
-  #near(open: Silence, fromMs: number, toMs: number): number | undefined {
+  #near(lasts: readonly Silence[], fromMs: number, toMs: number): number | undefined {
     const oldest = this.#kept[this.#count % MOST_KEPT]?.fromMs ?? this.#beganMs;
     if (fromMs < oldest) return undefined;
-    const touching = [...this.#kept, open].filter(
+    const touching = [...this.#kept, ...lasts].filter(
       (each) => each.fromMs <= toMs && each.fromMs + each.ms >= fromMs,
     );
     return touching.reduce<number | undefined>(

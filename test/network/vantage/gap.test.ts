@@ -53,6 +53,21 @@ describe('the gap of a watched guest', () => {
     assert.equal(gap.read(325).ownStallMs, 310);
   });
 
+  test('of one time is never longer than the longest of all', () => {
+    const pauses = fc.array(fc.integer({ min: 1, max: 400 }), { maxLength: 20 });
+    const more = fc.integer({ min: 0, max: 400 });
+    fc.assert(
+      fc.property(pauses, more, more, more, (waits, late, from, length) => {
+        const gap = new Gap(0, INTERVAL_MS);
+        let now = 0;
+        for (const wait of waits) gap.answer((now += wait), 1);
+        const window = { fromMs: from, toMs: from + length };
+        const { near = 0, gapMs } = gap.read(now + late, window);
+        assert.ok(near <= gapMs, `${near} of ${gapMs}`);
+      }),
+    );
+  });
+
   test('is told of one time alone, if only that still is known', () => {
     const gap = new Gap(0, INTERVAL_MS);
     for (const now of [10, 400, 410, 420, 500, 510]) gap.answer(now, 1);
