@@ -15,6 +15,7 @@ import { addWire } from './wire-figures.ts';
 import { NO_STALLS, stallsAfter, stallsUntil } from './standstill.ts';
 import type { Stalls, StallNews } from './standstill.ts';
 import { transition } from './transition.ts';
+import { DECISION_WORDS } from './steering.ts';
 
 /** The journal, walked once; what the report needs of the way. */
 interface Walk {
@@ -166,11 +167,6 @@ function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk 
   return walk;
 }
 
-const DECISIONS = {
-  postcopy: 'post-copy',
-  'slow-writes': 'the guest’s writes wait for their copies',
-} as const;
-
 function closePhase(walk: Walk, phase: Phase, from: number, to: number): void {
   walk.phases.push({ phase, ms: Math.max(0, to - from) });
 }
@@ -178,7 +174,7 @@ function closePhase(walk: Walk, phase: Phase, from: number, to: number): void {
 function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number): void {
   walk.marks = marksAfter(walk.marks, event, at);
   if (event.type === 'decided')
-    walk.decisions.push({ atMs, what: `${DECISIONS[event.what]}: ${event.why}` });
+    walk.decisions.push({ atMs, what: `${DECISION_WORDS[event.what]}: ${event.why}` });
   if (event.type === 'cancel') walk.decisions.push({ atMs, what: 'cancel was asked for' });
   if (event.type === 'fenced')
     walk.decisions.push({ atMs, what: `${event.host} is off: ${event.by}` });

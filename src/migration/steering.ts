@@ -5,6 +5,12 @@ export type Decision =
   | { readonly what: 'continue' }
   | { readonly what: 'postcopy'; readonly why: string };
 
+/** What a report calls the decisions that are journaled. */
+export const DECISION_WORDS = {
+  postcopy: 'post-copy',
+  'slow-writes': 'the guest’s writes wait for their copies',
+} as const;
+
 /**
  * Whether the hypervisor is to stop at the switch until it is told to go on. Post-copy and hybrid need it: which of
  * the two ways the guest leaves is settled there. With disks it is the last moment at which the source still holds
