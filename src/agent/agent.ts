@@ -11,6 +11,7 @@ import { serve } from '../rpc/server.ts';
 import { readCredentials } from '../rpc/tls.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { HostCache } from './cache.ts';
+import { DiskMoves } from './disk-moves/moves.ts';
 import { Follow } from './follow.ts';
 import { Guests } from './guests.ts';
 import { agentHandlers } from './handlers.ts';
@@ -64,10 +65,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const common = { config, clock, log, store, guests, inventory, peers, supervisor };
   const cache = new HostCache(config);
   const vantage = new Vantage(config, clock);
+  const diskMoves = new DiskMoves({ ...common, drivers });
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
   const handlers = agentHandlers({
     ...common,
-    outgoing: new Outgoing(common),
+    outgoing: new Outgoing({ ...common, diskMoves }),
     incoming: new Incoming(common),
     follow: new Follow({ ...common, movers }),
     sides,
@@ -75,6 +77,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     leftovers: new Leftovers({ ...common, movers, drivers }),
     cache,
     vantage,
+    diskMoves,
   });
   const listener = serve(agentContract, handlers, { name: config.name, log });
   const { address, addresses } = config;
@@ -87,6 +90,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   );
   supervisor.start();
   void vantage.sweep();
+  diskMoves.start();
   const guestsDir = path.join(config.stateDir, 'guests');
   const pruning = setInterval(() => {
     store.prune();
@@ -103,7 +107,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       supervisor.stop();
       clearInterval(pruning);
       vantage.close();
-      await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS)]);
+      await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS), diskMoves.close()]);
       peers.close();
     },
   };

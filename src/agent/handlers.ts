@@ -6,9 +6,11 @@ import { agentContract } from '../protocol/contract.ts';
 import type { HostEntry, HostInfo } from '../protocol/host.ts';
 import { openApi } from '../protocol/openapi.ts';
 import type { cacheRoutes } from '../protocol/cache.ts';
+import type { diskMoveRoutes } from '../protocol/disk-move-routes.ts';
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Handlers } from '../rpc/server.ts';
 import type { HostCache } from './cache.ts';
+import type { DiskMoves } from './disk-moves/moves.ts';
 import type { Follow } from './follow.ts';
 import type { Guests } from './guests.ts';
 import type { Incoming } from './incoming.ts';
@@ -38,6 +40,7 @@ export interface AgentParts {
   readonly leftovers: Leftovers;
   readonly cache: HostCache;
   readonly vantage: Vantage;
+  readonly diskMoves: DiskMoves;
 }
 
 /** The agent's API: each route, given over to the part that answers it. */
@@ -97,6 +100,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     ...cacheHandlers(parts),
     watch: ({ body, caller }) => vantage.watch(body, caller),
     endWatch: ({ params, body, caller }) => vantage.end(params.id, body, caller),
+    ...diskMoveHandlers(parts),
     join: async ({ body }) => {
       if (config.caDir === undefined) {
         const hint = 'Name the agent of the host that holds the CA in the token.';
@@ -118,6 +122,24 @@ function cacheHandlers({ cache, log }: AgentParts): Handlers<typeof cacheRoutes>
     pruneCache: async ({ body, caller }) => {
       const answer = await cache.prune(body.bytes);
       log.info({ by: caller.name, ...answer }, 'the cache was pruned');
+      return answer;
+    },
+  };
+}
+
+function diskMoveHandlers({ diskMoves, log }: AgentParts): Handlers<typeof diskMoveRoutes> {
+  return {
+    moveDisk: async ({ body, caller }) => {
+      const id = await diskMoves.begin(body);
+      const { guest, disk, to } = body;
+      log.info({ id, guest, disk, to, by: caller.name }, 'the move of a disk was started');
+      return { id };
+    },
+    diskMoves: () => ({ moves: diskMoves.list() }),
+    diskMoveEvents: ({ params, signal }) => diskMoves.events(params.id, signal),
+    cancelDiskMove: async ({ params, caller }) => {
+      const answer = await diskMoves.cancel(params.id);
+      log.info({ id: params.id, by: caller.name, ...answer }, 'a cancel was asked for');
       return answer;
     },
   };

@@ -21,6 +21,9 @@ export interface OutgoingParts {
   readonly guests: Guests;
   readonly peers: Peers;
   readonly supervisor: Supervisor;
+  readonly diskMoves?: {
+    movingOf(guest: string): { readonly id: string; readonly device: string } | undefined;
+  };
 }
 
 /** Starts migrations of guests that run here. */
@@ -111,6 +114,8 @@ export class Outgoing {
 
   #checkIdle(guest: string): void {
     const { store } = this.#parts;
+    const disk = this.#parts.diskMoves?.movingOf(guest);
+    if (disk !== undefined) throw godwitError('GODWIT_DISK_MOVING', { guest, ...disk });
     const found = migrationOf(store, guest);
     if (found === undefined) return;
     const { id, to, phase } = store.progress(found.id);
@@ -128,7 +133,7 @@ export class Outgoing {
 }
 
 /** The guest with a handle to take hold of it by; the refusal where it cannot be moved from here. */
-function movable(guest: DiscoveredGuest): DiscoveredGuest & { handle: GuestHandle } {
+export function movable(guest: DiscoveredGuest): DiscoveredGuest & { handle: GuestHandle } {
   const { info, handle } = guest;
   const { name, manager, state } = info;
   if (manager !== undefined) throw godwitError('GODWIT_GUEST_MANAGED', { guest: name, manager });

@@ -1,6 +1,7 @@
 import { godwitError, hasCode } from '../errors.ts';
 import type { CancelAnswer } from '../protocol/contract.ts';
 import type { CacheStatus, SeedRequest } from '../protocol/cache.ts';
+import type { DiskMoveProgress, DiskMoveRequest } from '../protocol/disk-move.ts';
 import type { GuestInfo, HostEntry } from '../protocol/host.ts';
 import type {
   MigrationRequest,
@@ -43,6 +44,13 @@ export interface AgentApi {
   events(input: ById, options?: CallOptions): AsyncIterable<Progress>;
   report(input: ById, options?: CallOptions): Promise<Report>;
   cancel(input: ById, options?: CallOptions): Promise<CancelAnswer>;
+  moveDisk(
+    input: { readonly body: DiskMoveRequest },
+    options?: CallOptions,
+  ): Promise<{ id: string }>;
+  diskMoves(input?: object, options?: CallOptions): Promise<{ moves: DiskMoveProgress[] }>;
+  diskMoveEvents(input: ById, options?: CallOptions): AsyncIterable<DiskMoveProgress>;
+  cancelDiskMove(input: ById, options?: CallOptions): Promise<CancelAnswer>;
   resolution(input: ById, options?: CallOptions): Promise<Resolution>;
   resolve(
     input: ById & { readonly body: ResolveRequest },

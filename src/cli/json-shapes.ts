@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { agentContract, cancelAnswer } from '../protocol/contract.ts';
+import { diskMoveId, diskMoveProgress } from '../protocol/disk-move.ts';
 import { errorBody } from '../protocol/errors.ts';
 import { guestInfo } from '../protocol/host.ts';
 import { migrationSummary, progress, report } from '../protocol/migration.ts';
@@ -22,7 +23,9 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   progress,
   report,
   detached: z.object({ id: migrationId }),
-  cancel: cancelAnswer.extend({ id: migrationId }),
+  diskMove: diskMoveProgress,
+  diskMoveId: z.object({ id: diskMoveId }),
+  cancel: cancelAnswer.extend({ id: z.string() }),
   migrations: z.object({ migrations: z.array(migrationSummary) }),
   resolution,
   resolved: resolveAnswer.extend({ id: migrationId, report }),

@@ -123,9 +123,39 @@ export const migrateSpec = spec({
   json: 'report (with --detach: detached)',
 });
 
+export const moveDiskSpec = spec({
+  name: 'move-disk',
+  summary: "move a disk of a running guest to another place of the guest's own host",
+  details:
+    'Shows the progress until the end. Ctrl-C asks to cancel: the disk then stays where it is. A second Ctrl-C leaves ' +
+    'the move to go on by itself. `godwit guest NAME` lists the disks.',
+  args: {
+    guest: { kind: 'guest', summary: "the guest's name", required: true },
+    disk: { kind: 'text', summary: "the disk's name", required: true },
+  },
+  flags: {
+    to: {
+      kind: 'file',
+      value: 'place',
+      summary:
+        "a file that is not there yet, or a directory, below one of the host's `storage`, or the last part of such a " +
+        "one's path (required)",
+    },
+    maxBandwidth: { kind: 'rate', summary: 'cap for what is copied, such as 100MiB/s' },
+    keepSource: { kind: 'switch', summary: 'the old image stays, under another name' },
+    detach: { kind: 'switch', summary: 'print the id and return at once' },
+  },
+  examples: [
+    'move-disk db1 disk0 --to /srv/fast/db1/',
+    'move-disk db1 disk0 --to fast --max-bandwidth 100MiB/s --keep-source',
+  ],
+  usesAgent: true,
+  json: 'diskMove (with --detach: diskMoveId)',
+});
+
 export const watchSpec = spec({
   name: 'watch',
-  summary: 'follow a migration that is under way',
+  summary: 'follow a migration that is under way, or the move of a disk',
   args: {
     id: { kind: 'migration', summary: "the migration's id; the newest that runs when left out" },
   },
@@ -136,7 +166,7 @@ export const watchSpec = spec({
 
 export const cancelSpec = spec({
   name: 'cancel',
-  summary: 'ask a migration to roll back',
+  summary: 'ask a migration to roll back, or a disk to stay where it was',
   details: 'Says at once what will happen. Past the point of no return it refuses.',
   args: { id: { kind: 'migration', summary: "the migration's id", required: true } },
   examples: ['cancel m-4f2a9c1d'],

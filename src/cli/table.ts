@@ -8,6 +8,7 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
   verb(specs.guestsSpec, () => import('./commands/guests.ts')),
   verb(specs.guestSpec, () => import('./commands/guest.ts')),
   verb(specs.migrateSpec, () => import('./commands/migrate.ts')),
+  verb(specs.moveDiskSpec, () => import('./commands/move-disk.ts')),
   verb(specs.watchSpec, () => import('./commands/watch.ts')),
   verb(specs.cancelSpec, () => import('./commands/cancel.ts')),
   verb(specs.resolveSpec, () => import('./commands/resolve.ts')),

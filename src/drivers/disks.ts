@@ -82,3 +82,55 @@ export interface DiskTarget {
   /** Nothing is written from outside any more: what `serve` made is gone when this resolves. Repeatable. */
   end(signal: AbortSignal): Promise<void>;
 }
+
+/** A disk that a running guest writes to, as it lies on its host. */
+export interface GuestDisk {
+  /** As people know it: the id of its device or drive. */
+  readonly name: string;
+  readonly file: string;
+  readonly bytes: number;
+  /** What it takes on its storage; undefined where that is unknown. */
+  readonly allocatedBytes: number | undefined;
+  /** Why a copy of it would not be the same, or cannot be used in its place. */
+  readonly fixed: string | undefined;
+  /** What moves it, plain data; undefined where it is fixed. */
+  readonly work: unknown;
+}
+
+/** Where the move of a disk stands in the hypervisor; the words of `MoveSight`. */
+export interface RelocationSight {
+  readonly on: 'old' | 'new' | 'neither';
+  readonly job: 'none' | 'copying' | 'ready' | 'ending' | 'pending' | 'ended' | 'failed';
+  /** The hypervisor has the new image open. */
+  readonly open: boolean;
+  readonly copiedBytes: number;
+  readonly totalBytes: number;
+  /** Why the job has failed: `full` where there is no room. */
+  readonly trouble?: { readonly kind: 'full' | 'other'; readonly reason: string };
+}
+
+/**
+ * Moves a disk of a running guest to another place of its host. `work` is what `disks` gave of it, also to an earlier
+ * process. Every call may be repeated, and holds nothing up but what it says.
+ */
+export interface DiskRelocator {
+  disks(signal: AbortSignal): Promise<GuestDisk[]>;
+  /** `file` is empty: makes an image in it that is like the guest's, opens it, and copies; the guest runs on. */
+  begin(
+    work: unknown,
+    file: string,
+    bytesPerS: number | undefined,
+    signal: AbortSignal,
+  ): Promise<void>;
+  look(work: unknown, signal: AbortSignal): Promise<RelocationSight>;
+  /** What the guest writes goes to both images from here on; nothing where the hypervisor cannot. */
+  hasten(work: unknown, signal: AbortSignal): Promise<void>;
+  /** Leads a copy that is ready to `pending`, and the guest's writes to it wait from there. */
+  complete(work: unknown, signal: AbortSignal): Promise<void>;
+  /** Pending: the guest goes over to the new image. */
+  finalize(work: unknown, signal: AbortSignal): Promise<void>;
+  /** The guest is on the new image, `file`: lets go of the old one. Resolves to what was not to be done, in words. */
+  settle(work: unknown, file: string, signal: AbortSignal): Promise<string[]>;
+  /** Not finalized: ends the copying and closes the new image; the guest is on the old one as if nothing had been. */
+  drop(work: unknown, signal: AbortSignal): Promise<void>;
+}

@@ -4,7 +4,7 @@ import type { Check, Compression, MemorySample, Mode } from '../protocol/migrati
 import type { GuestDescription, StreamSettings } from '../protocol/peer.ts';
 
 import type { Launch } from '../migration/source-state.ts';
-import type { DiskSource, DiskTarget } from './disks.ts';
+import type { DiskRelocator, DiskSource, DiskTarget } from './disks.ts';
 
 export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch };
 
@@ -115,6 +115,8 @@ export interface SourceSession extends Session {
   readonly handle: GuestHandle;
   /** Absent where the driver cannot copy disks. */
   readonly disks?: DiskSource;
+  /** Absent where the driver cannot move a disk on its host. */
+  readonly relocator?: DiskRelocator;
   /** Network ports (taps) of this host that the guest's NICs use now; removed once the guest has left. */
   ports(signal: AbortSignal): Promise<string[]>;
   /** Describes the guest as it is now: queried, with everything the destination must rebuild. */

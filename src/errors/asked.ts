@@ -41,6 +41,20 @@ export const askedErrors = {
     3,
     404,
   ),
+  GODWIT_DISK_UNKNOWN: row(
+    '{guest} has no disk called {disk}',
+    'Run `godwit guest {guest}` for its disks.',
+    false,
+    3,
+    404,
+  ),
+  GODWIT_DISK_MOVE_UNKNOWN: row(
+    'no move of a disk {id} on {host}',
+    'Name the host’s agent with --agent or --host.',
+    false,
+    3,
+    404,
+  ),
   GODWIT_MIGRATION_UNKNOWN: row(
     'no migration {id} on {host}',
     'Run `godwit migrations` for the list.',

@@ -108,6 +108,20 @@ export const refusalErrors = {
     4,
     409,
   ),
+  GODWIT_DISK_FIXED: row(
+    'disk {device} of {guest} ({file}) cannot be moved on its host: {reason}',
+    'Put it on a plain raw or qcow2 file in one of the directories of `storage`, or move it with the guest shut down.',
+    false,
+    4,
+    422,
+  ),
+  GODWIT_DISK_MOVING: row(
+    'disk {device} of {guest} is being moved to another place: {id}',
+    'Follow it with `godwit watch {id}`, or stop it with `godwit cancel {id}`.',
+    true,
+    4,
+    409,
+  ),
   GODWIT_NAME_IN_USE: row(
     '{host} already has a guest called {guest}',
     'Rename or remove that guest.',

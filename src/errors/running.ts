@@ -59,6 +59,13 @@ export const runningErrors = {
     6,
     409,
   ),
+  GODWIT_DISK_MOVE_CANCELLED: row(
+    'the move of disk {device} of {guest} was cancelled; the guest runs on with {file}',
+    'Start it again when you like.',
+    true,
+    6,
+    409,
+  ),
   GODWIT_CANCEL_TOO_LATE: row(
     '{id} is past the point of no return ({phase})',
     'Let it end, then move the guest back.',

@@ -135,7 +135,11 @@ export function openDestinationJournal(
 }
 
 /** Goes on with a journal where its last whole record ends; a torn end is cut off. */
-function open<E>(file: JournalFile, schema: z.ZodType<Stamped<E>>, clock: Clock): OpenedJournal<E> {
+export function open<E>(
+  file: JournalFile,
+  schema: z.ZodType<Stamped<E>>,
+  clock: Clock,
+): OpenedJournal<E> {
   const { records, wholeBytes } = decodeRecords(schema, file.read());
   file.truncate(wholeBytes);
   return {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { cacheRoutes } from './cache.ts';
 import { connectionRoutes } from './connections.ts';
+import { diskMoveRoutes } from './disk-move-routes.ts';
 import { diskRoutes } from './disk-routes.ts';
 import { guestInfo, hostEntry, hostInfo } from './host.ts';
 import { migrationRequest, migrationSummary, progress, report } from './migration.ts';
@@ -158,6 +159,7 @@ export const agentContract = {
   ...operatorRoutes,
   ...cacheRoutes,
   ...vantageRoutes,
+  ...diskMoveRoutes,
   join: route({
     method: 'POST',
     path: '/v1/pki/join',

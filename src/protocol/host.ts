@@ -90,6 +90,13 @@ export const guestInfo = z.object({
     .array(z.object({ id: name64, type: name64 }))
     .max(1024)
     .default([]),
+  /** Its disks, each with the image that it writes to, where the agent could see them. */
+  disks: z
+    .array(
+      z.object({ name: z.string().max(256), file: z.string().max(4096), format: name64, bytes }),
+    )
+    .max(256)
+    .optional(),
   /** What would stop it from moving, in words; empty when nothing is known to. */
   unmovable: z.array(shortText).max(64).default([]),
   migration: migrationId.optional(),

@@ -25,6 +25,9 @@ export function guestText(guest: GuestInfo, paint: Painter): string {
   const known = (value: string | number | undefined): string => printable(String(value ?? '-'));
   const nics = guest.nics.map(({ id, mac, bridge }) => `${id} ${mac} on ${bridge ?? 'no bridge'}`);
   const devices = guest.devices.map(({ id, type }) => `${id} (${type})`);
+  const disks = (guest.disks ?? []).map((disk) => {
+    return `${disk.name} ${disk.file} (${disk.format}, ${formatBytes(disk.bytes)})`;
+  });
   const verdict =
     guest.unmovable.length === 0
       ? paint.green('nothing known to stop it from moving')
@@ -43,6 +46,7 @@ export function guestText(guest: GuestInfo, paint: Painter): string {
       ['process', known(guest.pid)],
       ['manager', known(guest.manager ?? 'none')],
       ['network', printable(nics.join(', ')) || 'none'],
+      ...(disks.length === 0 ? [] : [['disks', printable(disks.join(', '))] as const]),
       ['devices', printable(devices.join(', ')) || 'none'],
       ['migration', known(guest.migration ?? 'none')],
       ['moving', verdict],

@@ -9,7 +9,7 @@ import { openProbe } from '../../lab/probe/probe.ts';
 import type { ClientView } from '../../lab/probe/probe.ts';
 import type { Lab } from '../../lab/state.ts';
 import { openLab } from '../../lab/up.ts';
-import { writersOf } from '../../lab/witness/locks.ts';
+import { imagesInUse, writersOf } from '../../lab/witness/locks.ts';
 import { formatBytes, formatDuration, formatRate, parseBytes } from '../../protocol/quantity.ts';
 import { ERRORS, godwitError } from '../../errors.ts';
 import { printJson } from '../context.ts';
@@ -63,8 +63,10 @@ export const start: Run<typeof labGuestSpec> = async (input, context) => {
 /** The hosts that hold the lock to write to any of its disks: one, wherever it runs. */
 async function writersOfDisks(lab: Lab, name: string): Promise<string[]> {
   const { disks = [], startedOn } = await labGuest(lab, name);
-  const files = disks.flatMap((file) => placesOf(lab, startedOn, file));
-  const each = await Promise.all(files.map((file) => writersOf(lab, name, file)));
+  if (disks.length === 0) return [];
+  const made = disks.flatMap((file) => placesOf(lab, startedOn, file));
+  const files = new Set([...made, ...(await imagesInUse(lab, name))]);
+  const each = await Promise.all([...files].map((file) => writersOf(lab, name, file)));
   return [...new Set(each.flat())];
 }
 

@@ -5,9 +5,10 @@ import { didYouMean } from '../../protocol/nearest.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { EXIT_LEFT, finalReport, printEnding } from '../ending.ts';
-import { askAny, findGuest, reachHost } from '../fleet.ts';
+import { askAny } from '../fleet.ts';
 import type { Endpoint, Fleet } from '../fleet.ts';
 import { follow } from '../follow.ts';
+import { askAtHome } from '../home.ts';
 import type { migrateSpec } from '../specs.ts';
 import { flagName } from '../values.ts';
 import type { Input, Run } from '../verb.ts';
@@ -26,7 +27,9 @@ export const run: Run<typeof migrateSpec> = async (input, context) => {
   const fleet = await context.connect(input.connection);
   try {
     const request = requestOf(input, to);
-    const { id, endpoint } = await start(fleet, request);
+    const { id, endpoint } = await askAtHome(fleet, request.guest, (asked) => {
+      return startAt(fleet, asked, request);
+    });
     if (input.flags.detach === true) return sayDetached(context, id, input.json);
     return await followToEnd(context, endpoint, id, input.json);
   } finally {
@@ -100,30 +103,6 @@ function flagOf(field: string): string {
 interface Started {
   readonly id: string;
   readonly endpoint: Endpoint;
-}
-
-/**
- * Starts the migration at the guest's own host. A single agent is simply asked, which saves a look
- * at its guests; only when it does not have the guest is it searched for.
- */
-async function start(fleet: Fleet, request: MigrationRequest): Promise<Started> {
-  const [only, ...others] = fleet.endpoints;
-  if (others.length === 0) {
-    try {
-      return await startAt(fleet, only, request);
-    } catch (error) {
-      if (!hasCode(error, 'GODWIT_GUEST_UNKNOWN')) throw error;
-    }
-  }
-  const { guest, endpoint, home } = await findGuest(fleet, request.guest);
-  if (home) return startAt(fleet, endpoint, request);
-  const reached = await reachHost(fleet, guest.host);
-  if (reached !== undefined) return startAt(fleet, reached, request);
-  throw godwitError(
-    'GODWIT_GUEST_UNKNOWN',
-    { guest: guest.name, host: endpoint.label },
-    { hint: `It is on ${guest.host}: run this there, or name that host's agent with --agent.` },
-  );
 }
 
 async function startAt(fleet: Fleet, endpoint: Endpoint, body: MigrationRequest): Promise<Started> {

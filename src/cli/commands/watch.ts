@@ -1,6 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import { isEnd } from '../../protocol/migration.ts';
 import type { Context } from '../context.ts';
+import { findDiskMove, followDiskMove, isDiskMove } from '../disk-moves.ts';
 import { EXIT_LEFT, exitOf, finalReport, printEnding } from '../ending.ts';
 import { findMigration, listMigrations } from '../fleet.ts';
 import type { Fleet, FoundMigration } from '../fleet.ts';
@@ -12,6 +13,11 @@ export const run: Run<typeof watchSpec> = async (input, context) => {
   const fleet = await context.connect(input.connection);
   try {
     const { id } = input.args;
+    if (id !== undefined && isDiskMove(id)) {
+      const endpoint = await findDiskMove(fleet, id);
+      const show = input.json ? 'ndjson' : 'people';
+      return await followDiskMove(context, { endpoint, id, show, mayCancel: false });
+    }
     const found = id === undefined ? await newestRunning(fleet) : await findMigration(fleet, id);
     return await watch(context, found, input.json);
   } finally {

@@ -88,7 +88,8 @@ export async function formatImages(
   });
 }
 
-async function concluded(client: QmpClient, id: string, signal: AbortSignal): Promise<void> {
+/** Resolves once a job of its own has ended well. */
+export async function concluded(client: QmpClient, id: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     const job = (await client.query('query-jobs', {}, jobs, signal)).find((each) => each.id === id);
     if (job?.status === 'concluded') {

@@ -8,6 +8,8 @@ import { listQemuProcesses, readProcess, startTicksOf } from './guest/process.ts
 import type { QemuProcess } from './guest/process.ts';
 import { connectMonitor } from './qmp/connect.ts';
 import * as answers from './qmp/answers.ts';
+import type { BlockFacts } from './spec/disk-facts.ts';
+import { withMovedImages } from './spec/moved-argv.ts';
 import { LOG_FILE } from './spec/names.ts';
 
 /** Starting a guest anew with the command line of its QEMU: what a power cut and the power button would do. */
@@ -54,7 +56,7 @@ export function whyNotAgain(argv: readonly string[]): string | undefined {
 }
 
 /** The running guest's command line, once it is sure that it can be used again. GODWIT_RESTART says why not. */
-export async function launchOf(handle: GuestHandle): Promise<Launch> {
+export async function launchOf(handle: GuestHandle, block: BlockFacts): Promise<Launch> {
   const process = await readProcess(handle.pid);
   const no = (reason: string): Error =>
     godwitError('GODWIT_RESTART', { guest: handle.name, host: 'its source', reason });
@@ -63,7 +65,8 @@ export async function launchOf(handle: GuestHandle): Promise<Launch> {
     whyNotAgain(process.argv) ?? (await whyNotOwned(handle)) ?? (await whyNoPort(process.argv));
   if (reason !== undefined) throw no(reason);
   if (process.binary === '') throw no('its program cannot be read');
-  return { binary: process.binary, argv: coldArguments(process.argv.slice(1)), cwd: process.cwd };
+  const { binary, cwd } = process;
+  return { binary, argv: coldArguments(withMovedImages(process.argv.slice(1), cwd, block)), cwd };
 }
 
 async function whyNotOwned({ pid }: GuestHandle): Promise<string | undefined> {

@@ -15,12 +15,14 @@ import type {
 } from '../driver.ts';
 import { readAbilities } from './abilities.ts';
 import { nicsWithPorts, tapsOf } from './guest/attachments.ts';
+import { readBlocks } from './guest/blocks.ts';
 import { readFacts, readNetwork } from './guest/facts.ts';
 import { isAlive, killProcess, readProcess, waitForExit } from './guest/process.ts';
 import type { ImageStore } from './images.ts';
 import { blockedChecks, inspectFacts } from './inspect.ts';
 import { QemuDiskSource } from './mirror/disk-source.ts';
 import { liveNodes } from './mirror/live-nodes.ts';
+import { QemuRelocator } from './mirror/relocate.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { letGo } from './recovery.ts';
@@ -58,7 +60,9 @@ const SETTLED_MS = 5000;
 export class QemuSource implements SourceSession {
   readonly handle: GuestHandle;
   readonly disks: QemuDiskSource;
-  readonly launch = (): Promise<Launch> => launchOf(this.handle);
+  readonly relocator: QemuRelocator;
+  readonly launch = async (signal: AbortSignal): Promise<Launch> =>
+    launchOf(this.handle, await readBlocks(this.#client, signal));
   readonly #client: QmpClient;
   readonly #watch: MonitorWatch;
   readonly #images: ImageStore;
@@ -81,6 +85,7 @@ export class QemuSource implements SourceSession {
     this.disks = new QemuDiskSource(handle.name, client, parts.images, (signal) =>
       liveNodes(client, handle, signal),
     );
+    this.relocator = new QemuRelocator(handle, client);
   }
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { endProcesses } from '../processes.ts';
 import type { Lab } from '../state.ts';
+import { imagesInUse } from '../witness/locks.ts';
 import { seenQemus } from '../witness/qemus.ts';
 import { labGuest, releaseGuest } from './registry.ts';
 import { removeDisks } from './disks.ts';
@@ -15,6 +16,8 @@ import { tapName } from '../plan.ts';
 export async function stopGuest(lab: Lab, name: string): Promise<void> {
   const guest = await labGuest(lab, name);
   const seen = (await seenQemus(lab)).filter((qemu) => qemu.guest === name);
+  // One that was moved on its host lies elsewhere than the others.
+  const images = (await imagesInUse(lab, name)).filter((file) => file.startsWith(`${lab.dir}/`));
   await endProcesses(async () => (await seenQemus(lab)).filter((qemu) => qemu.guest === name), {
     graceMs: 1000,
   });
@@ -25,5 +28,6 @@ export async function stopGuest(lab: Lab, name: string): Promise<void> {
     await rm(path.join(member.stateDir, 'guests', name), { recursive: true, force: true });
   }
   await removeDisks(lab, name);
+  for (const image of images) await rm(image, { force: true });
   await releaseGuest(lab, name, guest.index);
 }

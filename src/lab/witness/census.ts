@@ -18,8 +18,8 @@ export interface HostCensus {
 }
 
 /**
- * Counts what is on a host. Take it before and after and compare: records of migrations
- * (`migrations/`) stay on purpose, so they are left out unless `records` is set.
+ * Counts what is on a host. Take it before and after and compare: records of migrations and of disks’ moves
+ * (`migrations/`, `disk-moves/`) stay on purpose, so they are left out unless `records` is set.
  */
 export async function hostCensus(
   lab: Lab,
@@ -44,7 +44,7 @@ export async function hostCensus(
       .flatMap((line) => /^([^:]+):/.exec(line)?.[1] ?? [])
       .toSorted(),
     ports: listeningPorts(sockets),
-    files: files.filter((file) => records || !file.startsWith('migrations')).toSorted(),
+    files: files.filter((file) => records || !/^(migrations|disk-moves)/.test(file)).toSorted(),
   };
 }
 

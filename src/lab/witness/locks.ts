@@ -2,6 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Lab } from '../state.ts';
 import { seenQemus } from './qemus.ts';
+import { askQemu } from './qmp.ts';
 
 /** QEMU holds a permission by a lock on one byte of the image: this one is to write. */
 const WRITE_BYTE = 101;
@@ -20,6 +21,22 @@ export function locksIn(fdinfo: string): HeldLock[] {
     const end = found[2] === 'EOF' ? Number.POSITIVE_INFINITY : Number(found[2]);
     return [{ start: Number(found[1]), end }];
   });
+}
+
+/** The images that a guest's disks are on now, as its QEMU itself says: a disk may have been moved on its host. */
+export async function imagesInUse(lab: Lab, guest: string): Promise<string[]> {
+  const images = new Set<string>();
+  for (const qemu of (await seenQemus(lab)).filter((each) => each.guest === guest)) {
+    const monitor = qemu.monitors.at(-1);
+    if (monitor === undefined) continue;
+    const blocks = (await askQemu(monitor, 'query-block').catch(() => [])) as readonly {
+      inserted?: { file?: unknown };
+    }[];
+    for (const { inserted } of blocks) {
+      if (typeof inserted?.file === 'string') images.add(inserted.file);
+    }
+  }
+  return [...images];
 }
 
 /** The hosts whose QEMU of this guest holds the lock to write to an image, as the kernel says: never more than one. */

@@ -8,6 +8,7 @@ import { connectMonitor } from '../qmp/connect.ts';
 import { describeBackends } from '../spec/backends.ts';
 import { parseCommandLine, valuesOf } from '../spec/cmdline.ts';
 import { describeGuest, nameOf } from '../spec/describe.ts';
+import type { Disks } from '../spec/disks.ts';
 import type { GuestFacts } from '../spec/facts.ts';
 import { machineProperties } from '../spec/machine.ts';
 import { parseBytes, parseOption } from '../spec/options.ts';
@@ -214,7 +215,15 @@ export function fromFacts(base: GuestInfo, facts: GuestFacts): GuestInfo {
       .map(({ id, type }) => ({ id: (id ?? type).slice(0, 128), type: type.slice(0, 128) })),
     unmovable: [...unmovable, ...facts.blockedReasons].slice(0, 64),
     ...(facts.uuid === undefined ? {} : { uuid: facts.uuid }),
+    ...(draft.disks.disks.length === 0 ? {} : { disks: disksOf(draft.disks) }),
   };
+}
+
+function disksOf({ disks, files }: Pick<Disks, 'disks' | 'files'>): GuestInfo['disks'] {
+  return disks.slice(0, 256).map(({ name, images: [top] }) => {
+    const { node = '', format = 'raw', bytes = 0 } = top ?? {};
+    return { name, file: files.get(node) ?? '', format, bytes };
+  });
 }
 
 function stateOf({ status, migrationStatus }: GuestFacts): GuestRunState {

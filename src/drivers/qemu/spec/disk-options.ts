@@ -1,6 +1,7 @@
 import type { CommandLine } from './cmdline.ts';
 import { valuesOf } from './cmdline.ts';
 import type { BlockFacts } from './disk-facts.ts';
+import { standsInFor } from './moved-names.ts';
 import { parseOption } from './options.ts';
 
 /** What the command line says of block nodes, which QEMU does not tell when asked: aio, discard, whether it probed. Pure. */
@@ -28,7 +29,11 @@ export class DiskOptions {
       const given = parseBlockdev(value);
       const name = given['node-name'];
       if (typeof name === 'string') {
-        this.#walk(name, { given, by: 'blockdev', nested: false, drive: undefined }, facts);
+        const options = { given, by: 'blockdev', nested: false, drive: undefined } as const;
+        this.#walk(name, options, facts);
+        for (const node of facts.nodes) {
+          if (standsInFor(node.name, name)) this.#walk(node.name, options, facts);
+        }
       }
     }
     const drives = new Map(namedDrives(line));

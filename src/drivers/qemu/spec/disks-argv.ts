@@ -6,12 +6,16 @@ export function blockdevWords(
   files: ReadonlyMap<string, string>,
 ): string[] {
   return nodes.flatMap((each) => {
-    const file = files.get(each.node) ?? '';
-    return [fileNode(each, file), ...formatNode(each)].flatMap((given) => [
+    return openings(each, files.get(each.node) ?? '').flatMap((given) => [
       '-blockdev',
       JSON.stringify(given),
     ]);
   });
+}
+
+/** How one image is opened: the node of its file before that of its format. Pure. */
+export function openings(each: BlockNode, file: string): object[] {
+  return [fileNode(each, file), ...formatNode(each)];
 }
 
 function fileNode(each: BlockNode, filename: string): object {

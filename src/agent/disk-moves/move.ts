@@ -1,0 +1,297 @@
+import type { Clock } from '../../clock.ts';
+import type { DiskRelocator } from '../../drivers/disks.ts';
+import type { GuestHandle } from '../../drivers/driver.ts';
+import { toGodwitError } from '../../errors.ts';
+import type { SerialError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { decideMove, moveAfter } from '../../migration/disk-move.ts';
+import type { DiskMoveEvent, MoveDeed, MoveState } from '../../migration/disk-move.ts';
+import type { Journal } from '../../mover/journal.ts';
+import type { DiskMoveProgress } from '../../protocol/disk-move.ts';
+import { Figures } from './figures.ts';
+import { discardNew, giveUpOld, keepNew, makeNew } from './files.ts';
+import { GONE, cancelledMove, failedMove, reasonOf, strangeMove, whyFailed } from './words.ts';
+import type { Sight } from './words.ts';
+import { progressOf } from './told.ts';
+
+const LOOK_MS = 300;
+/** From the word that leads to the switch on: the guest's writes may wait. */
+const SWITCH_LOOK_MS = 2;
+const STEP_MS = 30_000;
+const LONGEST_PAUSE_MS = 10_000;
+/** After these there is nothing to see for a moment. */
+const PAUSED: ReadonlySet<MoveDeed> = new Set(['wait', 'hasten', 'finalize']);
+
+/** Held for moments: a monitor serves one at a time. */
+export interface HeldRelocator {
+  readonly relocator: DiskRelocator;
+  close(): Promise<void>;
+}
+
+export interface MoveParts {
+  readonly host: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly journal: Journal<DiskMoveEvent>;
+  isAlive(handle: GuestHandle): boolean;
+  hold(handle: GuestHandle, signal: AbortSignal): Promise<HeldRelocator>;
+}
+
+/** One move of a disk, brought to its end: looks, decides, acts. Another agent goes on from its journal. */
+export class DiskMove {
+  readonly #parts: MoveParts;
+  readonly #listeners = new Set<() => void>();
+  #state: MoveState;
+  #hastened = false;
+  #switching: Promise<void> | undefined;
+  readonly #figures = new Figures();
+  #note: string | undefined;
+  #waitedMs: number | undefined;
+  #wake: AbortController | undefined;
+  /** The job was told to come to the point where the guest's writes wait for somebody to go on. */
+  #completing = false;
+
+  constructor(state: MoveState, parts: MoveParts) {
+    this.#state = state;
+    this.#parts = parts;
+  }
+
+  get state(): MoveState {
+    return this.#state;
+  }
+
+  /** Until it has ended, or `signal` aborts; never in the middle of a switch. */
+  async run(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    while (this.#state.ended === undefined && !signal.aborted) {
+      try {
+        const deed = await this.#step(signal);
+        failures = 0;
+        if (PAUSED.has(deed)) await this.#pause(LOOK_MS, signal);
+      } catch (thrown) {
+        if (signal.aborted) break;
+        failures += 1;
+        const error = toGodwitError(thrown);
+        this.#note = `it is tried again: ${error.message}`.slice(0, 4096);
+        this.#parts.log.warn({ id: this.#state.plan.id, error }, 'the move of a disk stands');
+        this.#tell();
+        // The guest's writes may wait.
+        const longestMs = this.#state.side === 'switching' ? LOOK_MS : LONGEST_PAUSE_MS;
+        const pauseMs = Math.min(longestMs, LOOK_MS * 2 ** Math.min(failures, 8));
+        await this.#pause(pauseMs, signal);
+      }
+    }
+    if (this.#completing && this.#state.side === 'old') await this.#callOff();
+  }
+
+  /** An agent that ends leaves no job behind that has the guest wait with nobody there: the next one begins again. */
+  async #callOff(): Promise<void> {
+    const { handle, work } = this.#state.plan;
+    if (this.#state.ended !== undefined || !this.#parts.isAlive(handle)) return;
+    const signal = AbortSignal.timeout(STEP_MS);
+    const held = await this.#parts.hold(handle, signal);
+    await held.relocator.drop(work, signal).finally(() => held.close());
+  }
+
+  /** False where it is too late. */
+  async cancel(): Promise<boolean> {
+    const { side, ended } = this.#state;
+    if (this.#switching !== undefined || side !== 'old' || ended !== undefined) return false;
+    await this.#record({ type: 'cancel' });
+    this.#wake?.abort();
+    return this.#state.cancelAsked;
+  }
+
+  /** Once it does not run any more. */
+  close(): Promise<void> {
+    return this.#parts.journal.close();
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  progress(): DiskMoveProgress {
+    const { host, clock } = this.#parts;
+    const told = { host, nowMs: clock.wallMs(), note: this.#note };
+    return progressOf(this.#state, this.#figures, told);
+  }
+
+  async #step(signal: AbortSignal): Promise<MoveDeed> {
+    const { handle, work } = this.#state.plan;
+    if (!this.#parts.isAlive(handle)) {
+      return this.#act(undefined, GONE);
+    }
+    // Not raced: what has begun is over when this is.
+    const inner = AbortSignal.any([signal, AbortSignal.timeout(STEP_MS)]);
+    const held = await this.#parts.hold(handle, inner);
+    try {
+      const seen = await held.relocator.look(work, inner);
+      this.#measure(seen.copiedBytes, seen.totalBytes);
+      const how = { hastened: this.#hastened, nearly: this.#figures.nearly };
+      const sight = { ...seen, ...how, hypervisor: 'lives' } as const;
+      return await this.#act({ relocator: held.relocator, signal: inner }, sight);
+    } finally {
+      await held.close();
+    }
+  }
+
+  async #act(held: Held | undefined, sight: Sight): Promise<MoveDeed> {
+    const deed = decideMove(this.#state, sight);
+    const { plan } = this.#state;
+    const { work } = plan;
+    if (deed === 'discard') await this.#undone(sight);
+    else if (deed === 'settle') await this.#settle(held);
+    else if (deed === 'leave') await this.#end('failed', { error: strangeMove(plan) });
+    else if (deed === 'fail') await this.#trouble(whyFailed(sight));
+    else if (held !== undefined) {
+      const { relocator, signal } = held;
+      if (deed === 'begin') await this.#begin(held);
+      else if (deed === 'drop') await relocator.drop(work, signal);
+      else if (deed === 'hasten') {
+        await relocator.hasten(work, signal);
+        this.#hastened = true;
+      } else if (deed === 'complete') await this.#switchOver(held);
+      else if (deed === 'switch') await this.#switch(relocator);
+      else if (deed === 'finalize') await relocator.finalize(work, signal);
+    }
+    return deed;
+  }
+
+  async #begin({ relocator, signal }: Held): Promise<void> {
+    const { plan } = this.#state;
+    await this.#record({ type: 'copying' });
+    try {
+      await makeNew(plan);
+      await relocator.begin(plan.work, plan.to, plan.request.maxBandwidth, signal);
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      await this.#trouble(reasonOf(thrown));
+    }
+  }
+
+  /** Leads to the point where both are the same: from then on the guest's writes wait, and nothing may come between. */
+  async #switchOver({ relocator }: Held): Promise<void> {
+    const { work } = this.#state.plan;
+    const signal = AbortSignal.timeout(STEP_MS);
+    this.#completing = true;
+    await relocator.complete(work, signal);
+    let beforeMs = this.#parts.clock.monotonicMs();
+    for (;;) {
+      const lookedMs = this.#parts.clock.monotonicMs();
+      const seen = await relocator.look(work, signal);
+      if (this.#state.cancelAsked) return relocator.drop(work, signal);
+      if (seen.job === 'pending') break;
+      beforeMs = lookedMs;
+      // Broken off: the next look tells why.
+      if (seen.job !== 'ready' && seen.job !== 'ending') return;
+      this.#measure(seen.copiedBytes, seen.totalBytes);
+      await this.#parts.clock.sleep(SWITCH_LOOK_MS, signal);
+    }
+    await this.#switch(relocator);
+    this.#waitedMs = this.#parts.clock.monotonicMs() - beforeMs;
+  }
+
+  /** No signal ends it: the record is on the disk before the word is given, and both are a matter of moments. */
+  async #switch(relocator: DiskRelocator): Promise<void> {
+    const { work } = this.#state.plan;
+    this.#switching = this.#overTo(relocator, work);
+    try {
+      await this.#switching;
+    } finally {
+      this.#switching = undefined;
+    }
+  }
+
+  async #overTo(relocator: DiskRelocator, work: unknown): Promise<void> {
+    const signal = AbortSignal.timeout(STEP_MS);
+    try {
+      await this.#record({ type: 'switching' });
+    } catch (thrown) {
+      // A journal that cannot be written must not hold the guest up.
+      await relocator.drop(work, signal);
+      throw thrown;
+    }
+    await relocator.finalize(work, signal);
+  }
+
+  async #settle(held: Held | undefined): Promise<void> {
+    const { plan, side } = this.#state;
+    if (side !== 'new') await this.#record({ type: 'switched' });
+    const ended = ['its hypervisor has ended meanwhile: start it from the new image'];
+    const notes = (await held?.relocator.settle(plan.work, plan.to, held.signal)) ?? ended;
+    await keepNew(plan);
+    // Where the hypervisor could not be asked, or still has it open, a person may want to look at it.
+    const isKept = plan.request.keepSource === true || notes.length > 0;
+    let kept: string | undefined;
+    try {
+      kept = await giveUpOld(plan, isKept);
+    } catch (thrown) {
+      kept = plan.from;
+      notes.push(`the old image could not be put aside: ${reasonOf(thrown)}`);
+    }
+    const note = notes.length === 0 ? {} : { note: notes.join('; ').slice(0, 4096) };
+    await this.#end('done', { ...note, ...(kept === undefined ? {} : { kept }) });
+  }
+
+  async #undone({ hypervisor }: Sight): Promise<void> {
+    const { plan, error, cancelAsked } = this.#state;
+    await discardNew(plan);
+    if (error !== undefined) return this.#end('failed', { error });
+    if (cancelAsked) return this.#end('cancelled', { error: cancelledMove(plan) });
+    const reason = hypervisor === 'gone' ? 'the guest has ended' : 'it was given up';
+    return this.#end('failed', { error: failedMove(plan, reason) });
+  }
+
+  #trouble(reason: string): Promise<void> {
+    return this.#record({ type: 'trouble', error: failedMove(this.#state.plan, reason) });
+  }
+
+  #end(
+    outcome: 'done' | 'failed' | 'cancelled',
+    more: { note?: string; kept?: string; error?: SerialError },
+  ): Promise<void> {
+    const { copiedBytes, totalBytes } = this.#figures;
+    const waitedMs = this.#waitedMs;
+    const { elapsedMs } = this.progress();
+    const figures = {
+      copiedBytes,
+      totalBytes,
+      elapsedMs,
+      ...(waitedMs === undefined ? {} : { waitedMs }),
+    };
+    return this.#record({ type: 'ended', outcome, ...figures, ...more });
+  }
+
+  /** On the disk before anything follows from it. */
+  async #record(event: DiskMoveEvent): Promise<void> {
+    await this.#parts.journal.append(event, 'sync');
+    this.#state = moveAfter(this.#state, event);
+    this.#note = undefined;
+    const { id } = this.#state.plan;
+    this.#parts.log.info({ id, event: event.type }, 'the move of a disk goes on');
+    this.#tell();
+  }
+
+  #measure(copiedBytes: number, totalBytes: number): void {
+    const atMs = this.#parts.clock.monotonicMs();
+    if (this.#figures.measure(copiedBytes, totalBytes, atMs)) this.#tell();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  async #pause(pauseMs: number, signal: AbortSignal): Promise<void> {
+    const wake = new AbortController();
+    this.#wake = wake;
+    const either = AbortSignal.any([wake.signal, signal]);
+    await this.#parts.clock.sleep(pauseMs, either).catch(() => undefined);
+  }
+}
+
+interface Held {
+  readonly relocator: DiskRelocator;
+  readonly signal: AbortSignal;
+}

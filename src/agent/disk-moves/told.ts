@@ -1,0 +1,38 @@
+import { wordFor } from '../../migration/disk-move.ts';
+import type { MoveState } from '../../migration/disk-move.ts';
+import type { DiskMoveProgress } from '../../protocol/disk-move.ts';
+import type { Figures } from './figures.ts';
+
+/** What is told of a disk's move: while it goes on by what was seen, after its end by its last record. */
+export function progressOf(
+  move: MoveState,
+  figures: Pick<Figures, 'copiedBytes' | 'totalBytes' | 'rate' | 'etaMs'>,
+  now: { readonly host: string; readonly nowMs: number; readonly note: string | undefined },
+): DiskMoveProgress {
+  const { plan, ended } = move;
+  const { request, id, from, to, createdAt } = plan;
+  const { copiedBytes, totalBytes } = ended ?? figures;
+  const { etaMs, rate } = figures;
+  const state = wordFor(move);
+  const note = ended === undefined ? now.note : ended.note;
+  const error = ended === undefined ? move.error : ended.error;
+  return {
+    id,
+    guest: request.guest,
+    host: now.host,
+    disk: request.disk,
+    from,
+    to,
+    state,
+    copiedBytes,
+    totalBytes,
+    rate: Math.round(rate),
+    ...(state === 'copying' && etaMs !== undefined ? { etaMs } : {}),
+    elapsedMs: ended?.elapsedMs ?? Math.max(0, now.nowMs - Date.parse(createdAt)),
+    startedAt: createdAt,
+    ...(ended?.waitedMs === undefined ? {} : { waitedMs: ended.waitedMs }),
+    ...(note === undefined ? {} : { note }),
+    ...(ended?.kept === undefined ? {} : { kept: ended.kept }),
+    ...(error === undefined ? {} : { error }),
+  };
+}

@@ -1,0 +1,50 @@
+import { godwitError } from '../../errors.ts';
+import type { SerialError } from '../../errors.ts';
+import type { MoveSight } from '../../migration/disk-move.ts';
+import type { DiskMovePlan } from '../../protocol/disk-move.ts';
+
+/** What is told of a disk's move that does not come to its end. */
+
+export type Sight = MoveSight & {
+  readonly trouble?: { readonly kind: 'full' | 'other'; readonly reason: string };
+};
+
+/** Of a hypervisor that has ended. */
+export const GONE: Sight = {
+  hypervisor: 'gone',
+  on: 'neither',
+  job: 'none',
+  open: false,
+  nearly: false,
+  hastened: false,
+};
+
+export function failedMove({ request }: DiskMovePlan, reason: string): SerialError {
+  const { guest, disk: device } = request;
+  const hint = 'The guest goes on with its old image, and nothing of the new one is left.';
+  return godwitError('GODWIT_DISK_FAILED', { guest, device, reason }, { hint }).toJSON();
+}
+
+/** Somebody else has put another image there: both files stay, and a person is told. */
+export function strangeMove({ request, from, to }: DiskMovePlan): SerialError {
+  const { guest, disk: device } = request;
+  const reason = `the guest’s disk is neither ${from} nor ${to} any more`;
+  const hint = 'Another program has changed it; both files are left as they are.';
+  return godwitError('GODWIT_DISK_FAILED', { guest, device, reason }, { hint }).toJSON();
+}
+
+export function cancelledMove({ request, from: file }: DiskMovePlan): SerialError {
+  const { guest, disk: device } = request;
+  return godwitError('GODWIT_DISK_MOVE_CANCELLED', { guest, device, file }).toJSON();
+}
+
+export function whyFailed({ trouble, job }: Sight): string {
+  if (trouble?.kind === 'full') return `there is no room for it (${trouble.reason})`;
+  if (trouble !== undefined) return trouble.reason;
+  if (job === 'none') return 'its copying was broken off by somebody else';
+  return 'its copying has ended without a switch';
+}
+
+export function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -1,0 +1,176 @@
+import { ERRORS, godwitError, hasCode } from '../errors.ts';
+import { isMoveEnd } from '../protocol/disk-move.ts';
+import type { DiskMoveProgress } from '../protocol/disk-move.ts';
+import { fromSerial } from '../protocol/errors.ts';
+import { formatBytes, formatDuration, formatRate } from '../protocol/quantity.ts';
+import { printJson } from './context.ts';
+import type { Context } from './context.ts';
+import { EXIT_LEFT } from './ending.ts';
+import { printError } from './failure.ts';
+import type { Endpoint, Fleet } from './fleet.ts';
+import { printable } from './render/style.ts';
+import { Screen } from './screen.ts';
+
+/** An agent that is restarted meanwhile is waited for this long; the hypervisor goes on copying without it. */
+const AGENT_ABSENCE_MS = 60_000;
+const RETRY_MS = 500;
+const LINE_MS = 10_000;
+
+export const isDiskMove = (id: string): boolean => id.startsWith('d-');
+
+/** The agent that has this move of a disk. GODWIT_DISK_MOVE_UNKNOWN where none has. */
+export async function findDiskMove(fleet: Fleet, id: string): Promise<Endpoint> {
+  for (const endpoint of fleet.endpoints) {
+    const { moves } = await endpoint.api.diskMoves();
+    if (moves.some((move) => move.id === id)) return endpoint;
+  }
+  const host = fleet.endpoints.map(({ label }) => label).join(', ');
+  throw godwitError('GODWIT_DISK_MOVE_UNKNOWN', { id: id.slice(0, 80), host });
+}
+
+export interface FollowMove {
+  readonly endpoint: Endpoint;
+  readonly id: string;
+  readonly show: 'people' | 'ndjson' | 'nothing';
+  /** The first Ctrl-C asks to cancel; else it stops watching. */
+  readonly mayCancel: boolean;
+}
+
+/** Shows the move of a disk until it ends, and how; resolves to the exit code. */
+export async function followDiskMove(context: Context, options: FollowMove): Promise<number> {
+  const { endpoint, id, show, mayCancel } = options;
+  const leaving = new AbortController();
+  const view = viewOf(context, show);
+  let interrupts = 0;
+  const stop = context.onInterrupt(() => {
+    interrupts += 1;
+    if (interrupts > 1 || !mayCancel) return leaving.abort();
+    endpoint.api.cancelDiskMove({ params: { id } }).then(
+      ({ what }) => view.say(`cancel: ${what} (Ctrl-C again to leave it to itself)`),
+      (error: unknown) => view.say(error instanceof Error ? error.message : String(error)),
+    );
+  });
+  try {
+    const last = await readToEnd(context, options, leaving.signal, (now) => view.show(now));
+    view.end();
+    return tellEnd(context, last, show);
+  } catch (error) {
+    view.end();
+    if (!leaving.signal.aborted) throw error;
+    context.err.write(`The move goes on by itself; \`godwit watch ${id}\` follows it.\n`);
+    return EXIT_LEFT;
+  } finally {
+    stop();
+  }
+}
+
+async function readToEnd(
+  context: Context,
+  { endpoint, id }: FollowMove,
+  signal: AbortSignal,
+  onProgress: (now: DiskMoveProgress) => void,
+): Promise<DiskMoveProgress> {
+  let silentSinceMs: number | undefined;
+  for (;;) {
+    let failure: unknown = godwitError('GODWIT_UNREACHABLE', {
+      peer: 'the agent',
+      address: endpoint.label,
+      reason: 'it ended the stream of events',
+    });
+    try {
+      for await (const now of endpoint.api.diskMoveEvents({ params: { id } }, { signal })) {
+        silentSinceMs = undefined;
+        onProgress(now);
+        if (isMoveEnd(now.state)) return now;
+      }
+    } catch (error) {
+      if (!hasCode(error, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) throw error;
+      failure = error;
+    }
+    signal.throwIfAborted();
+    const nowMs = context.clock.monotonicMs();
+    silentSinceMs ??= nowMs;
+    if (nowMs - silentSinceMs > AGENT_ABSENCE_MS) throw failure;
+    await context.clock.sleep(RETRY_MS, signal);
+  }
+}
+
+function tellEnd(context: Context, last: DiskMoveProgress, show: FollowMove['show']): number {
+  if (show === 'people') context.out.write(`${endWords(last)}\n`);
+  else if (show === 'nothing') printJson(context, last);
+  if (last.error === undefined) return 0;
+  printError(context, fromSerial(last.error));
+  return ERRORS[last.error.code].exit;
+}
+
+/** What came of it, in a line or two. */
+export function endWords(last: DiskMoveProgress): string {
+  const { guest, disk, from, to, state, kept, note, copiedBytes, elapsedMs, waitedMs } = last;
+  if (state !== 'done') return printable(`${disk} of ${guest}: ${state}; it is ${from} as before`);
+  const took = `${formatBytes(copiedBytes)} in ${formatDuration(elapsedMs)}`;
+  const waited =
+    waitedMs === undefined
+      ? ''
+      : `, in which its writes waited for ${formatDuration(waitedMs)} at most`;
+  const old = kept === undefined ? 'the old image is removed' : `the old image is kept as ${kept}`;
+  const more = note === undefined ? '' : `\n${note}`;
+  return printable(`${disk} of ${guest} is ${to} now (${took}${waited}); ${old}`) + printable(more);
+}
+
+/** One line of the live view. */
+export function moveLine(now: DiskMoveProgress): string {
+  const { disk, guest, state, copiedBytes, totalBytes, rate, etaMs, note } = now;
+  const percent = totalBytes === 0 ? 0 : Math.floor((copiedBytes / totalBytes) * 100);
+  const numbers = `${percent} % of ${formatBytes(totalBytes)}, ${formatRate(rate)}`;
+  const eta = etaMs === undefined ? '' : `, ETA ${formatDuration(etaMs)}`;
+  const figures = state === 'copying' && totalBytes > 0 ? ` ${numbers}${eta}` : '';
+  return printable(
+    `${disk} of ${guest}: ${state}${figures}${note === undefined ? '' : `; ${note}`}`,
+  );
+}
+
+interface View {
+  show(now: DiskMoveProgress): void;
+  say(line: string): void;
+  end(): void;
+}
+
+function viewOf(context: Context, show: FollowMove['show']): View {
+  const nothing = (): void => {};
+  const say = (line: string): void => context.err.write(`${line}\n`);
+  if (show === 'nothing') return { show: nothing, say, end: nothing };
+  if (show === 'ndjson') {
+    return {
+      show: (now) => context.out.write(`${JSON.stringify(now)}\n`),
+      say,
+      end: nothing,
+    };
+  }
+  if (!context.out.isTerminal) return logView(context);
+  const screen = new Screen(context.out);
+  let line = '';
+  return {
+    show(now) {
+      line = moveLine(now).slice(0, context.out.columns() - 1);
+      screen.draw([line]);
+    },
+    say: (said) => screen.draw([line], [said]),
+    end: () => screen.clear(),
+  };
+}
+
+/** A line per state, and a sign of life now and then. */
+function logView(context: Context): View {
+  let told: DiskMoveProgress | undefined;
+  return {
+    show(now) {
+      const isNew = told?.state !== now.state || told.note !== now.note;
+      if (isMoveEnd(now.state)) return;
+      if (!isNew && now.elapsedMs - (told?.elapsedMs ?? 0) < LINE_MS) return;
+      told = now;
+      context.out.write(`${formatDuration(now.elapsedMs).padStart(8)}  ${moveLine(now)}\n`);
+    },
+    say: (line) => context.out.write(`${line}\n`),
+    end() {},
+  };
+}

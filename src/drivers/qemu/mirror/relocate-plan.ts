@@ -1,0 +1,163 @@
+import { z } from 'zod';
+import type { GuestDisk, RelocationSight } from '../../disks.ts';
+import { creationOf } from '../make-image.ts';
+import { parseCommandLine } from '../spec/cmdline.ts';
+import { blockNode } from '../spec/disk-schema.ts';
+import type { BlockNode } from '../spec/disk-schema.ts';
+import { openings } from '../spec/disks-argv.ts';
+import { describeDisks } from '../spec/disks.ts';
+import type { GuestFacts } from '../spec/facts.ts';
+import { nextName } from '../spec/moved-names.ts';
+import type { BlockJob } from './jobs.ts';
+
+/** What QEMU is told for a disk that moves on its host, and what its answers mean. Pure. */
+
+const word = z.string().max(4096);
+
+const work = z.strictObject({
+  /** The guest's device: its drive where it has one, else its path. */
+  drive: word,
+  qdev: word.optional(),
+  /** The nodes of the old image; of one without a layer for its format both are the same. */
+  old: word,
+  oldFile: word,
+  /** How the new one is opened; `node` is the name of the job too. */
+  spec: blockNode,
+  bytes: z.number().int().nonnegative(),
+  backing: z.strictObject({ node: word, file: word, format: blockNode.shape.format }).optional(),
+});
+export type RelocationWork = z.infer<typeof work>;
+
+export const readWork = (given: unknown): RelocationWork => work.parse(given);
+
+/** The filter that QEMU puts above the old image while the job is there. */
+export const filterOf = ({ spec }: RelocationWork): string => `${spec.node}-top`;
+/** The job that writes the new image's header. */
+export const makerOf = ({ spec }: RelocationWork): string => `${spec.node}-make`;
+
+/** The guest's disks, and for each that can move what that takes. */
+export function relocatable(facts: GuestFacts): GuestDisk[] {
+  const found = describeDisks(parseCommandLine(facts.argv), facts);
+  const taken = new Set(facts.block.nodes.map(({ name }) => name));
+  const listed = found.disks.map(({ name, images: [top] }): GuestDisk => {
+    const { node = '', bytes = 0, allocatedBytes, readOnly = true } = top ?? {};
+    const like = found.nodes.find((each) => each.node === node);
+    const old = found.live.get(node) ?? '';
+    const device = facts.block.disks.find(({ root }) => root === old);
+    const common = { name, file: found.files.get(node) ?? '', bytes, allocatedBytes };
+    const reason = readOnly ? 'the guest only reads it' : found.uncopyable.get(node);
+    const fixed = reason ?? bitmapsOf(facts, old);
+    if (fixed !== undefined || like === undefined || device === undefined) {
+      return { ...common, fixed: fixed ?? 'it is not on a device of its own', work: undefined };
+    }
+    const oldFile = childOf(facts, old, 'file') ?? old;
+    const { backing, ...rest } = like;
+    const newNode = nextName(old, taken);
+    // Both may hash alike only where they are the same.
+    const newFile = nextName(oldFile, new Set([...taken, newNode]));
+    const below = found.nodes.find((each) => each.node === backing);
+    const made: RelocationWork = {
+      drive: device.drive,
+      ...(device.qdev === undefined ? {} : { qdev: device.qdev }),
+      old,
+      oldFile,
+      spec: { ...rest, node: newNode, ...(like.file === undefined ? {} : { file: newFile }) },
+      bytes,
+      ...(below === undefined
+        ? {}
+        : {
+            backing: {
+              node: found.live.get(below.node) ?? '',
+              file: found.files.get(below.node) ?? '',
+              format: below.format,
+            },
+          }),
+    };
+    return { ...common, fixed: undefined, work: made };
+  });
+  const known = new Set(listed.map(({ name }) => name));
+  const others = found.findings.flatMap(({ kind, device, type, reason }): GuestDisk[] => {
+    if (!kind.startsWith('disk') || known.has(device)) return [];
+    known.add(device);
+    const unknown = { bytes: 0, allocatedBytes: undefined, work: undefined };
+    return [{ name: device, file: type, fixed: reason, ...unknown }];
+  });
+  return [...listed, ...others];
+}
+
+function bitmapsOf({ block }: GuestFacts, root: string): string | undefined {
+  const count = block.nodes.find(({ name }) => name === root)?.volatileBitmaps ?? 0;
+  return count > 0 ? 'it has dirty bitmaps in memory, which would be lost' : undefined;
+}
+
+function childOf({ block }: GuestFacts, parent: string, role: string): string | undefined {
+  return block.edges.find((edge) => edge.parent === parent && edge.role === role)?.child;
+}
+
+/**
+ * The nodes of the new image, that of the file first. While it is filled what is zero is to become a hole, also in a raw
+ * one that is otherwise to pass no discards on.
+ */
+export function nodesOf(
+  { spec, backing }: RelocationWork,
+  file: string,
+  how: 'filling' | 'as-given',
+): object[] {
+  const like: BlockNode = backing === undefined ? spec : { ...spec, backing: backing.node };
+  const nodes = openings(like, file);
+  return how === 'filling' ? nodes.map((each) => ({ ...each, discard: 'unmap' })) : nodes;
+}
+
+export function opensAsFilled({ spec }: RelocationWork): boolean {
+  return spec.discard === 'unmap' && (spec.file === undefined || spec.fileDiscard === 'unmap');
+}
+
+/** For `blockdev-create`; undefined for a raw image, which needs none. */
+export function headerOf(given: RelocationWork): object | undefined {
+  const { spec, bytes, backing } = given;
+  const like = backing === undefined ? spec : { ...spec, backing: backing.node };
+  const below = backing === undefined ? {} : { backingFile: backing.file };
+  const blank = { node: spec.node, file: '', like, bytes, backingFormat: backing?.format };
+  return creationOf({ ...blank, ...below }, spec.file ?? '');
+}
+
+/** What QEMU says of it; `root`: the node that the guest's device is on. */
+export function sightOf(
+  given: RelocationWork,
+  root: string | undefined,
+  job: BlockJob | undefined,
+  nodes: ReadonlySet<string>,
+): RelocationSight {
+  const { spec, old } = given;
+  const onOld = root === old || root === filterOf(given);
+  const figures = { copiedBytes: Math.min(job?.offset ?? 0, job?.len ?? 0) };
+  return {
+    on: root === spec.node ? 'new' : onOld ? 'old' : 'neither',
+    job: wordOf(job),
+    open: [spec.node, spec.file ?? spec.node].some((name) => nodes.has(name)),
+    ...figures,
+    totalBytes: job?.len ?? 0,
+    ...(job?.error === undefined ? {} : { trouble: troubleOf(job.error) }),
+  };
+}
+
+function wordOf(job: BlockJob | undefined): RelocationSight['job'] {
+  switch (job?.status) {
+    case undefined:
+      return 'none';
+    case 'concluded':
+      return job?.error === undefined ? 'ended' : 'failed';
+    case 'pending':
+      return 'pending';
+    case 'waiting':
+    case 'aborting':
+    case 'null':
+      return 'ending';
+    default:
+      return job?.ready === true ? 'ready' : 'copying';
+  }
+}
+
+function troubleOf(reason: string): NonNullable<RelocationSight['trouble']> {
+  return { kind: /No space left/.test(reason) ? 'full' : 'other', reason };
+}

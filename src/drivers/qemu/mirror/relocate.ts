@@ -1,0 +1,201 @@
+import { truncate } from 'node:fs/promises';
+import { z } from 'zod';
+import { systemClock } from '../../../clock.ts';
+import { withDeadline } from '../../../deadline.ts';
+import { godwitError } from '../../../errors.ts';
+import type { DiskRelocator, GuestDisk, RelocationSight } from '../../disks.ts';
+import type { GuestHandle } from '../../driver.ts';
+import { readFacts } from '../guest/facts.ts';
+import { readProcess } from '../guest/process.ts';
+import { concluded } from '../make-image.ts';
+import type { QmpClient } from '../qmp/client.ts';
+import { blockJobs } from './jobs.ts';
+import {
+  filterOf,
+  headerOf,
+  makerOf,
+  nodesOf,
+  opensAsFilled,
+  readWork,
+  relocatable,
+  sightOf,
+} from './relocate-plan.ts';
+import type { RelocationWork } from './relocate-plan.ts';
+
+const GRANULARITY = 64 * 1024;
+const BUFFER_BYTES = 16 * 1024 ** 2;
+const DROP_MS = 15_000;
+const POLL_MS = 5;
+
+const word = z.string().max(65_536);
+const named = z.array(z.object({ 'node-name': word.default('') })).max(16_384);
+const devices = z
+  .array(
+    z.object({
+      device: word.default(''),
+      qdev: word.optional(),
+      inserted: z.object({ 'node-name': word.optional() }).optional(),
+    }),
+  )
+  .max(4096);
+
+/** Moves a disk by `blockdev-mirror` from one image to another of the same QEMU. Nothing is kept but in QEMU itself. */
+export class QemuRelocator implements DiskRelocator {
+  readonly #handle: GuestHandle;
+  readonly #client: QmpClient;
+
+  constructor(handle: GuestHandle, client: QmpClient) {
+    this.#handle = handle;
+    this.#client = client;
+  }
+
+  async disks(signal: AbortSignal): Promise<GuestDisk[]> {
+    const process = await readProcess(this.#handle.pid);
+    if (process === undefined) {
+      const { name: guest } = this.#handle;
+      const reason = 'its process has ended';
+      throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest, reason });
+    }
+    return relocatable(await readFacts(this.#client, process, signal));
+  }
+
+  async begin(
+    given: unknown,
+    file: string,
+    bytesPerS: number | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const work = readWork(given);
+    await this.#drop(work, signal);
+    const header = headerOf(work);
+    if (work.spec.format === 'raw') await truncate(file, work.bytes);
+    const [opened, layered] = nodesOf(work, file, 'filling');
+    await this.#client.execute('blockdev-add', opened ?? {}, signal);
+    if (header !== undefined) await this.#make(work, header, signal);
+    if (layered !== undefined) await this.#client.execute('blockdev-add', layered, signal);
+    const { node } = work.spec;
+    const job = {
+      'job-id': node,
+      device: work.old,
+      target: node,
+      'filter-node-name': filterOf(work),
+      // The image is empty, and on the same backing file: what is not allocated in the old one is as it should be.
+      sync: 'top',
+      'copy-mode': 'background',
+      granularity: GRANULARITY,
+      'buf-size': BUFFER_BYTES,
+      speed: bytesPerS === undefined ? 0 : Math.max(1, Math.round(bytesPerS)),
+      'on-source-error': 'report',
+      // The guest's own writes never fail for it: the job ends, and the guest goes on with the old image.
+      'on-target-error': 'report',
+      // Between the moment when both are the same and the switch there is a record to write.
+      'auto-finalize': false,
+      'auto-dismiss': false,
+    };
+    await this.#client.execute('blockdev-mirror', job, signal);
+  }
+
+  async look(given: unknown, signal: AbortSignal): Promise<RelocationSight> {
+    return this.#look(readWork(given), signal);
+  }
+
+  async hasten(given: unknown, signal: AbortSignal): Promise<void> {
+    const { node: id } = readWork(given).spec;
+    const change = { id, type: 'mirror', 'copy-mode': 'write-blocking' };
+    const answer = await this.#client.request('block-job-change', change, signal);
+    // Before QEMU 8.2: the job ends as soon as the guest leaves it a moment.
+    if (answer.ok || answer.errorClass === 'CommandNotFound') return;
+    throw this.#client.refused('block-job-change', answer.reason);
+  }
+
+  async complete(given: unknown, signal: AbortSignal): Promise<void> {
+    const { node: id } = readWork(given).spec;
+    await this.#client.execute('job-complete', { id }, signal);
+  }
+
+  async finalize(given: unknown, signal: AbortSignal): Promise<void> {
+    const { node: id } = readWork(given).spec;
+    await this.#client.execute('job-finalize', { id }, signal);
+  }
+
+  async settle(given: unknown, file: string, signal: AbortSignal): Promise<string[]> {
+    const work = readWork(given);
+    const { node } = work.spec;
+    const notes: string[] = [];
+    const { on, job } = await this.#look(work, signal);
+    if (on !== 'new')
+      throw godwitError('GODWIT_INTERNAL', { what: 'a disk that is not yet moved' });
+    if (job !== 'none') await this.#client.execute('job-dismiss', { id: node }, signal);
+    await this.#remove([work.old, work.oldFile], signal);
+    const left = await this.#nodes(signal);
+    if (left.has(work.old)) notes.push(`its hypervisor still has the old image open (${work.old})`);
+    if (!opensAsFilled(work)) {
+      const options = nodesOf(work, file, 'as-given');
+      const answer = await this.#client.request('blockdev-reopen', { options }, signal);
+      if (!answer.ok) notes.push(`it now passes the guest’s discards on (${answer.reason})`);
+    }
+    return notes;
+  }
+
+  async drop(given: unknown, signal: AbortSignal): Promise<void> {
+    await this.#drop(readWork(given), signal);
+  }
+
+  async #drop(work: RelocationWork, signal: AbortSignal): Promise<void> {
+    const { node, file } = work.spec;
+    await withDeadline('ending the move of a disk', DROP_MS, signal, async (inner) => {
+      for (;;) {
+        const { job, on } = await this.#look(work, inner);
+        if (on === 'new') throw godwitError('GODWIT_INTERNAL', { what: 'a disk that is moved' });
+        if (job === 'none') break;
+        // Refused where it has got further meanwhile; the next look tells.
+        if (job === 'ended' || job === 'failed') {
+          await this.#client.request('job-dismiss', { id: node }, inner);
+        } else {
+          await this.#client.request('block-job-cancel', { device: node, force: true }, inner);
+        }
+        await systemClock.sleep(POLL_MS, inner);
+      }
+      await this.#client.request('job-cancel', { id: makerOf(work) }, inner);
+      await this.#client.request('job-dismiss', { id: makerOf(work) }, inner);
+      await this.#remove([node, file ?? node], inner);
+      const left = await this.#nodes(inner);
+      if ([node, file ?? node].some((name) => left.has(name))) {
+        throw this.#client.refused('blockdev-del', `${node} is in use`);
+      }
+    });
+  }
+
+  async #make(work: RelocationWork, options: object, signal: AbortSignal): Promise<void> {
+    const id = makerOf(work);
+    await this.#client.execute('blockdev-create', { 'job-id': id, options }, signal);
+    await concluded(this.#client, id, signal);
+    await this.#client.execute('job-dismiss', { id }, signal);
+  }
+
+  async #look(work: RelocationWork, signal: AbortSignal): Promise<RelocationSight> {
+    const [jobs, names, all] = await Promise.all([
+      this.#client.query('query-block-jobs', {}, blockJobs, signal),
+      this.#nodes(signal),
+      this.#client.query('query-block', {}, devices, signal),
+    ]);
+    const { drive, qdev, spec } = work;
+    const device = all.find((each) => {
+      return drive === '' ? each.qdev === qdev : each.device === drive;
+    });
+    const job = jobs.find((each) => each.device === spec.node);
+    return sightOf(work, device?.inserted?.['node-name'], job, names);
+  }
+
+  async #nodes(signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const all = await this.#client.query('query-named-block-nodes', { flat: true }, named, signal);
+    return new Set(all.map((each) => each['node-name']));
+  }
+
+  /** Those that are there, what is above before what is below it; one that QEMU made by itself goes with what is on it. */
+  async #remove(names: readonly string[], signal: AbortSignal): Promise<void> {
+    for (const name of new Set(names)) {
+      await this.#client.request('blockdev-del', { 'node-name': name }, signal);
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import path from 'node:path';
+import type { BlockFacts } from './disk-facts.ts';
+import { isGiven, parseBlockdev } from './disk-options.ts';
+import { standsInFor } from './moved-names.ts';
+import { parseOption } from './options.ts';
+
+/**
+ * A guest's command line with the images on which its disks are now: those that were moved while it ran would not be
+ * found, or would be found old, where the command line has them. Pure.
+ */
+export function withMovedImages(argv: readonly string[], cwd: string, block: BlockFacts): string[] {
+  return argv.map((word, at) => {
+    const option = /^--?(blockdev|drive)$/.exec(argv[at - 1] ?? '')?.[1];
+    if (option === 'blockdev') return movedBlockdev(word, block);
+    if (option === 'drive') return movedDrive(word, cwd, block);
+    return word;
+  });
+}
+
+function movedBlockdev(word: string, block: BlockFacts): string {
+  const given = parseBlockdev(word);
+  const name = given['node-name'];
+  if (typeof name !== 'string') return word;
+  const now = block.nodes.find((node) => standsInFor(node.name, name));
+  if (now === undefined) return word;
+  if (typeof given['filename'] === 'string') return withFile(word, ['filename'], now.file);
+  if (!isGiven(given['file'])) return word;
+  const file = fileBelow(now.name, block);
+  return file === undefined ? word : withFile(word, ['file', 'filename'], file);
+}
+
+function movedDrive(word: string, cwd: string, block: BlockFacts): string {
+  const { props } = parseOption(word, false);
+  const drive = block.disks.find((each) => each.drive !== '' && each.drive === props.get('id'));
+  const file = drive?.root === undefined ? undefined : fileBelow(drive.root, block);
+  const given = props.get('file') ?? props.get('file.filename');
+  if (file === undefined || given === undefined) return word;
+  // Only what took another's place: QEMU may write the path of what it opened otherwise than it was given.
+  if (!/^gwm\d-/.test(drive?.root ?? '') || path.resolve(cwd, given) === file) return word;
+  const key = props.has('file') ? 'file' : 'file.filename';
+  return withProperty(word, key, file);
+}
+
+/** The path of the image whose uppermost node this is. */
+function fileBelow(root: string, block: BlockFacts): string | undefined {
+  const child = block.edges.find(({ parent, role }) => parent === root && role === 'file')?.child;
+  return block.nodes.find(({ name }) => name === (child ?? root))?.file;
+}
+
+function withFile(word: string, keys: readonly string[], file: string): string {
+  if (!word.trimStart().startsWith('{')) return withProperty(word, keys.join('.'), file);
+  const top = JSON.parse(word) as Record<string, unknown>;
+  const [first = '', second] = keys;
+  if (second === undefined) return JSON.stringify({ ...top, [first]: file });
+  const inner = top[first];
+  return JSON.stringify({ ...top, [first]: { ...(isGiven(inner) ? inner : {}), [second]: file } });
+}
+
+/** In an option's value a comma is written twice. */
+function withProperty(word: string, key: string, value: string): string {
+  const found = new RegExp(`(^|,)${RegExp.escape(key)}=(?:[^,]|,,)*`);
+  const escaped = value.replaceAll(',', ',,');
+  return word.replace(found, (_all, before: string) => `${before}${key}=${escaped}`);
+}

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { PretendedHost } from './pretended.ts';
+
+describe('the move of a disk', () => {
+  let host: PretendedHost;
+
+  beforeEach(async () => {
+    host = await PretendedHost.open();
+  });
+  afterEach(() => host.close());
+
+  /** The guest's disk is whole, and nothing but it is there. */
+  async function assertWhole(): Promise<void> {
+    assert.equal(await host.holds(host.truth), host.written);
+    const all = await readdir(host.directory, { recursive: true, withFileTypes: true });
+    const names = all.filter((each) => each.isFile()).map(({ name }) => name);
+    assert.equal(names.length, 1, names.join());
+    if (host.truth === host.from) assert.equal(existsSync(host.to), false);
+  }
+
+  test('ends with the guest on the new image, and the old one removed', async () => {
+    const ended = await host.agent(await host.plan());
+    assert.ok(ended !== 'killed');
+    assert.equal(ended.state, 'done', JSON.stringify(ended));
+    assert.equal(host.truth, host.to);
+    await assertWhole();
+  });
+
+  test('keeps the old image under another name where that is asked for', async () => {
+    const ended = await host.agent(await host.plan(true));
+    assert.ok(ended !== 'killed');
+    assert.equal(ended.kept, `${host.from}.moved-${ended.id}`);
+    assert.ok(existsSync(ended.kept ?? ''));
+  });
+
+  test('leaves the guest on its old image when the copying fails, and says why', async () => {
+    host.trouble = { kind: 'full', reason: 'No space left on device' };
+    const ended = await host.agent(await host.plan());
+    assert.ok(ended !== 'killed');
+    assert.equal(ended.error?.code, 'GODWIT_DISK_FAILED');
+    assert.match(ended.error.message, /no room/);
+    await assertWhole();
+  });
+
+  test('comes to its end whenever its agent is killed, with the disk whole at each moment', async () => {
+    await host.agent(await host.plan());
+    const { steps } = host;
+    assert.ok(steps > 10, String(steps));
+    for (let killAt = 2; killAt <= steps; killAt += 1) {
+      await renew();
+      host.killAt = killAt;
+      const plan = await host.plan();
+      assert.equal(await host.agent(plan), 'killed', `before step ${killAt}`);
+      assert.equal(await host.holds(host.truth), host.written, `at step ${killAt}`);
+      const ended = await host.agent(plan);
+      assert.ok(ended !== 'killed');
+      assert.equal(ended.state, 'done', `after step ${killAt}: ${JSON.stringify(ended)}`);
+      await assertWhole();
+    }
+  });
+
+  test('keeps the right image when the hypervisor dies together with the agent, whenever that is', async () => {
+    await host.agent(await host.plan());
+    const { steps } = host;
+    const ends = new Set<string>();
+    for (let killAt = 2; killAt <= steps; killAt += 1) {
+      await renew();
+      host.killAt = killAt;
+      host.both = true;
+      const plan = await host.plan();
+      assert.equal(await host.agent(plan), 'killed');
+      const ended = await host.agent(plan);
+      assert.ok(ended !== 'killed');
+      ends.add(ended.state);
+      // Between the record and the word both are the same, and the new one counts.
+      const left = ended.state === 'done' ? host.to : host.from;
+      assert.equal(await host.holds(left), host.written, `after step ${killAt}: ${ended.state}`);
+      if (ended.state === 'done') assert.ok(ended.kept === undefined || existsSync(ended.kept));
+      else assert.equal(existsSync(host.to), false);
+    }
+    assert.deepEqual([...ends].toSorted(), ['done', 'failed']);
+  });
+
+  test('does not hold the guest up when the switch cannot be written down', async () => {
+    host.unwritable = { what: '"switching"', times: 1 };
+    const ended = await host.agent(await host.plan());
+    assert.ok(ended !== 'killed');
+    assert.equal(host.unwritable.times, 0);
+    assert.equal(ended.state, 'done', JSON.stringify(ended));
+    await assertWhole();
+    // The guest could write between, or its copy would not have had to be begun again.
+    assert.equal(host.begun, 2);
+  });
+
+  test('is undone by a cancel, and refuses one that comes too late', async () => {
+    const plan = await host.plan();
+    host.killAt = 5;
+    await host.agent(plan);
+    const going = host.agent(plan);
+    assert.equal(await host.cancel(), true);
+    const ended = await going;
+    assert.ok(ended !== 'killed');
+    assert.equal(ended.state, 'cancelled');
+    assert.equal(await host.cancel(), false);
+    await assertWhole();
+  });
+
+  async function renew(): Promise<void> {
+    await host.close();
+    host = await PretendedHost.open();
+  }
+});

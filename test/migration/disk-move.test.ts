@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { godwitError } from '../../src/errors.ts';
+import {
+  MOST_ATTEMPTS,
+  beginMove,
+  decideMove,
+  diskMoveRecord,
+  moveAfter,
+  replayMove,
+  wordFor,
+} from '../../src/migration/disk-move.ts';
+import type { DiskMoveEvent, MoveSight } from '../../src/migration/disk-move.ts';
+import { diskMovePlan } from '../../src/protocol/disk-move.ts';
+
+const plan = diskMovePlan.parse({
+  id: 'd-0123456789ab',
+  request: { guest: 'db1', disk: 'disk0', to: '/srv/fast/' },
+  handle: { driver: 'qemu', name: 'db1', pid: 7, startTicks: 1, monitor: '/run/q' },
+  createdAt: '2026-11-20T20:00:00.000Z',
+  from: '/srv/slow/disk0.raw',
+  identity: '1:2',
+  to: '/srv/fast/disk0.raw',
+  directories: [],
+  work: {},
+});
+const facts = { guest: 'db1', device: 'disk0', reason: 'it broke' };
+const trouble = {
+  type: 'trouble',
+  error: godwitError('GODWIT_DISK_FAILED', facts).toJSON(),
+} as const;
+const stateAfter = (...events: DiskMoveEvent[]) => events.reduce(moveAfter, beginMove(plan));
+const resting: MoveSight = {
+  hypervisor: 'lives',
+  on: 'old',
+  job: 'none',
+  open: false,
+  nearly: false,
+  hastened: false,
+};
+const sight = (change: Partial<MoveSight> = {}): MoveSight => ({ ...resting, ...change });
+
+const arbitrarySight: fc.Arbitrary<MoveSight> = fc.record({
+  hypervisor: fc.constantFrom('lives', 'gone'),
+  on: fc.constantFrom('old', 'new', 'neither'),
+  job: fc.constantFrom('none', 'copying', 'ready', 'ending', 'pending', 'ended', 'failed'),
+  open: fc.boolean(),
+  nearly: fc.boolean(),
+  hastened: fc.boolean(),
+});
+const arbitraryEvents: fc.Arbitrary<DiskMoveEvent[]> = fc.array(
+  fc.constantFrom<DiskMoveEvent[]>(
+    { type: 'copying' },
+    { type: 'cancel' },
+    { type: 'switching' },
+    { type: 'switched' },
+    trouble,
+  ),
+  { maxLength: 8 },
+);
+
+describe('the decision on a disk’s move', () => {
+  test('copies, brings both together, writes the switch down, goes over and tidies up', () => {
+    const began = stateAfter({ type: 'copying' });
+    const switching = moveAfter(began, { type: 'switching' });
+    assert.equal(decideMove(stateAfter(), sight()), 'begin');
+    assert.equal(decideMove(began, sight({ job: 'copying', open: true })), 'wait');
+    assert.equal(decideMove(began, sight({ job: 'ready', open: true })), 'hasten');
+    assert.equal(
+      decideMove(began, sight({ job: 'ready', open: true, hastened: true })),
+      'complete',
+    );
+    assert.equal(decideMove(began, sight({ job: 'pending', open: true })), 'switch');
+    assert.equal(decideMove(switching, sight({ job: 'pending', open: true })), 'finalize');
+    assert.equal(decideMove(switching, sight({ on: 'new', job: 'ended', open: true })), 'settle');
+  });
+
+  test('asks the hypervisor which image the guest uses, and the journal only where that is gone', () => {
+    const [old, switching] = [stateAfter({ type: 'copying' }), stateAfter({ type: 'switching' })];
+    assert.equal(decideMove(old, sight({ on: 'new' })), 'settle');
+    assert.equal(decideMove(old, sight({ hypervisor: 'gone' })), 'discard');
+    assert.equal(decideMove(switching, sight({ hypervisor: 'gone' })), 'settle');
+    assert.equal(decideMove(switching, sight({ on: 'old', job: 'failed' })), 'fail');
+    assert.equal(
+      decideMove(moveAfter(switching, trouble), sight({ hypervisor: 'gone' })),
+      'discard',
+    );
+  });
+
+  test('never takes the new image away where the guest may be on it', () => {
+    fc.assert(
+      fc.property(arbitraryEvents, arbitrarySight, (events, seen) => {
+        const state = stateAfter(...events);
+        const deed = decideMove(state, seen);
+        if (deed !== 'discard' && deed !== 'drop') return;
+        if (seen.hypervisor === 'lives') assert.equal(seen.on, 'old');
+        assert.equal(state.side, 'old');
+        // What the hypervisor has open is closed first.
+        if (deed === 'discard' && seen.hypervisor === 'lives') {
+          assert.deepEqual([seen.job, seen.open], ['none', false]);
+        }
+      }),
+    );
+  });
+
+  test('gives the old image up only for a guest that is on the new one, or whose switch was written down', () => {
+    fc.assert(
+      fc.property(arbitraryEvents, arbitrarySight, (events, seen) => {
+        const state = stateAfter(...events);
+        if (decideMove(state, seen) !== 'settle') return;
+        assert.ok(seen.hypervisor === 'lives' ? seen.on === 'new' : state.side !== 'old');
+      }),
+    );
+  });
+
+  test('gives the word only after the record of the switch', () => {
+    fc.assert(
+      fc.property(arbitraryEvents, arbitrarySight, (events, seen) => {
+        const state = stateAfter(...events);
+        if (decideMove(state, seen) === 'finalize') assert.notEqual(state.side, 'old');
+      }),
+    );
+  });
+
+  test('does nothing once it has ended, and leaves what somebody else has changed', () => {
+    const figures = { copiedBytes: 1, totalBytes: 1, elapsedMs: 1 };
+    const done = stateAfter({ type: 'ended', outcome: 'done', ...figures });
+    assert.equal(decideMove(done, sight()), 'nothing');
+    assert.equal(decideMove(stateAfter(), sight({ on: 'neither' })), 'leave');
+  });
+
+  test('begins anew what is gone, but not for ever', () => {
+    const times = Array.from({ length: MOST_ATTEMPTS }, () => ({ type: 'copying' }) as const);
+    assert.equal(decideMove(stateAfter(...times.slice(1)), sight()), 'begin');
+    assert.equal(decideMove(stateAfter(...times), sight()), 'fail');
+  });
+
+  test('lets the guest wait for both images once, when little is left of a copy that may never catch up', () => {
+    const began = stateAfter({ type: 'copying' });
+    const nearly = { job: 'copying', open: true, nearly: true } as const;
+    assert.equal(decideMove(began, sight(nearly)), 'hasten');
+    assert.equal(decideMove(began, sight({ ...nearly, hastened: true })), 'wait');
+  });
+
+  test('drops the job of a move that is cancelled, and then the image', () => {
+    const asked = stateAfter({ type: 'copying' }, { type: 'cancel' });
+    assert.equal(decideMove(asked, sight({ job: 'pending', open: true })), 'drop');
+    assert.equal(decideMove(asked, sight({ open: true })), 'drop');
+    assert.equal(decideMove(asked, sight()), 'discard');
+    const late = stateAfter({ type: 'switching' }, { type: 'cancel' });
+    assert.equal(late.cancelAsked, false);
+  });
+});
+
+describe('the journal of a disk’s move', () => {
+  test('tells again what was told', () => {
+    fc.assert(
+      fc.property(arbitraryEvents, (events) => {
+        const lines = [{ type: 'begun', plan } as const, ...events].map((event, seq) =>
+          JSON.stringify({ v: 1, seq, at: 1, mono: 1, event }),
+        );
+        const read = lines.map((line) => diskMoveRecord.parse(JSON.parse(line)).event);
+        assert.deepEqual(replayMove(read), stateAfter(...events));
+      }),
+    );
+    assert.equal(replayMove([]), undefined);
+    assert.equal(replayMove([{ type: 'copying' }]), undefined);
+  });
+
+  test('has a word for each state', () => {
+    assert.equal(wordFor(stateAfter()), 'planned');
+    assert.equal(wordFor(stateAfter({ type: 'copying' })), 'copying');
+    assert.equal(wordFor(stateAfter({ type: 'copying' }, { type: 'cancel' })), 'undoing');
+    assert.equal(wordFor(stateAfter({ type: 'switching' })), 'switching');
+    assert.equal(wordFor(stateAfter({ type: 'switched' })), 'tidying');
+  });
+});
