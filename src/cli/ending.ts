@@ -34,7 +34,10 @@ export async function finalReport(
 /** Exit code for what a migration came to: that of its error, or of its outcome. */
 export function exitOf(report: Report): number {
   switch (report.outcome) {
-    case 'done':
+    case 'done': {
+      const { error } = report.diskCheck ?? {};
+      return error === undefined ? 0 : ERRORS[error.code].exit;
+    }
     case 'running':
       return 0;
     case 'failed':
@@ -54,6 +57,9 @@ export function exitOf(report: Report): number {
 export function printEnding(context: Context, report: Report, json: boolean): number {
   if (json) printJson(context, report);
   else context.out.write(summaryText(report, contextPainter(context)));
+  if (report.diskCheck?.error !== undefined) {
+    printError(context, fromSerial(report.diskCheck.error));
+  }
   if (report.error !== undefined) printError(context, fromSerial(report.error));
   else if (report.outcome === 'cancelled') {
     const facts = { guest: report.guest, host: report.from };

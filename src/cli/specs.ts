@@ -111,6 +111,11 @@ export const migrateSpec = spec({
         'migration is given up',
       preset: 'slow',
     },
+    verifyDisks: {
+      kind: 'switch',
+      summary:
+        'compare the disks that are copied, as they were at the switch, once the guest runs there; the images at the source are removed only where they are the same',
+    },
     detach: { kind: 'switch', summary: 'print the id and return at once' },
   },
   examples: [

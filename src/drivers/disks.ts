@@ -79,6 +79,8 @@ export interface DiskTarget {
   ): Promise<void>;
   /** Once the hypervisor has started: offers these nodes for writing on the unix `socket`, each under its name. Repeatable. */
   serve(nodes: readonly string[], socket: string, signal: AbortSignal): Promise<void>;
+  /** Absent where the hypervisor cannot tell what a guest writes. */
+  readonly watch?: DiskWatch;
   /** Nothing is written from outside any more: what `serve` made is gone when this resolves. Repeatable. */
   end(signal: AbortSignal): Promise<void>;
 }
@@ -133,4 +135,26 @@ export interface DiskRelocator {
   settle(work: unknown, file: string, signal: AbortSignal): Promise<string[]>;
   /** Not finalized: ends the copying and closes the new image; the guest is on the old one as if nothing had been. */
   drop(work: unknown, signal: AbortSignal): Promise<void>;
+}
+
+/** At the destination: what the guest writes from the switch on, so that its images can be compared as they were then. */
+export interface DiskWatch {
+  /** Before the guest runs. Never rejects: where it cannot be, `account` does. */
+  begin(nodes: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Offers these nodes for reading on the unix `socket`, each under its name, also while the guest runs. Repeatable. */
+  view(nodes: readonly string[], socket: string, signal: AbortSignal): Promise<void>;
+  /** What was written since `begin`, all that has begun until now included: an export, and the bitmap that it tells. */
+  account(
+    node: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly export: string; readonly bitmap: string }>;
+  /** What the others made is gone when this resolves. Repeatable. */
+  end(signal: AbortSignal): Promise<void>;
+}
+
+/** An image that nobody writes to. */
+export interface FrozenImage {
+  readonly node: string;
+  readonly file: string;
+  readonly format: 'raw' | 'qcow2';
 }

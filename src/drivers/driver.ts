@@ -4,7 +4,7 @@ import type { Check, Compression, MemorySample, Mode } from '../protocol/migrati
 import type { GuestDescription, StreamSettings } from '../protocol/peer.ts';
 
 import type { Launch } from '../migration/source-state.ts';
-import type { DiskRelocator, DiskSource, DiskTarget } from './disks.ts';
+import type { DiskRelocator, DiskSource, DiskTarget, FrozenImage } from './disks.ts';
 
 export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch };
 
@@ -32,6 +32,16 @@ export interface Driver {
   openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession>;
   /** Makes ready to build the paused counterpart; starts nothing yet. */
   openDestination(options: DestinationOptions): Promise<DestinationSession>;
+  /**
+   * Offers images that no guest writes to any more for reading on the unix `socket`, each under its node's name, for as
+   * long as `work` takes. Absent where the driver cannot.
+   */
+  openFrozen?<T>(
+    images: readonly FrozenImage[],
+    socket: string,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T>;
   /** What the guests below a directory need now and then from whoever is there all the time. */
   tend?(guestsDir: string): Promise<void>;
 }

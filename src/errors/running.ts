@@ -59,6 +59,20 @@ export const runningErrors = {
     6,
     409,
   ),
+  GODWIT_DISK_DIFFERS: row(
+    'disk {device} of {guest} is not the same at {host} as it was at the switch, first at byte {at}',
+    'The guest runs at {host}. Its images at the source are kept as NAME.moved-ID: find out which are right before you remove them.',
+    false,
+    5,
+    409,
+  ),
+  GODWIT_DISK_UNVERIFIED: row(
+    'whether the disks of {guest} are the same at {host} could not be found out: {reason}',
+    'The guest runs at {host}. Its images at the source are kept as NAME.moved-ID.',
+    false,
+    5,
+    502,
+  ),
   GODWIT_DISK_MOVE_CANCELLED: row(
     'the move of disk {device} of {guest} was cancelled; the guest runs on with {file}',
     'Start it again when you like.',

@@ -159,6 +159,8 @@ export type DestinationCall =
   | 'refuse'
   /** Disks that are copied: they are offered, or no longer. */
   | 'disks'
+  /** Copied disks are compared with the source's, with the guest running here. */
+  | 'compare'
   | 'recover'
   | 'release'
   /** A release of what is left of a guest that the source says is lost. */
@@ -204,6 +206,9 @@ export function judgeCall(
       if (state.right === 'running' || state.right === 'refused')
         return no(state, `it is ${state.right}`);
       return state.stage === 'prepared' ? go : no(state, `it is only ${state.stage}`);
+    case 'compare':
+      if (state.right !== 'running') return no(state, 'the guest does not run here');
+      return state.stage === 'finished' ? no(state, 'it is settled') : go;
     case 'recover':
       return state.right === 'running' ? go : no(state, 'the guest was never committed here');
     case 'release':

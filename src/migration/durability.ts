@@ -26,6 +26,7 @@ export function durability(event: SourceEvent): Durability {
       // `armed` is on the disk since before the guest stopped; after a power loss the destination is asked.
       if (event.step === 'commit') return 'soon';
       return event.step === 'drain' ? 'later' : 'sync';
+    case 'compared':
     case 'planned':
     case 'failed':
     case 'undid':

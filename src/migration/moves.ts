@@ -1,7 +1,7 @@
 import { godwitError } from '../errors.ts';
 import type { SerialError } from '../errors.ts';
 import { sourceRightAfter } from './run-right.ts';
-import type { SourceEffect, SourceState, Transition } from './source-state.ts';
+import type { SourceEffect, SourceState, StepFacts, Transition } from './source-state.ts';
 import { undoAtOrBefore, undoBefore } from './steps.ts';
 import type { StepName } from './steps.ts';
 
@@ -9,6 +9,10 @@ import type { StepName } from './steps.ts';
 
 export function stay(state: SourceState): Transition {
   return { state, effects: [] };
+}
+
+export function know(state: SourceState, facts: StepFacts): Transition {
+  return stay({ ...state, known: { ...state.known, ...facts } });
 }
 
 /** Begins a step; entering `arm` and `commit` moves the right to run, in the same record. */
@@ -106,4 +110,17 @@ export function lostBecause(state: SourceState, because: SerialError): Transitio
 export function endLost(state: SourceState): Transition {
   const next: SourceState = { ...state, doing: { kind: 'end', outcome: 'lost' } };
   return { state: next, effects: [{ type: 'end', outcome: 'lost' }] };
+}
+
+/** Why a step has taken too long; of memory with the numbers. */
+export function timeoutError(state: SourceState, step: StepName, afterMs: number): SerialError {
+  const { sample, stopped } = state;
+  if (step !== 'memory' || sample === undefined || stopped) {
+    const what = stopped && step === 'memory' ? 'the stop for the switchover' : `step ${step}`;
+    return godwitError('GODWIT_DEADLINE', { what, deadlineMs: afterMs }).toJSON();
+  }
+  const { guest, settings } = state.plan;
+  const { dirtyRate, rate } = sample;
+  const facts = { guest, dirtyRate, rate, timeoutMs: settings.timeoutMs };
+  return godwitError('GODWIT_NOT_CONVERGED', facts).toJSON();
 }

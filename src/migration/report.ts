@@ -78,6 +78,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     ...(walk.wire === undefined ? {} : { wire: walk.wire }),
     ...(state.disks === undefined ? {} : { disks: [...state.disks] }),
     ...(walk.diskLink === undefined ? {} : { diskLink: walk.diskLink }),
+    ...(state.known.diskCheck === undefined ? {} : { diskCheck: state.known.diskCheck }),
     phases: walk.phases,
     checks: (state.known.checks ?? []).slice(0, MOST_CHECKS),
     decisions: walk.decisions.slice(0, MOST_DECISIONS),

@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import type { SerialError } from '../errors.ts';
-import { diskLink, diskPace, diskProgress, MAX_PLACES, place } from '../protocol/disk.ts';
+import {
+  diskCheck,
+  diskLink,
+  diskPace,
+  diskProgress,
+  MAX_PLACES,
+  place,
+} from '../protocol/disk.ts';
 import type { DiskPace, DiskProgress } from '../protocol/disk.ts';
 import { serialError } from '../protocol/errors.ts';
 import { check, memorySample, migrationSettings } from '../protocol/migration.ts';
@@ -58,6 +65,8 @@ export const stepFacts = z.object({
   firstFrameMs: ms.optional(),
   /** What other hosts saw of it. */
   vantages: vantages.optional(),
+  /** What the comparison of the copies of disks came to. */
+  diskCheck: diskCheck.optional(),
   /** How its hypervisor was started, where the guest may have to be started anew. */
   launch: launch.optional(),
 });
@@ -116,6 +125,8 @@ export const sourceEvent = z.discriminatedUnion('type', [
     figures: diskLink,
     why: z.string().max(1024).optional(),
   }),
+  /** The copies of disks were compared, after the guest had left. */
+  z.object({ type: z.literal('compared'), check: diskCheck }),
   z.object({ type: z.literal('cancel') }),
   z.object({ type: z.literal('timeout'), afterMs: ms }),
   z.object({

@@ -2,7 +2,18 @@ import { ERRORS, godwitError } from '../errors.ts';
 import type { SerialError } from '../errors.ts';
 import type { Check, EndPhase } from '../protocol/migration.ts';
 import { onHypervisor } from './hypervisor-transition.ts';
-import { beginUndo, endLost, enter, finishUndo, hold, lost, lostBecause, stay } from './moves.ts';
+import {
+  beginUndo,
+  endLost,
+  enter,
+  finishUndo,
+  hold,
+  know,
+  lost,
+  lostBecause,
+  stay,
+  timeoutError,
+} from './moves.ts';
 import { onFenced, onResolved } from './resolve.ts';
 import { sourceRightAfter } from './run-right.ts';
 import type { SourceEvent, SourceState, StepFacts, Transition } from './source-state.ts';
@@ -36,6 +47,8 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
       return stay({ ...state, sample: event.sample });
     case 'copied':
       return stay({ ...state, disks: event.disks, diskPace: event.pace });
+    case 'compared':
+      return know(state, { diskCheck: event.check });
     case 'decided':
       return event.what === 'postcopy' && isDoing(state, 'memory')
         ? enter({ ...state, via: 'postcopy' }, 'switchover')
@@ -45,8 +58,7 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
     case 'stalled':
       return isDoing(state, 'drain') ? { state, effects: [{ type: 'recover' }] } : stay(state);
     case 'flows':
-      if (event.over === undefined) return stay(state);
-      return stay({ ...state, known: { ...state.known, streamOver: event.over } });
+      return event.over === undefined ? stay(state) : know(state, { streamOver: event.over });
     case 'recovery-failed':
       return isDoing(state, 'drain') ? hold(state, event.error) : stay(state);
     case 'cancel':
@@ -136,8 +148,7 @@ function failed(state: SourceState, step: StepName, error: SerialError): Transit
   if (!isDoing(state, step)) return stay(state);
   // Whether the order to switch had its effect is not known; once it has, there is no way back but forward.
   const mayBeUnderWay = step === 'switchover' && state.via === 'postcopy';
-  const isOver = NO_SWITCH.has(error.code);
-  if (mayBeUnderWay && !isOver) {
+  if (mayBeUnderWay && !NO_SWITCH.has(error.code)) {
     return again(state, step) ?? beginUndo(state, step, error);
   }
   if (isBeforeNoReturn(step)) return beginUndo(state, step, error);
@@ -266,18 +277,6 @@ function timeout(state: SourceState, afterMs: number): Transition {
   return beginUndo(state, step, timeoutError(state, step, afterMs));
 }
 
-function timeoutError(state: SourceState, step: StepName, afterMs: number): SerialError {
-  const { sample, stopped } = state;
-  if (step !== 'memory' || sample === undefined || stopped) {
-    const what = stopped && step === 'memory' ? 'the stop for the switchover' : `step ${step}`;
-    return godwitError('GODWIT_DEADLINE', { what, deadlineMs: afterMs }).toJSON();
-  }
-  const { guest, settings } = state.plan;
-  const { dirtyRate, rate } = sample;
-  const facts = { guest, dirtyRate, rate, timeoutMs: settings.timeoutMs };
-  return godwitError('GODWIT_NOT_CONVERGED', facts).toJSON();
-}
-
 function end(state: SourceState, outcome: EndPhase): Transition {
   return {
     state: { ...state, doing: { kind: 'end', outcome } },
@@ -294,7 +293,7 @@ function isUndoing(state: SourceState, step: StepName): boolean {
 }
 
 /** The table's row for the error that ended a migration; 0 after success. */
-export function exitCodeOf(state: SourceState): number {
-  if (state.doing.kind === 'end' && state.doing.outcome === 'done') return 0;
-  return state.because === undefined ? 0 : ERRORS[state.because.code].exit;
+export function exitCodeOf({ doing, because }: SourceState): number {
+  const isDone = doing.kind === 'end' && doing.outcome === 'done';
+  return isDone || because === undefined ? 0 : ERRORS[because.code].exit;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { compared, comparison, rewriting, rewritten } from './disk-check.ts';
 import * as peer from './peer.ts';
 import { route } from './route.ts';
 
@@ -33,7 +34,23 @@ export const diskRoutes = {
     path: '/v1/disks/end',
     summary: 'The copies are whole, or will never be: nothing is written from outside any more',
     access: 'agent',
-    body: peer.epochBody,
+    body: peer.diskEnd,
     response: z.object({ ok: z.literal(true) }),
+  }),
+  disksCompare: route({
+    method: 'POST',
+    path: '/v1/disks/compare',
+    summary: 'The guest runs: say which of these parts of a copied image are something else now',
+    access: 'agent',
+    body: comparison,
+    response: compared,
+  }),
+  disksRewritten: route({
+    method: 'POST',
+    path: '/v1/disks/rewritten',
+    summary: 'Say which of these parts the guest has written to since the switch',
+    access: 'agent',
+    body: rewriting,
+    response: rewritten,
   }),
 };

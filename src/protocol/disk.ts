@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { serialError } from './errors.ts';
 import { bytes, ms } from './names.ts';
 
 /**
@@ -86,6 +87,23 @@ export const diskLink = z.object({
   sessions: count,
 });
 export type DiskLink = z.infer<typeof diskLink>;
+
+/** What the comparison of copies came to, as they were at the switch. */
+export const diskCheck = z.object({
+  /** unverified: it could not be found out. */
+  verdict: z.enum(['equal', 'different', 'unverified']),
+  /** Found to hold the same, holes included. */
+  comparedBytes: bytes,
+  /** Written to by the guest since the switch, so that nothing can be said of it. */
+  excludedBytes: bytes,
+  /** Not written to since, and not the same. */
+  differentBytes: bytes,
+  /** The first place that differs. */
+  first: z.object({ node: nodeName, at: bytes }).optional(),
+  tookMs: ms,
+  error: serialError.optional(),
+});
+export type DiskCheck = z.infer<typeof diskCheck>;
 
 /** At most as many images as a guest may have, each in a directory of its own. */
 export const MAX_PLACES = 256;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { diskLink, diskPace, diskProgress } from './disk.ts';
+import { diskCheck, diskLink, diskPace, diskProgress } from './disk.ts';
 import { serialError } from './errors.ts';
 import {
   bytes,
@@ -61,6 +61,8 @@ export const migrationSettings = z.object({
    * is given up; absent: slow.
    */
   diskWrites: z.enum(['slow', 'refuse']).optional(),
+  /** Disks that are copied are compared afterwards, as they were at the switch. */
+  verifyDisks: z.boolean().optional(),
   /** Network of the source (a bridge) -> network of the destination, where they are not found by name, VLAN or VNI. */
   networks: networkMap.optional(),
 });
@@ -225,6 +227,8 @@ export const report = z.object({
   disks: z.array(diskProgress).max(64).optional(),
   /** What went between the hosts for them; absent where none was copied, or the way to the other host never stood. */
   diskLink: diskLink.optional(),
+  /** Whether the copies are the same, where that was to be found out. */
+  diskCheck: diskCheck.optional(),
   /** How long each phase took, ms, in order. */
   phases: z.array(z.object({ phase, ms })).max(64),
   checks: z.array(check).max(256),

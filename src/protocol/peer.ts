@@ -111,6 +111,9 @@ export type StorageAnswer = z.infer<typeof storageAnswer>;
 
 export const epochBody = z.object({ epoch });
 
+/** `watch`: what the guest writes to the copies from here on is kept account of, so that they can be compared. */
+export const diskEnd = epochBody.extend({ watch: z.boolean().optional() });
+
 /** For how long the links of the disks' session may be cut, ms. */
 const graceMs = z.number().int().min(1000).max(120_000);
 export const diskOffer = epochBody.extend({ linkGraceMs: graceMs });

@@ -89,6 +89,16 @@ export const anyEvent: fc.Arbitrary<SourceEvent> = fc.oneof(
     figures: fc.constant(diskLinkOf()),
     why: reason,
   }),
+  record({
+    type: fc.constant('compared' as const),
+    check: fc.constant({
+      verdict: 'equal' as const,
+      comparedBytes: 1,
+      excludedBytes: 0,
+      differentBytes: 0,
+      tookMs: 1,
+    }),
+  }),
   record({ type: fc.constant('cancel' as const) }),
   record({ type: fc.constant('timeout' as const), afterMs: fc.nat(1000) }),
   record({ type: fc.constant('taken-over' as const), pid: fc.nat(1000) }),

@@ -50,6 +50,7 @@ export class WorldDestination {
         return;
       case 'assess':
       case 'disks':
+      case 'compare':
       case 'recover':
         return;
       case 'prepare':

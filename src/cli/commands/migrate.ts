@@ -53,6 +53,7 @@ function requestOf({ args, flags }: MigrateInput, to: string): MigrationRequest 
     linkGraceMs: flags.linkGrace === undefined ? undefined : Math.round(flags.linkGrace),
     ...(flags.keepSource === true ? { keepSource: true } : {}),
     ...(flags.diskWrites === 'refuse' ? { diskWrites: flags.diskWrites } : {}),
+    ...(flags.verifyDisks === true ? { verifyDisks: true } : {}),
     ...(flags.network === undefined ? {} : { networks: networkMapOf(flags.network) }),
     ...(flags.pathAddress === undefined ? {} : { pathAddresses: flags.pathAddress }),
   };

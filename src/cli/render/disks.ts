@@ -36,6 +36,20 @@ export function diskPairs({
   return pairs;
 }
 
+/** What the comparison of copied disks came to, where there was one. */
+export function checkPairs({ diskCheck: check }: Pick<Report, 'diskCheck'>): [string, string][] {
+  if (check === undefined) return [];
+  const { verdict, comparedBytes, excludedBytes, differentBytes, tookMs } = check;
+  const parts = [
+    verdict,
+    `${formatBytes(comparedBytes)} the same`,
+    `${formatBytes(excludedBytes)} written to since`,
+    ...(differentBytes === 0 ? [] : [`${formatBytes(differentBytes)} not the same`]),
+    `in ${formatDuration(tookMs)}`,
+  ];
+  return [['compared with the source', parts.join(', ')]];
+}
+
 function wordsOf({ node, copiedBytes, totalBytes }: DiskProgress): string {
   const percent = totalBytes === 0 ? 100 : Math.floor((copiedBytes / totalBytes) * 100);
   return `${printable(node)} ${percent} % of ${formatBytes(totalBytes)}`;

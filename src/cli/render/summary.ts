@@ -1,5 +1,6 @@
 import type { Report } from '../../protocol/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { checkPairs } from './disks.ts';
 import { printable, printableCell } from './style.ts';
 import type { Painter } from './style.ts';
 import { renderPairs } from './table.ts';
@@ -39,6 +40,7 @@ export function measures(report: Report): [string, string][] {
     ...(report.pageRequests === 0
       ? []
       : [['page requests', String(report.pageRequests)] satisfies [string, string]]),
+    ...checkPairs(report),
     ['runs', whereWords(report)],
   ];
 }

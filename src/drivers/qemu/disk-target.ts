@@ -12,6 +12,7 @@ import { creationOf, formatImages, makeEmptyFile } from './make-image.ts';
 import type { Blank } from './make-image.ts';
 import { readProcess } from './guest/process.ts';
 import { exportId, isExportId, reopenings } from './exports.ts';
+import { QemuDiskWatch } from './mirror/watch.ts';
 import type { QmpClient } from './qmp/client.ts';
 
 const POLL_MS = 2;
@@ -44,6 +45,7 @@ export interface TargetParts {
 /** Empty images for a guest, and exports of its paused QEMU into which they are filled. */
 export class QemuDiskTarget implements DiskTarget {
   readonly images: Identifier;
+  readonly watch: QemuDiskWatch;
   readonly #owner: { readonly host: string; readonly guest: string };
   readonly #programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
   readonly #incoming: (signal: AbortSignal) => Promise<Incoming | undefined>;
@@ -58,6 +60,7 @@ export class QemuDiskTarget implements DiskTarget {
     this.#programs = programs;
     this.images = images;
     this.#incoming = incoming;
+    this.watch = new QemuDiskWatch(owner.guest, async (signal) => (await incoming(signal))?.client);
   }
 
   async create(

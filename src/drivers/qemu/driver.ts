@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import type { HypervisorInfo } from '../../protocol/host.ts';
+import type { FrozenImage } from '../disks.ts';
 import type {
   DestinationOptions,
   DestinationSession,
@@ -15,6 +16,7 @@ import { listPrograms } from './binaries.ts';
 import type { QemuProgram } from './binaries.ts';
 import { QemuDestination } from './destination.ts';
 import { candidatesOf, discoverGuests } from './guest/discover.ts';
+import { offerFrozen } from './frozen.ts';
 import { readProcess } from './guest/process.ts';
 import { ImageStore } from './images.ts';
 import { relaunch } from './relaunch.ts';
@@ -24,6 +26,8 @@ import { MonitorWatch } from './session.ts';
 import { QemuSource } from './source.ts';
 
 const GREETING_MS = 3000;
+/** The longest that images are offered; whoever reads them has a deadline of its own. */
+const FROZEN_MS = 86_400_000;
 
 export interface QemuDriverOptions {
   /** This host's name, for the words of errors. */
@@ -103,6 +107,19 @@ export class QemuDriver implements Driver {
       await session.reattach(AbortSignal.timeout(GREETING_MS)).catch(() => false);
     }
     return session;
+  }
+
+  async openFrozen<T>(
+    images: readonly FrozenImage[],
+    socket: string,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { host } = this.#options;
+    const [program] = await this.#programs(signal);
+    if (program === undefined) throw godwitError('GODWIT_HOST_LACKS', { what: 'a QEMU' });
+    const offered = { images, socket, forMs: FROZEN_MS };
+    return offerFrozen({ file: program.binary, host }, offered, signal, work);
   }
 
   tend(guestsDir: string): Promise<void> {

@@ -4,11 +4,12 @@ import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import type { GuestHandle, Launch } from '../driver.ts';
+import { readBlocks } from './guest/blocks.ts';
 import { listQemuProcesses, readProcess, startTicksOf } from './guest/process.ts';
 import type { QemuProcess } from './guest/process.ts';
 import { connectMonitor } from './qmp/connect.ts';
 import * as answers from './qmp/answers.ts';
-import type { BlockFacts } from './spec/disk-facts.ts';
+import type { QmpClient } from './qmp/client.ts';
 import { withMovedImages } from './spec/moved-argv.ts';
 import { LOG_FILE } from './spec/names.ts';
 
@@ -56,7 +57,11 @@ export function whyNotAgain(argv: readonly string[]): string | undefined {
 }
 
 /** The running guest's command line, once it is sure that it can be used again. GODWIT_RESTART says why not. */
-export async function launchOf(handle: GuestHandle, block: BlockFacts): Promise<Launch> {
+export async function launchOf(
+  handle: GuestHandle,
+  client: QmpClient,
+  signal: AbortSignal,
+): Promise<Launch> {
   const process = await readProcess(handle.pid);
   const no = (reason: string): Error =>
     godwitError('GODWIT_RESTART', { guest: handle.name, host: 'its source', reason });
@@ -66,6 +71,7 @@ export async function launchOf(handle: GuestHandle, block: BlockFacts): Promise<
   if (reason !== undefined) throw no(reason);
   if (process.binary === '') throw no('its program cannot be read');
   const { binary, cwd } = process;
+  const block = await readBlocks(client, signal);
   return { binary, argv: coldArguments(withMovedImages(process.argv.slice(1), cwd, block)), cwd };
 }
 

@@ -15,7 +15,6 @@ import type {
 } from '../driver.ts';
 import { readAbilities } from './abilities.ts';
 import { nicsWithPorts, tapsOf } from './guest/attachments.ts';
-import { readBlocks } from './guest/blocks.ts';
 import { readFacts, readNetwork } from './guest/facts.ts';
 import { isAlive, killProcess, readProcess, waitForExit } from './guest/process.ts';
 import type { ImageStore } from './images.ts';
@@ -61,8 +60,8 @@ export class QemuSource implements SourceSession {
   readonly handle: GuestHandle;
   readonly disks: QemuDiskSource;
   readonly relocator: QemuRelocator;
-  readonly launch = async (signal: AbortSignal): Promise<Launch> =>
-    launchOf(this.handle, await readBlocks(this.#client, signal));
+  readonly launch = (signal: AbortSignal): Promise<Launch> =>
+    launchOf(this.handle, this.#client, signal);
   readonly #client: QmpClient;
   readonly #watch: MonitorWatch;
   readonly #images: ImageStore;
@@ -82,9 +81,8 @@ export class QemuSource implements SourceSession {
     this.#watch = parts.watch;
     this.#images = parts.images;
     this.#sockets = parts.sockets;
-    this.disks = new QemuDiskSource(handle.name, client, parts.images, (signal) =>
-      liveNodes(client, handle, signal),
-    );
+    const live = (signal: AbortSignal) => liveNodes(client, handle, signal);
+    this.disks = new QemuDiskSource(handle.name, client, parts.images, live);
     this.relocator = new QemuRelocator(handle, client);
   }
 
@@ -103,7 +101,10 @@ export class QemuSource implements SourceSession {
   async inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {
     const { name, pid } = this.handle;
     const process = await readProcess(pid);
-    if (process === undefined) throw this.#lost('its process has ended');
+    if (process === undefined) {
+      const reason = 'its process has ended';
+      throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: name, reason });
+    }
     const [facts, abilities] = await Promise.all([
       readFacts(this.#client, process, signal),
       readAbilities(this.#client, stream, signal),
@@ -296,10 +297,5 @@ export class QemuSource implements SourceSession {
 
   async close(): Promise<void> {
     this.#watch.close();
-  }
-
-  #lost(reason: string): Error {
-    const { name: guest } = this.handle;
-    return godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest, reason });
   }
 }

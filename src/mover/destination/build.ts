@@ -13,6 +13,7 @@ import { FirstFrame } from './first-frame.ts';
 import { GuestPorts, removePorts, settleTunnels } from './ports.ts';
 import { DestinationBases } from './bases.ts';
 import { baseFiles } from './base-plan.ts';
+import { DestinationCompare } from './compare.ts';
 import { DestinationDisks } from './disks.ts';
 import { discardImages, imagesToMake, keepImages, makeImages, withPlanned } from './images.ts';
 import { filesToOpen } from './storage.ts';
@@ -22,6 +23,7 @@ import { DestinationWay } from './way.ts';
 export interface BuildParts extends DestinationParts {
   readonly way: DestinationWay;
   readonly disks: DestinationDisks;
+  readonly compare: DestinationCompare;
   readonly bases: DestinationBases;
   readonly ports: GuestPorts;
   readonly firstFrame: FirstFrame;
@@ -39,9 +41,11 @@ export function buildParts(parts: DestinationParts): BuildParts {
   // What is mapped for this guest counts as if it were configured.
   const config = { ...parts.config, bridges: ports.bridges };
   const disks = new DestinationDisks(parts);
+  const compare = new DestinationCompare(parts);
   const bases = new DestinationBases(parts);
   const firstFrame = new FirstFrame(parts.clock);
-  return { ...parts, config, way: new DestinationWay(parts), disks, bases, ports, firstFrame };
+  const way = new DestinationWay(parts);
+  return { ...parts, config, way, disks, compare, bases, ports, firstFrame };
 }
 
 /** Makes the guest's ports and its paused hypervisor. What was begun is in the journal before it is made. */
@@ -97,13 +101,14 @@ export function letGo({ way, disks, bases, firstFrame }: BuildParts, why: string
 
 /** The guest runs here: what only the migration needed goes. */
 export async function settle(
-  { config, way, disks }: BuildParts,
+  { config, way, disks, compare }: BuildParts,
   session: DestinationSession,
   state: DestinationState,
   signal: AbortSignal,
 ): Promise<void> {
   await way.end(state);
   disks.letGo('the migration is over');
+  await compare.end(session, state, signal);
   await session.settle(signal);
   await keepImages(config, state);
 }

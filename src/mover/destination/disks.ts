@@ -64,10 +64,16 @@ export class DestinationDisks {
     hypervisor: DestinationSession,
     state: DestinationState,
     signal: AbortSignal,
+    watched = false,
   ): Promise<void> {
     // All of it was taken and flushed before the source called a copy whole, and the guest stands still.
     this.letGo('the copies are whole');
-    await hypervisor.disks?.end(signal);
+    // At once: the guest stands still.
+    const nodes = watched ? (state.preparation?.copies ?? []).map(({ node }) => node) : [];
+    await Promise.all([
+      hypervisor.disks?.end(signal),
+      nodes.length === 0 ? undefined : hypervisor.disks?.watch?.begin(nodes, signal),
+    ]);
     await rm(socketOf(this.#parts, state), { force: true });
   }
 

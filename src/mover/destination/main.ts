@@ -106,10 +106,18 @@ function handlersOf(
       ),
     disksEnd: async ({ body, signal }) => {
       await mover.disks('disks', body.epoch, ({ disks }, session, { state }) =>
-        disks.end(session, state, signal),
+        disks.end(session, state, signal, body.watch),
       );
       return ok;
     },
+    disksCompare: ({ body, signal }) =>
+      mover.disks('compare', body.epoch, ({ compare }, session, { state }) =>
+        compare.differ(session, state, body, signal),
+      ),
+    disksRewritten: ({ body, signal }) =>
+      mover.disks('compare', body.epoch, ({ compare }, session, { state }) =>
+        compare.rewritten(session, state, body, signal),
+      ),
     arm: ({ body }) => mover.arm(body.epoch),
     // Once begun it is carried through: a caller that goes away must not leave the guest half resumed.
     commit: ({ body }) => mover.commit(body.epoch, AbortSignal.timeout(60_000)),

@@ -113,7 +113,7 @@ export class DestinationMover {
   }
 
   /** What the source asks of the disks that it copies, or of what is below them. */
-  disks<T>(call: 'disks' | 'seed', epoch: number, work: DisksWork<T>): Promise<T> {
+  disks<T>(call: 'disks' | 'seed' | 'compare', epoch: number, work: DisksWork<T>): Promise<T> {
     return this.#call(call, epoch, async () => work(this.#parts, await this.#open(), this.#ledger));
   }
 

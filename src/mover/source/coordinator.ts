@@ -214,8 +214,8 @@ export class Coordinator {
 
   /** ms that a step may take: its own deadline; for memory what is left of all, no more if the clock was set back. */
   #remaining(step: StepName): number {
-    const { timeoutMs } = this.#state.plan.settings;
-    const own = deadlineOf(step, timeoutMs);
+    const { timeoutMs, verifyDisks } = this.#state.plan.settings;
+    const own = deadlineOf(step, timeoutMs, verifyDisks);
     if (step === 'drain') return own;
     const tookMs = Math.max(0, this.#parts.clock.wallMs() - this.#parts.startedAtMs);
     return STEPS[step].deadline === 'timeout' ? Math.max(1000, timeoutMs - tookMs) : own;

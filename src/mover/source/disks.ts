@@ -84,7 +84,8 @@ export class SourceDisks {
     const tunnel = this.#tunnel;
     // The other end breaks it off: from here on that is no news.
     if (tunnel !== undefined) this.#account(parts, tunnel);
-    const body = { epoch: parts.state().plan.epoch };
+    const { epoch, settings } = parts.state().plan;
+    const body = settings.verifyDisks === true ? { epoch, watch: true } : { epoch };
     await ask(parts, signal, (api) => api.disksEnd({ body }, { signal, deadlineMs: ANSWER_MS }));
     tunnel?.abort(new Error('the copies are whole'));
     rmSync(socketOf(parts), { force: true });

@@ -1,6 +1,7 @@
 import { systemClock } from '../../clock.ts';
 import type { Driver, Inspection, SourceSession } from '../../drivers/driver.ts';
-import { hasCode } from '../../errors.ts';
+import type { FrozenImage } from '../../drivers/disks.ts';
+import { godwitError, hasCode } from '../../errors.ts';
 import type { GuestHandle, HypervisorEvent, HypervisorStatus } from '../../migration/hypervisor.ts';
 import type { MigrationSettings } from '../../protocol/migration.ts';
 
@@ -79,6 +80,19 @@ export class SourceGuest {
     const session = await this.session(signal);
     const { mode, streams, compress } = this.#settings;
     return session.inspect({ mode, streams, compress }, signal);
+  }
+
+  /** Reads images that its hypervisor has left. */
+  frozen<T>(
+    images: readonly FrozenImage[],
+    socket: string,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const driver = this.#driver;
+    if (driver.openFrozen !== undefined) return driver.openFrozen(images, socket, signal, work);
+    const facts = { what: '--verify-disks', reason: `${this.#driver.name} cannot read images` };
+    throw godwitError('GODWIT_CAPABILITY', facts);
   }
 
   async close(): Promise<void> {

@@ -16,6 +16,7 @@ import { networksOf, withdrawNetworks } from './networks.ts';
 import { ask, darkMs, preparation, refuseOn, streamSetup } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { choosePathTo } from './choose-path.ts';
+import { compareDisks } from './compare.ts';
 import { giveUpDisks } from './left-disks.ts';
 import { proveStorage } from './storage.ts';
 
@@ -199,7 +200,10 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     for (const port of state().known.ports ?? []) await removePort(port, signal);
     const guestDir = path.join(config.stateDir, 'guests', request.request.guest);
     rmSync(guestDir, { recursive: true, force: true });
-    return giveUpDisks(state(), request.id);
+    const diskCheck = await compareDisks(parts, signal);
+    const { plan, known } = state();
+    const found = diskCheck === undefined ? {} : { diskCheck };
+    return giveUpDisks({ plan, known: { ...known, ...found } }, request.id);
   },
 
   finish: async (parts, signal) => {
@@ -253,8 +257,10 @@ async function sessionIfThere(
 }
 
 /** A step’s deadline, ms; the whole migration’s where the table says so. */
-export function deadlineOf(step: StepName, timeoutMs: number): number {
+export function deadlineOf(step: StepName, timeoutMs: number, verifyDisks = false): number {
   const { deadline } = STEPS[step];
+  // Comparing has a deadline of its own within it.
+  if (step === 'retire' && verifyDisks && deadline !== 'timeout') return timeoutMs + deadline;
   return deadline === 'timeout' ? timeoutMs : deadline;
 }
 

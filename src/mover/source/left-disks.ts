@@ -1,6 +1,11 @@
 import { rename, rm } from 'node:fs/promises';
 import type { SourceState, StepFacts } from '../../migration/source-state.ts';
 
+/** What an image is called once it is nobody's disk any more. */
+export function asideOf(file: string, migration: string): string {
+  return `${file}.moved-${migration}`;
+}
+
 /**
  * The source's own images of disks that were copied. Until the guest is seen to run elsewhere they are its disks; then
  * they are renamed, so that nobody takes them for that any more, and removed unless they are to be kept. May run twice.
@@ -10,9 +15,11 @@ export async function giveUpDisks(
   migration: string,
 ): Promise<StepFacts> {
   const { copied = [] } = known;
-  const isKept = plan.settings.keepSource === true;
+  // What may not be the same at the other host is not removed here.
+  const isDoubtful = known.diskCheck !== undefined && known.diskCheck.verdict !== 'equal';
+  const isKept = plan.settings.keepSource === true || isDoubtful;
   for (const file of copied) {
-    const aside = `${file}.moved-${migration}`;
+    const aside = asideOf(file, migration);
     await rename(file, aside).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
     });

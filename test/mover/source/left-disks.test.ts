@@ -39,6 +39,17 @@ describe('the images of disks that were copied', () => {
     assert.match(facts.checks?.[0]?.evidence ?? '', /^kept as NAME\.moved-m1/);
   });
 
+  for (const verdict of ['equal', 'different', 'unverified'] as const) {
+    test(`that were compared and found ${verdict} ${verdict === 'equal' ? 'go' : 'stay'}`, async () => {
+      const figures = { comparedBytes: 1, excludedBytes: 0, differentBytes: 0, tookMs: 1 };
+      const { plan, known } = stateOf(false);
+      const diskCheck = { verdict, ...figures };
+      await giveUpDisks({ plan, known: { ...known, diskCheck } }, 'm1');
+      const left = verdict === 'equal' ? [] : ['disk0.raw.moved-m1'];
+      assert.deepEqual(await readdir(directory), left);
+    });
+  }
+
   test('that a mover which died had renamed already are removed by the next one', async () => {
     await giveUpDisks(stateOf(true), 'm1');
     await giveUpDisks(stateOf(false), 'm1');

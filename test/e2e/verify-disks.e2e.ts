@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { open, readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { verifyGuest } from '../../src/lab/guest/talk.ts';
+import { storageDirectory } from '../../src/lab/state.ts';
+import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { begin, follow, move, reportAtEnd } from './support/moves.ts';
+import { assertOnlyGuests } from './support/remains.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+
+describe('disks that are compared after they were copied', () => {
+  let world: World;
+
+  before(async () => {
+    world = await openWorld('verify', { hosts: 2, storage: 'local' });
+    const disks = [
+      { bytes: 512 * MIB, thin: true },
+      { bytes: 256 * MIB, thin: false, filledBytes: 64 * MIB },
+    ];
+    const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
+    await startGuest(world.lab, { ...size, host: 'a', name: 'db1', disks });
+  });
+  after(async () => {
+    await world?.close();
+  });
+
+  const imagesAt = (host: string): string => path.join(storageDirectory(world.lab, host), 'db1');
+
+  async function whole(host: string): Promise<void> {
+    assert.deepEqual(await runningOn(world.lab, 'db1'), [host]);
+    const found = await verifyGuest(world.lab, 'db1');
+    assert.ok(found.ok, JSON.stringify(found));
+    assert.equal(found.badDiskChunks, 0);
+    await assertOnlyGuests(world, { [host]: ['db1'] });
+  }
+
+  test('are the same, but for what the guest has written since, and the source’s go', async (t) => {
+    const report = await move(world, { guest: 'db1', from: 'a', to: 'b', verifyDisks: true });
+    t.diagnostic(`${JSON.stringify(report.diskCheck)}, blackout ${report.blackoutMs} ms`);
+    const { verdict, comparedBytes = 0, excludedBytes = 0, error } = report.diskCheck ?? {};
+    assert.equal(verdict, 'equal', JSON.stringify(error));
+    assert.equal(comparedBytes + excludedBytes, 768 * MIB);
+    assert.ok(comparedBytes > 512 * MIB, JSON.stringify(report.diskCheck));
+    assert.deepEqual(await readdir(imagesAt('a')), []);
+    await whole('b');
+  });
+
+  test('are not, where they differ: the guest runs, and the source’s are kept', async (t) => {
+    const slow = { maxBandwidth: 16 * MIB, maxDowntimeMs: 3000 };
+    const asked = { guest: 'db1', from: 'b', to: 'a', verifyDisks: true, ...slow };
+    const id = await begin(world, asked);
+    await follow(world, 'b', id, ({ phase }) => phase === 'memory');
+    // Behind the hypervisor's back, after it was copied.
+    const handle = await open(path.join(imagesAt('b'), 'disk1.raw'), 'r+');
+    await handle.write(Buffer.alloc(8 * MIB, 0x5a), 0, 8 * MIB, 128 * MIB);
+    await handle.close();
+    const report = await reportAtEnd(world, 'b', id);
+    assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+    t.diagnostic(`${JSON.stringify(report.diskCheck)}, blackout ${report.blackoutMs} ms`);
+    const { verdict, first, differentBytes = 0, error } = report.diskCheck ?? {};
+    assert.equal(verdict, 'different', JSON.stringify(report.diskCheck));
+    assert.ok(differentBytes > 0 && differentBytes <= 8 * MIB, String(differentBytes));
+    assert.ok(first !== undefined && first.at >= 128 * MIB && first.at < 136 * MIB);
+    assert.equal(error?.code, 'GODWIT_DISK_DIFFERS');
+    const kept = (await readdir(imagesAt('b'))).toSorted();
+    assert.deepEqual(kept, [`disk0.qcow2.moved-${id}`, `disk1.raw.moved-${id}`]);
+    for (const name of kept) await rm(path.join(imagesAt('b'), name));
+    await whole('a');
+  });
+});
