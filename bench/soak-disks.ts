@@ -34,9 +34,11 @@ const DISKS = [
   { bytes: 2048 * MIB, thin: true, filledBytes: FILLED_BYTES },
   { bytes: 256 * MIB, thin: false, filledBytes: FILLED_BYTES },
 ];
+/** The first has the database. */
 const IMAGES = ['disk0.qcow2', 'disk1.raw'];
-/** As often as this it writes to each disk before a move. */
+/** As often as this it writes to the other disk before a move, and so many transactions does it commit. */
 const WRITES_BEFORE = 20;
+const COMMITS_BEFORE = 10;
 const WRITE_BYTES = 64 * 1024;
 const WRITES_MS = 60_000;
 const ANSWERS_MS = 60_000;
@@ -46,7 +48,8 @@ const HYBRID = ['--hybrid-rounds', '1'];
 
 export const soakDisks: Bench = {
   name: 'soak-disks',
-  summary: 'many moves in a row of one guest with two disks of its own host under load',
+  summary:
+    'many moves in a row of one guest whose disks, one with a database, are its host’s alone',
   run: (options) => withLab(options, (lab) => measure(lab, options), { storage: 'local' }),
 };
 
@@ -61,6 +64,7 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
     workingSetBytes: 16 * MIB,
     dirtyBytesPerSecond: 2 * MIB,
     disks: DISKS,
+    load: 'database',
     signal,
   });
   const course: Course = { lab, first: await askGuest(lab, GUEST, signal), signal };
@@ -112,7 +116,7 @@ interface Course {
 async function moveOnce({ lab, first, signal }: Course, mode: Mode, to: string): Promise<Moved> {
   const client = await openProbe(lab, GUEST, { signal });
   try {
-    await untilWritten(lab, signal);
+    const committed = await untilWritten(lab, signal);
     await client.mark();
     const words = [...WORDS, ...(mode === 'hybrid' ? HYBRID : [])];
     const { report } = await godwitMigrate(lab, { guest: GUEST, to, mode, words }, signal);
@@ -122,6 +126,7 @@ async function moveOnce({ lab, first, signal }: Course, mode: Mode, to: string):
       ...connectionProblems(seen),
       ...wordProblems(first, now),
       ...(now.memory.diskChunks === 0 ? ['nothing of its disks was read again'] : []),
+      ...databaseProblems(committed, now),
       ...(await whereProblems(lab, to)),
     ];
     if (problems.length > 0) throw new Error(problems.join('; '));
@@ -131,15 +136,29 @@ async function moveOnce({ lab, first, signal }: Course, mode: Mode, to: string):
   }
 }
 
-/** The guest has written to its disks some more. */
-async function untilWritten(lab: Lab, signal: AbortSignal): Promise<void> {
-  const { diskBytes } = await readGuestStats(lab, GUEST, { signal });
-  const wanted = diskBytes + WRITES_BEFORE * WRITE_BYTES * IMAGES.length;
-  await withDeadline(`${GUEST} to write to its disks`, WRITES_MS, signal, async (inner) => {
-    while ((await readGuestStats(lab, GUEST, { signal: inner })).diskBytes < wanted) {
+/** The guest has written to its disks some more. Returns how many transactions it has committed. */
+async function untilWritten(lab: Lab, signal: AbortSignal): Promise<number> {
+  const was = await readGuestStats(lab, GUEST, { signal });
+  return withDeadline(`${GUEST} to write to its disks`, WRITES_MS, signal, async (inner) => {
+    for (;;) {
+      const is = await readGuestStats(lab, GUEST, { signal: inner });
+      const written = is.diskBytes - was.diskBytes >= WRITES_BEFORE * WRITE_BYTES;
+      if (written && is.commits - was.commits >= COMMITS_BEFORE) return is.commits;
       await systemClock.sleep(250, inner);
     }
   });
+}
+
+/** Each row that was committed is there, by the guest's own reading of its disk. */
+function databaseProblems(committed: number, { memory: { database }, stats }: GuestWord): string[] {
+  if (database === undefined) return ['its database was not read again'];
+  const { commits, rows, badRows, integrity } = database;
+  const problems: string[] = [];
+  if (badRows > 0) problems.push(`${badRows} of ${rows} rows are lost or differ`);
+  if (integrity !== 'ok') problems.push(`the database is not sound: ${integrity}`);
+  if (commits < committed) problems.push(`${committed} transactions became ${commits}`);
+  if (stats.commitErrors > 0) problems.push('a transaction failed');
+  return problems;
 }
 
 /** It runs there alone, and only that host's QEMU may write to its images. */

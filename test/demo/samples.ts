@@ -15,6 +15,8 @@ export const stats: GuestStats = {
   dirtyBytesPerSecond: 20_000_000,
   diskBytes: 0,
   diskErrors: 0,
+  commits: 0,
+  commitErrors: 0,
 };
 
 export const word: GuestWord = {

@@ -1,9 +1,9 @@
 # What the distribution's package manager brings: QEMU, qemu-img for the disks of the lab's guests, the tools that make network namespaces, perl for
 # the lab's delay (it is everywhere, but for the barest systems) and, for the tests, strace, what filtering hosts have
-# (nft and conntrack) and Open vSwitch.
+# (nft and conntrack), Open vSwitch, and SQLite for the database that a guest of the lab can run.
 
 system_commands='qemu-system-x86_64 qemu-img ip tc unshare flock perl'
-[ "$only" = demo ] || system_commands="$system_commands strace nft conntrack ovs-vswitchd"
+[ "$only" = demo ] || system_commands="$system_commands strace nft conntrack ovs-vswitchd sqlite3 mkfs.ext4"
 
 # What is missing of the commands above, and the one library that Node 26 wants and that a minimal
 # system lacks.
@@ -29,7 +29,9 @@ package_of() { # COMMAND-OR-LIBRARY FAMILY
     apt:libatomic.so.1 | zypper:libatomic.so.1) echo libatomic1 ;;
     pacman:libatomic.so.1) echo gcc-libs ;;
     *:libatomic.so.1) echo libatomic ;;
-    *:strace | *:perl) echo "$1" ;;
+    dnf:sqlite3 | apk:sqlite3 | pacman:sqlite3) echo sqlite ;;
+    *:mkfs.ext4) echo e2fsprogs ;;
+    *:strace | *:perl | *:sqlite3) echo "$1" ;;
     *:nft) echo nftables ;;
     apt:conntrack) echo conntrack ;;
     *:conntrack) echo conntrack-tools ;;

@@ -38,6 +38,7 @@ export const start: Run<typeof labGuestSpec> = async (input, context) => {
       disks: flags.disk === undefined ? undefined : [diskOf(flags.disk)],
       diskBytesPerSecond: flags.diskRate,
       vlan: flags.vlan,
+      load: flags.load,
       qemu: flags.qemu,
       machineType: flags.machine,
       signal,
@@ -100,17 +101,21 @@ export const verify: Run<typeof labVerifySpec> = async (input, context) => {
     ...(await verifyGuest(lab, guest, { signal })),
     ...(await readGuestStats(lab, guest, { signal })),
   }));
-  const { ok, hash, badChunks, diskChunks, badDiskChunks, bootId, dirtiedBytes, dirtyingMs } =
-    found;
+  const { ok, hash, badChunks, diskChunks, badDiskChunks, database, bootId } = found;
+  const { dirtiedBytes, dirtyingMs } = found;
   const dirtyBytesPerSecond = dirtyingMs === 0 ? 0 : Math.round((dirtiedBytes / dirtyingMs) * 1000);
   if (input.json) {
-    const disks = { diskChunks, badDiskChunks, writers: found.writers };
+    const disks = { diskChunks, badDiskChunks, database, writers: found.writers };
     printJson(context, { guest, ok, hash, badChunks, ...disks, bootId, dirtyBytesPerSecond });
   } else {
-    const parts = diskChunks === 0 ? 'memory is' : 'memory and disks are';
+    const parts = diskChunks === 0 && database === undefined ? 'memory is' : 'memory and disks are';
     const verdict = ok ? `${parts} what was written` : 'NOT WHAT WAS WRITTEN';
+    const rows =
+      database === undefined
+        ? ''
+        : `, ${database.rows - database.badRows} of ${database.rows} rows there after ${database.commits} transactions`;
     const rate = dirtyBytesPerSecond === 0 ? '' : `, dirtied at ${formatRate(dirtyBytesPerSecond)}`;
-    context.out.write(`${guest}: ${verdict} (checksum ${hash}${rate})\n`);
+    context.out.write(`${guest}: ${verdict} (checksum ${hash}${rate}${rows})\n`);
   }
   return ok ? 0 : ERRORS.GODWIT_STEP_FAILED.exit;
 };

@@ -96,6 +96,12 @@ export const labGuestSpec = spec({
       kind: 'count',
       summary: 'the VLAN that it is in, in a lab of Open vSwitch (default: 10, as the client)',
     },
+    load: {
+      kind: 'choice',
+      choices: ['pieces', 'database'],
+      summary: 'what it does with its disk: write pieces, or run SQLite on a file system',
+      preset: 'pieces',
+    },
     qemu: {
       kind: 'text',
       value: 'version',
@@ -107,6 +113,7 @@ export const labGuestSpec = spec({
     'lab guest web1 --host a --memory 512M --dirty 20MiB/s',
     'lab guest old --qemu 7.2',
     'lab guest db1 --disk 2G,thin',
+    'lab guest db1 --disk 256M,thin --load database',
   ],
   json: '{ name, address, mac, uuid, startedOn, memoryBytes, staticBytes, dirtyBytes, dirtyBytesPerSecond, qemuVersion, machineType, accelerator, disks? }',
 });
@@ -123,12 +130,13 @@ export const labStopSpec = spec({
 export const labVerifySpec = spec({
   name: 'verify',
   summary:
-    'have a guest read its working set and its disks again and compare them with what was written',
-  details: 'The exit code is 5 when memory or a disk is not what was written.',
+    'have a guest read its working set, disks and database again and compare them with what it wrote',
+  details:
+    'The exit code is 5 when memory, a disk or a row of the database is not what was written.',
   args: { guest },
   flags: { lab },
   examples: ['lab verify web1'],
-  json: '{ guest, ok, hash, badChunks, diskChunks, badDiskChunks, writers, bootId, dirtyBytesPerSecond }',
+  json: '{ guest, ok, hash, badChunks, diskChunks, badDiskChunks, database?: { commits, rows, badRows, integrity }, writers, bootId, dirtyBytesPerSecond }',
 });
 
 export const labClientSpec = spec({

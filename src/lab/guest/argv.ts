@@ -1,3 +1,4 @@
+import type { GuestLoad } from '../image/initramfs.ts';
 import { tapName } from '../plan.ts';
 
 /** A disk of a guest as QEMU is to open it. */
@@ -39,6 +40,8 @@ export interface GuestWorkload {
   readonly disks?: number | undefined;
   /** What it writes to each of them; absent: little, and all the time. */
   readonly diskBytesPerSecond?: number | undefined;
+  /** Absent: pieces. */
+  readonly load?: GuestLoad | undefined;
 }
 
 export function guestFiles(
@@ -67,6 +70,7 @@ export function kernelCommandLine(workload: GuestWorkload): string {
     ...(workload.disks && workload.diskBytesPerSecond !== undefined
       ? [`godwit.diskrate=${Math.round(workload.diskBytesPerSecond)}`]
       : []),
+    ...(workload.load === 'database' ? ['godwit.load=database'] : []),
   ].join(' ');
 }
 

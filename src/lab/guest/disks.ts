@@ -12,10 +12,12 @@ export interface DiskRequest {
   readonly bytes: number;
   /** A qcow2 image that grows; else a raw file with all its blocks. */
   readonly thin: boolean;
-  /** Thin: on a backing file of the same size, which holds nothing. */
+  /** Thin: on a backing file of the same size, which holds what `filledBytes` says, or nothing. */
   readonly backed?: boolean;
   /** So much of it holds data, in pieces spread over it, and the rest is a hole, also in a raw file. */
   readonly filledBytes?: number;
+  /** Holds an empty ext4 file system, beside what `filledBytes` says. Not with a backing file. */
+  readonly fileSystem?: boolean;
 }
 
 const PIECE_BYTES = 1024 ** 2;
@@ -39,21 +41,23 @@ export async function makeDisks(
   const drives: GuestDrive[] = [];
   const create = (...words: string[]): Promise<string> =>
     runCommand(['qemu-img', 'create', '-q', ...words], { signal });
-  for (const [index, { bytes, thin, backed = false, filledBytes }] of disks.entries()) {
+  for (const [index, { bytes, thin, backed = false, filledBytes, fileSystem }] of disks.entries()) {
     const format = thin ? 'qcow2' : 'raw';
     const file = path.join(directory, `disk${index}.${format}`);
-    if (filledBytes !== undefined) {
-      await makeFilled({ file, format, bytes, filledBytes }, signal);
+    if (backed) {
+      const base = path.join(directory, `disk${index}-base.qcow2`);
+      if (filledBytes === undefined) await create('-f', 'qcow2', base, String(bytes));
+      else await makeFilled({ file: base, format: 'qcow2', bytes, filledBytes }, signal);
+      await create('-f', 'qcow2', '-F', 'qcow2', '-b', base, file);
+    } else if (filledBytes !== undefined || fileSystem === true) {
+      await makeFilled({ file, format, bytes, filledBytes: filledBytes ?? 0, fileSystem }, signal);
     } else if (!thin) {
       await create('-f', 'raw', '-o', 'preallocation=falloc', file, String(bytes));
-    } else if (backed) {
-      const base = path.join(directory, `disk${index}-base.qcow2`);
-      await create('-f', 'qcow2', base, String(bytes));
-      await create('-f', 'qcow2', '-F', 'qcow2', '-b', base, file);
     } else {
       await create('-f', 'qcow2', file, String(bytes));
     }
-    drives.push({ file, format, thin: thin || filledBytes !== undefined });
+    const holes = filledBytes !== undefined || fileSystem === true;
+    drives.push({ file, format, thin: thin || holes });
   }
   return drives;
 }
@@ -65,11 +69,16 @@ export function piecesOf(bytes: number, filledBytes: number): number[] {
   return Array.from({ length: count }, (_, index) => index * stride);
 }
 
-async function makeFilled(
-  image: { file: string; format: 'raw' | 'qcow2'; bytes: number; filledBytes: number },
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const { file, format, bytes, filledBytes } = image;
+interface FilledImage {
+  readonly file: string;
+  readonly format: 'raw' | 'qcow2';
+  readonly bytes: number;
+  readonly filledBytes: number;
+  readonly fileSystem?: boolean | undefined;
+}
+
+async function makeFilled(image: FilledImage, signal: AbortSignal | undefined): Promise<void> {
+  const { file, format, bytes, filledBytes, fileSystem = false } = image;
   const raw = format === 'raw' ? file : `${file}.filling`;
   const piece = Buffer.alloc(PIECE_BYTES);
   const handle = await open(raw, 'wx', 0o600);
@@ -84,12 +93,20 @@ async function makeFilled(
   } finally {
     await handle.close();
   }
+  if (fileSystem) await makeFileSystem(raw, signal);
   if (format === 'raw') return;
   await runCommand(['qemu-img', 'convert', '-f', 'raw', '-O', format, raw, file], {
     signal,
     deadlineMs: CONVERT_MS,
   });
   await rm(raw);
+}
+
+/** Small, and all of it written now: the guest's kernel has nothing left to do in the background. */
+const MKFS = 'mkfs.ext4 -q -F -N 256 -J size=4 -E nodiscard,lazy_itable_init=0,lazy_journal_init=0';
+
+async function makeFileSystem(file: string, signal: AbortSignal | undefined): Promise<void> {
+  await runCommand([...MKFS.split(' '), file], { signal, deadlineMs: CONVERT_MS });
 }
 
 /** Wherever the guest has taken them. */

@@ -7,6 +7,7 @@ import { inHost, inLab } from '../entry.ts';
 import { labEnvironment } from '../environment.ts';
 import { checkVlan, guestPortRemoval, guestPortSteps } from '../guest-port.ts';
 import { guestImage } from '../image/initramfs.ts';
+import type { GuestLoad } from '../image/initramfs.ts';
 import { checkGuestName, guestAddress, guestUuid, macAddress, tapName } from '../plan.ts';
 import { buildNetwork } from '../namespaces.ts';
 import { endProcesses, isAlive, type ProcessId, startDetached } from '../processes.ts';
@@ -37,6 +38,8 @@ export interface GuestRequest {
   readonly disks?: readonly DiskRequest[] | undefined;
   /** Bytes/s that the guest writes to each of its disks; default about 1 MiB/s, in small pieces. */
   readonly diskBytesPerSecond?: number | undefined;
+  /** Writes pieces to its disks, or runs a database on the first of them. Default: pieces. */
+  readonly load?: GuestLoad | undefined;
   /** A version (`7.2`), a path, or the first QEMU found. */
   readonly qemu?: string | undefined;
   /** Default: that of the QEMU chosen. */
@@ -75,14 +78,18 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
   await checkMemory(host, name, memoryBytes);
   const dir = path.join(host.stateDir, 'guests', name);
   checkSocketPath(guestFiles(dir).witness);
-  const [qemu, image] = await Promise.all([chooseQemu(request.qemu, request.signal), guestImage()]);
+  const disks = disksOf(request);
+  const [qemu, image] = await Promise.all([
+    chooseQemu(request.qemu, request.signal),
+    guestImage(request.load),
+  ]);
   const wanted = request.accelerator ?? 'auto';
   const accelerator = wanted === 'auto' ? await chooseAccelerator(qemu.path, image) : wanted;
   const machineType = request.machineType ?? (await defaultMachineType(qemu, request.signal));
   const index = await reserveGuest(lab, name, host.name);
   try {
     const at = { host: host.name, guest: name };
-    const drives = await makeDisks(lab, at, request.disks ?? [], request.signal);
+    const drives = await makeDisks(lab, at, disks, request.signal);
     const guest: LabGuest = {
       name,
       index,
@@ -98,9 +105,9 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
       accelerator,
       ...(drives.length === 0 ? {} : { disks: drives.map(({ file }) => file) }),
     };
-    const { diskBytesPerSecond } = request;
+    const { diskBytesPerSecond, load } = request;
     const plain = hardwareOf(
-      { ...guest, diskBytesPerSecond },
+      { ...guest, diskBytesPerSecond, load },
       { binary: qemu.path, dir, drives, ...image },
     );
     const commandLine = [plain.commandLine, ...(request.kernelWords ?? [])].join(' ');
@@ -116,8 +123,20 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
   }
 }
 
+/** A database wants a file system on the first of them. */
+function disksOf({ load, disks = [] }: GuestRequest): readonly DiskRequest[] {
+  if (load !== 'database') return disks;
+  const [first, ...others] = disks;
+  if (first !== undefined) return [{ ...first, fileSystem: true }, ...others];
+  throw godwitError(
+    'GODWIT_USAGE',
+    { what: 'a database without a disk' },
+    { hint: 'Say how large its disk is to be: --disk 1G,thin --load database.' },
+  );
+}
+
 function hardwareOf(
-  guest: LabGuest & Pick<GuestRequest, 'diskBytesPerSecond'>,
+  guest: LabGuest & Pick<GuestRequest, 'diskBytesPerSecond' | 'load'>,
   host: Pick<GuestHardware, 'binary' | 'dir' | 'kernel' | 'initramfs' | 'drives'>,
 ): GuestHardware {
   const { name, uuid, index, mac, machineType, accelerator, memoryBytes } = guest;

@@ -22,6 +22,9 @@ const guestStats = z.object({
   /** Written to its disks since it was booted, and what they refused. */
   diskBytes: count,
   diskErrors: count,
+  /** Transactions that its database has committed, and those that failed. */
+  commits: count,
+  commitErrors: count,
 });
 export type GuestStats = z.infer<typeof guestStats>;
 
@@ -33,6 +36,17 @@ const verification = z.object({
   /** Places of its disks that were read again, and those that did not hold what was written. */
   diskChunks: count,
   badDiskChunks: count,
+  /** Of a guest that runs a database: what it committed, read from its disk again. */
+  database: z
+    .object({
+      commits: count,
+      /** Those that the table still keeps, and those of them that are missing or not as they were committed. */
+      rows: count,
+      badRows: count,
+      /** SQLite's own word; `ok`. */
+      integrity: z.string().max(1024),
+    })
+    .optional(),
 });
 export type GuestVerification = z.infer<typeof verification>;
 

@@ -8,8 +8,9 @@ stats() {
   read -r bytes ms </state/dirtied
   read -r rate </state/rate
   read -r disk errors </state/disks
+  commits=0 dberrors=0; [ ! -e /state/database ] || read -r commits dberrors </state/database
   ready=false; [ ! -e /state/ready ] || ready=true
-  echo "{\"ready\":$ready,\"bootId\":\"$boot\",\"uptimeMs\":${up%.*}${up#*.}0,\"dirtiedBytes\":$bytes,\"dirtyingMs\":$ms,\"dirtyBytesPerSecond\":$rate,\"diskBytes\":$disk,\"diskErrors\":$errors}"
+  echo "{\"ready\":$ready,\"bootId\":\"$boot\",\"uptimeMs\":${up%.*}${up#*.}0,\"dirtiedBytes\":$bytes,\"dirtyingMs\":$ms,\"dirtyBytesPerSecond\":$rate,\"diskBytes\":$disk,\"diskErrors\":$errors,\"commits\":$commits,\"commitErrors\":$dberrors}"
 }
 
 hash() {
@@ -53,16 +54,29 @@ disks_bad() {
   diskbad=$((diskbad + errors))
 }
 
+# The rows that were committed, read from the disk; nothing where the guest runs no database.
+database_bad() {
+  dbbad=0 database=
+  [ -e /state/database ] || return
+  tries=0
+  until [ -e /state/db-paused ] || [ "$tries" -ge 1500 ]; do usleep 20000; tries=$((tries + 1)); done
+  /bin/database check
+  read -r commits rows dbbad sound </state/db.checked
+  [ "$sound" = ok ] || dbbad=$((dbbad + 1))
+  database=",\"database\":{\"commits\":$commits,\"rows\":$rows,\"badRows\":$dbbad,\"integrity\":\"$sound\"}"
+}
+
 verify() {
   mkdir /state/pause 2>/dev/null || { echo '{"error":"another verify is at work"}'; return; }
   good=true
   md5sum -c /state/pool.md5 /state/static.md5 >/dev/null 2>&1 || good=false
   dirty_bad
   disks_bad
+  database_bad
   rmdir /state/pause
-  [ "$bad" = 0 ] && [ "$diskbad" = 0 ] || good=false
+  [ "$bad" = 0 ] && [ "$diskbad" = 0 ] && [ "$dbbad" = 0 ] || good=false
   read -r sum _ </state/static.md5
-  echo "{\"ok\":$good,\"hash\":\"$sum\",\"badChunks\":$bad,\"diskChunks\":$disks,\"badDiskChunks\":$diskbad}"
+  echo "{\"ok\":$good,\"hash\":\"$sum\",\"badChunks\":$bad,\"diskChunks\":$disks,\"badDiskChunks\":$diskbad$database}"
 }
 
 while read -r verb argument; do

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Writes to each disk of the guest, past its page cache, in $SLOTS places spread over it: 64 KiB at a time, or larger
-# pieces at a rate of $1 bytes/s for each disk (0 rests). What was written where is kept in /ram/disks, so that `verify`
+# Writes to each disk of the guest but $2, past its page cache, in $1 places spread over it: 64 KiB at a time, or larger
+# pieces at a rate of $3 bytes/s for each disk (0 rests). What was written where is kept in /ram/disks, so that `verify`
 # can read the disks again and compare.
 export PATH=/bin
 now() { read -r up _ </proc/uptime; now=${up%.*}${up#*.}0; }
 
-SLOTS=48 rate=$1 blocks=1
+SLOTS=$1 rate=$3 blocks=1
 if [ -n "$rate" ]; then
   # Five turns a second, from 64 KiB to 4 MiB each: starting a program costs more than the writing.
   blocks=$((rate / 5 / 65536))
@@ -14,6 +14,7 @@ if [ -n "$rate" ]; then
 fi
 mkdir -p /ram/disks
 while read -r _ _ size name; do
+  [ "$name" != "$2" ] || continue
   case "$name" in vd*) mkdir "/ram/disks/$name" && echo $((size / 64 / SLOTS)) >"/ram/disks/$name/stride" ;; esac
 done </proc/partitions
 

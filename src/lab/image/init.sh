@@ -8,7 +8,7 @@ mount -t devtmpfs dev /dev 2>/dev/null
 echo 'godwit: boot'
 for module in $(cat /modules/order); do insmod "/modules/$module" 2>/dev/null; done
 
-static=0 dirty=0 rate=0 disks=0 diskrate='' ip=''
+static=0 dirty=0 rate=0 disks=0 diskslots=48 diskrate='' load='' ip=''
 for word in $(cat /proc/cmdline); do
   case "$word" in
     godwit.ip=*) ip=${word#*=} ;;
@@ -16,6 +16,8 @@ for word in $(cat /proc/cmdline); do
     godwit.dirty=*) dirty=${word#*=} ;;
     godwit.rate=*) rate=${word#*=} ;;
     godwit.disks=*) disks=${word#*=} ;;
+    godwit.diskslots=*) diskslots=${word#*=} ;;
+    godwit.load=*) load=${word#*=} ;;
     godwit.diskrate=*) diskrate=${word#*=} ;;
   esac
 done
@@ -55,7 +57,14 @@ if [ "$dirty" -gt 0 ]; then
   dd if=/ram/pool of=/ram/dirty bs=64k skip=17 iflag=skip_bytes count=1 2>/dev/null
   /bin/dirty "$dirty" &
 fi
-[ "$disks" = 0 ] || /bin/disk "$diskrate" &
+own=''
+if [ "$load" = database ]; then
+  # The first disk is the database's; the others are written to as ever.
+  own=vda disks=$((disks - 1))
+  /bin/database &
+  until [ -e /state/database ]; do usleep 20000; done
+fi
+[ "$disks" = 0 ] || /bin/disk "$diskslots" "$own" "$diskrate" &
 : >/state/ready
 echo 'godwit: ready'
 while :; do wait; sleep 3600; done

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { cacheDirectory } from '../cache.ts';
 import { type ArchiveEntry, cpioArchive } from './cpio.ts';
 import { type GuestKernel, guestKernel } from './kernel.ts';
+import { hostProgram } from './program.ts';
 
 export interface GuestImage {
   readonly kernel: string;
@@ -26,7 +27,7 @@ const MODULES = [
 ];
 
 const APPLETS =
-  'sh cat cp dd echo ip insmod md5sum mkdir mount mv nc rm rmdir sleep sync usleep free ps top'.split(
+  'sh cat cp dd echo ip insmod md5sum mkdir mkfifo mount mv nc rm rmdir sleep sync tr usleep free ps top'.split(
     ' ',
   );
 
@@ -36,17 +37,26 @@ const SCRIPTS = {
   'bin/disk': 'disk',
   'bin/counter': 'counter',
   'bin/command': 'command',
+  'bin/database': 'database',
 };
+
+/** What a guest does with its disks: writes pieces to them, or runs a database on the first. */
+export const GUEST_LOADS = ['pieces', 'database'] as const;
+export type GuestLoad = (typeof GUEST_LOADS)[number];
 
 /** Where images are kept; agents find them there by content. */
 export function imageDirectory(): string {
   return path.join(cacheDirectory(), 'guest', 'images');
 }
 
-/** The guest's kernel and initramfs; made once per content. Throws GODWIT_HOST_LACKS without a kernel. */
-export async function guestImage(): Promise<GuestImage> {
+/**
+ * The guest's kernel and initramfs; made once per content. Throws GODWIT_HOST_LACKS without a kernel, and for a
+ * database without this machine's sqlite3.
+ */
+export async function guestImage(load: GuestLoad = 'pieces'): Promise<GuestImage> {
   const kernel = await guestKernel();
-  const archive = cpioArchive(await initramfsEntries(kernel));
+  const more = load === 'database' ? await hostProgram('sqlite3') : [];
+  const archive = cpioArchive([...(await initramfsEntries(kernel)), ...more]);
   const digest = createHash('sha256').update(archive).digest('hex').slice(0, 16);
   const initramfs = path.join(imageDirectory(), `initramfs-${digest}.cpio.gz`);
   const present = await stat(initramfs).catch(() => undefined);

@@ -99,3 +99,15 @@ test('a working set is divided without rest, or refused when the guest is too sm
   assert.equal(divideWorkingSet(100 * MIB, undefined, 0), undefined);
   assert.equal(divideWorkingSet(256 * MIB, 200 * MIB, 0), undefined);
 });
+
+test('a database is asked for by a word of its own, and pieces by none', () => {
+  const workload = {
+    address: '10.88.0.21',
+    staticBytes: MIB,
+    dirtyBytes: 0,
+    dirtyBytesPerSecond: 0,
+    disks: 1,
+  };
+  assert.match(kernelCommandLine({ ...workload, load: 'database' }), / godwit\.load=database$/);
+  assert.doesNotMatch(kernelCommandLine({ ...workload, load: 'pieces' }), /load/);
+});
