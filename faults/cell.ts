@@ -19,7 +19,22 @@ export const FAULTS = [
   'agent-newer',
   'clock-step',
 ] as const;
-export type Fault = (typeof FAULTS)[number];
+
+/** Those that a guest with disks of its host alone is tried with. */
+export const DISK_FAULTS = [
+  'kill-source-mover',
+  'kill-destination-mover',
+  'kill-source-agent',
+  'kill-destination-agent',
+  'kill-source-qemu',
+  'kill-destination-qemu',
+  'link-reset',
+  'link-dark-5s',
+  'link-dark-40s',
+  'storage-full',
+  'storage-error',
+] as const;
+export type Fault = (typeof FAULTS)[number] | (typeof DISK_FAULTS)[number];
 
 export const PHASES = [
   'checking',
@@ -31,10 +46,37 @@ export const PHASES = [
   'after-commit',
   'cleanup',
 ] as const;
-export type Phase = (typeof PHASES)[number];
+
+/** The moments of disks that are copied while the guest runs: in a cell of one of them the guest has such disks. */
+export const DISK_PHASES = ['seeding', 'disks-first-pass', 'disks-ready', 'disks-switch'] as const;
+export type Phase = (typeof PHASES)[number] | (typeof DISK_PHASES)[number];
+
+/** One after the other in a migration. */
+const ORDER: readonly Phase[] = [
+  'checking',
+  'seeding',
+  'preparing',
+  'disks-first-pass',
+  'first-round',
+  'later-round',
+  'disks-ready',
+  'before-switch',
+  'switchover',
+  'disks-switch',
+  'after-commit',
+  'cleanup',
+];
+
+/** Whether a phase comes before another. */
+export function isBefore(phase: Phase, other: Phase): boolean {
+  return ORDER.indexOf(phase) < ORDER.indexOf(other);
+}
 
 export const MODES = ['precopy', 'postcopy', 'hybrid'] as const;
 export type Mode = (typeof MODES)[number];
+
+/** Hybrid does with disks what pre-copy does. */
+export const DISK_MODES = ['precopy', 'postcopy'] as const satisfies readonly Mode[];
 
 export interface Cell {
   readonly fault: Fault;
@@ -47,10 +89,22 @@ export function cellId({ fault, phase, mode }: Cell): string {
   return `${fault}/${phase}/${mode}`;
 }
 
+/** The cells of guests without disks, then those of guests with disks that are copied. */
 export function allCells(): Cell[] {
-  return MODES.flatMap((mode) =>
+  const cells = MODES.flatMap((mode) =>
     FAULTS.flatMap((fault) => PHASES.map((phase): Cell => ({ fault, phase, mode }))),
   );
+  return [...cells, ...diskCells()];
+}
+
+export function diskCells(): Cell[] {
+  return DISK_MODES.flatMap((mode) =>
+    DISK_FAULTS.flatMap((fault) => DISK_PHASES.map((phase): Cell => ({ fault, phase, mode }))),
+  );
+}
+
+export function hasDisks({ phase }: Pick<Cell, 'phase'>): boolean {
+  return (DISK_PHASES as readonly Phase[]).includes(phase);
 }
 
 /** How long a fault lasts before it clears by itself, ms; 0 for one that is over at once. */
@@ -73,6 +127,8 @@ export const LASTS_MS: Readonly<Record<Fault, number>> = {
   'disk-readonly': 3000,
   'agent-newer': 0,
   'clock-step': 0,
+  'storage-full': 3000,
+  'storage-error': 3000,
 };
 
 /** In words, for the table. */
@@ -94,4 +150,6 @@ export const FAULT_WORDS: Readonly<Record<Fault, string>> = {
   'disk-readonly': "destination's state directory read-only for 3 s",
   'agent-newer': "destination's agent upgraded from the previous build to this one",
   'clock-step': "source's clock stepped by an hour",
+  'storage-full': "destination's storage full for 3 s",
+  'storage-error': "I/O errors on the destination's storage for 3 s",
 };

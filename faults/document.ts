@@ -1,5 +1,17 @@
 /** docs/faults.md from the results of cells. Pure. */
-import { cellId, FAULT_WORDS, FAULTS, MODES, PHASES } from './cell.ts';
+import {
+  allCells,
+  cellId,
+  DISK_FAULTS,
+  DISK_MODES,
+  DISK_PHASES,
+  diskCells,
+  FAULT_WORDS,
+  FAULTS,
+  hasDisks,
+  MODES,
+  PHASES,
+} from './cell.ts';
 import type { Cell, Fault, Mode, Phase } from './cell.ts';
 import type { Played } from './play.ts';
 import { median } from './recovery.ts';
@@ -14,6 +26,10 @@ const PHASE_WORDS: Readonly<Record<Phase, string>> = {
   switchover: 'inside the switch',
   'after-commit': 'after commit',
   cleanup: 'cleanup',
+  seeding: 'backing file being sent',
+  'disks-first-pass': 'disks: first pass',
+  'disks-ready': 'disks whole, memory moving',
+  'disks-switch': 'inside the switch',
 };
 const MODE_WORDS: Readonly<Record<Mode, string>> = {
   precopy: 'Pre-copy',
@@ -31,10 +47,36 @@ export function resultsText(played: readonly Played[]): string {
   const tables = MODES.flatMap((mode) => [
     `### ${MODE_WORDS[mode]}`,
     '',
-    ...table(mode, byCell),
+    ...table({ mode, faults: FAULTS, phases: PHASES }, byCell),
     '',
   ]);
-  return [summary(byCell), '', ...tables, ...reds(byCell), ...notRun()].join('\n').trimEnd();
+  const withDisks = diskCells();
+  const without = allCells().filter((cell) => !hasDisks(cell));
+  return [
+    summary(without, byCell),
+    '',
+    ...tables,
+    '### Disks that are copied',
+    '',
+    `${tally(withDisks, byCell)} They are the same guest with two disks of its host alone.`,
+    '',
+    ...DISK_MODES.flatMap((mode) => [
+      `#### ${MODE_WORDS[mode]}, with disks`,
+      '',
+      ...table({ mode, faults: DISK_FAULTS, phases: DISK_PHASES }, byCell),
+      '',
+    ]),
+    ...reds(byCell),
+    '### Why a cell is not played',
+    '',
+    ...notRun(without, FAULTS.length),
+    '',
+    'With disks:',
+    '',
+    ...notRun(withDisks, DISK_FAULTS.length),
+  ]
+    .join('\n')
+    .trimEnd();
 }
 
 /** `text` with what is between the marks replaced. */
@@ -45,17 +87,25 @@ export function withResults(text: string, results: string): string {
   return `${text.slice(0, from + BEGIN.length)}\n\n${results}\n\n${text.slice(to)}`;
 }
 
-function summary(byCell: ReadonlyMap<string, Played>): string {
-  const all = [...byCell.values()];
+/** How many cells there are, how many were played, and how they ended. */
+function tally(cells: readonly Cell[], byCell: ReadonlyMap<string, Played>): string {
+  const all = playedOf(cells, byCell);
   const green = all.filter(({ ok }) => ok);
   const minutes = Math.round(all.reduce((sum, { tookMs }) => sum + tookMs, 0) / 60_000);
-  const makesSense = FAULTS.flatMap((fault) =>
-    PHASES.flatMap((phase) => MODES.filter((mode) => row({ fault, phase, mode }).run)),
-  ).length;
+  const makesSense = cells.filter((cell) => row(cell).run).length;
+  return `${all.length} of ${makesSense} cells played in ${minutes} minutes: **${green.length} green, ${all.length - green.length} red**.`;
+}
+
+function playedOf(cells: readonly Cell[], byCell: ReadonlyMap<string, Played>): Played[] {
+  return cells.flatMap((cell) => byCell.get(cellId(cell)) ?? []);
+}
+
+function summary(cells: readonly Cell[], byCell: ReadonlyMap<string, Played>): string {
+  const all = playedOf(cells, byCell);
   const precopy = medianOf(all, (cell) => cell.endsWith('/precopy'));
   const streaming = medianOf(all, (cell) => /^link.*\/after-commit\/(postcopy|hybrid)$/.test(cell));
   return [
-    `${all.length} of ${makesSense} cells played in ${minutes} minutes: **${green.length} green, ${all.length - green.length} red**.`,
+    tally(cells, byCell),
     '',
     '| recovery, median | measured | target |',
     '| --- | --- | --- |',
@@ -72,15 +122,20 @@ function medianOf(all: readonly Played[], wanted: (cell: string) => boolean): st
   return middle === undefined ? 'not measured' : `${seconds(middle)} (${times.length} cells)`;
 }
 
-function table(mode: Mode, byCell: ReadonlyMap<string, Played>): string[] {
-  const phases = PHASES.map((phase) => PHASE_WORDS[phase]);
-  const lines = FAULTS.map((fault) => {
-    const cells = PHASES.map((phase) => shown({ fault, phase, mode }, byCell));
+interface Table {
+  readonly mode: Mode;
+  readonly faults: readonly Fault[];
+  readonly phases: readonly Phase[];
+}
+
+function table({ mode, faults, phases }: Table, byCell: ReadonlyMap<string, Played>): string[] {
+  const lines = faults.map((fault) => {
+    const cells = phases.map((phase) => shown({ fault, phase, mode }, byCell));
     return `| ${FAULT_WORDS[fault]} | ${cells.join(' | ')} |`;
   });
   return [
-    `| fault | ${phases.join(' | ')} |`,
-    `| --- |${PHASES.map(() => ' --- |').join('')}`,
+    `| fault | ${phases.map((phase) => PHASE_WORDS[phase]).join(' | ')} |`,
+    `| --- |${phases.map(() => ' --- |').join('')}`,
     ...lines,
   ];
 }
@@ -112,22 +167,16 @@ function reds(byCell: ReadonlyMap<string, Played>): string[] {
   return ['### Red cells', '', ...lines, ''];
 }
 
-/** Each reason once, with the faults that it keeps out. */
-function notRun(): string[] {
+/** Each reason once, with the faults that it keeps out; `every`: so many faults are all. */
+function notRun(cells: readonly Cell[], every: number): string[] {
   const reasons = new Map<string, Set<Fault>>();
-  for (const mode of MODES) {
-    for (const fault of FAULTS) {
-      for (const phase of PHASES) {
-        const found = row({ fault, phase, mode });
-        if (found.run) continue;
-        const faults = reasons.get(found.why) ?? new Set();
-        reasons.set(found.why, faults.add(fault));
-      }
-    }
+  for (const cell of cells) {
+    const found = row(cell);
+    if (found.run) continue;
+    reasons.set(found.why, (reasons.get(found.why) ?? new Set()).add(cell.fault));
   }
-  const lines = [...reasons].map(([why, faults]) => {
-    const who = faults.size === FAULTS.length ? 'every fault' : [...faults].map((f) => `\`${f}\``);
+  return [...reasons].map(([why, faults]) => {
+    const who = faults.size === every ? 'every fault' : [...faults].map((f) => `\`${f}\``);
     return `- ${why} (${typeof who === 'string' ? who : who.join(', ')})`;
   });
-  return ['### Why a cell is not played', '', ...lines];
 }

@@ -1,7 +1,7 @@
 /** What was seen of a cell against what must hold. Pure: the witness's word, not Godwit's, wherever both speak. */
 import type { Cell } from './cell.ts';
-import { PHASES } from './cell.ts';
-import type { Expectation, Outcome } from './table.ts';
+import { isBefore } from './cell.ts';
+import type { Expectation, Outcome } from './expectation.ts';
 import { bothRan, longestDarkMs } from './timeline.ts';
 import type { Span } from './timeline.ts';
 
@@ -26,6 +26,8 @@ export interface Observed {
   readonly connectionKept: boolean | undefined;
   /** What is on the hosts and should not be. */
   readonly remains: readonly string[];
+  /** What is not right with the disks of a guest that has some, in words. */
+  readonly disks: readonly string[];
 }
 
 /** The problems, in words; none when everything that must hold does. */
@@ -37,6 +39,7 @@ export function judge(cell: Cell, expect: Expectation, seen: Observed): string[]
     ...theGuest(expect, seen),
     ...theDark(cell, expect, seen),
     ...seen.remains.map((what) => `left behind: ${what}`),
+    ...seen.disks,
   ];
 }
 
@@ -86,7 +89,7 @@ function theGuest(expect: Expectation, seen: Observed): string[] {
 function theDark(cell: Cell, expect: Expectation, seen: Observed): string[] {
   if (seen.runningOn.length === 0) return [];
   const dark = darkMs(seen);
-  const before = PHASES.indexOf(cell.phase) < PHASES.indexOf('before-switch');
+  const before = isBefore(cell.phase, 'before-switch');
   if (before && seen.outcome === 'failed' && dark > 0) {
     return [`a fault before the switch stopped the guest for ${dark} ms`];
   }

@@ -1,17 +1,8 @@
 /** Waits for the moment at which a cell's fault strikes: the journals and the source's QEMU tell. */
 import { systemClock } from '../src/clock.ts';
-import type { Cell } from './cell.ts';
-import type { JournalTail } from './journal-tail.ts';
-import type { Witness } from './witness.ts';
-
-export interface Scene {
-  readonly cell: Cell;
-  readonly from: string;
-  readonly to: string;
-  readonly witness: Witness;
-  readonly source: JournalTail;
-  readonly destination: JournalTail;
-}
+import { hasDisks } from './cell.ts';
+import { reachedWithDisks } from './disks/moment.ts';
+import type { Scene } from './scene.ts';
 
 const LOOK_MS = 2;
 const MOMENT_MS = 40_000;
@@ -21,7 +12,7 @@ export async function untilMoment(scene: Scene): Promise<boolean> {
   const start = systemClock.monotonicMs();
   const { phase } = scene.cell;
   // The switch is a matter of ms: no file is read on the way to it.
-  if (phase === 'switchover') return untilStopped(scene);
+  if (phase === 'switchover' || phase === 'disks-switch') return untilStopped(scene);
   while (!reached(scene)) {
     if (scene.source.did('finish') || scene.source.has('undid')) return false;
     if (systemClock.monotonicMs() - start > MOMENT_MS) return false;
@@ -56,6 +47,7 @@ async function untilStopped(scene: Scene): Promise<boolean> {
 
 function reached(scene: Scene): boolean {
   const { cell, from, to, witness, source, destination } = scene;
+  if (hasDisks(cell)) return reachedWithDisks(scene);
   switch (cell.phase) {
     case 'checking':
       return cell.fault.includes('destination-mover')
@@ -79,5 +71,7 @@ function reached(scene: Scene): boolean {
       );
     case 'cleanup':
       return source.did('verify');
+    default:
+      return false;
   }
 }

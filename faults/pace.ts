@@ -41,6 +41,14 @@ export function paceOf({ phase, mode }: Cell): Pace {
             dirtyBytesPerSecond: mode === 'hybrid' ? RESTLESS : 0,
             jitterMs: 100,
           };
+    case 'seeding':
+    case 'disks-first-pass':
+      // What is sent of each kind of disk takes a second.
+      return { maxBandwidth: SLOW, dirtyBytesPerSecond: 0, jitterMs: 400 };
+    case 'disks-ready':
+      return { maxBandwidth: SLOW, dirtyBytesPerSecond: 0, jitterMs: 200 };
+    case 'disks-switch':
+      return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 20 };
     case 'cleanup':
       return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 20 };
   }

@@ -6,21 +6,22 @@ import type { Probe } from '../src/lab/probe/probe.ts';
 import { seenStatuses } from '../src/lab/witness/qemus.ts';
 import type { Report } from '../src/protocol/migration.ts';
 import type { Cell } from './cell.ts';
-import { cellId, LASTS_MS } from './cell.ts';
+import { cellId, hasDisks, LASTS_MS } from './cell.ts';
 import { chanceOf } from './chance.ts';
+import { DiskWatch } from './disks/watch.ts';
 import type { Injector } from './inject/injector.ts';
 import { injectorOf } from './inject/injectors.ts';
 import { JournalTail } from './journal-tail.ts';
 import { darkMs, judge } from './judge.ts';
 import type { Observed } from './judge.ts';
 import { untilMoment } from './moment.ts';
-import type { Scene } from './moment.ts';
 import { paceOf } from './pace.ts';
 import { recoveryMs } from './recovery.ts';
 import { remainsOf } from './remains.ts';
 import type { Place } from './remains.ts';
+import type { Scene } from './scene.ts';
 import type { Stage } from './stage.ts';
-import type { Expectation } from './table.ts';
+import type { Expectation } from './expectation.ts';
 import { Witness } from './witness.ts';
 
 export const GUEST = 'web1';
@@ -61,17 +62,25 @@ export async function play(
   await stage.dirty(GUEST, pace.dirtyBytesPerSecond);
   const injector = await injectorOf(cell.fault, { lab: stage.lab, from, to, chance });
   let witness: Witness | undefined;
+  let disks: DiskWatch | undefined;
   let probe: Probe | undefined;
   try {
+    // It asks QEMU over the monitor that the witness holds then.
+    if (hasDisks(cell)) {
+      const watched = { lab: stage.lab, guest: GUEST, from, to };
+      disks = await DiskWatch.open(watched, cell.phase === 'seeding');
+    }
     witness = await Witness.open(stage.lab, GUEST, from);
     probe = await openProbe(stage.lab, GUEST, { intervalMs: 10 });
     await probe.mark();
-    const played = await act(stage, { cell, from, to, witness, probe, injector, expect, chance });
+    const hands = { witness, disks, probe, injector };
+    const played = await act(stage, { cell, from, to, ...hands, expect, chance });
     return { ...played, tookMs: Math.round(systemClock.monotonicMs() - start) };
   } finally {
     await injector.clear();
     await probe?.stop();
     await witness?.close();
+    await disks?.close();
     await injector.afterwards?.();
     await stage.plainAgents();
   }
@@ -82,6 +91,7 @@ interface Act {
   readonly from: string;
   readonly to: string;
   readonly witness: Witness;
+  readonly disks: DiskWatch | undefined;
   readonly probe: Probe;
   readonly injector: Injector;
   readonly expect: Expectation;
@@ -89,7 +99,7 @@ interface Act {
 }
 
 async function act(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
-  const { cell, from, to, witness } = act;
+  const { cell, from, to, witness, disks } = act;
   const pace = paceOf(cell);
   const startedAtMs = systemClock.wallMs();
   const { mode } = cell;
@@ -100,6 +110,7 @@ async function act(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
     from,
     to,
     witness,
+    disks,
     source: new JournalTail(stage.lab, from, id, 'source'),
     destination: new JournalTail(stage.lab, to, id, 'destination'),
   };
@@ -111,6 +122,7 @@ async function act(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
     sourceJournal: scene.source.lines().map(({ at }) => at),
     destinationJournal: scene.destination.lines().map(({ at }) => at),
     traffic: witness.traffic.filter((each) => each.host === from).map(({ atMs }) => atMs),
+    disks: disks?.grown ?? [],
   });
   const { observed, gapMs } = seen;
   return {
@@ -187,13 +199,13 @@ async function untilEnd(
 
 type Ended = Omit<
   Observed,
-  'from' | 'to' | 'spans' | 'runningOn' | 'memoryIntact' | 'connectionKept' | 'remains'
+  'from' | 'to' | 'spans' | 'runningOn' | 'memoryIntact' | 'connectionKept' | 'remains' | 'disks'
 >;
 
 /** Asks QEMUs, guest, client and hosts how things stand at the end. */
 async function look(
   stage: Stage,
-  { from, to, witness, probe }: Act,
+  { from, to, witness, disks, probe }: Act,
   ended: Ended,
 ): Promise<{ observed: Observed; gapMs: number | undefined }> {
   const spans = witness.spans();
@@ -213,8 +225,9 @@ async function look(
   };
   const remains = await remainsOf(stage.lab, stage.bare, places);
   const connectionKept = lives ? view?.connectionKept === true : undefined;
-  return {
-    gapMs: view?.clientGapMs,
-    observed: { ...ended, from, to, spans, runningOn, memoryIntact, connectionKept, remains },
-  };
+  const { outcome } = ended;
+  const writes = lives && disks !== undefined ? await stage.writesToDisks(GUEST) : undefined;
+  const onDisks = await disks?.problems({ host: runningOn[0], outcome, writes });
+  const seen = { spans, runningOn, memoryIntact, connectionKept, remains, disks: onDisks ?? [] };
+  return { gapMs: view?.clientGapMs, observed: { ...ended, from, to, ...seen } };
 }

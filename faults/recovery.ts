@@ -1,4 +1,5 @@
 /** When a migration was on its way again after a fault: forward, or back to the guest at the source. Pure. */
+import { isBefore } from './cell.ts';
 import type { Cell } from './cell.ts';
 import type { Observed } from './judge.ts';
 import { runsAgainAt } from './timeline.ts';
@@ -9,6 +10,8 @@ export interface Signs {
   readonly destinationJournal: readonly number[];
   /** The source's QEMU had sent more than before. */
   readonly traffic: readonly number[];
+  /** The copies of its disks at the destination had grown. */
+  readonly disks?: readonly number[];
 }
 
 /**
@@ -30,14 +33,14 @@ export function recoveryMs(cell: Cell, seen: Observed, signs: Signs): number | u
 
 /** What shows that this fault has been got over: who was hit must be heard of, not somebody else. */
 function telling({ fault, phase }: Cell, signs: Signs): (readonly number[])[] {
-  const { sourceJournal, destinationJournal, traffic } = signs;
+  const { sourceJournal, destinationJournal, traffic, disks = [] } = signs;
   if (fault.endsWith('source-mover')) return [sourceJournal];
   if (fault.endsWith('destination-mover')) return [destinationJournal];
   // The stamps of a journal whose clock was stepped say nothing.
   if (fault === 'clock-step') return [traffic];
-  const flowing = phase !== 'checking' && phase !== 'preparing' && phase !== 'cleanup';
+  const flowing = !isBefore(phase, 'first-round') && phase !== 'cleanup';
   if (fault.startsWith('link') && flowing) return [traffic];
-  return [sourceJournal, destinationJournal, traffic];
+  return [sourceJournal, destinationJournal, traffic, disks];
 }
 
 export function median(values: readonly number[]): number | undefined {

@@ -1,5 +1,5 @@
 /** Plays cells one after the other, on stages that are kept while what a cell left allows it. */
-import { cellId } from './cell.ts';
+import { cellId, hasDisks } from './cell.ts';
 import { keepEvidence } from './evidence.ts';
 import { GUEST, play } from './play.ts';
 import type { Played } from './play.ts';
@@ -17,7 +17,7 @@ export interface PlayerOptions {
 export class Player {
   readonly #options: PlayerOptions;
   #stage: Stage | undefined;
-  #smallDisks = false;
+  #kind: Kind = 'plain';
 
   constructor(options: PlayerOptions) {
     this.#options = options;
@@ -41,11 +41,11 @@ export class Player {
   }
 
   async #playOnStage({ cell, expect }: Runnable): Promise<Played> {
-    // Disks that can be filled need a stage of their own.
-    const smallDisks = needsSmallDisks(cell);
-    if (smallDisks !== this.#smallDisks) await this.close();
-    this.#smallDisks = smallDisks;
-    this.#stage ??= await Stage.open({ hosts: 2, smallDisks });
+    const kind = kindOf(cell);
+    if (kind !== this.#kind) await this.close();
+    this.#kind = kind;
+    const request = { smallDisks: kind === 'small-disks', localDisks: kind === 'local-disks' };
+    this.#stage ??= await Stage.open({ hosts: 2, ...request });
     if (!this.#stage.guests.has(GUEST)) await this.#stage.boot(GUEST, 'a');
     return play(this.#stage, cell, expect, this.#options.seed);
   }
@@ -66,13 +66,18 @@ export class Player {
   }
 }
 
-function needsSmallDisks({ fault }: Runnable['cell']): boolean {
-  return fault === 'disk-full';
+/** Disks that can be filled need a stage of their own, and so do guests that have disks. */
+const KINDS = ['plain', 'small-disks', 'local-disks'] as const;
+type Kind = (typeof KINDS)[number];
+
+function kindOf(cell: Runnable['cell']): Kind {
+  if (hasDisks(cell)) return 'local-disks';
+  return cell.fault === 'disk-full' ? 'small-disks' : 'plain';
 }
 
 /** Those that share a stage together. */
 export function inPlayingOrder(rows: readonly Runnable[]): Runnable[] {
   return rows.toSorted(
-    (left, right) => Number(needsSmallDisks(left.cell)) - Number(needsSmallDisks(right.cell)),
+    (left, right) => KINDS.indexOf(kindOf(left.cell)) - KINDS.indexOf(kindOf(right.cell)),
   );
 }

@@ -4,10 +4,17 @@ import { runCommand } from '../src/lab/command.ts';
 import { labDown } from '../src/lab/down.ts';
 import { removeTap, startGuest } from '../src/lab/guest/start.ts';
 import { stopGuest } from '../src/lab/guest/stop.ts';
-import { setDirtyRate, verifyGuest } from '../src/lab/guest/talk.ts';
+import { readGuestStats, setDirtyRate, verifyGuest } from '../src/lab/guest/talk.ts';
+import { systemClock } from '../src/clock.ts';
 import { isAlive } from '../src/lab/processes.ts';
 import type { Lab } from '../src/lab/state.ts';
-import { labHost, labNames, readLabState } from '../src/lab/state.ts';
+import {
+  labDirectory,
+  labHost,
+  labNames,
+  readLabState,
+  storageDirectory,
+} from '../src/lab/state.ts';
 import { labUp } from '../src/lab/up.ts';
 import { agentContract } from '../src/protocol/contract.ts';
 import { labCensus } from '../src/lab/witness/census.ts';
@@ -24,6 +31,8 @@ export interface StageRequest {
   readonly hosts: number;
   /** The hosts' state directories on file systems of their own, so small that they can be filled. */
   readonly smallDisks: boolean;
+  /** Guests have disks, on storage that is their host's alone and so small that it can be filled. */
+  readonly localDisks?: boolean;
 }
 
 /** What QEMU says of the last migration once it may begin another. */
@@ -31,6 +40,14 @@ const OVER: ReadonlySet<string> = new Set(['none', 'cancelled', 'completed', 'fa
 const MIB = 1024 ** 2;
 const PREFIX = 'faults-';
 const DISK_MIB = 24;
+/** For the disks below, twice, beside each other. */
+const STORAGE_MIB = 176;
+/** The base of the first is what has to be sent ahead; what the second holds is copied while the guest runs. */
+const DISKS = [
+  { bytes: 64 * MIB, thin: true, backed: true, filledBytes: 24 * MIB },
+  { bytes: 48 * MIB, thin: false, filledBytes: 24 * MIB },
+];
+const WRITES_MS = 20_000;
 
 export class Stage {
   readonly lab: Lab;
@@ -41,21 +58,28 @@ export class Stage {
   readonly #hashes = new Map<string, string>();
   readonly #rates = new Map<string, number>();
 
-  private constructor(lab: Lab, bare: readonly HostCensus[]) {
+  readonly #disks: typeof DISKS | undefined;
+
+  private constructor(lab: Lab, bare: readonly HostCensus[], disks: typeof DISKS | undefined) {
     this.lab = lab;
     this.bare = bare;
+    this.#disks = disks;
   }
 
-  static async open({ hosts, smallDisks }: StageRequest): Promise<Stage> {
+  static async open({ hosts, smallDisks, localDisks = false }: StageRequest): Promise<Stage> {
     await clearDebris();
     const name = `${PREFIX}${process.pid.toString(36)}`;
-    const lab = await labUp({ name, hosts, agents: !smallDisks });
+    const mounts = smallDisks || localDisks;
+    const storage = localDisks ? 'local' : undefined;
+    const lab = await labUp({ name, hosts, storage, agents: !mounts });
     try {
-      if (smallDisks) {
-        await mountDisks(lab);
-        await startAgents(lab, undefined, undefined);
+      for (const { stateDir } of smallDisks ? lab.members : [])
+        await mountSmall(stateDir, DISK_MIB);
+      for (const host of localDisks ? lab.hosts : []) {
+        await mountSmall(storageDirectory(lab, host), STORAGE_MIB);
       }
-      return new Stage(lab, await bareHosts(lab));
+      if (mounts) await startAgents(lab, undefined, undefined);
+      return new Stage(lab, await bareHosts(lab), localDisks ? DISKS : undefined);
     } catch (error) {
       await takeDown(name);
       throw error;
@@ -85,9 +109,15 @@ export class Stage {
       memoryBytes: 144 * MIB,
       workingSetBytes: 24 * MIB,
       dirtyBytesPerSecond: MIB,
+      disks: this.#disks,
+      // So that its own reading of them takes a second and not ten.
+      kernelWords: this.#disks === undefined ? [] : ['godwit.diskslots=8'],
     });
     this.#rates.set(name, MIB);
     this.guests.set(name, host);
+    if (this.#disks !== undefined && !(await this.writesToDisks(name))) {
+      throw new Error(`${name} does not write to its disks`);
+    }
     const { ok, hash } = await verifyGuest(this.lab, name);
     if (!ok) throw new Error(`the memory of ${name} is not right to begin with`);
     this.#hashes.set(name, hash);
@@ -120,14 +150,28 @@ export class Stage {
     this.#rates.set(name, bytesPerSecond);
   }
 
-  /** Whether the guest, reading all of it, finds its memory as it was. */
+  /** Whether the guest, reading all of it, finds its memory and its disks as they were. */
   async intact(name: string): Promise<boolean> {
     try {
-      const { ok, hash } = await verifyGuest(this.lab, name, { deadlineMs: 30_000 });
-      return ok && hash === this.#hashes.get(name);
+      const { ok, hash, diskChunks } = await verifyGuest(this.lab, name, { deadlineMs: 30_000 });
+      const read = this.#disks === undefined || diskChunks > 0;
+      return ok && read && hash === this.#hashes.get(name);
     } catch {
       return false;
     }
+  }
+
+  /** Whether the guest writes to its disks and none of them refuses it. */
+  async writesToDisks(name: string): Promise<boolean> {
+    const start = systemClock.monotonicMs();
+    const was = await readGuestStats(this.lab, name);
+    while (systemClock.monotonicMs() - start < WRITES_MS) {
+      const { diskBytes, diskErrors } = await readGuestStats(this.lab, name);
+      if (diskErrors > 0) return false;
+      if (diskBytes > was.diskBytes) return true;
+      await systemClock.sleep(50);
+    }
+    return false;
   }
 
   /** One agent on each host, with nothing loaded before it. */
@@ -141,25 +185,17 @@ export class Stage {
   }
 }
 
-async function mountDisks(lab: Lab): Promise<void> {
-  for (const { stateDir } of lab.members) {
-    await runCommand([
-      'mount',
-      '-t',
-      'tmpfs',
-      '-o',
-      `size=${DISK_MIB}m,mode=0700`,
-      'faults',
-      stateDir,
-    ]);
-  }
+async function mountSmall(directory: string, mib: number): Promise<void> {
+  const options = `size=${mib}m,mode=0700`;
+  await runCommand(['mount', '-t', 'tmpfs', '-o', options, 'faults', directory]);
 }
 
 async function takeDown(name: string): Promise<void> {
   const mounts = await runCommand(['cat', '/proc/mounts']);
-  for (const line of mounts.split('\n')) {
-    const [device, at = ''] = line.split(' ');
-    if (device === 'faults' && at.includes(`/${name}/`)) await runCommand(['umount', '-l', at]);
+  const below = `${labDirectory(name)}/`;
+  for (const line of mounts.split('\n').toReversed()) {
+    const [, at = ''] = line.split(' ');
+    if (at.startsWith(below)) await runCommand(['umount', '-l', at]);
   }
   await labDown(name);
 }

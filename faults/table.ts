@@ -1,20 +1,8 @@
 /** Which cells make sense, and what must hold at the end of each. Pure. */
 import type { Cell, Fault, Mode, Phase } from './cell.ts';
-import { allCells, PHASES } from './cell.ts';
-
-export type Outcome = 'done' | 'failed' | 'held' | 'lost';
-
-export interface Expectation {
-  /** How Godwit may say that it ended. */
-  readonly outcomes: readonly Outcome[];
-  /** `dies`: what was killed was the guest itself; `may-die`: it depends on how far its memory had come. */
-  readonly guest: 'lives' | 'dies' | 'may-die';
-  /** The guest must not have stood still because of the fault: longest time in which no copy ran, ms. */
-  readonly darkMs: number | undefined;
-  /** Godwit has to say within this time after the fault how it ended, ms. */
-  readonly toldMs: number;
-  readonly words: string;
-}
+import { allCells, hasDisks, isBefore } from './cell.ts';
+import { whyNotTried } from './disks/table.ts';
+import type { Expectation } from './expectation.ts';
 
 export type Row =
   | { readonly run: true; readonly cell: Cell; readonly expect: Expectation }
@@ -26,7 +14,7 @@ const SWITCH_MS = 6000;
 const END_MS = 30_000;
 
 export function row(cell: Cell): Row {
-  const why = senseless(cell);
+  const why = hasDisks(cell) ? whyNotTried(cell) : senseless(cell);
   if (why !== undefined) return { run: false, cell, why };
   return { run: true, cell, expect: expectation(cell) };
 }
@@ -35,8 +23,9 @@ export function rows(): Row[] {
   return allCells().map(row);
 }
 
-const at = (phase: Phase): number => PHASES.indexOf(phase);
-const handedOver = (phase: Phase): boolean => at(phase) >= at('after-commit');
+const handedOver = (phase: Phase): boolean => !isBefore(phase, 'after-commit');
+const preparesStill = (phase: Phase): boolean => isBefore(phase, 'disks-first-pass');
+const isInside = (phase: Phase): boolean => phase === 'switchover' || phase === 'disks-switch';
 
 /** Why a cell is not run; undefined when it makes sense. */
 function senseless({ fault, phase, mode }: Cell): string | undefined {
@@ -79,8 +68,7 @@ function tooShort(fault: Fault, phase: Phase, mode: Mode): string | undefined {
 
 /** Before memory flows the three modes do the very same. */
 function sameAs(fault: Fault, phase: Phase, mode: Mode): string | undefined {
-  if (mode === 'precopy' || at(phase) > at('preparing') || fault.startsWith('kill'))
-    return undefined;
+  if (mode === 'precopy' || !preparesStill(phase) || fault.startsWith('kill')) return undefined;
   return 'as in pre-copy: nothing differs before memory flows';
 }
 
@@ -100,10 +88,11 @@ function notAffected(fault: Fault, phase: Phase, mode: Mode): string | undefined
 }
 
 const GOES_ON = { outcomes: ['done'], guest: 'lives' } as const;
+const GOES_BACK = { outcomes: ['failed'], guest: 'lives' } as const;
 const EITHER = { outcomes: ['done', 'failed'], guest: 'lives' } as const;
 
 function expectation({ fault, phase, mode }: Cell): Expectation {
-  const darkMs = at(phase) <= at('later-round') ? SWITCH_MS : undefined;
+  const darkMs = isBefore(phase, 'before-switch') ? SWITCH_MS : undefined;
   const common = { darkMs, toldMs: END_MS };
   switch (fault) {
     case 'kill-source-qemu':
@@ -116,7 +105,8 @@ function expectation({ fault, phase, mode }: Cell): Expectation {
     case 'link-slow':
     case 'clock-step':
     case 'agent-newer':
-      if (fault !== 'kill-source-mover' && at(phase) <= at('preparing')) {
+      // A copy that loses its way while it is ended, the guest standing still, is not waited for.
+      if (phase === 'disks-switch' || (fault !== 'kill-source-mover' && preparesStill(phase))) {
         return { ...common, ...EITHER, words: 'done, or failed with the guest at the source' };
       }
       return { ...common, ...GOES_ON, words: 'the migration goes on to its end' };
@@ -131,6 +121,12 @@ function expectation({ fault, phase, mode }: Cell): Expectation {
     case 'disk-readonly':
       if (handedOver(phase)) return { ...common, ...GOES_ON, words: 'forward to the end' };
       return { ...common, ...EITHER, words: 'done, or failed with the guest at the source' };
+    case 'storage-full':
+    case 'storage-error':
+      if (!isBefore(phase, 'disks-ready')) {
+        return { ...common, ...EITHER, words: 'done, or failed with the guest at the source' };
+      }
+      return { ...common, ...GOES_BACK, words: 'failed, and the guest has run on at the source' };
   }
 }
 
@@ -138,7 +134,7 @@ function expectation({ fault, phase, mode }: Cell): Expectation {
 function sourceDied(phase: Phase, mode: Mode): Expectation {
   const common = { darkMs: undefined, toldMs: 10_000 };
   if (!handedOver(phase)) {
-    const inside = phase === 'switchover' || (phase === 'before-switch' && mode !== 'hybrid');
+    const inside = isInside(phase) || (phase === 'before-switch' && mode !== 'hybrid');
     return {
       ...common,
       // Killed a moment later, it may have handed everything over already.
@@ -166,7 +162,7 @@ function sourceDied(phase: Phase, mode: Mode): Expectation {
 function destinationDied(phase: Phase): Expectation {
   const common = { toldMs: 20_000 };
   if (!handedOver(phase)) {
-    const inside = phase === 'switchover' || phase === 'before-switch';
+    const inside = isInside(phase) || phase === 'before-switch';
     return {
       ...common,
       outcomes: inside ? ['failed', 'lost'] : ['failed'],

@@ -8,13 +8,13 @@ import type { Injector, Place } from './injector.ts';
 
 const FILLER = '.filler';
 
-/** The stage has put the state directory on a small file system: one file takes all that is left of it. */
-export function fullDisk({ lab, to }: Place): Injector {
-  const file = path.join(labHost(lab, to).stateDir, FILLER);
+/** The stage has put the directory on a small file system: one file takes all that is left of it. */
+export function fullDisk(directory: string, called: string): Injector {
+  const file = path.join(directory, FILLER);
   return {
     strike: async () => {
       const bytes = fill(file);
-      return `${bytes} bytes filled the disk of ${to}`;
+      return `${bytes} bytes filled ${called}`;
     },
     clear: async () => rmSync(file, { force: true }),
   };

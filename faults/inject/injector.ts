@@ -1,5 +1,5 @@
 /** A fault made ready: what takes time is done before the migration begins, so that it strikes within a few ms. */
-import type { Scene } from '../moment.ts';
+import type { Scene } from '../scene.ts';
 import type { Lab } from '../../src/lab/state.ts';
 
 export interface Injector {

@@ -1,8 +1,10 @@
+import { labHost, storageDirectory } from '../../src/lab/state.ts';
 import type { Fault } from '../cell.ts';
 import { stepClock } from './clock.ts';
 import { fullDisk, readonlyDisk } from './disk.ts';
 import type { Injector, Place } from './injector.ts';
 import { darkLink, oneWayLink, resetLink, slowLink } from './link.ts';
+import { brokenStorage } from './storage.ts';
 import { upgradeAgent } from './upgrade.ts';
 import { freezeMover, killAgent, killMover, killQemu } from './processes.ts';
 
@@ -35,7 +37,11 @@ export async function injectorOf(fault: Fault, place: Place): Promise<Injector> 
     case 'link-one-way':
       return oneWayLink(place);
     case 'disk-full':
-      return fullDisk(place);
+      return fullDisk(labHost(place.lab, place.to).stateDir, `the disk of ${place.to}`);
+    case 'storage-full':
+      return fullDisk(storageDirectory(place.lab, place.to), `the storage of ${place.to}`);
+    case 'storage-error':
+      return brokenStorage(place);
     case 'disk-readonly':
       return readonlyDisk(place);
     case 'clock-step':

@@ -40,6 +40,20 @@ describe("the page of the fault matrix's results", () => {
     assert.match(resultsText([red, played(cell)]), /\*\*1 green, 0 red\*\*/);
   });
 
+  test('has a part of its own for disks, which the counts and medians of the others do not see', () => {
+    const text = resultsText([
+      played('kill-source-mover/first-round/precopy'),
+      played('kill-source-mover/seeding/precopy', { recoveryMs: 9000 }),
+      played('storage-full/disks-first-pass/precopy', { outcome: 'failed', recoveryMs: 2000 }),
+    ]);
+    assert.match(text, /^1 of \d+ cells played/);
+    assert.match(text, /forward or back \| 0\.3 s \(1 cells\)/);
+    const [, disks = ''] = text.split('### Disks that are copied');
+    assert.match(disks, /^\s+2 of \d+ cells played/);
+    assert.match(disks, /\| source's mover killed \| done 9\.0 s \| \? \|/);
+    assert.match(disks, /storage full for 3 s \| \? \| back 2\.0 s \|/);
+  });
+
   test('is written between its marks, which the page has', () => {
     const page = readFileSync(new URL('../../docs/faults.md', import.meta.url), 'utf8');
     const written = withResults(page, 'RESULTS');

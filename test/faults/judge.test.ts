@@ -4,7 +4,7 @@ import type { Cell } from '../../faults/cell.ts';
 import { darkMs, judge } from '../../faults/judge.ts';
 import type { Observed } from '../../faults/judge.ts';
 import { row } from '../../faults/table.ts';
-import type { Expectation } from '../../faults/table.ts';
+import type { Expectation } from '../../faults/expectation.ts';
 
 const CELL: Cell = { fault: 'link-reset', phase: 'first-round', mode: 'precopy' };
 const DEATH: Cell = { fault: 'kill-source-qemu', phase: 'first-round', mode: 'precopy' };
@@ -27,6 +27,7 @@ const MOVED: Observed = {
   memoryIntact: true,
   connectionKept: true,
   remains: [],
+  disks: [],
 };
 const STAYED: Observed = {
   ...MOVED,

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { allCells, cellId, FAULTS, LASTS_MS, MODES, PHASES } from '../../faults/cell.ts';
+import {
+  allCells,
+  cellId,
+  DISK_FAULTS,
+  DISK_MODES,
+  DISK_PHASES,
+  FAULTS,
+  hasDisks,
+  LASTS_MS,
+  MODES,
+  PHASES,
+} from '../../faults/cell.ts';
 import type { Cell } from '../../faults/cell.ts';
 import { paceOf } from '../../faults/pace.ts';
 import { row, rows } from '../../faults/table.ts';
@@ -13,7 +24,9 @@ const expected = (cell: Cell): Extract<ReturnType<typeof row>, { run: true }>['e
 
 describe('the table of the fault matrix', () => {
   test('every combination has one row, and one that is not run has its reason', () => {
-    assert.equal(rows().length, FAULTS.length * PHASES.length * MODES.length);
+    const plain = FAULTS.length * PHASES.length * MODES.length;
+    const withDisks = DISK_FAULTS.length * DISK_PHASES.length * DISK_MODES.length;
+    assert.equal(rows().length, plain + withDisks);
     assert.equal(new Set(allCells().map(cellId)).size, rows().length);
     for (const each of rows()) {
       if (!each.run) assert.ok(each.why.length > 10, cellId(each.cell));
@@ -33,9 +46,31 @@ describe('the table of the fault matrix', () => {
 
   test('the whole matrix fits into an hour at ten seconds a cell and the length of its faults', () => {
     const ms = rows()
-      .filter(({ run }) => run)
+      .filter(({ run, cell }) => run && !hasDisks(cell))
       .reduce((sum, { cell }) => sum + 8500 + LASTS_MS[cell.fault], 0);
     assert.ok(ms < 3_600_000, `${Math.round(ms / 60_000)} minutes`);
+  });
+
+  test('the cells with disks fit into ten minutes at ten seconds a cell and the length of its faults', () => {
+    const played = rows().filter(({ run, cell }) => run && hasDisks(cell));
+    const ms = played.reduce((sum, { cell }) => sum + 10_000 + LASTS_MS[cell.fault], 0);
+    assert.ok(ms < 600_000, `${Math.round(ms / 60_000)} minutes`);
+  });
+
+  test('every fault of disks is tried, and every moment of theirs in pre-copy and the last ones in post-copy', () => {
+    const tried = rows().filter(({ run, cell }) => run && hasDisks(cell));
+    assert.deepEqual(new Set(tried.map(({ cell }) => cell.fault)), new Set(DISK_FAULTS));
+    const inMode = (mode: string): Set<string> =>
+      new Set(tried.filter(({ cell }) => cell.mode === mode).map(({ cell }) => cell.phase));
+    assert.deepEqual(inMode('precopy'), new Set(DISK_PHASES));
+    assert.deepEqual(inMode('postcopy'), new Set(['disks-ready', 'disks-switch']));
+  });
+
+  test('a destination without room turns the migration round as long as it has to be copied', () => {
+    for (const phase of ['seeding', 'disks-first-pass'] as const) {
+      const { outcomes, guest } = expected({ fault: 'storage-full', phase, mode: 'precopy' });
+      assert.deepEqual([outcomes, guest], [['failed'], 'lives']);
+    }
   });
 
   test('no cell may end as held: no fault of the matrix keeps the other host out of reach for good', () => {

@@ -69,6 +69,7 @@ describe('the time of recovery', () => {
     memoryIntact: true,
     connectionKept: true,
     remains: [],
+    disks: [],
   };
   const signs = { sourceJournal: [500, 6700], destinationJournal: [6100], traffic: [900, 6300] };
   const cell = { fault: 'link-dark-5s', phase: 'first-round', mode: 'precopy' } as const;

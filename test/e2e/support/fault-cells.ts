@@ -1,7 +1,7 @@
 /** Cells of the fault matrix as tests: one cell, one test. */
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { FAULT_WORDS } from '../../../faults/cell.ts';
+import { FAULT_WORDS, hasDisks } from '../../../faults/cell.ts';
 import type { Cell, Fault, Mode, Phase } from '../../../faults/cell.ts';
 import { Player } from '../../../faults/run.ts';
 import { row } from '../../../faults/table.ts';
@@ -24,7 +24,8 @@ function declare(player: Player, cell: Cell): void {
   const found = row(cell);
   assert.ok(found.run, `${cell.fault} in ${cell.phase} makes no sense in ${cell.mode}`);
   test(`${FAULT_WORDS[cell.fault]}, ${cell.phase}: ${found.expect.words}`, async (t) => {
-    if (cell.fault.startsWith('disk') && process.getuid?.() !== 0) {
+    const mounts = cell.fault.startsWith('disk') || hasDisks(cell);
+    if (mounts && process.getuid?.() !== 0) {
       t.skip('mounts need root');
       return;
     }

@@ -1,0 +1,55 @@
+/** What lies on the storage of a host, read from its file system and from nothing else. */
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+
+export interface StoredFile {
+  readonly ino: number;
+  readonly links: number;
+  readonly directory: boolean;
+  /** Of a file that nobody writes to. */
+  readonly sha256?: string;
+}
+
+/** By path below the storage's directory. */
+export type Stored = ReadonlyMap<string, StoredFile>;
+
+/** The file on which the guest's first disk is based: nobody may write to it. */
+const BASE = /-base\.[a-z0-9]+$/;
+
+export function storedIn(directory: string): Stored {
+  const found = new Map<string, StoredFile>();
+  for (const name of readdirSync(directory, { recursive: true, encoding: 'utf8' })) {
+    const file = path.join(directory, name);
+    const at = statSync(file, { throwIfNoEntry: false });
+    // It went between the two looks.
+    if (at === undefined) continue;
+    const { ino, nlink } = at;
+    const isBase = at.isFile() && BASE.test(name);
+    const sha256 = isBase
+      ? createHash('sha256').update(readFileSync(file)).digest('hex')
+      : undefined;
+    found.set(name, {
+      ino,
+      links: at.isDirectory() ? 1 : nlink,
+      directory: at.isDirectory(),
+      ...(sha256 === undefined ? {} : { sha256 }),
+    });
+  }
+  return found;
+}
+
+/** What the files below a directory take; those that a name fits where one is given. */
+export function takenBytes(directory: string, fits = /./): number {
+  let bytes = 0;
+  const seen = new Set<number>();
+  for (const name of readdirSync(directory, { recursive: true, encoding: 'utf8' })) {
+    if (!fits.test(path.basename(name))) continue;
+    const at = statSync(path.join(directory, name), { throwIfNoEntry: false });
+    // While it is made, a file has two names.
+    if (at === undefined || !at.isFile() || seen.has(at.ino)) continue;
+    seen.add(at.ino);
+    bytes += at.blocks * 512;
+  }
+  return bytes;
+}

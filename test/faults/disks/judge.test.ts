@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Blocks } from '../../../faults/disks/blocks.ts';
+import { judgeDisks } from '../../../faults/disks/judge.ts';
+import type { DisksSeen } from '../../../faults/disks/judge.ts';
+import type { Stored, StoredFile } from '../../../faults/disks/storage.ts';
+
+const BASE = 'web1/disk0-base.qcow2';
+const IMAGES = [BASE, 'web1/disk0.qcow2', 'web1/disk1.raw'];
+
+/** `first`: the inode of the first of them; the others follow. */
+function stored(images: readonly string[], first: number): Stored {
+  const files = images.map((name, index): [string, StoredFile] => {
+    const sha = name === BASE ? { sha256: 'base' } : {};
+    return [name, { ino: first + index, links: 1, directory: false, ...sha }];
+  });
+  return new Map([['web1', { ino: 1, links: 1, directory: true }], ...files]);
+}
+
+function blocks(host: string, more: Partial<Blocks> = {}): Blocks {
+  const opened = IMAGES.map((image) => `file:/${host}/${image}`);
+  return { host, opened, nodes: ['disk0'], jobs: [], exports: [], bitmaps: [], ...more };
+}
+
+function locks(host: string): Map<string, string[]> {
+  return new Map(IMAGES.map((image) => [`${host}:${image}`, image === BASE ? [] : [host]]));
+}
+
+const MOVED: DisksSeen = {
+  from: 'a',
+  to: 'b',
+  host: 'b',
+  outcome: 'done',
+  images: IMAGES,
+  before: new Map<string, Stored>([
+    ['a', stored(IMAGES, 10)],
+    ['b', new Map()],
+  ]),
+  now: new Map<string, Stored>([
+    ['a', stored([BASE], 10)],
+    ['b', stored(IMAGES, 20)],
+  ]),
+  writers: new Map([...locks('b'), [`a:${BASE}`, []]]),
+  blocksBefore: [blocks('a')],
+  blocks: [blocks('b', { nodes: ['disk0', 'disk0-image'] })],
+  writes: true,
+};
+const STAYED: DisksSeen = {
+  ...MOVED,
+  host: 'a',
+  outcome: 'failed',
+  now: MOVED.before,
+  writers: locks('a'),
+  blocks: [blocks('a')],
+};
+
+const problems = (seen: Partial<DisksSeen>, base = MOVED): string =>
+  judgeDisks({ ...base, ...seen }).join('; ');
+
+const withFile = (
+  host: string,
+  name: string,
+  file: StoredFile,
+  base: DisksSeen,
+): Partial<DisksSeen> => ({
+  now: new Map<string, Stored>([
+    ...base.now,
+    [host, new Map([...(base.now.get(host) ?? []), [name, file]])],
+  ]),
+});
+const FILE = { ino: 99, links: 1, directory: false };
+
+describe('the judge of a guest’s disks', () => {
+  test('has nothing against disks that came along, or stayed as they were', () => {
+    assert.equal(problems({}), '');
+    assert.equal(problems({}, STAYED), '');
+  });
+
+  test('finds a file of a migration’s own, and an image that kept its second name', () => {
+    const made = withFile('a', 'web1/.godwit-m-1-0', FILE, STAYED);
+    assert.match(problems(made, STAYED), /left on the storage of a: web1\/\.godwit-m-1-0/);
+    const twice = withFile('b', 'web1/disk1.raw', { ...FILE, links: 2 }, MOVED);
+    assert.match(problems(twice), /disk1\.raw on b has 2 names/);
+  });
+
+  test('finds half an image at the destination that the guest did not reach, and one missing where it is', () => {
+    const half = withFile('b', 'web1/disk1.raw', FILE, STAYED);
+    assert.equal(problems(half, STAYED), 'left on the storage of b: web1/disk1.raw');
+    const gone = new Map<string, Stored>([
+      ...MOVED.now,
+      ['b', stored(IMAGES.slice(0, 2), 20)] as const,
+    ]);
+    assert.match(problems({ now: gone }), /disk1\.raw is not on the storage of b/);
+  });
+
+  test('finds an image left at the source that the guest has left, and lets the backing file stay', () => {
+    assert.match(
+      problems(withFile('a', 'web1/disk1.raw', FILE, MOVED)),
+      /left on the storage of a/,
+    );
+    const without = new Map<string, Stored>([...MOVED.now, ['a', new Map()] as const]);
+    assert.match(problems({ now: without }), /gone from the storage of a: .*-base/);
+  });
+
+  test('wants the very same files at a source that has its guest back', () => {
+    const other = new Map<string, Stored>([...STAYED.now, ['a', stored(IMAGES, 30)] as const]);
+    assert.match(problems({ now: other }, STAYED), /disk0\.qcow2 on a is another file/);
+  });
+
+  test('finds a backing file that holds something else than at the source', () => {
+    const other = withFile('b', BASE, { ...FILE, sha256: 'other' }, MOVED);
+    assert.match(problems(other), /-base\.qcow2 on b holds something else/);
+  });
+
+  test('wants the lock to write at the guest’s host and nowhere else', () => {
+    const none = new Map([...MOVED.writers, ['b:web1/disk1.raw', []] as const]);
+    assert.match(problems({ writers: none }), /b:web1\/disk1\.raw is locked to write by nobody/);
+    const both = new Map([...MOVED.writers, ['b:web1/disk1.raw', ['a', 'b']] as const]);
+    assert.match(problems({ writers: both }), /by a and b/);
+    const base = new Map([...MOVED.writers, [`b:${BASE}`, ['b']] as const]);
+    assert.match(problems({ writers: base }), /-base\.qcow2 is locked to write by b/);
+  });
+
+  test('finds what is left in a QEMU: a job, an export, a bitmap, a connection', () => {
+    const left = { jobs: ['mirror0'], exports: ['disk0'], bitmaps: ['b0 on disk0'] };
+    const opened = [...blocks('b').opened, 'nbd:unix://disk0?socket=disks.sock'];
+    const text = problems({ blocks: [blocks('b', { ...left, opened })] });
+    for (const what of ['job is left at b: mirror0', 'export', 'bitmap', 'left open at b: nbd:']) {
+      assert.ok(text.includes(what), what);
+    }
+  });
+
+  test('wants a QEMU that has its guest back to hold the same files and nodes as before', () => {
+    const marked = [blocks('a', { nodes: ['disk0', 'godwit-disks-whole'] })];
+    assert.match(problems({ blocks: marked }, STAYED), /had nodes disk0, and has .*whole/);
+    assert.match(problems({ blocks: [] }, STAYED), /does not tell of its disks/);
+  });
+
+  test('wants the source’s images of a guest that died there, and nothing at the destination', () => {
+    const died = { ...STAYED, host: undefined, writes: undefined, blocks: [] };
+    assert.equal(judgeDisks(died).join(), '');
+    assert.match(
+      problems(withFile('b', 'web1/disk1.raw', FILE, died), died),
+      /left on the storage/,
+    );
+  });
+
+  test('says that a guest whose writes are refused is not well', () => {
+    assert.match(problems({ writes: false }), /cannot write/);
+  });
+});
