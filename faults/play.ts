@@ -77,10 +77,10 @@ export async function play(
     const played = await act(stage, { cell, from, to, ...hands, expect, chance });
     return { ...played, tookMs: Math.round(systemClock.monotonicMs() - start) };
   } finally {
+    await disks?.close();
     await injector.clear();
     await probe?.stop();
     await witness?.close();
-    await disks?.close();
     await injector.afterwards?.();
     await stage.plainAgents();
   }

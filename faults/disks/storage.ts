@@ -19,7 +19,7 @@ const BASE = /-base\.[a-z0-9]+$/;
 
 export function storedIn(directory: string): Stored {
   const found = new Map<string, StoredFile>();
-  for (const name of readdirSync(directory, { recursive: true, encoding: 'utf8' })) {
+  for (const name of namesBelow(directory)) {
     const file = path.join(directory, name);
     const at = statSync(file, { throwIfNoEntry: false });
     // It went between the two looks.
@@ -43,7 +43,7 @@ export function storedIn(directory: string): Stored {
 export function takenBytes(directory: string, fits = /./): number {
   let bytes = 0;
   const seen = new Set<number>();
-  for (const name of readdirSync(directory, { recursive: true, encoding: 'utf8' })) {
+  for (const name of namesBelow(directory)) {
     if (!fits.test(path.basename(name))) continue;
     const at = statSync(path.join(directory, name), { throwIfNoEntry: false });
     // While it is made, a file has two names.
@@ -52,4 +52,14 @@ export function takenBytes(directory: string, fits = /./): number {
     bytes += at.blocks * 512;
   }
   return bytes;
+}
+
+/** None where a directory goes while it is read: the next look finds out what became of it. */
+function namesBelow(directory: string): string[] {
+  try {
+    return readdirSync(directory, { recursive: true, encoding: 'utf8' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }

@@ -27,7 +27,9 @@ export async function brokenStorage({ lab, to }: Place): Promise<Injector> {
   // Without a journal an error leaves the file system as it is.
   await runCommand(['mkfs.ext4', '-q', '-O', '^has_journal', '-E', 'nodiscard', device]);
   await runCommand(['mount', '-o', 'loop,errors=continue', device, directory]);
-  const loop = (await runCommand(['findmnt', '-n', '-o', 'SOURCE', directory])).trim();
+  // What was mounted there before is named first.
+  const mounted = await runCommand(['findmnt', '-n', '-o', 'SOURCE', directory]);
+  const loop = mounted.trim().split('\n').at(-1) ?? '';
   await renew();
   const resize = async (bytes: number): Promise<void> => {
     truncateSync(device, bytes);
