@@ -21,6 +21,7 @@ import { labCensus } from '../src/lab/witness/census.ts';
 import { seenQemus } from '../src/lab/witness/qemus.ts';
 import { client } from '../src/rpc/client.ts';
 import type { Api, Client } from '../src/rpc/client.ts';
+import { DISKS, SLOTS } from './disks/plan.ts';
 import { Monitor } from './monitor.ts';
 import { bareHosts } from './remains.ts';
 import type { HostCensus } from './remains.ts';
@@ -42,11 +43,6 @@ const PREFIX = 'faults-';
 const DISK_MIB = 24;
 /** For the disks below, twice, beside each other. */
 const STORAGE_MIB = 176;
-/** The base of the first is what has to be sent ahead; what the second holds is copied while the guest runs. */
-const DISKS = [
-  { bytes: 64 * MIB, thin: true, backed: true, filledBytes: 24 * MIB },
-  { bytes: 48 * MIB, thin: false, filledBytes: 24 * MIB },
-];
 const WRITES_MS = 20_000;
 
 export class Stage {
@@ -110,8 +106,7 @@ export class Stage {
       workingSetBytes: 24 * MIB,
       dirtyBytesPerSecond: MIB,
       disks: this.#disks,
-      // So that its own reading of them takes a second and not ten.
-      kernelWords: this.#disks === undefined ? [] : ['godwit.diskslots=8'],
+      kernelWords: this.#disks === undefined ? [] : [`godwit.diskslots=${SLOTS}`],
     });
     this.#rates.set(name, MIB);
     this.guests.set(name, host);

@@ -123,7 +123,8 @@ function expectation({ fault, phase, mode }: Cell): Expectation {
       return { ...common, ...EITHER, words: 'done, or failed with the guest at the source' };
     case 'storage-full':
     case 'storage-error':
-      if (!isBefore(phase, 'disks-ready')) {
+      // What could not be written while there were errors can be written afterwards.
+      if (fault === 'storage-error' || !isBefore(phase, 'disks-ready')) {
         return { ...common, ...EITHER, words: 'done, or failed with the guest at the source' };
       }
       return { ...common, ...GOES_BACK, words: 'failed, and the guest has run on at the source' };

@@ -31,7 +31,7 @@ export function judgeDisks(seen: DisksSeen): string[] {
   return [
     ...temporaries(seen),
     ...filesOf(seen, host ?? from, away),
-    ...bases(seen),
+    ...unwritten(seen),
     ...(host === undefined ? [] : [...locks(seen, host), ...insideQemu(seen, host)]),
     ...(seen.writes === false ? ['disks: the guest cannot write to them any more'] : []),
   ];
@@ -73,10 +73,11 @@ function names(by: ReadonlyMap<string, Stored>, host: string): string[] {
   return [...(by.get(host) ?? [])].flatMap(([name, { directory }]) => (directory ? [] : [name]));
 }
 
-/** What only is read holds the same on every host. */
-function bases({ images, before, now, from }: DisksSeen): string[] {
-  return images.filter(isBase).flatMap((image) => {
+/** What the guest does not write to is the same wherever the image is. */
+function unwritten({ images, before, now, from }: DisksSeen): string[] {
+  return images.flatMap((image) => {
     const was = before.get(from)?.get(image)?.sha256;
+    if (was === undefined) return [];
     return [...now].flatMap(([host, files]) => {
       const is = files.get(image)?.sha256;
       return is === undefined || is === was ? [] : [`${image} on ${host} holds something else`];

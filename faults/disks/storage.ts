@@ -2,12 +2,13 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { RAW_STRIDE_MIB } from './plan.ts';
 
 export interface StoredFile {
   readonly ino: number;
   readonly links: number;
   readonly directory: boolean;
-  /** Of a file that nobody writes to. */
+  /** Of what nobody writes to: all of a backing file, the most of a raw image. */
   readonly sha256?: string;
 }
 
@@ -16,6 +17,8 @@ export type Stored = ReadonlyMap<string, StoredFile>;
 
 /** The file on which the guest's first disk is based: nobody may write to it. */
 const BASE = /-base\.[a-z0-9]+$/;
+const RAW = /\.raw$/;
+const MIB = 1024 ** 2;
 
 export function storedIn(directory: string): Stored {
   const found = new Map<string, StoredFile>();
@@ -25,10 +28,7 @@ export function storedIn(directory: string): Stored {
     // It went between the two looks.
     if (at === undefined) continue;
     const { ino, nlink } = at;
-    const isBase = at.isFile() && BASE.test(name);
-    const sha256 = isBase
-      ? createHash('sha256').update(readFileSync(file)).digest('hex')
-      : undefined;
+    const sha256 = at.isFile() ? unwritten(file) : undefined;
     found.set(name, {
       ino,
       links: at.isDirectory() ? 1 : nlink,
@@ -37,6 +37,18 @@ export function storedIn(directory: string): Stored {
     });
   }
   return found;
+}
+
+/** The hash of what the guest does not write to; undefined where that is unknown. */
+function unwritten(file: string): string | undefined {
+  const isRaw = RAW.test(file);
+  if (!isRaw && !BASE.test(file)) return undefined;
+  const hash = createHash('sha256');
+  const bytes = readFileSync(file);
+  for (let at = 0; at < bytes.length; at += MIB) {
+    if (!isRaw || (at / MIB) % RAW_STRIDE_MIB !== 0) hash.update(bytes.subarray(at, at + MIB));
+  }
+  return hash.digest('hex');
 }
 
 /** What the files below a directory take; those that a name fits where one is given. */

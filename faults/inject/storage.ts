@@ -1,5 +1,4 @@
 /** A destination's storage whose device gives I/O errors. */
-import { truncateSync } from 'node:fs';
 import path from 'node:path';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { runCommand } from '../../src/lab/command.ts';
@@ -7,51 +6,52 @@ import { labHost, storageDirectory } from '../../src/lab/state.ts';
 import type { Injector, Place } from './injector.ts';
 
 const MIB = 1024 ** 2;
-const DEVICE_BYTES = 192 * MIB;
-/** What is left of the device: the file system's own blocks are beyond it as well. */
-const REST_BYTES = MIB;
+const DEVICE_BYTES = 200 * MIB;
+/** In sectors: where the partition begins, how long it is, and what the fault leaves of it. */
+const [FROM, WHOLE, REST] = ['2048', '393216', '2048'];
 
 /**
- * The destination's storage becomes a file system on a loop device before the migration; the fault takes the device's
- * end away, so that what is read or written there fails. Its agent is started anew for it: it sees what was mounted
- * before.
+ * The destination's storage becomes a file system on a partition of a loop device before the migration. The fault makes
+ * the partition short: what is read or written beyond fails, and is still there afterwards. The agent is started anew
+ * for it, since it sees what was mounted before.
  */
 export async function brokenStorage({ lab, to }: Place): Promise<Injector> {
   const directory = storageDirectory(lab, to);
-  const device = path.join(labHost(lab, to).dir, 'storage-device');
+  const file = path.join(labHost(lab, to).dir, 'storage-device');
   const renew = async (): Promise<void> => {
     await stopAgent(lab, to);
     await startAgent(lab, to);
   };
-  await runCommand(['truncate', '-s', String(DEVICE_BYTES), device]);
-  // Without a journal an error leaves the file system as it is.
-  await runCommand(['mkfs.ext4', '-q', '-O', '^has_journal', '-E', 'nodiscard', device]);
-  await runCommand(['mount', '-o', 'loop,errors=continue', device, directory]);
-  // What was mounted there before is named first.
-  const mounted = await runCommand(['findmnt', '-n', '-o', 'SOURCE', directory]);
-  const loop = mounted.trim().split('\n').at(-1) ?? '';
-  await renew();
-  const resize = async (bytes: number): Promise<void> => {
-    truncateSync(device, bytes);
-    await runCommand(['losetup', '-c', loop]);
+  await runCommand(['truncate', '-s', String(DEVICE_BYTES), file]);
+  const loop = (await runCommand(['losetup', '--find', '--show', '-P', file])).trim();
+  const device = `${loop}p1`;
+  let mounted = false;
+  const afterwards = async (): Promise<void> => {
+    if (mounted) await runCommand(['umount', '-l', directory]);
+    await renew();
+    // It goes with the last that has the file system mounted, the partition with it.
+    await runCommand(['losetup', '-d', loop]);
+    await runCommand(['rm', '-f', file]);
   };
-  let struck = false;
+  try {
+    await runCommand(['addpart', loop, '1', FROM, WHOLE]);
+    // Without a journal an error leaves the file system as it is.
+    await runCommand(['mkfs.ext4', '-q', '-O', '^has_journal', '-E', 'nodiscard', device]);
+    await runCommand(['mount', '-o', 'errors=continue', device, directory]);
+    mounted = true;
+    await renew();
+  } catch (error) {
+    await afterwards();
+    throw error;
+  }
+  const resize = (sectors: string): Promise<string> =>
+    runCommand(['resizepart', loop, '1', sectors]);
   return {
     strike: async () => {
-      struck = true;
-      await resize(REST_BYTES);
+      await resize(REST);
       return `the device of the storage of ${to} gives I/O errors`;
     },
-    clear: async () => {
-      if (!struck) return;
-      struck = false;
-      await resize(DEVICE_BYTES);
-    },
-    afterwards: async () => {
-      // The device goes with the last that has it mounted.
-      await runCommand(['umount', '-l', directory]);
-      await renew();
-      await runCommand(['rm', '-f', device]);
-    },
+    clear: async () => void (await resize(WHOLE)),
+    afterwards,
   };
 }

@@ -14,7 +14,7 @@ describe('what lies on a host’s storage', () => {
   writeFileSync(image, Buffer.alloc(65_536, 1));
   writeFileSync(path.join(directory, 'web1', 'disk0-base.qcow2'), Buffer.alloc(4096, 2));
 
-  test('is told by name, with the hash of backing files alone', () => {
+  test('is told by name, with the hash of what nobody writes to', () => {
     const stored = storedIn(directory);
     assert.deepEqual([...stored.keys()].toSorted(), [
       'web1',
@@ -22,7 +22,17 @@ describe('what lies on a host’s storage', () => {
       'web1/disk1.raw',
     ]);
     assert.equal(stored.get('web1')?.directory, true);
-    assert.equal(stored.get('web1/disk1.raw')?.sha256, undefined);
+    const hash = (): string | undefined => storedIn(directory).get('web1/big.raw')?.sha256;
+    const big = path.join(directory, 'web1', 'big.raw');
+    const bytes = Buffer.alloc(2 * 1024 ** 2, 1);
+    writeFileSync(big, bytes);
+    const was = hash();
+    // In the first MiB the guest writes, in the second it does not.
+    writeFileSync(big, bytes.fill(2, 0, 4096));
+    assert.equal(hash(), was);
+    writeFileSync(big, bytes.fill(2, 1024 ** 2, 1024 ** 2 + 1));
+    assert.notEqual(hash(), was);
+    rmSync(big);
     assert.match(stored.get('web1/disk0-base.qcow2')?.sha256 ?? '', /^[0-9a-f]{64}$/);
   });
 
