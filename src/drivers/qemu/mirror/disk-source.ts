@@ -30,6 +30,8 @@ const DROP_MS = 15_000;
 const ENDED = 'its copy has ended, and nothing has followed the guest’s writes since';
 /** While the guest stands still every moment counts. */
 const POLL_MS = 2;
+/** A connection that broke before is noticed with the last request, and made anew for the one after it. */
+const END_AGAIN_MS = 1000;
 
 const nodes = z.array(z.object({ 'node-name': z.string().max(1024).default('') })).max(16_384);
 interface Seen {
@@ -248,10 +250,17 @@ export class QemuDiskSource implements DiskSource {
       // Refused where it has ended already.
       await this.#client.request('block-job-cancel', { device, force: false }, signal);
     }
+    const start = systemClock.monotonicMs();
     for (;;) {
       const seen = await this.#look(signal);
-      this.#assertEndable(wanted, seen);
-      if (this.#judge(wanted, seen).every(({ state }) => state === 'whole')) return;
+      const samples = this.#judge(wanted, seen);
+      const cut = samples.filter(({ trouble }) => trouble?.kind === 'target');
+      if (cut.length > 0 && systemClock.monotonicMs() - start < END_AGAIN_MS) {
+        for (const device of cut.map(({ node }) => copyName(node))) {
+          await this.#client.request('block-job-resume', { device }, signal);
+        }
+      } else this.#assertEndable(wanted, seen);
+      if (samples.every(({ state }) => state === 'whole')) return;
       await systemClock.sleep(POLL_MS, signal);
     }
   }

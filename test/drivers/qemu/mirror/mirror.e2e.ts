@@ -151,6 +151,34 @@ for (const { file: program, version } of await qemuPrograms()) {
       });
     });
 
+    test('end whole although their connection broke while nothing was under way, once there is a way again', async () => {
+      await withPair(program, SMALL, async (pair) => {
+        const { source, nodes, signal, joint, beside } = pair;
+        await pair.io(0, 'write -P 0x11 0 4M');
+        await source.start(nodes, joint.near, signal);
+        await pair.ready();
+        await beside.source.execute('stop', {});
+        await joint.cut();
+        assert.equal((await untilState(pair, 'ready')).state, 'ready');
+        await joint.open();
+        await endCopies(pair);
+        await assertSame(program, pair, SMALL);
+      });
+    });
+
+    test('are given up at the end where no way is left', async () => {
+      await withPair(program, SMALL, async (pair) => {
+        const { source, nodes, signal, joint, beside } = pair;
+        await source.start(nodes, joint.near, signal);
+        await pair.ready();
+        await beside.source.execute('stop', {});
+        await joint.cut();
+        await assert.rejects(source.finish(nodes, signal), { code: 'GODWIT_DISK_FAILED' });
+        await source.drop(signal);
+        assert.deepEqual(await leftOf(pair), []);
+      });
+    });
+
     test('let the guest write on when the destination falls silent and its connection is shut', async (t) => {
       await withPair(program, SMALL, async (pair) => {
         const { source, nodes, signal, joint } = pair;
