@@ -2,12 +2,20 @@
 import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Lab } from '../src/lab/state.ts';
+import { seenQemus } from '../src/lab/witness/qemus.ts';
+import { Monitor } from './monitor.ts';
 import type { Played } from './play.ts';
+
+const QUESTIONS = ['query-status', 'query-migrate', 'query-block-jobs', 'query-named-block-nodes'];
 
 export async function keepEvidence(lab: Lab, played: Played, directory: string): Promise<void> {
   const folder = path.join(directory, played.cell.replaceAll('/', '_'));
   await mkdir(folder, { recursive: true });
   await writeFile(path.join(folder, 'cell.json'), `${JSON.stringify(played, null, 2)}\n`);
+  for (const { host, pid, monitors } of await seenQemus(lab)) {
+    const told = await askAll(monitors.at(-1) ?? '');
+    await writeFile(path.join(folder, `${host}-qemu-${pid}.json`), JSON.stringify(told, null, 2));
+  }
   for (const member of lab.members) {
     await copyFile(member.agentLog, path.join(folder, `${member.name}-agent.log`)).catch(() => {});
     const records = path.join(member.stateDir, 'migrations', played.migration ?? 'none');
@@ -17,4 +25,13 @@ export async function keepEvidence(lab: Lab, played: Played, directory: string):
       await copyFile(path.join(records, name), copy).catch(() => {});
     }
   }
+}
+
+/** What a QEMU that is still there says of itself. */
+async function askAll(socket: string): Promise<Record<string, unknown>> {
+  const monitor = await Monitor.open(socket, () => {});
+  const told: Record<string, unknown> = {};
+  for (const question of QUESTIONS) told[question] = await monitor?.ask(question);
+  monitor?.close();
+  return told;
 }
