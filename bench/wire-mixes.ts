@@ -75,6 +75,88 @@ export function heap(bytes: number, seed = 2): Buffer {
   return memory;
 }
 
+const TABLE_PAGE = 8192;
+const TABLE_HEAD = 24;
+const ROW_HEAD = 24;
+
+/**
+ * A table as a database keeps it in its buffers: pages of 8 KiB with a head, pointers to rows from the front and rows
+ * from the back; a row has a head of its own, a counting key, a time, an amount, a state, a name and some remark.
+ */
+export function database(bytes: number, seed = 3): Buffer {
+  const random = seeded(seed);
+  const remarks = text(65_536, seed + 1000);
+  const states = ['new', 'paid', 'packed', 'sent', 'returned'];
+  const memory = Buffer.alloc(bytes);
+  let key = Math.floor(random() * 1e6);
+  let time = 1.7e9 + Math.floor(random() * 1e7);
+  for (let page = 0; page + TABLE_PAGE <= bytes; page += TABLE_PAGE) {
+    memory.writeUInt32LE(key * 97, page + 4);
+    let pointer = page + TABLE_HEAD;
+    let end = page + TABLE_PAGE;
+    for (;;) {
+      const remark = Math.floor(random() ** 2 * 120);
+      const from = Math.floor(random() * 65_000);
+      const name = `customer-${Math.floor(random() * 50_000)}`;
+      const row = ROW_HEAD + 24 + name.length + remark;
+      const start = (end - row) & ~7;
+      if (start < pointer + 4) break;
+      key += 1;
+      time += Math.floor(random() * 30);
+      memory.writeUInt16LE(start - page, pointer);
+      memory.writeUInt16LE(row * 2, pointer + 2);
+      memory.writeUInt32LE(700_000 + (key >>> 6), start);
+      memory.writeUInt32LE(page / TABLE_PAGE, start + 12);
+      memory.writeUInt16LE((pointer - page - TABLE_HEAD) / 4 + 1, start + 16);
+      memory.writeUInt32LE(0x0902_0006, start + 18);
+      memory.writeUInt32LE(key, start + ROW_HEAD);
+      memory.writeUInt32LE(time, start + ROW_HEAD + 4);
+      memory.writeUInt32LE(Math.floor(random() ** 2 * 50_000), start + ROW_HEAD + 8);
+      memory.write(states[Math.floor(random() * 5)] ?? '', start + ROW_HEAD + 12, 'latin1');
+      memory.write(name, start + ROW_HEAD + 24, 'latin1');
+      remarks.copy(memory, start + ROW_HEAD + 24 + name.length, from, from + remark);
+      pointer += 4;
+      end = start;
+    }
+  }
+  return memory;
+}
+
+/**
+ * What a guest of a Debian image with a database holds that is not zeros, by its share: pages of the image's files are
+ * half of it, as in the guests that were captured. All but those are each guest's own.
+ */
+export const SHARES = {
+  image: 0.52,
+  database: 0.16,
+  text: 0.12,
+  heap: 0.15,
+  random: 0.05,
+} as const;
+
+/** Of each kind so many bytes, a multiple of `unit`. */
+export function sharesOf(bytes: number, unit: number): Record<keyof typeof SHARES, number> {
+  const part = (share: number): number => Math.floor((bytes * share) / unit) * unit;
+  return {
+    image: part(SHARES.image),
+    database: part(SHARES.database),
+    text: part(SHARES.text),
+    heap: part(SHARES.heap),
+    random: part(SHARES.random),
+  };
+}
+
+/** What is a guest's own, of each kind. */
+export function ownParts(bytes: number, unit: number, number: number): Record<string, Buffer> {
+  const shares = sharesOf(bytes, unit);
+  return {
+    database: database(shares.database, 90 + number),
+    text: text(shares.text, 10 + number),
+    heap: heap(shares.heap, 50 + number),
+    random: randomBytes(shares.random),
+  };
+}
+
 /** The shape of the guests that were captured: a third of page cache, the rest of the others. */
 export function guest(bytes: number): Buffer {
   const part = (share: number): number => Math.floor((bytes * share) / PAGE_BYTES) * PAGE_BYTES;

@@ -46,6 +46,9 @@ export class Scope {
   /** ID_BYTES of the keyed hash. All pages are of one length, so nothing can be appended to one. */
   nameOf(page: Uint8Array): Buffer {
     this.#keyed.set(page, KEY_BYTES);
-    return hash('sha256', this.#keyed, 'buffer').subarray(0, ID_BYTES);
+    // As a string: a buffer of its own for each is what the garbage collector would be busy with.
+    const name = Buffer.allocUnsafe(ID_BYTES);
+    name.write(hash('sha256', this.#keyed, 'latin1'), 0, ID_BYTES, 'latin1');
+    return name;
   }
 }

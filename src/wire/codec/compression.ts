@@ -23,7 +23,8 @@ const CHUNK_BYTES = 256 * 1024;
 
 export interface Compressed {
   readonly method: Method;
-  readonly payload: Buffer;
+  readonly pieces: readonly Buffer[];
+  readonly bytes: number;
   /** From when it was handed to a thread. */
   readonly tookMs: number;
 }
@@ -48,17 +49,18 @@ export class Compressor {
     );
   }
 
-  async compress(body: Buffer, choice: Choice): Promise<Compressed> {
+  /** The pieces are one body, and must not change until this resolves; they may come back as they are. */
+  async compress(pieces: readonly Buffer[], choice: Choice): Promise<Compressed> {
     if (choice.level === 0) {
       this.close();
-      return { method: 'none', payload: body, tookMs: 0 };
+      return asItIs(pieces, 0);
     }
     if (choice.windowLog === 0) {
       this.close();
       const lane = (this.#lane += 1) % this.#lanes.length;
-      const compressed = this.#lanes[lane]?.then(() => alone(body, choice.level));
+      const compressed = this.#lanes[lane]?.then(() => alone(pieces, choice.level));
       this.#lanes[lane] = compressed?.catch(() => undefined) ?? Promise.resolve();
-      return (await compressed) ?? { method: 'none', payload: body, tookMs: 0 };
+      return (await compressed) ?? asItIs(pieces, 0);
     }
     const { level, windowLog } = this.#choice ?? {};
     const goesOn = level === choice.level && windowLog === choice.windowLog;
@@ -67,8 +69,8 @@ export class Compressor {
       this.#chain = new Chain(compressStream(choice), constants.ZSTD_e_flush);
       this.#choice = choice;
     }
-    const fed = await this.#chain.feed(body, Infinity);
-    return { method: goesOn ? 'chain' : 'chainStart', payload: fed.out, tookMs: fed.tookMs };
+    const { out, bytes, tookMs } = await this.#chain.feed(pieces, Infinity);
+    return { method: goesOn ? 'chain' : 'chainStart', pieces: out, bytes, tookMs };
   }
 
   /** Ends the chain; the next one starts anew. What was fed before still comes. */
@@ -84,14 +86,20 @@ function chunkFor(bytes: number): number {
   return Math.min(Math.max(bytes, 1024) + 64, 4 * CHUNK_BYTES);
 }
 
-async function alone(body: Buffer, level: number): Promise<Compressed> {
+function asItIs(pieces: readonly Buffer[], tookMs: number): Compressed {
+  const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
+  return { method: 'none', pieces, bytes, tookMs };
+}
+
+async function alone(pieces: readonly Buffer[], level: number): Promise<Compressed> {
+  const body = Buffer.concat(pieces);
   const params = { [constants.ZSTD_c_compressionLevel]: level };
   const startedMs = performance.now();
   const payload = await compressOne(body, { params, chunkSize: chunkFor(body.length) });
   const tookMs = performance.now() - startedMs;
   return payload.length > body.length * WORTH
-    ? { method: 'none', payload: body, tookMs }
-    : { method: 'zstd', payload, tookMs };
+    ? { method: 'none', pieces: [body], bytes: body.length, tookMs }
+    : { method: 'zstd', pieces: [payload], bytes: payload.length, tookMs };
 }
 
 function compressStream({ level, windowLog }: Choice): zlib.ZstdCompress {
@@ -115,11 +123,12 @@ export class Decompressor {
     if (method === 'chainStart') {
       this.close();
       const params = { [constants.ZSTD_d_windowLogMax]: MOST_WINDOW_LOG };
-      const stream = zlib.createZstdDecompress({ chunkSize: CHUNK_BYTES, params });
+      const stream = zlib.createZstdDecompress({ chunkSize: 4 * CHUNK_BYTES, params });
       this.#chain = new Chain(stream, undefined);
     }
     if (this.#chain === undefined) throw new BadFrame('it goes on with a chain that never started');
-    return (await this.#chain.feed(payload, plainBytes)).out;
+    const { out } = await this.#chain.feed([payload], plainBytes);
+    return out[0] !== undefined && out.length === 1 ? out[0] : Buffer.concat(out);
   }
 
   close(): void {
@@ -143,7 +152,8 @@ async function expandAlone(payload: Buffer, plainBytes: number): Promise<Buffer>
 }
 
 interface Fed {
-  readonly out: Buffer;
+  readonly out: readonly Buffer[];
+  readonly bytes: number;
   readonly tookMs: number;
 }
 
@@ -169,9 +179,9 @@ class Chain {
     });
   }
 
-  /** What comes out for this piece: exactly `expected` bytes where that is finite. */
-  feed(piece: Buffer, expected: number): Promise<Fed> {
-    const result = this.#last.then(() => this.#feed(piece, expected));
+  /** What comes out for these pieces: exactly `expected` bytes where that is finite. */
+  feed(pieces: readonly Buffer[], expected: number): Promise<Fed> {
+    const result = this.#last.then(() => this.#feed(pieces, expected));
     this.#last = result.catch(() => undefined);
     return result;
   }
@@ -180,28 +190,29 @@ class Chain {
     void this.#last.then(() => this.#stream.destroy());
   }
 
-  async #feed(piece: Buffer, expected: number): Promise<Fed> {
+  async #feed(pieces: readonly Buffer[], expected: number): Promise<Fed> {
     const startedMs = performance.now();
     this.#most = expected;
     await new Promise<void>((resolve, reject) => {
       if (this.#failure !== undefined) return reject(this.#failure);
       this.#failed = reject;
-      const flush = this.#flush;
-      if (flush === undefined) {
-        this.#stream.write(piece, () => setImmediate(resolve));
-      } else {
-        this.#stream.write(piece);
-        this.#stream.flush(flush, () => setImmediate(resolve));
+      const done = (): void => void setImmediate(resolve);
+      const full = pieces.filter(({ length }) => length > 0);
+      for (const [at, piece] of full.entries()) {
+        const last = this.#flush === undefined && at === full.length - 1;
+        this.#stream.write(piece, last ? done : undefined);
       }
+      if (full.length === 0) done();
+      if (this.#flush !== undefined) this.#stream.flush(this.#flush, done);
     });
     this.#failed = undefined;
-    const out = Buffer.concat(this.#out);
+    const [out, bytes] = [this.#out, this.#outBytes];
     this.#out = [];
     this.#outBytes = 0;
-    if (expected !== Infinity && out.length !== expected) {
-      throw new BadFrame(`it has ${out.length} bytes, not ${expected}`);
+    if (expected !== Infinity && bytes !== expected) {
+      throw new BadFrame(`it has ${bytes} bytes, not ${expected}`);
     }
-    return { out, tookMs: performance.now() - startedMs };
+    return { out, bytes, tookMs: performance.now() - startedMs };
   }
 
   #fail(what: string): void {

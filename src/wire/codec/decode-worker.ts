@@ -28,10 +28,10 @@ function post(message: FromDecoder, transfer: ArrayBuffer[] = []): void {
 }
 
 async function hand(pack: Pack): Promise<void> {
-  const { byteLength } = pack.bytes;
+  const { byteLength } = pack.memory;
   await toTaker.take(byteLength);
   handedBytes += byteLength;
-  post({ type: 'items', pack }, [pack.bytes, pack.table.buffer]);
+  post({ type: 'items', pack });
 }
 
 function answer(): void {
@@ -76,9 +76,9 @@ parentPort?.on('message', (message: ToDecoder) => {
       });
       return;
     case 'given':
-      takenBytes += message.buffer.byteLength;
-      toTaker.give(message.buffer.byteLength);
-      packer.recycle(message.buffer);
+      takenBytes += message.memory.byteLength;
+      toTaker.give(message.memory.byteLength);
+      packer.recycle(message.memory);
       return answer();
     case 'close':
       last = last

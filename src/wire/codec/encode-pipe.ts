@@ -2,7 +2,7 @@ import { BadFrame } from './bytes.ts';
 import { Compressor } from './compression.ts';
 import type { Batch, EncoderParts } from './encoder.ts';
 import { Encoder } from './encoder.ts';
-import { contentFrame, FrameReader, missingOf, writeFrame } from './frame.ts';
+import { contentFrame, FrameReader, missingOf, writeFrame, writePieces } from './frame.ts';
 import type { Frame } from './frame.ts';
 import type { Item } from './item.ts';
 import { LevelControl } from './level.ts';
@@ -97,32 +97,37 @@ export class EncodePipe {
         throw new BadFrame(`content ${number} is not to be had`, frame.number);
       return contentFrame(0, number, page);
     });
-    for (const content of contents) await this.#inTurn(() => Promise.resolve(content));
+    for (const content of contents) {
+      await this.#inTurn(() => Promise.resolve(writeFrame({ ...content, number: this.#number })));
+    }
   }
 
   async #ship(batch: Batch): Promise<void> {
     const choice = this.level.next(this.#parts.nowMs());
-    const compressing = this.#compressor.compress(batch.body, choice);
+    const { records, data, items, hash } = batch;
+    const plainBytes = records.length + data.length;
+    const compressing = this.#compressor.compress([records, data], choice);
     compressing.catch(() => undefined);
     await this.#inTurn(async () => {
-      const { method, payload, tookMs } = await compressing;
-      this.level.compressed(choice, batch.body.length, payload.length, tookMs);
-      const { items, hash } = batch;
-      const plainBytes = batch.body.length;
-      return { type: 'batch', method, plainBytes, items, number: 0, extra: hash, payload };
+      const { method, pieces, bytes, tookMs } = await compressing;
+      this.level.compressed(choice, plainBytes, bytes, tookMs);
+      const head = { method, plainBytes, items, number: this.#number, extra: hash };
+      const frame = writePieces({ type: 'batch', ...head }, pieces);
+      this.encoder.recycle(batch);
+      return frame;
     });
   }
 
-  /** Sends the frame after those before it; resolves when the pipe has room again. */
-  async #inTurn(make: () => Promise<Frame>): Promise<void> {
+  /** Sends the frame, made in its turn, after those before it; resolves when the pipe has room again. */
+  async #inTurn(make: () => Promise<Buffer>): Promise<void> {
     this.#check();
     this.#ahead += 1;
     this.#last = this.#last.then(async () => {
       try {
         if (this.#failure === undefined) {
           const frame = await make();
-          await this.#parts.send(writeFrame({ ...frame, number: this.#number }));
           this.#number += 1;
+          await this.#parts.send(frame);
         }
       } catch (error) {
         this.#failure ??= { error };

@@ -65,8 +65,7 @@ parentPort?.on('message', (message: ToEncoder) => {
     case 'items':
       return inOrder(async () => {
         await pipe.add(unpack(message.pack));
-        const buffer = message.pack.bytes;
-        post({ type: 'taken', buffer }, [buffer]);
+        post({ type: 'taken', memory: message.pack.memory });
       });
     case 'flush':
       return inOrder(async () => {

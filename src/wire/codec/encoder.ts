@@ -11,10 +11,12 @@ import { checkSettings, mostRecords } from './settings.ts';
 import type { CodecSettings } from './settings.ts';
 import { NumberTable, Window } from './window.ts';
 
-/** Items told as records and data; to be compressed and framed. */
+/** Items told as records and data; to be compressed and framed. Its body is the one behind the other. */
 export interface Batch {
-  /** u32 length of the records, the records, the data. */
-  readonly body: Buffer;
+  /** u32 length of the records, and the records. */
+  readonly records: Buffer;
+  /** Memory of the encoder's, which is to get it back, see `recycle`. */
+  readonly data: Buffer;
   readonly items: number;
   /** Hash of all that was decoded up to and with this batch. */
   readonly hash: bigint;
@@ -37,6 +39,13 @@ const PAGE_ROOM = PAGE_BYTES + 16;
 const RECORD_ROOM = 64;
 const ZERO = Buffer.alloc(PAGE_BYTES);
 const NONE: readonly Batch[] = [];
+/** Batches whose memory is waited for; that of others is the garbage collector's. */
+const MOST_LENT = 16;
+
+/** As the decoder takes it. */
+export function bodyOf({ records, data }: Batch): Buffer {
+  return Buffer.concat([records, data]);
+}
 
 /** Decides of each page how little tells it to the far side. Synchronous; holds all state of the stream. */
 export class Encoder {
@@ -58,7 +67,10 @@ export class Encoder {
   readonly #versions: NumberTable;
   readonly #byHash: NumberTable;
   readonly #records: Writer;
-  readonly #data: Writer;
+  #data: Writer;
+  /** Of batches that have gone. */
+  readonly #spare: Writer[] = [];
+  readonly #lent = new Map<Buffer, Writer>();
   readonly #runs: RunWriter;
   readonly #running: RunningHash;
   /** Aligned, so that words can be compared. */
@@ -101,6 +113,15 @@ export class Encoder {
   /** What was added since the last batch, so that nothing waits for later input. */
   flush(): readonly Batch[] {
     return this.#items === 0 ? NONE : [this.#take()];
+  }
+
+  /** Takes back the memory of a batch that nobody looks at any more. */
+  recycle({ data }: Batch): void {
+    const writer = this.#lent.get(data);
+    if (writer === undefined) return;
+    this.#lent.delete(data);
+    writer.clear();
+    this.#spare.push(writer);
   }
 
   /** The far side has decoded a batch with this `lastNumber`: no content up to it will be asked for again. */
@@ -248,10 +269,13 @@ export class Encoder {
 
   #take(): Batch {
     this.#runs.end();
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(this.#records.length);
+    const records = Buffer.allocUnsafe(4 + this.#records.length);
+    records.writeUInt32BE(this.#records.length);
+    records.set(this.#records.view(), 4);
+    const data = this.#data.view();
     const batch = {
-      body: Buffer.concat([length, this.#records.view(), this.#data.view()]),
+      records,
+      data,
       items: this.#items,
       hash: this.#running.close(),
       lastNumber: this.#window.next,
@@ -259,7 +283,8 @@ export class Encoder {
     };
     this.#placed.handTo(this.#parts.contents);
     this.#records.clear();
-    this.#data.clear();
+    if (this.#lent.size < MOST_LENT) this.#lent.set(data, this.#data);
+    this.#data = this.#spare.pop() ?? new Writer(this.#settings.batchBytes);
     this.#items = 0;
     this.#plainBytes = 0;
     return batch;

@@ -48,18 +48,28 @@ export interface Frame {
 }
 
 /** Bytes for the wire. */
-export function writeFrame(frame: Frame): Buffer {
-  const out = Buffer.allocUnsafe(HEAD_BYTES + frame.payload.length);
+export function writeFrame({ payload, ...head }: Frame): Buffer {
+  return writePieces(head, [payload]);
+}
+
+/** The same of a payload in pieces. The buffer is all its memory, so that a thread can hand it to another. */
+export function writePieces(frame: Omit<Frame, 'payload'>, pieces: readonly Uint8Array[]): Buffer {
+  const payloadBytes = pieces.reduce((sum, { length }) => sum + length, 0);
+  const out = Buffer.allocUnsafeSlow(HEAD_BYTES + payloadBytes);
   out.writeUInt16BE(MAGIC, 0);
   out[2] = CODEC_VERSION;
   out[3] = FRAME_TYPES[frame.type];
   out.writeUInt32BE(METHODS[frame.method] * 2 ** 24, 4);
-  out.writeUInt32BE(frame.payload.length, 8);
+  out.writeUInt32BE(payloadBytes, 8);
   out.writeUInt32BE(frame.plainBytes, 12);
   out.writeUInt32BE(frame.items, 16);
   out.writeBigUInt64BE(BigInt(frame.number), 20);
   out.writeBigUInt64BE(frame.extra, 28);
-  out.set(frame.payload, HEAD_BYTES);
+  let at = HEAD_BYTES;
+  for (const piece of pieces) {
+    out.set(piece, at);
+    at += piece.length;
+  }
   return out;
 }
 

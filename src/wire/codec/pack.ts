@@ -1,30 +1,38 @@
 import type { Item } from './item.ts';
 
-/** Items in one buffer that a thread hands to another: no copy when it goes, one when it is filled. */
+/**
+ * Items in memory that two threads share: no copy when they go, one when they are put in, and nothing that either
+ * thread's garbage collector counts. Whoever has the pack may touch it, and nobody else.
+ */
 export interface Pack {
-  readonly bytes: ArrayBuffer;
-  /** Four numbers an item: 1 for a page, its block, its offset; then its length. */
-  readonly table: Float64Array<ArrayBuffer>;
+  /** PACK_BYTES for what the items hold, then the table. */
+  readonly memory: SharedArrayBuffer;
+  readonly items: number;
 }
 
+/** Of the table, four numbers an item: 1 for a page, its block, its offset; then its length. */
 const ROW = 4;
 export const PACK_BYTES = 256 * 1024;
 const PACK_ITEMS = 1024;
+const MEMORY_BYTES = PACK_BYTES + PACK_ITEMS * ROW * Float64Array.BYTES_PER_ELEMENT;
 
-/** Buffers that are kept to be filled again: fresh ones cost their first use, and a garbage collection now and then. */
+/** Memories that are kept to be filled again. */
 const MOST_SPARE = 8;
 
 /** Fills packs. An item larger than one, which only opaque bytes can be, is cut. */
 export class Packer {
-  #bytes = new Uint8Array(PACK_BYTES);
-  #table = new Float64Array(PACK_ITEMS * ROW);
+  #memory = new SharedArrayBuffer(MEMORY_BYTES);
+  #bytes = new Uint8Array(this.#memory, 0, PACK_BYTES);
+  #table = new Float64Array(this.#memory, PACK_BYTES);
   #length = 0;
   #items = 0;
-  readonly #spare: ArrayBuffer[] = [];
+  readonly #spare: SharedArrayBuffer[] = [];
 
-  /** Takes the buffer of a pack that was read. */
-  recycle(bytes: ArrayBuffer): void {
-    if (bytes.byteLength === PACK_BYTES && this.#spare.length < MOST_SPARE) this.#spare.push(bytes);
+  /** Takes the memory of a pack that was read. */
+  recycle(memory: SharedArrayBuffer): void {
+    if (memory.byteLength === MEMORY_BYTES && this.#spare.length < MOST_SPARE) {
+      this.#spare.push(memory);
+    }
   }
 
   get empty(): boolean {
@@ -32,43 +40,64 @@ export class Packer {
   }
 
   /** Packs that this item filled. */
-  add(item: Item): Pack[] {
-    const full: Pack[] = [];
-    let at = 0;
-    do {
-      const left = item.bytes.length - at;
-      const whole = item.kind === 'page' ? left : 1;
-      const room = PACK_BYTES - this.#length >= whole && this.#items < PACK_ITEMS;
-      if (!room) full.push(this.take());
-      const piece = item.bytes.subarray(at, at + PACK_BYTES - this.#length);
-      const place = item.kind === 'page' ? [1, item.block, item.offset] : [0, 0, 0];
-      this.#table.set([...place, piece.length], this.#items * ROW);
-      this.#bytes.set(piece, this.#length);
-      this.#items += 1;
-      this.#length += piece.length;
-      at += piece.length;
-    } while (at < item.bytes.length);
+  add(item: Item): readonly Pack[] {
+    if (item.kind === 'bytes') return this.#addBytes(item.bytes);
+    const full = this.#makeRoom(item.bytes.length);
+    this.#put(item.bytes, 1, item.block, item.offset);
     return full;
   }
 
   /** What was added since. */
   take(): Pack {
-    const pack = { bytes: this.#bytes.buffer, table: this.#table.slice(0, this.#items * ROW) };
-    this.#bytes = new Uint8Array(this.#spare.pop() ?? new ArrayBuffer(PACK_BYTES));
+    const pack = { memory: this.#memory, items: this.#items };
+    this.#memory = this.#spare.pop() ?? new SharedArrayBuffer(MEMORY_BYTES);
+    this.#bytes = new Uint8Array(this.#memory, 0, PACK_BYTES);
+    this.#table = new Float64Array(this.#memory, PACK_BYTES);
     this.#length = 0;
     this.#items = 0;
     return pack;
   }
+
+  #addBytes(bytes: Uint8Array): readonly Pack[] {
+    const full: Pack[] = [];
+    let at = 0;
+    do {
+      full.push(...this.#makeRoom(1));
+      const piece = bytes.subarray(at, at + PACK_BYTES - this.#length);
+      this.#put(piece, 0, 0, 0);
+      at += piece.length;
+    } while (at < bytes.length);
+    return full;
+  }
+
+  #makeRoom(bytes: number): readonly Pack[] {
+    const room = PACK_BYTES - this.#length >= bytes && this.#items < PACK_ITEMS;
+    return room ? NONE : [this.take()];
+  }
+
+  #put(bytes: Uint8Array, page: number, block: number, offset: number): void {
+    const row = this.#items * ROW;
+    this.#table[row] = page;
+    this.#table[row + 1] = block;
+    this.#table[row + 2] = offset;
+    this.#table[row + 3] = bytes.length;
+    this.#bytes.set(bytes, this.#length);
+    this.#items += 1;
+    this.#length += bytes.length;
+  }
 }
 
-export function* unpack({ bytes, table }: Pack): Generator<Item> {
+const NONE: readonly Pack[] = [];
+
+export function* unpack({ memory, items }: Pack): Generator<Item> {
+  const table = new Float64Array(memory, PACK_BYTES);
   let start = 0;
-  for (let row = 0; row < table.length; row += ROW) {
+  for (let row = 0; row < items * ROW; row += ROW) {
     const length = table[row + 3] ?? 0;
-    const piece = new Uint8Array(bytes, start, length);
+    const bytes = new Uint8Array(memory, start, length);
     start += length;
     yield table[row] === 1
-      ? { kind: 'page', block: table[row + 1] ?? 0, offset: table[row + 2] ?? 0, bytes: piece }
-      : { kind: 'bytes', bytes: piece };
+      ? { kind: 'page', block: table[row + 1] ?? 0, offset: table[row + 2] ?? 0, bytes }
+      : { kind: 'bytes', bytes };
   }
 }

@@ -58,8 +58,8 @@ export type ToEncoder =
 
 export type FromEncoder =
   | { readonly type: 'frame'; readonly bytes: Uint8Array<ArrayBuffer> }
-  /** A pack was encoded: its buffer, to be filled again. */
-  | { readonly type: 'taken'; readonly buffer: ArrayBuffer }
+  /** A pack was encoded: its memory, to be filled again. */
+  | { readonly type: 'taken'; readonly memory: SharedArrayBuffer }
   | { readonly type: 'flushed'; readonly id: number }
   | { readonly type: 'closed'; readonly tally: EncodeTally };
 
@@ -74,8 +74,8 @@ export interface EncodeTally {
 
 export type ToDecoder =
   | { readonly type: 'bytes'; readonly bytes: Uint8Array<ArrayBuffer> }
-  /** A pack was given: its buffer, to be filled again. */
-  | { readonly type: 'given'; readonly buffer: ArrayBuffer }
+  /** A pack was given: its memory, to be filled again. */
+  | { readonly type: 'given'; readonly memory: SharedArrayBuffer }
   | { readonly type: 'close' };
 
 export type FromDecoder =

@@ -139,19 +139,19 @@ export class EncodeThread {
   }
 
   async #hand(pack: Pack): Promise<void> {
-    await this.#credit.take(pack.bytes.byteLength);
-    this.#post({ type: 'items', pack }, [pack.bytes, pack.table.buffer]);
+    await this.#credit.take(pack.memory.byteLength);
+    this.#post({ type: 'items', pack });
   }
 
-  #post(message: messages.ToEncoder, transfer: ArrayBuffer[] = []): void {
-    this.#life.worker.postMessage(message, transfer);
+  #post(message: messages.ToEncoder): void {
+    this.#life.worker.postMessage(message);
   }
 
   #take(message: messages.FromEncoder): void {
     switch (message.type) {
       case 'taken':
-        this.#packer.recycle(message.buffer);
-        return this.#credit.give(message.buffer.byteLength);
+        this.#packer.recycle(message.memory);
+        return this.#credit.give(message.memory.byteLength);
       case 'flushed':
         return this.#flushes.get(message.id)?.();
       case 'closed':
@@ -245,8 +245,8 @@ export class DecodeThread {
 
   async #give(pack: Pack): Promise<void> {
     await this.#work(() => this.#parts.give(unpack(pack)));
-    const given: messages.ToDecoder = { type: 'given', buffer: pack.bytes };
-    this.#life.worker.postMessage(given, [pack.bytes]);
+    const given: messages.ToDecoder = { type: 'given', memory: pack.memory };
+    this.#life.worker.postMessage(given);
   }
 
   async #work(work: () => Promise<void>): Promise<void> {

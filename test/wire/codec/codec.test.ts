@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { BadFrame } from '../../../src/wire/codec/bytes.ts';
 import { Decoder } from '../../../src/wire/codec/decoder.ts';
-import { Encoder } from '../../../src/wire/codec/encoder.ts';
+import { bodyOf, Encoder } from '../../../src/wire/codec/encoder.ts';
 import type { Item } from '../../../src/wire/codec/item.ts';
 import { PAGE_BYTES } from '../../../src/wire/codec/item.ts';
 import { DEFAULT_SETTINGS } from '../../../src/wire/codec/settings.ts';
@@ -59,7 +59,7 @@ describe('the codec', () => {
           const batches = item === undefined ? encoder.flush() : encoder.add(item);
           for (const batch of batches) {
             for (const seed of lost) there.pages.delete(there.nameOf(pageOf(seed)).toString('hex'));
-            const pending = decoder.open(batch.body, batch);
+            const pending = decoder.open(bodyOf(batch), batch);
             support.fillFrom(encoder, pending);
             const number = support.take(decoder, pending, (got) => out.push(support.copyOf(got)));
             encoder.acknowledge(number);
@@ -105,7 +105,7 @@ describe('the codec', () => {
       deltaOfBase: 1,
     });
     assert.equal(batches.length, 1);
-    assert.ok(batches[0]!.body.length < PAGE_BYTES + 200);
+    assert.ok(bodyOf(batches[0]!).length < PAGE_BYTES + 200);
   });
 
   test('a run of pages told alike takes one record', () => {
@@ -113,7 +113,7 @@ describe('the codec', () => {
     const zeros = Array.from({ length: 4000 }, (_, at) => page(at, pageOf(0)));
     const [batch, ...more] = support.encodeAll(encoder, zeros);
     assert.equal(more.length, 0);
-    assert.ok(batch!.body.length < 16, `${batch!.body.length} bytes`);
+    assert.ok(bodyOf(batch!).length < 16, `${bodyOf(batch!).length} bytes`);
   });
 
   test('makes no reference that it could not answer a miss of', () => {
@@ -167,7 +167,7 @@ describe('a hostile batch', () => {
         const bad = batches.length === 0 ? -1 : pick % batches.length;
         let given = 0;
         for (const [at, batch] of batches.entries()) {
-          let body = batch.body;
+          let body = bodyOf(batch);
           if (at === bad) {
             body = Buffer.from(body.subarray(0, body.length - (cut > 200 ? cut - 200 : 0)));
             // Aimed at the records, which lie in front.

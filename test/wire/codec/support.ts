@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import type { FarContents, NearContents } from '../../../src/wire/codec/contents.ts';
 import { fill } from '../../../src/wire/codec/decoder.ts';
 import type { Decoder, Pending } from '../../../src/wire/codec/decoder.ts';
+import { bodyOf } from '../../../src/wire/codec/encoder.ts';
 import type { Batch, Encoder } from '../../../src/wire/codec/encoder.ts';
 import { makeHash64 } from '../../../src/wire/codec/hash.ts';
 import type { Item } from '../../../src/wire/codec/item.ts';
@@ -77,7 +78,7 @@ export function encodeAll(encoder: Encoder, all: readonly Item[]): Batch[] {
 export function decodeAll(decoder: Decoder, batches: readonly Batch[]): Item[] {
   const out: Item[] = [];
   for (const batch of batches) {
-    take(decoder, decoder.open(batch.body, batch), (item) => out.push(copyOf(item)));
+    take(decoder, decoder.open(bodyOf(batch), batch), (item) => out.push(copyOf(item)));
   }
   return out;
 }
