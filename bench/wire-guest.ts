@@ -1,6 +1,8 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { promisify } from 'node:util';
+import zlib from 'node:zlib';
 import { cpioArchive } from '../src/lab/image/cpio.ts';
 import type { ArchiveEntry } from '../src/lab/image/cpio.ts';
 import { guestImage, imageDirectory } from '../src/lab/image/initramfs.ts';
@@ -8,12 +10,13 @@ import { startGuest } from '../src/lab/guest/start.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { dirtyProgram } from './wire-dirty.ts';
-import { heap, pageCache, text } from './wire-mixes.ts';
+import { ownParts, pageCache, sharesOf } from './wire-mixes.ts';
 
 /**
- * Guests with a mix in memory: files of this machine as a page cache has them, alike in all guests of one image;
- * and text, a heap and random bytes, in each guest others. They are files of the guest's initramfs, which stay in
- * its memory; what the archive itself took is zeroed when the kernel frees it.
+ * Guests with a mix in memory (`SHARES`): files of this machine as a page cache has them, alike in all guests of one
+ * image; and a database, text, a heap and random bytes, in each guest others. They are files of the guest's initramfs,
+ * which stay in its memory; the archive is compressed, so that most of the memory is the mix's, and what it took is
+ * zeroed when the kernel frees it.
  */
 export interface Mixes {
   /** What all guests have in common, as a file of the host: to seed a cache with. */
@@ -25,17 +28,20 @@ export interface Mixes {
 }
 
 const MIB = 1024 ** 2;
+const compressed = promisify(zlib.zstdCompress);
 /** Before the lab's own. */
 const INIT = '#!/bin/sh\n/dirty-pages &\nexec /init\n';
 /** Kernel, userland, the pool of random bytes and the part that is dirtied. */
 const OTHER_BYTES = 96 * MIB;
-/** Checksummed by the guest itself. */
-const WORKING_SET_BYTES = 16 * MIB;
+/** Checksummed by the guest itself, and random: of the mix's share of that, not beside it. */
+const WORKING_SET_BYTES = 4 * MIB;
+/** Of the archive, for each byte of the mix. */
+const ARCHIVE = 0.5;
 
 /** Memory for the archive and for what comes out of it at the same time. */
 export function mixBytes(memoryBytes: number): number {
   const rest = memoryBytes - OTHER_BYTES - regionBytes(memoryBytes);
-  return Math.floor(rest / 2 / MIB) * MIB;
+  return Math.floor(rest / (1 + ARCHIVE) / MIB) * MIB;
 }
 
 /** What is dirtied: a tenth of the memory. */
@@ -46,8 +52,7 @@ function regionBytes(memoryBytes: number): number {
 export async function makeMixes(memoryBytes: number, bytesPerSecond: number): Promise<Mixes> {
   const bytes = mixBytes(memoryBytes);
   if (bytes < 32 * MIB) throw new RangeError('a guest with a mix needs 160 MiB at least');
-  const part = (share: number): number => Math.floor((bytes * share) / MIB) * MIB;
-  const image = pageCache(part(0.5));
+  const image = pageCache(sharesOf(bytes, MIB).image);
   const id = randomUUID().slice(0, 8);
   await mkdir(imageDirectory(), { recursive: true });
   const imageFile = path.join(imageDirectory(), `bench-${id}.image`);
@@ -58,9 +63,7 @@ export async function makeMixes(memoryBytes: number, bytesPerSecond: number): Pr
     initramfs: async (guest) => {
       const own: [string, Buffer][] = [
         ['image', image],
-        ['text', text(part(0.2), 10 + guest)],
-        ['heap', heap(part(0.2), 50 + guest)],
-        ['random', randomBytes(part(0.1))],
+        ...Object.entries(ownParts(bytes, MIB, guest)),
       ];
       const dirty = dirtyProgram({ regionBytes: regionBytes(memoryBytes), bytesPerSecond });
       const entries: ArchiveEntry[] = [
@@ -74,7 +77,8 @@ export async function makeMixes(memoryBytes: number, bytesPerSecond: number): Pr
       const gap = Buffer.alloc((4 - (base.length % 4)) % 4);
       const file = path.join(imageDirectory(), `bench-${id}-${guest}.cpio`);
       files.push(file, `${file}.new`);
-      await writeFile(`${file}.new`, Buffer.concat([base, gap, cpioArchive(entries)]));
+      const archive = await compressed(cpioArchive(entries));
+      await writeFile(`${file}.new`, Buffer.concat([base, gap, archive]));
       await rename(`${file}.new`, file);
       return file;
     },
