@@ -17,6 +17,7 @@ import { ownParts, pageCache, sharesOf } from './wire-mixes.ts';
 const MIB = 1024 ** 2;
 const MEMORY_BYTES = 384 * MIB;
 const CACHE_BYTES = 1024 * MIB;
+const UNDER_WAY = 8 * MIB;
 const PACKET_BYTES = MIB / 2;
 /** Of the memory, what is not zeros. */
 const USED = 0.65;
@@ -32,8 +33,8 @@ interface Moved {
   readonly decodeS: number;
 }
 
-function* pagesOf(memory: Buffer): Generator<Item> {
-  for (let offset = 0; offset < memory.length; offset += PAGE_BYTES) {
+function* pagesOf(memory: Buffer, from = 0, to = memory.length): Generator<Item> {
+  for (let offset = from; offset < Math.min(to, memory.length); offset += PAGE_BYTES) {
     yield { kind: 'page', block: 0, offset, bytes: memory.subarray(offset, offset + PAGE_BYTES) };
   }
 }
@@ -104,8 +105,11 @@ async function move(
   });
   encode.linkCarries(LINK);
   const bothS = await processorSeconds(async () => {
-    await encode.add(pagesOf(memory));
-    await encode.flush();
+    // As the relay, which has no more than that under way.
+    for (let at = 0; at < memory.length; at += UNDER_WAY) {
+      await encode.add(pagesOf(memory, at, at + UNDER_WAY));
+      await encode.flush();
+    }
     await decode.close();
     await encode.close();
   });

@@ -62,8 +62,8 @@ export class FarCache implements FarContents {
     this.#places = places;
   }
 
-  read(name: Uint8Array): Uint8Array | undefined {
-    return this.#store.read(name);
+  read(name: Uint8Array, into: Buffer): Uint8Array | undefined {
+    return this.#store.read(name, into);
   }
 
   baseOf(block: number, page: number): Uint8Array | undefined {

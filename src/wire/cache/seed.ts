@@ -116,8 +116,7 @@ export class Seed {
   }
 
   /** The page, or undefined where the file has changed there: each read is named anew. */
-  read(page: number): Buffer | undefined {
-    const bytes = Buffer.allocUnsafe(PAGE_BYTES);
+  read(page: number, bytes: Buffer = Buffer.allocUnsafe(PAGE_BYTES)): Buffer | undefined {
     const length = readSync(this.#descriptor, bytes, 0, PAGE_BYTES, page * PAGE_BYTES);
     const name = this.nameAt(page);
     if (length !== PAGE_BYTES || name === undefined) return undefined;

@@ -120,14 +120,14 @@ export class Segment {
   }
 
   /** The page, or undefined where it is not what was put in. */
-  read(page: number): Buffer | undefined {
+  read(page: number, bytes: Buffer = Buffer.allocUnsafe(PAGE_BYTES)): Buffer | undefined {
     if (page >= this.#count) return undefined;
     this.#asked[page] = 1;
     if (page >= this.#written) {
       const start = (page - this.#written) * PAGE_BYTES;
-      return Buffer.from(this.#tail.subarray(start, start + PAGE_BYTES));
+      this.#tail.copy(bytes, 0, start, start + PAGE_BYTES);
+      return bytes;
     }
-    const bytes = Buffer.allocUnsafe(PAGE_BYTES);
     if (readSync(this.#pages, bytes, 0, PAGE_BYTES, page * PAGE_BYTES) !== PAGE_BYTES) {
       return undefined;
     }

@@ -86,11 +86,11 @@ export class Store {
     return this.#table.get(name) !== undefined;
   }
 
-  /** What was put in under the name, or nothing. */
-  read(name: Uint8Array): Buffer | undefined {
+  /** What was put in under the name, or nothing; in `into` where that is given. */
+  read(name: Uint8Array, into?: Buffer): Buffer | undefined {
     const spot = this.#table.get(name);
     const file = spot && this.#files[spot.file];
-    const page = spot && file ? this.#readAt(file, spot.page) : undefined;
+    const page = spot && file ? this.#readAt(file, spot.page, into) : undefined;
     if (page === undefined) {
       this.#misses += 1;
       if (spot !== undefined) {
@@ -187,9 +187,9 @@ export class Store {
     this.#active = undefined;
   }
 
-  #readAt(file: Segment | Seed, page: number): Buffer | undefined {
+  #readAt(file: Segment | Seed, page: number, into?: Buffer): Buffer | undefined {
     try {
-      return file.read(page);
+      return file.read(page, into);
     } catch {
       // A file that cannot be read has not the page.
       return undefined;

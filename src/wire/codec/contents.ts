@@ -17,7 +17,8 @@ export interface NearContents {
 }
 
 export interface FarContents {
-  read(name: Uint8Array): Uint8Array | undefined;
+  /** It may lie in `into`, PAGE_BYTES of the caller's. */
+  read(name: Uint8Array, into: Buffer): Uint8Array | undefined;
   baseOf(block: number, page: number): Uint8Array | undefined;
   /** A content that had no reference has arrived: this side may keep it. Returns the name that it gives it. */
   arrived(page: Uint8Array): Uint8Array;

@@ -49,6 +49,8 @@ export class Decoder {
   readonly #running: RunningHash;
   readonly #placed = new Placed();
   readonly #page = Buffer.from(new ArrayBuffer(PAGE_BYTES));
+  /** Where contents of the batch that is open are read to; as many as a batch has needed. */
+  readonly #rooms: Buffer[] = [];
 
   constructor(settings: CodecSettings, parts: DecoderParts) {
     this.#settings = checkSettings(settings);
@@ -108,11 +110,13 @@ export class Decoder {
 
   #find(pending: Pending): void {
     let number = this.#window.next;
+    let rooms = 0;
     for (const run of pending.runs) {
       if (!PUTS.has(run.kind)) continue;
       for (let at = 0; at < run.count; at += 1) {
         if (run.kind !== 'literal' && run.kind !== 'delta') {
-          const content = this.#read(run, at);
+          const content = this.#read(run, at, (this.#rooms[rooms] ??= roomForPage()));
+          rooms += 1;
           if (content === undefined) pending.missing.add(number);
           else pending.found.set(number, content);
         }
@@ -121,13 +125,13 @@ export class Decoder {
     }
   }
 
-  #read(run: Run, at: number): Uint8Array | undefined {
+  #read(run: Run, at: number, into: Buffer): Uint8Array | undefined {
     const { contents } = this.#parts;
     if (contents === undefined)
       throw new BadFrame('it names a content, and this side has no cache');
     const name =
       run.kind === 'cached' ? nameIn(run, at) : contents.baseOf(run.block, run.page + at);
-    return name && contents.read(name);
+    return name && contents.read(name, into);
   }
 
   #pageOf(pending: Pending, run: Run, at: number, data: Reader): Item {
@@ -185,6 +189,10 @@ export class Decoder {
     if (name !== undefined) this.#placed.add(run.block, run.page + at, name);
     return this.#window.put(page);
   }
+}
+
+function roomForPage(): Buffer {
+  return Buffer.from(new ArrayBuffer(PAGE_BYTES));
 }
 
 function nameIn(run: Run, at: number): Buffer {
