@@ -6,7 +6,7 @@ import { bytes, ms } from './names.ts';
 const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 
 /** Of the wire's sessions, frames and codec together; both sides must have the same. */
-export const WIRE_VERSION = 1;
+export const WIRE_VERSION = 2;
 
 /** What a destination offers. */
 export const wireOffer = z.object({

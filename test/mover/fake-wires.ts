@@ -25,6 +25,7 @@ const FIGURES: WireFigures = {
     cached: 0,
     base: 0,
     deltaOfBase: 0,
+    code: 0,
   },
   misses: 0,
   levelChanges: [],

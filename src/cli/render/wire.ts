@@ -11,6 +11,7 @@ const WORDS: readonly (readonly [string, string])[] = [
   ['delta', 'as a difference'],
   ['deltaOfBase', 'as a difference to the last visit'],
   ['literal', 'in full'],
+  ['code', 'in full, as machine code'],
 ];
 
 const LEVELS_SHOWN = 12;

@@ -1,3 +1,4 @@
+import { makeRelative } from './branches.ts';
 import { BadFrame, Reader } from './bytes.ts';
 import type { FarContents, Hash64 } from './contents.ts';
 import { applyDelta } from './delta.ts';
@@ -23,7 +24,16 @@ export interface BatchHead {
 }
 
 /** Kinds that put a content into the window. */
-const PUTS: ReadonlySet<Kind> = new Set(['literal', 'delta', 'cached', 'base', 'deltaOfBase']);
+const PUTS: ReadonlySet<Kind> = new Set([
+  'literal',
+  'delta',
+  'cached',
+  'base',
+  'deltaOfBase',
+  'code',
+]);
+/** Of these, what is wholly in the batch or the window. */
+const TOLD: ReadonlySet<Kind> = new Set(['literal', 'delta', 'code']);
 const ZERO = Buffer.alloc(PAGE_BYTES);
 
 /** A batch whose references are being looked up; held until none is missing. */
@@ -114,7 +124,7 @@ export class Decoder {
     for (const run of pending.runs) {
       if (!PUTS.has(run.kind)) continue;
       for (let at = 0; at < run.count; at += 1) {
-        if (run.kind !== 'literal' && run.kind !== 'delta') {
+        if (!TOLD.has(run.kind)) {
           const content = this.#read(run, at, (this.#rooms[rooms] ??= roomForPage()));
           rooms += 1;
           if (content === undefined) pending.missing.add(number);
@@ -160,6 +170,10 @@ export class Decoder {
         return this.#held(next - (run.numbers[at] ?? 0));
       case 'literal':
         return this.#arrive(run, at, data.bytes(PAGE_BYTES));
+      case 'code':
+        this.#page.set(data.bytes(PAGE_BYTES));
+        makeRelative(this.#page, (run.page + at) * PAGE_BYTES);
+        return this.#arrive(run, at, this.#page);
       case 'delta':
         this.#page.set(this.#window.at(this.#held(version)));
         applyDelta(this.#page, data.bytes(data.number()));

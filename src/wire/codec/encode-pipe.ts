@@ -1,6 +1,7 @@
 import { BadFrame } from './bytes.ts';
 import { Compressor } from './compression.ts';
-import type { Batch, EncoderParts } from './encoder.ts';
+import type { Batch } from './batch.ts';
+import type { EncoderParts } from './encoder.ts';
 import { Encoder } from './encoder.ts';
 import { contentFrame, FrameReader, missingOf, writeFrame, writePieces } from './frame.ts';
 import type { Frame } from './frame.ts';
@@ -19,6 +20,9 @@ export interface EncodePipeParts extends EncoderParts {
 
 /** Batches being compressed or waiting for their turn to be sent: enough that a busy host’s threads wait for none. */
 const MOST_AHEAD = 8;
+
+/** From this level on, a page that compresses better is worth to be looked at. */
+const SPARING_LEVEL = 4;
 
 /** Items to frames: the encoder, compression on Node's threads, frames in the order of their items. */
 export class EncodePipe {
@@ -104,6 +108,8 @@ export class EncodePipe {
 
   async #ship(batch: Batch): Promise<void> {
     const choice = this.level.next(this.#parts.nowMs());
+    // Where the level says that the link is what is waited for; in force from the next batch on.
+    this.encoder.sparing = choice.level >= SPARING_LEVEL;
     const { records, data, items, hash } = batch;
     const plainBytes = records.length + data.length;
     const compressing = this.#compressor.compress([records, data], choice);

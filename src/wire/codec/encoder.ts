@@ -1,3 +1,5 @@
+import type { Batch } from './batch.ts';
+import { looksLikeCode, makeAbsolute } from './branches.ts';
 import { Writer } from './bytes.ts';
 import type { Hash64, NearContents } from './contents.ts';
 import { writeDelta } from './delta.ts';
@@ -10,21 +12,6 @@ import { RunningHash } from './running-hash.ts';
 import { checkSettings, mostRecords } from './settings.ts';
 import type { CodecSettings } from './settings.ts';
 import { NumberTable, Window } from './window.ts';
-
-/** Items told as records and data; to be compressed and framed. Its body is the one behind the other. */
-export interface Batch {
-  /** u32 length of the records, and the records. */
-  readonly records: Buffer;
-  /** Memory of the encoder's, which is to get it back, see `recycle`. */
-  readonly data: Buffer;
-  readonly items: number;
-  /** Hash of all that was decoded up to and with this batch. */
-  readonly hash: bigint;
-  /** The window's number after this batch: what `acknowledge` takes when the far side has decoded it. */
-  readonly lastNumber: number;
-  /** Bytes that the items were. */
-  readonly plainBytes: number;
-}
 
 export interface EncoderParts {
   readonly hash64: Hash64;
@@ -42,11 +29,6 @@ const NONE: readonly Batch[] = [];
 /** Batches whose memory is waited for; that of others is the garbage collector's. */
 const MOST_LENT = 16;
 
-/** As the decoder takes it. */
-export function bodyOf({ records, data }: Batch): Buffer {
-  return Buffer.concat([records, data]);
-}
-
 /** Decides of each page how little tells it to the far side. Synchronous; holds all state of the stream. */
 export class Encoder {
   /** Items by how they were told, since the start. */
@@ -60,7 +42,10 @@ export class Encoder {
     cached: 0,
     base: 0,
     deltaOfBase: 0,
+    code: 0,
   };
+  /** Bytes are worth more work: code is told so that it compresses better. */
+  sparing = false;
   readonly #settings: CodecSettings;
   readonly #parts: EncoderParts;
   readonly #window: Window;
@@ -206,12 +191,20 @@ export class Encoder {
       }
     }
     const delta = this.#addDelta(block, number, version, base);
-    if (delta === undefined) {
-      this.#tell('literal', block, number);
-      this.#data.bytes(this.#page);
-    }
+    if (delta === undefined) this.#addLiteral(block, number);
     if (contents !== undefined && name !== undefined) contents.left(this.#page, name);
     return delta === 'deltaOfBase';
+  }
+
+  #addLiteral(block: number, number: number): void {
+    if (!this.sparing || !looksLikeCode(this.#page)) {
+      this.#tell('literal', block, number);
+      return this.#data.bytes(this.#page);
+    }
+    this.#tell('code', block, number);
+    this.#base.set(this.#page);
+    makeAbsolute(this.#base, number * PAGE_BYTES);
+    this.#data.bytes(this.#base);
   }
 
   /** Saves the content whose cell is taken next, where the far side may ask for it. */

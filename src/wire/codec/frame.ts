@@ -4,7 +4,7 @@ import { mostBody } from './settings.ts';
 import type { CodecSettings } from './settings.ts';
 
 /** Version of the frames and of what is in them. */
-export const CODEC_VERSION = 1;
+export const CODEC_VERSION = 2;
 
 const MAGIC = 0x4757;
 export const HEAD_BYTES = 36;

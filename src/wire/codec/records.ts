@@ -17,6 +17,8 @@ export const KINDS = {
   /** What the far side holds for this place from an earlier session. */
   base: 7,
   deltaOfBase: 8,
+  /** A literal whose branches name their targets. */
+  code: 9,
 } as const;
 export type Kind = keyof typeof KINDS;
 const NAMES = Object.keys(KINDS) as Kind[];

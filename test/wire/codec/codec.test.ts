@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { BadFrame } from '../../../src/wire/codec/bytes.ts';
 import { Decoder } from '../../../src/wire/codec/decoder.ts';
-import { bodyOf, Encoder } from '../../../src/wire/codec/encoder.ts';
+import { bodyOf } from '../../../src/wire/codec/batch.ts';
+import { Encoder } from '../../../src/wire/codec/encoder.ts';
 import type { Item } from '../../../src/wire/codec/item.ts';
 import { PAGE_BYTES } from '../../../src/wire/codec/item.ts';
 import { DEFAULT_SETTINGS } from '../../../src/wire/codec/settings.ts';
@@ -26,6 +27,7 @@ describe('the codec', () => {
     fc.assert(
       fc.property(support.items, (items) => {
         const encoder = new Encoder(SMALL, { hash64 });
+        encoder.sparing = true;
         const decoder = new Decoder(SMALL, { hash64 });
         const out = support.decodeAll(decoder, support.encodeAll(encoder, items));
         assert.deepEqual(support.joined(out), support.joined(items));
@@ -53,6 +55,7 @@ describe('the codec', () => {
           there.bases.set(`0:${at}`, here.nameOf(pageOf(seed)));
         }
         const encoder = new Encoder(SMALL, { hash64, contents: here });
+        encoder.sparing = items.length % 2 === 0;
         const decoder = new Decoder(SMALL, { hash64, contents: there });
         const out: Item[] = [];
         for (const item of [...items, undefined]) {
@@ -103,9 +106,23 @@ describe('the codec', () => {
       cached: 1,
       base: 1,
       deltaOfBase: 1,
+      code: 0,
     });
     assert.equal(batches.length, 1);
     assert.ok(bodyOf(batches[0]!).length < PAGE_BYTES + 200);
+  });
+
+  test('tells code as such where bytes are worth the work', () => {
+    const encoder = new Encoder(SMALL, { hash64 });
+    const decoder = new Decoder(SMALL, { hash64 });
+    encoder.sparing = true;
+    const items: Item[] = [3, 4, 7].map((seed, at) => {
+      return { kind: 'page', block: 0, offset: (2 ** 39 + at) * PAGE_BYTES, bytes: pageOf(seed) };
+    });
+    const out = support.decodeAll(decoder, support.encodeAll(encoder, items));
+    assert.deepEqual(support.joined(out), support.joined(items));
+    const { code, literal } = encoder.told;
+    assert.deepEqual({ code, literal }, { code: 2, literal: 1 });
   });
 
   test('a run of pages told alike takes one record', () => {
@@ -162,6 +179,7 @@ describe('a hostile batch', () => {
     fc.assert(
       fc.property(encoded, fc.nat(300), ([items, pick, changes], cut) => {
         const encoder = new Encoder(SMALL, { hash64 });
+        encoder.sparing = true;
         const decoder = new Decoder(SMALL, { hash64 });
         const batches = support.encodeAll(encoder, items);
         const bad = batches.length === 0 ? -1 : pick % batches.length;

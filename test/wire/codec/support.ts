@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import type { FarContents, NearContents } from '../../../src/wire/codec/contents.ts';
 import { fill } from '../../../src/wire/codec/decoder.ts';
 import type { Decoder, Pending } from '../../../src/wire/codec/decoder.ts';
-import { bodyOf } from '../../../src/wire/codec/encoder.ts';
-import type { Batch, Encoder } from '../../../src/wire/codec/encoder.ts';
+import { bodyOf } from '../../../src/wire/codec/batch.ts';
+import type { Batch } from '../../../src/wire/codec/batch.ts';
+import type { Encoder } from '../../../src/wire/codec/encoder.ts';
 import { makeHash64 } from '../../../src/wire/codec/hash.ts';
 import type { Item } from '../../../src/wire/codec/item.ts';
 import { PAGE_BYTES } from '../../../src/wire/codec/item.ts';
@@ -19,6 +20,11 @@ export function pageOf(seed: number): Buffer {
   const page = Buffer.alloc(PAGE_BYTES);
   for (let at = 0; seed > 0 && at < PAGE_BYTES; at += 4) {
     page.writeInt32LE(Math.imul(seed * 7919 + at, 0x9e3779b1), at);
+  }
+  // Some look like code.
+  for (let at = 0; seed % 4 === 3 && at < PAGE_BYTES; at += 16) {
+    page[at] = 0xe8;
+    page.writeInt32LE(seed * 64 - at, at + 1);
   }
   return page;
 }
