@@ -43,8 +43,9 @@ export class NearCache implements NearContents {
     return this.#store.read(name);
   }
 
-  left(page: Uint8Array, name: Uint8Array): void {
+  left(page: Uint8Array, name: Uint8Array, whole: boolean): void {
     this.#store.insert(name, page);
+    if (!whole) return;
     if (this.#sent.size >= MOST_SENT) this.#sent = new NameTable();
     this.#sent.set(name, { file: 0, page: 0 });
   }

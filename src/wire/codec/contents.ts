@@ -10,8 +10,8 @@ export interface NearContents {
   /** The name of what this place held when it was last told by a content; alike on both sides. */
   baseOf(block: number, page: number): Uint8Array | undefined;
   read(name: Uint8Array): Uint8Array | undefined;
-  /** A content has left: this side may keep it. */
-  left(page: Uint8Array, name: Uint8Array): void;
+  /** A content has left: this side may keep it. `whole`: not as a reference, so that the far side has it from now on. */
+  left(page: Uint8Array, name: Uint8Array, whole: boolean): void;
   /** What a place holds now. Both sides are told the same, a batch's places at the batch's end. */
   placed(block: number, page: number, name: Uint8Array): void;
 }

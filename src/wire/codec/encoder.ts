@@ -180,19 +180,19 @@ export class Encoder {
       // Kept here too, though none of it travels: the far side may tell of it when the guest comes back.
       if (base !== undefined && name.equals(base)) {
         this.#tell('base', block, number);
-        contents.left(this.#page, name);
+        contents.left(this.#page, name, false);
         return true;
       }
       if (contents.farHas(name)) {
         this.#tell('cached', block, number);
         this.#records.bytes(name);
-        contents.left(this.#page, name);
+        contents.left(this.#page, name, false);
         return true;
       }
     }
     const delta = this.#addDelta(block, number, version, base);
     if (delta === undefined) this.#addLiteral(block, number);
-    if (contents !== undefined && name !== undefined) contents.left(this.#page, name);
+    if (contents !== undefined && name !== undefined) contents.left(this.#page, name, true);
     return delta === 'deltaOfBase';
   }
 

@@ -32,18 +32,18 @@ interface Step extends Choice {
 }
 
 export const NO_COMPRESSION: Choice = { level: 0, windowLog: 0 };
-export const FIRST_CHOICE: Choice = { level: 2, windowLog: 24 };
+export const FIRST_CHOICE: Choice = { level: 2, windowLog: 22 };
 
 /**
- * From the cheapest. One context that looks back 16 MiB is as fast as batches of their own, and smaller; but a
+ * From the cheapest. One context that looks back 4 MiB is as fast as batches of their own, and smaller; but a
  * processor more is of use only to those.
  */
 const STEPS: readonly Step[] = [
-  { level: 2, windowLog: 24, speed: 0.95, size: 0.89, share: 0.7 },
+  { level: 2, windowLog: 22, speed: 0.95, size: 0.89, share: 0.7 },
   { level: 1, windowLog: 0, speed: 1, size: 1, share: 0.7 },
   { level: 3, windowLog: 0, speed: 0.75, size: 0.915, share: 0.7 },
-  { level: 4, windowLog: 24, speed: 0.6, size: 0.81, share: 0.7 },
-  { level: 7, windowLog: 24, speed: 0.21, size: 0.75, share: 0.3 },
+  { level: 4, windowLog: 22, speed: 0.6, size: 0.81, share: 0.7 },
+  { level: 7, windowLog: 22, speed: 0.21, size: 0.75, share: 0.3 },
 ];
 
 /** zstd 1 on one processor, until it was measured. */

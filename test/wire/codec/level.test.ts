@@ -22,9 +22,9 @@ describe('the level', () => {
   test('goes up with a thinner link, down to nothing with a fat one', () => {
     const at = (linkBytesPerS: number) => chooseLevel(FIRST_CHOICE, { ...usual, linkBytesPerS });
     const [thin, usualLink, gigabit, fat] = [1, 12.5, 120, 2000].map((link) => at(link * MB));
-    assert.deepEqual(thin, { level: 7, windowLog: 24 });
-    assert.deepEqual(usualLink, { level: 4, windowLog: 24 });
-    assert.deepEqual(gigabit, { level: 2, windowLog: 24 });
+    assert.deepEqual(thin, { level: 7, windowLog: 22 });
+    assert.deepEqual(usualLink, { level: 4, windowLog: 22 });
+    assert.deepEqual(gigabit, { level: 2, windowLog: 22 });
     assert.deepEqual(fat, NO_COMPRESSION);
   });
 
@@ -37,7 +37,7 @@ describe('the level', () => {
       }),
     );
     const thin = { ...usual, ratio: 1.01 };
-    for (const before of [NO_COMPRESSION, FIRST_CHOICE, { level: 4, windowLog: 24 }]) {
+    for (const before of [NO_COMPRESSION, FIRST_CHOICE, { level: 4, windowLog: 22 }]) {
       assert.deepEqual(chooseLevel(before, thin), FIRST_CHOICE);
       // A host that is short of processors.
       assert.deepEqual(chooseLevel(before, { ...thin, bytesPerS: 8 * MB }), FIRST_CHOICE);
