@@ -13,6 +13,8 @@ const LEAST_SPEEDS = 8;
 /** Of the ratio: weight of the newest batch, and of one that was tried with no compression in force. */
 const NEWEST = 0.1;
 const PROBED = 0.4;
+/** A level that has proved too much is not tried again for so long: each change costs the window. */
+const REST_MS = 10_000;
 /** Changes that are kept; one a second at most comes to over an hour. */
 const MOST_CHANGES = 4096;
 
@@ -21,6 +23,7 @@ export class LevelControl {
   readonly changes: LevelChange[] = [];
   #choice = FIRST_CHOICE;
   #changedAtMs = -Infinity;
+  #upAfterMs = -Infinity;
   #link: number | undefined;
   /** Of the last batches, at level 1. */
   readonly #speeds: number[] = [];
@@ -75,7 +78,9 @@ export class LevelControl {
     };
     const from = this.#choice;
     const to = chooseLevel(from, measured);
-    if (to === from) return;
+    const up = to.level > from.level;
+    if (to === from || (up && atMs < this.#upAfterMs)) return;
+    if (!up) this.#upAfterMs = atMs + REST_MS;
     this.#choice = to;
     this.#changedAtMs = atMs;
     if (this.changes.length >= MOST_CHANGES) this.changes.shift();
