@@ -21,9 +21,6 @@ export interface EncodePipeParts extends EncoderParts {
 /** Batches being compressed or waiting for their turn to be sent: enough that a busy host’s threads wait for none. */
 const MOST_AHEAD = 8;
 
-/** From this level on, a page that compresses better is worth to be looked at. */
-const SPARING_LEVEL = 4;
-
 /** Items to frames: the encoder, compression on Node's threads, frames in the order of their items. */
 export class EncodePipe {
   readonly encoder: Encoder;
@@ -108,8 +105,7 @@ export class EncodePipe {
 
   async #ship(batch: Batch): Promise<void> {
     const choice = this.level.next(this.#parts.nowMs());
-    // Where the level says that the link is what is waited for; in force from the next batch on.
-    this.encoder.sparing = choice.level >= SPARING_LEVEL;
+    this.encoder.sparing = this.level.thin;
     const { records, data, items, hash } = batch;
     const plainBytes = records.length + data.length;
     const compressing = this.#compressor.compress([records, data], choice);

@@ -1,5 +1,12 @@
 import type { Choice } from './compression.ts';
-import { atLevelOne, chooseLevel, FIRST_CHOICE, LEAST_CHANGE_MS, predict } from './policy.ts';
+import {
+  atLevelOne,
+  chooseLevel,
+  FIRST_CHOICE,
+  LEAST_CHANGE_MS,
+  predict,
+  THIN_BYTES_PER_S,
+} from './policy.ts';
 import type { LevelChange, Measured } from './policy.ts';
 
 /** With no compression in force, each so many batches one is compressed all the same, to see whether it pays. */
@@ -37,6 +44,11 @@ export class LevelControl {
 
   get choice(): Choice {
     return this.#choice;
+  }
+
+  /** The link is so thin that bytes decide. */
+  get thin(): boolean {
+    return this.#link !== undefined && this.#link <= THIN_BYTES_PER_S;
   }
 
   /** What the link carries, as whoever sends over it has measured it. */

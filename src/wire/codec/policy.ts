@@ -65,7 +65,7 @@ const CHEAP_SHARE = 0.7;
  * On a link that is thinner than this bytes decide: nothing goes without being tried. A host that is short of
  * processors takes long for a batch by the clock, and would not be less so without.
  */
-const THIN_BYTES_PER_S = 40e6;
+export const THIN_BYTES_PER_S = 40e6;
 /** A change costs the window, so it must promise this much. */
 const LEAST_GAIN = 1.08;
 /** A cheaper choice is as good where it lets through this much of the most: each step up costs a multiple of work. */
