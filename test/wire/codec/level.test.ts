@@ -88,6 +88,23 @@ describe('the level', () => {
     }
   });
 
+  test('that proved too much is not tried again for ten seconds', () => {
+    const control = new LevelControl(1);
+    control.linkCarries(12.5 * MB);
+    const at = (nowMs: number, tookMs: number) => {
+      for (let batch = 0; batch < 15; batch += 1) {
+        const { choice } = control;
+        control.compressed(choice, 500_000, choice.level === 4 ? 150_000 : 165_000, tookMs);
+      }
+      return control.next(nowMs).level;
+    };
+    assert.equal(at(0, 2), 4);
+    assert.equal(at(2000, 40), 2, 'no processor is left for it');
+    assert.equal(at(4000, 2), 2);
+    assert.equal(at(11_000, 2), 2);
+    assert.equal(at(13_000, 2), 4);
+  });
+
   test('of none is tried out now and then, so that it ends when content shrinks again', () => {
     const control = new LevelControl(2);
     control.linkCarries(800 * MB);
