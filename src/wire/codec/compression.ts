@@ -20,6 +20,7 @@ const decompressOne = promisify(zlib.zstdDecompress);
 /** Where compression saves less than this, the batch goes as it is, and the far side is spared the work. */
 const WORTH = 0.97;
 const CHUNK_BYTES = 256 * 1024;
+const SMALL_BYTES = 64 * 1024;
 
 export interface Compressed {
   readonly method: Method;
@@ -157,6 +158,12 @@ interface Fed {
   readonly tookMs: number;
 }
 
+/** Each piece is a round through the pool of threads: small ones go together. */
+function fewer(pieces: readonly Buffer[]): readonly Buffer[] {
+  const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
+  return bytes < SMALL_BYTES ? [Buffer.concat(pieces)] : pieces.filter(({ length }) => length > 0);
+}
+
 /** Feeds one zstd stream piece by piece, and gives of each piece exactly what came out for it. */
 class Chain {
   readonly #stream: zlib.ZstdCompress | zlib.ZstdDecompress;
@@ -197,7 +204,7 @@ class Chain {
       if (this.#failure !== undefined) return reject(this.#failure);
       this.#failed = reject;
       const done = (): void => void setImmediate(resolve);
-      const full = pieces.filter(({ length }) => length > 0);
+      const full = fewer(pieces);
       for (const [at, piece] of full.entries()) {
         const last = this.#flush === undefined && at === full.length - 1;
         this.#stream.write(piece, last ? done : undefined);
