@@ -121,9 +121,12 @@ export function agreedCache(
   return { directory, mostBytes, secret, sharing, places };
 }
 
-/** Batches are small, so that acknowledgements come often and what is decoded is soon compared. */
+/**
+ * What left the window is found through the cache, so it need not be large: each page of it is resident at both ends.
+ * Batches are small, so that acknowledgements come often and what is decoded is soon compared.
+ */
 export const RELAY_SETTINGS: CodecSettings = {
-  windowPages: 16_384,
+  windowPages: 8192,
   batchBytes: 384 * 1024,
   batchItems: 2048,
 };
