@@ -30,7 +30,7 @@ import { sampleOf } from './sample.ts';
 import { launchOf } from './relaunch.ts';
 import type { MonitorWatch } from './session.ts';
 import { stop } from './resume.ts';
-import { ENDED, isAbandoned, isSettled, isUnfinished, resumePastMigration } from './stuck.ts';
+import { ENDED, isAbandoned, isSettled, runAgain } from './stuck.ts';
 import {
   DEFAULT_PARAMETERS,
   capabilitiesOff,
@@ -258,10 +258,7 @@ export class QemuSource implements SourceSession {
   }
 
   async resumeGuest(signal: AbortSignal): Promise<void> {
-    const answer = await this.#client.request('cont', {}, signal);
-    if (answer.ok) return;
-    if (!isUnfinished(answer.reason)) throw this.#client.refused('cont', answer.reason);
-    await resumePastMigration(this.#client, this.handle.monitor, signal);
+    await runAgain(this.#client, this.handle.monitor, signal);
   }
 
   async stopGuest(signal: AbortSignal): Promise<void> {

@@ -26,7 +26,7 @@ const TAKEN = 'godwit-taken';
 const DETACH = '$D#44';
 
 /** What `cont` is refused with while a migration is not over for QEMU. */
-export function isUnfinished(reason: string): boolean {
+function isUnfinished(reason: string): boolean {
   return /not finalized/i.test(reason);
 }
 
@@ -36,8 +36,20 @@ export async function isAbandoned(client: QmpClient, signal: AbortSignal): Promi
   return !instances.some(({ type }) => type === 'migration');
 }
 
+/** Runs the guest again, past a migration that is not over for QEMU where there is one. */
+export async function runAgain(
+  client: QmpClient,
+  monitor: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const answer = await client.request('cont', {}, signal);
+  if (answer.ok) return;
+  if (!isUnfinished(answer.reason)) throw client.refused('cont', answer.reason);
+  await resumePastMigration(client, monitor, signal);
+}
+
 /** Resumes the guest past the migration. Its QEMU moves no guest again until it is started anew. */
-export async function resumePastMigration(
+async function resumePastMigration(
   client: QmpClient,
   monitor: string,
   signal: AbortSignal,
