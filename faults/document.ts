@@ -91,9 +91,27 @@ export function withResults(text: string, results: string): string {
 function tally(cells: readonly Cell[], byCell: ReadonlyMap<string, Played>): string {
   const all = playedOf(cells, byCell);
   const green = all.filter(({ ok }) => ok);
-  const minutes = Math.round(all.reduce((sum, { tookMs }) => sum + tookMs, 0) / 60_000);
+  const minutes = Math.round(playedMs(all) / 60_000);
   const makesSense = cells.filter((cell) => row(cell).run).length;
   return `${all.length} of ${makesSense} cells played in ${minutes} minutes: **${green.length} green, ${all.length - green.length} red**.`;
+}
+
+/** How long the runs took in which these were played; where they do not say, the cells themselves. */
+function playedMs(all: readonly Played[]): number {
+  const runs = new Map<string, { fromMs: number; toMs: number }>();
+  let otherMs = 0;
+  for (const { run, tookMs } of all) {
+    if (run === undefined) {
+      otherMs += tookMs;
+      continue;
+    }
+    const { fromMs, toMs } = runs.get(run.id) ?? { fromMs: Number.POSITIVE_INFINITY, toMs: 0 };
+    runs.set(run.id, {
+      fromMs: Math.min(fromMs, run.elapsedMs - tookMs),
+      toMs: Math.max(toMs, run.elapsedMs),
+    });
+  }
+  return [...runs.values()].reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, otherMs);
 }
 
 function playedOf(cells: readonly Cell[], byCell: ReadonlyMap<string, Played>): Played[] {

@@ -6,13 +6,16 @@ import { cellId } from './cell.ts';
 import { resultsText, withResults } from './document.ts';
 import type { Played } from './play.ts';
 import { inPlayingOrder, Player } from './run.ts';
+import type { Runnable } from './run.ts';
+import { LANES } from './stage.ts';
 import { rows } from './table.ts';
 
-const USAGE = `npm run faults -- [--cells PATTERN]... [--seed N] [--json] [--list] [--evidence DIR]
+const USAGE = `npm run faults -- [--cells PATTERN]... [--seed N] [--lanes N] [--json] [--list] [--evidence DIR]
        npm run faults -- --write-docs RESULTS...
 
   --cells PATTERN  only cells whose name (fault/phase/mode) matches this regular expression; may be repeated
   --seed N         moves the instants at which faults strike; default 1
+  --lanes N        plays so many cells at once, each in a lab of its own; default 2
   --list           names the cells, what must hold in each, and why the others are not run
   --json           one line of JSON for each cell, on standard output
   --evidence DIR   copies journals and logs of red cells there
@@ -24,6 +27,7 @@ const { values, positionals } = parseArgs({
   options: {
     cells: { type: 'string', multiple: true, default: [] },
     seed: { type: 'string', default: '1' },
+    lanes: { type: 'string', default: '2' },
     json: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     evidence: { type: 'string' },
@@ -63,6 +67,35 @@ function tell(played: Played): void {
   process.stderr.write(`${line}${why}\n`);
 }
 
+/** In as many lanes as were asked for; the cells that share a kind of stage begin together. */
+async function playAll(queue: Runnable[], stop: AbortSignal): Promise<Played[]> {
+  const run = { id: `${Date.now().toString(36)}-${process.pid}`, from: performance.now() };
+  const played: Played[] = [];
+  const lane = async (number: number): Promise<void> => {
+    const { evidence } = values;
+    const player = new Player({ seed: Number(values.seed), lane: number, evidence });
+    try {
+      for (let row = queue.shift(); row !== undefined && !stop.aborted; row = queue.shift()) {
+        const elapsed = (): number => Math.round(performance.now() - run.from);
+        const one = await player.play(row);
+        const told = { ...one, run: { id: run.id, elapsedMs: elapsed() } };
+        tell(told);
+        played.push(told);
+      }
+    } finally {
+      await player.close();
+    }
+  };
+  await Promise.all(Array.from({ length: lanesOf(values.lanes) }, (_, number) => lane(number)));
+  return played;
+}
+
+function lanesOf(text: string): number {
+  const lanes = Number(text);
+  if (Number.isInteger(lanes) && lanes >= 1 && lanes <= LANES.length) return lanes;
+  throw new Error(`--lanes ${text}: 1 to ${LANES.length} are possible`);
+}
+
 async function main(): Promise<number> {
   const runnable = chosen().filter((row) => row.run);
   if (runnable.length === 0) {
@@ -74,18 +107,7 @@ async function main(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
   }
-  const player = new Player({ seed: Number(values.seed), evidence: values.evidence });
-  const played: Played[] = [];
-  try {
-    for (const each of inPlayingOrder(runnable)) {
-      if (stop.signal.aborted) break;
-      const one = await player.play(each);
-      tell(one);
-      played.push(one);
-    }
-  } finally {
-    await player.close();
-  }
+  const played = await playAll(inPlayingOrder(runnable), stop.signal);
   const red = played.filter(({ ok }) => !ok).length;
   process.stderr.write(`${played.length} cells, ${red} red\n`);
   return red === 0 && played.length === runnable.length ? 0 : 1;

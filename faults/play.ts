@@ -31,6 +31,8 @@ const POLL_MS = 40;
 
 export interface Played {
   readonly cell: string;
+  /** The run that it was played in, and how long that had taken by its end, ms. */
+  readonly run?: { readonly id: string; readonly elapsedMs: number };
   readonly ok: boolean;
   readonly problems: readonly string[];
   readonly outcome: string;

@@ -1,4 +1,4 @@
-/** Plays cells one after the other, on stages that are kept while what a cell left allows it. */
+/** Plays cells, each lane one after the other, on stages that are kept while what a cell left allows it. */
 import { cellId, hasDisks } from './cell.ts';
 import { keepEvidence } from './evidence.ts';
 import { GUEST, play } from './play.ts';
@@ -10,6 +10,8 @@ export type Runnable = Extract<Row, { run: true }>;
 
 export interface PlayerOptions {
   readonly seed: number;
+  /** One of several that play at once, each in a lab of its own. */
+  readonly lane?: number;
   /** Where the journals and logs of red cells are copied to. */
   readonly evidence?: string | undefined;
 }
@@ -45,7 +47,8 @@ export class Player {
     if (kind !== this.#kind) await this.close();
     this.#kind = kind;
     const request = { smallDisks: kind === 'small-disks', localDisks: kind === 'local-disks' };
-    this.#stage ??= await Stage.open({ hosts: 2, ...request });
+    const { lane = 0 } = this.#options;
+    this.#stage ??= await Stage.open({ hosts: 2, lane, ...request });
     if (!this.#stage.guests.has(GUEST)) await this.#stage.boot(GUEST, 'a');
     return play(this.#stage, cell, expect, this.#options.seed);
   }

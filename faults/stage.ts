@@ -30,6 +30,7 @@ export type AgentApi = Api<typeof agentContract>;
 
 export interface StageRequest {
   readonly hosts: number;
+  readonly lane?: number;
   /** The hosts' state directories on file systems of their own, so small that they can be filled. */
   readonly smallDisks: boolean;
   /** Guests have disks, on storage that is their host's alone and so small that it can be filled. */
@@ -40,6 +41,8 @@ export interface StageRequest {
 const OVER: ReadonlySet<string> = new Set(['none', 'cancelled', 'completed', 'failed']);
 const MIB = 1024 ** 2;
 const PREFIX = 'faults-';
+/** What the labs of several lanes are called by. */
+export const LANES = ['', 'x', 'y', 'z'] as const;
 const DISK_MIB = 24;
 /** For the disks below, twice, beside each other. */
 const STORAGE_MIB = 176;
@@ -62,9 +65,10 @@ export class Stage {
     this.#disks = disks;
   }
 
-  static async open({ hosts, smallDisks, localDisks = false }: StageRequest): Promise<Stage> {
+  static async open(request: StageRequest): Promise<Stage> {
+    const { hosts, smallDisks, localDisks = false, lane = 0 } = request;
     await clearDebris();
-    const name = `${PREFIX}${process.pid.toString(36)}`;
+    const name = `${PREFIX}${process.pid.toString(36)}${LANES[lane] ?? ''}`;
     const mounts = smallDisks || localDisks;
     const storage = localDisks ? 'local' : undefined;
     const lab = await labUp({ name, hosts, storage, agents: !mounts });
