@@ -9,6 +9,8 @@ export interface Look {
   readonly copiedBytes: number;
   /** Grows with what the guest writes to places that were copied already. */
   readonly totalBytes: number;
+  /** Each was as good as its source once: what is written since is kept up with, and ends with the guest's stop. */
+  readonly isReady: boolean;
 }
 
 export interface CopyPace {
@@ -26,8 +28,6 @@ const SLOW_AFTER_MS = 10_000;
 const REFUSE_AFTER_MS = 30_000;
 /** From this share on what is left hardly shrinks. */
 const CONVERGING_SHARE = 0.9;
-/** So much is left at the end anyway: the guest goes on writing. */
-export const NEARLY_BYTES = 64 * 1024 ** 2;
 
 export function lookAt(disks: readonly DiskProgress[], atMs: number): Look {
   const sum = (of: (disk: DiskProgress) => number): number =>
@@ -36,7 +36,8 @@ export function lookAt(disks: readonly DiskProgress[], atMs: number): Look {
     sum((disk) => disk.copiedBytes),
     sum((disk) => disk.totalBytes),
   ];
-  return { atMs, copiedBytes, totalBytes };
+  const isReady = disks.every(({ state }) => state === 'ready' || state === 'whole');
+  return { atMs, copiedBytes, totalBytes, isReady };
 }
 
 /** The looks that still count, with the next one: none from before a copy that was begun anew, nor older than needed. */
@@ -85,12 +86,10 @@ export function judgeCopies(
   looks: readonly Look[],
   canSlow: boolean | undefined,
 ): DiskDecision {
-  if (canSlow === true) return { what: 'continue' };
+  if (canSlow === true || looks.at(-1)?.isReady === true) return { what: 'continue' };
   const slows = diskWrites === 'slow' && canSlow !== false;
   const pace = paceOver(looks, slows ? SLOW_AFTER_MS : REFUSE_AFTER_MS);
-  if (pace === undefined || pace.leftBytes <= NEARLY_BYTES || pace.copiesPerS === 0) {
-    return { what: 'continue' };
-  }
+  if (pace === undefined || pace.copiesPerS === 0) return { what: 'continue' };
   if (pace.writesPerS < pace.copiesPerS * CONVERGING_SHARE) return { what: 'continue' };
   return slows ? { what: 'slow' } : { what: 'refuse', pace };
 }

@@ -22,7 +22,7 @@ function looks(copiesPerS: number, writesPerS: number, forMs: number): Look[] {
   for (let atMs = 0; atMs <= forMs; atMs += 200) {
     const copiedBytes = (copiesPerS * atMs) / 1000;
     const totalBytes = 100 * GIB + (writesPerS * atMs) / 1000;
-    all = withLook(all, { atMs, copiedBytes, totalBytes });
+    all = withLook(all, { atMs, copiedBytes, totalBytes, isReady: false });
   }
   return all;
 }
@@ -31,7 +31,7 @@ describe('the pace of copies', () => {
   test('is of all disks together', () => {
     const disk = { node: 'one', state: 'copying' as const, copiedBytes: 10, totalBytes: 30 };
     const look = lookAt([disk, { ...disk, node: 'two', copiedBytes: 5 }], 7);
-    assert.deepEqual(look, { atMs: 7, copiedBytes: 15, totalBytes: 60 });
+    assert.deepEqual(look, { atMs: 7, copiedBytes: 15, totalBytes: 60, isReady: false });
   });
 
   test('is known once there was time to see it', () => {
@@ -45,7 +45,7 @@ describe('the pace of copies', () => {
 
   test('follows the last seconds', () => {
     const before = looks(10 * MIB, 0, 20_000);
-    const last = before.at(-1) ?? { atMs: 0, copiedBytes: 0, totalBytes: 0 };
+    const last = before.at(-1) ?? { atMs: 0, copiedBytes: 0, totalBytes: 0, isReady: false };
     let all = before;
     for (let atMs = 200; atMs <= 6000; atMs += 200) {
       const copiedBytes = last.copiedBytes + (atMs / 1000) * 40 * MIB;
@@ -55,7 +55,7 @@ describe('the pace of copies', () => {
   });
 
   test('is forgotten when a copy is begun anew', () => {
-    const next = { atMs: 20_200, copiedBytes: 0, totalBytes: 100 * GIB };
+    const next = { atMs: 20_200, copiedBytes: 0, totalBytes: 100 * GIB, isReady: false };
     assert.deepEqual(withLook(looks(10 * MIB, MIB, 20_000), next), [next]);
   });
 
@@ -102,9 +102,9 @@ describe('a guest that writes faster than its disks are copied', () => {
     });
   });
 
-  test('is left alone where little is left, and while nothing is copied at all', () => {
-    const little = fast.map((look) => ({ ...look, totalBytes: look.copiedBytes + 10 * MIB }));
-    assert.deepEqual(judgeCopies({}, little, undefined), { what: 'continue' });
+  test('is left alone once its copies have been as good as the disks, and while nothing is copied at all', () => {
+    const ready = fast.map((look) => ({ ...look, isReady: true }));
+    assert.deepEqual(judgeCopies({}, ready, undefined), { what: 'continue' });
     const cut = looks(0, 10 * MIB, 40_000);
     assert.deepEqual(judgeCopies({ diskWrites: 'refuse' }, cut, undefined), { what: 'continue' });
   });

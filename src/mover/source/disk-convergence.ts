@@ -1,19 +1,15 @@
 import type { DiskSample } from '../../drivers/disks.ts';
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
-import {
-  copyEtaMs,
-  judgeCopies,
-  lookAt,
-  NEARLY_BYTES,
-  shownPace,
-  withLook,
-} from '../../migration/disk-pace.ts';
+import { copyEtaMs, judgeCopies, lookAt, shownPace, withLook } from '../../migration/disk-pace.ts';
 import type { CopyPace, DiskDecision, Look } from '../../migration/disk-pace.ts';
 import type { DiskPace } from '../../protocol/disk.ts';
 import type { MigrationSettings } from '../../protocol/migration.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import type { SourceParts } from './parts.ts';
+
+/** So much may be left of a copy that is as good as its source: the guest goes on writing. */
+const NEARLY_BYTES = 64 * 1024 ** 2;
 
 /** What was seen of the copies of late, and whether the guest's writes wait for them. */
 export class DiskConvergence {
