@@ -9,10 +9,10 @@ import { networkTool } from './ip.ts';
 /** This host's Open vSwitch, by `ovs-vsctl`. */
 
 /** A database that has stopped answering must not hold up a host that has nothing to do with it. */
-const READ_MS = 2000;
+const READ_MS = 4000;
 const UNPLUG_MS = 3000;
 const READ =
-  '--timeout=2 --format=json -- --columns=_uuid,name,tag,trunks,vlan_mode list Port -- --columns=name,ports list Bridge';
+  '--timeout=4 --format=json -- --columns=_uuid,name,tag,trunks,vlan_mode list Port -- --columns=name,ports list Bridge';
 
 /** Its ports; none where this host has no Open vSwitch, or one that does not answer. */
 export async function readOvs(signal: AbortSignal): Promise<OvsPort[]> {
