@@ -41,15 +41,16 @@ export interface WatcherProcess {
 export type WatchLine = Extract<WatcherLine, { verb: 'watch' }>;
 export type StartWatcher = (line: WatchLine) => WatcherProcess;
 
-/** `wrap`: the command line that runs another one somewhere else, such as on a host of a lab. */
+/** `wrap`: the command line that runs another one somewhere else, such as on a host of a lab; `env`: with that. */
 export function watcherProcess(
   line: WatchLine,
   wrap: (argv: string[]) => string[] = (argv) => argv,
+  env: NodeJS.ProcessEnv = process.env,
 ): WatcherProcess {
   const [command = '', ...words] = wrap([process.execPath, ...SMALL_FLAGS, PROGRAM]);
   const child = spawn(command, words, {
     cwd: '/',
-    env: { ...process.env, ...SMALL_ENVIRONMENT },
+    env: { ...env, ...SMALL_ENVIRONMENT },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const begun = Promise.withResolvers<void>();

@@ -12,8 +12,8 @@ import { initialSource, phaseOf } from './source-state.ts';
 import type { SourceEvent, SourceState } from './source-state.ts';
 import { seenElsewhere } from './vantage.ts';
 import { addWire } from './wire-figures.ts';
-import { NO_STALLS, stallsAfter, stallsUntil } from './standstill.ts';
-import type { Stalls, StallNews } from './standstill.ts';
+import { NO_STALLS, stallNews, stallsAfter, stallsUntil } from './standstill.ts';
+import type { Stalls } from './standstill.ts';
 import { transition } from './transition.ts';
 import { DECISION_WORDS } from './steering.ts';
 
@@ -110,22 +110,6 @@ function standstills(
 ): Pick<Report, 'postcopyStalledMs' | 'postcopyStalls'> {
   const { count, totalMs } = stallsUntil(stalls, endAt);
   return count === 0 ? {} : { postcopyStalledMs: totalMs, postcopyStalls: count };
-}
-
-function stallNews(event: SourceRecord['event']): StallNews | undefined {
-  switch (event.type) {
-    case 'stalled':
-      return { type: 'still', forMs: event.forMs };
-    case 'flows':
-      return { type: 'flows', afterMs: event.afterMs ?? 0 };
-    case 'hypervisor':
-      if (event.event.type === 'postcopy-paused') return { type: 'broken' };
-      return /^(postcopy-active|completed)$/.test(event.event.type)
-        ? { type: 'flows', afterMs: 0 }
-        : undefined;
-    default:
-      return undefined;
-  }
 }
 
 function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk {

@@ -1,3 +1,5 @@
+import type { SourceEvent } from './source-state.ts';
+
 /** Post-copy’s stream when its bytes stand still: how long that may be, and how long it was. Pure. */
 
 /** So long a stream may stand still without a thought, ms. */
@@ -63,4 +65,21 @@ export function stallsAfter(stalls: Stalls, news: StallNews, at: number): Stalls
 /** The sum at `at`, one that goes on included. */
 export function stallsUntil(stalls: Stalls, at: number): Stalls {
   return stallsAfter(stalls, { type: 'flows', afterMs: 0 }, at);
+}
+
+/** What an event of the source tells of it. */
+export function stallNews(event: SourceEvent): StallNews | undefined {
+  switch (event.type) {
+    case 'stalled':
+      return { type: 'still', forMs: event.forMs };
+    case 'flows':
+      return { type: 'flows', afterMs: event.afterMs ?? 0 };
+    case 'hypervisor':
+      if (event.event.type === 'postcopy-paused') return { type: 'broken' };
+      return /^(postcopy-active|completed)$/.test(event.event.type)
+        ? { type: 'flows', afterMs: 0 }
+        : undefined;
+    default:
+      return undefined;
+  }
 }

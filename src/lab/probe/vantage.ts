@@ -5,8 +5,10 @@ import type { Attachment, NicNetwork } from '../../protocol/network.ts';
 import { probing } from '../../protocol/vantage.ts';
 import type { ProbeKind, Vantage } from '../../protocol/vantage.ts';
 import { inHost } from '../entry.ts';
+import { labEnvironment } from '../environment.ts';
+import { ovsEnvironment } from '../openvswitch.ts';
 import { labGuest } from '../guest/registry.ts';
-import { HOST_BRIDGE } from '../plan.ts';
+import { HOST_BRIDGE, LAB_VLAN } from '../plan.ts';
 import type { Lab } from '../state.ts';
 import { runningOn } from '../witness/qemus.ts';
 
@@ -53,6 +55,7 @@ export async function watchFrom(
       leaseMs: forMs + SPARE_MS,
     },
     (argv) => inHost(lab, host, argv),
+    { ...labEnvironment(lab), ...ovsEnvironment(lab, host) },
   );
   try {
     await untilBegun(watcher.begun, signal);
@@ -90,9 +93,21 @@ function place(lab: Lab, from: string): string {
   throw godwitError('GODWIT_USAGE', { what: `lab ${lab.name} has no host ${from}` }, { hint });
 }
 
+/** As its source would tell it; of guests in VLANs, those in the lab's own. */
 function attached({ network }: Lab): { readonly attachment: Attachment } {
-  if (network !== 'routed')
-    return { attachment: { kind: 'bridge', bridge: HOST_BRIDGE, mtu: MTU } };
+  const bridged = { bridge: HOST_BRIDGE, mtu: MTU };
+  const vlan = { mode: 'access', tag: LAB_VLAN } as const;
   const quiet = { routes: [], gateways: [], proxyArp: false, proxyNdp: false };
-  return { attachment: { kind: 'routed', mtu: MTU, mac: '02:00:00:00:00:00', ...quiet } };
+  switch (network) {
+    case 'routed':
+      return { attachment: { kind: 'routed', mtu: MTU, mac: '02:00:00:00:00:00', ...quiet } };
+    case 'ovs':
+      return { attachment: { kind: 'ovs', ...bridged, vlan } };
+    case 'vlan':
+      return { attachment: { kind: 'bridge', ...bridged, vlan } };
+    case 'bridge':
+    case 'vxlan':
+    case undefined:
+      return { attachment: { kind: 'bridge', ...bridged } };
+  }
 }

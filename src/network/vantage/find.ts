@@ -101,13 +101,14 @@ function segmentHere(
   nic: NicNetwork,
   configured: Readonly<Record<string, string>>,
   facts: NetworkFacts,
-): Extract<Landing, { kind: 'bridge' }> | string {
+): Exclude<Landing, { kind: 'routed' }> | string {
   const { attachment } = nic;
-  if (attachment.kind !== 'bridge') return `it is attached by ${attachment.kind}`;
+  if (attachment.kind !== 'bridge' && attachment.kind !== 'ovs')
+    return `it is attached by ${attachment.kind}`;
   const small = { ...nic, attachment: { ...attachment, mtu: 68 } };
   const mapping = mapNic(small, { asked: {}, configured }, { ...facts, forwarding: [] });
   if (!mapping.ok) return mapping.what;
-  return mapping.landing.kind === 'bridge' ? mapping.landing : 'a bridge of Open vSwitch';
+  return mapping.landing.kind === 'routed' ? 'it is routed here' : mapping.landing;
 }
 
 async function tryOverIp(
