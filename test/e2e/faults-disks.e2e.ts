@@ -8,5 +8,5 @@ describeFaults('a pre-copy migration with disks in which something fails', 'prec
 });
 
 describeFaults('a post-copy migration with disks in which something dies', 'postcopy', {
-  'kill-destination-mover': ['disks-switch'],
+  'kill-destination-mover': ['disks-ready'],
 });
