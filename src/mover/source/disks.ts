@@ -37,6 +37,8 @@ export class SourceDisks {
   /** Since when, and how often, the copies were taken up again without getting on. */
   #stuck: { copied: number; since: number; tries: number } | undefined;
   readonly #convergence = new DiskConvergence();
+  /** They are being ended: from here on their way may go. */
+  isFinishing = false;
 
   constructor(log: Log) {
     this.#log = log;
@@ -73,6 +75,7 @@ export class SourceDisks {
   async finish(parts: SourceParts, signal: AbortSignal): Promise<void> {
     const nodes = nodesOf(parts);
     if (nodes.length === 0) return;
+    this.isFinishing = true;
     const source = await sourceOf(parts, signal);
     // A mover that has just taken over has no way to the other host yet, and what is to be copied may need one.
     // One that comes back after the copies were ended finds them whole, and needs none.

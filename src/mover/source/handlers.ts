@@ -11,6 +11,7 @@ import { STEPS } from '../../migration/steps.ts';
 import type { StepName } from '../../migration/steps.ts';
 import { removePort } from '../../network/port.ts';
 import { warmSource } from '../warm.ts';
+import { assertDisksOpen, assertStopped, guardPostcopy } from './guard-postcopy.ts';
 import { askHook } from './hooks.ts';
 import { networksOf, withdrawNetworks } from './networks.ts';
 import { ask, darkMs, preparation, refuseOn, streamSetup } from './parts.ts';
@@ -131,7 +132,11 @@ export const DO: Readonly<Record<StepName, Handler>> = {
   switchover: async (parts, signal) => {
     const session = await parts.guest.session(signal);
     const action = await actionOf(parts, 'switchover', signal);
-    if (action === 'start-postcopy') await session.startPostcopy(signal);
+    if (action === 'start-postcopy') {
+      assertDisksOpen(parts);
+      await session.startPostcopy(signal);
+      await guardPostcopy(parts, signal);
+    }
     if (action === 'let-go') await letGo(parts, signal);
     return {};
   },
@@ -229,6 +234,7 @@ async function firstFrame(parts: SourceParts, signal: AbortSignal): Promise<Step
 export async function letGo(parts: SourceParts, signal: AbortSignal): Promise<void> {
   const session = await parts.guest.session(signal);
   await parts.disks.finish(parts, signal);
+  await assertStopped(parts, signal);
   await session.continueSwitchover(signal);
 }
 
