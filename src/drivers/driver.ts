@@ -223,6 +223,11 @@ export interface DestinationSession extends Session {
   ready?(signal: AbortSignal): Promise<void>;
   /** Runs the guest. Only after commit. Running already: nothing. */
   resumeGuest(signal: AbortSignal): Promise<void>;
+  /**
+   * Once it is lost: whether it never ran the guest, by proof. Known only to the session that started it and has heard all
+   * that it said; absent, or false: not known.
+   */
+  neverRan?(signal: AbortSignal): Promise<boolean>;
   /** Tells the network where the guest is now. */
   announce(signal: AbortSignal): Promise<void>;
   /**

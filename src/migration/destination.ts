@@ -92,11 +92,14 @@ export function destinationAfter(
       return { ...state, right, unsure: right === 'running' ? false : state.unsure };
     }
     case 'overruled':
+    case 'never-ran': {
+      const word = event.type === 'overruled' ? 'overrule' : 'never-ran';
       return {
         ...state,
-        right: destinationRightAfter(state.right, 'overrule') ?? state.right,
+        right: destinationRightAfter(state.right, word) ?? state.right,
         unsure: false,
       };
+    }
     case 'hypervisor':
       return {
         ...state,

@@ -60,8 +60,11 @@ export function sourceMayResume(right: SourceRight, refused: boolean): boolean {
   return refused && right !== 'passed';
 }
 
-/** `overrule`: the source has closed the epoch without this side's word, on a proof or a person's answer. */
-export type DestinationRightEvent = 'arm' | 'commit' | 'refuse' | 'overrule';
+/**
+ * `overrule`: the source has closed the epoch without this side's word, on a proof or a person's answer. `never-ran`: it
+ * was committed here, and its hypervisor is gone and provably did not come to run it.
+ */
+export type DestinationRightEvent = 'arm' | 'commit' | 'refuse' | 'overrule' | 'never-ran';
 
 /** The destination's next right; undefined where it must say no. The epoch has been compared before. */
 export function destinationRightAfter(
@@ -76,6 +79,7 @@ export function destinationRightAfter(
     case 'refuse':
       return right === 'running' ? undefined : 'refused';
     case 'overrule':
+    case 'never-ran':
       return 'refused';
   }
 }

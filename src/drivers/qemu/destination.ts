@@ -17,7 +17,7 @@ import { hasVhostNet, matchHost, nicsOf, readSpec } from './assess.ts';
 import type { Match } from './assess.ts';
 import type { QemuProgram } from './binaries.ts';
 import { QemuDiskTarget } from './disk-target.ts';
-import { killProcess } from './guest/process.ts';
+import { killProcess, waitForExit } from './guest/process.ts';
 import type { ImageStore } from './images.ts';
 import {
   addressOf,
@@ -156,13 +156,12 @@ export class QemuDestination implements DestinationSession {
     });
     await markIncoming(guestDir);
     if (pipes) await makePipes(guestDir, signal);
-    const started = await launch(this.#options, program.binary, argv, signal, (handle) => {
-      this.#handle = handle;
+    const { handle, client } = await launch(this.#options, program.binary, argv, signal, (own) => {
+      this.#handle = own;
       this.#ours = true;
     });
-    const { handle, client } = started;
     await Promise.all([
-      this.#hold(handle, client, signal),
+      this.#hold(handle, client, signal, true),
       configureIncoming(client, setup, program.capabilities, signal),
       proveSame(client, guest, host, spec, signal),
       ...(pipes ? [negotiatePipes(guestDir, { guest, host, side: 'destination' }, signal)] : []),
@@ -202,6 +201,11 @@ export class QemuDestination implements DestinationSession {
   async ready(signal: AbortSignal): Promise<void> {
     await this.#attached(signal);
     await untilLoaded(this.#held().client, (reason) => this.#lost(reason), signal);
+  }
+
+  async neverRan(signal: AbortSignal): Promise<boolean> {
+    if (this.#watch?.mayHaveRun !== false || this.#handle === undefined) return false;
+    return waitForExit(this.#handle, END_MS, signal).then(() => true);
   }
 
   async announce(signal: AbortSignal): Promise<void> {
@@ -256,10 +260,10 @@ export class QemuDestination implements DestinationSession {
     return matchHost(description, stream, this.#options, host, signal);
   }
 
-  async #hold(handle: GuestHandle, client: QmpClient, signal: AbortSignal): Promise<void> {
+  async #hold(handle: GuestHandle, client: QmpClient, signal: AbortSignal, fresh = false) {
     this.#handle = handle;
     this.#client = client;
-    const watch = new MonitorWatch(client, 'destination');
+    const watch = new MonitorWatch(client, 'destination', fresh);
     this.#watch = watch;
     await watch.begin(signal);
     for (const listener of this.#listeners) watch.on(listener);

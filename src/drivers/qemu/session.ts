@@ -25,14 +25,26 @@ export class MonitorWatch {
   /** Set while an event waits for its reason; later ones queue behind it. */
   #queue: Promise<void> | undefined;
 
-  constructor(client: QmpClient, side: 'source' | 'destination') {
+  #mayHaveRun: boolean;
+
+  /** `fresh`: the client has been there since before the guest could run. */
+  constructor(client: QmpClient, side: 'source' | 'destination', fresh = false) {
     this.#client = client;
     this.#side = side;
+    this.#mayHaveRun = !fresh;
     client.onEvent((event) => this.#hear(event));
     client.onClose((error) => {
       if (this.#closing) return;
       this.#after(() => this.#emit({ type: 'lost', reason: String(error.facts['reason'] ?? '') }));
     });
+  }
+
+  /**
+   * QEMU says RESUME before the first processor of its guest runs, and what it said is read before its end is heard. So
+   * a monitor that was there from the start and has ended without that word shows that the guest never ran.
+   */
+  get mayHaveRun(): boolean {
+    return this.#mayHaveRun || !this.#client.closed;
   }
 
   /** The stream as the last event told it: known also while QEMU answers no question. */
@@ -115,6 +127,7 @@ export class MonitorWatch {
       case 'STOP':
         return this.#after(() => this.#emit({ type: 'stopped' }));
       case 'RESUME':
+        this.#mayHaveRun = true;
         return this.#after(() => this.#emit({ type: 'resumed' }));
       case 'MIGRATION_PASS': {
         const round = Number(event.data['pass'] ?? 0);

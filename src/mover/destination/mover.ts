@@ -18,6 +18,7 @@ import { endWithSource } from './with-source.ts';
 import { destinationOptions } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
 import { announceRoutes } from './ports.ts';
+import { runGuest } from './run-guest.ts';
 
 /** A hypervisor whose main loop waits for a page answers nothing until the source's call for a new stream is heard, ms. */
 const ANSWERS_MS = 2000;
@@ -143,7 +144,7 @@ export class DestinationMover {
     const session = await this.#open();
     void announceRoutes(this.state, this.#parts.log);
     this.#parts.firstFrame.expect(this.state, this.#parts.config);
-    await session.resumeGuest(signal);
+    await runGuest(session, this.#ledger, signal);
     const resumeMs = Math.max(0, this.#parts.clock.monotonicMs() - began);
     await this.#ledger.record({ type: 'running', epoch, resumeMs });
     void announce(session, this.state, this.#parts);
