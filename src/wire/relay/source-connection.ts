@@ -6,12 +6,6 @@ import { StreamItems } from './stream-items.ts';
 
 /** An item's first part waits so long for the rest; a hypervisor writes whole items, so the rest is on its way. */
 const HELD_MS = 10;
-/**
- * In the first round nobody waits for a page, and each batch costs both ends work of its own, however small: so what
- * comes is gathered as long as it keeps coming, at most so long.
- */
-const GATHER_MS = 3;
-const MOST_GATHER_MS = 15;
 
 export interface SourceConnectionParts {
   readonly plug: Plug;
@@ -29,8 +23,8 @@ export interface SourceConnectionParts {
 export class SourceConnection {
   readonly #parts: SourceConnectionParts;
   readonly #items: StreamItems;
-  /** Since when something that was added may wait in the encoder. */
-  #waitsSinceMs: number | undefined;
+  /** Something was added that may wait in the encoder still. */
+  #waits = false;
 
   constructor(parts: SourceConnectionParts) {
     this.#parts = parts;
@@ -43,7 +37,7 @@ export class SourceConnection {
     while (plug.state === 'open' || plug.readable) {
       const chunk = plug.read();
       if (chunk !== undefined) await this.#take(chunk);
-      else if (this.#waitsSinceMs !== undefined) await this.#pause(this.#waitsSinceMs);
+      else if (this.#waits) await this.#pause();
       else if (this.#items.heldBytes > 0) await this.#waitForRest();
       else await plug.wait();
     }
@@ -57,41 +51,32 @@ export class SourceConnection {
     const { encoding, count, room, changed } = this.#parts;
     count(chunk.length);
     await encoding.add(this.#items.push(chunk));
-    this.#waitsSinceMs ??= performance.now();
+    this.#waits = true;
     if (room(this.#items.firstRound, false)) return;
     // What is to make room must be on its way.
     await this.#push();
     while (!room(this.#items.firstRound, true)) await changed();
   }
 
-  /** Nothing is there to be read: what was read goes out, unless more comes at once. */
-  async #pause(sinceMs: number): Promise<void> {
+  /** Nothing is there to be read: what was read goes out, unless more has come with the next turn of the loop. */
+  async #pause(): Promise<void> {
     await nextTurn();
-    const { plug } = this.#parts;
-    if (plug.readable) return;
-    const mayGather = this.#items.firstRound && performance.now() - sinceMs < MOST_GATHER_MS;
-    if (mayGather && !(await this.#isQuiet(GATHER_MS))) return;
-    await this.#push();
+    if (!this.#parts.plug.readable) await this.#push();
   }
 
   async #waitForRest(): Promise<void> {
-    if (!(await this.#isQuiet(HELD_MS))) return;
-    await this.#parts.encoding.add(this.#items.flush());
-    await this.#push();
-  }
-
-  /** Whether nothing happens for so long. */
-  async #isQuiet(ms: number): Promise<boolean> {
-    const { plug } = this.#parts;
+    const { plug, encoding } = this.#parts;
     const stop = new AbortController();
-    const late = sleep(ms, true, { signal: stop.signal }).catch(() => false);
+    const late = sleep(HELD_MS, true, { signal: stop.signal }).catch(() => false);
     await Promise.race([late, plug.wait()]);
     stop.abort();
-    return !plug.readable && (await late);
+    if (plug.readable || !(await late)) return;
+    await encoding.add(this.#items.flush());
+    await this.#push();
   }
 
   async #push(): Promise<void> {
     await this.#parts.encoding.push();
-    this.#waitsSinceMs = undefined;
+    this.#waits = false;
   }
 }
