@@ -59,8 +59,8 @@ async function watch(host: 'near' | 'far', how: object, addresses = [ADDRESS]): 
     address,
     isWhole,
     isOpen,
-    someLost: answered < sent,
-    answered: answered > 10,
+    fits: answered <= sent,
+    answered: answered > 0,
     mtu,
   };
 }

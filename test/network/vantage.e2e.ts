@@ -19,7 +19,7 @@ test(
       address: '10.9.0.21',
       isWhole: true,
       isOpen: false,
-      someLost: true,
+      fits: true,
       answered: true,
       mtu: 9000,
     };

@@ -30,7 +30,7 @@ export interface Found {
 }
 
 /** How long a guest is waited for with each kind of question, and how often it is asked meanwhile, ms. */
-const PATIENCE_MS = 800;
+const PATIENCE_MS = 2000;
 const AGAIN_MS = 50;
 
 /** Finds out what the guest answers from here. Never rejects for what this host cannot do. */
