@@ -44,21 +44,22 @@ export async function configureIncoming(
   capabilities: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const work = [
+  const objects: object[] = [];
+  if (setup.tls) {
+    const credentials = credentialsOf(setup);
+    objects.push(credentialObject(await layOutCredentials(credentials, 'server'), 'server'));
+    objects.push(await authorizationObject(credentials));
+  }
+  // All at once, and nothing awaited between: a QEMU that ends fails each of them.
+  await Promise.all([
     client.execute(
       'migrate-set-capabilities',
       { capabilities: capabilityList(setup, capabilities) },
       signal,
     ),
-  ];
-  if (setup.tls) {
-    const credentials = credentialsOf(setup);
-    const directory = await layOutCredentials(credentials, 'server');
-    work.push(client.execute('object-add', credentialObject(directory, 'server'), signal));
-    work.push(client.execute('object-add', await authorizationObject(credentials), signal));
-  }
-  work.push(client.execute('migrate-set-parameters', destinationParameters(setup), signal));
-  await Promise.all(work);
+    ...objects.map((object) => client.execute('object-add', object, signal)),
+    client.execute('migrate-set-parameters', destinationParameters(setup), signal),
+  ]);
 }
 
 /** `host:port` in the form that QEMU takes in a URI, IPv6 in brackets. */
@@ -124,13 +125,12 @@ export async function proveSame(
   spec: GuestSpec,
   signal: AbortSignal,
 ): Promise<void> {
-  const cpus = client.query('query-cpus-fast', {}, answers.cpus, signal);
-  const blocks = readRamBlocks(client, signal);
-  const first = (await cpus)[0]?.['qom-path'] ?? '';
-  const [cpu, here] = await Promise.all([
-    spec.cpu === undefined ? undefined : readCpu(client, first, spec.cpu.model, undefined, signal),
-    blocks,
-  ]);
+  const cpuThere = async () => {
+    const cpus = await client.query('query-cpus-fast', {}, answers.cpus, signal);
+    if (spec.cpu === undefined) return undefined;
+    return readCpu(client, cpus[0]?.['qom-path'] ?? '', spec.cpu.model, undefined, signal);
+  };
+  const [cpu, here] = await Promise.all([cpuThere(), readRamBlocks(client, signal)]);
   const differences =
     cpu === undefined || spec.cpu === undefined ? [] : cpuDifferences(spec.cpu, cpu);
   if (differences.length > 0) {
