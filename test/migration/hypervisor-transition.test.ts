@@ -44,6 +44,10 @@ test('a guest that its hypervisor runs here is stopped exactly where the destina
     );
   }
   assert.deepEqual(onHypervisor(stateIn('drain'), { type: 'resumed' }).effects, [{ type: 'stop' }]);
+  // With the destination's refusal in hand this side resumes it, whatever its own journal says of the right yet.
+  const back: SourceState = { ...stateIn('commit'), doing: { kind: 'undo', step: 'switchover' } };
+  assert.equal(back.right, 'committing');
+  assert.deepEqual(onHypervisor(back, { type: 'resumed' }).effects, []);
 });
 
 describe('while memory moves', () => {
