@@ -32,7 +32,9 @@ export class Player {
       const problems = [`the cell could not be played: ${why}`];
       return { cell: cellId(row.cell), ok: false, problems, outcome: 'unplayed', tookMs: 0 };
     });
-    await this.#afterwards(played);
+    // Its guest may have arrived on the storage that went with the fault.
+    if (row.cell.fault === 'storage-error' && played.ok) await this.close();
+    else await this.#afterwards(played);
     return played;
   }
 
