@@ -13,6 +13,7 @@ export interface Pace {
 const MIB = 1024 ** 2;
 const FAST = 96 * MIB;
 const SLOW = 24 * MIB;
+const THIN = 12 * MIB;
 /** More than the slow stream takes: it does not converge. */
 const RESTLESS = 40 * MIB;
 const BEFORE_SWITCH = { precopy: 5 * MIB, postcopy: 0, hybrid: RESTLESS } as const;
@@ -28,8 +29,13 @@ export function paceOf({ phase, mode }: Cell): Pace {
     case 'later-round':
       return { maxBandwidth: SLOW, dirtyBytesPerSecond: RESTLESS, jitterMs: 200 };
     case 'before-switch':
-      // In pre-copy the second round is the last, or the one before: it takes half a second.
-      return { maxBandwidth: SLOW, dirtyBytesPerSecond: BEFORE_SWITCH[mode], jitterMs: 0 };
+      // In pre-copy the second round is the last, or the one before: it takes half a second. In hybrid pre-copy must not
+      // win, however little an emulated guest comes to dirty on a busy machine.
+      return {
+        maxBandwidth: mode === 'hybrid' ? THIN : SLOW,
+        dirtyBytesPerSecond: BEFORE_SWITCH[mode],
+        jitterMs: 0,
+      };
     case 'switchover':
       return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 10 };
     case 'after-commit':
