@@ -56,6 +56,7 @@ export class Stage {
   readonly #clients = new Map<string, Client<typeof agentContract>>();
   readonly #hashes = new Map<string, string>();
   readonly #rates = new Map<string, number>();
+  #asked = new AbortController();
 
   readonly #disks: typeof DISKS | undefined;
 
@@ -124,6 +125,9 @@ export class Stage {
 
   /** Removes what is left of a guest, the only one, wherever. */
   async bury(name: string): Promise<void> {
+    // What was said to it and not heard must not reach the next guest of its address.
+    this.#asked.abort(new Error(`${name} is gone`));
+    this.#asked = new AbortController();
     await stopGuest(this.lab, name);
     // A QEMU that has died cannot be asked which tap was its own.
     for (const { host, taps } of await labCensus(this.lab)) {
@@ -145,7 +149,7 @@ export class Stage {
   /** How fast the guest rewrites its memory, bytes/s. */
   async dirty(name: string, bytesPerSecond: number): Promise<void> {
     if (this.#rates.get(name) === bytesPerSecond) return;
-    await setDirtyRate(this.lab, name, bytesPerSecond);
+    await setDirtyRate(this.lab, name, bytesPerSecond, { signal: this.#asked.signal });
     this.#rates.set(name, bytesPerSecond);
   }
 
