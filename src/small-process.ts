@@ -10,6 +10,9 @@ export const SMALL_FLAGS: readonly string[] = ['--max-semi-space-size=1', '--no-
 /** One arena of malloc instead of one per thread. */
 export const SMALL_ENVIRONMENT: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
 
+/** The last word of a watcher that is started only to have its sources compiled, and ends at once. */
+export const COMPILES_AHEAD = 'compile-ahead';
+
 const MARK = 'GODWIT_RESTARTED';
 
 /**

@@ -6,7 +6,7 @@ import { withDeadline } from '../deadline.ts';
 import { toGodwitError } from '../errors.ts';
 import { watchResult } from '../protocol/vantage.ts';
 import type { WatcherLine, WatchEnd, WatchResult } from '../protocol/vantage.ts';
-import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../small-process.ts';
+import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../small-process.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/watcher.ts', import.meta.url));
 /** The guest is waited for meanwhile, and ports are taken down. */
@@ -16,8 +16,8 @@ const isBegun = z.object({ begun: z.literal(true) });
 
 /** Has its sources compiled ahead, so that the first one begins as fast as the others. */
 export function compileWatcher(): void {
-  // Without input it ends at once.
-  spawn(process.execPath, [...SMALL_FLAGS, PROGRAM], { stdio: 'ignore' })
+  // Without input it ends at once; the word tells it from one that watches.
+  spawn(process.execPath, [...SMALL_FLAGS, PROGRAM, COMPILES_AHEAD], { stdio: 'ignore' })
     .on('error', () => {})
     .unref();
 }

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { runCommand } from '../command.ts';
+import { COMPILES_AHEAD } from '../../small-process.ts';
 import { inLab } from '../entry.ts';
 import { processesInNamespaces } from '../processes.ts';
 import type { Lab } from '../state.ts';
@@ -38,7 +39,11 @@ export async function hostCensus(
   const processes = await processesInNamespaces(new Set([inode]));
   return {
     host,
-    processes: processes.map(({ argv }) => shownProcess(argv)).toSorted(),
+    // An agent that has just started has programs compiled ahead, which end by themselves.
+    processes: processes
+      .filter(({ argv }) => !isCompiledAhead(argv.at(-1) ?? ''))
+      .map(({ argv }) => shownProcess(argv))
+      .toSorted(),
     taps: links
       .split('\n')
       .flatMap((line) => /^([^:]+):/.exec(line)?.[1] ?? [])
@@ -51,6 +56,11 @@ export async function hostCensus(
 /** The census of every host of the lab. */
 export async function labCensus(lab: Lab): Promise<HostCensus[]> {
   return Promise.all(lab.hosts.map((host) => hostCensus(lab, host)));
+}
+
+/** A mover at work has arguments. */
+function isCompiledAhead(lastWord: string): boolean {
+  return lastWord === COMPILES_AHEAD || path.basename(lastWord) === 'mover.ts';
 }
 
 function shownProcess(argv: readonly string[]): string {
