@@ -1,4 +1,4 @@
-import { ERRORS, godwitError, hasCode } from '../errors.ts';
+import { ERRORS, godwitError } from '../errors.ts';
 import { isMoveEnd } from '../protocol/disk-move.ts';
 import type { DiskMoveProgress } from '../protocol/disk-move.ts';
 import { fromSerial } from '../protocol/errors.ts';
@@ -8,12 +8,10 @@ import type { Context } from './context.ts';
 import { EXIT_LEFT } from './ending.ts';
 import { printError } from './failure.ts';
 import type { Endpoint, Fleet } from './fleet.ts';
+import { readToEnd } from './read-to-end.ts';
 import { printable } from './render/style.ts';
 import { Screen } from './screen.ts';
 
-/** An agent that is restarted meanwhile is waited for this long; the hypervisor goes on copying without it. */
-const AGENT_ABSENCE_MS = 60_000;
-const RETRY_MS = 500;
 const LINE_MS = 10_000;
 
 export const isDiskMove = (id: string): boolean => id.startsWith('d-');
@@ -51,7 +49,11 @@ export async function followDiskMove(context: Context, options: FollowMove): Pro
     );
   });
   try {
-    const last = await readToEnd(context, options, leaving.signal, (now) => view.show(now));
+    const open = (signal: AbortSignal): AsyncIterable<DiskMoveProgress> =>
+      endpoint.api.diskMoveEvents({ params: { id } }, { signal });
+    const isLast = ({ state }: DiskMoveProgress): boolean => isMoveEnd(state);
+    const onLine = (now: DiskMoveProgress): void => view.show(now);
+    const last = await readToEnd(context, { endpoint, open, isLast, onLine }, leaving.signal);
     view.end();
     return tellEnd(context, last, show);
   } catch (error) {
@@ -61,37 +63,6 @@ export async function followDiskMove(context: Context, options: FollowMove): Pro
     return EXIT_LEFT;
   } finally {
     stop();
-  }
-}
-
-async function readToEnd(
-  context: Context,
-  { endpoint, id }: FollowMove,
-  signal: AbortSignal,
-  onProgress: (now: DiskMoveProgress) => void,
-): Promise<DiskMoveProgress> {
-  let silentSinceMs: number | undefined;
-  for (;;) {
-    let failure: unknown = godwitError('GODWIT_UNREACHABLE', {
-      peer: 'the agent',
-      address: endpoint.label,
-      reason: 'it ended the stream of events',
-    });
-    try {
-      for await (const now of endpoint.api.diskMoveEvents({ params: { id } }, { signal })) {
-        silentSinceMs = undefined;
-        onProgress(now);
-        if (isMoveEnd(now.state)) return now;
-      }
-    } catch (error) {
-      if (!hasCode(error, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) throw error;
-      failure = error;
-    }
-    signal.throwIfAborted();
-    const nowMs = context.clock.monotonicMs();
-    silentSinceMs ??= nowMs;
-    if (nowMs - silentSinceMs > AGENT_ABSENCE_MS) throw failure;
-    await context.clock.sleep(RETRY_MS, signal);
   }
 }
 

@@ -1,8 +1,9 @@
-import { godwitError, hasCode, toGodwitError } from '../errors.ts';
+import { godwitError, toGodwitError } from '../errors.ts';
 import { isEnd } from '../protocol/migration.ts';
 import type { Progress } from '../protocol/migration.ts';
 import type { Context } from './context.ts';
 import type { Endpoint } from './fleet.ts';
+import { isAway, readToEnd } from './read-to-end.ts';
 import { contextPainter } from './render/paint.ts';
 import { NOTHING_TOLD, progressBlock, tell } from './render/progress.ts';
 import type { Told } from './render/progress.ts';
@@ -18,10 +19,6 @@ export interface FollowOptions {
   /** Called on the first Ctrl-C; resolves to what to say. Absent: the first Ctrl-C stops watching. */
   readonly onFirstInterrupt?: () => Promise<string>;
 }
-
-/** An agent that is restarted in mid-flight is waited for this long; the migration does not need it. */
-const AGENT_ABSENCE_MS = 60_000;
-const RETRY_MS = 500;
 
 /**
  * Shows a migration until it ends; resolves to its last progress, or to `left` when the user stopped
@@ -55,34 +52,19 @@ export async function follow(context: Context, options: FollowOptions): Promise<
   }
 }
 
-/** Reads the events to the end phase, over as many connections as that takes. */
 async function readEvents(
   context: Context,
   { endpoint, id }: FollowOptions,
   signal: AbortSignal,
-  onProgress: (now: Progress) => void,
+  onLine: (now: Progress) => void,
 ): Promise<Progress> {
-  let silentSinceMs: number | undefined;
-  for (;;) {
-    let failure: unknown = godwitError('GODWIT_UNREACHABLE', {
-      peer: 'the agent',
-      address: endpoint.label,
-      reason: 'it ended the stream of events',
-    });
-    try {
-      for await (const now of endpoint.api.events({ params: { id } }, { signal })) {
-        silentSinceMs = undefined;
-        onProgress(now);
-        if (isEnd(now.phase)) return now;
-      }
-    } catch (error) {
-      if (!hasCode(error, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) throw error;
-      failure = error;
-    }
-    const nowMs = context.clock.monotonicMs();
-    silentSinceMs ??= nowMs;
-    if (nowMs - silentSinceMs > AGENT_ABSENCE_MS) throw stillMoving(failure, id);
-    await context.clock.sleep(RETRY_MS, signal);
+  const open = (inner: AbortSignal): AsyncIterable<Progress> =>
+    endpoint.api.events({ params: { id } }, { signal: inner });
+  const isLast = ({ phase }: Progress): boolean => isEnd(phase);
+  try {
+    return await readToEnd(context, { endpoint, open, isLast, onLine }, signal);
+  } catch (error) {
+    throw isAway(error) ? stillMoving(error, id) : error;
   }
 }
 

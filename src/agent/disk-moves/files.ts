@@ -1,5 +1,4 @@
-import { chmod, chown, lstat, rename, rm, stat } from 'node:fs/promises';
-import { open } from 'node:fs/promises';
+import { chmod, chown, lstat, open, rename, rm, stat } from 'node:fs/promises';
 import type { DiskMovePlan } from '../../protocol/disk-move.ts';
 import {
   discard,
