@@ -8,7 +8,7 @@ const GUARD_MS = 20;
 /**
  * Minds the copies of disks until the hypervisor holds the switch to post-copy; GODWIT_DISK_FAILED once their way is
  * lost. To stop the guest QEMU flushes the copies; where it cannot, it says nothing, tries again while the guest stands
- * still, and has its migration fail at the very end for it (up to 10.1): then the guest would be in two halves.
+ * still, and has its migration fail at the very end for it (10.0 seen): then the guest would be in two halves.
  */
 export async function guardPostcopy(parts: SourceParts, signal: AbortSignal): Promise<void> {
   while (mayStop(parts)) {
