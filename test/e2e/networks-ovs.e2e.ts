@@ -20,6 +20,7 @@ import { assertSays, move, refusalOf, unlessForbidden } from './support/moves.ts
 import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { listenTo } from './support/voices.ts';
+import { moveOver } from './support/move-over.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 import { until } from './support/wait.ts';
@@ -69,20 +70,13 @@ describe('a guest of Open vSwitch', { skip: lacking?.message ?? false }, () => {
       .flatMap((each) => (each.name === name ? [`${each.verdict}: ${each.evidence}`] : []))
       .join('\n');
 
-  async function moveOver(wanted: Omit<Move, 'guest'>): Promise<Report> {
-    let report: Report | undefined;
-    await watched.unharmed(wanted.to, async () => {
-      report = await move(world, { guest: 'web1', ...wanted });
-    });
-    await assertOnlyGuests(world, { [wanted.to]: ['web1'] });
-    assert.ok(report !== undefined);
-    return report;
-  }
+  const over = (wanted: Omit<Move, 'guest'>): Promise<Report> =>
+    moveOver(world, watched, { guest: 'web1', ...wanted });
 
   async function oneVoice(wanted: Omit<Move, 'guest'>): Promise<Report> {
     const voices = await listenTo(world, guest.mac, wanted);
     try {
-      const report = await moveOver(wanted);
+      const report = await over(wanted);
       const { before: there, after: here, late } = await voices.heard();
       assert.ok(there > 0 && here > 0, `${there} and ${here} frames`);
       assert.equal(late, 0);

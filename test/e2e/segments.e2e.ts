@@ -7,10 +7,11 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import type { Report } from '../../src/protocol/migration.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
-import { assertSays, move, refusalOf, unlessForbidden } from './support/moves.ts';
+import { assertSays, refusalOf, unlessForbidden } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { listenTo } from './support/voices.ts';
+import { moveOver } from './support/move-over.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
@@ -43,15 +44,8 @@ describe('the segment of a guest', () => {
       )
       .join('\n');
 
-  async function moveOver(wanted: Omit<Move, 'guest'>): Promise<Report> {
-    let report: Report | undefined;
-    await watched.unharmed(wanted.to, async () => {
-      report = await move(world, { guest: 'web1', ...wanted });
-    });
-    await assertOnlyGuests(world, { [wanted.to]: ['web1'] });
-    assert.ok(report !== undefined);
-    return report;
-  }
+  const over = (wanted: Omit<Move, 'guest'>): Promise<Report> =>
+    moveOver(world, watched, { guest: 'web1', ...wanted });
 
   test('is refused where another machine answers for the guest there', async () => {
     await know(guest.address);
@@ -84,7 +78,7 @@ describe('the segment of a guest', () => {
     await know(guest.address);
     const voices = await listenTo(world, guest.mac, { from: 'a', to: 'b' });
     try {
-      const report = await moveOver({ from: 'a', to: 'b' });
+      const report = await over({ from: 'a', to: 'b' });
       assert.match(
         said(report),
         /^pass: \S+: [0-9.]+ answers on br0 with its MAC \S+; gateway 10\.88\.0\.10 is \S{17}$/,
@@ -101,7 +95,7 @@ describe('the segment of a guest', () => {
     const voices = await listenTo(world, guest.mac, { from: 'b', to: 'a' });
     try {
       await unlessForbidden(t, async () => {
-        const report = await moveOver({ from: 'b', to: 'a', mode: 'postcopy' });
+        const report = await over({ from: 'b', to: 'a', mode: 'postcopy' });
         assert.match(said(report), /^pass: /);
         const { before: there, after: here, late } = await voices.heard();
         assert.ok(there > 0 && here > 0, `${there} and ${here} frames`);
@@ -115,7 +109,7 @@ describe('the segment of a guest', () => {
   test('is in doubt, and said to be, where nobody answers', async () => {
     await on('b', 'ip neigh flush dev br0');
     await know('10.88.0.99');
-    const report = await moveOver({ from: 'a', to: 'b' });
+    const report = await over({ from: 'a', to: 'b' });
     assert.match(said(report), /^warn: \S+: nobody on br0 answers for 10\.88\.0\.99/);
   });
 });
