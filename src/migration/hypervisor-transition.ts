@@ -1,7 +1,7 @@
 import { godwitError } from '../errors.ts';
 import type { SerialError } from '../errors.ts';
 import type { HypervisorEvent } from './hypervisor.ts';
-import { beginUndo, enter, lost, stay } from './moves.ts';
+import { beginUndo, enter, stay } from './moves.ts';
 import type { SourceState, Transition } from './source-state.ts';
 import { holdsSwitchover } from './steering.ts';
 import { stepIndex } from './steps.ts';
@@ -12,7 +12,7 @@ export function onHypervisor(before: SourceState, event: HypervisorEvent): Trans
   const state = remember(before, event);
   // On the way back the guest is resumed by this side, with the refusal in hand.
   if (state.doing.kind !== 'do') return stay(state);
-  // QEMU runs its guest again when post-copy's last word fails, whoever runs it by then.
+  // A hypervisor may run its guest again when post-copy's last word fails, whoever runs it by then.
   if (event.type === 'resumed' && isElsewhere(state)) return { state, effects: [{ type: 'stop' }] };
   switch (state.doing.step) {
     case 'inspect':
@@ -159,7 +159,8 @@ function duringDrain(state: SourceState, event: HypervisorEvent): Transition {
       return { state, effects: [{ type: 'recover' }] };
     case 'failed':
     case 'lost':
-      return lost(state, `post-copy ended early: ${event.reason}`);
+      // All memory may have left before, and only the last word have been lost: the destination knows.
+      return { state, effects: [{ type: 'do', step: 'drain' }] };
     case 'setup':
     case 'active':
     case 'pass':

@@ -22,10 +22,6 @@ export function enter(state: SourceState, step: StepName): Transition {
   if (step === 'drain' && (state.stream === 'done' || state.via === 'precopy')) {
     return enter(state, 'verify');
   }
-  if (step === 'drain' && state.stream === 'lost')
-    return lost(state, 'its source died before all memory had left it');
-  if (step === 'drain' && state.stream === 'failed')
-    return lost(state, 'post-copy broke before all memory had left its source');
   const right = rightOnEntering(state, step);
   const { disks, ...rest } = state;
   // What was told of backing files is no progress of the copies.

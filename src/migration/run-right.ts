@@ -61,6 +61,14 @@ export function sourceMayResume(right: SourceRight, refused: boolean): boolean {
 }
 
 /**
+ * Whether the source may run a guest on whose stream broke off before everything was handed over. Most hypervisors do so
+ * by themselves; it is as good here, since as long as no commit was sent nobody else may run it.
+ */
+export function sourceMayRunOn(right: SourceRight): boolean {
+  return right !== 'committing' && right !== 'passed';
+}
+
+/**
  * `overrule`: the source has closed the epoch without this side's word, on a proof or a person's answer. `never-ran`: it
  * was committed here, and its hypervisor is gone and provably did not come to run it.
  */

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { HypervisorEvent } from '../../src/drivers/driver.ts';
 import { GodwitError } from '../../src/errors.ts';
 import type { GuestDescription } from '../../src/protocol/peer.ts';
-import { finds, passesBy, recovers, takesBackAtTheSwitch } from './recovery.ts';
+import { finds, passesBy, recovers, staysStill, takesBackAtTheSwitch } from './recovery.ts';
 import { startsAnew } from './relaunch.ts';
 import { TLS_NAME, Trial, refusals } from './trial.ts';
 import type { Place } from './trial.ts';
@@ -59,6 +59,7 @@ export function runConformance(suite: Conformance): void {
       'takes up post-copy after its session was lost, past a monitor that is silent',
       passesBy,
     );
+    promise('never runs a guest by itself that it gave away by post-copy', staysStill);
     promise('runs on at the source when the destination dies at the switch', takesBackAtTheSwitch);
     promise('starts a lost guest anew, once', startsAnew);
     promise('leaves the source running when the destination dies', losesTheDestination);

@@ -64,11 +64,15 @@ export interface QemuPlace extends Place {
 class Relay {
   readonly #servers: net.Server[] = [];
   readonly #sockets = new Set<net.Socket>();
+  /** The far ends of them. */
+  readonly #backs = new Set<net.Socket>();
 
   async to(address: string): Promise<string> {
     const { host, port } = splitAddress(address);
     const server = net.createServer((near) => {
       const far = net.connect({ host, port });
+      this.#backs.add(far);
+      far.on('close', () => this.#backs.delete(far));
       for (const [one, other] of [
         [near, far],
         [far, near],
@@ -85,6 +89,11 @@ class Relay {
     const at = server.address();
     if (at === null || typeof at === 'string') throw new Error('no port');
     return `127.0.0.1:${at.port}`;
+  }
+
+  /** What comes back is read and lost; what goes on its way goes on. */
+  mute(): void {
+    for (const socket of this.#backs) socket.unpipe().resume();
   }
 
   silence(): void {
@@ -165,6 +174,7 @@ export async function makeQemuPlace(plan: QemuPlan): Promise<QemuPlace> {
     route: (address) => relay.to(address),
     breakLink: async () => relay.break(),
     silenceLink: async () => relay.silence(),
+    muteReturn: async () => relay.mute(),
     // A monitor serves one client at a time.
     deafen: async ({ monitor }) => {
       const holder = net.connect({ path: monitor });

@@ -78,3 +78,17 @@ export async function takesBackAtTheSwitch(trial: Trial): Promise<void> {
   if (run !== 'running') await source.resumeGuest(trial.signal);
   assert.equal((await source.status(trial.signal)).run, 'running');
 }
+
+/** The destination has everything, and its last word is lost with the link: the source must not run what it gave away. */
+export async function staysStill(trial: Trial): Promise<void> {
+  const { source, destination } = await drains(trial);
+  await trial.place.muteReturn?.();
+  await source.adjust({ maxBandwidth: 1024 ** 3 }, trial.signal);
+  if (trial.place.muteReturn !== undefined) await trial.heard('destination', 'completed');
+  await trial.place.breakLink();
+  await source.cancel(trial.signal);
+  assert.notEqual((await source.status(trial.signal)).run, 'running');
+  const here = trial.said.filter(({ side }) => side === 'source').map(({ event }) => event.type);
+  assert.equal(here.indexOf('resumed', here.indexOf('stopped')), -1, here.join(' '));
+  assert.equal((await destination.status(trial.signal)).run, 'running');
+}

@@ -36,6 +36,8 @@ export interface Place {
   breakLink(): Promise<void>;
   /** From now on the streams under way take nothing, and no end is told; where the place can do that. */
   silenceLink?(): Promise<void>;
+  /** From now on the source hears nothing of what the destination answers on the streams; where the place can do that. */
+  muteReturn?(): Promise<void>;
   /** The hypervisor's monitor answers nobody, until the function that this gives is called; where there is a monitor. */
   deafen?(handle: GuestHandle): Promise<() => void>;
   dispose(): Promise<void>;

@@ -113,12 +113,15 @@ test('a post-copy stream that breaks before the destination runs is taken up whi
 });
 
 describe('while post-copy drains', () => {
-  test('its end leads to the verification, a pause to a recovery, a break to a loss', () => {
+  test('its end leads to the verification, a pause to a recovery, a break to a question to the destination', () => {
     assert.equal(after('drain', { type: 'completed' }), 'do verify');
     const paused = onHypervisor(stateIn('drain'), { type: 'postcopy-paused', reason: '' });
     assert.deepEqual(paused.effects, [{ type: 'recover' }]);
-    assert.equal(after('drain', { type: 'failed', reason: 'x' }), 'lost');
-    assert.equal(after('drain', { type: 'lost', reason: 'x' }), 'lost');
+    for (const type of ['failed', 'lost'] as const) {
+      const broken = onHypervisor(stateIn('drain'), { type, reason: 'x' });
+      assert.deepEqual(broken.effects, [{ type: 'do', step: 'drain' }]);
+      assert.equal(broken.state.stream, type);
+    }
   });
 });
 

@@ -34,10 +34,10 @@ describe('entering a step', () => {
     ]);
   });
 
-  test('finds a loss where post-copy’s source ended while the commit was under way', () => {
+  test('has the destination asked where post-copy’s source ended while the commit was under way', () => {
     for (const stream of ['lost', 'failed'] as const) {
       const state: SourceState = { ...begun, via: 'postcopy', stream };
-      assert.deepEqual(enter(state, 'drain').state.doing, { kind: 'end', outcome: 'lost' });
+      assert.deepEqual(enter(state, 'drain').effects, [{ type: 'do', step: 'drain' }]);
     }
   });
 });

@@ -191,6 +191,7 @@ export class World {
         return { running: { epoch, runningAt: '2026-01-01T00:00:00Z', resumeMs: 1 } };
       }
       case 'drain':
+        if (this.state.stream === 'lost' || this.state.stream === 'failed') throw notWhole();
         return {};
       case 'verify':
         this.dispatch({ type: 'measured', sample: sampleOf({ round: this.round }), final: true });
@@ -285,6 +286,11 @@ export const unreachable = godwitError('GODWIT_UNREACHABLE', {
 export function sourceGone(): GodwitError {
   const facts = { side: 'source', guest: 'web1', reason: 'killed' };
   return godwitError('GODWIT_HYPERVISOR_LOST', facts);
+}
+
+/** The destination's answer where the stream ended before all memory had left its source. */
+function notWhole(): GodwitError {
+  return godwitError('GODWIT_LOST', { guest: 'web1', reason: 'some of its memory never left' });
 }
 
 function held(reason: string): GodwitError {

@@ -35,10 +35,12 @@ export function sourceHypervisorMoves(context: Context): void {
     case QEMU.activePc:
       if (streamNeedsDestination(world)) converge(context);
       failMove(context, QEMU.failed);
+      if (world.qemu === QEMU.activePc) failMove(context, QEMU.endedStill);
       return;
     case QEMU.preSwitchover:
     case QEMU.preSwitchoverPc:
       failMove(context, QEMU.failedStill);
+      if (world.qemu === QEMU.preSwitchoverPc) failMove(context, QEMU.endedStill);
       return;
     case QEMU.device:
       failMove(context, QEMU.failedStill);
@@ -51,6 +53,7 @@ export function sourceHypervisorMoves(context: Context): void {
       return;
     case QEMU.devicePc: {
       failMove(context, QEMU.failedStill);
+      failMove(context, QEMU.endedStill);
       const next = fork(context);
       next.qemu = QEMU.postcopy;
       says(next, 'postcopy-active');
@@ -112,6 +115,7 @@ function postcopyMoves(context: Context): void {
   }
   const must = dqemu === DEST.gone || dqemu === DEST.none;
   if (!must && world.faults === 0) return;
+  lastWordMoves(context);
   const next = fork(context);
   if (!must) next.faults -= 1;
   next.qemu = QEMU.postcopyPaused;
@@ -124,6 +128,30 @@ function postcopyMoves(context: Context): void {
   }
   says(next, 'postcopy-paused');
   emit(must ? 'step' : 'fault', 'the post-copy stream breaks: postcopy-paused');
+}
+
+/** Everything has left the source, and the link breaks before the destination has said that it arrived. */
+function lastWordMoves(context: Context): void {
+  const { world, emit } = context;
+  const { dqemu } = world;
+  if (world.faults === 0 || (dqemu !== DEST.postcopy && dqemu !== DEST.postcopyRunning)) return;
+  const runs = dqemu === DEST.postcopyRunning;
+  const arrived = fork(context);
+  arrived.faults -= 1;
+  arrived.qemu = QEMU.failedGiven;
+  arrived.dqemu = runs ? DEST.running : DEST.loaded;
+  says(arrived, 'failed');
+  emit('fault', 'the last word of post-copy is lost, though all memory arrived: failed');
+  const lost = fork(context);
+  lost.faults -= 1;
+  lost.excuses |= EXCUSE.lastWord;
+  lost.qemu = QEMU.failedGiven;
+  lost.dqemu = runs ? DEST.postcopyRunningCut : DEST.postcopyCut;
+  says(lost, 'failed');
+  emit(
+    'fault',
+    'the last of memory is lost with the link, and QEMU does not send it again: failed',
+  );
 }
 
 /** Its process is gone; the mover hears of it where it holds a session. */
@@ -152,7 +180,8 @@ export function destinationHypervisorMoves(context: Context): void {
     endDestination(next);
     emit('step', 'the destination’s QEMU ends: its stream has broken');
   }
-  const cut = qemu !== QEMU.postcopy && qemu !== QEMU.completed && qemu !== QEMU.devicePc;
+  const flows = [QEMU.postcopy, QEMU.completed, QEMU.devicePc] as readonly number[];
+  const cut = !flows.includes(qemu);
   if (cut && (dqemu === DEST.postcopy || dqemu === DEST.postcopyRunning)) {
     const next = fork(context);
     next.dqemu = dqemu === DEST.postcopy ? DEST.postcopyCut : DEST.postcopyRunningCut;
@@ -176,6 +205,8 @@ function isStreamOver(qemu: number): boolean {
     qemu === QEMU.cancellingStill ||
     qemu === QEMU.gone ||
     qemu === QEMU.postcopyPaused ||
+    qemu === QEMU.endedStill ||
+    qemu === QEMU.failedGiven ||
     qemu === QEMU.resumed
   );
 }

@@ -94,7 +94,7 @@ function isWaiting(context: Context): boolean {
   const { doing } = stateOf(context, world);
   if (doing.kind === 'do') return doing.step === 'commit';
   // In post-copy it takes the destination's own word: it may have run the guest before it was turned off.
-  if (world.qemu === QEMU.postcopy || world.qemu === QEMU.postcopyPaused) return false;
+  if (handedOver(world) && world.qemu !== QEMU.completed) return false;
   return doing.kind === 'undo' && (doing.step === 'memory' || doing.step === 'switchover');
 }
 

@@ -22,7 +22,8 @@ function wrongEnd(world: World, { doing, right, via }: SourceState): Rule | unde
   // it, or just not. A person is asked to look.
   const hasGone = via === 'postcopy' && (excuses & EXCUSE.sourceGone) !== 0;
   const knows = !hasGone && (world.rebooted === 0 || right === 'passed');
-  const dead = EXCUSE.sourceGone | EXCUSE.destinationGone | EXCUSE.rebooted | EXCUSE.proved;
+  const { sourceGone, destinationGone, rebooted, proved, lastWord } = EXCUSE;
+  const dead = sourceGone | destinationGone | rebooted | proved | lastWord;
   switch (doing.kind === 'end' ? doing.outcome : undefined) {
     case 'failed':
     case 'cancelled':

@@ -1,5 +1,5 @@
 import { destinationAfter, judgeCall, knowsItNeverRan } from '../../src/migration/destination.ts';
-import { sourceMayResume } from '../../src/migration/run-right.ts';
+import { sourceMayResume, sourceMayRunOn } from '../../src/migration/run-right.ts';
 import { onSilence } from '../../src/migration/silence.ts';
 import { destinationDurability, durability } from '../../src/migration/durability.ts';
 import { transition } from '../../src/migration/transition.ts';
@@ -9,6 +9,7 @@ export interface Rules {
   readonly transition: typeof transition;
   readonly durability: typeof durability;
   readonly sourceMayResume: typeof sourceMayResume;
+  readonly sourceMayRunOn: typeof sourceMayRunOn;
   readonly destinationAfter: typeof destinationAfter;
   readonly judgeCall: typeof judgeCall;
   readonly destinationDurability: typeof destinationDurability;
@@ -22,6 +23,7 @@ export const REAL: Rules = {
   transition,
   durability,
   sourceMayResume,
+  sourceMayRunOn,
   destinationAfter,
   judgeCall,
   destinationDurability,
@@ -133,6 +135,13 @@ export const MORE_MUTANTS: readonly Mutant[] = [
     mode: 'precopy',
     earlier: false,
     rules: { ...REAL, operatorGuesses: true },
+  },
+  {
+    name: 'run on regardless',
+    breaks: 'the source has a guest go on whose stream broke, though it has sent a commit',
+    mode: 'hybrid',
+    earlier: false,
+    rules: { ...REAL, sourceMayRunOn: () => true },
   },
   {
     name: 'promise in vain',

@@ -9,7 +9,7 @@ import { saysEvent, saysNumber } from './events.ts';
 import { says } from './hypervisors.ts';
 import { callMoves } from './source-calls.ts';
 import { apply, callOf, did, fails, letGo, openSession, send, stateOf } from './source-shell.ts';
-import { cancellingMoves, resumeMoves, undoMoves } from './source-undo.ts';
+import { cancellingMoves, resumeMoves, runOnMoves, undoMoves } from './source-undo.ts';
 import { ACT, DEST, EXCUSE, QEMU } from './state.ts';
 import type { World } from './state.ts';
 
@@ -21,6 +21,7 @@ export function sourceHandlerMoves(context: Context, state: SourceState): void {
   if (world.act === ACT.call) return callMoves(context, state);
   if (world.act === ACT.cancelling) return cancellingMoves(context);
   if (world.act === ACT.resume) return resumeMoves(context);
+  if (world.act === ACT.runOn) return runOnMoves(context);
   if (world.act !== ACT.begin) return;
   if (state.doing.kind === 'do') return doMoves(context, state, state.doing.step);
   undoMoves(context, state.doing.step);
@@ -81,19 +82,33 @@ function doMoves(context: Context, state: SourceState, step: StepName): void {
   }
 }
 
-/** The stream's events end it. Where QEMU has ended with no mover there to hear of it, the destination is asked. */
+/** The stream's events end it. Where it has failed, or QEMU has ended, the destination is asked (drain.ts). */
 function drainMoves(context: Context): void {
   const { world, emit } = context;
-  withSession(context, 'drain', (next) => {
-    next.act = ACT.idle;
-  });
+  const { stream } = stateOf(context, world);
   const next = fork(context);
-  if (openSession(next) || world.dmover !== 1 || world.jd === 0) return;
-  // Its word is `running` once its QEMU has said that it has everything.
-  if (world.dqemu !== DEST.running) return;
-  next.act = ACT.idle;
-  apply(context, next, saysEvent(saysNumber('completed')));
-  emit('step', 'the destination has all memory, though the source’s QEMU is gone');
+  const isThere = openSession(next);
+  if (isThere && stream !== 'failed' && stream !== 'lost') {
+    next.act = ACT.idle;
+    emit('step', 'the source’s mover waits for the stream’s end');
+    return;
+  }
+  if (world.dmover === 1 && world.jd !== 0) {
+    // Its word is `running` once its QEMU has said that it has everything.
+    if (world.dqemu === DEST.running) {
+      next.act = ACT.idle;
+      apply(context, next, saysEvent(saysNumber('completed')));
+      emit('step', 'the destination has all memory, though the stream broke');
+    } else {
+      fails(context, next, 'lost');
+      emit('step', 'the destination has not all memory, and the stream is broken for good');
+    }
+  }
+  const late = fork(context);
+  openSession(late);
+  late.excuses |= EXCUSE.deadline;
+  fails(context, late, 'deadline');
+  emit('time', 'drain gets no answer in time');
 }
 
 /** What needs QEMU: done, or failed because its process has ended. */
@@ -176,6 +191,8 @@ const STREAM: Readonly<Record<number, HypervisorStatus['stream']>> = {
   [QEMU.postcopyPaused]: 'postcopy-paused',
   [QEMU.gone]: 'none',
   [QEMU.resumed]: 'completed',
+  [QEMU.endedStill]: 'failed',
+  [QEMU.failedGiven]: 'failed',
 };
 
 /** Looks at QEMU here and asks the destination how it is; reading alone, so both are one move. */

@@ -6,7 +6,7 @@ import type { Context } from './context.ts';
 import { DID, FAILED, TAKEN_OVER, TAKEN_OVER_REBOOTED, UNDO_FAILED } from './events.ts';
 import type { ErrorName } from './events.ts';
 import { says } from './hypervisors.ts';
-import { ACT, CALLS, EXCUSE, LIVE, QEMU, callBit } from './state.ts';
+import { ACT, CALLS, EXCUSE, LIVE, QEMU, callBit, handedOver } from './state.ts';
 import type { Call, World } from './state.ts';
 
 /** The shell of the source's mover (src/mover/source/coordinator.ts): what it does for each event and effect. */
@@ -92,6 +92,8 @@ export function openSession(world: World): boolean {
       says(world, 'device');
       break;
     case QEMU.failedStill:
+    case QEMU.endedStill:
+    case QEMU.failedGiven:
       says(world, 'failed');
       break;
     case QEMU.completed:
@@ -143,6 +145,7 @@ export function letGo(world: World): boolean {
     case QEMU.completed:
     case QEMU.postcopy:
     case QEMU.postcopyPaused:
+    case QEMU.failedGiven:
       return true;
     default:
       return false;
@@ -170,7 +173,7 @@ export function callOf(state: SourceState): Call {
 
 /** cont, after everything was handed over: only with the destination's refusal in hand. */
 export function resumeGuest(context: Context, world: World): void {
-  const postcopy = world.qemu === QEMU.postcopy || world.qemu === QEMU.postcopyPaused;
+  const postcopy = handedOver(world) && world.qemu !== QEMU.completed;
   if (postcopy && world.ran === 1) {
     breakRule(world, 'the source resumed a guest whose post-copy had run at the destination');
   }

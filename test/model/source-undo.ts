@@ -54,7 +54,15 @@ export function cancellingMoves(context: Context): void {
   const { world, emit } = context;
   const state = stateOf(context, world);
   if (state.doing.kind !== 'undo') return;
-  if (handedOver(world)) {
+  // A stream that failed looks the same from here, whether or not everything was given before.
+  const brokeOff = world.qemu === QEMU.endedStill || world.qemu === QEMU.failedGiven;
+  if (brokeOff && context.rules.sourceMayRunOn(state.right)) {
+    const next = fork(context);
+    next.act = ACT.runOn;
+    emit('step', 'the stream broke with the guest standing still, and no commit was sent');
+    return;
+  }
+  if (handedOver(world) || brokeOff) {
     const next = fork(context);
     // What stands for the destination's word is in hand already.
     if (state.proof !== 'none') {
@@ -80,6 +88,20 @@ export function cancellingMoves(context: Context): void {
   next.excuses |= EXCUSE.deadline;
   fails(context, next, 'deadline');
   emit('time', 'QEMU does not say in time that the stream is cancelled');
+}
+
+/** Nobody but the mover has it go on. */
+export function runOnMoves(context: Context): void {
+  const { emit, world } = context;
+  const state = stateOf(context, world);
+  if (state.doing.kind !== 'undo') return;
+  const next = fork(context);
+  if (next.qemu === QEMU.gone) fails(context, next, 'gone');
+  else {
+    next.qemu = QEMU.cancelled;
+    apply(context, next, UNDID[state.doing.step]);
+  }
+  emit('step', 'the source’s mover has the guest go on');
 }
 
 const isSettled = ({ qemu }: World): boolean =>

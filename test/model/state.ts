@@ -12,6 +12,8 @@ export const ACT = {
   cancelling: 3,
   /** Taking back: the refusal is in hand, the guest is resumed next. */
   resume: 4,
+  /** Taking back: nothing was handed over, the guest goes on next. */
+  runOn: 5,
 } as const;
 
 /** The source's QEMU. `pc`: on its way to post-copy; `still`: the guest's processors stand still. */
@@ -35,6 +37,10 @@ export const QEMU = {
   gone: 15,
   /** Resumed after everything was handed over. */
   resumed: 16,
+  /** Failed or cancelled on the way to post-copy, for which Godwit had stopped the guest: it runs no more by itself. */
+  endedStill: 17,
+  /** Post-copy failed at its very end: the destination may have everything, and has not been heard to say so. */
+  failedGiven: 18,
 } as const;
 
 /** The destination's QEMU. */
@@ -92,6 +98,8 @@ export const EXCUSE = {
   destinationGone: 4,
   rebooted: 8,
   proved: 16,
+  /** The stream broke with the last word of post-copy: what was on its way is nowhere. */
+  lastWord: 32,
 } as const;
 
 /** One state of everything: two hosts, the link, and what has to be remembered of the past. Numbers only. */
@@ -185,7 +193,7 @@ export class World {
       (this.commitSent << 12) |
       (this.ran << 13) |
       (this.excuses << 14) |
-      (this.rebooted << 19);
+      (this.rebooted << 20);
   }
 
   unpack(words: Int32Array): this {
@@ -212,8 +220,8 @@ export class World {
     this.earlier = (d >>> 8) & 15;
     this.commitSent = (d >>> 12) & 1;
     this.ran = (d >>> 13) & 1;
-    this.excuses = (d >>> 14) & 31;
-    this.rebooted = (d >>> 19) & 1;
+    this.excuses = (d >>> 14) & 63;
+    this.rebooted = (d >>> 20) & 1;
     this.broken = 0;
     return this;
   }
@@ -244,5 +252,10 @@ export function destinationRuns({ dqemu }: World): boolean {
 
 /** The source has given everything away and will not resume the guest by itself. */
 export function handedOver({ qemu }: World): boolean {
-  return qemu === QEMU.completed || qemu === QEMU.postcopy || qemu === QEMU.postcopyPaused;
+  return (
+    qemu === QEMU.completed ||
+    qemu === QEMU.postcopy ||
+    qemu === QEMU.postcopyPaused ||
+    qemu === QEMU.failedGiven
+  );
 }

@@ -23,6 +23,8 @@ export class FakeInstance {
   /** The other end of its stream. */
   peer: FakeInstance | undefined;
   wantsPostcopy = false;
+  /** It runs its guest again by itself when its stream breaks off. */
+  runsOn = true;
   mayContinue = false;
   /** Bytes of memory that the other side does not have yet. */
   remainingBytes = 0;
@@ -124,7 +126,7 @@ export class FakeInstance {
       case 'pre-switchover':
       case 'device':
         this.to('failed', reason);
-        if (this.peer !== undefined && this.address === undefined) this.resume();
+        if (this.peer !== undefined && this.address === undefined && this.runsOn) this.resume();
         return;
       default:
     }

@@ -102,7 +102,12 @@ export class FakeSource implements SourceSession {
     this.#enter('startMemory', signal);
     const source = this.#instance;
     const peer = this.#connect(address);
-    Object.assign(source, { wantsPostcopy: false, mayContinue: false, transferredBytes: 0 });
+    Object.assign(source, {
+      wantsPostcopy: false,
+      mayContinue: false,
+      runsOn: true,
+      transferredBytes: 0,
+    });
     source.remainingBytes = source.guest.memoryBytes;
     source.downtimeMs = undefined;
     source.endedMs = undefined;
@@ -146,6 +151,8 @@ export class FakeSource implements SourceSession {
     if (this.#instance.settings.mode === 'precopy')
       throw this.#refused('startPostcopy', 'not set up');
     this.#instance.wantsPostcopy = true;
+    this.#instance.stop();
+    this.#instance.runsOn = false;
   }
 
   async continueSwitchover(signal: AbortSignal): Promise<void> {
@@ -161,7 +168,7 @@ export class FakeSource implements SourceSession {
     const source = this.#instance;
     if (/^(setup|active|pre-switchover|device)$/.test(source.stream)) {
       source.to('cancelled');
-      source.resume();
+      if (source.runsOn) source.resume();
       source.peer?.breakStream('the source cancelled');
     }
     return source.status;

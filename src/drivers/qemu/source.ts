@@ -26,11 +26,13 @@ import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { letGo } from './recovery.ts';
 import { uriOf } from './incoming.ts';
+import { startPostcopy } from './postcopy-switch.ts';
 import { sampleOf } from './sample.ts';
 import { launchOf } from './relaunch.ts';
 import type { MonitorWatch } from './session.ts';
 import { stop } from './resume.ts';
-import { ENDED, isAbandoned, isSettled, runAgain } from './stuck.ts';
+import { runAgain } from './stuck.ts';
+import { takeBack } from './take-back.ts';
 import {
   DEFAULT_PARAMETERS,
   capabilitiesOff,
@@ -48,10 +50,6 @@ import {
 } from './tls.ts';
 
 const CANCEL_MS = 10_000;
-/** How long QEMU may take to leave a stream by itself before its connections are shut under it. */
-const LEAVE_MS = 1000;
-/** A guest that QEMU stopped runs again within moments of the end of the stream. */
-const RESUMED_MS = 1000;
 const QUIT_MS = 5000;
 const SETTLED_MS = 5000;
 
@@ -70,6 +68,8 @@ export class QemuSource implements SourceSession {
   /** Parameters as they were found, to be put back. */
   #found: Parameters | undefined;
   #memoryBytes = 0;
+  /** The guest was stopped for the switch to post-copy: nobody but Godwit runs it again. */
+  #stopped = false;
 
   constructor(
     handle: GuestHandle,
@@ -192,7 +192,7 @@ export class QemuSource implements SourceSession {
   }
 
   async startPostcopy(signal: AbortSignal): Promise<void> {
-    await this.#client.execute('migrate-start-postcopy', {}, signal);
+    this.#stopped = await startPostcopy(this.#client, this.#watch, signal);
   }
 
   async continueSwitchover(signal: AbortSignal): Promise<void> {
@@ -210,42 +210,9 @@ export class QemuSource implements SourceSession {
 
   /** Also waits until a guest that QEMU stopped for the switchover runs again. */
   async cancel(signal: AbortSignal): Promise<HypervisorStatus> {
-    return withDeadline('cancelling the migration', CANCEL_MS, signal, async (inner) => {
-      const shut = setTimeout(() => this.#shutStream(inner), LEAVE_MS);
-      try {
-        return await this.#takeBack(inner);
-      } finally {
-        clearTimeout(shut);
-      }
-    });
-  }
-
-  async #takeBack(signal: AbortSignal): Promise<HypervisorStatus> {
-    const before = await this.status(signal);
-    if (isSettled(before)) return before;
-    const { ok } = await this.#client.request('migrate_cancel', {}, signal);
-    // Refused once post-copy has begun: QEMU can only be made to let go of its stream then.
-    if (!ok) await letGo(this.#client, this.#watch, signal);
-    let endedAt: number | undefined;
-    for (;;) {
-      const now = await this.status(signal);
-      if (isSettled(now)) return now;
-      const over = ENDED.has(now.stream) || (await isAbandoned(this.#client, signal));
-      if (over) endedAt ??= performance.now();
-      // Nothing is under way and it stands still: somebody paused it before, or QEMU left it so.
-      if (endedAt !== undefined && performance.now() - endedAt > RESUMED_MS) return now;
-      await systemClock.sleep(5, signal);
-    }
-  }
-
-  /**
-   * Where a dead link takes no bytes, QEMU's threads wait in a send until TCP gives up, and at the switchover its main
-   * loop with them: then not even `migrate_cancel` is heard.
-   */
-  #shutStream(signal: AbortSignal): void {
-    const instances = [{ type: 'migration' }];
-    // Refused where the stream has just ended, which is as well.
-    this.#client.urgent('yank', { instances }, signal).catch(() => undefined);
+    return withDeadline('cancelling the migration', CANCEL_MS, signal, (inner) =>
+      takeBack(this.#client, this.#watch, this.#stopped, inner),
+    );
   }
 
   async recover(

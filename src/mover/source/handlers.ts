@@ -18,6 +18,7 @@ import { ask, darkMs, preparation, refuseOn, streamSetup } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { choosePathTo } from './choose-path.ts';
 import { compareDisks } from './compare.ts';
+import { drained } from './drain.ts';
 import { giveUpDisks } from './left-disks.ts';
 import { proveStorage } from './storage.ts';
 
@@ -134,8 +135,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     const action = await actionOf(parts, 'switchover', signal);
     if (action === 'start-postcopy') {
       assertDisksOpen(parts);
-      await session.startPostcopy(signal);
-      await guardPostcopy(parts, signal);
+      await Promise.all([session.startPostcopy(signal), guardPostcopy(parts, signal)]);
     }
     if (action === 'let-go') await letGo(parts, signal);
     return {};
@@ -162,15 +162,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
   },
 
   drain: async (parts, signal) => {
-    try {
-      await parts.guest.session(signal);
-    } catch (thrown) {
-      if (!hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) throw thrown;
-      // It ended while no mover listened. Whether all memory had left it before, only the destination knows.
-      const there = await ask(parts, signal, (api) => api.status({}, { signal, deadlineMs: 5000 }));
-      if (there.hypervisor !== 'running') throw thrown;
-      parts.dispatch({ type: 'hypervisor', event: { type: 'completed' } });
-    }
+    await drained(parts, signal);
     return {};
   },
 

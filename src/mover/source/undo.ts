@@ -1,7 +1,7 @@
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, hasCode } from '../../errors.ts';
-import { sourceMayResume } from '../../migration/run-right.ts';
+import { sourceMayResume, sourceMayRunOn } from '../../migration/run-right.ts';
 import type { StepName } from '../../migration/steps.ts';
 import { ask, darkMs, resumePeer } from './parts.ts';
 import type { SourceParts } from './parts.ts';
@@ -85,8 +85,14 @@ async function regain(parts: SourceParts, signal: AbortSignal): Promise<void> {
   const session = await parts.guest.session(signal);
   const status = await session.cancel(signal);
   if (status.run === 'running' || status.run === 'gone') return;
-  const isPostcopy = status.stream.startsWith('postcopy');
-  const { proof } = parts.state();
+  // It was stopped for a switch that did not come to be, so its hypervisor does not run it on by itself.
+  const brokeOff = status.stream === 'cancelled' || status.stream === 'failed';
+  if (brokeOff && sourceMayRunOn(parts.state().right)) {
+    await session.resumeGuest(signal);
+    return;
+  }
+  const { proof, via } = parts.state();
+  const isPostcopy = status.stream.startsWith('postcopy') || (brokeOff && via === 'postcopy');
   // In post-copy too the source keeps all of the guest, and it is the newest as long as the destination has not run it.
   // The destination's own refusal says so; that it is off now does not.
   if (isPostcopy && proof !== 'none') {

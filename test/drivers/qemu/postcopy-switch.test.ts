@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { HypervisorEvent } from '../../../src/drivers/driver.ts';
+import { startPostcopy } from '../../../src/drivers/qemu/postcopy-switch.ts';
+
+const { signal } = new AbortController();
+
+function monitor(version: string, cont: boolean) {
+  const said: string[] = [];
+  const take = async (command: string): Promise<unknown> => said.push(command);
+  const request = async (command: string) => {
+    said.push(command);
+    return cont
+      ? ({ ok: true, value: {} } as const)
+      : ({ ok: false, reason: 'Migration is not finalized yet' } as const);
+  };
+  return { said, client: { version, execute: take, request } as never };
+}
+
+const says = (type: HypervisorEvent['type']) => ({
+  until: async (wanted: (event: HypervisorEvent) => boolean) => {
+    const event = { type } as HypervisorEvent;
+    return wanted(event) ? event : new Promise<never>(() => {});
+  },
+});
+
+describe('the order to go over to post-copy', () => {
+  test('stops the guest first where QEMU might run it again at the very end', async () => {
+    const { said, client } = monitor('10.0.2', true);
+    assert.equal(await startPostcopy(client, says('pre-switchover') as never, signal), true);
+    assert.deepEqual(said, ['stop', 'migrate-start-postcopy']);
+  });
+
+  test('is all there is to it with a QEMU that does not', async () => {
+    const { said, client } = monitor('7.2.22', true);
+    assert.equal(await startPostcopy(client, says('device') as never, signal), false);
+    assert.deepEqual(said, ['migrate-start-postcopy']);
+  });
+
+  test('lets the guest go on where QEMU does not come to the switch', async () => {
+    const { said, client } = monitor('10.0.2', true);
+    assert.equal(await startPostcopy(client, says('active') as never, signal), false);
+    assert.deepEqual(said, ['stop', 'migrate-start-postcopy', 'cont']);
+  });
+
+  test('counts as stopped where the switch begins while it is told to go on', async () => {
+    const { client } = monitor('10.0.2', false);
+    assert.equal(await startPostcopy(client, says('active') as never, signal), true);
+  });
+});
