@@ -2,10 +2,11 @@
 import { parseArgs } from 'node:util';
 import { chaos } from './chaos/chaos.ts';
 
-const USAGE = `npm run chaos -- [--minutes M] [--seed N] [--json] [--quiet]
+const USAGE = `npm run chaos -- [--minutes M] [--seed N] [--json] [--quiet] [--evidence DIR]
 
 Three guests move round three hosts while movers, agents, connections and links die at random; M is at most 120
-(default 1). It ends by itself; its exit status is 1 when anything that must hold did not.
+(default 1). It ends by itself; its exit status is 1 when anything that must hold did not; the hosts' records are
+kept in DIR then.
 `;
 const MOST_MINUTES = 120;
 
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
     quiet: { type: 'boolean', default: false },
+    evidence: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -31,9 +33,10 @@ async function main(): Promise<number> {
     process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
   }
   const say = (text: string): void => {
-    if (!values.quiet) process.stderr.write(`${text}\n`);
+    if (!values.quiet) process.stderr.write(`${new Date().toISOString()} ${text}\n`);
   };
-  const told = await chaos({ ms: minutes * 60_000, seed, signal: stop.signal, say });
+  const { evidence } = values;
+  const told = await chaos({ ms: minutes * 60_000, seed, signal: stop.signal, say, evidence });
   if (values.json) console.log(JSON.stringify(told));
   for (const { guest, moves, verified, darkMs, gapMs } of told.journeys) {
     const ends = Object.entries(moves).map(([outcome, count]) => `${count} ${outcome}`);

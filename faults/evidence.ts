@@ -1,5 +1,5 @@
 /** Copies what tells of a red cell before its stage is taken down. */
-import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Lab } from '../src/lab/state.ts';
 import { seenQemus } from '../src/lab/witness/qemus.ts';
@@ -24,6 +24,20 @@ export async function keepEvidence(lab: Lab, played: Played, directory: string):
       const copy = path.join(folder, `${member.name}-${name}`);
       await copyFile(path.join(records, name), copy).catch(() => {});
     }
+  }
+}
+
+/** All that the hosts have written down, of every migration: after many of them it is not known which one tells. */
+export async function keepRecords(lab: Lab, directory: string): Promise<void> {
+  for (const { name, agentLog, stateDir } of lab.members) {
+    const folder = path.join(directory, name);
+    await mkdir(folder, { recursive: true });
+    await copyFile(agentLog, path.join(folder, 'agent.log')).catch(() => {});
+    const from = path.join(stateDir, 'migrations');
+    await cp(from, path.join(folder, 'migrations'), {
+      recursive: true,
+      filter: (file) => !path.basename(file).includes('.') || /\.(jsonl|json|log)$/.test(file),
+    }).catch(() => {});
   }
 }
 

@@ -1,5 +1,6 @@
 /** Chaos: what is killed and what moves, together, for a while; then what is left is looked at. */
 import { chances } from '../chance.ts';
+import { keepRecords } from '../evidence.ts';
 import { remainsOf } from '../remains.ts';
 import type { Place } from '../remains.ts';
 import { Stage } from '../stage.ts';
@@ -13,6 +14,8 @@ export interface ChaosRequest {
   readonly seed: number;
   readonly signal: AbortSignal;
   readonly say: (text: string) => void;
+  /** Where the hosts' records are kept when something did not hold; absent: nowhere. */
+  readonly evidence?: string | undefined;
 }
 
 export interface ChaosTold {
@@ -26,7 +29,7 @@ export interface ChaosTold {
 const SETTLE_MS = 45_000;
 const GUESTS = ['web1', 'web2', 'web3'];
 
-export async function chaos({ ms, seed, signal, say }: ChaosRequest): Promise<ChaosTold> {
+export async function chaos({ ms, seed, signal, say, evidence }: ChaosRequest): Promise<ChaosTold> {
   const stage = await Stage.open({ hosts: 3, smallDisks: false });
   try {
     for (const [index, guest] of GUESTS.entries()) {
@@ -52,6 +55,7 @@ export async function chaos({ ms, seed, signal, say }: ChaosRequest): Promise<Ch
       ...journeys.flatMap((journey) => journey.violations),
       ...remains.map((what) => `left behind: ${what}`),
     ];
+    if (violations.length > 0 && evidence !== undefined) await keepRecords(stage.lab, evidence);
     return { journeys, deaths, moves: done, violations };
   } finally {
     await stage.close();
