@@ -155,12 +155,17 @@ export class Stage {
 
   /** Whether the guest, reading all of it, finds its memory and its disks as they were. */
   async intact(name: string): Promise<boolean> {
+    return (await this.look(name, 30_000)) === 'intact';
+  }
+
+  /** The same, told apart from a guest that has not read all of it in time. */
+  async look(name: string, deadlineMs: number): Promise<'intact' | 'changed' | 'silent'> {
     try {
-      const { ok, hash, diskChunks } = await verifyGuest(this.lab, name, { deadlineMs: 30_000 });
+      const { ok, hash, diskChunks } = await verifyGuest(this.lab, name, { deadlineMs });
       const read = this.#disks === undefined || diskChunks > 0;
-      return ok && read && hash === this.#hashes.get(name);
+      return ok && read && hash === this.#hashes.get(name) ? 'intact' : 'changed';
     } catch {
-      return false;
+      return 'silent';
     }
   }
 

@@ -34,6 +34,8 @@ const POLL_MS = 100;
 /** Memory is read whole after so many moves. */
 const VERIFY_EVERY = 5;
 const RUNS_MS = 30_000;
+/** All of it, by an emulated processor that it may have to share with much else. */
+const READ_MS = 180_000;
 
 export async function travel(given: Travel): Promise<Journey> {
   const { stage, guest } = given;
@@ -116,12 +118,21 @@ async function whereItRuns(witness: Witness): Promise<string | undefined> {
 }
 
 /** What must hold whatever has died. */
-async function lookAt({ stage, guest }: Travel, witness: Witness, probe: Probe): Promise<string[]> {
+async function lookAt(
+  { stage, guest, say }: Travel,
+  witness: Witness,
+  probe: Probe,
+): Promise<string[]> {
   const violations: string[] = [];
   const both = bothRan(witness.spans());
   if (both !== undefined) violations.push(`${guest}: TWO COPIES RAN: ${both.host}`);
   const view = await probe.settle(60_000).catch(() => undefined);
   if (view?.connectionKept !== true) violations.push(`${guest}: its client's connection broke`);
-  if (!(await stage.intact(guest))) violations.push(`${guest}: its memory is not what it was`);
+  const memory = await stage.look(guest, READ_MS);
+  if (memory === 'changed') violations.push(`${guest}: its memory is not what it was`);
+  if (memory === 'silent') {
+    violations.push(`${guest}: it did not read its memory within ${READ_MS / 1000} s`);
+  }
+  for (const violation of violations) say(`VIOLATION ${violation}`);
   return violations;
 }
