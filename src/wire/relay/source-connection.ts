@@ -6,6 +6,11 @@ import { StreamItems } from './stream-items.ts';
 
 /** An item's first part waits so long for the rest; a hypervisor writes whole items, so the rest is on its way. */
 const HELD_MS = 10;
+/**
+ * And so many turns of the event loop after that. On a busy host this process may itself have stood still for that
+ * long: the first turn reads what has come meanwhile, the second what a hypervisor that stood still too writes then.
+ */
+const HELD_TURNS = 2;
 
 export interface SourceConnectionParts {
   readonly plug: Plug;
@@ -71,6 +76,10 @@ export class SourceConnection {
     await Promise.race([late, plug.wait()]);
     stop.abort();
     if (plug.readable || !(await late)) return;
+    for (let turn = 0; turn < HELD_TURNS; turn += 1) {
+      await nextTurn();
+      if (plug.readable) return;
+    }
     await encoding.add(this.#items.flush());
     await this.#push();
   }
