@@ -1,4 +1,5 @@
 /** Two hosts (or more) and guests, kept from cell to cell for as long as what a cell left allows. */
+import { stat } from 'node:fs/promises';
 import { agentsOf, startAgent, startAgents, stopAgent } from '../src/lab/agents.ts';
 import { runCommand } from '../src/lab/command.ts';
 import { labDown } from '../src/lab/down.ts';
@@ -47,6 +48,8 @@ const DISK_MIB = 24;
 /** For the disks below, twice, beside each other. */
 const STORAGE_MIB = 176;
 const WRITES_MS = 20_000;
+/** A lab that has no state for longer than this will never have one. */
+const STATELESS_MS = 60_000;
 
 export class Stage {
   readonly lab: Lab;
@@ -208,12 +211,18 @@ async function takeDown(name: string): Promise<void> {
   await labDown(name);
 }
 
-/** Takes down what a run that was killed has left. */
+/** Takes down what a run that was killed has left; what another lane or run builds just now is none of it. */
 async function clearDebris(): Promise<void> {
   for (const name of await labNames()) {
     if (!name.startsWith(PREFIX)) continue;
     const state = await readLabState(name).catch(() => undefined);
-    if (state !== undefined && (await isAlive(state.builder))) continue;
-    await takeDown(name);
+    const living = state === undefined ? await isFresh(name) : await isAlive(state.builder);
+    if (!living) await takeDown(name);
   }
+}
+
+/** A lab's directory is there for a moment before the lab's state is. */
+async function isFresh(name: string): Promise<boolean> {
+  const made = await stat(labDirectory(name)).catch(() => undefined);
+  return made !== undefined && Date.now() - made.mtimeMs < STATELESS_MS;
 }

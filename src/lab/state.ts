@@ -109,19 +109,32 @@ export async function writeLabState(state: LabState): Promise<void> {
   await rename(`${file}.tmp`, file);
 }
 
+/** How often a lab's directory is tried to be made while others go. */
+const CLAIMS = 10;
+
 /** Makes the lab's directory; false when it was there already. */
 export async function claimLabDirectory(name: string): Promise<boolean> {
   const dir = labDirectory(name);
   try {
-    await mkdir(path.dirname(dir), { recursive: true, mode: 0o700 });
-    await checkOwner(path.dirname(dir));
-    await mkdir(dir, { mode: 0o700 });
+    await makeBelow(path.dirname(dir), dir);
     return true;
   } catch (error) {
     if (error instanceof GodwitError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     const what = `${dir} cannot be made: ${(error as Error).message}`;
     throw godwitError('GODWIT_LAB', { what }, { cause: error });
+  }
+}
+
+/** The last lab that goes takes the directory above with it: it may do so between the two steps here. */
+async function makeBelow(above: string, dir: string, again = CLAIMS - 1): Promise<void> {
+  await mkdir(above, { recursive: true, mode: 0o700 });
+  try {
+    await checkOwner(above);
+    await mkdir(dir, { mode: 0o700 });
+  } catch (error) {
+    if (again === 0 || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await makeBelow(above, dir, again - 1);
   }
 }
 
