@@ -9,7 +9,7 @@ import { godwitError } from '../errors.ts';
 import { fromSerial, serialError } from '../protocol/errors.ts';
 import { moverState } from '../protocol/mover-request.ts';
 import type { MoverState } from '../protocol/mover-request.ts';
-import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../small-process.ts';
+import { MOVER_FLAGS, SMALL_ENVIRONMENT } from '../small-process.ts';
 import type { Migration } from './store.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/mover.ts', import.meta.url));
@@ -43,8 +43,8 @@ export function moverProcesses(configFile: string, program: string = PROGRAM): M
 
 /** Has the mover's sources compiled ahead, so that the first one starts as fast, and is as small, as the others. */
 export function compileMover(program: string = PROGRAM): void {
-  // Without arguments it only says how it is used.
-  spawn(process.execPath, [...SMALL_FLAGS, program], { stdio: 'ignore' })
+  // Without arguments it only loads all of them and says how it is used.
+  spawn(process.execPath, [...MOVER_FLAGS, program], { stdio: 'ignore' })
     .on('error', () => {})
     .unref();
 }
@@ -60,7 +60,7 @@ async function startMover(
   const args = ['--dir', dir, '--config', configFile, '--side', request.side];
   let child: ChildProcess;
   try {
-    child = spawn(process.execPath, [...SMALL_FLAGS, program, ...args], {
+    child = spawn(process.execPath, [...MOVER_FLAGS, program, ...args], {
       detached: true,
       cwd: '/',
       env: { ...process.env, ...SMALL_ENVIRONMENT },

@@ -5,6 +5,7 @@ import type { AgentConfig } from '../config.ts';
 import { toGodwitError } from '../errors.ts';
 import { WIRE_VERSION } from '../protocol/wire.ts';
 import type { CacheScope, WireOffer, WireTerms } from '../protocol/wire.ts';
+import { optimiseWhatIsHot } from '../small-process.ts';
 import type {
   SourceWireOptions,
   TargetWire,
@@ -23,10 +24,14 @@ export interface WireDoors {
 /** The wire itself, loaded when it is used: a native migration does not pay for it. */
 export const wireDoors: WireDoors = {
   source: async (options, signal) => {
+    optimiseWhatIsHot();
     const { openSourceWire } = await import('../wire/open.ts');
     return untilAborted(openSourceWire(options), signal);
   },
-  target: async (options) => (await import('../wire/open.ts')).openTargetWire(options),
+  target: async (options) => {
+    optimiseWhatIsHot();
+    return (await import('../wire/open.ts')).openTargetWire(options);
+  },
 };
 
 async function untilAborted(opening: Promise<Wire>, signal: AbortSignal): Promise<Wire> {

@@ -8,6 +8,7 @@ import type { DestinationSession } from '../../drivers/driver.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { DestinationState } from '../../migration/destination.ts';
 import type { DiskTunnel, SeedAnswer, Seeding } from '../../protocol/peer.ts';
+import { optimiseWhatIsHot } from '../../small-process.ts';
 import { isNamed, makeDirectories } from '../../storage/made.ts';
 import { hostCredentials } from '../credentials.ts';
 import { targetsOf } from './base-names.ts';
@@ -66,6 +67,7 @@ export class DestinationBases {
     const { config, log } = this.#parts;
     const { id, from, epoch, guest } = admission;
     const session = randomBytes(16).toString('hex');
+    optimiseWhatIsHot();
     const [{ openTargetTunnel }, { BaseTaker: Taker }] = await Promise.all([
       import('../../disks/tunnel/open.ts'),
       import('../../disks/base/take.ts'),

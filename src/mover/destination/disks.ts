@@ -7,6 +7,7 @@ import type { DestinationSession } from '../../drivers/driver.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { DestinationState } from '../../migration/destination.ts';
 import type { DiskTunnel } from '../../protocol/peer.ts';
+import { optimiseWhatIsHot } from '../../small-process.ts';
 import { hostCredentials } from '../credentials.ts';
 import type { DestinationParts } from './parts.ts';
 
@@ -38,6 +39,7 @@ export class DestinationDisks {
     this.letGo('the disks are copied over a new session');
     await hypervisor.disks.serve(nodes, socket, signal);
     const session = randomBytes(16).toString('hex');
+    optimiseWhatIsHot();
     const { openTargetTunnel } = await import('../../disks/tunnel/open.ts');
     const tunnel = await openTargetTunnel({
       migration: id,

@@ -1,6 +1,7 @@
 import type { Tunnel } from '../../disks/tunnel/open.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../protocol/migration.ts';
 import type { DiskTunnel } from '../../protocol/peer.ts';
+import { optimiseWhatIsHot } from '../../small-process.ts';
 import { hostCredentials } from '../credentials.ts';
 import { budgetOf } from '../wire.ts';
 import type { SourceParts } from './parts.ts';
@@ -14,6 +15,7 @@ export async function openTunnel(
 ): Promise<Tunnel> {
   const { id, epoch, to, settings } = state().plan;
   const budget = budgetOf(config);
+  optimiseWhatIsHot();
   const { openSourceTunnel } = await import('../../disks/tunnel/open.ts');
   return openSourceTunnel(
     {

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { MOVER_FLAGS } from '../src/small-process.ts';
+
+/** Calls one function until V8 has optimised it, at most so often, and lets V8 get to that in between. */
+const STORY = `
+  const { optimiseWhatIsHot } = await import(process.argv[1]);
+  const sum = (many) => { let all = 0; for (let at = 0; at < many; at += 1) all = (all + at * at) % 1009; return all; };
+  const turns = (calls) => { for (let call = 0; call < calls; call += 1) sum(20); };
+  %NeverOptimizeFunction(turns);
+  const isOptimised = async (rounds) => {
+    for (let round = 0; round < rounds; round += 1) {
+      turns(5000);
+      if ((%GetOptimizationStatus(sum) & 8) !== 0) return true;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return false;
+  };
+  const before = await isOptimised(20);
+  optimiseWhatIsHot();
+  console.log(JSON.stringify({ before, after: await isOptimised(2000) }));
+`;
+
+test('a mover optimises nothing until the guest’s bytes pass through it, and then what is hot', async () => {
+  const program = new URL('../src/small-process.ts', import.meta.url).href;
+  const flags = [...MOVER_FLAGS, '--allow-natives-syntax', '--input-type=module'];
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, '-e', STORY, program]);
+  assert.deepEqual(JSON.parse(stdout), { before: false, after: true });
+});
