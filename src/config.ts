@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { godwitError } from './errors.ts';
 import { address, guestName, hostName, splitAddress } from './protocol/names.ts';
 import { ipAddress } from './protocol/network.ts';
+import { nfsUrl, numericId } from './protocol/nfs-url.ts';
 import { MOST_ADDRESSES, MOST_VANTAGES, probing } from './protocol/vantage.ts';
 import { sharing } from './protocol/wire.ts';
 
@@ -58,8 +59,27 @@ export const agentConfig = z.strictObject({
     .array(path)
     .max(64)
     .default(['/boot', '/var/lib/godwit/images', '/var/lib/libvirt/images']),
-  /** Directories in which guests' disks may lie; nothing else of this host is opened as a disk, or written to as a proof. */
-  storage: z.array(z.strictObject({ path })).max(64).default([]),
+  /**
+   * Where guests' disks may lie; nothing else is opened as a disk by this host, or written to as a proof. `path`: a
+   * directory, also of an export that is mounted. `nfs`: a directory of an export that hypervisors open by themselves.
+   */
+  storage: z
+    .array(
+      z.union(
+        [
+          z.strictObject({ path }),
+          z.strictObject({
+            nfs: nfsUrl,
+            /** The numbers of the user and the group as whom it is opened; default: those of the agent. */
+            user: numericId.optional(),
+            group: numericId.optional(),
+          }),
+        ],
+        'neither { path } of a directory nor { nfs } of an export',
+      ),
+    )
+    .max(64)
+    .default([]),
   /** Of guests' networks. */
   network: z
     .strictObject({

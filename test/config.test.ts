@@ -41,6 +41,16 @@ describe('an agent’s configuration', () => {
     assert.deepEqual(hostsOf(config), ['10.0.0.1', 'fd00::1']);
   });
 
+  test('names directories and NFS exports for disks, and says what is neither', () => {
+    const export0 = { nfs: 'nfs://filer/srv/vm', user: 107, group: 107 };
+    const storage = [{ path: '/srv/vm' }, export0];
+    const config = parseAgentConfig('agent.json', JSON.stringify({ ...least, storage }));
+    assert.deepEqual(config.storage, storage);
+    assert.match(refusalOf({ storage: [{ pth: '/srv/vm' }] }), /neither \{ path \}.*storage/s);
+    assert.match(refusalOf({ storage: [{ nfs: 'nfs://filer' }] }), /nfs:\/\/SERVER\/PATH/);
+    assert.match(refusalOf({ storage: [{ path: '/srv/vm', user: 1 }] }), /user/);
+  });
+
   test('fills what a group leaves out', () => {
     const config = parseAgentConfig(
       'agent.json',

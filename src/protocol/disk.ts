@@ -122,6 +122,8 @@ export const proofPlace = z.object({
   /** Of its pool; empty for the pool itself. */
   directory: z.union([z.literal(''), pathInPool]),
   file: proofName,
+  /** On an NFS export that the source's hypervisor opens by itself: to be looked for on such exports, in no directory. */
+  nfs: z.literal(true).optional(),
 });
 export type ProofPlace = z.infer<typeof proofPlace>;
 

@@ -19,10 +19,13 @@ export interface Located {
 
 export type Found<T> = { readonly found: T } | { readonly problem: string };
 
-/** The pools that are there; one that is not mounted or was removed is left out. */
-export async function openPools(storage: readonly { readonly path: string }[]): Promise<Pool[]> {
+/** The directories that are there; one that is not mounted or was removed is left out, and so is an export without a mount. */
+export async function openPools(
+  storage: readonly ({ readonly path: string } | { readonly nfs: string })[],
+): Promise<Pool[]> {
   const pools: Pool[] = [];
   for (const each of storage) {
+    if (!('path' in each)) continue;
     const root = await realpath(each.path).catch(() => undefined);
     if (root === undefined || pools.some((pool) => pool.root === root)) continue;
     pools.push({ id: createHash('sha256').update(root).digest('hex').slice(0, 16), root });

@@ -5,6 +5,8 @@ import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { proofAnswer } from '../protocol/disk.ts';
 import type { ProofAnswer, ProofPlace } from '../protocol/disk.ts';
+import { directoryAt, onExport } from './exports.ts';
+import type { Export } from './exports.ts';
 import { resolveIn } from './pools.ts';
 import type { Pool } from './pools.ts';
 
@@ -16,16 +18,72 @@ import type { Pool } from './pools.ts';
 
 const NONCE_BYTES = 32;
 const NONCE_CHARACTERS = NONCE_BYTES * 2;
+/** A little more than two nonces: more than that is no proof. */
+const MOST_CHARACTERS = NONCE_CHARACTERS * 2 + 1;
 
 export function proofFile(migration: string): string {
   return `.godwit-${migration}`;
+}
+
+/** Source: a directory that holds an image. What is written there is on the storage when it resolves. */
+export interface Beside {
+  /** Makes the file, in place of one that an earlier mover of the same migration left, and tells its nonce. */
+  write(name: string, signal: AbortSignal): Promise<string>;
+  /** What the file holds now. */
+  read(name: string, signal: AbortSignal): Promise<string>;
+  /** Nothing is left of it; also where there was none. */
+  remove(name: string, signal: AbortSignal): Promise<void>;
+}
+
+export function besideInDirectory(directory: string): Beside {
+  return {
+    write: (name) => writeProof(directory, name),
+    read: (name) => readProof(directory, name),
+    remove: (name) => removeProof(directory, name),
+  };
+}
+
+/** The same on an export that no host has mounted; `part`: the directory below the export's root. */
+export function besideOnExport(pool: Export, part: string): Beside {
+  const remove: Beside['remove'] = (name, signal) =>
+    onExport(pool, signal, async (client, inner) => {
+      const directory = await directoryAt(client, part, inner);
+      await client.remove(directory, name, inner).catch(unlessGone);
+    });
+  return {
+    remove,
+    write: (name, signal) =>
+      onExport(pool, signal, async (client, inner) => {
+        const directory = await directoryAt(client, part, inner);
+        await client.remove(directory, name, inner).catch(unlessGone);
+        const nonce = newNonce();
+        const file = await client.create(directory, name, inner);
+        await client.write(file, 0, Buffer.from(nonce), inner);
+        return nonce;
+      }),
+    read: (name, signal) =>
+      onExport(pool, signal, async (client, inner) => {
+        const directory = await directoryAt(client, part, inner);
+        const { handle, kind } = await client.lookup(directory, name, inner);
+        if (kind !== 'file') throw new Error('it holds no nonce');
+        return (await client.read(handle, MOST_CHARACTERS, inner)).toString('latin1');
+      }),
+  };
+}
+
+function unlessGone(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}
+
+function newNonce(): string {
+  return randomBytes(NONCE_BYTES).toString('hex');
 }
 
 /** Source: makes the file, in place of one that an earlier mover of the same migration left, and tells its nonce. */
 export async function writeProof(directory: string, name: string): Promise<string> {
   const file = path.join(directory, name);
   await rm(file, { force: true });
-  const nonce = randomBytes(NONCE_BYTES).toString('hex');
+  const nonce = newNonce();
   const handle = await open(file, 'wx', 0o600);
   try {
     await handle.writeFile(nonce);
@@ -67,13 +125,41 @@ export async function answerProof(pools: readonly Pool[], place: ProofPlace): Pr
   return problems.length === 0 ? {} : { problem: problems.join('; ').slice(0, 1024) };
 }
 
+/** The same where the source's image lies on an export: each of this host's is asked, and no directory. */
+export async function answerOnExports(
+  exports: readonly Export[],
+  { directory, file }: ProofPlace,
+  signal: AbortSignal,
+): Promise<ProofAnswer> {
+  const problems: string[] = [];
+  for (const pool of exports) {
+    try {
+      const answer = await onExport(pool, signal, async (client, inner) => {
+        const at = await directoryAt(client, directory, inner);
+        const { handle, kind, bytes } = await client.lookup(at, file, inner);
+        const isProof = kind === 'file' && bytes === NONCE_CHARACTERS;
+        if (!isProof) throw new Error('it holds no nonce');
+        const read = (await client.read(handle, MOST_CHARACTERS, inner)).toString('latin1');
+        const wrote = newNonce();
+        await client.write(handle, NONCE_CHARACTERS, Buffer.from(wrote), inner);
+        return { read, wrote };
+      });
+      return proofAnswer.parse({ ...answer, pool: pool.id });
+    } catch (error) {
+      const { code = '', message } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT') problems.push(`${pool.root}: ${message}`);
+    }
+  }
+  return problems.length === 0 ? {} : { problem: problems.join('; ').slice(0, 1024) };
+}
+
 async function addTo(file: string): Promise<ProofAnswer> {
   const handle = await open(file, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const info = await handle.stat();
     if (!info.isFile() || info.size !== NONCE_CHARACTERS) throw new Error('it holds no nonce');
     const read = await readShort(handle);
-    const wrote = randomBytes(NONCE_BYTES).toString('hex');
+    const wrote = newNonce();
     await handle.write(wrote, info.size);
     await handle.sync();
     return { read, wrote };
@@ -82,9 +168,8 @@ async function addTo(file: string): Promise<ProofAnswer> {
   }
 }
 
-/** A little more than two nonces: more than that is no proof. */
 async function readShort(handle: FileHandle): Promise<string> {
-  const buffer = Buffer.alloc(NONCE_CHARACTERS * 2 + 1);
+  const buffer = Buffer.alloc(MOST_CHARACTERS);
   const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
   return buffer.toString('latin1', 0, bytesRead);
 }

@@ -72,7 +72,7 @@ async function poolOf(
   file: string,
 ): Promise<readonly [Pool, string] | readonly []> {
   const ways: (readonly [Pool, string])[] = [];
-  for (const { path: given } of storage) {
+  for (const { path: given } of storage.filter((each) => 'path' in each)) {
     const [pool] = await openPools([{ path: given }]);
     if (pool === undefined || !pools.some(({ id }) => id === pool.id)) continue;
     const part = below(pool.root, file) ?? below(path.resolve(given), file);

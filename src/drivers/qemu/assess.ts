@@ -2,9 +2,11 @@ import { access, constants, readdir, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Check } from '../../protocol/migration.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer.ts';
+import { isNfs } from '../../protocol/nfs-url.ts';
 import { godwitError } from '../../errors.ts';
 import { ovsDatabase } from '../../openvswitch.ts';
 import type { DestinationOptions, NicPlan } from '../driver.ts';
+import { hasNfsClient } from './binaries.ts';
 import type { QemuProgram } from './binaries.ts';
 import { chooseProgram } from './choose.ts';
 import type { ImageStore } from './images.ts';
@@ -60,6 +62,7 @@ export async function matchHost(
       ...(program === undefined ? [] : cpuChecks(description.name, spec, options.host, program)),
       ...found.checks,
       ...diskChecks(description.name, spec, options.host, host.disks),
+      ...(await exportChecks(program, host.disks, options.host, signal)),
       ...bridges,
       ...(program === undefined ? [] : destinationStreamChecks(stream, program)),
     ],
@@ -178,6 +181,21 @@ function diskChecks(
     const facts = { host, guest, device: node, reason: 'it was not told where its file lies' };
     return [refusal('disks', godwitError('GODWIT_DISK_MISSING', facts), 'destination')];
   });
+}
+
+/** What lies on an NFS export is opened by the program itself, which distributions pack apart. */
+async function exportChecks(
+  program: QemuProgram | undefined,
+  files: ReadonlyMap<string, string>,
+  host: string,
+  signal: AbortSignal,
+): Promise<Check[]> {
+  const found = [...files.values()].find(isNfs);
+  if (program === undefined || found === undefined) return [];
+  if (await hasNfsClient(program.binary, host, signal)) return [];
+  const what = `an NFS client of QEMU (${program.binary}) for ${found}`;
+  const hint = 'Install what brings QEMU’s NFS driver (qemu-block-extra on Debian and Ubuntu).';
+  return [refusal('disks', godwitError('GODWIT_HOST_LACKS', { what }, { hint }), 'destination')];
 }
 
 /** NICs that need a port here; bridges keep their name where the configuration does not map them. */

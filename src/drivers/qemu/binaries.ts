@@ -145,6 +145,24 @@ async function askAbilities(client: QmpClient, signal: AbortSignal) {
   };
 }
 
+/**
+ * Whether a program can open images on NFS exports: its driver is a module, which may be installed at any time. It is
+ * asked for a path without a directory, at which no driver looks, and only one that is there finds fault with it.
+ */
+export async function hasNfsClient(
+  file: string,
+  host: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const question = { file, host, accelerator: 'tcg', deadlineMs: PROBE_MS } as const;
+  return askProgram(question, signal, async (client, inner) => {
+    const server = { type: 'inet', host: '127.0.0.1' };
+    const asked = { driver: 'nfs', 'node-name': 'nfs', server, path: 'none' };
+    const told = await client.request('blockdev-add', asked, inner);
+    return told.ok || !/unknown driver/i.test(told.reason);
+  });
+}
+
 /** The schema hides the names of types, so the enumeration is known by its values. */
 export function isMultifdCompression(values: readonly string[]): boolean {
   return values[0] === 'none' && values.includes('zlib');

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { AgentConfig } from '../../config.ts';
 import type { BaseTarget } from '../../disks/base/file.ts';
 import type { DestinationState } from '../../migration/destination.ts';
 import { madeNames } from '../../storage/made.ts';
@@ -6,7 +7,7 @@ import { openPools } from '../../storage/pools.ts';
 
 /** What is made here, from the journal's state alone; its names are the migration's own. */
 export async function targetsOf(
-  storage: readonly { readonly path: string }[],
+  storage: AgentConfig['storage'],
   { bases, admission }: Pick<DestinationState, 'bases' | 'admission'>,
 ): Promise<BaseTarget[]> {
   const pools = await openPools(storage);

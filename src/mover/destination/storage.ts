@@ -2,8 +2,13 @@ import type { AgentConfig } from '../../config.ts';
 import { godwitError, GodwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { Preparation, StorageAnswer, StorageProof } from '../../protocol/peer.ts';
+import { exportsOf, resolveOn } from '../../storage/exports.ts';
 import { openPools, resolveIn } from '../../storage/pools.ts';
-import { answerProof } from '../../storage/proof.ts';
+import type { Found } from '../../storage/pools.ts';
+import { answerOnExports, answerProof } from '../../storage/proof.ts';
+
+/** The source waits 10 s for an answer; a server that is gone is not to take all of them, ms. */
+const EXPORTS_MS = 8000;
 
 /** Where the images of a guest's disks lie on this host, by block node, and what speaks against opening them. */
 export interface DiskFiles {
@@ -16,8 +21,15 @@ export async function answerStorage(
   { places }: StorageProof,
 ): Promise<StorageAnswer> {
   const pools = await openPools(config.storage);
+  const exports = exportsOf(config.storage);
+  const signal = AbortSignal.timeout(EXPORTS_MS);
   const answers: StorageAnswer['places'] = [];
-  for (const place of places) answers.push(await answerProof(pools, place));
+  for (const place of places) {
+    const { nfs = false } = place;
+    answers.push(
+      nfs ? await answerOnExports(exports, place, signal) : await answerProof(pools, place),
+    );
+  }
   return { places: answers };
 }
 
@@ -28,13 +40,9 @@ export async function diskFiles(
   const files = new Map<string, string>();
   const checks: Check[] = [];
   if (places.length === 0) return { files, checks };
-  const pools = await openPools(config.storage);
-  for (const { node, pool: id, path } of places) {
-    const pool = pools.find((each) => each.id === id);
-    const found =
-      pool === undefined
-        ? { problem: `no storage of ${config.name} allows it` }
-        : await resolveIn(pool, path, 'file');
+  const resolve = await resolver(config);
+  for (const { node, pool, path } of places) {
+    const found = await resolve(pool, path);
     if ('found' in found) {
       files.set(node, found.found);
       continue;
@@ -59,6 +67,21 @@ export async function diskFiles(
     checks.push({ name: 'disks', side: 'destination', verdict: 'pass', evidence });
   }
   return { files, checks };
+}
+
+async function resolver(
+  config: AgentConfig,
+): Promise<(pool: string, part: string) => Promise<Found<string>>> {
+  const pools = await openPools(config.storage);
+  const exports = exportsOf(config.storage);
+  const signal = AbortSignal.timeout(EXPORTS_MS);
+  return async (id, part) => {
+    const pool = pools.find((each) => each.id === id);
+    if (pool !== undefined) return resolveIn(pool, part, 'file');
+    const onExport = exports.find((each) => each.id === id);
+    if (onExport !== undefined) return resolveOn(onExport, part, signal);
+    return { problem: `no storage of ${config.name} allows it` };
+  };
 }
 
 /** The same once more before they are opened: what was checked may have changed since. */

@@ -3,9 +3,13 @@ import { godwitError } from '../../errors.ts';
 import type { Disk, Place } from '../../protocol/disk.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import type { Check } from '../../protocol/migration.ts';
+import { isNfs } from '../../protocol/nfs-url.ts';
+import type { AgentConfig } from '../../config.ts';
+import { exportOf, exportsOf, resolveOn } from '../../storage/exports.ts';
 import { locate, openPools } from '../../storage/pools.ts';
-import type { Located } from '../../storage/pools.ts';
-import { proofFile, readProof, removeProof, verdictOf, writeProof } from '../../storage/proof.ts';
+import type { Found, Located } from '../../storage/pools.ts';
+import { besideInDirectory, besideOnExport, proofFile, verdictOf } from '../../storage/proof.ts';
+import type { Beside } from '../../storage/proof.ts';
 import { ask } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 
@@ -20,14 +24,21 @@ export interface StorageFound {
   readonly checks: readonly Check[];
 }
 
+/** Where an image lies here. */
+interface Lying extends Located {
+  /** Without symbolic links: one proof serves all images in it. */
+  readonly directory: string;
+  readonly beside: Beside;
+  /** On an export that no host has mounted. */
+  readonly nfs: boolean;
+}
+
 /** An image with the way it is known by here. */
 interface Image {
   readonly node: string;
   readonly disk: string;
   readonly file: string;
-  readonly located: Located;
-  /** On this host, without symbolic links. */
-  readonly directory: string;
+  readonly located: Lying;
 }
 
 /** What a directory's proof came to. */
@@ -45,22 +56,52 @@ export async function proveStorage(parts: SourceParts, signal: AbortSignal): Pro
   const { description, files = {}, uncopyable = {} } = await guest.inspect(signal);
   const { disks = [] } = description;
   if (disks.length === 0) return NOTHING;
-  const pools = await openPools(config.storage);
+  const find = await finder(config);
   const images: Image[] = [];
   const refused: Check[] = [];
   for (const { node, disk } of imagesOf(disks)) {
     const file = files[node] ?? '';
-    const located = await locate(pools, file);
+    const located = await find(file, signal);
     if ('problem' in located) {
       refused.push(notShared(parts, { disk, file }, `on ${config.name} ${located.problem}`));
       continue;
     }
-    const real = path.join(located.found.pool.root, located.found.path);
-    const directory = path.dirname(real);
-    images.push({ node, disk, file, located: located.found, directory });
+    images.push({ node, disk, file, located: located.found });
   }
   if (refused.length > 0) return { ...NOTHING, checks: refused };
   return judge(parts, { disks, images, uncopyable }, await prove(parts, images, signal));
+}
+
+/** Finds where in this host's storage a file lies. */
+async function finder(
+  config: AgentConfig,
+): Promise<(file: string, signal: AbortSignal) => Promise<Found<Lying>>> {
+  const pools = await openPools(config.storage);
+  const exports = exportsOf(config.storage);
+  return async (file, signal) => {
+    if (!isNfs(file)) {
+      const at = await locate(pools, file);
+      if ('problem' in at) return at;
+      const directory = path.dirname(path.join(at.found.pool.root, at.found.path));
+      return {
+        found: { ...at.found, directory, beside: besideInDirectory(directory), nfs: false },
+      };
+    }
+    const at = exportOf(exports, file);
+    if ('problem' in at) return at;
+    const { pool, path: part } = at.found;
+    const there = await resolveOn(pool, part, signal);
+    if ('problem' in there) return there;
+    const inPool = directoryOf(part);
+    const beside = besideOnExport(pool, inPool);
+    return { found: { pool, path: part, directory: `${pool.root}/${inPool}`, beside, nfs: true } };
+  };
+}
+
+/** Of a place in a pool; empty: the pool itself. */
+function directoryOf(part: string): string {
+  const directory = path.posix.dirname(part);
+  return directory === '.' ? '' : directory;
 }
 
 /** Each image once: disks may share a backing file. */
@@ -83,32 +124,48 @@ async function prove(
   const from = config.name;
   const name = proofFile(request.id);
   const proofs = new Map<string, Proof>();
-  const written: { directory: string; inPool: string; nonce: string }[] = [];
+  const written = new Map<string, { image: Lying; nonce: string }>();
   try {
-    for (const { directory, located } of images) {
-      if (proofs.has(directory) || written.some((each) => each.directory === directory)) continue;
+    for (const { located } of images) {
+      const { directory, beside } = located;
+      if (proofs.has(directory) || written.has(directory)) continue;
       try {
-        const nonce = await writeProof(directory, name);
-        const inPool = path.relative(located.pool.root, directory);
-        written.push({ directory, inPool, nonce });
+        written.set(directory, { image: located, nonce: await beside.write(name, signal) });
       } catch (error) {
+        // It may have been made, and only its answer have got lost.
+        await beside.remove(name, AbortSignal.timeout(ANSWER_MS)).catch(() => {});
+        signal.throwIfAborted();
         proofs.set(directory, { why: `${from} cannot write beside it: ${String(error)}` });
       }
     }
-    const places = written.map(({ inPool }) => ({ directory: inPool, file: name }));
+    const places = [...written.values()].map(({ image }) => ({
+      directory: directoryOf(image.path),
+      file: name,
+      ...(image.nfs ? { nfs: true as const } : {}),
+    }));
     const body = { places };
     const answer = await ask(parts, signal, (api) =>
       api.storage({ body }, { signal, deadlineMs: ANSWER_MS }),
     );
-    for (const [index, { directory, nonce }] of written.entries()) {
+    for (const [index, [directory, { image, nonce }]] of [...written].entries()) {
       const told = answer.places[index] ?? {};
-      const verdict = verdictOf(nonce, told, await readProof(directory, name), { from, to });
+      const readBack = await image.beside.read(name, signal).catch(() => '');
+      signal.throwIfAborted();
+      const verdict = verdictOf(nonce, told, readBack, { from, to });
       const why = verdict.shared ? undefined : verdict.why;
       proofs.set(directory, why === undefined ? { pool: told.pool ?? '' } : { why });
     }
     return proofs;
   } finally {
-    for (const { directory } of written) await removeProof(directory, name);
+    // Also where the migration was cancelled meanwhile: nothing is to stay.
+    const own = AbortSignal.timeout(ANSWER_MS);
+    for (const [directory, { image }] of written) {
+      await image.beside.remove(name, own).catch((error: unknown) => {
+        proofs.set(directory, {
+          why: `${from} cannot remove what it wrote beside it: ${String(error)}`,
+        });
+      });
+    }
   }
 }
 
@@ -131,12 +188,12 @@ function judge(
   const checks: Check[] = [];
   for (const image of images) {
     const { node, located } = image;
-    const proof = proofs.get(image.directory) ?? { why: 'nothing was tried' };
-    const lost = uncopyable[node];
+    const proof = proofs.get(located.directory) ?? { why: 'nothing was tried' };
+    const lost = located.nfs ? 'what lies on an NFS export is not copied' : uncopyable[node];
     const here = { node, pool: located.pool.id, path: located.path };
     if (!('why' in proof)) places.push({ node, pool: proof.pool, path: located.path });
     // As a file, whatever its format: nobody writes to it.
-    else if (!isWritten(disks, node)) bases.push(here);
+    else if (!isWritten(disks, node) && !located.nfs) bases.push(here);
     else if (lost !== undefined) checks.push(notShared(parts, image, `${proof.why}; ${lost}`));
     else copies.push(here);
   }
@@ -151,6 +208,11 @@ function judge(
     const how = [
       ...(isCopied ? [`not on storage that ${to} sees: it is copied while the guest runs`] : []),
       ...(isShared ? [`${from} and ${to} each read what the other wrote beside it`] : []),
+      ...(images.some(
+        ({ node, located }) => located.nfs && chain.some((each) => each.node === node),
+      )
+        ? ['without image locks, so the right to run alone keeps others from writing']
+        : []),
       ...(lower.length > 0
         ? [`sent first, where ${to} has none like it: ${lower.join(', ')}`]
         : []),
@@ -198,11 +260,10 @@ export async function dropProofs(parts: SourceParts, signal: AbortSignal): Promi
   const { guest, config, request, state } = parts;
   if (state().known.description?.disks === undefined) return;
   const { files = {} } = await guest.inspect(signal);
-  const pools = await openPools(config.storage);
+  const find = await finder(config);
   for (const file of Object.values(files)) {
-    const located = await locate(pools, file);
+    const located = await find(file, signal);
     if ('problem' in located) continue;
-    const directory = path.dirname(path.join(located.found.pool.root, located.found.path));
-    await removeProof(directory, proofFile(request.id));
+    await located.found.beside.remove(proofFile(request.id), signal);
   }
 }

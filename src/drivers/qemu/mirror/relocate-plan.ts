@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isNfs } from '../../../protocol/nfs-url.ts';
 import type { GuestDisk, RelocationSight } from '../../disks.ts';
 import { creationOf } from '../make-image.ts';
 import { parseCommandLine } from '../spec/cmdline.ts';
@@ -45,7 +46,8 @@ export function relocatable(facts: GuestFacts): GuestDisk[] {
     const old = found.live.get(node) ?? '';
     const device = facts.block.disks.find(({ root }) => root === old);
     const common = { name, file: found.files.get(node) ?? '', bytes, allocatedBytes };
-    const reason = readOnly ? 'the guest only reads it' : found.uncopyable.get(node);
+    const onExport = isNfs(common.file) ? 'it lies on an NFS export' : undefined;
+    const reason = readOnly ? 'the guest only reads it' : (onExport ?? found.uncopyable.get(node));
     const fixed = reason ?? bitmapsOf(facts, old);
     if (fixed !== undefined || like === undefined || device === undefined) {
       return { ...common, fixed: fixed ?? 'it is not on a device of its own', work: undefined };

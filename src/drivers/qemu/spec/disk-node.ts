@@ -56,6 +56,12 @@ const KNOWN = new Set([
   ...TUNING_SWITCHES,
   ...TUNING_NUMBERS,
 ]);
+/** Of QEMU's own NFS client: where it is and as whom, which the destination's host says for itself; and how it reads. */
+const READING = ['readahead-size', 'page-cache-size'] as const;
+const KNOWN_OF_NFS = new Set([
+  ...'server path user group tcp-syn-count debug'.split(' '),
+  ...READING,
+]);
 const KNOWN_OF_DRIVES = new Set([
   ...KNOWN,
   ...'if id index bus unit media format readonly werror rerror snapshot copy-on-read'.split(' '),
@@ -82,6 +88,9 @@ export function settingsOf(nodes: ImageNodes): ImageSettings {
     changes: [
       ...(aio === 'io_uring' ? ['is read by threads at the destination, not by io_uring'] : []),
       ...(locking === 'off' ? ['is opened without an image lock, as it was here'] : []),
+      ...(READING.some((key) => fileOptions.given[key] !== undefined)
+        ? ['is opened without a read-ahead or a page cache of its NFS client']
+        : []),
       ...(image.volatileBitmaps > 0 ? ['leaves its dirty bitmaps in memory behind'] : []),
     ],
   };
@@ -91,13 +100,18 @@ function obstaclesOf({ image, file, imageOptions, fileOptions }: ImageNodes): st
   const found: string[] = [];
   for (const { given, by } of new Set([imageOptions, fileOptions])) {
     const known = by === 'drive' && given['file'] !== undefined ? KNOWN_OF_DRIVES : KNOWN;
-    const unknown = Object.keys(given).find((key) => !known.has(key) && !isThrottle(key));
+    const ofNfs = file.driver === 'nfs' ? KNOWN_OF_NFS : new Set<string>();
+    const unknown = Object.keys(given).find(
+      (key) => !known.has(key) && !ofNfs.has(key) && !isThrottle(key),
+    );
     if (unknown !== undefined) found.push(`its setting \`${unknown}\` is unknown to Godwit`);
     if (switchValue(scalarOf(given['snapshot'])) === true) found.push('its changes are temporary');
     if (switchValue(scalarOf(given['copy-on-read'])) === true) found.push('it is copied on read');
   }
   if (image.encrypted) found.push('it is encrypted, and its key is not carried');
-  if (file.driver !== 'file') found.push(`it is reached through \`${file.driver}\``);
+  if (file.driver !== 'file' && file.driver !== 'nfs') {
+    found.push(`it is reached through \`${file.driver}\``);
+  }
   return found;
 }
 

@@ -1,3 +1,5 @@
+import { parseNfs } from '../../../protocol/nfs-url.ts';
+import type { NfsPlace } from '../../../protocol/nfs-url.ts';
 import type { BlockNode } from './disk-schema.ts';
 
 /** The `-blockdev` words that open a guest's images; `files` names the file here of each. Pure. */
@@ -19,15 +21,25 @@ export function openings(each: BlockNode, file: string): object[] {
 }
 
 function fileNode(each: BlockNode, filename: string): object {
+  const place = parseNfs(filename);
   return {
-    driver: 'file',
+    ...(place === undefined ? { driver: 'file', filename } : onExport(place)),
     'node-name': each.file ?? each.node,
-    filename,
-    aio: each.aio,
     ...opened(each),
     discard: each.file === undefined ? each.discard : each.fileDiscard,
     ...(each.file === undefined ? { 'detect-zeroes': each.detectZeroes } : {}),
-    locking: each.locking,
+    // QEMU's NFS client has neither.
+    ...(place === undefined ? { aio: each.aio, locking: each.locking } : {}),
+  };
+}
+
+function onExport({ host, path, user, group }: NfsPlace): object {
+  return {
+    driver: 'nfs',
+    server: { type: 'inet', host },
+    path,
+    ...(user === undefined ? {} : { user }),
+    ...(group === undefined ? {} : { group }),
   };
 }
 

@@ -171,7 +171,8 @@ class Describer {
       ...(make === undefined ? {} : { make }),
       ...settings,
     });
-    this.files.set(name, path.resolve(this.#facts.cwd, file.file));
+    const { cwd } = this.#facts;
+    this.files.set(name, file.driver === 'nfs' ? file.file : path.resolve(cwd, file.file));
     this.live.set(name, image.name);
     const allocated =
       file.allocatedBytes === undefined ? {} : { allocatedBytes: file.allocatedBytes };
@@ -193,8 +194,9 @@ class Describer {
       this.findings.push(disk(name, root, 'its backing chain cannot be followed'));
       return undefined;
     }
-    const below = image.driver === 'file' ? image : this.#live.get(this.#child(root, 'file') ?? '');
-    if (!/^(raw|qcow2|file)$/.test(image.driver) || below === undefined) {
+    const isFile = /^(file|nfs)$/.test(image.driver);
+    const below = isFile ? image : this.#live.get(this.#child(root, 'file') ?? '');
+    if (!/^(raw|qcow2|file|nfs)$/.test(image.driver) || below === undefined) {
       this.findings.push(disk(name, image.file, `it is reached through \`${image.driver}\``));
       return undefined;
     }

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+
+/**
+ * A place on an NFS export that hypervisors open with a client of their own, as QEMU writes it: `nfs://SERVER/PATH`,
+ * nothing escaped, and at its end `?uid=U&gid=G` where it is not reached as the user of the program that opens it.
+ */
+export interface NfsPlace {
+  readonly host: string;
+  /** Absolute, at the server. */
+  readonly path: string;
+  readonly user?: number;
+  readonly group?: number;
+}
+
+/** No name that leads up, and no `?`: what follows one are settings. */
+const SEGMENT = String.raw`(?!\.{1,2}(?:/|\?|$))[^/?\0]{1,255}`;
+const HOST = String.raw`[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})`;
+const EXPORT = new RegExp(`^nfs://${HOST}(?:/${SEGMENT}){1,64}$`);
+const PLACE = new RegExp(`^nfs://(${HOST})((?:/${SEGMENT}){1,64})(?:\\?([^/\\0]{1,256}))?$`);
+
+/** A directory of an export, as configurations name it. */
+export const nfsUrl = z.string().max(1024).regex(EXPORT, 'nfs://SERVER/PATH of an NFS export');
+/** Of a user or a group. */
+export const numericId = z.number().int().nonnegative().max(0xffff_fffe);
+
+export function isNfs(file: string): boolean {
+  return file.startsWith('nfs://');
+}
+
+/** Undefined where `text` is none; other settings than the user's are no part of where it is. */
+export function parseNfs(text: string): NfsPlace | undefined {
+  const [, host = '', path = '', settings = ''] = PLACE.exec(text.slice(0, 8192)) ?? [];
+  if (host === '') return undefined;
+  const given = new URLSearchParams(settings);
+  const idOf = (name: string): number | undefined => {
+    const held = given.get(name) ?? '';
+    return /^\d{1,10}$/.test(held) ? numericId.safeParse(Number(held)).data : undefined;
+  };
+  const [user, group] = [idOf('uid'), idOf('gid')];
+  return {
+    host,
+    path,
+    ...(user === undefined ? {} : { user }),
+    ...(group === undefined ? {} : { group }),
+  };
+}
+
+export function formatNfs({ host, path, user, group }: NfsPlace): string {
+  const settings = [
+    ...(user === undefined ? [] : [`uid=${user}`]),
+    ...(group === undefined ? [] : [`gid=${group}`]),
+  ];
+  return `nfs://${host}${path}${settings.length === 0 ? '' : `?${settings.join('&')}`}`;
+}
