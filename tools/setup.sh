@@ -4,7 +4,7 @@
 #
 #   tools/setup.sh [--only demo|test|all] [--check]
 #
-# demo: one QEMU, the lab's tools, Node's packages and a guest kernel. test and all: the same, strace, nft, conntrack, Open vSwitch, sqlite3, and a
+# demo: one QEMU, the lab's tools, Node's packages and a guest kernel. test and all: the same, strace, nft, conntrack, Open vSwitch, sqlite3, an NFS server, and a
 # second QEMU beside the first. The demo gets the second too where the first is older than 9.0. --check only says what is missing (exit status 1).
 set -euo pipefail
 
@@ -40,6 +40,7 @@ missing() {
   system_ready || echo system
   node_ready || echo node
   guest_ready || echo guest
+  nfs_client_ready || echo nfs_client
   if ! second_qemu_ready && { [ "$only" != demo ] || qemu_loses_pages; }; then echo second_qemu; fi
 }
 
@@ -56,7 +57,7 @@ if command -v flock >/dev/null; then
 fi
 
 scratch=$(mktemp -d "$cache/setup.XXXXXX")
-trap 'switch_policy_removed; rm -rf "$scratch"' EXIT
+trap 'service_policy_removed; rm -rf "$scratch"' EXIT
 
 for part in $parts; do "${part}_bring"; done
 [ -z "$parts" ] || say 'ready'

@@ -13,6 +13,7 @@ import { routeHook } from './guest-plane.ts';
 import { qemuBinaries } from './guest/qemu.ts';
 import { guestKernel } from './image/kernel.ts';
 import { imageDirectory } from './image/initramfs.ts';
+import { LAB_NFS_URL } from './nfs.ts';
 import { ovsEnvironment } from './openvswitch.ts';
 import { AGENT_PORT } from './plan.ts';
 import {
@@ -137,12 +138,16 @@ function ownConfig(lab: Lab, member: LabHost, caDir: string): AgentConfigInput {
     name: member.name,
     ...addressesOf(member),
     stateDir: member.stateDir,
-    storage: [{ path: storageDirectory(lab, member.name) }],
+    storage: [storageOf(lab, member.name)],
     peers: Object.fromEntries(others.map((other) => [other.name, addressesOf(other)])),
     ...linkRates(lab, others),
     // The first host keeps the CA, so that `godwit pki join` can be tried.
     ...(member.name === lab.hosts[0] ? { caDir } : {}),
   };
+}
+
+function storageOf(lab: Lab, host: string): NonNullable<AgentConfigInput['storage']>[number] {
+  return lab.storage === 'nfs' ? { nfs: LAB_NFS_URL } : { path: storageDirectory(lab, host) };
 }
 
 /** What the lab's links are capped at is known, so that `--path auto` can go by it. */

@@ -1,9 +1,6 @@
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
-import path from 'node:path';
 import { godwitError, type GodwitError } from '../errors.ts';
 import { runCommand } from './command.ts';
-import { systemEnvironment } from './environment.ts';
+import { missingPrograms } from './environment.ts';
 import type { LabNetwork } from './plan.ts';
 
 const OVS_PROGRAMS = ['ovsdb-tool', 'ovsdb-server', 'ovs-vsctl', 'ovs-vswitchd'];
@@ -23,27 +20,13 @@ export async function networkLacks(
 }
 
 async function ovsLacks(): Promise<GodwitError | undefined> {
-  const there = await Promise.all(OVS_PROGRAMS.map(isProgram));
-  const missing = OVS_PROGRAMS.filter((_program, index) => there[index] !== true);
+  const missing = await missingPrograms(OVS_PROGRAMS);
   if (missing.length === 0) return undefined;
   return godwitError(
     'GODWIT_HOST_LACKS',
     { what: `Open vSwitch (${missing.join(', ')})` },
     { hint: 'Run `npm run setup`, or install openvswitch-switch; its services need not run.' },
   );
-}
-
-async function isProgram(name: string): Promise<boolean> {
-  const { PATH = '' } = systemEnvironment();
-  const found = await Promise.all(
-    PATH.split(':').map((directory) =>
-      access(path.join(directory, name), constants.X_OK).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
-  return found.includes(true);
 }
 
 /** By trying, in a namespace that goes away with the command. */

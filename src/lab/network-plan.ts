@@ -3,6 +3,7 @@
  *
  *   client ── lan (switch) ── br0 of each host ── taps of its guests         guest plane
  *             mig (switch) ── mig0 of each host ── agents, migration streams  migration plane
+ *             sto (switch) ── sto0 of each host, and the NFS server ── where disks lie on its export
  *             mig1 (switch) ── mig1 of each host ── with several paths: the same over another way
  *
  * With a delay, the switch has no `mig` bridge: each port has a bridge with a tap of its own, and
@@ -14,8 +15,11 @@ import {
   type LabPlan,
   migrationLink,
   namespaceOf,
+  NFS_SERVER,
   pathsOf,
   RELAYED_MTU,
+  STORAGE_LINK,
+  storageAddress,
 } from './plan.ts';
 
 export interface NetworkStep {
@@ -35,6 +39,7 @@ export function networkSteps(plan: LabPlan): NetworkStep[] {
     clientStep(plan),
     { tool: 'ip', namespace: namespaceOf(plan.name, 'switch'), lines: portLines(plan, relayed) },
     ...guestPlaneSteps(plan),
+    ...storageSteps(plan),
     ...shaping,
   ];
 }
@@ -106,6 +111,31 @@ function portLines(plan: LabPlan, relayed: boolean): string[] {
     );
   }
   return lines;
+}
+
+/** Neither capped nor delayed: storage has links of its own. */
+function storageSteps(plan: LabPlan): NetworkStep[] {
+  if (plan.storage !== 'nfs') return [];
+  const peer = namespaceOf(plan.name, 'switch');
+  const ends = [
+    { member: 'nfs', address: NFS_SERVER },
+    ...plan.hosts.map((host) => ({ member: host, address: storageAddress(host) })),
+  ];
+  const lines = [`link add sto ${BRIDGE}`, 'link set sto up'];
+  return [
+    { tool: 'ip', namespace: peer, lines },
+    ...ends.map(({ member, address }): NetworkStep => {
+      const link = `link add ${STORAGE_LINK} type veth peer name sto-${member} netns ${peer}`;
+      const own = [`addr add ${address}/24 dev ${STORAGE_LINK}`, `link set ${STORAGE_LINK} up`];
+      const namespace = namespaceOf(plan.name, member);
+      return { tool: 'ip', namespace, lines: ['link set lo up', link, ...own] };
+    }),
+    {
+      tool: 'ip',
+      namespace: peer,
+      lines: ends.map(({ member }) => `link set sto-${member} master sto up`),
+    },
+  ];
 }
 
 function shapingSteps(plan: LabPlan, relayed: boolean): NetworkStep[] {

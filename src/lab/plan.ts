@@ -25,7 +25,7 @@ export function migrationLink(path: number): string {
 
 export const MAX_PATHS = 4;
 
-export const LAB_STORAGE = ['shared', 'local'] as const;
+export const LAB_STORAGE = ['shared', 'local', 'nfs'] as const;
 export type LabStorage = (typeof LAB_STORAGE)[number];
 
 /** What a lab is asked to be. Rates are bytes/s; `delayMs` is the round trip between two hosts. */
@@ -36,7 +36,7 @@ export interface LabPlan {
   readonly delayMs: number | undefined;
   /** Migration links of each host: separate networks, with an address of the host on each. Absent: 1. */
   readonly paths?: number | undefined;
-  /** One directory that every host sees, or one for each host alone. Absent: shared. */
+  /** One directory that every host sees, one for each host alone, or an NFS export that none has mounted. Absent: shared. */
   readonly storage?: LabStorage | undefined;
   /** How guests are joined with the client and each other. Absent: `bridge`. */
   readonly network?: LabNetwork | undefined;
@@ -58,6 +58,16 @@ export const UNDERLAY_CLIENT = '10.89.0.10';
 export function underlayAddress(host: string): string {
   return `10.89.0.${11 + host.charCodeAt(0) - 97}`;
 }
+/** Storage plane, where there is one: a server of NFS, in a namespace of its own, and a link of each host. */
+export const STORAGE_LINK = 'sto0';
+export const NFS_SERVER = '10.76.0.2';
+/** As the server has it, in mounts of its own. */
+export const NFS_EXPORT = '/mnt/vm';
+/** Address of a host there. */
+export function storageAddress(host: string): string {
+  return `10.76.0.${11 + host.charCodeAt(0) - 97}`;
+}
+
 export const LAB_VNI = 88;
 /** The VLAN of guests, and of the client, where there are VLANs. */
 export const LAB_VLAN = 10;
@@ -105,16 +115,20 @@ export function namespaceOf(lab: string, member: string): string {
   return `gw-${lab}-${member}`;
 }
 
-/** Every namespace of a lab: its hosts', the client's and the switch's. */
-export function namespacesOf(plan: Pick<LabPlan, 'name' | 'hosts'>): string[] {
-  return [...plan.hosts, 'client', 'switch'].map((member) => namespaceOf(plan.name, member));
+/** Every namespace of a lab: its hosts', the client's and the switch's, and that of a server of NFS. */
+export function namespacesOf(plan: Pick<LabPlan, 'name' | 'hosts' | 'storage'>): string[] {
+  const server = plan.storage === 'nfs' ? ['nfs'] : [];
+  return [...plan.hosts, 'client', 'switch', ...server].map((member) =>
+    namespaceOf(plan.name, member),
+  );
 }
 
 /** True for a namespace that belongs to `lab`, whatever the number of its hosts. */
 export function isNamespaceOf(lab: string, namespace: string): boolean {
   const prefix = namespaceOf(lab, '');
   return (
-    namespace.startsWith(prefix) && /^([a-z]|client|switch)$/.test(namespace.slice(prefix.length))
+    namespace.startsWith(prefix) &&
+    /^([a-z]|client|switch|nfs)$/.test(namespace.slice(prefix.length))
   );
 }
 

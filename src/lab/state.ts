@@ -198,7 +198,7 @@ export function labOf(state: LabState & { entry: LabEntry }): Lab {
   };
 }
 
-/** Where the disks of a host's guests lie: its `storage`. */
+/** Where the disks of a host's guests lie: its `storage`, or what the lab's NFS server exports. */
 export function storageDirectory(lab: Pick<Lab, 'dir' | 'storage'>, host: string): string {
   return path.join(lab.dir, lab.storage === 'local' ? `hosts/${host}/storage` : 'storage');
 }

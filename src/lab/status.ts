@@ -1,7 +1,9 @@
 import { connect } from 'node:net';
 import { type LabGuest, labGuests } from './guest/registry.ts';
 import { type ProbeAnswer } from './probe/messages.ts';
-import type { LabNetwork } from './plan.ts';
+import { LAB_NFS_URL } from './nfs.ts';
+import { type LabNetwork, namespaceOf } from './plan.ts';
+import { processesInNamespaces } from './processes.ts';
 import { readProbe } from './probe/probe.ts';
 import type { Lab } from './state.ts';
 import { labNames } from './state.ts';
@@ -26,6 +28,8 @@ export interface LabStatus {
   readonly delayMs?: number;
   /** Absent: bridge. */
   readonly network?: LabNetwork;
+  /** The NFS export that guests' disks lie on, in a lab that has one, and whether its server is there. */
+  readonly nfs?: { readonly url: string; readonly serverUp: boolean };
   readonly hosts: readonly {
     readonly name: string;
     readonly address: string;
@@ -52,12 +56,19 @@ export async function labStatus(name = 'lab'): Promise<LabStatus> {
     ...(lab.linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond: lab.linkBytesPerSecond }),
     ...(lab.delayMs === undefined ? {} : { delayMs: lab.delayMs }),
     ...(lab.network === undefined ? {} : { network: lab.network }),
+    ...(lab.storage === 'nfs' ? { nfs: { url: LAB_NFS_URL, serverUp: await serverUp(lab) } } : {}),
     hosts: lab.members.map(({ name: host, address, furtherAddresses, agentSocket }, index) => {
       const further = furtherAddresses.length === 0 ? {} : { furtherAddresses };
       return { name: host, address, ...further, agentSocket, agentUp: agents[index] === true };
     }),
     guests: await Promise.all(guests.map((guest) => guestStatus(lab, guest, seen))),
   };
+}
+
+async function serverUp({ name, namespaces }: Lab): Promise<boolean> {
+  const inode = namespaces[namespaceOf(name, 'nfs')];
+  const all = await processesInNamespaces(new Set(inode === undefined ? [] : [inode]));
+  return all.some(({ argv: [program = ''] }) => program.endsWith('ganesha.nfsd'));
 }
 
 /** The labs of this user that are up. */

@@ -6,6 +6,7 @@ import type { LabEntry } from './entry.ts';
 import { buildNetwork, entryAlive, makeNamespaces, namespaceInodes } from './namespaces.ts';
 import { networkLacks } from './network-lacks.ts';
 import { networkSteps } from './network-plan.ts';
+import { startNfs, storageLacks } from './nfs.ts';
 import { startOvs } from './openvswitch.ts';
 import {
   checkLabName,
@@ -41,7 +42,7 @@ export interface LabRequest {
   readonly delayMs?: number | undefined;
   /** Migration links of each host, each a network of its own. Default 1; more not with a delay. */
   readonly paths?: number | undefined;
-  /** Where guests' disks lie: seen by all hosts, or by each its own. Default shared. */
+  /** Where guests' disks lie: seen by all hosts, by each its own, or on an NFS export. Default shared. */
   readonly storage?: LabStorage | undefined;
   /** How guests are joined. Default `bridge`. */
   readonly network?: LabNetwork | undefined;
@@ -69,7 +70,7 @@ export async function labUp(request: LabRequest = {}): Promise<Lab> {
     network: request.network,
   };
   await checkLabPrivilege();
-  const lacking = await networkLacks(plan.network);
+  const lacking = (await networkLacks(plan.network)) ?? (await storageLacks(plan.storage));
   if (lacking !== undefined) throw lacking;
   if (!(await claimLabDirectory(plan.name))) {
     const standing = await standingLab(plan);
@@ -177,6 +178,7 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
   }
   await startOvs(lab, signal);
   await buildNetwork(lab, networkSteps(plan), signal);
+  await startNfs(lab, signal);
   if (lab.delayMs !== undefined) await startRelay(lab, lab.delayMs, signal);
   if (agents) await startAgents(lab, request.configure, signal);
   await writeLabState({ ...built, phase: 'up' });

@@ -8,7 +8,12 @@ second_qemu_home="$cache/qemu/10.0"
 guest_ready() { [ -s "$guest_home/manifest.json" ]; }
 
 # A distribution that has no second QEMU to offer is remembered, to say so once and not each time.
-second_qemu_ready() { [ -x "$second_qemu_home/bin/qemu-system-x86_64" ] || [ -s "$cache/qemu/unavailable" ]; }
+second_qemu_ready() {
+  [ -s "$cache/qemu/unavailable" ] || { [ -x "$second_qemu_home/bin/qemu-system-x86_64" ] && [ -e "$second_qemu_home/$nfs_module" ]; }
+}
+
+# QEMU's own NFS client, without which no guest of the lab has its disk on an export.
+nfs_module=usr/lib/x86_64-linux-gnu/qemu/block-nfs.so
 
 # Emulated guests of a QEMU before 9.0 lose a dirty page now and then while they migrate: writes through
 # a stale TLB entry are not tracked. With KVM they do not; whether KVM works is not known at this point.
@@ -174,13 +179,15 @@ second_qemu_bring() {
 }
 
 # Fetches what apt would install or raise to have the backported QEMU: it and the libraries that are
-# missing here. The machine's own QEMU stays what it is.
+# missing here, and its NFS client without the other network drives of that package. The machine's own QEMU
+# stays what it is.
 download_second_qemu() {
   local wanted
   wanted=$(private_apt apt-get -s -t bookworm-backports --no-install-recommends install qemu-system-x86 2>/dev/null |
     sed -n 's/^Inst \([^ ]*\) .*/\1/p' | grep -v '^qemu-utils$' | sort -u | tr '\n' ' ')
   # Where the machine has the backport installed already, these four are all that a prefix needs.
   [ -n "$wanted" ] || wanted='qemu-system-x86 qemu-system-common qemu-system-data seabios'
+  wanted="${wanted% } qemu-block-extra $(depends_on qemu-block-extra libnfs)"
   say "fetching a second QEMU from bookworm-backports: ${wanted% }"
   download "$scratch/second" -t bookworm-backports $wanted
 }

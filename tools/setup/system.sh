@@ -1,9 +1,12 @@
 # What the distribution's package manager brings: QEMU, qemu-img for the disks of the lab's guests, the tools that make network namespaces, perl for
 # the lab's delay (it is everywhere, but for the barest systems) and, for the tests, strace, what filtering hosts have
-# (nft and conntrack), Open vSwitch, and SQLite for the database that a guest of the lab can run.
+# (nft and conntrack), Open vSwitch, SQLite for the database that a guest of the lab can run, and an NFS server with its portmapper.
+# Only where apt brings that is it asked for: elsewhere it is often not packaged, and the lab says what is missing.
 
 system_commands='qemu-system-x86_64 qemu-img ip tc unshare flock perl'
 [ "$only" = demo ] || system_commands="$system_commands strace nft conntrack ovs-vswitchd sqlite3 mkfs.ext4"
+
+if [ "$only" != demo ] && command -v apt-get >/dev/null; then system_commands="$system_commands ganesha.nfsd rpcbind"; fi
 
 # What is missing of the commands above, and the one library that Node 26 wants and that a minimal
 # system lacks.
@@ -35,6 +38,8 @@ package_of() { # COMMAND-OR-LIBRARY FAMILY
     *:nft) echo nftables ;;
     apt:conntrack) echo conntrack ;;
     *:conntrack) echo conntrack-tools ;;
+    apt:ganesha.nfsd) printf '%s\n' nfs-ganesha nfs-ganesha-vfs ;;
+    apt:rpcbind) echo rpcbind ;;
     apt:ovs-vswitchd) echo openvswitch-switch ;;
     *:ovs-vswitchd) echo openvswitch ;;
     apt:ip | apt:tc | pacman:ip | pacman:tc | zypper:ip | zypper:tc | apk:ip) echo iproute2 ;;
@@ -65,41 +70,64 @@ system_bring() {
     *) die "these packages are missing; install them as root: $family $(family_verb "$family") $(packages_of "$family" $commands)(and busybox, statically linked)" ;;
   esac
   say "installing ${packages% } with apt-get"
-  case " $packages " in *' openvswitch-switch '*) switch_held_back ;; esac
+  services_held_back
   if ! apt_install $packages >"$scratch/apt.log" 2>&1; then
     as_root true || die "these packages are missing; install them as root: apt-get install ${packages% }"
     tail -n 5 "$scratch/apt.log" >&2
     die "apt-get could not install ${packages% }; its last lines are above"
   fi
-  case " $packages " in *' openvswitch-switch '*) switch_let_be ;; esac
+  services_let_be "$packages"
   system_ready || die "installed ${packages% }, and still these are missing: $(system_missing | tr '\n' ' ')"
 }
 
-# Open vSwitch comes with services. The lab starts switches of its own, so none is to run on this machine, now or after
-# its next start, because of setup. Where there is a policy already, as in containers, it decides.
-switch_policy=/usr/sbin/policy-rc.d
-switch_mark='# Of Godwit'\''s setup, while it installs Open vSwitch.'
+# Open vSwitch and the NFS server come with services. The lab starts such programs of its own, so none is to run on this
+# machine, now or after its next start, because of setup. Where there is a policy already, as in containers, it decides.
+service_policy=/usr/sbin/policy-rc.d
+service_mark='# Of Godwit'\''s setup, while it installs what comes with services.'
 
-switch_held_back() {
-  [ ! -e "$switch_policy" ] || return 0
-  printf '%s\n' '#!/bin/sh' "$switch_mark" 'case "$1" in openvswitch* | ovs*) exit 101 ;; esac' 'exit 104' >"$scratch/policy"
-  as_root install -m 755 "$scratch/policy" "$switch_policy" || true # whoever may not do that may install nothing either
+services_held_back() {
+  nfs_was_there=$(command -v mount.nfs || true)
+  [ ! -e "$service_policy" ] || return 0
+  printf '%s\n' '#!/bin/sh' "$service_mark" 'case "$1" in openvswitch* | ovs* | nfs* | rpc*) exit 101 ;; esac' 'exit 104' >"$scratch/policy"
+  as_root install -m 755 "$scratch/policy" "$service_policy" || true # whoever may not do that may install nothing either
 }
 
 # On every way out; also what a setup that was killed has left.
-switch_policy_removed() {
-  if grep -qsxF "$switch_mark" "$switch_policy"; then as_root rm -f "$switch_policy"; fi
+service_policy_removed() {
+  if grep -qsxF "$service_mark" "$service_policy"; then as_root rm -f "$service_policy"; fi
 }
 
-switch_let_be() {
-  switch_policy_removed
-  if command -v systemctl >/dev/null; then
-    as_root systemctl disable openvswitch-switch.service ovs-record-hostname.service >/dev/null 2>&1 || true
-  fi
+services_let_be() { # PACKAGES that were not there before
+  local units='' scripts='' each
+  service_policy_removed
+  case " $1 " in *' openvswitch-switch '*) units='openvswitch-switch.service ovs-record-hostname.service' scripts=openvswitch-switch ;; esac
+  case " $1 " in *' nfs-ganesha '*) units="$units nfs-ganesha.service nfs-ganesha-lock.service" ;; esac
+  # It brings the NFS client of the kernel, too, where that was not there.
+  case " $1 " in *' nfs-ganesha '*) [ -n "$nfs_was_there" ] || { units="$units nfs-client.target"; scripts="$scripts nfs-common"; } ;; esac
+  case " $1 " in *' rpcbind '*) units="$units rpcbind.service rpcbind.socket" scripts="$scripts rpcbind" ;; esac
+  [ -n "$units" ] || return 0
+  if command -v systemctl >/dev/null; then as_root systemctl disable $units >/dev/null 2>&1 || true; fi
   if command -v update-rc.d >/dev/null; then
-    as_root update-rc.d openvswitch-switch disable >/dev/null 2>&1 || true
+    for each in $scripts; do as_root update-rc.d "$each" disable >/dev/null 2>&1 || true; done
   fi
-  say 'the services of Open vSwitch are off: the lab needs its programs only'
+  say "their services are off: the lab needs the programs only"
+}
+
+# QEMU's own NFS client is a package of its own, and the second QEMU has it in its prefix. Where the distribution's QEMU is
+# built without, that is remembered: the lab says so, and tests of it are skipped.
+nfs_client_ready() {
+  [ "$only" != demo ] && have_apt && [ "$(distribution VERSION_CODENAME)" != bookworm ] || return 0
+  compgen -G '/usr/lib/*/qemu/block-nfs.so' >/dev/null || [ -s "$cache/qemu/no-nfs-client" ]
+}
+
+nfs_client_bring() {
+  say 'installing qemu-block-extra with apt-get'
+  apt_install qemu-block-extra >"$scratch/apt.log" 2>&1 || true
+  if ! nfs_client_ready; then
+    mkdir -p "$cache/qemu"
+    echo 'this QEMU has no NFS client to install' >"$cache/qemu/no-nfs-client"
+    say 'no NFS client for QEMU; tests of it will be skipped'
+  fi
 }
 
 family_verb() {

@@ -70,6 +70,9 @@ function printStatus(context: Context, found: LabStatus): void {
     found.rootless ? 'in a user namespace' : '',
     link === undefined ? '' : `link ${formatRate(link)}`,
     found.network === undefined ? '' : `network ${found.network}`,
+    found.nfs === undefined
+      ? ''
+      : `storage ${found.nfs.url}${found.nfs.serverUp ? '' : ' (its server is down)'}`,
     found.delayMs === undefined ? '' : `round trip ${formatDuration(found.delayMs)}`,
   ].filter((fact) => fact !== '');
   context.out.write(`${facts.join(', ')}\n`);

@@ -33,8 +33,9 @@ export const labUpSpec = spec({
     },
     storage: {
       kind: 'choice',
-      choices: ['shared', 'local'],
-      summary: "where guests' disks lie: in one directory of all hosts, or in one of each",
+      choices: ['shared', 'local', 'nfs'],
+      summary:
+        "where guests' disks lie: in one directory of all hosts, in one of each, or on an NFS export (as root)",
       preset: 'shared',
     },
     network: {
@@ -50,8 +51,9 @@ export const labUpSpec = spec({
     'lab up --hosts 3 --link 1gbit --delay 20ms',
     'lab up --paths 2',
     'lab up --network routed',
+    'lab up --storage nfs',
   ],
-  json: '{ name, dir, rootless, linkBytesPerSecond?, delayMs?, network?, hosts: [{ name, address, furtherAddresses?, agentSocket, agentUp }], guests: [] }',
+  json: '{ name, dir, rootless, linkBytesPerSecond?, delayMs?, network?, nfs?: { url, serverUp }, hosts: [{ name, address, furtherAddresses?, agentSocket, agentUp }], guests: [] }',
 });
 
 export const labDownSpec = spec({

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { runCommand } from '../command.ts';
+import { LAB_NFS_URL } from '../nfs.ts';
 import type { Lab } from '../state.ts';
 import { storageDirectory } from '../state.ts';
 import type { GuestDrive } from './argv.ts';
@@ -48,7 +49,9 @@ export async function makeDisks(
       const base = path.join(directory, `disk${index}-base.qcow2`);
       if (filledBytes === undefined) await create('-f', 'qcow2', base, String(bytes));
       else await makeFilled({ file: base, format: 'qcow2', bytes, filledBytes }, signal);
-      await create('-f', 'qcow2', '-F', 'qcow2', '-b', base, file);
+      const below = openedAs(lab, host, base);
+      // Unsafe (-u): where the guest's QEMU will look for it, this machine cannot.
+      await create('-u', '-f', 'qcow2', '-F', 'qcow2', '-b', below, file, String(bytes));
     } else if (filledBytes !== undefined || fileSystem === true) {
       await makeFilled({ file, format, bytes, filledBytes: filledBytes ?? 0, fileSystem }, signal);
     } else if (!thin) {
@@ -60,6 +63,12 @@ export async function makeDisks(
     drives.push({ file, format, thin: thin || holes });
   }
   return drives;
+}
+
+/** What QEMU is told of an image's file. */
+export function openedAs(lab: Lab, host: string, file: string): string {
+  if (lab.storage !== 'nfs') return file;
+  return `${LAB_NFS_URL}/${path.relative(storageDirectory(lab, host), file)}`;
 }
 
 /** Where the pieces of a disk's data begin. Pure. */

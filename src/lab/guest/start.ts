@@ -10,6 +10,7 @@ import { guestImage } from '../image/initramfs.ts';
 import type { GuestLoad } from '../image/initramfs.ts';
 import { checkGuestName, guestAddress, guestUuid, macAddress, tapName } from '../plan.ts';
 import { buildNetwork } from '../namespaces.ts';
+import { nfsClientLacks } from '../nfs.ts';
 import { endProcesses, isAlive, type ProcessId, startDetached } from '../processes.ts';
 import { type Lab, type LabHost, labHost } from '../state.ts';
 import { chooseAccelerator } from './accelerator.ts';
@@ -21,7 +22,7 @@ import {
   kernelCommandLine,
   qemuArgv,
 } from './argv.ts';
-import { makeDisks, removeDisks } from './disks.ts';
+import { makeDisks, openedAs, removeDisks } from './disks.ts';
 import type { DiskRequest } from './disks.ts';
 import { chooseQemu, defaultMachineType } from './qemu.ts';
 import { type LabGuest, recordGuest, releaseGuest, reserveGuest } from './registry.ts';
@@ -83,13 +84,16 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
     chooseQemu(request.qemu, request.signal),
     guestImage(request.load),
   ]);
+  const lacking = disks.length === 0 ? undefined : await nfsClientLacks(lab, qemu.path);
+  if (lacking !== undefined) throw lacking;
   const wanted = request.accelerator ?? 'auto';
   const accelerator = wanted === 'auto' ? await chooseAccelerator(qemu.path, image) : wanted;
   const machineType = request.machineType ?? (await defaultMachineType(qemu, request.signal));
   const index = await reserveGuest(lab, name, host.name);
   try {
     const at = { host: host.name, guest: name };
-    const drives = await makeDisks(lab, at, disks, request.signal);
+    const made = await makeDisks(lab, at, disks, request.signal);
+    const drives = made.map((each) => ({ ...each, file: openedAs(lab, host.name, each.file) }));
     const guest: LabGuest = {
       name,
       index,
@@ -103,7 +107,7 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
       qemuVersion: qemu.version,
       machineType,
       accelerator,
-      ...(drives.length === 0 ? {} : { disks: drives.map(({ file }) => file) }),
+      ...(made.length === 0 ? {} : { disks: made.map(({ file }) => file) }),
     };
     const { diskBytesPerSecond, load } = request;
     const plain = hardwareOf(

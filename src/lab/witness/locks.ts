@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { isNfs } from '../../protocol/nfs-url.ts';
 import type { Lab } from '../state.ts';
 import { seenQemus } from './qemus.ts';
 import { askQemu } from './qmp.ts';
@@ -23,7 +24,7 @@ export function locksIn(fdinfo: string): HeldLock[] {
   });
 }
 
-/** The images that a guest's disks are on now, as its QEMU itself says: a disk may have been moved on its host. */
+/** The files that a guest's disks are on now, as its QEMU itself says: a disk may have been moved on its host. */
 export async function imagesInUse(lab: Lab, guest: string): Promise<string[]> {
   const images = new Set<string>();
   for (const qemu of (await seenQemus(lab)).filter((each) => each.guest === guest)) {
@@ -33,7 +34,8 @@ export async function imagesInUse(lab: Lab, guest: string): Promise<string[]> {
       inserted?: { file?: unknown };
     }[];
     for (const { inserted } of blocks) {
-      if (typeof inserted?.file === 'string') images.add(inserted.file);
+      // What lies on an NFS export is no file of this machine, and has no lock.
+      if (typeof inserted?.file === 'string' && !isNfs(inserted.file)) images.add(inserted.file);
     }
   }
   return [...images];

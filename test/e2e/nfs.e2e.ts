@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import type { AgentConfigInput } from '../../src/lab/agents.ts';
+import { labDown } from '../../src/lab/down.ts';
+import { chooseQemu } from '../../src/lab/guest/qemu.ts';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import type { LabGuest } from '../../src/lab/guest/registry.ts';
+import { stopGuest } from '../../src/lab/guest/stop.ts';
+import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
+import { existingNamespaces } from '../../src/lab/namespaces.ts';
+import { LAB_NFS_URL, nfsClientLacks, storageLacks } from '../../src/lab/nfs.ts';
+import { isAlive, processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
+import { storageDirectory } from '../../src/lab/state.ts';
+import { labStatus } from '../../src/lab/status.ts';
+import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
+import { askGuestQemu } from './support/monitors.ts';
+import {
+  assertSays,
+  begin,
+  move,
+  refusalOf,
+  reportAtEnd,
+  SLOW,
+  unlessForbidden,
+  untilMemoryFlows,
+} from './support/moves.ts';
+import type { Move } from './support/moves.ts';
+import { assertOnlyGuests } from './support/remains.ts';
+import { until } from './support/wait.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+const run = promisify(execFile);
+const lacking =
+  (await storageLacks('nfs')) ??
+  (await chooseQemu(undefined).then(
+    ({ path: file }) => nfsClientLacks({ storage: 'nfs' }, file),
+    () => undefined,
+  ));
+
+const skip = lacking?.message ?? false;
+
+describe('a guest with disks on an NFS export that no host has mounted', { skip }, () => {
+  let world: World;
+  let guest: LabGuest;
+
+  before(async () => {
+    const other = [{ nfs: LAB_NFS_URL.replace(/[^/]*$/, 'other') }];
+    const configure = (host: string): Partial<AgentConfigInput> =>
+      host === 'c' ? { storage: other } : {};
+    world = await openWorld('nfs', { hosts: 3, storage: 'nfs', configure });
+    const thin = { bytes: 64 * MIB, thin: true, backed: true };
+    const raw = { bytes: 32 * MIB, thin: false };
+    const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
+    guest = await startGuest(world.lab, { name: 'db1', host: 'a', ...size, disks: [thin, raw] });
+  });
+  after(async () => {
+    await world?.close();
+  });
+
+  async function there(): Promise<{ from: string; to: string }> {
+    const [from = ''] = await runningOn(world.lab, 'db1');
+    return { from, to: from === 'a' ? 'b' : 'a' };
+  }
+
+  /** What its QEMU on a host has open on the export, and what of it is active: where QEMU says that (10.0). */
+  async function nodesOn(host: string): Promise<{ file: string; active: boolean | undefined }[]> {
+    const told = await askGuestQemu(world, 'db1', host, 'query-named-block-nodes', { flat: true });
+    const nodes = told as { drv: string; file: string; active?: boolean }[];
+    return nodes.filter(({ drv }) => drv === 'nfs').map(({ file, active }) => ({ file, active }));
+  }
+
+  /** It runs on `host` alone, with the very images, writes there, and what it wrote is there. */
+  async function whole(host: string): Promise<void> {
+    assert.deepEqual(await runningOn(world.lab, 'db1'), [host]);
+    const files = ['disk0-base.qcow2', 'disk0.qcow2', 'disk1.raw'];
+    const nodes = await nodesOn(host);
+    assert.deepEqual(
+      nodes.map(({ file }) => file).toSorted(),
+      files.map((file) => `${LAB_NFS_URL}/db1/${file}`),
+    );
+    assert.ok(nodes.every(({ active }) => active !== false));
+    const was = await readGuestStats(world.lab, 'db1');
+    await until('the guest to write to its disks', 20_000, async () => {
+      const now = await readGuestStats(world.lab, 'db1');
+      return now.diskBytes > was.diskBytes ? true : undefined;
+    });
+    const found = await verifyGuest(world.lab, 'db1');
+    assert.ok(found.ok && found.badDiskChunks === 0 && found.diskChunks > 0, JSON.stringify(found));
+    await nothingLeft();
+    await assertOnlyGuests(world, { [host]: ['db1'] });
+  }
+
+  /** Of a proof. */
+  async function nothingLeft(): Promise<void> {
+    const left = await readdir(storageDirectory(world.lab, 'a'), { recursive: true });
+    assert.deepEqual(
+      left.filter((file) => path.basename(file).startsWith('.godwit-')),
+      [],
+    );
+  }
+
+  async function moved(request: Partial<Move>): Promise<void> {
+    const { from, to } = await there();
+    const report = await move(world, { guest: 'db1', from, to, ...request });
+    const told = report.checks.filter(({ name }) => name === 'disks').map((each) => each.evidence);
+    assert.ok(
+      told.some((text) => /each read what the other wrote.*without image locks/.test(text)),
+    );
+    await whole(to);
+  }
+
+  test('moves by pre-copy, there and back', async () => {
+    await whole('a');
+    await moved({});
+    await moved({});
+  });
+
+  test('moves by post-copy', async (t) => {
+    await unlessForbidden(t, () => moved({ mode: 'postcopy' }));
+  });
+
+  test('is written to by one QEMU alone while it moves, and runs on where it was when that is cancelled', async () => {
+    const { from, to } = await there();
+    const id = await begin(world, { guest: 'db1', from, to, ...SLOW });
+    await untilMemoryFlows(world, from, id);
+    const [here, other] = [await nodesOn(from), await nodesOn(to)];
+    assert.deepEqual([here.length, other.length], [3, 3]);
+    assert.ok(
+      here.every(({ active }) => active !== false),
+      JSON.stringify(here),
+    );
+    assert.ok(
+      other.every(({ active }) => active !== true),
+      JSON.stringify(other),
+    );
+    await world.agent(from).cancel({ params: { id } });
+    assert.equal((await reportAtEnd(world, from, id)).outcome, 'cancelled');
+    await whole(from);
+  });
+
+  test('is refused at a host whose storage is another export, and nothing is left of the trial', async () => {
+    const { from } = await there();
+    const error = await refusalOf(world, { guest: 'db1', from, to: 'c' });
+    const said = ['none of the `storage` of c', 'NFS export is not copied', `${LAB_NFS_URL}/db1/`];
+    assertSays(error, 'GODWIT_DISK_LOCAL', 'db1', ...said);
+    await whole(from);
+  });
+
+  test('leaves images behind that are whole', async () => {
+    for (const { pid } of await seenQemus(world.lab)) signalProcess(pid, 'SIGTERM');
+    await until('QEMU to end', 10_000, async () =>
+      (await seenQemus(world.lab)).length === 0 ? true : undefined,
+    );
+    const [qcow2 = ''] = guest.disks ?? [];
+    await run('qemu-img', ['check', '-q', '-f', 'qcow2', qcow2]);
+    await stopGuest(world.lab, 'db1');
+    assert.deepEqual(await readdir(storageDirectory(world.lab, 'a')), []);
+  });
+
+  test('has a server that `lab status` knows and that ends with its lab', async () => {
+    const { name, entry, namespaces } = world.lab;
+    const { nfs } = await labStatus(name);
+    assert.deepEqual(nfs, { url: LAB_NFS_URL, serverUp: true });
+    const inode = namespaces[`gw-${name}-nfs`] ?? 0;
+    const server = await processesInNamespaces(new Set([inode]));
+    assert.equal(server.length, 2, JSON.stringify(server));
+    await labDown(name);
+    for (const each of server) assert.equal(await isAlive(each), false);
+    assert.deepEqual(await existingNamespaces(entry, name), []);
+  });
+});
