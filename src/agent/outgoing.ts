@@ -4,11 +4,12 @@ import type { AgentConfig } from '../config.ts';
 import type { DiscoveredGuest, GuestHandle } from '../drivers/driver.ts';
 import { godwitError } from '../errors.ts';
 import { migrationRequest } from '../protocol/migration.ts';
-import type { MigrationRequest } from '../protocol/migration.ts';
+import type { MigrationRequest, Report } from '../protocol/migration.ts';
 import { fullAddress } from '../protocol/names.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { guestOf, migrationOf } from './guests.ts';
 import type { Guests } from './guests.ts';
+import { LOOKED_AT, seenLinkRate } from './link-rate.ts';
 import type { Peers } from './peers.ts';
 import type { Migration, MigrationStore } from './store.ts';
 import type { Supervisor } from './supervision.ts';
@@ -85,7 +86,20 @@ export class Outgoing {
       request,
       handle,
       memoryBytes: info.memoryBytes ?? 0,
+      ...this.#linkTo(request),
     });
+  }
+
+  /** What `--path auto` wants to know and the configuration does not tell. */
+  #linkTo({ path, to }: MigrationRequest): { seenLinkRate?: number } {
+    const { config, store } = this.#parts;
+    if (path !== 'auto' || config.wire.rates[to] !== undefined) return {};
+    const ended = store.all().filter(({ id, request }) => {
+      return request.side === 'source' && request.toHost === to && store.isEnded(id);
+    });
+    const latest = ended.slice(-LOOKED_AT).toReversed();
+    const rate = seenLinkRate(reportsOf(store, latest), to);
+    return rate === undefined ? {} : { seenLinkRate: rate };
   }
 
   #destination({ guest, to }: MigrationRequest): string {
@@ -130,6 +144,11 @@ export class Outgoing {
     const what = `${config.name}, in migrations from it at once,`;
     throw godwitError('GODWIT_OVERLOADED', { what, limit });
   }
+}
+
+/** Read one after the other, as far as they are wanted. */
+function* reportsOf(store: MigrationStore, migrations: readonly Migration[]): Generator<Report> {
+  for (const { id } of migrations) yield store.report(id);
 }
 
 /** The guest with a handle to take hold of it by; the refusal where it cannot be moved from here. */

@@ -35,6 +35,8 @@ export const sourceMoverRequest = z.object({
   handle: guestHandle,
   /** As discovered; lets the destination be asked while the guest is still being inspected. */
   memoryBytes: bytes,
+  /** What an earlier migration came to on the link to that host, bytes/s; only where it is asked for. */
+  seenLinkRate: bytes.optional(),
 });
 export type SourceMoverRequest = z.infer<typeof sourceMoverRequest>;
 

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { open, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
-import { storageDirectory } from '../../src/lab/state.ts';
+import { labHost, storageDirectory } from '../../src/lab/state.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { killMover } from './support/movers.ts';
 import { begin, follow, move, reportAtEnd } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
+import { until } from './support/wait.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
@@ -72,4 +75,24 @@ describe('disks that are compared after they were copied', () => {
     for (const name of kept) await rm(path.join(imagesAt('b'), name));
     await whole('a');
   });
+
+  for (const { dies, from, to } of [
+    { dies: 'source', from: 'a', to: 'b' },
+    { dies: 'destination', from: 'b', to: 'a' },
+  ] as const) {
+    test(`are compared all the same where the mover of the ${dies} dies meanwhile`, async (t) => {
+      const id = await begin(world, { guest: 'db1', from, to, verifyDisks: true });
+      const { stateDir } = labHost(world.lab, from);
+      const socket = path.join(stateDir, 'migrations', id, 'compare.sock');
+      // There for as long as the source's images are read.
+      await until('the comparison to begin', 120_000, async () => existsSync(socket) || undefined);
+      await killMover(world, dies === 'source' ? from : to, id);
+      const report = await reportAtEnd(world, from, id);
+      t.diagnostic(`${JSON.stringify(report.diskCheck)}, ${report.takeovers} takeovers`);
+      assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+      assert.equal(report.diskCheck?.verdict, 'equal', JSON.stringify(report.diskCheck));
+      assert.deepEqual(await readdir(imagesAt(from)), []);
+      await whole(to);
+    });
+  }
 });

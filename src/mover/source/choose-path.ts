@@ -18,7 +18,7 @@ export function choosePathTo(
     own: way.offered ? offerOf(config, guest) : undefined,
     offer,
     memoryBytes: request.memoryBytes,
-    linkBytesPerS: config.wire.rates[to],
+    linkBytesPerS: config.wire.rates[to] ?? request.seenLinkRate,
   });
   if (choice.takes !== 'neither') return { path: choice };
   const hint = 'Leave --path wire out, or upgrade Godwit on the host that is named.';
