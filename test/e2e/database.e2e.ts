@@ -8,6 +8,7 @@ import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { openProbe } from '../../src/lab/probe/probe.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { FEW_PLACES } from './support/few-places.ts';
 import { move, unlessForbidden } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
 import { until } from './support/wait.ts';
@@ -29,7 +30,14 @@ describe('a guest that runs a database on a disk of its host alone', () => {
       { bytes: 512 * MIB, thin: true },
     ];
     const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
-    await startGuest(world.lab, { ...size, host: 'a', name: GUEST, disks, load: 'database' });
+    await startGuest(world.lab, {
+      ...size,
+      host: 'a',
+      name: GUEST,
+      disks,
+      load: 'database',
+      kernelWords: FEW_PLACES,
+    });
   });
   after(async () => {
     await world?.close();

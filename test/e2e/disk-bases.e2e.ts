@@ -13,6 +13,7 @@ import { runningOn } from '../../src/lab/witness/qemus.ts';
 import type { Report } from '../../src/protocol/migration.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import type { BareGuest } from './support/bare-guest.ts';
+import { FEW_PLACES } from './support/few-places.ts';
 import { killMover } from './support/movers.ts';
 import { assertSays, begin, move, refusalOf, reportAtEnd } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
@@ -39,7 +40,8 @@ describe('a guest whose disk is on a backing file that only its host has', () =>
     world = await openWorld('bases', { hosts: 2, storage: 'local' });
     const disks = [{ bytes: 64 * MIB, thin: true, backed: true }];
     const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
-    await startGuest(world.lab, { ...size, host: 'a', name: 'db1', disks });
+    const words = { disks, kernelWords: FEW_PLACES };
+    await startGuest(world.lab, { ...size, host: 'a', name: 'db1', ...words });
   });
   after(async () => {
     await world?.close();

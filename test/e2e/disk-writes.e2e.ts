@@ -6,6 +6,7 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { FEW_PLACES } from './support/few-places.ts';
 import { begin, follow, refusalOf, reportAtEnd } from './support/moves.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
@@ -24,7 +25,8 @@ describe('a guest that writes faster to its disk than it is copied', () => {
       host: 'a',
       memoryBytes: 160 * MIB,
       workingSetBytes: 8 * MIB,
-      disks: [{ bytes: 64 * MIB, thin: false }],
+      disks: [{ bytes: 32 * MIB, thin: false }],
+      kernelWords: FEW_PLACES,
       diskBytesPerSecond: 24 * MIB,
     });
   });

@@ -12,6 +12,7 @@ import { storageDirectory } from '../../src/lab/state.ts';
 import { imagesInUse, writersOf } from '../../src/lab/witness/locks.ts';
 import { isMoveEnd } from '../../src/protocol/disk-move.ts';
 import type { DiskMoveProgress, DiskMoveRequest } from '../../src/protocol/disk-move.ts';
+import { FEW_PLACES } from './support/few-places.ts';
 import { assertSays, begin, move, reportAtEnd, SLOW } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from './support/wait.ts';
@@ -44,7 +45,8 @@ describe('a disk of a running guest that is moved on its host', () => {
       { bytes: 32 * MIB, thin: false },
     ];
     const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
-    await startGuest(world.lab, { ...size, host: 'a', name: 'db1', disks });
+    const words = { disks, kernelWords: FEW_PLACES };
+    await startGuest(world.lab, { ...size, host: 'a', name: 'db1', ...words });
   });
   after(async () => {
     if (unmountable === undefined) await run('umount', ['-l', at('full')]);
