@@ -27,6 +27,12 @@ const ALONE: ReadonlySet<string> = new Set(['test/e2e/vantage.e2e.ts']);
 /** Of the files that took longest, so many are named at the end. */
 const LONGEST = 10;
 
+/** Ends the files that run, each of which takes its labs down. */
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
+}
+
 interface Counts {
   passed: number;
   failed: number;
@@ -79,6 +85,7 @@ async function runRound(
     files: files.map((file) => path.resolve(file)),
     concurrency: lanes,
     timeout: timeoutMs,
+    signal: stop.signal,
     ...(names.length > 0 ? { testNamePatterns: [...names] } : {}),
   });
   // A file in which no name matched reports itself as one passed test: that is not a test.

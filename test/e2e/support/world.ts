@@ -23,14 +23,25 @@ export interface World {
   close(): Promise<void>;
 }
 
+/** Labs of this process that are up. */
+const open = new Set<string>();
+
+/** A file that takes too long, or that somebody stops, is told so by its runner: no lab outlives it. */
+process.once('SIGTERM', () => {
+  const downs = [...open].map((name) => labDown(name).catch(() => undefined));
+  void Promise.all(downs).then(() => process.exit(143));
+});
+
 /** Builds a lab of its own for this process; `tag` (up to 6 letters) tells labs of test files apart. */
 export async function openWorld(tag: string, request: Omit<LabRequest, 'name'>): Promise<World> {
   const name = `e2e-${tag}-${process.pid.toString(36)}`;
+  open.add(name);
   const lab = await labUp({ ...request, name });
   const clients = new Map<string, Client<typeof agentContract>>();
   const close = async (): Promise<void> => {
     for (const each of clients.values()) each.close();
     await labDown(name);
+    open.delete(name);
   };
   const agent = (host: string): AgentApi => {
     let found = clients.get(host);
