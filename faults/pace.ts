@@ -27,7 +27,12 @@ export function paceOf({ phase, mode }: Cell): Pace {
     case 'first-round':
       return { maxBandwidth: SLOW, dirtyBytesPerSecond: 0, jitterMs: 500 };
     case 'later-round':
-      return { maxBandwidth: SLOW, dirtyBytesPerSecond: RESTLESS, jitterMs: 200 };
+      // As before the switch: no round is to be the last, however little an emulated guest comes to dirty.
+      return {
+        maxBandwidth: mode === 'precopy' ? THIN : SLOW,
+        dirtyBytesPerSecond: RESTLESS,
+        jitterMs: 200,
+      };
     case 'before-switch':
       // In pre-copy the second round is the last, or the one before: it takes half a second. In hybrid pre-copy must not
       // win, however little an emulated guest comes to dirty on a busy machine.
