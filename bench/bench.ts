@@ -12,6 +12,7 @@ import { start } from './start.ts';
 import { wire } from './wire.ts';
 import { wireCodec } from './wire-codec.ts';
 import { wireLinks } from './wire-links.ts';
+import { wireMovers } from './wire-movers.ts';
 import { wireStream } from './wire-stream.ts';
 
 /** `npm run bench` lists; `npm run bench -- NAME [--runs N] [--json]` runs one. */
@@ -27,6 +28,7 @@ const BENCHES: readonly Bench[] = [
   wireStream,
   wireCodec,
   wireLinks,
+  wireMovers,
 ];
 
 function list(): void {

@@ -1,0 +1,249 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { initCa, issue } from '../src/agent/pki/authority.ts';
+import { parseRate } from '../src/protocol/quantity.ts';
+import type { Credentials } from '../src/rpc/tls.ts';
+import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../src/small-process.ts';
+import type { Kind } from '../src/wire/codec/records.ts';
+import { median } from './contract.ts';
+import type { Bench, BenchOptions, Measure } from './contract.ts';
+import type { EndOrder, EndWord } from './wire-movers-end.ts';
+import { guestMemory, streamOf } from './wire-movers-stream.ts';
+
+const MIB = 1024 ** 2;
+const MEMORY_BYTES = 384 * MIB;
+const CACHE_BYTES = 2048 * MIB;
+const DEFAULT_LINK = 12.5e6;
+const DEFAULT_RUNS = 3;
+const PROGRAM = fileURLToPath(new URL('./wire-movers-end.ts', import.meta.url));
+/** What QEMU hands to the kernel at once. */
+const WRITE_BYTES = 128 * 1024;
+/** How fast a hypervisor without much processor time goes through its guest's memory. */
+const STREAM_BYTES_PER_S = 250e6;
+
+interface Moved {
+  readonly source: Extract<EndWord, { type: 'ended' }>;
+  readonly target: Extract<EndWord, { type: 'ended' }>;
+  readonly seconds: number;
+}
+
+interface Place {
+  readonly root: string;
+  readonly credentials: Readonly<Record<Host, Credentials>>;
+  readonly linkBytesPerS: number;
+  readonly options: BenchOptions;
+}
+
+type Host = 'a' | 'b';
+
+export const wireMovers: Bench = {
+  name: 'wire-movers',
+  summary: 'What both movers of the wire take of their processors, without a guest',
+  async run(options) {
+    const root = mkdtempSync(path.join(os.tmpdir(), 'godwit-bench-movers-'));
+    try {
+      const caDir = path.join(root, 'ca');
+      await initCa(caDir);
+      const of = (name: string): Promise<Credentials> =>
+        issue({ caDir, name, role: 'agent', days: 1, addresses: ['127.0.0.1'] });
+      const credentials = { a: await of('a'), b: await of('b') };
+      const { link } = options.words ?? {};
+      const linkBytesPerS = link === undefined ? DEFAULT_LINK : parseRate(link);
+      return await measures({ root, credentials, linkBytesPerS, options });
+    } finally {
+      rmSync(root, { recursive: true, force: true });
+    }
+  },
+};
+
+async function measures(place: Place): Promise<Measure[]> {
+  const { runs = DEFAULT_RUNS, say, words } = place.options;
+  const all: Record<string, Moved>[] = [];
+  const first = guestMemory(MEMORY_BYTES, 1);
+  const second = guestMemory(MEMORY_BYTES, 2);
+  const wanted = (words?.only ?? 'cold,second,return').split(',');
+  for (let run = 0; run < runs; run += 1) {
+    const moves: Record<string, Moved> = {};
+    rmSync(path.join(place.root, 'hosts'), { recursive: true, force: true });
+    const scene = async (name: string, from: Host, memory: Buffer, version: number) => {
+      const guest = memory === first ? 'one' : 'two';
+      moves[name] = await move(place, from, guest, streamOf(memory, version));
+      say(`${name.padEnd(8)}${describe(moves[name])}`);
+    };
+    await scene('cold', 'a', first, run * 3);
+    if (wanted.includes('second')) await scene('second', 'a', second, run * 3);
+    if (wanted.includes('return')) await scene('return', 'b', first, run * 3 + 1);
+    all.push(moves);
+  }
+  return Object.keys(all[0] ?? {}).flatMap((name) => measuresOf(name, all));
+}
+
+function measuresOf(name: string, all: readonly Record<string, Moved>[]): Measure[] {
+  const runs = all.length;
+  const of = (what: string, unit: string, pick: (moved: Moved) => number): Measure => {
+    const values = all.flatMap((moves) => (moves[name] === undefined ? [] : [pick(moves[name])]));
+    return { name: `${name}: ${what}`, value: median(values), unit, runs };
+  };
+  const aGb = MEMORY_BYTES / 1e9;
+  return [
+    of('over the link', 'MB', ({ source }) => source.figures.linkBytes / 1e6),
+    of('total', 's', ({ seconds }) => seconds),
+    of('source’s mover', 's/GB', ({ source }) => source.processorMs / 1000 / aGb),
+    of('destination’s mover', 's/GB', ({ target }) => target.processorMs / 1000 / aGb),
+  ];
+}
+
+/** One end's process. */
+class End {
+  readonly #child: ChildProcess;
+
+  constructor(signal: AbortSignal) {
+    this.#child = spawn(process.execPath, [...SMALL_FLAGS, PROGRAM], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      env: { ...process.env, ...SMALL_ENVIRONMENT },
+      signal,
+    });
+    this.#child.on('error', () => undefined);
+  }
+
+  async order(order: EndOrder): Promise<string> {
+    const word = await this.#ask(order);
+    if (word.type !== 'ready') throw new Error('an end that was not ready has ended');
+    return word.address;
+  }
+
+  async end(): Promise<Extract<EndWord, { type: 'ended' }>> {
+    const gone = once(this.#child, 'exit');
+    const word = await this.#ask('end');
+    if (word.type !== 'ended') throw new Error('an end goes on');
+    await gone;
+    return word;
+  }
+
+  stop(): void {
+    this.#child.kill();
+  }
+
+  async #ask(what: EndOrder | 'end'): Promise<EndWord> {
+    this.#child.send(what);
+    const gone = once(this.#child, 'exit').then(() => {
+      throw new Error('an end of the wire is gone');
+    });
+    gone.catch(() => undefined);
+    const [word] = (await Promise.race([once(this.#child, 'message'), gone])) as [EndWord];
+    return word;
+  }
+}
+
+/** The stream of a hypervisor's from one end to the other; what comes out is compared with it. */
+async function move(place: Place, from: Host, guest: string, stream: Buffer): Promise<Moved> {
+  const { root, credentials, linkBytesPerS, options } = place;
+  const session = randomBytes(16).toString('hex');
+  const socketOf = (host: Host): string => path.join(root, `${host}.sock`);
+  const orderOf = (host: Host, side: EndOrder['side'], address: string): EndOrder => {
+    const directory = path.join(root, 'hosts', host);
+    mkdirSync(directory, { recursive: true });
+    const cache = {
+      directory,
+      places: path.join(root, 'hosts', `${host}-${guest}`),
+      mostBytes: CACHE_BYTES,
+    };
+    const common = { session, credentials: credentials[host], linkBytesPerS, cache };
+    const peer = host === 'a' ? 'b' : 'a';
+    return { side, peer, address, socket: socketOf(host), memoryBytes: MEMORY_BYTES, ...common };
+  };
+  const to = from === 'a' ? 'b' : 'a';
+  const [source, target] = [new End(options.signal), new End(options.signal)];
+  const hypervisor = new Taker(stream);
+  try {
+    await hypervisor.listen(socketOf(to));
+    const address = await target.order(orderOf(to, 'target', ''));
+    await source.order(orderOf(from, 'source', address));
+    const fromMs = performance.now();
+    await Promise.all([give(socketOf(from), stream), hypervisor.all]);
+    const seconds = (performance.now() - fromMs) / 1000;
+    const [sent, taken] = await Promise.all([source.end(), target.end()]);
+    return { source: sent, target: taken, seconds };
+  } finally {
+    source.stop();
+    target.stop();
+    hypervisor.close();
+  }
+}
+
+/** As QEMU writes it: as fast as it goes through memory, or as it is taken. */
+async function give(socket: string, stream: Buffer): Promise<void> {
+  const near = net.connect({ path: socket, allowHalfOpen: true });
+  near.on('error', () => undefined);
+  near.resume();
+  await once(near, 'connect');
+  const fromMs = performance.now();
+  for (let at = 0; at < stream.length; at += WRITE_BYTES) {
+    const aheadMs = (at / STREAM_BYTES_PER_S) * 1000 - (performance.now() - fromMs);
+    if (aheadMs > 1) await sleep(aheadMs);
+    const full = !near.write(stream.subarray(at, at + WRITE_BYTES));
+    if (full) await once(near, 'drain');
+  }
+  near.end();
+}
+
+/** The destination's hypervisor. */
+class Taker {
+  readonly #server = net.createServer({ allowHalfOpen: true });
+  readonly all: Promise<void>;
+
+  constructor(stream: Buffer) {
+    this.all = this.#take(stream);
+    this.all.catch(() => undefined);
+  }
+
+  async listen(socket: string): Promise<void> {
+    rmSync(socket, { force: true });
+    this.#server.listen(socket);
+    await once(this.#server, 'listening');
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+
+  async #take(stream: Buffer): Promise<void> {
+    const [far] = (await once(this.#server, 'connection')) as [net.Socket];
+    let at = 0;
+    for await (const chunk of far as AsyncIterable<Buffer>) {
+      if (stream.compare(chunk, 0, chunk.length, at, at + chunk.length) !== 0) {
+        throw new Error('what came out is not what went in');
+      }
+      at += chunk.length;
+    }
+    if (at !== stream.length) throw new Error(`${at} bytes came out of ${stream.length}`);
+    far.end();
+  }
+}
+
+function describe({ source, target, seconds }: Moved): string {
+  const threads = ({ threadsMs }: Moved['source']): string =>
+    Object.entries(threadsMs)
+      .toSorted(([, left], [, right]) => right - left)
+      .filter(([, ms]) => ms >= 20)
+      .map(([name, ms]) => `${name} ${(ms / 1000).toFixed(2)}`)
+      .join(' ');
+  const told = Object.entries(source.figures.told) as [Kind, number][];
+  return (
+    `${seconds.toFixed(1)} s, ${(source.figures.linkBytes / 1e6).toFixed(1)} MB; ` +
+    `source ${(source.processorMs / 1000).toFixed(2)} s (${threads(source)}); ` +
+    `destination ${(target.processorMs / 1000).toFixed(2)} s (${threads(target)}); ` +
+    told
+      .filter(([, count]) => count > 0)
+      .map(([kind, count]) => `${kind} ${count}`)
+      .join(' ')
+  );
+}
