@@ -11,6 +11,8 @@ export interface DecodePipeParts extends DecoderParts {
   readonly settings: CodecSettings;
   /** Takes an item whose bytes are good until the call ends; a promise holds the whole pipe back. */
   readonly give: (item: Item) => Promise<void> | undefined;
+  /** The batch whose items were given is what was sent: its hash was compared. */
+  readonly compared?: () => Promise<void> | undefined;
   /** Takes bytes for the far side's EncodePipe.answer. */
   readonly answer: (frame: Buffer) => Promise<void>;
   /** Wire bytes held while a missing content is waited for; a peer that sends more is cut off. */
@@ -22,6 +24,8 @@ interface Waiting {
   body: Promise<Buffer> | undefined;
 }
 
+/** What was decoded is told after so many contents, of those that the window holds: each telling is work for both sides. */
+const TELL_SHARE = 1 / 16;
 /** Batches that are decompressed ahead of the one being given. */
 const MOST_AHEAD = 4;
 
@@ -38,6 +42,7 @@ export class DecodePipe {
   #filled: (() => void) | undefined;
   #stall: (() => void) | undefined;
   #number = 0;
+  #toldNumber = 1;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(parts: DecodePipeParts) {
@@ -140,11 +145,19 @@ export class DecodePipe {
         if (wait !== undefined) await wait;
         next = items.next();
       }
-      const lastNumber = next.value;
-      await this.#answer((number) => decodedFrame(number, lastNumber));
+      const wait = this.#parts.compared?.();
+      if (wait !== undefined) await wait;
+      await this.#tellDecoded(next.value);
     } catch (error) {
       this.#fail(BadFrame.in(frame.number, error));
     }
+  }
+
+  async #tellDecoded(lastNumber: number): Promise<void> {
+    const { windowPages } = this.#parts.settings;
+    if (lastNumber - this.#toldNumber < windowPages * TELL_SHARE) return;
+    this.#toldNumber = lastNumber;
+    await this.#answer((number) => decodedFrame(number, lastNumber));
   }
 
   async #ask(pending: Pending): Promise<void> {

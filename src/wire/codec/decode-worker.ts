@@ -54,13 +54,15 @@ const pipe = new DecodePipe({
     full.push(...packer.add(item));
     return undefined;
   },
-  answer: async (frame) => {
+  compared: async () => {
     if (!packer.empty) full.push(packer.take());
     const packs = full;
     full = [];
     for (const pack of packs) await hand(pack);
+  },
+  answer: (frame) => {
     answers.push({ afterBytes: handedBytes, bytes: Uint8Array.from(frame) });
-    answer();
+    return Promise.resolve(answer());
   },
 });
 
