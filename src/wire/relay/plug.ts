@@ -38,10 +38,15 @@ export class Plug {
     return (this.#socket.read() as Buffer | null) ?? undefined;
   }
 
-  /** Resolves when something may have come, or the state has changed. */
-  async wait(): Promise<void> {
-    if (this.#state !== 'open' || this.readable) return;
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  /** Resolves to true when something may have come, or the state has changed; to false after `mostMs`, if that is given. */
+  async wait(mostMs?: number): Promise<boolean> {
+    if (this.#state !== 'open' || this.readable) return true;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#waiting.push(() => resolve(true));
+    const late = mostMs === undefined ? undefined : setTimeout(() => resolve(false), mostMs);
+    const came = await promise;
+    clearTimeout(late);
+    return came;
   }
 
   /** Resolves when the kernel has taken all of it; false where nobody takes it any more. */

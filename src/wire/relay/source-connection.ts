@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { StreamContext } from '../stream/context.ts';
 import type { Encoding } from './encoding.ts';
 import type { Plug } from './plug.ts';
@@ -11,6 +11,11 @@ const HELD_MS = 10;
  * long: the first turn reads what has come meanwhile, the second what a hypervisor that stood still too writes then.
  */
 const HELD_TURNS = 2;
+/**
+ * Pages of pre-copy, which nobody waits for, wait so long for more of them: each batch is several messages between
+ * threads and over the links, however little is in it.
+ */
+const GATHER_MS = 4;
 
 export interface SourceConnectionParts {
   readonly plug: Plug;
@@ -22,14 +27,16 @@ export interface SourceConnectionParts {
   readonly room: (firstRound: boolean, again: boolean) => boolean;
   /** Resolves when that may have changed. */
   readonly changed: () => Promise<void>;
+  /** Whether pages may wait for more of them. */
+  readonly gathers: boolean;
 }
 
 /** Reads one connection of the source's hypervisor into its encoder until it ends. */
 export class SourceConnection {
   readonly #parts: SourceConnectionParts;
   readonly #items: StreamItems;
-  /** Something was added that may wait in the encoder still. */
-  #waits = false;
+  /** Since when something waits in the encoder that was not pushed on. */
+  #waitsFromMs: number | undefined;
 
   constructor(parts: SourceConnectionParts) {
     this.#parts = parts;
@@ -42,7 +49,7 @@ export class SourceConnection {
     while (plug.state === 'open' || plug.readable) {
       const chunk = plug.read();
       if (chunk !== undefined) await this.#take(chunk);
-      else if (this.#waits) await this.#pause();
+      else if (this.#waitsFromMs !== undefined) await this.#pause();
       else if (this.#items.heldBytes > 0) await this.#waitForRest();
       else await plug.wait();
     }
@@ -56,7 +63,7 @@ export class SourceConnection {
     const { encoding, count, room, changed } = this.#parts;
     count(chunk.length);
     await encoding.add(this.#items.push(chunk));
-    this.#waits = true;
+    this.#waitsFromMs ??= performance.now();
     if (room(this.#items.firstRound, false)) return;
     // What is to make room must be on its way.
     await this.#push();
@@ -65,17 +72,17 @@ export class SourceConnection {
 
   /** Nothing is there to be read: what was read goes out, unless more has come with the next turn of the loop. */
   async #pause(): Promise<void> {
+    const { plug, gathers } = this.#parts;
     await nextTurn();
-    if (!this.#parts.plug.readable) await this.#push();
+    if (plug.readable) return;
+    const leftMs = (this.#waitsFromMs ?? 0) + GATHER_MS - performance.now();
+    const mayWait = gathers && this.#items.patient && leftMs > 0 && plug.state === 'open';
+    if (!mayWait || !(await plug.wait(leftMs))) await this.#push();
   }
 
   async #waitForRest(): Promise<void> {
     const { plug, encoding } = this.#parts;
-    const stop = new AbortController();
-    const late = sleep(HELD_MS, true, { signal: stop.signal }).catch(() => false);
-    await Promise.race([late, plug.wait()]);
-    stop.abort();
-    if (plug.readable || !(await late)) return;
+    if (await plug.wait(HELD_MS)) return;
     for (let turn = 0; turn < HELD_TURNS; turn += 1) {
       await nextTurn();
       if (plug.readable) return;
@@ -86,6 +93,7 @@ export class SourceConnection {
 
   async #push(): Promise<void> {
     await this.#parts.encoding.push();
-    this.#waits = false;
+    this.#waitsFromMs = undefined;
+    this.#items.pushed();
   }
 }

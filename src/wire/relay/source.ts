@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import net from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { withDeadline } from '../../deadline.ts';
 import { GodwitError, godwitError } from '../../errors.ts';
 import type { EncodeTally } from '../codec/thread-messages.ts';
@@ -207,6 +206,7 @@ export class SourceRelay implements Relay {
       },
       room: main ? (firstRound, again) => this.#room(firstRound, again) : () => true,
       changed: () => this.#changed(),
+      gathers: main,
     });
     this.#runs.push(this.#run(connection, run).catch((error: unknown) => this.fail(error)));
   }
@@ -230,10 +230,11 @@ export class SourceRelay implements Relay {
   }
 
   async #changed(): Promise<void> {
-    const stop = new AbortController();
-    const late = sleep(LOOK_MS, undefined, { signal: stop.signal }).catch(() => undefined);
-    await Promise.race([late, new Promise<void>((resolve) => (this.#wake = resolve))]);
-    stop.abort();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const late = setTimeout(resolve, LOOK_MS);
+    this.#wake = resolve;
+    await promise;
+    clearTimeout(late);
   }
 
   async #control(bytes: Uint8Array): Promise<void> {

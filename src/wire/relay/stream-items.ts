@@ -32,6 +32,10 @@ export class StreamItems implements StreamSink {
   #chunk: ArrayBufferLike | undefined;
   /** No page was sent again yet, and the guest runs at the source. */
   firstRound = true;
+  /** Something else than a page came since `pushed`: an answer may be waited for, or it is the end of a round. */
+  #other = false;
+  /** Somebody waits for pages: from post-copy's package on, and where post-copy recovers, whose stream has no header. */
+  #awaited = true;
 
   constructor(context: StreamContext) {
     this.#context = context;
@@ -41,6 +45,16 @@ export class StreamItems implements StreamSink {
   /** Bytes that wait for what follows. */
   get heldBytes(): number {
     return this.#parser.heldBytes;
+  }
+
+  /** Nobody waits for what came since `pushed`. */
+  get patient(): boolean {
+    return !this.#other && !this.#awaited;
+  }
+
+  /** What came until now is on its way. */
+  pushed(): void {
+    this.#other = false;
   }
 
   /** The items that are whole with this chunk; they may lie in it, so take them before it is used again. */
@@ -62,7 +76,9 @@ export class StreamItems implements StreamSink {
     return [...this.#take(), { kind: 'bytes', bytes: endToken() }];
   }
 
-  span(_kind: SpanKind, bytes: Uint8Array, start: number, end: number): void {
+  span(kind: SpanKind, bytes: Uint8Array, start: number, end: number): void {
+    this.#other = true;
+    if (kind === 'file-header') this.#awaited = false;
     this.#addRaw(this.#own(bytes, start, end));
   }
 
@@ -89,8 +105,9 @@ export class StreamItems implements StreamSink {
   }
 
   note(note: StreamNote): void {
-    // A package is post-copy's: from here on somebody waits for pages.
-    if (note.type === 'package') this.firstRound = false;
+    if (note.type !== 'package') return;
+    this.firstRound = false;
+    this.#awaited = true;
   }
 
   #addPage({ block, address, header }: RamRecord, content: Uint8Array, kind: number): void {

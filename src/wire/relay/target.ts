@@ -19,6 +19,9 @@ export interface TargetRelayOptions {
   readonly cache?: WireCache | undefined;
 }
 
+/** What was taken is told once it is so much, or after so long: each telling is work for both movers. */
+const TELL_BYTES = 256 * 1024;
+const TELL_MS = 2;
 /** For how long the hypervisor may take what is left when the source has closed the session. */
 const LAST_MS = 10_000;
 
@@ -35,6 +38,7 @@ export class TargetRelay implements Relay {
   #takenBytes = 0;
   #toldBytes = 0;
   #telling = false;
+  #tellLater: NodeJS.Timeout | undefined;
   #returnBytes = 0;
   /** The end of the codec's thread, which saves what it knows. */
   #closing: Promise<void> | undefined;
@@ -45,7 +49,13 @@ export class TargetRelay implements Relay {
     this.#options = options;
     this.#failed.promise.catch(() => undefined);
     // The source has closed it, so all is here; the hypervisor may still have to take the last of it.
-    session.ended.then(() => this.close(LAST_MS)).catch((error: unknown) => this.fail(error));
+    session.ended
+      .then(() => {
+        // Nobody is there to be told any more.
+        this.#telling = true;
+        return this.close(LAST_MS);
+      })
+      .catch((error: unknown) => this.fail(error));
     this.#connections = CONNECTIONS.map((_, index) => this.#connection(index));
     this.#channels.on(CHANNEL.control, (message) => this.#control(message));
   }
@@ -74,6 +84,7 @@ export class TargetRelay implements Relay {
       await withDeadline('the end of the wire', deadlineMs, this.#stop.signal, async () => {
         await Promise.all(this.#connections.map((connection) => connection.done()));
         await this.#closing;
+        await this.#tellTaken();
       });
     } finally {
       this.#letGo(new Error('the wire was closed'));
@@ -95,6 +106,7 @@ export class TargetRelay implements Relay {
 
   #letGo(reason: Error): void {
     this.#stop.abort(reason);
+    clearTimeout(this.#tellLater);
     this.#urgent?.close();
     for (const connection of this.#connections) connection.break();
   }
@@ -166,11 +178,8 @@ export class TargetRelay implements Relay {
         connection?.gather(item);
         return undefined;
       },
-      answer: async (frame) => {
-        // Its batch's hash was compared: now the hypervisor may have it.
-        await connection?.pass();
-        await this.#channels.send(CHANNEL.answersUrgent, frame);
-      },
+      compared: () => connection?.pass(),
+      answer: (frame) => this.#channels.send(CHANNEL.answersUrgent, frame),
     });
     this.#urgent = pipe;
     this.#channels.on(CHANNEL.urgent, (bytes) =>
@@ -197,11 +206,15 @@ export class TargetRelay implements Relay {
 
   #taken(bytes: number): void {
     this.#takenBytes += bytes;
-    if (!this.#telling) void this.#tellTaken();
+    if (this.#takenBytes - this.#toldBytes >= TELL_BYTES) void this.#tellTaken();
+    else this.#tellLater ??= setTimeout(() => void this.#tellTaken(), TELL_MS);
   }
 
   /** One message at a time: what is taken meanwhile goes with the next. */
   async #tellTaken(): Promise<void> {
+    clearTimeout(this.#tellLater);
+    this.#tellLater = undefined;
+    if (this.#telling) return;
     this.#telling = true;
     while (this.#toldBytes < this.#takenBytes && this.#failure === undefined) {
       this.#toldBytes = this.#takenBytes;

@@ -53,6 +53,7 @@ test('a page that comes in two parts is one item, though the relay stood still b
     count: () => undefined,
     room: () => true,
     changed: () => Promise.resolve(),
+    gathers: false,
   });
   const run = connection.run();
   hypervisor.write(stream.subarray(0, half));

@@ -9,10 +9,23 @@ import { StreamItems } from '../../../src/wire/relay/stream-items.ts';
 import { StreamContext } from '../../../src/wire/stream/context.ts';
 import * as codec from '../codec/support.ts';
 import * as samples from '../stream/samples.ts';
+import * as writer from '../stream/writer.ts';
 import { longStream, stream } from './streams.ts';
 
 /** Cases of each property; GODWIT_FUZZ_RUNS makes it a long run. */
 const RUNS = Number(process.env['GODWIT_FUZZ_RUNS'] ?? 4000);
+
+const RAM_STARTS = [
+  writer.fileHeader(),
+  writer.sectionHeader('start', 2, 'ram'),
+  writer.ramList([writer.PC_RAM]),
+  writer.endOfSection,
+  writer.footer(2),
+];
+const PAGES = [
+  writer.page(0, Buffer.alloc(4096, 1), writer.PC_RAM.name),
+  writer.page(4096, Buffer.alloc(4096, 2)),
+];
 
 /** Items as they leave the source's relay; every so many chunks the stream pauses. */
 function itemsOf(bytes: Uint8Array, lengths: readonly number[], every = Infinity): Item[] {
@@ -108,6 +121,39 @@ describe('a stream as items', () => {
     const twice = new StreamItems(new StreamContext());
     twice.push(longStream(30, 1, 2));
     assert.ok(!twice.firstRound);
+  });
+
+  test('lets pages of pre-copy wait, and nothing else', () => {
+    const items = new StreamItems(new StreamContext());
+    const stream = longStream(30);
+    // In the midst of the pages: before it is the header, and behind it what ends the section.
+    const middle = stream.length - 40_000;
+    items.push(stream.subarray(0, middle));
+    assert.ok(!items.patient);
+    items.pushed();
+    items.push(stream.subarray(middle, middle + 20_000));
+    assert.ok(items.patient);
+    items.push(stream.subarray(middle + 20_000));
+    assert.ok(!items.patient);
+  });
+
+  test('lets no page wait once post-copy’s package came', () => {
+    const items = new StreamItems(new StreamContext());
+    items.push(Buffer.concat([...RAM_STARTS, writer.packaged(writer.footer(9))]));
+    items.push(Buffer.concat([writer.partHeader('part', 2), PAGES[0]!]));
+    items.pushed();
+    items.push(PAGES[1]!);
+    assert.ok(!items.patient);
+  });
+
+  test('lets no page wait where post-copy recovers, on a stream without a header', () => {
+    const context = new StreamContext();
+    new StreamItems(context).push(Buffer.concat(RAM_STARTS));
+    const items = new StreamItems(context);
+    items.push(Buffer.concat([writer.command(9), writer.partHeader('part', 2), PAGES[0]!]));
+    items.pushed();
+    items.push(PAGES[1]!);
+    assert.ok(!items.patient);
   });
 });
 
