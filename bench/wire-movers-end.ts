@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
+import { optimiseWhatIsHot } from '../src/small-process.ts';
 import type { Credentials } from '../src/rpc/tls.ts';
 import type { Wire, WireFigures } from '../src/wire/open.ts';
 
@@ -36,6 +37,7 @@ export type EndWord =
     };
 
 enableCompileCache();
+optimiseWhatIsHot();
 const { openSourceWire, openTargetWire } = await import('../src/wire/open.ts');
 
 const CLOSE_MS = 20_000;

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { initCa, issue } from '../src/agent/pki/authority.ts';
 import { parseRate } from '../src/protocol/quantity.ts';
 import type { Credentials } from '../src/rpc/tls.ts';
-import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../src/small-process.ts';
+import { MOVER_FLAGS, SMALL_ENVIRONMENT } from '../src/small-process.ts';
 import type { Kind } from '../src/wire/codec/records.ts';
 import { median } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
@@ -106,7 +106,7 @@ class End {
   readonly #child: ChildProcess;
 
   constructor(signal: AbortSignal) {
-    this.#child = spawn(process.execPath, [...SMALL_FLAGS, PROGRAM], {
+    this.#child = spawn(process.execPath, [...MOVER_FLAGS, PROGRAM], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       env: { ...process.env, ...SMALL_ENVIRONMENT },
       signal,
