@@ -17,6 +17,7 @@ import { isAlive, processesInNamespaces, signalProcess } from '../../src/lab/pro
 import { storageDirectory } from '../../src/lab/state.ts';
 import { labStatus } from '../../src/lab/status.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
+import { FEW_PLACES } from './support/few-places.ts';
 import { askGuestQemu } from './support/monitors.ts';
 import {
   assertSays,
@@ -57,7 +58,8 @@ describe('a guest with disks on an NFS export that no host has mounted', { skip 
     const thin = { bytes: 64 * MIB, thin: true, backed: true };
     const raw = { bytes: 32 * MIB, thin: false };
     const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
-    guest = await startGuest(world.lab, { name: 'db1', host: 'a', ...size, disks: [thin, raw] });
+    const words = { disks: [thin, raw], kernelWords: FEW_PLACES };
+    guest = await startGuest(world.lab, { name: 'db1', host: 'a', ...size, ...words });
   });
   after(async () => {
     await world?.close();
