@@ -10,6 +10,11 @@ type Events = Pick<MonitorWatch, 'until'>;
 
 /** QEMU looks at the order once in a period of its bandwidth limit (100 ms) or pass over memory (50 ms). */
 const BEGINS_MS = 500;
+/**
+ * In post-copy too QEMU goes over to its end once what is left takes less than `downtime-limit` by its own estimate, and a
+ * link that breaks after that loses the guest: with 300 ms it would be the last megabytes of a link that has become slow.
+ */
+const LAST_MS = 1;
 const BEGUN: ReadonlySet<string> = new Set([
   'pre-switchover',
   'device',
@@ -40,6 +45,7 @@ export async function startPostcopy(
   watch: Events,
   signal: AbortSignal,
 ): Promise<boolean> {
+  await client.execute('migrate-set-parameters', { 'downtime-limit': LAST_MS }, signal);
   if (!goesBack(client.version)) {
     await client.execute('migrate-start-postcopy', {}, signal);
     return false;

@@ -33,7 +33,12 @@ export async function recoverPostcopy(
     for (;;) {
       try {
         if (await cameBack(session, sentBefore, signal)) return;
-        if ((await parts.peer.choose(signal)) && (await takeUp(parts, session, signal))) {
+        const mayTouch = !(await isAllSent(session, signal));
+        if (
+          mayTouch &&
+          (await parts.peer.choose(signal)) &&
+          (await takeUp(parts, session, signal))
+        ) {
           parts.dispatch({ type: 'flows', over: parts.peer.address });
           return;
         }
@@ -55,6 +60,12 @@ async function cameBack(
   const { stream, run } = await session.status(signal);
   if (stream === 'completed' || run === 'gone') return true;
   return stream === 'postcopy-active' && (await sent(session, signal)) > sentBefore;
+}
+
+/** Only the last bytes are on their way, which QEMU sends no second time: TCP brings them, or nobody. */
+async function isAllSent(session: SourceSession, signal: AbortSignal): Promise<boolean> {
+  const { stream } = await session.status(signal);
+  return stream === 'postcopy-active' && (await session.sample(signal)).remainingBytes === 0;
 }
 
 async function sent(session: SourceSession, signal: AbortSignal): Promise<number> {

@@ -34,6 +34,8 @@ export class StreamGuard {
   #wasSilent = false;
   /** It was said that they stand still, and nobody has to say it again. */
   #told = false;
+  /** The hypervisor has nothing left to send: what stands still is on its way, or the answer to it. */
+  #allSent = false;
 
   constructor(parts: Guarded) {
     this.#parts = parts;
@@ -44,8 +46,9 @@ export class StreamGuard {
     return this.#sent < 0 ? 0 : this.#parts.clock.monotonicMs() - this.#movedAt;
   }
 
-  /** A look at the stream: so many bytes were sent in all, before the switch or after it. */
-  saw(transferredBytes: number, step: 'memory' | 'drain'): void {
+  /** A look at the stream: so many bytes were sent in all, before the switch or after it, and so many of memory are left. */
+  saw(transferredBytes: number, step: 'memory' | 'drain', remainingBytes = Infinity): void {
+    this.#allSent = step === 'drain' && remainingBytes === 0;
     if (transferredBytes === this.#sent) return;
     const { stillMs } = this;
     const told = this.#told;
@@ -60,9 +63,12 @@ export class StreamGuard {
     }
   }
 
-  /** Asks the link where the bytes stand still. Rejects with the signal alone. */
+  /**
+   * Asks the link where the bytes stand still. Rejects with the signal alone. A stream whose last bytes are on their way is
+   * let alone however long they take: QEMU sends them no second time, so taking it up anew would lose the guest.
+   */
   async look(signal: AbortSignal): Promise<void> {
-    if (this.#told || this.stillMs < QUIET_MS) return;
+    if (this.#told || this.#allSent || this.stillMs < QUIET_MS) return;
     const { peer, dispatch, streamAddress } = this.#parts;
     const answers = await peer.answers(signal, ANSWER_MS, streamAddress());
     this.#wasSilent ||= !answers;
@@ -75,7 +81,7 @@ export class StreamGuard {
       wasSilent: this.#wasSilent,
       otherAnswers,
     });
-    if (verdict === 'wait' || this.#told) return;
+    if (verdict === 'wait' || this.#told || this.#allSent) return;
     this.#told = true;
     dispatch({ type: 'stalled', forMs: Math.round(stillMs) });
   }

@@ -138,7 +138,8 @@ export class Watch {
       const sample = await withDeadline('a look at the stream', 5000, signal, async (bounded) =>
         (await parts.guest.session(bounded)).sample(bounded),
       );
-      this.#guard?.saw(sample.transferredBytes, this.#isDraining() ? 'drain' : 'memory');
+      const step = this.#isDraining() ? 'drain' : 'memory';
+      this.#guard?.saw(sample.transferredBytes, step, sample.remainingBytes);
       this.#coordinator.observe(sample, this.#note());
       parts.vantage.saw(parts, sample);
       const now = this.#clock.monotonicMs();

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import type { HypervisorEvent } from '../../../src/drivers/driver.ts';
 import { startPostcopy } from '../../../src/drivers/qemu/postcopy-switch.ts';
 
+const LIMIT = 'migrate-set-parameters';
 const { signal } = new AbortController();
 
 function monitor(version: string, cont: boolean) {
@@ -28,19 +29,19 @@ describe('the order to go over to post-copy', () => {
   test('stops the guest first where QEMU might run it again at the very end', async () => {
     const { said, client } = monitor('10.0.2', true);
     assert.equal(await startPostcopy(client, says('pre-switchover') as never, signal), true);
-    assert.deepEqual(said, ['stop', 'migrate-start-postcopy']);
+    assert.deepEqual(said, [LIMIT, 'stop', 'migrate-start-postcopy']);
   });
 
   test('is all there is to it with a QEMU that does not', async () => {
     const { said, client } = monitor('7.2.22', true);
     assert.equal(await startPostcopy(client, says('device') as never, signal), false);
-    assert.deepEqual(said, ['migrate-start-postcopy']);
+    assert.deepEqual(said, [LIMIT, 'migrate-start-postcopy']);
   });
 
   test('lets the guest go on where QEMU does not come to the switch', async () => {
     const { said, client } = monitor('10.0.2', true);
     assert.equal(await startPostcopy(client, says('active') as never, signal), false);
-    assert.deepEqual(said, ['stop', 'migrate-start-postcopy', 'cont']);
+    assert.deepEqual(said, [LIMIT, 'stop', 'migrate-start-postcopy', 'cont']);
   });
 
   test('counts as stopped where the switch begins while it is told to go on', async () => {

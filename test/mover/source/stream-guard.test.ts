@@ -74,6 +74,19 @@ describe('the guard of a post-copy stream', () => {
     assert.deepEqual(said.slice(1), [{ type: 'flows' }]);
   });
 
+  test('lets a stream alone of which only the last bytes are on their way', async () => {
+    const { guard, link, said, after } = scene();
+    guard.saw(1, 'drain', 4096);
+    guard.saw(2, 'drain', 0);
+    link.answers = false;
+    link.other = true;
+    for (let each = 0; each < 20; each += 1) await after(500);
+    link.answers = true;
+    await after(20_000);
+    assert.deepEqual(said, []);
+    assert.equal(link.asked, 0);
+  });
+
   test('takes another way after a moment of silence', async () => {
     const { guard, link, said, after } = scene();
     guard.saw(1, 'drain');
