@@ -41,7 +41,8 @@ export async function hostCensus(
     host,
     // An agent that has just started has programs compiled ahead, which end by themselves.
     processes: processes
-      .filter(({ argv }) => !isCompiledAhead(argv.at(-1) ?? ''))
+      // Without words it has given its memory back already: it is ending, and which one it was cannot be told.
+      .filter(({ argv }) => argv.length > 0 && !isCompiledAhead(argv.at(-1) ?? ''))
       .map(({ argv }) => shownProcess(argv))
       .toSorted(),
     taps: links
