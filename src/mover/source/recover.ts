@@ -29,16 +29,13 @@ export async function recoverPostcopy(
 ): Promise<void> {
   await withDeadline('recovering post-copy', limitMs, outer, async (signal) => {
     const session = await parts.guest.session(signal);
-    const sentBefore = await sent(session, signal);
+    const { transferredBytes: sentBefore } = await session.sample(signal);
     for (;;) {
       try {
-        if (await cameBack(session, sentBefore, signal)) return;
-        const mayTouch = !(await isAllSent(session, signal));
-        if (
-          mayTouch &&
-          (await parts.peer.choose(signal)) &&
-          (await takeUp(parts, session, signal))
-        ) {
+        const found = await look(session, sentBefore, signal);
+        if (found === 'back') return;
+        const isOpen = found === 'still' && (await parts.peer.choose(signal));
+        if (isOpen && (await takeUp(parts, session, signal))) {
           parts.dispatch({ type: 'flows', over: parts.peer.address });
           return;
         }
@@ -51,25 +48,21 @@ export async function recoverPostcopy(
   });
 }
 
-/** Bytes move again, or the stream has ended, without anybody's help. */
-async function cameBack(
+/**
+ * `back`: bytes move again, or the stream has ended, without anybody's help. `all-sent`: only the last bytes are on their
+ * way, which QEMU sends no second time: TCP brings them, or nobody.
+ */
+async function look(
   session: SourceSession,
   sentBefore: number,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<'back' | 'all-sent' | 'still'> {
   const { stream, run } = await session.status(signal);
-  if (stream === 'completed' || run === 'gone') return true;
-  return stream === 'postcopy-active' && (await sent(session, signal)) > sentBefore;
-}
-
-/** Only the last bytes are on their way, which QEMU sends no second time: TCP brings them, or nobody. */
-async function isAllSent(session: SourceSession, signal: AbortSignal): Promise<boolean> {
-  const { stream } = await session.status(signal);
-  return stream === 'postcopy-active' && (await session.sample(signal)).remainingBytes === 0;
-}
-
-async function sent(session: SourceSession, signal: AbortSignal): Promise<number> {
-  return (await session.sample(signal)).transferredBytes;
+  if (stream === 'completed' || run === 'gone') return 'back';
+  if (stream !== 'postcopy-active') return 'still';
+  const { transferredBytes, remainingBytes } = await session.sample(signal);
+  if (transferredBytes > sentBefore) return 'back';
+  return remainingBytes === 0 ? 'all-sent' : 'still';
 }
 
 /** One try over the way in use; false where the new connection did not come to life. */
