@@ -29,13 +29,17 @@ export async function drained(parts: SourceParts, signal: AbortSignal): Promise<
 
 async function brokenBy(parts: SourceParts, signal: AbortSignal): Promise<string | undefined> {
   const { stream } = parts.state();
+  if (stream === 'failed') return 'its stream broke before all memory had left its source';
+  if (stream !== 'lost' && (await isThere(parts, signal))) return undefined;
+  return 'its source died before all memory had left it';
+}
+
+async function isThere(parts: SourceParts, signal: AbortSignal): Promise<boolean> {
   try {
     await parts.guest.session(signal);
+    return true;
   } catch (thrown) {
-    if (!hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) throw thrown;
-    return 'its source died before all memory had left it';
+    if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) return false;
+    throw thrown;
   }
-  if (stream === 'lost') return 'its source died before all memory had left it';
-  if (stream === 'failed') return 'its stream broke before all memory had left its source';
-  return undefined;
 }
