@@ -4,27 +4,23 @@ import type { Report } from '../protocol/migration.ts';
 
 /** Less than this tells of the connection's start rather than of the link. */
 const LEAST_BYTES = 32 * 1024 * 1024;
-/** So many ended migrations are looked at, the latest first: a link changes. */
+/** So many migrations are looked at, the latest first: a link changes. */
 export const LOOKED_AT = 32;
 
-type Told = Pick<
-  Report,
-  'to' | 'outcome' | 'settings' | 'bytes' | 'throughput' | 'wire' | 'finished'
->;
+type Told = Pick<Report, 'outcome' | 'settings' | 'bytes' | 'throughput' | 'wire' | 'finished'>;
 
 /**
- * Bytes/s that the newest of these migrations (newest first) came to from hypervisor to hypervisor, where nothing but the
+ * Bytes/s that the newest of these migrations to one host (newest first) came to from hypervisor to hypervisor, where nothing but the
  * link and the hypervisor held it back: no cap, no compression, not the wire, whose processors may be the slower. It is
  * what a migration comes to that takes the native way again. Undefined where none tells. Pure.
  */
-export function seenLinkRate(reports: Iterable<Told>, to: string): number | undefined {
+export function seenLinkRate(reports: Iterable<Told>): number | undefined {
   for (const report of reports) {
-    const { settings, bytes, throughput, outcome } = report;
-    const isNative = report.to === to && report.wire === undefined;
+    const { settings, bytes, throughput, outcome, wire } = report;
     const isFree = settings.maxBandwidth === undefined && settings.compress === 'none';
     // In post-copy the last of memory follows in the order in which the guest asks for it.
     const isWhole = outcome === 'done' && report.finished === 'precopy' && bytes >= LEAST_BYTES;
-    if (isNative && isFree && isWhole && throughput > 0) return throughput;
+    if (wire === undefined && isFree && isWhole && throughput > 0) return throughput;
   }
   return undefined;
 }

@@ -94,11 +94,12 @@ export class Outgoing {
   #linkTo({ path, to }: MigrationRequest): { seenLinkRate?: number } {
     const { config, store } = this.#parts;
     if (path !== 'auto' || config.wire.rates[to] !== undefined) return {};
-    const ended = store.all().filter(({ id, request }) => {
-      return request.side === 'source' && request.toHost === to && store.isEnded(id);
+    // What says by itself that it was held back is not read for it.
+    const free = store.all().filter(({ request }) => {
+      const isThere = request.side === 'source' && request.toHost === to;
+      return isThere && request.request.maxBandwidth === undefined;
     });
-    const latest = ended.slice(-LOOKED_AT).toReversed();
-    const rate = seenLinkRate(reportsOf(store, latest), to);
+    const rate = seenLinkRate(reportsOf(store, free.slice(-LOOKED_AT).toReversed()));
     return rate === undefined ? {} : { seenLinkRate: rate };
   }
 

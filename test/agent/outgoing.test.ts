@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { godwitError, hasCode } from '../../src/errors.ts';
-import { moverRequest } from '../../src/protocol/mover-request.ts';
+import { encodeRecord } from '../../src/migration/journal.ts';
+import { journalFile, moverRequest } from '../../src/protocol/mover-request.ts';
+import { settle } from '../migration/drive.ts';
+import { World } from '../migration/world.ts';
 import { fleet, guest } from './parties.ts';
 
 const peers = { b: { address: '127.0.0.1:1' }, bravo: { address: '127.0.0.1:2' } };
@@ -42,6 +45,31 @@ test('its mover is told of further addresses: those that were asked for, or thos
     '[fd00::2]:9',
   ]);
   assert.equal(await told({ pathAddresses: [] }), undefined);
+});
+
+test('its mover is told how fast the link was seen, where it decides on the path by that', async (t) => {
+  const { host } = await fleet(t);
+  const names = ['web1', 'web2', 'web3'];
+  const a = await host('a', { guests: () => names.map((name) => guest(name)), peers });
+  const asked = async (body: object): Promise<{ dir: string; rate: number | undefined }> => {
+    const { id } = await a.api.migrate({ body: { guest: names[0] ?? '', to: 'b', ...body } });
+    const dir = path.join(a.config.stateDir, 'migrations', id);
+    const request = JSON.parse(readFileSync(path.join(dir, 'request.json'), 'utf8'));
+    return { dir, rate: request.seenLinkRate };
+  };
+  const first = await asked({ path: 'auto' });
+  assert.equal(first.rate, undefined);
+  const world = new World();
+  settle(world);
+  assert.equal(world.outcome, 'done');
+  const records = world.journal.map((event, seq) => {
+    return encodeRecord({ v: 1, seq, at: 1000 + seq * 100, mono: seq * 100, event });
+  });
+  writeFileSync(path.join(first.dir, journalFile('source')), records.join(''));
+  const { throughput } = await a.api.report({ params: { id: path.basename(first.dir) } });
+  assert.ok(throughput > 0);
+  assert.equal((await asked({ guest: 'web2', path: 'auto' })).rate, throughput);
+  assert.equal((await asked({ guest: 'web3' })).rate, undefined);
 });
 
 test('asked again with the same id it is the same migration, and another request is refused', async (t) => {
