@@ -8,7 +8,7 @@ import type { AgentConfigInput } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import type { LabGuest } from '../../src/lab/guest/registry.ts';
 import { stopGuest } from '../../src/lab/guest/stop.ts';
-import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
+import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
 import { labHost, storageDirectory } from '../../src/lab/state.ts';
 import { writersOf } from '../../src/lab/witness/locks.ts';
@@ -25,6 +25,7 @@ import {
 } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
+import { assertWrites, proofsIn } from './support/disks.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { until } from './support/wait.ts';
 import { openWorld } from './support/world.ts';
@@ -33,12 +34,6 @@ import type { World } from './support/world.ts';
 const MIB = 1024 ** 2;
 const run = promisify(execFile);
 const COMMON = { host: 'a', memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB } as const;
-
-/** Files that a proof of shared storage left. */
-async function proofsIn(directory: string): Promise<string[]> {
-  const files = await readdir(directory, { recursive: true });
-  return files.filter((file) => path.basename(file).startsWith('.godwit-'));
-}
 
 describe('a guest with disks on shared storage', () => {
   let world: World;
@@ -60,22 +55,9 @@ describe('a guest with disks on shared storage', () => {
     for (const image of guest.disks ?? []) {
       assert.deepEqual(await writersOf(world.lab, 'db1', image), [host], image);
     }
-    await writes('db1');
+    await assertWrites(world, 'db1');
     assert.deepEqual(await proofsIn(storageDirectory(world.lab, host)), []);
     await assertOnlyGuests(world, { [host]: ['db1'] });
-  }
-
-  /** It writes to its disks, and what it wrote is there. */
-  async function writes(name: string): Promise<void> {
-    const was = await readGuestStats(world.lab, name);
-    await until('the guest to write to its disks', 20_000, async () => {
-      const now = await readGuestStats(world.lab, name);
-      return now.diskBytes > was.diskBytes ? true : undefined;
-    });
-    const found = await verifyGuest(world.lab, name);
-    assert.ok(found.ok, JSON.stringify(found));
-    assert.equal(found.badDiskChunks, 0);
-    assert.ok(found.diskChunks > 0);
   }
 
   async function there(): Promise<{ from: string; to: string }> {
@@ -152,7 +134,7 @@ describe('a guest with disks on shared storage', () => {
     });
     assert.deepEqual(await runningOn(world.lab, 'db4'), ['a']);
     assert.deepEqual(await writersOf(world.lab, 'db4', image), ['a']);
-    await writes('db4');
+    await assertWrites(world, 'db4');
     await stopGuest(world.lab, 'db4');
   });
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
-import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { AgentConfigInput } from '../../src/lab/agents.ts';
@@ -10,13 +9,13 @@ import { chooseQemu } from '../../src/lab/guest/qemu.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import type { LabGuest } from '../../src/lab/guest/registry.ts';
 import { stopGuest } from '../../src/lab/guest/stop.ts';
-import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { existingNamespaces } from '../../src/lab/namespaces.ts';
 import { LAB_NFS_URL, nfsClientLacks, storageLacks } from '../../src/lab/nfs.ts';
 import { isAlive, processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { labStatus } from '../../src/lab/status.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
+import { assertWrites, proofsIn } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-places.ts';
 import { askGuestQemu } from './support/monitors.ts';
 import {
@@ -87,24 +86,14 @@ describe('a guest with disks on an NFS export that no host has mounted', { skip 
       files.map((file) => `${LAB_NFS_URL}/db1/${file}`),
     );
     assert.ok(nodes.every(({ active }) => active !== false));
-    const was = await readGuestStats(world.lab, 'db1');
-    await until('the guest to write to its disks', 20_000, async () => {
-      const now = await readGuestStats(world.lab, 'db1');
-      return now.diskBytes > was.diskBytes ? true : undefined;
-    });
-    const found = await verifyGuest(world.lab, 'db1');
-    assert.ok(found.ok && found.badDiskChunks === 0 && found.diskChunks > 0, JSON.stringify(found));
+    await assertWrites(world, 'db1');
     await nothingLeft();
     await assertOnlyGuests(world, { [host]: ['db1'] });
   }
 
   /** Of a proof. */
   async function nothingLeft(): Promise<void> {
-    const left = await readdir(storageDirectory(world.lab, 'a'), { recursive: true });
-    assert.deepEqual(
-      left.filter((file) => path.basename(file).startsWith('.godwit-')),
-      [],
-    );
+    assert.deepEqual(await proofsIn(storageDirectory(world.lab, 'a')), []);
   }
 
   async function moved(request: Partial<Move>): Promise<void> {
