@@ -64,7 +64,7 @@ export async function startPostcopy(
   );
   signal.throwIfAborted();
   if (hasBegun) return true;
-  // Refused where it has begun in this moment.
+  // Refused where it has begun in this moment. It cannot be over by then: post-copy's switch is held (pre-switchover).
   const { ok } = await client.request('cont', {}, signal);
   return !ok;
 }
