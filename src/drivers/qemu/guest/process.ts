@@ -66,7 +66,7 @@ export function isSystemEmulator(command: string, binary: string): boolean {
   );
 }
 
-/** Undefined when there is no such process, or it is a zombie. */
+/** Undefined when there is no such process, or it has ended to the last of its threads. */
 export async function startTicksOf(pid: number): Promise<number | undefined> {
   try {
     return parseStartTicks(await readFile(`/proc/${pid}/stat`, 'utf8'));
@@ -75,10 +75,14 @@ export async function startTicksOf(pid: number): Promise<number | undefined> {
   }
 }
 
-/** Field 22 of /proc/PID/stat; the name in field 2 may itself hold spaces and brackets. */
+/**
+ * Field 22 of /proc/PID/stat; the name in field 2 may itself hold spaces and brackets. A killed process is a zombie as
+ * soon as its first thread has ended, and holds its files, with the locks on a guest's images, until the last has.
+ */
 export function parseStartTicks(stat: string): number | undefined {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
+  const threads = Number(fields[17]);
+  if ((fields[0] === 'Z' || fields[0] === 'X') && !(threads > 1)) return undefined;
   const ticks = Number(fields[19]);
   return Number.isSafeInteger(ticks) ? ticks : undefined;
 }

@@ -114,6 +114,13 @@ describe('what the kernel tells of a process', () => {
     assert.equal(parseStartTicks(''), undefined);
   });
 
+  test('is its end only once its last thread is gone, which holds its files until then', () => {
+    const zombie = (threads: string): string =>
+      `12 (x) ${['Z', ...Array.from({ length: 16 }, () => '0'), threads, '0', '4711'].join(' ')}`;
+    assert.equal(parseStartTicks(zombie('3')), 4711);
+    assert.equal(parseStartTicks(zombie('1')), undefined);
+  });
+
   test('is its command line, and whether it is a system emulator', () => {
     assert.deepEqual(splitCommandLine(Buffer.from('qemu\0-m\x001G\0')), ['qemu', '-m', '1G']);
     assert.ok(isSystemEmulator('/usr/bin/kvm', ''));
