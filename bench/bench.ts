@@ -61,46 +61,53 @@ async function runBench(
   return measures.every(({ ok }) => ok !== false);
 }
 
-function fail(error: unknown): number {
+function fail(error: unknown): false {
   const text = error instanceof Error ? error.message : String(error);
   process.stderr.write(`the benchmark did not come to its end: ${text}\n`);
-  return 1;
+  return false;
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    json: { type: 'boolean', default: false },
-    runs: { type: 'string' },
-    // Of the wire's, and the link of the disks'.
-    link: { type: 'string' },
-    delay: { type: 'string' },
-    memory: { type: 'string' },
-    dirty: { type: 'string' },
-    only: { type: 'string' },
-    // Of the disks'.
-    size: { type: 'string' },
-  },
-});
-const [name] = positionals;
-if (name === undefined) {
-  list();
-} else {
+/** Throws where an option is none. */
+function readCommandLine() {
+  return parseArgs({
+    allowPositionals: true,
+    options: {
+      help: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      runs: { type: 'string' },
+      // Of the wire's, and the link of the disks'.
+      link: { type: 'string' },
+      delay: { type: 'string' },
+      memory: { type: 'string' },
+      dirty: { type: 'string' },
+      only: { type: 'string' },
+      // Of the disks'.
+      size: { type: 'string' },
+    },
+  });
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = readCommandLine();
+  const [name] = positionals;
+  if (name === undefined || values.help) {
+    list();
+    return 0;
+  }
   const bench = BENCHES.find((candidate) => candidate.name === name);
   const runs = values.runs === undefined ? undefined : Number(values.runs);
-  if (bench === undefined || (runs !== undefined && !(Number.isInteger(runs) && runs > 0))) {
-    const what =
-      bench === undefined
-        ? `no benchmark is called ${name}`
-        : '--runs takes a whole number above 0';
-    process.stderr.write(`${what}\n`);
-    list();
-    process.exit(2);
+  if (bench === undefined) throw new RangeError(`no benchmark is called ${name}`);
+  if (runs !== undefined && !(Number.isInteger(runs) && runs > 0)) {
+    throw new RangeError('--runs takes a whole number above 0');
   }
-  process.exit(
-    await runBench(bench, { runs, json: values.json, words: values }).then(
-      (met) => (met ? 0 : 1),
-      fail,
-    ),
-  );
+  const met = await runBench(bench, { runs, json: values.json, words: values }).catch(fail);
+  return met ? 0 : 1;
 }
+
+process.exit(
+  await main().catch((error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n`);
+    list();
+    return 2;
+  }),
+);

@@ -11,7 +11,8 @@ import { DEFAULT_SETTINGS } from '../src/wire/codec/settings.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { median } from './contract.ts';
 import { byStore, byThreads } from './wire-codec-threads.ts';
-import { mixes, seeded } from './wire-mixes.ts';
+import { mixes } from './wire-mixes.ts';
+import { seeded } from './wire-seeded.ts';
 
 const MEMORY_BYTES = 64 * 1024 * 1024;
 const hash64 = await makeHash64(0x5eedn);

@@ -14,7 +14,7 @@ import { ownParts, pageCache, sharesOf } from './wire-mixes.ts';
 
 /**
  * Guests with a mix in memory (`SHARES`): files of this machine as a page cache has them, alike in all guests of one
- * image; and a database, text, a heap and random bytes, in each guest others. They are files of the guest's initramfs,
+ * image; and a database, a log and the heap of a real process, in each guest others. They are files of the guest's initramfs,
  * which stay in its memory; the archive is compressed, so that most of the memory is the mix's, and what it took is
  * zeroed when the kernel frees it.
  */
@@ -35,8 +35,8 @@ const INIT = '#!/bin/sh\n/dirty-pages &\nexec /init\n';
 const OTHER_BYTES = 96 * MIB;
 /** Checksummed by the guest itself, and random: of the mix's share of that, not beside it. */
 const WORKING_SET_BYTES = 4 * MIB;
-/** Of the archive, for each byte of the mix. */
-const ARCHIVE = 0.5;
+/** Of the archive, for each byte of the mix: a third, and what may be wrong with that. */
+const ARCHIVE = 0.4;
 
 /** Memory for the archive and for what comes out of it at the same time. */
 export function mixBytes(memoryBytes: number): number {

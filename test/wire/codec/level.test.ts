@@ -21,9 +21,12 @@ const usual: Measured = {
 describe('the level', () => {
   test('goes up with a thinner link, down to nothing with a fat one', () => {
     const at = (linkBytesPerS: number) => chooseLevel(FIRST_CHOICE, { ...usual, linkBytesPerS });
-    const [thin, usualLink, gigabit, fat] = [1, 12.5, 120, 2000].map((link) => at(link * MB));
-    assert.deepEqual(thin, { level: 7, windowLog: 22 });
-    assert.deepEqual(usualLink, { level: 4, windowLog: 22 });
+    const [thin, usualLink, wider, gigabit, fat] = [1, 12.5, 20, 120, 2000].map((link) =>
+      at(link * MB),
+    );
+    assert.deepEqual(thin, { level: 8, windowLog: 23 });
+    assert.deepEqual(usualLink, { level: 8, windowLog: 23 });
+    assert.deepEqual(wider, { level: 4, windowLog: 22 });
     assert.deepEqual(gigabit, { level: 2, windowLog: 22 });
     assert.deepEqual(fat, NO_COMPRESSION);
   });
