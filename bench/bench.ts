@@ -11,6 +11,7 @@ import { soakDisks } from './soak-disks.ts';
 import { start } from './start.ts';
 import { wire } from './wire.ts';
 import { wireCodec } from './wire-codec.ts';
+import { wireCuts } from './wire-cuts.ts';
 import { wireLinks } from './wire-links.ts';
 import { wireMovers } from './wire-movers.ts';
 import { wireStream } from './wire-stream.ts';
@@ -29,6 +30,7 @@ const BENCHES: readonly Bench[] = [
   wireCodec,
   wireLinks,
   wireMovers,
+  wireCuts,
 ];
 
 function list(): void {

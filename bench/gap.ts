@@ -8,7 +8,7 @@ import type { Lab } from '../src/lab/state.ts';
 import { median } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
-import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
+import { untilDirtied, untilQuiet, withLab } from './lab.ts';
 
 const MIB = 1024 ** 2;
 const DEFAULT_RUNS = 11;
@@ -20,13 +20,13 @@ const PROBE_MS = 2;
 const WARM_UP_MS = 1000;
 const SETTLE_MS = 60_000;
 
-/** One guest has a disk, the other none; else they are alike. */
-const GUESTS = { disk: 'db1', memory: 'web1' } as const;
-export type Kind = keyof typeof GUESTS;
+/** The same guest twice: in one lab its disk lies on the host's own storage and is copied, in the other on a shared one. */
+export type Kind = 'disk' | 'memory';
+const GUESTS: Readonly<Record<Kind, string>> = { disk: 'db1', memory: 'web1' };
 
 export const gap: Bench = {
   name: 'gap',
-  summary: 'what a disk that is copied adds to the client gap, in each network kind [--only]',
+  summary: 'what copying its disk adds to a guest’s client gap, in each network kind [--only]',
   run: async (options) => {
     const only = options.words?.only?.split(',');
     const measures: Measure[] = [];
@@ -40,8 +40,17 @@ export const gap: Bench = {
         continue;
       }
       const linkBytesPerSecond = LINK_BYTES_PER_SECOND;
-      const request = { network, storage: 'local', linkBytesPerSecond } as const;
-      const gaps = await withLab(options, (lab) => measure(lab, network, options), request);
+      const request = { network, linkBytesPerSecond };
+      const gaps = await withLab(
+        options,
+        (disk) =>
+          withLab(options, (memory) => measure({ disk, memory }, network, options), {
+            ...request,
+            storage: 'shared',
+            suffix: '-s',
+          }),
+        { ...request, storage: 'local' },
+      );
       measures.push(...gapMeasures(network, gaps));
     }
     return measures;
@@ -49,43 +58,51 @@ export const gap: Bench = {
 };
 
 async function measure(
-  lab: Lab,
+  labs: Readonly<Record<Kind, Lab>>,
   network: LabNetwork,
   options: BenchOptions,
 ): Promise<Record<Kind, number[]>> {
   const { signal, say } = options;
-  const common = { ...LOAD, host: 'a', signal };
-  await startGuest(lab, { ...common, name: GUESTS.disk, disks: [DISK] });
-  await startGuest(lab, { ...common, name: GUESTS.memory });
+  for (const kind of ['disk', 'memory'] as const) {
+    const request = { ...LOAD, host: 'a', name: GUESTS[kind], disks: [DISK], signal };
+    await startGuest(labs[kind], request);
+  }
   const gaps: Record<Kind, number[]> = { disk: [], memory: [] };
-  let from = 'a';
+  let [from, to] = ['a', 'b'];
   // The first of each only warms caches up.
   for (let run = 0; run <= (options.runs ?? DEFAULT_RUNS); run += 1) {
-    const to = otherHost(lab, from);
     const order: Kind[] = run % 2 === 0 ? ['disk', 'memory'] : ['memory', 'disk'];
     for (const kind of order) {
-      const gapMs = await move(lab, GUESTS[kind], to, signal);
-      say(`${network.padEnd(7)}${kind.padEnd(7)}client gap ${gapMs.toFixed(0)} ms`);
+      const { gapMs, blackout } = await move(labs[kind], GUESTS[kind], to, signal);
+      say(`${network.padEnd(7)}${kind.padEnd(7)}client gap ${gapMs.toFixed(0)} ms: ${blackout}`);
       if (run > 0) gaps[kind].push(gapMs);
     }
-    from = to;
+    [from, to] = [to, from];
   }
   return gaps;
 }
 
-async function move(lab: Lab, guest: string, to: string, signal: AbortSignal): Promise<number> {
+interface Moved {
+  readonly gapMs: number;
+  /** Where it went, as the report says. */
+  readonly blackout: string;
+}
+
+async function move(lab: Lab, guest: string, to: string, signal: AbortSignal): Promise<Moved> {
   await untilQuiet(lab, signal);
   // A connection for each move: its window shrinks with every loss, until one that is longer than it would stall.
   const client = await openProbe(lab, guest, { intervalMs: PROBE_MS, signal });
   await untilDirtied(lab, { name: guest, ...LOAD }, WARM_UP_MS, signal);
   await client.mark();
-  await godwitMigrate(lab, { guest, to, words: MAX_DOWNTIME }, signal);
+  const { report } = await godwitMigrate(lab, { guest, to, words: MAX_DOWNTIME }, signal);
   const seen = await client.settle(SETTLE_MS, signal);
   await client.stop();
   if (!seen.connectionKept) throw new Error(`the client's connection broke: ${seen.reason ?? ''}`);
   const { ok } = await verifyGuest(lab, guest, { signal });
   if (!ok) throw new Error(`the memory or the disk of ${guest} is not what it was`);
-  return seen.clientGapMs;
+  const parts = report.blackoutParts ?? [];
+  const blackout = parts.map(({ part, ms }) => `${part} ${ms.toFixed(0)}`).join(', ');
+  return { gapMs: seen.clientGapMs, blackout };
 }
 
 /** The medians, and what the disk's is above the bound of 1.2 times memory's. Pure. */

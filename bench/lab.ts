@@ -18,14 +18,19 @@ const PREFIX = 'bench-';
 const QUIET_MS = 30_000;
 const DIRTY_MS = 60_000;
 
+interface Suffix {
+  /** Of the name, where there is more than one at a time. */
+  readonly suffix?: string;
+}
+
 /** Builds a lab, hands it to `work`, and takes it down however that ends. */
 export async function withLab<T>(
   { signal, say }: BenchOptions,
   work: (lab: Lab) => Promise<T>,
-  request: Omit<LabRequest, 'name' | 'hosts' | 'signal'> = {},
+  { suffix = '', ...request }: Omit<LabRequest, 'name' | 'hosts' | 'signal'> & Suffix = {},
 ): Promise<T> {
   await clearDebris(say);
-  const name = `${PREFIX}${process.pid.toString(36)}`;
+  const name = `${PREFIX}${process.pid.toString(36)}${suffix}`;
   try {
     return await work(await labUp({ name, hosts: 2, ...request, signal }));
   } finally {

@@ -1,6 +1,4 @@
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Tunnel } from '../../disks/tunnel/open.ts';
 import type { DiskSample, DiskSource } from '../../drivers/disks.ts';
@@ -12,6 +10,7 @@ import { worthTelling } from '../../migration/disks.ts';
 import type { DiskLink, DiskProgress } from '../../protocol/disk.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../protocol/migration.ts';
 import { busy, DiskConvergence, isNearlyWhole } from './disk-convergence.ts';
+import { disksSocket as socketOf, LetGoThere } from './disks-let-go.ts';
 import { ask } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { openTunnel } from './tunnel.ts';
@@ -39,9 +38,11 @@ export class SourceDisks {
   readonly #convergence = new DiskConvergence();
   /** They are being ended: from here on their way may go. */
   isFinishing = false;
+  readonly letGoThere: LetGoThere;
 
   constructor(log: Log) {
     this.#log = log;
+    this.letGoThere = new LetGoThere(log);
   }
 
   /** The way of the disks stands: a cut of the links is its own to mend for a while. */
@@ -71,7 +72,7 @@ export class SourceDisks {
     }
   }
 
-  /** The guest stands still: its disks are the same at both hosts when this resolves, and nobody writes to the copies. */
+  /** The guest stands still: its disks are the same at both hosts when this resolves. */
   async finish(parts: SourceParts, signal: AbortSignal): Promise<void> {
     const nodes = nodesOf(parts);
     if (nodes.length === 0) return;
@@ -87,11 +88,7 @@ export class SourceDisks {
     const tunnel = this.#tunnel;
     // The other end breaks it off: from here on that is no news.
     if (tunnel !== undefined) this.#account(parts, tunnel);
-    const { epoch, settings } = parts.state().plan;
-    const body = settings.verifyDisks === true ? { epoch, watch: true } : { epoch };
-    await ask(parts, signal, (api) => api.disksEnd({ body }, { signal, deadlineMs: ANSWER_MS }));
-    tunnel?.abort(new Error('the copies are whole'));
-    rmSync(socketOf(parts), { force: true });
+    this.letGoThere.begin(parts, tunnel);
   }
 
   /** The copies are given up: the guest and its disks are as if none had been made. */
@@ -254,11 +251,6 @@ function nodesOf(parts: SourceParts): string[] {
 function movesMemory(parts: SourceParts): boolean {
   const { doing } = parts.state();
   return doing.kind === 'do' && doing.step === 'memory';
-}
-
-/** The unix socket into which the hypervisor sends what it copies. */
-function socketOf({ dir }: SourceParts): string {
-  return path.join(dir, 'disks.sock');
 }
 
 async function sourceOf(parts: SourceParts, signal: AbortSignal): Promise<DiskSource> {

@@ -146,6 +146,7 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     const commit = (within: AbortSignal) =>
       ask(parts, within, (api) => api.commit({ body }, { signal: within, deadlineMs: 30_000 }));
     try {
+      await parts.disks.letGoThere.ended(parts, signal);
       const limitMs = darkMs(parts, COMMIT_AND_PROOF_MS);
       const running = await (parts.fenceMs === 0
         ? commit(signal)

@@ -1,0 +1,178 @@
+import { systemClock } from '../src/clock.ts';
+import { runCommand } from '../src/lab/command.ts';
+import { inHost } from '../src/lab/entry.ts';
+import { startGuest } from '../src/lab/guest/start.ts';
+import { pathBridge, portNames } from '../src/lab/network-plan.ts';
+import { openProbe } from '../src/lab/probe/probe.ts';
+import type { Lab } from '../src/lab/state.ts';
+import type { Mode, Report } from '../src/protocol/migration.ts';
+import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { godwitMigrate } from './godwit.ts';
+import { otherHost, untilQuiet, witnessedQemu, withLab } from './lab.ts';
+import { Monitor } from './qmp.ts';
+import { askGuest, connectionProblems, wordProblems } from './soak.ts';
+import type { GuestWord } from './soak.ts';
+import { stream } from './stream-times.ts';
+import type { QmpEvent } from './stream-times.ts';
+import { forgetAll } from './wire-move.ts';
+import { seeded } from './wire-seeded.ts';
+
+/** One migration by each mode whose only link is cut again and again, each time for 1 to 30 s, at any moment. */
+
+const GUEST = 'web1';
+const MIB = 1024 ** 2;
+const DEFAULT_CUTS = 20;
+const CUT_MS = { least: 1000, most: 30_000 };
+/** Between two cuts. */
+const OPEN_MS = { least: 200, most: 3500 };
+const SEED = 20_261_121;
+/** Random, so that it takes all of its time at this rate: 20 cuts leave it 37 s of it on average. */
+const WORKING_SET_BYTES = 144 * MIB;
+const BYTES_PER_SECOND = 2 * MIB;
+const MOVE_MS = 25 * 60_000;
+const ANSWERS_MS = 60_000;
+const MODES: readonly Mode[] = ['precopy', 'postcopy'];
+/** What QEMU says of a stream that nothing befell. */
+const UNHARMED: ReadonlySet<unknown> = new Set([
+  'setup',
+  'active',
+  'pre-switchover',
+  'device',
+  'postcopy-active',
+  'completed',
+]);
+
+export const wireCuts: Bench = {
+  name: 'wire-cuts',
+  summary: 'a migration over the wire whose link is cut --runs times for 1 to 30 s [--only MODE]',
+  run: (options) => withLab(options, (lab) => measure(lab, options)),
+};
+
+async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
+  const { signal } = options;
+  const request = { memoryBytes: 256 * MIB, workingSetBytes: WORKING_SET_BYTES };
+  await startGuest(lab, {
+    name: GUEST,
+    host: 'a',
+    ...request,
+    dirtyBytesPerSecond: MIB / 2,
+    signal,
+  });
+  const first = await askGuest(lab, GUEST, signal);
+  const only = options.words?.only;
+  const all: Measure[] = [];
+  let from = 'a';
+  for (const mode of MODES.filter((each) => only === undefined || only === each)) {
+    all.push(...(await throughCuts({ lab, first, from, mode }, options)));
+    from = otherHost(lab, from);
+  }
+  return all;
+}
+
+interface Course {
+  readonly lab: Lab;
+  readonly first: GuestWord;
+  readonly from: string;
+  readonly mode: Mode;
+}
+
+async function throughCuts(course: Course, options: BenchOptions): Promise<Measure[]> {
+  const { lab, first, from, mode } = course;
+  const { signal, runs = DEFAULT_CUTS } = options;
+  await untilQuiet(lab, signal);
+  // Nothing may be known there, or there would be little to send.
+  await forgetAll(lab);
+  const client = await openProbe(lab, GUEST, { signal });
+  const { witness } = await witnessedQemu(lab, GUEST, from);
+  const source = await Monitor.open(witness, signal);
+  try {
+    const { report, cuts } = await moveThroughCuts(course, source, { ...options, runs });
+    const problems = [
+      ...connectionProblems(await client.settle(ANSWERS_MS, signal)),
+      ...wordProblems(first, await askGuest(lab, GUEST, signal)),
+    ];
+    for (const problem of problems) options.say(`${mode}: ${problem}`);
+    const seen = source.events.filter(({ event }) => event === 'MIGRATION');
+    const harmed = seen.filter(({ data }) => !UNHARMED.has(data['status']));
+    return measures(mode, { report, cuts, problems, harmed }, runs);
+  } finally {
+    source.close();
+    await client.stop();
+  }
+}
+
+/** Cuts the link from when memory flows until all cuts were made or the migration is over. */
+async function moveThroughCuts(
+  { lab, from, mode }: Course,
+  source: Monitor,
+  { signal, say, runs }: BenchOptions & { readonly runs: number },
+): Promise<{ report: Report; cuts: readonly number[] }> {
+  const over = new AbortController();
+  const words = ['--path', 'wire', '--timeout', `${MOVE_MS / 60_000}m`];
+  const capped = ['--max-bandwidth', `${BYTES_PER_SECOND}B/s`];
+  const to = otherHost(lab, from);
+  const asked = { guest: GUEST, to, mode, words: [...words, ...capped], deadlineMs: MOVE_MS };
+  const moved = godwitMigrate(lab, asked, signal).finally(() => over.abort());
+  const flows = stream(mode === 'postcopy' ? 'postcopy-active' : 'active');
+  const cuts: number[] = [];
+  const random = seeded(SEED);
+  const between = ({ least, most }: typeof CUT_MS): number => least + random() * (most - least);
+  const ended = AbortSignal.any([over.signal, signal]);
+  const cutting = async (): Promise<void> => {
+    await source.until('memory to flow', flows, 60_000, ended);
+    while (cuts.length < runs) {
+      await systemClock.sleep(between(OPEN_MS), ended);
+      const ms = between(CUT_MS);
+      await swallow(lab, to, true);
+      try {
+        await systemClock.sleep(ms, ended);
+        cuts.push(ms);
+        say(`${mode}: cut ${cuts.length}, ${(ms / 1000).toFixed(1)} s`);
+      } finally {
+        await swallow(lab, to, false);
+      }
+    }
+  };
+  const cut = cutting().catch(() => undefined);
+  try {
+    const { report } = await moved;
+    return { report, cuts };
+  } finally {
+    await cut;
+  }
+}
+
+/** The destination's link at the switch, which neither host sees. */
+async function swallow(lab: Lab, host: string, all: boolean): Promise<void> {
+  const change = all ? ['nomaster'] : ['master', pathBridge(0)];
+  const argv = ['ip', 'link', 'set', portNames(host, 0).port, ...change];
+  await runCommand(inHost(lab, 'switch', argv));
+}
+
+interface Outcome {
+  readonly report: Report;
+  readonly cuts: readonly number[];
+  readonly problems: readonly string[];
+  /** What QEMU said of its stream that it should not have to. */
+  readonly harmed: readonly QmpEvent[];
+}
+
+export function measures(
+  mode: Mode,
+  { report, cuts, problems, harmed }: Outcome,
+  wanted: number,
+): Measure[] {
+  const none = { atMost: 0 };
+  const told = (name: string, value: number, unit = ''): Measure => {
+    return { name: `${mode}: ${name}`, value, unit, runs: 1 };
+  };
+  return [
+    { ...told('cuts while memory moved', cuts.length), target: { atLeast: wanted } },
+    { ...told('states of QEMU but active', harmed.length), target: none },
+    { ...told('harm to the guest or its connection', problems.length), target: none },
+    { ...told('sessions', report.wire?.sessions ?? 0), target: { atMost: 1 } },
+    told('cut in all', cuts.reduce((sum, ms) => sum + ms, 0) / 1000, 's'),
+    told('longest cut that the links saw', (report.wire?.longestCutMs ?? 0) / 1000, 's'),
+    told('total', report.totalMs / 1000, 's'),
+  ];
+}
