@@ -143,10 +143,12 @@ export const DO: Readonly<Record<StepName, Handler>> = {
 
   commit: async (parts, signal) => {
     const body = { epoch: parts.state().plan.epoch };
-    const commit = (within: AbortSignal) =>
-      ask(parts, within, (api) => api.commit({ body }, { signal: within, deadlineMs: 30_000 }));
+    const commit = async (within: AbortSignal) => {
+      await parts.disks.letGoThere.ended(parts, within);
+      const options = { signal: within, deadlineMs: 30_000 };
+      return ask(parts, within, (api) => api.commit({ body }, options));
+    };
     try {
-      await parts.disks.letGoThere.ended(parts, signal);
       const limitMs = darkMs(parts, COMMIT_AND_PROOF_MS);
       const running = await (parts.fenceMs === 0
         ? commit(signal)
