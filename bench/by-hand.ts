@@ -56,6 +56,7 @@ const PORT = 45_000;
 const NBD_PORT = 45_001;
 const STREAM_MS = 120_000;
 const QUIT_MS = 10_000;
+const LOG = 'qemu.log';
 const CREDENTIALS = 'by-hand-tls';
 const TAP = 'byhand0';
 const OTHER_TAP = 'byhand1';
@@ -75,7 +76,7 @@ export async function moveByHand(move: HandMove): Promise<HandTimes> {
     storage: storageDirectory(lab, move.from),
   };
   const there: Places = {
-    dir: path.join(labHost(lab, move.to).stateDir, 'guests', guest),
+    dir: guestDirectory(move, move.to),
     tap: sourceTap === TAP ? OTHER_TAP : TAP,
     storage: storageDirectory(lab, move.to),
   };
@@ -104,6 +105,10 @@ export async function moveByHand(move: HandMove): Promise<HandTimes> {
   }
 }
 
+function guestDirectory({ lab, guest }: HandMove, host: string): string {
+  return path.join(labHost(lab, host).stateDir, 'guests', guest);
+}
+
 async function environmentOf(pid: number): Promise<string[]> {
   const all = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0');
   const kept = all.filter((entry) => ENVIRONMENT.test(entry));
@@ -122,7 +127,7 @@ async function startDestination(
     signal,
   });
   await startDetached(inHost(lab, to, argv), {
-    logFile: path.join(dir, 'qemu.log'),
+    logFile: path.join(dir, LOG),
     env: labEnvironment(lab),
   });
 }
@@ -201,9 +206,17 @@ async function send(move: HandMove, { left, right, disks }: Ends): Promise<HandT
   );
   if (ended.data['status'] === 'failed') {
     const state = (await left.execute('query-migrate')) as { 'error-desc'?: string };
-    throw new Error(
-      `the migration by hand failed: ${state['error-desc'] ?? 'QEMU gave no reason'}`,
+    console.error(
+      'EV',
+      JSON.stringify(left.events),
+      JSON.stringify(right.events),
+      JSON.stringify(await right.execute('query-migrate').catch(String)),
+      JSON.stringify(await right.execute('query-status').catch(String)),
     );
+    console.error((await readFile('/proc/net/dev', 'utf8')).length);
+    const there = await readFile(path.join(guestDirectory(move, move.to), LOG), 'utf8');
+    const reason = `${state['error-desc'] ?? 'QEMU gave no reason'}; ${move.to}: ${there.trim()}`;
+    throw new Error(`the migration by hand failed: ${reason}`);
   }
   const resumed = await right.until(
     'the guest to run again',

@@ -73,7 +73,7 @@ function writeOut(bytes: number): void {
   let at = 0;
   for (const [from, to] of privateRanges()) {
     for (let place = from; place < to && at < bytes; place += PAGE_BYTES) {
-      readSync(memory, page, 0, PAGE_BYTES, place);
+      if (!read(memory, page, place)) break;
       if (page.every((byte) => byte === 0)) continue;
       page.copy(out, at);
       at += PAGE_BYTES;
@@ -81,6 +81,16 @@ function writeOut(bytes: number): void {
   }
   closeSync(memory);
   for (let written = 0; written < at;) written += writeSync(1, out, written, at - written);
+}
+
+/** False where the memory went after it had been listed: the collector gives some back meanwhile. */
+function read(memory: number, page: Buffer, place: number): boolean {
+  try {
+    return readSync(memory, page, 0, PAGE_BYTES, place) === PAGE_BYTES;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EIO') return false;
+    throw error;
+  }
 }
 
 function privateRanges(): [number, number][] {

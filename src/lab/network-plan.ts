@@ -17,7 +17,7 @@ import {
   namespaceOf,
   NFS_SERVER,
   pathsOf,
-  RELAYED_MTU,
+  relayedMtu,
   STORAGE_LINK,
   storageAddress,
 } from './plan.ts';
@@ -68,7 +68,7 @@ function switchStep(plan: LabPlan, relayed: boolean): NetworkStep {
 
 function hostStep(plan: LabPlan, host: string, relayed: boolean): NetworkStep {
   const peer = namespaceOf(plan.name, 'switch');
-  const mtu = relayed ? ` mtu ${RELAYED_MTU}` : '';
+  const mtu = relayed ? ` mtu ${relayedMtu(plan.linkBytesPerSecond)}` : '';
   const links = pathsOf(plan).flatMap((path) => {
     const { port } = portNames(host, path);
     const link = migrationLink(path);
@@ -106,7 +106,7 @@ function portLines(plan: LabPlan, relayed: boolean): string[] {
     if (!relayed) continue;
     lines.push(
       `tuntap add dev ${tap} mode tap`,
-      `link set ${tap} mtu ${RELAYED_MTU}`,
+      `link set ${tap} mtu ${relayedMtu(plan.linkBytesPerSecond)}`,
       `link set ${tap} master ${bridge} up`,
     );
   }
@@ -160,5 +160,6 @@ function shapingSteps(plan: LabPlan, relayed: boolean): NetworkStep[] {
 
 /** A bucket of 4 ms (a timer tick), but room for two of the largest frames or offloaded segments. */
 function burstBytes(bytesPerSecond: number, relayed: boolean): number {
-  return Math.max(Math.ceil(bytesPerSecond / 250), relayed ? 2 * (RELAYED_MTU + 14) : 131_072);
+  const largest = relayed ? relayedMtu(bytesPerSecond) + 14 : 65_536;
+  return Math.max(Math.ceil(bytesPerSecond / 250), 2 * largest);
 }

@@ -15,7 +15,18 @@ export const COUNTER_PORT = 7001;
 export const COMMAND_PORT = 7002;
 
 /** With a delay, frames pass a user-space relay: few large frames are what keeps it fast. */
-export const RELAYED_MTU = 60_000;
+export const MOST_RELAYED_MTU = 60_000;
+const LEAST_RELAYED_MTU = 1500;
+const FRAME_SECONDS = 0.0012;
+
+/**
+ * A frame takes a little more than a millisecond of a thin link: its queue of 50 ms must have room for the smallest
+ * windows of several streams (BBR's is of four segments), or one of them starves until it times out.
+ */
+export function relayedMtu(linkBytesPerSecond = Infinity): number {
+  const mtu = Math.round(linkBytesPerSecond * FRAME_SECONDS);
+  return Math.min(MOST_RELAYED_MTU, Math.max(LEAST_RELAYED_MTU, mtu));
+}
 
 export const HOST_BRIDGE = 'br0';
 /** A host's migration links are mig0 and, in a lab with several paths, mig1 and so on. */

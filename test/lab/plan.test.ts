@@ -104,6 +104,19 @@ test('with a delay no bridge joins the migration ports: only the relay does', ()
   assert.ok(lines.includes('link set mtap-a master mbr-a up'));
 });
 
+test('the queue of a link with a delay has room for several streams of its large frames', () => {
+  for (const [linkBytesPerSecond, mtu] of [
+    [125e6, 60_000],
+    [12.5e6, 15_000],
+    [1e6, 1500],
+  ] as const) {
+    const plan = { name: 'lab', hosts: ['a', 'b'], linkBytesPerSecond, delayMs: 10 };
+    const lines = networkSteps(plan).flatMap((step) => step.lines);
+    assert.ok(lines.includes(`link set mtap-a mtu ${mtu}`), String(mtu));
+    assert.ok((linkBytesPerSecond * 0.05) / mtu >= 33);
+  }
+});
+
 test('each path is a network of its own, with an address of each host', () => {
   const plan = {
     name: 'lab',
