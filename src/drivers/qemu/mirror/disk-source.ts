@@ -126,19 +126,21 @@ export class QemuDiskSource implements DiskSource {
     if (status.running) {
       throw this.#failed(wanted[0] ?? '', 'the guest still writes, so no copy of it can be whole');
     }
+    let { jobs } = seen;
+    const orders: Promise<unknown>[] = [];
     if (!seen.nodes.has(WHOLE_MARK)) {
       this.#assertEndable(wanted, seen);
-      await this.#end(wanted, signal);
+      ({ jobs } = await this.#end(wanted, signal));
       // Before anything is let go of: from here on a copy without a job is one that was whole.
       const mark = { driver: 'null-co', 'node-name': WHOLE_MARK, size: 512, 'read-only': true };
-      await this.#client.execute('blockdev-add', mark, signal);
+      orders.push(this.#client.execute('blockdev-add', mark, signal));
     }
     // The connections stay until the guest leaves, or `drop`: to close one costs a turn over the link, and QEMU has
-    // made the other side flush already.
-    const { jobs } = await this.#look(signal);
+    // made the other side flush already. All at once, since QEMU takes orders in turn and each answer is waited for.
     for (const id of wanted.map(copyName).filter((name) => jobs.has(name))) {
-      await this.#client.execute('job-dismiss', { id }, signal);
+      orders.push(this.#client.execute('job-dismiss', { id }, signal));
     }
+    await Promise.all(orders);
   }
 
   async drop(signal: AbortSignal): Promise<void> {
@@ -245,7 +247,7 @@ export class QemuDiskSource implements DiskSource {
   }
 
   /** A job that is ready ends by itself once the target has everything, when it is told to go without force. */
-  async #end(wanted: readonly string[], signal: AbortSignal): Promise<void> {
+  async #end(wanted: readonly string[], signal: AbortSignal): Promise<Seen> {
     for (const device of wanted.map(copyName)) {
       // Refused where it has ended already.
       await this.#client.request('block-job-cancel', { device, force: false }, signal);
@@ -260,7 +262,7 @@ export class QemuDiskSource implements DiskSource {
           await this.#client.request('block-job-resume', { device }, signal);
         }
       } else this.#assertEndable(wanted, seen);
-      if (samples.every(({ state }) => state === 'whole')) return;
+      if (samples.every(({ state }) => state === 'whole')) return seen;
       await systemClock.sleep(POLL_MS, signal);
     }
   }
