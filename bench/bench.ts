@@ -12,6 +12,7 @@ import { start } from './start.ts';
 import { wire } from './wire.ts';
 import { wireCodec } from './wire-codec.ts';
 import { wireCuts } from './wire-cuts.ts';
+import { wireDrain } from './wire-drain.ts';
 import { wireLinks } from './wire-links.ts';
 import { wireMovers } from './wire-movers.ts';
 import { wireStream } from './wire-stream.ts';
@@ -31,6 +32,7 @@ const BENCHES: readonly Bench[] = [
   wireLinks,
   wireMovers,
   wireCuts,
+  wireDrain,
 ];
 
 function list(): void {

@@ -60,6 +60,8 @@ async function measures(
     const near = await loopback(run);
     say('200 Mbit/s, 150 ms');
     const far = await shaped(run, { bytesPerS: 25 * MB, roundTripMs: 150 });
+    say('1 Gbit/s, 150 ms');
+    const wide = await shaped(run, { bytesPerS: 125 * MB, roundTripMs: 150 });
     say('100 Mbit/s, 10 ms');
     const thin = await shaped(run, { bytesPerS: 12.5 * MB, roundTripMs: 10 });
     return [
@@ -67,6 +69,9 @@ async function measures(
       { ...far.used, name: '200 Mbit/s, 150 ms: used', target: { atLeast: 90 } },
       { ...far.half, name: '200 Mbit/s, 150 ms: an urgent message waits beyond the way' },
       { ...far.most, name: '200 Mbit/s, 150 ms: the same, 95 of 100' },
+      { ...wide.used, name: '1 Gbit/s, 150 ms: used', target: { atLeast: 90 } },
+      { ...wide.half, name: '1 Gbit/s, 150 ms: an urgent message waits beyond the way' },
+      { ...wide.most, name: '1 Gbit/s, 150 ms: the same, 95 of 100' },
       { ...thin.used, name: '100 Mbit/s, 10 ms: used', target: { atLeast: 90 } },
       { ...thin.half, name: '100 Mbit/s, 10 ms: an urgent message waits beyond the way' },
       { ...thin.most, name: '100 Mbit/s, 10 ms: the same, 95 of 100' },

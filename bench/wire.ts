@@ -1,3 +1,4 @@
+import { systemClock } from '../src/clock.ts';
 import { parseBytes, parseDuration, parseRate } from '../src/protocol/quantity.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { verifyGuest } from '../src/lab/guest/talk.ts';
@@ -24,6 +25,7 @@ interface Place {
 
 const MIB = 1024 ** 2;
 const DEFAULT_RUNS = 5;
+const LATER_MS = 15 * 60_000;
 const MEMORY_BYTES = 640 * MIB;
 
 const THIN: Place = {
@@ -37,6 +39,7 @@ const THIN: Place = {
     seeded: { bytes: 0.45, time: 0.65 },
     second: { bytes: 0.4, time: 0.45 },
     return: { bytes: 0.02 },
+    later: { bytes: 0.25, time: 0.25 },
   },
 };
 
@@ -53,6 +56,7 @@ const PLACES: readonly Place[] = [
       seeded: { bytes: 0.5 },
       second: { bytes: 0.39 },
       return: { bytes: 0.05 },
+      later: { bytes: 0.3 },
     },
   },
 ];
@@ -185,6 +189,11 @@ class World {
       await stopGuest(this.#lab, 'web2');
     }
     if (wanted('return')) await this.move('web1', 'return');
+    // A quarter of an hour: only where it is asked for.
+    if (this.#options.words?.only === undefined || !wanted('later')) return;
+    this.#options.say(`web1 works for ${LATER_MS / 60_000} minutes`);
+    await systemClock.sleep(LATER_MS, signal);
+    await this.move('web1', 'later');
   }
 
   /** Moves a guest to the other host; counts under `name` where there is one. */
