@@ -58,8 +58,6 @@ const STREAM_MS = 120_000;
 const QUIT_MS = 10_000;
 const LOG = 'qemu.log';
 const CREDENTIALS = 'by-hand-tls';
-const TAP = 'byhand0';
-const OTHER_TAP = 'byhand1';
 /** As much as the link gives, bytes/s. */
 const UNLIMITED = 1024 ** 4;
 /** A QEMU in a prefix of its own finds its parts by these. */
@@ -77,7 +75,7 @@ export async function moveByHand(move: HandMove): Promise<HandTimes> {
   };
   const there: Places = {
     dir: guestDirectory(move, move.to),
-    tap: sourceTap === TAP ? OTHER_TAP : TAP,
+    tap: otherTap(guest, sourceTap),
     storage: storageDirectory(lab, move.to),
   };
   const environment = await environmentOf(source.pid);
@@ -103,6 +101,12 @@ export async function moveByHand(move: HandMove): Promise<HandTimes> {
     left.close();
     right?.close();
   }
+}
+
+/** One that this guest does not have now, and no other one has. */
+function otherTap(guest: string, now: string): string {
+  const [first = '', second = ''] = [0, 1].map((each) => `hand${each}${guest}`.slice(0, 15));
+  return now === first ? second : first;
 }
 
 function guestDirectory({ lab, guest }: HandMove, host: string): string {

@@ -222,7 +222,9 @@ function describe({ totalMs, linkBytes, clientGapMs, report }: Moved): string {
     report?.wire === undefined
       ? ''
       : `, ${(report.wire.processorMs / 1000).toFixed(1)} s of the source's processor, ${told(report.wire.told)}, levels ${report.wire.levels.map(({ atMs, to }) => `${to.level}/${to.windowLog} at ${(atMs / 1000).toFixed(1)} s`).join(', ')}`;
-  return `${seconds} s, ${bytes} MB, client gap ${clientGapMs.toFixed(0)} ms${wireWords}`;
+  const still = (report?.blackoutParts ?? []).map(({ part, ms }) => `${part} ${ms.toFixed(0)}`);
+  const parts = still.length === 0 ? '' : ` (${still.join(', ')})`;
+  return `${seconds} s, ${bytes} MB, client gap ${clientGapMs.toFixed(0)} ms${parts}${wireWords}`;
 }
 
 function told(kinds: Readonly<Record<string, number>>): string {

@@ -56,7 +56,6 @@ test('a guest of QEMU 7.2 moves by the wire, and by post-copy back', async (t) =
   try {
     await startGuest(world.lab, elder);
     const watched = await watchGuest(world, 'elder', { intervalMs: 250 });
-    const wire = { guest: 'elder', path: 'wire' } as const;
     const moves = async (to: string, more: Partial<Move>): Promise<Report> => {
       let report: Report | undefined;
       await watched.unharmed(to, async () => {
