@@ -24,9 +24,9 @@ const MIB = 1024 ** 2;
 const DEFAULT_CUTS = 20;
 const CUT_MS = { least: 1000, most: 30_000 };
 /** Between two cuts. */
-const OPEN_MS = { least: 200, most: 3500 };
+const OPEN_MS = { least: 1500, most: 4500 };
 const SEED = 20_261_121;
-/** Random, so that it takes all of its time at this rate: 20 cuts leave it 37 s of it on average. */
+/** Random, so that it takes all of its time at this rate: 20 cuts leave it a minute of it on average. */
 const WORKING_SET_BYTES = 144 * MIB;
 const BYTES_PER_SECOND = 2 * MIB;
 const MOVE_MS = 25 * 60_000;

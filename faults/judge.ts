@@ -10,6 +10,8 @@ export interface Observed {
   readonly to: string;
   /** What the injector did; undefined when the moment did not come. */
   readonly struck: string | undefined;
+  /** Why it could not be struck, though its moment had come. */
+  readonly missed?: string;
   readonly startedAtMs: number;
   readonly struckAtMs: number;
   readonly clearedAtMs: number;
@@ -32,6 +34,7 @@ export interface Observed {
 
 /** The problems, in words; none when everything that must hold does. */
 export function judge(cell: Cell, expect: Expectation, seen: Observed): string[] {
+  if (seen.missed !== undefined) return [`the fault did not strike: ${seen.missed}`];
   if (seen.struck === undefined) return ['the moment of the fault did not come'];
   return [
     ...oneCopy(seen),

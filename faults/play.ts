@@ -150,7 +150,7 @@ async function strikeAndClear(
   stage: Stage,
   scene: Scene,
   { cell, injector, chance }: Act,
-): Promise<Pick<Observed, 'struck' | 'struckAtMs' | 'clearedAtMs'>> {
+): Promise<Pick<Observed, 'struck' | 'missed' | 'struckAtMs' | 'clearedAtMs'>> {
   const pace = paceOf(cell);
   const calm = (): Promise<void> => stage.dirty(GUEST, 0);
   const came = await untilMoment(scene);
@@ -164,7 +164,7 @@ async function strikeAndClear(
     return { missed: toGodwitError(thrown).message };
   });
   if (typeof struck !== 'string') {
-    return { struck: undefined, struckAtMs, clearedAtMs: struckAtMs };
+    return { struck: undefined, missed: struck.missed, struckAtMs, clearedAtMs: struckAtMs };
   }
   // Not waited for: a guest that has died or stands still does not answer.
   void calm().catch(() => {});

@@ -40,6 +40,13 @@ function fill(file: string): number {
   return written;
 }
 
+/** Made elsewhere first: a mount over which somebody has opened a file to write meanwhile is busy. */
+const READ_ONLY = `at=$(mktemp -d)
+  mount --bind "$1" "$at" && mount -o remount,bind,ro "$at" && mount --move "$at" "$1"
+  status=$?
+  rmdir "$at" || true
+  exit $status`;
+
 /**
  * The state directory is read-only for whatever is opened from now on; files that are open stay open, as when a mount
  * changes. Done in the agent's own mount namespace, which its movers share.
@@ -54,7 +61,7 @@ export async function readonlyDisk({ lab, to }: Place): Promise<Injector> {
   return {
     strike: async () => {
       struck = true;
-      await inside('mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"');
+      await inside(READ_ONLY);
       return `${stateDir} is read-only for what is opened from now on`;
     },
     clear: async () => {

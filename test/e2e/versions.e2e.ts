@@ -52,7 +52,7 @@ test('a guest of QEMU 7.2 moves to a host with a newer QEMU and keeps its machin
 test('a guest of QEMU 7.2 moves by the wire, and by post-copy back', async (t) => {
   const old = (await qemuBinaries()).find(({ version }) => version.startsWith('7.2.'));
   if (old === undefined) return t.skip('it takes QEMU 7.2, which this machine has not');
-  const world = await openWorld('oldwire', { hosts: 2, configure: () => ({ qemu: [old.path] }) });
+  const world = await openWorld('oldw', { hosts: 2, configure: () => ({ qemu: [old.path] }) });
   try {
     await startGuest(world.lab, elder);
     const watched = await watchGuest(world, 'elder', { intervalMs: 250 });

@@ -1,5 +1,6 @@
 import type { fakeWorld } from '../../src/drivers/registry.ts';
 import { godwitError } from '../../src/errors.ts';
+import type { LinkMeasure } from '../../src/wire/session.ts';
 import type { WireDoors } from '../../src/mover/wire.ts';
 import type {
   SourceWireOptions,
@@ -36,7 +37,7 @@ const FIGURES: WireFigures = {
 
 class FakeWire implements TargetWire {
   readonly address: string;
-  readonly measure = { bytesPerS: 0, roundTripMs: 0, connections: 1, cutForMs: undefined };
+  measure: LinkMeasure = { bytesPerS: 0, roundTripMs: 0, connections: 1, cutForMs: undefined };
   readonly #over = Promise.withResolvers<void>();
   readonly #broken: (error: Error) => void;
 
@@ -73,6 +74,7 @@ export class FakeWires implements WireDoors {
   readonly aborted: Error[] = [];
   readonly #world: World;
   readonly #waiting = new Map<string, TargetWireOptions>();
+  #newest: FakeWire | undefined;
   #port = 50_000;
 
   constructor(world: World) {
@@ -93,7 +95,19 @@ export class FakeWires implements WireDoors {
       this.aborted.push(error);
       this.#break();
     };
-    return Promise.resolve(new FakeWire('', broken));
+    this.#newest = new FakeWire('', broken);
+    return Promise.resolve(this.#newest);
+  }
+
+  /** The newest session of a source has had no link for so long; undefined: it has one. */
+  cut(cutForMs: number | undefined): void {
+    if (this.#newest === undefined) throw new Error('there is no session');
+    this.#newest.measure = { ...this.#newest.measure, cutForMs };
+  }
+
+  /** It is over, for good. */
+  end(): void {
+    this.#newest?.abort(new Error('its links were away for too long'));
   }
 
   target(options: TargetWireOptions): Promise<TargetWire> {

@@ -48,6 +48,9 @@ export class Watch {
   #decided = false;
   #guard: StreamGuard | undefined;
   #vantage: SourceVantage | undefined;
+  /** When the wire had no link, and when it had one, as far as was seen. */
+  #cutAt = -Infinity;
+  #linkAt = -Infinity;
   /** Memory has begun to flow. */
   #flows = false;
 
@@ -188,9 +191,17 @@ export class Watch {
     }
   }
 
-  /** A cut that the wire hides is its own to mend; one that lasts longer ends it, or it is stuck. */
+  /**
+   * A cut that the wire hides is its own to mend; one that lasts longer ends it, or it is stuck. After several with
+   * little between them, bytes have stood still for longer than any cut: a link that is back sends first what was kept.
+   */
   #isHidden({ way, state }: SourceParts): boolean {
-    return way.isOpen && (this.#guard?.stillMs ?? 0) < graceMs(state()) + STUCK_AFTER_GRACE_MS;
+    const now = this.#clock.monotonicMs();
+    if (way.isCut) this.#cutAt = now;
+    if (way.hasLink) this.#linkAt = now;
+    const isBack = now - this.#cutAt < STUCK_AFTER_GRACE_MS;
+    const isGraced = (this.#guard?.stillMs ?? 0) < graceMs(state()) + STUCK_AFTER_GRACE_MS;
+    return way.isOpen && (isBack || isGraced);
   }
 
   async #pause(): Promise<void> {
@@ -231,7 +242,9 @@ export class Watch {
       } catch (thrown) {
         if (signal.aborted) return;
         silentSince ??= this.#clock.monotonicMs() - silenceMs;
-        this.#onSilence(toGodwitError(thrown).toJSON(), silentSince, silenceMs);
+        // It was heard over the wire, though a call found no moment between two cuts.
+        const since = Math.max(silentSince, this.#linkAt);
+        this.#onSilence(toGodwitError(thrown).toJSON(), since, silenceMs);
       }
     }
   }

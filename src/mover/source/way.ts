@@ -47,6 +47,16 @@ export class SourceWay {
     return this.#wire !== undefined;
   }
 
+  /** Its session stands, and has no link now: that is its own to mend. */
+  get isCut(): boolean {
+    return this.#why === undefined && this.#wire?.measure.cutForMs !== undefined;
+  }
+
+  /** Its session has a link, so the mover at the other end lives. */
+  get hasLink(): boolean {
+    return this.isOpen && this.#why === undefined && !this.isCut;
+  }
+
   /** Makes the way ready and says where memory is to be sent. What an earlier session was is journaled and let go. */
   async open(parts: SourceParts, facts: StepFacts, signal: AbortSignal): Promise<Target> {
     const { memoryAddress, tlsHostname, wire } = facts;

@@ -36,7 +36,8 @@ const CONNECTION_BYTES = 2 * 1024 * 1024;
 const LENGTH_MS = 500;
 const OPEN_MS = 10_000;
 const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 1000;
+/** A link may be back for little more than a second, and a try takes one and a half where nobody answers. */
+const LONGEST_PAUSE_MS = 500;
 
 /** Opens a session to a mover that waits for it; resolves once a connection stands, and keeps connections up after. */
 export async function openSession(options: OpenOptions): Promise<LinkSession> {

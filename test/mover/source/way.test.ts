@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
 import { agentConfig } from '../../../src/config.ts';
 import { fakeWorld } from '../../../src/drivers/registry.ts';
@@ -103,6 +104,22 @@ describe('the source’s end of the wire', () => {
       events.map((event) => event.type === 'wire' && event.figures.sessions),
       [1],
     );
+  });
+
+  test('says whether it has a link, and neither yes nor that it is cut once it is over', async (t) => {
+    const { way, parts, wires, facts } = await scene(t);
+    const said = () => ({ cut: way.isCut, link: way.hasLink });
+    assert.deepEqual(said(), { cut: false, link: false });
+    await way.open(parts, facts, never);
+    assert.deepEqual(said(), { cut: false, link: true });
+    wires.cut(2500);
+    assert.deepEqual(said(), { cut: true, link: false });
+    wires.cut(undefined);
+    assert.deepEqual(said(), { cut: false, link: true });
+    wires.cut(60_000);
+    wires.end();
+    await setImmediate();
+    assert.deepEqual(said(), { cut: false, link: false });
   });
 
   test('makes way for the next session, and tells of both', async (t) => {
