@@ -163,7 +163,8 @@ async function carried(source: LinkSession, target: LinkSession, roundTripMs: nu
     await pause(50);
   }
   const bytesPerS = ((bytes - fromBytes) * 1000) / (performance.now() - fromMs);
-  source.abort(new Error('the measure is taken'));
+  // Both, since a word of it would be lost in the line: its grace is a minute.
+  for (const end of [source, target]) end.abort(new Error('the measure is taken'));
   await target.ended.catch(() => undefined);
   const sorted = waits.toSorted((left, right) => left - right);
   const mostMs = sorted[Math.floor(sorted.length * 0.95)] ?? 0;
