@@ -28,7 +28,7 @@ const OPEN_MS = { least: 1500, most: 4500 };
 const SEED = 20_261_121;
 /** Random, so that it takes all of its time at this rate, of which 20 cuts leave it a minute on average. */
 const WORKING_SET_BYTES = 144 * MIB;
-const BYTES_PER_SECOND = 1.5 * MIB;
+const BYTES_PER_SECOND = 1.25 * MIB;
 const MOVE_MS = 25 * 60_000;
 const ANSWERS_MS = 60_000;
 const MODES: readonly Mode[] = ['precopy', 'postcopy'];
