@@ -210,14 +210,6 @@ async function send(move: HandMove, { left, right, disks }: Ends): Promise<HandT
   );
   if (ended.data['status'] === 'failed') {
     const state = (await left.execute('query-migrate')) as { 'error-desc'?: string };
-    console.error(
-      'EV',
-      JSON.stringify(left.events),
-      JSON.stringify(right.events),
-      JSON.stringify(await right.execute('query-migrate').catch(String)),
-      JSON.stringify(await right.execute('query-status').catch(String)),
-    );
-    console.error((await readFile('/proc/net/dev', 'utf8')).length);
     const there = await readFile(path.join(guestDirectory(move, move.to), LOG), 'utf8');
     const reason = `${state['error-desc'] ?? 'QEMU gave no reason'}; ${move.to}: ${there.trim()}`;
     throw new Error(`the migration by hand failed: ${reason}`);
