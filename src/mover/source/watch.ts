@@ -13,6 +13,7 @@ import { DEFAULT_LINK_GRACE_MS } from '../../protocol/migration.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import type { Coordinator } from './coordinator.ts';
 import { deadlineOf } from './handlers.ts';
+import { LinkSight } from './link-sight.ts';
 import { resumePeer } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import type { SourceVantage } from './vantage.ts';
@@ -24,8 +25,6 @@ const SAMPLE_MS = 200;
 const HEARTBEAT_MS = 1000;
 /** A destination out of reach for so long, before the switch, ends the try, ms. */
 const SILENCE_MS = 45_000;
-/** Bytes that stand still for so long after a cut could have been mended are no cut's doing, ms. */
-const STUCK_AFTER_GRACE_MS = 10_000;
 /**
  * From the end of a round to the look at it, ms. The guest is stopped soon after the last round has begun, and the
  * order to go on must not stand behind a question at the monitor.
@@ -48,9 +47,7 @@ export class Watch {
   #decided = false;
   #guard: StreamGuard | undefined;
   #vantage: SourceVantage | undefined;
-  /** When the wire had no link, and when it had one, as far as was seen. */
-  #cutAt = -Infinity;
-  #linkAt = -Infinity;
+  readonly #sight = new LinkSight();
   /** Memory has begun to flow. */
   #flows = false;
 
@@ -181,6 +178,7 @@ export class Watch {
     try {
       for (;;) {
         await this.#clock.sleep(SAMPLE_MS, signal);
+        this.#sight.look(parts.way, this.#clock.monotonicMs());
         if (this.#isHidden(parts)) continue;
         if (this.#isDraining()) await this.#guard?.look(signal);
         else if (this.#worthSampling()) await this.#guard?.lookBefore(signal);
@@ -191,17 +189,10 @@ export class Watch {
     }
   }
 
-  /**
-   * A cut that the wire hides is its own to mend; one that lasts longer ends it, or it is stuck. After several with
-   * little between them, bytes have stood still for longer than any cut: a link that is back sends first what was kept.
-   */
+  /** A cut that the wire hides is its own to mend; one that lasts longer ends it, or it is stuck. */
   #isHidden({ way, state }: SourceParts): boolean {
-    const now = this.#clock.monotonicMs();
-    if (way.isCut) this.#cutAt = now;
-    if (way.hasLink) this.#linkAt = now;
-    const isBack = now - this.#cutAt < STUCK_AFTER_GRACE_MS;
-    const isGraced = (this.#guard?.stillMs ?? 0) < graceMs(state()) + STUCK_AFTER_GRACE_MS;
-    return way.isOpen && (isBack || isGraced);
+    const stillMs = this.#guard?.stillMs ?? 0;
+    return way.isOpen && this.#sight.hides(stillMs, graceMs(state()), this.#clock.monotonicMs());
   }
 
   async #pause(): Promise<void> {
@@ -243,7 +234,7 @@ export class Watch {
         if (signal.aborted) return;
         silentSince ??= this.#clock.monotonicMs() - silenceMs;
         // It was heard over the wire, though a call found no moment between two cuts.
-        const since = Math.max(silentSince, this.#linkAt);
+        const since = Math.max(silentSince, this.#sight.heardAtMs);
         this.#onSilence(toGodwitError(thrown).toJSON(), since, silenceMs);
       }
     }
