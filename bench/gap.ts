@@ -7,7 +7,7 @@ import { openProbe } from '../src/lab/probe/probe.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { median } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
-import { godwitMigrate } from './godwit.ts';
+import { blackoutWords, godwitMigrate } from './godwit.ts';
 import { untilDirtied, untilQuiet, withLab } from './lab.ts';
 
 const MIB = 1024 ** 2;
@@ -100,9 +100,7 @@ async function move(lab: Lab, guest: string, to: string, signal: AbortSignal): P
   if (!seen.connectionKept) throw new Error(`the client's connection broke: ${seen.reason ?? ''}`);
   const { ok } = await verifyGuest(lab, guest, { signal });
   if (!ok) throw new Error(`the memory or the disk of ${guest} is not what it was`);
-  const parts = report.blackoutParts ?? [];
-  const blackout = parts.map(({ part, ms }) => `${part} ${ms.toFixed(0)}`).join(', ');
-  return { gapMs: seen.clientGapMs, blackout };
+  return { gapMs: seen.clientGapMs, blackout: blackoutWords(report) };
 }
 
 /** The medians, and what the disk's is above the bound of 1.2 times memory's. Pure. */

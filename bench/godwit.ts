@@ -47,3 +47,8 @@ export async function godwitMigrate(
   }
   return { report: told, spawnedAtMs, wallMs };
 }
+
+/** Where a blackout went, as the report says; empty where it says nothing. */
+export function blackoutWords({ blackoutParts = [] }: Report): string {
+  return blackoutParts.map(({ part, ms }) => `${part} ${ms.toFixed(0)}`).join(', ');
+}

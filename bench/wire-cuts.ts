@@ -157,7 +157,7 @@ interface Outcome {
   readonly harmed: readonly QmpEvent[];
 }
 
-export function measures(
+function measures(
   mode: Mode,
   { report, cuts, problems, harmed }: Outcome,
   wanted: number,

@@ -6,6 +6,7 @@ import { stopGuest } from '../src/lab/guest/stop.ts';
 import type { HandSetting } from './by-hand.ts';
 import { median } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { blackoutWords } from './godwit.ts';
 import { withLab } from './lab.ts';
 import { makeMixes, startMixedGuest } from './wire-guest.ts';
 import type { Mixes } from './wire-guest.ts';
@@ -222,8 +223,7 @@ function describe({ totalMs, linkBytes, clientGapMs, report }: Moved): string {
     report?.wire === undefined
       ? ''
       : `, ${(report.wire.processorMs / 1000).toFixed(1)} s of the source's processor, ${told(report.wire.told)}, levels ${report.wire.levels.map(({ atMs, to }) => `${to.level}/${to.windowLog} at ${(atMs / 1000).toFixed(1)} s`).join(', ')}`;
-  const still = (report?.blackoutParts ?? []).map(({ part, ms }) => `${part} ${ms.toFixed(0)}`);
-  const parts = still.length === 0 ? '' : ` (${still.join(', ')})`;
+  const parts = report === undefined ? '' : ` (${blackoutWords(report)})`;
   return `${seconds} s, ${bytes} MB, client gap ${clientGapMs.toFixed(0)} ms${parts}${wireWords}`;
 }
 

@@ -69,6 +69,12 @@ describe('the judge of a cell', () => {
     assert.match(problems({ runningOn: ['a', 'b'] }), /TWO COPIES RUN/);
   });
 
+  test('says why a fault did not strike, or that its moment did not come', () => {
+    const never = { struck: undefined };
+    assert.equal(problems(never), 'the moment of the fault did not come');
+    assert.match(problems({ ...never, missed: 'mount: busy' }), /did not strike: mount: busy/);
+  });
+
   test('does not take a word that the witness contradicts', () => {
     assert.match(problems({ runningOn: ['a'] }), /told as done, and it runs on a/);
     assert.match(problems({ runningOn: ['b'] }, STAYED), /told as failed, and it runs on b/);

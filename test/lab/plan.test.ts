@@ -111,9 +111,14 @@ test('the queue of a link with a delay has room for several streams of its large
     [1e6, 1500],
   ] as const) {
     const plan = { name: 'lab', hosts: ['a', 'b'], linkBytesPerSecond, delayMs: 10 };
-    const lines = networkSteps(plan).flatMap((step) => step.lines);
-    assert.ok(lines.includes(`link set mtap-a mtu ${mtu}`), String(mtu));
-    assert.ok((linkBytesPerSecond * 0.05) / mtu >= 33);
+    const said = networkSteps(plan)
+      .flatMap((step) => step.lines)
+      .join('\n');
+    const [, frame] = /link set mtap-a mtu (\d+)/.exec(said) ?? [];
+    const [, bits, burst, waitMs] = /rate (\d+)bit burst (\d+) latency (\d+)ms/.exec(said) ?? [];
+    assert.equal(Number(frame), mtu);
+    const room = (Number(bits) / 8) * (Number(waitMs) / 1000) + Number(burst);
+    assert.ok(room / Number(frame) >= 32, `${room / Number(frame)} frames`);
   }
 });
 
