@@ -1,6 +1,6 @@
 import type { AgentConfig } from '../config.ts';
 import type { Driver, GuestHandle, HypervisorStatus } from '../drivers/driver.ts';
-import { godwitError, hasCode, toGodwitError } from '../errors.ts';
+import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { DestinationState } from '../migration/destination.ts';
 import { replayDestination, replaySource } from '../migration/journal.ts';
@@ -90,9 +90,9 @@ export class Sides {
       } finally {
         await session.close();
       }
-    } catch (thrown) {
-      if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) return 'gone';
-      return 'unknown';
+    } catch {
+      // A process that lives and cannot be reached may run its guest.
+      return isAlive(handle.pid, handle.startTicks) ? 'unknown' : 'gone';
     }
   }
 }

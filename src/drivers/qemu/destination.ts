@@ -29,7 +29,7 @@ import {
   settleIncoming,
   unmark,
 } from './incoming.ts';
-import { attach, findStarted, launch } from './launch.ts';
+import { attachStarted, findStarted, launch } from './launch.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { makePipes, negotiatePipes } from './qmp/pipes.ts';
 import { letGo, listenForRecovery, recoverUnheard } from './recovery.ts';
@@ -83,9 +83,9 @@ export class QemuDestination implements DestinationSession {
   /** Takes hold of a process that a former mover started; false when there is none. */
   async reattach(signal: AbortSignal): Promise<boolean> {
     if (this.#client?.closed === false) return true;
-    const handle = await findStarted(this.#options, this.#handle);
-    if (handle === undefined) return false;
-    await this.#hold(handle, await attach(this.#options, handle, signal), signal);
+    const started = await attachStarted(this.#options, this.#handle, signal);
+    if (started === undefined) return false;
+    await this.#hold(started.handle, started.client, signal);
     return true;
   }
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, hasCode } from '../../errors.ts';
 import type { GuestHandle } from '../driver.ts';
-import { isAlive, readProcess, startTicksOf } from './guest/process.ts';
+import { isAlive, readProcess, startTicksOf, waitForExit } from './guest/process.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { connectMonitor } from './qmp/connect.ts';
 import { LOG_FILE, PID_FILE, QMP_SOCKET } from './spec/names.ts';
@@ -12,6 +12,8 @@ import { LOG_FILE, PID_FILE, QMP_SOCKET } from './spec/names.ts';
 const START_MS = 10_000;
 const GREETING_MS = 5000;
 const POLL_MS = 3;
+/** One that ends lets go of its monitor before the kernel has taken its memory apart. */
+const ENDS_MS = 5000;
 const LOG_TAIL_BYTES = 2048;
 
 export interface Place {
@@ -73,11 +75,7 @@ function handleOf(place: Place, pid: number, startTicks: number): GuestHandle {
 }
 
 /** Connects to the monitor of a process that has been started already. */
-export async function attach(
-  place: Place,
-  handle: GuestHandle,
-  signal: AbortSignal,
-): Promise<QmpClient> {
+async function attach(place: Place, handle: GuestHandle, signal: AbortSignal): Promise<QmpClient> {
   const address = {
     host: place.host,
     guest: place.guest,
@@ -107,6 +105,29 @@ async function connectWhenReady(
       }
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/**
+ * Takes hold of the process that a former mover started; undefined when there is none, or it was about to end and has.
+ * One that nobody answers for and that stays is GODWIT_HYPERVISOR_LOST, as its guest may run.
+ */
+export async function attachStarted(
+  place: Place,
+  known: GuestHandle | undefined,
+  signal: AbortSignal,
+  endsMs = ENDS_MS,
+): Promise<Started | undefined> {
+  const handle = await findStarted(place, known);
+  if (handle === undefined) return undefined;
+  try {
+    return { handle, client: await attach(place, handle, signal) };
+  } catch (error) {
+    if (!hasCode(error, 'GODWIT_HYPERVISOR_LOST')) throw error;
+    await waitForExit(handle, endsMs, signal).catch((late: unknown) => {
+      throw hasCode(late, 'GODWIT_DEADLINE') ? error : late;
+    });
+    return undefined;
   }
 }
 
