@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import type { GuestHandle } from '../../../src/drivers/driver.ts';
+import { startTicksOf } from '../../../src/drivers/qemu/guest/process.ts';
+import { attachStarted } from '../../../src/drivers/qemu/launch.ts';
+
+describe('the process that a former mover started', () => {
+  test('is none once it has ended, though it lets go of its monitor before', async (context) => {
+    const { place, handle, end } = await silent(context);
+    const attached = attachStarted(place, handle, context.signal);
+    // Its monitor is refused by then, or is refused to a process that is gone: neither is an error.
+    setTimeout(end, 50);
+    assert.equal(await attached, undefined);
+    assert.equal(await attachStarted(place, handle, context.signal), undefined);
+  });
+
+  test('is lost, and not gone, when nobody answers at its monitor and it stays', async (context) => {
+    const { place, handle } = await silent(context);
+    await assert.rejects(attachStarted(place, handle, context.signal, 30), {
+      code: 'GODWIT_HYPERVISOR_LOST',
+    });
+  });
+
+  test('is waited for no longer than the caller waits', async (context) => {
+    const { place, handle } = await silent(context);
+    const signal = AbortSignal.timeout(20);
+    await assert.rejects(attachStarted(place, handle, signal), { name: 'TimeoutError' });
+  });
+});
+
+/** A process that lives and has nobody at its monitor. */
+async function silent(context: TestContext) {
+  const guestDir = await mkdtemp(path.join(tmpdir(), 'godwit-launch-'));
+  const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+  const ended = once(child, 'exit');
+  const end = (): void => void child.kill('SIGKILL');
+  context.after(async () => {
+    end();
+    await ended;
+    await rm(guestDir, { recursive: true });
+  });
+  const { pid } = child;
+  assert.ok(pid !== undefined);
+  const startTicks = await startTicksOf(pid);
+  assert.ok(startTicks !== undefined);
+  const monitor = path.join(guestDir, 'qmp.sock');
+  const handle: GuestHandle = { driver: 'qemu', name: 'web1', pid, startTicks, monitor };
+  return { place: { host: 'b', guest: 'web1', guestDir }, handle, end };
+}
