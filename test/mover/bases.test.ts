@@ -81,10 +81,12 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
   const admission = { id, guest, from, epoch, memoryBytes: 1, timeoutMs: 60_000 };
   const admitted = { type: 'admitted', admission, host: 'b' } as const;
   const dir = path.join(b.stateDir, 'm');
-  let mover: DestinationMover | undefined;
+  /** A question while none is there waits for the next one, as a peer's does. */
+  let mover: Promise<DestinationMover> | undefined;
   /** The next mover at the destination, on what the last one has journaled. */
-  const takeOver = async (): Promise<DestinationMover> => {
-    await mover?.close();
+  const takeOver = (): Promise<DestinationMover> => (mover = succeed(mover));
+  const succeed = async (last: typeof mover): Promise<DestinationMover> => {
+    await (await last)?.close();
     const { journal, events } = openDestinationJournal(dir, systemClock);
     if (events.length === 0) await journal.append(admitted, 'sync');
     const session = {
@@ -97,17 +99,17 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
     const driver = { openDestination: async () => session } as unknown as Driver;
     const common = { clock: systemClock, log: silentLog, bootId: () => 'boot-1' };
     const state = replayDestination(events) ?? initialDestination(admitted);
-    mover = new DestinationMover({ dir, config: b, driver, journal, ...common }, state);
-    await mover.start(events.length > 0);
-    return mover;
+    const next = new DestinationMover({ dir, config: b, driver, journal, ...common }, state);
+    await next.start(events.length > 0);
+    return next;
   };
   const first = await takeOver();
-  t.after(() => mover?.close());
+  t.after(async () => (await mover)?.close());
 
   const told: SourceEvent[] = [];
   const ask = {
-    bases: ({ body }: { body: Seeding }, { signal }: { signal: AbortSignal }) =>
-      mover?.disks('seed', body.epoch, ({ bases }, hypervisor, ledger) =>
+    bases: async ({ body }: { body: Seeding }, { signal }: { signal: AbortSignal }) =>
+      (await mover)?.disks('seed', body.epoch, ({ bases }, hypervisor, ledger) =>
         bases.seed(hypervisor, ledger, body, signal),
       ),
   };
