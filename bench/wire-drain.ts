@@ -79,7 +79,7 @@ async function drain(
 ): Promise<Moved[]> {
   const moves: Moved[] = [];
   for (const guest of guests) {
-    const moved = await measuredMove({ lab, guest, from, to, signal }, setting);
+    const moved = await measuredMove({ lab, guest, from, to, signal }, setting ?? 'wire');
     const { ok } = await verifyGuest(lab, guest, { signal });
     if (!ok) throw new Error(`the memory of ${guest} is not what it was`);
     const seconds = (moved.totalMs / 1000).toFixed(1);

@@ -10,7 +10,7 @@ import { openProbe } from '../src/lab/probe/probe.ts';
 import { migrationLink } from '../src/lab/plan.ts';
 import { labHost } from '../src/lab/state.ts';
 import type { Lab } from '../src/lab/state.ts';
-import type { Report } from '../src/protocol/migration.ts';
+import type { DataPath, Report } from '../src/protocol/migration.ts';
 import { moveByHand } from './by-hand.ts';
 import type { HandSetting } from './by-hand.ts';
 import { godwitMigrate } from './godwit.ts';
@@ -42,8 +42,8 @@ const WARM_UP_MS = 2000;
 const SETTLE_MS = 120_000;
 const MOVE_MS = 600_000;
 
-/** By QEMU's own means where a setting is given, by Godwit over the wire otherwise. */
-export async function measuredMove(of: MoveOf, setting?: HandSetting): Promise<Moved> {
+/** By QEMU's own means where a setting is given, by Godwit on that path otherwise. */
+export async function measuredMove(of: MoveOf, by: HandSetting | DataPath): Promise<Moved> {
   const { lab, guest, from, signal } = of;
   await untilQuiet(lab, signal);
   const client = await openProbe(lab, guest, { signal });
@@ -51,7 +51,7 @@ export async function measuredMove(of: MoveOf, setting?: HandSetting): Promise<M
   await systemClock.sleep(WARM_UP_MS, signal);
   await client.mark();
   const before = await sentBytes(lab, from, signal);
-  const moved = setting === undefined ? await byGodwit(of) : await byHand(of, setting);
+  const moved = typeof by === 'string' ? await byGodwit(of, by) : await byHand(of, by);
   const linkBytes = (await sentBytes(lab, from, signal)) - before;
   const seen = await client.settle(SETTLE_MS, signal);
   if (!seen.connectionKept) throw new Error(`the client's connection broke: ${seen.reason ?? ''}`);
@@ -74,11 +74,11 @@ async function byHand(of: MoveOf, setting: HandSetting) {
   return { totalMs: spans(times).totalMs };
 }
 
-async function byGodwit({ lab, from, to, signal, guest }: MoveOf) {
+async function byGodwit({ lab, from, to, signal, guest }: MoveOf, dataPath: DataPath) {
   const { witness } = await witnessedQemu(lab, guest, from);
   const left = await Monitor.open(witness, signal);
   try {
-    const words = ['--path', 'wire', '--max-downtime', `${MAX_DOWNTIME_MS}ms`];
+    const words = ['--path', dataPath, '--max-downtime', `${MAX_DOWNTIME_MS}ms`];
     const asked = { guest, to, words, deadlineMs: MOVE_MS };
     const { report } = await godwitMigrate(lab, asked, signal);
     return { totalMs: spans(streamTimes(left.events)).totalMs, report };

@@ -7,7 +7,10 @@ const LEAST_BYTES = 32 * 1024 * 1024;
 /** So many migrations are looked at, the latest first: a link changes. */
 export const LOOKED_AT = 32;
 
-type Told = Pick<Report, 'outcome' | 'settings' | 'bytes' | 'throughput' | 'wire' | 'finished'>;
+type Told = Pick<
+  Report,
+  'outcome' | 'settings' | 'stream' | 'bytes' | 'throughput' | 'wire' | 'finished'
+>;
 
 /**
  * Bytes/s that the newest of these migrations to one host (newest first) came to from hypervisor to hypervisor, where nothing but the
@@ -16,8 +19,9 @@ type Told = Pick<Report, 'outcome' | 'settings' | 'bytes' | 'throughput' | 'wire
  */
 export function seenLinkRate(reports: Iterable<Told>): number | undefined {
   for (const report of reports) {
-    const { settings, bytes, throughput, outcome, wire } = report;
-    const isFree = settings.maxBandwidth === undefined && settings.compress === 'none';
+    const { settings, stream, bytes, throughput, outcome, wire } = report;
+    const { compress } = { ...settings, ...stream };
+    const isFree = settings.maxBandwidth === undefined && compress === 'none';
     // In post-copy the last of memory follows in the order in which the guest asks for it.
     const isWhole = outcome === 'done' && report.finished === 'precopy' && bytes >= LEAST_BYTES;
     if (wire === undefined && isFree && isWhole && throughput > 0) return throughput;

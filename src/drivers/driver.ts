@@ -98,6 +98,8 @@ export interface Inspection {
   readonly description: GuestDescription;
   /** Findings on the source alone: state, devices that cannot move, options its hypervisor lacks. */
   readonly checks: readonly Check[];
+  /** Why its hypervisor cannot send such a stream; undefined: it can. Absent where the driver does not know. */
+  readonly whyNot?: (stream: Omit<StreamSettings, 'tls'>) => string | undefined;
   /** The guest's NICs with the ports of this host that they use; absent where the driver does not know. */
   readonly nics?: readonly SourceNic[];
   /** Path on this host of each image of its disks, by block node; absent without disks. */

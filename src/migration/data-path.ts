@@ -1,4 +1,4 @@
-import type { MigrationSettings } from '../protocol/migration.ts';
+import type { ChosenStream, MigrationSettings } from '../protocol/migration.ts';
 import { formatDuration, formatRate } from '../protocol/quantity.ts';
 import type { WireOffer } from '../protocol/wire.ts';
 import { WIRE_VERSION } from '../protocol/wire.ts';
@@ -19,19 +19,30 @@ export interface PathFacts {
 }
 
 export type PathChoice =
-  | { readonly takes: 'native' | 'wire'; readonly why: string }
+  | { readonly takes: 'wire'; readonly why: string }
+  /** `stream`: how the hypervisor sends it, where that is not what the settings say. */
+  | { readonly takes: 'native'; readonly why: string; readonly stream?: ChosenStream }
   | { readonly takes: 'neither'; readonly reason: string };
 
 /**
- * What the wire makes of guest memory: bytes over the link for each byte, and seconds of one processor for each GB, as
- * measured on a busy machine of two (docs/wire.md).
+ * What a way makes of guest memory: bytes over the link for each byte, seconds of one processor for each GB, as
+ * measured on a busy machine of two (docs/wire.md), and how many processors it has work for.
  */
-const COLD = { share: 0.5, secondsPerGb: 11 };
-const KNOWN = { share: 0.05, secondsPerGb: 6 };
-/** What the wire must save of the time: the prediction is a rough one, and hypervisors alone are simpler. */
+interface Cost {
+  readonly share: number;
+  readonly secondsPerGb: number;
+  readonly mostCores: number;
+}
+const PLAIN: Cost = { share: 1, secondsPerGb: 0, mostCores: 1 };
+/** The hypervisor's own compression, over several streams. */
+const PACKED: Cost = { share: 0.4, secondsPerGb: 3, mostCores: 4 };
+/** Of the wire one thread tells the pages, others compress. */
+const COLD: Cost = { share: 0.35, secondsPerGb: 11, mostCores: 2 };
+const KNOWN: Cost = { share: 0.05, secondsPerGb: 6, mostCores: 2 };
+/** QEMU's quickest level, over as many streams as it is given on links that are worth it. */
+export const PACKED_STREAM: ChosenStream = { streams: 4, compress: 'zstd' };
+/** What a way must save of the plain one's time: the prediction is a rough one, and simpler is better. */
 const LEAST_GAIN = 0.7;
-/** More processors than this do not help: one thread tells the pages. */
-const MOST_CORES = 2;
 const GB = 1e9;
 
 /** Why the wire cannot carry this migration; undefined where it can. */
@@ -55,28 +66,60 @@ export function choosePath(settings: MigrationSettings, facts: PathFacts): PathC
   const asked = settings.path ?? 'native';
   if (asked === 'native') return { takes: 'native', why: 'it was asked for' };
   const obstacle = wireObstacle(settings, facts);
-  if (asked === 'wire') {
-    if (obstacle !== undefined) return { takes: 'neither', reason: obstacle };
-    return { takes: 'wire', why: 'it was asked for' };
-  }
-  return obstacle === undefined ? predicted(settings, facts) : { takes: 'native', why: obstacle };
+  if (asked === 'auto') return predicted(settings, facts, obstacle);
+  if (obstacle !== undefined) return { takes: 'neither', reason: obstacle };
+  return { takes: 'wire', why: 'it was asked for' };
 }
 
-function predicted({ maxBandwidth }: MigrationSettings, facts: PathFacts): PathChoice {
-  const { linkBytesPerS, memoryBytes, own, offer } = facts;
-  const link = Math.min(linkBytesPerS ?? Infinity, maxBandwidth ?? Infinity);
-  if (!Number.isFinite(link)) return { takes: 'native', why: 'the rate of the link is not known' };
+function predicted(
+  settings: MigrationSettings,
+  facts: PathFacts,
+  obstacle: string | undefined,
+): PathChoice {
+  // What was asked of the hypervisor's stream stays as it is.
+  if (settings.streams > 1 || settings.compress !== 'none') {
+    return { takes: 'native', why: obstacle ?? 'it was asked to compress by itself' };
+  }
+  const { linkBytesPerS, own, offer } = facts;
+  const link = Math.min(linkBytesPerS ?? Infinity, settings.maxBandwidth ?? Infinity);
+  if (!Number.isFinite(link)) {
+    return { takes: 'native', why: obstacle ?? 'the rate of the link is not known' };
+  }
   const known = own?.knowsGuest === true && offer?.knowsGuest === true;
-  const { share, secondsPerGb } = known ? KNOWN : COLD;
+  const plain = secondsOf(PLAIN, facts, link);
+  // Post-copy takes several streams on QEMU 10.1 and later only.
+  const packed = settings.mode === 'precopy' ? secondsOf(PACKED, facts, link) : Infinity;
+  const wire = obstacle === undefined ? secondsOf(known ? KNOWN : COLD, facts, link) : Infinity;
+  const best = Math.min(packed, wire);
+  const why = reasonOf({ plain, packed, wire }, { link, known, obstacle });
+  if (best > plain * LEAST_GAIN) return { takes: 'native', why };
+  return wire <= packed ? { takes: 'wire', why } : { takes: 'native', why, stream: PACKED_STREAM };
+}
+
+/** A pass over all memory. */
+function secondsOf(cost: Cost, { memoryBytes, own, offer }: PathFacts, link: number): number {
   // The guest wants one of its own.
   const free = Math.min(own?.cores ?? 1, offer?.cores ?? 1) - 1;
-  const cores = Math.min(MOST_CORES, Math.max(0.5, free));
-  const nativeS = memoryBytes / link;
-  const wireS = Math.max((memoryBytes * share) / link, (memoryBytes / GB) * (secondsPerGb / cores));
-  const takes = wireS < nativeS * LEAST_GAIN ? 'wire' : 'native';
-  const why =
-    `at ${formatRate(link)} a pass over memory is predicted to take ${formatDuration(nativeS * 1000)} natively, ` +
-    `${formatDuration(wireS * 1000)} by the wire on ${cores} of the processors` +
-    (known ? ', whose caches know the guest' : '');
-  return { takes, why };
+  const cores = Math.min(cost.mostCores, Math.max(0.5, free));
+  return Math.max(
+    (memoryBytes * cost.share) / link,
+    (memoryBytes / GB) * (cost.secondsPerGb / cores),
+  );
+}
+
+function reasonOf(
+  seconds: { readonly plain: number; readonly packed: number; readonly wire: number },
+  { link, known, obstacle }: { link: number; known: boolean; obstacle: string | undefined },
+): string {
+  const told = (each: number): string => formatDuration(each * 1000);
+  const ways = [`${told(seconds.plain)} from hypervisor to hypervisor`];
+  if (Number.isFinite(seconds.packed)) {
+    ways.push(`${told(seconds.packed)} with its zstd over ${PACKED_STREAM.streams} streams`);
+  }
+  if (Number.isFinite(seconds.wire)) {
+    const caches = known ? ', whose caches know the guest' : '';
+    ways.push(`${told(seconds.wire)} by the wire${caches}`);
+  }
+  const not = obstacle === undefined ? '' : `; not by the wire: ${obstacle}`;
+  return `at ${formatRate(link)} a pass over memory is predicted to take ${ways.join(', ')}${not}`;
 }

@@ -1,6 +1,6 @@
 import type { SerialError } from '../errors.ts';
 import type { DiskLink } from '../protocol/disk.ts';
-import type { MemorySample, Phase, Report } from '../protocol/migration.ts';
+import type { ChosenStream, MemorySample, Phase, Report } from '../protocol/migration.ts';
 import { migrationSettings } from '../protocol/migration.ts';
 import type { WireReport } from '../protocol/wire.ts';
 import { blackoutParts, marksAfter } from './blackout.ts';
@@ -32,6 +32,8 @@ interface Walk {
   endedAt: number | undefined;
   stalls: Stalls;
   restartedAt: number | undefined;
+  /** As it was chosen with the path. */
+  stream: ChosenStream | undefined;
   wire: WireReport | undefined;
   diskLink: DiskLink | undefined;
   /** When the present phase began. */
@@ -75,6 +77,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     memoryBytes: state.known.description?.memoryBytes ?? 0,
     pageRequests: best?.pageRequests ?? 0,
     roundList: walk.rounds.slice(-MOST_ROUNDS),
+    ...(walk.stream === undefined ? {} : { stream: walk.stream }),
     ...(walk.wire === undefined ? {} : { wire: walk.wire }),
     ...(state.disks === undefined ? {} : { disks: [...state.disks] }),
     ...(walk.diskLink === undefined ? {} : { diskLink: walk.diskLink }),
@@ -127,6 +130,7 @@ function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk 
     endedAt: undefined,
     stalls: NO_STALLS,
     restartedAt: undefined,
+    stream: undefined,
     wire: undefined,
     diskLink: undefined,
     enteredAt: startedAt,
@@ -187,13 +191,19 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
   }
 }
 
+function streamWords(stream: ChosenStream | undefined): string {
+  return stream === undefined ? '' : `, ${stream.compress} over ${stream.streams} streams`;
+}
+
 /** The way that was chosen, and what came of the wire; a new mover's, and post-copy's further sessions, are added up. */
 function noteWire(walk: Walk, event: SourceRecord['event'], atMs: number): void {
   if (event.type === 'did' && event.facts.path !== undefined) {
-    const { takes, why } = event.facts.path;
+    const { takes, why, stream } = event.facts.path;
+    walk.stream = stream;
     // What was asked for is no decision.
     const { path } = walk.state?.plan.settings ?? {};
-    if (path === 'auto') walk.decisions.push({ atMs, what: `memory goes by ${takes}: ${why}` });
+    if (path === 'auto')
+      walk.decisions.push({ atMs, what: `memory goes by ${takes}${streamWords(stream)}: ${why}` });
   }
   if (event.type !== 'wire' && event.type !== 'disk-link') return;
   if (event.type === 'wire') walk.wire = addWire(walk.wire, event.figures);

@@ -10,7 +10,7 @@ import {
 } from '../protocol/disk.ts';
 import type { DiskPace, DiskProgress } from '../protocol/disk.ts';
 import { serialError } from '../protocol/errors.ts';
-import { check, memorySample, migrationSettings } from '../protocol/migration.ts';
+import { check, chosenStream, memorySample, migrationSettings } from '../protocol/migration.ts';
 import type { EndPhase, MemorySample, MigrationSettings, Phase } from '../protocol/migration.ts';
 import { address, guestName, hostName, migrationId, ms } from '../protocol/names.ts';
 import { nicNetworks } from '../protocol/network.ts';
@@ -56,8 +56,14 @@ export const stepFacts = z.object({
   tlsHostname: hostName.optional(),
   /** The destination's address over which post-copy was taken up again last. */
   streamOver: address.optional(),
-  /** The way that memory takes, and why. */
-  path: z.object({ takes: z.enum(['native', 'wire']), why: z.string().max(1024) }).optional(),
+  /** The way that memory takes, and why; a stream that was chosen with it. */
+  path: z
+    .object({
+      takes: z.enum(['native', 'wire']),
+      why: z.string().max(1024),
+      stream: chosenStream.optional(),
+    })
+    .optional(),
   /** The wire's session that waits at `memoryAddress`. */
   wire: wireSession.optional(),
   running: running.optional(),

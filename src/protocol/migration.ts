@@ -68,6 +68,10 @@ export const migrationSettings = z.object({
 });
 export type MigrationSettings = z.infer<typeof migrationSettings>;
 
+/** How a hypervisor sends memory where `auto` chose that too. */
+export const chosenStream = migrationSettings.pick({ streams: true, compress: true }).required();
+export type ChosenStream = z.infer<typeof chosenStream>;
+
 export const DEFAULT_LINK_GRACE_MS = 60_000;
 
 export const migrationRequest = migrationSettings.extend({
@@ -221,6 +225,8 @@ export const report = z.object({
   memoryBytes: bytes,
   pageRequests: z.number().int().nonnegative(),
   roundList: z.array(roundReport).max(10_000),
+  /** How its hypervisor sent memory, where the path was `auto` and the settings do not say so. */
+  stream: chosenStream.optional(),
   /** What the wire sent instead of the hypervisor's bytes; absent where memory went natively. */
   wire: wireFigures.optional(),
   /** Disks that were copied, as their copies stood last; absent where none was. */

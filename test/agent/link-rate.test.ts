@@ -23,6 +23,7 @@ describe('what is known of a link by earlier migrations', () => {
     const held = [
       { ...whole, settings: { ...settings, maxBandwidth: 4 * MIB } },
       { ...whole, settings: { ...settings, compress: 'zstd' as const } },
+      { ...whole, stream: { streams: 4, compress: 'zstd' as const } },
       { ...whole, wire },
       { ...whole, outcome: 'failed' as const },
       { ...whole, finished: 'postcopy' as const },

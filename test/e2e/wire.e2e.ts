@@ -173,6 +173,18 @@ describe('a guest whose memory goes over the wire', () => {
     assert.match(report.decisions[0]?.what ?? '', /native/);
   });
 
+  test('goes natively by auto, compressed, over a link that is too thin for memory as it is', async () => {
+    // A host with more processors would take the wire for a guest that both caches know.
+    await forget();
+    const way = await wayOfWeb1();
+    const asked = { ...way, path: 'auto', maxBandwidth: 125_000_000 } as const;
+    const report = await move(world, { guest: 'web1', ...asked });
+    assert.equal(report.wire, undefined);
+    assert.deepEqual(report.stream, { streams: 4, compress: 'zstd' });
+    assert.match(report.decisions[0]?.what ?? '', /native, zstd over 4 streams: /);
+    assert.ok(report.bytes < report.memoryBytes / 2, `${report.bytes} bytes`);
+  });
+
   /** The move comes to nothing, and nobody can tell that it was tried. */
   async function assertStays(
     t: TestContext,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { choosePath, wireObstacle } from '../../src/migration/data-path.ts';
+import { choosePath, PACKED_STREAM, wireObstacle } from '../../src/migration/data-path.ts';
 import type { PathFacts } from '../../src/migration/data-path.ts';
 import { migrationSettings } from '../../src/protocol/migration.ts';
 import { WIRE_VERSION } from '../../src/protocol/wire.ts';
@@ -18,6 +18,12 @@ const thin: PathFacts = {
 };
 
 const ask = (given: object = {}) => migrationSettings.parse({ path: 'auto', ...given });
+
+function pathOf(...args: Parameters<typeof choosePath>) {
+  const choice = choosePath(...args);
+  assert.ok(choice.takes !== 'neither');
+  return choice;
+}
 
 describe('the way of memory', () => {
   test('is native where nothing was asked for, whatever the link', () => {
@@ -54,19 +60,40 @@ describe('the way of memory', () => {
   });
 
   test('is the wire on a fatter link where both caches know the guest', () => {
-    const link = { ...thin, linkBytesPerS: 800 * MBIT };
+    const link = { ...thin, linkBytesPerS: 450 * MBIT };
     assert.equal(choosePath(ask(), link).takes, 'native');
     const known = { own: { ...own, knowsGuest: true }, offer: { ...offer, knowsGuest: true } };
     assert.equal(choosePath(ask(), { ...link, ...known }).takes, 'wire');
     assert.equal(choosePath(ask(), { ...link, own: known.own }).takes, 'native');
   });
 
-  test('is native under auto with whatever stops the wire', () => {
+  test('is the hypervisor’s own compression between the two, and where the wire cannot be had', () => {
+    const fat = { ...thin, linkBytesPerS: 1000 * MBIT };
+    const packed = { takes: 'native', stream: PACKED_STREAM };
+    const { why, ...choice } = pathOf(ask(), fat);
+    assert.deepEqual(choice, packed);
+    assert.match(
+      why,
+      /8\.6 s from hypervisor to hypervisor, .* with its zstd over 4 streams, .* wire$/,
+    );
+    const { why: other, ...without } = pathOf(ask(), { ...thin, offer: undefined });
+    assert.deepEqual(without, packed);
+    assert.match(other, /; not by the wire: the destination does not offer/);
+  });
+
+  test('is one plain stream on a fat link, and in post-copy, which QEMU does not carry over several', () => {
+    for (const mode of ['postcopy', 'hybrid'] as const) {
+      const choice = pathOf(ask({ mode }), { ...thin, linkBytesPerS: 1000 * MBIT });
+      assert.ok(!('stream' in choice));
+    }
+    assert.ok(!('stream' in pathOf(ask(), { ...thin, linkBytesPerS: 10_000 * MBIT })));
+  });
+
+  test('is native under auto with a stream that was asked for, as it was asked for', () => {
     for (const given of [{ streams: 4 }, { compress: 'zstd' }, { compress: 'xbzrle' }]) {
       const settings = ask(given);
       const choice = choosePath(settings, thin);
-      assert.equal(choice.takes, 'native');
-      assert.equal('why' in choice && choice.why, wireObstacle(settings, thin));
+      assert.deepEqual(choice, { takes: 'native', why: wireObstacle(settings, thin) });
     }
     const newer = { ...offer, version: WIRE_VERSION + 1 };
     assert.match(wireObstacle(ask(), { ...thin, offer: newer }) ?? '', /version/);

@@ -71,7 +71,49 @@ describe('memory over the wire', () => {
     const stage = await Stage.open(t, certificates, 'precopy', { dirtyRate: 0 }, asked);
     assert.equal(await stage.run(), 'done');
     assert.equal(stage.wires.sources.length, 1);
-    assert.match(stage.report.decisions[0]?.what ?? '', /memory goes by wire: .* natively/);
+    assert.match(stage.report.decisions[0]?.what ?? '', /memory goes by wire: at .* by the wire$/);
+  });
+
+  describe('on a link that is fat for it and thin for memory as it is', () => {
+    const asked = { path: 'auto', maxBandwidth: 62_500_000 } as const;
+    const open = (t: TestContext): Promise<Stage> =>
+      Stage.open(t, certificates, 'precopy', { dirtyRate: 0 }, asked);
+    const streamsOf = ({ hosts }: Stage) => {
+      const { streams, compress, maxBandwidth } = hosts.source.settings;
+      return { streams, compress, maxBandwidth };
+    };
+    const { maxBandwidth } = asked;
+
+    test('leaves memory to hypervisors that compress, on both sides alike, and the report says so', async (t) => {
+      const stage = await open(t);
+      let told = {};
+      stage.hosts.onCall = (name) => {
+        if (name !== 'source.startMemory') return;
+        const { streams, compress } = stage.hosts.destination?.settings ?? {};
+        told = { streams, compress };
+      };
+      assert.equal(await stage.run(), 'done');
+      assertMoved(stage);
+      assert.equal(stage.wires.sources.length, 0);
+      assert.deepEqual(streamsOf(stage), { streams: 4, compress: 'zstd', maxBandwidth });
+      assert.deepEqual(told, { streams: 4, compress: 'zstd' });
+      assert.deepEqual(stage.report.stream, { streams: 4, compress: 'zstd' });
+      const [decision] = stage.report.decisions;
+      assert.match(decision?.what ?? '', /memory goes by native, zstd over 4 streams: at .* wire$/);
+    });
+
+    for (const host of ['a', 'b'] as const) {
+      test(`leaves it to one plain stream where the hypervisor at ${host} has no other`, async (t) => {
+        const stage = await open(t);
+        stage.hosts.world.plainHosts.add(host);
+        assert.equal(await stage.run(), 'done');
+        assertMoved(stage);
+        assert.deepEqual(streamsOf(stage), { streams: 1, compress: 'none', maxBandwidth });
+        assert.equal(stage.report.stream, undefined);
+        const said = stage.report.decisions.map(({ what }) => what);
+        assert.match(said.at(-1) ?? '', /^memory goes by native: .* as one plain stream: .*zstd/);
+      });
+    }
   });
 
   test('is left by auto where nobody knows the link, or the destination has no wire', async (t) => {

@@ -49,7 +49,7 @@ export class FakeDestination implements DestinationSession {
 
   async assess(
     description: GuestDescription,
-    _stream: StreamSettings,
+    stream: StreamSettings,
     signal: AbortSignal,
   ): Promise<Check[]> {
     this.#world.enter('destination.assess', signal);
@@ -64,6 +64,11 @@ export class FakeDestination implements DestinationSession {
     });
     const error = godwitError('GODWIT_MACHINE_TYPE', { host, machine, version: '1.0.0' });
     if (!known.includes(machine)) return [...checks, refusal('machine', error)];
+    const reason = stream.compress === 'none' ? undefined : this.#world.whyPlain(host);
+    if (reason !== undefined) {
+      const what = `--compress ${stream.compress}`;
+      return [...checks, refusal('stream', godwitError('GODWIT_CAPABILITY', { what, reason }))];
+    }
     return [
       ...checks,
       { name: 'machine', side: 'destination', verdict: 'pass', evidence: machine },

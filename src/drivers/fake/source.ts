@@ -86,6 +86,7 @@ export class FakeSource implements SourceSession {
         spec: { machine, dirtyRate, nics },
       },
       checks,
+      whyNot: () => this.#world.whyPlain(this.#instance.host),
     };
   }
 

@@ -46,6 +46,8 @@ export class FakeWorld {
   readonly calls: FakeCall[] = [];
   readonly #faults = new Map<FakeCall, Error[]>();
   linkUp = true;
+  /** Hosts whose hypervisor has one stream only, and cannot compress it. */
+  readonly plainHosts = new Set<string>();
   /** Addresses that lead on to another, as a relay's socket does. */
   readonly relays = new Map<string, string>();
   #nextPid = 1000;
@@ -89,6 +91,11 @@ export class FakeWorld {
     return this.instances
       .filter(({ alive, name, run }) => alive && name === guest && run === 'running')
       .map(({ host }) => host);
+  }
+
+  /** Why a hypervisor there cannot send or take more than one plain stream; undefined where it can. */
+  whyPlain(host: string): string | undefined {
+    return this.plainHosts.has(host) ? `the fake hypervisor at ${host} lacks zstd` : undefined;
   }
 
   /** The next `times` calls of that name fail. */

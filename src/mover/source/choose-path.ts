@@ -1,10 +1,16 @@
 import { readFileSync } from 'node:fs';
+import type { Inspection } from '../../drivers/driver.ts';
 import { godwitError } from '../../errors.ts';
 import { choosePath } from '../../migration/data-path.ts';
 import type { StepFacts } from '../../migration/source-state.ts';
+import type { Check } from '../../protocol/migration.ts';
+import type { Preparation } from '../../protocol/peer.ts';
 import type { WireOffer } from '../../protocol/wire.ts';
 import { offerOf } from '../wire.ts';
 import type { SourceParts } from './parts.ts';
+
+/** As many characters as the journal holds of a reason. */
+const MOST_WORDS = 1024;
 
 /** The way that memory will take, once it is known what the destination offers. GODWIT_CAPABILITY for a wire that is none. */
 export function choosePathTo(
@@ -23,6 +29,42 @@ export function choosePathTo(
   if (choice.takes !== 'neither') return { path: choice };
   const hint = 'Leave --path wire out, or upgrade Godwit on the host that is named.';
   throw godwitError('GODWIT_CAPABILITY', { what: '--path wire', reason: choice.reason }, { hint });
+}
+
+type Path = NonNullable<StepFacts['path']>;
+
+/** A stream that was chosen, and that this guest's hypervisor cannot send, is given up for the one that was asked for. */
+export function streamFrom(
+  { state }: SourceParts,
+  { whyNot }: Pick<Inspection, 'whyNot'>,
+): Pick<StepFacts, 'path'> {
+  const { path } = state().known;
+  if (path?.stream === undefined) return {};
+  const { mode } = state().plan.settings;
+  const reason =
+    whyNot === undefined ? 'its driver does not know one' : whyNot({ mode, ...path.stream });
+  return reason === undefined ? {} : { path: plainly(path, reason) };
+}
+
+/** What the destination finds; a stream that was chosen, and that its hypervisor cannot take, is given up likewise. */
+export async function assessStream<T extends { readonly checks: readonly Check[] }>(
+  { state }: SourceParts,
+  body: Preparation,
+  assess: (body: Preparation) => Promise<T>,
+): Promise<{ readonly told: T } & Pick<StepFacts, 'path'>> {
+  const told = await assess(body);
+  const { path } = state().known;
+  const refused = told.checks.find(
+    ({ name, verdict }) => name === 'stream' && verdict === 'refuse',
+  );
+  if (path?.stream === undefined || refused === undefined) return { told };
+  const { streams, compress } = state().plan.settings;
+  const plain = { ...body, stream: { ...body.stream, streams, compress } };
+  return { told: await assess(plain), path: plainly(path, refused.evidence) };
+}
+
+function plainly({ takes, why }: Path, reason: string): Path {
+  return { takes, why: `${why}; as one plain stream: ${reason}`.slice(0, MOST_WORDS) };
 }
 
 /** Its socket lies in a directory that only this process's user may enter. */

@@ -16,7 +16,7 @@ import { askHook } from './hooks.ts';
 import { networksOf, withdrawNetworks } from './networks.ts';
 import { ask, darkMs, preparation, refuseOn, streamSetup } from './parts.ts';
 import type { SourceParts } from './parts.ts';
-import { choosePathTo } from './choose-path.ts';
+import { assessStream, choosePathTo, streamFrom } from './choose-path.ts';
 import { compareDisks } from './compare.ts';
 import { drained } from './drain.ts';
 import { giveUpDisks } from './left-disks.ts';
@@ -56,13 +56,15 @@ export const DO: Readonly<Record<StepName, Handler>> = {
 
   inspect: async (parts, signal) => {
     const { guest, state, request } = parts;
-    const { description, checks, nics } = await guest.inspect(signal);
+    const inspection = await guest.inspect(signal);
+    const { description, checks, nics } = inspection;
     refuseOn(checks);
     const session = await guest.session(signal);
     const ports = await session.ports(signal);
     const networks = await networksOf(parts, nics, signal);
     const attached = networks === undefined ? {} : { networks };
-    const facts = { description, checks: [...checks], ports, ...attached };
+    const stream = streamFrom(parts, inspection);
+    const facts = { description, checks: [...checks], ports, ...attached, ...stream };
     if (state().plan.settings.onLost !== 'restart') return facts;
     return { ...facts, launch: await launchOf(session, request.handle, signal) };
   },
@@ -74,15 +76,15 @@ export const DO: Readonly<Record<StepName, Handler>> = {
     const wanted = storage.copies.length === 0 ? {} : { copies: [...storage.copies] };
     const bases = storage.bases.length === 0 ? {} : { bases: [...storage.bases] };
     const body = { ...preparation(parts), ...places, ...wanted, ...bases };
-    const told = await ask(parts, signal, (api) =>
-      api.assess({ body }, { signal, deadlineMs: 15_000 }),
+    const { told, ...stream } = await assessStream(parts, body, (asked) =>
+      ask(parts, signal, (api) => api.assess({ body: asked }, { signal, deadlineMs: 15_000 })),
     );
     const checks = [...storage.checks, ...told.checks];
     refuseOn(checks);
     await askHook(parts, 'before-start', signal);
     const { copies } = told;
     const disks = copies === undefined ? {} : { copies, copied: [...storage.copied] };
-    return { checks, ...places, ...disks, ...bases };
+    return { checks, ...places, ...disks, ...bases, ...stream };
   },
 
   seed: (parts, signal) => parts.bases.seed(parts, signal),

@@ -6,7 +6,7 @@ import type { Launch, SourceEvent, SourceState } from '../../migration/source-st
 import { DEFAULT_LINK_GRACE_MS } from '../../protocol/migration.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { SourceMoverRequest } from '../../protocol/mover-request.ts';
-import type { GuestDescription, Preparation } from '../../protocol/peer.ts';
+import type { GuestDescription, Preparation, StreamSettings } from '../../protocol/peer.ts';
 import { streamTls } from '../credentials.ts';
 import { termsFor } from '../wire.ts';
 import type { SourceBases } from './bases.ts';
@@ -101,9 +101,7 @@ export function streamSetup(parts: SourceParts): StreamSetup {
   const { settings, to } = plan;
   const { description } = known;
   const setup = {
-    mode: settings.mode,
-    streams: settings.streams,
-    compress: settings.compress,
+    ...streamOf(parts),
     maxDowntimeMs: settings.maxDowntimeMs,
     holdSwitchover: holdsSwitchover(settings, description),
     ...(description?.disks === undefined ? {} : { disks: true }),
@@ -118,6 +116,13 @@ export function streamSetup(parts: SourceParts): StreamSetup {
   };
 }
 
+/** The stream as it was asked for, or chosen with the path. */
+export function streamOf(parts: SourceParts): Omit<StreamSettings, 'tls'> {
+  const { plan, known } = parts.state();
+  const { mode, streams, compress } = plan.settings;
+  return { mode, streams, compress, ...known.path?.stream };
+}
+
 /** Memory takes the wire, as was settled when the destination admitted the guest. */
 function goesByWire(parts: SourceParts): boolean {
   return parts.state().known.path?.takes === 'wire';
@@ -126,12 +131,12 @@ function goesByWire(parts: SourceParts): boolean {
 /** What the destination is told of the guest and of the stream. */
 export function preparation(parts: SourceParts): Preparation {
   const { plan, known } = parts.state();
-  const { mode, streams, compress, linkGraceMs = DEFAULT_LINK_GRACE_MS } = plan.settings;
+  const { linkGraceMs = DEFAULT_LINK_GRACE_MS } = plan.settings;
   const wire = termsFor(parts.config, plan.guest, linkGraceMs);
   return {
     epoch: plan.epoch,
     description: describe(known.description),
-    stream: { mode, streams, compress, tls: true },
+    stream: { ...streamOf(parts), tls: true },
     ...(goesByWire(parts) ? { wire } : {}),
     ...(known.places === undefined ? {} : { places: known.places }),
     ...(known.copies === undefined ? {} : { copies: known.copies }),

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { Monitor } from '../../../bench/qmp.ts';
 import { SourceRelay } from '../../../src/wire/relay/source.ts';
 import { TargetRelay } from '../../../src/wire/relay/target.ts';
 import { qemuPrograms } from '../../conformance/qemu-place.ts';
-import { bootTinyGuest, until } from '../../drivers/qemu/tiny-guest.ts';
+import { bootTinyGuest, tinyMemoryMib, until } from '../../drivers/qemu/tiny-guest.ts';
 import { tempDir } from '../../rpc/parties.ts';
 import { configure, MACHINE, receive, status } from '../stream/capture.ts';
 import type { CapturePlan } from '../stream/capture.ts';
+import { reserveHugePages } from './huge-pages.ts';
+import type { HugePages } from './huge-pages.ts';
 import { sessionPair } from './memory-session.ts';
 
 const programs = await qemuPrograms();
@@ -22,6 +24,12 @@ const GUEST = { keptMib: 12, dirtyMib: 6 };
 const DEVICES = [
   '-device VGA,vgamem_mb=16',
   '-m maxmem=512M -object memory-backend-ram,id=vm0,size=128M -device virtio-mem-pci,memdev=vm0',
+].flatMap((words) => words.split(' '));
+
+const memoryMib = tinyMemoryMib(GUEST);
+const HUGE_PAGES = [
+  `-object memory-backend-memfd,id=huge,size=${memoryMib}M,hugetlb=on,hugetlbsize=2M`,
+  '-machine memory-backend=huge',
 ].flatMap((words) => words.split(' '));
 
 type Plan = Pick<CapturePlan, 'capabilities' | 'parameters' | 'postcopy' | 'extra'>;
@@ -73,31 +81,49 @@ async function move(context: TestContext, binary: string, wanted: Plan) {
   return { ram, figures: source.figures, near };
 }
 
+const POSTCOPY: Plan = { postcopy: true, capabilities: ['postcopy-ram', 'return-path'] };
+
+async function assertMoves(context: TestContext, file: string, plan: Plan): Promise<void> {
+  const { ram, figures, near } = await move(context, file, plan);
+  const told = figures.tallies.map((tally) => tally.told);
+  const pages = told.reduce((sum, { bytes: _, ...kinds }) => {
+    return Object.values(kinds).reduce((all, count) => all + count, sum);
+  }, 0);
+  if (plan.capabilities?.includes('xbzrle') !== true) {
+    assert.ok(pages >= (ram['normal'] ?? 0), `${pages} pages of ${ram['normal']}`);
+  }
+  const sent = near.sent.values().reduce((sum, bytes) => sum + bytes, 0);
+  assert.ok(sent < figures.streamBytes * 0.8, `${sent} of ${figures.streamBytes} bytes`);
+}
+
 for (const { file, version } of programs) {
   describe(`a guest of QEMU ${version} through the relays`, () => {
-    const capabilities = ['postcopy-ram', 'return-path'];
+    const preempt = [...(POSTCOPY.capabilities ?? []), 'postcopy-preempt'];
     const cases: [string, Plan][] = [
       ['by pre-copy', {}],
       ['by pre-copy with xbzrle', { capabilities: ['xbzrle'] }],
       ['by pre-copy with several blocks and virtio-mem', { extra: DEVICES }],
-      ['by post-copy', { postcopy: true, capabilities }],
-      [
-        'by post-copy with preempt',
-        { postcopy: true, capabilities: [...capabilities, 'postcopy-preempt'] },
-      ],
+      ['by post-copy', POSTCOPY],
+      ['by post-copy with preempt', { ...POSTCOPY, capabilities: preempt }],
     ];
     for (const [how, plan] of cases) {
-      test(`has its memory ${how}`, async (context) => {
-        const { ram, figures, near } = await move(context, file, plan);
-        const told = figures.tallies.map((tally) => tally.told);
-        const pages = told.reduce((sum, { bytes: _, ...kinds }) => {
-          return Object.values(kinds).reduce((all, count) => all + count, sum);
-        }, 0);
-        if (plan.capabilities?.includes('xbzrle') !== true) {
-          assert.ok(pages >= (ram['normal'] ?? 0), `${pages} pages of ${ram['normal']}`);
-        }
-        const sent = near.sent.values().reduce((sum, bytes) => sum + bytes, 0);
-        assert.ok(sent < figures.streamBytes * 0.8, `${sent} of ${figures.streamBytes} bytes`);
+      test(`has its memory ${how}`, (context) => assertMoves(context, file, plan));
+    }
+  });
+
+  describe(`a guest of QEMU ${version} on pages of 2 MiB through the relays`, () => {
+    let pages: HugePages | undefined;
+    // The guests of both sides have theirs at once.
+    before(async () => void (pages = await reserveHugePages(memoryMib)));
+    after(() => pages?.giveBack());
+
+    for (const [how, plan] of [
+      ['pre-copy', {}],
+      ['post-copy', POSTCOPY],
+    ] as const) {
+      test(`has its memory by ${how}`, async (context) => {
+        if (pages?.lacking !== undefined) return context.skip(pages.lacking);
+        await assertMoves(context, file, { ...plan, extra: HUGE_PAGES });
       });
     }
   });
