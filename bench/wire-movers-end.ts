@@ -34,6 +34,8 @@ export type EndWord =
       /** Processor time since it was there, ms: of all of it, and by the names of its threads. */
       readonly processorMs: number;
       readonly threadsMs: Readonly<Record<string, number>>;
+      /** The most memory that it had resident, bytes; what it has read of its caches' files is in it. */
+      readonly residentBytes: number;
     };
 
 enableCompileCache();
@@ -60,7 +62,9 @@ async function serve(order: EndOrder): Promise<void> {
     await wire.close(CLOSE_MS);
     const { user, system } = process.cpuUsage(before);
     const processorMs = (user + system) / 1000;
-    process.send?.({ type: 'ended', figures: wire.figures(), processorMs, threadsMs }, () => {
+    const residentBytes = process.resourceUsage().maxRSS * 1024;
+    const figures = wire.figures();
+    process.send?.({ type: 'ended', figures, processorMs, threadsMs, residentBytes }, () => {
       process.exit();
     });
   }

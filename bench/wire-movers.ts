@@ -23,6 +23,7 @@ const MEMORY_BYTES = 384 * MIB;
 const CACHE_BYTES = 2048 * MIB;
 const DEFAULT_LINK = 12.5e6;
 const DEFAULT_RUNS = 3;
+const MOST_RESIDENT_MB = 250;
 const PROGRAM = fileURLToPath(new URL('./wire-movers-end.ts', import.meta.url));
 /** What QEMU hands to the kernel at once. */
 const WRITE_BYTES = 128 * 1024;
@@ -93,11 +94,20 @@ function measuresOf(name: string, all: readonly Record<string, Moved>[]): Measur
     return { name: `${name}: ${what}`, value: median(values), unit, runs };
   };
   const aGb = MEMORY_BYTES / 1e9;
+  const atMost = MOST_RESIDENT_MB;
   return [
     of('over the link', 'MB', ({ source }) => source.figures.linkBytes / 1e6),
     of('total', 's', ({ seconds }) => seconds),
     of('source’s mover', 's/GB', ({ source }) => source.processorMs / 1000 / aGb),
     of('destination’s mover', 's/GB', ({ target }) => target.processorMs / 1000 / aGb),
+    {
+      ...of('source’s mover’s memory', 'MB', ({ source }) => source.residentBytes / 1e6),
+      target: { atMost },
+    },
+    {
+      ...of('destination’s mover’s memory', 'MB', ({ target }) => target.residentBytes / 1e6),
+      target: { atMost },
+    },
   ];
 }
 
