@@ -1,5 +1,4 @@
 import { systemClock } from '../src/clock.ts';
-import { parseBytes, parseDuration, parseRate } from '../src/protocol/quantity.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { verifyGuest } from '../src/lab/guest/talk.ts';
 import { stopGuest } from '../src/lab/guest/stop.ts';
@@ -11,77 +10,13 @@ import { blackoutWords } from './godwit.ts';
 import { withLab } from './lab.ts';
 import { makeMixes, startMixedGuest } from './wire-guest.ts';
 import type { Mixes } from './wire-guest.ts';
+import { placesOf, SETTINGS } from './wire-places.ts';
+import type { Place } from './wire-places.ts';
 import { CACHE_BYTES, forgetAll, measuredMove, seed } from './wire-move.ts';
 import type { Moved } from './wire-move.ts';
 
-/** A shaped link, and what the guests on it do. */
-interface Place {
-  readonly name: string;
-  readonly linkBytesPerSecond: number;
-  readonly delayMs: number;
-  readonly dirtyBytesPerSecond: number;
-  readonly memoryBytes: number;
-  /** What a scene's bytes and time may be of QEMU's best. */
-  readonly targets: Readonly<Record<string, { readonly bytes?: number; readonly time?: number }>>;
-}
-
-const MIB = 1024 ** 2;
 const DEFAULT_RUNS = 5;
 const LATER_MS = 15 * 60_000;
-const MEMORY_BYTES = 640 * MIB;
-
-const THIN: Place = {
-  name: '100 Mbit/s, 10 ms',
-  linkBytesPerSecond: 12_500_000,
-  delayMs: 10,
-  dirtyBytesPerSecond: 2 * MIB,
-  memoryBytes: MEMORY_BYTES,
-  targets: {
-    cold: { bytes: 0.9, time: 0.95 },
-    seeded: { bytes: 0.45, time: 0.65 },
-    second: { bytes: 0.4, time: 0.45 },
-    return: { bytes: 0.02 },
-    later: { bytes: 0.25, time: 0.25 },
-  },
-};
-
-const PLACES: readonly Place[] = [
-  THIN,
-  {
-    name: '1 Gbit/s, 1 ms',
-    linkBytesPerSecond: 125_000_000,
-    delayMs: 1,
-    dirtyBytesPerSecond: 20 * MIB,
-    memoryBytes: MEMORY_BYTES,
-    targets: {
-      cold: { bytes: 0.98 },
-      seeded: { bytes: 0.5 },
-      second: { bytes: 0.39 },
-      return: { bytes: 0.05 },
-      later: { bytes: 0.3 },
-      auto: { time: 1.05 },
-    },
-  },
-];
-
-const multifd = { 'multifd-channels': 4 };
-const zstd = (level: number): HandSetting => ({
-  name: `multifd 4, zstd ${level}`,
-  capabilities: ['multifd'],
-  parameters: { ...multifd, 'multifd-compression': 'zstd', 'multifd-zstd-level': level },
-});
-const SETTINGS: readonly HandSetting[] = [
-  { name: 'plain', capabilities: [], parameters: {} },
-  {
-    name: 'multifd 4',
-    capabilities: ['multifd'],
-    parameters: { ...multifd, 'multifd-compression': 'none' },
-  },
-  zstd(1),
-  zstd(3),
-  zstd(9),
-  { name: 'xbzrle', capabilities: ['xbzrle'], parameters: {} },
-];
 
 type Results = Map<string, Moved[]>;
 
@@ -95,21 +30,6 @@ export const wire: Bench = {
     return all;
   },
 };
-
-/** Both places of the project's targets, or the one that was asked for. */
-function placesOf({ words = {} }: BenchOptions): readonly Place[] {
-  const memoryBytes = words.memory === undefined ? MEMORY_BYTES : parseBytes(words.memory);
-  const known = PLACES.map((place) => ({ ...place, memoryBytes }));
-  if (words.link === undefined) return known;
-  const linkBytesPerSecond = parseRate(words.link);
-  const like = known.find((place) => place.linkBytesPerSecond === linkBytesPerSecond);
-  const place = like ?? { ...THIN, memoryBytes, linkBytesPerSecond, targets: {} };
-  const delayMs = words.delay === undefined ? place.delayMs : parseDuration(words.delay);
-  const dirtyBytesPerSecond =
-    words.dirty === undefined ? place.dirtyBytesPerSecond : parseRate(words.dirty);
-  const name = `${words.link}, ${delayMs} ms`;
-  return [{ ...place, name, delayMs, dirtyBytesPerSecond }];
-}
 
 async function runPlace(place: Place, options: BenchOptions): Promise<Measure[]> {
   const { linkBytesPerSecond, delayMs } = place;
@@ -139,11 +59,12 @@ async function compare(
   const runs = options.runs ?? DEFAULT_RUNS;
   const world = new World(lab, place, mixes, options, results);
   await world.start('web1', 1);
-  const only = options.words?.only?.split(',');
+  const only = options.words?.only?.split(',') ?? place.tries;
   const wanted = (name: string): boolean => only === undefined || only.includes(name);
   for (let run = 0; run < runs; run += 1) {
     for (const setting of SETTINGS) {
-      if (wanted(setting.name.split(',')[0] ?? '')) await world.move('web1', setting.name, setting);
+      const { name } = setting;
+      if (name.split(', ').some(wanted)) await world.move('web1', name, setting);
     }
     await world.round(wanted, run);
   }
