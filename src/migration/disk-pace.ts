@@ -77,7 +77,7 @@ export function shownPace(looks: readonly Look[]): CopyPace | undefined {
 export type DiskDecision =
   | { readonly what: 'continue' }
   /** The guest's writes wait for the copy from here on. */
-  | { readonly what: 'slow' }
+  | { readonly what: 'slow'; readonly pace: CopyPace }
   | { readonly what: 'refuse'; readonly pace: CopyPace };
 
 /** `canSlow`: undefined while it was not tried; true where it was done, after which what is left can only shrink. */
@@ -91,7 +91,7 @@ export function judgeCopies(
   const pace = paceOver(looks, slows ? SLOW_AFTER_MS : REFUSE_AFTER_MS);
   if (pace === undefined || pace.copiesPerS === 0) return { what: 'continue' };
   if (pace.writesPerS < pace.copiesPerS * CONVERGING_SHARE) return { what: 'continue' };
-  return slows ? { what: 'slow' } : { what: 'refuse', pace };
+  return { what: slows ? 'slow' : 'refuse', pace };
 }
 
 /** ms until nothing is left to copy at these rates; undefined where that is never. */

@@ -128,19 +128,22 @@ export class SourceDisks {
     const decision = this.#convergence.decide(settings);
     if (decision.what === 'continue') return;
     if (decision.what === 'refuse') throw busy(parts, decision.pace);
-    if (!(await this.#slow(parts, signal))) return;
+    if (!(await this.#slow(parts, signal, decision.pace.copiesPerS))) {
+      this.#convergence.canSlow ??= false;
+      return;
+    }
     const why = 'it writes faster to its disks than they are copied';
     parts.dispatch({ type: 'decided', what: 'slow-writes', why });
   }
 
-  /** From now on what the guest writes goes to both hosts at once, where the hypervisor can and the link carries it. */
-  async #slow(parts: SourceParts, signal: AbortSignal): Promise<boolean> {
+  /**
+   * From now on what the guest writes goes to both hosts at once, where the hypervisor can and the link carries it: that
+   * it carried the copies for a while (`copiesPerS`) tells more than what it does at this moment.
+   */
+  async #slow(parts: SourceParts, signal: AbortSignal, copiesPerS = 0): Promise<boolean> {
     const bytesPerS = this.#linkRate(parts);
     if (this.#convergence.canSlow !== undefined) return false;
-    if (!mayWaitFor(bytesPerS)) {
-      this.#convergence.canSlow = false;
-      return false;
-    }
+    if (!mayWaitFor(bytesPerS) && !mayWaitFor(Math.max(1, copiesPerS))) return false;
     const source = await sourceOf(parts, signal);
     // A guest's write must not wait for a host that has gone silent.
     this.#tunnel?.mustAnswerWithin(patienceMs(bytesPerS));
