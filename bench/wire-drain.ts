@@ -13,7 +13,7 @@ const MIB = 1024 ** 2;
 const GUESTS = 6;
 const MEMORY_BYTES = 640 * MIB;
 /** Each of them; all are emulated on the same processors. */
-const DIRTY_BYTES_PER_S = MIB;
+const DIRTY_BYTES_PER_S = 2 * MIB;
 const LINK_BYTES_PER_S = 125_000_000;
 const DELAY_MS = 1;
 const DEFAULT_RUNS = 1;
@@ -79,7 +79,8 @@ async function drain(
 ): Promise<Moved[]> {
   const moves: Moved[] = [];
   for (const guest of guests) {
-    const moved = await measuredMove({ lab, guest, from, to, signal }, setting ?? 'wire');
+    const of = { lab, guest, from, to, dirtyBytesPerSecond: DIRTY_BYTES_PER_S, signal };
+    const moved = await measuredMove(of, setting ?? 'wire');
     const { ok } = await verifyGuest(lab, guest, { signal });
     if (!ok) throw new Error(`the memory of ${guest} is not what it was`);
     const seconds = (moved.totalMs / 1000).toFixed(1);

@@ -29,8 +29,8 @@ export interface Mixes {
 
 const MIB = 1024 ** 2;
 const compressed = promisify(zlib.zstdCompress);
-/** Before the lab's own. */
-const INIT = '#!/bin/sh\n/dirty-pages &\nexec /init\n';
+/** Before the lab's own. A shell starts nothing in the background without /dev/null. */
+const INIT = '#!/bin/sh\n/bin/mount -t devtmpfs dev /dev\n/dirty-pages &\nexec /init\n';
 /** Kernel, userland, the pool of random bytes and the part that is dirtied. */
 const OTHER_BYTES = 96 * MIB;
 /** Checksummed by the guest itself, and random: of the mix's share of that, not beside it. */

@@ -34,11 +34,17 @@ export interface MoveOf {
   readonly guest: string;
   readonly from: string;
   readonly to: string;
+  /** What it dirties, bytes/s: it is looked at before each move whether it does. */
+  readonly dirtyBytesPerSecond: number;
   readonly signal: AbortSignal;
 }
 
 const MAX_DOWNTIME_MS = 30;
-const WARM_UP_MS = 2000;
+const MIB = 1024 ** 2;
+/** Of what it should: emulated, on a busy machine, it is slower at times. */
+const LEAST_DIRTIED = 0.5;
+/** Of each GiB: as many as QEMU takes. */
+const SAMPLED_PAGES = 16_384;
 const SETTLE_MS = 120_000;
 const MOVE_MS = 600_000;
 
@@ -47,8 +53,7 @@ export async function measuredMove(of: MoveOf, by: HandSetting | DataPath): Prom
   const { lab, guest, from, signal } = of;
   await untilQuiet(lab, signal);
   const client = await openProbe(lab, guest, { signal });
-  // It dirties its memory meanwhile.
-  await systemClock.sleep(WARM_UP_MS, signal);
+  await assertDirties(of);
   await client.mark();
   const before = await sentBytes(lab, from, signal);
   const moved = typeof by === 'string' ? await byGodwit(of, by) : await byHand(of, by);
@@ -57,6 +62,25 @@ export async function measuredMove(of: MoveOf, by: HandSetting | DataPath): Prom
   if (!seen.connectionKept) throw new Error(`the client's connection broke: ${seen.reason ?? ''}`);
   await client.stop();
   return { ...moved, linkBytes, clientGapMs: seen.clientGapMs };
+}
+
+/** By pages that QEMU looks at twice. A guest that lies still would flatter whoever is slow. */
+async function assertDirties({ lab, guest, from, dirtyBytesPerSecond, signal }: MoveOf) {
+  const { witness } = await witnessedQemu(lab, guest, from);
+  const monitor = await Monitor.open(witness, signal);
+  try {
+    await monitor.execute('calc-dirty-rate', { 'calc-time': 2, 'sample-pages': SAMPLED_PAGES });
+    for (;;) {
+      await systemClock.sleep(100, signal);
+      const told = (await monitor.execute('query-dirty-rate')) as Record<string, unknown>;
+      if (told['status'] !== 'measured') continue;
+      const mibPerS = Number(told['dirty-rate']);
+      if (mibPerS * MIB >= dirtyBytesPerSecond * LEAST_DIRTIED) return;
+      throw new Error(`${guest} dirties ${mibPerS} MiB/s and not ${dirtyBytesPerSecond / MIB}`);
+    }
+  } finally {
+    monitor.close();
+  }
 }
 
 async function byHand(of: MoveOf, setting: HandSetting) {

@@ -132,7 +132,8 @@ class World {
     const { signal, say } = this.#options;
     const from = this.#at.get(guest) ?? 'a';
     const to = this.#away(guest);
-    const of = { lab: this.#lab, guest, from, to, signal };
+    const { dirtyBytesPerSecond } = this.#place;
+    const of = { lab: this.#lab, guest, from, to, dirtyBytesPerSecond, signal };
     const moved = await measuredMove(of, by);
     this.#at.set(guest, to);
     const { ok } = await verifyGuest(this.#lab, guest, { signal });

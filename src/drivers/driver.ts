@@ -98,8 +98,6 @@ export interface Inspection {
   readonly description: GuestDescription;
   /** Findings on the source alone: state, devices that cannot move, options its hypervisor lacks. */
   readonly checks: readonly Check[];
-  /** Why its hypervisor cannot send such a stream; undefined: it can. Absent where the driver does not know. */
-  readonly whyNot?: (stream: Omit<StreamSettings, 'tls'>) => string | undefined;
   /** The guest's NICs with the ports of this host that they use; absent where the driver does not know. */
   readonly nics?: readonly SourceNic[];
   /** Path on this host of each image of its disks, by block node; absent without disks. */
@@ -125,6 +123,8 @@ export interface Session {
 
 export interface SourceSession extends Session {
   readonly handle: GuestHandle;
+  /** Why its hypervisor cannot send such a stream; undefined: it can. */
+  whyNot(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<string | undefined>;
   /** Absent where the driver cannot copy disks. */
   readonly disks?: DiskSource;
   /** Absent where the driver cannot move a disk on its host. */

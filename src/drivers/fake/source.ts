@@ -86,8 +86,15 @@ export class FakeSource implements SourceSession {
         spec: { machine, dirtyRate, nics },
       },
       checks,
-      whyNot: () => this.#world.whyPlain(this.#instance.host),
     };
+  }
+
+  async whyNot(
+    { compress }: Omit<StreamSettings, 'tls'>,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    this.#enter('whyNot', signal);
+    return compress === 'none' ? undefined : this.#world.whyPlain(this.#instance.host);
   }
 
   async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {

@@ -57,7 +57,6 @@ export async function inspectFacts(
       ? {}
       : { uncopyable: Object.fromEntries(draft.disks.uncopyable) }),
     checks,
-    whyNot: (other) => streamObstacles(other, abilities)[0]?.reason,
   };
 }
 

@@ -39,6 +39,7 @@ import {
   capabilityList,
   ownParameters,
   sourceParameters,
+  streamObstacles,
 } from './stream.ts';
 import type { Parameters } from './stream.ts';
 import {
@@ -115,6 +116,11 @@ export class QemuSource implements SourceSession {
     const nics = nicsWithPorts(facts);
     const checks = [...found.checks, ...blockedChecks(name, facts.blockedReasons)];
     return { ...found, checks, nics };
+  }
+
+  async whyNot(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal) {
+    const abilities = await readAbilities(this.#client, stream, signal);
+    return streamObstacles(stream, abilities)[0]?.reason;
   }
 
   async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Inspection } from '../../drivers/driver.ts';
+import type { SourceSession } from '../../drivers/driver.ts';
 import { godwitError } from '../../errors.ts';
 import { choosePath } from '../../migration/data-path.ts';
 import type { StepFacts } from '../../migration/source-state.ts';
@@ -34,15 +34,15 @@ export function choosePathTo(
 type Path = NonNullable<StepFacts['path']>;
 
 /** A stream that was chosen, and that this guest's hypervisor cannot send, is given up for the one that was asked for. */
-export function streamFrom(
+export async function streamFrom(
   { state }: SourceParts,
-  { whyNot }: Pick<Inspection, 'whyNot'>,
-): Pick<StepFacts, 'path'> {
+  session: SourceSession,
+  signal: AbortSignal,
+): Promise<Pick<StepFacts, 'path'>> {
   const { path } = state().known;
   if (path?.stream === undefined) return {};
   const { mode } = state().plan.settings;
-  const reason =
-    whyNot === undefined ? 'its driver does not know one' : whyNot({ mode, ...path.stream });
+  const reason = await session.whyNot({ mode, ...path.stream }, signal);
   return reason === undefined ? {} : { path: plainly(path, reason) };
 }
 

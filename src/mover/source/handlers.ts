@@ -56,14 +56,13 @@ export const DO: Readonly<Record<StepName, Handler>> = {
 
   inspect: async (parts, signal) => {
     const { guest, state, request } = parts;
-    const inspection = await guest.inspect(signal);
-    const { description, checks, nics } = inspection;
+    const { description, checks, nics } = await guest.inspect(signal);
     refuseOn(checks);
     const session = await guest.session(signal);
     const ports = await session.ports(signal);
     const networks = await networksOf(parts, nics, signal);
     const attached = networks === undefined ? {} : { networks };
-    const stream = streamFrom(parts, inspection);
+    const stream = await streamFrom(parts, session, signal);
     const facts = { description, checks: [...checks], ports, ...attached, ...stream };
     if (state().plan.settings.onLost !== 'restart') return facts;
     return { ...facts, launch: await launchOf(session, request.handle, signal) };
