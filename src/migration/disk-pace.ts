@@ -113,7 +113,10 @@ export function patienceMs(bytesPerS: number): number {
   return MUST_ANSWER_MS + Math.round((2 * IN_LINE_BYTES * 1000) / bytesPerS);
 }
 
-/** Whether a guest's writes may wait for the link at all. */
-export function mayWaitFor(bytesPerS: number): boolean {
-  return bytesPerS === 0 || bytesPerS >= LEAST_SLOW_BYTES_PER_S;
+/**
+ * Whether a guest's writes may wait for the link at all. `bytesPerS`: what it carries at this moment, 0 while not known;
+ * that it carried the copies for a while (`copiesPerS`) tells more than that.
+ */
+export function mayWaitFor(bytesPerS: number, copiesPerS = 0): boolean {
+  return bytesPerS === 0 || Math.max(bytesPerS, copiesPerS) >= LEAST_SLOW_BYTES_PER_S;
 }

@@ -136,3 +136,9 @@ test('writes wait for thin links longer before they are let go, and for very thi
   assert.equal(mayWaitFor(12_500_000), true);
   assert.equal(mayWaitFor(0), true);
 });
+
+test('writes wait for a link that has carried the copies, though it carries little at the moment', () => {
+  assert.equal(mayWaitFor(100_000, 5 * MIB), true);
+  assert.equal(mayWaitFor(100_000, 100_000), false);
+  assert.equal(mayWaitFor(5 * MIB, 100_000), true);
+});

@@ -136,14 +136,11 @@ export class SourceDisks {
     parts.dispatch({ type: 'decided', what: 'slow-writes', why });
   }
 
-  /**
-   * From now on what the guest writes goes to both hosts at once, where the hypervisor can and the link carries it: that
-   * it carried the copies for a while (`copiesPerS`) tells more than what it does at this moment.
-   */
+  /** From now on what the guest writes goes to both hosts at once, where the hypervisor can and the link carries it. */
   async #slow(parts: SourceParts, signal: AbortSignal, copiesPerS = 0): Promise<boolean> {
     const bytesPerS = this.#linkRate(parts);
     if (this.#convergence.canSlow !== undefined) return false;
-    if (!mayWaitFor(bytesPerS) && !mayWaitFor(Math.max(1, copiesPerS))) return false;
+    if (!mayWaitFor(bytesPerS, copiesPerS)) return false;
     const source = await sourceOf(parts, signal);
     // A guest's write must not wait for a host that has gone silent.
     this.#tunnel?.mustAnswerWithin(patienceMs(bytesPerS));
