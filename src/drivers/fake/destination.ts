@@ -64,7 +64,7 @@ export class FakeDestination implements DestinationSession {
     });
     const error = godwitError('GODWIT_MACHINE_TYPE', { host, machine, version: '1.0.0' });
     if (!known.includes(machine)) return [...checks, refusal('machine', error)];
-    const reason = stream.compress === 'none' ? undefined : this.#world.whyPlain(host);
+    const reason = this.#world.whyNot(host, stream);
     if (reason !== undefined) {
       const what = `--compress ${stream.compress}`;
       return [...checks, refusal('stream', godwitError('GODWIT_CAPABILITY', { what, reason }))];

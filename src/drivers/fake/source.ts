@@ -89,12 +89,9 @@ export class FakeSource implements SourceSession {
     };
   }
 
-  async whyNot(
-    { compress }: Omit<StreamSettings, 'tls'>,
-    signal: AbortSignal,
-  ): Promise<string | undefined> {
+  async whyNot(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal) {
     this.#enter('whyNot', signal);
-    return compress === 'none' ? undefined : this.#world.whyPlain(this.#instance.host);
+    return this.#world.whyNot(this.#instance.host, stream);
   }
 
   async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import type { ErrorCode } from '../../errors.ts';
 import { godwitError } from '../../errors.ts';
+import type { StreamSettings } from '../../protocol/peer.ts';
 import type { Driver, GuestHandle, HypervisorStatus } from '../driver.ts';
 import { FakeDriver } from './driver.ts';
 import { FakeInstance } from './instance.ts';
@@ -93,9 +94,11 @@ export class FakeWorld {
       .map(({ host }) => host);
   }
 
-  /** Why a hypervisor there cannot send or take more than one plain stream; undefined where it can. */
-  whyPlain(host: string): string | undefined {
-    return this.plainHosts.has(host) ? `the fake hypervisor at ${host} lacks zstd` : undefined;
+  /** Why a hypervisor there can neither send nor take such a stream; undefined where it can. */
+  whyNot(host: string, { compress }: Pick<StreamSettings, 'compress'>): string | undefined {
+    return compress !== 'none' && this.plainHosts.has(host)
+      ? `the fake hypervisor at ${host} lacks zstd`
+      : undefined;
   }
 
   /** The next `times` calls of that name fail. */

@@ -117,7 +117,7 @@ export function streamSetup(parts: SourceParts): StreamSetup {
 }
 
 /** The stream as it was asked for, or chosen with the path. */
-export function streamOf(parts: SourceParts): Omit<StreamSettings, 'tls'> {
+function streamOf(parts: SourceParts): Omit<StreamSettings, 'tls'> {
   const { plan, known } = parts.state();
   const { mode, streams, compress } = plan.settings;
   return { mode, streams, compress, ...known.path?.stream };

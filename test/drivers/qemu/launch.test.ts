@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import type { GuestHandle } from '../../../src/drivers/driver.ts';
 import { startTicksOf } from '../../../src/drivers/qemu/guest/process.ts';
 import { attachStarted } from '../../../src/drivers/qemu/launch.ts';
+import { tempDir } from '../../rpc/parties.ts';
 
 describe('the process that a former mover started', () => {
   test('is none once it has ended, though it lets go of its monitor before', async (context) => {
@@ -35,14 +34,13 @@ describe('the process that a former mover started', () => {
 
 /** A process that lives and has nobody at its monitor. */
 async function silent(context: TestContext) {
-  const guestDir = await mkdtemp(path.join(tmpdir(), 'godwit-launch-'));
+  const guestDir = tempDir(context);
   const child = spawn('sleep', ['60'], { stdio: 'ignore' });
   const ended = once(child, 'exit');
   const end = (): void => void child.kill('SIGKILL');
   context.after(async () => {
     end();
     await ended;
-    await rm(guestDir, { recursive: true });
   });
   const { pid } = child;
   assert.ok(pid !== undefined);
