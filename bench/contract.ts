@@ -28,6 +28,14 @@ export interface BenchWords {
   readonly size?: string | undefined;
 }
 
+/** What `--only` names, parted by commas; undefined without it. Throws for what there is not: it would measure nothing. */
+export function onlyOf({ words }: Pick<BenchOptions, 'words'>, known: readonly string[]) {
+  const only = words?.only?.split(',');
+  const strange = only?.find((name) => !known.includes(name));
+  if (strange === undefined) return only;
+  throw new RangeError(`--only ${strange}: there is ${known.join(', ')}`);
+}
+
 export interface Bench {
   readonly name: string;
   readonly summary: string;

@@ -4,6 +4,7 @@ import { startGuest } from '../src/lab/guest/start.ts';
 import { verifyGuest } from '../src/lab/guest/talk.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { formatBytes, parseBytes, parseRate } from '../src/protocol/quantity.ts';
+import { onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { pairMeasures, shareOfNeeded, thinMeasures } from './disks-figures.ts';
 import type { DiskMove, ThinMove } from './disks-figures.ts';
@@ -35,11 +36,11 @@ export const disks: Bench = {
     const bytes = size === undefined ? DEFAULT_SIZE : parseBytes(size);
     if (bytes < 64 * MIB || bytes % MIB !== 0)
       throw new RangeError('--size takes whole MiB, 64 or more');
-    const only = options.words?.only?.split(',');
     const parts = {
       raw: (lab: Lab) => compare(lab, bytes, options),
       thin: (lab: Lab) => moveThin(lab, options),
     };
+    const only = onlyOf(options, Object.keys(parts));
     const measures: Measure[] = [];
     // A lab for each: a guest that follows another has its address, and the client would look for it in vain for a while.
     for (const [name, part] of Object.entries(parts)) {

@@ -5,7 +5,7 @@ import { LAB_NETWORKS } from '../src/lab/plan.ts';
 import type { LabNetwork } from '../src/lab/plan.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
 import type { Lab } from '../src/lab/state.ts';
-import { median } from './contract.ts';
+import { median, onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { blackoutWords, godwitMigrate } from './godwit.ts';
 import { untilDirtied, untilQuiet, withLab } from './lab.ts';
@@ -28,7 +28,7 @@ export const gap: Bench = {
   name: 'gap',
   summary: 'what copying its disk adds to a guest’s client gap, in each network kind [--only]',
   run: async (options) => {
-    const only = options.words?.only?.split(',');
+    const only = onlyOf(options, LAB_NETWORKS);
     const measures: Measure[] = [];
     for (const network of LAB_NETWORKS) {
       if (only !== undefined && !only.includes(network)) continue;

@@ -6,6 +6,7 @@ import { pathBridge, portNames } from '../src/lab/network-plan.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
 import type { Lab } from '../src/lab/state.ts';
 import type { Mode, Report } from '../src/protocol/migration.ts';
+import { onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilQuiet, witnessedQemu, withLab } from './lab.ts';
@@ -45,10 +46,17 @@ const UNHARMED: ReadonlySet<unknown> = new Set([
 export const wireCuts: Bench = {
   name: 'wire-cuts',
   summary: 'a migration over the wire whose link is cut --runs times for 1 to 30 s [--only MODE]',
-  run: (options) => withLab(options, (lab) => measure(lab, options)),
+  run: (options) => {
+    const only = onlyOf(options, MODES) ?? MODES;
+    return withLab(options, (lab) => measure(lab, only, options));
+  },
 };
 
-async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
+async function measure(
+  lab: Lab,
+  only: readonly string[],
+  options: BenchOptions,
+): Promise<Measure[]> {
   const { signal } = options;
   const request = { memoryBytes: 256 * MIB, workingSetBytes: WORKING_SET_BYTES };
   await startGuest(lab, {
@@ -59,10 +67,9 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
     signal,
   });
   const first = await askGuest(lab, GUEST, signal);
-  const only = options.words?.only;
   const all: Measure[] = [];
   let from = 'a';
-  for (const mode of MODES.filter((each) => only === undefined || only === each)) {
+  for (const mode of MODES.filter((each) => only.includes(each))) {
     all.push(...(await throughCuts({ lab, first, from, mode }, options)));
     from = otherHost(lab, from);
   }

@@ -4,6 +4,7 @@ import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Scope } from '../src/wire/cache/scope.ts';
 import { Store } from '../src/wire/cache/store.ts';
+import { withDeadline } from '../src/deadline.ts';
 import { runCommand } from '../src/lab/command.ts';
 import { inHost } from '../src/lab/entry.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
@@ -45,6 +46,8 @@ const MIB = 1024 ** 2;
 const LEAST_DIRTIED = 0.5;
 /** Of each GiB: as many as QEMU takes. */
 const SAMPLED_PAGES = 16_384;
+/** Its two seconds, and what a busy machine makes of them. */
+const LOOK_MS = 30_000;
 const SETTLE_MS = 120_000;
 const MOVE_MS = 600_000;
 
@@ -70,14 +73,20 @@ async function assertDirties({ lab, guest, from, dirtyBytesPerSecond, signal }: 
   const monitor = await Monitor.open(witness, signal);
   try {
     await monitor.execute('calc-dirty-rate', { 'calc-time': 2, 'sample-pages': SAMPLED_PAGES });
-    for (;;) {
-      await systemClock.sleep(100, signal);
-      const told = (await monitor.execute('query-dirty-rate')) as Record<string, unknown>;
-      if (told['status'] !== 'measured') continue;
-      const mibPerS = Number(told['dirty-rate']);
-      if (mibPerS * MIB >= dirtyBytesPerSecond * LEAST_DIRTIED) return;
-      throw new Error(`${guest} dirties ${mibPerS} MiB/s and not ${dirtyBytesPerSecond / MIB}`);
-    }
+    const mibPerS = await withDeadline(
+      'a look at what is dirtied',
+      LOOK_MS,
+      signal,
+      async (inner) => {
+        for (;;) {
+          await systemClock.sleep(100, inner);
+          const told = (await monitor.execute('query-dirty-rate')) as Record<string, unknown>;
+          if (told['status'] === 'measured') return Number(told['dirty-rate']);
+        }
+      },
+    );
+    if (mibPerS * MIB >= dirtyBytesPerSecond * LEAST_DIRTIED) return;
+    throw new Error(`${guest} dirties ${mibPerS} MiB/s and not ${dirtyBytesPerSecond / MIB}`);
   } finally {
     monitor.close();
   }

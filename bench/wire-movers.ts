@@ -13,7 +13,7 @@ import { parseRate } from '../src/protocol/quantity.ts';
 import type { Credentials } from '../src/rpc/tls.ts';
 import { MOVER_FLAGS, SMALL_ENVIRONMENT } from '../src/small-process.ts';
 import type { Kind } from '../src/wire/codec/records.ts';
-import { median } from './contract.ts';
+import { median, onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import type { EndOrder, EndWord } from './wire-movers-end.ts';
 import { guestMemory, streamOf } from './wire-movers-stream.ts';
@@ -23,6 +23,7 @@ const MEMORY_BYTES = 384 * MIB;
 const CACHE_BYTES = 2048 * MIB;
 const DEFAULT_LINK = 12.5e6;
 const DEFAULT_RUNS = 3;
+const SCENES = ['cold', 'second', 'return'];
 const MOST_RESIDENT_MB = 250;
 const PROGRAM = fileURLToPath(new URL('./wire-movers-end.ts', import.meta.url));
 /** What QEMU hands to the kernel at once. */
@@ -66,11 +67,11 @@ export const wireMovers: Bench = {
 };
 
 async function measures(place: Place): Promise<Measure[]> {
-  const { runs = DEFAULT_RUNS, say, words } = place.options;
+  const { runs = DEFAULT_RUNS, say } = place.options;
   const all: Record<string, Moved>[] = [];
   const first = guestMemory(MEMORY_BYTES, 1);
   const second = guestMemory(MEMORY_BYTES, 2);
-  const wanted = (words?.only ?? 'cold,second,return').split(',');
+  const wanted = onlyOf(place.options, SCENES) ?? SCENES;
   for (let run = 0; run < runs; run += 1) {
     const moves: Record<string, Moved> = {};
     rmSync(path.join(place.root, 'hosts'), { recursive: true, force: true });

@@ -4,7 +4,7 @@ import { verifyGuest } from '../src/lab/guest/talk.ts';
 import { stopGuest } from '../src/lab/guest/stop.ts';
 import type { DataPath } from '../src/protocol/migration.ts';
 import type { HandSetting } from './by-hand.ts';
-import { median } from './contract.ts';
+import { median, onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { blackoutWords } from './godwit.ts';
 import { withLab } from './lab.ts';
@@ -18,6 +18,9 @@ import type { Moved } from './wire-move.ts';
 const DEFAULT_RUNS = 5;
 const LATER_MS = 15 * 60_000;
 
+const SCENES = ['seeded', 'cold', 'second', 'return', 'auto', 'later'];
+const NAMES = [...new Set(SETTINGS.flatMap(({ name }) => name.split(', '))), ...SCENES];
+
 type Results = Map<string, Moved[]>;
 
 export const wire: Bench = {
@@ -26,6 +29,7 @@ export const wire: Bench = {
     'the wire against QEMU’s own settings on a shaped link [--link --delay --memory --dirty --only]',
   run: async (options) => {
     const all: Measure[] = [];
+    onlyOf(options, NAMES);
     for (const place of placesOf(options)) all.push(...(await runPlace(place, options)));
     return all;
   },
@@ -59,7 +63,7 @@ async function compare(
   const runs = options.runs ?? DEFAULT_RUNS;
   const world = new World(lab, place, mixes, options, results);
   await world.start('web1', 1);
-  const only = options.words?.only?.split(',') ?? place.tries;
+  const only = onlyOf(options, NAMES) ?? place.tries;
   const wanted = (name: string): boolean => only === undefined || only.includes(name);
   for (let run = 0; run < runs; run += 1) {
     for (const setting of SETTINGS) {
@@ -154,7 +158,8 @@ function describe({ totalMs, linkBytes, clientGapMs, report }: Moved): string {
     report?.wire === undefined
       ? ''
       : `, ${(report.wire.processorMs / 1000).toFixed(1)} s of the source's processor, ${told(report.wire.told)}, levels ${report.wire.levels.map(({ atMs, to }) => `${to.level}/${to.windowLog} at ${(atMs / 1000).toFixed(1)} s`).join(', ')}`;
-  const way = report?.decisions.find(({ what }) => what.startsWith('memory goes'))?.what;
+  // What was chosen first may have been given up.
+  const way = report?.decisions.findLast(({ what }) => what.startsWith('memory goes'))?.what;
   const parts = report === undefined ? '' : ` (${blackoutWords(report)})`;
   const chosen = way === undefined ? '' : `, ${way}`;
   return `${seconds} s, ${bytes} MB, client gap ${clientGapMs.toFixed(0)} ms${parts}${wireWords}${chosen}`;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { judge, median, table } from '../../bench/contract.ts';
+import { judge, median, onlyOf, table } from '../../bench/contract.ts';
 
 const measure = { name: 'gap', value: 5, unit: 'ms', runs: 7 };
 
@@ -10,6 +10,15 @@ test('a measure meets its target at the bound itself', () => {
   assert.equal(judge({ ...measure, target: { atLeast: 5 } }).ok, true);
   assert.equal(judge({ ...measure, value: 5.01, target: { atMost: 5 } }).ok, false);
   assert.equal(judge({ ...measure, value: 4.99, target: { atLeast: 5 } }).ok, false);
+});
+
+test('what is left out by --only is left out, and a name that there is not is refused with those that there are', () => {
+  const known = ['cold', 'return'];
+  assert.equal(onlyOf({}, known), undefined);
+  assert.deepEqual(onlyOf({ words: { only: 'return,cold' } }, known), ['return', 'cold']);
+  for (const only of ['warm', 'cold,', '']) {
+    assert.throws(() => onlyOf({ words: { only } }, known), /--only .*there is cold, return/);
+  }
 });
 
 test('a measure without a target is neither met nor missed', () => {
