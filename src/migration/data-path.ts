@@ -25,8 +25,8 @@ export type PathChoice =
   | { readonly takes: 'neither'; readonly reason: string };
 
 /**
- * What a way makes of guest memory: bytes over the link for each byte, seconds of one processor for each GB, as
- * measured on a busy machine of two (docs/wire.md), and how many processors it has work for.
+ * What a way makes of guest memory: bytes over the link for each byte, seconds of one processor for each GB,
+ * rounded from what a busy machine of two gave (docs/wire.md), and how many processors it has work for.
  */
 interface Cost {
   readonly share: number;
