@@ -8,19 +8,28 @@ import { PRODUCT_VERSION } from './protocol/version.ts';
 
 /** Node's flags for it: a small nursery, since it makes little garbage, and no second compiler, since little of it is hot. */
 export const SMALL_FLAGS: readonly string[] = ['--max-semi-space-size=1', '--no-maglev'];
-/** A mover's: no optimising compiler at all (8 MB, with what it works in), for as long as nothing of it is hot. */
-export const MOVER_FLAGS: readonly string[] = [...SMALL_FLAGS, '--no-opt'];
+/**
+ * A mover's: no optimising compiler at all (8 MB, with what it works in), for as long as nothing of it is hot. V8 takes
+ * the buffers that sockets are read into for growth of the heap, and would mark it anew for every 10 MB of them: it may
+ * grow more, since the nursery's collector frees them.
+ */
+export const MOVER_FLAGS: readonly string[] = [
+  ...SMALL_FLAGS,
+  '--no-opt',
+  '--heap-growing-percent=200',
+];
 /** One arena of malloc instead of one per thread. */
 export const SMALL_ENVIRONMENT: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
 
 /** The last word of a watcher that is started only to have its sources compiled, and ends at once. */
 export const COMPILES_AHEAD = 'compile-ahead';
 
-/** Called before the guest's bytes pass through this process: from now on V8 optimises what is hot, in its threads too. */
+/**
+ * Called before the guest's bytes pass through this process: from now on V8 optimises what is hot, in its threads too.
+ * By its middle compiler: what the costly one takes it has not given back before gigabytes have passed.
+ */
 export function optimiseWhatIsHot(): void {
-  // With the middle compiler the costly one has less to do, and what it would do later runs sooner.
   setFlagsFromString('--maglev');
-  setFlagsFromString('--opt');
 }
 
 const MARK = 'GODWIT_RESTARTED';

@@ -19,8 +19,7 @@ const compressOne = promisify(zlib.zstdCompress);
 const decompressOne = promisify(zlib.zstdDecompress);
 /** Where compression saves less than this, the batch goes as it is, and the far side is spared the work. */
 const WORTH = 0.97;
-const CHUNK_BYTES = 256 * 1024;
-const SMALL_BYTES = 64 * 1024;
+const CHUNK_BYTES = 512 * 1024;
 
 export interface Compressed {
   readonly method: Method;
@@ -67,7 +66,7 @@ export class Compressor {
     const goesOn = level === choice.level && windowLog === choice.windowLog;
     if (!goesOn || this.#chain === undefined) {
       this.close();
-      this.#chain = new Chain(compressStream(choice), constants.ZSTD_e_flush);
+      this.#chain = new Chain(compressStream(choice));
       this.#choice = choice;
     }
     const { out, bytes, tookMs } = await this.#chain.feed(pieces, Infinity);
@@ -84,7 +83,7 @@ export class Compressor {
 
 /** Output in one piece: of Node's usual 16 KiB each takes a round through the pool of threads. */
 function chunkFor(bytes: number): number {
-  return Math.min(Math.max(bytes, 1024) + 64, 4 * CHUNK_BYTES);
+  return Math.min(Math.max(bytes, 1024) + 64, 2 * CHUNK_BYTES);
 }
 
 function asItIs(pieces: readonly Buffer[], tookMs: number): Compressed {
@@ -119,6 +118,8 @@ const TABLES: Readonly<Record<number, Record<number, number>>> = {
 function compressStream({ level, windowLog }: Choice): zlib.ZstdCompress {
   return zlib.createZstdCompress({
     chunkSize: CHUNK_BYTES,
+    // With each write, and not as a write of its own.
+    flush: constants.ZSTD_e_flush,
     params: {
       [constants.ZSTD_c_compressionLevel]: level,
       [constants.ZSTD_c_windowLog]: Math.min(windowLog, MOST_WINDOW_LOG),
@@ -138,8 +139,8 @@ export class Decompressor {
     if (method === 'chainStart') {
       this.close();
       const params = { [constants.ZSTD_d_windowLogMax]: MOST_WINDOW_LOG };
-      const stream = zlib.createZstdDecompress({ chunkSize: 4 * CHUNK_BYTES, params });
-      this.#chain = new Chain(stream, undefined);
+      const stream = zlib.createZstdDecompress({ chunkSize: 2 * CHUNK_BYTES, params });
+      this.#chain = new Chain(stream);
     }
     if (this.#chain === undefined) throw new BadFrame('it goes on with a chain that never started');
     const { out } = await this.#chain.feed([payload], plainBytes);
@@ -172,16 +173,10 @@ interface Fed {
   readonly tookMs: number;
 }
 
-/** Each piece is a round through the pool of threads: small ones go together. */
-function fewer(pieces: readonly Buffer[]): readonly Buffer[] {
-  const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
-  return bytes < SMALL_BYTES ? [Buffer.concat(pieces)] : pieces.filter(({ length }) => length > 0);
-}
-
 /** Feeds one zstd stream piece by piece, and gives of each piece exactly what came out for it. */
 class Chain {
   readonly #stream: zlib.ZstdCompress | zlib.ZstdDecompress;
-  readonly #flush: number | undefined;
+  #joined = Buffer.alloc(0);
   #last: Promise<unknown> = Promise.resolve();
   #out: Buffer[] = [];
   #outBytes = 0;
@@ -189,9 +184,8 @@ class Chain {
   #failure: BadFrame | undefined;
   #failed: ((error: BadFrame) => void) | undefined;
 
-  constructor(stream: zlib.ZstdCompress | zlib.ZstdDecompress, flush: number | undefined) {
+  constructor(stream: zlib.ZstdCompress | zlib.ZstdDecompress) {
     this.#stream = stream;
-    this.#flush = flush;
     stream.on('error', (error) => this.#fail(`it does not decompress: ${error.message}`));
     stream.on('data', (chunk: Buffer) => {
       this.#out.push(chunk);
@@ -217,14 +211,9 @@ class Chain {
     await new Promise<void>((resolve, reject) => {
       if (this.#failure !== undefined) return reject(this.#failure);
       this.#failed = reject;
-      const done = (): void => void setImmediate(resolve);
-      const full = fewer(pieces);
-      for (const [at, piece] of full.entries()) {
-        const last = this.#flush === undefined && at === full.length - 1;
-        this.#stream.write(piece, last ? done : undefined);
-      }
-      if (full.length === 0) done();
-      if (this.#flush !== undefined) this.#stream.flush(this.#flush, done);
+      const joined = this.#join(pieces);
+      if (joined.length === 0) return resolve();
+      this.#stream.write(joined, () => void setImmediate(resolve));
     });
     this.#failed = undefined;
     const [out, bytes] = [this.#out, this.#outBytes];
@@ -234,6 +223,16 @@ class Chain {
       throw new BadFrame(`it has ${bytes} bytes, not ${expected}`);
     }
     return { out, bytes, tookMs: performance.now() - startedMs };
+  }
+
+  /** In one: each write is a round through the pool of threads and back, and a busy thread comes late to each. */
+  #join(pieces: readonly Buffer[]): Buffer {
+    if (pieces.length === 1 && pieces[0] !== undefined) return pieces[0];
+    const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
+    if (this.#joined.length < bytes) this.#joined = Buffer.alloc(bytes);
+    let at = 0;
+    for (const piece of pieces) at += piece.copy(this.#joined, at);
+    return this.#joined.subarray(0, bytes);
   }
 
   #fail(what: string): void {

@@ -22,6 +22,8 @@ const NEWEST = 0.1;
 const PROBED = 0.4;
 /** A level that has proved too much is not tried again for so long: each change costs the window. */
 const REST_MS = 10_000;
+/** On a thin link, that it is too much must hold for so long: content and a busy host's clock change by the batch. */
+const TOO_MUCH_MS = 1500;
 /** Changes that are kept; one a second at most comes to over an hour. */
 const MOST_CHANGES = 4096;
 
@@ -31,6 +33,7 @@ export class LevelControl {
   #choice = FIRST_CHOICE;
   #changedAtMs = -Infinity;
   #upAfterMs = -Infinity;
+  #tooMuchSinceMs: number | undefined;
   #link: number | undefined;
   /** Of the last batches, at level 1. */
   readonly #speeds: number[] = [];
@@ -91,7 +94,10 @@ export class LevelControl {
     const from = this.#choice;
     const to = chooseLevel(from, measured);
     const up = to.level > from.level;
+    if (up || to === from) this.#tooMuchSinceMs = undefined;
     if (to === from || (up && atMs < this.#upAfterMs)) return;
+    if (!up && this.thin && atMs - (this.#tooMuchSinceMs ??= atMs) < TOO_MUCH_MS) return;
+    this.#tooMuchSinceMs = undefined;
     if (!up) this.#upAfterMs = atMs + REST_MS;
     this.#choice = to;
     this.#changedAtMs = atMs;

@@ -72,12 +72,35 @@ const LEAST_GAIN = 1.08;
 /** A cheaper choice is as good where it lets through this much of the most: each step up costs a multiple of work. */
 const AS_GOOD = 0.93;
 export const LEAST_CHANGE_MS = 1000;
+/**
+ * On a thin link the smallest outcome is taken that lets through nearly as much as any, and it is kept until it lets
+ * through clearly less: how much one processor compresses is known by the clock, on a busy host to within a half.
+ */
+const NEARLY = 0.85;
+const CLEARLY_LESS = 0.7;
 
 /**
  * The cheapest choice that lets through about as much as any; `current` again unless another promises
- * clearly more, or as much for less work.
+ * clearly more, or as much for less work. On a thin link the smallest one that lets through nearly as much.
  */
 export function chooseLevel(current: Choice, measured: Measured): Choice {
+  const { linkBytesPerS: link = Infinity, ratio = USUAL_RATIO } = measured;
+  return link <= THIN_BYTES_PER_S && ratio >= LEAST_RATIO
+    ? smallest(current, measured)
+    : cheapest(current, measured);
+}
+
+function smallest(current: Choice, measured: Measured): Choice {
+  const most = Math.max(...STEPS.map((step) => predict(step, measured)));
+  const nearly = STEPS.filter((step) => predict(step, measured) >= most * NEARLY);
+  const best = nearly.reduce((left, right) => (right.size < left.size ? right : left));
+  const now = STEPS.find((step) => same(step, current));
+  const stays =
+    now !== undefined && best.size >= now.size && predict(now, measured) >= most * CLEARLY_LESS;
+  return stays ? current : { level: best.level, windowLog: best.windowLog };
+}
+
+function cheapest(current: Choice, measured: Measured): Choice {
   const steps = [NO_COMPRESSION, ...STEPS];
   const speeds = steps.map((step) => predict(step, measured));
   const most = Math.max(...speeds);
