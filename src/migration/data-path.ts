@@ -26,22 +26,26 @@ export type PathChoice =
 
 /**
  * What a way makes of guest memory: bytes over the link for each byte, seconds of one processor for each GB,
- * rounded from what a busy machine of two gave (docs/wire.md), and how many processors it has work for.
+ * rounded from the times that a busy machine of two took (docs/wire.md), and how many processors it has work for.
  */
 interface Cost {
   readonly share: number;
   readonly secondsPerGb: number;
   readonly mostCores: number;
 }
-const PLAIN: Cost = { share: 1, secondsPerGb: 0, mostCores: 1 };
+/** One thread finds the pages and encrypts them. */
+const PLAIN: Cost = { share: 1, secondsPerGb: 3, mostCores: 1 };
+const SEVERAL: Cost = { share: 1, secondsPerGb: 2, mostCores: 4 };
 /** The hypervisor's own compression, over several streams. */
 const PACKED: Cost = { share: 0.4, secondsPerGb: 3, mostCores: 4 };
 /** Of the wire one thread tells the pages, others compress. */
-const COLD: Cost = { share: 0.35, secondsPerGb: 11, mostCores: 2 };
-const KNOWN: Cost = { share: 0.05, secondsPerGb: 6, mostCores: 2 };
-/** QEMU's quickest level, over as many streams as it is given on links that are worth it. */
+const COLD: Cost = { share: 0.35, secondsPerGb: 10, mostCores: 2 };
+const KNOWN: Cost = { share: 0.05, secondsPerGb: 5.5, mostCores: 2 };
+/** As many as QEMU is given on links that are worth it. */
+export const SEVERAL_STREAMS: ChosenStream = { streams: 4, compress: 'none' };
+/** With QEMU's quickest level. */
 export const PACKED_STREAM: ChosenStream = { streams: 4, compress: 'zstd' };
-/** What a way must save of the plain one's time: the prediction is a rough one, and simpler is better. */
+/** What a way must save of a simpler one's time: the prediction is a rough one, and simpler is better. */
 const LEAST_GAIN = 0.7;
 const GB = 1e9;
 
@@ -88,11 +92,16 @@ function predicted(
   const known = own?.knowsGuest === true && offer?.knowsGuest === true;
   const plain = secondsOf(PLAIN, facts, link);
   // Post-copy takes several streams on QEMU 10.1 and later only.
-  const packed = settings.mode === 'precopy' ? secondsOf(PACKED, facts, link) : Infinity;
+  const [several, packed] = [SEVERAL, PACKED].map((cost) =>
+    settings.mode === 'precopy' ? secondsOf(cost, facts, link) : Infinity,
+  ) as [number, number];
   const wire = obstacle === undefined ? secondsOf(known ? KNOWN : COLD, facts, link) : Infinity;
-  const best = Math.min(packed, wire);
-  const why = reasonOf({ plain, packed, wire }, { link, known, obstacle });
-  if (best > plain * LEAST_GAIN) return { takes: 'native', why };
+  const why = reasonOf({ plain, several, packed, wire }, { link, known, obstacle });
+  const simple: PathChoice =
+    several <= plain * LEAST_GAIN
+      ? { takes: 'native', why, stream: SEVERAL_STREAMS }
+      : { takes: 'native', why };
+  if (Math.min(packed, wire) > Math.min(plain, several) * LEAST_GAIN) return simple;
   return wire <= packed ? { takes: 'wire', why } : { takes: 'native', why, stream: PACKED_STREAM };
 }
 
@@ -107,13 +116,21 @@ function secondsOf(cost: Cost, { memoryBytes, own, offer }: PathFacts, link: num
   );
 }
 
+interface Seconds {
+  readonly plain: number;
+  readonly several: number;
+  readonly packed: number;
+  readonly wire: number;
+}
+
 function reasonOf(
-  seconds: { readonly plain: number; readonly packed: number; readonly wire: number },
+  seconds: Seconds,
   { link, known, obstacle }: { link: number; known: boolean; obstacle: string | undefined },
 ): string {
   const told = (each: number): string => formatDuration(each * 1000);
   const ways = [`${told(seconds.plain)} from hypervisor to hypervisor`];
   if (Number.isFinite(seconds.packed)) {
+    ways.push(`${told(seconds.several)} over ${SEVERAL_STREAMS.streams} streams`);
     ways.push(`${told(seconds.packed)} with its zstd over ${PACKED_STREAM.streams} streams`);
   }
   if (Number.isFinite(seconds.wire)) {

@@ -192,7 +192,9 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
 }
 
 function streamWords(stream: ChosenStream | undefined): string {
-  return stream === undefined ? '' : `, ${stream.compress} over ${stream.streams} streams`;
+  if (stream === undefined) return '';
+  const { compress, streams } = stream;
+  return compress === 'none' ? ` over ${streams} streams` : `, ${compress} over ${streams} streams`;
 }
 
 /** The way that was chosen, and what came of the wire; a new mover's, and post-copy's further sessions, are added up. */

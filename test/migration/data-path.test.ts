@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { choosePath, PACKED_STREAM, wireObstacle } from '../../src/migration/data-path.ts';
+import {
+  choosePath,
+  PACKED_STREAM,
+  SEVERAL_STREAMS,
+  wireObstacle,
+} from '../../src/migration/data-path.ts';
 import type { PathFacts } from '../../src/migration/data-path.ts';
 import { migrationSettings } from '../../src/protocol/migration.ts';
 import { WIRE_VERSION } from '../../src/protocol/wire.ts';
@@ -81,12 +86,23 @@ describe('the way of memory', () => {
     assert.match(other, /; not by the wire: the destination does not offer/);
   });
 
-  test('is one plain stream on a fat link, and in post-copy, which QEMU does not carry over several', () => {
-    for (const mode of ['postcopy', 'hybrid'] as const) {
-      const choice = pathOf(ask({ mode }), { ...thin, linkBytesPerS: 1000 * MBIT });
-      assert.ok(!('stream' in choice));
+  test('is several plain streams on a fat link, which one thread does not fill', () => {
+    for (const cores of [2, 16]) {
+      const sides = { own: { ...own, cores }, offer: { ...offer, cores } };
+      const fat = { ...thin, ...sides, linkBytesPerS: 10_000 * MBIT };
+      const { why, ...choice } = pathOf(ask(), fat);
+      assert.deepEqual(choice, { takes: 'native', stream: SEVERAL_STREAMS });
+      assert.match(why, /3\.2 s from hypervisor to hypervisor, .* over 4 streams, /);
     }
-    assert.ok(!('stream' in pathOf(ask(), { ...thin, linkBytesPerS: 10_000 * MBIT })));
+  });
+
+  test('is one plain stream in post-copy, which QEMU does not carry over several', () => {
+    for (const mode of ['postcopy', 'hybrid'] as const) {
+      for (const mbit of [1000, 10_000]) {
+        const choice = pathOf(ask({ mode }), { ...thin, linkBytesPerS: mbit * MBIT });
+        assert.deepEqual([choice.takes, 'stream' in choice], ['native', false]);
+      }
+    }
   });
 
   test('is native under auto with a stream that was asked for, as it was asked for', () => {
