@@ -8,16 +8,8 @@ import { PRODUCT_VERSION } from './protocol/version.ts';
 
 /** Node's flags for it: a small nursery, since it makes little garbage, and no second compiler, since little of it is hot. */
 export const SMALL_FLAGS: readonly string[] = ['--max-semi-space-size=1', '--no-maglev'];
-/**
- * A mover's: no optimising compiler at all (8 MB, with what it works in), for as long as nothing of it is hot. V8 takes
- * the buffers that sockets are read into for growth of the heap, and would mark it anew for every 10 MB of them: it may
- * grow more, since the nursery's collector frees them.
- */
-export const MOVER_FLAGS: readonly string[] = [
-  ...SMALL_FLAGS,
-  '--no-opt',
-  '--heap-growing-percent=200',
-];
+/** A mover's: no optimising compiler at all (8 MB, with what it works in), for as long as nothing of it is hot. */
+export const MOVER_FLAGS: readonly string[] = [...SMALL_FLAGS, '--no-opt'];
 /** One arena of malloc instead of one per thread. */
 export const SMALL_ENVIRONMENT: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
 
@@ -30,6 +22,9 @@ export const COMPILES_AHEAD = 'compile-ahead';
  */
 export function optimiseWhatIsHot(): void {
   setFlagsFromString('--maglev');
+  // V8 takes the buffers that sockets are read into for growth of the heap, and would mark it anew for every 10 MB of
+  // them. It may grow more: the nursery's collector frees them.
+  setFlagsFromString('--heap-growing-percent=200');
 }
 
 const MARK = 'GODWIT_RESTARTED';
