@@ -9,7 +9,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { initCa, issue } from '../src/agent/pki/authority.ts';
-import { parseRate } from '../src/protocol/quantity.ts';
+import { parseBytes, parseRate } from '../src/protocol/quantity.ts';
 import type { Credentials } from '../src/rpc/tls.ts';
 import { MOVER_FLAGS, SMALL_ENVIRONMENT } from '../src/small-process.ts';
 import type { Kind } from '../src/wire/codec/records.ts';
@@ -41,6 +41,7 @@ interface Place {
   readonly root: string;
   readonly credentials: Readonly<Record<Host, Credentials>>;
   readonly linkBytesPerS: number;
+  readonly memoryBytes: number;
   readonly options: BenchOptions;
 }
 
@@ -48,7 +49,8 @@ type Host = 'a' | 'b';
 
 export const wireMovers: Bench = {
   name: 'wire-movers',
-  summary: 'What both movers of the wire take of their processors, without a guest',
+  summary:
+    'What both movers of the wire take of their processors, without a guest [--link --memory --only]',
   async run(options) {
     const root = mkdtempSync(path.join(os.tmpdir(), 'godwit-bench-movers-'));
     try {
@@ -57,9 +59,10 @@ export const wireMovers: Bench = {
       const of = (name: string): Promise<Credentials> =>
         issue({ caDir, name, role: 'agent', days: 1, addresses: ['127.0.0.1'] });
       const credentials = { a: await of('a'), b: await of('b') };
-      const { link } = options.words ?? {};
+      const { link, memory } = options.words ?? {};
       const linkBytesPerS = link === undefined ? DEFAULT_LINK : parseRate(link);
-      return await measures({ root, credentials, linkBytesPerS, options });
+      const memoryBytes = memory === undefined ? MEMORY_BYTES : parseBytes(memory);
+      return await measures({ root, credentials, linkBytesPerS, memoryBytes, options });
     } finally {
       rmSync(root, { recursive: true, force: true });
     }
@@ -67,10 +70,11 @@ export const wireMovers: Bench = {
 };
 
 async function measures(place: Place): Promise<Measure[]> {
-  const { runs = DEFAULT_RUNS, say } = place.options;
+  const { memoryBytes, options } = place;
+  const { runs = DEFAULT_RUNS, say } = options;
   const all: Record<string, Moved>[] = [];
-  const first = guestMemory(MEMORY_BYTES, 1);
-  const second = guestMemory(MEMORY_BYTES, 2);
+  const first = guestMemory(memoryBytes, 1);
+  const second = guestMemory(memoryBytes, 2);
   const wanted = onlyOf(place.options, SCENES) ?? SCENES;
   for (let run = 0; run < runs; run += 1) {
     const moves: Record<string, Moved> = {};
@@ -85,16 +89,20 @@ async function measures(place: Place): Promise<Measure[]> {
     if (wanted.includes('return')) await scene('return', 'b', first, run * 3 + 1);
     all.push(moves);
   }
-  return Object.keys(all[0] ?? {}).flatMap((name) => measuresOf(name, all));
+  return Object.keys(all[0] ?? {}).flatMap((name) => measuresOf(name, all, memoryBytes));
 }
 
-function measuresOf(name: string, all: readonly Record<string, Moved>[]): Measure[] {
+function measuresOf(
+  name: string,
+  all: readonly Record<string, Moved>[],
+  memoryBytes: number,
+): Measure[] {
   const runs = all.length;
   const of = (what: string, unit: string, pick: (moved: Moved) => number): Measure => {
     const values = all.flatMap((moves) => (moves[name] === undefined ? [] : [pick(moves[name])]));
     return { name: `${name}: ${what}`, value: median(values), unit, runs };
   };
-  const aGb = MEMORY_BYTES / 1e9;
+  const aGb = memoryBytes / 1e9;
   const atMost = MOST_RESIDENT_MB;
   return [
     of('over the link', 'MB', ({ source }) => source.figures.linkBytes / 1e6),
@@ -156,7 +164,7 @@ class End {
 
 /** The stream of a hypervisor's from one end to the other; what comes out is compared with it. */
 async function move(place: Place, from: Host, guest: string, stream: Buffer): Promise<Moved> {
-  const { root, credentials, linkBytesPerS, options } = place;
+  const { root, credentials, linkBytesPerS, memoryBytes, options } = place;
   const session = randomBytes(16).toString('hex');
   const socketOf = (host: Host): string => path.join(root, `${host}.sock`);
   const orderOf = (host: Host, side: EndOrder['side'], address: string): EndOrder => {
@@ -169,7 +177,7 @@ async function move(place: Place, from: Host, guest: string, stream: Buffer): Pr
     };
     const common = { session, credentials: credentials[host], linkBytesPerS, cache };
     const peer = host === 'a' ? 'b' : 'a';
-    return { side, peer, address, socket: socketOf(host), memoryBytes: MEMORY_BYTES, ...common };
+    return { side, peer, address, socket: socketOf(host), memoryBytes, ...common };
   };
   const to = from === 'a' ? 'b' : 'a';
   const [source, target] = [new End(options.signal), new End(options.signal)];
