@@ -92,9 +92,9 @@ function predicted(
   const known = own?.knowsGuest === true && offer?.knowsGuest === true;
   const plain = secondsOf(PLAIN, facts, link);
   // Post-copy takes several streams on QEMU 10.1 and later only.
-  const [several, packed] = [SEVERAL, PACKED].map((cost) =>
-    settings.mode === 'precopy' ? secondsOf(cost, facts, link) : Infinity,
-  ) as [number, number];
+  const bySeveral = settings.mode === 'precopy';
+  const several = bySeveral ? secondsOf(SEVERAL, facts, link) : Infinity;
+  const packed = bySeveral ? secondsOf(PACKED, facts, link) : Infinity;
   const wire = obstacle === undefined ? secondsOf(known ? KNOWN : COLD, facts, link) : Infinity;
   const why = reasonOf({ plain, several, packed, wire }, { link, known, obstacle });
   const simple: PathChoice =
