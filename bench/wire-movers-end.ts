@@ -3,6 +3,7 @@ import { enableCompileCache } from 'node:module';
 import { optimiseWhatIsHot } from '../src/small-process.ts';
 import type { Credentials } from '../src/rpc/tls.ts';
 import type { Wire, WireFigures } from '../src/wire/open.ts';
+import { peakBytes } from './memory-use.ts';
 
 /** One end of the wire as a mover has it, in a process of its own; told what to do by whoever started it. */
 
@@ -62,7 +63,8 @@ async function serve(order: EndOrder): Promise<void> {
     await wire.close(CLOSE_MS);
     const { user, system } = process.cpuUsage(before);
     const processorMs = (user + system) / 1000;
-    const residentBytes = mostResidentBytes();
+    // Not by getrusage, whose figure begins with that of the process that started this one.
+    const residentBytes = peakBytes(readFileSync('/proc/self/status', 'utf8')) ?? NaN;
     const figures = wire.figures();
     process.send?.({ type: 'ended', figures, processorMs, threadsMs, residentBytes }, () => {
       process.exit();
@@ -92,12 +94,6 @@ async function open(order: EndOrder): Promise<{ wire: Wire; address: string }> {
   const place = { hosts: ['127.0.0.1'], ports: { from: 0, to: 0 } };
   const wire = await openTargetWire({ ...common, ...place });
   return { wire, address: wire.address };
-}
-
-/** Not by getrusage, whose figure begins with that of the process that started this one. */
-function mostResidentBytes(): number {
-  const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
-  return Number(kib) * 1024;
 }
 
 /** Processor time of this process' threads by their names, ms. */

@@ -75,7 +75,7 @@ async function measures(place: Place): Promise<Measure[]> {
   const all: Record<string, Moved>[] = [];
   const first = guestMemory(memoryBytes, 1);
   const second = guestMemory(memoryBytes, 2);
-  const wanted = onlyOf(place.options, SCENES) ?? SCENES;
+  const wanted = onlyOf(options, SCENES) ?? SCENES;
   for (let run = 0; run < runs; run += 1) {
     const moves: Record<string, Moved> = {};
     rmSync(path.join(place.root, 'hosts'), { recursive: true, force: true });
