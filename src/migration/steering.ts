@@ -24,6 +24,17 @@ export function holdsSwitchover(
   return mode !== 'precopy' || (guest?.disks ?? []).length > 0;
 }
 
+/** Of the wire: that much, and the far hypervisor's work on it, is under way when the guest stops (`wire/relay/in-flight`), ms. */
+const UNDER_WAY_MS = 20;
+
+/**
+ * Of the downtime that was asked for at most, what the hypervisor may plan for, ms. It reckons with what it has yet to
+ * hand over; by the wire, what it handed over last is under way still, so it gets less.
+ */
+export function plannedDowntimeMs(maxDowntimeMs: number, byWire: boolean): number {
+  return byWire ? Math.max(maxDowntimeMs / 2, maxDowntimeMs - UNDER_WAY_MS) : maxDowntimeMs;
+}
+
 /**
  * Below this share of the link, dirtying still shrinks what remains by each round; above it, another round
  * buys next to nothing.

@@ -78,7 +78,14 @@ function contextOf(migration: string): StreamContext {
 export async function openSourceWire(options: SourceWireOptions): Promise<Wire> {
   const session = await openSession({ ...sessionOptions(options), ...options });
   const context = contextOf(options.migration);
-  const relay = await SourceRelay.open(session, { ...options, context, helloMs: HELLO_MS });
+  const { maxBytesPerS = Infinity, saidBytesPerS = Infinity } = options;
+  const least = Math.min(maxBytesPerS, saidBytesPerS);
+  const relay = await SourceRelay.open(session, {
+    ...options,
+    context,
+    helloMs: HELLO_MS,
+    saidBytesPerS: Number.isFinite(least) ? least : undefined,
+  });
   return new End(session, relay);
 }
 

@@ -33,6 +33,8 @@ export interface SourceWay {
   readonly connections: number;
   /** Cap for what goes over the links, bytes/s. */
   readonly maxBytesPerS?: number;
+  /** What they are said to carry, bytes/s; counts until it is measured. */
+  readonly saidBytesPerS?: number;
   /** What all migrations of this host may send together. */
   readonly budget?: Budget;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { holdsSwitchover, steer } from '../../src/migration/steering.ts';
+import { holdsSwitchover, plannedDowntimeMs, steer } from '../../src/migration/steering.ts';
 import type { Mode } from '../../src/protocol/migration.ts';
 import { sampleOf } from './samples.ts';
 
@@ -28,6 +28,18 @@ test('the switch is held for post-copy, and in every mode for a guest with disks
   assert.equal(holdsSwitchover({ mode: 'precopy' }, { disks: [] }), false);
   assert.equal(holdsSwitchover({ mode: 'precopy' }, { disks }), true);
   for (const mode of ['postcopy', 'hybrid'] as const) assert.ok(holdsSwitchover({ mode }));
+});
+
+test('by the wire the hypervisor plans for less than was asked for, and for half of it at least', () => {
+  fc.assert(
+    fc.property(fc.nat(100_000), (asked) => {
+      assert.equal(plannedDowntimeMs(asked, false), asked);
+      const byWire = plannedDowntimeMs(asked, true);
+      assert.ok(byWire >= asked / 2 && byWire <= asked && byWire >= asked - 20);
+    }),
+  );
+  assert.equal(plannedDowntimeMs(30, true), 15);
+  assert.equal(plannedDowntimeMs(300, true), 280);
 });
 
 test('pre-copy never switches to post-copy', () => {

@@ -116,6 +116,16 @@ describe('memory over the wire', () => {
     }
   });
 
+  test('is left by auto for several plain streams on a link that one does not fill, and the report says so', async (t) => {
+    const asked = { path: 'auto', maxBandwidth: 1_250_000_000 } as const;
+    const stage = await Stage.open(t, certificates, 'precopy', { dirtyRate: 0 }, asked);
+    assert.equal(await stage.run(), 'done');
+    assertMoved(stage);
+    assert.deepEqual(stage.report.stream, { streams: 4, compress: 'none' });
+    const [decision] = stage.report.decisions;
+    assert.match(decision?.what ?? '', /^memory goes by native over 4 streams: at .* wire$/);
+  });
+
   test('is left by auto where nobody knows the link, or the destination has no wire', async (t) => {
     for (const offered of [true, false]) {
       const stage = await Stage.open(t, certificates, 'precopy', {}, { path: 'auto' });

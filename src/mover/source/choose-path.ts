@@ -7,6 +7,7 @@ import type { Check } from '../../protocol/migration.ts';
 import type { Preparation } from '../../protocol/peer.ts';
 import type { WireOffer } from '../../protocol/wire.ts';
 import { offerOf } from '../wire.ts';
+import { saidLinkRate } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 
 /** As many characters as the journal holds of a reason. */
@@ -14,17 +15,18 @@ const MOST_WORDS = 1024;
 
 /** The way that memory will take, once it is known what the destination offers. GODWIT_CAPABILITY for a wire that is none. */
 export function choosePathTo(
-  { config, way, request, state }: SourceParts,
+  parts: SourceParts,
   offer: WireOffer | undefined,
 ): Pick<StepFacts, 'path'> {
-  const { guest, to, settings } = state().plan;
+  const { config, way, request } = parts;
+  const { guest, settings } = parts.state().plan;
   if (settings.path === undefined || settings.path === 'native') return {};
   const choice = choosePath(settings, {
     reachable: mayReachUs(request.handle.pid),
     own: way.offered ? offerOf(config, guest) : undefined,
     offer,
     memoryBytes: request.memoryBytes,
-    linkBytesPerS: config.wire.rates[to] ?? request.seenLinkRate,
+    linkBytesPerS: saidLinkRate(parts),
   });
   if (choice.takes !== 'neither') return { path: choice };
   const hint = 'Leave --path wire out, or upgrade Godwit on the host that is named.';

@@ -1,7 +1,7 @@
 import type { AgentConfig } from '../../config.ts';
 import type { GuestHandle, StreamSetup } from '../../drivers/driver.ts';
 import { GodwitError, godwitError } from '../../errors.ts';
-import { holdsSwitchover } from '../../migration/steering.ts';
+import { holdsSwitchover, plannedDowntimeMs } from '../../migration/steering.ts';
 import type { Launch, SourceEvent, SourceState } from '../../migration/source-state.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../protocol/migration.ts';
 import type { Check } from '../../protocol/migration.ts';
@@ -102,7 +102,7 @@ export function streamSetup(parts: SourceParts): StreamSetup {
   const { description } = known;
   const setup = {
     ...streamOf(parts),
-    maxDowntimeMs: settings.maxDowntimeMs,
+    maxDowntimeMs: streamDowntimeMs(parts),
     holdSwitchover: holdsSwitchover(settings, description),
     ...(description?.disks === undefined ? {} : { disks: true }),
   };
@@ -121,6 +121,16 @@ function streamOf(parts: SourceParts): Omit<StreamSettings, 'tls'> {
   const { plan, known } = parts.state();
   const { mode, streams, compress } = plan.settings;
   return { mode, streams, compress, ...known.path?.stream };
+}
+
+/** What the hypervisor may plan for, by the path that memory takes, ms. */
+export function streamDowntimeMs(parts: SourceParts): number {
+  return plannedDowntimeMs(parts.state().plan.settings.maxDowntimeMs, goesByWire(parts));
+}
+
+/** What the configuration, or an earlier migration, says of the link to the other host, bytes/s. */
+export function saidLinkRate({ config, request, state }: SourceParts): number | undefined {
+  return config.wire.rates[state().plan.to] ?? request.seenLinkRate;
 }
 
 /** Memory takes the wire, as was settled when the destination admitted the guest. */

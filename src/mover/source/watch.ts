@@ -14,7 +14,7 @@ import { formatDuration } from '../../protocol/quantity.ts';
 import type { Coordinator } from './coordinator.ts';
 import { deadlineOf } from './handlers.ts';
 import { LinkSight } from './link-sight.ts';
-import { resumePeer } from './parts.ts';
+import { resumePeer, streamDowntimeMs } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import type { SourceVantage } from './vantage.ts';
 import { StreamGuard } from './stream-guard.ts';
@@ -148,7 +148,8 @@ export class Watch {
         this.#roundAt = now;
         this.#coordinator.dispatch({ type: 'measured', sample, final: false });
       }
-      const decision = steer(this.#coordinator.state.plan.settings, sample);
+      const { settings } = this.#coordinator.state.plan;
+      const decision = steer({ ...settings, maxDowntimeMs: streamDowntimeMs(parts) }, sample);
       const { doing } = this.#coordinator.state;
       const inMemory = doing.kind === 'do' && doing.step === 'memory';
       if (decision.what === 'postcopy' && inMemory && !this.#decided) {

@@ -10,7 +10,7 @@ import type { Wire } from '../../wire/open.ts';
 import { hostCredentials } from '../credentials.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../wire.ts';
 import type { WireDoors } from '../wire.ts';
-import { missing } from './parts.ts';
+import { missing, saidLinkRate } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 
 /** What is under way may take so long to arrive once the hypervisor has sent all, ms. */
@@ -72,6 +72,7 @@ export class SourceWay {
     const graceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
     const cache = cacheFor(parts.config, plan.guest, termsFor(parts.config, plan.guest, graceMs));
     const budget = budgetOf(parts.config);
+    const saidBytesPerS = saidLinkRate(parts);
     const opened = await this.#doors.source(
       {
         migration: plan.id,
@@ -89,6 +90,7 @@ export class SourceWay {
         log: this.#log,
         ...(cache === undefined ? {} : { cache }),
         ...(budget === undefined ? {} : { budget }),
+        ...(saidBytesPerS === undefined ? {} : { saidBytesPerS }),
         ...(settings.maxBandwidth === undefined ? {} : { maxBytesPerS: settings.maxBandwidth }),
       },
       signal,

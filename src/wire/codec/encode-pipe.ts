@@ -16,6 +16,8 @@ export interface EncodePipeParts extends EncoderParts {
   readonly nowMs: () => number;
   /** Processors that compression may take. */
   readonly cores: number;
+  /** What the link is said to carry, until it is measured. */
+  readonly saidBytesPerS?: number | undefined;
 }
 
 /** Batches being compressed or waiting for their turn to be sent: enough that a busy host’s threads wait for none. */
@@ -40,7 +42,7 @@ export class EncodePipe {
     this.#parts = parts;
     this.encoder = new Encoder(parts.settings, parts);
     this.#compressor = new Compressor(parts.cores);
-    this.level = new LevelControl(parts.cores);
+    this.level = new LevelControl(parts.cores, parts.saidBytesPerS);
     this.#control = new FrameReader(parts.settings);
   }
 

@@ -29,6 +29,7 @@ const pipe = new EncodePipe({
   hash64: await makeHash64(start.seed),
   ...contents,
   cores: start.cores,
+  saidBytesPerS: start.saidBytesPerS,
   nowMs: () => performance.now(),
   send: async (frame) => {
     await toSender.take(frame.length);

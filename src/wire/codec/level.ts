@@ -2,10 +2,10 @@ import type { Choice } from './compression.ts';
 import {
   atLevelOne,
   chooseLevel,
-  FIRST_CHOICE,
+  firstChoice,
+  isThin,
   LEAST_CHANGE_MS,
   predict,
-  THIN_BYTES_PER_S,
 } from './policy.ts';
 import type { LevelChange, Measured } from './policy.ts';
 
@@ -30,7 +30,7 @@ const MOST_CHANGES = 4096;
 /** The level in force: measures, asks the policy, keeps what was changed and why. */
 export class LevelControl {
   readonly changes: LevelChange[] = [];
-  #choice = FIRST_CHOICE;
+  #choice: Choice;
   #changedAtMs = -Infinity;
   #upAfterMs = -Infinity;
   #tooMuchSinceMs: number | undefined;
@@ -40,9 +40,13 @@ export class LevelControl {
   #ratio: number | undefined;
   #batches = 0;
   readonly #cores: number;
+  readonly #saidBytesPerS: number | undefined;
 
-  constructor(cores: number) {
+  /** `saidBytesPerS`: what the link is said to carry; it counts until that was measured. */
+  constructor(cores: number, saidBytesPerS?: number) {
     this.#cores = cores;
+    this.#saidBytesPerS = saidBytesPerS;
+    this.#choice = firstChoice(saidBytesPerS);
   }
 
   get choice(): Choice {
@@ -51,7 +55,7 @@ export class LevelControl {
 
   /** The link is so thin that bytes decide. */
   get thin(): boolean {
-    return this.#link !== undefined && this.#link <= THIN_BYTES_PER_S;
+    return isThin(this.#link ?? this.#saidBytesPerS);
   }
 
   /** What the link carries, as whoever sends over it has measured it. */

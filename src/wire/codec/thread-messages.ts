@@ -34,6 +34,8 @@ export interface ThreadStart {
 export interface EncodeStart extends ThreadStart {
   /** Processors that compression may take. */
   readonly cores: number;
+  /** What the link is said to carry, until it is measured. */
+  readonly saidBytesPerS?: number | undefined;
   /** The far side's summary of its cache. */
   readonly farSummary: Uint8Array;
 }

@@ -11,32 +11,50 @@ export interface Limits {
 }
 
 const KIB = 1024;
-/** What the codec on both sides and the far hypervisor take to pass something on. */
-const WORK_MS = 20;
 const LEAST_LINK = 128 * KIB;
 const LEAST_STREAM = 512 * KIB;
-/** While no page is sent twice there is no switchover near, and a full link is all that counts. */
-const FIRST_ROUND = 8192 * KIB;
-/** In the first round more is let out than is known to fit, so that a faster link shows itself. */
-const FIRST_ROUND_GAIN = 2;
-const GAIN = 1.25;
+
+/** Of a round of the hypervisor's through memory. */
+interface Round {
+  /** What the codec on both sides and the far hypervisor take to pass something on. */
+  readonly workMs: number;
+  readonly gain: number;
+  readonly leastBytes: number;
+}
+
+/**
+ * While no page is sent twice there is no switchover near, and a full link is all that counts: more is let out than is
+ * known to fit, so that a faster link shows itself. The second round still is a long one; those after it are short, and
+ * one of them is the last. Where it is not, a busy host may need more under way to get ahead of what the guest dirties.
+ */
+const FIRST: Round = { workMs: 20, gain: 2, leastBytes: 8192 * KIB };
+const LONG: Round = { workMs: 20, gain: 1.25, leastBytes: 0 };
+const SHORT: Round = { workMs: 8, gain: 1.25, leastBytes: 0 };
+/** So many rounds may be short ones. */
+const LAST_SHORT = 8;
+
+function kindOf(round: number): Round {
+  if (round <= 1) return FIRST;
+  return round === 2 || round > LAST_SHORT ? LONG : SHORT;
+}
+
 /** The far side holds no more than this while it waits for a content, see the decoder's `mostHeldBytes`. */
 export const MOST_LINK = 64 * 1024 * KIB;
 /** Of the hypervisor's bytes more is never useful. */
 const MOST_STREAM = 256 * 1024 * KIB;
 
+/** `round`: 1 while no page was sent again. */
 export function limitsOf(
   link: Pick<LinkMeasure, 'bytesPerS' | 'roundTripMs'>,
   streamBytesPerS: number,
-  firstRound: boolean,
+  round: number,
 ): Limits {
-  const ms = WORK_MS + link.roundTripMs;
-  const gain = firstRound ? FIRST_ROUND_GAIN : GAIN;
-  const least = firstRound ? FIRST_ROUND : 0;
+  const { workMs, gain, leastBytes } = kindOf(round);
+  const ms = workMs + link.roundTripMs;
   const fits = (bytesPerS: number): number => (gain * bytesPerS * ms) / 1000;
   return {
-    linkBytes: Math.min(MOST_LINK, Math.max(fits(link.bytesPerS), least, LEAST_LINK)),
-    streamBytes: Math.min(MOST_STREAM, Math.max(fits(streamBytesPerS), least, LEAST_STREAM)),
+    linkBytes: Math.min(MOST_LINK, Math.max(fits(link.bytesPerS), leastBytes, LEAST_LINK)),
+    streamBytes: Math.min(MOST_STREAM, Math.max(fits(streamBytesPerS), leastBytes, LEAST_STREAM)),
   };
 }
 

@@ -24,7 +24,7 @@ export interface SourceConnectionParts {
   /** Bytes were read from the hypervisor. */
   readonly count: (bytes: number) => void;
   /** Whether more may be read now; `again`: after it could not, for which there must be clearly more room. */
-  readonly room: (firstRound: boolean, again: boolean) => boolean;
+  readonly room: (round: number, again: boolean) => boolean;
   /** Resolves when that may have changed. */
   readonly changed: () => Promise<void>;
   /** Whether pages may wait for more of them. */
@@ -64,10 +64,10 @@ export class SourceConnection {
     count(chunk.length);
     await encoding.add(this.#items.push(chunk));
     this.#waitsFromMs ??= performance.now();
-    if (room(this.#items.firstRound, false)) return;
+    if (room(this.#items.round, false)) return;
     // What is to make room must be on its way.
     await this.#push();
-    while (!room(this.#items.firstRound, true)) await changed();
+    while (!room(this.#items.round, true)) await changed();
   }
 
   /** Nothing is there to be read: what was read goes out, unless more has come with the next turn of the loop. */

@@ -24,6 +24,8 @@ export interface SourceRelayOptions {
   readonly peer: string;
   readonly memoryBytes: number;
   readonly cores: number;
+  /** What the links are said to carry, until it is measured. */
+  readonly saidBytesPerS?: number | undefined;
   readonly cache?: WireCache | undefined;
   /** What an earlier session of the same migration learnt of its blocks: post-copy that recovers does not say them again. */
   readonly context?: StreamContext | undefined;
@@ -144,7 +146,7 @@ export class SourceRelay implements Relay {
   }
 
   async #start(): Promise<void> {
-    const { cache, memoryBytes, socket, cores } = this.#options;
+    const { cache, memoryBytes, socket, cores, saidBytesPerS } = this.#options;
     const cells = hello.cellsFor(memoryBytes);
     const own = hello.tellCache(cache, cells);
     const settings = hello.RELAY_SETTINGS;
@@ -158,6 +160,7 @@ export class SourceRelay implements Relay {
         seed: this.#seed.readBigUInt64BE(),
         cache: hello.agreedCache(cache, own.tag, far, cells),
         cores,
+        saidBytesPerS,
         farSummary,
       },
       send: (frame) => this.#channels.send(CHANNEL.main, frame),
@@ -204,7 +207,7 @@ export class SourceRelay implements Relay {
         this.#streamBytes += bytes;
         if (main) this.#meter.read(bytes);
       },
-      room: main ? (firstRound, again) => this.#room(firstRound, again) : () => true,
+      room: main ? (round, again) => this.#room(round, again) : () => true,
       changed: () => this.#changed(),
       gathers: main,
     });
@@ -218,10 +221,10 @@ export class SourceRelay implements Relay {
     await this.#tell({ type: 'broken', connection });
   }
 
-  #room(firstRound: boolean, again: boolean): boolean {
+  #room(round: number, again: boolean): boolean {
     if (this.#failure !== undefined) throw this.#failure;
     const { measure, unacknowledgedBytes } = this.#channels.session;
-    const limits = limitsOf(measure, this.#meter.bytesPerS, firstRound);
+    const limits = limitsOf(measure, this.#meter.bytesPerS, round);
     const share = again ? AGAIN : 1;
     return (
       unacknowledgedBytes <= limits.linkBytes * share &&

@@ -23,15 +23,15 @@ export class StreamItems implements StreamSink {
   readonly #parser: ChannelParser;
   readonly #guess = new FormGuess();
   readonly #named = new Map<number, string>();
-  /** The highest address of each block so far, see `firstRound`. */
-  readonly #highest = new Map<number, number>();
+  /** Where each block was told of last, and how often it was gone through, see `round`. */
+  readonly #passes = new Map<number, { address: number; rounds: number }>();
   #items: Item[] = [];
   /** Raw bytes that no token has been made for yet. */
   #raw: Uint8Array[] = [];
   #rawBytes = 0;
   #chunk: ArrayBufferLike | undefined;
-  /** No page was sent again yet, and the guest runs at the source. */
-  firstRound = true;
+  /** How often the hypervisor has begun to go through memory. In post-copy, which goes to and fro, 2. */
+  round = 2;
   /** Something else than a page came since `pushed`: an answer may be waited for, or it is the end of a round. */
   #other = false;
   /** Somebody waits for pages: from post-copy's package on, and where post-copy recovers, whose stream has no header. */
@@ -78,7 +78,10 @@ export class StreamItems implements StreamSink {
 
   span(kind: SpanKind, bytes: Uint8Array, start: number, end: number): void {
     this.#other = true;
-    if (kind === 'file-header') this.#awaited = false;
+    if (kind === 'file-header') {
+      this.#awaited = false;
+      this.round = 1;
+    }
     this.#addRaw(this.#own(bytes, start, end));
   }
 
@@ -106,7 +109,7 @@ export class StreamItems implements StreamSink {
 
   note(note: StreamNote): void {
     if (note.type !== 'package') return;
-    this.firstRound = false;
+    this.round = 2;
     this.#awaited = true;
   }
 
@@ -118,8 +121,19 @@ export class StreamItems implements StreamSink {
     if (form !== expected) this.#addToken(formToken(form));
     this.#endRaw();
     this.#items.push({ kind: 'page', block: block.index, offset: address, bytes: content });
-    if (address <= (this.#highest.get(block.index) ?? -1)) this.firstRound = false;
-    else this.#highest.set(block.index, address);
+    if (!this.#awaited) this.#follow(block.index, address);
+  }
+
+  /** Within a round addresses of a block only rise. */
+  #follow(block: number, address: number): void {
+    const pass = this.#passes.get(block);
+    if (pass === undefined) {
+      this.#passes.set(block, { address, rounds: 1 });
+      return;
+    }
+    if (address <= pass.address) pass.rounds += 1;
+    pass.address = address;
+    this.round = Math.max(this.round, pass.rounds);
   }
 
   #name({ index, name }: RamBlock): void {

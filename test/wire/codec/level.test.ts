@@ -92,6 +92,20 @@ describe('the level', () => {
     assert.ok(second !== undefined && second.predictedTo > second.predictedFrom);
   });
 
+  test('begins by what the link is said to carry, and goes by what it turns out to', () => {
+    assert.deepEqual(new LevelControl(1, 2000 * MB).next(0), FIRST_CHOICE);
+    const control = new LevelControl(1, 12.5 * MB);
+    assert.ok(control.thin);
+    for (let batch = 0; batch < 100; batch += 1) {
+      const choice = control.next(batch * 20);
+      assert.equal(choice.level, 4, 'what it is said to carry changes nothing later');
+      control.compressed(choice, 500_000, 150_000, 2);
+    }
+    control.linkCarries(5000 * MB);
+    assert.ok(!control.thin);
+    assert.equal(control.next(3000).level, 0);
+  });
+
   test('does not follow the first batches, which are slow to start', () => {
     const control = new LevelControl(1);
     control.linkCarries(120 * MB);

@@ -114,13 +114,18 @@ describe('a stream as items', () => {
     assert.ok(bytes.length < 20, `${bytes.length} pieces`);
   });
 
-  test('knows its first round by the first page that comes again', () => {
-    const once = new StreamItems(new StreamContext());
-    once.push(longStream(30));
-    assert.ok(once.firstRound);
-    const twice = new StreamItems(new StreamContext());
-    twice.push(longStream(30, 1, 2));
-    assert.ok(!twice.firstRound);
+  test('counts the rounds through memory by where pages lie', () => {
+    for (const rounds of [1, 2, 5]) {
+      const items = new StreamItems(new StreamContext());
+      items.push(longStream(30, 1, rounds));
+      assert.equal(items.round, rounds);
+    }
+  });
+
+  test('is in no first round where post-copy recovers, nor in a last one', () => {
+    const items = new StreamItems(new StreamContext());
+    items.push(longStream(30, 1, 3).subarray(8));
+    assert.equal(items.round, 2);
   });
 
   test('lets pages of pre-copy wait, and nothing else', () => {
