@@ -53,10 +53,13 @@ export function newLink(id: number): Link {
 }
 
 /**
- * In a broad stream what came is told so seldom, or once so much came: each telling is a TLS record and a turn of both
- * sides, as much work as the piece itself. A stream of less than `BUSY_BYTES` in a span is told of at once.
+ * What came is told so seldom, or once so much came: each telling is a TLS record and a turn of both sides, as much work
+ * as the piece itself. Of a stream of `BUSY_BYTES` in a span more often: told every 5 ms, 1 Gbit/s with a round trip of 1 ms
+ * was two thirds full.
+ * What comes after a pause is told of at once.
  */
-const TELL_MS = 2;
+const TELL_MS = 5;
+const BUSY_TELL_MS = 2;
 const SPAN_MS = 20;
 const BUSY_BYTES = 320 * 1024;
 const MOST_UNTOLD_BYTES = 256 * 1024;
@@ -76,8 +79,9 @@ export function came(link: Link, bytes: number, nowMs: number): void {
 
 /** For how long the far side may yet wait to hear of what came, ms. Pure. */
 export function mayWaitMs(link: Link, nowMs: number): number {
-  if (link.lastSpanBytes < BUSY_BYTES || link.untoldBytes >= MOST_UNTOLD_BYTES) return 0;
-  return Math.max(0, link.toldAtMs + TELL_MS - nowMs);
+  if (link.untoldBytes >= MOST_UNTOLD_BYTES) return 0;
+  const everyMs = link.lastSpanBytes < BUSY_BYTES ? TELL_MS : BUSY_TELL_MS;
+  return Math.max(0, link.toldAtMs + everyMs - nowMs);
 }
 
 /** All that came is told. */

@@ -20,8 +20,8 @@ export interface TargetRelayOptions {
 }
 
 /** What was taken is told once it is so much, or after so long: each telling is work for both movers. */
-const TELL_BYTES = 256 * 1024;
-const TELL_MS = 2;
+const TELL_BYTES = 512 * 1024;
+const TELL_MS = 4;
 /** For how long the hypervisor may take what is left when the source has closed the session. */
 const LAST_MS = 10_000;
 
