@@ -1,5 +1,5 @@
 /**
- * QEMU's migration stream from 7.2 on, as tables: the one description of the format in this project. docs/wire.md
+ * QEMU's migration stream from 7.2 to 11.1, as tables: the one description of the format in this project. docs/wire.md
  * explains it. All integers are big-endian; `since` and `until` are QEMU versions, absent for all that we know.
  */
 export const FILE_MAGIC = 0x5145_564d;
@@ -55,6 +55,7 @@ export const COMMANDS: ReadonlyMap<number, MessageFormat> = new Map([
   [5, { name: 'POSTCOPY_RUN', payloadBytes: 0 }],
   [6, { name: 'POSTCOPY_RAM_DISCARD' }],
   [7, { name: 'PACKAGED', payloadBytes: 4 }],
+  /** In 10.2; 11.1 refuses it. */
   [8, { name: 'ENABLE_COLO', payloadBytes: 0 }],
   [9, { name: 'POSTCOPY_RESUME', payloadBytes: 0 }],
   [10, { name: 'RECV_BITMAP' }],

@@ -148,7 +148,7 @@ function readPages(bytes: Uint8Array, at: number, pageBytes: number): PagesHeade
   const usual = MULTIFD.PACKET_BYTES / pageBytes;
   const room = u32(bytes, at + 12) || usual;
   const pages = u32(bytes, at + 16);
-  const zeroPages = u32(bytes, at + 40);
+  const zeroPages = u32(bytes, at + 32);
   if (room < MIN_PAGES || room > MAX_PAGES || pages + zeroPages > room) return undefined;
   if (nameOf(bytes, at + MULTIFD.PAGES_HEADER_BYTES - MULTIFD.NAME_BYTES) === undefined) {
     return undefined;

@@ -36,10 +36,13 @@ export interface CapturePlan {
   readonly recover?: boolean;
   /** The guest's memory is a file that others could share. */
   readonly sharedMemory?: boolean;
+  /** `MACHINE` where it is not said. */
+  readonly machine?: string;
   readonly extra?: readonly string[];
   readonly signal: AbortSignal;
 }
 
+/** One that every QEMU has. */
 export const MACHINE = 'pc-q35-7.2';
 
 /** Migrates once and ends every process that it started, whatever comes. */
@@ -55,7 +58,7 @@ export async function capture(plan: CapturePlan): Promise<Capture> {
       directory: path.join(directory, 'source'),
       kernel,
       plan: PLAN,
-      machine: MACHINE,
+      machine: plan.machine ?? MACHINE,
       extra: plan.sharedMemory === true ? [...extra, ...sharedMemory(directory)] : extra,
     });
     ends.push(() => guest.end());
@@ -101,7 +104,7 @@ export async function receive(plan: CapturePlan, kernel: string, ends: (() => vo
   const directory = path.join(plan.directory, 'destination');
   await mkdir(directory, { recursive: true });
   const monitorPath = path.join(directory, 'qmp.sock');
-  const words = `-name guest=captured -machine ${MACHINE} -accel tcg -cpu max -nodefaults -display none`;
+  const words = `-name guest=captured -machine ${plan.machine ?? MACHINE} -accel tcg -cpu max -nodefaults -display none`;
   const serial = `file:${path.join(directory, 'serial.log')}`;
   const qmp = `unix:${monitorPath},server=on,wait=off`;
   const memory = `${tinyMemoryMib(PLAN)}`;

@@ -38,6 +38,15 @@ describe('a multifd channel', () => {
     assert.deepEqual(found.notes[0], { type: 'multifd-packet', pages: 2, zeroPages: 1 });
   });
 
+  test('reads the zero pages of a packet behind its number', () => {
+    const packet = writer.multifdPacket({ block: 'pc.ram' });
+    packet.writeBigUInt64BE(7n, 24);
+    packet.writeUInt32BE(3, 32);
+    assert.deepEqual(parse([hello, packet]).notes, [
+      { type: 'multifd-packet', pages: 0, zeroPages: 3 },
+    ]);
+  });
+
   test('passes compressed pages and devices’ state on by their length', () => {
     const squeezed = writer.multifdPacket({
       flags: 4,

@@ -173,7 +173,7 @@ export function multifdPacket(packet: Packet): Buffer {
   );
   const fields = [MULTIFD.MAGIC, MULTIFD.VERSION, flags, room, pages.length, content.length];
   for (const [index, value] of fields.entries()) header.writeUInt32BE(value, 4 * index);
-  header.writeUInt32BE(zeros.length, 40);
+  header.writeUInt32BE(zeros.length, 32);
   header.write(block, MULTIFD.PAGES_HEADER_BYTES - MULTIFD.NAME_BYTES, 'latin1');
   const addresses = [...pages.map(({ address }) => address), ...zeros];
   for (const [index, address] of addresses.entries()) {
