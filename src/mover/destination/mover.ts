@@ -24,7 +24,7 @@ import { runGuest } from './run-guest.ts';
 const ANSWERS_MS = 2000;
 /** A source's mover that is silent for so long may be gone: its agent is asked, ms. */
 const ASK_MS = 10_000;
-/** How long a mover that was started for what has ended here answers for it, ms. */
+/** How long a mover that was started for what has ended here answers for it, or until its end was asked for again, ms. */
 const LINGER_MS = 20_000;
 
 /**
@@ -165,15 +165,15 @@ export class DestinationMover {
   }
 
   release(epoch: number, signal: AbortSignal): Promise<void> {
-    return this.#call('release', epoch, async (already) => {
-      if (!already) await this.#release('the source asked', signal);
-    });
+    return this.#call('release', epoch, async (already) =>
+      already ? this.#end() : this.#release('the source asked', signal),
+    );
   }
 
   /** Takes down what is left here of a guest that is lost. */
   bury(epoch: number, signal: AbortSignal): Promise<void> {
     return this.#call('bury', epoch, async (already) => {
-      if (already) return;
+      if (already) return this.#end();
       if (this.state.right === 'running') await this.#bury(signal);
       else await this.#release('the source says that the guest is lost', signal);
     });
@@ -186,9 +186,9 @@ export class DestinationMover {
   }
 
   finish(epoch: number, signal: AbortSignal): Promise<void> {
-    return this.#call('finish', epoch, async (already) => {
-      if (!already) await this.#settle(signal);
-    });
+    return this.#call('finish', epoch, async (already) =>
+      already ? this.#end() : this.#settle(signal),
+    );
   }
 
   async #settle(signal: AbortSignal): Promise<void> {

@@ -1,5 +1,8 @@
 /** What migrations leave on hosts: processes, taps, listening ports and files, compared before and after. */
 import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { labHost } from '../../../src/lab/state.ts';
 import type { Lab } from '../../../src/lab/state.ts';
 import { labCensus } from '../../../src/lab/witness/census.ts';
 import type { HostCensus } from '../../../src/lab/witness/census.ts';
@@ -10,6 +13,8 @@ export type HostRemains = HostCensus;
 
 /** What ends by itself after a migration (a mover's last words) has this long, ms. */
 const SETTLE_MS = 15_000;
+/** Of a mover's log. */
+const MOST_WORDS = 2000;
 /** What agents and drivers keep for the next time: it belongs to no migration. */
 const KEPT = /^cache(\/|$)/;
 
@@ -28,7 +33,7 @@ export async function hostsNow(lab: Lab): Promise<HostRemains[]> {
 
 /** Waits until the hosts are as they were; then fails with the difference where they are not. */
 export async function assertUnchanged(world: World, before: readonly HostRemains[]): Promise<void> {
-  await assertBecomes(() => hostsNow(world.lab), before);
+  await assertBecomes(world, () => hostsNow(world.lab), before);
 }
 
 /**
@@ -48,18 +53,26 @@ export async function assertOnlyGuests(
       taps: bare.taps.length + here.length,
     };
   });
-  await assertBecomes(async () => {
-    const now = await hostsNow(world.lab);
-    return now.map((host) => {
-      const here = guests[host.host] ?? [];
-      const own = (file: string): boolean =>
-        here.some((name) => file === `guests/${name}` || file.startsWith(`guests/${name}/`));
-      return { ...host, taps: host.taps.length, files: host.files.filter((file) => !own(file)) };
-    });
-  }, expected);
+  await assertBecomes(
+    world,
+    async () => {
+      const now = await hostsNow(world.lab);
+      return now.map((host) => {
+        const here = guests[host.host] ?? [];
+        const own = (file: string): boolean =>
+          here.some((name) => file === `guests/${name}` || file.startsWith(`guests/${name}/`));
+        return { ...host, taps: host.taps.length, files: host.files.filter((file) => !own(file)) };
+      });
+    },
+    expected,
+  );
 }
 
-async function assertBecomes(look: () => Promise<unknown>, expected: unknown): Promise<void> {
+async function assertBecomes(
+  world: World,
+  look: () => Promise<unknown>,
+  expected: unknown,
+): Promise<void> {
   let seen: unknown;
   const equal = async (): Promise<true | undefined> => {
     seen = await look();
@@ -71,6 +84,20 @@ async function assertBecomes(look: () => Promise<unknown>, expected: unknown): P
     }
   };
   await until('the hosts to be as expected', SETTLE_MS, equal).catch(() => {
-    assert.deepEqual(seen, expected);
+    try {
+      assert.deepEqual(seen, expected);
+    } catch (error) {
+      throw new Error(`${String(error)}\n${moversWords(world.lab)}`, { cause: error });
+    }
   });
+}
+
+/** The last that the movers of each host have written, since what is left is most often one of them. */
+function moversWords(lab: Lab): string {
+  const files = lab.hosts.flatMap((host) =>
+    globSync(path.join(labHost(lab, host).stateDir, 'migrations', '*', 'mover.log')),
+  );
+  return files
+    .map((file) => `${file}:\n${readFileSync(file, 'utf8').slice(-MOST_WORDS)}`)
+    .join('\n');
 }

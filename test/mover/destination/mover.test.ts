@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../../src/clock.ts';
 import { parseAgentConfig } from '../../../src/config.ts';
 import { silentLog } from '../../../src/log.ts';
@@ -54,7 +55,7 @@ const preparationOf = (hosts: TwoHosts): Preparation => ({
   stream: { mode: 'precopy', streams: 1, compress: 'none', tls: true },
 });
 
-async function open(t: TestContext, state?: DestinationState): Promise<Scene> {
+async function open(t: TestContext, state?: DestinationState, tookOver = false): Promise<Scene> {
   const dir = mkdtempSync(path.join(tmpdir(), 'godwit-'));
   const hosts = await TwoHosts.boot('precopy');
   const time = new Time();
@@ -87,7 +88,7 @@ async function open(t: TestContext, state?: DestinationState): Promise<Scene> {
     hosts.close();
     rmSync(dir, { recursive: true, force: true });
   });
-  await mover.start(false);
+  await mover.start(tookOver);
   const journaled = (): string[] => readJournals(dir).destination.map(({ event }) => event.type);
   return { mover, hosts, time, dir, journaled, preparation: preparationOf(hosts) };
 }
@@ -190,6 +191,17 @@ describe('the destination’s mover', () => {
     const events = readJournals(dir).destination.map(({ event }) => event);
     assert.deepEqual(replayDestination(events), mover.state);
     assert.equal(mover.status().state, 'armed');
+  });
+
+  test('that took over what has ended here ends once the source was answered', async (t) => {
+    const { mover: first } = await armed(t);
+    await first.release(EPOCH, never);
+    const { mover } = await open(t, first.state, true);
+    let over = false;
+    void mover.ended.then(() => (over = true));
+    await mover.release(EPOCH, never);
+    await nextTurn();
+    assert.ok(over);
   });
 
   test('says at once when its hypervisor is gone', async (t) => {
