@@ -4,6 +4,8 @@
  * guest has no compiler, and a shell would dirty more by itself.
  */
 export interface DirtyPlan {
+  /** Its number: what each guest fills its region with is its own. */
+  readonly guest: number;
   readonly regionBytes: number;
   readonly bytesPerSecond: number;
 }
@@ -12,8 +14,11 @@ const TICK_MS = 50;
 const PAGE_BYTES = 4096;
 const BASE = 0x40_0000;
 const HEADER_BYTES = 64 + 56;
+/** Odd, as all that follow it are. */
+const FIRST_STEP = 0x9e37_79b1;
 
-export function dirtyProgram({ regionBytes, bytesPerSecond }: DirtyPlan): Buffer {
+export function dirtyProgram({ guest, regionBytes, bytesPerSecond }: DirtyPlan): Buffer {
+  const step = u32(FIRST_STEP + guest * 2 ** 16);
   const pages = Math.max(1, Math.round((bytesPerSecond * TICK_MS) / 1000 / PAGE_BYTES));
   const region = u32(regionBytes);
   const code = Buffer.concat([
@@ -22,7 +27,9 @@ export function dirtyProgram({ regionBytes, bytesPerSecond }: DirtyPlan): Buffer
     region,
     hex('ba 03000000 41ba 22000000 41b8 ffffffff 4531c9 0f05 4889c3 31c9'),
     // fill: [rbx + rcx] = (rcx * step) >> 20; rcx += 8; while rcx < region
-    hex('4869d1 b179379e 48c1ea14 4889140b 4883c108 4881f9'),
+    hex('4869d1'),
+    step,
+    hex('48c1ea14 4889140b 4883c108 4881f9'),
     region,
     hex('72e4 4531e4'),
     // tick: ebp = pages

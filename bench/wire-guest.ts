@@ -65,7 +65,8 @@ export async function makeMixes(memoryBytes: number, bytesPerSecond: number): Pr
         ['image', image],
         ...Object.entries(ownParts(bytes, MIB, guest)),
       ];
-      const dirty = dirtyProgram({ regionBytes: regionBytes(memoryBytes), bytesPerSecond });
+      const plan = { guest, regionBytes: regionBytes(memoryBytes), bytesPerSecond };
+      const dirty = dirtyProgram(plan);
       const entries: ArchiveEntry[] = [
         ...own.map(([name, data]): ArchiveEntry => ({ kind: 'file', path: name, data })),
         { kind: 'file', path: 'dirty-pages', data: dirty, mode: 0o755 },
