@@ -5,6 +5,8 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { AgentConfigInput } from '../../src/lab/agents.ts';
+import { runCommand } from '../../src/lab/command.ts';
+import { inHost } from '../../src/lab/entry.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import type { LabGuest } from '../../src/lab/guest/registry.ts';
 import { stopGuest } from '../../src/lab/guest/stop.ts';
@@ -33,6 +35,8 @@ import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const run = promisify(execFile);
+/** All that is sent before the switch to post-copy has room in the kernel, where nobody reads it on the other side. */
+const WIDE_SENDING = 'f=/proc/sys/net/ipv4/tcp_wmem; [ ! -w $f ] || echo 4096 4194304 4194304 >$f';
 const COMMON = { host: 'a', memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB } as const;
 
 describe('a guest with disks on shared storage', () => {
@@ -112,23 +116,28 @@ describe('a guest with disks on shared storage', () => {
     // QEMU moves a guest no more that was taken back from there: it is one of its own.
     const disks = [{ bytes: 32 * MIB, thin: true }];
     const other = await startGuest(world.lab, { ...COMMON, name: 'db4', disks });
+    await runCommand(inHost(world.lab, 'a', ['sh', '-c', WIDE_SENDING]));
     const [image = ''] = other.disks ?? [];
     const request = { guest: 'db4', from: 'a', to: 'b', ...SLOW, mode: 'postcopy' } as const;
     await unlessForbidden(t, async () => {
       const id = await begin(world, request);
+      const there = await until('QEMU on the destination', 30_000, async () =>
+        (await seenQemus(world.lab)).find(
+          ({ host, guest: name }) => host === 'b' && name === 'db4',
+        ),
+      );
       await until('memory to flow', 30_000, async () =>
         (await journalOf('a', id)).includes('"type":"active"') ? true : undefined,
       );
-      const there = (await seenQemus(world.lab)).find(
-        ({ host, guest: name }) => host === 'b' && name === 'db4',
-      );
-      assert.ok(there !== undefined);
       // It is sent the state of the devices, and does not get to reading it.
       signalProcess(there.pid, 'SIGSTOP');
-      await until('the switch to post-copy', 30_000, async () =>
-        (await journalOf('a', id)).includes('postcopy-active') ? true : undefined,
-      );
-      signalProcess(there.pid, 'SIGKILL');
+      try {
+        await until('the switch to post-copy', 30_000, async () =>
+          (await journalOf('a', id)).includes('postcopy-active') ? true : undefined,
+        );
+      } finally {
+        signalProcess(there.pid, 'SIGKILL');
+      }
       const report = await reportAtEnd(world, 'a', id);
       assert.deepEqual([report.outcome, report.runsAt], ['failed', 'source']);
     });
