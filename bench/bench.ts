@@ -84,6 +84,7 @@ function readCommandLine() {
       delay: { type: 'string' },
       memory: { type: 'string' },
       dirty: { type: 'string' },
+      rewrite: { type: 'string' },
       only: { type: 'string' },
       // Of the disks'.
       size: { type: 'string' },

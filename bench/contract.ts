@@ -24,6 +24,7 @@ export interface BenchWords {
   readonly delay?: string | undefined;
   readonly memory?: string | undefined;
   readonly dirty?: string | undefined;
+  readonly rewrite?: string | undefined;
   readonly only?: string | undefined;
   readonly size?: string | undefined;
 }

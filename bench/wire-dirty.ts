@@ -1,24 +1,31 @@
 /**
  * A program for x86-64 Linux that dirties memory as a working guest does: it fills a region, and for ever after
- * counts up one word in page after page, so many pages every 50 ms. A few hundred bytes, made here, since the lab's
- * guest has no compiler, and a shell would dirty more by itself.
+ * counts up one word in page after page, so many pages every 50 ms, and writes every so many-th of them anew. A few
+ * hundred bytes, made here, since the lab's guest has no compiler, and a shell would dirty more by itself.
  */
 export interface DirtyPlan {
   /** Its number: what each guest fills its region with is its own. */
   readonly guest: number;
   readonly regionBytes: number;
   readonly bytesPerSecond: number;
+  /** Of so many pages one is written anew as a whole each time, with what compresses as before: a power of two. Absent: none. */
+  readonly rewriteOf?: number | undefined;
 }
 
 const TICK_MS = 50;
 const PAGE_BYTES = 4096;
+const REWRITES: readonly number[] = [1, 2, 4, 8, 16, 32, 64];
 const BASE = 0x40_0000;
 const HEADER_BYTES = 64 + 56;
 /** Odd, as all that follow it are. */
 const FIRST_STEP = 0x9e37_79b1;
 
-export function dirtyProgram({ guest, regionBytes, bytesPerSecond }: DirtyPlan): Buffer {
+/** RangeError for a `rewriteOf` that is no power of two up to 64. */
+export function dirtyProgram(plan: DirtyPlan): Buffer {
+  const { guest, regionBytes, bytesPerSecond, rewriteOf } = plan;
   const step = u32(FIRST_STEP + guest * 2 ** 16);
+  const rewrite = rewriteOf === undefined ? Buffer.alloc(0) : rewriteCode(rewriteOf);
+  const back = (code: number): Buffer => Buffer.from([256 - code - rewrite.length]);
   const pages = Math.max(1, Math.round((bytesPerSecond * TICK_MS) / 1000 / PAGE_BYTES));
   const region = u32(regionBytes);
   const code = Buffer.concat([
@@ -32,20 +39,47 @@ export function dirtyProgram({ guest, regionBytes, bytesPerSecond }: DirtyPlan):
     hex('48c1ea14 4889140b 4883c108 4881f9'),
     region,
     hex('72e4 4531e4'),
+    // r13 = step
+    hex('49c7c5'),
+    step,
     // tick: ebp = pages
     hex('bd'),
     u32(pages),
-    // page: [rbx + r12 + 16] += 1; r12 += 4096; back to 0 at the region's end
-    hex('42ff442310 4981c4 00100000 4981fc'),
+    // page: [rbx + r12 + 16] += 1
+    hex('42ff442310'),
+    rewrite,
+    // r12 += 4096; back to 0 at the region's end
+    hex('4981c4 00100000 4981fc'),
     region,
-    hex('7203 4531e4 ffcd 75e4'),
+    hex('7203 4531e4 ffcd 75'),
+    back(28),
     // nanosleep(times, 0); on with the next tick
-    hex('b8 23000000 488d3d 06000000 31f6 0f05 ebcd'),
+    hex('b8 23000000 488d3d 06000000 31f6 0f05 eb'),
+    back(51),
     // What it waits: seconds, nanoseconds.
     u64(0),
     u64(TICK_MS * 1e6),
   ]);
   return Buffer.concat([header(HEADER_BYTES + code.length), code]);
+}
+
+/** Fills the page at rbx + r12, where it is one of those, as the region was filled, with a larger step. */
+function rewriteCode(rewriteOf: number): Buffer {
+  if (!REWRITES.includes(rewriteOf)) {
+    throw new RangeError(
+      `one page of ${rewriteOf} written anew: it is one of ${REWRITES.join(', ')}`,
+    );
+  }
+  return Buffer.concat([
+    // r12 & mask != 0: past the rest
+    hex('41f7c4'),
+    u32((rewriteOf - 1) * PAGE_BYTES),
+    hex('7528'),
+    // r13 += 0x10002; rsi = rbx + r12; rcx = 0
+    hex('4981c5 02000100 4a8d3423 31c9'),
+    // [rsi + rcx] = ((r12 + rcx) * r13) >> 20; rcx += 8; while rcx < 4096
+    hex('498d140c 490fafd5 48c1ea14 4889140e 83c108 81f9 00100000 72e5'),
+  ]);
 }
 
 /** An ELF executable of one segment. */

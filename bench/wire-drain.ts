@@ -40,7 +40,7 @@ export const wireDrain: Bench = {
       delayMs: DELAY_MS,
       configure: () => ({ cache: { scope: 'host' as const, bytes: CACHE_BYTES } }),
     };
-    const mixes = await makeMixes(MEMORY_BYTES, DIRTY_BYTES_PER_S);
+    const mixes = await makeMixes(MEMORY_BYTES, { bytesPerSecond: DIRTY_BYTES_PER_S });
     try {
       return await withLab(options, (lab) => drains(lab, mixes, options), request);
     } finally {

@@ -10,6 +10,7 @@ import { startGuest } from '../src/lab/guest/start.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { dirtyProgram } from './wire-dirty.ts';
+import type { DirtyPlan } from './wire-dirty.ts';
 import { ownParts, pageCache, sharesOf } from './wire-mixes.ts';
 
 /**
@@ -49,7 +50,10 @@ function regionBytes(memoryBytes: number): number {
   return Math.floor(memoryBytes / 10 / MIB) * MIB;
 }
 
-export async function makeMixes(memoryBytes: number, bytesPerSecond: number): Promise<Mixes> {
+export async function makeMixes(
+  memoryBytes: number,
+  dirtied: Pick<DirtyPlan, 'bytesPerSecond' | 'rewriteOf'>,
+): Promise<Mixes> {
   const bytes = mixBytes(memoryBytes);
   if (bytes < 32 * MIB) throw new RangeError('a guest with a mix needs 160 MiB at least');
   const image = pageCache(sharesOf(bytes, MIB).image);
@@ -65,7 +69,7 @@ export async function makeMixes(memoryBytes: number, bytesPerSecond: number): Pr
         ['image', image],
         ...Object.entries(ownParts(bytes, MIB, guest)),
       ];
-      const plan = { guest, regionBytes: regionBytes(memoryBytes), bytesPerSecond };
+      const plan = { guest, regionBytes: regionBytes(memoryBytes), ...dirtied };
       const dirty = dirtyProgram(plan);
       const entries: ArchiveEntry[] = [
         ...own.map(([name, data]): ArchiveEntry => ({ kind: 'file', path: name, data })),

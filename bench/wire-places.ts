@@ -8,6 +8,8 @@ export interface Place {
   readonly linkBytesPerSecond: number;
   readonly delayMs: number;
   readonly dirtyBytesPerSecond: number;
+  /** One of so many pages that are dirtied is written anew as a whole; of the others, one word. Absent: none. */
+  readonly rewriteOf?: number | undefined;
   readonly memoryBytes: number;
   /** Settings and scenes, where not all are tried. */
   readonly tries?: readonly string[];
@@ -79,8 +81,23 @@ export const SETTINGS: readonly HandSetting[] = [
   { name: 'xbzrle', capabilities: ['xbzrle'], parameters: {} },
 ];
 
-/** Both places of the project's targets, or the one that was asked for. */
-export function placesOf({ words = {} }: BenchOptions): readonly Place[] {
+/** Both places of the project's targets, or the one that was asked for. RangeError for a `--rewrite` that is no number. */
+export function placesOf(options: BenchOptions): readonly Place[] {
+  const { rewrite } = options.words ?? {};
+  const places = placesAt(options);
+  if (rewrite === undefined) return places;
+  const rewriteOf = Number(rewrite);
+  if (!Number.isInteger(rewriteOf)) {
+    throw new RangeError(
+      `--rewrite ${rewrite}: a whole number, of how many pages one is written anew`,
+    );
+  }
+  return places.map((place) => {
+    return { ...place, name: `${place.name}, 1 of ${rewrite} pages written anew`, rewriteOf };
+  });
+}
+
+function placesAt({ words = {} }: BenchOptions): readonly Place[] {
   const memoryBytes = words.memory === undefined ? MEMORY_BYTES : parseBytes(words.memory);
   const known = PLACES.map((place) => ({ ...place, memoryBytes }));
   if (words.link === undefined) return known;

@@ -26,7 +26,7 @@ type Results = Map<string, Moved[]>;
 export const wire: Bench = {
   name: 'wire',
   summary:
-    'the wire against QEMU’s own settings on a shaped link [--link --delay --memory --dirty --only]',
+    'the wire against QEMU’s own settings on a shaped link [--link --delay --memory --dirty --rewrite --only]',
   run: async (options) => {
     const all: Measure[] = [];
     onlyOf(options, NAMES);
@@ -45,7 +45,8 @@ async function runPlace(place: Place, options: BenchOptions): Promise<Measure[]>
       wire: { rates: { a: linkBytesPerSecond, b: linkBytesPerSecond } },
     }),
   };
-  const mixes = await makeMixes(place.memoryBytes, place.dirtyBytesPerSecond);
+  const { dirtyBytesPerSecond: bytesPerSecond, rewriteOf } = place;
+  const mixes = await makeMixes(place.memoryBytes, { bytesPerSecond, rewriteOf });
   try {
     return await withLab(options, (lab) => compare(lab, place, mixes, options), request);
   } finally {
