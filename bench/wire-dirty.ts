@@ -1,3 +1,7 @@
+/** Of so many pages one may be written anew: powers of two, so that a mask tells them. */
+export const REWRITES = [1, 2, 4, 8, 16, 32, 64] as const;
+export type RewriteOf = (typeof REWRITES)[number];
+
 /**
  * A program for x86-64 Linux that dirties memory as a working guest does: it fills a region, and for ever after
  * counts up one word in page after page, so many pages every 50 ms, and writes every so many-th of them anew. A few
@@ -8,21 +12,18 @@ export interface DirtyPlan {
   readonly guest: number;
   readonly regionBytes: number;
   readonly bytesPerSecond: number;
-  /** Of so many pages one is written anew as a whole each time, with what compresses as before: a power of two. Absent: none. */
-  readonly rewriteOf?: number | undefined;
+  /** Of so many pages one is written anew as a whole each time, with what compresses as before. Absent: none. */
+  readonly rewriteOf?: RewriteOf | undefined;
 }
 
 const TICK_MS = 50;
 const PAGE_BYTES = 4096;
-const REWRITES: readonly number[] = [1, 2, 4, 8, 16, 32, 64];
 const BASE = 0x40_0000;
 const HEADER_BYTES = 64 + 56;
 /** Odd, as all that follow it are. */
 const FIRST_STEP = 0x9e37_79b1;
 
-/** RangeError for a `rewriteOf` that is no power of two up to 64. */
-export function dirtyProgram(plan: DirtyPlan): Buffer {
-  const { guest, regionBytes, bytesPerSecond, rewriteOf } = plan;
+export function dirtyProgram({ guest, regionBytes, bytesPerSecond, rewriteOf }: DirtyPlan): Buffer {
   const step = u32(FIRST_STEP + guest * 2 ** 16);
   const rewrite = rewriteOf === undefined ? Buffer.alloc(0) : rewriteCode(rewriteOf);
   const back = (code: number): Buffer => Buffer.from([256 - code - rewrite.length]);
@@ -64,12 +65,7 @@ export function dirtyProgram(plan: DirtyPlan): Buffer {
 }
 
 /** Fills the page at rbx + r12, where it is one of those, as the region was filled, with a larger step. */
-function rewriteCode(rewriteOf: number): Buffer {
-  if (!REWRITES.includes(rewriteOf)) {
-    throw new RangeError(
-      `one page of ${rewriteOf} written anew: it is one of ${REWRITES.join(', ')}`,
-    );
-  }
+function rewriteCode(rewriteOf: RewriteOf): Buffer {
   return Buffer.concat([
     // r12 & mask != 0: past the rest
     hex('41f7c4'),

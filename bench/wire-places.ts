@@ -1,6 +1,8 @@
 import { parseBytes, parseDuration, parseRate } from '../src/protocol/quantity.ts';
 import type { HandSetting } from './by-hand.ts';
 import type { BenchOptions } from './contract.ts';
+import { REWRITES } from './wire-dirty.ts';
+import type { RewriteOf } from './wire-dirty.ts';
 
 /** A shaped link, and what the guests on it do. */
 export interface Place {
@@ -9,7 +11,7 @@ export interface Place {
   readonly delayMs: number;
   readonly dirtyBytesPerSecond: number;
   /** One of so many pages that are dirtied is written anew as a whole; of the others, one word. Absent: none. */
-  readonly rewriteOf?: number | undefined;
+  readonly rewriteOf?: RewriteOf | undefined;
   readonly memoryBytes: number;
   /** Settings and scenes, where not all are tried. */
   readonly tries?: readonly string[];
@@ -81,15 +83,15 @@ export const SETTINGS: readonly HandSetting[] = [
   { name: 'xbzrle', capabilities: ['xbzrle'], parameters: {} },
 ];
 
-/** Both places of the project's targets, or the one that was asked for. RangeError for a `--rewrite` that is no number. */
+/** Both places of the project's targets, or the one that was asked for. RangeError for a `--rewrite` that is none. */
 export function placesOf(options: BenchOptions): readonly Place[] {
   const { rewrite } = options.words ?? {};
   const places = placesAt(options);
   if (rewrite === undefined) return places;
-  const rewriteOf = Number(rewrite);
-  if (!Number.isInteger(rewriteOf)) {
+  const rewriteOf = REWRITES.find((each) => String(each) === rewrite);
+  if (rewriteOf === undefined) {
     throw new RangeError(
-      `--rewrite ${rewrite}: a whole number, of how many pages one is written anew`,
+      `--rewrite ${rewrite}: one of ${REWRITES.join(', ')}, of how many pages one is written anew`,
     );
   }
   return places.map((place) => {
