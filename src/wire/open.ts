@@ -79,12 +79,11 @@ export async function openSourceWire(options: SourceWireOptions): Promise<Wire> 
   const session = await openSession({ ...sessionOptions(options), ...options });
   const context = contextOf(options.migration);
   const { maxBytesPerS = Infinity, saidBytesPerS = Infinity } = options;
-  const least = Math.min(maxBytesPerS, saidBytesPerS);
   const relay = await SourceRelay.open(session, {
     ...options,
     context,
     helloMs: HELLO_MS,
-    saidBytesPerS: Number.isFinite(least) ? least : undefined,
+    saidBytesPerS: Math.min(maxBytesPerS, saidBytesPerS),
   });
   return new End(session, relay);
 }
