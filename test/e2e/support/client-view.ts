@@ -4,6 +4,7 @@ import { verifyGuest } from '../../../src/lab/guest/talk.ts';
 import { openProbe } from '../../../src/lab/probe/probe.ts';
 import type { ClientView } from '../../../src/lab/probe/probe.ts';
 import { runningOn } from '../../../src/lab/witness/qemus.ts';
+import { withGuestStory } from './guest-story.ts';
 import type { World } from './world.ts';
 
 /** Seldom enough that emulated guests on a busy machine answer as fast as they are asked. */
@@ -34,7 +35,7 @@ export async function watchGuest(
       try {
         await probe.mark();
         await work();
-        const view = await probe.settle(30_000);
+        const view = await withGuestStory(lab, name, () => probe.settle(30_000));
         assert.equal(view.connectionKept, true, JSON.stringify(view));
         assert.deepEqual(await runningOn(lab, name), [host]);
         const found = await verifyGuest(lab, name);

@@ -1,0 +1,84 @@
+/** What can be told of a guest that is not as it should be, from outside of it and of Godwit. */
+import { open } from 'node:fs/promises';
+import { systemClock } from '../../../src/clock.ts';
+import { runCommand } from '../../../src/lab/command.ts';
+import { inHost } from '../../../src/lab/entry.ts';
+import type { Lab } from '../../../src/lab/state.ts';
+import { seenStatuses } from '../../../src/lab/witness/qemus.ts';
+import type { SeenStatus } from '../../../src/lab/witness/qemus.ts';
+import { askQemu } from '../../../src/lab/witness/qmp.ts';
+
+const LAST_BYTES = 1500;
+/** Between two looks at a processor: one that works is elsewhere by then. */
+const LOOK_MS = 300;
+/** Where it is, what it waits for, and of which processor it is told. */
+const REGISTERS = /^(CPU#|EIP|RIP|RAX|RSP).*$/gm;
+
+/**
+ * Of each of its QEMUs: its state, where its processors are, twice, its NICs' ports on the host, and what the guest
+ * said last on its console. Never rejects.
+ */
+export async function guestStory(lab: Lab, guest: string): Promise<string> {
+  const seen = await seenStatuses(lab).catch(() => []);
+  const own = seen.filter((qemu) => qemu.guest === guest);
+  if (own.length === 0) return `no QEMU of ${guest} is there`;
+  return (await Promise.all(own.map((qemu) => storyOf(lab, qemu)))).join('\n');
+}
+
+/** The same beside what went wrong. */
+export async function withGuestStory<T>(
+  lab: Lab,
+  guest: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    const what = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new Error(`${what}\n${await guestStory(lab, guest)}`, { cause: thrown });
+  }
+}
+
+async function storyOf(lab: Lab, qemu: SeenStatus): Promise<string> {
+  const first = await registersOf(qemu);
+  await systemClock.sleep(LOOK_MS);
+  const ports = await Promise.all(qemu.taps.map((tap) => portOf(lab, qemu.host, tap)));
+  return [
+    `${qemu.guest} on ${qemu.host}: process ${qemu.pid}, ${qemu.status}`,
+    `at first: ${first}`,
+    `${LOOK_MS} ms later: ${await registersOf(qemu)}`,
+    ...ports,
+    `its console: ${await consoleOf(qemu)}`,
+  ].join('\n  ');
+}
+
+async function registersOf(qemu: SeenStatus): Promise<string> {
+  const monitor = qemu.monitors.at(-1);
+  if (monitor === undefined) return 'it has no monitor';
+  const args = { 'command-line': 'info registers -a' };
+  const said = await askQemu(monitor, 'human-monitor-command', args, 2000).catch(String);
+  return String(said).match(REGISTERS)?.join(' ') ?? String(said).slice(0, 200);
+}
+
+async function portOf(lab: Lab, host: string, tap: string): Promise<string> {
+  const argv = inHost(lab, host, ['ip', '-d', '-s', '-o', 'link', 'show', 'dev', tap]);
+  return runCommand(argv).then((said) => said.trim(), String);
+}
+
+async function consoleOf({ argv }: SeenStatus): Promise<string> {
+  const [file] = argv.flatMap((word) => /logfile=([^,]+)/.exec(word)?.[1] ?? []);
+  if (file === undefined) return 'none';
+  try {
+    const log = await open(file);
+    try {
+      const { size } = await log.stat();
+      const start = Math.max(0, size - LAST_BYTES);
+      const { buffer, bytesRead } = await log.read(Buffer.alloc(LAST_BYTES), 0, LAST_BYTES, start);
+      return buffer.toString('latin1', 0, bytesRead);
+    } finally {
+      await log.close();
+    }
+  } catch (thrown) {
+    return String(thrown);
+  }
+}
