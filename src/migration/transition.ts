@@ -268,20 +268,20 @@ function timeout(state: SourceState, afterMs: number): Transition {
   if (step === 'drain' && state.stream === 'active') {
     return { state, effects: [{ type: 'do', step }] };
   }
-  // Where post-copy's switch hangs, nobody can tell which side holds the devices' state.
-  if (step === 'drain' || (step === 'switchover' && state.via === 'postcopy')) {
+  // Where post-copy's switch hangs, nobody can tell which side holds the devices' state. While the guest runs here, it
+  // has not begun: the link takes nothing.
+  const hangs = step === 'switchover' && state.via === 'postcopy' && state.stopped;
+  if (step === 'drain' || hangs) {
     const what = step === 'drain' ? 'post-copy of the rest of memory' : 'the switch to post-copy';
     return hold(state, godwitError('GODWIT_DEADLINE', { what, deadlineMs: afterMs }).toJSON());
   }
-  if (!canCancel(state)) return stay(state);
+  if (!isBeforeNoReturn(step)) return stay(state);
   return beginUndo(state, step, timeoutError(state, step, afterMs));
 }
 
 function end(state: SourceState, outcome: EndPhase): Transition {
-  return {
-    state: { ...state, doing: { kind: 'end', outcome } },
-    effects: [{ type: 'end', outcome }],
-  };
+  const next: SourceState = { ...state, doing: { kind: 'end', outcome } };
+  return { state: next, effects: [{ type: 'end', outcome }] };
 }
 
 function isDoing(state: SourceState, step: StepName): boolean {

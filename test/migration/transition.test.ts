@@ -6,7 +6,7 @@ import { FORWARD_ATTEMPTS, canCancel, exitCodeOf } from '../../src/migration/tra
 import { mode } from '../../src/protocol/migration.ts';
 import { driveUntil, settle } from './drive.ts';
 import { assertHandedOver, assertSourceRuns, isDoing, isOfDisks } from './endings.ts';
-import { errorOf, planned, sampleOf } from './samples.ts';
+import { errorOf, planned } from './samples.ts';
 import { World, unreachable } from './world.ts';
 
 const modes = mode.options;
@@ -30,8 +30,6 @@ describe('a migration without faults', () => {
     assert.deepEqual(ways, ['precopy', 'postcopy', 'postcopy']);
   });
 });
-
-const PAUSED = { type: 'postcopy-paused', reason: 'the link is gone' } as const;
 
 describe('a failure before the point of no return', () => {
   const before = STEP_NAMES.filter(isBeforeNoReturn);
@@ -101,67 +99,6 @@ describe('a cancel', () => {
     world.dispatch({ type: 'cancel' });
     settle(world);
     assertHandedOver(world);
-  });
-});
-
-describe('when the time is over', () => {
-  const over = { type: 'timeout', afterMs: 1000 } as const;
-
-  test('while memory moves, it says that the guest dirties faster than the link takes', () => {
-    const world = new World();
-    driveUntil(world, isDoing('memory'));
-    const sample = sampleOf({ dirtyRate: 300, rate: 200 });
-    world.dispatch({ type: 'measured', sample, final: false });
-    world.dispatch(over);
-    settle(world);
-    assert.equal(world.outcome, 'failed');
-    assertSourceRuns(world);
-    assert.equal(world.state.because?.code, 'GODWIT_NOT_CONVERGED');
-    assert.match(world.state.because?.message ?? '', /300 bytes.s .* 200 bytes.s/);
-  });
-
-  test('in another step, it names the step', () => {
-    const world = new World();
-    driveUntil(world, isDoing('switchover'));
-    world.dispatch(over);
-    settle(world);
-    assertSourceRuns(world);
-    assert.match(world.state.because?.message ?? '', /step switchover/);
-  });
-
-  test('and the switch to post-copy hangs, or its drain stands still, nothing is touched', () => {
-    for (const step of ['switchover', 'drain'] as const) {
-      const world = new World(planned({ mode: 'postcopy' }));
-      driveUntil(world, isDoing(step));
-      if (step === 'drain') world.dispatch({ type: 'hypervisor', event: PAUSED });
-      world.dispatch(over);
-      assert.equal(world.outcome, 'held');
-      assert.match(world.state.because?.message ?? '', /post-copy.* took longer than 1000 ms/);
-    }
-  });
-
-  test('and the memory of a guest that runs at its destination flows, it goes on', () => {
-    const world = new World(planned({ mode: 'postcopy' }));
-    driveUntil(world, isDoing('drain'));
-    world.dispatch(over);
-    settle(world);
-    assertHandedOver(world);
-  });
-
-  test('past the commit, or on the way back, it changes nothing', () => {
-    for (const step of ['commit', 'verify', 'retire'] as const) {
-      const world = new World();
-      driveUntil(world, isDoing(step));
-      world.dispatch(over);
-      settle(world);
-      assertHandedOver(world);
-    }
-    const world = new World();
-    driveUntil(world, isDoing('memory'));
-    world.dispatch({ type: 'cancel' });
-    world.dispatch(over);
-    settle(world);
-    assert.equal(world.outcome, 'cancelled');
   });
 });
 

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { driveUntil, settle } from './drive.ts';
+import { assertHandedOver, assertSourceRuns, isDoing } from './endings.ts';
+import { planned, sampleOf } from './samples.ts';
+import { World } from './world.ts';
+
+const PAUSED = { type: 'postcopy-paused', reason: 'the link is gone' } as const;
+const STOPPED = { type: 'stopped' } as const;
+const RESUMED = { type: 'resumed' } as const;
+
+describe('when the time is over', () => {
+  const over = { type: 'timeout', afterMs: 1000 } as const;
+
+  test('while memory moves, it says that the guest dirties faster than the link takes', () => {
+    const world = new World();
+    driveUntil(world, isDoing('memory'));
+    const sample = sampleOf({ dirtyRate: 300, rate: 200 });
+    world.dispatch({ type: 'measured', sample, final: false });
+    world.dispatch(over);
+    settle(world);
+    assert.equal(world.outcome, 'failed');
+    assertSourceRuns(world);
+    assert.equal(world.state.because?.code, 'GODWIT_NOT_CONVERGED');
+    assert.match(world.state.because?.message ?? '', /300 bytes.s .* 200 bytes.s/);
+  });
+
+  test('in another step, it names the step', () => {
+    const world = new World();
+    driveUntil(world, isDoing('switchover'));
+    world.dispatch(over);
+    settle(world);
+    assertSourceRuns(world);
+    assert.match(world.state.because?.message ?? '', /step switchover/);
+  });
+
+  test('and the switch to post-copy hangs, or its drain stands still, nothing is touched', () => {
+    for (const step of ['switchover', 'drain'] as const) {
+      const world = new World(planned({ mode: 'postcopy' }));
+      driveUntil(world, isDoing(step));
+      world.dispatch({ type: 'hypervisor', event: step === 'drain' ? PAUSED : STOPPED });
+      world.dispatch(over);
+      assert.equal(world.outcome, 'held');
+      assert.match(world.state.because?.message ?? '', /post-copy.* took longer than 1000 ms/);
+    }
+  });
+
+  test('and the switch to post-copy has not begun, for the guest runs, it is undone', () => {
+    const world = new World(planned({ mode: 'postcopy' }));
+    driveUntil(world, isDoing('switchover'));
+    for (const event of [STOPPED, RESUMED]) world.dispatch({ type: 'hypervisor', event });
+    world.dispatch(over);
+    settle(world);
+    assert.equal(world.outcome, 'failed');
+    assertSourceRuns(world);
+    assert.match(world.state.because?.message ?? '', /step switchover took longer/);
+  });
+
+  test('and the memory of a guest that runs at its destination flows, it goes on', () => {
+    const world = new World(planned({ mode: 'postcopy' }));
+    driveUntil(world, isDoing('drain'));
+    world.dispatch(over);
+    settle(world);
+    assertHandedOver(world);
+  });
+
+  test('past the commit, or on the way back, it changes nothing', () => {
+    for (const step of ['commit', 'verify', 'retire'] as const) {
+      const world = new World();
+      driveUntil(world, isDoing(step));
+      world.dispatch(over);
+      settle(world);
+      assertHandedOver(world);
+    }
+    const world = new World();
+    driveUntil(world, isDoing('memory'));
+    world.dispatch({ type: 'cancel' });
+    world.dispatch(over);
+    settle(world);
+    assert.equal(world.outcome, 'cancelled');
+  });
+});
