@@ -3,6 +3,7 @@ import { constants, existsSync, readSync } from 'node:fs';
 import { open, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import type { PortVlan } from '../../protocol/network.ts';
 import { plugStep, vlanSteps } from '../handover.ts';
@@ -37,6 +38,11 @@ const HEADER_BYTES = 10;
 const LARGEST = 2048;
 const buffer = Buffer.alloc(LARGEST);
 const CLEAN_MS = 5000;
+/** States of a bridge's port (linux/if_bridge.h); it is disabled until the bridge has seen its carrier. */
+const DISABLED = '0';
+const FORWARDING = '3';
+const CARRIER_MS = 2000;
+const CARRIER_LOOK_MS = 5;
 
 /** Who opened it: a mover that asks once, or a watch. */
 export type ProbeUser = 'p' | 'w';
@@ -67,7 +73,7 @@ export async function openProbePort(
     await must(['link', 'add', 'link', inner, 'name', tap, 'type', 'macvtap', ...mode], signal);
     await quiet(tap);
     await must(['link', 'set', tap, 'up'], signal);
-    await mustForward(outer);
+    await mustForward(outer, signal);
     const mac = (await readFile(`/sys/class/net/${tap}/address`, 'utf8')).trim();
     const file = await openTap(tap);
     return {
@@ -131,10 +137,20 @@ async function must(words: readonly string[], signal: AbortSignal): Promise<void
   if (status !== 0) throw lacks(`a port to ask from: ${reason}`);
 }
 
-/** A bridge that speaks the spanning tree protocol lets nothing through a new port for half a minute. */
-async function mustForward(port: string): Promise<void> {
-  const state = await readFile(`/sys/class/net/${port}/brport/state`, 'utf8').catch(() => '3');
-  if (state.trim() !== '3') throw lacks('a bridge that forwards from a new port at once');
+/**
+ * A bridge that speaks the spanning tree protocol lets nothing through a new port for half a minute. Any bridge hears of
+ * the port's carrier later than we do, on a busy host by some milliseconds.
+ */
+async function mustForward(port: string, signal: AbortSignal): Promise<void> {
+  const until = systemClock.monotonicMs() + CARRIER_MS;
+  for (;;) {
+    const text = await readFile(`/sys/class/net/${port}/brport/state`, 'utf8').catch(() => '3');
+    const state = text.trim();
+    if (state === FORWARDING) return;
+    if (state !== DISABLED || systemClock.monotonicMs() > until) break;
+    await systemClock.sleep(CARRIER_LOOK_MS, signal);
+  }
+  throw lacks('a bridge that forwards from a new port at once');
 }
 
 /** Its file. Of two network namespaces only one can have it under /dev by its number. */
