@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { systemClock } from '../../src/clock.ts';
 import { runCommand } from '../../src/lab/command.ts';
 import { inLab } from '../../src/lab/entry.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { portNames } from '../../src/lab/network-plan.ts';
-import { namespaceOf } from '../../src/lab/plan.ts';
+import { migrationLink, namespaceOf } from '../../src/lab/plan.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
@@ -19,6 +20,8 @@ import type { World } from './support/world.ts';
 const KIB = 1024;
 /** What QEMU writes first takes seconds: it comes to no order meanwhile. */
 const THIN = 24 * KIB;
+/** Longer than the switch may take where nothing mends a link. */
+const CUT_MS = 22_000;
 
 describe('over a link that takes next to nothing', () => {
   let world: World;
@@ -39,11 +42,8 @@ describe('over a link that takes next to nothing', () => {
   test('a switch to post-copy that does not begin before the link is dead is undone, and the guest runs on', async (t) => {
     await unlessForbidden(t, () =>
       web1.unharmed('a', async () => {
-        const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', mode: 'postcopy' });
+        const id = await orderedInVain('native');
         try {
-          await until('memory to flow', 60_000, () => journalHas(id, '"type":"active"'));
-          await link('down');
-          await until('the order to switch', 10_000, () => journalHas(id, '"what":"postcopy"'));
           await until('the guest to be taken back', 30_000, () => journalHas(id, '"undid"'));
         } finally {
           await link('up');
@@ -56,6 +56,37 @@ describe('over a link that takes next to nothing', () => {
     );
   });
 
+  test('over the wire the guest arrives all the same, once the link is back', async (t) => {
+    await unlessForbidden(t, () =>
+      web1.unharmed('b', async () => {
+        const id = await orderedInVain('wire');
+        try {
+          await systemClock.sleep(CUT_MS);
+          assert.equal(await journalHas(id, '"step":"commit"'), undefined);
+        } finally {
+          await uncap();
+          await link('up');
+        }
+        const report = await reportAtEnd(world, 'a', id);
+        assert.deepEqual([report.outcome, report.finished], ['done', 'postcopy']);
+        await assertOnlyGuests(world, { b: ['web1'] });
+      }),
+    );
+  });
+
+  /** The order was given while the first that QEMU wrote had no room yet, and the link takes nothing any more. */
+  async function orderedInVain(way: 'native' | 'wire'): Promise<string> {
+    const request = { guest: 'web1', from: 'a', to: 'b', mode: 'postcopy', path: way } as const;
+    const id = await begin(world, request);
+    try {
+      await until('memory to flow', 60_000, () => journalHas(id, '"type":"active"'));
+    } finally {
+      await link('down');
+    }
+    await until('the order to switch', 10_000, () => journalHas(id, '"what":"postcopy"'));
+    return id;
+  }
+
   async function journalHas(id: string, words: string): Promise<true | undefined> {
     const { stateDir } = labHost(world.lab, 'a');
     const file = path.join(stateDir, 'migrations', id, 'journal-source.jsonl');
@@ -64,8 +95,19 @@ describe('over a link that takes next to nothing', () => {
   }
 
   async function link(state: 'up' | 'down'): Promise<void> {
+    await inNamespace('switch', 'ip', ['link', 'set', portNames('b').port, state]);
+  }
+
+  /** From now on the link takes what is sent. */
+  async function uncap(): Promise<void> {
+    for (const host of ['a', 'b']) {
+      await inNamespace('switch', 'tc', ['qdisc', 'del', 'dev', portNames(host).port, 'root']);
+      await inNamespace(host, 'tc', ['qdisc', 'del', 'dev', migrationLink(0), 'root']);
+    }
+  }
+
+  async function inNamespace(member: string, tool: string, words: string[]): Promise<void> {
     const { entry, name } = world.lab;
-    const line = ['link', 'set', portNames('b').port, state];
-    await runCommand(inLab(entry, ['ip', '-n', namespaceOf(name, 'switch'), ...line]));
+    await runCommand(inLab(entry, [tool, '-n', namespaceOf(name, member), ...words]));
   }
 });

@@ -11,6 +11,7 @@ import type {
   SourceEvent,
   SourceState,
 } from '../../migration/source-state.ts';
+import { deadlineOf } from '../../migration/step-deadline.ts';
 import { STEPS } from '../../migration/steps.ts';
 import type { StepName } from '../../migration/steps.ts';
 import { durability } from '../../migration/durability.ts';
@@ -21,7 +22,7 @@ import type { Journal } from '../journal.ts';
 import { Lane } from '../lane.ts';
 import { Live } from '../live.ts';
 import { fitEvent } from './fit.ts';
-import { DO, deadlineOf, letGo } from './handlers.ts';
+import { DO, letGo } from './handlers.ts';
 import { Refusal } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { stopHere } from './stop-here.ts';
@@ -214,11 +215,10 @@ export class Coordinator {
 
   /** ms that a step may take: its own deadline; for memory what is left of all, no more if the clock was set back. */
   #remaining(step: StepName): number {
-    const { timeoutMs, verifyDisks } = this.#state.plan.settings;
-    const own = deadlineOf(step, timeoutMs, verifyDisks);
+    const own = deadlineOf(step, this.#state);
     if (step === 'drain') return own;
     const tookMs = Math.max(0, this.#parts.clock.wallMs() - this.#parts.startedAtMs);
-    return STEPS[step].deadline === 'timeout' ? Math.max(1000, timeoutMs - tookMs) : own;
+    return STEPS[step].deadline === 'timeout' ? Math.max(1000, own - tookMs) : own;
   }
 
   #failed(step: StepName, thrown: unknown): void {

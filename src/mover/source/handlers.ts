@@ -7,7 +7,6 @@ import { godwitError, hasCode } from '../../errors.ts';
 import { decide } from '../../migration/decide.ts';
 import type { StepAction } from '../../migration/decide.ts';
 import type { StepFacts } from '../../migration/source-state.ts';
-import { STEPS } from '../../migration/steps.ts';
 import type { StepName } from '../../migration/steps.ts';
 import { removePort } from '../../network/port.ts';
 import { warmSource } from '../warm.ts';
@@ -256,14 +255,6 @@ async function sessionIfThere(
     if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) return undefined;
     throw thrown;
   }
-}
-
-/** A step’s deadline, ms; the whole migration’s where the table says so. */
-export function deadlineOf(step: StepName, timeoutMs: number, verifyDisks = false): number {
-  const { deadline } = STEPS[step];
-  // Comparing has a deadline of its own within it.
-  if (step === 'retire' && verifyDisks && deadline !== 'timeout') return timeoutMs + deadline;
-  return deadline === 'timeout' ? timeoutMs : deadline;
 }
 
 /** What is left of a step to do; a mover that took it over, or tries it again, looks first. */

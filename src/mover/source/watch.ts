@@ -7,12 +7,12 @@ import type { HypervisorEvent } from '../../migration/hypervisor.ts';
 import { stepIndex } from '../../migration/steps.ts';
 import type { SourceState } from '../../migration/source-state.ts';
 import { NOTICED_MS } from '../../migration/standstill.ts';
+import { deadlineOf } from '../../migration/step-deadline.ts';
 import { steer } from '../../migration/steering.ts';
 import type { DestinationStatus } from '../../protocol/peer.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../protocol/migration.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import type { Coordinator } from './coordinator.ts';
-import { deadlineOf } from './handlers.ts';
 import { LinkSight } from './link-sight.ts';
 import { resumePeer, streamDowntimeMs } from './parts.ts';
 import type { SourceParts } from './parts.ts';
@@ -106,7 +106,7 @@ export class Watch {
     clearTimeout(this.#still);
     if (event.type === 'resumed') return;
     this.#vantage?.stopped();
-    const afterMs = deadlineOf('switchover', this.#coordinator.state.plan.settings.timeoutMs);
+    const afterMs = deadlineOf('switchover', this.#coordinator.state);
     this.#still = setTimeout(() => {
       const { doing, stopped } = this.#coordinator.state;
       if (doing.kind === 'do' && doing.step === 'memory' && stopped) {
