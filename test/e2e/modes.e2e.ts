@@ -16,10 +16,14 @@ import type { World } from './support/world.ts';
 const MIB = 1024 ** 2;
 const MEMORY_BYTES = 256 * MIB;
 const WORKING_SET_BYTES = 24 * MIB;
+/** Of a guest whose moves differ by what it writes meanwhile, more on a busy machine. */
+const FEWER = 0.8;
 
 describe('a running guest', () => {
   let world: World;
   const guests: Record<string, WatchedGuest> = {};
+  /** Of one stream that compresses nothing. */
+  let plainBytes = 0;
 
   before(async () => {
     world = await openWorld('modes', { hosts: 2 });
@@ -76,6 +80,7 @@ describe('a running guest', () => {
       const made = report.parse(JSON.parse(moved.out));
       assertSane(made);
       assert.equal(made.finished, 'precopy');
+      plainBytes = made.bytes;
       assert.ok(made.downtimeMs !== undefined && made.blackoutMs !== undefined);
       const shown = await godwit(world, 'report', made.id);
       assert.ok(shown.out.includes(`web1 moved from ${from} to ${to}`), shown.out);
@@ -93,9 +98,10 @@ describe('a running guest', () => {
     assert.ok(report.decisions.length > 0, 'the decision is kept with its reason');
   });
 
-  test('moves over four streams, compressed by zstd, with fewer bytes', async () => {
-    const report = await moveWeb1({ streams: 4, compress: 'zstd' });
-    assert.ok(report.bytes < WORKING_SET_BYTES * 3, `${report.bytes} bytes`);
+  test('moves over four streams, compressed by zstd, with fewer bytes', async (t) => {
+    const { bytes } = await moveWeb1({ streams: 4, compress: 'zstd' });
+    t.diagnostic(`${bytes} bytes, ${plainBytes} without`);
+    assert.ok(bytes < plainBytes * FEWER, `${bytes} of ${plainBytes} bytes`);
   });
 
   test('moves with xbzrle under a cap on bandwidth, which it keeps, and never in clear text', async () => {
