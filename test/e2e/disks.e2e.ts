@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, readdir } from 'node:fs/promises';
+import { mkdtemp, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -29,6 +29,7 @@ import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { assertWrites, proofsIn } from './support/disks.ts';
 import { startBareGuest } from './support/bare-guest.ts';
+import { sourceJournal } from './support/movers.ts';
 import { until } from './support/wait.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
@@ -132,13 +133,13 @@ describe('a guest with disks on shared storage', () => {
         ),
       );
       await until('memory to flow', 30_000, async () =>
-        (await journalOf('a', id)).includes('"type":"active"') ? true : undefined,
+        (await sourceJournal(world, 'a', id)).includes('"type":"active"') ? true : undefined,
       );
       // It is sent the state of the devices, and does not get to reading it.
       signalProcess(there.pid, 'SIGSTOP');
       try {
         await until('the switch to post-copy', 30_000, async () =>
-          (await journalOf('a', id)).includes('postcopy-active') ? true : undefined,
+          (await sourceJournal(world, 'a', id)).includes('postcopy-active') ? true : undefined,
         );
       } finally {
         signalProcess(there.pid, 'SIGKILL');
@@ -165,12 +166,6 @@ describe('a guest with disks on shared storage', () => {
     await stopGuest(world.lab, 'db1');
     assert.deepEqual(await readdir(storageDirectory(world.lab, 'a')), []);
   });
-
-  async function journalOf(host: string, id: string): Promise<string> {
-    const { stateDir } = labHost(world.lab, host);
-    const file = path.join(stateDir, 'migrations', id, 'journal-source.jsonl');
-    return readFile(file, 'utf8').catch(() => '');
-  }
 });
 
 describe('a guest with disks that cannot move', () => {

@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
 import { runCommand } from '../../src/lab/command.ts';
@@ -8,10 +6,11 @@ import { inLab } from '../../src/lab/entry.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { portNames } from '../../src/lab/network-plan.ts';
 import { migrationLink, namespaceOf } from '../../src/lab/plan.ts';
-import { labHost } from '../../src/lab/state.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { assertSays, begin, reportAtEnd, unlessForbidden } from './support/moves.ts';
+import { sourceJournal } from './support/movers.ts';
+import { setPath } from './support/paths.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from './support/wait.ts';
 import { openWorld } from './support/world.ts';
@@ -46,7 +45,7 @@ describe('over a link that takes next to nothing', () => {
         try {
           await until('the guest to be taken back', 30_000, () => journalHas(id, '"undid"'));
         } finally {
-          await link('up');
+          await setPath(world, 'b', 0, 'open');
         }
         const report = await reportAtEnd(world, 'a', id);
         assert.deepEqual([report.outcome, report.runsAt], ['failed', 'source']);
@@ -65,7 +64,7 @@ describe('over a link that takes next to nothing', () => {
           assert.equal(await journalHas(id, '"step":"commit"'), undefined);
         } finally {
           await uncap();
-          await link('up');
+          await setPath(world, 'b', 0, 'open');
         }
         const report = await reportAtEnd(world, 'a', id);
         assert.deepEqual([report.outcome, report.finished], ['done', 'postcopy']);
@@ -81,21 +80,15 @@ describe('over a link that takes next to nothing', () => {
     try {
       await until('memory to flow', 60_000, () => journalHas(id, '"type":"active"'));
     } finally {
-      await link('down');
+      await setPath(world, 'b', 0, 'black hole');
     }
     await until('the order to switch', 10_000, () => journalHas(id, '"what":"postcopy"'));
     return id;
   }
 
   async function journalHas(id: string, words: string): Promise<true | undefined> {
-    const { stateDir } = labHost(world.lab, 'a');
-    const file = path.join(stateDir, 'migrations', id, 'journal-source.jsonl');
-    const journal = await readFile(file, 'utf8').catch(() => '');
+    const journal = await sourceJournal(world, 'a', id);
     return journal.includes(words) ? true : undefined;
-  }
-
-  async function link(state: 'up' | 'down'): Promise<void> {
-    await inNamespace('switch', 'ip', ['link', 'set', portNames('b').port, state]);
   }
 
   /** From now on the link takes what is sent. */

@@ -1,5 +1,6 @@
 /** The movers of a migration, as processes on the lab's hosts. */
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isAlive, signalProcess } from '../../../src/lab/processes.ts';
 import { labHost } from '../../../src/lab/state.ts';
@@ -21,4 +22,11 @@ export async function killMover(world: World, host: string, id: string): Promise
   await until('the mover to be gone', 5000, async () =>
     (await isAlive(mover)) ? undefined : true,
   );
+}
+
+/** What the source's mover has written down; nothing before it has begun. */
+export async function sourceJournal({ lab }: World, host: string, id: string): Promise<string> {
+  const { stateDir } = labHost(lab, host);
+  const file = path.join(stateDir, 'migrations', id, 'journal-source.jsonl');
+  return readFile(file, 'utf8').catch(() => '');
 }
