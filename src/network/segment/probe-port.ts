@@ -139,7 +139,7 @@ async function must(words: readonly string[], signal: AbortSignal): Promise<void
 
 /**
  * A bridge that speaks the spanning tree protocol lets nothing through a new port for half a minute. Any bridge hears of
- * the port's carrier later than we do, on a busy host by some milliseconds.
+ * the port's carrier a moment later than we do, when the host is busy.
  */
 async function mustForward(port: string, signal: AbortSignal): Promise<void> {
   const until = systemClock.monotonicMs() + CARRIER_MS;
