@@ -12,7 +12,7 @@ import type { LabGuest } from '../../src/lab/guest/registry.ts';
 import { stopGuest } from '../../src/lab/guest/stop.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
-import { labHost, storageDirectory } from '../../src/lab/state.ts';
+import { storageDirectory } from '../../src/lab/state.ts';
 import { writersOf } from '../../src/lab/witness/locks.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
 import {
