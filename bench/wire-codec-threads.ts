@@ -141,7 +141,8 @@ async function once(options: BenchOptions, image: Buffer): Promise<Record<string
   const root = mkdtempSync(path.join(os.tmpdir(), 'godwit-bench-cache-'));
   const cache = (name: string): ThreadCache => {
     const directory = path.join(root, name);
-    return { directory, mostBytes: CACHE_BYTES, secret, sharing: { with: 'host' } };
+    const kept = { directory, mostBytes: CACHE_BYTES, secret };
+    return { ...kept, sharing: { with: 'host' }, peer: 'other', seeds: true };
   };
   const placesOf = (name: string): string => path.join(root, `${name}.places`);
   const guestAt = (name: string, far: string): ThreadCache => {

@@ -85,7 +85,15 @@ async function open(order: EndOrder): Promise<{ wire: Wire; address: string }> {
     graceMs: 60_000,
     memoryBytes: order.memoryBytes,
     cores: 1,
-    cache: { directory, placesFile, mostBytes, secret: SECRET, sharing: { with: 'host' } },
+    cache: {
+      directory,
+      placesFile,
+      mostBytes,
+      secret: SECRET,
+      sharing: { with: 'host' },
+      peer: 'other',
+      seeds: true,
+    },
   } as const;
   if (side === 'source') {
     const way = { addresses: [address], connections: 2, maxBytesPerS: linkBytesPerS };

@@ -32,7 +32,7 @@ export class HostCache {
       pages,
       ...(unusable === undefined ? {} : { unusable }),
       seeds: seeds.slice(0, 10_000),
-      guests: places.filter((name) => guestName.safeParse(name).success).slice(0, 100_000),
+      guests: guestsOf(places).slice(0, 100_000),
     };
   }
 
@@ -106,4 +106,10 @@ export class HostCache {
       return Promise.resolve({ freedBytes: freed, bytes: left });
     });
   }
+}
+
+/** Places are kept for each guest and each host with which it was exchanged: GUEST@HOST. */
+function guestsOf(places: readonly string[]): string[] {
+  const guests = places.filter((name) => name.includes('@')).map((name) => name.split('@', 1)[0]);
+  return [...new Set(guests)].filter((name) => guestName.safeParse(name).success) as string[];
 }

@@ -45,7 +45,7 @@ export class Incoming {
     );
     const { store } = this.#parts;
     try {
-      const wire = offerOf(this.#parts.config, admission.guest);
+      const wire = offerOf(this.#parts.config, admission.guest, admission.from);
       return { ...(await this.#listening(migration)), wire };
     } catch (thrown) {
       if (!store.begun(migration.id)) store.drop(migration.id);

@@ -63,11 +63,15 @@ export function termsFor(config: AgentConfig, guest: string, linkGraceMs: number
   return { linkGraceMs, sharing: scope, ...(tenant === undefined ? {} : { tenant }) };
 }
 
-/** The host's cache for a guest; undefined where this host or the other wants none, or it has no secret. */
+/**
+ * The host's cache for a guest that is exchanged with `peer`; undefined where this host or the other wants none, or it
+ * has no secret. The terms are the source's words: whatever they say, the peer is told only of what was exchanged with it.
+ */
 export function cacheFor(
   config: AgentConfig,
   guest: string,
   { sharing, tenant }: WireTerms,
+  peer: string,
 ): WireCache | undefined {
   // The narrower of both hosts' wishes; the scopes differ then, and nothing is shared where the other’s is wider.
   const own = config.cache.scope;
@@ -75,7 +79,7 @@ export function cacheFor(
   const secret = siteSecret(config);
   const circle = circleOf(narrower, guest, tenant);
   if (secret === undefined || circle === undefined) return undefined;
-  const file = placesFile(config, guest);
+  const file = placesFile(config, guest, peer);
   try {
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   } catch {
@@ -88,6 +92,9 @@ export function cacheFor(
     mostBytes,
     secret,
     sharing: circle,
+    peer,
+    // Whose seeds these are, this host's own configuration says.
+    seeds: circle.with !== 'tenant' || config.cache.tenants[guest] === circle.tenant,
     placesFile: file,
   };
 }
@@ -115,8 +122,9 @@ export function cacheDirectory(config: AgentConfig): string {
   return config.cache.directory ?? path.join(config.stateDir, 'cache', 'pages');
 }
 
-function placesFile(config: AgentConfig, guest: string): string {
-  return path.join(cacheDirectory(config), 'places', guest);
+/** Neither name holds an @. */
+function placesFile(config: AgentConfig, guest: string, peer: string): string {
+  return path.join(cacheDirectory(config), 'places', `${guest}@${peer}`);
 }
 
 /** The secret that all hosts of a site share, which names what their caches hold; undefined where this one has none. */
@@ -134,12 +142,12 @@ function pkiDirOf(config: AgentConfig): string {
   return config.pkiDir ?? path.join(config.stateDir, 'pki');
 }
 
-/** What this host offers to whoever sends it that guest. */
-export function offerOf(config: AgentConfig, guest: string): WireOffer {
+/** What this host offers to the peer that sends it that guest. */
+export function offerOf(config: AgentConfig, guest: string, peer: string): WireOffer {
   return {
     version: WIRE_VERSION,
     cores: availableParallelism(),
-    knowsGuest: existsSync(placesFile(config, guest)) && siteSecret(config) !== undefined,
+    knowsGuest: existsSync(placesFile(config, guest, peer)) && siteSecret(config) !== undefined,
   };
 }
 

@@ -19,7 +19,11 @@ export interface WireCache {
   /** The site's secret, alike on all its hosts. */
   readonly secret: Uint8Array;
   readonly sharing: Exclude<Sharing, { with: 'none' }>;
-  /** Where this guest's places are kept between its migrations. */
+  /** The other host: what was exchanged with it is all that it is told of. */
+  readonly peer: string;
+  /** Whether it may be told of the circle's seeds. */
+  readonly seeds: boolean;
+  /** Where this guest's places are kept between its migrations with that host. */
   readonly placesFile: string;
 }
 

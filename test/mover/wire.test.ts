@@ -20,7 +20,7 @@ function configOf(t: TestContext, cache: object = {}, secret = 'ab'.repeat(32)):
 describe('the host’s cache for a guest', () => {
   test('is the guest’s own unless more was configured', (t) => {
     const config = configOf(t);
-    const cache = cacheFor(config, 'web1', termsFor(config, 'web1', 1000));
+    const cache = cacheFor(config, 'web1', termsFor(config, 'web1', 1000), 'b');
     assert.deepEqual(cache?.sharing, { with: 'guest', guest: 'web1' });
     assert.equal(cache.secret.length, 32);
     assert.ok(cache.placesFile.startsWith(cache.directory));
@@ -31,7 +31,7 @@ describe('the host’s cache for a guest', () => {
     for (const scope of width) {
       for (const asked of width) {
         const terms = { linkGraceMs: 1000, sharing: asked, tenant: 'acme' };
-        const made = cacheFor(configOf(t, { scope }), 'web1', terms);
+        const made = cacheFor(configOf(t, { scope }), 'web1', terms, 'b');
         const narrower = width[Math.min(width.indexOf(scope), width.indexOf(asked))];
         assert.equal(made?.sharing.with ?? 'none', narrower);
       }
@@ -51,17 +51,18 @@ describe('the host’s cache for a guest', () => {
   test('is none without a secret that can be one', (t) => {
     for (const secret of ['', 'ab', 'no hex at all']) {
       const config = configOf(t, {}, secret);
-      assert.equal(cacheFor(config, 'web1', termsFor(config, 'web1', 1)), undefined);
+      assert.equal(cacheFor(config, 'web1', termsFor(config, 'web1', 1), 'b'), undefined);
     }
   });
 
-  test('is told to know a guest once its places were kept', (t) => {
+  test('is told to know a guest once its places were kept, to the host with which it was exchanged', (t) => {
     const config = configOf(t);
-    assert.equal(offerOf(config, 'web1').knowsGuest, false);
-    const cache = cacheFor(config, 'web1', termsFor(config, 'web1', 1));
+    assert.equal(offerOf(config, 'web1', 'b').knowsGuest, false);
+    const cache = cacheFor(config, 'web1', termsFor(config, 'web1', 1), 'b');
     writeFileSync(cache?.placesFile ?? '', '');
-    assert.equal(offerOf(config, 'web1').knowsGuest, true);
-    assert.equal(offerOf(config, 'web2').knowsGuest, false);
+    assert.equal(offerOf(config, 'web1', 'b').knowsGuest, true);
+    assert.equal(offerOf(config, 'web2', 'b').knowsGuest, false);
+    assert.equal(offerOf(config, 'web1', 'c').knowsGuest, false);
   });
 });
 

@@ -83,7 +83,7 @@ export class DestinationWay {
       throw godwitError('GODWIT_INTERNAL', { what: 'memory over a wire that was not offered' });
     }
     const { guest, id, from, epoch } = admission;
-    const cache = cacheFor(config, guest, preparation.wire);
+    const cache = cacheFor(config, guest, preparation.wire, from);
     return wire.target({
       migration: id,
       epoch,

@@ -19,11 +19,11 @@ export function choosePathTo(
   offer: WireOffer | undefined,
 ): Pick<StepFacts, 'path'> {
   const { config, way, request } = parts;
-  const { guest, settings } = parts.state().plan;
+  const { guest, to, settings } = parts.state().plan;
   if (settings.path === undefined || settings.path === 'native') return {};
   const choice = choosePath(settings, {
     reachable: mayReachUs(request.handle.pid),
-    own: way.offered ? offerOf(config, guest) : undefined,
+    own: way.offered ? offerOf(config, guest, to) : undefined,
     offer,
     memoryBytes: request.memoryBytes,
     linkBytesPerS: saidLinkRate(parts),

@@ -70,7 +70,8 @@ export class SourceWay {
     // A mover that was killed has left its own.
     await rm(socket, { force: true });
     const graceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
-    const cache = cacheFor(parts.config, plan.guest, termsFor(parts.config, plan.guest, graceMs));
+    const terms = termsFor(parts.config, plan.guest, graceMs);
+    const cache = cacheFor(parts.config, plan.guest, terms, plan.to);
     const budget = budgetOf(parts.config);
     const saidBytesPerS = saidLinkRate(parts);
     const opened = await this.#doors.source(

@@ -15,15 +15,20 @@ const KEY_BYTES = 32;
  * Names contents for one circle of guests: SHA-256 over the circle's key and the page. The key is made of the
  * site's secret, which all its hosts hold, so that two hosts name alike, two circles never do, and nobody
  * without the secret can tell from a name what it is of.
+ *
+ * Pages are kept apart by the host with which they were exchanged: a peer is told only of what it sent here or got from
+ * here, so that it learns nothing of guests that it never had.
  */
 export class Scope {
-  /** Tells circles apart in file names and in what peers agree on; says nothing of the key. */
+  /** Tells circles apart in the names of seeds' indexes and in what peers agree on; says nothing of the key. */
   readonly tag: string;
+  /** Of the segments that hold what was exchanged with that peer; without one, of what no peer is told of. */
+  readonly peerTag: string;
   /** Seed of the checksum of what lies on disk, so that no guest can make a page that looks sound. */
   readonly checkSeed: bigint;
   readonly #keyed = Buffer.alloc(KEY_BYTES + PAGE_BYTES);
 
-  constructor(secret: Uint8Array, sharing: Exclude<Sharing, { with: 'none' }>) {
+  constructor(secret: Uint8Array, sharing: Exclude<Sharing, { with: 'none' }>, peer?: string) {
     if (secret.length < KEY_BYTES) throw new RangeError(`a secret of ${secret.length} bytes`);
     const label = JSON.stringify(
       sharing.with === 'guest'
@@ -33,11 +38,12 @@ export class Scope {
           : ['host'],
     );
     createHmac('sha256', secret).update(`godwit wire cache ${label}`).digest().copy(this.#keyed);
-    this.tag = createHmac('sha256', this.#keyed.subarray(0, KEY_BYTES))
-      .update('godwit wire cache tag')
-      .digest('hex')
-      .slice(0, 16);
-    this.checkSeed = createHmac('sha256', this.#keyed.subarray(0, KEY_BYTES))
+    const key = this.#keyed.subarray(0, KEY_BYTES);
+    const tagOf = (of: string): string =>
+      createHmac('sha256', key).update(`godwit wire cache ${of}`).digest('hex').slice(0, 16);
+    this.tag = tagOf('tag');
+    this.peerTag = tagOf(`peer ${JSON.stringify(peer ?? null)}`);
+    this.checkSeed = createHmac('sha256', key)
       .update('godwit wire cache check')
       .digest()
       .readBigUInt64LE();

@@ -16,6 +16,8 @@ export interface StoreOptions {
   /** Bound of everything in the directory. */
   readonly mostBytes: number;
   readonly scope: Scope;
+  /** Whether the circle's seeds may be told of; default: yes. */
+  readonly seeds?: boolean;
 }
 
 export interface StoreStatus {
@@ -45,8 +47,8 @@ interface Active {
 }
 
 /**
- * Contents by name, for one scope, in a directory that holds all scopes of the host. Every mover opens it for
- * itself: each appends to segments of its own, so no two write one file. What cannot be read is absent, and
+ * Contents by name, for one scope and one peer, in a directory that holds all scopes and peers of the host. Every mover
+ * opens it for itself: each appends to segments of its own, so no two write one file. What cannot be read is absent, and
  * what cannot be written is not kept: a cache never fails a migration.
  */
 export class Store {
@@ -77,7 +79,8 @@ export class Store {
     const store = new Store(options, await makeHash64(options.scope.checkSeed));
     store.#survey();
     for (const { path: segment } of store.#lying) store.#load(segment);
-    for (const index of seedIndexes(options.directory, options.scope.tag)) store.#loadSeed(index);
+    const { directory, scope, seeds = true } = options;
+    for (const index of seeds ? seedIndexes(directory, scope.tag) : []) store.#loadSeed(index);
     store.#makeRoom(0);
     return store;
   }
@@ -208,7 +211,7 @@ export class Store {
   }
 
   #load(segmentPath: string): void {
-    if (!segmentPath.includes(`-${this.#options.scope.tag}-`)) return;
+    if (!segmentPath.includes(`-${this.#options.scope.peerTag}-`)) return;
     try {
       this.#add(Segment.open(segmentPath, this.#hash64));
     } catch {
@@ -234,7 +237,7 @@ export class Store {
     const { directory, mostBytes, scope } = this.#options;
     this.#survey();
     const random = randomBytes(4).toString('hex');
-    const whole = nextSegment(directory, this.#lying.at(-1), scope.tag, random);
+    const whole = nextSegment(directory, this.#lying.at(-1), scope.peerTag, random);
     const most = Math.max(LEAST_SEGMENT_PAGES, Math.floor(mostBytes / SEGMENTS / ENTRY_BYTES));
     const segment = Segment.create(whole, most, this.#hash64);
     const lying = { path: whole, bytes: 0 };

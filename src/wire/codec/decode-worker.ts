@@ -42,7 +42,7 @@ function answer(): void {
   }
 }
 
-const scope = start.cache && new Scope(start.cache.secret, start.cache.sharing);
+const scope = start.cache && new Scope(start.cache.secret, start.cache.sharing, start.cache.peer);
 const store = start.cache && scope && (await Store.open({ ...start.cache, scope }));
 const places = Places.agreed(start.cache?.places);
 const pipe = new DecodePipe({

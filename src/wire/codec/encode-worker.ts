@@ -19,7 +19,7 @@ function post(message: FromEncoder, transfer: ArrayBuffer[] = []): void {
   parentPort?.postMessage(message, transfer);
 }
 
-const scope = start.cache && new Scope(start.cache.secret, start.cache.sharing);
+const scope = start.cache && new Scope(start.cache.secret, start.cache.sharing, start.cache.peer);
 const store = start.cache && scope && (await Store.open({ ...start.cache, scope }));
 const places = Places.agreed(start.cache?.places);
 const far = new Summary(Buffer.from(start.farSummary));

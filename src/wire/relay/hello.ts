@@ -116,9 +116,8 @@ export function agreedCache(
   cells: number,
 ): ThreadCache | undefined {
   if (cache === undefined || ownTag === null || far.tag !== ownTag) return undefined;
-  const { directory, mostBytes, secret, sharing, placesFile } = cache;
-  const places = { file: placesFile, cells, farDigest: far.digest };
-  return { directory, mostBytes, secret, sharing, places };
+  const { placesFile, ...kept } = cache;
+  return { ...kept, places: { file: placesFile, cells, farDigest: far.digest } };
 }
 
 /**

@@ -26,7 +26,8 @@ function cacheAt(context: TestContext): ThreadCache {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'godwit-threads-'));
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   const secret = Buffer.alloc(32, 3);
-  return { directory, mostBytes: 64 * 2 ** 20, secret, sharing: { with: 'host' } };
+  const kept = { directory, mostBytes: 64 * 2 ** 20, secret };
+  return { ...kept, sharing: { with: 'host' }, peer: 'other', seeds: true };
 }
 
 /** Sends items through a pair of threads; gives what came out, the wire's bytes and the encoder's tally. */

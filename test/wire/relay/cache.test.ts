@@ -29,6 +29,8 @@ function host(context: TestContext): (of?: CacheOf) => WireCache {
     mostBytes: 64 * 2 ** 20,
     secret,
     sharing,
+    peer: 'other',
+    seeds: true,
     placesFile: path.join(directory, `${guest}.places`),
   });
 }

@@ -89,9 +89,7 @@ export function longStream(pages: number, first = 1, rounds = 1): Buffer {
   const records = Array.from({ length: pages }, (_, at) => {
     const name = at === 0 ? 'pc.ram' : undefined;
     if (at % 3 === 2) return writer.zeroPage(at * PAGE, name);
-    const page = Buffer.alloc(PAGE);
-    for (let word = 0; word < PAGE; word += 4) page.writeInt32LE(Math.imul(first + at, word), word);
-    return writer.page(at * PAGE, page, name);
+    return writer.page(at * PAGE, pageOfStream(at, first), name);
   });
   return Buffer.concat([
     writer.fileHeader(),
@@ -108,4 +106,11 @@ export function longStream(pages: number, first = 1, rounds = 1): Buffer {
     writer.device(7, 'timer', Buffer.from('state of a device')),
     writer.description('{}'),
   ]);
+}
+
+/** The content of a page of `longStream` that is none of zeros. */
+export function pageOfStream(at: number, first = 1): Buffer {
+  const page = Buffer.alloc(PAGE);
+  for (let word = 0; word < PAGE; word += 4) page.writeInt32LE(Math.imul(first + at, word), word);
+  return page;
 }
