@@ -1,14 +1,14 @@
 import type { Sharing } from './cache/scope.ts';
 import type { LevelChange } from './codec/policy.ts';
 import type { Kind } from './codec/records.ts';
-import type { LinkSession } from './links/link-session.ts';
-import { openSession } from './links/open.ts';
+import type { LinkSession } from '../links/link-session.ts';
+import { openSession } from '../links/open.ts';
 import { End, NO_FIGURES } from './relay/end.ts';
 import { SourceRelay } from './relay/source.ts';
 import { TargetRelay } from './relay/target.ts';
 import { StreamContext } from './stream/context.ts';
-import { listenFor, Listening, sessionOptions } from './way.ts';
-import type { SessionTerms, SourceWay, TargetWay, WayEnd } from './way.ts';
+import { listenFor, Listening, sessionOptions } from '../links/way.ts';
+import type { SessionTerms, SourceWay, TargetWay, WayEnd } from '../links/way.ts';
 
 /** What a mover needs of the wire: its end of one hypervisor's stream, from a unix socket to the other mover. */
 

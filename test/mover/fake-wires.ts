@@ -1,6 +1,6 @@
 import type { fakeWorld } from '../../src/drivers/registry.ts';
 import { godwitError } from '../../src/errors.ts';
-import type { LinkMeasure } from '../../src/wire/session.ts';
+import type { LinkMeasure } from '../../src/links/session.ts';
 import type { WireDoors } from '../../src/mover/wire.ts';
 import type {
   SourceWireOptions,

@@ -1,11 +1,11 @@
 import { chmod, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { toGodwitError } from '../../errors.ts';
-import type { LinkSession } from '../../wire/links/link-session.ts';
-import type { SessionServer } from '../../wire/links/server.ts';
-import { Plug } from '../../wire/relay/plug.ts';
-import type { LinkMeasure } from '../../wire/session.ts';
-import { Listening } from '../../wire/way.ts';
+import type { LinkSession } from '../../links/link-session.ts';
+import type { SessionServer } from '../../links/server.ts';
+import { Plug } from '../../links/plug.ts';
+import type { LinkMeasure } from '../../links/session.ts';
+import { Listening } from '../../links/way.ts';
 import type { TargetTunnel, Tunnel, TunnelFigures } from './open.ts';
 import type { Beside, Switchboard } from './switchboard.ts';
 import { windowFor } from './window.ts';

@@ -1,4 +1,4 @@
-import { Fifo } from '../../wire/links/fifo.ts';
+import { Fifo } from '../../links/fifo.ts';
 
 interface Waiting {
   readonly channel: number;

@@ -1,5 +1,5 @@
-import { Fifo } from '../../wire/links/fifo.ts';
-import type { Plug } from '../../wire/relay/plug.ts';
+import { Fifo } from '../../links/fifo.ts';
+import type { Plug } from '../../links/plug.ts';
 import { BadTunnelMessage, MOST_DATA, readMessage, writeMessage } from './messages.ts';
 import type { Message } from './messages.ts';
 import type { Standing } from './patience.ts';

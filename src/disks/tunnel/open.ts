@@ -1,7 +1,7 @@
-import { openSession } from '../../wire/links/open.ts';
-import { Plug } from '../../wire/relay/plug.ts';
-import { listenFor, sessionOptions } from '../../wire/way.ts';
-import type { SessionTerms, SourceWay, TargetWay, WayEnd } from '../../wire/way.ts';
+import { openSession } from '../../links/open.ts';
+import { Plug } from '../../links/plug.ts';
+import { listenFor, sessionOptions } from '../../links/way.ts';
+import type { SessionTerms, SourceWay, TargetWay, WayEnd } from '../../links/way.ts';
 import { ListeningTunnel, TunnelEnd } from './end.ts';
 import { Switchboard } from './switchboard.ts';
 import type { Beside } from './switchboard.ts';

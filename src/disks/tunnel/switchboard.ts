@@ -1,9 +1,9 @@
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
-import { Channels } from '../../wire/relay/channels.ts';
-import type { Plug } from '../../wire/relay/plug.ts';
-import { laneOf } from '../../wire/session.ts';
-import type { Session } from '../../wire/session.ts';
+import { Channels } from '../../links/channels.ts';
+import type { Plug } from '../../links/plug.ts';
+import { laneOf } from '../../links/session.ts';
+import type { Session } from '../../links/session.ts';
 import { Gate } from './gate.ts';
 import { Line } from './line.ts';
 import { BadTunnelMessage, readMessage, writeMessage } from './messages.ts';

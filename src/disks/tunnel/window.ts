@@ -1,4 +1,4 @@
-import type { LinkMeasure } from '../../wire/session.ts';
+import type { LinkMeasure } from '../../links/session.ts';
 
 /** What passes through both movers and the far kernel takes so long beside the link, ms. */
 const WORK_MS = 10;

@@ -2,9 +2,9 @@ import { toGodwitError } from '../../errors.ts';
 import type { EncodeTally } from '../codec/thread-messages.ts';
 import { KINDS } from '../codec/records.ts';
 import type { Kind } from '../codec/records.ts';
-import type { LinkSession } from '../links/link-session.ts';
+import type { LinkSession } from '../../links/link-session.ts';
 import type { Wire, WireFigures } from '../open.ts';
-import type { LinkMeasure } from '../session.ts';
+import type { LinkMeasure } from '../../links/session.ts';
 
 /** What the two relays have in common. */
 export interface Relay {

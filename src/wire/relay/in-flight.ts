@@ -1,4 +1,4 @@
-import type { LinkMeasure } from '../session.ts';
+import type { LinkMeasure } from '../../links/session.ts';
 
 /**
  * How much may be under way. What is queued ahead of the last pages when the guest stops is downtime: so the source

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { StreamContext } from '../stream/context.ts';
 import type { Encoding } from './encoding.ts';
-import type { Plug } from './plug.ts';
+import type { Plug } from '../../links/plug.ts';
 import { StreamItems } from './stream-items.ts';
 
 /** An item's first part waits so long for the rest; a hypervisor writes whole items, so the rest is on its way. */

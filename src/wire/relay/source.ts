@@ -6,15 +6,15 @@ import { GodwitError, godwitError } from '../../errors.ts';
 import type { EncodeTally } from '../codec/thread-messages.ts';
 import { EncodeThread } from '../codec/threads.ts';
 import type { WireCache } from '../open.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../../links/session.ts';
 import { StreamContext } from '../stream/context.ts';
-import { BACK, CHANNEL, Channels, CONNECTIONS } from './channels.ts';
+import { BACK, CHANNEL, Channels, CONNECTIONS } from '../../links/channels.ts';
 import type { Relay, RelayFigures } from './end.ts';
 import { urgentEncoding } from './encoding.ts';
 import type { Encoding } from './encoding.ts';
 import * as hello from './hello.ts';
 import { limitsOf, StreamMeter } from './in-flight.ts';
-import { Plug } from './plug.ts';
+import { Plug } from '../../links/plug.ts';
 import { SourceConnection } from './source-connection.ts';
 
 export interface SourceRelayOptions {

@@ -1,6 +1,6 @@
 import type { Item } from '../codec/item.ts';
-import { MESSAGE_BYTES } from './channels.ts';
-import { Plug } from './plug.ts';
+import { MESSAGE_BYTES } from '../../links/channels.ts';
+import { Plug } from '../../links/plug.ts';
 import { Rebuild } from './rebuild.ts';
 
 export interface TargetConnectionParts {

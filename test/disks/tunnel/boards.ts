@@ -3,7 +3,7 @@ import net from 'node:net';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { Switchboard } from '../../../src/disks/tunnel/switchboard.ts';
-import { Plug } from '../../../src/wire/relay/plug.ts';
+import { Plug } from '../../../src/links/plug.ts';
 import { tempDir } from '../../rpc/parties.ts';
 import { sessionPair } from '../../wire/relay/memory-session.ts';
 import type { MemorySession, Way } from '../../wire/relay/memory-session.ts';

@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { openSourceTunnel, openTargetTunnel } from '../../../src/disks/tunnel/open.ts';
 import type { SourceTunnelOptions, TargetTunnel, Tunnel } from '../../../src/disks/tunnel/open.ts';
 import { authority, tempDir } from '../../rpc/parties.ts';
-import { Proxy } from '../../wire/links/parties.ts';
+import { Proxy } from '../../links/parties.ts';
 import { connect, Listener } from './boards.ts';
 
 export interface Tunnels {

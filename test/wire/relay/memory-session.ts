@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LinkMeasure, Session } from '../../../src/wire/session.ts';
+import type { LinkMeasure, Session } from '../../../src/links/session.ts';
 
 /** Bytes that a session takes before `send` waits. */
 const QUEUE_BYTES = 1024 * 1024;

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { StreamContext } from '../../../src/wire/stream/context.ts';
-import { CHANNEL } from '../../../src/wire/relay/channels.ts';
+import { CHANNEL } from '../../../src/links/channels.ts';
 import { SourceRelay } from '../../../src/wire/relay/source.ts';
 import * as writer from '../stream/writer.ts';
 import { sessionPair } from './memory-session.ts';

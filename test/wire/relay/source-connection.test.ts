@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
-import { Plug } from '../../../src/wire/relay/plug.ts';
+import { Plug } from '../../../src/links/plug.ts';
 import { SourceConnection } from '../../../src/wire/relay/source-connection.ts';
 import { StreamContext } from '../../../src/wire/stream/context.ts';
 import { tempDir } from '../../rpc/parties.ts';

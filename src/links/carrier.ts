@@ -1,5 +1,5 @@
-import type { Clock } from '../../clock.ts';
-import type { Session } from '../session.ts';
+import type { Clock } from '../clock.ts';
+import type { Session } from './session.ts';
 import type { Connection } from './connection.ts';
 import { TICK_MS } from './core.ts';
 import type { Effect, LinkCore } from './core.ts';

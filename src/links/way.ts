@@ -1,9 +1,9 @@
 import { silentLog } from '../log.ts';
 import type { Log } from '../log.ts';
 import type { Credentials } from '../rpc/tls.ts';
-import type { Budget } from './links/budget.ts';
-import type { LinkSession, SessionOptions } from './links/link-session.ts';
-import { SessionServer } from './links/server.ts';
+import type { Budget } from './budget.ts';
+import type { LinkSession, SessionOptions } from './link-session.ts';
+import { SessionServer } from './server.ts';
 import type { LinkMeasure } from './session.ts';
 
 /** What two movers open a session between them for, and by what; alike for a hypervisor's stream and for its disks. */

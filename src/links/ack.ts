@@ -1,4 +1,4 @@
-import { CHANNELS } from '../session.ts';
+import { CHANNELS } from './session.ts';
 import { BadLinkFrame } from './format.ts';
 
 /** How many frames of a channel were taken in all. */

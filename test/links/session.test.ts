@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CHANNELS, laneOf } from '../../src/wire/session.ts';
+import { CHANNELS, laneOf } from '../../src/links/session.ts';
 
 test('a channel’s number says its lane, and no other number is a channel', () => {
   assert.deepEqual(

@@ -1,9 +1,9 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { systemClock } from '../../clock.ts';
-import type { Clock } from '../../clock.ts';
-import type { Log } from '../../log.ts';
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
 import { sessionId } from './greeting.ts';
 import type { LinkSession } from './link-session.ts';
 import { sharesOf } from './shares.ts';

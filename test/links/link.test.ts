@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { came, mayWaitMs, newLink, told } from '../../../src/wire/links/link.ts';
+import { came, mayWaitMs, newLink, told } from '../../src/links/link.ts';
 
 const PIECE = 32 * 1024;
 

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { epoch } from '../../protocol/peer.ts';
-import { serialError, whatIsWrong } from '../../protocol/errors.ts';
-import type { SerialError } from '../../errors.ts';
-import { migrationId } from '../../protocol/names.ts';
-import { CHANNELS } from '../session.ts';
+import { epoch } from '../protocol/peer.ts';
+import { serialError, whatIsWrong } from '../protocol/errors.ts';
+import type { SerialError } from '../errors.ts';
+import { migrationId } from '../protocol/names.ts';
+import { CHANNELS } from './session.ts';
 import { BadLinkFrame, LINK_VERSION } from './format.ts';
 
 /** 128 random bits in hex. */

@@ -1,10 +1,10 @@
 import tls from 'node:tls';
 import type { TLSSocket } from 'node:tls';
-import { withDeadline } from '../../deadline.ts';
-import { godwitError } from '../../errors.ts';
-import { splitAddress } from '../../protocol/names.ts';
-import { clientTls, wrongServer } from '../../rpc/tls.ts';
-import type { Credentials } from '../../rpc/tls.ts';
+import { withDeadline } from '../deadline.ts';
+import { godwitError } from '../errors.ts';
+import { splitAddress } from '../protocol/names.ts';
+import { clientTls, wrongServer } from '../rpc/tls.ts';
+import type { Credentials } from '../rpc/tls.ts';
 import { Connection } from './connection.ts';
 import { BadLinkFrame, controlFrame } from './format.ts';
 import type { Frame } from './format.ts';

@@ -3,15 +3,15 @@ import { once } from 'node:events';
 import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
-import { silentLog } from '../../../src/log.ts';
-import type { Role } from '../../../src/protocol/contract.ts';
-import type { Credentials } from '../../../src/rpc/tls.ts';
-import type { LinkSession } from '../../../src/wire/links/link-session.ts';
-import type { SessionOptions } from '../../../src/wire/links/link-session.ts';
-import { openSession } from '../../../src/wire/links/open.ts';
-import type { OpenOptions } from '../../../src/wire/links/open.ts';
-import { SessionServer } from '../../../src/wire/links/server.ts';
-import { authority } from '../../rpc/parties.ts';
+import { silentLog } from '../../src/log.ts';
+import type { Role } from '../../src/protocol/contract.ts';
+import type { Credentials } from '../../src/rpc/tls.ts';
+import type { LinkSession } from '../../src/links/link-session.ts';
+import type { SessionOptions } from '../../src/links/link-session.ts';
+import { openSession } from '../../src/links/open.ts';
+import type { OpenOptions } from '../../src/links/open.ts';
+import { SessionServer } from '../../src/links/server.ts';
+import { authority } from '../rpc/parties.ts';
 
 export interface Parties {
   readonly issue: (name: string, role: Role) => Promise<Credentials>;

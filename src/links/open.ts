@@ -1,10 +1,10 @@
-import { systemClock } from '../../clock.ts';
-import { withDeadline } from '../../deadline.ts';
-import { godwitError, GodwitError } from '../../errors.ts';
-import { silentLog } from '../../log.ts';
-import type { Log } from '../../log.ts';
-import type { Credentials } from '../../rpc/tls.ts';
-import type { LinkMeasure } from '../session.ts';
+import { systemClock } from '../clock.ts';
+import { withDeadline } from '../deadline.ts';
+import { godwitError, GodwitError } from '../errors.ts';
+import { silentLog } from '../log.ts';
+import type { Log } from '../log.ts';
+import type { Credentials } from '../rpc/tls.ts';
+import type { LinkMeasure } from './session.ts';
 import { keepShare } from './budget.ts';
 import type { Budget } from './budget.ts';
 import { dial, Refused } from './dial.ts';

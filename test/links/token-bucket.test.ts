@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { TokenBucket } from '../../../src/wire/links/token-bucket.ts';
+import { TokenBucket } from '../../src/links/token-bucket.ts';
 
 test('over any time no more goes than the rate and one burst allow, when what must wait waits', () => {
   const step = fc.record({ bytes: fc.integer({ min: 1, max: 65_536 }), idleMs: fc.nat(300) });

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { systemClock } from '../../clock.ts';
-import type { Clock } from '../../clock.ts';
-import { withDeadline } from '../../deadline.ts';
-import { godwitError, toGodwitError } from '../../errors.ts';
-import { laneOf } from '../session.ts';
-import type { LinkMeasure, Session } from '../session.ts';
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { withDeadline } from '../deadline.ts';
+import { godwitError, toGodwitError } from '../errors.ts';
+import { laneOf } from './session.ts';
+import type { LinkMeasure, Session } from './session.ts';
 import { Carrier } from './carrier.ts';
 import type { Connection } from './connection.ts';
 import { LinkCore } from './core.ts';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { hasCode } from '../../../src/errors.ts';
-import { silentLog } from '../../../src/log.ts';
-import type { LinkSession } from '../../../src/wire/links/link-session.ts';
-import { connectionsFor, openSession } from '../../../src/wire/links/open.ts';
-import { SessionServer } from '../../../src/wire/links/server.ts';
-import { authority } from '../../rpc/parties.ts';
+import { hasCode } from '../../src/errors.ts';
+import { silentLog } from '../../src/log.ts';
+import type { LinkSession } from '../../src/links/link-session.ts';
+import { connectionsFor, openSession } from '../../src/links/open.ts';
+import { SessionServer } from '../../src/links/server.ts';
+import { authority } from '../rpc/parties.ts';
 import { Arrivals, joined, nameOf, parties, Proxy } from './parties.ts';
 
 const text = (value: string): Uint8Array => Buffer.from(value, 'latin1');

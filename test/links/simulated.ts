@@ -1,8 +1,8 @@
-import { LinkCore, TICK_MS } from '../../../src/wire/links/core.ts';
-import type { Frame } from '../../../src/wire/links/format.ts';
-import { HEAD_BYTES } from '../../../src/wire/links/format.ts';
-import type { Position } from '../../../src/wire/links/greeting.ts';
-import { Senders } from '../../../src/wire/links/senders.ts';
+import { LinkCore, TICK_MS } from '../../src/links/core.ts';
+import type { Frame } from '../../src/links/format.ts';
+import { HEAD_BYTES } from '../../src/links/format.ts';
+import type { Position } from '../../src/links/greeting.ts';
+import { Senders } from '../../src/links/senders.ts';
 
 /** Time and order without a clock: what is due first happens first. */
 export class Time {

@@ -1,4 +1,4 @@
-import type { Session } from '../session.ts';
+import type { Session } from './session.ts';
 
 /**
  * What each of a session's channels carries. A hypervisor's first connection is the main one; a second one carries

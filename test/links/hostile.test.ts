@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { writeAck } from '../../../src/wire/links/ack.ts';
-import { LinkCore } from '../../../src/wire/links/core.ts';
-import { BadLinkFrame, controlFrame, TYPES } from '../../../src/wire/links/format.ts';
-import type { Frame, FrameType } from '../../../src/wire/links/format.ts';
-import type { Position } from '../../../src/wire/links/greeting.ts';
+import { writeAck } from '../../src/links/ack.ts';
+import { LinkCore } from '../../src/links/core.ts';
+import { BadLinkFrame, controlFrame, TYPES } from '../../src/links/format.ts';
+import type { Frame, FrameType } from '../../src/links/format.ts';
+import type { Position } from '../../src/links/greeting.ts';
 import { world, Path } from './simulated.ts';
 
 const HOLDS = 256 * 1024;

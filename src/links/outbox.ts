@@ -1,5 +1,5 @@
-import { laneOf } from '../session.ts';
-import type { Lane } from '../session.ts';
+import { laneOf } from './session.ts';
+import type { Lane } from './session.ts';
 import type { Taken } from './ack.ts';
 import { Fifo } from './fifo.ts';
 import {

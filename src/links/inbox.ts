@@ -1,4 +1,4 @@
-import { CHANNELS, laneOf } from '../session.ts';
+import { CHANNELS, laneOf } from './session.ts';
 import type { Taken } from './ack.ts';
 import { Fifo } from './fifo.ts';
 import { BadLinkFrame, FRAME_COST_BYTES, MOST_MESSAGE_BYTES } from './format.ts';

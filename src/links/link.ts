@@ -1,4 +1,4 @@
-import type { Lane } from '../session.ts';
+import type { Lane } from './session.ts';
 import { Fifo } from './fifo.ts';
 import type { Outgoing } from './outbox.ts';
 

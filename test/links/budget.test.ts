@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { silentLog } from '../../../src/log.ts';
-import { keepShare } from '../../../src/wire/links/budget.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { silentLog } from '../../src/log.ts';
+import { keepShare } from '../../src/links/budget.ts';
+import { tempDir } from '../rpc/parties.ts';
 import { joined, parties } from './parties.ts';
 
 const MB = 1_000_000;

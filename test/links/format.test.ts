@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { CHANNELS } from '../../../src/wire/session.ts';
-import { readAck, writeAck } from '../../../src/wire/links/ack.ts';
+import { CHANNELS } from '../../src/links/session.ts';
+import { readAck, writeAck } from '../../src/links/ack.ts';
 import {
   BadLinkFrame,
   HEAD_BYTES,
@@ -12,14 +12,9 @@ import {
   MOST_DATA_BYTES,
   TYPES,
   writeHead,
-} from '../../../src/wire/links/format.ts';
-import type { Frame, FrameType } from '../../../src/wire/links/format.ts';
-import {
-  helloSchema,
-  readJson,
-  refusalSchema,
-  welcomeSchema,
-} from '../../../src/wire/links/greeting.ts';
+} from '../../src/links/format.ts';
+import type { Frame, FrameType } from '../../src/links/format.ts';
+import { helloSchema, readJson, refusalSchema, welcomeSchema } from '../../src/links/greeting.ts';
 
 const RUNS = Number(process.env['GODWIT_FUZZ_RUNS'] ?? 2000);
 const EMPTY = new Set<FrameType>(['ping', 'pong', 'goodbye']);
@@ -143,7 +138,7 @@ function readAll(payload: Uint8Array): void {
 }
 
 test('the page about the links lists the types of frames as they are', () => {
-  const page = readFileSync(path.join(import.meta.dirname, '../../../docs/wire-links.md'), 'utf8');
+  const page = readFileSync(path.join(import.meta.dirname, '../../docs/wire-links.md'), 'utf8');
   const rows = [...page.matchAll(/^\| (\d+) \| (\w+) \|/gm)].map(([, number, name]) => [
     name,
     Number(number),

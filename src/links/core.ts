@@ -1,6 +1,6 @@
-import { godwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
-import type { Lane, LinkMeasure } from '../session.ts';
+import { godwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
+import type { Lane, LinkMeasure } from './session.ts';
 import { readAck, writeAck } from './ack.ts';
 import { Flight } from './flight.ts';
 import { BadLinkFrame, controlFrame, HEAD_BYTES } from './format.ts';

@@ -1,6 +1,6 @@
-import { godwitError, GodwitError, toGodwitError } from '../../errors.ts';
-import type { SerialError } from '../../errors.ts';
-import { serialError } from '../../protocol/errors.ts';
+import { godwitError, GodwitError, toGodwitError } from '../errors.ts';
+import type { SerialError } from '../errors.ts';
+import { serialError } from '../protocol/errors.ts';
 import { readJson } from './greeting.ts';
 import type { Refusal } from './greeting.ts';
 
