@@ -1,4 +1,4 @@
-import type { JournalFile, OpenJournalFile } from '../src/mover/journal-file.ts';
+import type { JournalFile, OpenJournalFile } from '../src/host/journal-file.ts';
 import { never } from './process.ts';
 import type { SimProcess } from './process.ts';
 import type { Random } from './random.ts';

@@ -1,6 +1,6 @@
 import { godwitError } from '../src/errors.ts';
 import { DestinationMover } from '../src/mover/destination/mover.ts';
-import { Journal } from '../src/mover/journal.ts';
+import { Journal } from '../src/host/journal.ts';
 import { DO } from '../src/mover/source/handlers.ts';
 import { UNDO } from '../src/mover/source/undo.ts';
 import { Watch } from '../src/mover/source/watch.ts';

@@ -26,7 +26,7 @@ import { ownIdentity } from './pki/own.ts';
 import { Leftovers } from './leftovers/leftovers.ts';
 import { Resolve } from './resolve.ts';
 import { Sides } from './sides.ts';
-import { fenceOf } from '../mover/fencing.ts';
+import { fenceOf } from '../host/fencing.ts';
 import { MigrationStore } from './store.ts';
 import { Supervisor } from './supervision.ts';
 import { Vantage } from './vantage.ts';

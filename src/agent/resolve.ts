@@ -6,9 +6,9 @@ import { replaySource } from '../migration/journal.ts';
 import { judge, safeAnswer } from '../migration/resolution.ts';
 import { whyNotResolved } from '../migration/resolve.ts';
 import type { Resolved } from '../migration/resolve.ts';
-import type { Fence } from '../mover/fencing.ts';
-import { openSourceJournal } from '../mover/journal.ts';
-import { holdMigration } from '../mover/process.ts';
+import type { Fence } from '../host/fencing.ts';
+import { openSourceJournal } from '../host/journal.ts';
+import { holdMigration } from '../host/process.ts';
 import { moverContract } from '../protocol/contract.ts';
 import { isEnd } from '../protocol/migration.ts';
 import type {

@@ -5,7 +5,7 @@ import type { Log } from '../log.ts';
 import type { DestinationState } from '../migration/destination.ts';
 import { replayDestination, replaySource } from '../migration/journal.ts';
 import type { SourceState } from '../migration/source-state.ts';
-import { readJournals } from '../mover/journal.ts';
+import { readJournals } from '../host/journal.ts';
 import type { SideView } from '../protocol/resolve.ts';
 import type { Caller } from '../rpc/caller.ts';
 import { isAlive } from './mover-process.ts';

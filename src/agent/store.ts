@@ -10,8 +10,8 @@ import type { Progress, Report } from '../protocol/migration.ts';
 import { moverRequest } from '../protocol/mover-request.ts';
 import type { MoverRequest } from '../protocol/mover-request.ts';
 import { migrationId } from '../protocol/names.ts';
-import { readJournals } from '../mover/journal.ts';
-import { syncDirectory } from '../mover/journal-file.ts';
+import { readJournals } from '../host/journal.ts';
+import { syncDirectory } from '../host/journal-file.ts';
 
 /** Ended migrations that are kept for `godwit migrations` and `godwit report`. */
 const KEPT = 1000;

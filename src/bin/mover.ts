@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 
 enableCompileCache();
 const { runMover } = await import('../mover/main.ts');
-const { sayWhyNot } = await import('../mover/process.ts');
+const { sayWhyNot } = await import('../host/process.ts');
 const { toGodwitError } = await import('../errors.ts');
 
 const { values } = parseArgs({

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { runSiteProgram } from '../site-program.ts';
+import { runSiteProgram } from './site-program.ts';
 import { hookInput, HOOKS } from './hooks.ts';
 import type { HookFacts, HookName } from './hooks.ts';
 

@@ -19,7 +19,7 @@ import { serve } from '../rpc/server.ts';
 import type { Handlers } from '../rpc/server.ts';
 import { Live } from './live.ts';
 import { keepPace } from './pace.ts';
-import { holdMigration, sayReady, startTicksOf } from './process.ts';
+import { holdMigration, sayReady, startTicksOf } from '../host/process.ts';
 import { surroundingsOf } from './surroundings.ts';
 
 /** How long followers of the live view get to read its last line, ms. */

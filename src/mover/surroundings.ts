@@ -16,11 +16,11 @@ import { reach } from '../rpc/reach.ts';
 import type { Reach } from '../rpc/reach.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { hostCredentials } from './credentials.ts';
-import { fenceOf } from './fencing.ts';
-import type { Fence } from './fencing.ts';
-import { openJournalFile } from './journal-file.ts';
-import type { OpenJournalFile } from './journal-file.ts';
-import { bootId } from './process.ts';
+import { fenceOf } from '../host/fencing.ts';
+import type { Fence } from '../host/fencing.ts';
+import { openJournalFile } from '../host/journal-file.ts';
+import type { OpenJournalFile } from '../host/journal-file.ts';
+import { bootId } from '../host/process.ts';
 import { wireDoors } from './wire.ts';
 import type { WireDoors } from './wire.ts';
 

@@ -1,6 +1,6 @@
 import { withDeadline } from '../deadline.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
-import { ovsDatabase } from '../openvswitch.ts';
+import { ovsDatabase } from './openvswitch.ts';
 import { parseOvsPorts } from './facts.ts';
 import type { OvsPort } from './facts.ts';
 import { unplugStep } from './handover.ts';

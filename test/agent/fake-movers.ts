@@ -6,7 +6,7 @@ import { silentLog } from '../../src/log.ts';
 import { replaySource } from '../../src/migration/journal.ts';
 import { progressOf } from '../../src/migration/progress.ts';
 import type { SourceEvent } from '../../src/migration/source-state.ts';
-import { openDestinationJournal, openSourceJournal } from '../../src/mover/journal.ts';
+import { openDestinationJournal, openSourceJournal } from '../../src/host/journal.ts';
 import { Live } from '../../src/mover/live.ts';
 import { moverContract } from '../../src/protocol/contract.ts';
 import { migrationSettings } from '../../src/protocol/migration.ts';

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { isAlive, moverProcesses } from '../../src/agent/mover-process.ts';
 import type { Migration } from '../../src/agent/store.ts';
-import { startTicksOf } from '../../src/mover/process.ts';
+import { startTicksOf } from '../../src/host/process.ts';
 import { tempDir } from '../rpc/parties.ts';
 
 const id = 'm-00000001';

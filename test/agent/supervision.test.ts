@@ -9,7 +9,7 @@ import { Supervisor } from '../../src/agent/supervision.ts';
 import { systemClock } from '../../src/clock.ts';
 import type { Clock } from '../../src/clock.ts';
 import { silentLog } from '../../src/log.ts';
-import { openDestinationJournal } from '../../src/mover/journal.ts';
+import { openDestinationJournal } from '../../src/host/journal.ts';
 import { tempDir } from '../rpc/parties.ts';
 
 const id = 'm-00000001';

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { agentsOf } from '../../src/lab/agents.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
 import { labHost } from '../../src/lab/state.ts';
-import { readJournals } from '../../src/mover/journal.ts';
+import { readJournals } from '../../src/host/journal.ts';
 import type { GuestDescription } from '../../src/protocol/peer.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import type { BareGuest } from './support/bare-guest.ts';

@@ -24,7 +24,7 @@ import { replayDestination } from '../../src/migration/journal.ts';
 import type { SourceEvent } from '../../src/migration/source-state.ts';
 import { keepImages } from '../../src/mover/destination/images.ts';
 import { DestinationMover } from '../../src/mover/destination/mover.ts';
-import { openDestinationJournal, readJournals } from '../../src/mover/journal.ts';
+import { openDestinationJournal, readJournals } from '../../src/host/journal.ts';
 import { SourceBases } from '../../src/mover/source/bases.ts';
 import { preparation } from '../../src/mover/source/parts.ts';
 import type { SourceParts } from '../../src/mover/source/parts.ts';

@@ -11,7 +11,7 @@ import { reportOf } from '../../src/migration/report.ts';
 import type { SourceEvent } from '../../src/migration/source-state.ts';
 import { openDestination } from '../../src/mover/destination/main.ts';
 import type { RunningDestination } from '../../src/mover/destination/main.ts';
-import { Journal, readJournals } from '../../src/mover/journal.ts';
+import { Journal, readJournals } from '../../src/host/journal.ts';
 import { openSource } from '../../src/mover/source/main.ts';
 import type { RunningSource } from '../../src/mover/source/main.ts';
 import { surroundingsOf } from '../../src/mover/surroundings.ts';

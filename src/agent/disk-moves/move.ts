@@ -6,7 +6,7 @@ import type { SerialError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { decideMove, moveAfter } from '../../migration/disk-move.ts';
 import type { DiskMoveEvent, MoveDeed, MoveState } from '../../migration/disk-move.ts';
-import type { Journal } from '../../mover/journal.ts';
+import type { Journal } from '../../host/journal.ts';
 import type { DiskMoveProgress } from '../../protocol/disk-move.ts';
 import { Figures } from './figures.ts';
 import { discardNew, giveUpOld, keepNew, makeNew } from './files.ts';

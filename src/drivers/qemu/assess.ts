@@ -4,7 +4,7 @@ import type { Check } from '../../protocol/migration.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer.ts';
 import { isNfs } from '../../protocol/nfs-url.ts';
 import { godwitError } from '../../errors.ts';
-import { ovsDatabase } from '../../openvswitch.ts';
+import { ovsDatabase } from '../../network/openvswitch.ts';
 import type { DestinationOptions, NicPlan } from '../driver.ts';
 import { hasNfsClient } from './binaries.ts';
 import type { QemuProgram } from './binaries.ts';

@@ -4,7 +4,7 @@ import type { DestinationEvent, DestinationState } from '../../migration/destina
 import type { Proof } from '../../migration/run-right.ts';
 import { onSilence } from '../../migration/silence.ts';
 import type { ResolveAnswer, RunAt, SideView } from '../../protocol/resolve.ts';
-import type { Fence } from '../fencing.ts';
+import type { Fence } from '../../host/fencing.ts';
 import type { DestinationParts } from './parts.ts';
 
 /** What a destination does when its source does not speak to it: by itself, or because a person says so. */

@@ -2,7 +2,7 @@ import { GodwitError, godwitError } from '../../errors.ts';
 import { destinationAfter } from '../../migration/destination.ts';
 import { destinationDurability } from '../../migration/durability.ts';
 import type { DestinationEvent, DestinationState } from '../../migration/destination.ts';
-import type { Journal } from '../journal.ts';
+import type { Journal } from '../../host/journal.ts';
 
 /** What this side knows: its journal, and the state that follows from it. */
 export class Ledger {

@@ -11,7 +11,7 @@ import type { DestinationMoverRequest } from '../../protocol/mover-request.ts';
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../../protocol/version.ts';
 import type { Listening } from '../../rpc/listen.ts';
 import type { Handlers } from '../../rpc/server.ts';
-import { openDestinationJournal, readJournals } from '../journal.ts';
+import { openDestinationJournal, readJournals } from '../../host/journal.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { askSourceOf } from './source-agent.ts';
 import { ArrivedConnections } from './connections.ts';

@@ -8,7 +8,7 @@ import type { DestinationEvent, DestinationState } from '../../migration/destina
 import { godwitError } from '../../errors.ts';
 import type { Preparation, Prepared } from '../../protocol/peer.ts';
 import { streamTls } from '../credentials.ts';
-import type { Journal } from '../journal.ts';
+import type { Journal } from '../../host/journal.ts';
 import type { WireDoors } from '../wire.ts';
 import type { Others } from './alone.ts';
 import type { ArrivedConnections } from './connections.ts';

@@ -18,7 +18,7 @@ import { durability } from '../../migration/durability.ts';
 import { canCancel, transition } from '../../migration/transition.ts';
 import type { CancelAnswer } from '../../protocol/contract.ts';
 import type { EndPhase, MemorySample, Progress } from '../../protocol/migration.ts';
-import type { Journal } from '../journal.ts';
+import type { Journal } from '../../host/journal.ts';
 import { Lane } from '../lane.ts';
 import { Live } from '../live.ts';
 import { fitEvent } from './fit.ts';

@@ -9,8 +9,8 @@ import type { DiskRelocator, RelocationSight } from '../../../src/drivers/disks.
 import { silentLog } from '../../../src/log.ts';
 import { beginMove, diskMoveRecord, replayMove } from '../../../src/migration/disk-move.ts';
 import type { DiskMoveEvent } from '../../../src/migration/disk-move.ts';
-import type { JournalFile } from '../../../src/mover/journal-file.ts';
-import { open } from '../../../src/mover/journal.ts';
+import type { JournalFile } from '../../../src/host/journal-file.ts';
+import { open } from '../../../src/host/journal.ts';
 import type { DiskMovePlan, DiskMoveProgress } from '../../../src/protocol/disk-move.ts';
 
 /** Thrown in place of going on: what comes after is done by another agent. */

@@ -4,8 +4,8 @@ import type { GodwitError } from '../../../src/errors.ts';
 import { initialDestination } from '../../../src/migration/destination.ts';
 import type { DestinationEvent } from '../../../src/migration/destination.ts';
 import { destinationRecord } from '../../../src/migration/journal.ts';
-import type { JournalFile } from '../../../src/mover/journal-file.ts';
-import { Journal } from '../../../src/mover/journal.ts';
+import type { JournalFile } from '../../../src/host/journal-file.ts';
+import { Journal } from '../../../src/host/journal.ts';
 import { Ledger } from '../../../src/mover/destination/ledger.ts';
 
 const admission = {

@@ -6,7 +6,7 @@ import { systemClock } from '../../../src/clock.ts';
 import { destinationAfter, initialDestination } from '../../../src/migration/destination.ts';
 import type { DestinationEvent } from '../../../src/migration/destination.ts';
 import { Ledger } from '../../../src/mover/destination/ledger.ts';
-import { openDestinationJournal, readJournals } from '../../../src/mover/journal.ts';
+import { openDestinationJournal, readJournals } from '../../../src/host/journal.ts';
 import { admissionOf, planned, preparationOf } from '../../migration/samples.ts';
 
 const PREPARED = {

@@ -12,7 +12,7 @@ import { initialDestination } from '../../../src/migration/destination.ts';
 import type { DestinationState } from '../../../src/migration/destination.ts';
 import { replayDestination } from '../../../src/migration/journal.ts';
 import { DestinationMover } from '../../../src/mover/destination/mover.ts';
-import { openDestinationJournal, readJournals } from '../../../src/mover/journal.ts';
+import { openDestinationJournal, readJournals } from '../../../src/host/journal.ts';
 import type { Preparation } from '../../../src/protocol/peer.ts';
 import { TwoHosts } from '../two-hosts.ts';
 

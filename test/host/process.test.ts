@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { bootId, holdMigration, sayReady, startTicksOf } from '../../src/mover/process.ts';
+import { bootId, holdMigration, sayReady, startTicksOf } from '../../src/host/process.ts';
 import { moverState } from '../../src/protocol/mover-request.ts';
 
 describe('a mover as a process', () => {

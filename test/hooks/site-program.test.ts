@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { runSiteProgram } from '../src/site-program.ts';
-import type { SiteProgram } from '../src/site-program.ts';
-import { gone } from './process-end.ts';
+import { runSiteProgram } from '../../src/hooks/site-program.ts';
+import type { SiteProgram } from '../../src/hooks/site-program.ts';
+import { gone } from '../process-end.ts';
 
 const never = new AbortController().signal;
 

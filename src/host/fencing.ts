@@ -1,5 +1,5 @@
 import type { AgentConfig } from '../config.ts';
-import { runSiteProgram } from '../site-program.ts';
+import { runSiteProgram } from '../hooks/site-program.ts';
 
 /** What the fencing hook is told of the migration, besides the host to be off. */
 export interface FenceFacts {

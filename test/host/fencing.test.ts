@@ -5,8 +5,8 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { parseAgentConfig } from '../../src/config.ts';
-import { fenceOf } from '../../src/mover/fencing.ts';
-import type { Fence, Fencing } from '../../src/mover/fencing.ts';
+import { fenceOf } from '../../src/host/fencing.ts';
+import type { Fence, Fencing } from '../../src/host/fencing.ts';
 import { gone } from '../process-end.ts';
 
 const facts = { id: 'm-1', guest: 'web1', side: 'destination' } as const;

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { ovsDatabase } from '../src/openvswitch.ts';
+import { ovsDatabase } from '../../src/network/openvswitch.ts';
 
 test('a host’s Open vSwitch is where OVS_RUNDIR says, and nowhere else then', async () => {
   const own = await mkdtemp(path.join(tmpdir(), 'godwit-ovs-'));

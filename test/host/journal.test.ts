@@ -8,11 +8,7 @@ import fc from 'fast-check';
 import type { Clock } from '../../src/clock.ts';
 import { decodeRecords, sourceRecord } from '../../src/migration/journal.ts';
 import type { SourceEvent } from '../../src/migration/source-state.ts';
-import {
-  openDestinationJournal,
-  openSourceJournal,
-  readJournals,
-} from '../../src/mover/journal.ts';
+import { openDestinationJournal, openSourceJournal, readJournals } from '../../src/host/journal.ts';
 import { anyEvent } from '../migration/events.ts';
 import { errorOf, planned } from '../migration/samples.ts';
 
