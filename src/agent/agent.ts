@@ -11,7 +11,7 @@ import { serve } from '../rpc/server.ts';
 import { readCredentials } from '../rpc/tls.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { HostCache } from './cache.ts';
-import { DiskMoves } from './disk-moves/moves.ts';
+import { DiskMoves } from './disk-moves.ts';
 import { Follow } from './follow.ts';
 import { Guests } from './guests.ts';
 import { agentHandlers } from './handlers.ts';

@@ -10,7 +10,7 @@ import type { diskMoveRoutes } from '../protocol/disk-move-routes.ts';
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Handlers } from '../rpc/server.ts';
 import type { HostCache } from './cache.ts';
-import type { DiskMoves } from './disk-moves/moves.ts';
+import type { DiskMoves } from './disk-moves.ts';
 import type { Follow } from './follow.ts';
 import type { Guests } from './guests.ts';
 import type { Incoming } from './incoming.ts';

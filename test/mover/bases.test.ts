@@ -31,7 +31,7 @@ import type { SourceParts } from '../../src/mover/source/parts.ts';
 import type { Disk, Place } from '../../src/protocol/disk.ts';
 import type { Seeding } from '../../src/protocol/peer.ts';
 import type { Credentials } from '../../src/rpc/tls.ts';
-import { openPools } from '../../src/storage/pools.ts';
+import { openPools } from '../../src/disks/proof/pools.ts';
 import { planned } from '../migration/samples.ts';
 import { tempDir } from '../rpc/parties.ts';
 import { hostsFor } from './stage.ts';

@@ -1,9 +1,9 @@
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
-import type { BaseTarget } from '../../disks/base/file.ts';
+import type { BaseTarget } from '../../disks/backing/file.ts';
 import type { DestinationState } from '../../migration/destination.ts';
-import { madeNames } from '../../storage/made.ts';
-import { openPools } from '../../storage/pools.ts';
+import { madeNames } from '../../disks/proof/made.ts';
+import { openPools } from '../../disks/proof/pools.ts';
 
 /** What is made here, from the journal's state alone; its names are the migration's own. */
 export async function targetsOf(

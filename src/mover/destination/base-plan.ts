@@ -1,7 +1,7 @@
 import path from 'node:path';
-import { findBases } from '../../disks/base/find.ts';
-import { planBases } from '../../disks/base/plan.ts';
-import type { BaseFate } from '../../disks/base/plan.ts';
+import { findBases } from '../../disks/backing/find.ts';
+import { planBases } from '../../disks/backing/plan.ts';
+import type { BaseFate } from '../../disks/backing/plan.ts';
 import type { AgentConfig } from '../../config.ts';
 import type { Identifier } from '../../drivers/disks.ts';
 import { godwitError } from '../../errors.ts';
@@ -11,8 +11,8 @@ import type { BaseImage } from '../../protocol/base-image.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { Preparation, Seeding } from '../../protocol/peer.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { newFileIn, openPools, resolveIn } from '../../storage/pools.ts';
-import type { Pool } from '../../storage/pools.ts';
+import { newFileIn, openPools, resolveIn } from '../../disks/proof/pools.ts';
+import type { Pool } from '../../disks/proof/pools.ts';
 import { imagesToMake, poolFor, refuseWithoutRoom, whyNoPool } from './images.ts';
 import type { PlannedImage } from './images.ts';
 

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { hostsOf } from '../../config.ts';
-import type { BaseTaker } from '../../disks/base/take.ts';
-import type { BaseTarget } from '../../disks/base/file.ts';
-import type { TargetTunnel } from '../../disks/tunnel/open.ts';
+import type { BaseTaker } from '../../disks/backing/take.ts';
+import type { BaseTarget } from '../../disks/backing/file.ts';
+import type { TargetTunnel } from '../../disks/copy/tunnel/open.ts';
 import type { DestinationSession } from '../../drivers/driver.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { DestinationState } from '../../migration/destination.ts';
 import type { DiskTunnel, SeedAnswer, Seeding } from '../../protocol/peer.ts';
 import { optimiseWhatIsHot } from '../../small-process.ts';
-import { isNamed, makeDirectories } from '../../storage/made.ts';
+import { isNamed, makeDirectories } from '../../disks/proof/made.ts';
 import { hostCredentials } from '../credentials.ts';
 import { targetsOf } from './base-names.ts';
 import { planSeeding } from './base-plan.ts';
@@ -69,8 +69,8 @@ export class DestinationBases {
     const session = randomBytes(16).toString('hex');
     optimiseWhatIsHot();
     const [{ openTargetTunnel }, { BaseTaker: Taker }] = await Promise.all([
-      import('../../disks/tunnel/open.ts'),
-      import('../../disks/base/take.ts'),
+      import('../../disks/copy/tunnel/open.ts'),
+      import('../../disks/backing/take.ts'),
     ]);
     const tunnel = await openTargetTunnel({
       migration: id,

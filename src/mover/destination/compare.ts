@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { hashesOf } from '../../disks/compare/chunks.ts';
-import { NbdClient } from '../../disks/nbd/client.ts';
+import { hashesOf } from '../../disks/copy/compare/chunks.ts';
+import { NbdClient } from '../../disks/copy/nbd/client.ts';
 import type { DiskWatch } from '../../drivers/disks.ts';
 import type { DestinationSession } from '../../drivers/driver.ts';
 import { godwitError } from '../../errors.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { hostsOf } from '../../config.ts';
-import type { TargetTunnel } from '../../disks/tunnel/open.ts';
+import type { TargetTunnel } from '../../disks/copy/tunnel/open.ts';
 import type { DestinationSession } from '../../drivers/driver.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { DestinationState } from '../../migration/destination.ts';
@@ -40,7 +40,7 @@ export class DestinationDisks {
     await hypervisor.disks.serve(nodes, socket, signal);
     const session = randomBytes(16).toString('hex');
     optimiseWhatIsHot();
-    const { openTargetTunnel } = await import('../../disks/tunnel/open.ts');
+    const { openTargetTunnel } = await import('../../disks/copy/tunnel/open.ts');
     const tunnel = await openTargetTunnel({
       migration: id,
       epoch,

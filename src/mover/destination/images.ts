@@ -16,10 +16,10 @@ import {
   makeDirectories,
   name,
   removeDirectories,
-} from '../../storage/made.ts';
-import type { Made } from '../../storage/made.ts';
-import { newFileIn, openPools } from '../../storage/pools.ts';
-import type { NewFile, Pool } from '../../storage/pools.ts';
+} from '../../disks/proof/made.ts';
+import type { Made } from '../../disks/proof/made.ts';
+import { newFileIn, openPools } from '../../disks/proof/pools.ts';
+import type { NewFile, Pool } from '../../disks/proof/pools.ts';
 import { targetsOf } from './base-names.ts';
 
 /** Images that are made here for the disks that the source will copy: where, and what becomes of them. */

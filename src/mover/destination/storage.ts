@@ -2,10 +2,10 @@ import type { AgentConfig } from '../../config.ts';
 import { godwitError, GodwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { Preparation, StorageAnswer, StorageProof } from '../../protocol/peer.ts';
-import { exportsOf, resolveOn } from '../../storage/exports.ts';
-import { openPools, resolveIn } from '../../storage/pools.ts';
-import type { Found } from '../../storage/pools.ts';
-import { answerOnExports, answerProof } from '../../storage/proof.ts';
+import { exportsOf, resolveOn } from '../../disks/proof/exports.ts';
+import { openPools, resolveIn } from '../../disks/proof/pools.ts';
+import type { Found } from '../../disks/proof/pools.ts';
+import { answerOnExports, answerProof } from '../../disks/proof/proof.ts';
 
 /** The source waits 10 s for an answer; a server that is gone is not to take all of them, ms. */
 const EXPORTS_MS = 8000;

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { BaseProgress, BaseSource } from '../../disks/base/send.ts';
-import type { Tunnel } from '../../disks/tunnel/open.ts';
+import type { BaseProgress, BaseSource } from '../../disks/backing/send.ts';
+import type { Tunnel } from '../../disks/copy/tunnel/open.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { worthTelling } from '../../migration/disks.ts';
@@ -12,7 +12,7 @@ import { DEFAULT_LINK_GRACE_MS } from '../../protocol/migration.ts';
 import type { Check } from '../../protocol/migration.ts';
 import type { DiskTunnel } from '../../protocol/peer.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { openPools, resolveIn } from '../../storage/pools.ts';
+import { openPools, resolveIn } from '../../disks/proof/pools.ts';
 import { ask, preparation } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { openTunnel } from './tunnel.ts';
@@ -108,7 +108,7 @@ export class SourceBases {
     this.#tunnel = tunnel;
     this.#mover = parts.peer.moverAddress;
     try {
-      const { BaseSender } = await import('../../disks/base/send.ts');
+      const { BaseSender } = await import('../../disks/backing/send.ts');
       const { guest } = parts.request.request;
       const progress = (each: BaseProgress): void => this.#note(parts, each, sent);
       const sender = new BaseSender({ tunnel, guest, peer: parts.request.toHost, progress });

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
-import { compareImage } from '../../disks/compare/compare.ts';
-import type { FarImage, ImageCheck } from '../../disks/compare/compare.ts';
+import { compareImage } from '../../disks/copy/compare/compare.ts';
+import type { FarImage, ImageCheck } from '../../disks/copy/compare/compare.ts';
 import type { FrozenImage } from '../../drivers/disks.ts';
 import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
@@ -70,7 +70,7 @@ async function compareAll(
 ): Promise<Found[]> {
   const socket = path.join(parts.dir, 'compare.sock');
   await rm(socket, { force: true });
-  const { NbdClient } = await import('../../disks/nbd/client.ts');
+  const { NbdClient } = await import('../../disks/copy/nbd/client.ts');
   try {
     return await parts.guest.frozen(images, socket, signal, async (inner) => {
       const found: Found[] = [];

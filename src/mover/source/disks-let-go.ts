@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { rmSync } from 'node:fs';
-import type { Tunnel } from '../../disks/tunnel/open.ts';
+import type { Tunnel } from '../../disks/copy/tunnel/open.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { ask } from './parts.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rm } from 'node:fs/promises';
-import type { Tunnel } from '../../disks/tunnel/open.ts';
+import type { Tunnel } from '../../disks/copy/tunnel/open.ts';
 import type { DiskSample, DiskSource } from '../../drivers/disks.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';

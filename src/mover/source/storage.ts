@@ -5,11 +5,16 @@ import { formatBytes } from '../../protocol/quantity.ts';
 import type { Check } from '../../protocol/migration.ts';
 import { isNfs } from '../../protocol/nfs-url.ts';
 import type { AgentConfig } from '../../config.ts';
-import { exportOf, exportsOf, resolveOn } from '../../storage/exports.ts';
-import { locate, openPools } from '../../storage/pools.ts';
-import type { Found, Located } from '../../storage/pools.ts';
-import { besideInDirectory, besideOnExport, proofFile, verdictOf } from '../../storage/proof.ts';
-import type { Beside } from '../../storage/proof.ts';
+import { exportOf, exportsOf, resolveOn } from '../../disks/proof/exports.ts';
+import { locate, openPools } from '../../disks/proof/pools.ts';
+import type { Found, Located } from '../../disks/proof/pools.ts';
+import {
+  besideInDirectory,
+  besideOnExport,
+  proofFile,
+  verdictOf,
+} from '../../disks/proof/proof.ts';
+import type { Beside } from '../../disks/proof/proof.ts';
 import { ask } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 

@@ -1,4 +1,4 @@
-import type { Tunnel } from '../../disks/tunnel/open.ts';
+import type { Tunnel } from '../../disks/copy/tunnel/open.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../protocol/migration.ts';
 import type { DiskTunnel } from '../../protocol/peer.ts';
 import { optimiseWhatIsHot } from '../../small-process.ts';
@@ -16,7 +16,7 @@ export async function openTunnel(
   const { id, epoch, to, settings } = state().plan;
   const budget = budgetOf(config);
   optimiseWhatIsHot();
-  const { openSourceTunnel } = await import('../../disks/tunnel/open.ts');
+  const { openSourceTunnel } = await import('../../disks/copy/tunnel/open.ts');
   return openSourceTunnel(
     {
       migration: id,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Tunnel } from '../../../src/disks/tunnel/open.ts';
+import type { Tunnel } from '../../../src/disks/copy/tunnel/open.ts';
 import { godwitError, hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import { LetGoThere } from '../../../src/mover/source/disks-let-go.ts';

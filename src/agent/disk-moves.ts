@@ -1,0 +1,275 @@
+import { randomInt } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import type { Clock } from '../clock.ts';
+import type { AgentConfig } from '../config.ts';
+import type { GuestDisk } from '../drivers/disks.ts';
+import type { Driver, GuestHandle } from '../drivers/driver.ts';
+import { godwitError, toGodwitError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { beginMove, diskMoveRecord, replayMove } from '../migration/disk-move.ts';
+import type { DiskMoveEvent } from '../migration/disk-move.ts';
+import { open } from '../host/journal.ts';
+import { openJournalFile, syncDirectory } from '../host/journal-file.ts';
+import { diskMoveId } from '../protocol/disk-move.ts';
+import type { DiskMovePlan, DiskMoveProgress, DiskMoveRequest } from '../protocol/disk-move.ts';
+import { didYouMean } from '../protocol/nearest.ts';
+import { migrationOf } from './guests.ts';
+import type { Guests } from './guests.ts';
+import { isAlive } from './mover-process.ts';
+import { movable } from './outgoing.ts';
+import type { MigrationStore } from './store.ts';
+import { Turn } from './turn.ts';
+import { identityOf } from '../disks/move/files.ts';
+import { DiskMove } from '../disks/move/move.ts';
+import type { HeldRelocator } from '../disks/move/move.ts';
+import { placeFor } from '../disks/move/place.ts';
+
+/** Ended moves that are kept to be asked about. */
+const KEPT = 200;
+const MOST_AT_ONCE = 16;
+const PLAN_MS = 15_000;
+
+export interface DiskMovesParts {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly drivers: readonly Driver[];
+  readonly guests: Guests;
+  readonly store: MigrationStore;
+}
+
+/**
+ * Moves of disks on this host, run by the agent itself: the hypervisor copies, and goes on copying while there is no
+ * agent. The next one takes up from the journals below `stateDir/disk-moves` and from what the hypervisor says.
+ */
+export class DiskMoves {
+  readonly #parts: DiskMovesParts;
+  readonly #dir: string;
+  readonly #moves = new Map<string, DiskMove>();
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #ending = new AbortController();
+  readonly #turn = new Turn();
+
+  constructor(parts: DiskMovesParts) {
+    this.#parts = parts;
+    this.#dir = path.join(parts.config.stateDir, 'disk-moves');
+    if (!existsSync(this.#dir)) return;
+    for (const name of readdirSync(this.#dir).toSorted()) {
+      if (diskMoveId.safeParse(name).success) this.#find(name);
+    }
+  }
+
+  /** Takes up what an earlier agent left. */
+  start(): void {
+    for (const move of this.#moves.values()) this.#run(move);
+  }
+
+  /** Leaves the copies to their hypervisors; a switch that has begun is brought to its end first. */
+  async close(): Promise<void> {
+    this.#ending.abort();
+    await Promise.all(this.#running.values());
+  }
+
+  /** The move under way of a guest's disk, whichever. */
+  movingOf(guest: string): { readonly id: string; readonly device: string } | undefined {
+    for (const { state } of this.#moves.values()) {
+      const { request, id } = state.plan;
+      if (state.ended === undefined && request.guest === guest) return { id, device: request.disk };
+    }
+    return undefined;
+  }
+
+  /** Checks what can be checked, and resolves to the id once it will be brought to an end. */
+  begin(request: DiskMoveRequest): Promise<string> {
+    return this.#turn.take(async () => {
+      if (this.#running.size >= MOST_AT_ONCE) {
+        const what = `${this.#parts.config.name}, in moves of disks at once,`;
+        throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST_AT_ONCE });
+      }
+      this.#mustBeIdle(request);
+      const plan = await this.#plan(request);
+      // The guest may have begun to leave while its disks were looked at.
+      this.#mustBeIdle(request);
+      this.#forgetOldest();
+      const move = await this.#add(plan);
+      this.#run(move);
+      return plan.id;
+    });
+  }
+
+  /** Newest first. */
+  list(): DiskMoveProgress[] {
+    const all = [...this.#moves.values()].map((move) => move.progress());
+    return all
+      .toSorted((left, right) => (left.startedAt < right.startedAt ? 1 : -1))
+      .slice(0, 1000);
+  }
+
+  /** Line after line until the move has ended. */
+  async *events(id: string, signal: AbortSignal): AsyncGenerator<DiskMoveProgress> {
+    const move = this.#need(id);
+    for (;;) {
+      const changed = Promise.withResolvers<void>();
+      const stop = move.onChange(changed.resolve);
+      signal.addEventListener('abort', () => changed.resolve(), { once: true });
+      try {
+        yield move.progress();
+        if (move.state.ended !== undefined || signal.aborted) return;
+        await changed.promise;
+      } finally {
+        stop();
+      }
+    }
+  }
+
+  /** Says at once what will happen. */
+  async cancel(id: string): Promise<{ accepted: boolean; what: string }> {
+    const move = this.#need(id);
+    const { plan } = move.state;
+    if (await move.cancel()) {
+      return { accepted: true, what: `${plan.request.guest} goes on with ${plan.from}` };
+    }
+    const { state } = move.progress();
+    const where = state === 'done' ? `its disk is ${plan.to}` : `it is ${state}`;
+    return { accepted: false, what: `too late: ${where}` };
+  }
+
+  #need(id: string): DiskMove {
+    const found = this.#moves.get(id);
+    if (found !== undefined) return found;
+    throw godwitError('GODWIT_DISK_MOVE_UNKNOWN', { id, host: this.#parts.config.name });
+  }
+
+  #mustBeIdle({ guest, disk }: DiskMoveRequest): void {
+    const { store } = this.#parts;
+    const moving = migrationOf(store, guest);
+    if (moving !== undefined) {
+      const { id, to, phase } = store.progress(moving.id);
+      throw godwitError('GODWIT_GUEST_BUSY', { guest, id, to, phase });
+    }
+    for (const { state } of this.#moves.values()) {
+      const { request, id } = state.plan;
+      if (state.ended !== undefined || request.guest !== guest || request.disk !== disk) continue;
+      throw godwitError('GODWIT_DISK_MOVING', { guest, device: disk, id });
+    }
+  }
+
+  async #plan(request: DiskMoveRequest): Promise<DiskMovePlan> {
+    const { config, clock, guests } = this.#parts;
+    const { guest, to } = request;
+    const { handle } = movable(await guests.need(guest));
+    const disk = await this.#diskOf(handle, request);
+    const place = await placeFor(config, { guest, disk, to });
+    const [identity, nowMs] = [await identityOf(disk.file), clock.wallMs()];
+    const random = randomInt(36 ** 5)
+      .toString(36)
+      .padStart(5, '0');
+    return {
+      id: `d-${nowMs.toString(36)}${random}`,
+      request,
+      handle,
+      createdAt: new Date(nowMs).toISOString(),
+      from: disk.file,
+      identity: identity ?? '',
+      to: place.file,
+      directories: [...place.directories],
+      work: disk.work,
+    };
+  }
+
+  async #diskOf(handle: GuestHandle, { guest, disk }: DiskMoveRequest): Promise<GuestDisk> {
+    const signal = AbortSignal.timeout(PLAN_MS);
+    const held = await this.#hold(handle, signal);
+    const disks = await held.relocator.disks(signal).finally(() => held.close());
+    const found = disks.find(({ name }) => name === disk);
+    if (found === undefined) {
+      const names = disks.map(({ name }) => name);
+      const list = names.length === 0 ? 'It has none.' : `Its disks are ${names.join(', ')}.`;
+      const hint = `${didYouMean(disk, names) ?? ''} ${list}`.trim();
+      throw godwitError('GODWIT_DISK_UNKNOWN', { guest, disk }, { hint });
+    }
+    if (found.fixed === undefined) return found;
+    const facts = { guest, device: disk, file: found.file, reason: found.fixed };
+    throw godwitError('GODWIT_DISK_FIXED', facts);
+  }
+
+  async #add(plan: DiskMovePlan): Promise<DiskMove> {
+    const dir = path.join(this.#dir, plan.id);
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    syncDirectory(this.#dir);
+    const { journal } = this.#open(plan.id);
+    await journal.append({ type: 'begun', plan }, 'sync');
+    return this.#made(plan.id, new DiskMove(beginMove(plan), { ...this.#common(), journal }));
+  }
+
+  /** From its journal; one in which nothing had begun goes. */
+  #find(id: string): void {
+    const { journal, events } = this.#open(id);
+    const state = replayMove(events);
+    if (state === undefined) {
+      rmSync(path.join(this.#dir, id), { recursive: true, force: true });
+      return;
+    }
+    const move = this.#made(id, new DiskMove(state, { ...this.#common(), journal }));
+    if (state.ended !== undefined) void move.close();
+  }
+
+  #made(id: string, move: DiskMove): DiskMove {
+    this.#moves.set(id, move);
+    return move;
+  }
+
+  #open(id: string) {
+    const file = openJournalFile(path.join(this.#dir, id, 'journal.jsonl'));
+    return open<DiskMoveEvent>(file, diskMoveRecord, this.#parts.clock);
+  }
+
+  #common() {
+    const { config, clock, log } = this.#parts;
+    return {
+      host: config.name,
+      clock,
+      log,
+      isAlive: ({ pid, startTicks }: GuestHandle) => isAlive(pid, startTicks),
+      hold: (handle: GuestHandle, signal: AbortSignal) => this.#hold(handle, signal),
+    };
+  }
+
+  async #hold(handle: GuestHandle, signal: AbortSignal): Promise<HeldRelocator> {
+    const driver = this.#parts.drivers.find(({ name }) => name === handle.driver);
+    const session = await driver?.openSource(handle, signal);
+    const relocator = session?.relocator;
+    if (session !== undefined && relocator !== undefined) {
+      return { relocator, close: () => session.close() };
+    }
+    await session?.close();
+    const what = `to move a disk of ${handle.name}`;
+    const reason = `guests of ${handle.driver} keep theirs where they are`;
+    throw godwitError('GODWIT_CAPABILITY', { what, reason });
+  }
+
+  #run(move: DiskMove): void {
+    const { plan, ended } = move.state;
+    if (ended !== undefined) return;
+    const { log } = this.#parts;
+    const running = move
+      .run(this.#ending.signal)
+      .catch((thrown: unknown) => {
+        log.error({ id: plan.id, error: toGodwitError(thrown) }, 'the move of a disk was left');
+      })
+      .finally(() => {
+        this.#running.delete(plan.id);
+        return move.close();
+      });
+    this.#running.set(plan.id, running);
+  }
+
+  #forgetOldest(): void {
+    const ended = [...this.#moves].filter(([, { state }]) => state.ended !== undefined);
+    for (const [id] of ended.slice(0, Math.max(0, ended.length - KEPT))) {
+      this.#moves.delete(id);
+      rmSync(path.join(this.#dir, id), { recursive: true, force: true });
+    }
+  }
+}

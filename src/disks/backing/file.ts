@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto';
+import { open, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { discard, name } from '../proof/made.ts';
+import type { Made } from '../proof/made.ts';
+import { BadBaseMessage } from './messages.ts';
+
+/** A base image as the destination is to have it. */
+export interface BaseTarget {
+  readonly node: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly made: Made;
+}
+
+/** What was written does not have the hash that it should. */
+export class NotTheSame extends Error {
+  override readonly name = 'NotTheSame';
+}
+
+const ZEROES = Buffer.alloc(256 * 1024);
+
+/** A base image that is being written; its file gets its name only once all of it has the right hash. */
+export class BaseFile {
+  readonly target: BaseTarget;
+  readonly #handle: FileHandle;
+  readonly #hash = createHash('sha256');
+  #at = 0;
+
+  private constructor(target: BaseTarget, handle: FileHandle) {
+    this.target = target;
+    this.#handle = handle;
+  }
+
+  /** Begins anew: what an earlier mover left is not known to be whole. */
+  static async begin(target: BaseTarget): Promise<BaseFile> {
+    const { temporary } = target.made;
+    await rm(temporary, { force: true });
+    const handle = await open(temporary, 'wx', 0o600);
+    const begun = new BaseFile(target, handle);
+    try {
+      await handle.truncate(target.bytes);
+    } catch (error) {
+      await begun.drop();
+      throw error;
+    }
+    return begun;
+  }
+
+  /** What lies between two writes is left a hole. Throws BadBaseMessage for what does not fit. */
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    if (offset < this.#at || offset + bytes.length > this.target.bytes) {
+      throw new BadBaseMessage(`${bytes.length} bytes at ${offset}, after ${this.#at}`);
+    }
+    await this.#skipTo(offset);
+    this.#hash.update(bytes);
+    for (let done = 0; done < bytes.length;) {
+      const left = bytes.length - done;
+      const { bytesWritten } = await this.#handle.write(bytes, done, left, offset + done);
+      done += bytesWritten;
+    }
+    this.#at = offset + bytes.length;
+  }
+
+  /** Compares the hash, and gives the file its name. Throws NotTheSame. */
+  async finish(): Promise<void> {
+    await this.#skipTo(this.target.bytes);
+    const sha256 = this.#hash.digest('hex');
+    if (sha256 !== this.target.sha256) {
+      throw new NotTheSame(`what came has the sha256 ${sha256}, and not ${this.target.sha256}`);
+    }
+    // As nobody writes to it, it is known again as what it is.
+    await this.#handle.chmod(0o400);
+    await this.#handle.sync();
+    await this.#handle.close();
+    await name(this.target.made);
+  }
+
+  /** Nothing of it stays. */
+  async drop(): Promise<void> {
+    await this.#handle.close().catch(() => undefined);
+    await discard(this.target.made);
+  }
+
+  async #skipTo(offset: number): Promise<void> {
+    while (this.#at < offset) {
+      const length = Math.min(ZEROES.length, offset - this.#at);
+      this.#hash.update(ZEROES.subarray(0, length));
+      this.#at += length;
+      // A hole may be as large as the disk: others have their turn meanwhile.
+      await nextTurn();
+    }
+  }
+}

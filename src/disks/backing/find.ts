@@ -1,0 +1,114 @@
+import { lstat, readdir } from 'node:fs/promises';
+import path from 'node:path';
+import type { Identifier } from '../../drivers/disks.ts';
+import type { BaseImage } from '../../protocol/base-image.ts';
+import { place } from '../../protocol/disk.ts';
+import type { Place } from '../../protocol/disk.ts';
+import type { Pool } from '../proof/pools.ts';
+
+/** Looked at in all pools together. */
+const MOST_ENTRIES = 20_000;
+const MOST_DEPTH = 8;
+/** Files of the same size of which the hash is taken for one image. */
+const MOST_HASHED = 8;
+const ANY_WRITE = 0o222;
+/** How unlikely a file of another name is. */
+const OTHER = 2;
+
+interface Candidate {
+  readonly pool: Pool;
+  readonly path: string;
+  readonly bytes: number;
+  /** Nobody may write to it. */
+  readonly fixed: boolean;
+}
+
+/**
+ * Where this host's pools have files that hold the same; what is in the same place, and then what has the same name, is
+ * looked at first. A file of another name counts only where nobody may write to it: it may be a copy that somebody made
+ * to be another guest's disk, and be written to tomorrow. No symbolic link is followed.
+ */
+export async function findBases(
+  bases: readonly BaseImage[],
+  pools: readonly Pool[],
+  images: Identifier,
+  signal: AbortSignal,
+): Promise<Place[]> {
+  if (bases.length === 0) return [];
+  const sizes = new Set(bases.map(({ bytes }) => bytes));
+  const candidates = await candidatesIn(pools, sizes, signal);
+  const found: Place[] = [];
+  for (const base of bases) {
+    const at = await firstSame(ordered(base, candidates), base, images, signal);
+    const told = place.safeParse({ node: base.node, pool: at?.pool.id, path: at?.path });
+    if (told.success) found.push(told.data);
+  }
+  return found;
+}
+
+/** Files of the right size, the likeliest first. Pure. */
+export function ordered<T extends Omit<Candidate, 'pool'>>(
+  base: Pick<BaseImage, 'path' | 'bytes'>,
+  candidates: readonly T[],
+): T[] {
+  const likely = (candidate: T): number => {
+    if (candidate.path === base.path) return 0;
+    return path.basename(candidate.path) === path.basename(base.path) ? 1 : OTHER;
+  };
+  return candidates
+    .filter(({ bytes }) => bytes === base.bytes)
+    .filter((each) => each.fixed || likely(each) < OTHER)
+    .toSorted((left, right) => likely(left) - likely(right))
+    .slice(0, MOST_HASHED);
+}
+
+async function firstSame(
+  candidates: readonly Candidate[],
+  { sha256 }: BaseImage,
+  images: Identifier,
+  signal: AbortSignal,
+): Promise<Candidate | undefined> {
+  for (const candidate of candidates) {
+    const file = path.join(candidate.pool.root, candidate.path);
+    // One that cannot be read is none.
+    const is = await images.identify(file, signal).catch(() => undefined);
+    signal.throwIfAborted();
+    if (is?.sha256 === sha256) return candidate;
+  }
+  return undefined;
+}
+
+async function candidatesIn(
+  pools: readonly Pool[],
+  sizes: ReadonlySet<number>,
+  signal: AbortSignal,
+): Promise<Candidate[]> {
+  const candidates: Candidate[] = [];
+  const directories = pools.map((pool) => ({ pool, part: '', depth: 0 }));
+  let seen = 0;
+  for (let next = directories.shift(); next !== undefined; next = directories.shift()) {
+    const { pool, part, depth } = next;
+    signal.throwIfAborted();
+    const entries = await readdir(path.join(pool.root, part), { withFileTypes: true }).catch(
+      () => [],
+    );
+    for (const entry of entries) {
+      seen += 1;
+      if (seen > MOST_ENTRIES) return candidates;
+      const inPool = path.join(part, entry.name);
+      if (entry.isDirectory() && depth < MOST_DEPTH) {
+        directories.push({ pool, part: inPool, depth: depth + 1 });
+      }
+      // What is being made now may never become whole.
+      if (!entry.isFile() || entry.name.startsWith('.godwit-')) continue;
+      const info = await lstat(path.join(pool.root, inPool)).catch(() => undefined);
+      // A migration that may yet take it back has it under two names.
+      const isKept = info?.nlink === 1;
+      if (info !== undefined && isKept && sizes.has(info.size)) {
+        const fixed = (info.mode & ANY_WRITE) === 0;
+        candidates.push({ pool, path: inPool, bytes: info.size, fixed });
+      }
+    }
+  }
+  return candidates;
+}

@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { serialError } from '../../protocol/errors.ts';
+import { nodeName } from '../../protocol/disk.ts';
+import { LAST_LINE } from '../copy/tunnel/switchboard.ts';
+
+/** What is said of base images beside a tunnel's connections. */
+
+/** To the destination, in bulk: begin, data and end of one image after the other. */
+export const DATA_CHANNEL = LAST_LINE + 1;
+/** To the source. */
+export const ANSWER_CHANNEL = 1;
+
+/** `attempt` comes back in the answers, so that what is told of one that was given up is not taken for the next. */
+export type BaseMessage =
+  | { readonly kind: 'begin'; readonly attempt: number; readonly node: string }
+  /** Bytes of the file; what no message holds is zero. Offsets grow. */
+  | { readonly kind: 'data'; readonly offset: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'end' }
+  /** The source gives it up. */
+  | { readonly kind: 'stop' };
+
+const which = { attempt: z.number().int().min(0).max(0xffff_ffff), node: nodeName };
+
+export const baseAnswer = z.discriminatedUnion('type', [
+  /** The destination takes it from its first byte. */
+  z.object({ type: z.literal('ready'), ...which }),
+  /** It is there, and holds what it should: also at once, where an earlier mover had got so far. */
+  z.object({ type: z.literal('whole'), ...which }),
+  z.object({ type: z.literal('failed'), ...which, error: serialError }),
+]);
+export type BaseAnswer = z.infer<typeof baseAnswer>;
+
+/** What the other side sent is no message of a base image. */
+export class BadBaseMessage extends Error {
+  override readonly name = 'BadBaseMessage';
+}
+
+const KINDS = { begin: 1, data: 2, end: 3, stop: 4 } as const;
+const BEGIN_BYTES = 5;
+const HEAD_BYTES = 7;
+
+export function writeBaseMessage(message: BaseMessage): Uint8Array {
+  switch (message.kind) {
+    case 'begin': {
+      const head = Buffer.alloc(BEGIN_BYTES, KINDS.begin);
+      head.writeUInt32BE(message.attempt, 1);
+      return Buffer.concat([head, Buffer.from(message.node, 'latin1')]);
+    }
+    case 'data': {
+      const bytes = Buffer.allocUnsafe(HEAD_BYTES + message.bytes.length);
+      bytes[0] = KINDS.data;
+      bytes.writeUIntBE(message.offset, 1, 6);
+      bytes.set(message.bytes, HEAD_BYTES);
+      return bytes;
+    }
+    default:
+      return Uint8Array.of(KINDS[message.kind]);
+  }
+}
+
+/** Throws BadBaseMessage. */
+export function readBaseMessage(bytes: Uint8Array): BaseMessage {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const kind = view[0];
+  if (kind === KINDS.begin && view.length > BEGIN_BYTES) {
+    const node = nodeName.safeParse(view.toString('latin1', BEGIN_BYTES));
+    if (node.success) return { kind: 'begin', attempt: view.readUInt32BE(1), node: node.data };
+  }
+  if (kind === KINDS.data && view.length > HEAD_BYTES) {
+    return { kind: 'data', offset: view.readUIntBE(1, 6), bytes: bytes.subarray(HEAD_BYTES) };
+  }
+  if (kind === KINDS.end && view.length === 1) return { kind: 'end' };
+  if (kind === KINDS.stop && view.length === 1) return { kind: 'stop' };
+  throw new BadBaseMessage(`kind ${kind ?? 'none'} in ${bytes.length} bytes`);
+}
+
+export function writeBaseAnswer(answer: BaseAnswer): Uint8Array {
+  return Buffer.from(JSON.stringify(answer));
+}
+
+/** Throws BadBaseMessage. */
+export function readBaseAnswer(bytes: Uint8Array): BaseAnswer {
+  try {
+    return baseAnswer.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  } catch (error) {
+    throw new BadBaseMessage('no answer of a base image', { cause: error });
+  }
+}

@@ -1,0 +1,200 @@
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { GodwitError, godwitError } from '../../errors.ts';
+import { fromSerial } from '../../protocol/errors.ts';
+import type { Tunnel } from '../copy/tunnel/open.ts';
+import {
+  ANSWER_CHANNEL,
+  BadBaseMessage,
+  DATA_CHANNEL,
+  readBaseAnswer,
+  writeBaseMessage,
+} from './messages.ts';
+import type { BaseAnswer, BaseMessage } from './messages.ts';
+import { runsOf } from './runs.ts';
+
+/** A base image of this host. */
+export interface BaseSource {
+  readonly node: string;
+  readonly file: string;
+  /** As it was when its hash was taken. */
+  readonly bytes: number;
+}
+
+export interface BaseProgress {
+  readonly node: string;
+  /** Read of the file, holes included, and sent of it. */
+  readonly doneBytes: number;
+  readonly sentBytes: number;
+  readonly totalBytes: number;
+}
+
+export interface SenderParts {
+  readonly tunnel: Pick<Tunnel, 'beside' | 'ended'>;
+  readonly guest: string;
+  readonly peer: string;
+  /** Told after each piece that was read. */
+  readonly progress?: (progress: BaseProgress) => void;
+}
+
+/** A mover is to stay small, whatever the size of the file. */
+const READ_BYTES = 256 * 1024;
+
+interface Attempt {
+  readonly base: BaseSource;
+  readonly number: number;
+  /** What the far side has said last. */
+  answer: BaseAnswer | undefined;
+  /** Why it is over before its time. */
+  over: Error | undefined;
+  /** Something was told; whoever waits looks again. */
+  wake: () => void;
+}
+
+/** The source's end: sends one base image after the other. One for each tunnel. */
+export class BaseSender {
+  readonly #parts: SenderParts;
+  #attempts = 0;
+  #attempt: Attempt | undefined;
+  #sessionOver: Error | undefined;
+
+  constructor(parts: SenderParts) {
+    this.#parts = parts;
+    const { tunnel, peer } = parts;
+    tunnel.beside.on(ANSWER_CHANNEL, async (bytes) => this.#take(bytes));
+    const over = (error: Error): void => {
+      this.#sessionOver = error;
+      this.#stop(error);
+    };
+    const closed = { peer, reason: 'it was closed' };
+    tunnel.ended.then(() => over(godwitError('GODWIT_SESSION_ENDED', closed)), over);
+  }
+
+  /**
+   * Resolves when the destination has it whole, with its hash compared. Rejects with what went wrong there or here, and
+   * with the signal’s reason; then nothing of it stays there. The session outlives cuts of the link by itself.
+   */
+  async send(base: BaseSource, signal: AbortSignal): Promise<void> {
+    if (this.#attempt !== undefined) throw new Error('an image is being sent already');
+    signal.throwIfAborted();
+    const number = (this.#attempts += 1);
+    const over = this.#sessionOver;
+    const attempt: Attempt = { base, number, answer: undefined, over, wake: () => undefined };
+    this.#attempt = attempt;
+    const stop = (): void => this.#stop(signal.reason as Error);
+    signal.addEventListener('abort', stop, { once: true });
+    let handle: FileHandle | undefined;
+    try {
+      handle = await open(base.file, 'r');
+      await this.#run(attempt, handle);
+    } catch (thrown) {
+      void this.#put({ kind: 'stop' });
+      if (thrown instanceof GodwitError || thrown === attempt.over) throw thrown;
+      throw this.#failed(base, thrown instanceof Error ? thrown.message : String(thrown));
+    } finally {
+      signal.removeEventListener('abort', stop);
+      this.#attempt = undefined;
+      await handle?.close();
+    }
+  }
+
+  async #run(attempt: Attempt, handle: FileHandle): Promise<void> {
+    const { base, number } = attempt;
+    const before = await this.#changedAt(base, handle);
+    await this.#say(attempt, { kind: 'begin', attempt: number, node: base.node });
+    if ((await this.#told(attempt, 'ready', 'whole')) === 'whole') return;
+    await this.#sendAll(attempt, handle);
+    if ((await this.#changedAt(base, handle)) !== before) {
+      throw this.#failed(base, 'it was written to meanwhile');
+    }
+    await this.#say(attempt, { kind: 'end' });
+    await this.#told(attempt, 'whole');
+  }
+
+  async #sendAll(attempt: Attempt, handle: FileHandle): Promise<void> {
+    const { base } = attempt;
+    const { node, bytes: totalBytes } = base;
+    const buffer = Buffer.allocUnsafe(READ_BYTES);
+    let sentBytes = 0;
+    for (let doneBytes = 0; doneBytes < totalBytes;) {
+      const most = Math.min(READ_BYTES, totalBytes - doneBytes);
+      const { bytesRead } = await handle.read(buffer, 0, most, doneBytes);
+      if (bytesRead === 0) throw this.#failed(base, 'it became shorter meanwhile');
+      for (const run of runsOf(buffer.subarray(0, bytesRead), doneBytes)) {
+        await this.#say(attempt, { kind: 'data', ...run });
+        sentBytes += run.bytes.length;
+      }
+      check(attempt);
+      doneBytes += bytesRead;
+      this.#parts.progress?.({ node, doneBytes, sentBytes, totalBytes });
+    }
+  }
+
+  async #changedAt(base: BaseSource, handle: FileHandle): Promise<bigint> {
+    const { size, mtimeNs } = await handle.stat({ bigint: true });
+    if (Number(size) !== base.bytes) {
+      throw this.#failed(base, 'it has changed since it was looked at');
+    }
+    return mtimeNs;
+  }
+
+  /** Resolves when the session has it; an abort does not wait for a link that is away. */
+  async #say(attempt: Attempt, message: BaseMessage): Promise<void> {
+    check(attempt);
+    let isSent = false;
+    void this.#put(message).then(() => {
+      isSent = true;
+      attempt.wake();
+    });
+    while (!isSent) {
+      await new Promise<void>((resolve) => (attempt.wake = resolve));
+      check(attempt);
+    }
+  }
+
+  /** Never rejects: where the session is over, its end is told. */
+  async #put(message: BaseMessage): Promise<void> {
+    const { beside } = this.#parts.tunnel;
+    await beside.send(DATA_CHANNEL, writeBaseMessage(message)).catch(() => undefined);
+  }
+
+  async #told(attempt: Attempt, ...wanted: readonly BaseAnswer['type'][]): Promise<string> {
+    for (;;) {
+      check(attempt);
+      const { answer } = attempt;
+      if (answer !== undefined && wanted.includes(answer.type)) return answer.type;
+      await new Promise<void>((resolve) => (attempt.wake = resolve));
+    }
+  }
+
+  #stop(error: Error): void {
+    if (this.#attempt === undefined) return;
+    this.#attempt.over ??= error;
+    this.#attempt.wake();
+  }
+
+  #take(bytes: Uint8Array): void {
+    try {
+      const answer = readBaseAnswer(bytes);
+      const attempt = this.#attempt;
+      if (answer.attempt !== attempt?.number || answer.node !== attempt.base.node) return;
+      attempt.answer = answer;
+      attempt.wake();
+    } catch (error) {
+      if (!(error instanceof BadBaseMessage)) throw error;
+      const { peer } = this.#parts;
+      const facts = { peer, expected: 'a base image’s answer', what: error.message };
+      throw godwitError('GODWIT_PROTOCOL_INVALID', facts, { cause: error });
+    }
+  }
+
+  #failed({ node: device }: BaseSource, reason: string): GodwitError {
+    return godwitError('GODWIT_DISK_FAILED', { guest: this.#parts.guest, device, reason });
+  }
+}
+
+/** Throws where nothing more is to be sent. */
+function check({ answer, over }: Attempt): void {
+  if (over !== undefined) throw over;
+  if (answer?.type === 'failed') throw fromSerial(answer.error);
+}

@@ -1,0 +1,179 @@
+import { lstat, statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { GodwitError, godwitError } from '../../errors.ts';
+import { formatBytes } from '../../protocol/quantity.ts';
+import { isNamed } from '../proof/made.ts';
+import type { Beside } from '../copy/tunnel/switchboard.ts';
+import { BaseFile } from './file.ts';
+import type { BaseTarget } from './file.ts';
+import {
+  ANSWER_CHANNEL,
+  BadBaseMessage,
+  DATA_CHANNEL,
+  readBaseMessage,
+  writeBaseAnswer,
+} from './messages.ts';
+import type { BaseAnswer, BaseMessage } from './messages.ts';
+
+export interface TakerParts {
+  readonly beside: Beside;
+  /** This host, the guest, and the host that sends. */
+  readonly host: string;
+  readonly guest: string;
+  readonly peer: string;
+  /** What may come; nothing else is written. */
+  readonly bases: readonly BaseTarget[];
+  /** How a file is begun; a test gives its own. */
+  readonly begin?: (target: BaseTarget) => Promise<Writing>;
+}
+
+export type Writing = Pick<BaseFile, 'target' | 'write' | 'finish' | 'drop'>;
+
+const NO_ROOM = ['ENOSPC', 'EDQUOT'];
+
+/** The destination's end: writes the base images that the source sends. One for each tunnel. */
+export class BaseTaker {
+  readonly #parts: TakerParts;
+  readonly #whole = new Set<string>();
+  readonly #all = Promise.withResolvers<void>();
+  #current: Writing | undefined;
+  #attempt = 0;
+  /** What still comes of an image that was given up here is for nobody. */
+  #dropping = false;
+  #stopped = false;
+  /** What is being done with the last message. */
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(parts: TakerParts) {
+    this.#parts = parts;
+    this.#all.promise.catch(() => undefined);
+    if (parts.bases.length === 0) this.#all.resolve();
+    parts.beside.on(DATA_CHANNEL, (bytes) => {
+      this.#work = this.#take(bytes);
+      return this.#work;
+    });
+  }
+
+  /** Resolves when each base image is there under its name; rejects with why one is not. */
+  get whole(): Promise<void> {
+    return this.#all.promise;
+  }
+
+  /** Takes nothing more. An image that is not whole is gone when this resolves; one that is, is for its maker to give up. */
+  async stop(why: Error): Promise<void> {
+    this.#stopped = true;
+    this.#all.reject(why);
+    await this.#work.catch(() => undefined);
+    await this.#drop();
+  }
+
+  /** What no source would send ends the session; what this host cannot do is an answer. */
+  async #take(bytes: Uint8Array): Promise<void> {
+    if (this.#stopped) return;
+    try {
+      await this.#do(readBaseMessage(bytes));
+    } catch (error) {
+      if (!(error instanceof BadBaseMessage)) throw error;
+      await this.#drop();
+      const facts = {
+        peer: this.#parts.peer,
+        expected: 'a base image’s message',
+        what: error.message,
+      };
+      const invalid = godwitError('GODWIT_PROTOCOL_INVALID', facts, { cause: error });
+      this.#all.reject(invalid);
+      throw invalid;
+    }
+  }
+
+  async #do(message: BaseMessage): Promise<void> {
+    if (message.kind === 'begin') return this.#begin(message);
+    const current = this.#current;
+    if (message.kind === 'stop') {
+      this.#dropping = true;
+      return this.#drop();
+    }
+    if (current === undefined) {
+      if (this.#dropping) return;
+      throw new BadBaseMessage(`${message.kind} of no image`);
+    }
+    try {
+      if (message.kind === 'data') return await current.write(message.offset, message.bytes);
+      await current.finish();
+    } catch (error) {
+      if (error instanceof BadBaseMessage) throw error;
+      return this.#failed(current.target, error);
+    }
+    this.#current = undefined;
+    await this.#isWhole(current.target);
+  }
+
+  async #begin({ attempt, node }: BaseMessage & { kind: 'begin' }): Promise<void> {
+    const target = this.#parts.bases.find((each) => each.node === node);
+    if (target === undefined || this.#current !== undefined) {
+      throw new BadBaseMessage(`${node} begins out of turn`);
+    }
+    this.#dropping = false;
+    this.#attempt = attempt;
+    try {
+      // It gets its name only once it is whole: an earlier mover had got so far.
+      if (await isNamed(target.made)) return await this.#isWhole(target);
+      await this.#refuseTaken(target);
+      const { begin = (each) => BaseFile.begin(each) } = this.#parts;
+      this.#current = await begin(target);
+    } catch (error) {
+      return this.#failed(target, error);
+    }
+    await this.#answer({ type: 'ready', attempt, node });
+  }
+
+  async #refuseTaken({ node, made: { file } }: BaseTarget): Promise<void> {
+    const there = await lstat(file).catch(() => undefined);
+    if (there !== undefined) throw this.#taken(node, file);
+  }
+
+  #taken(device: string, file: string): GodwitError {
+    const { host, guest } = this.#parts;
+    const reason = `${file} is there already`;
+    return godwitError('GODWIT_DISK_PLACE', { host, guest, device, reason });
+  }
+
+  async #isWhole({ node }: BaseTarget): Promise<void> {
+    this.#whole.add(node);
+    await this.#answer({ type: 'whole', attempt: this.#attempt, node });
+    if (this.#whole.size === this.#parts.bases.length) this.#all.resolve();
+  }
+
+  async #failed(target: BaseTarget, thrown: unknown): Promise<void> {
+    const error = await this.#errorOf(target, thrown);
+    this.#dropping = true;
+    await this.#drop();
+    const { node } = target;
+    await this.#answer({ type: 'failed', attempt: this.#attempt, node, error: error.toJSON() });
+    this.#all.reject(error);
+  }
+
+  async #errorOf({ node: device, bytes, made }: BaseTarget, thrown: unknown): Promise<GodwitError> {
+    if (thrown instanceof GodwitError) return thrown;
+    const { host, guest } = this.#parts;
+    const { code = '', message } = thrown as NodeJS.ErrnoException;
+    if (NO_ROOM.includes(code)) {
+      const { bavail, bsize } = await statfs(path.dirname(made.file));
+      const room = { needed: formatBytes(bytes), free: formatBytes(bavail * bsize) };
+      return godwitError('GODWIT_DISK_SPACE', { host, guest, device, ...room }, { cause: thrown });
+    }
+    if (code === 'EEXIST') return this.#taken(device, made.file);
+    const reason = `${host}: ${message}`;
+    return godwitError('GODWIT_DISK_FAILED', { guest, device, reason }, { cause: thrown });
+  }
+
+  async #drop(): Promise<void> {
+    const current = this.#current;
+    this.#current = undefined;
+    await current?.drop();
+  }
+
+  async #answer(answer: BaseAnswer): Promise<void> {
+    await this.#parts.beside.send(ANSWER_CHANNEL, writeBaseAnswer(answer));
+  }
+}

@@ -1,0 +1,165 @@
+import net from 'node:net';
+import { withDeadline } from '../../../deadline.ts';
+import {
+  BadNbd,
+  COMMANDS,
+  GREETING_BYTES,
+  OPTIONS,
+  OPTION_REPLY_BYTES,
+  REPLIES,
+  REPLY_BYTES,
+  answerGreeting,
+  goData,
+  isRefusal,
+  metaData,
+  readOptionReply,
+  readPart,
+  readReply,
+  writeOption,
+  writeRequest,
+} from './wire.ts';
+import type { Extent, Part } from './wire.ts';
+
+const ANSWER_MS = 30_000;
+/** Of one answer; a server sends at most as much as was asked for. */
+const MOST_BYTES = 32 * 1024 ** 2 + 1024;
+
+/** Reads an export behind a unix socket: one request at a time. */
+export class NbdClient {
+  readonly #socket: net.Socket;
+  #heard: Buffer[] = [];
+  #heardBytes = 0;
+  #over: Error | undefined;
+  #wake: () => void = () => undefined;
+  #cookie = 0n;
+  /** Of the export, bytes. */
+  size = 0;
+
+  private constructor(path: string) {
+    this.#socket = net.connect({ path });
+    this.#socket.on('data', (chunk: Buffer) => {
+      this.#heard.push(chunk);
+      this.#heardBytes += chunk.length;
+      if (this.#heardBytes > MOST_BYTES) this.#socket.pause();
+      this.#wake();
+    });
+    const end = (error: Error): void => {
+      this.#over ??= error;
+      this.#wake();
+    };
+    this.#socket.on('error', end);
+    this.#socket.on('close', () => end(new BadNbd('it closed the connection')));
+  }
+
+  /** `bitmap`: the name of a dirty bitmap that `status` is to tell. */
+  static async open(
+    path: string,
+    name: string,
+    signal: AbortSignal,
+    bitmap?: string,
+  ): Promise<NbdClient> {
+    const client = new NbdClient(path);
+    try {
+      await withDeadline('the greeting of an export', ANSWER_MS, signal, (inner) =>
+        client.#greet(name, bitmap, inner),
+      );
+      return client;
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+  }
+
+  /** What is there, holes as zeroes; undefined where all of it is a hole. */
+  async read(from: number, length: number, signal: AbortSignal): Promise<Buffer | undefined> {
+    let bytes: Buffer | undefined;
+    for (const part of await this.#ask(COMMANDS.read, from, length, signal)) {
+      if (part.kind === 'data') {
+        bytes ??= Buffer.alloc(length);
+        const at = part.from - from;
+        if (at < 0 || at + part.bytes.length > length)
+          throw new BadNbd('it sent what is elsewhere');
+        part.bytes.copy(bytes, at);
+      }
+    }
+    return bytes;
+  }
+
+  /** What the bitmap says of a range, from its beginning on; it may end before the range does. */
+  async status(from: number, length: number, signal: AbortSignal): Promise<readonly Extent[]> {
+    const parts = await this.#ask(COMMANDS.blockStatus, from, length, signal);
+    return parts.flatMap((part) => (part.kind === 'status' ? part.extents : []));
+  }
+
+  close(): void {
+    if (this.#over === undefined) {
+      this.#socket.end(writeRequest(COMMANDS.disconnect, this.#cookie, 0, 0));
+    }
+    this.#socket.destroySoon();
+    this.#over ??= new BadNbd('it was closed');
+    this.#wake();
+  }
+
+  async #greet(name: string, bitmap: string | undefined, signal: AbortSignal): Promise<void> {
+    this.#socket.write(answerGreeting(await this.#take(GREETING_BYTES, signal)));
+    await this.#option(OPTIONS.structured, Buffer.alloc(0), signal);
+    if (bitmap !== undefined) {
+      const query = metaData(name, `qemu:dirty-bitmap:${bitmap}`);
+      const told = await this.#option(OPTIONS.setMeta, query, signal);
+      if (told.length === 0) throw new BadNbd(`it has no bitmap ${bitmap}`);
+    }
+    const [info] = await this.#option(OPTIONS.go, goData(name), signal);
+    if (info === undefined || info.length < 10) throw new BadNbd('it does not tell its size');
+    this.size = Number(info.readBigUInt64BE(2));
+  }
+
+  /** Resolves to what was told before the acknowledgement. */
+  async #option(option: number, data: Buffer, signal: AbortSignal): Promise<Buffer[]> {
+    this.#socket.write(writeOption(option, data));
+    const told: Buffer[] = [];
+    for (;;) {
+      const reply = readOptionReply(await this.#take(OPTION_REPLY_BYTES, signal));
+      const payload = await this.#take(reply.length, signal);
+      if (reply.option !== option) throw new BadNbd('it answers what was not asked');
+      if (reply.type === REPLIES.ack) return told;
+      if (isRefusal(reply)) {
+        throw new BadNbd(`it refused option ${option}: ${payload.toString('utf8', 0, 256)}`);
+      }
+      const isWanted = option !== OPTIONS.go || payload.readUInt16BE(0) === 0;
+      if (isWanted) told.push(Buffer.from(payload));
+    }
+  }
+
+  #ask(command: number, from: number, length: number, signal: AbortSignal): Promise<Part[]> {
+    return withDeadline('the answer of an export', ANSWER_MS, signal, async (inner) => {
+      this.#cookie += 1n;
+      this.#socket.write(writeRequest(command, this.#cookie, from, length));
+      const parts: Part[] = [];
+      for (;;) {
+        const head = readReply(await this.#take(REPLY_BYTES, inner));
+        if (head.cookie !== this.#cookie) throw new BadNbd('it answers what was not asked');
+        parts.push(readPart(head, await this.#take(head.length, inner)));
+        if (head.isLast) return parts;
+      }
+    });
+  }
+
+  async #take(bytes: number, signal: AbortSignal): Promise<Buffer> {
+    if (bytes > MOST_BYTES) throw new BadNbd(`it would send ${bytes} bytes at once`);
+    while (this.#heardBytes < bytes) {
+      signal.throwIfAborted();
+      if (this.#over !== undefined) throw this.#over;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      signal.addEventListener('abort', () => resolve(), { once: true });
+      this.#socket.resume();
+      await promise;
+    }
+    const all = this.#heard.length === 1 ? this.#heard[0] : Buffer.concat(this.#heard);
+    const taken = (all ?? Buffer.alloc(0)).subarray(0, bytes);
+    const rest = (all ?? Buffer.alloc(0)).subarray(bytes);
+    this.#heard = rest.length === 0 ? [] : [rest];
+    this.#heardBytes = rest.length;
+    return taken;
+  }
+}

@@ -1,0 +1,38 @@
+import { Fifo } from '../../../links/fifo.ts';
+
+interface Waiting {
+  readonly channel: number;
+  readonly message: Uint8Array;
+  readonly sent: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/**
+ * Lets one message at a time into the session, in the order of their coming: where the session has no room, each
+ * connection gets its turn, whatever another one has to send.
+ */
+export class Gate {
+  readonly #send: (channel: number, message: Uint8Array) => Promise<void>;
+  readonly #waiting = new Fifo<Waiting>();
+  #running = false;
+
+  constructor(send: (channel: number, message: Uint8Array) => Promise<void>) {
+    this.#send = send;
+  }
+
+  /** Resolves when the session has taken it; rejects once the session is over. */
+  send(channel: number, message: Uint8Array): Promise<void> {
+    return new Promise((sent, failed) => {
+      this.#waiting.push({ channel, message, sent, failed });
+      if (!this.#running) void this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    for (let first = this.#waiting.shift(); first; first = this.#waiting.shift()) {
+      await this.#send(first.channel, first.message).then(first.sent, first.failed);
+    }
+    this.#running = false;
+  }
+}

@@ -1,0 +1,235 @@
+import { Fifo } from '../../../links/fifo.ts';
+import type { Plug } from '../../../links/plug.ts';
+import { BadTunnelMessage, MOST_DATA, readMessage, writeMessage } from './messages.ts';
+import type { Message } from './messages.ts';
+import type { Standing } from './patience.ts';
+import { FIRST_ROOM, Room } from './room.ts';
+import type { RoomPool } from './room.ts';
+
+export interface LineParts {
+  /** The hypervisor's end; rejects where it cannot be reached. */
+  readonly plug: Promise<Plug>;
+  readonly pool: RoomPool;
+  /** Messages of a line leave in the order of the calls. Rejects once the session is over. */
+  readonly send: (message: Uint8Array) => Promise<void>;
+  readonly count: (bytes: { readonly sent: number; readonly received: number }) => void;
+  /** Both ends have let go of it: the channel is free. */
+  readonly over: () => void;
+}
+
+/** What was taken is told once it is a quarter of the room, or so late: a message for each piece would cost as much as the piece. */
+const TELL_BYTES = FIRST_ROOM / 4;
+const TELL_MS = 5;
+/** Handed to the hypervisor at once: what it takes without waiting, about. */
+const MOST_PIECES = 8;
+
+/** One end of a connection through the tunnel; the same at the source and at the destination. */
+export class Line {
+  readonly #parts: LineParts;
+  readonly #room: Room;
+  readonly #queue = new Fifo<Uint8Array>();
+  #plug: Plug | undefined;
+  #waiting: (() => void)[] = [];
+  /** What may still be sent. */
+  #credit = FIRST_ROOM;
+  #sent = 0;
+  #farTaken = 0;
+  #asked = false;
+  #taken = 0;
+  #more = 0;
+  #telling = false;
+  #late: NodeJS.Timeout | undefined;
+  /** Everything that came is with the hypervisor, or nobody takes it any more. */
+  #written = false;
+  #farEnded = false;
+  #farClosed = false;
+  #closed = false;
+  #broken = false;
+  #over = false;
+
+  constructor(parts: LineParts) {
+    this.#parts = parts;
+    this.#room = new Room(parts.pool);
+  }
+
+  /** How far what is sent is; undefined once nothing more is sent. */
+  get standing(): Standing | undefined {
+    if (this.#closed || this.#plug?.state !== 'open') return undefined;
+    return { sent: this.#sent, taken: this.#farTaken, asked: this.#asked };
+  }
+
+  /** Bytes that came and are not with the hypervisor. */
+  get heldBytes(): number {
+    return this.#room.heldBytes;
+  }
+
+  /** Until this end has let go of it; never rejects. */
+  async run(): Promise<void> {
+    try {
+      const plug = await this.#parts.plug;
+      this.#plug = plug;
+      this.#look();
+      const writing = this.#write(plug);
+      await this.#read(plug);
+      await writing;
+    } catch {
+      // The hypervisor is not to be reached, or the session is over: either way this end lets go.
+    }
+    this.break();
+    this.#closed = true;
+    clearTimeout(this.#late);
+    this.#room.end();
+    const sent = this.#send({ kind: 'closed' });
+    this.#look();
+    await sent.catch(() => undefined);
+  }
+
+  /** Takes what the far end says; throws BadTunnelMessage where it cannot have said that. */
+  receive(bytes: Uint8Array): void {
+    const message = readMessage(bytes);
+    if (this.#farClosed) throw new BadTunnelMessage(`${message.kind} after the last`);
+    switch (message.kind) {
+      case 'open':
+        throw new BadTunnelMessage('a channel opened that is open');
+      case 'data':
+        this.#data(message.bytes);
+        break;
+      case 'end':
+        if (this.#farEnded) throw new BadTunnelMessage('a second end');
+        this.#farEnded = true;
+        break;
+      case 'room':
+        this.#credited(message.taken, message.room);
+        break;
+      case 'closed':
+        this.#farClosed = true;
+        break;
+    }
+    this.#look();
+  }
+
+  /** The hypervisor's connection is broken off; the far end hears of it. */
+  break(): void {
+    this.#broken = true;
+    this.#queue.clear();
+    this.#plug?.break();
+    this.#wake();
+  }
+
+  #data(bytes: Uint8Array): void {
+    if (this.#farEnded) throw new BadTunnelMessage('data after the end');
+    if (this.#closed) return;
+    if (!this.#room.came(bytes.length))
+      throw new BadTunnelMessage('more data than there is room for');
+    this.#asked = false;
+    this.#parts.count({ sent: 0, received: bytes.length });
+    if (!this.#broken) this.#queue.push(bytes);
+  }
+
+  #credited(taken: number, room: number): void {
+    if (taken > this.#sent - this.#farTaken || room < taken || room > 2 * taken) {
+      throw new BadTunnelMessage(`${taken} bytes taken, and room for ${room}`);
+    }
+    this.#farTaken += taken;
+    this.#credit += room;
+  }
+
+  /** After any change: what it means for the hypervisor's connection, and whether all is over. */
+  #look(): void {
+    // What the far end has ended in good order is still handed on.
+    if (this.#farClosed && (!this.#farEnded || this.#written)) this.break();
+    else if (this.#broken) this.#plug?.break();
+    this.#wake();
+    if (!this.#closed || !this.#farClosed || this.#over) return;
+    this.#over = true;
+    this.#parts.over();
+  }
+
+  async #read(plug: Plug): Promise<void> {
+    while (plug.state === 'open' && !this.#broken) {
+      const chunk = plug.read();
+      if (chunk === undefined) await plug.wait();
+      else await this.#forward(chunk);
+    }
+    if (plug.state === 'ended') await this.#send({ kind: 'end' });
+    else this.break();
+  }
+
+  async #forward(chunk: Buffer): Promise<void> {
+    let at = 0;
+    while (at < chunk.length) {
+      while (this.#credit === 0 && !this.#broken) await this.#changed();
+      if (this.#broken) return;
+      const bytes = chunk.subarray(at, at + Math.min(this.#credit, MOST_DATA));
+      at += bytes.length;
+      this.#credit -= bytes.length;
+      this.#sent += bytes.length;
+      this.#asked = true;
+      this.#parts.count({ sent: bytes.length, received: 0 });
+      await this.#send({ kind: 'data', bytes });
+    }
+  }
+
+  async #write(plug: Plug): Promise<void> {
+    while (!this.#broken) {
+      const pieces = this.#next();
+      if (pieces.length > 0) {
+        if (await plug.write(...pieces))
+          this.#took(pieces.reduce((sum, { length }) => sum + length, 0));
+        else this.break();
+      } else if (this.#farEnded) break;
+      else await this.#changed();
+    }
+    if (!this.#broken) plug.finish();
+    this.#written = true;
+    this.#look();
+  }
+
+  /** What waits, as much of it as one call hands over. */
+  #next(): Uint8Array[] {
+    const pieces: Uint8Array[] = [];
+    for (let first = this.#queue.peek(); first !== undefined; first = this.#queue.peek()) {
+      if (pieces.length === MOST_PIECES) break;
+      pieces.push(first);
+      this.#queue.shift();
+    }
+    return pieces;
+  }
+
+  #took(bytes: number): void {
+    if (this.#closed) return;
+    this.#taken += bytes;
+    this.#more += this.#room.taken(bytes);
+    if (this.#taken >= Math.max(TELL_BYTES, this.#room.mostBytes / 4)) void this.#tell();
+    else this.#late ??= setTimeout(() => void this.#tell(), TELL_MS);
+  }
+
+  /** One message at a time: what is taken meanwhile goes with the next. */
+  async #tell(): Promise<void> {
+    clearTimeout(this.#late);
+    this.#late = undefined;
+    if (this.#telling) return;
+    this.#telling = true;
+    while (this.#taken > 0 && !this.#closed) {
+      const message = { kind: 'room', taken: this.#taken, room: this.#more } as const;
+      this.#taken = 0;
+      this.#more = 0;
+      await this.#send(message).catch(() => undefined);
+    }
+    this.#telling = false;
+  }
+
+  #send(message: Message): Promise<void> {
+    return this.#parts.send(writeMessage(message));
+  }
+
+  async #changed(): Promise<void> {
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const go of waiting) go();
+  }
+}

@@ -1,0 +1,156 @@
+import { withDeadline } from '../../../deadline.ts';
+import { godwitError } from '../../../errors.ts';
+import { Channels } from '../../../links/channels.ts';
+import type { Plug } from '../../../links/plug.ts';
+import { laneOf } from '../../../links/session.ts';
+import type { Session } from '../../../links/session.ts';
+import { Gate } from './gate.ts';
+import { Line } from './line.ts';
+import { BadTunnelMessage, readMessage, writeMessage } from './messages.ts';
+import { Patience } from './patience.ts';
+import { RoomPool } from './room.ts';
+
+/** Channels of a hypervisor's connections; what else the movers send in bulk has the one that is left. */
+export const FIRST_LINE = 32;
+export const LAST_LINE = 62;
+
+/** Messages between the movers beside the hypervisors' connections, on channels that no line has. */
+export interface Beside {
+  /** Resolves when the session has taken all of it. Bulk takes turns with the lines. */
+  send(channel: number, message: Uint8Array): Promise<void>;
+  /** Takes a channel's messages, also those that came before; the next one comes when `take` resolves. Once a channel. */
+  on(channel: number, take: (message: Uint8Array) => Promise<void>): void;
+}
+
+export interface SwitchboardParts {
+  readonly session: Session;
+  readonly peer: string;
+  /** Reaches this side's hypervisor for a connection that the other side has opened; absent where only this side opens. */
+  readonly connect?: () => Promise<Plug>;
+}
+
+/** A session's channels as connections of a hypervisor; the same at both ends but for who opens them. */
+export class Switchboard implements Beside {
+  readonly #parts: SwitchboardParts;
+  readonly #channels: Channels;
+  readonly #gate: Gate;
+  readonly #pool = new RoomPool();
+  readonly #lines = new Map<number, { readonly line: Line; readonly patience: Patience }>();
+  readonly #idle: (() => void)[] = [];
+  #isOver = false;
+  sentBytes = 0;
+  receivedBytes = 0;
+
+  constructor(parts: SwitchboardParts) {
+    const { session } = parts;
+    this.#parts = parts;
+    this.#gate = new Gate((channel, message) => session.send(channel, message));
+    const over = (): void => this.#end();
+    session.ended.then(over, over);
+    this.#channels = new Channels(session);
+    for (let channel = FIRST_LINE; channel <= LAST_LINE; channel += 1) {
+      this.#channels.on(channel, async (message) => this.#take(channel, message));
+    }
+  }
+
+  /** Connections that have not ended at both ends. */
+  get lines(): number {
+    return this.#lines.size;
+  }
+
+  /** Bytes that came for this side's hypervisor, and that it has not taken. */
+  get heldBytes(): number {
+    return [...this.#lines.values()].reduce((sum, { line }) => sum + line.heldBytes, 0);
+  }
+
+  /** Carries a connection of this side's hypervisor; false where as many as there may be are open. */
+  open(plug: Plug): boolean {
+    const channel = this.#free();
+    if (channel === undefined || this.#isOver) return false;
+    void this.#gate.send(channel, writeMessage({ kind: 'open' })).catch(() => undefined);
+    this.#start(channel, Promise.resolve(plug));
+    return true;
+  }
+
+  /** Breaks the connections whose other host does not answer; how many. */
+  breakSilent(nowMs: number, withinMs: number): number {
+    let broken = 0;
+    for (const { line, patience } of this.#lines.values()) {
+      const { standing } = line;
+      if (standing === undefined || !patience.isOver(standing, nowMs, withinMs)) continue;
+      line.break();
+      broken += 1;
+    }
+    return broken;
+  }
+
+  /** Resolves when no connection is left; rejects after the deadline, and once the session is over. */
+  async idle(deadlineMs: number): Promise<void> {
+    await withDeadline('the end of the disks’ connections', deadlineMs, undefined, async () => {
+      while (this.#lines.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    });
+  }
+
+  async send(channel: number, message: Uint8Array): Promise<void> {
+    if (laneOf(channel) === 2) await this.#gate.send(channel, message);
+    else await this.#parts.session.send(channel, message);
+  }
+
+  on(channel: number, take: (message: Uint8Array) => Promise<void>): void {
+    this.#channels.on(channel, take);
+  }
+
+  /** What is wrong with a message is the other side's fault, and ends the session. */
+  #take(channel: number, message: Uint8Array): void {
+    const { connect, peer } = this.#parts;
+    try {
+      const known = this.#lines.get(channel);
+      if (known !== undefined) return known.line.receive(message);
+      const { kind } = readMessage(message);
+      if (kind !== 'open' || connect === undefined)
+        throw new BadTunnelMessage(`${kind} of no connection`);
+      this.#start(channel, connect());
+    } catch (error) {
+      if (!(error instanceof BadTunnelMessage)) throw error;
+      const facts = { peer, expected: 'a disk tunnel’s message', what: error.message };
+      throw godwitError('GODWIT_PROTOCOL_INVALID', facts, { cause: error });
+    }
+  }
+
+  #start(channel: number, plug: Promise<Plug>): void {
+    const line = new Line({
+      plug,
+      pool: this.#pool,
+      send: (message) => this.#gate.send(channel, message),
+      count: ({ sent, received }) => {
+        this.sentBytes += sent;
+        this.receivedBytes += received;
+      },
+      over: () => this.#remove(channel),
+    });
+    this.#lines.set(channel, { line, patience: new Patience() });
+    void line.run();
+  }
+
+  #free(): number | undefined {
+    for (let channel = FIRST_LINE; channel <= LAST_LINE; channel += 1) {
+      if (!this.#lines.has(channel)) return channel;
+    }
+    return undefined;
+  }
+
+  #remove(channel: number): void {
+    this.#lines.delete(channel);
+    if (this.#lines.size > 0) return;
+    for (const go of this.#idle.splice(0)) go();
+  }
+
+  /** The session is over: both hypervisors are to notice. */
+  #end(): void {
+    this.#isOver = true;
+    for (const [channel, { line }] of this.#lines) {
+      line.break();
+      this.#remove(channel);
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import { chmod, chown, lstat, open, rename, rm, stat } from 'node:fs/promises';
+import type { DiskMovePlan } from '../../protocol/disk-move.ts';
+import {
+  discard,
+  keep,
+  madeNames,
+  makeDirectories,
+  name,
+  removeDirectories,
+} from '../proof/made.ts';
+
+/** The files of a disk's move: the new image that is made, and the old one that is left. Every call may be repeated. */
+
+const madeOf = ({ to, id }: DiskMovePlan) => madeNames(to, id, 0);
+
+/** Which file it is, whatever it is called. */
+export async function identityOf(file: string): Promise<string | undefined> {
+  try {
+    const { dev, ino } = await lstat(file, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** An empty file under the name that the new image is to have, with the owner of the old one; what was begun before is gone. */
+export async function makeNew(plan: DiskMovePlan): Promise<void> {
+  const made = madeOf(plan);
+  await discard(made);
+  await makeDirectories(plan.directories);
+  const handle = await open(made.temporary, 'wx', 0o600);
+  await handle.close();
+  const { uid, gid, mode } = await stat(plan.from);
+  const own = await stat(made.temporary);
+  // Its hypervisor may run as another user than the agent.
+  if (own.uid !== uid || own.gid !== gid) await chown(made.temporary, uid, gid);
+  await chmod(made.temporary, mode & 0o777);
+  await name(made);
+}
+
+export async function discardNew(plan: DiskMovePlan): Promise<void> {
+  await discard(madeOf(plan));
+  await removeDirectories(plan.directories);
+}
+
+export async function keepNew(plan: DiskMovePlan): Promise<void> {
+  await keep(madeOf(plan));
+}
+
+/**
+ * The old image is nobody's disk any more: renamed first, so that nobody takes it for that, and removed where it is not
+ * kept. A file of its name that is another one is left alone. Resolves to where it is kept.
+ */
+export async function giveUpOld(plan: DiskMovePlan, isKept: boolean): Promise<string | undefined> {
+  const aside = `${plan.from}.moved-${plan.id}`;
+  if ((await identityOf(plan.from)) === plan.identity) await rename(plan.from, aside);
+  if ((await identityOf(aside)) !== plan.identity) return undefined;
+  if (isKept) return aside;
+  await rm(aside, { force: true });
+  return undefined;
+}

@@ -1,0 +1,194 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+import { proofAnswer } from '../../protocol/disk.ts';
+import type { ProofAnswer, ProofPlace } from '../../protocol/disk.ts';
+import { directoryAt, onExport } from './exports.ts';
+import type { Export } from './exports.ts';
+import { resolveIn } from './pools.ts';
+import type { Pool } from './pools.ts';
+
+/**
+ * Storage is shared when each host reads what the other has just written beside the disk. The source makes a file with
+ * a nonce of its own, the destination finds it in one of its pools, reads it and adds a nonce to the very same file, and
+ * the source reads that. Only the source makes the file and removes it: where nothing is shared, nothing is left.
+ */
+
+const NONCE_BYTES = 32;
+const NONCE_CHARACTERS = NONCE_BYTES * 2;
+/** A little more than two nonces: more than that is no proof. */
+const MOST_CHARACTERS = NONCE_CHARACTERS * 2 + 1;
+
+export function proofFile(migration: string): string {
+  return `.godwit-${migration}`;
+}
+
+/** Source: a directory that holds an image. What is written there is on the storage when it resolves. */
+export interface Beside {
+  /** Makes the file, in place of one that an earlier mover of the same migration left, and tells its nonce. */
+  write(name: string, signal: AbortSignal): Promise<string>;
+  /** What the file holds now. */
+  read(name: string, signal: AbortSignal): Promise<string>;
+  /** Nothing is left of it; also where there was none. */
+  remove(name: string, signal: AbortSignal): Promise<void>;
+}
+
+export function besideInDirectory(directory: string): Beside {
+  return {
+    write: (name) => writeProof(directory, name),
+    read: (name) => readProof(directory, name),
+    remove: (name) => removeProof(directory, name),
+  };
+}
+
+/** The same on an export that no host has mounted; `part`: the directory below the export's root. */
+export function besideOnExport(pool: Export, part: string): Beside {
+  const remove: Beside['remove'] = (name, signal) =>
+    onExport(pool, signal, async (client, inner) => {
+      const directory = await directoryAt(client, part, inner);
+      await client.remove(directory, name, inner).catch(unlessGone);
+    });
+  return {
+    remove,
+    write: (name, signal) =>
+      onExport(pool, signal, async (client, inner) => {
+        const directory = await directoryAt(client, part, inner);
+        await client.remove(directory, name, inner).catch(unlessGone);
+        const nonce = newNonce();
+        const file = await client.create(directory, name, inner);
+        await client.write(file, 0, Buffer.from(nonce), inner);
+        return nonce;
+      }),
+    read: (name, signal) =>
+      onExport(pool, signal, async (client, inner) => {
+        const directory = await directoryAt(client, part, inner);
+        const { handle, kind } = await client.lookup(directory, name, inner);
+        if (kind !== 'file') throw new Error('it holds no nonce');
+        return (await client.read(handle, MOST_CHARACTERS, inner)).toString('latin1');
+      }),
+  };
+}
+
+function unlessGone(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}
+
+function newNonce(): string {
+  return randomBytes(NONCE_BYTES).toString('hex');
+}
+
+/** Source: makes the file, in place of one that an earlier mover of the same migration left, and tells its nonce. */
+export async function writeProof(directory: string, name: string): Promise<string> {
+  const file = path.join(directory, name);
+  await rm(file, { force: true });
+  const nonce = newNonce();
+  const handle = await open(file, 'wx', 0o600);
+  try {
+    await handle.writeFile(nonce);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return nonce;
+}
+
+/** Source: what the file holds now. */
+export async function readProof(directory: string, name: string): Promise<string> {
+  const handle = await open(path.join(directory, name), constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    return await readShort(handle);
+  } finally {
+    await handle.close();
+  }
+}
+
+export async function removeProof(directory: string, name: string): Promise<void> {
+  await rm(path.join(directory, name), { force: true });
+}
+
+/** Destination: looks for the file in each pool, reads it and adds a nonce. Makes no file, whatever it is asked. */
+export async function answerProof(pools: readonly Pool[], place: ProofPlace): Promise<ProofAnswer> {
+  const problems: string[] = [];
+  for (const pool of pools) {
+    const directory = await resolveIn(pool, place.directory, 'directory');
+    if ('problem' in directory) continue;
+    try {
+      const answer = await addTo(path.join(directory.found, place.file));
+      return proofAnswer.parse({ ...answer, pool: pool.id });
+    } catch (error) {
+      const { code = '', message } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT') problems.push(`${code}: ${message}`);
+    }
+  }
+  return problems.length === 0 ? {} : { problem: problems.join('; ').slice(0, 1024) };
+}
+
+/** The same where the source's image lies on an export: each of this host's is asked, and no directory. */
+export async function answerOnExports(
+  exports: readonly Export[],
+  { directory, file }: ProofPlace,
+  signal: AbortSignal,
+): Promise<ProofAnswer> {
+  const problems: string[] = [];
+  for (const pool of exports) {
+    try {
+      const answer = await onExport(pool, signal, async (client, inner) => {
+        const at = await directoryAt(client, directory, inner);
+        const { handle, kind, bytes } = await client.lookup(at, file, inner);
+        const isProof = kind === 'file' && bytes === NONCE_CHARACTERS;
+        if (!isProof) throw new Error('it holds no nonce');
+        const read = (await client.read(handle, MOST_CHARACTERS, inner)).toString('latin1');
+        const wrote = newNonce();
+        await client.write(handle, NONCE_CHARACTERS, Buffer.from(wrote), inner);
+        return { read, wrote };
+      });
+      return proofAnswer.parse({ ...answer, pool: pool.id });
+    } catch (error) {
+      const { code = '', message } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT') problems.push(`${pool.root}: ${message}`);
+    }
+  }
+  return problems.length === 0 ? {} : { problem: problems.join('; ').slice(0, 1024) };
+}
+
+async function addTo(file: string): Promise<ProofAnswer> {
+  const handle = await open(file, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const info = await handle.stat();
+    if (!info.isFile() || info.size !== NONCE_CHARACTERS) throw new Error('it holds no nonce');
+    const read = await readShort(handle);
+    const wrote = newNonce();
+    await handle.write(wrote, info.size);
+    await handle.sync();
+    return { read, wrote };
+  } finally {
+    await handle.close();
+  }
+}
+
+async function readShort(handle: FileHandle): Promise<string> {
+  const buffer = Buffer.alloc(MOST_CHARACTERS);
+  const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
+  return buffer.toString('latin1', 0, bytesRead);
+}
+
+/** What a place showed: `shared` when both have read what the other wrote, else why not. Pure. */
+export function verdictOf(
+  nonce: string,
+  answer: ProofAnswer,
+  readBack: string,
+  hosts: { readonly from: string; readonly to: string },
+): { readonly shared: true } | { readonly shared: false; readonly why: string } {
+  const { from, to } = hosts;
+  const no = (why: string) => ({ shared: false, why }) as const;
+  if (answer.pool === undefined) {
+    const why = answer.problem === undefined ? '' : ` (${answer.problem})`;
+    return no(`what ${from} wrote beside it was found in none of the \`storage\` of ${to}${why}`);
+  }
+  if (answer.read !== nonce) return no(`${to} read something else than ${from} had written`);
+  if (answer.wrote === undefined) return no(`${to} could not write beside it`);
+  if (readBack !== nonce + answer.wrote) return no(`${from} did not read what ${to} had written`);
+  return { shared: true };
+}

@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { appendFile, readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { DiskMoves } from '../../src/agent/disk-moves.ts';
+import type { DiskMovesParts } from '../../src/agent/disk-moves.ts';
+import type { Guests } from '../../src/agent/guests.ts';
+import { MigrationStore } from '../../src/agent/store.ts';
+import { systemClock } from '../../src/clock.ts';
+import { agentConfig } from '../../src/config.ts';
+import type { DiscoveredGuest, Driver, SourceSession } from '../../src/drivers/driver.ts';
+import { silentLog } from '../../src/log.ts';
+import { isMoveEnd } from '../../src/protocol/disk-move.ts';
+import type { DiskMoveProgress, DiskMoveRequest } from '../../src/protocol/disk-move.ts';
+import { guest, listingDriver } from './parties.ts';
+import { PretendedHost } from '../disks/move/pretended.ts';
+
+describe('the moves of disks on a host', () => {
+  let host: PretendedHost;
+  let moves: DiskMoves;
+  let found: DiscoveredGuest;
+  /** The monitor of the hypervisor does not answer while it is set. */
+  let silent = false;
+
+  beforeEach(async () => {
+    silent = false;
+    host = await PretendedHost.open();
+    const stat = readFileSync('/proc/self/stat', 'utf8');
+    const startTicks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+    const handle = { driver: 'fake', name: 'db1', pid: process.pid, startTicks, monitor: 'none' };
+    found = { ...guest('db1'), handle };
+    moves = agent();
+  });
+  afterEach(async () => {
+    await moves.close();
+    await host.close();
+  });
+
+  function agent(): DiskMoves {
+    const stateDir = path.join(host.directory, 'state');
+    mkdirSync(stateDir, { recursive: true });
+    const config = agentConfig.parse({
+      name: 'a',
+      address: '10.0.0.1:7443',
+      stateDir,
+      storage: [{ path: host.directory }],
+    });
+    const session = { relocator: host.relocator(), close: async () => {} };
+    const driver: Driver = {
+      ...listingDriver(() => []),
+      openSource: async () => {
+        if (silent) throw new Error('its monitor does not answer');
+        return session as unknown as SourceSession;
+      },
+    };
+    const parts: DiskMovesParts = {
+      config,
+      clock: systemClock,
+      log: silentLog,
+      drivers: [driver],
+      guests: { need: async () => found } as unknown as Guests,
+      store: new MigrationStore(stateDir, 'a', systemClock),
+    };
+    return new DiskMoves(parts);
+  }
+
+  const asked = (change: Partial<DiskMoveRequest> = {}): DiskMoveRequest => ({
+    guest: 'db1',
+    disk: 'disk0',
+    to: host.to,
+    ...change,
+  });
+
+  async function ended(id: string): Promise<DiskMoveProgress> {
+    for await (const now of moves.events(id, AbortSignal.timeout(20_000))) {
+      if (isMoveEnd(now.state)) return now;
+    }
+    throw new Error('it did not end');
+  }
+
+  test('are begun, followed to their end, and kept to be asked about', async () => {
+    const id = await moves.begin(asked());
+    assert.deepEqual(moves.movingOf('db1'), { id, device: 'disk0' });
+    const last = await ended(id);
+    assert.equal(last.state, 'done', JSON.stringify(last));
+    assert.ok((last.waitedMs ?? -1) >= 0);
+    assert.equal(moves.movingOf('db1'), undefined);
+    assert.deepEqual(
+      moves.list().map((each) => each.id),
+      [id],
+    );
+    const late = await moves.cancel(id);
+    assert.deepEqual([late.accepted, late.what.includes(host.to)], [false, true]);
+  });
+
+  test('go on with the next agent, which also knows those that have ended', async () => {
+    silent = false;
+    const id = await moves.begin(asked());
+    silent = true;
+    await moves.close();
+    moves = agent();
+    silent = false;
+    moves.start();
+    assert.equal((await ended(id)).state, 'done');
+    await moves.close();
+    moves = agent();
+    moves.start();
+    assert.equal((await ended(id)).state, 'done');
+  });
+
+  test('leave no job behind that has the guest wait when the agent is told to end', async () => {
+    host.neverPending = true;
+    const id = await moves.begin(asked());
+    await host.completed;
+    const left = moves.close();
+    host.neverPending = false;
+    await left;
+    // It came to the switch, or was called off: in no case does the guest wait.
+    const { job } = await host.relocator().look({}, AbortSignal.timeout(1000));
+    assert.ok(job === 'none' || job === 'ended', job);
+    moves = agent();
+    moves.start();
+    assert.equal((await ended(id)).state, 'done');
+  });
+
+  test('of which nothing had begun are forgotten, and a torn record is no record', async () => {
+    const id = await moves.begin(asked());
+    await ended(id);
+    await moves.close();
+    const directory = path.join(host.directory, 'state', 'disk-moves');
+    await appendFile(path.join(directory, id, 'journal.jsonl'), '{"v":1,"seq"');
+    mkdirSync(path.join(directory, 'd-00000000'));
+    moves = agent();
+    assert.deepEqual(await readdir(directory), [id]);
+    assert.equal((await ended(id)).state, 'done');
+  });
+
+  test('are refused twice for a disk, for a disk that is not there and for one that cannot', async () => {
+    silent = false;
+    const first = await moves.begin(asked());
+    await assert.rejects(moves.begin(asked()), { code: 'GODWIT_DISK_MOVING' });
+    await ended(first);
+    await assert.rejects(moves.begin(asked({ disk: 'disk1' })), {
+      code: 'GODWIT_DISK_UNKNOWN',
+      hint: /disk0/,
+    });
+    await assert.rejects(moves.begin(asked({ disk: 'cd0' })), { code: 'GODWIT_DISK_FIXED' });
+    await assert.rejects(moves.cancel('d-99999999'), { code: 'GODWIT_DISK_MOVE_UNKNOWN' });
+  });
+
+  test('are refused for a guest that does not run, or is another manager’s', async () => {
+    found = { ...found, info: { ...found.info, state: 'paused' } };
+    await assert.rejects(moves.begin(asked()), { code: 'GODWIT_GUEST_STATE' });
+    found = { ...found, info: { ...found.info, state: 'running', manager: 'libvirt' } };
+    await assert.rejects(moves.begin(asked()), { code: 'GODWIT_GUEST_MANAGED' });
+  });
+
+  test('wait for a hypervisor that does not answer for a while, and say so', async () => {
+    const id = await moves.begin(asked());
+    silent = true;
+    for await (const now of moves.events(id, AbortSignal.timeout(10_000))) {
+      if (now.note?.includes('does not answer') === true) break;
+      if (isMoveEnd(now.state)) return;
+    }
+    silent = false;
+    assert.equal((await ended(id)).state, 'done');
+  });
+});

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { hashesOf } from '../../../../src/disks/copy/compare/chunks.ts';
+import type { ImageReader } from '../../../../src/disks/copy/compare/chunks.ts';
+import { compareImage } from '../../../../src/disks/copy/compare/compare.ts';
+import type { FarImage } from '../../../../src/disks/copy/compare/compare.ts';
+import { CHUNK_BYTES, PIECE_BYTES } from '../../../../src/protocol/disk-check.ts';
+
+const SIZE = 3 * CHUNK_BYTES + PIECE_BYTES + 512;
+const PIECES = Math.ceil(SIZE / PIECE_BYTES);
+
+function readerOf(image: Buffer): ImageReader {
+  return {
+    size: image.length,
+    read: async (from, length) => image.subarray(from, from + length),
+  };
+}
+
+/** The other host’s image, whose guest writes a piece before each answer, from a list. */
+class Far implements FarImage {
+  readonly image: Buffer;
+  readonly #writes: number[];
+  readonly #since = new Set<number>();
+  #told = new Set<number>();
+
+  constructor(image: Buffer, writes: readonly number[]) {
+    this.image = Buffer.from(image);
+    this.#writes = [...writes];
+  }
+
+  get written(): ReadonlySet<number> {
+    return this.#since;
+  }
+
+  async differ(unit: number, from: number, hashes: readonly string[]): Promise<number[]> {
+    this.#write();
+    const range = { from, unit, count: hashes.length };
+    const here = await hashesOf(readerOf(this.image), range, AbortSignal.timeout(10_000));
+    this.#write();
+    return hashes.flatMap((hash, index) => (hash === here[index] ? [] : [index]));
+  }
+
+  async rewritten(pieces: readonly number[], anew: boolean): Promise<boolean[]> {
+    if (anew) this.#told = new Set(this.#since);
+    this.#write();
+    return pieces.map((piece) => this.#told.has(piece));
+  }
+
+  #write(): void {
+    const piece = this.#writes.pop();
+    if (piece === undefined) return;
+    this.image.fill(0xee, piece * PIECE_BYTES, Math.min(SIZE, (piece + 1) * PIECE_BYTES));
+    this.#since.add(piece * PIECE_BYTES);
+  }
+}
+
+function imageOf(seed: number): Buffer {
+  const image = Buffer.alloc(SIZE);
+  for (let at = 0; at < SIZE; at += 4096) image.writeUInt32BE((seed * 7919 + at) >>> 0, at);
+  image.fill(0, CHUNK_BYTES, 2 * CHUNK_BYTES);
+  return image;
+}
+
+const piece = fc.integer({ min: 0, max: PIECES - 1 });
+const signal = AbortSignal.timeout(60_000);
+
+describe('the comparison of an image with one that is written to meanwhile', () => {
+  test('finds no difference in what only the guest has changed since, whenever it wrote', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(100), fc.array(piece, { maxLength: 12 }), async (seed, writes) => {
+        const image = imageOf(seed);
+        const far = new Far(image, writes);
+        const found = await compareImage(readerOf(image), far, signal);
+        assert.deepEqual([found.differentBytes, found.firstAt], [0, undefined]);
+        assert.equal(found.comparedBytes + found.excludedBytes, SIZE);
+        assert.ok(found.excludedBytes <= far.written.size * PIECE_BYTES);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('finds each piece that differs and was not written to since', async () => {
+    const lists = [fc.uniqueArray(piece, { minLength: 1, maxLength: 6 }), fc.array(piece)] as const;
+    await fc.assert(
+      fc.asyncProperty(...lists, async (bad, writes) => {
+        const near = imageOf(1);
+        const there = Buffer.from(near);
+        for (const at of bad) there.writeUInt8(0x5a, at * PIECE_BYTES + 100);
+        const far = new Far(there, writes.slice(0, 8));
+        const found = await compareImage(readerOf(near), far, signal);
+        const untouched = bad.filter((at) => !far.written.has(at * PIECE_BYTES)).toSorted(order);
+        const least = untouched.reduce((sum, at) => sum + sizeOf(at), 0);
+        assert.ok(found.differentBytes >= least);
+        if (least > 0) assert.ok(found.firstAt !== undefined);
+        if (writes.length === 0) {
+          assert.equal(found.differentBytes, least);
+          assert.equal(found.firstAt, (untouched[0] ?? 0) * PIECE_BYTES);
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('takes a hole for what it reads as', async () => {
+    const near = Buffer.alloc(SIZE);
+    const holes: ImageReader = { size: SIZE, read: async () => undefined };
+    const found = await compareImage(holes, new Far(near, []), signal);
+    assert.equal(found.comparedBytes, SIZE);
+  });
+});
+
+const order = (left: number, right: number): number => left - right;
+const sizeOf = (at: number): number => Math.min(PIECE_BYTES, SIZE - at * PIECE_BYTES);

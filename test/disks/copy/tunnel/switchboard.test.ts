@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { FIRST_LINE, LAST_LINE } from '../../../../src/disks/copy/tunnel/switchboard.ts';
+import { hasCode } from '../../../../src/errors.ts';
+import { boards, readAll, until } from './boards.ts';
+
+const LINES = LAST_LINE - FIRST_LINE + 1;
+const BOUND = 1024 * 1024;
+
+/** Writes without waiting for anybody; resolves to whether all of it was taken. */
+function flood(socket: net.Socket, bytes: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    socket.write(randomBytes(bytes), (error) => resolve(error === null || error === undefined));
+  });
+}
+
+describe('a connection through the tunnel', () => {
+  test('carries bytes both ways, unchanged, and each half ends by itself', async (t) => {
+    const { pair, source, target } = await boards(t);
+    const [near, far] = await pair();
+    const [there, back] = [randomBytes(3_000_000), randomBytes(2_000_000)];
+    near.end(there);
+    assert.ok((await readAll(far)).equals(there));
+    far.end(back);
+    assert.ok((await readAll(near)).equals(back));
+    await until(() => source.lines === 0 && target.lines === 0);
+    assert.deepEqual([source.sentBytes, source.receivedBytes], [there.length, back.length]);
+    assert.deepEqual([target.sentBytes, target.receivedBytes], [back.length, there.length]);
+  });
+
+  test('begins with the other hypervisor’s bytes where that speaks first', async (t) => {
+    const { pair } = await boards(t);
+    const [near, far] = await pair();
+    far.write('NBDMAGIC');
+    const [greeting] = (await once(near, 'data')) as [Buffer];
+    assert.equal(greeting.toString(), 'NBDMAGIC');
+  });
+
+  test('that breaks at the source is broken at the destination, and the other way round', async (t) => {
+    const { pair, source, target } = await boards(t);
+    for (const broken of [0, 1] as const) {
+      const ends = await pair();
+      const whole = ends[1 - broken]!;
+      ends[broken].destroy();
+      whole.resume();
+      whole.on('end', () => whole.end());
+      await once(whole, 'close');
+      await until(() => source.lines === 0 && target.lines === 0);
+    }
+  });
+
+  test('whose hypervisor at the destination is not there is closed at the source', async (t) => {
+    const { dial, listener, source, target } = await boards(t);
+    listener.close();
+    const { socket } = await dial();
+    assert.equal((await readAll(socket)).length, 0);
+    await until(() => source.lines === 0 && target.lines === 0);
+  });
+
+  test('that nobody reads stops its writer and no other, and holds little', async (t) => {
+    const { pair, source, target } = await boards(t);
+    const [stuck, deaf] = await pair();
+    let isTaken = false;
+    const flooding = flood(stuck, 64 * BOUND).then((taken) => (isTaken = taken));
+    await until(() => target.heldBytes > 0);
+    for (let round = 0; round < 20; round += 1) {
+      const [near, far] = await pair();
+      const bytes = randomBytes(300_000);
+      near.end(bytes);
+      assert.ok((await readAll(far)).equals(bytes));
+      far.end();
+      await readAll(near);
+    }
+    await until(() => source.lines === 1);
+    assert.ok(target.heldBytes <= BOUND && source.sentBytes < 20 * BOUND, `${source.sentBytes}`);
+    assert.equal(isTaken, false);
+    deaf.destroy();
+    await flooding;
+    await until(() => source.lines === 0 && target.lines === 0);
+  });
+
+  test('that nobody reads goes on where it stopped once somebody does', async (t) => {
+    const { pair, target } = await boards(t);
+    const [near, far] = await pair();
+    const bytes = randomBytes(4 * BOUND);
+    near.end(bytes);
+    await until(() => target.heldBytes > 0);
+    assert.ok((await readAll(far)).equals(bytes));
+  });
+
+  test('is one of as many as there are channels; one more is closed, and a channel serves again', async (t) => {
+    const { pair, dial, source } = await boards(t);
+    const open = [];
+    for (let count = 0; count < LINES; count += 1) open.push(await pair());
+    const more = await dial();
+    assert.equal(more.open, false);
+    await readAll(more.socket);
+    const [near, far] = open.at(-1)!;
+    near.end();
+    far.end();
+    await until(() => source.lines === LINES - 1);
+    const [again, there] = await pair();
+    again.end('again');
+    assert.equal((await readAll(there)).toString(), 'again');
+  });
+
+  test('is broken on both sides when the session is over', async (t) => {
+    const { pair, near: session } = await boards(t);
+    const ends = await pair();
+    const both = ends.map((end) => readAll(end));
+    session.abort(new Error('over'));
+    await Promise.all(both);
+  });
+
+  test('that does not answer in time is broken, and the session and a quiet one stay', async (t) => {
+    const { pair, source, target, near: session } = await boards(t);
+    const [silent, deaf] = await pair();
+    const [quiet, other] = await pair();
+    quiet.write('question');
+    await once(other, 'data');
+    other.write('answer');
+    await once(quiet, 'data');
+    silent.write('question');
+    await once(deaf, 'data');
+
+    const ended = readAll(silent);
+    const startMs = performance.now();
+    while (source.lines === 2) {
+      source.breakSilent(performance.now(), 50);
+      await sleep(5);
+    }
+    assert.ok(performance.now() - startMs >= 50);
+
+    await ended;
+
+    await until(() => target.lines === 1);
+
+    quiet.end('more');
+    assert.equal((await readAll(other)).toString(), 'more');
+    session.abort(new Error('over'));
+  });
+});
+
+test('whatever is written in whatever pieces arrives in order, on many connections, both ways', async (t) => {
+  const piece = fc.record({
+    line: fc.nat(3),
+    back: fc.boolean(),
+    bytes: fc.oneof(fc.nat(100), fc.nat(200_000)),
+    pause: fc.boolean(),
+  });
+  const delays = fc.array(fc.nat(3), { minLength: 1, maxLength: 20 });
+  await fc.assert(
+    fc.asyncProperty(fc.array(piece, { maxLength: 40 }), delays, async (pieces, late) => {
+      let turn = 0;
+      const { pair, source, target } = await boards(t, async () => {
+        const turns = late[(turn += 1) % late.length] ?? 0;
+        for (let count = 0; count < turns; count += 1)
+          await new Promise((next) => setImmediate(next));
+      });
+      const lines = await Promise.all(Array.from({ length: 4 }, pairInOrder(pair)));
+      const wrote = lines.map(() => [[], []] as [Buffer[], Buffer[]]);
+      const read = lines.flatMap(([near, far]) => [readAll(far), readAll(near)]);
+      for (const { line, back, bytes, pause } of pieces) {
+        const chunk = randomBytes(bytes);
+        wrote[line]![back ? 1 : 0].push(chunk);
+        lines[line]![back ? 1 : 0].write(chunk);
+        if (pause) await new Promise((next) => setImmediate(next));
+      }
+      for (const [near, far] of lines) [near, far].forEach((end) => end.end());
+      const came = await Promise.all(read);
+      const expected = wrote.flatMap(([there, back]) => [
+        Buffer.concat(there),
+        Buffer.concat(back),
+      ]);
+      for (const [at, bytes] of came.entries()) assert.ok(bytes.equals(expected[at]!), `way ${at}`);
+      await until(() => source.lines === 0 && target.lines === 0);
+      assert.equal(target.heldBytes, 0);
+    }),
+    { numRuns: 25 },
+  );
+});
+
+/** One after the other, so that each gets its own other end. */
+function pairInOrder<T>(pair: () => Promise<T>): () => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return () => {
+    const next = last.then(pair);
+    last = next;
+    return next;
+  };
+}
+
+describe('a destination', () => {
+  for (const [what, bytes] of [
+    ['data of a connection that is not open', [2, 1]],
+    ['the end of one', [3]],
+    ['a kind that does not exist', [9]],
+    ['nothing at all', []],
+  ] as const) {
+    test(`ends the session at ${what}`, async (t) => {
+      const { near, far } = await boards(t);
+      await near.send(FIRST_LINE, Uint8Array.from(bytes));
+      await assert.rejects(far.ended, (error) => hasCode(error, 'GODWIT_PROTOCOL_INVALID'));
+    });
+  }
+
+  test('is given any messages on any channel and stays within its bounds or ends the session', async (t) => {
+    const data = fc.nat(32_000).map((length) => [2, ...new Uint8Array(length + 1)]);
+    const message = fc.oneof(
+      fc.constantFrom([1], [3], [5]),
+      data,
+      fc.tuple(fc.nat(2), fc.nat(2)).map(([taken, room]) => [4, 0, 0, 0, taken, 0, 0, 0, room]),
+      fc.uint8Array({ maxLength: 10 }).map((bytes) => [...bytes]),
+    );
+    const channel = fc.constantFrom(FIRST_LINE, FIRST_LINE, FIRST_LINE + 1, LAST_LINE);
+    const said = fc.array(fc.tuple(channel, message), { maxLength: 40 });
+    await fc.assert(
+      fc.asyncProperty(said, async (messages) => {
+        const { near, far, target } = await boards(t);
+        let error: unknown;
+        far.ended.catch((thrown: unknown) => (error = thrown));
+        // What the destination says is no answer to anything here.
+        near.onMessage = () => Promise.resolve();
+        for (const [at, bytes] of messages) {
+          await near.send(at, Uint8Array.from(bytes)).catch(() => undefined);
+          assert.ok(target.heldBytes <= 2 * BOUND && target.lines <= LINES);
+        }
+        await until(() => near.unacknowledgedBytes === 0 || error !== undefined);
+        assert.ok(error === undefined || hasCode(error, 'GODWIT_PROTOCOL_INVALID'));
+        near.abort(new Error('enough'));
+      }),
+      { numRuns: 150 },
+    );
+  });
+});

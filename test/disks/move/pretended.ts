@@ -1,0 +1,255 @@
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { DiskMove } from '../../../src/disks/move/move.ts';
+import { identityOf } from '../../../src/disks/move/files.ts';
+import { systemClock } from '../../../src/clock.ts';
+import type { DiskRelocator, RelocationSight } from '../../../src/drivers/disks.ts';
+import { silentLog } from '../../../src/log.ts';
+import { beginMove, diskMoveRecord, replayMove } from '../../../src/migration/disk-move.ts';
+import type { DiskMoveEvent } from '../../../src/migration/disk-move.ts';
+import type { JournalFile } from '../../../src/host/journal-file.ts';
+import { open } from '../../../src/host/journal.ts';
+import type { DiskMovePlan, DiskMoveProgress } from '../../../src/protocol/disk-move.ts';
+
+/** Thrown in place of going on: what comes after is done by another agent. */
+export class Killed extends Error {}
+
+/** A guest whose one disk is a text file, and a hypervisor that copies it; dies when told to. */
+export class PretendedHost {
+  readonly directory: string;
+  alive = true;
+  /** Times that copying was begun. */
+  begun = 0;
+  /** Steps of agents so far, and before which of them the agent is killed. */
+  steps = 0;
+  killAt = Number.POSITIVE_INFINITY;
+  /** With the agent the hypervisor dies too. */
+  both = false;
+  /** The journal's disk is broken when this is to be written, so often. */
+  unwritable = { what: '', times: 0 };
+  /** The job does not come to the point where both are the same. */
+  neverPending = false;
+  readonly #completed = Promise.withResolvers<void>();
+  /** Resolves once the job was told to come there. */
+  readonly completed = this.#completed.promise;
+  /** The job fails with this. */
+  trouble: RelocationSight['trouble'];
+  readonly #text: Journalled = { text: '' };
+  #on: 'old' | 'new' = 'old';
+  #job: RelocationSight['job'] = 'none';
+  #open = false;
+  #writes = 0;
+  #move: DiskMove | undefined;
+
+  constructor(directory: string) {
+    this.directory = directory;
+    writeFileSync(this.from, 'disk ');
+  }
+
+  static async open(): Promise<PretendedHost> {
+    return new PretendedHost(await mkdtemp(path.join(tmpdir(), 'godwit-disk-move-')));
+  }
+
+  get from(): string {
+    return path.join(this.directory, 'old.raw');
+  }
+  get to(): string {
+    return path.join(this.directory, 'new', 'disk.raw');
+  }
+
+  close(): Promise<void> {
+    return rm(this.directory, { recursive: true, force: true });
+  }
+
+  /** What the guest has written so far is in this file. */
+  get truth(): string {
+    return this.#on === 'old' ? this.from : this.to;
+  }
+
+  async plan(keepSource = false): Promise<DiskMovePlan> {
+    return {
+      id: 'd-0123456789ab',
+      request: { guest: 'db1', disk: 'disk0', to: this.to, keepSource },
+      handle: { driver: 'pretended', name: 'db1', pid: 1, startTicks: 1, monitor: '/q' },
+      createdAt: '2026-11-20T20:00:00.000Z',
+      from: this.from,
+      identity: (await identityOf(this.from)) ?? '',
+      to: this.to,
+      directories: [path.dirname(this.to)],
+      work: {},
+    };
+  }
+
+  /** The guest writes: into the image that it is on, and into both once the copy follows. */
+  write(): void {
+    if (!this.alive || this.#job === 'pending') return;
+    this.#writes += 1;
+    append(this.truth, `${this.#writes} `);
+    if (this.#on === 'old' && this.#job === 'ready') append(this.to, `${this.#writes} `);
+  }
+
+  /** What the guest's disk must hold. */
+  get written(): string {
+    return `disk ${Array.from({ length: this.#writes }, (_, at) => `${at + 1} `).join('')}`;
+  }
+
+  /** An agent begins, or goes on from the journal, until the move has ended or the agent is killed. */
+  async agent(plan: DiskMovePlan): Promise<DiskMoveProgress | 'killed'> {
+    const file = memoryFile(this.#text, (line) => {
+      this.#step();
+      if (this.unwritable.times === 0 || !line.includes(this.unwritable.what)) return;
+      this.unwritable.times -= 1;
+      throw new Error('EIO');
+    });
+    const opened = open<DiskMoveEvent>(file, diskMoveRecord, systemClock);
+    const state = replayMove(opened.events) ?? beginMove(plan);
+    if (opened.events.length === 0) await opened.journal.append({ type: 'begun', plan }, 'sync');
+    const ending = new AbortController();
+    const move = new DiskMove(state, {
+      host: 'a',
+      clock: { ...systemClock, sleep: async () => this.write() },
+      log: silentLog,
+      journal: opened.journal,
+      isAlive: () => this.alive,
+      hold: async () => ({ relocator: this.relocator(), close: async () => {} }),
+    });
+    this.#move = move;
+    this.#kill = () => ending.abort(new Killed());
+    await move.run(ending.signal).catch((thrown: unknown) => {
+      // One that is killed tidies nothing up.
+      if (!(thrown instanceof Killed)) throw thrown;
+    });
+    if (this.killAt <= this.steps) {
+      this.killAt = Number.POSITIVE_INFINITY;
+      if (this.both) this.alive = false;
+      return 'killed';
+    }
+    return move.progress();
+  }
+
+  cancel(): Promise<boolean> {
+    return this.#move?.cancel() ?? Promise.resolve(false);
+  }
+
+  #kill = (): void => {};
+
+  /** Each thing that an agent does; from the one on at which it is killed it does nothing more. */
+  #step(): void {
+    this.steps += 1;
+    if (this.steps < this.killAt) return;
+    this.#kill();
+    throw new Killed();
+  }
+
+  relocator(): DiskRelocator {
+    const step = async <T>(work: () => T): Promise<T> => {
+      this.#step();
+      return work();
+    };
+    return {
+      disks: async () => [
+        {
+          name: 'disk0',
+          file: this.from,
+          bytes: 512,
+          allocatedBytes: 512,
+          fixed: undefined,
+          work: {},
+        },
+        {
+          name: 'cd0',
+          file: '/x',
+          bytes: 0,
+          allocatedBytes: 0,
+          fixed: 'it is only read',
+          work: {},
+        },
+      ],
+      begin: (_work, file) => step(() => this.#begin(file)),
+      look: () => step(() => this.#look()),
+      hasten: () => step(() => {}),
+      complete: () =>
+        step(() => {
+          this.#job = 'ending';
+          this.#completed.resolve();
+        }),
+      finalize: () =>
+        step(() => {
+          if (this.#job !== 'pending') throw new Error('nothing is pending');
+          this.#on = 'new';
+          this.#job = 'ended';
+        }),
+      settle: () =>
+        step(() => {
+          this.#job = 'none';
+          return [];
+        }),
+      drop: () =>
+        step(() => {
+          this.#job = 'none';
+          this.#open = false;
+        }),
+    };
+  }
+
+  #begin(file: string): void {
+    this.begun += 1;
+    if (readFileSync(file, 'utf8') !== '') throw new Error('it is not empty');
+    this.#open = true;
+    this.#job = 'copying';
+  }
+
+  #look(): RelocationSight {
+    const seen = {
+      on: this.#on,
+      job: this.#job,
+      open: this.#open,
+      copiedBytes: 1,
+      totalBytes: 2,
+      ...(this.#job === 'failed' && this.trouble !== undefined ? { trouble: this.trouble } : {}),
+    };
+    // It goes on by itself between two looks.
+    if (this.#job === 'copying') this.#copied();
+    else if (this.#job === 'ending' && !this.neverPending) this.#job = 'pending';
+    return seen;
+  }
+
+  #copied(): void {
+    if (this.trouble !== undefined) {
+      this.#job = 'failed';
+      return;
+    }
+    writeFileSync(this.to, readFileSync(this.from));
+    this.#job = 'ready';
+  }
+
+  async holds(file: string): Promise<string | undefined> {
+    return existsSync(file) && (await stat(file)).isFile() ? readFileSync(file, 'utf8') : undefined;
+  }
+}
+
+interface Journalled {
+  text: string;
+}
+
+function memoryFile(kept: Journalled, step: (line: string) => void): JournalFile {
+  return {
+    read: () => kept.text,
+    write: (line, at) => {
+      step(line.toString());
+      kept.text += line.subarray(at).toString();
+      return line.length - at;
+    },
+    truncate: (bytes) => void (kept.text = Buffer.from(kept.text).subarray(0, bytes).toString()),
+    sync: async () => {},
+    close: () => {},
+  };
+}
+
+function append(file: string, text: string): void {
+  const fd = openSync(file, 'a');
+  writeFileSync(fd, text);
+  closeSync(fd);
+}

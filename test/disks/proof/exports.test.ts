@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { exportOf, exportsOf, fileOn, resolveOn } from '../../../src/disks/proof/exports.ts';
+import type { Export } from '../../../src/disks/proof/exports.ts';
+import {
+  answerOnExports,
+  besideOnExport,
+  proofFile,
+  verdictOf,
+} from '../../../src/disks/proof/proof.ts';
+import { MemoryServer } from './nfs/server.ts';
+
+const HOSTS = { from: 'a', to: 'b' };
+const NAME = proofFile('m-1');
+const soon = (): AbortSignal => AbortSignal.timeout(10_000);
+
+describe('an export that a host names', () => {
+  const exports = exportsOf([
+    { nfs: 'nfs://filer/srv' },
+    { path: '/srv' },
+    { nfs: 'nfs://filer/srv/fast', user: 107, group: 0 },
+  ]);
+
+  test('is no directory, and tells nothing of itself by its name for others', () => {
+    assert.deepEqual(
+      exports.map(({ root }) => root),
+      ['nfs://filer/srv', 'nfs://filer/srv/fast'],
+    );
+    for (const { id } of exports) assert.match(id, /^[0-9a-f]{16}$/);
+  });
+
+  test('holds what its server is called the same for and lies below it, the innermost first', () => {
+    const where = (file: string): unknown => {
+      const at = exportOf(exports, file);
+      return 'found' in at ? [at.found.pool.root, at.found.path] : at.problem;
+    };
+    assert.deepEqual(where('nfs://filer/srv/vm/a.raw'), ['nfs://filer/srv', 'vm/a.raw']);
+    assert.deepEqual(where('nfs://filer/srv/fast/a?uid=5'), ['nfs://filer/srv/fast', 'a']);
+    for (const file of ['nfs://other/srv/a', 'nfs://filer/srvx/a', 'nfs://filer/srv']) {
+      assert.match(String(where(file)), /outside of the exports that `storage` names/);
+    }
+    assert.match(String(where('nfs://filer/srv/../etc')), /cannot tell/);
+    assert.deepEqual(exportOf([], 'nfs://filer/a'), { problem: '`storage` names no NFS export' });
+  });
+
+  test('is opened as the user that this host says', () => {
+    const [plain, owned] = exports;
+    assert.ok(plain !== undefined && owned !== undefined);
+    assert.equal(fileOn(plain, 'vm/a'), 'nfs://filer/srv/vm/a');
+    assert.equal(fileOn(owned, 'a'), 'nfs://filer/srv/fast/a?uid=107&gid=0');
+  });
+});
+
+describe('storage that no host has mounted', () => {
+  let here: MemoryServer;
+  let elsewhere: MemoryServer;
+  let shared: Export;
+  let other: Export;
+  beforeEach(async () => {
+    here = new MemoryServer();
+    elsewhere = new MemoryServer();
+    const made: Export[] = [];
+    for (const server of [here, elsewhere]) {
+      server.add('vm', 'directory');
+      const portmapperPort = await server.listen();
+      const [found] = exportsOf([{ nfs: 'nfs://127.0.0.1/srv' }]);
+      assert.ok(found !== undefined);
+      made.push({ ...found, id: String(portmapperPort).padStart(16, '0'), portmapperPort });
+    }
+    [shared, other] = made as [Export, Export];
+  });
+  afterEach(async () => {
+    await here.close();
+    await elsewhere.close();
+  });
+
+  async function prove(exports: readonly Export[]) {
+    const beside = besideOnExport(shared, 'vm');
+    const nonce = await beside.write(NAME, soon());
+    const answer = await answerOnExports(exports, { directory: 'vm', file: NAME }, soon());
+    const verdict = verdictOf(nonce, answer, await beside.read(NAME, soon()), HOSTS);
+    await beside.remove(NAME, soon());
+    return { verdict, answer };
+  }
+
+  test('is shared when each host reads on the server what the other wrote', async () => {
+    for (const exports of [[shared], [other, shared]]) {
+      const { verdict, answer } = await prove(exports);
+      assert.deepEqual([verdict, answer.pool], [{ shared: true }, shared.id]);
+      assert.deepEqual([...here.names('vm'), ...elsewhere.names('vm')], []);
+    }
+  });
+
+  test('is not what has the same name at another server, and nothing is left there', async () => {
+    const { verdict } = await prove([other]);
+    assert.ok(!verdict.shared && verdict.why.includes('none of the `storage` of b'));
+    assert.deepEqual([...here.names('vm'), ...elsewhere.names('vm')], []);
+    assert.ok(!elsewhere.calls.includes('100003/8'));
+  });
+
+  test('is not where the server does not answer, and says so', async () => {
+    await elsewhere.close();
+    const { verdict } = await prove([other]);
+    assert.ok(!verdict.shared && verdict.why.includes('ECONNREFUSED'), JSON.stringify(verdict));
+    elsewhere = new MemoryServer();
+    await elsewhere.listen();
+  });
+
+  test('is proved anew over what a dead mover left, and removed also where nothing is left', async () => {
+    here.add(`vm/${NAME}`, 'file', 'f'.repeat(64));
+    const { verdict } = await prove([shared]);
+    assert.deepEqual(verdict, { shared: true });
+    await besideOnExport(shared, 'vm').remove(NAME, soon());
+  });
+
+  test('is never looked for through a symbolic link, nor in a file that is no proof', async () => {
+    const ask = async (directory: string): Promise<string> => {
+      const answer = await answerOnExports([shared], { directory, file: NAME }, soon());
+      assert.equal(answer.pool, undefined);
+      return answer.problem ?? '';
+    };
+    here.add(`vm/${NAME}`, 'link');
+    assert.match(await ask('vm'), /no nonce/);
+    here.root.children.get('vm')?.children.delete(NAME);
+    here.add(`vm/${NAME}`, 'file', 'short');
+    assert.match(await ask('vm'), /no nonce/);
+    here.add('away', 'link');
+    assert.match(await ask('away'), /symbolic link/);
+    assert.equal(await ask('gone'), '');
+    assert.ok(!here.calls.includes('100003/7'));
+  });
+
+  test('opens images that are files, and nothing through a link', async () => {
+    here.add('vm/disk.raw', 'file', 'x');
+    here.add('vm/link', 'link');
+    here.add('away', 'link');
+    assert.deepEqual(await resolveOn(shared, 'vm/disk.raw', soon()), {
+      found: 'nfs://127.0.0.1/srv/vm/disk.raw',
+    });
+    for (const part of ['vm/link', 'away/disk.raw', 'vm', 'vm/gone', 'vm/disk.raw/x']) {
+      assert.ok('problem' in (await resolveOn(shared, part, soon())), part);
+    }
+  });
+});

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import {
+  discard,
+  keep,
+  madeNames,
+  makeDirectories,
+  name,
+  removeDirectories,
+} from '../../../src/disks/proof/made.ts';
+import type { Made } from '../../../src/disks/proof/made.ts';
+
+describe('a file that a migration makes', () => {
+  let directory: string;
+  let made: Made;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(path.join(tmpdir(), 'godwit-made-'));
+    made = madeNames(path.join(directory, 'disk.raw'), 'm1', 0);
+  });
+  afterEach(() => rm(directory, { recursive: true, force: true }));
+
+  const make = () => writeFile(made.temporary, 'made');
+  const there = () => readdir(directory);
+
+  /** A mover may be killed after each of these. */
+  const steps: (() => Promise<unknown>)[] = [() => make(), () => name(made)];
+
+  for (let done = 0; done <= steps.length; done += 1) {
+    test(`leaves nothing when it is given up after ${done} of ${steps.length} steps, also twice`, async () => {
+      for (const step of steps.slice(0, done)) await step();
+      await discard(made);
+      await discard(made);
+      assert.deepEqual(await there(), []);
+    });
+  }
+
+  test('stays under its name alone once it is kept, also when that is said twice', async () => {
+    await make();
+    await name(made);
+    await name(made);
+    await keep(made);
+    await keep(made);
+    assert.deepEqual(await there(), ['disk.raw']);
+    await discard(made);
+    assert.deepEqual(await there(), ['disk.raw'], 'what is kept is not given up any more');
+  });
+
+  test('never takes the place of a file that is there, and leaves that when it is given up', async () => {
+    await writeFile(made.file, 'somebody else’s');
+    await make();
+    await assert.rejects(name(made), { code: 'EEXIST' });
+    await discard(made);
+    assert.deepEqual(await there(), ['disk.raw']);
+    assert.equal(await readFile(made.file, 'utf8'), 'somebody else’s');
+  });
+
+  test('of another migration has another temporary name', () => {
+    assert.notEqual(madeNames(made.file, 'm2', 0).temporary, made.temporary);
+    assert.notEqual(madeNames(made.file, 'm1', 1).temporary, made.temporary);
+    assert.equal(path.dirname(made.temporary), path.dirname(made.file));
+  });
+
+  test('has its directories made and removed again, unless something else is in them by then', async () => {
+    const outer = path.join(directory, 'vm');
+    const inner = path.join(outer, 'web1');
+    await makeDirectories([outer, inner]);
+    await makeDirectories([outer, inner]);
+    await mkdir(path.join(outer, 'web2'));
+    await removeDirectories([outer, inner]);
+    await removeDirectories([outer, inner]);
+    assert.deepEqual(await readdir(outer), ['web2']);
+  });
+});

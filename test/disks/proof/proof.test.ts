@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { openPools } from '../../../src/disks/proof/pools.ts';
+import {
+  answerProof,
+  proofFile,
+  readProof,
+  removeProof,
+  verdictOf,
+  writeProof,
+} from '../../../src/disks/proof/proof.ts';
+
+const HOSTS = { from: 'a', to: 'b' };
+const NAME = proofFile('m-1');
+
+describe('shared storage', () => {
+  let top: string;
+  beforeEach(async () => {
+    top = await realpath(await mkdtemp(path.join(tmpdir(), 'godwit-proof-')));
+    for (const name of ['shared/vm', 'other/vm']) {
+      await mkdir(path.join(top, name), { recursive: true });
+    }
+  });
+  afterEach(() => rm(top, { recursive: true, force: true }));
+
+  /** Host a writes below `shared`; host b has the pools named. */
+  async function prove(...pools: string[]) {
+    const directory = path.join(top, 'shared/vm');
+    const nonce = await writeProof(directory, NAME);
+    const opened = await openPools(pools.map((name) => ({ path: path.join(top, name) })));
+    const answer = await answerProof(opened, { directory: 'vm', file: NAME });
+    const verdict = verdictOf(nonce, answer, await readProof(directory, NAME), HOSTS);
+    await removeProof(directory, NAME);
+    return { verdict, answer };
+  }
+
+  const leftIn = (name: string): Promise<string[]> => readdir(path.join(top, name));
+
+  test('is proved by each host reading what the other wrote, whatever their paths', async () => {
+    await symlink('shared', path.join(top, 'mounted-elsewhere'));
+    for (const pools of [['shared'], ['other', 'mounted-elsewhere']]) {
+      const { verdict } = await prove(...pools);
+      assert.deepEqual(verdict, { shared: true });
+      assert.deepEqual([...(await leftIn('shared/vm')), ...(await leftIn('other/vm'))], []);
+    }
+  });
+
+  test('is not what has the same path, and nothing is left there', async () => {
+    const { verdict } = await prove('other');
+    assert.ok(!verdict.shared && verdict.why.includes('none of the `storage` of b'));
+    assert.deepEqual(await leftIn('other/vm'), []);
+  });
+
+  test('is not what the destination cannot write to, cannot find or has not read', async () => {
+    const { answer } = await prove('shared');
+    const nonce = answer.read ?? '';
+    const { wrote = '' } = answer;
+    const no = (told: typeof answer, back: string): string => {
+      const verdict = verdictOf(nonce, told, back, HOSTS);
+      return verdict.shared ? 'shared' : verdict.why;
+    };
+    assert.equal(no(answer, nonce + wrote), 'shared');
+    assert.match(no({ ...answer, read: 'f'.repeat(64) }, nonce + wrote), /b read something else/);
+    assert.match(no(answer, nonce), /a did not read/);
+    assert.match(no({ pool: answer.pool, read: nonce }, nonce), /b could not write/);
+    assert.match(no({ problem: 'EACCES' }, nonce), /EACCES/);
+  });
+
+  test('is never looked for through a symbolic link, nor in a file that is no proof', async () => {
+    const victim = path.join(top, 'other/vm/victim');
+    await writeFile(victim, 'f'.repeat(64));
+    const pools = await openPools([{ path: path.join(top, 'shared') }]);
+    const place = { directory: 'vm', file: NAME };
+    const file = path.join(top, 'shared/vm', NAME);
+    await symlink(victim, file);
+    assert.match((await answerProof(pools, place)).problem ?? '', /ELOOP/);
+    await rm(file);
+    await writeFile(file, 'short');
+    assert.match((await answerProof(pools, place)).problem ?? '', /no nonce/);
+    await symlink('../other/vm', path.join(top, 'shared/away'));
+    await writeFile(path.join(top, 'other/vm', NAME), 'f'.repeat(64));
+    assert.deepEqual(await answerProof(pools, { directory: 'away', file: NAME }), {});
+    assert.equal(await readFile(victim, 'utf8'), 'f'.repeat(64));
+    assert.equal(await readFile(path.join(top, 'other/vm', NAME), 'utf8'), 'f'.repeat(64));
+  });
+
+  test('is proved anew over what a dead mover left', async () => {
+    const directory = path.join(top, 'shared/vm');
+    const first = await writeProof(directory, NAME);
+    const second = await writeProof(directory, NAME);
+    assert.notEqual(first, second);
+    assert.equal(await readProof(directory, NAME), second);
+  });
+});
