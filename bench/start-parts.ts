@@ -1,6 +1,6 @@
 /** The time from a command to the first byte of memory, in its parts. Pure. */
-import type { SourceRecord } from '../src/migration/journal.ts';
-import type { StepName } from '../src/migration/steps.ts';
+import type { SourceRecord } from '../src/migration/direct/journal.ts';
+import type { StepName } from '../src/migration/direct/steps.ts';
 
 /** Wall clock, ms, as told by who did each thing. */
 export interface StartTimes {

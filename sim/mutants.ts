@@ -1,9 +1,9 @@
 import { godwitError } from '../src/errors.ts';
-import { DestinationMover } from '../src/mover/destination/mover.ts';
+import { DestinationMover } from '../src/mover/direct/destination/mover.ts';
 import { Journal } from '../src/host/journal.ts';
-import { DO } from '../src/mover/source/handlers.ts';
-import { UNDO } from '../src/mover/source/undo.ts';
-import { Watch } from '../src/mover/source/watch.ts';
+import { DO } from '../src/mover/direct/source/handlers.ts';
+import { UNDO } from '../src/mover/direct/source/undo.ts';
+import { Watch } from '../src/mover/direct/source/watch.ts';
 import { drawScenario } from './scenario.ts';
 import type { Deed, Scenario } from './scenario.ts';
 

@@ -1,5 +1,5 @@
 import { godwitError } from '../src/errors.ts';
-import { phaseOf } from '../src/migration/source-state.ts';
+import { phaseOf } from '../src/migration/direct/source-state.ts';
 import type { SideView } from '../src/protocol/resolve.ts';
 import type { SimStore } from './store.ts';
 

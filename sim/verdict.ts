@@ -1,6 +1,6 @@
 import type { FakeWorld } from '../src/drivers/fake/world.ts';
-import type { DestinationState } from '../src/migration/destination.ts';
-import type { SourceState } from '../src/migration/source-state.ts';
+import type { DestinationState } from '../src/migration/direct/destination.ts';
+import type { SourceState } from '../src/migration/direct/source-state.ts';
 import type { Struck } from './faults.ts';
 import { STILL_MS } from './observer.ts';
 import type { Observer } from './observer.ts';

@@ -41,7 +41,7 @@ describe('this repository', () => {
 describe('the tidy checks', () => {
   test('a PURE file that imports I/O is a problem', () => {
     const tree = treeOf({
-      'src/migration/a.ts': `import fs from 'node:fs';\nimport { z } from 'zod';`,
+      'src/migration/direct/a.ts': `import fs from 'node:fs';\nimport { z } from 'zod';`,
     });
     assert.equal(tidy.layerProblems(tree).length, 1);
   });

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { Admission, Admitted } from '../protocol/peer.ts';
-import { offerOf } from '../mover/wire.ts';
+import { offerOf } from '../mover/engine/wire.ts';
 import { PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Caller } from '../rpc/caller.ts';
 import { guestOf } from './guests.ts';

@@ -2,9 +2,9 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync, renameSync
 import path from 'node:path';
 import type { Clock } from '../clock.ts';
 import { godwitError } from '../errors.ts';
-import { replaySource } from '../migration/journal.ts';
-import { progressOf } from '../migration/progress.ts';
-import { destinationReportOf, reportOf } from '../migration/report.ts';
+import { replaySource } from '../migration/direct/journal.ts';
+import { progressOf } from '../migration/report/progress.ts';
+import { destinationReportOf, reportOf } from '../migration/report/report.ts';
 import { isEnd, migrationSettings } from '../protocol/migration.ts';
 import type { Progress, Report } from '../protocol/migration.ts';
 import { moverRequest } from '../protocol/mover-request.ts';

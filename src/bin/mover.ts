@@ -12,7 +12,10 @@ const { values } = parseArgs({
 const { dir, config, side } = values;
 if (dir === undefined || config === undefined || (side !== 'source' && side !== 'destination')) {
   // Its agent starts it like this too, to have its sources compiled ahead: those of both sides.
-  await Promise.all([import('../mover/source/main.ts'), import('../mover/destination/main.ts')]);
+  await Promise.all([
+    import('../mover/direct/source/main.ts'),
+    import('../mover/direct/destination/main.ts'),
+  ]);
   process.stderr.write('usage: mover --dir DIRECTORY --config FILE --side source|destination\n');
   process.exit(2);
 }

@@ -1,9 +1,13 @@
-import type { GuestHandle, HypervisorEvent, HypervisorStatus } from '../migration/hypervisor.ts';
+import type {
+  GuestHandle,
+  HypervisorEvent,
+  HypervisorStatus,
+} from '../migration/direct/hypervisor.ts';
 import type { GuestInfo, HypervisorInfo } from '../protocol/host.ts';
 import type { Check, Compression, MemorySample, Mode } from '../protocol/migration.ts';
 import type { GuestDescription, StreamSettings } from '../protocol/peer.ts';
 
-import type { Launch } from '../migration/source-state.ts';
+import type { Launch } from '../migration/direct/source-state.ts';
 import type { DiskRelocator, DiskSource, DiskTarget, FrozenImage } from './disks.ts';
 
 export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch };

@@ -3,14 +3,14 @@ import path from 'node:path';
 import type { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { godwitError } from '../errors.ts';
-import type { Durability } from '../migration/durability.ts';
+import type { Durability } from '../migration/direct/durability.ts';
 import {
   decodeRecords,
   destinationRecord,
   encodeRecord,
   sourceRecord,
-} from '../migration/journal.ts';
-import type { DestinationRecord, SourceRecord } from '../migration/journal.ts';
+} from '../migration/direct/journal.ts';
+import type { DestinationRecord, SourceRecord } from '../migration/direct/journal.ts';
 import { whatIsWrong } from '../protocol/errors.ts';
 import { journalFile } from '../protocol/mover-request.ts';
 import { openJournalFile, readJournalText } from './journal-file.ts';

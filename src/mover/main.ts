@@ -17,10 +17,10 @@ import type {
 import { listenUnix } from '../rpc/listen.ts';
 import { serve } from '../rpc/server.ts';
 import type { Handlers } from '../rpc/server.ts';
-import { Live } from './live.ts';
-import { keepPace } from './pace.ts';
+import { Live } from './engine/live.ts';
+import { keepPace } from './engine/pace.ts';
 import { holdMigration, sayReady, startTicksOf } from '../host/process.ts';
-import { surroundingsOf } from './surroundings.ts';
+import { surroundingsOf } from './engine/surroundings.ts';
 
 /** How long followers of the live view get to read its last line, ms. */
 const LINGER_MS = 2000;
@@ -66,7 +66,7 @@ async function runSource(
   log: Log,
 ): Promise<void> {
   // Each side loads its own half alone, to stay small.
-  const { openSource } = await import('./source/main.ts');
+  const { openSource } = await import('./direct/source/main.ts');
   const driver = driverNamed(request.handle.driver, config);
   const { coordinator, run } = openSource(
     dir,
@@ -99,7 +99,7 @@ async function runDestination(
   request: DestinationMoverRequest,
   log: Log,
 ): Promise<void> {
-  const { openDestination } = await import('./destination/main.ts');
+  const { openDestination } = await import('./direct/destination/main.ts');
   const driver = driverNamed('qemu', config);
   const around = surroundingsOf(config, log);
   const { mover, listening, progress } = await openDestination(

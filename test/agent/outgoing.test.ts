@@ -3,10 +3,10 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { godwitError, hasCode } from '../../src/errors.ts';
-import { encodeRecord } from '../../src/migration/journal.ts';
+import { encodeRecord } from '../../src/migration/direct/journal.ts';
 import { journalFile, moverRequest } from '../../src/protocol/mover-request.ts';
-import { settle } from '../migration/drive.ts';
-import { World } from '../migration/world.ts';
+import { settle } from '../migration/direct/drive.ts';
+import { World } from '../migration/direct/world.ts';
 import { fleet, guest } from './parties.ts';
 
 const peers = { b: { address: '127.0.0.1:1' }, bravo: { address: '127.0.0.1:2' } };

@@ -4,8 +4,8 @@ import { schedule } from '../../bench/overhead.ts';
 import { startParts } from '../../bench/start-parts.ts';
 import { spans, streamTimes } from '../../bench/stream-times.ts';
 import type { QmpEvent } from '../../bench/stream-times.ts';
-import type { SourceRecord } from '../../src/migration/journal.ts';
-import type { SourceEvent } from '../../src/migration/source-state.ts';
+import type { SourceRecord } from '../../src/migration/direct/journal.ts';
+import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
 
 function migration(status: string, atMs: number): QmpEvent {
   return { event: 'MIGRATION', atMs, data: { status } };

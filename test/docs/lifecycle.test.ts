@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { STEPS, STEP_NAMES } from '../../src/migration/steps.ts';
-import type { StepName } from '../../src/migration/steps.ts';
-import { FORWARD_ATTEMPTS } from '../../src/migration/transition.ts';
+import { STEPS, STEP_NAMES } from '../../src/migration/direct/steps.ts';
+import type { StepName } from '../../src/migration/direct/steps.ts';
+import { FORWARD_ATTEMPTS } from '../../src/migration/direct/transition.ts';
 import { phase } from '../../src/protocol/migration.ts';
-import { driveUntil, settle } from '../migration/drive.ts';
-import { isDoing, isOfDisks } from '../migration/endings.ts';
-import { errorOf, planned } from '../migration/samples.ts';
-import { World } from '../migration/world.ts';
+import { driveUntil, settle } from '../migration/direct/drive.ts';
+import { isDoing, isOfDisks } from '../migration/direct/endings.ts';
+import { errorOf, planned } from '../migration/direct/samples.ts';
+import { World } from '../migration/direct/world.ts';
 
 const page = readFileSync(path.resolve(import.meta.dirname, '../../docs/lifecycle.md'), 'utf8');
 const rows = page

@@ -9,7 +9,7 @@ import { HOOK_NAMES, hookInput, HOOKS } from '../../src/hooks/hooks.ts';
 import type { HookFacts } from '../../src/hooks/hooks.ts';
 import { runHook } from '../../src/hooks/runner.ts';
 import { until } from '../e2e/support/wait.ts';
-import { isBeforeNoReturn, STEPS } from '../../src/migration/steps.ts';
+import { isBeforeNoReturn, STEPS } from '../../src/migration/direct/steps.ts';
 
 const facts: HookFacts = {
   migration: 'm-12345678',

@@ -6,11 +6,11 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import fc from 'fast-check';
 import type { Clock } from '../../src/clock.ts';
-import { decodeRecords, sourceRecord } from '../../src/migration/journal.ts';
-import type { SourceEvent } from '../../src/migration/source-state.ts';
+import { decodeRecords, sourceRecord } from '../../src/migration/direct/journal.ts';
+import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
 import { openDestinationJournal, openSourceJournal, readJournals } from '../../src/host/journal.ts';
-import { anyEvent } from '../migration/events.ts';
-import { errorOf, planned } from '../migration/samples.ts';
+import { anyEvent } from '../migration/direct/events.ts';
+import { errorOf, planned } from '../migration/direct/samples.ts';
 
 const clock: Clock = { wallMs: () => 1000, monotonicMs: () => 1 / 3, sleep: async () => {} };
 

@@ -1,12 +1,12 @@
-import type { Durability } from '../../src/migration/durability.ts';
-import { initialDestination } from '../../src/migration/destination.ts';
+import type { Durability } from '../../src/migration/direct/durability.ts';
+import { initialDestination } from '../../src/migration/direct/destination.ts';
 import type {
   DestinationCall,
   DestinationState,
   Verdict,
-} from '../../src/migration/destination.ts';
-import { initialSource } from '../../src/migration/source-state.ts';
-import type { SourceEffect, SourceState } from '../../src/migration/source-state.ts';
+} from '../../src/migration/direct/destination.ts';
+import { initialSource } from '../../src/migration/direct/source-state.ts';
+import type { SourceEffect, SourceState } from '../../src/migration/direct/source-state.ts';
 import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS, epochOf } from './events.ts';
 import type { RecordName } from './events.ts';
 import type { Rules } from './rules.ts';

@@ -1,4 +1,4 @@
-import type { DestinationState } from '../../src/migration/destination.ts';
+import type { DestinationState } from '../../src/migration/direct/destination.ts';
 import { breakRule, fork } from './context.ts';
 import type { Context } from './context.ts';
 import type { RecordName } from './events.ts';
@@ -7,7 +7,7 @@ import { callOf, stateOf } from './source-shell.ts';
 import { ACT, BUSY, CALLS, DEST, EARLIER, EXCUSE, LIVE, callBit } from './state.ts';
 import type { Call, World } from './state.ts';
 
-/** The shell of the destination's mover (src/mover/destination/mover.ts): calls in turn, records before deeds. */
+/** The shell of the destination's mover (src/mover/direct/destination/mover.ts): calls in turn, records before deeds. */
 
 export function destinationMoverMoves(context: Context): void {
   const { world, emit } = context;

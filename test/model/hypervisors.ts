@@ -1,4 +1,4 @@
-import { holdsSwitchover } from '../../src/migration/steering.ts';
+import { holdsSwitchover } from '../../src/migration/steering/steering.ts';
 import { fork } from './context.ts';
 import type { Context } from './context.ts';
 import { saysNumber } from './events.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { replayDestination, replaySource } from '../../src/migration/journal.ts';
+import { replayDestination, replaySource } from '../../src/migration/direct/journal.ts';
 import { DestinationBook, SourceBook } from './books.ts';
 import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS } from './events.ts';
 import type { RecordName } from './events.ts';

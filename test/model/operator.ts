@@ -1,5 +1,5 @@
-import { whyNotHere } from '../../src/migration/resolve.ts';
-import { whyNotResolved } from '../../src/migration/resolve.ts';
+import { whyNotHere } from '../../src/migration/direct/resolve.ts';
+import { whyNotResolved } from '../../src/migration/direct/resolve.ts';
 import { fork } from './context.ts';
 import type { Context } from './context.ts';
 import { FENCED, RESOLVED, SOURCE_EVENTS } from './events.ts';

@@ -1,4 +1,4 @@
-import type { SourceState } from '../../src/migration/source-state.ts';
+import type { SourceState } from '../../src/migration/direct/source-state.ts';
 import type { Context } from './context.ts';
 import { RULES_BROKEN } from './context.ts';
 import type { Rule } from './context.ts';

@@ -1,8 +1,12 @@
-import { destinationAfter, judgeCall, knowsItNeverRan } from '../../src/migration/destination.ts';
-import { sourceMayResume, sourceMayRunOn } from '../../src/migration/run-right.ts';
-import { onSilence } from '../../src/migration/silence.ts';
-import { destinationDurability, durability } from '../../src/migration/durability.ts';
-import { transition } from '../../src/migration/transition.ts';
+import {
+  destinationAfter,
+  judgeCall,
+  knowsItNeverRan,
+} from '../../src/migration/direct/destination.ts';
+import { sourceMayResume, sourceMayRunOn } from '../../src/migration/direct/run-right.ts';
+import { onSilence } from '../../src/migration/direct/silence.ts';
+import { destinationDurability, durability } from '../../src/migration/direct/durability.ts';
+import { transition } from '../../src/migration/direct/transition.ts';
 
 /** What the model checks: the functions that the movers themselves call. A mutant replaces one of them. */
 export interface Rules {

@@ -1,4 +1,4 @@
-import type { SourceState } from '../../src/migration/source-state.ts';
+import type { SourceState } from '../../src/migration/direct/source-state.ts';
 import { fork } from './context.ts';
 import type { Context } from './context.ts';
 import { UNDID } from './events.ts';
@@ -7,7 +7,7 @@ import { apply, callOf, did, fails, stateOf } from './source-shell.ts';
 import { ACT, EXCUSE, LIVE } from './state.ts';
 import type { World } from './state.ts';
 
-/** How the source's mover waits for the destination's answers (src/mover/source/peer.ts): again and again, for a time. */
+/** How the source's mover waits for the destination's answers (src/mover/direct/source/peer.ts): again and again, for a time. */
 
 const ANSWERS: Readonly<Record<number, ErrorName>> = {
   [LIVE.notArmed]: 'notArmed',

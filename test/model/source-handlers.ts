@@ -1,8 +1,8 @@
-import { decide } from '../../src/migration/decide.ts';
-import type { StepAction } from '../../src/migration/decide.ts';
-import type { HypervisorStatus } from '../../src/migration/hypervisor.ts';
-import type { SourceState } from '../../src/migration/source-state.ts';
-import type { StepName } from '../../src/migration/steps.ts';
+import { decide } from '../../src/migration/direct/decide.ts';
+import type { StepAction } from '../../src/migration/direct/decide.ts';
+import type { HypervisorStatus } from '../../src/migration/direct/hypervisor.ts';
+import type { SourceState } from '../../src/migration/direct/source-state.ts';
+import type { StepName } from '../../src/migration/direct/steps.ts';
 import { breakRule, fork } from './context.ts';
 import type { Context } from './context.ts';
 import { saysEvent, saysNumber } from './events.ts';
@@ -13,7 +13,7 @@ import { cancellingMoves, resumeMoves, runOnMoves, undoMoves } from './source-un
 import { ACT, DEST, EXCUSE, QEMU } from './state.ts';
 import type { World } from './state.ts';
 
-/** How the source's mover does each step (src/mover/source/handlers.ts). */
+/** How the source's mover does each step (src/mover/direct/source/handlers.ts). */
 
 export function sourceHandlerMoves(context: Context, state: SourceState): void {
   const { world } = context;

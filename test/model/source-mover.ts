@@ -1,6 +1,6 @@
-import type { SourceState } from '../../src/migration/source-state.ts';
-import { STEPS, stepIndex } from '../../src/migration/steps.ts';
-import { canCancel } from '../../src/migration/transition.ts';
+import type { SourceState } from '../../src/migration/direct/source-state.ts';
+import { STEPS, stepIndex } from '../../src/migration/direct/steps.ts';
+import { canCancel } from '../../src/migration/direct/transition.ts';
 import { fork } from './context.ts';
 import type { Context } from './context.ts';
 import {

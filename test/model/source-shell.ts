@@ -1,6 +1,6 @@
-import type { SourceEffect, SourceState } from '../../src/migration/source-state.ts';
-import { STEPS } from '../../src/migration/steps.ts';
-import type { StepName } from '../../src/migration/steps.ts';
+import type { SourceEffect, SourceState } from '../../src/migration/direct/source-state.ts';
+import { STEPS } from '../../src/migration/direct/steps.ts';
+import type { StepName } from '../../src/migration/direct/steps.ts';
 import { breakRule } from './context.ts';
 import type { Context } from './context.ts';
 import { DID, FAILED, TAKEN_OVER, TAKEN_OVER_REBOOTED, UNDO_FAILED } from './events.ts';
@@ -9,7 +9,7 @@ import { says } from './hypervisors.ts';
 import { ACT, CALLS, EXCUSE, LIVE, QEMU, callBit, handedOver } from './state.ts';
 import type { Call, World } from './state.ts';
 
-/** The shell of the source's mover (src/mover/source/coordinator.ts): what it does for each event and effect. */
+/** The shell of the source's mover (src/mover/direct/source/coordinator.ts): what it does for each event and effect. */
 
 export function stateOf(context: Context, world: World): SourceState {
   return context.source.state(world.js);

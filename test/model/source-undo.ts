@@ -1,4 +1,4 @@
-import type { StepName } from '../../src/migration/steps.ts';
+import type { StepName } from '../../src/migration/direct/steps.ts';
 import { fork } from './context.ts';
 import type { Context } from './context.ts';
 import { UNDID } from './events.ts';
@@ -6,7 +6,7 @@ import { apply, fails, openSession, resumeGuest, send, stateOf } from './source-
 import { ACT, EXCUSE, QEMU, handedOver } from './state.ts';
 import type { World } from './state.ts';
 
-/** How the source's mover undoes each step (src/mover/source/undo.ts, and the driver's `cancel`). */
+/** How the source's mover undoes each step (src/mover/direct/source/undo.ts, and the driver's `cancel`). */
 
 export function undoMoves(context: Context, step: StepName): void {
   const { world, emit } = context;

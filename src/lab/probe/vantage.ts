@@ -40,7 +40,7 @@ export async function watchFrom(
   const host = from === undefined ? await anotherHost(lab, name) : place(lab, from);
   // Only who watches pays for what that takes.
   const { watcherProcess } = await import('../../agent/watcher-process.ts');
-  const { vantageOf } = await import('../../migration/vantage.ts');
+  const { vantageOf } = await import('../../migration/report/vantage.ts');
   const ports = port === undefined ? {} : { ports: [port], http: { port } };
   const http = kind === 'http' && port === undefined ? { http: {} } : {};
   const { mac, address } = guest;

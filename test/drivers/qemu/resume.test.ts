@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { HypervisorEvent } from '../../../src/migration/hypervisor.ts';
+import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
 import { resume, stop } from '../../../src/drivers/qemu/resume.ts';
 
 type Monitor = Parameters<typeof resume>[0];

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { baseImage } from '../../protocol/base-image.ts';
+import { MAX_PLACES } from '../../protocol/disk.ts';
+import { serialError } from '../../protocol/errors.ts';
+import { address, hostName, ms } from '../../protocol/names.ts';
+import { admission, epoch, preparation } from '../../protocol/peer.ts';
+import { guestHandle, hypervisorEvent } from './hypervisor.ts';
+import { proof } from './run-right.ts';
+
+/** An image that the guest only reads, and where it lies here. */
+export const seededBase = baseImage.extend({
+  /** It was not here: it is sent, and goes again where the migration ends without the guest here. */
+  made: z.boolean(),
+});
+export type SeededBase = z.infer<typeof seededBase>;
+
+/** Directories that are made for images of disks, the outermost first. */
+const directories = z.array(z.string().max(4096)).max(2048).optional();
+
+/** Host ports made for the guest's NICs: backend id -> tap. */
+export const portMap = z.record(z.string().max(128), z.string().max(15));
+
+/** Everything that can happen to a migration at its destination; journaled as it is. */
+export const destinationEvent = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('admitted'), admission, host: hostName }),
+  /** Written before any backing file is made. */
+  z.object({ type: z.literal('seeding'), bases: z.array(seededBase).max(MAX_PLACES), directories }),
+  /** Written before anything is made, so that it can be found and taken down. */
+  z.object({
+    type: z.literal('preparing'),
+    preparation,
+    ports: portMap,
+    directories,
+  }),
+  z.object({ type: z.literal('prepared'), handle: guestHandle, memoryAddress: address }),
+  z.object({ type: z.literal('armed'), epoch, bootId: z.string().max(64) }),
+  /** Commit has arrived: from here on the guest may run here. Written before it is resumed. */
+  z.object({ type: z.literal('committed'), epoch }),
+  z.object({ type: z.literal('running'), epoch, resumeMs: ms }),
+  z.object({ type: z.literal('refused'), epoch, why: z.string().max(1024) }),
+  /** Resolved to run here without the source, which is off or was shown not to run it. Written before it is resumed. */
+  z.object({ type: z.literal('resolved'), epoch, proof, by: z.string().max(128) }),
+  /** The source has closed the epoch without this side's word: whatever is here goes. */
+  z.object({ type: z.literal('overruled'), epoch, why: z.string().max(1024) }),
+  /** Its hypervisor ended after the commit, and provably before it ran the guest: the source may have it back. */
+  z.object({ type: z.literal('never-ran'), epoch, why: z.string().max(1024) }),
+  z.object({ type: z.literal('hypervisor'), event: hypervisorEvent }),
+  z.object({ type: z.literal('failed'), error: serialError }),
+  z.object({ type: z.literal('released') }),
+  z.object({ type: z.literal('finished') }),
+  /** `neverRan`: this mover can tell that no earlier one resumed the guest (see knowsItNeverRan). */
+  z.object({ type: z.literal('taken-over'), pid: z.number().int(), neverRan: z.boolean() }),
+]);
+export type DestinationEvent = z.infer<typeof destinationEvent>;

@@ -1,0 +1,293 @@
+import type { z } from 'zod';
+import { godwitError } from '../../errors.ts';
+import type { GodwitError, SerialError } from '../../errors.ts';
+import type { Admission, DestinationStatus, Preparation } from '../../protocol/peer.ts';
+import type { DestinationEvent, SeededBase } from './destination-events.ts';
+import type { GuestHandle, hypervisorEvent } from './hypervisor.ts';
+import { destinationRightAfter } from './run-right.ts';
+import type { DestinationRight } from './run-right.ts';
+
+export { destinationEvent, portMap } from './destination-events.ts';
+export type { DestinationEvent } from './destination-events.ts';
+
+export interface DestinationState {
+  readonly admission: Admission;
+  readonly host: string;
+  readonly stage: 'admitted' | 'preparing' | 'prepared' | 'released' | 'finished';
+  readonly right: DestinationRight;
+  readonly preparation: Preparation | undefined;
+  readonly ports: Readonly<Record<string, string>>;
+  readonly directories: readonly string[];
+  /** Images that the guest only reads, which the hosts do not share. */
+  readonly bases: readonly SeededBase[];
+  readonly handle: GuestHandle | undefined;
+  readonly memoryAddress: string | undefined;
+  readonly hypervisor: DestinationStatus['hypervisor'];
+  readonly error: SerialError | undefined;
+  /** Armed, and after a reboot no longer able to say whether the guest ran here. */
+  readonly unsure: boolean;
+  /** Post-copy has begun: the state of the guest's devices has left its source. */
+  readonly postcopy: boolean;
+}
+
+export function initialDestination(
+  event: Extract<DestinationEvent, { type: 'admitted' }>,
+): DestinationState {
+  return {
+    admission: event.admission,
+    host: event.host,
+    stage: 'admitted',
+    right: 'none',
+    preparation: undefined,
+    ports: {},
+    directories: [],
+    bases: [],
+    handle: undefined,
+    memoryAddress: undefined,
+    hypervisor: 'none',
+    error: undefined,
+    unsure: false,
+    postcopy: false,
+  };
+}
+
+/** What an event makes of the state; complete by the compiler's check. */
+export function destinationAfter(
+  state: DestinationState,
+  event: DestinationEvent,
+): DestinationState {
+  switch (event.type) {
+    case 'admitted':
+      return state;
+    case 'taken-over':
+      return { ...state, unsure: state.right === 'armed' && !event.neverRan };
+    case 'seeding': {
+      const directories = withMade(state, event.directories);
+      return { ...state, bases: event.bases, directories };
+    }
+    case 'preparing': {
+      const { preparation: asked, ports } = event;
+      const directories = withMade(state, event.directories);
+      return { ...state, stage: 'preparing', preparation: asked, ports, directories };
+    }
+    case 'prepared': {
+      const { handle, memoryAddress } = event;
+      return { ...state, stage: 'prepared', handle, memoryAddress, hypervisor: 'incoming' };
+    }
+    case 'armed':
+      return { ...state, right: destinationRightAfter(state.right, 'arm') ?? state.right };
+    case 'committed':
+      return { ...state, right: destinationRightAfter(state.right, 'commit') ?? state.right };
+    case 'running':
+      // It may have ended again before this was recorded.
+      return { ...state, hypervisor: afterHypervisor(state, 'resumed') };
+    case 'refused':
+      return {
+        ...state,
+        right: destinationRightAfter(state.right, 'refuse') ?? state.right,
+        unsure: false,
+      };
+    case 'resolved': {
+      const right = destinationRightAfter(state.right, 'commit') ?? state.right;
+      return { ...state, right, unsure: right === 'running' ? false : state.unsure };
+    }
+    case 'overruled':
+    case 'never-ran': {
+      const word = event.type === 'overruled' ? 'overrule' : 'never-ran';
+      return {
+        ...state,
+        right: destinationRightAfter(state.right, word) ?? state.right,
+        unsure: false,
+      };
+    }
+    case 'hypervisor':
+      return {
+        ...state,
+        hypervisor: afterHypervisor(state, event.event.type),
+        postcopy: state.postcopy || event.event.type === 'postcopy-active',
+      };
+    case 'failed':
+      return { ...state, error: event.error };
+    case 'released':
+      return { ...state, stage: 'released', hypervisor: 'none' };
+    case 'finished':
+      return { ...state, stage: 'finished' };
+  }
+}
+
+/** What was made for backing files is there before what is made for the images above. */
+function withMade({ directories }: DestinationState, made: readonly string[] = []): string[] {
+  return [...new Set([...directories, ...made])];
+}
+
+type HypervisorEventType = z.infer<typeof hypervisorEvent>['type'];
+
+function afterHypervisor(
+  state: DestinationState,
+  type: HypervisorEventType,
+): DestinationStatus['hypervisor'] {
+  // The word that it never ran may rest on this: what comes late does not bring it back.
+  if (state.hypervisor === 'gone') return 'gone';
+  switch (type) {
+    case 'postcopy-active':
+      return 'postcopy';
+    case 'postcopy-paused':
+      return 'postcopy-paused';
+    case 'completed':
+      return state.right === 'running' ? 'running' : 'paused';
+    case 'failed':
+    case 'lost':
+      return 'gone';
+    case 'resumed':
+      return state.hypervisor === 'postcopy' ? 'postcopy' : 'running';
+    case 'setup':
+    case 'active':
+    case 'pass':
+    case 'stopped':
+    case 'pre-switchover':
+    case 'device':
+    case 'postcopy-recovering':
+    case 'cancelled':
+      return state.hypervisor;
+  }
+}
+
+export type DestinationCall =
+  | 'assess'
+  /** Backing files that the hosts do not share are looked for and taken. */
+  | 'seed'
+  | 'prepare'
+  | 'arm'
+  | 'commit'
+  | 'refuse'
+  /** Disks that are copied: they are offered, or no longer. */
+  | 'disks'
+  /** Copied disks are compared with the source's, with the guest running here. */
+  | 'compare'
+  | 'recover'
+  | 'release'
+  /** A release of what is left of a guest that the source says is lost. */
+  | 'bury'
+  | 'finish';
+
+/** `go`: do it; `already`: it is so, answer again; `no`: with the reason. */
+export type Verdict =
+  | { readonly kind: 'go' }
+  | { readonly kind: 'already' }
+  | { readonly kind: 'no'; readonly error: GodwitError };
+
+/** Whether a call of the source's mover may be carried out in this state. Every call may come twice. */
+export function judgeCall(
+  state: DestinationState,
+  call: DestinationCall,
+  callEpoch: number,
+): Verdict {
+  if (callEpoch !== state.admission.epoch) {
+    return no(state, `the epoch here is ${state.admission.epoch}, the call’s is ${callEpoch}`);
+  }
+  switch (call) {
+    case 'assess':
+      return state.stage === 'released' ? no(state, 'it was released') : go;
+    case 'seed':
+      return state.right === 'none' && state.stage === 'admitted'
+        ? go
+        : no(state, `it is ${stateWord(state)}`);
+    case 'prepare':
+      if (state.right !== 'none' || state.stage === 'released')
+        return no(state, `it is ${state.right}`);
+      return state.stage === 'prepared' ? already : go;
+    case 'arm':
+      return judgeArm(state);
+    case 'commit':
+      return judgeCommit(state);
+    case 'refuse':
+      if (state.unsure) return cannotTell(state);
+      if (state.right === 'running') return no(state, 'the guest has been resumed here');
+      return state.right === 'refused' ? already : go;
+    case 'disks':
+      // Once it may run nobody but the guest writes to them.
+      if (state.right === 'running' || state.right === 'refused')
+        return no(state, `it is ${state.right}`);
+      return state.stage === 'prepared' ? go : no(state, `it is only ${state.stage}`);
+    case 'compare':
+      if (state.right !== 'running') return no(state, 'the guest does not run here');
+      return state.stage === 'finished' ? no(state, 'it is settled') : go;
+    case 'recover':
+      return state.right === 'running' ? go : no(state, 'the guest was never committed here');
+    case 'release':
+      // Only a source that sent no commit, or has the refusal, asks for it: it knows what this side may have forgotten.
+      if (state.right === 'running') return no(state, 'the guest has been resumed here');
+      return state.stage === 'released' ? already : go;
+    case 'bury':
+      if (state.right !== 'running') return judgeCall(state, 'release', callEpoch);
+      if (state.hypervisor === 'running') return no(state, 'all of the guest is here, and it runs');
+      return state.stage === 'finished' ? already : go;
+    case 'finish':
+      if (state.right !== 'running') return no(state, 'the guest does not run here');
+      return state.stage === 'finished' ? already : go;
+  }
+}
+
+function judgeArm(state: DestinationState): Verdict {
+  if (state.right === 'armed') return already;
+  if (state.stage !== 'prepared') return no(state, `it is only ${state.stage}`);
+  if (state.hypervisor === 'gone') return no(state, 'its hypervisor is gone');
+  return destinationRightAfter(state.right, 'arm') === undefined
+    ? no(state, `it has ${state.right}`)
+    : go;
+}
+
+function judgeCommit(state: DestinationState): Verdict {
+  if (state.right === 'running') return already;
+  if (state.unsure) return cannotTell(state);
+  // A destination whose hypervisor died before it ran has not run and never will.
+  if (state.hypervisor === 'gone')
+    return no(state, 'its hypervisor is gone and never ran the guest');
+  return destinationRightAfter(state.right, 'commit') === undefined
+    ? no(state, `it is ${state.right}`)
+    : go;
+}
+
+const go: Verdict = { kind: 'go' };
+const already: Verdict = { kind: 'already' };
+
+function no(state: DestinationState, reason: string): Verdict {
+  const { guest, epoch: number } = state.admission;
+  const facts = { host: state.host, guest, epoch: number, reason };
+  return { kind: 'no', error: godwitError('GODWIT_NOT_ARMED', facts) };
+}
+
+function cannotTell(state: DestinationState): Verdict {
+  const { guest } = state.admission;
+  const reason = `${state.host} was restarted while armed and cannot tell whether the guest ran there`;
+  return { kind: 'no', error: godwitError('GODWIT_HELD', { guest, reason }) };
+}
+
+export function statusOf(state: DestinationState): DestinationStatus {
+  return {
+    id: state.admission.id,
+    epoch: state.admission.epoch,
+    state: stateWord(state),
+    hypervisor: state.hypervisor,
+    ...(state.error === undefined ? {} : { error: state.error }),
+  };
+}
+
+function stateWord(state: DestinationState): DestinationStatus['state'] {
+  if (state.stage === 'released' || state.stage === 'finished') return state.stage;
+  if (state.right !== 'none') return state.right;
+  return state.stage === 'prepared' ? 'prepared' : 'admitted';
+}
+
+/**
+ * Whether a mover that took over may still give its word that the guest never ran here. After a reboot of the host
+ * the unsynced record of a commit may be missing, so an armed destination can no longer know.
+ */
+export function knowsItNeverRan(
+  right: DestinationRight,
+  armedBootId: string | undefined,
+  bootId: string,
+): boolean {
+  if (right === 'running') return false;
+  return right !== 'armed' || armedBootId === bootId;
+}

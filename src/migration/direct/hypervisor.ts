@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { guestHandle } from '../../protocol/mover-request.ts';
+
+/** Cut rather than refused: a record that cannot be read again would end the journal before it. */
+const reason = z.string().transform((text) => text.slice(0, 4096));
+
+/** What a hypervisor tells about the stream; the same words on both sides and for every driver. */
+export const hypervisorEvent = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('setup') }),
+  z.object({ type: z.literal('active') }),
+  /** A pass over dirty memory has ended. */
+  z.object({ type: z.literal('pass'), round: z.number().int() }),
+  /** The guest's processors stand still. */
+  z.object({ type: z.literal('stopped') }),
+  z.object({ type: z.literal('resumed') }),
+  /** Stopped, and waiting for continueSwitchover. */
+  z.object({ type: z.literal('pre-switchover') }),
+  z.object({ type: z.literal('device') }),
+  z.object({ type: z.literal('postcopy-active') }),
+  z.object({ type: z.literal('postcopy-paused'), reason }),
+  z.object({ type: z.literal('postcopy-recovering') }),
+  z.object({ type: z.literal('completed') }),
+  z.object({ type: z.literal('cancelled') }),
+  z.object({ type: z.literal('failed'), reason }),
+  /** The hypervisor's process or its monitor is gone. */
+  z.object({ type: z.literal('lost'), reason }),
+]);
+export type HypervisorEvent = z.infer<typeof hypervisorEvent>;
+
+export { guestHandle };
+/** Enough to take hold of a guest again later, also from another process: plain data, kept in the journal. */
+export type GuestHandle = Readonly<z.infer<typeof guestHandle>>;
+
+/** Where the hypervisor stands, asked for afresh; what recovery decides on. */
+export interface HypervisorStatus {
+  /** Processors: running, standing still, not yet started, or handed over (source after completion). */
+  readonly run: 'running' | 'paused' | 'incoming' | 'handed-over' | 'gone';
+  readonly stream:
+    | 'none'
+    | 'setup'
+    | 'active'
+    | 'pre-switchover'
+    | 'device'
+    | 'postcopy-active'
+    | 'postcopy-paused'
+    | 'postcopy-recovering'
+    | 'completed'
+    | 'cancelled'
+    | 'failed';
+  readonly reason?: string;
+}

@@ -1,0 +1,122 @@
+import { godwitError } from '../../errors.ts';
+import type { SerialError } from '../../errors.ts';
+import { sourceRightAfter } from './run-right.ts';
+import type { SourceEffect, SourceState, StepFacts, Transition } from './source-state.ts';
+import { undoAtOrBefore, undoBefore } from './steps.ts';
+import type { StepName } from './steps.ts';
+
+/** The moves that a transition is made of. */
+
+export function stay(state: SourceState): Transition {
+  return { state, effects: [] };
+}
+
+export function know(state: SourceState, facts: StepFacts): Transition {
+  return stay({ ...state, known: { ...state.known, ...facts } });
+}
+
+/** Begins a step; entering `arm` and `commit` moves the right to run, in the same record. */
+export function enter(state: SourceState, step: StepName): Transition {
+  if (step === 'seed' && !looksForBases(state)) return enter(state, 'prepare');
+  if (step === 'mirror' && !copiesDisks(state)) return enter(state, 'memory');
+  if (step === 'drain' && (state.stream === 'done' || state.via === 'precopy')) {
+    return enter(state, 'verify');
+  }
+  const right = rightOnEntering(state, step);
+  const { disks, ...rest } = state;
+  // What was told of backing files is no progress of the copies.
+  const told = disks === undefined || step === 'mirror' ? {} : { disks };
+  const next: SourceState = { ...rest, ...told, right, attempts: 0, doing: { kind: 'do', step } };
+  const effects: SourceEffect[] = [{ type: 'do', step }];
+  const streams = step === 'drain' || (step === 'commit' && state.via === 'postcopy');
+  if (streams && state.stream === 'paused') effects.push({ type: 'recover' });
+  return { state: next, effects };
+}
+
+/** Some of the guest's disks lie where the destination does not see them. */
+export function copiesDisks({ known }: Pick<SourceState, 'known'>): boolean {
+  return (known.copies ?? []).length > 0;
+}
+
+/** Something that the guest only reads lies where the destination does not see it. */
+function looksForBases({ known }: Pick<SourceState, 'known'>): boolean {
+  return (known.bases ?? []).length > 0;
+}
+
+function rightOnEntering(state: SourceState, step: StepName): SourceState['right'] {
+  if (step === 'arm') return sourceRightAfter(state.right, 'arm') ?? state.right;
+  if (step === 'commit') return sourceRightAfter(state.right, 'commit') ?? state.right;
+  return state.right;
+}
+
+/** Turns round at `step`, which may be half done: it is undone first, then what came before. */
+export function beginUndo(state: SourceState, step: StepName, because: SerialError): Transition {
+  const next = { ...state, because };
+  const first = undoAtOrBefore(step);
+  const back = finishUndo(next, first);
+  return { state: back.state, effects: [{ type: 'abort', step }, ...back.effects] };
+}
+
+/** Goes on with undoing at `step`, or ends when nothing is left to undo. */
+export function finishUndo(state: SourceState, step: StepName | undefined): Transition {
+  if (step === 'mirror' && !copiesDisks(state)) return finishUndo(state, undoBefore(step));
+  if (step !== undefined) {
+    return {
+      state: { ...state, attempts: 0, doing: { kind: 'undo', step } },
+      effects: [{ type: 'undo', step }],
+    };
+  }
+  if (state.unsure) {
+    const why = state.leftovers.at(0)?.message ?? 'its stream could not be taken back';
+    const reason = `it may stand still at ${state.plan.from}: ${why}`;
+    return hold(state, godwitError('GODWIT_HELD', { guest: state.plan.guest, reason }).toJSON());
+  }
+  const outcome = state.cancelled ? 'cancelled' : 'failed';
+  return {
+    state: { ...state, doing: { kind: 'end', outcome } },
+    effects: [{ type: 'end', outcome }],
+  };
+}
+
+/** Both answers would be a guess, or no way leads on: stop, say why, change nothing. */
+export function hold(state: SourceState, error: SerialError): Transition {
+  const held =
+    error.code === 'GODWIT_HELD'
+      ? error
+      : godwitError('GODWIT_HELD', { guest: state.plan.guest, reason: error.message }).toJSON();
+  const next: SourceState = { ...state, because: held, doing: { kind: 'end', outcome: 'held' } };
+  return { state: next, effects: [{ type: 'end', outcome: 'held' }] };
+}
+
+/** The guest is gone, and no copy of it is whole. */
+export function lost(state: SourceState, reason: string): Transition {
+  const because = godwitError('GODWIT_LOST', { guest: state.plan.guest, reason }).toJSON();
+  return lostBecause(state, because);
+}
+
+/** The end, or first a new start of the guest where that was asked for and it is known how. */
+export function lostBecause(state: SourceState, because: SerialError): Transition {
+  if (state.plan.settings.onLost === 'restart' && state.known.launch !== undefined) {
+    const next: SourceState = { ...state, because, doing: { kind: 'restart' } };
+    return { state: next, effects: [{ type: 'restart' }] };
+  }
+  return endLost({ ...state, because });
+}
+
+export function endLost(state: SourceState): Transition {
+  const next: SourceState = { ...state, doing: { kind: 'end', outcome: 'lost' } };
+  return { state: next, effects: [{ type: 'end', outcome: 'lost' }] };
+}
+
+/** Why a step has taken too long; of memory with the numbers. */
+export function timeoutError(state: SourceState, step: StepName, afterMs: number): SerialError {
+  const { sample, stopped } = state;
+  if (step !== 'memory' || sample === undefined || stopped) {
+    const what = stopped && step === 'memory' ? 'the stop for the switchover' : `step ${step}`;
+    return godwitError('GODWIT_DEADLINE', { what, deadlineMs: afterMs }).toJSON();
+  }
+  const { guest, settings } = state.plan;
+  const { dirtyRate, rate } = sample;
+  const facts = { guest, dirtyRate, rate, timeoutMs: settings.timeoutMs };
+  return godwitError('GODWIT_NOT_CONVERGED', facts).toJSON();
+}

@@ -1,0 +1,123 @@
+import type { Answer, SideView } from '../../protocol/resolve.ts';
+
+/** What is known of both sides of a migration; undefined where a host could not be asked. */
+export interface Known {
+  readonly guest: string;
+  readonly from: string;
+  readonly to: string;
+  readonly source: SideView | undefined;
+  readonly destination: SideView | undefined;
+}
+
+/** Both answers, judged. Pure; what is `wrong` here is refused, whoever insists. */
+export function judge(known: Known): Answer[] {
+  return [judgeSource(known), judgeDestination(known)];
+}
+
+/** The one answer that is safe; undefined where none is, or where both are and nothing presses. */
+export function safeAnswer(answers: readonly Answer[]): Answer['runAt'] | undefined {
+  const safe = answers.filter(({ verdict }) => verdict === 'safe');
+  return safe.length === 1 ? safe[0]?.runAt : undefined;
+}
+
+type Judged = Omit<Answer, 'runAt' | 'risks' | 'proof'> & Partial<Answer>;
+
+function at(runAt: Answer['runAt'], judged: Judged): Answer {
+  return { risks: [], proof: 'none', ...judged, runAt };
+}
+
+function judgeSource(known: Known): Answer {
+  const { guest, from, to, source, destination } = known;
+  const answer = (judged: Judged): Answer => at('source', judged);
+  const wrong = (why: string): Answer => answer({ verdict: 'wrong', why });
+  if (destination?.right === 'running' && destination.hypervisor !== 'gone') {
+    return wrong(`${to} answers that it runs ${guest}`);
+  }
+  if (source?.right === 'passed') {
+    return wrong(`${to} has run ${guest}: what ${from} holds is older than its disks`);
+  }
+  if (source?.hypervisor === 'gone') return wrong(`nothing of ${guest} is left at ${from}`);
+  if (source?.postcopy === true && source.complete) {
+    return wrong(`post-copy had begun: ${from} no longer has the state of the devices`);
+  }
+  if (source === undefined) {
+    return answer({
+      verdict: destination?.complete === true ? 'risky' : 'safe',
+      why: `${to} gives its copy up; ${from} is dark and finds that out when it comes back`,
+      risks:
+        destination?.complete === true
+          ? [`${to} holds all of ${guest}: if ${from} is gone for good, so is the guest`]
+          : [],
+      proof: 'ask',
+    });
+  }
+  if (source.hypervisor === 'running') {
+    return answer({ verdict: 'safe', why: `it runs at ${from} already`, proof: 'ask' });
+  }
+  if (destination !== undefined) return sourceWithBoth(known, destination);
+  if (source.right !== 'committing') {
+    const why = `${from} has never given ${to} the right to run it`;
+    return answer({ verdict: 'safe', why, proof: 'observed' });
+  }
+  return answer({
+    verdict: 'risky',
+    why: `${to} was told to run ${guest}, has not answered, and cannot be asked now`,
+    risks: [
+      `if ${to} runs ${guest}, two copies run, both write to its disks, and neither can be trusted after that`,
+      `if ${to} ran ${guest} and is off now, what it did there is lost`,
+    ],
+  });
+}
+
+function sourceWithBoth({ guest, from, to }: Known, destination: SideView): Answer {
+  const isThere = destination.hypervisor !== 'none' && destination.hypervisor !== 'gone';
+  if (destination.right === 'running' || destination.unsure) {
+    const why = isThere
+      ? `${to} was restarted and cannot tell whether ${guest} ran there`
+      : `${to} answers, and has no copy of ${guest}`;
+    const risks = [`if ${guest} ran at ${to} before, what it did there is lost`];
+    if (isThere) return at('source', { verdict: 'risky', why, risks });
+    return at('source', { verdict: 'safe', why, risks, proof: 'observed' });
+  }
+  const why = `${to} answers, has not run ${guest}, and gives its word not to; ${from} has all of it`;
+  return at('source', { verdict: 'safe', why, proof: 'ask' });
+}
+
+function judgeDestination(known: Known): Answer {
+  const { guest, from, to, source, destination } = known;
+  const answer = (judged: Judged): Answer => at('destination', judged);
+  const wrong = (why: string): Answer => answer({ verdict: 'wrong', why });
+  if (source?.hypervisor === 'running') return wrong(`${from} answers that ${guest} runs there`);
+  if (source?.right === 'abandoned' || source?.right === 'held') {
+    return wrong(`${from} has closed the epoch: ${to} may not run ${guest} under it any more`);
+  }
+  if (destination !== undefined) {
+    if (destination.right === 'refused' || destination.phase === 'failed') {
+      return wrong(`${to} has refused, and taken its copy down`);
+    }
+    if (destination.hypervisor === 'gone' || destination.hypervisor === 'none') {
+      return wrong(`nothing of ${guest} is left at ${to}`);
+    }
+    if (destination.right === 'running') {
+      const why = `${to} answers that it runs ${guest}; what is left to do at ${from} is done`;
+      return answer({ verdict: 'safe', why, proof: 'ask' });
+    }
+    if (!destination.complete) return wrong(`${to} has not all of ${guest}`);
+  }
+  if (source === undefined) {
+    return answer({
+      verdict: 'risky',
+      why: `${to} holds all of ${guest}; ${from} cannot be asked whether it let go of it`,
+      risks: [`if ${from} runs ${guest}, two copies run, and both write to its disks`],
+    });
+  }
+  if (!source.complete && source.hypervisor !== 'gone') {
+    return wrong(`${from} has not handed everything over`);
+  }
+  if (destination === undefined) {
+    const why = `${to} cannot be asked: ${from} offers it the guest again, and holds until it answers`;
+    return answer({ verdict: 'waits', why, proof: 'ask' });
+  }
+  const why = `${to} answers and holds all of ${guest}, and ${from} does not run it`;
+  return answer({ verdict: 'safe', why, proof: 'ask' });
+}

@@ -1,0 +1,93 @@
+import type { DestinationState } from './destination.ts';
+import { godwitError } from '../../errors.ts';
+import type { SerialError } from '../../errors.ts';
+import { beginUndo, enter, lost, stay } from './moves.ts';
+import { sourceRightAfter } from './run-right.ts';
+import type { SourceEvent, SourceState, Transition } from './source-state.ts';
+
+/** What an operator, or the proof that the other host is off, makes of a migration at its source. */
+
+export type Resolved = Extract<SourceEvent, { type: 'resolved' }>;
+export type Fenced = Extract<SourceEvent, { type: 'fenced' }>;
+
+/** Why the order cannot be followed in this state; undefined where it can. */
+export function whyNotResolved(state: SourceState, event: Resolved): string | undefined {
+  const { doing, right, plan } = state;
+  if (doing.kind !== 'end' || doing.outcome !== 'held') return 'it is not held';
+  if (event.runAt === 'source') {
+    if (right !== 'passed') return undefined;
+    return `${plan.to} has said that it runs the guest: what ${plan.from} holds is older`;
+  }
+  if (right === 'passed') return undefined;
+  if (right === 'held' || right === 'abandoned') {
+    return `the epoch is closed: ${plan.to} has refused, or was never given the right to run`;
+  }
+  const gave = state.stream === 'done' || event.here === 'handed-over' || event.here === 'gone';
+  return gave ? undefined : `${plan.from} has not handed everything over`;
+}
+
+/** Takes a held migration up again: back to the source, or on to the destination. */
+export function onResolved(state: SourceState, event: Resolved): Transition {
+  if (whyNotResolved(state, event) !== undefined) return stay(state);
+  const again: SourceState = {
+    ...state,
+    because: undefined,
+    unsure: false,
+    cancelled: false,
+    attempts: 0,
+    leftovers: [],
+  };
+  return event.runAt === 'source' ? takeBack(again, event) : goOn(again);
+}
+
+/** With `ask` the destination's word is needed as ever; else there is a proof, or a person answers for it. */
+function takeBack(state: SourceState, { proof, by }: Resolved): Transition {
+  const error = takenBack(state, by);
+  if (proof === 'ask') return beginUndo(state, 'switchover', error);
+  return beginUndo(proved(state, proof), 'switchover', error);
+}
+
+/** Commit may always be sent again: the destination judges it. Once it has said that it runs, what is left is done. */
+function goOn(state: SourceState): Transition {
+  if (state.right === 'passed') {
+    const drained = state.via === 'precopy' || state.stream === 'done';
+    return enter(state, drained ? 'verify' : 'drain');
+  }
+  return enter({ ...state, via: state.via === 'none' ? 'precopy' : state.via }, 'commit');
+}
+
+/** The destination's host is off, and whatever it held is gone. */
+export function onFenced(state: SourceState, { host, by }: Fenced): Transition {
+  const { doing } = state;
+  if (doing.kind === 'end' || doing.kind === 'restart') return stay(state);
+  const gone = `${host} was shown to be off by ${by}`;
+  if (doing.kind === 'undo') return stay(proved(state, 'fenced'));
+  if (doing.step === 'commit') {
+    const next = proved(state, 'fenced');
+    if (state.via === 'postcopy') return lost(next, `post-copy had begun, and ${gone}`);
+    return beginUndo(next, 'switchover', takenBack(state, by));
+  }
+  if (doing.step === 'drain' || doing.step === 'verify') {
+    return lost({ ...state, proof: 'fenced' }, gone);
+  }
+  return stay(state);
+}
+
+function proved(state: SourceState, proof: SourceState['proof']): SourceState {
+  const right = sourceRightAfter(state.right, 'proved');
+  return right === undefined ? state : { ...state, right, proof };
+}
+
+function takenBack({ plan }: SourceState, by: string): SerialError {
+  return godwitError('GODWIT_TAKEN_BACK', { guest: plan.guest, host: plan.from, by }).toJSON();
+}
+
+/** Why an order to run the guest here without the source cannot be followed; undefined where it can. */
+export function whyNotHere(state: DestinationState): string | undefined {
+  const { right, stage, hypervisor } = state;
+  if (right === 'running') return undefined;
+  if (stage === 'released' || right === 'refused') return 'it has refused, and taken its copy down';
+  if (right === 'none') return 'it was never armed';
+  if (hypervisor === 'paused') return undefined;
+  return hypervisor === 'gone' ? 'its hypervisor is gone' : 'its memory is not all here';
+}

@@ -1,0 +1,266 @@
+import { z } from 'zod';
+import type { SerialError } from '../../errors.ts';
+import {
+  diskCheck,
+  diskLink,
+  diskPace,
+  diskProgress,
+  MAX_PLACES,
+  place,
+} from '../../protocol/disk.ts';
+import type { DiskPace, DiskProgress } from '../../protocol/disk.ts';
+import { serialError } from '../../protocol/errors.ts';
+import { check, chosenStream, memorySample, migrationSettings } from '../../protocol/migration.ts';
+import type { EndPhase, MemorySample, MigrationSettings, Phase } from '../../protocol/migration.ts';
+import { address, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
+import { nicNetworks } from '../../protocol/network.ts';
+import { epoch, guestDescription, running } from '../../protocol/peer.ts';
+import type { GuestDescription } from '../../protocol/peer.ts';
+import { vantages } from '../../protocol/vantage.ts';
+import { wireFigures, wireSession } from '../../protocol/wire.ts';
+import { guestHandle, hypervisorEvent } from './hypervisor.ts';
+import { proof } from './run-right.ts';
+import type { Proof, SourceRight } from './run-right.ts';
+import { STEP_NAMES, STEPS } from './steps.ts';
+import type { StepName } from './steps.ts';
+
+const step = z.enum(STEP_NAMES);
+const FIRST_STEP = STEP_NAMES[0];
+
+/** A hypervisor's command line, as the kernel shows it: enough to start the same machine anew. */
+export const launch = z.object({
+  binary: z.string().max(4096),
+  argv: z.array(z.string().max(65_536)).max(4096),
+  cwd: z.string().max(4096),
+});
+export type Launch = z.infer<typeof launch>;
+
+/** What a step found out; kept, so that a new mover needs not ask again. */
+export const stepFacts = z.object({
+  description: guestDescription.optional(),
+  checks: z.array(check).max(256).optional(),
+  /** Where the destination found the images of its disks. */
+  places: z.array(place).max(MAX_PLACES).optional(),
+  /** Images that are copied, and where the destination makes them. */
+  copies: z.array(place).max(MAX_PLACES).optional(),
+  /** Images that the guest only reads, on this host's own storage: where they lie here. */
+  bases: z.array(place).max(MAX_PLACES).optional(),
+  /** Files of the copied ones here, which are given up once the guest has left. */
+  copied: z.array(z.string().max(4096)).max(MAX_PLACES).optional(),
+  /** Taps of the source, removed once the guest has left. */
+  ports: z.array(z.string().max(15)).max(64).optional(),
+  /** How its NICs are attached at the source. */
+  networks: nicNetworks.optional(),
+  moverAddress: address.optional(),
+  memoryAddress: address.optional(),
+  tlsHostname: hostName.optional(),
+  /** The destination's address over which post-copy was taken up again last. */
+  streamOver: address.optional(),
+  /** The way that memory takes, and why; a stream that was chosen with it. */
+  path: z
+    .object({
+      takes: z.enum(['native', 'wire']),
+      why: z.string().max(1024),
+      stream: chosenStream.optional(),
+    })
+    .optional(),
+  /** The wire's session that waits at `memoryAddress`. */
+  wire: wireSession.optional(),
+  running: running.optional(),
+  /** From the order to run there to its first frame through its new port. */
+  firstFrameMs: ms.optional(),
+  /** What other hosts saw of it. */
+  vantages: vantages.optional(),
+  /** What the comparison of the copies of disks came to. */
+  diskCheck: diskCheck.optional(),
+  /** How its hypervisor was started, where the guest may have to be started anew. */
+  launch: launch.optional(),
+});
+export type StepFacts = z.infer<typeof stepFacts>;
+
+/** Everything that can happen to a migration at its source. What is journaled is exactly this. */
+export const sourceEvent = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('planned'),
+    id: migrationId,
+    guest: guestName,
+    from: hostName,
+    to: hostName,
+    epoch,
+    settings: migrationSettings,
+    bootId: z.string().max(64),
+    /** Wall clock when the agent was asked; the mover's own start comes between. */
+    askedAtMs: z.number().nonnegative().optional(),
+  }),
+  z.object({ type: z.literal('did'), step, facts: stepFacts }),
+  z.object({
+    type: z.literal('failed'),
+    step,
+    error: serialError,
+    checks: z.array(check).max(256).optional(),
+  }),
+  z.object({ type: z.literal('undid'), step }),
+  z.object({ type: z.literal('undo-failed'), step, error: serialError }),
+  z.object({ type: z.literal('hypervisor'), event: hypervisorEvent }),
+  /** A round ended, or (`final`) the stream did. */
+  z.object({ type: z.literal('measured'), sample: memorySample, final: z.boolean() }),
+  /** How far the copies of disks are. */
+  z.object({
+    type: z.literal('copied'),
+    disks: z.array(diskProgress).max(64),
+    pace: diskPace.optional(),
+  }),
+  /** The steering's decision, with the numbers it was taken on. */
+  z.object({
+    type: z.literal('decided'),
+    what: z.enum(['postcopy', 'slow-writes']),
+    why: z.string().max(1024),
+  }),
+  /** The destination says by itself that it cannot go on. */
+  z.object({ type: z.literal('destination-lost'), error: serialError }),
+  /** Post-copy's bytes have stood still for so long, and a way to the destination is open. */
+  z.object({ type: z.literal('stalled'), forMs: ms }),
+  /** They move again, `over` that address of the destination; `afterMs` where nothing had to be done for it. */
+  z.object({ type: z.literal('flows'), afterMs: ms.optional(), over: address.optional() }),
+  z.object({ type: z.literal('recovery-failed'), error: serialError }),
+  /** The wire was let go of, and this is what it did; `why` where it ended by itself. */
+  z.object({ type: z.literal('wire'), figures: wireFigures, why: z.string().max(1024).optional() }),
+  /** The same of the way of the disks. */
+  z.object({
+    type: z.literal('disk-link'),
+    figures: diskLink,
+    why: z.string().max(1024).optional(),
+  }),
+  /** The copies of disks were compared, after the guest had left. */
+  z.object({ type: z.literal('compared'), check: diskCheck }),
+  z.object({ type: z.literal('cancel') }),
+  z.object({ type: z.literal('timeout'), afterMs: ms }),
+  z.object({
+    type: z.literal('taken-over'),
+    pid: z.number().int(),
+    /** The host was restarted since the migration began: unsynced records may be missing. */
+    rebooted: z.boolean().optional(),
+  }),
+  /** A held migration is taken up again. `ask`: as the protocol has it, with the destination's own word. */
+  z.object({
+    type: z.literal('resolved'),
+    runAt: z.enum(['source', 'destination']),
+    proof: z.enum(['ask', ...proof.options]),
+    by: z.string().max(128),
+    /** Where the source's hypervisor stood when it was asked. */
+    here: z.enum(['running', 'paused', 'incoming', 'handed-over', 'gone', 'unknown']),
+  }),
+  /** The fencing hook has shown that the destination's host is off. */
+  z.object({ type: z.literal('fenced'), host: hostName, by: z.string().max(128) }),
+  /** The guest was lost, and started anew here. */
+  z.object({ type: z.literal('restarted'), handle: guestHandle }),
+  z.object({ type: z.literal('restart-failed'), error: serialError }),
+]);
+export type SourceEvent = z.infer<typeof sourceEvent>;
+export type Planned = Extract<SourceEvent, { type: 'planned' }>;
+
+export type Doing =
+  | { readonly kind: 'do'; readonly step: StepName }
+  | { readonly kind: 'undo'; readonly step: StepName }
+  /** The guest is lost and is being started anew at the source (`onLost`). */
+  | { readonly kind: 'restart' }
+  | { readonly kind: 'end'; readonly outcome: EndPhase };
+
+export interface SourceState {
+  readonly plan: {
+    readonly id: string;
+    readonly guest: string;
+    readonly from: string;
+    readonly to: string;
+    readonly epoch: number;
+    readonly settings: MigrationSettings;
+  };
+  readonly doing: Doing;
+  readonly right: SourceRight;
+  /** How the switch takes place; decided when it begins. */
+  readonly via: 'precopy' | 'postcopy' | 'none';
+  /** The stream as the source's hypervisor last told it. */
+  readonly stream: 'none' | 'active' | 'paused' | 'done' | 'failed' | 'lost';
+  /** The guest's processors stand still here. */
+  readonly stopped: boolean;
+  readonly known: StepFacts;
+  readonly sample: MemorySample | undefined;
+  /** The copies of disks as they were last heard of; absent where none is copied. */
+  readonly disks?: readonly DiskProgress[];
+  readonly diskPace?: DiskPace | undefined;
+  /** The stream could not be taken back: the guest may stand still here, or run. */
+  readonly unsure: boolean;
+  /** Tries of the present step, or of taking the guest back. */
+  readonly attempts: number;
+  /** Why it is being undone, or how it failed. */
+  readonly because: SerialError | undefined;
+  readonly cancelled: boolean;
+  /** What could not be cleaned up; the migration ended all the same. */
+  readonly leftovers: readonly SerialError[];
+  /** What stands for the destination's word, where it could not be had. */
+  readonly proof: Proof | 'none';
+  /** Lost, and started anew here. */
+  readonly restarted: boolean;
+}
+
+export type SourceEffect =
+  | { readonly type: 'do'; readonly step: StepName }
+  /** Stop the step that is being done, before it is undone. */
+  | { readonly type: 'abort'; readonly step: StepName }
+  | { readonly type: 'undo'; readonly step: StepName }
+  /** Let the last state go, after pre-switchover. */
+  | { readonly type: 'continue' }
+  /** It runs here, by its hypervisor's own doing, and must not. */
+  | { readonly type: 'stop' }
+  /** Post-copy: take the broken stream up again. */
+  | { readonly type: 'recover' }
+  /** Start the guest anew here, once the destination's copy is known to be gone. */
+  | { readonly type: 'restart' }
+  | { readonly type: 'end'; readonly outcome: EndPhase };
+
+export interface Transition {
+  readonly state: SourceState;
+  readonly effects: readonly SourceEffect[];
+}
+
+export function initialSource(planned: Planned): Transition {
+  const { id, guest, from, to, epoch: number, settings } = planned;
+  return {
+    state: {
+      plan: { id, guest, from, to, epoch: number, settings },
+      doing: { kind: 'do', step: FIRST_STEP },
+      right: 'held',
+      via: 'none',
+      stream: 'none',
+      stopped: false,
+      known: {},
+      sample: undefined,
+      unsure: false,
+      attempts: 0,
+      because: undefined,
+      cancelled: false,
+      leftovers: [],
+      proof: 'none',
+      restarted: false,
+    },
+    effects: [{ type: 'do', step: FIRST_STEP }],
+  };
+}
+
+export function phaseOf(state: SourceState): Phase {
+  switch (state.doing.kind) {
+    case 'do':
+      return STEPS[state.doing.step].phase;
+    case 'undo':
+      return 'undoing';
+    case 'restart':
+      return 'cleanup';
+    case 'end':
+      return state.doing.outcome;
+  }
+}
+
+/** The description, which every step after `inspect` may rely on. */
+export function descriptionOf(state: SourceState): GuestDescription | undefined {
+  return state.known.description;
+}

@@ -1,0 +1,180 @@
+import type { Phase } from '../../protocol/migration.ts';
+
+/** The steps of one migration, in order. The source's mover carries them out. */
+export const STEP_NAMES = [
+  'admit',
+  'inspect',
+  'assess',
+  'seed',
+  'prepare',
+  'configure',
+  'arm',
+  'mirror',
+  'memory',
+  'switchover',
+  'commit',
+  'drain',
+  'verify',
+  'retire',
+  'finish',
+] as const;
+export type StepName = (typeof STEP_NAMES)[number];
+
+export interface Step {
+  readonly phase: Phase;
+  readonly does: string;
+  /** `handler`: over when its effect returns; `event`: over when the hypervisor says so. */
+  readonly endsBy: 'handler' | 'event';
+  /** ms; `timeout`: the time that the user allowed for the whole migration. */
+  readonly deadline: number | 'timeout';
+  readonly undo: string | undefined;
+  /** Why there is nothing to undo, where `undo` is absent. */
+  readonly noUndo?: string;
+}
+
+/** From this step on there is no way back: the destination may run. */
+export const POINT_OF_NO_RETURN: StepName = 'commit';
+
+export const STEPS: Readonly<Record<StepName, Step>> = {
+  admit: {
+    phase: 'checking',
+    does: 'the destination’s agent admits the guest and starts a mover',
+    endsBy: 'handler',
+    deadline: 15_000,
+    undo: 'the destination releases everything: its mover goes, and what it had built',
+  },
+  inspect: {
+    phase: 'checking',
+    does: 'take hold of the guest and describe it as it really is',
+    endsBy: 'handler',
+    deadline: 10_000,
+    undo: undefined,
+    noUndo: 'it only reads',
+  },
+  assess: {
+    phase: 'checking',
+    does: 'the destination checks the description against its host',
+    endsBy: 'handler',
+    deadline: 15_000,
+    undo: undefined,
+    noUndo: 'it only reads',
+  },
+  seed: {
+    phase: 'seeding',
+    does: 'backing files that the destination has not are sent to it; left out where there are none to look for',
+    endsBy: 'handler',
+    deadline: 'timeout',
+    undo: undefined,
+    noUndo: 'release, which undoes admit, removes what was made',
+  },
+  prepare: {
+    phase: 'preparing',
+    does: 'the destination builds the paused guest and listens for memory',
+    endsBy: 'handler',
+    deadline: 60_000,
+    undo: undefined,
+    noUndo: 'release, which undoes admit, takes it down',
+  },
+  configure: {
+    phase: 'preparing',
+    does: 'set the source hypervisor’s stream: capabilities, parameters, TLS',
+    endsBy: 'handler',
+    deadline: 10_000,
+    undo: 'set them back as they were found',
+  },
+  arm: {
+    phase: 'preparing',
+    does: 'both sides write armed(epoch), synced',
+    endsBy: 'handler',
+    deadline: 15_000,
+    undo: 'abandon the epoch: no commit will be sent, and the destination refuses one',
+  },
+  mirror: {
+    phase: 'disks',
+    does: 'disks that the hosts do not share are copied while the guest runs; left out where there are none',
+    endsBy: 'handler',
+    deadline: 'timeout',
+    undo: 'end the copying; the guest and its disks are as they were',
+  },
+  memory: {
+    phase: 'memory',
+    does: 'memory moves while the guest runs',
+    endsBy: 'event',
+    deadline: 'timeout',
+    undo: 'cancel the stream; the guest runs on at the source',
+  },
+  switchover: {
+    phase: 'switchover',
+    does: 'the guest stops; the last of its state moves',
+    endsBy: 'event',
+    // The guest stands still meanwhile.
+    deadline: 20_000,
+    undo: 'take the guest back: cancel, or resume it with the destination’s refusal in hand',
+  },
+  commit: {
+    phase: 'handover',
+    does: 'the right to run passes; the destination resumes the guest',
+    endsBy: 'handler',
+    deadline: 120_000,
+    undo: undefined,
+    noUndo: 'point of no return: the destination may run',
+  },
+  drain: {
+    phase: 'draining',
+    does: 'post-copy: the rest of memory follows the guest',
+    endsBy: 'event',
+    deadline: 'timeout',
+    undo: undefined,
+    noUndo: 'the destination runs',
+  },
+  verify: {
+    phase: 'verifying',
+    does: 'see that the destination runs and the source does not',
+    endsBy: 'handler',
+    deadline: 60_000,
+    undo: undefined,
+    noUndo: 'the destination runs',
+  },
+  retire: {
+    phase: 'cleanup',
+    does: 'end the source’s hypervisor; remove its ports and sockets',
+    endsBy: 'handler',
+    deadline: 60_000,
+    undo: undefined,
+    noUndo: 'the destination runs',
+  },
+  finish: {
+    phase: 'cleanup',
+    does: 'the destination’s mover settles the guest and ends',
+    endsBy: 'handler',
+    deadline: 30_000,
+    undo: undefined,
+    noUndo: 'the destination runs',
+  },
+};
+
+export function stepIndex(step: StepName): number {
+  return STEP_NAMES.indexOf(step);
+}
+
+/** The step after this one; undefined after the last. */
+export function nextStep(step: StepName): StepName | undefined {
+  return STEP_NAMES[stepIndex(step) + 1];
+}
+
+export function isBeforeNoReturn(step: StepName): boolean {
+  return stepIndex(step) < stepIndex(POINT_OF_NO_RETURN);
+}
+
+/** The nearest step at or before this one that has something to undo. */
+export function undoAtOrBefore(step: StepName): StepName | undefined {
+  return STEP_NAMES.slice(0, stepIndex(step) + 1).findLast(
+    (name) => STEPS[name].undo !== undefined,
+  );
+}
+
+/** The next step to undo once this one is undone. */
+export function undoBefore(step: StepName): StepName | undefined {
+  const before = STEP_NAMES[stepIndex(step) - 1];
+  return before === undefined ? undefined : undoAtOrBefore(before);
+}

@@ -1,0 +1,299 @@
+import { ERRORS, godwitError } from '../../errors.ts';
+import type { SerialError } from '../../errors.ts';
+import type { Check, EndPhase } from '../../protocol/migration.ts';
+import { onHypervisor } from './hypervisor-transition.ts';
+import {
+  beginUndo,
+  endLost,
+  enter,
+  finishUndo,
+  hold,
+  know,
+  lost,
+  lostBecause,
+  stay,
+  timeoutError,
+} from './moves.ts';
+import { onFenced, onResolved } from './resolve.ts';
+import { sourceRightAfter } from './run-right.ts';
+import type { SourceEvent, SourceState, StepFacts, Transition } from './source-state.ts';
+import { isBeforeNoReturn, nextStep, undoBefore } from './steps.ts';
+import type { StepName } from './steps.ts';
+
+/** How often what has no other way is tried: a step past the point of no return, and taking the guest back. */
+export const FORWARD_ATTEMPTS = 3;
+
+/**
+ * The source's whole behaviour: what an event means in a state. Pure; complete by the compiler's check.
+ * The mover journals the event, synced where `durability` says so, before it carries out the effects.
+ */
+export function transition(state: SourceState, event: SourceEvent): Transition {
+  switch (event.type) {
+    case 'planned':
+    case 'wire':
+    case 'disk-link':
+      return stay(state);
+    case 'did':
+      return did(state, event.step, event.facts);
+    case 'failed':
+      return failed(withChecks(state, event.checks), event.step, event.error);
+    case 'undid':
+      return undid(state, event.step);
+    case 'undo-failed':
+      return undoFailed(state, event.step, event.error);
+    case 'hypervisor':
+      return onHypervisor(state, event.event);
+    case 'measured':
+      return stay({ ...state, sample: event.sample });
+    case 'copied':
+      return stay({ ...state, disks: event.disks, diskPace: event.pace });
+    case 'compared':
+      return know(state, { diskCheck: event.check });
+    case 'decided':
+      return event.what === 'postcopy' && isDoing(state, 'memory')
+        ? enter({ ...state, via: 'postcopy' }, 'switchover')
+        : stay(state);
+    case 'destination-lost':
+      return destinationLost(state, event.error);
+    case 'stalled':
+      return isDoing(state, 'drain') ? { state, effects: [{ type: 'recover' }] } : stay(state);
+    case 'flows':
+      return event.over === undefined ? stay(state) : know(state, { streamOver: event.over });
+    case 'recovery-failed':
+      return isDoing(state, 'drain') ? hold(state, event.error) : stay(state);
+    case 'cancel':
+      return cancel(state);
+    case 'timeout':
+      return timeout(state, event.afterMs);
+    case 'taken-over':
+      return takenOver(state, event.rebooted === true);
+    case 'resolved':
+      return onResolved(state, event);
+    case 'fenced':
+      return onFenced(state, event);
+    case 'restarted':
+      return afterRestart(state, { restarted: true });
+    case 'restart-failed':
+      return afterRestart(state, { leftovers: [...state.leftovers, event.error] });
+  }
+}
+
+function afterRestart(state: SourceState, what: Partial<SourceState>): Transition {
+  return state.doing.kind === 'restart' ? endLost({ ...state, ...what }) : stay(state);
+}
+
+function takenOver(state: SourceState, rebooted: boolean): Transition {
+  // Inside the blackout nothing is synced: after a reboot the record of a commit may be missing, so what this side
+  // knows is that one may have been sent.
+  const mayHaveSent = rebooted && state.right === 'armed';
+  const right = (mayHaveSent && sourceRightAfter('armed', 'commit')) || state.right;
+  return { state: { ...state, right, attempts: 0 }, effects: effectsOf(state) };
+}
+
+/** What a new mover has to carry out, where the last one stood; each effect may be repeated. */
+export function effectsOf(state: SourceState): Transition['effects'] {
+  switch (state.doing.kind) {
+    case 'do':
+      return [{ type: 'do', step: state.doing.step }];
+    case 'undo':
+      return [{ type: 'undo', step: state.doing.step }];
+    case 'restart':
+      return [{ type: 'restart' }];
+    case 'end':
+      return [{ type: 'end', outcome: state.doing.outcome }];
+  }
+}
+
+/**
+ * Whether a cancel asked for now will be taken up. Post-copy's switch counts as no return already:
+ * once the destination holds the devices' state, the source cannot run them again.
+ */
+export function canCancel(state: SourceState): boolean {
+  if (state.doing.kind !== 'do') return false;
+  if (state.doing.step === 'switchover' && state.via === 'postcopy') return false;
+  return isBeforeNoReturn(state.doing.step);
+}
+
+function did(state: SourceState, step: StepName, facts: StepFacts): Transition {
+  if (!isDoing(state, step)) return stay(state);
+  const known = { ...state.known, ...facts, checks: state.known.checks ?? [] };
+  const next = withChecks({ ...state, known, attempts: 0 }, facts.checks);
+  if (step === 'memory' || step === 'switchover' || step === 'drain') return stay(next);
+  if (step === 'commit') {
+    return enter(
+      { ...next, right: sourceRightAfter(state.right, 'running') ?? state.right },
+      'drain',
+    );
+  }
+  return advance(next, step);
+}
+
+function withChecks(state: SourceState, checks: readonly Check[] | undefined): SourceState {
+  if (checks === undefined) return state;
+  return {
+    ...state,
+    known: { ...state.known, checks: [...(state.known.checks ?? []), ...checks] },
+  };
+}
+
+function advance(state: SourceState, step: StepName): Transition {
+  const next = nextStep(step);
+  return next === undefined ? end(state, 'done') : enter(state, next);
+}
+
+/** With these no order to switch can have had its effect. */
+const NO_SWITCH = new Set(['GODWIT_STREAM_FAILED', 'GODWIT_HYPERVISOR_LOST', 'GODWIT_DISK_FAILED']);
+
+function failed(state: SourceState, step: StepName, error: SerialError): Transition {
+  if (!isDoing(state, step)) return stay(state);
+  // Whether the order to switch had its effect is not known; once it has, there is no way back but forward.
+  const mayBeUnderWay = step === 'switchover' && state.via === 'postcopy';
+  if (mayBeUnderWay && !NO_SWITCH.has(error.code)) {
+    return again(state, step) ?? beginUndo(state, step, error);
+  }
+  if (isBeforeNoReturn(step)) return beginUndo(state, step, error);
+  if (step === 'commit') return commitFailed(state, error);
+  if (error.code === 'GODWIT_LOST') return lostBecause(state, error);
+  const retry = again(state, step);
+  if (retry !== undefined) return retry;
+  // The guest runs at the destination; what is left is tidying, and the report says what was not tidied.
+  if (step === 'retire' || step === 'finish') {
+    return advance({ ...state, attempts: 0, leftovers: [...state.leftovers, error] }, step);
+  }
+  return hold(state, error);
+}
+
+/** Does a step once more; undefined when it has been tried often enough. */
+function again(state: SourceState, step: StepName): Transition | undefined {
+  const attempts = state.attempts + 1;
+  if (attempts >= FORWARD_ATTEMPTS) return undefined;
+  return { state: { ...state, attempts }, effects: [{ type: 'do', step }] };
+}
+
+/**
+ * A refusal is the destination's word that it never ran: the only way back from commit. What went wrong there may go
+ * well the next time; silence has been waited out already.
+ */
+function commitFailed(state: SourceState, error: SerialError): Transition {
+  if (error.code !== 'GODWIT_NOT_ARMED') {
+    const final = ['GODWIT_HELD', 'GODWIT_DEADLINE', 'GODWIT_UNREACHABLE'].includes(error.code);
+    if (final) return hold(state, error);
+    // After the switch to post-copy neither side has all of the guest: with the destination's hypervisor it is gone.
+    const end =
+      isGone(error) && state.via === 'postcopy' ? lost(state, error.message) : hold(state, error);
+    return again(state, 'commit') ?? end;
+  }
+  const refused = { ...state, right: sourceRightAfter(state.right, 'refused') ?? state.right };
+  return beginUndo(refused, 'switchover', error);
+}
+
+function undid(state: SourceState, step: StepName): Transition {
+  if (!isUndoing(state, step)) return stay(state);
+  // Taking the stream back ends with the guest running here, whether or not the event that says so was seen.
+  const regained = step === 'memory' || step === 'switchover';
+  const next = regained && state.stream !== 'lost' ? { ...state, stopped: false } : state;
+  return finishUndo(settled(next, step), undoBefore(step));
+}
+
+function undoFailed(state: SourceState, step: StepName, error: SerialError): Transition {
+  if (!isUndoing(state, step)) return stay(state);
+  // NOT_ARMED in answer to a refusal or a release: the destination has run the guest.
+  // Where it is known to be gone, one that comes back and says so will be overruled.
+  const decides = error.code === 'GODWIT_NOT_ARMED' || needsWord(state, step, error);
+  if (decides && state.proof === 'none') {
+    const isLost = state.via === 'postcopy' && isGone(state.because);
+    return isLost && error.code === 'GODWIT_HELD' ? lost(state, error.message) : hold(state, error);
+  }
+  const next = settled({ ...state, leftovers: [...state.leftovers, error] }, step);
+  // Where the stream cannot be taken back, nobody knows whether the guest stands still here. Nothing was committed,
+  // so the rest of the way back does no harm; but the end is not called a failure with the source running.
+  // (Undoing switchover has its second try in undoing memory.)
+  if (step === 'memory' && error.code !== 'GODWIT_HYPERVISOR_LOST') {
+    if (state.attempts + 1 < FORWARD_ATTEMPTS) {
+      return {
+        state: { ...state, attempts: state.attempts + 1 },
+        effects: [{ type: 'undo', step }],
+      };
+    }
+    return finishUndo({ ...next, unsure: true }, undoBefore(step));
+  }
+  return finishUndo(next, undoBefore(step));
+}
+
+/** Where the destination's word that it never ran was needed, and is not to be had. */
+function needsWord(state: SourceState, step: StepName, error: SerialError): boolean {
+  if (step === 'arm') return state.right === 'committing';
+  return error.code === 'GODWIT_HELD';
+}
+
+/**
+ * Undoing `arm` closes the epoch with or without the destination's word: this side sends no commit any more.
+ * Where one may have been sent, only the word does.
+ */
+function settled(state: SourceState, step: StepName): SourceState {
+  if (step !== 'arm') return state;
+  const word = state.right === 'committing' ? 'refused' : 'abandon';
+  return { ...state, right: sourceRightAfter(state.right, word) ?? state.right };
+}
+
+/** The destination's own word that its copy has ended; its silence is none. */
+function isGone(error: SerialError | undefined): boolean {
+  return error?.code === 'GODWIT_HYPERVISOR_LOST' && error.facts?.['side'] === 'destination';
+}
+
+function destinationLost(state: SourceState, error: SerialError): Transition {
+  if (state.doing.kind !== 'do') return stay(state);
+  const { step } = state.doing;
+  if (step === 'commit') return stay(state); // its own answer decides
+  if (isBeforeNoReturn(step)) {
+    // Where post-copy's switch is under way, silence says nothing: the source's own hypervisor knows whether it still
+    // has the guest. A destination that says itself that it is gone ends the switch: the guest is taken back, or lost.
+    const mayBeUnderWay = step === 'switchover' && state.via === 'postcopy';
+    return mayBeUnderWay && !isGone(error) ? stay(state) : beginUndo(state, step, error);
+  }
+  return step === 'drain' || step === 'verify' ? lost(state, error.message) : stay(state);
+}
+
+function cancel(state: SourceState): Transition {
+  if (state.doing.kind !== 'do' || !canCancel(state)) return stay(state);
+  const { guest, from } = state.plan;
+  const error = godwitError('GODWIT_CANCELLED', { guest, host: from }).toJSON();
+  return beginUndo({ ...state, cancelled: true }, state.doing.step, error);
+}
+
+function timeout(state: SourceState, afterMs: number): Transition {
+  if (state.doing.kind !== 'do') return stay(state);
+  const { step } = state.doing;
+  // The guest runs at its destination and its memory flows: nothing would be gained by giving up.
+  if (step === 'drain' && state.stream === 'active') {
+    return { state, effects: [{ type: 'do', step }] };
+  }
+  // Where post-copy's switch hangs, nobody can tell which side holds the devices' state. While the guest runs here, it
+  // has not begun: the link takes nothing.
+  const hangs = step === 'switchover' && state.via === 'postcopy' && state.stopped;
+  if (step === 'drain' || hangs) {
+    const what = step === 'drain' ? 'post-copy of the rest of memory' : 'the switch to post-copy';
+    return hold(state, godwitError('GODWIT_DEADLINE', { what, deadlineMs: afterMs }).toJSON());
+  }
+  if (!isBeforeNoReturn(step)) return stay(state);
+  return beginUndo(state, step, timeoutError(state, step, afterMs));
+}
+
+function end(state: SourceState, outcome: EndPhase): Transition {
+  const next: SourceState = { ...state, doing: { kind: 'end', outcome } };
+  return { state: next, effects: [{ type: 'end', outcome }] };
+}
+
+function isDoing(state: SourceState, step: StepName): boolean {
+  return state.doing.kind === 'do' && state.doing.step === step;
+}
+
+function isUndoing(state: SourceState, step: StepName): boolean {
+  return state.doing.kind === 'undo' && state.doing.step === step;
+}
+
+/** The table's row for the error that ended a migration; 0 after success. */
+export function exitCodeOf({ doing, because }: SourceState): number {
+  const isDone = doing.kind === 'end' && doing.outcome === 'done';
+  return isDone || because === undefined ? 0 : ERRORS[because.code].exit;
+}

@@ -1,0 +1,57 @@
+import type { Report } from '../../protocol/migration.ts';
+import type { SourceEvent } from '../direct/source-state.ts';
+
+/** Where the time goes between the guest's stop and its resume, from the journal. Pure. */
+
+/** Moments of the wall clock, ms, of the last switch. */
+export interface Marks {
+  readonly stopped?: number;
+  /** The hypervisor lets the last of its state go. */
+  readonly letGo?: number;
+  /** All that the guest needs has gone over. */
+  readonly handedOver?: number;
+  readonly ran?: number;
+  /** What of that the destination's hypervisor took to resume it, ms. */
+  readonly resumeMs?: number;
+}
+
+export function marksAfter(marks: Marks, event: SourceEvent, at: number): Marks {
+  if (event.type === 'did' && event.step === 'commit') {
+    const { running } = event.facts;
+    return { ...marks, ran: at, ...(running === undefined ? {} : { resumeMs: running.resumeMs }) };
+  }
+  if (event.type !== 'hypervisor' || marks.ran !== undefined) return marks;
+  switch (event.event.type) {
+    case 'stopped':
+      return { stopped: at };
+    case 'resumed':
+      return {};
+    case 'device':
+      return marks.stopped === undefined ? marks : { ...marks, letGo: at };
+    case 'completed':
+    case 'postcopy-active':
+      if (marks.stopped === undefined) return marks;
+      return { ...marks, handedOver: marks.handedOver ?? at };
+    default:
+      return marks;
+  }
+}
+
+/** The parts in their order; none where the guest did not run at the destination. Their sum is the blackout. */
+export function blackoutParts(marks: Marks): NonNullable<Report['blackoutParts']> {
+  const { stopped, ran, resumeMs = 0 } = marks;
+  if (stopped === undefined || ran === undefined || ran < stopped) return [];
+  const letGo = within(marks.letGo ?? stopped, stopped, ran);
+  const handedOver = within(marks.handedOver ?? letGo, letGo, ran);
+  const resume = Math.min(resumeMs, ran - handedOver);
+  return [
+    { part: 'stop', ms: letGo - stopped },
+    { part: 'state', ms: handedOver - letGo },
+    { part: 'commit', ms: ran - handedOver - resume },
+    { part: 'resume', ms: resume },
+  ];
+}
+
+function within(value: number, least: number, most: number): number {
+  return Math.min(most, Math.max(least, value));
+}

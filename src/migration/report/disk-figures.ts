@@ -1,0 +1,14 @@
+import type { DiskLink } from '../../protocol/disk.ts';
+
+/** The figures of a migration whose way for disks was made anew. Pure. */
+export function addDiskLink(before: DiskLink | undefined, next: DiskLink): DiskLink {
+  if (before === undefined) return next;
+  return {
+    sentBytes: before.sentBytes + next.sentBytes,
+    receivedBytes: before.receivedBytes + next.receivedBytes,
+    linkBytes: before.linkBytes + next.linkBytes,
+    cuts: before.cuts + next.cuts,
+    longestCutMs: Math.max(before.longestCutMs, next.longestCutMs),
+    sessions: before.sessions + next.sessions,
+  };
+}

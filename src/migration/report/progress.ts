@@ -1,0 +1,75 @@
+import type { DiskProgress } from '../../protocol/disk.ts';
+import type { MemorySample, Phase, Progress } from '../../protocol/migration.ts';
+import { isEnd } from '../../protocol/migration.ts';
+import { phaseOf } from '../direct/source-state.ts';
+import type { SourceState } from '../direct/source-state.ts';
+
+/** The live view's line for a state, with the newest sample (which is not journaled). */
+export function progressOf(
+  state: SourceState,
+  sample: MemorySample | undefined,
+  elapsedMs: number,
+  note?: string,
+): Progress {
+  const phase = phaseOf(state);
+  const { id, guest, from, to, settings } = state.plan;
+  const seen = sample ?? state.sample;
+  const pace = phase === 'disks' ? state.diskPace : undefined;
+  const memoryEta = seen === undefined || isEnd(phase) ? undefined : etaMs(seen, phase);
+  const eta = phase === 'disks' ? pace?.etaMs : memoryEta;
+  return {
+    id,
+    guest,
+    from,
+    to,
+    mode: settings.mode,
+    phase,
+    elapsedMs,
+    percent: percentIn(phase, state, seen),
+    ...(eta === undefined ? {} : { etaMs: eta }),
+    ...(seen === undefined ? {} : { sample: seen }),
+    ...(state.disks === undefined ? {} : { disks: [...state.disks] }),
+    ...(pace === undefined ? {} : { diskPace: pace }),
+    ...(note === undefined ? {} : { note }),
+    ...(state.because === undefined ? {} : { error: state.because }),
+  };
+}
+
+function percentIn(phase: Phase, { disks }: SourceState, sample: MemorySample | undefined): number {
+  if (phase === 'done') return 100;
+  const copies = phase === 'disks' || phase === 'seeding';
+  return copies ? percentCopied(disks ?? []) : percentOf(sample);
+}
+
+/** Share of what is to be copied of the disks, 0..100. */
+export function percentCopied(disks: readonly DiskProgress[]): number {
+  const total = disks.reduce((sum, { totalBytes }) => sum + totalBytes, 0);
+  const copied = disks.reduce((sum, { copiedBytes }) => sum + copiedBytes, 0);
+  return total === 0 ? 0 : Math.min(100, Math.round((copied / total) * 1000) / 10);
+}
+
+/** Share of guest memory that the destination has, 0..100. */
+export function percentOf(sample: MemorySample | undefined): number {
+  if (sample === undefined || sample.totalBytes === 0) return 0;
+  const share = 1 - sample.remainingBytes / sample.totalBytes;
+  return Math.min(100, Math.max(0, Math.round(share * 1000) / 10));
+}
+
+/** Longer than any migration is allowed to take, ms: it will not end. */
+const NEVER_MS = 86_400_000;
+
+/** ms until nothing remains at the present rates; undefined while unknown or when it will not end. */
+export function etaMs(sample: MemorySample, phase: Phase): number | undefined {
+  // In post-copy the guest no longer dirties what is still here.
+  const dirtying = phase !== 'draining' && sample.round > 1;
+  const net = sample.rate - (dirtying ? sample.dirtyRate : 0);
+  if (sample.rate === 0 || net <= 0) return undefined;
+  const eta = Math.round((sample.remainingBytes / net) * 1000);
+  return eta > NEVER_MS ? undefined : eta;
+}
+
+/** The guest stands still, or has only just been resumed at the destination: nothing else is as urgent. */
+export function isBlackout({ doing, stopped }: SourceState): boolean {
+  if (doing.kind !== 'do' || !stopped) return false;
+  return ['memory', 'switchover', 'commit', 'verify'].includes(doing.step);
+}

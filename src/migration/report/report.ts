@@ -1,0 +1,295 @@
+import type { SerialError } from '../../errors.ts';
+import type { DiskLink } from '../../protocol/disk.ts';
+import type { ChosenStream, MemorySample, Phase, Report } from '../../protocol/migration.ts';
+import { migrationSettings } from '../../protocol/migration.ts';
+import type { WireReport } from '../../protocol/wire.ts';
+import { blackoutParts, marksAfter } from './blackout.ts';
+import type { Marks } from './blackout.ts';
+import { addDiskLink } from './disk-figures.ts';
+import { replayDestination } from '../direct/journal.ts';
+import type { DestinationRecord, SourceRecord } from '../direct/journal.ts';
+import { initialSource, phaseOf } from '../direct/source-state.ts';
+import type { SourceEvent, SourceState } from '../direct/source-state.ts';
+import { seenElsewhere } from './vantage.ts';
+import { addWire } from './wire-figures.ts';
+import { NO_STALLS, stallNews, stallsAfter, stallsUntil } from '../steering/standstill.ts';
+import type { Stalls } from '../steering/standstill.ts';
+import { transition } from '../direct/transition.ts';
+import { DECISION_WORDS } from '../steering/steering.ts';
+
+/** The journal, walked once; what the report needs of the way. */
+interface Walk {
+  state: SourceState | undefined;
+  phases: { phase: Phase; ms: number }[];
+  rounds: Report['roundList'];
+  decisions: Report['decisions'];
+  takeovers: number;
+  marks: Marks;
+  memoryAt: number | undefined;
+  memoryEndedAt: number | undefined;
+  sample: MemorySample | undefined;
+  final: MemorySample | undefined;
+  endedAt: number | undefined;
+  stalls: Stalls;
+  restartedAt: number | undefined;
+  /** As it was chosen with the path. */
+  stream: ChosenStream | undefined;
+  wire: WireReport | undefined;
+  diskLink: DiskLink | undefined;
+  /** When the present phase began. */
+  enteredAt: number;
+}
+
+/** Bounds of the report's lists (protocol/migration.ts); of rounds the latest are kept. */
+const MOST_ROUNDS = 10_000;
+const MOST_CHECKS = 256;
+const MOST_DECISIONS = 1000;
+
+/** The source's report, from its journal alone. `nowMs`: wall clock, for one that still runs. Undefined without records. */
+export function reportOf(records: readonly SourceRecord[], nowMs: number): Report | undefined {
+  const first = records[0];
+  if (first === undefined || first.event.type !== 'planned') return undefined;
+  const startedAt = Math.min(first.event.askedAtMs ?? first.at, first.at);
+  const walk = walkJournal(records, startedAt);
+  const state = walk.state;
+  if (state === undefined) return undefined;
+  const phase = phaseOf(state);
+  const ended = state.doing.kind === 'end';
+  const endAt = walk.endedAt ?? nowMs;
+  if (!ended) closePhase(walk, phase, walk.enteredAt, endAt);
+  const best = walk.final ?? walk.sample;
+  const memoryMs = (walk.memoryEndedAt ?? endAt) - (walk.memoryAt ?? endAt);
+  return {
+    ...identity(state),
+    outcome: state.doing.kind === 'end' ? state.doing.outcome : 'running',
+    phase,
+    finished: walk.marks.ran === undefined || state.via === 'none' ? 'none' : state.via,
+    startedAt: new Date(startedAt).toISOString(),
+    ...(ended ? { endedAt: new Date(endAt).toISOString() } : {}),
+    totalMs: Math.max(0, endAt - startedAt),
+    ...(best?.downtimeMs === undefined ? {} : { downtimeMs: best.downtimeMs }),
+    ...blackout(walk),
+    ...seenElsewhere(state),
+    ...standstills(walk, endAt),
+    bytes: best?.transferredBytes ?? 0,
+    rounds: best?.round ?? 0,
+    throughput: memoryMs > 0 ? Math.round(((best?.transferredBytes ?? 0) * 1000) / memoryMs) : 0,
+    memoryBytes: state.known.description?.memoryBytes ?? 0,
+    pageRequests: best?.pageRequests ?? 0,
+    roundList: walk.rounds.slice(-MOST_ROUNDS),
+    ...(walk.stream === undefined ? {} : { stream: walk.stream }),
+    ...(walk.wire === undefined ? {} : { wire: walk.wire }),
+    ...(state.disks === undefined ? {} : { disks: [...state.disks] }),
+    ...(walk.diskLink === undefined ? {} : { diskLink: walk.diskLink }),
+    ...(state.known.diskCheck === undefined ? {} : { diskCheck: state.known.diskCheck }),
+    phases: walk.phases,
+    checks: (state.known.checks ?? []).slice(0, MOST_CHECKS),
+    decisions: walk.decisions.slice(0, MOST_DECISIONS),
+    takeovers: walk.takeovers,
+    ...(state.because === undefined ? {} : { error: state.because }),
+    ...(walk.restartedAt === undefined
+      ? {}
+      : { restartedAt: new Date(walk.restartedAt).toISOString() }),
+    runsAt: runsAt(state),
+  };
+}
+
+function identity(
+  state: SourceState,
+): Pick<Report, 'id' | 'guest' | 'from' | 'to' | 'mode' | 'settings'> {
+  const { id, guest, from, to, settings } = state.plan;
+  return { id, guest, from, to, mode: settings.mode, settings };
+}
+
+function blackout({ marks }: Walk): Pick<Report, 'blackoutMs' | 'blackoutParts'> {
+  const { stopped, ran } = marks;
+  if (stopped === undefined || ran === undefined) return {};
+  return { blackoutMs: Math.max(0, ran - stopped), blackoutParts: blackoutParts(marks) };
+}
+
+function standstills(
+  { stalls }: Walk,
+  endAt: number,
+): Pick<Report, 'postcopyStalledMs' | 'postcopyStalls'> {
+  const { count, totalMs } = stallsUntil(stalls, endAt);
+  return count === 0 ? {} : { postcopyStalledMs: totalMs, postcopyStalls: count };
+}
+
+function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk {
+  const walk: Walk = {
+    state: undefined,
+    phases: [],
+    rounds: [],
+    decisions: [],
+    takeovers: 0,
+    marks: {},
+    memoryAt: undefined,
+    memoryEndedAt: undefined,
+    sample: undefined,
+    final: undefined,
+    endedAt: undefined,
+    stalls: NO_STALLS,
+    restartedAt: undefined,
+    stream: undefined,
+    wire: undefined,
+    diskLink: undefined,
+    enteredAt: startedAt,
+  };
+  for (const { event, at } of records) {
+    const before = walk.state;
+    if (before === undefined) {
+      if (event.type === 'planned') walk.state = initialSource(event).state;
+      continue;
+    }
+    const after = transition(before, event).state;
+    walk.state = after;
+    const was = phaseOf(before);
+    if (phaseOf(after) !== was) {
+      closePhase(walk, was, walk.enteredAt, at);
+      walk.enteredAt = at;
+      if (after.doing.kind === 'end') walk.endedAt = at;
+      if (was === 'memory' || was === 'draining') walk.memoryEndedAt = at;
+      if (phaseOf(after) === 'memory') walk.memoryAt = at;
+    }
+    note(walk, event, at, Math.max(0, at - startedAt));
+  }
+  return walk;
+}
+
+function closePhase(walk: Walk, phase: Phase, from: number, to: number): void {
+  walk.phases.push({ phase, ms: Math.max(0, to - from) });
+}
+
+function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number): void {
+  walk.marks = marksAfter(walk.marks, event, at);
+  if (event.type === 'decided')
+    walk.decisions.push({ atMs, what: `${DECISION_WORDS[event.what]}: ${event.why}` });
+  if (event.type === 'cancel') walk.decisions.push({ atMs, what: 'cancel was asked for' });
+  if (event.type === 'fenced')
+    walk.decisions.push({ atMs, what: `${event.host} is off: ${event.by}` });
+  if (event.type === 'resolved') walk.decisions.push({ atMs, what: resolvedWords(event) });
+  if (event.type === 'restarted') walk.restartedAt = at;
+  noteWire(walk, event, atMs);
+  if (event.type === 'timeout') walk.decisions.push({ atMs, what: 'the time allowed is over' });
+  if (event.type === 'taken-over') walk.takeovers += 1;
+  if (event.type === 'flows' && event.over !== undefined) {
+    walk.decisions.push({ atMs, what: `the stream was taken up again over ${event.over}` });
+  }
+  const news = stallNews(event);
+  if (news !== undefined) walk.stalls = stallsAfter(walk.stalls, news, at);
+  if (event.type !== 'measured') return;
+  const { round, transferredBytes, remainingBytes, rate, dirtyRate } = event.sample;
+  const figures = { transferredBytes, remainingBytes, rate, dirtyRate };
+  walk.sample = event.sample;
+  if (event.final) {
+    walk.final = event.sample;
+    const lateMs = at - (walk.memoryEndedAt ?? at);
+    walk.rounds.push({ round, atMs: Math.max(0, atMs - lateMs), ...figures });
+  } else if (round > 1) {
+    // It was taken as this round began: that is how the one before it ended.
+    walk.rounds.push({ round: round - 1, atMs, ...figures });
+  }
+}
+
+function streamWords(stream: ChosenStream | undefined): string {
+  if (stream === undefined) return '';
+  const { compress, streams } = stream;
+  return compress === 'none' ? ` over ${streams} streams` : `, ${compress} over ${streams} streams`;
+}
+
+/** The way that was chosen, and what came of the wire; a new mover's, and post-copy's further sessions, are added up. */
+function noteWire(walk: Walk, event: SourceRecord['event'], atMs: number): void {
+  if (event.type === 'did' && event.facts.path !== undefined) {
+    const { takes, why, stream } = event.facts.path;
+    walk.stream = stream;
+    // What was asked for is no decision.
+    const { path } = walk.state?.plan.settings ?? {};
+    if (path === 'auto')
+      walk.decisions.push({ atMs, what: `memory goes by ${takes}${streamWords(stream)}: ${why}` });
+  }
+  if (event.type !== 'wire' && event.type !== 'disk-link') return;
+  if (event.type === 'wire') walk.wire = addWire(walk.wire, event.figures);
+  else walk.diskLink = addDiskLink(walk.diskLink, event.figures);
+  const way = event.type === 'wire' ? 'the wire' : 'the way of the disks';
+  if (event.why !== undefined) walk.decisions.push({ atMs, what: `${way} ended: ${event.why}` });
+}
+
+function resolvedWords({ by, runAt, proof }: Extract<SourceEvent, { type: 'resolved' }>): string {
+  const on = {
+    ask: 'with the destination’s own word',
+    observed: 'the destination answers and has no copy of it',
+    fenced: 'the other host was shown to be off',
+    operator: 'on a person’s word alone',
+  };
+  return `${by} resolved it to run at the ${runAt} (${on[proof]})`;
+}
+
+function runsAt(state: SourceState): Report['runsAt'] {
+  const outcome = state.doing.kind === 'end' ? state.doing.outcome : undefined;
+  if (state.restarted) return 'source';
+  if (state.right === 'passed') return outcome === 'lost' ? 'nowhere' : 'destination';
+  if (outcome === 'held' || outcome === 'lost') return 'unknown';
+  if (isSourceGone(state)) return state.right === 'committing' ? 'unknown' : 'nowhere';
+  return state.right === 'committing' || state.stopped ? 'unknown' : 'source';
+}
+
+function isSourceGone(state: SourceState): boolean {
+  const errors = [...state.leftovers, ...(state.because === undefined ? [] : [state.because])];
+  const told = errors.some(
+    (error) => error.code === 'GODWIT_HYPERVISOR_LOST' && error.facts['side'] === 'source',
+  );
+  return told || state.stream === 'lost';
+}
+
+/** What the destination's journal tells by itself: less, but enough for the list and for a dead source. */
+export function destinationReportOf(
+  records: readonly DestinationRecord[],
+  nowMs: number,
+): Report | undefined {
+  const first = records[0];
+  const state = replayDestination(records.map((record) => record.event));
+  if (first === undefined || state === undefined) return undefined;
+  const ended = state.stage === 'finished' || state.stage === 'released';
+  const lastAt = records.at(-1)?.at ?? first.at;
+  const outcome = destinationOutcome(state.stage, state.error);
+  const { id, guest, from, memoryBytes } = state.admission;
+  const mode = state.preparation?.stream.mode ?? 'precopy';
+  return {
+    id,
+    guest,
+    from,
+    to: state.host,
+    outcome,
+    phase: outcome === 'running' ? destinationPhase(state) : outcome,
+    mode,
+    finished: 'none',
+    settings: migrationSettings.parse({ mode }),
+    startedAt: new Date(first.at).toISOString(),
+    ...(ended ? { endedAt: new Date(lastAt).toISOString() } : {}),
+    totalMs: Math.max(0, (ended ? lastAt : nowMs) - first.at),
+    bytes: 0,
+    rounds: 0,
+    throughput: 0,
+    memoryBytes,
+    pageRequests: 0,
+    roundList: [],
+    phases: [],
+    checks: [],
+    decisions: [],
+    takeovers: records.filter((record) => record.event.type === 'taken-over').length,
+    ...(state.error === undefined ? {} : { error: state.error }),
+    runsAt: state.right === 'running' ? 'destination' : 'source',
+  };
+}
+
+function destinationOutcome(stage: string, error: SerialError | undefined): Report['outcome'] {
+  if (stage === 'finished') return 'done';
+  if (stage !== 'released') return 'running';
+  return error?.code === 'GODWIT_CANCELLED' ? 'cancelled' : 'failed';
+}
+
+function destinationPhase(state: { right: string; stage: string; hypervisor: string }): Phase {
+  if (state.right === 'running') return state.hypervisor === 'postcopy' ? 'draining' : 'handover';
+  if (state.stage === 'prepared') return 'memory';
+  return state.stage === 'preparing' ? 'preparing' : 'checking';
+}

@@ -1,0 +1,23 @@
+import type { WireReport } from '../../protocol/wire.ts';
+
+/** Bound of the report's list of levels (protocol/wire.ts). */
+const MOST_LEVELS = 256;
+
+/** The figures of a migration whose wire was opened anew. Pure. */
+export function addWire(before: WireReport | undefined, next: WireReport): WireReport {
+  if (before === undefined) return next;
+  const told = { ...before.told };
+  for (const [kind, count] of Object.entries(next.told)) told[kind] = (told[kind] ?? 0) + count;
+  return {
+    streamBytes: before.streamBytes + next.streamBytes,
+    linkBytes: before.linkBytes + next.linkBytes,
+    returnBytes: before.returnBytes + next.returnBytes,
+    told,
+    misses: before.misses + next.misses,
+    levels: [...before.levels, ...next.levels].slice(0, MOST_LEVELS),
+    processorMs: before.processorMs + next.processorMs,
+    cuts: before.cuts + next.cuts,
+    longestCutMs: Math.max(before.longestCutMs, next.longestCutMs),
+    sessions: before.sessions + next.sessions,
+  };
+}

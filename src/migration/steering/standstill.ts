@@ -1,0 +1,85 @@
+import type { SourceEvent } from '../direct/source-state.ts';
+
+/** Post-copy’s stream when its bytes stand still: how long that may be, and how long it was. Pure. */
+
+/** So long a stream may stand still without a thought, ms. */
+export const NOTICED_MS = 1000;
+/** Still for so long over a way that takes everything else, it is taken up anew all the same, ms. */
+export const STUCK_MS = 10_000;
+
+/** What is known of a stream whose bytes stand still. */
+export interface Standstill {
+  readonly stillMs: number;
+  /** The way to the destination that is in use takes something now. */
+  readonly answers: boolean;
+  /** It took nothing at some time since the bytes stand still. */
+  readonly wasSilent: boolean;
+  /** Some other way takes something now. */
+  readonly otherAnswers: boolean;
+}
+
+/**
+ * Whether to let go of the stream and take it up anew, `now` or `never` as things stand. A link that comes back is not
+ * waited for by TCP: it asks ever more seldom, and may be late by as long as the link was away. A link that only swallows
+ * what it gets comes back to nobody, but another way may be open.
+ */
+export function judgeStandstill(look: Standstill): 'recover' | 'wait' {
+  const { stillMs, answers, wasSilent, otherAnswers } = look;
+  if (stillMs < NOTICED_MS) return 'wait';
+  if (!answers) return otherAnswers ? 'recover' : 'wait';
+  return wasSilent || stillMs >= STUCK_MS ? 'recover' : 'wait';
+}
+
+/** How often, and for how long in all, the stream stood still; `since` while it does. Moments are wall clock, ms. */
+export interface Stalls {
+  readonly count: number;
+  readonly totalMs: number;
+  readonly since: number | undefined;
+}
+
+export const NO_STALLS: Stalls = { count: 0, totalMs: 0, since: undefined };
+
+/** What the journal tells of the stream, in the order of its records. */
+export type StallNews =
+  /** It has stood still for so long already. */
+  | { readonly type: 'still'; readonly forMs: number }
+  | { readonly type: 'broken' }
+  /** `afterMs`: how long it stood still, where that was not told before. */
+  | { readonly type: 'flows'; readonly afterMs: number };
+
+export function stallsAfter(stalls: Stalls, news: StallNews, at: number): Stalls {
+  const { count, totalMs, since } = stalls;
+  switch (news.type) {
+    case 'still':
+      return since === undefined ? { ...stalls, since: at - news.forMs } : stalls;
+    case 'broken':
+      return since === undefined ? { ...stalls, since: at } : stalls;
+    case 'flows': {
+      const ms = since === undefined ? news.afterMs : Math.max(0, at - since);
+      if (ms === 0 && since === undefined) return stalls;
+      return { count: count + 1, totalMs: totalMs + ms, since: undefined };
+    }
+  }
+}
+
+/** The sum at `at`, one that goes on included. */
+export function stallsUntil(stalls: Stalls, at: number): Stalls {
+  return stallsAfter(stalls, { type: 'flows', afterMs: 0 }, at);
+}
+
+/** What an event of the source tells of it. */
+export function stallNews(event: SourceEvent): StallNews | undefined {
+  switch (event.type) {
+    case 'stalled':
+      return { type: 'still', forMs: event.forMs };
+    case 'flows':
+      return { type: 'flows', afterMs: event.afterMs ?? 0 };
+    case 'hypervisor':
+      if (event.event.type === 'postcopy-paused') return { type: 'broken' };
+      return /^(postcopy-active|completed)$/.test(event.event.type)
+        ? { type: 'flows', afterMs: 0 }
+        : undefined;
+    default:
+      return undefined;
+  }
+}

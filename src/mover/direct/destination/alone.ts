@@ -1,0 +1,174 @@
+import { godwitError, hasCode } from '../../../errors.ts';
+import { whyNotHere } from '../../../migration/direct/resolve.ts';
+import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
+import type { Proof } from '../../../migration/direct/run-right.ts';
+import { onSilence } from '../../../migration/direct/silence.ts';
+import type { ResolveAnswer, RunAt, SideView } from '../../../protocol/resolve.ts';
+import type { Fence } from '../../../host/fencing.ts';
+import type { DestinationParts } from './parts.ts';
+
+/** What a destination does when its source does not speak to it: by itself, or because a person says so. */
+
+/** The mover's own deeds; each is called in its turn with the calls of the source. */
+export interface Hands {
+  readonly parts: DestinationParts;
+  readonly state: () => DestinationState;
+  readonly record: (event: DestinationEvent) => Promise<void>;
+  /** Resumes the guest, whose right to run here is in the journal. */
+  readonly run: (signal: AbortSignal) => Promise<void>;
+  readonly settle: (signal: AbortSignal) => Promise<void>;
+  readonly release: (why: string, signal: AbortSignal, mayRefuse?: boolean) => Promise<void>;
+  /** Takes down what is left of a guest that ran here. */
+  readonly bury: (signal: AbortSignal) => Promise<void>;
+}
+
+/** What the source's agent says of its side of the migration. `isDark`: nothing was heard of it. */
+export type AskSource = (
+  signal: AbortSignal,
+) => Promise<{ readonly isDark: boolean; readonly view?: SideView }>;
+
+export interface Others {
+  readonly askSource?: AskSource | undefined;
+  readonly fence?: Fence | undefined;
+}
+
+/** Whether silence may come to mean something for it: there is still something here that a source decides about. */
+export function isForsaken(state: DestinationState): boolean {
+  if (state.stage === 'released' || state.stage === 'finished') return false;
+  return state.right === 'running' || onSilence(state) !== 'wait';
+}
+
+/**
+ * Somebody who knows is asked first, where there is a way to. A guest that runs here is settled only when the source has not closed the epoch
+ * without this side's word; as long as it cannot be asked, that stays open.
+ */
+export async function actOnSilence(hands: Hands, leaseMs: number): Promise<void> {
+  const { log, others } = hands.parts;
+  const signal = AbortSignal.timeout(120_000);
+  // A call may have come while this waited for its turn.
+  const action = onSilence(hands.state());
+  if (!isForsaken(hands.state())) return;
+  const source = await others?.askSource?.(signal);
+  if (await overruled(hands, source?.view, signal)) return;
+  // Where the source cannot be asked, a guest that runs here is not settled yet.
+  const isDark = source?.isDark === true;
+  const waits = action === 'finish' && isDark;
+  if (action === 'wait' || waits) return;
+  log.warn({ leaseMs, action }, 'the source is silent');
+  switch (action) {
+    case 'finish':
+      await settleOrBury(hands, signal);
+      return;
+    case 'bury':
+      await hands.bury(signal);
+      return;
+    case 'release':
+      if (isDark && (await runWithProof(hands, signal))) return;
+      await giveUp(hands, leaseMs, signal);
+      return;
+  }
+}
+
+/** A hypervisor whose end nobody heard of is found gone here; the next time round its remains are taken down. */
+async function settleOrBury(hands: Hands, signal: AbortSignal): Promise<void> {
+  try {
+    await hands.settle(signal);
+  } catch (thrown) {
+    if (!hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) throw thrown;
+    const event = { type: 'lost', reason: thrown.message } as const;
+    await hands.record({ type: 'hypervisor', event });
+  }
+}
+
+async function giveUp(hands: Hands, leaseMs: number, signal: AbortSignal): Promise<void> {
+  const { unsure, admission } = hands.state();
+  const reason = `silent for ${leaseMs} ms`;
+  const facts = { peer: admission.from, address: 'its mover', reason };
+  const error = godwitError('GODWIT_UNREACHABLE', facts).toJSON();
+  await hands.record({ type: 'failed', error });
+  // After a reboot nothing of the guest is left here; whether it ran is still not for this side to say.
+  await hands.release('the source is silent', signal, !unsure);
+}
+
+/** A mover that takes over asks what became of the migration meanwhile: it may long be over. */
+export async function askOnReturn(hands: Hands): Promise<void> {
+  if (!isForsaken(hands.state())) return;
+  const signal = AbortSignal.timeout(120_000);
+  const source = (await hands.parts.others?.askSource?.(signal))?.view;
+  if (source === undefined || !isForsaken(hands.state())) return;
+  if (await overruled(hands, source, signal)) return;
+  const { admission, right } = hands.state();
+  const isOver = source.phase === 'failed' || source.phase === 'cancelled';
+  if (!isOver || source.epoch !== admission.epoch || right === 'running') return;
+  await hands.release(`${source.host} has ended it as ${source.phase}`, signal);
+}
+
+/** The source has closed the epoch without this side's word: it runs the guest, on a proof or a person's word. */
+async function overruled(
+  hands: Hands,
+  source: SideView | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { admission, right, unsure } = hands.state();
+  const { epoch } = admission;
+  if (source?.right !== 'abandoned' || source.epoch !== epoch) return false;
+  if (right !== 'running' && !unsure) return false;
+  const why = `${source.host} has taken the guest back without this side’s word`;
+  hands.parts.log.warn({ epoch }, why);
+  await hands.record({ type: 'overruled', epoch, why });
+  await hands.release(why, signal);
+  return true;
+}
+
+/** All of the guest is here, and its source is shown to be off: it is run here rather than given up. */
+async function runWithProof(hands: Hands, signal: AbortSignal): Promise<boolean> {
+  const state = hands.state();
+  const { fence } = hands.parts.others ?? {};
+  if (fence === undefined || state.right !== 'armed' || whyNotHere(state) !== undefined) {
+    return false;
+  }
+  const { id, guest, from } = state.admission;
+  const answer = await fence(from, { id, guest, side: 'source' }, signal);
+  hands.parts.log.warn({ host: from, ...answer }, 'the fencing hook was asked');
+  if (!answer.off) return false;
+  await runHere(hands, 'fenced', answer.by, signal);
+  return true;
+}
+
+async function runHere(hands: Hands, proof: Proof, by: string, signal: AbortSignal): Promise<void> {
+  const { epoch } = hands.state().admission;
+  await hands.record({ type: 'resolved', epoch, proof, by: by.slice(0, 128) });
+  await hands.run(signal);
+}
+
+export interface Order {
+  readonly runAt: RunAt;
+  readonly proof: ResolveAnswer['proof'];
+  readonly by: string;
+}
+
+/** A person's order, where the source cannot be asked. GODWIT_RESOLVE_REFUSED where it cannot be followed. */
+export async function followOrder(hands: Hands, order: Order): Promise<ResolveAnswer> {
+  const { runAt, proof, by } = order;
+  const state = hands.state();
+  const { guest, id, from } = state.admission;
+  const signal = AbortSignal.timeout(60_000);
+  if (runAt === 'source') {
+    if (state.right === 'running') throw cannot(state, runAt, 'the guest runs here');
+    if (state.stage !== 'released') await hands.release(`${by} gave it up`, signal, !state.unsure);
+    const what = `${state.host} has given ${guest} up; ${from} finds that out when it comes back`;
+    return { what, proof: 'ask' };
+  }
+  const why = whyNotHere(state);
+  if (why !== undefined) throw cannot(state, runAt, why);
+  if (state.right !== 'running') {
+    if (proof === 'ask') throw cannot(state, runAt, `${from} has not given it the right to run`);
+    await runHere(hands, proof, by, signal);
+  }
+  return { what: `${guest} runs at ${state.host} (${id})`, proof };
+}
+
+function cannot({ admission }: DestinationState, runAt: RunAt, reason: string): Error {
+  const { id, guest } = admission;
+  return godwitError('GODWIT_RESOLVE_REFUSED', { id, guest, runAt, reason });
+}

@@ -1,0 +1,31 @@
+import path from 'node:path';
+import type { DestinationSession } from '../../../drivers/driver.ts';
+import type { Assessment, Preparation } from '../../../protocol/peer.ts';
+import { expectBases } from './base-plan.ts';
+import type { BuildParts } from './build.ts';
+import { planImages, withPlanned } from './images.ts';
+import { diskFiles } from './storage.ts';
+
+/** Everything that this host has to say to the guest: its hypervisor, its disks, its networks. Changes nothing. */
+export async function assess(
+  { config, ports, dir }: BuildParts,
+  session: DestinationSession,
+  preparation: Preparation,
+  signal: AbortSignal,
+): Promise<Assessment> {
+  const networks = await ports.map(preparation, signal);
+  const shared = await diskFiles(config, preparation);
+  const { images, checks } = await planImages(config, preparation);
+  const { description, stream } = preparation;
+  const bases = await expectBases(config, preparation);
+  const files = withPlanned(new Map([...shared.files, ...bases.files]), images);
+  const [found, segments] = await Promise.all([
+    session.assess(description, stream, signal, files),
+    ports.segments(path.basename(dir), preparation, signal),
+  ]);
+  const copies = images.map(({ place }) => place);
+  return {
+    checks: [...shared.checks, ...bases.checks, ...checks, ...found, ...networks, ...segments],
+    ...(copies.length === 0 ? {} : { copies }),
+  };
+}

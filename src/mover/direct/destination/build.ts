@@ -1,0 +1,154 @@
+import type { DestinationSession } from '../../../drivers/driver.ts';
+import type { AgentConfig } from '../../../config.ts';
+import { GodwitError, toGodwitError } from '../../../errors.ts';
+import type { HookFacts } from '../../../hooks/hooks.ts';
+import { runHook, runLateHook } from '../../../hooks/runner.ts';
+import type { DestinationState } from '../../../migration/direct/destination.ts';
+import { tapName } from '../../../network/tap.ts';
+import type { Preparation } from '../../../protocol/peer.ts';
+import type { Ledger } from './ledger.ts';
+import { streamSetup } from './parts.ts';
+import type { DestinationParts } from './parts.ts';
+import { FirstFrame } from './first-frame.ts';
+import { GuestPorts, removePorts, settleTunnels } from './ports.ts';
+import { DestinationBases } from './bases.ts';
+import { baseFiles } from './base-plan.ts';
+import { DestinationCompare } from './compare.ts';
+import { DestinationDisks } from './disks.ts';
+import { discardImages, imagesToMake, keepImages, makeImages, withPlanned } from './images.ts';
+import { filesToOpen } from './storage.ts';
+import { DestinationWay } from './way.ts';
+
+/** What building takes, and what it has made. */
+export interface BuildParts extends DestinationParts {
+  readonly way: DestinationWay;
+  readonly disks: DestinationDisks;
+  readonly compare: DestinationCompare;
+  readonly bases: DestinationBases;
+  readonly ports: GuestPorts;
+  readonly firstFrame: FirstFrame;
+}
+
+/** What is done of the guest's disks for a call of the source. */
+export type DisksWork<T> = (
+  parts: BuildParts,
+  hypervisor: DestinationSession,
+  ledger: Ledger,
+) => Promise<T>;
+
+export function buildParts(parts: DestinationParts): BuildParts {
+  const ports = new GuestPorts(parts.config);
+  // What is mapped for this guest counts as if it were configured.
+  const config = { ...parts.config, bridges: ports.bridges };
+  const disks = new DestinationDisks(parts);
+  const compare = new DestinationCompare(parts);
+  const bases = new DestinationBases(parts);
+  const firstFrame = new FirstFrame(parts.clock);
+  const way = new DestinationWay(parts);
+  return { ...parts, config, way, disks, compare, bases, ports, firstFrame };
+}
+
+/** Makes the guest's ports and its paused hypervisor. What was begun is in the journal before it is made. */
+export async function build(
+  parts: BuildParts,
+  ledger: Ledger,
+  session: DestinationSession,
+  preparation: Preparation,
+  signal: AbortSignal,
+): Promise<void> {
+  const { way } = parts;
+  const { name: guest } = preparation.description;
+  const refusal = (await parts.ports.map(preparation, signal)).find(({ error }) => error);
+  if (refusal?.error !== undefined) throw new GodwitError(refusal.error);
+  const nics = session.nics(preparation.description);
+  const { id, from } = ledger.state.admission;
+  const ports = Object.fromEntries(nics.map((nic, index) => [nic.id, tapName(id, index)]));
+  const images = await imagesToMake(parts.config, preparation);
+  const directories = images.flatMap((image) => image.directories);
+  await ledger.record({ type: 'preparing', preparation, ports, directories });
+  try {
+    for (const nic of nics) {
+      const name = ports[nic.id];
+      if (name !== undefined) await parts.ports.make(nic, name, guest, signal);
+    }
+    const { config } = parts;
+    await runHook(config, 'prepare-destination', () => hookFacts(ledger.state, config), signal);
+    const setup = streamSetup(parts, preparation, from, way.socketFor(ledger.state));
+    const there = new Map([
+      ...(await filesToOpen(config, preparation)),
+      ...(await baseFiles(config, ledger.state, session.disks?.images, signal)),
+    ]);
+    await makeImages(session, { migration: id, preparation, images, files: there }, signal);
+    const files = withPlanned(there, images);
+    const taps = new Map(Object.entries(ports));
+    const started = await session.start(preparation.description, setup, taps, signal, files);
+    const memoryAddress = await way.address(ledger.state, started.memoryAddress);
+    await ledger.record({ type: 'prepared', handle: started.handle, memoryAddress });
+  } catch (thrown) {
+    way.letGo('it could not be prepared');
+    await ledger.record({ type: 'failed', error: toGodwitError(thrown).toJSON() });
+    throw thrown;
+  }
+}
+
+/** Breaks off what comes in from the source. */
+export function letGo({ way, disks, bases, firstFrame }: BuildParts, why: string): void {
+  firstFrame.close();
+  void bases.stop(why);
+  way.letGo(why);
+  disks.letGo(why);
+}
+
+/** The guest runs here: what only the migration needed goes. */
+export async function settle(
+  { config, way, disks, compare }: BuildParts,
+  session: DestinationSession,
+  state: DestinationState,
+  signal: AbortSignal,
+): Promise<void> {
+  await way.end(state);
+  disks.letGo('the migration is over');
+  await compare.end(session, state, signal);
+  await session.settle(signal);
+  await keepImages(config, state);
+}
+
+/** Removes everything that was made here for the guest. */
+export async function takeDown(
+  parts: BuildParts,
+  session: DestinationSession,
+  state: DestinationState,
+  signal: AbortSignal,
+): Promise<void> {
+  letGo(parts, 'its guest is taken down');
+  await parts.bases.stop('its guest is taken down');
+  await session.destroy(signal);
+  await removePorts(state, signal);
+  await parts.connections?.forget(signal);
+  await discardImages(parts.config, state);
+}
+
+/** Tells the network where the guest is now. Never rejects: the guest’s own next frame tells it as well. */
+export async function announce(
+  session: DestinationSession,
+  state: DestinationState,
+  { config, log }: DestinationParts,
+): Promise<void> {
+  void runLateHook(config, 'after-resume', () => hookFacts(state, config), log);
+  try {
+    await session.announce(AbortSignal.timeout(10_000));
+  } catch (error) {
+    log.warn({ error: toGodwitError(error) }, 'not announced');
+  }
+  await settleTunnels(state, log);
+}
+
+function hookFacts(
+  { admission, preparation, ports }: DestinationState,
+  { name: to }: AgentConfig,
+): HookFacts {
+  const { id: migration, guest, from } = admission;
+  const networks = preparation?.networks ?? [];
+  const mode = preparation?.stream.mode ?? 'precopy';
+  return { migration, guest, from, to, mode, networks, ports };
+}

@@ -1,0 +1,100 @@
+import { toGodwitError } from '../../../errors.ts';
+import type { DestinationState } from '../../../migration/direct/destination.ts';
+import { concerns, keyOf } from '../../../network/connections/entries.ts';
+import { FEW, readConnections, replaceConnections } from '../../../network/connections/table.ts';
+import type {
+  Connection,
+  ConnectionsAnswer,
+  ConnectionsNews,
+} from '../../../protocol/connections.ts';
+import { Lane } from '../../lane.ts';
+
+/** More than one migration may put in: what is beyond stays until it times out. */
+const MOST_REMEMBERED = 16_384;
+
+type News = ConnectionsNews & { readonly epoch: number };
+const UNEXPECTED: ConnectionsAnswer = { put: 0, problem: 'the guest is not expected here' };
+
+/** Connections of the guest that its source has handed over, put into this host's tracking before the guest runs. */
+export class ArrivedConnections {
+  readonly #lane = new Lane();
+  /** Put in by this mover, and not there before. */
+  readonly #own = new Map<string, Connection>();
+  /** There before, and not heard of from the source. */
+  #older: Map<string, Connection> | undefined;
+  #addresses: readonly string[] = [];
+  #over = false;
+
+  /** Never rejects for what this host cannot do: the answer says it. */
+  take(news: News, state: () => DestinationState, signal: AbortSignal): Promise<ConnectionsAnswer> {
+    return this.#lane.run(async () => {
+      const now = state();
+      const wrong = news.epoch !== now.admission.epoch || now.stage !== 'prepared';
+      if (wrong || now.right === 'refused' || this.#over) return UNEXPECTED;
+      try {
+        return await this.#take(news, now, signal);
+      } catch (thrown) {
+        signal.throwIfAborted();
+        return { put: 0, problem: toGodwitError(thrown).message.slice(0, 1024) };
+      }
+    });
+  }
+
+  async #take(
+    { fresh, gone, complete }: News,
+    { preparation, right }: DestinationState,
+    signal: AbortSignal,
+  ): Promise<ConnectionsAnswer> {
+    const addresses = (preparation?.networks ?? []).flatMap((nic) => nic.addresses);
+    const known = new Set(addresses);
+    this.#addresses = addresses;
+    // A peer speaks for its guest, and for nobody else here.
+    const news = fresh.filter((entry) => concerns(entry, known));
+    for (const entry of news) this.#older?.delete(keyOf(entry));
+    if (right !== 'running') {
+      await this.#putBefore(news, gone, addresses, signal);
+    } else {
+      // What this host has seen of the guest since is newer; what is left of its earlier stay is not, and is taken out
+      // as far as that leaves the rest alone.
+      const past = complete ? [...(this.#older?.values() ?? [])].slice(0, FEW) : [];
+      this.#older = undefined;
+      await replaceConnections(addresses, past, news, signal);
+    }
+    return { put: news.length };
+  }
+
+  /**
+   * An entry that is there already may be left from when the guest was here last: its window is of then, and the guest's
+   * next segment would be none that it could have sent.
+   */
+  async #putBefore(
+    fresh: readonly Connection[],
+    gone: readonly Connection[],
+    addresses: readonly string[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const there = new Map<string, Connection>();
+    for (const entry of (await readConnections(addresses, signal)).entries)
+      there.set(keyOf(entry), entry);
+    this.#older ??= new Map(there);
+    const over = gone.filter((entry) => this.#own.delete(keyOf(entry)));
+    for (const entry of fresh) {
+      const key = keyOf(entry);
+      this.#older.delete(key);
+      if (!there.has(key) && this.#own.size < MOST_REMEMBERED) this.#own.set(key, entry);
+    }
+    const stale = fresh.filter((entry) => there.has(keyOf(entry)));
+    await replaceConnections(addresses, [...over, ...stale], fresh, signal);
+  }
+
+  /** The guest does not come: nothing is left of what was put in. Never rejects. */
+  forget(signal: AbortSignal): Promise<void> {
+    return this.#lane.run(async () => {
+      this.#over = true;
+      const own = [...this.#own.values()];
+      this.#own.clear();
+      if (own.length === 0) return;
+      await replaceConnections(this.#addresses, own, [], signal).catch(() => undefined);
+    });
+  }
+}

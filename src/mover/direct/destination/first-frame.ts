@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs';
+import type { Clock } from '../../../clock.ts';
+import type { AgentConfig } from '../../../config.ts';
+import type { DestinationState } from '../../../migration/direct/destination.ts';
+
+/** Between two looks, ms: often while it is worth it. */
+const SOON_MS = 2;
+const SOON_FOR_MS = 300;
+const LATER_MS = 20;
+const MOST_MS = 10_000;
+
+/** Frames that a port has taken from its guest; undefined where there is none. */
+export type CountFrames = (port: string) => number | undefined;
+
+/** What comes out of a tap was sent into it by the guest, or by its hypervisor in its name. */
+const countFrames: CountFrames = (port) => {
+  try {
+    return Number(readFileSync(`/sys/class/net/${port}/statistics/rx_packets`, 'utf8'));
+  } catch {
+    return undefined;
+  }
+};
+
+/** When the first frame came through one of the guest's new ports, from the order to run on. */
+export class FirstFrame {
+  readonly #clock: Clock;
+  readonly #count: CountFrames;
+  #ms: number | undefined;
+  #begun = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(clock: Clock, count: CountFrames = countFrames) {
+    this.#clock = clock;
+    this.#count = count;
+  }
+
+  /** The guest is told to run. Only the first time counts, and only where it had sent nothing here before. */
+  expect(state: DestinationState, { network }: AgentConfig): void {
+    if (this.#begun || network.vantage === false) return;
+    this.#begun = true;
+    const ports = Object.values(state.ports);
+    if (this.#framesOf(ports) === 0) this.#later(ports, this.#clock.monotonicMs(), SOON_MS);
+  }
+
+  #later(ports: readonly string[], since: number, ms: number): void {
+    this.#timer = setTimeout(() => this.#look(ports, since), ms).unref();
+  }
+
+  #look(ports: readonly string[], since: number): void {
+    const ms = this.#clock.monotonicMs() - since;
+    if ((this.#framesOf(ports) ?? 0) > 0) this.#ms = ms;
+    else if (ms < MOST_MS) this.#later(ports, since, ms < SOON_FOR_MS ? SOON_MS : LATER_MS);
+  }
+
+  #framesOf(ports: readonly string[]): number | undefined {
+    const counts = ports.flatMap((port) => this.#count(port) ?? []);
+    return counts.length === 0 ? undefined : counts.reduce((sum, each) => sum + each, 0);
+  }
+
+  /** A part of what the source is told; empty until one has come. */
+  told(): { firstFrameMs?: number } {
+    return this.#ms === undefined ? {} : { firstFrameMs: this.#ms };
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+}

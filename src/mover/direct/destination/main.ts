@@ -1,0 +1,158 @@
+import type { AgentConfig } from '../../../config.ts';
+import { godwitError } from '../../../errors.ts';
+import type { Driver } from '../../../drivers/driver.ts';
+import { initialDestination, knowsItNeverRan } from '../../../migration/direct/destination.ts';
+import type { DestinationEvent } from '../../../migration/direct/destination.ts';
+import { replayDestination } from '../../../migration/direct/journal.ts';
+import { destinationReportOf } from '../../../migration/report/report.ts';
+import { peerContract } from '../../../protocol/contract.ts';
+import type { Progress } from '../../../protocol/migration.ts';
+import type { DestinationMoverRequest } from '../../../protocol/mover-request.ts';
+import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../../../protocol/version.ts';
+import type { Listening } from '../../../rpc/listen.ts';
+import type { Handlers } from '../../../rpc/server.ts';
+import { openDestinationJournal, readJournals } from '../../../host/journal.ts';
+import type { Surroundings } from '../../engine/surroundings.ts';
+import { askSourceOf } from './source-agent.ts';
+import { ArrivedConnections } from './connections.ts';
+import { DestinationMover } from './mover.ts';
+import { answerStorage } from './storage.ts';
+
+export interface RunningDestination {
+  readonly mover: DestinationMover;
+  readonly listening: Listening;
+  readonly progress: () => Progress;
+}
+
+/** Builds the destination's mover from its request and journal, and listens for the source's mover. */
+export async function openDestination(
+  dir: string,
+  config: AgentConfig,
+  request: DestinationMoverRequest,
+  driver: Driver,
+  around: Surroundings,
+): Promise<RunningDestination> {
+  const { clock, log, pid, bootId, openFile } = around;
+  const { journal, events } = openDestinationJournal(dir, clock, openFile);
+  const admitted = { type: 'admitted', admission: request.admission, host: config.name } as const;
+  let state = replayDestination(events);
+  const tookOver = state !== undefined;
+  if (state === undefined) {
+    state = initialDestination(admitted);
+  } else {
+    const neverRan = knowsItNeverRan(state.right, armedBootId(events), bootId());
+    const event = { type: 'taken-over', pid, neverRan } as const;
+    await journal.append(event, 'sync');
+    state = replayDestination([...events, event]) ?? state;
+  }
+  const others = {
+    askSource: askSourceOf(request, around.connect, log, around.reach),
+    fence: around.fence,
+  };
+  const connections = new ArrivedConnections();
+  const mover = new DestinationMover(
+    { dir, config, driver, journal, clock, log, bootId, others, connections, wire: around.wire },
+    state,
+  );
+  const listening = await around.listen(
+    peerContract,
+    handlersOf(mover, connections, config),
+    (caller) => {
+      // Only the host that sends this guest may speak for it.
+      if (caller.name === request.fromHost) return;
+      const needs = `the certificate of ${request.fromHost}`;
+      throw godwitError('GODWIT_ROLE_FORBIDDEN', {
+        peer: caller.name,
+        role: caller.role,
+        action: 'this migration',
+        needs,
+      });
+    },
+  );
+  // Only now: with the first record the migration has begun here, and a host without a port refuses it.
+  if (!tookOver) await journal.append(admitted, 'sync');
+  await mover.start(tookOver);
+  return { mover, listening, progress: () => progressOf(dir, clock.wallMs(), request) };
+}
+
+function armedBootId(events: readonly DestinationEvent[]): string | undefined {
+  return events.findLast((event) => event.type === 'armed')?.bootId;
+}
+
+function handlersOf(
+  mover: DestinationMover,
+  arrived: ArrivedConnections,
+  config: AgentConfig,
+): Handlers<typeof peerContract> {
+  const ok = { ok: true } as const;
+  return {
+    hello: () => ({
+      name: config.name,
+      product: `godwit ${PRODUCT_VERSION}`,
+      versions: [...PROTOCOL_VERSIONS],
+    }),
+    status: () => mover.status(),
+    assess: ({ body, signal, calledAt }) => mover.assess(body, signal, calledAt),
+    storage: ({ body }) => answerStorage(config, body),
+    connections: ({ body, signal }) => arrived.take(body, () => mover.state, signal),
+    prepare: ({ body, signal }) => mover.prepare(body, signal),
+    bases: ({ body, signal }) =>
+      mover.disks('seed', body.epoch, ({ bases }, session, ledger) =>
+        bases.seed(session, ledger, body, signal),
+      ),
+    disks: ({ body, signal }) =>
+      mover.disks('disks', body.epoch, ({ disks }, session, { state }) =>
+        disks.offer(session, state, body.linkGraceMs, signal),
+      ),
+    disksEnd: async ({ body, signal }) => {
+      await mover.disks('disks', body.epoch, ({ disks }, session, { state }) =>
+        disks.end(session, state, signal, body.watch),
+      );
+      return ok;
+    },
+    disksCompare: ({ body, signal }) =>
+      mover.disks('compare', body.epoch, ({ compare }, session, { state }) =>
+        compare.differ(session, state, body, signal),
+      ),
+    disksRewritten: ({ body, signal }) =>
+      mover.disks('compare', body.epoch, ({ compare }, session, { state }) =>
+        compare.rewritten(session, state, body, signal),
+      ),
+    arm: ({ body }) => mover.arm(body.epoch),
+    // Once begun it is carried through: a caller that goes away must not leave the guest half resumed.
+    commit: ({ body }) => mover.commit(body.epoch, AbortSignal.timeout(60_000)),
+    refuse: async ({ body }) => {
+      await mover.refuse(body.epoch);
+      return { epoch: body.epoch, refused: true };
+    },
+    recover: ({ body, signal, calledAt }) => mover.recover(body.epoch, signal, calledAt),
+    release: async ({ body }) => {
+      const signal = AbortSignal.timeout(60_000);
+      await (body.lost === true
+        ? mover.bury(body.epoch, signal)
+        : mover.release(body.epoch, signal));
+      return ok;
+    },
+    finish: async ({ body }) => {
+      await mover.finish(body.epoch, AbortSignal.timeout(30_000));
+      return ok;
+    },
+  };
+}
+
+/** The destination's own view, from its journal: the source's tells more. */
+function progressOf(dir: string, nowMs: number, request: DestinationMoverRequest): Progress {
+  const report = destinationReportOf(readJournals(dir).destination, nowMs);
+  const { id, guest, from } = request.admission;
+  return {
+    id,
+    guest,
+    from,
+    to: request.toHost,
+    mode: report?.mode ?? 'precopy',
+    phase: report?.phase ?? 'checking',
+    elapsedMs: report?.totalMs ?? 0,
+    percent: report?.outcome === 'done' ? 100 : 0,
+    ...(report?.error === undefined ? {} : { error: report.error }),
+  };
+}

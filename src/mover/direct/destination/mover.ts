@@ -1,0 +1,299 @@
+import { toGodwitError } from '../../../errors.ts';
+import type { DestinationSession } from '../../../drivers/driver.ts';
+import { judgeCall, statusOf } from '../../../migration/direct/destination.ts';
+import type { DestinationCall, DestinationState } from '../../../migration/direct/destination.ts';
+import { leaseMs } from '../../../migration/direct/silence.ts';
+import type * as peer from '../../../protocol/peer.ts';
+import type { ResolveAnswer } from '../../../protocol/resolve.ts';
+import { Lane } from '../../lane.ts';
+import { warmDestination } from '../warm.ts';
+import { actOnSilence, askOnReturn, followOrder, isForsaken } from './alone.ts';
+import type { Hands, Order } from './alone.ts';
+import { assess } from './assess.ts';
+import { announce, build, buildParts, letGo, settle, takeDown } from './build.ts';
+import type { BuildParts, DisksWork } from './build.ts';
+import { Ledger } from './ledger.ts';
+import { untilReady } from './ready.ts';
+import { endWithSource } from './with-source.ts';
+import { destinationOptions } from './parts.ts';
+import type { DestinationParts } from './parts.ts';
+import { announceRoutes } from './ports.ts';
+import { runGuest } from './run-guest.ts';
+
+/** A hypervisor whose main loop waits for a page answers nothing until the source's call for a new stream is heard, ms. */
+const ANSWERS_MS = 2000;
+/** A source's mover that is silent for so long may be gone: its agent is asked, ms. */
+const ASK_MS = 10_000;
+/** How long a mover that was started for what has ended here answers for it, or until its end was asked for again, ms. */
+const LINGER_MS = 20_000;
+
+/**
+ * One migration at its destination: does what the source's mover asks, in order, each thing once, and holds
+ * this side's half of the right to run.
+ */
+export class DestinationMover {
+  readonly #parts: BuildParts;
+  readonly #lane = new Lane();
+  readonly #recoveries = new Lane();
+  readonly #ended = Promise.withResolvers<void>();
+  readonly #ledger: Ledger;
+  #session: Promise<DestinationSession> | undefined;
+  #heardAt: number;
+  #lease: NodeJS.Timeout | undefined;
+  #linger: NodeJS.Timeout | undefined;
+  #closed = false;
+  /** What became of the hypervisor while no mover listened is still to be asked. */
+  #unasked = false;
+
+  constructor(parts: DestinationParts, state: DestinationState) {
+    this.#parts = buildParts(parts);
+    const { journal, config } = parts;
+    this.#ledger = new Ledger(journal, config.name, state, (error) => this.#ended.reject(error));
+    // Whoever runs the mover waits for it; until then it is no unheard failure.
+    this.#ended.promise.catch(() => {});
+    this.#heardAt = parts.clock.monotonicMs();
+  }
+
+  get state(): DestinationState {
+    return this.#ledger.state;
+  }
+
+  /** Resolves once the migration is over for this side. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  onChange(listener: () => void): void {
+    this.#ledger.onChange(listener);
+  }
+
+  /** Watches the lease; after a takeover also looks at what the earlier mover left. */
+  async start(tookOver: boolean): Promise<void> {
+    if (tookOver) await this.#lane.run(() => this.#lookRound());
+    this.#lease = setInterval(() => this.#checkLease(), 5000);
+    this.#lease.unref();
+    if (tookOver) void this.#lane.run(() => askOnReturn(this.#hands())).catch(this.#untold);
+  }
+
+  /** What lies half made is taken down; what was made is taken hold of again. */
+  async #lookRound(): Promise<void> {
+    if (this.state.stage === 'preparing') await this.#destroy(AbortSignal.timeout(60_000));
+    if (this.state.stage === 'prepared') await this.#holdAgain();
+    if (this.state.stage !== 'released' && this.state.stage !== 'finished') return;
+    // Whoever asks how it ended, or says again what is done already, is to be answered.
+    this.#linger = setTimeout(() => this.#end(), LINGER_MS);
+  }
+
+  /** A hypervisor that ended while no mover listened has told nobody. */
+  async #holdAgain(): Promise<void> {
+    const session = await this.#open();
+    const status = await session.status(AbortSignal.timeout(ANSWERS_MS)).catch(() => undefined);
+    this.#unasked = status === undefined;
+    if (status?.run !== 'gone') return;
+    const { reason = 'its process has ended' } = status;
+    await this.#ledger.record({ type: 'hypervisor', event: { type: 'lost', reason } });
+  }
+
+  status(): peer.DestinationStatus {
+    this.#heardAt = this.#parts.clock.monotonicMs();
+    return { ...statusOf(this.state), ...this.#parts.firstFrame.told() };
+  }
+
+  /** `calledAt`: the address of this host over which the source came; its memory will come the same way. */
+  assess(preparation: peer.Preparation, signal: AbortSignal, calledAt?: string) {
+    return this.#call('assess', preparation.epoch, async () =>
+      assess(this.#parts, await this.#open(calledAt), preparation, signal),
+    );
+  }
+
+  prepare(preparation: peer.Preparation, signal: AbortSignal): Promise<peer.Prepared> {
+    return this.#call('prepare', preparation.epoch, async (already) => {
+      if (!already) await build(this.#parts, this.#ledger, await this.#open(), preparation, signal);
+      return this.#parts.way.prepared(this.state);
+    });
+  }
+
+  /** What the source asks of the disks that it copies, or of what is below them. */
+  disks<T>(call: 'disks' | 'seed' | 'compare', epoch: number, work: DisksWork<T>): Promise<T> {
+    return this.#call(call, epoch, async () => work(this.#parts, await this.#open(), this.#ledger));
+  }
+
+  arm(epoch: number): Promise<peer.DestinationStatus> {
+    return this.#call('arm', epoch, async (already) => {
+      if (!already)
+        await this.#ledger.record({ type: 'armed', epoch, bootId: this.#parts.bootId() });
+      // After the answer: the source need not wait for it.
+      setImmediate(() => warmDestination(this.state));
+      return statusOf(this.state);
+    });
+  }
+
+  commit(epoch: number, signal: AbortSignal): Promise<peer.Running> {
+    return this.#call('commit', epoch, async () => {
+      const began = this.#parts.clock.monotonicMs();
+      // Also when it was committed before: an earlier mover may have died between the record and the deed.
+      await untilReady(await this.#open(), this.#ledger, signal);
+      await this.#ledger.record({ type: 'committed', epoch });
+      return this.#run(signal, began);
+    });
+  }
+
+  /** Resumes the guest; that it may run here is in the journal. */
+  async #run(signal: AbortSignal, began = this.#parts.clock.monotonicMs()): Promise<peer.Running> {
+    const { epoch } = this.state.admission;
+    const session = await this.#open();
+    void announceRoutes(this.state, this.#parts.log);
+    this.#parts.firstFrame.expect(this.state, this.#parts.config);
+    await runGuest(session, this.#ledger, signal);
+    const resumeMs = Math.max(0, this.#parts.clock.monotonicMs() - began);
+    await this.#ledger.record({ type: 'running', epoch, resumeMs });
+    void announce(session, this.state, this.#parts);
+    return { epoch, runningAt: new Date(this.#parts.clock.wallMs()).toISOString(), resumeMs };
+  }
+
+  refuse(epoch: number): Promise<void> {
+    return this.#call('refuse', epoch, async (already) => {
+      if (!already) await this.#ledger.record({ type: 'refused', epoch, why: 'the source asked' });
+    });
+  }
+
+  /** Past the other calls: a commit may be waiting for a page that only the stream taken up again brings. */
+  recover(epoch: number, signal: AbortSignal, calledAt?: string): Promise<peer.Prepared> {
+    const { way } = this.#parts;
+    const again = async () => way.again(await this.#open(), this.state, signal, calledAt);
+    return this.#call('recover', epoch, again, this.#recoveries);
+  }
+
+  release(epoch: number, signal: AbortSignal): Promise<void> {
+    return this.#call('release', epoch, async (already) =>
+      already ? this.#end() : this.#release('the source asked', signal),
+    );
+  }
+
+  /** Takes down what is left here of a guest that is lost. */
+  bury(epoch: number, signal: AbortSignal): Promise<void> {
+    return this.#call('bury', epoch, async (already) => {
+      if (already) return this.#end();
+      if (this.state.right === 'running') await this.#bury(signal);
+      else await this.#release('the source says that the guest is lost', signal);
+    });
+  }
+
+  async #bury(signal: AbortSignal, type: 'finished' | 'released' = 'finished'): Promise<void> {
+    await this.#destroy(signal);
+    await this.#ledger.record({ type });
+    this.#end();
+  }
+
+  finish(epoch: number, signal: AbortSignal): Promise<void> {
+    return this.#call('finish', epoch, async (already) =>
+      already ? this.#end() : this.#settle(signal),
+    );
+  }
+
+  async #settle(signal: AbortSignal): Promise<void> {
+    await settle(this.#parts, await this.#open(), this.state, signal);
+    await this.#ledger.record({ type: 'finished' });
+    this.#end();
+  }
+
+  /** One call at a time: judged on the state as it is when its turn comes. */
+  #call<T>(
+    call: DestinationCall,
+    epoch: number,
+    work: (already: boolean) => Promise<T>,
+    lane = this.#lane,
+  ): Promise<T> {
+    return lane.run(async () => {
+      if (this.#ledger.failure !== undefined) throw this.#ledger.failure;
+      this.#heardAt = this.#parts.clock.monotonicMs();
+      const verdict = judgeCall(this.state, call, epoch);
+      if (verdict.kind === 'no') throw verdict.error;
+      return work(verdict.kind === 'already');
+    });
+  }
+
+  /** The session; events of the hypervisor are recorded as they come. */
+  async #open(calledAt?: string): Promise<DestinationSession> {
+    this.#session ??= this.#openNow(calledAt);
+    try {
+      return await this.#session;
+    } catch (thrown) {
+      this.#session = undefined;
+      throw thrown;
+    }
+  }
+
+  async #openNow(calledAt: string | undefined): Promise<DestinationSession> {
+    const options = destinationOptions(this.#parts.config, this.state, calledAt);
+    const session = await this.#parts.driver.openDestination(options);
+    session.onEvent((event) => {
+      if (this.#closed || event.type === 'pass' || event.type === 'setup') return;
+      void this.#ledger
+        .record({ type: 'hypervisor', event })
+        .catch((error: unknown) => this.#ended.reject(error));
+    });
+    return session;
+  }
+
+  /** The word that it never ran comes first, where it can be given; then everything is taken down. */
+  async #release(why: string, signal: AbortSignal, mayRefuse = true): Promise<void> {
+    const { epoch } = this.state.admission;
+    if (mayRefuse && this.state.right !== 'refused') {
+      await this.#ledger.record({ type: 'refused', epoch, why });
+    }
+    await this.#bury(signal, 'released');
+  }
+
+  async #destroy(signal: AbortSignal): Promise<void> {
+    await takeDown(this.#parts, await this.#open(), this.state, signal);
+  }
+
+  #checkLease(): void {
+    if (this.#unasked) this.#lane.run(() => this.#holdAgain()).catch(this.#untold);
+    if (!isForsaken(this.state)) return;
+    const silentMs = this.#parts.clock.monotonicMs() - this.#heardAt;
+    if (silentMs < ASK_MS) return;
+    const lease = leaseMs(this.state);
+    const acted = this.#lane.run(() =>
+      silentMs < lease ? endWithSource(this.#hands()) : actOnSilence(this.#hands(), lease),
+    );
+    acted.catch(this.#untold);
+  }
+
+  /** A person's order, where the source cannot be asked. */
+  resolve(order: Order): Promise<ResolveAnswer> {
+    return this.#lane.run(() => followOrder(this.#hands(), order));
+  }
+
+  readonly #untold = (error: unknown): void => {
+    this.#parts.log.warn({ error: toGodwitError(error) }, 'not settled; tried again');
+  };
+
+  #hands(): Hands {
+    return {
+      parts: this.#parts,
+      state: () => this.state,
+      record: (event) => this.#ledger.record(event),
+      run: (signal) => this.#run(signal).then(() => undefined),
+      settle: (signal) => this.#settle(signal),
+      release: (why, signal, mayRefuse) => this.#release(why, signal, mayRefuse),
+      bury: (signal) => this.#bury(signal),
+    };
+  }
+
+  #end(): void {
+    clearInterval(this.#lease);
+    clearTimeout(this.#linger);
+    this.#ended.resolve();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#lease);
+    clearTimeout(this.#linger);
+    letGo(this.#parts, 'the mover ends');
+    await (await this.#session?.catch(() => undefined))?.close();
+    await this.#parts.journal.close();
+  }
+}

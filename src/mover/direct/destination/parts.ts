@@ -1,0 +1,84 @@
+import path from 'node:path';
+import type { Clock } from '../../../clock.ts';
+import { hostsOf } from '../../../config.ts';
+import type { AgentConfig } from '../../../config.ts';
+import type { DestinationOptions, Driver, StreamSetup } from '../../../drivers/driver.ts';
+import type { Log } from '../../../log.ts';
+import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
+import { godwitError } from '../../../errors.ts';
+import type { Preparation, Prepared } from '../../../protocol/peer.ts';
+import { streamTls } from '../../engine/credentials.ts';
+import type { Journal } from '../../../host/journal.ts';
+import type { WireDoors } from '../../engine/wire.ts';
+import type { Others } from './alone.ts';
+import type { ArrivedConnections } from './connections.ts';
+
+/** What the destination’s mover works with. */
+export interface DestinationParts {
+  readonly dir: string;
+  readonly config: AgentConfig;
+  readonly driver: Driver;
+  readonly journal: Journal<DestinationEvent>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly bootId: () => string;
+  /** Who may be asked when the source is silent. */
+  readonly others?: Others;
+  /** Absent: none are taken. */
+  readonly connections?: ArrivedConnections;
+  /** Absent: memory comes natively alone. */
+  readonly wire?: WireDoors | undefined;
+}
+
+/** How the destination’s end of the stream is set; `socket` where memory comes over the wire. */
+export function streamSetup(
+  parts: DestinationParts,
+  preparation: Preparation,
+  source: string,
+  socket: string | undefined,
+): StreamSetup {
+  const disks = preparation.description.disks === undefined ? {} : { disks: true };
+  // Its hypervisor speaks to this mover alone; between the hosts the wire has its own TLS.
+  if (socket !== undefined) {
+    return { ...preparation.stream, ...disks, tls: false, maxDowntimeMs: 300, socket };
+  }
+  return {
+    ...preparation.stream,
+    ...disks,
+    // The source alone decides when to switch; this end’s own limit plays no part.
+    maxDowntimeMs: 300,
+    credentials: streamTls(parts.config, parts.dir, source),
+  };
+}
+
+/** Memory comes over the way over which the source called, where that is one of this host's. */
+export function listenHostFor(config: AgentConfig, calledAt: string | undefined): string {
+  const hosts = hostsOf(config);
+  return hosts.find((host) => host === calledAt) ?? hosts[0] ?? '';
+}
+
+/** Where the guest will live on this host; with its handle when an earlier mover has started it. */
+export function destinationOptions(
+  config: AgentConfig,
+  state: DestinationState,
+  calledAt?: string,
+): DestinationOptions {
+  const { handle, admission } = state;
+  return {
+    host: config.name,
+    guest: admission.guest,
+    guestDir: path.join(config.stateDir, 'guests', admission.guest),
+    imageDirs: config.imageDirs,
+    bridges: config.bridges,
+    listenHost: listenHostFor(config, calledAt),
+    ports: config.ports,
+    ...(handle === undefined ? {} : { handle }),
+  };
+}
+
+/** Where the source is to send memory. */
+export function listening(config: AgentConfig, memoryAddress: string | undefined): Prepared {
+  if (memoryAddress === undefined)
+    throw godwitError('GODWIT_INTERNAL', { what: 'nothing listens here' });
+  return { memoryAddress, tlsHostname: config.name };
+}

@@ -1,0 +1,115 @@
+import { setImmediate } from 'node:timers/promises';
+import type { AgentConfig } from '../../../config.ts';
+import type { NicPlan } from '../../../drivers/driver.ts';
+import { godwitError, toGodwitError } from '../../../errors.ts';
+import type { Log } from '../../../log.ts';
+import type { DestinationState } from '../../../migration/direct/destination.ts';
+import { readNetwork } from '../../../network/host.ts';
+import { mapNic } from '../../../network/mapping.ts';
+import type { Landing } from '../../../network/mapping.ts';
+import { announcePort, makePort, removePort, settleForwarding } from '../../../network/port.ts';
+import { removeProbePort } from '../../../network/segment/probe-port.ts';
+import { createTap } from '../../../network/tap.ts';
+import type { Check } from '../../../protocol/migration.ts';
+import type { NicNetwork } from '../../../protocol/network.ts';
+import { networkName } from '../../../protocol/network.ts';
+import type { Preparation } from '../../../protocol/peer.ts';
+import { askSegments } from './segments.ts';
+
+const ANNOUNCE_MS = 10_000;
+
+/** The guest's ports on this host: where each NIC is attached here, and its port from when it is made until it goes. */
+export class GuestPorts {
+  /** Source bridge -> bridge here; the driver looks it up each time. */
+  readonly bridges: Record<string, string>;
+  readonly #config: AgentConfig;
+  readonly #landings = new Map<string, Landing>();
+
+  constructor(config: AgentConfig) {
+    this.#config = config;
+    this.bridges = { ...config.bridges };
+  }
+
+  /** Finds the counterpart of each NIC's network here. What has none is a check that refuses. */
+  async map(
+    { networks = [], networkMap = {}, description }: Preparation,
+    signal: AbortSignal,
+  ): Promise<Check[]> {
+    if (networks.length === 0) return [];
+    const routes = networks.flatMap(({ attachment }) =>
+      attachment.kind === 'routed' ? attachment.routes : [],
+    );
+    const facts = await readNetwork({ routes }, signal);
+    const names = { asked: networkMap, configured: this.#config.bridges };
+    return networks.map((nic) => {
+      const mapping = mapNic(nic, names, facts);
+      if (mapping.ok) {
+        this.#land(nic, mapping.landing);
+        const evidence = `${nic.id}: ${mapping.evidence}, MTU ${mapping.landing.mtu}`;
+        return { name: 'network', side: 'destination', verdict: 'pass', evidence };
+      }
+      const { what, hint } = mapping;
+      const told = { device: nic.id, guest: description.name, host: this.#config.name, what };
+      const error = godwitError('GODWIT_DEVICE_UNMAPPED', told, { hint }).toJSON();
+      return { name: 'network', side: 'destination', verdict: 'refuse', evidence: what, error };
+    });
+  }
+
+  #land({ id, attachment }: NicNetwork, landing: Landing): void {
+    this.#landings.set(id, landing);
+    const name = networkName(attachment);
+    if (landing.kind !== 'routed' && name !== undefined) this.bridges[name] = landing.bridge;
+  }
+
+  /** Who answers for the guest's addresses, where its NICs will be. Only after `map`. */
+  segments(id: string, preparation: Preparation, signal: AbortSignal): Promise<Check[]> {
+    return askSegments(this.#config, id, preparation, this.#landings, signal);
+  }
+
+  /** Makes a NIC's port, silent. Only after `map`. */
+  async make(nic: NicPlan, port: string, guest: string, signal: AbortSignal): Promise<void> {
+    const landing = this.#landings.get(nic.id);
+    if (landing !== undefined) return makePort(landing, port, nic.multiQueue, signal);
+    const { bridge, multiQueue } = nic;
+    if (bridge === undefined) throw this.#unknown(nic, guest);
+    await createTap({ name: port, bridge, multiQueue }, signal);
+  }
+
+  #unknown({ id }: NicPlan, guest: string): Error {
+    const what = 'the source did not say how its port is attached';
+    return godwitError('GODWIT_DEVICE_UNMAPPED', {
+      device: id,
+      guest,
+      host: this.#config.name,
+      what,
+    });
+  }
+}
+
+/** Leads this host to the guest, which may run here now. Never rejects: it runs, whatever becomes of this. */
+export async function announceRoutes(state: DestinationState, log: Log): Promise<void> {
+  // Starting a program holds this process up: the word to the hypervisor goes first.
+  await setImmediate();
+  for (const nic of state.preparation?.networks ?? []) {
+    const port = state.ports[nic.id];
+    if (port === undefined || nic.attachment.kind !== 'routed') continue;
+    await announcePort(nic, port, AbortSignal.timeout(ANNOUNCE_MS)).catch((error: unknown) =>
+      log.error({ error: toGodwitError(error), port }, 'the guest’s routes were not announced'),
+    );
+  }
+}
+
+/** Nothing here leads elsewhere for the guest any more. Never rejects: what is learned anew repairs it in time. */
+export async function settleTunnels(state: DestinationState, log: Log): Promise<void> {
+  const networks = state.preparation?.networks ?? [];
+  await settleForwarding(networks, AbortSignal.timeout(ANNOUNCE_MS)).catch((error: unknown) =>
+    log.warn({ error: toGodwitError(error) }, 'the forwarding entries were not settled'),
+  );
+}
+
+/** Removes the ports that were made for the guest. May run twice. */
+export async function removePorts(state: DestinationState, signal: AbortSignal): Promise<void> {
+  for (const port of Object.values(state.ports)) await removePort(port, signal);
+  // Of a mover that died while it asked.
+  await removeProbePort(state.admission.id);
+}

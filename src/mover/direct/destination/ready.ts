@@ -1,0 +1,26 @@
+import type { DestinationSession } from '../../../drivers/driver.ts';
+import { hasCode } from '../../../errors.ts';
+import { judgeCall } from '../../../migration/direct/destination.ts';
+import type { Ledger } from './ledger.ts';
+
+/**
+ * Before it is written that the guest may run here: waits until it can. A hypervisor that ends instead has not run it and
+ * never will, and says so, so that the source can take it back. With pre-copy everything is here by then.
+ */
+export async function untilReady(
+  session: DestinationSession,
+  ledger: Ledger,
+  signal: AbortSignal,
+): Promise<void> {
+  const { preparation, right, admission } = ledger.state;
+  if (right === 'running' || preparation?.stream.mode === 'precopy') return;
+  try {
+    await session.ready?.(signal);
+  } catch (thrown) {
+    if (!hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) throw thrown;
+    const reason = thrown.message;
+    await ledger.record({ type: 'hypervisor', event: { type: 'lost', reason } });
+    const verdict = judgeCall(ledger.state, 'commit', admission.epoch);
+    throw verdict.kind === 'no' ? verdict.error : thrown;
+  }
+}

@@ -1,0 +1,95 @@
+import type { AgentConfig } from '../../../config.ts';
+import { godwitError, toGodwitError } from '../../../errors.ts';
+import { readNetwork } from '../../../network/host.ts';
+import type { Landing } from '../../../network/mapping.ts';
+import { askSegment } from '../../../network/segment/ask.ts';
+import { isSettled, judgeSegment, toAsk } from '../../../network/segment/judge.ts';
+import type { Asked, Judgement } from '../../../network/segment/judge.ts';
+import { openProbePort } from '../../../network/segment/probe-port.ts';
+import type { Check } from '../../../protocol/migration.ts';
+import type { NicNetwork } from '../../../protocol/network.ts';
+import type { Preparation } from '../../../protocol/peer.ts';
+
+/** Of all NICs together, ms: it must leave the rest of its step its time. */
+const ASK_MS = 6000;
+const HINT =
+  'Two machines with one address: give one of them another. A router that answers for others (proxy ARP) is to be told not to; `network.probe: false` in this host’s configuration leaves the question out.';
+
+/**
+ * Asks the segments that the guest's NICs will be in, from here, for the guest's addresses and their gateway. What could
+ * not be asked is no reason against the migration, and is said.
+ */
+export async function askSegments(
+  config: AgentConfig,
+  migrationId: string,
+  { networks = [], description }: Preparation,
+  landings: ReadonlyMap<string, Landing>,
+  signal: AbortSignal,
+): Promise<Check[]> {
+  const within = AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]);
+  const checks: Check[] = [];
+  for (const nic of networks) {
+    const landing = landings.get(nic.id);
+    // A routed guest is in no segment.
+    if (landing === undefined || landing.kind === 'routed') continue;
+    const judged = await judge(config, migrationId, nic, landing, within);
+    signal.throwIfAborted();
+    checks.push(checkOf(judged, nic, description.name, config.name));
+  }
+  return checks;
+}
+
+async function judge(
+  config: AgentConfig,
+  migrationId: string,
+  nic: NicNetwork,
+  landing: Exclude<Landing, { kind: 'routed' }>,
+  signal: AbortSignal,
+): Promise<Judgement> {
+  const notTried = (why: string): Judgement => ({ verdict: 'pass', what: `not tried: ${why}` });
+  if (!config.network.probe) return notTried('as this host is configured');
+  const { bridge } = landing;
+  try {
+    const asked = toAsk(nic, bridge, await readNetwork({ ports: [bridge] }, signal));
+    if (asked.addresses.length === 0)
+      return notTried('neither host knows an address of the guest there');
+    return judgeSegment(
+      nic.mac,
+      bridge,
+      asked,
+      await ask(migrationId, nic, landing, asked, signal),
+    );
+  } catch (thrown) {
+    return notTried(toGodwitError(thrown).message);
+  }
+}
+
+async function ask(
+  migrationId: string,
+  { mac }: NicNetwork,
+  landing: Exclude<Landing, { kind: 'routed' }>,
+  asked: Asked,
+  signal: AbortSignal,
+): ReturnType<typeof askSegment> {
+  const port = await openProbePort(migrationId, landing, signal);
+  try {
+    const questions = [...asked.addresses, ...asked.gateways].map((address) => ({ address }));
+    return await askSegment(port, questions, (heard) => isSettled(mac, asked, heard), signal);
+  } finally {
+    await port.close();
+  }
+}
+
+function checkOf(
+  { verdict, what }: Judgement,
+  { id }: NicNetwork,
+  guest: string,
+  host: string,
+): Check {
+  const check = { name: 'segment', side: 'destination', verdict } as const;
+  const evidence = `${id}: ${what}`.slice(0, 4096);
+  if (verdict !== 'refuse') return { ...check, evidence };
+  const told = { device: id, guest, host, what };
+  const error = godwitError('GODWIT_DEVICE_UNMAPPED', told, { hint: HINT }).toJSON();
+  return { ...check, evidence, error };
+}

@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+import type { SourceSession } from '../../../drivers/driver.ts';
+import { godwitError } from '../../../errors.ts';
+import { choosePath } from '../../../migration/prediction/data-path.ts';
+import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import type { Check } from '../../../protocol/migration.ts';
+import type { Preparation } from '../../../protocol/peer.ts';
+import type { WireOffer } from '../../../protocol/wire.ts';
+import { offerOf } from '../../engine/wire.ts';
+import { saidLinkRate } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+
+/** As many characters as the journal holds of a reason. */
+const MOST_WORDS = 1024;
+
+/** The way that memory will take, once it is known what the destination offers. GODWIT_CAPABILITY for a wire that is none. */
+export function choosePathTo(
+  parts: SourceParts,
+  offer: WireOffer | undefined,
+): Pick<StepFacts, 'path'> {
+  const { config, way, request } = parts;
+  const { guest, to, settings } = parts.state().plan;
+  if (settings.path === undefined || settings.path === 'native') return {};
+  const choice = choosePath(settings, {
+    reachable: mayReachUs(request.handle.pid),
+    own: way.offered ? offerOf(config, guest, to) : undefined,
+    offer,
+    memoryBytes: request.memoryBytes,
+    linkBytesPerS: saidLinkRate(parts),
+  });
+  if (choice.takes !== 'neither') return { path: choice };
+  const hint = 'Leave --path wire out, or upgrade Godwit on the host that is named.';
+  throw godwitError('GODWIT_CAPABILITY', { what: '--path wire', reason: choice.reason }, { hint });
+}
+
+type Path = NonNullable<StepFacts['path']>;
+
+/** A stream that was chosen, and that this guest's hypervisor cannot send, is given up for the one that was asked for. */
+export async function streamFrom(
+  { state }: SourceParts,
+  session: SourceSession,
+  signal: AbortSignal,
+): Promise<Pick<StepFacts, 'path'>> {
+  const { path } = state().known;
+  if (path?.stream === undefined) return {};
+  const { mode } = state().plan.settings;
+  const reason = await session.whyNot({ mode, ...path.stream }, signal);
+  return reason === undefined ? {} : { path: plainly(path, reason) };
+}
+
+/** What the destination finds; a stream that was chosen, and that its hypervisor cannot take, is given up likewise. */
+export async function assessStream<T extends { readonly checks: readonly Check[] }>(
+  { state }: SourceParts,
+  body: Preparation,
+  assess: (body: Preparation) => Promise<T>,
+): Promise<{ readonly told: T } & Pick<StepFacts, 'path'>> {
+  const told = await assess(body);
+  const { path } = state().known;
+  const refused = told.checks.find(
+    ({ name, verdict }) => name === 'stream' && verdict === 'refuse',
+  );
+  if (path?.stream === undefined || refused === undefined) return { told };
+  const { streams, compress } = state().plan.settings;
+  const plain = { ...body, stream: { ...body.stream, streams, compress } };
+  return { told: await assess(plain), path: plainly(path, refused.evidence) };
+}
+
+function plainly({ takes, why }: Path, reason: string): Path {
+  return { takes, why: `${why}; as one plain stream: ${reason}`.slice(0, MOST_WORDS) };
+}
+
+/** Its socket lies in a directory that only this process's user may enter. */
+function mayReachUs(pid: number): boolean {
+  try {
+    const [, effective] =
+      /^Uid:\s+\d+\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    return (
+      effective === undefined || effective === '0' || Number(effective) === process.geteuid?.()
+    );
+  } catch {
+    // It has ended, which others find out.
+    return true;
+  }
+}

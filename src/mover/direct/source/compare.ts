@@ -1,0 +1,127 @@
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { withDeadline } from '../../../deadline.ts';
+import { compareImage } from '../../../disks/copy/compare/compare.ts';
+import type { FarImage, ImageCheck } from '../../../disks/copy/compare/compare.ts';
+import type { FrozenImage } from '../../../drivers/disks.ts';
+import { godwitError } from '../../../errors.ts';
+import type { SerialError } from '../../../errors.ts';
+import type { DiskCheck } from '../../../protocol/disk.ts';
+import { CHUNK_BYTES, PIECE_BYTES } from '../../../protocol/disk-check.ts';
+import { asideOf } from './left-disks.ts';
+import { ask } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+
+const ANSWER_MS = 60_000;
+
+/**
+ * The guest has left and nobody writes to its images here any more: compares them with what they were at the destination
+ * when it was switched. Undefined where that is not to be; what cannot be found out is told, and fails nothing.
+ */
+export async function compareDisks(
+  parts: SourceParts,
+  signal: AbortSignal,
+): Promise<DiskCheck | undefined> {
+  const { plan, known } = parts.state();
+  const images = imagesOf(parts);
+  if (plan.settings.verifyDisks !== true || images.length === 0) return undefined;
+  if (known.diskCheck !== undefined) return known.diskCheck;
+  const began = performance.now();
+  let check: Omit<DiskCheck, 'tookMs'>;
+  try {
+    const { timeoutMs } = plan.settings;
+    const found = await withDeadline('comparing the disks', timeoutMs, signal, (inner) =>
+      compareAll(parts, images, inner),
+    );
+    check = verdictOf(parts, found);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    const error = unverified(parts, reason);
+    const none = { comparedBytes: 0, excludedBytes: 0, differentBytes: 0 };
+    check = { verdict: 'unverified', ...none, error };
+  }
+  const made = { ...check, tookMs: performance.now() - began };
+  parts.dispatch({ type: 'compared', check: made });
+  return made;
+}
+
+/** Its copied images as they lie here now. */
+function imagesOf({ state, request }: SourceParts): FrozenImage[] {
+  const { copies = [], copied = [], description } = state().known;
+  const all = (description?.disks ?? []).flatMap((disk) => disk.images);
+  return copies.flatMap(({ node }, index) => {
+    const file = copied[index] ?? '';
+    const aside = asideOf(file, request.id);
+    const format = all.find((image) => image.node === node)?.format ?? 'raw';
+    return [{ node, file: existsSync(file) ? file : aside, format }];
+  });
+}
+
+interface Found extends ImageCheck {
+  readonly node: string;
+}
+
+async function compareAll(
+  parts: SourceParts,
+  images: readonly FrozenImage[],
+  signal: AbortSignal,
+): Promise<Found[]> {
+  const socket = path.join(parts.dir, 'compare.sock');
+  await rm(socket, { force: true });
+  const { NbdClient } = await import('../../../disks/copy/nbd/client.ts');
+  try {
+    return await parts.guest.frozen(images, socket, signal, async (inner) => {
+      const found: Found[] = [];
+      for (const { node } of images) {
+        const near = await NbdClient.open(socket, node, inner);
+        try {
+          found.push({ node, ...(await compareImage(near, farOf(parts, node, inner), inner)) });
+        } finally {
+          near.close();
+        }
+      }
+      return found;
+    });
+  } finally {
+    await rm(socket, { force: true });
+  }
+}
+
+function farOf(parts: SourceParts, node: string, signal: AbortSignal): FarImage {
+  const { epoch } = parts.state().plan;
+  const within = { signal, deadlineMs: ANSWER_MS };
+  return {
+    differ: async (unit, from, hashes) => {
+      const sized = unit === CHUNK_BYTES ? CHUNK_BYTES : PIECE_BYTES;
+      const body = { epoch, node, unit: sized, from, hashes: [...hashes] };
+      return (await ask(parts, signal, (api) => api.disksCompare({ body }, within))).differ;
+    },
+    rewritten: async (pieces, anew) => {
+      const body = { epoch, node, anew, pieces: [...pieces] };
+      return (await ask(parts, signal, (api) => api.disksRewritten({ body }, within))).rewritten;
+    },
+  };
+}
+
+function verdictOf(parts: SourceParts, found: readonly Found[]): Omit<DiskCheck, 'tookMs'> {
+  const sum = (of: (each: Found) => number): number =>
+    found.reduce((all, each) => all + of(each), 0);
+  const figures = {
+    comparedBytes: sum((each) => each.comparedBytes),
+    excludedBytes: sum((each) => each.excludedBytes),
+    differentBytes: sum((each) => each.differentBytes),
+  };
+  const first = found.find(({ firstAt }) => firstAt !== undefined);
+  if (first?.firstAt === undefined) return { verdict: 'equal', ...figures };
+  const { node, firstAt: at } = first;
+  const { guest, to: host } = parts.state().plan;
+  const error = godwitError('GODWIT_DISK_DIFFERS', { guest, device: node, host, at }).toJSON();
+  return { verdict: 'different', ...figures, first: { node, at }, error };
+}
+
+function unverified(parts: SourceParts, reason: string): SerialError {
+  const { guest, to: host } = parts.state().plan;
+  return godwitError('GODWIT_DISK_UNVERIFIED', { guest, host, reason }).toJSON();
+}

@@ -1,0 +1,164 @@
+import { systemClock } from '../../../clock.ts';
+import { toGodwitError } from '../../../errors.ts';
+import { changes, keyOf } from '../../../network/connections/entries.ts';
+import { readConnections, trackedHere } from '../../../network/connections/table.ts';
+import { learnAddresses } from '../../../network/segment/learn.ts';
+import { removeProbePort } from '../../../network/segment/probe-port.ts';
+import { MOST_IN_CALL } from '../../../protocol/connections.ts';
+import type { Connection } from '../../../protocol/connections.ts';
+import type { Check } from '../../../protocol/migration.ts';
+import type { NicNetwork } from '../../../protocol/network.ts';
+import { Lane } from '../../lane.ts';
+import { ask } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+
+/** Between two looks while memory moves, ms: what is younger is told once the guest runs. */
+const LOOK_MS = 2000;
+/** All of one look and what follows from it, ms. */
+const WORK_MS = 3000;
+const ANSWER_MS = 2500;
+const LEARN_MS = 4000;
+
+/**
+ * The guest's connections as this host tracks them, told to the destination: all when it is armed, what is new while
+ * memory moves, and the rest once the guest runs there. Never in between: reading the table starts a program, and the
+ * guest stands still. Nothing of it ends a migration.
+ */
+export class SourceConnections {
+  readonly #lane = new Lane();
+  readonly #over = new AbortController();
+  /** What the destination knows. */
+  #told: ReadonlyMap<string, Connection> = new Map();
+  #leftOut = 0;
+  #problem: string | undefined;
+  #unlearned: string | undefined;
+  #following = false;
+
+  /** The NICs with those addresses of the guest that its connections show. */
+  async learn(
+    { config, request }: SourceParts,
+    nics: NicNetwork[],
+    signal: AbortSignal,
+  ): Promise<NicNetwork[]> {
+    if (config.network.connections === 'leave') return nics;
+    try {
+      const bounded = AbortSignal.any([signal, AbortSignal.timeout(LEARN_MS)]);
+      return await learnAddresses(nics, request.id, bounded);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      this.#unlearned = toGodwitError(thrown).message;
+      return nics;
+    }
+  }
+
+  /** Tells all; returns what came of it. Never rejects. */
+  async handOver(parts: SourceParts, signal: AbortSignal): Promise<Check> {
+    const check = (verdict: Check['verdict'], evidence: string): Check => ({
+      name: 'connections',
+      side: 'both',
+      verdict,
+      evidence: evidence.slice(0, 4096),
+    });
+    if (parts.config.network.connections === 'leave')
+      return check('pass', 'left to themselves, as this host is configured');
+    const count = await trackedHere();
+    if (count === 0) return check('pass', `${parts.config.name} tracks no connection`);
+    if (addressesOf(parts).length === 0) {
+      return this.#unlearned === undefined
+        ? check('pass', `none of the ${count} tracked at ${parts.config.name} is the guest’s`)
+        : check('warn', `not handed over: whose they are is not known: ${this.#unlearned}`);
+    }
+    await this.#look(parts, signal);
+    if (this.#problem !== undefined) return check('warn', `not handed over: ${this.#problem}`);
+    const rest =
+      this.#leftOut === 0
+        ? ''
+        : `; ${this.#leftOut} left out, of other protocols or more than one guest may have`;
+    const told = `${this.#told.size} handed over ahead of the guest${rest}`;
+    return check(this.#leftOut === 0 ? 'pass' : 'warn', told);
+  }
+
+  /** Tells what is new while memory moves. May be called again. */
+  follow(parts: SourceParts): void {
+    if (this.#following) return;
+    this.#following = true;
+    void this.#lookNowAndThen(parts, this.#over.signal);
+  }
+
+  async #lookNowAndThen(parts: SourceParts, signal: AbortSignal): Promise<void> {
+    const isDue = (): boolean => {
+      const { doing, stopped } = parts.state();
+      return doing.kind === 'do' && doing.step === 'memory' && !stopped;
+    };
+    try {
+      for (;;) {
+        await systemClock.sleep(LOOK_MS, signal);
+        if (isDue()) await this.#look(parts, signal);
+      }
+    } catch {
+      // The migration is over.
+    }
+  }
+
+  /** Tells the rest: the guest runs at its destination. Never rejects. */
+  async last(parts: SourceParts): Promise<void> {
+    this.#following = true;
+    await this.#look(parts, this.#over.signal, true);
+  }
+
+  /** What went wrong after the first time; none where all went well. */
+  late(before: readonly Check[] = []): Check[] {
+    const told = before.some(({ name, verdict }) => name === 'connections' && verdict === 'warn');
+    if (this.#problem === undefined || told) return [];
+    const evidence = `those that are new were not handed over: ${this.#problem}`.slice(0, 4096);
+    return [{ name: 'connections', side: 'both', verdict: 'warn', evidence }];
+  }
+
+  async close(migrationId: string): Promise<void> {
+    this.#over.abort(new Error('the migration has ended'));
+    // Of a mover that died while it asked.
+    await removeProbePort(migrationId);
+  }
+
+  #look(parts: SourceParts, signal: AbortSignal, isLast = false): Promise<void> {
+    const within = AbortSignal.any([signal, AbortSignal.timeout(WORK_MS)]);
+    return this.#lane.run(async () => {
+      try {
+        await this.#lookNow(parts, within, isLast);
+        this.#problem = undefined;
+      } catch (thrown) {
+        if (!signal.aborted) this.#problem = toGodwitError(thrown).message;
+      }
+    });
+  }
+
+  async #lookNow(parts: SourceParts, signal: AbortSignal, isLast: boolean): Promise<void> {
+    const addresses = addressesOf(parts);
+    if (parts.config.network.connections === 'leave' || addresses.length === 0) return;
+    if ((await trackedHere()) === 0 && this.#told.size === 0) return;
+    const { entries, leftOut } = await readConnections(addresses, signal);
+    this.#leftOut = leftOut;
+    const { fresh, gone } = changes(this.#told, entries);
+    const needed = Math.ceil(Math.max(fresh.length, gone.length) / MOST_IN_CALL);
+    const calls = Math.max(isLast ? 1 : 0, needed);
+    for (let call = 0; call < calls; call += 1) {
+      const part = (list: readonly Connection[]): Connection[] =>
+        list.slice(call * MOST_IN_CALL, (call + 1) * MOST_IN_CALL);
+      const body = {
+        epoch: parts.state().plan.epoch,
+        fresh: part(fresh),
+        gone: part(gone),
+        complete: isLast && leftOut === 0 && call === calls - 1,
+      };
+      const { problem } = await ask(parts, signal, (api) =>
+        api.connections({ body }, { signal, deadlineMs: ANSWER_MS }),
+      );
+      if (problem !== undefined) throw new Error(`${parts.state().plan.to}: ${problem}`);
+    }
+    this.#told = new Map(entries.map((entry) => [keyOf(entry), entry]));
+  }
+}
+
+function addressesOf(parts: SourceParts): string[] {
+  return (parts.state().known.networks ?? []).flatMap(({ addresses }) => addresses);
+}

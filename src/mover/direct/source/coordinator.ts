@@ -1,0 +1,300 @@
+import type { Clock } from '../../../clock.ts';
+import { withDeadline } from '../../../deadline.ts';
+import { toGodwitError } from '../../../errors.ts';
+import type { GuestHandle } from '../../../migration/direct/hypervisor.ts';
+import type { Log } from '../../../log.ts';
+import { isBlackout, progressOf } from '../../../migration/report/progress.ts';
+import { initialSource, phaseOf } from '../../../migration/direct/source-state.ts';
+import type {
+  Planned,
+  SourceEffect,
+  SourceEvent,
+  SourceState,
+} from '../../../migration/direct/source-state.ts';
+import { deadlineOf } from '../../../migration/direct/step-deadline.ts';
+import { STEPS } from '../../../migration/direct/steps.ts';
+import type { StepName } from '../../../migration/direct/steps.ts';
+import { durability } from '../../../migration/direct/durability.ts';
+import { canCancel, transition } from '../../../migration/direct/transition.ts';
+import type { CancelAnswer } from '../../../protocol/contract.ts';
+import type { EndPhase, MemorySample, Progress } from '../../../protocol/migration.ts';
+import type { Journal } from '../../../host/journal.ts';
+import { Lane } from '../../lane.ts';
+import { Live } from '../../engine/live.ts';
+import { fitEvent } from './fit.ts';
+import { DO, letGo } from './handlers.ts';
+import { Refusal } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+import { stopHere } from './stop-here.ts';
+import { UNDO } from './undo.ts';
+import { nothing, within } from './within.ts';
+
+/** How long undoing one step may take, ms. */
+const UNDO_MS = 90_000;
+/** How long a new start of a lost guest may take, ms. */
+const RESTART_MS = 180_000;
+/** How long a step that was told to stop may take to do so before it is undone all the same, ms. */
+const LET_GO_MS = 5000;
+
+export interface CoordinatorParts {
+  readonly journal: Journal<SourceEvent>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Wall clock at which the migration was asked for, ms. */
+  readonly startedAtMs: number;
+  /** Takes a broken post-copy stream up again. */
+  readonly recover: (signal: AbortSignal) => Promise<void>;
+  /** Starts the guest anew, which was lost. */
+  readonly restart: (signal: AbortSignal) => Promise<GuestHandle>;
+}
+
+/**
+ * Owns the state of one migration at its source: takes events one by one, journals each, and carries out
+ * what the transition asks for. Decides nothing itself.
+ */
+export class Coordinator {
+  readonly #parts: CoordinatorParts;
+  readonly #lane = new Lane();
+  readonly #finished = Promise.withResolvers<EndPhase>();
+  readonly #over = new AbortController();
+  #state: SourceState;
+  #steps: SourceParts | undefined;
+  #current:
+    | { readonly step: StepName; readonly abort: AbortController; readonly settled: Promise<void> }
+    | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #recovering = false;
+  #unwritten = false;
+  #sample: MemorySample | undefined;
+  readonly live: Live;
+
+  constructor(parts: CoordinatorParts, state: SourceState) {
+    this.#parts = parts;
+    this.#state = state;
+    this.live = new Live(progressOf(state, undefined, 0));
+  }
+
+  get state(): SourceState {
+    return this.#state;
+  }
+
+  /** Resolves with the outcome; rejects when the journal can no longer be written. */
+  get finished(): Promise<EndPhase> {
+    return this.#finished.promise;
+  }
+
+  /** Journals the plan and begins. */
+  async begin(steps: SourceParts, planned: Planned): Promise<void> {
+    this.#steps = steps;
+    await this.#parts.journal.append(planned, 'sync');
+    for (const effect of initialSource(planned).effects) this.#perform(effect);
+  }
+
+  /** Goes on where a dead mover stood; `rebooted`: the host has been restarted since the migration began. */
+  takeOver(steps: SourceParts, pid: number, rebooted: boolean): void {
+    this.#steps = steps;
+    this.dispatch({ type: 'taken-over', pid, rebooted });
+  }
+
+  /** Queues an event; returns at once. */
+  dispatch(event: SourceEvent): void {
+    const fit = fitEvent(event, this.#parts.log);
+    if (fit === undefined) return;
+    this.#lane.run(() => this.#apply(fit)).catch(() => {});
+  }
+
+  /** The newest look at the stream, for the live view only. */
+  observe(sample: MemorySample, note?: string): void {
+    this.#sample = sample;
+    this.#publish(note);
+  }
+
+  /** Takes an event in its turn and resolves once it is in the journal, as `durability` says. */
+  record(event: SourceEvent): Promise<void> {
+    return this.#lane.run(() => this.#apply(event));
+  }
+
+  /** Rolls back where that is still possible. The answer is given in turn with all events, so it is what will happen. */
+  cancel(): Promise<CancelAnswer> {
+    return this.#lane.run(async () => {
+      const { guest, from, to } = this.#state.plan;
+      if (canCancel(this.#state)) {
+        await this.#apply({ type: 'cancel' });
+        return { accepted: true, what: `rolling back: ${guest} runs on at ${from}` };
+      }
+      const phase = phaseOf(this.#state);
+      const what =
+        this.#state.doing.kind === 'do'
+          ? `too late (${phase}): ${guest} goes on at ${to}`
+          : `nothing to cancel: it is ${phase === 'undoing' ? 'being rolled back already' : phase}`;
+      return { accepted: false, what };
+    });
+  }
+
+  async #apply(event: SourceEvent): Promise<void> {
+    const before = this.#state;
+    if (before.doing.kind === 'end' && event.type !== 'taken-over') return;
+    // Nothing follows what may not lie on the disk, whatever else is heard: the next mover reads what does.
+    if (this.#unwritten) return;
+    this.#unwritten = true;
+    const { state, effects } = transition(before, event);
+    const written = this.#parts.journal.append(event, durability(event));
+    written.catch((cause: unknown) => this.#finished.reject(cause));
+    await written;
+    this.#unwritten = false;
+    this.#state = state;
+    for (const effect of effects) this.#perform(effect);
+    this.#parts.log.debug({ event: event.type, phase: phaseOf(state) }, 'applied');
+    this.#publish();
+  }
+
+  #publish(note?: string): void {
+    const read = (): Progress => {
+      const elapsedMs = Math.max(0, this.#parts.clock.wallMs() - this.#parts.startedAtMs);
+      return progressOf(this.#state, this.#sample, elapsedMs, note);
+    };
+    if (isBlackout(this.#state)) this.live.publishLater(read);
+    else this.live.publish(read());
+  }
+
+  #perform(effect: SourceEffect): void {
+    switch (effect.type) {
+      case 'do':
+        this.#do(effect.step);
+        return;
+      case 'abort':
+        this.#current?.abort.abort(new Error(`step ${effect.step} is being undone`));
+        return;
+      case 'undo':
+        void this.#undo(effect.step);
+        return;
+      case 'continue':
+        return void this.#command('switchover', letGo);
+      case 'stop':
+        return void stopHere(this.#mustHaveSteps(), this.#parts.log, this.#over.signal);
+      case 'recover':
+        return void this.#recover();
+      case 'restart':
+        return void this.#restart();
+      case 'end':
+        clearTimeout(this.#timer);
+        this.#over.abort(new Error('the migration has ended'));
+        this.#finished.resolve(effect.outcome);
+        return;
+    }
+  }
+
+  #do(step: StepName): void {
+    const steps = this.#mustHaveSteps();
+    const abort = new AbortController();
+    const deadlineMs = this.#remaining(step);
+    clearTimeout(this.#timer);
+    if (STEPS[step].endsBy === 'event') {
+      this.#timer = setTimeout(
+        () => this.dispatch({ type: 'timeout', afterMs: deadlineMs }),
+        deadlineMs,
+      );
+    }
+    let work: Promise<unknown> | undefined;
+    const answered = withDeadline(`step ${step}`, deadlineMs, abort.signal, (signal) => {
+      const doing = DO[step](steps, signal);
+      work = doing;
+      return doing;
+    }).then(
+      (facts) => {
+        if (STEPS[step].endsBy === 'handler') this.dispatch({ type: 'did', step, facts });
+      },
+      (thrown: unknown) => {
+        if (!abort.signal.aborted) this.#failed(step, thrown);
+      },
+    );
+    // The deadline does not wait for the work itself; undoing does.
+    const settled = answered.then(() => work).then(nothing, nothing);
+    this.#current = { step, abort, settled };
+  }
+
+  /** ms that a step may take: its own deadline; for memory what is left of all, no more if the clock was set back. */
+  #remaining(step: StepName): number {
+    const own = deadlineOf(step, this.#state);
+    if (step === 'drain') return own;
+    const tookMs = Math.max(0, this.#parts.clock.wallMs() - this.#parts.startedAtMs);
+    return STEPS[step].deadline === 'timeout' ? Math.max(1000, own - tookMs) : own;
+  }
+
+  #failed(step: StepName, thrown: unknown): void {
+    const refusal = thrown instanceof Refusal ? thrown : undefined;
+    const error = toGodwitError(refusal?.error ?? thrown);
+    this.#parts.log.warn({ step, code: error.code, error }, 'step failed');
+    const checks = refusal === undefined ? {} : { checks: [...refusal.checks] };
+    this.dispatch({ type: 'failed', step, error: error.toJSON(), ...checks });
+  }
+
+  async #undo(step: StepName): Promise<void> {
+    const steps = this.#mustHaveSteps();
+    clearTimeout(this.#timer);
+    // A step that is half done must have let go before it is undone.
+    if (this.#current !== undefined) await within(LET_GO_MS, this.#current.settled);
+    try {
+      await withDeadline(`undoing ${step}`, UNDO_MS, undefined, async (signal) =>
+        UNDO[step]?.(steps, signal),
+      );
+      this.dispatch({ type: 'undid', step });
+    } catch (thrown) {
+      const error = toGodwitError(thrown);
+      this.#parts.log.warn({ step, code: error.code, error }, 'undo failed');
+      this.dispatch({ type: 'undo-failed', step, error: error.toJSON() });
+    }
+  }
+
+  async #command(
+    step: StepName,
+    command: (steps: SourceParts, signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    try {
+      const steps = this.#mustHaveSteps();
+      await withDeadline(`a command of ${step}`, 10_000, this.#over.signal, (signal) =>
+        command(steps, signal),
+      );
+    } catch (thrown) {
+      if (!this.#over.signal.aborted) this.#failed(step, thrown);
+    }
+  }
+
+  async #recover(): Promise<void> {
+    if (this.#recovering) return;
+    this.#recovering = true;
+    try {
+      await this.#parts.recover(this.#over.signal);
+    } catch (thrown) {
+      if (!this.#over.signal.aborted) {
+        this.dispatch({ type: 'recovery-failed', error: toGodwitError(thrown).toJSON() });
+      }
+    } finally {
+      this.#recovering = false;
+    }
+  }
+
+  async #restart(): Promise<void> {
+    clearTimeout(this.#timer);
+    const what = 'starting the guest anew';
+    try {
+      const handle = await withDeadline(what, RESTART_MS, undefined, this.#parts.restart);
+      this.dispatch({ type: 'restarted', handle });
+    } catch (thrown) {
+      this.dispatch({ type: 'restart-failed', error: toGodwitError(thrown).toJSON() });
+    }
+  }
+
+  /** Lets go of whatever still waits, after the end or when the journal failed. */
+  close(): void {
+    clearTimeout(this.#timer);
+    const reason = new Error('the mover ends');
+    this.#over.abort(reason);
+    this.#current?.abort.abort(reason);
+  }
+
+  #mustHaveSteps(): SourceParts {
+    if (this.#steps === undefined) throw new Error('begin or takeOver comes first');
+    return this.#steps;
+  }
+}

@@ -1,0 +1,56 @@
+import type { DiskSample } from '../../../drivers/disks.ts';
+import { godwitError } from '../../../errors.ts';
+import type { GodwitError } from '../../../errors.ts';
+import {
+  copyEtaMs,
+  judgeCopies,
+  lookAt,
+  shownPace,
+  withLook,
+} from '../../../migration/steering/disk-pace.ts';
+import type { CopyPace, DiskDecision, Look } from '../../../migration/steering/disk-pace.ts';
+import type { DiskPace } from '../../../protocol/disk.ts';
+import type { MigrationSettings } from '../../../protocol/migration.ts';
+import { formatBytes } from '../../../protocol/quantity.ts';
+import type { SourceParts } from './parts.ts';
+
+/** So much may be left of a copy that is as good as its source: the guest goes on writing. */
+const NEARLY_BYTES = 64 * 1024 ** 2;
+
+/** What was seen of the copies of late, and whether the guest's writes wait for them. */
+export class DiskConvergence {
+  #looks: readonly Look[] = [];
+  /** Whether the guest's writes wait for their copies; undefined until that was tried. */
+  canSlow: boolean | undefined;
+
+  see(disks: readonly DiskSample[], nowMs: number): void {
+    this.#looks = withLook(this.#looks, lookAt(disks, nowMs));
+  }
+
+  /** The links are cut: what happens meanwhile says nothing. */
+  forget(): void {
+    this.#looks = [];
+  }
+
+  decide(settings: MigrationSettings): DiskDecision {
+    return judgeCopies(settings, this.#looks, this.canSlow);
+  }
+
+  get pace(): DiskPace | undefined {
+    const pace = shownPace(this.#looks);
+    if (pace === undefined) return undefined;
+    const etaMs = copyEtaMs(pace);
+    const known = etaMs === undefined ? {} : { etaMs };
+    return { rate: pace.copiesPerS, writeRate: pace.writesPerS, ...known };
+  }
+}
+
+export function isNearlyWhole({ state, copiedBytes, totalBytes }: DiskSample): boolean {
+  return state === 'ready' && totalBytes - copiedBytes <= NEARLY_BYTES;
+}
+
+export function busy(parts: SourceParts, { writesPerS, copiesPerS }: CopyPace): GodwitError {
+  const { guest } = parts.request.request;
+  const figures = { writes: formatBytes(writesPerS), copies: formatBytes(copiesPerS) };
+  return godwitError('GODWIT_DISK_BUSY', { guest, ...figures });
+}

@@ -1,0 +1,57 @@
+import path from 'node:path';
+import { rmSync } from 'node:fs';
+import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
+import { hasCode, toGodwitError } from '../../../errors.ts';
+import type { Log } from '../../../log.ts';
+import { ask } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+
+const ANSWER_MS = 15_000;
+
+/** The unix socket into which the hypervisor sends what it copies. */
+export function disksSocket({ dir }: Pick<SourceParts, 'dir'>): string {
+  return path.join(dir, 'disks.sock');
+}
+
+/**
+ * The copies are whole, and the destination closes what it offered for them. That takes its hypervisor a while, in
+ * which the last of the guest's state moves: the guest stands still for both.
+ */
+export class LetGoThere {
+  readonly #log: Log;
+  /** False where it did not come to its end. */
+  #ended: Promise<boolean> | undefined;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** `tunnel`: the way of the copies, which ends with them. */
+  begin(parts: SourceParts, tunnel: Tunnel | undefined): void {
+    this.#ended = end(parts, AbortSignal.timeout(ANSWER_MS)).then(
+      () => true,
+      (error: unknown) => {
+        this.#log.debug({ error: toGodwitError(error) }, 'the copies are not let go of yet');
+        return false;
+      },
+    );
+    void this.#ended.then(() => tunnel?.abort(new Error('the copies are whole')));
+  }
+
+  /** Nobody but the guest writes to the copies when this resolves, which is before it runs there. Repeatable, by any mover. */
+  async ended(parts: SourceParts, signal: AbortSignal): Promise<void> {
+    const { copies = [] } = parts.state().known;
+    if (copies.length === 0 || (await this.#ended) === true) return;
+    await end(parts, signal).catch((error: unknown) => {
+      // It runs there already, or never will: the answer to commit tells which.
+      if (!hasCode(error, 'GODWIT_NOT_ARMED')) throw error;
+    });
+  }
+}
+
+async function end(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  const { epoch, settings } = parts.state().plan;
+  const body = settings.verifyDisks === true ? { epoch, watch: true } : { epoch };
+  await ask(parts, signal, (api) => api.disksEnd({ body }, { signal, deadlineMs: ANSWER_MS }));
+  rmSync(disksSocket(parts), { force: true });
+}

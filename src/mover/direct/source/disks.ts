@@ -1,0 +1,274 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { rm } from 'node:fs/promises';
+import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
+import type { DiskSample, DiskSource } from '../../../drivers/disks.ts';
+import { godwitError, toGodwitError } from '../../../errors.ts';
+import type { GodwitError } from '../../../errors.ts';
+import type { Log } from '../../../log.ts';
+import { mayWaitFor, patienceMs } from '../../../migration/steering/disk-pace.ts';
+import { worthTelling } from '../../../migration/report/disks.ts';
+import type { DiskLink, DiskProgress } from '../../../protocol/disk.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/migration.ts';
+import { busy, DiskConvergence, isNearlyWhole } from './disk-convergence.ts';
+import { disksSocket as socketOf, LetGoThere } from './disks-let-go.ts';
+import { ask } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+import { openTunnel } from './tunnel.ts';
+
+const LOOK_MS = 200;
+const ANSWER_MS = 15_000;
+/** Copies that stand still although the way to the other host is open are taken up again so often. */
+const MOST_TRIES = 8;
+/** A copy that has come so far since is getting on. */
+const GETS_ON_BYTES = 1024 ** 2;
+/** For a session that is made anew once the links are back, ms. */
+const AFTER_GRACE_MS = 60_000;
+/** For how long the other host may be silent before the hypervisor is told that it is gone: its main loop may wait for it, ms. */
+const MAY_BE_SILENT_MS = 5000;
+
+/** The disks that leave this host by being copied: their way to the other host, and how far they are. */
+export class SourceDisks {
+  readonly #log: Log;
+  #tunnel: Tunnel | undefined;
+  /** The destination's mover at the time. */
+  #mover: string | undefined;
+  #told: readonly DiskSample[] = [];
+  /** Since when, and how often, the copies were taken up again without getting on. */
+  #stuck: { copied: number; since: number; tries: number } | undefined;
+  readonly #convergence = new DiskConvergence();
+  /** They are being ended: from here on their way may go. */
+  isFinishing = false;
+  readonly letGoThere: LetGoThere;
+
+  constructor(log: Log) {
+    this.#log = log;
+    this.letGoThere = new LetGoThere(log);
+  }
+
+  /** The way of the disks stands: a cut of the links is its own to mend for a while. */
+  get isOpen(): boolean {
+    return this.#tunnel !== undefined;
+  }
+
+  /** Copies until each disk is as good as here; the guest runs on. Also takes up what an earlier mover began. */
+  async copy(parts: SourceParts, signal: AbortSignal): Promise<void> {
+    await this.#attach(parts, signal);
+    for (;;) {
+      const disks = await this.#look(parts, signal);
+      if (disks.every(isNearlyWhole)) return;
+      await this.#converge(parts, signal);
+      await sleep(LOOK_MS, undefined, { signal });
+    }
+  }
+
+  /** Keeps the copies as good as here for as long as memory moves; the first round of it over, what is written goes to both. */
+  async keep(parts: SourceParts, signal: AbortSignal): Promise<void> {
+    if (nodesOf(parts).length === 0) return;
+    while (movesMemory(parts)) {
+      await this.#look(parts, signal);
+      if ((parts.state().sample?.round ?? 0) > 1) await this.#slow(parts, signal);
+      else await this.#converge(parts, signal);
+      await sleep(LOOK_MS, undefined, { signal });
+    }
+  }
+
+  /** The guest stands still: its disks are the same at both hosts when this resolves. */
+  async finish(parts: SourceParts, signal: AbortSignal): Promise<void> {
+    const nodes = nodesOf(parts);
+    if (nodes.length === 0) return;
+    this.isFinishing = true;
+    const source = await sourceOf(parts, signal);
+    // A mover that has just taken over has no way to the other host yet, and what is to be copied may need one.
+    // One that comes back after the copies were ended finds them whole, and needs none.
+    if (this.#tunnel === undefined) {
+      const disks = await source.sample(nodes, signal);
+      if (disks.some(({ state }) => state !== 'whole')) await this.#attach(parts, signal);
+    }
+    await source.finish(nodes, signal);
+    const tunnel = this.#tunnel;
+    // The other end breaks it off: from here on that is no news.
+    if (tunnel !== undefined) this.#account(parts, tunnel);
+    this.letGoThere.begin(parts, tunnel);
+  }
+
+  /** The copies are given up: the guest and its disks are as if none had been made. */
+  async drop(parts: SourceParts, signal: AbortSignal): Promise<void> {
+    if (nodesOf(parts).length === 0) return;
+    // First: a copy that waits for a silent host to take bytes does not hear that it is to end.
+    this.letGo(parts, 'the copying is undone');
+    const session = await parts.guest.session(signal);
+    await session.disks?.drop(signal);
+    await rm(socketOf(parts), { force: true });
+  }
+
+  /** A destination's mover that was replaced knows nothing of this session: nobody has to wait until its grace is over. */
+  mind(moverAddress: string | undefined): void {
+    if (this.#tunnel === undefined || moverAddress === this.#mover) return;
+    this.#mover = moverAddress;
+    this.#tunnel.abort(new Error('another mover works at the destination'));
+  }
+
+  letGo(parts: SourceParts, why: string): void {
+    const tunnel = this.#tunnel;
+    if (tunnel === undefined) return;
+    this.#account(parts, tunnel);
+    tunnel.abort(new Error(why));
+  }
+
+  /** Journals once what a tunnel carried that is let go of; `why` where it ended by itself. */
+  #account(parts: SourceParts, tunnel: Tunnel, why?: string): void {
+    this.#tunnel = undefined;
+    const because = why === undefined ? {} : { why: why.slice(0, 1024) };
+    parts.dispatch({ type: 'disk-link', figures: linkOf(tunnel), ...because });
+  }
+
+  /** A guest that writes faster than its disks are copied is slowed down, or stays. */
+  async #converge(parts: SourceParts, signal: AbortSignal): Promise<void> {
+    const { settings } = parts.state().plan;
+    const decision = this.#convergence.decide(settings);
+    if (decision.what === 'continue') return;
+    if (decision.what === 'refuse') throw busy(parts, decision.pace);
+    if (!(await this.#slow(parts, signal, decision.pace.copiesPerS))) {
+      this.#convergence.canSlow ??= false;
+      return;
+    }
+    const why = 'it writes faster to its disks than they are copied';
+    parts.dispatch({ type: 'decided', what: 'slow-writes', why });
+  }
+
+  /** From now on what the guest writes goes to both hosts at once, where the hypervisor can and the link carries it. */
+  async #slow(parts: SourceParts, signal: AbortSignal, copiesPerS = 0): Promise<boolean> {
+    const bytesPerS = this.#linkRate(parts);
+    if (this.#convergence.canSlow !== undefined) return false;
+    if (!mayWaitFor(bytesPerS, copiesPerS)) return false;
+    const source = await sourceOf(parts, signal);
+    // A guest's write must not wait for a host that has gone silent.
+    this.#tunnel?.mustAnswerWithin(patienceMs(bytesPerS));
+    const canSlow = await source.hasten(nodesOf(parts), signal);
+    this.#convergence.canSlow = canSlow;
+    return canSlow;
+  }
+
+  /** What the link is known to carry, bytes/s; 0 while it is not. */
+  #linkRate(parts: SourceParts): number {
+    const { maxBandwidth = Number.POSITIVE_INFINITY } = parts.state().plan.settings;
+    const measured = this.#tunnel?.measure.bytesPerS ?? 0;
+    if (measured > 0) return Math.min(measured, maxBandwidth);
+    return Number.isFinite(maxBandwidth) ? maxBandwidth : 0;
+  }
+
+  /** Looks at the copies, and takes up those that stand still. GODWIT_DISK_FAILED where that is in vain. */
+  async #look(parts: SourceParts, signal: AbortSignal): Promise<DiskSample[]> {
+    const source = await sourceOf(parts, signal);
+    const disks = await source.sample(nodesOf(parts), signal);
+    if (this.#tunnel?.measure.cutForMs === undefined) {
+      this.#convergence.see(disks, performance.now());
+    } else this.#convergence.forget();
+    if (worthTelling(this.#told, disks)) {
+      this.#told = disks;
+      const { pace } = this.#convergence;
+      const known = pace === undefined ? {} : { pace };
+      parts.dispatch({ type: 'copied', disks: disks.map(progressOf), ...known });
+    }
+    for (const { node, state, trouble } of disks) {
+      if (state === 'failed' || trouble?.kind === 'full' || trouble?.kind === 'source') {
+        throw failed(parts, node, trouble?.reason ?? 'its copy has ended');
+      }
+    }
+    const broken = disks.find(({ state }) => state === 'broken');
+    if (broken === undefined && this.#tunnel !== undefined) return disks;
+    this.#mustNotGiveUp(parts, disks, broken);
+    try {
+      await this.#attach(parts, signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      // The other host is away, or its mover is about to be replaced: the next look tries again.
+      this.#log.debug({ error: toGodwitError(thrown) }, 'the disks’ way does not stand yet');
+    }
+    return disks;
+  }
+
+  /** What stands still is taken up again for as long as it gets on between, or the links may yet come back. */
+  #mustNotGiveUp(
+    parts: SourceParts,
+    disks: readonly DiskSample[],
+    broken: DiskSample | undefined,
+  ): void {
+    const now = performance.now();
+    const copied = disks.reduce((sum, { copiedBytes }) => sum + copiedBytes, 0);
+    if (this.#stuck === undefined || copied > this.#stuck.copied + GETS_ON_BYTES) {
+      this.#stuck = { copied, since: now, tries: 0 };
+    }
+    this.#stuck.tries += 1;
+    const graceMs = parts.state().plan.settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
+    const isOver = now - this.#stuck.since > graceMs + AFTER_GRACE_MS;
+    if (
+      isOver ||
+      (this.#stuck.tries > MOST_TRIES && this.#tunnel?.measure.cutForMs === undefined)
+    ) {
+      const reason = broken?.trouble?.reason ?? `no way to ${parts.request.toHost} stands`;
+      throw failed(parts, broken?.node ?? 'of the guest', reason);
+    }
+  }
+
+  /** The way to the other host stands, and the copies go on; a way that broke is made anew. */
+  async #attach(parts: SourceParts, signal: AbortSignal): Promise<void> {
+    const socket = socketOf(parts);
+    if (this.#tunnel === undefined) await this.#open(parts, socket, signal);
+    const source = await sourceOf(parts, signal);
+    await source.start(nodesOf(parts), socket, signal);
+  }
+
+  async #open(parts: SourceParts, socket: string, signal: AbortSignal): Promise<void> {
+    const { plan } = parts.state();
+    const { settings } = plan;
+    const graceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
+    const body = { epoch: plan.epoch, linkGraceMs: graceMs };
+    const offered = await ask(parts, signal, async (api, route) => {
+      const told = await api.disks({ body }, { signal, deadlineMs: ANSWER_MS });
+      return { ...told, address: route(told.address) };
+    });
+    // A mover that was killed has left its own.
+    await rm(socket, { force: true });
+    const tunnel = await openTunnel(parts, offered, socket, signal);
+    this.#tunnel = tunnel;
+    this.#mover = parts.peer.moverAddress;
+    const waits = this.#convergence.canSlow === true;
+    tunnel.mustAnswerWithin(waits ? patienceMs(this.#linkRate(parts)) : MAY_BE_SILENT_MS);
+    tunnel.ended.catch((thrown: unknown) => {
+      if (this.#tunnel !== tunnel) return;
+      const error = toGodwitError(thrown);
+      this.#account(parts, tunnel, error.message);
+      this.#log.warn({ error }, 'the session of the disks is over');
+    });
+  }
+}
+
+function nodesOf(parts: SourceParts): string[] {
+  return (parts.state().known.copies ?? []).map(({ node }) => node);
+}
+
+function movesMemory(parts: SourceParts): boolean {
+  const { doing } = parts.state();
+  return doing.kind === 'do' && doing.step === 'memory';
+}
+
+async function sourceOf(parts: SourceParts, signal: AbortSignal): Promise<DiskSource> {
+  const session = await parts.guest.session(signal);
+  if (session.disks !== undefined) return session.disks;
+  throw godwitError('GODWIT_INTERNAL', { what: 'disks to copy, and a driver that cannot' });
+}
+
+function progressOf({ node, state, copiedBytes, totalBytes }: DiskSample): DiskProgress {
+  return { node, state, copiedBytes, totalBytes };
+}
+
+function linkOf(tunnel: Tunnel): DiskLink {
+  const { longestCutMs, ...figures } = tunnel.figures();
+  return { ...figures, longestCutMs: Math.round(longestCutMs), sessions: 1 };
+}
+
+function failed(parts: SourceParts, device: string, reason: string): GodwitError {
+  const { guest } = parts.request.request;
+  return godwitError('GODWIT_DISK_FAILED', { guest, device, reason });
+}

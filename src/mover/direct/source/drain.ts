@@ -1,0 +1,45 @@
+import { systemClock } from '../../../clock.ts';
+import { godwitError, hasCode } from '../../../errors.ts';
+import { ask } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+
+/** What has left the source may still be on its way, ms; a link that lost it is noticed within that time. */
+const ARRIVES_MS = 10_000;
+const LOOK_MS = 50;
+
+/**
+ * The hypervisor's events end `drain`, but where its stream has failed, or it has ended: whether all memory had left it
+ * before, only the destination knows. GODWIT_LOST where it had not.
+ */
+export async function drained(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  const why = await brokenBy(parts, signal);
+  if (why === undefined) return;
+  const until = systemClock.monotonicMs() + ARRIVES_MS;
+  for (;;) {
+    const there = await ask(parts, signal, (api) => api.status({}, { signal, deadlineMs: 5000 }));
+    if (there.hypervisor === 'running') break;
+    if (there.hypervisor !== 'postcopy' || systemClock.monotonicMs() > until) {
+      const reason = `post-copy ended early: ${why}`;
+      throw godwitError('GODWIT_LOST', { guest: parts.request.request.guest, reason });
+    }
+    await systemClock.sleep(LOOK_MS, signal);
+  }
+  parts.dispatch({ type: 'hypervisor', event: { type: 'completed' } });
+}
+
+async function brokenBy(parts: SourceParts, signal: AbortSignal): Promise<string | undefined> {
+  const { stream } = parts.state();
+  if (stream === 'failed') return 'its stream broke before all memory had left its source';
+  if (stream !== 'lost' && (await isThere(parts, signal))) return undefined;
+  return 'its source died before all memory had left it';
+}
+
+async function isThere(parts: SourceParts, signal: AbortSignal): Promise<boolean> {
+  try {
+    await parts.guest.session(signal);
+    return true;
+  } catch (thrown) {
+    if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) return false;
+    throw thrown;
+  }
+}

@@ -1,0 +1,109 @@
+import { systemClock } from '../../../clock.ts';
+import type { Driver, Inspection, SourceSession } from '../../../drivers/driver.ts';
+import type { FrozenImage } from '../../../drivers/disks.ts';
+import { godwitError, hasCode } from '../../../errors.ts';
+import type {
+  GuestHandle,
+  HypervisorEvent,
+  HypervisorStatus,
+} from '../../../migration/direct/hypervisor.ts';
+import type { MigrationSettings } from '../../../protocol/migration.ts';
+
+/** How often it is asked where its hypervisor stands, and between two questions, ms. */
+const STATUS_TRIES = 3;
+const AGAIN_MS = 200;
+
+/** The guest at its source: one session, opened when first needed, whose events go to the mover. */
+export class SourceGuest {
+  readonly #driver: Driver;
+  readonly #handle: GuestHandle;
+  readonly #settings: MigrationSettings;
+  readonly #onEvent: (event: HypervisorEvent) => void;
+  #session: Promise<SourceSession> | undefined;
+  #inspection: Promise<Inspection> | undefined;
+
+  constructor(
+    driver: Driver,
+    handle: GuestHandle,
+    settings: MigrationSettings,
+    onEvent: (event: HypervisorEvent) => void,
+  ) {
+    this.#driver = driver;
+    this.#handle = handle;
+    this.#settings = settings;
+    this.#onEvent = onEvent;
+  }
+
+  /** The session; a failed opening is tried anew by the next caller. */
+  async session(signal: AbortSignal): Promise<SourceSession> {
+    this.#session ??= this.#open(signal);
+    try {
+      return await this.#session;
+    } catch (thrown) {
+      this.#session = undefined;
+      throw thrown;
+    }
+  }
+
+  async #open(signal: AbortSignal): Promise<SourceSession> {
+    const session = await this.#driver.openSource(this.#handle, signal);
+    session.onEvent(this.#onEvent);
+    return session;
+  }
+
+  /** Where its hypervisor stands. A question that fails is asked again: more hangs on the answer than on the time. */
+  async status(signal: AbortSignal): Promise<HypervisorStatus> {
+    const session = await this.session(signal);
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await session.status(signal);
+      } catch (thrown) {
+        const final = tries === STATUS_TRIES || hasCode(thrown, 'GODWIT_HYPERVISOR_LOST');
+        if (signal.aborted || final) throw thrown;
+      }
+      await systemClock.sleep(AGAIN_MS, signal);
+    }
+  }
+
+  /** Describes the guest; begun early by `admit`, since it only reads, and then the same answer for `inspect`. */
+  async inspect(signal: AbortSignal): Promise<Inspection> {
+    const begun = this.#inspection;
+    const inspection = begun ?? this.#inspectNow(signal);
+    this.#inspection = inspection;
+    try {
+      return await inspection;
+    } catch (thrown) {
+      if (this.#inspection === inspection) this.#inspection = undefined;
+      // The step that had begun it was over first, and took its signal along: that is no failure of this one.
+      if (begun !== undefined && !signal.aborted) return this.inspect(signal);
+      throw thrown;
+    }
+  }
+
+  async #inspectNow(signal: AbortSignal): Promise<Inspection> {
+    const session = await this.session(signal);
+    const { mode, streams, compress } = this.#settings;
+    return session.inspect({ mode, streams, compress }, signal);
+  }
+
+  /** Reads images that its hypervisor has left. */
+  frozen<T>(
+    images: readonly FrozenImage[],
+    socket: string,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const driver = this.#driver;
+    if (driver.openFrozen !== undefined) return driver.openFrozen(images, socket, signal, work);
+    const facts = { what: '--verify-disks', reason: `${this.#driver.name} cannot read images` };
+    throw godwitError('GODWIT_CAPABILITY', facts);
+  }
+
+  async close(): Promise<void> {
+    try {
+      await (await this.#session)?.close();
+    } catch {
+      // It could not be opened, or it is gone: either way there is nothing to let go.
+    }
+  }
+}

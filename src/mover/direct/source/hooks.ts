@@ -1,0 +1,41 @@
+import { runHook, runLateHook } from '../../../hooks/runner.ts';
+import type { HookFacts } from '../../../hooks/hooks.ts';
+import type { Log } from '../../../log.ts';
+import type { EndPhase } from '../../../protocol/migration.ts';
+import type { SourceParts } from './parts.ts';
+
+/** Calls the site's program where there is one. GODWIT_HOOK_FAILED ends the migration here, with the guest where it is. */
+export function askHook(
+  parts: SourceParts,
+  hook: 'before-start' | 'before-switchover',
+  signal: AbortSignal,
+): Promise<void> {
+  return runHook(parts.config, hook, () => factsOf(parts), signal);
+}
+
+/** Tells the site's program how the migration has ended, and returns that. Never rejects. */
+export async function tellHook(parts: SourceParts, outcome: EndPhase, log: Log): Promise<EndPhase> {
+  const facts = (): HookFacts => factsOf(parts);
+  if (outcome === 'done') await runLateHook(parts.config, 'after-done', facts, log);
+  if (outcome === 'failed' || outcome === 'cancelled') {
+    await runLateHook(parts.config, 'after-rollback', facts, log);
+  }
+  return outcome;
+}
+
+function factsOf(parts: SourceParts): HookFacts {
+  const { plan, known, because } = parts.state();
+  const networks = known.networks ?? [];
+  return {
+    migration: plan.id,
+    guest: plan.guest,
+    from: plan.from,
+    to: plan.to,
+    mode: plan.settings.mode,
+    networks,
+    ports: Object.fromEntries(networks.map(({ id, port }) => [id, port])),
+    ...(because === undefined
+      ? {}
+      : { error: { code: because.code, message: because.message.slice(0, 1000) } }),
+  };
+}

@@ -1,0 +1,32 @@
+import { rename, rm } from 'node:fs/promises';
+import type { SourceState, StepFacts } from '../../../migration/direct/source-state.ts';
+
+/** What an image is called once it is nobody's disk any more. */
+export function asideOf(file: string, migration: string): string {
+  return `${file}.moved-${migration}`;
+}
+
+/**
+ * The source's own images of disks that were copied. Until the guest is seen to run elsewhere they are its disks; then
+ * they are renamed, so that nobody takes them for that any more, and removed unless they are to be kept. May run twice.
+ */
+export async function giveUpDisks(
+  { plan, known }: Pick<SourceState, 'plan' | 'known'>,
+  migration: string,
+): Promise<StepFacts> {
+  const { copied = [] } = known;
+  // What may not be the same at the other host is not removed here.
+  const isDoubtful = known.diskCheck !== undefined && known.diskCheck.verdict !== 'equal';
+  const isKept = plan.settings.keepSource === true || isDoubtful;
+  for (const file of copied) {
+    const aside = asideOf(file, migration);
+    await rename(file, aside).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+    if (!isKept) await rm(aside, { force: true });
+  }
+  if (copied.length === 0) return {};
+  const what = isKept ? `kept as NAME.moved-${migration}` : 'removed';
+  const evidence = `${what}: ${copied.join(', ')}`.slice(0, 4096);
+  return { checks: [{ name: 'disks', side: 'source', verdict: 'pass', evidence }] };
+}

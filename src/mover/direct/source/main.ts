@@ -1,0 +1,197 @@
+import type { AgentConfig } from '../../../config.ts';
+import { withDeadline } from '../../../deadline.ts';
+import type { Driver } from '../../../drivers/driver.ts';
+import { toGodwitError } from '../../../errors.ts';
+import { replaySource } from '../../../migration/direct/journal.ts';
+import { initialSource } from '../../../migration/direct/source-state.ts';
+import type { Planned, SourceEvent } from '../../../migration/direct/source-state.ts';
+import type { EndPhase } from '../../../protocol/migration.ts';
+import { migrationSettings } from '../../../protocol/migration.ts';
+import type { SourceMoverRequest } from '../../../protocol/mover-request.ts';
+import { openSourceJournal } from '../../../host/journal.ts';
+import type { Log } from '../../../log.ts';
+import type { Fence } from '../../../host/fencing.ts';
+import type { Surroundings } from '../../engine/surroundings.ts';
+import { SourceConnections } from './connections.ts';
+import { Coordinator } from './coordinator.ts';
+import { SourceBases } from './bases.ts';
+import { SourceDisks } from './disks.ts';
+import { SourceGuest } from './guest.ts';
+import { tellHook } from './hooks.ts';
+import { bury } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+import { DestinationPeer } from './peer.ts';
+import { recoverPostcopy } from './recover.ts';
+import { restartGuest } from './restart.ts';
+import { stopHere } from './stop-here.ts';
+import { SourceVantage } from './vantage.ts';
+import { Watch } from './watch.ts';
+import { SourceWay } from './way.ts';
+
+const BURY_MS = 15_000;
+
+export interface RunningSource {
+  readonly coordinator: Coordinator;
+  /** Begins, or goes on where an earlier mover stood; resolves when the migration has ended. */
+  readonly run: () => Promise<EndPhase>;
+}
+
+/** Builds the source's mover from its request and its journal. */
+export function openSource(
+  dir: string,
+  config: AgentConfig,
+  request: SourceMoverRequest,
+  driver: Driver,
+  around: Surroundings,
+): RunningSource {
+  const { clock, log, pid, bootId, openFile, connect } = around;
+  const { journal, events } = openSourceJournal(dir, clock, openFile);
+  const planned = planOf(config, request, bootId());
+  const found = replaySource(events);
+  const state = found ?? initialSource(planned).state;
+  const settings = state.plan.settings;
+  const coordinator = new Coordinator(
+    {
+      journal,
+      clock,
+      log,
+      startedAtMs: Date.parse(request.createdAt),
+      recover: (signal) => recoverOrProve(parts, settings.timeoutMs, log, signal),
+      restart: (signal) => restartGuest(parts, signal),
+    },
+    state,
+  );
+  const watch = new Watch(coordinator, clock, log);
+  const guest = new SourceGuest(driver, request.handle, settings, (event) =>
+    watch.onHypervisor(event),
+  );
+  const { name, address, addresses = [] } = request.peer;
+  const peer = new DestinationPeer(name, [address, ...addresses], connect, around.reach);
+  const tookOver = found !== undefined;
+  // What this mover begins itself is not half done, also after it took over.
+  const begun = tookOver ? JSON.stringify(state.doing) : '';
+  const parts: SourceParts = {
+    config,
+    request,
+    dir,
+    guest,
+    peer,
+    way: new SourceWay(around.wire, log),
+    connections: new SourceConnections(),
+    ...besides(around),
+    tookOver: () => tookOver && JSON.stringify(coordinator.state.doing) === begun,
+    state: () => coordinator.state,
+    dispatch: (event) => coordinator.dispatch(event),
+    fence: (signal) => proveOff(coordinator, around.fence, log, signal),
+    fenceMs: around.fence === undefined ? 0 : (config.fencing?.timeoutMs ?? 0),
+    relaunch: async (launch, signal) =>
+      (await driver.relaunch?.(request.handle, launch, signal)) ?? request.handle,
+  };
+  return {
+    coordinator,
+    run: async () => {
+      watch.start(parts);
+      try {
+        if (found === undefined) await coordinator.begin(parts, planned);
+        else coordinator.takeOver(parts, pid, wasRebooted(events, bootId()));
+        const outcome = await coordinator.finished;
+        if (outcome === 'lost' && !coordinator.state.restarted) await endCopies(parts, log);
+        return await tellHook(parts, outcome, log);
+      } finally {
+        watch.stop();
+        letGo(parts, 'the mover ends');
+        coordinator.close();
+        await close(parts);
+        await journal.close();
+      }
+    },
+  };
+}
+
+function besides({
+  connect,
+  clock,
+  log,
+}: Surroundings): Pick<SourceParts, 'disks' | 'bases' | 'vantage'> {
+  const vantage = new SourceVantage(connect, clock, log);
+  return { disks: new SourceDisks(log), bases: new SourceBases(log), vantage };
+}
+
+async function close({ connections, vantage, guest, peer, request }: SourceParts): Promise<void> {
+  await vantage.close(request.id);
+  await connections.close(request.id);
+  await guest.close();
+  peer.close();
+}
+
+/** Breaks off what goes out to the destination. */
+function letGo(parts: SourceParts, why: string): void {
+  parts.way.letGo(parts, why);
+  parts.disks.letGo(parts, why);
+  parts.bases.letGo(why);
+}
+
+/**
+ * A guest that is lost runs nowhere: what is here is kept, standing still. The end is told already: what cannot be taken
+ * down now, the destination takes down once it hears of the end.
+ */
+async function endCopies(parts: SourceParts, log: Log): Promise<void> {
+  await stopHere(parts, log);
+  try {
+    await withDeadline('taking down what is left', BURY_MS, undefined, (signal) =>
+      bury(parts, signal),
+    );
+  } catch (error) {
+    log.warn({ error: toGodwitError(error) }, 'the destination was not taken down');
+  }
+}
+
+/** A destination that was shown to be off will not be recovered: that record says more than the failure. */
+async function recoverOrProve(
+  parts: SourceParts,
+  limitMs: number,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await recoverPostcopy(parts, limitMs, log, signal);
+  } catch (thrown) {
+    if (signal.aborted || (await parts.fence(signal)) === undefined) throw thrown;
+  }
+}
+
+/** Calls the hook; its proof is journaled before anybody acts on it. */
+async function proveOff(
+  coordinator: Coordinator,
+  fence: Fence | undefined,
+  log: Log,
+  signal: AbortSignal,
+): Promise<{ by: string } | undefined> {
+  const { id, guest, to } = coordinator.state.plan;
+  const answer = await fence?.(to, { id, guest, side: 'destination' }, signal);
+  if (answer === undefined || signal.aborted) return undefined;
+  log.warn({ host: to, ...answer }, 'the fencing hook was asked');
+  if (!answer.off) return undefined;
+  await coordinator.record({ type: 'fenced', host: to, by: answer.by });
+  return { by: answer.by };
+}
+
+function wasRebooted(events: readonly SourceEvent[], bootId: string): boolean {
+  const [planned] = events;
+  return planned?.type === 'planned' && planned.bootId !== bootId;
+}
+
+function planOf(config: AgentConfig, request: SourceMoverRequest, bootId: string): Planned {
+  return {
+    type: 'planned',
+    id: request.id,
+    guest: request.request.guest,
+    from: config.name,
+    to: request.toHost,
+    // Grows with every migration of the guest, as long as the clock does; it only has to be this migration's own.
+    epoch: Math.max(1, Date.parse(request.createdAt)),
+    settings: migrationSettings.parse(request.request),
+    bootId,
+    askedAtMs: Date.parse(request.createdAt),
+  };
+}

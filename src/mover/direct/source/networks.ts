@@ -1,0 +1,48 @@
+import type { SourceNic } from '../../../drivers/driver.ts';
+import { godwitError } from '../../../errors.ts';
+import { announcePort, readNics, withdrawPort } from '../../../network/port.ts';
+import { didYouMean } from '../../../protocol/nearest.ts';
+import { networkName } from '../../../protocol/network.ts';
+import type { NicNetwork } from '../../../protocol/network.ts';
+import type { SourceParts } from './parts.ts';
+
+/** How the guest's NICs are attached here, for the destination to map. GODWIT_USAGE for a mapping of nothing it has. */
+export async function networksOf(
+  parts: SourceParts,
+  nics: readonly SourceNic[] | undefined,
+  signal: AbortSignal,
+): Promise<NicNetwork[] | undefined> {
+  if (nics === undefined) return undefined;
+  const attached = await readNics(nics, signal);
+  const lost = nics.find(({ id }) => !attached.some((each) => each.id === id));
+  if (lost !== undefined) throw unattached(parts, lost);
+  const networks = await parts.connections.learn(parts, attached, signal);
+  const names = networks.flatMap(({ attachment }) => networkName(attachment) ?? []);
+  const asked = Object.keys(parts.state().plan.settings.networks ?? {});
+  const unknown = asked.find((name) => !names.includes(name));
+  if (unknown === undefined) return networks;
+  const guest = parts.request.request.guest;
+  const near = didYouMean(unknown, names) ?? '';
+  const hint = `${near} It is in ${names.join(', ') || 'no network that has a name'}.`.trim();
+  throw godwitError('GODWIT_USAGE', { what: `${guest} is in no network ${unknown}` }, { hint });
+}
+
+function unattached({ config, request }: SourceParts, { id, port }: SourceNic): Error {
+  const what = `its port ${port} is in no bridge that this host tells of, and no route leads to it`;
+  const told = { device: id, guest: request.request.guest, host: config.name, what };
+  const hint =
+    'Put it into a bridge. Of Open vSwitch: see that `ovs-vsctl show` answers here (OVS_RUNDIR is that of the agent), and that its VLAN mode is access, trunk or native-untagged.';
+  return godwitError('GODWIT_DEVICE_UNMAPPED', told, { hint });
+}
+
+/** The right to run has gone: this host no longer leads to the guest. Never rejects: a route goes with its port at last. */
+export async function withdrawNetworks(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  for (const nic of parts.state().known.networks ?? []) {
+    await withdrawPort(nic, signal).catch(() => undefined);
+  }
+}
+
+/** Leads this host to the guest again, which was started anew here. */
+export async function restoreNetworks(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  for (const nic of parts.state().known.networks ?? []) await announcePort(nic, nic.port, signal);
+}

@@ -1,0 +1,167 @@
+import type { AgentConfig } from '../../../config.ts';
+import type { GuestHandle, StreamSetup } from '../../../drivers/driver.ts';
+import { GodwitError, godwitError } from '../../../errors.ts';
+import { holdsSwitchover, plannedDowntimeMs } from '../../../migration/steering/steering.ts';
+import type { Launch, SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/migration.ts';
+import type { Check } from '../../../protocol/migration.ts';
+import type { SourceMoverRequest } from '../../../protocol/mover-request.ts';
+import type { GuestDescription, Preparation, StreamSettings } from '../../../protocol/peer.ts';
+import { streamTls } from '../../engine/credentials.ts';
+import { termsFor } from '../../engine/wire.ts';
+import type { SourceBases } from './bases.ts';
+import type { SourceDisks } from './disks.ts';
+import type { SourceConnections } from './connections.ts';
+import type { SourceGuest } from './guest.ts';
+import type { DestinationPeer, Question } from './peer.ts';
+import type { SourceVantage } from './vantage.ts';
+import type { SourceWay } from './way.ts';
+
+/** What the steps work with. */
+export interface SourceParts {
+  readonly config: AgentConfig;
+  readonly request: SourceMoverRequest;
+  readonly dir: string;
+  readonly guest: SourceGuest;
+  readonly peer: DestinationPeer;
+  readonly way: SourceWay;
+  readonly connections: SourceConnections;
+  readonly vantage: SourceVantage;
+  readonly disks: SourceDisks;
+  readonly bases: SourceBases;
+  /** This mover did not begin the migration: what it is told to do may be half done already. */
+  readonly tookOver: () => boolean;
+  readonly state: () => SourceState;
+  readonly dispatch: (event: SourceEvent) => void;
+  /**
+   * Has it proved that the destination's host is off, where this host has a way to do so; the proof is in the journal
+   * when this resolves. Undefined where there is none.
+   */
+  readonly fence: (signal: AbortSignal) => Promise<{ readonly by: string } | undefined>;
+  /** How long `fence` may take, ms; 0 where there is no way. */
+  readonly fenceMs: number;
+  /** Starts the guest's hypervisor anew, as it was started. */
+  readonly relaunch: (launch: Launch, signal: AbortSignal) => Promise<GuestHandle>;
+}
+
+/** A refusal with everything that was checked, so that the report can show it. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly error: GodwitError;
+  readonly checks: readonly Check[];
+
+  constructor(error: GodwitError, checks: readonly Check[]) {
+    super(error.message, { cause: error });
+    this.error = error;
+    this.checks = checks;
+  }
+}
+
+/** Throws the first check that refuses, with all of them. */
+export function refuseOn(checks: readonly Check[]): void {
+  const first = checks.find((check) => check.verdict === 'refuse');
+  if (first === undefined) return;
+  const reason = `${first.name}: ${first.evidence}`;
+  const error =
+    first.error === undefined
+      ? godwitError('GODWIT_STEP_FAILED', { step: first.name, reason })
+      : new GodwitError(first.error);
+  throw new Refusal(error, checks);
+}
+
+/** Asks the destination’s mover, also one that an earlier process of ours was told of. */
+export function ask<T>(parts: SourceParts, signal: AbortSignal, question: Question<T>): Promise<T> {
+  resumePeer(parts);
+  return parts.peer.call(parts.request.id, signal, question);
+}
+
+/** What is left of a lost guest at the destination is taken down. GODWIT_NOT_ARMED where all of it is there. */
+export async function bury(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  const body = { epoch: parts.state().plan.epoch, lost: true };
+  await ask(parts, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
+}
+
+/** After a takeover the destination’s mover is known from the journal alone. */
+export function resumePeer(parts: SourceParts): void {
+  const { moverAddress } = parts.state().known;
+  if (moverAddress !== undefined) parts.peer.resume(moverAddress);
+}
+
+/** A destination that is silent for so long, with the guest standing still, is to be proved off where there is a way, ms. */
+const DARK_MS = 45_000;
+
+/** How long to wait for the destination before the hook is asked; both must fit in `wholeMs`. */
+export function darkMs({ fenceMs }: SourceParts, wholeMs: number): number {
+  return Math.min(DARK_MS, wholeMs - fenceMs);
+}
+
+/** How the source’s end of the stream is set. */
+export function streamSetup(parts: SourceParts): StreamSetup {
+  const { plan, known } = parts.state();
+  const { settings, to } = plan;
+  const { description } = known;
+  const setup = {
+    ...streamOf(parts),
+    maxDowntimeMs: streamDowntimeMs(parts),
+    holdSwitchover: holdsSwitchover(settings, description),
+    ...(description?.disks === undefined ? {} : { disks: true }),
+  };
+  // The wire has a cap and a TLS of its own, and its hypervisor speaks to this mover alone.
+  if (goesByWire(parts)) return { ...setup, tls: false };
+  return {
+    ...setup,
+    tls: true,
+    ...(settings.maxBandwidth === undefined ? {} : { maxBandwidth: settings.maxBandwidth }),
+    credentials: streamTls(parts.config, parts.dir, to),
+  };
+}
+
+/** The stream as it was asked for, or chosen with the path. */
+function streamOf(parts: SourceParts): Omit<StreamSettings, 'tls'> {
+  const { plan, known } = parts.state();
+  const { mode, streams, compress } = plan.settings;
+  return { mode, streams, compress, ...known.path?.stream };
+}
+
+/** What the hypervisor may plan for, by the path that memory takes, ms. */
+export function streamDowntimeMs(parts: SourceParts): number {
+  return plannedDowntimeMs(parts.state().plan.settings.maxDowntimeMs, goesByWire(parts));
+}
+
+/** What the configuration, or an earlier migration, says of the link to the other host, bytes/s. */
+export function saidLinkRate({ config, request, state }: SourceParts): number | undefined {
+  return config.wire.rates[state().plan.to] ?? request.seenLinkRate;
+}
+
+/** Memory takes the wire, as was settled when the destination admitted the guest. */
+function goesByWire(parts: SourceParts): boolean {
+  return parts.state().known.path?.takes === 'wire';
+}
+
+/** What the destination is told of the guest and of the stream. */
+export function preparation(parts: SourceParts): Preparation {
+  const { plan, known } = parts.state();
+  const { linkGraceMs = DEFAULT_LINK_GRACE_MS } = plan.settings;
+  const wire = termsFor(parts.config, plan.guest, linkGraceMs);
+  return {
+    epoch: plan.epoch,
+    description: describe(known.description),
+    stream: { ...streamOf(parts), tls: true },
+    ...(goesByWire(parts) ? { wire } : {}),
+    ...(known.places === undefined ? {} : { places: known.places }),
+    ...(known.copies === undefined ? {} : { copies: known.copies }),
+    ...(known.bases === undefined ? {} : { bases: known.bases }),
+    ...(known.networks === undefined ? {} : { networks: known.networks }),
+    ...(plan.settings.networks === undefined ? {} : { networkMap: plan.settings.networks }),
+  };
+}
+
+function describe(description: GuestDescription | undefined): GuestDescription {
+  if (description === undefined) throw missing('description');
+  return description;
+}
+
+/** A defect: the table of steps has run a step before the one that it builds on. */
+export function missing(what: string): GodwitError {
+  return godwitError('GODWIT_INTERNAL', { what: `${what} is not known at this step` });
+}

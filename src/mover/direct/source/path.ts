@@ -1,0 +1,51 @@
+import { agentContract, peerContract } from '../../../protocol/contract.ts';
+import { splitAddress, withHost } from '../../../protocol/names.ts';
+import type { Api, Client } from '../../../rpc/client.ts';
+import type { Connect } from '../../engine/surroundings.ts';
+
+/** One way to the destination: an address of its agent, and the connections over that way. */
+export class Path {
+  /** Of the agent. */
+  readonly address: string;
+  readonly #name: string;
+  readonly #connect: Connect;
+  /** The host's own address: what the destination tells of itself holds as it is. */
+  readonly #main: boolean;
+  #agent: Client<typeof agentContract> | undefined;
+  #mover: { readonly address: string; readonly client: Client<typeof peerContract> } | undefined;
+
+  constructor(name: string, address: string, main: boolean, connect: Connect) {
+    this.#name = name;
+    this.address = address;
+    this.#main = main;
+    this.#connect = connect;
+  }
+
+  /** An address that the destination tells of itself, as it is reached this way. */
+  route(told: string): string {
+    return this.#main ? told : withHost(told, splitAddress(this.address).host);
+  }
+
+  agent(): Api<typeof agentContract> {
+    this.#agent ??= this.#connect(agentContract, this.#name, this.address);
+    return this.#agent.api;
+  }
+
+  /** The mover that listens at `told`. */
+  mover(told: string): Client<typeof peerContract> {
+    const address = this.route(told);
+    if (this.#mover?.address !== address) {
+      this.#mover?.client.close();
+      this.#mover = { address, client: this.#connect(peerContract, this.#name, address) };
+    }
+    return this.#mover.client;
+  }
+
+  /** Ends all connections, and with them the calls under way; the next call opens new ones. */
+  reset(): void {
+    this.#agent?.close();
+    this.#mover?.client.close();
+    this.#agent = undefined;
+    this.#mover = undefined;
+  }
+}

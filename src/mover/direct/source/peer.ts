@@ -1,0 +1,228 @@
+import { godwitError, hasCode, toGodwitError } from '../../../errors.ts';
+import { systemClock } from '../../../clock.ts';
+import type { agentContract, peerContract } from '../../../protocol/contract.ts';
+import { splitAddress, withHost } from '../../../protocol/names.ts';
+import type { Admission, Admitted } from '../../../protocol/peer.ts';
+import type { Api } from '../../../rpc/client.ts';
+import type { Reach } from '../../../rpc/reach.ts';
+import type { Connect } from '../../engine/surroundings.ts';
+import { Path } from './path.ts';
+
+type AgentApi = Api<typeof agentContract>;
+type PeerApi = Api<typeof peerContract>;
+
+/** A question to the destination's mover; `route` makes of an address that it tells the one by which it is reached. */
+export type Question<T> = (api: PeerApi, route: (told: string) => string) => Promise<T>;
+
+/** Between two tries to reach the destination, ms. */
+const RETRY_MS = 250;
+/** How long the way itself may take to answer, and between two questions to it while a call waits, ms. */
+const REACH_MS = 1000;
+/** Questions without an answer after which a way counts as dead, while a call waits for it. */
+const MISSES = 2;
+/** What a way that is in use is given ahead of the others, ms. */
+const HEAD_START_MS = 150;
+
+/**
+ * The destination as the source's mover sees it: its agent, which knows where its mover listens, and that mover, over
+ * one of the ways to the host. Calls are repeated over a new address when the mover has been replaced, and over another
+ * way when the one in use is dead.
+ */
+export class DestinationPeer {
+  readonly #name: string;
+  readonly #paths: readonly Path[];
+  readonly #reach: Reach | undefined;
+  #path: Path;
+  /** Where the destination's mover says that it listens. */
+  #told: string | undefined;
+
+  /** `addresses`: of its agent, the main one first. Without `reach`, no way is ever taken for dead. */
+  constructor(name: string, addresses: readonly string[], connect: Connect, reach?: Reach) {
+    this.#name = name;
+    this.#paths = addresses.map((each, index) => new Path(name, each, index === 0, connect));
+    this.#reach = reach;
+    this.#path = this.#first();
+  }
+
+  #first(): Path {
+    const [main] = this.#paths;
+    if (main === undefined)
+      throw godwitError('GODWIT_INTERNAL', { what: 'a host without address' });
+    return main;
+  }
+
+  async admit(admission: Admission, signal: AbortSignal): Promise<Admitted> {
+    const ask = (api: AgentApi): Promise<Admitted> =>
+      api.admit({ body: admission }, { signal, deadlineMs: 15_000 });
+    if (this.#paths.length > 1) await this.choose(signal);
+    const admitted = await this.#watched(signal, (path) => ask(path.agent()));
+    this.#told = admitted.moverAddress;
+    return admitted;
+  }
+
+  /** Speaks to a mover that an earlier process of ours was told of. */
+  resume(moverAddress: string): void {
+    this.#told ??= moverAddress;
+  }
+
+  /** Finds the destination's mover where no answer told of it; false when its agent never admitted the guest. */
+  async locate(id: string, signal: AbortSignal): Promise<boolean> {
+    if (this.#told !== undefined) return true;
+    try {
+      this.#told = await this.#ask(id, signal);
+      return true;
+    } catch (thrown) {
+      if (hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) return false;
+      throw thrown;
+    }
+  }
+
+  /** Where the mover in use says that it listens: another address is another mover. */
+  get moverAddress(): string | undefined {
+    return this.#told;
+  }
+
+  get known(): boolean {
+    return this.#told !== undefined;
+  }
+
+  /** The address of the way in use; for people. */
+  get address(): string {
+    return this.#path.address;
+  }
+
+  /** Opens a connection beside one that is in use, or keeps it, so that the blackout holds no handshake. */
+  async warm(signal: AbortSignal): Promise<void> {
+    if (this.#told !== undefined) await this.#path.mover(this.#told).warm(1, { signal });
+  }
+
+  /** Whether the way that is in use is open now, or the one to an `address` that the destination is known by. */
+  async answers(signal: AbortSignal, timeoutMs = REACH_MS, address?: string): Promise<boolean> {
+    const target = address === undefined ? this.#path.address : this.#agentAt(address);
+    return (await this.#reach?.(target, timeoutMs, signal)) ?? true;
+  }
+
+  /** The agent's address over the way that leads to `address`. */
+  #agentAt(address: string): string {
+    const { host } = splitAddress(address);
+    const path = this.#paths.find((each) => splitAddress(each.address).host === host);
+    return path?.address ?? withHost(this.#first().address, host);
+  }
+
+  /** Goes over to the first way that answers, the one in use before the others; false where none does. */
+  async choose(signal: AbortSignal): Promise<boolean> {
+    const reach = this.#reach;
+    if (reach === undefined) return true;
+    const others = this.#paths.filter((path) => path !== this.#path);
+    const tries = [this.#path, ...others].map(async (path, index) => {
+      if (index > 0) await systemClock.sleep(HEAD_START_MS * index, signal);
+      if (await reach(path.address, REACH_MS, signal)) return path;
+      throw this.#silent(path);
+    });
+    try {
+      this.#path = await Promise.any(tries);
+      return true;
+    } catch {
+      signal.throwIfAborted();
+      return false;
+    }
+  }
+
+  /**
+   * Calls the destination's mover; while it cannot be reached, looks for a way that answers, asks the agent where the
+   * mover is and tries again, until the signal aborts. Every call of the contract may be repeated, so a lost answer does
+   * no harm.
+   */
+  async call<T>(id: string, signal: AbortSignal, ask: Question<T>): Promise<T> {
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        return await this.#watched(signal, (path) =>
+          ask(this.#api(path), (told) => path.route(told)),
+        );
+      } catch (thrown) {
+        if (signal.aborted || !isUnreachable(thrown)) throw thrown;
+      }
+      await systemClock.sleep(RETRY_MS, signal);
+      if (this.#paths.length > 1) await this.choose(signal);
+      await this.#relocate(id, signal);
+    }
+  }
+
+  /** One try, without a second. */
+  async once<T>(ask: (api: PeerApi) => Promise<T>): Promise<T> {
+    return ask(this.#api(this.#path));
+  }
+
+  /** Asks the agent where its mover listens now; it starts one if there is none. */
+  async #relocate(id: string, signal: AbortSignal): Promise<void> {
+    try {
+      this.#told = await this.#ask(id, signal);
+    } catch (thrown) {
+      // An agent that cannot start a mover now, whatever its trouble is, may be able to the next time.
+      if (!isUnreachable(thrown) && !hasCode(thrown, 'GODWIT_INTERNAL')) throw thrown;
+    }
+  }
+
+  async #ask(id: string, signal: AbortSignal): Promise<string> {
+    const { moverAddress } = await this.#watched(signal, (path) =>
+      path.agent().incoming({ params: { id } }, { signal, deadlineMs: 5000 }),
+    );
+    return moverAddress;
+  }
+
+  /** Asks over the way in use; gives up, with its connections, when that way is dead or was for a while. */
+  async #watched<T>(signal: AbortSignal, ask: (path: Path) => Promise<T>): Promise<T> {
+    const path = this.#path;
+    const work = ask(path);
+    if (this.#reach === undefined) return work;
+    const over = new AbortController();
+    const silence = this.#silence(path, AbortSignal.any([signal, over.signal]));
+    silence.catch(() => {});
+    try {
+      return await Promise.race([work, silence]);
+    } finally {
+      over.abort();
+      work.catch(() => {});
+    }
+  }
+
+  /**
+   * Rejects once the way takes nothing any more, or takes something again: the connections that it had learn of that
+   * late, since TCP asks ever more seldom.
+   */
+  async #silence(path: Path, signal: AbortSignal): Promise<never> {
+    for (let missed = 0; ;) {
+      await systemClock.sleep(REACH_MS, signal);
+      const answers = (await this.#reach?.(path.address, REACH_MS, signal)) ?? true;
+      if (answers && missed === 0) continue;
+      missed += 1;
+      if (!answers && missed < MISSES) continue;
+      path.reset();
+      throw this.#silent(path);
+    }
+  }
+
+  #silent({ address }: Path): Error {
+    const reason = 'there is no answer over that way';
+    return godwitError('GODWIT_UNREACHABLE', { peer: this.#name, address, reason });
+  }
+
+  #api(path: Path): PeerApi {
+    if (this.#told === undefined) {
+      throw godwitError('GODWIT_INTERNAL', {
+        what: `${this.#name} has not admitted the guest yet`,
+      });
+    }
+    return path.mover(this.#told).api;
+  }
+
+  close(): void {
+    for (const path of this.#paths) path.reset();
+  }
+}
+
+/** What waiting may mend: no answer, or a host that cannot write down what it was asked to do. */
+function isUnreachable(thrown: unknown): boolean {
+  return hasCode(toGodwitError(thrown), 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE', 'GODWIT_JOURNAL');
+}

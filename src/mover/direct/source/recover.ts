@@ -1,0 +1,93 @@
+import { withDeadline } from '../../../deadline.ts';
+import { systemClock } from '../../../clock.ts';
+import type { SourceSession } from '../../../drivers/driver.ts';
+import { toGodwitError } from '../../../errors.ts';
+import type { Log } from '../../../log.ts';
+import { ask } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+
+/** Between two tries, ms. */
+const AGAIN_MS = 250;
+/** From the order to connect until memory flows; then the way is taken for dead, ms. */
+const FLOWS_MS = 5000;
+/** Between two looks at a stream that is being taken up, ms. */
+const LOOK_MS = 25;
+/** How long the destination may take to let go of the old connection and to listen, ms. */
+const LISTEN_MS = 10_000;
+
+/**
+ * Takes a post-copy stream up again that is broken, or stands still in a link that says nothing of it: over the first
+ * way to the destination that answers, the destination listens anew, and the source connects anew. Only then does the
+ * source let go of the old connection: as long as no way is open, TCP may still bring the stream back by itself.
+ * Tries until it works or `limitMs` is over; a connection that breaks again is a new event and a new call.
+ */
+export async function recoverPostcopy(
+  parts: SourceParts,
+  limitMs: number,
+  log: Log,
+  outer: AbortSignal,
+): Promise<void> {
+  await withDeadline('recovering post-copy', limitMs, outer, async (signal) => {
+    const session = await parts.guest.session(signal);
+    const { transferredBytes: sentBefore } = await session.sample(signal);
+    for (;;) {
+      try {
+        const found = await look(session, sentBefore, signal);
+        if (found === 'back') return;
+        const isOpen = found === 'still' && (await parts.peer.choose(signal));
+        if (isOpen && (await takeUp(parts, session, signal))) {
+          parts.dispatch({ type: 'flows', over: parts.peer.address });
+          return;
+        }
+      } catch (thrown) {
+        if (signal.aborted) throw thrown;
+        log.info({ error: toGodwitError(thrown) }, 'the stream could not be taken up');
+      }
+      await systemClock.sleep(AGAIN_MS, signal);
+    }
+  });
+}
+
+/**
+ * `back`: bytes move again, or the stream has ended, without anybody's help. `all-sent`: only the last bytes are on their
+ * way, which QEMU sends no second time: TCP brings them, or nobody.
+ */
+async function look(
+  session: SourceSession,
+  sentBefore: number,
+  signal: AbortSignal,
+): Promise<'back' | 'all-sent' | 'still'> {
+  const { stream, run } = await session.status(signal);
+  if (stream === 'completed' || run === 'gone') return 'back';
+  if (stream !== 'postcopy-active') return 'still';
+  const { transferredBytes, remainingBytes } = await session.sample(signal);
+  if (transferredBytes > sentBefore) return 'back';
+  return remainingBytes === 0 ? 'all-sent' : 'still';
+}
+
+/** One try over the way in use; false where the new connection did not come to life. */
+async function takeUp(
+  parts: SourceParts,
+  session: SourceSession,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const body = { epoch: parts.state().plan.epoch };
+  const facts = await withDeadline('the destination to listen anew', LISTEN_MS, signal, (bounded) =>
+    ask(parts, bounded, async (api, route) => {
+      const told = await api.recover({ body }, { signal: bounded, deadlineMs: LISTEN_MS });
+      return { ...told, memoryAddress: route(told.memoryAddress) };
+    }),
+  );
+  const { address, tlsHostname } = await parts.way.open(parts, facts, signal);
+  await session.recover(address, tlsHostname, signal);
+  let left = false;
+  for (const until = systemClock.monotonicMs() + FLOWS_MS; ;) {
+    const { stream } = await session.status(signal);
+    if (stream === 'postcopy-active' || stream === 'completed') return true;
+    left ||= stream === 'postcopy-recovering';
+    // Before 8.2 it is still called paused until the connection is there.
+    if (left && stream !== 'postcopy-recovering') return false;
+    if (systemClock.monotonicMs() > until) return false;
+    await systemClock.sleep(LOOK_MS, signal);
+  }
+}

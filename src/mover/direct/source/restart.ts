@@ -1,0 +1,76 @@
+import { withDeadline } from '../../../deadline.ts';
+import type { GuestHandle } from '../../../drivers/driver.ts';
+import { godwitError, hasCode } from '../../../errors.ts';
+import { restoreNetworks } from './networks.ts';
+import { ask, bury } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+
+/** How long the destination may take to say what became of its copy, ms. */
+const WORD_MS = 20_000;
+const END_MS = 30_000;
+
+/**
+ * Starts a guest anew whose memory was lost: only once the destination's copy is known to be gone, and after what is
+ * left of it here has been ended. May run twice: what was started already is found again.
+ */
+export async function restartGuest(parts: SourceParts, signal: AbortSignal): Promise<GuestHandle> {
+  const { launch } = parts.state().known;
+  if (launch === undefined) throw cannot(parts, 'how it was started is not known');
+  await withoutDestination(parts, signal);
+  await withDeadline('ending what is left of the guest', END_MS, signal, (bounded) =>
+    endRemains(parts, bounded),
+  );
+  const handle = await parts.relaunch(launch, signal);
+  await restoreNetworks(parts, signal);
+  return handle;
+}
+
+async function endRemains(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  try {
+    const session = await parts.guest.session(signal);
+    await session.quit(signal);
+  } catch (thrown) {
+    if (!hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) throw thrown;
+  }
+}
+
+/** Its host says that its hypervisor is gone, or the host is shown to be off. */
+async function withoutDestination(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  const { proof, plan } = parts.state();
+  if (proof !== 'none') return;
+  let why: string;
+  try {
+    if (await isBuried(parts, signal)) return;
+    const { hypervisor, state } = await withDeadline(
+      `what became of it at ${plan.to}`,
+      WORD_MS,
+      signal,
+      (bounded) => ask(parts, bounded, (api) => api.status({}, { signal: bounded })),
+    );
+    if (hypervisor === 'gone' || state === 'released' || state === 'refused') return;
+    why = `its copy at ${plan.to} is still there (${hypervisor})`;
+  } catch (thrown) {
+    if (!hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) throw thrown;
+    if ((await parts.fence(signal)) !== undefined) return;
+    why = `${plan.to} does not answer, and nothing proves that it is off`;
+  }
+  throw cannot(parts, why);
+}
+
+/** What is left of it there lacks memory that nobody has any more: it is taken down, unless all of it is there. */
+async function isBuried(parts: SourceParts, signal: AbortSignal): Promise<boolean> {
+  try {
+    await withDeadline('taking down what is left', WORD_MS, signal, (bounded) =>
+      bury(parts, bounded),
+    );
+    return true;
+  } catch (thrown) {
+    if (!hasCode(thrown, 'GODWIT_NOT_ARMED')) throw thrown;
+    return false;
+  }
+}
+
+function cannot(parts: SourceParts, reason: string): Error {
+  const { guest, from } = parts.state().plan;
+  return godwitError('GODWIT_RESTART', { guest, host: from, reason });
+}

@@ -1,0 +1,274 @@
+import path from 'node:path';
+import { godwitError } from '../../../errors.ts';
+import type { Disk, Place } from '../../../protocol/disk.ts';
+import { formatBytes } from '../../../protocol/quantity.ts';
+import type { Check } from '../../../protocol/migration.ts';
+import { isNfs } from '../../../protocol/nfs-url.ts';
+import type { AgentConfig } from '../../../config.ts';
+import { exportOf, exportsOf, resolveOn } from '../../../disks/proof/exports.ts';
+import { locate, openPools } from '../../../disks/proof/pools.ts';
+import type { Found, Located } from '../../../disks/proof/pools.ts';
+import {
+  besideInDirectory,
+  besideOnExport,
+  proofFile,
+  verdictOf,
+} from '../../../disks/proof/proof.ts';
+import type { Beside } from '../../../disks/proof/proof.ts';
+import { ask } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+
+/** What was found of a guest's disks: where the destination has each image, which it has not, and the evidence. */
+export interface StorageFound {
+  readonly places: readonly Place[];
+  /** Images that have to be copied, where they lie here, and their files. */
+  readonly copies: readonly Place[];
+  readonly copied: readonly string[];
+  /** Images that the guest only reads, which have to be found or sent: where they lie here. */
+  readonly bases: readonly Place[];
+  readonly checks: readonly Check[];
+}
+
+/** Where an image lies here. */
+interface Lying extends Located {
+  /** Without symbolic links: one proof serves all images in it. */
+  readonly directory: string;
+  readonly beside: Beside;
+  /** On an export that no host has mounted. */
+  readonly nfs: boolean;
+}
+
+/** An image with the way it is known by here. */
+interface Image {
+  readonly node: string;
+  readonly disk: string;
+  readonly file: string;
+  readonly located: Lying;
+}
+
+/** What a directory's proof came to. */
+type Proof = { readonly pool: string } | { readonly why: string };
+
+const NOTHING: StorageFound = { places: [], copies: [], copied: [], bases: [], checks: [] };
+const ANSWER_MS = 10_000;
+
+/**
+ * Proves for each image of the guest's disks that both hosts see the same storage, and finds out where it is there.
+ * What was written for that is gone when this settles.
+ */
+export async function proveStorage(parts: SourceParts, signal: AbortSignal): Promise<StorageFound> {
+  const { guest, config } = parts;
+  const { description, files = {}, uncopyable = {} } = await guest.inspect(signal);
+  const { disks = [] } = description;
+  if (disks.length === 0) return NOTHING;
+  const find = await finder(config);
+  const images: Image[] = [];
+  const refused: Check[] = [];
+  for (const { node, disk } of imagesOf(disks)) {
+    const file = files[node] ?? '';
+    const located = await find(file, signal);
+    if ('problem' in located) {
+      refused.push(notShared(parts, { disk, file }, `on ${config.name} ${located.problem}`));
+      continue;
+    }
+    images.push({ node, disk, file, located: located.found });
+  }
+  if (refused.length > 0) return { ...NOTHING, checks: refused };
+  return judge(parts, { disks, images, uncopyable }, await prove(parts, images, signal));
+}
+
+/** Finds where in this host's storage a file lies. */
+async function finder(
+  config: AgentConfig,
+): Promise<(file: string, signal: AbortSignal) => Promise<Found<Lying>>> {
+  const pools = await openPools(config.storage);
+  const exports = exportsOf(config.storage);
+  return async (file, signal) => {
+    if (!isNfs(file)) {
+      const at = await locate(pools, file);
+      if ('problem' in at) return at;
+      const directory = path.dirname(path.join(at.found.pool.root, at.found.path));
+      return {
+        found: { ...at.found, directory, beside: besideInDirectory(directory), nfs: false },
+      };
+    }
+    const at = exportOf(exports, file);
+    if ('problem' in at) return at;
+    const { pool, path: part } = at.found;
+    const there = await resolveOn(pool, part, signal);
+    if ('problem' in there) return there;
+    const inPool = directoryOf(part);
+    const beside = besideOnExport(pool, inPool);
+    return { found: { pool, path: part, directory: `${pool.root}/${inPool}`, beside, nfs: true } };
+  };
+}
+
+/** Of a place in a pool; empty: the pool itself. */
+function directoryOf(part: string): string {
+  const directory = path.posix.dirname(part);
+  return directory === '.' ? '' : directory;
+}
+
+/** Each image once: disks may share a backing file. */
+function imagesOf(disks: readonly Disk[]): { node: string; disk: string }[] {
+  const seen = new Map<string, string>();
+  for (const { name, images } of disks) {
+    for (const { node } of images) if (!seen.has(node)) seen.set(node, name);
+  }
+  return [...seen].map(([node, disk]) => ({ node, disk }));
+}
+
+/** By directory. */
+async function prove(
+  parts: SourceParts,
+  images: readonly Image[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Proof>> {
+  const { request, config } = parts;
+  const { to } = parts.state().plan;
+  const from = config.name;
+  const name = proofFile(request.id);
+  const proofs = new Map<string, Proof>();
+  const written = new Map<string, { image: Lying; nonce: string }>();
+  try {
+    for (const { located } of images) {
+      const { directory, beside } = located;
+      if (proofs.has(directory) || written.has(directory)) continue;
+      try {
+        written.set(directory, { image: located, nonce: await beside.write(name, signal) });
+      } catch (error) {
+        // It may have been made, and only its answer have got lost.
+        await beside.remove(name, AbortSignal.timeout(ANSWER_MS)).catch(() => {});
+        signal.throwIfAborted();
+        proofs.set(directory, { why: `${from} cannot write beside it: ${String(error)}` });
+      }
+    }
+    const places = [...written.values()].map(({ image }) => ({
+      directory: directoryOf(image.path),
+      file: name,
+      ...(image.nfs ? { nfs: true as const } : {}),
+    }));
+    const body = { places };
+    const answer = await ask(parts, signal, (api) =>
+      api.storage({ body }, { signal, deadlineMs: ANSWER_MS }),
+    );
+    for (const [index, [directory, { image, nonce }]] of [...written].entries()) {
+      const told = answer.places[index] ?? {};
+      const readBack = await image.beside.read(name, signal).catch(() => '');
+      signal.throwIfAborted();
+      const verdict = verdictOf(nonce, told, readBack, { from, to });
+      const why = verdict.shared ? undefined : verdict.why;
+      proofs.set(directory, why === undefined ? { pool: told.pool ?? '' } : { why });
+    }
+    return proofs;
+  } finally {
+    // Also where the migration was cancelled meanwhile: nothing is to stay.
+    const own = AbortSignal.timeout(ANSWER_MS);
+    for (const [directory, { image }] of written) {
+      await image.beside.remove(name, own).catch((error: unknown) => {
+        proofs.set(directory, {
+          why: `${from} cannot remove what it wrote beside it: ${String(error)}`,
+        });
+      });
+    }
+  }
+}
+
+interface Judged {
+  readonly disks: readonly Disk[];
+  readonly images: readonly Image[];
+  /** Why a copy of an image would not be the same, by block node. */
+  readonly uncopyable: Readonly<Record<string, string>>;
+}
+
+function judge(
+  parts: SourceParts,
+  { disks, images, uncopyable }: Judged,
+  proofs: ReadonlyMap<string, Proof>,
+): StorageFound {
+  const { from, to } = parts.state().plan;
+  const places: Place[] = [];
+  const copies: Place[] = [];
+  const bases: Place[] = [];
+  const checks: Check[] = [];
+  for (const image of images) {
+    const { node, located } = image;
+    const proof = proofs.get(located.directory) ?? { why: 'nothing was tried' };
+    const lost = located.nfs ? 'what lies on an NFS export is not copied' : uncopyable[node];
+    const here = { node, pool: located.pool.id, path: located.path };
+    if (!('why' in proof)) places.push({ node, pool: proof.pool, path: located.path });
+    // As a file, whatever its format: nobody writes to it.
+    else if (!isWritten(disks, node) && !located.nfs) bases.push(here);
+    else if (lost !== undefined) checks.push(notShared(parts, image, `${proof.why}; ${lost}`));
+    else copies.push(here);
+  }
+  if (checks.length > 0) return { ...NOTHING, checks };
+  for (const { name, images: chain } of disks) {
+    const files = chain.map(({ node }) => images.find((each) => each.node === node)?.file ?? '');
+    const isCopied = copies.some(({ node }) => node === chain[0]?.node);
+    const lower = chain
+      .map(({ node }) => node)
+      .filter((node) => bases.some((each) => each.node === node));
+    const isShared = !isCopied && lower.length < chain.length;
+    const how = [
+      ...(isCopied ? [`not on storage that ${to} sees: it is copied while the guest runs`] : []),
+      ...(isShared ? [`${from} and ${to} each read what the other wrote beside it`] : []),
+      ...(images.some(
+        ({ node, located }) => located.nfs && chain.some((each) => each.node === node),
+      )
+        ? ['without image locks, so the right to run alone keeps others from writing']
+        : []),
+      ...(lower.length > 0
+        ? [`sent first, where ${to} has none like it: ${lower.join(', ')}`]
+        : []),
+    ].join('; ');
+    const evidence = `${name}: ${sizesOf(chain)}, ${files.join(' on ')}: ${how}`;
+    const side = isShared ? 'both' : 'source';
+    checks.push({ name: 'disks', side, verdict: 'pass', evidence: evidence.slice(0, 4096) });
+  }
+  const copied = images
+    .filter(({ node }) => copies.some((copy) => copy.node === node))
+    .map(({ located }) => path.join(located.pool.root, located.path));
+  return { places, copies, copied, bases, checks };
+}
+
+/** The guest writes to it: while it runs, it is copied through its hypervisor. */
+function isWritten(disks: readonly Disk[], node: string): boolean {
+  return disks.some(({ images: [top] }) => top?.node === node && !top.readOnly);
+}
+
+function sizesOf([top]: Disk['images']): string {
+  if (top === undefined) return '';
+  const taken =
+    top.allocatedBytes === undefined ? '' : ` (${formatBytes(top.allocatedBytes)} taken)`;
+  return `${formatBytes(top.bytes)} ${top.format}${taken}${top.readOnly ? ', read-only' : ''}`;
+}
+
+function notShared(
+  parts: SourceParts,
+  { disk, file }: Pick<Image, 'disk' | 'file'>,
+  reason: string,
+): Check {
+  const { guest } = parts.request.request;
+  const error = godwitError('GODWIT_DISK_LOCAL', { device: disk, guest, file, reason });
+  return {
+    name: 'disks',
+    side: 'both',
+    verdict: 'refuse',
+    evidence: error.message,
+    error: error.toJSON(),
+  };
+}
+
+/** Removes what a mover that died in the midst of a proof has left. */
+export async function dropProofs(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  const { guest, config, request, state } = parts;
+  if (state().known.description?.disks === undefined) return;
+  const { files = {} } = await guest.inspect(signal);
+  const find = await finder(config);
+  for (const file of Object.values(files)) {
+    const located = await find(file, signal);
+    if ('problem' in located) continue;
+    await located.found.beside.remove(proofFile(request.id), signal);
+  }
+}

@@ -1,0 +1,113 @@
+import type { Clock } from '../../../clock.ts';
+import { godwitError } from '../../../errors.ts';
+import { judgeStandstill, NOTICED_MS } from '../../../migration/steering/standstill.ts';
+import type { SourceEvent } from '../../../migration/direct/source-state.ts';
+import type { DestinationPeer } from './peer.ts';
+
+/** Still for less than this, nothing is asked of the link, ms. */
+const QUIET_MS = 500;
+/** How long the link may take to answer while the stream stands still, ms. */
+const ANSWER_MS = 600;
+/** Silent for so long in all, other ways are tried, ms. */
+const PATIENCE_MS = 1500;
+
+/** What the guard works with. */
+export interface Guarded {
+  readonly clock: Clock;
+  readonly peer: Pick<DestinationPeer, 'answers' | 'choose'>;
+  readonly dispatch: (event: SourceEvent) => void;
+  /** Where the stream goes to: not always the way over which the movers speak. */
+  readonly streamAddress: () => string | undefined;
+}
+
+/** Pre-copy whose way takes nothing for so long is rolled back, as where the movers hear nothing of each other; ms. */
+const GIVE_UP_MS = 45_000;
+
+/**
+ * Minds the stream's bytes. Where they stand still it asks the link, which TCP would find dead only after many minutes,
+ * and says so when post-copy can be taken up again, or pre-copy has to be given up.
+ */
+export class StreamGuard {
+  readonly #parts: Guarded;
+  #sent = -1;
+  #movedAt = 0;
+  #wasSilent = false;
+  /** It was said that they stand still, and nobody has to say it again. */
+  #told = false;
+  /** The hypervisor has nothing left to send: what stands still is on its way, or the answer to it. */
+  #allSent = false;
+
+  constructor(parts: Guarded) {
+    this.#parts = parts;
+  }
+
+  /** How long the bytes have stood still, ms. */
+  get stillMs(): number {
+    return this.#sent < 0 ? 0 : this.#parts.clock.monotonicMs() - this.#movedAt;
+  }
+
+  /** A look at the stream: so many bytes were sent in all, before the switch or after it, and so many of memory are left. */
+  saw(transferredBytes: number, step: 'memory' | 'drain', remainingBytes = Infinity): void {
+    this.#allSent = step === 'drain' && remainingBytes === 0;
+    if (transferredBytes === this.#sent) return;
+    const { stillMs } = this;
+    const told = this.#told;
+    this.#sent = transferredBytes;
+    this.#movedAt = this.#parts.clock.monotonicMs();
+    this.#wasSilent = false;
+    this.#told = false;
+    if (step === 'memory') return;
+    if (told) this.#parts.dispatch({ type: 'flows' });
+    else if (stillMs >= NOTICED_MS) {
+      this.#parts.dispatch({ type: 'flows', afterMs: Math.round(stillMs) });
+    }
+  }
+
+  /**
+   * Asks the link where the bytes stand still. Rejects with the signal alone. A stream whose last bytes are on their way is
+   * let alone however long they take: QEMU sends them no second time, so taking it up anew would lose the guest.
+   */
+  async look(signal: AbortSignal): Promise<void> {
+    if (this.#told || this.#allSent || this.stillMs < QUIET_MS) return;
+    const { peer, dispatch, streamAddress } = this.#parts;
+    const answers = await peer.answers(signal, ANSWER_MS, streamAddress());
+    this.#wasSilent ||= !answers;
+    const impatient = !answers && this.stillMs >= PATIENCE_MS;
+    const otherAnswers = impatient && (await peer.choose(signal));
+    const { stillMs } = this;
+    const verdict = judgeStandstill({
+      stillMs,
+      answers,
+      wasSilent: this.#wasSilent,
+      otherAnswers,
+    });
+    if (verdict === 'wait' || this.#told || this.#allSent) return;
+    this.#told = true;
+    dispatch({ type: 'stalled', forMs: Math.round(stillMs) });
+  }
+
+  /** Before the switch: a stream that cannot be taken up is given up. Rejects with the signal alone. */
+  async lookBefore(signal: AbortSignal): Promise<void> {
+    if (this.#told || this.stillMs < GIVE_UP_MS) return;
+    const { peer, dispatch, streamAddress } = this.#parts;
+    const address = streamAddress() ?? '';
+    if (address === '' || (await peer.answers(signal, ANSWER_MS, address))) return;
+    if (this.#told || this.stillMs < GIVE_UP_MS) return;
+    this.#told = true;
+    const reason = `its memory stream has stood still for ${Math.round(this.stillMs)} ms`;
+    const error = godwitError('GODWIT_UNREACHABLE', { peer: 'the destination', address, reason });
+    dispatch({ type: 'destination-lost', error: error.toJSON() });
+  }
+
+  /** The stream broke with a word of its own: what stands still is known. */
+  known(): void {
+    this.#told = true;
+  }
+
+  /** It was taken up anew: from now on bytes are missed again. */
+  anew(): void {
+    this.#movedAt = this.#parts.clock.monotonicMs();
+    this.#wasSilent = false;
+    this.#told = false;
+  }
+}

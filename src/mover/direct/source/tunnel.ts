@@ -1,0 +1,36 @@
+import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/migration.ts';
+import type { DiskTunnel } from '../../../protocol/peer.ts';
+import { optimiseWhatIsHot } from '../../../small-process.ts';
+import { hostCredentials } from '../../engine/credentials.ts';
+import { budgetOf } from '../../engine/wire.ts';
+import type { SourceParts } from './parts.ts';
+
+/** The session that the destination waits for, from the unix `socket` of this host; loaded only where disks need it. */
+export async function openTunnel(
+  { config, state }: SourceParts,
+  { session, address }: DiskTunnel,
+  socket: string,
+  signal: AbortSignal,
+): Promise<Tunnel> {
+  const { id, epoch, to, settings } = state().plan;
+  const budget = budgetOf(config);
+  optimiseWhatIsHot();
+  const { openSourceTunnel } = await import('../../../disks/copy/tunnel/open.ts');
+  return openSourceTunnel(
+    {
+      migration: id,
+      epoch,
+      session,
+      peer: to,
+      credentials: hostCredentials(config),
+      graceMs: settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS,
+      socket,
+      addresses: [address],
+      connections: config.wire.connections,
+      ...(budget === undefined ? {} : { budget }),
+      ...(settings.maxBandwidth === undefined ? {} : { maxBytesPerS: settings.maxBandwidth }),
+    },
+    signal,
+  );
+}

@@ -1,0 +1,129 @@
+import { systemClock } from '../../../clock.ts';
+import { withDeadline } from '../../../deadline.ts';
+import { godwitError, hasCode } from '../../../errors.ts';
+import { sourceMayResume, sourceMayRunOn } from '../../../migration/direct/run-right.ts';
+import type { StepName } from '../../../migration/direct/steps.ts';
+import { ask, darkMs, resumePeer } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+import { dropProofs } from './storage.ts';
+
+/** Time that the destination may be out of reach while its refusal is needed, ms. */
+const REFUSAL_MS = 60_000;
+/** The same with the time for the proof that it is off; undoing a step may take 90 s. */
+const REFUSAL_AND_PROOF_MS = 85_000;
+
+/** An agent that died is started again within moments by whatever looks after it, ms. */
+const AGENT_BACK_MS = 10_000;
+const AGENT_RETRY_MS = 250;
+
+type Undo = (parts: SourceParts, signal: AbortSignal) => Promise<void>;
+
+/** How each step is undone; the table says which have an undo. Each may run twice, and on a step half done. */
+export const UNDO: Readonly<Partial<Record<StepName, Undo>>> = {
+  admit: async (parts, signal) => {
+    // A mover that died in the midst of a proof; where the guest cannot be asked any more, it stays.
+    await dropProofs(parts, signal).catch(() => undefined);
+    resumePeer(parts);
+    // What is off holds nothing; when it comes back it asks, and hears that the epoch is closed.
+    if (parts.state().proof === 'fenced') return;
+    // Admission may have been given, and only its answer have got lost.
+    if (!(await located(parts, signal))) return;
+    const body = { epoch: parts.state().plan.epoch };
+    try {
+      await ask(parts, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
+    } catch (thrown) {
+      if (!hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) throw thrown;
+    }
+  },
+
+  configure: async (parts, signal) => {
+    parts.way.letGo(parts, 'the migration is undone');
+    const session = await parts.guest.session(signal);
+    const { run } = await session.status(signal);
+    if (run !== 'gone') await session.unconfigure(signal);
+  },
+
+  // Its word is welcome but not needed: this side has sent no commit under the epoch and, by the record, never will.
+  // Where the record may have been lost, it is needed.
+  arm: async (parts, signal) => {
+    resumePeer(parts);
+    const { plan, right, proof } = parts.state();
+    if (!parts.peer.known || proof === 'fenced') return;
+    const body = { epoch: plan.epoch };
+    if (right === 'committing') {
+      await ask(parts, signal, (api) => api.refuse({ body }, { signal, deadlineMs: 10_000 }));
+      return;
+    }
+    await parts.peer.once((api) => api.refuse({ body }, { signal, deadlineMs: 5000 }));
+  },
+
+  mirror: (parts, signal) => parts.disks.drop(parts, signal),
+
+  memory: regain,
+  switchover: regain,
+};
+
+/**
+ * Whether the destination has a mover for this. Its agent may have died of the very admission and be back in a moment:
+ * without its word a mover would be left there until it finds out by itself.
+ */
+async function located(parts: SourceParts, signal: AbortSignal): Promise<boolean> {
+  const until = systemClock.monotonicMs() + AGENT_BACK_MS;
+  for (;;) {
+    try {
+      return await parts.peer.locate(parts.request.id, signal);
+    } catch (thrown) {
+      const away = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
+      if (!away || systemClock.monotonicMs() > until) throw thrown;
+    }
+    await systemClock.sleep(AGENT_RETRY_MS, signal);
+  }
+}
+
+/** Ends with the guest running here, or with GODWIT_HELD where the destination’s word is needed and not to be had. */
+async function regain(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  const session = await parts.guest.session(signal);
+  const status = await session.cancel(signal);
+  if (status.run === 'running' || status.run === 'gone') return;
+  // It was stopped for a switch that did not come to be, so its hypervisor does not run it on by itself.
+  const brokeOff = status.stream === 'cancelled' || status.stream === 'failed';
+  if (brokeOff && sourceMayRunOn(parts.state().right)) {
+    await session.resumeGuest(signal);
+    return;
+  }
+  const { proof, via } = parts.state();
+  const isPostcopy = status.stream.startsWith('postcopy') || (brokeOff && via === 'postcopy');
+  // In post-copy too the source keeps all of the guest, and it is the newest as long as the destination has not run it.
+  // The destination's own refusal says so; that it is off now does not.
+  if (isPostcopy && proof !== 'none') {
+    const reason = 'post-copy had begun, and the destination may have run the guest for a while';
+    throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason });
+  }
+  if (proof === 'none') await needRefusal(parts, signal, !isPostcopy);
+  if (!sourceMayResume(parts.state().right, true)) {
+    const reason = 'the destination has had the right to run';
+    throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason });
+  }
+  await session.resumeGuest(signal);
+}
+
+/** The destination's word, or where that will do the proof that its host is off; GODWIT_HELD without. */
+async function needRefusal(
+  parts: SourceParts,
+  signal: AbortSignal,
+  orProof: boolean,
+): Promise<void> {
+  const body = { epoch: parts.state().plan.epoch };
+  const limitMs = parts.fenceMs === 0 ? REFUSAL_MS : darkMs(parts, REFUSAL_AND_PROOF_MS);
+  try {
+    await withDeadline('the destination’s refusal', limitMs, signal, (bounded) =>
+      ask(parts, bounded, (api) => api.refuse({ body }, { signal: bounded, deadlineMs: 10_000 })),
+    );
+  } catch (cause) {
+    const isDark = hasCode(cause, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
+    if (orProof && isDark && (await parts.fence(signal)) !== undefined) return;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const reason = `everything was handed over and the destination gave no refusal: ${why}`;
+    throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason }, { cause });
+  }
+}

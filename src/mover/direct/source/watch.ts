@@ -1,0 +1,286 @@
+import type { Clock } from '../../../clock.ts';
+import { withDeadline } from '../../../deadline.ts';
+import { godwitError, toGodwitError } from '../../../errors.ts';
+import type { SerialError } from '../../../errors.ts';
+import type { Log } from '../../../log.ts';
+import type { HypervisorEvent } from '../../../migration/direct/hypervisor.ts';
+import { stepIndex } from '../../../migration/direct/steps.ts';
+import type { SourceState } from '../../../migration/direct/source-state.ts';
+import { NOTICED_MS } from '../../../migration/steering/standstill.ts';
+import { deadlineOf } from '../../../migration/direct/step-deadline.ts';
+import { steer } from '../../../migration/steering/steering.ts';
+import type { DestinationStatus } from '../../../protocol/peer.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/migration.ts';
+import { formatDuration } from '../../../protocol/quantity.ts';
+import type { Coordinator } from './coordinator.ts';
+import { LinkSight } from './link-sight.ts';
+import { resumePeer, streamDowntimeMs } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+import type { SourceVantage } from './vantage.ts';
+import { StreamGuard } from './stream-guard.ts';
+
+/** Between two looks at the stream, ms; the hypervisor itself renews its figures every 100 ms or so. */
+const SAMPLE_MS = 200;
+/** Between two calls to the destination that only ask whether it is well, ms. */
+const HEARTBEAT_MS = 1000;
+/** A destination out of reach for so long, before the switch, ends the try, ms. */
+const SILENCE_MS = 45_000;
+/**
+ * From the end of a round to the look at it, ms. The guest is stopped soon after the last round has begun, and the
+ * order to go on must not stand behind a question at the monitor.
+ */
+const AFTER_PASS_MS = 30;
+/** Rounds that are journaled closer together than this tell nothing new, ms. */
+const ROUND_MS = 50;
+
+/** Looks at the stream and at the destination while a migration runs, and turns what it sees into events. */
+export class Watch {
+  readonly #coordinator: Coordinator;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #over = new AbortController();
+  #wake: (() => void) | undefined;
+  #round = 0;
+  #roundAt = 0;
+  /** Runs while the guest stands still. */
+  #still: NodeJS.Timeout | undefined;
+  #decided = false;
+  #guard: StreamGuard | undefined;
+  #vantage: SourceVantage | undefined;
+  readonly #sight = new LinkSight();
+  /** Memory has begun to flow. */
+  #flows = false;
+
+  constructor(coordinator: Coordinator, clock: Clock, log: Log) {
+    this.#coordinator = coordinator;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  start(parts: SourceParts): void {
+    // After a takeover nothing else may speak to the destination for long.
+    resumePeer(parts);
+    const { dispatch, peer } = parts;
+    this.#vantage = parts.vantage;
+    const streamAddress = (): string | undefined => {
+      const { streamOver, memoryAddress } = parts.state().known;
+      return streamOver ?? memoryAddress;
+    };
+    this.#guard = new StreamGuard({ clock: this.#clock, peer, dispatch, streamAddress });
+    void this.#sampling(parts);
+    void this.#guarding(parts);
+    void this.#heartbeat(parts);
+  }
+
+  stop(): void {
+    this.#over.abort(new Error('the migration has ended'));
+    clearTimeout(this.#still);
+    this.#wake?.();
+  }
+
+  /** What the hypervisor says goes to the coordinator; a start is a reason to look at once, a pass to look soon. */
+  onHypervisor(event: HypervisorEvent): void {
+    if (event.type === 'setup') {
+      this.#wake?.();
+      return;
+    }
+    this.#mindTheStop(event);
+    if (event.type === 'postcopy-paused') this.#guard?.known();
+    if (event.type === 'postcopy-active') this.#guard?.anew();
+    if (event.type === 'pass') {
+      setTimeout(() => this.#wake?.(), AFTER_PASS_MS).unref();
+      return;
+    }
+    this.#coordinator.dispatch({ type: 'hypervisor', event });
+    if (event.type !== 'active') return;
+    this.#flows = true;
+    this.#wake?.();
+  }
+
+  /**
+   * Where no `pre-switchover` and no `device` tells of the switch, the guest's stop does: it may last no longer there
+   * than in the step for it. A guest that somebody paused comes to the same, and is not sent on as if it ran.
+   */
+  #mindTheStop(event: HypervisorEvent): void {
+    if (event.type !== 'stopped' && event.type !== 'resumed') return;
+    clearTimeout(this.#still);
+    if (event.type === 'resumed') return;
+    this.#vantage?.stopped();
+    const afterMs = deadlineOf('switchover', this.#coordinator.state);
+    this.#still = setTimeout(() => {
+      const { doing, stopped } = this.#coordinator.state;
+      if (doing.kind === 'do' && doing.step === 'memory' && stopped) {
+        this.#coordinator.dispatch({ type: 'timeout', afterMs });
+      }
+    }, afterMs);
+  }
+
+  async #sampling(parts: SourceParts): Promise<void> {
+    while (!this.#over.signal.aborted) {
+      if (this.#worthSampling()) await this.#sampleOnce(parts);
+      await this.#pause();
+    }
+  }
+
+  /**
+   * Never before this stream is there, when the figures are an older one’s; and never inside the blackout: a question
+   * to the monitor then would be a wait for the guest.
+   */
+  #worthSampling(): boolean {
+    const { doing, stopped } = this.#coordinator.state;
+    if (doing.kind !== 'do') return false;
+    return doing.step === 'drain' || (doing.step === 'memory' && this.#flows && !stopped);
+  }
+
+  async #sampleOnce(parts: SourceParts): Promise<void> {
+    const signal = this.#over.signal;
+    try {
+      const sample = await withDeadline('a look at the stream', 5000, signal, async (bounded) =>
+        (await parts.guest.session(bounded)).sample(bounded),
+      );
+      const step = this.#isDraining() ? 'drain' : 'memory';
+      this.#guard?.saw(sample.transferredBytes, step, sample.remainingBytes);
+      this.#coordinator.observe(sample, this.#note());
+      parts.vantage.saw(parts, sample);
+      const now = this.#clock.monotonicMs();
+      if (sample.round > this.#round && now - this.#roundAt >= ROUND_MS) {
+        this.#round = sample.round;
+        this.#roundAt = now;
+        this.#coordinator.dispatch({ type: 'measured', sample, final: false });
+      }
+      const { settings } = this.#coordinator.state.plan;
+      const decision = steer({ ...settings, maxDowntimeMs: streamDowntimeMs(parts) }, sample);
+      const { doing } = this.#coordinator.state;
+      const inMemory = doing.kind === 'do' && doing.step === 'memory';
+      if (decision.what === 'postcopy' && inMemory && !this.#decided) {
+        this.#decided = true;
+        this.#coordinator.dispatch({ type: 'decided', what: 'postcopy', why: decision.why });
+      }
+    } catch (thrown) {
+      // The next look may succeed; a hypervisor that is gone says so by its own event.
+      if (!signal.aborted) this.#log.debug({ error: toGodwitError(thrown) }, 'no sample');
+    }
+  }
+
+  #isDraining(): boolean {
+    const { doing } = this.#coordinator.state;
+    return doing.kind === 'do' && doing.step === 'drain';
+  }
+
+  #note(): string | undefined {
+    const stillMs = this.#isDraining() ? (this.#guard?.stillMs ?? 0) : 0;
+    if (stillMs < NOTICED_MS) return undefined;
+    return `the stream has stood still for ${formatDuration(stillMs)}: looking for a way`;
+  }
+
+  /** Minds the bytes, which nobody else misses for many minutes. */
+  async #guarding(parts: SourceParts): Promise<void> {
+    const signal = this.#over.signal;
+    try {
+      for (;;) {
+        await this.#clock.sleep(SAMPLE_MS, signal);
+        this.#sight.look(parts.way, this.#clock.monotonicMs());
+        if (this.#isHidden(parts)) continue;
+        if (this.#isDraining()) await this.#guard?.look(signal);
+        else if (this.#worthSampling()) await this.#guard?.lookBefore(signal);
+      }
+    } catch (thrown) {
+      if (!signal.aborted)
+        this.#log.error({ error: toGodwitError(thrown) }, 'nobody minds the stream');
+    }
+  }
+
+  /** A cut that the wire hides is its own to mend; one that lasts longer ends it, or it is stuck. */
+  #isHidden({ way, state }: SourceParts): boolean {
+    const stillMs = this.#guard?.stillMs ?? 0;
+    return way.isOpen && this.#sight.hides(stillMs, graceMs(state()), this.#clock.monotonicMs());
+  }
+
+  async #pause(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, SAMPLE_MS);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async #heartbeat(parts: SourceParts): Promise<void> {
+    const signal = this.#over.signal;
+    let silentSince: number | undefined;
+    for (;;) {
+      try {
+        await this.#clock.sleep(HEARTBEAT_MS, signal);
+      } catch {
+        return;
+      }
+      if (!this.#worthAsking(parts)) continue;
+      // Beside the question: where one connection is busy asking, commit finds another.
+      parts.peer.warm(signal).catch(() => {});
+      const silenceMs = silenceOf(parts);
+      try {
+        const status = await withDeadline('the destination', silenceMs, signal, (bounded) =>
+          parts.peer.call(parts.request.id, bounded, (api) =>
+            api.status({}, { signal: bounded, deadlineMs: 5000 }),
+          ),
+        );
+        silentSince = undefined;
+        parts.way.mind(parts.peer.moverAddress);
+        parts.disks.mind(parts.peer.moverAddress);
+        parts.bases.mind(parts.peer.moverAddress);
+        const error = lossIn(status, parts);
+        if (error !== undefined) this.#coordinator.dispatch({ type: 'destination-lost', error });
+      } catch (thrown) {
+        if (signal.aborted) return;
+        silentSince ??= this.#clock.monotonicMs() - silenceMs;
+        // It was heard over the wire, though a call found no moment between two cuts.
+        const since = Math.max(silentSince, this.#sight.heardAtMs);
+        this.#onSilence(toGodwitError(thrown).toJSON(), since, silenceMs);
+      }
+    }
+  }
+
+  #worthAsking(parts: SourceParts): boolean {
+    const { doing, known } = this.#coordinator.state;
+    if (doing.kind !== 'do' || !parts.peer.known) return false;
+    // Backing files may take long, and the other side is not to take this for silence.
+    if (doing.step === 'seed') return true;
+    if (known.memoryAddress === undefined) return false;
+    return (
+      stepIndex(doing.step) > stepIndex('prepare') && stepIndex(doing.step) <= stepIndex('drain')
+    );
+  }
+
+  /** Silence is a loss only before the switch: afterwards only the destination itself can say that it is gone. */
+  #onSilence(error: SerialError, since: number, silenceMs: number): void {
+    const { doing } = this.#coordinator.state;
+    const before = doing.kind === 'do' && stepIndex(doing.step) < stepIndex('switchover');
+    if (before && this.#clock.monotonicMs() - since >= silenceMs) {
+      this.#coordinator.dispatch({ type: 'destination-lost', error });
+    }
+  }
+}
+
+function graceMs({ plan }: SourceState): number {
+  return plan.settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
+}
+
+/** What the wire hides is no loss of the destination either. */
+function silenceOf({ way, disks, bases, state }: SourceParts): number {
+  return way.isOpen || disks.isOpen || bases.isOpen
+    ? Math.max(SILENCE_MS, graceMs(state()))
+    : SILENCE_MS;
+}
+
+function lossIn(status: DestinationStatus, parts: SourceParts): SerialError | undefined {
+  if (status.hypervisor === 'gone') {
+    const { guest } = parts.request.request;
+    const reason = status.error?.message ?? 'its process has ended';
+    return godwitError('GODWIT_HYPERVISOR_LOST', { side: 'destination', guest, reason }).toJSON();
+  }
+  if (status.state !== 'refused' && status.state !== 'released') return undefined;
+  if (status.error !== undefined) return status.error;
+  const reason = `it has ${status.state} the guest`;
+  return godwitError('GODWIT_DESTINATION_FAILED', { host: parts.request.toHost, reason }).toJSON();
+}

@@ -1,0 +1,65 @@
+import type { Progress } from '../../protocol/migration.ts';
+import { isEnd } from '../../protocol/migration.ts';
+
+/** How long news may wait that its readers must not hold anything up for, ms. */
+const LATER_MS = 200;
+
+/** The newest progress, and whoever follows it. A slow follower misses lines in between, never the last. */
+export class Live {
+  #latest: Progress;
+  #version = 0;
+  #later: NodeJS.Timeout | undefined;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(first: Progress) {
+    this.#latest = first;
+  }
+
+  get latest(): Progress {
+    return this.#latest;
+  }
+
+  publish(progress: Progress): void {
+    clearTimeout(this.#later);
+    this.#later = undefined;
+    this.#latest = progress;
+    this.#version += 1;
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+  }
+
+  /**
+   * Publishes in a moment what `read` gives then, unless something is published before: while a guest stands still, the
+   * processors are not for those who watch.
+   */
+  publishLater(read: () => Progress): void {
+    this.#later ??= setTimeout(() => this.publish(read()), LATER_MS).unref();
+  }
+
+  /** Every change from now on, the present line first; ends after the line that ends the migration. */
+  async *follow(signal: AbortSignal): AsyncGenerator<Progress> {
+    let seen = -1;
+    while (!signal.aborted) {
+      if (seen !== this.#version) {
+        seen = this.#version;
+        const line = this.#latest;
+        yield line;
+        if (isEnd(line.phase)) return;
+        continue;
+      }
+      await this.#change(signal);
+    }
+  }
+
+  async #change(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        this.#waiting.delete(wake);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      this.#waiting.add(wake);
+      signal.addEventListener('abort', wake, { once: true });
+    });
+  }
+}

@@ -1,0 +1,83 @@
+import { systemClock } from '../../clock.ts';
+import type { Clock } from '../../clock.ts';
+import { hostsOf } from '../../config.ts';
+import type { AgentConfig } from '../../config.ts';
+import { godwitError, hasCode } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import type { Contract } from '../../protocol/contract.ts';
+import type { Caller } from '../../rpc/caller.ts';
+import { client } from '../../rpc/client.ts';
+import type { Client } from '../../rpc/client.ts';
+import { listenTls } from '../../rpc/listen.ts';
+import type { Listening } from '../../rpc/listen.ts';
+import { serve } from '../../rpc/server.ts';
+import type { Handlers } from '../../rpc/server.ts';
+import { reach } from '../../rpc/reach.ts';
+import type { Reach } from '../../rpc/reach.ts';
+import type { Credentials } from '../../rpc/tls.ts';
+import { hostCredentials } from './credentials.ts';
+import { fenceOf } from '../../host/fencing.ts';
+import type { Fence } from '../../host/fencing.ts';
+import { openJournalFile } from '../../host/journal-file.ts';
+import type { OpenJournalFile } from '../../host/journal-file.ts';
+import { bootId } from '../../host/process.ts';
+import { wireDoors } from './wire.ts';
+import type { WireDoors } from './wire.ts';
+
+/** A way to the host `name` at `address`; connections are opened when needed. */
+export type Connect = <C extends Contract>(contract: C, name: string, address: string) => Client<C>;
+
+/** Serves the other host's mover on a free port of this host, to the callers that `authorise` does not refuse. */
+export type Listen = <C extends Contract>(
+  contract: C,
+  handlers: Handlers<C>,
+  authorise: (caller: Caller) => void,
+) => Promise<Listening>;
+
+/** What a mover has of its host besides the hypervisor. A simulation gives its own. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly pid: number;
+  /** Names the time since the host was last started. */
+  readonly bootId: () => string;
+  readonly openFile: OpenJournalFile;
+  readonly connect: Connect;
+  /** Absent: no way to another host is ever taken for dead. */
+  readonly reach?: Reach;
+  readonly listen: Listen;
+  /** Absent: nothing can prove that another host is off. */
+  readonly fence?: Fence | undefined;
+  /** Absent: memory goes natively alone. */
+  readonly wire?: WireDoors;
+}
+
+/** This process on this host. */
+export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
+  const { name, ports } = config;
+  let read: Credentials | undefined;
+  const credentials = (): Credentials => (read ??= hostCredentials(config));
+  return {
+    clock: systemClock,
+    log,
+    pid: process.pid,
+    bootId,
+    openFile: openJournalFile,
+    connect: (contract, expectedName, address) =>
+      client(contract, { address, credentials: credentials(), expectedName }),
+    reach,
+    fence: fenceOf(config),
+    wire: wireDoors,
+    listen: async (contract, handlers, authorise) => {
+      const listener = serve(contract, handlers, { name, log, authorise });
+      const [host = '', ...furtherHosts] = hostsOf(config);
+      const where = { host, ports, furtherHosts };
+      try {
+        return await listenTls(listener, where, credentials(), { log });
+      } catch (thrown) {
+        if (!hasCode(thrown, 'GODWIT_PORT_NONE')) throw thrown;
+        throw godwitError('GODWIT_PORT_NONE', { host: name, ...ports });
+      }
+    },
+  };
+}

@@ -1,0 +1,163 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import type { AgentConfig } from '../../config.ts';
+import { toGodwitError } from '../../errors.ts';
+import { WIRE_VERSION } from '../../protocol/wire.ts';
+import type { CacheScope, WireOffer, WireTerms } from '../../protocol/wire.ts';
+import { optimiseWhatIsHot } from '../../small-process.ts';
+import type {
+  SourceWireOptions,
+  TargetWire,
+  TargetWireOptions,
+  Wire,
+  WireCache,
+} from '../../wire/open.ts';
+
+/** How a mover opens its end of the wire; a test gives its own. */
+export interface WireDoors {
+  /** Reaches the other mover. Settles soon after the signal aborts, and leaves nothing open then. */
+  source(options: SourceWireOptions, signal: AbortSignal): Promise<Wire>;
+  target(options: TargetWireOptions): Promise<TargetWire>;
+}
+
+/** The wire itself, loaded when it is used: a native migration does not pay for it. */
+export const wireDoors: WireDoors = {
+  source: async (options, signal) => {
+    optimiseWhatIsHot();
+    const { openSourceWire } = await import('../../wire/open.ts');
+    return untilAborted(openSourceWire(options), signal);
+  },
+  target: async (options) => {
+    optimiseWhatIsHot();
+    return (await import('../../wire/open.ts')).openTargetWire(options);
+  },
+};
+
+async function untilAborted(opening: Promise<Wire>, signal: AbortSignal): Promise<Wire> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(toGodwitError(signal.reason));
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([opening, promise]);
+  } catch (thrown) {
+    opening.then(
+      (wire) => wire.abort(new Error('nobody waits for it any more')),
+      () => undefined,
+    );
+    throw thrown;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+const LEAST_SECRET_BYTES = 32;
+const WIDTH: readonly CacheScope[] = ['none', 'guest', 'tenant', 'host'];
+
+/** What a source asks of the wire: with whom the guest's pages are shared, at most. */
+export function termsFor(config: AgentConfig, guest: string, linkGraceMs: number): WireTerms {
+  const { scope, tenants } = config.cache;
+  const tenant = tenants[guest];
+  if (scope === 'tenant' && tenant === undefined) return { linkGraceMs, sharing: 'guest' };
+  if (scope !== 'tenant') return { linkGraceMs, sharing: scope };
+  return { linkGraceMs, sharing: scope, ...(tenant === undefined ? {} : { tenant }) };
+}
+
+/**
+ * The host's cache for a guest that is exchanged with `peer`; undefined where this host or the other wants none, or it
+ * has no secret. The terms are the source's words: whatever they say, the peer is told only of what was exchanged with it.
+ */
+export function cacheFor(
+  config: AgentConfig,
+  guest: string,
+  { sharing, tenant }: WireTerms,
+  peer: string,
+): WireCache | undefined {
+  // The narrower of both hosts' wishes; the scopes differ then, and nothing is shared where the other’s is wider.
+  const own = config.cache.scope;
+  const narrower = WIDTH.indexOf(own) < WIDTH.indexOf(sharing) ? own : sharing;
+  const secret = siteSecret(config);
+  const circle = circleOf(narrower, guest, tenant);
+  if (secret === undefined || circle === undefined) return undefined;
+  const file = placesFile(config, guest, peer);
+  try {
+    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  } catch {
+    // A cache never fails a migration.
+    return undefined;
+  }
+  const { bytes: mostBytes } = config.cache;
+  return {
+    directory: cacheDirectory(config),
+    mostBytes,
+    secret,
+    sharing: circle,
+    peer,
+    // Whose seeds these are, this host's own configuration says.
+    seeds: circle.with !== 'tenant' || config.cache.tenants[guest] === circle.tenant,
+    placesFile: file,
+  };
+}
+
+/** The circle of guests that a scope means; undefined for none, and where its guest or tenant is not named. */
+export function circleOf(
+  scope: CacheScope,
+  guest: string | undefined,
+  tenant: string | undefined,
+): WireCache['sharing'] | undefined {
+  switch (scope) {
+    case 'none':
+      return undefined;
+    case 'guest':
+      return guest === undefined ? undefined : { with: 'guest', guest };
+    case 'tenant':
+      return tenant === undefined ? undefined : { with: 'tenant', tenant };
+    case 'host':
+      return { with: 'host' };
+  }
+}
+
+/** Where the host's cache lies. */
+export function cacheDirectory(config: AgentConfig): string {
+  return config.cache.directory ?? path.join(config.stateDir, 'cache', 'pages');
+}
+
+/** Neither name holds an @. */
+function placesFile(config: AgentConfig, guest: string, peer: string): string {
+  return path.join(cacheDirectory(config), 'places', `${guest}@${peer}`);
+}
+
+/** The secret that all hosts of a site share, which names what their caches hold; undefined where this one has none. */
+export function siteSecret(config: AgentConfig): Buffer | undefined {
+  const file = config.cache.secretFile ?? path.join(pkiDirOf(config), 'site.secret');
+  try {
+    const secret = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex');
+    return secret.length < LEAST_SECRET_BYTES ? undefined : secret;
+  } catch {
+    return undefined;
+  }
+}
+
+function pkiDirOf(config: AgentConfig): string {
+  return config.pkiDir ?? path.join(config.stateDir, 'pki');
+}
+
+/** What this host offers to the peer that sends it that guest. */
+export function offerOf(config: AgentConfig, guest: string, peer: string): WireOffer {
+  return {
+    version: WIRE_VERSION,
+    cores: availableParallelism(),
+    knowsGuest: existsSync(placesFile(config, guest, peer)) && siteSecret(config) !== undefined,
+  };
+}
+
+/** What the migrations of this host may send together; undefined: whatever the links give. */
+export function budgetOf({ wire, stateDir }: AgentConfig): SourceWireOptions['budget'] {
+  if (wire.bytesPerS === undefined) return undefined;
+  return { directory: path.join(stateDir, 'wire-shares'), bytesPerS: wire.bytesPerS };
+}
+
+/** Processors for the codec: as configured, or all of the host's but the guest's own. */
+export function codecCores(config: AgentConfig): number {
+  return config.wire.cores ?? Math.max(1, availableParallelism() - 1);
+}

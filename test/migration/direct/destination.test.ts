@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  destinationAfter,
+  judgeCall,
+  knowsItNeverRan,
+  statusOf,
+} from '../../../src/migration/direct/destination.ts';
+import type {
+  DestinationCall,
+  DestinationEvent,
+  DestinationState,
+} from '../../../src/migration/direct/destination.ts';
+import { destinationStatus } from '../../../src/protocol/peer.ts';
+import { anyError, anyHypervisorEvent } from './events.ts';
+import { planned, preparationOf } from './samples.ts';
+import { BOOT, WorldDestination } from './world-destination.ts';
+
+const plan = planned();
+const epoch = plan.epoch;
+
+const CALLS = [
+  'assess',
+  'seed',
+  'prepare',
+  'arm',
+  'commit',
+  'refuse',
+  'recover',
+  'release',
+  'finish',
+] as const satisfies DestinationCall[];
+const calls = fc.array(fc.constantFrom(...CALLS), { maxLength: 12 });
+
+function admitted(): WorldDestination {
+  const { id, guest, from } = plan;
+  const admission = { id, guest, from, epoch, memoryBytes: 1, timeoutMs: 1000 };
+  return new WorldDestination(admission, preparationOf(plan));
+}
+
+/** Says the refusal's code, or undefined when it was carried out. */
+function ask(destination: WorldDestination, call: DestinationCall, as = epoch): string | undefined {
+  const verdict = judgeCall(destination.state, call, as);
+  if (verdict.kind === 'no') return verdict.error.code;
+  destination.call(call, as);
+  return undefined;
+}
+
+function armed(): WorldDestination {
+  const destination = admitted();
+  for (const call of ['assess', 'prepare', 'arm'] as const) destination.call(call);
+  return destination;
+}
+
+const anyDestinationEvent: fc.Arbitrary<DestinationEvent> = fc.oneof(
+  anyHypervisorEvent.map((event): DestinationEvent => ({ type: 'hypervisor', event })),
+  anyError.map((error): DestinationEvent => ({ type: 'failed', error })),
+  fc.constantFrom<DestinationEvent>(
+    { type: 'preparing', preparation: preparationOf(plan), ports: {} },
+    { type: 'armed', epoch, bootId: BOOT },
+    { type: 'committed', epoch },
+    { type: 'running', epoch, resumeMs: 1 },
+    { type: 'refused', epoch, why: '' },
+    { type: 'released' },
+    { type: 'finished' },
+    { type: 'taken-over', pid: 1, neverRan: false },
+    { type: 'taken-over', pid: 1, neverRan: true },
+  ),
+);
+
+describe('the destination', () => {
+  test('asked in order runs the guest once, and is finished', () => {
+    const destination = armed();
+    assert.equal(destination.hypervisor, 'paused');
+    assert.equal(ask(destination, 'commit'), undefined);
+    assert.equal(destination.hypervisor, 'running');
+    assert.equal(ask(destination, 'finish'), undefined);
+    assert.equal(destination.state.stage, 'finished');
+  });
+
+  test('once refused never runs, whatever is asked in any order', () => {
+    fc.assert(
+      fc.property(calls, calls, (before, after) => {
+        const destination = admitted();
+        for (const call of before) ask(destination, call);
+        if (ask(destination, 'refuse') !== undefined) return;
+        for (const call of after) ask(destination, call);
+        assert.equal(destination.state.right, 'refused');
+        assert.notEqual(destination.hypervisor, 'running');
+      }),
+    );
+  });
+
+  test('never runs without having been armed, and once it runs is not torn down', () => {
+    fc.assert(
+      fc.property(calls, (some) => {
+        const destination = admitted();
+        for (const call of some) ask(destination, call);
+        const ran = destination.journal.findIndex((event) => event.type === 'committed');
+        if (ran < 0) return;
+        const arms = destination.journal.findIndex((event) => event.type === 'armed');
+        assert.ok(arms >= 0 && arms < ran);
+        assert.equal(destination.hypervisor, 'running');
+        assert.equal(ask(destination, 'release'), 'GODWIT_NOT_ARMED');
+        assert.equal(ask(destination, 'refuse'), 'GODWIT_NOT_ARMED');
+      }),
+    );
+  });
+
+  test('asked twice does it once', () => {
+    fc.assert(
+      fc.property(calls, fc.constantFrom(...CALLS), (some, call) => {
+        const destination = admitted();
+        for (const one of some) ask(destination, one);
+        if (ask(destination, call) !== undefined) return;
+        const { state, hypervisor } = destination;
+        assert.equal(ask(destination, call), undefined);
+        assert.deepEqual([destination.state, destination.hypervisor], [state, hypervisor]);
+      }),
+    );
+  });
+
+  test('refuses every call under another epoch', () => {
+    for (const call of CALLS) {
+      for (const other of [epoch - 1, epoch + 1]) {
+        assert.equal(ask(armed(), call, other), 'GODWIT_NOT_ARMED');
+      }
+    }
+  });
+
+  test('whose hypervisor died before it ran refuses the commit, also when it hears more from it', () => {
+    fc.assert(
+      fc.property(fc.array(anyHypervisorEvent), (late) => {
+        const destination = armed();
+        destination.dies();
+        for (const event of late) destination.tell(event);
+        assert.equal(ask(destination, 'commit'), 'GODWIT_NOT_ARMED');
+      }),
+    );
+  });
+
+  test('any event in any state gives a state that can be told to the source', () => {
+    fc.assert(
+      fc.property(calls, fc.array(anyDestinationEvent), (some, events) => {
+        const destination = admitted();
+        for (const call of some) ask(destination, call);
+        let state = destination.state;
+        for (const event of events) {
+          const before = state.right;
+          state = destinationAfter(state, event);
+          if (before === 'refused' || before === 'running') assert.equal(state.right, before);
+          destinationStatus.parse(statusOf(state));
+        }
+      }),
+    );
+  });
+});
+
+describe('a guest that its source calls lost', () => {
+  test('is taken down where its memory is not all here, and kept where it is', () => {
+    const thin = admitted();
+    assert.equal(judgeCall(thin.state, 'bury', plan.epoch).kind, 'go', 'as a release would be');
+    const state: DestinationState = { ...thin.state, right: 'running', hypervisor: 'postcopy' };
+    assert.equal(judgeCall(state, 'bury', plan.epoch).kind, 'go');
+    assert.equal(judgeCall({ ...state, hypervisor: 'gone' }, 'bury', plan.epoch).kind, 'go');
+    assert.equal(judgeCall({ ...state, hypervisor: 'running' }, 'bury', plan.epoch).kind, 'no');
+    assert.equal(judgeCall({ ...state, stage: 'finished' }, 'bury', plan.epoch).kind, 'already');
+    assert.equal(judgeCall(state, 'bury', plan.epoch + 1).kind, 'no');
+  });
+});
+
+describe('a destination that was taken over', () => {
+  test('goes on as before when its host stayed up', () => {
+    fc.assert(
+      fc.property(calls, fc.constantFrom(...CALLS), (some, call) => {
+        const one = admitted();
+        for (const each of some) ask(one, each);
+        const other = admitted();
+        for (const each of some) ask(other, each);
+        other.takeover();
+        assert.equal(ask(other, call), ask(one, call));
+        assert.deepEqual(other.state, one.state);
+      }),
+    );
+  });
+
+  test('after a reboot while armed says neither yes nor no', () => {
+    const destination = armed();
+    destination.takeover('boot-2');
+    assert.equal(destination.state.unsure, true);
+    for (const call of ['commit', 'refuse'] as const) {
+      assert.equal(ask(destination, call), 'GODWIT_HELD');
+    }
+    destination.takeover('boot-2');
+    assert.equal(destination.state.unsure, true);
+  });
+
+  test('after a reboot lets go for a source that knows that no commit counts', () => {
+    const destination = armed();
+    destination.takeover('boot-2');
+    assert.equal(ask(destination, 'release'), undefined);
+    assert.equal(destination.isClean, true);
+    assert.equal(ask(destination, 'commit'), 'GODWIT_NOT_ARMED');
+  });
+
+  test('gives its word where the record proves it', () => {
+    assert.equal(knowsItNeverRan('none', undefined, 'boot-2'), true);
+    assert.equal(knowsItNeverRan('refused', 'boot-1', 'boot-2'), true);
+    assert.equal(knowsItNeverRan('armed', 'boot-1', 'boot-1'), true);
+    assert.equal(knowsItNeverRan('armed', 'boot-1', 'boot-2'), false);
+    assert.equal(knowsItNeverRan('armed', undefined, 'boot-2'), false);
+    assert.equal(knowsItNeverRan('running', 'boot-1', 'boot-1'), false);
+  });
+});

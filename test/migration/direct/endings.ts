@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import type { StepName } from '../../../src/migration/direct/steps.ts';
+import type { World } from './world.ts';
+
+/** Where a world stands, and how it must have ended. */
+
+export const isDoing = (step: StepName) => (world: World) =>
+  world.state.doing.kind === 'do' && world.state.doing.step === step && world.pending.length > 0;
+
+/** Steps that only a migration has whose guest has disks that the hosts do not share. */
+export function isOfDisks(step: StepName): boolean {
+  return step === 'seed' || step === 'mirror';
+}
+
+/** The guest runs where it ran, as it was, and the other host is as it was. */
+export function assertSourceRuns(world: World): void {
+  assert.equal(world.run, 'running');
+  assert.equal(world.configured, false);
+  assert.equal(world.mirroring, false);
+  assert.ok(
+    world.destination === undefined || world.destination.isClean,
+    'something is left there',
+  );
+}
+
+export function assertHandedOver(world: World): void {
+  assert.equal(world.outcome, 'done');
+  assert.equal(world.run, 'gone');
+  assert.equal(world.mirroring, false);
+  assert.equal(world.destination?.hypervisor, 'running');
+  assert.equal(world.destination?.state.stage, 'finished');
+  assert.equal(world.state.right, 'passed');
+}

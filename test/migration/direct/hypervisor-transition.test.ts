@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
+import { onHypervisor } from '../../../src/migration/direct/hypervisor-transition.ts';
+import type { SourceState } from '../../../src/migration/direct/source-state.ts';
+import { STEP_NAMES, stepIndex } from '../../../src/migration/direct/steps.ts';
+import type { StepName } from '../../../src/migration/direct/steps.ts';
+import { driveUntil } from './drive.ts';
+import { isDoing, isOfDisks } from './endings.ts';
+import { anyHypervisorEvent } from './events.ts';
+import { planned } from './samples.ts';
+import { World } from './world.ts';
+
+function stateIn(step: StepName): SourceState {
+  const mode = step === 'drain' ? 'postcopy' : 'precopy';
+  const world = new World(planned({ mode }), isOfDisks(step));
+  driveUntil(world, isDoing(step));
+  return world.state;
+}
+
+function memoryOf(mode: 'precopy' | 'hybrid'): SourceState {
+  const world = new World(planned({ mode }));
+  driveUntil(world, isDoing('memory'));
+  return world.state;
+}
+
+/** What a step leads to when the hypervisor says this. */
+function after(step: StepName, event: HypervisorEvent): string {
+  const { doing } = onHypervisor(stateIn(step), event).state;
+  if (doing.kind === 'end') return doing.outcome;
+  return doing.kind === 'restart' ? doing.kind : `${doing.kind} ${doing.step}`;
+}
+
+test('a guest that its hypervisor runs here is stopped exactly where the destination may run it', () => {
+  for (const step of STEP_NAMES) {
+    const before = stateIn(step);
+    const { effects } = onHypervisor(before, { type: 'resumed' });
+    const elsewhere = before.right === 'committing' || before.right === 'passed';
+    assert.equal(
+      effects.some(({ type }) => type === 'stop'),
+      elsewhere,
+      step,
+    );
+  }
+  assert.deepEqual(onHypervisor(stateIn('drain'), { type: 'resumed' }).effects, [{ type: 'stop' }]);
+  // With the destination's refusal in hand this side resumes it, whatever its own journal says of the right yet.
+  const back: SourceState = { ...stateIn('commit'), doing: { kind: 'undo', step: 'switchover' } };
+  assert.equal(back.right, 'committing');
+  assert.deepEqual(onHypervisor(back, { type: 'resumed' }).effects, []);
+});
+
+describe('while memory moves', () => {
+  test('the beginning of the switch leads to it, where the switch is not held', () => {
+    assert.equal(after('memory', { type: 'device' }), 'do switchover');
+    assert.deepEqual(onHypervisor(memoryOf('hybrid'), { type: 'device' }).effects, []);
+  });
+
+  test('the guest’s stop leads to the switch, where the switch is held', () => {
+    const { effects } = onHypervisor(memoryOf('hybrid'), { type: 'pre-switchover' });
+    assert.deepEqual(effects, [{ type: 'do', step: 'switchover' }]);
+  });
+
+  test('a hypervisor that stops at the switch though nobody asked for it is let go on', () => {
+    const { effects } = onHypervisor(memoryOf('precopy'), { type: 'pre-switchover' });
+    assert.deepEqual(effects, [{ type: 'do', step: 'switchover' }, { type: 'continue' }]);
+  });
+
+  test('a switch that took place while no mover looked leads on to the commit', () => {
+    assert.equal(after('memory', { type: 'completed' }), 'do commit');
+    assert.equal(after('memory', { type: 'postcopy-active' }), 'do commit');
+    assert.equal(after('memory', { type: 'postcopy-paused', reason: '' }), 'do commit');
+  });
+
+  test('a stream that broke, was cancelled by somebody, or lost its source turns it round', () => {
+    assert.equal(after('memory', { type: 'failed', reason: 'x' }), 'undo memory');
+    assert.equal(after('memory', { type: 'cancelled' }), 'undo memory');
+    assert.equal(after('memory', { type: 'lost', reason: 'x' }), 'undo memory');
+  });
+});
+
+describe('in the switch', () => {
+  test('what is handed over is committed', () => {
+    assert.equal(after('switchover', { type: 'completed' }), 'do commit');
+    assert.equal(after('switchover', { type: 'device' }), 'do switchover');
+  });
+
+  test('a break before everything was handed over turns it round', () => {
+    assert.equal(after('switchover', { type: 'failed', reason: 'x' }), 'undo switchover');
+  });
+
+  test('to post-copy, the stop before it is let go', () => {
+    const state: SourceState = { ...stateIn('switchover'), via: 'postcopy' };
+    assert.deepEqual(onHypervisor(state, { type: 'pre-switchover' }).effects, [
+      { type: 'continue' },
+    ]);
+    assert.deepEqual(onHypervisor(stateIn('switchover'), { type: 'pre-switchover' }).effects, []);
+  });
+
+  test('to post-copy, pre-copy that was faster counts as pre-copy', () => {
+    const state: SourceState = { ...stateIn('switchover'), via: 'postcopy' };
+    assert.equal(onHypervisor(state, { type: 'completed' }).state.via, 'precopy');
+  });
+});
+
+test('a post-copy stream that breaks before the destination runs is taken up while commit waits', () => {
+  const world = new World(planned({ mode: 'postcopy' }));
+  driveUntil(world, isDoing('commit'));
+  const paused = { type: 'postcopy-paused', reason: '' } as const;
+  assert.deepEqual(onHypervisor(world.state, paused).effects, [{ type: 'recover' }]);
+  const precopy: SourceState = { ...world.state, via: 'precopy' };
+  assert.deepEqual(onHypervisor(precopy, paused).effects, []);
+});
+
+describe('while post-copy drains', () => {
+  test('its end leads to the verification, a pause to a recovery, a break to a question to the destination', () => {
+    assert.equal(after('drain', { type: 'completed' }), 'do verify');
+    const paused = onHypervisor(stateIn('drain'), { type: 'postcopy-paused', reason: '' });
+    assert.deepEqual(paused.effects, [{ type: 'recover' }]);
+    for (const type of ['failed', 'lost'] as const) {
+      const broken = onHypervisor(stateIn('drain'), { type, reason: 'x' });
+      assert.deepEqual(broken.effects, [{ type: 'do', step: 'drain' }]);
+      assert.equal(broken.state.stream, type);
+    }
+  });
+});
+
+describe('in any step', () => {
+  test('past the switch, what pre-copy’s source says no longer changes the way', () => {
+    for (const step of ['commit', 'verify', 'retire', 'finish'] as const) {
+      fc.assert(
+        fc.property(anyHypervisorEvent, (event) => {
+          const before = stateIn(step);
+          const next = onHypervisor(before, event);
+          assert.deepEqual(next.state.doing, before.doing);
+          const runsHere = event.type === 'resumed';
+          assert.deepEqual(next.effects, runsHere ? [{ type: 'stop' }] : []);
+        }),
+        { numRuns: 40 },
+      );
+    }
+  });
+
+  test('what an older stream left is no part of this one', () => {
+    const before = STEP_NAMES.filter((step) => stepIndex(step) < stepIndex('memory'));
+    for (const step of before) {
+      for (const type of ['completed', 'active', 'cancelled'] as const) {
+        const state = stateIn(step);
+        assert.deepEqual(onHypervisor(state, { type }).state, state);
+      }
+    }
+  });
+
+  test('a source that is gone before the memory moved turns it round', () => {
+    for (const step of ['inspect', 'prepare', 'configure', 'arm'] as const) {
+      const { state } = onHypervisor(stateIn(step), { type: 'lost', reason: 'killed' });
+      assert.equal(state.doing.kind, 'undo');
+      assert.equal(state.because?.code, 'GODWIT_HYPERVISOR_LOST');
+    }
+  });
+
+  test('a source that goes after everything was handed over is no loss', () => {
+    const state = stateIn('commit');
+    const next = onHypervisor(state, { type: 'lost', reason: 'it has quit' });
+    assert.equal(next.state.stream, 'done');
+  });
+});

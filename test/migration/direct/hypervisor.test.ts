@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { guestHandle, hypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
+import { anyHypervisorEvent } from './events.ts';
+
+test('every event of a hypervisor goes through the journal as it is', () => {
+  fc.assert(
+    fc.property(anyHypervisorEvent, (event) => {
+      assert.deepEqual(hypervisorEvent.parse(JSON.parse(JSON.stringify(event))), event);
+    }),
+  );
+});
+
+test('a reason that is longer than the journal takes is cut, so that the record can be read again', () => {
+  const reason = 'x'.repeat(100_000);
+  const event = hypervisorEvent.parse({ type: 'failed', reason });
+  assert.ok(event.type === 'failed' && event.reason.length > 0 && event.reason.length < 10_000);
+  assert.deepEqual(hypervisorEvent.parse(event), event);
+});
+
+test('an event without its facts, or of no known kind, is refused', () => {
+  for (const bad of [
+    {},
+    { type: 'failed' },
+    { type: 'pass' },
+    { type: 'melted' },
+    null,
+    'active',
+  ]) {
+    assert.equal(hypervisorEvent.safeParse(bad).success, false);
+  }
+});
+
+test('a handle names one process', () => {
+  const handle = { driver: 'qemu', name: 'web1', pid: 1, startTicks: 0, monitor: 'qmp.sock' };
+  assert.deepEqual(guestHandle.parse(handle), handle);
+  assert.equal(guestHandle.safeParse({ ...handle, pid: 0 }).success, false);
+});

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { godwitError } from '../../../src/errors.ts';
+import type { SourceState } from '../../../src/migration/direct/source-state.ts';
+import { transition } from '../../../src/migration/direct/transition.ts';
+import { driveUntil } from './drive.ts';
+import { isDoing } from './endings.ts';
+import { planned } from './samples.ts';
+import { World, unreachable } from './world.ts';
+
+/** Ways that test/model found to a wrong end; each is kept here by itself. */
+
+const held = godwitError('GODWIT_HELD', { guest: 'web1', reason: 'it cannot tell' }).toJSON();
+const gone = godwitError('GODWIT_HYPERVISOR_LOST', {
+  side: 'source',
+  guest: 'web1',
+  reason: 'the host lost power',
+}).toJSON();
+
+function inMemory(): SourceState {
+  const world = new World();
+  driveUntil(world, isDoing('memory'));
+  return world.state;
+}
+
+/** On its way back, about to undo `arm`. */
+function undoingArm(rebooted: boolean): SourceState {
+  const { state } = transition(inMemory(), { type: 'taken-over', pid: 9, rebooted });
+  const turned = transition(state, { type: 'failed', step: 'memory', error: gone }).state;
+  return transition(turned, { type: 'undo-failed', step: 'memory', error: gone }).state;
+}
+
+describe('a source whose host was restarted while armed', () => {
+  test('takes it that a commit may have been sent: its record may be among those that were lost', () => {
+    assert.equal(undoingArm(false).right, 'armed');
+    assert.equal(undoingArm(true).right, 'committing');
+  });
+
+  test('does not say that it failed while the guest may run at the destination', () => {
+    const silent = { type: 'undo-failed', step: 'arm', error: unreachable } as const;
+    assert.deepEqual(transition(undoingArm(true), silent).state.doing, {
+      kind: 'end',
+      outcome: 'held',
+    });
+    assert.deepEqual(transition(undoingArm(false), silent).state.doing, {
+      kind: 'undo',
+      step: 'configure',
+    });
+  });
+
+  test('goes on with the way back once the destination has refused', () => {
+    const { state } = transition(undoingArm(true), { type: 'undid', step: 'arm' });
+    assert.equal(state.right, 'abandoned');
+    assert.deepEqual(state.doing, { kind: 'undo', step: 'configure' });
+  });
+});
+
+test('a destination that was restarted and cannot tell does not hold a source that has sent no commit', () => {
+  const event = { type: 'undo-failed', step: 'arm', error: held } as const;
+  const { state } = transition(undoingArm(false), event);
+  assert.deepEqual(state.doing, { kind: 'undo', step: 'configure' });
+  assert.equal(state.right, 'abandoned');
+});
+
+test('a destination whose hypervisor ended while it was resumed does not say that it runs', () => {
+  const world = new World();
+  driveUntil(world, isDoing('commit'));
+  const destination = world.destination!;
+  destination.record({ type: 'committed', epoch: world.plan.epoch });
+  destination.tell({ type: 'lost', reason: 'killed' });
+  destination.record({ type: 'running', epoch: world.plan.epoch, resumeMs: 1 });
+  assert.equal(destination.state.hypervisor, 'gone');
+});
+
+test('while post-copy is switched on, the source’s own hypervisor says whether it still has the guest', () => {
+  const world = new World(planned({ mode: 'postcopy' }));
+  driveUntil(world, isDoing('switchover'));
+  const lost = transition(world.state, { type: 'destination-lost', error: unreachable });
+  assert.deepEqual(lost, { state: world.state, effects: [] });
+  const broken = { type: 'hypervisor', event: { type: 'failed', reason: 'cut' } } as const;
+  assert.equal(transition(lost.state, broken).state.doing.kind, 'undo');
+});

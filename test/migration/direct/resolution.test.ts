@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { judge, safeAnswer } from '../../../src/migration/direct/resolution.ts';
+import type { Answer, SideView } from '../../../src/protocol/resolve.ts';
+
+const base = {
+  id: 'm-1',
+  guest: 'web1',
+  epoch: 17,
+  phase: 'held',
+  postcopy: false,
+  unsure: false,
+  moverAlive: false,
+} as const;
+const source: SideView = {
+  ...base,
+  host: 'a',
+  side: 'source',
+  right: 'committing',
+  hypervisor: 'handed-over',
+  complete: true,
+};
+const destination: SideView = {
+  ...base,
+  host: 'b',
+  side: 'destination',
+  right: 'armed',
+  hypervisor: 'paused',
+  complete: true,
+};
+
+const names = { guest: 'web1', from: 'a', to: 'b' };
+function judged(here?: Partial<SideView>, there?: Partial<SideView>): Record<string, Answer> {
+  const answers = judge({
+    ...names,
+    source: here === undefined ? undefined : { ...source, ...here },
+    destination: there === undefined ? undefined : { ...destination, ...there },
+  });
+  return Object.fromEntries(answers.map((answer) => [answer.runAt, answer]));
+}
+
+const anySide = (side: 'source' | 'destination'): fc.Arbitrary<SideView | undefined> =>
+  fc.option(
+    fc
+      .record({
+        right: fc.constantFrom<SideView['right'][]>(
+          ...(side === 'source'
+            ? (['held', 'armed', 'committing', 'passed', 'abandoned'] as const)
+            : (['none', 'armed', 'running', 'refused'] as const)),
+        ),
+        hypervisor: fc.constantFrom<SideView['hypervisor'][]>(
+          'none',
+          'running',
+          'paused',
+          'incoming',
+          'handed-over',
+          'gone',
+          'unknown',
+        ),
+        complete: fc.boolean(),
+        postcopy: fc.boolean(),
+        unsure: fc.boolean(),
+      })
+      .map((facts): SideView => ({ ...(side === 'source' ? source : destination), ...facts })),
+    { nil: undefined },
+  );
+
+describe('what each answer to a held migration risks', () => {
+  test('with the destination dark and commit sent, neither is safe', () => {
+    const answers = judged({});
+    assert.equal(answers['source']?.verdict, 'risky');
+    assert.match(answers['source']?.risks.join(' ') ?? '', /two copies/);
+    assert.equal(answers['destination']?.verdict, 'waits');
+    assert.equal(safeAnswer(Object.values(answers)), undefined);
+  });
+
+  test('where no commit was ever sent, the source is safe though the destination is dark', () => {
+    const answers = judged({ right: 'armed' });
+    assert.equal(answers['source']?.verdict, 'safe');
+    assert.equal(answers['source']?.proof, 'observed');
+  });
+
+  test('a destination that answers that it runs it leaves one answer', () => {
+    const answers = judged({}, { right: 'running', hypervisor: 'running' });
+    assert.equal(answers['source']?.verdict, 'wrong');
+    assert.equal(answers['destination']?.verdict, 'safe');
+    assert.equal(safeAnswer(Object.values(answers)), 'destination');
+  });
+
+  test('with both hosts answering and nothing run, both are safe: the protocol decides', () => {
+    const answers = judged({}, {});
+    assert.equal(answers['source']?.verdict, 'safe');
+    assert.equal(answers['destination']?.verdict, 'safe');
+  });
+
+  test('a destination that was restarted and has no copy leaves the source', () => {
+    const answers = judged({}, { unsure: true, hypervisor: 'gone', complete: false });
+    assert.equal(answers['source']?.verdict, 'safe');
+    assert.equal(answers['source']?.proof, 'observed');
+    assert.equal(answers['destination']?.verdict, 'wrong');
+  });
+
+  test('from the destination, with the source dark: giving it up may lose it, running it may double it', () => {
+    const answers = judged(undefined, {});
+    assert.equal(answers['source']?.verdict, 'risky');
+    assert.equal(answers['destination']?.verdict, 'risky');
+    const incomplete = judged(undefined, { hypervisor: 'incoming', complete: false });
+    assert.equal(incomplete['source']?.verdict, 'safe');
+    assert.equal(incomplete['destination']?.verdict, 'wrong');
+  });
+
+  test('once post-copy has begun the source cannot run it again', () => {
+    const answers = judged({ postcopy: true });
+    assert.equal(answers['source']?.verdict, 'wrong');
+  });
+
+  test('never calls safe what somebody says is not so, and never two copies', () => {
+    fc.assert(
+      fc.property(anySide('source'), anySide('destination'), (here, there) => {
+        fc.pre(here !== undefined || there !== undefined);
+        const answers = judge({ ...names, source: here, destination: there });
+        assert.deepEqual(
+          answers.map(({ runAt }) => runAt),
+          ['source', 'destination'],
+        );
+        for (const { runAt, verdict, risks, proof } of answers) {
+          if (verdict === 'risky') assert.ok(risks.length > 0, 'a risk is named');
+          if (verdict === 'safe') assert.notEqual(proof, 'none');
+          const runsThere = there?.right === 'running' && there.hypervisor === 'running';
+          if (runAt === 'source' && runsThere) assert.equal(verdict, 'wrong');
+          if (runAt === 'destination' && here?.hypervisor === 'running') {
+            assert.equal(verdict, 'wrong');
+          }
+          if (runAt === 'source' && here?.right === 'passed') assert.equal(verdict, 'wrong');
+          if (runAt === 'destination' && here?.right === 'abandoned') {
+            assert.equal(verdict, 'wrong');
+          }
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { godwitError } from '../../../src/errors.ts';
+import { destinationAfter, initialDestination } from '../../../src/migration/direct/destination.ts';
+import type { DestinationEvent } from '../../../src/migration/direct/destination.ts';
+import { replaySource } from '../../../src/migration/direct/journal.ts';
+import { reportOf } from '../../../src/migration/report/report.ts';
+import { whyNotHere, whyNotResolved } from '../../../src/migration/direct/resolve.ts';
+import type { Resolved } from '../../../src/migration/direct/resolve.ts';
+import type { SourceEvent, SourceState } from '../../../src/migration/direct/source-state.ts';
+import { effectsOf, transition } from '../../../src/migration/direct/transition.ts';
+import { ADMISSION, RECORDS } from '../../model/events.ts';
+import { anyEvent } from './events.ts';
+import { planned } from './samples.ts';
+
+const unreachable = godwitError('GODWIT_UNREACHABLE', {
+  peer: 'b',
+  address: 'b:1',
+  reason: 'dark',
+}).toJSON();
+const held = godwitError('GODWIT_HELD', { guest: 'web1', reason: 'no word' }).toJSON();
+
+const launch = { binary: '/usr/bin/qemu-system-x86_64', argv: ['-m', '64'], cwd: '/' };
+const did = (step: string, facts = {}): SourceEvent =>
+  ({ type: 'did', step, facts }) as unknown as SourceEvent;
+const says = (type: string): SourceEvent =>
+  ({ type: 'hypervisor', event: { type, reason: 'so' } }) as unknown as SourceEvent;
+
+const toMemory: SourceEvent[] = [
+  did('admit', { moverAddress: 'b:7001' }),
+  did('inspect', { launch }),
+  did('assess'),
+  did('prepare', { memoryAddress: 'b:49152', tlsHostname: 'b' }),
+  did('configure'),
+  did('arm'),
+  says('active'),
+];
+const committed = [...toMemory, says('device'), says('completed')];
+const commitHeld: SourceEvent[] = [
+  ...committed,
+  { type: 'failed', step: 'commit', error: unreachable },
+];
+const takenBackHeld: SourceEvent[] = [
+  ...toMemory,
+  { type: 'timeout', afterMs: 1 },
+  { type: 'undo-failed', step: 'memory', error: held },
+];
+
+function stateAfter(events: readonly SourceEvent[], settings = {}): SourceState {
+  const state = replaySource([planned(settings), ...events]);
+  assert.ok(state !== undefined);
+  return state;
+}
+
+const order = (
+  runAt: Resolved['runAt'],
+  proof: Resolved['proof'] = 'ask',
+  here: Resolved['here'] = 'handed-over',
+): Resolved => ({ type: 'resolved', runAt, proof, by: 'ann', here });
+
+describe('an operator resolves a migration that is held', () => {
+  test('on to the destination: commit is sent again, and the destination judges it', () => {
+    const { state } = transition(stateAfter(commitHeld), order('destination'));
+    assert.deepEqual(state.doing, { kind: 'do', step: 'commit' });
+    assert.equal(state.right, 'committing');
+  });
+
+  test('back to the source: the destination’s own word is asked for, as ever', () => {
+    const { state } = transition(stateAfter(commitHeld), order('source'));
+    assert.deepEqual(state.doing, { kind: 'undo', step: 'switchover' });
+    assert.equal(state.right, 'committing');
+    assert.equal(state.proof, 'none');
+  });
+
+  test('back to the source with a proof: the epoch is closed without its word', () => {
+    for (const proof of ['fenced', 'observed', 'operator'] as const) {
+      const { state } = transition(stateAfter(commitHeld), order('source', proof));
+      assert.deepEqual(state.doing, { kind: 'undo', step: 'switchover' });
+      assert.equal(state.right, 'abandoned');
+      assert.equal(state.proof, proof);
+    }
+  });
+
+  test('a destination that comes back and says that it ran no longer holds it', () => {
+    const ran = godwitError('GODWIT_NOT_ARMED', {
+      host: 'b',
+      guest: 'web1',
+      epoch: 17,
+      reason: 'it ran here',
+    }).toJSON();
+    const back = [...commitHeld, order('source', 'fenced')];
+    const undone: SourceEvent[] = [
+      { type: 'undid', step: 'switchover' },
+      { type: 'undid', step: 'memory' },
+      { type: 'undo-failed', step: 'arm', error: ran },
+      { type: 'undid', step: 'configure' },
+      { type: 'undo-failed', step: 'admit', error: ran },
+    ];
+    const state = stateAfter([...back, ...undone]);
+    assert.deepEqual(state.doing, { kind: 'end', outcome: 'failed' });
+    assert.equal(state.because?.code, 'GODWIT_TAKEN_BACK');
+    assert.equal(state.leftovers.length, 2);
+  });
+
+  test('to run at the source once the destination has said that it runs is refused', () => {
+    const passed: SourceEvent[] = [
+      ...committed,
+      did('commit'),
+      { type: 'failed', step: 'verify', error: unreachable },
+      { type: 'failed', step: 'verify', error: unreachable },
+      { type: 'failed', step: 'verify', error: unreachable },
+    ];
+    const state = stateAfter(passed);
+    assert.deepEqual(state.doing, { kind: 'end', outcome: 'held' });
+    for (const proof of ['ask', 'fenced', 'operator'] as const) {
+      assert.match(whyNotResolved(state, order('source', proof)) ?? '', /older/);
+      assert.equal(transition(state, order('source', proof)).state, state);
+    }
+    const on = transition(state, order('destination')).state;
+    assert.deepEqual(on.doing, { kind: 'do', step: 'verify' });
+  });
+
+  test('to run at the destination before everything was handed over is refused', () => {
+    const state = stateAfter(takenBackHeld);
+    assert.match(whyNotResolved(state, order('destination', 'ask', 'running')) ?? '', /handed/);
+    assert.equal(whyNotResolved(state, order('destination')), undefined);
+  });
+
+  test('what is not held is not resolved, whatever is asked', () => {
+    fc.assert(
+      fc.property(fc.array(anyEvent, { maxLength: 30 }), fc.boolean(), (events, there) => {
+        const state = stateAfter(events);
+        const asked = order(there ? 'destination' : 'source', 'operator');
+        const { doing } = state;
+        const isHeld = doing.kind === 'end' && doing.outcome === 'held';
+        if (!isHeld) assert.equal(transition(state, asked).state, state);
+        const after = transition(state, asked).state;
+        if (state.right === 'passed') assert.notEqual(after.right, 'abandoned');
+        if (after !== state) assert.notEqual(after.doing.kind, 'end');
+      }),
+    );
+  });
+});
+
+describe('the proof that the destination is off', () => {
+  const fenced: SourceEvent = { type: 'fenced', host: 'b', by: 'the hook' };
+
+  test('takes a guest back whose commit got no answer', () => {
+    const { state, effects } = transition(stateAfter(committed), fenced);
+    assert.equal(state.right, 'abandoned');
+    assert.deepEqual(effects.at(-1), { type: 'undo', step: 'switchover' });
+  });
+
+  test('stands for the refusal while the guest is being taken back', () => {
+    const undoing = stateAfter([...toMemory, { type: 'timeout', afterMs: 1 }]);
+    const { state, effects } = transition(undoing, fenced);
+    assert.equal(state.proof, 'fenced');
+    assert.deepEqual(state.doing, undoing.doing);
+    assert.deepEqual(effects, []);
+  });
+
+  test('means in post-copy that the guest is lost', () => {
+    const draining = [...toMemory, says('postcopy-active'), did('commit')];
+    const { state } = transition(stateAfter(draining, { mode: 'postcopy' }), fenced);
+    assert.deepEqual(state.doing, { kind: 'end', outcome: 'lost' });
+  });
+
+  test('starts it anew where that was asked for, and the report says so', () => {
+    const draining = [...toMemory, says('postcopy-active'), did('commit')];
+    const settings = { mode: 'postcopy', onLost: 'restart' } as const;
+    const before = stateAfter([...draining, fenced], settings);
+    assert.deepEqual(effectsOf(before), [{ type: 'restart' }]);
+    const handle = { driver: 'fake', name: 'web1', pid: 7, startTicks: 1, monitor: 'm' };
+    const events: SourceEvent[] = [
+      planned(settings),
+      ...draining,
+      fenced,
+      { type: 'restarted', handle },
+    ];
+    const records = events.map((event, seq) => ({ v: 1 as const, seq, at: seq, mono: seq, event }));
+    const report = reportOf(records, 99);
+    assert.equal(report?.outcome, 'lost');
+    assert.equal(report?.runsAt, 'source');
+    assert.equal(report?.error?.code, 'GODWIT_LOST');
+    assert.ok(report?.restartedAt !== undefined);
+  });
+
+  test('a new start that fails ends as lost, with the reason', () => {
+    const draining = [...toMemory, says('postcopy-active'), did('commit')];
+    const error = godwitError('GODWIT_RESTART', { guest: 'web1', host: 'a', reason: 'x' }).toJSON();
+    const state = stateAfter([...draining, fenced, { type: 'restart-failed', error }], {
+      mode: 'postcopy',
+      onLost: 'restart',
+    });
+    assert.deepEqual(state.doing, { kind: 'end', outcome: 'lost' });
+    assert.deepEqual(state.leftovers, [error]);
+    assert.equal(state.restarted, false);
+  });
+});
+
+describe('a destination without its source', () => {
+  const first = { type: 'admitted', admission: ADMISSION, host: 'b' } as const;
+  const after = (...events: DestinationEvent[]) =>
+    events.reduce(destinationAfter, initialDestination(first));
+  const armed = [RECORDS.preparing, RECORDS.prepared, RECORDS.armed0];
+  const complete = { type: 'hypervisor', event: { type: 'completed' } } as const;
+
+  test('may be resolved to run the guest only when armed and complete', () => {
+    assert.match(whyNotHere(after()) ?? '', /never armed/);
+    assert.match(whyNotHere(after(...armed)) ?? '', /not all here/);
+    assert.equal(whyNotHere(after(...armed, complete)), undefined);
+    assert.match(whyNotHere(after(...armed, complete, RECORDS.refused)) ?? '', /refused/);
+    assert.match(whyNotHere(after(...armed, complete, RECORDS.lost)) ?? '', /gone/);
+    assert.equal(after(...armed, complete, RECORDS.resolved).right, 'running');
+  });
+
+  test('that has refused is not brought back by an order', () => {
+    const state = after(...armed, complete, RECORDS.refused, RECORDS.resolved);
+    assert.equal(state.right, 'refused');
+  });
+
+  test('that was overruled has refused, also where it ran', () => {
+    const state = after(...armed, complete, RECORDS.committed, RECORDS.running, RECORDS.overruled);
+    assert.equal(state.right, 'refused');
+  });
+});

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { deadlineOf } from '../../../src/migration/direct/step-deadline.ts';
+import { STEPS, STEP_NAMES } from '../../../src/migration/direct/steps.ts';
+import { planned } from './samples.ts';
+import { World } from './world.ts';
+
+const GRACE_MS = 30_000;
+const SESSION = { session: '0'.repeat(32) };
+
+describe('a step', () => {
+  const { state } = new World(planned({ timeoutMs: 7000, linkGraceMs: GRACE_MS }));
+
+  test('may take what the table says, or what is allowed for the whole migration', () => {
+    for (const step of STEP_NAMES) {
+      const { deadline } = STEPS[step];
+      assert.equal(deadlineOf(step, state), deadline === 'timeout' ? 7000 : deadline, step);
+    }
+  });
+
+  test('that compares disks may take all the time once more', () => {
+    const plan = { ...state.plan, settings: { ...state.plan.settings, verifyDisks: true } };
+    assert.equal(deadlineOf('retire', { ...state, plan }), 7000 + Number(STEPS.retire.deadline));
+  });
+
+  test('of a switch to post-copy over the wire outlasts a cut that the wire may mend', () => {
+    const own = Number(STEPS.switchover.deadline);
+    const overWire = { ...state, known: { ...state.known, wire: SESSION } };
+    assert.equal(deadlineOf('switchover', { ...overWire, via: 'postcopy' }), own + GRACE_MS);
+    assert.equal(deadlineOf('switchover', { ...overWire, via: 'precopy' }), own);
+    assert.equal(deadlineOf('switchover', { ...state, via: 'postcopy' }), own);
+  });
+});

@@ -1,0 +1,239 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { ERRORS, godwitError } from '../../../src/errors.ts';
+import { STEP_NAMES, isBeforeNoReturn } from '../../../src/migration/direct/steps.ts';
+import {
+  FORWARD_ATTEMPTS,
+  canCancel,
+  exitCodeOf,
+} from '../../../src/migration/direct/transition.ts';
+import { mode } from '../../../src/protocol/migration.ts';
+import { driveUntil, settle } from './drive.ts';
+import { assertHandedOver, assertSourceRuns, isDoing, isOfDisks } from './endings.ts';
+import { errorOf, planned } from './samples.ts';
+import { World, unreachable } from './world.ts';
+
+const modes = mode.options;
+
+describe('a migration without faults', () => {
+  for (const one of modes) {
+    test(`ends with the guest at the destination: ${one}`, () => {
+      const world = new World(planned({ mode: one }));
+      settle(world);
+      assertHandedOver(world);
+      assert.equal(exitCodeOf(world.state), 0);
+    });
+  }
+
+  test('post-copy drains what pre-copy has sent before', () => {
+    const ways = modes.map((one) => {
+      const world = new World(planned({ mode: one }));
+      settle(world);
+      return world.state.via;
+    });
+    assert.deepEqual(ways, ['precopy', 'postcopy', 'postcopy']);
+  });
+});
+
+describe('a failure before the point of no return', () => {
+  const before = STEP_NAMES.filter(isBeforeNoReturn);
+  for (const one of modes) {
+    for (const step of before) {
+      for (const when of ['before', 'after'] as const) {
+        test(`leaves the guest running at the source: ${one}, ${step} fails ${when} its effect`, () => {
+          const world = new World(planned({ mode: one }), isOfDisks(step));
+          driveUntil(world, isDoing(step));
+          const isTriedAgain = step === 'switchover' && world.state.via === 'postcopy';
+          for (let count = 0; count < (isTriedAgain ? FORWARD_ATTEMPTS : 1); count += 1) {
+            world.answer(when, errorOf());
+          }
+          settle(world);
+          assert.equal(world.outcome, 'failed');
+          assert.deepEqual(world.state.because, errorOf());
+          assert.equal(exitCodeOf(world.state), ERRORS.GODWIT_STEP_FAILED.exit);
+          assertSourceRuns(world);
+        });
+      }
+    }
+  }
+
+  test('at the switch to post-copy that was only its answer’s loses nothing: it is tried again', () => {
+    for (const when of ['before', 'after'] as const) {
+      const world = new World(planned({ mode: 'postcopy' }));
+      driveUntil(world, isDoing('switchover'));
+      world.answer(when, errorOf());
+      settle(world);
+      assertHandedOver(world);
+    }
+  });
+
+  test('is undone from the step that failed back to the first, each that has an undo once', () => {
+    for (const copies of [true, false]) {
+      const world = new World(planned(), copies);
+      driveUntil(world, isDoing('memory'));
+      world.answer('before', errorOf());
+      settle(world);
+      const undone = world.journal.flatMap((event) => (event.type === 'undid' ? [event.step] : []));
+      const disks = copies ? ['mirror'] : [];
+      assert.deepEqual(undone, ['memory', ...disks, 'arm', 'configure', 'admit']);
+    }
+  });
+});
+
+describe('a cancel', () => {
+  for (const step of STEP_NAMES) {
+    const taken = isBeforeNoReturn(step);
+    test(`${taken ? 'rolls back' : 'changes nothing'} during ${step}`, () => {
+      const mode = step === 'drain' ? 'postcopy' : 'precopy';
+      const world = new World(planned({ mode }), isOfDisks(step));
+      driveUntil(world, isDoing(step));
+      assert.equal(canCancel(world.state), taken);
+      world.dispatch({ type: 'cancel' });
+      settle(world);
+      assert.equal(world.outcome, taken ? 'cancelled' : 'done');
+      if (taken) assertSourceRuns(world);
+      assert.equal(exitCodeOf(world.state), taken ? ERRORS.GODWIT_CANCELLED.exit : 0);
+    });
+  }
+
+  test('is refused once post-copy’s switch has begun', () => {
+    const world = new World(planned({ mode: 'postcopy' }));
+    driveUntil(world, isDoing('switchover'));
+    assert.equal(canCancel(world.state), false);
+    world.dispatch({ type: 'cancel' });
+    settle(world);
+    assertHandedOver(world);
+  });
+});
+
+describe('past the point of no return', () => {
+  test('a step is tried again, and the migration is done when it works in time', () => {
+    for (const step of ['verify', 'retire', 'finish'] as const) {
+      const world = new World();
+      driveUntil(world, isDoing(step));
+      for (let count = 1; count < FORWARD_ATTEMPTS; count += 1) world.answer('before', errorOf());
+      settle(world);
+      assertHandedOver(world);
+      assert.deepEqual(world.state.leftovers, []);
+    }
+  });
+
+  test('what cannot be tidied up is told, and the migration is done all the same', () => {
+    const world = new World();
+    driveUntil(world, isDoing('retire'));
+    for (let count = 0; count < FORWARD_ATTEMPTS; count += 1) world.answer('before', errorOf());
+    settle(world);
+    assert.equal(world.outcome, 'done');
+    assert.deepEqual(world.state.leftovers, [errorOf()]);
+  });
+
+  test('a commit without an answer is held, never guessed', () => {
+    for (const when of ['before', 'after'] as const) {
+      const world = new World();
+      driveUntil(world, isDoing('commit'));
+      world.answer(when);
+      settle(world);
+      assert.equal(world.outcome, 'held');
+      assert.notEqual(world.run, 'running');
+      assert.equal(exitCodeOf(world.state), ERRORS.GODWIT_HELD.exit);
+    }
+  });
+
+  test('a commit to a hypervisor that has ended is a loss after the switch to post-copy', () => {
+    const world = new World(planned({ mode: 'postcopy' }));
+    driveUntil(world, isDoing('commit'));
+    const facts = { side: 'destination', guest: 'web1', reason: 'its process has ended' };
+    const gone = godwitError('GODWIT_HYPERVISOR_LOST', facts).toJSON();
+    for (let count = 0; count < FORWARD_ATTEMPTS; count += 1) world.answer('before', gone);
+    assert.equal(world.outcome, 'lost');
+  });
+
+  test('a destination that says that it is gone ends the switch to post-copy; one that is silent does not', () => {
+    const facts = { side: 'destination', guest: 'web1', reason: 'its process has ended' };
+    const gone = godwitError('GODWIT_HYPERVISOR_LOST', facts).toJSON();
+    for (const [error, kind] of [
+      [gone, 'undo'],
+      [unreachable, 'do'],
+    ] as const) {
+      const world = new World(planned({ mode: 'postcopy' }));
+      driveUntil(world, isDoing('switchover'));
+      world.dispatch({ type: 'destination-lost', error });
+      assert.deepEqual(world.state.doing, { kind, step: 'switchover' });
+    }
+  });
+
+  test('what cannot be taken back from a destination that is gone is lost, and no question', () => {
+    const facts = { side: 'destination', guest: 'web1', reason: 'its process has ended' };
+    const world = new World(planned({ mode: 'postcopy' }));
+    driveUntil(world, isDoing('switchover'));
+    const error = godwitError('GODWIT_HYPERVISOR_LOST', facts).toJSON();
+    world.dispatch({ type: 'destination-lost', error });
+    const reason = 'post-copy had begun';
+    world.answer('before', godwitError('GODWIT_HELD', { guest: 'web1', reason }).toJSON());
+    assert.equal(world.outcome, 'lost');
+  });
+
+  for (const mode of ['precopy', 'postcopy'] as const) {
+    test(`a commit that is refused brings the guest back to the source: ${mode}`, () => {
+      const world = new World(planned({ mode }));
+      driveUntil(world, isDoing('commit'));
+      world.destination?.dies();
+      settle(world);
+      assert.equal(world.outcome, 'failed');
+      assertSourceRuns(world);
+    });
+  }
+
+  test('a post-copy stream that pauses is taken up again', () => {
+    const world = new World(planned({ mode: 'postcopy' }));
+    driveUntil(world, isDoing('drain'));
+    world.says('postcopy-paused');
+    settle(world);
+    assertHandedOver(world);
+  });
+
+  test('a source that dies while post-copy drains is a loss', () => {
+    const world = new World(planned({ mode: 'postcopy' }));
+    driveUntil(world, isDoing('drain'));
+    world.run = 'gone';
+    world.unheard.push({ type: 'lost', reason: 'killed' });
+    settle(world);
+    assert.equal(world.outcome, 'lost');
+    assert.equal(exitCodeOf(world.state), ERRORS.GODWIT_LOST.exit);
+  });
+});
+
+test('a stream that cannot be taken back is held, with nothing left at the destination', () => {
+  const world = new World();
+  driveUntil(world, (at) => at.stream === 'device');
+  world.dispatch({ type: 'cancel' });
+  for (let count = 0; count < FORWARD_ATTEMPTS; count += 1) world.answer('before', errorOf());
+  settle(world);
+  assert.equal(world.outcome, 'held');
+  assert.ok(world.destination?.isClean);
+});
+
+test('a stream that is taken back at the second try is no more than a cancel', () => {
+  const world = new World();
+  driveUntil(world, isDoing('switchover'));
+  world.dispatch({ type: 'cancel' });
+  world.answer('before', errorOf());
+  settle(world);
+  assert.equal(world.outcome, 'cancelled');
+  assertSourceRuns(world);
+});
+
+test('a destination that answers a release with having run is held', () => {
+  const world = new World();
+  driveUntil(world, isDoing('commit'));
+  world.carryOut({ type: 'do', step: 'commit' });
+  // The record of the commit was lost with the host’s power: the journal ends in switchover.
+  world.run = 'gone';
+  const cut = world.journal.findLastIndex((event) => event.type === 'hypervisor');
+  world.journal.splice(cut);
+  world.takeover();
+  settle(world);
+  assert.equal(world.outcome, 'held');
+  const { message } = godwitError('GODWIT_HELD', { guest: 'web1', reason: '' });
+  assert.ok(world.state.because?.message.startsWith(message));
+});

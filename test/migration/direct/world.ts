@@ -1,0 +1,301 @@
+import { GodwitError, godwitError } from '../../../src/errors.ts';
+import type { SerialError } from '../../../src/errors.ts';
+import type { DestinationCall } from '../../../src/migration/direct/destination.ts';
+import type {
+  HypervisorEvent,
+  HypervisorStatus,
+} from '../../../src/migration/direct/hypervisor.ts';
+import { replaySource } from '../../../src/migration/direct/journal.ts';
+import { sourceMayResume } from '../../../src/migration/direct/run-right.ts';
+import { initialSource } from '../../../src/migration/direct/source-state.ts';
+import type {
+  Planned,
+  SourceEffect,
+  SourceEvent,
+  SourceState,
+  StepFacts,
+} from '../../../src/migration/direct/source-state.ts';
+import { STEPS } from '../../../src/migration/direct/steps.ts';
+import type { StepName } from '../../../src/migration/direct/steps.ts';
+import { transition } from '../../../src/migration/direct/transition.ts';
+import { admissionOf, assessed, inspected, planned, preparationOf, sampleOf } from './samples.ts';
+import { WorldDestination } from './world-destination.ts';
+
+export type Pending = Exclude<SourceEffect, { type: 'abort' | 'end' }>;
+export type Fault = 'before' | 'after';
+
+/**
+ * One migration in one thread: the pure source and the pure destination with hypervisors that behave as QEMU does.
+ * Whoever drives it chooses what happens next; the world only does what could really happen.
+ */
+export class World {
+  readonly plan: Planned;
+  readonly journal: SourceEvent[];
+  state: SourceState;
+  destination: WorldDestination | undefined;
+  /** The source's hypervisor. */
+  run: HypervisorStatus['run'] = 'running';
+  stream: HypervisorStatus['stream'] = 'none';
+  configured = false;
+  /** The guest has a disk that the hosts do not share. */
+  readonly copies: boolean;
+  mirroring = false;
+  round = 0;
+  /** Effects under way, and what the hypervisor has said that the mover has not heard yet. */
+  pending: Pending[] = [];
+  unheard: HypervisorEvent[] = [];
+  /** The coordinator's timer for steps that an event ends. */
+  timer = false;
+  /** Calls that reached the destination, to be doubled or delayed. */
+  readonly sent: DestinationCall[] = [];
+
+  constructor(plan: Planned = planned(), copies = false) {
+    this.plan = plan;
+    this.copies = copies;
+    this.journal = [plan];
+    const { state, effects } = initialSource(plan);
+    this.state = state;
+    this.#perform(effects);
+  }
+
+  get ended(): boolean {
+    return this.state.doing.kind === 'end';
+  }
+
+  get outcome(): string {
+    return this.state.doing.kind === 'end' ? this.state.doing.outcome : 'running';
+  }
+
+  dispatch(event: SourceEvent): void {
+    if (this.ended && event.type !== 'taken-over') return;
+    const { state, effects } = transition(this.state, event);
+    this.journal.push(event);
+    this.state = state;
+    this.#perform(effects);
+    this.check();
+  }
+
+  /** Whatever happens, two copies never run. */
+  check(): void {
+    if (this.run === 'running' && this.destination?.hypervisor === 'running') {
+      throw new Error('the guest runs on both hosts');
+    }
+  }
+
+  #perform(effects: readonly SourceEffect[]): void {
+    for (const effect of effects) {
+      if (effect.type === 'abort') {
+        this.pending = this.pending.filter((one) => one.type !== 'do' || one.step !== effect.step);
+      } else if (effect.type === 'end') {
+        this.timer = false;
+        this.pending = [];
+      } else {
+        if (effect.type === 'do') this.timer = STEPS[effect.step].endsBy === 'event';
+        if (effect.type === 'undo') this.timer = false;
+        this.pending.push(effect);
+      }
+    }
+  }
+
+  /** The oldest effect under way is carried out: well, or failing before or after it had its effect. */
+  answer(fault?: Fault, error: SerialError = unreachable): void {
+    const effect = this.pending.shift();
+    if (effect === undefined) return;
+    if (fault === 'before') return this.#failed(effect, error);
+    try {
+      const facts = this.carryOut(effect);
+      this.check();
+      if (fault === 'after') return this.#failed(effect, error);
+      this.#succeeded(effect, facts);
+    } catch (thrown) {
+      if (!(thrown instanceof GodwitError)) throw thrown;
+      this.#failed(effect, thrown.toJSON());
+    }
+  }
+
+  #succeeded(effect: Pending, facts: StepFacts): void {
+    if (effect.type === 'undo') this.dispatch({ type: 'undid', step: effect.step });
+    if (effect.type === 'do' && STEPS[effect.step].endsBy === 'handler') {
+      this.dispatch({ type: 'did', step: effect.step, facts });
+    }
+  }
+
+  #failed(effect: Pending, error: SerialError): void {
+    if (effect.type === 'do') this.dispatch({ type: 'failed', step: effect.step, error });
+    if (effect.type === 'undo') this.dispatch({ type: 'undo-failed', step: effect.step, error });
+    if (effect.type === 'continue') this.dispatch({ type: 'failed', step: 'switchover', error });
+    if (effect.type === 'recover') this.dispatch({ type: 'recovery-failed', error });
+  }
+
+  /** What an effect does to the world; doing it twice is doing it once. */
+  carryOut(effect: Pending): StepFacts {
+    switch (effect.type) {
+      case 'do':
+        return this.#do(effect.step);
+      case 'undo':
+        this.#undo(effect.step);
+        return {};
+      case 'continue':
+        this.#letGo();
+        return {};
+      case 'stop':
+        if (this.run === 'running') this.run = 'paused';
+        return {};
+      case 'restart':
+        throw new Error('no migration of this world asks for it');
+      case 'recover':
+        this.#call('recover');
+        if (this.stream === 'postcopy-paused') this.says('postcopy-active', 'postcopy-recovering');
+        return {};
+    }
+  }
+
+  #do(step: StepName): StepFacts {
+    if (this.run === 'gone' && ['inspect', 'configure', 'memory', 'switchover'].includes(step)) {
+      throw sourceGone();
+    }
+    switch (step) {
+      case 'admit':
+        this.destination ??= new WorldDestination(admissionOf(this.plan), preparationOf(this.plan));
+        return { moverAddress: 'b:7001' };
+      case 'inspect':
+        return inspected(this.copies);
+      case 'assess':
+        this.#call('assess');
+        return assessed(this.copies);
+      case 'seed':
+        this.#call('seed');
+        return {};
+      case 'prepare':
+        this.#call('prepare');
+        return { memoryAddress: 'b:49152', tlsHostname: 'b' };
+      case 'configure':
+        this.configured = true;
+        return {};
+      case 'arm':
+        this.#call('arm');
+        return {};
+      case 'mirror':
+        this.#call('disks');
+        this.mirroring = true;
+        return {};
+      case 'memory':
+        if (this.stream === 'none') this.says('setup');
+        return {};
+      case 'switchover':
+        if (this.state.via === 'postcopy' && this.stream === 'active') {
+          this.says('device', 'stopped');
+        } else this.#letGo();
+        return {};
+      case 'commit': {
+        if (this.run === 'running') throw new Error('commit was sent while the source runs');
+        this.#call('commit');
+        const epoch = this.plan.epoch;
+        return { running: { epoch, runningAt: '2026-01-01T00:00:00Z', resumeMs: 1 } };
+      }
+      case 'drain':
+        if (this.state.stream === 'lost' || this.state.stream === 'failed') throw notWhole();
+        return {};
+      case 'verify':
+        this.dispatch({ type: 'measured', sample: sampleOf({ round: this.round }), final: true });
+        if (this.run === 'running') throw held('the source runs');
+        return {};
+      case 'retire':
+        this.run = 'gone';
+        return {};
+      case 'finish':
+        this.#call('finish');
+        return {};
+    }
+  }
+
+  #undo(step: StepName): void {
+    if (step === 'admit' && this.destination !== undefined) this.#call('release');
+    if (step === 'configure') this.configured = false;
+    if (step === 'mirror') this.mirroring = false;
+    if (step === 'arm' && this.destination !== undefined) this.#call('refuse');
+    if (step === 'memory' || step === 'switchover') this.#regain();
+  }
+
+  #regain(): void {
+    if (this.run === 'gone') return;
+    if (this.run !== 'handed-over') {
+      if (this.stream !== 'none' && this.stream !== 'failed') this.says('cancelled', 'cancelled');
+      this.runsAgain();
+      return;
+    }
+    try {
+      this.#call('refuse');
+    } catch {
+      throw held('no refusal is to be had');
+    }
+    if (!sourceMayResume(this.state.right, true)) throw held('the right has passed');
+    this.runsAgain();
+  }
+
+  #call(call: DestinationCall): void {
+    if (this.destination === undefined) throw new GodwitError(unreachable);
+    this.sent.push(call);
+    this.destination.call(call);
+  }
+
+  /** After pre-switchover the last state goes; before it there is nothing to let go. */
+  #letGo(): void {
+    if (this.stream !== 'pre-switchover') return;
+    this.mirroring = false;
+    this.says('device', 'device');
+  }
+
+  /** The hypervisor comes to a stream state and says so in `words`. */
+  says(stream: HypervisorStatus['stream'], ...words: HypervisorEvent['type'][]): void {
+    this.stream = stream;
+    for (const type of words.length === 0 ? [stream as HypervisorEvent['type']] : words) {
+      const event = { type, reason: 'as it goes', round: this.round } as unknown as HypervisorEvent;
+      this.unheard.push(event);
+      if (type === 'stopped') this.run = 'paused';
+    }
+  }
+
+  runsAgain(): void {
+    if (this.run === 'paused' || this.run === 'handed-over') this.unheard.push({ type: 'resumed' });
+    this.run = 'running';
+  }
+
+  hear(): void {
+    const event = this.unheard.shift();
+    if (event !== undefined) this.dispatch({ type: 'hypervisor', event });
+  }
+
+  /** A new mover for the source: what was under way is forgotten, the hypervisor says anew what is so. */
+  takeover(): void {
+    this.pending = [];
+    this.timer = false;
+    this.unheard = this.run === 'gone' ? [{ type: 'lost', reason: 'gone' }] : [];
+    if (this.run === 'paused') this.unheard.push({ type: 'stopped' });
+    if (this.stream !== 'none' && this.run !== 'gone') this.says(this.stream);
+    const state = replaySource(this.journal);
+    if (state === undefined) throw new Error('the journal tells nothing');
+    this.state = state;
+    this.dispatch({ type: 'taken-over', pid: 99 });
+  }
+}
+
+export const unreachable = godwitError('GODWIT_UNREACHABLE', {
+  peer: 'b',
+  address: 'b:7000',
+  reason: 'no answer',
+}).toJSON();
+
+export function sourceGone(): GodwitError {
+  const facts = { side: 'source', guest: 'web1', reason: 'killed' };
+  return godwitError('GODWIT_HYPERVISOR_LOST', facts);
+}
+
+/** The destination's answer where the stream ended before all memory had left its source. */
+function notWhole(): GodwitError {
+  return godwitError('GODWIT_LOST', { guest: 'web1', reason: 'some of its memory never left' });
+}
+
+function held(reason: string): GodwitError {
+  return godwitError('GODWIT_HELD', { guest: 'web1', reason });
+}

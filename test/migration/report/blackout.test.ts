@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { blackoutParts, marksAfter } from '../../../src/migration/report/blackout.ts';
+import type { Marks } from '../../../src/migration/report/blackout.ts';
+import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
+import { anyEvent } from '../direct/events.ts';
+
+const hypervisor = (type: 'stopped' | 'resumed' | 'device' | 'completed'): SourceEvent => {
+  return { type: 'hypervisor', event: { type } };
+};
+const running = { epoch: 1, runningAt: '', resumeMs: 4 };
+const committed: SourceEvent = { type: 'did', step: 'commit', facts: { running } };
+
+function marksOf(told: readonly (readonly [SourceEvent, number])[]): Marks {
+  return told.reduce((marks, [event, at]) => marksAfter(marks, event, at), {});
+}
+
+describe('the parts of a blackout', () => {
+  test('are from the stop to the resume, in their order', () => {
+    const marks = marksOf([
+      [hypervisor('stopped'), 100],
+      [hypervisor('device'), 102],
+      [hypervisor('completed'), 150],
+      [committed, 163],
+    ]);
+    assert.deepEqual(blackoutParts(marks), [
+      { part: 'stop', ms: 2 },
+      { part: 'state', ms: 48 },
+      { part: 'commit', ms: 9 },
+      { part: 'resume', ms: 4 },
+    ]);
+  });
+
+  test('are those of the switch that succeeded', () => {
+    const marks = marksOf([
+      [hypervisor('stopped'), 10],
+      [hypervisor('device'), 20],
+      [hypervisor('resumed'), 30],
+      [hypervisor('stopped'), 100],
+      [hypervisor('completed'), 140],
+      [committed, 150],
+      [hypervisor('completed'), 900],
+    ]);
+    assert.deepEqual(
+      blackoutParts(marks).map(({ ms }) => ms),
+      [0, 40, 6, 4],
+    );
+  });
+
+  test('are none where the guest never ran at the destination', () => {
+    assert.deepEqual(blackoutParts(marksOf([[hypervisor('stopped'), 10]])), []);
+    assert.deepEqual(blackoutParts(marksOf([[committed, 10]])), []);
+  });
+
+  test('sum to the blackout, whatever is told in whatever order', () => {
+    const told = fc.array(fc.tuple(anyEvent, fc.nat(100)), { maxLength: 30 });
+    fc.assert(
+      fc.property(told, (events) => {
+        const marks = marksOf(events);
+        const parts = blackoutParts(marks);
+        assert.ok(parts.every(({ ms }) => ms >= 0));
+        const sum = parts.reduce((total, { ms }) => total + ms, 0);
+        const { stopped, ran } = marks;
+        if (parts.length > 0 && stopped !== undefined && ran !== undefined)
+          assert.equal(sum, ran - stopped);
+      }),
+    );
+  });
+});

@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { DestinationRecord, SourceRecord } from '../../../src/migration/direct/journal.ts';
+import { addDiskLink } from '../../../src/migration/report/disk-figures.ts';
+import { destinationReportOf, reportOf } from '../../../src/migration/report/report.ts';
+import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
+import { STEP_NAMES, STEPS } from '../../../src/migration/direct/steps.ts';
+import { report } from '../../../src/protocol/migration.ts';
+import type { Report } from '../../../src/protocol/migration.ts';
+import { chance, driveUntil, settle } from '../direct/drive.ts';
+import { isDoing, isOfDisks } from '../direct/endings.ts';
+import { diskLinkOf, planned, sampleOf } from '../direct/samples.ts';
+import { World } from '../direct/world.ts';
+
+const START = Date.parse('2026-03-01T12:00:00Z');
+
+/** A journal in which each record comes `gapMs` after the one before. */
+function recordsOf(events: readonly SourceEvent[], gapMs = 10): SourceRecord[] {
+  return events.map((event, seq) => ({ v: 1, seq, at: START + seq * gapMs, mono: seq, event }));
+}
+
+function reportOfWorld(world: World): Report {
+  const records = recordsOf(world.journal);
+  const made = reportOf(records, START + records.length * 10);
+  assert.ok(made !== undefined);
+  assert.deepEqual(report.parse(made), made);
+  return made;
+}
+
+function sum(phases: Report['phases']): number {
+  return phases.reduce((total, { ms }) => total + ms, 0);
+}
+
+describe('the report of any migration', () => {
+  test('keeps its contract, and its phases sum to its total', () => {
+    fc.assert(
+      fc.property(chance({ deaths: true, faults: true }), ({ world }) => {
+        const made = reportOfWorld(world);
+        assert.equal(sum(made.phases), made.totalMs);
+        assert.equal(made.outcome, world.outcome);
+        assert.equal(made.endedAt === undefined, !world.ended);
+      }),
+    );
+  });
+
+  test('says where the guest runs, and never names a host where it does not', () => {
+    fc.assert(
+      fc.property(chance({ deaths: true, faults: true }), ({ world, moves }) => {
+        settle(world);
+        const { runsAt } = reportOfWorld(world);
+        const there = world.destination?.hypervisor === 'running';
+        const told = `${runsAt} after ${moves.join(', ')}`;
+        const died = moves.some((move) => move.endsWith('dies'));
+        if (runsAt === 'source') assert.ok(world.run === 'running' || died, told);
+        if (runsAt === 'destination') assert.ok(there || died, told);
+        if (world.run === 'running') assert.notEqual(runsAt, 'destination', told);
+        if (world.run === 'running' && !died && world.outcome !== 'held') {
+          assert.equal(runsAt, 'source', told);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('keeps its contract when the wall clock is set back', () => {
+    fc.assert(
+      fc.property(
+        chance({ deaths: false, faults: true }),
+        fc.array(fc.integer({ min: -10_000, max: 10_000 }), { minLength: 20 }),
+        ({ world }, jumps) => {
+          const records = recordsOf(world.journal).map((record, index) => ({
+            ...record,
+            at: record.at + (jumps[index % jumps.length] ?? 0),
+          }));
+          const made = reportOf(records, START);
+          assert.deepEqual(report.parse(made), made);
+        },
+      ),
+    );
+  });
+});
+
+describe('the report of a pre-copy', () => {
+  const world = new World();
+  driveUntil(world, (at) => at.stream === 'active' && at.unheard.length === 0);
+  for (const round of [1, 2, 3]) {
+    const sample = sampleOf({ round, transferredBytes: round * 1000 });
+    world.dispatch({ type: 'measured', sample, final: false });
+  }
+  settle(world);
+  const made = reportOfWorld(world);
+
+  test('lists each phase once, in order', () => {
+    const phases = STEP_NAMES.filter((name) => name !== 'drain' && !isOfDisks(name)).map(
+      (name) => STEPS[name].phase,
+    );
+    assert.deepEqual(
+      made.phases.map((one) => one.phase),
+      [...new Set(phases)],
+    );
+  });
+
+  test('lists each round as it ended, which is how it was measured when the next one began', () => {
+    assert.deepEqual(
+      made.roundList.map(({ round, transferredBytes }) => [round, transferredBytes]).slice(0, 2),
+      [
+        [1, 2000],
+        [2, 3000],
+      ],
+    );
+  });
+
+  test('says how it ended, and where the guest runs', () => {
+    assert.deepEqual(
+      [made.outcome, made.finished, made.runsAt, made.takeovers],
+      ['done', 'precopy', 'destination', 0],
+    );
+    assert.equal(made.totalMs, (world.journal.length - 1) * 10);
+    assert.equal(made.startedAt, '2026-03-01T12:00:00.000Z');
+    assert.equal(made.memoryBytes, 1 << 30);
+  });
+
+  test('measures the blackout from the guest’s stop to the destination’s answer', () => {
+    const records = recordsOf(world.journal);
+    const stop = records.find(
+      ({ event }) => event.type === 'hypervisor' && event.event.type === 'stopped',
+    );
+    const ran = records.find(({ event }) => event.type === 'did' && event.step === 'commit');
+    assert.equal(made.blackoutMs, (ran?.at ?? 0) - (stop?.at ?? 0));
+  });
+
+  test('does not grow when a mover looks at it again after its end', () => {
+    const events = [...world.journal, { type: 'taken-over', pid: 1 } as const];
+    const again = reportOf(recordsOf(events), START + 999_999);
+    assert.deepEqual({ ...again, takeovers: 0 }, made);
+  });
+
+  test('takes the figures of the last look where there is one', () => {
+    const records = recordsOf(world.journal);
+    const last = records.findLastIndex(({ event }) => event.type === 'measured');
+    const sample = sampleOf({ downtimeMs: 42, transferredBytes: 7777, round: 5, pageRequests: 3 });
+    const event = { type: 'measured', sample, final: true } as const;
+    const changed = records.map((record, at) => (at === last ? { ...record, event } : record));
+    const { downtimeMs, bytes, rounds, pageRequests } = reportOf(changed, START) ?? made;
+    assert.deepEqual([downtimeMs, bytes, rounds, pageRequests], [42, 7777, 5, 3]);
+  });
+});
+
+describe('the report of a migration under way or undone', () => {
+  test('adds up what the ways of the disks carried, and says how one ended that ended by itself', () => {
+    const first = {
+      type: 'disk-link' as const,
+      figures: diskLinkOf({ cuts: 1, longestCutMs: 30 }),
+    };
+    const lost = { ...first, why: 'no link for 10 s' };
+    const events: SourceEvent[] = [planned(), lost, { ...first, figures: diskLinkOf() }];
+    const two = reportOf(recordsOf(events), START + 40);
+    assert.deepEqual(two?.diskLink, {
+      ...addDiskLink(diskLinkOf(), diskLinkOf()),
+      cuts: 1,
+      longestCutMs: 30,
+    });
+    assert.deepEqual(two?.decisions, [
+      { atMs: 10, what: 'the way of the disks ended: no link for 10 s' },
+    ]);
+  });
+
+  test('counts the present phase up to now', () => {
+    const world = new World();
+    driveUntil(world, isDoing('prepare'));
+    const records = recordsOf(world.journal);
+    const made = reportOf(records, START + 5000);
+    assert.equal(made?.outcome, 'running');
+    assert.equal(made?.phase, 'preparing');
+    assert.equal(made?.totalMs, 5000);
+    assert.equal(sum(made?.phases ?? []), 5000);
+    assert.equal(made?.runsAt, 'source');
+  });
+
+  test('in the blackout does not claim to know where the guest runs', () => {
+    const world = new World();
+    driveUntil(world, isDoing('commit'));
+    assert.equal(reportOfWorld(world).runsAt, 'unknown');
+  });
+
+  test('of a cancel says who asked, and that the source runs, whether or not the event was heard', () => {
+    const world = new World();
+    driveUntil(world, isDoing('switchover'));
+    world.dispatch({ type: 'cancel' });
+    world.answer();
+    world.unheard = [];
+    settle(world);
+    const made = reportOfWorld(world);
+    assert.equal(made.runsAt, 'source');
+    assert.equal(made.finished, 'none');
+    assert.equal(made.error?.code, 'GODWIT_CANCELLED');
+    assert.deepEqual(
+      made.decisions.map(({ what }) => what),
+      ['cancel was asked for'],
+    );
+  });
+
+  test('is bounded however long the migration took', () => {
+    const sample = { type: 'measured', sample: sampleOf({ round: 2 }), final: false } as const;
+    const events = [planned(), ...Array<SourceEvent>(12_000).fill(sample)];
+    const made = report.parse(reportOf(recordsOf(events), START));
+    assert.equal(made.roundList.length, 10_000);
+  });
+
+  test('of no journal is none', () => {
+    assert.equal(reportOf([], 0), undefined);
+    assert.equal(reportOf(recordsOf([{ type: 'cancel' }]), 0), undefined);
+    assert.equal(destinationReportOf([], 0), undefined);
+  });
+});
+
+describe('the destination’s report', () => {
+  function theirs(world: World): Report {
+    const journal = world.destination?.journal ?? [];
+    const records: DestinationRecord[] = journal.map((event, seq) => {
+      return { v: 1, seq, at: START + seq * 10, mono: seq, event };
+    });
+    const made = destinationReportOf(records, START + 10_000);
+    assert.ok(made !== undefined);
+    assert.deepEqual(report.parse(made), made);
+    return made;
+  }
+
+  test('keeps its contract in every state', () => {
+    fc.assert(
+      fc.property(chance({ deaths: true, faults: true }), ({ world }) => {
+        if (world.destination !== undefined) theirs(world);
+      }),
+    );
+  });
+
+  test('says what became of the guest', () => {
+    const moved = new World();
+    settle(moved);
+    assert.deepEqual([theirs(moved).outcome, theirs(moved).runsAt], ['done', 'destination']);
+    const cancelled = new World();
+    driveUntil(cancelled, isDoing('memory'));
+    assert.equal(theirs(cancelled).phase, 'memory');
+    cancelled.dispatch({ type: 'cancel' });
+    settle(cancelled);
+    assert.deepEqual([theirs(cancelled).outcome, theirs(cancelled).runsAt], ['failed', 'source']);
+  });
+});

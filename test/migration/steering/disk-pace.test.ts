@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  copyEtaMs,
+  judgeCopies,
+  lookAt,
+  mayWaitFor,
+  paceOver,
+  patienceMs,
+  shownPace,
+  withLook,
+} from '../../../src/migration/steering/disk-pace.ts';
+import type { Look } from '../../../src/migration/steering/disk-pace.ts';
+
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
+
+/** Looks five times a second at a copy of 100 GiB, with so many bytes/s copied, and written behind it. */
+function looks(copiesPerS: number, writesPerS: number, forMs: number): Look[] {
+  let all: Look[] = [];
+  for (let atMs = 0; atMs <= forMs; atMs += 200) {
+    const copiedBytes = (copiesPerS * atMs) / 1000;
+    const totalBytes = 100 * GIB + (writesPerS * atMs) / 1000;
+    all = withLook(all, { atMs, copiedBytes, totalBytes, isReady: false });
+  }
+  return all;
+}
+
+describe('the pace of copies', () => {
+  test('is of all disks together', () => {
+    const disk = { node: 'one', state: 'copying' as const, copiedBytes: 10, totalBytes: 30 };
+    const look = lookAt([disk, { ...disk, node: 'two', copiedBytes: 5 }], 7);
+    assert.deepEqual(look, { atMs: 7, copiedBytes: 15, totalBytes: 60, isReady: false });
+  });
+
+  test('is known once there was time to see it', () => {
+    assert.equal(paceOver(looks(10 * MIB, MIB, 9000), 10_000), undefined);
+    const pace = paceOver(looks(10 * MIB, MIB, 12_000), 10_000);
+    assert.equal(pace?.copiesPerS, 10 * MIB);
+    assert.equal(pace.writesPerS, MIB);
+    assert.equal(shownPace(looks(10 * MIB, MIB, 800)), undefined);
+    assert.equal(shownPace(looks(10 * MIB, MIB, 1200))?.copiesPerS, 10 * MIB);
+  });
+
+  test('follows the last seconds', () => {
+    const before = looks(10 * MIB, 0, 20_000);
+    const last = before.at(-1) ?? { atMs: 0, copiedBytes: 0, totalBytes: 0, isReady: false };
+    let all = before;
+    for (let atMs = 200; atMs <= 6000; atMs += 200) {
+      const copiedBytes = last.copiedBytes + (atMs / 1000) * 40 * MIB;
+      all = withLook(all, { ...last, atMs: last.atMs + atMs, copiedBytes });
+    }
+    assert.equal(shownPace(all)?.copiesPerS, 40 * MIB);
+  });
+
+  test('is forgotten when a copy is begun anew', () => {
+    const next = { atMs: 20_200, copiedBytes: 0, totalBytes: 100 * GIB, isReady: false };
+    assert.deepEqual(withLook(looks(10 * MIB, MIB, 20_000), next), [next]);
+  });
+
+  test('is kept in few looks, however long the copy takes', () => {
+    assert.ok(looks(10 * MIB, MIB, 600_000).length < 200);
+  });
+
+  test('tells when it will be over, and that it will never be', () => {
+    const pace = { leftBytes: 90 * MIB, overMs: 5000 };
+    assert.equal(copyEtaMs({ ...pace, copiesPerS: 10 * MIB, writesPerS: MIB }), 10_000);
+    assert.equal(copyEtaMs({ ...pace, copiesPerS: MIB, writesPerS: MIB }), undefined);
+  });
+});
+
+describe('a guest that writes faster than its disks are copied', () => {
+  const fast = looks(10 * MIB, 10 * MIB, 40_000);
+
+  test('is slowed down, unless it is said otherwise', () => {
+    for (const settings of [{}, { diskWrites: 'slow' }] as const) {
+      const decision = judgeCopies(settings, fast, undefined);
+      assert.ok(decision.what === 'slow');
+      assert.equal(decision.pace.copiesPerS, 10 * MIB);
+    }
+  });
+
+  test('is refused with figures where that is asked for, or where it cannot be slowed down', () => {
+    for (const [diskWrites, canSlow] of [
+      ['refuse', undefined],
+      ['slow', false],
+    ] as const) {
+      const decision = judgeCopies({ diskWrites }, fast, canSlow);
+      assert.equal(decision.what, 'refuse');
+      if (decision.what === 'refuse') assert.equal(decision.pace.writesPerS, 10 * MIB);
+    }
+  });
+
+  test('is left alone once its writes wait for their copies', () => {
+    assert.deepEqual(judgeCopies({}, fast, true), { what: 'continue' });
+  });
+
+  test('is left alone while it does so for seconds only', () => {
+    const lately = looks(10 * MIB, 10 * MIB, 9000);
+    assert.deepEqual(judgeCopies({}, lately, undefined), { what: 'continue' });
+    const notForLong = looks(10 * MIB, 10 * MIB, 25_000);
+    assert.deepEqual(judgeCopies({ diskWrites: 'refuse' }, notForLong, undefined), {
+      what: 'continue',
+    });
+  });
+
+  test('is left alone once its copies have been as good as the disks, and while nothing is copied at all', () => {
+    const ready = fast.map((look) => ({ ...look, isReady: true }));
+    assert.deepEqual(judgeCopies({}, ready, undefined), { what: 'continue' });
+    const cut = looks(0, 10 * MIB, 40_000);
+    assert.deepEqual(judgeCopies({ diskWrites: 'refuse' }, cut, undefined), { what: 'continue' });
+  });
+});
+
+test('a copy that gets on is never judged, at any rates', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: MIB, max: GIB }),
+      fc.double({ min: 0, max: 0.89, noNaN: true }),
+      fc.constantFrom('slow' as const, 'refuse' as const),
+      (copiesPerS, share, diskWrites) => {
+        const all = looks(copiesPerS, copiesPerS * share, 35_000);
+        assert.deepEqual(judgeCopies({ diskWrites }, all, undefined), { what: 'continue' });
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+test('writes wait for thin links longer before they are let go, and for very thin ones never', () => {
+  assert.ok(patienceMs(125e6) < 1100);
+  assert.ok(patienceMs(1e6) > 2000);
+  assert.ok(patienceMs(0) >= 5000);
+  assert.equal(mayWaitFor(100_000), false);
+  assert.equal(mayWaitFor(12_500_000), true);
+  assert.equal(mayWaitFor(0), true);
+});
+
+test('writes wait for a link that has carried the copies, though it carries little at the moment', () => {
+  assert.equal(mayWaitFor(100_000, 5 * MIB), true);
+  assert.equal(mayWaitFor(100_000, 100_000), false);
+  assert.equal(mayWaitFor(5 * MIB, 100_000), true);
+});

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  judgeStandstill,
+  NO_STALLS,
+  NOTICED_MS,
+  stallsAfter,
+  stallsUntil,
+  STUCK_MS,
+} from '../../../src/migration/steering/standstill.ts';
+import type { Standstill, StallNews } from '../../../src/migration/steering/standstill.ts';
+
+const look: fc.Arbitrary<Standstill> = fc.record({
+  stillMs: fc.nat(60_000),
+  answers: fc.boolean(),
+  wasSilent: fc.boolean(),
+  otherAnswers: fc.boolean(),
+});
+
+describe('a stream whose bytes stand still', () => {
+  test('is left alone for a moment, and where no way is open', () => {
+    fc.assert(
+      fc.property(look, (seen) => {
+        const open = seen.answers || seen.otherAnswers;
+        if (seen.stillMs < NOTICED_MS || !open) assert.equal(judgeStandstill(seen), 'wait');
+      }),
+    );
+  });
+
+  test('goes over another way when its own is dead, and does not wait for TCP once its own is back', () => {
+    const dead = { stillMs: 2000, answers: false, wasSilent: true, otherAnswers: false };
+    assert.equal(judgeStandstill(dead), 'wait');
+    assert.equal(judgeStandstill({ ...dead, otherAnswers: true }), 'recover');
+    assert.equal(judgeStandstill({ ...dead, answers: true }), 'recover');
+  });
+
+  test('is taken up in the end also where the link was never seen to fail: a slow one is given time', () => {
+    const slow = { stillMs: 5000, answers: true, wasSilent: false, otherAnswers: false };
+    assert.equal(judgeStandstill(slow), 'wait');
+    assert.equal(judgeStandstill({ ...slow, stillMs: STUCK_MS }), 'recover');
+  });
+});
+
+describe('the time that a stream stood still', () => {
+  const tell = (...told: [number, StallNews][]) =>
+    told.reduce((stalls, [at, news]) => stallsAfter(stalls, news, at), NO_STALLS);
+
+  test('is from the last byte before to the first after, however often it was told', () => {
+    const seen = tell(
+      [5000, { type: 'still', forMs: 1500 }],
+      [5100, { type: 'broken' }],
+      [5900, { type: 'broken' }],
+      [6500, { type: 'flows', afterMs: 0 }],
+      [6600, { type: 'flows', afterMs: 0 }],
+    );
+    assert.deepEqual(seen, { count: 1, totalMs: 3000, since: undefined });
+  });
+
+  test('counts what healed by itself, and what goes on at the end', () => {
+    const seen = tell([5000, { type: 'flows', afterMs: 1200 }], [9000, { type: 'broken' }]);
+    assert.deepEqual(stallsUntil(seen, 9300), { count: 2, totalMs: 1500, since: undefined });
+    assert.deepEqual(stallsUntil(NO_STALLS, 100), NO_STALLS);
+  });
+
+  test('is never longer than the time in which it was told', () => {
+    const news: fc.Arbitrary<StallNews> = fc.oneof(
+      fc.constant({ type: 'broken' } as const),
+      fc.constant({ type: 'flows', afterMs: 0 } as const),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(1000), news)), (told) => {
+        let at = 0;
+        let stalls = NO_STALLS;
+        for (const [ms, each] of told) stalls = stallsAfter(stalls, each, (at += ms));
+        assert.ok(stallsUntil(stalls, at).totalMs <= at);
+      }),
+    );
+  });
+});

@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { hasCode } from '../../../../src/errors.ts';
+import { silentLog } from '../../../../src/log.ts';
+import {
+  destinationAfter,
+  initialDestination,
+} from '../../../../src/migration/direct/destination.ts';
+import type {
+  DestinationEvent,
+  DestinationState,
+} from '../../../../src/migration/direct/destination.ts';
+import {
+  actOnSilence,
+  askOnReturn,
+  followOrder,
+  isForsaken,
+} from '../../../../src/mover/direct/destination/alone.ts';
+import { endWithSource } from '../../../../src/mover/direct/destination/with-source.ts';
+import type { Hands, Others } from '../../../../src/mover/direct/destination/alone.ts';
+import type { DestinationParts } from '../../../../src/mover/direct/destination/parts.ts';
+import type { SideView } from '../../../../src/protocol/resolve.ts';
+import { ADMISSION, RECORDS } from '../../../model/events.ts';
+
+const complete = { type: 'hypervisor', event: { type: 'completed' } } as const;
+const armed = [RECORDS.preparing, RECORDS.prepared, RECORDS.armed0];
+const whole = [...armed, complete];
+const running = [...whole, RECORDS.committed, RECORDS.running];
+
+function after(events: readonly DestinationEvent[]): DestinationState {
+  const first = { type: 'admitted', admission: ADMISSION, host: 'b' } as const;
+  return events.reduce(destinationAfter, initialDestination(first));
+}
+
+interface Scene {
+  readonly hands: Hands;
+  /** What was done, in order: records and deeds. */
+  readonly deeds: string[];
+}
+
+function scene(events: readonly DestinationEvent[], others: Others = {}): Scene {
+  const deeds: string[] = [];
+  let state = after(events);
+  const record = async (event: DestinationEvent): Promise<void> => {
+    state = destinationAfter(state, event);
+    deeds.push(event.type);
+  };
+  const hands: Hands = {
+    parts: { log: silentLog, others } as unknown as DestinationParts,
+    state: () => state,
+    record,
+    run: async () => void deeds.push('run'),
+    settle: async () => void deeds.push('settle'),
+    release: async () => {
+      deeds.push('release');
+      await record({ type: 'released' });
+    },
+    bury: async () => void deeds.push('bury'),
+  };
+  return { hands, deeds };
+}
+
+const view: SideView = {
+  id: ADMISSION.id,
+  guest: 'web1',
+  host: 'a',
+  side: 'source',
+  epoch: ADMISSION.epoch,
+  phase: 'failed',
+  right: 'abandoned',
+  hypervisor: 'unknown',
+  complete: false,
+  postcopy: false,
+  unsure: false,
+  moverAlive: false,
+};
+const says = (facts: Partial<SideView>): Others => ({
+  askSource: async () => ({ isDark: false, view: { ...view, ...facts } }),
+});
+const dark: Others = { askSource: async () => ({ isDark: true }) };
+const off: Others = { ...dark, fence: async () => ({ off: true, by: 'the hook' }) };
+const unproved: Others = { ...dark, fence: async () => ({ off: false, why: 'no answer' }) };
+
+describe('a destination to which nobody speaks', () => {
+  test('takes a guest down that its source took back without its word', async () => {
+    const { hands, deeds } = scene(running, says({}));
+    await actOnSilence(hands, 1);
+    assert.deepEqual(deeds, ['overruled', 'release', 'released']);
+  });
+
+  test('keeps it where the epoch that was closed is another one', async () => {
+    const { hands, deeds } = scene(running, says({ epoch: ADMISSION.epoch - 1 }));
+    await actOnSilence(hands, 1);
+    assert.deepEqual(deeds, ['settle']);
+  });
+
+  test('does not settle a guest that runs while the source cannot be asked', async () => {
+    const { hands, deeds } = scene(running, dark);
+    await actOnSilence(hands, 1);
+    assert.deepEqual(deeds, []);
+    assert.equal(isForsaken(hands.state()), true);
+  });
+
+  test('runs what it holds whole once its source is proved to be off, and gives it up without proof', async () => {
+    const proved = scene(whole, off);
+    await actOnSilence(proved.hands, 1);
+    assert.deepEqual(proved.deeds, ['resolved', 'run']);
+    assert.equal(proved.hands.state().right, 'running');
+    const guess = scene(whole, unproved);
+    await actOnSilence(guess.hands, 1);
+    assert.deepEqual(guess.deeds, ['failed', 'release', 'released']);
+    const half = scene(armed, off);
+    await actOnSilence(half.hands, 1);
+    assert.deepEqual(half.deeds, ['failed', 'release', 'released']);
+  });
+
+  test('does not have a source proved off that answers', async () => {
+    const fence = (): never => assert.fail('the hook was called');
+    const { hands, deeds } = scene(whole, { ...says({ right: 'armed', phase: 'memory' }), fence });
+    await actOnSilence(hands, 1);
+    assert.deepEqual(deeds, ['failed', 'release', 'released']);
+  });
+});
+
+describe('a destination’s mover that takes over', () => {
+  test('lets go at once of what its source has ended meanwhile', async () => {
+    const { hands, deeds } = scene(whole, says({}));
+    await askOnReturn(hands);
+    assert.deepEqual(deeds, ['release', 'released']);
+  });
+
+  test('goes on where the source still does, is dark, or is held', async () => {
+    const going = [
+      says({ right: 'armed', phase: 'memory' }),
+      says({ right: 'committing', phase: 'held' }),
+    ];
+    for (const others of [...going, dark, {}]) {
+      const { hands, deeds } = scene(whole, others);
+      await askOnReturn(hands);
+      assert.deepEqual(deeds, []);
+    }
+  });
+});
+
+describe('an order of a person, with the source dark', () => {
+  const order = { proof: 'operator', by: 'ann' } as const;
+
+  test('runs the guest here, in the journal first', async () => {
+    const { hands, deeds } = scene(whole);
+    const answer = await followOrder(hands, { ...order, runAt: 'destination' });
+    assert.deepEqual(deeds, ['resolved', 'run']);
+    assert.equal(answer.proof, 'operator');
+    await followOrder(hands, { ...order, runAt: 'destination' });
+    assert.deepEqual(deeds, ['resolved', 'run']);
+  });
+
+  test('is refused where the guest is not whole, was refused, or nothing stands for the order', async () => {
+    const refused = (events: readonly DestinationEvent[], proof: 'operator' | 'ask' = 'operator') =>
+      assert.rejects(
+        followOrder(scene(events).hands, { ...order, proof, runAt: 'destination' }),
+        (thrown) => hasCode(thrown, 'GODWIT_RESOLVE_REFUSED'),
+      );
+    await refused(armed);
+    await refused([...whole, RECORDS.refused]);
+    await refused(whole, 'ask');
+  });
+
+  test('gives the guest up, but never one that runs here', async () => {
+    const { hands, deeds } = scene(whole);
+    await followOrder(hands, { ...order, runAt: 'source' });
+    assert.deepEqual(deeds, ['release', 'released']);
+    await assert.rejects(
+      followOrder(scene(running).hands, { ...order, runAt: 'source' }),
+      (thrown) => hasCode(thrown, 'GODWIT_RESOLVE_REFUSED'),
+    );
+  });
+});
+
+describe('a destination whose source’s agent says that it has ended', () => {
+  test('ends as well: it releases, or takes down what is left', async () => {
+    const stayed = scene(armed, says({ phase: 'failed' }));
+    await endWithSource(stayed.hands);
+    assert.deepEqual(stayed.deeds, ['release', 'released']);
+    const thin = { type: 'hypervisor', event: { type: 'postcopy-active' } } as const;
+    const lost = scene(
+      [...armed, thin, RECORDS.committed, RECORDS.running],
+      says({ phase: 'lost' }),
+    );
+    await endWithSource(lost.hands);
+    assert.deepEqual(lost.deeds, ['bury']);
+  });
+
+  test('does nothing on another epoch’s word, or on none', async () => {
+    for (const others of [says({ phase: 'failed', epoch: 7 }), dark, {}]) {
+      const one = scene(armed, others);
+      await endWithSource(one.hands);
+      assert.deepEqual(one.deeds, []);
+    }
+  });
+});

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { systemClock } from '../../../../src/clock.ts';
+import { agentConfig } from '../../../../src/config.ts';
+import { FirstFrame } from '../../../../src/mover/direct/destination/first-frame.ts';
+import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
+
+const state = { ports: { net0: 'tapx', net1: 'tapy' } } as unknown as DestinationState;
+const own = { name: 'b', address: '10.0.0.2:7443', stateDir: '/nowhere' };
+const config = agentConfig.parse(own);
+const off = agentConfig.parse({ ...own, network: { vantage: false } });
+
+/** Resolves once it has looked so often. */
+function stage(counts: readonly (number | undefined)[]) {
+  let looks = 0;
+  const enough = Promise.withResolvers<void>();
+  const frames = new FirstFrame(systemClock, (port) => {
+    if (port === 'tapy') return 0;
+    const count = counts[Math.min(looks, counts.length - 1)];
+    looks += 1;
+    if (looks >= counts.length) enough.resolve();
+    return count;
+  });
+  return { frames, enough: enough.promise, looks: () => looks };
+}
+
+describe('the first frame on the new port', () => {
+  test('is told once one of the ports has taken one', async () => {
+    const { frames, enough } = stage([0, 0, 0, 1]);
+    assert.deepEqual(frames.told(), {});
+    frames.expect(state, config);
+    await enough;
+    await new Promise(setImmediate);
+    const { firstFrameMs } = frames.told();
+    assert.ok(firstFrameMs !== undefined && firstFrameMs > 0);
+    frames.close();
+  });
+
+  test('is not told where the guest had sent frames here before it was resumed', () => {
+    const { frames } = stage([3]);
+    frames.expect(state, config);
+    assert.deepEqual(frames.told(), {});
+  });
+
+  test('is not told where there is no such port, or where nobody wants to know', () => {
+    const none = stage([undefined]);
+    none.frames.expect({ ports: {} } as unknown as DestinationState, config);
+    assert.deepEqual(none.frames.told(), {});
+    const unwanted = stage([0, 1]);
+    unwanted.frames.expect(state, off);
+    assert.deepEqual(unwanted.frames.told(), {});
+    assert.equal(unwanted.looks(), 0);
+  });
+
+  test('counts from the first order alone', async () => {
+    const { frames, looks, enough } = stage([0, 1]);
+    frames.expect(state, config);
+    await enough;
+    await new Promise(setImmediate);
+    const { firstFrameMs } = frames.told();
+    frames.expect(state, config);
+    assert.equal(frames.told().firstFrameMs, firstFrameMs);
+    assert.equal(looks(), 2);
+  });
+});

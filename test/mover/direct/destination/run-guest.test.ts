@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { DestinationSession } from '../../../../src/drivers/driver.ts';
+import { godwitError } from '../../../../src/errors.ts';
+import { runGuest } from '../../../../src/mover/direct/destination/run-guest.ts';
+import { planned } from '../../../migration/direct/samples.ts';
+import { ledgerOf } from './ledgers.ts';
+
+const never = new AbortController().signal;
+const committed = { type: 'committed', epoch: planned().epoch } as const;
+const lost = godwitError('GODWIT_HYPERVISOR_LOST', {
+  side: 'destination',
+  guest: 'web1',
+  reason: 'its monitor closed the connection',
+});
+
+/** A hypervisor that ends when it is to run its guest; `neverRan`: what is known of that. */
+function ending(neverRan?: () => Promise<boolean>): DestinationSession {
+  const session = { resumeGuest: () => Promise.reject(lost) };
+  const whole = { ...session, ...(neverRan === undefined ? {} : { neverRan }) };
+  return whole as unknown as DestinationSession;
+}
+
+describe('a guest that was committed, and whose hypervisor ends instead of running it', () => {
+  test('goes back to its source where it provably never ran', async (t) => {
+    const { ledger, journaled } = ledgerOf(t, 'precopy', committed);
+    assert.equal(ledger.state.right, 'running');
+    const run = runGuest(
+      ending(() => Promise.resolve(true)),
+      ledger,
+      never,
+    );
+    await assert.rejects(run, { code: 'GODWIT_NOT_ARMED' });
+    assert.equal(ledger.state.right, 'refused');
+    assert.deepEqual(journaled().at(-1), {
+      type: 'never-ran',
+      epoch: committed.epoch,
+      why: lost.message,
+    });
+  });
+
+  test('is not given back where it may have run', async (t) => {
+    const sessions = [
+      ending(() => Promise.resolve(false)),
+      ending(() => Promise.reject(new Error('its process does not end'))),
+      ending(),
+    ];
+    for (const session of sessions) {
+      const { ledger, journaled } = ledgerOf(t, 'precopy', committed);
+      await assert.rejects(runGuest(session, ledger, never), { code: 'GODWIT_HYPERVISOR_LOST' });
+      assert.equal(ledger.state.right, 'running');
+      assert.deepEqual(journaled(), []);
+    }
+  });
+
+  test('is not asked about for any other failure', async (t) => {
+    const { ledger } = ledgerOf(t, 'precopy', committed);
+    const session = {
+      resumeGuest: () => Promise.reject(new Error('no')),
+      neverRan: () => Promise.resolve(true),
+    } as unknown as DestinationSession;
+    await assert.rejects(runGuest(session, ledger, never), /^Error: no$/);
+    assert.equal(ledger.state.right, 'running');
+  });
+});

@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { replaySource } from '../../../../src/migration/direct/journal.ts';
+import { mode } from '../../../../src/protocol/migration.ts';
+import type { CancelAnswer } from '../../../../src/protocol/contract.ts';
+import { Stage, hostsFor } from '../stage.ts';
+import type { Hosts } from '../stage.ts';
+import { assertMoved, assertStayed, openFor, openHeld } from '../ends.ts';
+
+let certificates: Hosts;
+
+before(async (t) => {
+  certificates = await hostsFor(t as TestContext);
+});
+
+describe('a migration', () => {
+  for (const one of mode.options) {
+    test(`moves a guest: ${one}`, async (t) => {
+      const stage = await Stage.open(t, certificates, one);
+      assert.equal(await stage.run(), 'done');
+      assertMoved(stage);
+      assert.equal(stage.report.finished, one === 'precopy' ? 'precopy' : 'postcopy');
+      assert.equal(typeof stage.report.downtimeMs, 'number');
+      assert.deepEqual(replaySource(stage.events), stage.source.coordinator.state);
+      assert.equal(stage.destination?.mover.state.stage, 'finished');
+      assert.equal(stage.source.coordinator.live.latest.percent, 100);
+    });
+  }
+
+  test('asks the hypervisors for each thing once', async (t) => {
+    const stage = await Stage.open(t, certificates);
+    await stage.run();
+    const asked = stage.hosts.calls.filter((call) => !/sample|status/.test(call));
+    assert.deepEqual(asked.toSorted(), [...new Set(asked)].toSorted());
+  });
+});
+
+describe('a call that fails before the point of no return leaves the guest running at the source', () => {
+  const source = [
+    'driver.openSource',
+    'source.ports',
+    'source.inspect',
+    'source.configure',
+    'source.startMemory',
+  ];
+  const destination = ['driver.openDestination', 'destination.assess', 'destination.start'];
+  for (const call of [...source, 'source.continueSwitchover', ...destination]) {
+    for (const when of ['before', 'after'] as const) {
+      // Opened, and never heard of again: that guest is held for good.
+      if (call === 'driver.openSource' && when === 'after') continue;
+      test(`${call} fails ${when} its effect`, async (t) => {
+        const stage = await openFor(call, t, certificates);
+        // Reading the guest begins with `admit`, and is begun anew where that failed.
+        const always = call === 'driver.openSource' || call === 'source.inspect';
+        stage.hosts.faults.set(call, { when, always });
+        assert.equal(await stage.run(), 'failed');
+        assertStayed(stage);
+        assert.equal(stage.report.error?.code, 'GODWIT_HYPERVISOR');
+      });
+    }
+  }
+
+  test('startPostcopy fails before its effect, each time', async (t) => {
+    const stage = await Stage.open(t, certificates, 'postcopy');
+    stage.hosts.faults.set('source.startPostcopy', { when: 'before', always: true });
+    assert.equal(await stage.run(), 'failed');
+    assertStayed(stage);
+  });
+
+  test('startPostcopy fails once, before or after its effect, and is tried again', async (t) => {
+    for (const when of ['before', 'after'] as const) {
+      const stage = await Stage.open(t, certificates, 'postcopy');
+      stage.hosts.faults.set('source.startPostcopy', { when });
+      assert.equal(await stage.run(), 'done');
+      assertMoved(stage);
+    }
+  });
+
+  test('the link breaks while memory moves', async (t) => {
+    const stage = await Stage.open(t, certificates, 'hybrid');
+    stage.hosts.onCall = (name) => {
+      if (name === 'source.sample' && stage.hosts.source.stream === 'active')
+        stage.hosts.breakLink();
+    };
+    assert.equal(await stage.run(), 'failed');
+    assertStayed(stage);
+    assert.equal(stage.report.error?.code, 'GODWIT_STREAM_FAILED');
+  });
+
+  test('the destination’s hypervisor dies before it is resumed', async (t) => {
+    const stage = await openHeld(t, certificates);
+    stage.hosts.onCall = (name) => {
+      const { destination, world } = stage.hosts;
+      if (name === 'source.continueSwitchover' && destination !== undefined)
+        world.kill(destination);
+    };
+    const outcome = await stage.run();
+    assert.equal(outcome, 'failed');
+    assertStayed(stage);
+  });
+});
+
+describe('a guest that cannot move is refused before anything is built', () => {
+  test('by the name of its device, with everything that was checked', async (t) => {
+    const stage = await Stage.open(t, certificates, 'precopy', { unmovable: ['gpu0'] });
+    assert.equal(await stage.run(), 'failed');
+    assertStayed(stage);
+    const { error, checks } = stage.report;
+    assert.equal(error?.code, 'GODWIT_DEVICE_UNMOVABLE');
+    assert.match(error?.message ?? '', /gpu0/);
+    assert.deepEqual(
+      checks.map(({ verdict }) => verdict),
+      ['refuse', 'pass'],
+    );
+    assert.ok(!stage.hosts.calls.includes('destination.start'));
+    assert.ok(!stage.hosts.calls.includes('source.configure'));
+  });
+
+  test('by what the destination lacks', async (t) => {
+    const stage = await Stage.open(t, certificates, 'precopy', { machine: 'pc-of-tomorrow' });
+    assert.equal(await stage.run(), 'failed');
+    assertStayed(stage);
+    assert.equal(stage.report.error?.code, 'GODWIT_MACHINE_TYPE');
+    assert.ok(!stage.hosts.calls.includes('destination.start'));
+  });
+});
+
+describe('a call that fails past the point of no return', () => {
+  for (const call of ['destination.resumeGuest', 'source.quit', 'destination.settle'] as const) {
+    for (const when of ['before', 'after'] as const) {
+      test(`is tried again: ${call} fails ${when} its effect`, async (t) => {
+        const stage = await Stage.open(t, certificates);
+        stage.hosts.faults.set(call, { when });
+        assert.equal(await stage.run(), 'done');
+        assertMoved(stage);
+      });
+    }
+  }
+
+  test('and fails always, is held where the guest could not be resumed', async (t) => {
+    const stage = await Stage.open(t, certificates);
+    stage.hosts.faults.set('destination.resumeGuest', { when: 'before', always: true });
+    assert.equal(await stage.run(), 'held');
+    const { source, destination } = stage.hosts;
+    assert.deepEqual([source.run, destination?.run], ['handed-over', 'paused']);
+    assert.equal(stage.report.runsAt, 'unknown');
+  });
+
+  test('of an announcement harms nothing', async (t) => {
+    const stage = await Stage.open(t, certificates);
+    stage.hosts.faults.set('destination.announce', { when: 'before' });
+    assert.equal(await stage.run(), 'done');
+    assertMoved(stage);
+  });
+
+  test('post-copy whose link breaks is taken up again', async (t) => {
+    const stage = await Stage.open(t, certificates, 'postcopy');
+    let broken = false;
+    stage.hosts.onCall = (name) => {
+      if (name !== 'destination.resumeGuest' || broken) return;
+      broken = true;
+      stage.hosts.breakLink();
+    };
+    assert.equal(await stage.run(), 'done');
+    assertMoved(stage);
+    assert.ok(stage.hosts.calls.includes('source.recover'));
+  });
+});
+
+describe('a cancel', () => {
+  const early = [
+    'source.inspect',
+    'source.ports',
+    'driver.openDestination',
+    'destination.assess',
+    'destination.start',
+    'source.configure',
+  ];
+  for (const call of [...early, 'source.startMemory', 'source.continueSwitchover']) {
+    test(`during ${call} rolls back`, async (t) => {
+      const stage = await openFor(call, t, certificates);
+      let answer: Promise<CancelAnswer> | undefined;
+      stage.hosts.onCall = (name) => {
+        if (name === call) answer ??= stage.source.coordinator.cancel();
+      };
+      assert.equal(await stage.run(), 'cancelled');
+      assertStayed(stage);
+      assert.deepEqual(await answer, { accepted: true, what: 'rolling back: web1 runs on at a' });
+      const again = await stage.source.coordinator.cancel();
+      assert.equal(again.accepted, false);
+      assert.match(again.what, /nothing to cancel: it is cancelled/);
+    });
+  }
+
+  for (const call of ['destination.resumeGuest', 'source.quit', 'destination.settle']) {
+    test(`during ${call} is too late, and says so`, async (t) => {
+      const stage = await Stage.open(t, certificates);
+      let answer: Promise<CancelAnswer> | undefined;
+      stage.hosts.onCall = (name) => {
+        if (name === call) answer ??= stage.source.coordinator.cancel();
+      };
+      assert.equal(await stage.run(), 'done');
+      assertMoved(stage);
+      const { accepted, what } = (await answer) ?? { accepted: true, what: '' };
+      assert.equal(accepted, false);
+      assert.match(what, /too late/);
+    });
+  }
+});
+
+describe('a destination’s mover that is replaced', () => {
+  const calls = [
+    'destination.assess',
+    'destination.start',
+    'source.configure',
+    'source.startMemory',
+    'source.continueSwitchover',
+    'source.quit',
+  ];
+  for (const call of [...calls, 'destination.resumeGuest', 'destination.settle']) {
+    test(`goes on where the dead one stood: killed during ${call}`, async (t) => {
+      const stage = await openFor(call, t, certificates);
+      let killed = false;
+      stage.hosts.onCall = (name) => {
+        if (name !== call || killed) return;
+        killed = true;
+        stage.killDestination();
+      };
+      assert.equal(await stage.run(), 'done');
+      assertMoved(stage);
+    });
+  }
+});

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Tunnel } from '../../../../src/disks/copy/tunnel/open.ts';
+import { godwitError, hasCode } from '../../../../src/errors.ts';
+import { silentLog } from '../../../../src/log.ts';
+import { LetGoThere } from '../../../../src/mover/direct/source/disks-let-go.ts';
+import type { SourceParts } from '../../../../src/mover/direct/source/parts.ts';
+
+const unreachable = godwitError('GODWIT_UNREACHABLE', {
+  peer: 'b',
+  address: '10.0.0.2:7443',
+  reason: 'it is silent',
+});
+const running = { host: 'b', guest: 'db1', epoch: 1, reason: 'it is running' };
+const refused = godwitError('GODWIT_NOT_ARMED', running);
+const signal = AbortSignal.timeout(5000);
+
+describe('the destination’s end of copies', () => {
+  /** A destination that answers so, call by call. */
+  function destination(answers: readonly (Error | 'done')[], copies = [{ node: 'disk0' }]) {
+    const calls: object[] = [];
+    const parts = {
+      dir: '/nowhere',
+      request: { id: 'm1' },
+      state: () => ({ plan: { epoch: 1, settings: {} }, known: { copies } }),
+      peer: {
+        resume: () => {},
+        call: async () => {
+          const answer = answers[calls.length];
+          calls.push({});
+          if (answer instanceof Error) throw answer;
+        },
+      },
+    };
+    return { parts: parts as unknown as SourceParts, calls };
+  }
+
+  test('is asked for once, and ends their way', async () => {
+    const { parts, calls } = destination(['done']);
+    const there = new LetGoThere(silentLog);
+    const aborted = Promise.withResolvers<unknown>();
+    there.begin(parts, { abort: aborted.resolve } as unknown as Tunnel);
+    await there.ended(parts, signal);
+    await aborted.promise;
+    assert.equal(calls.length, 1);
+  });
+
+  test('is asked for again before the guest runs there, where it failed or an earlier mover asked', async () => {
+    const failed = destination([unreachable, 'done']);
+    const there = new LetGoThere(silentLog);
+    there.begin(failed.parts, undefined);
+    await there.ended(failed.parts, signal);
+    assert.equal(failed.calls.length, 2);
+    const { parts, calls } = destination(['done']);
+    await new LetGoThere(silentLog).ended(parts, signal);
+    assert.equal(calls.length, 1);
+  });
+
+  test('keeps the guest from running there for as long as it fails', async () => {
+    const { parts } = destination([unreachable]);
+    const ended = new LetGoThere(silentLog).ended(parts, signal);
+    await assert.rejects(ended, (error) => hasCode(error, 'GODWIT_UNREACHABLE'));
+  });
+
+  test('is no question where the guest runs there already, or nothing was copied', async () => {
+    const { parts } = destination([refused]);
+    await new LetGoThere(silentLog).ended(parts, signal);
+    const none = destination([], []);
+    await new LetGoThere(silentLog).ended(none.parts, signal);
+    assert.equal(none.calls.length, 0);
+  });
+});

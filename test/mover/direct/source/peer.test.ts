@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { godwitError } from '../../../../src/errors.ts';
+import { DestinationPeer } from '../../../../src/mover/direct/source/peer.ts';
+import type { Admission, DestinationStatus } from '../../../../src/protocol/peer.ts';
+import type { Connect } from '../../../../src/mover/engine/surroundings.ts';
+import { client } from '../../../../src/rpc/client.ts';
+import type { Listening } from '../../../../src/rpc/listen.ts';
+import type { Credentials } from '../../../../src/rpc/tls.ts';
+import { authority } from '../../../rpc/parties.ts';
+import { serveAgent, servePeer } from '../parties.ts';
+
+const id = 'm-00000001';
+const admission: Admission = {
+  id,
+  guest: 'web1',
+  from: 'a',
+  memoryBytes: 1,
+  epoch: 1,
+  timeoutMs: 1000,
+};
+const prepared: DestinationStatus = { id, epoch: 1, state: 'prepared', hypervisor: 'incoming' };
+const never = new AbortController().signal;
+
+/** Host b, whose mover may be replaced; and host a's view of it. */
+interface Scene {
+  readonly peer: DestinationPeer;
+  readonly theirs: Credentials;
+  mover: Listening;
+  asked: string[];
+}
+
+async function scene(t: TestContext, known = true): Promise<Scene> {
+  const { issue } = await authority(t);
+  const [ours, theirs] = await Promise.all([issue('a', 'agent'), issue('b', 'agent')]);
+  const mover = await servePeer(theirs, { status: () => prepared });
+  const made: Scene = { peer: undefined as never, theirs, mover, asked: [] };
+  const answer = (what: string) => () => {
+    made.asked.push(what);
+    if (!known) throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: 'b' });
+    return { moverAddress: made.mover.address, version: 1 };
+  };
+  const agent = await serveAgent(theirs, { admit: answer('admit'), incoming: answer('incoming') });
+  const peer = new DestinationPeer('b', [agent.address], connectAs(ours));
+  t.after(async () => {
+    peer.close();
+    await Promise.all([agent.close(), made.mover.close()]);
+  });
+  return Object.assign(made, { peer });
+}
+
+const connectAs =
+  (credentials: Credentials): Connect =>
+  (contract, expectedName, address) =>
+    client(contract, { address, credentials, expectedName });
+
+const statusOf = (peer: DestinationPeer): Promise<DestinationStatus> =>
+  peer.call(id, never, (api) => api.status({}));
+
+describe('the destination as the source’s mover sees it', () => {
+  test('is not known before it has admitted the guest', async (t) => {
+    const { peer } = await scene(t);
+    assert.equal(peer.known, false);
+    await assert.rejects(statusOf(peer), { code: 'GODWIT_INTERNAL' });
+    await peer.warm(never);
+  });
+
+  test('is asked at the address that its agent gave', async (t) => {
+    const { peer, mover, asked } = await scene(t);
+    assert.equal((await peer.admit(admission, never)).moverAddress, mover.address);
+    assert.equal(peer.known, true);
+    await peer.warm(never);
+    assert.deepEqual(await statusOf(peer), prepared);
+    assert.deepEqual(asked, ['admit']);
+  });
+
+  test('is found again through its agent when its mover has been replaced', async (t) => {
+    const made = await scene(t);
+    await made.peer.admit(admission, never);
+    assert.deepEqual(await statusOf(made.peer), prepared);
+    await made.mover.close();
+    made.mover = await servePeer(made.theirs, { status: () => ({ ...prepared, note: 'anew' }) });
+    assert.equal((await statusOf(made.peer)).note, 'anew');
+    assert.deepEqual(made.asked, ['admit', 'incoming']);
+  });
+
+  test('is asked by a mover that took over, which knows the address from the journal', async (t) => {
+    const { peer, mover, asked } = await scene(t);
+    peer.resume(mover.address);
+    peer.resume('127.0.0.1:1');
+    assert.deepEqual(await statusOf(peer), prepared);
+    assert.deepEqual(asked, []);
+  });
+
+  test('is located where the answer to the admission got lost', async (t) => {
+    const { peer } = await scene(t);
+    assert.equal(await peer.locate(id, never), true);
+    assert.deepEqual(await statusOf(peer), prepared);
+    const other = await scene(t, false);
+    assert.equal(await other.peer.locate(id, never), false);
+    assert.equal(other.peer.known, false);
+  });
+
+  test('that refuses is not asked again', async (t) => {
+    const made = await scene(t);
+    let calls = 0;
+    await made.mover.close();
+    made.mover = await servePeer(made.theirs, {
+      status: () => {
+        calls += 1;
+        throw godwitError('GODWIT_NOT_ARMED', { host: 'b', guest: 'web1', epoch: 1, reason: 'x' });
+      },
+    });
+    await made.peer.admit(admission, never);
+    await assert.rejects(statusOf(made.peer), { code: 'GODWIT_NOT_ARMED' });
+    assert.equal(calls, 1);
+  });
+
+  test('that stays away is tried until the signal says enough', async (t) => {
+    const made = await scene(t);
+    await made.peer.admit(admission, never);
+    await made.mover.close();
+    const enough = new AbortController();
+    const reason = new Error('the step is over');
+    const asking = made.peer.call(id, enough.signal, (api) => {
+      if (made.asked.length > 1) enough.abort(reason);
+      return api.status({});
+    });
+    await assert.rejects(asking, (thrown) => enough.signal.aborted && thrown instanceof Error);
+    assert.deepEqual(made.asked.slice(0, 2), ['admit', 'incoming']);
+  });
+
+  test('whose agent no longer knows the migration says so', async (t) => {
+    const made = await scene(t, false);
+    const gone = made.mover.address;
+    await made.mover.close();
+    made.peer.resume(gone);
+    await assert.rejects(statusOf(made.peer), { code: 'GODWIT_MIGRATION_UNKNOWN' });
+  });
+
+  test('with a certificate of another name is not spoken to', async (t) => {
+    const { issue } = await authority(t);
+    const [ours, theirs] = await Promise.all([issue('a', 'agent'), issue('c', 'agent')]);
+    const agent = await serveAgent(theirs, {
+      admit: () => ({ moverAddress: '127.0.0.1:1', version: 1 }),
+      incoming: () => ({ moverAddress: '127.0.0.1:1', version: 1 }),
+    });
+    const peer = new DestinationPeer('b', [agent.address], connectAs(ours));
+    t.after(async () => {
+      peer.close();
+      await agent.close();
+    });
+    await assert.rejects(peer.admit(admission, never), { code: 'GODWIT_PEER_UNTRUSTED' });
+  });
+});

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { mode } from '../../../src/protocol/migration.ts';
+import { assertMoved, assertStayed } from './ends.ts';
+import { Stage, hostsFor, killSourceAt, spareSource } from './stage.ts';
+import type { Hosts } from './stage.ts';
+
+let certificates: Hosts;
+
+before(async (t) => {
+  certificates = await hostsFor(t as TestContext);
+});
+
+const wire = { path: 'wire', maxBandwidth: 500 * 1024 * 1024, linkGraceMs: 30_000 } as const;
+
+describe('memory over the wire', () => {
+  for (const one of mode.options) {
+    test(`moves a guest: ${one}`, async (t) => {
+      const stage = await Stage.open(t, certificates, one, {}, wire);
+      assert.equal(await stage.run(), 'done');
+      assertMoved(stage);
+      assert.equal(stage.wires.sources.length, 1);
+      assert.equal(stage.report.wire?.linkBytes, 1000);
+      assert.equal(stage.report.wire?.sessions, 1);
+    });
+  }
+
+  test('gives the cap, the grace and the session to the wire, and no TLS to the hypervisors', async (t) => {
+    const stage = await Stage.open(t, certificates, 'precopy', {}, wire);
+    await stage.run();
+    const [source] = stage.wires.sources;
+    const [target] = stage.wires.targets;
+    assert.equal(source?.maxBytesPerS, wire.maxBandwidth);
+    assert.equal(source.graceMs, wire.linkGraceMs);
+    assert.equal(target?.graceMs, wire.linkGraceMs);
+    assert.equal(source.session, target.session);
+    assert.equal(target.peer, 'a');
+    const { tls, maxBandwidth } = stage.hosts.source.settings;
+    assert.deepEqual([tls, maxBandwidth], [false, undefined]);
+  });
+
+  test('takes post-copy up again over a session of its own when the destination’s mover was replaced', async (t) => {
+    const stage = await Stage.open(t, certificates, 'postcopy', { memoryBytes: 2 ** 36 }, wire);
+    let killed = false;
+    stage.hosts.onCall = (name) => {
+      if (killed || name !== 'destination.announce') return;
+      killed = true;
+      stage.killDestination();
+      // Its end of the wire went with it.
+      stage.hosts.breakLink();
+    };
+    assert.equal(await stage.run(), 'done');
+    assertMoved(stage);
+    assert.equal(stage.wires.sources.length, 2);
+    assert.notEqual(stage.wires.sources[0]?.session, stage.wires.sources[1]?.session);
+    assert.equal(stage.report.wire?.sessions, 2);
+  });
+
+  test('is refused with the reason where the destination does not offer it, and nothing has begun', async (t) => {
+    const stage = await Stage.open(t, certificates, 'precopy', {}, wire);
+    stage.offer = undefined;
+    assert.equal(await stage.run(), 'failed');
+    assertStayed(stage);
+    assert.equal(stage.report.error?.code, 'GODWIT_CAPABILITY');
+    assert.match(stage.report.error?.message ?? '', /destination does not offer/);
+  });
+
+  test('is taken by auto on a link that is capped low, and the report says why', async (t) => {
+    const asked = { path: 'auto', maxBandwidth: 12_500_000 } as const;
+    const stage = await Stage.open(t, certificates, 'precopy', { dirtyRate: 0 }, asked);
+    assert.equal(await stage.run(), 'done');
+    assert.equal(stage.wires.sources.length, 1);
+    assert.match(stage.report.decisions[0]?.what ?? '', /memory goes by wire: at .* by the wire$/);
+  });
+
+  describe('on a link that is fat for it and thin for memory as it is', () => {
+    const asked = { path: 'auto', maxBandwidth: 62_500_000 } as const;
+    const open = (t: TestContext): Promise<Stage> =>
+      Stage.open(t, certificates, 'precopy', { dirtyRate: 0 }, asked);
+    const streamsOf = ({ hosts }: Stage) => {
+      const { streams, compress, maxBandwidth } = hosts.source.settings;
+      return { streams, compress, maxBandwidth };
+    };
+    const { maxBandwidth } = asked;
+
+    test('leaves memory to hypervisors that compress, on both sides alike, and the report says so', async (t) => {
+      const stage = await open(t);
+      let told = {};
+      stage.hosts.onCall = (name) => {
+        if (name !== 'source.startMemory') return;
+        const { streams, compress } = stage.hosts.destination?.settings ?? {};
+        told = { streams, compress };
+      };
+      assert.equal(await stage.run(), 'done');
+      assertMoved(stage);
+      assert.equal(stage.wires.sources.length, 0);
+      assert.deepEqual(streamsOf(stage), { streams: 4, compress: 'zstd', maxBandwidth });
+      assert.deepEqual(told, { streams: 4, compress: 'zstd' });
+      assert.deepEqual(stage.report.stream, { streams: 4, compress: 'zstd' });
+      const [decision] = stage.report.decisions;
+      assert.match(decision?.what ?? '', /memory goes by native, zstd over 4 streams: at .* wire$/);
+    });
+
+    for (const host of ['a', 'b'] as const) {
+      test(`leaves it to one plain stream where the hypervisor at ${host} has no other`, async (t) => {
+        const stage = await open(t);
+        stage.hosts.world.plainHosts.add(host);
+        assert.equal(await stage.run(), 'done');
+        assertMoved(stage);
+        assert.deepEqual(streamsOf(stage), { streams: 1, compress: 'none', maxBandwidth });
+        assert.equal(stage.report.stream, undefined);
+        const said = stage.report.decisions.map(({ what }) => what);
+        assert.match(said.at(-1) ?? '', /^memory goes by native: .* as one plain stream: .*zstd/);
+      });
+    }
+  });
+
+  test('is left by auto for several plain streams on a link that one does not fill, and the report says so', async (t) => {
+    const asked = { path: 'auto', maxBandwidth: 1_250_000_000 } as const;
+    const stage = await Stage.open(t, certificates, 'precopy', { dirtyRate: 0 }, asked);
+    assert.equal(await stage.run(), 'done');
+    assertMoved(stage);
+    assert.deepEqual(stage.report.stream, { streams: 4, compress: 'none' });
+    const [decision] = stage.report.decisions;
+    assert.match(decision?.what ?? '', /^memory goes by native over 4 streams: at .* wire$/);
+  });
+
+  test('is left by auto where nobody knows the link, or the destination has no wire', async (t) => {
+    for (const offered of [true, false]) {
+      const stage = await Stage.open(t, certificates, 'precopy', {}, { path: 'auto' });
+      if (!offered) stage.offer = undefined;
+      assert.equal(await stage.run(), 'done');
+      assertMoved(stage);
+      assert.equal(stage.wires.sources.length, 0);
+      assert.match(stage.report.decisions[0]?.what ?? '', /memory goes by native: /);
+      assert.equal(stage.report.wire, undefined);
+    }
+  });
+
+  test('that breaks before the switch leaves the guest where it is, and takes everything down', async (t) => {
+    const stage = await Stage.open(t, certificates, 'precopy', { memoryBytes: 2 ** 33 }, wire);
+    let broken = false;
+    stage.hosts.onCall = (name) => {
+      if (broken || name !== 'source.sample') return;
+      broken = true;
+      stage.hosts.breakLink();
+    };
+    assert.equal(await stage.run(), 'failed');
+    assertStayed(stage);
+    assert.equal(stage.report.wire?.sessions, 1);
+  });
+
+  test('ends with its mover: the next one finds where the guest is, wherever the last one died', async (t) => {
+    for (let count = 0, ended = false; !ended; count += 1) {
+      await t.test(`before record ${count + 1}`, async (each) => {
+        const stage = await Stage.open(each, certificates, 'precopy', {}, wire);
+        killSourceAt(each, count, 'before');
+        try {
+          assert.equal(await stage.run(), 'done');
+          spareSource(each);
+          ended = true;
+        } catch (thrown) {
+          spareSource(each);
+          if (!(thrown instanceof Error) || thrown.message !== 'the mover was killed') throw thrown;
+          const outcome = await stage.run();
+          if (outcome === 'done') assertMoved(stage);
+          else assertStayed(stage);
+        }
+      });
+    }
+  });
+});
