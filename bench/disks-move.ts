@@ -4,7 +4,7 @@ import { readGuestStats } from '../src/lab/guest/talk.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
 import { labHost, storageDirectory } from '../src/lab/state.ts';
 import type { Lab } from '../src/lab/state.ts';
-import type { Report } from '../src/protocol/migration.ts';
+import type { Report } from '../src/protocol/public/migration.ts';
 import { moveByHand } from './by-hand.ts';
 import { copyTimes, writtenIn } from './disks-figures.ts';
 import type { DiskMove } from './disks-figures.ts';

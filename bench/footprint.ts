@@ -7,7 +7,7 @@ import { verifyGuest } from '../src/lab/guest/talk.ts';
 import type { LabProcess } from '../src/lab/processes.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { runningOn } from '../src/lab/witness/qemus.ts';
-import { isEnd, migrationRequest } from '../src/protocol/migration.ts';
+import { isEnd, migrationRequest } from '../src/protocol/public/migration.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { movers, otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
 import { peaksDuring } from './memory-use.ts';

@@ -2,8 +2,8 @@ import path from 'node:path';
 import { systemClock } from '../src/clock.ts';
 import { runCommand } from '../src/lab/command.ts';
 import type { Lab } from '../src/lab/state.ts';
-import { report } from '../src/protocol/migration.ts';
-import type { Mode, Report } from '../src/protocol/migration.ts';
+import { report } from '../src/protocol/public/migration.ts';
+import type { Mode, Report } from '../src/protocol/public/migration.ts';
 
 const PROGRAM = path.resolve(import.meta.dirname, '..', 'godwit');
 const MOVE_MS = 180_000;

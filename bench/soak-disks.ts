@@ -9,7 +9,7 @@ import { writersOf } from '../src/lab/witness/locks.ts';
 import { runningOn } from '../src/lab/witness/qemus.ts';
 import { systemClock } from '../src/clock.ts';
 import { withDeadline } from '../src/deadline.ts';
-import type { Mode } from '../src/protocol/migration.ts';
+import type { Mode } from '../src/protocol/public/migration.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilQuiet, withLab } from './lab.ts';

@@ -9,7 +9,7 @@ import type { ClientView } from '../src/lab/probe/probe.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { runningOn } from '../src/lab/witness/qemus.ts';
-import type { Mode } from '../src/protocol/migration.ts';
+import type { Mode } from '../src/protocol/public/migration.ts';
 import { median } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';

@@ -4,7 +4,7 @@ import { startGuest } from '../src/lab/guest/start.ts';
 import { labHost } from '../src/lab/state.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { decodeRecords, sourceRecord } from '../src/migration/direct/journal.ts';
-import { journalFile, sourceMoverRequest } from '../src/protocol/mover-request.ts';
+import { journalFile, sourceMoverRequest } from '../src/protocol/mover/request.ts';
 import { median } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';

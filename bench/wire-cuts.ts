@@ -5,7 +5,7 @@ import { startGuest } from '../src/lab/guest/start.ts';
 import { pathBridge, portNames } from '../src/lab/network-plan.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
 import type { Lab } from '../src/lab/state.ts';
-import type { Mode, Report } from '../src/protocol/migration.ts';
+import type { Mode, Report } from '../src/protocol/public/migration.ts';
 import { onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';

@@ -11,7 +11,7 @@ import { openProbe } from '../src/lab/probe/probe.ts';
 import { migrationLink } from '../src/lab/plan.ts';
 import { labHost } from '../src/lab/state.ts';
 import type { Lab } from '../src/lab/state.ts';
-import type { DataPath, Report } from '../src/protocol/migration.ts';
+import type { DataPath, Report } from '../src/protocol/public/migration.ts';
 import { moveByHand } from './by-hand.ts';
 import type { HandSetting } from './by-hand.ts';
 import { godwitMigrate } from './godwit.ts';

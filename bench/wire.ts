@@ -2,7 +2,7 @@ import { systemClock } from '../src/clock.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { verifyGuest } from '../src/lab/guest/talk.ts';
 import { stopGuest } from '../src/lab/guest/stop.ts';
-import type { DataPath } from '../src/protocol/migration.ts';
+import type { DataPath } from '../src/protocol/public/migration.ts';
 import type { HandSetting } from './by-hand.ts';
 import { median, onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';

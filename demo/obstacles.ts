@@ -2,7 +2,7 @@ import { collectFacts } from '../src/cli/doctor/collect.ts';
 import type { Facts, Finding } from '../src/cli/doctor/facts.ts';
 import { judge } from '../src/cli/doctor/judge.ts';
 import type { Context } from '../src/cli/context.ts';
-import type { Mode } from '../src/protocol/migration.ts';
+import type { Mode } from '../src/protocol/public/migration.ts';
 
 /** What doctor says of this machine, as far as the demo needs it. */
 export interface Ground {

@@ -4,7 +4,7 @@
 import type { SerialError } from '../src/errors.ts';
 import type { GuestStats, GuestVerification } from '../src/lab/guest/talk.ts';
 import type { ClientView } from '../src/lab/probe/probe.ts';
-import type { Mode, Report } from '../src/protocol/migration.ts';
+import type { Mode, Report } from '../src/protocol/public/migration.ts';
 
 /** What the guest says of itself, asked over the network. */
 export interface GuestWord {

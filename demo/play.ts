@@ -2,7 +2,7 @@ import { contextPainter } from '../src/cli/render/paint.ts';
 import type { Fleet } from '../src/cli/fleet.ts';
 import { runningOn } from '../src/lab/witness/qemus.ts';
 import type { ClientView } from '../src/lab/probe/probe.ts';
-import type { Mode } from '../src/protocol/migration.ts';
+import type { Mode } from '../src/protocol/public/migration.ts';
 import { askGuest, findLeftovers, moveAndLook } from './moves.ts';
 import type { GuestWord, Outcome } from './outcome.ts';
 import { GUEST } from './stage.ts';

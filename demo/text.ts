@@ -4,7 +4,7 @@ import { renderTable } from '../src/cli/render/table.ts';
 import type { Look } from '../src/cli/render/table.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import type { ClientView } from '../src/lab/probe/probe.ts';
-import type { Mode } from '../src/protocol/migration.ts';
+import type { Mode } from '../src/protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../src/protocol/quantity.ts';
 import { isFine, isSkipped } from './outcome.ts';
 import type { MoveResult, Outcome } from './outcome.ts';

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { labHost } from '../src/lab/state.ts';
 import type { Lab } from '../src/lab/state.ts';
-import { journalFile, moverState } from '../src/protocol/mover-request.ts';
+import { journalFile, moverState } from '../src/protocol/mover/request.ts';
 
 export interface JournalLine {
   readonly at: number;

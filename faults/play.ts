@@ -4,7 +4,7 @@ import { systemClock } from '../src/clock.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
 import type { Probe } from '../src/lab/probe/probe.ts';
 import { seenStatuses } from '../src/lab/witness/qemus.ts';
-import type { Report } from '../src/protocol/migration.ts';
+import type { Report } from '../src/protocol/public/migration.ts';
 import type { Cell } from './cell.ts';
 import { cellId, hasDisks, LASTS_MS } from './cell.ts';
 import { chanceOf } from './chance.ts';

@@ -1,4 +1,4 @@
-import type { Driver, HypervisorEvent } from '../src/drivers/driver.ts';
+import type { Driver, HypervisorEvent } from '../src/drivers/port/driver.ts';
 import { godwitError } from '../src/errors.ts';
 import { never } from './process.ts';
 import type { SimProcess } from './process.ts';

@@ -1,8 +1,8 @@
 import { fakeWorld } from '../src/drivers/registry.ts';
 import type { FakeWorld } from '../src/drivers/fake/world.ts';
-import { migrationRequest } from '../src/protocol/migration.ts';
-import type { EndPhase } from '../src/protocol/migration.ts';
-import type { SourceMoverRequest } from '../src/protocol/mover-request.ts';
+import { migrationRequest } from '../src/protocol/public/migration.ts';
+import type { EndPhase } from '../src/protocol/public/migration.ts';
+import type { SourceMoverRequest } from '../src/protocol/mover/request.ts';
 import { Faults } from './faults.ts';
 import type { Struck } from './faults.ts';
 import { ADDRESSES, BEGAN_MS, SimHost } from './host.ts';

@@ -1,4 +1,4 @@
-import type { Mode } from '../src/protocol/migration.ts';
+import type { Mode } from '../src/protocol/public/migration.ts';
 import { Random } from './random.ts';
 
 export type HostName = 'a' | 'b';

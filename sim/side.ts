@@ -1,6 +1,6 @@
 import { godwitError } from '../src/errors.ts';
 import { phaseOf } from '../src/migration/direct/source-state.ts';
-import type { SideView } from '../src/protocol/resolve.ts';
+import type { SideView } from '../src/protocol/public/resolve.ts';
 import type { SimStore } from './store.ts';
 
 /** What the source's agent tells the destination of its side, from the journal, as `Sides` in agent/ does. */

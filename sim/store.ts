@@ -6,8 +6,8 @@ import type { DestinationEvent, DestinationState } from '../src/migration/direct
 import { initialSource } from '../src/migration/direct/source-state.ts';
 import type { SourceEvent, SourceState } from '../src/migration/direct/source-state.ts';
 import { transition } from '../src/migration/direct/transition.ts';
-import { journalFile } from '../src/protocol/mover-request.ts';
-import type { MoverRequest } from '../src/protocol/mover-request.ts';
+import { journalFile } from '../src/protocol/mover/request.ts';
+import type { MoverRequest } from '../src/protocol/mover/request.ts';
 import type { SimDisk } from './disk.ts';
 
 /** What a journal says, read as far as it has grown. */

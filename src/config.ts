@@ -4,7 +4,7 @@ import { godwitError } from './errors.ts';
 import { address, guestName, hostName, splitAddress } from './protocol/names.ts';
 import { ipAddress } from './protocol/network.ts';
 import { nfsUrl, numericId } from './protocol/nfs-url.ts';
-import { MOST_ADDRESSES, MOST_VANTAGES, probing } from './protocol/vantage.ts';
+import { MOST_ADDRESSES, MOST_VANTAGES, probing } from './protocol/peer/vantage.ts';
 import { sharing } from './protocol/wire.ts';
 
 const MIB = 1024 * 1024;

@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import { cacheDirectory, circleOf, siteSecret } from '../mover/engine/wire.ts';
-import type { CacheStatus, SeedRequest } from '../protocol/cache.ts';
+import type { CacheStatus, SeedRequest } from '../protocol/public/cache.ts';
 import { guestName } from '../protocol/names.ts';
 import { listCache, pruneCache, trimPlaces } from '../wire/cache/listing.ts';
 import { Turn } from './turn.ts';

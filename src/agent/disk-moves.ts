@@ -3,16 +3,20 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
-import type { GuestDisk } from '../drivers/disks.ts';
-import type { Driver, GuestHandle } from '../drivers/driver.ts';
+import type { GuestDisk } from '../drivers/port/disks.ts';
+import type { Driver, GuestHandle } from '../drivers/port/driver.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { beginMove, diskMoveRecord, replayMove } from '../migration/disk-move.ts';
 import type { DiskMoveEvent } from '../migration/disk-move.ts';
 import { open } from '../host/journal.ts';
 import { openJournalFile, syncDirectory } from '../host/journal-file.ts';
-import { diskMoveId } from '../protocol/disk-move.ts';
-import type { DiskMovePlan, DiskMoveProgress, DiskMoveRequest } from '../protocol/disk-move.ts';
+import { diskMoveId } from '../protocol/public/disk-move.ts';
+import type {
+  DiskMovePlan,
+  DiskMoveProgress,
+  DiskMoveRequest,
+} from '../protocol/public/disk-move.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { migrationOf } from './guests.ts';
 import type { Guests } from './guests.ts';

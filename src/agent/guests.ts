@@ -1,9 +1,9 @@
 import type { AgentConfig } from '../config.ts';
 import { withDeadline } from '../deadline.ts';
-import type { DiscoveredGuest, Driver } from '../drivers/driver.ts';
+import type { DiscoveredGuest, Driver } from '../drivers/port/driver.ts';
 import { godwitError } from '../errors.ts';
-import type { GuestInfo } from '../protocol/host.ts';
-import { isEnd } from '../protocol/migration.ts';
+import type { GuestInfo } from '../protocol/public/host.ts';
+import { isEnd } from '../protocol/public/migration.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import type { Migration, MigrationStore } from './store.ts';
 

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
-import type { Admission, Admitted } from '../protocol/peer.ts';
+import type { Admission, Admitted } from '../protocol/peer/migration.ts';
 import { offerOf } from '../mover/engine/wire.ts';
 import { PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Caller } from '../rpc/caller.ts';

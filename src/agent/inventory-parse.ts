@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { HostInfo } from '../protocol/host.ts';
+import type { HostInfo } from '../protocol/public/host.ts';
 
 /** What the kernel's and iproute2's texts say; nothing here reads anything itself. */
 

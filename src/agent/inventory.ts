@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { Clock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
-import type { Driver } from '../drivers/driver.ts';
-import type { HostInfo, HypervisorInfo } from '../protocol/host.ts';
+import type { Driver } from '../drivers/port/driver.ts';
+import type { HostInfo, HypervisorInfo } from '../protocol/public/host.ts';
 import { bridgesOf, parseLinks, parseMemory, parseProcessor } from './inventory-parse.ts';
 
 const LINKS_FOR_MS = 2000;

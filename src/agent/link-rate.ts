@@ -1,4 +1,4 @@
-import type { Report } from '../protocol/migration.ts';
+import type { Report } from '../protocol/public/migration.ts';
 
 /** What an earlier migration showed of the link to a host. */
 

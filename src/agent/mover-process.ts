@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
 import { fromSerial, serialError } from '../protocol/errors.ts';
-import { moverState } from '../protocol/mover-request.ts';
-import type { MoverState } from '../protocol/mover-request.ts';
+import { moverState } from '../protocol/mover/request.ts';
+import type { MoverState } from '../protocol/mover/request.ts';
 import { MOVER_FLAGS, SMALL_ENVIRONMENT } from '../small-process.ts';
 import type { Migration } from './store.ts';
 

@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
-import type { DiscoveredGuest, GuestHandle } from '../drivers/driver.ts';
+import type { DiscoveredGuest, GuestHandle } from '../drivers/port/driver.ts';
 import { godwitError } from '../errors.ts';
-import { migrationRequest } from '../protocol/migration.ts';
-import type { MigrationRequest, Report } from '../protocol/migration.ts';
+import { migrationRequest } from '../protocol/public/migration.ts';
+import type { MigrationRequest, Report } from '../protocol/public/migration.ts';
 import { fullAddress } from '../protocol/names.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { guestOf, migrationOf } from './guests.ts';

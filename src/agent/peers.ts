@@ -1,8 +1,8 @@
 import type { AgentConfig } from '../config.ts';
 import { hasCode, toGodwitError } from '../errors.ts';
 import { agentContract } from '../protocol/contract.ts';
-import type { GuestInfo, HostEntry } from '../protocol/host.ts';
-import type { ResolveAnswer, RunAt, SideView } from '../protocol/resolve.ts';
+import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
+import type { ResolveAnswer, RunAt, SideView } from '../protocol/public/resolve.ts';
 import { selectVersion } from '../protocol/version.ts';
 import { client } from '../rpc/client.ts';
 import type { Client } from '../rpc/client.ts';

@@ -10,14 +10,14 @@ import type { Fence } from '../host/fencing.ts';
 import { openSourceJournal } from '../host/journal.ts';
 import { holdMigration } from '../host/process.ts';
 import { moverContract } from '../protocol/contract.ts';
-import { isEnd } from '../protocol/migration.ts';
+import { isEnd } from '../protocol/public/migration.ts';
 import type {
   Answer,
   Resolution,
   ResolveAnswer,
   ResolveRequest,
   RunAt,
-} from '../protocol/resolve.ts';
+} from '../protocol/public/resolve.ts';
 import { client } from '../rpc/client.ts';
 import type { Caller } from '../rpc/caller.ts';
 import type { MoverProcesses } from './mover-process.ts';

@@ -1,12 +1,12 @@
 import type { AgentConfig } from '../config.ts';
-import type { Driver, GuestHandle, HypervisorStatus } from '../drivers/driver.ts';
+import type { Driver, GuestHandle, HypervisorStatus } from '../drivers/port/driver.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { DestinationState } from '../migration/direct/destination.ts';
 import { replayDestination, replaySource } from '../migration/direct/journal.ts';
 import type { SourceState } from '../migration/direct/source-state.ts';
 import { readJournals } from '../host/journal.ts';
-import type { SideView } from '../protocol/resolve.ts';
+import type { SideView } from '../protocol/public/resolve.ts';
 import type { Caller } from '../rpc/caller.ts';
 import { isAlive } from './mover-process.ts';
 import type { MoverProcesses } from './mover-process.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { MoverState } from '../protocol/mover-request.ts';
+import type { MoverState } from '../protocol/mover/request.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import type { Migration, MigrationStore } from './store.ts';
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { removeProbePort, removeWatchPorts } from '../network/segment/probe-port.ts';
-import type { WatchAnswer, WatchEnd, WatchOrder, WatchResult } from '../protocol/vantage.ts';
+import type { WatchAnswer, WatchEnd, WatchOrder, WatchResult } from '../protocol/peer/vantage.ts';
 import type { Caller } from '../rpc/caller.ts';
 import { watcherProcess } from './watcher-process.ts';
 import type { StartWatcher, WatcherProcess } from './watcher-process.ts';

@@ -1,6 +1,6 @@
 import { enableCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
-import type { WatchResult } from '../protocol/vantage.ts';
+import type { WatchResult } from '../protocol/peer/vantage.ts';
 
 /**
  * Watches one guest from this host for the agent that started it: lines of `watcherLine` come in; out go one line of
@@ -8,7 +8,7 @@ import type { WatchResult } from '../protocol/vantage.ts';
  */
 enableCompileCache();
 const { GuestWatch } = await import('../network/vantage/watch.ts');
-const { watcherLine } = await import('../protocol/vantage.ts');
+const { watcherLine } = await import('../protocol/peer/vantage.ts');
 
 /** Cleaning up may start a program. */
 const CLOSE_MS = 6000;

@@ -1,6 +1,6 @@
 import { ERRORS, godwitError } from '../errors.ts';
-import { isMoveEnd } from '../protocol/disk-move.ts';
-import type { DiskMoveProgress } from '../protocol/disk-move.ts';
+import { isMoveEnd } from '../protocol/public/disk-move.ts';
+import type { DiskMoveProgress } from '../protocol/public/disk-move.ts';
 import { fromSerial } from '../protocol/errors.ts';
 import { formatBytes, formatDuration, formatRate } from '../protocol/quantity.ts';
 import { printJson } from './context.ts';

@@ -1,6 +1,6 @@
 import { ERRORS, godwitError, hasCode } from '../errors.ts';
 import { fromSerial } from '../protocol/errors.ts';
-import type { Report } from '../protocol/migration.ts';
+import type { Report } from '../protocol/public/migration.ts';
 import { printJson } from './context.ts';
 import type { Context } from './context.ts';
 import { printError } from './failure.ts';

@@ -1,17 +1,17 @@
 import { godwitError, hasCode } from '../errors.ts';
 import type { CancelAnswer } from '../protocol/contract.ts';
-import type { CacheStatus, SeedRequest } from '../protocol/cache.ts';
-import type { DiskMoveProgress, DiskMoveRequest } from '../protocol/disk-move.ts';
-import type { GuestInfo, HostEntry } from '../protocol/host.ts';
+import type { CacheStatus, SeedRequest } from '../protocol/public/cache.ts';
+import type { DiskMoveProgress, DiskMoveRequest } from '../protocol/public/disk-move.ts';
+import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
 import type {
   MigrationRequest,
   MigrationSummary,
   Progress,
   Report,
-} from '../protocol/migration.ts';
-import type { ClearedList, Leftover } from '../protocol/leftover.ts';
+} from '../protocol/public/migration.ts';
+import type { ClearedList, Leftover } from '../protocol/public/leftover.ts';
 import { guestName } from '../protocol/names.ts';
-import type { Resolution, ResolveAnswer, ResolveRequest } from '../protocol/resolve.ts';
+import type { Resolution, ResolveAnswer, ResolveRequest } from '../protocol/public/resolve.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 
 interface CallOptions {

@@ -1,6 +1,6 @@
 import { godwitError, toGodwitError } from '../errors.ts';
-import { isEnd } from '../protocol/migration.ts';
-import type { Progress } from '../protocol/migration.ts';
+import { isEnd } from '../protocol/public/migration.ts';
+import type { Progress } from '../protocol/public/migration.ts';
 import type { Context } from './context.ts';
 import type { Endpoint } from './fleet.ts';
 import { isAway, readToEnd } from './read-to-end.ts';

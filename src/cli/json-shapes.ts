@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { agentContract, cancelAnswer } from '../protocol/contract.ts';
-import { diskMoveId, diskMoveProgress } from '../protocol/disk-move.ts';
+import { diskMoveId, diskMoveProgress } from '../protocol/public/disk-move.ts';
 import { errorBody } from '../protocol/errors.ts';
-import { guestInfo } from '../protocol/host.ts';
-import { migrationSummary, progress, report } from '../protocol/migration.ts';
-import { clearedList, leftover } from '../protocol/leftover.ts';
+import { guestInfo } from '../protocol/public/host.ts';
+import { migrationSummary, progress, report } from '../protocol/public/migration.ts';
+import { clearedList, leftover } from '../protocol/public/leftover.ts';
 import { hostName, migrationId } from '../protocol/names.ts';
-import { resolution, resolveAnswer } from '../protocol/resolve.ts';
+import { resolution, resolveAnswer } from '../protocol/public/resolve.ts';
 
 const finding = z.object({
   name: z.string(),

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
-import type { Driver } from './driver.ts';
+import type { Driver } from './port/driver.ts';
 import type { FakeWorld, WorldOptions } from './fake/world.ts';
 import { QemuDriver } from './qemu/driver.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { guestName, hostName, migrationId, shortText } from '../protocol/names.ts';
-import { mode } from '../protocol/migration.ts';
+import { mode } from '../protocol/public/migration.ts';
 import { nicNetwork } from '../protocol/network.ts';
 
 /** When a site's own programs are called, on which side, for how long at most, and what their failure does. */

@@ -12,7 +12,7 @@ import {
 } from '../migration/direct/journal.ts';
 import type { DestinationRecord, SourceRecord } from '../migration/direct/journal.ts';
 import { whatIsWrong } from '../protocol/errors.ts';
-import { journalFile } from '../protocol/mover-request.ts';
+import { journalFile } from '../protocol/mover/request.ts';
 import { openJournalFile, readJournalText } from './journal-file.ts';
 import type { JournalFile } from './journal-file.ts';
 

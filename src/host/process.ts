@@ -3,7 +3,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
-import type { MoverState } from '../protocol/mover-request.ts';
+import type { MoverState } from '../protocol/mover/request.ts';
 
 /** What a mover does with itself as a process: one per migration and side, found again by its agent. */
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { diskMovePlan } from '../protocol/disk-move.ts';
-import type { DiskMovePlan, DiskMoveState } from '../protocol/disk-move.ts';
+import { diskMovePlan } from '../protocol/public/disk-move.ts';
+import type { DiskMovePlan, DiskMoveState } from '../protocol/public/disk-move.ts';
 import { serialError } from '../protocol/errors.ts';
 import type { SerialError } from '../errors.ts';
 import { bytes, ms, shortText } from '../protocol/names.ts';

@@ -7,13 +7,13 @@ import { godwitError } from '../errors.ts';
 import { plainLog } from '../log.ts';
 import type { Log } from '../log.ts';
 import { moverContract } from '../protocol/contract.ts';
-import type { Progress } from '../protocol/migration.ts';
-import { moverRequest } from '../protocol/mover-request.ts';
+import type { Progress } from '../protocol/public/migration.ts';
+import { moverRequest } from '../protocol/mover/request.ts';
 import type {
   DestinationMoverRequest,
   MoverRequest,
   SourceMoverRequest,
-} from '../protocol/mover-request.ts';
+} from '../protocol/mover/request.ts';
 import { listenUnix } from '../rpc/listen.ts';
 import { serve } from '../rpc/server.ts';
 import type { Handlers } from '../rpc/server.ts';

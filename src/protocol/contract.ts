@@ -1,16 +1,16 @@
 import { z } from 'zod';
-import { cacheRoutes } from './cache.ts';
-import { connectionRoutes } from './connections.ts';
-import { diskMoveRoutes } from './disk-move-routes.ts';
-import { diskRoutes } from './disk-routes.ts';
-import { guestInfo, hostEntry, hostInfo } from './host.ts';
-import { migrationRequest, migrationSummary, progress, report } from './migration.ts';
+import { cacheRoutes } from './public/cache.ts';
+import { connectionRoutes } from './peer/connections.ts';
+import { diskMoveRoutes } from './public/disk-move-routes.ts';
+import { diskRoutes } from './peer/disk-routes.ts';
+import { guestInfo, hostEntry, hostInfo } from './public/host.ts';
+import { migrationRequest, migrationSummary, progress, report } from './public/migration.ts';
 import { guestName, hostName, migrationId, shortText } from './names.ts';
-import { operatorRoutes } from './operator-routes.ts';
-import * as peer from './peer.ts';
-import { resolveAnswer, runAt } from './resolve.ts';
+import { operatorRoutes } from './public/operator-routes.ts';
+import * as peer from './peer/migration.ts';
+import { resolveAnswer, runAt } from './public/resolve.ts';
 import { route } from './route.ts';
-import { vantageRoutes } from './vantage.ts';
+import { vantageRoutes } from './peer/vantage.ts';
 
 export { role } from './route.ts';
 export type {

@@ -9,10 +9,10 @@ import type { Guests } from '../../src/agent/guests.ts';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
-import type { DiscoveredGuest, Driver, SourceSession } from '../../src/drivers/driver.ts';
+import type { DiscoveredGuest, Driver, SourceSession } from '../../src/drivers/port/driver.ts';
 import { silentLog } from '../../src/log.ts';
-import { isMoveEnd } from '../../src/protocol/disk-move.ts';
-import type { DiskMoveProgress, DiskMoveRequest } from '../../src/protocol/disk-move.ts';
+import { isMoveEnd } from '../../src/protocol/public/disk-move.ts';
+import type { DiskMoveProgress, DiskMoveRequest } from '../../src/protocol/public/disk-move.ts';
 import { guest, listingDriver } from './parties.ts';
 import { PretendedHost } from '../disks/move/pretended.ts';
 

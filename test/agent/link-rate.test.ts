@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { seenLinkRate } from '../../src/agent/link-rate.ts';
-import { migrationSettings } from '../../src/protocol/migration.ts';
+import { migrationSettings } from '../../src/protocol/public/migration.ts';
 
 const MIB = 1024 ** 2;
 const settings = migrationSettings.parse({});

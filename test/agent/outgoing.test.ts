@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { godwitError, hasCode } from '../../src/errors.ts';
 import { encodeRecord } from '../../src/migration/direct/journal.ts';
-import { journalFile, moverRequest } from '../../src/protocol/mover-request.ts';
+import { journalFile, moverRequest } from '../../src/protocol/mover/request.ts';
 import { settle } from '../migration/direct/drive.ts';
 import { World } from '../migration/direct/world.ts';
 import { fleet, guest } from './parties.ts';

@@ -6,7 +6,7 @@ import type { MachineReader } from '../../src/agent/inventory.ts';
 import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
 import { agentConfig } from '../../src/config.ts';
 import type { AgentConfig } from '../../src/config.ts';
-import type { DiscoveredGuest, Driver } from '../../src/drivers/driver.ts';
+import type { DiscoveredGuest, Driver } from '../../src/drivers/port/driver.ts';
 import { silentLog } from '../../src/log.ts';
 import { agentContract } from '../../src/protocol/contract.ts';
 import type { Role } from '../../src/protocol/contract.ts';

@@ -4,8 +4,8 @@ import { Vantage } from '../../src/agent/vantage.ts';
 import type { StartWatcher, WatchLine } from '../../src/agent/watcher-process.ts';
 import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
-import { probing } from '../../src/protocol/vantage.ts';
-import type { WatchOrder } from '../../src/protocol/vantage.ts';
+import { probing } from '../../src/protocol/peer/vantage.ts';
+import type { WatchOrder } from '../../src/protocol/peer/vantage.ts';
 import type { Caller } from '../../src/rpc/caller.ts';
 
 const A: Caller = { role: 'agent', name: 'a' };

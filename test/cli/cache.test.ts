@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { CacheStatus } from '../../src/protocol/cache.ts';
+import type { CacheStatus } from '../../src/protocol/public/cache.ts';
 import { endpoint, FakeContext, godwit, host } from './fake.ts';
 
 const status: CacheStatus = {

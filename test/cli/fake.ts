@@ -5,8 +5,8 @@ import type { AgentApi, Endpoint, Fleet } from '../../src/cli/fleet.ts';
 import { runCommandLine } from '../../src/cli/frame.ts';
 import { TABLE } from '../../src/cli/table.ts';
 import type { Verb, VerbGroup } from '../../src/cli/verb.ts';
-import type { GuestInfo, HostEntry } from '../../src/protocol/host.ts';
-import type { MigrationSummary, Progress, Report } from '../../src/protocol/migration.ts';
+import type { GuestInfo, HostEntry } from '../../src/protocol/public/host.ts';
+import type { MigrationSummary, Progress, Report } from '../../src/protocol/public/migration.ts';
 
 export class FakeOutput implements Output {
   text = '';

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { askAny, findGuest, findMigration, listMigrations } from '../../src/cli/fleet.ts';
 import type { Endpoint, Fleet } from '../../src/cli/fleet.ts';
 import { godwitError, hasCode } from '../../src/errors.ts';
-import type { GuestInfo } from '../../src/protocol/host.ts';
+import type { GuestInfo } from '../../src/protocol/public/host.ts';
 import { endpoint, guest, ID, summary } from './fake.ts';
 
 function fleet(first: Endpoint, ...others: Endpoint[]): Fleet {

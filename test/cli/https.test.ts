@@ -10,7 +10,7 @@ import type { Fleet } from '../../src/cli/fleet.ts';
 import { godwitError, hasCode } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import { agentContract } from '../../src/protocol/contract.ts';
-import { migrationRequest } from '../../src/protocol/migration.ts';
+import { migrationRequest } from '../../src/protocol/public/migration.ts';
 import { listenTls } from '../../src/rpc/listen.ts';
 import type { Listening } from '../../src/rpc/listen.ts';
 import { serve } from '../../src/rpc/server.ts';

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { AgentApi, Endpoint } from '../../src/cli/fleet.ts';
 import { godwitError } from '../../src/errors.ts';
-import type { MigrationRequest, Progress, Report } from '../../src/protocol/migration.ts';
-import type { GuestInfo } from '../../src/protocol/host.ts';
+import type { MigrationRequest, Progress, Report } from '../../src/protocol/public/migration.ts';
+import type { GuestInfo } from '../../src/protocol/public/host.ts';
 import {
   endpoint,
   FakeContext,

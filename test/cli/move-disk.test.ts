@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { AgentApi } from '../../src/cli/fleet.ts';
 import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
 import { godwitError } from '../../src/errors.ts';
-import type { DiskMoveProgress } from '../../src/protocol/disk-move.ts';
+import type { DiskMoveProgress } from '../../src/protocol/public/disk-move.ts';
 import { endpoint, FakeContext, godwit } from './fake.ts';
 
 const ID = 'd-0123456789ab';

@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { NOTHING_TOLD, phaseWords, progressBlock, tell } from '../../src/cli/render/progress.ts';
 import { painter, width } from '../../src/cli/render/style.ts';
 import { Screen } from '../../src/cli/screen.ts';
-import { phase } from '../../src/protocol/migration.ts';
-import type { Progress } from '../../src/protocol/migration.ts';
+import { phase } from '../../src/protocol/public/migration.ts';
+import type { Progress } from '../../src/protocol/public/migration.ts';
 import {
   FakeContext,
   FakeOutput,

@@ -8,7 +8,7 @@ import { reportHtml } from '../../src/cli/render/report-html.ts';
 import { reportText } from '../../src/cli/render/report-text.ts';
 import { painter } from '../../src/cli/render/style.ts';
 import { godwitError } from '../../src/errors.ts';
-import type { Report } from '../../src/protocol/migration.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
 import { endpoint, FakeContext, godwit, ID, report, summary } from './fake.ts';
 
 const HOSTILE = [

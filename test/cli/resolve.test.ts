@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
 import { godwitError } from '../../src/errors.ts';
-import type { Leftover } from '../../src/protocol/leftover.ts';
-import type { Resolution, ResolveRequest, SideView } from '../../src/protocol/resolve.ts';
+import type { Leftover } from '../../src/protocol/public/leftover.ts';
+import type { Resolution, ResolveRequest, SideView } from '../../src/protocol/public/resolve.ts';
 import {
   endpoint,
   FakeContext,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { godwitError } from '../../src/errors.ts';
-import type { Report } from '../../src/protocol/migration.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
 import { endpoint, FakeContext, godwit, ID, progress, report } from './fake.ts';
 
 const LINE = 'migrate web1 --to b --verify-disks';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { HypervisorEvent } from '../../src/drivers/driver.ts';
+import type { HypervisorEvent } from '../../src/drivers/port/driver.ts';
 import { GodwitError } from '../../src/errors.ts';
-import type { GuestDescription } from '../../src/protocol/peer.ts';
+import type { GuestDescription } from '../../src/protocol/peer/migration.ts';
 import { finds, passesBy, recovers, staysStill, takesBackAtTheSwitch } from './recovery.ts';
 import { startsAnew } from './relaunch.ts';
 import { TLS_NAME, Trial, refusals } from './trial.ts';

@@ -7,7 +7,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { issueLabPki } from '../../src/agent/pki/lab.ts';
-import type { StreamTls } from '../../src/drivers/driver.ts';
+import type { StreamTls } from '../../src/drivers/port/driver.ts';
 import { splitAddress } from '../../src/protocol/names.ts';
 import { driverNamed } from '../../src/drivers/registry.ts';
 import { bootTinyGuest } from '../drivers/qemu/tiny-guest.ts';

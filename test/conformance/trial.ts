@@ -9,9 +9,9 @@ import type {
   Session,
   SourceSession,
   StreamSetup,
-} from '../../src/drivers/driver.ts';
-import type { Mode } from '../../src/protocol/migration.ts';
-import type { GuestDescription, StreamSettings } from '../../src/protocol/peer.ts';
+} from '../../src/drivers/port/driver.ts';
+import type { Mode } from '../../src/protocol/public/migration.ts';
+import type { GuestDescription, StreamSettings } from '../../src/protocol/peer/migration.ts';
 
 const WAIT_MS = 60_000;
 /** The destination's name in its certificate. */

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { STEPS, STEP_NAMES } from '../../src/migration/direct/steps.ts';
 import type { StepName } from '../../src/migration/direct/steps.ts';
 import { FORWARD_ATTEMPTS } from '../../src/migration/direct/transition.ts';
-import { phase } from '../../src/protocol/migration.ts';
+import { phase } from '../../src/protocol/public/migration.ts';
 import { driveUntil, settle } from '../migration/direct/drive.ts';
 import { isDoing, isOfDisks } from '../migration/direct/endings.ts';
 import { errorOf, planned } from '../migration/direct/samples.ts';

@@ -10,7 +10,7 @@ import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { writersOf } from '../../src/lab/witness/locks.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
-import type { Report } from '../../src/protocol/migration.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import type { BareGuest } from './support/bare-guest.ts';
 import { FEW_PLACES } from './support/few-places.ts';

@@ -10,7 +10,7 @@ import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { writersOf } from '../../src/lab/witness/locks.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
-import type { Progress, Report } from '../../src/protocol/migration.ts';
+import type { Progress, Report } from '../../src/protocol/public/migration.ts';
 import { systemClock } from '../../src/clock.ts';
 import { killMover } from './support/movers.ts';
 import {

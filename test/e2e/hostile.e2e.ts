@@ -6,7 +6,7 @@ import { agentsOf } from '../../src/lab/agents.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { readJournals } from '../../src/host/journal.ts';
-import type { GuestDescription } from '../../src/protocol/peer.ts';
+import type { GuestDescription } from '../../src/protocol/peer/migration.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import type { BareGuest } from './support/bare-guest.ts';
 import { makeBrake } from './support/brake.ts';

@@ -11,8 +11,8 @@ import { endProcesses, isAlive, signalProcess, startDetached } from '../../src/l
 import type { ProcessId } from '../../src/lab/processes.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
-import { isEnd } from '../../src/protocol/migration.ts';
-import type { Leftover } from '../../src/protocol/leftover.ts';
+import { isEnd } from '../../src/protocol/public/migration.ts';
+import type { Leftover } from '../../src/protocol/public/leftover.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { godwit } from './support/cli.ts';
 import { begin, move, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';

@@ -8,7 +8,7 @@ import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
-import type { Report } from '../../src/protocol/migration.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import {
   assertSays,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import { report } from '../../src/protocol/migration.ts';
-import type { Report } from '../../src/protocol/migration.ts';
+import { report } from '../../src/protocol/public/migration.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
 import { godwit } from './support/cli.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';

@@ -13,7 +13,7 @@ import { labDown } from '../../src/lab/down.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { startTicksOf } from '../../src/lab/processes.ts';
 import { labDirectory } from '../../src/lab/state.ts';
-import type { Report } from '../../src/protocol/migration.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { assertSays, move, refusalOf, unlessForbidden } from './support/moves.ts';

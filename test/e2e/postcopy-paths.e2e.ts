@@ -8,7 +8,7 @@ import { systemClock } from '../../src/clock.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { AGENT_PORT, hostAddress } from '../../src/lab/plan.ts';
 import { labHost } from '../../src/lab/state.ts';
-import type { Report } from '../../src/protocol/migration.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { begin, follow, move, reportAtEnd, unlessForbidden } from './support/moves.ts';

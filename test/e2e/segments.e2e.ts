@@ -4,7 +4,7 @@ import { runCommand } from '../../src/lab/command.ts';
 import { inHost } from '../../src/lab/entry.ts';
 import { CLIENT_ADDRESS } from '../../src/lab/plan.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import type { Report } from '../../src/protocol/migration.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { assertSays, refusalOf, unlessForbidden } from './support/moves.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { qemuBinaries } from '../../src/lab/guest/qemu.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import type { Report } from '../../src/protocol/migration.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
 import { watchGuest } from './support/client-view.ts';
 import { askGuestQemu } from './support/monitors.ts';
 import { move, unlessForbidden } from './support/moves.ts';

@@ -3,7 +3,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import type { Report } from '../../src/protocol/migration.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { assertSays, begin, follow, move, refusalOf, reportAtEnd } from './support/moves.ts';

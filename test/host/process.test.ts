@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { bootId, holdMigration, sayReady, startTicksOf } from '../../src/host/process.ts';
-import { moverState } from '../../src/protocol/mover-request.ts';
+import { moverState } from '../../src/protocol/mover/request.ts';
 
 describe('a mover as a process', () => {
   test('is named for good by its pid and its start', () => {

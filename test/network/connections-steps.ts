@@ -12,7 +12,7 @@ import type { DestinationState } from '../../src/migration/direct/destination.ts
 import { ArrivedConnections } from '../../src/mover/direct/destination/connections.ts';
 import { readConnections } from '../../src/network/connections/table.ts';
 import { learnAddresses } from '../../src/network/segment/learn.ts';
-import type { Connection } from '../../src/protocol/connections.ts';
+import type { Connection } from '../../src/protocol/peer/connections.ts';
 import type { NicNetwork } from '../../src/protocol/network.ts';
 
 const MAC = '52:54:00:00:00:21';

@@ -1,6 +1,6 @@
-import type { GuestHandle } from '../../drivers/driver.ts';
-import type { GuestRunState } from '../../protocol/host.ts';
-import type { Phase } from '../../protocol/migration.ts';
+import type { GuestHandle } from '../../drivers/port/driver.ts';
+import type { GuestRunState } from '../../protocol/public/host.ts';
+import type { Phase } from '../../protocol/public/migration.ts';
 
 /** What was found on this host, as plain data; judge.ts says what of it is left over. */
 export interface HostFacts {

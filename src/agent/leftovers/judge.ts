@@ -1,5 +1,5 @@
-import { isEnd } from '../../protocol/migration.ts';
-import type { Leftover } from '../../protocol/leftover.ts';
+import { isEnd } from '../../protocol/public/migration.ts';
+import type { Leftover } from '../../protocol/public/leftover.ts';
 import type { GuestDirectoryFact, GuestFact, HostFacts, MigrationFact, TapFact } from './facts.ts';
 
 /** What was touched more lately than this may be half made by somebody, ms. */

@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { hostsOf } from '../../config.ts';
-import type { Driver } from '../../drivers/driver.ts';
+import type { Driver } from '../../drivers/port/driver.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { removePort } from '../../network/port.ts';
-import type { ClearedList, Leftover } from '../../protocol/leftover.ts';
+import type { ClearedList, Leftover } from '../../protocol/public/leftover.ts';
 import { Turn } from '../turn.ts';
 import { collectFacts } from './collect.ts';
 import type { CollectParts } from './collect.ts';

@@ -1,5 +1,5 @@
 import { godwitError } from '../../errors.ts';
-import type { CacheStatus } from '../../protocol/cache.ts';
+import type { CacheStatus } from '../../protocol/public/cache.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';

@@ -1,5 +1,5 @@
 import { godwitError } from '../../errors.ts';
-import type { ClearedList, Leftover } from '../../protocol/leftover.ts';
+import type { ClearedList, Leftover } from '../../protocol/public/leftover.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import type { Endpoint } from '../fleet.ts';

@@ -1,4 +1,4 @@
-import type { GuestInfo } from '../../protocol/host.ts';
+import type { GuestInfo } from '../../protocol/public/host.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import { findGuest } from '../fleet.ts';

@@ -1,5 +1,5 @@
 import { formatBytes } from '../../protocol/quantity.ts';
-import type { HostEntry } from '../../protocol/host.ts';
+import type { HostEntry } from '../../protocol/public/host.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { askAny } from '../fleet.ts';

@@ -1,6 +1,6 @@
 import { godwitError, hasCode } from '../../errors.ts';
-import { migrationRequest } from '../../protocol/migration.ts';
-import type { MigrationRequest } from '../../protocol/migration.ts';
+import { migrationRequest } from '../../protocol/public/migration.ts';
+import type { MigrationRequest } from '../../protocol/public/migration.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';

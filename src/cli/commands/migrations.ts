@@ -1,4 +1,4 @@
-import type { MigrationSummary, Phase } from '../../protocol/migration.ts';
+import type { MigrationSummary, Phase } from '../../protocol/public/migration.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import { listMigrations } from '../fleet.ts';

@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
-import { diskMoveRequest } from '../../protocol/disk-move.ts';
-import type { DiskMoveRequest } from '../../protocol/disk-move.ts';
+import { diskMoveRequest } from '../../protocol/public/disk-move.ts';
+import type { DiskMoveRequest } from '../../protocol/public/disk-move.ts';
 import { printJson } from '../context.ts';
 import { followDiskMove } from '../disk-moves.ts';
 import { askAtHome } from '../home.ts';

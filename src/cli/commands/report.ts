@@ -1,6 +1,6 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { godwitError } from '../../errors.ts';
-import type { Report } from '../../protocol/migration.ts';
+import type { Report } from '../../protocol/public/migration.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { findMigration } from '../fleet.ts';

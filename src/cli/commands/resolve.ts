@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { godwitError } from '../../errors.ts';
-import type { Resolution, RunAt } from '../../protocol/resolve.ts';
-import { isEnd } from '../../protocol/migration.ts';
+import type { Resolution, RunAt } from '../../protocol/public/resolve.ts';
+import { isEnd } from '../../protocol/public/migration.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { finalReport, printEnding } from '../ending.ts';

@@ -1,5 +1,5 @@
 import { godwitError } from '../../errors.ts';
-import { isEnd } from '../../protocol/migration.ts';
+import { isEnd } from '../../protocol/public/migration.ts';
 import type { Context } from '../context.ts';
 import { findDiskMove, followDiskMove, isDiskMove } from '../disk-moves.ts';
 import { EXIT_LEFT, exitOf, finalReport, printEnding } from '../ending.ts';

@@ -1,5 +1,5 @@
 import type { DiskProgress } from '../../protocol/disk.ts';
-import type { Progress, Report } from '../../protocol/migration.ts';
+import type { Progress, Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { printable } from './style.ts';
 

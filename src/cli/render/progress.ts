@@ -1,4 +1,4 @@
-import type { Phase, Progress } from '../../protocol/migration.ts';
+import type { Phase, Progress } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { diskLine } from './disks.ts';
 import { printable, truncate } from './style.ts';

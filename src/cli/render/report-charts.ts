@@ -1,4 +1,4 @@
-import type { Report } from '../../protocol/migration.ts';
+import type { Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { html } from './html.ts';
 import type { Markup } from './html.ts';

@@ -1,4 +1,4 @@
-import type { Check, Report } from '../../protocol/migration.ts';
+import type { Check, Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { diskPairs } from './disks.ts';
 import { printable } from './style.ts';

@@ -1,4 +1,4 @@
-import type { Answer, Resolution, SideView } from '../../protocol/resolve.ts';
+import type { Answer, Resolution, SideView } from '../../protocol/public/resolve.ts';
 import { printable } from './style.ts';
 import type { Painter } from './style.ts';
 

@@ -1,4 +1,4 @@
-import type { Report } from '../../protocol/migration.ts';
+import type { Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { checkPairs } from './disks.ts';
 import { printable, printableCell } from './style.ts';

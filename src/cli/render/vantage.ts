@@ -1,6 +1,6 @@
-import type { Report } from '../../protocol/migration.ts';
+import type { Report } from '../../protocol/public/migration.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
-import type { Vantage } from '../../protocol/vantage.ts';
+import type { Vantage } from '../../protocol/peer/vantage.ts';
 import { printable } from './style.ts';
 
 const KINDS = { arp: 'ARP', icmp: 'ICMP', tcp: 'TCP', http: 'HTTP' } as const;

@@ -1,4 +1,4 @@
-import type { Report } from '../../protocol/migration.ts';
+import type { Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 
 /** How pages are told (src/wire/codec/records.ts), in words; in the order in which a page is told by the first that holds. */

@@ -1,7 +1,7 @@
 import { lstat, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { Identifier } from '../../drivers/disks.ts';
-import type { BaseImage } from '../../protocol/base-image.ts';
+import type { Identifier } from '../../drivers/port/disks.ts';
+import type { BaseImage } from '../../protocol/peer/base-image.ts';
 import { place } from '../../protocol/disk.ts';
 import type { Place } from '../../protocol/disk.ts';
 import type { Pool } from '../proof/pools.ts';

@@ -1,4 +1,4 @@
-import type { BaseImage } from '../../protocol/base-image.ts';
+import type { BaseImage } from '../../protocol/peer/base-image.ts';
 import type { Disk, Place } from '../../protocol/disk.ts';
 
 /** What becomes of an image that nobody writes to: it is there already, or it is sent once. */

@@ -1,13 +1,13 @@
 import type { Clock } from '../../clock.ts';
-import type { DiskRelocator } from '../../drivers/disks.ts';
-import type { GuestHandle } from '../../drivers/driver.ts';
+import type { DiskRelocator } from '../../drivers/port/disks.ts';
+import type { GuestHandle } from '../../drivers/port/driver.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { decideMove, moveAfter } from '../../migration/disk-move.ts';
 import type { DiskMoveEvent, MoveDeed, MoveState } from '../../migration/disk-move.ts';
 import type { Journal } from '../../host/journal.ts';
-import type { DiskMoveProgress } from '../../protocol/disk-move.ts';
+import type { DiskMoveProgress } from '../../protocol/public/disk-move.ts';
 import { Figures } from './figures.ts';
 import { discardNew, giveUpOld, keepNew, makeNew } from './files.ts';
 import { GONE, cancelledMove, failedMove, reasonOf, strangeMove, whyFailed } from './words.ts';

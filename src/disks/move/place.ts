@@ -1,7 +1,7 @@
 import { stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
-import type { GuestDisk } from '../../drivers/disks.ts';
+import type { GuestDisk } from '../../drivers/port/disks.ts';
 import { godwitError } from '../../errors.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { below, locate, newFileIn, openPools } from '../proof/pools.ts';

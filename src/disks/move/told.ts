@@ -1,6 +1,6 @@
 import { wordFor } from '../../migration/disk-move.ts';
 import type { MoveState } from '../../migration/disk-move.ts';
-import type { DiskMoveProgress } from '../../protocol/disk-move.ts';
+import type { DiskMoveProgress } from '../../protocol/public/disk-move.ts';
 import type { Figures } from './figures.ts';
 
 /** What is told of a disk's move: while it goes on by what was seen, after its end by its last record. */

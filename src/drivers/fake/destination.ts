@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { godwitError, GodwitError } from '../../errors.ts';
-import type { Check } from '../../protocol/migration.ts';
-import type { GuestDescription, StreamSettings } from '../../protocol/peer.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   DestinationOptions,
   DestinationSession,
@@ -11,7 +11,7 @@ import type {
   Listens,
   NicPlan,
   StreamSetup,
-} from '../driver.ts';
+} from '../port/driver.ts';
 import type { FakeInstance } from './instance.ts';
 import type { FakeWorld } from './world.ts';
 

@@ -1,5 +1,5 @@
 import { godwitError } from '../../errors.ts';
-import type { HypervisorInfo } from '../../protocol/host.ts';
+import type { HypervisorInfo } from '../../protocol/public/host.ts';
 import type {
   DestinationOptions,
   DestinationSession,
@@ -9,7 +9,7 @@ import type {
   GuestHandle,
   Launch,
   SourceSession,
-} from '../driver.ts';
+} from '../port/driver.ts';
 import { FakeDestination } from './destination.ts';
 import { FakeSource } from './source.ts';
 import type { FakeWorld } from './world.ts';

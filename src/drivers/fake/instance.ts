@@ -1,4 +1,9 @@
-import type { GuestHandle, HypervisorEvent, HypervisorStatus, StreamSetup } from '../driver.ts';
+import type {
+  GuestHandle,
+  HypervisorEvent,
+  HypervisorStatus,
+  StreamSetup,
+} from '../port/driver.ts';
 import type { FakeGuest, FakeWorld } from './world.ts';
 
 type Stream = HypervisorStatus['stream'];

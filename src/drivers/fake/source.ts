@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
-import type { Check, MemorySample } from '../../protocol/migration.ts';
-import type { StreamSettings } from '../../protocol/peer.ts';
+import type { Check, MemorySample } from '../../protocol/public/migration.ts';
+import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   GuestHandle,
   HypervisorEvent,
@@ -9,7 +9,7 @@ import type {
   Launch,
   SourceSession,
   StreamSetup,
-} from '../driver.ts';
+} from '../port/driver.ts';
 import type { FakeInstance } from './instance.ts';
 import { pump } from './stream.ts';
 import type { FakeWorld } from './world.ts';

@@ -1,8 +1,8 @@
 import type { Clock } from '../../clock.ts';
 import type { ErrorCode } from '../../errors.ts';
 import { godwitError } from '../../errors.ts';
-import type { StreamSettings } from '../../protocol/peer.ts';
-import type { Driver, GuestHandle, HypervisorStatus } from '../driver.ts';
+import type { StreamSettings } from '../../protocol/peer/migration.ts';
+import type { Driver, GuestHandle, HypervisorStatus } from '../port/driver.ts';
 import { FakeDriver } from './driver.ts';
 import { FakeInstance } from './instance.ts';
 

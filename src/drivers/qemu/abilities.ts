@@ -1,4 +1,4 @@
-import type { StreamSettings } from '../../protocol/peer.ts';
+import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import { isMultifdCompression } from './binaries.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';

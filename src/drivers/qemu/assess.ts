@@ -1,11 +1,11 @@
 import { access, constants, readdir, stat } from 'node:fs/promises';
 import { z } from 'zod';
-import type { Check } from '../../protocol/migration.ts';
-import type { GuestDescription, StreamSettings } from '../../protocol/peer.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import { isNfs } from '../../protocol/nfs-url.ts';
 import { godwitError } from '../../errors.ts';
 import { ovsDatabase } from '../../network/openvswitch.ts';
-import type { DestinationOptions, NicPlan } from '../driver.ts';
+import type { DestinationOptions, NicPlan } from '../port/driver.ts';
 import { hasNfsClient } from './binaries.ts';
 import type { QemuProgram } from './binaries.ts';
 import { chooseProgram } from './choose.ts';

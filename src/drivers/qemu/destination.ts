@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, GodwitError } from '../../errors.ts';
-import type { Check } from '../../protocol/migration.ts';
-import type { GuestDescription, StreamSettings } from '../../protocol/peer.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   DestinationOptions,
   DestinationSession,
@@ -12,7 +12,7 @@ import type {
   Listens,
   NicPlan,
   StreamSetup,
-} from '../driver.ts';
+} from '../port/driver.ts';
 import { hasVhostNet, matchHost, nicsOf, readSpec } from './assess.ts';
 import type { Match } from './assess.ts';
 import type { QemuProgram } from './binaries.ts';

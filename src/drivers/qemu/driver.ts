@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
-import type { HypervisorInfo } from '../../protocol/host.ts';
-import type { FrozenImage } from '../disks.ts';
+import type { HypervisorInfo } from '../../protocol/public/host.ts';
+import type { FrozenImage } from '../port/disks.ts';
 import type {
   DestinationOptions,
   DestinationSession,
@@ -11,7 +11,7 @@ import type {
   GuestHandle,
   Launch,
   SourceSession,
-} from '../driver.ts';
+} from '../port/driver.ts';
 import { listPrograms } from './binaries.ts';
 import type { QemuProgram } from './binaries.ts';
 import { QemuDestination } from './destination.ts';

@@ -1,4 +1,4 @@
-import type { FrozenImage } from '../disks.ts';
+import type { FrozenImage } from '../port/disks.ts';
 import { askProgram } from './ask.ts';
 
 /** Offers images for reading by a QEMU of their own, without a guest, that takes no lock and never outlives `work`. */

@@ -3,7 +3,7 @@ import { mkdir, open, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, hasCode } from '../../errors.ts';
-import type { GuestHandle } from '../driver.ts';
+import type { GuestHandle } from '../port/driver.ts';
 import { isAlive, readProcess, startTicksOf, waitForExit } from './guest/process.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { connectMonitor } from './qmp/connect.ts';

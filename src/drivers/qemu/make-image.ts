@@ -1,7 +1,7 @@
 import { constants, open } from 'node:fs/promises';
 import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
-import type { NewImage } from '../disks.ts';
+import type { NewImage } from '../port/disks.ts';
 import { askProgram } from './ask.ts';
 import type { QmpClient } from './qmp/client.ts';
 import type { BlockNode } from './spec/disk-schema.ts';

@@ -3,7 +3,7 @@ import { open, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
-import type { GuestHandle, Launch } from '../driver.ts';
+import type { GuestHandle, Launch } from '../port/driver.ts';
 import { readBlocks } from './guest/blocks.ts';
 import { listQemuProcesses, readProcess, startTicksOf } from './guest/process.ts';
 import type { QemuProcess } from './guest/process.ts';

@@ -1,4 +1,4 @@
-import type { MemorySample } from '../../protocol/migration.ts';
+import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { MigrationState } from './qmp/answers.ts';
 
 /** QEMU's account of the stream, in the port's words. Pure. */

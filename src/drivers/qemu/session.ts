@@ -1,5 +1,5 @@
 import { toGodwitError } from '../../errors.ts';
-import type { HypervisorEvent, HypervisorStatus } from '../driver.ts';
+import type { HypervisorEvent, HypervisorStatus } from '../port/driver.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import type { QmpEvent } from './qmp/messages.ts';

@@ -2,8 +2,8 @@ import { rm } from 'node:fs/promises';
 import { withDeadline } from '../../deadline.ts';
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
-import type { MemorySample } from '../../protocol/migration.ts';
-import type { StreamSettings } from '../../protocol/peer.ts';
+import type { MemorySample } from '../../protocol/public/migration.ts';
+import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   GuestHandle,
   HypervisorEvent,
@@ -12,7 +12,7 @@ import type {
   Launch,
   SourceSession,
   StreamSetup,
-} from '../driver.ts';
+} from '../port/driver.ts';
 import { readAbilities } from './abilities.ts';
 import { nicsWithPorts, tapsOf } from './guest/attachments.ts';
 import { readFacts, readNetwork } from './guest/facts.ts';

@@ -1,5 +1,5 @@
 import { systemClock } from '../../clock.ts';
-import type { HypervisorStatus } from '../driver.ts';
+import type { HypervisorStatus } from '../port/driver.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { letGo } from './recovery.ts';

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { copyFile, mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
-import type { StreamSetup, StreamTls } from '../driver.ts';
+import type { StreamSetup, StreamTls } from '../port/driver.ts';
 import { diffieHellmanPem } from './dh-params.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { TLS_AUTHORIZATION, TLS_CREDENTIALS } from './stream.ts';

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { baseImage } from '../../protocol/base-image.ts';
+import { baseImage } from '../../protocol/peer/base-image.ts';
 import { MAX_PLACES } from '../../protocol/disk.ts';
 import { serialError } from '../../protocol/errors.ts';
 import { address, hostName, ms } from '../../protocol/names.ts';
-import { admission, epoch, preparation } from '../../protocol/peer.ts';
+import { admission, epoch, preparation } from '../../protocol/peer/migration.ts';
 import { guestHandle, hypervisorEvent } from './hypervisor.ts';
 import { proof } from './run-right.ts';
 

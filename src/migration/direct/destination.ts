@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 import type { GodwitError, SerialError } from '../../errors.ts';
-import type { Admission, DestinationStatus, Preparation } from '../../protocol/peer.ts';
+import type { Admission, DestinationStatus, Preparation } from '../../protocol/peer/migration.ts';
 import type { DestinationEvent, SeededBase } from './destination-events.ts';
 import type { GuestHandle, hypervisorEvent } from './hypervisor.ts';
 import { destinationRightAfter } from './run-right.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { guestHandle } from '../../protocol/mover-request.ts';
+import { guestHandle } from '../../protocol/mover/request.ts';
 
 /** Cut rather than refused: a record that cannot be read again would end the journal before it. */
 const reason = z.string().transform((text) => text.slice(0, 4096));

@@ -1,4 +1,4 @@
-import type { Answer, SideView } from '../../protocol/resolve.ts';
+import type { Answer, SideView } from '../../protocol/public/resolve.ts';
 
 /** What is known of both sides of a migration; undefined where a host could not be asked. */
 export interface Known {

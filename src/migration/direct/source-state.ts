@@ -10,13 +10,23 @@ import {
 } from '../../protocol/disk.ts';
 import type { DiskPace, DiskProgress } from '../../protocol/disk.ts';
 import { serialError } from '../../protocol/errors.ts';
-import { check, chosenStream, memorySample, migrationSettings } from '../../protocol/migration.ts';
-import type { EndPhase, MemorySample, MigrationSettings, Phase } from '../../protocol/migration.ts';
+import {
+  check,
+  chosenStream,
+  memorySample,
+  migrationSettings,
+} from '../../protocol/public/migration.ts';
+import type {
+  EndPhase,
+  MemorySample,
+  MigrationSettings,
+  Phase,
+} from '../../protocol/public/migration.ts';
 import { address, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { nicNetworks } from '../../protocol/network.ts';
-import { epoch, guestDescription, running } from '../../protocol/peer.ts';
-import type { GuestDescription } from '../../protocol/peer.ts';
-import { vantages } from '../../protocol/vantage.ts';
+import { epoch, guestDescription, running } from '../../protocol/peer/migration.ts';
+import type { GuestDescription } from '../../protocol/peer/migration.ts';
+import { vantages } from '../../protocol/peer/vantage.ts';
 import { wireFigures, wireSession } from '../../protocol/wire.ts';
 import { guestHandle, hypervisorEvent } from './hypervisor.ts';
 import { proof } from './run-right.ts';

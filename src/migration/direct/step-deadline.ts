@@ -1,4 +1,4 @@
-import { DEFAULT_LINK_GRACE_MS } from '../../protocol/migration.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../protocol/public/migration.ts';
 import type { SourceState } from './source-state.ts';
 import { STEPS } from './steps.ts';
 import type { StepName } from './steps.ts';

@@ -1,4 +1,4 @@
-import type { Phase } from '../../protocol/migration.ts';
+import type { Phase } from '../../protocol/public/migration.ts';
 
 /** The steps of one migration, in order. The source's mover carries them out. */
 export const STEP_NAMES = [

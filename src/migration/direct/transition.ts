@@ -1,6 +1,6 @@
 import { ERRORS, godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
-import type { Check, EndPhase } from '../../protocol/migration.ts';
+import type { Check, EndPhase } from '../../protocol/public/migration.ts';
 import { onHypervisor } from './hypervisor-transition.ts';
 import {
   beginUndo,

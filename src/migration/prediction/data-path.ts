@@ -1,4 +1,4 @@
-import type { ChosenStream, MigrationSettings } from '../../protocol/migration.ts';
+import type { ChosenStream, MigrationSettings } from '../../protocol/public/migration.ts';
 import { formatDuration, formatRate } from '../../protocol/quantity.ts';
 import type { WireOffer } from '../../protocol/wire.ts';
 import { WIRE_VERSION } from '../../protocol/wire.ts';

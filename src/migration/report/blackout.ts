@@ -1,4 +1,4 @@
-import type { Report } from '../../protocol/migration.ts';
+import type { Report } from '../../protocol/public/migration.ts';
 import type { SourceEvent } from '../direct/source-state.ts';
 
 /** Where the time goes between the guest's stop and its resume, from the journal. Pure. */

@@ -1,6 +1,6 @@
 import type { DiskProgress } from '../../protocol/disk.ts';
-import type { MemorySample, Phase, Progress } from '../../protocol/migration.ts';
-import { isEnd } from '../../protocol/migration.ts';
+import type { MemorySample, Phase, Progress } from '../../protocol/public/migration.ts';
+import { isEnd } from '../../protocol/public/migration.ts';
 import { phaseOf } from '../direct/source-state.ts';
 import type { SourceState } from '../direct/source-state.ts';
 

@@ -1,7 +1,7 @@
 import type { SerialError } from '../../errors.ts';
 import type { DiskLink } from '../../protocol/disk.ts';
-import type { ChosenStream, MemorySample, Phase, Report } from '../../protocol/migration.ts';
-import { migrationSettings } from '../../protocol/migration.ts';
+import type { ChosenStream, MemorySample, Phase, Report } from '../../protocol/public/migration.ts';
+import { migrationSettings } from '../../protocol/public/migration.ts';
 import type { WireReport } from '../../protocol/wire.ts';
 import { blackoutParts, marksAfter } from './blackout.ts';
 import type { Marks } from './blackout.ts';

@@ -1,5 +1,5 @@
-import type { MemorySample, Mode, Report } from '../../protocol/migration.ts';
-import type { Vantage, WatchResult } from '../../protocol/vantage.ts';
+import type { MemorySample, Mode, Report } from '../../protocol/public/migration.ts';
+import type { Vantage, WatchResult } from '../../protocol/peer/vantage.ts';
 import type { SourceState } from '../direct/source-state.ts';
 
 /** From where, and from when on, a migration is watched by other hosts, and what they make of it. Pure. */

@@ -1,5 +1,5 @@
 import type { DiskProgress } from '../../protocol/disk.ts';
-import type { MigrationSettings } from '../../protocol/migration.ts';
+import type { MigrationSettings } from '../../protocol/public/migration.ts';
 
 /** How fast copies of disks get on against what the guest writes meanwhile, and what follows from it. Pure. */
 

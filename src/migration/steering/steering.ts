@@ -1,5 +1,5 @@
-import type { MemorySample, MigrationSettings } from '../../protocol/migration.ts';
-import type { GuestDescription } from '../../protocol/peer.ts';
+import type { MemorySample, MigrationSettings } from '../../protocol/public/migration.ts';
+import type { GuestDescription } from '../../protocol/peer/migration.ts';
 
 export type Decision =
   | { readonly what: 'continue' }

@@ -5,7 +5,7 @@ import { progressOf } from '../../migration/report/progress.ts';
 import { sourceEvent } from '../../migration/direct/source-state.ts';
 import type { SourceEvent, SourceState } from '../../migration/direct/source-state.ts';
 import { transition } from '../../migration/direct/transition.ts';
-import { running } from '../../protocol/peer.ts';
+import { running } from '../../protocol/peer/migration.ts';
 
 /**
  * What runs inside the blackout runs there for the first time in this process, and a schema compiles itself when it

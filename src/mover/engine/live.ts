@@ -1,5 +1,5 @@
-import type { Progress } from '../../protocol/migration.ts';
-import { isEnd } from '../../protocol/migration.ts';
+import type { Progress } from '../../protocol/public/migration.ts';
+import { isEnd } from '../../protocol/public/migration.ts';
 
 /** How long news may wait that its readers must not hold anything up for, ms. */
 const LATER_MS = 200;

@@ -1,5 +1,5 @@
 import { setPriority } from 'node:os';
-import type { Phase } from '../../protocol/migration.ts';
+import type { Phase } from '../../protocol/public/migration.ts';
 import type { Live } from './live.ts';
 
 /** How urgently a mover has to run: its part in the blackout is as long as it waits for a processor. */

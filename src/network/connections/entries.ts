@@ -1,5 +1,5 @@
-import { connection, TCP_STATES } from '../../protocol/connections.ts';
-import type { Connection } from '../../protocol/connections.ts';
+import { connection, TCP_STATES } from '../../protocol/peer/connections.ts';
+import type { Connection } from '../../protocol/peer/connections.ts';
 
 /** What `conntrack` writes of the kernel's table, and what it is told to put there. Pure. */
 

@@ -1,6 +1,6 @@
 import { BlockList, isIPv4 } from 'node:net';
-import { MOST_ADDRESSES, PROBE_KINDS } from '../../protocol/vantage.ts';
-import type { ProbeKind, Probing } from '../../protocol/vantage.ts';
+import { MOST_ADDRESSES, PROBE_KINDS } from '../../protocol/peer/vantage.ts';
+import type { ProbeKind, Probing } from '../../protocol/peer/vantage.ts';
 import { isSingle } from '../segment/frames.ts';
 
 /** Which questions a guest is asked from here, and in which order; the first that it answers is the one to go on with. Pure. */

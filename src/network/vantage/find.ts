@@ -1,7 +1,7 @@
 import { systemClock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { NicNetwork } from '../../protocol/network.ts';
-import type { ProbeKind, Probing } from '../../protocol/vantage.ts';
+import type { ProbeKind, Probing } from '../../protocol/peer/vantage.ts';
 import { readNetwork } from '../host.ts';
 import { mapNic } from '../mapping.ts';
 import type { Landing } from '../mapping.ts';

@@ -1,6 +1,6 @@
 import { systemClock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
-import type { SwitchTime, WatchResult } from '../../protocol/vantage.ts';
+import type { SwitchTime, WatchResult } from '../../protocol/peer/vantage.ts';
 import { findAsker } from './find.ts';
 import type { Found, Wanted } from './find.ts';
 import { Gap } from './gap.ts';

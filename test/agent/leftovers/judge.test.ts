@@ -9,7 +9,7 @@ import type {
   TapFact,
 } from '../../../src/agent/leftovers/facts.ts';
 import { judgeLeftovers } from '../../../src/agent/leftovers/judge.ts';
-import { END_PHASES, phase } from '../../../src/protocol/migration.ts';
+import { END_PHASES, phase } from '../../../src/protocol/public/migration.ts';
 
 const handle = { driver: 'qemu', name: 'web1', pid: 7, startTicks: 1, monitor: '/s/guests/web1/q' };
 const nothing: HostFacts = { migrations: [], guestDirectories: [], guests: [], taps: [] };

@@ -5,13 +5,13 @@ import path from 'node:path';
 import { DiskMove } from '../../../src/disks/move/move.ts';
 import { identityOf } from '../../../src/disks/move/files.ts';
 import { systemClock } from '../../../src/clock.ts';
-import type { DiskRelocator, RelocationSight } from '../../../src/drivers/disks.ts';
+import type { DiskRelocator, RelocationSight } from '../../../src/drivers/port/disks.ts';
 import { silentLog } from '../../../src/log.ts';
 import { beginMove, diskMoveRecord, replayMove } from '../../../src/migration/disk-move.ts';
 import type { DiskMoveEvent } from '../../../src/migration/disk-move.ts';
 import type { JournalFile } from '../../../src/host/journal-file.ts';
 import { open } from '../../../src/host/journal.ts';
-import type { DiskMovePlan, DiskMoveProgress } from '../../../src/protocol/disk-move.ts';
+import type { DiskMovePlan, DiskMoveProgress } from '../../../src/protocol/public/disk-move.ts';
 
 /** Thrown in place of going on: what comes after is done by another agent. */
 export class Killed extends Error {}

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { runOf, statusOf, streamEvent, streamOf } from '../../../src/drivers/qemu/events.ts';
 import { sampleOf } from '../../../src/drivers/qemu/sample.ts';
-import { memorySample } from '../../../src/protocol/migration.ts';
+import { memorySample } from '../../../src/protocol/public/migration.ts';
 
 describe('QEMU’s states in the port’s words', () => {
   test('a source has handed over once QEMU says postmigrate, or post-copy runs', () => {

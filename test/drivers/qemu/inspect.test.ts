@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { ImageStore } from '../../../src/drivers/qemu/images.ts';
 import { inspectFacts } from '../../../src/drivers/qemu/inspect.ts';
 import type { GuestFacts } from '../../../src/drivers/qemu/spec/facts.ts';
-import type { Check } from '../../../src/protocol/migration.ts';
+import type { Check } from '../../../src/protocol/public/migration.ts';
 import { commandLine, factsOf } from './spec/facts.ts';
 
 describe('the state of a guest that is to move', () => {

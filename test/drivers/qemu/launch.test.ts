@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
-import type { GuestHandle } from '../../../src/drivers/driver.ts';
+import type { GuestHandle } from '../../../src/drivers/port/driver.ts';
 import { startTicksOf } from '../../../src/drivers/qemu/guest/process.ts';
 import { attachStarted } from '../../../src/drivers/qemu/launch.ts';
 import { tempDir } from '../../rpc/parties.ts';

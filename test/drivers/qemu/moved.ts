@@ -3,9 +3,9 @@ import type {
   DestinationSession,
   SourceSession,
   StreamSetup,
-} from '../../../src/drivers/driver.ts';
+} from '../../../src/drivers/port/driver.ts';
 import { connectMonitor } from '../../../src/drivers/qemu/qmp/connect.ts';
-import type { GuestDescription } from '../../../src/protocol/peer.ts';
+import type { GuestDescription } from '../../../src/protocol/peer/migration.ts';
 import type { QemuPlace } from '../../conformance/qemu-place.ts';
 import { until } from './tiny-guest.ts';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Report } from '../../../src/protocol/migration.ts';
+import type { Report } from '../../../src/protocol/public/migration.ts';
 import type { WatchedGuest } from './client-view.ts';
 import { move } from './moves.ts';
 import type { Move } from './moves.ts';

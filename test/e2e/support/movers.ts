@@ -4,8 +4,8 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isAlive, signalProcess } from '../../../src/lab/processes.ts';
 import { labHost } from '../../../src/lab/state.ts';
-import { moverState } from '../../../src/protocol/mover-request.ts';
-import type { MoverState } from '../../../src/protocol/mover-request.ts';
+import { moverState } from '../../../src/protocol/mover/request.ts';
+import type { MoverState } from '../../../src/protocol/mover/request.ts';
 import { until } from './wait.ts';
 import type { World } from './world.ts';
 

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { godwitError, GodwitError, hasCode } from '../../../src/errors.ts';
 import type { SerialError } from '../../../src/errors.ts';
-import { isEnd } from '../../../src/protocol/migration.ts';
-import type { MigrationRequest, Progress, Report } from '../../../src/protocol/migration.ts';
+import { isEnd } from '../../../src/protocol/public/migration.ts';
+import type { MigrationRequest, Progress, Report } from '../../../src/protocol/public/migration.ts';
 import type { World } from './world.ts';
 
 export interface Move extends Partial<MigrationRequest> {

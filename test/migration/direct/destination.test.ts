@@ -12,7 +12,7 @@ import type {
   DestinationEvent,
   DestinationState,
 } from '../../../src/migration/direct/destination.ts';
-import { destinationStatus } from '../../../src/protocol/peer.ts';
+import { destinationStatus } from '../../../src/protocol/peer/migration.ts';
 import { anyError, anyHypervisorEvent } from './events.ts';
 import { planned, preparationOf } from './samples.ts';
 import { BOOT, WorldDestination } from './world-destination.ts';

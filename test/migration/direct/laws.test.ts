@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { phaseOf } from '../../../src/migration/direct/source-state.ts';
 import { STEPS } from '../../../src/migration/direct/steps.ts';
 import { effectsOf, transition } from '../../../src/migration/direct/transition.ts';
-import { mode } from '../../../src/protocol/migration.ts';
+import { mode } from '../../../src/protocol/public/migration.ts';
 import { assertHandedOver, assertSourceRuns, isDoing } from './endings.ts';
 import { chance, driveUntil, settle } from './drive.ts';
 import { anyEvent } from './events.ts';

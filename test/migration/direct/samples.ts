@@ -1,10 +1,10 @@
 import { godwitError } from '../../../src/errors.ts';
 import type { SerialError } from '../../../src/errors.ts';
 import type { Planned, StepFacts } from '../../../src/migration/direct/source-state.ts';
-import { migrationSettings } from '../../../src/protocol/migration.ts';
-import type { MemorySample, MigrationSettings } from '../../../src/protocol/migration.ts';
+import { migrationSettings } from '../../../src/protocol/public/migration.ts';
+import type { MemorySample, MigrationSettings } from '../../../src/protocol/public/migration.ts';
 import type { Place } from '../../../src/protocol/disk.ts';
-import type { GuestDescription, Preparation } from '../../../src/protocol/peer.ts';
+import type { GuestDescription, Preparation } from '../../../src/protocol/peer/migration.ts';
 import type { DiskLink } from '../../../src/protocol/disk.ts';
 import type { WireReport } from '../../../src/protocol/wire.ts';
 

@@ -8,7 +8,7 @@ import {
   sourceEvent,
   stepFacts,
 } from '../../../src/migration/direct/source-state.ts';
-import { phase } from '../../../src/protocol/migration.ts';
+import { phase } from '../../../src/protocol/public/migration.ts';
 import { chance } from './drive.ts';
 import { anyEvent } from './events.ts';
 import { descriptionOf as described, planned } from './samples.ts';

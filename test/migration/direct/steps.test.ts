@@ -10,7 +10,7 @@ import {
   undoAtOrBefore,
   undoBefore,
 } from '../../../src/migration/direct/steps.ts';
-import { isEnd, phase } from '../../../src/protocol/migration.ts';
+import { isEnd, phase } from '../../../src/protocol/public/migration.ts';
 
 describe('the table of steps', () => {
   test('says for each how it is undone, or why it is not', () => {

@@ -7,7 +7,7 @@ import {
   canCancel,
   exitCodeOf,
 } from '../../../src/migration/direct/transition.ts';
-import { mode } from '../../../src/protocol/migration.ts';
+import { mode } from '../../../src/protocol/public/migration.ts';
 import { driveUntil, settle } from './drive.ts';
 import { assertHandedOver, assertSourceRuns, isDoing, isOfDisks } from './endings.ts';
 import { errorOf, planned } from './samples.ts';

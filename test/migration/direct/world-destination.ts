@@ -10,7 +10,7 @@ import type {
   DestinationState,
 } from '../../../src/migration/direct/destination.ts';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
-import type { Admission, Preparation } from '../../../src/protocol/peer.ts';
+import type { Admission, Preparation } from '../../../src/protocol/peer/migration.ts';
 import { BASE } from './samples.ts';
 
 export const BOOT = 'boot-1';

@@ -8,7 +8,7 @@ import {
   wireObstacle,
 } from '../../../src/migration/prediction/data-path.ts';
 import type { PathFacts } from '../../../src/migration/prediction/data-path.ts';
-import { migrationSettings } from '../../../src/protocol/migration.ts';
+import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
 
 const MBIT = 125_000;

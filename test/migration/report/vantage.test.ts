@@ -8,7 +8,7 @@ import {
   vantageHosts,
   vantageOf,
 } from '../../../src/migration/report/vantage.ts';
-import { memorySample } from '../../../src/protocol/migration.ts';
+import { memorySample } from '../../../src/protocol/public/migration.ts';
 
 const GIB = 1024 ** 3;
 const sample = (given: object) =>

@@ -6,7 +6,7 @@ import {
   plannedDowntimeMs,
   steer,
 } from '../../../src/migration/steering/steering.ts';
-import type { Mode } from '../../../src/protocol/migration.ts';
+import type { Mode } from '../../../src/protocol/public/migration.ts';
 import { sampleOf } from '../direct/samples.ts';
 
 const MiB = 1024 * 1024;

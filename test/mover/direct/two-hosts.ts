@@ -1,9 +1,9 @@
 import type { Clock } from '../../../src/clock.ts';
-import type { Driver } from '../../../src/drivers/driver.ts';
+import type { Driver } from '../../../src/drivers/port/driver.ts';
 import { fakeWorld } from '../../../src/drivers/registry.ts';
 import { godwitError } from '../../../src/errors.ts';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
-import type { Mode } from '../../../src/protocol/migration.ts';
+import type { Mode } from '../../../src/protocol/public/migration.ts';
 
 type World = Awaited<ReturnType<typeof fakeWorld>>;
 type Instance = World['instances'][number];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { describe, test } from 'node:test';
 import { Live } from '../../../src/mover/engine/live.ts';
-import type { Phase, Progress } from '../../../src/protocol/migration.ts';
+import type { Phase, Progress } from '../../../src/protocol/public/migration.ts';
 
 function line(phase: Phase, elapsedMs = 0): Progress {
   return {

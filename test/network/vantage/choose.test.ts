@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { candidates, kindsOf, targetsOf, whyNone } from '../../../src/network/vantage/choose.ts';
-import { probing } from '../../../src/protocol/vantage.ts';
+import { probing } from '../../../src/protocol/peer/vantage.ts';
 
 const MAC = '52:54:00:00:00:21';
 

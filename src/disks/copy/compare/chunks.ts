@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { MOST_PIECES } from '../../../protocol/disk-check.ts';
+import { MOST_PIECES } from '../../../protocol/peer/disk-check.ts';
 
 /** What of an image is compared with the other host's. */
 

@@ -1,4 +1,4 @@
-import { CHUNK_BYTES, MOST_HASHES, PIECE_BYTES } from '../../../protocol/disk-check.ts';
+import { CHUNK_BYTES, MOST_HASHES, PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
 import { hashesOf, paged } from './chunks.ts';
 import type { ImageReader } from './chunks.ts';
 

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { guestName } from '../../../protocol/names.ts';
-import type { GuestInfo, GuestRunState } from '../../../protocol/host.ts';
+import type { GuestInfo, GuestRunState } from '../../../protocol/public/host.ts';
 import { hasCode } from '../../../errors.ts';
-import type { DiscoverOptions, DiscoveredGuest, GuestHandle } from '../../driver.ts';
+import type { DiscoverOptions, DiscoveredGuest, GuestHandle } from '../../port/driver.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { connectMonitor } from '../qmp/connect.ts';
 import { describeBackends } from '../spec/backends.ts';

@@ -1,5 +1,5 @@
 import { godwitError } from '../../../errors.ts';
-import type { GuestHandle } from '../../driver.ts';
+import type { GuestHandle } from '../../port/driver.ts';
 import { readFacts } from '../guest/facts.ts';
 import { readProcess } from '../guest/process.ts';
 import type { QmpClient } from '../qmp/client.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isNfs } from '../../../protocol/nfs-url.ts';
-import type { GuestDisk, RelocationSight } from '../../disks.ts';
+import type { GuestDisk, RelocationSight } from '../../port/disks.ts';
 import { creationOf } from '../make-image.ts';
 import { parseCommandLine } from '../spec/cmdline.ts';
 import { blockNode } from '../spec/disk-schema.ts';

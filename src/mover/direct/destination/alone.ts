@@ -3,7 +3,7 @@ import { whyNotHere } from '../../../migration/direct/resolve.ts';
 import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
 import type { Proof } from '../../../migration/direct/run-right.ts';
 import { onSilence } from '../../../migration/direct/silence.ts';
-import type { ResolveAnswer, RunAt, SideView } from '../../../protocol/resolve.ts';
+import type { ResolveAnswer, RunAt, SideView } from '../../../protocol/public/resolve.ts';
 import type { Fence } from '../../../host/fencing.ts';
 import type { DestinationParts } from './parts.ts';
 

@@ -1,6 +1,6 @@
 import path from 'node:path';
-import type { DestinationSession } from '../../../drivers/driver.ts';
-import type { Assessment, Preparation } from '../../../protocol/peer.ts';
+import type { DestinationSession } from '../../../drivers/port/driver.ts';
+import type { Assessment, Preparation } from '../../../protocol/peer/migration.ts';
 import { expectBases } from './base-plan.ts';
 import type { BuildParts } from './build.ts';
 import { planImages, withPlanned } from './images.ts';

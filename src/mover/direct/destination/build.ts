@@ -1,11 +1,11 @@
-import type { DestinationSession } from '../../../drivers/driver.ts';
+import type { DestinationSession } from '../../../drivers/port/driver.ts';
 import type { AgentConfig } from '../../../config.ts';
 import { GodwitError, toGodwitError } from '../../../errors.ts';
 import type { HookFacts } from '../../../hooks/hooks.ts';
 import { runHook, runLateHook } from '../../../hooks/runner.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { tapName } from '../../../network/tap.ts';
-import type { Preparation } from '../../../protocol/peer.ts';
+import type { Preparation } from '../../../protocol/peer/migration.ts';
 import type { Ledger } from './ledger.ts';
 import { streamSetup } from './parts.ts';
 import type { DestinationParts } from './parts.ts';

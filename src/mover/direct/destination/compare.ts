@@ -2,12 +2,12 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { hashesOf } from '../../../disks/copy/compare/chunks.ts';
 import { NbdClient } from '../../../disks/copy/nbd/client.ts';
-import type { DiskWatch } from '../../../drivers/disks.ts';
-import type { DestinationSession } from '../../../drivers/driver.ts';
+import type { DiskWatch } from '../../../drivers/port/disks.ts';
+import type { DestinationSession } from '../../../drivers/port/driver.ts';
 import { godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
-import { PIECE_BYTES } from '../../../protocol/disk-check.ts';
-import type { Comparison, Rewriting } from '../../../protocol/disk-check.ts';
+import { PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
+import type { Comparison, Rewriting } from '../../../protocol/peer/disk-check.ts';
 import type { DestinationParts } from './parts.ts';
 
 /** The images that were copied, read while the guest writes to them, for the source that compares them. */

@@ -6,7 +6,7 @@ import type {
   Connection,
   ConnectionsAnswer,
   ConnectionsNews,
-} from '../../../protocol/connections.ts';
+} from '../../../protocol/peer/connections.ts';
 import { Lane } from '../../lane.ts';
 
 /** More than one migration may put in: what is beyond stays until it times out. */

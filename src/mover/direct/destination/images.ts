@@ -1,14 +1,14 @@
 import { statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentConfig } from '../../../config.ts';
-import type { DestinationSession } from '../../../drivers/driver.ts';
-import type { NewImage } from '../../../drivers/disks.ts';
+import type { DestinationSession } from '../../../drivers/port/driver.ts';
+import type { NewImage } from '../../../drivers/port/disks.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import type { DiskImage, Place } from '../../../protocol/disk.ts';
-import type { Check } from '../../../protocol/migration.ts';
+import type { Check } from '../../../protocol/public/migration.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
-import type { Preparation } from '../../../protocol/peer.ts';
+import type { Preparation } from '../../../protocol/peer/migration.ts';
 import {
   discard,
   keep,

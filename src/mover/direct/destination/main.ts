@@ -1,13 +1,13 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError } from '../../../errors.ts';
-import type { Driver } from '../../../drivers/driver.ts';
+import type { Driver } from '../../../drivers/port/driver.ts';
 import { initialDestination, knowsItNeverRan } from '../../../migration/direct/destination.ts';
 import type { DestinationEvent } from '../../../migration/direct/destination.ts';
 import { replayDestination } from '../../../migration/direct/journal.ts';
 import { destinationReportOf } from '../../../migration/report/report.ts';
 import { peerContract } from '../../../protocol/contract.ts';
-import type { Progress } from '../../../protocol/migration.ts';
-import type { DestinationMoverRequest } from '../../../protocol/mover-request.ts';
+import type { Progress } from '../../../protocol/public/migration.ts';
+import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts';
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../../../protocol/version.ts';
 import type { Listening } from '../../../rpc/listen.ts';
 import type { Handlers } from '../../../rpc/server.ts';

@@ -1,10 +1,10 @@
 import { toGodwitError } from '../../../errors.ts';
-import type { DestinationSession } from '../../../drivers/driver.ts';
+import type { DestinationSession } from '../../../drivers/port/driver.ts';
 import { judgeCall, statusOf } from '../../../migration/direct/destination.ts';
 import type { DestinationCall, DestinationState } from '../../../migration/direct/destination.ts';
 import { leaseMs } from '../../../migration/direct/silence.ts';
-import type * as peer from '../../../protocol/peer.ts';
-import type { ResolveAnswer } from '../../../protocol/resolve.ts';
+import type * as peer from '../../../protocol/peer/migration.ts';
+import type { ResolveAnswer } from '../../../protocol/public/resolve.ts';
 import { Lane } from '../../lane.ts';
 import { warmDestination } from '../warm.ts';
 import { actOnSilence, askOnReturn, followOrder, isForsaken } from './alone.ts';

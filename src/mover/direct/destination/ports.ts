@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { AgentConfig } from '../../../config.ts';
-import type { NicPlan } from '../../../drivers/driver.ts';
+import type { NicPlan } from '../../../drivers/port/driver.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
@@ -10,10 +10,10 @@ import type { Landing } from '../../../network/mapping.ts';
 import { announcePort, makePort, removePort, settleForwarding } from '../../../network/port.ts';
 import { removeProbePort } from '../../../network/segment/probe-port.ts';
 import { createTap } from '../../../network/tap.ts';
-import type { Check } from '../../../protocol/migration.ts';
+import type { Check } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import { networkName } from '../../../protocol/network.ts';
-import type { Preparation } from '../../../protocol/peer.ts';
+import type { Preparation } from '../../../protocol/peer/migration.ts';
 import { askSegments } from './segments.ts';
 
 const ANNOUNCE_MS = 10_000;

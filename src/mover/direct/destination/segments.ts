@@ -6,9 +6,9 @@ import { askSegment } from '../../../network/segment/ask.ts';
 import { isSettled, judgeSegment, toAsk } from '../../../network/segment/judge.ts';
 import type { Asked, Judgement } from '../../../network/segment/judge.ts';
 import { openProbePort } from '../../../network/segment/probe-port.ts';
-import type { Check } from '../../../protocol/migration.ts';
+import type { Check } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
-import type { Preparation } from '../../../protocol/peer.ts';
+import type { Preparation } from '../../../protocol/peer/migration.ts';
 
 /** Of all NICs together, ms: it must leave the rest of its step its time. */
 const ASK_MS = 6000;

@@ -1,7 +1,7 @@
 import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import { agentContract } from '../../../protocol/contract.ts';
-import type { DestinationMoverRequest } from '../../../protocol/mover-request.ts';
+import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts';
 import type { Reach } from '../../../rpc/reach.ts';
 import type { Connect } from '../../engine/surroundings.ts';
 import type { AskSource } from './alone.ts';

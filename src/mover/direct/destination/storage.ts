@@ -1,7 +1,7 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError, GodwitError } from '../../../errors.ts';
-import type { Check } from '../../../protocol/migration.ts';
-import type { Preparation, StorageAnswer, StorageProof } from '../../../protocol/peer.ts';
+import type { Check } from '../../../protocol/public/migration.ts';
+import type { Preparation, StorageAnswer, StorageProof } from '../../../protocol/peer/migration.ts';
 import { exportsOf, resolveOn } from '../../../disks/proof/exports.ts';
 import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
 import type { Found } from '../../../disks/proof/pools.ts';

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
-import type { SourceSession } from '../../../drivers/driver.ts';
+import type { SourceSession } from '../../../drivers/port/driver.ts';
 import { godwitError } from '../../../errors.ts';
 import { choosePath } from '../../../migration/prediction/data-path.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
-import type { Check } from '../../../protocol/migration.ts';
-import type { Preparation } from '../../../protocol/peer.ts';
+import type { Check } from '../../../protocol/public/migration.ts';
+import type { Preparation } from '../../../protocol/peer/migration.ts';
 import type { WireOffer } from '../../../protocol/wire.ts';
 import { offerOf } from '../../engine/wire.ts';
 import { saidLinkRate } from './parts.ts';

@@ -17,7 +17,7 @@ import type { StepName } from '../../../migration/direct/steps.ts';
 import { durability } from '../../../migration/direct/durability.ts';
 import { canCancel, transition } from '../../../migration/direct/transition.ts';
 import type { CancelAnswer } from '../../../protocol/contract.ts';
-import type { EndPhase, MemorySample, Progress } from '../../../protocol/migration.ts';
+import type { EndPhase, MemorySample, Progress } from '../../../protocol/public/migration.ts';
 import type { Journal } from '../../../host/journal.ts';
 import { Lane } from '../../lane.ts';
 import { Live } from '../../engine/live.ts';

@@ -1,4 +1,4 @@
-import type { DiskSample } from '../../../drivers/disks.ts';
+import type { DiskSample } from '../../../drivers/port/disks.ts';
 import { godwitError } from '../../../errors.ts';
 import type { GodwitError } from '../../../errors.ts';
 import {
@@ -10,7 +10,7 @@ import {
 } from '../../../migration/steering/disk-pace.ts';
 import type { CopyPace, DiskDecision, Look } from '../../../migration/steering/disk-pace.ts';
 import type { DiskPace } from '../../../protocol/disk.ts';
-import type { MigrationSettings } from '../../../protocol/migration.ts';
+import type { MigrationSettings } from '../../../protocol/public/migration.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import type { SourceParts } from './parts.ts';
 

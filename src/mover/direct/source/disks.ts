@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rm } from 'node:fs/promises';
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
-import type { DiskSample, DiskSource } from '../../../drivers/disks.ts';
+import type { DiskSample, DiskSource } from '../../../drivers/port/disks.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { GodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import { mayWaitFor, patienceMs } from '../../../migration/steering/disk-pace.ts';
 import { worthTelling } from '../../../migration/report/disks.ts';
 import type { DiskLink, DiskProgress } from '../../../protocol/disk.ts';
-import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/migration.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import { busy, DiskConvergence, isNearlyWhole } from './disk-convergence.ts';
 import { disksSocket as socketOf, LetGoThere } from './disks-let-go.ts';
 import { ask } from './parts.ts';

@@ -1,13 +1,13 @@
 import { systemClock } from '../../../clock.ts';
-import type { Driver, Inspection, SourceSession } from '../../../drivers/driver.ts';
-import type { FrozenImage } from '../../../drivers/disks.ts';
+import type { Driver, Inspection, SourceSession } from '../../../drivers/port/driver.ts';
+import type { FrozenImage } from '../../../drivers/port/disks.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import type {
   GuestHandle,
   HypervisorEvent,
   HypervisorStatus,
 } from '../../../migration/direct/hypervisor.ts';
-import type { MigrationSettings } from '../../../protocol/migration.ts';
+import type { MigrationSettings } from '../../../protocol/public/migration.ts';
 
 /** How often it is asked where its hypervisor stands, and between two questions, ms. */
 const STATUS_TRIES = 3;

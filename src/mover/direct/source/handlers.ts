@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
-import type { GuestHandle, Launch, SourceSession } from '../../../drivers/driver.ts';
+import type { GuestHandle, Launch, SourceSession } from '../../../drivers/port/driver.ts';
 import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError, hasCode } from '../../../errors.ts';

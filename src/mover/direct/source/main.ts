@@ -1,13 +1,13 @@
 import type { AgentConfig } from '../../../config.ts';
 import { withDeadline } from '../../../deadline.ts';
-import type { Driver } from '../../../drivers/driver.ts';
+import type { Driver } from '../../../drivers/port/driver.ts';
 import { toGodwitError } from '../../../errors.ts';
 import { replaySource } from '../../../migration/direct/journal.ts';
 import { initialSource } from '../../../migration/direct/source-state.ts';
 import type { Planned, SourceEvent } from '../../../migration/direct/source-state.ts';
-import type { EndPhase } from '../../../protocol/migration.ts';
-import { migrationSettings } from '../../../protocol/migration.ts';
-import type { SourceMoverRequest } from '../../../protocol/mover-request.ts';
+import type { EndPhase } from '../../../protocol/public/migration.ts';
+import { migrationSettings } from '../../../protocol/public/migration.ts';
+import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import { openSourceJournal } from '../../../host/journal.ts';
 import type { Log } from '../../../log.ts';
 import type { Fence } from '../../../host/fencing.ts';

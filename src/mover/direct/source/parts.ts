@@ -1,12 +1,16 @@
 import type { AgentConfig } from '../../../config.ts';
-import type { GuestHandle, StreamSetup } from '../../../drivers/driver.ts';
+import type { GuestHandle, StreamSetup } from '../../../drivers/port/driver.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
 import { holdsSwitchover, plannedDowntimeMs } from '../../../migration/steering/steering.ts';
 import type { Launch, SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
-import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/migration.ts';
-import type { Check } from '../../../protocol/migration.ts';
-import type { SourceMoverRequest } from '../../../protocol/mover-request.ts';
-import type { GuestDescription, Preparation, StreamSettings } from '../../../protocol/peer.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
+import type { Check } from '../../../protocol/public/migration.ts';
+import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
+import type {
+  GuestDescription,
+  Preparation,
+  StreamSettings,
+} from '../../../protocol/peer/migration.ts';
 import { streamTls } from '../../engine/credentials.ts';
 import { termsFor } from '../../engine/wire.ts';
 import type { SourceBases } from './bases.ts';

@@ -2,7 +2,7 @@ import { godwitError, hasCode, toGodwitError } from '../../../errors.ts';
 import { systemClock } from '../../../clock.ts';
 import type { agentContract, peerContract } from '../../../protocol/contract.ts';
 import { splitAddress, withHost } from '../../../protocol/names.ts';
-import type { Admission, Admitted } from '../../../protocol/peer.ts';
+import type { Admission, Admitted } from '../../../protocol/peer/migration.ts';
 import type { Api } from '../../../rpc/client.ts';
 import type { Reach } from '../../../rpc/reach.ts';
 import type { Connect } from '../../engine/surroundings.ts';

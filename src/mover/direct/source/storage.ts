@@ -2,7 +2,7 @@ import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
 import type { Disk, Place } from '../../../protocol/disk.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
-import type { Check } from '../../../protocol/migration.ts';
+import type { Check } from '../../../protocol/public/migration.ts';
 import { isNfs } from '../../../protocol/nfs-url.ts';
 import type { AgentConfig } from '../../../config.ts';
 import { exportOf, exportsOf, resolveOn } from '../../../disks/proof/exports.ts';

@@ -1,6 +1,6 @@
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
-import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/migration.ts';
-import type { DiskTunnel } from '../../../protocol/peer.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
+import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
 import { optimiseWhatIsHot } from '../../../small-process.ts';
 import { hostCredentials } from '../../engine/credentials.ts';
 import { budgetOf } from '../../engine/wire.ts';

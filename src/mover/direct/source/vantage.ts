@@ -10,9 +10,9 @@ import {
 } from '../../../migration/report/vantage.ts';
 import type { ClockDifference } from '../../../migration/report/vantage.ts';
 import { agentContract } from '../../../protocol/contract.ts';
-import type { MemorySample } from '../../../protocol/migration.ts';
+import type { MemorySample } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
-import type { Vantage, WatchEnd, WatchOrder, WatchResult } from '../../../protocol/vantage.ts';
+import type { Vantage, WatchEnd, WatchOrder, WatchResult } from '../../../protocol/peer/vantage.ts';
 import type { Client } from '../../../rpc/client.ts';
 import type { Connect } from '../../engine/surroundings.ts';
 import type { SourceParts } from './parts.ts';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
-import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/migration.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import { splitAddress, withHost } from '../../../protocol/names.ts';
 import type { WireReport } from '../../../protocol/wire.ts';
 import type { Wire } from '../../../wire/open.ts';

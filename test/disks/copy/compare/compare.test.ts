@@ -5,7 +5,7 @@ import { hashesOf } from '../../../../src/disks/copy/compare/chunks.ts';
 import type { ImageReader } from '../../../../src/disks/copy/compare/chunks.ts';
 import { compareImage } from '../../../../src/disks/copy/compare/compare.ts';
 import type { FarImage } from '../../../../src/disks/copy/compare/compare.ts';
-import { CHUNK_BYTES, PIECE_BYTES } from '../../../../src/protocol/disk-check.ts';
+import { CHUNK_BYTES, PIECE_BYTES } from '../../../../src/protocol/peer/disk-check.ts';
 
 const SIZE = 3 * CHUNK_BYTES + PIECE_BYTES + 512;
 const PIECES = Math.ceil(SIZE / PIECE_BYTES);

@@ -16,7 +16,7 @@ import type { QemuProcess } from '../../../../src/drivers/qemu/guest/process.ts'
 import { parseCommandLine } from '../../../../src/drivers/qemu/spec/cmdline.ts';
 import { parseNetwork, parseRamBlocks } from '../../../../src/drivers/qemu/spec/monitor-text.ts';
 import { NO_BLOCKS } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
-import { guestInfo } from '../../../../src/protocol/host.ts';
+import { guestInfo } from '../../../../src/protocol/public/host.ts';
 import { commandLine, factsOf } from '../spec/facts.ts';
 
 const processOf = (text: string, pid = 100): QemuProcess => ({

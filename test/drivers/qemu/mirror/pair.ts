@@ -8,8 +8,8 @@ import type {
   Inspection,
   SourceSession,
   StreamSetup,
-} from '../../../../src/drivers/driver.ts';
-import type { DiskSource, DiskTarget } from '../../../../src/drivers/disks.ts';
+} from '../../../../src/drivers/port/driver.ts';
+import type { DiskSource, DiskTarget } from '../../../../src/drivers/port/disks.ts';
 import { formatImages, makeEmptyFile } from '../../../../src/drivers/qemu/make-image.ts';
 import type { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';
 import { connectMonitor } from '../../../../src/drivers/qemu/qmp/connect.ts';

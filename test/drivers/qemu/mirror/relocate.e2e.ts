@@ -3,8 +3,12 @@ import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import type { DiskRelocator, GuestDisk, RelocationSight } from '../../../../src/drivers/disks.ts';
-import type { SourceSession } from '../../../../src/drivers/driver.ts';
+import type {
+  DiskRelocator,
+  GuestDisk,
+  RelocationSight,
+} from '../../../../src/drivers/port/disks.ts';
+import type { SourceSession } from '../../../../src/drivers/port/driver.ts';
 import { formatImages, makeEmptyFile } from '../../../../src/drivers/qemu/make-image.ts';
 import { connectMonitor } from '../../../../src/drivers/qemu/qmp/connect.ts';
 import type { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';

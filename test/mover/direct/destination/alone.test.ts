@@ -19,7 +19,7 @@ import {
 import { endWithSource } from '../../../../src/mover/direct/destination/with-source.ts';
 import type { Hands, Others } from '../../../../src/mover/direct/destination/alone.ts';
 import type { DestinationParts } from '../../../../src/mover/direct/destination/parts.ts';
-import type { SideView } from '../../../../src/protocol/resolve.ts';
+import type { SideView } from '../../../../src/protocol/public/resolve.ts';
 import { ADMISSION, RECORDS } from '../../../model/events.ts';
 
 const complete = { type: 'hypervisor', event: { type: 'completed' } } as const;

@@ -13,7 +13,7 @@ import type { DestinationState } from '../../../../src/migration/direct/destinat
 import { replayDestination } from '../../../../src/migration/direct/journal.ts';
 import { DestinationMover } from '../../../../src/mover/direct/destination/mover.ts';
 import { openDestinationJournal, readJournals } from '../../../../src/host/journal.ts';
-import type { Preparation } from '../../../../src/protocol/peer.ts';
+import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import { TwoHosts } from '../two-hosts.ts';
 
 const EPOCH = 5;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Driver, SourceSession } from '../../../../src/drivers/driver.ts';
+import type { Driver, SourceSession } from '../../../../src/drivers/port/driver.ts';
 import { SourceGuest } from '../../../../src/mover/direct/source/guest.ts';
-import { migrationSettings } from '../../../../src/protocol/migration.ts';
+import { migrationSettings } from '../../../../src/protocol/public/migration.ts';
 
 const HANDLE = { driver: 'fake', name: 'web1', pid: 1, startTicks: 1, monitor: '' };
 

@@ -8,7 +8,7 @@ import { DestinationPeer } from '../../../../src/mover/direct/source/peer.ts';
 import type { Connect } from '../../../../src/mover/engine/surroundings.ts';
 import { agentContract, peerContract } from '../../../../src/protocol/contract.ts';
 import { splitAddress, withHost } from '../../../../src/protocol/names.ts';
-import type { Admission, DestinationStatus } from '../../../../src/protocol/peer.ts';
+import type { Admission, DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import { client } from '../../../../src/rpc/client.ts';
 import { listenTls } from '../../../../src/rpc/listen.ts';
 import type { Listening } from '../../../../src/rpc/listen.ts';

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { godwitError } from '../../../../src/errors.ts';
 import { DestinationPeer } from '../../../../src/mover/direct/source/peer.ts';
-import type { Admission, DestinationStatus } from '../../../../src/protocol/peer.ts';
+import type { Admission, DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import type { Connect } from '../../../../src/mover/engine/surroundings.ts';
 import { client } from '../../../../src/rpc/client.ts';
 import type { Listening } from '../../../../src/rpc/listen.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { replaySource } from '../../../../src/migration/direct/journal.ts';
-import { mode } from '../../../../src/protocol/migration.ts';
+import { mode } from '../../../../src/protocol/public/migration.ts';
 import { assertMoved, assertStayed, openHeld } from '../ends.ts';
 import { Stage, hostsFor, killSourceAt, spareSource } from '../stage.ts';
 import type { Hosts } from '../stage.ts';

@@ -13,7 +13,7 @@ import type {
   WatchEnd,
   WatchOrder,
   WatchResult,
-} from '../../../../src/protocol/vantage.ts';
+} from '../../../../src/protocol/peer/vantage.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:02Z');
 const ID = 'm-11111111';

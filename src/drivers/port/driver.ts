@@ -1,0 +1,248 @@
+import type {
+  GuestHandle,
+  HypervisorEvent,
+  HypervisorStatus,
+} from '../../migration/direct/hypervisor.ts';
+import type { GuestInfo, HypervisorInfo } from '../../protocol/public/host.ts';
+import type { Check, Compression, MemorySample, Mode } from '../../protocol/public/migration.ts';
+import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
+
+import type { Launch } from '../../migration/direct/source-state.ts';
+import type { DiskRelocator, DiskSource, DiskTarget, FrozenImage } from './disks.ts';
+
+export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch };
+
+/**
+ * The port that every hypervisor driver implements. The core asks for capabilities and never for a driver's name.
+ * Every call takes a signal and settles soon after it aborts; every call may be repeated (recovery does).
+ * Errors are of the table in errors.ts; a hypervisor's own words are kept in them.
+ */
+export interface Driver {
+  readonly name: string;
+  readonly capabilities: DriverCapabilities;
+  /** Hypervisor programs on this host. */
+  hypervisors(signal: AbortSignal): Promise<HypervisorInfo[]>;
+  /**
+   * Guests of this host, whoever started them. A guest whose monitor somebody else holds is listed with `manager`.
+   * `busy` names guests that a mover of ours holds now: they are listed from their process alone.
+   */
+  discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]>;
+  /**
+   * Starts the hypervisor of a guest anew by `launch`, as a machine that had lost its power; `handle` is the one that
+   * has ended. Started already by an earlier call: answers the same again. Absent where the driver cannot.
+   */
+  relaunch?(handle: GuestHandle, launch: Launch, signal: AbortSignal): Promise<GuestHandle>;
+  /** Takes hold of a running guest. GODWIT_GUEST_MANAGED when its monitor is held by another. */
+  openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession>;
+  /** Makes ready to build the paused counterpart; starts nothing yet. */
+  openDestination(options: DestinationOptions): Promise<DestinationSession>;
+  /**
+   * Offers images that no guest writes to any more for reading on the unix `socket`, each under its node's name, for as
+   * long as `work` takes. Absent where the driver cannot.
+   */
+  openFrozen?<T>(
+    images: readonly FrozenImage[],
+    socket: string,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T>;
+  /** What the guests below a directory need now and then from whoever is there all the time. */
+  tend?(guestsDir: string): Promise<void>;
+}
+
+export interface DriverCapabilities {
+  /** direct: Godwit owns each step and the data path; managed: a manager moves the memory for us. */
+  readonly shape: 'direct' | 'managed';
+  readonly modes: readonly Mode[];
+  readonly compression: readonly Compression[];
+  readonly maxStreams: number;
+  /** A broken post-copy stream can be taken up again. */
+  readonly postcopyRecovery: boolean;
+}
+
+export interface DiscoverOptions {
+  readonly host: string;
+  readonly busy: ReadonlySet<string>;
+  /** Guests known by configuration: name and monitor socket. */
+  readonly configured: readonly { readonly name: string; readonly qmp: string }[];
+}
+
+export interface DiscoveredGuest {
+  readonly info: GuestInfo;
+  /** Absent where nothing can be done with it (no monitor found, or another manager's). */
+  readonly handle?: GuestHandle;
+}
+
+/** TLS for the hypervisor's own stream: PEM files in a directory made for this migration (0700). */
+export interface StreamTls {
+  /** ca.crt, host.crt, host.key of this host. */
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Where the driver may lay out files as its hypervisor wants them. */
+  readonly directory: string;
+  /** Name of the other host: the destination checks the client certificate's name, the source the server's. */
+  readonly peer: string;
+}
+
+export interface StreamSetup extends StreamSettings {
+  readonly maxDowntimeMs: number;
+  /** The guest has disks: no image is taken hold of before the guest is to run. */
+  readonly disks?: boolean;
+  /** Source: stop in `pre-switchover` until continueSwitchover. Without it the switch takes place by itself. */
+  readonly holdSwitchover?: boolean;
+  readonly maxBandwidth?: number;
+  readonly tls: boolean;
+  readonly credentials?: StreamTls;
+  /** Destination: memory comes over this unix socket of its host, which it makes, and not over the network. */
+  readonly socket?: string;
+}
+
+export interface Inspection {
+  readonly description: GuestDescription;
+  /** Findings on the source alone: state, devices that cannot move, options its hypervisor lacks. */
+  readonly checks: readonly Check[];
+  /** The guest's NICs with the ports of this host that they use; absent where the driver does not know. */
+  readonly nics?: readonly SourceNic[];
+  /** Path on this host of each image of its disks, by block node; absent without disks. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Why a copy of an image would not be the same as it, by block node; only of those of which it is so. */
+  readonly uncopyable?: Readonly<Record<string, string>>;
+}
+
+/** A NIC of a running guest: the id of its backend, and the port of this host that it uses. */
+export interface SourceNic {
+  readonly id: string;
+  readonly mac: string;
+  readonly port: string;
+}
+
+export interface Session {
+  /** Calls back in order of occurrence, starting with what is already so. Returns a function that stops it. */
+  onEvent(listener: (event: HypervisorEvent) => void): () => void;
+  status(signal: AbortSignal): Promise<HypervisorStatus>;
+  /** Lets go of the hypervisor (which goes on as it is). */
+  close(): Promise<void>;
+}
+
+export interface SourceSession extends Session {
+  readonly handle: GuestHandle;
+  /** Why its hypervisor cannot send such a stream; undefined: it can. */
+  whyNot(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<string | undefined>;
+  /** Absent where the driver cannot copy disks. */
+  readonly disks?: DiskSource;
+  /** Absent where the driver cannot move a disk on its host. */
+  readonly relocator?: DiskRelocator;
+  /** Network ports (taps) of this host that the guest's NICs use now; removed once the guest has left. */
+  ports(signal: AbortSignal): Promise<string[]>;
+  /** Describes the guest as it is now: queried, with everything the destination must rebuild. */
+  inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection>;
+  /** How its hypervisor was started, so that it can be started anew; GODWIT_RESTART says why it cannot. Absent with `relaunch`. */
+  launch?(signal: AbortSignal): Promise<Launch>;
+  /** Sets capabilities and parameters, and TLS objects; starts nothing. */
+  configure(setup: StreamSetup, signal: AbortSignal): Promise<void>;
+  /** Begins to send memory to host:port, or to `unix:PATH` on its own host; `tlsHostname` is the name in the destination's certificate. */
+  startMemory(address: string, tlsHostname: string | undefined, signal: AbortSignal): Promise<void>;
+  sample(signal: AbortSignal): Promise<MemorySample>;
+  /** While running. */
+  adjust(
+    change: { maxBandwidth?: number; maxDowntimeMs?: number },
+    signal: AbortSignal,
+  ): Promise<void>;
+  startPostcopy(signal: AbortSignal): Promise<void>;
+  /** After pre-switchover, where the switchover is held: let the last state go. */
+  continueSwitchover(signal: AbortSignal): Promise<void>;
+  /** Ends with the guest running here, when it is still the source's to run; waits until that is so. */
+  cancel(signal: AbortSignal): Promise<HypervisorStatus>;
+  /** Post-copy, after `postcopy-paused`: go on over a new connection. */
+  recover(address: string, tlsHostname: string | undefined, signal: AbortSignal): Promise<void>;
+  /** Runs the guest here again after everything was handed over. Only with the right to run in hand. */
+  resumeGuest(signal: AbortSignal): Promise<void>;
+  /** It must not run here, and does or may in a moment: stands still when this resolves, memory and all kept. */
+  stopGuest(signal: AbortSignal): Promise<void>;
+  /** Takes back what configure set, so that the guest is as it was found. */
+  unconfigure(signal: AbortSignal): Promise<void>;
+  /** Ends the hypervisor's process, after the destination runs. Waits until it is gone; removes its sockets. */
+  quit(signal: AbortSignal): Promise<void>;
+}
+
+export interface DestinationOptions {
+  readonly host: string;
+  readonly guest: string;
+  /** Directory of this guest on this host: sockets, pid file, log (0700). */
+  readonly guestDir: string;
+  readonly imageDirs: readonly string[];
+  /** Source bridge -> bridge here, where the names differ; looked up anew each time. */
+  readonly bridges: Readonly<Record<string, string>>;
+  readonly listenHost: string;
+  readonly ports: { readonly from: number; readonly to: number };
+  /** Set when a new mover takes over: the guest's process may already be there. */
+  readonly handle?: GuestHandle;
+}
+
+/** A NIC of the guest and the port of this host that it will use. */
+export interface NicPlan {
+  /** The driver's id of the NIC's backend. */
+  readonly id: string;
+  readonly mac: string;
+  /** Bridge here that its port joins; absent where the core knows how its port is attached. */
+  readonly bridge?: string;
+  /** The NIC has several queues, so its port must be made for that. */
+  readonly multiQueue?: boolean;
+}
+
+/** Where a hypervisor waits for memory: host:port, or `unix:PATH`. */
+export interface Listens {
+  readonly memoryAddress: string;
+}
+
+export interface DestinationSession extends Session {
+  /** Absent where the driver cannot take disks that are copied. */
+  readonly disks?: DiskTarget;
+  /**
+   * Checks the description against this host (hypervisor, machine type, processor, devices, images, bridges, ports).
+   * `files`: the path here of each image of its disks, by block node.
+   */
+  assess(
+    description: GuestDescription,
+    stream: StreamSettings,
+    signal: AbortSignal,
+    files?: ReadonlyMap<string, string>,
+  ): Promise<Check[]>;
+  /** NICs that need a port before `start`. */
+  nics(description: GuestDescription): NicPlan[];
+  /**
+   * Starts the paused hypervisor, `ports` naming the tap of each NIC, and listens for memory.
+   * Started already: answers the same again. Resolves to where it listens.
+   */
+  start(
+    description: GuestDescription,
+    setup: StreamSetup,
+    ports: ReadonlyMap<string, string>,
+    signal: AbortSignal,
+    files?: ReadonlyMap<string, string>,
+  ): Promise<{ handle: GuestHandle; memoryAddress: string }>;
+  /**
+   * Post-copy: waits until everything is here that the guest needs to run but for its pages; GODWIT_HYPERVISOR_LOST
+   * where that will never be. Absent where `resumeGuest` may be called at any time.
+   */
+  ready?(signal: AbortSignal): Promise<void>;
+  /** Runs the guest. Only after commit. Running already: nothing. */
+  resumeGuest(signal: AbortSignal): Promise<void>;
+  /**
+   * Once it is lost: whether it never ran the guest, by proof. Known only to the session that started it and has heard all
+   * that it said; absent, or false: not known.
+   */
+  neverRan?(signal: AbortSignal): Promise<boolean>;
+  /** Tells the network where the guest is now. */
+  announce(signal: AbortSignal): Promise<void>;
+  /**
+   * Post-copy, after the stream broke or stands still: lets go of it and listens anew, on `host` where that is given
+   * (another address of this host), or on the unix `socket`. What an earlier call opened and nobody came to is closed.
+   */
+  listenAgain(signal: AbortSignal, host?: string, socket?: string): Promise<Listens>;
+  /** Takes back what only the migration needed (TLS objects, capabilities); the guest runs on. */
+  settle(signal: AbortSignal): Promise<void>;
+  /** Ends the hypervisor's process, if there is one, and removes what start made, the guest's directory included. */
+  destroy(signal: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { nodeName } from '../disk.ts';
+import { bytes } from '../names.ts';
+import { epochBody } from './migration.ts';
+
+/** Images that were copied, compared after the move as they were at the switch: by hashes, never by their bytes. */
+
+/** Of one call, and of what one hash stands for, bytes. */
+export const MOST_HASHES = 256;
+export const MOST_PIECES = 4096;
+export const CHUNK_BYTES = 1024 ** 2;
+export const PIECE_BYTES = 64 * 1024;
+
+/** Of what is zero: nothing. */
+const chunkHash = z
+  .string()
+  .max(32)
+  .regex(/^([0-9a-f]{32})?$/);
+
+export const comparison = epochBody.extend({
+  node: nodeName,
+  unit: z.union([z.literal(CHUNK_BYTES), z.literal(PIECE_BYTES)]),
+  from: bytes,
+  hashes: z.array(chunkHash).min(1).max(MOST_HASHES),
+});
+export type Comparison = z.infer<typeof comparison>;
+
+/** Which of the hashes are of something else there. */
+export const compared = z.object({
+  differ: z.array(z.number().int().nonnegative().max(MOST_HASHES)).max(MOST_HASHES),
+});
+
+/** Which of these pieces has the guest written to since the switch? `anew`: as of now, all writes under way included. */
+export const rewriting = epochBody.extend({
+  node: nodeName,
+  anew: z.boolean(),
+  pieces: z.array(bytes).min(1).max(MOST_PIECES),
+});
+export type Rewriting = z.infer<typeof rewriting>;
+export const rewritten = z.object({ rewritten: z.array(z.boolean()).max(MOST_PIECES) });

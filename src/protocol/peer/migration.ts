@@ -1,0 +1,170 @@
+import { z } from 'zod';
+import { baseImage } from './base-image.ts';
+import { disk, MAX_PLACES, nodeName, place, proofAnswer, proofPlace } from '../disk.ts';
+import { serialError } from '../errors.ts';
+import { check, compression, mode } from '../public/migration.ts';
+import {
+  address,
+  bytes,
+  guestName,
+  hostName,
+  migrationId,
+  moment,
+  ms,
+  shortText,
+} from '../names.ts';
+import { networkMap, nicNetworks } from '../network.ts';
+import { wireOffer, wireSession, wireTerms } from '../wire.ts';
+
+/**
+ * What two hosts say to each other about one migration. A peer names a guest and describes its devices;
+ * it never names a path or a command of the other host.
+ */
+
+export const epoch = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
+
+/** Source agent/mover -> destination agent: is there room, and start a mover. Idempotent by id. */
+export const admission = z.object({
+  id: migrationId,
+  guest: guestName,
+  from: hostName,
+  memoryBytes: bytes,
+  epoch,
+  timeoutMs: ms,
+});
+export type Admission = z.infer<typeof admission>;
+
+/** The destination's mover is listening there, with the host's certificate. */
+export const admitted = z.object({
+  moverAddress: address,
+  version: z.number().int(),
+  /** The host can take memory over the wire. */
+  wire: wireOffer.optional(),
+});
+export type Admitted = z.infer<typeof admitted>;
+
+/** A guest as its driver describes it; `spec` is read by the same driver on the other side, with its own schema. */
+export const guestDescription = z.object({
+  driver: z.string().max(32),
+  name: guestName,
+  uuid: z.string().max(64).optional(),
+  memoryBytes: bytes,
+  vcpus: z.number().int().min(1).max(4096),
+  hypervisorVersion: z.string().max(64),
+  disks: z.array(disk).max(64).optional(),
+  spec: z.unknown(),
+});
+export type GuestDescription = z.infer<typeof guestDescription>;
+
+/** How the stream will be sent: both ends must be set alike. */
+export const streamSettings = z.object({
+  mode,
+  streams: z.number().int().min(1).max(16),
+  compress: compression,
+  tls: z.boolean(),
+});
+export type StreamSettings = z.infer<typeof streamSettings>;
+
+/** Source mover -> destination mover: check, and build the paused guest. Idempotent. */
+export const preparation = z.object({
+  epoch,
+  description: guestDescription,
+  // Between hosts there is no other: a source that would send in clear text finds nobody who listens.
+  stream: streamSettings.extend({ tls: z.literal(true) }),
+  /** Memory comes over the wire; absent: from hypervisor to hypervisor. */
+  wire: wireTerms.optional(),
+  /** How the guest's NICs are attached at the source; absent: by the bridges of its description alone. */
+  networks: nicNetworks.optional(),
+  /** What the user maps: link of the source -> link of the destination. */
+  networkMap: networkMap.optional(),
+  /** Where the images of its disks were found at the destination, which all of them share with the source. */
+  places: z.array(place).max(MAX_PLACES).optional(),
+  /** Images that will be copied: to be assessed, where the source has each; to be made, where the destination said. */
+  copies: z.array(place).max(MAX_PLACES).optional(),
+  /** Images that the guest only reads, on the source's own storage: where the source has each. */
+  bases: z.array(place).max(MAX_PLACES).optional(),
+});
+export type Preparation = z.infer<typeof preparation>;
+
+export const prepared = z.object({
+  /** Where the destination's hypervisor listens for memory. */
+  memoryAddress: address,
+  /** The name in the destination's certificate. */
+  tlsHostname: hostName,
+  /** Over the wire: the session that waits there, and for nothing else. */
+  wire: wireSession.optional(),
+});
+export type Prepared = z.infer<typeof prepared>;
+
+export const assessment = z.object({
+  checks: z.array(check).max(256),
+  /** Where it will make the images that are to be copied; absent where it would make none. */
+  copies: z.array(place).max(MAX_PLACES).optional(),
+});
+export type Assessment = z.infer<typeof assessment>;
+
+/** Source mover -> destination mover: is this the same storage? The answers come in the order of the places. */
+export const storageProof = z.object({ places: z.array(proofPlace).max(MAX_PLACES) });
+export type StorageProof = z.infer<typeof storageProof>;
+export const storageAnswer = z.object({ places: z.array(proofAnswer).max(MAX_PLACES) });
+export type StorageAnswer = z.infer<typeof storageAnswer>;
+
+export const epochBody = z.object({ epoch });
+
+/** `watch`: what the guest writes to the copies from here on is kept account of, so that they can be compared. */
+export const diskEnd = epochBody.extend({ watch: z.boolean().optional() });
+
+/** For how long the links of the disks' session may be cut, ms. */
+const graceMs = z.number().int().min(1000).max(120_000);
+export const diskOffer = epochBody.extend({ linkGraceMs: graceMs });
+
+/** Where the destination's mover waits for the bytes of disks: a session of its own for each time that it is asked. */
+export const diskTunnel = wireSession.extend({ address });
+export type DiskTunnel = z.infer<typeof diskTunnel>;
+
+/** Source mover -> destination mover, before anything is built: which of these has it, and where will it make the others? */
+export const seeding = preparation.extend({
+  bases: z.array(baseImage).min(1).max(MAX_PLACES),
+  linkGraceMs: graceMs,
+});
+export type Seeding = z.infer<typeof seeding>;
+
+export const seedAnswer = z.object({
+  checks: z.array(check).max(MAX_PLACES),
+  /** Block nodes whose images are to be sent, in this order. */
+  send: z.array(nodeName).max(MAX_PLACES),
+  /** Where it waits for them; absent where none is to be sent. */
+  tunnel: diskTunnel.optional(),
+});
+export type SeedAnswer = z.infer<typeof seedAnswer>;
+
+/** `lost`: the source says that no copy of the guest is whole any more. */
+export const releaseBody = epochBody.extend({ lost: z.boolean().optional() });
+
+/** The destination's answer to commit: it runs, since when (its own wall clock), and how long `cont` took. */
+export const running = z.object({ epoch, runningAt: moment, resumeMs: ms });
+export type Running = z.infer<typeof running>;
+
+/** The destination's word, synced, that it has not run and never will under this epoch. */
+export const refused = z.object({ epoch, refused: z.literal(true) });
+
+/** What the destination's side knows; the source's mover polls it and reads it after a takeover. */
+export const destinationStatus = z.object({
+  id: migrationId,
+  epoch,
+  state: z.enum(['admitted', 'prepared', 'armed', 'running', 'refused', 'released', 'finished']),
+  hypervisor: z.enum([
+    'none',
+    'incoming',
+    'paused',
+    'running',
+    'postcopy',
+    'postcopy-paused',
+    'gone',
+  ]),
+  error: serialError.optional(),
+  note: shortText.optional(),
+  /** From the order to run here to the first frame through one of its ports; absent until one has come. */
+  firstFrameMs: ms.optional(),
+});
+export type DestinationStatus = z.infer<typeof destinationStatus>;

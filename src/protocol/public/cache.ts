@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { bytes, guestName, shortText } from '../names.ts';
+import { route } from '../route.ts';
+import { sharing } from '../wire.ts';
+
+/** What a host keeps of guests' memory, and what a user of it may ask. */
+
+const file = z.string().min(1).max(4096);
+const count = z.number().int().nonnegative();
+
+export const cacheStatus = z.object({
+  directory: file,
+  bytes,
+  mostBytes: bytes,
+  scope: sharing,
+  /** Why nothing can be kept or found. */
+  unusable: shortText.optional(),
+  /** Pages of guests, 4096 bytes each. */
+  pages: count,
+  /** Files that are indexed where they lie; `changed`: since then, so that they must be seeded again. */
+  seeds: z.array(z.object({ file, pages: count, changed: z.boolean() })).max(10_000),
+  /** Guests of which it is known what their memory held when they were here last. */
+  guests: z.array(guestName).max(100_000),
+});
+export type CacheStatus = z.infer<typeof cacheStatus>;
+
+/** `guest` or `tenant`: whose circle is seeded, where the scope is not the whole host. */
+export const seedRequest = z.object({
+  file,
+  guest: guestName.optional(),
+  tenant: z.string().min(1).max(128).optional(),
+});
+export type SeedRequest = z.infer<typeof seedRequest>;
+
+export const seeded = z.object({ file, pages: count });
+export const pruned = z.object({ freedBytes: bytes, bytes });
+
+/** Routes of an agent for its host's cache; a part of agentContract. */
+export const cacheRoutes = {
+  cache: route({
+    method: 'GET',
+    path: '/v1/cache',
+    summary: 'What this host keeps of guests’ memory for the wire',
+    access: 'viewer',
+    response: cacheStatus,
+  }),
+  seedCache: route({
+    method: 'POST',
+    path: '/v1/cache/seed',
+    summary: 'Index a file of this host, so that what it holds need not travel',
+    // It names a path, which nobody may do from afar.
+    access: 'local',
+    body: seedRequest,
+    response: seeded,
+  }),
+  pruneCache: route({
+    method: 'POST',
+    path: '/v1/cache/prune',
+    summary: 'Drop the oldest until at most so many bytes are kept',
+    access: 'operator',
+    body: z.object({ bytes }),
+    response: pruned,
+  }),
+};

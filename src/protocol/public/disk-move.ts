@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import { serialError } from '../errors.ts';
+import { bytes, guestName, hostName, moment, ms, shortText } from '../names.ts';
+import { guestHandle } from '../mover/request.ts';
+
+/** A running guest's disk that is moved to another place of its own host. */
+
+export const diskMoveId = z.string().regex(/^d-[0-9a-z]{8,32}$/, 'the id of a disk’s move: d-...');
+const file = z.string().min(1).max(4096);
+
+export const diskMoveRequest = z.object({
+  guest: guestName,
+  /** As `godwit guest` names it. */
+  disk: z.string().min(1).max(256),
+  /** A file that is not there yet or a directory, below one of the host's `storage`; or the last part of such a one's path. */
+  to: file,
+  /** Cap for what is copied, bytes/s. */
+  maxBandwidth: z.number().int().min(1024).optional(),
+  /** The old image stays, under another name; absent: it is removed. */
+  keepSource: z.boolean().optional(),
+});
+export type DiskMoveRequest = z.infer<typeof diskMoveRequest>;
+
+/** All that another agent needs to bring it to its end; plain data, the first record of its journal. */
+export const diskMovePlan = z.object({
+  id: diskMoveId,
+  request: diskMoveRequest,
+  handle: guestHandle,
+  createdAt: moment,
+  /** The image that the guest writes to, as it lies here, and which file that is. */
+  from: file,
+  identity: z.string().max(64),
+  /** Where the new one will be, and the directories that are made for it. */
+  to: file,
+  directories: z.array(file).max(64),
+  /** What the driver goes by. */
+  work: z.unknown(),
+});
+export type DiskMovePlan = z.infer<typeof diskMovePlan>;
+
+export const diskMoveState = z.enum([
+  'planned',
+  'copying',
+  'switching',
+  'tidying',
+  'undoing',
+  'done',
+  'failed',
+  'cancelled',
+]);
+export type DiskMoveState = z.infer<typeof diskMoveState>;
+
+export function isMoveEnd(state: DiskMoveState): boolean {
+  return state === 'done' || state === 'failed' || state === 'cancelled';
+}
+
+/** Where it stands, and after its end what it came to. */
+export const diskMoveProgress = z.object({
+  id: diskMoveId,
+  guest: guestName,
+  host: hostName,
+  disk: z.string().max(256),
+  from: file,
+  to: file,
+  state: diskMoveState,
+  copiedBytes: bytes,
+  /** Grows with what the guest writes meanwhile. */
+  totalBytes: bytes,
+  /** bytes/s; 0 while it is not known. */
+  rate: bytes,
+  etaMs: ms.optional(),
+  elapsedMs: ms,
+  startedAt: moment,
+  /** For so long at most the guest's writes to it waited for the switch; absent where another agent had begun it. */
+  waitedMs: ms.optional(),
+  /** What is waited for, or what was not to be done at its end. */
+  note: shortText.optional(),
+  /** The old image, where it was not removed. */
+  kept: file.optional(),
+  error: serialError.optional(),
+});
+export type DiskMoveProgress = z.infer<typeof diskMoveProgress>;

@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { address, bytes, guestName, hostName, migrationId, shortText } from '../names.ts';
+
+const name64 = z.string().max(128);
+
+/** A hypervisor program on a host. */
+export const hypervisorInfo = z.object({
+  driver: name64,
+  binary: shortText,
+  version: name64,
+  /** Versioned machine types it can make, e.g. pc-q35-7.2. */
+  machineTypes: z.array(name64).max(512),
+  accelerators: z.array(name64).max(8),
+});
+export type HypervisorInfo = z.infer<typeof hypervisorInfo>;
+
+/** What a host is and has; `godwit hosts`. */
+export const hostInfo = z.object({
+  name: hostName,
+  address,
+  version: name64,
+  protocolVersions: z.array(z.number().int()).max(16),
+  processor: z.object({
+    model: shortText,
+    cores: z.number().int(),
+    features: z.array(name64).max(1024),
+  }),
+  memoryBytes: bytes,
+  memoryAvailableBytes: bytes,
+  links: z
+    .array(
+      z.object({
+        name: name64,
+        kind: name64,
+        mtu: z.number().int(),
+        up: z.boolean(),
+        master: name64.optional(),
+        addresses: z.array(name64).max(64),
+      }),
+    )
+    .max(4096),
+  bridges: z.array(name64).max(1024),
+  hypervisors: z.array(hypervisorInfo).max(32),
+  guests: z.number().int(),
+  migrations: z.object({ in: z.number().int(), out: z.number().int() }),
+});
+export type HostInfo = z.infer<typeof hostInfo>;
+
+/** A line of `godwit hosts`: this host in full, peers as far as they answer. */
+export const hostEntry = z.object({
+  name: hostName,
+  address,
+  self: z.boolean(),
+  status: z.enum(['up', 'unreachable', 'untrusted', 'incompatible']),
+  reason: shortText.optional(),
+  info: hostInfo.optional(),
+});
+export type HostEntry = z.infer<typeof hostEntry>;
+
+export const guestRunState = z.enum([
+  'running',
+  'paused',
+  'incoming',
+  'migrating',
+  'stopped',
+  'unknown',
+]);
+export type GuestRunState = z.infer<typeof guestRunState>;
+
+/** A guest that this host has; `godwit guests`. */
+export const guestInfo = z.object({
+  name: guestName,
+  host: hostName,
+  driver: name64,
+  uuid: name64.optional(),
+  state: guestRunState,
+  pid: z.number().int().optional(),
+  memoryBytes: bytes.optional(),
+  vcpus: z.number().int().optional(),
+  machineType: name64.optional(),
+  hypervisorVersion: name64.optional(),
+  accelerator: name64.optional(),
+  /** Who else holds it (libvirt, Proxmox...): such a guest is listed and not moved here. */
+  manager: name64.optional(),
+  nics: z
+    .array(z.object({ id: name64, mac: name64, bridge: name64.optional() }))
+    .max(64)
+    .default([]),
+  devices: z
+    .array(z.object({ id: name64, type: name64 }))
+    .max(1024)
+    .default([]),
+  /** Its disks, each with the image that it writes to, where the agent could see them. */
+  disks: z
+    .array(
+      z.object({ name: z.string().max(256), file: z.string().max(4096), format: name64, bytes }),
+    )
+    .max(256)
+    .optional(),
+  /** What would stop it from moving, in words; empty when nothing is known to. */
+  unmovable: z.array(shortText).max(64).default([]),
+  migration: migrationId.optional(),
+});
+export type GuestInfo = z.infer<typeof guestInfo>;

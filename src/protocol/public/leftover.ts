@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { shortText } from '../names.ts';
+
+/** What an earlier crash has left on a host, one thing each. */
+export const leftover = z.object({
+  kind: z.enum([
+    /** A migration's directory in which nothing had begun. */
+    'migration-directory',
+    /** A migration that has not ended and that no mover works on. */
+    'migration-unfinished',
+    /** A hypervisor that waits for memory which will not come. */
+    'hypervisor',
+    'tap',
+    'guest-directory',
+    'socket',
+    'tls-files',
+    'temporary-file',
+  ]),
+  /** A path, a tap's name, or `process PID`. */
+  what: shortText,
+  guest: z.string().max(128).optional(),
+  migration: z.string().max(128).optional(),
+  /** Nothing that runs or is under way can need it. */
+  safe: z.boolean(),
+  why: shortText,
+});
+export type Leftover = z.infer<typeof leftover>;
+
+export const leftoverList = z.object({ leftovers: z.array(leftover).max(10_000) });
+
+export const clearedList = z.object({
+  cleared: z.array(leftover).max(10_000),
+  left: z.array(leftover.extend({ failed: shortText.optional() })).max(10_000),
+});
+export type ClearedList = z.infer<typeof clearedList>;

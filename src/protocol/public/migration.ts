@@ -1,0 +1,259 @@
+import { z } from 'zod';
+import { diskCheck, diskLink, diskPace, diskProgress } from '../disk.ts';
+import { serialError } from '../errors.ts';
+import {
+  bytes,
+  guestName,
+  hostName,
+  migrationId,
+  moment,
+  ms,
+  pathAddress,
+  shortText,
+} from '../names.ts';
+import { networkMap } from '../network.ts';
+import { vantages } from '../peer/vantage.ts';
+import { wireFigures } from '../wire.ts';
+
+/** How memory moves: before the switch, after it, or first one and then the other. */
+export const mode = z.enum(['precopy', 'postcopy', 'hybrid']);
+export type Mode = z.infer<typeof mode>;
+
+export const compression = z.enum(['none', 'zstd', 'xbzrle']);
+export type Compression = z.infer<typeof compression>;
+
+/**
+ * The way of memory: from hypervisor to hypervisor, or through the movers, which send only what the other side cannot
+ * know; `auto` takes the one that is predicted to be sooner there.
+ */
+export const dataPath = z.enum(['auto', 'native', 'wire']);
+export type DataPath = z.infer<typeof dataPath>;
+
+/** What the user asks of a migration; every wait is bounded by `timeoutMs`. */
+export const migrationSettings = z.object({
+  mode: mode.default('precopy'),
+  /** The longest switchover that pre-copy may plan for, ms. */
+  maxDowntimeMs: z.number().int().min(1).max(60_000).default(100),
+  /** Cap for the memory stream, bytes/s; absent: what the link gives. */
+  maxBandwidth: z.number().int().min(1024).optional(),
+  /** Parallel memory streams; 1 is QEMU's single stream. */
+  streams: z.number().int().min(1).max(16).default(1),
+  compress: compression.default('none'),
+  /** How long the whole migration may take before it is rolled back, ms. */
+  timeoutMs: z.number().int().min(1000).max(86_400_000).default(600_000),
+  /** Hybrid: rounds of pre-copy before post-copy takes over, when it has not converged earlier. */
+  hybridRounds: z.number().int().min(1).max(50).default(3),
+  /** Other ways to the destination, tried in order where its own address does not answer; absent: those it is known by. */
+  pathAddresses: z.array(pathAddress).max(8).optional(),
+  /**
+   * What follows when the destination dies for good while the guest's memory is spread over both hosts: leave all as it
+   * is, or start the guest anew at the source, as a machine that lost its power.
+   */
+  onLost: z.enum(['hold', 'restart']).default('hold'),
+  /** Absent: native. */
+  path: dataPath.optional(),
+  /** Wire: for how long its links may be cut before the hypervisor sees it, ms; absent: DEFAULT_LINK_GRACE_MS. */
+  linkGraceMs: z.number().int().min(1000).max(120_000).optional(),
+  /** Disks that are copied are kept at the source, under another name; absent: removed once the guest runs elsewhere. */
+  keepSource: z.boolean().optional(),
+  /**
+   * A guest that writes to its disks faster than they can be copied: its writes wait for their copies, or the migration
+   * is given up; absent: slow.
+   */
+  diskWrites: z.enum(['slow', 'refuse']).optional(),
+  /** Disks that are copied are compared afterwards, as they were at the switch. */
+  verifyDisks: z.boolean().optional(),
+  /** Network of the source (a bridge) -> network of the destination, where they are not found by name, VLAN or VNI. */
+  networks: networkMap.optional(),
+});
+export type MigrationSettings = z.infer<typeof migrationSettings>;
+
+/** How a hypervisor sends memory where `auto` chose that too. */
+export const chosenStream = migrationSettings.pick({ streams: true, compress: true }).required();
+export type ChosenStream = z.infer<typeof chosenStream>;
+
+export const DEFAULT_LINK_GRACE_MS = 60_000;
+
+export const migrationRequest = migrationSettings.extend({
+  guest: guestName,
+  to: hostName,
+});
+export type MigrationRequest = z.infer<typeof migrationRequest>;
+
+/** Where a migration stands, in the order in which it passes through. */
+export const phase = z.enum([
+  'planned',
+  'checking',
+  'seeding',
+  'preparing',
+  'disks',
+  'memory',
+  'switchover',
+  'handover',
+  'draining',
+  'verifying',
+  'cleanup',
+  'undoing',
+  'done',
+  'failed',
+  'cancelled',
+  'held',
+  'lost',
+]);
+export type Phase = z.infer<typeof phase>;
+
+/** Phases that a migration does not leave by itself. */
+export const END_PHASES = [
+  'done',
+  'failed',
+  'cancelled',
+  'held',
+  'lost',
+] as const satisfies Phase[];
+export type EndPhase = (typeof END_PHASES)[number];
+export function isEnd(value: Phase): value is EndPhase {
+  return (END_PHASES as readonly Phase[]).includes(value);
+}
+
+/** One look at the memory stream, as the hypervisor reports it. */
+export const memorySample = z.object({
+  /** Bytes of guest memory in all. */
+  totalBytes: bytes,
+  /** Bytes not yet sent in this round. */
+  remainingBytes: bytes,
+  /** Bytes sent on the wire since the start, all streams. */
+  transferredBytes: bytes,
+  /** Zero and unchanged pages that travelled as a note, bytes. */
+  skippedBytes: bytes,
+  /** bytes/s over the hypervisor's last interval; 0 before it knows. */
+  rate: bytes,
+  /** bytes/s of guest memory made dirty; 0 before the first round ends. */
+  dirtyRate: bytes,
+  /** 1 while the first pass runs. */
+  round: z.number().int().nonnegative(),
+  /** The hypervisor's expectation, ms; absent before it knows. */
+  expectedDowntimeMs: ms.optional(),
+  /** The hypervisor's figure once the switch is over, ms. */
+  downtimeMs: ms.optional(),
+  /** Hypervisor's own total so far, ms. */
+  totalMs: ms,
+  /** Post-copy page requests from the destination. */
+  pageRequests: z.number().int().nonnegative().default(0),
+});
+export type MemorySample = z.infer<typeof memorySample>;
+
+/** One line of the live view. */
+export const progress = z.object({
+  id: migrationId,
+  guest: guestName,
+  from: hostName,
+  to: hostName,
+  mode,
+  phase,
+  /** ms since the migration was asked for. */
+  elapsedMs: ms,
+  /** 0..100 of guest memory, in the present round. */
+  percent: z.number().min(0).max(100),
+  /** ms until the end if nothing changes; absent when unknown or not converging. */
+  etaMs: ms.optional(),
+  sample: memorySample.optional(),
+  /** Disks that are being copied. */
+  disks: z.array(diskProgress).max(64).optional(),
+  /** Absent while it is not known, and once they are copied. */
+  diskPace: diskPace.optional(),
+  /** What was decided or is being waited for, in words. */
+  note: shortText.optional(),
+  error: serialError.optional(),
+});
+export type Progress = z.infer<typeof progress>;
+
+/** One named check with its verdict, what was seen, and how to mend it. */
+export const check = z.object({
+  name: z.string().max(64),
+  side: z.enum(['source', 'destination', 'both']),
+  verdict: z.enum(['pass', 'warn', 'refuse']),
+  evidence: shortText,
+  error: serialError.optional(),
+});
+export type Check = z.infer<typeof check>;
+
+/** One pass over dirty memory, as it stood when it ended. */
+export const roundReport = z.object({
+  round: z.number().int(),
+  atMs: ms,
+  transferredBytes: bytes,
+  remainingBytes: bytes,
+  rate: bytes,
+  dirtyRate: bytes,
+});
+
+/** What was done, with measurements; made from the journal alone. */
+export const report = z.object({
+  id: migrationId,
+  guest: guestName,
+  from: hostName,
+  to: hostName,
+  outcome: z.enum(['done', 'failed', 'cancelled', 'held', 'lost', 'running']),
+  phase,
+  /** The mode asked for, and how the memory really went over. */
+  mode,
+  finished: z.enum(['precopy', 'postcopy', 'none']),
+  settings: migrationSettings,
+  startedAt: moment,
+  endedAt: moment.optional(),
+  totalMs: ms,
+  /** The hypervisor's figure, ms; absent when no switch took place. */
+  downtimeMs: ms.optional(),
+  /** Source stopped -> destination running, as the movers saw it, ms. */
+  blackoutMs: ms.optional(),
+  /** Where it goes: to the hypervisor's stop, the last pages and the devices' state, the commit, the resume. */
+  blackoutParts: z
+    .array(z.object({ part: z.enum(['stop', 'state', 'commit', 'resume']), ms }))
+    .max(4)
+    .optional(),
+  /** From the order to run at the destination to the first frame through its new port there, ms. */
+  firstFrameMs: ms.optional(),
+  /** What hosts saw that watched the guest meanwhile: the time without an answer. Absent where none was asked to. */
+  vantages: vantages.optional(),
+  /** Post-copy: how long its stream stood still in all, ms, and how often; absent when it never did. */
+  postcopyStalledMs: ms.optional(),
+  postcopyStalls: z.number().int().positive().optional(),
+  bytes,
+  rounds: z.number().int().nonnegative(),
+  /** bytes/s over the memory phase. */
+  throughput: bytes,
+  memoryBytes: bytes,
+  pageRequests: z.number().int().nonnegative(),
+  roundList: z.array(roundReport).max(10_000),
+  /** How its hypervisor sent memory, where the path was `auto` and the settings do not say so. */
+  stream: chosenStream.optional(),
+  /** What the wire sent instead of the hypervisor's bytes; absent where memory went natively. */
+  wire: wireFigures.optional(),
+  /** Disks that were copied, as their copies stood last; absent where none was. */
+  disks: z.array(diskProgress).max(64).optional(),
+  /** What went between the hosts for them; absent where none was copied, or the way to the other host never stood. */
+  diskLink: diskLink.optional(),
+  /** Whether the copies are the same, where that was to be found out. */
+  diskCheck: diskCheck.optional(),
+  /** How long each phase took, ms, in order. */
+  phases: z.array(z.object({ phase, ms })).max(64),
+  checks: z.array(check).max(256),
+  /** Decisions with the numbers they were taken on. */
+  decisions: z.array(z.object({ atMs: ms, what: shortText })).max(1000),
+  /** Times that a new mover took over. */
+  takeovers: z.number().int().nonnegative(),
+  error: serialError.optional(),
+  /** Its memory was lost and it was started anew at the source (`onLost`), at that moment. */
+  restartedAt: moment.optional(),
+  /** Where the guest runs now, as far as this side knows. */
+  runsAt: z.enum(['source', 'destination', 'unknown', 'nowhere']),
+});
+export type Report = z.infer<typeof report>;
+
+/** A line of `godwit migrations`. */
+export const migrationSummary = progress.extend({
+  side: z.enum(['source', 'destination']),
+  startedAt: moment,
+  moverAlive: z.boolean(),
+});
+export type MigrationSummary = z.infer<typeof migrationSummary>;

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { serialError } from '../errors.ts';
+import { phase } from './migration.ts';
+import { guestName, hostName, migrationId, shortText } from '../names.ts';
+import { epoch } from '../peer/migration.ts';
+
+/** What hosts and people say to each other about a migration on which a person must decide. */
+
+export const runAt = z.enum(['source', 'destination']);
+export type RunAt = z.infer<typeof runAt>;
+
+/** What one host knows of its side of a migration: its journal, and its hypervisor asked afresh. */
+export const sideView = z.object({
+  id: migrationId,
+  guest: guestName,
+  host: hostName,
+  side: z.enum(['source', 'destination']),
+  /** Absent before the first record. */
+  epoch: epoch.optional(),
+  phase,
+  right: z.enum([
+    'held',
+    'armed',
+    'committing',
+    'passed',
+    'abandoned',
+    'none',
+    'running',
+    'refused',
+  ]),
+  /** The guest here. `unknown`: its hypervisor lives and was not asked, or gave no answer. */
+  hypervisor: z.enum(['none', 'running', 'paused', 'incoming', 'handed-over', 'gone', 'unknown']),
+  /** Destination: everything is here. Source: everything was handed over. */
+  complete: z.boolean(),
+  /** The guest's memory is, or was, split between the hosts. */
+  postcopy: z.boolean(),
+  /** Destination: it was restarted while armed, and cannot tell whether the guest ran. */
+  unsure: z.boolean(),
+  /** A mover works on this side now. */
+  moverAlive: z.boolean(),
+  error: serialError.optional(),
+});
+export type SideView = z.infer<typeof sideView>;
+
+/** `waits`: it does no harm, and nothing comes of it before the other host answers. */
+export const answer = z.object({
+  runAt,
+  verdict: z.enum(['safe', 'risky', 'waits', 'wrong']),
+  why: shortText,
+  /** What may follow if it is the wrong answer. */
+  risks: z.array(shortText).max(8),
+  /** What it would rest on. */
+  proof: z.enum(['ask', 'observed', 'none']),
+});
+export type Answer = z.infer<typeof answer>;
+
+export const resolution = z.object({
+  id: migrationId,
+  guest: guestName,
+  from: hostName,
+  to: hostName,
+  here: sideView,
+  there: sideView.optional(),
+  /** Why the other host could not be asked. */
+  unreachable: shortText.optional(),
+  /** This host has a fencing hook, which is asked before a person's word is needed. */
+  fencing: z.boolean(),
+  answers: z.array(answer).max(2),
+  /** The safe answer; absent where neither is. */
+  safe: runAt.optional(),
+});
+export type Resolution = z.infer<typeof resolution>;
+
+export const resolveRequest = z.object({
+  runAt,
+  /** The guest's name, typed by who answers for it. */
+  confirm: z.string().max(128),
+  /** The other host was made sure of; needed where nothing proves it. */
+  iKnow: z.boolean().default(false),
+});
+export type ResolveRequest = z.infer<typeof resolveRequest>;
+
+export const resolveAnswer = z.object({
+  what: shortText,
+  proof: z.enum(['ask', 'observed', 'fenced', 'operator']),
+});
+export type ResolveAnswer = z.infer<typeof resolveAnswer>;

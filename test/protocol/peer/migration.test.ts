@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { z } from 'zod';
+import {
+  admission,
+  admitted,
+  assessment,
+  destinationStatus,
+  epoch,
+  epochBody,
+  guestDescription,
+  preparation,
+  prepared,
+  refused,
+  running,
+  streamSettings,
+} from '../../../src/protocol/peer/migration.ts';
+import { valuesOf } from '../arbitrary.ts';
+
+const schemas: Record<string, z.ZodType> = {
+  admission,
+  admitted,
+  assessment,
+  destinationStatus,
+  epochBody,
+  guestDescription,
+  preparation,
+  prepared,
+  refused,
+  running,
+  streamSettings,
+};
+
+for (const [name, schema] of Object.entries(schemas)) {
+  test(`every ${name} comes through JSON as it was`, () => {
+    fc.assert(
+      fc.property(valuesOf(schema), (value) => {
+        const once = schema.parse(JSON.parse(JSON.stringify(value)));
+        assert.deepEqual(schema.parse(JSON.parse(JSON.stringify(once))), once);
+      }),
+      { numRuns: 50 },
+    );
+  });
+}
+
+describe('what a peer says', () => {
+  const good = {
+    id: 'm-00000001',
+    guest: 'web1',
+    from: 'a',
+    memoryBytes: 1 << 30,
+    epoch: 1,
+    timeoutMs: 1000,
+  };
+
+  test('names no path of this host', () => {
+    assert.equal(admission.safeParse(good).success, true);
+    for (const field of ['id', 'guest', 'from'] as const) {
+      for (const bad of ['../../etc/passwd', '/dev/sda', 'a\0b', '']) {
+        assert.equal(admission.safeParse({ ...good, [field]: bad }).success, false, field);
+      }
+    }
+  });
+
+  test('asks for no impossible amount', () => {
+    for (const memoryBytes of [-1, 0.5, 2 ** 60]) {
+      assert.equal(admission.safeParse({ ...good, memoryBytes }).success, false);
+    }
+    const stream = { mode: 'precopy', streams: 1000, compress: 'none', tls: true };
+    assert.equal(streamSettings.safeParse(stream).success, false);
+  });
+
+  test('counts epochs from 1, in whole numbers', () => {
+    for (const bad of [0, -1, 1.5, 2 ** 60, '1']) assert.equal(epoch.safeParse(bad).success, false);
+    assert.equal(epoch.parse(1), 1);
+  });
+
+  test('refuses by saying so, and not by silence', () => {
+    assert.equal(refused.safeParse({ epoch: 1 }).success, false);
+    assert.equal(refused.safeParse({ epoch: 1, refused: false }).success, false);
+  });
+});

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { z } from 'zod';
+import {
+  guestInfo,
+  guestRunState,
+  hostEntry,
+  hostInfo,
+  hypervisorInfo,
+} from '../../../src/protocol/public/host.ts';
+import { valuesOf } from '../arbitrary.ts';
+
+const schemas: Record<string, z.ZodType> = { hostInfo, hostEntry, guestInfo, hypervisorInfo };
+
+for (const [name, schema] of Object.entries(schemas)) {
+  test(`every ${name} comes through JSON as it was`, () => {
+    fc.assert(
+      fc.property(valuesOf(schema), (value) => {
+        const once = schema.parse(JSON.parse(JSON.stringify(value)));
+        assert.deepEqual(schema.parse(JSON.parse(JSON.stringify(once))), once);
+      }),
+      { numRuns: 50 },
+    );
+  });
+}
+
+describe('a guest', () => {
+  const least = { name: 'web1', host: 'a', driver: 'qemu', state: 'running' };
+
+  test('needs no more than a name, a host, a driver and a state', () => {
+    const { nics, devices, unmovable } = guestInfo.parse(least);
+    assert.deepEqual([nics, devices, unmovable], [[], [], []]);
+  });
+
+  test('with more parts than any guest has is refused', () => {
+    const nic = { id: 'n', mac: '52:54:00:00:00:01' };
+    assert.equal(guestInfo.safeParse({ ...least, nics: Array(65).fill(nic) }).success, false);
+    const device = { id: 'd', type: 'pci' };
+    assert.equal(
+      guestInfo.safeParse({ ...least, devices: Array(1025).fill(device) }).success,
+      false,
+    );
+    assert.equal(guestInfo.safeParse({ ...least, name: '../etc' }).success, false);
+  });
+
+  test('in a state that nobody knows is refused', () => {
+    assert.ok(guestRunState.options.includes('unknown'));
+    assert.equal(guestInfo.safeParse({ ...least, state: 'asleep' }).success, false);
+  });
+});

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { z } from 'zod';
+import {
+  END_PHASES,
+  check,
+  isEnd,
+  memorySample,
+  migrationRequest,
+  migrationSettings,
+  migrationSummary,
+  phase,
+  progress,
+  report,
+} from '../../../src/protocol/public/migration.ts';
+import { valuesOf } from '../arbitrary.ts';
+
+const schemas: Record<string, z.ZodType> = {
+  migrationRequest,
+  memorySample,
+  progress,
+  check,
+  report,
+  migrationSummary,
+};
+
+for (const [name, schema] of Object.entries(schemas)) {
+  test(`every ${name} comes through JSON as it was`, () => {
+    fc.assert(
+      fc.property(valuesOf(schema), (value) => {
+        const once = schema.parse(JSON.parse(JSON.stringify(value)));
+        assert.deepEqual(schema.parse(JSON.parse(JSON.stringify(once))), once);
+      }),
+      { numRuns: 50 },
+    );
+  });
+}
+
+describe('the settings of a migration', () => {
+  test('that are left out have their defaults', () => {
+    assert.deepEqual(migrationSettings.parse({}), {
+      mode: 'precopy',
+      maxDowntimeMs: 100,
+      streams: 1,
+      compress: 'none',
+      timeoutMs: 600_000,
+      hybridRounds: 3,
+      onLost: 'hold',
+    });
+  });
+
+  test('that make no sense are refused', () => {
+    for (const bad of [
+      { mode: 'telepathy' },
+      { streams: 0 },
+      { streams: 17 },
+      { maxDowntimeMs: 0 },
+      { maxBandwidth: 100 },
+      { timeoutMs: 86_400_001 },
+      { timeoutMs: Number.POSITIVE_INFINITY },
+      { hybridRounds: 1.5 },
+    ]) {
+      assert.equal(migrationSettings.safeParse(bad).success, false, JSON.stringify(bad));
+    }
+  });
+});
+
+describe('a phase', () => {
+  test('is an end just where the migration does not leave it by itself', () => {
+    assert.deepEqual(
+      phase.options.filter((one) => isEnd(one)),
+      [...END_PHASES],
+    );
+    assert.equal(isEnd('undoing'), false);
+  });
+});
+
+describe('a look at the stream', () => {
+  test('holds whole bytes that JSON keeps exactly', () => {
+    const sample = memorySample.parse({
+      totalBytes: Number.MAX_SAFE_INTEGER,
+      remainingBytes: 0,
+      transferredBytes: 0,
+      skippedBytes: 0,
+      rate: 0,
+      dirtyRate: 0,
+      round: 0,
+      totalMs: 0,
+    });
+    assert.equal(sample.pageRequests, 0);
+    for (const bad of [-1, 0.5, Number.NaN, 2 ** 60]) {
+      assert.equal(memorySample.safeParse({ ...sample, rate: bad }).success, false);
+    }
+  });
+});
