@@ -7,7 +7,8 @@ import { inHost, inLab } from '../src/lab/entry.ts';
 import { labEnvironment } from '../src/lab/environment.ts';
 import { removeTap } from '../src/lab/guest/start.ts';
 import { HOST_BRIDGE } from '../src/lab/plan.ts';
-import { isAlive, startDetached } from '../src/lab/processes.ts';
+import { isAlive } from '../src/host/process.ts';
+import { startDetached } from '../src/lab/processes.ts';
 import { labHost, storageDirectory } from '../src/lab/state.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { beginCopies, endCopies, readHandDisks } from './by-hand-disks.ts';
@@ -91,7 +92,7 @@ export async function moveByHand(move: HandMove): Promise<HandTimes> {
     await settle(right);
     await left.execute('quit').catch(() => {});
     await withDeadline('QEMU to end', QUIT_MS, signal, async (inner) => {
-      while (await isAlive(source)) await systemClock.sleep(10, inner);
+      while (isAlive(source)) await systemClock.sleep(10, inner);
     });
     await removeTap(lab, labHost(lab, move.from), here.tap);
     await rm(here.dir, { recursive: true, force: true });

@@ -2,7 +2,8 @@ import { systemClock } from '../src/clock.ts';
 import { withDeadline } from '../src/deadline.ts';
 import { labDown } from '../src/lab/down.ts';
 import { readGuestStats } from '../src/lab/guest/talk.ts';
-import { isAlive, processesInNamespaces } from '../src/lab/processes.ts';
+import { isAlive } from '../src/host/process.ts';
+import { processesInNamespaces } from '../src/lab/processes.ts';
 import type { LabProcess } from '../src/lab/processes.ts';
 import { labNames, readLabState } from '../src/lab/state.ts';
 import type { Lab } from '../src/lab/state.ts';
@@ -43,7 +44,7 @@ async function clearDebris(say: (text: string) => void): Promise<void> {
   for (const name of await labNames()) {
     if (!name.startsWith(PREFIX)) continue;
     const state = await readLabState(name).catch(() => undefined);
-    if (state !== undefined && (await isAlive(state.builder))) continue;
+    if (state !== undefined && isAlive(state.builder)) continue;
     say(`taking down lab ${name}, which a benchmark that was killed left up`);
     await labDown(name);
   }

@@ -6,7 +6,8 @@ import { startGuest } from '../src/lab/guest/start.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
 import type { ClientView, Probe } from '../src/lab/probe/probe.ts';
-import { isAlive, processesInNamespaces } from '../src/lab/processes.ts';
+import { isAlive } from '../src/host/process.ts';
+import { processesInNamespaces } from '../src/lab/processes.ts';
 import { labDirectory, readLabState } from '../src/lab/state.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { labUp } from '../src/lab/up.ts';
@@ -40,7 +41,7 @@ export async function claimLabName(say: Say): Promise<string> {
     const name = number === 1 ? 'demo' : `demo-${number}`;
     if (!existsSync(labDirectory(name))) return name;
     const state = await readLabState(name).catch(() => undefined);
-    if (state !== undefined && (await isAlive(state.builder))) continue;
+    if (state !== undefined && isAlive(state.builder)) continue;
     if (existsSync(keptMark(name))) {
       say(
         `${name} is still up, as an earlier demo kept it: \`./godwit lab down --name ${name}\` ends it`,

@@ -7,7 +7,7 @@ import { removeTap, startGuest } from '../src/lab/guest/start.ts';
 import { stopGuest } from '../src/lab/guest/stop.ts';
 import { readGuestStats, setDirtyRate, verifyGuest } from '../src/lab/guest/talk.ts';
 import { systemClock } from '../src/clock.ts';
-import { isAlive } from '../src/lab/processes.ts';
+
 import type { Lab } from '../src/lab/state.ts';
 import {
   labDirectory,
@@ -25,6 +25,7 @@ import type { Api, Client } from '../src/rpc/client.ts';
 import { DISKS, SLOTS } from './disks/plan.ts';
 import { Monitor } from './monitor.ts';
 import { bareHosts } from './remains.ts';
+import { isAlive } from '../src/host/process.ts';
 import type { HostCensus } from './remains.ts';
 
 export type AgentApi = Api<typeof agentContract>;
@@ -216,7 +217,7 @@ async function clearDebris(): Promise<void> {
   for (const name of await labNames()) {
     if (!name.startsWith(PREFIX)) continue;
     const state = await readLabState(name).catch(() => undefined);
-    const living = state === undefined ? await isFresh(name) : await isAlive(state.builder);
+    const living = state === undefined ? await isFresh(name) : isAlive(state.builder);
     if (!living) await takeDown(name);
   }
 }

@@ -56,7 +56,7 @@ describe('the tidy checks', () => {
   });
 
   test('the CLI may not import a driver', () => {
-    const tree = treeOf({ 'src/cli/a.ts': `export * from '../drivers/driver.ts';` });
+    const tree = treeOf({ 'src/cli/a.ts': `export * from '../drivers/port/driver.ts';` });
     assert.equal(tidy.layerProblems(tree).length, 1);
   });
 

@@ -1,11 +1,11 @@
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
-import { cacheDirectory, circleOf, siteSecret } from '../mover/engine/wire.ts';
+import { cacheDirectory, circleOf, siteSecret } from '../host/wire.ts';
 import type { CacheStatus, SeedRequest } from '../protocol/public/cache.ts';
 import { guestName } from '../protocol/names.ts';
 import { listCache, pruneCache, trimPlaces } from '../wire/cache/listing.ts';
-import { Turn } from './turn.ts';
+import { Mutex } from '../mutex.ts';
 
 /** What guests' places may take, as a part of the cache's bound. */
 const PLACES_PART = 4;
@@ -13,7 +13,7 @@ const PLACES_PART = 4;
 /** The host's cache, as its users see it. Movers open it for themselves. */
 export class HostCache {
   readonly #config: AgentConfig;
-  readonly #turn = new Turn();
+  readonly #mutex = new Mutex();
 
   constructor(config: AgentConfig) {
     this.#config = config;
@@ -44,7 +44,7 @@ export class HostCache {
 
   /** One at a time: it reads all of a file. */
   seed(asked: SeedRequest, signal: AbortSignal): Promise<{ file: string; pages: number }> {
-    return this.#turn.take(async () => {
+    return this.#mutex.run(async () => {
       const file = path.resolve(asked.file);
       const unusable = this.#unusable();
       const secret = siteSecret(this.#config);
@@ -101,7 +101,7 @@ export class HostCache {
   }
 
   prune(bytes: number): Promise<{ freedBytes: number; bytes: number }> {
-    return this.#turn.take(() => {
+    return this.#mutex.run(() => {
       const { freed, left } = pruneCache(cacheDirectory(this.#config), bytes);
       return Promise.resolve({ freedBytes: freed, bytes: left });
     });

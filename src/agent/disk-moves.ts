@@ -10,6 +10,7 @@ import type { Log } from '../log.ts';
 import { beginMove, diskMoveRecord, replayMove } from '../migration/disk-move.ts';
 import type { DiskMoveEvent } from '../migration/disk-move.ts';
 import { open } from '../host/journal.ts';
+import { isAlive } from '../host/process.ts';
 import { openJournalFile, syncDirectory } from '../host/journal-file.ts';
 import { diskMoveId } from '../protocol/public/disk-move.ts';
 import type {
@@ -20,10 +21,9 @@ import type {
 import { didYouMean } from '../protocol/nearest.ts';
 import { migrationOf } from './guests.ts';
 import type { Guests } from './guests.ts';
-import { isAlive } from './mover-process.ts';
 import { movable } from './outgoing.ts';
 import type { MigrationStore } from './store.ts';
-import { Turn } from './turn.ts';
+import { Mutex } from '../mutex.ts';
 import { identityOf } from '../disks/move/files.ts';
 import { DiskMove } from '../disks/move/move.ts';
 import type { HeldRelocator } from '../disks/move/move.ts';
@@ -53,7 +53,7 @@ export class DiskMoves {
   readonly #moves = new Map<string, DiskMove>();
   readonly #running = new Map<string, Promise<void>>();
   readonly #ending = new AbortController();
-  readonly #turn = new Turn();
+  readonly #mutex = new Mutex();
 
   constructor(parts: DiskMovesParts) {
     this.#parts = parts;
@@ -86,7 +86,7 @@ export class DiskMoves {
 
   /** Checks what can be checked, and resolves to the id once it will be brought to an end. */
   begin(request: DiskMoveRequest): Promise<string> {
-    return this.#turn.take(async () => {
+    return this.#mutex.run(async () => {
       if (this.#running.size >= MOST_AT_ONCE) {
         const what = `${this.#parts.config.name}, in moves of disks at once,`;
         throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST_AT_ONCE });
@@ -235,7 +235,7 @@ export class DiskMoves {
       host: config.name,
       clock,
       log,
-      isAlive: ({ pid, startTicks }: GuestHandle) => isAlive(pid, startTicks),
+      isAlive,
       hold: (handle: GuestHandle, signal: AbortSignal) => this.#hold(handle, signal),
     };
   }

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { Admission, Admitted } from '../protocol/peer/migration.ts';
-import { offerOf } from '../mover/engine/wire.ts';
+import { offerOf } from '../host/wire.ts';
 import { PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Caller } from '../rpc/caller.ts';
 import { guestOf } from './guests.ts';
@@ -12,7 +12,7 @@ import type { Inventory } from './inventory.ts';
 import type { Peers } from './peers.ts';
 import type { Migration, MigrationStore } from './store.ts';
 import type { Supervisor } from './supervision.ts';
-import { Turn } from './turn.ts';
+import { Mutex } from '../mutex.ts';
 
 export interface IncomingParts {
   readonly config: AgentConfig;
@@ -31,7 +31,7 @@ const MOST_DISOWNED = 1000;
 export class Incoming {
   readonly #parts: IncomingParts;
   readonly #disowned = new Set<string>();
-  readonly #turn = new Turn();
+  readonly #mutex = new Mutex();
 
   constructor(parts: IncomingParts) {
     this.#parts = parts;
@@ -40,7 +40,7 @@ export class Incoming {
   /** Checks for room, and resolves once the destination's mover listens. May be repeated. */
   async admit(admission: Admission, caller: Caller): Promise<Admitted> {
     checkSender(caller, admission.from);
-    const migration = await this.#turn.take(
+    const migration = await this.#mutex.run(
       async () => this.#again(admission) ?? (await this.#add(admission)),
     );
     const { store } = this.#parts;

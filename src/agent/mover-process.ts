@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
+import { isAlive, isStopped } from '../host/process.ts';
 import { fromSerial, serialError } from '../protocol/errors.ts';
 import { moverState } from '../protocol/mover/request.ts';
 import type { MoverState } from '../protocol/mover/request.ts';
@@ -34,9 +35,9 @@ export function moverProcesses(configFile: string, program: string = PROGRAM): M
   return {
     start: (migration, onExit) => startMover(migration, configFile, program, onExit),
     find: findMover,
-    isStopped: ({ pid, startTicks }) => stateOf(pid, startTicks) === 'T',
-    kill: ({ pid, startTicks }) => {
-      if (isAlive(pid, startTicks)) process.kill(pid, 'SIGKILL');
+    isStopped,
+    kill: (mover) => {
+      if (isAlive(mover)) process.kill(mover.pid, 'SIGKILL');
     },
   };
 }
@@ -143,23 +144,5 @@ function findMover({ dir }: Migration): MoverState | undefined {
   } catch {
     return undefined;
   }
-  return isAlive(state.pid, state.startTicks) ? state : undefined;
-}
-
-/** True while that very process runs: a pid is used again, and one that nobody has waited for is no process. */
-export function isAlive(pid: number, startTicks: number): boolean {
-  const state = stateOf(pid, startTicks);
-  return state !== undefined && state !== 'Z' && state !== 'X';
-}
-
-/** The process's state as the kernel tells it, one letter; undefined when it is not there. */
-function stateOf(pid: number, startTicks: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The second field is the name in brackets and may hold anything.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return Number(fields[19]) === startTicks ? fields[0] : undefined;
-  } catch {
-    return undefined;
-  }
+  return isAlive(state) ? state : undefined;
 }

@@ -13,7 +13,7 @@ import { LOOKED_AT, seenLinkRate } from './link-rate.ts';
 import type { Peers } from './peers.ts';
 import type { Migration, MigrationStore } from './store.ts';
 import type { Supervisor } from './supervision.ts';
-import { Turn } from './turn.ts';
+import { Mutex } from '../mutex.ts';
 
 export interface OutgoingParts {
   readonly config: AgentConfig;
@@ -30,7 +30,7 @@ export interface OutgoingParts {
 /** Starts migrations of guests that run here. */
 export class Outgoing {
   readonly #parts: OutgoingParts;
-  readonly #turn = new Turn();
+  readonly #mutex = new Mutex();
 
   constructor(parts: OutgoingParts) {
     this.#parts = parts;
@@ -43,7 +43,7 @@ export class Outgoing {
   async start(asked: MigrationRequest & { id?: string | undefined }): Promise<string> {
     const { id: given, ...rest } = asked;
     const request = migrationRequest.parse(rest);
-    const migration = await this.#turn.take(
+    const migration = await this.#mutex.run(
       async () => this.#again(given, request) ?? (await this.#add(given, request)),
     );
     const { id } = migration;

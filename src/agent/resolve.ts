@@ -8,7 +8,7 @@ import { whyNotResolved } from '../migration/direct/resolve.ts';
 import type { Resolved } from '../migration/direct/resolve.ts';
 import type { Fence } from '../host/fencing.ts';
 import { openSourceJournal } from '../host/journal.ts';
-import { holdMigration } from '../host/process.ts';
+import { holdMigration } from '../host/migration-lock.ts';
 import { moverContract } from '../protocol/contract.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type {
@@ -26,7 +26,7 @@ import { checkPartner } from './sides.ts';
 import type { Sides } from './sides.ts';
 import type { Migration, MigrationStore } from './store.ts';
 import type { Supervisor } from './supervision.ts';
-import { Turn } from './turn.ts';
+import { Mutex } from '../mutex.ts';
 
 /** A mover that has ended says its last words for so long, ms. */
 const LINGER_MS = 6000;
@@ -48,7 +48,7 @@ export interface ResolveParts {
 /** A person decides where the guest of a held migration runs; what is provably wrong is refused. */
 export class Resolve {
   readonly #parts: ResolveParts;
-  readonly #turn = new Turn();
+  readonly #mutex = new Mutex();
 
   constructor(parts: ResolveParts) {
     this.#parts = parts;
@@ -89,7 +89,7 @@ export class Resolve {
 
   /** Does what was decided, on the best ground that there is: both hosts' words, a proof, or the person's word. */
   resolve(id: string, asked: ResolveRequest, by: string): Promise<ResolveAnswer> {
-    return this.#turn.take(async () => {
+    return this.#mutex.run(async () => {
       const { known, isDark } = await this.#look(id);
       if (asked.confirm !== known.guest) {
         const what = `"${asked.confirm.slice(0, 80)}" is not the name of the guest of ${id}`;
@@ -115,7 +115,7 @@ export class Resolve {
   /** The other host asks, with both hosts' own words: nothing is taken on anybody's say. */
   takeUp(id: string, runAt: RunAt, by: string, caller: Caller): Promise<ResolveAnswer> {
     checkPartner(this.#parts.store.need(id), caller);
-    return this.#turn.take(async () => {
+    return this.#mutex.run(async () => {
       const known = await this.show(id);
       const { side, phase, moverAlive } = known.here;
       if (side !== 'source') throw refusal(known, runAt, `${known.here.host} is the destination`);

@@ -6,9 +6,9 @@ import type { DestinationState } from '../migration/direct/destination.ts';
 import { replayDestination, replaySource } from '../migration/direct/journal.ts';
 import type { SourceState } from '../migration/direct/source-state.ts';
 import { readJournals } from '../host/journal.ts';
+import { isAlive } from '../host/process.ts';
 import type { SideView } from '../protocol/public/resolve.ts';
 import type { Caller } from '../rpc/caller.ts';
-import { isAlive } from './mover-process.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import type { Migration, MigrationStore } from './store.ts';
 import type { Supervisor } from './supervision.ts';
@@ -79,7 +79,7 @@ export class Sides {
     moverAlive: boolean,
     look: 'journal' | 'hypervisor',
   ): Promise<HypervisorStatus['run'] | 'unknown'> {
-    if (!isAlive(handle.pid, handle.startTicks)) return 'gone';
+    if (!isAlive(handle)) return 'gone';
     const driver = this.#parts.drivers.find(({ name }) => name === handle.driver);
     if (look === 'journal' || moverAlive || driver === undefined) return 'unknown';
     const signal = AbortSignal.timeout(LOOK_MS);
@@ -92,7 +92,7 @@ export class Sides {
       }
     } catch {
       // A process that lives and cannot be reached may run its guest.
-      return isAlive(handle.pid, handle.startTicks) ? 'unknown' : 'gone';
+      return isAlive(handle) ? 'unknown' : 'gone';
     }
   }
 }
@@ -120,7 +120,7 @@ function destinationFacts(state: DestinationState | undefined): Facts {
     return { right: 'none', hypervisor: 'none', complete: false, postcopy: false, unsure: false };
   }
   const { handle, hypervisor: told, right, unsure, admission } = state;
-  const alive = handle !== undefined && isAlive(handle.pid, handle.startTicks);
+  const alive = handle !== undefined && isAlive(handle);
   const kept = state.stage === 'preparing' || state.stage === 'prepared' || right === 'running';
   const hypervisor = !kept || handle === undefined ? 'none' : alive ? wordFor(told) : 'gone';
   return {

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 
 enableCompileCache();
 const { runMover } = await import('../mover/main.ts');
-const { sayWhyNot } = await import('../host/process.ts');
+const { reportWhyNot } = await import('../mover/engine/startup.ts');
 const { toGodwitError } = await import('../errors.ts');
 
 const { values } = parseArgs({
@@ -28,6 +28,6 @@ try {
   process.stderr.write(
     `${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}\n`,
   );
-  sayWhyNot(toGodwitError(thrown));
+  reportWhyNot(toGodwitError(thrown));
   process.exit(1);
 }

@@ -22,17 +22,22 @@ interface Place {
 
 /**
  * The agents to speak to, the first of these that is there: --agent, --lab or --host, GODWIT_AGENT,
- * GODWIT_LAB, the lab called `lab`, this host's own agent, the only lab that is up.
+ * GODWIT_LAB, this host's own agent, the lab called `lab`, the only lab that is up. An own agent that
+ * does not answer is an error, so that nobody works on a lab's guests who meant this host's.
  * Throws GODWIT_USAGE, GODWIT_LAB_UNKNOWN, GODWIT_HOST_UNKNOWN or GODWIT_UNREACHABLE.
  */
-export async function connect(flags: ConnectionFlags, env: Env): Promise<Fleet> {
+export async function connect(
+  flags: ConnectionFlags,
+  env: Env,
+  ownSocket: string = SYSTEM_SOCKET,
+): Promise<Fleet> {
   const opened: { close(): void }[] = [];
   const open = ({ label, transport }: Place): Endpoint => {
     const agent = client(agentContract, transport);
     opened.push(agent);
     return { label, api: agent.api };
   };
-  const places = await findPlaces(flags, env);
+  const places = await findPlaces(flags, env, ownSocket);
   const [first, ...others] = places.map(open);
   if (first === undefined) throw nobody();
   const fleet: Fleet = {
@@ -47,16 +52,20 @@ export async function connect(flags: ConnectionFlags, env: Env): Promise<Fleet> 
   return { ...fleet, reach };
 }
 
-async function findPlaces(flags: ConnectionFlags, env: Env): Promise<Place[]> {
+async function findPlaces(
+  flags: ConnectionFlags,
+  env: Env,
+  ownSocket: string,
+): Promise<Place[]> {
   if (flags.agent !== undefined) return [agentPlace(flags.agent, flags, env)];
   if (flags.lab !== undefined || flags.host !== undefined) {
     return labPlaces(flags.lab ?? env['GODWIT_LAB'] ?? DEFAULT_LAB, flags.host);
   }
   if (env['GODWIT_AGENT']) return [agentPlace(env['GODWIT_AGENT'], flags, env)];
   if (env['GODWIT_LAB']) return labPlaces(env['GODWIT_LAB'], undefined);
+  if (existsSync(ownSocket))
+    return [{ label: 'this host', transport: { unix: ownSocket, peer: "this host's agent" } }];
   if (await labIsUp(DEFAULT_LAB)) return labPlaces(DEFAULT_LAB, undefined);
-  if (existsSync(SYSTEM_SOCKET))
-    return [{ label: 'this host', transport: { unix: SYSTEM_SOCKET, peer: "this host's agent" } }];
   const labs = await labNames();
   const [only] = labs;
   if (only !== undefined && labs.length === 1 && (await labIsUp(only)))

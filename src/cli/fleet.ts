@@ -1,76 +1,13 @@
 import { godwitError, hasCode } from '../errors.ts';
-import type { CancelAnswer } from '../protocol/contract.ts';
-import type { CacheStatus, SeedRequest } from '../protocol/public/cache.ts';
-import type { DiskMoveProgress, DiskMoveRequest } from '../protocol/public/disk-move.ts';
-import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
-import type {
-  MigrationRequest,
-  MigrationSummary,
-  Progress,
-  Report,
-} from '../protocol/public/migration.ts';
-import type { ClearedList, Leftover } from '../protocol/public/leftover.ts';
+import type { agentContract } from '../protocol/contract.ts';
+import type { GuestInfo } from '../protocol/public/host.ts';
+import type { MigrationSummary } from '../protocol/public/migration.ts';
 import { guestName } from '../protocol/names.ts';
-import type { Resolution, ResolveAnswer, ResolveRequest } from '../protocol/public/resolve.ts';
 import { didYouMean } from '../protocol/nearest.ts';
+import type { Api } from '../rpc/client.ts';
 
-interface CallOptions {
-  readonly signal?: AbortSignal;
-}
-interface ById {
-  readonly params: { readonly id: string };
-}
-
-/** What the CLI asks of an agent: the calls of agentContract that it needs, as src/rpc's client gives them. */
-export interface AgentApi {
-  hosts(input?: object, options?: CallOptions): Promise<{ hosts: HostEntry[] }>;
-  guests(
-    input: { readonly query: { readonly scope: 'local' | 'all' } },
-    options?: CallOptions,
-  ): Promise<{ guests: GuestInfo[] }>;
-  guest(
-    input: { readonly params: { readonly guest: string } },
-    options?: CallOptions,
-  ): Promise<GuestInfo>;
-  migrate(
-    input: { readonly body: MigrationRequest },
-    options?: CallOptions,
-  ): Promise<{ id: string }>;
-  migrations(
-    input: { readonly query: { readonly limit: number } },
-    options?: CallOptions,
-  ): Promise<{ migrations: MigrationSummary[] }>;
-  progress(input: ById, options?: CallOptions): Promise<Progress>;
-  events(input: ById, options?: CallOptions): AsyncIterable<Progress>;
-  report(input: ById, options?: CallOptions): Promise<Report>;
-  cancel(input: ById, options?: CallOptions): Promise<CancelAnswer>;
-  moveDisk(
-    input: { readonly body: DiskMoveRequest },
-    options?: CallOptions,
-  ): Promise<{ id: string }>;
-  diskMoves(input?: object, options?: CallOptions): Promise<{ moves: DiskMoveProgress[] }>;
-  diskMoveEvents(input: ById, options?: CallOptions): AsyncIterable<DiskMoveProgress>;
-  cancelDiskMove(input: ById, options?: CallOptions): Promise<CancelAnswer>;
-  resolution(input: ById, options?: CallOptions): Promise<Resolution>;
-  resolve(
-    input: ById & { readonly body: ResolveRequest },
-    options?: CallOptions & { readonly deadlineMs?: number },
-  ): Promise<ResolveAnswer>;
-  leftovers(input?: object, options?: CallOptions): Promise<{ leftovers: Leftover[] }>;
-  clearLeftovers(
-    input?: object,
-    options?: CallOptions & { readonly deadlineMs?: number },
-  ): Promise<ClearedList>;
-  cache(input?: object, options?: CallOptions): Promise<CacheStatus>;
-  seedCache(
-    input: { readonly body: SeedRequest },
-    options?: CallOptions & { readonly deadlineMs?: number },
-  ): Promise<{ file: string; pages: number }>;
-  pruneCache(
-    input: { readonly body: { readonly bytes: number } },
-    options?: CallOptions & { readonly deadlineMs?: number },
-  ): Promise<{ freedBytes: number; bytes: number }>;
-}
+/** The calls of an agent. */
+export type AgentApi = Api<typeof agentContract>;
 
 export interface Endpoint {
   /** For messages: a host's name, or the address that was given. */

@@ -1,57 +1,65 @@
-import { readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
-import net from 'node:net';
-import path from 'node:path';
-import { godwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
-import type { MoverState } from '../protocol/mover/request.ts';
+import { readFileSync } from 'node:fs';
 
-/** What a mover does with itself as a process: one per migration and side, found again by its agent. */
-
-/** Start time of a process in clock ticks; with the pid it names one process for good. */
-export function startTicksOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The second field is the name in brackets and may hold anything.
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+/** A process that cannot be mistaken for a later one with the same pid. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Start time in clock ticks since boot. */
+  readonly startTicks: number;
 }
 
-export function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+/** What the kernel says of a living process. */
+export interface ProcessStat {
+  /** One letter: R runs, S sleeps, T is stopped, ... */
+  readonly state: string;
+  readonly startTicks: number;
 }
 
 /**
- * Holds the migration for this process alone: an abstract socket's name can be bound once in a network namespace,
- * and the kernel frees it when the process ends, however it ends.
+ * Fields 3, 20 and 22 of /proc/PID/stat; undefined when the process has ended. A killed process is a zombie as soon as
+ * its first thread has ended, and holds its files, with the locks on a guest's images, until the last one has.
  */
-export async function holdMigration(id: string, side: string): Promise<net.Server> {
-  const server = net.createServer((socket) => socket.destroy());
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => {
-      const what = `another mover already works on the ${side} side of ${id}`;
-      reject(godwitError('GODWIT_INTERNAL', { what }, { cause }));
-    });
-    server.listen(`\0godwit-mover-${id}-${side}`, resolve);
-  });
-  server.unref();
-  return server;
+export function parseStat(text: string): ProcessStat | undefined {
+  // Field 2 is the program's name in brackets, which may itself hold spaces and brackets.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const [state = '', threads, startTicks] = [fields[0], Number(fields[17]), Number(fields[19])];
+  const hasEnded = (state === 'Z' || state === 'X') && !(threads > 1);
+  return hasEnded || !Number.isSafeInteger(startTicks) ? undefined : { state, startTicks };
 }
 
-/** Writes mover.json, then says `ready` to whoever started this process (file descriptor 3). */
-export function sayReady(dir: string, state: MoverState): void {
-  const file = path.join(dir, 'mover.json');
-  writeFileSync(`${file}.tmp`, JSON.stringify(state), { mode: 0o600 });
-  renameSync(`${file}.tmp`, file);
-  tellStarter('ready');
-}
-
-/** Says to whoever started this process why it cannot work; nothing where nobody waits any more. */
-export function sayWhyNot(error: GodwitError): void {
-  tellStarter(JSON.stringify(error));
-}
-
-function tellStarter(line: string): void {
+/** The living process with that pid. */
+function statOf(pid: number): ProcessStat | undefined {
   try {
-    writeSync(3, `${line}\n`);
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
-    // Started by hand, or long ago: nobody waits.
+    return undefined;
   }
+}
+
+/** Start time of a living process, in clock ticks since boot; with the pid it names one process for good. */
+export function startTicksOf(pid: number): number | undefined {
+  return statOf(pid)?.startTicks;
+}
+
+/** This process. */
+export function ownIdentity(): ProcessIdentity {
+  const { pid } = process;
+  const startTicks = startTicksOf(pid);
+  if (startTicks === undefined) throw new Error(`/proc/${pid}/stat does not tell when it started`);
+  return { pid, startTicks };
+}
+
+/** True while that very process lives: a pid is used again. */
+export function isAlive({ pid, startTicks }: ProcessIdentity): boolean {
+  return startTicksOf(pid) === startTicks;
+}
+
+/** True while that very process lives and somebody has stopped it. */
+export function isStopped({ pid, startTicks }: ProcessIdentity): boolean {
+  const stat = statOf(pid);
+  return stat?.startTicks === startTicks && stat.state === 'T';
+}
+
+/** Names the time since this host was last started. */
+export function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }

@@ -16,11 +16,11 @@ import { imageDirectory } from './image/initramfs.ts';
 import { LAB_NFS_URL } from './nfs.ts';
 import { ovsEnvironment } from './openvswitch.ts';
 import { AGENT_PORT } from './plan.ts';
+import { isAlive } from '../host/process.ts';
+import type { ProcessIdentity } from '../host/process.ts';
 import {
   endProcesses,
-  isAlive,
   type LabProcess,
-  type ProcessId,
   processesInNamespaces,
   signalProcess,
   startDetached,
@@ -73,7 +73,7 @@ export async function startAgent(
   host: string,
   signal?: AbortSignal,
   program = PROGRAM,
-): Promise<ProcessId> {
+): Promise<ProcessIdentity> {
   const member = labHost(lab, host);
   const argv = [process.execPath, program, '--config', member.configFile];
   const started = await startDetached(inHost(lab, host, argv), {
@@ -82,7 +82,7 @@ export async function startAgent(
   });
   await withDeadline(`the agent of ${host}`, HEALTH_DEADLINE_MS, signal, async (inner) => {
     while (!(await answersHealth(member.agentSocket))) {
-      if (!(await isAlive(started))) {
+      if (!isAlive(started)) {
         const said = lastWords(await readFile(member.agentLog, 'utf8').catch(() => ''));
         throw godwitError('GODWIT_LAB', {
           what: `the agent of ${host} ended at once; it said: ${said}`,

@@ -7,7 +7,9 @@ import { runCommand } from './command.ts';
 import { inHost } from './entry.ts';
 import { labEnvironment, missingPrograms } from './environment.ts';
 import { type LabStorage, NFS_EXPORT, NFS_SERVER } from './plan.ts';
-import { isAlive, type ProcessId, startDetached } from './processes.ts';
+import { isAlive } from '../host/process.ts';
+import type { ProcessIdentity } from '../host/process.ts';
+import { startDetached } from './processes.ts';
 import type { Lab } from './state.ts';
 
 /** The lab's NFS server: nfs-ganesha with its portmapper, in a namespace that every host reaches. */
@@ -129,7 +131,7 @@ export async function startNfs(lab: Lab, signal: AbortSignal | undefined): Promi
 }
 
 async function serves(
-  started: ProcessId,
+  started: ProcessIdentity,
   own: string,
   log: string,
   signal: AbortSignal,
@@ -137,7 +139,7 @@ async function serves(
   for (;;) {
     const told = await readFile(log, 'utf8').catch(() => '');
     if (told.includes(READY)) return;
-    if (!(await isAlive(started))) {
+    if (!isAlive(started)) {
       const said = await readFile(path.join(own, 'start.log'), 'utf8').catch(() => '');
       const last = [...said.trim().split('\n').slice(-2), ...told.trim().split('\n').slice(-1)];
       throw godwitError('GODWIT_LAB', {

@@ -3,33 +3,13 @@ import { closeSync, openSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { systemClock } from '../clock.ts';
 import { godwitError } from '../errors.ts';
-
-/** A process that cannot be mistaken for a later one with the same pid. */
-export interface ProcessId {
-  readonly pid: number;
-  /** Start time in clock ticks since boot (field 22 of /proc/PID/stat). */
-  readonly startTicks: number;
-}
+import { startTicksOf } from '../host/process.ts';
+import type { ProcessIdentity } from '../host/process.ts';
 
 /** A process of a lab, as /proc shows it. */
-export interface LabProcess extends ProcessId {
+export interface LabProcess extends ProcessIdentity {
   readonly networkNamespace: number;
   readonly argv: readonly string[];
-}
-
-const ENDED = new Set(['Z', 'X']);
-
-/** The start ticks of a living process, or undefined when there is none (a zombie is none). */
-export async function startTicksOf(pid: number): Promise<number | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  // The program's name stands in parentheses and may hold anything, parentheses too.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const ticks = Number(fields[19]);
-  return stat === '' || ENDED.has(fields[0] ?? '') || !Number.isFinite(ticks) ? undefined : ticks;
-}
-
-export async function isAlive(id: ProcessId): Promise<boolean> {
-  return (await startTicksOf(id.pid)) === id.startTicks;
 }
 
 /** Every process in one of these network namespaces (by inode number). */
@@ -40,7 +20,7 @@ export async function processesInNamespaces(inodes: ReadonlySet<number>): Promis
       const link = await readlink(`/proc/${pid}/ns/net`).catch(() => '');
       const networkNamespace = Number(/^net:\[(\d+)\]$/.exec(link)?.[1]);
       if (!inodes.has(networkNamespace)) return undefined;
-      const startTicks = await startTicksOf(pid);
+      const startTicks = startTicksOf(pid);
       if (startTicks === undefined) return undefined;
       const cmdline = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
       return { pid, startTicks, networkNamespace, argv: cmdline.split('\0').slice(0, -1) };
@@ -54,7 +34,7 @@ export async function processesInNamespaces(inodes: ReadonlySet<number>): Promis
  * `graceMs`. Throws GODWIT_LAB naming what is still there after `deadlineMs`.
  */
 export async function endProcesses(
-  list: () => Promise<readonly ProcessId[]>,
+  list: () => Promise<readonly ProcessIdentity[]>,
   { graceMs = 3000, deadlineMs = 15_000 } = {},
 ): Promise<void> {
   const start = systemClock.monotonicMs();
@@ -92,7 +72,7 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): void {
 export async function startDetached(
   argv: readonly string[],
   options: { readonly logFile: string; readonly env: NodeJS.ProcessEnv },
-): Promise<ProcessId> {
+): Promise<ProcessIdentity> {
   const [program = '', ...args] = argv;
   const log = openSync(options.logFile, 'a', 0o600);
   try {
@@ -110,7 +90,7 @@ export async function startDetached(
     });
     child.unref();
     const pid = child.pid ?? 0;
-    return { pid, startTicks: (await startTicksOf(pid)) ?? 0 };
+    return { pid, startTicks: startTicksOf(pid) ?? 0 };
   } finally {
     closeSync(log);
   }

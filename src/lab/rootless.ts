@@ -6,7 +6,8 @@ import { godwitError } from '../errors.ts';
 import { runCommand } from './command.ts';
 import type { LabEntry } from './entry.ts';
 import { labEnvironment } from './environment.ts';
-import { isAlive, signalProcess, startDetached } from './processes.ts';
+import { isAlive } from '../host/process.ts';
+import { signalProcess, startDetached } from './processes.ts';
 
 /**
  * What the holder does before it waits: named namespaces need a writable /run, which the user's own
@@ -80,7 +81,7 @@ export async function startHolder(dir: string, signal: AbortSignal | undefined):
         () => false,
       );
       if (present) break;
-      if (!(await isAlive(holder)) || systemClock.monotonicMs() - start > START_DEADLINE_MS) {
+      if (!isAlive(holder) || systemClock.monotonicMs() - start > START_DEADLINE_MS) {
         throw godwitError('GODWIT_LAB', {
           what: `the lab's user namespace could not be set up; see ${logFile}`,
         });

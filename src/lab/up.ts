@@ -17,9 +17,10 @@ import {
   type LabStorage,
   namespacesOf,
 } from './plan.ts';
-import { isAlive, startTicksOf } from './processes.ts';
+
 import { startRelay } from './relay/start.ts';
 import { checkLabPrivilege, startHolder } from './rootless.ts';
+import { isAlive, ownIdentity } from '../host/process.ts';
 import {
   claimLabDirectory,
   type Lab,
@@ -112,7 +113,7 @@ async function standingLab(plan: LabPlan): Promise<Lab | undefined> {
   const state = await readLabState(plan.name).catch(() => undefined);
   if (state === undefined) return undefined;
   if (state.phase === 'building') {
-    if (await isAlive(state.builder)) throw beingBuilt(plan.name);
+    if (isAlive(state.builder)) throw beingBuilt(plan.name);
     return undefined;
   }
   const lab = await livingLab(state);
@@ -151,7 +152,7 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
     version: 1,
     name: plan.name,
     phase: 'building',
-    builder: { pid: process.pid, startTicks: (await startTicksOf(process.pid)) ?? 0 },
+    builder: ownIdentity(),
     createdAt: new Date().toISOString(),
     hosts: [...plan.hosts],
     ...(plan.linkBytesPerSecond === undefined

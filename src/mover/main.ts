@@ -19,7 +19,9 @@ import { serve } from '../rpc/server.ts';
 import type { Handlers } from '../rpc/server.ts';
 import { Live } from './engine/live.ts';
 import { keepPace } from './engine/pace.ts';
-import { holdMigration, sayReady, startTicksOf } from '../host/process.ts';
+import { reportReady } from './engine/startup.ts';
+import { holdMigration } from '../host/migration-lock.ts';
+import { ownIdentity } from '../host/process.ts';
 import { surroundingsOf } from './engine/surroundings.ts';
 
 /** How long followers of the live view get to read its last line, ms. */
@@ -141,12 +143,7 @@ async function serveLocally(
 }
 
 function ready(dir: string, address?: string): void {
-  const { pid } = process;
   const socket = path.join(dir, 'mover.sock');
-  sayReady(dir, {
-    pid,
-    startTicks: startTicksOf(pid),
-    socket,
-    ...(address === undefined ? {} : { address }),
-  });
+  const where = address === undefined ? { socket } : { socket, address };
+  reportReady(dir, { ...ownIdentity(), ...where });
 }

@@ -51,7 +51,7 @@ export const poolId = z
 export const place = z.object({ node: nodeName, pool: poolId, path: pathInPool });
 export type Place = z.infer<typeof place>;
 
-/** How far the copy of a disk is, by the block node that the guest writes to; `drivers/disks.ts` tells the states. */
+/** How far the copy of a disk is, by the block node that the guest writes to; `drivers/port/disks.ts` tells the states. */
 export const diskProgress = z.object({
   node: nodeName,
   state: z.enum(['copying', 'ready', 'broken', 'whole', 'failed']),

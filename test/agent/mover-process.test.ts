@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { isAlive, moverProcesses } from '../../src/agent/mover-process.ts';
+import { moverProcesses } from '../../src/agent/mover-process.ts';
 import type { Migration } from '../../src/agent/store.ts';
-import { startTicksOf } from '../../src/host/process.ts';
+import { isAlive } from '../../src/host/process.ts';
 import { tempDir } from '../rpc/parties.ts';
 
 const id = 'm-00000001';
@@ -44,7 +42,7 @@ test('a mover is there once it says so, in a session of its own, and is found ag
   const movers = moverProcesses('unused.json', program(t, READY));
   const ended = Promise.withResolvers<void>();
   const state = await movers.start(made, ended.resolve);
-  t.after(() => isAlive(state.pid, state.startTicks) && process.kill(state.pid, 'SIGKILL'));
+  t.after(() => isAlive(state) && process.kill(state.pid, 'SIGKILL'));
   assert.equal(state.address, '127.0.0.1:50000');
   assert.deepEqual(movers.find(made), state);
   assert.equal(movers.isStopped(state), false);
@@ -64,17 +62,4 @@ test('a mover that ends before it is ready is refused with its last words', asyn
   const start = movers.start(made, () => {});
   await assert.rejects(start, { code: 'GODWIT_INTERNAL', message: /Error: the disk is full/ });
   assert.equal(movers.find(made), undefined);
-});
-
-test('a pid that is used again is not taken for the mover', async (t) => {
-  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
-  t.after(() => child.kill('SIGKILL'));
-  await once(child, 'spawn');
-  const pid = child.pid ?? 0;
-  const ticks = startTicksOf(pid);
-  assert.equal(isAlive(pid, ticks), true);
-  assert.equal(isAlive(pid, ticks - 1), false);
-  child.kill('SIGKILL');
-  await once(child, 'exit');
-  assert.equal(isAlive(pid, ticks), false);
 });

@@ -82,6 +82,31 @@ describe('connect', () => {
     assert.deepEqual(await labels({ lab: 'demo' }, { GODWIT_AGENT: socket }), ['a', 'b']);
   });
 
+  test('takes this host’s own agent before a lab that nobody named', async () => {
+    const nowhere = path.join(folder, 'no-agent.sock');
+    const chosen = async (own: string, env = {}): Promise<string[]> => {
+      const fleet = await connect({}, env, own);
+      fleet.close();
+      return fleet.endpoints.map(({ label }) => label);
+    };
+    assert.deepEqual(await chosen(nowhere), ['a', 'b'], 'the only lab');
+    assert.deepEqual(await chosen(socket), ['this host']);
+    await lab('lab', ['c', 'd']);
+    assert.deepEqual(await chosen(nowhere), ['c', 'd'], 'the lab called lab');
+    assert.deepEqual(await chosen(socket), ['this host']);
+    assert.deepEqual(await chosen(socket, { GODWIT_LAB: 'demo' }), ['a', 'b']);
+  });
+
+  test('does not fall back to a lab when this host’s own agent does not answer', async () => {
+    await lab('lab', ['c', 'd']);
+    const dead = path.join(folder, 'dead.sock');
+    await writeFile(dead, '');
+    const fleet = await connect({}, {}, dead);
+    const [{ api }] = fleet.endpoints;
+    await assert.rejects(api.hosts(), { code: 'GODWIT_UNREACHABLE', message: /this host's agent/ });
+    fleet.close();
+  });
+
   test('names the nearest lab and the nearest host', async () => {
     await refuses({ lab: 'deom' }, 'GODWIT_LAB_UNKNOWN', /Did you mean demo\?/);
     await refuses({ lab: 'demo', host: 'A' }, 'GODWIT_HOST_UNKNOWN', /Did you mean a\?/);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { AgentApi, Endpoint } from '../../src/cli/fleet.ts';
 import { godwitError } from '../../src/errors.ts';
+import { migrationRequest } from '../../src/protocol/public/migration.ts';
 import type { MigrationRequest, Progress, Report } from '../../src/protocol/public/migration.ts';
 import type { GuestInfo } from '../../src/protocol/public/host.ts';
 import {
@@ -40,7 +41,7 @@ function world({ events, ending = report(), more = {} }: World = {}): {
       guests: async () => ({ guests: [guest('web1', 'a')] }),
       hosts: async () => ({ hosts: [host('a'), host('beta')] }),
       migrate: async ({ body }) => {
-        asked.push(body);
+        asked.push(migrationRequest.parse(body));
         return { id: ID };
       },
       events: (_input, options) =>

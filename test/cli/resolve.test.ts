@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
 import { godwitError } from '../../src/errors.ts';
 import type { Leftover } from '../../src/protocol/public/leftover.ts';
+import { resolveRequest } from '../../src/protocol/public/resolve.ts';
 import type { Resolution, ResolveRequest, SideView } from '../../src/protocol/public/resolve.ts';
 import {
   endpoint,
@@ -72,7 +73,7 @@ function scene(known: Resolution, runsAt: 'source' | 'unknown' = 'source'): Scen
       migrations: async () => ({ migrations: [summary({ phase: 'held', moverAlive: false })] }),
       resolution: async () => known,
       resolve: async ({ body }) => {
-        asked.push(body);
+        asked.push(resolveRequest.parse(body));
         return { what: 'web1 goes back to a', proof: 'operator' };
       },
       async *events() {

@@ -7,8 +7,10 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import { inHost } from '../../src/lab/entry.ts';
 import { labEnvironment } from '../../src/lab/environment.ts';
 import { chooseQemu } from '../../src/lab/guest/qemu.ts';
-import { endProcesses, isAlive, signalProcess, startDetached } from '../../src/lab/processes.ts';
-import type { ProcessId } from '../../src/lab/processes.ts';
+import { isAlive } from '../../src/host/process.ts';
+import type { ProcessIdentity } from '../../src/host/process.ts';
+import { endProcesses, signalProcess, startDetached } from '../../src/lab/processes.ts';
+
 import { labHost } from '../../src/lab/state.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
 import { isEnd } from '../../src/protocol/public/migration.ts';
@@ -117,7 +119,7 @@ describe('what crashes have left on hosts', () => {
 
   test('a hypervisor that waits for memory which no migration will send; one that runs stays', async () => {
     const qemu = await chooseQemu(undefined);
-    const start = async (name: string, ...more: string[]): Promise<ProcessId> => {
+    const start = async (name: string, ...more: string[]): Promise<ProcessIdentity> => {
       const dir = path.join(stateOf('b'), 'guests', name);
       mkdirSync(dir, { recursive: true });
       const words = `-name ${name} -machine q35 -accel tcg -m 64M -nodefaults -display none`;
@@ -138,9 +140,9 @@ describe('what crashes have left on hosts', () => {
       assert.deepEqual(kinds(cleared), ['hypervisor']);
       assert.equal(cleared?.[0]?.guest, 'waits');
       assert.deepEqual(kinds(left), []);
-      assert.deepEqual([await isAlive(waits), await isAlive(runs)], [false, true]);
+      assert.deepEqual([isAlive(waits), isAlive(runs)], [false, true]);
     } finally {
-      await endProcesses(async () => ((await isAlive(runs)) ? [runs] : []), { graceMs: 500 });
+      await endProcesses(async () => (isAlive(runs) ? [runs] : []), { graceMs: 500 });
       rmSync(path.join(stateOf('b'), 'guests'), { recursive: true, force: true });
     }
   });

@@ -11,7 +11,7 @@ import { networkLacks } from '../../src/lab/network-lacks.ts';
 import { ovsEnvironment } from '../../src/lab/openvswitch.ts';
 import { labDown } from '../../src/lab/down.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
-import { startTicksOf } from '../../src/lab/processes.ts';
+
 import { labDirectory } from '../../src/lab/state.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { watchGuest } from './support/client-view.ts';
@@ -23,6 +23,7 @@ import { listenTo } from './support/voices.ts';
 import { moveOver } from './support/move-over.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
+import { startTicksOf } from '../../src/host/process.ts';
 import { until } from './support/wait.ts';
 
 const MIB = 1024 ** 2;

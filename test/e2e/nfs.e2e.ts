@@ -11,7 +11,8 @@ import type { LabGuest } from '../../src/lab/guest/registry.ts';
 import { stopGuest } from '../../src/lab/guest/stop.ts';
 import { existingNamespaces } from '../../src/lab/namespaces.ts';
 import { LAB_NFS_URL, nfsClientLacks, storageLacks } from '../../src/lab/nfs.ts';
-import { isAlive, processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
+import { isAlive } from '../../src/host/process.ts';
+import { processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { labStatus } from '../../src/lab/status.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
@@ -164,7 +165,7 @@ describe('a guest with disks on an NFS export that no host has mounted', { skip 
     const server = await processesInNamespaces(new Set([inode]));
     assert.equal(server.length, 2, JSON.stringify(server));
     await labDown(name);
-    for (const each of server) assert.equal(await isAlive(each), false);
+    for (const each of server) assert.equal(isAlive(each), false);
     assert.deepEqual(await existingNamespaces(entry, name), []);
   });
 });

@@ -6,7 +6,8 @@ import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
-import { isAlive, signalProcess } from '../../src/lab/processes.ts';
+import { isAlive } from '../../src/host/process.ts';
+import { signalProcess } from '../../src/lab/processes.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
 import type { MoverState } from '../../src/protocol/mover/request.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
@@ -96,9 +97,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
 
   async function comesBack(host: string, mover: MoverState): Promise<void> {
     signalProcess(mover.pid, 'SIGKILL');
-    await until('the mover to be gone', 5000, async () =>
-      (await isAlive(mover)) ? undefined : true,
-    );
+    await until('the mover to be gone', 5000, async () => (isAlive(mover) ? undefined : true));
     await startAgent(world.lab, host);
   }
 

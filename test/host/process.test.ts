@@ -1,49 +1,59 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, test } from 'node:test';
-import { bootId, holdMigration, sayReady, startTicksOf } from '../../src/host/process.ts';
-import { moverState } from '../../src/protocol/mover/request.ts';
+import {
+  bootId,
+  isAlive,
+  isStopped,
+  ownIdentity,
+  parseStat,
+  startTicksOf,
+} from '../../src/host/process.ts';
 
-describe('a mover as a process', () => {
-  test('is named for good by its pid and its start', () => {
-    const ticks = startTicksOf(process.pid);
-    assert.ok(ticks > 0);
-    assert.equal(startTicksOf(process.pid), ticks);
-    assert.ok(startTicksOf(1) < ticks);
-    assert.throws(() => startTicksOf(2 ** 30));
+/** A line of /proc/PID/stat. */
+function statLine(name: string, state: string, threads: number, startTicks: number): string {
+  const before = Array.from({ length: 16 }, () => '0').join(' ');
+  return `12 (${name}) ${state} ${before} ${threads} 0 ${startTicks} 0`;
+}
+
+describe('the identity of a process', () => {
+  test('is its pid with its start time', () => {
+    const { pid, startTicks } = ownIdentity();
+    assert.equal(pid, process.pid);
+    assert.ok(startTicks > (startTicksOf(1) ?? Infinity));
+    assert.deepEqual(ownIdentity(), { pid, startTicks });
   });
 
-  test('knows which boot of its host it lives in', () => {
-    assert.match(bootId(), /^[0-9a-f-]{36}$/);
-    assert.equal(bootId(), bootId());
+  test('is read from the kernel’s line whatever the program’s name holds', () => {
+    const line = statLine('a) b (c)', 'S', 1, 4711);
+    assert.deepEqual(parseStat(line), { state: 'S', startTicks: 4711 });
+    assert.equal(parseStat(''), undefined);
   });
 
-  test('holds its side of a migration alone, until it lets go', async () => {
-    const id = `test-${process.pid}`;
-    const held = await holdMigration(id, 'source');
-    await assert.rejects(holdMigration(id, 'source'), /another mover already works on the source/);
-    const other = await holdMigration(id, 'destination');
-    const letGo = (server: typeof held): Promise<void> =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-      });
-    await letGo(held);
-    await letGo(await holdMigration(id, 'source'));
-    await letGo(other);
+  test('outlives its first thread, and ends with its last one', () => {
+    assert.deepEqual(parseStat(statLine('x', 'Z', 3, 4711)), { state: 'Z', startTicks: 4711 });
+    assert.equal(parseStat(statLine('x', 'Z', 1, 4711)), undefined);
+    assert.equal(parseStat(statLine('x', 'X', 0, 4711)), undefined);
   });
 
-  test('says in a file of its own who it is, whole or not at all', (t) => {
-    const directory = mkdtempSync(path.join(tmpdir(), 'godwit-'));
-    t.after(() => rmSync(directory, { recursive: true, force: true }));
-    const state = { pid: process.pid, startTicks: 7, socket: 'mover.sock' };
-    sayReady(directory, state);
-    sayReady(directory, { ...state, startTicks: 8 });
-    const file = path.join(directory, 'mover.json');
-    const written = moverState.parse(JSON.parse(readFileSync(file, 'utf8')));
-    assert.equal(written.startTicks, 8);
-    assert.equal(statSync(file).mode & 0o777, 0o600);
-    assert.deepEqual(readdirSync(directory), ['mover.json']);
+  test('is not that of a later process with the same pid', async (t) => {
+    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
+    t.after(() => child.kill('SIGKILL'));
+    await once(child, 'spawn');
+    const pid = child.pid ?? 0;
+    const startTicks = startTicksOf(pid) ?? 0;
+    assert.equal(isAlive({ pid, startTicks }), true);
+    assert.equal(isAlive({ pid, startTicks: startTicks - 1 }), false);
+    assert.equal(isStopped({ pid, startTicks }), false);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    assert.equal(isAlive({ pid, startTicks }), false);
+    assert.equal(startTicksOf(2 ** 30), undefined);
   });
+});
+
+test('a boot of the host has one name', () => {
+  assert.match(bootId(), /^[0-9a-f-]{36}$/);
+  assert.equal(bootId(), bootId());
 });

@@ -100,8 +100,9 @@ The first of these that is given or there:
    (or \`GODWIT_PROFILE\`), a folder with \`ca.crt\`, \`operator.crt\` and \`operator.key\`.
 2. \`--lab NAME\`, with \`--host\` to ask one host's agent only.
 3. \`GODWIT_AGENT\`, as \`--agent\`; \`GODWIT_LAB\`, as \`--lab\`.
-4. The lab called \`lab\`, when it is up.
-5. The agent of this host, at /run/godwit/agent.sock.
+4. The agent of this host, at /run/godwit/agent.sock. Where that socket is and nobody answers, it is an
+   error: no lab is taken in its place.
+5. The lab called \`lab\`, when it is up.
 6. The only lab that is up.
 
 In a lab all agents are at hand: a guest or a migration is looked for on each of them.

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
+import { startTicksOf } from '../../host/process.ts';
 import { tapName } from '../../network/tap.ts';
 import { migrationId } from '../../protocol/names.ts';
 import { guestOf } from '../guests.ts';
@@ -98,15 +99,13 @@ function directoryFact(root: string, name: string, bound: ReadonlySet<string>): 
 
 /** A pid that was given to another program meanwhile keeps the directory, which does no harm. */
 function livesByPidFile(file: string): boolean {
+  let pid: number;
   try {
-    const pid = Number(readFileSync(file, 'utf8').trim());
-    if (!Number.isSafeInteger(pid) || pid <= 1) return false;
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // One that nobody has waited for is no process any more.
-    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+    pid = Number(readFileSync(file, 'utf8').trim());
   } catch {
     return false;
   }
+  return Number.isSafeInteger(pid) && pid > 1 && startTicksOf(pid) !== undefined;
 }
 
 /** Unix sockets of this network namespace that some process has bound. */

@@ -6,7 +6,7 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { removePort } from '../../network/port.ts';
 import type { ClearedList, Leftover } from '../../protocol/public/leftover.ts';
-import { Turn } from '../turn.ts';
+import { Mutex } from '../../mutex.ts';
 import { collectFacts } from './collect.ts';
 import type { CollectParts } from './collect.ts';
 import type { GuestFact, HostFacts } from './facts.ts';
@@ -23,7 +23,7 @@ export interface LeftoversParts extends CollectParts {
 /** Finds what earlier crashes have left on this host, and clears what nothing can need any more. */
 export class Leftovers {
   readonly #parts: LeftoversParts;
-  readonly #turn = new Turn();
+  readonly #mutex = new Mutex();
 
   constructor(parts: LeftoversParts) {
     this.#parts = parts;
@@ -35,7 +35,7 @@ export class Leftovers {
 
   /** Looks afresh, and clears one by one; each is judged again right before it goes. */
   clear(): Promise<ClearedList> {
-    return this.#turn.take(async () => {
+    return this.#mutex.run(async () => {
       const cleared: Leftover[] = [];
       const failed = new Map<string, ClearedList['left'][number]>();
       // What a hypervisor held is free once it has gone: look again as long as something went.

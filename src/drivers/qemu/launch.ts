@@ -4,7 +4,8 @@ import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, hasCode } from '../../errors.ts';
 import type { GuestHandle } from '../port/driver.ts';
-import { isAlive, readProcess, startTicksOf, waitForExit } from './guest/process.ts';
+import { isAlive, startTicksOf } from '../../host/process.ts';
+import { readProcess, waitForExit } from './guest/process.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { connectMonitor } from './qmp/connect.ts';
 import { LOG_FILE, PID_FILE, QMP_SOCKET } from './spec/names.ts';
@@ -57,7 +58,7 @@ export async function launch(
     child.unref();
     const { pid } = child;
     if (pid === undefined) return await failed.promise;
-    const startTicks = await startTicksOf(pid);
+    const startTicks = startTicksOf(pid);
     const handle = handleOf(place, pid, startTicks ?? 0);
     onProcess(handle);
     const client = await withDeadline('the start of QEMU', START_MS, signal, (inner) =>
@@ -136,7 +137,7 @@ export async function findStarted(
   place: Place,
   known: GuestHandle | undefined,
 ): Promise<GuestHandle | undefined> {
-  if (known !== undefined && (await isAlive(known))) return known;
+  if (known !== undefined && isAlive(known)) return known;
   const pid = Number(await readFile(path.join(place.guestDir, PID_FILE), 'utf8').catch(() => ''));
   if (!Number.isSafeInteger(pid) || pid <= 1) return undefined;
   const process = await readProcess(pid);

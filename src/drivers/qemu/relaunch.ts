@@ -5,7 +5,8 @@ import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import type { GuestHandle, Launch } from '../port/driver.ts';
 import { readBlocks } from './guest/blocks.ts';
-import { listQemuProcesses, readProcess, startTicksOf } from './guest/process.ts';
+import { startTicksOf } from '../../host/process.ts';
+import { listQemuProcesses, readProcess } from './guest/process.ts';
 import type { QemuProcess } from './guest/process.ts';
 import { connectMonitor } from './qmp/connect.ts';
 import * as answers from './qmp/answers.ts';
@@ -103,7 +104,7 @@ export async function relaunch(
     const { pid, startTicks } = running ?? (await start(host, old, launch));
     const handle = { ...old, pid, startTicks };
     for (;;) {
-      if ((await startTicksOf(pid)) !== startTicks) throw await ended(host, old, launch);
+      if (startTicksOf(pid) !== startTicks) throw await ended(host, old, launch);
       if (await runs(host, handle, inner)) return handle;
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       inner.throwIfAborted();
@@ -139,7 +140,7 @@ async function start(
     const failed = new Promise<never>((_, reject) => child.once('error', reject));
     child.unref();
     if (child.pid === undefined) return await failed;
-    return { pid: child.pid, startTicks: (await startTicksOf(child.pid)) ?? 0 };
+    return { pid: child.pid, startTicks: startTicksOf(child.pid) ?? 0 };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw godwitError('GODWIT_RESTART', { guest: old.name, host, reason }, { cause });

@@ -16,7 +16,8 @@ import type {
 import { readAbilities } from './abilities.ts';
 import { nicsWithPorts, tapsOf } from './guest/attachments.ts';
 import { readFacts, readNetwork } from './guest/facts.ts';
-import { isAlive, killProcess, readProcess, waitForExit } from './guest/process.ts';
+import { isAlive } from '../../host/process.ts';
+import { killProcess, readProcess, waitForExit } from './guest/process.ts';
 import type { ImageStore } from './images.ts';
 import { blockedChecks, inspectFacts } from './inspect.ts';
 import { QemuDiskSource } from './mirror/disk-source.ts';
@@ -254,7 +255,7 @@ export class QemuSource implements SourceSession {
 
   async quit(signal: AbortSignal): Promise<void> {
     this.#watch.expectEnd();
-    if (await isAlive(this.handle)) {
+    if (isAlive(this.handle)) {
       // Its answer may be lost in its end.
       await this.#client.request('quit', {}, signal).catch(() => undefined);
       await waitForExit(this.handle, QUIT_MS, signal).catch(() =>

@@ -11,7 +11,9 @@ import type { GuestLoad } from '../image/initramfs.ts';
 import { checkGuestName, guestAddress, guestUuid, macAddress, tapName } from '../plan.ts';
 import { buildNetwork } from '../namespaces.ts';
 import { nfsClientLacks } from '../nfs.ts';
-import { endProcesses, isAlive, type ProcessId, startDetached } from '../processes.ts';
+import { isAlive } from '../../host/process.ts';
+import type { ProcessIdentity } from '../../host/process.ts';
+import { endProcesses, startDetached } from '../processes.ts';
 import { type Lab, type LabHost, labHost } from '../state.ts';
 import { chooseAccelerator } from './accelerator.ts';
 import {
@@ -158,7 +160,7 @@ async function launch(
   const files = guestFiles(hardware.dir);
   const tap = tapName(hardware.index);
   await mkdir(hardware.dir, { recursive: true, mode: 0o700 });
-  let process: ProcessId | undefined;
+  let process: ProcessIdentity | undefined;
   try {
     const address = guestAddress(hardware.index);
     const port = guestPortSteps(lab, host.name, tap, { address, vlan: request.vlan });
@@ -179,11 +181,11 @@ async function launch(
 async function undoLaunch(
   lab: Lab,
   host: LabHost,
-  left: { process: ProcessId | undefined; tap: string; dir: string },
+  left: { process: ProcessIdentity | undefined; tap: string; dir: string },
 ): Promise<void> {
   const { process: started } = left;
   if (started !== undefined) {
-    await endProcesses(async () => ((await isAlive(started)) ? [started] : []), { graceMs: 500 });
+    await endProcesses(async () => (isAlive(started) ? [started] : []), { graceMs: 500 });
   }
   await removeTap(lab, host, left.tap);
   await rm(left.dir, { recursive: true, force: true });
@@ -199,7 +201,7 @@ export async function removeTap(lab: Lab, host: LabHost, tap: string): Promise<v
 
 /** Waits for a line on the serial console; what the guest and QEMU said last is in the error. */
 async function waitForSign(
-  process: ProcessId,
+  process: ProcessIdentity,
   hardware: GuestHardware,
   { signal, workingSetBytes = hardware.memoryBytes }: GuestRequest,
   sign: string,
@@ -210,7 +212,7 @@ async function waitForSign(
   for (;;) {
     const serial = await readFile(files.serialLog, 'utf8').catch(() => '');
     if (serial.includes(sign)) return;
-    const alive = await isAlive(process);
+    const alive = isAlive(process);
     if (!alive || systemClock.monotonicMs() - start > deadlineMs) {
       const log = await readFile(files.log, 'utf8').catch(() => '');
       const said = [log, serial].map((text) => text.trim().split('\n').slice(-3).join(' | '));

@@ -9,7 +9,9 @@ import { inHost } from '../entry.ts';
 import { labEnvironment } from '../environment.ts';
 import { labGuest } from '../guest/registry.ts';
 import { COUNTER_PORT } from '../plan.ts';
-import { endProcesses, isAlive, type ProcessId, startDetached } from '../processes.ts';
+import { isAlive } from '../../host/process.ts';
+import type { ProcessIdentity } from '../../host/process.ts';
+import { endProcesses, startDetached } from '../processes.ts';
 import type { Lab } from '../state.ts';
 import { type ProbeAnswer, probeAnswer, type ProbeRequest } from './messages.ts';
 
@@ -71,7 +73,7 @@ export async function openProbe(
       waitUntilServing(socket, started, logFile, inner),
     );
   } catch (error) {
-    await endProcesses(async () => ((await isAlive(started)) ? [started] : []), { graceMs: 0 });
+    await endProcesses(async () => (isAlive(started) ? [started] : []), { graceMs: 0 });
     throw error;
   }
   return probeAt(socket, guest);
@@ -88,14 +90,14 @@ function probeSocket(lab: Lab, guest: string): string {
 
 async function waitUntilServing(
   socket: string,
-  started: ProcessId,
+  started: ProcessIdentity,
   logFile: string,
   signal: AbortSignal,
 ): Promise<void> {
   for (;;) {
     const answer = await ask(socket, { verb: 'read' }).catch(() => undefined);
     if (answer !== undefined) return;
-    if (!(await isAlive(started))) {
+    if (!isAlive(started)) {
       const said = (await readFile(logFile, 'utf8').catch(() => '')).trim().split('\n').at(-1);
       throw godwitError('GODWIT_LAB', {
         what: `the probe could not connect: ${said || 'no reason given'}`,

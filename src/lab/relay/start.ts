@@ -8,7 +8,9 @@ import { runCommand } from '../command.ts';
 import { inHost } from '../entry.ts';
 import { labEnvironment } from '../environment.ts';
 import { portNames } from '../network-plan.ts';
-import { isAlive, type ProcessId, startDetached } from '../processes.ts';
+import { isAlive } from '../../host/process.ts';
+import type { ProcessIdentity } from '../../host/process.ts';
+import { startDetached } from '../processes.ts';
 import type { Lab } from '../state.ts';
 
 const DEADLINE_MS = 20_000;
@@ -67,7 +69,7 @@ export function relayArgv(hosts: readonly string[], dir: string, delayMs: number
 
 async function waitFor(
   file: string,
-  process: ProcessId,
+  process: ProcessIdentity,
   logFile: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -78,7 +80,7 @@ async function waitFor(
         () => false,
       );
       if (there) return;
-      if (!(await isAlive(process))) {
+      if (!isAlive(process)) {
         const said = (await readFile(logFile, 'utf8').catch(() => '')).trim().split('\n').at(-1);
         throw godwitError('GODWIT_LAB', {
           what: `the lab's relay ended: ${said || 'it said nothing'}`,

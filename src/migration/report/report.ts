@@ -40,7 +40,7 @@ interface Walk {
   enteredAt: number;
 }
 
-/** Bounds of the report's lists (protocol/migration.ts); of rounds the latest are kept. */
+/** Bounds of the report's lists (protocol/public/migration.ts); of rounds the latest are kept. */
 const MOST_ROUNDS = 10_000;
 const MOST_CHECKS = 256;
 const MOST_DECISIONS = 1000;

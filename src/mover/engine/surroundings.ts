@@ -21,8 +21,8 @@ import type { Fence } from '../../host/fencing.ts';
 import { openJournalFile } from '../../host/journal-file.ts';
 import type { OpenJournalFile } from '../../host/journal-file.ts';
 import { bootId } from '../../host/process.ts';
-import { wireDoors } from './wire.ts';
-import type { WireDoors } from './wire.ts';
+import { wireDoors } from './wire-doors.ts';
+import type { WireDoors } from './wire-doors.ts';
 
 /** A way to the host `name` at `address`; connections are opened when needed. */
 export type Connect = <C extends Contract>(contract: C, name: string, address: string) => Client<C>;

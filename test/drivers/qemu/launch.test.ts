@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import type { GuestHandle } from '../../../src/drivers/port/driver.ts';
-import { startTicksOf } from '../../../src/drivers/qemu/guest/process.ts';
+import { startTicksOf } from '../../../src/host/process.ts';
 import { attachStarted } from '../../../src/drivers/qemu/launch.ts';
 import { tempDir } from '../../rpc/parties.ts';
 
@@ -44,7 +44,7 @@ async function silent(context: TestContext) {
   });
   const { pid } = child;
   assert.ok(pid !== undefined);
-  const startTicks = await startTicksOf(pid);
+  const startTicks = startTicksOf(pid);
   assert.ok(startTicks !== undefined);
   const monitor = path.join(guestDir, 'qmp.sock');
   const handle: GuestHandle = { driver: 'qemu', name: 'web1', pid, startTicks, monitor };

@@ -5,8 +5,10 @@ import path from 'node:path';
 import { inHost } from '../../../src/lab/entry.ts';
 import { labEnvironment } from '../../../src/lab/environment.ts';
 import { chooseQemu } from '../../../src/lab/guest/qemu.ts';
-import { endProcesses, isAlive, startDetached } from '../../../src/lab/processes.ts';
-import type { ProcessId } from '../../../src/lab/processes.ts';
+import { isAlive } from '../../../src/host/process.ts';
+import type { ProcessIdentity } from '../../../src/host/process.ts';
+import { endProcesses, startDetached } from '../../../src/lab/processes.ts';
+
 import { askQemu } from '../../../src/lab/witness/qmp.ts';
 import { until } from './wait.ts';
 import type { World } from './world.ts';
@@ -25,7 +27,7 @@ export interface BareGuestRequest {
 
 export interface BareGuest {
   readonly name: string;
-  readonly process: ProcessId;
+  readonly process: ProcessIdentity;
   /** The socket that Godwit finds first. */
   readonly qmp: string;
   /** Asks over the test's own monitor. */
@@ -63,12 +65,12 @@ export async function startBareGuest(
   const status = async (): Promise<string> =>
     ((await ask('query-status')) as { status: string }).status;
   const stop = async (): Promise<void> => {
-    await endProcesses(async () => ((await isAlive(started)) ? [started] : []), { graceMs: 2000 });
+    await endProcesses(async () => (isAlive(started) ? [started] : []), { graceMs: 2000 });
     rmSync(dir, { recursive: true, force: true });
   };
   try {
     await until(`${name} to answer`, 10_000, async () => {
-      if (!(await isAlive(started))) throw new Error(`${name} ended at once: ${dir}/qemu.log`);
+      if (!isAlive(started)) throw new Error(`${name} ended at once: ${dir}/qemu.log`);
       return status().catch(() => undefined);
     });
   } catch (error) {

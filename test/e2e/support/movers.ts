@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { isAlive, signalProcess } from '../../../src/lab/processes.ts';
+import { isAlive } from '../../../src/host/process.ts';
+import { signalProcess } from '../../../src/lab/processes.ts';
 import { labHost } from '../../../src/lab/state.ts';
 import { moverState } from '../../../src/protocol/mover/request.ts';
 import type { MoverState } from '../../../src/protocol/mover/request.ts';
@@ -19,9 +20,7 @@ export function moverOf({ lab }: World, host: string, id: string): MoverState {
 export async function killMover(world: World, host: string, id: string): Promise<void> {
   const mover = moverOf(world, host, id);
   signalProcess(mover.pid, 'SIGKILL');
-  await until('the mover to be gone', 5000, async () =>
-    (await isAlive(mover)) ? undefined : true,
-  );
+  await until('the mover to be gone', 5000, async () => (isAlive(mover) ? undefined : true));
 }
 
 /** What the source's mover has written down; nothing before it has begun. */

@@ -1,7 +1,7 @@
 import type { fakeWorld } from '../../../src/drivers/registry.ts';
 import { godwitError } from '../../../src/errors.ts';
 import type { LinkMeasure } from '../../../src/links/session.ts';
-import type { WireDoors } from '../../../src/mover/engine/wire.ts';
+import type { WireDoors } from '../../../src/mover/engine/wire-doors.ts';
 import type {
   SourceWireOptions,
   TargetWire,

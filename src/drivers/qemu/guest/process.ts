@@ -1,12 +1,11 @@
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
+import { isAlive, startTicksOf } from '../../../host/process.ts';
+import type { ProcessIdentity } from '../../../host/process.ts';
 
 /** A QEMU process of this host (of our network namespace), as the kernel shows it. */
-export interface QemuProcess {
-  readonly pid: number;
-  /** Start in clock ticks since boot: with the pid it names the process for good. */
-  readonly startTicks: number;
+export interface QemuProcess extends ProcessIdentity {
   /** The program, `/usr/bin/qemu-system-x86_64`; empty when it may not be read. */
   readonly binary: string;
   readonly argv: readonly string[];
@@ -40,9 +39,9 @@ async function lookAt(pid: number, namespace: string): Promise<QemuProcess | und
 /** Undefined when there is no such process, or it is no system emulator. */
 export async function readProcess(pid: number): Promise<QemuProcess | undefined> {
   try {
-    const [raw, startTicks, binary, cwd] = await Promise.all([
+    const startTicks = startTicksOf(pid);
+    const [raw, binary, cwd] = await Promise.all([
       readFile(`/proc/${pid}/cmdline`),
-      startTicksOf(pid),
       readlink(`/proc/${pid}/exe`).catch(() => ''),
       readlink(`/proc/${pid}/cwd`).catch(() => '/'),
     ]);
@@ -66,36 +65,6 @@ export function isSystemEmulator(command: string, binary: string): boolean {
   );
 }
 
-/** Undefined when there is no such process, or it has ended to the last of its threads. */
-export async function startTicksOf(pid: number): Promise<number | undefined> {
-  try {
-    return parseStartTicks(await readFile(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * Field 22 of /proc/PID/stat; the name in field 2 may itself hold spaces and brackets. A killed process is a zombie as
- * soon as its first thread has ended, and holds its files, with the locks on a guest's images, until the last has.
- */
-export function parseStartTicks(stat: string): number | undefined {
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const threads = Number(fields[17]);
-  if ((fields[0] === 'Z' || fields[0] === 'X') && !(threads > 1)) return undefined;
-  const ticks = Number(fields[19]);
-  return Number.isSafeInteger(ticks) ? ticks : undefined;
-}
-
-export interface ProcessIdentity {
-  readonly pid: number;
-  readonly startTicks: number;
-}
-
-export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
-  return (await startTicksOf(identity.pid)) === identity.startTicks;
-}
-
 /** Resolves once the process is gone; GODWIT_DEADLINE when it stays. */
 export async function waitForExit(
   identity: ProcessIdentity,
@@ -103,7 +72,7 @@ export async function waitForExit(
   signal: AbortSignal,
 ): Promise<void> {
   const until = performance.now() + deadlineMs;
-  while (await isAlive(identity)) {
+  while (isAlive(identity)) {
     signal.throwIfAborted();
     if (performance.now() > until) {
       throw godwitError('GODWIT_DEADLINE', {
@@ -121,7 +90,7 @@ export async function killProcess(
   deadlineMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!(await isAlive(identity))) return;
+  if (!isAlive(identity)) return;
   try {
     process.kill(identity.pid, 'SIGKILL');
   } catch (error) {

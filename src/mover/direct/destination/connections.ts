@@ -7,7 +7,7 @@ import type {
   ConnectionsAnswer,
   ConnectionsNews,
 } from '../../../protocol/peer/connections.ts';
-import { Lane } from '../../lane.ts';
+import { Mutex } from '../../../mutex.ts';
 
 /** More than one migration may put in: what is beyond stays until it times out. */
 const MOST_REMEMBERED = 16_384;
@@ -17,7 +17,7 @@ const UNEXPECTED: ConnectionsAnswer = { put: 0, problem: 'the guest is not expec
 
 /** Connections of the guest that its source has handed over, put into this host's tracking before the guest runs. */
 export class ArrivedConnections {
-  readonly #lane = new Lane();
+  readonly #mutex = new Mutex();
   /** Put in by this mover, and not there before. */
   readonly #own = new Map<string, Connection>();
   /** There before, and not heard of from the source. */
@@ -27,7 +27,7 @@ export class ArrivedConnections {
 
   /** Never rejects for what this host cannot do: the answer says it. */
   take(news: News, state: () => DestinationState, signal: AbortSignal): Promise<ConnectionsAnswer> {
-    return this.#lane.run(async () => {
+    return this.#mutex.run(async () => {
       const now = state();
       const wrong = news.epoch !== now.admission.epoch || now.stage !== 'prepared';
       if (wrong || now.right === 'refused' || this.#over) return UNEXPECTED;
@@ -89,7 +89,7 @@ export class ArrivedConnections {
 
   /** The guest does not come: nothing is left of what was put in. Never rejects. */
   forget(signal: AbortSignal): Promise<void> {
-    return this.#lane.run(async () => {
+    return this.#mutex.run(async () => {
       this.#over = true;
       const own = [...this.#own.values()];
       this.#own.clear();

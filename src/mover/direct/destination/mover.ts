@@ -5,7 +5,7 @@ import type { DestinationCall, DestinationState } from '../../../migration/direc
 import { leaseMs } from '../../../migration/direct/silence.ts';
 import type * as peer from '../../../protocol/peer/migration.ts';
 import type { ResolveAnswer } from '../../../protocol/public/resolve.ts';
-import { Lane } from '../../lane.ts';
+import { Mutex } from '../../../mutex.ts';
 import { warmDestination } from '../warm.ts';
 import { actOnSilence, askOnReturn, followOrder, isForsaken } from './alone.ts';
 import type { Hands, Order } from './alone.ts';
@@ -33,8 +33,8 @@ const LINGER_MS = 20_000;
  */
 export class DestinationMover {
   readonly #parts: BuildParts;
-  readonly #lane = new Lane();
-  readonly #recoveries = new Lane();
+  readonly #mutex = new Mutex();
+  readonly #recoveries = new Mutex();
   readonly #ended = Promise.withResolvers<void>();
   readonly #ledger: Ledger;
   #session: Promise<DestinationSession> | undefined;
@@ -69,10 +69,10 @@ export class DestinationMover {
 
   /** Watches the lease; after a takeover also looks at what the earlier mover left. */
   async start(tookOver: boolean): Promise<void> {
-    if (tookOver) await this.#lane.run(() => this.#lookRound());
+    if (tookOver) await this.#mutex.run(() => this.#lookRound());
     this.#lease = setInterval(() => this.#checkLease(), 5000);
     this.#lease.unref();
-    if (tookOver) void this.#lane.run(() => askOnReturn(this.#hands())).catch(this.#untold);
+    if (tookOver) void this.#mutex.run(() => askOnReturn(this.#hands())).catch(this.#untold);
   }
 
   /** What lies half made is taken down; what was made is taken hold of again. */
@@ -202,7 +202,7 @@ export class DestinationMover {
     call: DestinationCall,
     epoch: number,
     work: (already: boolean) => Promise<T>,
-    lane = this.#lane,
+    lane = this.#mutex,
   ): Promise<T> {
     return lane.run(async () => {
       if (this.#ledger.failure !== undefined) throw this.#ledger.failure;
@@ -250,12 +250,12 @@ export class DestinationMover {
   }
 
   #checkLease(): void {
-    if (this.#unasked) this.#lane.run(() => this.#holdAgain()).catch(this.#untold);
+    if (this.#unasked) this.#mutex.run(() => this.#holdAgain()).catch(this.#untold);
     if (!isForsaken(this.state)) return;
     const silentMs = this.#parts.clock.monotonicMs() - this.#heardAt;
     if (silentMs < ASK_MS) return;
     const lease = leaseMs(this.state);
-    const acted = this.#lane.run(() =>
+    const acted = this.#mutex.run(() =>
       silentMs < lease ? endWithSource(this.#hands()) : actOnSilence(this.#hands(), lease),
     );
     acted.catch(this.#untold);
@@ -263,7 +263,7 @@ export class DestinationMover {
 
   /** A person's order, where the source cannot be asked. */
   resolve(order: Order): Promise<ResolveAnswer> {
-    return this.#lane.run(() => followOrder(this.#hands(), order));
+    return this.#mutex.run(() => followOrder(this.#hands(), order));
   }
 
   readonly #untold = (error: unknown): void => {

@@ -9,7 +9,7 @@ import { godwitError } from '../../../errors.ts';
 import type { Preparation, Prepared } from '../../../protocol/peer/migration.ts';
 import { streamTls } from '../../engine/credentials.ts';
 import type { Journal } from '../../../host/journal.ts';
-import type { WireDoors } from '../../engine/wire.ts';
+import type { WireDoors } from '../../engine/wire-doors.ts';
 import type { Others } from './alone.ts';
 import type { ArrivedConnections } from './connections.ts';
 

@@ -6,7 +6,7 @@ import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
 import type { WireOffer } from '../../../protocol/wire.ts';
-import { offerOf } from '../../engine/wire.ts';
+import { offerOf } from '../../../host/wire.ts';
 import { saidLinkRate } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 

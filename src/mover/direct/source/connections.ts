@@ -8,7 +8,7 @@ import { MOST_IN_CALL } from '../../../protocol/peer/connections.ts';
 import type { Connection } from '../../../protocol/peer/connections.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
-import { Lane } from '../../lane.ts';
+import { Mutex } from '../../../mutex.ts';
 import { ask } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 
@@ -25,7 +25,7 @@ const LEARN_MS = 4000;
  * guest stands still. Nothing of it ends a migration.
  */
 export class SourceConnections {
-  readonly #lane = new Lane();
+  readonly #mutex = new Mutex();
   readonly #over = new AbortController();
   /** What the destination knows. */
   #told: ReadonlyMap<string, Connection> = new Map();
@@ -122,7 +122,7 @@ export class SourceConnections {
 
   #look(parts: SourceParts, signal: AbortSignal, isLast = false): Promise<void> {
     const within = AbortSignal.any([signal, AbortSignal.timeout(WORK_MS)]);
-    return this.#lane.run(async () => {
+    return this.#mutex.run(async () => {
       try {
         await this.#lookNow(parts, within, isLast);
         this.#problem = undefined;

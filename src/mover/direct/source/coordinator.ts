@@ -19,7 +19,7 @@ import { canCancel, transition } from '../../../migration/direct/transition.ts';
 import type { CancelAnswer } from '../../../protocol/contract.ts';
 import type { EndPhase, MemorySample, Progress } from '../../../protocol/public/migration.ts';
 import type { Journal } from '../../../host/journal.ts';
-import { Lane } from '../../lane.ts';
+import { Mutex } from '../../../mutex.ts';
 import { Live } from '../../engine/live.ts';
 import { fitEvent } from './fit.ts';
 import { DO, letGo } from './handlers.ts';
@@ -54,7 +54,7 @@ export interface CoordinatorParts {
  */
 export class Coordinator {
   readonly #parts: CoordinatorParts;
-  readonly #lane = new Lane();
+  readonly #mutex = new Mutex();
   readonly #finished = Promise.withResolvers<EndPhase>();
   readonly #over = new AbortController();
   #state: SourceState;
@@ -100,7 +100,7 @@ export class Coordinator {
   dispatch(event: SourceEvent): void {
     const fit = fitEvent(event, this.#parts.log);
     if (fit === undefined) return;
-    this.#lane.run(() => this.#apply(fit)).catch(() => {});
+    this.#mutex.run(() => this.#apply(fit)).catch(() => {});
   }
 
   /** The newest look at the stream, for the live view only. */
@@ -111,12 +111,12 @@ export class Coordinator {
 
   /** Takes an event in its turn and resolves once it is in the journal, as `durability` says. */
   record(event: SourceEvent): Promise<void> {
-    return this.#lane.run(() => this.#apply(event));
+    return this.#mutex.run(() => this.#apply(event));
   }
 
   /** Rolls back where that is still possible. The answer is given in turn with all events, so it is what will happen. */
   cancel(): Promise<CancelAnswer> {
-    return this.#lane.run(async () => {
+    return this.#mutex.run(async () => {
       const { guest, from, to } = this.#state.plan;
       if (canCancel(this.#state)) {
         await this.#apply({ type: 'cancel' });

@@ -12,7 +12,7 @@ import type {
   StreamSettings,
 } from '../../../protocol/peer/migration.ts';
 import { streamTls } from '../../engine/credentials.ts';
-import { termsFor } from '../../engine/wire.ts';
+import { termsFor } from '../../../host/wire.ts';
 import type { SourceBases } from './bases.ts';
 import type { SourceDisks } from './disks.ts';
 import type { SourceConnections } from './connections.ts';

@@ -3,7 +3,7 @@ import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
 import { optimiseWhatIsHot } from '../../../small-process.ts';
 import { hostCredentials } from '../../engine/credentials.ts';
-import { budgetOf } from '../../engine/wire.ts';
+import { budgetOf } from '../../../host/wire.ts';
 import type { SourceParts } from './parts.ts';
 
 /** The session that the destination waits for, from the unix `socket` of this host; loaded only where disks need it. */

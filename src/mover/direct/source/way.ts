@@ -8,8 +8,8 @@ import { splitAddress, withHost } from '../../../protocol/names.ts';
 import type { WireReport } from '../../../protocol/wire.ts';
 import type { Wire } from '../../../wire/open.ts';
 import { hostCredentials } from '../../engine/credentials.ts';
-import { budgetOf, cacheFor, codecCores, termsFor } from '../../engine/wire.ts';
-import type { WireDoors } from '../../engine/wire.ts';
+import { budgetOf, cacheFor, codecCores, termsFor } from '../../../host/wire.ts';
+import type { WireDoors } from '../../engine/wire-doors.ts';
 import { missing, saidLinkRate } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 

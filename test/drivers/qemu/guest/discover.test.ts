@@ -7,11 +7,7 @@ import {
   fromProcess,
   managerOf,
 } from '../../../../src/drivers/qemu/guest/discover.ts';
-import {
-  isSystemEmulator,
-  parseStartTicks,
-  splitCommandLine,
-} from '../../../../src/drivers/qemu/guest/process.ts';
+import { isSystemEmulator, splitCommandLine } from '../../../../src/drivers/qemu/guest/process.ts';
 import type { QemuProcess } from '../../../../src/drivers/qemu/guest/process.ts';
 import { parseCommandLine } from '../../../../src/drivers/qemu/spec/cmdline.ts';
 import { parseNetwork, parseRamBlocks } from '../../../../src/drivers/qemu/spec/monitor-text.ts';
@@ -107,20 +103,6 @@ describe('guests found by their processes', () => {
 });
 
 describe('what the kernel tells of a process', () => {
-  test('is its start, whatever its name holds', () => {
-    const fields = ['S', ...Array.from({ length: 18 }, () => '0'), '4711', '0'];
-    assert.equal(parseStartTicks(`12 (a) b (c)) ${fields.join(' ')}`), 4711);
-    assert.equal(parseStartTicks(`12 (x) ${['Z', ...fields.slice(1)].join(' ')}`), undefined);
-    assert.equal(parseStartTicks(''), undefined);
-  });
-
-  test('is its end only once its last thread is gone, which holds its files until then', () => {
-    const zombie = (threads: string): string =>
-      `12 (x) ${['Z', ...Array.from({ length: 16 }, () => '0'), threads, '0', '4711'].join(' ')}`;
-    assert.equal(parseStartTicks(zombie('3')), 4711);
-    assert.equal(parseStartTicks(zombie('1')), undefined);
-  });
-
   test('is its command line, and whether it is a system emulator', () => {
     assert.deepEqual(splitCommandLine(Buffer.from('qemu\0-m\x001G\0')), ['qemu', '-m', '1G']);
     assert.ok(isSystemEmulator('/usr/bin/kvm', ''));

@@ -1,55 +1,12 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import type { AgentConfig } from '../../config.ts';
-import { toGodwitError } from '../../errors.ts';
-import { WIRE_VERSION } from '../../protocol/wire.ts';
-import type { CacheScope, WireOffer, WireTerms } from '../../protocol/wire.ts';
-import { optimiseWhatIsHot } from '../../small-process.ts';
-import type {
-  SourceWireOptions,
-  TargetWire,
-  TargetWireOptions,
-  Wire,
-  WireCache,
-} from '../../wire/open.ts';
+import type { AgentConfig } from '../config.ts';
+import { WIRE_VERSION } from '../protocol/wire.ts';
+import type { CacheScope, WireOffer, WireTerms } from '../protocol/wire.ts';
+import type { SourceWireOptions, WireCache } from '../wire/open.ts';
 
-/** How a mover opens its end of the wire; a test gives its own. */
-export interface WireDoors {
-  /** Reaches the other mover. Settles soon after the signal aborts, and leaves nothing open then. */
-  source(options: SourceWireOptions, signal: AbortSignal): Promise<Wire>;
-  target(options: TargetWireOptions): Promise<TargetWire>;
-}
-
-/** The wire itself, loaded when it is used: a native migration does not pay for it. */
-export const wireDoors: WireDoors = {
-  source: async (options, signal) => {
-    optimiseWhatIsHot();
-    const { openSourceWire } = await import('../../wire/open.ts');
-    return untilAborted(openSourceWire(options), signal);
-  },
-  target: async (options) => {
-    optimiseWhatIsHot();
-    return (await import('../../wire/open.ts')).openTargetWire(options);
-  },
-};
-
-async function untilAborted(opening: Promise<Wire>, signal: AbortSignal): Promise<Wire> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(toGodwitError(signal.reason));
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([opening, promise]);
-  } catch (thrown) {
-    opening.then(
-      (wire) => wire.abort(new Error('nobody waits for it any more')),
-      () => undefined,
-    );
-    throw thrown;
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
-}
+/** What this host's configuration says of the wire: its cache, its secret, what it offers, what it may send. */
 
 const LEAST_SECRET_BYTES = 32;
 const WIDTH: readonly CacheScope[] = ['none', 'guest', 'tenant', 'host'];

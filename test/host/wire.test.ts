@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { agentConfig } from '../../../src/config.ts';
-import type { AgentConfig } from '../../../src/config.ts';
-import { budgetOf, cacheFor, offerOf, termsFor } from '../../../src/mover/engine/wire.ts';
-import { sharing } from '../../../src/protocol/wire.ts';
+import { agentConfig } from '../../src/config.ts';
+import type { AgentConfig } from '../../src/config.ts';
+import { budgetOf, cacheFor, offerOf, termsFor } from '../../src/host/wire.ts';
+import { sharing } from '../../src/protocol/wire.ts';
 
 function configOf(t: TestContext, cache: object = {}, secret = 'ab'.repeat(32)): AgentConfig {
   const stateDir = mkdtempSync(path.join(tmpdir(), 'godwit-'));

@@ -1,0 +1,40 @@
+import { toGodwitError } from '../../errors.ts';
+import { optimiseWhatIsHot } from '../../small-process.ts';
+import type { SourceWireOptions, TargetWire, TargetWireOptions, Wire } from '../../wire/open.ts';
+
+/** How a mover opens its end of the wire; a test gives its own. */
+export interface WireDoors {
+  /** Reaches the other mover. Settles soon after the signal aborts, and leaves nothing open then. */
+  source(options: SourceWireOptions, signal: AbortSignal): Promise<Wire>;
+  target(options: TargetWireOptions): Promise<TargetWire>;
+}
+
+/** The wire itself, loaded when it is used: a native migration does not pay for it. */
+export const wireDoors: WireDoors = {
+  source: async (options, signal) => {
+    optimiseWhatIsHot();
+    const { openSourceWire } = await import('../../wire/open.ts');
+    return untilAborted(openSourceWire(options), signal);
+  },
+  target: async (options) => {
+    optimiseWhatIsHot();
+    return (await import('../../wire/open.ts')).openTargetWire(options);
+  },
+};
+
+async function untilAborted(opening: Promise<Wire>, signal: AbortSignal): Promise<Wire> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(toGodwitError(signal.reason));
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([opening, promise]);
+  } catch (thrown) {
+    opening.then(
+      (wire) => wire.abort(new Error('nobody waits for it any more')),
+      () => undefined,
+    );
+    throw thrown;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
