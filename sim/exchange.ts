@@ -1,5 +1,5 @@
 import { godwitError, GodwitError, toGodwitError } from '../src/errors.ts';
-import type { Contract, Route } from '../src/protocol/contract.ts';
+import type { Contract, Route } from '../src/protocol/route.ts';
 import { whatIsWrong } from '../src/protocol/errors.ts';
 import type { Caller } from '../src/rpc/caller.ts';
 import type { SimProcess } from './process.ts';

@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts';
 import { toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { moverContract } from '../protocol/contract.ts';
-import type { CancelAnswer } from '../protocol/contract.ts';
+import { moverContract } from '../protocol/mover/contract.ts';
+import type { CancelAnswer } from '../protocol/public/contract.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type { MigrationSummary, Progress } from '../protocol/public/migration.ts';
 import type { MoverState } from '../protocol/mover/request.ts';

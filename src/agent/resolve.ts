@@ -9,7 +9,7 @@ import type { Resolved } from '../migration/direct/resolve.ts';
 import type { Fence } from '../host/fencing.ts';
 import { openSourceJournal } from '../host/journal.ts';
 import { holdMigration } from '../host/migration-lock.ts';
-import { moverContract } from '../protocol/contract.ts';
+import { moverContract } from '../protocol/mover/contract.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type {
   Answer,

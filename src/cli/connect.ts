@@ -52,11 +52,7 @@ export async function connect(
   return { ...fleet, reach };
 }
 
-async function findPlaces(
-  flags: ConnectionFlags,
-  env: Env,
-  ownSocket: string,
-): Promise<Place[]> {
+async function findPlaces(flags: ConnectionFlags, env: Env, ownSocket: string): Promise<Place[]> {
   if (flags.agent !== undefined) return [agentPlace(flags.agent, flags, env)];
   if (flags.lab !== undefined || flags.host !== undefined) {
     return labPlaces(flags.lab ?? env['GODWIT_LAB'] ?? DEFAULT_LAB, flags.host);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { agentContract, cancelAnswer } from '../protocol/contract.ts';
+import { agentContract } from '../protocol/contract.ts';
+import { cancelAnswer } from '../protocol/public/contract.ts';
 import { diskMoveId, diskMoveProgress } from '../protocol/public/disk-move.ts';
 import { errorBody } from '../protocol/errors.ts';
 import { guestInfo } from '../protocol/public/host.ts';

@@ -6,7 +6,7 @@ import { driverNamed } from '../drivers/registry.ts';
 import { godwitError } from '../errors.ts';
 import { plainLog } from '../log.ts';
 import type { Log } from '../log.ts';
-import { moverContract } from '../protocol/contract.ts';
+import { moverContract } from '../protocol/mover/contract.ts';
 import type { Progress } from '../protocol/public/migration.ts';
 import { moverRequest } from '../protocol/mover/request.ts';
 import type {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
-import type { Access, Role } from '../protocol/contract.ts';
+import type { Access, Role } from '../protocol/route.ts';
 import { chainFailure, identityOf } from './tls.ts';
 
 /** Who sends a request. `local` came over a unix socket; `none` has not shown a certificate that we trust. */

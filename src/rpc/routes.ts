@@ -1,4 +1,4 @@
-import type { Contract, Route } from '../protocol/contract.ts';
+import type { Contract, Route } from '../protocol/route.ts';
 
 interface Place {
   readonly literal?: string;

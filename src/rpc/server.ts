@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Contract, Route, RouteAnswer, RouteInput } from '../protocol/contract.ts';
+import type { Contract, Route, RouteAnswer, RouteInput } from '../protocol/route.ts';
 import { whatIsWrong } from '../protocol/errors.ts';
 import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import { sendError, sendJson, sendLines } from './answer.ts';

@@ -4,8 +4,8 @@ import path from 'node:path';
 import type { ConnectionOptions, PeerCertificate, TLSSocket, TlsOptions } from 'node:tls';
 import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
-import { role } from '../protocol/contract.ts';
-import type { Role } from '../protocol/contract.ts';
+import { role } from '../protocol/route.ts';
+import type { Role } from '../protocol/route.ts';
 import { hostName } from '../protocol/names.ts';
 
 /** The PEM texts with which a process shows who it is, and the only CA that it trusts. */

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { godwitError, GodwitError } from '../errors.ts';
-import type { Role } from '../protocol/contract.ts';
+import type { Role } from '../protocol/route.ts';
 import { splitAddress } from '../protocol/names.ts';
 import { http } from './http.ts';
 import { clientTls, wrongServer } from './tls.ts';

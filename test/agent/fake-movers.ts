@@ -8,7 +8,7 @@ import { progressOf } from '../../src/migration/report/progress.ts';
 import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
 import { openDestinationJournal, openSourceJournal } from '../../src/host/journal.ts';
 import { Live } from '../../src/mover/engine/live.ts';
-import { moverContract } from '../../src/protocol/contract.ts';
+import { moverContract } from '../../src/protocol/mover/contract.ts';
 import { migrationSettings } from '../../src/protocol/public/migration.ts';
 import type { Progress } from '../../src/protocol/public/migration.ts';
 import type { MoverState } from '../../src/protocol/mover/request.ts';

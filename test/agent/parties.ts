@@ -9,7 +9,7 @@ import type { AgentConfig } from '../../src/config.ts';
 import type { DiscoveredGuest, Driver } from '../../src/drivers/port/driver.ts';
 import { silentLog } from '../../src/log.ts';
 import { agentContract } from '../../src/protocol/contract.ts';
-import type { Role } from '../../src/protocol/contract.ts';
+import type { Role } from '../../src/protocol/route.ts';
 import { client } from '../../src/rpc/client.ts';
 import { authority, tempDir } from '../rpc/parties.ts';
 import { FakeMovers } from './fake-movers.ts';

@@ -97,7 +97,7 @@ describe('a lab', () => {
     assert.equal(await labDown(name), true);
     assert.equal(existsSync(labDirectory(name)), false);
     assert.deepEqual(
-      await Promise.all(processes.map(isAlive)),
+      processes.map(isAlive),
       processes.map(() => false),
     );
     if (lab.entry.kind === 'root') assert.deepEqual(await existingNamespaces(lab.entry, name), []);

@@ -4,7 +4,7 @@ import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import { silentLog } from '../../src/log.ts';
-import type { Role } from '../../src/protocol/contract.ts';
+import type { Role } from '../../src/protocol/route.ts';
 import type { Credentials } from '../../src/rpc/tls.ts';
 import type { LinkSession } from '../../src/links/link-session.ts';
 import type { SessionOptions } from '../../src/links/link-session.ts';

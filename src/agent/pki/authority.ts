@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
-import type { Role } from '../../protocol/contract.ts';
+import type { Role } from '../../protocol/route.ts';
 import { makePrivateDir, readPki, writePrivate } from './files.ts';
 import { SITE_SECRET, siteSecretOf } from './site-secret.ts';
 

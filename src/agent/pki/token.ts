@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
-import type { Role } from '../../protocol/contract.ts';
+import type { Role } from '../../protocol/route.ts';
 import { address, hostName } from '../../protocol/names.ts';
 import { role } from '../../protocol/route.ts';
 import { fingerprintOf, HOST_DAYS, readAuthority } from './authority.ts';

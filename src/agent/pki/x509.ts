@@ -16,7 +16,7 @@ import {
 } from '@peculiar/x509';
 import type { JsonGeneralName, PublicKey } from '@peculiar/x509';
 import { godwitError } from '../../errors.ts';
-import type { Role } from '../../protocol/contract.ts';
+import type { Role } from '../../protocol/route.ts';
 
 /** Certificates and requests, in PEM. Loaded only where certificates are made: the library is large. */
 

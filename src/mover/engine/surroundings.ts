@@ -4,7 +4,7 @@ import { hostsOf } from '../../config.ts';
 import type { AgentConfig } from '../../config.ts';
 import { godwitError, hasCode } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import type { Contract } from '../../protocol/contract.ts';
+import type { Contract } from '../../protocol/route.ts';
 import type { Caller } from '../../rpc/caller.ts';
 import { client } from '../../rpc/client.ts';
 import type { Client } from '../../rpc/client.ts';

@@ -1,6 +1,7 @@
 /** Runs on a host of the lab: makes one typed call with a certificate and prints `{answer}` or `{error}`. */
 import { toGodwitError } from '../../../src/errors.ts';
-import { agentContract, peerContract } from '../../../src/protocol/contract.ts';
+import { agentContract } from '../../../src/protocol/contract.ts';
+import { peerContract } from '../../../src/protocol/peer/contract.ts';
 import { client } from '../../../src/rpc/client.ts';
 import { readCredentials } from '../../../src/rpc/tls.ts';
 import type { Identity, TypedCall } from './peers.ts';

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** The last commit of the previous build that fleets run: to be moved on with each release. */
-export const PREVIOUS = '638bc9d';
+export const PREVIOUS = 'dd23b8e';
 
 export interface EarlierBuild {
   /** Its agent's program. */

@@ -1,5 +1,4 @@
-import { GodwitError, godwitError } from '../../../src/errors.ts';
-import type { SerialError } from '../../../src/errors.ts';
+import { GodwitError, godwitError, type SerialError } from '../../../src/errors.ts';
 import type { DestinationCall } from '../../../src/migration/direct/destination.ts';
 import type {
   HypervisorEvent,

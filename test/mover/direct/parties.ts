@@ -1,5 +1,6 @@
 import { silentLog } from '../../../src/log.ts';
-import { agentContract, peerContract } from '../../../src/protocol/contract.ts';
+import { agentContract } from '../../../src/protocol/contract.ts';
+import { peerContract } from '../../../src/protocol/peer/contract.ts';
 import { PROTOCOL_VERSIONS } from '../../../src/protocol/version.ts';
 import { listenTls } from '../../../src/rpc/listen.ts';
 import type { Listening } from '../../../src/rpc/listen.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { peerContract } from '../../../src/protocol/contract.ts';
+import { peerContract } from '../../../src/protocol/peer/contract.ts';
 import { diskRoutes } from '../../../src/protocol/peer/disk-routes.ts';
 
 test('what is asked of disks is asked of the destination’s mover, by the other host alone', () => {

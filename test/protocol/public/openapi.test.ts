@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { agentContract, moverContract, peerContract } from '../../../src/protocol/contract.ts';
+import { agentContract } from '../../../src/protocol/contract.ts';
+import { moverContract } from '../../../src/protocol/mover/contract.ts';
+import { peerContract } from '../../../src/protocol/peer/contract.ts';
 import { openApi } from '../../../src/protocol/public/openapi.ts';
 
 interface Operation {

@@ -5,7 +5,7 @@ import { initialDestination, knowsItNeverRan } from '../../../migration/direct/d
 import type { DestinationEvent } from '../../../migration/direct/destination.ts';
 import { replayDestination } from '../../../migration/direct/journal.ts';
 import { destinationReportOf } from '../../../migration/report/report.ts';
-import { peerContract } from '../../../protocol/contract.ts';
+import { peerContract } from '../../../protocol/peer/contract.ts';
 import type { Progress } from '../../../protocol/public/migration.ts';
 import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts';
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../../../protocol/version.ts';

@@ -16,7 +16,7 @@ import { STEPS } from '../../../migration/direct/steps.ts';
 import type { StepName } from '../../../migration/direct/steps.ts';
 import { durability } from '../../../migration/direct/durability.ts';
 import { canCancel, transition } from '../../../migration/direct/transition.ts';
-import type { CancelAnswer } from '../../../protocol/contract.ts';
+import type { CancelAnswer } from '../../../protocol/public/contract.ts';
 import type { EndPhase, MemorySample, Progress } from '../../../protocol/public/migration.ts';
 import type { Journal } from '../../../host/journal.ts';
 import { Mutex } from '../../../mutex.ts';

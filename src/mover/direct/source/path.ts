@@ -1,4 +1,5 @@
-import { agentContract, peerContract } from '../../../protocol/contract.ts';
+import { agentContract } from '../../../protocol/contract.ts';
+import { peerContract } from '../../../protocol/peer/contract.ts';
 import { splitAddress, withHost } from '../../../protocol/names.ts';
 import type { Api, Client } from '../../../rpc/client.ts';
 import type { Connect } from '../../engine/surroundings.ts';

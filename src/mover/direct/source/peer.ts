@@ -1,6 +1,7 @@
 import { godwitError, hasCode, toGodwitError } from '../../../errors.ts';
 import { systemClock } from '../../../clock.ts';
-import type { agentContract, peerContract } from '../../../protocol/contract.ts';
+import type { agentContract } from '../../../protocol/contract.ts';
+import type { peerContract } from '../../../protocol/peer/contract.ts';
 import { splitAddress, withHost } from '../../../protocol/names.ts';
 import type { Admission, Admitted } from '../../../protocol/peer/migration.ts';
 import type { Api } from '../../../rpc/client.ts';

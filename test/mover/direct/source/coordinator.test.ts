@@ -3,7 +3,7 @@ import { before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { replaySource } from '../../../../src/migration/direct/journal.ts';
 import { mode } from '../../../../src/protocol/public/migration.ts';
-import type { CancelAnswer } from '../../../../src/protocol/contract.ts';
+import type { CancelAnswer } from '../../../../src/protocol/public/contract.ts';
 import { Stage, hostsFor } from '../stage.ts';
 import type { Hosts } from '../stage.ts';
 import { assertMoved, assertStayed, openFor, openHeld } from '../ends.ts';

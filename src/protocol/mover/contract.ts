@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import { cancelAnswer } from '../public/contract.ts';
+import { progress } from '../public/migration.ts';
+import { resolveAnswer, runAt } from '../public/resolve.ts';
+import { route } from '../route.ts';
+
+/** A mover, for the agent of its own host, over a unix socket. */
+export const moverContract = {
+  progress: route({
+    method: 'GET',
+    path: '/progress',
+    summary: 'Where this migration stands',
+    access: 'local',
+    response: progress,
+  }),
+  events: route({
+    method: 'GET',
+    path: '/events',
+    summary: 'The live view until the end',
+    access: 'local',
+    response: progress,
+    stream: true,
+  }),
+  cancel: route({
+    method: 'POST',
+    path: '/cancel',
+    summary: 'Ask to roll back',
+    access: 'local',
+    response: cancelAnswer,
+  }),
+  resolve: route({
+    method: 'POST',
+    path: '/resolve',
+    summary: 'Destination: run the guest without its source, or give it up',
+    access: 'local',
+    body: z.object({
+      runAt,
+      proof: z.enum(['ask', 'observed', 'fenced', 'operator']),
+      by: z.string().max(128),
+    }),
+    response: resolveAnswer,
+  }),
+};

@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import { migrationId } from '../names.ts';
+import { resolveAnswer, runAt, sideView } from '../public/resolve.ts';
+import { route } from '../route.ts';
+import { admission, admitted } from './migration.ts';
+import { vantageRoutes } from './vantage.ts';
+
+const byId = z.object({ id: migrationId });
+
+/** A host's agent, for the agents and movers of other hosts. */
+export const peerRoutes = {
+  admit: route({
+    method: 'POST',
+    path: '/v1/incoming',
+    summary: 'Another host asks to send a guest here; starts a mover for it',
+    access: 'agent',
+    body: admission,
+    response: admitted,
+  }),
+  incoming: route({
+    method: 'GET',
+    path: '/v1/incoming/:id',
+    summary: 'Where the mover of an incoming migration listens now (restarted if it died)',
+    access: 'agent',
+    params: byId,
+    response: admitted,
+  }),
+  side: route({
+    method: 'GET',
+    path: '/v1/migrations/:id/side',
+    summary: 'What this host knows of its side of a migration, for the other host of it',
+    access: 'agent',
+    params: byId,
+    /** `hypervisor`: also ask the hypervisor afresh. */
+    query: z.object({ look: z.enum(['journal', 'hypervisor']).default('journal') }),
+    response: sideView,
+  }),
+  takeUp: route({
+    method: 'POST',
+    path: '/v1/migrations/:id/takeup',
+    summary: 'The other host asks to take a held migration up again, with both hosts’ own words',
+    access: 'agent',
+    params: byId,
+    body: z.object({ runAt, by: z.string().max(128) }),
+    response: resolveAnswer,
+  }),
+  ...vantageRoutes,
+  join: route({
+    method: 'POST',
+    path: '/v1/pki/join',
+    summary: 'Sign the key of a new host, against a join token that works once',
+    access: 'anyone',
+    body: z.object({ token: z.string().max(256), request: z.string().max(8192) }),
+    response: z.object({
+      certificate: z.string().max(16_384),
+      ca: z.string().max(16_384),
+      /** For a host: names what the caches of the site hold. */
+      siteSecret: z.string().max(256).optional(),
+    }),
+  }),
+};

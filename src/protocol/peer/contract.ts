@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { helloRoutes } from '../hello.ts';
+import { route } from '../route.ts';
+import { connectionRoutes } from './connections.ts';
+import { diskRoutes } from './disk-routes.ts';
+import * as peer from './migration.ts';
+
+const done = z.object({ ok: z.literal(true) });
+
+/** The destination's mover, for the source's mover, over mutual TLS. Every call may be repeated. */
+export const peerContract = {
+  ...helloRoutes,
+  ...connectionRoutes,
+  ...diskRoutes,
+  status: route({
+    method: 'GET',
+    path: '/v1/status',
+    summary: 'What the destination side knows',
+    access: 'agent',
+    response: peer.destinationStatus,
+  }),
+  assess: route({
+    method: 'POST',
+    path: '/v1/assess',
+    summary: 'Check the guest against this host; changes nothing',
+    access: 'agent',
+    body: peer.preparation,
+    response: peer.assessment,
+  }),
+  prepare: route({
+    method: 'POST',
+    path: '/v1/prepare',
+    summary: 'Build the paused guest and listen for its memory',
+    access: 'agent',
+    body: peer.preparation,
+    response: peer.prepared,
+  }),
+  arm: route({
+    method: 'POST',
+    path: '/v1/arm',
+    summary: 'Write armed(epoch), synced',
+    access: 'agent',
+    body: peer.epochBody,
+    response: peer.destinationStatus,
+  }),
+  commit: route({
+    method: 'POST',
+    path: '/v1/commit',
+    summary: 'The right to run passes to this side: resume the guest',
+    access: 'agent',
+    body: peer.epochBody,
+    response: peer.running,
+  }),
+  refuse: route({
+    method: 'POST',
+    path: '/v1/refuse',
+    summary: 'Give a synced word that the guest has not run here and never will under this epoch',
+    access: 'agent',
+    body: peer.epochBody,
+    response: peer.refused,
+  }),
+  recover: route({
+    method: 'POST',
+    path: '/v1/recover',
+    summary: 'Post-copy: listen again after the link broke',
+    access: 'agent',
+    body: peer.epochBody,
+    response: peer.prepared,
+  }),
+  release: route({
+    method: 'POST',
+    path: '/v1/release',
+    summary:
+      'Take down everything that is here; past the right to run only what is left of a guest that is lost',
+    access: 'agent',
+    body: peer.releaseBody,
+    response: done,
+  }),
+  finish: route({
+    method: 'POST',
+    path: '/v1/finish',
+    summary: 'The source is gone: forget the migration, keep the guest',
+    access: 'agent',
+    body: peer.epochBody,
+    response: done,
+  }),
+};

@@ -1,0 +1,146 @@
+import { z } from 'zod';
+import { guestName, migrationId, shortText } from '../names.ts';
+import { route } from '../route.ts';
+import { cacheRoutes } from './cache.ts';
+import { diskMoveRoutes } from './disk-move-routes.ts';
+import { guestInfo, hostEntry, hostInfo } from './host.ts';
+import { clearedList, leftoverList } from './leftover.ts';
+import { migrationRequest, migrationSummary, progress, report } from './migration.ts';
+import { resolution, resolveAnswer, resolveRequest } from './resolve.ts';
+
+const byId = z.object({ id: migrationId });
+const done = z.object({ ok: z.literal(true) });
+
+/** What cancel will do, said at once. */
+export const cancelAnswer = z.object({ accepted: z.boolean(), what: shortText });
+export type CancelAnswer = z.infer<typeof cancelAnswer>;
+
+/** A host's agent, for the CLI, for other programs and, later, for the controller. */
+export const publicRoutes = {
+  health: route({
+    method: 'GET',
+    path: '/health',
+    summary: 'Answers once the agent serves',
+    access: 'anyone',
+    response: done,
+  }),
+  openapi: route({
+    method: 'GET',
+    path: '/openapi.json',
+    summary: 'This API as an OpenAPI document',
+    access: 'anyone',
+    response: z.record(z.string(), z.unknown()),
+  }),
+  host: route({
+    method: 'GET',
+    path: '/v1/host',
+    summary: 'Inventory of this host',
+    access: 'viewer',
+    response: hostInfo,
+  }),
+  hosts: route({
+    method: 'GET',
+    path: '/v1/hosts',
+    summary: 'This host and its peers, as far as they answer',
+    access: 'viewer',
+    response: z.object({ hosts: z.array(hostEntry).max(10_000) }),
+  }),
+  guests: route({
+    method: 'GET',
+    path: '/v1/guests',
+    summary: 'Guests of this host, or of this host and all peers',
+    access: 'viewer',
+    query: z.object({ scope: z.enum(['local', 'all']).default('local') }),
+    response: z.object({ guests: z.array(guestInfo).max(100_000) }),
+  }),
+  guest: route({
+    method: 'GET',
+    path: '/v1/guests/:guest',
+    summary: 'One guest of this host',
+    access: 'viewer',
+    params: z.object({ guest: guestName }),
+    response: guestInfo,
+  }),
+  migrate: route({
+    method: 'POST',
+    path: '/v1/migrations',
+    summary: 'Start moving a guest of this host; answers as soon as its mover runs',
+    access: 'operator',
+    body: migrationRequest.extend({ id: migrationId.optional() }),
+    response: z.object({ id: migrationId }),
+  }),
+  migrations: route({
+    method: 'GET',
+    path: '/v1/migrations',
+    summary: 'Migrations that this host took part in, newest first',
+    access: 'viewer',
+    query: z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) }),
+    response: z.object({ migrations: z.array(migrationSummary).max(1000) }),
+  }),
+  progress: route({
+    method: 'GET',
+    path: '/v1/migrations/:id/progress',
+    summary: 'Where a migration stands now',
+    access: 'viewer',
+    params: byId,
+    response: progress,
+  }),
+  events: route({
+    method: 'GET',
+    path: '/v1/migrations/:id/events',
+    summary: 'The live view, one line per change, until the migration ends',
+    access: 'viewer',
+    params: byId,
+    response: progress,
+    stream: true,
+  }),
+  report: route({
+    method: 'GET',
+    path: '/v1/migrations/:id/report',
+    summary: 'What was done, with measurements',
+    access: 'viewer',
+    params: byId,
+    response: report,
+  }),
+  cancel: route({
+    method: 'POST',
+    path: '/v1/migrations/:id/cancel',
+    summary: 'Ask to roll a migration back; says at once what will happen',
+    access: 'operator',
+    params: byId,
+    response: cancelAnswer,
+  }),
+  resolution: route({
+    method: 'GET',
+    path: '/v1/migrations/:id/resolution',
+    summary: 'Both sides of a migration, and what each answer to it risks',
+    access: 'viewer',
+    params: byId,
+    response: resolution,
+  }),
+  resolve: route({
+    method: 'POST',
+    path: '/v1/migrations/:id/resolve',
+    summary: 'A person decides where the guest of a held migration is to run',
+    access: 'operator',
+    params: byId,
+    body: resolveRequest,
+    response: resolveAnswer,
+  }),
+  leftovers: route({
+    method: 'GET',
+    path: '/v1/leftovers',
+    summary: 'What earlier crashes have left on this host',
+    access: 'viewer',
+    response: leftoverList,
+  }),
+  clearLeftovers: route({
+    method: 'POST',
+    path: '/v1/leftovers/clear',
+    summary: 'Clear what is safe to clear, and say what was left',
+    access: 'operator',
+    response: clearedList,
+  }),
+  ...cacheRoutes,
+  ...diskMoveRoutes,
+};

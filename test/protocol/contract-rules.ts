@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { Contract } from '../../src/protocol/route.ts';
+import { jsonSchemaOf, unbounded, valuesOf } from './arbitrary.ts';
+
+/** What holds of every table of routes. */
+export function contractRules(name: string, contract: Contract): void {
+  const routes = Object.entries(contract);
+
+  describe(`the contract of the ${name}`, () => {
+    test('gives every route a summary and an access', () => {
+      for (const [key, { summary, access }] of routes) {
+        assert.match(summary, /^[A-Z].*[^.]$/, `${key}: a line, not a sentence with its dot`);
+        assert.ok(['anyone', 'viewer', 'operator', 'agent', 'local'].includes(access), key);
+      }
+    });
+
+    test('has each method and path once', () => {
+      const places = routes.map(
+        ([, { method, path }]) => `${method} ${path.replaceAll(/:\w+/g, ':')}`,
+      );
+      assert.deepEqual(places, [...new Set(places)]);
+    });
+
+    test('describes exactly the places of each path', () => {
+      for (const [key, { path, params }] of routes) {
+        const places = [...path.matchAll(/:(\w+)/g)].map(([, place = '']) => place);
+        assert.deepEqual(Object.keys(params.shape).toSorted(), places.toSorted(), key);
+        assert.match(path, /^(\/[a-z0-9.:]+)+$/i, key);
+      }
+    });
+
+    test('reads with GET and without a body; what changes something is POST', () => {
+      for (const [key, { method, body, access }] of routes) {
+        if (method === 'GET') assert.equal(body, undefined, key);
+        if (access === 'operator') assert.equal(method, 'POST', key);
+      }
+    });
+
+    test('bounds every text and every list that crosses the wire', () => {
+      for (const [key, { params, query, body, response }] of routes) {
+        // The description of the API is as long as the API.
+        if (key === 'openapi') continue;
+        for (const schema of [params, query, response, ...(body === undefined ? [] : [body])]) {
+          assert.deepEqual(unbounded(jsonSchemaOf(schema), key), []);
+        }
+      }
+    });
+
+    test('takes every value that it describes, through JSON, and takes what it gave again', () => {
+      for (const [key, { body, response }] of routes) {
+        for (const schema of body === undefined ? [response] : [body, response]) {
+          fc.assert(
+            fc.property(valuesOf(schema), (value) => {
+              const parsed = schema.safeParse(JSON.parse(JSON.stringify(value)));
+              assert.ok(parsed.success, `${key}: ${parsed.error?.message}`);
+              assert.deepEqual(schema.parse(JSON.parse(JSON.stringify(parsed.data))), parsed.data);
+            }),
+            { numRuns: 25 },
+          );
+        }
+      }
+    });
+
+    test('never throws at what is not a message', () => {
+      fc.assert(
+        fc.property(fc.jsonValue(), (value) => {
+          for (const [, { body, response }] of routes) {
+            body?.safeParse(value);
+            response.safeParse(value);
+          }
+        }),
+        { numRuns: 50 },
+      );
+    });
+  });
+}

@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { agentContract } from '../../../src/protocol/contract.ts';
+import { peerRoutes } from '../../../src/protocol/peer/agent-routes.ts';
+import { publicRoutes } from '../../../src/protocol/public/contract.ts';
+
+test('only a host asks a host; a new one that joins has no certificate yet', () => {
+  const { join, ...others } = peerRoutes;
+  assert.equal(join.access, 'anyone');
+  for (const [name, { access }] of Object.entries(others)) assert.equal(access, 'agent', name);
+});
+
+test('every route for other hosts is a route of the agent, and none is public', () => {
+  for (const name of Object.keys(peerRoutes)) {
+    assert.ok(name in agentContract, name);
+    assert.equal(name in publicRoutes, false, name);
+  }
+});
