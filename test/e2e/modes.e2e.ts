@@ -9,6 +9,7 @@ import type { WatchedGuest } from './support/client-view.ts';
 import { askGuestQemu } from './support/monitors.ts';
 import { begin, move, reportAtEnd, unlessForbidden, untilMemoryFlows } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
+import { assertConfined } from './support/confinement.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
@@ -65,6 +66,8 @@ describe('a running guest', () => {
       }),
     );
     await assertOnlyGuests(world, { a: ['web2'], b: ['web1'] });
+    await assertConfined(world, 'web1', 'b');
+    await assertConfined(world, 'web2', 'a');
   });
 
   test('moves by post-copy', async (t) => {
@@ -136,6 +139,7 @@ describe('a running guest', () => {
   async function assertWeb1On(host: string): Promise<void> {
     const both = { a: ['web1', 'web2'] };
     await assertOnlyGuests(world, host === 'a' ? both : { a: ['web2'], b: ['web1'] });
+    await assertConfined(world, 'web1', host);
   }
 });
 

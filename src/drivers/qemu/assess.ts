@@ -65,6 +65,7 @@ export async function matchHost(
       ...(await exportChecks(program, host.disks, options.host, signal)),
       ...bridges,
       ...(program === undefined ? [] : destinationStreamChecks(stream, program)),
+      ...(program === undefined || program.sandbox ? [] : [noSandbox(program)]),
     ],
   };
 }
@@ -127,6 +128,11 @@ function destinationStreamChecks(stream: StreamSettings, program: QemuProgram): 
   const reason = `${program.postcopyObstacle} (${mend})`;
   const facts = { what: `--mode ${stream.mode}`, reason };
   return [...checks, refusal('stream', godwitError('GODWIT_CAPABILITY', facts), 'destination')];
+}
+
+function noSandbox({ binary }: QemuProgram): Check {
+  const evidence = `${binary} was built without seccomp: its system calls are not filtered`;
+  return { name: 'sandbox', side: 'destination', verdict: 'warn', evidence };
 }
 
 async function findImages(

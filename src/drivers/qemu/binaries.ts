@@ -19,6 +19,8 @@ const program = z.object({
   multifdCompression: z.array(z.string()),
   /** Why post-copy is not possible here; absent when it is. */
   postcopyObstacle: z.string().optional(),
+  /** It can filter its own system calls. */
+  sandbox: z.boolean(),
   /** Features of the best processor, by accelerator; an accelerator that does not work is absent. */
   features: z.partialRecord(z.enum(['kvm', 'tcg']), z.array(z.string())),
 });
@@ -72,7 +74,7 @@ async function cachedProgram(
   const kvm = await kvmUsable();
   const postcopy = await readFile('/proc/sys/vm/unprivileged_userfaultfd', 'utf8').catch(() => '');
   const machine = [os.release(), os.cpus()[0]?.model ?? '', process.getuid?.() ?? '', postcopy];
-  const facts = ['3', file, mtimeMs, size, kvm, ...machine];
+  const facts = ['4', file, mtimeMs, size, kvm, ...machine];
   const key = createHash('sha256').update(facts.join('\n')).digest('hex').slice(0, 24);
   const kept = path.join(options.cacheDir, `${key}.json`);
   const cached = await readFile(kept, 'utf8').then(
@@ -121,7 +123,7 @@ async function probe(
 }
 
 async function askAbilities(client: QmpClient, signal: AbortSignal) {
-  const [machines, capabilities, schema, target, postcopy] = await Promise.all([
+  const [machines, capabilities, schema, target, postcopy, sandbox] = await Promise.all([
     client.query('query-machines', {}, answers.machines, signal),
     client.query('query-migrate-capabilities', {}, answers.capabilityList, signal),
     client.query('query-qmp-schema', {}, answers.schemaEntries, signal),
@@ -131,6 +133,7 @@ async function askAbilities(client: QmpClient, signal: AbortSignal) {
       { capabilities: [{ capability: 'postcopy-ram', state: true }] },
       signal,
     ),
+    client.request('query-command-line-options', { option: 'sandbox' }, signal),
   ]);
   const compression = schema.find(
     (entry) => entry['meta-type'] === 'enum' && isMultifdCompression(entry.values ?? []),
@@ -141,6 +144,7 @@ async function askAbilities(client: QmpClient, signal: AbortSignal) {
     machineTypes: machines.map((machine) => machine.name),
     capabilities: capabilities.map((each) => each.capability),
     multifdCompression: compression?.values ?? [],
+    sandbox: sandbox.ok,
     ...(postcopy.ok ? {} : { postcopyObstacle: postcopy.reason }),
   };
 }

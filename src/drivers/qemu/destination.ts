@@ -37,11 +37,11 @@ import { resume, untilLoaded } from './resume.ts';
 import { MonitorWatch } from './session.ts';
 import { buildArgv } from './spec/argv.ts';
 import { removeCredentials } from './tls.ts';
+import { sandboxWords } from './user/confine.ts';
 
 const END_MS = 5000;
 /** A monitor greets within milliseconds while QEMU's main loop turns. */
 const HEARS_MS = 1500;
-
 type Files = ReadonlyMap<string, string>;
 type Wanted = { description: GuestDescription; stream: StreamSettings; disks: Files };
 
@@ -143,7 +143,7 @@ export class QemuDestination implements DestinationSession {
     const { guest, guestDir, host } = this.#options;
     const { spec } = match;
     const pipes = setup.mode !== 'precopy';
-    const argv = buildArgv(spec, {
+    const words = buildArgv(spec, {
       guest,
       guestDir,
       images: match.images,
@@ -154,6 +154,7 @@ export class QemuDestination implements DestinationSession {
       vhost: await hasVhostNet(),
       pipes,
     });
+    const argv = program.sandbox ? [...words, ...sandboxWords(spec)] : words;
     await markIncoming(guestDir);
     if (pipes) await makePipes(guestDir, signal);
     const { handle, client } = await launch(this.#options, program.binary, argv, signal, (own) => {

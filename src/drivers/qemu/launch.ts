@@ -9,6 +9,7 @@ import { readProcess, waitForExit } from './guest/process.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { connectMonitor } from './qmp/connect.ts';
 import { LOG_FILE, PID_FILE, QMP_SOCKET } from './spec/names.ts';
+import { confined } from './user/confine.ts';
 
 const START_MS = 10_000;
 const GREETING_MS = 5000;
@@ -42,7 +43,8 @@ export async function launch(
   await mkdir(place.guestDir, { recursive: true, mode: 0o700 });
   const log = await open(path.join(place.guestDir, LOG_FILE), 'a', 0o600);
   try {
-    const child = spawn(binary, [...argv], {
+    const command = confined({ file: binary, argv });
+    const child = spawn(command.file, command.argv, {
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
       cwd: place.guestDir,
@@ -50,7 +52,7 @@ export async function launch(
     const failed = Promise.withResolvers<never>();
     failed.promise.catch(() => {});
     child.once('error', (cause) =>
-      failed.reject(startError(place, `${binary}: ${cause.message}`, cause)),
+      failed.reject(startError(place, `${command.file}: ${cause.message}`, cause)),
     );
     child.once('exit', () => {
       void logTail(place).then((tail) => failed.reject(startError(place, tail)));

@@ -20,6 +20,7 @@ const program = (version: string, machineTypes: string[], kvm = false): QemuProg
   machineTypes,
   capabilities: [],
   multifdCompression: [],
+  sandbox: true,
   features: kvm ? { kvm: [], tcg: [] } : { tcg: [] },
 });
 
