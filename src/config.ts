@@ -67,7 +67,11 @@ export const agentConfig = z.strictObject({
     .array(
       z.union(
         [
-          z.strictObject({ path }),
+          z.strictObject({
+            path,
+            /** false: it has no file locks, so that guests that come here open their images without. */
+            locks: z.boolean().optional(),
+          }),
           z.strictObject({
             nfs: nfsUrl,
             /** The numbers of the user and the group as whom it is opened; default: those of the agent. */

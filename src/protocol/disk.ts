@@ -32,8 +32,8 @@ export const disk = z.object({
 });
 export type Disk = z.infer<typeof disk>;
 
-/** A part of a path: anything but `.` and `..`. */
-const SEGMENT = String.raw`(?:[^/\0.][^/\0]{0,60}|\.[^/\0.][^/\0]{0,60}|\.\.[^/\0]{1,60})`;
+/** A part of a path: anything but `.` and `..`, and no name that Godwit gives to files of its own. */
+const SEGMENT = String.raw`(?!\.godwit-)(?:[^/\0.][^/\0]{0,60}|\.[^/\0.][^/\0]{0,60}|\.\.[^/\0]{1,60})`;
 
 /** Below a pool: no absolute path, no way up and out. */
 export const pathInPool = z
@@ -41,7 +41,10 @@ export const pathInPool = z
   .max(512)
   .regex(new RegExp(`^${SEGMENT}(?:/${SEGMENT}){0,7}$`), 'a path below a pool');
 
-/** What a pool is called by the host that has it; it says nothing to others. */
+/**
+ * What the host that has a pool calls it; it says nothing to others. Where the destination of a migration names a place to
+ * its source, it is an id that it made for this migration and this place (mover/direct/destination/place-ids.ts).
+ */
 export const poolId = z
   .string()
   .max(16)

@@ -172,6 +172,8 @@ export interface DestinationOptions {
   /** Directory of this guest on this host: sockets, pid file, log (0700). */
   readonly guestDir: string;
   readonly imageDirs: readonly string[];
+  /** Directories, without symbolic links, whose storage has no file locks: images in them are opened without. */
+  readonly unlockedDirs?: readonly string[];
   /** Source bridge -> bridge here, where the names differ; looked up anew each time. */
   readonly bridges: Readonly<Record<string, string>>;
   readonly listenHost: string;

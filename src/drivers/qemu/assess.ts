@@ -11,6 +11,7 @@ import type { QemuProgram } from './binaries.ts';
 import { chooseProgram } from './choose.ts';
 import type { ImageStore } from './images.ts';
 import { pass, refusal, streamChecks } from './inspect.ts';
+import { decideNodes } from './spec/disks-decided.ts';
 import { dispensedFeatures, missingFeatures } from './spec/cpu.ts';
 import { guestSpec } from './spec/schema.ts';
 import type { GuestSpec, ImageSpec } from './spec/schema.ts';
@@ -47,7 +48,15 @@ export async function matchHost(
   },
   signal: AbortSignal,
 ): Promise<Match> {
-  const spec = readSpec(description);
+  const told = readSpec(description);
+  const { blockNodes = [] } = told;
+  const nodes = decideNodes(
+    blockNodes,
+    description.disks ?? [],
+    host.disks,
+    options.unlockedDirs ?? [],
+  );
+  const spec = nodes.length === 0 ? told : { ...told, blockNodes: nodes };
   const { program, checks } = programChecks(description, spec, options.host, host.programs);
   const found = await findImages(description.name, spec, options, host.store, signal);
   const bridges = await bridgeChecks(description.name, nicsOf(spec, options), options.host);

@@ -24,6 +24,7 @@ import { replayDestination } from '../../../src/migration/direct/journal.ts';
 import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
 import { keepImages } from '../../../src/mover/direct/destination/images.ts';
 import { DestinationMover } from '../../../src/mover/direct/destination/mover.ts';
+import { openPlaceIds } from '../../../src/mover/direct/destination/place-ids.ts';
 import { openDestinationJournal, readJournals } from '../../../src/host/journal.ts';
 import { SourceBases } from '../../../src/mover/direct/source/bases.ts';
 import { preparation } from '../../../src/mover/direct/source/parts.ts';
@@ -75,12 +76,16 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
   const image = { format: 'qcow2', bytes: 64 * MIB, readOnly: true } as const;
   const top0 = { ...image, node: 'top', readOnly: false };
   const disks: Disk[] = [{ name: 'vda', images: [top0, { ...image, node: 'base' }] }];
-  const copies: Place[] = [{ ...base, node: 'top', path: 'web1/top.qcow2' }];
+  const dir = path.join(b.stateDir, 'm');
+  const placeIds = openPlaceIds(dir);
+  const [there] = await openPools(b.storage);
+  const topPath = 'web1/top.qcow2';
+  const topPool = placeIds.made(there?.id ?? '', topPath);
+  const copies: Place[] = [{ node: 'top', pool: topPool, path: topPath }];
 
   const { id, guest, from, epoch } = plan;
   const admission = { id, guest, from, epoch, memoryBytes: 1, timeoutMs: 60_000 };
   const admitted = { type: 'admitted', admission, host: 'b' } as const;
-  const dir = path.join(b.stateDir, 'm');
   /** A question while none is there waits for the next one, as a peer's does. */
   let mover: Promise<DestinationMover> | undefined;
   /** The next mover at the destination, on what the last one has journaled. */
@@ -97,7 +102,7 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
       close: async () => undefined,
     } as unknown as DestinationSession;
     const driver = { openDestination: async () => session } as unknown as Driver;
-    const common = { clock: systemClock, log: silentLog, bootId: () => 'boot-1' };
+    const common = { placeIds, clock: systemClock, log: silentLog, bootId: () => 'boot-1' };
     const state = replayDestination(events) ?? initialDestination(admitted);
     const next = new DestinationMover({ dir, config: b, driver, journal, ...common }, state);
     await next.start(events.length > 0);

@@ -87,7 +87,9 @@ export function settingsOf(nodes: ImageNodes): ImageSettings {
     cacheProblem: cacheProblem(image, file, fileOptions),
     changes: [
       ...(aio === 'io_uring' ? ['is read by threads at the destination, not by io_uring'] : []),
-      ...(locking === 'off' ? ['is opened without an image lock, as it was here'] : []),
+      ...(locking === 'off'
+        ? ['is opened with an image lock, unless its `storage` there says `locks: false`']
+        : []),
       ...(READING.some((key) => fileOptions.given[key] !== undefined)
         ? ['is opened without a read-ahead or a page cache of its NFS client']
         : []),

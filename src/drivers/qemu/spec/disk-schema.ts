@@ -35,7 +35,7 @@ export const blockNode = z.strictObject({
   fileDiscard: z.enum(['ignore', 'unmap']),
   detectZeroes: z.enum(['off', 'on', 'unmap']),
   aio: z.enum(['threads', 'native']),
-  /** `off` where the guest was started without image locks: what its storage cannot do must not stop it there. */
+  /** How the guest was started. The destination decides for itself, and so it does of `readOnly`: disks-decided.ts. */
   locking: z.enum(['auto', 'off']),
   /** Settings of qcow2's own caches and allocation. */
   tuning: z.partialRecord(

@@ -4,15 +4,17 @@ import type { Assessment, Preparation } from '../../../protocol/peer/migration.t
 import { expectBases } from './base-plan.ts';
 import type { BuildParts } from './build.ts';
 import { planImages, withPlanned } from './images.ts';
-import { diskFiles } from './storage.ts';
+import { diskFiles, refuseWrittenBases, withOwnPlaces } from './storage.ts';
 
 /** Everything that this host has to say to the guest: its hypervisor, its disks, its networks. Changes nothing. */
 export async function assess(
-  { config, ports, dir }: BuildParts,
+  { config, ports, dir, placeIds }: BuildParts,
   session: DestinationSession,
-  preparation: Preparation,
+  asked: Preparation,
   signal: AbortSignal,
 ): Promise<Assessment> {
+  const preparation = await withOwnPlaces({ config, placeIds }, asked, false);
+  refuseWrittenBases(config, preparation.description, preparation.bases ?? []);
   const networks = await ports.map(preparation, signal);
   const shared = await diskFiles(config, preparation);
   const { images, checks } = await planImages(config, preparation);
@@ -23,7 +25,10 @@ export async function assess(
     session.assess(description, stream, signal, files),
     ports.segments(path.basename(dir), preparation, signal),
   ]);
-  const copies = images.map(({ place }) => place);
+  const copies = images.map(({ place }) => ({
+    ...place,
+    pool: placeIds.made(place.pool, place.path),
+  }));
   return {
     checks: [...shared.checks, ...bases.checks, ...checks, ...found, ...networks, ...segments],
     ...(copies.length === 0 ? {} : { copies }),

@@ -14,6 +14,7 @@ import { hostCredentials } from '../../engine/credentials.ts';
 import { targetsOf } from './base-names.ts';
 import { planSeeding } from './base-plan.ts';
 import type { Ledger } from './ledger.ts';
+import { refuseWrittenBases, withOwnPlaces } from './storage.ts';
 import type { DestinationParts } from './parts.ts';
 
 interface Taking {
@@ -35,10 +36,12 @@ export class DestinationBases {
   async seed(
     session: DestinationSession,
     ledger: Ledger,
-    seeding: Seeding,
+    asked: Seeding,
     signal: AbortSignal,
   ): Promise<SeedAnswer> {
     const { config } = this.#parts;
+    const seeding = await withOwnPlaces(this.#parts, asked, true);
+    refuseWrittenBases(config, seeding.description, seeding.bases);
     await this.stop('backing files are sent over a new session');
     if (session.disks === undefined) {
       const what = `a driver for ${seeding.description.driver} that takes disks`;

@@ -16,7 +16,7 @@ import { baseFiles } from './base-plan.ts';
 import { DestinationCompare } from './compare.ts';
 import { DestinationDisks } from './disks.ts';
 import { discardImages, imagesToMake, keepImages, makeImages, withPlanned } from './images.ts';
-import { filesToOpen } from './storage.ts';
+import { filesToOpen, refuseWrittenBases, withOwnPlaces } from './storage.ts';
 import { DestinationWay } from './way.ts';
 
 /** What building takes, and what it has made. */
@@ -53,10 +53,12 @@ export async function build(
   parts: BuildParts,
   ledger: Ledger,
   session: DestinationSession,
-  preparation: Preparation,
+  asked: Preparation,
   signal: AbortSignal,
 ): Promise<void> {
   const { way } = parts;
+  const preparation = await withOwnPlaces(parts, asked, true);
+  refuseWrittenBases(parts.config, preparation.description, ledger.state.bases);
   const { name: guest } = preparation.description;
   const refusal = (await parts.ports.map(preparation, signal)).find(({ error }) => error);
   if (refusal?.error !== undefined) throw new GodwitError(refusal.error);

@@ -16,6 +16,8 @@ import type { Surroundings } from '../../engine/surroundings.ts';
 import { askSourceOf } from './source-agent.ts';
 import { ArrivedConnections } from './connections.ts';
 import { DestinationMover } from './mover.ts';
+import type { DestinationParts } from './parts.ts';
+import { openPlaceIds } from './place-ids.ts';
 import { answerStorage } from './storage.ts';
 
 export interface RunningDestination {
@@ -50,13 +52,26 @@ export async function openDestination(
     fence: around.fence,
   };
   const connections = new ArrivedConnections();
+  const placeIds = openPlaceIds(dir);
   const mover = new DestinationMover(
-    { dir, config, driver, journal, clock, log, bootId, others, connections, wire: around.wire },
+    {
+      dir,
+      placeIds,
+      config,
+      driver,
+      journal,
+      clock,
+      log,
+      bootId,
+      others,
+      connections,
+      wire: around.wire,
+    },
     state,
   );
   const listening = await around.listen(
     peerContract,
-    handlersOf(mover, connections, config),
+    handlersOf(mover, connections, { config, placeIds }),
     (caller) => {
       // Only the host that sends this guest may speak for it.
       if (caller.name === request.fromHost) return;
@@ -82,18 +97,18 @@ function armedBootId(events: readonly DestinationEvent[]): string | undefined {
 function handlersOf(
   mover: DestinationMover,
   arrived: ArrivedConnections,
-  config: AgentConfig,
+  naming: Pick<DestinationParts, 'config' | 'placeIds'>,
 ): Handlers<typeof peerContract> {
   const ok = { ok: true } as const;
   return {
     hello: () => ({
-      name: config.name,
+      name: naming.config.name,
       product: `godwit ${PRODUCT_VERSION}`,
       versions: [...PROTOCOL_VERSIONS],
     }),
     status: () => mover.status(),
     assess: ({ body, signal, calledAt }) => mover.assess(body, signal, calledAt),
-    storage: ({ body }) => answerStorage(config, body),
+    storage: ({ body }) => answerStorage(naming, mover.state.admission.id, body),
     connections: ({ body, signal }) => arrived.take(body, () => mover.state, signal),
     prepare: ({ body, signal }) => mover.prepare(body, signal),
     bases: ({ body, signal }) =>

@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../../../clock.ts';
 import { hostsOf } from '../../../config.ts';
@@ -12,10 +13,13 @@ import type { Journal } from '../../../host/journal.ts';
 import type { WireDoors } from '../../engine/wire-doors.ts';
 import type { Others } from './alone.ts';
 import type { ArrivedConnections } from './connections.ts';
+import type { PlaceIds } from './place-ids.ts';
 
 /** What the destination’s mover works with. */
 export interface DestinationParts {
   readonly dir: string;
+  /** By what the source names places of this host. */
+  readonly placeIds: PlaceIds;
   readonly config: AgentConfig;
   readonly driver: Driver;
   readonly journal: Journal<DestinationEvent>;
@@ -57,6 +61,18 @@ export function listenHostFor(config: AgentConfig, calledAt: string | undefined)
   return hosts.find((host) => host === calledAt) ?? hosts[0] ?? '';
 }
 
+function unlockedDirs({ storage }: AgentConfig): string[] {
+  return storage.flatMap((each) => {
+    if (!('path' in each) || each.locks !== false) return [];
+    try {
+      return [realpathSync(each.path)];
+    } catch {
+      // It is not there, and no image lies in it.
+      return [];
+    }
+  });
+}
+
 /** Where the guest will live on this host; with its handle when an earlier mover has started it. */
 export function destinationOptions(
   config: AgentConfig,
@@ -69,6 +85,7 @@ export function destinationOptions(
     guest: admission.guest,
     guestDir: path.join(config.stateDir, 'guests', admission.guest),
     imageDirs: config.imageDirs,
+    unlockedDirs: unlockedDirs(config),
     bridges: config.bridges,
     listenHost: listenHostFor(config, calledAt),
     ports: config.ports,

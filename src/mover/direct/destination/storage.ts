@@ -1,11 +1,13 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError, GodwitError } from '../../../errors.ts';
+import type { Place } from '../../../protocol/disk.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { Preparation, StorageAnswer, StorageProof } from '../../../protocol/peer/migration.ts';
 import { exportsOf, resolveOn } from '../../../disks/proof/exports.ts';
 import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
 import type { Found } from '../../../disks/proof/pools.ts';
-import { answerOnExports, answerProof } from '../../../disks/proof/proof.ts';
+import { answerOnExports, answerProof, proofFile } from '../../../disks/proof/proof.ts';
+import type { DestinationParts } from './parts.ts';
 
 /** The source waits 10 s for an answer; a server that is gone is not to take all of them, ms. */
 const EXPORTS_MS = 8000;
@@ -16,8 +18,13 @@ export interface DiskFiles {
   readonly checks: readonly Check[];
 }
 
+/** What the ids of places are made and read with. */
+type Naming = Pick<DestinationParts, 'config' | 'placeIds'>;
+
+/** Answers the proof of migration `id`. What it finds shared gets an id of this migration. */
 export async function answerStorage(
-  config: AgentConfig,
+  { config, placeIds }: Naming,
+  id: string,
   { places }: StorageProof,
 ): Promise<StorageAnswer> {
   const pools = await openPools(config.storage);
@@ -25,12 +32,70 @@ export async function answerStorage(
   const signal = AbortSignal.timeout(EXPORTS_MS);
   const answers: StorageAnswer['places'] = [];
   for (const place of places) {
-    const { nfs = false } = place;
+    const { nfs = false, file, directory } = place;
+    if (file !== proofFile(id)) {
+      answers.push({ problem: `${file} is no proof of this migration` });
+      continue;
+    }
+    const answer = nfs
+      ? await answerOnExports(exports, place, signal)
+      : await answerProof(pools, place);
+    const { pool } = answer;
     answers.push(
-      nfs ? await answerOnExports(exports, place, signal) : await answerProof(pools, place),
+      pool === undefined ? answer : { ...answer, pool: placeIds.proved(pool, directory) },
     );
   }
   return { places: answers };
+}
+
+/**
+ * What the source says of disks, with this host's own names for places. Throws GODWIT_DISK_MISSING where it names a place
+ * that no proof of this migration gave it, and GODWIT_DISK_PLACE where it names a file to make that this host did not
+ * choose. Without `chosen` this host has yet to choose where copies go.
+ */
+export async function withOwnPlaces<T extends Preparation>(
+  { config, placeIds }: Naming,
+  asked: T,
+  chosen: boolean,
+): Promise<T> {
+  const { places, copies, description } = asked;
+  const pools = [...(await openPools(config.storage)), ...exportsOf(config.storage)];
+  const facts = { host: config.name, guest: description.name };
+  const own = (each: Place): Place => {
+    const found = placeIds.besideProof(each, pools);
+    if (found !== undefined) return found;
+    const reason =
+      'no proof of shared storage in this migration covers the place that the source names';
+    throw godwitError('GODWIT_DISK_MISSING', { ...facts, device: each.node, reason });
+  };
+  const toMake = (each: Place): Place => {
+    const found = placeIds.toMake(each, pools);
+    if (found !== undefined) return found;
+    const reason = 'the source names another place than this host chose';
+    throw godwitError('GODWIT_DISK_PLACE', { ...facts, device: each.node, reason });
+  };
+  return {
+    ...asked,
+    ...(places === undefined ? {} : { places: places.map(own) }),
+    ...(copies === undefined || !chosen ? {} : { copies: copies.map(toMake) }),
+  };
+}
+
+/**
+ * Throws GODWIT_DISK_PLACE where the guest would write to an image that was found by its content, or that was sent for
+ * reading alone: other guests may read it.
+ */
+export function refuseWrittenBases(
+  { name: host }: Pick<AgentConfig, 'name'>,
+  { name: guest, disks = [] }: Preparation['description'],
+  bases: readonly { readonly node: string }[],
+): void {
+  for (const { images } of disks) {
+    const [top] = images;
+    if (top === undefined || top.readOnly || !bases.some(({ node }) => node === top.node)) continue;
+    const reason = 'it was looked for by its content, and the guest would write to it';
+    throw godwitError('GODWIT_DISK_PLACE', { host, guest, device: top.node, reason });
+  }
 }
 
 export async function diskFiles(

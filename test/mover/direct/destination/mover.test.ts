@@ -12,6 +12,7 @@ import { initialDestination } from '../../../../src/migration/direct/destination
 import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
 import { replayDestination } from '../../../../src/migration/direct/journal.ts';
 import { DestinationMover } from '../../../../src/mover/direct/destination/mover.ts';
+import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';
 import { openDestinationJournal, readJournals } from '../../../../src/host/journal.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import { TwoHosts } from '../two-hosts.ts';
@@ -74,6 +75,7 @@ async function open(t: TestContext, state?: DestinationState, tookOver = false):
   const mover = new DestinationMover(
     {
       dir,
+      placeIds: openPlaceIds(dir),
       config: parseAgentConfig('agent.json', text),
       driver: hosts.driver('b', { dead: false, silent: false }),
       bootId: () => 'boot-1',

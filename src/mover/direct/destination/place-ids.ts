@@ -1,0 +1,84 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import type { Place } from '../../../protocol/disk.ts';
+
+/**
+ * Ids by which the source of one migration names places of this host. This host makes each of them: for a directory in
+ * which both hosts proved to read what the other wrote, and for a file that it will make. An id is the keyed hash of what
+ * it stands for. The key is random, belongs to this migration and never leaves the host. So a source can name no place
+ * that it was not given, and no id of another migration is of use to it; an id needs no record, and a mover that takes
+ * over makes the same ones.
+ */
+export class PlaceIds {
+  readonly #key: Buffer;
+
+  constructor(key: Buffer) {
+    this.#key = key;
+  }
+
+  /** Of the directory at `directory` below a pool, which this migration has proved to be shared; '' is the pool itself. */
+  proved(pool: string, directory: string): string {
+    return this.#id('proved', pool, directory);
+  }
+
+  /** Of the file at `file` below a pool, which this migration may make. */
+  made(pool: string, file: string): string {
+    return this.#id('made', pool, file);
+  }
+
+  /** The place of a file beside a proof of this migration, with this host's own name for the pool; undefined: it was not given. */
+  besideProof(place: Place, pools: readonly { readonly id: string }[]): Place | undefined {
+    const { node, pool: id, path: file } = place;
+    const directory = directoryOf(file);
+    const pool = pools.find((each) => this.proved(each.id, directory) === id);
+    return pool === undefined ? undefined : { node, pool: pool.id, path: file };
+  }
+
+  /** The place of a file that this migration may make, with this host's own name for the pool; undefined: it was not given. */
+  toMake(place: Place, pools: readonly { readonly id: string }[]): Place | undefined {
+    const { node, pool: id, path: file } = place;
+    const pool = pools.find((each) => this.made(each.id, file) === id);
+    return pool === undefined ? undefined : { node, pool: pool.id, path: file };
+  }
+
+  #id(...parts: readonly [kind: 'proved' | 'made', pool: string, part: string]): string {
+    return createHmac('sha256', this.#key).update(JSON.stringify(parts)).digest('hex').slice(0, 16);
+  }
+}
+
+/** Of a path below a pool; '' is the pool itself. */
+function directoryOf(file: string): string {
+  const directory = path.posix.dirname(file);
+  return directory === '.' ? '' : directory;
+}
+
+const KEY_BYTES = 32;
+
+/** The ids of the migration whose state lies in `dir`. The first call makes their key, synced before it is used. */
+export function openPlaceIds(dir: string): PlaceIds {
+  const file = path.join(dir, 'places.key');
+  const known = readKey(file);
+  if (known !== undefined) return new PlaceIds(known);
+  const key = randomBytes(KEY_BYTES);
+  const temporary = `${file}.new`;
+  const handle = openSync(temporary, 'w', 0o600);
+  try {
+    writeSync(handle, key);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+  renameSync(temporary, file);
+  return new PlaceIds(key);
+}
+
+function readKey(file: string): Buffer | undefined {
+  try {
+    const key = readFileSync(file);
+    return key.length === KEY_BYTES ? key : undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

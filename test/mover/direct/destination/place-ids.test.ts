@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import fc from 'fast-check';
+import { parseAgentConfig } from '../../../../src/config.ts';
+import { openPools } from '../../../../src/disks/proof/pools.ts';
+import { proofFile, writeProof } from '../../../../src/disks/proof/proof.ts';
+import { hasCode } from '../../../../src/errors.ts';
+import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';
+import {
+  answerStorage,
+  filesToOpen,
+  refuseWrittenBases,
+  withOwnPlaces,
+} from '../../../../src/mover/direct/destination/storage.ts';
+import { place, proofPlace } from '../../../../src/protocol/disk.ts';
+import type { Disk } from '../../../../src/protocol/disk.ts';
+import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
+import { tempDir } from '../../../rpc/parties.ts';
+
+const MIGRATION = 'm-aaaaaaaa';
+const DIRECTORIES = ['', 'web1', 'web1/old', 'payroll'] as const;
+
+const disks: Disk[] = [
+  { name: 'vda', images: [{ node: 'top', format: 'raw', bytes: 512, readOnly: false }] },
+];
+
+function preparation(change: Partial<Preparation>): Preparation {
+  return {
+    epoch: 1,
+    description: {
+      driver: 'qemu',
+      name: 'web1',
+      memoryBytes: 1,
+      vcpus: 1,
+      hypervisorVersion: '10.0',
+      disks,
+      spec: {},
+    },
+    stream: { mode: 'precopy', streams: 1, compress: 'none', tls: true },
+    ...change,
+  };
+}
+
+/** A destination with one pool, an image in each directory of it, and the ids of one migration and of another one. */
+async function destination(t: TestContext) {
+  const top = tempDir(t);
+  const root = path.join(top, 'pool');
+  for (const directory of DIRECTORIES) {
+    mkdirSync(path.join(root, directory), { recursive: true });
+    writeFileSync(path.join(root, directory, 'disk.raw'), 'x'.repeat(512));
+  }
+  const dirs = { own: path.join(top, 'm'), other: path.join(top, 'other') };
+  for (const dir of Object.values(dirs)) mkdirSync(dir);
+  const text = { name: 'b', address: '127.0.0.1:7001', stateDir: top, storage: [{ path: root }] };
+  const config = parseAgentConfig('agent.json', JSON.stringify(text));
+  const [pool] = await openPools(config.storage);
+  assert.ok(pool !== undefined);
+  const placeIds = openPlaceIds(dirs.own);
+  return { root, dirs, config, pool, placeIds, others: openPlaceIds(dirs.other) };
+}
+
+type Destination = Awaited<ReturnType<typeof destination>>;
+
+const pathIn = (directory: string): string =>
+  directory === '' ? 'disk.raw' : `${directory}/disk.raw`;
+
+/** As a source does on storage that both hosts have. */
+async function prove(there: Destination, directory: string): Promise<string | undefined> {
+  const at = path.join(there.root, directory);
+  await writeProof(at, proofFile(MIGRATION));
+  const asked = { directory, file: proofFile(MIGRATION) };
+  const { places } = await answerStorage(there, MIGRATION, { places: [proofPlace.parse(asked)] });
+  return places[0]?.pool;
+}
+
+/** The files that a preparation with this place leads to; undefined: it was refused. */
+async function opened(
+  there: Destination,
+  pool: string,
+  file: string,
+): Promise<string[] | undefined> {
+  const asked = preparation({ places: [place.parse({ node: 'top', pool, path: file })] });
+  try {
+    const own = await withOwnPlaces(there, asked, true);
+    return [...(await filesToOpen(there.config, own)).values()];
+  } catch (error) {
+    assert.ok(hasCode(error, 'GODWIT_DISK_MISSING'), String(error));
+    return undefined;
+  }
+}
+
+describe('a place at the destination', () => {
+  test('opens the image in the directory that was proved, and no other', async (t) => {
+    const there = await destination(t);
+    const id = await prove(there, 'web1');
+    assert.ok(id !== undefined);
+    assert.deepEqual(await opened(there, id, 'web1/disk.raw'), [
+      path.join(there.root, 'web1/disk.raw'),
+    ]);
+    for (const directory of ['', 'web1/old', 'payroll']) {
+      assert.equal(await opened(there, id, pathIn(directory)), undefined, directory);
+    }
+  });
+
+  test('is refused by any id but one that a proof of this migration gave', async (t) => {
+    const there = await destination(t);
+    const ids = fc.oneof(
+      // What this host calls its pool: everybody who knows its path can compute it.
+      fc.constant(there.pool.id),
+      fc.constantFrom(...DIRECTORIES).map((each) => there.others.proved(there.pool.id, each)),
+      fc
+        .constantFrom(...DIRECTORIES)
+        .map((each) => there.placeIds.made(there.pool.id, pathIn(each))),
+      fc.constantFrom(...DIRECTORIES).map((each) => there.placeIds.proved('0'.repeat(16), each)),
+      fc.stringMatching(/^[0-9a-f]{16}$/),
+    );
+    await fc.assert(
+      fc.asyncProperty(ids, fc.constantFrom(...DIRECTORIES), async (id, directory) => {
+        assert.equal(await opened(there, id, pathIn(directory)), undefined);
+      }),
+    );
+  });
+
+  test('has the same id for a mover that takes over', async (t) => {
+    const there = await destination(t);
+    const id = await prove(there, 'web1');
+    const next = { ...there, placeIds: openPlaceIds(there.dirs.own) };
+    assert.notEqual(await opened(next, id ?? '', 'web1/disk.raw'), undefined);
+  });
+
+  test('gets no id from a proof file of another migration', async (t) => {
+    const there = await destination(t);
+    const other = proofFile('m-bbbbbbbb');
+    await writeProof(path.join(there.root, 'payroll'), other);
+    const asked = { places: [proofPlace.parse({ directory: 'payroll', file: other })] };
+    const { places } = await answerStorage(there, MIGRATION, asked);
+    assert.equal(places[0]?.pool, undefined);
+    assert.match(places[0]?.problem ?? '', /no proof of this migration/);
+  });
+
+  test('cannot be a file that passes for a proof', () => {
+    for (const each of ['.godwit-m-aaaaaaaa', 'payroll/.godwit-m-aaaaaaaa', '.godwit-x/disk.raw']) {
+      const named = place.safeParse({ node: 'top', pool: '0'.repeat(16), path: each });
+      assert.equal(named.success, false, each);
+    }
+    const fine = { node: 'top', pool: '0'.repeat(16), path: '.godwits/disk.raw' };
+    assert.equal(place.safeParse(fine).success, true);
+  });
+
+  test('is made only where this host chose it', async (t) => {
+    const there = await destination(t);
+    const { pool, placeIds } = there;
+    const file = 'web1/new.raw';
+    const ask = (id: string, at: string) =>
+      withOwnPlaces(there, preparation({ copies: [{ node: 'top', pool: id, path: at }] }), true);
+    const own = await ask(placeIds.made(pool.id, file), file);
+    assert.deepEqual(own.copies, [{ node: 'top', pool: pool.id, path: file }]);
+    for (const [id, at] of [
+      [pool.id, file],
+      [placeIds.made(pool.id, file), 'payroll/new.raw'],
+      [placeIds.proved(pool.id, 'web1'), file],
+      [there.others.made(pool.id, file), file],
+    ] as const) {
+      await assert.rejects(ask(id, at), (error) => hasCode(error, 'GODWIT_DISK_PLACE'));
+    }
+  });
+});
+
+describe('the key of a migration’s places', () => {
+  test('is made once, for its owner alone, and a torn one is made anew', async (t) => {
+    const { dirs } = await destination(t);
+    const file = path.join(dirs.own, 'places.key');
+    const key = readFileSync(file);
+    openPlaceIds(dirs.own);
+    assert.deepEqual(readFileSync(file), key);
+    assert.deepEqual(readdirSync(dirs.own), ['places.key']);
+    writeFileSync(file, key.subarray(0, 5));
+    openPlaceIds(dirs.own);
+    assert.equal(readFileSync(file).length, 32);
+  });
+});
+
+describe('an image that was found by its content', () => {
+  test('is never one that the guest writes to', () => {
+    const config = { name: 'b' };
+    const { description } = preparation({});
+    const written = () => refuseWrittenBases(config, description, [{ node: 'top' }]);
+    assert.throws(written, (error) => hasCode(error, 'GODWIT_DISK_PLACE'));
+    refuseWrittenBases(config, description, [{ node: 'base' }]);
+    const [disk] = disks;
+    const read = disk?.images.map((image) => ({ ...image, readOnly: true })) ?? [];
+    refuseWrittenBases(config, { ...description, disks: [{ name: 'vda', images: read }] }, [
+      { node: 'top' },
+    ]);
+  });
+});
