@@ -19,6 +19,8 @@ export interface Route {
   /** The answer; with `stream`, one such object per line (NDJSON) until the server ends it. */
   readonly response: z.ZodType;
   readonly stream: boolean;
+  /** Counted on a share of its own, which whoever calls other routes cannot fill. */
+  readonly apart?: 'join';
 }
 
 const none = z.object({});
@@ -32,6 +34,7 @@ type Shape<P, Q, B, R, S> = {
   body: B;
   response: R;
   stream: S;
+  apart?: 'join';
 };
 
 /** One route; what is left out of `given` is empty. */
@@ -51,6 +54,7 @@ export function route<
   body?: B;
   response: R;
   stream?: S;
+  apart?: 'join';
 }): Shape<P, Q, B, R, S> {
   return {
     params: none as unknown as P,

@@ -1,10 +1,37 @@
-/** What a peer may make this process hold, and for how long. docs/protocol.md lists them. */
+/**
+ * Whose share of a server something is counted on. A stranger has shown no certificate that we trust; `local` came over
+ * a unix socket. A route that stands apart (`Route.apart`) has a share of its own, whoever calls it.
+ */
+export type Circle = 'stranger' | 'viewer' | 'operator' | 'agent' | 'local' | 'join';
+
+/** `each`: of one identity. `all`: of all identities of a circle together; more than `each`, so that one cannot fill it. */
+export interface Bound {
+  readonly each: number;
+  readonly all: number;
+}
+
+export interface Share {
+  /** Requests that are being answered, streams left out. */
+  readonly requests: Bound;
+  /** Requests that wait for one of those to end. */
+  readonly waiting: Bound;
+  /** Answers without an end: events that somebody follows. */
+  readonly streams: Bound;
+  /** Of request bodies, from their first byte until the answer is sent. */
+  readonly bodyBytes: Bound;
+  /** To the end of the body, from when it is read; ms. */
+  readonly bodyMs: number;
+}
+
+/** What a peer may make this process hold, and for how long. docs/operating.md lists them. */
 export interface RpcLimits {
   readonly bodyBytes: number;
   readonly headerBytes: number;
   readonly connections: number;
-  /** Requests under way at once, over all connections. */
-  readonly requests: number;
+  /** What one identity, and all of a circle, may have at once. */
+  readonly shares: Readonly<Record<Circle, Share>>;
+  /** How long a request waits for its turn. */
+  readonly waitMs: number;
   /** Requests under way at once on one connection (pipelining). */
   readonly requestsPerConnection: number;
   readonly handshakeMs: number;
@@ -19,11 +46,66 @@ export interface RpcLimits {
   readonly heartbeatMs: number;
 }
 
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+const bound = (each: number, all: number): Bound => ({ each, all });
+
+/** A client keeps at most 16 connections to a server, so that 16 requests of one process find a place at once. */
+const SHARES: RpcLimits['shares'] = {
+  stranger: {
+    requests: bound(4, 32),
+    waiting: bound(4, 32),
+    streams: bound(0, 0),
+    bodyBytes: bound(32 * KIB, MIB),
+    bodyMs: 5000,
+  },
+  viewer: {
+    requests: bound(16, 64),
+    waiting: bound(32, 128),
+    streams: bound(32, 128),
+    bodyBytes: bound(MIB, 4 * MIB),
+    bodyMs: 15_000,
+  },
+  operator: {
+    requests: bound(32, 128),
+    waiting: bound(64, 256),
+    streams: bound(64, 256),
+    bodyBytes: bound(8 * MIB, 32 * MIB),
+    bodyMs: 30_000,
+  },
+  // All movers of a host show its certificate: each of its migrations asks from a process of its own.
+  agent: {
+    requests: bound(32, 256),
+    waiting: bound(128, 512),
+    streams: bound(32, 128),
+    bodyBytes: bound(8 * MIB, 64 * MIB),
+    bodyMs: 30_000,
+  },
+  // Root, or whoever runs the agent. A mover's streams to its agent are here too: one for each that follows it.
+  local: {
+    requests: bound(128, 128),
+    waiting: bound(256, 256),
+    streams: bound(512, 512),
+    bodyBytes: bound(32 * MIB, 32 * MIB),
+    bodyMs: 30_000,
+  },
+  // A host joins once. What it sends is a token and a key: 9 KiB at most.
+  join: {
+    requests: bound(2, 8),
+    waiting: bound(2, 16),
+    streams: bound(0, 0),
+    bodyBytes: bound(32 * KIB, 256 * KIB),
+    bodyMs: 5000,
+  },
+};
+
 export const DEFAULT_LIMITS: RpcLimits = {
-  bodyBytes: 1024 * 1024,
-  headerBytes: 16 * 1024,
+  bodyBytes: MIB,
+  headerBytes: 16 * KIB,
   connections: 1024,
-  requests: 512,
+  shares: SHARES,
+  waitMs: 20_000,
   requestsPerConnection: 8,
   handshakeMs: 10_000,
   headersMs: 10_000,

@@ -11,10 +11,14 @@ import { sendError, sendJson, sendLines } from './answer.ts';
 import { readJson } from './body.ts';
 import { callerOf, checkAccess } from './caller.ts';
 import type { Caller } from './caller.ts';
+import { identityOfCaller, joinerAt } from './identity.ts';
+import type { Identity } from './identity.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { RpcLimits } from './limits.ts';
 import { router } from './routes.ts';
 import type { Match } from './routes.ts';
+import { Shares } from './shares.ts';
+import type { Hold } from './shares.ts';
 
 /** What a handler gets: the validated input, who asks, and a signal that aborts when the asker is gone. */
 export type Call<R extends Route> = RouteInput<R> & {
@@ -50,7 +54,7 @@ interface Serving {
   readonly options: ServeOptions;
   readonly limits: RpcLimits;
   readonly log: Log;
-  running: number;
+  readonly shares: Shares;
   readonly perConnection: WeakMap<Socket, number>;
 }
 
@@ -63,13 +67,14 @@ export function serve<C extends Contract>(
   handlers: Handlers<C>,
   options: ServeOptions,
 ): RequestListener {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const serving: Serving = {
     find: router(contract),
     handlers: handlers as unknown as Record<string, AnyHandler>,
     options,
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    limits,
     log: options.log,
-    running: 0,
+    shares: new Shares(limits),
     perConnection: new WeakMap(),
   };
   return (request, response) => {
@@ -87,7 +92,6 @@ async function handle(
   response.once('close', () => gone.abort());
   const onConnection = (serving.perConnection.get(socket) ?? 0) + 1;
   serving.perConnection.set(socket, onConnection);
-  serving.running += 1;
   try {
     bounded(serving, onConnection);
     await answer(serving, request, response, gone.signal);
@@ -99,23 +103,15 @@ async function handle(
       await sendError(response, error, serving.limits.stallMs);
     }
   } finally {
-    serving.running -= 1;
     serving.perConnection.set(socket, (serving.perConnection.get(socket) ?? 1) - 1);
   }
 }
 
 function bounded(serving: Serving, onConnection: number): void {
-  const { requests, requestsPerConnection } = serving.limits;
-  const what = `${serving.options.name}, in requests at once,`;
-  if (serving.running > requests) {
-    throw godwitError('GODWIT_OVERLOADED', { what, limit: requests });
-  }
-  if (onConnection > requestsPerConnection) {
-    throw godwitError('GODWIT_OVERLOADED', {
-      what: `${what} on one connection`,
-      limit: requestsPerConnection,
-    });
-  }
+  const limit = serving.limits.requestsPerConnection;
+  if (onConnection <= limit) return;
+  const what = `${serving.options.name}, in requests at once on one connection,`;
+  throw godwitError('GODWIT_OVERLOADED', { what, limit });
 }
 
 async function answer(
@@ -124,7 +120,7 @@ async function answer(
   response: ServerResponse,
   signal: AbortSignal,
 ): Promise<void> {
-  const { limits, options } = serving;
+  const { options } = serving;
   const caller = callerOf(request.socket);
   // Whom we do not know holds no connection open.
   if (caller.role === 'none') response.setHeader('connection', 'close');
@@ -140,7 +136,33 @@ async function answer(
   checkAccess(caller, route.access, `${method} ${route.path}`);
   if (route.access === 'agent') checkVersion(request, caller.name);
   options.authorise?.(caller, key);
-  const input = await readInput(match, search, request, limits, caller.name);
+  const who = identityFor(route, caller, request);
+  const hold = route.stream
+    ? serving.shares.stream(who)
+    : await serving.shares.request(who, signal);
+  try {
+    await answerMatched(serving, { match, search, caller, who, hold, request, response, signal });
+  } finally {
+    hold.release();
+  }
+}
+
+interface Asked {
+  readonly match: Match;
+  readonly search: string;
+  readonly caller: Caller;
+  readonly who: Identity;
+  readonly hold: Hold;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly signal: AbortSignal;
+}
+
+async function answerMatched(serving: Serving, asked: Asked): Promise<void> {
+  const { limits } = serving;
+  const { caller, request, response, signal } = asked;
+  const { route, key } = asked.match;
+  const input = await readInput(limits, asked);
   const handler = serving.handlers[key];
   if (handler === undefined) throw new Error(`no handler for ${key}`);
   const result = await handler({ ...input, caller, signal, calledAt: calledAt(request) });
@@ -152,21 +174,29 @@ async function answer(
   }
 }
 
+/** A request is counted on who sends it; one of a route that stands apart never on what its sender may have besides. */
+function identityFor(route: Route, caller: Caller, { socket }: IncomingMessage): Identity {
+  return route.apart === 'join'
+    ? joinerAt(socket.remoteAddress)
+    : identityOfCaller(caller, socket.remoteAddress);
+}
+
 function calledAt({ socket }: IncomingMessage): string | undefined {
   // A socket for both families shows IPv4 so.
   return socket.localAddress?.replace(/^::ffff:(?=\d+\.)/, '');
 }
 
-async function readInput(
-  { route, params }: Match,
-  search: string,
-  request: IncomingMessage,
-  limits: RpcLimits,
-  peer: string,
-): Promise<RouteInput<Route>> {
+async function readInput(limits: RpcLimits, asked: Asked): Promise<RouteInput<Route>> {
+  const { match, search, request, caller, who, hold, signal } = asked;
+  const { route, params } = match;
+  const peer = caller.name;
   const query = Object.fromEntries(new URLSearchParams(search));
-  const body =
-    route.body === undefined ? undefined : await readJson(request, limits.bodyBytes, peer);
+  const bounds = {
+    bytes: limits.bodyBytes,
+    ms: limits.shares[who.circle].bodyMs,
+    take: hold.take,
+  };
+  const body = route.body === undefined ? undefined : await readJson(request, bounds, peer, signal);
   return {
     params: valid(route.params, params, peer, `a path ${route.path}`),
     query: valid(route.query, query, peer, `a query of ${route.path}`),

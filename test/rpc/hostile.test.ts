@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
-import { authority, callingUnix, serving, servingUnix } from './parties.ts';
+import { authority, callingUnix, serving, servingUnix, sharesOf } from './parties.ts';
 import { exchangeTls, exchangeUnix, post, readAnswer } from './wire.ts';
 
 test('a body over the limit is refused, however it is sent, and its sender hears of it', async (t) => {
@@ -134,8 +134,9 @@ test('requests sent ahead on one connection are bounded', async (t) => {
   assert.equal(most, 4);
 });
 
-test('requests at once over all connections are bounded', async (t) => {
+test('requests of one caller over all its connections are bounded, and so are those that wait', async (t) => {
   const entered = Promise.withResolvers<void>();
+  const one = { each: 1, all: 1 };
   const more = Promise.withResolvers<void>();
   const { address } = await servingUnix(
     t,
@@ -146,7 +147,7 @@ test('requests at once over all connections are bounded', async (t) => {
         return { said: 'x', by: 'y' };
       },
     },
-    { requests: 1 },
+    { shares: sharesOf('local', { requests: one, waiting: { each: 0, all: 0 } }) },
   );
   const { api } = callingUnix(t, address);
   const input = { params: { name: 'x' }, body: { text: 't' } };

@@ -11,7 +11,8 @@ import type { Access, Role } from '../../src/protocol/route.ts';
 import { PROTOCOL_VERSIONS } from '../../src/protocol/version.ts';
 import { client } from '../../src/rpc/client.ts';
 import type { ClientOptions } from '../../src/rpc/client.ts';
-import type { RpcLimits } from '../../src/rpc/limits.ts';
+import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
+import type { Circle, RpcLimits, Share } from '../../src/rpc/limits.ts';
 import { listenTls, listenUnix } from '../../src/rpc/listen.ts';
 import type { Listening } from '../../src/rpc/listen.ts';
 import { serve } from '../../src/rpc/server.ts';
@@ -70,6 +71,12 @@ export function echoes(): Handlers<TestContract> {
     },
     broken: () => ({ wrong: true }) as never,
   };
+}
+
+/** The usual shares, but for one circle. */
+export function sharesOf(circle: Circle, given: Partial<Share>): RpcLimits['shares'] {
+  const { shares } = DEFAULT_LIMITS;
+  return { ...shares, [circle]: { ...shares[circle], ...given } };
 }
 
 /** A directory that is removed when the test ends. */

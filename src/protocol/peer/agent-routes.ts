@@ -50,6 +50,7 @@ export const peerRoutes = {
     path: '/v1/pki/join',
     summary: 'Sign the key of a new host, against a join token that works once',
     access: 'anyone',
+    apart: 'join',
     body: z.object({ token: z.string().max(256), request: z.string().max(8192) }),
     response: z.object({
       certificate: z.string().max(16_384),

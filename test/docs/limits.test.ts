@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
+import type { Bound } from '../../src/rpc/limits.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+function bytes(value: number): string {
+  return value >= MIB ? `${value / MIB} MiB` : `${value / KIB} KiB`;
+}
+
+const pair = ({ each, all }: Bound, say: (value: number) => string = String): string =>
+  `${say(each)}, ${say(all)}`;
+
+test('docs/operating.md has the share of each kind of caller as it is', () => {
+  const text = readFileSync('docs/operating.md', 'utf8');
+  for (const [circle, share] of Object.entries(DEFAULT_LIMITS.shares)) {
+    const { requests, waiting, streams, bodyBytes, bodyMs } = share;
+    const cells = [pair(requests), pair(waiting), pair(streams), pair(bodyBytes, bytes)];
+    const row = `| ${circle} | ${cells.join(' | ')} | ${bodyMs / 1000} s |`;
+    assert.ok(text.includes(row), `a row \`${row}\``);
+  }
+  assert.ok(text.includes(`at most ${DEFAULT_LIMITS.waitMs / 1000} s`));
+});
