@@ -11,6 +11,8 @@ export interface Bound {
 }
 
 export interface Share {
+  /** Over TLS. Who has not shown a certificate yet is a stranger at its address. */
+  readonly connections: Bound;
   /** Requests that are being answered, streams left out. */
   readonly requests: Bound;
   /** Requests that wait for one of those to end. */
@@ -27,7 +29,10 @@ export interface Share {
 export interface RpcLimits {
   readonly bodyBytes: number;
   readonly headerBytes: number;
+  /** To one socket on which a server listens. Over TLS the shares allow fewer together. */
   readonly connections: number;
+  /** TLS handshakes that strangers of one address may begin: at once, and per second from then on. */
+  readonly handshakes: { readonly burst: number; readonly perS: number };
   /** What one identity, and all of a circle, may have at once. */
   readonly shares: Readonly<Record<Circle, Share>>;
   /** How long a request waits for its turn. */
@@ -54,6 +59,7 @@ const bound = (each: number, all: number): Bound => ({ each, all });
 /** A client keeps at most 16 connections to a server, so that 16 requests of one process find a place at once. */
 const SHARES: RpcLimits['shares'] = {
   stranger: {
+    connections: bound(64, 256),
     requests: bound(4, 32),
     waiting: bound(4, 32),
     streams: bound(0, 0),
@@ -61,6 +67,7 @@ const SHARES: RpcLimits['shares'] = {
     bodyMs: 5000,
   },
   viewer: {
+    connections: bound(64, 128),
     requests: bound(16, 64),
     waiting: bound(32, 128),
     streams: bound(32, 128),
@@ -68,6 +75,7 @@ const SHARES: RpcLimits['shares'] = {
     bodyMs: 15_000,
   },
   operator: {
+    connections: bound(64, 192),
     requests: bound(32, 128),
     waiting: bound(64, 256),
     streams: bound(64, 256),
@@ -76,6 +84,7 @@ const SHARES: RpcLimits['shares'] = {
   },
   // All movers of a host show its certificate: each of its migrations asks from a process of its own.
   agent: {
+    connections: bound(128, 384),
     requests: bound(32, 256),
     waiting: bound(128, 512),
     streams: bound(32, 128),
@@ -84,6 +93,7 @@ const SHARES: RpcLimits['shares'] = {
   },
   // Root, or whoever runs the agent. A mover's streams to its agent are here too: one for each that follows it.
   local: {
+    connections: bound(256, 256),
     requests: bound(128, 128),
     waiting: bound(256, 256),
     streams: bound(512, 512),
@@ -92,6 +102,8 @@ const SHARES: RpcLimits['shares'] = {
   },
   // A host joins once. What it sends is a token and a key: 9 KiB at most.
   join: {
+    // Those of strangers.
+    connections: bound(0, 0),
     requests: bound(2, 8),
     waiting: bound(2, 16),
     streams: bound(0, 0),
@@ -104,6 +116,7 @@ export const DEFAULT_LIMITS: RpcLimits = {
   bodyBytes: MIB,
   headerBytes: 16 * KIB,
   connections: 1024,
+  handshakes: { burst: 256, perS: 32 },
   shares: SHARES,
   waitMs: 20_000,
   requestsPerConnection: 8,

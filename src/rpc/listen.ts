@@ -6,15 +6,19 @@ import net from 'node:net';
 import type { AddressInfo, ListenOptions, Socket } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { splitAddress } from '../protocol/names.ts';
 import { openDoors } from './doors.ts';
 import type { Door, Doors } from './doors.ts';
+import { Gate } from './gate.ts';
+import { networkOf } from './identity.ts';
 import { http } from './http.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { RpcLimits } from './limits.ts';
+import { Refusals } from './refusals.ts';
 import { serverTls } from './tls.ts';
 import type { Credentials } from './tls.ts';
 
@@ -84,6 +88,7 @@ export async function listenTls(
     listener,
   );
   const sockets = bound(server, limits, options.log);
+  guard(server, limits, options.log);
   const doors =
     'address' in where
       ? await listenAt(server, where.address, where.further ?? [], options.log)
@@ -165,34 +170,66 @@ function httpOptions(limits: RpcLimits): ServerOptions {
 /** Holds the server to its limits; answers the set of its connections, kept up to date. */
 function bound(server: Server, limits: RpcLimits, log: Log): ReadonlySet<Socket> {
   const sockets = new Set<Socket>();
+  const refusals = new Refusals(() => performance.now());
   server.maxConnections = limits.connections;
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
-  server.on('clientError', (thrown: NodeJS.ErrnoException, socket) =>
-    refuse(thrown, socket, limits, log),
-  );
-  server.on('tlsClientError', (thrown: Error, socket: Socket) => {
+  const tell = (thrown: Error, from: string, text: string): void => {
     // Somebody who only looks whether the way is open hangs up before a byte.
-    const level = (thrown as NodeJS.ErrnoException).code === 'ECONNRESET' ? 'debug' : 'info';
-    log[level]({ from: socket.remoteAddress, reason: thrown.message }, 'a TLS handshake failed');
+    const { code = thrown.message } = thrown as NodeJS.ErrnoException;
+    const level = code === 'ECONNRESET' ? 'debug' : 'info';
+    const note = refusals.note(networkOf(from), `${text} ${code}`);
+    if (note !== undefined) log[level]({ from, reason: code, ...note }, text);
+  };
+  server.on('clientError', (thrown: NodeJS.ErrnoException, socket) => {
+    const from = (socket as Socket).remoteAddress ?? 'a peer';
+    tell(thrown, from, 'a connection was refused');
+    if (!socket.writable || thrown.code === 'ECONNRESET') socket.destroy();
+    else refuse(clientError(thrown, from, limits), socket);
+  });
+  server.on('tlsClientError', (thrown: Error, socket: Socket) => {
+    tell(thrown, socket.remoteAddress ?? 'a peer', 'a TLS handshake failed');
     socket.destroy();
   });
-  server.on('drop', () => log.warn({ limit: limits.connections }, 'a connection was dropped'));
+  server.on('drop', () => {
+    const note = refusals.note('anybody', 'dropped');
+    if (note === undefined) return;
+    log.warn({ limit: limits.connections, ...note }, 'a connection was dropped');
+  });
   return sockets;
 }
 
-/** Answers bytes that are not HTTP, or come too slowly, in the same words as everything else. */
-function refuse(thrown: NodeJS.ErrnoException, socket: Duplex, limits: RpcLimits, log: Log): void {
-  const from = (socket as Socket).remoteAddress ?? 'a peer';
-  const level = thrown.code === 'ECONNRESET' ? 'debug' : 'info';
-  log[level]({ from, reason: thrown.code ?? thrown.message }, 'a connection was refused');
-  if (!socket.writable || thrown.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  const error = clientError(thrown, from, limits);
+/** Puts a gate before all that is done with a connection, so that one which is refused costs no handshake. */
+function guard(server: Server, limits: RpcLimits, log: Log): void {
+  const refusals = new Refusals(() => performance.now());
+  const gate = new Gate(limits, () => performance.now());
+  const taking = server.listeners('connection') as ((socket: Socket) => void)[];
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    if (gate.admit(socket)) {
+      for (const take of taking) take.call(server, socket);
+      return;
+    }
+    const from = networkOf(socket.remoteAddress ?? 'an unknown address');
+    const note = refusals.note(from, 'gate');
+    if (note !== undefined)
+      log.warn({ from, ...note }, 'too many handshakes: a connection was refused');
+    socket.on('error', () => {}).resetAndDestroy();
+  });
+  server.on('secureConnection', (socket: TLSSocket) => {
+    const error = gate.identify(socket);
+    if (error === undefined) return;
+    const note = refusals.note(error.message, 'share');
+    if (note !== undefined)
+      log.warn({ reason: error.message, ...note }, 'a connection was refused');
+    refuse(error, socket);
+  });
+}
+
+/** Answers in the same words as everything else what is no request: bytes that are not HTTP, or come too slowly. */
+function refuse(error: GodwitError, socket: Duplex): void {
   const text = JSON.stringify({ error });
   socket.end(
     `HTTP/1.1 ${error.http} Refused\r\nconnection: close\r\ncontent-type: application/json\r\n` +

@@ -15,6 +15,7 @@ import { identityOfCaller, joinerAt } from './identity.ts';
 import type { Identity } from './identity.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { RpcLimits } from './limits.ts';
+import { Refusals } from './refusals.ts';
 import { router } from './routes.ts';
 import type { Match } from './routes.ts';
 import { Shares } from './shares.ts';
@@ -55,6 +56,7 @@ interface Serving {
   readonly limits: RpcLimits;
   readonly log: Log;
   readonly shares: Shares;
+  readonly refusals: Refusals;
   readonly perConnection: WeakMap<Socket, number>;
 }
 
@@ -75,6 +77,7 @@ export function serve<C extends Contract>(
     limits,
     log: options.log,
     shares: new Shares(limits),
+    refusals: new Refusals(() => performance.now()),
     perConnection: new WeakMap(),
   };
   return (request, response) => {
@@ -248,8 +251,14 @@ function told(serving: Serving, request: IncomingMessage, thrown: unknown): Godw
   const facts = { method: request.method, url: request.url?.slice(0, 200), code: error.code };
   if (error.code === 'GODWIT_INTERNAL') {
     serving.log.error({ ...facts, error: thrown }, 'a request failed by a defect');
-  } else {
-    serving.log.info({ ...facts, reason: error.message }, 'refused a request');
+    return error;
   }
+  const who = identityOfCaller(callerOf(request.socket), request.socket.remoteAddress);
+  const note = serving.refusals.note(who.key, error.code);
+  if (note === undefined) return error;
+  serving.log.info(
+    { ...facts, by: who.label, reason: error.message, ...note },
+    'refused a request',
+  );
   return error;
 }

@@ -1,0 +1,238 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
+import net from 'node:net';
+import type { Socket } from 'node:net';
+import { connect } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import fc from 'fast-check';
+import { Gate } from '../../src/rpc/gate.ts';
+import { strangerAt } from '../../src/rpc/identity.ts';
+import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
+import { Refusals } from '../../src/rpc/refusals.ts';
+import type { Credentials } from '../../src/rpc/tls.ts';
+import { authority, calling, serving, sharesOf } from './parties.ts';
+import { readAnswer } from './wire.ts';
+
+const params = { name: 'x' };
+const body = { text: 't' };
+const bound = (each: number, all: number) => ({ each, all });
+
+/** A connection without a network: from where it comes, and whether it is open. */
+class FakeSocket {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress = '10.0.0.9';
+  readonly localPort = 7443;
+  isOpen = true;
+  readonly #onClose: (() => void)[] = [];
+
+  constructor(remoteAddress: string, remotePort: number) {
+    this.remoteAddress = remoteAddress;
+    this.remotePort = remotePort;
+  }
+
+  once(_event: 'close', listener: () => void): void {
+    this.#onClose.push(listener);
+  }
+
+  destroy(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    for (const listener of this.#onClose) listener();
+  }
+}
+
+const moves = fc.array(
+  fc.oneof(
+    { weight: 5, arbitrary: fc.record({ do: fc.constant('open' as const), at: fc.nat(4) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('close' as const), pick: fc.nat(30) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.nat(3000) }) },
+  ),
+  { maxLength: 80 },
+);
+
+test('whatever strangers open and close, they hold no more than their bounds, and a newcomer displaces the greediest', () => {
+  fc.assert(
+    fc.property(moves, (list) => {
+      let nowMs = 0;
+      let port = 0;
+      const limits = {
+        shares: sharesOf('stranger', { connections: bound(3, 5) }),
+        handshakes: { burst: 6, perS: 2 },
+      };
+      const gate = new Gate(limits, () => nowMs);
+      const all: FakeSocket[] = [];
+      const begun = new Map<number, number[]>();
+      const open = (at?: number): FakeSocket[] =>
+        all.filter(
+          (each) => each.isOpen && (at === undefined || each.remoteAddress === address(at)),
+        );
+      const address = (at: number): string => `10.0.0.${at}`;
+      for (const move of list) {
+        if (move.do === 'wait') nowMs += move.ms;
+        if (move.do === 'close') open()[move.pick % Math.max(1, open().length)]?.destroy();
+        if (move.do !== 'open') continue;
+        const before = [0, 1, 2, 3, 4].map((at) => open(at).length);
+        const most = Math.max(...before);
+        const socket = new FakeSocket(address(move.at), (port += 1));
+        if (!gate.admit(socket as unknown as Socket)) continue;
+        all.push(socket);
+        begun.set(move.at, [...(begun.get(move.at) ?? []), nowMs]);
+        assert.ok(socket.isOpen, 'who has just come is not the one to go');
+        // Of others only those go of whom nobody has more.
+        for (const [at, had] of before.entries()) {
+          const has = open(at).length - (at === move.at ? 1 : 0);
+          if (has < had) assert.ok(at === move.at || had === most, `${before.join()} at ${at}`);
+        }
+        assert.ok(open(move.at).length <= 3 && open().length <= 5);
+        // In any span no more handshakes than the burst and what comes back in that time.
+        for (const times of begun.values()) {
+          for (const [index, from] of times.entries()) {
+            const some = times.length - index;
+            assert.ok(some <= 6 + ((nowMs - from) / 1000) * 2 + 1e-9, `${some} since ${from}`);
+          }
+        }
+      }
+      assert.equal(gate.size, open().length);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+/** Sockets of this process, as the kernel lists them. */
+function openSockets(): number {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:');
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
+function dial(t: TestContext, address: string): Socket {
+  const [host = '', port] = address.split(':');
+  const socket = net.connect({ host, port: Number(port) });
+  socket.on('error', () => {});
+  t.after(() => socket.destroy());
+  return socket;
+}
+
+/** Its end, also where that is an error. */
+function ended(socket: Socket): Promise<void> {
+  return new Promise((resolve) => void socket.resume().once('close', () => resolve()));
+}
+
+async function dialTls(
+  t: TestContext,
+  address: string,
+  credentials: Credentials,
+): Promise<TLSSocket> {
+  const [host = '', port] = address.split(':');
+  const socket = connect({ ...credentials, host, port: Number(port), rejectUnauthorized: false });
+  socket.on('error', () => {});
+  t.after(() => socket.destroy());
+  await once(socket, 'secureConnect');
+  return socket;
+}
+
+test('a stranger who only holds connections open keeps neither places nor memory from others at its own address', async (t) => {
+  const { issue } = await authority(t);
+  const { address } = await serving(t, await issue('b', 'agent'));
+  const { connections } = DEFAULT_LIMITS.shares.stranger;
+  const before = openSockets();
+  const silent: Socket[] = [];
+  // As many as the whole server takes, and each of them says nothing.
+  for (let count = 0; count < 250; count += 1) {
+    const socket = dial(t, address);
+    await once(socket, 'connect');
+    silent.push(socket);
+  }
+  const { api } = calling(t, address, await issue('ann', 'operator'));
+  assert.deepEqual(await api.act({ params, body }), { said: 't', by: 'ann' });
+  const isOver = (): boolean => silent.filter(({ closed }) => !closed).length <= connections.each;
+  for (const socket of silent) socket.resume();
+  while (!isOver()) await new Promise((resolve) => setImmediate(resolve));
+  // Both ends are in this process; besides them there is the operator's connection and the server itself.
+  const held = openSockets() - before;
+  assert.ok(held <= 2 * connections.each + 2, `${held} sockets`);
+});
+
+test('one who drips a byte at a time loses its place to whoever comes', async (t) => {
+  const { issue } = await authority(t);
+  const shares = sharesOf('stranger', { connections: bound(2, 4) });
+  const { address } = await serving(t, await issue('b', 'agent'), { limits: { shares } });
+  const slow = [dial(t, address), dial(t, address)];
+  await Promise.all(slow.map((socket) => once(socket, 'connect')));
+  const over = Promise.all(slow.map(ended));
+  const timers = slow.map((socket) => setInterval(() => socket.write('\u0016'), 1));
+  t.after(() => timers.forEach((timer) => clearInterval(timer)));
+  const { api } = calling(t, address, await issue('a', 'agent'));
+  assert.equal((await api.hello()).name, 'b');
+  calling(t, address, { ...(await issue('c', 'agent')) });
+  const more = [dial(t, address), dial(t, address)];
+  await over;
+  assert.equal((await api.hello()).name, 'b');
+  for (const socket of more) socket.destroy();
+});
+
+test('one whose handshakes come to nothing is refused before the next one; those who show a certificate are not', async (t) => {
+  const { issue } = await authority(t);
+  const limits = { handshakes: { burst: 4, perS: 0 } };
+  const { address } = await serving(t, await issue('b', 'agent'), { limits });
+  const host = await issue('a', 'agent');
+  // Each of these gives its handshake back.
+  for (let count = 0; count < 10; count += 1) {
+    const socket = await dialTls(t, address, host);
+    socket.write('GET /hello HTTP/1.1\r\nhost: b\r\n\r\n');
+    assert.equal((await readAnswer(socket)).status, 200);
+  }
+  for (let count = 0; count < 4; count += 1) {
+    const socket = dial(t, address);
+    socket.end('nonsense\r\n\r\n');
+    await ended(socket);
+  }
+  const refused = dial(t, address).resume();
+  const error = once(refused, 'error');
+  assert.equal(((await error) as [NodeJS.ErrnoException])[0].code, 'ECONNRESET');
+});
+
+test('connections of one identity are bounded, with a word that says so, and others find room', async (t) => {
+  const { issue } = await authority(t);
+  const shares = sharesOf('viewer', { connections: bound(2, 3) });
+  const { address } = await serving(t, await issue('b', 'agent'), { limits: { shares } });
+  const viewer = await issue('vic', 'viewer');
+  const kept = [await dialTls(t, address, viewer), await dialTls(t, address, viewer)];
+  const third = await dialTls(t, address, viewer);
+  const answer = await readAnswer(third);
+  assert.equal(answer.status, 429);
+  assert.equal(answer.json.error.code, 'GODWIT_OVERLOADED');
+  assert.match(answer.json.error.message, /^vic \(viewer\), in connections at once,/);
+  const other = calling(t, address, await issue('val', 'viewer'));
+  assert.equal((await other.api.say({ params, body })).by, 'val');
+  // A third viewer takes the oldest place of the one with the most.
+  const closed = ended(kept[0]!);
+  const more = calling(t, address, await issue('vera', 'viewer'));
+  assert.equal((await more.api.say({ params, body })).by, 'vera');
+  await closed;
+  const operator = calling(t, address, await issue('ann', 'operator'));
+  assert.equal((await operator.api.act({ params, body })).by, 'ann');
+});
+
+test('what is refused over and over is logged a few times a minute and counted', () => {
+  let nowMs = 0;
+  const refusals = new Refusals(() => nowMs);
+  const notes = Array.from({ length: 50 }, () => refusals.note('a', 'x'));
+  assert.equal(notes.filter((note) => note !== undefined).length, 10);
+  assert.deepEqual(notes[9], { last: true });
+  assert.deepEqual(refusals.note('a', 'y'), {}, 'another kind');
+  assert.deepEqual(refusals.note('b', 'x'), {}, 'another peer');
+  nowMs = 60_000;
+  assert.deepEqual(refusals.note('a', 'x'), { unlogged: 40 });
+  for (let count = 0; count < 5000; count += 1) refusals.note(`${count}`, 'x');
+  assert.equal(refusals.size, 1024);
+  assert.equal(strangerAt(undefined).circle, 'stranger');
+});
