@@ -1,6 +1,8 @@
 import path from 'node:path';
+import { godwitError } from '../../../errors.ts';
 import { cpuProperties } from './cpu.ts';
 import { blockdevWords } from './disks-argv.ts';
+import { readOption } from './grammar/options.ts';
 import { escapeComma, formatOption } from './options.ts';
 import type { Scalar } from './options.ts';
 import { PID_FILE, PIPES, PIPES_ID, QMP_SOCKET } from './names.ts';
@@ -30,9 +32,7 @@ export function buildArgv(spec: GuestSpec, place: Placement): string[] {
   return [
     ...identity(spec, place),
     ...machine(spec, place),
-    ...spec.options.flatMap(({ name, value }) =>
-      value === undefined ? [`-${name}`] : [`-${name}`, value],
-    ),
+    ...spec.options.flatMap(optionWords),
     ...images(spec, place),
     ...spec.fwCfg.flatMap(({ name, string }) => [
       '-fw_cfg',
@@ -52,6 +52,13 @@ export function buildArgv(spec: GuestSpec, place: Placement): string[] {
     '-incoming',
     'defer',
   ];
+}
+
+/** The option as Godwit writes it, and not the text that came. */
+function optionWords({ name, value }: GuestSpec['options'][number]): string[] {
+  const read = readOption(name, value);
+  if (!read.ok) throw godwitError('GODWIT_INTERNAL', { what: `-${name} was not checked` });
+  return read.value === undefined ? [`-${name}`] : [`-${name}`, read.value];
 }
 
 function identity(spec: GuestSpec, place: Placement): string[] {
@@ -144,7 +151,10 @@ function chardevText(id: string, backend: ChardevBackend, guestDir: string): str
         ['append', true],
       ]);
     case 'ringbuf':
-      return formatOption('ringbuf', [['id', id], ...Object.entries(backend.props)]);
+      return formatOption('ringbuf', [
+        ['id', id],
+        ...(backend.props.size === undefined ? [] : [['size', backend.props.size] as const]),
+      ]);
     case 'pty':
       return formatOption('pty', [['id', id]]);
     case 'null':

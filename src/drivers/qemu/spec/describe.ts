@@ -8,11 +8,14 @@ import type { Disks } from './disks.ts';
 import type { GuestFacts } from './facts.ts';
 import { changed, unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
+import { judgeDescription } from './grammar/judge.ts';
+import { readOption } from './grammar/options.ts';
+import type { Read } from './grammar/options.ts';
 import { describeMachine, machineProperties } from './machine.ts';
 import { describeNetwork } from './network.ts';
 import { describeObjects } from './objects.ts';
 import { parseOption } from './options.ts';
-import { CARRIED_OPTIONS, isHarmless } from './schema.ts';
+import { CARRIED_OPTIONS } from './schema.ts';
 import type { GuestSpec } from './schema.ts';
 
 /** A guest's description, but for the content of its images. */
@@ -78,7 +81,13 @@ export function describeGuest(facts: GuestFacts): Draft {
     ...devices.findings,
     ...options.findings,
   ];
-  return { spec, imageFiles: images, romfiles: devices.romfiles, disks, findings };
+  return {
+    spec,
+    imageFiles: images,
+    romfiles: devices.romfiles,
+    disks,
+    findings: [...findings, ...refusedThere(spec, findings)],
+  };
 }
 
 function describeOptions(line: CommandLine): {
@@ -97,16 +106,31 @@ function describeOptions(line: CommandLine): {
     if (OF_THIS_PROCESS.has(name)) continue;
     if (DISPLAYS.has(name)) {
       findings.push(changed(`-${name}`, 'display', 'is not offered at the destination'));
-    } else if (carried !== undefined && isHarmless(name, value ?? '')) {
-      options.push({ name: carried, ...(value === undefined ? {} : { value }) });
+      continue;
+    }
+    const read = carried === undefined ? undefined : readOption(carried, value);
+    if (carried !== undefined && read?.ok === true) {
+      options.push({ name: carried, ...(read.value === undefined ? {} : { value: read.value }) });
     } else if (!DISK_OPTIONS.test(name)) {
       // A disk with a medium is found by asking the guest; the others are gone.
-      findings.push(
-        unmovable(`-${name} ${value ?? ''}`.trim(), 'option', 'Godwit cannot rebuild it elsewhere'),
-      );
+      const why = read === undefined ? 'Godwit cannot rebuild it elsewhere' : obstacleOf(read);
+      findings.push(unmovable(`-${name} ${value ?? ''}`.trim(), 'option', why));
     }
   }
   return { options, fwCfg, findings };
+}
+
+function obstacleOf(read: Read): string {
+  if (read.ok) return '';
+  return `${read.at === '' ? 'it' : `its \`${read.at}\``} is not ${read.allowed}`;
+}
+
+/** What the destination would not take, where nothing else stands in the way already. */
+function refusedThere(spec: GuestSpec, others: readonly Finding[]): Finding[] {
+  if (others.some(({ kind }) => kind !== 'changed')) return [];
+  return judgeDescription(spec).map(({ path, what, allowed }) =>
+    unmovable(what, `${path[0] ?? 'setting'}`, `it is not ${allowed}`),
+  );
 }
 
 function fwCfgOf(value: string, findings: Finding[]): GuestSpec['fwCfg'] {

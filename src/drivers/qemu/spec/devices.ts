@@ -3,9 +3,9 @@ import { valuesOf } from './cmdline.ts';
 import type { GuestFacts, LiveDevice } from './facts.ts';
 import { deviceObstacle, unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
+import { judgeDevice } from './grammar/device.ts';
 import { parseOption } from './options.ts';
 import type { Scalar } from './options.ts';
-import { HOST_PROPERTIES } from './schema.ts';
 import type { DeviceSpec } from './schema.ts';
 
 /** Devices as they are now: those of the command line, less the unplugged, plus the plugged. Pure. */
@@ -73,10 +73,7 @@ function describeDevice(
   let romfile: string | undefined;
   for (const [key, value] of Object.entries(given.props)) {
     if (key === 'romfile' && value !== '') romfile = String(value);
-    else if (!HOST_PROPERTIES.test(key) || value === '') props[key] = value;
-    else if (obstacle === undefined) {
-      problems.push(unmovable(name, live.type, `its \`${key}\` names something of this host`));
-    }
+    else props[key] = value;
   }
   if (live.addr !== undefined && live.bus !== undefined) {
     props['bus'] = live.bus;
@@ -85,6 +82,12 @@ function describeDevice(
     props['bus'] = live.bus;
   }
   if (live.mac !== undefined) props['mac'] = live.mac;
+  if (obstacle === undefined) {
+    for (const { property, allowed } of judgeDevice(live.type, props)) {
+      const what = property === undefined ? 'its type' : `its \`${property}\``;
+      problems.push(unmovable(name, live.type, `${what} is not ${allowed}`));
+    }
+  }
   const id = given.id === undefined ? {} : { id: given.id };
   return { spec: { driver: live.type, ...id, props }, romfile, problems };
 }

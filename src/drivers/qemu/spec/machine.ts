@@ -4,9 +4,10 @@ import { NON_FEATURES } from './cpu.ts';
 import type { GuestFacts } from './facts.ts';
 import { unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
+import type { Kind } from './grammar/kinds.ts';
+import { MACHINE_PROPERTIES } from './grammar/machine.ts';
 import { parseBytes, parseOption, switchValue } from './options.ts';
 import type { Scalar } from './options.ts';
-import { MACHINE_PROPERTIES } from './schema.ts';
 import type { GuestSpec } from './schema.ts';
 
 /** Machine, accelerator, processor and memory of a guest. Pure. */
@@ -37,8 +38,9 @@ export function describeMachine(
   const props: Record<string, Scalar> = {};
   for (const [key, value] of [...machine, ...accelerator.forMachine]) {
     if (ELSEWHERE.has(key)) continue;
-    if (MACHINE_PROPERTIES.test(key)) props[key] = value;
-    else findings.push(unmovable(`-machine ${key}`, 'machine setting', 'it is unknown to Godwit'));
+    const kind = MACHINE_PROPERTIES.get(key);
+    if (kind?.fits(value) === true) props[key] = value;
+    else findings.push(unmovable(`-machine ${key}`, 'machine setting', obstacleOf(kind)));
   }
   const part: MachinePart = {
     arch: facts.arch,
@@ -51,6 +53,10 @@ export function describeMachine(
       : { cpu: { ...mutable(facts.cpu), switches: cpuSwitches(line) } }),
   };
   return { part, findings };
+}
+
+function obstacleOf(kind: Kind | undefined): string {
+  return kind === undefined ? 'it is unknown to Godwit' : `its value is not ${kind.allowed}`;
 }
 
 function mutable(cpu: GuestFacts['cpu']): Omit<NonNullable<GuestSpec['cpu']>, 'switches'> {

@@ -7,11 +7,29 @@ export const LOG_FILE = 'qemu.log';
 /** The monitor on named pipes: `oob.in` and `oob.out`, and its character device. */
 export const PIPES = 'oob';
 export const PIPES_ID = 'godwit-oob';
-const RESERVED = [QMP_SOCKET, PID_FILE, LOG_FILE, 'guest.json', `${PIPES}.in`, `${PIPES}.out`];
+/** What Godwit itself keeps in a guest's directory. */
+const OWN_FILES = new Set([
+  QMP_SOCKET,
+  PID_FILE,
+  LOG_FILE,
+  `${PIPES}.in`,
+  `${PIPES}.out`,
+  'guest.json',
+  'incoming',
+  'wire.sock',
+  'disks.sock',
+  'bases.sock',
+  'compare.sock',
+]);
+
+/** Whether a file of that name in the guest's directory would take the place of one of Godwit's. */
+export function isOwnFile(name: string): boolean {
+  return OWN_FILES.has(name) || /^\.|^godwit/i.test(name);
+}
 
 /** Hands out distinct, harmless names. */
 export class FileNames {
-  readonly #used = new Set<string>(RESERVED);
+  readonly #used = new Set<string>();
 
   /** The last part of `path`, cleaned; numbered when another has it already. */
   take(path: string): string {
@@ -21,7 +39,8 @@ export class FileNames {
       .slice(0, 80);
     const clean = base === '' ? 'file' : base;
     let name = clean;
-    for (let number = 2; this.#used.has(name); number++) name = `${number}-${clean}`;
+    for (let number = 2; this.#used.has(name) || isOwnFile(name); number++)
+      name = `${number}-${clean}`;
     this.#used.add(name);
     return name;
   }

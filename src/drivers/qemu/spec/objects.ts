@@ -3,6 +3,7 @@ import { valuesOf } from './cmdline.ts';
 import type { GuestFacts, LiveObject } from './facts.ts';
 import { unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
+import { objectProperties } from './grammar/machine.ts';
 import { parseOption } from './options.ts';
 import type { Scalar } from './options.ts';
 import { OBJECT_TYPES } from './schema.ts';
@@ -29,10 +30,23 @@ export function describeObjects(
     if (OF_THIS_PROCESS.test(type) || isOwnMemory(live, given.has(live.id), facts)) continue;
     const props = given.get(live.id)?.props ?? addedProps(live);
     const known = OBJECT_TYPES.find((each) => each === type);
-    if (known !== undefined) objects.push({ type: known, id: live.id, props });
-    else findings.push(unmovable(live.id, type, obstacle(type)));
+    if (known !== undefined) {
+      objects.push({ type: known, id: live.id, props });
+      findings.push(...settingsOf(known, live.id, props));
+    } else findings.push(unmovable(live.id, type, obstacle(type)));
   }
   return { objects: inGivenOrder(objects, [...given.keys()]), findings };
+}
+
+/** What of an object's settings cannot go along. */
+function settingsOf(type: string, id: string, props: Readonly<Record<string, Scalar>>): Finding[] {
+  const kinds = objectProperties(type);
+  return Object.entries(props).flatMap(([name, value]) => {
+    const kind = kinds?.get(name);
+    if (kind?.fits(value) === true) return [];
+    const why = kind === undefined ? 'is unknown to Godwit' : `is not ${kind.allowed}`;
+    return [unmovable(id, type, `its \`${name}\` ${why}`)];
+  });
 }
 
 /** The machine makes its own main memory from -m; it is no object of the user's. */

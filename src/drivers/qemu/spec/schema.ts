@@ -1,12 +1,15 @@
 import { z } from 'zod';
 import { blockNodes } from './disk-schema.ts';
-import { deviceObstacle } from './findings.ts';
+import { judgeDescription } from './grammar/judge.ts';
 
 /**
  * What a guest is, as it travels to the destination. It comes from a peer: each value is data, checked here;
  * none is a path, a command or an address of the other host. Host-specific parts are named by what they are, and
- * the destination chooses where they lie.
+ * the destination chooses where they lie. This is the shape; `grammar/` has what each part may be.
  */
+
+/** Of one description; who sent it is told of the first. */
+const MOST_ISSUES = 16;
 
 /** Option keys as QEMU writes them; nothing that could end an option and begin another. */
 const key = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
@@ -17,15 +20,13 @@ const text = z
   .string()
   .max(4096)
   .regex(/^[^\0]*$/, 'text without zero bytes');
+/** Of a machine or a processor; QEMU has it, or does not start. */
+const modelName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
 const integer = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 const value = z.union([text, z.number(), z.boolean()]);
 const props = z.record(key, value).refine((all) => Object.keys(all).length <= 256, 'too many');
 /** The last part of a path, and never a way out of a directory. */
 const fileName = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._@:+-]{0,95}$/);
-
-/** Device and object properties that name something of a host's file system, or run something. */
-export const HOST_PROPERTIES =
-  /^(romfile|file|filename|path|sysfsdev|host|hostdevice|hostbus|hostport|hostaddr|mem-path|sock|socket|config|script|downscript|helper|exec|fd|fds|vhostfd|vhostfds|wwpn-file|dump-path|loaddata|keyfile|dir|evdev|cgroup|chroot|cmd|rtt|rmem|x-igd-.*)$/;
 
 /** An image known by its content. */
 export const image = z.strictObject({
@@ -35,18 +36,10 @@ export const image = z.strictObject({
 });
 export type ImageSpec = z.infer<typeof image>;
 
-const deviceProps = props.refine(
-  (all) => Object.entries(all).every(([name, held]) => !HOST_PROPERTIES.test(name) || held === ''),
-  'a property that names something of one host',
-);
-
 export const device = z.strictObject({
-  driver: typeName.refine(
-    (type) => deviceObstacle(type) === undefined,
-    'a device that is part of one host',
-  ),
+  driver: typeName,
   id: id.optional(),
-  props: deviceProps,
+  props,
   /** Its boot ROM, where it is not the type's own. */
   romfile: image.optional(),
 });
@@ -63,22 +56,22 @@ export const OBJECT_TYPES = [
   'filter-buffer',
 ] as const;
 
-export const object = z
-  .strictObject({ type: z.enum(OBJECT_TYPES), id, props })
-  .refine(
-    ({ type, props: all }) =>
-      type === 'rng-random'
-        ? ['/dev/urandom', '/dev/random', undefined].includes(all['filename'] as string | undefined)
-        : Object.keys(all).every((name) => !HOST_PROPERTIES.test(name)),
-    'a property that names something of one host',
-  );
+export const object = z.strictObject({ type: z.enum(OBJECT_TYPES), id, props });
 export type ObjectSpec = z.infer<typeof object>;
 
 export const chardevBackend = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('null') }),
   z.strictObject({ kind: z.literal('none') }),
   z.strictObject({ kind: z.literal('pty') }),
-  z.strictObject({ kind: z.literal('ringbuf'), props }),
+  z.strictObject({
+    kind: z.literal('ringbuf'),
+    props: z.strictObject({
+      size: z
+        .string()
+        .regex(/^\d{1,9}[kKmM]?$/)
+        .optional(),
+    }),
+  }),
   /** A listening unix socket; `name` is its last part. */
   z.strictObject({
     kind: z.literal('socket'),
@@ -94,7 +87,7 @@ export type ChardevBackend = z.infer<typeof chardevBackend>;
 
 export const PORT_OPTIONS = ['serial', 'parallel', 'debugcon', 'virtioconsole'] as const;
 
-/** Options whose value is carried as it is. */
+/** Options that go along; `grammar/options.ts` has the form of each. */
 export const CARRIED_OPTIONS = [
   'global',
   'boot',
@@ -121,38 +114,7 @@ export const CARRIED_OPTIONS = [
   'usbdevice',
 ] as const;
 
-const carried = z
-  .strictObject({ name: z.enum(CARRIED_OPTIONS), value: text.optional() })
-  .refine(
-    ({ name, value: held }) => isHarmless(name, held ?? ''),
-    'an option that names a host’s file',
-  );
-
-/** Of carried options, the values that could reach a file or a program of the host are turned away. */
-export function isHarmless(name: string, held: string): boolean {
-  switch (name) {
-    case 'nic':
-    case 'net':
-      return held === 'none';
-    case 'audiodev':
-      return /^(driver=)?none,id=[A-Za-z0-9_-]+$/.test(held);
-    case 'drive':
-      return /^((if|id|media|index|bus|unit)=[A-Za-z0-9_-]*,?)*$/.test(held);
-    case 'usbdevice':
-      return /^(tablet|mouse|keyboard)$/.test(held);
-    case 'smbios':
-      return !/(^|,)(file|path)=/.test(held);
-    case 'boot':
-      return !/(^|,)splash=/.test(held);
-    case 'global': {
-      const property = /^(?:[^=]*\.)([^.=]+)=/.exec(held)?.[1] ?? '';
-      const long = /(?:^|,)property=([^,]+)/.exec(held)?.[1] ?? '';
-      return !HOST_PROPERTIES.test(property) && !HOST_PROPERTIES.test(long);
-    }
-    default:
-      return !held.includes('/');
-  }
-}
+const carried = z.strictObject({ name: z.enum(CARRIED_OPTIONS), value: text.optional() });
 
 export const netdev = z.discriminatedUnion('type', [
   z.strictObject({
@@ -172,9 +134,15 @@ export const netdev = z.discriminatedUnion('type', [
 ]);
 export type NetdevSpec = z.infer<typeof netdev>;
 
+/** By which software knows a processor. */
+const CPU_IDENTITY = [
+  ...(['vendor', 'family', 'model', 'stepping', 'model-id', 'level', 'xlevel'] as const),
+  'phys-bits',
+] as const;
+
 const cpu = z.strictObject({
-  model: word,
-  identity: z.record(key, z.union([z.string().max(64), z.number()])),
+  model: modelName,
+  identity: z.partialRecord(z.enum(CPU_IDENTITY), z.union([z.string().max(64), z.number()])),
   features: z.array(key).max(1024),
   /** Settings of the processor that are no features, as they were given. */
   switches: z.record(key, z.union([word, z.number(), z.boolean()])),
@@ -183,16 +151,12 @@ const cpu = z.strictObject({
     .max(256),
 });
 
-/** Machine properties that are carried; the others name files or objects. */
-export const MACHINE_PROPERTIES =
-  /^(accel|kernel-irqchip|kernel_irqchip|usb|vmport|smm|acpi|pic|pit|i8042|hpet|sata|smbus|nvdimm|mem-merge|dump-guest-core|hmat|memory-backend|graphics|suppress-vmdesc|max-fw-size|max-ram-below-4g|fd-bootchk|default-bus-bypass-iommu|default_bus_bypass_iommu|bus-lock-ratelimit|x-south-bridge|smbios-entry-point-type|sgx-epc|cxl|nvdimm-persistence|aux-ram-share|gic-version|its|highmem|secure|virtualization|mte|ras|pcie|rtc|ioapic2|isa-serial|auto-kernel-cmdline|option-roms|x-option-roms)$/;
-
-export const guestSpec = z.strictObject({
+const shape = z.strictObject({
   format: z.literal(1),
   arch: z.string().regex(/^[a-z0-9_]{1,16}$/),
   machine: z.strictObject({
-    type: word.min(1),
-    props: z.record(z.string().regex(MACHINE_PROPERTIES), value),
+    type: modelName,
+    props,
   }),
   accelerator: z.strictObject({
     name: z.enum(['kvm', 'tcg']),
@@ -238,4 +202,12 @@ export const guestSpec = z.strictObject({
   blockNodes: blockNodes.optional(),
   ramBlocks: z.array(z.strictObject({ name: text, bytes: integer })).max(4096),
 });
-export type GuestSpec = z.infer<typeof guestSpec>;
+export type GuestSpec = z.infer<typeof shape>;
+
+/** Its shape, and each value one that the grammar has: what is not is an issue that says what is allowed there. */
+export const guestSpec = shape.superRefine((spec, context) => {
+  for (const { path, what, allowed } of judgeDescription(spec).slice(0, MOST_ISSUES)) {
+    const message = `${what.slice(0, 200)}: allowed is ${allowed.slice(0, 500)}`;
+    context.addIssue({ code: 'custom', path: [...path], message });
+  }
+});

@@ -23,9 +23,8 @@ const PLACE: Placement = {
 const id = fc.stringMatching(/^[a-z][a-z0-9]{1,6}$/);
 const text = fc.string({ unit: 'grapheme', maxLength: 12 }).filter((each) => !each.includes('\0'));
 const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
-const props = fc.dictionary(fc.constantFrom('serial', 'queues', 'mq', 'vgamem_mb'), text, {
-  maxKeys: 3,
-});
+const visible = text.filter((each) => !/\p{Cc}/u.test(each));
+const props = fc.dictionary(fc.constantFrom('serial', 'model', 'ver'), visible, { maxKeys: 3 });
 const backend = fc.oneof(
   fc.constant({ kind: 'null' } as const),
   fc.constant({ kind: 'pty' } as const),
@@ -45,7 +44,7 @@ const spec: fc.Arbitrary<GuestSpec> = fc
     append: text,
     string: text,
     slots: fc.integer({ min: 1, max: 8 }),
-    serial: text,
+    serial: visible,
   })
   .map(({ devices, anonymous, chardevs, append, string, slots, serial }) => {
     const files = new Set<string>();
@@ -86,8 +85,8 @@ const spec: fc.Arbitrary<GuestSpec> = fc
       ],
       devices: [
         { driver: 'e1000', id: 'nic-0', props: { netdev: 'n0', mac: '52:54:00:00:00:01' } },
-        ...devices.map(([each, given]) => ({ driver: 'x-device', id: each, props: { ...given } })),
-        ...anonymous.map((given) => ({ driver: 'x-device', props: { ...given } })),
+        ...devices.map(([each, given]) => ({ driver: 'ide-hd', id: each, props: { ...given } })),
+        ...anonymous.map((given) => ({ driver: 'ide-hd', props: { ...given } })),
       ],
       ramBlocks: [{ name: 'pc.ram', bytes: 512 << 20 }],
     } satisfies GuestSpec;

@@ -1,0 +1,56 @@
+import { deviceObstacle } from '../findings.ts';
+import type { Scalar } from '../options.ts';
+import { DEVICE_TYPES, isProcessor, propertiesOf } from './devices.ts';
+import { ID, KINDS, isKind, misfit } from './kinds.ts';
+import type { Known } from './kinds.ts';
+import { kindOfProperty } from './properties.ts';
+
+/** What of a device is not as a description may have it, and what is allowed there. */
+export interface Wrong {
+  /** A property; absent: the device itself. */
+  readonly property?: string;
+  readonly allowed: string;
+}
+
+/** Judges one device; without `known` the ids that it names are not looked up. Pure. */
+export function judgeDevice(
+  type: string,
+  props: Readonly<Record<string, Scalar>>,
+  known?: Known,
+): Wrong[] {
+  const has = propertiesOf(type);
+  if (has === undefined || deviceObstacle(type) !== undefined) {
+    const allowed = `one of the ${DEVICE_TYPES.length} device types that Godwit knows`;
+    return [{ allowed: deviceObstacle(type) ?? allowed }];
+  }
+  return Object.entries(props).flatMap(([property, value]) => {
+    const allowed = judgeProperty(type, has, property, value, known);
+    return allowed === undefined ? [] : [{ property, allowed }];
+  });
+}
+
+function judgeProperty(
+  type: string,
+  has: ReadonlySet<string>,
+  property: string,
+  value: Scalar,
+  known: Known | undefined,
+): string | undefined {
+  if (property === 'bus') return misfit(KINDS.bus, value);
+  if (isProcessor(type) && !has.has(property)) return judgeFeature(property, value);
+  const name = kindOfProperty(property);
+  if (!has.has(property)) return `a property that Godwit knows of ${type}`;
+  // Places of a processor are numbers.
+  if (isProcessor(type)) return misfit(KINDS.i32, value);
+  if (!isKind(name)) return `a property that Godwit knows of ${type}`;
+  return misfit(KINDS[name], value, known);
+}
+
+const CPU_TEXTS = new Set(['vendor', 'model-id', 'hv-vendor-id']);
+
+/** A setting of a processor by its name: a feature, a number, or what it is called. */
+export function judgeFeature(name: string, value: Scalar): string | undefined {
+  if (!ID.test(name)) return 'the name of a feature';
+  if (CPU_TEXTS.has(name)) return misfit(KINDS.text, value);
+  return KINDS.auto.fits(value) || KINDS.u64.fits(value) ? undefined : 'on, off, auto or a number';
+}

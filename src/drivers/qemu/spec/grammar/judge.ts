@@ -1,0 +1,166 @@
+import { isOwnFile } from '../names.ts';
+import type { Scalar } from '../options.ts';
+import type { GuestSpec } from '../schema.ts';
+import { judgeDevice, judgeFeature } from './device.ts';
+import { isFreeId, misfit } from './kinds.ts';
+import type { Kind, Known } from './kinds.ts';
+import { ACCELERATOR_PROPERTIES, MACHINE_PROPERTIES, objectProperties } from './machine.ts';
+import { idOfOption, readOption } from './options.ts';
+
+/** A part of a description that is not in the grammar. */
+export interface Refused {
+  /** Where: `devices.2.props.romfile`. */
+  readonly path: readonly (string | number)[];
+  /** What the guest calls it, where it has a name. */
+  readonly what: string;
+  readonly allowed: string;
+}
+
+/**
+ * What of a description is not in the grammar. What is, gives a command line of words that Godwit writes, with typed
+ * values in them: no file, no path, no address of a host, and no id of anything that Godwit makes in that process. Pure.
+ */
+export function judgeDescription(spec: GuestSpec): Refused[] {
+  const known = knownOf(spec);
+  return [
+    ...judgeOptions(spec, known),
+    ...judgeProps('machine', ['machine', 'props'], spec.machine.props, MACHINE_PROPERTIES, known),
+    ...judgeProps(
+      spec.accelerator.name,
+      ['accelerator', 'props'],
+      spec.accelerator.props,
+      ACCELERATOR_PROPERTIES,
+      known,
+    ),
+    ...judgeCpu(spec),
+    ...judgeObjects(spec, known),
+    ...spec.devices.flatMap(({ driver, id, props }, index) =>
+      judgeDevice(driver, props, known).map(({ property, allowed }) => ({
+        path: ['devices', index, ...(property === undefined ? ['driver'] : ['props', property])],
+        what: [id ?? driver, property].filter((part) => part !== undefined).join('.'),
+        allowed,
+      })),
+    ),
+    ...judgeIds(spec),
+    ...judgeFiles(spec),
+    ...judgePorts(spec, known),
+  ];
+}
+
+function knownOf(spec: GuestSpec): Known {
+  const objects = (type: RegExp): Set<string> =>
+    new Set(spec.objects.filter((each) => type.test(each.type)).map(({ id }) => id));
+  const ofOptions = (name: string): string[] =>
+    spec.options
+      .filter((each) => each.name === name)
+      .flatMap(({ value }) => idOfOption(value ?? '') ?? []);
+  return {
+    netdev: new Set(spec.netdevs.map(({ id }) => id)),
+    chardev: new Set(spec.chardevs.map(({ id }) => id)),
+    drive: new Set([...(spec.blockNodes ?? []).map(({ node }) => node), ...ofOptions('drive')]),
+    memdev: objects(/^memory-backend-/),
+    iothread: objects(/^iothread$/),
+    rng: objects(/^rng-/),
+    audiodev: new Set(ofOptions('audiodev')),
+    device: new Set(spec.devices.flatMap(({ id }) => id ?? [])),
+  };
+}
+
+function judgeOptions(spec: GuestSpec, known: Known): Refused[] {
+  return spec.options.flatMap(({ name, value }, index) => {
+    const read = readOption(name, value, known);
+    if (read.ok) return [];
+    const what = `-${name}${read.at === '' ? '' : ` ${read.at}`}`;
+    return [{ path: ['options', index], what, allowed: read.allowed }];
+  });
+}
+
+function judgeCpu({ cpu }: GuestSpec): Refused[] {
+  if (cpu === undefined) return [];
+  return (['identity', 'switches'] as const).flatMap((part) =>
+    Object.entries(cpu[part]).flatMap(([name, value]) => {
+      const allowed = judgeFeature(name, value);
+      return allowed === undefined
+        ? []
+        : [{ path: ['cpu', part, name], what: `-cpu ${name}`, allowed }];
+    }),
+  );
+}
+
+function judgeObjects(spec: GuestSpec, known: Known): Refused[] {
+  return spec.objects.flatMap(({ type, id, props }, index) =>
+    judgeProps(id, ['objects', index, 'props'], props, objectProperties(type) ?? new Map(), known),
+  );
+}
+
+function judgeProps(
+  what: string,
+  path: readonly (string | number)[],
+  props: Readonly<Record<string, Scalar>>,
+  kinds: ReadonlyMap<string, Kind>,
+  known: Known,
+): Refused[] {
+  return Object.entries(props).flatMap(([name, value]) => {
+    const of = kinds.get(name);
+    const allowed =
+      of === undefined ? `one of ${[...kinds.keys()].join(', ')}` : misfit(of, value, known);
+    return allowed === undefined
+      ? []
+      : [{ path: [...path, name], what: `${what}.${name}`, allowed }];
+  });
+}
+
+/** Each id is one that QEMU takes, that Godwit does not use itself, and that nothing else of its kind has. */
+function judgeIds(spec: GuestSpec): Refused[] {
+  const lists = ['objects', 'chardevs', 'netdevs', 'devices'] as const;
+  const found = lists.flatMap((list) =>
+    idsOf(
+      list,
+      spec[list].map(({ id }) => id),
+    ),
+  );
+  const nodes = (spec.blockNodes ?? []).map(({ node }) => node);
+  return [...found, ...idsOf('blockNodes', nodes)];
+}
+
+function idsOf(list: string, ids: readonly (string | undefined)[]): Refused[] {
+  const seen = new Set<string>();
+  return ids.flatMap((id, index) => {
+    if (id === undefined) return [];
+    const allowed = 'an id that QEMU takes, said once, and none of Godwit’s own';
+    const free = isFreeId(id) && !seen.has(id);
+    seen.add(id);
+    return free ? [] : [{ path: [list, index], what: id, allowed }];
+  });
+}
+
+/** Sockets and logs of the guest lie beside Godwit’s own: none may take the place of one of those, or of another. */
+function judgeFiles(spec: GuestSpec): Refused[] {
+  const named: [string, (string | number)[]][] = [];
+  for (const list of ['chardevs', 'ports'] as const) {
+    for (const [index, { backend }] of spec[list].entries()) {
+      if ('name' in backend) named.push([backend.name, [list, index, 'backend', 'name']]);
+      if (backend.kind === 'socket' && backend.log !== undefined) {
+        named.push([backend.log, [list, index, 'backend', 'log']]);
+      }
+    }
+  }
+  for (const [index, { name }] of spec.monitors.entries()) {
+    named.push([name, ['monitors', index, 'name']]);
+  }
+  const seen = new Set<string>();
+  return named.flatMap(([name, path]) => {
+    const free = !isOwnFile(name) && !seen.has(name);
+    seen.add(name);
+    const allowed = 'a name that nothing else in the guest’s directory has';
+    return free ? [] : [{ path, what: name, allowed }];
+  });
+}
+
+function judgePorts(spec: GuestSpec, known: Known): Refused[] {
+  return spec.ports.flatMap(({ option, backend }, index) => {
+    if (backend.kind !== 'chardev' || known.chardev.has(backend.id)) return [];
+    const allowed = 'the id of a character device of this description';
+    return [{ path: ['ports', index, 'backend', 'id'], what: `-${option} ${backend.id}`, allowed }];
+  });
+}

@@ -1,0 +1,133 @@
+import { switchValue } from '../options.ts';
+import type { Scalar } from '../options.ts';
+
+/** The kinds of values that a description may have, and what may be said of each. Pure. */
+export interface Kind {
+  /** What is allowed there, for whoever reads the refusal. */
+  readonly allowed: string;
+  readonly fits: (value: Scalar) => boolean;
+  /** A value is the id of something that the same description has. */
+  readonly names?: keyof Known;
+}
+
+/** Ids that a description gives itself, by what they are ids of. */
+export interface Known {
+  readonly netdev: ReadonlySet<string>;
+  readonly chardev: ReadonlySet<string>;
+  readonly drive: ReadonlySet<string>;
+  readonly memdev: ReadonlySet<string>;
+  readonly iothread: ReadonlySet<string>;
+  readonly rng: ReadonlySet<string>;
+  readonly audiodev: ReadonlySet<string>;
+  readonly device: ReadonlySet<string>;
+}
+
+/** As QEMU itself takes an id. */
+export const ID = /^[A-Za-z][A-Za-z0-9._-]{0,127}$/;
+/** Ids of objects that Godwit makes in the same process, or QEMU for Godwit’s monitor. */
+const OWN_ID = /^(godwit|compat_monitor)/i;
+
+export function isFreeId(id: string): boolean {
+  return ID.test(id) && !OWN_ID.test(id);
+}
+
+/** Longer than any serial number or label that QEMU shows a guest. */
+const TEXT_MOST = 1024;
+
+export const KINDS = {
+  switch: kind('on or off', (value) => switchValue(value) !== undefined),
+  auto: kind('on, off or auto', (value) => value === 'auto' || switchValue(value) !== undefined),
+  u8: number(8),
+  u16: number(16),
+  u32: number(32),
+  u64: number(64),
+  i32: { ...number(32), allowed: 'a whole number of 32 bits' },
+  /** QEMU has had a switch there in one version and a number in another. */
+  count: kind(
+    'a number, or on or off',
+    (value) => switchValue(value) !== undefined || isWhole(value, 32),
+  ),
+  size: kind('a size in bytes', (value) =>
+    typeof value === 'string' && /[a-z]$/i.test(value)
+      ? /^\d{1,15}(\.\d{1,6})?[bkmgtpe]$/i.test(value)
+      : isWhole(value, 64),
+  ),
+  text: kind(
+    `text without control characters, at most ${TEXT_MOST} characters`,
+    (value) =>
+      /^\P{Cc}*$/u.test(String(value).slice(0, TEXT_MOST + 1)) && String(value).length <= TEXT_MOST,
+  ),
+  nothing: kind('nothing: a ROM is known by its content', (value) => value === ''),
+  mac: pattern('a MAC address', /^([0-9a-f]{1,2}:){5}[0-9a-f]{1,2}$/i),
+  address: kind(
+    'an address on its bus',
+    (value) => isWhole(value, 64) || /^(0x)?[0-9a-f]{1,2}(\.(0x)?[0-7])?$/i.test(String(value)),
+  ),
+  port: pattern('a port', /^(0x[0-9a-f]{1,2}|\d{1,3}(\.\d{1,3}){0,6})$/i),
+  bus: pattern('a bus of the machine', /^[A-Za-z0-9_][A-Za-z0-9._#-]{0,127}$/),
+  uuid: pattern('a UUID, or auto', /^(auto|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i),
+  device: kind('the id of a device', (value) => ID.test(String(value))),
+  netdev: reference('netdev', 'a network backend'),
+  chardev: reference('chardev', 'a character device'),
+  drive: reference('drive', 'a disk'),
+  memdev: reference('memdev', 'a memory backend'),
+  iothread: reference('iothread', 'an iothread'),
+  rng: reference('rng', 'a source of random bytes'),
+  audiodev: reference('audiodev', 'an audio backend'),
+  cpus: pattern('numbers or ranges of numbers', /^\d{1,4}(-\d{1,4})?$/),
+  duplex: choice('half full'),
+  tx: choice('timer bh'),
+  onError: choice('report ignore enospc stop auto'),
+  ticks: choice('discard delay merge slew'),
+  translation: choice('auto none lba large rechs'),
+  floppy: choice('144 288 120 none auto'),
+  granule: choice('4k 8k 16k 64k host'),
+  speed: choice('2_5 5 8 16 32 64'),
+  width: choice('1 2 4 8 12 16 32'),
+  i8042: choice('i8042'),
+} as const satisfies Record<string, Kind>;
+
+export type KindName = keyof typeof KINDS;
+
+export function isKind(name: string | undefined): name is KindName {
+  return name !== undefined && Object.hasOwn(KINDS, name);
+}
+
+/** One of these words. */
+export function choice(words: string): Kind {
+  const all = new Set(words.split(' '));
+  return kind([...all].join(', '), (value) => all.has(String(value)));
+}
+
+export function pattern(allowed: string, shape: RegExp): Kind {
+  return kind(allowed, (value) => shape.test(String(value)));
+}
+
+/** Why a value does not fit, as what is allowed there; undefined when it fits. Without `known` ids are not looked up. */
+export function misfit(of: Kind, value: Scalar, known?: Known): string | undefined {
+  if (!of.fits(value)) return of.allowed;
+  if (of.names === undefined || known === undefined) return undefined;
+  return known[of.names].has(String(value)) ? undefined : `${of.allowed} of this description`;
+}
+
+function kind(allowed: string, fits: Kind['fits']): Kind {
+  return { allowed, fits };
+}
+
+function reference(names: keyof Known, what: string): Kind {
+  return { allowed: `the id of ${what}`, fits: (value) => isFreeId(String(value)), names };
+}
+
+/** -1 stands for "none" or "all bits" with many of QEMU’s unsigned properties. */
+function number(bits: 8 | 16 | 32 | 64): Kind {
+  return kind(`a whole number of ${bits} bits`, (value) => isWhole(value, bits));
+}
+
+function isWhole(value: Scalar, bits: number): boolean {
+  if (typeof value === 'boolean') return false;
+  if (typeof value === 'number' && !Number.isInteger(value)) return false;
+  const text = String(value);
+  if (typeof value === 'string' && !/^(-?\d{1,20}|0x[0-9a-f]{1,16})$/i.test(text)) return false;
+  const whole = BigInt(value);
+  return whole >= -(2n ** BigInt(Math.min(bits, 32) - 1)) && whole < 2n ** BigInt(bits);
+}

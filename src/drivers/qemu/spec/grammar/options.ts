@@ -1,0 +1,211 @@
+import { formatOption, splitOption } from '../options.ts';
+import { CHIPS } from './chips.ts';
+import { isProcessor, propertiesOf } from './devices.ts';
+import { KINDS, ID, choice, misfit, pattern } from './kinds.ts';
+import type { Kind, Known } from './kinds.ts';
+import { isKind } from './kinds.ts';
+import { kindOfProperty } from './properties.ts';
+import { SMBIOS, NUMA } from './records.ts';
+
+/**
+ * Options that a description carries as they were given, each with its form. What is read here is written anew: QEMU
+ * gets the option that Godwit writes, with typed values in it, and never the text that came. Pure.
+ */
+
+/** What QEMU gets as the option's value: nothing for a flag. Else where it is wrong, and what is allowed there. */
+export type Read =
+  | { readonly ok: true; readonly value: string | undefined }
+  | { readonly ok: false; readonly at: string; readonly allowed: string };
+
+/** Keys with the kind of their values, of which `head` may be said without its key. */
+interface Keys {
+  readonly keys: ReadonlyMap<string, Kind>;
+  readonly head?: string;
+  /** Keys that may be said more than once; of any other the second would win unseen. */
+  readonly repeated?: ReadonlySet<string>;
+}
+
+type Form =
+  | { readonly kind: 'flag' }
+  | { readonly kind: 'word'; readonly word: Kind }
+  | ({ readonly kind: 'keys' } & Keys)
+  /** The first part says which keys there are. */
+  | { readonly kind: 'records'; readonly key: string; readonly records: ReadonlyMap<string, Keys> }
+  | { readonly kind: 'global' };
+
+const LAYOUTS =
+  'ar bepo cz da de de-ch en-gb en-us es et fi fo fr fr-be fr-ca fr-ch hr hu is it ja lt lv mk nl no pl pt pt-br ru sl sv th tr';
+const WATCHDOG = choice('reset shutdown poweroff inject-nmi pause debug none');
+const flag: Form = { kind: 'flag' };
+
+const FORMS: Readonly<Record<string, Form>> = {
+  global: { kind: 'global' },
+  boot: keys(
+    {
+      order: pattern('letters of drives', /^[a-p]{0,16}$/),
+      once: pattern('letters of drives', /^[a-p]{0,16}$/),
+      menu: KINDS.switch,
+      'splash-time': KINDS.i32,
+      'reboot-timeout': KINDS.i32,
+      strict: KINDS.switch,
+    },
+    { head: 'order' },
+  ),
+  rtc: keys({
+    base: pattern(
+      'utc, localtime or a date',
+      /^(utc|localtime|\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d)?)$/,
+    ),
+    clock: choice('host rt vm'),
+    driftfix: choice('none slew'),
+  }),
+  smbios: { kind: 'records', key: 'type', records: SMBIOS },
+  numa: { kind: 'records', key: '', records: NUMA },
+  overcommit: keys({ 'mem-lock': choice('on off on-fault'), 'cpu-pm': KINDS.switch }),
+  action: keys({
+    reboot: choice('reset shutdown'),
+    shutdown: choice('poweroff pause'),
+    panic: choice('poweroff pause shutdown exit-failure none'),
+    watchdog: WATCHDOG,
+  }),
+  'watchdog-action': { kind: 'word', word: WATCHDOG },
+  k: { kind: 'word', word: choice(LAYOUTS) },
+  vga: { kind: 'word', word: choice('none std cirrus vmware qxl virtio') },
+  nic: { kind: 'word', word: choice('none') },
+  net: { kind: 'word', word: choice('none') },
+  usb: flag,
+  'no-reboot': flag,
+  'no-shutdown': flag,
+  'no-acpi': flag,
+  'no-hpet': flag,
+  'no-fd-bootchk': flag,
+  nodefaults: flag,
+  'no-user-config': flag,
+  audiodev: keys({ driver: choice('none'), id: id('an audio backend') }, { head: 'driver' }),
+  drive: keys({
+    if: choice('none ide scsi floppy virtio'),
+    id: id('a drive'),
+    media: choice('disk cdrom'),
+    index: KINDS.u8,
+    bus: KINDS.u8,
+    unit: KINDS.u8,
+  }),
+  usbdevice: { kind: 'word', word: choice('tablet mouse keyboard') },
+};
+
+/** Reads one option of a description, or of a command line. */
+export function readOption(name: string, value: string | undefined, known?: Known): Read {
+  const form = Object.hasOwn(FORMS, name) ? FORMS[name] : undefined;
+  if (form === undefined) return no('', `one of -${Object.keys(FORMS).join(', -')}`);
+  if (form.kind === 'flag') {
+    return value === undefined ? { ok: true, value } : no('', 'no value: it is a flag');
+  }
+  if (value === undefined) return no('', 'a value');
+  switch (form.kind) {
+    case 'word':
+      return form.word.fits(value) ? { ok: true, value } : no('', form.word.allowed);
+    case 'keys':
+      return readKeys(partsOf(value, form.head), form, known);
+    case 'records':
+      return readRecord(value, form.key, form.records, known);
+    case 'global':
+      return readGlobal(value);
+  }
+}
+
+/** Ids that an option gives to what it makes: of a drive, of an audio backend. */
+export function idOfOption(value: string): string | undefined {
+  return partsOf(value, 'driver').find(([key]) => key === 'id')?.[1];
+}
+
+type Parts = readonly (readonly [string, string])[];
+
+/** `a=b,c`: a part without `=` is a switch that is on, but the first is the value of `head`. */
+function partsOf(value: string, head: string | undefined): Parts {
+  return splitOption(value)
+    .map((part, index) => ({ part, index }))
+    .filter(({ part }) => part !== '')
+    .map(({ part, index }) => {
+      const at = part.indexOf('=');
+      if (at >= 0) return [part.slice(0, at), part.slice(at + 1)] as const;
+      return index === 0 && head !== undefined ? ([head, part] as const) : ([part, 'on'] as const);
+    });
+}
+
+function readKeys(parts: Parts, form: Keys, known: Known | undefined, head?: string): Read {
+  const seen = new Set<string>();
+  for (const [key, held] of parts) {
+    const of = form.keys.get(key);
+    if (of === undefined) return no(key, `one of ${[...form.keys.keys()].join(', ')}`);
+    const allowed = misfit(of, held, known);
+    if (allowed !== undefined) return no(key, allowed);
+    if (seen.has(key) && form.repeated?.has(key) !== true) return no(key, 'said once');
+    seen.add(key);
+  }
+  return { ok: true, value: formatOption(head, parts) };
+}
+
+function readRecord(
+  value: string,
+  key: string,
+  records: ReadonlyMap<string, Keys>,
+  known: Known | undefined,
+): Read {
+  const parts = partsOf(value, key);
+  const type = parts.find(([name]) => name === key)?.[1] ?? '';
+  const form = records.get(type);
+  if (form === undefined) return no(key, `one of ${[...records.keys()].join(', ')}`);
+  if (key === '') return readKeys(parts.slice(1), form, known, type);
+  return readKeys(parts, { ...form, keys: new Map([...form.keys, [key, choice(type)]]) }, known);
+}
+
+/** `TYPE.PROPERTY=VALUE`, whose value QEMU takes as it is, or `driver=TYPE,property=PROPERTY,value=VALUE`. */
+function readGlobal(text: string): Read {
+  const short = /^([^.=,]+)\.([^=,]+)=(.*)$/s.exec(text);
+  const parts = short === null ? partsOf(text, undefined) : [];
+  const given =
+    short === null
+      ? new Map(parts)
+      : new Map([
+          ['driver', short[1] ?? ''],
+          ['property', short[2] ?? ''],
+          ['value', short[3] ?? ''],
+        ]);
+  const allowed = 'a type, one of its properties, and a value, each said once';
+  if (given.size !== 3 || (short === null && parts.length !== 3)) return no('', allowed);
+  const driver = given.get('driver');
+  const property = given.get('property');
+  const value = given.get('value');
+  if (driver === undefined || property === undefined || value === undefined) return no('', allowed);
+  const of = globalKind(driver, property);
+  if (of === undefined) return no(`${driver}.${property}`, 'a known property of a known type');
+  if (!of.fits(value)) return no(`${driver}.${property}`, of.allowed);
+  const words = [
+    ['driver', driver],
+    ['property', property],
+    ['value', value],
+  ] as const;
+  return { ok: true, value: formatOption(undefined, words) };
+}
+
+/** What one device refers to is no setting for all of its type. */
+function globalKind(driver: string, property: string): Kind | undefined {
+  if (isProcessor(driver)) return ID.test(property) ? KINDS.switch : undefined;
+  const has = (propertiesOf(driver) ?? CHIPS.get(driver))?.has(property) === true;
+  const name = kindOfProperty(property);
+  if (!has || !isKind(name)) return undefined;
+  const of: Kind = KINDS[name];
+  return of.names === undefined ? of : undefined;
+}
+
+function keys(all: Readonly<Record<string, Kind>>, more: Omit<Keys, 'keys'> = {}): Form {
+  return { kind: 'keys', keys: new Map(Object.entries(all)), ...more };
+}
+
+function id(what: string): Kind {
+  return pattern(`an id for ${what}`, ID);
+}
+
+function no(at: string, allowed: string): Read {
+  return { ok: false, at, allowed };
+}

@@ -1,0 +1,22 @@
+/**
+ * Reads a table of names: `one two: three four` says that both `one` and `two` have `three` and `four`; a line that
+ * begins with a space goes on with the one before, and `+family` stands for what the family has. Pure.
+ */
+export function readTable(
+  text: string,
+  families: ReadonlyMap<string, ReadonlySet<string>> = new Map(),
+): ReadonlyMap<string, ReadonlySet<string>> {
+  const table = new Map<string, ReadonlySet<string>>();
+  for (const row of text.trim().split(/\n(?! )/)) {
+    const [keys = '', names = ''] = row.split(':');
+    const held = words(names).flatMap((name) =>
+      name.startsWith('+') ? [...(families.get(name.slice(1)) ?? [])] : [name],
+    );
+    for (const key of words(keys)) table.set(key, new Set(held));
+  }
+  return table;
+}
+
+function words(text: string): string[] {
+  return text.split(/\s+/).filter((word) => word !== '');
+}
