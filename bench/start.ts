@@ -3,8 +3,8 @@ import path from 'node:path';
 import { startGuest } from '../src/lab/guest/start.ts';
 import { labHost } from '../src/lab/state.ts';
 import type { Lab } from '../src/lab/state.ts';
-import { decodeRecords, sourceRecord } from '../src/migration/direct/journal.ts';
-import { journalFile, sourceMoverRequest } from '../src/protocol/mover/request.ts';
+import { readJournals } from '../src/host/journal.ts';
+import { sourceMoverRequest } from '../src/protocol/mover/request.ts';
 import { median } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
@@ -54,12 +54,11 @@ async function startOnce(
     const { report, spawnedAtMs } = await godwitMigrate(lab, { guest: GUEST, to }, signal);
     const { orderedAtMs, activeAtMs } = streamTimes(monitor.events);
     const dir = path.join(labHost(lab, from).stateDir, 'migrations', report.id);
-    const journal = await readFile(path.join(dir, journalFile('source')), 'utf8');
     const request: unknown = JSON.parse(await readFile(path.join(dir, 'request.json'), 'utf8'));
     return startParts({
       spawnedAtMs,
       requestedAtMs: Date.parse(sourceMoverRequest.parse(request).createdAt),
-      records: decodeRecords(sourceRecord, journal).records,
+      records: readJournals(dir).source,
       orderedAtMs,
       firstByteAtMs: activeAtMs,
     });

@@ -53,7 +53,7 @@ export class SimDisk {
 
   #open(process: SimProcess, file: SimFile): JournalFile {
     return {
-      read: () => file.content.toString('utf8'),
+      read: () => file.content,
       write: (line, at) => this.#write(process, file, line.subarray(at)),
       truncate: (bytes) => {
         if (process.dead || bytes >= file.content.length) return;

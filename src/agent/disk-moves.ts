@@ -6,12 +6,13 @@ import type { AgentConfig } from '../config.ts';
 import type { GuestDisk } from '../drivers/port/disks.ts';
 import type { Driver, GuestHandle } from '../drivers/port/driver.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { beginMove, diskMoveRecord, replayMove } from '../migration/disk-move.ts';
+import { beginMove, replayMove } from '../migration/disk-move.ts';
 import type { DiskMoveEvent } from '../migration/disk-move.ts';
-import { open } from '../host/journal.ts';
+import type { OpenedJournal } from '../host/journal.ts';
 import { isAlive } from '../host/process.ts';
-import { openJournalFile, syncDirectory } from '../host/journal-file.ts';
+import { syncDirectory } from '../host/journal-file.ts';
 import { diskMoveId } from '../protocol/public/disk-move.ts';
 import type {
   DiskMovePlan,
@@ -19,7 +20,9 @@ import type {
   DiskMoveRequest,
 } from '../protocol/public/disk-move.ts';
 import { didYouMean } from '../protocol/nearest.ts';
-import { migrationOf } from './guests.ts';
+import { heldMove, openMoveJournal } from './disk-move-journal.ts';
+import type { HeldMove } from './disk-move-journal.ts';
+import { migrationOf, mustBeReadable } from './guests.ts';
 import type { Guests } from './guests.ts';
 import { movable } from './outgoing.ts';
 import type { MigrationStore } from './store.ts';
@@ -52,6 +55,7 @@ export class DiskMoves {
   readonly #dir: string;
   readonly #moves = new Map<string, DiskMove>();
   readonly #running = new Map<string, Promise<void>>();
+  readonly #held: HeldMove[] = [];
   readonly #ending = new AbortController();
   readonly #mutex = new Mutex();
 
@@ -81,7 +85,7 @@ export class DiskMoves {
       const { request, id } = state.plan;
       if (state.ended === undefined && request.guest === guest) return { id, device: request.disk };
     }
-    return undefined;
+    return this.#held.find((each) => each.guest === guest);
   }
 
   /** Checks what can be checked, and resolves to the id once it will be brought to an end. */
@@ -147,6 +151,7 @@ export class DiskMoves {
 
   #mustBeIdle({ guest, disk }: DiskMoveRequest): void {
     const { store } = this.#parts;
+    mustBeReadable(store, guest);
     const moving = migrationOf(store, guest);
     if (moving !== undefined) {
       const { id, to, phase } = store.progress(moving.id);
@@ -157,6 +162,8 @@ export class DiskMoves {
       if (state.ended !== undefined || request.guest !== guest || request.disk !== disk) continue;
       throw godwitError('GODWIT_DISK_MOVING', { guest, device: disk, id });
     }
+    const held = this.#held.find((each) => each.guest === guest && each.device === disk);
+    if (held !== undefined) throw held.error;
   }
 
   async #plan(request: DiskMoveRequest): Promise<DiskMovePlan> {
@@ -207,9 +214,16 @@ export class DiskMoves {
     return this.#made(plan.id, new DiskMove(beginMove(plan), { ...this.#common(), journal }));
   }
 
-  /** From its journal; one in which nothing had begun goes. */
+  /** From its journal; one in which nothing had begun goes, and one whose journal is damaged is left as it is. */
   #find(id: string): void {
-    const { journal, events } = this.#open(id);
+    let opened: OpenedJournal<DiskMoveEvent>;
+    try {
+      opened = this.#open(id);
+    } catch (thrown) {
+      this.#leave(id, toGodwitError(thrown));
+      return;
+    }
+    const { journal, events } = opened;
     const state = replayMove(events);
     if (state === undefined) {
       rmSync(path.join(this.#dir, id), { recursive: true, force: true });
@@ -219,14 +233,20 @@ export class DiskMoves {
     if (state.ended !== undefined) void move.close();
   }
 
+  /** Nobody can tell where it stands; which disk it moves is in its first record. */
+  #leave(id: string, error: GodwitError): void {
+    this.#parts.log.error({ id, error }, 'the move of a disk is held: its journal cannot be read');
+    const held = heldMove(id, path.join(this.#dir, id), error);
+    if (held !== undefined) this.#held.push(held);
+  }
+
   #made(id: string, move: DiskMove): DiskMove {
     this.#moves.set(id, move);
     return move;
   }
 
-  #open(id: string) {
-    const file = openJournalFile(path.join(this.#dir, id, 'journal.jsonl'));
-    return open<DiskMoveEvent>(file, diskMoveRecord, this.#parts.clock);
+  #open(id: string): OpenedJournal<DiskMoveEvent> {
+    return openMoveJournal(path.join(this.#dir, id), this.#parts.clock);
   }
 
   #common() {

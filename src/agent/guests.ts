@@ -81,6 +81,16 @@ export function migrationOf(store: MigrationStore, guest: string): Migration | u
   return store.all().findLast((each) => guestOf(each) === guest && !isEnd(phaseOf(store, each)));
 }
 
+/**
+ * Why nobody can tell what became of a guest: its newest migration's journal cannot be read. Throws that error; until a
+ * person has looked, the guest is neither moved nor let in.
+ */
+export function mustBeReadable(store: MigrationStore, guest: string): void {
+  const newest = store.all().findLast((each) => guestOf(each) === guest);
+  const unreadable = newest === undefined ? undefined : store.unreadable(newest.id);
+  if (unreadable !== undefined) throw unreadable;
+}
+
 function phaseOf(store: MigrationStore, { id }: Migration) {
   return store.progress(id).phase;
 }

@@ -6,7 +6,7 @@ import type { Admission, Admitted } from '../protocol/peer/migration.ts';
 import { offerOf } from '../host/wire.ts';
 import { PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Caller } from '../rpc/caller.ts';
-import { guestOf } from './guests.ts';
+import { guestOf, mustBeReadable } from './guests.ts';
 import type { Guests } from './guests.ts';
 import type { Inventory } from './inventory.ts';
 import type { Peers } from './peers.ts';
@@ -131,6 +131,7 @@ export class Incoming {
 
   async #checkName(guest: string): Promise<void> {
     const { config, guests, store } = this.#parts;
+    mustBeReadable(store, guest);
     const coming = store.running().some((each) => guestOf(each) === guest);
     const here = coming || (await guests.list()).some(({ name }) => name === guest);
     if (here) throw godwitError('GODWIT_NAME_IN_USE', { host: config.name, guest });

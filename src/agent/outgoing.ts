@@ -7,7 +7,7 @@ import { migrationRequest } from '../protocol/public/migration.ts';
 import type { MigrationRequest, Report } from '../protocol/public/migration.ts';
 import { fullAddress } from '../protocol/names.ts';
 import { didYouMean } from '../protocol/nearest.ts';
-import { guestOf, migrationOf } from './guests.ts';
+import { guestOf, migrationOf, mustBeReadable } from './guests.ts';
 import type { Guests } from './guests.ts';
 import { LOOKED_AT, seenLinkRate } from './link-rate.ts';
 import type { Peers } from './peers.ts';
@@ -131,6 +131,7 @@ export class Outgoing {
     const { store } = this.#parts;
     const disk = this.#parts.diskMoves?.movingOf(guest);
     if (disk !== undefined) throw godwitError('GODWIT_DISK_MOVING', { guest, ...disk });
+    mustBeReadable(store, guest);
     const found = migrationOf(store, guest);
     if (found === undefined) return;
     const { id, to, phase } = store.progress(found.id);
@@ -149,7 +150,9 @@ export class Outgoing {
 
 /** Read one after the other, as far as they are wanted. */
 function* reportsOf(store: MigrationStore, migrations: readonly Migration[]): Generator<Report> {
-  for (const { id } of migrations) yield store.report(id);
+  for (const { id } of migrations) {
+    if (store.unreadable(id) === undefined) yield store.report(id);
+  }
 }
 
 /** The guest with a handle to take hold of it by; the refusal where it cannot be moved from here. */

@@ -41,6 +41,8 @@ export class Sides {
   async view(id: string, look: 'journal' | 'hypervisor'): Promise<SideView> {
     const { store, config, movers } = this.#parts;
     const migration = store.need(id);
+    // Damaged, it is an error to whoever asks: never an answer, and never silence.
+    readJournals(migration.dir);
     if (look === 'hypervisor') await this.#listen(migration);
     const progress = store.progress(id);
     const journals = readJournals(migration.dir);

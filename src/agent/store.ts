@@ -1,7 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../clock.ts';
-import { godwitError } from '../errors.ts';
+import { godwitError, toGodwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
 import { replaySource } from '../migration/direct/journal.ts';
 import { progressOf } from '../migration/report/progress.ts';
 import { destinationReportOf, reportOf } from '../migration/report/report.ts';
@@ -87,28 +88,50 @@ export class MigrationStore {
     rmSync(found.dir, { recursive: true, force: true });
   }
 
-  /** True once a mover has written a record: from then on it must be brought to its end. */
+  /** True once a mover has written a record, or cannot be shown not to have: from then on it must be brought to its end. */
   begun(id: string): boolean {
+    if (this.unreadable(id) !== undefined) return true;
     const { source, destination } = readJournals(this.need(id).dir);
     return source.length + destination.length > 0;
   }
 
+  /**
+   * Why its journal cannot be read, such as GODWIT_JOURNAL_DAMAGED; undefined where it can. Such a migration has not
+   * ended and does not go on: it is listed as held, nothing is done for it, and what it belongs to is not touched.
+   */
+  unreadable(id: string): GodwitError | undefined {
+    if (this.#ended.has(id)) return undefined;
+    try {
+      readJournals(this.need(id).dir);
+      return undefined;
+    } catch (thrown) {
+      return toGodwitError(thrown);
+    }
+  }
+
   isEnded(id: string): boolean {
-    return this.#ended.has(id) || isEnd(this.progress(id).phase);
+    // Held for want of a journal is no end.
+    return isEnd(this.progress(id).phase) && this.#ended.has(id);
   }
 
-  /** Those that have not ended, oldest first. */
+  /** Those that go on, oldest first. */
   running(): Migration[] {
-    return this.all().filter(({ id }) => !this.isEnded(id));
+    return this.all().filter(({ id }) => !isEnd(this.progress(id).phase));
   }
 
-  /** Where it stands, as its journal tells. */
+  /** Where it stands, as its journal tells; `held` with the error where that cannot be read. */
   progress(id: string): Progress {
     const kept = this.#ended.get(id);
     if (kept !== undefined) return kept;
-    const progress = this.#progressNow(this.need(id));
-    if (isEnd(progress.phase)) this.#ended.set(id, progress);
-    return progress;
+    const migration = this.need(id);
+    try {
+      const progress = this.#progressNow(migration);
+      if (isEnd(progress.phase)) this.#ended.set(id, progress);
+      return progress;
+    } catch (thrown) {
+      const report = planned(migration.request, this.#clock.wallMs());
+      return { ...briefly(report), phase: 'held', error: toGodwitError(thrown).toJSON() };
+    }
   }
 
   /** From the journal alone; a migration that has no record yet is reported as planned. */

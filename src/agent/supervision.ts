@@ -39,6 +39,8 @@ export class Supervisor {
   readonly #starting = new Map<string, Promise<MoverState>>();
   /** Movers that were found stopped, and when (monotonic ms). */
   readonly #stoppedAt = new Map<string, number>();
+  /** Migrations whose journals cannot be read, and what was said of it. */
+  readonly #unreadable = new Map<string, string>();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -77,12 +79,17 @@ export class Supervisor {
     this.#attempts.delete(id);
   }
 
-  /** The living mover of a migration, started now if there is none, also after the migration has ended. */
+  /**
+   * The living mover of a migration, started now if there is none, also after the migration has ended. Throws what
+   * `unreadable` says of a journal that cannot be read: no mover could go on from it.
+   */
   async ensure(migration: Migration): Promise<MoverState> {
     const starting = this.#starting.get(migration.id);
     if (starting !== undefined) return starting;
     const found = this.#movers.find(migration);
     if (found !== undefined) return found;
+    const unreadable = this.#store.unreadable(migration.id);
+    if (unreadable !== undefined) throw unreadable;
     if (this.#stopped) {
       throw godwitError('GODWIT_OVERLOADED', { what: 'an agent that is stopping', limit: 0 });
     }
@@ -116,6 +123,7 @@ export class Supervisor {
       return;
     }
     if (this.#starting.has(id)) return;
+    if (this.#isLeftAlone(migration)) return;
     const mover = this.#movers.find(migration);
     if (mover !== undefined && !this.#replaces(id, mover)) return;
     const attempts = this.#attempts.get(id);
@@ -129,6 +137,20 @@ export class Supervisor {
     this.ensure(migration).catch((thrown: unknown) => {
       this.#log.error({ id, error: toGodwitError(thrown) }, 'a mover did not start');
     });
+  }
+
+  /** Nobody can tell where it stands: no mover is started, and one that still works is not ended. */
+  #isLeftAlone({ id }: Migration): boolean {
+    const error = this.#store.unreadable(id);
+    if (error === undefined) {
+      this.#unreadable.delete(id);
+      return false;
+    }
+    if (this.#unreadable.get(id) !== error.message) {
+      this.#unreadable.set(id, error.message);
+      this.#log.error({ id, error }, 'a migration is held: its journal cannot be read');
+    }
+    return true;
   }
 
   /** Goes on trying, and says so. */

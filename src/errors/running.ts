@@ -137,6 +137,13 @@ export const runningErrors = {
     5,
     503,
   ),
+  GODWIT_JOURNAL_DAMAGED: row(
+    'the journal {file} is not as it was written, line {line}: {saw}',
+    'Nothing was changed, and nothing will be: docs/operating.md says what to do about a damaged journal.',
+    false,
+    7,
+    409,
+  ),
 
   // The lab
   GODWIT_LAB: row(

@@ -19,7 +19,7 @@ const MAX_BYTES = 64 * 1024 * 1024;
 /** A journal's file, open for appending; a simulation gives its own. */
 export interface JournalFile {
   /** All that lies there. */
-  read(): string;
+  read(): Buffer;
   /** Hands bytes of `line`, from `at` on, to the kernel; answers how many it took. Throws when it takes none. */
   write(line: Buffer, at: number): number;
   truncate(bytes: number): void;
@@ -35,7 +35,7 @@ export const openJournalFile: OpenJournalFile = (file) => {
   const fd = openSync(file, 'a+', 0o600);
   syncDirectory(path.dirname(file));
   return {
-    read: () => readJournalText(file),
+    read: () => readJournalBytes(file),
     write: (line, at) => writeSync(fd, line, at),
     truncate: (bytes) => ftruncateSync(fd, bytes),
     sync: () => datasync(fd),
@@ -53,10 +53,10 @@ export function syncDirectory(directory: string): void {
   }
 }
 
-export function readJournalText(file: string): string {
-  const text = readFileSync(file);
-  if (text.length > MAX_BYTES) {
+export function readJournalBytes(file: string): Buffer {
+  const bytes = readFileSync(file);
+  if (bytes.length > MAX_BYTES) {
     throw godwitError('GODWIT_TOO_LARGE', { what: `the journal ${file}`, limit: MAX_BYTES });
   }
-  return text.toString('utf8');
+  return bytes;
 }

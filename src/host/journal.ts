@@ -4,20 +4,23 @@ import type { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { godwitError } from '../errors.ts';
 import type { Durability } from '../migration/direct/durability.ts';
-import {
-  decodeRecords,
-  destinationRecord,
-  encodeRecord,
-  sourceRecord,
-} from '../migration/direct/journal.ts';
+import { destinationRecord, sourceRecord } from '../migration/direct/journal.ts';
 import type { DestinationRecord, SourceRecord } from '../migration/direct/journal.ts';
 import { whatIsWrong } from '../protocol/errors.ts';
 import { journalFile } from '../protocol/mover/request.ts';
-import { openJournalFile, readJournalText } from './journal-file.ts';
+import { openJournalFile, readJournalBytes } from './journal-file.ts';
 import type { JournalFile } from './journal-file.ts';
+import { encodeLine, LineReader, mustBeWhole } from './journal-lines.ts';
+import type { JournalKind, JournalRecord } from './journal-lines.ts';
 
 /** A `soon` record reaches the disk after so long at most, ms. */
 const SOON_MS = 100;
+
+const SOURCE: JournalKind<SourceRecord> = { schema: sourceRecord, first: 'planned' };
+const DESTINATION: JournalKind<DestinationRecord> = {
+  schema: destinationRecord,
+  first: 'admitted',
+};
 
 interface Stamped<E> {
   readonly v: 1;
@@ -28,26 +31,40 @@ interface Stamped<E> {
 }
 
 /** One side's journal, open for appending. A write is in the kernel at once; `sync` waits for the disk too. */
-export class Journal<E> {
+export class Journal<E extends { readonly type: string }> {
   readonly #file: JournalFile;
   readonly #schema: z.ZodType<Stamped<E>>;
   readonly #clock: Clock;
   #seq: number;
   /** Length of the file up to the end of its last record. */
   #bytes: number;
+  /** Checksum of its last record. */
+  #sum: number;
   #soon: NodeJS.Timeout | undefined;
   #closed = false;
+  #onRecord: ((record: Stamped<E>) => void) | undefined;
 
   constructor(
-    found: { readonly file: JournalFile; readonly bytes: number; readonly records: number },
+    found: {
+      readonly file: JournalFile;
+      readonly bytes: number;
+      readonly records: number;
+      readonly sum: number;
+    },
     schema: z.ZodType<Stamped<E>>,
     clock: Clock,
   ) {
     this.#file = found.file;
     this.#bytes = found.bytes;
     this.#seq = found.records;
+    this.#sum = found.sum;
     this.#schema = schema;
     this.#clock = clock;
+  }
+
+  /** Hears each record once it is written. */
+  onRecord(listener: (record: Stamped<E>) => void): void {
+    this.#onRecord = listener;
   }
 
   /** Appends one event. With `sync` the promise resolves once it lies on the disk. Throws when it cannot be written. */
@@ -76,7 +93,7 @@ export class Journal<E> {
       const what = `an event that the journal cannot hold: ${whatIsWrong(checked.error)}`;
       throw godwitError('GODWIT_INTERNAL', { what });
     }
-    const line = Buffer.from(encodeRecord(checked.data as unknown as SourceRecord));
+    const { line, sum } = encodeLine(checked.data, this.#sum);
     // A short write would tear the journal in its middle: go on until all of it is there, or none.
     try {
       for (let sent = 0; sent < line.length;) sent += this.#file.write(line, sent);
@@ -85,7 +102,9 @@ export class Journal<E> {
       throw cause;
     }
     this.#bytes += line.length;
+    this.#sum = sum;
     this.#seq += 1;
+    this.#onRecord?.(checked.data);
   }
 
   /** Waits for the disk, or (`soon`) sees to it that it is not forgotten. */
@@ -111,55 +130,79 @@ export class Journal<E> {
   }
 }
 
-export interface OpenedJournal<E> {
+export interface OpenedJournal<E extends { readonly type: string }> {
   readonly journal: Journal<E>;
   /** What was there before: empty for a new migration. */
   readonly events: E[];
   readonly records: Stamped<E>[];
 }
 
+/** GODWIT_JOURNAL_DAMAGED, with the file as it was, where it is not as it was written. */
 export function openSourceJournal(
   dir: string,
   clock: Clock,
   openFile = openJournalFile,
 ): OpenedJournal<SourceRecord['event']> {
-  return open(openFile(path.join(dir, journalFile('source'))), sourceRecord, clock);
+  const name = path.join(dir, journalFile('source'));
+  return open(name, openFile(name), SOURCE, clock);
 }
 
+/** As openSourceJournal. */
 export function openDestinationJournal(
   dir: string,
   clock: Clock,
   openFile = openJournalFile,
 ): OpenedJournal<DestinationRecord['event']> {
-  return open(openFile(path.join(dir, journalFile('destination'))), destinationRecord, clock);
+  const name = path.join(dir, journalFile('destination'));
+  return open(name, openFile(name), DESTINATION, clock);
 }
 
-/** Goes on with a journal where its last whole record ends; a torn end is cut off. */
-export function open<E>(
+/**
+ * Goes on with a journal where its last whole record ends. A torn end is cut off: nothing was done on the strength of a
+ * line that was not written whole. Any other damage is GODWIT_JOURNAL_DAMAGED, and then nothing is cut or written: what
+ * was done since that line is not known.
+ */
+export function open<E extends { readonly type: string }>(
+  name: string,
   file: JournalFile,
-  schema: z.ZodType<Stamped<E>>,
+  kind: JournalKind<Stamped<E>>,
   clock: Clock,
 ): OpenedJournal<E> {
-  const { records, wholeBytes } = decodeRecords(schema, file.read());
-  file.truncate(wholeBytes);
-  return {
-    journal: new Journal<E>({ file, bytes: wholeBytes, records: records.length }, schema, clock),
-    events: records.map((record) => record.event),
-    records,
-  };
+  try {
+    const lines = new LineReader(kind);
+    const records = lines.take(file.read());
+    mustBeWhole(name, lines.damage);
+    const { bytes, count, sum } = lines;
+    file.truncate(bytes);
+    return {
+      journal: new Journal<E>({ file, bytes, records: count, sum }, kind.schema, clock),
+      events: records.map((record) => record.event),
+      records,
+    };
+  } catch (thrown) {
+    file.close();
+    throw thrown;
+  }
 }
 
-/** The records of a migration's directory, of whichever sides it has; reads only. */
+/**
+ * The records of a migration's directory, of whichever sides it has; reads only. GODWIT_JOURNAL_DAMAGED where a journal
+ * is not as it was written.
+ */
 export function readJournals(dir: string): {
   source: SourceRecord[];
   destination: DestinationRecord[];
 } {
-  const source = path.join(dir, journalFile('source'));
-  const destination = path.join(dir, journalFile('destination'));
   return {
-    source: existsSync(source) ? decodeRecords(sourceRecord, readJournalText(source)).records : [],
-    destination: existsSync(destination)
-      ? decodeRecords(destinationRecord, readJournalText(destination)).records
-      : [],
+    source: readAll(path.join(dir, journalFile('source')), SOURCE),
+    destination: readAll(path.join(dir, journalFile('destination')), DESTINATION),
   };
+}
+
+function readAll<T extends JournalRecord>(file: string, kind: JournalKind<T>): T[] {
+  if (!existsSync(file)) return [];
+  const lines = new LineReader(kind);
+  const records = lines.take(readJournalBytes(file));
+  mustBeWhole(file, lines.damage);
+  return records;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { appendFile, readdir } from 'node:fs/promises';
+import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { DiskMoves } from '../../src/agent/disk-moves.ts';
@@ -134,6 +134,22 @@ describe('the moves of disks on a host', () => {
     moves = agent();
     assert.deepEqual(await readdir(directory), [id]);
     assert.equal((await ended(id)).state, 'done');
+  });
+
+  test('with a damaged journal are left as they are, and their disks with them', async () => {
+    const id = await moves.begin(asked());
+    await ended(id);
+    await moves.close();
+    const file = path.join(host.directory, 'state', 'disk-moves', id, 'journal.jsonl');
+    const bytes = await readFile(file);
+    const last = bytes.length - 40;
+    bytes[last] = (bytes[last] ?? 0) ^ 1;
+    await writeFile(file, bytes);
+    moves = agent();
+    moves.start();
+    await assert.rejects(moves.begin(asked()), { code: 'GODWIT_JOURNAL_DAMAGED' });
+    assert.equal(moves.movingOf('db1')?.id, id);
+    assert.deepEqual(await readFile(file), bytes);
   });
 
   test('are refused twice for a disk, for a disk that is not there and for one that cannot', async () => {

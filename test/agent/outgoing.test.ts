@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { godwitError, hasCode } from '../../src/errors.ts';
-import { encodeRecord } from '../../src/migration/direct/journal.ts';
+import { textOf } from '../host/journals.ts';
 import { journalFile, moverRequest } from '../../src/protocol/mover/request.ts';
 import { settle } from '../migration/direct/drive.ts';
 import { World } from '../migration/direct/world.ts';
@@ -63,9 +63,9 @@ test('its mover is told how fast the link was seen, where it decides on the path
   settle(world);
   assert.equal(world.outcome, 'done');
   const records = world.journal.map((event, seq) => {
-    return encodeRecord({ v: 1, seq, at: 1000 + seq * 100, mono: seq * 100, event });
+    return { v: 1, seq, at: 1000 + seq * 100, mono: seq * 100, event };
   });
-  writeFileSync(path.join(first.dir, journalFile('source')), records.join(''));
+  writeFileSync(path.join(first.dir, journalFile('source')), textOf(records));
   const { throughput } = await a.api.report({ params: { id: path.basename(first.dir) } });
   assert.ok(throughput > 0);
   assert.equal((await asked({ guest: 'web2', path: 'auto' })).rate, throughput);

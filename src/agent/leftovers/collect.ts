@@ -59,6 +59,7 @@ function migrationFacts(
     const inside = list(dir);
     const migration = store.get(id);
     const leftBecause = supervisor.leftBecause(id);
+    const unreadable = migration === undefined ? undefined : store.unreadable(id)?.message;
     return {
       id,
       dir,
@@ -79,6 +80,7 @@ function migrationFacts(
               phase: store.progress(id).phase,
               moverAlive: movers.find(migration) !== undefined,
               ...(leftBecause === undefined ? {} : { leftBecause }),
+              ...(unreadable === undefined ? {} : { unreadable }),
             },
           }),
     };

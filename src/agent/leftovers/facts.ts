@@ -21,6 +21,8 @@ export interface MigrationFact {
     readonly moverAlive: boolean;
     /** The supervisor has given up on it, and why. */
     readonly leftBecause?: string;
+    /** Its journal cannot be read, and why: nobody can tell where it stands. */
+    readonly unreadable?: string;
   };
   readonly hasJournal: boolean;
   /** Since something was made or removed in it, ms. */

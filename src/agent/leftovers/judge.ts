@@ -26,6 +26,10 @@ function ofMigration(fact: MigrationFact): Leftover[] {
   }
   const { guest, phase, moverAlive } = known;
   if (moverAlive) return [];
+  if (known.unreadable !== undefined) {
+    const why = `nobody can tell where it stands: ${known.unreadable}`;
+    return [{ kind: 'migration-unfinished', what: dir, guest, migration: id, safe: false, why }];
+  }
   if (!isEnd(phase)) {
     if (known.leftBecause === undefined) return [];
     const why = `it stands still in ${phase}: ${known.leftBecause}; see \`godwit resolve ${id}\``;

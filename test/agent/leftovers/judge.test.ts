@@ -124,6 +124,20 @@ describe('what an earlier crash has left', () => {
     assert.deepEqual(found(ended), ['guest-directory kept']);
   });
 
+  test('nothing of a migration whose journal cannot be read may go', () => {
+    const unreadable = {
+      ...migration,
+      known: { ...known, phase: 'held', unreadable: '3' },
+    } as const;
+    const facts = {
+      migrations: [{ ...unreadable, tls: '/m/tls', temporary: ['/m/x.tmp'] } as const],
+      guests: [guest],
+      guestDirectories: [directory],
+      taps: [{ name: 'gw01234567n0', held: false }],
+    };
+    assert.ok(judgeLeftovers({ ...nothing, ...facts }).every(({ safe }) => !safe));
+  });
+
   test('nothing is named of a guest that moves again after a migration of its that is held', () => {
     const held = { ...migration, known: { ...known, phase: 'held' } } as const;
     const going = { ...migration, known: { ...known, phase: 'planned' } } as const;

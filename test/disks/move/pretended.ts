@@ -103,7 +103,12 @@ export class PretendedHost {
       this.unwritable.times -= 1;
       throw new Error('EIO');
     });
-    const opened = open<DiskMoveEvent>(file, diskMoveRecord, systemClock);
+    const opened = open<DiskMoveEvent>(
+      'journal.jsonl',
+      file,
+      { schema: diskMoveRecord, first: 'begun' },
+      systemClock,
+    );
     const state = replayMove(opened.events) ?? beginMove(plan);
     if (opened.events.length === 0) await opened.journal.append({ type: 'begun', plan }, 'sync');
     const ending = new AbortController();
@@ -236,7 +241,7 @@ interface Journalled {
 
 function memoryFile(kept: Journalled, step: (line: string) => void): JournalFile {
   return {
-    read: () => kept.text,
+    read: () => Buffer.from(kept.text),
     write: (line, at) => {
       step(line.toString());
       kept.text += line.subarray(at).toString();

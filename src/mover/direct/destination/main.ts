@@ -4,6 +4,7 @@ import type { Driver } from '../../../drivers/port/driver.ts';
 import { initialDestination, knowsItNeverRan } from '../../../migration/direct/destination.ts';
 import type { DestinationEvent } from '../../../migration/direct/destination.ts';
 import { replayDestination } from '../../../migration/direct/journal.ts';
+import type { DestinationRecord } from '../../../migration/direct/journal.ts';
 import { destinationReportOf } from '../../../migration/report/report.ts';
 import { peerContract } from '../../../protocol/peer/contract.ts';
 import type { Progress } from '../../../protocol/public/migration.ts';
@@ -11,7 +12,7 @@ import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../../../protocol/version.ts';
 import type { Listening } from '../../../rpc/listen.ts';
 import type { Handlers } from '../../../rpc/server.ts';
-import { openDestinationJournal, readJournals } from '../../../host/journal.ts';
+import { openDestinationJournal } from '../../../host/journal.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import { askSourceOf } from './source-agent.ts';
 import { ArrivedConnections } from './connections.ts';
@@ -35,7 +36,9 @@ export async function openDestination(
   around: Surroundings,
 ): Promise<RunningDestination> {
   const { clock, log, pid, bootId, openFile } = around;
-  const { journal, events } = openDestinationJournal(dir, clock, openFile);
+  const { journal, events, records } = openDestinationJournal(dir, clock, openFile);
+  // Its own progress comes from what it wrote itself, whatever becomes of the file meanwhile.
+  journal.onRecord((record) => records.push(record));
   const admitted = { type: 'admitted', admission: request.admission, host: config.name } as const;
   let state = replayDestination(events);
   const tookOver = state !== undefined;
@@ -87,7 +90,7 @@ export async function openDestination(
   // Only now: with the first record the migration has begun here, and a host without a port refuses it.
   if (!tookOver) await journal.append(admitted, 'sync');
   await mover.start(tookOver);
-  return { mover, listening, progress: () => progressOf(dir, clock.wallMs(), request) };
+  return { mover, listening, progress: () => progressOf(records, clock.wallMs(), request) };
 }
 
 function armedBootId(events: readonly DestinationEvent[]): string | undefined {
@@ -156,8 +159,12 @@ function handlersOf(
 }
 
 /** The destination's own view, from its journal: the source's tells more. */
-function progressOf(dir: string, nowMs: number, request: DestinationMoverRequest): Progress {
-  const report = destinationReportOf(readJournals(dir).destination, nowMs);
+function progressOf(
+  records: readonly DestinationRecord[],
+  nowMs: number,
+  request: DestinationMoverRequest,
+): Progress {
+  const report = destinationReportOf(records, nowMs);
   const { id, guest, from } = request.admission;
   return {
     id,

@@ -20,7 +20,7 @@ const ARMED: DestinationEvent = { type: 'armed', epoch: 7, bootId: 'boot-1' };
 
 function ledgerOn(fault: Partial<JournalFile>): { ledger: Ledger; failures: GodwitError[] } {
   const file: JournalFile = {
-    read: () => '',
+    read: () => Buffer.alloc(0),
     write: (line, at) => line.length - at,
     truncate: () => {},
     sync: async () => {},
@@ -28,7 +28,7 @@ function ledgerOn(fault: Partial<JournalFile>): { ledger: Ledger; failures: Godw
     ...fault,
   };
   const clock = { wallMs: () => 0, monotonicMs: () => 0, sleep: async () => {} };
-  const journal = new Journal({ file, bytes: 0, records: 0 }, destinationRecord, clock);
+  const journal = new Journal({ file, bytes: 0, records: 0, sum: 0 }, destinationRecord, clock);
   const failures: GodwitError[] = [];
   const state = initialDestination({ type: 'admitted', admission, host: 'b' });
   return { ledger: new Ledger(journal, 'b', state, (error) => failures.push(error)), failures };

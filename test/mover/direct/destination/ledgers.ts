@@ -34,9 +34,13 @@ export function ledgerOf(
   const admitted = { type: 'admitted', admission: admissionOf(plan), host: 'b' } as const;
   const preparing = { type: 'preparing', preparation: preparationOf(plan), ports: {} } as const;
   const armed = { type: 'armed', epoch: plan.epoch, bootId: 'boot-1' } as const;
+  journal.write(admitted);
   const events: DestinationEvent[] = [preparing, PREPARED, armed, ...more];
   const state = events.reduce(destinationAfter, initialDestination(admitted));
   const ledger = new Ledger(journal, 'b', state, () => undefined);
-  const journaled = () => readJournals(dir).destination.map(({ event }) => event);
+  const journaled = () =>
+    readJournals(dir)
+      .destination.slice(1)
+      .map(({ event }) => event);
   return { ledger, journaled };
 }

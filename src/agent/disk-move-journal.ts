@@ -1,0 +1,41 @@
+import path from 'node:path';
+import type { Clock } from '../clock.ts';
+import type { GodwitError } from '../errors.ts';
+import { open } from '../host/journal.ts';
+import type { OpenedJournal } from '../host/journal.ts';
+import { openJournalFile, readJournalBytes } from '../host/journal-file.ts';
+import { LineReader } from '../host/journal-lines.ts';
+import { diskMoveRecord } from '../migration/disk-move.ts';
+import type { DiskMoveEvent } from '../migration/disk-move.ts';
+
+const KIND = { schema: diskMoveRecord, first: 'begun' } as const;
+
+/** A move of a disk whose journal cannot be read: nobody can tell where it stands. */
+export interface HeldMove {
+  readonly id: string;
+  readonly guest: string;
+  readonly device: string;
+  readonly error: GodwitError;
+}
+
+/** GODWIT_JOURNAL_DAMAGED, with the file as it was, where it is not as it was written. */
+export function openMoveJournal(dir: string, clock: Clock): OpenedJournal<DiskMoveEvent> {
+  const file = fileIn(dir);
+  return open<DiskMoveEvent>(file, openJournalFile(file), KIND, clock);
+}
+
+/** Which disk a move with such a journal moves; undefined where its first record cannot be read either. */
+export function heldMove(id: string, dir: string, error: GodwitError): HeldMove | undefined {
+  try {
+    const [first] = new LineReader(KIND).take(readJournalBytes(fileIn(dir)));
+    if (first?.event.type !== 'begun') return undefined;
+    const { guest, disk: device } = first.event.plan.request;
+    return { id, guest, device, error };
+  } catch {
+    return undefined;
+  }
+}
+
+function fileIn(dir: string): string {
+  return path.join(dir, 'journal.jsonl');
+}
