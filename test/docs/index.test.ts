@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+
+const docs = path.resolve(import.meta.dirname, '../../docs');
+
+describe('docs/README.md', () => {
+  const links = [...readFileSync(path.join(docs, 'README.md'), 'utf8').matchAll(/\]\(([^)#]+)/g)];
+  const linked = new Set(links.map(([, target = '']) => path.normalize(target)));
+
+  test('links to every page of the documentation', () => {
+    const pages = readdirSync(docs, { recursive: true, encoding: 'utf8' });
+    const missing = pages.filter(
+      (page) => page.endsWith('.md') && page !== 'README.md' && !linked.has(page),
+    );
+    // A folder that is linked as a whole speaks for its pages.
+    const alone = missing.filter((page) => !linked.has(`${path.dirname(page)}/`));
+    assert.deepEqual(alone, []);
+  });
+
+  test('says of each page in one sentence what it gives', () => {
+    const page = readFileSync(path.join(docs, 'README.md'), 'utf8');
+    const lines = page.split('\n').filter((line) => line.startsWith('- '));
+    for (const line of lines) assert.match(line, /^- \[[^\]]+\]\([^)]+\): [^.]+\.$/);
+  });
+});
