@@ -2,11 +2,10 @@ import type { AgentConfig } from '../config.ts';
 import type { Driver, GuestHandle, HypervisorStatus } from '../drivers/port/driver.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { DestinationState } from '../migration/direct/destination.ts';
 import { replayDestination, replaySource } from '../migration/direct/journal.ts';
-import type { SourceState } from '../migration/direct/source-state.ts';
+import { destinationFacts, sourceFacts } from '../migration/direct/side-facts.ts';
 import { readJournals } from '../host/journal.ts';
-import { isAlive } from '../host/process.ts';
+import { bootId, isAlive } from '../host/process.ts';
 import type { SideView } from '../protocol/public/resolve.ts';
 import type { Caller } from '../rpc/caller.ts';
 import type { MoverProcesses } from './mover-process.ts';
@@ -59,8 +58,14 @@ export class Sides {
       const run = await this.#runOf(migration.request.handle, common.moverAlive, look);
       return { ...common, side: 'source', ...sourceFacts(state, run) };
     }
-    const state = replayDestination(journals.destination.map(({ event }) => event));
-    return { ...common, side: 'destination', ...destinationFacts(state) };
+    const events = journals.destination.map(({ event }) => event);
+    const state = replayDestination(events);
+    const sight = {
+      alive: state?.handle !== undefined && isAlive(state.handle),
+      armedBootId: events.findLast((event) => event.type === 'armed')?.bootId,
+      bootId: bootId(),
+    };
+    return { ...common, side: 'destination', ...destinationFacts(state, sight) };
   }
 
   /** A destination's mover that has just taken over has written down how its hypervisor stands. */
@@ -96,56 +101,6 @@ export class Sides {
       // A process that lives and cannot be reached may run its guest.
       return isAlive(handle) ? 'unknown' : 'gone';
     }
-  }
-}
-
-type Facts = Pick<SideView, 'right' | 'hypervisor' | 'complete' | 'postcopy' | 'unsure' | 'epoch'>;
-
-function sourceFacts(
-  state: SourceState | undefined,
-  hypervisor: HypervisorStatus['run'] | 'unknown',
-): Facts {
-  const handed = state?.stream === 'done' || hypervisor === 'handed-over';
-  return {
-    right: state?.right ?? 'held',
-    hypervisor,
-    complete: handed && hypervisor !== 'running',
-    postcopy: state?.via === 'postcopy',
-    unsure: false,
-    ...(state === undefined ? {} : { epoch: state.plan.epoch }),
-  };
-}
-
-/** The destination's mover records what its hypervisor says; whether the process lives is asked here. */
-function destinationFacts(state: DestinationState | undefined): Facts {
-  if (state === undefined) {
-    return { right: 'none', hypervisor: 'none', complete: false, postcopy: false, unsure: false };
-  }
-  const { handle, hypervisor: told, right, unsure, admission } = state;
-  const alive = handle !== undefined && isAlive(handle);
-  const kept = state.stage === 'preparing' || state.stage === 'prepared' || right === 'running';
-  const hypervisor = !kept || handle === undefined ? 'none' : alive ? wordFor(told) : 'gone';
-  return {
-    right,
-    hypervisor,
-    complete: alive && (told === 'paused' || told === 'running'),
-    postcopy: told === 'postcopy' || told === 'postcopy-paused',
-    unsure,
-    epoch: admission.epoch,
-  };
-}
-
-function wordFor(told: DestinationState['hypervisor']): SideView['hypervisor'] {
-  switch (told) {
-    case 'postcopy':
-    case 'postcopy-paused':
-    case 'running':
-      return 'running';
-    case 'none':
-    case 'incoming':
-    case 'paused':
-    case 'gone':
-      return told;
   }
 }
 

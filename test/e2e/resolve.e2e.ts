@@ -256,4 +256,34 @@ describe('a migration whose destination falls silent inside the handover', () =>
     assert.equal(late.exit, 4, late.out);
     await assertRuns('a');
   });
+
+  test('a source is wrong once the destination has run the guest, also when it ended there', async () => {
+    const { id, mover } = await beginSilenced();
+    assert.equal((await reportAtEnd(world, 'a', id)).outcome, 'held');
+    await stopAgent(world.lab, 'a', 'SIGKILL');
+    await comesBack('b', mover);
+    const body = { runAt: 'destination', confirm: 'web1', iKnow: true } as const;
+    await world.agent('b').resolve({ params: { id }, body }, { deadlineMs: 120_000 });
+    assert.deepEqual(await runningOn(world.lab, 'web1'), ['b']);
+    const [there] = (await seenQemus(world.lab)).filter(({ host }) => host === 'b');
+    signalProcess(there?.pid ?? 0, 'SIGKILL');
+    await until('the guest to be gone at b', 10_000, async () =>
+      (await seenQemus(world.lab)).some(({ host }) => host === 'b') ? undefined : true,
+    );
+    await startAgent(world.lab, 'a');
+
+    const known = JSON.parse((await resolve(id, '--json')).out) as Resolution;
+    assert.equal(known.there?.hasRun, true);
+    const verdicts = known.answers.map(({ verdict }) => verdict);
+    assert.deepEqual(verdicts, ['wrong', 'safe']);
+    const insisted = { runAt: 'source', confirm: 'web1', iKnow: true } as const;
+    await assert.rejects(
+      world.agent('a').resolve({ params: { id }, body: insisted }, { deadlineMs: 120_000 }),
+      { code: 'GODWIT_RESOLVE_REFUSED' },
+    );
+    assert.deepEqual(await runningOn(world.lab, 'web1'), []);
+    const ended = await resolve(id, '--run-at', 'destination', '--confirm', 'web1');
+    assert.equal(ended.exit, 7, ended.err);
+    assert.deepEqual(await runningOn(world.lab, 'web1'), []);
+  });
 });

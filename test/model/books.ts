@@ -161,8 +161,8 @@ export class DestinationBook {
   }
 
   #number(page: Page): number {
-    const { right, stage, hypervisor, unsure } = page.state;
-    const key = JSON.stringify([right, stage, hypervisor, unsure, page.armedBootId]);
+    const { right, stage, hypervisor, unsure, hasRun } = page.state;
+    const key = JSON.stringify([right, stage, hypervisor, unsure, hasRun, page.armedBootId]);
     return this.#states.of(key, () => ({ ...page, state: { ...page.state, error: undefined } }));
   }
 
@@ -172,6 +172,10 @@ export class DestinationBook {
 
   state(journal: number): DestinationState {
     return this.#page(journal).state;
+  }
+
+  armedBootId(journal: number): string | undefined {
+    return this.#page(journal).armedBootId;
   }
 
   /** What is sure to outlive a power loss. */

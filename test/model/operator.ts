@@ -1,17 +1,19 @@
 import { whyNotHere } from '../../src/migration/direct/resolve.ts';
 import { whyNotResolved } from '../../src/migration/direct/resolve.ts';
+import { destinationFacts, sourceFacts } from '../../src/migration/direct/side-facts.ts';
 import { fork } from './context.ts';
 import type { Context } from './context.ts';
-import { FENCED, RESOLVED, SOURCE_EVENTS } from './events.ts';
+import { FENCED, PLANNED, RESOLVED, SOURCE_EVENTS } from './events.ts';
 import { losePower as loseDestination, loseSourcePower } from './faults.ts';
+import { isDestinationThere } from './hypervisors.ts';
 import { apply, stateOf } from './source-shell.ts';
-import { ACT, BUSY, DEST, EXCUSE, LIVE, QEMU, handedOver } from './state.ts';
+import { ACT, BUSY, EXCUSE, LIVE, QEMU, handedOver } from './state.ts';
 import type { World } from './state.ts';
 
 /**
  * What an operator does with a held migration (`godwit resolve`), what the fencing hook does by itself, and how a
  * destination learns that it was overruled. The operator is right: what is said to be off is off, and what is said to
- * have no copy has none. (`operatorGuesses` takes that away.)
+ * have no copy has none. (`operatorGuesses` takes that away.) What `resolve` calls safe is done, and has to be.
  */
 export function operatorMoves(context: Context): void {
   const { world } = context;
@@ -52,20 +54,17 @@ function resolveAtSource(context: Context): void {
   if (order(context, back, RESOLVED.source.ask[here])) {
     emit('ask', 'an operator resolves: back to the source, with the destination’s own word');
   }
-  const hasNone = world.dqemu === DEST.none || world.dqemu === DEST.gone;
-  if (hasNone && world.dmover === 1) {
+  for (const answers of [true, false]) {
+    if (answers && world.dmover === 0) continue;
     const seen = fork(context);
-    seen.excuses |= EXCUSE.proved;
-    if (order(context, seen, RESOLVED.source.observed[here])) {
-      emit('ask', 'an operator resolves: back to the source; the destination’s host has no copy');
-    }
-  }
-  // The journal shows that no commit was sent: after a loss of power it would not.
-  if (context.source.state(world.js).right === 'armed' && world.rebooted === 0) {
-    const never = fork(context);
-    never.excuses |= EXCUSE.proved;
-    if (order(context, never, RESOLVED.source.observed[here])) {
-      emit('ask', 'an operator resolves: back to the source, which never sent a commit');
+    // What is called safe is a proof only where it is so.
+    if (world.ran === 0) seen.excuses |= EXCUSE.proved;
+    if (isCalledSafe(context, answers) && order(context, seen, RESOLVED.source.observed[here])) {
+      const what = answers ? 'which answers' : 'which is dark';
+      emit(
+        'ask',
+        `an operator resolves: back to the source, called safe with a destination ${what}`,
+      );
     }
   }
   for (const off of loseDestination(context)) {
@@ -80,6 +79,31 @@ function resolveAtSource(context: Context): void {
   if (order(context, guess, RESOLVED.source.operator[here])) {
     emit('ask', 'an operator guesses: back to the source');
   }
+}
+
+/** Whether `resolve` calls the source safe without asking the destination's mover for its word. */
+function isCalledSafe({ world, rules, source, destination }: Context, answers: boolean): boolean {
+  const { guest, from, to } = PLANNED.precopy;
+  const bootId = `boot-${world.boot}`;
+  const armedBootId = world.jd === 0 ? undefined : destination.armedBootId(world.jd);
+  const state = world.jd === 0 ? undefined : destination.state(world.jd);
+  const sight = { alive: isDestinationThere(world), armedBootId, bootId };
+  const common = { id: PLANNED.precopy.id, guest, phase: 'held', moverAlive: false } as const;
+  const there = { ...common, host: to, side: 'destination' } as const;
+  const told = rules.judge({
+    guest,
+    from,
+    to,
+    source: {
+      ...common,
+      host: from,
+      side: 'source',
+      ...sourceFacts(source.state(world.js), hereOf(world)),
+    },
+    destination: answers ? { ...there, ...destinationFacts(state, sight) } : undefined,
+  });
+  const back = told.find(({ runAt }) => runAt === 'source');
+  return back?.verdict === 'safe' && back.proof === 'observed';
 }
 
 function hereOf(world: World): 'handed-over' | 'running' | 'gone' {

@@ -3,6 +3,7 @@ import {
   judgeCall,
   knowsItNeverRan,
 } from '../../src/migration/direct/destination.ts';
+import { judge } from '../../src/migration/direct/resolution.ts';
 import { sourceMayResume, sourceMayRunOn } from '../../src/migration/direct/run-right.ts';
 import { onSilence } from '../../src/migration/direct/silence.ts';
 import { destinationDurability, durability } from '../../src/migration/direct/durability.ts';
@@ -19,6 +20,8 @@ export interface Rules {
   readonly destinationDurability: typeof destinationDurability;
   readonly knowsItNeverRan: typeof knowsItNeverRan;
   readonly onSilence: typeof onSilence;
+  /** What `godwit resolve` calls safe is what the operator of the model does. */
+  readonly judge: typeof judge;
   /** An operator says that the other host does not run the guest without having made sure. */
   readonly operatorGuesses: boolean;
 }
@@ -33,6 +36,7 @@ export const REAL: Rules = {
   destinationDurability,
   knowsItNeverRan,
   onSilence,
+  judge,
   operatorGuesses: false,
 };
 
@@ -98,6 +102,13 @@ export const MUTANTS: readonly Mutant[] = [
     earlier: true,
     rules: { ...REAL, judgeCall: (state, call) => judgeCall(state, call, state.admission.epoch) },
   },
+  {
+    name: 'gone is never',
+    breaks: 'resolve calls the source safe since the destination has no copy, though it ran there',
+    mode: 'precopy',
+    earlier: false,
+    rules: { ...REAL, judge: goneIsNever },
+  },
 ];
 
 /** Further breaks, of what keeps a restarted host from saying more than it knows. */
@@ -161,3 +172,13 @@ export const MORE_MUTANTS: readonly Mutant[] = [
     },
   },
 ];
+
+/** What `godwit resolve` once said of a destination that had run the guest and has it no more. */
+function goneIsNever(known: Parameters<typeof judge>[0]): ReturnType<typeof judge> {
+  const { destination } = known;
+  const isGone = destination?.hypervisor === 'gone' || destination?.hypervisor === 'none';
+  if (destination?.right !== 'running' || !isGone) return judge(known);
+  return judge(known).map((answer) =>
+    answer.runAt === 'source' ? { ...answer, verdict: 'safe', proof: 'observed' } : answer,
+  );
+}

@@ -28,6 +28,8 @@ export interface DestinationState {
   readonly unsure: boolean;
   /** Post-copy has begun: the state of the guest's devices has left its source. */
   readonly postcopy: boolean;
+  /** The journal says that the guest has run here; nothing takes that back. Committed alone does not say so. */
+  readonly hasRun: boolean;
 }
 
 export function initialDestination(
@@ -48,6 +50,7 @@ export function initialDestination(
     error: undefined,
     unsure: false,
     postcopy: false,
+    hasRun: false,
   };
 }
 
@@ -80,7 +83,7 @@ export function destinationAfter(
       return { ...state, right: destinationRightAfter(state.right, 'commit') ?? state.right };
     case 'running':
       // It may have ended again before this was recorded.
-      return { ...state, hypervisor: afterHypervisor(state, 'resumed') };
+      return { ...state, hypervisor: afterHypervisor(state, 'resumed'), hasRun: true };
     case 'refused':
       return {
         ...state,
@@ -111,7 +114,7 @@ export function destinationAfter(
     case 'released':
       return { ...state, stage: 'released', hypervisor: 'none' };
     case 'finished':
-      return { ...state, stage: 'finished' };
+      return { ...state, stage: 'finished', hasRun: true };
   }
 }
 

@@ -30,15 +30,23 @@ function judgeSource(known: Known): Answer {
   const { guest, from, to, source, destination } = known;
   const answer = (judged: Judged): Answer => at('source', judged);
   const wrong = (why: string): Answer => answer({ verdict: 'wrong', why });
-  if (destination?.right === 'running' && destination.hypervisor !== 'gone') {
+  const isGone = destination?.hypervisor === 'gone' || destination?.hypervisor === 'none';
+  if (destination?.right === 'running' && !isGone) {
     return wrong(`${to} answers that it runs ${guest}`);
   }
+  if (destination?.hasRun === true) return sourceAfterRun(known);
   if (source?.right === 'passed') {
     return wrong(`${to} has run ${guest}: what ${from} holds is older than its disks`);
   }
   if (source?.hypervisor === 'gone') return wrong(`nothing of ${guest} is left at ${from}`);
   if (source?.postcopy === true && source.complete) {
     return wrong(`post-copy had begun: ${from} no longer has the state of the devices`);
+  }
+  if (source?.hypervisor === 'running') {
+    return answer({ verdict: 'safe', why: `it runs at ${from} already`, proof: 'ask' });
+  }
+  if (destination?.right === 'running' || destination?.unsure === true) {
+    return sourceUntold(known, destination);
   }
   if (source === undefined) {
     return answer({
@@ -51,10 +59,10 @@ function judgeSource(known: Known): Answer {
       proof: 'ask',
     });
   }
-  if (source.hypervisor === 'running') {
-    return answer({ verdict: 'safe', why: `it runs at ${from} already`, proof: 'ask' });
+  if (destination !== undefined) {
+    const why = `${to} answers, has not run ${guest}, and gives its word not to; ${from} has all of it`;
+    return answer({ verdict: 'safe', why, proof: 'ask' });
   }
-  if (destination !== undefined) return sourceWithBoth(known, destination);
   if (source.right !== 'committing') {
     const why = `${from} has never given ${to} the right to run it`;
     return answer({ verdict: 'safe', why, proof: 'observed' });
@@ -69,18 +77,29 @@ function judgeSource(known: Known): Answer {
   });
 }
 
-function sourceWithBoth({ guest, from, to }: Known, destination: SideView): Answer {
-  const isThere = destination.hypervisor !== 'none' && destination.hypervisor !== 'gone';
-  if (destination.right === 'running' || destination.unsure) {
-    const why = isThere
-      ? `${to} was restarted and cannot tell whether ${guest} ran there`
-      : `${to} answers, and has no copy of ${guest}`;
-    const risks = [`if ${guest} ran at ${to} before, what it did there is lost`];
-    if (isThere) return at('source', { verdict: 'risky', why, risks });
-    return at('source', { verdict: 'safe', why, risks, proof: 'observed' });
+/**
+ * The guest has run at the destination, and its copy there is gone: it was shut down, moved on or ended. What the source
+ * holds is older than all that. Only where the source had closed the epoch before, on a proof or a person's word, is its
+ * copy the one that was decided for.
+ */
+function sourceAfterRun({ guest, from, to, source, destination }: Known): Answer {
+  if (source?.right === 'abandoned' && destination?.right === 'refused') {
+    const why = `${from} has taken ${guest} back before, and ${to} has taken its copy down since`;
+    return at('source', { verdict: 'risky', why, risks: [`what ${guest} did at ${to} is lost`] });
   }
-  const why = `${to} answers, has not run ${guest}, and gives its word not to; ${from} has all of it`;
-  return at('source', { verdict: 'safe', why, proof: 'ask' });
+  const why = `${to} has run ${guest}, whatever became of it there: what ${from} holds is older`;
+  return at('source', { verdict: 'wrong', why });
+}
+
+/** That nothing of it is there now does not say that it never ran there. */
+function sourceUntold({ guest, from, to }: Known, destination: SideView): Answer {
+  const why = destination.unsure
+    ? `${to} was restarted and cannot tell whether ${guest} ran there`
+    : `${to} was given the right to run ${guest}, and cannot tell whether it ran there`;
+  const risks = [
+    `if ${guest} ran at ${to}, what it did there is lost, and its disks are newer than what ${from} holds`,
+  ];
+  return at('source', { verdict: 'risky', why, risks });
 }
 
 function judgeDestination(known: Known): Answer {
@@ -95,7 +114,12 @@ function judgeDestination(known: Known): Answer {
     if (destination.right === 'refused' || destination.phase === 'failed') {
       return wrong(`${to} has refused, and taken its copy down`);
     }
-    if (destination.hypervisor === 'gone' || destination.hypervisor === 'none') {
+    const isGone = destination.hypervisor === 'gone' || destination.hypervisor === 'none';
+    if (isGone && destination.hasRun === true && source !== undefined) {
+      const why = `${to} has run ${guest}, and has it no more: what is left of the migration at ${from} is ended`;
+      return answer({ verdict: 'safe', why, proof: 'ask' });
+    }
+    if (isGone) {
       return wrong(`nothing of ${guest} is left at ${to}`);
     }
     if (destination.right === 'running') {

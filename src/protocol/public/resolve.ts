@@ -36,6 +36,8 @@ export const sideView = z.object({
   postcopy: z.boolean(),
   /** Destination: it was restarted while armed, and cannot tell whether the guest ran. */
   unsure: z.boolean(),
+  /** Destination: its journal says that the guest has run there, whatever became of it since. Absent: not said. */
+  hasRun: z.boolean().optional(),
   /** A mover works on this side now. */
   moverAlive: z.boolean(),
   error: serialError.optional(),

@@ -61,6 +61,7 @@ const anySide = (side: 'source' | 'destination'): fc.Arbitrary<SideView | undefi
         complete: fc.boolean(),
         postcopy: fc.boolean(),
         unsure: fc.boolean(),
+        ...(side === 'source' ? {} : { hasRun: fc.boolean() }),
       })
       .map((facts): SideView => ({ ...(side === 'source' ? source : destination), ...facts })),
     { nil: undefined },
@@ -94,11 +95,34 @@ describe('what each answer to a held migration risks', () => {
     assert.equal(answers['destination']?.verdict, 'safe');
   });
 
-  test('a destination that was restarted and has no copy leaves the source', () => {
+  test('a destination that was restarted and has no copy may have run it: neither is safe', () => {
     const answers = judged({}, { unsure: true, hypervisor: 'gone', complete: false });
-    assert.equal(answers['source']?.verdict, 'safe');
-    assert.equal(answers['source']?.proof, 'observed');
+    assert.equal(answers['source']?.verdict, 'risky');
     assert.equal(answers['destination']?.verdict, 'wrong');
+  });
+
+  test('a destination that has run it leaves its source wrong, also once the guest is gone there', () => {
+    for (const hypervisor of ['gone', 'none'] as const) {
+      const answers = judged({}, { right: 'running', hypervisor, hasRun: true, complete: false });
+      assert.equal(answers['source']?.verdict, 'wrong');
+      assert.match(answers['source']?.why ?? '', /b has run web1/);
+      // Nobody runs it by that: what is left of the migration at the source is ended.
+      assert.equal(answers['destination']?.verdict, 'safe');
+    }
+  });
+
+  test('a destination that does not say whether it ran (an older build) makes nothing safe', () => {
+    const answers = judged({}, { right: 'running', hypervisor: 'gone', complete: false });
+    assert.equal(answers['source']?.verdict, 'risky');
+  });
+
+  test('a source that had taken it back before may do so again, on a person’s word', () => {
+    const answers = judged(
+      { right: 'abandoned' },
+      { right: 'refused', hypervisor: 'none', hasRun: true, complete: false },
+    );
+    assert.equal(answers['source']?.verdict, 'risky');
+    assert.match(answers['source']?.risks.join(' ') ?? '', /is lost/);
   });
 
   test('from the destination, with the source dark: giving it up may lose it, running it may double it', () => {
@@ -129,6 +153,13 @@ describe('what each answer to a held migration risks', () => {
           if (verdict === 'safe') assert.notEqual(proof, 'none');
           const runsThere = there?.right === 'running' && there.hypervisor === 'running';
           if (runAt === 'source' && runsThere) assert.equal(verdict, 'wrong');
+          if (runAt === 'source' && there?.hasRun === true) {
+            assert.ok(verdict === 'wrong' || (verdict === 'risky' && here?.right === 'abandoned'));
+          }
+          const mayHaveRun = there?.right === 'running' || there?.unsure === true;
+          if (runAt === 'source' && mayHaveRun && here?.hypervisor !== 'running') {
+            assert.notEqual(verdict, 'safe');
+          }
           if (runAt === 'destination' && here?.hypervisor === 'running') {
             assert.equal(verdict, 'wrong');
           }

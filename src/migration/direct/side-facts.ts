@@ -1,0 +1,77 @@
+import type { SideView } from '../../protocol/public/resolve.ts';
+import { knowsItNeverRan } from './destination.ts';
+import type { DestinationState } from './destination.ts';
+import type { HypervisorStatus } from './hypervisor.ts';
+import type { SourceState } from './source-state.ts';
+
+/** What one side of a migration tells of itself: from its journal, and from what is seen of its hypervisor. */
+export type Facts = Pick<
+  SideView,
+  'right' | 'hypervisor' | 'complete' | 'postcopy' | 'unsure' | 'epoch' | 'hasRun'
+>;
+
+/** `hypervisor`: as it was asked afresh; `unknown` where it lives and was not asked. */
+export function sourceFacts(
+  state: SourceState | undefined,
+  hypervisor: HypervisorStatus['run'] | 'unknown',
+): Facts {
+  const handed = state?.stream === 'done' || hypervisor === 'handed-over';
+  return {
+    right: state?.right ?? 'held',
+    hypervisor,
+    complete: handed && hypervisor !== 'running',
+    postcopy: state?.via === 'postcopy',
+    unsure: false,
+    ...(state === undefined ? {} : { epoch: state.plan.epoch }),
+  };
+}
+
+/** What is seen of a destination besides its journal's state. */
+export interface DestinationSight {
+  /** The process of its handle lives. */
+  readonly alive: boolean;
+  /** Of the last `armed` in its journal; undefined where it was never armed. */
+  readonly armedBootId: string | undefined;
+  /** Of this host now. */
+  readonly bootId: string;
+}
+
+/**
+ * The destination's mover records what its hypervisor says; whether the process lives is asked by who calls.
+ * A destination that was armed in an earlier boot may have lost the record that it ran: it is unsure.
+ */
+export function destinationFacts(
+  state: DestinationState | undefined,
+  sight: DestinationSight,
+): Facts {
+  if (state === undefined) {
+    return { right: 'none', hypervisor: 'none', complete: false, postcopy: false, unsure: false };
+  }
+  const { handle, hypervisor: told, right, unsure, admission, hasRun } = state;
+  const { alive, armedBootId, bootId } = sight;
+  const kept = state.stage === 'preparing' || state.stage === 'prepared' || right === 'running';
+  const hypervisor = !kept || handle === undefined ? 'none' : alive ? wordFor(told) : 'gone';
+  return {
+    right,
+    hypervisor,
+    complete: alive && (told === 'paused' || told === 'running'),
+    postcopy: told === 'postcopy' || told === 'postcopy-paused',
+    unsure: unsure || (right === 'armed' && !knowsItNeverRan(right, armedBootId, bootId)),
+    hasRun,
+    epoch: admission.epoch,
+  };
+}
+
+function wordFor(told: DestinationState['hypervisor']): SideView['hypervisor'] {
+  switch (told) {
+    case 'postcopy':
+    case 'postcopy-paused':
+    case 'running':
+      return 'running';
+    case 'none':
+    case 'incoming':
+    case 'paused':
+    case 'gone':
+      return told;
+  }
+}

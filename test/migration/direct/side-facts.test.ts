@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { DestinationEvent } from '../../../src/migration/direct/destination.ts';
+import { replayDestination } from '../../../src/migration/direct/journal.ts';
+import { destinationFacts, sourceFacts } from '../../../src/migration/direct/side-facts.ts';
+import { initialSource } from '../../../src/migration/direct/source-state.ts';
+import { anyError, anyHypervisorEvent } from './events.ts';
+import { planned, preparationOf } from './samples.ts';
+
+const plan = planned();
+const { epoch, id, guest, from } = plan;
+const handle = { driver: 'fake', name: 'web1', pid: 2, startTicks: 1, monitor: 'm' };
+const admission = { id, guest, from, epoch, memoryBytes: 1, timeoutMs: 1000 };
+const admitted: DestinationEvent = { type: 'admitted', admission, host: 'b' };
+const prepared: DestinationEvent[] = [
+  admitted,
+  { type: 'preparing', preparation: preparationOf(plan), ports: {} },
+  { type: 'prepared', handle, memoryAddress: 'b:49152' },
+  { type: 'armed', epoch, bootId: 'boot-1' },
+];
+const committed: DestinationEvent = { type: 'committed', epoch };
+const running: DestinationEvent = { type: 'running', epoch, resumeMs: 1 };
+
+const anyLater: fc.Arbitrary<DestinationEvent> = fc.oneof(
+  anyHypervisorEvent.map((event): DestinationEvent => ({ type: 'hypervisor', event })),
+  anyError.map((error): DestinationEvent => ({ type: 'failed', error })),
+  fc.constantFrom<DestinationEvent>(
+    { type: 'released' },
+    { type: 'finished' },
+    { type: 'refused', epoch, why: 'asked' },
+    { type: 'overruled', epoch, why: 'taken back' },
+    { type: 'never-ran', epoch, why: 'its process ended first' },
+    { type: 'taken-over', pid: 9, neverRan: true },
+    { type: 'taken-over', pid: 9, neverRan: false },
+  ),
+);
+
+function facts(events: readonly DestinationEvent[], alive = true, bootId = 'boot-1') {
+  const armedBootId = events.findLast((event) => event.type === 'armed')?.bootId;
+  return destinationFacts(replayDestination(events), { alive, armedBootId, bootId });
+}
+
+describe('what a side of a migration tells of itself', () => {
+  test('a destination that was never asked anything has nothing', () => {
+    assert.partialDeepStrictEqual(facts([]), { right: 'none', hypervisor: 'none' });
+  });
+
+  test('a source tells that it handed everything over', () => {
+    const { state } = initialSource(plan);
+    assert.equal(sourceFacts(state, 'handed-over').complete, true);
+    assert.equal(sourceFacts({ ...state, stream: 'done' }, 'running').complete, false);
+    assert.equal(sourceFacts(undefined, 'gone').right, 'held');
+  });
+
+  test('a guest that was committed and has ended may have run, and its journal does not say so', () => {
+    const told = facts([...prepared, committed], false);
+    assert.partialDeepStrictEqual(told, { right: 'running', hypervisor: 'gone', hasRun: false });
+  });
+
+  test('whatever follows, a destination whose guest ran says so for good', () => {
+    const run = fc.constantFrom<DestinationEvent>(running, { type: 'finished' });
+    fc.assert(
+      fc.property(run, fc.array(anyLater, { maxLength: 8 }), fc.boolean(), (ran, later, alive) => {
+        assert.equal(facts([...prepared, committed, ran, ...later], alive).hasRun, true);
+      }),
+    );
+  });
+
+  test('a destination that was armed in an earlier boot cannot tell, also before a mover looked', () => {
+    assert.equal(facts(prepared).unsure, false);
+    assert.equal(facts(prepared, false, 'boot-2').unsure, true);
+    const refused: DestinationEvent = { type: 'refused', epoch, why: 'asked' };
+    assert.equal(facts([...prepared, refused], false, 'boot-2').unsure, false);
+  });
+});
