@@ -1,8 +1,7 @@
 import { godwitError } from '../src/errors.ts';
 import { DestinationMover } from '../src/mover/direct/destination/mover.ts';
 import { Journal } from '../src/host/journal.ts';
-import { DO } from '../src/mover/direct/source/handlers.ts';
-import { UNDO } from '../src/mover/direct/source/undo.ts';
+import { LIFECYCLE } from '../src/mover/direct/source/lifecycle.ts';
 import { Watch } from '../src/mover/direct/source/watch.ts';
 import { drawScenario } from './scenario.ts';
 import type { Deed, Scenario } from './scenario.ts';
@@ -89,7 +88,7 @@ export const IMPATIENT: Mutant = {
   name: 'impatience',
   breaks:
     'the source takes silence after its commit for a refusal, and asks for the destination’s word',
-  puts: [{ target: DO, method: 'commit', by: impatient }],
+  puts: [{ target: LIFECYCLE.commit, method: 'do', by: impatient }],
   scenario: (nth) => atTheEnd(nth, SLOW),
   shows: /held/,
 };
@@ -108,7 +107,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'resume on timeout',
     breaks: 'the source takes silence after its commit for a refusal, and takes the guest back',
-    puts: [...IMPATIENT.puts, { target: UNDO, method: 'switchover', by: () => seize }],
+    puts: [...IMPATIENT.puts, { target: LIFECYCLE.switchover, method: 'undo', by: () => seize }],
     scenario: (nth) => atTheEnd(nth, DEAF),
     shows: TWICE,
   },
@@ -129,7 +128,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'leave the source behind',
     breaks: 'the source’s hypervisor is not ended',
-    puts: [{ target: DO, method: 'retire', by: () => async () => ({}) }],
+    puts: [{ target: LIFECYCLE.retire, method: 'do', by: () => async () => ({}) }],
     scenario: drawScenario,
     shows: /left behind/,
   },

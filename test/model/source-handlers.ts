@@ -13,7 +13,7 @@ import { cancellingMoves, resumeMoves, runOnMoves, undoMoves } from './source-un
 import { ACT, DEST, EXCUSE, QEMU } from './state.ts';
 import type { World } from './state.ts';
 
-/** How the source's mover does each step (src/mover/direct/source/handlers.ts). */
+/** How the source's mover does each step (src/mover/direct/source/lifecycle.ts). */
 
 export function sourceHandlerMoves(context: Context, state: SourceState): void {
   const { world } = context;

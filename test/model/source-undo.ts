@@ -6,7 +6,7 @@ import { apply, fails, openSession, resumeGuest, send, stateOf } from './source-
 import { ACT, EXCUSE, QEMU, handedOver } from './state.ts';
 import type { World } from './state.ts';
 
-/** How the source's mover undoes each step (src/mover/direct/source/undo.ts, and the driver's `cancel`). */
+/** How the source's mover undoes each step (src/mover/direct/source/lifecycle.ts, and the driver's `cancel`). */
 
 export function undoMoves(context: Context, step: StepName): void {
   const { world, emit } = context;

@@ -35,7 +35,7 @@ export interface Step {
 /** From this step on there is no way back: the destination may run. */
 export const POINT_OF_NO_RETURN: StepName = 'commit';
 
-export const STEPS: Readonly<Record<StepName, Step>> = {
+const TABLE = {
   admit: {
     phase: 'checking',
     does: 'the destination’s agent admits the guest and starts a mover',
@@ -151,7 +151,14 @@ export const STEPS: Readonly<Record<StepName, Step>> = {
     undo: undefined,
     noUndo: 'the destination runs',
   },
-};
+} as const satisfies Readonly<Record<StepName, Step>>;
+
+export const STEPS: Readonly<Record<StepName, Step>> = TABLE;
+
+/** The steps that have an undo; the compiler asks for it in mover/direct/source/lifecycle.ts. */
+export type UndoneStep = {
+  [Name in StepName]: (typeof TABLE)[Name]['undo'] extends string ? Name : never;
+}[StepName];
 
 export function stepIndex(step: StepName): number {
   return STEP_NAMES.indexOf(step);

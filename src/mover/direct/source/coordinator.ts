@@ -22,11 +22,11 @@ import type { Journal } from '../../../host/journal.ts';
 import { Mutex } from '../../../mutex.ts';
 import { Live } from '../../engine/live.ts';
 import { fitEvent } from './fit.ts';
-import { DO, letGo } from './handlers.ts';
+import { LIFECYCLE } from './lifecycle.ts';
 import { Refusal } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { stopHere } from './stop-here.ts';
-import { UNDO } from './undo.ts';
+import { letGo } from './step-parts.ts';
 import { nothing, within } from './within.ts';
 
 /** How long undoing one step may take, ms. */
@@ -197,7 +197,7 @@ export class Coordinator {
     }
     let work: Promise<unknown> | undefined;
     const answered = withDeadline(`step ${step}`, deadlineMs, abort.signal, (signal) => {
-      const doing = DO[step](steps, signal);
+      const doing = LIFECYCLE[step].do(steps, signal);
       work = doing;
       return doing;
     }).then(
@@ -236,7 +236,7 @@ export class Coordinator {
     if (this.#current !== undefined) await within(LET_GO_MS, this.#current.settled);
     try {
       await withDeadline(`undoing ${step}`, UNDO_MS, undefined, async (signal) =>
-        UNDO[step]?.(steps, signal),
+        LIFECYCLE[step].undo?.(steps, signal),
       );
       this.dispatch({ type: 'undid', step });
     } catch (thrown) {

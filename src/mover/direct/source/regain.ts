@@ -2,10 +2,8 @@ import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { sourceMayResume, sourceMayRunOn } from '../../../migration/direct/run-right.ts';
-import type { StepName } from '../../../migration/direct/steps.ts';
-import { ask, darkMs, resumePeer } from './parts.ts';
+import { ask, darkMs } from './parts.ts';
 import type { SourceParts } from './parts.ts';
-import { dropProofs } from './storage.ts';
 
 /** Time that the destination may be out of reach while its refusal is needed, ms. */
 const REFUSAL_MS = 60_000;
@@ -16,58 +14,11 @@ const REFUSAL_AND_PROOF_MS = 85_000;
 const AGENT_BACK_MS = 10_000;
 const AGENT_RETRY_MS = 250;
 
-type Undo = (parts: SourceParts, signal: AbortSignal) => Promise<void>;
-
-/** How each step is undone; the table says which have an undo. Each may run twice, and on a step half done. */
-export const UNDO: Readonly<Partial<Record<StepName, Undo>>> = {
-  admit: async (parts, signal) => {
-    // A mover that died in the midst of a proof; where the guest cannot be asked any more, it stays.
-    await dropProofs(parts, signal).catch(() => undefined);
-    resumePeer(parts);
-    // What is off holds nothing; when it comes back it asks, and hears that the epoch is closed.
-    if (parts.state().proof === 'fenced') return;
-    // Admission may have been given, and only its answer have got lost.
-    if (!(await located(parts, signal))) return;
-    const body = { epoch: parts.state().plan.epoch };
-    try {
-      await ask(parts, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
-    } catch (thrown) {
-      if (!hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) throw thrown;
-    }
-  },
-
-  configure: async (parts, signal) => {
-    parts.way.letGo(parts, 'the migration is undone');
-    const session = await parts.guest.session(signal);
-    const { run } = await session.status(signal);
-    if (run !== 'gone') await session.unconfigure(signal);
-  },
-
-  // Its word is welcome but not needed: this side has sent no commit under the epoch and, by the record, never will.
-  // Where the record may have been lost, it is needed.
-  arm: async (parts, signal) => {
-    resumePeer(parts);
-    const { plan, right, proof } = parts.state();
-    if (!parts.peer.known || proof === 'fenced') return;
-    const body = { epoch: plan.epoch };
-    if (right === 'committing') {
-      await ask(parts, signal, (api) => api.refuse({ body }, { signal, deadlineMs: 10_000 }));
-      return;
-    }
-    await parts.peer.once((api) => api.refuse({ body }, { signal, deadlineMs: 5000 }));
-  },
-
-  mirror: (parts, signal) => parts.disks.drop(parts, signal),
-
-  memory: regain,
-  switchover: regain,
-};
-
 /**
  * Whether the destination has a mover for this. Its agent may have died of the very admission and be back in a moment:
  * without its word a mover would be left there until it finds out by itself.
  */
-async function located(parts: SourceParts, signal: AbortSignal): Promise<boolean> {
+export async function isMoverThere(parts: SourceParts, signal: AbortSignal): Promise<boolean> {
   const until = systemClock.monotonicMs() + AGENT_BACK_MS;
   for (;;) {
     try {
@@ -81,7 +32,7 @@ async function located(parts: SourceParts, signal: AbortSignal): Promise<boolean
 }
 
 /** Ends with the guest running here, or with GODWIT_HELD where the destination’s word is needed and not to be had. */
-async function regain(parts: SourceParts, signal: AbortSignal): Promise<void> {
+export async function regain(parts: SourceParts, signal: AbortSignal): Promise<void> {
   const session = await parts.guest.session(signal);
   const status = await session.cancel(signal);
   if (status.run === 'running' || status.run === 'gone') return;

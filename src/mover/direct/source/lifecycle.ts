@@ -1,0 +1,307 @@
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { systemClock } from '../../../clock.ts';
+import { withDeadline } from '../../../deadline.ts';
+import { godwitError, hasCode } from '../../../errors.ts';
+import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
+import { removePort } from '../../../network/port.ts';
+import { warmSource } from '../warm.ts';
+import { assertDisksOpen, guardPostcopy } from './guard-postcopy.ts';
+import { askHook } from './hooks.ts';
+import { networksOf, withdrawNetworks } from './networks.ts';
+import { ask, darkMs, preparation, refuseOn, resumePeer, streamSetup } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+import { assessStream, choosePathTo, streamFrom } from './choose-path.ts';
+import { compareDisks } from './compare.ts';
+import { drained } from './drain.ts';
+import { giveUpDisks } from './left-disks.ts';
+import { actionOf, firstFrame, launchOf, letGo, sessionIfThere } from './step-parts.ts';
+import { isMoverThere, regain } from './regain.ts';
+import { dropProofs, proveStorage } from './storage.ts';
+
+/**
+ * From the guest's resume until the source is looked at and taken down, ms: its first answers want the processors
+ * that tidying would take, and the memory of a large guest takes long to be given back.
+ */
+const BREATH_MS = 150;
+
+/** For commit's answer and the proof that there will be none, ms: less than the step may take. */
+const COMMIT_AND_PROOF_MS = 115_000;
+
+/** Does a step. Each may run twice: a mover that takes over repeats the one that was under way. */
+type Do = (parts: SourceParts, signal: AbortSignal) => Promise<StepFacts>;
+/** Undoes a step. Each may run twice, and on a step half done. */
+type Undo = (parts: SourceParts, signal: AbortSignal) => Promise<void>;
+
+/** A step whose row in `STEPS` has an undo does not compile without one here, and the others not with one. */
+export type Lifecycle = {
+  readonly [Step in StepName]: Step extends UndoneStep
+    ? { readonly do: Do; readonly undo: Undo }
+    : { readonly do: Do; readonly undo?: undefined };
+};
+
+/**
+ * A direct migration as its source carries it out: every step in the order in which it happens, and what undoes it.
+ *
+ * Before `commit` every failure leaves by one exit: the coordinator undoes the steps that were begun, the last one first,
+ * and the guest runs on here. `commit` is the point of no return: from there on it only goes forward. What each step is
+ * for, how long it may take, and why it has no undo where it has none, is in migration/direct/steps.ts; what follows what
+ * is decided by migration/direct/transition.ts.
+ */
+export const LIFECYCLE: Lifecycle = {
+  admit: {
+    do: async (parts, signal) => {
+      const { guest, peer, request, state, config } = parts;
+      const { epoch, settings } = state().plan;
+      // Reading the guest may begin while the destination’s mover starts.
+      guest.inspect(signal).catch(() => {});
+      const { moverAddress, wire } = await peer.admit(
+        {
+          id: request.id,
+          guest: request.request.guest,
+          from: config.name,
+          memoryBytes: request.memoryBytes,
+          epoch,
+          timeoutMs: settings.timeoutMs,
+        },
+        signal,
+      );
+      return { moverAddress, ...choosePathTo(parts, wire) };
+    },
+
+    undo: async (parts, signal) => {
+      // A mover that died in the midst of a proof; where the guest cannot be asked any more, it stays.
+      await dropProofs(parts, signal).catch(() => undefined);
+      resumePeer(parts);
+      // What is off holds nothing; when it comes back it asks, and hears that the epoch is closed.
+      if (parts.state().proof === 'fenced') return;
+      // Admission may have been given, and only its answer have got lost.
+      if (!(await isMoverThere(parts, signal))) return;
+      const body = { epoch: parts.state().plan.epoch };
+      try {
+        await ask(parts, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
+      } catch (thrown) {
+        if (!hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) throw thrown;
+      }
+    },
+  },
+
+  inspect: {
+    do: async (parts, signal) => {
+      const { guest, state, request } = parts;
+      const { description, checks, nics } = await guest.inspect(signal);
+      refuseOn(checks);
+      const session = await guest.session(signal);
+      const ports = await session.ports(signal);
+      const networks = await networksOf(parts, nics, signal);
+      const attached = networks === undefined ? {} : { networks };
+      const stream = await streamFrom(parts, session, signal);
+      const facts = { description, checks: [...checks], ports, ...attached, ...stream };
+      if (state().plan.settings.onLost !== 'restart') return facts;
+      return { ...facts, launch: await launchOf(session, request.handle, signal) };
+    },
+  },
+
+  assess: {
+    do: async (parts, signal) => {
+      const storage = await proveStorage(parts, signal);
+      refuseOn(storage.checks);
+      const places = storage.places.length === 0 ? {} : { places: [...storage.places] };
+      const wanted = storage.copies.length === 0 ? {} : { copies: [...storage.copies] };
+      const bases = storage.bases.length === 0 ? {} : { bases: [...storage.bases] };
+      const body = { ...preparation(parts), ...places, ...wanted, ...bases };
+      const { told, ...stream } = await assessStream(parts, body, (asked) =>
+        ask(parts, signal, (api) => api.assess({ body: asked }, { signal, deadlineMs: 15_000 })),
+      );
+      const checks = [...storage.checks, ...told.checks];
+      refuseOn(checks);
+      await askHook(parts, 'before-start', signal);
+      const { copies } = told;
+      const disks = copies === undefined ? {} : { copies, copied: [...storage.copied] };
+      return { checks, ...places, ...disks, ...bases, ...stream };
+    },
+  },
+
+  seed: {
+    do: (parts, signal) => parts.bases.seed(parts, signal),
+  },
+
+  prepare: {
+    do: async (parts, signal) => {
+      parts.vantage.early(parts);
+      const body = preparation(parts);
+      return ask(parts, signal, async (api, route) => {
+        const told = await api.prepare({ body }, { signal, deadlineMs: 60_000 });
+        return { ...told, memoryAddress: route(told.memoryAddress) };
+      });
+    },
+  },
+
+  configure: {
+    do: async (parts, signal) => {
+      const session = await parts.guest.session(signal);
+      await session.configure(streamSetup(parts), signal);
+      return {};
+    },
+
+    undo: async (parts, signal) => {
+      parts.way.letGo(parts, 'the migration is undone');
+      const session = await parts.guest.session(signal);
+      const { run } = await session.status(signal);
+      if (run !== 'gone') await session.unconfigure(signal);
+    },
+  },
+
+  arm: {
+    // The source’s own armed(epoch) is the synced record that began this step.
+    do: async (parts, signal) => {
+      await askHook(parts, 'before-switchover', signal);
+      const body = { epoch: parts.state().plan.epoch };
+      const [connections] = await Promise.all([
+        parts.connections.handOver(parts, signal),
+        ask(parts, signal, (api) => api.arm({ body }, { signal, deadlineMs: 10_000 })),
+      ]);
+      return { checks: [connections] };
+    },
+
+    // Its word is welcome but not needed: this side has sent no commit under the epoch and, by the record, never will.
+    // Where the record may have been lost, it is needed.
+    undo: async (parts, signal) => {
+      resumePeer(parts);
+      const { plan, right, proof } = parts.state();
+      if (!parts.peer.known || proof === 'fenced') return;
+      const body = { epoch: plan.epoch };
+      if (right === 'committing') {
+        await ask(parts, signal, (api) => api.refuse({ body }, { signal, deadlineMs: 10_000 }));
+        return;
+      }
+      await parts.peer.once((api) => api.refuse({ body }, { signal, deadlineMs: 5000 }));
+    },
+  },
+
+  mirror: {
+    do: async (parts, signal) => {
+      await parts.disks.copy(parts, signal);
+      return {};
+    },
+
+    undo: (parts, signal) => parts.disks.drop(parts, signal),
+  },
+
+  memory: {
+    do: async (parts, signal) => {
+      const session = await parts.guest.session(signal);
+      if ((await actionOf(parts, 'memory', signal)) === 'start-memory') {
+        const { address, tlsHostname } = await parts.way.open(parts, parts.state().known, signal);
+        await session.startMemory(address, tlsHostname, signal);
+        warmSource(parts.state());
+      }
+      parts.connections.follow(parts);
+      await parts.disks.keep(parts, signal);
+      return {};
+    },
+
+    undo: regain,
+  },
+
+  switchover: {
+    do: async (parts, signal) => {
+      const session = await parts.guest.session(signal);
+      const action = await actionOf(parts, 'switchover', signal);
+      if (action === 'start-postcopy') {
+        assertDisksOpen(parts);
+        await Promise.all([session.startPostcopy(signal), guardPostcopy(parts, signal)]);
+      }
+      if (action === 'let-go') await letGo(parts, signal);
+      return {};
+    },
+
+    undo: regain,
+  },
+
+  // The point of no return.
+  commit: {
+    do: async (parts, signal) => {
+      const body = { epoch: parts.state().plan.epoch };
+      const commit = async (within: AbortSignal) => {
+        await parts.disks.letGoThere.ended(parts, within);
+        const options = { signal: within, deadlineMs: 30_000 };
+        return ask(parts, within, (api) => api.commit({ body }, options));
+      };
+      try {
+        const limitMs = darkMs(parts, COMMIT_AND_PROOF_MS);
+        const running = await (parts.fenceMs === 0
+          ? commit(signal)
+          : withDeadline('the answer to commit', limitMs, signal, commit));
+        parts.vantage.ran();
+        await withdrawNetworks(parts, signal);
+        void parts.connections.last(parts);
+        return { running };
+      } catch (thrown) {
+        // With the proof in the journal this step is over already, and its failure says nothing more.
+        if (hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) await parts.fence(signal);
+        throw thrown;
+      }
+    },
+  },
+
+  drain: {
+    do: async (parts, signal) => {
+      await drained(parts, signal);
+      return {};
+    },
+  },
+
+  verify: {
+    do: async (parts, signal) => {
+      parts.vantage.end(parts);
+      // After post-copy it has run for long.
+      if (parts.state().via === 'precopy') await systemClock.sleep(BREATH_MS, signal);
+      const session = await sessionIfThere(parts, signal);
+      const sample = await session?.sample(signal).catch(() => undefined);
+      if (sample !== undefined) parts.dispatch({ type: 'measured', sample, final: true });
+      const here = session === undefined ? undefined : await parts.guest.status(signal);
+      if (here?.run === 'running') {
+        const reason =
+          'the source was found running after the destination had been given the right to run';
+        throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason });
+      }
+      const there = await ask(parts, signal, (api) => api.status({}, { signal, deadlineMs: 5000 }));
+      if (there.hypervisor === 'gone') {
+        const reason = there.error?.message ?? 'its hypervisor at the destination ended';
+        throw godwitError('GODWIT_LOST', { guest: parts.request.request.guest, reason });
+      }
+      const { firstFrameMs } = there;
+      const frame = firstFrameMs === undefined ? {} : { firstFrameMs };
+      return { checks: parts.connections.late(parts.state().known.checks), ...frame };
+    },
+  },
+
+  retire: {
+    do: async (parts, signal) => {
+      const { config, request, state } = parts;
+      await parts.way.end(parts);
+      const session = await sessionIfThere(parts, signal);
+      await session?.quit(signal);
+      for (const port of state().known.ports ?? []) await removePort(port, signal);
+      const guestDir = path.join(config.stateDir, 'guests', request.request.guest);
+      rmSync(guestDir, { recursive: true, force: true });
+      const diskCheck = await compareDisks(parts, signal);
+      const { plan, known } = state();
+      const found = diskCheck === undefined ? {} : { diskCheck };
+      return giveUpDisks({ plan, known: { ...known, ...found } }, request.id);
+    },
+  },
+
+  finish: {
+    do: async (parts, signal) => {
+      const body = { epoch: parts.state().plan.epoch };
+      const vantages = parts.vantage.results(parts);
+      const frame = await firstFrame(parts, signal);
+      await ask(parts, signal, (api) => api.finish({ body }, { signal, deadlineMs: 10_000 }));
+      const seen = await vantages;
+      return { ...frame, ...(seen.length === 0 ? {} : { vantages: seen }) };
+    },
+  },
+};

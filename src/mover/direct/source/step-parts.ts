@@ -1,0 +1,68 @@
+import { hasCode, godwitError } from '../../../errors.ts';
+import type { GuestHandle, Launch, SourceSession } from '../../../drivers/port/driver.ts';
+import { decide } from '../../../migration/direct/decide.ts';
+import type { StepAction } from '../../../migration/direct/decide.ts';
+import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import { assertStopped } from './guard-postcopy.ts';
+import { ask } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+
+/** Parts of the steps in lifecycle.ts. */
+
+/** Of a guest that had sent nothing yet when it was looked at first. */
+export async function firstFrame(parts: SourceParts, signal: AbortSignal): Promise<StepFacts> {
+  const isOff = parts.config.network.vantage === false;
+  if (isOff || parts.state().known.firstFrameMs !== undefined) return {};
+  const status = ask(parts, signal, (api) => api.status({}, { signal, deadlineMs: 2000 }));
+  const { firstFrameMs } = await status.catch(() => ({ firstFrameMs: undefined }));
+  return firstFrameMs === undefined ? {} : { firstFrameMs };
+}
+
+/** The guest stands still, at the switch: what is left of it goes, its disks first. */
+export async function letGo(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  const session = await parts.guest.session(signal);
+  await parts.disks.finish(parts, signal);
+  await assertStopped(parts, signal);
+  await session.continueSwitchover(signal);
+}
+
+/** How to start the guest anew, which has to be known before anything begins. */
+export async function launchOf(
+  session: SourceSession,
+  { name, driver }: GuestHandle,
+  signal: AbortSignal,
+): Promise<Launch> {
+  if (session.launch !== undefined) return session.launch(signal);
+  const reason = `the driver ${driver} cannot`;
+  throw godwitError('GODWIT_RESTART', { guest: name, host: 'its source', reason });
+}
+
+/** The session; none where the source’s hypervisor has ended, which after handover is as it should be. */
+export async function sessionIfThere(
+  parts: SourceParts,
+  signal: AbortSignal,
+): Promise<SourceSession | undefined> {
+  try {
+    return await parts.guest.session(signal);
+  } catch (thrown) {
+    if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) return undefined;
+    throw thrown;
+  }
+}
+
+/** What is left of a step to do; a mover that took it over, or tries it again, looks first. */
+export async function actionOf(
+  parts: SourceParts,
+  step: 'memory' | 'switchover',
+  signal: AbortSignal,
+): Promise<StepAction> {
+  const isFirst = !parts.tookOver() && parts.state().attempts === 0;
+  if (isFirst) return decide(parts.state(), step);
+  const { stream, reason } = await parts.guest.status(signal);
+  const action = decide(parts.state(), step, stream);
+  if (action !== 'broken') return action;
+  throw godwitError('GODWIT_STREAM_FAILED', {
+    guest: parts.request.request.guest,
+    reason: reason ?? 'it ended while no mover listened',
+  });
+}

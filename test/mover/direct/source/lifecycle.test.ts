@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  POINT_OF_NO_RETURN,
+  STEP_NAMES,
+  stepIndex,
+  STEPS,
+} from '../../../../src/migration/direct/steps.ts';
+import { LIFECYCLE } from '../../../../src/mover/direct/source/lifecycle.ts';
+import type { Lifecycle } from '../../../../src/mover/direct/source/lifecycle.ts';
+
+describe('the lifecycle of a direct migration', () => {
+  test('lists the steps in the order in which they happen', () => {
+    assert.deepEqual(Object.keys(LIFECYCLE), [...STEP_NAMES]);
+  });
+
+  test('undoes the steps that say so, and none from the point of no return on', () => {
+    for (const step of STEP_NAMES) {
+      const hasUndo = LIFECYCLE[step].undo !== undefined;
+      assert.equal(hasUndo, STEPS[step].undo !== undefined, step);
+      if (stepIndex(step) >= stepIndex(POINT_OF_NO_RETURN)) assert.equal(hasUndo, false, step);
+    }
+  });
+
+  test('does not compile without an undo that the steps promise, nor with one that they deny', () => {
+    const { do: work } = LIFECYCLE.memory;
+    // @ts-expect-error memory has to be undone.
+    const without: Lifecycle = { ...LIFECYCLE, memory: { do: work } };
+    // @ts-expect-error there is no way back from commit.
+    const after: Lifecycle = { ...LIFECYCLE, commit: { do: work, undo: async () => {} } };
+    assert.ok(without.memory !== LIFECYCLE.memory && after.commit !== LIFECYCLE.commit);
+  });
+});
