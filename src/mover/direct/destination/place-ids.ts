@@ -11,10 +11,12 @@ import type { Place } from '../../../protocol/disk.ts';
  * over makes the same ones.
  */
 export class PlaceIds {
-  readonly #key: Buffer;
+  readonly #openKey: () => Buffer;
+  #key: Buffer | undefined;
 
-  constructor(key: Buffer) {
-    this.#key = key;
+  /** `openKey` is called once, for the first id: a guest without disks needs none. */
+  constructor(openKey: () => Buffer) {
+    this.#openKey = openKey;
   }
 
   /** Of the directory at `directory` below a pool, which this migration has proved to be shared; '' is the pool itself. */
@@ -43,6 +45,7 @@ export class PlaceIds {
   }
 
   #id(...parts: readonly [kind: 'proved' | 'made', pool: string, part: string]): string {
+    this.#key ??= this.#openKey();
     return createHmac('sha256', this.#key).update(JSON.stringify(parts)).digest('hex').slice(0, 16);
   }
 }
@@ -55,11 +58,15 @@ function directoryOf(file: string): string {
 
 const KEY_BYTES = 32;
 
-/** The ids of the migration whose state lies in `dir`. The first call makes their key, synced before it is used. */
+/** The ids of the migration whose state lies in `dir`. */
 export function openPlaceIds(dir: string): PlaceIds {
-  const file = path.join(dir, 'places.key');
+  return new PlaceIds(() => openKey(path.join(dir, 'places.key')));
+}
+
+/** The first call makes the key; it is synced before it is used. */
+function openKey(file: string): Buffer {
   const known = readKey(file);
-  if (known !== undefined) return new PlaceIds(known);
+  if (known !== undefined) return known;
   const key = randomBytes(KEY_BYTES);
   const temporary = `${file}.new`;
   const handle = openSync(temporary, 'w', 0o600);
@@ -70,7 +77,7 @@ export function openPlaceIds(dir: string): PlaceIds {
     closeSync(handle);
   }
   renameSync(temporary, file);
-  return new PlaceIds(key);
+  return key;
 }
 
 function readKey(file: string): Buffer | undefined {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -170,15 +170,16 @@ describe('a place at the destination', () => {
 });
 
 describe('the key of a migration’s places', () => {
-  test('is made once, for its owner alone, and a torn one is made anew', async (t) => {
-    const { dirs } = await destination(t);
+  test('is made for the first id, once, for its owner alone; a torn one is made anew', async (t) => {
+    const { dirs, placeIds } = await destination(t);
     const file = path.join(dirs.own, 'places.key');
-    const key = readFileSync(file);
-    openPlaceIds(dirs.own);
-    assert.deepEqual(readFileSync(file), key);
+    assert.deepEqual(readdirSync(dirs.own), []);
+    const id = placeIds.made('pool', 'disk.raw');
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.equal(openPlaceIds(dirs.own).made('pool', 'disk.raw'), id);
     assert.deepEqual(readdirSync(dirs.own), ['places.key']);
-    writeFileSync(file, key.subarray(0, 5));
-    openPlaceIds(dirs.own);
+    writeFileSync(file, readFileSync(file).subarray(0, 5));
+    assert.notEqual(openPlaceIds(dirs.own).made('pool', 'disk.raw'), id);
     assert.equal(readFileSync(file).length, 32);
   });
 });
