@@ -167,7 +167,16 @@ export function loadAgentConfig(file: string): AgentConfig {
   } catch (cause) {
     throw godwitError('GODWIT_CONFIG', { file, what: 'cannot be read' }, { cause });
   }
-  return parseAgentConfig(file, text);
+  const config = parseAgentConfig(file, text);
+  files.set(config, file);
+  return config;
+}
+
+const files = new WeakMap<AgentConfig, string>();
+
+/** The file from which a configuration was read, to be looked at again for what may change; undefined for none. */
+export function configFileOf(config: AgentConfig): string | undefined {
+  return files.get(config);
 }
 
 export function parseAgentConfig(file: string, text: string): AgentConfig {

@@ -26,6 +26,7 @@ import { ownIdentity } from './pki/own.ts';
 import { Leftovers } from './leftovers/leftovers.ts';
 import { Resolve } from './resolve.ts';
 import { Sides } from './sides.ts';
+import { Fleet, pkiDirOf } from '../host/fleet.ts';
 import { fenceOf } from '../host/fencing.ts';
 import { MigrationStore } from './store.ts';
 import { Supervisor } from './supervision.ts';
@@ -55,13 +56,14 @@ export interface RunningAgent {
 /** Starts the agent of a host. GODWIT_PKI or GODWIT_CONFIG when its certificate is not for it. */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { config, drivers, movers, log, clock = systemClock, machine } = options;
-  const credentials = hostCredentials(config);
+  const fleet = new Fleet(config, clock);
+  const credentials = hostCredentials(config, fleet);
   makePrivateDir(config.stateDir);
   const store = new MigrationStore(config.stateDir, config.name, clock);
   const supervisor = new Supervisor(store, movers, clock, log);
   const guests = new Guests(config, drivers, store);
   const inventory = new Inventory(drivers, clock, machine);
-  const peers = new Peers(config, credentials);
+  const peers = new Peers(fleet, credentials);
   const common = { config, clock, log, store, guests, inventory, peers, supervisor };
   const cache = new HostCache(config);
   const vantage = new Vantage(config, clock);
@@ -114,9 +116,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
 }
 
 /** This host's certificate, which must be of its own name: peers go by that. */
-function hostCredentials(config: AgentConfig): Credentials {
-  const directory = config.pkiDir ?? path.join(config.stateDir, 'pki');
-  const credentials = readCredentials(directory);
+function hostCredentials(config: AgentConfig, fleet: Fleet): Credentials {
+  const directory = pkiDirOf(config);
+  const refuses = fleet.refuses.bind(fleet);
+  const credentials = { ...readCredentials(directory), refuses };
   const file = path.join(directory, 'host.crt');
   const { name, role } = ownIdentity(file, credentials.cert);
   if (name === config.name && role === 'agent') return credentials;

@@ -1,5 +1,5 @@
-import type { AgentConfig } from '../config.ts';
 import { hasCode, toGodwitError } from '../errors.ts';
+import type { Fleet } from '../host/fleet.ts';
 import { agentContract } from '../protocol/contract.ts';
 import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
 import type { ResolveAnswer, RunAt, SideView } from '../protocol/public/resolve.ts';
@@ -21,29 +21,29 @@ export type OtherSide =
 
 type PeerClient = Client<typeof agentContract>;
 
-/** The other hosts of the configuration, each over a connection that is kept. */
+/** The other hosts of the fleet, each over a connection that is kept. */
 export class Peers {
-  readonly #config: AgentConfig;
+  readonly #fleet: Pick<Fleet, 'peers'>;
   readonly #credentials: Credentials;
-  readonly #clients = new Map<string, PeerClient>();
+  readonly #clients = new Map<string, { readonly address: string; readonly made: PeerClient }>();
 
-  constructor(config: AgentConfig, credentials: Credentials) {
-    this.#config = config;
+  constructor(fleet: Pick<Fleet, 'peers'>, credentials: Credentials) {
+    this.#fleet = fleet;
     this.#credentials = credentials;
   }
 
   names(): string[] {
-    return Object.keys(this.#config.peers);
+    return Object.keys(this.#fleet.peers());
   }
 
-  /** host:port of a peer's agent; undefined when the configuration does not name it. */
+  /** host:port of a peer's agent; undefined where neither the configuration nor the fleet's list names it. */
   address(name: string): string | undefined {
-    return this.#config.peers[name]?.address;
+    return this.#fleet.peers()[name]?.address;
   }
 
   /** Further addresses of a peer's agent, over other links. */
   furtherAddresses(name: string): readonly string[] {
-    return this.#config.peers[name]?.addresses ?? [];
+    return this.#fleet.peers()[name]?.addresses ?? [];
   }
 
   /** Asks all of them; one that does not answer is listed with the reason. */
@@ -75,7 +75,7 @@ export class Peers {
   }
 
   close(): void {
-    for (const each of this.#clients.values()) each.close();
+    for (const { made } of this.#clients.values()) made.close();
     this.#clients.clear();
   }
 
@@ -106,21 +106,28 @@ export class Peers {
   }
 
   #client(name: string): PeerClient {
-    let found = this.#clients.get(name);
-    if (found === undefined) {
-      const address = this.address(name) ?? '';
-      const transport = { address, credentials: this.#credentials, expectedName: name };
-      found = client(agentContract, transport);
-      this.#clients.set(name, found);
-    }
-    return found;
+    const address = this.address(name) ?? '';
+    const found = this.#clients.get(name);
+    if (found?.address === address) return found.made;
+    found?.made.close();
+    const transport = { address, credentials: this.#credentials, expectedName: name };
+    const made = client(agentContract, transport);
+    this.#clients.set(name, { address, made });
+    return made;
   }
 }
 
+/** This host has no business with it, or it none with this one. */
+const UNTRUSTED = [
+  'GODWIT_PEER_UNTRUSTED',
+  'GODWIT_CERT_EXPIRED',
+  'GODWIT_CERT_REVOKED',
+  'GODWIT_NOT_A_MEMBER',
+  'GODWIT_ROLE_FORBIDDEN',
+] as const;
+
 function statusFor(error: ReturnType<typeof toGodwitError>): HostEntry['status'] {
-  if (hasCode(error, 'GODWIT_PEER_UNTRUSTED', 'GODWIT_CERT_EXPIRED', 'GODWIT_ROLE_FORBIDDEN')) {
-    return 'untrusted';
-  }
+  if (hasCode(error, ...UNTRUSTED)) return 'untrusted';
   if (hasCode(error, 'GODWIT_PROTOCOL_VERSION', 'GODWIT_PROTOCOL_INVALID')) return 'incompatible';
   return 'unreachable';
 }

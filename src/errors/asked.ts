@@ -86,6 +86,27 @@ export const askedErrors = {
     9,
     401,
   ),
+  GODWIT_CERT_REVOKED: row(
+    'the certificate of {peer} counts no more: it was revoked on {date}',
+    'Issue a new one where the CA is: `godwit pki issue`.',
+    false,
+    9,
+    401,
+  ),
+  GODWIT_NOT_A_MEMBER: row(
+    '{peer} is not a host of the fleet, as far as {host} knows',
+    'Let it join (`godwit pki issue NAME --join`), or name it under `peers` in the configuration of {host}.',
+    false,
+    9,
+    403,
+  ),
+  GODWIT_LIST_EXPIRED: row(
+    'the fleet’s list that {host} has expired on {date}: it cannot know which certificates were revoked since',
+    'Start the agent of the host that holds the CA: it renews the list. On {host} itself its unix socket works meanwhile.',
+    true,
+    9,
+    401,
+  ),
   GODWIT_ROLE_FORBIDDEN: row(
     '{peer} has the role {role}; {action} needs {needs}',
     'Use a certificate with the needed role (`godwit pki issue --role`).',

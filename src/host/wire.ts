@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
+import { pkiDirOf } from './fleet.ts';
 import { WIRE_VERSION } from '../protocol/wire.ts';
 import type { CacheScope, WireOffer, WireTerms } from '../protocol/wire.ts';
 import type { SourceWireOptions, WireCache } from '../wire/open.ts';
@@ -93,10 +94,6 @@ export function siteSecret(config: AgentConfig): Buffer | undefined {
   } catch {
     return undefined;
   }
-}
-
-function pkiDirOf(config: AgentConfig): string {
-  return config.pkiDir ?? path.join(config.stateDir, 'pki');
 }
 
 /** What this host offers to the peer that sends it that guest. */

@@ -51,7 +51,7 @@ export async function dial(
     const stop = (): void => void socket.destroy();
     signal.addEventListener('abort', stop, { once: true });
     try {
-      return await greet(session, socket);
+      return await greet(session, socket, credentials);
     } catch (error) {
       socket.destroy();
       throw error;
@@ -61,7 +61,11 @@ export async function dial(
   });
 }
 
-function greet(session: LinkSession, socket: TLSSocket): Promise<{ readonly gone: Promise<void> }> {
+function greet(
+  session: LinkSession,
+  socket: TLSSocket,
+  { refuses }: Credentials,
+): Promise<{ readonly gone: Promise<void> }> {
   return new Promise((resolve, reject) => {
     const connection = new Connection(socket, {
       frame: (frame) => {
@@ -80,7 +84,7 @@ function greet(session: LinkSession, socket: TLSSocket): Promise<{ readonly gone
     );
     socket.once('connect', () => socket.setTimeout(0));
     socket.once('secureConnect', () => {
-      const wrong = wrongServer(socket, { name: session.peer, role: 'agent' });
+      const wrong = wrongServer(socket, { name: session.peer, role: 'agent' }, refuses);
       if (wrong !== undefined) return connection.destroy(wrong);
       const hello = { ...session.name, ...session.greeting() };
       return connection.write(controlFrame('hello', 0, writeJson(hello)));

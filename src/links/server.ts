@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { withDeadline } from '../deadline.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { callerOf } from '../rpc/caller.ts';
+import { callerOf, askFor } from '../rpc/caller.ts';
 import { openDoors } from '../rpc/doors.ts';
 import type { Doors } from '../rpc/doors.ts';
 import { serverTls } from '../rpc/tls.ts';
@@ -66,6 +66,7 @@ export class SessionServer {
       },
       (socket) => this.#greet(socket),
     );
+    askFor(this.#server, options.credentials);
     this.#server.maxConnections = MOST_SOCKETS;
     this.#server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);

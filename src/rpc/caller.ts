@@ -1,9 +1,11 @@
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { Access, Role } from '../protocol/route.ts';
-import { chainFailure, identityOf } from './tls.ts';
+import type { ShownCertificate } from '../protocol/peer/fleet.ts';
+import { chainFailure, identityOf, shownBy } from './tls.ts';
+import type { Credentials, Refuses } from './tls.ts';
 
 /** Who sends a request. `local` came over a unix socket; `none` has not shown a certificate that we trust. */
 export type Caller =
@@ -14,6 +16,8 @@ interface Shown {
   readonly caller: Caller;
   readonly validToMs: number;
   readonly validTo: string;
+  /** Absent where it is no certificate that we trust. */
+  readonly certificate?: ShownCertificate;
 }
 
 const MAY: Readonly<Record<Access, ReadonlySet<Caller['role']>>> = {
@@ -24,10 +28,18 @@ const MAY: Readonly<Record<Access, ReadonlySet<Caller['role']>>> = {
   local: new Set(['local']),
 };
 
-// The chain is checked once a connection; its end of validity with each request, since connections live long.
+// The chain is checked once a connection; its end of validity, and whether its holder has been taken its rights, with
+// each request, since connections live long.
 const seen = new WeakMap<TLSSocket, Shown>();
+const gates = new WeakMap<Socket, Refuses>();
 
-/** Who is at the other end of this connection. */
+/** From now on whoever connects to this TLS server is asked for by `credentials.refuses`, with each of its requests. */
+export function askFor(server: Server, { refuses }: Pick<Credentials, 'refuses'>): void {
+  if (refuses === undefined) return;
+  server.prependListener('secureConnection', (socket: TLSSocket) => gates.set(socket, refuses));
+}
+
+/** Who is at the other end of this connection, at this moment. */
 export function callerOf(socket: Socket): Caller {
   if (!(socket instanceof TLSSocket)) return { role: 'local', name: 'a local process' };
   let shown = seen.get(socket);
@@ -38,7 +50,8 @@ export function callerOf(socket: Socket): Caller {
   if (shown.caller.role !== 'none' && shown.validToMs < Date.now()) {
     return expired(shown.caller.name, shown.validTo);
   }
-  return shown.caller;
+  const refusal = shown.certificate && gates.get(socket)?.(shown.certificate);
+  return refusal === undefined ? shown.caller : none(shown.caller.name, refusal);
 }
 
 function tlsCaller(socket: TLSSocket): Shown {
@@ -65,7 +78,7 @@ function tlsCaller(socket: TLSSocket): Shown {
     );
   }
   if (typeof identity === 'string') return untrusted(identity);
-  return of(identity);
+  return { ...of(identity), certificate: shownBy(cert, identity) };
 }
 
 /** Throws the refusal that says who may; nothing where the table allows it. */

@@ -11,6 +11,7 @@ import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { splitAddress } from '../protocol/names.ts';
+import { askFor } from './caller.ts';
 import { openDoors } from './doors.ts';
 import type { Door, Doors } from './doors.ts';
 import { Gate } from './gate.ts';
@@ -87,6 +88,7 @@ export async function listenTls(
     },
     listener,
   );
+  askFor(server, credentials);
   const sockets = bound(server, limits, options.log);
   guard(server, limits, options.log);
   const doors =

@@ -4,15 +4,21 @@ import path from 'node:path';
 import type { ConnectionOptions, PeerCertificate, TLSSocket, TlsOptions } from 'node:tls';
 import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
+import type { ShownCertificate } from '../protocol/peer/fleet.ts';
 import { role } from '../protocol/route.ts';
 import type { Role } from '../protocol/route.ts';
 import { hostName } from '../protocol/names.ts';
+
+/** Why the holder of a certificate of our CA has no right now; undefined where it has. */
+export type Refuses = (shown: ShownCertificate) => GodwitError | undefined;
 
 /** The PEM texts with which a process shows who it is, and the only CA that it trusts. */
 export interface Credentials {
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
+  /** Asked with every request of whoever calls, and of each server before a byte is sent; absent: nobody is refused. */
+  readonly refuses?: Refuses;
 }
 
 /** What a client needs at least: without a certificate of its own it may call what is for anyone. */
@@ -41,11 +47,12 @@ export function readCredentials(directory: string, stem = 'host'): Credentials {
  * TLS 1.3 only. The handshake is taken from anyone, so that a refusal can be told in words: whoever serves must ask
  * `tlsCaller` first. No tickets: a resumed session shows no certificate, and node would call it authorised.
  */
-export function serverTls(credentials: Credentials): TlsOptions {
+export function serverTls({ ca, cert, key }: Credentials): TlsOptions {
   return {
-    ...credentials,
+    ca,
+    key,
     // With the CA's own certificate, so that a host which joins can compare it with its token.
-    cert: `${credentials.cert.trimEnd()}\n${credentials.ca}`,
+    cert: `${cert.trimEnd()}\n${ca}`,
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
     requestCert: true,
@@ -59,9 +66,11 @@ export function serverTls(credentials: Credentials): TlsOptions {
  * TLS 1.3 only. Node would end a connection to a wrong server before its certificate can be looked at, and the date on
  * which it expired with it: so the handshake is taken, and `wrongServer` decides before a byte is sent.
  */
-export function clientTls(credentials: Trust): ConnectionOptions {
+export function clientTls({ ca, cert, key }: Trust): ConnectionOptions {
   return {
-    ...credentials,
+    ca,
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
     rejectUnauthorized: false,
@@ -76,8 +85,15 @@ export interface ExpectedServer {
   readonly role: Role;
 }
 
-/** Why this is not the server we want (another CA, another name, another role, expired); undefined where it is. */
-export function wrongServer(socket: TLSSocket, expected: ExpectedServer): GodwitError | undefined {
+/**
+ * Why this is not the server we want (another CA, another name, another role, expired, refused by `refuses`); undefined
+ * where it is.
+ */
+export function wrongServer(
+  socket: TLSSocket,
+  expected: ExpectedServer,
+  refuses?: Refuses,
+): GodwitError | undefined {
   const cert = socket.getPeerCertificate() as PeerCertificate | null;
   const peer = expected.name ?? 'the server';
   const untrusted = (reason: string): GodwitError =>
@@ -96,7 +112,13 @@ export function wrongServer(socket: TLSSocket, expected: ExpectedServer): Godwit
     const facts = { peer, role: shown.role, action: 'to serve here', needs: expected.role };
     return godwitError('GODWIT_ROLE_FORBIDDEN', facts);
   }
-  return undefined;
+  return cert === null ? undefined : refuses?.(shownBy(cert, shown));
+}
+
+/** What a list of revocations goes by. */
+export function shownBy(cert: PeerCertificate, identity: Identity): ShownCertificate {
+  const { serialNumber: serial, valid_from: from } = cert;
+  return { ...identity, serial, validFromMs: Date.parse(from) };
 }
 
 /** CN and OU, where the certificate has exactly one of each and they are a name and a role; else why not. */

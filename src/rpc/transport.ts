@@ -100,7 +100,10 @@ class VerifyingAgent extends https.Agent {
     socket.setTimeout(CONNECT_MS, () => fail('ETIMEDOUT'));
     socket.once('close', () => fail('ECONNRESET'));
     socket.on('error', settle);
-    socket.once('secureConnect', () => settle(wrongServer(socket, this.#expected) ?? null));
+    const { refuses } = this.#credentials;
+    socket.once('secureConnect', () => {
+      settle(wrongServer(socket, this.#expected, refuses) ?? null);
+    });
     return null;
   }
 

@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { storeCredentials } from '../../src/agent/pki/authority.ts';
+import { FLEET_FILE } from '../../src/host/fleet.ts';
 import { client } from '../../src/rpc/client.ts';
 import { agentContract } from '../../src/protocol/contract.ts';
+import { listWith, signed } from '../host/fleet-lists.ts';
 import { authority, hello, serving } from '../rpc/parties.ts';
 import { fleet, GIB, guest } from './parties.ts';
+
+/** Who is called back by nobody here. */
+const known = { a: { address: '127.0.0.1:1' } };
 
 test('a host tells what it is and has', async (t) => {
   const { host } = await fleet(t);
@@ -20,7 +26,7 @@ test('a host tells what it is and has', async (t) => {
 
 test('peers are listed with their inventory, or with why they do not answer', async (t) => {
   const { host, certificate } = await fleet(t);
-  const up = await host('up', { guests: () => [guest('db1', { host: 'up' })] });
+  const up = await host('up', { guests: () => [guest('db1', { host: 'up' })], peers: known });
   const other = await authority(t);
   const untrusted = await serving(t, await other.issue('untrusted', 'agent'));
   const old = await serving(t, await certificate('old', 'agent'), {
@@ -52,7 +58,7 @@ test('peers are listed with their inventory, or with why they do not answer', as
 
 test('guests are those of this host, or of all that answer', async (t) => {
   const { host } = await fleet(t);
-  const b = await host('b', { guests: () => [guest('db1', { host: 'b' })] });
+  const b = await host('b', { guests: () => [guest('db1', { host: 'b' })], peers: known });
   const { api } = await host('a', {
     guests: () => [guest('web1')],
     peers: { b: { address: b.agent.address }, away: { address: '127.0.0.1:1' } },
@@ -102,4 +108,23 @@ test('the OpenAPI document tells every route', async (t) => {
     ({ method, path: place }) => `${method} ${place.replaceAll(/:(\w+)/g, '{$1}')}`,
   );
   assert.deepEqual(told.toSorted(), routes.toSorted());
+});
+
+test('a host that is in no list and no configuration has no route, on a connection that was open before too', async (t) => {
+  const { host, as, caDir } = await fleet(t);
+  const a = await host('a', { peers: { b: { address: '127.0.0.1:1' } } });
+  const b = await as('b', 'agent', a);
+  assert.equal((await b.host()).name, 'a');
+  const file = path.join(a.config.stateDir, FLEET_FILE);
+  const list = listWith({ removed: ['b'] });
+  writeFileSync(file, JSON.stringify(signed(caDir, list)));
+  const calls = Object.keys(agentContract) as (keyof typeof agentContract)[];
+  for (const key of calls.filter((each) => agentContract[each].access !== 'anyone')) {
+    const call = b[key] as (input: object) => unknown;
+    const input = { params: {}, query: {}, body: {} };
+    const answer = agentContract[key].stream
+      ? Array.fromAsync(call(input) as AsyncIterable<unknown>)
+      : call(input);
+    await assert.rejects(Promise.resolve(answer), { code: 'GODWIT_NOT_A_MEMBER' }, key);
+  }
 });

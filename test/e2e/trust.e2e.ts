@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
+import { labHost } from '../../src/lab/state.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import type { BareGuest } from './support/bare-guest.ts';
 import { assertSays, refusalOf } from './support/moves.ts';
@@ -143,6 +145,26 @@ describe('between agents', () => {
       input: { params: { id: body.id } },
     });
     assertSays(errorOf(asAgent), 'GODWIT_ROLE_FORBIDDEN', 'role agent', 'needs the role operator');
+    await assertNothingHappened();
+  });
+
+  test('a host that is taken out of the peers loses its routes without a restart, and gets no guest', async () => {
+    const { configFile } = labHost(world.lab, 'a');
+    const text = await readFile(configFile, 'utf8');
+    const { peers, ...rest } = JSON.parse(text) as { peers: Record<string, unknown> };
+    const { c: _out, ...others } = peers;
+    await writeFile(configFile, JSON.stringify({ ...rest, peers: others }));
+    try {
+      const call = { address: agentAddress(world, 'a'), server: 'a', contract: 'agent' } as const;
+      const asked = { ...call, call: 'host', input: {} } as const;
+      const refused = await callFrom(world, 'c', hostIdentity(world, 'c'), asked);
+      assertSays(errorOf(refused), 'GODWIT_NOT_A_MEMBER', 'c is not a host', 'peers');
+      assertSays(await fromC(), 'GODWIT_NOT_A_MEMBER', 'c is not a host', 'as far as a knows');
+      assertSays(await fromA(), 'GODWIT_HOST_UNKNOWN', 'c');
+    } finally {
+      await writeFile(configFile, text);
+    }
+    assert.equal((await seenFromA())?.status, 'up');
     await assertNothingHappened();
   });
 

@@ -6,13 +6,16 @@ import type { AddressInfo } from 'node:net';
 import net from 'node:net';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { hasCode } from '../../src/errors.ts';
+import { godwitError, hasCode } from '../../src/errors.ts';
+import type { ShownCertificate } from '../../src/protocol/peer/fleet.ts';
 import { PROTOCOL_HEADER } from '../../src/protocol/version.ts';
 import { authority, calling, hello, serving } from './parties.ts';
 import { exchangeTls } from './wire.ts';
 
 const params = { name: 'x' };
 const body = { text: 't' };
+const REQUEST =
+  'POST /say/x HTTP/1.1\r\nhost: b\r\ncontent-type: application/json\r\ncontent-length: 12\r\n\r\n{"text":"t"}';
 
 async function twoHosts(t: TestContext) {
   const trusted = await authority(t);
@@ -124,6 +127,49 @@ test('a server may refuse a caller whom the table lets in', async (t) => {
   await allowed.api.tell({ params, body });
   const refused = calling(t, address, await issue('c', 'agent'));
   await assert.rejects(refused.api.tell({ params, body }));
+});
+
+test('a right that is taken away is gone with the next request on a connection that stays open', async (t) => {
+  const { issue } = await authority(t);
+  const asked: ShownCertificate[] = [];
+  let isRevoked = false;
+  const refuses = (shown: ShownCertificate) => {
+    asked.push(shown);
+    const facts = { peer: shown.name, date: 'today' };
+    return isRevoked ? godwitError('GODWIT_CERT_REVOKED', facts) : undefined;
+  };
+  const { address } = await serving(t, { ...(await issue('b', 'agent')), refuses });
+  const credentials = await issue('a', 'agent');
+  const { serialNumber } = new X509Certificate(credentials.cert);
+  const [host, port] = address.split(':');
+  const socket = tlsConnect({
+    ...credentials,
+    host: host!,
+    port: Number(port),
+    rejectUnauthorized: false,
+  });
+  t.after(() => socket.destroy());
+  await once(socket, 'secureConnect');
+  const status = async (): Promise<string> => {
+    socket.write(REQUEST);
+    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    return chunk.toString();
+  };
+  assert.match(await status(), /^HTTP\/1\.1 200/);
+  isRevoked = true;
+  const refused = await status();
+  assert.match(refused, /^HTTP\/1\.1 401/);
+  assert.match(refused, /GODWIT_CERT_REVOKED/);
+  const told = asked.map(({ name, role, serial }) => [name, role, serial].join());
+  assert.deepEqual([...new Set(told)], [`a,agent,${serialNumber}`]);
+});
+
+test('no byte goes to a server whose certificate counts no more', async (t) => {
+  const { address, issue } = await twoHosts(t);
+  const refuses = ({ name: peer }: ShownCertificate) =>
+    godwitError('GODWIT_CERT_REVOKED', { peer, date: 'today' });
+  const { api } = calling(t, address, { ...(await issue('a', 'agent')), refuses });
+  await assert.rejects(api.hello(), { code: 'GODWIT_CERT_REVOKED' });
 });
 
 test('no session is ever resumed, so each connection shows its certificate', async (t) => {

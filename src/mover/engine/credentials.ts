@@ -1,16 +1,14 @@
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
 import type { StreamTls } from '../../drivers/port/driver.ts';
+import { Fleet, pkiDirOf } from '../../host/fleet.ts';
 import { readCredentials } from '../../rpc/tls.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 
-function pkiDirOf(config: AgentConfig): string {
-  return config.pkiDir ?? path.join(config.stateDir, 'pki');
-}
-
-/** This host’s certificate and key, for calls to the other host. */
+/** This host’s certificate and key, for calls to the other host, and who of its fleet counts. */
 export function hostCredentials(config: AgentConfig): Credentials {
-  return readCredentials(pkiDirOf(config));
+  const fleet = new Fleet(config);
+  return { ...readCredentials(pkiDirOf(config)), refuses: (shown) => fleet.refuses(shown) };
 }
 
 /** The same certificate for the hypervisor’s own stream; `dir` is the migration’s directory. */

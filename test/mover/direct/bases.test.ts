@@ -55,7 +55,9 @@ function layHost(top: string, name: 'a' | 'b', { ca, cert, key }: Credentials): 
   writeFileSync(path.join(pki, 'ca.crt'), ca);
   writeFileSync(path.join(pki, 'host.crt'), cert);
   writeFileSync(path.join(pki, 'host.key'), key);
-  const text = { name, address: '127.0.0.1:7001', stateDir, storage: [{ path: storage }] };
+  const address = '127.0.0.1:7001';
+  const peers = { [name === 'a' ? 'b' : 'a']: { address } };
+  const text = { name, address, stateDir, peers, storage: [{ path: storage }] };
   return parseAgentConfig('agent.json', JSON.stringify(text));
 }
 

@@ -126,7 +126,8 @@ export class Stage {
 
   #config(host: 'a' | 'b'): AgentConfig {
     const stateDir = path.join(this.#dir, host);
-    const config = { name: host, address: '127.0.0.1:7001', stateDir };
+    const peers = { [host === 'a' ? 'b' : 'a']: { address: '127.0.0.1:7001' } };
+    const config = { name: host, address: '127.0.0.1:7001', stateDir, peers };
     return parseAgentConfig('agent.json', JSON.stringify(config));
   }
 

@@ -9,6 +9,7 @@ import {
   vantageOf,
 } from '../../../migration/report/vantage.ts';
 import type { ClockDifference } from '../../../migration/report/vantage.ts';
+import { Fleet } from '../../../host/fleet.ts';
 import { agentContract } from '../../../protocol/contract.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
@@ -84,9 +85,10 @@ export class SourceVantage {
     const { vantage } = config.network;
     if (vantage === false) return [];
     const { from, to } = state().plan;
-    const hosts = vantageHosts(vantage.hosts, Object.keys(config.peers), [from, to]);
+    const peers = new Fleet(config).peers();
+    const hosts = vantageHosts(vantage.hosts, Object.keys(peers), [from, to]);
     return hosts.flatMap((host) => {
-      const address = host === config.name ? config.address : config.peers[host]?.address;
+      const address = host === config.name ? config.address : peers[host]?.address;
       if (address === undefined) return [];
       return [
         {

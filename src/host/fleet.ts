@@ -1,0 +1,116 @@
+import { verify, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { configFileOf, loadAgentConfig } from '../config.ts';
+import type { AgentConfig } from '../config.ts';
+import { godwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
+import {
+  combinedPeers,
+  parseList,
+  refusalOf,
+  signedList,
+  signedText,
+} from '../protocol/peer/fleet.ts';
+import type { FleetList, KnownList, ShownCertificate } from '../protocol/peer/fleet.ts';
+import { liveFile } from './live-file.ts';
+
+/** Under stateDir: the newest list of the fleet that this host has seen. */
+export const FLEET_FILE = 'fleet.json';
+
+export type PeerAddress = AgentConfig['peers'][string];
+
+/**
+ * Who belongs to this host's fleet, now: its newest list and the `peers` of its configuration, both as they lie on disk.
+ * An agent and its movers look at the same files, so what one of them was told holds for all at once.
+ */
+export class Fleet {
+  readonly #self: string;
+  readonly #known: () => KnownList | undefined;
+  readonly #peers: () => AgentConfig['peers'];
+  readonly #clock: Pick<Clock, 'wallMs'>;
+
+  constructor(config: AgentConfig, clock: Pick<Clock, 'wallMs'> = systemClock) {
+    this.#self = config.name;
+    this.#clock = clock;
+    const caFile = path.join(pkiDirOf(config), 'ca.crt');
+    this.#known = liveFile(path.join(config.stateDir, FLEET_FILE), (text) =>
+      readList(text, readFileSync(caFile, 'utf8')),
+    );
+    const file = configFileOf(config);
+    const live = file === undefined ? file : liveFile(file, () => loadAgentConfig(file).peers);
+    this.#peers = () => live?.() ?? config.peers;
+  }
+
+  /** The newest list; undefined where this host has never had one. GODWIT_PKI when what lies there is none. */
+  known(): KnownList | undefined {
+    return this.#known();
+  }
+
+  list(): FleetList | undefined {
+    return this.known()?.list;
+  }
+
+  /** The other hosts and where they are reached: those of the configuration, and those of the list. */
+  peers(): Record<string, PeerAddress> {
+    return combinedPeers(this.#self, this.list(), this.#peers());
+  }
+
+  /** Why the holder of a certificate of our CA has no right here at this moment; undefined where it has. */
+  refuses(shown: ShownCertificate): GodwitError | undefined {
+    let list: FleetList | undefined;
+    try {
+      list = this.list();
+    } catch (thrown) {
+      // What was revoked cannot be read: nobody is let in on a guess.
+      return thrown as GodwitError;
+    }
+    const peers = new Set(Object.keys(this.#peers()));
+    return refusalOf(shown, { self: this.#self, list, peers }, this.#clock.wallMs());
+  }
+}
+
+/** Where a host's certificates lie. */
+export function pkiDirOf(config: Pick<AgentConfig, 'pkiDir' | 'stateDir'>): string {
+  return config.pkiDir ?? path.join(config.stateDir, 'pki');
+}
+
+/** A list as it lies in a file, checked with the CA's certificate (PEM); GODWIT_PKI says what is wrong with it. */
+export function readList(text: string, ca: string): KnownList {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw notAList('it is not JSON');
+  }
+  const parsed = signedList.safeParse(json);
+  if (!parsed.success) throw notAList('it has no list and signature');
+  return checkList(parsed.data, ca);
+}
+
+/** A list with what it was signed as; GODWIT_PKI where it is not by this CA or is no list. */
+export function checkList(signed: { list: string; signature: string }, ca: string): KnownList {
+  const signature = Buffer.from(signed.signature, 'base64url');
+  const { publicKey: key } = new X509Certificate(ca);
+  if (
+    !verify(
+      'sha256',
+      Buffer.from(signedText(signed)),
+      { key, dsaEncoding: 'ieee-p1363' },
+      signature,
+    )
+  ) {
+    throw notAList('it is not signed by our CA');
+  }
+  const list = parseList(signed.list);
+  if (typeof list === 'string') throw notAList(list);
+  return { list, signed };
+}
+
+function notAList(why: string): GodwitError {
+  const hint =
+    'Remove the file fleet.json of this host: its agent gets the list anew from the other hosts.';
+  return godwitError('GODWIT_PKI', { what: `the fleet’s list cannot be used: ${why}` }, { hint });
+}
