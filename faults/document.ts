@@ -1,4 +1,4 @@
-/** docs/faults.md from the results of cells. Pure. */
+/** docs/measurements/faults.md from the results of cells. Pure. */
 import {
   allCells,
   cellId,

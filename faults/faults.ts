@@ -19,7 +19,7 @@ const USAGE = `npm run faults -- [--cells PATTERN]... [--seed N] [--lanes N] [--
   --list           names the cells, what must hold in each, and why the others are not run
   --json           one line of JSON for each cell, on standard output
   --evidence DIR   copies journals and logs of red cells there
-  --write-docs     puts what --json wrote, of one run or several, into docs/faults.md
+  --write-docs     puts what --json wrote, of one run or several, into docs/measurements/faults.md
 `;
 
 const { values, positionals } = parseArgs({
@@ -117,7 +117,7 @@ async function main(): Promise<number> {
 function writeDocs(files: readonly string[]): void {
   const lines = files.flatMap((file) => readFileSync(file, 'utf8').split('\n'));
   const played = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Played);
-  const page = fileURLToPath(new URL('../docs/faults.md', import.meta.url));
+  const page = fileURLToPath(new URL('../docs/measurements/faults.md', import.meta.url));
   writeFileSync(page, withResults(readFileSync(page, 'utf8'), resultsText(played)));
 }
 

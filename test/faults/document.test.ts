@@ -55,7 +55,10 @@ describe("the page of the fault matrix's results", () => {
   });
 
   test('is written between its marks, which the page has', () => {
-    const page = readFileSync(new URL('../../docs/faults.md', import.meta.url), 'utf8');
+    const page = readFileSync(
+      new URL('../../docs/measurements/faults.md', import.meta.url),
+      'utf8',
+    );
     const written = withResults(page, 'RESULTS');
     assert.ok(written.includes(`${BEGIN}\n\nRESULTS\n\n${END}`));
     assert.equal(withResults(written, 'RESULTS'), written);

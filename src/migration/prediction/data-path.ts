@@ -26,7 +26,7 @@ export type PathChoice =
 
 /**
  * What a way makes of guest memory: bytes over the link for each byte, seconds of one processor for each GB,
- * rounded from the times that a busy machine of two took (docs/wire.md), and how many processors it has work for.
+ * rounded from the times that a busy machine of two took (docs/measurements/wire.md), and how many processors it has work for.
  */
 interface Cost {
   readonly share: number;
