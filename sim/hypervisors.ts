@@ -36,6 +36,7 @@ export function driverFor(process: SimProcess, driver: Driver, path: HypervisorP
     capabilities: driver.capabilities,
     hypervisors: (signal) => driver.hypervisors(signal),
     discover: (options, signal) => driver.discover(options, signal),
+    life: (handle) => driver.life(handle),
     openSource: async (guest, signal) =>
       monitor.call('driver.openSource', signal, async () =>
         opened(await driver.openSource(guest, new AbortController().signal), 'source'),

@@ -11,7 +11,6 @@ import type { Log } from '../log.ts';
 import { beginMove, replayMove } from '../migration/disk-move.ts';
 import type { DiskMoveEvent } from '../migration/disk-move.ts';
 import type { OpenedJournal } from '../host/journal.ts';
-import { isAlive } from '../host/process.ts';
 import { syncDirectory } from '../host/journal-file.ts';
 import { diskMoveId } from '../protocol/public/disk-move.ts';
 import type {
@@ -24,6 +23,7 @@ import { heldMove, openMoveJournal } from './disk-move-journal.ts';
 import type { HeldMove } from './disk-move-journal.ts';
 import { migrationOf, mustBeReadable } from './guests.ts';
 import type { Guests } from './guests.ts';
+import { lifeOfGuest } from './life.ts';
 import { movable } from './outgoing.ts';
 import type { MigrationStore } from './store.ts';
 import { Mutex } from '../mutex.ts';
@@ -255,7 +255,7 @@ export class DiskMoves {
       host: config.name,
       clock,
       log,
-      isAlive,
+      life: (handle: GuestHandle) => lifeOfGuest(this.#parts.drivers, handle),
       hold: (handle: GuestHandle, signal: AbortSignal) => this.#hold(handle, signal),
     };
   }

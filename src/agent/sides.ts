@@ -5,9 +5,10 @@ import type { Log } from '../log.ts';
 import { replayDestination, replaySource } from '../migration/direct/journal.ts';
 import { destinationFacts, sourceFacts } from '../migration/direct/side-facts.ts';
 import { readJournals } from '../host/journal.ts';
-import { bootId, isAlive } from '../host/process.ts';
+import { bootId } from '../host/process.ts';
 import type { SideView } from '../protocol/public/resolve.ts';
 import type { Caller } from '../rpc/caller.ts';
+import { lifeOfGuest } from './life.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import type { Migration, MigrationStore } from './store.ts';
 import type { Supervisor } from './supervision.ts';
@@ -61,10 +62,13 @@ export class Sides {
     const events = journals.destination.map(({ event }) => event);
     const state = replayDestination(events);
     const sight = {
-      alive: state?.handle !== undefined && isAlive(state.handle),
+      life:
+        state?.handle === undefined
+          ? 'gone'
+          : (await lifeOfGuest(this.#parts.drivers, state.handle)).state,
       armedBootId: events.findLast((event) => event.type === 'armed')?.bootId,
       bootId: bootId(),
-    };
+    } as const;
     return { ...common, side: 'destination', ...destinationFacts(state, sight) };
   }
 
@@ -86,7 +90,7 @@ export class Sides {
     moverAlive: boolean,
     look: 'journal' | 'hypervisor',
   ): Promise<HypervisorStatus['run'] | 'unknown'> {
-    if (!isAlive(handle)) return 'gone';
+    if ((await lifeOfGuest(this.#parts.drivers, handle)).state === 'gone') return 'gone';
     const driver = this.#parts.drivers.find(({ name }) => name === handle.driver);
     if (look === 'journal' || moverAlive || driver === undefined) return 'unknown';
     const signal = AbortSignal.timeout(LOOK_MS);
@@ -98,8 +102,8 @@ export class Sides {
         await session.close();
       }
     } catch {
-      // A process that lives and cannot be reached may run its guest.
-      return isAlive(handle) ? 'unknown' : 'gone';
+      // A process that cannot be reached may run its guest, unless it is gone by proof.
+      return (await lifeOfGuest(this.#parts.drivers, handle)).state === 'gone' ? 'gone' : 'unknown';
     }
   }
 }

@@ -24,6 +24,13 @@ export const runningErrors = {
     5,
     502,
   ),
+  GODWIT_MONITOR_UNREACHABLE: row(
+    'the {side} hypervisor of {guest} cannot be reached, and may still run it: {reason}',
+    'Nothing was ended or started on that ground. Look whether its process lives and who holds its monitor; then try again.',
+    true,
+    5,
+    503,
+  ),
   GODWIT_STREAM_FAILED: row(
     'the memory stream of {guest} broke: {reason}',
     'Check the link between the hosts; the guest runs on at the source.',

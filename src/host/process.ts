@@ -14,16 +14,36 @@ export interface ProcessStat {
   readonly startTicks: number;
 }
 
-/**
- * Fields 3, 20 and 22 of /proc/PID/stat; undefined when the process has ended. A killed process is a zombie as soon as
- * its first thread has ended, and holds its files, with the locks on a guest's images, until the last one has.
- */
-export function parseStat(text: string): ProcessStat | undefined {
+/** What a line of /proc/PID/stat says, of a process that may have ended. */
+export interface StatLine extends ProcessStat {
+  /** Field 9: PF_ of linux/sched.h. */
+  readonly flags: number;
+  /**
+   * A killed process is a zombie as soon as its first thread has ended, and holds its files, with the locks on a guest's
+   * images, until the last one has.
+   */
+  readonly hasEnded: boolean;
+}
+
+/** Fields 3, 9, 20 and 22 of /proc/PID/stat; undefined for what is no such line. */
+export function readStat(text: string): StatLine | undefined {
   // Field 2 is the program's name in brackets, which may itself hold spaces and brackets.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const [state = '', threads, startTicks] = [fields[0], Number(fields[17]), Number(fields[19])];
-  const hasEnded = (state === 'Z' || state === 'X') && !(threads > 1);
-  return hasEnded || !Number.isSafeInteger(startTicks) ? undefined : { state, startTicks };
+  const [state = '', flags = '', threads = '', ticks = ''] = [3, 9, 20, 22].map(
+    (field) => fields[field - 3],
+  );
+  if (!/^[A-Za-z]$/.test(state) || ![flags, threads, ticks].every((each) => /^\d+$/.test(each))) {
+    return undefined;
+  }
+  const hasEnded = (state === 'Z' || state === 'X') && !(Number(threads) > 1);
+  return { state, startTicks: Number(ticks), flags: Number(flags), hasEnded };
+}
+
+/** The same of a living process; undefined when it has ended. */
+export function parseStat(text: string): ProcessStat | undefined {
+  const line = readStat(text);
+  if (line === undefined || line.hasEnded) return undefined;
+  return { state: line.state, startTicks: line.startTicks };
 }
 
 /** The living process with that pid. */

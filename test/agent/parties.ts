@@ -1,3 +1,4 @@
+import { lifeOf } from '../../src/host/life.ts';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { startAgent } from '../../src/agent/agent.ts';
@@ -53,6 +54,7 @@ export function listingDriver(guests: () => DiscoveredGuest[]): Driver {
     },
     hypervisors: () => Promise.resolve([]),
     discover: () => Promise.resolve(guests()),
+    life: (handle) => Promise.resolve(lifeOf(handle)),
     openSource: cannot,
     openDestination: cannot,
   };

@@ -87,7 +87,8 @@ function isCalledSafe({ world, rules, source, destination }: Context, answers: b
   const bootId = `boot-${world.boot}`;
   const armedBootId = world.jd === 0 ? undefined : destination.armedBootId(world.jd);
   const state = world.jd === 0 ? undefined : destination.state(world.jd);
-  const sight = { alive: isDestinationThere(world), armedBootId, bootId };
+  const life = isDestinationThere(world) ? 'alive' : 'gone';
+  const sight = { life, armedBootId, bootId } as const;
   const common = { id: PLANNED.precopy.id, guest, phase: 'held', moverAlive: false } as const;
   const there = { ...common, host: to, side: 'destination' } as const;
   const told = rules.judge({

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
-import { startTicksOf } from '../../host/process.ts';
+import { lifeOfPid } from '../../host/life.ts';
 import { tapName } from '../../network/tap.ts';
 import { migrationId } from '../../protocol/names.ts';
 import { guestOf } from '../guests.ts';
@@ -99,15 +99,16 @@ function directoryFact(root: string, name: string, bound: ReadonlySet<string>): 
   };
 }
 
-/** A pid that was given to another program meanwhile keeps the directory, which does no harm. */
+/** A pid that was given to another program meanwhile, or that cannot be seen, keeps the directory, which does no harm. */
 function livesByPidFile(file: string): boolean {
-  let pid: number;
+  let text: string;
   try {
-    pid = Number(readFileSync(file, 'utf8').trim());
-  } catch {
-    return false;
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
   }
-  return Number.isSafeInteger(pid) && pid > 1 && startTicksOf(pid) !== undefined;
+  const pid = Number(text.trim());
+  return Number.isSafeInteger(pid) && pid > 1 && lifeOfPid(pid).state !== 'gone';
 }
 
 /** Unix sockets of this network namespace that some process has bound. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import type { DiskRelocator } from '../../drivers/port/disks.ts';
-import type { GuestHandle } from '../../drivers/port/driver.ts';
+import type { GuestHandle, Life } from '../../drivers/port/driver.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
@@ -33,7 +33,8 @@ export interface MoveParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly journal: Journal<DiskMoveEvent>;
-  isAlive(handle: GuestHandle): boolean;
+  /** Whether the guest's hypervisor lives: what is known when it is gone is decided without it. */
+  life(handle: GuestHandle): Promise<Life>;
   hold(handle: GuestHandle, signal: AbortSignal): Promise<HeldRelocator>;
 }
 
@@ -87,7 +88,8 @@ export class DiskMove {
   /** An agent that ends leaves no job behind that has the guest wait with nobody there: the next one begins again. */
   async #callOff(): Promise<void> {
     const { handle, work } = this.#state.plan;
-    if (this.#state.ended !== undefined || !this.#parts.isAlive(handle)) return;
+    if (this.#state.ended !== undefined) return;
+    if ((await this.#parts.life(handle)).state === 'gone') return;
     const signal = AbortSignal.timeout(STEP_MS);
     const held = await this.#parts.hold(handle, signal);
     await held.relocator.drop(work, signal).finally(() => held.close());
@@ -120,9 +122,8 @@ export class DiskMove {
 
   async #step(signal: AbortSignal): Promise<MoveDeed> {
     const { handle, work } = this.#state.plan;
-    if (!this.#parts.isAlive(handle)) {
-      return this.#act(undefined, GONE);
-    }
+    // One whose life is unknown is asked, and the move stands still where it gives no answer.
+    if ((await this.#parts.life(handle)).state === 'gone') return this.#act(undefined, GONE);
     // Not raced: what has begun is over when this is.
     const inner = AbortSignal.any([signal, AbortSignal.timeout(STEP_MS)]);
     const held = await this.#parts.hold(handle, inner);

@@ -8,6 +8,7 @@ import type {
   Driver,
   GuestHandle,
   Launch,
+  Life,
   SourceSession,
 } from '../port/driver.ts';
 import { FakeDestination } from './destination.ts';
@@ -58,6 +59,12 @@ export class FakeDriver implements Driver {
           unmovable: [...(guest.unmovable ?? [])],
         },
       }));
+  }
+
+  async life(handle: GuestHandle): Promise<Life> {
+    this.#world.enter('driver.life');
+    if (this.#world.find(handle) !== undefined) return { state: 'alive' };
+    return { state: 'gone', reason: 'its process has ended' };
   }
 
   async openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession> {

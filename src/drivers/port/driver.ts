@@ -8,9 +8,11 @@ import type { Check, Compression, MemorySample, Mode } from '../../protocol/publ
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 
 import type { Launch } from '../../migration/direct/source-state.ts';
+import type { Life } from '../../host/life.ts';
+import type { GodwitError } from '../../errors.ts';
 import type { DiskRelocator, DiskSource, DiskTarget, FrozenImage } from './disks.ts';
 
-export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch };
+export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch, Life };
 
 /**
  * The port that every hypervisor driver implements. The core asks for capabilities and never for a driver's name.
@@ -28,11 +30,19 @@ export interface Driver {
    */
   discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]>;
   /**
+   * Whether the hypervisor that a handle stands for lives. `gone` is proof: only with it may the core act as if the guest
+   * did not run there. A monitor that is refused, silent, closed or garbled proves nothing.
+   */
+  life(handle: GuestHandle): Promise<Life>;
+  /**
    * Starts the hypervisor of a guest anew by `launch`, as a machine that had lost its power; `handle` is the one that
    * has ended. Started already by an earlier call: answers the same again. Absent where the driver cannot.
    */
   relaunch?(handle: GuestHandle, launch: Launch, signal: AbortSignal): Promise<GuestHandle>;
-  /** Takes hold of a running guest. GODWIT_GUEST_MANAGED when its monitor is held by another. */
+  /**
+   * Takes hold of a running guest. GODWIT_GUEST_MANAGED when its monitor is held by another, GODWIT_HYPERVISOR_LOST when
+   * it is gone, GODWIT_MONITOR_UNREACHABLE when it cannot be reached and is not known to be gone.
+   */
   openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession>;
   /** Makes ready to build the paused counterpart; starts nothing yet. */
   openDestination(options: DestinationOptions): Promise<DestinationSession>;
@@ -120,6 +130,12 @@ export interface SourceNic {
 export interface Session {
   /** Calls back in order of occurrence, starting with what is already so. Returns a function that stops it. */
   onEvent(listener: (event: HypervisorEvent) => void): () => void;
+  /**
+   * Calls back once, when this session has lost its hypervisor out of reach, which may go on: no event comes any more. A
+   * source is opened anew then; a destination takes hold again by itself, and needs none. Returns a function that stops it.
+   */
+  onUnreachable?(listener: (error: GodwitError) => void): () => void;
+  /** `gone` by proof; GODWIT_MONITOR_UNREACHABLE where it cannot be reached and is not known to be gone. */
   status(signal: AbortSignal): Promise<HypervisorStatus>;
   /** Lets go of the hypervisor (which goes on as it is). */
   close(): Promise<void>;

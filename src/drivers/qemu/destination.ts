@@ -16,6 +16,7 @@ import type {
 import { hasVhostNet, matchHost, nicsOf, readSpec } from './assess.ts';
 import type { Match } from './assess.ts';
 import type { QemuProgram } from './binaries.ts';
+import { DestinationHold } from './destination-hold.ts';
 import { QemuDiskTarget } from './disk-target.ts';
 import { killProcess, waitForExit } from './guest/process.ts';
 import type { ImageStore } from './images.ts';
@@ -29,12 +30,10 @@ import {
   settleIncoming,
   unmark,
 } from './incoming.ts';
-import { attachStarted, findStarted, launch } from './launch.ts';
-import type { QmpClient } from './qmp/client.ts';
+import { findStarted, launch } from './launch.ts';
 import { makePipes, negotiatePipes } from './qmp/pipes.ts';
 import { letGo, listenForRecovery, recoverUnheard } from './recovery.ts';
 import { resume, untilLoaded } from './resume.ts';
-import { MonitorWatch } from './session.ts';
 import { buildArgv } from './spec/argv.ts';
 import { removeCredentials } from './tls.ts';
 import { sandboxWords } from './user/confine.ts';
@@ -48,6 +47,8 @@ type Wanted = { description: GuestDescription; stream: StreamSettings; disks: Fi
 export interface DestinationParts {
   readonly programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
   readonly images: ImageStore;
+  /** How long its process may take to end once its monitor has closed, ms. */
+  readonly endsMs?: number | undefined;
 }
 
 /** The paused counterpart of a guest, on its way in. */
@@ -55,10 +56,7 @@ export class QemuDestination implements DestinationSession {
   readonly disks: QemuDiskTarget;
   readonly #options: DestinationOptions;
   readonly #parts: DestinationParts;
-  readonly #listeners = new Set<(event: HypervisorEvent) => void>();
-  #handle: GuestHandle | undefined;
-  #client: QmpClient | undefined;
-  #watch: MonitorWatch | undefined;
+  readonly #hold: DestinationHold;
   #credentials: StreamSetup['credentials'];
   /** The process is of this migration: its journal says so, or this session started it. */
   #ours: boolean;
@@ -66,35 +64,27 @@ export class QemuDestination implements DestinationSession {
   constructor(options: DestinationOptions, parts: DestinationParts) {
     this.#options = options;
     this.#parts = parts;
-    this.#handle = options.handle;
+    const { host, guest, guestDir, handle } = options;
+    this.#hold = new DestinationHold({ host, guest, guestDir, endsMs: parts.endsMs }, handle);
     this.#ours = options.handle !== undefined;
     this.disks = new QemuDiskTarget(options, parts, (signal) => this.#incoming(signal));
   }
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {
-    this.#listeners.add(listener);
-    const stop = this.#watch?.on(listener);
-    return () => {
-      this.#listeners.delete(listener);
-      stop?.();
-    };
+    return this.#hold.onEvent(listener);
   }
 
   /** Takes hold of a process that a former mover started; false when there is none. */
-  async reattach(signal: AbortSignal): Promise<boolean> {
-    if (this.#client?.closed === false) return true;
-    const started = await attachStarted(this.#options, this.#handle, signal);
-    if (started === undefined) return false;
-    await this.#hold(started.handle, started.client, signal);
-    return true;
+  reattach(signal: AbortSignal): Promise<boolean> {
+    return this.#hold.reattach(signal);
   }
 
   async status(signal: AbortSignal): Promise<HypervisorStatus> {
-    const held = this.#watch !== undefined && this.#client?.closed !== true;
+    const hold = this.#hold;
     // A process that lives and cannot be reached is an error, never `gone`.
-    if (!held && (this.#handle === undefined || !(await this.reattach(signal))))
+    if (!hold.isOpen && (hold.handle === undefined || !(await hold.reattach(signal))))
       return { run: 'gone', stream: 'none', reason: 'it has not been started' };
-    return this.#held().watch.status(signal);
+    return hold.must().watch.status(signal);
   }
 
   async assess(
@@ -158,11 +148,11 @@ export class QemuDestination implements DestinationSession {
     await markIncoming(guestDir);
     if (pipes) await makePipes(guestDir, signal);
     const { handle, client } = await launch(this.#options, program.binary, argv, signal, (own) => {
-      this.#handle = own;
+      this.#hold.handle = own;
       this.#ours = true;
     });
     await Promise.all([
-      this.#hold(handle, client, signal, true),
+      this.#hold.take(handle, client, signal, true),
       configureIncoming(client, setup, program.capabilities, signal),
       proveSame(client, guest, host, spec, signal),
       ...(pipes ? [negotiatePipes(guestDir, { guest, host, side: 'destination' }, signal)] : []),
@@ -179,57 +169,60 @@ export class QemuDestination implements DestinationSession {
     signal: AbortSignal,
   ): Promise<{ handle: GuestHandle; memoryAddress: string } | undefined> {
     const { guest, guestDir, host } = this.#options;
-    if (!(await this.reattach(signal)) || this.#handle === undefined) return undefined;
+    const hold = this.#hold;
+    if (!(await hold.reattach(signal)) || hold.handle === undefined) return undefined;
     if (!this.#ours && !(await isMarked(guestDir))) {
-      this.#letGo();
-      this.#handle = undefined;
+      hold.letGo();
+      hold.handle = undefined;
       throw godwitError('GODWIT_NAME_IN_USE', { host, guest });
     }
     const where = { ...this.#options, socket };
-    const memoryAddress = addressOf(await this.#held().watch.migration(signal), where);
-    if (memoryAddress !== undefined) return { handle: this.#handle, memoryAddress };
+    const memoryAddress = addressOf(await hold.must().watch.migration(signal), where);
+    if (memoryAddress !== undefined) return { handle: hold.handle, memoryAddress };
     // It was started and never came to listen: begin afresh.
     await this.destroy(signal);
     return undefined;
   }
 
   async resumeGuest(signal: AbortSignal): Promise<void> {
-    await this.#attached(signal);
-    const { client, watch } = this.#held();
-    await resume(client, watch, (reason) => this.#lost(reason), signal);
+    const { client, watch } = await this.#hold.attached(signal);
+    await resume(client, watch, (reason) => this.#hold.judge(reason, signal), signal);
   }
 
   async ready(signal: AbortSignal): Promise<void> {
-    await this.#attached(signal);
-    await untilLoaded(this.#held().client, (reason) => this.#lost(reason), signal);
+    const { client } = await this.#hold.attached(signal);
+    await untilLoaded(client, (reason) => this.#hold.judge(reason, signal), signal);
   }
 
   async neverRan(signal: AbortSignal): Promise<boolean> {
-    if (this.#watch?.mayHaveRun !== false || this.#handle === undefined) return false;
-    return waitForExit(this.#handle, END_MS, signal).then(() => true);
+    const { watch, handle } = this.#hold;
+    if (watch?.mayHaveRun !== false || handle === undefined) return false;
+    return waitForExit(handle, END_MS, signal).then(() => true);
   }
 
   async announce(signal: AbortSignal): Promise<void> {
     const times = { initial: 50, max: 550, rounds: 5, step: 100 };
-    await this.#attached(signal);
-    await this.#held().client.execute('announce-self', times, signal);
+    const { client } = await this.#hold.attached(signal);
+    await client.execute('announce-self', times, signal);
   }
 
   async listenAgain(signal: AbortSignal, host?: string, socket?: string): Promise<Listens> {
     const { listenHost, ports, host: name } = this.#options;
     const at = { host: host ?? listenHost, name, ports, socket };
     try {
-      await withDeadline('the monitor', HEARS_MS, signal, (inner) => this.#attached(inner));
+      await withDeadline('the monitor', HEARS_MS, signal, async (inner) => {
+        await this.#hold.attached(inner);
+      });
     } catch (error) {
       return { memoryAddress: await recoverUnheard(this.#options, at, error, signal) };
     }
-    const { client, watch } = this.#held();
+    const { client, watch } = this.#hold.must();
     await letGo(client, watch, signal);
     return { memoryAddress: await listenForRecovery(client, at, signal) };
   }
 
   async settle(signal: AbortSignal): Promise<void> {
-    if (await this.reattach(signal)) await settleIncoming(this.#held().client, signal);
+    if (await this.reattach(signal)) await settleIncoming(this.#hold.must().client, signal);
     await removeCredentials(this.#credentials, 'server');
     await unmark(this.#options.guestDir);
   }
@@ -238,21 +231,22 @@ export class QemuDestination implements DestinationSession {
     const { guestDir } = this.#options;
     const marked = await isMarked(guestDir);
     // Without either, it is somebody else's.
-    if (this.#handle === undefined && !marked) return;
-    const handle = await findStarted(this.#options, this.#handle);
-    // A mark alone may have outlived its migration: a guest that runs is never taken for a remainder.
-    const status = this.#ours ? undefined : await this.status(signal).catch(() => undefined);
-    if (status?.run === 'running') return;
-    this.#letGo();
+    if (this.#hold.handle === undefined && !marked) return;
+    const handle = await findStarted(this.#options, this.#hold.handle);
+    if (handle !== undefined && !this.#ours) {
+      this.#hold.handle = handle;
+      // A mark alone may have outlived its migration: a guest that runs, or cannot be asked, is no remainder.
+      if ((await this.status(signal)).run === 'running') return;
+    }
+    this.#hold.letGo();
     if (handle !== undefined) await killProcess(handle, END_MS, signal);
     await removeCredentials(this.#credentials, 'server');
     await rm(guestDir, { recursive: true, force: true });
-    this.#handle = undefined;
+    this.#hold.handle = undefined;
   }
 
   async close(): Promise<void> {
-    this.#letGo();
-    this.#listeners.clear();
+    this.#hold.close();
   }
 
   async #match({ description, stream, disks }: Wanted, signal: AbortSignal): Promise<Match> {
@@ -261,40 +255,9 @@ export class QemuDestination implements DestinationSession {
     return matchHost(description, stream, this.#options, host, signal);
   }
 
-  async #hold(handle: GuestHandle, client: QmpClient, signal: AbortSignal, fresh = false) {
-    this.#handle = handle;
-    this.#client = client;
-    const watch = new MonitorWatch(client, 'destination', fresh);
-    this.#watch = watch;
-    await watch.begin(signal);
-    for (const listener of this.#listeners) watch.on(listener);
-  }
-
-  async #attached(signal: AbortSignal): Promise<void> {
-    if (await this.reattach(signal)) return;
-    throw this.#lost('its process has ended');
-  }
-
   async #incoming(signal: AbortSignal) {
-    if (!(await this.reattach(signal)) || this.#handle === undefined) return undefined;
-    return { client: this.#held().client, pid: this.#handle.pid };
-  }
-
-  #held(): { client: QmpClient; watch: MonitorWatch } {
-    const client = this.#client;
-    const watch = this.#watch;
-    if (client === undefined || watch === undefined) throw this.#lost('it has not been started');
-    return { client, watch };
-  }
-
-  #letGo(): void {
-    this.#watch?.close();
-    this.#watch = undefined;
-    this.#client = undefined;
-  }
-
-  #lost(reason: string): Error {
-    const { guest } = this.#options;
-    return godwitError('GODWIT_HYPERVISOR_LOST', { side: 'destination', guest, reason });
+    const hold = this.#hold;
+    if (!(await hold.reattach(signal)) || hold.handle === undefined) return undefined;
+    return { client: hold.must().client, pid: hold.handle.pid };
   }
 }

@@ -1,6 +1,8 @@
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
+import { lifeOf } from '../../host/life.ts';
+import type { Life } from '../../host/life.ts';
 import type { FrozenImage } from '../port/disks.ts';
 import type {
   DestinationOptions,
@@ -17,7 +19,7 @@ import type { QemuProgram } from './binaries.ts';
 import { QemuDestination } from './destination.ts';
 import { candidatesOf, discoverGuests } from './guest/discover.ts';
 import { offerFrozen } from './frozen.ts';
-import { readProcess } from './guest/process.ts';
+import { monitorProcess, processOf } from './guest/process.ts';
 import { ImageStore } from './images.ts';
 import { relaunch } from './relaunch.ts';
 import { connectMonitor } from './qmp/connect.ts';
@@ -36,6 +38,8 @@ export interface QemuDriverOptions {
   readonly binaries: readonly string[];
   /** What was found out about programs and images, kept between processes (0700). */
   readonly cacheDir: string;
+  /** How long a QEMU may take to end once its monitor has closed, ms. */
+  readonly endsMs?: number;
 }
 
 /** QEMU over QMP: Godwit owns each step and the data path. */
@@ -71,27 +75,27 @@ export class QemuDriver implements Driver {
     return discoverGuests(options, signal);
   }
 
+  life(handle: GuestHandle): Promise<Life> {
+    return Promise.resolve(lifeOf(handle));
+  }
+
   async openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession> {
-    const process = await readProcess(guest.pid);
-    if (process?.startTicks !== guest.startTicks) {
-      throw godwitError('GODWIT_HYPERVISOR_LOST', {
-        side: 'source',
-        guest: guest.name,
-        reason: `process ${guest.pid} has ended`,
-      });
-    }
+    const { host, endsMs } = this.#options;
+    const process = await processOf(guest, 'source', host);
     const owner = {
-      host: this.#options.host,
+      host,
       guest: guest.name,
       side: 'source' as const,
       path: guest.monitor,
+      process: monitorProcess(guest),
+      ...(endsMs === undefined ? {} : { endsMs }),
     };
     const client = await connectMonitor(owner, GREETING_MS, signal);
     try {
       const watch = new MonitorWatch(client, 'source');
       await watch.begin(signal);
       const sockets = candidatesOf([process], [])[0]?.sockets ?? [];
-      return new QemuSource(guest, client, { watch, images: this.#images, sockets });
+      return new QemuSource(guest, client, { host, watch, images: this.#images, sockets });
     } catch (error) {
       client.close();
       throw error;
@@ -102,6 +106,7 @@ export class QemuDriver implements Driver {
     const session = new QemuDestination(options, {
       programs: (signal) => this.#programs(signal),
       images: this.#images,
+      endsMs: this.#options.endsMs,
     });
     if (options.handle !== undefined) {
       await session.reattach(AbortSignal.timeout(GREETING_MS)).catch(() => false);

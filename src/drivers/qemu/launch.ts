@@ -4,24 +4,27 @@ import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, hasCode } from '../../errors.ts';
 import type { GuestHandle } from '../port/driver.ts';
-import { isAlive, startTicksOf } from '../../host/process.ts';
-import { readProcess, waitForExit } from './guest/process.ts';
+import { lifeOf, lifeOfPid } from '../../host/life.ts';
+import { bootId, startTicksOf } from '../../host/process.ts';
+import { monitorProcess, readProcess } from './guest/process.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { connectMonitor } from './qmp/connect.ts';
+import { judgeEnd, unreachable } from './qmp/end.ts';
+import type { MonitorOwner } from './qmp/end.ts';
 import { LOG_FILE, PID_FILE, QMP_SOCKET } from './spec/names.ts';
 import { confined } from './user/confine.ts';
 
 const START_MS = 10_000;
 const GREETING_MS = 5000;
 const POLL_MS = 3;
-/** One that ends lets go of its monitor before the kernel has taken its memory apart. */
-const ENDS_MS = 5000;
 const LOG_TAIL_BYTES = 2048;
 
 export interface Place {
   readonly host: string;
   readonly guest: string;
   readonly guestDir: string;
+  /** How long its process may take to end once its monitor has closed, ms. */
+  readonly endsMs?: number | undefined;
 }
 
 export interface Started {
@@ -61,7 +64,12 @@ export async function launch(
     const { pid } = child;
     if (pid === undefined) return await failed.promise;
     const startTicks = startTicksOf(pid);
-    const handle = handleOf(place, pid, startTicks ?? 0);
+    if (startTicks === undefined) {
+      // Nobody could tell it from a later process: it is ended while it is still our child, and holds no guest.
+      child.kill('SIGKILL');
+      return await failed.promise;
+    }
+    const handle = handleOf(place, pid, startTicks);
     onProcess(handle);
     const client = await withDeadline('the start of QEMU', START_MS, signal, (inner) =>
       Promise.race([connectWhenReady(place, handle, inner), failed.promise]),
@@ -74,17 +82,18 @@ export async function launch(
 
 function handleOf(place: Place, pid: number, startTicks: number): GuestHandle {
   const monitor = path.join(place.guestDir, QMP_SOCKET);
-  return { driver: 'qemu', name: place.guest, pid, startTicks, monitor };
+  return { driver: 'qemu', name: place.guest, pid, startTicks, bootId: bootId(), monitor };
+}
+
+/** For the words of errors, and for the proof that the process has ended. */
+export function ownerOf({ host, guest, endsMs }: Place, handle: GuestHandle): MonitorOwner {
+  const owner = { host, guest, side: 'destination', process: monitorProcess(handle) } as const;
+  return endsMs === undefined ? owner : { ...owner, endsMs };
 }
 
 /** Connects to the monitor of a process that has been started already. */
 async function attach(place: Place, handle: GuestHandle, signal: AbortSignal): Promise<QmpClient> {
-  const address = {
-    host: place.host,
-    guest: place.guest,
-    side: 'destination' as const,
-    path: handle.monitor,
-  };
+  const address = { ...ownerOf(place, handle), path: handle.monitor };
   return connectMonitor(address, GREETING_MS, signal);
 }
 
@@ -104,7 +113,7 @@ async function connectWhenReady(
         return await attach(place, handle, signal);
       } catch (error) {
         // Between making the socket and listening on it there is a moment.
-        if (!hasCode(error, 'GODWIT_HYPERVISOR_LOST')) throw error;
+        if (!hasCode(error, 'GODWIT_MONITOR_UNREACHABLE')) throw error;
       }
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -113,40 +122,61 @@ async function connectWhenReady(
 
 /**
  * Takes hold of the process that a former mover started; undefined when there is none, or it was about to end and has.
- * One that nobody answers for and that stays is GODWIT_HYPERVISOR_LOST, as its guest may run.
+ * One that nobody answers for and that stays is GODWIT_MONITOR_UNREACHABLE, as its guest may run.
  */
 export async function attachStarted(
   place: Place,
   known: GuestHandle | undefined,
   signal: AbortSignal,
-  endsMs = ENDS_MS,
 ): Promise<Started | undefined> {
   const handle = await findStarted(place, known);
   if (handle === undefined) return undefined;
   try {
     return { handle, client: await attach(place, handle, signal) };
   } catch (error) {
-    if (!hasCode(error, 'GODWIT_HYPERVISOR_LOST')) throw error;
-    await waitForExit(handle, endsMs, signal).catch((late: unknown) => {
-      throw hasCode(late, 'GODWIT_DEADLINE') ? error : late;
-    });
-    return undefined;
+    if (hasCode(error, 'GODWIT_HYPERVISOR_LOST')) return undefined;
+    if (!hasCode(error, 'GODWIT_MONITOR_UNREACHABLE')) throw error;
+    const reason = String(error.facts['reason'] ?? '');
+    const judged = await judgeEnd(ownerOf(place, handle), reason, error, signal);
+    if (judged.code === 'GODWIT_HYPERVISOR_LOST') return undefined;
+    throw judged;
   }
 }
 
-/** The process that a former mover started in this directory, if it still lives. */
+/**
+ * The process that a former mover started in this directory, if it is not gone by the kernel's word. GODWIT_MONITOR_UNREACHABLE
+ * where its pid file names a process that cannot be seen.
+ */
 export async function findStarted(
   place: Place,
   known: GuestHandle | undefined,
 ): Promise<GuestHandle | undefined> {
-  if (known !== undefined && isAlive(known)) return known;
-  const pid = Number(await readFile(path.join(place.guestDir, PID_FILE), 'utf8').catch(() => ''));
-  if (!Number.isSafeInteger(pid) || pid <= 1) return undefined;
-  const process = await readProcess(pid);
+  if (known !== undefined && lifeOf(known).state !== 'gone') return known;
+  const pid = await startedPid(place);
+  if (pid === undefined || lifeOfPid(pid).state === 'gone') return undefined;
+  const process = await readProcess(pid).catch((cause: unknown) => {
+    const { host, guest } = place;
+    throw unreachable(
+      { host, guest, side: 'destination' },
+      `process ${pid} of its pid file cannot be seen`,
+      cause,
+    );
+  });
   const monitor = path.join(place.guestDir, QMP_SOCKET);
   // A pid may have been given to another program meanwhile; its command line names our directory.
   if (process?.argv.some((word) => word.startsWith(`unix:${monitor},`)) !== true) return undefined;
   return handleOf(place, pid, process.startTicks);
+}
+
+async function startedPid(place: Place): Promise<number | undefined> {
+  const file = path.join(place.guestDir, PID_FILE);
+  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return '';
+    const { host, guest } = place;
+    throw unreachable({ host, guest, side: 'destination' }, 'its pid file cannot be read', cause);
+  });
+  const pid = Number(text);
+  return Number.isSafeInteger(pid) && pid > 1 ? pid : undefined;
 }
 
 /** The last lines of the hypervisor's log. */

@@ -5,7 +5,8 @@ import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import type { GuestHandle, Launch } from '../port/driver.ts';
 import { readBlocks } from './guest/blocks.ts';
-import { startTicksOf } from '../../host/process.ts';
+import { lifeOf } from '../../host/life.ts';
+import { bootId, startTicksOf } from '../../host/process.ts';
 import { listQemuProcesses, readProcess } from './guest/process.ts';
 import type { QemuProcess } from './guest/process.ts';
 import { connectMonitor } from './qmp/connect.ts';
@@ -92,7 +93,7 @@ async function whyNoPort(argv: readonly string[]): Promise<string | undefined> {
   return undefined;
 }
 
-/** Starts it, or finds that it was started, and returns once it runs. */
+/** Starts it, or finds that it was started, and returns once it runs. GODWIT_RESTART unless the old one is known to be gone. */
 export async function relaunch(
   host: string,
   old: GuestHandle,
@@ -100,11 +101,16 @@ export async function relaunch(
   signal: AbortSignal,
 ): Promise<GuestHandle> {
   return withDeadline(`the new start of ${old.name}`, START_MS, signal, async (inner) => {
+    const life = lifeOf(old);
+    if (life.state !== 'gone') {
+      const reason = life.state === 'unknown' ? life.reason : 'its QEMU has not ended';
+      throw godwitError('GODWIT_RESTART', { guest: old.name, host, reason });
+    }
     const running = await startedAlready(old, launch, inner);
     const { pid, startTicks } = running ?? (await start(host, old, launch));
-    const handle = { ...old, pid, startTicks };
+    const handle = { ...old, pid, startTicks, bootId: bootId() };
     for (;;) {
-      if (startTicksOf(pid) !== startTicks) throw await ended(host, old, launch);
+      if (lifeOf(handle).state === 'gone') throw await ended(host, old, launch);
       if (await runs(host, handle, inner)) return handle;
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       inner.throwIfAborted();
@@ -140,7 +146,11 @@ async function start(
     const failed = new Promise<never>((_, reject) => child.once('error', reject));
     child.unref();
     if (child.pid === undefined) return await failed;
-    return { pid: child.pid, startTicks: startTicksOf(child.pid) ?? 0 };
+    const startTicks = startTicksOf(child.pid);
+    if (startTicks !== undefined) return { pid: child.pid, startTicks };
+    // Nobody could tell it from a later process: it is ended while it is still our child.
+    child.kill('SIGKILL');
+    throw await ended(host, old, { binary });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw godwitError('GODWIT_RESTART', { guest: old.name, host, reason }, { cause });
@@ -154,7 +164,11 @@ function logOf({ monitor }: GuestHandle): string {
   return path.join(path.dirname(monitor), LOG_FILE);
 }
 
-async function ended(host: string, old: GuestHandle, { binary }: Launch): Promise<Error> {
+async function ended(
+  host: string,
+  old: GuestHandle,
+  { binary }: Pick<Launch, 'binary'>,
+): Promise<Error> {
   const text = await readFile(logOf(old), 'utf8').catch(() => '');
   const tail = text.trim().split('\n').slice(-3).join('; ').slice(-400);
   const reason = `${binary} ended at once${tail === '' ? '' : `: ${tail}`}`;

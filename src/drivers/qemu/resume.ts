@@ -18,7 +18,7 @@ const POLL_MS = 1;
  */
 export async function untilLoaded(
   client: Monitor,
-  lost: (reason: string) => Error,
+  lost: (reason: string) => Promise<Error>,
   signal: AbortSignal,
 ): Promise<void> {
   for (;;) {
@@ -28,7 +28,7 @@ export async function untilLoaded(
   }
   const stream = await client.query('query-migrate', {}, answers.migrationState, signal);
   // It is about to end.
-  if (stream.status === 'failed') throw lost('the stream broke before the guest could run');
+  if (stream.status === 'failed') throw await lost('the stream broke before the guest could run');
 }
 
 /** QEMU says that its stream has failed a moment before it runs its guest again by itself. */
@@ -54,7 +54,7 @@ export async function stop(client: Monitor, signal: AbortSignal): Promise<void> 
 export async function resume(
   client: Monitor,
   watch: Events,
-  lost: (reason: string) => Error,
+  lost: (reason: string) => Promise<Error>,
   signal: AbortSignal,
 ): Promise<void> {
   await withDeadline('resuming the guest', RESUME_MS, signal, async (inner) => {
@@ -71,6 +71,6 @@ export async function resume(
     // Where it does not run yet, its last state is still on its way in; it starts by itself then.
     const answered = told.then(([, { running }]) => running || Promise.race([runs, fails]));
     if (!(await Promise.race([runs, answered])))
-      throw lost('the stream broke before the guest could run');
+      throw await lost('the stream broke before the guest could run');
   });
 }

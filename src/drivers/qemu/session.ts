@@ -1,4 +1,5 @@
-import { toGodwitError } from '../../errors.ts';
+import { hasCode } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
 import type { HypervisorEvent, HypervisorStatus } from '../port/driver.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
@@ -21,6 +22,9 @@ export class MonitorWatch {
   #lastRun: HypervisorEvent | undefined;
   #lastStream: HypervisorEvent | undefined;
   #lost: HypervisorEvent | undefined;
+  /** The connection is gone, and the process is not known to be. */
+  #cut: GodwitError | undefined;
+  readonly #onCut = new Set<(error: GodwitError) => void>();
   #closing = false;
   /** Set while an event waits for its reason; later ones queue behind it. */
   #queue: Promise<void> | undefined;
@@ -35,16 +39,17 @@ export class MonitorWatch {
     client.onEvent((event) => this.#hear(event));
     client.onClose((error) => {
       if (this.#closing) return;
-      this.#after(() => this.#emit({ type: 'lost', reason: String(error.facts['reason'] ?? '') }));
+      this.#after(() => this.#end(error));
     });
   }
 
   /**
    * QEMU says RESUME before the first processor of its guest runs, and what it said is read before its end is heard. So
-   * a monitor that was there from the start and has ended without that word shows that the guest never ran.
+   * a monitor that was there from the start and has ended with its process, without that word, shows that the guest never
+   * ran. One whose connection ended before its process may have said it to nobody.
    */
   get mayHaveRun(): boolean {
-    return this.#mayHaveRun || !this.#client.closed;
+    return this.#mayHaveRun || !this.#client.endedWithProcess;
   }
 
   /** The stream as the last event told it: known also while QEMU answers no question. */
@@ -71,9 +76,6 @@ export class MonitorWatch {
   }
 
   async status(signal: AbortSignal): Promise<HypervisorStatus> {
-    if (this.#client.closed) {
-      return { run: 'gone', stream: 'none', reason: 'the connection to its monitor is gone' };
-    }
     try {
       const [run, migration] = await Promise.all([
         this.#client.query('query-status', {}, answers.runStatus, signal),
@@ -82,8 +84,8 @@ export class MonitorWatch {
       return statusOf(run.status, migration, this.#side);
     } catch (error) {
       signal.throwIfAborted();
-      if (!this.#client.closed) throw error;
-      return { run: 'gone', stream: 'none', reason: toGodwitError(error).message };
+      if (!hasCode(error, 'GODWIT_HYPERVISOR_LOST')) throw error;
+      return { run: 'gone', stream: 'none', reason: error.message };
     }
   }
 
@@ -91,7 +93,17 @@ export class MonitorWatch {
     return this.#client.query('query-migrate', {}, answers.migrationState, signal);
   }
 
-  /** Resolves with the first event that `wanted` accepts, also one that is already so. */
+  /** Calls back once, when the connection is gone while the process may go on; at once if that is so. */
+  onCut(listener: (error: GodwitError) => void): () => void {
+    if (this.#cut !== undefined) listener(this.#cut);
+    this.#onCut.add(listener);
+    return () => this.#onCut.delete(listener);
+  }
+
+  /**
+   * Resolves with the first event that `wanted` accepts, also one that is already so, or with `lost`. Rejects with
+   * GODWIT_MONITOR_UNREACHABLE where no event will come any more.
+   */
   async until(
     wanted: (event: HypervisorEvent) => boolean,
     signal: AbortSignal,
@@ -103,10 +115,12 @@ export class MonitorWatch {
     const stop = this.on((event) => {
       if (wanted(event) || event.type === 'lost') resolve(event);
     });
+    const stopCut = this.onCut(reject);
     try {
       return await promise;
     } finally {
       stop();
+      stopCut();
       signal.removeEventListener('abort', onAbort);
     }
   }
@@ -119,6 +133,7 @@ export class MonitorWatch {
   close(): void {
     this.#closing = true;
     this.#listeners.clear();
+    this.#onCut.clear();
     this.#client.close();
   }
 
@@ -174,6 +189,16 @@ export class MonitorWatch {
       if (this.#queue === queued) this.#queue = undefined;
     });
     this.#queue = queued;
+  }
+
+  #end(error: GodwitError): void {
+    if (this.#closing) return;
+    if (hasCode(error, 'GODWIT_HYPERVISOR_LOST')) {
+      return this.#emit({ type: 'lost', reason: String(error.facts['reason'] ?? '') });
+    }
+    this.#cut = error;
+    for (const listener of this.#onCut) listener(error);
+    this.#onCut.clear();
   }
 
   #emit(event: HypervisorEvent): void {

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { withDeadline } from '../../deadline.ts';
 import { systemClock } from '../../clock.ts';
-import { godwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
@@ -16,8 +16,8 @@ import type {
 import { readAbilities } from './abilities.ts';
 import { nicsWithPorts, tapsOf } from './guest/attachments.ts';
 import { readFacts, readNetwork } from './guest/facts.ts';
-import { isAlive } from '../../host/process.ts';
-import { killProcess, readProcess, waitForExit } from './guest/process.ts';
+import { lifeOf } from '../../host/life.ts';
+import { killProcess, processOf, waitForExit } from './guest/process.ts';
 import type { ImageStore } from './images.ts';
 import { blockedChecks, inspectFacts } from './inspect.ts';
 import { QemuDiskSource } from './mirror/disk-source.ts';
@@ -66,6 +66,7 @@ export class QemuSource implements SourceSession {
   readonly #watch: MonitorWatch;
   readonly #images: ImageStore;
   readonly #sockets: readonly string[];
+  readonly #host: string;
   #setup: StreamSetup | undefined;
   /** Parameters as they were found, to be put back. */
   #found: Parameters | undefined;
@@ -76,20 +77,25 @@ export class QemuSource implements SourceSession {
   constructor(
     handle: GuestHandle,
     client: QmpClient,
-    parts: { watch: MonitorWatch; images: ImageStore; sockets: readonly string[] },
+    parts: { host: string; watch: MonitorWatch; images: ImageStore; sockets: readonly string[] },
   ) {
     this.handle = handle;
+    this.#host = parts.host;
     this.#client = client;
     this.#watch = parts.watch;
     this.#images = parts.images;
     this.#sockets = parts.sockets;
-    const live = (signal: AbortSignal) => liveNodes(client, handle, signal);
+    const live = (signal: AbortSignal) => liveNodes(client, handle, parts.host, signal);
     this.disks = new QemuDiskSource(handle.name, client, parts.images, live);
-    this.relocator = new QemuRelocator(handle, client);
+    this.relocator = new QemuRelocator(handle, client, parts.host);
   }
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {
     return this.#watch.on(listener);
+  }
+
+  onUnreachable(listener: (error: GodwitError) => void): () => void {
+    return this.#watch.onCut(listener);
   }
 
   status(signal: AbortSignal): Promise<HypervisorStatus> {
@@ -101,21 +107,16 @@ export class QemuSource implements SourceSession {
   }
 
   async inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {
-    const { name, pid } = this.handle;
-    const process = await readProcess(pid);
-    if (process === undefined) {
-      const reason = 'its process has ended';
-      throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: name, reason });
-    }
+    const process = await processOf(this.handle, 'source', this.#host);
     const [facts, abilities] = await Promise.all([
       readFacts(this.#client, process, signal),
       readAbilities(this.#client, stream, signal),
     ]);
     this.#memoryBytes = facts.memoryBytes;
     const images = { store: this.#images, signal };
-    const found = await inspectFacts(name, facts, abilities, stream, images);
+    const found = await inspectFacts(this.handle.name, facts, abilities, stream, images);
     const nics = nicsWithPorts(facts);
-    const checks = [...found.checks, ...blockedChecks(name, facts.blockedReasons)];
+    const checks = [...found.checks, ...blockedChecks(this.handle.name, facts.blockedReasons)];
     return { ...found, checks, nics };
   }
 
@@ -255,8 +256,8 @@ export class QemuSource implements SourceSession {
 
   async quit(signal: AbortSignal): Promise<void> {
     this.#watch.expectEnd();
-    if (isAlive(this.handle)) {
-      // Its answer may be lost in its end.
+    if (lifeOf(this.handle).state !== 'gone') {
+      // QEMU may exit before its answer arrives.
       await this.#client.request('quit', {}, signal).catch(() => undefined);
       await waitForExit(this.handle, QUIT_MS, signal).catch(() =>
         killProcess(this.handle, QUIT_MS, signal),

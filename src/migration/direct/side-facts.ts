@@ -28,8 +28,8 @@ export function sourceFacts(
 
 /** What is seen of a destination besides its journal's state. */
 export interface DestinationSight {
-  /** The process of its handle lives. */
-  readonly alive: boolean;
+  /** Of its hypervisor, as the driver judges it; only `gone` is proof that nothing runs. */
+  readonly life: 'alive' | 'gone' | 'unknown';
   /** Of the last `armed` in its journal; undefined where it was never armed. */
   readonly armedBootId: string | undefined;
   /** Of this host now. */
@@ -37,7 +37,7 @@ export interface DestinationSight {
 }
 
 /**
- * The destination's mover records what its hypervisor says; whether the process lives is asked by who calls.
+ * The destination's mover records what its hypervisor says; whether it lives is asked by who calls.
  * A destination that was armed in an earlier boot may have lost the record that it ran: it is unsure.
  */
 export function destinationFacts(
@@ -48,13 +48,13 @@ export function destinationFacts(
     return { right: 'none', hypervisor: 'none', complete: false, postcopy: false, unsure: false };
   }
   const { handle, hypervisor: told, right, unsure, admission, hasRun } = state;
-  const { alive, armedBootId, bootId } = sight;
+  const { life, armedBootId, bootId } = sight;
   const kept = state.stage === 'preparing' || state.stage === 'prepared' || right === 'running';
-  const hypervisor = !kept || handle === undefined ? 'none' : alive ? wordFor(told) : 'gone';
+  const hypervisor = !kept || handle === undefined ? 'none' : wordFor(told, life);
   return {
     right,
     hypervisor,
-    complete: alive && (told === 'paused' || told === 'running'),
+    complete: life === 'alive' && (told === 'paused' || told === 'running'),
     postcopy: told === 'postcopy' || told === 'postcopy-paused',
     unsure: unsure || (right === 'armed' && !knowsItNeverRan(right, armedBootId, bootId)),
     hasRun,
@@ -62,7 +62,12 @@ export function destinationFacts(
   };
 }
 
-function wordFor(told: DestinationState['hypervisor']): SideView['hypervisor'] {
+/** A stream that failed, or a mover that heard nothing more, is no proof of the end of a hypervisor that lives. */
+function wordFor(
+  told: DestinationState['hypervisor'],
+  life: DestinationSight['life'],
+): SideView['hypervisor'] {
+  if (life !== 'alive') return life;
   switch (told) {
     case 'postcopy':
     case 'postcopy-paused':
@@ -71,7 +76,8 @@ function wordFor(told: DestinationState['hypervisor']): SideView['hypervisor'] {
     case 'none':
     case 'incoming':
     case 'paused':
-    case 'gone':
       return told;
+    case 'gone':
+      return 'unknown';
   }
 }

@@ -14,6 +14,8 @@ export const guestHandle = z.object({
   name: z.string().min(1).max(128),
   pid: z.number().int().positive(),
   startTicks: z.number().int().nonnegative(),
+  /** Of the host, when it was started. Absent in records of earlier versions: pid and start time alone are compared then. */
+  bootId: z.string().max(64).optional(),
   monitor: z.string().max(4096),
 });
 

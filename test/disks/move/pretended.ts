@@ -117,7 +117,7 @@ export class PretendedHost {
       clock: { ...systemClock, sleep: async () => this.write() },
       log: silentLog,
       journal: opened.journal,
-      isAlive: () => this.alive,
+      life: async () => (this.alive ? { state: 'alive' } : { state: 'gone', reason: 'it ended' }),
       hold: async () => ({ relocator: this.relocator(), close: async () => {} }),
     });
     this.#move = move;

@@ -18,10 +18,10 @@ describe('the process that a former mover started', () => {
     assert.equal(await attachStarted(place, handle, context.signal), undefined);
   });
 
-  test('is lost, and not gone, when nobody answers at its monitor and it stays', async (context) => {
+  test('is out of reach, and not gone, when nobody answers at its monitor and it stays', async (context) => {
     const { place, handle } = await silent(context);
-    await assert.rejects(attachStarted(place, handle, context.signal, 30), {
-      code: 'GODWIT_HYPERVISOR_LOST',
+    await assert.rejects(attachStarted({ ...place, endsMs: 30 }, handle, context.signal), {
+      code: 'GODWIT_MONITOR_UNREACHABLE',
     });
   });
 

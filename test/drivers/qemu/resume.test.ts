@@ -7,7 +7,7 @@ type Monitor = Parameters<typeof resume>[0];
 type Events = Parameters<typeof resume>[1];
 
 const never = new Promise<never>(() => {});
-const lost = (reason: string): Error => new Error(reason);
+const lost = async (reason: string): Promise<Error> => new Error(reason);
 const signal = AbortSignal.timeout(20_000);
 
 /** A QEMU that answers `cont` so, and says of its guest what `runs` gives. */

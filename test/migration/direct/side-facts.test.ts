@@ -36,9 +36,10 @@ const anyLater: fc.Arbitrary<DestinationEvent> = fc.oneof(
   ),
 );
 
-function facts(events: readonly DestinationEvent[], alive = true, bootId = 'boot-1') {
+function facts(events: readonly DestinationEvent[], isAlive = true, bootId = 'boot-1') {
+  const life = isAlive ? 'alive' : 'gone';
   const armedBootId = events.findLast((event) => event.type === 'armed')?.bootId;
-  return destinationFacts(replayDestination(events), { alive, armedBootId, bootId });
+  return destinationFacts(replayDestination(events), { life, armedBootId, bootId });
 }
 
 describe('what a side of a migration tells of itself', () => {
@@ -56,6 +57,20 @@ describe('what a side of a migration tells of itself', () => {
   test('a guest that was committed and has ended may have run, and its journal does not say so', () => {
     const told = facts([...prepared, committed], false);
     assert.partialDeepStrictEqual(told, { right: 'running', hypervisor: 'gone', hasRun: false });
+  });
+
+  test('a hypervisor is gone only by proof, whatever the journal heard of it', () => {
+    fc.assert(
+      fc.property(fc.array(anyLater, { maxLength: 8 }), (later) => {
+        const state = replayDestination([...prepared, committed, ...later]);
+        for (const life of ['alive', 'unknown'] as const) {
+          const sight = { life, armedBootId: 'boot-1', bootId: 'boot-1' };
+          const { hypervisor, complete } = destinationFacts(state, sight);
+          assert.notEqual(hypervisor, 'gone');
+          if (life === 'unknown') assert.equal(complete, false);
+        }
+      }),
+    );
   });
 
   test('whatever follows, a destination whose guest ran says so for good', () => {

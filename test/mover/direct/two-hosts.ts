@@ -107,6 +107,7 @@ export class TwoHosts {
       capabilities: driver.capabilities,
       hypervisors: (signal) => driver.hypervisors(signal),
       discover: (options, signal) => driver.discover(options, signal),
+      life: (handle) => driver.life(handle),
       openSource: async (guest, signal) =>
         this.#watched(await driver.openSource(guest, signal), 'source', life),
       openDestination: async (options) =>

@@ -143,7 +143,7 @@ async function ask(
     return { info: fromFacts(base, facts), handle };
   } catch (error) {
     signal.throwIfAborted();
-    if (hasCode(error, 'GODWIT_GUEST_MANAGED', 'GODWIT_HYPERVISOR_LOST')) return undefined;
+    if (hasCode(error, 'GODWIT_GUEST_MANAGED', 'GODWIT_MONITOR_UNREACHABLE')) return undefined;
     if (!hasCode(error, 'GODWIT_HYPERVISOR', 'GODWIT_PROTOCOL_INVALID', 'GODWIT_DEADLINE')) {
       throw error;
     }
@@ -155,8 +155,8 @@ async function ask(
 
 function handleOf(candidate: Candidate, socket: string | undefined): GuestHandle | undefined {
   if (socket === undefined) return undefined;
-  const { pid, startTicks } = candidate.process;
-  return { driver: 'qemu', name: candidate.name, pid, startTicks, monitor: socket };
+  const { pid, startTicks, bootId } = candidate.process;
+  return { driver: 'qemu', name: candidate.name, pid, startTicks, bootId, monitor: socket };
 }
 
 /** What the command line tells; enough for a guest whose monitor is not ours to touch. Pure. */

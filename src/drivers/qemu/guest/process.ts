@@ -1,11 +1,15 @@
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
-import { isAlive, startTicksOf } from '../../../host/process.ts';
-import type { ProcessIdentity } from '../../../host/process.ts';
+import { isEnding, lifeOf, lifeOfPid } from '../../../host/life.ts';
+import type { BootProcess } from '../../../host/life.ts';
+import { bootId, startTicksOf } from '../../../host/process.ts';
+import type { GuestHandle } from '../../port/driver.ts';
+import { judgeEnd } from '../qmp/end.ts';
+import type { MonitorOwner, MonitorProcess } from '../qmp/end.ts';
 
 /** A QEMU process of this host (of our network namespace), as the kernel shows it. */
-export interface QemuProcess extends ProcessIdentity {
+export interface QemuProcess extends BootProcess {
   /** The program, `/usr/bin/qemu-system-x86_64`; empty when it may not be read. */
   readonly binary: string;
   readonly argv: readonly string[];
@@ -14,7 +18,10 @@ export interface QemuProcess extends ProcessIdentity {
 
 const MAX_COMMAND_LINE = 1024 * 1024;
 
-/** Every QEMU system emulator in our network namespace. Processes that end meanwhile are left out. */
+/**
+ * Every QEMU system emulator in our network namespace. Processes that end meanwhile are left out, and those of other users
+ * that we may not see; one that cannot be read for another reason is an error, as what is not listed may be started again.
+ */
 export async function listQemuProcesses(signal: AbortSignal): Promise<QemuProcess[]> {
   const ours = await readlink('/proc/self/ns/net');
   const entries = await readdir('/proc');
@@ -31,27 +38,63 @@ async function lookAt(pid: number, namespace: string): Promise<QemuProcess | und
     if (!/^(qemu|kvm)/.test(command)) return undefined;
     if ((await readlink(`/proc/${pid}/ns/net`)) !== namespace) return undefined;
     return await readProcess(pid);
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (isForbidden(error) || lifeOfPid(pid).state === 'gone') return undefined;
+    throw error;
   }
 }
 
-/** Undefined when there is no such process, or it is no system emulator. */
+/** Undefined when there is no such process, or it is no system emulator; throws where that cannot be seen. */
 export async function readProcess(pid: number): Promise<QemuProcess | undefined> {
   try {
     const startTicks = startTicksOf(pid);
+    const boot = bootId();
     const [raw, binary, cwd] = await Promise.all([
       readFile(`/proc/${pid}/cmdline`),
       readlink(`/proc/${pid}/exe`).catch(() => ''),
       readlink(`/proc/${pid}/cwd`).catch(() => '/'),
     ]);
-    if (startTicks === undefined || raw.length > MAX_COMMAND_LINE) return undefined;
     const argv = splitCommandLine(raw);
     if (!isSystemEmulator(argv[0] ?? '', binary)) return undefined;
-    return { pid, startTicks, binary: binary.replace(/ \(deleted\)$/, ''), argv, cwd };
-  } catch {
-    return undefined;
+    if (raw.length > MAX_COMMAND_LINE) return undefined;
+    if (startTicks === undefined) return unseen(pid);
+    const program = binary.replace(/ \(deleted\)$/, '');
+    return { pid, startTicks, bootId: boot, binary: program, argv, cwd };
+  } catch (error) {
+    if (lifeOfPid(pid).state === 'gone') return undefined;
+    throw error;
   }
+}
+
+function unseen(pid: number): undefined {
+  if (lifeOfPid(pid).state === 'gone') return undefined;
+  throw godwitError('GODWIT_INTERNAL', { what: `what runs as process ${pid} cannot be read` });
+}
+
+function isForbidden(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^(EACCES|EPERM)$/.test(String(error.code));
+}
+
+/** What a connection to that process's monitor asks the kernel when it ends. */
+export function monitorProcess(identity: BootProcess): MonitorProcess {
+  return { life: () => lifeOf(identity), isEnding: () => isEnding(identity) };
+}
+
+/**
+ * The process of a handle. GODWIT_HYPERVISOR_LOST where it is gone, GODWIT_MONITOR_UNREACHABLE where that, or what it is,
+ * cannot be seen.
+ */
+export async function processOf(
+  handle: GuestHandle,
+  side: MonitorOwner['side'],
+  host: string,
+): Promise<QemuProcess> {
+  const life = lifeOf(handle);
+  const owner = { host, guest: handle.name, side, process: monitorProcess(handle) };
+  if (life.state !== 'alive') throw await judgeEnd({ ...owner, endsMs: 0 }, life.reason);
+  const process = await readProcess(handle.pid).catch(() => undefined);
+  if (process?.startTicks === handle.startTicks) return process;
+  throw await judgeEnd(owner, `its process ${handle.pid} could not be read`);
 }
 
 export function splitCommandLine(raw: Buffer): string[] {
@@ -65,14 +108,14 @@ export function isSystemEmulator(command: string, binary: string): boolean {
   );
 }
 
-/** Resolves once the process is gone; GODWIT_DEADLINE when it stays. */
+/** Resolves once the process is gone by the kernel's word; GODWIT_DEADLINE when it stays, or cannot be seen. */
 export async function waitForExit(
-  identity: ProcessIdentity,
+  identity: BootProcess,
   deadlineMs: number,
   signal: AbortSignal,
 ): Promise<void> {
   const until = performance.now() + deadlineMs;
-  while (isAlive(identity)) {
+  while (lifeOf(identity).state !== 'gone') {
     signal.throwIfAborted();
     if (performance.now() > until) {
       throw godwitError('GODWIT_DEADLINE', {
@@ -84,17 +127,23 @@ export async function waitForExit(
   }
 }
 
-/** Ends the process for good; nothing when it is gone or another now has its pid. */
+/**
+ * Ends the process for good; nothing when it is gone. GODWIT_DEADLINE, with nothing done, where it cannot be seen whether
+ * the process with that pid is still this one.
+ */
 export async function killProcess(
-  identity: ProcessIdentity,
+  identity: BootProcess,
   deadlineMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!isAlive(identity)) return;
-  try {
-    process.kill(identity.pid, 'SIGKILL');
-  } catch (error) {
-    if (!isNoSuchProcess(error)) throw error;
+  const life = lifeOf(identity);
+  if (life.state === 'gone') return;
+  if (life.state === 'alive') {
+    try {
+      process.kill(identity.pid, 'SIGKILL');
+    } catch (error) {
+      if (!isNoSuchProcess(error)) throw error;
+    }
   }
   await waitForExit(identity, deadlineMs, signal);
 }

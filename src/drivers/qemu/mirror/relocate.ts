@@ -6,7 +6,7 @@ import { godwitError } from '../../../errors.ts';
 import type { DiskRelocator, GuestDisk, RelocationSight } from '../../port/disks.ts';
 import type { GuestHandle } from '../../port/driver.ts';
 import { readFacts } from '../guest/facts.ts';
-import { readProcess } from '../guest/process.ts';
+import { processOf } from '../guest/process.ts';
 import { concluded } from '../make-image.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { blockJobs } from './jobs.ts';
@@ -43,19 +43,16 @@ const devices = z
 export class QemuRelocator implements DiskRelocator {
   readonly #handle: GuestHandle;
   readonly #client: QmpClient;
+  readonly #host: string;
 
-  constructor(handle: GuestHandle, client: QmpClient) {
+  constructor(handle: GuestHandle, client: QmpClient, host: string) {
     this.#handle = handle;
     this.#client = client;
+    this.#host = host;
   }
 
   async disks(signal: AbortSignal): Promise<GuestDisk[]> {
-    const process = await readProcess(this.#handle.pid);
-    if (process === undefined) {
-      const { name: guest } = this.#handle;
-      const reason = 'its process has ended';
-      throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest, reason });
-    }
+    const process = await processOf(this.#handle, 'source', this.#host);
     return relocatable(await readFacts(this.#client, process, signal));
   }
 

@@ -4,16 +4,11 @@ import type { z } from 'zod';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
 import type { GodwitError } from '../../../errors.ts';
+import { judgeEnd, unreachable } from './end.ts';
+import type { MonitorOwner } from './end.ts';
 import { LineSplitter } from './lines.ts';
 import { parseMessage, versionText } from './messages.ts';
 import type { Greeting, QmpEvent, QmpMessage } from './messages.ts';
-
-/** Whose monitor this is; for the words of errors. */
-export interface MonitorOwner {
-  readonly host: string;
-  readonly guest: string;
-  readonly side: 'source' | 'destination';
-}
 
 export type Answer =
   | { readonly ok: true; readonly value: unknown }
@@ -36,7 +31,8 @@ const COMMAND_MS = 20_000;
 
 /**
  * A QMP monitor. Commands may be sent without waiting for the one before (QEMU answers in order), events go to
- * listeners in order. Once the stream ends, each waiting and later command rejects with GODWIT_HYPERVISOR_LOST.
+ * listeners in order. Once the stream ends, each waiting and later command rejects as judgeEnd says: with
+ * GODWIT_HYPERVISOR_LOST only where the process is gone, else with GODWIT_MONITOR_UNREACHABLE.
  */
 export class QmpClient {
   readonly #transport: Transport;
@@ -46,7 +42,11 @@ export class QmpClient {
   readonly #listeners = new Set<(event: QmpEvent) => void>();
   readonly #closeListeners = new Set<(error: GodwitError) => void>();
   #greeted: ((greeting: Greeting) => void) | undefined;
-  #ended: GodwitError | undefined;
+  /** Set once the stream has ended: what that means, as soon as it is known. */
+  #ended: Promise<GodwitError> | undefined;
+  #endedWithProcess = false;
+  /** Nothing more comes: all that was said has been read. */
+  #readAll = false;
   #next = 1;
   /** Version of the program behind it, `7.2.22`. */
   version = '';
@@ -59,8 +59,15 @@ export class QmpClient {
     this.#transport = transport;
     this.#owner = owner;
     const { input, output } = transport;
-    const onError = (error: Error): void => this.#end(error.message, error);
+    const onError = (error: NodeJS.ErrnoException): void => {
+      // An order that cannot be written may overtake what is still to be read.
+      this.#readAll ||= error.syscall === 'read';
+      this.#end(error.message, error);
+    };
     input.on('data', (chunk: Buffer) => this.#read(chunk));
+    input.on('end', () => {
+      this.#readAll = true;
+    });
     input.on('error', onError);
     input.on('close', () => this.#end('its monitor closed the connection'));
     if ((output as unknown) !== input) output.on('error', onError);
@@ -94,7 +101,7 @@ export class QmpClient {
       client.#outOfBand = enable.length > 0;
       return client;
     } catch (error) {
-      client.#end('it was given up');
+      client.#end('it was given up', undefined, false);
       throw error;
     }
   }
@@ -116,15 +123,20 @@ export class QmpClient {
     return this.#ended !== undefined;
   }
 
+  /** The stream ended because its process did, so that everything that it did was heard. */
+  get endedWithProcess(): boolean {
+    return this.#endedWithProcess;
+  }
+
   onEvent(listener: (event: QmpEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Called once, when the connection is gone; at once if it is already. */
+  /** Called once, when the connection is gone and it is known what that means. */
   onClose(listener: (error: GodwitError) => void): void {
     if (this.#ended === undefined) this.#closeListeners.add(listener);
-    else listener(this.#ended);
+    else void this.#ended.then(listener);
   }
 
   /** Sends a command and resolves to the monitor's answer, success or refusal. */
@@ -146,7 +158,12 @@ export class QmpClient {
     args: object,
     signal: AbortSignal | undefined,
   ): Promise<Answer> {
-    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    const ended = this.#ended;
+    if (ended !== undefined) {
+      return withDeadline(`\`${command}\``, COMMAND_MS, signal, async () => {
+        throw await ended;
+      });
+    }
     if (this.#pending.size >= MAX_PENDING) {
       return Promise.reject(
         godwitError('GODWIT_OVERLOADED', { what: 'the monitor queue', limit: MAX_PENDING }),
@@ -198,7 +215,7 @@ export class QmpClient {
 
   /** Ends the connection; the hypervisor goes on. */
   close(): void {
-    this.#end('the connection was closed');
+    this.#end('the connection was closed', undefined, false);
   }
 
   #read(chunk: Buffer): void {
@@ -248,17 +265,27 @@ export class QmpClient {
     return pending;
   }
 
-  #end(reason: string, cause?: unknown): void {
+  /** `isJudged` false: this side ends the connection, which says nothing about the other. */
+  #end(reason: string, cause?: unknown, isJudged = true): void {
     if (this.#ended !== undefined) return;
-    const { guest, side } = this.#owner;
-    const error = godwitError('GODWIT_HYPERVISOR_LOST', { side, guest, reason }, { cause });
-    this.#ended = error;
+    this.#endedWithProcess = isJudged && this.#readAll && this.#owner.process?.isEnding() === true;
     this.#transport.input.destroy();
     this.#transport.output.destroy();
+    this.#listeners.clear();
+    if (isJudged) {
+      this.#ended = judgeEnd(this.#owner, reason, cause);
+      void this.#ended.then((error) => this.#tell(error));
+      return;
+    }
+    const error = unreachable(this.#owner, reason, cause);
+    this.#ended = Promise.resolve(error);
+    this.#tell(error);
+  }
+
+  #tell(error: GodwitError): void {
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
     for (const listener of this.#closeListeners) listener(error);
     this.#closeListeners.clear();
-    this.#listeners.clear();
   }
 }

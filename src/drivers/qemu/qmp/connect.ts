@@ -2,7 +2,8 @@ import net from 'node:net';
 import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { QmpClient } from './client.ts';
-import type { MonitorOwner } from './client.ts';
+import { unreachable } from './end.ts';
+import type { MonitorOwner } from './end.ts';
 
 /** The pause before a monitor whose queue is full is tried again, ms. */
 const FULL_MS = 20;
@@ -14,7 +15,8 @@ export interface MonitorAddress extends MonitorOwner {
 
 /**
  * Connects to a monitor socket. A monitor serves one client at a time, so hold it briefly.
- * GODWIT_GUEST_MANAGED when it does not greet within `greetingMs`; GODWIT_HYPERVISOR_LOST when nobody listens.
+ * GODWIT_GUEST_MANAGED when it does not greet within `greetingMs`; GODWIT_MONITOR_UNREACHABLE when nobody listens, which
+ * a caller that knows the process may have judged (judgeEnd).
  */
 export async function connectMonitor(
   address: MonitorAddress,
@@ -36,15 +38,8 @@ export async function connectMonitor(
     socket.destroy();
     if (signal.aborted) throw signal.reason;
     if (hasCode(cause, 'GODWIT_GUEST_MANAGED')) throw cause;
-    throw godwitError(
-      'GODWIT_HYPERVISOR_LOST',
-      {
-        side: address.side,
-        guest: address.guest,
-        reason: `nobody answers at its monitor (${cause instanceof Error ? cause.message : String(cause)})`,
-      },
-      { cause },
-    );
+    const what = cause instanceof Error ? cause.message : String(cause);
+    throw unreachable(address, `nobody answers at its monitor (${what})`, cause);
   }
   try {
     return await QmpClient.open({ input: socket, output: socket }, address, greetingMs, signal);

@@ -4,10 +4,11 @@ import { open, readdir, rm } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { godwitError } from '../../../errors.ts';
 import { PIPES } from '../spec/names.ts';
 import { QmpClient } from './client.ts';
-import type { MonitorOwner, Transport } from './client.ts';
+import type { Transport } from './client.ts';
+import { unreachable } from './end.ts';
+import type { MonitorOwner } from './end.ts';
 
 /**
  * A monitor on two named pipes, for post-copy. QEMU takes commands out of band only from a client that has said so,
@@ -74,7 +75,7 @@ async function emptyPipe(name: string): Promise<void> {
 }
 
 /** Without QEMU at the other end, the first of the two fails at once instead of waiting for one. */
-function transport(guestDir: string, { guest, side }: MonitorOwner): Transport {
+function transport(guestDir: string, owner: MonitorOwner): Transport {
   try {
     const writing = openSync(file(guestDir, 'in'), constants.O_WRONLY | constants.O_NONBLOCK);
     const output = new net.Socket({ fd: writing, readable: false, writable: true });
@@ -86,7 +87,6 @@ function transport(guestDir: string, { guest, side }: MonitorOwner): Transport {
       throw error;
     }
   } catch (cause) {
-    const reason = `its monitor's pipes cannot be opened (${String(cause)})`;
-    throw godwitError('GODWIT_HYPERVISOR_LOST', { side, guest, reason }, { cause });
+    throw unreachable(owner, `its monitor's pipes cannot be opened (${String(cause)})`, cause);
   }
 }

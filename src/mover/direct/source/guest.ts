@@ -12,6 +12,8 @@ import type { MigrationSettings } from '../../../protocol/public/migration.ts';
 /** How often it is asked where its hypervisor stands, and between two questions, ms. */
 const STATUS_TRIES = 3;
 const AGAIN_MS = 200;
+/** The monitor of a hypervisor that lives may be held by another program for a while, ms. */
+const OPEN_MS = 5000;
 
 /** The guest at its source: one session, opened when first needed, whose events go to the mover. */
 export class SourceGuest {
@@ -19,6 +21,7 @@ export class SourceGuest {
   readonly #handle: GuestHandle;
   readonly #settings: MigrationSettings;
   readonly #onEvent: (event: HypervisorEvent) => void;
+  readonly #closing = new AbortController();
   #session: Promise<SourceSession> | undefined;
   #inspection: Promise<Inspection> | undefined;
 
@@ -48,7 +51,32 @@ export class SourceGuest {
   async #open(signal: AbortSignal): Promise<SourceSession> {
     const session = await this.#driver.openSource(this.#handle, signal);
     session.onEvent(this.#onEvent);
+    session.onUnreachable?.(() => {
+      this.#session = undefined;
+      void session.close();
+      void this.#openAgain();
+    });
     return session;
+  }
+
+  /**
+   * The hypervisor is out of reach and may go on: a new session is opened, which tells first what is already so, until
+   * one can be or the hypervisor is gone. Until then nothing is concluded; each step has a deadline of its own.
+   */
+  async #openAgain(): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      try {
+        await this.session(AbortSignal.any([signal, AbortSignal.timeout(OPEN_MS)]));
+        return;
+      } catch (thrown) {
+        if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) {
+          this.#onEvent({ type: 'lost', reason: thrown.message });
+          return;
+        }
+      }
+      await systemClock.sleep(AGAIN_MS, signal).catch(() => undefined);
+    }
   }
 
   /** Where its hypervisor stands. A question that fails is asked again: more hangs on the answer than on the time. */
@@ -100,6 +128,7 @@ export class SourceGuest {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort(new Error('the mover ends'));
     try {
       await (await this.#session)?.close();
     } catch {

@@ -10,10 +10,13 @@ import fc from 'fast-check';
 import { z } from 'zod';
 import { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';
 import { connectMonitor } from '../../../../src/drivers/qemu/qmp/connect.ts';
+import type { MonitorOwner } from '../../../../src/drivers/qemu/qmp/end.ts';
 import type { QmpEvent } from '../../../../src/drivers/qemu/qmp/messages.ts';
 import { hasCode } from '../../../../src/errors.ts';
+import type { Life } from '../../../../src/host/life.ts';
 
 const OWNER = { host: 'a', guest: 'web1', side: 'source' } as const;
+const GONE: Life = { state: 'gone', reason: 'it has ended' };
 const HELLO =
   '{"QMP":{"version":{"qemu":{"major":7,"minor":2,"micro":22},"package":""},"capabilities":[]}}\n';
 const signal = new AbortController().signal;
@@ -47,9 +50,9 @@ class Monitor {
     this.input.write(`${JSON.stringify(message)}\n`);
   }
 
-  async open(hello = HELLO): Promise<QmpClient> {
+  async open(hello = HELLO, owner: MonitorOwner = OWNER): Promise<QmpClient> {
     this.input.write(hello);
-    return QmpClient.open(this, OWNER, 1000, signal);
+    return QmpClient.open(this, owner, 1000, signal);
   }
 }
 
@@ -83,7 +86,7 @@ describe('a monitor', () => {
     // Only the first line may be torn.
     monitor.input.write('event": "STOP"}\n');
     await assert.rejects(client.urgent('yank', {}), (error) =>
-      hasCode(error, 'GODWIT_HYPERVISOR_LOST'),
+      hasCode(error, 'GODWIT_MONITOR_UNREACHABLE'),
     );
   });
 
@@ -141,14 +144,41 @@ describe('a monitor', () => {
     monitor.say({ event: 'STOP' });
     monitor.say({ event: 'RESUME' });
     monitor.input.end();
-    await assert.rejects(waiting, (error) => hasCode(error, 'GODWIT_HYPERVISOR_LOST'));
+    await assert.rejects(waiting, (error) => hasCode(error, 'GODWIT_MONITOR_UNREACHABLE'));
     assert.deepEqual(
       heard.map(({ event }) => event),
       ['STOP', 'RESUME'],
     );
     await assert.rejects(client.execute('later', {}), (error) =>
+      hasCode(error, 'GODWIT_MONITOR_UNREACHABLE'),
+    );
+  });
+
+  test('that ends with its process means that the hypervisor is gone, once it is', async () => {
+    const looks: Life[] = [{ state: 'alive' }, { state: 'gone', reason: 'it has ended' }];
+    const monitor = new Monitor();
+    const process = { life: () => looks.shift() ?? GONE, isEnding: () => true };
+    const client = await monitor.open(HELLO, { ...OWNER, process });
+    const waiting = client.execute('query-status', {});
+    monitor.input.end();
+    await assert.rejects(waiting, (error) => hasCode(error, 'GODWIT_HYPERVISOR_LOST'));
+    assert.deepEqual(looks, []);
+    assert.equal(client.endedWithProcess, true);
+    await assert.rejects(client.execute('later', {}), (error) =>
       hasCode(error, 'GODWIT_HYPERVISOR_LOST'),
     );
+  });
+
+  test('that ends while its process goes on, or cannot be seen, does not mean that', async () => {
+    for (const life of [{ state: 'alive' }, { state: 'unknown', reason: 'EMFILE' }] as const) {
+      const monitor = new Monitor();
+      const process = { life: () => life, isEnding: () => false };
+      const client = await monitor.open(HELLO, { ...OWNER, process, endsMs: 20 });
+      const waiting = client.execute('query-status', {});
+      monitor.input.end('{"return": {"stat');
+      await assert.rejects(waiting, (error) => hasCode(error, 'GODWIT_MONITOR_UNREACHABLE'));
+      assert.equal(client.endedWithProcess, false);
+    }
   });
 
   test('is given up on the caller’s signal, without ending the connection', async () => {
@@ -170,7 +200,7 @@ describe('a monitor', () => {
         const waiting = client.execute('query-status', {});
         monitor.input.write(Buffer.from(bytes));
         monitor.input.end('\n{"oh": no}\n');
-        await assert.rejects(waiting, (error) => hasCode(error, 'GODWIT_HYPERVISOR_LOST'));
+        await assert.rejects(waiting, (error) => hasCode(error, 'GODWIT_MONITOR_UNREACHABLE'));
       }),
       { numRuns: 200 },
     );
@@ -212,19 +242,19 @@ describe('a monitor’s socket', () => {
     );
   });
 
-  test('on which nobody listens means that the hypervisor is gone', async () => {
+  test('on which nobody listens says nothing about the hypervisor', async () => {
     await assert.rejects(
       connectMonitor({ ...OWNER, path: path.join(os.tmpdir(), 'godwit-none.sock') }, 30, signal),
-      (error) => hasCode(error, 'GODWIT_HYPERVISOR_LOST'),
+      (error) => hasCode(error, 'GODWIT_MONITOR_UNREACHABLE'),
     );
   });
 
-  test('that closes at once means the same', async () => {
+  test('that closes at once says as little', async () => {
     await withSocket(
       (socket) => socket.destroy(),
       async (file) => {
         await assert.rejects(connectMonitor({ ...OWNER, path: file }, 1000, signal), (error) =>
-          hasCode(error, 'GODWIT_HYPERVISOR_LOST'),
+          hasCode(error, 'GODWIT_MONITOR_UNREACHABLE'),
         );
       },
     );

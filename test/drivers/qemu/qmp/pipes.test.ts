@@ -91,7 +91,7 @@ describe('a monitor on pipes', () => {
 
   test('is lost at once where nobody has it open, and where there is none', async () => {
     await assert.rejects(reopenPipes(guestDir, OWNER), (error) =>
-      hasCode(error, 'GODWIT_HYPERVISOR_LOST'),
+      hasCode(error, 'GODWIT_MONITOR_UNREACHABLE'),
     );
     await assert.rejects(reopenPipes(guestsDir, OWNER));
   });

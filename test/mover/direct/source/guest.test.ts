@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Driver, SourceSession } from '../../../../src/drivers/port/driver.ts';
+import { godwitError } from '../../../../src/errors.ts';
+import type { HypervisorEvent } from '../../../../src/migration/direct/hypervisor.ts';
 import { SourceGuest } from '../../../../src/mover/direct/source/guest.ts';
 import { migrationSettings } from '../../../../src/protocol/public/migration.ts';
 
@@ -43,4 +45,61 @@ test('an inspection that is broken off for whoever asked for it is not begun aga
   own.abort();
   await assert.rejects(inspected, { name: 'AbortError' });
   assert.equal(asked(), 1);
+});
+
+/** A hypervisor whose first session loses its monitor; `opens` says what comes of each later try. */
+function cutOff(opens: readonly ('session' | 'unreachable' | 'lost')[]) {
+  const events: HypervisorEvent[] = [];
+  let cut: (() => void) | undefined;
+  let opened = 0;
+  const facts = { side: 'source', guest: 'web1', reason: 'refused' };
+  const session = {
+    onEvent: (listener: (event: HypervisorEvent) => void) => listener({ type: 'active' }),
+    onUnreachable: (listener: () => void) => {
+      cut ??= listener;
+    },
+    close: async () => {},
+  } as unknown as SourceSession;
+  const driver = {
+    openSource: async () => {
+      const outcome = opened === 0 ? 'session' : opens[opened - 1];
+      opened += 1;
+      if (outcome === 'lost') throw godwitError('GODWIT_HYPERVISOR_LOST', facts);
+      if (outcome !== 'session') throw godwitError('GODWIT_MONITOR_UNREACHABLE', facts);
+      return session;
+    },
+  } as unknown as Driver;
+  const guest = new SourceGuest(driver, HANDLE, migrationSettings.parse({}), (event) => {
+    events.push(event);
+  });
+  return { guest, events, cut: () => cut?.(), opened: () => opened };
+}
+
+async function untilOpened(times: number, opened: () => number): Promise<void> {
+  while (opened() < times) await new Promise((resolve) => setTimeout(resolve, 5));
+  await new Promise(setImmediate);
+}
+
+test('a hypervisor out of reach is taken hold of again, and is not said to be lost', async () => {
+  const { guest, events, cut, opened } = cutOff(['unreachable', 'session']);
+  await guest.session(new AbortController().signal);
+  cut();
+  await untilOpened(3, opened);
+  assert.deepEqual(
+    events.map(({ type }) => type),
+    ['active', 'active'],
+  );
+  await guest.close();
+});
+
+test('a hypervisor out of reach is said to be lost once that is certain', async () => {
+  const { guest, events, cut, opened } = cutOff(['unreachable', 'lost']);
+  await guest.session(new AbortController().signal);
+  cut();
+  await untilOpened(3, opened);
+  assert.deepEqual(
+    events.map(({ type }) => type),
+    ['active', 'lost'],
+  );
+  await guest.close();
 });

@@ -1,0 +1,126 @@
+import { systemClock } from '../../clock.ts';
+import { godwitError } from '../../errors.ts';
+import { Mutex } from '../../mutex.ts';
+import type { GuestHandle, HypervisorEvent } from '../port/driver.ts';
+import { attachStarted, ownerOf } from './launch.ts';
+import type { Place } from './launch.ts';
+import type { QmpClient } from './qmp/client.ts';
+import { judgeEnd } from './qmp/end.ts';
+import { MonitorWatch } from './session.ts';
+
+/** How long the monitor of a process that lives may take to greet, ms. */
+const GREETS_MS = 5000;
+/** Between two tries to take hold again, ms. */
+const AGAIN_MS = 500;
+
+interface Held {
+  readonly client: QmpClient;
+  readonly watch: MonitorWatch;
+}
+
+/** The process of a guest that comes in, and the connection to its monitor, taken up again for as long as the process lives. */
+export class DestinationHold {
+  readonly #place: Place;
+  readonly #listeners = new Set<(event: HypervisorEvent) => void>();
+  readonly #attaching = new Mutex();
+  readonly #closed = new AbortController();
+  #held: Held | undefined;
+  handle: GuestHandle | undefined;
+
+  constructor(place: Place, handle: GuestHandle | undefined) {
+    this.#place = place;
+    this.handle = handle;
+  }
+
+  get watch(): MonitorWatch | undefined {
+    return this.#held?.watch;
+  }
+
+  get isOpen(): boolean {
+    return this.#held?.client.closed === false;
+  }
+
+  onEvent(listener: (event: HypervisorEvent) => void): () => void {
+    this.#listeners.add(listener);
+    const stop = this.#held?.watch.on(listener);
+    return () => {
+      this.#listeners.delete(listener);
+      stop?.();
+    };
+  }
+
+  /** Takes hold of a process that a former mover started; false when there is none, or it is gone. */
+  reattach(signal: AbortSignal): Promise<boolean> {
+    return this.#attaching.run(async () => {
+      if (this.isOpen) return true;
+      const started = await attachStarted(this.#place, this.handle, signal);
+      if (started === undefined) return false;
+      await this.take(started.handle, started.client, signal);
+      return true;
+    });
+  }
+
+  /** `isFresh`: the client has been there since before the guest could run. */
+  async take(
+    handle: GuestHandle,
+    client: QmpClient,
+    signal: AbortSignal,
+    isFresh = false,
+  ): Promise<void> {
+    this.handle = handle;
+    const watch = new MonitorWatch(client, 'destination', isFresh);
+    this.#held = { client, watch };
+    await watch.begin(signal);
+    for (const listener of this.#listeners) watch.on(listener);
+    watch.onCut(() => void this.#takeAgain());
+  }
+
+  /** The connection is gone and the guest may run on: what it says is heard again as soon as its monitor takes us. */
+  async #takeAgain(): Promise<void> {
+    const { signal } = this.#closed;
+    while (!signal.aborted && !this.isOpen) {
+      const bounded = AbortSignal.any([signal, AbortSignal.timeout(GREETS_MS)]);
+      const isThere = await this.reattach(bounded).catch(() => undefined);
+      if (isThere === true || signal.aborted) return;
+      if (isThere === false) {
+        const reason = 'its process has ended';
+        for (const listener of this.#listeners) listener({ type: 'lost', reason });
+        return;
+      }
+      await systemClock.sleep(AGAIN_MS, signal).catch(() => undefined);
+    }
+  }
+
+  /** GODWIT_HYPERVISOR_LOST where there is no process. */
+  async attached(signal: AbortSignal): Promise<Held> {
+    if (await this.reattach(signal)) return this.must();
+    throw this.#lost('its process has ended');
+  }
+
+  must(): Held {
+    if (this.#held === undefined) throw this.#lost('it has not been started');
+    return this.#held;
+  }
+
+  /** What it means that the guest can no longer run here: the end of its process, once that has come, or that it stays. */
+  judge(reason: string, signal: AbortSignal): Promise<Error> {
+    if (this.handle === undefined) return Promise.resolve(this.#lost(reason));
+    return judgeEnd(ownerOf(this.#place, this.handle), reason, undefined, signal);
+  }
+
+  letGo(): void {
+    this.#held?.watch.close();
+    this.#held = undefined;
+  }
+
+  close(): void {
+    this.#closed.abort(new Error('the session is closed'));
+    this.letGo();
+    this.#listeners.clear();
+  }
+
+  #lost(reason: string): Error {
+    const { guest } = this.#place;
+    return godwitError('GODWIT_HYPERVISOR_LOST', { side: 'destination', guest, reason });
+  }
+}

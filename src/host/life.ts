@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs';
+import { bootId, readStat } from './process.ts';
+import type { ProcessIdentity } from './process.ts';
+
+/**
+ * Whether a process lives. Only `gone` allows to act as if it ran nothing: it is the kernel's word about that very process.
+ * `unknown` allows nothing.
+ */
+export type Life =
+  | { readonly state: 'alive' }
+  | { readonly state: 'gone' | 'unknown'; readonly reason: string };
+
+/** A process that cannot be mistaken for a later one, also over a restart of the host. */
+export interface BootProcess extends ProcessIdentity {
+  /** The boot of the host in which it was started. Absent in records of earlier versions. */
+  readonly bootId?: string | undefined;
+}
+
+/** What the kernel is asked. Each call throws as Node does. */
+export interface Kernel {
+  /** The line of /proc/PID/stat. */
+  stat(pid: number): string;
+  /** Signal 0: throws ESRCH where no process has that pid. */
+  probe(pid: number): void;
+  bootId(): string;
+}
+
+const KERNEL: Kernel = {
+  stat: (pid) => readFileSync(`/proc/${pid}/stat`, 'utf8'),
+  probe: (pid) => void process.kill(pid, 0),
+  bootId,
+};
+
+/** The flag of a process that has begun to end, in field 9 of /proc/PID/stat (PF_EXITING of linux/sched.h). */
+const EXITING = 0x4;
+
+/**
+ * Judges a process by pid, start time and boot. A record without a boot is judged by the other two: that nothing has that
+ * pid and start time proves the end in any boot.
+ */
+export function lifeOf({ pid, startTicks, bootId: boot }: BootProcess, kernel = KERNEL): Life {
+  const seen = look(pid, kernel);
+  if (seen.state === 'gone') return seen;
+  const now = boot === undefined ? undefined : currentBoot(kernel);
+  if (now !== undefined && now !== boot) {
+    return { state: 'gone', reason: `process ${pid} was of an earlier boot of this host` };
+  }
+  if (seen.state !== 'there') return seen;
+  if (seen.startTicks !== startTicks) {
+    return { state: 'gone', reason: `process ${pid} has ended, and another has its number` };
+  }
+  if (boot === undefined || now !== undefined) return { state: 'alive' };
+  return { state: 'unknown', reason: 'which boot of this host this is cannot be read' };
+}
+
+/** Whether any process has that pid. */
+export function lifeOfPid(pid: number, kernel = KERNEL): Life {
+  const seen = look(pid, kernel);
+  return seen.state === 'there' ? { state: 'alive' } : seen;
+}
+
+/** Whether that process has begun to end, or has ended: it runs nothing any more. False where that is not known. */
+export function isEnding(identity: BootProcess, kernel = KERNEL): boolean {
+  if (lifeOf(identity, kernel).state === 'gone') return true;
+  try {
+    return ((readStat(kernel.stat(identity.pid))?.flags ?? 0) & EXITING) !== 0;
+  } catch {
+    return false;
+  }
+}
+
+type Seen =
+  | { readonly state: 'there'; readonly startTicks: number }
+  | { readonly state: 'gone' | 'unknown'; readonly reason: string };
+
+function look(pid: number, kernel: Kernel): Seen {
+  let line: string;
+  try {
+    line = kernel.stat(pid);
+  } catch (error) {
+    // A /proc that hides other users' processes, or that is not there, has no such file either.
+    if (isNoProcess(pid, kernel)) return { state: 'gone', reason: `process ${pid} has ended` };
+    return { state: 'unknown', reason: `process ${pid} cannot be seen (${wordOf(error)})` };
+  }
+  const stat = readStat(line);
+  if (stat === undefined) {
+    return { state: 'unknown', reason: `what the kernel says of process ${pid} cannot be read` };
+  }
+  if (stat.hasEnded) return { state: 'gone', reason: `process ${pid} has ended` };
+  return { state: 'there', startTicks: stat.startTicks };
+}
+
+function isNoProcess(pid: number, kernel: Kernel): boolean {
+  try {
+    kernel.probe(pid);
+    return false;
+  } catch (error) {
+    return wordOf(error) === 'ESRCH';
+  }
+}
+
+function currentBoot(kernel: Kernel): string | undefined {
+  try {
+    return kernel.bootId();
+  } catch {
+    return undefined;
+  }
+}
+
+function wordOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}
