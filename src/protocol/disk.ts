@@ -32,14 +32,21 @@ export const disk = z.object({
 });
 export type Disk = z.infer<typeof disk>;
 
-/** A part of a path: anything but `.` and `..`, and no name that Godwit gives to files of its own. */
-const SEGMENT = String.raw`(?!\.godwit-)(?:[^/\0.][^/\0]{0,60}|\.[^/\0.][^/\0]{0,60}|\.\.[^/\0]{1,60})`;
+/** A part of a path: anything but `.` and `..`. */
+const SEGMENT = String.raw`(?:[^/\0.][^/\0]{0,60}|\.[^/\0.][^/\0]{0,60}|\.\.[^/\0]{1,60})`;
 
-/** Below a pool: no absolute path, no way up and out. */
+/** How the names of Godwit's own files begin: proofs, and what is being made. */
+const OWN_NAME = '.godwit-';
+
+/** Below a pool: no absolute path, no way up and out, and no name of Godwit's own files. */
 export const pathInPool = z
   .string()
   .max(512)
-  .regex(new RegExp(`^${SEGMENT}(?:/${SEGMENT}){0,7}$`), 'a path below a pool');
+  .regex(new RegExp(`^${SEGMENT}(?:/${SEGMENT}){0,7}$`), 'a path below a pool')
+  .refine(
+    (path) => path.split('/').every((part) => !part.startsWith(OWN_NAME)),
+    `a path without names that begin with ${OWN_NAME}`,
+  );
 
 /**
  * What the host that has a pool calls it; it says nothing to others. Where the destination of a migration names a place to
