@@ -3,7 +3,6 @@ import path from 'node:path';
 import type { Clock } from '../clock.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
-import { replaySource } from '../migration/direct/journal.ts';
 import { progressOf } from '../migration/report/progress.ts';
 import { destinationReportOf, reportOf } from '../migration/report/report.ts';
 import { isEnd, migrationSettings } from '../protocol/public/migration.ts';
@@ -13,6 +12,8 @@ import type { MoverRequest } from '../protocol/mover/request.ts';
 import { migrationId } from '../protocol/names.ts';
 import { readJournals } from '../host/journal.ts';
 import { syncDirectory } from '../host/journal-file.ts';
+import { followJournal } from './followed.ts';
+import type { Followed, FollowedState } from './followed.ts';
 
 /** Ended migrations that are kept for `godwit migrations` and `godwit report`. */
 const KEPT = 1000;
@@ -32,6 +33,8 @@ export class MigrationStore {
   readonly #migrations = new Map<string, Migration>();
   /** Journals do not change once they have ended. */
   readonly #ended = new Map<string, Progress>();
+  /** The journals of the others, as far as they were read. */
+  readonly #followed = new Map<string, Followed>();
 
   constructor(stateDir: string, host: string, clock: Clock) {
     this.#dir = path.join(stateDir, 'migrations');
@@ -85,14 +88,19 @@ export class MigrationStore {
     if (found === undefined) return;
     this.#migrations.delete(id);
     this.#ended.delete(id);
+    this.#followed.delete(id);
     rmSync(found.dir, { recursive: true, force: true });
   }
 
   /** True once a mover has written a record, or cannot be shown not to have: from then on it must be brought to its end. */
   begun(id: string): boolean {
-    if (this.unreadable(id) !== undefined) return true;
-    const { source, destination } = readJournals(this.need(id).dir);
-    return source.length + destination.length > 0;
+    if (this.#ended.has(id)) return true;
+    try {
+      const { source, destination } = this.#look(id);
+      return source.length + destination.length > 0;
+    } catch {
+      return true;
+    }
   }
 
   /**
@@ -102,7 +110,7 @@ export class MigrationStore {
   unreadable(id: string): GodwitError | undefined {
     if (this.#ended.has(id)) return undefined;
     try {
-      readJournals(this.need(id).dir);
+      this.#look(id);
       return undefined;
     } catch (thrown) {
       return toGodwitError(thrown);
@@ -110,13 +118,19 @@ export class MigrationStore {
   }
 
   isEnded(id: string): boolean {
-    // Held for want of a journal is no end.
-    return isEnd(this.progress(id).phase) && this.#ended.has(id);
+    if (this.#ended.has(id)) return true;
+    try {
+      // Its progress is kept from here on.
+      return this.#look(id).isEnded && isEnd(this.progress(id).phase);
+    } catch {
+      // Held for want of a journal is no end.
+      return false;
+    }
   }
 
   /** Those that go on, oldest first. */
   running(): Migration[] {
-    return this.all().filter(({ id }) => !isEnd(this.progress(id).phase));
+    return this.all().filter(({ id }) => !this.isEnded(id) && this.unreadable(id) === undefined);
   }
 
   /** Where it stands, as its journal tells; `held` with the error where that cannot be read. */
@@ -126,7 +140,10 @@ export class MigrationStore {
     const migration = this.need(id);
     try {
       const progress = this.#progressNow(migration);
-      if (isEnd(progress.phase)) this.#ended.set(id, progress);
+      if (isEnd(progress.phase)) {
+        this.#ended.set(id, progress);
+        this.#followed.delete(id);
+      }
       return progress;
     } catch (thrown) {
       const report = planned(migration.request, this.#clock.wallMs());
@@ -159,11 +176,20 @@ export class MigrationStore {
     for (const { id } of ended.slice(0, Math.max(0, ended.length - KEPT))) this.drop(id);
   }
 
-  #progressNow({ dir, request }: Migration): Progress {
+  #look(id: string): FollowedState {
+    let followed = this.#followed.get(id);
+    if (followed === undefined) {
+      const { dir, request } = this.need(id);
+      followed = followJournal(dir, request.side);
+      this.#followed.set(id, followed);
+    }
+    return followed.look();
+  }
+
+  #progressNow({ id, request }: Migration): Progress {
     const nowMs = this.#clock.wallMs();
-    const { source, destination } = readJournals(dir);
+    const { source, destination, state } = this.#look(id);
     const report = reportOf(source, nowMs) ?? destinationReportOf(destination, nowMs);
-    const state = replaySource(source.map((record) => record.event));
     if (state !== undefined) return progressOf(state, undefined, report?.totalMs ?? 0);
     return briefly(report ?? planned(request, nowMs));
   }

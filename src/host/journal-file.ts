@@ -13,8 +13,8 @@ import { godwitError } from '../errors.ts';
 
 const datasync = promisify(fdatasync);
 
-/** Guards against a journal that somebody else grew: 64 MiB is some 100,000 records. */
-const MAX_BYTES = 64 * 1024 * 1024;
+/** Guards against a journal that somebody else grew: no build writes so much. */
+export const MAX_JOURNAL_BYTES = 64 * 1024 * 1024;
 
 /** A journal's file, open for appending; a simulation gives its own. */
 export interface JournalFile {
@@ -55,8 +55,11 @@ export function syncDirectory(directory: string): void {
 
 export function readJournalBytes(file: string): Buffer {
   const bytes = readFileSync(file);
-  if (bytes.length > MAX_BYTES) {
-    throw godwitError('GODWIT_TOO_LARGE', { what: `the journal ${file}`, limit: MAX_BYTES });
+  if (bytes.length > MAX_JOURNAL_BYTES) {
+    throw godwitError('GODWIT_TOO_LARGE', {
+      what: `the journal ${file}`,
+      limit: MAX_JOURNAL_BYTES,
+    });
   }
   return bytes;
 }

@@ -15,12 +15,22 @@ import type { JournalKind, JournalRecord } from './journal-lines.ts';
 
 /** A `soon` record reaches the disk after so long at most, ms. */
 const SOON_MS = 100;
+/**
+ * Beyond this, looks at the stream and the copies are left out: what is decided needs no room of theirs. It holds some
+ * 20,000 of them.
+ */
+const LOOKS_BYTES = 8 * 1024 * 1024;
+/** Beyond this nothing is taken: well below what is still read. A migration that writes so much goes round in circles. */
+const LIMIT_BYTES = 32 * 1024 * 1024;
 
-const SOURCE: JournalKind<SourceRecord> = { schema: sourceRecord, first: 'planned' };
-const DESTINATION: JournalKind<DestinationRecord> = {
+export const SOURCE_JOURNAL: JournalKind<SourceRecord> = { schema: sourceRecord, first: 'planned' };
+export const DESTINATION_JOURNAL: JournalKind<DestinationRecord> = {
   schema: destinationRecord,
   first: 'admitted',
 };
+
+const AT_LIMIT =
+  'Nothing more is done for it. See what it repeats with `godwit report`, and end it by hand.';
 
 interface Stamped<E> {
   readonly v: 1;
@@ -67,8 +77,12 @@ export class Journal<E extends { readonly type: string }> {
     this.#onRecord = listener;
   }
 
-  /** Appends one event. With `sync` the promise resolves once it lies on the disk. Throws when it cannot be written. */
+  /**
+   * Appends one event. With `sync` the promise resolves once it lies on the disk. Throws when it cannot be written, and
+   * GODWIT_TOO_LARGE once the journal is at its limit. What may be `spared` is left out of one that has grown long.
+   */
   async append(event: E, durability: Durability): Promise<void> {
+    if (durability === 'spared' && this.#bytes >= LOOKS_BYTES) return;
     this.write(event);
     await this.settle(durability);
   }
@@ -94,6 +108,10 @@ export class Journal<E extends { readonly type: string }> {
       throw godwitError('GODWIT_INTERNAL', { what });
     }
     const { line, sum } = encodeLine(checked.data, this.#sum);
+    if (this.#bytes + line.length > LIMIT_BYTES) {
+      const what = 'the journal of a migration';
+      throw godwitError('GODWIT_TOO_LARGE', { what, limit: LIMIT_BYTES }, { hint: AT_LIMIT });
+    }
     // A short write would tear the journal in its middle: go on until all of it is there, or none.
     try {
       for (let sent = 0; sent < line.length;) sent += this.#file.write(line, sent);
@@ -144,7 +162,7 @@ export function openSourceJournal(
   openFile = openJournalFile,
 ): OpenedJournal<SourceRecord['event']> {
   const name = path.join(dir, journalFile('source'));
-  return open(name, openFile(name), SOURCE, clock);
+  return open(name, openFile(name), SOURCE_JOURNAL, clock);
 }
 
 /** As openSourceJournal. */
@@ -154,7 +172,7 @@ export function openDestinationJournal(
   openFile = openJournalFile,
 ): OpenedJournal<DestinationRecord['event']> {
   const name = path.join(dir, journalFile('destination'));
-  return open(name, openFile(name), DESTINATION, clock);
+  return open(name, openFile(name), DESTINATION_JOURNAL, clock);
 }
 
 /**
@@ -194,8 +212,8 @@ export function readJournals(dir: string): {
   destination: DestinationRecord[];
 } {
   return {
-    source: readAll(path.join(dir, journalFile('source')), SOURCE),
-    destination: readAll(path.join(dir, journalFile('destination')), DESTINATION),
+    source: readAll(path.join(dir, journalFile('source')), SOURCE_JOURNAL),
+    destination: readAll(path.join(dir, journalFile('destination')), DESTINATION_JOURNAL),
   };
 }
 

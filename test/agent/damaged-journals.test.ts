@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -93,6 +93,21 @@ for (const [what, damage] of [
     assert.deepEqual(readFileSync(file), before);
   });
 }
+
+test('a journal that somebody grew above the limit holds its own migration and no other', async (t) => {
+  const { a, bad, good, file } = await moving(t);
+  truncateSync(file, 65 * 1024 * 1024);
+  await a.agent.close();
+  await a.movers.end(bad);
+  await a.movers.end(good);
+  const { api, movers } = await a.again();
+  const { migrations } = await api.migrations();
+  assert.equal(migrations.find(({ id }) => id === bad)?.error?.code, 'GODWIT_TOO_LARGE');
+  while (!(await api.migrations()).migrations.find(({ id }) => id === good)?.moverAlive) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.deepEqual(movers.started, [bad, good, good]);
+});
 
 test('a mover that lives goes on beside a journal that was damaged meanwhile', async (t) => {
   const { a, bad, file } = await moving(t);

@@ -6,8 +6,14 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import fc from 'fast-check';
 import type { Clock } from '../../src/clock.ts';
+import { sourceRecord } from '../../src/migration/direct/journal.ts';
 import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
-import { openDestinationJournal, openSourceJournal, readJournals } from '../../src/host/journal.ts';
+import {
+  Journal,
+  openDestinationJournal,
+  openSourceJournal,
+  readJournals,
+} from '../../src/host/journal.ts';
 import { anyEvent } from '../migration/direct/events.ts';
 import { errorOf, planned } from '../migration/direct/samples.ts';
 
@@ -167,6 +173,34 @@ describe('a journal', () => {
       readJournals(dir).source.map(({ event }) => event.type),
       ['planned', 'hypervisor', 'cancel'],
     );
+  });
+
+  test('that has grown long leaves looks out, and at its limit takes nothing', async () => {
+    const MIB = 1024 * 1024;
+    const open = (bytes: number) => {
+      const written: string[] = [];
+      const file = {
+        read: () => Buffer.alloc(0),
+        write: (line: Buffer) => written.push(line.toString()) && line.length,
+        truncate: () => {},
+        sync: async () => {},
+        close: () => {},
+      };
+      const found = { file, bytes, records: 3, sum: 0 };
+      return { written, journal: new Journal<SourceEvent>(found, sourceRecord, clock) };
+    };
+    const young = open(0);
+    await young.journal.append({ type: 'copied', disks: [] }, 'spared');
+    assert.equal(young.written.length, 1);
+    const long = open(8 * MIB);
+    await long.journal.append({ type: 'copied', disks: [] }, 'spared');
+    assert.equal(long.written.length, 0);
+    await long.journal.append({ type: 'cancel' }, 'sync');
+    assert.equal(long.written.length, 1);
+    const full = open(32 * MIB);
+    const refused = { code: 'GODWIT_TOO_LARGE', message: /journal of a migration/ };
+    await assert.rejects(full.journal.append({ type: 'cancel' }, 'sync'), refused);
+    assert.equal(full.written.length, 0);
   });
 
   test('may be closed twice, and takes nothing afterwards', async (t) => {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { destinationDurability, durability } from '../../../src/migration/direct/durability.ts';
 import { planned } from './samples.ts';
-import { anyHypervisorEvent } from './events.ts';
+import { anyEvent, anyHypervisorEvent } from './events.ts';
 
 test('what a hypervisor says is never synced: it may say so inside the blackout', () => {
   fc.assert(
@@ -17,6 +17,15 @@ test('what a recovery must not forget is synced before anything follows from it'
   assert.equal(durability(planned()), 'sync');
   assert.equal(durability({ type: 'did', step: 'arm', facts: {} }), 'sync');
   assert.equal(durability({ type: 'cancel' }), 'sync');
+});
+
+test('looks at the stream and at the copies may be left out, all but the last', () => {
+  fc.assert(
+    fc.property(anyEvent, (event) => {
+      const isLook = event.type === 'copied' || (event.type === 'measured' && !event.final);
+      assert.equal(durability(event) === 'spared', isLook);
+    }),
+  );
 });
 
 test('the end of the blackout is synced soon, by nobody who waits', () => {
