@@ -20,6 +20,7 @@ import { redeemToken } from './pki/token.ts';
 import type { Peers } from './peers.ts';
 import type { Leftovers } from './leftovers/leftovers.ts';
 import type { Resolve } from './resolve.ts';
+import { sightingOf } from './sightings.ts';
 import type { Sides } from './sides.ts';
 import type { MigrationStore } from './store.ts';
 import type { Vantage } from './vantage.ts';
@@ -46,7 +47,7 @@ export interface AgentParts {
 /** The agent's API: each route, given over to the part that answers it. */
 export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract> {
   const { config, clock, log, store, guests, peers, outgoing, incoming, follow } = parts;
-  const { sides, resolve, leftovers, vantage } = parts;
+  const { leftovers, vantage } = parts;
   return {
     hello: () => ({
       name: config.name,
@@ -87,10 +88,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     },
     admit: ({ body, caller }) => incoming.admit(body, caller),
     incoming: ({ params, caller }) => incoming.where(params.id, caller),
-    side: ({ params, query, caller }) => sides.forPeer(params.id, query.look, caller),
-    resolution: ({ params }) => resolve.show(params.id),
-    resolve: ({ params, body, caller }) => resolve.resolve(params.id, body, caller.name),
-    takeUp: ({ params, body, caller }) => resolve.takeUp(params.id, body.runAt, body.by, caller),
+    ...resolveHandlers(parts),
     leftovers: async () => ({ leftovers: await leftovers.list() }),
     clearLeftovers: async ({ caller }) => {
       const answer = await leftovers.clear();
@@ -112,6 +110,24 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       const { name: _name, ...answer } = signed;
       return answer;
     },
+  };
+}
+
+type ResolveRoutes = Pick<
+  typeof agentContract,
+  'side' | 'sighting' | 'resolution' | 'resolve' | 'takeUp'
+>;
+
+/** What is asked about a migration on which a person must decide. */
+function resolveHandlers(parts: AgentParts): Handlers<ResolveRoutes> {
+  const { config, guests, store, sides, resolve } = parts;
+  return {
+    side: ({ params, query, caller }) => sides.forPeer(params.id, query.look, caller),
+    sighting: ({ params, query }) =>
+      sightingOf({ guests, store, host: config.name }, params.guest, query),
+    resolution: ({ params }) => resolve.show(params.id),
+    resolve: ({ params, body, caller }) => resolve.resolve(params.id, body, caller.name),
+    takeUp: ({ params, body, caller }) => resolve.takeUp(params.id, body.runAt, body.by, caller),
   };
 }
 

@@ -12,6 +12,7 @@ import type { Guests } from './guests.ts';
 import { LOOKED_AT, seenLinkRate } from './link-rate.ts';
 import type { Peers } from './peers.ts';
 import type { Migration, MigrationStore } from './store.ts';
+import { lineageOf } from './sightings.ts';
 import type { Supervisor } from './supervision.ts';
 import { Mutex } from '../mutex.ts';
 
@@ -75,6 +76,7 @@ export class Outgoing {
     this.#checkIdle(request.guest);
     this.#checkLimit();
     const { handle, info } = movable(await guests.need(request.guest));
+    const lineage = lineageOf(store, handle);
     return store.add({
       version: 1,
       id: given ?? newId(clock.wallMs()),
@@ -86,6 +88,7 @@ export class Outgoing {
       request,
       handle,
       memoryBytes: info.memoryBytes ?? 0,
+      ...(lineage.length === 0 ? {} : { lineage }),
       ...this.#linkTo(request),
     });
   }

@@ -2,7 +2,14 @@ import { hasCode, toGodwitError } from '../errors.ts';
 import type { Fleet } from '../host/fleet.ts';
 import { agentContract } from '../protocol/contract.ts';
 import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
-import type { ResolveAnswer, RunAt, SideView } from '../protocol/public/resolve.ts';
+import type {
+  ResolveAnswer,
+  RunAt,
+  SideView,
+  Sighting,
+  SightingQuery,
+  Unasked,
+} from '../protocol/public/resolve.ts';
 import { selectVersion } from '../protocol/version.ts';
 import { client } from '../rpc/client.ts';
 import type { Client } from '../rpc/client.ts';
@@ -66,6 +73,27 @@ export class Peers {
       const isDark = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
       return { unreachable: toGodwitError(thrown).message, isDark };
     }
+  }
+
+  /** Asks all of them what they have seen of a guest besides one migration; one that cannot tell is named with the reason. */
+  async sightings(
+    guest: string,
+    query: SightingQuery,
+  ): Promise<{ sightings: Sighting[]; unasked: Unasked[] }> {
+    const all = await eachOf(this.names(), async (name) => {
+      try {
+        const input = { params: { guest }, query };
+        const seen = await this.#client(name).api.sighting(input, { deadlineMs: SIDE_MS });
+        // A host speaks for itself.
+        return { seen: { ...seen, host: name } };
+      } catch (thrown) {
+        return { unasked: { host: name, why: toGodwitError(thrown).message } };
+      }
+    });
+    return {
+      sightings: all.flatMap(({ seen }) => (seen === undefined ? [] : [seen])),
+      unasked: all.flatMap(({ unasked }) => (unasked === undefined ? [] : [unasked])),
+    };
   }
 
   /** Asks the source of a migration to take it up again. */

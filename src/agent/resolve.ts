@@ -3,6 +3,7 @@ import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { replaySource } from '../migration/direct/journal.ts';
+import type { Fleet } from '../migration/direct/elsewhere.ts';
 import { judge, safeAnswer } from '../migration/direct/resolution.ts';
 import { whyNotResolved } from '../migration/direct/resolve.ts';
 import type { Resolved } from '../migration/direct/resolve.ts';
@@ -23,6 +24,8 @@ import type { Caller } from '../rpc/caller.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import type { Peers } from './peers.ts';
 import { checkPartner } from './sides.ts';
+import { sightingOf } from './sightings.ts';
+import type { Guests } from './guests.ts';
 import type { Sides } from './sides.ts';
 import type { Migration, MigrationStore } from './store.ts';
 import type { Supervisor } from './supervision.ts';
@@ -38,6 +41,7 @@ export interface ResolveParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly store: MigrationStore;
+  readonly guests: Guests;
   readonly movers: MoverProcesses;
   readonly supervisor: Supervisor;
   readonly peers: Peers;
@@ -67,10 +71,12 @@ export class Resolve {
       peers.side(request.peer.name, id),
     ]);
     const there = 'view' in asked ? asked.view : undefined;
+    const untold = 'unreachable' in asked ? asked.unreachable : undefined;
+    const fleet = await this.#askFleet(id, here.guest, here.uuid ?? there?.uuid, untold);
     const [source, destination] = request.side === 'source' ? [here, there] : [there, here];
     const { guest } = here;
     const { fromHost: from, toHost: to } = request;
-    const answers = judge({ guest, from, to, source, destination });
+    const answers = judge({ guest, from, to, source, destination, fleet });
     const safe = safeAnswer(answers);
     const known = {
       id,
@@ -82,9 +88,31 @@ export class Resolve {
       ...('unreachable' in asked ? { unreachable: asked.unreachable } : {}),
       fencing: config.fencing !== undefined,
       answers,
+      ...(fleet.unasked.length === 0 ? {} : { unasked: [...fleet.unasked] }),
       ...(safe === undefined ? {} : { safe }),
     };
     return { known, isDark: 'isDark' in asked && asked.isDark };
+  }
+
+  /** Every host is asked for the guest; `untold`: why the other side could not say what it knows of the migration. */
+  async #askFleet(
+    id: string,
+    guest: string,
+    uuid: string | undefined,
+    untold: string | undefined,
+  ): Promise<Fleet> {
+    const { store, peers, guests, config } = this.#parts;
+    const { request } = store.need(id);
+    const query = { id, ...(uuid === undefined ? {} : { uuid }) };
+    const [own, others] = await Promise.all([
+      sightingOf({ guests, store, host: config.name }, guest, query),
+      peers.sightings(guest, query),
+    ]);
+    const other = request.peer.name;
+    const unasked = others.unasked.filter(({ host }) => untold === undefined || host !== other);
+    if (untold !== undefined) unasked.push({ host: other, why: untold });
+    const since = request.createdAt;
+    return { id, since, uuid, sightings: [own, ...others.sightings], unasked };
   }
 
   /** Does what was decided, on the best ground that there is: both hosts' words, a proof, or the person's word. */
@@ -130,19 +158,20 @@ export class Resolve {
     isDark: boolean,
     iKnow: boolean,
   ): Promise<Resolved['proof']> {
-    if (answer.proof !== 'none') return answer.proof;
+    if (answer.verdict !== 'unknown' && answer.proof !== 'none') return answer.proof;
     const { here, from, to, id, guest } = known;
     const other = here.side === 'source' ? to : from;
     const side = here.side === 'source' ? 'destination' : 'source';
-    let reason = answer.why;
-    // A host that answers is not to be turned off.
-    if (this.#parts.fence !== undefined && isDark) {
+    let reason = [answer.why, ...(answer.verdict === 'unknown' ? answer.risks : [])].join('; ');
+    // A host that answers is not to be turned off; and of a third host that does not, it proves nothing.
+    const onlyOther = known.unasked?.every(({ host }) => host === other) ?? true;
+    if (this.#parts.fence !== undefined && isDark && onlyOther) {
       const signal = AbortSignal.timeout(ORDER_MS);
       const fencing = await this.#parts.fence(other, { id, guest, side }, signal);
       if (fencing.off) return 'fenced';
       reason = `${reason}; ${fencing.why}`;
     }
-    if (iKnow) return 'operator';
+    if (iKnow) return answer.proof === 'none' ? 'operator' : answer.proof;
     throw godwitError('GODWIT_RESOLVE_UNPROVED', { guest, host: other, reason });
   }
 

@@ -81,6 +81,8 @@ function resolveAtSource(context: Context): void {
   }
 }
 
+const ASKED = { id: PLANNED.precopy.id, since: undefined, uuid: undefined, sightings: [] } as const;
+
 /** Whether `resolve` calls the source safe without asking the destination's mover for its word. */
 function isCalledSafe({ world, rules, source, destination }: Context, answers: boolean): boolean {
   const { guest, from, to } = PLANNED.precopy;
@@ -95,6 +97,7 @@ function isCalledSafe({ world, rules, source, destination }: Context, answers: b
     guest,
     from,
     to,
+    fleet: { ...ASKED, unasked: answers ? [] : [{ host: to, why: 'it is dark' }] },
     source: {
       ...common,
       host: from,
@@ -104,7 +107,9 @@ function isCalledSafe({ world, rules, source, destination }: Context, answers: b
     destination: answers ? { ...there, ...destinationFacts(state, sight) } : undefined,
   });
   const back = told.find(({ runAt }) => runAt === 'source');
-  return back?.verdict === 'safe' && back.proof === 'observed';
+  if (back?.proof !== 'observed') return false;
+  // Of what is unknown he makes sure himself.
+  return back.verdict === 'safe' || (back.verdict === 'unknown' && world.ran === 0);
 }
 
 function hereOf(world: World): 'handed-over' | 'running' | 'gone' {

@@ -4,7 +4,7 @@ import type { Painter } from './style.ts';
 
 /** What is known of both sides, and what each answer risks, in plain words. */
 export function resolutionText(known: Resolution, paint: Painter): string {
-  const { id, guest, from, to, here, there, unreachable, answers } = known;
+  const { id, guest, from, to, here, there, unreachable, answers, unasked } = known;
   const other = here.host === from ? to : from;
   const lines = [
     `${id}: ${guest}, from ${from} to ${to}, is ${here.phase}`,
@@ -14,6 +14,9 @@ export function resolutionText(known: Resolution, paint: Painter): string {
     ...(there === undefined
       ? [`${other}: not known (${printable(unreachable ?? 'it was not asked')})`]
       : sideLines(there)),
+    ...(unasked ?? [])
+      .filter(({ host }) => host !== other)
+      .map(({ host, why }) => `${host}: not asked for the guest (${printable(why)})`),
     '',
     ...answers.flatMap((answer) => answerLines(answer, paint)),
     '',
@@ -59,6 +62,7 @@ function answerLines({ runAt, verdict, why, risks }: Answer, paint: Painter): st
   const words = {
     safe: paint.green('safe'),
     risky: paint.red('risky'),
+    unknown: paint.red('unknown'),
     waits: paint.yellow('waits'),
     wrong: paint.red('wrong'),
   };

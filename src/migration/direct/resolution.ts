@@ -1,3 +1,5 @@
+import { vouched } from './elsewhere.ts';
+import type { Fleet } from './elsewhere.ts';
 import type { Answer, SideView } from '../../protocol/public/resolve.ts';
 
 /** What is known of both sides of a migration; undefined where a host could not be asked. */
@@ -7,11 +9,14 @@ export interface Known {
   readonly to: string;
   readonly source: SideView | undefined;
   readonly destination: SideView | undefined;
+  /** What every host of the fleet, the two of the migration among them, was asked about the guest. */
+  readonly fleet: Fleet;
 }
 
 /** Both answers, judged. Pure; what is `wrong` here is refused, whoever insists. */
 export function judge(known: Known): Answer[] {
-  return [judgeSource(known), judgeDestination(known)];
+  const { fleet, guest } = known;
+  return [judgeSource(known), judgeDestination(known)].map((each) => vouched(each, fleet, guest));
 }
 
 /** The one answer that is safe; undefined where none is, or where both are and nothing presses. */

@@ -7,7 +7,7 @@ import type { SourceState } from './source-state.ts';
 /** What one side of a migration tells of itself: from its journal, and from what is seen of its hypervisor. */
 export type Facts = Pick<
   SideView,
-  'right' | 'hypervisor' | 'complete' | 'postcopy' | 'unsure' | 'epoch' | 'hasRun'
+  'right' | 'hypervisor' | 'complete' | 'postcopy' | 'unsure' | 'epoch' | 'hasRun' | 'uuid'
 >;
 
 /** `hypervisor`: as it was asked afresh; `unknown` where it lives and was not asked. */
@@ -23,6 +23,7 @@ export function sourceFacts(
     postcopy: state?.via === 'postcopy',
     unsure: false,
     ...(state === undefined ? {} : { epoch: state.plan.epoch }),
+    ...named(state?.known.description?.uuid),
   };
 }
 
@@ -59,7 +60,12 @@ export function destinationFacts(
     unsure: unsure || (right === 'armed' && !knowsItNeverRan(right, armedBootId, bootId)),
     hasRun,
     epoch: admission.epoch,
+    ...named(state.preparation?.description.uuid),
   };
+}
+
+function named(uuid: string | undefined): { uuid?: string } {
+  return uuid === undefined ? {} : { uuid };
 }
 
 /** A stream that failed, or a mover that heard nothing more, is no proof of the end of a hypervisor that lives. */

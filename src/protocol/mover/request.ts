@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { migrationRequest } from '../public/migration.ts';
 import { address, bytes, hostName, migrationId } from '../names.ts';
-import { admission } from '../peer/migration.ts';
+import { admission, lineage } from '../peer/migration.ts';
 
 /**
  * `request.json` in a migration's directory: what the agent asks of the mover that it starts. It never leaves the
@@ -37,6 +37,8 @@ export const sourceMoverRequest = z.object({
   handle: guestHandle,
   /** As discovered; lets the destination be asked while the guest is still being inspected. */
   memoryBytes: bytes,
+  /** The migrations by which the guest came to this host, the newest first. */
+  lineage: lineage.optional(),
   /** What an earlier migration came to on the link to that host, bytes/s; only where it is asked for. */
   seenLinkRate: bytes.optional(),
 });

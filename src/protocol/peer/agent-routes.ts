@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { migrationId } from '../names.ts';
-import { resolveAnswer, runAt, sideView } from '../public/resolve.ts';
+import { guestName, migrationId } from '../names.ts';
+import { resolveAnswer, runAt, sideView, sighting, sightingQuery } from '../public/resolve.ts';
 import { route } from '../route.ts';
 import { admission, admitted } from './migration.ts';
 import { vantageRoutes } from './vantage.ts';
@@ -34,6 +34,16 @@ export const peerRoutes = {
     /** `hypervisor`: also ask the hypervisor afresh. */
     query: z.object({ look: z.enum(['journal', 'hypervisor']).default('journal') }),
     response: sideView,
+  }),
+  sighting: route({
+    method: 'GET',
+    path: '/v1/sightings/:guest',
+    summary:
+      'What this host has seen of a guest besides one migration of it, for a host that resolves that one',
+    access: 'agent',
+    params: z.object({ guest: guestName }),
+    query: sightingQuery,
+    response: sighting,
   }),
   takeUp: route({
     method: 'POST',

@@ -23,6 +23,10 @@ import { wireOffer, wireSession, wireTerms } from '../wire.ts';
 
 export const epoch = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 
+/** Migrations that are named as those by which a guest came to its source; older ones are forgotten. */
+export const MAX_LINEAGE = 32;
+export const lineage = z.array(migrationId).max(MAX_LINEAGE);
+
 /** Source agent/mover -> destination agent: is there room, and start a mover. Idempotent by id. */
 export const admission = z.object({
   id: migrationId,
@@ -31,6 +35,8 @@ export const admission = z.object({
   memoryBytes: bytes,
   epoch,
   timeoutMs: ms,
+  /** The migrations by which the guest came to its source, the newest first. */
+  lineage: lineage.optional(),
 });
 export type Admission = z.infer<typeof admission>;
 

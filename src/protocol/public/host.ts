@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { address, bytes, guestName, hostName, migrationId, shortText } from '../names.ts';
 
-const name64 = z.string().max(128);
+export const name64 = z.string().max(128);
 
 /** A hypervisor program on a host. */
 export const hypervisorInfo = z.object({

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { serialError } from '../errors.ts';
 import { phase } from './migration.ts';
-import { guestName, hostName, migrationId, shortText } from '../names.ts';
-import { epoch } from '../peer/migration.ts';
+import { guestName, hostName, migrationId, moment, shortText } from '../names.ts';
+import { epoch, lineage } from '../peer/migration.ts';
+import { guestRunState, name64 } from './host.ts';
 
 /** What hosts and people say to each other about a migration on which a person must decide. */
 
@@ -41,13 +42,50 @@ export const sideView = z.object({
   /** A mover works on this side now. */
   moverAlive: z.boolean(),
   error: serialError.optional(),
+  /** The guest's UUID, where this side knows it. */
+  uuid: name64.optional(),
 });
 export type SideView = z.infer<typeof sideView>;
 
-/** `waits`: it does no harm, and nothing comes of it before the other host answers. */
+/** Copies and migrations of one guest that a host tells of; the newest. */
+export const MAX_SEEN = 64;
+
+export const sightingQuery = z.object({ id: migrationId, uuid: name64.optional() });
+export type SightingQuery = z.infer<typeof sightingQuery>;
+
+/** What a host has seen of a guest, besides the migration that is asked about. */
+export const sighting = z.object({
+  host: hostName,
+  /** Hypervisors there of that name or UUID, but for the one of that migration. */
+  copies: z.array(z.object({ uuid: name64.optional(), state: guestRunState })).max(MAX_SEEN),
+  /** Other migrations of a guest of that name. */
+  moves: z
+    .array(
+      z.object({
+        id: migrationId,
+        side: z.enum(['source', 'destination']),
+        from: hostName,
+        to: hostName,
+        createdAt: moment,
+        /** The migrations by which it had come to `from`. */
+        lineage,
+      }),
+    )
+    .max(MAX_SEEN),
+});
+export type Sighting = z.infer<typeof sighting>;
+
+/** A host that could not be asked about a guest, or could not tell. */
+export const unasked = z.object({ host: hostName, why: shortText });
+export type Unasked = z.infer<typeof unasked>;
+
+/**
+ * `waits`: it does no harm, and nothing comes of it before the other host answers. `unknown`: it would be safe if every
+ * host of the fleet had been asked and had nothing of the guest.
+ */
 export const answer = z.object({
   runAt,
-  verdict: z.enum(['safe', 'risky', 'waits', 'wrong']),
+  verdict: z.enum(['safe', 'risky', 'unknown', 'waits', 'wrong']),
   why: shortText,
   /** What may follow if it is the wrong answer. */
   risks: z.array(shortText).max(8),
@@ -68,6 +106,8 @@ export const resolution = z.object({
   /** This host has a fencing hook, which is asked before a person's word is needed. */
   fencing: z.boolean(),
   answers: z.array(answer).max(2),
+  /** Hosts of the fleet that could not be asked about the guest. */
+  unasked: z.array(unasked).max(1024).optional(),
   /** The safe answer; absent where neither is. */
   safe: runAt.optional(),
 });

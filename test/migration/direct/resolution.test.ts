@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { judge, safeAnswer } from '../../../src/migration/direct/resolution.ts';
+import type { Fleet } from '../../../src/migration/direct/elsewhere.ts';
 import type { Answer, SideView } from '../../../src/protocol/public/resolve.ts';
 
 const base = {
@@ -31,9 +32,18 @@ const destination: SideView = {
 };
 
 const names = { guest: 'web1', from: 'a', to: 'b' };
-function judged(here?: Partial<SideView>, there?: Partial<SideView>): Record<string, Answer> {
+/** Every host was asked, and has seen nothing else of the guest. */
+const asked: Fleet = { id: 'm-1', since: undefined, uuid: undefined, sightings: [], unasked: [] };
+const dark = (host: string): Fleet => ({ ...asked, unasked: [{ host, why: 'no answer' }] });
+
+function judged(
+  here?: Partial<SideView>,
+  there?: Partial<SideView>,
+  fleet = asked,
+): Record<string, Answer> {
   const answers = judge({
     ...names,
+    fleet,
     source: here === undefined ? undefined : { ...source, ...here },
     destination: there === undefined ? undefined : { ...destination, ...there },
   });
@@ -76,10 +86,11 @@ describe('what each answer to a held migration risks', () => {
     assert.equal(safeAnswer(Object.values(answers)), undefined);
   });
 
-  test('where no commit was ever sent, the source is safe though the destination is dark', () => {
-    const answers = judged({ right: 'armed' });
-    assert.equal(answers['source']?.verdict, 'safe');
+  test('where no commit was ever sent and the destination is dark, nobody can tell for sure', () => {
+    const answers = judged({ right: 'armed' }, undefined, dark('b'));
+    assert.equal(answers['source']?.verdict, 'unknown');
     assert.equal(answers['source']?.proof, 'observed');
+    assert.match(answers['source']?.risks.join() ?? '', /b was not asked/);
   });
 
   test('a destination that answers that it runs it leaves one answer', () => {
@@ -143,7 +154,7 @@ describe('what each answer to a held migration risks', () => {
     fc.assert(
       fc.property(anySide('source'), anySide('destination'), (here, there) => {
         fc.pre(here !== undefined || there !== undefined);
-        const answers = judge({ ...names, source: here, destination: there });
+        const answers = judge({ ...names, source: here, destination: there, fleet: asked });
         assert.deepEqual(
           answers.map(({ runAt }) => runAt),
           ['source', 'destination'],

@@ -64,6 +64,7 @@ export const LIFECYCLE: Lifecycle = {
           memoryBytes: request.memoryBytes,
           epoch,
           timeoutMs: settings.timeoutMs,
+          ...(request.lineage === undefined ? {} : { lineage: request.lineage }),
         },
         signal,
       );

@@ -1,0 +1,82 @@
+import { isAlive } from '../host/process.ts';
+import { readJournals } from '../host/journal.ts';
+import { replayDestination } from '../migration/direct/journal.ts';
+import { MAX_LINEAGE } from '../protocol/peer/migration.ts';
+import { MAX_SEEN } from '../protocol/public/resolve.ts';
+import type { Sighting, SightingQuery } from '../protocol/public/resolve.ts';
+import type { GuestHandle } from '../drivers/port/driver.ts';
+import { guestOf } from './guests.ts';
+import type { Guests } from './guests.ts';
+import type { Migration, MigrationStore } from './store.ts';
+
+/** Migrations of one guest whose journals are read to find by which it came here; older ones are not. */
+const LOOKED_AT = 16;
+
+/**
+ * What this host has seen of a guest besides the migration that is asked about: copies that run or stand still here, and
+ * other migrations of it. GODWIT_DEADLINE where its guests cannot be listed in time.
+ */
+export async function sightingOf(
+  { guests, store, host }: { guests: Guests; store: MigrationStore; host: string },
+  guest: string,
+  { id, uuid }: SightingQuery,
+): Promise<Sighting> {
+  const migration = store.get(id);
+  const own = migration === undefined ? undefined : handleOf(migration);
+  const found = await guests.look();
+  const copies = found
+    .filter(({ info }) => info.name === guest || (uuid !== undefined && info.uuid === uuid))
+    .filter(({ info, handle }) => !isOwn(handle?.pid ?? info.pid, own))
+    .map(({ info }) => ({
+      state: info.state,
+      ...(info.uuid === undefined ? {} : { uuid: info.uuid }),
+    }));
+  const moves = store
+    .all()
+    .filter((each) => each.id !== id && guestOf(each) === guest)
+    .slice(-MAX_SEEN)
+    .map(({ id: other, request }) => ({
+      id: other,
+      side: request.side,
+      from: request.fromHost,
+      to: request.toHost,
+      createdAt: request.createdAt,
+      lineage: [...lineageIn({ request })],
+    }));
+  return { host, copies: copies.slice(0, MAX_SEEN), moves };
+}
+
+/** A pid that another process has since does not hide a copy. */
+function isOwn(pid: number | undefined, own: GuestHandle | undefined): boolean {
+  return own !== undefined && pid === own.pid && isAlive(own);
+}
+
+/** The hypervisor of this side of a migration. */
+function handleOf({ dir, request }: Migration): GuestHandle | undefined {
+  if (request.side === 'source') return request.handle;
+  try {
+    return replayDestination(readJournals(dir).destination.map(({ event }) => event))?.handle;
+  } catch {
+    // A damaged journal tells no handle: a copy that was its own is seen as one more.
+    return undefined;
+  }
+}
+
+function lineageIn({ request }: Pick<Migration, 'request'>): readonly string[] {
+  const { lineage } = request.side === 'source' ? request : request.admission;
+  return lineage ?? [];
+}
+
+/** The migrations by which a guest of this host came here, the newest first; none where it was started here. */
+export function lineageOf(store: MigrationStore, handle: GuestHandle): string[] {
+  const came = store
+    .all()
+    .filter((each) => each.request.side === 'destination' && guestOf(each) === handle.name)
+    .slice(-LOOKED_AT)
+    .findLast((each) => isSame(handleOf(each), handle));
+  return came === undefined ? [] : [came.id, ...lineageIn(came)].slice(0, MAX_LINEAGE);
+}
+
+function isSame(left: GuestHandle | undefined, right: GuestHandle): boolean {
+  return left?.pid === right.pid && left.startTicks === right.startTicks;
+}

@@ -1,0 +1,80 @@
+import type { Answer, Sighting, Unasked } from '../../protocol/public/resolve.ts';
+
+/** What the whole fleet says of the guest of one migration. */
+export interface Fleet {
+  /** The migration that is judged. */
+  readonly id: string;
+  /** When it was asked for, ISO 8601, by its host's clock; undefined where that is not known. */
+  readonly since: string | undefined;
+  /** The guest's UUID; undefined where its hypervisor has none. */
+  readonly uuid: string | undefined;
+  readonly sightings: readonly Sighting[];
+  /** Hosts that could not be asked, or could not tell. */
+  readonly unasked: readonly Unasked[];
+}
+
+/** `ran`: it proves that the guest has run outside of its source since. `maybe`: it may be that guest, or another. */
+export interface Evidence {
+  readonly kind: 'ran' | 'maybe';
+  readonly what: string;
+}
+
+/** More than this is not read out: the first few decide. */
+const MOST_NAMED = 4;
+
+/** What speaks for the guest being, or having been, somewhere else than its two sides say. */
+export function evidenceOf(fleet: Fleet, guest: string): Evidence[] {
+  return fleet.sightings.flatMap((seen) => [
+    ...copiesIn(seen, fleet, guest),
+    ...movesIn(seen, fleet),
+  ]);
+}
+
+function copiesIn({ host, copies }: Sighting, { uuid }: Fleet, guest: string): Evidence[] {
+  return copies.flatMap((copy): Evidence[] => {
+    if (copy.state === 'incoming') return [];
+    if (uuid !== undefined && copy.uuid !== undefined) {
+      if (copy.uuid !== uuid) return [];
+      return [{ kind: 'ran', what: `${host} has ${guest} (${copy.state}, by its UUID)` }];
+    }
+    return [{ kind: 'maybe', what: `${host} has a guest of the name ${guest} (${copy.state})` }];
+  });
+}
+
+function movesIn({ host, moves }: Sighting, { id, since }: Fleet): Evidence[] {
+  return moves.flatMap((move): Evidence[] => {
+    const route = `${move.id}, from ${move.from} to ${move.to}`;
+    // Only a guest that runs is sent on: it ran where this migration brought it.
+    if (move.lineage.includes(id)) {
+      return [{ kind: 'ran', what: `${host} tells that it was sent on since (${route})` }];
+    }
+    // By the clocks of two hosts: it makes nothing wrong, but nothing is called safe beside it.
+    if (since === undefined || move.createdAt <= since) return [];
+    return [{ kind: 'maybe', what: `${host} tells of a later migration of that name (${route})` }];
+  });
+}
+
+/**
+ * What one answer is worth once the fleet was asked. Nothing is safe as long as a host cannot be asked, or shows what may
+ * be that guest; and what the guest is proved to have done elsewhere makes its source wrong.
+ */
+export function vouched(answer: Answer, fleet: Fleet, guest: string): Answer {
+  const evidence = evidenceOf(fleet, guest);
+  const proved = evidence.filter(({ kind }) => kind === 'ran').map(({ what }) => what);
+  const doubts = [
+    ...evidence.filter(({ kind }) => kind === 'maybe').map(({ what }) => what),
+    ...fleet.unasked.map(({ host, why }) => `${host} was not asked about ${guest}: ${why}`),
+  ];
+  if (answer.verdict === 'wrong') return answer;
+  if (answer.runAt === 'source' && proved.length > 0) {
+    return { ...answer, verdict: 'wrong', why: named(proved), risks: [], proof: 'none' };
+  }
+  if (doubts.length === 0 || answer.verdict === 'waits') return answer;
+  const verdict = answer.verdict === 'safe' ? 'unknown' : answer.verdict;
+  return { ...answer, verdict, risks: [...answer.risks.slice(0, MOST_NAMED), named(doubts)] };
+}
+
+function named(all: readonly string[]): string {
+  const more = all.length > MOST_NAMED ? `; and ${all.length - MOST_NAMED} more` : '';
+  return `${all.slice(0, MOST_NAMED).join('; ')}${more}`.slice(0, 4096);
+}

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { lineageOf } from '../../src/agent/sightings.ts';
+import { MigrationStore } from '../../src/agent/store.ts';
+import { systemClock } from '../../src/clock.ts';
+import { openDestinationJournal } from '../../src/host/journal.ts';
+import { planned, preparationOf } from '../migration/direct/samples.ts';
+import { tempDir } from '../rpc/parties.ts';
+import { fleet, GIB, guest } from './parties.ts';
+
+const UUID = '11111111-2222-3333-4444-555555555555';
+
+describe('what a host has seen of a guest', () => {
+  test('is told to another host: copies by name or UUID, and nothing of other guests', async (t) => {
+    const { host, as } = await fleet(t);
+    const b = await host('b', {
+      peers: { c: { address: '127.0.0.1:1' } },
+      guests: () => [guest('web1', { uuid: UUID }), guest('renamed', { uuid: UUID }), guest('db1')],
+    });
+    const c = await as('c', 'agent', b);
+    const query = { id: 'm-00000001', uuid: UUID };
+    const seen = await c.sighting({ params: { guest: 'web1' }, query });
+    assert.deepEqual(seen.copies, [
+      { state: 'running', uuid: UUID },
+      { state: 'running', uuid: UUID },
+    ]);
+    assert.deepEqual(seen.moves, []);
+  });
+
+  test('is for hosts, not for people', async (t) => {
+    const { host, as } = await fleet(t);
+    const b = await host('b');
+    const ann = await as('ann', 'operator', b);
+    const query = { id: 'm-00000001' };
+    await assert.rejects(ann.sighting({ params: { guest: 'web1' }, query }), {
+      code: 'GODWIT_ROLE_FORBIDDEN',
+    });
+  });
+
+  test('names the migrations by which a guest came here, and those before them', async (t) => {
+    const store = new MigrationStore(tempDir(t), 'b', systemClock);
+    const plan = planned();
+    const handle = { driver: 'fake', name: 'web1', pid: 7, startTicks: 9, monitor: 'm' };
+    const { guest: name, epoch } = plan;
+    const admission = {
+      id: 'm-00000002',
+      guest: name,
+      from: 'a',
+      epoch,
+      memoryBytes: GIB,
+      timeoutMs: 1,
+      lineage: ['m-00000001'],
+    };
+    const { dir } = store.add({
+      version: 1,
+      id: 'm-00000002',
+      side: 'destination',
+      fromHost: 'a',
+      toHost: 'b',
+      peer: { name: 'a', address: 'a:1' },
+      createdAt: '2026-01-01T00:00:00.000Z',
+      admission,
+    });
+    const { journal } = openDestinationJournal(dir, systemClock);
+    await journal.append({ type: 'admitted', admission, host: 'b' }, 'later');
+    const preparation = preparationOf(plan);
+    await journal.append({ type: 'preparing', preparation, ports: {} }, 'later');
+    await journal.append({ type: 'prepared', handle, memoryAddress: 'b:49152' }, 'later');
+    await journal.close();
+    assert.deepEqual(lineageOf(store, handle), ['m-00000002', 'm-00000001']);
+    assert.deepEqual(lineageOf(store, { ...handle, startTicks: 10 }), []);
+  });
+});

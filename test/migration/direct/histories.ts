@@ -1,0 +1,143 @@
+import fc from 'fast-check';
+import type { Fleet } from '../../../src/migration/direct/elsewhere.ts';
+import { replayDestination } from '../../../src/migration/direct/journal.ts';
+import type { Known } from '../../../src/migration/direct/resolution.ts';
+import { destinationFacts, sourceFacts } from '../../../src/migration/direct/side-facts.ts';
+import { initialSource } from '../../../src/migration/direct/source-state.ts';
+import type { DestinationEvent } from '../../../src/migration/direct/destination.ts';
+import type { Sighting, Unasked } from '../../../src/protocol/public/resolve.ts';
+import { planned, preparationOf } from './samples.ts';
+
+/**
+ * What may have become of a guest that went from a to b and is held there: how far it came, where it went from b, what
+ * hosts have forgotten, and who is dark now. A history says by itself whether the guest ran after it had left a.
+ */
+export interface History {
+  /** How far b came. */
+  readonly reached: 'prepared' | 'armed' | 'committed' | 'running' | 'finished';
+  /** The source has sent its commit. */
+  readonly committing: boolean;
+  /** b lost its power while armed, or before its record of the commit was on the disk. */
+  readonly cut: boolean;
+  /** Of a guest that ran: whether it ended at b, or went on. */
+  readonly next: 'stays' | 'ends' | 'onward' | 'home';
+  /** Where it went on to, it has ended. */
+  readonly endedThere: boolean;
+  /** b has forgotten the migration. */
+  readonly forgotten: boolean;
+  /** Migrations on from b do not say by which the guest had come (an older build), */
+  readonly withoutLineage: boolean;
+  /** nor do hypervisors say a UUID. */
+  readonly withoutUuid: boolean;
+  readonly dark: readonly ('b' | 'c')[];
+}
+
+export const anyHistory: fc.Arbitrary<History> = fc.record({
+  reached: fc.constantFrom('prepared', 'armed', 'committed', 'running', 'finished'),
+  committing: fc.boolean(),
+  cut: fc.boolean(),
+  next: fc.constantFrom('stays', 'ends', 'onward', 'home'),
+  endedThere: fc.boolean(),
+  forgotten: fc.boolean(),
+  withoutLineage: fc.boolean(),
+  withoutUuid: fc.boolean(),
+  dark: fc.subarray(['b', 'c'] as const),
+});
+
+/** The oracle: whether the guest has run anywhere but at a since it was handed over. Reads the history, and no view. */
+export function hasRunElsewhere({ reached }: History): boolean {
+  return reached === 'running' || reached === 'finished';
+}
+
+const ID = 'm-00000001';
+const NEXT = 'm-00000002';
+const UUID = '11111111-2222-3333-4444-555555555555';
+const BEGAN = '2026-01-01T00:00:00.000Z';
+const LATER = '2026-01-01T01:00:00.000Z';
+
+/** What each host would answer. */
+export function knownOf(history: History): Known {
+  const { dark, forgotten, withoutUuid } = history;
+  const isDark = dark.includes('b');
+  const unasked: Unasked[] = dark.map((host) => ({ host, why: 'it does not answer' }));
+  if (forgotten && !isDark) unasked.push({ host: 'b', why: `${ID} is not known at b` });
+  const fleet: Fleet = {
+    id: ID,
+    since: BEGAN,
+    uuid: withoutUuid ? undefined : UUID,
+    sightings: (['a', 'b', 'c'] as const)
+      .filter((host) => host === 'a' || !dark.includes(host))
+      .map((host) => sightingAt(host, history)),
+    unasked,
+  };
+  const { state } = initialSource(planned());
+  const right = history.committing ? 'committing' : 'armed';
+  const common = { id: ID, guest: 'web1', phase: 'held', moverAlive: false } as const;
+  return {
+    guest: 'web1',
+    from: 'a',
+    to: 'b',
+    source: {
+      ...common,
+      host: 'a',
+      side: 'source',
+      ...sourceFacts({ ...state, right, stream: 'done' }, 'handed-over'),
+    },
+    destination:
+      isDark || forgotten
+        ? undefined
+        : { ...common, host: 'b', side: 'destination', ...destinationAt(history) },
+    fleet,
+  };
+}
+
+function destinationAt(history: History): ReturnType<typeof destinationFacts> {
+  const { reached, cut, next } = history;
+  const plan = planned();
+  const { epoch, id, guest, from } = plan;
+  const admission = { id, guest, from, epoch, memoryBytes: 1, timeoutMs: 1000 };
+  const handle = { driver: 'fake', name: 'web1', pid: 2, startTicks: 1, monitor: 'm' };
+  const all: DestinationEvent[] = [
+    { type: 'admitted', admission, host: 'b' },
+    { type: 'preparing', preparation: preparationOf(plan), ports: {} },
+    { type: 'prepared', handle, memoryAddress: 'b:49152' },
+    { type: 'hypervisor', event: { type: 'completed' } },
+    { type: 'armed', epoch, bootId: 'boot-1' },
+    { type: 'committed', epoch },
+    { type: 'running', epoch, resumeMs: 1 },
+    { type: 'finished' },
+  ];
+  const count = { prepared: 4, armed: 5, committed: 6, running: 7, finished: 8 }[reached];
+  // What was not on the disk yet is gone with the power; what a mover settled later was.
+  const isCut = cut && reached !== 'prepared' && reached !== 'finished';
+  const events = all.slice(0, isCut ? 5 : count);
+  const state = replayDestination(events);
+  const ran = hasRunElsewhere(history);
+  return destinationFacts(state, {
+    life: isCut || (ran && next !== 'stays') ? 'gone' : 'alive',
+    armedBootId: count > 4 ? 'boot-1' : undefined,
+    bootId: isCut ? 'boot-2' : 'boot-1',
+  });
+}
+
+/** Only a guest that was settled at b goes on from there. */
+function wentOn({ reached, next }: History): 'c' | 'a' | undefined {
+  if (reached !== 'finished') return undefined;
+  return next === 'onward' ? 'c' : next === 'home' ? 'a' : undefined;
+}
+
+function sightingAt(host: 'a' | 'b' | 'c', history: History): Sighting {
+  const to = wentOn(history);
+  const lineage = history.withoutLineage ? [] : [ID];
+  const move = { id: NEXT, from: 'b', to: to ?? '', createdAt: LATER, lineage };
+  const isHere = to === host;
+  const uuid = history.withoutUuid ? {} : { uuid: UUID };
+  return {
+    host,
+    copies: isHere && !history.endedThere ? [{ state: 'running', ...uuid }] : [],
+    moves: [
+      ...(to !== undefined && host === 'b' ? [{ ...move, side: 'source' as const }] : []),
+      ...(isHere ? [{ ...move, side: 'destination' as const }] : []),
+    ],
+  };
+}
