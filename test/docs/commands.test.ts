@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { readInput } from '../../src/cli/input.ts';
+import { buildProgram } from '../../src/cli/program.ts';
+import type { Chosen } from '../../src/cli/program.ts';
+import { TABLE } from '../../src/cli/table.ts';
+import type { Context, Output } from '../../src/cli/context.ts';
+import { agentConfig } from '../../src/config.ts';
+import { ERRORS } from '../../src/errors.ts';
+
+const root = path.resolve(import.meta.dirname, '../..');
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'demo/README.md',
+  ...readdirSync(path.join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => `docs/${file}`),
+].map((name) => ({ name, text: readFileSync(path.join(root, name), 'utf8') }));
+
+/** The text of each match with the page and the line where it stands. */
+function found(pattern: RegExp): { at: string; text: string }[] {
+  return pages.flatMap(({ name, text }) =>
+    [...text.matchAll(pattern)].map((match) => {
+      const line = text.slice(0, match.index).split('\n').length;
+      return { at: `${name}:${line}`, text: match[1] ?? '' };
+    }),
+  );
+}
+
+const blocks = found(/^```(?:sh)?\n([\s\S]*?)^```$/gm);
+const silent: Output = {
+  write: () => {},
+  isTerminal: false,
+  columns: () => 80,
+  rows: () => 24,
+};
+const context = { out: silent, err: silent } as unknown as Context;
+
+/** The words of a command line, as a shell reads them; without its comment. */
+function words(line: string): string[] {
+  const bare = line.replace(/(^|\s)#.*$/, '').trim();
+  return [...bare.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
+}
+
+async function parse(argv: readonly string[]): Promise<void> {
+  const chosen: Chosen[] = [];
+  const program = await buildProgram(argv, TABLE, context, (verb) => chosen.push(verb));
+  await program.parseAsync([...argv], { from: 'user' });
+  for (const each of chosen) readInput(each);
+}
+
+describe('the commands that the pages show', () => {
+  const lines = blocks.flatMap(({ at, text }) =>
+    text
+      .split('\n')
+      .filter((line) => /^(\.\/)?godwit [a-z-]/.test(line))
+      // A synopsis, whose words are names of words, is made from the table itself.
+      .filter((line) => !/[<[][a-z|-]+[\]>]/.test(line))
+      .map((line) => ({ at, line })),
+  );
+
+  test('are many', () => assert.ok(lines.length > 100, String(lines.length)));
+
+  test('are accepted by the command line, verbs, flags and values', async () => {
+    const wrong: string[] = [];
+    for (const { at, line } of lines) {
+      const argv = words(line.replace(/\b(GUEST|HOST|NAME|ID|FILE|MODE)\b/g, 'x1')).slice(1);
+      await parse(argv).catch((error: Error) => wrong.push(`${at}: ${line}: ${error.message}`));
+    }
+    assert.deepEqual(wrong, []);
+  });
+
+  test('would be refused with a verb, a flag or a value that does not exist', async () => {
+    for (const line of ['migrat web1', 'migrate web1 --to b --no-such', 'cache prune --to 5x']) {
+      await assert.rejects(parse(words(line)), line);
+    }
+  });
+
+  test('of npm are scripts of package.json', () => {
+    const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    const runs = found(/npm run (?:--silent )?([a-z][a-z0-9:]*)/g);
+    assert.ok(runs.length > 20);
+    assert.deepEqual(
+      runs.filter(({ text }) => !(text in scripts)),
+      [],
+    );
+  });
+});
+
+describe('what the pages name', () => {
+  test('as a file of this repository is there', () => {
+    const named = found(/`((?:src|test|tools|bench|faults|sim|examples)\/[\w./-]+)`/g);
+    assert.ok(named.length > 50);
+    const gone = named.filter(({ text }) => !existsSync(path.join(root, text)));
+    assert.deepEqual(gone, []);
+  });
+
+  test('as an error is in the table of errors', () => {
+    const variables = new Set(found(/`(GODWIT_[A-Z_]+)(?:=[^`]*)?`/g).map(({ text }) => text));
+    const read = readdirSync(path.join(root, 'src'), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => readFileSync(path.join(root, 'src', file), 'utf8'))
+      .join('\n');
+    const elsewhere = /^GODWIT_FUZZ_RUNS$/;
+    const unknown = [...variables].filter(
+      (name) => !(name in ERRORS) && !read.includes(name) && !elsewhere.test(name),
+    );
+    assert.deepEqual(unknown, []);
+  });
+
+  test('as a configuration of an agent is one', () => {
+    const settings = new Set(Object.keys(agentConfig.shape));
+    const wrong: string[] = [];
+    const shown = found(/^```json\n([\s\S]*?)^```$/gm).flatMap(({ at, text }) => {
+      const whole = text.trim().startsWith('{') ? text : `{${text}}`;
+      const value = JSON.parse(whole) as Record<string, unknown>;
+      return Object.keys(value).every((key) => settings.has(key)) ? [{ at, value }] : [];
+    });
+    assert.ok(shown.length > 4);
+    for (const { at, value } of shown) {
+      const { error } = agentConfig.partial().safeParse(value);
+      if (error !== undefined) wrong.push(`${at}: ${error.message}`);
+    }
+    assert.deepEqual(wrong, []);
+  });
+});
