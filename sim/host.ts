@@ -89,7 +89,8 @@ export class SimHost {
     this.#agent = agent;
     agent.run(() => {
       const store = this.store.asStore;
-      const supervisor = new Supervisor(store, this.#processes(agent), systemClock, silentLog);
+      const movers = this.#processes(agent);
+      const supervisor = new Supervisor(store, movers, systemClock, silentLog);
       this.#supervisor = supervisor;
       const incoming = new Incoming({
         config: this.#config,
@@ -102,8 +103,10 @@ export class SimHost {
         peers: {
           address: () => ADDRESSES[this.name === 'a' ? 'b' : 'a'],
           furtherAddresses: () => [],
+          names: () => ['the other one'],
         } as never,
         supervisor,
+        movers,
       });
       this.#parts.network.listen(agent, ADDRESSES[this.name], agentContract, {
         admit: ({ body, caller }) => incoming.admit(body, caller),

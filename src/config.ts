@@ -115,6 +115,8 @@ export const agentConfig = z.strictObject({
   limits: z
     .strictObject({
       migrationsIn: z.number().int().min(1).max(256).default(8),
+      /** Of those, from one host; default: three quarters where there are several peers, else all. */
+      migrationsInFromOne: z.number().int().min(1).max(256).optional(),
       migrationsOut: z.number().int().min(1).max(256).default(8),
       /** Memory to leave free when a guest is admitted, bytes. */
       memoryReserveBytes: z

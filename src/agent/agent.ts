@@ -66,13 +66,18 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const peers = new Peers(fleet, credentials);
   const common = { config, clock, log, store, guests, inventory, peers, supervisor };
   const cache = new HostCache(config);
-  const vantage = new Vantage(config, clock);
   const diskMoves = new DiskMoves({ ...common, drivers });
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
+  const incoming = new Incoming({ ...common, movers });
+  const vantage = new Vantage(config, clock, {
+    admittedGuest: async (to, id) =>
+      to === config.name ? incoming.guest(id) : peers.admittedGuest(to, id),
+    addresses: () => peers.addresses(),
+  });
   const handlers = agentHandlers({
     ...common,
     outgoing: new Outgoing({ ...common, diskMoves }),
-    incoming: new Incoming(common),
+    incoming,
     follow: new Follow({ ...common, movers }),
     sides,
     resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config) }),

@@ -16,6 +16,7 @@ import type { Guests } from './guests.ts';
 import type { Incoming } from './incoming.ts';
 import type { Inventory } from './inventory.ts';
 import type { Outgoing } from './outgoing.ts';
+import { JoinFailures } from './pki/join-failures.ts';
 import { redeemToken } from './pki/token.ts';
 import type { Peers } from './peers.ts';
 import type { Leftovers } from './leftovers/leftovers.ts';
@@ -46,7 +47,7 @@ export interface AgentParts {
 
 /** The agent's API: each route, given over to the part that answers it. */
 export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract> {
-  const { config, clock, log, store, guests, peers, outgoing, incoming, follow } = parts;
+  const { config, log, store, guests, peers, outgoing, incoming, follow } = parts;
   const { leftovers, vantage } = parts;
   return {
     hello: () => ({
@@ -97,15 +98,30 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     },
     ...cacheHandlers(parts),
     watch: ({ body, caller }) => vantage.watch(body, caller),
+    admittedGuest: ({ params }) => incoming.guest(params.id),
     endWatch: ({ params, body, caller }) => vantage.end(params.id, body, caller),
     ...diskMoveHandlers(parts),
-    join: async ({ body }) => {
+    ...joinHandler(parts),
+  };
+}
+
+function joinHandler({
+  config,
+  clock,
+  log,
+}: AgentParts): Pick<Handlers<typeof agentContract>, 'join'> {
+  const joinFailures = new JoinFailures(() => clock.monotonicMs());
+  return {
+    join: async ({ body, calledFrom }) => {
       if (config.caDir === undefined) {
         const hint = 'Name the agent of the host that holds the CA in the token.';
         const reason = `${config.name} does not hold the CA`;
         throw godwitError('GODWIT_JOIN_TOKEN', { reason }, { hint });
       }
-      const signed = await redeemToken(config.caDir, body.token, body.request, clock.wallMs());
+      const { caDir } = config;
+      const signed = await joinFailures.run(calledFrom, () =>
+        redeemToken(caDir, body.token, body.request, clock.wallMs()),
+      );
       log.info({ host: signed.name }, 'a host joined');
       const { name: _name, ...answer } = signed;
       return answer;

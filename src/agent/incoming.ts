@@ -3,12 +3,17 @@ import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { Admission, Admitted } from '../protocol/peer/migration.ts';
+import type { MoverRequest } from '../protocol/mover/request.ts';
+import type { AdmittedGuest } from '../protocol/peer/vantage.ts';
+import { readJournals } from '../host/journal.ts';
+import { replayDestination } from '../migration/direct/journal.ts';
 import { offerOf } from '../host/wire.ts';
 import { PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Caller } from '../rpc/caller.ts';
 import { guestOf, mustBeReadable } from './guests.ts';
 import type { Guests } from './guests.ts';
 import type { Inventory } from './inventory.ts';
+import type { MoverProcesses } from './mover-process.ts';
 import type { Peers } from './peers.ts';
 import type { Migration, MigrationStore } from './store.ts';
 import type { Supervisor } from './supervision.ts';
@@ -22,15 +27,23 @@ export interface IncomingParts {
   readonly inventory: Inventory;
   readonly peers: Peers;
   readonly supervisor: Supervisor;
+  readonly movers: Pick<MoverProcesses, 'find'>;
 }
 
-/** Ids of which this agent said that it does not know them, kept; the oldest goes first. */
+/** Ids of which this agent said to a host that it does not know them, kept; that host’s oldest goes first. */
 const MOST_DISOWNED = 1000;
+/** Movers that only tell one host how its ended migrations ended, at once: at least, or as many as it may have here. */
+const TELLING = 16;
+/** Held migrations from one host; beyond, no more of its guests come. */
+const MOST_HELD = 16;
 
 /** Lets guests of other hosts in, each with a mover of its own. */
 export class Incoming {
   readonly #parts: IncomingParts;
-  readonly #disowned = new Set<string>();
+  /** Hosts, and the ids that each of them has asked for. */
+  readonly #disowned = new Map<string, Set<string>>();
+  /** Hosts, and their ended migrations that have a mover again. */
+  readonly #telling = new Map<string, Set<string>>();
   readonly #mutex = new Mutex();
 
   constructor(parts: IncomingParts) {
@@ -56,12 +69,13 @@ export class Incoming {
   /** Where its mover listens now. One is started where there is none, also to tell how an ended migration ended. */
   async where(id: string, caller: Caller): Promise<Admitted> {
     const { store, config } = this.#parts;
-    if (store.get(id) === undefined) this.#disown(id);
+    if (store.get(id) === undefined) this.#disown(id, caller.name);
     const migration = store.need(id);
     if (migration.request.side !== 'destination') {
       throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
     }
     checkSender(caller, migration.request.fromHost);
+    this.#checkTelling(migration);
     return this.#listening(migration);
   }
 
@@ -69,10 +83,45 @@ export class Incoming {
    * To say that a migration is not known here is a promise: its source takes it that there is nothing to release, and an
    * admission that the network has kept back until now may not begin it after all.
    */
-  #disown(id: string): void {
-    this.#disowned.add(id);
-    const [oldest] = this.#disowned;
-    if (this.#disowned.size > MOST_DISOWNED && oldest !== undefined) this.#disowned.delete(oldest);
+  #disown(id: string, to: string): void {
+    const ids = this.#disowned.get(to) ?? new Set();
+    this.#disowned.set(to, ids.add(id));
+    const [oldest] = ids;
+    if (ids.size > MOST_DISOWNED && oldest !== undefined) ids.delete(oldest);
+  }
+
+  /** A host may ask for all that it ever sent, and each answer takes a process. */
+  #checkTelling(migration: Migration): void {
+    const { store, movers, config } = this.#parts;
+    const { id, request } = migration;
+    if (!store.isEnded(id)) return;
+    const telling = this.#telling.get(request.fromHost) ?? new Set();
+    for (const each of telling) {
+      const known = store.get(each);
+      if (known === undefined || movers.find(known) === undefined) telling.delete(each);
+    }
+    this.#telling.set(request.fromHost, telling);
+    const limit = Math.max(TELLING, limitOfOne(this.#parts));
+    if (!telling.has(id) && telling.size >= limit) {
+      const what = `${config.name}, in ended migrations of ${request.fromHost} that are told of,`;
+      throw godwitError('GODWIT_OVERLOADED', { what, limit });
+    }
+    telling.add(id);
+  }
+
+  /** The guest of a migration to this host that goes on; GODWIT_MIGRATION_UNKNOWN where there is none. */
+  guest(id: string): AdmittedGuest {
+    const { store, config } = this.#parts;
+    const { request, dir } = store.need(id);
+    if (request.side !== 'destination' || store.isEnded(id)) {
+      throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
+    }
+    const { guest, from } = request.admission;
+    const state = replayDestination(readJournals(dir).destination.map(({ event }) => event));
+    const preparation = state?.preparation;
+    if (preparation === undefined) return { guest, from };
+    const nics = preparation.networks ?? [];
+    return { guest, from, nics: nics.map(({ mac, addresses }) => ({ mac, addresses })) };
   }
 
   async #listening(migration: Migration): Promise<Admitted> {
@@ -104,10 +153,10 @@ export class Incoming {
     }
     const further = [...peers.furtherAddresses(from)];
     const running = store.running().filter(({ request }) => request.side === 'destination');
-    this.#checkLimit(running.length);
+    this.#checkLimit(running, from);
     await Promise.all([this.#checkName(admission.guest), this.#checkMemory(admission, running)]);
     // Asked last: what was said meanwhile counts too.
-    if (this.#disowned.has(id))
+    if (this.#disowned.get(from)?.has(id) === true)
       throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
     return store.add({
       version: 1,
@@ -121,12 +170,32 @@ export class Incoming {
     });
   }
 
-  #checkLimit(running: number): void {
+  #checkLimit(running: readonly Migration[], from: string): void {
     const { config } = this.#parts;
     const limit = config.limits.migrationsIn;
-    if (running < limit) return;
-    const what = `${config.name}, in migrations to it at once,`;
-    throw godwitError('GODWIT_OVERLOADED', { what, limit });
+    if (running.length >= limit) {
+      const what = `${config.name}, in migrations to it at once,`;
+      throw godwitError('GODWIT_OVERLOADED', { what, limit });
+    }
+    const each = limitOfOne(this.#parts);
+    const own = running.filter(({ request }) => isFrom(request, from));
+    this.#checkHeld(from);
+    if (own.length < each) return;
+    const what = `${config.name}, in migrations from ${from} to it at once,`;
+    const hint = `Wait for some of them to end, or raise \`limits.migrationsInFromOne\` of ${config.name}.`;
+    throw godwitError('GODWIT_OVERLOADED', { what, limit: each }, { hint });
+  }
+
+  /** Held ones are kept, with their guests, until a person decides: no host makes ever more of them. */
+  #checkHeld(from: string): void {
+    const { store, config } = this.#parts;
+    const held = store
+      .all()
+      .filter(({ id, request }) => isFrom(request, from) && store.progress(id).phase === 'held');
+    if (held.length < MOST_HELD) return;
+    const what = `${config.name}, in held migrations from ${from},`;
+    const hint = `Decide on them: \`godwit resolve ${held[0]?.id}\`, and so on.`;
+    throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST_HELD }, { hint });
   }
 
   async #checkName(guest: string): Promise<void> {
@@ -156,6 +225,18 @@ export class Incoming {
       neededBytes,
     });
   }
+}
+
+function isFrom({ side, fromHost }: MoverRequest, from: string): boolean {
+  return side === 'destination' && fromHost === from;
+}
+
+/** With several peers, one of them leaves room for the others. */
+function limitOfOne({ config, peers }: IncomingParts): number {
+  const { migrationsIn, migrationsInFromOne } = config.limits;
+  if (migrationsInFromOne !== undefined) return migrationsInFromOne;
+  if (peers.names().length <= 1) return migrationsIn;
+  return Math.max(1, migrationsIn - Math.ceil(migrationsIn / 4));
 }
 
 /** A host speaks for the guests that it sends itself, and for no other. */

@@ -1,7 +1,8 @@
-import { hasCode, toGodwitError } from '../errors.ts';
+import { godwitError, hasCode, toGodwitError } from '../errors.ts';
 import type { Fleet } from '../host/fleet.ts';
 import { agentContract } from '../protocol/contract.ts';
 import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
+import type { AdmittedGuest } from '../protocol/peer/vantage.ts';
 import type {
   ResolveAnswer,
   RunAt,
@@ -19,6 +20,8 @@ const ANSWER_MS = 3000;
 /** Its hypervisor is asked as well. */
 const SIDE_MS = 10_000;
 const TAKE_UP_MS = 30_000;
+/** Whoever asks waits for less than a second longer. */
+const ADMITTED_MS = 2000;
 const AT_ONCE = 32;
 
 /** `isDark`: nothing was heard of it, so that it may be off. */
@@ -51,6 +54,12 @@ export class Peers {
   /** Further addresses of a peer's agent, over other links. */
   furtherAddresses(name: string): readonly string[] {
     return this.#fleet.peers()[name]?.addresses ?? [];
+  }
+
+  /** host:port of all of them, over all links. */
+  addresses(): string[] {
+    const all = Object.values(this.#fleet.peers());
+    return all.flatMap(({ address, addresses }) => [address, ...addresses]);
   }
 
   /** Asks all of them; one that does not answer is listed with the reason. */
@@ -100,6 +109,12 @@ export class Peers {
   takeUp(name: string, id: string, body: { runAt: RunAt; by: string }): Promise<ResolveAnswer> {
     const options = { deadlineMs: TAKE_UP_MS };
     return this.#client(name).api.takeUp({ params: { id }, body }, options);
+  }
+
+  /** What a peer says of a guest that it has admitted; rejects with its refusal. */
+  async admittedGuest(name: string, id: string): Promise<AdmittedGuest> {
+    if (this.address(name) === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: name });
+    return this.#client(name).api.admittedGuest({ params: { id } }, { deadlineMs: ADMITTED_MS });
   }
 
   close(): void {

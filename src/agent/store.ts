@@ -14,6 +14,7 @@ import { readJournals } from '../host/journal.ts';
 import { syncDirectory } from '../host/journal-file.ts';
 import { followJournal } from './followed.ts';
 import type { Followed, FollowedState } from './followed.ts';
+import { surplus } from './surplus.ts';
 
 /** Ended migrations that are kept for `godwit migrations` and `godwit report`. */
 const KEPT = 1000;
@@ -170,10 +171,10 @@ export class MigrationStore {
     return this.need(id).request.createdAt;
   }
 
-  /** Removes the oldest ended ones beyond what is kept. */
+  /** Removes ended ones beyond what is kept: the oldest of the host with which there are most. */
   prune(): void {
     const ended = this.all().filter(({ id }) => this.isEnded(id));
-    for (const { id } of ended.slice(0, Math.max(0, ended.length - KEPT))) this.drop(id);
+    for (const { id } of surplus(ended, KEPT)) this.drop(id);
   }
 
   #look(id: string): FollowedState {

@@ -27,6 +27,8 @@ export type Call<R extends Route> = RouteInput<R> & {
   readonly signal: AbortSignal;
   /** The address of this host that was called; undefined over a unix socket. */
   readonly calledAt: string | undefined;
+  /** The address of who asks; undefined over a unix socket. */
+  readonly calledFrom: string | undefined;
 };
 
 type Answer<R extends Route> = R['stream'] extends true
@@ -168,7 +170,8 @@ async function answerMatched(serving: Serving, asked: Asked): Promise<void> {
   const input = await readInput(limits, asked);
   const handler = serving.handlers[key];
   if (handler === undefined) throw new Error(`no handler for ${key}`);
-  const result = await handler({ ...input, caller, signal, calledAt: calledAt(request) });
+  const ends = { calledAt: calledAt(request), calledFrom: request.socket.remoteAddress };
+  const result = await handler({ ...input, caller, signal, ...ends });
   if (route.stream) {
     const lines = checked(route, result as AsyncIterable<unknown>);
     await sendLines(response, lines, limits, (thrown) => told(serving, request, thrown));

@@ -110,6 +110,61 @@ test('no more guests come at once than the limit allows', async (t) => {
   await assert.rejects(second, { code: 'GODWIT_OVERLOADED', retryable: true });
 });
 
+test('one of several hosts never has all that may come at once', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const [greedy, other] = [await as('a', 'agent', b), await as('c', 'agent', b)];
+  const each = (from: string, at: number) => ({
+    body: {
+      ...admission,
+      id: `m-${from}000000${at}`,
+      guest: `web-${from}${at}`,
+      from,
+      memoryBytes: 1,
+    },
+  });
+  for (let at = 0; at < 6; at += 1) await greedy.admit(each('a', at));
+  await assert.rejects(greedy.admit(each('a', 6)), {
+    code: 'GODWIT_OVERLOADED',
+    message: 'b, in migrations from a to it at once, is at its limit of 6',
+    hint: /limits\.migrationsInFromOne/,
+  });
+  assert.ok((await other.admit(each('c', 0))).moverAddress);
+  const alone = await host('d', { peers, limits: { migrationsInFromOne: 1 } });
+  const toAlone = await as('a', 'agent', alone);
+  await toAlone.admit(each('a', 0));
+  await assert.rejects(toAlone.admit(each('a', 1)), { code: 'GODWIT_OVERLOADED' });
+});
+
+test('what one host has asked for makes nothing be forgotten that another one was told', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const [own, greedy] = [await as('a', 'agent', b), await as('c', 'agent', b)];
+  const unknown = { code: 'GODWIT_MIGRATION_UNKNOWN' };
+  await assert.rejects(own.incoming({ params: { id: admission.id } }), unknown);
+  for (let round = 0; round < 11; round += 1) {
+    await Promise.all(
+      Array.from({ length: 100 }, async (_none, at) => {
+        const id = `m-${String(round * 100 + at + 1000).padStart(8, '0')}`;
+        await assert.rejects(greedy.incoming({ params: { id } }), unknown);
+      }),
+    );
+  }
+  await assert.rejects(own.admit({ body: admission }), unknown);
+});
+
+test('a host that is asked to watch a guest hears of the one that was admitted', async (t) => {
+  const { host, as } = await fleet(t);
+  const b = await host('b', { peers });
+  const [a, c] = [await as('a', 'agent', b), await as('c', 'agent', b)];
+  const asked = { params: { id: admission.id } };
+  await assert.rejects(c.admittedGuest(asked), { code: 'GODWIT_MIGRATION_UNKNOWN' });
+  await a.admit({ body: admission });
+  assert.deepEqual(await c.admittedGuest(asked), { guest: 'web1', from: 'a' });
+  const operator = await as('someone', 'operator', b);
+  await assert.rejects(operator.admittedGuest(asked), { code: 'GODWIT_ROLE_FORBIDDEN' });
+});
+
 test('a mover that died is started again for who asks where it listens', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });

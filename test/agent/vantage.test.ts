@@ -1,23 +1,43 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Vantage } from '../../src/agent/vantage.ts';
+import type { Others } from '../../src/agent/vantage.ts';
 import type { StartWatcher, WatchLine } from '../../src/agent/watcher-process.ts';
 import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
+import { godwitError } from '../../src/errors.ts';
 import { probing } from '../../src/protocol/peer/vantage.ts';
-import type { WatchOrder } from '../../src/protocol/peer/vantage.ts';
+import type { AdmittedGuest, WatchOrder } from '../../src/protocol/peer/vantage.ts';
 import type { Caller } from '../../src/rpc/caller.ts';
 
 const A: Caller = { role: 'agent', name: 'a' };
 const B: Caller = { role: 'agent', name: 'b' };
 const own = { name: 'c', address: '10.0.0.3:7443', stateDir: '/nowhere' };
 
-function order(id: string): WatchOrder {
-  return { id, guest: 'web1', nics: [], probing: probing.parse({}), leaseMs: 20_000 };
+const MAC = '52:54:00:00:00:01';
+const attachment = { kind: 'bridge', bridge: 'br0', mtu: 1500 } as const;
+const nic = (mac: string, ...addresses: string[]) => ({
+  id: 'n0',
+  port: 'tap0',
+  attachment,
+  mac,
+  addresses,
+});
+
+function order(id: string, given: Partial<WatchOrder> = {}): WatchOrder {
+  const common = { guest: 'web1', to: 'd', probing: probing.parse({}), leaseMs: 20_000 };
+  return { id, ...common, nics: [nic(MAC, '10.9.0.5')], ...given };
 }
 
+/** What d says of each migration: that of the host by whose name its id begins. */
+const said = (id: string): AdmittedGuest => ({
+  guest: 'web1',
+  from: id.startsWith('m-b') ? 'b' : 'a',
+  nics: [{ mac: MAC, addresses: ['10.9.0.5', 'fd00::5'] }],
+});
+
 /** Watchers that do nothing, and what they were told. */
-function stage(network: object = {}) {
+function stage(network: object = {}, admitted: (id: string) => AdmittedGuest = said) {
   const started: WatchLine[] = [];
   const told: string[] = [];
   const ends: (() => void)[] = [];
@@ -38,67 +58,155 @@ function stage(network: object = {}) {
     };
   };
   const clock = { ...systemClock, wallMs: () => 5 };
-  const vantage = new Vantage(agentConfig.parse({ ...own, network }), clock, start);
-  return { vantage, started, told, ends };
+  const asked: string[] = [];
+  const others: Others = {
+    admittedGuest: async (to, id) => {
+      asked.push(`${to} ${id}`);
+      return admitted(id);
+    },
+    addresses: () => ['10.0.0.4:7443'],
+  };
+  const config = agentConfig.parse({ ...own, network });
+  return { vantage: new Vantage(config, clock, others, start), started, told, ends, asked };
 }
 
 describe('an agent that watches for others', () => {
   test('begins a watch once, and lets it go on when it is asked again', async () => {
     const { vantage, started, told } = stage();
-    assert.deepEqual(vantage.watch(order('m-11111111'), A), { watching: true, wallMs: 5 });
-    assert.deepEqual(vantage.watch(order('m-11111111'), A), { watching: true, wallMs: 5 });
+    assert.deepEqual(await vantage.watch(order('m-11111111'), A), { watching: true, wallMs: 5 });
+    assert.deepEqual(await vantage.watch(order('m-11111111'), A), { watching: true, wallMs: 5 });
     assert.equal(started.length, 1);
+    await new Promise(setImmediate);
     assert.deepEqual(told, ['stay 20000']);
     assert.deepEqual(await vantage.end('m-11111111', {}, A), { notTried: 'ended a/m-11111111' });
   });
 
   test('says the result again to whoever asks again, and begins no watch that has ended', async () => {
     const { vantage, started } = stage();
-    vantage.watch(order('m-11111111'), A);
+    await vantage.watch(order('m-11111111'), A);
     const first = await vantage.end('m-11111111', {}, A);
     assert.deepEqual(await vantage.end('m-11111111', {}, A), first);
-    vantage.watch(order('m-11111111'), A);
+    await vantage.watch(order('m-11111111'), A);
     assert.equal(started.length, 1);
   });
 
   test('keeps the watches of two hosts apart, whatever ids they name', async () => {
     const { vantage, started } = stage();
-    vantage.watch(order('m-11111111'), A);
+    await vantage.watch(order('m-11111111'), A);
     assert.match(
       (await vantage.end('m-11111111', {}, B)).notTried ?? '',
       /nothing was being watched/,
     );
-    vantage.watch(order('m-11111111'), B);
+    await assert.rejects(vantage.watch(order('m-11111111'), B), {
+      code: 'GODWIT_PROTOCOL_INVALID',
+    });
+    await vantage.watch(order('m-b1111111'), B);
     assert.deepEqual(
       started.map(({ owner }) => owner),
-      ['a/m-11111111', 'b/m-11111111'],
+      ['a/m-11111111', 'b/m-b1111111'],
     );
   });
 
-  test('watches no more than eight guests at once, and has room again when one is over', async () => {
+  test('watches no more than six guests for one host and eight in all, and has room again when one is over', async () => {
     const { vantage, ends } = stage();
     const ask = (at: number) => vantage.watch(order(`m-1111111${at}`), A);
-    for (let at = 0; at < 8; at += 1) assert.equal(ask(at).watching, true);
-    assert.deepEqual(ask(8), { watching: false, why: 'c watches 8 guests already' });
+    const askB = (at: number) => vantage.watch(order(`m-b111111${at}`), B);
+    for (let at = 0; at < 6; at += 1) assert.equal((await ask(at)).watching, true);
+    assert.deepEqual(await ask(6), { watching: false, why: 'c watches 6 guests for a already' });
+    for (let at = 0; at < 2; at += 1) assert.equal((await askB(at)).watching, true);
+    assert.deepEqual(await askB(2), { watching: false, why: 'c watches 8 guests already' });
     ends[0]?.();
     await new Promise(setImmediate);
-    assert.equal(ask(8).watching, true);
+    assert.equal((await ask(6)).watching, true);
     // What it came to is not forgotten, and it is not begun again.
-    assert.deepEqual(ask(0), { watching: true, wallMs: 5 });
+    assert.deepEqual(await ask(0), { watching: true, wallMs: 5 });
     assert.deepEqual(await vantage.end('m-11111110', {}, A), { notTried: 'it ended by itself' });
   });
 
-  test('lets all of them go when it ends', () => {
-    const { vantage, told } = stage();
-    vantage.watch(order('m-11111111'), A);
-    vantage.watch(order('m-11111111'), B);
-    vantage.close();
-    assert.deepEqual(told, ['stop a/m-11111111', 'stop b/m-11111111']);
+  test('keeps what was seen for one host, however many watches another one has', async () => {
+    const { vantage } = stage();
+    await vantage.watch(order('m-b1111111'), B);
+    const first = await vantage.end('m-b1111111', {}, B);
+    for (let at = 10; at < 99; at += 1) {
+      await vantage.watch(order(`m-111111${at}`), A);
+      await vantage.end(`m-111111${at}`, {}, A);
+    }
+    assert.deepEqual(await vantage.end('m-b1111111', {}, B), first);
+    const { notTried } = await vantage.end('m-11111110', {}, A);
+    assert.match(notTried ?? '', /nothing was being watched/);
   });
 
-  test('watches for nobody where it is configured so', () => {
+  test('probes nothing that the destination has not named as the guest’s', async () => {
+    const { vantage, started, asked } = stage();
+    const wrong: [Partial<WatchOrder>, RegExp][] = [
+      [{ to: undefined }, /it names no destination/],
+      [{ guest: 'web2' }, /m-11111111 moves web1/],
+      [{ nics: [nic(MAC, '10.9.0.6')] }, /10\.9\.0\.6 is not an address of/],
+      [{ nics: [nic(MAC, '169.254.169.254')] }, /169\.254\.169\.254 is not an address of/],
+      [{ nics: [nic('52:54:00:00:00:02', '10.9.0.5')] }, /it has no NIC 52:54:00:00:00:02/],
+    ];
+    for (const [given, what] of wrong) {
+      await assert.rejects(vantage.watch(order('m-11111111', given), A), {
+        code: 'GODWIT_PROTOCOL_INVALID',
+        message: what,
+        hint: /network\.vantage\.addresses/,
+      });
+    }
+    assert.deepEqual(started, []);
+    assert.equal(asked.length, 4, 'an order without a destination is asked of nobody');
+    // The same address, written in another way.
+    const nics = [nic(MAC, 'fd00:0::0:5')];
+    assert.equal((await vantage.watch(order('m-11111111', { nics }), A)).watching, true);
+  });
+
+  test('never probes a host’s own address, whoever calls it a guest’s', async () => {
+    for (const address of ['10.0.0.3', '10.0.0.4']) {
+      const nics = [{ mac: MAC, addresses: [address] }];
+      const { vantage, started } = stage({}, (id) => ({ ...said(id), nics }));
+      const asked = vantage.watch(order('m-11111111', { nics: [nic(MAC, address)] }), A);
+      await assert.rejects(asked, { message: /is a host’s own address/ });
+      assert.deepEqual(started, []);
+    }
+  });
+
+  test('probes addresses that its own configuration gives the guest', async () => {
+    const { vantage, started } = stage({ vantage: { addresses: { web1: ['10.9.0.7'] } } });
+    const nics = [nic(MAC, '10.9.0.7')];
+    assert.equal((await vantage.watch(order('m-11111111', { nics }), A)).watching, true);
+    assert.equal(started.length, 1);
+  });
+
+  test('begins only once the destination knows the addresses, and lets a watch go on only while it says so', async () => {
+    let says: AdmittedGuest | Error = { guest: 'web1', from: 'a' };
+    const { vantage, started, told } = stage({}, () => {
+      if (says instanceof Error) throw says;
+      return says;
+    });
+    const ask = () => vantage.watch(order('m-11111111'), A);
+    assert.deepEqual(await ask(), { watching: false, why: 'd has not heard of its addresses yet' });
+    says = said('m-11111111');
+    assert.equal((await ask()).watching, true);
+    says = godwitError('GODWIT_MIGRATION_UNKNOWN', { id: 'm-11111111', host: 'd' });
+    assert.equal((await ask()).watching, true, 'what was seen is still to be had');
+    await new Promise(setImmediate);
+    assert.deepEqual(told, [], 'its lease was not made longer');
+    await assert.rejects(vantage.watch(order('m-22222222'), A), {
+      code: 'GODWIT_MIGRATION_UNKNOWN',
+    });
+    assert.equal(started.length, 1);
+  });
+
+  test('lets all of them go when it ends', async () => {
+    const { vantage, told } = stage();
+    await vantage.watch(order('m-11111111'), A);
+    await vantage.watch(order('m-b1111111'), B);
+    vantage.close();
+    assert.deepEqual(told, ['stop a/m-11111111', 'stop b/m-b1111111']);
+  });
+
+  test('watches for nobody where it is configured so', async () => {
     const { vantage, started } = stage({ vantage: false });
-    const { watching, why } = vantage.watch(order('m-11111111'), A);
+    const { watching, why } = await vantage.watch(order('m-11111111'), A);
     assert.equal(watching, false);
     assert.match(why ?? '', /as it is configured/);
     assert.equal(started.length, 0);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { guestName, hostName, migrationId, ms } from '../names.ts';
-import { ipAddress, nicNetworks } from '../network.ts';
+import { ipAddress, nicNetwork, nicNetworks } from '../network.ts';
 import { route } from '../route.ts';
 
 /**
@@ -45,6 +45,8 @@ const leaseMs = z.number().int().min(1000).max(60_000);
 export const watchOrder = z.object({
   id: migrationId,
   guest: guestName,
+  /** The host that admitted it, which is asked. Whoever does not name one is of an earlier build, and is refused. */
+  to: hostName.optional(),
   /** As the source has them. Links are the source's own; which segment that is here, this host finds out. */
   nics: nicNetworks,
   probing: z.object(probing.shape),
@@ -121,6 +123,18 @@ export const vantage = z.object({
 export type Vantage = z.infer<typeof vantage>;
 export const vantages = z.array(vantage).max(MOST_VANTAGES);
 
+/** What the destination of a migration says of the guest that it admitted, to a host that is asked to watch it. */
+export const admittedGuest = z.object({
+  guest: guestName,
+  from: hostName,
+  /** Absent until its source has described it. */
+  nics: z
+    .array(nicNetwork.pick({ mac: true, addresses: true }))
+    .max(64)
+    .optional(),
+});
+export type AdmittedGuest = z.infer<typeof admittedGuest>;
+
 /** To the process that watches, a line each; it answers each but `stay` with one line. */
 export const watcherLine = z.discriminatedUnion('verb', [
   z.object({
@@ -147,6 +161,14 @@ export const vantageRoutes = {
     access: 'agent',
     body: watchOrder,
     response: watchAnswer,
+  }),
+  admittedGuest: route({
+    method: 'GET',
+    path: '/v1/incoming/:id/guest',
+    summary: 'Which guest comes here, and its addresses, for a host that is asked to watch it',
+    access: 'agent',
+    params: z.object({ id: migrationId }),
+    response: admittedGuest,
   }),
   endWatch: route({
     method: 'POST',

@@ -21,6 +21,8 @@ import type { SourceParts } from './parts.ts';
 /** A watch that nobody asks for again ends by itself, ms; it is asked for again so often. */
 const LEASE_MS = 10_000;
 const RENEW_MS = 3000;
+/** A host that does not watch yet is asked again so soon: it asks the destination, which may not know the guest yet. */
+const AGAIN_MS = 250;
 const ANSWER_MS = 3000;
 /** A guest that is silent at the end is waited for by whoever watches it. */
 const END_MS = 6000;
@@ -106,7 +108,8 @@ export class SourceVantage {
     try {
       for (;;) {
         await Promise.all(places.map((place) => ask(place, order, this.#clock, signal)));
-        await this.#clock.sleep(RENEW_MS, signal);
+        const isWatched = places.every(({ why }) => why === undefined);
+        await this.#clock.sleep(isWatched ? RENEW_MS : AGAIN_MS, signal);
       }
     } catch {
       // The migration is over, or the results are being fetched.
@@ -213,7 +216,8 @@ function orderOf({ config, request, state }: SourceParts): WatchOrder | undefine
   const { guest } = request.request;
   const { hosts: _hosts, addresses, ...probing } = vantage;
   const nics = networks.map((nic) => withAddresses(nic, addresses[guest] ?? []));
-  return { id: request.id, guest, nics, probing, leaseMs: LEASE_MS };
+  const { to } = state().plan;
+  return { id: request.id, guest, to, nics, probing, leaseMs: LEASE_MS };
 }
 
 /** Those that are configured come first: they are meant. */
