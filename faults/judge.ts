@@ -5,6 +5,9 @@ import type { Expectation, Outcome } from './expectation.ts';
 import { bothRan, longestDarkMs } from './timeline.ts';
 import type { Span } from './timeline.ts';
 
+/** What a guest that reads all of its memory finds; `silent`: it has not read all of it in time. */
+export type Memory = 'intact' | 'changed' | 'silent';
+
 export interface Observed {
   readonly from: string;
   readonly to: string;
@@ -24,7 +27,7 @@ export interface Observed {
   /** The hosts whose QEMU says, asked at the end, that its guest runs. */
   readonly runningOn: readonly string[];
   /** Undefined where no guest runs that could be asked. */
-  readonly memoryIntact: boolean | undefined;
+  readonly memory: Memory | undefined;
   readonly connectionKept: boolean | undefined;
   /** What is on the hosts and should not be. */
   readonly remains: readonly string[];
@@ -84,7 +87,12 @@ function theGuest(expect: Expectation, seen: Observed): string[] {
   else if (!runningOn.includes(told) && outcome !== 'running') {
     problems.push(`told as ${outcome}, and it runs on ${runningOn.join()}`);
   }
-  if (seen.memoryIntact !== true) problems.push("the guest's memory is not what it was");
+  if (seen.memory === 'changed') problems.push("the guest's memory is not what it was");
+  else if (seen.memory !== 'intact') {
+    problems.push(
+      'the guest did not read its memory in time: whether it is what it was is not known',
+    );
+  }
   if (seen.connectionKept !== true) problems.push("the client's connection broke");
   return problems;
 }

@@ -27,6 +27,8 @@ import { Witness } from './witness.ts';
 export const GUEST = 'web1';
 /** After the fault has cleared. Longer than any recovery that is still one. */
 const END_MS = 100_000;
+/** For the guest to read all of its memory, on a busy machine. */
+const MEMORY_MS = 60_000;
 const POLL_MS = 40;
 
 export interface Played {
@@ -201,7 +203,7 @@ async function untilEnd(
 
 type Ended = Omit<
   Observed,
-  'from' | 'to' | 'spans' | 'runningOn' | 'memoryIntact' | 'connectionKept' | 'remains' | 'disks'
+  'from' | 'to' | 'spans' | 'runningOn' | 'memory' | 'connectionKept' | 'remains' | 'disks'
 >;
 
 /** Asks QEMUs, guest, client and hosts how things stand at the end. */
@@ -217,7 +219,7 @@ async function look(
   const runningOn = statuses.flatMap(({ host, status }) => (status === 'running' ? [host] : []));
   const lives = runningOn.length === 1;
   const view = lives ? await probe.settle(30_000).catch(() => undefined) : undefined;
-  const memoryIntact = lives ? await stage.intact(GUEST) : undefined;
+  const memory = lives ? await stage.look(GUEST, MEMORY_MS) : undefined;
   const places = (host: string): { guest: string; place: Place }[] => {
     if (runningOn.includes(host)) return [{ guest: GUEST, place: 'guest' }];
     // What is left of a lost guest may be kept for a look, where its QEMU still is.
@@ -230,6 +232,6 @@ async function look(
   const { outcome } = ended;
   const writes = lives && disks !== undefined ? await stage.writesToDisks(GUEST) : undefined;
   const onDisks = await disks?.problems({ host: runningOn[0], outcome, writes });
-  const seen = { spans, runningOn, memoryIntact, connectionKept, remains, disks: onDisks ?? [] };
+  const seen = { spans, runningOn, memory, connectionKept, remains, disks: onDisks ?? [] };
   return { gapMs: view?.clientGapMs, observed: { ...ended, from, to, ...seen } };
 }

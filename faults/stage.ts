@@ -24,6 +24,7 @@ import { client } from '../src/rpc/client.ts';
 import type { Api, Client } from '../src/rpc/client.ts';
 import { DISKS, SLOTS } from './disks/plan.ts';
 import { Monitor } from './monitor.ts';
+import type { Memory } from './judge.ts';
 import { bareHosts } from './remains.ts';
 import { isAlive } from '../src/host/process.ts';
 import type { HostCensus } from './remains.ts';
@@ -157,20 +158,19 @@ export class Stage {
     this.#rates.set(name, bytesPerSecond);
   }
 
-  /** Whether the guest, reading all of it, finds its memory and its disks as they were. */
-  async intact(name: string): Promise<boolean> {
-    return (await this.look(name, 30_000)) === 'intact';
-  }
-
-  /** The same, told apart from a guest that has not read all of it in time. */
-  async look(name: string, deadlineMs: number): Promise<'intact' | 'changed' | 'silent'> {
+  /**
+   * Whether the guest, reading all of it, finds its memory and its disks as they were; `silent` where it has not read all
+   * of it in time, which says nothing of either.
+   */
+  async look(name: string, deadlineMs: number): Promise<Memory> {
+    let seen: Awaited<ReturnType<typeof verifyGuest>>;
     try {
-      const { ok, hash, diskChunks } = await verifyGuest(this.lab, name, { deadlineMs });
-      const read = this.#disks === undefined || diskChunks > 0;
-      return ok && read && hash === this.#hashes.get(name) ? 'intact' : 'changed';
+      seen = await verifyGuest(this.lab, name, { deadlineMs });
     } catch {
       return 'silent';
     }
+    const read = this.#disks === undefined || seen.diskChunks > 0;
+    return seen.ok && read && seen.hash === this.#hashes.get(name) ? 'intact' : 'changed';
   }
 
   /** Whether the guest writes to its disks and none of them refuses it. */

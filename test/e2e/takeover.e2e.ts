@@ -13,6 +13,7 @@ import type { WatchedGuest } from './support/client-view.ts';
 import { begin, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { killMover, moverOf } from './support/movers.ts';
 import { assertOnlyGuests, assertUnchanged } from './support/remains.ts';
+import { until } from './support/wait.ts';
 import { openWorld, restingHosts } from './support/world.ts';
 import type { World } from './support/world.ts';
 
@@ -64,11 +65,17 @@ describe('a migration whose processes are killed while memory moves', () => {
 
   test("goes on when the destination's mover is killed: a new one takes over", async () => {
     let killed: MoverState | undefined;
+    let next: MoverState | undefined;
     await moveThrough('b', 'a', async (id) => {
       killed = moverOf(world, 'a', id);
       await killMover(world, 'a', id);
+      next = await until('another mover at the destination', 20_000, async () => {
+        const now = moverOf(world, 'a', id);
+        return isAlive(now) ? now : undefined;
+      });
     });
-    assert.ok(killed !== undefined);
+    assert.ok(killed !== undefined && next !== undefined);
+    assert.notDeepEqual([next.pid, next.startTicks], [killed.pid, killed.startTicks]);
   });
 
   test('goes on when the agents of both hosts are killed, and is reported by new ones', async () => {

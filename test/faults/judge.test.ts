@@ -24,7 +24,7 @@ const MOVED: Observed = {
     { host: 'b', fromMs: 4050, toMs: 6000 },
   ],
   runningOn: ['b'],
-  memoryIntact: true,
+  memory: 'intact',
   connectionKept: true,
   remains: [],
   disks: [],
@@ -40,7 +40,7 @@ const DIED: Observed = {
   ...STAYED,
   spans: [{ host: 'a', fromMs: -100, toMs: 1000 }],
   runningOn: [],
-  memoryIntact: undefined,
+  memory: undefined,
   connectionKept: undefined,
 };
 
@@ -83,7 +83,10 @@ describe('the judge of a cell', () => {
 
   test('sees a guest that is lost, changed, or whose client was cut off', () => {
     assert.match(problems({}, DIED), /no copy runs at the end/);
-    assert.match(problems({ memoryIntact: false }), /memory/);
+    assert.match(problems({ memory: 'changed' }), /memory is not what it was/);
+    const silent = problems({ memory: 'silent' });
+    assert.match(silent, /did not read its memory in time/);
+    assert.doesNotMatch(silent, /is not what it was$/);
     assert.match(problems({ connectionKept: false }), /connection/);
   });
 
@@ -112,7 +115,7 @@ describe('the judge of a cell', () => {
   });
 
   test('a guest that died after it had arrived is no lie of Godwit, one that had not is', () => {
-    const died = { runningOn: [], memoryIntact: undefined, connectionKept: undefined };
+    const died = { runningOn: [], memory: undefined, connectionKept: undefined };
     const late: Cell = { fault: 'kill-destination-qemu', phase: 'cleanup', mode: 'precopy' };
     assert.equal(problems(died, MOVED, late), '');
     const early: Cell = { fault: 'kill-source-qemu', phase: 'switchover', mode: 'precopy' };

@@ -66,7 +66,7 @@ describe('the time of recovery', () => {
       { host: 'b', fromMs: 8050, toMs: 9000 },
     ],
     runningOn: ['b'],
-    memoryIntact: true,
+    memory: 'intact',
     connectionKept: true,
     remains: [],
     disks: [],
