@@ -39,6 +39,14 @@ describe('this repository', () => {
 });
 
 describe('the tidy checks', () => {
+  test('an assertion that cannot fail is a problem', () => {
+    const nothing = ['assert', 'ok(true);'].join('.');
+    const tree = treeOf({ 'test/a.test.ts': `for (const each of none) ${nothing}` });
+    assert.deepEqual(tidy.fileProblems(tree), [
+      'test/a.test.ts: asserts true, which cannot fail; assert what was seen',
+    ]);
+  });
+
   test('a PURE file that imports I/O is a problem', () => {
     const tree = treeOf({
       'src/migration/direct/a.ts': `import fs from 'node:fs';\nimport { z } from 'zod';`,

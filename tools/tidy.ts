@@ -249,7 +249,10 @@ const unfinished = new RegExp(
     '|\\.only\\(',
 );
 
-/** Names that tell nothing, work left undone, large or binary files, and scripts too long to read. */
+/** A loop or a callback in which it stands may not run at all. */
+const cannotFail = /\bassert(?:\.ok)?\(true[,)]/;
+
+/** Names that tell nothing, work left undone, assertions of nothing, large or binary files, and scripts too long to read. */
 export function fileProblems(tree: Tree): string[] {
   return tree.files.flatMap((file) => {
     const problems: string[] = [];
@@ -260,6 +263,9 @@ export function fileProblems(tree: Tree): string[] {
     else if (tree.text(file).includes('\0')) problems.push(`${file}: is a binary file`);
     if (file.endsWith('.ts') && unfinished.test(tree.text(file))) {
       problems.push(`${file}: left unfinished (${unfinished.exec(tree.text(file))?.[0]})`);
+    }
+    if (file.startsWith('test/') && cannotFail.test(tree.text(file))) {
+      problems.push(`${file}: asserts true, which cannot fail; assert what was seen`);
     }
     if (file.endsWith('.sh') && tree.text(file).split('\n').length > 301) {
       problems.push(`${file}: longer than 300 lines`);

@@ -59,9 +59,32 @@ describe('a disk while it is filled', () => {
   });
 
   test('is found on any command line, or there is none', () => {
+    const images = fc.uniqueArray(
+      fc.record({
+        name: fc.stringMatching(/^[a-z][a-z0-9]{0,4}$/),
+        isRaw: fc.boolean(),
+        isThin: fc.boolean(),
+        isAsked: fc.boolean(),
+      }),
+      { maxLength: 6, selector: ({ name }) => name },
+    );
     fc.assert(
-      fc.property(fc.array(fc.string()), fc.array(fc.string()), (words, names) => {
-        for (const each of reopenings(words, new Set(names), 'unmap')) {
+      fc.property(images, fc.array(fc.string()), (list, noise) => {
+        const nodes = list.map(({ name, isRaw, isThin }) => {
+          const discard = isThin ? 'unmap' : 'ignore';
+          const format = isRaw ? 'raw' : 'qcow2';
+          return node(name, { format, discard, fileDiscard: discard });
+        });
+        const asked = list.filter(({ isAsked }) => isAsked).map(({ name }) => name);
+        const found = list.filter(({ isRaw, isThin, isAsked }) => isRaw && !isThin && isAsked);
+        assert.deepEqual(
+          discards(argvOf(...nodes), asked, 'unmap'),
+          found.flatMap(({ name }) => [
+            [`${name}-file`, 'unmap'],
+            [name, 'unmap'],
+          ]),
+        );
+        for (const each of reopenings(noise, new Set(asked), 'unmap')) {
           assert.equal(each['discard'], 'unmap');
         }
       }),
