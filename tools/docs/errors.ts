@@ -23,7 +23,7 @@ export function errorsPage(): string {
   return `# Errors
 
 Made from src/errors/ by \`npm run docs\`. Every error that Godwit reports is one of these: it has a
-code that does not change, a message that says what and where, a hint that says how to mend it,
+code that does not change, a message that says what and where, a hint that says how to fix it,
 whether trying again may help, an exit code for the command line and a status for the API.
 
 The command line prints \`error:\` and \`hint:\` lines on standard error; with \`--json\` it also prints
