@@ -15,7 +15,7 @@ export interface HostTally {
 
 /** The record of a migration that has ended stays on purpose. */
 const RECORD =
-  /^migrations(\/[^/]+(\/(request\.json|mover\.json|mover\.log|journal-\w+\.jsonl))?)?$/;
+  /^migrations(\/[^/]+(\/(request\.json|mover\.json|mover\.log|mover-\w+\.lock|journal-\w+\.jsonl))?)?$/;
 const TIME_WAIT = '06';
 
 /**

@@ -24,15 +24,15 @@ export function openMoveJournal(dir: string, clock: Clock): OpenedJournal<DiskMo
   return open<DiskMoveEvent>(file, openJournalFile(file), KIND, clock);
 }
 
-/** Which disk a move with such a journal moves; undefined where its first record cannot be read either. */
-export function heldMove(id: string, dir: string, error: GodwitError): HeldMove | undefined {
+/** The disk that a move with such a journal moves; none where its first record cannot be read either. */
+export function heldMoves(id: string, dir: string, error: GodwitError): HeldMove[] {
   try {
     const [first] = new LineReader(KIND).take(readJournalBytes(fileIn(dir)));
-    if (first?.event.type !== 'begun') return undefined;
+    if (first?.event.type !== 'begun') return [];
     const { guest, disk: device } = first.event.plan.request;
-    return { id, guest, device, error };
+    return [{ id, guest, device, error }];
   } catch {
-    return undefined;
+    return [];
   }
 }
 

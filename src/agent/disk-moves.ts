@@ -6,7 +6,6 @@ import type { AgentConfig } from '../config.ts';
 import type { GuestDisk } from '../drivers/port/disks.ts';
 import type { Driver, GuestHandle } from '../drivers/port/driver.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
-import type { GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { beginMove, replayMove } from '../migration/disk-move.ts';
 import type { DiskMoveEvent } from '../migration/disk-move.ts';
@@ -19,7 +18,7 @@ import type {
   DiskMoveRequest,
 } from '../protocol/public/disk-move.ts';
 import { didYouMean } from '../protocol/nearest.ts';
-import { heldMove, openMoveJournal } from './disk-move-journal.ts';
+import { heldMoves, openMoveJournal } from './disk-move-journal.ts';
 import type { HeldMove } from './disk-move-journal.ts';
 import { migrationOf, mustBeReadable } from './guests.ts';
 import type { Guests } from './guests.ts';
@@ -210,8 +209,13 @@ export class DiskMoves {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     syncDirectory(this.#dir);
     const { journal } = this.#open(plan.id);
-    await journal.append({ type: 'begun', plan }, 'sync');
-    return this.#made(plan.id, new DiskMove(beginMove(plan), { ...this.#common(), journal }));
+    // It counts from here on: no migration of its guest may begin while its first record is written.
+    const move = this.#made(plan.id, new DiskMove(beginMove(plan), { ...this.#common(), journal }));
+    await journal.append({ type: 'begun', plan }, 'sync').catch((thrown: unknown) => {
+      this.#moves.delete(plan.id);
+      throw thrown;
+    });
+    return move;
   }
 
   /** From its journal; one in which nothing had begun goes, and one whose journal is damaged is left as it is. */
@@ -220,7 +224,10 @@ export class DiskMoves {
     try {
       opened = this.#open(id);
     } catch (thrown) {
-      this.#leave(id, toGodwitError(thrown));
+      // Nobody can tell where it stands; which disk it moves is in its first record.
+      const error = toGodwitError(thrown);
+      this.#parts.log.error({ id, error }, 'the move of a disk is held');
+      this.#held.push(...heldMoves(id, path.join(this.#dir, id), error));
       return;
     }
     const { journal, events } = opened;
@@ -231,13 +238,6 @@ export class DiskMoves {
     }
     const move = this.#made(id, new DiskMove(state, { ...this.#common(), journal }));
     if (state.ended !== undefined) void move.close();
-  }
-
-  /** Nobody can tell where it stands; which disk it moves is in its first record. */
-  #leave(id: string, error: GodwitError): void {
-    this.#parts.log.error({ id, error }, 'the move of a disk is held: its journal cannot be read');
-    const held = heldMove(id, path.join(this.#dir, id), error);
-    if (held !== undefined) this.#held.push(held);
   }
 
   #made(id: string, move: DiskMove): DiskMove {

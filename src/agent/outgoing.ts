@@ -76,6 +76,8 @@ export class Outgoing {
     this.#checkIdle(request.guest);
     this.#checkLimit();
     const { handle, info } = movable(await guests.need(request.guest));
+    // A disk of it may have begun to move, or the guest to come, while it was looked for: nothing is waited for any more.
+    this.#checkIdle(request.guest);
     const lineage = lineageOf(store, handle);
     return store.add({
       version: 1,

@@ -202,8 +202,8 @@ export class Resolve {
 
   /** Under the same lock as a mover: there is none now, and none may begin in between. */
   async #journal(migration: Migration, event: Resolved, known: Resolution): Promise<void> {
-    const { config, clock } = this.#parts;
-    const lock = await this.#lock(`${config.name}-${migration.id}`);
+    const { clock } = this.#parts;
+    const lock = await this.#lock(migration);
     try {
       const { journal, events } = openSourceJournal(migration.dir, clock);
       try {
@@ -215,16 +215,16 @@ export class Resolve {
         await journal.close();
       }
     } finally {
-      await new Promise((resolve) => lock.close(resolve));
+      lock.release();
     }
   }
 
-  async #lock(id: string): ReturnType<typeof holdMigration> {
-    const { clock } = this.#parts;
+  async #lock({ dir, id }: Migration): ReturnType<typeof holdMigration> {
+    const { clock, config } = this.#parts;
     const until = clock.monotonicMs() + LINGER_MS;
     for (;;) {
       try {
-        return await holdMigration(id, 'source');
+        return await holdMigration({ dir, host: config.name, id, side: 'source' });
       } catch (thrown) {
         if (clock.monotonicMs() > until) throw thrown;
       }

@@ -44,13 +44,14 @@ export async function runMover(args: MoverArguments): Promise<void> {
   }
   const write = (line: string): void => void process.stderr.write(line);
   const log = plainLog(write, config.logLevel, { mover: request.id, side: request.side });
-  const lock = await holdMigration(`${config.name}-${request.id}`, request.side);
+  const { id, side } = request;
+  const lock = await holdMigration({ dir: args.dir, host: config.name, id, side });
   try {
     await (request.side === 'source'
       ? runSource(args.dir, config, request, log)
       : runDestination(args.dir, config, request, log));
   } finally {
-    lock.close();
+    lock.release();
   }
 }
 

@@ -136,6 +136,19 @@ describe('the moves of disks on a host', () => {
     assert.equal((await ended(id)).state, 'done');
   });
 
+  test('count from the moment in which their first record is being written', async () => {
+    const beginning = moves.begin(asked());
+    const seen: unknown[] = [];
+    const begun = beginning.finally(() => seen.push('begun'));
+    while (seen.length === 0) {
+      const moving = moves.movingOf('db1');
+      if (moving !== undefined) seen.push(moving.device);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.equal(seen[0], asked().disk);
+    await ended(await begun);
+  });
+
   test('with a damaged journal are left as they are, and their disks with them', async () => {
     const id = await moves.begin(asked());
     await ended(id);

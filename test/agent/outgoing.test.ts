@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import type { Guests } from '../../src/agent/guests.ts';
+import { Outgoing } from '../../src/agent/outgoing.ts';
+import type { Peers } from '../../src/agent/peers.ts';
+import { MigrationStore } from '../../src/agent/store.ts';
+import type { Supervisor } from '../../src/agent/supervision.ts';
+import { systemClock } from '../../src/clock.ts';
+import type { DiscoveredGuest } from '../../src/drivers/port/driver.ts';
 import { godwitError, hasCode } from '../../src/errors.ts';
+import { migrationRequest } from '../../src/protocol/public/migration.ts';
 import { textOf } from '../host/journals.ts';
 import { journalFile, moverRequest } from '../../src/protocol/mover/request.ts';
 import { settle } from '../migration/direct/drive.ts';
@@ -156,4 +164,52 @@ test('a mover that does not start leaves nothing, and the caller hears why', asy
   await assert.rejects(started, { message: 'no memory for a mover' });
   assert.deepEqual((await a.api.migrations()).migrations, []);
   await started();
+});
+
+test('a guest that begins to do something else while it is looked for is not migrated', async (t) => {
+  const { host } = await fleet(t);
+  const a = await host('a', { guests: () => [guest('web1')], peers });
+  const store = new MigrationStore(path.join(a.config.stateDir, 'other'), 'a', systemClock);
+  const moving = { id: 'd-00000001', device: 'disk0' };
+  const admission = { guest: 'web1', from: 'b', memoryBytes: 1, epoch: 1, timeoutMs: 1000 };
+  const begins = {
+    'a disk’s move': () => void (disk = moving),
+    'a migration': () => {
+      const id = 'm-00000001';
+      store.add({
+        version: 1,
+        id,
+        side: 'destination',
+        fromHost: 'b',
+        toHost: 'a',
+        peer: { name: 'b', address: '127.0.0.1:1' },
+        createdAt: new Date(0).toISOString(),
+        admission: { ...admission, id },
+      });
+    },
+  };
+  let disk: typeof moving | undefined;
+  for (const [what, begin] of Object.entries(begins)) {
+    disk = undefined;
+    const need = async (): Promise<DiscoveredGuest> => {
+      begin();
+      return guest('web1');
+    };
+    const outgoing = new Outgoing({
+      config: a.config,
+      clock: systemClock,
+      store,
+      guests: { need } as unknown as Guests,
+      peers: { address: () => '127.0.0.1:1', furtherAddresses: () => [] } as unknown as Peers,
+      supervisor: {} as unknown as Supervisor,
+      diskMoves: { movingOf: () => disk },
+    });
+    const asked = migrationRequest.parse({ guest: 'web1', to: 'b' });
+    const refused = (thrown: unknown) => hasCode(thrown, 'GODWIT_DISK_MOVING', 'GODWIT_GUEST_BUSY');
+    await assert.rejects(outgoing.start(asked), refused, what);
+    assert.ok(
+      store.all().every(({ request }) => request.side === 'destination'),
+      what,
+    );
+  }
 });

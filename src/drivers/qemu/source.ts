@@ -17,7 +17,7 @@ import { readAbilities } from './abilities.ts';
 import { nicsWithPorts, tapsOf } from './guest/attachments.ts';
 import { readFacts, readNetwork } from './guest/facts.ts';
 import { lifeOf } from '../../host/life.ts';
-import { killProcess, processOf, waitForExit } from './guest/process.ts';
+import { endingMsOf, killProcess, processOf, waitForExit } from './guest/process.ts';
 import type { ImageStore } from './images.ts';
 import { blockedChecks, inspectFacts } from './inspect.ts';
 import { QemuDiskSource } from './mirror/disk-source.ts';
@@ -257,9 +257,10 @@ export class QemuSource implements SourceSession {
   async quit(signal: AbortSignal): Promise<void> {
     this.#watch.expectEnd();
     if (lifeOf(this.handle).state !== 'gone') {
+      const quitMs = QUIT_MS + endingMsOf(this.handle);
       // QEMU may exit before its answer arrives.
       await this.#client.request('quit', {}, signal).catch(() => undefined);
-      await waitForExit(this.handle, QUIT_MS, signal).catch(() =>
+      await waitForExit(this.handle, quitMs, signal).catch(() =>
         killProcess(this.handle, QUIT_MS, signal),
       );
     }

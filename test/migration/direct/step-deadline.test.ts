@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { deadlineOf } from '../../../src/migration/direct/step-deadline.ts';
 import { STEPS, STEP_NAMES } from '../../../src/migration/direct/steps.ts';
-import { planned } from './samples.ts';
+import { descriptionOf, planned } from './samples.ts';
 import { World } from './world.ts';
 
 const GRACE_MS = 30_000;
@@ -16,6 +16,16 @@ describe('a step', () => {
       const { deadline } = STEPS[step];
       assert.equal(deadlineOf(step, state), deadline === 'timeout' ? 7000 : deadline, step);
     }
+  });
+
+  test('that ends the source’s hypervisor may take longer the more memory that has', () => {
+    const own = Number(STEPS.retire.deadline);
+    const of = (memoryBytes: number) => {
+      const large = { ...descriptionOf(), memoryBytes };
+      return deadlineOf('retire', { ...state, known: { ...state.known, description: large } });
+    };
+    assert.equal(of(64 * 1024 ** 3), own + 64_000);
+    assert.equal(of(1024 ** 4), own + 1_024_000);
   });
 
   test('that compares disks may take all the time once more', () => {

@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
 import { isEnding, lifeOf, lifeOfPid } from '../../../host/life.ts';
 import type { BootProcess } from '../../../host/life.ts';
 import { bootId, startTicksOf } from '../../../host/process.ts';
+import { endingMs } from '../../../migration/direct/step-deadline.ts';
 import type { GuestHandle } from '../../port/driver.ts';
 import { judgeEnd } from '../qmp/end.ts';
 import type { MonitorOwner, MonitorProcess } from '../qmp/end.ts';
@@ -128,8 +130,21 @@ export async function waitForExit(
 }
 
 /**
+ * ms that a process may take from its last instruction until it is gone, more than others: the kernel gives its memory
+ * back page by page. To be asked while it lives; 0 when it is ending already.
+ */
+export function endingMsOf({ pid }: BootProcess): number {
+  try {
+    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return endingMs(Number(kib ?? 0) * 1024);
+  } catch {
+    return 0;
+  }
+}
+
+/**
  * Ends the process for good; nothing when it is gone. GODWIT_DEADLINE, with nothing done, where it cannot be seen whether
- * the process with that pid is still this one.
+ * the process with that pid is still this one. `deadlineMs` is what is allowed besides giving its memory back.
  */
 export async function killProcess(
   identity: BootProcess,
@@ -138,6 +153,7 @@ export async function killProcess(
 ): Promise<void> {
   const life = lifeOf(identity);
   if (life.state === 'gone') return;
+  const allowedMs = deadlineMs + endingMsOf(identity);
   if (life.state === 'alive') {
     try {
       process.kill(identity.pid, 'SIGKILL');
@@ -145,7 +161,7 @@ export async function killProcess(
       if (!isNoSuchProcess(error)) throw error;
     }
   }
-  await waitForExit(identity, deadlineMs, signal);
+  await waitForExit(identity, allowedMs, signal);
 }
 
 function isNoSuchProcess(error: unknown): boolean {
