@@ -28,7 +28,7 @@ export const GUEST = 'web1';
 /** After the fault has cleared. Longer than any recovery that is still one. */
 const END_MS = 100_000;
 /** For the guest to read all of its memory, on a busy machine. */
-const MEMORY_MS = 60_000;
+const MEMORY_MS = 30_000;
 const POLL_MS = 40;
 
 export interface Played {
