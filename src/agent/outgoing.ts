@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import type { DiscoveredGuest, GuestHandle } from '../drivers/port/driver.ts';
 import { godwitError } from '../errors.ts';
+import type { GuestInfo } from '../protocol/public/host.ts';
 import { migrationRequest } from '../protocol/public/migration.ts';
 import type { MigrationRequest, Report } from '../protocol/public/migration.ts';
 import { fullAddress } from '../protocol/names.ts';
@@ -15,6 +16,9 @@ import type { Migration, MigrationStore } from './store.ts';
 import { lineageOf } from './sightings.ts';
 import type { Supervisor } from './supervision.ts';
 import { Mutex } from '../mutex.ts';
+
+/** As many as the inventory lists of one guest. */
+const MOST_NICS = 64;
 
 export interface OutgoingParts {
   readonly config: AgentConfig;
@@ -91,6 +95,7 @@ export class Outgoing {
       handle,
       memoryBytes: info.memoryBytes ?? 0,
       ...(lineage.length === 0 ? {} : { lineage }),
+      ...seenOf(info),
       ...this.#linkTo(request),
     });
   }
@@ -181,4 +186,16 @@ function newId(nowMs: number): string {
     .toString(36)
     .padStart(5, '0');
   return `m-${nowMs.toString(36)}${random}`;
+}
+
+/** What the destination is told of the guest before it is described, where the agent could see it. */
+function seenOf({ hypervisorVersion, vcpus, nics }: GuestInfo): {
+  vcpus?: number;
+  macs?: string[];
+} {
+  // Else it is known by its command line alone.
+  if (hypervisorVersion === undefined || vcpus === undefined) return {};
+  // A list as long as that may have been cut.
+  if (nics.length >= MOST_NICS) return { vcpus };
+  return { vcpus, macs: nics.map(({ mac }) => mac.toLowerCase()) };
 }

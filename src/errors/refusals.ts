@@ -45,6 +45,13 @@ export const refusalErrors = {
     4,
     422,
   ),
+  GODWIT_DESCRIPTION_REFUSED: row(
+    '{host} does not take {part} of {guest} from {peer}: {what}',
+    'Change that part of the guest at {peer}; if it runs a newer version than {host}, upgrade {host}.',
+    false,
+    4,
+    422,
+  ),
   GODWIT_DEVICE_UNMAPPED: row(
     '{device} of {guest} has no counterpart on {host}: {what}',
     'Add what it needs on the destination, or map it in the agent’s configuration.',

@@ -41,15 +41,25 @@ const ADMISSION = {
 };
 /** Parts of a description that name a file, a device or a program of the destination, each for a list of the spec. */
 const HOSTILE_PARTS: [string, object][] = [
-  ['devices', { driver: 'vfio-pci', props: { host: '0000:00:02.0' } }],
-  ['devices', { driver: 'virtio-net-pci', props: { romfile: '/etc/shadow' } }],
   ['objects', { type: 'memory-backend-file', id: 'm', props: { 'mem-path': '/etc/shadow' } }],
   ['chardevs', { id: 'c', backend: { kind: 'file', name: '../../../../etc/crontab' } }],
   ['monitors', { kind: 'qmp', name: '/run/open.sock' }],
   ['netdevs', { type: 'tap', id: 'n', script: '/bin/sh' }],
-  ['options', { name: 'smbios', value: 'type=0,path=/etc/shadow' }],
   ['options', { name: 'chroot', value: '/' }],
   ['fwCfg', { name: 'opt/x', file: '/etc/shadow' }],
+];
+/** The same in parts that have the right shape: each is refused by the name of the part, with what is allowed there. */
+const UNLISTED_PARTS: [string, object][] = [
+  ['devices', { driver: 'vfio-pci', props: { host: '0000:00:02.0' } }],
+  ['devices', { driver: 'virtio-net-pci', props: { romfile: '/etc/shadow' } }],
+  ['devices', { driver: 'ipmi-bmc-sim', props: { frudatafile: '/etc/shadow' } }],
+  ['devices', { driver: 'usb-kbd', props: { pcap: '/etc/cron.d/godwit' } }],
+  ['objects', { type: 'rng-random', id: 'r', props: { filename: '/etc/shadow' } }],
+  ['options', { name: 'nodefaults', value: 'secret.img' }],
+  ['options', { name: 'smbios', value: 'type=0,path=/etc/shadow' }],
+  ['options', { name: 'global', value: 'driver=e1000,property=mac,property=romfile,value=/etc/x' }],
+  ['ports', { option: 'serial', backend: { kind: 'chardev', id: 'godwit-oob' } }],
+  ['ports', { option: 'serial', backend: { kind: 'socket', name: 'qmp.sock', mux: false } }],
 ];
 /** What an agent may take in memory after all of it: its limit of 120 MB, and some air for what is not collected yet. */
 const AGENT_BYTES = 160 * 1024 ** 2;
@@ -135,15 +145,24 @@ describe('against a hostile peer with a good certificate', () => {
     assertSays(commit.error, 'GODWIT_NOT_ARMED', 'trojan');
     const real = await describedOnB();
     const stream = { mode: 'precopy', streams: 1, compress: 'none', tls: true };
-    for (const [list, item] of HOSTILE_PARTS) {
+    for (const [list, item] of [...HOSTILE_PARTS, ...UNLISTED_PARTS]) {
       const parts = (real.spec as Record<string, unknown[]>)[list] ?? [];
       const spec = { ...(real.spec as object), [list]: [...parts, item] };
       const body = { epoch, description: { ...real, name: 'trojan', spec }, stream };
       const answer = await moverCall(address, 'prepare', { body });
       assert.ok('error' in answer, `${list}: ${JSON.stringify(answer)}`);
-      assertSays(answer.error, 'GODWIT_PROTOCOL_INVALID', 'the source sent something', list);
+      if (HOSTILE_PARTS.some(([, each]) => each === item)) {
+        assertSays(answer.error, 'GODWIT_PROTOCOL_INVALID', 'c sent something', list);
+      } else {
+        const said = ['b does not take', `${list}.`, 'of trojan from c', 'allowed is'];
+        assertSays(answer.error, 'GODWIT_DESCRIPTION_REFUSED', ...said);
+      }
     }
     const body = { epoch, description: { ...real, name: 'trojan' }, stream };
+    const larger = await moverCall(address, 'prepare', { body });
+    assert.ok('error' in larger);
+    const allowed = `allowed are the ${ADMISSION.memoryBytes} admitted`;
+    assertSays(larger.error, 'GODWIT_DESCRIPTION_REFUSED', 'memoryBytes of trojan', allowed);
     const clear = { ...body, stream: { ...stream, tls: false } };
     const answer = await moverCall(address, 'prepare', { body: clear });
     assert.ok('error' in answer);

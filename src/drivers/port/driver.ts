@@ -185,6 +185,8 @@ export interface SourceSession extends Session {
 export interface DestinationOptions {
   readonly host: string;
   readonly guest: string;
+  /** The host that sends it, for refusals; absent where nothing is to be built. */
+  readonly from?: string;
   /** Directory of this guest on this host: sockets, pid file, log (0700). */
   readonly guestDir: string;
   readonly imageDirs: readonly string[];

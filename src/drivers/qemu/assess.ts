@@ -13,7 +13,9 @@ import type { ImageStore } from './images.ts';
 import { pass, refusal, streamChecks } from './inspect.ts';
 import { decideNodes } from './spec/disks-decided.ts';
 import { dispensedFeatures, missingFeatures } from './spec/cpu.ts';
-import { guestSpec } from './spec/schema.ts';
+import { judgeAmounts } from './spec/grammar/amounts.ts';
+import { judgeDescription, toldOf } from './spec/grammar/judge.ts';
+import { guestShape } from './spec/schema.ts';
 import type { GuestSpec, ImageSpec } from './spec/schema.ts';
 
 /** A description checked and matched with what this host has. */
@@ -26,14 +28,30 @@ export interface Match {
   readonly checks: readonly Check[];
 }
 
-/** Reads a peer's description; GODWIT_PROTOCOL_INVALID when it is none. */
-export function readSpec(description: GuestDescription): GuestSpec {
-  const parsed = guestSpec.safeParse(description.spec);
-  if (parsed.success) return parsed.data;
-  throw godwitError('GODWIT_PROTOCOL_INVALID', {
-    peer: 'the source',
-    expected: 'the description of a QEMU guest',
-    what: z.prettifyError(parsed.error).slice(0, 1000),
+/**
+ * Reads a peer's description. GODWIT_PROTOCOL_INVALID when it has not the shape of one, GODWIT_DESCRIPTION_REFUSED with
+ * the part's name for what the grammar does not have.
+ */
+export function readSpec(
+  description: GuestDescription,
+  { host, guest, from = 'the source' }: Pick<DestinationOptions, 'host' | 'guest' | 'from'>,
+): GuestSpec {
+  const parsed = guestShape.safeParse(description.spec);
+  if (!parsed.success) {
+    throw godwitError('GODWIT_PROTOCOL_INVALID', {
+      peer: from,
+      expected: 'the description of a QEMU guest',
+      what: z.prettifyError(parsed.error).slice(0, 1000),
+    });
+  }
+  const [refused] = [...judgeDescription(parsed.data), ...judgeAmounts(parsed.data, description)];
+  if (refused === undefined) return parsed.data;
+  throw godwitError('GODWIT_DESCRIPTION_REFUSED', {
+    host,
+    guest,
+    peer: from,
+    part: refused.path.join('.').slice(0, 200),
+    what: toldOf(refused),
   });
 }
 
@@ -48,7 +66,7 @@ export async function matchHost(
   },
   signal: AbortSignal,
 ): Promise<Match> {
-  const told = readSpec(description);
+  const told = readSpec(description, options);
   const { blockNodes = [] } = told;
   const nodes = decideNodes(
     blockNodes,

@@ -97,7 +97,7 @@ export class QemuDestination implements DestinationSession {
   }
 
   nics(description: GuestDescription): NicPlan[] {
-    return nicsOf(readSpec(description), this.#options);
+    return nicsOf(readSpec(description, this.#options), this.#options);
   }
 
   async start(

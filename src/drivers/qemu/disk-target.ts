@@ -4,6 +4,7 @@ import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
+import type { DestinationOptions } from '../port/driver.ts';
 import type { DiskTarget, Identifier, NewImage } from '../port/disks.ts';
 import { readSpec } from './assess.ts';
 import type { QemuProgram } from './binaries.ts';
@@ -42,17 +43,19 @@ export interface TargetParts {
   readonly images: Identifier;
 }
 
+type Owner = Pick<DestinationOptions, 'host' | 'guest' | 'from'>;
+
 /** Empty images for a guest, and exports of its paused QEMU into which they are filled. */
 export class QemuDiskTarget implements DiskTarget {
   readonly images: Identifier;
   readonly watch: QemuDiskWatch;
-  readonly #owner: { readonly host: string; readonly guest: string };
+  readonly #owner: Owner;
   readonly #programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
   readonly #incoming: (signal: AbortSignal) => Promise<Incoming | undefined>;
 
   /** `incoming`: undefined where it has not been started, or has ended. */
   constructor(
-    owner: { readonly host: string; readonly guest: string },
+    owner: Owner,
     { programs, images }: TargetParts,
     incoming: (signal: AbortSignal) => Promise<Incoming | undefined>,
   ) {
@@ -157,7 +160,7 @@ export class QemuDiskTarget implements DiskTarget {
   }
 
   #blankOf(description: GuestDescription, image: NewImage): Blank {
-    const { blockNodes = [] } = readSpec(description);
+    const { blockNodes = [] } = readSpec(description, this.#owner);
     const like = blockNodes.find(({ node }) => node === image.node);
     const seen = (description.disks ?? [])
       .flatMap(({ images }) => images)
@@ -173,7 +176,7 @@ export class QemuDiskTarget implements DiskTarget {
   async #program(description: GuestDescription, signal: AbortSignal): Promise<string> {
     const programs = await this.#programs(signal);
     const { hypervisorVersion } = description;
-    const choice = chooseProgram(hypervisorVersion, readSpec(description), programs);
+    const choice = chooseProgram(hypervisorVersion, readSpec(description, this.#owner), programs);
     if (choice.kind === 'program') return choice.program.binary;
     throw godwitError('GODWIT_HOST_LACKS', { what: 'a QEMU for this guest' });
   }

@@ -8,6 +8,8 @@ import { describeGuest } from './spec/describe.ts';
 import type { Draft } from './spec/describe.ts';
 import type { GuestFacts } from './spec/facts.ts';
 import type { Finding } from './spec/findings.ts';
+import { judgeAmounts } from './spec/grammar/amounts.ts';
+import { toldOf } from './spec/grammar/judge.ts';
 import { guestSpec } from './spec/schema.ts';
 import type { GuestSpec } from './spec/schema.ts';
 import { streamObstacles } from './stream.ts';
@@ -39,6 +41,10 @@ export async function inspectFacts(
       const device = at?.path.join('.') ?? 'the guest';
       const reason = at?.message ?? 'it cannot be described';
       checks.push(refusal('devices', unmovableError(guest, device, 'setting', reason)));
+    }
+    for (const refused of judgeAmounts(spec, facts)) {
+      const device = refused.path.join('.');
+      checks.push(refusal('devices', unmovableError(guest, device, 'setting', toldOf(refused))));
     }
   }
   return {

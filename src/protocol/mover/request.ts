@@ -39,6 +39,9 @@ export const sourceMoverRequest = z.object({
   memoryBytes: bytes,
   /** The migrations by which the guest came to this host, the newest first. */
   lineage: lineage.optional(),
+  vcpus: z.number().int().min(1).max(4096).optional(),
+  /** Of its NICs on taps; absent where not all are known. */
+  macs: z.array(z.string().max(17)).max(63).optional(),
   /** What an earlier migration came to on the link to that host, bytes/s; only where it is asked for. */
   seenLinkRate: bytes.optional(),
 });

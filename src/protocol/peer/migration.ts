@@ -33,6 +33,9 @@ export const admission = z.object({
   guest: guestName,
   from: hostName,
   memoryBytes: bytes,
+  /** Its processors, and the MACs of its NICs on taps, in lower case; an older source says neither. */
+  vcpus: z.number().int().min(1).max(4096).optional(),
+  macs: z.array(z.string().max(17)).max(63).optional(),
   epoch,
   timeoutMs: ms,
   /** The migrations by which the guest came to its source, the newest first. */

@@ -201,7 +201,7 @@ export class Stage {
         ...this.#asked,
       },
       handle: this.hosts.handle,
-      memoryBytes: 1 << 30,
+      memoryBytes: this.hosts.source.guest.memoryBytes,
     };
     const life = this.#live(false);
     this.#source = openSource(

@@ -63,7 +63,8 @@ function optionWords({ name, value }: GuestSpec['options'][number]): string[] {
 
 function identity(spec: GuestSpec, place: Placement): string[] {
   const name = formatOption(undefined, [
-    ['guest', spec.name ?? place.guest],
+    // What it was admitted as, whatever its own QEMU calls it: by this name this host finds it.
+    ['guest', place.guest],
     ['debug-threads', 'on'],
   ]);
   return [

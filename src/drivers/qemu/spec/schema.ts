@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { blockNodes } from './disk-schema.ts';
-import { judgeDescription } from './grammar/judge.ts';
+import { judgeDescription, toldOf } from './grammar/judge.ts';
 
 /**
  * What a guest is, as it travels to the destination. It comes from a peer: each value is data, checked here;
@@ -151,7 +151,8 @@ const cpu = z.strictObject({
     .max(256),
 });
 
-const shape = z.strictObject({
+/** What parts it has, and of what type each is. */
+export const guestShape = z.strictObject({
   format: z.literal(1),
   arch: z.string().regex(/^[a-z0-9_]{1,16}$/),
   machine: z.strictObject({
@@ -202,12 +203,11 @@ const shape = z.strictObject({
   blockNodes: blockNodes.optional(),
   ramBlocks: z.array(z.strictObject({ name: text, bytes: integer })).max(4096),
 });
-export type GuestSpec = z.infer<typeof shape>;
+export type GuestSpec = z.infer<typeof guestShape>;
 
 /** Its shape, and each value one that the grammar has: what is not is an issue that says what is allowed there. */
-export const guestSpec = shape.superRefine((spec, context) => {
-  for (const { path, what, allowed } of judgeDescription(spec).slice(0, MOST_ISSUES)) {
-    const message = `${what.slice(0, 200)}: allowed is ${allowed.slice(0, 500)}`;
-    context.addIssue({ code: 'custom', path: [...path], message });
+export const guestSpec = guestShape.superRefine((spec, context) => {
+  for (const refused of judgeDescription(spec).slice(0, MOST_ISSUES)) {
+    context.addIssue({ code: 'custom', path: [...refused.path], message: toldOf(refused) });
   }
 });

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { DestinationSession } from '../../../drivers/port/driver.ts';
-import type { Assessment, Preparation } from '../../../protocol/peer/migration.ts';
+import type { Admission, Assessment, Preparation } from '../../../protocol/peer/migration.ts';
+import { checkAdmitted } from './admitted.ts';
 import { expectBases } from './base-plan.ts';
 import type { BuildParts } from './build.ts';
 import { planImages, withPlanned } from './images.ts';
@@ -9,12 +10,14 @@ import { diskFiles, refuseWrittenBases, withOwnPlaces } from './storage.ts';
 /** Everything that this host has to say to the guest: its hypervisor, its disks, its networks. Changes nothing. */
 export async function assess(
   { config, ports, dir, placeIds }: BuildParts,
+  admission: Admission,
   session: DestinationSession,
   asked: Preparation,
   signal: AbortSignal,
 ): Promise<Assessment> {
   const preparation = await withOwnPlaces({ config, placeIds }, asked, false);
   refuseWrittenBases(config, preparation.description, preparation.bases ?? []);
+  checkAdmitted(config.name, admission, preparation, session.nics(preparation.description));
   const networks = await ports.map(preparation, signal);
   const shared = await diskFiles(config, preparation);
   const { images, checks } = await planImages(config, preparation);

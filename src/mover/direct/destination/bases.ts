@@ -12,6 +12,7 @@ import { optimiseWhatIsHot } from '../../../small-process.ts';
 import { isNamed, makeDirectories } from '../../../disks/proof/made.ts';
 import { hostCredentials } from '../../engine/credentials.ts';
 import { targetsOf } from './base-names.ts';
+import { checkAdmitted } from './admitted.ts';
 import { planSeeding } from './base-plan.ts';
 import type { Ledger } from './ledger.ts';
 import { refuseWrittenBases, withOwnPlaces } from './storage.ts';
@@ -40,6 +41,8 @@ export class DestinationBases {
     signal: AbortSignal,
   ): Promise<SeedAnswer> {
     const { config } = this.#parts;
+    const { admission } = ledger.state;
+    checkAdmitted(this.#parts.config.name, admission, asked, session.nics(asked.description));
     const seeding = await withOwnPlaces(this.#parts, asked, true);
     refuseWrittenBases(config, seeding.description, seeding.bases);
     await this.stop('backing files are sent over a new session');

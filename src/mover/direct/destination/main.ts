@@ -19,6 +19,7 @@ import { ArrivedConnections } from './connections.ts';
 import { DestinationMover } from './mover.ts';
 import type { DestinationParts } from './parts.ts';
 import { openPlaceIds } from './place-ids.ts';
+import { Refusals } from './refusals.ts';
 import { answerStorage } from './storage.ts';
 
 export interface RunningDestination {
@@ -74,7 +75,11 @@ export async function openDestination(
   );
   const listening = await around.listen(
     peerContract,
-    handlersOf(mover, connections, { config, placeIds }),
+    handlersOf(mover, connections, {
+      config,
+      placeIds,
+      refusals: new Refusals(clock, log, request.fromHost),
+    }),
     (caller) => {
       // Only the host that sends this guest may speak for it.
       if (caller.name === request.fromHost) return;
@@ -100,7 +105,7 @@ function armedBootId(events: readonly DestinationEvent[]): string | undefined {
 function handlersOf(
   mover: DestinationMover,
   arrived: ArrivedConnections,
-  naming: Pick<DestinationParts, 'config' | 'placeIds'>,
+  { refusals, ...naming }: Pick<DestinationParts, 'config' | 'placeIds'> & { refusals: Refusals },
 ): Handlers<typeof peerContract> {
   const ok = { ok: true } as const;
   return {
@@ -110,13 +115,16 @@ function handlersOf(
       versions: [...PROTOCOL_VERSIONS],
     }),
     status: () => mover.status(),
-    assess: ({ body, signal, calledAt }) => mover.assess(body, signal, calledAt),
+    assess: ({ body, signal, calledAt }) =>
+      refusals.watch(() => mover.assess(body, signal, calledAt)),
     storage: ({ body }) => answerStorage(naming, mover.state.admission.id, body),
     connections: ({ body, signal }) => arrived.take(body, () => mover.state, signal),
-    prepare: ({ body, signal }) => mover.prepare(body, signal),
+    prepare: ({ body, signal }) => refusals.watch(() => mover.prepare(body, signal)),
     bases: ({ body, signal }) =>
-      mover.disks('seed', body.epoch, ({ bases }, session, ledger) =>
-        bases.seed(session, ledger, body, signal),
+      refusals.watch(() =>
+        mover.disks('seed', body.epoch, ({ bases }, session, ledger) =>
+          bases.seed(session, ledger, body, signal),
+        ),
       ),
     disks: ({ body, signal }) =>
       mover.disks('disks', body.epoch, ({ disks }, session, { state }) =>

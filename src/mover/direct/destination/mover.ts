@@ -102,7 +102,7 @@ export class DestinationMover {
   /** `calledAt`: the address of this host over which the source came; its memory will come the same way. */
   assess(preparation: peer.Preparation, signal: AbortSignal, calledAt?: string) {
     return this.#call('assess', preparation.epoch, async () =>
-      assess(this.#parts, await this.#open(calledAt), preparation, signal),
+      assess(this.#parts, this.state.admission, await this.#open(calledAt), preparation, signal),
     );
   }
 

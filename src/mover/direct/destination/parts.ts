@@ -83,6 +83,7 @@ export function destinationOptions(
   return {
     host: config.name,
     guest: admission.guest,
+    from: admission.from,
     guestDir: path.join(config.stateDir, 'guests', admission.guest),
     imageDirs: config.imageDirs,
     unlockedDirs: unlockedDirs(config),

@@ -56,12 +56,17 @@ export const LIFECYCLE: Lifecycle = {
       const { epoch, settings } = state().plan;
       // Reading the guest may begin while the destination’s mover starts.
       guest.inspect(signal).catch(() => {});
+      const { vcpus, macs } = request;
+      const memoryBytes =
+        request.memoryBytes || (await guest.inspect(signal)).description.memoryBytes;
       const { moverAddress, wire } = await peer.admit(
         {
           id: request.id,
           guest: request.request.guest,
           from: config.name,
-          memoryBytes: request.memoryBytes,
+          memoryBytes,
+          ...(vcpus === undefined ? {} : { vcpus }),
+          ...(macs === undefined ? {} : { macs }),
           epoch,
           timeoutMs: settings.timeoutMs,
           ...(request.lineage === undefined ? {} : { lineage: request.lineage }),

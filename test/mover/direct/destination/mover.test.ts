@@ -65,7 +65,7 @@ async function open(t: TestContext, state?: DestinationState, tookOver = false):
     id: 'm-00000001',
     guest: 'web1',
     from: 'a',
-    memoryBytes: 1,
+    memoryBytes: hosts.source.guest.memoryBytes,
     epoch: EPOCH,
     timeoutMs: 1000,
   };

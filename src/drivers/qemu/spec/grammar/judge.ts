@@ -16,6 +16,11 @@ export interface Refused {
   readonly allowed: string;
 }
 
+/** In words, within bounds: both parts may come from the peer. Pure. */
+export function toldOf({ what, allowed }: Refused): string {
+  return `${what.slice(0, 200)}: allowed is ${allowed.slice(0, 500)}`;
+}
+
 /**
  * What of a description is not in the grammar. What is, gives a command line of words that Godwit writes, with typed
  * values in them: no file, no path, no address of a host, and no id of anything that Godwit makes in that process. Pure.
@@ -41,6 +46,7 @@ export function judgeDescription(spec: GuestSpec): Refused[] {
         allowed,
       })),
     ),
+    ...judgeMacs(spec),
     ...judgeIds(spec),
     ...judgeFiles(spec),
     ...judgePorts(spec, known),
@@ -107,6 +113,19 @@ function judgeProps(
     return allowed === undefined
       ? []
       : [{ path: [...path, name], what: `${what}.${name}`, allowed }];
+  });
+}
+
+/** By its MAC a NIC is admitted, and its port is made for it: its device has the same. */
+function judgeMacs(spec: GuestSpec): Refused[] {
+  return spec.netdevs.flatMap((netdev, index) => {
+    if (netdev.type !== 'tap') return [];
+    const macs = spec.devices
+      .filter(({ props }) => props['netdev'] === netdev.id)
+      .map(({ props }) => String(props['mac'] ?? netdev.mac).toLowerCase());
+    if (macs.length <= 1 && macs.every((mac) => mac === netdev.mac.toLowerCase())) return [];
+    const allowed = 'the MAC of the one device that uses it';
+    return [{ path: ['netdevs', index, 'mac'], what: `${netdev.id} ${netdev.mac}`, allowed }];
   });
 }
 

@@ -46,7 +46,7 @@ export const VALUES: Readonly<Record<KindName, fc.Arbitrary<Scalar>>> = {
   bus: oneOf('pcie.0 usb0.0 pci.1'),
   uuid,
   device: fc.constant('nic-0'),
-  netdev: fc.constant('n0'),
+  netdev: fc.constant('n1'),
   chardev: fc.constant('char-0'),
   drive: fc.constantFrom('node-0', 'cd0'),
   memdev: fc.constant('mem.0'),

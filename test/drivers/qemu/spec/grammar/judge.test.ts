@@ -183,6 +183,14 @@ describe('a description', () => {
     );
   });
 
+  test('gives a NIC the MAC that its port is made for', () => {
+    const mac = '52:54:00:00:00:99';
+    assert.match(device('e1000', { netdev: 'n0', mac }).join(), /^netdevs\.0\.mac: n0/);
+    const own = sample.netdevs[0];
+    assert.ok(own?.type === 'tap');
+    assert.deepEqual(device('e1000', { netdev: 'n0', mac: own.mac }), []);
+  });
+
   test('names only what it has itself', () => {
     assert.match(device('virtio-blk-pci', { drive: 'another' })[0] ?? '', /the id of a disk/);
     assert.match(

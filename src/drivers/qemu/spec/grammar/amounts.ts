@@ -1,0 +1,71 @@
+import { parseBytes } from '../options.ts';
+import type { Scalar } from '../options.ts';
+import type { GuestSpec } from '../schema.ts';
+import { isProcessor } from './devices.ts';
+import type { Refused } from './judge.ts';
+
+/** What a description says of its guest as a whole, and what was admitted is compared with. */
+export interface Amounts {
+  readonly memoryBytes: number;
+  readonly vcpus: number;
+}
+
+/** A label of an nvdimm is not counted as its memory. */
+const LABEL_BYTES = 1024 ** 2;
+
+/** Parts of a description that take more of a host than it says of itself. Pure. */
+export function judgeAmounts(spec: GuestSpec, { memoryBytes, vcpus }: Amounts): Refused[] {
+  const bytes = memoryOf(spec);
+  const cpus =
+    (spec.smp.cpus ?? 1) + spec.devices.filter((each) => isProcessor(each.driver)).length;
+  return [
+    ...(bytes <= memoryBytes
+      ? []
+      : [
+          {
+            path: ['memory'],
+            what: `memory of ${bytes} bytes`,
+            allowed: `the ${memoryBytes} bytes that the guest is said to have`,
+          },
+        ]),
+    ...(cpus <= vcpus
+      ? []
+      : [
+          {
+            path: ['smp', 'cpus'],
+            what: `${cpus} processors`,
+            allowed: `the ${vcpus} that the guest is said to have`,
+          },
+        ]),
+  ];
+}
+
+/** What QEMU will take for the guest's memory, bytes. */
+function memoryOf({ memory, machine, options, objects, devices }: GuestSpec): number {
+  // What stands for the main memory, or for a part of it, is counted with it.
+  const main = new Set<Scalar | undefined>([machine.props['memory-backend']]);
+  for (const { name, value = '' } of options) {
+    const memdev = name === 'numa' ? /(?:^|,)memdev=([^,]+)/.exec(value)?.[1] : undefined;
+    if (memdev !== undefined) main.add(memdev);
+  }
+  const added = objects.flatMap(({ type, id, props }) => {
+    if (!type.startsWith('memory-backend-') || main.has(id)) return [];
+    const size = bytesOf(props['size']);
+    const device = devices.find((each) => each.props['memdev'] === id);
+    if (device?.driver === 'nvdimm') return [Math.max(0, size - LABEL_BYTES)];
+    // Of what such a device could get, the guest has only what was asked for.
+    const isPart = device?.driver.startsWith('virtio-mem') === true && !isOn(props['prealloc']);
+    return [isPart ? Math.min(size, bytesOf(device.props['requested-size'])) : size];
+  });
+  return added.reduce((sum, bytes) => sum + bytes, memory.bytes);
+}
+
+function bytesOf(size: Scalar | undefined): number {
+  if (typeof size === 'number') return size;
+  const text = String(size ?? '');
+  return (/^0x/i.test(text) ? Number(text) : parseBytes(text, 1)) ?? 0;
+}
+
+function isOn(value: Scalar | undefined): boolean {
+  return value === true || /^(on|yes|true|y)$/.test(String(value));
+}

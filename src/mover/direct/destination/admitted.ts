@@ -1,0 +1,37 @@
+import type { NicPlan } from '../../../drivers/port/driver.ts';
+import { godwitError } from '../../../errors.ts';
+import type { Admission, Preparation } from '../../../protocol/peer/migration.ts';
+
+/**
+ * A guest that is to be built here is the one that was admitted: its name, no more memory, as many processors, the same
+ * NICs. GODWIT_DESCRIPTION_REFUSED with the part that differs. What an older source did not say at its admission is not
+ * compared; what it says of the guest twice must agree in any case.
+ */
+export function checkAdmitted(
+  host: string,
+  admission: Admission,
+  { description, networks = [] }: Preparation,
+  nics: readonly NicPlan[],
+): void {
+  const refuse = (part: string, what: string): never => {
+    const { guest, from: peer } = admission;
+    throw godwitError('GODWIT_DESCRIPTION_REFUSED', { host, guest, peer, part, what });
+  };
+  const { name, memoryBytes, vcpus } = description;
+  if (name !== admission.guest) refuse('name', `${name}: allowed is the guest that was admitted`);
+  if (memoryBytes > admission.memoryBytes) {
+    refuse('memoryBytes', `${memoryBytes}: allowed are the ${admission.memoryBytes} admitted`);
+  }
+  if (admission.vcpus !== undefined && vcpus !== admission.vcpus) {
+    refuse('vcpus', `${vcpus}: allowed are the ${admission.vcpus} admitted`);
+  }
+  const macs = nics.map(({ mac }) => mac.toLowerCase());
+  const { macs: allowed } = admission;
+  if (allowed !== undefined && macs.toSorted().join() !== allowed.toSorted().join()) {
+    refuse('nics', `${macs.join(', ') || 'none'}: allowed are ${allowed.join(', ') || 'none'}`);
+  }
+  for (const { id, mac } of networks) {
+    if (nics.some((nic) => nic.id === id && nic.mac.toLowerCase() === mac.toLowerCase())) continue;
+    refuse('networks', `${id} (${mac}): allowed are the NICs of the description`);
+  }
+}

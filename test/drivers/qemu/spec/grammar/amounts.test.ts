@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { judgeAmounts } from '../../../../../src/drivers/qemu/spec/grammar/amounts.ts';
+import type { GuestSpec } from '../../../../../src/drivers/qemu/spec/schema.ts';
+import { description } from './descriptions.ts';
+
+const MIB = 1024 ** 2;
+const [base] = fc.sample(description, { numRuns: 1, seed: 7 });
+assert.ok(base);
+const parts = (change: Partial<GuestSpec>, said = { memoryBytes: 512 * MIB, vcpus: 1 }): string[] =>
+  judgeAmounts({ ...base, ...change }, said).map(({ path }) => path.join('.'));
+const backend = (id: string, size: string | number): GuestSpec['objects'][number] => ({
+  type: 'memory-backend-ram',
+  id,
+  props: { size },
+});
+const main = backend('mem.0', 512 * MIB);
+const dimm = { driver: 'pc-dimm', id: 'dimm0', props: { memdev: 'm1' } };
+
+describe('what a description takes of a host', () => {
+  test('is what it says of its guest', () => {
+    assert.deepEqual(parts({}), []);
+    assert.deepEqual(parts({ objects: [main] }), [], 'the main memory is counted once');
+    const more = { memoryBytes: 1024 * MIB, vcpus: 1 };
+    assert.deepEqual(parts({ objects: [main, backend('m1', '512M')], devices: [dimm] }, more), []);
+  });
+
+  test('is refused where its memory is more, however it is plugged', () => {
+    assert.deepEqual(parts({ memory: { bytes: 1024 * MIB } }), ['memory']);
+    assert.deepEqual(parts({ objects: [main, backend('m1', '1M')], devices: [dimm] }), ['memory']);
+    assert.deepEqual(parts({ objects: [main, backend('m1', '0x100000')] }), ['memory']);
+    const mem = { driver: 'virtio-mem-pci', props: { memdev: 'm1', 'requested-size': '64M' } };
+    assert.deepEqual(parts({ objects: [main, backend('m1', '8G')], devices: [mem] }), ['memory']);
+    const said = { memoryBytes: 576 * MIB, vcpus: 1 };
+    assert.deepEqual(parts({ objects: [main, backend('m1', '8G')], devices: [mem] }, said), []);
+  });
+
+  test('is refused where its processors are more, plugged ones included', () => {
+    assert.deepEqual(parts({ smp: { cpus: 2 } }), ['smp.cpus']);
+    const cpu = { driver: 'max-x86_64-cpu', props: { 'socket-id': 1 } };
+    assert.deepEqual(parts({ devices: [cpu] }), ['smp.cpus']);
+    assert.deepEqual(parts({ devices: [cpu] }, { memoryBytes: 512 * MIB, vcpus: 2 }), []);
+  });
+});

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { checkAdmitted } from '../../../../src/mover/direct/destination/admitted.ts';
+import type { Admission, Preparation } from '../../../../src/protocol/peer/migration.ts';
+
+const MAC = '52:54:00:00:00:01';
+const ADMISSION: Admission = {
+  id: 'm-00000001',
+  guest: 'web1',
+  from: 'c',
+  memoryBytes: 2 ** 30,
+  vcpus: 2,
+  macs: [MAC],
+  epoch: 1,
+  timeoutMs: 60_000,
+};
+const DESCRIPTION: Preparation['description'] = {
+  driver: 'qemu',
+  name: 'web1',
+  memoryBytes: 2 ** 30,
+  vcpus: 2,
+  hypervisorVersion: '10.0.2',
+  spec: {},
+};
+const NICS = [{ id: 'n0', mac: MAC.toUpperCase(), bridge: 'br0' }];
+
+const said = (
+  change: Partial<Preparation['description']>,
+  more: { admission?: Partial<Admission>; nics?: typeof NICS; networks?: object[] } = {},
+): string => {
+  const preparation = {
+    epoch: 1,
+    description: { ...DESCRIPTION, ...change },
+    stream: { mode: 'precopy', streams: 1, compress: 'none', tls: true },
+    ...(more.networks === undefined ? {} : { networks: more.networks }),
+  } as Preparation;
+  const admission = { ...ADMISSION, ...more.admission };
+  try {
+    checkAdmitted('b', admission, preparation, more.nics ?? NICS);
+    return '';
+  } catch (error) {
+    assert.equal((error as { code?: string }).code, 'GODWIT_DESCRIPTION_REFUSED');
+    return (error as Error).message;
+  }
+};
+
+describe('a guest that is to be built at its destination', () => {
+  test('is the one that was admitted', () => {
+    assert.equal(said({}), '');
+    assert.equal(said({ memoryBytes: 2 ** 29 }), '');
+  });
+
+  test('is refused by the part that differs, with who sent it and what is allowed', () => {
+    assert.equal(
+      said({ name: 'web2' }),
+      'b does not take name of web1 from c: web2: allowed is the guest that was admitted',
+    );
+    assert.match(
+      said({ memoryBytes: 2 ** 30 + 1 }),
+      /memoryBytes of web1 from c: 1073741825: allow/,
+    );
+    assert.match(said({ vcpus: 64 }), /vcpus of web1 from c: 64: allowed are the 2 admitted/);
+    const two = [...NICS, { id: 'n1', mac: '52:54:00:00:00:02', bridge: 'br0' }];
+    assert.match(
+      said({}, { nics: two }),
+      /nics of web1 from c: .*:02: allowed are 52:54:00:00:00:01/,
+    );
+    assert.match(said({}, { nics: [] }), /nics of web1 from c: none: allowed are/);
+  });
+
+  test('has no network for a NIC that it has not', () => {
+    const attachment = { kind: 'routed', routes: ['10.0.0.9/32'] };
+    assert.equal(said({}, { networks: [{ id: 'n0', mac: MAC, attachment }] }), '');
+    assert.match(said({}, { networks: [{ id: 'n9', mac: MAC, attachment }] }), /networks of web1/);
+    const other = '52:54:00:00:00:09';
+    assert.match(
+      said({}, { networks: [{ id: 'n0', mac: other, attachment }] }),
+      /networks of web1/,
+    );
+  });
+
+  test('of an older source is compared with what that says at its admission', () => {
+    const { vcpus: _vcpus, macs: _macs, ...older } = ADMISSION;
+    const admission = { ...older, vcpus: undefined, macs: undefined } as unknown as Admission;
+    assert.equal(said({ vcpus: 7 }, { admission }), '');
+    assert.match(said({ name: 'web2' }, { admission }), /name of web1/);
+  });
+});
