@@ -41,9 +41,16 @@ async function lookAt(pid: number, namespace: string): Promise<QemuProcess | und
     if ((await readlink(`/proc/${pid}/ns/net`)) !== namespace) return undefined;
     return await readProcess(pid);
   } catch (error) {
-    if (isForbidden(error) || lifeOfPid(pid).state === 'gone') return undefined;
+    if (isForbidden(error) || hasBegunToEnd(pid)) return undefined;
     throw error;
   }
+}
+
+/** The kernel takes a process apart piece by piece: its namespaces go before its number does. */
+function hasBegunToEnd(pid: number): boolean {
+  if (lifeOfPid(pid).state === 'gone') return true;
+  const startTicks = startTicksOf(pid);
+  return startTicks !== undefined && isEnding({ pid, startTicks });
 }
 
 /** Undefined when there is no such process, or it is no system emulator; throws where that cannot be seen. */
