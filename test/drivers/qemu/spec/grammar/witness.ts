@@ -78,6 +78,7 @@ function split(argv: readonly string[], found: string[]): Option[] {
 function idsOf(options: readonly Option[]): ReadonlyMap<string, ReadonlySet<string>> {
   const ids = new Map<string, Set<string>>();
   for (const { name, value } of options) {
+    if (name === 'append') continue;
     const { head, all } = pairs(value);
     const kind = name === 'object' ? head.replace(/-.*/, '') : name;
     const id = all.find(([key]) => key === 'id' || key === 'node-name')?.[1];
@@ -88,10 +89,10 @@ function idsOf(options: readonly Option[]): ReadonlyMap<string, ReadonlySet<stri
 
 function look(option: Option, host: Host, ids: ReturnType<typeof idsOf>): string[] {
   const { name, value } = option;
+  // Its whole value is the guest's, also where it looks like something else.
+  if (name === 'append') return [];
   const { head, all } = pairs(value);
   switch (name) {
-    case 'append':
-      return [];
     case 'fw_cfg':
       return unknownKeys(all, ['name', 'string']);
     case 'smbios':
