@@ -23,6 +23,7 @@ import { Outgoing } from './outgoing.ts';
 import { Peers } from './peers.ts';
 import { makePrivateDir } from './pki/files.ts';
 import { ownIdentity } from './pki/own.ts';
+import { Spread } from './pki/spread.ts';
 import { Leftovers } from './leftovers/leftovers.ts';
 import { Resolve } from './resolve.ts';
 import { Sides } from './sides.ts';
@@ -67,6 +68,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const common = { config, clock, log, store, guests, inventory, peers, supervisor };
   const cache = new HostCache(config);
   const diskMoves = new DiskMoves({ ...common, drivers });
+  const spread = new Spread({ ...common, fleet });
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
   const incoming = new Incoming({ ...common, movers });
   const vantage = new Vantage(config, clock, {
@@ -85,6 +87,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     cache,
     vantage,
     diskMoves,
+    spread,
   });
   const listener = serve(agentContract, handlers, { name: config.name, log });
   const { address, addresses } = config;
@@ -98,6 +101,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   supervisor.start();
   void vantage.sweep();
   diskMoves.start();
+  spread.start();
   const guestsDir = path.join(config.stateDir, 'guests');
   const pruning = setInterval(() => {
     store.prune();
@@ -112,6 +116,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     socket: unix.address,
     close: async () => {
       supervisor.stop();
+      spread.close();
       clearInterval(pruning);
       vantage.close();
       await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS), diskMoves.close()]);

@@ -17,6 +17,7 @@ import type { Incoming } from './incoming.ts';
 import type { Inventory } from './inventory.ts';
 import type { Outgoing } from './outgoing.ts';
 import { JoinFailures } from './pki/join-failures.ts';
+import type { Spread } from './pki/spread.ts';
 import { redeemToken } from './pki/token.ts';
 import type { Peers } from './peers.ts';
 import type { Leftovers } from './leftovers/leftovers.ts';
@@ -43,6 +44,7 @@ export interface AgentParts {
   readonly cache: HostCache;
   readonly vantage: Vantage;
   readonly diskMoves: DiskMoves;
+  readonly spread: Spread;
 }
 
 /** The agent's API: each route, given over to the part that answers it. */
@@ -101,17 +103,20 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     admittedGuest: ({ params }) => incoming.guest(params.id),
     endWatch: ({ params, body, caller }) => vantage.end(params.id, body, caller),
     ...diskMoveHandlers(parts),
-    ...joinHandler(parts),
+    ...fleetHandlers(parts),
   };
 }
 
-function joinHandler({
+function fleetHandlers({
   config,
   clock,
   log,
-}: AgentParts): Pick<Handlers<typeof agentContract>, 'join'> {
+  spread,
+}: AgentParts): Pick<Handlers<typeof agentContract>, 'newerList' | 'offerList' | 'join'> {
   const joinFailures = new JoinFailures(() => clock.monotonicMs());
   return {
+    newerList: ({ query }) => spread.newerThan(query.after),
+    offerList: ({ body }) => ({ number: spread.take(body) }),
     join: async ({ body, calledFrom }) => {
       if (config.caDir === undefined) {
         const hint = 'Name the agent of the host that holds the CA in the token.';
@@ -123,6 +128,7 @@ function joinHandler({
         redeemToken(caDir, body.token, body.request, clock.wallMs()),
       );
       log.info({ host: signed.name }, 'a host joined');
+      spread.look();
       const { name: _name, ...answer } = signed;
       return answer;
     },

@@ -1,6 +1,7 @@
 import { godwitError, hasCode, toGodwitError } from '../errors.ts';
 import type { Fleet } from '../host/fleet.ts';
 import { agentContract } from '../protocol/contract.ts';
+import type { SignedList } from '../protocol/peer/fleet.ts';
 import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
 import type { AdmittedGuest } from '../protocol/peer/vantage.ts';
 import type {
@@ -115,6 +116,25 @@ export class Peers {
   async admittedGuest(name: string, id: string): Promise<AdmittedGuest> {
     if (this.address(name) === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: name });
     return this.#client(name).api.admittedGuest({ params: { id } }, { deadlineMs: ADMITTED_MS });
+  }
+
+  /** The fleet's list of another host, where it is newer. */
+  newerList(name: string, after: number): Promise<{ signed?: SignedList | undefined }> {
+    return this.#client(name).api.newerList({ query: { after } }, { deadlineMs: ANSWER_MS });
+  }
+
+  /** Hands the fleet's list to all of them; to how many, is answered. */
+  async offerList(body: SignedList): Promise<number> {
+    const told = await eachOf(this.names(), (name) =>
+      this.#client(name)
+        .api.offerList({ body }, { deadlineMs: ANSWER_MS })
+        .then(
+          () => 1,
+          // It asks for it later.
+          () => 0,
+        ),
+    );
+    return told.reduce<number>((sum, each) => sum + each, 0);
   }
 
   close(): void {

@@ -9,6 +9,7 @@ import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import {
   combinedPeers,
+  newerList,
   parseList,
   refusalOf,
   signedList,
@@ -17,7 +18,7 @@ import {
 import type { FleetList, KnownList, ShownCertificate } from '../protocol/peer/fleet.ts';
 import { liveFile } from './live-file.ts';
 
-/** Under stateDir: the newest list of the fleet that this host has seen. */
+/** In stateDir: the newest list that other hosts handed on. Beside the certificates: the one that came with them. */
 export const FLEET_FILE = 'fleet.json';
 
 export type PeerAddress = AgentConfig['peers'][string];
@@ -36,9 +37,13 @@ export class Fleet {
     this.#self = config.name;
     this.#clock = clock;
     const caFile = path.join(pkiDirOf(config), 'ca.crt');
-    this.#known = liveFile(path.join(config.stateDir, FLEET_FILE), (text) =>
-      readList(text, readFileSync(caFile, 'utf8')),
-    );
+    const listIn = (directory: string) =>
+      liveFile(path.join(directory, FLEET_FILE), (text) =>
+        readList(text, readFileSync(caFile, 'utf8')),
+      );
+    const kept = listIn(config.stateDir);
+    const given = listIn(pkiDirOf(config));
+    this.#known = () => newerList(kept(), given());
     const file = configFileOf(config);
     const live = file === undefined ? file : liveFile(file, () => loadAgentConfig(file).peers);
     this.#peers = () => live?.() ?? config.peers;

@@ -3,7 +3,10 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
+import { FLEET_FILE } from '../../host/fleet.ts';
+import type { SignedList } from '../../protocol/peer/fleet.ts';
 import type { Role } from '../../protocol/route.ts';
+import { changeList, latestList, readmitted, validFrom } from './fleet-list.ts';
 import { makePrivateDir, readPki, writePrivate } from './files.ts';
 import { SITE_SECRET, siteSecretOf } from './site-secret.ts';
 
@@ -28,6 +31,8 @@ export interface Issued {
   readonly key: string;
   /** Hosts only: see site-secret.ts. */
   readonly siteSecret?: string;
+  /** Hosts only: the fleet's list, so that a new host knows the others. */
+  readonly fleet?: SignedList;
 }
 
 /**
@@ -61,9 +66,15 @@ export async function issue(
   const { makeRequest, signRequest } = await import('./x509.ts');
   const { request, key } = await makeRequest(name);
   const subject = { name, role, addresses };
-  const cert = await signRequest(authority, request, subject, { nowMs, days });
+  const known = latestList(caDir);
+  const fromMs = validFrom(known?.list, name);
+  const cert = await signRequest(authority, request, subject, { nowMs, days, fromMs });
   const issued = { ca: authority.cert, cert, key };
-  return role === 'agent' ? { ...issued, siteSecret: siteSecretOf(caDir) } : issued;
+  if (role !== 'agent') return issued;
+  const wasRemoved = known?.list.removed.includes(name) === true;
+  const fleet = wasRemoved ? changeList(caDir, readmitted(name), nowMs) : known;
+  const list = fleet === undefined ? {} : { fleet: fleet.signed };
+  return { ...issued, siteSecret: siteSecretOf(caDir), ...list };
 }
 
 /** Writes ca.crt, STEM.crt and STEM.key (0600), and a host's site.secret, into a directory (0700). */
@@ -73,6 +84,9 @@ export function storeCredentials(directory: string, issued: Issued, stem = 'host
   writePrivate(path.join(directory, `${stem}.key`), issued.key);
   writePrivate(path.join(directory, `${stem}.crt`), issued.cert);
   const { siteSecret } = issued;
+  if (issued.fleet !== undefined) {
+    writePrivate(path.join(directory, FLEET_FILE), `${JSON.stringify(issued.fleet)}\n`);
+  }
   if (siteSecret !== undefined) writePrivate(path.join(directory, SITE_SECRET), `${siteSecret}\n`);
 }
 

@@ -6,6 +6,7 @@ import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
+import { checkList } from '../../host/fleet.ts';
 import { agentContract } from '../../protocol/contract.ts';
 import { splitAddress } from '../../protocol/names.ts';
 import { client } from '../../rpc/client.ts';
@@ -45,8 +46,12 @@ export async function join(
       signal === undefined ? {} : { signal },
     );
     checkAnswer(answer, key, token);
-    const { ca: authority, certificate: cert, siteSecret } = answer;
-    const shared = siteSecret === undefined ? {} : { siteSecret };
+    const { ca: authority, certificate: cert, siteSecret, fleet } = answer;
+    if (fleet !== undefined) checkList(fleet, authority);
+    const shared = {
+      ...(siteSecret === undefined ? {} : { siteSecret }),
+      ...(fleet === undefined ? {} : { fleet }),
+    };
     storeCredentials(directory, { ca: authority, cert, key, ...shared });
   } finally {
     close();

@@ -3,10 +3,12 @@ import { mkdirSync, readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
+import type { SignedList } from '../../protocol/peer/fleet.ts';
 import type { Role } from '../../protocol/route.ts';
-import { address, hostName } from '../../protocol/names.ts';
+import { address, hostName, withHost } from '../../protocol/names.ts';
 import { role } from '../../protocol/route.ts';
 import { fingerprintOf, HOST_DAYS, readAuthority } from './authority.ts';
+import { changeList, latestList, readmitted, validFrom, withMember } from './fleet-list.ts';
 import { makePrivateDir, writePrivate } from './files.ts';
 import { siteSecretOf } from './site-secret.ts';
 
@@ -37,6 +39,8 @@ const stored = z.object({
   role,
   addresses: z.array(z.string()),
   days: z.number(),
+  /** Where the agent of the new host will listen. */
+  address: address.optional(),
   expiresAt: z.string(),
 });
 
@@ -67,10 +71,17 @@ export function makeToken(asked: NewToken, nowMs: number): string {
     role: asked.role,
     addresses: [...addresses],
     days,
+    ...memberAddress(asked),
     expiresAt,
   };
   writePrivate(fileOf(caDir, secret), `${JSON.stringify(entry)}\n`);
   return text;
+}
+
+/** A host listens on the first of its addresses, at the port at which the CA's agent does. */
+function memberAddress({ role: whose, addresses, agent }: NewToken): { address?: string } {
+  const [first] = addresses;
+  return whose === 'agent' && first !== undefined ? { address: withHost(agent, first) } : {};
 }
 
 /** GODWIT_JOIN_TOKEN when the text is not a token. */
@@ -90,7 +101,13 @@ export async function redeemToken(
   text: string,
   request: string,
   nowMs: number,
-): Promise<{ name: string; certificate: string; ca: string; siteSecret?: string }> {
+): Promise<{
+  name: string;
+  certificate: string;
+  ca: string;
+  siteSecret?: string;
+  fleet?: SignedList;
+}> {
   const { secret } = parseToken(text);
   const file = fileOf(caDir, secret);
   const entry = readEntry(file);
@@ -99,11 +116,18 @@ export async function redeemToken(
   const { signRequest } = await import('./x509.ts');
   const { name, addresses, days } = entry;
   const subject = { name, role: entry.role, addresses };
-  const certificate = await signRequest(authority, request, subject, { nowMs, days });
+  const fromMs = validFrom(latestList(caDir)?.list, name);
+  const certificate = await signRequest(authority, request, subject, { nowMs, days, fromMs });
   // Of two who come at once only one can move the file.
   use(file);
-  const siteSecret = entry.role === 'agent' ? { siteSecret: siteSecretOf(caDir) } : {};
-  return { name, certificate, ca: authority.cert, ...siteSecret };
+  const signed = { name, certificate, ca: authority.cert };
+  if (entry.role !== 'agent') return signed;
+  const change =
+    entry.address === undefined
+      ? readmitted(name)
+      : withMember({ name, address: entry.address, addresses: [] });
+  const fleet = changeList(caDir, change, nowMs).signed;
+  return { ...signed, siteSecret: siteSecretOf(caDir), fleet };
 }
 
 function readEntry(file: string): z.infer<typeof stored> {

@@ -40,6 +40,8 @@ export interface Validity {
   readonly nowMs: number;
   /** May be fractions; below zero makes one that has expired, for tests. */
   readonly days: number;
+  /** Not valid before this moment, ms. */
+  readonly fromMs?: number;
 }
 
 async function newKeyPair() {
@@ -87,7 +89,7 @@ export async function signRequest(
   authority: { readonly cert: string; readonly key: string },
   request: string,
   subject: Subject,
-  { nowMs, days }: Validity,
+  { nowMs, days, fromMs = 0 }: Validity,
 ): Promise<string> {
   const publicKey = await checkedKey(request);
   const issuer = new X509Certificate(authority.cert);
@@ -99,7 +101,7 @@ export async function signRequest(
     serialNumber: serial(),
     subject: `CN=${subject.name},OU=${subject.role},O=Godwit`,
     issuer: issuer.subject,
-    notBefore: new Date(Math.min(nowMs, nowMs + days * DAY_MS) - SKEW_MS),
+    notBefore: new Date(Math.max(Math.min(nowMs, nowMs + days * DAY_MS) - SKEW_MS, fromMs)),
     notAfter: new Date(Math.min(nowMs + days * DAY_MS, issuer.notAfter.getTime())),
     signingAlgorithm: SIGNATURE,
     publicKey,

@@ -84,9 +84,41 @@ export const pkiJoinSpec = spec({
   json: '{ name, directory, fingerprint }',
 });
 
+export const pkiRevokeSpec = spec({
+  name: 'revoke',
+  summary: 'make certificates worthless: all of a name that were issued until now, or one',
+  details:
+    'Run it where the CA is. Its agent hands the signed list to the other hosts; one that is down ' +
+    'gets it when it is back. A certificate that is issued afterwards is valid.',
+  args: {
+    what: {
+      kind: 'text',
+      summary: 'the name of a host or person, or the serial number of one certificate',
+      required: true,
+    },
+  },
+  flags: { dir },
+  examples: ['pki revoke ann', 'pki revoke 5f3a09c1d2e4b687a1c0ffee5f3a09c1'],
+  json: '{ revoked, number }',
+});
+
+export const pkiRemoveSpec = spec({
+  name: 'remove',
+  summary: 'take a host out of the fleet: its certificates and every right of it end',
+  details:
+    'Run it where the CA is, once the host’s migrations have ended: one that is under way with it ' +
+    'is rolled back or held. `peers` in a configuration does not let it in again; joining does.',
+  args: { host: { kind: 'text', summary: "the host's name", required: true } },
+  flags: { dir },
+  examples: ['pki remove c'],
+  json: '{ removed, number }',
+});
+
 /** The verbs of `godwit pki`. */
 export const PKI_VERBS: readonly Verb[] = [
   verb(pkiInitSpec, async () => ({ run: (await import('./pki-run.ts')).init })),
   verb(pkiIssueSpec, async () => ({ run: (await import('./pki-run.ts')).issueOne })),
   verb(pkiJoinSpec, async () => ({ run: (await import('./pki-run.ts')).joinHere })),
+  verb(pkiRevokeSpec, async () => ({ run: (await import('./pki-list-run.ts')).revoke })),
+  verb(pkiRemoveSpec, async () => ({ run: (await import('./pki-list-run.ts')).remove })),
 ];

@@ -3,6 +3,7 @@ import { guestName, migrationId } from '../names.ts';
 import { resolveAnswer, runAt, sideView, sighting, sightingQuery } from '../public/resolve.ts';
 import { route } from '../route.ts';
 import { admission, admitted } from './migration.ts';
+import { signedList } from './fleet.ts';
 import { vantageRoutes } from './vantage.ts';
 
 const byId = z.object({ id: migrationId });
@@ -55,6 +56,22 @@ export const peerRoutes = {
     response: resolveAnswer,
   }),
   ...vantageRoutes,
+  newerList: route({
+    method: 'GET',
+    path: '/v1/pki/list',
+    summary: 'The fleet’s list, where this host has a newer one than the asker',
+    access: 'agent',
+    query: z.object({ after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER) }),
+    response: z.object({ signed: signedList.optional() }),
+  }),
+  offerList: route({
+    method: 'POST',
+    path: '/v1/pki/list',
+    summary: 'Hand the fleet’s list on; it is taken where the CA has signed it and it is newer',
+    access: 'agent',
+    body: signedList,
+    response: z.object({ number: z.number().int().nonnegative() }),
+  }),
   join: route({
     method: 'POST',
     path: '/v1/pki/join',
@@ -67,6 +84,8 @@ export const peerRoutes = {
       ca: z.string().max(16_384),
       /** For a host: names what the caches of the site hold. */
       siteSecret: z.string().max(256).optional(),
+      /** For a host: its fleet, with itself. */
+      fleet: signedList.optional(),
     }),
   }),
 };

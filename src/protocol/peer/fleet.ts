@@ -53,7 +53,10 @@ export type FleetList = z.infer<typeof fleetList>;
 /** The list's own text, since a signature is over bytes. */
 export const signedList = z.object({
   list: z.string().max(MOST_LIST_CHARS),
-  signature: z.string().regex(/^[A-Za-z0-9_-]{86}$/, 'a signature: 64 bytes in base64url'),
+  signature: z
+    .string()
+    .max(86)
+    .regex(/^[A-Za-z0-9_-]{86}$/, 'a signature: 64 bytes in base64url'),
 });
 export type SignedList = z.infer<typeof signedList>;
 

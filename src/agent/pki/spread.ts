@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Clock } from '../../clock.ts';
+import type { AgentConfig } from '../../config.ts';
+import { toGodwitError } from '../../errors.ts';
+import { checkList, FLEET_FILE, pkiDirOf } from '../../host/fleet.ts';
+import type { Fleet } from '../../host/fleet.ts';
+import type { Log } from '../../log.ts';
+import { newerList } from '../../protocol/peer/fleet.ts';
+import type { KnownList, SignedList } from '../../protocol/peer/fleet.ts';
+import type { Peers } from '../peers.ts';
+import { writePrivate } from './files.ts';
+import { changeList, heldBy, isDue, keepList, latestList, unchanged } from './fleet-list.ts';
+
+/** How soon the agent beside the CA sees what `godwit pki` has signed there. */
+const LOOK_MS = 1000;
+/** Every agent asks one of the others so often; who was down or cut off is behind for no longer. */
+const PULL_MS = 10_000;
+/** Of those that are asked at the start. */
+const AT_START = 3;
+
+export interface SpreadParts {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly fleet: Fleet;
+  readonly peers: Peers;
+}
+
+/** Brings the fleet's list from the CA to every host, and from host to host. */
+export class Spread {
+  readonly #parts: SpreadParts;
+  readonly #ca: string;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #turn = 0;
+  /** Said once, not each second. */
+  #failed = '';
+
+  constructor(parts: SpreadParts) {
+    this.#parts = parts;
+    this.#ca = readFileSync(path.join(pkiDirOf(parts.config), 'ca.crt'), 'utf8');
+  }
+
+  start(): void {
+    this.look();
+    this.#timers.push(
+      setInterval(() => this.look(), LOOK_MS).unref(),
+      setInterval(() => void this.#pull(), PULL_MS).unref(),
+    );
+    for (let asked = 0; asked < AT_START; asked += 1) void this.#pull();
+  }
+
+  close(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  /** What this host has, where it is newer than the asker's. */
+  newerThan(number: number): { signed?: SignedList } {
+    const known = this.#known();
+    return known !== undefined && known.list.number > number ? { signed: known.signed } : {};
+  }
+
+  /**
+   * Takes a list that another host hands on, where it is newer than what is here. The number that this host has then.
+   * GODWIT_PKI where the CA has not signed it.
+   */
+  take(signed: SignedList): number {
+    const offered = checkList(signed, this.#ca);
+    const known = this.#known();
+    if (newerList(known, offered) !== offered) return known?.list.number ?? 0;
+    const { config, log } = this.#parts;
+    // A CA that was restored from a backup goes on from what the fleet has.
+    if (config.caDir !== undefined) keepList(config.caDir, offered);
+    this.#keep(offered);
+    log.info({ number: offered.list.number }, 'the fleet’s list is a newer one');
+    return offered.list.number;
+  }
+
+  /** Beside the CA: signs the list anew when it is due, and hands on what is new. */
+  look(): void {
+    const { config, clock, log } = this.#parts;
+    const { caDir, name, address, addresses } = config;
+    if (caDir === undefined) return;
+    try {
+      let latest = latestList(caDir);
+      const nowMs = clock.wallMs();
+      if (latest?.list.holder !== name) {
+        latest = changeList(caDir, heldBy({ name, address, addresses }), nowMs);
+      } else if (isDue(latest.list, nowMs)) latest = changeList(caDir, unchanged, nowMs);
+      const known = this.#known();
+      if (known?.signed.list === latest.signed.list || newerList(known, latest) !== latest) return;
+      this.#keep(latest);
+      this.#failed = '';
+      void this.#push(latest.signed);
+    } catch (err) {
+      const why = toGodwitError(err).message;
+      if (why !== this.#failed) log.error({ err }, 'the fleet’s list could not be signed or kept');
+      this.#failed = why;
+    }
+  }
+
+  /** One that is damaged gives way to any that the CA signed. */
+  #known(): KnownList | undefined {
+    try {
+      return this.#parts.fleet.known();
+    } catch {
+      return undefined;
+    }
+  }
+
+  #keep({ signed }: KnownList): void {
+    const file = path.join(this.#parts.config.stateDir, FLEET_FILE);
+    writePrivate(file, `${JSON.stringify(signed)}\n`);
+  }
+
+  async #push(signed: SignedList): Promise<void> {
+    const { peers, log } = this.#parts;
+    const told = await peers.offerList(signed);
+    log.info({ told }, 'the fleet’s list was handed to the other hosts');
+  }
+
+  async #pull(): Promise<void> {
+    const { peers, log } = this.#parts;
+    try {
+      const names = peers.names();
+      const name = names[this.#turn++ % names.length];
+      if (name === undefined) return;
+      const { signed } = await peers.newerList(name, this.#known()?.list.number ?? 0);
+      if (signed !== undefined) this.take(signed);
+    } catch (err) {
+      log.debug({ err }, 'no list from another host');
+    }
+  }
+}

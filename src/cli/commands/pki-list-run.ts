@@ -1,0 +1,45 @@
+import path from 'node:path';
+import { changeList, withoutHost, withoutName, withoutSerial } from '../../agent/pki/fleet-list.ts';
+import type { Change } from '../../agent/pki/fleet-list.ts';
+import { godwitError } from '../../errors.ts';
+import { hostName } from '../../protocol/names.ts';
+import { printJson } from '../context.ts';
+import type { Context } from '../context.ts';
+import type { Run } from '../verb.ts';
+import type { pkiRemoveSpec, pkiRevokeSpec } from './pki.ts';
+
+/** As Godwit makes them, and as OpenSSL prints them. */
+const SERIAL = /^[0-9a-fA-F]{2}(:?[0-9a-fA-F]{2}){15}$/;
+
+export const revoke: Run<typeof pkiRevokeSpec> = async (input, context) => {
+  const { what } = input.args;
+  const isSerial = SERIAL.test(what);
+  const change = isSerial ? withoutSerial(what.replaceAll(':', '')) : withoutName(nameOf(what));
+  const number = changed(input.flags.dir, change, context);
+  if (input.json) printJson(context, { revoked: what, number });
+  else {
+    const whose = isSerial ? 'The certificate' : `Every certificate of ${what} until now`;
+    tell(context, `${whose} is revoked`, number);
+  }
+};
+
+export const remove: Run<typeof pkiRemoveSpec> = async (input, context) => {
+  const host = nameOf(input.args.host);
+  const number = changed(input.flags.dir, withoutHost(host), context);
+  if (input.json) printJson(context, { removed: host, number });
+  else tell(context, `${host} is no host of the fleet any more`, number);
+};
+
+function changed(dir: string | undefined, change: Change, { clock }: Context): number {
+  return changeList(path.resolve(dir ?? ''), change, clock.wallMs()).list.number;
+}
+
+function tell({ out }: Context, what: string, number: number): void {
+  out.write(`${what}: list ${number}, which the agent beside the CA hands to the other hosts.\n`);
+}
+
+function nameOf(text: string): string {
+  if (hostName.safeParse(text).success) return text;
+  const what = `${text.slice(0, 80)} is neither a name (a-z, 0-9, -) nor a serial number`;
+  throw godwitError('GODWIT_USAGE', { what }, { hint: 'See `godwit pki revoke --help`.' });
+}

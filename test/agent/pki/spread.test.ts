@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { join } from '../../../src/agent/pki/join.ts';
+import { makeToken } from '../../../src/agent/pki/token.ts';
+import {
+  changeList,
+  latestList,
+  unchanged,
+  withoutHost,
+  withoutName,
+} from '../../../src/agent/pki/fleet-list.ts';
+import { client } from '../../../src/rpc/client.ts';
+import { readCredentials } from '../../../src/rpc/tls.ts';
+import { agentContract } from '../../../src/protocol/contract.ts';
+import { signed } from '../../host/fleet-lists.ts';
+import { tempDir } from '../../rpc/parties.ts';
+import { fleet } from '../parties.ts';
+import type { TestHost } from '../parties.ts';
+
+const nobody = { address: '127.0.0.1:1' };
+
+/** Waits for what a later list brings. */
+async function until(check: () => Promise<boolean>, t: TestContext): Promise<void> {
+  while (!(await check())) {
+    t.signal.throwIfAborted();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+async function numberAt(caller: { newerList: TestHost['api']['newerList'] }): Promise<number> {
+  const { signed: found } = await caller.newerList({ query: { after: 0 } });
+  return found === undefined ? 0 : (JSON.parse(found.list) as { number: number }).number;
+}
+
+test('a list that is signed beside the CA reaches the other hosts, and ends rights on open connections', async (t) => {
+  const { host, as, caDir } = await fleet(t);
+  const b = await host('b', { peers: { a: nobody, c: nobody } });
+  const a = await host('a', { holdsCa: true, peers: { b: { address: b.agent.address } } });
+  const c = await as('c', 'agent', b);
+  const ann = await as('ann', 'operator', b);
+  assert.equal((await c.host()).name, 'b');
+  assert.equal((await ann.host()).name, 'b');
+  changeList(caDir, withoutHost('c'), Date.now());
+  changeList(caDir, withoutName('ann'), Date.now());
+  const asA = await as('a', 'agent', b);
+  const number = latestList(caDir)?.list.number ?? 0;
+  assert.equal(number, 3);
+  await until(async () => (await numberAt(asA)) === number, t);
+  await assert.rejects(c.host(), { code: 'GODWIT_CERT_REVOKED' });
+  await assert.rejects(ann.host(), { code: 'GODWIT_CERT_REVOKED' });
+  assert.equal(await numberAt(await as('b', 'agent', a)), number);
+});
+
+test('a host that was down asks for what it missed, and keeps it over a restart', async (t) => {
+  const { host, as, caDir } = await fleet(t);
+  const a = await host('a', { holdsCa: true, peers: { b: nobody } });
+  changeList(caDir, withoutHost('c'), Date.now());
+  const b = await host('b', { peers: { a: { address: a.agent.address }, c: nobody } });
+  const asA = await as('a', 'agent', b);
+  await until(async () => (await numberAt(asA)) === 2, t);
+  await a.agent.close();
+  const again = await b.again();
+  const c = await as('c', 'agent', again);
+  await assert.rejects(c.host(), { code: 'GODWIT_NOT_A_MEMBER' });
+});
+
+test('a list with a lower number, or not by the CA, is not taken from anybody', async (t) => {
+  const { host, as, caDir } = await fleet(t);
+  const b = await host('b', { peers: { a: nobody } });
+  const a = await as('a', 'agent', b);
+  const old = changeList(caDir, unchanged, Date.now()).signed;
+  const { signed: newer } = changeList(caDir, unchanged, Date.now());
+  assert.deepEqual(await a.offerList({ body: newer }), { number: 2 });
+  assert.deepEqual(await a.offerList({ body: old }), { number: 2 });
+  const stranger = (await fleet(t)).caDir;
+  const other = { ...newer, signature: signed(stranger, newer.list).signature };
+  await assert.rejects(a.offerList({ body: other }), { code: 'GODWIT_PKI' });
+  assert.equal(await numberAt(a), 2);
+});
+
+test('a CA that was restored from a backup goes on from what the fleet has', async (t) => {
+  const { host, as, caDir } = await fleet(t);
+  const a = await host('a', { holdsCa: true, peers: { b: nobody } });
+  const b = await as('b', 'agent', a);
+  const newest = Array.from({ length: 5 }, () => changeList(caDir, unchanged, Date.now())).at(-1);
+  const number = newest?.list.number ?? 0;
+  for (const gone of [number, number - 1]) {
+    rmSync(path.join(caDir, 'fleet', `${gone}.json`));
+  }
+  assert.deepEqual(await b.offerList({ body: newest!.signed }), { number });
+  assert.equal(changeList(caDir, unchanged, Date.now()).list.number, number + 1);
+});
+
+test('a host that joins is known to the others, and knows them, without a word in any configuration', async (t) => {
+  const { host, as, caDir } = await fleet(t);
+  const b = await host('b', { peers: { a: nobody } });
+  const a = await host('a', { holdsCa: true, peers: { b: { address: b.agent.address } } });
+  const common = { caDir, role: 'agent', validMs: 60_000, agent: a.agent.address } as const;
+  const token = makeToken({ ...common, name: 'new', addresses: ['127.0.0.9'] }, Date.now());
+  const directory = path.join(tempDir(t), 'pki');
+  await join(token, directory);
+  const asA = await as('a', 'agent', b);
+  await until(async () => (await numberAt(asA)) >= 2, t);
+  const { api, close } = client(agentContract, {
+    address: b.agent.address,
+    credentials: readCredentials(directory),
+    expectedName: 'b',
+  });
+  t.after(close);
+  assert.equal((await api.host()).name, 'b');
+  const { hosts } = await b.api.hosts();
+  const port = a.agent.address.split(':')[1];
+  assert.equal(hosts.find(({ name }) => name === 'new')?.address, `127.0.0.9:${port}`);
+});

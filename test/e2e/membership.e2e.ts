@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
+import { withDeadline } from '../../src/deadline.ts';
+import { startAgent, stopAgent } from '../../src/lab/agents.ts';
+import { runCommand } from '../../src/lab/command.ts';
+import { inHost } from '../../src/lab/entry.ts';
+import { labHost } from '../../src/lab/state.ts';
+import { systemClock } from '../../src/clock.ts';
+import { startBareGuest } from './support/bare-guest.ts';
+import { assertSays, move, refusalOf } from './support/moves.ts';
+import { agentAddress, callFrom, hostIdentity } from './support/peers.ts';
+import type { Answer, Identity } from './support/peers.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const GODWIT = path.resolve(import.meta.dirname, '../../src/bin/godwit.ts');
+
+describe('the fleet’s list', () => {
+  let world: World;
+
+  before(async () => {
+    world = await openWorld('fleet', { hosts: 3 });
+    // As three hosts of which nobody has told anybody, and one of which has the CA.
+    for (const host of ['a', 'b', 'c']) {
+      const { configFile } = labHost(world.lab, host);
+      const config = JSON.parse(await readFile(configFile, 'utf8')) as object;
+      await writeFile(configFile, JSON.stringify({ ...config, peers: {} }));
+    }
+    await joinFleet('b');
+  });
+  after(async () => {
+    await world?.close();
+  });
+
+  /** The program itself, on a host of the lab. */
+  const godwit = (host: string, ...args: string[]): Promise<string> =>
+    runCommand(inHost(world.lab, host, [process.execPath, GODWIT, ...args]), {
+      deadlineMs: 30_000,
+    });
+  const caDir = (): string => path.join(world.lab.dir, 'ca');
+  /** Its certificate and all that it knew of the others is gone; a token brings both. */
+  const joinFleet = async (host: string): Promise<void> => {
+    const { stateDir, address } = labHost(world.lab, host);
+    const pkiDir = path.join(stateDir, 'pki');
+    await stopAgent(world.lab, host);
+    await rm(pkiDir, { recursive: true });
+    const made = await godwit(
+      'a',
+      'pki',
+      'issue',
+      host,
+      '--dir',
+      caDir(),
+      '--addresses',
+      address,
+      '--join',
+      '--at',
+      agentAddress(world, 'a'),
+      '--json',
+    );
+    const { token } = JSON.parse(made) as { token: string };
+    await godwit(host, 'pki', 'join', token, '--out', pkiDir);
+    await startAgent(world.lab, host);
+  };
+  const ask = (from: string, identity: Identity, at: string): Promise<Answer> =>
+    callFrom(world, from, identity, {
+      address: agentAddress(world, at),
+      server: at,
+      contract: 'agent',
+      call: 'host',
+      input: {},
+    });
+  const until = (what: string, check: () => Promise<boolean>): Promise<void> =>
+    withDeadline(what, 40_000, undefined, async (signal) => {
+      while (!(await check())) await systemClock.sleep(200, signal);
+    });
+  const statusAt = async (host: string, of: string): Promise<string | undefined> => {
+    const { hosts } = await world.agent(host).hosts();
+    return hosts.find(({ name }) => name === of)?.status;
+  };
+
+  test('a third host joins with a token alone, and the others know it and are known to it', async () => {
+    await joinFleet('c');
+    for (const host of ['a', 'b']) {
+      await until(`${host} to know c`, async () => (await statusAt(host, 'c')) === 'up');
+    }
+    for (const host of ['a', 'b']) {
+      await until(`c to know ${host}`, async () => (await statusAt('c', host)) === 'up');
+    }
+  });
+
+  test('a guest moves to a host that nobody wrote into a configuration', async () => {
+    await startBareGuest(world, { name: 'wanders', host: 'a' });
+    const moved = await move(world, { guest: 'wanders', from: 'a', to: 'c' });
+    assert.equal(moved.outcome, 'done');
+  });
+
+  test('an operator’s certificate that is revoked is refused by every host', async () => {
+    const directory = path.join(world.lab.dir, 'identities', 'ann');
+    const made = await issue({ caDir: caDir(), name: 'ann', role: 'operator', addresses: [] });
+    storeCredentials(directory, made, 'operator');
+    const ann = { directory, stem: 'operator' };
+    assert.ok('answer' in (await ask('c', ann, 'b')));
+    await godwit('a', 'pki', 'revoke', 'ann', '--dir', caDir());
+    for (const host of ['a', 'b', 'c']) {
+      await until(`${host} to refuse ann`, async () => 'error' in (await ask('b', ann, host)));
+      assertSays(errorOf(await ask('b', ann, host)), 'GODWIT_CERT_REVOKED', 'ann', 'revoked on');
+    }
+  });
+
+  test('a host that is removed has no right any more, and gets no guest', async () => {
+    const c = hostIdentity(world, 'c');
+    assert.ok('answer' in (await ask('c', c, 'b')));
+    await godwit('a', 'pki', 'remove', 'c', '--dir', caDir());
+    for (const host of ['a', 'b']) {
+      await until(`${host} to refuse c`, async () => 'error' in (await ask('c', c, host)));
+      assertSays(errorOf(await ask('c', c, host)), 'GODWIT_CERT_REVOKED', 'c counts no more');
+      assert.equal(await statusAt(host, 'c'), undefined);
+    }
+    await startBareGuest(world, { name: 'stays', host: 'b' });
+    assertSays(
+      await refusalOf(world, { guest: 'stays', from: 'b', to: 'c' }),
+      'GODWIT_HOST_UNKNOWN',
+      'c',
+    );
+  });
+});
+
+function errorOf(answer: Answer) {
+  assert.ok('error' in answer, `answered ${JSON.stringify(answer)}`);
+  return answer.error;
+}
