@@ -43,7 +43,7 @@ export async function sightingOf(
       createdAt: request.createdAt,
       lineage: [...lineageIn({ request })],
     }));
-  return { host, copies: copies.slice(0, MAX_SEEN), moves };
+  return { host, storeSince: store.since, copies: copies.slice(0, MAX_SEEN), moves };
 }
 
 /** A pid that another process has since does not hide a copy. */

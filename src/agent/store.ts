@@ -1,8 +1,18 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync, renameSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  renameSync,
+} from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../clock.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
+import { replaySource } from '../migration/direct/journal.ts';
+import { destinationMayBeAsked, sourceMayBeAsked } from '../migration/direct/kept.ts';
 import { progressOf } from '../migration/report/progress.ts';
 import { destinationReportOf, reportOf } from '../migration/report/report.ts';
 import { isEnd, migrationSettings } from '../protocol/public/migration.ts';
@@ -11,12 +21,16 @@ import { moverRequest } from '../protocol/mover/request.ts';
 import type { MoverRequest } from '../protocol/mover/request.ts';
 import { migrationId } from '../protocol/names.ts';
 import { readJournals } from '../host/journal.ts';
+import { ageStore } from '../host/store-age.ts';
 import { syncDirectory } from '../host/journal-file.ts';
 import { followJournal } from './followed.ts';
 import type { Followed, FollowedState } from './followed.ts';
 import { surplus } from './surplus.ts';
 
-/** Ended migrations that are kept for `godwit migrations` and `godwit report`. */
+/**
+ * Ended migrations that are kept for `godwit migrations` and `godwit report`. Those about which the other host may still
+ * ask are kept besides: as many as people leave undecided.
+ */
 const KEPT = 1000;
 
 /** A migration that this host takes or took part in. */
@@ -36,6 +50,10 @@ export class MigrationStore {
   readonly #ended = new Map<string, Progress>();
   /** The journals of the others, as far as they were read. */
   readonly #followed = new Map<string, Followed>();
+  /** Of ended ones: whether the other host may still ask. */
+  readonly #asked = new Map<string, boolean>();
+  /** Since when this store is what it is, ISO 8601 (see host/store-age.ts). */
+  readonly since: string;
 
   constructor(stateDir: string, host: string, clock: Clock) {
     this.#dir = path.join(stateDir, 'migrations');
@@ -46,6 +64,14 @@ export class MigrationStore {
       const found = migrationId.safeParse(name).success ? this.#read(name) : undefined;
       if (found !== undefined) this.#migrations.set(found.id, found);
     }
+    // Without a file it is an earlier build's, and as old as the oldest of its migrations.
+    const [oldest] = this.all();
+    const now = new Date(clock.wallMs()).toISOString();
+    this.since = ageStore(stateDir, this.#ageOf(oldest, stateDir) ?? now);
+  }
+
+  #ageOf(oldest: Migration | undefined, stateDir: string): string | undefined {
+    return existsSync(path.join(stateDir, 'store.json')) ? undefined : oldest?.request.createdAt;
   }
 
   /** All of them, oldest first. */
@@ -90,6 +116,7 @@ export class MigrationStore {
     this.#migrations.delete(id);
     this.#ended.delete(id);
     this.#followed.delete(id);
+    this.#asked.delete(id);
     rmSync(found.dir, { recursive: true, force: true });
   }
 
@@ -165,16 +192,28 @@ export class MigrationStore {
   /** Its journal has been written to again: what was kept of its end is no longer so. */
   reopen(id: string): void {
     this.#ended.delete(id);
+    this.#asked.delete(id);
   }
 
   startedAt(id: string): string {
     return this.need(id).request.createdAt;
   }
 
-  /** Removes ended ones beyond what is kept: the oldest of the host with which there are most. */
+  /**
+   * Removes ended ones beyond what is kept: the oldest of the host with which there are most; never one about which the
+   * other host may still ask.
+   */
   prune(): void {
-    const ended = this.all().filter(({ id }) => this.isEnded(id));
+    const ended = this.all().filter(({ id }) => this.isEnded(id) && !this.#mayBeAsked(id));
     for (const { id } of surplus(ended, KEPT)) this.drop(id);
+  }
+
+  #mayBeAsked(id: string): boolean {
+    const known = this.#asked.get(id);
+    if (known !== undefined) return known;
+    const asked = mayBeAsked(this.need(id));
+    this.#asked.set(id, asked);
+    return asked;
   }
 
   #look(id: string): FollowedState {
@@ -205,6 +244,18 @@ export class MigrationStore {
       // Made by an agent that died before the request was whole: nothing has begun.
       return undefined;
     }
+  }
+}
+
+/** A journal that cannot be read may be asked for, whatever it says. */
+function mayBeAsked({ dir, request }: Migration): boolean {
+  try {
+    const { source, destination } = readJournals(dir);
+    return request.side === 'source'
+      ? sourceMayBeAsked(replaySource(source.map(({ event }) => event)))
+      : destinationMayBeAsked(destination.map(({ event }) => event));
+  } catch {
+    return true;
   }
 }
 

@@ -19,7 +19,8 @@ const { id, guest, epoch } = plan;
 const NEXT = 'm-00000002';
 const handle = { driver: 'fake', name: guest, monitor: 'm', ...ownIdentity() };
 const gone = { ...handle, startTicks: 1 };
-const createdAt = '2026-01-01T00:00:00.000Z';
+/** After the hosts' state was made. */
+const createdAt = '2100-01-01T00:00:00.000Z';
 const did = (step: string, facts = {}): SourceEvent =>
   ({ type: 'did', step, facts }) as unknown as SourceEvent;
 const reason = { peer: 'b', address: 'b:1', reason: 'dark' };

@@ -11,6 +11,7 @@ import type { Call, World } from './state.ts';
 
 export function destinationMoverMoves(context: Context): void {
   const { world, emit } = context;
+  if (world.forgot === 1) return arrivalsAtNobody(context);
   arrivals(context);
   if (world.jd === 0) return;
   if (world.dmover === 0) {
@@ -26,7 +27,28 @@ export function destinationMoverMoves(context: Context): void {
     emit('step', 'the destination’s mover hears that its QEMU is gone');
   }
   if (world.busy !== BUSY.idle) return workMoves(context);
+  pruneMove(context);
   lease(context);
+}
+
+/** What has ended here is forgotten one day, where the rules let it. */
+function pruneMove(context: Context): void {
+  const { world, emit, rules, destination } = context;
+  const { stage } = destination.state(world.jd);
+  if (stage !== 'finished' && stage !== 'released') return;
+  if (!rules.mayForget(world.told === 1)) return;
+  const next = fork(context);
+  next.forgot = 1;
+  next.dmover = 0;
+  emit('net', 'the destination’s agent forgets the migration');
+}
+
+function arrivalsAtNobody(context: Context): void {
+  const { world, emit } = context;
+  if (world.act !== ACT.call || world.live !== LIVE.sent) return;
+  const next = fork(context);
+  next.live = LIVE.unknown;
+  emit('step', 'the destination’s agent does not know the migration');
 }
 
 function record(context: Context, world: World, name: RecordName): void {
@@ -120,10 +142,12 @@ function begin(context: Context, next: World, call: Call, already: boolean): num
       return BUSY.idle;
     case 'release':
       if (already) return BUSY.idle;
+      next.told = 1;
       if (context.destination.state(next.jd).right !== 'refused') record(context, next, 'refused');
       return BUSY.releasing;
     case 'finish':
       if (!already) record(context, next, 'finished');
+      next.told = 1;
       return BUSY.idle;
   }
 }
@@ -256,6 +280,7 @@ function lease(context: Context): void {
   if (action === 'wait') return;
   const next = fork(context);
   next.excuses |= EXCUSE.deadline;
+  next.told = 0;
   if (action === 'release') {
     record(context, next, 'failed');
     if (state.right !== 'refused' && !state.unsure) record(context, next, 'refused');

@@ -55,7 +55,7 @@ function resolveAtSource(context: Context): void {
     emit('ask', 'an operator resolves: back to the source, with the destination’s own word');
   }
   for (const answers of [true, false]) {
-    if (answers && world.dmover === 0) continue;
+    if (answers && (world.dmover === 0 || world.forgot === 1)) continue;
     const seen = fork(context);
     // What is called safe is a proof only where it is so.
     if (world.ran === 0) seen.excuses |= EXCUSE.proved;

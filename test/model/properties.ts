@@ -56,7 +56,7 @@ function wrongEnd(world: World, { doing, right, via }: SourceState): Rule | unde
 export function isOver(context: Context, world: World): boolean {
   const { doing } = context.source.state(world.js);
   if (doing.kind !== 'end') return false;
-  if (world.jd === 0) return true;
+  if (world.jd === 0 || world.forgot === 1) return true;
   if (world.dmover === 0 || world.busy !== BUSY.idle) return false;
   const { stage, right, unsure } = context.destination.state(world.jd);
   if (stage === 'released') return world.dqemu === DEST.none;

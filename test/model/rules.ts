@@ -3,6 +3,7 @@ import {
   judgeCall,
   knowsItNeverRan,
 } from '../../src/migration/direct/destination.ts';
+import { destinationMayBeAsked } from '../../src/migration/direct/kept.ts';
 import { judge } from '../../src/migration/direct/resolution.ts';
 import { sourceMayResume, sourceMayRunOn } from '../../src/migration/direct/run-right.ts';
 import { onSilence } from '../../src/migration/direct/silence.ts';
@@ -22,6 +23,10 @@ export interface Rules {
   readonly onSilence: typeof onSilence;
   /** What `godwit resolve` calls safe is what the operator of the model does. */
   readonly judge: typeof judge;
+  /** Whether a destination may forget a migration that has ended there; `told`: because its source asked for that. */
+  readonly mayForget: (told: boolean) => boolean;
+  /** A destination that does not know the migration is taken for one that has refused, or has done what it was asked. */
+  readonly unknownIsLeave: boolean;
   /** An operator says that the other host does not run the guest without having made sure. */
   readonly operatorGuesses: boolean;
 }
@@ -37,6 +42,8 @@ export const REAL: Rules = {
   knowsItNeverRan,
   onSilence,
   judge,
+  mayForget: (told) => !destinationMayBeAsked([{ type: 'finished', told }]),
+  unknownIsLeave: false,
   operatorGuesses: false,
 };
 
@@ -101,6 +108,14 @@ export const MUTANTS: readonly Mutant[] = [
     mode: 'precopy',
     earlier: true,
     rules: { ...REAL, judgeCall: (state, call) => judgeCall(state, call, state.admission.epoch) },
+  },
+  {
+    name: 'forget, and take it for leave',
+    breaks:
+      'what has ended is forgotten, and who has forgotten the migration is taken to have refused',
+    mode: 'precopy',
+    earlier: false,
+    rules: { ...REAL, mayForget: () => true, unknownIsLeave: true },
   },
   {
     name: 'gone is never',

@@ -30,6 +30,14 @@ export function callMoves(context: Context, state: SourceState): void {
     refusedWith(context, next, error);
     emit('step', `the answer to ${call} arrives: ${error}`);
   }
+  if (world.live === LIVE.unknown) {
+    const next = fork(context);
+    const isRelease = state.doing.kind === 'undo' && state.doing.step === 'admit';
+    // Nothing is left there to release; of anything else it is no word at all.
+    if (isRelease || context.rules.unknownIsLeave) answered(context, next, state);
+    else refusedWith(context, next, 'other');
+    emit('step', `the answer to ${call} arrives: unknown`);
+  }
   const tries = isRepeated(state);
   if (tries && world.live !== LIVE.sent) {
     const next = fork(context);

@@ -82,6 +82,8 @@ export const LIVE = {
   held: 5,
   gone: 6,
   error: 7,
+  /** Its agent does not know the migration: it has forgotten it. */
+  unknown: 8,
 } as const;
 
 export const CALLS = ['admit', 'prepare', 'arm', 'commit', 'refuse', 'release', 'finish'] as const;
@@ -138,6 +140,10 @@ export class World {
   commitSent = 0;
   /** The guest has run at the destination. */
   ran = 0;
+  /** The source itself asked the destination to end. */
+  told = 0;
+  /** The destination has forgotten the migration. */
+  forgot = 0;
   excuses = 0;
   /** Faults that may still happen. */
   faults = 0;
@@ -167,6 +173,8 @@ export class World {
     this.earlier = other.earlier;
     this.commitSent = other.commitSent;
     this.ran = other.ran;
+    this.told = other.told;
+    this.forgot = other.forgot;
     this.excuses = other.excuses;
     this.faults = other.faults;
     this.broken = 0;
@@ -193,7 +201,9 @@ export class World {
       (this.commitSent << 12) |
       (this.ran << 13) |
       (this.excuses << 14) |
-      (this.rebooted << 20);
+      (this.rebooted << 20) |
+      (this.told << 21) |
+      (this.forgot << 22);
   }
 
   unpack(words: Int32Array): this {
@@ -222,6 +232,8 @@ export class World {
     this.ran = (d >>> 13) & 1;
     this.excuses = (d >>> 14) & 63;
     this.rebooted = (d >>> 20) & 1;
+    this.told = (d >>> 21) & 1;
+    this.forgot = (d >>> 22) & 1;
     this.broken = 0;
     return this;
   }

@@ -46,8 +46,9 @@ export const destinationEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('never-ran'), epoch, why: z.string().max(1024) }),
   z.object({ type: z.literal('hypervisor'), event: hypervisorEvent }),
   z.object({ type: z.literal('failed'), error: serialError }),
-  z.object({ type: z.literal('released') }),
-  z.object({ type: z.literal('finished') }),
+  /** `told`: the source itself asked for it, so that it knows how this side ended. */
+  z.object({ type: z.literal('released'), told: z.boolean().optional() }),
+  z.object({ type: z.literal('finished'), told: z.boolean().optional() }),
   /** `neverRan`: this mover can tell that no earlier one resumed the guest (see knowsItNeverRan). */
   z.object({ type: z.literal('taken-over'), pid: z.number().int(), neverRan: z.boolean() }),
 ]);

@@ -26,6 +26,7 @@ const MOST_NAMED = 4;
 export function evidenceOf(fleet: Fleet, guest: string): Evidence[] {
   return fleet.sightings.flatMap((seen) => [
     ...copiesIn(seen, fleet, guest),
+    ...forgottenBy(seen, fleet),
     ...movesIn(seen, fleet),
   ]);
 }
@@ -39,6 +40,13 @@ function copiesIn({ host, copies }: Sighting, { uuid }: Fleet, guest: string): E
     }
     return [{ kind: 'maybe', what: `${host} has a guest of the name ${guest} (${copy.state})` }];
   });
+}
+
+/** Its state was made, or put back from a backup, since the migration began. */
+function forgottenBy({ host, storeSince }: Sighting, { since }: Fleet): Evidence[] {
+  if (storeSince === undefined || since === undefined || storeSince <= since) return [];
+  const what = `the state of ${host} is from ${storeSince}, after the migration began: it may have forgotten`;
+  return [{ kind: 'maybe', what }];
 }
 
 function movesIn({ host, moves }: Sighting, { id, since }: Fleet): Evidence[] {

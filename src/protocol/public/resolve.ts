@@ -56,6 +56,8 @@ export type SightingQuery = z.infer<typeof sightingQuery>;
 /** What a host has seen of a guest, besides the migration that is asked about. */
 export const sighting = z.object({
   host: hostName,
+  /** Since when its state is what it is: of what was before it may have forgotten anything. */
+  storeSince: moment.optional(),
   /** Hypervisors there of that name or UUID, but for the one of that migration. */
   copies: z.array(z.object({ uuid: name64.optional(), state: guestRunState })).max(MAX_SEEN),
   /** Other migrations of a guest of that name. */

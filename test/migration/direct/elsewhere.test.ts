@@ -47,6 +47,12 @@ describe('what other hosts tell of the guest of a held migration', () => {
     assert.equal(vouched(safe, fleet({ moves: [earlier] }), 'web1').verdict, 'safe');
   });
 
+  test('a host whose state is younger than the migration may have forgotten', () => {
+    const restored = fleet({ storeSince: '2026-06-01' });
+    assert.equal(vouched(safe, restored, 'web1').verdict, 'unknown');
+    assert.equal(vouched(safe, fleet({ storeSince: '2025-06-01' }), 'web1').verdict, 'safe');
+  });
+
   test('what is wrong stays wrong, and no risk is left out', () => {
     const unasked = [{ host: 'c', why: 'no answer' }];
     const wrong: Answer = { ...safe, verdict: 'wrong' };

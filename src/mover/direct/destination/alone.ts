@@ -3,6 +3,7 @@ import { whyNotHere } from '../../../migration/direct/resolve.ts';
 import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
 import type { Proof } from '../../../migration/direct/run-right.ts';
 import { onSilence } from '../../../migration/direct/silence.ts';
+import type { OnSilence } from '../../../migration/direct/silence.ts';
 import type { ResolveAnswer, RunAt, SideView } from '../../../protocol/public/resolve.ts';
 import type { Fence } from '../../../host/fencing.ts';
 import type { DestinationParts } from './parts.ts';
@@ -22,7 +23,10 @@ export interface Hands {
   readonly bury: (signal: AbortSignal) => Promise<void>;
 }
 
-/** What the source's agent says of its side of the migration. `isDark`: nothing was heard of it. */
+/**
+ * What the source's agent says of its side of the migration. `isDark`: nothing was heard of it. Without a view and not
+ * dark, it answers and does not know the migration, or cannot tell: that is leave for nothing.
+ */
 export type AskSource = (
   signal: AbortSignal,
 ) => Promise<{ readonly isDark: boolean; readonly view?: SideView }>;
@@ -50,10 +54,8 @@ export async function actOnSilence(hands: Hands, leaseMs: number): Promise<void>
   if (!isForsaken(hands.state())) return;
   const source = await others?.askSource?.(signal);
   if (await overruled(hands, source?.view, signal)) return;
-  // Where the source cannot be asked, a guest that runs here is not settled yet.
   const isDark = source?.isDark === true;
-  const waits = action === 'finish' && isDark;
-  if (action === 'wait' || waits) return;
+  if (action === 'wait' || !hasLeave(hands.state(), action, source)) return;
   log.warn({ leaseMs, action }, 'the source is silent');
   switch (action) {
     case 'finish':
@@ -67,6 +69,22 @@ export async function actOnSilence(hands: Hands, leaseMs: number): Promise<void>
       await giveUp(hands, leaseMs, signal);
       return;
   }
+}
+
+/**
+ * Where the source cannot be asked, a guest that runs here is not settled yet. A source that has forgotten the migration
+ * gives no leave to settle what runs here, nor to give up what it may have handed over.
+ */
+function hasLeave(
+  { right }: DestinationState,
+  action: OnSilence,
+  source: Awaited<ReturnType<AskSource>> | undefined,
+): boolean {
+  // No way to ask was given to this mover: silence is all that there is.
+  if (source === undefined || action === 'bury') return true;
+  if (source.view !== undefined) return true;
+  if (action === 'finish') return false;
+  return source.isDark || right === 'none' || right === 'refused';
 }
 
 /** A hypervisor whose end nobody heard of is found gone here; the next time round its remains are taken down. */

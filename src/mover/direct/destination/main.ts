@@ -13,6 +13,7 @@ import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../../../protocol/version.ts
 import type { Listening } from '../../../rpc/listen.ts';
 import type { Handlers } from '../../../rpc/server.ts';
 import { openDestinationJournal } from '../../../host/journal.ts';
+import { isRestored } from '../../../host/store-age.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import { askSourceOf } from './source-agent.ts';
 import { ArrivedConnections } from './connections.ts';
@@ -46,7 +47,9 @@ export async function openDestination(
   if (state === undefined) {
     state = initialDestination(admitted);
   } else {
-    const neverRan = knowsItNeverRan(state.right, armedBootId(events), bootId());
+    const knows = knowsItNeverRan(state.right, armedBootId(events), bootId());
+    // A journal from a backup may lack the record that it ran.
+    const neverRan = knows && !isRestored(config.stateDir, request.createdAt);
     const event = { type: 'taken-over', pid, neverRan } as const;
     await journal.append(event, 'sync');
     state = replayDestination([...events, event]) ?? state;

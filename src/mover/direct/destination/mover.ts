@@ -19,6 +19,7 @@ import { destinationOptions } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
 import { announceRoutes } from './ports.ts';
 import { runGuest } from './run-guest.ts';
+type Over = 'finished' | 'released';
 
 /** A hypervisor whose main loop waits for a page answers nothing until the source's call for a new stream is heard, ms. */
 const ANSWERS_MS = 2000;
@@ -166,7 +167,7 @@ export class DestinationMover {
 
   release(epoch: number, signal: AbortSignal): Promise<void> {
     return this.#call('release', epoch, async (already) =>
-      already ? this.#end() : this.#release('the source asked', signal),
+      already ? this.#end() : this.#release('the source asked', signal, true, true),
     );
   }
 
@@ -174,26 +175,26 @@ export class DestinationMover {
   bury(epoch: number, signal: AbortSignal): Promise<void> {
     return this.#call('bury', epoch, async (already) => {
       if (already) return this.#end();
-      if (this.state.right === 'running') await this.#bury(signal);
-      else await this.#release('the source says that the guest is lost', signal);
+      if (this.state.right === 'running') await this.#bury(signal, 'finished', true);
+      else await this.#release('the source says that the guest is lost', signal, true, true);
     });
   }
 
-  async #bury(signal: AbortSignal, type: 'finished' | 'released' = 'finished'): Promise<void> {
+  async #bury(signal: AbortSignal, type: Over = 'finished', told = false): Promise<void> {
     await this.#destroy(signal);
-    await this.#ledger.record({ type });
+    await this.#ledger.record({ type, told });
     this.#end();
   }
 
   finish(epoch: number, signal: AbortSignal): Promise<void> {
     return this.#call('finish', epoch, async (already) =>
-      already ? this.#end() : this.#settle(signal),
+      already ? this.#end() : this.#settle(signal, true),
     );
   }
 
-  async #settle(signal: AbortSignal): Promise<void> {
+  async #settle(signal: AbortSignal, told = false): Promise<void> {
     await settle(this.#parts, await this.#open(), this.state, signal);
-    await this.#ledger.record({ type: 'finished' });
+    await this.#ledger.record({ type: 'finished', told });
     this.#end();
   }
 
@@ -237,12 +238,12 @@ export class DestinationMover {
   }
 
   /** The word that it never ran comes first, where it can be given; then everything is taken down. */
-  async #release(why: string, signal: AbortSignal, mayRefuse = true): Promise<void> {
+  async #release(why: string, signal: AbortSignal, mayRefuse = true, told = false): Promise<void> {
     const { epoch } = this.state.admission;
     if (mayRefuse && this.state.right !== 'refused') {
       await this.#ledger.record({ type: 'refused', epoch, why });
     }
-    await this.#bury(signal, 'released');
+    await this.#bury(signal, 'released', told);
   }
 
   async #destroy(signal: AbortSignal): Promise<void> {

@@ -9,6 +9,7 @@ import type { EndPhase } from '../../../protocol/public/migration.ts';
 import { migrationSettings } from '../../../protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import { openSourceJournal } from '../../../host/journal.ts';
+import { isRestored } from '../../../host/store-age.ts';
 import type { Log } from '../../../log.ts';
 import type { Fence } from '../../../host/fencing.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
@@ -93,7 +94,7 @@ export function openSource(
       watch.start(parts);
       try {
         if (found === undefined) await coordinator.begin(parts, planned);
-        else coordinator.takeOver(parts, pid, wasRebooted(events, bootId()));
+        else coordinator.takeOver(parts, pid, mayLackRecords(parts, events, bootId()));
         const outcome = await coordinator.finished;
         if (outcome === 'lost' && !coordinator.state.restarted) await endCopies(parts, log);
         return await tellHook(parts, outcome, log);
@@ -176,9 +177,15 @@ async function proveOff(
   return { by: answer.by };
 }
 
-function wasRebooted(events: readonly SourceEvent[], bootId: string): boolean {
+/** After a loss of power, and in a journal that was put back from a backup, the last records may be missing. */
+function mayLackRecords(
+  { config, request }: SourceParts,
+  events: readonly SourceEvent[],
+  bootId: string,
+): boolean {
   const [planned] = events;
-  return planned?.type === 'planned' && planned.bootId !== bootId;
+  const wasRebooted = planned?.type === 'planned' && planned.bootId !== bootId;
+  return wasRebooted || isRestored(config.stateDir, request.createdAt);
 }
 
 function planOf(config: AgentConfig, request: SourceMoverRequest, bootId: string): Planned {

@@ -81,6 +81,29 @@ const dark: Others = { askSource: async () => ({ isDark: true }) };
 const off: Others = { ...dark, fence: async () => ({ off: true, by: 'the hook' }) };
 const unproved: Others = { ...dark, fence: async () => ({ off: false, why: 'no answer' }) };
 
+/** It answers, and does not know the migration. */
+const forgotten: Others = { askSource: async () => ({ isDark: false }) };
+
+describe('what a source that has forgotten the migration is leave for', () => {
+  const STATES = {
+    'nothing was armed': { events: [RECORDS.preparing, RECORDS.prepared], deeds: ['release'] },
+    armed: { events: armed, deeds: [] },
+    'armed, with all of the guest': { events: whole, deeds: [] },
+    'armed, and restarted': { events: [...whole, RECORDS.mayHaveRun], deeds: [] },
+    running: { events: running, deeds: [] },
+    'ran, and has ended': { events: [...running, RECORDS.lost], deeds: ['bury'] },
+    refused: { events: [...whole, RECORDS.refused], deeds: ['release'] },
+  };
+  for (const [name, { events, deeds }] of Object.entries(STATES)) {
+    test(`${name}: ${deeds.length === 0 ? 'nothing' : deeds.join()}`, async () => {
+      const { hands, deeds: done } = scene(events, forgotten);
+      await actOnSilence(hands, 180_000);
+      const seen = done.filter((deed) => ['release', 'settle', 'bury', 'run'].includes(deed));
+      assert.deepEqual(seen, deeds);
+    });
+  }
+});
+
 describe('a destination to which nobody speaks', () => {
   test('takes a guest down that its source took back without its word', async () => {
     const { hands, deeds } = scene(running, says({}));

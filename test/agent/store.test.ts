@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { MigrationStore } from '../../src/agent/store.ts';
+import { systemClock } from '../../src/clock.ts';
+import { openDestinationJournal } from '../../src/host/journal.ts';
+import { ADMISSION, RECORDS } from '../model/events.ts';
+import { tempDir } from '../rpc/parties.ts';
+
+const KEPT = 1000;
+
+async function ended(store: MigrationStore, at: number, told: boolean): Promise<string> {
+  const id = `m-${String(at).padStart(8, '0')}`;
+  const admission = { ...ADMISSION, id };
+  const { dir } = store.add({
+    version: 1,
+    id,
+    side: 'destination',
+    fromHost: 'a',
+    toHost: 'b',
+    peer: { name: 'a', address: 'a:1' },
+    createdAt: new Date(at * 1000).toISOString(),
+    admission,
+  });
+  const { journal } = openDestinationJournal(dir, systemClock);
+  journal.write({ type: 'admitted', admission, host: 'b' });
+  for (const name of ['preparing', 'prepared', 'armed0', 'committed', 'running'] as const) {
+    journal.write(RECORDS[name]);
+  }
+  journal.write({ type: 'finished', told });
+  await journal.close();
+  return id;
+}
+
+describe('what an agent forgets', () => {
+  test('is the oldest ended migration, and never one about which the other host may ask', async (t) => {
+    const store = new MigrationStore(tempDir(t), 'b', systemClock);
+    const alone = await ended(store, 1, false);
+    const told = await ended(store, 2, true);
+    for (let at = 3; at < KEPT + 3; at += 1) await ended(store, at, true);
+    store.prune();
+    assert.equal(store.get(told), undefined);
+    assert.notEqual(store.get(alone), undefined);
+    assert.equal(store.all().length, KEPT + 1);
+  });
+});
