@@ -52,6 +52,24 @@ export const agentConfig = z.strictObject({
     .default({}),
   /** QEMU binaries to offer, best first; default: those on the PATH. */
   qemu: z.array(path).max(16).default([]),
+  /**
+   * As whom the QEMU of a guest that comes runs. A range of numbers: each guest's is a user of its own, which has no name
+   * and owns nothing else; the first number is the group that may open devices. `agent`: as this agent, root where that is.
+   */
+  qemuUser: z
+    .union(
+      [
+        z.literal('agent'),
+        z
+          .strictObject({
+            from: z.number().int().min(1000).max(0x7fff_ffff),
+            count: z.number().int().min(2).max(0x0100_0000),
+          })
+          .refine(({ from, count }) => from + count <= 0x8000_0000, 'users above 2147483647'),
+      ],
+      'neither "agent" nor { from, count } of numbers of users',
+    )
+    .default({ from: 0x7000_0000, count: 0x0100_0000 }),
   /** Source bridge -> bridge here, where the names differ. */
   bridges: z.record(z.string().max(15), z.string().max(15)).default({}),
   /** Where kernels, initramfs and firmware images are looked for, by content. */

@@ -9,7 +9,10 @@
 set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cache="${XDG_CACHE_HOME:-${HOME:?setup needs HOME}/.cache}/godwit"
+own_cache="${HOME:?setup needs HOME}/.cache"
+# Root's lies where other users get to: guests' QEMUs run as users of their own, also those from here.
+[ "$(id -u)" != 0 ] || own_cache=/var/cache
+cache="${XDG_CACHE_HOME:-$own_cache}/godwit"
 PATH="$PATH:/usr/sbin:/sbin"
 only=all
 check=no
@@ -34,6 +37,19 @@ case "$only" in demo | test | all) ;; *) die "--only takes demo, test or all, no
 . "$repo/tools/setup/node.sh"
 # shellcheck source=tools/setup/downloads.sh
 . "$repo/tools/setup/downloads.sh"
+
+# What an earlier setup of root's put where only root gets to. Earlier builds find it through the link.
+root_cache_moved() {
+  local before="$HOME/.cache/godwit"
+  [ "$cache" = /var/cache/godwit ] && [ -d "$before" ] && [ ! -L "$before" ] && [ ! -e "$cache" ] || return 0
+  [ "$check" = no ] || die "missing: $cache (it is $before)"
+  mkdir -p /var/cache
+  mv "$before" "$cache"
+  ln -s "$cache" "$before"
+  [ ! -s "$cache/guest/kernel/manifest.json" ] || sed -i "s|$before/|$cache/|g" "$cache/guest/kernel/manifest.json"
+  say "$before is $cache now"
+}
+root_cache_moved
 
 # The names of the parts that are missing, in the order in which they are brought.
 missing() {

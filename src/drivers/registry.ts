@@ -8,7 +8,7 @@ import { QemuDriver } from './qemu/driver.ts';
 /** Names of the drivers that this host can use. */
 export const DRIVER_NAMES = ['qemu'] as const;
 
-type HostConfig = Pick<AgentConfig, 'name' | 'stateDir' | 'qemu'>;
+type HostConfig = Pick<AgentConfig, 'name' | 'stateDir' | 'qemu' | 'qemuUser'>;
 
 /** The driver of that name, set up for this host. GODWIT_PROTOCOL_INVALID for a name that is none. */
 export function driverNamed(name: string, config: HostConfig): Driver {
@@ -17,6 +17,7 @@ export function driverNamed(name: string, config: HostConfig): Driver {
       return new QemuDriver({
         host: config.name,
         binaries: config.qemu,
+        user: config.qemuUser,
         cacheDir: path.join(config.stateDir, 'cache'),
       });
     default:

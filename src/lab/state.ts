@@ -109,6 +109,8 @@ export async function writeLabState(state: LabState): Promise<void> {
   await rename(`${file}.tmp`, file);
 }
 
+/** Nobody else may list it, and guests' QEMUs, which are users of their own, get to what is theirs below it. */
+export const PASSABLE = 0o711;
 /** How often a lab's directory is tried to be made while others go. */
 const CLAIMS = 10;
 
@@ -128,10 +130,10 @@ export async function claimLabDirectory(name: string): Promise<boolean> {
 
 /** The last lab that goes takes the directory above with it: it may do so between the two steps here. */
 async function makeBelow(above: string, dir: string, again = CLAIMS - 1): Promise<void> {
-  await mkdir(above, { recursive: true, mode: 0o700 });
+  await mkdir(above, { recursive: true, mode: PASSABLE });
   try {
     await checkOwner(above);
-    await mkdir(dir, { mode: 0o700 });
+    await mkdir(dir, { mode: PASSABLE });
   } catch (error) {
     if (again === 0 || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     await makeBelow(above, dir, again - 1);

@@ -22,6 +22,7 @@ import { startRelay } from './relay/start.ts';
 import { checkLabPrivilege, startHolder } from './rootless.ts';
 import { isAlive, ownIdentity } from '../host/process.ts';
 import {
+  PASSABLE,
   claimLabDirectory,
   type Lab,
   labDirectory,
@@ -174,8 +175,8 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
   const lab = labOf(built);
   await mkdir(`${dir}/guests`, { mode: 0o700 });
   for (const member of lab.members) {
-    await mkdir(member.stateDir, { recursive: true, mode: 0o700 });
-    await mkdir(storageDirectory(lab, member.name), { recursive: true, mode: 0o700 });
+    await mkdir(member.stateDir, { recursive: true, mode: PASSABLE });
+    await mkdir(storageDirectory(lab, member.name), { recursive: true, mode: PASSABLE });
   }
   await startOvs(lab, signal);
   await buildNetwork(lab, networkSteps(plan), signal);

@@ -1,7 +1,8 @@
 import type { NicNetwork, PortVlan } from '../protocol/network.ts';
 import type { Forwarding } from './facts.ts';
 import type { Landing } from './mapping.ts';
-import { portMac } from './tap.ts';
+import { portMac, tapWords } from './tap.ts';
+import type { TapPlan } from './tap.ts';
 
 /** One command of the host's own tools, or one setting of its kernel; and what takes it back. */
 export interface Step {
@@ -39,30 +40,32 @@ const ovs = (...words: string[]): Command => ({
 });
 
 /** Makes a port that is up and in no bridge; several queues for a NIC that has them. */
-function tap(port: string, mtu: number, multiQueue: boolean, ...more: string[]): Step[] {
-  const queues = multiQueue ? ['multi_queue'] : [];
+function tap(port: string, mtu: number, made: PortKind, ...more: string[]): Step[] {
   return [
     {
       does: `make port ${port}`,
-      run: ip('tuntap', 'add', 'dev', port, 'mode', 'tap', ...queues),
+      run: ip(...tapWords(port, made)),
       undo: ip('link', 'del', 'dev', port),
     },
     { does: `set ${port}`, run: ip('link', 'set', 'dev', port, ...more, 'mtu', `${mtu}`, 'up') },
   ];
 }
 
+/** What a NIC asks of its port, and who may attach to it. */
+export type PortKind = Pick<TapPlan, 'multiQueue' | 'owner'>;
+
 /** What the destination does for a NIC with its port `port`. Pure. */
-export function arrivalPlan(landing: Landing, port: string, multiQueue = false): ArrivalPlan {
+export function arrivalPlan(landing: Landing, port: string, made: PortKind = {}): ArrivalPlan {
   switch (landing.kind) {
     case 'bridge': {
-      const joined = tap(port, landing.mtu, multiQueue, 'master', landing.bridge);
+      const joined = tap(port, landing.mtu, made, 'master', landing.bridge);
       return { prepare: [...joined, ...vlanSteps(port, landing.vlan)], resume: [] };
     }
     case 'ovs':
       return {
         prepare: [
           // An Open vSwitch, too, goes by the lowest MAC of its ports.
-          ...tap(port, landing.mtu, multiQueue, 'address', portMac(port)),
+          ...tap(port, landing.mtu, made, 'address', portMac(port)),
           plugStep(port, landing),
         ],
         resume: [],
@@ -70,7 +73,7 @@ export function arrivalPlan(landing: Landing, port: string, multiQueue = false):
     case 'routed':
       return {
         prepare: [
-          ...tap(port, landing.mtu, multiQueue, 'address', landing.mac),
+          ...tap(port, landing.mtu, made, 'address', landing.mac),
           ...routedPort(port, landing),
         ],
         // Only now: a route is an answer to whoever asks for the guest.

@@ -2,6 +2,7 @@ import type { NicNetwork } from '../protocol/network.ts';
 import { nicOf } from './attachment.ts';
 import type { SourceNic } from './attachment.ts';
 import { arrivalPlan, arrivalSteps, departureSteps, staleForwarding } from './handover.ts';
+import type { PortKind } from './handover.ts';
 import { carryOn, carryOut, readNetwork } from './host.ts';
 import type { Landing } from './mapping.ts';
 import { unplug } from './ovs.ts';
@@ -21,12 +22,12 @@ export async function readNics(
 export async function makePort(
   landing: Landing,
   port: string,
-  multiQueue: boolean | undefined,
+  made: PortKind,
   signal: AbortSignal,
 ): Promise<void> {
-  const { prepare } = arrivalPlan(landing, port, multiQueue);
+  const { prepare } = arrivalPlan(landing, port, made);
   if (landing.kind !== 'bridge') return carryOut(prepare, signal);
-  await createTap({ name: port, bridge: landing.bridge, multiQueue }, signal);
+  await createTap({ name: port, bridge: landing.bridge, ...made }, signal);
   try {
     // The rest: making the port and joining the bridge are createTap's, which puts a half-made one right.
     await carryOut(prepare.slice(2), signal);

@@ -13,6 +13,8 @@ export interface TapPlan {
   readonly mtu?: number;
   /** For a NIC with several queues. */
   readonly multiQueue?: boolean | undefined;
+  /** The user who may attach a program to it; default: only who may do so to any. */
+  readonly owner?: number | undefined;
 }
 
 const STEP_MS = 5000;
@@ -40,8 +42,7 @@ export async function createTap(plan: TapPlan, signal: AbortSignal): Promise<str
   return withDeadline(`making ${plan.name}`, STEP_MS, signal, async (inner) => {
     checkName(plan.name);
     checkName(plan.bridge);
-    const queues = plan.multiQueue === true ? ['multi_queue'] : [];
-    const made = await ip(['tuntap', 'add', 'dev', plan.name, 'mode', 'tap', ...queues], inner);
+    const made = await ip(tapWords(plan.name, plan), inner);
     if (made.status !== 0 && !(await linkOf(plan.name, inner))) throw refusal('a tap', made);
     const mtu = plan.mtu ?? (await linkOf(plan.bridge, inner))?.mtu;
     if (mtu === undefined) {
@@ -66,6 +67,16 @@ export async function createTap(plan: TapPlan, signal: AbortSignal): Promise<str
     await removeTap(plan.name, signal);
     throw refusal(`port ${plan.name} in bridge ${plan.bridge}`, set);
   });
+}
+
+/** The words of `ip` that make a tap. */
+export function tapWords(
+  name: string,
+  { multiQueue, owner }: Pick<TapPlan, 'multiQueue' | 'owner'>,
+): string[] {
+  const queues = multiQueue === true ? ['multi_queue'] : [];
+  const user = owner === undefined ? [] : ['user', `${owner}`];
+  return ['tuntap', 'add', 'dev', name, 'mode', 'tap', ...queues, ...user];
 }
 
 /** Removes the tap; nothing when it is gone already. */

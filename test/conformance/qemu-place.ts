@@ -138,7 +138,12 @@ export async function makeQemuPlace(plan: QemuPlan): Promise<QemuPlace> {
     };
   };
   const driver = (name: string, qemu: string) =>
-    driverNamed('qemu', { name, stateDir: path.join(directory, name), qemu: [qemu] });
+    driverNamed('qemu', {
+      name,
+      stateDir: path.join(directory, name),
+      qemuUser: 'agent',
+      qemu: [qemu],
+    });
   const images = path.join(directory, 'images');
   await mkdir(images);
   const tiny = await bootTinyGuest({

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
+import { GodwitError } from '../../src/errors.ts';
 import { qemuBinaries } from '../../src/lab/guest/qemu.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { watchGuest } from './support/client-view.ts';
+import { assertConfined } from './support/confinement.ts';
 import { askGuestQemu } from './support/monitors.ts';
 import { move, unlessForbidden } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
@@ -52,7 +55,9 @@ test('a guest of QEMU 7.2 moves to a host with a newer QEMU and keeps its machin
 test('a guest of QEMU 7.2 moves by the wire, and by post-copy back', async (t) => {
   const old = (await qemuBinaries()).find(({ version }) => version.startsWith('7.2.'));
   if (old === undefined) return t.skip('it takes QEMU 7.2, which this machine has not');
-  const world = await openWorld('oldw', { hosts: 2, configure: () => ({ qemu: [old.path] }) });
+  // Before 8.0 it knows no /dev/userfaultfd, and the kernel may keep the system call from users.
+  const configure = () => ({ qemu: [old.path], qemuUser: 'agent' as const });
+  const world = await openWorld('oldw', { hosts: 2, configure });
   try {
     await startGuest(world.lab, elder);
     const watched = await watchGuest(world, 'elder', { intervalMs: 250 });
@@ -73,6 +78,31 @@ test('a guest of QEMU 7.2 moves by the wire, and by post-copy back', async (t) =
     assert.equal(back.finished, 'postcopy');
     assert.ok((second ?? 0) > 0 && (second ?? 0) < (first ?? 0) / 3, `${second} of ${first} bytes`);
     await assertOnlyGuests(world, { a: ['elder'] });
+  } finally {
+    await world.close();
+  }
+});
+
+test('post-copy is refused by name where QEMU would need a system call that its user is denied', async (t) => {
+  const old = (await qemuBinaries()).find(({ version }) => version.startsWith('7.2.'));
+  if (old === undefined) return t.skip('it takes QEMU 7.2, which this machine has not');
+  const setting = await readFile('/proc/sys/vm/unprivileged_userfaultfd', 'utf8').catch(() => '1');
+  if (process.getuid?.() !== 0 || setting.trim() !== '0')
+    return t.skip('it takes root, and a kernel that keeps userfaultfd from users');
+  const world = await openWorld('oldp', { hosts: 2, configure: () => ({ qemu: [old.path] }) });
+  try {
+    await startGuest(world.lab, elder);
+    await assert.rejects(
+      move(world, { guest: 'elder', from: 'a', to: 'b', mode: 'postcopy' }),
+      (thrown) =>
+        thrown instanceof GodwitError &&
+        thrown.code === 'GODWIT_CAPABILITY' &&
+        /before 8\.0 knows only the system call/.test(thrown.message) &&
+        /vm\.unprivileged_userfaultfd=1, or install QEMU 8\.0/.test(thrown.hint),
+    );
+    await move(world, { guest: 'elder', from: 'a', to: 'b' });
+    await assertConfined(world, 'elder', 'b');
+    await assertOnlyGuests(world, { b: ['elder'] });
   } finally {
     await world.close();
   }

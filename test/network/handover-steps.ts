@@ -33,7 +33,7 @@ async function act(action: string, told: string): Promise<unknown> {
         const facts = await readNetwork({}, signal);
         const mapping = mapNic(nic, { asked: {}, configured: {} }, facts);
         if (!mapping.ok) throw new Error(mapping.what);
-        await makePort(mapping.landing, port, false, signal);
+        await makePort(mapping.landing, port, {}, signal);
       }
       if (action === 'announce') await announcePort(nic, port, signal);
       if (action === 'withdraw') await withdrawPort(nic, signal);

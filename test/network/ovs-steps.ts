@@ -38,7 +38,7 @@ for (const each of nics) {
   const mapping = mapNic(each, { asked: {}, configured: {} }, await readNetwork({}, signal));
   if (!mapping.ok) throw new Error(mapping.what);
   // As a mover that takes over would, twice.
-  for (const _time of [1, 2]) await makePort(mapping.landing, `gw${each.id}`, false, signal);
+  for (const _time of [1, 2]) await makePort(mapping.landing, `gw${each.id}`, {}, signal);
   made[`gw${each.id}`] = marks(`gw${each.id}`);
 }
 const [during, links] = [ports(), sh('ip -br link show up')];

@@ -32,7 +32,7 @@ async function arrive(told: string): Promise<object> {
   const { attachment } = nic;
   if (!mapping.ok || mapping.landing.kind !== 'bridge' || attachment.kind !== 'bridge')
     throw new Error(JSON.stringify(mapping));
-  for (const _time of [1, 2]) await makePort(mapping.landing, 'gw0', false, signal);
+  for (const _time of [1, 2]) await makePort(mapping.landing, 'gw0', {}, signal);
   const vlan = { mode: 'access', tag: 20 } as const;
   const other = mapNic(
     { ...nic, attachment: { ...attachment, vlan } },

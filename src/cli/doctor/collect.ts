@@ -60,8 +60,10 @@ export async function collectFacts(
   };
 }
 
+/** As setup has it. */
 function cacheFolder({ env }: Context): string {
-  return path.join(env['XDG_CACHE_HOME'] || path.join(homedir(), '.cache'), 'godwit');
+  const own = process.getuid?.() === 0 ? '/var/cache' : path.join(homedir(), '.cache');
+  return path.join(env['XDG_CACHE_HOME'] || own, 'godwit');
 }
 
 /** The PATH, and where administrators' programs are when a user's PATH lacks them. */

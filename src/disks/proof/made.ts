@@ -17,10 +17,10 @@ export function madeNames(file: string, migration: string, index: number | strin
   return { temporary: path.join(path.dirname(file), `.godwit-${migration}-${index}`), file };
 }
 
-/** Makes the directories that are not there; the outermost come first. */
+/** Makes the directories that are not there; the outermost come first. The guest's QEMU, another user, gets through them. */
 export async function makeDirectories(directories: readonly string[]): Promise<void> {
   for (const directory of directories) {
-    await mkdir(directory, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    await mkdir(directory, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error;
     });
   }

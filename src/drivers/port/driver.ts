@@ -149,6 +149,8 @@ export interface SourceSession extends Session {
   readonly disks?: DiskSource;
   /** Absent where the driver cannot move a disk on its host. */
   readonly relocator?: DiskRelocator;
+  /** Lets the hypervisor, which may run as another user, connect to a unix socket of ours. */
+  letIn?(socket: string): Promise<void>;
   /** Network ports (taps) of this host that the guest's NICs use now; removed once the guest has left. */
   ports(signal: AbortSignal): Promise<string[]>;
   /** Describes the guest as it is now: queried, with everything the destination must rebuild. */
@@ -229,6 +231,11 @@ export interface DestinationSession extends Session {
     signal: AbortSignal,
     files?: ReadonlyMap<string, string>,
   ): Promise<Check[]>;
+  /**
+   * The user, by number, as whom `start` will run the hypervisor, where it is not this process's own: it may open what
+   * belongs to that user, and the ports of NICs are to be that user's.
+   */
+  user?(signal: AbortSignal): Promise<number | undefined>;
   /** NICs that need a port before `start`. */
   nics(description: GuestDescription): NicPlan[];
   /**

@@ -4,6 +4,8 @@ import type { Duplex, Readable, Writable } from 'node:stream';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import { QmpClient } from './qmp/client.ts';
+import { confined } from './user/confine.ts';
+import type { RunAs } from './user/confine.ts';
 
 /**
  * The program does not end when its monitor closes, and a mover may be killed at any moment. So a shell holds it, and
@@ -17,19 +19,22 @@ export interface Question {
   /** This host's name, for errors. */
   readonly host: string;
   readonly deadlineMs: number;
+  /** Default: as this process. */
+  readonly as?: RunAs | undefined;
   /** False: it waits for no guest to come in, and may write to images. */
   readonly incoming?: boolean;
 }
 
 /** Starts the program on an empty machine, without a guest, talks to it and ends it. It never outlives this process. */
 export async function askProgram<T>(
-  { file, accelerator, host, deadlineMs, incoming = true }: Question,
+  { file, accelerator, host, deadlineMs, as, incoming = true }: Question,
   signal: AbortSignal,
   work: (client: QmpClient, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const base = '-machine none -S -nodefaults -no-user-config -display none -qmp stdio';
   const words = incoming ? `${base} -incoming defer` : base;
-  const argv = ['-c', HELD, 'sh', file, ...words.split(' '), '-accel', accelerator];
+  const command = confined({ file, argv: [...words.split(' '), '-accel', accelerator] }, as);
+  const argv = ['-c', HELD, 'sh', command.file, ...command.argv];
   const child = spawn('/bin/sh', argv, { stdio: ['pipe', 'pipe', 'ignore', 'pipe'] });
   const output = child.stdin as Writable;
   const input = child.stdout as Readable;

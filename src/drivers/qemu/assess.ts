@@ -16,6 +16,7 @@ import { dispensedFeatures, missingFeatures } from './spec/cpu.ts';
 import { judgeAmounts } from './spec/grammar/amounts.ts';
 import { judgeDescription, toldOf } from './spec/grammar/judge.ts';
 import { guestShape } from './spec/schema.ts';
+import { compareVersions } from './version.ts';
 import type { GuestSpec, ImageSpec } from './spec/schema.ts';
 
 /** A description checked and matched with what this host has. */
@@ -150,11 +151,15 @@ function cpuChecks(guest: string, spec: GuestSpec, host: string, program: QemuPr
 function destinationStreamChecks(stream: StreamSettings, program: QemuProgram): Check[] {
   const checks = streamChecks(stream, program, 'destination');
   if (stream.mode === 'precopy' || program.postcopyObstacle === undefined) return checks;
-  const mend =
-    'QEMU may not use userfaultfd there: run it as root, or set vm.unprivileged_userfaultfd=1';
-  const reason = `${program.postcopyObstacle} (${mend})`;
+  const only = compareVersions(program.version, '8.0.0') < 0;
+  const why = only
+    ? 'QEMU before 8.0 knows only the system call userfaultfd, which the kernel keeps from users'
+    : 'its user may not use userfaultfd there, and cannot open /dev/userfaultfd';
+  const reason = `${program.postcopyObstacle} (${why})`;
   const facts = { what: `--mode ${stream.mode}`, reason };
-  return [...checks, refusal('stream', godwitError('GODWIT_CAPABILITY', facts), 'destination')];
+  const hint = `On that host, set vm.unprivileged_userfaultfd=1${only ? ', or install QEMU 8.0 or later' : ''}.`;
+  const error = godwitError('GODWIT_CAPABILITY', facts, { hint });
+  return [...checks, refusal('stream', error, 'destination')];
 }
 
 function noSandbox({ binary }: QemuProgram): Check {

@@ -3,11 +3,16 @@ import { access, constants, mkdir, readFile, rename, stat, writeFile } from 'nod
 import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
+import { toGodwitError } from '../../errors.ts';
 import { askProgram } from './ask.ts';
+import type { Question } from './ask.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { FEATURE_ALIASES, NON_FEATURES } from './spec/cpu.ts';
 import type { StreamAbilities } from './stream.ts';
+import { deviceUser } from './user/devices.ts';
+import { rangeOf } from './user/guest-user.ts';
+import type { QemuUser } from './user/ids.ts';
 
 /** What one QEMU program can do on this host; found out by asking it, once. */
 const program = z.object({
@@ -32,6 +37,8 @@ export interface BinaryOptions {
   readonly host: string;
   /** Programs to offer; empty: those on the PATH. */
   readonly binaries: readonly string[];
+  /** As whom guests' QEMUs run: not every user may use post-copy. */
+  readonly user: QemuUser;
   /** Where answers are kept between processes. */
   readonly cacheDir: string;
 }
@@ -73,8 +80,9 @@ async function cachedProgram(
   const { mtimeMs, size } = await stat(file);
   const kvm = await kvmUsable();
   const postcopy = await readFile('/proc/sys/vm/unprivileged_userfaultfd', 'utf8').catch(() => '');
+  const user = JSON.stringify(options.user);
   const machine = [os.release(), os.cpus()[0]?.model ?? '', process.getuid?.() ?? '', postcopy];
-  const facts = ['4', file, mtimeMs, size, kvm, ...machine];
+  const facts = ['5', file, user, mtimeMs, size, kvm, ...machine];
   const key = createHash('sha256').update(facts.join('\n')).digest('hex').slice(0, 24);
   const kept = path.join(options.cacheDir, `${key}.json`);
   const cached = await readFile(kept, 'utf8').then(
@@ -82,7 +90,7 @@ async function cachedProgram(
     () => undefined,
   );
   if (cached?.success) return cached.data;
-  const fresh = await probe(file, kvm, options.host, signal);
+  const fresh = await probe(file, kvm, options, signal);
   await mkdir(options.cacheDir, { recursive: true, mode: 0o700 });
   await writeFile(`${kept}.${process.pid}`, JSON.stringify(fresh), { mode: 0o600 });
   await rename(`${kept}.${process.pid}`, kept);
@@ -100,7 +108,7 @@ async function kvmUsable(): Promise<boolean> {
 async function probe(
   file: string,
   kvm: boolean,
-  host: string,
+  { host, user }: BinaryOptions,
   signal: AbortSignal,
 ): Promise<QemuProgram> {
   const question = { file, host, deadlineMs: PROBE_MS };
@@ -119,20 +127,42 @@ async function probe(
     : undefined;
   const features =
     withKvm === undefined ? { tcg: base.features } : { kvm: withKvm, tcg: base.features };
-  return { ...base, binary: file, features };
+  const obstacle = await postcopyObstacle(question, user, signal);
+  const postcopy = obstacle === undefined ? {} : { postcopyObstacle: obstacle };
+  return { ...base, binary: file, features, ...postcopy };
+}
+
+/** Why post-copy is not possible as the user that a guest's QEMU is; undefined when it is. */
+async function postcopyObstacle(
+  question: Omit<Question, 'accelerator'>,
+  user: QemuUser,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  // Users that this host lacks are a refusal of their own.
+  const range = await rangeOf(user).catch(() => undefined);
+  const as = range === undefined ? undefined : await deviceUser(range);
+  const capabilities = [{ capability: 'postcopy-ram', state: true }];
+  try {
+    return await askProgram(
+      { ...question, accelerator: 'tcg', as },
+      signal,
+      async (client, inner) => {
+        const answer = await client.request('migrate-set-capabilities', { capabilities }, inner);
+        return answer.ok ? undefined : answer.reason;
+      },
+    );
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return `it cannot be asked as another user: ${toGodwitError(thrown).message}`;
+  }
 }
 
 async function askAbilities(client: QmpClient, signal: AbortSignal) {
-  const [machines, capabilities, schema, target, postcopy, sandbox] = await Promise.all([
+  const [machines, capabilities, schema, target, sandbox] = await Promise.all([
     client.query('query-machines', {}, answers.machines, signal),
     client.query('query-migrate-capabilities', {}, answers.capabilityList, signal),
     client.query('query-qmp-schema', {}, answers.schemaEntries, signal),
     client.query('query-target', {}, z.object({ arch: z.string() }), signal),
-    client.request(
-      'migrate-set-capabilities',
-      { capabilities: [{ capability: 'postcopy-ram', state: true }] },
-      signal,
-    ),
     client.request('query-command-line-options', { option: 'sandbox' }, signal),
   ]);
   const compression = schema.find(
@@ -145,7 +175,6 @@ async function askAbilities(client: QmpClient, signal: AbortSignal) {
     capabilities: capabilities.map((each) => each.capability),
     multifdCompression: compression?.values ?? [],
     sandbox: sandbox.ok,
-    ...(postcopy.ok ? {} : { postcopyObstacle: postcopy.reason }),
   };
 }
 

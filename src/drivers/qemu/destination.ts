@@ -13,7 +13,7 @@ import type {
   NicPlan,
   StreamSetup,
 } from '../port/driver.ts';
-import { hasVhostNet, matchHost, nicsOf, readSpec } from './assess.ts';
+import { matchHost, nicsOf, readSpec } from './assess.ts';
 import type { Match } from './assess.ts';
 import type { QemuProgram } from './binaries.ts';
 import { DestinationHold } from './destination-hold.ts';
@@ -34,9 +34,11 @@ import { findStarted, launch } from './launch.ts';
 import { makePipes, negotiatePipes } from './qmp/pipes.ts';
 import { letGo, listenForRecovery, recoverUnheard } from './recovery.ts';
 import { resume, untilLoaded } from './resume.ts';
-import { buildArgv } from './spec/argv.ts';
 import { removeCredentials } from './tls.ts';
-import { sandboxWords } from './user/confine.ts';
+import { returnFiles } from './user/access.ts';
+import { commandLine } from './user/command-line.ts';
+import { GuestUser } from './user/guest-user.ts';
+import type { QemuUser } from './user/ids.ts';
 
 const END_MS = 5000;
 /** A monitor greets within milliseconds while QEMU's main loop turns. */
@@ -49,6 +51,7 @@ export interface DestinationParts {
   readonly images: ImageStore;
   /** How long its process may take to end once its monitor has closed, ms. */
   readonly endsMs?: number | undefined;
+  readonly user: QemuUser;
 }
 
 /** The paused counterpart of a guest, on its way in. */
@@ -58,6 +61,7 @@ export class QemuDestination implements DestinationSession {
   readonly #parts: DestinationParts;
   readonly #hold: DestinationHold;
   #credentials: StreamSetup['credentials'];
+  readonly #user: GuestUser;
   /** The process is of this migration: its journal says so, or this session started it. */
   #ours: boolean;
 
@@ -67,6 +71,7 @@ export class QemuDestination implements DestinationSession {
     const { host, guest, guestDir, handle } = options;
     this.#hold = new DestinationHold({ host, guest, guestDir, endsMs: parts.endsMs }, handle);
     this.#ours = options.handle !== undefined;
+    this.#user = new GuestUser(options.guestDir, parts.user);
     this.disks = new QemuDiskTarget(options, parts, (signal) => this.#incoming(signal));
   }
 
@@ -94,6 +99,10 @@ export class QemuDestination implements DestinationSession {
     disks: Files = new Map(),
   ): Promise<Check[]> {
     return [...(await this.#match({ description, stream, disks }, signal)).checks];
+  }
+
+  async user(): Promise<number | undefined> {
+    return this.#user.number(await findStarted(this.#options, this.#hold.handle));
   }
 
   nics(description: GuestDescription): NicPlan[] {
@@ -131,30 +140,20 @@ export class QemuDestination implements DestinationSession {
     signal: AbortSignal,
   ): Promise<{ handle: GuestHandle; memoryAddress: string }> {
     const { guest, guestDir, host } = this.#options;
-    const { spec } = match;
     const pipes = setup.mode !== 'precopy';
-    const words = buildArgv(spec, {
-      guest,
-      guestDir,
-      images: match.images,
-      romfiles: match.romfiles,
-      disks: match.disks,
-      ports,
-      features: program.features[spec.accelerator.name] ?? [],
-      vhost: await hasVhostNet(),
-      pipes,
-    });
-    const argv = program.sandbox ? [...words, ...sandboxWords(spec)] : words;
     await markIncoming(guestDir);
-    if (pipes) await makePipes(guestDir, signal);
-    const { handle, client } = await launch(this.#options, program.binary, argv, signal, (own) => {
+    const as = await this.#user.own();
+    const argv = await commandLine(match, program, { guest, guestDir, ports, pipes, as });
+    if (pipes) await makePipes(guestDir, signal, as?.gid);
+    const place = { ...this.#options, as };
+    const { handle, client } = await launch(place, program.binary, argv, signal, (own) => {
       this.#hold.handle = own;
       this.#ours = true;
     });
     await Promise.all([
       this.#hold.take(handle, client, signal, true),
-      configureIncoming(client, setup, program.capabilities, signal),
-      proveSame(client, guest, host, spec, signal),
+      configureIncoming(client, setup, program.capabilities, signal, as),
+      proveSame(client, guest, host, match.spec, signal),
       ...(pipes ? [negotiatePipes(guestDir, { guest, host, side: 'destination' }, signal)] : []),
     ]);
     return {
@@ -241,6 +240,7 @@ export class QemuDestination implements DestinationSession {
     this.#hold.letGo();
     if (handle !== undefined) await killProcess(handle, END_MS, signal);
     await removeCredentials(this.#credentials, 'server');
+    await returnFiles(guestDir);
     await rm(guestDir, { recursive: true, force: true });
     this.#hold.handle = undefined;
   }
@@ -252,7 +252,7 @@ export class QemuDestination implements DestinationSession {
   async #match({ description, stream, disks }: Wanted, signal: AbortSignal): Promise<Match> {
     const programs = await this.#parts.programs(signal);
     const host = { programs, store: this.#parts.images, disks };
-    return matchHost(description, stream, this.#options, host, signal);
+    return this.#user.checked(await matchHost(description, stream, this.#options, host, signal));
   }
 
   async #incoming(signal: AbortSignal) {

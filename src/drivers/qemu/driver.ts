@@ -26,6 +26,7 @@ import { connectMonitor } from './qmp/connect.ts';
 import { emptyPipes } from './qmp/pipes.ts';
 import { MonitorWatch } from './session.ts';
 import { QemuSource } from './source.ts';
+import type { QemuUser } from './user/ids.ts';
 
 const GREETING_MS = 3000;
 /** The longest that images are offered; whoever reads them has a deadline of its own. */
@@ -36,6 +37,7 @@ export interface QemuDriverOptions {
   readonly host: string;
   /** QEMU programs to offer; empty: those on the PATH. */
   readonly binaries: readonly string[];
+  readonly user: QemuUser;
   /** What was found out about programs and images, kept between processes (0700). */
   readonly cacheDir: string;
   /** How long a QEMU may take to end once its monitor has closed, ms. */
@@ -107,6 +109,7 @@ export class QemuDriver implements Driver {
       programs: (signal) => this.#programs(signal),
       images: this.#images,
       endsMs: this.#options.endsMs,
+      user: this.#options.user,
     });
     if (options.handle !== undefined) {
       await session.reattach(AbortSignal.timeout(GREETING_MS)).catch(() => false);
@@ -136,7 +139,7 @@ export class QemuDriver implements Driver {
   }
 
   #programs(signal: AbortSignal): Promise<QemuProgram[]> {
-    const { host, binaries, cacheDir } = this.#options;
-    return listPrograms({ host, binaries, cacheDir: path.join(cacheDir, 'qemu') }, signal);
+    const { host, binaries, user, cacheDir } = this.#options;
+    return listPrograms({ host, binaries, user, cacheDir: path.join(cacheDir, 'qemu') }, signal);
   }
 }

@@ -1,4 +1,4 @@
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import type { StreamSetup } from '../port/driver.ts';
@@ -17,13 +17,15 @@ import {
   dropObjects,
   layOutCredentials,
 } from './tls.ts';
+import { writeNew } from './user/access.ts';
+import type { RunAs } from './user/confine.ts';
 
 /** A guest that is being built here: the file says so until it has settled. */
 const MARK = 'incoming';
 
 export async function markIncoming(guestDir: string): Promise<void> {
   await mkdir(guestDir, { recursive: true, mode: 0o700 });
-  await writeFile(path.join(guestDir, MARK), '', { mode: 0o600 });
+  await writeNew(path.join(guestDir, MARK), '');
 }
 
 export async function isMarked(guestDir: string): Promise<boolean> {
@@ -37,17 +39,20 @@ export async function unmark(guestDir: string): Promise<void> {
   await rm(path.join(guestDir, MARK), { force: true });
 }
 
-/** Sets capabilities, TLS and parameters. All of it is in force before anything may listen. */
+/** Sets capabilities, TLS and parameters. All of it is in force before anything may listen. `reader`: QEMU's user, where it is not ours. */
 export async function configureIncoming(
   client: QmpClient,
   setup: StreamSetup,
   capabilities: readonly string[],
   signal: AbortSignal,
+  reader?: RunAs,
 ): Promise<void> {
   const objects: object[] = [];
   if (setup.tls) {
     const credentials = credentialsOf(setup);
-    objects.push(credentialObject(await layOutCredentials(credentials, 'server'), 'server'));
+    objects.push(
+      credentialObject(await layOutCredentials(credentials, 'server', reader), 'server'),
+    );
     objects.push(await authorizationObject(credentials));
   }
   // All at once, and nothing awaited between: a QEMU that ends fails each of them.

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { constants } from 'node:fs';
 import { mkdir, open, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
@@ -13,11 +14,15 @@ import { judgeEnd, unreachable } from './qmp/end.ts';
 import type { MonitorOwner } from './qmp/end.ts';
 import { LOG_FILE, PID_FILE, QMP_SOCKET } from './spec/names.ts';
 import { confined } from './user/confine.ts';
+import type { RunAs } from './user/confine.ts';
 
 const START_MS = 10_000;
 const GREETING_MS = 5000;
 const POLL_MS = 3;
 const LOG_TAIL_BYTES = 2048;
+/** A link that a former QEMU left under the log's name is not followed. */
+export const LOG_FLAGS =
+  constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
 
 export interface Place {
   readonly host: string;
@@ -25,6 +30,8 @@ export interface Place {
   readonly guestDir: string;
   /** How long its process may take to end once its monitor has closed, ms. */
   readonly endsMs?: number | undefined;
+  /** Default: as this process. */
+  readonly as?: RunAs | undefined;
 }
 
 export interface Started {
@@ -44,9 +51,9 @@ export async function launch(
   onProcess: (handle: GuestHandle) => void,
 ): Promise<Started> {
   await mkdir(place.guestDir, { recursive: true, mode: 0o700 });
-  const log = await open(path.join(place.guestDir, LOG_FILE), 'a', 0o600);
+  const log = await open(path.join(place.guestDir, LOG_FILE), LOG_FLAGS, 0o600);
   try {
-    const command = confined({ file: binary, argv });
+    const command = confined({ file: binary, argv }, place.as);
     const child = spawn(command.file, command.argv, {
       detached: true,
       stdio: ['ignore', log.fd, log.fd],

@@ -13,7 +13,10 @@ import { connectMonitor } from './qmp/connect.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { withMovedImages } from './spec/moved-argv.ts';
+import { LOG_FLAGS } from './launch.ts';
 import { LOG_FILE } from './spec/names.ts';
+import { giveAgain, otherUserOf } from './user/access.ts';
+import { confined } from './user/confine.ts';
 
 /** Starting a guest anew with the command line of its QEMU: what a power cut and the power button would do. */
 
@@ -73,13 +76,31 @@ export async function launchOf(
   if (reason !== undefined) throw no(reason);
   if (process.binary === '') throw no('its program cannot be read');
   const { binary, cwd } = process;
-  const block = await readBlocks(client, signal);
-  return { binary, argv: coldArguments(withMovedImages(process.argv.slice(1), cwd, block)), cwd };
+  const [block, as] = await Promise.all([readBlocks(client, signal), userOf(handle.pid)]);
+  const argv = coldArguments(withMovedImages(process.argv.slice(1), cwd, block));
+  return { binary, argv, cwd, ...(as === undefined ? {} : { as }) };
 }
 
 async function whyNotOwned({ pid }: GuestHandle): Promise<string | undefined> {
   const { uid } = await stat(`/proc/${pid}`);
-  return uid === process.getuid?.() ? undefined : `it runs as another user (uid ${uid})`;
+  const own = process.geteuid?.();
+  return own === 0 || uid === own ? undefined : `it runs as another user (uid ${uid})`;
+}
+
+/** Who it is, where that is not this process's own user. */
+async function userOf(pid: number): Promise<Launch['as']> {
+  const user = await otherUserOf(pid);
+  if (user === undefined) return undefined;
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  const groups = /^Groups:\s+(.*)$/m.exec(status)?.[1] ?? '';
+  return {
+    ...user,
+    groups: groups
+      .split(/\s+/)
+      .filter((id) => id !== '')
+      .map(Number),
+    noNewPrivs: /^NoNewPrivs:\s+1$/m.test(status),
+  };
 }
 
 /** A tap that goes with its QEMU would not be there for the next one. */
@@ -134,11 +155,14 @@ async function startedAlready(
 async function start(
   host: string,
   old: GuestHandle,
-  { binary, argv, cwd }: Launch,
+  { binary, argv, cwd, as }: Launch,
 ): Promise<{ pid: number; startTicks: number }> {
-  const log = await open(logOf(old), 'a', 0o600);
+  if (as !== undefined) await giveAgain(path.dirname(old.monitor), as.gid);
+  const log = await open(logOf(old), LOG_FLAGS, 0o600);
   try {
-    const child = spawn(binary, [...argv], {
+    const plain = { file: binary, argv };
+    const command = as === undefined ? plain : confined(plain, as);
+    const child = spawn(command.file, command.argv, {
       cwd,
       detached: true,
       stdio: ['ignore', log.fd, log.fd],

@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { systemClock } from '../../clock.ts';
 import type { GodwitError } from '../../errors.ts';
@@ -50,6 +51,7 @@ import {
   layOutCredentials,
   removeCredentials,
 } from './tls.ts';
+import { giveSocket, otherUserOf, returnFiles } from './user/access.ts';
 
 const CANCEL_MS = 10_000;
 const QUIT_MS = 5000;
@@ -137,7 +139,8 @@ export class QemuSource implements SourceSession {
     const names = capabilities.map(({ capability }) => capability);
     const work: Promise<unknown>[] = [];
     if (setup.tls) {
-      const directory = await layOutCredentials(credentialsOf(setup), 'client');
+      const reader = await otherUserOf(this.handle.pid);
+      const directory = await layOutCredentials(credentialsOf(setup), 'client', reader);
       // Left by a mover that died: replaced, since its files may be gone.
       work.push(run('migrate-set-parameters', { 'tls-creds': '', 'tls-authz': '' }));
       work.push(dropObjects(this.#client, signal));
@@ -147,6 +150,11 @@ export class QemuSource implements SourceSession {
     work.push(run('migrate-set-capabilities', { capabilities: list }));
     work.push(run('migrate-set-parameters', sourceParameters(setup, undefined)));
     await Promise.all(work);
+  }
+
+  async letIn(socket: string): Promise<void> {
+    const user = await otherUserOf(this.handle.pid);
+    if (user !== undefined) await giveSocket(socket, user);
   }
 
   async startMemory(
@@ -265,6 +273,7 @@ export class QemuSource implements SourceSession {
       );
     }
     await removeCredentials(this.#setup?.credentials, 'client');
+    await returnFiles(path.dirname(this.handle.monitor));
     for (const socket of this.#sockets) await rm(socket, { force: true });
   }
 

@@ -1,11 +1,23 @@
 import { X509Certificate } from 'node:crypto';
-import { copyFile, mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  copyFile,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  rmdir,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import type { StreamSetup, StreamTls } from '../port/driver.ts';
 import { diffieHellmanPem } from './dh-params.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { TLS_AUTHORIZATION, TLS_CREDENTIALS } from './stream.ts';
+import { openWay } from './user/access.ts';
+import type { RunAs } from './user/confine.ts';
 
 const TLS13_ONLY = 'NORMAL:-VERS-ALL:+VERS-TLS1.3';
 
@@ -15,10 +27,14 @@ export function credentialsOf(setup: StreamSetup): StreamTls {
   throw godwitError('GODWIT_INTERNAL', { what: 'a TLS stream without credentials' });
 }
 
-/** Lays the files out under the names that QEMU looks for. Returns the directory. */
+/** `stateDir/migrations/ID/tls`: so many directories lead there that are Godwit's own. */
+const LEVELS = 4;
+
+/** Lays the files out under the names that QEMU looks for, `reader` being its user where it is not ours. Returns the directory. */
 export async function layOutCredentials(
   tls: StreamTls,
   endpoint: 'client' | 'server',
+  reader?: Pick<RunAs, 'uid' | 'gid'>,
 ): Promise<string> {
   const directory = path.join(tls.directory, `qemu-${endpoint}`);
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -32,7 +48,21 @@ export async function layOutCredentials(
     const file = path.join(directory, 'dh-params.pem');
     await writeFile(file, diffieHellmanPem(), { mode: 0o600 });
   }
+  if (reader !== undefined) await giveAway(directory, reader);
   return directory;
+}
+
+/** The reader can open them and change none. */
+async function giveAway(directory: string, { gid }: Pick<RunAs, 'gid'>): Promise<void> {
+  const own = process.geteuid?.() ?? 0;
+  for (const name of await readdir(directory)) {
+    const file = path.join(directory, name);
+    await chown(file, own, gid);
+    await chmod(file, 0o640);
+  }
+  await chown(directory, own, gid);
+  await chmod(directory, 0o750);
+  await openWay(path.dirname(directory), LEVELS);
 }
 
 export async function removeCredentials(

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { runCommand } from '../command.ts';
 import { LAB_NFS_URL } from '../nfs.ts';
 import type { Lab } from '../state.ts';
-import { storageDirectory } from '../state.ts';
+import { PASSABLE, storageDirectory } from '../state.ts';
 import type { GuestDrive } from './argv.ts';
 
 /** A disk that a guest is to have. */
@@ -38,7 +38,7 @@ export async function makeDisks(
 ): Promise<GuestDrive[]> {
   if (disks.length === 0) return [];
   const directory = directoryOf(lab, host, guest);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await mkdir(directory, { recursive: true, mode: PASSABLE });
   const drives: GuestDrive[] = [];
   const create = (...words: string[]): Promise<string> =>
     runCommand(['qemu-img', 'create', '-q', ...words], { signal });

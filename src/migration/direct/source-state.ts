@@ -42,6 +42,15 @@ export const launch = z.object({
   binary: z.string().max(4096),
   argv: z.array(z.string().max(65_536)).max(4096),
   cwd: z.string().max(4096),
+  /** The user that it was, where that is not the agent's own; it could gain no privilege, or may again. */
+  as: z
+    .object({
+      uid: z.number().int().nonnegative(),
+      gid: z.number().int().nonnegative(),
+      groups: z.array(z.number().int().nonnegative()).max(65_536),
+      noNewPrivs: z.boolean(),
+    })
+    .optional(),
 });
 export type Launch = z.infer<typeof launch>;
 

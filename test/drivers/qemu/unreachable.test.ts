@@ -154,7 +154,7 @@ async function livingQemu(t: TestContext, failure: Failure) {
     ports: { from: 1, to: 2 },
   };
   return {
-    driver: new QemuDriver({ host: 'a', binaries: [], cacheDir, endsMs: ENDS_MS }),
+    driver: new QemuDriver({ host: 'a', binaries: [], user: 'agent', cacheDir, endsMs: ENDS_MS }),
     handle,
     options,
     guestDir,

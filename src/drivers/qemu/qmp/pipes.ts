@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { constants, openSync } from 'node:fs';
-import { open, readdir, rm } from 'node:fs/promises';
+import { chmod, chown, open, readdir, rm } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -26,12 +26,21 @@ const MOST_CHUNKS = 64;
 const file = (guestDir: string, direction: 'in' | 'out'): string =>
   path.join(guestDir, `${PIPES}.${direction}`);
 
-/** Makes them, for the program that is about to start in `guestDir`. */
-export async function makePipes(guestDir: string, signal: AbortSignal): Promise<void> {
+/** Makes them, for the program that is about to start in `guestDir`; `group`: its own, where it is not of our user. */
+export async function makePipes(
+  guestDir: string,
+  signal: AbortSignal,
+  group?: number,
+): Promise<void> {
   const files = [file(guestDir, 'in'), file(guestDir, 'out')];
   // Of a mover that died before it could start the program.
   await Promise.all(files.map((each) => rm(each, { force: true })));
   await run('mkfifo', ['-m', '600', ...files], { signal, timeout: MKFIFO_MS });
+  if (group === undefined) return;
+  for (const each of files) {
+    await chown(each, process.geteuid?.() ?? 0, group);
+    await chmod(each, 0o660);
+  }
 }
 
 /** Says, while the program's main loop still hears, that commands will come out of band. */

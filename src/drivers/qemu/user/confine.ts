@@ -1,14 +1,24 @@
 import type { GuestSpec } from '../spec/schema.ts';
 
 /**
- * How a guest's QEMU is started so that a hole in it is worth little: no program that it might start gains a privilege,
- * and it starts none, because its own filter of system calls (`-sandbox`) forbids that. Pure.
+ * How a guest's QEMU is started so that a hole in it is worth little: as a user of its own, who can gain no privilege,
+ * and with QEMU's own filter of system calls (`-sandbox`). Pure.
  */
 
 /** What is started: a program and its arguments. */
 export interface Command {
   readonly file: string;
   readonly argv: readonly string[];
+}
+
+/** By number: most of these users have no name. */
+export interface RunAs {
+  readonly uid: number;
+  readonly gid: number;
+  /** Further groups. */
+  readonly groups: readonly number[];
+  /** False: an adopted guest's QEMU that may start setuid helpers, as it could before. Default: true. */
+  readonly noNewPrivs?: boolean;
 }
 
 /** Each part of QEMU's filter; `resourcecontrol` is what a thread-context needs to pin threads. */
@@ -21,7 +31,19 @@ export function sandboxWords(spec: Pick<GuestSpec, 'objects'>): string[] {
   ];
 }
 
-/** The same program, which `setpriv` becomes: its process is the one that was started. */
-export function confined({ file, argv }: Command): Command {
-  return { file: 'setpriv', argv: ['--no-new-privs', '--', file, ...argv] };
+/** The same program, which `setpriv` becomes: its process is the one that was started. `as`: by default, the same user. */
+export function confined({ file, argv }: Command, as?: RunAs): Command {
+  const privileges = as?.noNewPrivs === false ? [] : ['--no-new-privs'];
+  const words = [...privileges, ...(as === undefined ? [] : userWords(as))];
+  return { file: 'setpriv', argv: [...words, '--', file, ...argv] };
+}
+
+function userWords({ uid, gid, groups }: RunAs): string[] {
+  return [
+    `--reuid=${uid}`,
+    `--regid=${gid}`,
+    groups.length === 0 ? '--clear-groups' : `--groups=${groups.join(',')}`,
+    '--inh-caps=-all',
+    '--bounding-set=-all',
+  ];
 }

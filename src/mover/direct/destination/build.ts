@@ -72,9 +72,10 @@ export async function build(
   const directories = images.flatMap((image) => image.directories);
   await ledger.record({ type: 'preparing', preparation, ports, directories });
   try {
+    const owner = await session.user?.(signal);
     for (const nic of nics) {
-      const name = ports[nic.id];
-      if (name !== undefined) await parts.ports.make(nic, name, guest, signal);
+      const port = ports[nic.id];
+      if (port !== undefined) await parts.ports.make(nic, { port, owner }, guest, signal);
     }
     const { config } = parts;
     await runHook(config, 'prepare-destination', () => hookFacts(ledger.state, config), signal);

@@ -66,13 +66,18 @@ export class GuestPorts {
     return askSegments(this.#config, id, preparation, this.#landings, signal);
   }
 
-  /** Makes a NIC's port, silent. Only after `map`. */
-  async make(nic: NicPlan, port: string, guest: string, signal: AbortSignal): Promise<void> {
+  /** Makes a NIC's port, silent, for the hypervisor's user `owner`. Only after `map`. */
+  async make(
+    nic: NicPlan,
+    { port, owner }: { readonly port: string; readonly owner: number | undefined },
+    guest: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     const landing = this.#landings.get(nic.id);
-    if (landing !== undefined) return makePort(landing, port, nic.multiQueue, signal);
     const { bridge, multiQueue } = nic;
+    if (landing !== undefined) return makePort(landing, port, { multiQueue, owner }, signal);
     if (bridge === undefined) throw this.#unknown(nic, guest);
-    await createTap({ name: port, bridge, multiQueue }, signal);
+    await createTap({ name: port, bridge, multiQueue, owner }, signal);
   }
 
   #unknown({ id }: NicPlan, guest: string): Error {

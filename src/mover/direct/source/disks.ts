@@ -214,7 +214,10 @@ export class SourceDisks {
   /** The way to the other host stands, and the copies go on; a way that broke is made anew. */
   async #attach(parts: SourceParts, signal: AbortSignal): Promise<void> {
     const socket = socketOf(parts);
-    if (this.#tunnel === undefined) await this.#open(parts, socket, signal);
+    if (this.#tunnel === undefined) {
+      await this.#open(parts, socket, signal);
+      await (await parts.guest.session(signal)).letIn?.(socket);
+    }
     const source = await sourceOf(parts, signal);
     await source.start(nodesOf(parts), socket, signal);
   }

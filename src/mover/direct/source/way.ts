@@ -99,6 +99,7 @@ export class SourceWay {
     this.#wire = opened;
     this.#mover = parts.peer.moverAddress;
     opened.ended.catch((thrown: unknown) => this.#broke(opened, thrown));
+    await (await parts.guest.session(signal)).letIn?.(socket);
     return { address: `unix:${socket}`, tlsHostname: undefined };
   }
 

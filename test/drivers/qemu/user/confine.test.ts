@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { confined, sandboxWords } from '../../../../src/drivers/qemu/user/confine.ts';
 
 describe('a QEMU that Godwit starts', () => {
@@ -15,10 +16,28 @@ describe('a QEMU that Godwit starts', () => {
     assert.match(sandboxWords({ objects: [pins] })[1] ?? '', /spawn=deny,resourcecontrol=allow$/);
   });
 
-  test('has its arguments as they are, after the end of those of setpriv', () => {
-    const { file, argv } = confined({ file: '/usr/bin/qemu', argv: ['-name', '--reuid=0'] });
+  test('is a user who has no capability and can gain none', () => {
+    const { file, argv } = confined({ file: '/q', argv: ['-S'] }, { uid: 7, gid: 8, groups: [] });
     assert.equal(file, 'setpriv');
-    assert.deepEqual(argv.slice(argv.indexOf('--') + 1), ['/usr/bin/qemu', '-name', '--reuid=0']);
-    assert.ok(argv.indexOf('--no-new-privs') < argv.indexOf('--'));
+    assert.equal(
+      argv.join(' '),
+      '--no-new-privs --reuid=7 --regid=8 --clear-groups --inh-caps=-all --bounding-set=-all -- /q -S',
+    );
+    const more = confined({ file: '/q', argv: [] }, { uid: 7, gid: 8, groups: [9, 12] });
+    assert.ok(more.argv.includes('--groups=9,12') && !more.argv.includes('--clear-groups'));
+  });
+
+  test('gains privileges again only as an adopted one that could before', () => {
+    const as = { uid: 7, gid: 8, groups: [], noNewPrivs: false };
+    assert.ok(!confined({ file: '/q', argv: [] }, as).argv.includes('--no-new-privs'));
+  });
+
+  test('has its arguments as they are, whatever they look like', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string()), (words) => {
+        const { argv } = confined({ file: '/usr/bin/qemu', argv: words });
+        assert.deepEqual(argv, ['--no-new-privs', '--', '/usr/bin/qemu', ...words]);
+      }),
+    );
   });
 });

@@ -48,6 +48,7 @@ async function scene(t: TestContext, addresses: string[] = []) {
     dir: stateDir,
     request: { memoryBytes: 1, peer: { name: 'b', address: '127.0.0.1:7443', addresses } },
     peer,
+    guest: { session: async () => ({}) },
     state: () => initialSource(planned({ path: 'wire', linkGraceMs: 7000 })).state,
     dispatch: (event: SourceEvent) => void events.push(event),
   } as unknown as SourceParts;

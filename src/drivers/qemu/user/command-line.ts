@@ -1,0 +1,60 @@
+import { isNfs, formatNfs, parseNfs } from '../../../protocol/nfs-url.ts';
+import { hasVhostNet } from '../assess.ts';
+import type { Match } from '../assess.ts';
+import type { QemuProgram } from '../binaries.ts';
+import { buildArgv } from '../spec/argv.ts';
+import type { Placement } from '../spec/argv.ts';
+import { giveFiles } from './access.ts';
+import { sandboxWords } from './confine.ts';
+import type { RunAs } from './confine.ts';
+import { readableImages } from './guest-user.ts';
+
+interface Started extends Pick<Placement, 'guest' | 'guestDir' | 'ports' | 'pipes'> {
+  /** Absent: as this process. */
+  readonly as: RunAs | undefined;
+}
+
+/** QEMU's arguments, for a user who has been let into every file that they name. */
+export async function commandLine(
+  match: Match,
+  program: QemuProgram,
+  { as, ...started }: Started,
+): Promise<string[]> {
+  const { spec } = match;
+  const files = as === undefined ? match : await given(match, started.guestDir, as);
+  const words = buildArgv(spec, {
+    ...started,
+    images: files.images,
+    romfiles: files.romfiles,
+    disks: files.disks,
+    features: program.features[spec.accelerator.name] ?? [],
+    vhost: await hasVhostNet(),
+  });
+  return program.sandbox ? [...words, ...sandboxWords(spec)] : words;
+}
+
+type Files = Pick<Match, 'images' | 'romfiles' | 'disks'>;
+
+async function given(match: Match, guestDir: string, as: RunAs): Promise<Files> {
+  const writable = new Map<string, boolean>();
+  for (const { node, readOnly } of match.spec.blockNodes ?? []) {
+    const file = match.disks.get(node);
+    if (file === undefined || isNfs(file)) continue;
+    writable.set(file, writable.get(file) === true || !readOnly);
+  }
+  const wanted = [...writable].map(([file, held]) => ({ file, writable: held }));
+  await giveFiles(guestDir, wanted, as.gid);
+  return {
+    images: await readableImages(guestDir, match.images, 'image', as),
+    romfiles: await readableImages(guestDir, match.romfiles, 'rom', as),
+    disks: new Map([...match.disks].map(([node, file]) => [node, asAgent(file)])),
+  };
+}
+
+/** Exports go by the number that a client names: they are opened as whom the agent has proved that they can be. */
+function asAgent(file: string): string {
+  const place = parseNfs(file);
+  if (place === undefined) return file;
+  const user = place.user ?? process.geteuid?.() ?? 0;
+  return formatNfs({ ...place, user, group: place.group ?? process.getegid?.() ?? 0 });
+}

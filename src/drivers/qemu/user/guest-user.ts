@@ -1,0 +1,178 @@
+import { randomInt } from 'node:crypto';
+import { constants } from 'node:fs';
+import { chmod, chown, copyFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { godwitError, toGodwitError } from '../../../errors.ts';
+import { isNfs } from '../../../protocol/nfs-url.ts';
+import type { Check } from '../../../protocol/public/migration.ts';
+import type { Match } from '../assess.ts';
+import { refusal } from '../inspect.ts';
+import { markIncoming } from '../incoming.ts';
+import { closedAbove, isOpenToAll, openWay, otherUserOf } from './access.ts';
+import type { RunAs } from './confine.ts';
+import { deviceGroups } from './devices.ts';
+import { freeId, isGuestId, reachOf } from './ids.ts';
+import type { QemuUser, Range } from './ids.ts';
+
+/** The user that a guest's QEMU runs as, and what is given to it: its directory, images, devices. */
+
+/** `stateDir/guests/NAME`: what is above it and Godwit's own. */
+const LEVELS_ABOVE_GUEST = 2;
+/** QEMU makes its sockets there, and can neither remove nor rename what is not its own. */
+const GUEST_DIR_MODE = 0o1770;
+
+const CHANCES = 2 ** 32;
+const chance = (): number => randomInt(CHANCES) / CHANCES;
+
+/** The user of one guest's QEMU. */
+export class GuestUser {
+  readonly #guestDir: string;
+  readonly #user: QemuUser;
+
+  constructor(guestDir: string, user: QemuUser) {
+    this.#guestDir = guestDir;
+    this.#user = user;
+  }
+
+  /** Whether QEMU will run as a user of its own here, and could reach what it needs. */
+  async checked(match: Match): Promise<Match> {
+    return { ...match, checks: [...match.checks, ...(await this.#checks(match))] };
+  }
+
+  async #checks({ program, disks }: Match): Promise<Check[]> {
+    try {
+      const range = await rangeOf(this.#user);
+      const own = userCheck(this.#user, range);
+      if (range === undefined) return [own];
+      const files = [...disks.values()].filter((file) => !isNfs(file));
+      if (program !== undefined) files.push(program.binary);
+      return [own, ...(await reachChecks(this.#guestDir, files))];
+    } catch (thrown) {
+      return [refusal('user', toGodwitError(thrown), 'destination')];
+    }
+  }
+
+  /** Who it is, the guest's directory being made for it; undefined: this process's own user. */
+  async own(): Promise<RunAs | undefined> {
+    const range = await rangeOf(this.#user);
+    return range === undefined ? undefined : userFor(this.#guestDir, range, chance);
+  }
+
+  /** Their number, `started` being its QEMU where that runs already. */
+  async number(started: { readonly pid: number } | undefined): Promise<number | undefined> {
+    if (started !== undefined) return (await otherUserOf(started.pid))?.uid;
+    if ((await rangeOf(this.#user)) === undefined) return undefined;
+    await markIncoming(this.#guestDir);
+    return (await this.own())?.uid;
+  }
+}
+
+/** The range to choose from; undefined where QEMU runs as the agent. GODWIT_PRIVILEGE where these users do not exist here. */
+export async function rangeOf(user: QemuUser): Promise<Range | undefined> {
+  if (user === 'agent' || process.geteuid?.() !== 0) return undefined;
+  const reach = reachOf(await readFile('/proc/self/uid_map', 'utf8'), user);
+  if (reach === 'all') return user;
+  if (reach === 'alone') return undefined;
+  const last = user.from + user.count - 1;
+  throw godwitError(
+    'GODWIT_PRIVILEGE',
+    {
+      what: 'a user of its own for each guest’s QEMU',
+      needs: `the users ${user.from} to ${last}, which this user namespace lacks`,
+    },
+    {
+      hint: 'Name users that it has as { "from", "count" } of qemuUser; or set qemuUser to "agent", and QEMU runs as root.',
+    },
+  );
+}
+
+/** Whether QEMU will be confined to a user of its own, in words. */
+function userCheck(user: QemuUser, range: Range | undefined): Check {
+  const check = { name: 'user', side: 'destination' } as const;
+  if (range !== undefined) {
+    const evidence = 'QEMU runs as a user of its own';
+    return { ...check, verdict: 'pass', evidence };
+  }
+  const isRoot = process.geteuid?.() === 0 && user === 'agent';
+  if (isRoot) return { ...check, verdict: 'warn', evidence: 'QEMU runs as root (qemuUser)' };
+  return { ...check, verdict: 'pass', evidence: 'QEMU runs as the agent’s user' };
+}
+
+/** Refuses what QEMU could not reach as a user of its own: its program, the images of its disks, its own directory. */
+async function reachChecks(guestDir: string, files: readonly string[]): Promise<Check[]> {
+  const above = path.dirname(path.dirname(path.dirname(guestDir)));
+  const found = new Map<string, string>();
+  for (const file of [path.join(above, 'state'), ...files]) {
+    const closed = await closedAbove(file).catch(() => undefined);
+    if (closed !== undefined) found.set(closed, file);
+  }
+  return [...found].map(([directory, file]) => {
+    const what = `a way for the guest’s QEMU to ${file}: the directory ${directory} is closed to it`;
+    const hint = `QEMU runs as a user of its own: chmod o+x ${directory}, which lets nobody list it; or set qemuUser to "agent", and QEMU runs as root.`;
+    const error = godwitError('GODWIT_HOST_LACKS', { what }, { hint });
+    return refusal('user', error, 'destination');
+  });
+}
+
+/**
+ * The user for the guest of this directory, which is made for it: chosen once, by chance, and known from the directory
+ * from then on. GODWIT_HOST_LACKS where every number is taken.
+ */
+async function userFor(guestDir: string, range: Range, random: () => number): Promise<RunAs> {
+  const known = await stat(guestDir).catch(() => undefined);
+  const id =
+    known !== undefined && isGuestId(known.gid, range)
+      ? known.gid
+      : freeId(range, await takenIds(path.dirname(guestDir)), random());
+  if (id === undefined) {
+    const what = `a free user for a guest’s QEMU among ${range.from} to ${range.from + range.count - 1}`;
+    const hint = 'Raise count of qemuUser in the configuration.';
+    throw godwitError('GODWIT_HOST_LACKS', { what }, { hint });
+  }
+  await mkdir(guestDir, { recursive: true, mode: 0o700 });
+  await chown(guestDir, process.geteuid?.() ?? 0, id);
+  await chmod(guestDir, GUEST_DIR_MODE);
+  await openWay(path.dirname(guestDir), LEVELS_ABOVE_GUEST);
+  return { uid: id, gid: id, groups: await deviceGroups(range) };
+}
+
+/** Of guests here, and of whatever else runs. */
+async function takenIds(guestsDir: string): Promise<ReadonlySet<number>> {
+  const [guests, processes] = await Promise.all([
+    readdir(guestsDir).catch(() => []),
+    readdir('/proc'),
+  ]);
+  const pids = processes.filter((name) => /^\d+$/.test(name));
+  const places = [
+    ...guests.map((name) => path.join(guestsDir, name)),
+    ...pids.map((pid) => `/proc/${pid}`),
+  ];
+  const found = await Promise.all(places.map((place) => stat(place).catch(() => undefined)));
+  return new Set(found.flatMap((info) => (info === undefined ? [] : [info.uid, info.gid])));
+}
+
+/**
+ * Kernels, firmware and the like as the user can read them: one that is not open to everybody is copied into the guest's
+ * directory, since it may be the host's own and not to be changed.
+ */
+export async function readableImages<Slot>(
+  guestDir: string,
+  images: ReadonlyMap<Slot, string>,
+  kind: string,
+  as: RunAs,
+): Promise<Map<Slot, string>> {
+  const readable = new Map<Slot, string>();
+  for (const [slot, file] of images) {
+    if (await isOpenToAll(file)) {
+      readable.set(slot, file);
+      continue;
+    }
+    const copy = path.join(guestDir, `${kind}-${String(slot)}-${path.basename(file)}`);
+    await rm(copy, { force: true });
+    await copyFile(file, copy, constants.COPYFILE_EXCL);
+    await chown(copy, process.geteuid?.() ?? 0, as.gid);
+    await chmod(copy, 0o640);
+    readable.set(slot, copy);
+  }
+  return readable;
+}

@@ -1,0 +1,50 @@
+/** The numbers of users that guests' QEMUs run as. Pure. */
+
+/** `agent`: as the agent itself. Else each guest's QEMU is a user of its own, by a number of this range. */
+export type QemuUser = 'agent' | { readonly from: number; readonly count: number };
+export type Range = Exclude<QemuUser, 'agent'>;
+
+/** The first number is that of the group whose members may open devices; the others are guests'. */
+export function deviceGroup({ from }: Range): number {
+  return from;
+}
+
+export function isGuestId(id: number, { from, count }: Range): boolean {
+  return id > from && id < from + count;
+}
+
+/** How many numbers a range has for guests. */
+export function guestIds({ count }: Range): number {
+  return count - 1;
+}
+
+/** A number that nobody has: the one at `start` (0 to 1), or the next free one; undefined where none is free. */
+export function freeId(
+  range: Range,
+  taken: ReadonlySet<number>,
+  start: number,
+): number | undefined {
+  const most = guestIds(range);
+  const first = Math.min(most - 1, Math.floor(start * most));
+  for (let tried = 0; tried < Math.min(most, taken.size + 1); tried += 1) {
+    const id = range.from + 1 + ((first + tried) % most);
+    if (!taken.has(id)) return id;
+  }
+  return undefined;
+}
+
+/**
+ * Whether a process may become these users, by its `uid_map`. `alone`: its user namespace has one user, who is nobody
+ * outside but itself, so that there is no other to become.
+ */
+export function reachOf(uidMap: string, { from, count }: Range): 'all' | 'alone' | 'none' {
+  const spans = uidMap
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .filter((numbers) => numbers.length === 3);
+  const covers = spans.some(
+    ([first = 0, , length = 0]) => first <= from && from + count <= first + length,
+  );
+  if (covers) return 'all';
+  return spans.length === 1 && spans[0]?.[2] === 1 && spans[0][1] !== 0 ? 'alone' : 'none';
+}

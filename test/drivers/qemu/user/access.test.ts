@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { chmodSync, chownSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import {
+  closedAbove,
+  giveAgain,
+  giveFiles,
+  isOpenToAll,
+  openWay,
+  otherUserOf,
+  returnFiles,
+  writeNew,
+} from '../../../../src/drivers/qemu/user/access.ts';
+import { tempDir } from '../../../rpc/parties.ts';
+
+const isRoot = process.getuid?.() === 0;
+const skip = isRoot ? false : 'only root can give files away';
+const [ID, OTHER] = [1_880_000_001, 1_880_000_002];
+
+describe('an image that is given to a guest’s QEMU', { skip }, () => {
+  test('is open to its group for as long as it runs, and its owner stays who it was', async (t) => {
+    const { guestDir, image } = place(t, 0o600);
+    chownSync(image, 4242, 0);
+    await giveFiles(guestDir, [{ file: image, writable: true }], ID);
+    assert.deepEqual(seen(image), { uid: 4242, gid: ID, mode: 0o660 });
+    await returnFiles(guestDir);
+    assert.deepEqual(seen(image), { uid: 4242, gid: 0, mode: 0o600 });
+  });
+
+  test('is not to be written where it is only read', async (t) => {
+    const { guestDir, image } = place(t, 0o600);
+    await giveFiles(guestDir, [{ file: image, writable: false }], ID);
+    assert.deepEqual(seen(image), { uid: 0, gid: ID, mode: 0o640 });
+  });
+
+  test('stays as it is where everybody may open it', async (t) => {
+    const { guestDir, image } = place(t, 0o644);
+    await giveFiles(guestDir, [{ file: image, writable: false }], ID);
+    assert.deepEqual(seen(image), { uid: 0, gid: 0, mode: 0o644 });
+    await giveFiles(guestDir, [{ file: image, writable: true }], ID);
+    assert.deepEqual(seen(image), { uid: 0, gid: ID, mode: 0o664 });
+    await returnFiles(guestDir);
+    assert.deepEqual(seen(image), { uid: 0, gid: 0, mode: 0o644 });
+  });
+
+  test('stays another’s where another host has let its own into it since', async (t) => {
+    const { guestDir, image } = place(t, 0o600);
+    await giveFiles(guestDir, [{ file: image, writable: true }], ID);
+    chownSync(image, 0, OTHER);
+    await returnFiles(guestDir);
+    assert.deepEqual(seen(image), { uid: 0, gid: OTHER, mode: 0o660 });
+  });
+
+  test('is given once more to a QEMU that is started anew', async (t) => {
+    const { guestDir, image } = place(t, 0o600);
+    await giveFiles(guestDir, [{ file: image, writable: true }], ID);
+    chownSync(image, 0, OTHER);
+    await giveAgain(guestDir, ID);
+    assert.deepEqual(seen(image), { uid: 0, gid: ID, mode: 0o660 });
+    await returnFiles(guestDir);
+    assert.deepEqual(seen(image), { uid: 0, gid: 0, mode: 0o600 });
+  });
+
+  test('is no link and no pipe', async (t) => {
+    const { guestDir, image } = place(t, 0o600);
+    const link = path.join(guestDir, 'link');
+    symlinkSync(image, link);
+    await assert.rejects(giveFiles(guestDir, [{ file: link, writable: true }], ID), {
+      code: 'GODWIT_HOST_LACKS',
+    });
+    assert.deepEqual(seen(image), { uid: 0, gid: 0, mode: 0o600 });
+  });
+
+  test('is not given back by a list that QEMU wrote itself', async (t) => {
+    const { guestDir, image } = place(t, 0o600);
+    const list = path.join(guestDir, 'given.json');
+    chmodSync(image, 0o660);
+    chownSync(image, 0, ID);
+    writeFileSync(list, JSON.stringify([{ file: image, writable: true, gid: 0, mode: 0o4777 }]));
+    chownSync(list, ID, ID);
+    await returnFiles(guestDir);
+    assert.deepEqual(seen(image), { uid: 0, gid: ID, mode: 0o660 });
+  });
+});
+
+describe('a directory', () => {
+  test('that keeps others out is named', async (t) => {
+    const { guestDir, image } = place(t, 0o644);
+    const closed = path.dirname(guestDir);
+    chmodSync(closed, 0o711);
+    assert.equal(await closedAbove(path.join(guestDir, 'x')), guestDir);
+    chmodSync(guestDir, 0o711);
+    assert.equal(await closedAbove(path.join(guestDir, 'x')), undefined);
+    assert.equal(await isOpenToAll(image), true);
+    chmodSync(closed, 0o700);
+    assert.equal(await closedAbove(path.join(guestDir, 'x')), closed);
+    assert.equal(await isOpenToAll(image), false);
+  });
+
+  test('of Godwit’s own lets others through, and lets nobody list it', async (t) => {
+    const { guestDir } = place(t, 0o600);
+    chmodSync(path.dirname(guestDir), 0o700);
+    await openWay(guestDir, 2);
+    assert.equal(statSync(guestDir).mode & 0o777, 0o711);
+    assert.equal(statSync(path.dirname(guestDir)).mode & 0o777, 0o711);
+  });
+});
+
+test('a file is written in place of a link that was left there', async (t) => {
+  const { guestDir, image } = place(t, 0o600);
+  const file = path.join(guestDir, 'incoming');
+  symlinkSync(image, file);
+  await writeNew(file, 'mark');
+  assert.equal(statSync(image).size, 0);
+  assert.equal(statSync(file).size, 4);
+});
+
+test('a process of ours is no other user’s, nor is one that has ended', async () => {
+  assert.equal(await otherUserOf(process.pid), undefined);
+  assert.equal(await otherUserOf(0x7fff_fff0), undefined);
+});
+
+function place(t: TestContext, mode: number): { guestDir: string; image: string } {
+  const guestDir = path.join(tempDir(t), 'web1');
+  mkdirSync(guestDir, { mode: 0o700 });
+  if (isRoot) chownSync(guestDir, 0, ID);
+  const image = path.join(path.dirname(guestDir), 'disk.raw');
+  writeFileSync(image, '');
+  chmodSync(image, mode);
+  return { guestDir, image };
+}
+
+function seen(file: string): { uid: number; gid: number; mode: number } {
+  const { uid, gid, mode } = statSync(file);
+  return { uid, gid, mode: mode & 0o7777 };
+}
