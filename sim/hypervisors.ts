@@ -37,6 +37,8 @@ export function driverFor(process: SimProcess, driver: Driver, path: HypervisorP
     hypervisors: (signal) => driver.hypervisors(signal),
     discover: (options, signal) => driver.discover(options, signal),
     life: (handle) => driver.life(handle),
+    describe: (handle) => driver.describe(handle),
+    mayReachUs: (handle) => driver.mayReachUs(handle),
     openSource: async (guest, signal) =>
       monitor.call('driver.openSource', signal, async () =>
         opened(await driver.openSource(guest, new AbortController().signal), 'source'),

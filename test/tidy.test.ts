@@ -20,6 +20,7 @@ describe('this repository', () => {
   const tree = tidy.treeAt(path.resolve(import.meta.dirname, '..'));
   const checks: [string, (tree: Tree) => string[]][] = [
     ['keeps its layers', tidy.layerProblems],
+    ['names no driver outside of its folder', tidy.driverNameProblems],
     ['reads no clock in a PURE file', tidy.clockProblems],
     ['has no file that no program reaches', tidy.deadFileProblems],
     ['tests every PURE file that runs', (each) => tidy.untestedProblems(each, excused)],
@@ -61,6 +62,14 @@ describe('the tidy checks', () => {
     const around = treeOf({ 'src/mover/a.ts': `import { q } from '../drivers/qemu/client.ts';` });
     assert.deepEqual(tidy.layerProblems(through), []);
     assert.equal(tidy.layerProblems(around).length, 1);
+  });
+
+  test('a driver’s name outside of its folder is a problem, and a word with it in is none', () => {
+    const driver = { 'src/drivers/hv/driver.ts': '', 'src/drivers/port/driver.ts': '' };
+    const branch = treeOf({ ...driver, 'src/mover/a.ts': `if (handle.driver === 'hv') go();` });
+    const free = treeOf({ ...driver, 'src/mover/a.ts': `// 'hv'\ngo('hv is', 'port');` });
+    assert.equal(tidy.driverNameProblems(branch).length, 1);
+    assert.deepEqual(tidy.driverNameProblems(free), []);
   });
 
   test('the CLI may not import a driver', () => {

@@ -103,7 +103,7 @@ async function runDestination(
   log: Log,
 ): Promise<void> {
   const { openDestination } = await import('./direct/destination/main.ts');
-  const driver = driverNamed('qemu', config);
+  const driver = driverNamed(request.admission.driver, config);
   const around = surroundingsOf(config, log);
   const { mover, listening, progress } = await openDestination(
     dir,

@@ -55,6 +55,8 @@ export function listingDriver(guests: () => DiscoveredGuest[]): Driver {
     hypervisors: () => Promise.resolve([]),
     discover: () => Promise.resolve(guests()),
     life: (handle) => Promise.resolve(lifeOf(handle)),
+    describe: ({ pid, monitor }) => ({ what: `process ${pid}`, directory: monitor }),
+    mayReachUs: () => true,
     openSource: cannot,
     openDestination: cannot,
   };

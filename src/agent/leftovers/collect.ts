@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
+import type { Driver } from '../../drivers/port/driver.ts';
 import { lifeOfPid } from '../../host/life.ts';
 import { tapName } from '../../network/tap.ts';
 import { migrationId } from '../../protocol/names.ts';
@@ -21,6 +22,7 @@ export interface CollectParts {
   readonly guests: Guests;
   readonly movers: MoverProcesses;
   readonly supervisor: Supervisor;
+  readonly drivers: readonly Driver[];
 }
 
 /** Looks at this host; changes nothing. */
@@ -29,7 +31,8 @@ export async function collectFacts(parts: CollectParts): Promise<HostFacts> {
   const bound = boundSockets();
   const guestsDir = path.join(parts.config.stateDir, 'guests');
   const guests = found.map(({ info, handle }): GuestFact => {
-    const dir = handle === undefined ? undefined : path.dirname(handle.monitor);
+    const driver = parts.drivers.find(({ name }) => name === handle?.driver);
+    const dir = handle === undefined ? undefined : driver?.describe(handle).directory;
     const ours = dir !== undefined && path.dirname(dir) === guestsDir;
     return {
       name: info.name,

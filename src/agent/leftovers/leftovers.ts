@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { hostsOf } from '../../config.ts';
-import type { Driver } from '../../drivers/port/driver.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { removePort } from '../../network/port.ts';
@@ -16,7 +15,6 @@ const CLEAR_MS = 20_000;
 const MOST_PASSES = 4;
 
 export interface LeftoversParts extends CollectParts {
-  readonly drivers: readonly Driver[];
   readonly log: Log;
 }
 

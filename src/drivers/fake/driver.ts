@@ -7,6 +7,7 @@ import type {
   DiscoveredGuest,
   Driver,
   GuestHandle,
+  HandleFacts,
   Launch,
   Life,
   SourceSession,
@@ -65,6 +66,14 @@ export class FakeDriver implements Driver {
     this.#world.enter('driver.life');
     if (this.#world.find(handle) !== undefined) return { state: 'alive' };
     return { state: 'gone', reason: 'its process has ended' };
+  }
+
+  describe({ pid, monitor }: GuestHandle): HandleFacts {
+    return { what: `process ${pid}`, directory: monitor };
+  }
+
+  mayReachUs(): boolean {
+    return true;
   }
 
   async openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession> {

@@ -34,6 +34,13 @@ export interface Driver {
    * did not run there. A monitor that is refused, silent, closed or garbled proves nothing.
    */
   life(handle: GuestHandle): Promise<Life>;
+  /** What a handle stands for, in words and places; the core reads nothing in it by itself. */
+  describe(handle: GuestHandle): HandleFacts;
+  /**
+   * Whether that hypervisor may come to a socket that lies where only the user of this process may go. True where it has
+   * ended, which others find out.
+   */
+  mayReachUs(handle: GuestHandle): boolean;
   /**
    * Starts the hypervisor of a guest anew by `launch`, as a machine that had lost its power; `handle` is the one that
    * has ended. Started already by an earlier call: answers the same again. Absent where the driver cannot.
@@ -58,6 +65,13 @@ export interface Driver {
   ): Promise<T>;
   /** What the guests below a directory need now and then from whoever is there all the time. */
   tend?(guestsDir: string): Promise<void>;
+}
+
+export interface HandleFacts {
+  /** For people: `process 4711`. */
+  readonly what: string;
+  /** Where it keeps its sockets. */
+  readonly directory: string;
 }
 
 export interface DriverCapabilities {

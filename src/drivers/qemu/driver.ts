@@ -11,6 +11,7 @@ import type {
   DiscoveredGuest,
   Driver,
   GuestHandle,
+  HandleFacts,
   Launch,
   SourceSession,
 } from '../port/driver.ts';
@@ -19,7 +20,7 @@ import type { QemuProgram } from './binaries.ts';
 import { QemuDestination } from './destination.ts';
 import { candidatesOf, discoverGuests } from './guest/discover.ts';
 import { offerFrozen } from './frozen.ts';
-import { monitorProcess, processOf } from './guest/process.ts';
+import { monitorProcess, processOf, runsAsOurUser } from './guest/process.ts';
 import { ImageStore } from './images.ts';
 import { relaunch } from './relaunch.ts';
 import { connectMonitor } from './qmp/connect.ts';
@@ -79,6 +80,14 @@ export class QemuDriver implements Driver {
 
   life(handle: GuestHandle): Promise<Life> {
     return Promise.resolve(lifeOf(handle));
+  }
+
+  describe({ pid, monitor }: GuestHandle): HandleFacts {
+    return { what: `process ${pid}`, directory: path.dirname(monitor) };
+  }
+
+  mayReachUs({ pid }: GuestHandle): boolean {
+    return runsAsOurUser(pid);
   }
 
   async openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession> {

@@ -40,6 +40,8 @@ export const admission = z.object({
   timeoutMs: ms,
   /** The migrations by which the guest came to its source, the newest first. */
   lineage: lineage.optional(),
+  /** The driver of the guest's hypervisor; absent where that is the only one of the first versions. */
+  driver: z.string().min(1).max(32).optional(),
 });
 export type Admission = z.infer<typeof admission>;
 

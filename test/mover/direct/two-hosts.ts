@@ -108,6 +108,8 @@ export class TwoHosts {
       hypervisors: (signal) => driver.hypervisors(signal),
       discover: (options, signal) => driver.discover(options, signal),
       life: (handle) => driver.life(handle),
+      describe: (handle) => driver.describe(handle),
+      mayReachUs: (handle) => driver.mayReachUs(handle),
       openSource: async (guest, signal) =>
         this.#watched(await driver.openSource(guest, signal), 'source', life),
       openDestination: async (options) =>

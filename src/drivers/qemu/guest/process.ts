@@ -174,3 +174,17 @@ export async function killProcess(
 function isNoSuchProcess(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ESRCH';
 }
+
+/** Whether the process runs as root or as the user of this one, or root lets it in; true where it has ended. */
+export function runsAsOurUser(pid: number): boolean {
+  if (process.geteuid?.() === 0) return true;
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    const [, effective] = /^Uid:\s+\d+\s+(\d+)/m.exec(status) ?? [];
+    return (
+      effective === undefined || effective === '0' || Number(effective) === process.geteuid?.()
+    );
+  } catch {
+    return true;
+  }
+}

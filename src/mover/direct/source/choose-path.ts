@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { SourceSession } from '../../../drivers/port/driver.ts';
 import { godwitError } from '../../../errors.ts';
 import { choosePath } from '../../../migration/prediction/data-path.ts';
@@ -22,7 +21,7 @@ export function choosePathTo(
   const { guest, to, settings } = parts.state().plan;
   if (settings.path === undefined || settings.path === 'native') return {};
   const choice = choosePath(settings, {
-    reachable: mayReachUs(request.handle.pid),
+    reachable: parts.guest.mayReachUs,
     own: way.offered ? offerOf(config, guest, to) : undefined,
     offer,
     memoryBytes: request.memoryBytes,
@@ -67,20 +66,4 @@ export async function assessStream<T extends { readonly checks: readonly Check[]
 
 function plainly({ takes, why }: Path, reason: string): Path {
   return { takes, why: `${why}; as one plain stream: ${reason}`.slice(0, MOST_WORDS) };
-}
-
-/** Its socket lies in a directory that only this process's user may enter. */
-function mayReachUs(pid: number): boolean {
-  // Root lets it in, whoever it is.
-  if (process.geteuid?.() === 0) return true;
-  try {
-    const [, effective] =
-      /^Uid:\s+\d+\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-    return (
-      effective === undefined || effective === '0' || Number(effective) === process.geteuid?.()
-    );
-  } catch {
-    // It has ended, which others find out.
-    return true;
-  }
 }

@@ -37,6 +37,11 @@ export class SourceGuest {
     this.#onEvent = onEvent;
   }
 
+  /** Its hypervisor may come to a socket in this mover's directory. */
+  get mayReachUs(): boolean {
+    return this.#driver.mayReachUs(this.#handle);
+  }
+
   /** The session; a failed opening is tried anew by the next caller. */
   async session(signal: AbortSignal): Promise<SourceSession> {
     this.#session ??= this.#open(signal);

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
+import { driverSaid } from '../../../drivers/registry.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
@@ -70,6 +71,7 @@ export const LIFECYCLE: Lifecycle = {
           epoch,
           timeoutMs: settings.timeoutMs,
           ...(request.lineage === undefined ? {} : { lineage: request.lineage }),
+          ...driverSaid(request.handle.driver),
         },
         signal,
       );
