@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { driverNameProblems } from '../tools/driver-names.ts';
 import * as tidy from '../tools/tidy.ts';
 import type { Tree } from '../tools/tidy.ts';
 
@@ -20,7 +21,7 @@ describe('this repository', () => {
   const tree = tidy.treeAt(path.resolve(import.meta.dirname, '..'));
   const checks: [string, (tree: Tree) => string[]][] = [
     ['keeps its layers', tidy.layerProblems],
-    ['names no driver outside of its folder', tidy.driverNameProblems],
+    ['names no driver outside of its folder', driverNameProblems],
     ['reads no clock in a PURE file', tidy.clockProblems],
     ['has no file that no program reaches', tidy.deadFileProblems],
     ['tests every PURE file that runs', (each) => tidy.untestedProblems(each, excused)],
@@ -68,8 +69,8 @@ describe('the tidy checks', () => {
     const driver = { 'src/drivers/hv/driver.ts': '', 'src/drivers/port/driver.ts': '' };
     const branch = treeOf({ ...driver, 'src/mover/a.ts': `if (handle.driver === 'hv') go();` });
     const free = treeOf({ ...driver, 'src/mover/a.ts': `// 'hv'\ngo('hv is', 'port');` });
-    assert.equal(tidy.driverNameProblems(branch).length, 1);
-    assert.deepEqual(tidy.driverNameProblems(free), []);
+    assert.equal(driverNameProblems(branch).length, 1);
+    assert.deepEqual(driverNameProblems(free), []);
   });
 
   test('the CLI may not import a driver', () => {

@@ -50,16 +50,16 @@ export function treeAt(root: string): Tree {
   };
 }
 
-const within = (file: string, places: readonly string[]): boolean =>
+export const within = (file: string, places: readonly string[]): boolean =>
   places.some((place) => file === place || file.startsWith(`${place}/`));
 
-const programs = (tree: Tree, place = ''): string[] =>
+export const programs = (tree: Tree, place = ''): string[] =>
   tree.files.filter((file) => file.endsWith('.ts') && file.startsWith(place));
 
 const importPattern =
   /(?:^|[\s;])(?:import|export)\s(?:[^'"`;]*?\sfrom\s)?\s*['"]([^'"]+)['"]|\bimport\(\s*['"`]([^'"`]+)['"`]\s*\)|\b(?:new URL\(\s*|import\.meta\.dirname,\s*)['"]([^'"]+\.ts)['"]/gm;
 
-const withoutComments = (text: string): string =>
+export const withoutComments = (text: string): string =>
   text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/^\s*\/\/.*$/gm, '');
 
 /**
@@ -118,23 +118,6 @@ export function layerProblems(tree: Tree): string[] {
       return [];
     }),
   );
-}
-
-/** Folders of drivers; what they are called is known there and in the registry alone. */
-const driverFolder = /^src\/drivers\/(?!port\/)(\w+)\//;
-/** They look for programs and start guests of their own, on purpose with one hypervisor. */
-const namesDrivers = ['src/drivers', 'src/cli/doctor', 'src/lab'];
-
-/** The core asks for capabilities: a driver's name, as a word of its own, decides nothing outside of its folder. */
-export function driverNameProblems(tree: Tree): string[] {
-  const names = new Set(tree.files.flatMap((file) => driverFolder.exec(file)?.[1] ?? []));
-  return programs(tree, 'src/')
-    .filter((file) => !within(file, namesDrivers))
-    .flatMap((file) => {
-      const words = withoutComments(tree.text(file)).matchAll(/(['"`])(\w+)\1/g);
-      const named = [...words].map(([, , word = '']) => word).filter((word) => names.has(word));
-      return named.map((word) => `${file}: names the driver ${word}; ask for a capability of it`);
-    });
 }
 
 /** Every file of src/ is reached from a program that someone starts. */
