@@ -1,18 +1,25 @@
 /**
- * Runs the tests: `node tools/test.ts [unit|e2e|all] [--lanes N] [PATTERN...]`.
+ * Runs the tests: `node tools/test.ts [unit|e2e|all|core|rest] [--lanes N] [PATTERN...]`.
+ *
+ * Without a word, and with `core`: all `*.test.ts` and the core of the `*.e2e.ts`, as tools/test-times.ts has it. `rest`:
+ * of the other `*.e2e.ts` those that test what changed `--since` a commit (by default of the last day) and others in
+ * turn, as far as they fit into `--minutes` (by default 25). What is left out is printed.
  *
  * `*.test.ts` are fast and run on all processors. `*.e2e.ts` start real QEMU guests: two files at a
  * time where there are two processors (`--lanes 1`: one), each in labs of its own, since a file waits
  * for much of its time; those that compare spans of time come last and have the machine to themselves.
  * A PATTERN picks files whose path holds it or, where no path does, tests whose name matches it.
  */
-import { globSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { globSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { compose } from 'node:stream';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { parseArgs } from 'node:util';
+import { corePlan, restPlan } from './test-plan.ts';
+import type { Plan } from './test-plan.ts';
 
 const kinds = {
   unit: { glob: 'test/**/*.test.ts', timeoutMs: 60_000 },
@@ -45,9 +52,16 @@ interface Round {
   readonly lanes: number;
 }
 
+/** Of one kind: which files are meant. */
+interface Wanted {
+  readonly kind: Kind;
+  /** Default: all. */
+  readonly files?: readonly string[];
+}
+
 /** Which files run beside which, and which patterns are names of tests. */
-function roundsOf(kind: Kind, patterns: readonly string[], lanes: number) {
-  const all = globSync(kinds[kind].glob).toSorted();
+function roundsOf({ kind, files: given }: Wanted, patterns: readonly string[], lanes: number) {
+  const all = given ?? globSync(kinds[kind].glob).toSorted();
   const byPath = all.filter((file) => patterns.some((pattern) => file.includes(pattern)));
   const byName = patterns.length > 0 && byPath.length === 0;
   const files = patterns.length === 0 || byName ? all : byPath;
@@ -64,12 +78,22 @@ function roundsOf(kind: Kind, patterns: readonly string[], lanes: number) {
 }
 
 /** Runs one kind of test file; resolves to its counts once everything has been printed. */
-async function runKind(kind: Kind, patterns: readonly string[], lanes: number): Promise<Counts> {
+async function runKind(
+  wanted: Wanted,
+  patterns: readonly string[],
+  lanes: number,
+  timesFile: string | undefined,
+): Promise<Counts> {
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   const tookMs = new Map<string, number>();
-  const { rounds, names } = roundsOf(kind, patterns, lanes);
+  const { kind } = wanted;
+  const { rounds, names } = roundsOf(wanted, patterns, lanes);
   for (const round of rounds) await runRound(round, kinds[kind].timeoutMs, names, counts, tookMs);
   if (kind === 'e2e' && tookMs.size > 1) tellLongest(tookMs);
+  if (kind === 'e2e' && timesFile !== undefined) {
+    const times = [...tookMs].map(([file, ms]) => [file, Math.ceil(ms / 1000)] as const);
+    writeFileSync(timesFile, `${JSON.stringify(Object.fromEntries(times), null, 2)}\n`);
+  }
   return counts;
 }
 
@@ -119,24 +143,69 @@ function lanesOf(text: string | undefined): number {
   throw new Error(`--lanes ${text}: 1 to ${MOST_LANES} are possible`);
 }
 
+/** What `rest` means now: what changed, and whose turn it is, is in git. */
+function restNow(minutes: string, since: string | undefined, lanes: number): Plan {
+  const git = (...words: string[]): string =>
+    execFileSync('git', words, { encoding: 'utf8', maxBuffer: 64 * 1024 ** 2 }).trim();
+  const budgetS = Number(minutes) * 60 * lanes;
+  if (!(budgetS > 0)) throw new Error(`--minutes ${minutes}: a number above 0 is possible`);
+  const base = since ?? git('rev-list', '-1', '--before=1 day ago', 'HEAD');
+  // Where there is no older commit everything is new.
+  const changed = base === '' ? git('ls-files') : git('diff', '--name-only', base, 'HEAD');
+  const turn = Number(git('rev-list', '--count', 'HEAD'));
+  return restPlan({ budgetS, changed: changed.split('\n'), turn });
+}
+
+function tellLeftOut({ leftOut }: Plan): void {
+  for (const { file, why } of leftOut) console.log(`left out: ${file}: ${why}`);
+}
+
+interface Values {
+  readonly minutes: string;
+  readonly since?: string | undefined;
+}
+
+/** What a first word, or none, asks for. */
+function wantedOf(
+  word: string,
+  hasPatterns: boolean,
+  values: Values,
+  lanes: number,
+): { wanted: Wanted[]; plan?: Plan } {
+  if (word === 'unit' || word === 'e2e') return { wanted: [{ kind: word }] };
+  if (word === 'all' || hasPatterns) return { wanted: [{ kind: 'unit' }, { kind: 'e2e' }] };
+  const plan = word === 'rest' ? restNow(values.minutes, values.since, lanes) : corePlan();
+  const e2e = { kind: 'e2e', files: plan.files } as const;
+  return { wanted: word === 'rest' ? [e2e] : [{ kind: 'unit' }, e2e], plan };
+}
+
+const WORDS: ReadonlySet<string> = new Set(['unit', 'e2e', 'all', 'core', 'rest']);
+
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { lanes: { type: 'string' } },
+    options: {
+      lanes: { type: 'string' },
+      minutes: { type: 'string', default: '25' },
+      since: { type: 'string' },
+      /** Where to write how long each end-to-end file took, s. */
+      times: { type: 'string' },
+    },
   });
   const lanes = lanesOf(values.lanes);
-  const [first = 'all', ...rest] = positionals;
-  const named = first === 'all' || Object.hasOwn(kinds, first);
-  const chosen: Kind[] = first === 'unit' || first === 'e2e' ? [first] : ['unit', 'e2e'];
-  const patterns = named ? rest : positionals;
+  const [first = 'core'] = positionals;
+  const word = WORDS.has(first) ? first : 'core';
+  const patterns = WORDS.has(first) ? positionals.slice(1) : positionals;
+  const { wanted, plan } = wantedOf(word, patterns.length > 0, values, lanes);
 
   const totals: Counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const kind of chosen) {
-    const counts = await runKind(kind, patterns, lanes);
+  for (const each of wanted) {
+    const counts = await runKind(each, patterns, lanes, values.times);
     totals.passed += counts.passed;
     totals.failed += counts.failed;
     totals.skipped += counts.skipped;
   }
+  if (plan !== undefined) tellLeftOut(plan);
   if (patterns.length > 0 && totals.passed + totals.failed === 0) {
     console.error(`no test has "${patterns.join(' ')}" in its path or name`);
     return 2;

@@ -1,0 +1,75 @@
+/** What is known of an end-to-end file. */
+export interface E2eFile {
+  /** How long it took beside another one, s. `npm run test:all -- --times FILE` measures it anew. */
+  readonly seconds: number;
+  /** It runs with every `npm test`. */
+  readonly core?: boolean;
+  /** Not of the core: the folders that it tests. */
+  readonly of?: readonly string[];
+}
+
+/** End-to-end files at a time. */
+export const LANES = 2;
+/** How long setup, when nothing is missing, and all of `*.test.ts` take, s. */
+export const UNIT_SECONDS = 135;
+
+/** Each end-to-end file. Every behaviour is in the core once. */
+export const E2E: Readonly<Record<string, E2eFile>> = {
+  'test/conformance/qemu.e2e.ts': { seconds: 30, core: true },
+  'test/disks/copy/tunnel/nbd.e2e.ts': { seconds: 30, core: true },
+  'test/drivers/qemu/disk-target.e2e.ts': { seconds: 30, of: ['src/drivers/qemu/'] },
+  'test/drivers/qemu/disks.e2e.ts': { seconds: 30, of: ['src/drivers/qemu/'] },
+  'test/drivers/qemu/mirror/follow.e2e.ts': { seconds: 30, of: ['src/drivers/qemu/mirror/'] },
+  'test/drivers/qemu/mirror/mirror.e2e.ts': { seconds: 30, of: ['src/drivers/qemu/mirror/'] },
+  'test/drivers/qemu/mirror/relocate.e2e.ts': { seconds: 30, of: ['src/drivers/qemu/mirror/'] },
+  'test/drivers/qemu/rebuild.e2e.ts': { seconds: 30, of: ['src/drivers/qemu/'] },
+  'test/e2e/cancel.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/conntrack.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/database.e2e.ts': { seconds: 30, of: ['src/disks/'] },
+  'test/e2e/demo.e2e.ts': { seconds: 30, of: ['demo/'] },
+  'test/e2e/disk-bases.e2e.ts': { seconds: 44, core: true },
+  'test/e2e/disk-copies.e2e.ts': { seconds: 157, of: ['src/disks/', 'src/drivers/qemu/mirror/'] },
+  'test/e2e/disk-writes.e2e.ts': { seconds: 30, of: ['src/disks/', 'src/migration/steering/'] },
+  'test/e2e/disks.e2e.ts': { seconds: 54, core: true },
+  'test/e2e/faults-chaos.e2e.ts': { seconds: 30, of: ['src/mover/', 'faults/'] },
+  'test/e2e/faults-disks.e2e.ts': { seconds: 30, of: ['src/disks/', 'faults/'] },
+  'test/e2e/faults-links.e2e.ts': { seconds: 30, of: ['src/links/', 'faults/'] },
+  'test/e2e/faults-postcopy.e2e.ts': { seconds: 30, of: ['src/mover/', 'faults/'] },
+  'test/e2e/faults-precopy.e2e.ts': {
+    seconds: 30,
+    of: ['src/mover/', 'src/migration/', 'faults/'],
+  },
+  'test/e2e/hooks.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/hostile.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/lab.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/late-switch.e2e.ts': { seconds: 30, of: ['src/migration/', 'src/mover/'] },
+  'test/e2e/leftovers.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/longlink.e2e.ts': { seconds: 30, of: ['src/wire/', 'src/links/'] },
+  'test/e2e/lost.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/modes.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/move-disk.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/networks-ovs.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/networks.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/nfs.e2e.ts': { seconds: 19, core: true },
+  'test/e2e/postcopy-paths.e2e.ts': { seconds: 30, of: ['src/links/', 'src/mover/'] },
+  'test/e2e/refusals.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/resolve.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/segments.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/syncs.e2e.ts': { seconds: 30, of: ['src/host/', 'src/mover/'] },
+  'test/e2e/takeover.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/trust.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/upgrade.e2e.ts': { seconds: 60, core: true },
+  'test/e2e/vantage.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/verify-disks.e2e.ts': { seconds: 30, of: ['src/disks/'] },
+  'test/e2e/versions.e2e.ts': { seconds: 30, of: ['src/drivers/'] },
+  'test/e2e/wire.e2e.ts': { seconds: 30, core: true },
+  'test/network/connections.e2e.ts': { seconds: 30, core: true },
+  'test/network/handover.e2e.ts': { seconds: 30, core: true },
+  'test/network/ovs.e2e.ts': { seconds: 30, core: true },
+  'test/network/segment.e2e.ts': { seconds: 30, core: true },
+  'test/network/tap.e2e.ts': { seconds: 30, core: true },
+  'test/network/vantage.e2e.ts': { seconds: 30, core: true },
+  'test/network/vlan.e2e.ts': { seconds: 30, core: true },
+  'test/wire/relay/real-guests.e2e.ts': { seconds: 30, of: ['src/wire/'] },
+  'test/wire/stream/real-streams.e2e.ts': { seconds: 30, of: ['src/wire/'] },
+};
