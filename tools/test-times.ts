@@ -1,6 +1,6 @@
 /** What is known of an end-to-end file. */
 export interface E2eFile {
-  /** How long it took beside another one, s. `npm run test:all -- --times FILE` measures it anew. */
+  /** How long it took beside another one, s. Every run prints it. */
   readonly seconds: number;
   /** It runs with every `npm test`. */
   readonly core?: boolean;
@@ -27,7 +27,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/conntrack.e2e.ts': { seconds: 30, core: true },
   'test/e2e/database.e2e.ts': { seconds: 30, of: ['src/disks/'] },
   'test/e2e/demo.e2e.ts': { seconds: 30, of: ['demo/'] },
-  'test/e2e/disk-bases.e2e.ts': { seconds: 44, core: true },
+  'test/e2e/disk-bases.e2e.ts': { seconds: 44, of: ['src/disks/'] },
   'test/e2e/disk-copies.e2e.ts': { seconds: 157, of: ['src/disks/', 'src/drivers/qemu/mirror/'] },
   'test/e2e/disk-writes.e2e.ts': { seconds: 30, of: ['src/disks/', 'src/migration/steering/'] },
   'test/e2e/disks.e2e.ts': { seconds: 54, core: true },
@@ -48,7 +48,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/lost.e2e.ts': { seconds: 30, core: true },
   'test/e2e/modes.e2e.ts': { seconds: 30, core: true },
   'test/e2e/move-disk.e2e.ts': { seconds: 30, core: true },
-  'test/e2e/networks-ovs.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/networks-ovs.e2e.ts': { seconds: 30, of: ['src/network/'] },
   'test/e2e/networks.e2e.ts': { seconds: 30, core: true },
   'test/e2e/nfs.e2e.ts': { seconds: 19, core: true },
   'test/e2e/postcopy-paths.e2e.ts': { seconds: 30, of: ['src/links/', 'src/mover/'] },
@@ -59,13 +59,13 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/takeover.e2e.ts': { seconds: 30, core: true },
   'test/e2e/trust.e2e.ts': { seconds: 30, core: true },
   'test/e2e/upgrade.e2e.ts': { seconds: 60, core: true },
-  'test/e2e/vantage.e2e.ts': { seconds: 30, core: true },
+  'test/e2e/vantage.e2e.ts': { seconds: 30, of: ['src/network/', 'src/agent/'] },
   'test/e2e/verify-disks.e2e.ts': { seconds: 30, of: ['src/disks/'] },
   'test/e2e/versions.e2e.ts': { seconds: 30, of: ['src/drivers/'] },
   'test/e2e/wire.e2e.ts': { seconds: 30, core: true },
   'test/network/connections.e2e.ts': { seconds: 30, core: true },
   'test/network/handover.e2e.ts': { seconds: 30, core: true },
-  'test/network/ovs.e2e.ts': { seconds: 30, core: true },
+  'test/network/ovs.e2e.ts': { seconds: 30, of: ['src/network/'] },
   'test/network/segment.e2e.ts': { seconds: 30, core: true },
   'test/network/tap.e2e.ts': { seconds: 30, core: true },
   'test/network/vantage.e2e.ts': { seconds: 30, core: true },

@@ -11,7 +11,7 @@
  * A PATTERN picks files whose path holds it or, where no path does, tests whose name matches it.
  */
 import { execFileSync } from 'node:child_process';
-import { globSync, writeFileSync } from 'node:fs';
+import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { compose } from 'node:stream';
@@ -31,9 +31,6 @@ type Kind = keyof typeof kinds;
 const MOST_LANES = 2;
 /** They hold a gap that one host sees against what another host measures. */
 const ALONE: ReadonlySet<string> = new Set(['test/e2e/vantage.e2e.ts']);
-/** Of the files that took longest, so many are named at the end. */
-const LONGEST = 10;
-
 /** Ends the files that run, each of which takes its labs down. */
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -82,18 +79,13 @@ async function runKind(
   wanted: Wanted,
   patterns: readonly string[],
   lanes: number,
-  timesFile: string | undefined,
 ): Promise<Counts> {
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   const tookMs = new Map<string, number>();
   const { kind } = wanted;
   const { rounds, names } = roundsOf(wanted, patterns, lanes);
   for (const round of rounds) await runRound(round, kinds[kind].timeoutMs, names, counts, tookMs);
-  if (kind === 'e2e' && tookMs.size > 1) tellLongest(tookMs);
-  if (kind === 'e2e' && timesFile !== undefined) {
-    const times = [...tookMs].map(([file, ms]) => [file, Math.ceil(ms / 1000)] as const);
-    writeFileSync(timesFile, `${JSON.stringify(Object.fromEntries(times), null, 2)}\n`);
-  }
+  if (kind === 'e2e' && tookMs.size > 1) tellTimes(tookMs);
   return counts;
 }
 
@@ -129,9 +121,9 @@ async function runRound(
   for await (const text of compose(events, new spec())) process.stdout.write(String(text));
 }
 
-function tellLongest(tookMs: ReadonlyMap<string, number>): void {
-  const longest = [...tookMs].toSorted(([, one], [, other]) => other - one).slice(0, LONGEST);
-  for (const [file, ms] of longest) {
+/** The longest first: tools/test-times.ts is written from it. */
+function tellTimes(tookMs: ReadonlyMap<string, number>): void {
+  for (const [file, ms] of [...tookMs].toSorted(([, one], [, other]) => other - one)) {
     console.log(`${(ms / 1000).toFixed(0).padStart(5)} s  ${file}`);
   }
 }
@@ -188,8 +180,6 @@ async function main(): Promise<number> {
       lanes: { type: 'string' },
       minutes: { type: 'string', default: '25' },
       since: { type: 'string' },
-      /** Where to write how long each end-to-end file took, s. */
-      times: { type: 'string' },
     },
   });
   const lanes = lanesOf(values.lanes);
@@ -200,7 +190,7 @@ async function main(): Promise<number> {
 
   const totals: Counts = { passed: 0, failed: 0, skipped: 0 };
   for (const each of wanted) {
-    const counts = await runKind(each, patterns, lanes, values.times);
+    const counts = await runKind(each, patterns, lanes);
     totals.passed += counts.passed;
     totals.failed += counts.failed;
     totals.skipped += counts.skipped;
