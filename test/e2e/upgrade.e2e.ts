@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
+import { stopGuest } from '../../src/lab/guest/stop.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
@@ -21,13 +22,20 @@ describe('while a fleet is upgraded', { skip }, () => {
   let previous: EarlierBuild | undefined;
   let earlier = '';
   let world: World;
-  let web1: WatchedGuest;
 
   before(async () => {
     previous = earlierBuild(PREVIOUS);
     earlier = previous?.agent ?? '';
     // The earlier build knows no such setting.
     world = await openWorld('upgr', { hosts: 2, configure: () => ({ storage: undefined }) });
+  });
+  after(async () => {
+    await world?.close();
+    previous?.remove();
+  });
+
+  /** A guest that somebody else started on a, for as long as `work` takes: its QEMU is of the same user for each build. */
+  async function withGuest<T>(work: (web1: WatchedGuest) => Promise<T>): Promise<T> {
     await startGuest(world.lab, {
       name: 'web1',
       host: 'a',
@@ -35,12 +43,11 @@ describe('while a fleet is upgraded', { skip }, () => {
       workingSetBytes: 16 * MIB,
       dirtyBytesPerSecond: 2 * MIB,
     });
-    web1 = await watchGuest(world, 'web1');
-  });
-  after(async () => {
-    await world?.close();
-    previous?.remove();
-  });
+    const result = await work(await watchGuest(world, 'web1'));
+    await assertOnlyGuests(world, { a: ['web1'] });
+    await stopGuest(world.lab, 'web1');
+    return result;
+  }
 
   /** Replaces a host's agent by another build's, as a package manager does: its movers stay. */
   async function replaceAgent(host: string, build: 'previous' | 'this'): Promise<void> {
@@ -51,6 +58,7 @@ describe('while a fleet is upgraded', { skip }, () => {
 
   /** Moves the guest while a host's agent is replaced by this build's, and then does `harm`; moves it back after. */
   async function throughUpgrade(
+    web1: WatchedGuest,
     host: string,
     harm: (id: string) => Promise<void>,
   ): Promise<Report> {
@@ -66,27 +74,29 @@ describe('while a fleet is upgraded', { skip }, () => {
       assert.equal(report.outcome, 'done', JSON.stringify(report.error));
     });
     await web1.unharmed('a', () => move(world, { guest: 'web1', from: 'b', to: 'a' }));
-    await assertOnlyGuests(world, { a: ['web1'] });
     assert.ok(report !== undefined);
     return report;
   }
 
   test('agents of the previous build and of this one migrate in both directions', async () => {
     await replaceAgent('b', 'previous');
-    await web1.unharmed('b', () => move(world, { guest: 'web1', from: 'a', to: 'b' }));
-    await web1.unharmed('a', () => move(world, { guest: 'web1', from: 'b', to: 'a' }));
-    await replaceAgent('b', 'this');
-    await assertOnlyGuests(world, { a: ['web1'] });
+    await withGuest(async (web1) => {
+      await web1.unharmed('b', () => move(world, { guest: 'web1', from: 'a', to: 'b' }));
+      await web1.unharmed('a', () => move(world, { guest: 'web1', from: 'b', to: 'a' }));
+      await replaceAgent('b', 'this');
+    });
   });
 
   for (const host of ['a', 'b'] as const) {
     const side = host === 'a' ? 'source' : 'destination';
     test(`a migration that began before the agent of its ${side} was upgraded ends after it`, async () => {
-      await throughUpgrade(host, () => Promise.resolve());
+      await withGuest((web1) => throughUpgrade(web1, host, () => Promise.resolve()));
     });
 
     test(`a mover of the ${side}’s previous build that dies is followed by one of this build`, async () => {
-      const { takeovers } = await throughUpgrade(host, (id) => killMover(world, host, id));
+      const { takeovers } = await withGuest((web1) =>
+        throughUpgrade(web1, host, (id) => killMover(world, host, id)),
+      );
       assert.equal(takeovers, host === 'a' ? 1 : 0);
     });
   }
