@@ -16,6 +16,8 @@ export interface Brake {
 export async function makeBrake(): Promise<Brake> {
   const { path: qemu } = await chooseQemu(undefined);
   const dir = mkdtempSync(path.join(os.tmpdir(), 'godwit-brake-'));
+  // A guest's QEMU runs as a user of its own.
+  chmodSync(dir, 0o755);
   const program = path.join(dir, 'qemu-system-x86_64');
   const held = path.join(dir, 'held');
   // A machine called none is only asked what the program can do.
