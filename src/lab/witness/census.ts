@@ -1,10 +1,14 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { runCommand } from '../command.ts';
+import { FLEET_FILE } from '../../host/fleet.ts';
 import { COMPILES_AHEAD } from '../../small-process.ts';
 import { inLab } from '../entry.ts';
 import { processesInNamespaces } from '../processes.ts';
 import type { Lab } from '../state.ts';
+
+/** What an agent keeps of its fleet and of its own directory: it comes when it comes, and belongs to no migration. */
+const OF_THE_AGENT: ReadonlySet<string> = new Set([FLEET_FILE, 'store.json']);
 
 /** Everything of a host that a migration could leave behind. */
 export interface HostCensus {
@@ -50,7 +54,10 @@ export async function hostCensus(
       .flatMap((line) => /^([^:]+):/.exec(line)?.[1] ?? [])
       .toSorted(),
     ports: listeningPorts(sockets),
-    files: files.filter((file) => records || !/^(migrations|disk-moves)/.test(file)).toSorted(),
+    files: files
+      .filter((file) => !OF_THE_AGENT.has(file))
+      .filter((file) => records || !/^(migrations|disk-moves)/.test(file))
+      .toSorted(),
   };
 }
 

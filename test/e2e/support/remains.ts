@@ -1,6 +1,5 @@
 /** What migrations leave on hosts: processes, taps, listening ports and files, compared before and after. */
 import assert from 'node:assert/strict';
-import { FLEET_FILE } from '../../../src/host/fleet.ts';
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { labHost } from '../../../src/lab/state.ts';
@@ -28,9 +27,7 @@ export async function hostsNow(lab: Lab): Promise<HostRemains[]> {
   return census.map((host) => ({
     ...host,
     processes: host.processes.filter((name) => !PASSING.has(name)),
-    files: host.files.filter(
-      (file) => file !== 'guests' && file !== FLEET_FILE && !KEPT.test(file),
-    ),
+    files: host.files.filter((file) => file !== 'guests' && !KEPT.test(file)),
   }));
 }
 
