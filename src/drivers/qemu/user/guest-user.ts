@@ -28,6 +28,8 @@ const chance = (): number => randomInt(CHANCES) / CHANCES;
 export class GuestUser {
   readonly #guestDir: string;
   readonly #user: QemuUser;
+  /** Whom the guest's ports were made for: also a QEMU that is started afresh is to be of this user. */
+  #number: number | undefined;
 
   constructor(guestDir: string, user: QemuUser) {
     this.#guestDir = guestDir;
@@ -55,11 +57,16 @@ export class GuestUser {
   /** Who it is, the guest's directory being made for it; undefined: this process's own user. */
   async own(): Promise<RunAs | undefined> {
     const range = await rangeOf(this.#user);
-    return range === undefined ? undefined : userFor(this.#guestDir, range, chance);
+    return range === undefined ? undefined : userFor(this.#guestDir, range, this.#number);
   }
 
   /** Their number, `started` being its QEMU where that runs already. */
   async number(started: { readonly pid: number } | undefined): Promise<number | undefined> {
+    this.#number = await this.#numberOf(started);
+    return this.#number;
+  }
+
+  async #numberOf(started: { readonly pid: number } | undefined): Promise<number | undefined> {
     if (started !== undefined) return (await otherUserOf(started.pid))?.uid;
     if ((await rangeOf(this.#user)) === undefined) return undefined;
     await markIncoming(this.#guestDir);
@@ -118,12 +125,12 @@ async function reachChecks(guestDir: string, files: readonly string[]): Promise<
  * The user for the guest of this directory, which is made for it: chosen once, by chance, and known from the directory
  * from then on. GODWIT_HOST_LACKS where every number is taken.
  */
-async function userFor(guestDir: string, range: Range, random: () => number): Promise<RunAs> {
+async function userFor(guestDir: string, range: Range, before: number | undefined): Promise<RunAs> {
   const known = await stat(guestDir).catch(() => undefined);
   const id =
     known !== undefined && isGuestId(known.gid, range)
       ? known.gid
-      : freeId(range, await takenIds(path.dirname(guestDir)), random());
+      : await newId(guestDir, range, before);
   if (id === undefined) {
     const what = `a free user for a guest’s QEMU among ${range.from} to ${range.from + range.count - 1}`;
     const hint = 'Raise count of qemuUser in the configuration.';
@@ -134,6 +141,17 @@ async function userFor(guestDir: string, range: Range, random: () => number): Pr
   await chmod(guestDir, GUEST_DIR_MODE);
   await openWay(path.dirname(guestDir), LEVELS_ABOVE_GUEST);
   return { uid: id, gid: id, groups: await deviceGroups(range) };
+}
+
+/** The one that it had before, where nobody else has it; else one by chance. */
+async function newId(
+  guestDir: string,
+  range: Range,
+  before: number | undefined,
+): Promise<number | undefined> {
+  const taken = await takenIds(path.dirname(guestDir));
+  if (before !== undefined && isGuestId(before, range) && !taken.has(before)) return before;
+  return freeId(range, taken, chance());
 }
 
 /** Of guests here, and of whatever else runs. */
