@@ -1,14 +1,13 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { runCommand } from '../command.ts';
-import { FLEET_FILE } from '../../host/fleet.ts';
 import { COMPILES_AHEAD } from '../../small-process.ts';
 import { inLab } from '../entry.ts';
 import { processesInNamespaces } from '../processes.ts';
 import type { Lab } from '../state.ts';
 
-/** What an agent keeps of its fleet and of its own directory: it comes when it comes, and belongs to no migration. */
-const OF_THE_AGENT: ReadonlySet<string> = new Set([FLEET_FILE, 'store.json']);
+/** What an agent keeps of its fleet and of its own directory, also half written: it belongs to no migration. */
+const OF_THE_AGENT = /^(fleet|store)\.json(\.|$)/;
 
 /** Everything of a host that a migration could leave behind. */
 export interface HostCensus {
@@ -55,7 +54,7 @@ export async function hostCensus(
       .toSorted(),
     ports: listeningPorts(sockets),
     files: files
-      .filter((file) => !OF_THE_AGENT.has(file))
+      .filter((file) => !OF_THE_AGENT.test(file))
       .filter((file) => records || !/^(migrations|disk-moves)/.test(file))
       .toSorted(),
   };
