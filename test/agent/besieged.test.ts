@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, readlinkSync } from 'node:fs';
 import net from 'node:net';
 import type { Socket } from 'node:net';
 import { connect } from 'node:tls';
@@ -8,6 +7,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
 import type { Credentials } from '../../src/rpc/tls.ts';
+import { openSockets } from '../rpc/sockets.ts';
 import { post } from '../rpc/wire.ts';
 import { fleet } from './parties.ts';
 
@@ -29,17 +29,6 @@ const harms = fc.array(
   fc.record({ who, harm: fc.constantFrom(...(Object.keys(HARM) as Harm[])), times: fc.nat(30) }),
   { minLength: 1, maxLength: 4 },
 );
-
-/** Sockets of this process, as the kernel lists them: both ends of each connection are here. */
-function openSockets(): number {
-  return readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:');
-    } catch {
-      return false;
-    }
-  }).length;
-}
 
 async function pester(
   address: string,

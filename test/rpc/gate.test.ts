@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, readlinkSync } from 'node:fs';
 import net from 'node:net';
 import type { Socket } from 'node:net';
-import { connect } from 'node:tls';
-import type { TLSSocket } from 'node:tls';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import fc from 'fast-check';
@@ -12,8 +9,8 @@ import { Gate } from '../../src/rpc/gate.ts';
 import { strangerAt } from '../../src/rpc/identity.ts';
 import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
 import { Refusals } from '../../src/rpc/refusals.ts';
-import type { Credentials } from '../../src/rpc/tls.ts';
 import { authority, calling, serving, sharesOf } from './parties.ts';
+import { dialTls, openSockets } from './sockets.ts';
 import { readAnswer } from './wire.ts';
 
 const params = { name: 'x' };
@@ -102,17 +99,6 @@ test('whatever strangers open and close, they hold no more than their bounds, an
   );
 });
 
-/** Sockets of this process, as the kernel lists them. */
-function openSockets(): number {
-  return readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:');
-    } catch {
-      return false;
-    }
-  }).length;
-}
-
 function dial(t: TestContext, address: string): Socket {
   const [host = '', port] = address.split(':');
   const socket = net.connect({ host, port: Number(port) });
@@ -124,19 +110,6 @@ function dial(t: TestContext, address: string): Socket {
 /** Its end, also where that is an error. */
 function ended(socket: Socket): Promise<void> {
   return new Promise((resolve) => void socket.resume().once('close', () => resolve()));
-}
-
-async function dialTls(
-  t: TestContext,
-  address: string,
-  credentials: Credentials,
-): Promise<TLSSocket> {
-  const [host = '', port] = address.split(':');
-  const socket = connect({ ...credentials, host, port: Number(port), rejectUnauthorized: false });
-  socket.on('error', () => {});
-  t.after(() => socket.destroy());
-  await once(socket, 'secureConnect');
-  return socket;
 }
 
 test('a stranger who only holds connections open keeps neither places nor memory from others at its own address', async (t) => {

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { connect } from 'node:tls';
-import type { TLSSocket } from 'node:tls';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
 import type { Credentials } from '../../src/rpc/tls.ts';
 import { authority, calling, serving } from './parties.ts';
+import { dialTls } from './sockets.ts';
 import { post } from './wire.ts';
 
 const params = { name: 'x' };
@@ -18,14 +16,8 @@ async function pester(
   address: string,
   credentials: Credentials,
   bytes: string,
-): Promise<TLSSocket> {
-  const [host = '', port] = address.split(':');
-  const socket = connect({ ...credentials, host, port: Number(port), rejectUnauthorized: false });
-  socket.on('error', () => {});
-  t.after(() => socket.destroy());
-  await once(socket, 'secureConnect');
-  socket.write(bytes);
-  return socket;
+): Promise<void> {
+  (await dialTls(t, address, credentials)).write(bytes);
 }
 
 /** A server whose `say` and `repeat` never end for whoever is called greedy, and how many of them run. */
