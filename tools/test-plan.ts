@@ -2,8 +2,8 @@ import { E2E } from './test-times.ts';
 import type { E2eFile } from './test-times.ts';
 
 /**
- * Which end-to-end files run. The core shows every behaviour once, and runs always. The rest are matrices, long runs and
- * further cases of the same behaviours: they run with `npm run test:all`, and in CI as far as the time goes.
+ * Which end-to-end files run. The core shows the main behaviours, and runs always. The rest are matrices, long runs,
+ * copied disks, cuts of the wire and some networks: they run with `npm run test:all`, and in CI as far as the time goes.
  */
 
 export interface Plan {

@@ -8,12 +8,12 @@ export interface E2eFile {
   readonly of?: readonly string[];
 }
 
-/** End-to-end files at a time. */
+/** End-to-end files at a time, at most: more guests' labs at once keep each other from their processors. */
 export const LANES = 2;
 /** How long setup, when nothing is missing, and all of `*.test.ts` take, s. */
 export const UNIT_SECONDS = 135;
 
-/** Each end-to-end file. Every behaviour is in the core once. */
+/** Each end-to-end file. */
 export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/conformance/qemu.e2e.ts': { seconds: 44, core: true },
   'test/disks/copy/tunnel/nbd.e2e.ts': { seconds: 6, core: true },

@@ -20,6 +20,7 @@ import { spec } from 'node:test/reporters';
 import { parseArgs } from 'node:util';
 import { corePlan, restPlan } from './test-plan.ts';
 import type { Plan } from './test-plan.ts';
+import { LANES } from './test-times.ts';
 
 const kinds = {
   unit: { glob: 'test/**/*.test.ts', timeoutMs: 60_000 },
@@ -27,8 +28,6 @@ const kinds = {
 } as const;
 type Kind = keyof typeof kinds;
 
-/** More than two guests' labs at once keep each other from their processors. */
-const MOST_LANES = 2;
 /** They hold a gap that one host sees against what another host measures. */
 const ALONE: ReadonlySet<string> = new Set(['test/e2e/vantage.e2e.ts']);
 /** Ends the files that run, each of which takes its labs down. */
@@ -85,7 +84,7 @@ async function runKind(
   const { kind } = wanted;
   const { rounds, names } = roundsOf(wanted, patterns, lanes);
   for (const round of rounds) await runRound(round, kinds[kind].timeoutMs, names, counts, tookMs);
-  if (kind === 'e2e' && tookMs.size > 1) tellTimes(tookMs);
+  if (kind === 'e2e' && tookMs.size > 1) printTimes(tookMs);
   return counts;
 }
 
@@ -122,17 +121,17 @@ async function runRound(
 }
 
 /** The longest first: tools/test-times.ts is written from it. */
-function tellTimes(tookMs: ReadonlyMap<string, number>): void {
+function printTimes(tookMs: ReadonlyMap<string, number>): void {
   for (const [file, ms] of [...tookMs].toSorted(([, one], [, other]) => other - one)) {
     console.log(`${(ms / 1000).toFixed(0).padStart(5)} s  ${file}`);
   }
 }
 
 function lanesOf(text: string | undefined): number {
-  if (text === undefined) return Math.min(MOST_LANES, availableParallelism());
+  if (text === undefined) return Math.min(LANES, availableParallelism());
   const lanes = Number(text);
-  if (Number.isInteger(lanes) && lanes >= 1 && lanes <= MOST_LANES) return lanes;
-  throw new Error(`--lanes ${text}: 1 to ${MOST_LANES} are possible`);
+  if (Number.isInteger(lanes) && lanes >= 1 && lanes <= LANES) return lanes;
+  throw new Error(`--lanes ${text}: 1 to ${LANES} are possible`);
 }
 
 /** What `rest` means now: what changed, and whose turn it is, is in git. */
@@ -148,7 +147,7 @@ function restNow(minutes: string, since: string | undefined, lanes: number): Pla
   return restPlan({ budgetS, changed: changed.split('\n'), turn });
 }
 
-function tellLeftOut({ leftOut }: Plan): void {
+function printLeftOut({ leftOut }: Plan): void {
   for (const { file, why } of leftOut) console.log(`left out: ${file}: ${why}`);
 }
 
@@ -195,7 +194,7 @@ async function main(): Promise<number> {
     totals.failed += counts.failed;
     totals.skipped += counts.skipped;
   }
-  if (plan !== undefined) tellLeftOut(plan);
+  if (plan !== undefined) printLeftOut(plan);
   if (patterns.length > 0 && totals.passed + totals.failed === 0) {
     console.error(`no test has "${patterns.join(' ')}" in its path or name`);
     return 2;
