@@ -67,15 +67,15 @@ export async function matchHost(
   },
   signal: AbortSignal,
 ): Promise<Match> {
-  const told = readSpec(description, options);
-  const { blockNodes = [] } = told;
+  const described = readSpec(description, options);
+  const { blockNodes = [] } = described;
   const nodes = decideNodes(
     blockNodes,
     description.disks ?? [],
     host.disks,
     options.unlockedDirs ?? [],
   );
-  const spec = nodes.length === 0 ? told : { ...told, blockNodes: nodes };
+  const spec = nodes.length === 0 ? described : { ...described, blockNodes: nodes };
   const { program, checks } = programChecks(description, spec, options.host, host.programs);
   const found = await findImages(description.name, spec, options, host.store, signal);
   const bridges = await bridgeChecks(description.name, nicsOf(spec, options), options.host);

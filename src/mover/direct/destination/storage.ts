@@ -66,7 +66,9 @@ export async function withOwnPlaces<T extends Preparation>(
     if (found !== undefined) return found;
     const reason =
       'no proof of shared storage in this migration covers the place that the source names';
-    throw godwitError('GODWIT_DISK_MISSING', { ...facts, device: each.node, reason });
+    const hint =
+      'Run the migration again; a source that still names such a place is of a broken or hostile build.';
+    throw godwitError('GODWIT_DISK_MISSING', { ...facts, device: each.node, reason }, { hint });
   };
   const toMake = (each: Place): Place => {
     const found = placeIds.toMake(each, pools);
@@ -94,7 +96,8 @@ export function refuseWrittenBases(
     const [top] = images;
     if (top === undefined || top.readOnly || !bases.some(({ node }) => node === top.node)) continue;
     const reason = 'it was looked for by its content, and the guest would write to it';
-    throw godwitError('GODWIT_DISK_PLACE', { host, guest, device: top.node, reason });
+    const hint = 'The source has to copy an image that the guest writes to.';
+    throw godwitError('GODWIT_DISK_PLACE', { host, guest, device: top.node, reason }, { hint });
   }
 }
 

@@ -26,7 +26,7 @@ import { LIFECYCLE } from './lifecycle.ts';
 import { Refusal } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { stopHere } from './stop-here.ts';
-import { letGo } from './step-parts.ts';
+import { letGo } from './step-actions.ts';
 import { nothing, within } from './within.ts';
 
 /** How long undoing one step may take, ms. */

@@ -17,7 +17,7 @@ import { assessStream, choosePathTo, streamFrom } from './choose-path.ts';
 import { compareDisks } from './compare.ts';
 import { drained } from './drain.ts';
 import { giveUpDisks } from './left-disks.ts';
-import { actionOf, firstFrame, launchOf, letGo, sessionIfThere } from './step-parts.ts';
+import { actionOf, firstFrame, launchOf, letGo, sessionIfThere } from './step-actions.ts';
 import { isMoverThere, regain } from './regain.ts';
 import { dropProofs, proveStorage } from './storage.ts';
 

@@ -7,7 +7,7 @@ import { assertStopped } from './guard-postcopy.ts';
 import { ask } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 
-/** Parts of the steps in lifecycle.ts. */
+/** What the steps of lifecycle.ts ask of the hypervisor and of the destination. */
 
 /** Of a guest that had sent nothing yet when it was looked at first. */
 export async function firstFrame(parts: SourceParts, signal: AbortSignal): Promise<StepFacts> {
