@@ -52,6 +52,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/networks-ovs.e2e.ts': { seconds: 30, of: ['src/network/'] },
   'test/e2e/networks.e2e.ts': { seconds: 79, core: true },
   'test/e2e/nfs.e2e.ts': { seconds: 24, core: true },
+  'test/e2e/package.e2e.ts': { seconds: 60, of: ['src/bin/', 'tools/'] },
   'test/e2e/postcopy-paths.e2e.ts': { seconds: 30, of: ['src/links/', 'src/mover/'] },
   'test/e2e/refusals.e2e.ts': { seconds: 21, core: true },
   'test/e2e/resolve.e2e.ts': { seconds: 247, core: true },

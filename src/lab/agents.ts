@@ -99,7 +99,7 @@ export async function agentsOf(lab: Lab, host: string): Promise<LabProcess[]> {
   const member = labHost(lab, host);
   const inode = lab.namespaces[member.namespace];
   const all = await processesInNamespaces(new Set(inode === undefined ? [] : [inode]));
-  const isAgent = (word: string): boolean => word.endsWith('/bin/agent.ts');
+  const isAgent = (word: string): boolean => /\/bin\/agent\.[jt]s$/.test(word);
   return all.filter(({ argv }) => argv.some(isAgent) && argv.includes(member.configFile));
 }
 

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -65,5 +74,39 @@ describe('./godwit', () => {
     const { status, stderr } = await start(path.join(clone, 'godwit'), ['hosts']);
     assert.equal(status, 4);
     assert.match(stderr, /^error: .*node_modules.*\nhint: run `npm run setup` in /);
+  });
+
+  describe('in a package whose Node npm did not bring', () => {
+    const NODE = '#!/bin/sh\n[ "$1" != --version ] || exec echo $VERSION\necho "ran $2"\n';
+
+    async function startInPackage(version: string): Promise<Ended> {
+      const place = path.join(folder, `package-${version}`);
+      await mkdir(path.join(place, 'dist/bin'), { recursive: true });
+      await mkdir(path.join(place, 'bin'));
+      await copyFile(path.join(root, 'godwit'), path.join(place, 'godwit'));
+      await copyFile(path.join(root, 'package.json'), path.join(place, 'package.json'));
+      await writeFile(path.join(place, 'dist/bin/godwit.js'), '');
+      await writeFile(path.join(place, 'bin/node'), NODE, { mode: 0o755 });
+      const PATH = `${place}/bin:/usr/bin:/bin`;
+      return start(path.join(place, 'godwit'), ['hosts'], { PATH, VERSION: version });
+    }
+
+    test('runs the built program with the Node of the machine where that is new enough', async () => {
+      const { status, stdout } = await startInPackage('v27.1.0');
+      assert.equal(status, 0);
+      assert.match(stdout, /^ran .*package-v27\.1\.0\/dist\/bin\/godwit\.js$/m);
+    });
+
+    for (const version of ['v20.20.2', 'v9.9.9', 'nonsense']) {
+      test(`refuses a Node that says it is ${version}`, async () => {
+        const { status, stderr } = await startInPackage(version);
+        assert.equal(status, 4);
+        assert.match(
+          stderr,
+          /^error: Godwit needs Node 26 or newer.*\nhint: run `npm rebuild node/,
+        );
+        assert.ok(stderr.includes(version));
+      });
+    }
   });
 });

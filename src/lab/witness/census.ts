@@ -67,7 +67,7 @@ export async function labCensus(lab: Lab): Promise<HostCensus[]> {
 
 /** A mover at work has arguments. */
 function isCompiledAhead(lastWord: string): boolean {
-  return lastWord === COMPILES_AHEAD || path.basename(lastWord) === 'mover.ts';
+  return lastWord === COMPILES_AHEAD || /^mover\.[jt]s$/.test(path.basename(lastWord));
 }
 
 function shownProcess(argv: readonly string[]): string {
