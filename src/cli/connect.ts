@@ -8,9 +8,10 @@ import { didYouMean } from '../protocol/nearest.ts';
 import { client } from '../rpc/client.ts';
 import type { Transport } from '../rpc/transport.ts';
 import type { Endpoint, Fleet } from './fleet.ts';
+import { OWN_PLACES, ownSocket } from './own-agent.ts';
+import type { OwnPlaces } from './own-agent.ts';
 import type { ConnectionFlags } from './verb.ts';
 
-export const SYSTEM_SOCKET = '/run/godwit/agent.sock';
 export const DEFAULT_LAB = 'lab';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -24,12 +25,12 @@ interface Place {
  * The agents to speak to, the first of these that is there: --agent, --lab or --host, GODWIT_AGENT,
  * GODWIT_LAB, this host's own agent, the lab called `lab`, the only lab that is up. An own agent that
  * does not answer is an error, so that nobody works on a lab's guests who meant this host's.
- * Throws GODWIT_USAGE, GODWIT_LAB_UNKNOWN, GODWIT_HOST_UNKNOWN or GODWIT_UNREACHABLE.
+ * Throws GODWIT_USAGE, GODWIT_LAB_UNKNOWN, GODWIT_HOST_UNKNOWN, GODWIT_CONFIG or GODWIT_UNREACHABLE.
  */
 export async function connect(
   flags: ConnectionFlags,
   env: Env,
-  ownSocket: string = SYSTEM_SOCKET,
+  own: OwnPlaces = OWN_PLACES,
 ): Promise<Fleet> {
   const opened: { close(): void }[] = [];
   const open = ({ label, transport }: Place): Endpoint => {
@@ -37,7 +38,7 @@ export async function connect(
     opened.push(agent);
     return { label, api: agent.api };
   };
-  const places = await findPlaces(flags, env, ownSocket);
+  const places = await findPlaces(flags, env, own);
   const [first, ...others] = places.map(open);
   if (first === undefined) throw nobody();
   const fleet: Fleet = {
@@ -52,15 +53,16 @@ export async function connect(
   return { ...fleet, reach };
 }
 
-async function findPlaces(flags: ConnectionFlags, env: Env, ownSocket: string): Promise<Place[]> {
+async function findPlaces(flags: ConnectionFlags, env: Env, own: OwnPlaces): Promise<Place[]> {
   if (flags.agent !== undefined) return [agentPlace(flags.agent, flags, env)];
   if (flags.lab !== undefined || flags.host !== undefined) {
     return labPlaces(flags.lab ?? env['GODWIT_LAB'] ?? DEFAULT_LAB, flags.host);
   }
   if (env['GODWIT_AGENT']) return [agentPlace(env['GODWIT_AGENT'], flags, env)];
   if (env['GODWIT_LAB']) return labPlaces(env['GODWIT_LAB'], undefined);
-  if (existsSync(ownSocket))
-    return [{ label: 'this host', transport: { unix: ownSocket, peer: "this host's agent" } }];
+  const unix = ownSocket(own);
+  if (unix !== undefined)
+    return [{ label: 'this host', transport: { unix, peer: "this host's agent" } }];
   if (await labIsUp(DEFAULT_LAB)) return labPlaces(DEFAULT_LAB, undefined);
   const labs = await labNames();
   const [only] = labs;
@@ -101,7 +103,11 @@ function noHost(host: string, hosts: readonly string[]): Error {
 function nobody(): Error {
   return godwitError(
     'GODWIT_UNREACHABLE',
-    { peer: "this host's agent", address: SYSTEM_SOCKET, reason: 'the socket is not there' },
+    {
+      peer: "this host's agent",
+      address: OWN_PLACES.sockets.join(' or '),
+      reason: 'the socket is not there',
+    },
     {
       hint: 'Start it with `godwit agent --config FILE`, try a lab with `godwit lab up`, or name an agent with --agent.',
     },

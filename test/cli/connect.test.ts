@@ -85,7 +85,7 @@ describe('connect', () => {
   test('takes this host’s own agent before a lab that nobody named', async () => {
     const nowhere = path.join(folder, 'no-agent.sock');
     const chosen = async (own: string, env = {}): Promise<string[]> => {
-      const fleet = await connect({}, env, own);
+      const fleet = await connect({}, env, { config: nowhere, sockets: [nowhere, own] });
       fleet.close();
       return fleet.endpoints.map(({ label }) => label);
     };
@@ -101,10 +101,43 @@ describe('connect', () => {
     await lab('lab', ['c', 'd']);
     const dead = path.join(folder, 'dead.sock');
     await writeFile(dead, '');
-    const fleet = await connect({}, {}, dead);
+    const fleet = await connect({}, {}, { config: `${dead}.json`, sockets: [dead] });
     const [{ api }] = fleet.endpoints;
     await assert.rejects(api.hosts(), { code: 'GODWIT_UNREACHABLE', message: /this host's agent/ });
     fleet.close();
+  });
+
+  describe('on a host with the configuration of an agent', () => {
+    let config = '';
+    before(() => {
+      config = path.join(folder, 'agent.json');
+    });
+
+    async function labelsOf(written: string): Promise<string[]> {
+      await writeFile(config, written);
+      const fleet = await connect({}, {}, { config, sockets: [path.join(folder, 'none.sock')] });
+      fleet.close();
+      return fleet.endpoints.map(({ label }) => label);
+    }
+
+    test('takes the socket in its stateDir before a lab that is up', async () => {
+      assert.deepEqual(await labelsOf(JSON.stringify({ stateDir: folder })), ['this host']);
+      const newer = JSON.stringify({ stateDir: folder, settingOfANewerBuild: 1 });
+      assert.deepEqual(await labelsOf(newer), ['this host']);
+    });
+
+    test('takes no lab in place of an agent that is not running', async () => {
+      await writeFile(config, JSON.stringify({ stateDir: path.join(folder, 'stopped') }));
+      const fleet = await connect({}, {}, { config, sockets: [] });
+      await assert.rejects(fleet.endpoints[0].api.hosts(), { code: 'GODWIT_UNREACHABLE' });
+      fleet.close();
+    });
+
+    for (const written of ['{', '[]', '{"stateDir":7}', '{"stateDir":"here"}']) {
+      test(`refuses to guess where it holds ${written}`, async () => {
+        await assert.rejects(labelsOf(written), { code: 'GODWIT_CONFIG' });
+      });
+    }
   });
 
   test('names the nearest lab and the nearest host', async () => {

@@ -100,8 +100,9 @@ The first of these that is given or there:
    (or \`GODWIT_PROFILE\`), a folder with \`ca.crt\`, \`operator.crt\` and \`operator.key\`.
 2. \`--lab NAME\`, with \`--host\` to ask one host's agent only.
 3. \`GODWIT_AGENT\`, as \`--agent\`; \`GODWIT_LAB\`, as \`--lab\`.
-4. The agent of this host, at /run/godwit/agent.sock. Where that socket is and nobody answers, it is an
-   error: no lab is taken in its place.
+4. The agent of this host: at \`agent.sock\` in the \`stateDir\` of /etc/godwit/agent.json; on a host without
+   that file at /run/godwit/agent.sock or /var/lib/godwit/agent.sock. Where there is such a file or socket
+   and nobody answers, it is an error: no lab is taken in its place.
 5. The lab called \`lab\`, when it is up.
 6. The only lab that is up.
 

@@ -4,16 +4,16 @@ import path from 'node:path';
 import { loadAgentConfig } from '../../config.ts';
 import type { AgentConfig } from '../../config.ts';
 import { toGodwitError } from '../../errors.ts';
+import { OWN_PLACES } from '../own-agent.ts';
 import type { CertificateFact, ConfigFact } from './facts.ts';
 
-const SYSTEM_CONFIG = '/etc/godwit/agent.json';
 const DAY_MS = 86_400_000;
 
 /** The agent's configuration, if there is one: named, or where it belongs. */
 export async function readConfig(
   named: string | undefined,
 ): Promise<{ readonly config: ConfigFact; readonly settings: AgentConfig | undefined }> {
-  const file = named ?? SYSTEM_CONFIG;
+  const file = named ?? OWN_PLACES.config;
   const there = await access(file).then(
     () => true,
     () => false,
