@@ -12,7 +12,7 @@ import type { Counters } from './core.ts';
 import { BadLinkFrame, controlFrame, LINK_VERSION, MOST_MESSAGE_BYTES } from './format.ts';
 import { writeJson } from './greeting.ts';
 import type { Refusal, SessionName, Welcome } from './greeting.ts';
-import { abortedBy, refusedBy } from './told.ts';
+import { abortedBy, refusedBy } from './refusals.ts';
 
 export interface SessionOptions {
   readonly name: SessionName;

@@ -100,14 +100,14 @@ export interface MoveSight {
   /** A pass over the disk is behind, or little of it is left: a guest that writes faster than is copied is to wait for both. */
   readonly nearly: boolean;
   /** The job brings the guest's own writes to both images before the guest hears of them, or cannot be made to. */
-  readonly hastened: boolean;
+  readonly isWriteBlocking: boolean;
 }
 
 export type MoveDeed =
   /** Makes the image and begins to copy. */
   | 'begin'
   | 'wait'
-  | 'hasten'
+  | 'write-blocking'
   /** Lets the job come to the point where both are the same, and goes over to the new image. */
   | 'complete'
   | 'switch'
@@ -145,11 +145,11 @@ export function decideMove(state: MoveState, sight: MoveSight): MoveDeed {
     case 'none':
       return state.attempts < MOST_ATTEMPTS ? 'begin' : 'fail';
     case 'copying':
-      return sight.nearly && !sight.hastened ? 'hasten' : 'wait';
+      return sight.nearly && !sight.isWriteBlocking ? 'write-blocking' : 'wait';
     case 'ending':
       return 'wait';
     case 'ready':
-      return sight.hastened ? 'complete' : 'hasten';
+      return sight.isWriteBlocking ? 'complete' : 'write-blocking';
     case 'pending':
       return 'switch';
     case 'ended':

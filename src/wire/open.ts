@@ -7,8 +7,13 @@ import { End, NO_FIGURES } from './relay/end.ts';
 import { SourceRelay } from './relay/source.ts';
 import { TargetRelay } from './relay/target.ts';
 import { StreamContext } from './stream/context.ts';
-import { listenFor, Listening, sessionOptions } from '../links/way.ts';
-import type { SessionTerms, SourceWay, TargetWay, WayEnd } from '../links/way.ts';
+import { listenFor, ListeningEnd, sessionOptions } from '../links/endpoint.ts';
+import type {
+  SessionTerms,
+  SourceEndpoint,
+  TargetEndpoint,
+  SessionEnd,
+} from '../links/endpoint.ts';
 
 /** What a mover needs of the wire: its end of one hypervisor's stream, from a unix socket to the other mover. */
 
@@ -35,12 +40,12 @@ export interface WireOptions extends SessionTerms {
   readonly cache?: WireCache;
 }
 
-export interface SourceWireOptions extends WireOptions, SourceWay {}
+export interface SourceWireOptions extends WireOptions, SourceEndpoint {}
 
-export interface TargetWireOptions extends WireOptions, TargetWay {}
+export interface TargetWireOptions extends WireOptions, TargetEndpoint {}
 
 /** One end of the wire, from its opening until it is over. */
-export type Wire = WayEnd<WireFigures>;
+export type Wire = SessionEnd<WireFigures>;
 
 export interface TargetWire extends Wire {
   /** host:port on which it waits for the source's mover. */
@@ -96,5 +101,5 @@ export async function openSourceWire(options: SourceWireOptions): Promise<Wire> 
 export async function openTargetWire(options: TargetWireOptions): Promise<TargetWire> {
   const make = (session: LinkSession): End => new End(session, new TargetRelay(session, options));
   const { server, opened, stop } = await listenFor(options, make);
-  return new Listening(server, opened, stop, NO_FIGURES);
+  return new ListeningEnd(server, opened, stop, NO_FIGURES);
 }

@@ -26,7 +26,7 @@ const plan = diskMovePlan.parse({
   work: {},
 });
 const facts = { guest: 'db1', device: 'disk0', reason: 'it broke' };
-const trouble = {
+const failure = {
   type: 'trouble',
   error: godwitError('GODWIT_DISK_FAILED', facts).toJSON(),
 } as const;
@@ -37,7 +37,7 @@ const resting: MoveSight = {
   job: 'none',
   open: false,
   nearly: false,
-  hastened: false,
+  isWriteBlocking: false,
 };
 const sight = (change: Partial<MoveSight> = {}): MoveSight => ({ ...resting, ...change });
 
@@ -47,7 +47,7 @@ const arbitrarySight: fc.Arbitrary<MoveSight> = fc.record({
   job: fc.constantFrom('none', 'copying', 'ready', 'ending', 'pending', 'ended', 'failed'),
   open: fc.boolean(),
   nearly: fc.boolean(),
-  hastened: fc.boolean(),
+  isWriteBlocking: fc.boolean(),
 });
 const arbitraryEvents: fc.Arbitrary<DiskMoveEvent[]> = fc.array(
   fc.constantFrom<DiskMoveEvent[]>(
@@ -55,7 +55,7 @@ const arbitraryEvents: fc.Arbitrary<DiskMoveEvent[]> = fc.array(
     { type: 'cancel' },
     { type: 'switching' },
     { type: 'switched' },
-    trouble,
+    failure,
   ),
   { maxLength: 8 },
 );
@@ -66,9 +66,9 @@ describe('the decision on a disk’s move', () => {
     const switching = moveAfter(began, { type: 'switching' });
     assert.equal(decideMove(stateAfter(), sight()), 'begin');
     assert.equal(decideMove(began, sight({ job: 'copying', open: true })), 'wait');
-    assert.equal(decideMove(began, sight({ job: 'ready', open: true })), 'hasten');
+    assert.equal(decideMove(began, sight({ job: 'ready', open: true })), 'write-blocking');
     assert.equal(
-      decideMove(began, sight({ job: 'ready', open: true, hastened: true })),
+      decideMove(began, sight({ job: 'ready', open: true, isWriteBlocking: true })),
       'complete',
     );
     assert.equal(decideMove(began, sight({ job: 'pending', open: true })), 'switch');
@@ -83,7 +83,7 @@ describe('the decision on a disk’s move', () => {
     assert.equal(decideMove(switching, sight({ hypervisor: 'gone' })), 'settle');
     assert.equal(decideMove(switching, sight({ on: 'old', job: 'failed' })), 'fail');
     assert.equal(
-      decideMove(moveAfter(switching, trouble), sight({ hypervisor: 'gone' })),
+      decideMove(moveAfter(switching, failure), sight({ hypervisor: 'gone' })),
       'discard',
     );
   });
@@ -139,8 +139,8 @@ describe('the decision on a disk’s move', () => {
   test('lets the guest wait for both images once, when little is left of a copy that may never catch up', () => {
     const began = stateAfter({ type: 'copying' });
     const nearly = { job: 'copying', open: true, nearly: true } as const;
-    assert.equal(decideMove(began, sight(nearly)), 'hasten');
-    assert.equal(decideMove(began, sight({ ...nearly, hastened: true })), 'wait');
+    assert.equal(decideMove(began, sight(nearly)), 'write-blocking');
+    assert.equal(decideMove(began, sight({ ...nearly, isWriteBlocking: true })), 'wait');
   });
 
   test('drops the job of a move that is cancelled, and then the image', () => {

@@ -8,7 +8,16 @@ import type { Context } from './context.ts';
 import { saysEvent, saysNumber } from './events.ts';
 import { says } from './hypervisors.ts';
 import { callMoves } from './source-calls.ts';
-import { apply, callOf, did, fails, letGo, openSession, send, stateOf } from './source-shell.ts';
+import {
+  apply,
+  callOf,
+  did,
+  fails,
+  continueSwitchover,
+  openSession,
+  send,
+  stateOf,
+} from './source-shell.ts';
 import { cancellingMoves, resumeMoves, runOnMoves, undoMoves } from './source-undo.ts';
 import { ACT, DEST, EXCUSE, QEMU } from './state.ts';
 import type { World } from './state.ts';
@@ -160,7 +169,8 @@ function switchOver(context: Context, next: World): void {
   if (action === 'broken') return fails(context, next, 'broken');
   if (action === 'wait') return;
   if (next.qemu === QEMU.gone) return fails(context, next, 'gone');
-  if (action === 'let-go' && !letGo(next)) return fails(context, next, 'other');
+  if (action === 'continue-switchover' && !continueSwitchover(next))
+    return fails(context, next, 'other');
   // In any other state the order is taken and has no effect: pre-copy has won, or the stream has ended.
   if (action === 'start-postcopy' && next.qemu === QEMU.active) next.qemu = QEMU.activePc;
 }

@@ -18,7 +18,7 @@ import {
 } from './events.ts';
 import { says } from './hypervisors.ts';
 import { sourceHandlerMoves } from './source-handlers.ts';
-import { apply, letGo, stateOf } from './source-shell.ts';
+import { apply, continueSwitchover, stateOf } from './source-shell.ts';
 import { ACT, DEST, EXCUSE, QEMU } from './state.ts';
 
 /** Everything that the source's mover, or somebody who speaks to it, may do next. */
@@ -62,14 +62,14 @@ function continueMove(context: Context): void {
   const { emit } = context;
   const next = fork(context);
   next.cont = 0;
-  if (!letGo(next)) apply(context, next, FAILED.switchover.other);
+  if (!continueSwitchover(next)) apply(context, next, FAILED.switchover.other);
   emit('step', 'the source’s mover tells QEMU to let the last state go');
   if (context.world.faults === 0) return;
   const late = fork(context);
   late.faults -= 1;
   late.cont = 0;
   late.excuses |= EXCUSE.deadline;
-  letGo(late);
+  continueSwitchover(late);
   apply(context, late, FAILED.switchover.deadline);
   emit('fault', 'QEMU lets the last state go, but its answer comes too late');
 }

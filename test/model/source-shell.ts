@@ -130,7 +130,7 @@ export function did(context: Context, world: World, step: StepName): void {
 }
 
 /** migrate-continue; false where QEMU refuses it. */
-export function letGo(world: World): boolean {
+export function continueSwitchover(world: World): boolean {
   switch (world.qemu) {
     case QEMU.preSwitchover:
       world.qemu = QEMU.device;

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { serialError } from '../../protocol/errors.ts';
 import { nodeName } from '../../protocol/disk.ts';
-import { LAST_LINE } from '../copy/tunnel/switchboard.ts';
+import { LAST_STREAM } from '../copy/tunnel/mux.ts';
 
 /** What is said of base images beside a tunnel's connections. */
 
 /** To the destination, in bulk: begin, data and end of one image after the other. */
-export const DATA_CHANNEL = LAST_LINE + 1;
+export const DATA_CHANNEL = LAST_STREAM + 1;
 /** To the source. */
 export const ANSWER_CHANNEL = 1;
 

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { GodwitError, godwitError } from '../../errors.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { isNamed } from '../proof/made.ts';
-import type { Beside } from '../copy/tunnel/switchboard.ts';
+import type { Beside } from '../copy/tunnel/mux.ts';
 import { BaseFile } from './file.ts';
 import type { BaseTarget } from './file.ts';
 import {

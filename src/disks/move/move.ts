@@ -10,9 +10,9 @@ import type { Journal } from '../../host/journal.ts';
 import type { DiskMoveProgress } from '../../protocol/public/disk-move.ts';
 import { Figures } from './figures.ts';
 import { discardNew, giveUpOld, keepNew, makeNew } from './files.ts';
-import { GONE, cancelledMove, failedMove, reasonOf, strangeMove, whyFailed } from './words.ts';
-import type { Sight } from './words.ts';
-import { progressOf } from './told.ts';
+import { GONE, cancelledMove, failedMove, reasonOf, strangeMove, whyFailed } from './failures.ts';
+import type { Sight } from './failures.ts';
+import { progressOf } from './progress.ts';
 
 const LOOK_MS = 300;
 /** From the word that leads to the switch on: the guest's writes may wait. */
@@ -20,7 +20,7 @@ const SWITCH_LOOK_MS = 2;
 const STEP_MS = 30_000;
 const LONGEST_PAUSE_MS = 10_000;
 /** After these there is nothing to see for a moment. */
-const PAUSED: ReadonlySet<MoveDeed> = new Set(['wait', 'hasten', 'finalize']);
+const PAUSED: ReadonlySet<MoveDeed> = new Set(['wait', 'write-blocking', 'finalize']);
 
 /** Held for moments: a monitor serves one at a time. */
 export interface HeldRelocator {
@@ -43,7 +43,7 @@ export class DiskMove {
   readonly #parts: MoveParts;
   readonly #listeners = new Set<() => void>();
   #state: MoveState;
-  #hastened = false;
+  #isWriteBlocking = false;
   #switching: Promise<void> | undefined;
   readonly #figures = new Figures();
   #note: string | undefined;
@@ -130,7 +130,7 @@ export class DiskMove {
     try {
       const seen = await held.relocator.look(work, inner);
       this.#measure(seen.copiedBytes, seen.totalBytes);
-      const how = { hastened: this.#hastened, nearly: this.#figures.nearly };
+      const how = { isWriteBlocking: this.#isWriteBlocking, nearly: this.#figures.nearly };
       const sight = { ...seen, ...how, hypervisor: 'lives' } as const;
       return await this.#act({ relocator: held.relocator, signal: inner }, sight);
     } finally {
@@ -145,14 +145,14 @@ export class DiskMove {
     if (deed === 'discard') await this.#undone(sight);
     else if (deed === 'settle') await this.#settle(held);
     else if (deed === 'leave') await this.#end('failed', { error: strangeMove(plan) });
-    else if (deed === 'fail') await this.#trouble(whyFailed(sight));
+    else if (deed === 'fail') await this.#undo(whyFailed(sight));
     else if (held !== undefined) {
       const { relocator, signal } = held;
       if (deed === 'begin') await this.#begin(held);
       else if (deed === 'drop') await relocator.drop(work, signal);
-      else if (deed === 'hasten') {
-        await relocator.hasten(work, signal);
-        this.#hastened = true;
+      else if (deed === 'write-blocking') {
+        await relocator.setWriteBlocking(work, signal);
+        this.#isWriteBlocking = true;
       } else if (deed === 'complete') await this.#switchOver(held);
       else if (deed === 'switch') await this.#switch(relocator);
       else if (deed === 'finalize') await relocator.finalize(work, signal);
@@ -168,7 +168,7 @@ export class DiskMove {
       await relocator.begin(plan.work, plan.to, plan.request.maxBandwidth, signal);
     } catch (thrown) {
       if (signal.aborted) throw thrown;
-      await this.#trouble(reasonOf(thrown));
+      await this.#undo(reasonOf(thrown));
     }
   }
 
@@ -245,7 +245,7 @@ export class DiskMove {
     return this.#end('failed', { error: failedMove(plan, reason) });
   }
 
-  #trouble(reason: string): Promise<void> {
+  #undo(reason: string): Promise<void> {
     return this.#record({ type: 'trouble', error: failedMove(this.#state.plan, reason) });
   }
 

@@ -18,7 +18,7 @@ export interface DiskSample {
   readonly copiedBytes: number;
   readonly totalBytes: number;
   /** What stopped it: `full` where the destination has no room. */
-  readonly trouble?: { readonly kind: 'full' | 'source' | 'target'; readonly reason: string };
+  readonly failure?: { readonly kind: 'full' | 'source' | 'target'; readonly reason: string };
 }
 
 /** What a file of this host holds; remembered for as long as it is not written to. */
@@ -45,7 +45,7 @@ export interface DiskSource {
     signal: AbortSignal,
   ): Promise<void>;
   /** From here on what the guest writes goes to both at once, so that nothing is behind; false where the hypervisor cannot. */
-  hasten(nodes: readonly string[], signal: AbortSignal): Promise<boolean>;
+  setWriteBlocking(nodes: readonly string[], signal: AbortSignal): Promise<boolean>;
   /**
    * The guest stands still: waits until each copy is whole and kept, and ends all. GODWIT_DISK_FAILED where one is not;
    * then nothing is ended for good, and `drop` is to follow. Made whole by an earlier call: nothing. Should the guest run
@@ -108,7 +108,7 @@ export interface RelocationSight {
   readonly copiedBytes: number;
   readonly totalBytes: number;
   /** Why the job has failed: `full` where there is no room. */
-  readonly trouble?: { readonly kind: 'full' | 'other'; readonly reason: string };
+  readonly failure?: { readonly kind: 'full' | 'other'; readonly reason: string };
 }
 
 /**
@@ -126,7 +126,7 @@ export interface DiskRelocator {
   ): Promise<void>;
   look(work: unknown, signal: AbortSignal): Promise<RelocationSight>;
   /** What the guest writes goes to both images from here on; nothing where the hypervisor cannot. */
-  hasten(work: unknown, signal: AbortSignal): Promise<void>;
+  setWriteBlocking(work: unknown, signal: AbortSignal): Promise<void>;
   /** Leads a copy that is ready to `pending`, and the guest's writes to it wait from there. */
   complete(work: unknown, signal: AbortSignal): Promise<void>;
   /** Pending: the guest goes over to the new image. */

@@ -108,14 +108,14 @@ export class DestinationHold {
     return judgeEnd(ownerOf(this.#place, this.handle), reason, undefined, signal);
   }
 
-  letGo(): void {
+  release(): void {
     this.#held?.watch.close();
     this.#held = undefined;
   }
 
   close(): void {
     this.#closed.abort(new Error('the session is closed'));
-    this.letGo();
+    this.release();
     this.#listeners.clear();
   }
 

@@ -32,7 +32,7 @@ import {
 } from './incoming.ts';
 import { findStarted, launch } from './launch.ts';
 import { makePipes, negotiatePipes } from './qmp/pipes.ts';
-import { letGo, listenForRecovery, recoverUnheard } from './recovery.ts';
+import { pauseStream, listenForRecovery, recoverUnheard } from './recovery.ts';
 import { resume, untilLoaded } from './resume.ts';
 import { removeCredentials } from './tls.ts';
 import { returnFiles } from './user/access.ts';
@@ -171,7 +171,7 @@ export class QemuDestination implements DestinationSession {
     const hold = this.#hold;
     if (!(await hold.reattach(signal)) || hold.handle === undefined) return undefined;
     if (!this.#ours && !(await isMarked(guestDir))) {
-      hold.letGo();
+      hold.release();
       hold.handle = undefined;
       throw godwitError('GODWIT_NAME_IN_USE', { host, guest });
     }
@@ -216,7 +216,7 @@ export class QemuDestination implements DestinationSession {
       return { memoryAddress: await recoverUnheard(this.#options, at, error, signal) };
     }
     const { client, watch } = this.#hold.must();
-    await letGo(client, watch, signal);
+    await pauseStream(client, watch, signal);
     return { memoryAddress: await listenForRecovery(client, at, signal) };
   }
 
@@ -237,7 +237,7 @@ export class QemuDestination implements DestinationSession {
       // A mark alone may have outlived its migration: a guest that runs, or cannot be asked, is no remainder.
       if ((await this.status(signal)).run === 'running') return;
     }
-    this.#hold.letGo();
+    this.#hold.release();
     if (handle !== undefined) await killProcess(handle, END_MS, signal);
     await removeCredentials(this.#credentials, 'server');
     await returnFiles(guestDir);

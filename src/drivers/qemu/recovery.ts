@@ -20,7 +20,7 @@ const MOST_PORTS = 32;
 /**
  * Sees to it that the stream is `postcopy-paused`: a QEMU notices a dead link no earlier than TCP does, which is late.
  */
-export async function letGo(
+export async function pauseStream(
   client: QmpClient,
   watch: MonitorWatch,
   signal: AbortSignal,

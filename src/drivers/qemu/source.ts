@@ -26,7 +26,7 @@ import { liveNodes } from './mirror/live-nodes.ts';
 import { QemuRelocator } from './mirror/relocate.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
-import { letGo } from './recovery.ts';
+import { pauseStream } from './recovery.ts';
 import { uriOf } from './incoming.ts';
 import { startPostcopy } from './postcopy-switch.ts';
 import { sampleOf } from './sample.ts';
@@ -236,7 +236,7 @@ export class QemuSource implements SourceSession {
     tlsHostname: string | undefined,
     signal: AbortSignal,
   ): Promise<void> {
-    await letGo(this.#client, this.#watch, signal);
+    await pauseStream(this.#client, this.#watch, signal);
     await this.#connect(address, tlsHostname, true, signal);
   }
 

@@ -2,7 +2,7 @@ import { systemClock } from '../../clock.ts';
 import type { HypervisorStatus } from '../port/driver.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
-import { letGo } from './recovery.ts';
+import { pauseStream } from './recovery.ts';
 import type { MonitorWatch } from './session.ts';
 import { ENDED, isAbandoned, isSettled } from './stuck.ts';
 
@@ -40,7 +40,7 @@ async function takenBack(
   if (isSettled(before)) return before;
   const { ok } = await client.request('migrate_cancel', {}, signal);
   // Refused once post-copy has begun: QEMU can only be made to let go of its stream then.
-  if (!ok) await letGo(client, watch, signal);
+  if (!ok) await pauseStream(client, watch, signal);
   let endedAt: number | undefined;
   for (;;) {
     const now = await watch.status(signal);

@@ -6,7 +6,7 @@ import { holdsSwitchover } from '../steering/steering.ts';
 export type StepAction =
   | 'start-memory'
   | 'start-postcopy'
-  | 'let-go'
+  | 'continue-switchover'
   /** It is under way, or done: the hypervisor's events tell the rest. */
   | 'wait'
   /** It ended while no mover listened: no event will come. */
@@ -25,7 +25,7 @@ export function decide(
   const stream = seen ?? (step === 'memory' ? 'none' : streamAtSwitch(state));
   if (seen === 'failed' || seen === 'cancelled') return 'broken';
   if (step === 'memory') return stream === 'none' ? 'start-memory' : 'wait';
-  if (stream === 'pre-switchover') return 'let-go';
+  if (stream === 'pre-switchover') return 'continue-switchover';
   return state.via === 'postcopy' && stream === 'active' ? 'start-postcopy' : 'wait';
 }
 

@@ -7,7 +7,7 @@ import type { SourceEvent } from '../direct/source-state.ts';
 export interface Marks {
   readonly stopped?: number;
   /** The hypervisor lets the last of its state go. */
-  readonly letGo?: number;
+  readonly continued?: number;
   /** All that the guest needs has gone over. */
   readonly handedOver?: number;
   readonly ran?: number;
@@ -27,7 +27,7 @@ export function marksAfter(marks: Marks, event: SourceEvent, at: number): Marks 
     case 'resumed':
       return {};
     case 'device':
-      return marks.stopped === undefined ? marks : { ...marks, letGo: at };
+      return marks.stopped === undefined ? marks : { ...marks, continued: at };
     case 'completed':
     case 'postcopy-active':
       if (marks.stopped === undefined) return marks;
@@ -41,12 +41,12 @@ export function marksAfter(marks: Marks, event: SourceEvent, at: number): Marks 
 export function blackoutParts(marks: Marks): NonNullable<Report['blackoutParts']> {
   const { stopped, ran, resumeMs = 0 } = marks;
   if (stopped === undefined || ran === undefined || ran < stopped) return [];
-  const letGo = within(marks.letGo ?? stopped, stopped, ran);
-  const handedOver = within(marks.handedOver ?? letGo, letGo, ran);
+  const continued = within(marks.continued ?? stopped, stopped, ran);
+  const handedOver = within(marks.handedOver ?? continued, continued, ran);
   const resume = Math.min(resumeMs, ran - handedOver);
   return [
-    { part: 'stop', ms: letGo - stopped },
-    { part: 'state', ms: handedOver - letGo },
+    { part: 'stop', ms: continued - stopped },
+    { part: 'state', ms: handedOver - continued },
     { part: 'commit', ms: ran - handedOver - resume },
     { part: 'resume', ms: resume },
   ];

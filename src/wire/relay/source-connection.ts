@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { StreamContext } from '../stream/context.ts';
 import type { Encoding } from './encoding.ts';
-import type { Plug } from '../../links/plug.ts';
+import type { LocalSocket } from '../../links/local-socket.ts';
 import { StreamItems } from './stream-items.ts';
 
 /** An item's first part waits so long for the rest; a hypervisor writes whole items, so the rest is on its way. */
@@ -18,7 +18,7 @@ const HELD_TURNS = 2;
 const GATHER_MS = 4;
 
 export interface SourceConnectionParts {
-  readonly plug: Plug;
+  readonly socket: LocalSocket;
   readonly context: StreamContext;
   readonly encoding: Encoding;
   /** Bytes were read from the hypervisor. */
@@ -45,15 +45,15 @@ export class SourceConnection {
 
   /** Resolves when all of it was sent: true where the hypervisor has ended it, false where it broke. */
   async run(): Promise<boolean> {
-    const { plug, encoding } = this.#parts;
-    while (plug.state === 'open' || plug.readable) {
-      const chunk = plug.read();
+    const { socket, encoding } = this.#parts;
+    while (socket.state === 'open' || socket.readable) {
+      const chunk = socket.read();
       if (chunk !== undefined) await this.#take(chunk);
       else if (this.#waitsFromMs !== undefined) await this.#pause();
       else if (this.#items.heldBytes > 0) await this.#waitForRest();
-      else await plug.wait();
+      else await socket.wait();
     }
-    if (plug.state === 'broken') return false;
+    if (socket.state === 'broken') return false;
     await encoding.add(this.#items.end());
     await encoding.flush();
     return true;
@@ -72,20 +72,20 @@ export class SourceConnection {
 
   /** Nothing is there to be read: what was read goes out, unless more has come with the next turn of the loop. */
   async #pause(): Promise<void> {
-    const { plug, gathers } = this.#parts;
+    const { socket, gathers } = this.#parts;
     await nextTurn();
-    if (plug.readable) return;
+    if (socket.readable) return;
     const leftMs = (this.#waitsFromMs ?? 0) + GATHER_MS - performance.now();
-    const mayWait = gathers && this.#items.patient && leftMs > 0 && plug.state === 'open';
-    if (!mayWait || !(await plug.wait(leftMs))) await this.#push();
+    const mayWait = gathers && this.#items.patient && leftMs > 0 && socket.state === 'open';
+    if (!mayWait || !(await socket.wait(leftMs))) await this.#push();
   }
 
   async #waitForRest(): Promise<void> {
-    const { plug, encoding } = this.#parts;
-    if (await plug.wait(HELD_MS)) return;
+    const { socket, encoding } = this.#parts;
+    if (await socket.wait(HELD_MS)) return;
     for (let turn = 0; turn < HELD_TURNS; turn += 1) {
       await nextTurn();
-      if (plug.readable) return;
+      if (socket.readable) return;
     }
     await encoding.add(this.#items.flush());
     await this.#push();

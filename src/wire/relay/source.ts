@@ -14,7 +14,7 @@ import { urgentEncoding } from './encoding.ts';
 import type { Encoding } from './encoding.ts';
 import * as hello from './hello.ts';
 import { limitsOf, StreamMeter } from './in-flight.ts';
-import { Plug } from '../../links/plug.ts';
+import { LocalSocket } from '../../links/local-socket.ts';
 import { SourceConnection } from './source-connection.ts';
 
 export interface SourceRelayOptions {
@@ -47,7 +47,7 @@ export class SourceRelay implements Relay {
   readonly #server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   readonly #context: StreamContext;
   readonly #meter = new StreamMeter();
-  readonly #plugs: Plug[] = [];
+  readonly #sockets: LocalSocket[] = [];
   readonly #encodings: Encoding[] = [];
   readonly #runs: Promise<void>[] = [];
   readonly #stop = new AbortController();
@@ -119,7 +119,7 @@ export class SourceRelay implements Relay {
         }
       });
     } finally {
-      await this.#letGo(new Error('the wire was closed'));
+      await this.#release(new Error('the wire was closed'));
     }
   }
 
@@ -133,14 +133,14 @@ export class SourceRelay implements Relay {
         : godwitError('GODWIT_WIRE_BROKEN', { peer, what: String(error) }, { cause: error });
     this.#failed.reject(this.#failure);
     this.#summary.reject(this.#failure);
-    void this.#letGo(this.#failure);
+    void this.#release(this.#failure);
     this.#channels.session.abort(this.#failure);
   }
 
-  async #letGo(reason: Error): Promise<void> {
+  async #release(reason: Error): Promise<void> {
     this.#stop.abort(reason);
     this.#server.close();
-    for (const plug of this.#plugs) plug.break();
+    for (const socket of this.#sockets) socket.break();
     this.#wake();
     await rm(this.#options.socket, { force: true });
   }
@@ -193,14 +193,14 @@ export class SourceRelay implements Relay {
   }
 
   #connected(near: net.Socket): void {
-    const connection = this.#plugs.length;
+    const connection = this.#sockets.length;
     const encoding = this.#encodings[connection];
     if (encoding === undefined || this.#failure !== undefined) return void near.destroy();
-    const plug = new Plug(near);
-    this.#plugs.push(plug);
+    const socket = new LocalSocket(near);
+    this.#sockets.push(socket);
     const main = connection === 0;
     const run = new SourceConnection({
-      plug,
+      socket,
       context: this.#context,
       encoding,
       count: (bytes) => {
@@ -256,7 +256,7 @@ export class SourceRelay implements Relay {
         return this.#wake();
       }
       case 'broken':
-        return this.#plugs[message.connection]?.break();
+        return this.#sockets[message.connection]?.break();
     }
   }
 
@@ -281,10 +281,10 @@ export class SourceRelay implements Relay {
   }
 
   async #back(connection: number, message: Uint8Array): Promise<void> {
-    const plug = this.#plugs[connection];
-    if (message[0] === BACK.end) return plug?.finish();
+    const socket = this.#sockets[connection];
+    if (message[0] === BACK.end) return socket?.finish();
     this.#returnBytes += message.length - 1;
-    await plug?.write(message.subarray(1));
+    await socket?.write(message.subarray(1));
   }
 
   async #tell(message: hello.ToTarget): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Item } from '../codec/item.ts';
 import { MESSAGE_BYTES } from '../../links/channels.ts';
-import { Plug } from '../../links/plug.ts';
+import { LocalSocket } from '../../links/local-socket.ts';
 import { Rebuild } from './rebuild.ts';
 
 export interface TargetConnectionParts {
@@ -25,7 +25,7 @@ const FIRST_BYTES = 320 * 1024;
 export class TargetConnection {
   readonly #parts: TargetConnectionParts;
   readonly #rebuild = new Rebuild();
-  readonly #plug = Promise.withResolvers<Plug | undefined>();
+  readonly #socket = Promise.withResolvers<LocalSocket | undefined>();
   /** The source's side has ended, or nothing more can be handed on. */
   readonly #over = Promise.withResolvers<void>();
   #run: Promise<void> | undefined;
@@ -45,7 +45,7 @@ export class TargetConnection {
   }
 
   get connected(): Promise<void> {
-    return this.#plug.promise.then(() => undefined);
+    return this.#socket.promise.then(() => undefined);
   }
 
   /** The source's hypervisor has connected: so does this side. */
@@ -66,15 +66,15 @@ export class TargetConnection {
 
   async pass(): Promise<void> {
     const bytes = this.#out.subarray(0, this.#outBytes);
-    const plug = await this.#plug.promise;
+    const socket = await this.#socket.promise;
     // What nobody takes any more counts as taken: the source must not wait for it.
     if (bytes.length > 0) {
-      if (plug !== undefined && !(await plug.write(bytes))) await this.#break(plug);
+      if (socket !== undefined && !(await socket.write(bytes))) await this.#break(socket);
       this.#parts.taken(bytes.length);
     }
     this.#outBytes = 0;
     if (this.#rebuild.ended) {
-      plug?.finish();
+      socket?.finish();
       this.#parts.ended();
       this.#over.resolve();
     }
@@ -82,22 +82,22 @@ export class TargetConnection {
 
   break(): void {
     this.#over.resolve();
-    this.#plug.resolve(undefined);
-    void this.#plug.promise.then((plug) => plug?.break());
+    this.#socket.resolve(undefined);
+    void this.#socket.promise.then((socket) => socket?.break());
   }
 
   async #connect(): Promise<void> {
     await this.#parts.after();
-    const plug = await Plug.connect(this.#parts.socket);
-    this.#plug.resolve(plug);
-    if ((await this.#plug.promise) !== plug) return plug.break();
-    while (plug.state === 'open' || plug.readable) {
-      const chunk = plug.read();
-      if (chunk === undefined) await plug.wait();
+    const socket = await LocalSocket.connect(this.#parts.socket);
+    this.#socket.resolve(socket);
+    if ((await this.#socket.promise) !== socket) return socket.break();
+    while (socket.state === 'open' || socket.readable) {
+      const chunk = socket.read();
+      if (chunk === undefined) await socket.wait();
       else await this.#sendBack(chunk);
     }
-    if (plug.state === 'ended') await this.#parts.backEnded();
-    else await this.#break(plug);
+    if (socket.state === 'ended') await this.#parts.backEnded();
+    else await this.#break(socket);
   }
 
   async #sendBack(chunk: Buffer): Promise<void> {
@@ -107,8 +107,8 @@ export class TargetConnection {
     }
   }
 
-  async #break(plug: Plug): Promise<void> {
-    plug.break();
+  async #break(socket: LocalSocket): Promise<void> {
+    socket.break();
     this.#over.resolve();
     if (this.#told) return;
     this.#told = true;

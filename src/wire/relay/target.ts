@@ -87,7 +87,7 @@ export class TargetRelay implements Relay {
         await this.#tellTaken();
       });
     } finally {
-      this.#letGo(new Error('the wire was closed'));
+      this.#release(new Error('the wire was closed'));
     }
   }
 
@@ -100,11 +100,11 @@ export class TargetRelay implements Relay {
         ? error
         : godwitError('GODWIT_WIRE_BROKEN', { peer, what: String(error) }, { cause: error });
     this.#failed.reject(this.#failure);
-    this.#letGo(this.#failure);
+    this.#release(this.#failure);
     this.#channels.session.abort(this.#failure);
   }
 
-  #letGo(reason: Error): void {
+  #release(reason: Error): void {
     this.#stop.abort(reason);
     clearTimeout(this.#tellLater);
     this.#urgent?.close();

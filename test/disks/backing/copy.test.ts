@@ -23,7 +23,7 @@ import type { Tunnel } from '../../../src/disks/copy/tunnel/open.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { discard, keep, madeNames } from '../../../src/disks/proof/made.ts';
 import { tempDir } from '../../rpc/parties.ts';
-import { boards, until } from '../copy/tunnel/boards.ts';
+import { muxes, until } from '../copy/tunnel/muxes.ts';
 import { tunnels } from '../copy/tunnel/tunnels.ts';
 
 const MIB = 2 ** 20;
@@ -89,7 +89,7 @@ async function world(t: TestContext, { source, target }: Ends, given: Given = {}
 
 /** The same without a network. */
 async function local(t: TestContext, given: Given = {}) {
-  const { source, target, near, far } = await boards(t);
+  const { source, target, near, far } = await muxes(t);
   const ends = {
     source: { beside: source, ended: near.ended },
     target: { beside: target },

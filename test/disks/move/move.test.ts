@@ -37,7 +37,7 @@ describe('the move of a disk', () => {
   });
 
   test('leaves the guest on its old image when the copying fails, and says why', async () => {
-    host.trouble = { kind: 'full', reason: 'No space left on device' };
+    host.failure = { kind: 'full', reason: 'No space left on device' };
     const ended = await host.agent(await host.plan());
     assert.ok(ended !== 'killed');
     assert.equal(ended.error?.code, 'GODWIT_DISK_FAILED');

@@ -35,7 +35,7 @@ export class PretendedHost {
   /** Resolves once the job was told to come there. */
   readonly completed = this.#completed.promise;
   /** The job fails with this. */
-  trouble: RelocationSight['trouble'];
+  failure: RelocationSight['failure'];
   readonly #text: Journalled = { text: '' };
   #on: 'old' | 'new' = 'old';
   #job: RelocationSight['job'] = 'none';
@@ -174,7 +174,7 @@ export class PretendedHost {
       ],
       begin: (_work, file) => step(() => this.#begin(file)),
       look: () => step(() => this.#look()),
-      hasten: () => step(() => {}),
+      setWriteBlocking: () => step(() => {}),
       complete: () =>
         step(() => {
           this.#job = 'ending';
@@ -213,7 +213,7 @@ export class PretendedHost {
       open: this.#open,
       copiedBytes: 1,
       totalBytes: 2,
-      ...(this.#job === 'failed' && this.trouble !== undefined ? { trouble: this.trouble } : {}),
+      ...(this.#job === 'failed' && this.failure !== undefined ? { failure: this.failure } : {}),
     };
     // It goes on by itself between two looks.
     if (this.#job === 'copying') this.#copied();
@@ -222,7 +222,7 @@ export class PretendedHost {
   }
 
   #copied(): void {
-    if (this.trouble !== undefined) {
+    if (this.failure !== undefined) {
       this.#job = 'failed';
       return;
     }

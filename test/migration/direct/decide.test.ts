@@ -31,7 +31,7 @@ describe('a mover that begins a step', () => {
   });
 
   test('lets a held switchover go, and has nothing to do where none is held', () => {
-    assert.equal(decide(stateOf('hybrid'), 'switchover'), 'let-go');
+    assert.equal(decide(stateOf('hybrid'), 'switchover'), 'continue-switchover');
     assert.equal(decide(stateOf('precopy'), 'switchover'), 'wait');
   });
 
@@ -65,7 +65,7 @@ describe('a mover that takes a step over', () => {
     fc.assert(
       fc.property(anyMode, anyVia, anyStream, (mode, via, stream) => {
         const action = decide(stateOf(mode, via), 'switchover', stream);
-        assert.equal(action === 'let-go', stream === 'pre-switchover');
+        assert.equal(action === 'continue-switchover', stream === 'pre-switchover');
       }),
     );
   });

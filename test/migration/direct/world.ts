@@ -135,7 +135,7 @@ export class World {
         this.#undo(effect.step);
         return {};
       case 'continue':
-        this.#letGo();
+        this.#continueSwitchover();
         return {};
       case 'stop':
         if (this.run === 'running') this.run = 'paused';
@@ -184,7 +184,7 @@ export class World {
       case 'switchover':
         if (this.state.via === 'postcopy' && this.stream === 'active') {
           this.says('device', 'stopped');
-        } else this.#letGo();
+        } else this.#continueSwitchover();
         return {};
       case 'commit': {
         if (this.run === 'running') throw new Error('commit was sent while the source runs');
@@ -239,7 +239,7 @@ export class World {
   }
 
   /** After pre-switchover the last state goes; before it there is nothing to let go. */
-  #letGo(): void {
+  #continueSwitchover(): void {
     if (this.stream !== 'pre-switchover') return;
     this.mirroring = false;
     this.says('device', 'device');

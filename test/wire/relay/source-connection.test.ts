@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
-import { Plug } from '../../../src/links/plug.ts';
+import { LocalSocket } from '../../../src/links/local-socket.ts';
 import { SourceConnection } from '../../../src/wire/relay/source-connection.ts';
 import { StreamContext } from '../../../src/wire/stream/context.ts';
 import { tempDir } from '../../rpc/parties.ts';
@@ -33,7 +33,7 @@ test('a page that comes in two parts is one item, though the relay stood still b
   let pages = 0;
   let pushes = 0;
   const connection = new SourceConnection({
-    plug: new Plug(near),
+    socket: new LocalSocket(near),
     context: new StreamContext(),
     encoding: {
       add: async (items) => {

@@ -3,11 +3,11 @@ import net from 'node:net';
 import { toGodwitError } from '../../../errors.ts';
 import type { LinkSession } from '../../../links/link-session.ts';
 import type { SessionServer } from '../../../links/server.ts';
-import { Plug } from '../../../links/plug.ts';
+import { LocalSocket } from '../../../links/local-socket.ts';
 import type { LinkMeasure } from '../../../links/session.ts';
-import { Listening } from '../../../links/way.ts';
+import { ListeningEnd } from '../../../links/endpoint.ts';
 import type { TargetTunnel, Tunnel, TunnelFigures } from './open.ts';
-import type { Beside, Switchboard } from './switchboard.ts';
+import type { Beside, Mux } from './mux.ts';
 import { windowFor } from './window.ts';
 
 /** How often the window follows the link. */
@@ -30,18 +30,18 @@ const NO_FIGURES: TunnelFigures = {
 export class TunnelEnd implements Tunnel {
   readonly ended: Promise<void>;
   readonly #session: LinkSession;
-  readonly #board: Switchboard;
+  readonly #mux: Mux;
   readonly #server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   readonly #window: NodeJS.Timeout;
   #looks: NodeJS.Timeout | undefined;
 
-  constructor(session: LinkSession, board: Switchboard) {
+  constructor(session: LinkSession, mux: Mux) {
     this.#session = session;
-    this.#board = board;
+    this.#mux = mux;
     this.ended = session.ended;
     this.#window = setInterval(() => session.setWindow(windowFor(session.measure)), WINDOW_MS);
-    if (session.over.aborted) this.#letGo();
-    else session.over.addEventListener('abort', () => this.#letGo(), { once: true });
+    if (session.over.aborted) this.#release();
+    else session.over.addEventListener('abort', () => this.#release(), { once: true });
   }
 
   get measure(): LinkMeasure {
@@ -49,11 +49,11 @@ export class TunnelEnd implements Tunnel {
   }
 
   get beside(): Beside {
-    return this.#board;
+    return this.#mux;
   }
 
   figures(): TunnelFigures {
-    const { sentBytes, receivedBytes } = this.#board;
+    const { sentBytes, receivedBytes } = this.#mux;
     const { counters } = this.#session;
     return {
       sentBytes,
@@ -72,14 +72,14 @@ export class TunnelEnd implements Tunnel {
     clearInterval(this.#looks);
     if (ms === undefined || this.#session.over.aborted) return;
     const everyMs = Math.min(MOST_LOOK_MS, Math.max(LEAST_LOOK_MS, ms / LOOKS));
-    this.#looks = setInterval(() => this.#board.breakSilent(performance.now(), ms), everyMs);
+    this.#looks = setInterval(() => this.#mux.breakSilent(performance.now(), ms), everyMs);
   }
 
   /** Makes the socket for this side's hypervisor; where that fails, the session is over. */
   async listen(socket: string): Promise<void> {
     this.#server.on('connection', (near) => {
-      const plug = new Plug(near);
-      if (!this.#board.open(plug)) plug.break();
+      const socket = new LocalSocket(near);
+      if (!this.#mux.open(socket)) socket.break();
     });
     try {
       // A mover that was killed has left its own.
@@ -94,14 +94,14 @@ export class TunnelEnd implements Tunnel {
       throw error;
     }
     // It ended meanwhile: nobody would close the socket any more.
-    if (this.#session.over.aborted) this.#letGo();
+    if (this.#session.over.aborted) this.#release();
   }
 
   async close(deadlineMs: number): Promise<void> {
     const untilMs = performance.now() + deadlineMs;
     this.#server.close();
     try {
-      await this.#board.idle(deadlineMs);
+      await this.#mux.idle(deadlineMs);
       await this.#session.close(Math.max(LEAST_CLOSE_MS, untilMs - performance.now()));
     } catch (error) {
       this.abort(toGodwitError(error));
@@ -112,7 +112,7 @@ export class TunnelEnd implements Tunnel {
     this.#session.abort(error);
   }
 
-  #letGo(): void {
+  #release(): void {
     clearInterval(this.#window);
     clearInterval(this.#looks);
     this.#server.close();
@@ -120,7 +120,10 @@ export class TunnelEnd implements Tunnel {
 }
 
 /** The destination's end, before and after the source has connected. */
-export class ListeningTunnel extends Listening<TunnelFigures, TunnelEnd> implements TargetTunnel {
+export class ListeningTunnel
+  extends ListeningEnd<TunnelFigures, TunnelEnd>
+  implements TargetTunnel
+{
   readonly beside: Beside;
   readonly #opened: Promise<TunnelEnd>;
 

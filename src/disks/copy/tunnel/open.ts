@@ -1,18 +1,23 @@
 import { openSession } from '../../../links/open.ts';
-import { Plug } from '../../../links/plug.ts';
-import { listenFor, sessionOptions } from '../../../links/way.ts';
-import type { SessionTerms, SourceWay, TargetWay, WayEnd } from '../../../links/way.ts';
+import { LocalSocket } from '../../../links/local-socket.ts';
+import { listenFor, sessionOptions } from '../../../links/endpoint.ts';
+import type {
+  SessionTerms,
+  SourceEndpoint,
+  TargetEndpoint,
+  SessionEnd,
+} from '../../../links/endpoint.ts';
 import { ListeningTunnel, TunnelEnd } from './end.ts';
-import { Switchboard } from './switchboard.ts';
-import type { Beside } from './switchboard.ts';
+import { Mux } from './mux.ts';
+import type { Beside } from './mux.ts';
 
 /**
  * What a mover needs to have disks copied: a unix socket at the source, to which its hypervisor connects, joined with one
  * at the destination, on which the other listens. The bytes go as they are, over one session that outlives its links.
  */
 
-export interface SourceTunnelOptions extends SessionTerms, SourceWay {}
-export interface TargetTunnelOptions extends SessionTerms, TargetWay {}
+export interface SourceTunnelOptions extends SessionTerms, SourceEndpoint {}
+export interface TargetTunnelOptions extends SessionTerms, TargetEndpoint {}
 
 export interface TunnelFigures {
   /** Bytes of this side's hypervisor for the other one's, and of that one's for this. */
@@ -26,7 +31,7 @@ export interface TunnelFigures {
 }
 
 /** One end of the tunnel, from its opening until it is over. */
-export interface Tunnel extends WayEnd<TunnelFigures> {
+export interface Tunnel extends SessionEnd<TunnelFigures> {
   /** Caps what this end sends, bytes/s; undefined: as much as the links and the host's budget let it. */
   limit(bytesPerS: number | undefined): void;
   /**
@@ -55,8 +60,8 @@ export async function openSourceTunnel(
   try {
     const terms = { ...sessionOptions(options), ...options, signal: opening.signal };
     const session = await openSession(terms);
-    const board = new Switchboard({ session, peer: options.peer });
-    const end = new TunnelEnd(session, board);
+    const mux = new Mux({ session, peer: options.peer });
+    const end = new TunnelEnd(session, mux);
     await end.listen(options.socket);
     return end;
   } finally {
@@ -68,8 +73,8 @@ export async function openSourceTunnel(
 export async function openTargetTunnel(options: TargetTunnelOptions): Promise<TargetTunnel> {
   const { peer, socket } = options;
   const { server, opened, stop } = await listenFor(options, (session) => {
-    const connect = (): Promise<Plug> => Plug.connect(socket);
-    return new TunnelEnd(session, new Switchboard({ session, peer, connect }));
+    const connect = (): Promise<LocalSocket> => LocalSocket.connect(socket);
+    return new TunnelEnd(session, new Mux({ session, peer, connect }));
   });
   return new ListeningTunnel(server, opened, stop);
 }

@@ -68,7 +68,7 @@ export class QemuDiskSource implements DiskSource {
       });
     for (const { node, name, move } of moves) {
       if (move !== 'refuse') continue;
-      throw this.#failed(node, judge(node, seen.jobs.get(name), false).trouble?.reason);
+      throw this.#failed(node, judge(node, seen.jobs.get(name), false).failure?.reason);
     }
     if (seen.nodes.has(WHOLE_MARK)) throw this.#failed(wanted[0] ?? '');
     const due = moves.filter(({ move }) => move !== 'leave');
@@ -107,7 +107,7 @@ export class QemuDiskSource implements DiskSource {
     }
   }
 
-  async hasten(wanted: readonly string[], signal: AbortSignal): Promise<boolean> {
+  async setWriteBlocking(wanted: readonly string[], signal: AbortSignal): Promise<boolean> {
     for (const id of wanted.map(copyName)) {
       const change = { id, type: 'mirror', 'copy-mode': 'write-blocking' };
       const answer = await this.#client.request('block-job-change', change, signal);
@@ -240,9 +240,9 @@ export class QemuDiskSource implements DiskSource {
   }
 
   #assertEndable(wanted: readonly string[], seen: Seen): void {
-    for (const { node, state, trouble } of this.#judge(wanted, seen)) {
+    for (const { node, state, failure } of this.#judge(wanted, seen)) {
       if (state === 'ready' || state === 'whole') continue;
-      throw this.#failed(node, trouble?.reason ?? `it is ${state} and not yet ready`);
+      throw this.#failed(node, failure?.reason ?? `it is ${state} and not yet ready`);
     }
   }
 
@@ -256,7 +256,7 @@ export class QemuDiskSource implements DiskSource {
     for (;;) {
       const seen = await this.#look(signal);
       const samples = this.#judge(wanted, seen);
-      const cut = samples.filter(({ trouble }) => trouble?.kind === 'target');
+      const cut = samples.filter(({ failure }) => failure?.kind === 'target');
       if (cut.length > 0 && systemClock.monotonicMs() - start < END_AGAIN_MS) {
         for (const device of cut.map(({ node }) => copyName(node))) {
           await this.#client.request('block-job-resume', { device }, signal);

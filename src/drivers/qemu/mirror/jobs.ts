@@ -48,7 +48,7 @@ export function judge(node: string, job: BlockJob | undefined, whole: boolean): 
     return {
       ...nothing,
       state: 'failed',
-      trouble: { kind: 'source', reason: 'nothing copies it' },
+      failure: { kind: 'source', reason: 'nothing copies it' },
     };
   }
   const figures = { node, copiedBytes: Math.min(job.offset, job.len), totalBytes: job.len };
@@ -56,10 +56,10 @@ export function judge(node: string, job: BlockJob | undefined, whole: boolean): 
     case 'concluded':
       // Only a job that was ready ends without an error: one that is broken off earlier says that it was cancelled.
       if (job.error === undefined) return { ...figures, state: 'whole' };
-      return { ...figures, state: 'failed', trouble: endOf(job.error) };
+      return { ...figures, state: 'failed', failure: endOf(job.error) };
     case 'aborting':
     case 'null':
-      return { ...figures, state: 'failed', trouble: endOf(job.error ?? 'it is being broken off') };
+      return { ...figures, state: 'failed', failure: endOf(job.error ?? 'it is being broken off') };
     case 'waiting':
     case 'pending':
       return { ...figures, state: 'ready' };
@@ -67,18 +67,18 @@ export function judge(node: string, job: BlockJob | undefined, whole: boolean): 
   }
   if (job['io-status'] === 'nospace') {
     const reason = 'the destination has no room for it';
-    return { ...figures, state: 'broken', trouble: { kind: 'full', reason } };
+    return { ...figures, state: 'broken', failure: { kind: 'full', reason } };
   }
   // What cannot be read here ends the job, so this is the other side's.
   if (job['io-status'] !== 'ok') {
     const reason = 'what was sent could not be written at the destination, or it cannot be reached';
-    return { ...figures, state: 'broken', trouble: { kind: 'target', reason } };
+    return { ...figures, state: 'broken', failure: { kind: 'target', reason } };
   }
   // `paused` says nothing: QEMU's own drains pause a job for moments, also the one at its end.
   return { ...figures, state: job.ready ? 'ready' : 'copying' };
 }
 
-function endOf(reason: string): NonNullable<DiskSample['trouble']> {
+function endOf(reason: string): NonNullable<DiskSample['failure']> {
   return { kind: /No space left/.test(reason) ? 'full' : 'source', reason };
 }
 
@@ -107,8 +107,8 @@ export function moveFor(job: BlockJob | undefined, connected: boolean): Move {
 /** Whether a job that was taken up goes on; `offset`: where it stood. */
 export function goesOn(job: BlockJob | undefined, offset: number): boolean {
   if (job === undefined) return true;
-  const { state, trouble } = judge('', job, false);
+  const { state, failure } = judge('', job, false);
   // Going on would change nothing: the sample tells.
-  if (state === 'failed' || state === 'whole' || trouble?.kind === 'full') return true;
+  if (state === 'failed' || state === 'whole' || failure?.kind === 'full') return true;
   return state !== 'broken' && (job.offset > offset || job.offset >= job.len);
 }

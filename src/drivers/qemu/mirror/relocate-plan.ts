@@ -139,7 +139,7 @@ export function sightOf(
     open: [spec.node, spec.file ?? spec.node].some((name) => nodes.has(name)),
     ...figures,
     totalBytes: job?.len ?? 0,
-    ...(job?.error === undefined ? {} : { trouble: troubleOf(job.error) }),
+    ...(job?.error === undefined ? {} : { failure: failureOf(job.error) }),
   };
 }
 
@@ -160,6 +160,6 @@ function wordOf(job: BlockJob | undefined): RelocationSight['job'] {
   }
 }
 
-function troubleOf(reason: string): NonNullable<RelocationSight['trouble']> {
+function failureOf(reason: string): NonNullable<RelocationSight['failure']> {
   return { kind: /No space left/.test(reason) ? 'full' : 'other', reason };
 }

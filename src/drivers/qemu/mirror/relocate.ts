@@ -96,7 +96,7 @@ export class QemuRelocator implements DiskRelocator {
     return this.#look(readWork(given), signal);
   }
 
-  async hasten(given: unknown, signal: AbortSignal): Promise<void> {
+  async setWriteBlocking(given: unknown, signal: AbortSignal): Promise<void> {
     const { node: id } = readWork(given).spec;
     const change = { id, type: 'mirror', 'copy-mode': 'write-blocking' };
     const answer = await this.#client.request('block-job-change', change, signal);

@@ -91,18 +91,18 @@ export async function build(
     const memoryAddress = await way.address(ledger.state, started.memoryAddress);
     await ledger.record({ type: 'prepared', handle: started.handle, memoryAddress });
   } catch (thrown) {
-    way.letGo('it could not be prepared');
+    way.abort('it could not be prepared');
     await ledger.record({ type: 'failed', error: toGodwitError(thrown).toJSON() });
     throw thrown;
   }
 }
 
 /** Breaks off what comes in from the source. */
-export function letGo({ way, disks, bases, firstFrame }: BuildParts, why: string): void {
+export function abortAll({ way, disks, bases, firstFrame }: BuildParts, why: string): void {
   firstFrame.close();
   void bases.stop(why);
-  way.letGo(why);
-  disks.letGo(why);
+  way.abort(why);
+  disks.abort(why);
 }
 
 /** The guest runs here: what only the migration needed goes. */
@@ -113,7 +113,7 @@ export async function settle(
   signal: AbortSignal,
 ): Promise<void> {
   await way.end(state);
-  disks.letGo('the migration is over');
+  disks.abort('the migration is over');
   await compare.end(session, state, signal);
   await session.settle(signal);
   await keepImages(config, state);
@@ -126,7 +126,7 @@ export async function takeDown(
   state: DestinationState,
   signal: AbortSignal,
 ): Promise<void> {
-  letGo(parts, 'its guest is taken down');
+  abortAll(parts, 'its guest is taken down');
   await parts.bases.stop('its guest is taken down');
   await session.destroy(signal);
   await removePorts(state, signal);

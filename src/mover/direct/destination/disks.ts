@@ -36,7 +36,7 @@ export class DestinationDisks {
     }
     const socket = socketOf(this.#parts, state);
     // First: a hypervisor whose client is silent hears nothing else.
-    this.letGo('the disks are copied over a new session');
+    this.abort('the disks are copied over a new session');
     await hypervisor.disks.serve(nodes, socket, signal);
     const session = randomBytes(16).toString('hex');
     optimiseWhatIsHot();
@@ -69,7 +69,7 @@ export class DestinationDisks {
     watched = false,
   ): Promise<void> {
     // All of it was taken and flushed before the source called a copy whole, and the guest stands still.
-    this.letGo('the copies are whole');
+    this.abort('the copies are whole');
     // At once: the guest stands still.
     const nodes = watched ? (state.preparation?.copies ?? []).map(({ node }) => node) : [];
     await Promise.all([
@@ -80,7 +80,7 @@ export class DestinationDisks {
   }
 
   /** Breaks off what there is. */
-  letGo(why: string): void {
+  abort(why: string): void {
     this.#tunnel?.abort(new Error(why));
     this.#tunnel = undefined;
   }

@@ -10,7 +10,7 @@ import { warmDestination } from '../warm.ts';
 import { actOnSilence, askOnReturn, followOrder, isForsaken } from './alone.ts';
 import type { Hands, Order } from './alone.ts';
 import { assess } from './assess.ts';
-import { announce, build, buildParts, letGo, settle, takeDown } from './build.ts';
+import { announce, build, buildParts, abortAll, settle, takeDown } from './build.ts';
 import type { BuildParts, DisksWork } from './build.ts';
 import { Ledger } from './ledger.ts';
 import { untilReady } from './ready.ts';
@@ -293,7 +293,7 @@ export class DestinationMover {
     this.#closed = true;
     clearInterval(this.#lease);
     clearTimeout(this.#linger);
-    letGo(this.#parts, 'the mover ends');
+    abortAll(this.#parts, 'the mover ends');
     await (await this.#session?.catch(() => undefined))?.close();
     await this.#parts.journal.close();
   }

@@ -53,7 +53,7 @@ export class DestinationWay {
     calledAt: string | undefined,
   ): Promise<Prepared> {
     const { config } = this.#parts;
-    this.letGo('post-copy is taken up anew');
+    this.abort('post-copy is taken up anew');
     const host = listenHostFor(config, calledAt);
     const { memoryAddress } = await hypervisor.listenAgain(signal, host, this.socketFor(state));
     return this.socketFor(state) === undefined
@@ -110,7 +110,7 @@ export class DestinationWay {
   }
 
   /** Breaks off what there is. */
-  letGo(why: string): void {
+  abort(why: string): void {
     this.#open?.wire.abort(new Error(why));
     this.#open = undefined;
   }

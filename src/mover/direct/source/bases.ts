@@ -66,7 +66,7 @@ export class SourceBases {
     this.#tunnel.abort(new Error('another mover works at the destination'));
   }
 
-  letGo(why: string): void {
+  abort(why: string): void {
     this.#tunnel?.abort(new Error(why));
     this.#tunnel = undefined;
   }

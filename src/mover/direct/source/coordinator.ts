@@ -26,7 +26,7 @@ import { LIFECYCLE } from './lifecycle.ts';
 import { Refusal } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { stopHere } from './stop-here.ts';
-import { letGo } from './step-actions.ts';
+import { continueSwitchover } from './step-actions.ts';
 import { nothing, within } from './within.ts';
 
 /** How long undoing one step may take, ms. */
@@ -169,7 +169,7 @@ export class Coordinator {
         void this.#undo(effect.step);
         return;
       case 'continue':
-        return void this.#command('switchover', letGo);
+        return void this.#command('switchover', continueSwitchover);
       case 'stop':
         return void stopHere(this.#mustHaveSteps(), this.#parts.log, this.#over.signal);
       case 'recover':

@@ -10,7 +10,7 @@ import { worthTelling } from '../../../migration/report/disks.ts';
 import type { DiskLink, DiskProgress } from '../../../protocol/disk.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import { busy, DiskConvergence, isNearlyWhole } from './disk-convergence.ts';
-import { disksSocket as socketOf, LetGoThere } from './disks-let-go.ts';
+import { disksSocket as socketOf, CloseThere } from './close-there.ts';
 import { ask } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { openTunnel } from './tunnel.ts';
@@ -38,11 +38,11 @@ export class SourceDisks {
   readonly #convergence = new DiskConvergence();
   /** They are being ended: from here on their way may go. */
   isFinishing = false;
-  readonly letGoThere: LetGoThere;
+  readonly closeThere: CloseThere;
 
   constructor(log: Log) {
     this.#log = log;
-    this.letGoThere = new LetGoThere(log);
+    this.closeThere = new CloseThere(log);
   }
 
   /** The way of the disks stands: a cut of the links is its own to mend for a while. */
@@ -88,14 +88,14 @@ export class SourceDisks {
     const tunnel = this.#tunnel;
     // The other end breaks it off: from here on that is no news.
     if (tunnel !== undefined) this.#account(parts, tunnel);
-    this.letGoThere.begin(parts, tunnel);
+    this.closeThere.begin(parts, tunnel);
   }
 
   /** The copies are given up: the guest and its disks are as if none had been made. */
   async drop(parts: SourceParts, signal: AbortSignal): Promise<void> {
     if (nodesOf(parts).length === 0) return;
     // First: a copy that waits for a silent host to take bytes does not hear that it is to end.
-    this.letGo(parts, 'the copying is undone');
+    this.abort(parts, 'the copying is undone');
     const session = await parts.guest.session(signal);
     await session.disks?.drop(signal);
     await rm(socketOf(parts), { force: true });
@@ -108,7 +108,7 @@ export class SourceDisks {
     this.#tunnel.abort(new Error('another mover works at the destination'));
   }
 
-  letGo(parts: SourceParts, why: string): void {
+  abort(parts: SourceParts, why: string): void {
     const tunnel = this.#tunnel;
     if (tunnel === undefined) return;
     this.#account(parts, tunnel);
@@ -144,7 +144,7 @@ export class SourceDisks {
     const source = await sourceOf(parts, signal);
     // A guest's write must not wait for a host that has gone silent.
     this.#tunnel?.mustAnswerWithin(patienceMs(bytesPerS));
-    const canSlow = await source.hasten(nodesOf(parts), signal);
+    const canSlow = await source.setWriteBlocking(nodesOf(parts), signal);
     this.#convergence.canSlow = canSlow;
     return canSlow;
   }
@@ -170,9 +170,9 @@ export class SourceDisks {
       const known = pace === undefined ? {} : { pace };
       parts.dispatch({ type: 'copied', disks: disks.map(progressOf), ...known });
     }
-    for (const { node, state, trouble } of disks) {
-      if (state === 'failed' || trouble?.kind === 'full' || trouble?.kind === 'source') {
-        throw failed(parts, node, trouble?.reason ?? 'its copy has ended');
+    for (const { node, state, failure } of disks) {
+      if (state === 'failed' || failure?.kind === 'full' || failure?.kind === 'source') {
+        throw failed(parts, node, failure?.reason ?? 'its copy has ended');
       }
     }
     const broken = disks.find(({ state }) => state === 'broken');
@@ -206,7 +206,7 @@ export class SourceDisks {
       isOver ||
       (this.#stuck.tries > MOST_TRIES && this.#tunnel?.measure.cutForMs === undefined)
     ) {
-      const reason = broken?.trouble?.reason ?? `no way to ${parts.request.toHost} stands`;
+      const reason = broken?.failure?.reason ?? `no way to ${parts.request.toHost} stands`;
       throw failed(parts, broken?.node ?? 'of the guest', reason);
     }
   }

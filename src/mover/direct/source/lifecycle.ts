@@ -17,7 +17,13 @@ import { assessStream, choosePathTo, streamFrom } from './choose-path.ts';
 import { compareDisks } from './compare.ts';
 import { drained } from './drain.ts';
 import { giveUpDisks } from './left-disks.ts';
-import { actionOf, firstFrame, launchOf, letGo, sessionIfThere } from './step-actions.ts';
+import {
+  actionOf,
+  firstFrame,
+  launchOf,
+  continueSwitchover,
+  sessionIfThere,
+} from './step-actions.ts';
 import { isMoverThere, regain } from './regain.ts';
 import { dropProofs, proveStorage } from './storage.ts';
 
@@ -154,7 +160,7 @@ export const LIFECYCLE: Lifecycle = {
     },
 
     undo: async (parts, signal) => {
-      parts.way.letGo(parts, 'the migration is undone');
+      parts.way.abort(parts, 'the migration is undone');
       const session = await parts.guest.session(signal);
       const { run } = await session.status(signal);
       if (run !== 'gone') await session.unconfigure(signal);
@@ -221,7 +227,7 @@ export const LIFECYCLE: Lifecycle = {
         assertDisksOpen(parts);
         await Promise.all([session.startPostcopy(signal), guardPostcopy(parts, signal)]);
       }
-      if (action === 'let-go') await letGo(parts, signal);
+      if (action === 'continue-switchover') await continueSwitchover(parts, signal);
       return {};
     },
 
@@ -233,7 +239,7 @@ export const LIFECYCLE: Lifecycle = {
     do: async (parts, signal) => {
       const body = { epoch: parts.state().plan.epoch };
       const commit = async (within: AbortSignal) => {
-        await parts.disks.letGoThere.ended(parts, within);
+        await parts.disks.closeThere.ended(parts, within);
         const options = { signal: within, deadlineMs: 30_000 };
         return ask(parts, within, (api) => api.commit({ body }, options));
       };

@@ -100,7 +100,7 @@ export function openSource(
         return await tellHook(parts, outcome, log);
       } finally {
         watch.stop();
-        letGo(parts, 'the mover ends');
+        abortAll(parts, 'the mover ends');
         coordinator.close();
         await close(parts);
         await journal.close();
@@ -126,10 +126,10 @@ async function close({ connections, vantage, guest, peer, request }: SourceParts
 }
 
 /** Breaks off what goes out to the destination. */
-function letGo(parts: SourceParts, why: string): void {
-  parts.way.letGo(parts, why);
-  parts.disks.letGo(parts, why);
-  parts.bases.letGo(why);
+function abortAll(parts: SourceParts, why: string): void {
+  parts.way.abort(parts, why);
+  parts.disks.abort(parts, why);
+  parts.bases.abort(why);
 }
 
 /**

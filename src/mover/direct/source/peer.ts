@@ -160,7 +160,7 @@ export class DestinationPeer {
     try {
       this.#told = await this.#ask(id, signal);
     } catch (thrown) {
-      // An agent that cannot start a mover now, whatever its trouble is, may be able to the next time.
+      // An agent that cannot start a mover now, whatever the reason, may be able to the next time.
       if (!isUnreachable(thrown) && !hasCode(thrown, 'GODWIT_INTERNAL')) throw thrown;
     }
   }

@@ -19,7 +19,7 @@ export async function firstFrame(parts: SourceParts, signal: AbortSignal): Promi
 }
 
 /** The guest stands still, at the switch: what is left of it goes, its disks first. */
-export async function letGo(parts: SourceParts, signal: AbortSignal): Promise<void> {
+export async function continueSwitchover(parts: SourceParts, signal: AbortSignal): Promise<void> {
   const session = await parts.guest.session(signal);
   await parts.disks.finish(parts, signal);
   await assertStopped(parts, signal);

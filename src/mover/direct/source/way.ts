@@ -62,7 +62,7 @@ export class SourceWay {
     const { memoryAddress, tlsHostname, wire } = facts;
     if (memoryAddress === undefined) throw missing('memoryAddress');
     if (wire === undefined) return { address: memoryAddress, tlsHostname };
-    this.letGo(parts, 'it is taken up anew');
+    this.abort(parts, 'it is taken up anew');
     if (this.#doors === undefined) throw missing('the wire');
     const { plan, known } = parts.state();
     const { settings } = plan;
@@ -126,7 +126,7 @@ export class SourceWay {
   }
 
   /** Breaks off what there is. */
-  letGo(parts: SourceParts, why: string): void {
+  abort(parts: SourceParts, why: string): void {
     const wire = this.#wire;
     if (wire === undefined) return;
     this.#told(parts, wire);

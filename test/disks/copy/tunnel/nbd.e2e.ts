@@ -11,7 +11,7 @@ import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { tempDir } from '../../../rpc/parties.ts';
-import { until } from './boards.ts';
+import { until } from './muxes.ts';
 import { tunnels } from './tunnels.ts';
 
 const MIB = 2 ** 20;
@@ -67,7 +67,7 @@ test('QEMU mirrors a disk through the tunnel while its links are cut', async (t)
     client.stdin!.write(`${JSON.stringify({ execute, arguments: args })}\n`);
   };
   const told = (word: string): Promise<void> =>
-    until(() => events.some((line) => line.includes(word) || line.includes('"error"')));
+    until(() => events.some((stream) => stream.includes(word) || stream.includes('"error"')));
   const cutting = setInterval(() => proxy.cut(), 150);
   t.after(() => clearInterval(cutting));
   say('qmp_capabilities');
@@ -81,7 +81,7 @@ test('QEMU mirrors a disk through the tunnel while its links are cut', async (t)
   say('quit');
   await once(client, 'exit');
   clearInterval(cutting);
-  assert.ok(!events.some((line) => line.includes('"error"')), events.join('\n'));
+  assert.ok(!events.some((stream) => stream.includes('"error"')), events.join('\n'));
   await source.close(10_000);
   assert.equal(await hashOf(to), await hashOf(from));
   assert.ok(source.figures().sentBytes > 7 * MIB && source.figures().cuts > 0);

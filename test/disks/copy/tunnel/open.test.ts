@@ -4,7 +4,7 @@ import { existsSync, statSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { openSourceTunnel } from '../../../../src/disks/copy/tunnel/open.ts';
 import { hasCode } from '../../../../src/errors.ts';
-import { connect, readAll, until } from './boards.ts';
+import { connect, readAll, until } from './muxes.ts';
 import { listening, tunnels } from './tunnels.ts';
 
 const MIB = 2 ** 20;
@@ -30,10 +30,10 @@ describe('a tunnel over TLS', () => {
 
   test('outlives the loss of its links, with nothing lost or doubled', async (t) => {
     const { source, proxy, pair } = await tunnels(t);
-    const lines = [await pair(), await pair(), await pair()];
-    const sent = lines.map(() => [randomBytes(4 * MIB), randomBytes(2 * MIB)] as const);
-    const came = lines.flatMap(([near, far]) => [readAll(far), readAll(near)]);
-    for (const [at, [near, far]] of lines.entries()) {
+    const streams = [await pair(), await pair(), await pair()];
+    const sent = streams.map(() => [randomBytes(4 * MIB), randomBytes(2 * MIB)] as const);
+    const came = streams.flatMap(([near, far]) => [readAll(far), readAll(near)]);
+    for (const [at, [near, far]] of streams.entries()) {
       near.end(sent[at]![0]);
       far.end(sent[at]![1]);
     }

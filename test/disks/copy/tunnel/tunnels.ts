@@ -11,7 +11,7 @@ import type {
 } from '../../../../src/disks/copy/tunnel/open.ts';
 import { authority, tempDir } from '../../../rpc/parties.ts';
 import { Proxy } from '../../../links/parties.ts';
-import { connect, Listener } from './boards.ts';
+import { connect, Listener } from './muxes.ts';
 
 export interface Tunnels {
   readonly source: Tunnel;

@@ -90,7 +90,7 @@ async function toTheSwitch(
   await pair.io(0, 'write -P 0x11 0 8M');
   await source.start(nodes, pair.joint.near, signal);
   await pair.ready();
-  await source.hasten(nodes, signal);
+  await source.setWriteBlocking(nodes, signal);
   // Slow enough that post-copy has something left.
   const slow = mode === 'postcopy' ? { maxBandwidth: place.slow } : {};
   await session.configure({ ...setup, ...slow }, signal);

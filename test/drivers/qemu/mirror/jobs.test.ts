@@ -61,18 +61,18 @@ describe('a copy of a disk, by what QEMU says of its job', () => {
 
   test('stands still where the other side cannot take it, and says so where that has no room', () => {
     const full = judge('vda', job({ status: 'paused', 'io-status': 'nospace' }), false);
-    assert.deepEqual([full.state, full.trouble?.kind], ['broken', 'full']);
+    assert.deepEqual([full.state, full.failure?.kind], ['broken', 'full']);
     const away = judge(
       'vda',
       job({ status: 'standby', ready: true, 'io-status': 'failed' }),
       false,
     );
-    assert.deepEqual([away.state, away.trouble?.kind], ['broken', 'target']);
+    assert.deepEqual([away.state, away.failure?.kind], ['broken', 'target']);
   });
 
   test('has failed where its job ended with an error, or there is none', () => {
     const unread = judge('vda', job({ status: 'concluded', error: 'Input/output error' }), false);
-    assert.deepEqual(unread.trouble, { kind: 'source', reason: 'Input/output error' });
+    assert.deepEqual(unread.failure, { kind: 'source', reason: 'Input/output error' });
     assert.equal(stateOf({ status: 'aborting' }), 'failed');
     assert.equal(judge('vda', undefined, false).state, 'failed');
   });
@@ -91,7 +91,7 @@ describe('a copy of a disk, by what QEMU says of its job', () => {
           each.status === 'concluded' && each.error === undefined,
         );
         assert.ok(sample.copiedBytes <= sample.totalBytes);
-        assert.ok((sample.state === 'broken' || sample.state === 'failed') === 'trouble' in sample);
+        assert.ok((sample.state === 'broken' || sample.state === 'failed') === 'failure' in sample);
       }),
     );
   });

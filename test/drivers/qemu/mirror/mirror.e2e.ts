@@ -90,7 +90,7 @@ for (const { file: program, version } of await qemuPrograms()) {
         await assert.rejects(source.finish(nodes, signal), (error) => {
           return hasCode(error, 'GODWIT_DISK_FAILED') && /still writes/.test(error.message);
         });
-        const able = await source.hasten(nodes, signal);
+        const able = await source.setWriteBlocking(nodes, signal);
         assert.equal(able, !version.startsWith('7.'));
         // The rest of a cluster and a hole, written once it goes to both at once.
         await pair.io(0, 'write -P 0x13 9M 4k');
@@ -125,7 +125,7 @@ for (const { file: program, version } of await qemuPrograms()) {
         await pair.until(() => joint.bytes > 16 * MIB);
         await joint.cut();
         const stands = await untilState(pair, 'broken');
-        assert.equal(stands.trouble?.kind, 'target');
+        assert.equal(stands.failure?.kind, 'target');
         assert.ok(stands.copiedBytes < 48 * MIB, 'it was in the middle');
         await pair.io(0, 'write -P 0x12 0 1M');
         await assert.rejects(pair.source.start(nodes, joint.near, signal), (error) => {
@@ -184,7 +184,7 @@ for (const { file: program, version } of await qemuPrograms()) {
         const { source, nodes, signal, joint } = pair;
         await source.start(nodes, joint.near, signal);
         await pair.ready();
-        const both = await source.hasten(nodes, signal);
+        const both = await source.setWriteBlocking(nodes, signal);
         joint.silence();
         const before = joint.bytes;
         const written = pair.io(0, 'write -P 0x14 1M 1M').then(() => performance.now());
@@ -215,9 +215,9 @@ for (const { file: program, version } of await qemuPrograms()) {
             await pair.io(0, 'write -P 0x11 0 32M');
             await source.start(nodes, joint.near, signal);
             const stands = await untilState(pair, 'broken');
-            assert.equal(stands.trouble?.kind, 'full');
+            assert.equal(stands.failure?.kind, 'full');
             await source.start(nodes, joint.near, signal);
-            assert.equal((await untilState(pair, 'broken')).trouble?.kind, 'full');
+            assert.equal((await untilState(pair, 'broken')).failure?.kind, 'full');
             await run('mount', ['-o', `remount,size=${64 * MIB}`, there]);
             await source.start(nodes, joint.near, signal);
             await pair.ready();
@@ -260,7 +260,7 @@ for (const { file: program, version } of await qemuPrograms()) {
         await joint.open();
         await source.start(nodes, joint.near, signal);
         await pair.ready();
-        await source.hasten(nodes, signal);
+        await source.setWriteBlocking(nodes, signal);
         await dropped();
         await source.start(nodes, joint.near, signal);
         await pair.ready();

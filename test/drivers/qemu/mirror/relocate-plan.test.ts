@@ -155,7 +155,7 @@ describe('what QEMU says of a disk that moves', () => {
     assert.equal(wordOf({ status: 'concluded' }), 'ended');
     const error = 'No space left on device';
     const failed = sightOf(work, 'top', job({ status: 'concluded', error }), none);
-    assert.deepEqual([failed.job, failed.trouble?.kind], ['failed', 'full']);
+    assert.deepEqual([failed.job, failed.failure?.kind], ['failed', 'full']);
   });
 
   test('tells whether the new image is open', () => {

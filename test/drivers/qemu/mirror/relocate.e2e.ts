@@ -163,7 +163,7 @@ for (const program of await qemuPrograms()) {
           await writeFile(file, '');
           await relocator.begin(disk.work, file, undefined, signal);
           await wait('ready');
-          await relocator.hasten(disk.work, signal);
+          await relocator.setWriteBlocking(disk.work, signal);
           await io('write -P 2 2M 1M');
         }
 

@@ -99,7 +99,7 @@ describe('the source’s end of the wire', () => {
     const { way, parts, events, facts } = await scene(t);
     await way.open(parts, facts, never);
     await way.end(parts);
-    way.letGo(parts, 'the mover ends');
+    way.abort(parts, 'the mover ends');
     await way.end(parts);
     assert.deepEqual(
       events.map((event) => event.type === 'wire' && event.figures.sessions),

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import net from 'node:net';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { Switchboard } from '../../../../src/disks/copy/tunnel/switchboard.ts';
-import { Plug } from '../../../../src/links/plug.ts';
+import { Mux } from '../../../../src/disks/copy/tunnel/mux.ts';
+import { LocalSocket } from '../../../../src/links/local-socket.ts';
 import { tempDir } from '../../../rpc/parties.ts';
 import { sessionPair } from '../../../wire/relay/memory-session.ts';
 import type { MemorySession, Way } from '../../../wire/relay/memory-session.ts';
@@ -52,8 +52,8 @@ export async function connect(t: TestContext, file: string): Promise<net.Socket>
 }
 
 export interface Boards {
-  readonly source: Switchboard;
-  readonly target: Switchboard;
+  readonly source: Mux;
+  readonly target: Mux;
   readonly near: MemorySession;
   readonly far: MemorySession;
   readonly listener: Listener;
@@ -64,23 +64,23 @@ export interface Boards {
 }
 
 /** Both switchboards in this process, over a session without a network, and sockets in the hypervisors' place. */
-export async function boards(t: TestContext, way?: Way): Promise<Boards> {
+export async function muxes(t: TestContext, way?: Way): Promise<Boards> {
   const directory = tempDir(t);
   const [near, far] = sessionPair(way);
   const listener = await Listener.at(t, path.join(directory, 'target.sock'));
   const entry = await Listener.at(t, path.join(directory, 'source.sock'));
-  const source = new Switchboard({ session: near, peer: 'b' });
-  const target = new Switchboard({
+  const source = new Mux({ session: near, peer: 'b' });
+  const target = new Mux({
     session: far,
     peer: 'a',
-    connect: () => Plug.connect(listener.file),
+    connect: () => LocalSocket.connect(listener.file),
   });
   t.after(() => near.abort(new Error('the test is over')));
   const dial = async () => {
     const socket = await connect(t, entry.file);
-    const plug = new Plug(await entry.next());
-    const open = source.open(plug);
-    if (!open) plug.break();
+    const local = new LocalSocket(await entry.next());
+    const open = source.open(local);
+    if (!open) local.break();
     return { socket, open };
   };
   const pair = async () => {

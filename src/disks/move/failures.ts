@@ -6,7 +6,7 @@ import type { DiskMovePlan } from '../../protocol/public/disk-move.ts';
 /** What is told of a disk's move that does not come to its end. */
 
 export type Sight = MoveSight & {
-  readonly trouble?: { readonly kind: 'full' | 'other'; readonly reason: string };
+  readonly failure?: { readonly kind: 'full' | 'other'; readonly reason: string };
 };
 
 /** Of a hypervisor that has ended. */
@@ -16,7 +16,7 @@ export const GONE: Sight = {
   job: 'none',
   open: false,
   nearly: false,
-  hastened: false,
+  isWriteBlocking: false,
 };
 
 export function failedMove({ request }: DiskMovePlan, reason: string): SerialError {
@@ -38,9 +38,9 @@ export function cancelledMove({ request, from: file }: DiskMovePlan): SerialErro
   return godwitError('GODWIT_DISK_MOVE_CANCELLED', { guest, device, file }).toJSON();
 }
 
-export function whyFailed({ trouble, job }: Sight): string {
-  if (trouble?.kind === 'full') return `there is no room for it (${trouble.reason})`;
-  if (trouble !== undefined) return trouble.reason;
+export function whyFailed({ failure, job }: Sight): string {
+  if (failure?.kind === 'full') return `there is no room for it (${failure.reason})`;
+  if (failure !== undefined) return failure.reason;
   if (job === 'none') return 'its copying was broken off by somebody else';
   return 'its copying has ended without a switch';
 }

@@ -11,7 +11,7 @@ interface Waiting {
  * Lets one message at a time into the session, in the order of their coming: where the session has no room, each
  * connection gets its turn, whatever another one has to send.
  */
-export class Gate {
+export class SendQueue {
   readonly #send: (channel: number, message: Uint8Array) => Promise<void>;
   readonly #waiting = new Fifo<Waiting>();
   #running = false;

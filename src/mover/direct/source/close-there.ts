@@ -17,7 +17,7 @@ export function disksSocket({ dir }: Pick<SourceParts, 'dir'>): string {
  * The copies are whole, and the destination closes what it offered for them. That takes its hypervisor a while, in
  * which the last of the guest's state moves: the guest stands still for both.
  */
-export class LetGoThere {
+export class CloseThere {
   readonly #log: Log;
   /** False where it did not come to its end. */
   #ended: Promise<boolean> | undefined;

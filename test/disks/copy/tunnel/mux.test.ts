@@ -5,11 +5,11 @@ import type net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { FIRST_LINE, LAST_LINE } from '../../../../src/disks/copy/tunnel/switchboard.ts';
+import { FIRST_STREAM, LAST_STREAM } from '../../../../src/disks/copy/tunnel/mux.ts';
 import { hasCode } from '../../../../src/errors.ts';
-import { boards, readAll, until } from './boards.ts';
+import { muxes, readAll, until } from './muxes.ts';
 
-const LINES = LAST_LINE - FIRST_LINE + 1;
+const LINES = LAST_STREAM - FIRST_STREAM + 1;
 const BOUND = 1024 * 1024;
 
 /** Writes without waiting for anybody; resolves to whether all of it was taken. */
@@ -21,20 +21,20 @@ function flood(socket: net.Socket, bytes: number): Promise<boolean> {
 
 describe('a connection through the tunnel', () => {
   test('carries bytes both ways, unchanged, and each half ends by itself', async (t) => {
-    const { pair, source, target } = await boards(t);
+    const { pair, source, target } = await muxes(t);
     const [near, far] = await pair();
     const [there, back] = [randomBytes(3_000_000), randomBytes(2_000_000)];
     near.end(there);
     assert.ok((await readAll(far)).equals(there));
     far.end(back);
     assert.ok((await readAll(near)).equals(back));
-    await until(() => source.lines === 0 && target.lines === 0);
+    await until(() => source.streams === 0 && target.streams === 0);
     assert.deepEqual([source.sentBytes, source.receivedBytes], [there.length, back.length]);
     assert.deepEqual([target.sentBytes, target.receivedBytes], [back.length, there.length]);
   });
 
   test('begins with the other hypervisor’s bytes where that speaks first', async (t) => {
-    const { pair } = await boards(t);
+    const { pair } = await muxes(t);
     const [near, far] = await pair();
     far.write('NBDMAGIC');
     const [greeting] = (await once(near, 'data')) as [Buffer];
@@ -42,7 +42,7 @@ describe('a connection through the tunnel', () => {
   });
 
   test('that breaks at the source is broken at the destination, and the other way round', async (t) => {
-    const { pair, source, target } = await boards(t);
+    const { pair, source, target } = await muxes(t);
     for (const broken of [0, 1] as const) {
       const ends = await pair();
       const whole = ends[1 - broken]!;
@@ -50,20 +50,20 @@ describe('a connection through the tunnel', () => {
       whole.resume();
       whole.on('end', () => whole.end());
       await once(whole, 'close');
-      await until(() => source.lines === 0 && target.lines === 0);
+      await until(() => source.streams === 0 && target.streams === 0);
     }
   });
 
   test('whose hypervisor at the destination is not there is closed at the source', async (t) => {
-    const { dial, listener, source, target } = await boards(t);
+    const { dial, listener, source, target } = await muxes(t);
     listener.close();
     const { socket } = await dial();
     assert.equal((await readAll(socket)).length, 0);
-    await until(() => source.lines === 0 && target.lines === 0);
+    await until(() => source.streams === 0 && target.streams === 0);
   });
 
   test('that nobody reads stops its writer and no other, and holds little', async (t) => {
-    const { pair, source, target } = await boards(t);
+    const { pair, source, target } = await muxes(t);
     const [stuck, deaf] = await pair();
     let isTaken = false;
     const flooding = flood(stuck, 64 * BOUND).then((taken) => (isTaken = taken));
@@ -76,16 +76,16 @@ describe('a connection through the tunnel', () => {
       far.end();
       await readAll(near);
     }
-    await until(() => source.lines === 1);
+    await until(() => source.streams === 1);
     assert.ok(target.heldBytes <= BOUND && source.sentBytes < 20 * BOUND, `${source.sentBytes}`);
     assert.equal(isTaken, false);
     deaf.destroy();
     await flooding;
-    await until(() => source.lines === 0 && target.lines === 0);
+    await until(() => source.streams === 0 && target.streams === 0);
   });
 
   test('that nobody reads goes on where it stopped once somebody does', async (t) => {
-    const { pair, target } = await boards(t);
+    const { pair, target } = await muxes(t);
     const [near, far] = await pair();
     const bytes = randomBytes(4 * BOUND);
     near.end(bytes);
@@ -94,7 +94,7 @@ describe('a connection through the tunnel', () => {
   });
 
   test('is one of as many as there are channels; one more is closed, and a channel serves again', async (t) => {
-    const { pair, dial, source } = await boards(t);
+    const { pair, dial, source } = await muxes(t);
     const open = [];
     for (let count = 0; count < LINES; count += 1) open.push(await pair());
     const more = await dial();
@@ -103,14 +103,14 @@ describe('a connection through the tunnel', () => {
     const [near, far] = open.at(-1)!;
     near.end();
     far.end();
-    await until(() => source.lines === LINES - 1);
+    await until(() => source.streams === LINES - 1);
     const [again, there] = await pair();
     again.end('again');
     assert.equal((await readAll(there)).toString(), 'again');
   });
 
   test('is broken on both sides when the session is over', async (t) => {
-    const { pair, near: session } = await boards(t);
+    const { pair, near: session } = await muxes(t);
     const ends = await pair();
     const both = ends.map((end) => readAll(end));
     session.abort(new Error('over'));
@@ -118,7 +118,7 @@ describe('a connection through the tunnel', () => {
   });
 
   test('that does not answer in time is broken, and the session and a quiet one stay', async (t) => {
-    const { pair, source, target, near: session } = await boards(t);
+    const { pair, source, target, near: session } = await muxes(t);
     const [silent, deaf] = await pair();
     const [quiet, other] = await pair();
     quiet.write('question');
@@ -130,7 +130,7 @@ describe('a connection through the tunnel', () => {
 
     const ended = readAll(silent);
     const startMs = performance.now();
-    while (source.lines === 2) {
+    while (source.streams === 2) {
       source.breakSilent(performance.now(), 50);
       await sleep(5);
     }
@@ -138,7 +138,7 @@ describe('a connection through the tunnel', () => {
 
     await ended;
 
-    await until(() => target.lines === 1);
+    await until(() => target.streams === 1);
 
     quiet.end('more');
     assert.equal((await readAll(other)).toString(), 'more');
@@ -148,7 +148,7 @@ describe('a connection through the tunnel', () => {
 
 test('whatever is written in whatever pieces arrives in order, on many connections, both ways', async (t) => {
   const piece = fc.record({
-    line: fc.nat(3),
+    stream: fc.nat(3),
     back: fc.boolean(),
     bytes: fc.oneof(fc.nat(100), fc.nat(200_000)),
     pause: fc.boolean(),
@@ -157,28 +157,28 @@ test('whatever is written in whatever pieces arrives in order, on many connectio
   await fc.assert(
     fc.asyncProperty(fc.array(piece, { maxLength: 40 }), delays, async (pieces, late) => {
       let turn = 0;
-      const { pair, source, target } = await boards(t, async () => {
+      const { pair, source, target } = await muxes(t, async () => {
         const turns = late[(turn += 1) % late.length] ?? 0;
         for (let count = 0; count < turns; count += 1)
           await new Promise((next) => setImmediate(next));
       });
-      const lines = await Promise.all(Array.from({ length: 4 }, pairInOrder(pair)));
-      const wrote = lines.map(() => [[], []] as [Buffer[], Buffer[]]);
-      const read = lines.flatMap(([near, far]) => [readAll(far), readAll(near)]);
-      for (const { line, back, bytes, pause } of pieces) {
+      const streams = await Promise.all(Array.from({ length: 4 }, pairInOrder(pair)));
+      const wrote = streams.map(() => [[], []] as [Buffer[], Buffer[]]);
+      const read = streams.flatMap(([near, far]) => [readAll(far), readAll(near)]);
+      for (const { stream, back, bytes, pause } of pieces) {
         const chunk = randomBytes(bytes);
-        wrote[line]![back ? 1 : 0].push(chunk);
-        lines[line]![back ? 1 : 0].write(chunk);
+        wrote[stream]![back ? 1 : 0].push(chunk);
+        streams[stream]![back ? 1 : 0].write(chunk);
         if (pause) await new Promise((next) => setImmediate(next));
       }
-      for (const [near, far] of lines) [near, far].forEach((end) => end.end());
+      for (const [near, far] of streams) [near, far].forEach((end) => end.end());
       const came = await Promise.all(read);
       const expected = wrote.flatMap(([there, back]) => [
         Buffer.concat(there),
         Buffer.concat(back),
       ]);
       for (const [at, bytes] of came.entries()) assert.ok(bytes.equals(expected[at]!), `way ${at}`);
-      await until(() => source.lines === 0 && target.lines === 0);
+      await until(() => source.streams === 0 && target.streams === 0);
       assert.equal(target.heldBytes, 0);
     }),
     { numRuns: 25 },
@@ -203,8 +203,8 @@ describe('a destination', () => {
     ['nothing at all', []],
   ] as const) {
     test(`ends the session at ${what}`, async (t) => {
-      const { near, far } = await boards(t);
-      await near.send(FIRST_LINE, Uint8Array.from(bytes));
+      const { near, far } = await muxes(t);
+      await near.send(FIRST_STREAM, Uint8Array.from(bytes));
       await assert.rejects(far.ended, (error) => hasCode(error, 'GODWIT_PROTOCOL_INVALID'));
     });
   }
@@ -217,18 +217,18 @@ describe('a destination', () => {
       fc.tuple(fc.nat(2), fc.nat(2)).map(([taken, room]) => [4, 0, 0, 0, taken, 0, 0, 0, room]),
       fc.uint8Array({ maxLength: 10 }).map((bytes) => [...bytes]),
     );
-    const channel = fc.constantFrom(FIRST_LINE, FIRST_LINE, FIRST_LINE + 1, LAST_LINE);
+    const channel = fc.constantFrom(FIRST_STREAM, FIRST_STREAM, FIRST_STREAM + 1, LAST_STREAM);
     const said = fc.array(fc.tuple(channel, message), { maxLength: 40 });
     await fc.assert(
       fc.asyncProperty(said, async (messages) => {
-        const { near, far, target } = await boards(t);
+        const { near, far, target } = await muxes(t);
         let error: unknown;
         far.ended.catch((thrown: unknown) => (error = thrown));
         // What the destination says is no answer to anything here.
         near.onMessage = () => Promise.resolve();
         for (const [at, bytes] of messages) {
           await near.send(at, Uint8Array.from(bytes)).catch(() => undefined);
-          assert.ok(target.heldBytes <= 2 * BOUND && target.lines <= LINES);
+          assert.ok(target.heldBytes <= 2 * BOUND && target.streams <= LINES);
         }
         await until(() => near.unacknowledgedBytes === 0 || error !== undefined);
         assert.ok(error === undefined || hasCode(error, 'GODWIT_PROTOCOL_INVALID'));

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 
 /** A hypervisor's socket, read when it is asked for and written with a limit of one piece. */
-export class Plug {
+export class LocalSocket {
   readonly #socket: net.Socket;
   #state: 'open' | 'ended' | 'broken' = 'open';
   #waiting: (() => void)[] = [];
@@ -17,10 +17,10 @@ export class Plug {
   }
 
   /** Connects to a hypervisor that listens. */
-  static async connect(path: string): Promise<Plug> {
+  static async connect(path: string): Promise<LocalSocket> {
     const socket = net.connect({ path, allowHalfOpen: true });
     await once(socket, 'connect');
-    return new Plug(socket);
+    return new LocalSocket(socket);
   }
 
   /** `ended`: the hypervisor sends no more; `broken`: the socket is of no more use. */

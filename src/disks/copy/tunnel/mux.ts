@@ -1,84 +1,87 @@
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
 import { Channels } from '../../../links/channels.ts';
-import type { Plug } from '../../../links/plug.ts';
+import type { LocalSocket } from '../../../links/local-socket.ts';
 import { laneOf } from '../../../links/session.ts';
 import type { Session } from '../../../links/session.ts';
-import { Gate } from './gate.ts';
-import { Line } from './line.ts';
+import { SendQueue } from './send-queue.ts';
+import { Stream } from './stream.ts';
 import { BadTunnelMessage, readMessage, writeMessage } from './messages.ts';
-import { Patience } from './patience.ts';
-import { RoomPool } from './room.ts';
+import { AnswerTimeout } from './answer-timeout.ts';
+import { CreditPool } from './flow-control.ts';
 
 /** Channels of a hypervisor's connections; what else the movers send in bulk has the one that is left. */
-export const FIRST_LINE = 32;
-export const LAST_LINE = 62;
+export const FIRST_STREAM = 32;
+export const LAST_STREAM = 62;
 
-/** Messages between the movers beside the hypervisors' connections, on channels that no line has. */
+/** Messages between the movers beside the hypervisors' connections, on channels that no stream has. */
 export interface Beside {
-  /** Resolves when the session has taken all of it. Bulk takes turns with the lines. */
+  /** Resolves when the session has taken all of it. Bulk takes turns with the streams. */
   send(channel: number, message: Uint8Array): Promise<void>;
   /** Takes a channel's messages, also those that came before; the next one comes when `take` resolves. Once a channel. */
   on(channel: number, take: (message: Uint8Array) => Promise<void>): void;
 }
 
-export interface SwitchboardParts {
+export interface MuxParts {
   readonly session: Session;
   readonly peer: string;
   /** Reaches this side's hypervisor for a connection that the other side has opened; absent where only this side opens. */
-  readonly connect?: () => Promise<Plug>;
+  readonly connect?: () => Promise<LocalSocket>;
 }
 
 /** A session's channels as connections of a hypervisor; the same at both ends but for who opens them. */
-export class Switchboard implements Beside {
-  readonly #parts: SwitchboardParts;
+export class Mux implements Beside {
+  readonly #parts: MuxParts;
   readonly #channels: Channels;
-  readonly #gate: Gate;
-  readonly #pool = new RoomPool();
-  readonly #lines = new Map<number, { readonly line: Line; readonly patience: Patience }>();
+  readonly #sending: SendQueue;
+  readonly #pool = new CreditPool();
+  readonly #streams = new Map<
+    number,
+    { readonly stream: Stream; readonly timeout: AnswerTimeout }
+  >();
   readonly #idle: (() => void)[] = [];
   #isOver = false;
   sentBytes = 0;
   receivedBytes = 0;
 
-  constructor(parts: SwitchboardParts) {
+  constructor(parts: MuxParts) {
     const { session } = parts;
     this.#parts = parts;
-    this.#gate = new Gate((channel, message) => session.send(channel, message));
+    this.#sending = new SendQueue((channel, message) => session.send(channel, message));
     const over = (): void => this.#end();
     session.ended.then(over, over);
     this.#channels = new Channels(session);
-    for (let channel = FIRST_LINE; channel <= LAST_LINE; channel += 1) {
+    for (let channel = FIRST_STREAM; channel <= LAST_STREAM; channel += 1) {
       this.#channels.on(channel, async (message) => this.#take(channel, message));
     }
   }
 
   /** Connections that have not ended at both ends. */
-  get lines(): number {
-    return this.#lines.size;
+  get streams(): number {
+    return this.#streams.size;
   }
 
   /** Bytes that came for this side's hypervisor, and that it has not taken. */
   get heldBytes(): number {
-    return [...this.#lines.values()].reduce((sum, { line }) => sum + line.heldBytes, 0);
+    return [...this.#streams.values()].reduce((sum, { stream }) => sum + stream.heldBytes, 0);
   }
 
   /** Carries a connection of this side's hypervisor; false where as many as there may be are open. */
-  open(plug: Plug): boolean {
+  open(socket: LocalSocket): boolean {
     const channel = this.#free();
     if (channel === undefined || this.#isOver) return false;
-    void this.#gate.send(channel, writeMessage({ kind: 'open' })).catch(() => undefined);
-    this.#start(channel, Promise.resolve(plug));
+    void this.#sending.send(channel, writeMessage({ kind: 'open' })).catch(() => undefined);
+    this.#start(channel, Promise.resolve(socket));
     return true;
   }
 
   /** Breaks the connections whose other host does not answer; how many. */
   breakSilent(nowMs: number, withinMs: number): number {
     let broken = 0;
-    for (const { line, patience } of this.#lines.values()) {
-      const { standing } = line;
-      if (standing === undefined || !patience.isOver(standing, nowMs, withinMs)) continue;
-      line.break();
+    for (const { stream, timeout } of this.#streams.values()) {
+      const { standing } = stream;
+      if (standing === undefined || !timeout.isOver(standing, nowMs, withinMs)) continue;
+      stream.break();
       broken += 1;
     }
     return broken;
@@ -87,12 +90,12 @@ export class Switchboard implements Beside {
   /** Resolves when no connection is left; rejects after the deadline, and once the session is over. */
   async idle(deadlineMs: number): Promise<void> {
     await withDeadline('the end of the disks’ connections', deadlineMs, undefined, async () => {
-      while (this.#lines.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+      while (this.#streams.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
     });
   }
 
   async send(channel: number, message: Uint8Array): Promise<void> {
-    if (laneOf(channel) === 2) await this.#gate.send(channel, message);
+    if (laneOf(channel) === 2) await this.#sending.send(channel, message);
     else await this.#parts.session.send(channel, message);
   }
 
@@ -104,8 +107,8 @@ export class Switchboard implements Beside {
   #take(channel: number, message: Uint8Array): void {
     const { connect, peer } = this.#parts;
     try {
-      const known = this.#lines.get(channel);
-      if (known !== undefined) return known.line.receive(message);
+      const known = this.#streams.get(channel);
+      if (known !== undefined) return known.stream.receive(message);
       const { kind } = readMessage(message);
       if (kind !== 'open' || connect === undefined)
         throw new BadTunnelMessage(`${kind} of no connection`);
@@ -117,39 +120,39 @@ export class Switchboard implements Beside {
     }
   }
 
-  #start(channel: number, plug: Promise<Plug>): void {
-    const line = new Line({
-      plug,
+  #start(channel: number, socket: Promise<LocalSocket>): void {
+    const stream = new Stream({
+      socket,
       pool: this.#pool,
-      send: (message) => this.#gate.send(channel, message),
+      send: (message) => this.#sending.send(channel, message),
       count: ({ sent, received }) => {
         this.sentBytes += sent;
         this.receivedBytes += received;
       },
       over: () => this.#remove(channel),
     });
-    this.#lines.set(channel, { line, patience: new Patience() });
-    void line.run();
+    this.#streams.set(channel, { stream, timeout: new AnswerTimeout() });
+    void stream.run();
   }
 
   #free(): number | undefined {
-    for (let channel = FIRST_LINE; channel <= LAST_LINE; channel += 1) {
-      if (!this.#lines.has(channel)) return channel;
+    for (let channel = FIRST_STREAM; channel <= LAST_STREAM; channel += 1) {
+      if (!this.#streams.has(channel)) return channel;
     }
     return undefined;
   }
 
   #remove(channel: number): void {
-    this.#lines.delete(channel);
-    if (this.#lines.size > 0) return;
+    this.#streams.delete(channel);
+    if (this.#streams.size > 0) return;
     for (const go of this.#idle.splice(0)) go();
   }
 
   /** The session is over: both hypervisors are to notice. */
   #end(): void {
     this.#isOver = true;
-    for (const [channel, { line }] of this.#lines) {
-      line.break();
+    for (const [channel, { stream }] of this.#streams) {
+      stream.break();
       this.#remove(channel);
     }
   }

@@ -6,7 +6,7 @@ const MOST_ROOM = 16 * 1024 * 1024;
 const POOL_BYTES = 48 * 1024 * 1024;
 
 /** What this end may have to hold beyond each connection's first room, shared out to those that take it quickly. */
-export class RoomPool {
+export class CreditPool {
   #leftBytes = POOL_BYTES;
 
   take(bytes: number): number {
@@ -21,15 +21,15 @@ export class RoomPool {
 }
 
 /** How much one connection's far end may send to this one. */
-export class Room {
-  readonly #pool: RoomPool;
+export class ReceiveCredit {
+  readonly #pool: CreditPool;
   #moreBytes = 0;
   /** The far end may still send these. */
   #openBytes = FIRST_ROOM;
   /** Of them, not with the hypervisor. */
   #heldBytes = 0;
 
-  constructor(pool: RoomPool) {
+  constructor(pool: CreditPool) {
     this.#pool = pool;
   }
 

@@ -1,16 +1,16 @@
 import { Fifo } from '../../../links/fifo.ts';
-import type { Plug } from '../../../links/plug.ts';
+import type { LocalSocket } from '../../../links/local-socket.ts';
 import { BadTunnelMessage, MOST_DATA, readMessage, writeMessage } from './messages.ts';
 import type { Message } from './messages.ts';
-import type { Standing } from './patience.ts';
-import { FIRST_ROOM, Room } from './room.ts';
-import type { RoomPool } from './room.ts';
+import type { Standing } from './answer-timeout.ts';
+import { FIRST_ROOM, ReceiveCredit } from './flow-control.ts';
+import type { CreditPool } from './flow-control.ts';
 
-export interface LineParts {
+export interface StreamParts {
   /** The hypervisor's end; rejects where it cannot be reached. */
-  readonly plug: Promise<Plug>;
-  readonly pool: RoomPool;
-  /** Messages of a line leave in the order of the calls. Rejects once the session is over. */
+  readonly socket: Promise<LocalSocket>;
+  readonly pool: CreditPool;
+  /** Messages of a stream leave in the order of the calls. Rejects once the session is over. */
   readonly send: (message: Uint8Array) => Promise<void>;
   readonly count: (bytes: { readonly sent: number; readonly received: number }) => void;
   /** Both ends have let go of it: the channel is free. */
@@ -24,11 +24,11 @@ const TELL_MS = 5;
 const MOST_PIECES = 8;
 
 /** One end of a connection through the tunnel; the same at the source and at the destination. */
-export class Line {
-  readonly #parts: LineParts;
-  readonly #room: Room;
+export class Stream {
+  readonly #parts: StreamParts;
+  readonly #room: ReceiveCredit;
   readonly #queue = new Fifo<Uint8Array>();
-  #plug: Plug | undefined;
+  #socket: LocalSocket | undefined;
   #waiting: (() => void)[] = [];
   /** What may still be sent. */
   #credit = FIRST_ROOM;
@@ -47,14 +47,14 @@ export class Line {
   #broken = false;
   #over = false;
 
-  constructor(parts: LineParts) {
+  constructor(parts: StreamParts) {
     this.#parts = parts;
-    this.#room = new Room(parts.pool);
+    this.#room = new ReceiveCredit(parts.pool);
   }
 
   /** How far what is sent is; undefined once nothing more is sent. */
   get standing(): Standing | undefined {
-    if (this.#closed || this.#plug?.state !== 'open') return undefined;
+    if (this.#closed || this.#socket?.state !== 'open') return undefined;
     return { sent: this.#sent, taken: this.#farTaken, asked: this.#asked };
   }
 
@@ -66,11 +66,11 @@ export class Line {
   /** Until this end has let go of it; never rejects. */
   async run(): Promise<void> {
     try {
-      const plug = await this.#parts.plug;
-      this.#plug = plug;
+      const socket = await this.#parts.socket;
+      this.#socket = socket;
       this.#look();
-      const writing = this.#write(plug);
-      await this.#read(plug);
+      const writing = this.#write(socket);
+      await this.#read(socket);
       await writing;
     } catch {
       // The hypervisor is not to be reached, or the session is over: either way this end lets go.
@@ -112,7 +112,7 @@ export class Line {
   break(): void {
     this.#broken = true;
     this.#queue.clear();
-    this.#plug?.break();
+    this.#socket?.break();
     this.#wake();
   }
 
@@ -138,20 +138,20 @@ export class Line {
   #look(): void {
     // What the far end has ended in good order is still handed on.
     if (this.#farClosed && (!this.#farEnded || this.#written)) this.break();
-    else if (this.#broken) this.#plug?.break();
+    else if (this.#broken) this.#socket?.break();
     this.#wake();
     if (!this.#closed || !this.#farClosed || this.#over) return;
     this.#over = true;
     this.#parts.over();
   }
 
-  async #read(plug: Plug): Promise<void> {
-    while (plug.state === 'open' && !this.#broken) {
-      const chunk = plug.read();
-      if (chunk === undefined) await plug.wait();
+  async #read(socket: LocalSocket): Promise<void> {
+    while (socket.state === 'open' && !this.#broken) {
+      const chunk = socket.read();
+      if (chunk === undefined) await socket.wait();
       else await this.#forward(chunk);
     }
-    if (plug.state === 'ended') await this.#send({ kind: 'end' });
+    if (socket.state === 'ended') await this.#send({ kind: 'end' });
     else this.break();
   }
 
@@ -170,17 +170,17 @@ export class Line {
     }
   }
 
-  async #write(plug: Plug): Promise<void> {
+  async #write(socket: LocalSocket): Promise<void> {
     while (!this.#broken) {
       const pieces = this.#next();
       if (pieces.length > 0) {
-        if (await plug.write(...pieces))
+        if (await socket.write(...pieces))
           this.#took(pieces.reduce((sum, { length }) => sum + length, 0));
         else this.break();
       } else if (this.#farEnded) break;
       else await this.#changed();
     }
-    if (!this.#broken) plug.finish();
+    if (!this.#broken) socket.finish();
     this.#written = true;
     this.#look();
   }

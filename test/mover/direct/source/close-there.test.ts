@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { Tunnel } from '../../../../src/disks/copy/tunnel/open.ts';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
-import { LetGoThere } from '../../../../src/mover/direct/source/disks-let-go.ts';
+import { CloseThere } from '../../../../src/mover/direct/source/close-there.ts';
 import type { SourceParts } from '../../../../src/mover/direct/source/parts.ts';
 
 const unreachable = godwitError('GODWIT_UNREACHABLE', {
@@ -37,7 +37,7 @@ describe('the destination’s end of copies', () => {
 
   test('is asked for once, and ends their way', async () => {
     const { parts, calls } = destination(['done']);
-    const there = new LetGoThere(silentLog);
+    const there = new CloseThere(silentLog);
     const aborted = Promise.withResolvers<unknown>();
     there.begin(parts, { abort: aborted.resolve } as unknown as Tunnel);
     await there.ended(parts, signal);
@@ -47,26 +47,26 @@ describe('the destination’s end of copies', () => {
 
   test('is asked for again before the guest runs there, where it failed or an earlier mover asked', async () => {
     const failed = destination([unreachable, 'done']);
-    const there = new LetGoThere(silentLog);
+    const there = new CloseThere(silentLog);
     there.begin(failed.parts, undefined);
     await there.ended(failed.parts, signal);
     assert.equal(failed.calls.length, 2);
     const { parts, calls } = destination(['done']);
-    await new LetGoThere(silentLog).ended(parts, signal);
+    await new CloseThere(silentLog).ended(parts, signal);
     assert.equal(calls.length, 1);
   });
 
   test('keeps the guest from running there for as long as it fails', async () => {
     const { parts } = destination([unreachable]);
-    const ended = new LetGoThere(silentLog).ended(parts, signal);
+    const ended = new CloseThere(silentLog).ended(parts, signal);
     await assert.rejects(ended, (error) => hasCode(error, 'GODWIT_UNREACHABLE'));
   });
 
   test('is no question where the guest runs there already, or nothing was copied', async () => {
     const { parts } = destination([refused]);
-    await new LetGoThere(silentLog).ended(parts, signal);
+    await new CloseThere(silentLog).ended(parts, signal);
     const none = destination([], []);
-    await new LetGoThere(silentLog).ended(none.parts, signal);
+    await new CloseThere(silentLog).ended(none.parts, signal);
     assert.equal(none.calls.length, 0);
   });
 });

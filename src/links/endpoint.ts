@@ -23,7 +23,7 @@ export interface SessionTerms {
 }
 
 /** The source's way to the destination. */
-export interface SourceWay {
+export interface SourceEndpoint {
   /** Path of the unix socket to make: the hypervisor connects to it. Its directory is there, and private. */
   readonly socket: string;
   /** Of the other mover's listener; connections are spread over them. */
@@ -40,7 +40,7 @@ export interface SourceWay {
 }
 
 /** Where the destination waits. */
-export interface TargetWay {
+export interface TargetEndpoint {
   /** The unix socket on which the hypervisor listens, or will by the time that the first byte comes. */
   readonly socket: string;
   /** Addresses of this host, the main one first: the same port on each. */
@@ -49,7 +49,7 @@ export interface TargetWay {
 }
 
 /** One end, from its opening until it is over. */
-export interface WayEnd<Figures> {
+export interface SessionEnd<Figures> {
   /** Resolves when it was closed; rejects with why it is over otherwise: then the hypervisor's sockets are broken. */
   readonly ended: Promise<void>;
   readonly measure: LinkMeasure;
@@ -76,7 +76,7 @@ export function sessionOptions(options: SessionTerms & { maxBytesPerS?: number }
 }
 
 /** The destination's end, before and after the source has connected. */
-export class Listening<Figures, End extends WayEnd<Figures>> implements WayEnd<Figures> {
+export class ListeningEnd<Figures, End extends SessionEnd<Figures>> implements SessionEnd<Figures> {
   /** host:port on which it waits for the source's mover. */
   readonly address: string;
   readonly ended: Promise<void>;
@@ -128,7 +128,7 @@ export class Listening<Figures, End extends WayEnd<Figures>> implements WayEnd<F
 
 /** Listens for one session of the other mover; `make` puts on it what it is for. */
 export async function listenFor<End>(
-  options: SessionTerms & TargetWay,
+  options: SessionTerms & TargetEndpoint,
   make: (session: LinkSession) => End,
 ): Promise<{ server: SessionServer; opened: Promise<End>; stop: AbortController }> {
   const { hosts, ports, credentials, log = silentLog } = options;

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { FIRST_ROOM, Room, RoomPool } from '../../../../src/disks/copy/tunnel/room.ts';
+import {
+  FIRST_ROOM,
+  ReceiveCredit,
+  CreditPool,
+} from '../../../../src/disks/copy/tunnel/flow-control.ts';
 
 const MOST_BYTES = 64 * 1024 * 1024;
 const MIB = 1024 * 1024;
 
 test('a connection whose hypervisor takes everything gets room for a long link', () => {
-  const room = new Room(new RoomPool());
+  const room = new ReceiveCredit(new CreditPool());
   let open = FIRST_ROOM;
   for (let round = 0; round < 40; round += 1) {
     const bytes = open;
@@ -18,7 +22,7 @@ test('a connection whose hypervisor takes everything gets room for a long link',
 });
 
 test('one whose hypervisor is behind keeps what it has', () => {
-  const room = new Room(new RoomPool());
+  const room = new ReceiveCredit(new CreditPool());
   assert.ok(room.came(FIRST_ROOM));
   assert.equal(room.taken(100), 100);
   assert.ok(room.came(100));
@@ -33,8 +37,11 @@ test('all connections together never hold more than is agreed, and what has ende
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
-      const pool = new RoomPool();
-      const rooms = Array.from({ length: 31 }, () => ({ room: new Room(pool), open: FIRST_ROOM }));
+      const pool = new CreditPool();
+      const rooms = Array.from({ length: 31 }, () => ({
+        room: new ReceiveCredit(pool),
+        open: FIRST_ROOM,
+      }));
       for (const { at, comes, takes } of steps) {
         const each = rooms[at]!;
         const bytes = Math.min(comes, each.open);

@@ -1,28 +1,28 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Patience } from '../../../../src/disks/copy/tunnel/patience.ts';
+import { AnswerTimeout } from '../../../../src/disks/copy/tunnel/answer-timeout.ts';
 
 test('bytes that are not taken for longer than the limit are too much, and those that are taken in time are not', () => {
-  const patience = new Patience();
-  assert.equal(patience.isOver({ sent: 10, taken: 0, asked: true }, 0, 100), false);
-  assert.equal(patience.isOver({ sent: 20, taken: 0, asked: true }, 60, 100), false);
+  const timeout = new AnswerTimeout();
+  assert.equal(timeout.isOver({ sent: 10, taken: 0, asked: true }, 0, 100), false);
+  assert.equal(timeout.isOver({ sent: 20, taken: 0, asked: true }, 60, 100), false);
   // The first ten are taken; those of 60 ms are not.
-  assert.equal(patience.isOver({ sent: 20, taken: 10, asked: true }, 120, 100), false);
-  assert.equal(patience.isOver({ sent: 20, taken: 10, asked: true }, 161, 100), true);
+  assert.equal(timeout.isOver({ sent: 20, taken: 10, asked: true }, 120, 100), false);
+  assert.equal(timeout.isOver({ sent: 20, taken: 10, asked: true }, 161, 100), true);
 });
 
 test('an answer that is missing after all was taken is too much as well', () => {
-  const patience = new Patience();
-  assert.equal(patience.isOver({ sent: 10, taken: 10, asked: true }, 0, 100), false);
-  assert.equal(patience.isOver({ sent: 10, taken: 10, asked: true }, 100, 100), false);
-  assert.equal(patience.isOver({ sent: 10, taken: 10, asked: true }, 101, 100), true);
+  const timeout = new AnswerTimeout();
+  assert.equal(timeout.isOver({ sent: 10, taken: 10, asked: true }, 0, 100), false);
+  assert.equal(timeout.isOver({ sent: 10, taken: 10, asked: true }, 100, 100), false);
+  assert.equal(timeout.isOver({ sent: 10, taken: 10, asked: true }, 101, 100), true);
 });
 
 test('a connection on which nothing is asked may be silent for ever', () => {
-  const patience = new Patience();
+  const timeout = new AnswerTimeout();
   for (const nowMs of [0, 1e3, 1e6, 1e9]) {
-    assert.equal(patience.isOver({ sent: 10, taken: 10, asked: false }, nowMs, 100), false);
+    assert.equal(timeout.isOver({ sent: 10, taken: 10, asked: false }, nowMs, 100), false);
   }
 });
 
@@ -34,7 +34,7 @@ test('it is over exactly when bytes have waited for longer than the limit, withi
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const patience = new Patience();
+      const timeout = new AnswerTimeout();
       const sentAtMs: number[] = [];
       let [nowMs, taken] = [0, 0];
       for (const { ms, sends, takes } of steps) {
@@ -43,7 +43,7 @@ test('it is over exactly when bytes have waited for longer than the limit, withi
         for (let count = 0; count < sends; count += 1) sentAtMs.push(fromMs);
         taken = Math.min(sentAtMs.length, taken + takes);
         const standing = { sent: sentAtMs.length, taken, asked: false };
-        const over = patience.isOver(standing, nowMs, 30);
+        const over = timeout.isOver(standing, nowMs, 30);
         const oldest = sentAtMs[taken];
         const waited = oldest === undefined ? 0 : nowMs - oldest;
         if (over) assert.ok(waited > 30, `${waited} ms`);
