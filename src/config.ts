@@ -4,7 +4,7 @@ import { godwitError } from './errors.ts';
 import { address, guestName, hostName, splitAddress } from './protocol/names.ts';
 import { ipAddress } from './protocol/network.ts';
 import { nfsUrl, numericId } from './protocol/nfs-url.ts';
-import { MOST_ADDRESSES, MOST_VANTAGES, probing } from './protocol/peer/vantage.ts';
+import { MOST_ADDRESSES, MOST_PROBES, probing } from './protocol/peer/probe.ts';
 import { sharing } from './protocol/wire.ts';
 
 const MIB = 1024 * 1024;
@@ -108,14 +108,14 @@ export const agentConfig = z.strictObject({
       /** Whether what this host tracks of a guest's connections (conntrack) goes along when the guest leaves. */
       connections: z.enum(['hand-over', 'leave']).default('hand-over'),
       /** Whether a guest's segment is asked for its addresses, from this host, before the guest comes. */
-      probe: z.boolean().default(true),
-      /** How guests are watched from other hosts while this one moves them; false: not, and not for others from here. */
-      vantage: z
+      segmentCheck: z.boolean().default(true),
+      /** How other hosts probe guests while this one moves them; off: not, and not for others from here. */
+      probe: z
         .union([
-          z.literal(false),
+          z.literal('off'),
           probing.extend({
             /** From where; default: the peers that have no part in the migration. */
-            hosts: z.array(hostName).max(MOST_VANTAGES).optional(),
+            hosts: z.array(hostName).max(MOST_PROBES).optional(),
             /** Guest -> its addresses, where no host knows them. */
             addresses: z.record(guestName, z.array(ipAddress).max(MOST_ADDRESSES)).default({}),
           }),
@@ -199,6 +199,32 @@ export function configFileOf(config: AgentConfig): string | undefined {
   return files.get(config);
 }
 
+const oldNetwork = z.looseObject({
+  network: z.looseObject({ probe: z.unknown().optional(), vantage: z.unknown().optional() }),
+});
+
+/**
+ * A file of an earlier version: `network.probe` was true or false and is `segmentCheck` now, `network.vantage` is `probe`.
+ * A name that stands there under both its names is left, and refused as unknown.
+ */
+function withNewNames(json: unknown): unknown {
+  const old = oldNetwork.safeParse(json);
+  if (!old.success) return json;
+  const { probe, vantage, ...network } = old.data.network;
+  const isOldProbe = typeof probe === 'boolean' && network['segmentCheck'] === undefined;
+  const isOldVantage = vantage !== undefined && (probe === undefined || isOldProbe);
+  const renamed = {
+    ...network,
+    ...(isOldProbe ? { segmentCheck: probe } : probe === undefined ? {} : { probe }),
+    ...(isOldVantage
+      ? { probe: vantage === false ? 'off' : vantage }
+      : vantage === undefined
+        ? {}
+        : { vantage }),
+  };
+  return { ...old.data, network: renamed };
+}
+
 export function parseAgentConfig(file: string, text: string): AgentConfig {
   let json: unknown;
   try {
@@ -206,7 +232,7 @@ export function parseAgentConfig(file: string, text: string): AgentConfig {
   } catch (cause) {
     throw godwitError('GODWIT_CONFIG', { file, what: 'is not JSON' }, { cause });
   }
-  const parsed = agentConfig.safeParse(json);
+  const parsed = agentConfig.safeParse(withNewNames(json));
   if (!parsed.success) {
     throw godwitError('GODWIT_CONFIG', { file, what: z.prettifyError(parsed.error) });
   }

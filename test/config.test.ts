@@ -60,6 +60,19 @@ describe('an agent’s configuration', () => {
     assert.equal(config.limits.migrationsOut, 8);
   });
 
+  test('of an earlier version is read by its old names', () => {
+    const network = (old: object) =>
+      parseAgentConfig('agent.json', JSON.stringify({ ...least, network: old })).network;
+    assert.equal(network({ probe: false }).segmentCheck, false);
+    assert.notEqual(network({ probe: false }).probe, 'off');
+    assert.equal(network({ probe: true, vantage: false }).probe, 'off');
+    const { segmentCheck, probe } = network({ vantage: { hosts: ['c'] } });
+    assert.ok(segmentCheck && probe !== 'off');
+    assert.deepEqual(probe.hosts, ['c']);
+    assert.match(refusalOf({ network: { vantage: false, probe: {} } }), /vantage/);
+    assert.match(refusalOf({ network: { segmentCheck: true, probe: false } }), /probe/);
+  });
+
   test('with a setting that nobody knows is refused by its name', () => {
     assert.match(refusalOf({ sateDir: '/x' }), /sateDir/);
     assert.match(refusalOf({ limits: { migrationIn: 1 } }), /migrationIn/);

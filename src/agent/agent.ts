@@ -31,7 +31,7 @@ import { Fleet, pkiDirOf } from '../host/fleet.ts';
 import { fenceOf } from '../host/fencing.ts';
 import { MigrationStore } from './store.ts';
 import { Supervisor } from './supervision.ts';
-import { Vantage } from './vantage.ts';
+import { GuestProbes } from './probes.ts';
 
 const GRACE_MS = 2000;
 const PRUNE_MS = 3_600_000;
@@ -71,7 +71,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const spread = new Spread({ ...common, fleet });
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
   const incoming = new Incoming({ ...common, movers });
-  const vantage = new Vantage(config, clock, {
+  const probes = new GuestProbes(config, clock, {
     admittedGuest: async (to, id) =>
       to === config.name ? incoming.guest(id) : peers.admittedGuest(to, id),
     addresses: () => peers.addresses(),
@@ -85,7 +85,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config) }),
     leftovers: new Leftovers({ ...common, movers, drivers }),
     cache,
-    vantage,
+    probes,
     diskMoves,
     spread,
   });
@@ -99,7 +99,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     },
   );
   supervisor.start();
-  void vantage.sweep();
+  void probes.sweep();
   diskMoves.start();
   spread.start();
   const guestsDir = path.join(config.stateDir, 'guests');
@@ -118,7 +118,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       supervisor.stop();
       spread.close();
       clearInterval(pruning);
-      vantage.close();
+      probes.close();
       await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS), diskMoves.close()]);
       peers.close();
     },

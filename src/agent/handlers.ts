@@ -25,7 +25,7 @@ import type { Resolve } from './resolve.ts';
 import { sightingOf } from './sightings.ts';
 import type { Sides } from './sides.ts';
 import type { MigrationStore } from './store.ts';
-import type { Vantage } from './vantage.ts';
+import type { GuestProbes } from './probes.ts';
 
 export interface AgentParts {
   readonly config: AgentConfig;
@@ -42,7 +42,7 @@ export interface AgentParts {
   readonly resolve: Resolve;
   readonly leftovers: Leftovers;
   readonly cache: HostCache;
-  readonly vantage: Vantage;
+  readonly probes: GuestProbes;
   readonly diskMoves: DiskMoves;
   readonly spread: Spread;
 }
@@ -50,7 +50,7 @@ export interface AgentParts {
 /** The agent's API: each route, given over to the part that answers it. */
 export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract> {
   const { config, log, store, guests, peers, outgoing, incoming, follow } = parts;
-  const { leftovers, vantage } = parts;
+  const { leftovers, probes } = parts;
   return {
     hello: () => ({
       name: config.name,
@@ -99,9 +99,9 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       return answer;
     },
     ...cacheHandlers(parts),
-    watch: ({ body, caller }) => vantage.watch(body, caller),
+    watch: ({ body, caller }) => probes.watch(body, caller),
     admittedGuest: ({ params }) => incoming.guest(params.id),
-    endWatch: ({ params, body, caller }) => vantage.end(params.id, body, caller),
+    endWatch: ({ params, body, caller }) => probes.end(params.id, body, caller),
     ...diskMoveHandlers(parts),
     ...fleetHandlers(parts),
   };

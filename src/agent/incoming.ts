@@ -4,7 +4,7 @@ import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { Admission, Admitted } from '../protocol/peer/migration.ts';
 import type { MoverRequest } from '../protocol/mover/request.ts';
-import type { AdmittedGuest } from '../protocol/peer/vantage.ts';
+import type { AdmittedGuest } from '../protocol/peer/probe.ts';
 import { readJournals } from '../host/journal.ts';
 import { replayDestination } from '../migration/direct/journal.ts';
 import { offerOf } from '../host/wire.ts';

@@ -20,7 +20,7 @@ export async function runAgent(configFile: string): Promise<void> {
     log,
   });
   compileMover();
-  if (config.network.vantage !== false) compileWatcher();
+  if (config.network.probe !== 'off') compileWatcher();
   const signal = await told();
   log.info({ signal }, 'the agent ends; movers go on');
   await agent.close();

@@ -3,7 +3,7 @@ import type { Fleet } from '../host/fleet.ts';
 import { agentContract } from '../protocol/contract.ts';
 import type { SignedList } from '../protocol/peer/fleet.ts';
 import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
-import type { AdmittedGuest } from '../protocol/peer/vantage.ts';
+import type { AdmittedGuest } from '../protocol/peer/probe.ts';
 import type {
   ResolveAnswer,
   RunAt,

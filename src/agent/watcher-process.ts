@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { withDeadline } from '../deadline.ts';
 import { toGodwitError } from '../errors.ts';
-import { watchResult } from '../protocol/peer/vantage.ts';
-import type { WatcherLine, WatchEnd, WatchResult } from '../protocol/peer/vantage.ts';
+import { watchResult } from '../protocol/peer/probe.ts';
+import type { WatcherLine, WatchEnd, WatchResult } from '../protocol/peer/probe.ts';
 import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../small-process.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/watcher.ts', import.meta.url));

@@ -1,14 +1,14 @@
 import { enableCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
-import type { WatchResult } from '../protocol/peer/vantage.ts';
+import type { WatchResult } from '../protocol/peer/probe.ts';
 
 /**
  * Watches one guest from this host for the agent that started it: lines of `watcherLine` come in; out go one line of
  * JSON once it is at work, and one for `end`. It ends with its input, and by itself when its lease is over.
  */
 enableCompileCache();
-const { GuestWatch } = await import('../network/vantage/watch.ts');
-const { watcherLine } = await import('../protocol/peer/vantage.ts');
+const { GuestWatch } = await import('../network/probe/watch.ts');
+const { watcherLine } = await import('../protocol/peer/probe.ts');
 
 /** Cleaning up may start a program. */
 const CLOSE_MS = 6000;

@@ -8,7 +8,7 @@ import { readdirSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { watcherProcess } from '../../src/agent/watcher-process.ts';
 import { systemClock } from '../../src/clock.ts';
-import { probing } from '../../src/protocol/peer/vantage.ts';
+import { probing } from '../../src/protocol/peer/probe.ts';
 import type { NicNetwork } from '../../src/protocol/network.ts';
 
 const MAC = '52:54:00:00:00:21';

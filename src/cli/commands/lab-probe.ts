@@ -1,8 +1,8 @@
-import { watchFrom } from '../../lab/probe/vantage.ts';
+import { watchFrom } from '../../lab/probe/from-host.ts';
 import { openLab } from '../../lab/up.ts';
 import { ERRORS } from '../../errors.ts';
 import { printJson } from '../context.ts';
-import { vantageWords } from '../render/vantage.ts';
+import { probeWords } from '../render/probes.ts';
 import type { Run } from '../verb.ts';
 import type { labProbeSpec } from './lab.ts';
 import { interruptible, labName } from './lab-network.ts';
@@ -17,6 +17,6 @@ export const run: Run<typeof labProbeSpec> = async (input, context) => {
     watchFrom(lab, guest, { from, kind, port, forMs, signal }),
   );
   if (input.json) printJson(context, seen);
-  else context.out.write(`${guest} from ${seen.host}: ${vantageWords(seen)}\n`);
+  else context.out.write(`${guest} from ${seen.host}: ${probeWords(seen)}\n`);
   return seen.kind === undefined ? ERRORS.GODWIT_STEP_FAILED.exit : 0;
 };

@@ -5,7 +5,7 @@ import { html, Markup } from './html.ts';
 import { phasesChart, roundsChart } from './report-charts.ts';
 import { askedFor } from './report-text.ts';
 import { measures } from './summary.ts';
-import { vantagePairs } from './vantage.ts';
+import { probePairs } from './probes.ts';
 import { wirePairs } from './wire.ts';
 
 /** A report as one page that needs nothing else: no script, no font, no picture from elsewhere. */
@@ -47,7 +47,7 @@ export function reportHtml(report: Report): string {
           <h2>Rounds</h2>
           ${roundsChart(report)}${roundsTable(report)}
         </section>
-        ${figures('Seen from other hosts', vantagePairs(report))}
+        ${figures('Seen from other hosts', probePairs(report))}
         ${figures('Disks', diskPairs(report))} ${figures('Wire', wirePairs(report))}
         <section>
           <h2>Decisions</h2>

@@ -6,7 +6,7 @@ import type { Painter } from './style.ts';
 import { summaryText } from './summary.ts';
 import { renderPairs, renderTable } from './table.ts';
 import type { Look } from './table.ts';
-import { vantagePairs } from './vantage.ts';
+import { probePairs } from './probes.ts';
 import { wirePairs } from './wire.ts';
 
 const ROUNDS_SHOWN = 24;
@@ -24,7 +24,7 @@ export function reportText(report: Report, look: Look): string {
         paint,
       ),
     ],
-    ['Seen from other hosts', renderPairs(vantagePairs(report), paint)],
+    ['Seen from other hosts', renderPairs(probePairs(report), paint)],
     ['Disks', renderPairs(diskPairs(report), paint)],
     ['Rounds', roundsText(report, look)],
     ['Wire', renderPairs(wirePairs(report), paint)],

@@ -4,7 +4,7 @@ import { checkPairs } from './disks.ts';
 import { printable, printableCell } from './style.ts';
 import type { Painter } from './style.ts';
 import { renderPairs } from './table.ts';
-import { seenGap } from './vantage.ts';
+import { seenGap } from './probes.ts';
 import { overTheWire } from './wire.ts';
 
 /** Where the guest runs, in words. */

@@ -4,10 +4,10 @@ import type { FileHandle } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { discard, name } from '../proof/made.ts';
 import type { Made } from '../proof/made.ts';
-import { BadBaseMessage } from './messages.ts';
+import { BadBackingMessage } from './messages.ts';
 
-/** A base image as the destination is to have it. */
-export interface BaseTarget {
+/** A backing file as the destination is to have it. */
+export interface BackingTarget {
   readonly node: string;
   readonly bytes: number;
   readonly sha256: string;
@@ -21,20 +21,20 @@ export class NotTheSame extends Error {
 
 const ZEROES = Buffer.alloc(256 * 1024);
 
-/** A base image that is being written; its file gets its name only once all of it has the right hash. */
+/** A backing file that is being written; its file gets its name only once all of it has the right hash. */
 export class BaseFile {
-  readonly target: BaseTarget;
+  readonly target: BackingTarget;
   readonly #handle: FileHandle;
   readonly #hash = createHash('sha256');
   #at = 0;
 
-  private constructor(target: BaseTarget, handle: FileHandle) {
+  private constructor(target: BackingTarget, handle: FileHandle) {
     this.target = target;
     this.#handle = handle;
   }
 
   /** Begins anew: what an earlier mover left is not known to be whole. */
-  static async begin(target: BaseTarget): Promise<BaseFile> {
+  static async begin(target: BackingTarget): Promise<BaseFile> {
     const { temporary } = target.made;
     await rm(temporary, { force: true });
     const handle = await open(temporary, 'wx', 0o600);
@@ -48,10 +48,10 @@ export class BaseFile {
     return begun;
   }
 
-  /** What lies between two writes is left a hole. Throws BadBaseMessage for what does not fit. */
+  /** What lies between two writes is left a hole. Throws BadBackingMessage for what does not fit. */
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     if (offset < this.#at || offset + bytes.length > this.target.bytes) {
-      throw new BadBaseMessage(`${bytes.length} bytes at ${offset}, after ${this.#at}`);
+      throw new BadBackingMessage(`${bytes.length} bytes at ${offset}, after ${this.#at}`);
     }
     await this.#skipTo(offset);
     this.#hash.update(bytes);

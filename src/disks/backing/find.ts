@@ -1,7 +1,7 @@
 import { lstat, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Identifier } from '../../drivers/port/disks.ts';
-import type { BaseImage } from '../../protocol/peer/base-image.ts';
+import type { BackingFile } from '../../protocol/peer/backing-file.ts';
 import { place } from '../../protocol/disk.ts';
 import type { Place } from '../../protocol/disk.ts';
 import type { Pool } from '../proof/pools.ts';
@@ -28,8 +28,8 @@ interface Candidate {
  * looked at first. A file of another name counts only where nobody may write to it: it may be a copy that somebody made
  * to be another guest's disk, and be written to tomorrow. No symbolic link is followed.
  */
-export async function findBases(
-  bases: readonly BaseImage[],
+export async function findBackingFiles(
+  bases: readonly BackingFile[],
   pools: readonly Pool[],
   images: Identifier,
   signal: AbortSignal,
@@ -48,7 +48,7 @@ export async function findBases(
 
 /** Files of the right size, the likeliest first. Pure. */
 export function ordered<T extends Omit<Candidate, 'pool'>>(
-  base: Pick<BaseImage, 'path' | 'bytes'>,
+  base: Pick<BackingFile, 'path' | 'bytes'>,
   candidates: readonly T[],
 ): T[] {
   const likely = (candidate: T): number => {
@@ -64,7 +64,7 @@ export function ordered<T extends Omit<Candidate, 'pool'>>(
 
 async function firstSame(
   candidates: readonly Candidate[],
-  { sha256 }: BaseImage,
+  { sha256 }: BackingFile,
   images: Identifier,
   signal: AbortSignal,
 ): Promise<Candidate | undefined> {

@@ -3,7 +3,7 @@ import { serialError } from '../../protocol/errors.ts';
 import { nodeName } from '../../protocol/disk.ts';
 import { LAST_STREAM } from '../copy/tunnel/mux.ts';
 
-/** What is said of base images beside a tunnel's connections. */
+/** What is said of backing files beside a tunnel's connections. */
 
 /** To the destination, in bulk: begin, data and end of one image after the other. */
 export const DATA_CHANNEL = LAST_STREAM + 1;
@@ -30,9 +30,9 @@ export const baseAnswer = z.discriminatedUnion('type', [
 ]);
 export type BaseAnswer = z.infer<typeof baseAnswer>;
 
-/** What the other side sent is no message of a base image. */
-export class BadBaseMessage extends Error {
-  override readonly name = 'BadBaseMessage';
+/** What the other side sent is no message of a backing file. */
+export class BadBackingMessage extends Error {
+  override readonly name = 'BadBackingMessage';
 }
 
 const KINDS = { begin: 1, data: 2, end: 3, stop: 4 } as const;
@@ -58,7 +58,7 @@ export function writeBaseMessage(message: BaseMessage): Uint8Array {
   }
 }
 
-/** Throws BadBaseMessage. */
+/** Throws BadBackingMessage. */
 export function readBaseMessage(bytes: Uint8Array): BaseMessage {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const kind = view[0];
@@ -71,18 +71,18 @@ export function readBaseMessage(bytes: Uint8Array): BaseMessage {
   }
   if (kind === KINDS.end && view.length === 1) return { kind: 'end' };
   if (kind === KINDS.stop && view.length === 1) return { kind: 'stop' };
-  throw new BadBaseMessage(`kind ${kind ?? 'none'} in ${bytes.length} bytes`);
+  throw new BadBackingMessage(`kind ${kind ?? 'none'} in ${bytes.length} bytes`);
 }
 
 export function writeBaseAnswer(answer: BaseAnswer): Uint8Array {
   return Buffer.from(JSON.stringify(answer));
 }
 
-/** Throws BadBaseMessage. */
+/** Throws BadBackingMessage. */
 export function readBaseAnswer(bytes: Uint8Array): BaseAnswer {
   try {
     return baseAnswer.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
   } catch (error) {
-    throw new BadBaseMessage('no answer of a base image', { cause: error });
+    throw new BadBackingMessage('no answer of a backing file', { cause: error });
   }
 }

@@ -1,4 +1,4 @@
-import type { BaseImage } from '../../protocol/peer/base-image.ts';
+import type { BackingFile } from '../../protocol/peer/backing-file.ts';
 import type { Disk, Place } from '../../protocol/disk.ts';
 
 /** What becomes of an image that nobody writes to: it is there already, or it is sent once. */
@@ -7,7 +7,7 @@ export type BaseFate =
   | { readonly node: string; readonly how: 'shared'; readonly place: Place }
   /** The destination has a file with the same content. */
   | { readonly node: string; readonly how: 'found'; readonly place: Place }
-  | { readonly node: string; readonly how: 'sent'; readonly base: BaseImage }
+  | { readonly node: string; readonly how: 'sent'; readonly base: BackingFile }
   /** It is the same file as the one that is sent for another node. */
   | { readonly node: string; readonly how: 'same'; readonly as: string }
   /** Nothing is known of it, so the guest cannot move. */
@@ -18,13 +18,13 @@ export interface BaseFacts {
   /** Places at the destination of images that both hosts see. */
   readonly shared: readonly Place[];
   /** What lies on the source's own storage. */
-  readonly bases: readonly BaseImage[];
+  readonly bases: readonly BackingFile[];
   /** Places at the destination of files that hold the same. */
   readonly found: readonly Place[];
 }
 
 /** Decides for each image that the guest does not write to, in the order in which they are to be sent. Pure. */
-export function planBases(disks: readonly Disk[], facts: BaseFacts): BaseFate[] {
+export function planBackingFiles(disks: readonly Disk[], facts: BaseFacts): BaseFate[] {
   const fates = new Map<string, BaseFate>();
   const sent = new Map<string, string>();
   for (const { images } of disks) {
@@ -56,6 +56,6 @@ function fateOf(
 }
 
 /** Those that the movers have to send. */
-export function basesToSend(fates: readonly BaseFate[]): BaseImage[] {
+export function basesToSend(fates: readonly BaseFate[]): BackingFile[] {
   return fates.flatMap((fate) => (fate.how === 'sent' ? [fate.base] : []));
 }

@@ -5,7 +5,7 @@ import { fromSerial } from '../../protocol/errors.ts';
 import type { Tunnel } from '../copy/tunnel/open.ts';
 import {
   ANSWER_CHANNEL,
-  BadBaseMessage,
+  BadBackingMessage,
   DATA_CHANNEL,
   readBaseAnswer,
   writeBaseMessage,
@@ -13,8 +13,8 @@ import {
 import type { BaseAnswer, BaseMessage } from './messages.ts';
 import { runsOf } from './runs.ts';
 
-/** A base image of this host. */
-export interface BaseSource {
+/** A backing file of this host. */
+export interface BackingSource {
   readonly node: string;
   readonly file: string;
   /** As it was when its hash was taken. */
@@ -41,7 +41,7 @@ export interface SenderParts {
 const READ_BYTES = 256 * 1024;
 
 interface Attempt {
-  readonly base: BaseSource;
+  readonly base: BackingSource;
   readonly number: number;
   /** What the far side has said last. */
   answer: BaseAnswer | undefined;
@@ -51,7 +51,7 @@ interface Attempt {
   wake: () => void;
 }
 
-/** The source's end: sends one base image after the other. One for each tunnel. */
+/** The source's end: sends one backing file after the other. One for each tunnel. */
 export class BaseSender {
   readonly #parts: SenderParts;
   #attempts = 0;
@@ -74,7 +74,7 @@ export class BaseSender {
    * Resolves when the destination has it whole, with its hash compared. Rejects with what went wrong there or here, and
    * with the signal’s reason; then nothing of it stays there. The session outlives cuts of the link by itself.
    */
-  async send(base: BaseSource, signal: AbortSignal): Promise<void> {
+  async send(base: BackingSource, signal: AbortSignal): Promise<void> {
     if (this.#attempt !== undefined) throw new Error('an image is being sent already');
     signal.throwIfAborted();
     const number = (this.#attempts += 1);
@@ -130,7 +130,7 @@ export class BaseSender {
     }
   }
 
-  async #changedAt(base: BaseSource, handle: FileHandle): Promise<bigint> {
+  async #changedAt(base: BackingSource, handle: FileHandle): Promise<bigint> {
     const { size, mtimeNs } = await handle.stat({ bigint: true });
     if (Number(size) !== base.bytes) {
       throw this.#failed(base, 'it has changed since it was looked at');
@@ -181,14 +181,14 @@ export class BaseSender {
       attempt.answer = answer;
       attempt.wake();
     } catch (error) {
-      if (!(error instanceof BadBaseMessage)) throw error;
+      if (!(error instanceof BadBackingMessage)) throw error;
       const { peer } = this.#parts;
-      const facts = { peer, expected: 'a base image’s answer', what: error.message };
+      const facts = { peer, expected: 'a backing file’s answer', what: error.message };
       throw godwitError('GODWIT_PROTOCOL_INVALID', facts, { cause: error });
     }
   }
 
-  #failed({ node: device }: BaseSource, reason: string): GodwitError {
+  #failed({ node: device }: BackingSource, reason: string): GodwitError {
     return godwitError('GODWIT_DISK_FAILED', { guest: this.#parts.guest, device, reason });
   }
 }

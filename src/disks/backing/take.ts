@@ -5,10 +5,10 @@ import { formatBytes } from '../../protocol/quantity.ts';
 import { isNamed } from '../proof/made.ts';
 import type { Beside } from '../copy/tunnel/mux.ts';
 import { BaseFile } from './file.ts';
-import type { BaseTarget } from './file.ts';
+import type { BackingTarget } from './file.ts';
 import {
   ANSWER_CHANNEL,
-  BadBaseMessage,
+  BadBackingMessage,
   DATA_CHANNEL,
   readBaseMessage,
   writeBaseAnswer,
@@ -22,16 +22,16 @@ export interface TakerParts {
   readonly guest: string;
   readonly peer: string;
   /** What may come; nothing else is written. */
-  readonly bases: readonly BaseTarget[];
+  readonly bases: readonly BackingTarget[];
   /** How a file is begun; a test gives its own. */
-  readonly begin?: (target: BaseTarget) => Promise<Writing>;
+  readonly begin?: (target: BackingTarget) => Promise<Writing>;
 }
 
 export type Writing = Pick<BaseFile, 'target' | 'write' | 'finish' | 'drop'>;
 
 const NO_ROOM = ['ENOSPC', 'EDQUOT'];
 
-/** The destination's end: writes the base images that the source sends. One for each tunnel. */
+/** The destination's end: writes the backing files that the source sends. One for each tunnel. */
 export class BaseTaker {
   readonly #parts: TakerParts;
   readonly #whole = new Set<string>();
@@ -54,7 +54,7 @@ export class BaseTaker {
     });
   }
 
-  /** Resolves when each base image is there under its name; rejects with why one is not. */
+  /** Resolves when each backing file is there under its name; rejects with why one is not. */
   get whole(): Promise<void> {
     return this.#all.promise;
   }
@@ -73,11 +73,11 @@ export class BaseTaker {
     try {
       await this.#do(readBaseMessage(bytes));
     } catch (error) {
-      if (!(error instanceof BadBaseMessage)) throw error;
+      if (!(error instanceof BadBackingMessage)) throw error;
       await this.#drop();
       const facts = {
         peer: this.#parts.peer,
-        expected: 'a base image’s message',
+        expected: 'a backing file’s message',
         what: error.message,
       };
       const invalid = godwitError('GODWIT_PROTOCOL_INVALID', facts, { cause: error });
@@ -95,13 +95,13 @@ export class BaseTaker {
     }
     if (current === undefined) {
       if (this.#dropping) return;
-      throw new BadBaseMessage(`${message.kind} of no image`);
+      throw new BadBackingMessage(`${message.kind} of no image`);
     }
     try {
       if (message.kind === 'data') return await current.write(message.offset, message.bytes);
       await current.finish();
     } catch (error) {
-      if (error instanceof BadBaseMessage) throw error;
+      if (error instanceof BadBackingMessage) throw error;
       return this.#failed(current.target, error);
     }
     this.#current = undefined;
@@ -111,7 +111,7 @@ export class BaseTaker {
   async #begin({ attempt, node }: BaseMessage & { kind: 'begin' }): Promise<void> {
     const target = this.#parts.bases.find((each) => each.node === node);
     if (target === undefined || this.#current !== undefined) {
-      throw new BadBaseMessage(`${node} begins out of turn`);
+      throw new BadBackingMessage(`${node} begins out of turn`);
     }
     this.#dropping = false;
     this.#attempt = attempt;
@@ -127,7 +127,7 @@ export class BaseTaker {
     await this.#answer({ type: 'ready', attempt, node });
   }
 
-  async #refuseTaken({ node, made: { file } }: BaseTarget): Promise<void> {
+  async #refuseTaken({ node, made: { file } }: BackingTarget): Promise<void> {
     const there = await lstat(file).catch(() => undefined);
     if (there !== undefined) throw this.#taken(node, file);
   }
@@ -138,13 +138,13 @@ export class BaseTaker {
     return godwitError('GODWIT_DISK_PLACE', { host, guest, device, reason });
   }
 
-  async #isWhole({ node }: BaseTarget): Promise<void> {
+  async #isWhole({ node }: BackingTarget): Promise<void> {
     this.#whole.add(node);
     await this.#answer({ type: 'whole', attempt: this.#attempt, node });
     if (this.#whole.size === this.#parts.bases.length) this.#all.resolve();
   }
 
-  async #failed(target: BaseTarget, thrown: unknown): Promise<void> {
+  async #failed(target: BackingTarget, thrown: unknown): Promise<void> {
     const error = await this.#errorOf(target, thrown);
     this.#dropping = true;
     await this.#drop();
@@ -153,7 +153,10 @@ export class BaseTaker {
     this.#all.reject(error);
   }
 
-  async #errorOf({ node: device, bytes, made }: BaseTarget, thrown: unknown): Promise<GodwitError> {
+  async #errorOf(
+    { node: device, bytes, made }: BackingTarget,
+    thrown: unknown,
+  ): Promise<GodwitError> {
     if (thrown instanceof GodwitError) return thrown;
     const { host, guest } = this.#parts;
     const { code = '', message } = thrown as NodeJS.ErrnoException;

@@ -12,9 +12,9 @@ export async function tellAddresses(lab: Lab): Promise<void> {
   const addresses = Object.fromEntries(guests.map(({ name, address }) => [name, [address]]));
   for (const { configFile } of lab.members) {
     const config = JSON.parse(await readFile(configFile, 'utf8')) as AgentConfigInput;
-    const { vantage } = config.network ?? {};
-    if (vantage === false) continue;
-    const network = { ...config.network, vantage: { ...vantage, addresses } };
+    const { probe } = config.network ?? {};
+    if (probe === 'off') continue;
+    const network = { ...config.network, probe: { ...probe, addresses } };
     const temporary = `${configFile}.${process.pid}`;
     const text = `${JSON.stringify({ ...config, network }, null, 2)}\n`;
     await writeFile(temporary, text, { mode: 0o600 });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { baseImage } from '../../protocol/peer/base-image.ts';
+import { backingFile } from '../../protocol/peer/backing-file.ts';
 import { MAX_PLACES } from '../../protocol/disk.ts';
 import { serialError } from '../../protocol/errors.ts';
 import { address, hostName, ms } from '../../protocol/names.ts';
@@ -8,11 +8,11 @@ import { guestHandle, hypervisorEvent } from './hypervisor.ts';
 import { proof } from './run-right.ts';
 
 /** An image that the guest only reads, and where it lies here. */
-export const seededBase = baseImage.extend({
+export const seededBase = backingFile.extend({
   /** It was not here: it is sent, and goes again where the migration ends without the guest here. */
   made: z.boolean(),
 });
-export type SeededBase = z.infer<typeof seededBase>;
+export type SeededBackingFile = z.infer<typeof seededBase>;
 
 /** Directories that are made for images of disks, the outermost first. */
 const directories = z.array(z.string().max(4096)).max(2048).optional();

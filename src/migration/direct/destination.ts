@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 import type { GodwitError, SerialError } from '../../errors.ts';
 import type { Admission, DestinationStatus, Preparation } from '../../protocol/peer/migration.ts';
-import type { DestinationEvent, SeededBase } from './destination-events.ts';
+import type { DestinationEvent, SeededBackingFile } from './destination-events.ts';
 import type { GuestHandle, hypervisorEvent } from './hypervisor.ts';
 import { destinationRightAfter } from './run-right.ts';
 import type { DestinationRight } from './run-right.ts';
@@ -19,7 +19,7 @@ export interface DestinationState {
   readonly ports: Readonly<Record<string, string>>;
   readonly directories: readonly string[];
   /** Images that the guest only reads, which the hosts do not share. */
-  readonly bases: readonly SeededBase[];
+  readonly bases: readonly SeededBackingFile[];
   readonly handle: GuestHandle | undefined;
   readonly memoryAddress: string | undefined;
   readonly hypervisor: DestinationStatus['hypervisor'];

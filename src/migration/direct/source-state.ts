@@ -26,7 +26,7 @@ import { address, guestName, hostName, migrationId, ms } from '../../protocol/na
 import { nicNetworks } from '../../protocol/network.ts';
 import { epoch, guestDescription, running } from '../../protocol/peer/migration.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
-import { vantages } from '../../protocol/peer/vantage.ts';
+import { probeReports } from '../../protocol/peer/probe.ts';
 import { wireFigures, wireSession } from '../../protocol/wire.ts';
 import { guestHandle, hypervisorEvent } from './hypervisor.ts';
 import { proof } from './run-right.ts';
@@ -89,7 +89,7 @@ export const stepFacts = z.object({
   /** From the order to run there to its first frame through its new port. */
   firstFrameMs: ms.optional(),
   /** What other hosts saw of it. */
-  vantages: vantages.optional(),
+  vantages: probeReports.optional(),
   /** What the comparison of the copies of disks came to. */
   diskCheck: diskCheck.optional(),
   /** How its hypervisor was started, where the guest may have to be started anew. */

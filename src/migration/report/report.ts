@@ -10,7 +10,7 @@ import { replayDestination } from '../direct/journal.ts';
 import type { DestinationRecord, SourceRecord } from '../direct/journal.ts';
 import { initialSource, phaseOf } from '../direct/source-state.ts';
 import type { SourceEvent, SourceState } from '../direct/source-state.ts';
-import { seenElsewhere } from './vantage.ts';
+import { seenElsewhere } from './probes.ts';
 import { addWire } from './wire-figures.ts';
 import { NO_STALLS, stallNews, stallsAfter, stallsUntil } from '../steering/standstill.ts';
 import type { Stalls } from '../steering/standstill.ts';

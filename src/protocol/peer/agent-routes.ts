@@ -4,7 +4,7 @@ import { resolveAnswer, runAt, sideView, sighting, sightingQuery } from '../publ
 import { route } from '../route.ts';
 import { admission, admitted } from './migration.ts';
 import { signedList } from './fleet.ts';
-import { vantageRoutes } from './vantage.ts';
+import { probeRoutes } from './probe.ts';
 
 const byId = z.object({ id: migrationId });
 
@@ -55,7 +55,7 @@ export const peerRoutes = {
     body: z.object({ runAt, by: z.string().max(128) }),
     response: resolveAnswer,
   }),
-  ...vantageRoutes,
+  ...probeRoutes,
   newerList: route({
     method: 'GET',
     path: '/v1/pki/list',

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { baseImage } from './base-image.ts';
+import { backingFile } from './backing-file.ts';
 import { disk, MAX_PLACES, nodeName, place, proofAnswer, proofPlace } from '../disk.ts';
 import { serialError } from '../errors.ts';
 import { check, compression, mode } from '../public/migration.ts';
@@ -135,7 +135,7 @@ export type DiskTunnel = z.infer<typeof diskTunnel>;
 
 /** Source mover -> destination mover, before anything is built: which of these has it, and where will it make the others? */
 export const seeding = preparation.extend({
-  bases: z.array(baseImage).min(1).max(MAX_PLACES),
+  bases: z.array(backingFile).min(1).max(MAX_PLACES),
   linkGraceMs: graceMs,
 });
 export type Seeding = z.infer<typeof seeding>;

@@ -12,7 +12,7 @@ import {
   shortText,
 } from '../names.ts';
 import { networkMap } from '../network.ts';
-import { vantages } from '../peer/vantage.ts';
+import { probeReports } from '../peer/probe.ts';
 import { wireFigures } from '../wire.ts';
 
 /** How memory moves: before the switch, after it, or first one and then the other. */
@@ -214,7 +214,7 @@ export const report = z.object({
   /** From the order to run at the destination to the first frame through its new port there, ms. */
   firstFrameMs: ms.optional(),
   /** What hosts saw that watched the guest meanwhile: the time without an answer. Absent where none was asked to. */
-  vantages: vantages.optional(),
+  vantages: probeReports.optional(),
   /** Post-copy: how long its stream stood still in all, ms, and how often; absent when it never did. */
   postcopyStalledMs: ms.optional(),
   postcopyStalls: z.number().int().positive().optional(),

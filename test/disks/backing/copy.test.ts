@@ -64,7 +64,7 @@ interface Given {
   readonly begin?: NonNullable<TakerParts['begin']>;
 }
 
-/** A base image here, nothing there, and the movers' ends between. */
+/** A backing file here, nothing there, and the movers' ends between. */
 async function world(t: TestContext, { source, target }: Ends, given: Given = {}): Promise<World> {
   const [here, destination] = [tempDir(t), tempDir(t)];
   const file = path.join(here, 'base.img');
@@ -97,7 +97,7 @@ async function local(t: TestContext, given: Given = {}) {
   return { near, far, ...(await world(t, ends, given)) };
 }
 
-describe('a base image', () => {
+describe('a backing file', () => {
   test('arrives whole and thin, and has its name only then', async (t) => {
     const { sender, taker, base, copy, made, told, there } = await local(t, {
       bytes: 64 * MIB + 100,

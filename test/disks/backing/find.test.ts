@@ -12,7 +12,7 @@ import {
 import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { findBases, ordered } from '../../../src/disks/backing/find.ts';
+import { findBackingFiles, ordered } from '../../../src/disks/backing/find.ts';
 import { openPools } from '../../../src/disks/proof/pools.ts';
 import { tempDir } from '../../rpc/parties.ts';
 
@@ -54,15 +54,15 @@ const wanted = (content: string, at = 'images/base.img') => ({
 
 test('a file with the same content is found in any pool', async (t) => {
   const { pools } = await host(t, { 'one/x.img': 'other', 'two/deep/down/base.img': 'image' });
-  const found = await findBases([wanted('image')], pools, identifier(), never);
+  const found = await findBackingFiles([wanted('image')], pools, identifier(), never);
   assert.deepEqual(found, [{ node: 'base', pool: pools[1]!.id, path: 'deep/down/base.img' }]);
 });
 
 test('one of another name is taken only where nobody may write to it', async (t) => {
   const { pools, directory } = await host(t, { 'one/web2.img': 'image' });
-  assert.deepEqual(await findBases([wanted('image')], pools, identifier(), never), []);
+  assert.deepEqual(await findBackingFiles([wanted('image')], pools, identifier(), never), []);
   chmodSync(path.join(directory, 'one/web2.img'), 0o444);
-  const found = await findBases([wanted('image')], pools, identifier(), never);
+  const found = await findBackingFiles([wanted('image')], pools, identifier(), never);
   assert.deepEqual(found, [{ node: 'base', pool: pools[0]!.id, path: 'web2.img' }]);
 });
 
@@ -72,7 +72,7 @@ test('what has the same name but not the same content is none, and what has anot
     'one/large.img': 'larger image',
   });
   const images = identifier();
-  assert.deepEqual(await findBases([wanted('image')], pools, images, never), []);
+  assert.deepEqual(await findBackingFiles([wanted('image')], pools, images, never), []);
   assert.deepEqual(images.hashed, ['base.img']);
 });
 
@@ -83,16 +83,16 @@ test('no symbolic link is followed, and nothing that is being made is taken', as
   });
   symlinkSync(path.join(directory, 'outside'), path.join(directory, 'one/link'));
   symlinkSync(path.join(directory, 'outside/base.img'), path.join(directory, 'one/base.img'));
-  assert.deepEqual(await findBases([wanted('image')], pools, identifier(), never), []);
+  assert.deepEqual(await findBackingFiles([wanted('image')], pools, identifier(), never), []);
 });
 
 test('one that another migration has made, and may yet take back, is none', async (t) => {
   const { pools, directory } = await host(t, { 'one/images/base.img': 'image' });
   const [made, other] = ['images/base.img', 'images/.godwit-m1-b0'];
   linkSync(path.join(directory, 'one', made), path.join(directory, 'one', other));
-  assert.deepEqual(await findBases([wanted('image')], pools, identifier(), never), []);
+  assert.deepEqual(await findBackingFiles([wanted('image')], pools, identifier(), never), []);
   rmSync(path.join(directory, 'one', other));
-  assert.equal((await findBases([wanted('image')], pools, identifier(), never)).length, 1);
+  assert.equal((await findBackingFiles([wanted('image')], pools, identifier(), never)).length, 1);
 });
 
 test('the likeliest are looked at first, and few', () => {
@@ -109,7 +109,7 @@ test('a search that is given up ends', async (t) => {
   const stop = new AbortController();
   stop.abort(new Error('not any more'));
   await assert.rejects(
-    findBases([wanted('image')], pools, identifier(), stop.signal),
+    findBackingFiles([wanted('image')], pools, identifier(), stop.signal),
     /not any more/,
   );
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
-  BadBaseMessage,
+  BadBackingMessage,
   readBaseAnswer,
   readBaseMessage,
   writeBaseAnswer,
@@ -54,7 +54,7 @@ test('whatever bytes come are read or refused', () => {
         try {
           read(Uint8Array.from(each));
         } catch (error) {
-          assert.ok(error instanceof BadBaseMessage, String(error));
+          assert.ok(error instanceof BadBackingMessage, String(error));
         }
       }
     }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { basesToSend, planBases } from '../../../src/disks/backing/plan.ts';
+import { basesToSend, planBackingFiles } from '../../../src/disks/backing/plan.ts';
 import type { Disk } from '../../../src/protocol/disk.ts';
 
 const pool = '0123456789abcdef';
@@ -22,11 +22,11 @@ function disk(name: string, ...nodes: readonly string[]): Disk {
 }
 const nothing = { shared: [], bases: [], found: [] };
 
-describe('what becomes of a base image', () => {
+describe('what becomes of a backing file', () => {
   test('it is not sent where both hosts see it, nor where the destination has the same', () => {
     const disks = [disk('vda', 'top', 'mid', 'low')];
     const facts = { shared: [at('mid')], bases: [base('low')], found: [at('low', 'other.img')] };
-    assert.deepEqual(planBases(disks, facts), [
+    assert.deepEqual(planBackingFiles(disks, facts), [
       { node: 'low', how: 'found', place: at('low', 'other.img') },
       { node: 'mid', how: 'shared', place: at('mid') },
     ]);
@@ -35,13 +35,13 @@ describe('what becomes of a base image', () => {
   test('it is sent once where several disks have it, also under other names of nodes', () => {
     const disks = [disk('vda', 'a', 'low'), disk('vdb', 'b', 'low'), disk('vdc', 'c', 'low2')];
     const facts = { ...nothing, bases: [base('low', 'x.img'), base('low2', 'x.img')] };
-    const fates = planBases(disks, facts);
+    const fates = planBackingFiles(disks, facts);
     assert.deepEqual(basesToSend(fates), [base('low', 'x.img')]);
     assert.deepEqual(fates[1], { node: 'low2', how: 'same', as: 'low' });
   });
 
   test('it is told where nothing is known of it', () => {
-    assert.deepEqual(planBases([disk('vda', 'a', 'low')], nothing), [
+    assert.deepEqual(planBackingFiles([disk('vda', 'a', 'low')], nothing), [
       { node: 'low', how: 'unknown' },
     ]);
   });
@@ -50,7 +50,7 @@ describe('what becomes of a base image', () => {
     const [only] = disk('cd', 'iso').images;
     const readOnly = { name: 'cd', images: [{ ...only!, readOnly: true }] };
     const facts = { ...nothing, bases: [base('iso'), base('top')] };
-    const fates = planBases([readOnly, disk('vda', 'top')], facts);
+    const fates = planBackingFiles([readOnly, disk('vda', 'top')], facts);
     assert.deepEqual(fates, [{ node: 'iso', how: 'sent', base: base('iso') }]);
   });
 
@@ -64,7 +64,7 @@ describe('what becomes of a base image', () => {
         const chains = tops.map((top) => nodes.slice(top));
         const disks = chains.map((each, index) => disk(`d${index}`, `top${index}`, ...each));
         const [shared, found] = [s.map((n) => at(n)), f.map((n) => at(n))];
-        const fates = planBases(disks, { shared, bases: b.map((n) => base(n)), found });
+        const fates = planBackingFiles(disks, { shared, bases: b.map((n) => base(n)), found });
         const order = fates.map((fate) => fate.node);
         assert.deepEqual(order, [...new Set(chains.flat())].toSorted().toReversed());
         for (const { node: sent } of basesToSend(fates)) {

@@ -26,7 +26,7 @@ import { keepImages } from '../../../src/mover/direct/destination/images.ts';
 import { DestinationMover } from '../../../src/mover/direct/destination/mover.ts';
 import { openPlaceIds } from '../../../src/mover/direct/destination/place-ids.ts';
 import { openDestinationJournal, readJournals } from '../../../src/host/journal.ts';
-import { SourceBases } from '../../../src/mover/direct/source/bases.ts';
+import { SourceBackingFiles } from '../../../src/mover/direct/source/backing-files.ts';
 import { preparation } from '../../../src/mover/direct/source/parts.ts';
 import type { SourceParts } from '../../../src/mover/direct/source/parts.ts';
 import type { Disk, Place } from '../../../src/protocol/disk.ts';
@@ -116,8 +116,8 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
   const told: SourceEvent[] = [];
   const ask = {
     bases: async ({ body }: { body: Seeding }, { signal }: { signal: AbortSignal }) =>
-      (await mover)?.disks('seed', body.epoch, ({ bases }, hypervisor, ledger) =>
-        bases.seed(hypervisor, ledger, body, signal),
+      (await mover)?.disks('seed', body.epoch, ({ backingFiles }, hypervisor, ledger) =>
+        backingFiles.seed(hypervisor, ledger, body, signal),
       ),
   };
   const description = {
@@ -144,12 +144,12 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
     state: () => ({ plan, known }),
     dispatch: (event: SourceEvent) => void told.push(event),
   } as unknown as SourceParts;
-  const seeds = new SourceBases(silentLog);
+  const seeds = new SourceBackingFiles(silentLog);
   const journaled = (): string[] => readJournals(dir).destination.map(({ event }) => event.type);
   return { seeds, parts, b, storage, file, told, mover: first, takeOver, journaled, epoch };
 }
 
-const wordsOf = (facts: Awaited<ReturnType<SourceBases['seed']>>): string[] =>
+const wordsOf = (facts: Awaited<ReturnType<SourceBackingFiles['seed']>>): string[] =>
   (facts.checks ?? []).map(({ evidence }) => evidence);
 
 const everythingIn = (directory: string): string[] =>
@@ -185,7 +185,7 @@ describe('a backing file that the destination has not', () => {
     const was = statSync(made);
     assert.ok(!wordsOf(await seeds.seed(parts, never)).some((word) => word.includes(' sent of ')));
     await takeOver();
-    const words = wordsOf(await new SourceBases(silentLog).seed(parts, never));
+    const words = wordsOf(await new SourceBackingFiles(silentLog).seed(parts, never));
     assert.ok(!words.some((word) => word.includes(' sent of ')), words.join());
     assert.equal(statSync(made).ino, was.ino);
   });

@@ -20,7 +20,7 @@ export interface Hands {
   readonly settle: (signal: AbortSignal) => Promise<void>;
   readonly release: (why: string, signal: AbortSignal, mayRefuse?: boolean) => Promise<void>;
   /** Takes down what is left of a guest that ran here. */
-  readonly bury: (signal: AbortSignal) => Promise<void>;
+  readonly tearDown: (signal: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -62,7 +62,7 @@ export async function actOnSilence(hands: Hands, leaseMs: number): Promise<void>
       await settleOrBury(hands, signal);
       return;
     case 'bury':
-      await hands.bury(signal);
+      await hands.tearDown(signal);
       return;
     case 'release':
       if (isDark && (await runWithProof(hands, signal))) return;

@@ -2,10 +2,10 @@ import path from 'node:path';
 import type { DestinationSession } from '../../../drivers/port/driver.ts';
 import type { Admission, Assessment, Preparation } from '../../../protocol/peer/migration.ts';
 import { checkAdmitted } from './admitted.ts';
-import { expectBases } from './base-plan.ts';
+import { expectBackingFiles } from './backing-plan.ts';
 import type { BuildParts } from './build.ts';
 import { planImages, withPlanned } from './images.ts';
-import { diskFiles, refuseWrittenBases, withOwnPlaces } from './storage.ts';
+import { diskFiles, refuseWrittenBackingFiles, withOwnPlaces } from './storage.ts';
 
 /** Everything that this host has to say to the guest: its hypervisor, its disks, its networks. Changes nothing. */
 export async function assess(
@@ -16,13 +16,13 @@ export async function assess(
   signal: AbortSignal,
 ): Promise<Assessment> {
   const preparation = await withOwnPlaces({ config, placeIds }, asked, false);
-  refuseWrittenBases(config, preparation.description, preparation.bases ?? []);
+  refuseWrittenBackingFiles(config, preparation.description, preparation.bases ?? []);
   checkAdmitted(config.name, admission, preparation, session.nics(preparation.description));
   const networks = await ports.map(preparation, signal);
   const shared = await diskFiles(config, preparation);
   const { images, checks } = await planImages(config, preparation);
   const { description, stream } = preparation;
-  const bases = await expectBases(config, preparation);
+  const bases = await expectBackingFiles(config, preparation);
   const files = withPlanned(new Map([...shared.files, ...bases.files]), images);
   const [found, segments] = await Promise.all([
     session.assess(description, stream, signal, files),

@@ -12,20 +12,20 @@ import { streamSetup } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
 import { FirstFrame } from './first-frame.ts';
 import { GuestPorts, removePorts, settleTunnels } from './ports.ts';
-import { DestinationBases } from './bases.ts';
-import { baseFiles } from './base-plan.ts';
+import { DestinationBackingFiles } from './backing-files.ts';
+import { backingFilePaths } from './backing-plan.ts';
 import { DestinationCompare } from './compare.ts';
 import { DestinationDisks } from './disks.ts';
 import { discardImages, imagesToMake, keepImages, makeImages, withPlanned } from './images.ts';
-import { filesToOpen, refuseWrittenBases, withOwnPlaces } from './storage.ts';
-import { DestinationWay } from './way.ts';
+import { filesToOpen, refuseWrittenBackingFiles, withOwnPlaces } from './storage.ts';
+import { DestinationDataPath } from './data-path.ts';
 
 /** What building takes, and what it has made. */
 export interface BuildParts extends DestinationParts {
-  readonly way: DestinationWay;
+  readonly dataPath: DestinationDataPath;
   readonly disks: DestinationDisks;
   readonly compare: DestinationCompare;
-  readonly bases: DestinationBases;
+  readonly backingFiles: DestinationBackingFiles;
   readonly ports: GuestPorts;
   readonly firstFrame: FirstFrame;
 }
@@ -43,10 +43,10 @@ export function buildParts(parts: DestinationParts): BuildParts {
   const config = { ...parts.config, bridges: ports.bridges };
   const disks = new DestinationDisks(parts);
   const compare = new DestinationCompare(parts);
-  const bases = new DestinationBases(parts);
+  const backingFiles = new DestinationBackingFiles(parts);
   const firstFrame = new FirstFrame(parts.clock);
-  const way = new DestinationWay(parts);
-  return { ...parts, config, way, disks, compare, bases, ports, firstFrame };
+  const dataPath = new DestinationDataPath(parts);
+  return { ...parts, config, dataPath, disks, compare, backingFiles, ports, firstFrame };
 }
 
 /** Makes the guest's ports and its paused hypervisor. What was begun is in the journal before it is made. */
@@ -57,9 +57,9 @@ export async function build(
   asked: Preparation,
   signal: AbortSignal,
 ): Promise<void> {
-  const { way } = parts;
+  const { dataPath } = parts;
   const preparation = await withOwnPlaces(parts, asked, true);
-  refuseWrittenBases(parts.config, preparation.description, ledger.state.bases);
+  refuseWrittenBackingFiles(parts.config, preparation.description, ledger.state.bases);
   const { name: guest } = preparation.description;
   const { admission } = ledger.state;
   const nics = session.nics(preparation.description);
@@ -79,40 +79,43 @@ export async function build(
     }
     const { config } = parts;
     await runHook(config, 'prepare-destination', () => hookFacts(ledger.state, config), signal);
-    const setup = streamSetup(parts, preparation, from, way.socketFor(ledger.state));
+    const setup = streamSetup(parts, preparation, from, dataPath.socketFor(ledger.state));
     const there = new Map([
       ...(await filesToOpen(config, preparation)),
-      ...(await baseFiles(config, ledger.state, session.disks?.images, signal)),
+      ...(await backingFilePaths(config, ledger.state, session.disks?.images, signal)),
     ]);
     await makeImages(session, { migration: id, preparation, images, files: there }, signal);
     const files = withPlanned(there, images);
     const taps = new Map(Object.entries(ports));
     const started = await session.start(preparation.description, setup, taps, signal, files);
-    const memoryAddress = await way.address(ledger.state, started.memoryAddress);
+    const memoryAddress = await dataPath.address(ledger.state, started.memoryAddress);
     await ledger.record({ type: 'prepared', handle: started.handle, memoryAddress });
   } catch (thrown) {
-    way.abort('it could not be prepared');
+    dataPath.abort('it could not be prepared');
     await ledger.record({ type: 'failed', error: toGodwitError(thrown).toJSON() });
     throw thrown;
   }
 }
 
 /** Breaks off what comes in from the source. */
-export function abortAll({ way, disks, bases, firstFrame }: BuildParts, why: string): void {
+export function abortAll(
+  { dataPath, disks, backingFiles, firstFrame }: BuildParts,
+  why: string,
+): void {
   firstFrame.close();
-  void bases.stop(why);
-  way.abort(why);
+  void backingFiles.stop(why);
+  dataPath.abort(why);
   disks.abort(why);
 }
 
 /** The guest runs here: what only the migration needed goes. */
 export async function settle(
-  { config, way, disks, compare }: BuildParts,
+  { config, dataPath, disks, compare }: BuildParts,
   session: DestinationSession,
   state: DestinationState,
   signal: AbortSignal,
 ): Promise<void> {
-  await way.end(state);
+  await dataPath.end(state);
   disks.abort('the migration is over');
   await compare.end(session, state, signal);
   await session.settle(signal);
@@ -127,7 +130,7 @@ export async function takeDown(
   signal: AbortSignal,
 ): Promise<void> {
   abortAll(parts, 'its guest is taken down');
-  await parts.bases.stop('its guest is taken down');
+  await parts.backingFiles.stop('its guest is taken down');
   await session.destroy(signal);
   await removePorts(state, signal);
   await parts.connections?.forget(signal);

@@ -36,7 +36,7 @@ export class FirstFrame {
 
   /** The guest is told to run. Only the first time counts, and only where it had sent nothing here before. */
   expect(state: DestinationState, { network }: AgentConfig): void {
-    if (this.#begun || network.vantage === false) return;
+    if (this.#begun || network.probe === 'off') return;
     this.#begun = true;
     const ports = Object.values(state.ports);
     if (this.#framesOf(ports) === 0) this.#later(ports, this.#clock.monotonicMs(), SOON_MS);

@@ -20,7 +20,7 @@ import {
 import type { Made } from '../../../disks/proof/made.ts';
 import { newFileIn, openPools } from '../../../disks/proof/pools.ts';
 import type { NewFile, Pool } from '../../../disks/proof/pools.ts';
-import { targetsOf } from './base-names.ts';
+import { targetsOf } from './backing-names.ts';
 
 /** Images that are made here for the disks that the source will copy: where, and what becomes of them. */
 

@@ -125,8 +125,8 @@ function handlersOf(
     prepare: ({ body, signal }) => refusals.watch(() => mover.prepare(body, signal)),
     bases: ({ body, signal }) =>
       refusals.watch(() =>
-        mover.disks('seed', body.epoch, ({ bases }, session, ledger) =>
-          bases.seed(session, ledger, body, signal),
+        mover.disks('seed', body.epoch, ({ backingFiles }, session, ledger) =>
+          backingFiles.seed(session, ledger, body, signal),
         ),
       ),
     disks: ({ body, signal }) =>
@@ -158,7 +158,7 @@ function handlersOf(
     release: async ({ body }) => {
       const signal = AbortSignal.timeout(60_000);
       await (body.lost === true
-        ? mover.bury(body.epoch, signal)
+        ? mover.tearDown(body.epoch, signal)
         : mover.release(body.epoch, signal));
       return ok;
     },

@@ -110,7 +110,7 @@ export class DestinationMover {
   prepare(preparation: peer.Preparation, signal: AbortSignal): Promise<peer.Prepared> {
     return this.#call('prepare', preparation.epoch, async (already) => {
       if (!already) await build(this.#parts, this.#ledger, await this.#open(), preparation, signal);
-      return this.#parts.way.prepared(this.state);
+      return this.#parts.dataPath.prepared(this.state);
     });
   }
 
@@ -160,8 +160,8 @@ export class DestinationMover {
 
   /** Past the other calls: a commit may be waiting for a page that only the stream taken up again brings. */
   recover(epoch: number, signal: AbortSignal, calledAt?: string): Promise<peer.Prepared> {
-    const { way } = this.#parts;
-    const again = async () => way.again(await this.#open(), this.state, signal, calledAt);
+    const { dataPath } = this.#parts;
+    const again = async () => dataPath.again(await this.#open(), this.state, signal, calledAt);
     return this.#call('recover', epoch, again, this.#recoveries);
   }
 
@@ -172,15 +172,15 @@ export class DestinationMover {
   }
 
   /** Takes down what is left here of a guest that is lost. */
-  bury(epoch: number, signal: AbortSignal): Promise<void> {
+  tearDown(epoch: number, signal: AbortSignal): Promise<void> {
     return this.#call('bury', epoch, async (already) => {
       if (already) return this.#end();
-      if (this.state.right === 'running') await this.#bury(signal, 'finished', true);
+      if (this.state.right === 'running') await this.#tearDown(signal, 'finished', true);
       else await this.#release('the source says that the guest is lost', signal, true, true);
     });
   }
 
-  async #bury(signal: AbortSignal, type: Over = 'finished', told = false): Promise<void> {
+  async #tearDown(signal: AbortSignal, type: Over = 'finished', told = false): Promise<void> {
     await this.#destroy(signal);
     await this.#ledger.record({ type, told });
     this.#end();
@@ -243,7 +243,7 @@ export class DestinationMover {
     if (mayRefuse && this.state.right !== 'refused') {
       await this.#ledger.record({ type: 'refused', epoch, why });
     }
-    await this.#bury(signal, 'released', told);
+    await this.#tearDown(signal, 'released', told);
   }
 
   async #destroy(signal: AbortSignal): Promise<void> {
@@ -279,7 +279,7 @@ export class DestinationMover {
       run: (signal) => this.#run(signal).then(() => undefined),
       settle: (signal) => this.#settle(signal),
       release: (why, signal, mayRefuse) => this.#release(why, signal, mayRefuse),
-      bury: (signal) => this.#bury(signal),
+      tearDown: (signal) => this.#tearDown(signal),
     };
   }
 

@@ -87,7 +87,7 @@ export async function withOwnPlaces<T extends Preparation>(
  * Throws GODWIT_DISK_PLACE where the guest would write to an image that was found by its content, or that was sent for
  * reading alone: other guests may read it.
  */
-export function refuseWrittenBases(
+export function refuseWrittenBackingFiles(
   { name: host }: Pick<AgentConfig, 'name'>,
   { name: guest, disks = [] }: Preparation['description'],
   bases: readonly { readonly node: string }[],

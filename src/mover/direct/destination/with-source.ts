@@ -17,7 +17,7 @@ export async function endWithSource(hands: Hands): Promise<void> {
     case 'release':
       return hands.release(`the migration ${view.phase} at ${view.host}`, signal);
     case 'bury':
-      return hands.bury(signal);
+      return hands.tearDown(signal);
     case 'finish':
       return hands.settle(signal);
   }

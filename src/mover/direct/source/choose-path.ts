@@ -17,12 +17,12 @@ export function choosePathTo(
   parts: SourceParts,
   offer: WireOffer | undefined,
 ): Pick<StepFacts, 'path'> {
-  const { config, way, request } = parts;
+  const { config, dataPath, request } = parts;
   const { guest, to, settings } = parts.state().plan;
   if (settings.path === undefined || settings.path === 'native') return {};
   const choice = choosePath(settings, {
     reachable: parts.guest.mayReachUs,
-    own: way.offered ? offerOf(config, guest, to) : undefined,
+    own: dataPath.offered ? offerOf(config, guest, to) : undefined,
     offer,
     memoryBytes: request.memoryBytes,
     linkBytesPerS: saidLinkRate(parts),

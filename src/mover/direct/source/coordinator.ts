@@ -21,7 +21,7 @@ import type { EndPhase, MemorySample, Progress } from '../../../protocol/public/
 import type { Journal } from '../../../host/journal.ts';
 import { Mutex } from '../../../mutex.ts';
 import { Live } from '../../engine/live.ts';
-import { fitEvent } from './fit.ts';
+import { fitEvent } from './journal-event.ts';
 import { LIFECYCLE } from './lifecycle.ts';
 import { Refusal } from './parts.ts';
 import type { SourceParts } from './parts.ts';

@@ -138,12 +138,12 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   seed: {
-    do: (parts, signal) => parts.bases.seed(parts, signal),
+    do: (parts, signal) => parts.backingFiles.seed(parts, signal),
   },
 
   prepare: {
     do: async (parts, signal) => {
-      parts.vantage.early(parts);
+      parts.probes.early(parts);
       const body = preparation(parts);
       return ask(parts, signal, async (api, route) => {
         const told = await api.prepare({ body }, { signal, deadlineMs: 60_000 });
@@ -160,7 +160,7 @@ export const LIFECYCLE: Lifecycle = {
     },
 
     undo: async (parts, signal) => {
-      parts.way.abort(parts, 'the migration is undone');
+      parts.dataPath.abort(parts, 'the migration is undone');
       const session = await parts.guest.session(signal);
       const { run } = await session.status(signal);
       if (run !== 'gone') await session.unconfigure(signal);
@@ -207,7 +207,11 @@ export const LIFECYCLE: Lifecycle = {
     do: async (parts, signal) => {
       const session = await parts.guest.session(signal);
       if ((await actionOf(parts, 'memory', signal)) === 'start-memory') {
-        const { address, tlsHostname } = await parts.way.open(parts, parts.state().known, signal);
+        const { address, tlsHostname } = await parts.dataPath.open(
+          parts,
+          parts.state().known,
+          signal,
+        );
         await session.startMemory(address, tlsHostname, signal);
         warmSource(parts.state());
       }
@@ -248,7 +252,7 @@ export const LIFECYCLE: Lifecycle = {
         const running = await (parts.fenceMs === 0
           ? commit(signal)
           : withDeadline('the answer to commit', limitMs, signal, commit));
-        parts.vantage.ran();
+        parts.probes.ran();
         await withdrawNetworks(parts, signal);
         void parts.connections.last(parts);
         return { running };
@@ -269,7 +273,7 @@ export const LIFECYCLE: Lifecycle = {
 
   verify: {
     do: async (parts, signal) => {
-      parts.vantage.end(parts);
+      parts.probes.end(parts);
       // After post-copy it has run for long.
       if (parts.state().via === 'precopy') await systemClock.sleep(BREATH_MS, signal);
       const session = await sessionIfThere(parts, signal);
@@ -295,7 +299,7 @@ export const LIFECYCLE: Lifecycle = {
   retire: {
     do: async (parts, signal) => {
       const { config, request, state } = parts;
-      await parts.way.end(parts);
+      await parts.dataPath.end(parts);
       const session = await sessionIfThere(parts, signal);
       await session?.quit(signal);
       for (const port of state().known.ports ?? []) await removePort(port, signal);
@@ -311,10 +315,10 @@ export const LIFECYCLE: Lifecycle = {
   finish: {
     do: async (parts, signal) => {
       const body = { epoch: parts.state().plan.epoch };
-      const vantages = parts.vantage.results(parts);
+      const reports = parts.probes.results(parts);
       const frame = await firstFrame(parts, signal);
       await ask(parts, signal, (api) => api.finish({ body }, { signal, deadlineMs: 10_000 }));
-      const seen = await vantages;
+      const seen = await reports;
       return { ...frame, ...(seen.length === 0 ? {} : { vantages: seen }) };
     },
   },

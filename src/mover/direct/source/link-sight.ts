@@ -1,4 +1,4 @@
-import type { SourceWay } from './way.ts';
+import type { SourceDataPath } from './data-path.ts';
 
 /** A link that is back has first to send again what was kept; still for longer than this it is stuck, ms. */
 const STUCK_MS = 10_000;
@@ -9,7 +9,7 @@ export class LinkSight {
   #cutAt = -Infinity;
   #linkAt = -Infinity;
 
-  look({ isCut, hasLink }: Pick<SourceWay, 'isCut' | 'hasLink'>, nowMs: number): void {
+  look({ isCut, hasLink }: Pick<SourceDataPath, 'isCut' | 'hasLink'>, nowMs: number): void {
     if (isCut) this.#cutAt = nowMs;
     if (hasLink) this.#linkAt = nowMs;
   }

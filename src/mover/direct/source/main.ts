@@ -15,21 +15,21 @@ import type { Fence } from '../../../host/fencing.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import { SourceConnections } from './connections.ts';
 import { Coordinator } from './coordinator.ts';
-import { SourceBases } from './bases.ts';
+import { SourceBackingFiles } from './backing-files.ts';
 import { SourceDisks } from './disks.ts';
 import { SourceGuest } from './guest.ts';
 import { tellHook } from './hooks.ts';
-import { bury } from './parts.ts';
+import { tearDown } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { DestinationPeer } from './peer.ts';
 import { recoverPostcopy } from './recover.ts';
 import { restartGuest } from './restart.ts';
 import { stopHere } from './stop-here.ts';
-import { SourceVantage } from './vantage.ts';
+import { SourceProbes } from './probes.ts';
 import { Watch } from './watch.ts';
-import { SourceWay } from './way.ts';
+import { SourceDataPath } from './data-path.ts';
 
-const BURY_MS = 15_000;
+const TEAR_DOWN_MS = 15_000;
 
 export interface RunningSource {
   readonly coordinator: Coordinator;
@@ -77,7 +77,7 @@ export function openSource(
     dir,
     guest,
     peer,
-    way: new SourceWay(around.wire, log),
+    dataPath: new SourceDataPath(around.wire, log),
     connections: new SourceConnections(),
     ...besides(around),
     tookOver: () => tookOver && JSON.stringify(coordinator.state.doing) === begun,
@@ -113,13 +113,13 @@ function besides({
   connect,
   clock,
   log,
-}: Surroundings): Pick<SourceParts, 'disks' | 'bases' | 'vantage'> {
-  const vantage = new SourceVantage(connect, clock, log);
-  return { disks: new SourceDisks(log), bases: new SourceBases(log), vantage };
+}: Surroundings): Pick<SourceParts, 'disks' | 'backingFiles' | 'probes'> {
+  const probes = new SourceProbes(connect, clock, log);
+  return { disks: new SourceDisks(log), backingFiles: new SourceBackingFiles(log), probes };
 }
 
-async function close({ connections, vantage, guest, peer, request }: SourceParts): Promise<void> {
-  await vantage.close(request.id);
+async function close({ connections, probes, guest, peer, request }: SourceParts): Promise<void> {
+  await probes.close(request.id);
   await connections.close(request.id);
   await guest.close();
   peer.close();
@@ -127,9 +127,9 @@ async function close({ connections, vantage, guest, peer, request }: SourceParts
 
 /** Breaks off what goes out to the destination. */
 function abortAll(parts: SourceParts, why: string): void {
-  parts.way.abort(parts, why);
+  parts.dataPath.abort(parts, why);
   parts.disks.abort(parts, why);
-  parts.bases.abort(why);
+  parts.backingFiles.abort(why);
 }
 
 /**
@@ -139,8 +139,8 @@ function abortAll(parts: SourceParts, why: string): void {
 async function endCopies(parts: SourceParts, log: Log): Promise<void> {
   await stopHere(parts, log);
   try {
-    await withDeadline('taking down what is left', BURY_MS, undefined, (signal) =>
-      bury(parts, signal),
+    await withDeadline('taking down what is left', TEAR_DOWN_MS, undefined, (signal) =>
+      tearDown(parts, signal),
     );
   } catch (error) {
     log.warn({ error: toGodwitError(error) }, 'the destination was not taken down');

@@ -13,13 +13,13 @@ import type {
 } from '../../../protocol/peer/migration.ts';
 import { streamTls } from '../../engine/credentials.ts';
 import { termsFor } from '../../../host/wire.ts';
-import type { SourceBases } from './bases.ts';
+import type { SourceBackingFiles } from './backing-files.ts';
 import type { SourceDisks } from './disks.ts';
 import type { SourceConnections } from './connections.ts';
 import type { SourceGuest } from './guest.ts';
 import type { DestinationPeer, Question } from './peer.ts';
-import type { SourceVantage } from './vantage.ts';
-import type { SourceWay } from './way.ts';
+import type { SourceProbes } from './probes.ts';
+import type { SourceDataPath } from './data-path.ts';
 
 /** What the steps work with. */
 export interface SourceParts {
@@ -28,11 +28,11 @@ export interface SourceParts {
   readonly dir: string;
   readonly guest: SourceGuest;
   readonly peer: DestinationPeer;
-  readonly way: SourceWay;
+  readonly dataPath: SourceDataPath;
   readonly connections: SourceConnections;
-  readonly vantage: SourceVantage;
+  readonly probes: SourceProbes;
   readonly disks: SourceDisks;
-  readonly bases: SourceBases;
+  readonly backingFiles: SourceBackingFiles;
   /** This mover did not begin the migration: what it is told to do may be half done already. */
   readonly tookOver: () => boolean;
   readonly state: () => SourceState;
@@ -80,7 +80,7 @@ export function ask<T>(parts: SourceParts, signal: AbortSignal, question: Questi
 }
 
 /** What is left of a lost guest at the destination is taken down. GODWIT_NOT_ARMED where all of it is there. */
-export async function bury(parts: SourceParts, signal: AbortSignal): Promise<void> {
+export async function tearDown(parts: SourceParts, signal: AbortSignal): Promise<void> {
   const body = { epoch: parts.state().plan.epoch, lost: true };
   await ask(parts, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
 }

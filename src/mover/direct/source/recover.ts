@@ -78,7 +78,7 @@ async function takeUp(
       return { ...told, memoryAddress: route(told.memoryAddress) };
     }),
   );
-  const { address, tlsHostname } = await parts.way.open(parts, facts, signal);
+  const { address, tlsHostname } = await parts.dataPath.open(parts, facts, signal);
   await session.recover(address, tlsHostname, signal);
   let left = false;
   for (const until = systemClock.monotonicMs() + FLOWS_MS; ;) {

@@ -2,7 +2,7 @@ import { withDeadline } from '../../../deadline.ts';
 import type { GuestHandle } from '../../../drivers/port/driver.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { restoreNetworks } from './networks.ts';
-import { ask, bury } from './parts.ts';
+import { ask, tearDown } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 
 /** How long the destination may take to say what became of its copy, ms. */
@@ -61,7 +61,7 @@ async function withoutDestination(parts: SourceParts, signal: AbortSignal): Prom
 async function isBuried(parts: SourceParts, signal: AbortSignal): Promise<boolean> {
   try {
     await withDeadline('taking down what is left', WORD_MS, signal, (bounded) =>
-      bury(parts, bounded),
+      tearDown(parts, bounded),
     );
     return true;
   } catch (thrown) {

@@ -11,7 +11,7 @@ import type { SourceParts } from './parts.ts';
 
 /** Of a guest that had sent nothing yet when it was looked at first. */
 export async function firstFrame(parts: SourceParts, signal: AbortSignal): Promise<StepFacts> {
-  const isOff = parts.config.network.vantage === false;
+  const isOff = parts.config.network.probe === 'off';
   if (isOff || parts.state().known.firstFrameMs !== undefined) return {};
   const status = ask(parts, signal, (api) => api.status({}, { signal, deadlineMs: 2000 }));
   const { firstFrameMs } = await status.catch(() => ({ firstFrameMs: undefined }));

@@ -16,7 +16,7 @@ import type { Coordinator } from './coordinator.ts';
 import { LinkSight } from './link-sight.ts';
 import { resumePeer, streamDowntimeMs } from './parts.ts';
 import type { SourceParts } from './parts.ts';
-import type { SourceVantage } from './vantage.ts';
+import type { SourceProbes } from './probes.ts';
 import { StreamGuard } from './stream-guard.ts';
 
 /** Between two looks at the stream, ms; the hypervisor itself renews its figures every 100 ms or so. */
@@ -46,7 +46,7 @@ export class Watch {
   #still: NodeJS.Timeout | undefined;
   #decided = false;
   #guard: StreamGuard | undefined;
-  #vantage: SourceVantage | undefined;
+  #probes: SourceProbes | undefined;
   readonly #sight = new LinkSight();
   /** Memory has begun to flow. */
   #flows = false;
@@ -61,7 +61,7 @@ export class Watch {
     // After a takeover nothing else may speak to the destination for long.
     resumePeer(parts);
     const { dispatch, peer } = parts;
-    this.#vantage = parts.vantage;
+    this.#probes = parts.probes;
     const streamAddress = (): string | undefined => {
       const { streamOver, memoryAddress } = parts.state().known;
       return streamOver ?? memoryAddress;
@@ -105,7 +105,7 @@ export class Watch {
     if (event.type !== 'stopped' && event.type !== 'resumed') return;
     clearTimeout(this.#still);
     if (event.type === 'resumed') return;
-    this.#vantage?.stopped();
+    this.#probes?.stopped();
     const afterMs = deadlineOf('switchover', this.#coordinator.state);
     this.#still = setTimeout(() => {
       const { doing, stopped } = this.#coordinator.state;
@@ -141,7 +141,7 @@ export class Watch {
       const step = this.#isDraining() ? 'drain' : 'memory';
       this.#guard?.saw(sample.transferredBytes, step, sample.remainingBytes);
       this.#coordinator.observe(sample, this.#note());
-      parts.vantage.saw(parts, sample);
+      parts.probes.saw(parts, sample);
       const now = this.#clock.monotonicMs();
       if (sample.round > this.#round && now - this.#roundAt >= ROUND_MS) {
         this.#round = sample.round;
@@ -179,7 +179,7 @@ export class Watch {
     try {
       for (;;) {
         await this.#clock.sleep(SAMPLE_MS, signal);
-        this.#sight.look(parts.way, this.#clock.monotonicMs());
+        this.#sight.look(parts.dataPath, this.#clock.monotonicMs());
         if (this.#isHidden(parts)) continue;
         if (this.#isDraining()) await this.#guard?.look(signal);
         else if (this.#worthSampling()) await this.#guard?.lookBefore(signal);
@@ -191,9 +191,11 @@ export class Watch {
   }
 
   /** A cut that the wire hides is its own to mend; one that lasts longer ends it, or it is stuck. */
-  #isHidden({ way, state }: SourceParts): boolean {
+  #isHidden({ dataPath, state }: SourceParts): boolean {
     const stillMs = this.#guard?.stillMs ?? 0;
-    return way.isOpen && this.#sight.hides(stillMs, graceMs(state()), this.#clock.monotonicMs());
+    return (
+      dataPath.isOpen && this.#sight.hides(stillMs, graceMs(state()), this.#clock.monotonicMs())
+    );
   }
 
   async #pause(): Promise<void> {
@@ -226,9 +228,9 @@ export class Watch {
           ),
         );
         silentSince = undefined;
-        parts.way.mind(parts.peer.moverAddress);
+        parts.dataPath.mind(parts.peer.moverAddress);
         parts.disks.mind(parts.peer.moverAddress);
-        parts.bases.mind(parts.peer.moverAddress);
+        parts.backingFiles.mind(parts.peer.moverAddress);
         const error = lossIn(status, parts);
         if (error !== undefined) this.#coordinator.dispatch({ type: 'destination-lost', error });
       } catch (thrown) {
@@ -267,8 +269,8 @@ function graceMs({ plan }: SourceState): number {
 }
 
 /** What the wire hides is no loss of the destination either. */
-function silenceOf({ way, disks, bases, state }: SourceParts): number {
-  return way.isOpen || disks.isOpen || bases.isOpen
+function silenceOf({ dataPath, disks, backingFiles, state }: SourceParts): number {
+  return dataPath.isOpen || disks.isOpen || backingFiles.isOpen
     ? Math.max(SILENCE_MS, graceMs(state()))
     : SILENCE_MS;
 }

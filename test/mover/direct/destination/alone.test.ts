@@ -55,7 +55,7 @@ function scene(events: readonly DestinationEvent[], others: Others = {}): Scene 
       deeds.push('release');
       await record({ type: 'released' });
     },
-    bury: async () => void deeds.push('bury'),
+    tearDown: async () => void deeds.push('tear down'),
   };
   return { hands, deeds };
 }

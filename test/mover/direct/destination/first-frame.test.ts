@@ -8,7 +8,7 @@ import type { DestinationState } from '../../../../src/migration/direct/destinat
 const state = { ports: { net0: 'tapx', net1: 'tapy' } } as unknown as DestinationState;
 const own = { name: 'b', address: '10.0.0.2:7443', stateDir: '/nowhere' };
 const config = agentConfig.parse(own);
-const off = agentConfig.parse({ ...own, network: { vantage: false } });
+const off = agentConfig.parse({ ...own, network: { probe: 'off' } });
 
 /** Resolves once it has looked so often. */
 function stage(counts: readonly (number | undefined)[]) {

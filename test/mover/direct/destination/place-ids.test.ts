@@ -12,7 +12,7 @@ import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids
 import {
   answerStorage,
   filesToOpen,
-  refuseWrittenBases,
+  refuseWrittenBackingFiles,
   withOwnPlaces,
 } from '../../../../src/mover/direct/destination/storage.ts';
 import { place, proofPlace } from '../../../../src/protocol/disk.ts';
@@ -188,12 +188,12 @@ describe('an image that was found by its content', () => {
   test('is never one that the guest writes to', () => {
     const config = { name: 'b' };
     const { description } = preparation({});
-    const written = () => refuseWrittenBases(config, description, [{ node: 'top' }]);
+    const written = () => refuseWrittenBackingFiles(config, description, [{ node: 'top' }]);
     assert.throws(written, (error) => hasCode(error, 'GODWIT_DISK_PLACE'));
-    refuseWrittenBases(config, description, [{ node: 'base' }]);
+    refuseWrittenBackingFiles(config, description, [{ node: 'base' }]);
     const [disk] = disks;
     const read = disk?.images.map((image) => ({ ...image, readOnly: true })) ?? [];
-    refuseWrittenBases(config, { ...description, disks: [{ name: 'vda', images: read }] }, [
+    refuseWrittenBackingFiles(config, { ...description, disks: [{ name: 'vda', images: read }] }, [
       { node: 'top' },
     ]);
   });

@@ -1,0 +1,173 @@
+import { networkInterfaces } from 'node:os';
+import type { Clock } from '../clock.ts';
+import { configFileOf, loadAgentConfig } from '../config.ts';
+import type { AgentConfig } from '../config.ts';
+import { liveFile } from '../host/live-file.ts';
+import { notWatched, wrongWatch } from '../network/probe/allowed.ts';
+import type { OwnKnowledge } from '../network/probe/allowed.ts';
+import { splitAddress } from '../protocol/names.ts';
+import { removeProbePort, removeWatchPorts } from '../network/segment/probe-port.ts';
+import type {
+  AdmittedGuest,
+  WatchAnswer,
+  WatchEnd,
+  WatchOrder,
+  WatchResult,
+} from '../protocol/peer/probe.ts';
+import type { Caller } from '../rpc/caller.ts';
+import { watcherProcess } from './watcher-process.ts';
+import type { StartWatcher, WatcherProcess } from './watcher-process.ts';
+
+/** Watches at once on a host, and those of them for one other host; what is beyond is refused. */
+const MOST_WATCHES = 8;
+const MOST_OF_ONE = 6;
+/** Results that are kept for each host that may ask again; its oldest goes first. */
+const MOST_RESULTS = 16;
+
+/** The other hosts of the fleet. */
+export interface Others {
+  /** What the host `to` says of the guest that it has admitted; rejects where it admitted none, or does not answer. */
+  readonly admittedGuest: (to: string, id: string) => Promise<AdmittedGuest>;
+  /** host:port of each of them. */
+  readonly addresses: () => readonly string[];
+}
+
+/** What this host watches for others: guests that they move, each in a small process of its own. */
+export class GuestProbes {
+  readonly #config: AgentConfig;
+  readonly #clock: Clock;
+  readonly #others: Others;
+  /** As the file has it now: addresses of guests are added while the agent runs. */
+  readonly #network: () => AgentConfig['network'];
+  readonly #start: StartWatcher;
+  readonly #watches = new Map<string, WatcherProcess>();
+  readonly #results = new Map<string, Promise<WatchResult>>();
+
+  constructor(
+    config: AgentConfig,
+    clock: Clock,
+    others: Others,
+    start: StartWatcher = watcherProcess,
+  ) {
+    this.#config = config;
+    this.#clock = clock;
+    this.#others = others;
+    const file = configFileOf(config);
+    const live = file === undefined ? file : liveFile(file, () => loadAgentConfig(file).network);
+    this.#network = () => live?.() ?? config.network;
+    this.#start = start;
+  }
+
+  /** Nothing is left of watches that ended with an agent that was killed. */
+  async sweep(): Promise<void> {
+    if (this.#config.network.probe !== 'off') await removeWatchPorts();
+  }
+
+  /**
+   * Begins a watch, or lets it go on, once the destination has said that it admitted that guest with those addresses.
+   * GODWIT_PROTOCOL_INVALID where the order is for anything else; GODWIT_MIGRATION_UNKNOWN where nothing was admitted.
+   */
+  async watch(order: WatchOrder, caller: Caller): Promise<WatchAnswer> {
+    const { name, network } = this.#config;
+    if (network.probe === 'off') return no(`${name} watches for nobody, as it is configured`);
+    const key = keyOf(order.id, caller);
+    if (this.#results.has(key)) return this.#goesOn();
+    const standing = this.#watches.get(key);
+    if (standing === undefined) {
+      const why = await this.#why(order, caller);
+      return why === undefined ? this.#begin(order, caller) : no(why);
+    }
+    // One that cannot be confirmed ends with its lease: the destination may be away, or the migration just over.
+    // Nobody waits for the answer: by the time that this call takes, the source knows this host's clock.
+    this.#why(order, caller).then(
+      (why) => why === undefined && standing.stay(order.leaseMs),
+      () => undefined,
+    );
+    return this.#goesOn();
+  }
+
+  #goesOn(): WatchAnswer {
+    return { watching: true, wallMs: this.#clock.wallMs() };
+  }
+
+  /** Undefined where the destination confirms the order; else why it cannot yet. Rejects with why it never will. */
+  async #why(order: WatchOrder, caller: Caller): Promise<string | undefined> {
+    const { to } = order;
+    if (to === undefined) throw notWatched(caller.name, order.guest, 'it names no destination');
+    const admitted = await this.#others.admittedGuest(to, order.id);
+    const isUndescribed = admitted.nics === undefined && admitted.from === caller.name;
+    if (isUndescribed) return `${to} has not heard of its addresses yet`;
+    const wrong = wrongWatch(caller.name, order, admitted, this.#knowledge(order.guest));
+    if (wrong !== undefined) throw wrong;
+    return undefined;
+  }
+
+  #knowledge(guest: string): OwnKnowledge {
+    const { address, addresses } = this.#config;
+    const { probe } = this.#network();
+    const all = [address, ...addresses, ...this.#others.addresses()];
+    const hosts = all.map((each) => splitAddress(each).host);
+    const own = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+    return {
+      configured: probe === 'off' ? [] : (probe.addresses[guest] ?? []),
+      hosts: [...hosts, ...own.map((each) => each.address)],
+    };
+  }
+
+  #begin(order: WatchOrder, caller: Caller): WatchAnswer {
+    const { name, bridges } = this.#config;
+    const key = keyOf(order.id, caller);
+    // Another order for it may have come while the destination was asked.
+    if (this.#watches.has(key) || this.#results.has(key)) return this.#goesOn();
+    const ofCaller = [...this.#watches.keys()].filter((each) => isOf(each, caller)).length;
+    if (ofCaller >= MOST_OF_ONE)
+      return no(`${name} watches ${MOST_OF_ONE} guests for ${caller.name} already`);
+    if (this.#watches.size >= MOST_WATCHES)
+      return no(`${name} watches ${MOST_WATCHES} guests already`);
+    const { nics, probing, leaseMs } = order;
+    const process = this.#start({ verb: 'watch', owner: key, nics, bridges, probing, leaseMs });
+    this.#watches.set(key, process);
+    void process.gone.then(async () => {
+      this.#watches.delete(key);
+      this.#keep(key, process.result, caller);
+      await removeProbePort(key, 'w');
+    });
+    return this.#goesOn();
+  }
+
+  /** What was seen; said again where it was told before. */
+  async end(id: string, of: WatchEnd, caller: Caller): Promise<WatchResult> {
+    const key = keyOf(id, caller);
+    const told = this.#results.get(key);
+    if (told !== undefined) return told;
+    const standing = this.#watches.get(key);
+    if (standing === undefined) return { notTried: 'nothing was being watched there any more' };
+    const result = standing.end(of);
+    this.#keep(key, result, caller);
+    return result;
+  }
+
+  /** A host that has many watches loses what was seen for itself, and for nobody else. */
+  #keep(key: string, result: Promise<WatchResult>, caller: Caller): void {
+    if (!this.#results.has(key)) this.#results.set(key, result);
+    const own = [...this.#results.keys()].filter((each) => isOf(each, caller));
+    const [oldest] = own;
+    if (own.length > MOST_RESULTS && oldest !== undefined) this.#results.delete(oldest);
+  }
+
+  /** Ends all of them; what they saw is told to nobody. */
+  close(): void {
+    for (const each of this.#watches.values()) each.stop();
+  }
+}
+
+const no = (why: string): WatchAnswer => ({ watching: false, why });
+
+/** A host speaks of its own migrations, and of nobody else's. */
+function keyOf(id: string, caller: Caller): string {
+  return `${caller.name}/${id}`;
+}
+
+function isOf(key: string, caller: Caller): boolean {
+  return key.startsWith(`${caller.name}/`);
+}

@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { hostsOf } from '../../../config.ts';
+import type { DestinationSession } from '../../../drivers/port/driver.ts';
+import { toGodwitError, godwitError } from '../../../errors.ts';
+import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { Prepared } from '../../../protocol/peer/migration.ts';
+import type { TargetWire } from '../../../wire/open.ts';
+import { hostCredentials } from '../../engine/credentials.ts';
+import { cacheFor, codecCores } from '../../../host/wire.ts';
+import { listenHostFor, listening } from './parts.ts';
+import type { DestinationParts } from './parts.ts';
+
+/** The source has closed its end before it says that all is over, ms. */
+const CLOSE_MS = 3000;
+
+/** The way of memory into this host: straight to the hypervisor, or out of this mover's end of the wire. */
+export class DestinationDataPath {
+  readonly #parts: DestinationParts;
+  #open: { readonly wire: TargetWire; readonly session: string } | undefined;
+
+  constructor(parts: DestinationParts) {
+    this.#parts = parts;
+  }
+
+  /** The unix socket on which the hypervisor listens where memory comes over the wire. */
+  socketFor({ preparation, admission }: DestinationState): string | undefined {
+    if (preparation?.wire === undefined) return undefined;
+    return path.join(this.#parts.config.stateDir, 'guests', admission.guest, 'wire.sock');
+  }
+
+  /** Where memory is to be sent, the hypervisor having said where it listens. */
+  async address(state: DestinationState, memoryAddress: string): Promise<string> {
+    return this.socketFor(state) === undefined
+      ? memoryAddress
+      : (await this.#listen(state)).address;
+  }
+
+  /** What the source is told: also by a mover that took over, whose wire is another than the one of before. */
+  async prepared(state: DestinationState): Promise<Prepared> {
+    const { config } = this.#parts;
+    if (this.socketFor(state) === undefined) return listening(config, state.memoryAddress);
+    const { address, session } = await this.#listen(state);
+    return { ...listening(config, address), wire: { session } };
+  }
+
+  /** Post-copy: lets go of the old stream, and listens for a new one. */
+  async again(
+    hypervisor: DestinationSession,
+    state: DestinationState,
+    signal: AbortSignal,
+    calledAt: string | undefined,
+  ): Promise<Prepared> {
+    const { config } = this.#parts;
+    this.abort('post-copy is taken up anew');
+    const host = listenHostFor(config, calledAt);
+    const { memoryAddress } = await hypervisor.listenAgain(signal, host, this.socketFor(state));
+    return this.socketFor(state) === undefined
+      ? listening(config, memoryAddress)
+      : this.prepared(state);
+  }
+
+  async #listen(state: DestinationState): Promise<{ address: string; session: string }> {
+    if (this.#open === undefined) {
+      const session = randomBytes(16).toString('hex');
+      const wire = await this.#door(state, session);
+      this.#open = { wire, session };
+      wire.ended.catch((thrown: unknown) => {
+        if (this.#open?.wire !== wire) return;
+        this.#parts.log.warn({ error: toGodwitError(thrown) }, 'the wire is broken');
+      });
+    }
+    const { wire, session } = this.#open;
+    return { address: wire.address, session };
+  }
+
+  async #door(state: DestinationState, session: string): Promise<TargetWire> {
+    const { config, log, wire } = this.#parts;
+    const { admission, preparation } = state;
+    const socket = this.socketFor(state);
+    if (wire === undefined || preparation?.wire === undefined || socket === undefined) {
+      throw godwitError('GODWIT_INTERNAL', { what: 'memory over a wire that was not offered' });
+    }
+    const { guest, id, from, epoch } = admission;
+    const cache = cacheFor(config, guest, preparation.wire, from);
+    return wire.target({
+      migration: id,
+      epoch,
+      session,
+      peer: from,
+      credentials: hostCredentials(config),
+      memoryBytes: preparation.description.memoryBytes,
+      graceMs: preparation.wire.linkGraceMs,
+      cores: codecCores(config),
+      socket,
+      hosts: hostsOf(config),
+      ports: config.ports,
+      log,
+      ...(cache === undefined ? {} : { cache }),
+    });
+  }
+
+  /** The stream has ended: what is under way is let through. Never rejects. */
+  async end(state: DestinationState): Promise<void> {
+    await this.#open?.wire.close(CLOSE_MS);
+    this.#open = undefined;
+    const socket = this.socketFor(state);
+    if (socket !== undefined) await rm(socket, { force: true });
+  }
+
+  /** Breaks off what there is. */
+  abort(why: string): void {
+    this.#open?.wire.abort(new Error(why));
+    this.#open = undefined;
+  }
+}

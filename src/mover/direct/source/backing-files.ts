@@ -1,0 +1,181 @@
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { BaseProgress, BackingSource } from '../../../disks/backing/send.ts';
+import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
+import { godwitError, toGodwitError } from '../../../errors.ts';
+import type { Log } from '../../../log.ts';
+import { worthTelling } from '../../../migration/report/disks.ts';
+import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import type { BackingFile } from '../../../protocol/peer/backing-file.ts';
+import type { DiskProgress } from '../../../protocol/disk.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
+import type { Check } from '../../../protocol/public/migration.ts';
+import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
+import { formatBytes } from '../../../protocol/quantity.ts';
+import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
+import { ask, preparation } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+import { openTunnel } from './tunnel.ts';
+
+const CLOSE_MS = 2000;
+/** A session that ends before everything is there is made anew so often. */
+const MOST_SESSIONS = 8;
+/** As many as a record of progress may name. */
+const MOST_TOLD = 64;
+
+/** A file of this host that holds an image. */
+type Base = BackingFile & { readonly file: string };
+
+/** The images that the guest only reads, where the hosts do not share them: the destination has each, or is sent it. */
+export class SourceBackingFiles {
+  readonly #log: Log;
+  #tunnel: Tunnel | undefined;
+  /** The destination's mover at the time. */
+  #mover: string | undefined;
+  #progress = new Map<string, DiskProgress>();
+  #told: readonly DiskProgress[] = [];
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** A cut of the links is the session's own to mend for a while. */
+  get isOpen(): boolean {
+    return this.#tunnel !== undefined;
+  }
+
+  /** Each of them lies at the destination, whole and with its hash compared, when this resolves. May run twice. */
+  async seed(parts: SourceParts, signal: AbortSignal): Promise<StepFacts> {
+    const bases = await identify(parts, signal);
+    const sent = new Map<string, number>();
+    for (let sessions = 1; ; sessions += 1) {
+      const offered = await this.#offer(parts, bases, signal);
+      if (offered.tunnel === undefined)
+        return { checks: [...offered.checks, ...told(bases, sent)] };
+      const due = bases.filter(({ node }) => offered.send.includes(node));
+      const why = await this.#send(parts, offered.tunnel, due, sent, signal);
+      if (why === undefined) return { checks: [...offered.checks, ...told(bases, sent)] };
+      if (sessions === MOST_SESSIONS) throw why;
+      this.#log.warn({ error: toGodwitError(why) }, 'the session of the backing files is over');
+    }
+  }
+
+  /** A destination's mover that was replaced knows nothing of this session. */
+  mind(moverAddress: string | undefined): void {
+    if (this.#tunnel === undefined || moverAddress === this.#mover) return;
+    this.#tunnel.abort(new Error('another mover works at the destination'));
+  }
+
+  abort(why: string): void {
+    this.#tunnel?.abort(new Error(why));
+    this.#tunnel = undefined;
+  }
+
+  async #offer(parts: SourceParts, bases: readonly Base[], signal: AbortSignal) {
+    const { settings } = parts.state().plan;
+    const linkGraceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
+    const images = bases.map(({ file: _, ...base }) => base);
+    const body = { ...preparation(parts), bases: images, linkGraceMs };
+    // It reads whole images to compare them: as long as the step may take.
+    const limits = { signal, deadlineMs: settings.timeoutMs };
+    return ask(parts, signal, async (api, route) => {
+      const answer = await api.bases({ body }, limits);
+      const { tunnel } = answer;
+      if (tunnel === undefined) return answer;
+      return { ...answer, tunnel: { ...tunnel, address: route(tunnel.address) } };
+    });
+  }
+
+  /** Resolves with why the session was over before all of them were there. */
+  async #send(
+    parts: SourceParts,
+    offered: DiskTunnel,
+    bases: readonly Base[],
+    sent: Map<string, number>,
+    signal: AbortSignal,
+  ): Promise<Error | undefined> {
+    const socket = path.join(parts.dir, 'bases.sock');
+    let over: Error | undefined;
+    let tunnel: Tunnel;
+    try {
+      tunnel = await openTunnel(parts, offered, socket, signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      return toGodwitError(thrown);
+    }
+    const isOver = (thrown: unknown): void => void (over = toGodwitError(thrown));
+    tunnel.ended.then(() => isOver(new Error('it was closed')), isOver);
+    this.#tunnel = tunnel;
+    this.#mover = parts.peer.moverAddress;
+    try {
+      const { BaseSender } = await import('../../../disks/backing/send.ts');
+      const { guest } = parts.request.request;
+      const progress = (each: BaseProgress): void => this.#note(parts, each, sent);
+      const sender = new BaseSender({ tunnel, guest, peer: parts.request.toHost, progress });
+      for (const { node, bytes } of bases) {
+        this.#tell(parts, { node, state: 'copying', copiedBytes: 0, totalBytes: bytes });
+      }
+      for (const base of bases) {
+        await sender.send(base satisfies BackingSource, signal);
+        const { node, bytes } = base;
+        this.#tell(parts, { node, state: 'whole', copiedBytes: bytes, totalBytes: bytes });
+      }
+      await tunnel.close(CLOSE_MS);
+      return undefined;
+    } catch (thrown) {
+      tunnel.abort(toGodwitError(thrown));
+      signal.throwIfAborted();
+      if (over === undefined) throw thrown;
+      return over;
+    } finally {
+      this.#tunnel = undefined;
+      await rm(socket, { force: true });
+    }
+  }
+
+  #note(parts: SourceParts, { node, ...at }: BaseProgress, sent: Map<string, number>): void {
+    sent.set(node, at.sentBytes);
+    const { doneBytes: copiedBytes, totalBytes } = at;
+    this.#tell(parts, { node, state: 'copying', copiedBytes, totalBytes });
+  }
+
+  #tell(parts: SourceParts, progress: DiskProgress): void {
+    this.#progress.set(progress.node, progress);
+    const disks = [...this.#progress.values()].slice(0, MOST_TOLD);
+    if (!worthTelling(this.#told, disks)) return;
+    this.#told = disks;
+    parts.dispatch({ type: 'copied', disks });
+  }
+}
+
+/** What they hold now. Their hashes are remembered, so that only the first look at a large one takes its time. */
+async function identify(parts: SourceParts, signal: AbortSignal): Promise<Base[]> {
+  const { config, guest, state } = parts;
+  const pools = await openPools(config.storage);
+  const { disks } = await guest.session(signal);
+  const bases: Base[] = [];
+  for (const place of state().known.bases ?? []) {
+    const pool = pools.find(({ id }) => id === place.pool);
+    const found =
+      pool === undefined
+        ? { problem: 'its storage is gone' }
+        : await resolveIn(pool, place.path, 'file');
+    if ('problem' in found || disks === undefined) {
+      const reason = 'problem' in found ? found.problem : 'its driver cannot send it';
+      const { guest: name } = parts.request.request;
+      throw godwitError('GODWIT_DISK_FAILED', { guest: name, device: place.node, reason });
+    }
+    const { bytes, sha256 } = await disks.images.identify(found.found, signal);
+    bases.push({ ...place, bytes, sha256, file: found.found });
+  }
+  return bases;
+}
+
+function told(bases: readonly Base[], sent: ReadonlyMap<string, number>): Check[] {
+  return bases.flatMap(({ node, bytes }): Check[] => {
+    const sentBytes = sent.get(node);
+    if (sentBytes === undefined) return [];
+    const evidence = `${node}: ${formatBytes(sentBytes)} sent of a file of ${formatBytes(bytes)}`;
+    return [{ name: 'disks', side: 'source', verdict: 'pass', evidence }];
+  });
+}

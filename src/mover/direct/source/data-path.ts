@@ -1,0 +1,168 @@
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { toGodwitError } from '../../../errors.ts';
+import type { Log } from '../../../log.ts';
+import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
+import { splitAddress, withHost } from '../../../protocol/names.ts';
+import type { WireReport } from '../../../protocol/wire.ts';
+import type { Wire } from '../../../wire/open.ts';
+import { hostCredentials } from '../../engine/credentials.ts';
+import { budgetOf, cacheFor, codecCores, termsFor } from '../../../host/wire.ts';
+import type { WireDoors } from '../../engine/wire-doors.ts';
+import { missing, saidLinkRate } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+
+/** What is under way may take so long to arrive once the hypervisor has sent all, ms. */
+const CLOSE_MS = 5000;
+/** Bound of the report's list of levels (protocol/wire.ts). */
+const MOST_LEVELS = 256;
+
+/** Where the hypervisor is to send its stream. */
+export interface Target {
+  readonly address: string;
+  readonly tlsHostname: string | undefined;
+}
+
+/** The way of memory out of this host: straight to the other hypervisor, or into this mover's end of the wire. */
+export class SourceDataPath {
+  readonly #doors: WireDoors | undefined;
+  readonly #log: Log;
+  #wire: Wire | undefined;
+  /** The destination's mover at the time; another one knows nothing of this session. */
+  #mover: string | undefined;
+  #why: string | undefined;
+
+  constructor(doors: WireDoors | undefined, log: Log) {
+    this.#doors = doors;
+    this.#log = log;
+  }
+
+  get offered(): boolean {
+    return this.#doors !== undefined;
+  }
+
+  /** A session of the wire stands, or is about to be found broken. */
+  get isOpen(): boolean {
+    return this.#wire !== undefined;
+  }
+
+  /** Its session stands, and has no link now: that is its own to mend. */
+  get isCut(): boolean {
+    return this.#why === undefined && this.#wire?.measure.cutForMs !== undefined;
+  }
+
+  /** Its session has a link, so the mover at the other end lives. */
+  get hasLink(): boolean {
+    return this.isOpen && this.#why === undefined && !this.isCut;
+  }
+
+  /** Makes the way ready and says where memory is to be sent. What an earlier session was is journaled and let go. */
+  async open(parts: SourceParts, facts: StepFacts, signal: AbortSignal): Promise<Target> {
+    const { memoryAddress, tlsHostname, wire } = facts;
+    if (memoryAddress === undefined) throw missing('memoryAddress');
+    if (wire === undefined) return { address: memoryAddress, tlsHostname };
+    this.abort(parts, 'it is taken up anew');
+    if (this.#doors === undefined) throw missing('the wire');
+    const { plan, known } = parts.state();
+    const { settings } = plan;
+    const socket = path.join(parts.dir, 'wire.sock');
+    // A mover that was killed has left its own.
+    await rm(socket, { force: true });
+    const graceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
+    const terms = termsFor(parts.config, plan.guest, graceMs);
+    const cache = cacheFor(parts.config, plan.guest, terms, plan.to);
+    const budget = budgetOf(parts.config);
+    const saidBytesPerS = saidLinkRate(parts);
+    const opened = await this.#doors.source(
+      {
+        migration: plan.id,
+        epoch: plan.epoch,
+        session: wire.session,
+        peer: plan.to,
+        credentials: hostCredentials(parts.config),
+        memoryBytes: known.description?.memoryBytes ?? parts.request.memoryBytes,
+        graceMs,
+        cores: codecCores(parts.config),
+        socket,
+        addresses: [memoryAddress],
+        spare: otherWays(parts, memoryAddress),
+        connections: parts.config.wire.connections,
+        log: this.#log,
+        ...(cache === undefined ? {} : { cache }),
+        ...(budget === undefined ? {} : { budget }),
+        ...(saidBytesPerS === undefined ? {} : { saidBytesPerS }),
+        ...(settings.maxBandwidth === undefined ? {} : { maxBytesPerS: settings.maxBandwidth }),
+      },
+      signal,
+    );
+    this.#wire = opened;
+    this.#mover = parts.peer.moverAddress;
+    opened.ended.catch((thrown: unknown) => this.#broke(opened, thrown));
+    await (await parts.guest.session(signal)).letIn?.(socket);
+    return { address: `unix:${socket}`, tlsHostname: undefined };
+  }
+
+  #broke(wire: Wire, thrown: unknown): void {
+    if (this.#wire !== wire) return;
+    const error = toGodwitError(thrown);
+    this.#why = error.message;
+    this.#log.warn({ error }, 'the wire is broken');
+  }
+
+  /** A destination's mover that was replaced will not answer for the session: nobody has to wait until its grace is over. */
+  mind(moverAddress: string | undefined): void {
+    if (this.#wire === undefined || moverAddress === this.#mover) return;
+    this.#mover = moverAddress;
+    this.#wire.abort(new Error('another mover works at the destination'));
+  }
+
+  /** The stream has ended: waits for what is under way, and journals what the wire did. */
+  async end(parts: SourceParts): Promise<void> {
+    const wire = this.#wire;
+    if (wire === undefined) return;
+    await wire.close(CLOSE_MS);
+    this.#told(parts, wire);
+  }
+
+  /** Breaks off what there is. */
+  abort(parts: SourceParts, why: string): void {
+    const wire = this.#wire;
+    if (wire === undefined) return;
+    this.#told(parts, wire);
+    wire.abort(new Error(why));
+  }
+
+  #told(parts: SourceParts, wire: Wire): void {
+    this.#wire = undefined;
+    const why = this.#why === undefined ? {} : { why: this.#why.slice(0, 1024) };
+    this.#why = undefined;
+    parts.dispatch({ type: 'wire', figures: reportOf(wire), ...why });
+  }
+}
+
+/** Its other addresses, with the port on which the destination's mover waits. */
+function otherWays(parts: SourceParts, memoryAddress: string): string[] {
+  const { address, addresses = [] } = parts.request.peer;
+  const all = [address, ...addresses].map((each) =>
+    withHost(memoryAddress, splitAddress(each).host),
+  );
+  return [...new Set(all)].filter((each) => each !== memoryAddress);
+}
+
+function reportOf(wire: Wire): WireReport {
+  const { levelChanges, told, processorMs, longestCutMs, ...figures } = wire.figures();
+  const levels = levelChanges.slice(0, MOST_LEVELS).map(({ atMs, from, to }) => ({
+    atMs: Math.max(0, Math.round(atMs)),
+    from: { level: from.level, windowLog: from.windowLog },
+    to: { level: to.level, windowLog: to.windowLog },
+  }));
+  return {
+    ...figures,
+    told: { ...told },
+    levels,
+    processorMs: Math.round(processorMs),
+    longestCutMs: Math.round(longestCutMs),
+    sessions: 1,
+  };
+}

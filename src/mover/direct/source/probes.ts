@@ -1,0 +1,232 @@
+import type { Clock } from '../../../clock.ts';
+import { hasCode, toGodwitError } from '../../../errors.ts';
+import type { Log } from '../../../log.ts';
+import {
+  clockDifference,
+  isNearSwitch,
+  isWatchedEarly,
+  probeHosts,
+  probeReportOf,
+} from '../../../migration/report/probes.ts';
+import type { ClockDifference } from '../../../migration/report/probes.ts';
+import { Fleet } from '../../../host/fleet.ts';
+import { agentContract } from '../../../protocol/contract.ts';
+import type { MemorySample } from '../../../protocol/public/migration.ts';
+import type { NicNetwork } from '../../../protocol/network.ts';
+import type {
+  ProbeReport,
+  WatchEnd,
+  WatchOrder,
+  WatchResult,
+} from '../../../protocol/peer/probe.ts';
+import type { Client } from '../../../rpc/client.ts';
+import type { Connect } from '../../engine/surroundings.ts';
+import type { SourceParts } from './parts.ts';
+
+/** A watch that nobody asks for again ends by itself, ms; it is asked for again so often. */
+const LEASE_MS = 10_000;
+const RENEW_MS = 3000;
+/** A host that does not watch yet is asked again so soon: it asks the destination, which may not know the guest yet. */
+const AGAIN_MS = 250;
+const ANSWER_MS = 3000;
+/** A guest that is silent at the end is waited for by whoever watches it. */
+const END_MS = 6000;
+/** After a migration that failed, nobody waits for long. */
+const CLOSE_MS = 1000;
+const MOST_ADDRESSES = 8;
+const NO_ADDRESS =
+  'no address of the guest is known; name it under `network.probe.addresses` of its source';
+
+type Agent = Client<typeof agentContract>;
+interface Place {
+  readonly host: string;
+  readonly agent: Agent;
+  /** Why it does not watch, as it was told last. */
+  why: string | undefined;
+  /** What its clock is ahead of ours by. */
+  clock: ClockDifference | undefined;
+}
+
+/**
+ * Other hosts' agents, which watch the guest while it moves. They are asked beside everything else: nothing waits for
+ * them, and nothing that goes wrong with them is a failure of the migration.
+ */
+export class SourceProbes {
+  readonly #connect: Connect;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #over = new AbortController();
+  #stoppedMs: number | undefined;
+  #ranMs: number | undefined;
+  #places: readonly Place[] | undefined;
+  #results: Promise<ProbeReport[]> | undefined;
+
+  constructor(connect: Connect, clock: Clock, log: Log) {
+    this.#connect = connect;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** It is about to be built at its destination: where the switch may come soon, the watch begins. */
+  early(parts: SourceParts): void {
+    const { plan, known } = parts.state();
+    const { memoryBytes = 0 } = known.description ?? {};
+    if (isWatchedEarly(plan.settings.mode, memoryBytes)) this.#begin(parts);
+  }
+
+  /** A look at its stream. */
+  saw(parts: SourceParts, sample: MemorySample): void {
+    if (this.#places === undefined && isNearSwitch(sample)) this.#begin(parts);
+  }
+
+  #begin(parts: SourceParts): void {
+    if (this.#places !== undefined || this.#results !== undefined) return;
+    const order = orderOf(parts);
+    this.#places = order === undefined ? [] : this.#open(parts);
+    const isKnown = order?.nics.some(({ addresses }) => addresses.length > 0) === true;
+    if (order !== undefined && isKnown) void this.#keepOn(this.#places, order);
+    else for (const place of this.#places) place.why = NO_ADDRESS;
+  }
+
+  #open({ config, state }: SourceParts): Place[] {
+    const { probe } = config.network;
+    if (probe === 'off') return [];
+    const { from, to } = state().plan;
+    const peers = new Fleet(config).peers();
+    const hosts = probeHosts(probe.hosts, Object.keys(peers), [from, to]);
+    return hosts.flatMap((host) => {
+      const address = host === config.name ? config.address : peers[host]?.address;
+      if (address === undefined) return [];
+      return [
+        {
+          host,
+          agent: this.#connect(agentContract, host, address),
+          why: undefined,
+          clock: undefined,
+        },
+      ];
+    });
+  }
+
+  async #keepOn(places: readonly Place[], order: WatchOrder): Promise<void> {
+    const { signal } = this.#over;
+    try {
+      for (;;) {
+        await Promise.all(places.map((place) => ask(place, order, this.#clock, signal)));
+        const isWatched = places.every(({ why }) => why === undefined);
+        await this.#clock.sleep(isWatched ? RENEW_MS : AGAIN_MS, signal);
+      }
+    } catch {
+      // The migration is over, or the results are being fetched.
+    }
+  }
+
+  /** The guest stands still, as far as this side has heard; the last time counts. */
+  stopped(): void {
+    this.#stoppedMs = this.#clock.wallMs();
+  }
+
+  /** It runs at its destination. */
+  ran(): void {
+    this.#ranMs = this.#clock.wallMs();
+  }
+
+  #switchBy({ clock }: Place): WatchEnd {
+    if (clock === undefined || this.#stoppedMs === undefined || this.#ranMs === undefined)
+      return {};
+    const { aheadMs } = clock;
+    return { switch: { fromMs: this.#stoppedMs + aheadMs, toMs: this.#ranMs + aheadMs } };
+  }
+
+  /** The guest runs at its destination, and its memory is there: what was seen is fetched meanwhile. */
+  end(parts: SourceParts): void {
+    this.#results ??= this.#fetch(parts);
+  }
+
+  /** One line a host. Never rejects. */
+  async results(parts: SourceParts): Promise<ProbeReport[]> {
+    this.end(parts);
+    return (await this.#results) ?? [];
+  }
+
+  async #fetch(parts: SourceParts): Promise<ProbeReport[]> {
+    // A mover that took over has begun none, and those of the one before go on for a while.
+    const places = this.#places ?? (orderOf(parts) === undefined ? [] : this.#open(parts));
+    this.#places = places;
+    this.#over.abort(new Error('the watch is over'));
+    const startedAt = Date.parse(parts.request.createdAt);
+    const fetched = places.map(async (place) => {
+      const result = await endOf(place, parts.request.id, this.#switchBy(place), END_MS);
+      return probeReportOf(place.host, result, Math.max(0, this.#clock.wallMs() - startedAt));
+    });
+    const all = await Promise.all(fetched);
+    this.#log.debug({ hosts: all.length }, 'what other hosts saw was fetched');
+    return all;
+  }
+
+  /** Whoever still watches is told to end. Never rejects. */
+  async close(id: string): Promise<void> {
+    this.#over.abort(new Error('the migration has ended'));
+    const places = this.#places ?? [];
+    if (this.#results === undefined)
+      await Promise.all(places.map((place) => endOf(place, id, {}, CLOSE_MS)));
+    for (const { agent } of places) agent.close();
+  }
+}
+
+async function ask(
+  place: Place,
+  order: WatchOrder,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const options = { signal, deadlineMs: ANSWER_MS };
+    const asked = clock.wallMs();
+    const { watching, why, wallMs } = await place.agent.api.watch({ body: order }, options);
+    if (wallMs !== undefined)
+      place.clock = clockDifference(place.clock, asked, wallMs, clock.wallMs());
+    place.why = watching ? undefined : (why ?? 'it does not want to');
+  } catch (thrown) {
+    signal.throwIfAborted();
+    place.why = wordsFor(thrown);
+  }
+}
+
+async function endOf(
+  place: Place,
+  id: string,
+  body: WatchEnd,
+  deadlineMs: number,
+): Promise<WatchResult> {
+  if (place.why !== undefined) return { notTried: place.why };
+  try {
+    return await place.agent.api.endWatch({ params: { id }, body }, { deadlineMs });
+  } catch (thrown) {
+    return { notTried: wordsFor(thrown) };
+  }
+}
+
+function wordsFor(thrown: unknown): string {
+  if (hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN'))
+    return 'its agent is of a build that knows nothing of it';
+  return toGodwitError(thrown).message.slice(0, 1024);
+}
+
+/** What is to be watched; undefined where nobody can: it has no NIC here, or nobody knows an address of it. */
+function orderOf({ config, request, state }: SourceParts): WatchOrder | undefined {
+  const { probe } = config.network;
+  const { networks = [] } = state().known;
+  if (probe === 'off' || networks.length === 0) return undefined;
+  const { guest } = request.request;
+  const { hosts: _hosts, addresses, ...probing } = probe;
+  const nics = networks.map((nic) => withAddresses(nic, addresses[guest] ?? []));
+  const { to } = state().plan;
+  return { id: request.id, guest, to, nics, probing, leaseMs: LEASE_MS };
+}
+
+/** Those that are configured come first: they are meant. */
+function withAddresses(nic: NicNetwork, configured: readonly string[]): NicNetwork {
+  const addresses = [...new Set([...configured, ...nic.addresses])].slice(0, MOST_ADDRESSES);
+  return { ...nic, addresses };
+}

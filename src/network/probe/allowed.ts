@@ -1,0 +1,74 @@
+import { BlockList, isIPv4 } from 'node:net';
+import { godwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
+import type { AdmittedGuest, WatchOrder } from '../../protocol/peer/probe.ts';
+
+/** What a host knows by itself, whatever another one says. */
+export interface OwnKnowledge {
+  /** Addresses of the guest in this host's own configuration. */
+  readonly configured: readonly string[];
+  /** Addresses of this host and of other hosts, none of which is a guest's. */
+  readonly hosts: readonly string[];
+}
+
+/**
+ * Why this host does not watch what `sender` asks it to: a host that moves a guest chooses neither whom others probe nor
+ * where. Undefined where the order is for the guest that the destination says it has admitted, and for nothing else. Pure.
+ */
+export function wrongWatch(
+  sender: string,
+  order: WatchOrder,
+  admitted: AdmittedGuest,
+  own: OwnKnowledge,
+): GodwitError | undefined {
+  const refuse = (what: string): GodwitError => notWatched(sender, order.guest, what);
+  if (admitted.from !== sender) return refuse(`${order.id} is a migration of ${admitted.from}`);
+  if (admitted.guest !== order.guest) return refuse(`${order.id} moves ${admitted.guest}`);
+  const macs = new Map((admitted.nics ?? []).map(({ mac, addresses }) => [mac, addresses]));
+  const hosts = listOf(own.hosts);
+  for (const { mac, addresses } of order.nics) {
+    const known = macs.get(mac);
+    if (known === undefined) return refuse(`it has no NIC ${mac}`);
+    const allowed = listOf([...known, ...own.configured]);
+    for (const address of addresses) {
+      if (!has(allowed, address)) return refuse(`${address} is not an address of ${mac}`);
+      if (has(hosts, address)) return refuse(`${address} is a host’s own address`);
+    }
+  }
+  return undefined;
+}
+
+const HINT =
+  'Name addresses that no host sees under `network.probe.addresses` of every host that watches; upgrade hosts of an earlier build.';
+
+/** GODWIT_PROTOCOL_INVALID: what is wrong with an order to watch. */
+export function notWatched(sender: string, guest: string, what: string): GodwitError {
+  const facts = { peer: sender, expected: `a watch of an admitted guest (${guest})`, what };
+  return godwitError('GODWIT_PROTOCOL_INVALID', facts, { hint: HINT });
+}
+
+function listOf(addresses: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const address of addresses) {
+    try {
+      list.addAddress(address, family(address));
+    } catch {
+      // The schema of addresses is looser than the kernel: what is none is nobody's.
+      continue;
+    }
+  }
+  return list;
+}
+
+/** As the kernel reads them: an address can be written in several ways. */
+function has(list: BlockList, address: string): boolean {
+  try {
+    return list.check(address, family(address));
+  } catch {
+    return false;
+  }
+}
+
+function family(address: string): 'ipv4' | 'ipv6' {
+  return isIPv4(address) ? 'ipv4' : 'ipv6';
+}

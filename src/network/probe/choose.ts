@@ -1,0 +1,74 @@
+import { BlockList, isIPv4 } from 'node:net';
+import { MOST_ADDRESSES, PROBE_KINDS } from '../../protocol/peer/probe.ts';
+import type { ProbeKind, Probing } from '../../protocol/peer/probe.ts';
+import { isSingle } from '../segment/frames.ts';
+
+/** Which questions a guest is asked from here, and in which order; the first that it answers is the one to go on with. Pure. */
+
+export interface Candidate {
+  readonly kind: ProbeKind;
+  readonly address: string;
+  /** TCP and HTTP. */
+  readonly port?: number;
+}
+
+/** An address of the guest, and the MAC behind it. */
+export interface Target {
+  readonly address: string;
+  readonly mac: string;
+}
+
+/** Addresses that mean something on each link anew: a host's own services (metadata of a cloud) are among them. */
+const LINK_LOCAL = new BlockList();
+LINK_LOCAL.addSubnet('169.254.0.0', 16);
+LINK_LOCAL.addSubnet('fe80::', 10, 'ipv6');
+
+/** What a guest may be asked by, of what its NICs and this host's neighbours tell; each once. */
+export function targetsOf(
+  nics: readonly { readonly mac: string; readonly addresses: readonly string[] }[],
+  neighbours: readonly { readonly dst: string; readonly lladdr?: string | undefined }[],
+): Target[] {
+  const all = nics.flatMap(({ mac, addresses }) => {
+    const here = neighbours.filter(({ lladdr }) => lladdr?.toLowerCase() === mac);
+    const own = [...addresses, ...here.map(({ dst }) => dst)];
+    return [...new Set(own)].filter(isSingle).map((address) => ({ address, mac }));
+  });
+  return all.slice(0, MOST_ADDRESSES);
+}
+
+/** The kinds that are asked for, in their order. */
+export function kindsOf({ kind, http }: Probing): ProbeKind[] {
+  if (kind !== 'auto') return [kind];
+  return PROBE_KINDS.filter((each) => each !== 'http' || http !== undefined);
+}
+
+/** What is asked over IP, by one kind: nothing of a link's own, which is not this host's link. */
+export function candidates(
+  kind: Exclude<ProbeKind, 'arp'>,
+  targets: readonly Target[],
+  { ports, http }: Probing,
+): Candidate[] {
+  const addresses = [...new Set(targets.map(({ address }) => address))].filter(
+    (address) => !LINK_LOCAL.check(address, isIPv4(address) ? 'ipv4' : 'ipv6'),
+  );
+  return addresses.flatMap((address): Candidate[] => {
+    switch (kind) {
+      case 'icmp':
+        return [{ kind, address }];
+      case 'tcp':
+        return ports.map((port) => ({ kind, address, port }));
+      case 'http':
+        return [{ kind, address, port: http?.port ?? 80 }];
+    }
+  });
+}
+
+const WORDS = { arp: 'ARP', icmp: 'ICMP', tcp: 'TCP', http: 'HTTP' } as const;
+
+/** Why there is nothing to watch, from what became of each kind. */
+export function whyNone(
+  failures: readonly { readonly kind: ProbeKind; readonly why: string }[],
+): string {
+  const each = failures.map(({ kind, why }) => `${WORDS[kind]}: ${why}`);
+  return each.join('; ').slice(0, 1024) || 'nothing can be asked from here';
+}

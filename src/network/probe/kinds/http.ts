@@ -1,0 +1,44 @@
+import { request } from 'node:http';
+import type { ClientRequest } from 'node:http';
+import { GIVE_UP_MS, MOST_IN_FLIGHT, SELDOM_MS } from './probe.ts';
+import type { TcpProbe } from './tcp.ts';
+
+/** Asks a web server of the guest, on a connection of its own each time. Whatever it answers, it answers. */
+export function httpProbe(
+  address: string,
+  port: number,
+  path: string,
+  onAnswer: () => void,
+): TcpProbe {
+  const open = new Set<ClientRequest>();
+  let why: string | undefined;
+  const ask = (): void => {
+    const [oldest] = open;
+    if (open.size >= MOST_IN_FLIGHT) oldest?.destroy();
+    const options = { host: address, port, path, method: 'HEAD', agent: false };
+    const asked = request({ ...options, timeout: GIVE_UP_MS });
+    open.add(asked);
+    asked.on('response', (response) => {
+      onAnswer();
+      response.destroy();
+    });
+    asked.on('error', ({ message }) => {
+      why ??= message;
+    });
+    asked.on('timeout', () => asked.destroy());
+    asked.on('close', () => open.delete(asked));
+    asked.end();
+  };
+  return {
+    kind: 'http',
+    address,
+    intervalMs: SELDOM_MS,
+    get why() {
+      return why;
+    },
+    ask,
+    close: async () => {
+      for (const asked of open) asked.destroy();
+    },
+  };
+}

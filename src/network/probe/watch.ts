@@ -1,0 +1,85 @@
+import { systemClock } from '../../clock.ts';
+import { toGodwitError } from '../../errors.ts';
+import type { SwitchTime, WatchResult } from '../../protocol/peer/probe.ts';
+import { findProbe } from './find.ts';
+import type { Found, Wanted } from './find.ts';
+import { Gap } from './gap.ts';
+
+/** Between two looks whether a question is due, ms. */
+const LOOK_MS = 5;
+/** A guest that is silent when the watch is to end is waited for so long, ms. */
+const SETTLE_MS = 2000;
+const TOO_SOON = 'it was over before it was known what the guest answers from there';
+
+/** Round the switch, ms: another host's clock is known no better, and what follows at once belongs to it. */
+const NEAR_MS = 100;
+
+/** By this process's monotonic clock. */
+function windowOf({ fromMs, toMs }: SwitchTime, now: number): { fromMs: number; toMs: number } {
+  const offset = now - systemClock.wallMs();
+  return { fromMs: fromMs + offset - NEAR_MS, toMs: toMs + offset + NEAR_MS };
+}
+
+/** Watches one guest from this host until it is ended. */
+export class GuestWatch {
+  readonly #over = new AbortController();
+  readonly #found: Promise<Found | string>;
+  #gap: Gap | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(wanted: Wanted) {
+    this.#found = findProbe(wanted, this.#over.signal).then(
+      (found) => {
+        if (typeof found !== 'string' && !this.#over.signal.aborted) this.#begin(found);
+        return found;
+      },
+      (thrown: unknown) => toGodwitError(thrown).message,
+    );
+  }
+
+  #begin(found: Found): void {
+    const { probe } = found;
+    const gap = new Gap(systemClock.monotonicMs(), probe.intervalMs);
+    this.#gap = gap;
+    found.onAnswer = () => gap.answer(systemClock.monotonicMs(), 1);
+    this.#timer = setInterval(() => {
+      if (gap.tick(systemClock.monotonicMs())) probe.ask();
+    }, LOOK_MS);
+  }
+
+  /** Resolves once it is known what the guest answers from here: undefined, or why there is nothing. Never rejects. */
+  async begun(): Promise<WatchResult | undefined> {
+    const found = await this.#found;
+    return typeof found === 'string' ? { notTried: found } : undefined;
+  }
+
+  /** Ends it, once the guest answers again where it may do so soon, and says what was seen. */
+  async end(at?: SwitchTime): Promise<WatchResult> {
+    const gap = this.#gap;
+    if (gap === undefined) {
+      const isKnown = await Promise.race([this.#found, Promise.resolve(undefined)]);
+      await this.close();
+      return { notTried: typeof isKnown === 'string' ? isKnown : TOO_SOON };
+    }
+    const until = systemClock.monotonicMs() + SETTLE_MS;
+    while (!gap.answersNow(systemClock.monotonicMs()) && systemClock.monotonicMs() < until)
+      await systemClock.sleep(LOOK_MS);
+    const found = await this.#found;
+    const now = systemClock.monotonicMs();
+    const { gapFromMs, near, ...read } = gap.read(now, at && windowOf(at, now));
+    await this.close();
+    if (typeof found === 'string') return { notTried: found };
+    const { kind, address, intervalMs } = found.probe;
+    const ago = gapFromMs === undefined ? {} : { gapBeganAgoMs: now - gapFromMs };
+    const atSwitch = near === undefined ? {} : { switchGapMs: near };
+    return { seen: { kind, address, intervalMs, ...read, ...ago, ...atSwitch } };
+  }
+
+  /** Leaves nothing behind. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#over.abort(new Error('the watch is over'));
+    const found = await this.#found;
+    if (typeof found !== 'string') await found.probe.close();
+  }
+}

@@ -1,0 +1,182 @@
+import { z } from 'zod';
+import { guestName, hostName, migrationId, ms } from '../names.ts';
+import { ipAddress, nicNetwork, nicNetworks } from '../network.ts';
+import { route } from '../route.ts';
+
+/**
+ * The gap that a migration makes, as hosts see it that have no part in it: the source's mover asks their agents to
+ * watch the guest's addresses, and fetches what they saw. A peer of another build that knows nothing of it does not
+ * probe.
+ */
+
+/** What a host may ask a guest with, in the order in which they are tried. */
+export const PROBE_KINDS = ['arp', 'icmp', 'tcp', 'http'] as const;
+export const probeKind = z.enum(PROBE_KINDS);
+export type ProbeKind = z.infer<typeof probeKind>;
+
+const port = z.number().int().min(1).max(65_535);
+
+/** Of a guest's addresses, as many as a watch asks. */
+export const MOST_ADDRESSES = 8;
+export const MOST_PROBES = 8;
+
+/** How a guest is asked; each part has its default. */
+export const probing = z.strictObject({
+  /** `auto`: the first kind that the guest answers. */
+  kind: z.enum(['auto', ...PROBE_KINDS]).default('auto'),
+  /** TCP: these are connected to, one after the other; a refusal is an answer as well. */
+  ports: z.array(port).min(1).max(4).default([9]),
+  /** HTTP: any answer counts; not tried where absent. */
+  http: z
+    .strictObject({
+      port: port.default(80),
+      path: z
+        .string()
+        .regex(/^\/[\x21-\x7e]{0,255}$/, 'a path: /...')
+        .default('/'),
+    })
+    .optional(),
+});
+export type Probing = z.infer<typeof probing>;
+
+/** How long a watch goes on unless it is asked for again, ms. */
+const leaseMs = z.number().int().min(1000).max(60_000);
+
+export const watchOrder = z.object({
+  id: migrationId,
+  guest: guestName,
+  /** The host that admitted it, which is asked. Whoever does not name one is of an earlier build, and is refused. */
+  to: hostName.optional(),
+  /** As the source has them. Links are the source's own; which segment that is here, this host finds out. */
+  nics: nicNetworks,
+  probing: z.object(probing.shape),
+  leaseMs,
+});
+export type WatchOrder = z.infer<typeof watchOrder>;
+
+const wallMs = z.number().nonnegative().max(Number.MAX_SAFE_INTEGER);
+
+export const watchAnswer = z.object({
+  watching: z.boolean(),
+  /** Why it is not watched. */
+  why: z.string().max(1024).optional(),
+  /** The clock of the host that answers, ms since 1970: the switch will be named by it. */
+  wallMs: wallMs.optional(),
+});
+export type WatchAnswer = z.infer<typeof watchAnswer>;
+
+/** When the guest stood still, by the clock of the host that watches, as well as another one knows it. */
+export const switchTime = z.object({ fromMs: wallMs, toMs: wallMs });
+export type SwitchTime = z.infer<typeof switchTime>;
+export const watchEnd = z.object({ switch: switchTime.optional() });
+export type WatchEnd = z.infer<typeof watchEnd>;
+
+const count = z.number().int().nonnegative();
+
+/** What was seen of one guest from one place. */
+export const seen = z.object({
+  kind: probeKind,
+  address: ipAddress,
+  /** Between two probes, ms. */
+  intervalMs: ms,
+  /** Longest time between two answers, ms, and how long before this was told it had begun. */
+  gapMs: ms,
+  gapBeganAgoMs: ms.optional(),
+  /** The longest at the switch, where that was named and watched, ms. */
+  switchGapMs: ms.optional(),
+  /** The guest did not answer any more when this was told. */
+  isOpen: z.boolean(),
+  sent: count,
+  answered: count,
+  /** Longest time for which the watch itself did not run: a gap of this size may be its own. */
+  ownStallMs: ms,
+  watchedMs: ms,
+});
+export type Seen = z.infer<typeof seen>;
+
+/** What a watch comes to: what was seen, or why nothing was. */
+export const watchResult = z.object({
+  seen: seen.optional(),
+  notTried: z.string().max(1024).optional(),
+});
+export type WatchResult = z.infer<typeof watchResult>;
+
+/** One place in a migration's report. */
+export const probeReport = z.object({
+  host: hostName,
+  kind: probeKind.optional(),
+  address: ipAddress.optional(),
+  /** Longest time without an answer, and the longest at the switch, ms. */
+  gapMs: ms.optional(),
+  switchGapMs: ms.optional(),
+  /** When the longest began: ms since the migration was asked for, by the source's clock. */
+  gapAtMs: ms.optional(),
+  isOpen: z.boolean().optional(),
+  intervalMs: ms.optional(),
+  sent: count.optional(),
+  answered: count.optional(),
+  ownStallMs: ms.optional(),
+  watchedMs: ms.optional(),
+  /** Why there are no figures. */
+  notTried: z.string().max(1024).optional(),
+});
+export type ProbeReport = z.infer<typeof probeReport>;
+export const probeReports = z.array(probeReport).max(MOST_PROBES);
+
+/** What the destination of a migration says of the guest that it admitted, to a host that is asked to watch it. */
+export const admittedGuest = z.object({
+  guest: guestName,
+  from: hostName,
+  /** Absent until its source has described it. */
+  nics: z
+    .array(nicNetwork.pick({ mac: true, addresses: true }))
+    .max(64)
+    .optional(),
+});
+export type AdmittedGuest = z.infer<typeof admittedGuest>;
+
+/** To the process that watches, a line each; it answers each but `stay` with one line. */
+export const watcherLine = z.discriminatedUnion('verb', [
+  z.object({
+    verb: z.literal('watch'),
+    /** Of the process's ports on this host. */
+    owner: z.string().min(1).max(128),
+    nics: nicNetworks,
+    /** Link of the source -> link here, where the names differ. */
+    bridges: z.record(z.string().max(15), z.string().max(15)),
+    probing: z.object(probing.shape),
+    leaseMs: z.number().int().min(100).max(3_600_000),
+  }),
+  z.object({ verb: z.literal('stay'), leaseMs }),
+  watchEnd.extend({ verb: z.literal('end') }),
+]);
+export type WatcherLine = z.infer<typeof watcherLine>;
+
+/** Routes of an agent for the movers of other hosts; a part of agentContract. Each may be called again. */
+export const probeRoutes = {
+  watch: route({
+    method: 'POST',
+    path: '/v1/watches',
+    summary: 'Watch a guest that another host moves, for a while; again to go on',
+    access: 'agent',
+    body: watchOrder,
+    response: watchAnswer,
+  }),
+  admittedGuest: route({
+    method: 'GET',
+    path: '/v1/incoming/:id/guest',
+    summary: 'Which guest comes here, and its addresses, for a host that is asked to watch it',
+    access: 'agent',
+    params: z.object({ id: migrationId }),
+    response: admittedGuest,
+  }),
+  endWatch: route({
+    method: 'POST',
+    path: '/v1/watches/:id/end',
+    summary: 'End that watch, and tell what was seen',
+    access: 'agent',
+    params: z.object({ id: migrationId }),
+    body: watchEnd,
+    response: watchResult,
+  }),
+};

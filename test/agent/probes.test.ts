@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { GuestProbes } from '../../src/agent/probes.ts';
+import type { Others } from '../../src/agent/probes.ts';
+import type { StartWatcher, WatchLine } from '../../src/agent/watcher-process.ts';
+import { systemClock } from '../../src/clock.ts';
+import { agentConfig } from '../../src/config.ts';
+import { godwitError } from '../../src/errors.ts';
+import { probing } from '../../src/protocol/peer/probe.ts';
+import type { AdmittedGuest, WatchOrder } from '../../src/protocol/peer/probe.ts';
+import type { Caller } from '../../src/rpc/caller.ts';
+
+const A: Caller = { role: 'agent', name: 'a' };
+const B: Caller = { role: 'agent', name: 'b' };
+const own = { name: 'c', address: '10.0.0.3:7443', stateDir: '/nowhere' };
+
+const MAC = '52:54:00:00:00:01';
+const attachment = { kind: 'bridge', bridge: 'br0', mtu: 1500 } as const;
+const nic = (mac: string, ...addresses: string[]) => ({
+  id: 'n0',
+  port: 'tap0',
+  attachment,
+  mac,
+  addresses,
+});
+
+function order(id: string, given: Partial<WatchOrder> = {}): WatchOrder {
+  const common = { guest: 'web1', to: 'd', probing: probing.parse({}), leaseMs: 20_000 };
+  return { id, ...common, nics: [nic(MAC, '10.9.0.5')], ...given };
+}
+
+/** What d says of each migration: that of the host by whose name its id begins. */
+const said = (id: string): AdmittedGuest => ({
+  guest: 'web1',
+  from: id.startsWith('m-b') ? 'b' : 'a',
+  nics: [{ mac: MAC, addresses: ['10.9.0.5', 'fd00::5'] }],
+});
+
+/** Watchers that do nothing, and what they were told. */
+function stage(network: object = {}, admitted: (id: string) => AdmittedGuest = said) {
+  const started: WatchLine[] = [];
+  const told: string[] = [];
+  const ends: (() => void)[] = [];
+  const start: StartWatcher = (line) => {
+    started.push(line);
+    const gone = Promise.withResolvers<void>();
+    ends.push(gone.resolve);
+    return {
+      begun: Promise.resolve(),
+      result: gone.promise.then(() => ({ notTried: `it ended by itself` })),
+      gone: gone.promise,
+      stop: () => told.push(`stop ${line.owner}`),
+      stay: (leaseMs) => told.push(`stay ${leaseMs}`),
+      end: async () => {
+        gone.resolve();
+        return { notTried: `ended ${line.owner}` };
+      },
+    };
+  };
+  const clock = { ...systemClock, wallMs: () => 5 };
+  const asked: string[] = [];
+  const others: Others = {
+    admittedGuest: async (to, id) => {
+      asked.push(`${to} ${id}`);
+      return admitted(id);
+    },
+    addresses: () => ['10.0.0.4:7443'],
+  };
+  const config = agentConfig.parse({ ...own, network });
+  return { probes: new GuestProbes(config, clock, others, start), started, told, ends, asked };
+}
+
+describe('an agent that watches for others', () => {
+  test('begins a watch once, and lets it go on when it is asked again', async () => {
+    const { probes, started, told } = stage();
+    assert.deepEqual(await probes.watch(order('m-11111111'), A), { watching: true, wallMs: 5 });
+    assert.deepEqual(await probes.watch(order('m-11111111'), A), { watching: true, wallMs: 5 });
+    assert.equal(started.length, 1);
+    await new Promise(setImmediate);
+    assert.deepEqual(told, ['stay 20000']);
+    assert.deepEqual(await probes.end('m-11111111', {}, A), { notTried: 'ended a/m-11111111' });
+  });
+
+  test('says the result again to whoever asks again, and begins no watch that has ended', async () => {
+    const { probes, started } = stage();
+    await probes.watch(order('m-11111111'), A);
+    const first = await probes.end('m-11111111', {}, A);
+    assert.deepEqual(await probes.end('m-11111111', {}, A), first);
+    await probes.watch(order('m-11111111'), A);
+    assert.equal(started.length, 1);
+  });
+
+  test('keeps the watches of two hosts apart, whatever ids they name', async () => {
+    const { probes, started } = stage();
+    await probes.watch(order('m-11111111'), A);
+    assert.match(
+      (await probes.end('m-11111111', {}, B)).notTried ?? '',
+      /nothing was being watched/,
+    );
+    await assert.rejects(probes.watch(order('m-11111111'), B), {
+      code: 'GODWIT_PROTOCOL_INVALID',
+    });
+    await probes.watch(order('m-b1111111'), B);
+    assert.deepEqual(
+      started.map(({ owner }) => owner),
+      ['a/m-11111111', 'b/m-b1111111'],
+    );
+  });
+
+  test('watches no more than six guests for one host and eight in all, and has room again when one is over', async () => {
+    const { probes, ends } = stage();
+    const ask = (at: number) => probes.watch(order(`m-1111111${at}`), A);
+    const askB = (at: number) => probes.watch(order(`m-b111111${at}`), B);
+    for (let at = 0; at < 6; at += 1) assert.equal((await ask(at)).watching, true);
+    assert.deepEqual(await ask(6), { watching: false, why: 'c watches 6 guests for a already' });
+    for (let at = 0; at < 2; at += 1) assert.equal((await askB(at)).watching, true);
+    assert.deepEqual(await askB(2), { watching: false, why: 'c watches 8 guests already' });
+    ends[0]?.();
+    await new Promise(setImmediate);
+    assert.equal((await ask(6)).watching, true);
+    // What it came to is not forgotten, and it is not begun again.
+    assert.deepEqual(await ask(0), { watching: true, wallMs: 5 });
+    assert.deepEqual(await probes.end('m-11111110', {}, A), { notTried: 'it ended by itself' });
+  });
+
+  test('keeps what was seen for one host, however many watches another one has', async () => {
+    const { probes } = stage();
+    await probes.watch(order('m-b1111111'), B);
+    const first = await probes.end('m-b1111111', {}, B);
+    for (let at = 10; at < 99; at += 1) {
+      await probes.watch(order(`m-111111${at}`), A);
+      await probes.end(`m-111111${at}`, {}, A);
+    }
+    assert.deepEqual(await probes.end('m-b1111111', {}, B), first);
+    const { notTried } = await probes.end('m-11111110', {}, A);
+    assert.match(notTried ?? '', /nothing was being watched/);
+  });
+
+  test('probes nothing that the destination has not named as the guest’s', async () => {
+    const { probes, started, asked } = stage();
+    const wrong: [Partial<WatchOrder>, RegExp][] = [
+      [{ to: undefined }, /it names no destination/],
+      [{ guest: 'web2' }, /m-11111111 moves web1/],
+      [{ nics: [nic(MAC, '10.9.0.6')] }, /10\.9\.0\.6 is not an address of/],
+      [{ nics: [nic(MAC, '169.254.169.254')] }, /169\.254\.169\.254 is not an address of/],
+      [{ nics: [nic('52:54:00:00:00:02', '10.9.0.5')] }, /it has no NIC 52:54:00:00:00:02/],
+    ];
+    for (const [given, what] of wrong) {
+      await assert.rejects(probes.watch(order('m-11111111', given), A), {
+        code: 'GODWIT_PROTOCOL_INVALID',
+        message: what,
+        hint: /network\.probe\.addresses/,
+      });
+    }
+    assert.deepEqual(started, []);
+    assert.equal(asked.length, 4, 'an order without a destination is asked of nobody');
+    // The same address, written in another way.
+    const nics = [nic(MAC, 'fd00:0::0:5')];
+    assert.equal((await probes.watch(order('m-11111111', { nics }), A)).watching, true);
+  });
+
+  test('never probes a host’s own address, whoever calls it a guest’s', async () => {
+    for (const address of ['10.0.0.3', '10.0.0.4']) {
+      const nics = [{ mac: MAC, addresses: [address] }];
+      const { probes, started } = stage({}, (id) => ({ ...said(id), nics }));
+      const asked = probes.watch(order('m-11111111', { nics: [nic(MAC, address)] }), A);
+      await assert.rejects(asked, { message: /is a host’s own address/ });
+      assert.deepEqual(started, []);
+    }
+  });
+
+  test('probes addresses that its own configuration gives the guest', async () => {
+    const { probes, started } = stage({ probe: { addresses: { web1: ['10.9.0.7'] } } });
+    const nics = [nic(MAC, '10.9.0.7')];
+    assert.equal((await probes.watch(order('m-11111111', { nics }), A)).watching, true);
+    assert.equal(started.length, 1);
+  });
+
+  test('begins only once the destination knows the addresses, and lets a watch go on only while it says so', async () => {
+    let says: AdmittedGuest | Error = { guest: 'web1', from: 'a' };
+    const { probes, started, told } = stage({}, () => {
+      if (says instanceof Error) throw says;
+      return says;
+    });
+    const ask = () => probes.watch(order('m-11111111'), A);
+    assert.deepEqual(await ask(), { watching: false, why: 'd has not heard of its addresses yet' });
+    says = said('m-11111111');
+    assert.equal((await ask()).watching, true);
+    says = godwitError('GODWIT_MIGRATION_UNKNOWN', { id: 'm-11111111', host: 'd' });
+    assert.equal((await ask()).watching, true, 'what was seen is still to be had');
+    await new Promise(setImmediate);
+    assert.deepEqual(told, [], 'its lease was not made longer');
+    await assert.rejects(probes.watch(order('m-22222222'), A), {
+      code: 'GODWIT_MIGRATION_UNKNOWN',
+    });
+    assert.equal(started.length, 1);
+  });
+
+  test('lets all of them go when it ends', async () => {
+    const { probes, told } = stage();
+    await probes.watch(order('m-11111111'), A);
+    await probes.watch(order('m-b1111111'), B);
+    probes.close();
+    assert.deepEqual(told, ['stop a/m-11111111', 'stop b/m-b1111111']);
+  });
+
+  test('watches for nobody where it is configured so', async () => {
+    const { probes, started } = stage({ probe: 'off' });
+    const { watching, why } = await probes.watch(order('m-11111111'), A);
+    assert.equal(watching, false);
+    assert.match(why ?? '', /as it is configured/);
+    assert.equal(started.length, 0);
+  });
+});

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { startAgent, stopAgent } from '../../src/lab/agents.ts';
+import { runCommand } from '../../src/lab/command.ts';
+import { inHost } from '../../src/lab/entry.ts';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { guestAddress } from '../../src/lab/plan.ts';
+import { watchFrom } from '../../src/lab/probe/from-host.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
+import { probeReport } from '../../src/protocol/peer/probe.ts';
+import type { ProbeReport } from '../../src/protocol/peer/probe.ts';
+import { godwit } from './support/cli.ts';
+import { watchGuest } from './support/client-view.ts';
+import type { WatchedGuest } from './support/client-view.ts';
+import { begin, move, reportAtEnd, untilMemoryFlows } from './support/moves.ts';
+import { assertOnlyGuests, hostsNow } from './support/remains.ts';
+import { until } from './support/wait.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+const ADDRESS = guestAddress(1);
+/** So that a host has long begun to watch before the switch, on a busy machine too. */
+const UNHURRIED = { maxBandwidth: 6 * MIB, maxDowntimeMs: 50 } as const;
+
+describe('a migration as other hosts see it', () => {
+  let world: World;
+  let watched: WatchedGuest;
+
+  before(async () => {
+    const network = { probe: { addresses: { web1: [ADDRESS] } } };
+    world = await openWorld('seen', { hosts: 3, configure: () => ({ network }) });
+    const memory = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
+    const { address } = await startGuest(world.lab, { name: 'web1', host: 'a', ...memory });
+    assert.equal(address, ADDRESS);
+    watched = await watchGuest(world, 'web1');
+  });
+  after(async () => {
+    await world?.close();
+  });
+
+  const only = ({ vantages = [] }: Report): ProbeReport => {
+    const [seen, ...more] = vantages;
+    assert.ok(seen !== undefined && more.length === 0, JSON.stringify(vantages));
+    assert.equal(seen.host, 'c');
+    return seen;
+  };
+  /** Of a watch nothing is left: neither its process (below) nor its port. */
+  const portsOn = async (host: string): Promise<string[]> => {
+    const links = await runCommand(inHost(world.lab, host, ['ip', '-br', 'link']));
+    return links.split('\n').filter((line) => /^gw[0-9a-f]{8}w/.test(line));
+  };
+  const watchersOn = async (host: string): Promise<number> => {
+    const found = (await hostsNow(world.lab)).find((each) => each.host === host);
+    return (found?.processes ?? []).filter((name) => name.includes('watcher.ts')).length;
+  };
+
+  test('has a gap there that is no shorter than the guest stood still', async (t) => {
+    let report: Report | undefined;
+    await watched.unharmed('b', async () => {
+      report = await move(world, { guest: 'web1', from: 'a', to: 'b', ...UNHURRIED });
+    });
+    assert.ok(report !== undefined);
+    const {
+      kind,
+      address,
+      gapMs = 0,
+      switchGapMs = 0,
+      ownStallMs = 0,
+      intervalMs = 0,
+      ...seen
+    } = only(report);
+    assert.equal(`${kind} ${address}`, `arp ${ADDRESS}`, JSON.stringify(report.vantages));
+    // What the watch itself was late by is all that may be missing from it.
+    const least = report.downtimeMs ?? Infinity;
+    assert.ok(switchGapMs + ownStallMs + intervalMs >= least, `${switchGapMs} ms of ${least} ms`);
+    assert.ok(switchGapMs > 0 && switchGapMs <= gapMs, `${switchGapMs} ms of ${gapMs} ms`);
+    assert.ok(gapMs < report.totalMs);
+    assert.equal(seen.isOpen, false);
+    const { sent = 0, answered = 0, gapAtMs = 0 } = seen;
+    assert.ok(answered > 0 && answered <= sent, `${answered} of ${sent}`);
+    assert.ok(gapAtMs > 0 && gapAtMs < report.totalMs);
+    assert.ok(report.firstFrameMs !== undefined);
+    await assertOnlyGuests(world, { b: ['web1'] });
+    assert.deepEqual(await portsOn('c'), []);
+    const shown = await godwit(world, 'report', report.id);
+    const [, lines = ''] = /\nSeen from other hosts\n(.*\n)/.exec(shown.out) ?? [];
+    assert.match(lines, /^c +[0-9.]+ m?s at the switch, at most /, shown.out + shown.err);
+    t.diagnostic(`${lines.trim()}; first frame after ${report.firstFrameMs} ms`);
+  });
+
+  test('goes on where the agent of such a host is killed, and says so', async () => {
+    let report: Report | undefined;
+    await watched.unharmed('a', async () => {
+      const id = await begin(world, { guest: 'web1', from: 'b', to: 'a', ...UNHURRIED });
+      await untilMemoryFlows(world, 'b', id);
+      await until('c to watch', 20_000, async () =>
+        (await watchersOn('c')) > 0 ? true : undefined,
+      );
+      await stopAgent(world.lab, 'c', 'SIGKILL');
+      report = await reportAtEnd(world, 'b', id);
+    });
+    assert.equal(report?.outcome, 'done');
+    const { notTried, gapMs } = only(report);
+    assert.equal(gapMs, undefined);
+    assert.match(notTried ?? '', /^c at .* does not answer/);
+    await startAgent(world.lab, 'c');
+    await assertOnlyGuests(world, { a: ['web1'] });
+    assert.deepEqual(await portsOn('c'), []);
+  });
+
+  test('can be watched by hand, in the guest’s segment and over IP', async () => {
+    const { lab } = world;
+    const near = await watchFrom(lab, 'web1', { forMs: 500 });
+    assert.deepEqual([near.host, near.kind, near.isOpen], ['b', 'arp', false]);
+    const far = await watchFrom(lab, 'web1', { from: 'client', forMs: 500 });
+    assert.deepEqual([far.host, far.kind, far.address], ['client', 'icmp', ADDRESS]);
+    const asked = ['--from', 'client', '--kind', 'tcp', '--for', '500ms', '--json'];
+    const refused = await godwit(world, 'lab', 'probe', 'web1', ...asked);
+    assert.equal(refused.exit, 0, refused.err);
+    const { host, kind, answered = 0 } = probeReport.parse(JSON.parse(refused.out));
+    assert.deepEqual([host, kind], ['client', 'tcp']);
+    assert.ok(answered > 0);
+    // No address of a host is in the guests' network.
+    const none = await watchFrom(lab, 'web1', { from: 'c', kind: 'icmp', forMs: 500 });
+    assert.match(none.notTried ?? '', /^ICMP: /);
+    await assertOnlyGuests(world, { a: ['web1'] });
+  });
+});

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import type { TestContext } from 'node:test';
+import { agentConfig } from '../../../../src/config.ts';
+import { fakeWorld } from '../../../../src/drivers/registry.ts';
+import { systemClock } from '../../../../src/clock.ts';
+import { silentLog } from '../../../../src/log.ts';
+import { initialSource } from '../../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
+import type { SourceParts } from '../../../../src/mover/direct/source/parts.ts';
+import { SourceDataPath } from '../../../../src/mover/direct/source/data-path.ts';
+import { planned } from '../../../migration/direct/samples.ts';
+import { FakeWires } from '../fake-wires.ts';
+
+const session = 'ab'.repeat(16);
+const never = new AbortController().signal;
+
+/** What the source's end works with, beside a mover of which nothing else is there. */
+async function scene(t: TestContext, addresses: string[] = []) {
+  const stateDir = mkdtempSync(path.join(tmpdir(), 'godwit-'));
+  t.after(() => rmSync(stateDir, { recursive: true, force: true }));
+  mkdirSync(path.join(stateDir, 'pki'));
+  for (const file of ['ca.crt', 'host.crt', 'host.key'])
+    writeFileSync(path.join(stateDir, 'pki', file), file);
+  const world = await fakeWorld({ clock: systemClock, linkRate: 1, hosts: {} });
+  const wires = new FakeWires(world);
+  const waiting = await wires.target({
+    migration: 'm-00000001',
+    epoch: 1,
+    session,
+    peer: 'a',
+    credentials: { ca: '', cert: '', key: '' },
+    memoryBytes: 1,
+    graceMs: 1,
+    cores: 1,
+    socket: '/nowhere/wire.sock',
+    hosts: ['10.0.0.2'],
+    ports: { from: 1, to: 1 },
+  });
+  const events: SourceEvent[] = [];
+  const peer = { moverAddress: '10.0.0.2:50001' };
+  const parts = {
+    config: agentConfig.parse({ name: 'a', address: '10.0.0.1:7443', stateDir }),
+    dir: stateDir,
+    request: { memoryBytes: 1, peer: { name: 'b', address: '127.0.0.1:7443', addresses } },
+    peer,
+    guest: { session: async () => ({}) },
+    state: () => initialSource(planned({ path: 'wire', linkGraceMs: 7000 })).state,
+    dispatch: (event: SourceEvent) => void events.push(event),
+  } as unknown as SourceParts;
+  const way = new SourceDataPath(wires, silentLog);
+  const facts = { memoryAddress: waiting.address, tlsHostname: 'b', wire: { session } };
+  return { way, parts, wires, events, facts };
+}
+
+describe('the source’s end of the wire', () => {
+  test('is a socket of the migration’s own, without TLS; a native one is what the destination said', async (t) => {
+    const { way, parts, facts } = await scene(t);
+    const { wire: _wire, ...native } = facts;
+    const straight = await way.open(parts, native, never);
+    assert.deepEqual(straight, { address: facts.memoryAddress, tlsHostname: 'b' });
+    assert.equal(way.isOpen, false);
+    // As a mover that was killed leaves it.
+    const left = path.join(parts.dir, 'wire.sock');
+    writeFileSync(left, '');
+    const target = await way.open(parts, facts, never);
+    assert.equal(existsSync(left), false);
+    const address = `unix:${path.join(parts.dir, 'wire.sock')}`;
+    assert.deepEqual(target, { address, tlsHostname: undefined });
+    assert.equal(way.isOpen, true);
+  });
+
+  test('knows the host’s other addresses as spare ways to the same port', async (t) => {
+    const { way, parts, wires, facts } = await scene(t, ['10.1.0.2:7443', '[fd00::2]:7443']);
+    await way.open(parts, facts, never);
+    const { port } = new URL(`http://${facts.memoryAddress}`);
+    assert.deepEqual(wires.sources[0]?.spare, [`10.1.0.2:${port}`, `[fd00::2]:${port}`]);
+    assert.equal(wires.sources[0].graceMs, 7000);
+  });
+
+  test('is broken off when another mover works at the destination, and not before', async (t) => {
+    const { way, parts, wires, facts } = await scene(t);
+    await way.open(parts, facts, never);
+    way.mind('10.0.0.2:50001');
+    assert.equal(wires.aborted.length, 0);
+    way.mind('10.0.0.2:50002');
+    way.mind('10.0.0.2:50002');
+    assert.deepEqual(
+      wires.aborted.map(({ message }) => message),
+      ['another mover works at the destination'],
+    );
+  });
+
+  test('tells what it did once, however it ends', async (t) => {
+    const { way, parts, events, facts } = await scene(t);
+    await way.open(parts, facts, never);
+    await way.end(parts);
+    way.abort(parts, 'the mover ends');
+    await way.end(parts);
+    assert.deepEqual(
+      events.map((event) => event.type === 'wire' && event.figures.sessions),
+      [1],
+    );
+  });
+
+  test('says whether it has a link, and neither yes nor that it is cut once it is over', async (t) => {
+    const { way, parts, wires, facts } = await scene(t);
+    const said = () => ({ cut: way.isCut, link: way.hasLink });
+    assert.deepEqual(said(), { cut: false, link: false });
+    await way.open(parts, facts, never);
+    assert.deepEqual(said(), { cut: false, link: true });
+    wires.cut(2500);
+    assert.deepEqual(said(), { cut: true, link: false });
+    wires.cut(undefined);
+    assert.deepEqual(said(), { cut: false, link: true });
+    wires.cut(60_000);
+    wires.end();
+    await setImmediate();
+    assert.deepEqual(said(), { cut: false, link: false });
+  });
+
+  test('makes way for the next session, and tells of both', async (t) => {
+    const { way, parts, events, wires, facts } = await scene(t);
+    await way.open(parts, facts, never);
+    await way.open(parts, facts, never);
+    assert.equal(wires.aborted.length, 1);
+    await way.end(parts);
+    assert.equal(events.length, 2);
+  });
+});

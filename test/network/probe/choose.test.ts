@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { candidates, kindsOf, targetsOf, whyNone } from '../../../src/network/probe/choose.ts';
+import { probing } from '../../../src/protocol/peer/probe.ts';
+
+const MAC = '52:54:00:00:00:21';
+
+describe('what a watched guest is asked', () => {
+  test('goes to the addresses that its host and this one know, each once, and to nobody else', () => {
+    const nics = [
+      { mac: MAC, addresses: ['10.9.0.21', '10.9.0.21', '127.0.0.1', '224.0.0.5', 'fd09::21'] },
+      { mac: '52:54:00:00:00:22', addresses: [] },
+    ];
+    const neighbours = [
+      { dst: '10.9.0.77', lladdr: MAC.toUpperCase() },
+      { dst: '10.9.0.21', lladdr: MAC },
+      { dst: '10.9.0.99', lladdr: '52:54:00:00:00:99' },
+      { dst: '10.9.0.98' },
+    ];
+    assert.deepEqual(
+      targetsOf(nics, neighbours).map(({ address, mac }) => `${address} ${mac}`),
+      [`10.9.0.21 ${MAC}`, `fd09::21 ${MAC}`, `10.9.0.77 ${MAC}`],
+    );
+  });
+
+  test('is asked in its segment first, then over IP, and over HTTP only where a server is named', () => {
+    assert.deepEqual(kindsOf(probing.parse({})), ['arp', 'icmp', 'tcp']);
+    assert.deepEqual(kindsOf(probing.parse({ http: {} })), ['arp', 'icmp', 'tcp', 'http']);
+    assert.deepEqual(kindsOf(probing.parse({ kind: 'tcp' })), ['tcp']);
+  });
+
+  test('is never sent over IP to what means another machine on each link', () => {
+    const targets = ['169.254.169.254', 'fe80::1', '10.9.0.21', '10.9.0.21'].map((address) => ({
+      address,
+      mac: MAC,
+    }));
+    for (const kind of ['icmp', 'tcp', 'http'] as const) {
+      const all = candidates(kind, targets, probing.parse({ http: {} }));
+      assert.deepEqual([...new Set(all.map(({ address }) => address))], ['10.9.0.21']);
+    }
+  });
+
+  test('goes to each of the ports that are named', () => {
+    const targets = [{ address: '10.9.0.21', mac: MAC }];
+    const given = probing.parse({ ports: [9, 22], http: { port: 8080 } });
+    const ports = (kind: 'tcp' | 'http'): (number | undefined)[] =>
+      candidates(kind, targets, given).map(({ port }) => port);
+    assert.deepEqual(ports('tcp'), [9, 22]);
+    assert.deepEqual(ports('http'), [8080]);
+  });
+
+  test('and that nothing came of it is said of each kind', () => {
+    const failures = [
+      { kind: 'arp', why: 'there is no bridge br0' },
+      { kind: 'icmp', why: 'no answer' },
+    ] as const;
+    assert.equal(whyNone(failures), 'ARP: there is no bridge br0; ICMP: no answer');
+    assert.ok(whyNone([]).length > 0);
+  });
+});
