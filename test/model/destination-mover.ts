@@ -293,7 +293,7 @@ function lease(context: Context): void {
     emit('time', 'the destination would settle by itself, and finds its QEMU gone');
     return;
   }
-  if (action === 'bury') next.dqemu = DEST.none;
+  if (action === 'tear-down') next.dqemu = DEST.none;
   record(context, next, 'finished');
   emit('time', 'the source has been silent for too long: the destination settles by itself');
 }

@@ -170,7 +170,7 @@ export type DestinationCall =
   | 'recover'
   | 'release'
   /** A release of what is left of a guest that the source says is lost. */
-  | 'bury'
+  | 'tear-down'
   | 'finish';
 
 /** `go`: do it; `already`: it is so, answer again; `no`: with the reason. */
@@ -221,7 +221,7 @@ export function judgeCall(
       // Only a source that sent no commit, or has the refusal, asks for it: it knows what this side may have forgotten.
       if (state.right === 'running') return no(state, 'the guest has been resumed here');
       return state.stage === 'released' ? already : go;
-    case 'bury':
+    case 'tear-down':
       if (state.right !== 'running') return judgeCall(state, 'release', callEpoch);
       if (state.hypervisor === 'running') return no(state, 'all of the guest is here, and it runs');
       return state.stage === 'finished' ? already : go;

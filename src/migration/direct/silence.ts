@@ -4,15 +4,15 @@ import type { DestinationState } from './destination.ts';
 /**
  * What a destination does by itself once its source has been silent for long.
  * `release`: refuse, and take down what is here. `finish`: the guest runs here and has all that it needs: settle it.
- * `bury`: it ran here and its hypervisor has ended: take down what is left. `wait`: none of these may be done.
+ * `tear-down`: it ran here and its hypervisor has ended: take down what is left. `wait`: none of these may be done.
  */
-export type OnSilence = 'release' | 'finish' | 'bury' | 'wait';
+export type OnSilence = 'release' | 'finish' | 'tear-down' | 'wait';
 
 export function onSilence(state: DestinationState): OnSilence {
   const { right, stage, hypervisor } = state;
   if (stage === 'released' || stage === 'finished') return 'wait';
   if (right === 'running') {
-    if (hypervisor === 'gone') return 'bury';
+    if (hypervisor === 'gone') return 'tear-down';
     return hypervisor === 'running' ? 'finish' : 'wait';
   }
   return mayHoldTheGuest(state) ? 'wait' : 'release';
@@ -23,7 +23,7 @@ export function onSilence(state: DestinationState): OnSilence {
  * Nothing rests on a destination that is not armed yet, nor on one whose guest has ended.
  */
 export function leaseMs(state: DestinationState): number {
-  return state.right === 'none' || onSilence(state) === 'bury' ? 20_000 : 180_000;
+  return state.right === 'none' || onSilence(state) === 'tear-down' ? 20_000 : 180_000;
 }
 
 /** What a destination does that hears, instead of its source's mover, how the migration has ended there. */
@@ -36,7 +36,7 @@ export function afterSourceEnd(state: DestinationState, ended: Phase): OnSilence
     case 'lost':
       if (action === 'release') return 'release';
       // Whatever is here then lacks memory that nobody has any more; a guest that is whole is none of it.
-      return state.right === 'running' && state.hypervisor !== 'running' ? 'bury' : 'wait';
+      return state.right === 'running' && state.hypervisor !== 'running' ? 'tear-down' : 'wait';
     case 'done':
       return action === 'finish' ? 'finish' : 'wait';
     default:

@@ -160,13 +160,23 @@ describe('the destination', () => {
 describe('a guest that its source calls lost', () => {
   test('is taken down where its memory is not all here, and kept where it is', () => {
     const thin = admitted();
-    assert.equal(judgeCall(thin.state, 'bury', plan.epoch).kind, 'go', 'as a release would be');
+    assert.equal(
+      judgeCall(thin.state, 'tear-down', plan.epoch).kind,
+      'go',
+      'as a release would be',
+    );
     const state: DestinationState = { ...thin.state, right: 'running', hypervisor: 'postcopy' };
-    assert.equal(judgeCall(state, 'bury', plan.epoch).kind, 'go');
-    assert.equal(judgeCall({ ...state, hypervisor: 'gone' }, 'bury', plan.epoch).kind, 'go');
-    assert.equal(judgeCall({ ...state, hypervisor: 'running' }, 'bury', plan.epoch).kind, 'no');
-    assert.equal(judgeCall({ ...state, stage: 'finished' }, 'bury', plan.epoch).kind, 'already');
-    assert.equal(judgeCall(state, 'bury', plan.epoch + 1).kind, 'no');
+    assert.equal(judgeCall(state, 'tear-down', plan.epoch).kind, 'go');
+    assert.equal(judgeCall({ ...state, hypervisor: 'gone' }, 'tear-down', plan.epoch).kind, 'go');
+    assert.equal(
+      judgeCall({ ...state, hypervisor: 'running' }, 'tear-down', plan.epoch).kind,
+      'no',
+    );
+    assert.equal(
+      judgeCall({ ...state, stage: 'finished' }, 'tear-down', plan.epoch).kind,
+      'already',
+    );
+    assert.equal(judgeCall(state, 'tear-down', plan.epoch + 1).kind, 'no');
   });
 });
 

@@ -56,7 +56,7 @@ describe('a destination whose source is silent', () => {
   });
 
   test('takes down what is left of a guest that ended here', () => {
-    assert.equal(onSilence(after(...PREPARED, says('completed'), ...RUNNING, LOST)), 'bury');
+    assert.equal(onSilence(after(...PREPARED, says('completed'), ...RUNNING, LOST)), 'tear-down');
   });
 
   test('does nothing once all is over', () => {
@@ -78,7 +78,7 @@ describe('a destination that hears how the migration ended at its source', () =>
   });
 
   test('takes down what lacks memory that is lost, and keeps a guest that is whole', () => {
-    assert.equal(afterSourceEnd(thin, 'lost'), 'bury');
+    assert.equal(afterSourceEnd(thin, 'lost'), 'tear-down');
     assert.equal(afterSourceEnd(whole, 'lost'), 'wait');
     assert.equal(afterSourceEnd(after(...PREPARED), 'lost'), 'release');
   });

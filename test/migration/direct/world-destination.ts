@@ -70,7 +70,7 @@ export class WorldDestination {
       case 'release':
         if (!already) this.#release(epoch);
         return;
-      case 'bury':
+      case 'tear-down':
         if (already) return;
         if (this.state.right !== 'running') return this.#release(epoch);
         this.hypervisor = 'none';

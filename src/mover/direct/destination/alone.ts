@@ -61,7 +61,7 @@ export async function actOnSilence(hands: Hands, leaseMs: number): Promise<void>
     case 'finish':
       await settleOrBury(hands, signal);
       return;
-    case 'bury':
+    case 'tear-down':
       await hands.tearDown(signal);
       return;
     case 'release':
@@ -81,7 +81,7 @@ function hasLeave(
   source: Awaited<ReturnType<AskSource>> | undefined,
 ): boolean {
   // No way to ask was given to this mover: silence is all that there is.
-  if (source === undefined || action === 'bury') return true;
+  if (source === undefined || action === 'tear-down') return true;
   if (source.view !== undefined) return true;
   if (action === 'finish') return false;
   return source.isDark || right === 'none' || right === 'refused';

@@ -173,7 +173,7 @@ export class DestinationMover {
 
   /** Takes down what is left here of a guest that is lost. */
   tearDown(epoch: number, signal: AbortSignal): Promise<void> {
-    return this.#call('bury', epoch, async (already) => {
+    return this.#call('tear-down', epoch, async (already) => {
       if (already) return this.#end();
       if (this.state.right === 'running') await this.#tearDown(signal, 'finished', true);
       else await this.#release('the source says that the guest is lost', signal, true, true);

@@ -16,7 +16,7 @@ export async function endWithSource(hands: Hands): Promise<void> {
   switch (action) {
     case 'release':
       return hands.release(`the migration ${view.phase} at ${view.host}`, signal);
-    case 'bury':
+    case 'tear-down':
       return hands.tearDown(signal);
     case 'finish':
       return hands.settle(signal);

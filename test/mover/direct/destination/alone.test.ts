@@ -55,7 +55,7 @@ function scene(events: readonly DestinationEvent[], others: Others = {}): Scene 
       deeds.push('release');
       await record({ type: 'released' });
     },
-    tearDown: async () => void deeds.push('tear down'),
+    tearDown: async () => void deeds.push('tear-down'),
   };
   return { hands, deeds };
 }
@@ -91,14 +91,14 @@ describe('what a source that has forgotten the migration is leave for', () => {
     'armed, with all of the guest': { events: whole, deeds: [] },
     'armed, and restarted': { events: [...whole, RECORDS.mayHaveRun], deeds: [] },
     running: { events: running, deeds: [] },
-    'ran, and has ended': { events: [...running, RECORDS.lost], deeds: ['bury'] },
+    'ran, and has ended': { events: [...running, RECORDS.lost], deeds: ['tear-down'] },
     refused: { events: [...whole, RECORDS.refused], deeds: ['release'] },
   };
   for (const [name, { events, deeds }] of Object.entries(STATES)) {
     test(`${name}: ${deeds.length === 0 ? 'nothing' : deeds.join()}`, async () => {
       const { hands, deeds: done } = scene(events, forgotten);
       await actOnSilence(hands, 180_000);
-      const seen = done.filter((deed) => ['release', 'settle', 'bury', 'run'].includes(deed));
+      const seen = done.filter((deed) => ['release', 'settle', 'tear-down', 'run'].includes(deed));
       assert.deepEqual(seen, deeds);
     });
   }
@@ -210,7 +210,7 @@ describe('a destination whose source’s agent says that it has ended', () => {
       says({ phase: 'lost' }),
     );
     await endWithSource(lost.hands);
-    assert.deepEqual(lost.deeds, ['bury']);
+    assert.deepEqual(lost.deeds, ['tear-down']);
   });
 
   test('does nothing on another epoch’s word, or on none', async () => {
