@@ -4,6 +4,7 @@ import { godwitError } from './errors.ts';
 import { address, guestName, hostName, splitAddress } from './protocol/names.ts';
 import { ipAddress } from './protocol/network.ts';
 import { nfsUrl, numericId } from './protocol/nfs-url.ts';
+import { networkPrefix } from './protocol/prefix.ts';
 import { MOST_ADDRESSES, MOST_PROBES, probing } from './protocol/peer/probe.ts';
 import { sharing } from './protocol/wire.ts';
 
@@ -109,6 +110,8 @@ export const agentConfig = z.strictObject({
       connections: z.enum(['hand-over', 'leave']).default('hand-over'),
       /** Whether a guest's segment is asked for its addresses, from this host, before the guest comes. */
       segmentCheck: z.boolean().default(true),
+      /** Networks in which guests that are routed to may have their addresses and gateways; default: none may come. */
+      routedPrefixes: z.array(networkPrefix).max(256).default([]),
       /** How other hosts probe guests while this one moves them; off: not, and not for others from here. */
       probe: z
         .union([

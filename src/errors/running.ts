@@ -17,6 +17,13 @@ export const runningErrors = {
     5,
     502,
   ),
+  GODWIT_ROUTE_TAKEN: row(
+    'the route to {route} was not added over {port}: there is one over {over}',
+    'The guest runs and this host does not lead to it. Remove the other route, see `ip route show exact {route}`, then `ip route add {route} dev {port}`.',
+    false,
+    5,
+    409,
+  ),
   GODWIT_HYPERVISOR_LOST: row(
     'the {side} hypervisor of {guest} is gone: {reason}',
     'Look at its log; a source that is gone is the guest’s own end.',

@@ -9,13 +9,13 @@ import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
 import { labEnvironment } from './environment.ts';
 import { inHost } from './entry.ts';
-import { routeHook } from './guest-plane.ts';
+import { kindOf, routeHook } from './guest-plane.ts';
 import { qemuBinaries } from './guest/qemu.ts';
 import { guestKernel } from './image/kernel.ts';
 import { imageDirectory } from './image/initramfs.ts';
 import { LAB_NFS_URL } from './nfs.ts';
 import { ovsEnvironment } from './openvswitch.ts';
-import { AGENT_PORT } from './plan.ts';
+import { AGENT_PORT, GUEST_NETWORK, ROUTED_GATEWAY } from './plan.ts';
 import { isAlive } from '../host/process.ts';
 import type { ProcessIdentity } from '../host/process.ts';
 import {
@@ -53,11 +53,13 @@ export async function startAgents(
   const shared = await sharedConfig(signal);
   for (const member of lab.members) {
     const hooks = await writeHooks(lab, member);
+    const wanted = configure?.(member.name);
     const config: AgentConfigInput = {
       ...hooks,
       ...shared,
       ...ownConfig(lab, member, caDir),
-      ...configure?.(member.name),
+      ...wanted,
+      ...routedNetwork(lab, wanted?.network),
     };
     await writeFile(member.configFile, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
   }
@@ -157,6 +159,15 @@ function linkRates(lab: Lab, others: readonly LabHost[]): Pick<AgentConfigInput,
   return {
     wire: { rates: Object.fromEntries(others.map(({ name }) => [name, Math.round(rate)])) },
   };
+}
+
+/** Its guests are routed: what they may have is the lab's own to say. */
+function routedNetwork(
+  lab: Lab,
+  wanted: AgentConfigInput['network'],
+): Pick<AgentConfigInput, 'network'> {
+  if (kindOf(lab) !== 'routed') return {};
+  return { network: { routedPrefixes: [GUEST_NETWORK, ROUTED_GATEWAY], ...wanted } };
 }
 
 /** A routed lab has no routing daemon: a hook does what one would do. */

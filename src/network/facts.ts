@@ -38,6 +38,9 @@ const route = z.object({
   dst: z.string().max(64),
   dev: name.optional(),
   gateway: z.string().max(64).optional(),
+  /** Who made it, as iproute2 names it; absent for one made by hand. */
+  protocol: z.string().max(32).optional(),
+  metric: number.optional(),
 });
 export type Route = z.infer<typeof route>;
 

@@ -10,6 +10,14 @@ export interface Step {
   readonly run: Command;
   /** Absent: what it makes goes away with the port. */
   readonly undo?: Command;
+  /** A route that may be there already, over that port alone: then it is ours. */
+  readonly route?: OwnRoute;
+}
+
+export interface OwnRoute {
+  /** With its length. */
+  readonly to: string;
+  readonly port: string;
 }
 
 export interface ToolCommand {
@@ -118,10 +126,11 @@ export function staleForwarding(
 
 function routeStep(way: 'announce' | 'withdraw', port: string, route: string): Step {
   const family = route.includes(':') ? '-6' : '-4';
-  const add = ip(family, 'route', 'replace', route, 'dev', port);
+  // Never in the place of another: whose route it is nobody asks before it is gone.
+  const add = ip(family, 'route', 'add', route, 'dev', port);
   const del = ip(family, 'route', 'del', route, 'dev', port);
   return way === 'announce'
-    ? { does: `announce ${route}`, run: add, undo: del }
+    ? { does: `announce ${route}`, run: add, undo: del, route: { to: route, port } }
     : { does: `withdraw ${route}`, run: del, undo: add };
 }
 

@@ -11,10 +11,11 @@ import {
 } from './facts.ts';
 import type { NetworkFacts, Route } from './facts.ts';
 import { undoing } from './handover.ts';
-import type { Command, Step } from './handover.ts';
+import type { Command, OwnRoute, Step } from './handover.ts';
 import { networkTool } from './ip.ts';
 import type { NetworkTool } from './ip.ts';
 import { readOvs } from './ovs.ts';
+import { hasDefaultMetric } from './routed.ts';
 
 const READ_MS = 10_000;
 const STEP_MS = 5000;
@@ -115,7 +116,7 @@ async function ifThere(output: Promise<string>): Promise<string> {
 export async function carryOut(steps: readonly Step[], signal: AbortSignal): Promise<void> {
   for (const [index, step] of steps.entries()) {
     try {
-      await command(step.does, step.run, signal);
+      await carry(step, signal);
     } catch (thrown) {
       await takeBack(steps.slice(0, index + 1), AbortSignal.timeout(STEP_MS));
       throw thrown;
@@ -129,14 +130,29 @@ export async function carryOut(steps: readonly Step[], signal: AbortSignal): Pro
  */
 export async function carryOn(steps: readonly Step[], signal: AbortSignal): Promise<void> {
   let failure: Error | undefined;
-  for (const { does, run } of steps) {
+  for (const step of steps) {
     try {
-      await command(does, run, signal);
+      await carry(step, signal);
     } catch (thrown) {
       failure ??= thrown instanceof Error ? thrown : new Error(String(thrown));
     }
   }
   if (failure !== undefined) throw failure;
+}
+
+async function carry(step: Step, signal: AbortSignal): Promise<void> {
+  const isThere = await command(step.does, step.run, signal);
+  if (isThere && step.route !== undefined) await mustBeOurs(step.route, signal);
+}
+
+/** The kernel refuses a second route to an address. One over the guest's own port was made by this migration. */
+async function mustBeOurs({ to, port }: OwnRoute, signal: AbortSignal): Promise<void> {
+  const width = to.includes(':') ? 128 : 32;
+  const found = await readRoutes({ routes: [to] }, signal);
+  const there = found.filter((route) => hasDefaultMetric(route, { width }));
+  if (there.length > 0 && there.every(({ dev }) => dev === port)) return;
+  const over = there.map(({ dev, gateway }) => dev ?? gateway ?? 'several paths');
+  throw godwitError('GODWIT_ROUTE_TAKEN', { route: to, port, over: over.join(', ') || 'none' });
 }
 
 /** Undoes what it can, last first; what is not there needs no undoing. */
@@ -148,16 +164,17 @@ async function takeBack(steps: readonly Step[], signal: AbortSignal): Promise<vo
 const ALREADY = /File exists|Device or resource busy/i;
 const GONE = /No such (process|file|device)|Cannot find device|does not exist/i;
 
-async function command(does: string, run: Command, signal: AbortSignal): Promise<void> {
-  await withDeadline(does, STEP_MS, signal, async (inner) => {
+/** Whether what it makes was there already. */
+async function command(does: string, run: Command, signal: AbortSignal): Promise<boolean> {
+  return withDeadline(does, STEP_MS, signal, async (inner) => {
     if (run.tool === 'sysctl') {
       await writeFile(`/proc/sys/net/${run.key}`, run.value);
-      return;
+      return false;
     }
     const { status, reason } = await networkTool(run.tool, run.words, inner);
-    if (status === 0) return;
-    if (run.words.includes('add') && ALREADY.test(reason)) return;
-    if (run.words.includes('del') && GONE.test(reason)) return;
+    if (status === 0) return false;
+    if (run.words.includes('add') && ALREADY.test(reason)) return true;
+    if (run.words.includes('del') && GONE.test(reason)) return false;
     if (/not permitted|denied/i.test(reason)) {
       throw godwitError('GODWIT_PRIVILEGE', { what: does, needs: 'CAP_NET_ADMIN' });
     }

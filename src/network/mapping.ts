@@ -2,6 +2,8 @@ import { networkName } from '../protocol/network.ts';
 import type { Attachment, NicNetwork, PortVlan } from '../protocol/network.ts';
 import { carriedBy, filters, ovsCarries, tunnelOf } from './attachment.ts';
 import type { Link, NetworkFacts } from './facts.ts';
+import { NO_ROUTED, refuseRouted } from './routed.ts';
+import type { RoutedRules } from './routed.ts';
 
 /** Where a NIC will be attached on this host. */
 export type Landing =
@@ -30,7 +32,12 @@ export interface Names {
 }
 
 /** Finds the counterpart of a NIC's attachment on this host, or says why there is none. Pure. */
-export function mapNic(nic: NicNetwork, names: Names, facts: NetworkFacts): Mapping {
+export function mapNic(
+  nic: NicNetwork,
+  names: Names,
+  facts: NetworkFacts,
+  rules: RoutedRules = NO_ROUTED,
+): Mapping {
   const { attachment } = nic;
   switch (attachment.kind) {
     case 'bridge':
@@ -42,36 +49,25 @@ export function mapNic(nic: NicNetwork, names: Names, facts: NetworkFacts): Mapp
         'Attach the NIC to a bridge at the source: QEMU is given a macvtap as a descriptor, and no path names it.',
       );
     case 'routed':
-      return mapRouted(attachment, facts);
+      return mapRouted(attachment, rules, facts);
   }
 }
 
 const no = (what: string, hint: string): Mapping => ({ ok: false, what, hint });
 
-function mapRouted(own: Extract<Attachment, { kind: 'routed' }>, facts: NetworkFacts): Mapping {
+function mapRouted(
+  own: Extract<Attachment, { kind: 'routed' }>,
+  rules: RoutedRules,
+  facts: NetworkFacts,
+): Mapping {
   if (own.routes.length === 0) {
     return no(
       'no route leads to it at its source',
       'Give it a host route there, as it is to have here.',
     );
   }
-  const wide = own.gateways.find((gateway) => !/\/(32|128)$|^169\.254\.|^fe80:/i.test(gateway));
-  if (wide !== undefined) {
-    return no(
-      `the gateway ${wide} on its port would take a whole network to it`,
-      'Give the port at the source its gateway as /32 or /128, or one that is link-local.',
-    );
-  }
-  const taken = facts.routes.find(({ dst, dev }) => {
-    const wanted = own.routes.some((route) => route.replace(/\/\d+$/, '') === dst);
-    return wanted && facts.links.some((each) => each.ifname === dev && each.kind === 'tun');
-  });
-  if (taken !== undefined) {
-    return no(
-      `this host routes ${taken.dst} to its own port ${taken.dev}`,
-      'Another guest here has that address, or an earlier one left its port: remove it first.',
-    );
-  }
+  const refusal = refuseRouted(own, rules, facts);
+  if (refusal !== undefined) return { ok: false, ...refusal };
   return { ok: true, landing: own, evidence: `routed: ${own.routes.join(', ')} to its own port` };
 }
 

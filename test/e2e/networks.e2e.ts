@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { inHost } from '../../src/lab/entry.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { networkLacks } from '../../src/lab/network-lacks.ts';
 import { LAB_NETWORKS } from '../../src/lab/plan.ts';
+import { labHost } from '../../src/lab/state.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
@@ -86,6 +88,25 @@ for (const network of LAB_NETWORKS) {
       } finally {
         places.close();
       }
+    });
+
+    test('is refused where the destination does not allow its addresses', async (t) => {
+      if (network !== 'routed') return t.skip('a bridge has no addresses of guests');
+      const [from = ''] = await runningOn(world.lab, 'web1');
+      const to = from === 'a' ? 'b' : 'a';
+      const { configFile } = labHost(world.lab, to);
+      const text = await readFile(configFile, 'utf8');
+      const config = JSON.parse(text) as { network: object };
+      try {
+        const other = { ...config.network, routedPrefixes: ['10.99.0.0/24'] };
+        await writeFile(configFile, JSON.stringify({ ...config, network: other }));
+        const error = await refusalOf(world, { guest: 'web1', from, to });
+        assertSays(error, 'GODWIT_DEVICE_UNMAPPED', 'the route 10.88.0.21/32 is outside of');
+        assert.match(error.hint, /network.routedPrefixes/);
+      } finally {
+        await writeFile(configFile, text);
+      }
+      await assertOnlyGuests(world, { [from]: ['web1'] });
     });
 
     test('is refused before anything starts where the user maps it from a network that it is not in', async () => {

@@ -3,6 +3,7 @@
  * a host does, this program does in its namespace (`host ACTION`), and the whole story is told on standard output.
  */
 import { execFileSync } from 'node:child_process';
+import { hasCode } from '../../src/errors.ts';
 import { readNetwork } from '../../src/network/host.ts';
 import { mapNic } from '../../src/network/mapping.ts';
 import {
@@ -16,6 +17,7 @@ import {
 import { nicNetworks } from '../../src/protocol/network.ts';
 
 const MAC = '52:54:00:00:00:02';
+const RULES = { prefixes: ['10.88.0.0/24', 'fd88::/64', '169.254.1.1/32'], hosts: [] };
 const signal = AbortSignal.timeout(60_000);
 const NICS = [
   { id: 'net0', mac: MAC, port: 'tap0' },
@@ -26,22 +28,31 @@ const NICS = [
 async function act(action: string, told: string): Promise<unknown> {
   if (action === 'read') return readNics(NICS, signal);
   const nics = nicNetworks.parse(JSON.parse(told));
+  const refused: string[] = [];
   for (const _time of [1, 2]) {
     for (const nic of nics) {
       const port = `gw${nic.id}`;
       if (action === 'prepare') {
         const facts = await readNetwork({}, signal);
-        const mapping = mapNic(nic, { asked: {}, configured: {} }, facts);
+        const mapping = mapNic(nic, { asked: {}, configured: {} }, facts, RULES);
         if (!mapping.ok) throw new Error(mapping.what);
         await makePort(mapping.landing, port, {}, signal);
       }
       if (action === 'announce') await announcePort(nic, port, signal);
+      if (action === 'announce taken') refused.push(await codeOf(announcePort(nic, port, signal)));
       if (action === 'withdraw') await withdrawPort(nic, signal);
       if (action === 'remove') await removePort(nic.port, signal);
     }
     if (action === 'announce') await settleForwarding(nics, signal);
   }
-  return undefined;
+  return refused;
+}
+
+async function codeOf(work: Promise<void>): Promise<string> {
+  return work.then(
+    () => 'done',
+    (error: unknown) => (hasCode(error, 'GODWIT_ROUTE_TAKEN') ? error.code : String(error)),
+  );
 }
 
 function sh(script: string): void {
@@ -103,6 +114,13 @@ if (process.argv[2] === 'host') {
   tell('before');
   on('b', 'prepare', nics);
   tell('prepared');
+  // Somebody else's, that came after the guest was let in.
+  sh('ip -n b route add 10.88.0.21/32 via 10.0.0.1; ip -n b -6 route add blackhole fd88::21/128');
+  story['refused'] = JSON.parse(on('b', 'announce taken', nics)) as object;
+  const port = nics.replaceAll('"tap1"', '"gwnet1"');
+  on('b', 'withdraw', port);
+  tell('taken');
+  sh('ip -n b route del 10.88.0.21/32 via 10.0.0.1; ip -n b -6 route del blackhole fd88::21/128');
   on('b', 'announce', nics);
   on('a', 'withdraw', nics);
   tell('handed over');

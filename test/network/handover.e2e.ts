@@ -46,6 +46,16 @@ test('a guest’s routes and tunnels lead to one host at a time, and every step 
       a: { routes: here('tap1'), tunnel: [], ports: a },
       b: { routes: [], tunnel: [away], ports: b },
     },
+    // A route that is there is never replaced, nor taken back with ours.
+    refused: ['done', 'GODWIT_ROUTE_TAKEN', 'done', 'GODWIT_ROUTE_TAKEN'],
+    taken: {
+      a: { routes: here('tap1'), tunnel: [], ports: a },
+      b: {
+        routes: ['10.88.0.21 via 10.0.0.1 dev u0', 'blackhole fd88::21 dev lo'],
+        tunnel: [away],
+        ports: b,
+      },
+    },
     'handed over': {
       a: { routes: [], tunnel: [], ports: a },
       b: { routes: here('gwnet1'), tunnel: [], ports: b },

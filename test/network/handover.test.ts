@@ -11,7 +11,7 @@ import {
 import type { Command, Step } from '../../src/network/handover.ts';
 import { mapNic } from '../../src/network/mapping.ts';
 import type { NicNetwork } from '../../src/protocol/network.ts';
-import { hostFacts, MAC } from './host-facts.ts';
+import { hostFacts, MAC, ROUTED } from './host-facts.ts';
 
 const facts = hostFacts({ routes: [] });
 
@@ -22,7 +22,7 @@ function nic(port: string): NicNetwork {
 }
 
 function plan(port: string): ReturnType<typeof arrivalPlan> {
-  const mapping = mapNic(nic(port), { asked: {}, configured: {} }, facts);
+  const mapping = mapNic(nic(port), { asked: {}, configured: {} }, facts, ROUTED);
   assert.ok(mapping.ok);
   return arrivalPlan(mapping.landing, 'gw0');
 }
@@ -53,8 +53,8 @@ describe('a port made ahead', () => {
       'ipv4/neigh/gw0/proxy_delay=0',
     ]);
     assert.deepEqual(lines(resume), [
-      'ip -4 route replace 10.88.0.21/32 dev gw0',
-      'ip -6 route replace fd00::21/128 dev gw0',
+      'ip -4 route add 10.88.0.21/32 dev gw0',
+      'ip -6 route add fd00::21/128 dev gw0',
     ]);
     assert.deepEqual(lines(arrivalSteps(nic('tap4'), 'gw0')), lines(resume));
   });

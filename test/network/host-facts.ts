@@ -10,6 +10,12 @@ import type { NetworkFacts } from '../../src/network/facts.ts';
 
 export const MAC = '52:54:00:00:00:02';
 
+/** What lets the routed tap4 come. */
+export const ROUTED = {
+  prefixes: ['10.88.0.0/24', 'fd00::/64', '169.254.1.1/32'],
+  hosts: ['10.0.0.2', 'b.example'],
+};
+
 const tun = { info_kind: 'tun', info_data: { type: 'tap' } };
 const bridge = (filtering = 0) => ({
   info_kind: 'bridge',

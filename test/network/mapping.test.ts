@@ -7,7 +7,7 @@ import type { NetworkFacts, OvsPort } from '../../src/network/facts.ts';
 import { mapNic } from '../../src/network/mapping.ts';
 import type { Mapping, Names } from '../../src/network/mapping.ts';
 import type { NicNetwork } from '../../src/protocol/network.ts';
-import { hostFacts, MAC } from './host-facts.ts';
+import { hostFacts, MAC, ROUTED } from './host-facts.ts';
 
 const NONE: Names = { asked: {}, configured: {} };
 
@@ -95,18 +95,16 @@ describe('a routed NIC', () => {
   const away = hostFacts({ routes: [] });
 
   test('is routed here as it was, with the same MAC of its port', () => {
-    assert.deepEqual(landing(mapNic(nic('tap4'), NONE, away)), nic('tap4').attachment);
+    assert.deepEqual(landing(mapNic(nic('tap4'), NONE, away, ROUTED)), nic('tap4').attachment);
+  });
+
+  test('is refused where nobody has said which addresses routed guests may have', () => {
+    assert.match(refusal(mapNic(nic('tap4'), NONE, away)), /this host allows none/);
   });
 
   test('is refused where a port here has its address', () => {
-    assert.match(refusal(mapNic(nic('tap4'), NONE, hostFacts())), /own port tap4/);
-  });
-
-  test('is refused with a gateway that would take a network along', () => {
-    const one = nic('tap4');
-    assert.ok(one.attachment.kind === 'routed');
-    const wide = { ...one, attachment: { ...one.attachment, gateways: ['10.0.0.1/8'] } };
-    assert.match(refusal(mapNic(wide, NONE, away)), /take a whole network/);
+    const { addresses } = hostFacts({ addresses: [] });
+    assert.match(refusal(mapNic(nic('tap4'), NONE, hostFacts({ addresses }), ROUTED)), /port tap4/);
   });
 });
 
@@ -178,7 +176,8 @@ test('no NIC ever lands on a smaller MTU than it had', () => {
     fc.property(ports, fc.integer({ min: 68, max: 9000 }), (port, mtu) => {
       const links = hostFacts().links.map((link) => ({ ...link, mtu }));
       const one = nic(port);
-      const mapping = mapNic(one, NONE, hostFacts({ links, routes: [] }));
+      const facts = hostFacts({ links, routes: [], addresses: [] });
+      const mapping = mapNic(one, NONE, facts, ROUTED);
       if (mapping.ok) assert.ok(mapping.landing.mtu >= one.attachment.mtu);
       else assert.ok(mtu < one.attachment.mtu, mapping.what);
     }),

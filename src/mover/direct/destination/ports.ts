@@ -2,16 +2,19 @@ import { setImmediate } from 'node:timers/promises';
 import type { AgentConfig } from '../../../config.ts';
 import type { NicPlan } from '../../../drivers/port/driver.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
+import { Fleet } from '../../../host/fleet.ts';
 import type { Log } from '../../../log.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { readNetwork } from '../../../network/host.ts';
 import { mapNic } from '../../../network/mapping.ts';
 import type { Landing } from '../../../network/mapping.ts';
 import { announcePort, makePort, removePort, settleForwarding } from '../../../network/port.ts';
+import type { RoutedRules } from '../../../network/routed.ts';
 import { removeProbePort } from '../../../network/segment/probe-port.ts';
 import { createTap } from '../../../network/tap.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
+import { splitAddress } from '../../../protocol/names.ts';
 import { networkName } from '../../../protocol/network.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
 import { askSegments } from './segments.ts';
@@ -37,12 +40,13 @@ export class GuestPorts {
   ): Promise<Check[]> {
     if (networks.length === 0) return [];
     const routes = networks.flatMap(({ attachment }) =>
-      attachment.kind === 'routed' ? attachment.routes : [],
+      attachment.kind === 'routed' ? [...attachment.routes, ...attachment.gateways] : [],
     );
     const facts = await readNetwork({ routes }, signal);
+    const rules = routes.length === 0 ? undefined : routedRules(this.#config);
     const names = { asked: networkMap, configured: this.#config.bridges };
     return networks.map((nic) => {
-      const mapping = mapNic(nic, names, facts);
+      const mapping = mapNic(nic, names, facts, rules);
       if (mapping.ok) {
         this.#land(nic, mapping.landing);
         const evidence = `${nic.id}: ${mapping.evidence}, MTU ${mapping.landing.mtu}`;
@@ -89,6 +93,16 @@ export class GuestPorts {
       what,
     });
   }
+}
+
+/** What a routed guest may have here, as the configuration and the fleet’s list say now. */
+function routedRules(config: AgentConfig): RoutedRules {
+  const all = [config, ...Object.values(new Fleet(config).peers())];
+  const addresses = all.flatMap((each) => [each.address, ...each.addresses]);
+  return {
+    prefixes: config.network.routedPrefixes,
+    hosts: addresses.map((each) => splitAddress(each).host),
+  };
 }
 
 /** Leads this host to the guest, which may run here now. Never rejects: it runs, whatever becomes of this. */

@@ -1,0 +1,181 @@
+import { covers, parsePrefix } from '../protocol/prefix.ts';
+import type { Prefix } from '../protocol/prefix.ts';
+import type { Attachment } from '../protocol/network.ts';
+import type { NetworkFacts, Route } from './facts.ts';
+
+type Routed = Extract<Attachment, { kind: 'routed' }>;
+
+/** What this host’s administrator lets routed guests have. */
+export interface RoutedRules {
+  /** Networks of their addresses and of the gateways on their ports; none: no routed guest comes. */
+  readonly prefixes: readonly string[];
+  /** Addresses of this fleet’s hosts, which are no guest’s whatever the networks say. */
+  readonly hosts: readonly string[];
+}
+
+export const NO_ROUTED: RoutedRules = { prefixes: [], hosts: [] };
+
+/** Why a host does not lead to a guest, and what to do about it. */
+export interface RoutedRefusal {
+  readonly what: string;
+  readonly hint: string;
+}
+
+/** Addresses that are no guest’s, in whatever network they are configured. */
+const RESERVED = [
+  ['0.0.0.0/8', 'unspecified'],
+  ['127.0.0.0/8', 'loopback'],
+  ['169.254.0.0/16', 'link-local'],
+  ['224.0.0.0/4', 'multicast'],
+  ['240.0.0.0/4', 'reserved or broadcast'],
+  ['::/127', 'unspecified or loopback'],
+  ['::ffff:0:0/96', 'an address of IPv4 inside one of IPv6'],
+  ['fe80::/10', 'link-local'],
+  ['ff00::/8', 'multicast'],
+] as const;
+
+const LINK_LOCAL_V6 = 'fe80::/10';
+
+/**
+ * What a peer may have this host route to a guest’s port, and which gateways it may give the port. A gateway is an address
+ * of this host from then on, so it is one that this host has already, or one that its administrator named. Undefined where
+ * all is well. Pure.
+ */
+export function refuseRouted(
+  own: Pick<Routed, 'routes' | 'gateways'>,
+  rules: RoutedRules,
+  facts: NetworkFacts,
+): RoutedRefusal | undefined {
+  for (const route of own.routes) {
+    const refusal = refuseRoute(route, rules, facts);
+    if (refusal !== undefined) return refusal;
+  }
+  for (const gateway of own.gateways) {
+    const refusal = refuseGateway(gateway, rules, facts);
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
+}
+
+function refuseRoute(
+  text: string,
+  rules: RoutedRules,
+  facts: NetworkFacts,
+): RoutedRefusal | undefined {
+  const route = parsePrefix(text);
+  if (route === undefined || route.length !== route.width) {
+    return { what: `${text} is not a route to one address`, hint: HOST_ROUTE };
+  }
+  const reserved = RESERVED.find(([network]) => isIn(route, [network]));
+  if (reserved !== undefined) {
+    return { what: `${text} is no guest’s address: it is ${reserved[1]}`, hint: HOST_ROUTE };
+  }
+  if (ownAddresses(facts).some((each) => isIn(route, [each]))) {
+    return { what: `${text} is an address of this host`, hint: ANOTHER };
+  }
+  if (isIn(route, rules.hosts)) {
+    return { what: `${text} is an address of another host of the fleet`, hint: ANOTHER };
+  }
+  if (!isIn(route, rules.prefixes)) return outside(`the route ${text}`, text, rules);
+  return refuseTaken(text, route, facts);
+}
+
+function refuseGateway(
+  text: string,
+  rules: RoutedRules,
+  facts: NetworkFacts,
+): RoutedRefusal | undefined {
+  const gateway = parsePrefix(text);
+  // Each link has that network for itself.
+  if (gateway !== undefined && isIn(gateway, [LINK_LOCAL_V6])) return undefined;
+  if (gateway === undefined || gateway.length !== gateway.width) {
+    return {
+      what: `the gateway ${text} on its port would take a whole network to it`,
+      hint: 'Give the port at the source its gateway as /32 or /128, or one of IPv6 that is link-local.',
+    };
+  }
+  if (isIn(gateway, rules.hosts)) {
+    return { what: `its gateway ${text} is another host of the fleet`, hint: ANOTHER };
+  }
+  if (ownAddresses(facts).some((each) => isIn(gateway, [each]))) return undefined;
+  if (!isIn(gateway, rules.prefixes)) return outside(`its gateway ${text}`, text, rules);
+  return refuseTaken(text, gateway, facts);
+}
+
+const HOST_ROUTE = 'Give the guest a host route at its source, to an address of its own.';
+const ANOTHER = 'Give the guest an address that no host has.';
+
+function outside(who: string, text: string, { prefixes }: RoutedRules): RoutedRefusal {
+  const allowed =
+    prefixes.length === 0 ? 'this host allows none' : `allowed are ${prefixes.join(', ')}`;
+  return {
+    what: `${who} is outside of the networks for routed guests: ${allowed}`,
+    hint: `If guests may have it, add "${text}" or a network around it to \`network.routedPrefixes\` in the configuration of the destination.`,
+  };
+}
+
+/** iproute2’s words and numbers for the daemons by which hosts learn where a guest is now. */
+const DAEMONS = new Set(
+  'zebra 11 bird 12 xorp 14 babel 42 openr 99 bgp 186 isis 187 ospf 188 rip 189 eigrp 192'.split(
+    ' ',
+  ),
+);
+
+/** Metric that the kernel gives a route for which none is named. */
+const DEFAULT_METRIC = { 32: 0, 128: 1024 } as const;
+
+/**
+ * A route that leads there already is somebody’s. That of a routing daemon may lead to the guest where it is now; ours goes
+ * in beside it, under another metric.
+ */
+function refuseTaken(text: string, wanted: Prefix, facts: NetworkFacts): RoutedRefusal | undefined {
+  const address = text.replace(/\/\d+$/, '');
+  for (const route of exactly(wanted, facts.routes)) {
+    const over = route.dev === undefined ? '' : ` over ${route.dev}`;
+    const isPort = facts.links.some(({ ifname, kind }) => ifname === route.dev && kind === 'tun');
+    if (isPort) {
+      return {
+        what: `this host routes ${address} to its own port ${route.dev}`,
+        hint: 'Another guest here has that address, or an earlier one left its port: remove it first.',
+      };
+    }
+    if (!DAEMONS.has(route.protocol ?? '')) {
+      return {
+        what: `this host has a route to ${address}${over} already`,
+        hint: `See \`ip route show exact ${text}\`, and remove it if it is for this guest.`,
+      };
+    }
+    if (hasDefaultMetric(route, wanted)) {
+      return {
+        what: `a routing daemon of this host has the only place for a route to ${address}${over}`,
+        hint: 'Give the routes of the daemon a metric of their own (FRR has 20, BIRD 32).',
+      };
+    }
+  }
+  return undefined;
+}
+
+/** Whether a route stands where one without a metric would go. Pure. */
+export function hasDefaultMetric(route: Route, { width }: Pick<Prefix, 'width'>): boolean {
+  const usual = DEFAULT_METRIC[width];
+  return (route.metric ?? usual) === usual;
+}
+
+function exactly(wanted: Prefix, routes: readonly Route[]): Route[] {
+  return routes.filter(({ dst }) => {
+    const found = parsePrefix(dst);
+    return found !== undefined && covers(wanted, found) && covers(found, wanted);
+  });
+}
+
+function ownAddresses(facts: NetworkFacts): string[] {
+  return facts.addresses.flatMap(({ addr_info: held }) => held.map(({ local }) => local));
+}
+
+/** What is no network covers nothing: hosts may be named by DNS. */
+function isIn(prefix: Prefix, networks: readonly string[]): boolean {
+  return networks.some((each) => {
+    const network = parsePrefix(each);
+    return network !== undefined && covers(network, prefix);
+  });
+}
