@@ -5,7 +5,7 @@ import type { Migration } from '../src/agent/store.ts';
 import { systemClock } from '../src/clock.ts';
 import { parseAgentConfig } from '../src/config.ts';
 import type { AgentConfig } from '../src/config.ts';
-import type { Driver } from '../src/drivers/port/driver.ts';
+import type { DirectDriver } from '../src/drivers/port/direct.ts';
 import { silentLog } from '../src/log.ts';
 import { openDestination } from '../src/mover/direct/destination/main.ts';
 import type { Coordinator } from '../src/mover/direct/source/coordinator.ts';
@@ -33,7 +33,7 @@ export interface HostParts {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly network: Network;
-  readonly driverFor: (process: SimProcess) => Driver;
+  readonly driverFor: (process: SimProcess) => DirectDriver;
   readonly passing: Passing;
   readonly tell: (text: string) => void;
 }
@@ -217,7 +217,7 @@ export class SimHost {
   async #liveAtDestination(
     dir: string,
     request: DestinationMoverRequest,
-    driver: Driver,
+    driver: DirectDriver,
     around: Surroundings,
     ready: (address?: string) => void,
   ): Promise<void> {

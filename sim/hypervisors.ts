@@ -1,4 +1,4 @@
-import type { Driver, HypervisorEvent } from '../src/drivers/port/driver.ts';
+import type { DirectDriver, HypervisorEvent } from '../src/drivers/port/direct.ts';
 import { godwitError } from '../src/errors.ts';
 import { never } from './process.ts';
 import type { SimProcess } from './process.ts';
@@ -24,7 +24,11 @@ interface Closable {
 }
 
 /** The driver as one mover has it: each call takes its time, may fail, and is carried out though its mover dies. */
-export function driverFor(process: SimProcess, driver: Driver, path: HypervisorPath): Driver {
+export function driverFor(
+  process: SimProcess,
+  driver: DirectDriver,
+  path: HypervisorPath,
+): DirectDriver {
   const opened = <T extends Closable & object>(session: T, side: string): T => {
     if (process.dead) void session.close();
     process.atDeath(() => void session.close());
@@ -38,6 +42,7 @@ export function driverFor(process: SimProcess, driver: Driver, path: HypervisorP
     discover: (options, signal) => driver.discover(options, signal),
     life: (handle) => driver.life(handle),
     describe: (handle) => driver.describe(handle),
+    isSame: (left, right) => driver.isSame(left, right),
     mayReachUs: (handle) => driver.mayReachUs(handle),
     openSource: async (guest, signal) =>
       monitor.call('driver.openSource', signal, async () =>

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
-import type { Driver } from '../drivers/port/driver.ts';
+import type { Driver } from '../drivers/registry.ts';
 import { godwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { agentContract } from '../protocol/contract.ts';

@@ -4,7 +4,8 @@ import path from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import type { GuestDisk } from '../drivers/port/disks.ts';
-import type { Driver, GuestHandle } from '../drivers/port/driver.ts';
+import type { Driver } from '../drivers/registry.ts';
+import type { GuestHandle } from '../drivers/port/inventory.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { beginMove, replayMove } from '../migration/disk-move.ts';
@@ -22,7 +23,7 @@ import { heldMoves, openMoveJournal } from './disk-move-journal.ts';
 import type { HeldMove } from './disk-move-journal.ts';
 import { migrationOf, mustBeReadable } from './guests.ts';
 import type { Guests } from './guests.ts';
-import { lifeOfGuest } from './life.ts';
+import { driverOf, lifeOfGuest } from './life.ts';
 import { movable } from './outgoing.ts';
 import type { MigrationStore } from './store.ts';
 import { Mutex } from '../mutex.ts';
@@ -261,7 +262,7 @@ export class DiskMoves {
   }
 
   async #hold(handle: GuestHandle, signal: AbortSignal): Promise<HeldRelocator> {
-    const driver = this.#parts.drivers.find(({ name }) => name === handle.driver);
+    const driver = driverOf(this.#parts.drivers, handle);
     const session = await driver?.openSource(handle, signal);
     const relocator = session?.relocator;
     if (session !== undefined && relocator !== undefined) {

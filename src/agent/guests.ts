@@ -1,6 +1,7 @@
 import type { AgentConfig } from '../config.ts';
 import { withDeadline } from '../deadline.ts';
-import type { DiscoveredGuest, Driver } from '../drivers/port/driver.ts';
+import type { Driver } from '../drivers/registry.ts';
+import type { DiscoveredGuest } from '../drivers/port/inventory.ts';
 import { godwitError } from '../errors.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import { isEnd } from '../protocol/public/migration.ts';
@@ -12,14 +13,14 @@ const DISCOVER_MS = 10_000;
 /** The guests of this host, as its drivers find them. Looks afresh each time; those who ask at once share one look. */
 export class Guests {
   readonly #config: AgentConfig;
-  readonly #drivers: readonly Driver[];
+  readonly drivers: readonly Driver[];
   readonly #store: MigrationStore;
   #looking: Promise<DiscoveredGuest[]> | undefined;
   #count = 0;
 
   constructor(config: AgentConfig, drivers: readonly Driver[], store: MigrationStore) {
     this.#config = config;
-    this.#drivers = drivers;
+    this.drivers = drivers;
     this.#store = store;
   }
 
@@ -63,7 +64,7 @@ export class Guests {
     };
     const what = `to look for the guests of ${this.#config.name}`;
     const found = await withDeadline(what, DISCOVER_MS, undefined, async (signal) => {
-      const all = this.#drivers.map((driver) => driver.discover(options, signal));
+      const all = this.drivers.map((driver) => driver.discover(options, signal));
       return (await Promise.all(all)).flat();
     });
     this.#count = found.length;

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { Clock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
-import type { Driver } from '../drivers/port/driver.ts';
+import type { Driver } from '../drivers/registry.ts';
 import type { HostInfo, HypervisorInfo } from '../protocol/public/host.ts';
 import { bridgesOf, parseLinks, parseMemory, parseProcessor } from './inventory-parse.ts';
 

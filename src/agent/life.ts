@@ -1,8 +1,17 @@
-import type { Driver, GuestHandle, Life } from '../drivers/port/driver.ts';
+import type { Driver } from '../drivers/registry.ts';
+import type { GuestHandle, Life } from '../drivers/port/inventory.ts';
+
+/** The driver that made a handle; undefined where this host has none of that name. */
+export function driverOf(
+  drivers: readonly Driver[],
+  handle: GuestHandle | undefined,
+): Driver | undefined {
+  return drivers.find(({ name }) => name === handle?.driver);
+}
 
 /** Whether the hypervisor of a handle lives, as its own driver judges it; unknown where this host has no such driver. */
 export async function lifeOfGuest(drivers: readonly Driver[], handle: GuestHandle): Promise<Life> {
-  const driver = drivers.find(({ name }) => name === handle.driver);
+  const driver = driverOf(drivers, handle);
   if (driver !== undefined) return driver.life(handle);
   return { state: 'unknown', reason: `this host has no driver ${handle.driver}` };
 }

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
-import type { DiscoveredGuest, GuestHandle } from '../drivers/port/driver.ts';
+import type { DiscoveredGuest, GuestHandle } from '../drivers/port/inventory.ts';
 import { godwitError } from '../errors.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import { migrationRequest } from '../protocol/public/migration.ts';
@@ -82,7 +82,7 @@ export class Outgoing {
     const { handle, info } = movable(await guests.need(request.guest));
     // A disk of it may have begun to move, or the guest to come, while it was looked for: nothing is waited for any more.
     this.#checkIdle(request.guest);
-    const lineage = lineageOf(store, handle);
+    const lineage = lineageOf({ store, drivers: guests.drivers }, handle);
     return store.add({
       version: 1,
       id: given ?? newId(clock.wallMs()),

@@ -1,5 +1,7 @@
 import type { AgentConfig } from '../config.ts';
-import type { Driver, GuestHandle, HypervisorStatus } from '../drivers/port/driver.ts';
+import type { HypervisorStatus } from '../drivers/port/direct.ts';
+import type { Driver } from '../drivers/registry.ts';
+import type { GuestHandle } from '../drivers/port/inventory.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { replayDestination, replaySource } from '../migration/direct/journal.ts';
@@ -8,7 +10,7 @@ import { readJournals } from '../host/journal.ts';
 import { bootId } from '../host/process.ts';
 import type { SideView } from '../protocol/public/resolve.ts';
 import type { Caller } from '../rpc/caller.ts';
-import { lifeOfGuest } from './life.ts';
+import { driverOf, lifeOfGuest } from './life.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import type { Migration, MigrationStore } from './store.ts';
 import type { Supervisor } from './supervision.ts';
@@ -91,7 +93,7 @@ export class Sides {
     look: 'journal' | 'hypervisor',
   ): Promise<HypervisorStatus['run'] | 'unknown'> {
     if ((await lifeOfGuest(this.#parts.drivers, handle)).state === 'gone') return 'gone';
-    const driver = this.#parts.drivers.find(({ name }) => name === handle.driver);
+    const driver = driverOf(this.#parts.drivers, handle);
     if (look === 'journal' || moverAlive || driver === undefined) return 'unknown';
     const signal = AbortSignal.timeout(LOOK_MS);
     try {

@@ -1,11 +1,12 @@
-import { isAlive } from '../host/process.ts';
 import { readJournals } from '../host/journal.ts';
 import { replayDestination } from '../migration/direct/journal.ts';
 import { MAX_LINEAGE } from '../protocol/peer/migration.ts';
 import { MAX_SEEN } from '../protocol/public/resolve.ts';
 import type { Sighting, SightingQuery } from '../protocol/public/resolve.ts';
-import type { GuestHandle } from '../drivers/port/driver.ts';
+import type { DiscoveredGuest, GuestHandle } from '../drivers/port/inventory.ts';
+import type { Driver } from '../drivers/registry.ts';
 import { guestOf } from './guests.ts';
+import { driverOf } from './life.ts';
 import type { Guests } from './guests.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
@@ -23,10 +24,11 @@ export async function sightingOf(
 ): Promise<Sighting> {
   const migration = store.get(id);
   const own = migration === undefined ? undefined : handleOf(migration);
+  const isOwn = await ownOf(guests.drivers, own);
   const found = await guests.look();
   const copies = found
     .filter(({ info }) => info.name === guest || (uuid !== undefined && info.uuid === uuid))
-    .filter(({ info, handle }) => !isOwn(handle?.pid ?? info.pid, own))
+    .filter((each) => !isOwn(each))
     .map(({ info }) => ({
       state: info.state,
       ...(info.uuid === undefined ? {} : { uuid: info.uuid }),
@@ -46,9 +48,20 @@ export async function sightingOf(
   return { host, storeSince: store.since, copies: copies.slice(0, MAX_SEEN), moves };
 }
 
-/** A pid that another process has since does not hide a copy. */
-function isOwn(pid: number | undefined, own: GuestHandle | undefined): boolean {
-  return own !== undefined && pid === own.pid && isAlive(own);
+/**
+ * Whether a guest that was found is the migration's own hypervisor. One that is not known to live hides no copy: another
+ * process may have its number.
+ */
+async function ownOf(
+  drivers: readonly Driver[],
+  own: GuestHandle | undefined,
+): Promise<(found: DiscoveredGuest) => boolean> {
+  const driver = driverOf(drivers, own);
+  if (own === undefined || driver === undefined) return () => false;
+  if ((await driver.life(own)).state !== 'alive') return () => false;
+  const { pid } = driver.describe(own);
+  return ({ handle, info }) =>
+    handle === undefined ? pid !== undefined && info.pid === pid : isSame(drivers, own, handle);
 }
 
 /** The hypervisor of this side of a migration. */
@@ -68,15 +81,23 @@ function lineageIn({ request }: Pick<Migration, 'request'>): readonly string[] {
 }
 
 /** The migrations by which a guest of this host came here, the newest first; none where it was started here. */
-export function lineageOf(store: MigrationStore, handle: GuestHandle): string[] {
+export function lineageOf(
+  { store, drivers }: { store: MigrationStore; drivers: readonly Driver[] },
+  handle: GuestHandle,
+): string[] {
   const came = store
     .all()
     .filter((each) => each.request.side === 'destination' && guestOf(each) === handle.name)
     .slice(-LOOKED_AT)
-    .findLast((each) => isSame(handleOf(each), handle));
+    .findLast((each) => isSame(drivers, handleOf(each), handle));
   return came === undefined ? [] : [came.id, ...lineageIn(came)].slice(0, MAX_LINEAGE);
 }
 
-function isSame(left: GuestHandle | undefined, right: GuestHandle): boolean {
-  return left?.pid === right.pid && left.startTicks === right.startTicks;
+function isSame(
+  drivers: readonly Driver[],
+  left: GuestHandle | undefined,
+  right: GuestHandle,
+): boolean {
+  if (left?.driver !== right.driver) return false;
+  return driverOf(drivers, right)?.isSame(left, right) === true;
 }

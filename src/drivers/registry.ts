@@ -1,9 +1,12 @@
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
-import type { Driver } from './port/driver.ts';
+import type { DirectDriver } from './port/direct.ts';
 import type { FakeWorld, WorldOptions } from './fake/world.ts';
 import { QemuDriver } from './qemu/driver.ts';
+
+/** A driver of either shape, as the registry gives it. */
+export type Driver = DirectDriver;
 
 type HostConfig = Pick<AgentConfig, 'name' | 'stateDir' | 'qemu' | 'qemuUser'>;
 

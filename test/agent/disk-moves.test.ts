@@ -9,7 +9,8 @@ import type { Guests } from '../../src/agent/guests.ts';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
-import type { DiscoveredGuest, Driver, SourceSession } from '../../src/drivers/port/driver.ts';
+import type { DirectDriver, SourceSession } from '../../src/drivers/port/direct.ts';
+import type { DiscoveredGuest } from '../../src/drivers/port/inventory.ts';
 import { silentLog } from '../../src/log.ts';
 import { isMoveEnd } from '../../src/protocol/public/disk-move.ts';
 import type { DiskMoveProgress, DiskMoveRequest } from '../../src/protocol/public/disk-move.ts';
@@ -47,7 +48,7 @@ describe('the moves of disks on a host', () => {
       storage: [{ path: host.directory }],
     });
     const session = { relocator: host.relocator(), close: async () => {} };
-    const driver: Driver = {
+    const driver: DirectDriver = {
       ...listingDriver(() => []),
       openSource: async () => {
         if (silent) throw new Error('its monitor does not answer');

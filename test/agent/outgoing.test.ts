@@ -8,7 +8,7 @@ import type { Peers } from '../../src/agent/peers.ts';
 import { MigrationStore } from '../../src/agent/store.ts';
 import type { Supervisor } from '../../src/agent/supervision.ts';
 import { systemClock } from '../../src/clock.ts';
-import type { DiscoveredGuest } from '../../src/drivers/port/driver.ts';
+import type { DiscoveredGuest } from '../../src/drivers/port/inventory.ts';
 import { godwitError, hasCode } from '../../src/errors.ts';
 import { migrationRequest } from '../../src/protocol/public/migration.ts';
 import { textOf } from '../host/journals.ts';

@@ -1,5 +1,6 @@
 import { lifeOf } from '../../src/host/life.ts';
 import path from 'node:path';
+import { z } from 'zod';
 import type { TestContext } from 'node:test';
 import { startAgent } from '../../src/agent/agent.ts';
 import type { RunningAgent } from '../../src/agent/agent.ts';
@@ -7,7 +8,8 @@ import type { MachineReader } from '../../src/agent/inventory.ts';
 import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
 import { agentConfig } from '../../src/config.ts';
 import type { AgentConfig } from '../../src/config.ts';
-import type { DiscoveredGuest, Driver } from '../../src/drivers/port/driver.ts';
+import type { DirectDriver } from '../../src/drivers/port/direct.ts';
+import type { DiscoveredGuest, GuestHandle } from '../../src/drivers/port/inventory.ts';
 import { silentLog } from '../../src/log.ts';
 import { agentContract } from '../../src/protocol/contract.ts';
 import type { Role } from '../../src/protocol/route.ts';
@@ -38,8 +40,11 @@ export function guest(
   return held ? { info: full, handle } : { info: full };
 }
 
+const processIn = (handle: GuestHandle) =>
+  z.object({ pid: z.number(), startTicks: z.number(), monitor: z.string() }).parse(handle);
+
 /** A driver that lists what it is given and can do nothing. */
-export function listingDriver(guests: () => DiscoveredGuest[]): Driver {
+export function listingDriver(guests: () => DiscoveredGuest[]): DirectDriver {
   const cannot = (): never => {
     throw new Error('a listing driver moves nothing');
   };
@@ -54,8 +59,15 @@ export function listingDriver(guests: () => DiscoveredGuest[]): Driver {
     },
     hypervisors: () => Promise.resolve([]),
     discover: () => Promise.resolve(guests()),
-    life: (handle) => Promise.resolve(lifeOf(handle)),
-    describe: ({ pid, monitor }) => ({ what: `process ${pid}`, directory: monitor }),
+    life: (handle) => Promise.resolve(lifeOf(processIn(handle))),
+    describe: (handle) => {
+      const { pid, monitor } = processIn(handle);
+      return { what: `process ${pid}`, directory: monitor, pid };
+    },
+    isSame: (left, right) => {
+      const [one, other] = [processIn(left), processIn(right)];
+      return one.pid === other.pid && one.startTicks === other.startTicks;
+    },
     mayReachUs: () => true,
     openSource: cannot,
     openDestination: cannot,

@@ -3,10 +3,11 @@ import { describe, test } from 'node:test';
 import { lineageOf } from '../../src/agent/sightings.ts';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
+import type { GuestHandle } from '../../src/drivers/port/inventory.ts';
 import { openDestinationJournal } from '../../src/host/journal.ts';
 import { planned, preparationOf } from '../migration/direct/samples.ts';
 import { tempDir } from '../rpc/parties.ts';
-import { fleet, GIB, guest } from './parties.ts';
+import { fleet, GIB, guest, listingDriver } from './parties.ts';
 
 const UUID = '11111111-2222-3333-4444-555555555555';
 
@@ -41,6 +42,7 @@ describe('what a host has seen of a guest', () => {
     const store = new MigrationStore(tempDir(t), 'b', systemClock);
     const plan = planned();
     const handle = { driver: 'fake', name: 'web1', pid: 7, startTicks: 9, monitor: 'm' };
+    const drivers = [listingDriver(() => [])];
     const { guest: name, epoch } = plan;
     const admission = {
       id: 'm-00000002',
@@ -67,7 +69,10 @@ describe('what a host has seen of a guest', () => {
     await journal.append({ type: 'preparing', preparation, ports: {} }, 'later');
     await journal.append({ type: 'prepared', handle, memoryAddress: 'b:49152' }, 'later');
     await journal.close();
-    assert.deepEqual(lineageOf(store, handle), ['m-00000002', 'm-00000001']);
-    assert.deepEqual(lineageOf(store, { ...handle, startTicks: 10 }), []);
+    assert.deepEqual(lineageOf({ store, drivers }, handle), ['m-00000002', 'm-00000001']);
+    assert.deepEqual(
+      lineageOf({ store, drivers }, { ...handle, startTicks: 10 } as GuestHandle),
+      [],
+    );
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { HypervisorEvent } from '../../src/drivers/port/driver.ts';
+import type { HypervisorEvent } from '../../src/drivers/port/direct.ts';
 import { GodwitError } from '../../src/errors.ts';
 import type { GuestDescription } from '../../src/protocol/peer/migration.ts';
 import { finds, passesBy, recovers, staysStill, takesBackAtTheSwitch } from './recovery.ts';
@@ -91,7 +91,7 @@ async function listsABusyGuest(trial: Trial): Promise<void> {
 }
 
 async function refusesAGhost(trial: Trial): Promise<void> {
-  const handle = { ...(await trial.handle()), pid: 2 ** 22 + 1 };
+  const handle = trial.place.ghost(await trial.handle());
   await assert.rejects(
     trial.place.source.openSource(handle, trial.signal),
     (error) => codeOf(error) === 'GODWIT_HYPERVISOR_LOST',

@@ -1,4 +1,5 @@
 import { systemClock } from '../../src/clock.ts';
+import { fakeHandle } from '../../src/drivers/fake/handle.ts';
 import { fakeWorld } from '../../src/drivers/registry.ts';
 import { runConformance } from './conformance.ts';
 import type { Place } from './trial.ts';
@@ -28,6 +29,7 @@ async function make(): Promise<Place> {
       ports: { from: 1, to: 2 },
     },
     guest: 'web1',
+    ghost: ({ name }) => fakeHandle(name, 1),
     slow: 20 * MIB,
     breakLink: async () => {
       world.cutLink();

@@ -1,3 +1,4 @@
+import { handleOf } from '../../src/drivers/qemu/handle.ts';
 import { execFile } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -7,7 +8,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { issueLabPki } from '../../src/agent/pki/lab.ts';
-import type { StreamTls } from '../../src/drivers/port/driver.ts';
+import type { StreamTls } from '../../src/drivers/port/direct.ts';
 import { splitAddress } from '../../src/protocol/names.ts';
 import { driverNamed } from '../../src/drivers/registry.ts';
 import { bootTinyGuest } from '../drivers/qemu/tiny-guest.ts';
@@ -173,6 +174,7 @@ export async function makeQemuPlace(plan: QemuPlan): Promise<QemuPlace> {
       ports: { from: 49_600, to: 49_700 },
     },
     guest,
+    ghost: (handle) => ({ ...handleOf(handle), pid: 2 ** 22 + 1 }),
     slow: 8 * MIB,
     credentials: { source: await credentials('a', 'b'), destination: await credentials('b', 'a') },
     serialThere: () => readSerial(guestDir),
@@ -181,7 +183,8 @@ export async function makeQemuPlace(plan: QemuPlan): Promise<QemuPlace> {
     silenceLink: async () => relay.silence(),
     muteReturn: async () => relay.mute(),
     // A monitor serves one client at a time.
-    deafen: async ({ monitor }) => {
+    deafen: async (handle) => {
+      const { monitor } = handleOf(handle);
       const holder = net.connect({ path: monitor });
       await once(holder, 'data');
       return () => holder.destroy();

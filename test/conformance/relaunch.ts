@@ -10,7 +10,7 @@ export async function startsAnew(trial: Trial): Promise<void> {
   const old = session.handle;
   await session.quit(trial.signal);
   const started = await driver.relaunch(old, launch, trial.signal);
-  assert.notEqual(started.pid, old.pid);
+  assert.ok(!driver.isSame(started, old) && driver.isSame(started, started));
   assert.deepEqual(await driver.relaunch(old, launch, trial.signal), started);
   const anew = await driver.openSource(started, trial.signal);
   try {

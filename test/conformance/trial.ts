@@ -3,13 +3,13 @@ import { withDeadline } from '../../src/deadline.ts';
 import type {
   DestinationOptions,
   DestinationSession,
-  Driver,
-  GuestHandle,
+  DirectDriver,
   HypervisorEvent,
   Session,
   SourceSession,
   StreamSetup,
-} from '../../src/drivers/port/driver.ts';
+} from '../../src/drivers/port/direct.ts';
+import type { GuestHandle } from '../../src/drivers/port/inventory.ts';
 import type { Mode } from '../../src/protocol/public/migration.ts';
 import type { GuestDescription, StreamSettings } from '../../src/protocol/peer/migration.ts';
 
@@ -19,11 +19,13 @@ export const TLS_NAME = 'b';
 
 /** A place where a driver can be tried: a guest that runs, and another host for it. */
 export interface Place {
-  readonly source: Driver;
-  readonly destination: Driver;
+  readonly source: DirectDriver;
+  readonly destination: DirectDriver;
   readonly sourceHost: string;
   readonly destinationOptions: DestinationOptions;
   readonly guest: string;
+  /** The handle of a hypervisor that has ended, by one that lives. */
+  ghost(handle: GuestHandle): GuestHandle;
   readonly credentials?: {
     readonly source: NonNullable<StreamSetup['credentials']>;
     readonly destination: NonNullable<StreamSetup['credentials']>;

@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
-import type { Driver } from '../../drivers/port/driver.ts';
+import type { Driver } from '../../drivers/registry.ts';
 import { lifeOfPid } from '../../host/life.ts';
+import { driverOf } from '../life.ts';
 import { tapName } from '../../network/tap.ts';
 import { migrationId } from '../../protocol/names.ts';
 import { guestOf } from '../guests.ts';
@@ -31,7 +32,7 @@ export async function collectFacts(parts: CollectParts): Promise<HostFacts> {
   const bound = boundSockets();
   const guestsDir = path.join(parts.config.stateDir, 'guests');
   const guests = found.map(({ info, handle }): GuestFact => {
-    const driver = parts.drivers.find(({ name }) => name === handle?.driver);
+    const driver = driverOf(parts.drivers, handle);
     const dir = handle === undefined ? undefined : driver?.describe(handle).directory;
     const ours = dir !== undefined && path.dirname(dir) === guestsDir;
     return {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import type { DiskRelocator } from '../../drivers/port/disks.ts';
-import type { GuestHandle, Life } from '../../drivers/port/driver.ts';
+import type { GuestHandle, Life } from '../../drivers/port/inventory.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
 import type { Log } from '../../log.ts';

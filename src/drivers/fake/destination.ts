@@ -5,13 +5,13 @@ import type { GuestDescription, StreamSettings } from '../../protocol/peer/migra
 import type {
   DestinationOptions,
   DestinationSession,
-  GuestHandle,
   HypervisorEvent,
   HypervisorStatus,
   Listens,
   NicPlan,
   StreamSetup,
-} from '../port/driver.ts';
+} from '../port/direct.ts';
+import type { GuestHandle } from '../port/inventory.ts';
 import type { FakeInstance } from './instance.ts';
 import type { FakeWorld } from './world.ts';
 

@@ -3,21 +3,24 @@ import type { HypervisorInfo } from '../../protocol/public/host.ts';
 import type {
   DestinationOptions,
   DestinationSession,
+  DirectDriver,
+  Launch,
+  SourceSession,
+} from '../port/direct.ts';
+import type {
   DiscoverOptions,
   DiscoveredGuest,
-  Driver,
   GuestHandle,
   HandleFacts,
-  Launch,
   Life,
-  SourceSession,
-} from '../port/driver.ts';
+} from '../port/inventory.ts';
 import { FakeDestination } from './destination.ts';
+import { instanceIn } from './handle.ts';
 import { FakeSource } from './source.ts';
 import type { FakeWorld } from './world.ts';
 
 /** One host of a pretended world, through the port. */
-export class FakeDriver implements Driver {
+export class FakeDriver implements DirectDriver {
   readonly name = 'fake';
   readonly capabilities = {
     shape: 'direct',
@@ -68,8 +71,13 @@ export class FakeDriver implements Driver {
     return { state: 'gone', reason: 'its process has ended' };
   }
 
-  describe({ pid, monitor }: GuestHandle): HandleFacts {
-    return { what: `process ${pid}`, directory: monitor };
+  describe(handle: GuestHandle): HandleFacts {
+    const pid = instanceIn(handle) ?? 0;
+    return { what: `process ${pid}`, directory: `fake-${pid}`, pid };
+  }
+
+  isSame(left: GuestHandle, right: GuestHandle): boolean {
+    return instanceIn(left) === instanceIn(right);
   }
 
   mayReachUs(): boolean {
@@ -94,10 +102,10 @@ export class FakeDriver implements Driver {
     this.#world.enter('driver.relaunch', signal);
     const { instances } = this.#world;
     const again = instances.find(({ alive, name, host, pid }) => {
-      return alive && name === handle.name && host === this.#host && pid !== handle.pid;
+      return alive && name === handle.name && host === this.#host && pid !== instanceIn(handle);
     });
     if (again !== undefined) return again.handle;
-    const old = instances.find(({ pid }) => pid === handle.pid);
+    const old = instances.find(({ pid }) => pid === instanceIn(handle));
     if (old === undefined || old.alive) {
       const reason = 'it has not ended';
       throw godwitError('GODWIT_RESTART', { guest: handle.name, host: this.#host, reason });

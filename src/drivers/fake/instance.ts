@@ -1,9 +1,6 @@
-import type {
-  GuestHandle,
-  HypervisorEvent,
-  HypervisorStatus,
-  StreamSetup,
-} from '../port/driver.ts';
+import type { HypervisorEvent, HypervisorStatus, StreamSetup } from '../port/direct.ts';
+import type { GuestHandle } from '../port/inventory.ts';
+import { fakeHandle } from './handle.ts';
 import type { FakeGuest, FakeWorld } from './world.ts';
 
 type Stream = HypervisorStatus['stream'];
@@ -58,8 +55,7 @@ export class FakeInstance {
   }
 
   get handle(): GuestHandle {
-    const { name, pid } = this;
-    return { driver: 'fake', name, pid, startTicks: pid, monitor: `fake-${pid}` };
+    return fakeHandle(this.name, this.pid);
   }
 
   get status(): HypervisorStatus {

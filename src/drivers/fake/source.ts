@@ -2,14 +2,14 @@ import { godwitError } from '../../errors.ts';
 import type { Check, MemorySample } from '../../protocol/public/migration.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
-  GuestHandle,
   HypervisorEvent,
   HypervisorStatus,
   Inspection,
   Launch,
   SourceSession,
   StreamSetup,
-} from '../port/driver.ts';
+} from '../port/direct.ts';
+import type { GuestHandle } from '../port/inventory.ts';
 import type { FakeInstance } from './instance.ts';
 import { pump } from './stream.ts';
 import type { FakeWorld } from './world.ts';

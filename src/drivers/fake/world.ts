@@ -2,8 +2,10 @@ import type { Clock } from '../../clock.ts';
 import type { ErrorCode } from '../../errors.ts';
 import { godwitError } from '../../errors.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
-import type { Driver, GuestHandle, HypervisorStatus } from '../port/driver.ts';
+import type { DirectDriver, HypervisorStatus } from '../port/direct.ts';
+import type { GuestHandle } from '../port/inventory.ts';
 import { FakeDriver } from './driver.ts';
+import { instanceIn } from './handle.ts';
 import { FakeInstance } from './instance.ts';
 
 /** What a pretended guest is. Rates are bytes/s. */
@@ -58,7 +60,7 @@ export class FakeWorld {
     this.options = options;
   }
 
-  driver(host: string): Driver {
+  driver(host: string): DirectDriver {
     return new FakeDriver(this, host);
   }
 
@@ -78,8 +80,9 @@ export class FakeWorld {
   }
 
   /** The living instance that a handle names. */
-  find(handle: Pick<GuestHandle, 'pid'>): FakeInstance | undefined {
-    return this.instances.find(({ pid, alive }) => alive && pid === handle.pid);
+  find(handle: GuestHandle): FakeInstance | undefined {
+    const wanted = instanceIn(handle);
+    return this.instances.find(({ pid, alive }) => alive && pid === wanted);
   }
 
   listeningAt(address: string): FakeInstance | undefined {

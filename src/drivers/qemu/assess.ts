@@ -5,7 +5,7 @@ import type { GuestDescription, StreamSettings } from '../../protocol/peer/migra
 import { isNfs } from '../../protocol/nfs-url.ts';
 import { godwitError } from '../../errors.ts';
 import { ovsDatabase } from '../../network/openvswitch.ts';
-import type { DestinationOptions, NicPlan } from '../port/driver.ts';
+import type { DestinationOptions, NicPlan } from '../port/direct.ts';
 import { hasNfsClient } from './binaries.ts';
 import type { QemuProgram } from './binaries.ts';
 import { chooseProgram } from './choose.ts';

@@ -1,12 +1,14 @@
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { Mutex } from '../../mutex.ts';
-import type { GuestHandle, HypervisorEvent } from '../port/driver.ts';
+import type { HypervisorEvent } from '../port/direct.ts';
+
 import { attachStarted, ownerOf } from './launch.ts';
 import type { Place } from './launch.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { judgeEnd } from './qmp/end.ts';
 import { MonitorWatch } from './session.ts';
+import type { QemuHandle } from './handle.ts';
 
 /** How long the monitor of a process that lives may take to greet, ms. */
 const GREETS_MS = 5000;
@@ -25,9 +27,9 @@ export class DestinationHold {
   readonly #attaching = new Mutex();
   readonly #closed = new AbortController();
   #held: Held | undefined;
-  handle: GuestHandle | undefined;
+  handle: QemuHandle | undefined;
 
-  constructor(place: Place, handle: GuestHandle | undefined) {
+  constructor(place: Place, handle: QemuHandle | undefined) {
     this.#place = place;
     this.handle = handle;
   }
@@ -62,7 +64,7 @@ export class DestinationHold {
 
   /** `isFresh`: the client has been there since before the guest could run. */
   async take(
-    handle: GuestHandle,
+    handle: QemuHandle,
     client: QmpClient,
     signal: AbortSignal,
     isFresh = false,

@@ -6,13 +6,13 @@ import type { GuestDescription, StreamSettings } from '../../protocol/peer/migra
 import type {
   DestinationOptions,
   DestinationSession,
-  GuestHandle,
   HypervisorEvent,
   HypervisorStatus,
   Listens,
   NicPlan,
   StreamSetup,
-} from '../port/driver.ts';
+} from '../port/direct.ts';
+
 import { matchHost, nicsOf, readSpec } from './assess.ts';
 import type { Match } from './assess.ts';
 import type { QemuProgram } from './binaries.ts';
@@ -39,6 +39,7 @@ import { returnFiles } from './user/access.ts';
 import { commandLine } from './user/command-line.ts';
 import { GuestUser } from './user/guest-user.ts';
 import type { QemuUser } from './user/ids.ts';
+import type { QemuHandle } from './handle.ts';
 
 const END_MS = 5000;
 /** A monitor greets within milliseconds while QEMU's main loop turns. */
@@ -65,12 +66,13 @@ export class QemuDestination implements DestinationSession {
   /** The process is of this migration: its journal says so, or this session started it. */
   #ours: boolean;
 
-  constructor(options: DestinationOptions, parts: DestinationParts) {
+  /** `known`: the process of which the journal tells. */
+  constructor(options: DestinationOptions, known: QemuHandle | undefined, parts: DestinationParts) {
     this.#options = options;
     this.#parts = parts;
-    const { host, guest, guestDir, handle } = options;
-    this.#hold = new DestinationHold({ host, guest, guestDir, endsMs: parts.endsMs }, handle);
-    this.#ours = options.handle !== undefined;
+    const { host, guest, guestDir } = options;
+    this.#hold = new DestinationHold({ host, guest, guestDir, endsMs: parts.endsMs }, known);
+    this.#ours = known !== undefined;
     this.#user = new GuestUser(options.guestDir, parts.user);
     this.disks = new QemuDiskTarget(options, parts, (signal) => this.#incoming(signal));
   }
@@ -115,7 +117,7 @@ export class QemuDestination implements DestinationSession {
     ports: ReadonlyMap<string, string>,
     signal: AbortSignal,
     disks: Files = new Map(),
-  ): Promise<{ handle: GuestHandle; memoryAddress: string }> {
+  ): Promise<{ handle: QemuHandle; memoryAddress: string }> {
     this.#credentials = setup.credentials;
     const again = await this.#startedAlready(setup, signal);
     if (again !== undefined) return again;
@@ -138,7 +140,7 @@ export class QemuDestination implements DestinationSession {
     setup: StreamSetup,
     ports: ReadonlyMap<string, string>,
     signal: AbortSignal,
-  ): Promise<{ handle: GuestHandle; memoryAddress: string }> {
+  ): Promise<{ handle: QemuHandle; memoryAddress: string }> {
     const { guest, guestDir, host } = this.#options;
     const pipes = setup.mode !== 'precopy';
     await markIncoming(guestDir);
@@ -166,7 +168,7 @@ export class QemuDestination implements DestinationSession {
   async #startedAlready(
     { socket }: StreamSetup,
     signal: AbortSignal,
-  ): Promise<{ handle: GuestHandle; memoryAddress: string } | undefined> {
+  ): Promise<{ handle: QemuHandle; memoryAddress: string } | undefined> {
     const { guest, guestDir, host } = this.#options;
     const hold = this.#hold;
     if (!(await hold.reattach(signal)) || hold.handle === undefined) return undefined;

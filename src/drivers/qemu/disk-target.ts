@@ -4,7 +4,7 @@ import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
-import type { DestinationOptions } from '../port/driver.ts';
+import type { DestinationOptions } from '../port/direct.ts';
 import type { DiskTarget, Identifier, NewImage } from '../port/disks.ts';
 import { readSpec } from './assess.ts';
 import type { QemuProgram } from './binaries.ts';

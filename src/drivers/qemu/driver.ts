@@ -7,19 +7,22 @@ import type { FrozenImage } from '../port/disks.ts';
 import type {
   DestinationOptions,
   DestinationSession,
-  DiscoverOptions,
-  DiscoveredGuest,
-  Driver,
-  GuestHandle,
-  HandleFacts,
+  DirectDriver,
   Launch,
   SourceSession,
-} from '../port/driver.ts';
+} from '../port/direct.ts';
+import type {
+  DiscoverOptions,
+  DiscoveredGuest,
+  GuestHandle,
+  HandleFacts,
+} from '../port/inventory.ts';
 import { listPrograms } from './binaries.ts';
 import type { QemuProgram } from './binaries.ts';
 import { QemuDestination } from './destination.ts';
 import { candidatesOf, discoverGuests } from './guest/discover.ts';
 import { offerFrozen } from './frozen.ts';
+import { handleIn, handleOf, launchIn } from './handle.ts';
 import { monitorProcess, processOf, runsAsOurUser } from './guest/process.ts';
 import { ImageStore } from './images.ts';
 import { relaunch } from './relaunch.ts';
@@ -46,7 +49,7 @@ export interface QemuDriverOptions {
 }
 
 /** QEMU over QMP: Godwit owns each step and the data path. */
-export class QemuDriver implements Driver {
+export class QemuDriver implements DirectDriver {
   readonly name = 'qemu';
   readonly capabilities = {
     shape: 'direct',
@@ -79,18 +82,30 @@ export class QemuDriver implements Driver {
   }
 
   life(handle: GuestHandle): Promise<Life> {
-    return Promise.resolve(lifeOf(handle));
+    const process = handleIn(handle);
+    if (process !== undefined) return Promise.resolve(lifeOf(process));
+    const reason = `the handle of ${handle.name} names no QEMU`;
+    return Promise.resolve({ state: 'unknown', reason });
   }
 
-  describe({ pid, monitor }: GuestHandle): HandleFacts {
-    return { what: `process ${pid}`, directory: path.dirname(monitor) };
+  describe(handle: GuestHandle): HandleFacts {
+    const { pid, monitor } = handleOf(handle);
+    return { what: `process ${pid}`, directory: path.dirname(monitor), pid };
   }
 
-  mayReachUs({ pid }: GuestHandle): boolean {
-    return runsAsOurUser(pid);
+  isSame(left: GuestHandle, right: GuestHandle): boolean {
+    const [one, other] = [handleIn(left), handleIn(right)];
+    if (one === undefined || one.pid !== other?.pid) return false;
+    const isOneBoot = one.bootId === undefined || (other.bootId ?? one.bootId) === one.bootId;
+    return isOneBoot && one.startTicks === other.startTicks;
   }
 
-  async openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession> {
+  mayReachUs(handle: GuestHandle): boolean {
+    return runsAsOurUser(handleOf(handle).pid);
+  }
+
+  async openSource(handle: GuestHandle, signal: AbortSignal): Promise<SourceSession> {
+    const guest = handleOf(handle);
     const { host, endsMs } = this.#options;
     const process = await processOf(guest, 'source', host);
     const owner = {
@@ -114,13 +129,14 @@ export class QemuDriver implements Driver {
   }
 
   async openDestination(options: DestinationOptions): Promise<DestinationSession> {
-    const session = new QemuDestination(options, {
+    const known = options.handle === undefined ? undefined : handleOf(options.handle);
+    const session = new QemuDestination(options, known, {
       programs: (signal) => this.#programs(signal),
       images: this.#images,
       endsMs: this.#options.endsMs,
       user: this.#options.user,
     });
-    if (options.handle !== undefined) {
+    if (known !== undefined) {
       await session.reattach(AbortSignal.timeout(GREETING_MS)).catch(() => false);
     }
     return session;
@@ -144,7 +160,8 @@ export class QemuDriver implements Driver {
   }
 
   relaunch(handle: GuestHandle, launch: Launch, signal: AbortSignal): Promise<GuestHandle> {
-    return relaunch(this.#options.host, handle, launch, signal);
+    const { host } = this.#options;
+    return relaunch(host, handleOf(handle), launchIn(launch, handle.name, host), signal);
   }
 
   #programs(signal: AbortSignal): Promise<QemuProgram[]> {

@@ -1,4 +1,4 @@
-import type { HypervisorEvent, HypervisorStatus } from '../port/driver.ts';
+import type { HypervisorEvent, HypervisorStatus } from '../port/direct.ts';
 import type { MigrationState } from './qmp/answers.ts';
 
 /** QEMU's words for states, in the port's. Pure. */

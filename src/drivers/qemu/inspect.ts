@@ -2,7 +2,7 @@ import type { Check } from '../../protocol/public/migration.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
-import type { Inspection } from '../port/driver.ts';
+import type { Inspection } from '../port/direct.ts';
 import type { ImageStore } from './images.ts';
 import { describeGuest } from './spec/describe.ts';
 import type { Draft } from './spec/describe.ts';

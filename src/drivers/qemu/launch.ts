@@ -4,7 +4,7 @@ import { mkdir, open, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, hasCode } from '../../errors.ts';
-import type { GuestHandle } from '../port/driver.ts';
+
 import { lifeOf, lifeOfPid } from '../../host/life.ts';
 import { bootId, startTicksOf } from '../../host/process.ts';
 import { monitorProcess, readProcess } from './guest/process.ts';
@@ -15,6 +15,7 @@ import type { MonitorOwner } from './qmp/end.ts';
 import { LOG_FILE, PID_FILE, QMP_SOCKET } from './spec/names.ts';
 import { confined } from './user/confine.ts';
 import type { RunAs } from './user/confine.ts';
+import type { QemuHandle } from './handle.ts';
 
 const START_MS = 10_000;
 const GREETING_MS = 5000;
@@ -35,7 +36,7 @@ export interface Place {
 }
 
 export interface Started {
-  readonly handle: GuestHandle;
+  readonly handle: QemuHandle;
   readonly client: QmpClient;
 }
 
@@ -48,7 +49,7 @@ export async function launch(
   binary: string,
   argv: readonly string[],
   signal: AbortSignal,
-  onProcess: (handle: GuestHandle) => void,
+  onProcess: (handle: QemuHandle) => void,
 ): Promise<Started> {
   await mkdir(place.guestDir, { recursive: true, mode: 0o700 });
   const log = await open(path.join(place.guestDir, LOG_FILE), LOG_FLAGS, 0o600);
@@ -87,26 +88,26 @@ export async function launch(
   }
 }
 
-function handleOf(place: Place, pid: number, startTicks: number): GuestHandle {
+function handleOf(place: Place, pid: number, startTicks: number): QemuHandle {
   const monitor = path.join(place.guestDir, QMP_SOCKET);
   return { driver: 'qemu', name: place.guest, pid, startTicks, bootId: bootId(), monitor };
 }
 
 /** For the words of errors, and for the proof that the process has ended. */
-export function ownerOf({ host, guest, endsMs }: Place, handle: GuestHandle): MonitorOwner {
+export function ownerOf({ host, guest, endsMs }: Place, handle: QemuHandle): MonitorOwner {
   const owner = { host, guest, side: 'destination', process: monitorProcess(handle) } as const;
   return endsMs === undefined ? owner : { ...owner, endsMs };
 }
 
 /** Connects to the monitor of a process that has been started already. */
-async function attach(place: Place, handle: GuestHandle, signal: AbortSignal): Promise<QmpClient> {
+async function attach(place: Place, handle: QemuHandle, signal: AbortSignal): Promise<QmpClient> {
   const address = { ...ownerOf(place, handle), path: handle.monitor };
   return connectMonitor(address, GREETING_MS, signal);
 }
 
 async function connectWhenReady(
   place: Place,
-  handle: GuestHandle,
+  handle: QemuHandle,
   signal: AbortSignal,
 ): Promise<QmpClient> {
   for (;;) {
@@ -133,7 +134,7 @@ async function connectWhenReady(
  */
 export async function attachStarted(
   place: Place,
-  known: GuestHandle | undefined,
+  known: QemuHandle | undefined,
   signal: AbortSignal,
 ): Promise<Started | undefined> {
   const handle = await findStarted(place, known);
@@ -156,8 +157,8 @@ export async function attachStarted(
  */
 export async function findStarted(
   place: Place,
-  known: GuestHandle | undefined,
-): Promise<GuestHandle | undefined> {
+  known: QemuHandle | undefined,
+): Promise<QemuHandle | undefined> {
   if (known !== undefined && lifeOf(known).state !== 'gone') return known;
   const pid = await startedPid(place);
   if (pid === undefined || lifeOfPid(pid).state === 'gone') return undefined;

@@ -3,7 +3,7 @@ import { open, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
-import type { GuestHandle, Launch } from '../port/driver.ts';
+
 import { readBlocks } from './guest/blocks.ts';
 import { lifeOf } from '../../host/life.ts';
 import { bootId, startTicksOf } from '../../host/process.ts';
@@ -17,6 +17,7 @@ import { LOG_FLAGS } from './launch.ts';
 import { LOG_FILE } from './spec/names.ts';
 import { giveAgain, otherUserOf } from './user/access.ts';
 import { confined } from './user/confine.ts';
+import type { QemuHandle, QemuLaunch } from './handle.ts';
 
 /** Starting a guest anew with the command line of its QEMU: what a power cut and the power button would do. */
 
@@ -63,10 +64,10 @@ export function whyNotAgain(argv: readonly string[]): string | undefined {
 
 /** The running guest's command line, once it is sure that it can be used again. GODWIT_RESTART says why not. */
 export async function launchOf(
-  handle: GuestHandle,
+  handle: QemuHandle,
   client: QmpClient,
   signal: AbortSignal,
-): Promise<Launch> {
+): Promise<QemuLaunch> {
   const process = await readProcess(handle.pid);
   const no = (reason: string): Error =>
     godwitError('GODWIT_RESTART', { guest: handle.name, host: 'its source', reason });
@@ -81,14 +82,14 @@ export async function launchOf(
   return { binary, argv, cwd, ...(as === undefined ? {} : { as }) };
 }
 
-async function whyNotOwned({ pid }: GuestHandle): Promise<string | undefined> {
+async function whyNotOwned({ pid }: QemuHandle): Promise<string | undefined> {
   const { uid } = await stat(`/proc/${pid}`);
   const own = process.geteuid?.();
   return own === 0 || uid === own ? undefined : `it runs as another user (uid ${uid})`;
 }
 
 /** Who it is, where that is not this process's own user. */
-async function userOf(pid: number): Promise<Launch['as']> {
+async function userOf(pid: number): Promise<QemuLaunch['as']> {
   const user = await otherUserOf(pid);
   if (user === undefined) return undefined;
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
@@ -117,10 +118,10 @@ async function whyNoPort(argv: readonly string[]): Promise<string | undefined> {
 /** Starts it, or finds that it was started, and returns once it runs. GODWIT_RESTART unless the old one is known to be gone. */
 export async function relaunch(
   host: string,
-  old: GuestHandle,
-  launch: Launch,
+  old: QemuHandle,
+  launch: QemuLaunch,
   signal: AbortSignal,
-): Promise<GuestHandle> {
+): Promise<QemuHandle> {
   return withDeadline(`the new start of ${old.name}`, START_MS, signal, async (inner) => {
     const life = lifeOf(old);
     if (life.state !== 'gone') {
@@ -140,8 +141,8 @@ export async function relaunch(
 }
 
 async function startedAlready(
-  old: GuestHandle,
-  { argv }: Launch,
+  old: QemuHandle,
+  { argv }: QemuLaunch,
   signal: AbortSignal,
 ): Promise<QemuProcess | undefined> {
   const all = await listQemuProcesses(signal);
@@ -154,8 +155,8 @@ async function startedAlready(
 
 async function start(
   host: string,
-  old: GuestHandle,
-  { binary, argv, cwd, as }: Launch,
+  old: QemuHandle,
+  { binary, argv, cwd, as }: QemuLaunch,
 ): Promise<{ pid: number; startTicks: number }> {
   if (as !== undefined) await giveAgain(path.dirname(old.monitor), as.gid);
   const log = await open(logOf(old), LOG_FLAGS, 0o600);
@@ -184,14 +185,14 @@ async function start(
 }
 
 /** Beside its monitor, where the log of a guest of ours is too. */
-function logOf({ monitor }: GuestHandle): string {
+function logOf({ monitor }: QemuHandle): string {
   return path.join(path.dirname(monitor), LOG_FILE);
 }
 
 async function ended(
   host: string,
-  old: GuestHandle,
-  { binary }: Pick<Launch, 'binary'>,
+  old: QemuHandle,
+  { binary }: Pick<QemuLaunch, 'binary'>,
 ): Promise<Error> {
   const text = await readFile(logOf(old), 'utf8').catch(() => '');
   const tail = text.trim().split('\n').slice(-3).join('; ').slice(-400);
@@ -200,7 +201,7 @@ async function ended(
 }
 
 /** False while its monitor does not answer yet. */
-async function runs(host: string, handle: GuestHandle, signal: AbortSignal): Promise<boolean> {
+async function runs(host: string, handle: QemuHandle, signal: AbortSignal): Promise<boolean> {
   const owner = { host, guest: handle.name, side: 'source' as const, path: handle.monitor };
   const client = await connectMonitor(owner, GREETING_MS, signal).catch(() => undefined);
   if (client === undefined) return false;

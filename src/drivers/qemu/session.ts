@@ -1,6 +1,6 @@
 import { hasCode } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
-import type { HypervisorEvent, HypervisorStatus } from '../port/driver.ts';
+import type { HypervisorEvent, HypervisorStatus } from '../port/direct.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import type { QmpEvent } from './qmp/messages.ts';

@@ -6,14 +6,13 @@ import type { GodwitError } from '../../errors.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
-  GuestHandle,
   HypervisorEvent,
   HypervisorStatus,
   Inspection,
-  Launch,
   SourceSession,
   StreamSetup,
-} from '../port/driver.ts';
+} from '../port/direct.ts';
+
 import { readAbilities } from './abilities.ts';
 import { nicsWithPorts, tapsOf } from './guest/attachments.ts';
 import { readFacts, readNetwork } from './guest/facts.ts';
@@ -52,6 +51,7 @@ import {
   removeCredentials,
 } from './tls.ts';
 import { giveSocket, otherUserOf, returnFiles } from './user/access.ts';
+import type { QemuHandle, QemuLaunch } from './handle.ts';
 
 const CANCEL_MS = 10_000;
 const QUIT_MS = 5000;
@@ -59,10 +59,10 @@ const SETTLED_MS = 5000;
 
 /** A running QEMU whose guest is to leave. */
 export class QemuSource implements SourceSession {
-  readonly handle: GuestHandle;
+  readonly handle: QemuHandle;
   readonly disks: QemuDiskSource;
   readonly relocator: QemuRelocator;
-  readonly launch = (signal: AbortSignal): Promise<Launch> =>
+  readonly launch = (signal: AbortSignal): Promise<QemuLaunch> =>
     launchOf(this.handle, this.#client, signal);
   readonly #client: QmpClient;
   readonly #watch: MonitorWatch;
@@ -77,7 +77,7 @@ export class QemuSource implements SourceSession {
   #stopped = false;
 
   constructor(
-    handle: GuestHandle,
+    handle: QemuHandle,
     client: QmpClient,
     parts: { host: string; watch: MonitorWatch; images: ImageStore; sockets: readonly string[] },
   ) {

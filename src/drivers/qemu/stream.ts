@@ -1,5 +1,5 @@
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
-import type { StreamSetup } from '../port/driver.ts';
+import type { StreamSetup } from '../port/direct.ts';
 import { compareVersions } from './version.ts';
 
 /** How a stream is asked for in the words of QEMU's migration capabilities and parameters. Pure. */

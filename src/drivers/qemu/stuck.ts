@@ -5,7 +5,7 @@ import path from 'node:path';
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
-import type { HypervisorStatus } from '../port/driver.ts';
+import type { HypervisorStatus } from '../port/direct.ts';
 import type { QmpClient } from './qmp/client.ts';
 import * as answers from './qmp/answers.ts';
 

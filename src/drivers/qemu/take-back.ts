@@ -1,5 +1,5 @@
 import { systemClock } from '../../clock.ts';
-import type { HypervisorStatus } from '../port/driver.ts';
+import type { HypervisorStatus } from '../port/direct.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { pauseStream } from './recovery.ts';

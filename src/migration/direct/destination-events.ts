@@ -4,7 +4,8 @@ import { MAX_PLACES } from '../../protocol/disk.ts';
 import { serialError } from '../../protocol/errors.ts';
 import { address, hostName, ms } from '../../protocol/names.ts';
 import { admission, epoch, preparation } from '../../protocol/peer/migration.ts';
-import { guestHandle, hypervisorEvent } from './hypervisor.ts';
+import { hypervisorEvent } from './hypervisor.ts';
+import { guestHandle } from '../../protocol/mover/handle.ts';
 import { proof } from './run-right.ts';
 
 /** An image that the guest only reads, and where it lies here. */

@@ -3,7 +3,8 @@ import { godwitError } from '../../errors.ts';
 import type { GodwitError, SerialError } from '../../errors.ts';
 import type { Admission, DestinationStatus, Preparation } from '../../protocol/peer/migration.ts';
 import type { DestinationEvent, SeededBackingFile } from './destination-events.ts';
-import type { GuestHandle, hypervisorEvent } from './hypervisor.ts';
+import type { hypervisorEvent } from './hypervisor.ts';
+import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import { destinationRightAfter } from './run-right.ts';
 import type { DestinationRight } from './run-right.ts';
 

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { guestHandle } from '../../protocol/mover/request.ts';
 
 /** Cut rather than refused: a record that cannot be read again would end the journal before it. */
 const reason = z.string().transform((text) => text.slice(0, 4096));
@@ -26,10 +25,6 @@ export const hypervisorEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('lost'), reason }),
 ]);
 export type HypervisorEvent = z.infer<typeof hypervisorEvent>;
-
-export { guestHandle };
-/** Enough to take hold of a guest again later, also from another process: plain data, kept in the journal. */
-export type GuestHandle = Readonly<z.infer<typeof guestHandle>>;
 
 /** Where the hypervisor stands, asked for afresh; what recovery decides on. */
 export interface HypervisorStatus {

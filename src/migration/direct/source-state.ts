@@ -28,7 +28,8 @@ import { epoch, guestDescription, running } from '../../protocol/peer/migration.
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
 import { probeReports } from '../../protocol/peer/probe.ts';
 import { wireFigures, wireSession } from '../../protocol/wire.ts';
-import { guestHandle, hypervisorEvent } from './hypervisor.ts';
+import { hypervisorEvent } from './hypervisor.ts';
+import { guestHandle, launch } from '../../protocol/mover/handle.ts';
 import { proof } from './run-right.ts';
 import type { Proof, SourceRight } from './run-right.ts';
 import { STEP_NAMES, STEPS } from './steps.ts';
@@ -36,23 +37,6 @@ import type { StepName } from './steps.ts';
 
 const step = z.enum(STEP_NAMES);
 const FIRST_STEP = STEP_NAMES[0];
-
-/** A hypervisor's command line, as the kernel shows it: enough to start the same machine anew. */
-export const launch = z.object({
-  binary: z.string().max(4096),
-  argv: z.array(z.string().max(65_536)).max(4096),
-  cwd: z.string().max(4096),
-  /** The user that it was, where that is not the agent's own; it could gain no privilege, or may again. */
-  as: z
-    .object({
-      uid: z.number().int().nonnegative(),
-      gid: z.number().int().nonnegative(),
-      groups: z.array(z.number().int().nonnegative()).max(65_536),
-      noNewPrivs: z.boolean(),
-    })
-    .optional(),
-});
-export type Launch = z.infer<typeof launch>;
 
 /** What a step found out; kept, so that a new mover needs not ask again. */
 export const stepFacts = z.object({

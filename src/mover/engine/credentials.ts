@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
-import type { StreamTls } from '../../drivers/port/driver.ts';
+import type { StreamTls } from '../../drivers/port/direct.ts';
 import { Fleet, pkiDirOf } from '../../host/fleet.ts';
 import { readCredentials } from '../../rpc/tls.ts';
 import type { Credentials } from '../../rpc/tls.ts';

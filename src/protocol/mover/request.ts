@@ -2,22 +2,12 @@ import { z } from 'zod';
 import { migrationRequest } from '../public/migration.ts';
 import { address, bytes, hostName, migrationId } from '../names.ts';
 import { admission, lineage } from '../peer/migration.ts';
+import { guestHandle } from './handle.ts';
 
 /**
  * `request.json` in a migration's directory: what the agent asks of the mover that it starts. It never leaves the
  * host, so it may hold paths. Written once, by tmp and rename; a mover that takes over reads the same file.
  */
-
-/** A guest's hypervisor process here; the same shape as `GuestHandle` of the driver port. */
-export const guestHandle = z.object({
-  driver: z.string().min(1).max(32),
-  name: z.string().min(1).max(128),
-  pid: z.number().int().positive(),
-  startTicks: z.number().int().nonnegative(),
-  /** Of the host, when it was started. Absent in records of earlier versions: pid and start time alone are compared then. */
-  bootId: z.string().max(64).optional(),
-  monitor: z.string().max(4096),
-});
 
 const common = {
   version: z.literal(1),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { serialError } from '../errors.ts';
 import { bytes, guestName, hostName, moment, ms, shortText } from '../names.ts';
-import { guestHandle } from '../mover/request.ts';
+import { guestHandle } from '../mover/handle.ts';
 
 /** A running guest's disk that is moved to another place of its own host. */
 

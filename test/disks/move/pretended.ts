@@ -72,7 +72,7 @@ export class PretendedHost {
     return {
       id: 'd-0123456789ab',
       request: { guest: 'db1', disk: 'disk0', to: this.to, keepSource },
-      handle: { driver: 'pretended', name: 'db1', pid: 1, startTicks: 1, monitor: '/q' },
+      handle: { driver: 'pretended', name: 'db1' },
       createdAt: '2026-11-20T20:00:00.000Z',
       from: this.from,
       identity: (await identityOf(this.from)) ?? '',

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
-import type { GuestHandle } from '../../../src/drivers/port/driver.ts';
+import type { QemuHandle } from '../../../src/drivers/qemu/handle.ts';
 import { startTicksOf } from '../../../src/host/process.ts';
 import { attachStarted } from '../../../src/drivers/qemu/launch.ts';
 import { tempDir } from '../../rpc/parties.ts';
@@ -47,6 +47,6 @@ async function silent(context: TestContext) {
   const startTicks = startTicksOf(pid);
   assert.ok(startTicks !== undefined);
   const monitor = path.join(guestDir, 'qmp.sock');
-  const handle: GuestHandle = { driver: 'qemu', name: 'web1', pid, startTicks, monitor };
+  const handle: QemuHandle = { driver: 'qemu', name: 'web1', pid, startTicks, monitor };
   return { place: { host: 'b', guest: 'web1', guestDir }, handle, end };
 }

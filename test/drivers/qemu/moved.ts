@@ -1,9 +1,10 @@
+import { handleOf } from '../../../src/drivers/qemu/handle.ts';
 import assert from 'node:assert/strict';
 import type {
   DestinationSession,
   SourceSession,
   StreamSetup,
-} from '../../../src/drivers/port/driver.ts';
+} from '../../../src/drivers/port/direct.ts';
 import { connectMonitor } from '../../../src/drivers/qemu/qmp/connect.ts';
 import type { GuestDescription } from '../../../src/protocol/peer/migration.ts';
 import type { QemuPlace } from '../../conformance/qemu-place.ts';
@@ -47,12 +48,12 @@ export async function takeBack(
   const destination = await place.destination.openDestination(place.destinationOptions);
   try {
     const there = await handOver(place, source, destination, mode);
-    await handedOver(handle.pid, there.handle.pid);
+    await handedOver(handleOf(handle).pid, handleOf(there.handle).pid);
     await destination.destroy(signal);
     await source.cancel(signal);
     await source.resumeGuest(signal);
     assert.equal((await source.status(signal)).run, 'running');
-    return handle.pid;
+    return handleOf(handle).pid;
   } finally {
     await source.close();
     await destination.destroy(AbortSignal.timeout(10_000));

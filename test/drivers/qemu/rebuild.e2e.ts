@@ -109,8 +109,9 @@ describe('a guest of QEMU made again at the destination', () => {
       const options = { host: 'a', busy: new Set<string>(), configured };
       const found = await place.source.discover(options, signal);
       const guest = found.find(({ info }) => info.name === 'named-by-hand');
-      assert.equal(guest?.handle?.pid, place.tiny.process.pid);
-      assert.equal(guest?.info.state, 'running');
+      assert.ok(guest?.handle !== undefined);
+      assert.equal(place.source.describe(guest.handle).pid, place.tiny.process.pid);
+      assert.equal(guest.info.state, 'running');
     } finally {
       await place.dispose();
     }

@@ -7,7 +7,8 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import fc from 'fast-check';
-import type { DestinationSession, GuestHandle } from '../../../src/drivers/port/driver.ts';
+import type { DestinationSession } from '../../../src/drivers/port/direct.ts';
+import type { QemuHandle } from '../../../src/drivers/qemu/handle.ts';
 import { QemuDriver } from '../../../src/drivers/qemu/driver.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 import { bootId, isAlive, startTicksOf } from '../../../src/host/process.ts';
@@ -133,7 +134,7 @@ async function livingQemu(t: TestContext, failure: Failure) {
     child.kill('SIGKILL');
     await ended;
   };
-  const handle: GuestHandle = {
+  const handle: QemuHandle = {
     driver: 'qemu',
     name: 'web1',
     pid,

@@ -17,7 +17,7 @@ import { systemClock } from '../../../src/clock.ts';
 import { parseAgentConfig } from '../../../src/config.ts';
 import type { AgentConfig } from '../../../src/config.ts';
 import type { Identifier } from '../../../src/drivers/port/disks.ts';
-import type { DestinationSession, Driver } from '../../../src/drivers/port/driver.ts';
+import type { DestinationSession, DirectDriver } from '../../../src/drivers/port/direct.ts';
 import { silentLog } from '../../../src/log.ts';
 import { initialDestination } from '../../../src/migration/direct/destination.ts';
 import { replayDestination } from '../../../src/migration/direct/journal.ts';
@@ -103,7 +103,7 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
       destroy: async () => undefined,
       close: async () => undefined,
     } as unknown as DestinationSession;
-    const driver = { openDestination: async () => session } as unknown as Driver;
+    const driver = { openDestination: async () => session } as unknown as DirectDriver;
     const common = { placeIds, clock: systemClock, log: silentLog, bootId: () => 'boot-1' };
     const state = replayDestination(events) ?? initialDestination(admitted);
     const next = new DestinationMover({ dir, config: b, driver, journal, ...common }, state);

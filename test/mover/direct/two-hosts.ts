@@ -1,5 +1,5 @@
 import type { Clock } from '../../../src/clock.ts';
-import type { Driver } from '../../../src/drivers/port/driver.ts';
+import type { DirectDriver } from '../../../src/drivers/port/direct.ts';
 import { fakeWorld } from '../../../src/drivers/registry.ts';
 import { godwitError } from '../../../src/errors.ts';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
@@ -100,7 +100,7 @@ export class TwoHosts {
     for (const instance of this.world.instances) this.world.kill(instance);
   }
 
-  driver(host: 'a' | 'b', life: Life): Driver {
+  driver(host: 'a' | 'b', life: Life): DirectDriver {
     const driver = this.#watched(this.world.driver(host), 'driver', life);
     return {
       name: driver.name,
@@ -109,6 +109,7 @@ export class TwoHosts {
       discover: (options, signal) => driver.discover(options, signal),
       life: (handle) => driver.life(handle),
       describe: (handle) => driver.describe(handle),
+      isSame: (left, right) => driver.isSame(left, right),
       mayReachUs: (handle) => driver.mayReachUs(handle),
       openSource: async (guest, signal) =>
         this.#watched(await driver.openSource(guest, signal), 'source', life),

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { guestName } from '../../../protocol/names.ts';
 import type { GuestInfo, GuestRunState } from '../../../protocol/public/host.ts';
 import { hasCode } from '../../../errors.ts';
-import type { DiscoverOptions, DiscoveredGuest, GuestHandle } from '../../port/driver.ts';
+import type { DiscoverOptions, DiscoveredGuest } from '../../port/inventory.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { connectMonitor } from '../qmp/connect.ts';
 import { describeBackends } from '../spec/backends.ts';
@@ -16,6 +16,7 @@ import { processBehind } from './configured.ts';
 import { readFacts } from './facts.ts';
 import { listQemuProcesses } from './process.ts';
 import type { QemuProcess } from './process.ts';
+import type { QemuHandle } from '../handle.ts';
 
 const GREETING_MS = 700;
 /** Guests asked at the same time. */
@@ -153,7 +154,7 @@ async function ask(
   }
 }
 
-function handleOf(candidate: Candidate, socket: string | undefined): GuestHandle | undefined {
+function handleOf(candidate: Candidate, socket: string | undefined): QemuHandle | undefined {
   if (socket === undefined) return undefined;
   const { pid, startTicks, bootId } = candidate.process;
   return { driver: 'qemu', name: candidate.name, pid, startTicks, bootId, monitor: socket };

@@ -6,9 +6,10 @@ import { isEnding, lifeOf, lifeOfPid } from '../../../host/life.ts';
 import type { BootProcess } from '../../../host/life.ts';
 import { bootId, startTicksOf } from '../../../host/process.ts';
 import { endingMs } from '../../../migration/direct/step-deadline.ts';
-import type { GuestHandle } from '../../port/driver.ts';
+
 import { judgeEnd } from '../qmp/end.ts';
 import type { MonitorOwner, MonitorProcess } from '../qmp/end.ts';
+import type { QemuHandle } from '../handle.ts';
 
 /** A QEMU process of this host (of our network namespace), as the kernel shows it. */
 export interface QemuProcess extends BootProcess {
@@ -94,7 +95,7 @@ export function monitorProcess(identity: BootProcess): MonitorProcess {
  * cannot be seen.
  */
 export async function processOf(
-  handle: GuestHandle,
+  handle: QemuHandle,
   side: MonitorOwner['side'],
   host: string,
 ): Promise<QemuProcess> {

@@ -1,14 +1,14 @@
-import type { GuestHandle } from '../../port/driver.ts';
 import { readFacts } from '../guest/facts.ts';
 import { processOf } from '../guest/process.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { parseCommandLine } from '../spec/cmdline.ts';
 import { describeDisks } from '../spec/disks.ts';
+import type { QemuHandle } from '../handle.ts';
 
 /** What the nodes of a guest's description are called in its QEMU. */
 export async function liveNodes(
   client: QmpClient,
-  handle: GuestHandle,
+  handle: QemuHandle,
   host: string,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {

@@ -4,7 +4,7 @@ import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
 import type { DiskRelocator, GuestDisk, RelocationSight } from '../../port/disks.ts';
-import type { GuestHandle } from '../../port/driver.ts';
+
 import { readFacts } from '../guest/facts.ts';
 import { processOf } from '../guest/process.ts';
 import { concluded } from '../make-image.ts';
@@ -21,6 +21,7 @@ import {
   sightOf,
 } from './relocate-plan.ts';
 import type { RelocationWork } from './relocate-plan.ts';
+import type { QemuHandle } from '../handle.ts';
 
 const GRANULARITY = 64 * 1024;
 const BUFFER_BYTES = 16 * 1024 ** 2;
@@ -41,11 +42,11 @@ const devices = z
 
 /** Moves a disk by `blockdev-mirror` from one image to another of the same QEMU. Nothing is kept but in QEMU itself. */
 export class QemuRelocator implements DiskRelocator {
-  readonly #handle: GuestHandle;
+  readonly #handle: QemuHandle;
   readonly #client: QmpClient;
   readonly #host: string;
 
-  constructor(handle: GuestHandle, client: QmpClient, host: string) {
+  constructor(handle: QemuHandle, client: QmpClient, host: string) {
     this.#handle = handle;
     this.#client = client;
     this.#host = host;

@@ -1,4 +1,4 @@
-import type { NicPlan } from '../../../drivers/port/driver.ts';
+import type { NicPlan } from '../../../drivers/port/direct.ts';
 import { godwitError } from '../../../errors.ts';
 import type { Admission, Preparation } from '../../../protocol/peer/migration.ts';
 

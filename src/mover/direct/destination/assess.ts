@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { DestinationSession } from '../../../drivers/port/driver.ts';
+import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import type { Admission, Assessment, Preparation } from '../../../protocol/peer/migration.ts';
 import { checkAdmitted } from './admitted.ts';
 import { expectBackingFiles } from './backing-plan.ts';

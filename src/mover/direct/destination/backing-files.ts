@@ -4,7 +4,7 @@ import { hostsOf } from '../../../config.ts';
 import type { BaseTaker } from '../../../disks/backing/take.ts';
 import type { BackingTarget } from '../../../disks/backing/file.ts';
 import type { TargetTunnel } from '../../../disks/copy/tunnel/open.ts';
-import type { DestinationSession } from '../../../drivers/port/driver.ts';
+import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import type { DiskTunnel, SeedAnswer, Seeding } from '../../../protocol/peer/migration.ts';

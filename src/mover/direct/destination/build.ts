@@ -1,4 +1,4 @@
-import type { DestinationSession } from '../../../drivers/port/driver.ts';
+import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import type { AgentConfig } from '../../../config.ts';
 import { GodwitError, toGodwitError } from '../../../errors.ts';
 import type { HookFacts } from '../../../hooks/hooks.ts';

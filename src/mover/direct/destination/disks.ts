@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { hostsOf } from '../../../config.ts';
 import type { TargetTunnel } from '../../../disks/copy/tunnel/open.ts';
-import type { DestinationSession } from '../../../drivers/port/driver.ts';
+import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import type { DiskTunnel } from '../../../protocol/peer/migration.ts';

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { AgentConfig } from '../../../config.ts';
-import type { DestinationSession } from '../../../drivers/port/driver.ts';
+import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import type { NewImage } from '../../../drivers/port/disks.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';

@@ -1,6 +1,6 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError } from '../../../errors.ts';
-import type { Driver } from '../../../drivers/port/driver.ts';
+import type { DirectDriver } from '../../../drivers/port/direct.ts';
 import { initialDestination, knowsItNeverRan } from '../../../migration/direct/destination.ts';
 import type { DestinationEvent } from '../../../migration/direct/destination.ts';
 import { replayDestination } from '../../../migration/direct/journal.ts';
@@ -34,7 +34,7 @@ export async function openDestination(
   dir: string,
   config: AgentConfig,
   request: DestinationMoverRequest,
-  driver: Driver,
+  driver: DirectDriver,
   around: Surroundings,
 ): Promise<RunningDestination> {
   const { clock, log, pid, bootId, openFile } = around;

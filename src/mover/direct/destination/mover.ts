@@ -1,5 +1,5 @@
 import { toGodwitError } from '../../../errors.ts';
-import type { DestinationSession } from '../../../drivers/port/driver.ts';
+import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import { judgeCall, statusOf } from '../../../migration/direct/destination.ts';
 import type { DestinationCall, DestinationState } from '../../../migration/direct/destination.ts';
 import { leaseMs } from '../../../migration/direct/silence.ts';

@@ -3,7 +3,11 @@ import path from 'node:path';
 import type { Clock } from '../../../clock.ts';
 import { hostsOf } from '../../../config.ts';
 import type { AgentConfig } from '../../../config.ts';
-import type { DestinationOptions, Driver, StreamSetup } from '../../../drivers/port/driver.ts';
+import type {
+  DestinationOptions,
+  DirectDriver,
+  StreamSetup,
+} from '../../../drivers/port/direct.ts';
 import type { Log } from '../../../log.ts';
 import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
 import { godwitError } from '../../../errors.ts';
@@ -21,7 +25,7 @@ export interface DestinationParts {
   /** By what the source names places of this host. */
   readonly placeIds: PlaceIds;
   readonly config: AgentConfig;
-  readonly driver: Driver;
+  readonly driver: DirectDriver;
   readonly journal: Journal<DestinationEvent>;
   readonly clock: Clock;
   readonly log: Log;

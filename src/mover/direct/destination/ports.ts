@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { AgentConfig } from '../../../config.ts';
-import type { NicPlan } from '../../../drivers/port/driver.ts';
+import type { NicPlan } from '../../../drivers/port/direct.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import { Fleet } from '../../../host/fleet.ts';
 import type { Log } from '../../../log.ts';

@@ -1,4 +1,4 @@
-import type { DestinationSession } from '../../../drivers/port/driver.ts';
+import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import { hasCode } from '../../../errors.ts';
 import { judgeCall } from '../../../migration/direct/destination.ts';
 import type { Ledger } from './ledger.ts';

@@ -1,4 +1,4 @@
-import type { SourceSession } from '../../../drivers/port/driver.ts';
+import type { SourceSession } from '../../../drivers/port/direct.ts';
 import { godwitError } from '../../../errors.ts';
 import { choosePath } from '../../../migration/prediction/data-path.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { toGodwitError } from '../../../errors.ts';
-import type { GuestHandle } from '../../../migration/direct/hypervisor.ts';
+import type { GuestHandle } from '../../../protocol/mover/handle.ts';
 import type { Log } from '../../../log.ts';
 import { isBlackout, progressOf } from '../../../migration/report/progress.ts';
 import { initialSource, phaseOf } from '../../../migration/direct/source-state.ts';

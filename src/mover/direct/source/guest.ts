@@ -1,12 +1,9 @@
 import { systemClock } from '../../../clock.ts';
-import type { Driver, Inspection, SourceSession } from '../../../drivers/port/driver.ts';
+import type { DirectDriver, Inspection, SourceSession } from '../../../drivers/port/direct.ts';
 import type { FrozenImage } from '../../../drivers/port/disks.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
-import type {
-  GuestHandle,
-  HypervisorEvent,
-  HypervisorStatus,
-} from '../../../migration/direct/hypervisor.ts';
+import type { HypervisorEvent, HypervisorStatus } from '../../../migration/direct/hypervisor.ts';
+import type { GuestHandle } from '../../../protocol/mover/handle.ts';
 import type { MigrationSettings } from '../../../protocol/public/migration.ts';
 
 /** How often it is asked where its hypervisor stands, and between two questions, ms. */
@@ -17,7 +14,7 @@ const OPEN_MS = 5000;
 
 /** The guest at its source: one session, opened when first needed, whose events go to the mover. */
 export class SourceGuest {
-  readonly #driver: Driver;
+  readonly #driver: DirectDriver;
   readonly #handle: GuestHandle;
   readonly #settings: MigrationSettings;
   readonly #onEvent: (event: HypervisorEvent) => void;
@@ -26,7 +23,7 @@ export class SourceGuest {
   #inspection: Promise<Inspection> | undefined;
 
   constructor(
-    driver: Driver,
+    driver: DirectDriver,
     handle: GuestHandle,
     settings: MigrationSettings,
     onEvent: (event: HypervisorEvent) => void,

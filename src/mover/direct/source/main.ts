@@ -1,6 +1,6 @@
 import type { AgentConfig } from '../../../config.ts';
 import { withDeadline } from '../../../deadline.ts';
-import type { Driver } from '../../../drivers/port/driver.ts';
+import type { DirectDriver } from '../../../drivers/port/direct.ts';
 import { toGodwitError } from '../../../errors.ts';
 import { replaySource } from '../../../migration/direct/journal.ts';
 import { initialSource } from '../../../migration/direct/source-state.ts';
@@ -42,7 +42,7 @@ export function openSource(
   dir: string,
   config: AgentConfig,
   request: SourceMoverRequest,
-  driver: Driver,
+  driver: DirectDriver,
   around: Surroundings,
 ): RunningSource {
   const { clock, log, pid, bootId, openFile, connect } = around;

@@ -1,8 +1,10 @@
 import type { AgentConfig } from '../../../config.ts';
-import type { GuestHandle, StreamSetup } from '../../../drivers/port/driver.ts';
+import type { StreamSetup } from '../../../drivers/port/direct.ts';
+import type { GuestHandle } from '../../../drivers/port/inventory.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
 import { holdsSwitchover, plannedDowntimeMs } from '../../../migration/steering/steering.ts';
-import type { Launch, SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
+import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
+import type { Launch } from '../../../protocol/mover/handle.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';

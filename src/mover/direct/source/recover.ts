@@ -1,6 +1,6 @@
 import { withDeadline } from '../../../deadline.ts';
 import { systemClock } from '../../../clock.ts';
-import type { SourceSession } from '../../../drivers/port/driver.ts';
+import type { SourceSession } from '../../../drivers/port/direct.ts';
 import { toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import { ask } from './parts.ts';

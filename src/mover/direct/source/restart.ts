@@ -1,5 +1,5 @@
 import { withDeadline } from '../../../deadline.ts';
-import type { GuestHandle } from '../../../drivers/port/driver.ts';
+import type { GuestHandle } from '../../../drivers/port/inventory.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { restoreNetworks } from './networks.ts';
 import { ask, tearDown } from './parts.ts';

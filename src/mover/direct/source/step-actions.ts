@@ -1,5 +1,6 @@
 import { hasCode, godwitError } from '../../../errors.ts';
-import type { GuestHandle, Launch, SourceSession } from '../../../drivers/port/driver.ts';
+import type { Launch, SourceSession } from '../../../drivers/port/direct.ts';
+import type { GuestHandle } from '../../../drivers/port/inventory.ts';
 import { decide } from '../../../migration/direct/decide.ts';
 import type { StepAction } from '../../../migration/direct/decide.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';

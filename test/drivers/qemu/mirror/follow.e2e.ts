@@ -1,3 +1,4 @@
+import { handleOf } from '../../../../src/drivers/qemu/handle.ts';
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { mayWrite } from '../../../../src/lab/witness/locks.ts';
@@ -73,7 +74,7 @@ async function writers({ place, handle, files }: Pair): Promise<string[]> {
   const found = new Set<string>();
   for (const [who, pid] of [
     ['source', place.tiny.process.pid ?? 0],
-    ['destination', handle.pid],
+    ['destination', handleOf(handle).pid],
   ] as const) {
     for (const file of files.source) if (await mayWrite(pid, file)) found.add(`${who}: own`);
     for (const file of files.destination) if (await mayWrite(pid, file)) found.add(`${who}: copy`);

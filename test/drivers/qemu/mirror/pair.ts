@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type {
   DestinationSession,
-  GuestHandle,
   Inspection,
   SourceSession,
   StreamSetup,
-} from '../../../../src/drivers/port/driver.ts';
+} from '../../../../src/drivers/port/direct.ts';
+import type { GuestHandle } from '../../../../src/drivers/port/inventory.ts';
 import type { DiskSource, DiskTarget } from '../../../../src/drivers/port/disks.ts';
 import { formatImages, makeEmptyFile } from '../../../../src/drivers/qemu/make-image.ts';
 import type { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';

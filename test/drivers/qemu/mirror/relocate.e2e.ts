@@ -1,3 +1,4 @@
+import { handleOf, launchIn } from '../../../../src/drivers/qemu/handle.ts';
 import assert from 'node:assert/strict';
 import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,7 +9,7 @@ import type {
   GuestDisk,
   RelocationSight,
 } from '../../../../src/drivers/port/disks.ts';
-import type { SourceSession } from '../../../../src/drivers/port/driver.ts';
+import type { SourceSession } from '../../../../src/drivers/port/direct.ts';
 import { formatImages, makeEmptyFile } from '../../../../src/drivers/qemu/make-image.ts';
 import { connectMonitor } from '../../../../src/drivers/qemu/qmp/connect.ts';
 import type { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';
@@ -179,7 +180,7 @@ for (const program of await qemuPrograms()) {
 
         /** Which of these files its QEMU may write to. */
         async function writable(...files: string[]): Promise<boolean[]> {
-          return Promise.all(files.map((file) => mayWrite(session.handle.pid, file)));
+          return Promise.all(files.map((file) => mayWrite(handleOf(session.handle).pid, file)));
         }
 
         test('there and to a third place, with all that was written and nothing more', async () => {
@@ -205,7 +206,7 @@ for (const program of await qemuPrograms()) {
             checks.filter(({ verdict }) => verdict === 'refuse'),
             [],
           );
-          const { argv = [] } = (await session.launch?.(signal)) ?? {};
+          const { argv } = launchIn((await session.launch?.(signal)) ?? {}, 'db1', 'a');
           assert.ok(
             argv.some((word) => word.includes(to('third'))),
             argv.join(' '),

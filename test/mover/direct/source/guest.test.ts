@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Driver, SourceSession } from '../../../../src/drivers/port/driver.ts';
+import type { DirectDriver, SourceSession } from '../../../../src/drivers/port/direct.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import type { HypervisorEvent } from '../../../../src/migration/direct/hypervisor.ts';
 import { SourceGuest } from '../../../../src/mover/direct/source/guest.ts';
@@ -22,7 +22,7 @@ function slowGuest(): { readonly guest: SourceGuest; asked: () => number } {
       });
     },
   } as unknown as SourceSession;
-  const driver = { openSource: () => Promise.resolve(session) } as unknown as Driver;
+  const driver = { openSource: () => Promise.resolve(session) } as unknown as DirectDriver;
   const guest = new SourceGuest(driver, HANDLE, migrationSettings.parse({}), () => {});
   return { guest, asked: () => asked };
 }
@@ -68,7 +68,7 @@ function cutOff(opens: readonly ('session' | 'unreachable' | 'lost')[]) {
       if (outcome !== 'session') throw godwitError('GODWIT_MONITOR_UNREACHABLE', facts);
       return session;
     },
-  } as unknown as Driver;
+  } as unknown as DirectDriver;
   const guest = new SourceGuest(driver, HANDLE, migrationSettings.parse({}), (event) => {
     events.push(event);
   });

@@ -1,41 +1,16 @@
-import type {
-  GuestHandle,
-  HypervisorEvent,
-  HypervisorStatus,
-} from '../../migration/direct/hypervisor.ts';
-import type { GuestInfo, HypervisorInfo } from '../../protocol/public/host.ts';
-import type { Check, Compression, MemorySample, Mode } from '../../protocol/public/migration.ts';
+import type { HypervisorEvent, HypervisorStatus } from '../../migration/direct/hypervisor.ts';
+import type { Check, MemorySample } from '../../protocol/public/migration.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
-
-import type { Launch } from '../../migration/direct/source-state.ts';
-import type { Life } from '../../host/life.ts';
+import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { DiskRelocator, DiskSource, DiskTarget, FrozenImage } from './disks.ts';
+import type { Capabilities, Inventory } from './inventory.ts';
 
-export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch, Life };
+export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch };
 
-/**
- * The port that every hypervisor driver implements. The core asks for capabilities and never for a driver's name.
- * Every call takes a signal and settles soon after it aborts; every call may be repeated (recovery does).
- * Errors are of the table in errors.ts; a hypervisor's own words are kept in them.
- */
-export interface Driver {
-  readonly name: string;
-  readonly capabilities: DriverCapabilities;
-  /** Hypervisor programs on this host. */
-  hypervisors(signal: AbortSignal): Promise<HypervisorInfo[]>;
-  /**
-   * Guests of this host, whoever started them. A guest whose monitor somebody else holds is listed with `manager`.
-   * `busy` names guests that a mover of ours holds now: they are listed from their process alone.
-   */
-  discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]>;
-  /**
-   * Whether the hypervisor that a handle stands for lives. `gone` is proof: only with it may the core act as if the guest
-   * did not run there. A monitor that is refused, silent, closed or garbled proves nothing.
-   */
-  life(handle: GuestHandle): Promise<Life>;
-  /** What a handle stands for, in words and places; the core reads nothing in it by itself. */
-  describe(handle: GuestHandle): HandleFacts;
+/** Godwit owns each step and the data path. */
+export interface DirectDriver extends Inventory {
+  readonly capabilities: Capabilities & { readonly shape: 'direct' };
   /**
    * Whether that hypervisor may come to a socket that lies where only the user of this process may go. True where it has
    * ended, which others find out.
@@ -63,38 +38,6 @@ export interface Driver {
     signal: AbortSignal,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T>;
-  /** What the guests below a directory need now and then from whoever is there all the time. */
-  tend?(guestsDir: string): Promise<void>;
-}
-
-export interface HandleFacts {
-  /** For people: `process 4711`. */
-  readonly what: string;
-  /** Where it keeps its sockets. */
-  readonly directory: string;
-}
-
-export interface DriverCapabilities {
-  /** direct: Godwit owns each step and the data path; managed: a manager moves the memory for us. */
-  readonly shape: 'direct' | 'managed';
-  readonly modes: readonly Mode[];
-  readonly compression: readonly Compression[];
-  readonly maxStreams: number;
-  /** A broken post-copy stream can be taken up again. */
-  readonly postcopyRecovery: boolean;
-}
-
-export interface DiscoverOptions {
-  readonly host: string;
-  readonly busy: ReadonlySet<string>;
-  /** Guests known by configuration: name and monitor socket. */
-  readonly configured: readonly { readonly name: string; readonly qmp: string }[];
-}
-
-export interface DiscoveredGuest {
-  readonly info: GuestInfo;
-  /** Absent where nothing can be done with it (no monitor found, or another manager's). */
-  readonly handle?: GuestHandle;
 }
 
 /** TLS for the hypervisor's own stream: PEM files in a directory made for this migration (0700). */

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
+import { describe, test } from 'node:test';
+import { QemuDriver } from '../../../src/drivers/qemu/driver.ts';
+import { handleIn, handleOf, launchIn } from '../../../src/drivers/qemu/handle.ts';
+import type { QemuHandle } from '../../../src/drivers/qemu/handle.ts';
+
+const old: QemuHandle = {
+  driver: 'qemu',
+  name: 'web1',
+  pid: 7,
+  startTicks: 9,
+  monitor: '/q/qmp.sock',
+};
+
+const altered = (handle: QemuHandle): QemuHandle => handle;
+
+describe('a handle of the QEMU driver', () => {
+  test('is read from a record of an earlier build, without a boot', () => {
+    assert.deepEqual(handleOf(old), old);
+  });
+
+  test('that another driver made, or that is damaged, names no QEMU', () => {
+    for (const other of [
+      { driver: 'fake', name: 'web1', instance: 7 },
+      { ...old, driver: 'fake' },
+      { ...old, pid: 0 },
+      { ...old, monitor: undefined },
+    ]) {
+      assert.equal(handleIn(other), undefined);
+      assert.throws(() => handleOf(other), { code: 'GODWIT_INTERNAL' });
+    }
+  });
+
+  test('that cannot be read proves nothing about a process', async () => {
+    const driver = new QemuDriver({ host: 'a', binaries: [], user: 'agent', cacheDir: tmpdir() });
+    assert.equal((await driver.life({ driver: 'qemu', name: 'web1' })).state, 'unknown');
+  });
+
+  test('stands for one process: by pid, start time and boot', () => {
+    const driver = new QemuDriver({ host: 'a', binaries: [], user: 'agent', cacheDir: tmpdir() });
+    const now: QemuHandle = { ...old, bootId: 'one' };
+    assert.equal(driver.isSame(now, altered({ ...now, monitor: '/elsewhere' })), true);
+    assert.equal(driver.isSame(now, old), true);
+    assert.equal(driver.isSame(now, altered({ ...now, bootId: 'two' })), false);
+    assert.equal(driver.isSame(now, altered({ ...now, startTicks: 10 })), false);
+    assert.equal(driver.isSame(now, altered({ ...now, pid: 8 })), false);
+    assert.equal(
+      driver.isSame({ driver: 'qemu', name: 'a' }, { driver: 'qemu', name: 'a' }),
+      false,
+    );
+  });
+
+  test('a launch that is none is no way to start a guest anew', () => {
+    const launch = { binary: '/usr/bin/qemu', argv: ['-S'], cwd: '/' };
+    assert.deepEqual(launchIn(launch, 'web1', 'a'), launch);
+    assert.throws(() => launchIn({ argv: 'x' }, 'web1', 'a'), { code: 'GODWIT_RESTART' });
+  });
+});
