@@ -26,7 +26,17 @@ const guardedFolders: Readonly<Record<string, readonly string[]>> = {
   'src/network': [...shells, 'src/drivers'],
   'src/wire': shells,
 };
-const entryPoints = ['src/bin', 'demo', 'bench', 'faults', 'sim', 'tools', 'examples', 'web'];
+const entryPoints = [
+  'src/bin',
+  'demo',
+  'bench',
+  'faults',
+  'sim',
+  'hostile',
+  'tools',
+  'examples',
+  'web',
+];
 
 /** Reads the files git knows or would add, so that ignored build outputs do not count. */
 export function treeAt(root: string): Tree {

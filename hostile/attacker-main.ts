@@ -1,0 +1,29 @@
+/** Runs on the host whose certificate is misused: does the cases that it is told, a line of JSON for each. */
+import { createInterface } from 'node:readline';
+import { Attacker } from './attacker.ts';
+import type { Case } from './cases/case.ts';
+import type { Facts } from './facts.ts';
+
+export type Order =
+  | { readonly number: number }
+  /** One that was made before, with something of it left out. */
+  | { readonly play: Case }
+  | { readonly end: true };
+
+interface Given {
+  readonly facts: Facts;
+  readonly seed: number;
+}
+
+const { facts, seed } = JSON.parse(process.argv[2] ?? '') as Given;
+const attacker = new Attacker(facts, seed);
+const say = (what: unknown): void => {
+  process.stdout.write(`${JSON.stringify(what)}\n`);
+};
+for await (const line of createInterface({ input: process.stdin })) {
+  const order = JSON.parse(line) as Order;
+  if ('end' in order) break;
+  say('play' in order ? await attacker.play(order.play) : await attacker.try(order.number));
+}
+await attacker.close();
+process.exit(0);

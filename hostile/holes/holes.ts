@@ -1,0 +1,33 @@
+/**
+ * Known defects, each one line of the product's source made wrong. The run must find every one of them: a witness that
+ * cannot see a hole that is there says nothing where it sees none.
+ */
+export interface Hole {
+  /** Below the repository's root. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+  /** What is then possible. */
+  readonly what: string;
+}
+
+export const HOLES: Readonly<Record<string, Hole>> = {
+  roles: {
+    file: 'src/rpc/caller.ts',
+    from: "operator: new Set(['operator', 'local'])",
+    to: "operator: new Set(['operator', 'agent', 'local'])",
+    what: 'a host does what is an operator’s',
+  },
+  strangers: {
+    file: 'src/mover/direct/destination/main.ts',
+    from: 'if (caller.name === request.fromHost) return;',
+    to: "if (caller.name !== '') return;",
+    what: 'every host speaks for another host’s guest',
+  },
+  remains: {
+    file: 'src/mover/direct/destination/build.ts',
+    from: '  await session.destroy(signal);\n  await removePorts',
+    to: '  await removePorts',
+    what: 'the QEMU of a guest that was given up goes on',
+  },
+};

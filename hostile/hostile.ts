@@ -1,0 +1,86 @@
+/** `npm run hostile`: somebody with a valid host certificate does everything else wrong. See docs/hostile.md. */
+import { parseArgs } from 'node:util';
+import type { Tried } from './attacker.ts';
+import { runCases } from './run.ts';
+import type { Outcome } from './run.ts';
+
+const USAGE = `npm run hostile -- [--cases N] [--seed N] [--case N]... [--json] [--print]
+
+  --cases N  how many cases; default 1000
+  --seed N   which ones; default 1
+  --case N   only this case of the seed, alone; may be repeated
+  --print    each case, with what was sent and what was answered
+  --json     what it came to, as one line of JSON on standard output
+  --hole H   the attacked host has this known defect, which must be found (see hostile/holes/)
+`;
+
+const { values } = parseArgs({
+  options: {
+    cases: { type: 'string', default: '1000' },
+    seed: { type: 'string', default: '1' },
+    case: { type: 'string', multiple: true, default: [] },
+    json: { type: 'boolean', default: false },
+    print: { type: 'boolean', default: false },
+    hole: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+/** Between two lines that say how far it is. */
+const EVERY = 250;
+
+function numberOf(text: string, name: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 0 && number <= 1_000_000) return number;
+  throw new Error(`--${name} ${text}: a whole number up to 1000000 is possible`);
+}
+
+function print({ case: made, answers }: Tried): void {
+  process.stderr.write(`case ${made.number} (${made.kind})\n`);
+  for (const [index, { target, method, path, headers, body }] of made.asks.entries()) {
+    const said = [target, method, path, JSON.stringify(headers), body ?? ''].join(' ');
+    process.stderr.write(`  ${said.slice(0, 2000)}\n    -> ${answers[index]}\n`);
+  }
+}
+
+function tell(outcome: Outcome): void {
+  const { cases, asks, seenCalls, violations, before, after, tookMs } = outcome;
+  const mib = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
+  const lines = [
+    `${cases} cases, ${asks} requests in ${(tookMs / 1000).toFixed(1)} s`,
+    `${seenCalls} calls of the attacked host that name a path`,
+    `agent: ${mib(before.rssBytes)} before, ${mib(after.rssBytes)} after; ` +
+      `open files ${before.openFiles}, ${after.openFiles}; kept ${mib(before.diskBytes)}, ${mib(after.diskBytes)}`,
+    ...violations.map(({ number, what }) => `VIOLATION case ${number ?? '?'}: ${what}`),
+    `${violations.length} violations`,
+  ];
+  process.stderr.write(`${lines.join('\n')}\n`);
+}
+
+async function main(): Promise<number> {
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const seed = numberOf(values.seed, 'seed');
+  const count = numberOf(values.cases, 'cases');
+  const numbers =
+    values.case.length > 0
+      ? values.case.map((each) => numberOf(each, 'case'))
+      : Array.from({ length: count }, (_, index) => index);
+  let done = 0;
+  const onCase = (tried: Tried): void => {
+    done += 1;
+    if (values.print) print(tried);
+    for (const problem of tried.problems) {
+      process.stderr.write(`case ${tried.case.number}: ${problem}\n`);
+    }
+    if (done % EVERY === 0) process.stderr.write(`${done} of ${numbers.length} cases\n`);
+  };
+  const outcome = await runCases({ seed, numbers, hole: values.hole, onCase });
+  tell(outcome);
+  if (values.json) process.stdout.write(`${JSON.stringify({ seed, ...outcome })}\n`);
+  return outcome.violations.length === 0 ? 0 : 1;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,63 @@
+import { ERRORS } from '../src/errors.ts';
+import { errorBody } from '../src/protocol/errors.ts';
+import type { Route } from '../src/protocol/route.ts';
+import { contractOf } from './cases/case.ts';
+import type { Answer, Ask } from './cases/case.ts';
+
+/**
+ * What an answer shows to be wrong with the host that gave it. Told from the contract and the table of errors alone: a
+ * host with the role `agent` asks. Pure.
+ */
+
+/** Longer than any limit of a server for one request. */
+const LONGEST_MS = 40_000;
+/**
+ * What any host may ask about a migration that is not its own: whether it is one, and which guest it moves. A watch is
+ * known by who asked for it, so that its end is only ever one's own.
+ */
+const FOR_ALL: ReadonlySet<string> = new Set(['admittedGuest', 'sighting', 'endWatch']);
+
+/** Undefined: nothing. */
+export function judgeAnswer(ask: Ask, answer: Answer): string | undefined {
+  const route = contractOf(ask.target)[ask.route];
+  if (route === undefined) return `${ask.route} is no route`;
+  if (answer.tookMs > LONGEST_MS) return `answered after ${Math.round(answer.tookMs)} ms`;
+  if (answer.status === 0) return 'ended the connection without an answer';
+  return answer.status < 400 ? judgeGiven(ask, route, answer) : judgeRefusal(answer);
+}
+
+function judgeRefusal({ status, body }: Answer): string | undefined {
+  const parsed = errorBody.safeParse(jsonOf(body));
+  if (!parsed.success) return `refused with ${status} and no error of the table: ${shown(body)}`;
+  const { code, message } = parsed.data.error;
+  if (code === 'GODWIT_INTERNAL') return `failed by a defect: ${message}`;
+  const { http } = ERRORS[code];
+  return http === status ? undefined : `${code} came with ${status} instead of ${http}`;
+}
+
+function judgeGiven(ask: Ask, route: Route, { status, body }: Answer): string | undefined {
+  if (status !== 200) return `answered with ${status}`;
+  if (route.access === 'operator' || route.access === 'local') {
+    return `did for a host what is for ${route.access}: ${shown(body)}`;
+  }
+  if (ask.isForeign && route.access === 'agent' && !FOR_ALL.has(ask.route)) {
+    return `answered for another host’s migration: ${shown(body)}`;
+  }
+  const [line = ''] = route.stream ? body.trimStart().split('\n', 1) : [body];
+  if (route.stream && line === '') return undefined;
+  return route.response.safeParse(jsonOf(line)).success
+    ? undefined
+    : `answered against its contract: ${shown(body)}`;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function shown(text: string): string {
+  return text.slice(0, 300);
+}

@@ -1,0 +1,199 @@
+import { createReadStream, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { imageDirectory } from '../src/lab/image/initramfs.ts';
+import { cacheDirectory } from '../src/lab/cache.ts';
+import { labHost, storageDirectory } from '../src/lab/state.ts';
+import { systemClock } from '../src/clock.ts';
+import type { Tried } from './attacker.ts';
+import { CALM, EVIL, MOVED, openStage, TARGET } from './stage.ts';
+import type { Stage } from './stage.ts';
+import { agentProblems, differences, guestsState, hostSize, hostState } from './witness/host.ts';
+import type { HostSize, HostState } from './witness/host.ts';
+import { judgeSeen } from './witness/files.ts';
+import type { Ground } from './witness/files.ts';
+import { TraceReader } from './witness/trace.ts';
+
+export interface Wanted {
+  readonly seed: number;
+  /** Numbers of cases, in this order. */
+  readonly numbers: readonly number[];
+  /** The attacked host has this defect. */
+  readonly hole?: string | undefined;
+  readonly onCase?: (tried: Tried) => void;
+}
+
+export interface Violation {
+  /** Undefined where nothing tells which case it was. */
+  readonly number?: number;
+  readonly what: string;
+}
+
+export interface Outcome {
+  readonly cases: number;
+  readonly asks: number;
+  readonly answers: Readonly<Record<string, number>>;
+  /** Requests to each route. */
+  readonly routes: Readonly<Record<string, number>>;
+  readonly seenCalls: number;
+  readonly violations: readonly Violation[];
+  readonly before: HostSize;
+  readonly after: HostSize;
+  readonly tookMs: number;
+}
+
+/** `dirname` and `readlink` are of the program that setup puts before a second QEMU. */
+const PROGRAMS = ['ip', 'setpriv', 'qemu-system-x86_64', 'qemu-img', 'dirname', 'readlink'];
+/** How long what was begun may take to end by itself once nobody asks any more, ms: a destination's lease, and a look. */
+const SETTLE_MS = 60_000;
+const END_MS = 120_000;
+
+/** Does the cases against a real agent, and says what it or its host did that it must not. */
+export async function runCases(wanted: Wanted): Promise<Outcome> {
+  const stage = await openStage(wanted.hole);
+  try {
+    return await runOn(stage, wanted);
+  } finally {
+    await stage.close();
+  }
+}
+
+async function runOn(stage: Stage, { seed, numbers, onCase }: Wanted): Promise<Outcome> {
+  const began = performance.now();
+  const look = (): Promise<HostState> => stateOf(stage);
+  const [before, sizeBefore] = [await look(), hostSize(stage.world, TARGET, stage.agent)];
+  const tried: Tried[] = [];
+  const violations: Violation[] = [];
+  const attacker = stage.attacker(seed);
+  try {
+    for (const number of numbers) {
+      const one = (await attacker.ask({ number })) as Tried;
+      tried.push(one);
+      onCase?.(one);
+      violations.push(...one.problems.map((what) => ({ number, what })));
+    }
+  } finally {
+    await attacker.end(END_MS);
+  }
+  const left = await settled(before, look);
+  const after = hostSize(stage.world, TARGET, stage.agent);
+  violations.push(
+    ...left.map((what) => ({ what })),
+    ...agentProblems(stage.agent, sizeBefore, after).map((what) => ({ what })),
+    ...logProblems(stage).map((what) => ({ what })),
+  );
+  const trace = await readTrace(stage, tried);
+  violations.push(...trace.violations);
+  return {
+    ...counted(tried),
+    seenCalls: trace.calls,
+    violations,
+    before: sizeBefore,
+    after,
+    tookMs: Math.round(performance.now() - began),
+  };
+}
+
+async function stateOf({ world, keeper }: Stage): Promise<HostState> {
+  const guests =
+    process.env['DRY'] !== undefined
+      ? {}
+      : await guestsState(world, TARGET, { calm: CALM, moved: MOVED });
+  const theirs = await keeper.ask('status');
+  return {
+    ...(await hostState(world, TARGET)),
+    ...guests,
+    'the migration of another host': theirs,
+  };
+}
+
+/** The differences that stay. */
+async function settled(before: HostState, look: () => Promise<HostState>): Promise<string[]> {
+  const until = performance.now() + SETTLE_MS;
+  for (;;) {
+    const left = differences(before, await look());
+    if (left.length === 0 || performance.now() > until) return left;
+    await systemClock.sleep(500);
+  }
+}
+
+function counted(tried: readonly Tried[]): Pick<Outcome, 'cases' | 'asks' | 'answers' | 'routes'> {
+  const answers: Record<string, number> = {};
+  const routes: Record<string, number> = {};
+  for (const one of tried) {
+    for (const answer of one.answers) answers[answer] = (answers[answer] ?? 0) + 1;
+    for (const { target, route } of one.case.asks) {
+      const key = `${target}.${route}`;
+      routes[key] = (routes[key] ?? 0) + 1;
+    }
+  }
+  const asks = tried.reduce((sum, one) => sum + one.answers.length, 0);
+  return { cases: tried.length, asks, answers, routes };
+}
+
+/** A defect is logged with its stack, also where it is told to nobody. */
+function logProblems({ world }: Stage): string[] {
+  const log = readFileSync(labHost(world.lab, TARGET).agentLog, 'utf8');
+  const lines = log
+    .split('\n')
+    .filter((line) => /by a defect|"level":(50|60)|^\w*Error:/.test(line));
+  return lines.slice(0, 10).map((line) => `the agent's log: ${line.slice(0, 500)}`);
+}
+
+async function readTrace(
+  stage: Stage,
+  tried: readonly Tried[],
+): Promise<{ calls: number; violations: Violation[] }> {
+  const reader = new TraceReader();
+  const ground = groundOf(stage);
+  const violations = new Map<string, Violation>();
+  let calls = 0;
+  for await (const line of createInterface({ input: createReadStream(stage.traceFile) })) {
+    const seen = reader.read(line);
+    if (seen === undefined) continue;
+    calls += 1;
+    const what = judgeSeen(seen, ground);
+    if (what === undefined || violations.has(what)) continue;
+    const during = tried.findLast(({ fromMs }) => fromMs <= seen.atMs);
+    violations.set(what, { ...(during === undefined ? {} : { number: during.case.number }), what });
+  }
+  return { calls, violations: [...violations.values()] };
+}
+
+function groundOf({ world, traps }: Stage): Ground {
+  const { lab } = world;
+  const target = labHost(lab, TARGET);
+  const storage = storageDirectory(lab, TARGET);
+  const repo = path.resolve(import.meta.dirname, '..');
+  return {
+    stateDir: target.stateDir,
+    storage,
+    readable: [
+      repo,
+      path.dirname(path.dirname(process.execPath)),
+      cacheDirectory(),
+      imageDirectory(),
+      '/boot',
+      target.configFile,
+      target.agentLog,
+      path.join(lab.dir, 'ca'),
+    ],
+    writable: [compileCache(), target.agentLog],
+    traps,
+    programs: [process.execPath, ...PROGRAMS],
+    bystanders: [
+      path.join(storage, CALM),
+      path.join(target.stateDir, 'guests', CALM),
+      path.join(target.stateDir, 'guests', MOVED),
+      labHost(lab, EVIL).stateDir,
+    ],
+    strangers: new Set(),
+  };
+}
+
+/** Where node keeps what it has compiled. */
+function compileCache(): string {
+  const caches = process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache');
+  return process.env['NODE_COMPILE_CACHE'] ?? path.join(caches, 'godwit');
+}

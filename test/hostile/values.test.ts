@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { z } from 'zod';
+import { NoGenerator, validOf } from '../../hostile/generate/values.ts';
+import { wordsOf } from '../../hostile/generate/words.ts';
+import { Random } from '../../sim/random.ts';
+import { agentContract } from '../../src/protocol/contract.ts';
+import { moverContract } from '../../src/protocol/mover/contract.ts';
+import { peerContract } from '../../src/protocol/peer/contract.ts';
+import type { Contract, Route } from '../../src/protocol/route.ts';
+import { factsOf } from './facts.ts';
+
+const CONTRACTS: [string, Contract][] = [
+  ['agent', agentContract],
+  ['mover', peerContract],
+  ['own mover', moverContract],
+];
+const TIMES = 10;
+const PARTS = ['params', 'query', 'body', 'response'] as const;
+const making = (seed: number) => ({
+  random: new Random(seed),
+  words: wordsOf(factsOf(), { id: 'm-00000009', guest: 'own1' }),
+});
+
+describe('values made from a schema', () => {
+  test('there are some for every message of every route, and the schema takes them', () => {
+    for (const [name, contract] of CONTRACTS) {
+      for (const [key, route] of Object.entries<Route>(contract)) {
+        for (const part of PARTS) {
+          const schema = route[part];
+          for (let seed = 0; schema !== undefined && seed < TIMES; seed += 1) {
+            const made = validOf(schema, making(seed), `${name}.${key}.${part}`);
+            assert.ok(schema.safeParse(made).success, `${name}.${key}.${part}`);
+          }
+        }
+      }
+    }
+  });
+
+  test('are the same for the same seed', () => {
+    const { body } = peerContract.prepare;
+    const made = (): unknown => validOf(body, making(5), 'prepare');
+    assert.deepEqual(made(), made());
+  });
+
+  test('fail where nothing makes a kind of schema, or a refinement refuses all that is made', () => {
+    assert.throws(() => validOf(z.instanceof(Date), making(1), 'when'), NoGenerator);
+    const never = z.string().refine(() => false, 'never');
+    assert.throws(() => validOf(z.object({ a: never }), making(1), 'it'), /it: .*never/);
+  });
+});

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { TRACER, TraceReader } from '../../../hostile/witness/trace.ts';
+import type { Seen } from '../../../hostile/witness/trace.ts';
+
+function readAll(lines: readonly string[]): Seen[] {
+  const reader = new TraceReader();
+  return lines.flatMap((line) => reader.read(line) ?? []);
+}
+
+describe('a trace', () => {
+  test('tells which file was named, and which was opened', () => {
+    const [seen] = readAll([
+      '7 1000.5 openat(AT_FDCWD</run>, "a/../link", O_RDWR|O_CLOEXEC, 0600) = 9</etc/shadow>',
+    ]);
+    assert.deepEqual(
+      [seen?.pid, seen?.atMs, seen?.call, seen?.paths, seen?.opened, seen?.error],
+      [7, 1_000_500, 'openat', ['/run/a/../link'], '/etc/shadow', undefined],
+    );
+    assert.match(seen?.words ?? '', /O_RDWR/);
+  });
+
+  test('tells of calls that failed, and of names with quotes and bytes in them', () => {
+    const [seen] = readAll([
+      String.raw`7 1.0 openat(AT_FDCWD</>, "/a\"b\n\303\251", O_RDONLY) = -1 ENOENT (No such file)`,
+    ]);
+    assert.deepEqual([seen?.paths, seen?.error], [['/a"b\né'], 'ENOENT']);
+  });
+
+  test('puts a call together that another process has cut in two', () => {
+    const seen = readAll([
+      '7 1.0 openat(AT_FDCWD</>, "/one", O_RDONLY <unfinished ...>',
+      '8 1.1 unlink("/two") = 0',
+      '7 1.2 <... openat resumed>) = 3</one>',
+    ]);
+    assert.deepEqual(
+      seen.map(({ pid, paths }) => [pid, paths]),
+      [
+        [8, ['/two']],
+        [7, ['/one']],
+      ],
+    );
+  });
+
+  test('tells which program was run, with its arguments', () => {
+    const [seen] = readAll(['7 1.0 execve("/bin/sh", ["sh", "-c", "true"], 0x7 /* 3 vars */) = 0']);
+    assert.deepEqual([seen?.paths, seen?.argv], [['/bin/sh'], ['sh', '-c', 'true']]);
+  });
+
+  test('names sockets that are connected to', () => {
+    const [seen] = readAll([
+      '7 1.0 connect(21<UNIX-STREAM:[1]>, {sa_family=AF_UNIX, sun_path="/run/qmp.sock"}, 110) = 0',
+    ]);
+    assert.deepEqual(seen?.paths, ['/run/qmp.sock']);
+  });
+
+  test('is written by the tracer for a program and what it starts', (t) => {
+    const dir = mkdtempSync(path.join(os.tmpdir(), 'godwit-trace-'));
+    t.after(() => rmSync(dir, { recursive: true, force: true }));
+    const file = path.join(dir, 'trace');
+    const [program = '', ...args] = TRACER.filter((word) => word !== '-DDD');
+    const run = spawnSync(program, [...args, '-o', file, 'sh', '-c', 'cat /etc/hostname | cat']);
+    if (run.error !== undefined) return t.skip(`no ${program} here`);
+    const seen = readAll(readFileSync(file, 'utf8').split('\n'));
+    assert.ok(seen.some(({ opened }) => opened === '/etc/hostname'));
+    assert.equal(new Set(seen.map(({ pid }) => pid)).size, 3);
+  });
+});
