@@ -9,9 +9,10 @@
 import { parseArgs } from 'node:util';
 import { explore } from '../test/model/explore.ts';
 import type { Bounds, Explored } from '../test/model/explore.ts';
-import { MUTANTS, REAL } from '../test/model/rules.ts';
+import { MUTANTS, REAL, withEdit } from '../test/model/rules.ts';
+import { SHELL_MUTANTS } from '../test/model/shells/mutants.ts';
 
-/** More states than this are not worth the memory: 40 bytes each. */
+/** More states than this are not worth the memory: 44 bytes each. */
 const MOST_STATES = 20_000_000;
 
 type Result = { name: string; explored: Explored };
@@ -63,26 +64,33 @@ function runSecond(faults: number, quiet: boolean): Result[] {
   return [{ name, explored }];
 }
 
-function runMutants(quiet: boolean, trace: boolean): Result[] {
-  return MUTANTS.map(({ name, breaks, mode, earlier, rules }) => {
-    const bounds = { mode, earlier, faults: 1, mostStates: MOST_STATES, ends: false };
-    const explored = explore(rules, bounds);
-    const { violation, ms } = explored;
-    if (!quiet) {
-      console.log(`${name} (${breaks})`);
-      if (violation === undefined) console.log('  MISSED');
-      else {
-        console.log(
-          `  found in ${violation.trace.length} moves, ${seconds(ms)}: ${violation.rule}`,
-        );
-        if (trace) printTrace(violation.trace);
-      }
-    }
-    return { name, explored };
-  });
+function printMutant(name: string, breaks: string, explored: Explored, trace: boolean): void {
+  const { violation, ms } = explored;
+  console.log(`${name} (${breaks})`);
+  if (violation === undefined) return console.log('  MISSED');
+  console.log(`  found in ${violation.trace.length} moves, ${seconds(ms)}: ${violation.rule}`);
+  if (trace) printTrace(violation.trace);
 }
 
-function main(): number {
+/** The rules broken, and then the movers' own code. */
+async function runMutants(quiet: boolean, trace: boolean): Promise<Result[]> {
+  const most = { faults: 1, mostStates: MOST_STATES };
+  const results: Result[] = [];
+  const ran = (name: string, breaks: string, explored: Explored): void => {
+    if (!quiet) printMutant(name, breaks, explored, trace);
+    results.push({ name, explored });
+  };
+  for (const { name, breaks, mode, earlier, rules } of MUTANTS) {
+    ran(name, breaks, explore(rules, { ...most, mode, earlier, ends: false }));
+  }
+  for (const { name, breaks, mode, ends = false, edit } of SHELL_MUTANTS) {
+    const rules = await withEdit(mode, edit);
+    ran(name, breaks, explore(rules, { ...most, mode, earlier: false, ends }));
+  }
+  return results;
+}
+
+async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       faults: { type: 'string', default: '2' },
@@ -100,7 +108,7 @@ function main(): number {
   if (!quiet) console.log(`The right to run, with at most ${faults} faults in one migration`);
   const real = [...runReal(faults, quiet), ...runSecond(Math.min(faults, 1), quiet)];
   if (!quiet) console.log('\nThe protocol broken on purpose');
-  const mutants = runMutants(quiet, values.trace);
+  const mutants = await runMutants(quiet, values.trace);
   const found = mutants.filter(({ explored }) => explored.violation !== undefined).length;
   const states = real.slice(0, RUNS.length).reduce((sum, { explored }) => sum + explored.states, 0);
   const ms = performance.now() - began;
@@ -117,4 +125,4 @@ function main(): number {
   return ok ? 0 : 1;
 }
 
-process.exitCode = main();
+process.exitCode = await main();

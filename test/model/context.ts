@@ -1,5 +1,6 @@
 import type { DestinationBook, SourceBook } from './books.ts';
 import type { Rules } from './rules.ts';
+import type { SourceTable } from './shells/source.ts';
 import type { World } from './state.ts';
 
 /**
@@ -12,6 +13,8 @@ export type Kind = 'step' | 'time' | 'ask' | 'net' | 'fault';
 export interface Context {
   readonly rules: Rules;
   readonly mode: 'precopy' | 'hybrid';
+  /** What the source's mover does for each step, taken from its own code. */
+  readonly table: SourceTable;
   readonly source: SourceBook;
   readonly destination: DestinationBook;
   /** The state that is being left; never changed. */

@@ -3,8 +3,8 @@ import { breakRule, fork } from './context.ts';
 import type { Context } from './context.ts';
 import type { RecordName } from './events.ts';
 import { isDestinationThere } from './hypervisors.ts';
-import { callOf, stateOf } from './source-shell.ts';
-import { ACT, BUSY, CALLS, DEST, EARLIER, EXCUSE, LIVE, callBit } from './state.ts';
+import { calledNow } from './source-handlers.ts';
+import { BUSY, CALLS, DEST, EARLIER, EXCUSE, LIVE, callBit } from './state.ts';
 import type { Call, World } from './state.ts';
 
 /** The shell of the destination's mover (src/mover/direct/destination/mover.ts): calls in turn, records before deeds. */
@@ -45,7 +45,7 @@ function pruneMove(context: Context): void {
 
 function arrivalsAtNobody(context: Context): void {
   const { world, emit } = context;
-  if (world.act !== ACT.call || world.live !== LIVE.sent) return;
+  if (world.live !== LIVE.sent) return;
   const next = fork(context);
   next.live = LIVE.unknown;
   emit('step', 'the destination’s agent does not know the migration');
@@ -68,8 +68,8 @@ function takeOver(context: Context, next: World): void {
 /** The live call, and copies that the network made or kept. */
 function arrivals(context: Context): void {
   const { world, emit } = context;
-  if (world.act === ACT.call && world.live === LIVE.sent) {
-    const call = callOf(stateOf(context, world));
+  if (world.live === LIVE.sent) {
+    const call = calledNow(context);
     const next = fork(context);
     if (receive(context, next, call, true, false)) emit('step', `${call} arrives`);
   }

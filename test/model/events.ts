@@ -19,11 +19,28 @@ export const ERRORS = {
   held: godwitError('GODWIT_HELD', facts).toJSON(),
   lost: godwitError('GODWIT_LOST', facts).toJSON(),
   gone: godwitError('GODWIT_HYPERVISOR_LOST', { ...facts, side: 'source' }).toJSON(),
+  goneThere: godwitError('GODWIT_HYPERVISOR_LOST', { ...facts, side: 'destination' }).toJSON(),
+  unknown: godwitError('GODWIT_MIGRATION_UNKNOWN', {
+    ...facts,
+    id: 'm-00000001',
+    host: 'b',
+  }).toJSON(),
   broken: godwitError('GODWIT_STREAM_FAILED', facts).toJSON(),
   other: godwitError('GODWIT_STEP_FAILED', { ...facts, step: 'it' }).toJSON(),
 } as const satisfies Record<string, SerialError>;
 export type ErrorName = keyof typeof ERRORS;
 const ERROR_NAMES = Object.keys(ERRORS) as ErrorName[];
+
+/** The name of an error that the model leads somewhere else by. */
+export function errorNameOf(error: SerialError): ErrorName {
+  const side = error.facts?.['side'];
+  return (
+    ERROR_NAMES.find((name) => {
+      const known: SerialError = ERRORS[name];
+      return known.code === error.code && known.facts?.['side'] === side;
+    }) ?? 'other'
+  );
+}
 
 export const SOURCE_EVENTS: SourceEvent[] = [];
 const add = (event: SourceEvent): number => SOURCE_EVENTS.push(event) - 1;

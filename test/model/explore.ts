@@ -70,6 +70,7 @@ class Exploration {
     this.#context = {
       rules,
       mode: bounds.mode,
+      table: rules.table[bounds.mode],
       source: new SourceBook(rules, bounds.mode),
       destination: new DestinationBook(rules),
       world: new World(),
@@ -84,6 +85,7 @@ class Exploration {
     const store = this.#store;
     world.js = source.first;
     world.act = ACT.begin;
+    world.at = this.#context.table.do.admit;
     world.faults = this.#bounds.faults;
     world.earlier = this.#bounds.earlier ? (1 << EARLIER.length) - 1 : 0;
     world.pack(this.#words);

@@ -6,7 +6,8 @@ import { DestinationBook, SourceBook } from './books.ts';
 import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS } from './events.ts';
 import type { RecordName } from './events.ts';
 import { explore } from './explore.ts';
-import { MORE_MUTANTS, MUTANTS, REAL } from './rules.ts';
+import { MORE_MUTANTS, MUTANTS, REAL, withEdit } from './rules.ts';
+import { SHELL_MUTANTS } from './shells/mutants.ts';
 
 /** A part of what `npm run model` explores: one fault in each migration, and no proof that it ends in post-copy. */
 const MOST_STATES = 3_000_000;
@@ -48,6 +49,22 @@ describe('the protocol broken on purpose', () => {
       assert.ok(!violation.trace.includes('?'), 'each move of the trace has its name');
     });
   }
+});
+
+describe('the source’s mover broken on purpose, in its own code', () => {
+  for (const { name, breaks, mode, ends = false, edit } of SHELL_MUTANTS) {
+    test(`is found out: ${name} (${breaks})`, async (t) => {
+      const bounds = { mode, earlier: false, faults: 1, ends, mostStates: MOST_STATES };
+      const { violation } = explore(await withEdit(mode, edit), bounds);
+      assert.ok(violation !== undefined, 'the model explored all of it and found nothing wrong');
+      t.diagnostic(`${violation.rule}, in ${violation.trace.length} moves`);
+    });
+  }
+
+  test('is not taken for broken where what is to be replaced is not there', async () => {
+    const edit = { file: 'src/mover/direct/source/regain.ts', from: 'not there', to: '' };
+    await assert.rejects(withEdit('precopy', edit), /0 times/);
+  });
 });
 
 describe('the journals of the model', () => {

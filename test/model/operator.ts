@@ -6,6 +6,7 @@ import type { Context } from './context.ts';
 import { FENCED, PLANNED, RESOLVED, SOURCE_EVENTS } from './events.ts';
 import { losePower as loseDestination, loseSourcePower } from './faults.ts';
 import { isDestinationThere } from './hypervisors.ts';
+import { asked, isAsking } from './source-handlers.ts';
 import { apply, stateOf } from './source-shell.ts';
 import { ACT, BUSY, EXCUSE, LIVE, QEMU, handedOver } from './state.ts';
 import type { World } from './state.ts';
@@ -21,7 +22,7 @@ export function operatorMoves(context: Context): void {
   if (state.doing.kind === 'end' && state.doing.outcome === 'held' && world.mover === 1) {
     resolveAtSource(context);
   }
-  if (isWaiting(context)) fenceMoves(context);
+  if (isAsking(context, 'fence')) fenceMoves(context);
   if (world.jd === 0 || world.dmover === 0 || world.busy !== BUSY.idle) return;
   resolveAtDestination(context);
   overruledMove(context);
@@ -117,27 +118,15 @@ function hereOf(world: World): 'handed-over' | 'running' | 'gone' {
   return handedOver(world) ? 'handed-over' : 'running';
 }
 
-/** Where the shell calls the hook: it has waited for the destination's word, and none came. */
-function isWaiting(context: Context): boolean {
-  const { world } = context;
-  if (world.mover === 0 || world.act !== ACT.call) return false;
-  const { doing } = stateOf(context, world);
-  if (doing.kind === 'do') return doing.step === 'commit';
-  // In post-copy it takes the destination's own word: it may have run the guest before it was turned off.
-  if (handedOver(world) && world.qemu !== QEMU.completed) return false;
-  return doing.kind === 'undo' && (doing.step === 'memory' || doing.step === 'switchover');
-}
-
 function fenceMoves(context: Context): void {
+  const { reply } = asked(context);
   for (const off of loseDestination(context)) {
     off.excuses |= EXCUSE.proved;
-    const { doing } = stateOf(context, off);
+    const before = stateOf(context, off).doing;
+    // The proof is in the journal before anybody acts on it.
     apply(context, off, FENCED);
-    off.live = LIVE.none;
-    if (doing.kind === 'undo') {
-      off.act = ACT.idle;
-      if (context.rules.sourceMayResume(stateOf(context, off).right, true)) off.act = ACT.resume;
-    }
+    const { doing } = stateOf(context, off);
+    if (JSON.stringify(doing) === JSON.stringify(before)) reply(off, 'off');
     context.emit('ask', 'the fencing hook shows that the destination is off');
   }
 }

@@ -1,92 +1,99 @@
-import type { SourceState } from '../../src/migration/direct/source-state.ts';
-import { fork } from './context.ts';
+import { breakRule, fork } from './context.ts';
 import type { Context } from './context.ts';
-import { UNDID } from './events.ts';
 import type { ErrorName } from './events.ts';
-import { apply, callOf, did, fails, stateOf } from './source-shell.ts';
-import { ACT, EXCUSE, LIVE } from './state.ts';
-import type { World } from './state.ts';
+import type { Reply } from './source-handlers.ts';
+import { stateOf } from './source-shell.ts';
+import { DEST, EXCUSE, LIVE } from './state.ts';
 
 /** How the source's mover waits for the destination's answers (src/mover/direct/source/peer.ts): again and again, for a time. */
 
 const ANSWERS: Readonly<Record<number, ErrorName>> = {
   [LIVE.notArmed]: 'notArmed',
   [LIVE.held]: 'held',
-  [LIVE.gone]: 'gone',
+  [LIVE.gone]: 'goneThere',
   [LIVE.error]: 'other',
 };
 
-export function callMoves(context: Context, state: SourceState): void {
-  const { world, emit } = context;
-  const call = callOf(state);
+/** `call X`: made again where no answer comes, for a time; `once X`: not. */
+export function callMoves(context: Context, name: string, reply: Reply): void {
+  const { world, emit, rules } = context;
+  const [how, call] = name.split(' ');
+  // Questions that only read are one move.
+  if (call === 'assess') return assessMoves(context, reply);
   if (world.live === LIVE.ok) {
     const next = fork(context);
-    answered(context, next, state);
+    reply(next, 'ok');
     emit('step', `the answer to ${call} arrives: done`);
   }
   const error = ANSWERS[world.live];
   if (error !== undefined) {
     const next = fork(context);
-    refusedWith(context, next, error);
+    reply(next, error);
     emit('step', `the answer to ${call} arrives: ${error}`);
   }
   if (world.live === LIVE.unknown) {
     const next = fork(context);
-    const isRelease = state.doing.kind === 'undo' && state.doing.step === 'admit';
-    // Nothing is left there to release; of anything else it is no word at all.
-    if (isRelease || context.rules.unknownIsLeave) answered(context, next, state);
-    else refusedWith(context, next, 'other');
+    reply(next, rules.unknownIsLeave ? 'ok' : 'unknown');
     emit('step', `the answer to ${call} arrives: unknown`);
   }
-  const tries = isRepeated(state);
-  if (tries && world.live !== LIVE.sent) {
+  if (how === 'call' && world.live !== LIVE.sent) {
     const next = fork(context);
     next.live = LIVE.sent;
     emit('net', `the connection breaks; the source’s mover sends ${call} once more`);
   }
-  if (!tries) {
+  if (how === 'once') {
     const next = fork(context);
-    next.live = LIVE.none;
-    refusedWith(context, next, 'unreachable');
+    reply(next, 'unreachable');
     emit('time', `no answer to ${call}`);
   }
   const next = fork(context);
   next.excuses |= EXCUSE.deadline;
-  deadline(context, next, state);
+  reply(next, 'deadline');
   emit('time', `${call} gets no answer in time`);
 }
 
-/** Whether a call is made again where no answer comes: all but the first, and a refusal that is only welcome. */
-function isRepeated({ doing, right }: SourceState): boolean {
-  if (doing.kind === 'do') return doing.step !== 'admit';
-  return doing.kind !== 'undo' || doing.step !== 'arm' || right === 'committing';
+function assessMoves(context: Context, reply: Reply): void {
+  const { world, emit } = context;
+  const next = fork(context);
+  reply(next, 'ok');
+  emit('step', 'the destination finds that it can take the guest');
+  if (world.faults === 0) return;
+  const failed = fork(context);
+  failed.faults -= 1;
+  failed.excuses |= EXCUSE.deadline;
+  reply(failed, 'other');
+  emit('fault', 'assess fails before it has done anything');
 }
 
-function answered(context: Context, next: World, state: SourceState): void {
-  next.live = LIVE.none;
-  next.act = ACT.idle;
-  if (state.doing.kind === 'do') return did(context, next, state.doing.step);
-  if (state.doing.kind !== 'undo') return;
-  const { step } = state.doing;
-  if (step !== 'memory' && step !== 'switchover') return apply(context, next, UNDID[step]);
-  if (context.rules.sourceMayResume(state.right, true)) next.act = ACT.resume;
-  else fails(context, next, 'held');
+/** The destination's mover says where its QEMU stands, as far as it has heard. */
+export function statusMoves(context: Context, reply: Reply): void {
+  const { world, emit } = context;
+  if (world.dmover === 1 && world.jd !== 0) {
+    const next = fork(context);
+    const answer = standsThere(context);
+    const { stage } = context.destination.state(world.jd);
+    reply(next, answer);
+    const { doing } = stateOf(context, next);
+    const isTakenForWell = doing.kind === 'do' && doing.step === 'retire';
+    // Where its mover hears of it a moment later, nothing could be known yet; once settled, it is the guest's own end.
+    const isUntold = stage !== 'finished' && world.dlost === 0;
+    if (isTakenForWell && world.dqemu === DEST.gone && (isUntold || answer === 'gone')) {
+      breakRule(
+        next,
+        'the source found all well though the destination’s QEMU had ended and nothing would ever say so',
+      );
+    }
+    emit('step', `the destination says where its QEMU stands: ${answer}`);
+  }
+  const late = fork(context);
+  late.excuses |= EXCUSE.deadline;
+  reply(late, 'silence');
+  emit('time', 'the destination does not say in time where its QEMU stands');
 }
 
-/** Whatever keeps the refusal away while the guest is taken back, the answer is to hold. */
-function refusedWith(context: Context, next: World, error: ErrorName): void {
-  const { doing } = stateOf(context, next);
-  next.live = LIVE.none;
-  const regains = doing.kind === 'undo' && (doing.step === 'memory' || doing.step === 'switchover');
-  fails(context, next, regains ? 'held' : error);
-}
-
-function deadline(context: Context, next: World, state: SourceState): void {
-  next.live = LIVE.none;
-  const { doing, right } = state;
-  const regains = doing.kind === 'undo' && (doing.step === 'memory' || doing.step === 'switchover');
-  // The shell does not ask; a source that would resume without the word is what a mutant is made of.
-  if (regains && context.rules.sourceMayResume(right, false)) next.act = ACT.resume;
-  else if (regains) fails(context, next, 'held');
-  else fails(context, next, 'deadline');
+function standsThere({ world, destination }: Context): string {
+  if (destination.state(world.jd).hypervisor === 'gone') return 'gone';
+  if (world.dqemu === DEST.running) return 'running';
+  const flows = world.dqemu === DEST.postcopy || world.dqemu === DEST.postcopyRunning;
+  return flows ? 'postcopy' : 'other';
 }

@@ -1,233 +1,187 @@
-import { decide } from '../../src/migration/direct/decide.ts';
-import type { StepAction } from '../../src/migration/direct/decide.ts';
-import type { HypervisorStatus } from '../../src/migration/direct/hypervisor.ts';
 import type { SourceState } from '../../src/migration/direct/source-state.ts';
-import type { StepName } from '../../src/migration/direct/steps.ts';
-import { breakRule, fork } from './context.ts';
+import { fork } from './context.ts';
 import type { Context } from './context.ts';
 import { saysEvent, saysNumber } from './events.ts';
-import { says } from './hypervisors.ts';
-import { callMoves } from './source-calls.ts';
-import {
-  apply,
-  callOf,
-  did,
-  fails,
-  continueSwitchover,
-  openSession,
-  send,
-  stateOf,
-} from './source-shell.ts';
-import { cancellingMoves, resumeMoves, runOnMoves, undoMoves } from './source-undo.ts';
-import { ACT, DEST, EXCUSE, QEMU } from './state.ts';
-import type { World } from './state.ts';
+import type { ErrorName } from './events.ts';
+import { callMoves, statusMoves } from './source-calls.ts';
+import { COMMANDS, cancelMoves, openSession, STAND, takeBack } from './source-qemu.ts';
+import type { Command } from './source-qemu.ts';
+import { apply, did, fails, send, stateOf, undid } from './source-shell.ts';
+import { ACT, CALLS, EXCUSE, LIVE } from './state.ts';
+import type { Call, World } from './state.ts';
 
-/** How the source's mover does each step (src/mover/direct/source/lifecycle.ts). */
+/**
+ * The source's handlers and their undo, as the table taken from their own code has it (shells/source.ts): at each point
+ * it says what is asked; what may be answered is the world's.
+ */
+
+/** Goes on with an answer to the question that it stands at. */
+export type Reply = (next: World, answer: string) => void;
 
 export function sourceHandlerMoves(context: Context, state: SourceState): void {
-  const { world } = context;
-  if (state.doing.kind === 'end' || state.doing.kind === 'restart') return;
-  if (world.act === ACT.call) return callMoves(context, state);
-  if (world.act === ACT.cancelling) return cancellingMoves(context);
-  if (world.act === ACT.resume) return resumeMoves(context);
-  if (world.act === ACT.runOn) return runOnMoves(context);
-  if (world.act !== ACT.begin) return;
-  if (state.doing.kind === 'do') return doMoves(context, state, state.doing.step);
-  undoMoves(context, state.doing.step);
-}
-
-function doMoves(context: Context, state: SourceState, step: StepName): void {
-  const { emit } = context;
-  switch (step) {
-    case 'admit':
-    case 'prepare':
-    case 'arm':
-    case 'commit':
-    case 'finish': {
-      const next = fork(context);
-      send(next, callOf(state));
-      emit('step', `the source’s mover sends ${step}`);
-      return;
-    }
-    case 'seed':
-    case 'mirror':
-      throw new Error('the model’s guest has no disk of its own');
-    case 'inspect':
-    case 'configure':
-      // Reading the guest and setting its stream do not touch who may run: done, or failed.
-      withSession(context, step, (next) => did(context, next, step));
-      failMove(context, step);
-      return;
-    case 'assess': {
-      const next = fork(context);
-      did(context, next, step);
-      emit('step', 'the destination finds that it can take the guest');
-      failMove(context, step);
-      return;
-    }
-    case 'memory':
-      withSession(context, step, (next) => startMemory(context, next));
-      failMove(context, step);
-      return;
-    case 'switchover':
-      withSession(context, step, (next) => switchOver(context, next));
-      lateFailMove(context, (next) => switchOver(context, next));
-      failMove(context, step);
-      return;
-    case 'drain':
-      return drainMoves(context);
-    case 'verify':
-      verifyMoves(context);
-      return;
-    case 'retire': {
-      const next = fork(context);
-      next.qemu = QEMU.gone;
-      next.sess = 0;
-      next.unheard = 0;
-      did(context, next, step);
-      emit('step', 'the source’s QEMU is ended');
-      return;
-    }
-  }
-}
-
-/** The stream's events end it. Where it has failed, or QEMU has ended, the destination is asked (drain.ts). */
-function drainMoves(context: Context): void {
   const { world, emit } = context;
-  const { stream } = stateOf(context, world);
-  const next = fork(context);
-  const isThere = openSession(next);
-  if (isThere && stream !== 'failed' && stream !== 'lost') {
-    next.act = ACT.idle;
-    emit('step', 'the source’s mover waits for the stream’s end');
+  if (world.act === ACT.idle) return;
+  if (world.act === ACT.begin) {
+    const next = fork(context);
+    goOn(context, next, world.at);
+    const { doing } = state;
+    if (doing.kind !== 'do' && doing.kind !== 'undo') return;
+    emit('step', `the source’s mover begins to ${doing.kind} ${doing.step}`);
     return;
   }
-  if (world.dmover === 1 && world.jd !== 0) {
-    // Its word is `running` once its QEMU has said that it has everything.
-    if (world.dqemu === DEST.running) {
-      next.act = ACT.idle;
-      apply(context, next, saysEvent(saysNumber('completed')));
-      emit('step', 'the destination has all memory, though the stream broke');
-    } else {
-      fails(context, next, 'lost');
-      emit('step', 'the destination has not all memory, and the stream is broken for good');
+  const { name, reply } = asked(context);
+  if (isCommand(name)) return commandMoves(context, name, reply);
+  if (name === 'call status') return statusMoves(context, reply);
+  if (name === 'cancel') return cancelMoves(context, reply);
+  if (name === 'fence') return unproved(context, reply);
+  if (name === 'locate') return locateMoves(context, reply);
+  if (name === 'status') return lookMoves(context, reply);
+  callMoves(context, name, reply);
+}
+
+const isCommand = (name: string): name is Command => Object.hasOwn(COMMANDS, name);
+
+/** What it waits for in the state that is being left. */
+export function asked(context: Context): { readonly name: string; readonly reply: Reply } {
+  const { world, table } = context;
+  const ask = table.points[world.at]?.asks?.[0];
+  if (ask === undefined) throw new Error(`nothing is asked at point ${world.at}`);
+  const reply: Reply = (next, answer) => {
+    const to = ask.next.get(answer);
+    if (to === undefined) throw new Error(`${ask.name} has no answer ${answer}`);
+    goOn(context, next, to);
+  };
+  return { name: ask.name, reply };
+}
+
+/** Whether the source's mover waits for this in the state that is being left. */
+export function isAsking(context: Context, name: string): boolean {
+  return (
+    context.world.mover === 1 && context.world.act === ACT.asked && asked(context).name === name
+  );
+}
+
+/** On to the next question whose answer takes time; what is answered at once is so on the way there. */
+function goOn(context: Context, world: World, from: number): void {
+  const { points } = context.table;
+  world.live = LIVE.none;
+  for (let at = from; ;) {
+    const point = points[at];
+    if (point?.asks === undefined) return over(context, world, point?.over ?? '');
+    const [ask] = point.asks;
+    const name = ask?.name ?? '';
+    if (name.startsWith('tells ')) {
+      world.act = ACT.idle;
+      apply(context, world, saysEvent(saysNumber('completed')));
+      // It is over with what it has told.
+      return;
     }
-  }
-  const late = fork(context);
-  openSession(late);
-  late.excuses |= EXCUSE.deadline;
-  fails(context, late, 'deadline');
-  emit('time', 'drain gets no answer in time');
-}
-
-/** What needs QEMU: done, or failed because its process has ended. */
-function withSession(context: Context, step: StepName, work: (next: World) => void): void {
-  const next = fork(context);
-  if (openSession(next)) work(next);
-  else fails(context, next, 'gone');
-  context.emit('step', `the source’s mover does ${step}`);
-}
-
-function failMove(context: Context, step: StepName): void {
-  const { world, emit } = context;
-  if (world.faults === 0) return;
-  const next = fork(context);
-  next.faults -= 1;
-  next.excuses |= EXCUSE.deadline;
-  fails(context, next, 'other');
-  emit('fault', `${step} fails before it has done anything`);
-}
-
-/** It worked, and its answer came too late or not at all. */
-function lateFailMove(context: Context, work: (next: World) => void): void {
-  const { world, emit } = context;
-  if (world.faults === 0) return;
-  const next = fork(context);
-  next.faults -= 1;
-  if (!openSession(next)) return;
-  work(next);
-  next.excuses |= EXCUSE.deadline;
-  const { doing } = stateOf(context, next);
-  if (doing.kind !== 'do') return;
-  fails(context, next, 'deadline');
-  emit('fault', `${doing.step} is done, but QEMU’s answer comes too late`);
-}
-
-function startMemory(context: Context, next: World): void {
-  next.act = ACT.idle;
-  const action = actionOf(context, next, 'memory');
-  if (action === 'broken') return fails(context, next, 'broken');
-  if (action === 'wait') return;
-  if (next.qemu === QEMU.gone) return fails(context, next, 'gone');
-  next.qemu = QEMU.active;
-  says(next, 'active');
-}
-
-function switchOver(context: Context, next: World): void {
-  next.act = ACT.idle;
-  const action = actionOf(context, next, 'switchover');
-  if (action === 'broken') return fails(context, next, 'broken');
-  if (action === 'wait') return;
-  if (next.qemu === QEMU.gone) return fails(context, next, 'gone');
-  if (action === 'continue-switchover' && !continueSwitchover(next))
-    return fails(context, next, 'other');
-  // In any other state the order is taken and has no effect: pre-copy has won, or the stream has ended.
-  if (action === 'start-postcopy' && next.qemu === QEMU.active) next.qemu = QEMU.activePc;
-}
-
-/** As `actionOf` of the real handlers: who has just begun the step knows where the stream stands, any other asks. */
-function actionOf(context: Context, next: World, step: 'memory' | 'switchover'): StepAction {
-  const state = stateOf(context, next);
-  const isFirst = next.took === 0 && state.attempts === 0;
-  return decide(state, step, isFirst ? undefined : STREAM[next.qemu]);
-}
-
-/** What QEMU answers to the question for its stream. */
-const STREAM: Readonly<Record<number, HypervisorStatus['stream']>> = {
-  [QEMU.idle]: 'none',
-  [QEMU.active]: 'active',
-  [QEMU.activePc]: 'active',
-  [QEMU.preSwitchover]: 'pre-switchover',
-  [QEMU.preSwitchoverPc]: 'pre-switchover',
-  [QEMU.device]: 'device',
-  [QEMU.devicePc]: 'device',
-  [QEMU.failedStill]: 'failed',
-  [QEMU.failed]: 'failed',
-  [QEMU.cancelled]: 'cancelled',
-  [QEMU.cancelling]: 'active',
-  [QEMU.cancellingStill]: 'active',
-  [QEMU.completed]: 'completed',
-  [QEMU.postcopy]: 'postcopy-active',
-  [QEMU.postcopyPaused]: 'postcopy-paused',
-  [QEMU.gone]: 'none',
-  [QEMU.resumed]: 'completed',
-  [QEMU.endedStill]: 'failed',
-  [QEMU.failedGiven]: 'failed',
-};
-
-/** Looks at QEMU here and asks the destination how it is; reading alone, so both are one move. */
-function verifyMoves(context: Context): void {
-  const { world, emit } = context;
-  const next = fork(context);
-  // A QEMU that has ended does not run the guest: only the destination is asked then.
-  openSession(next);
-  if (world.dmover === 1 && world.jd !== 0) {
-    const { hypervisor, stage } = context.destination.state(world.jd);
-    const gone = hypervisor === 'gone';
-    if (gone) fails(context, next, 'lost');
-    else did(context, next, 'verify');
-    // Where its mover hears of it a moment later, nothing could be known yet; once settled, it is the guest's own end.
-    if (!gone && stage !== 'finished' && world.dqemu === DEST.gone && world.dlost === 0) {
-      breakRule(
-        next,
-        'the source found all well though the destination’s QEMU had ended and nothing would ever say so',
-      );
+    const now = atOnce(context, world, name);
+    if (now === undefined) {
+      world.act = ACT.asked;
+      world.at = at;
+      return arrive(world, name);
     }
-    emit('step', gone ? 'verify finds the destination’s QEMU gone' : 'verify finds all well');
+    const to = ask?.next.get(now);
+    if (to === undefined) throw new Error(`${name} is not asked for ${now}`);
+    at = to;
   }
+}
+
+function over(context: Context, world: World, how: string): void {
+  world.act = ACT.idle;
+  const { doing } = stateOf(context, world);
+  if (how !== 'done') return fails(context, world, how as ErrorName);
+  if (doing.kind === 'do') did(context, world, doing.step);
+  if (doing.kind === 'undo') undid(context, world, doing.step);
+}
+
+/** What the code reads, and the session with QEMU, which is open or opens, or finds QEMU gone. */
+function atOnce(context: Context, world: World, name: string): string | undefined {
+  const state = stateOf(context, world);
+  switch (name) {
+    case 'open':
+      return openSession(world) ? 'ok' : 'gone';
+    case 'took over':
+      return world.took === 1 ? 'yes' : 'no';
+    case 'mover':
+      return state.known.moverAddress === undefined ? 'untold' : 'told';
+    case 'right':
+    case 'via':
+    case 'stream':
+    case 'proof':
+      return state[name];
+    case 'attempts':
+      return String(state.attempts);
+    default:
+      return undefined;
+  }
+}
+
+/** What asking does by itself. */
+function arrive(world: World, name: string): void {
+  if (name === 'cancel') takeBack(world);
+  const call = callIn(name);
+  if (call !== undefined) send(world, call);
+}
+
+function callIn(name: string): Call | undefined {
+  return CALLS.find((each) => name === `call ${each}` || name === `once ${each}`);
+}
+
+/** The call that the source's mover waits for. */
+export function calledNow(context: Context): Call {
+  const call = callIn(asked(context).name);
+  if (call === undefined) throw new Error('the source’s mover waits for no call');
+  return call;
+}
+
+/** A command to QEMU: carried out, or not for it is gone or refuses; it may also fail, and its answer be late. */
+function commandMoves(context: Context, name: Command, reply: Reply): void {
+  const { world, emit } = context;
+  const { work, mayFail, mayBeLate } = COMMANDS[name];
+  const next = fork(context);
+  reply(next, work(context, next));
+  emit('step', `the source’s mover has QEMU ${name}`);
+  if (world.faults === 0) return;
+  if (mayFail) {
+    const failed = fork(context);
+    failed.faults -= 1;
+    failed.excuses |= EXCUSE.deadline;
+    reply(failed, 'other');
+    emit('fault', `${name} fails before it has done anything`);
+  }
+  if (!mayBeLate) return;
   const late = fork(context);
-  openSession(late);
+  late.faults -= 1;
   late.excuses |= EXCUSE.deadline;
-  fails(context, late, 'deadline');
-  emit('time', 'verify gets no answer in time');
+  work(context, late);
+  reply(late, 'deadline');
+  emit('fault', `${name} is done, but QEMU’s answer comes too late`);
+}
+
+function lookMoves(context: Context, reply: Reply): void {
+  const next = fork(context);
+  reply(next, STAND[context.world.qemu] ?? 'gone none');
+  context.emit('step', 'the source’s mover asks QEMU where it stands');
+}
+
+/** No hook has shown anything; what it may show is the operator's (operator.ts). */
+function unproved(context: Context, reply: Reply): void {
+  const next = fork(context);
+  reply(next, 'on');
+  context.emit('step', 'nothing shows that the destination is off');
+}
+
+/** The destination's agent is asked whether it has a mover for this. */
+function locateMoves(context: Context, reply: Reply): void {
+  const { world, emit } = context;
+  const next = fork(context);
+  const isThere = world.jd !== 0 && world.forgot === 0;
+  reply(next, isThere ? 'there' : 'none');
+  emit('step', `the destination’s agent says that there is ${isThere ? 'a' : 'no'} mover`);
+  const late = fork(context);
+  late.excuses |= EXCUSE.deadline;
+  reply(late, 'unreachable');
+  emit('time', 'the destination’s agent does not say whether there is a mover');
 }

@@ -18,7 +18,8 @@ import {
 } from './events.ts';
 import { says } from './hypervisors.ts';
 import { sourceHandlerMoves } from './source-handlers.ts';
-import { apply, continueSwitchover, stateOf } from './source-shell.ts';
+import { continueSwitchover } from './source-qemu.ts';
+import { apply, stateOf } from './source-shell.ts';
 import { ACT, DEST, EXCUSE, QEMU } from './state.ts';
 
 /** Everything that the source's mover, or somebody who speaks to it, may do next. */

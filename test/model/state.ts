@@ -1,19 +1,13 @@
 import { WORDS } from './store.ts';
 
-/** What the handler of the present step, or of its undo, waits for. */
+/** Where the code of the present step, or of its undo, stands. */
 export const ACT = {
-  /** Nothing: the step is over when its event comes. */
+  /** Nowhere: the step is over when its event comes. */
   idle: 0,
   /** It has been told to begin. */
   begin: 1,
-  /** The destination's answer. */
-  call: 2,
-  /** Taking back: that the cancelled stream comes to its end. */
-  cancelling: 3,
-  /** Taking back: the refusal is in hand, the guest is resumed next. */
-  resume: 4,
-  /** Taking back: nothing was handed over, the guest goes on next. */
-  runOn: 5,
+  /** It has asked something and waits for the answer. */
+  asked: 2,
 } as const;
 
 /** The source's QEMU. `pc`: on its way to post-copy; `still`: the guest's processors stand still. */
@@ -112,6 +106,8 @@ export class World {
   /** This mover has taken over and still does what it found begun. */
   took = 0;
   act: number = ACT.idle;
+  /** The point of its table: where it begins, or what it waits at. Of no meaning, and 0, where it is idle. */
+  at = 0;
   /** `continue` is about to be given. */
   cont = 0;
   /** The stream is to be recovered. */
@@ -155,6 +151,7 @@ export class World {
     this.mover = other.mover;
     this.took = other.took;
     this.act = other.act;
+    this.at = other.at;
     this.cont = other.cont;
     this.rec = other.rec;
     this.sess = other.sess;
@@ -204,10 +201,11 @@ export class World {
       (this.rebooted << 20) |
       (this.told << 21) |
       (this.forgot << 22);
+    words[4] = this.act === ACT.idle ? 0 : this.at;
   }
 
   unpack(words: Int32Array): this {
-    const [a = 0, b = 0, c = 0, d = 0] = words;
+    const [a = 0, b = 0, c = 0, d = 0, e = 0] = words;
     this.js = a & 0xfffff;
     this.mover = (a >>> 20) & 1;
     this.took = (a >>> 21) & 1;
@@ -234,6 +232,7 @@ export class World {
     this.rebooted = (d >>> 20) & 1;
     this.told = (d >>> 21) & 1;
     this.forgot = (d >>> 22) & 1;
+    this.at = e;
     this.broken = 0;
     return this;
   }

@@ -1,8 +1,8 @@
 /** Words of 32 bits that one state is packed into. */
-export const WORDS = 4;
+export const WORDS = 5;
 
 /**
- * Every state that was seen, each once and in full: 16 bytes of state, 4 of parent, and a hash table of indices.
+ * Every state that was seen, each once and in full: 20 bytes of state, 4 of parent, and a hash table of indices.
  * Nothing is compressed by hashing, so two states are never taken for one.
  */
 export class StateStore {
@@ -45,7 +45,8 @@ export class StateStore {
       all[at] === words[0] &&
       all[at + 1] === words[1] &&
       all[at + 2] === words[2] &&
-      all[at + 3] === words[3]
+      all[at + 3] === words[3] &&
+      all[at + 4] === words[4]
     );
   }
 

@@ -38,11 +38,12 @@ export async function regain(parts: SourceParts, signal: AbortSignal): Promise<v
   if (status.run === 'running' || status.run === 'gone') return;
   // It was stopped for a switch that did not come to be, so its hypervisor does not run it on by itself.
   const brokeOff = status.stream === 'cancelled' || status.stream === 'failed';
-  if (brokeOff && sourceMayRunOn(parts.state().right)) {
+  const { proof, via } = parts.state();
+  // With a proof the epoch is closed though a commit may have been sent: that says nothing of whether it ran there.
+  if (brokeOff && proof === 'none' && sourceMayRunOn(parts.state().right)) {
     await session.resumeGuest(signal);
     return;
   }
-  const { proof, via } = parts.state();
   const isPostcopy = status.stream.startsWith('postcopy') || (brokeOff && via === 'postcopy');
   // In post-copy too the source keeps all of the guest, and it is the newest as long as the destination has not run it.
   // The destination's own refusal says so; that it is off now does not.

@@ -1,0 +1,245 @@
+import { agentConfig } from '../../../src/config.ts';
+import { GodwitError } from '../../../src/errors.ts';
+import type { SourceGuest } from '../../../src/mover/direct/source/guest.ts';
+import type { SourceParts } from '../../../src/mover/direct/source/parts.ts';
+import type { HypervisorStatus } from '../../../src/migration/direct/hypervisor.ts';
+import type { StepName } from '../../../src/migration/direct/steps.ts';
+import { descriptionOf } from '../../migration/direct/samples.ts';
+import { ERRORS, PLANNED } from '../events.ts';
+import type { ErrorName } from '../events.ts';
+import type { Script } from './extract.ts';
+
+/** The ports that the source's handlers work with, which ask a script what they are to answer. */
+
+export type Mode = 'precopy' | 'hybrid';
+/** Nothing can be made there. */
+const NOWHERE = '/proc/self/none';
+
+export interface Program {
+  readonly mode: Mode;
+  readonly step: StepName;
+  readonly kind: 'do' | 'undo';
+}
+
+/** Asks; an answer that names an error is thrown. */
+async function command(script: Script, name: string, ...answers: string[]): Promise<string> {
+  const answer = await script.ask(name, answers);
+  if (isError(answer)) throw new GodwitError(ERRORS[answer]);
+  return answer;
+}
+
+const isError = (answer: string): answer is ErrorName => Object.hasOwn(ERRORS, answer);
+
+/** A command to the hypervisor: carried out, not for its process is gone, refused, or carried out and told too late. */
+const order = (script: Script, name: string): Promise<string> =>
+  command(script, name, 'ok', 'gone', 'other', 'deadline');
+
+export function partsFor(script: Script, Guest: typeof SourceGuest, program: Program): SourceParts {
+  const { mode } = program;
+  const plan = PLANNED[mode];
+  const driver = { name: 'fake', mayReachUs: () => true, openSource: opening(script, program) };
+  const handle = { driver: 'fake', name: plan.guest, pid: 2, startTicks: 1, monitor: 'm' };
+  const guest = new Guest(driver as never, handle, plan.settings, () => undefined);
+  const parts = {
+    config: agentConfig.parse({
+      name: plan.from,
+      address: '10.0.0.1:7443',
+      stateDir: NOWHERE,
+      network: { vantage: false },
+    }),
+    request: { id: plan.id, request: { guest: plan.guest }, memoryBytes: 1 << 30, handle },
+    dir: NOWHERE,
+    guest,
+    peer: peerOf(script),
+    ...beside(),
+    tookOver: () => script.read('took over', ['no', 'yes']) === 'yes',
+    state: () => stateOf(script, program),
+    dispatch: (event: { type: string; event?: { type: string } }) => {
+      if (event.type === 'measured') return;
+      script.read(`tells ${event.event?.type ?? event.type}`, ['ok']);
+    },
+    fence: async () => {
+      const answer = await script.ask('fence', ['on', 'off']);
+      return answer === 'off' ? { by: 'the hook' } : undefined;
+    },
+    fenceMs: 20_000,
+    relaunch: () => Promise.reject(new Error('no migration of the model starts its guest anew')),
+  };
+  return parts as never;
+}
+
+/** What has no part in who may run: done at once. */
+function beside(): object {
+  const check = { name: 'it', side: 'source', verdict: 'pass', evidence: '' };
+  return {
+    way: {
+      abort: () => undefined,
+      open: async () => ({ address: 'b:49152', tlsHostname: 'b' }),
+      end: async () => undefined,
+      offered: false,
+    },
+    connections: {
+      handOver: async () => check,
+      follow: () => undefined,
+      last: async () => undefined,
+      late: () => [],
+      learn: async () => undefined,
+    },
+    vantage: {
+      early: () => undefined,
+      ran: () => undefined,
+      end: () => undefined,
+      results: async () => [],
+    },
+    disks: {
+      keep: async () => undefined,
+      finish: async () => undefined,
+      closeThere: { ended: async () => undefined },
+      isOpen: true,
+      isFinishing: false,
+    },
+    bases: {},
+  };
+}
+
+/** What the code reads of the journal's state, field by field: each read is a question of its own. */
+function stateOf(script: Script, { mode, step, kind }: Program): object {
+  const { id, guest, from, to, epoch, settings } = PLANNED[mode];
+  const read = (name: string, answers: readonly [string, ...string[]]): string =>
+    script.read(name, answers);
+  return {
+    plan: { id, guest, from, to, epoch, settings },
+    // Once its step is over nobody follows it any more.
+    doing: { kind, step },
+    get right() {
+      return read('right', ['held', 'armed', 'committing', 'passed', 'abandoned']);
+    },
+    get via() {
+      return read('via', ['none', 'precopy', 'postcopy']);
+    },
+    get stream() {
+      return read('stream', ['none', 'active', 'paused', 'done', 'failed', 'lost']);
+    },
+    get proof() {
+      return read('proof', ['none', 'observed', 'fenced', 'operator']);
+    },
+    get attempts() {
+      return Number(read('attempts', ['0', '1', '2']));
+    },
+    known: {
+      description: descriptionOf(),
+      checks: [],
+      get moverAddress() {
+        // Past `admit` its answer is in the journal.
+        if (step !== 'admit') return 'b:7001';
+        return read('mover', ['told', 'untold']) === 'told' ? 'b:7001' : undefined;
+      },
+    },
+  };
+}
+
+/** The source's hypervisor. */
+function opening(script: Script, { step }: Program): () => Promise<object> {
+  const inspection = { description: descriptionOf(), checks: [] };
+  const session = {
+    onEvent: () => undefined,
+    whyNot: async () => undefined,
+    ports: async () => [],
+    sample: () => Promise.reject(new Error('nobody reads it')),
+    inspect: async () => {
+      // Begun early by `admit`, and read again for the disks that there are none of: it only reads.
+      if (step === 'inspect') await order(script, 'inspect');
+      return inspection;
+    },
+    configure: () => order(script, 'configure'),
+    unconfigure: () => order(script, 'unconfigure'),
+    startMemory: () => order(script, 'start memory'),
+    startPostcopy: () => order(script, 'start post-copy'),
+    continueSwitchover: () => order(script, 'continue'),
+    resumeGuest: () => order(script, 'resume'),
+    quit: () => order(script, 'quit'),
+    status: async () => statusOf(await command(script, 'status', ...STANDS, 'other')),
+    cancel: async () => statusOf(await command(script, 'cancel', ...STANDS, 'deadline')),
+    close: async () => undefined,
+  };
+  return async () => {
+    await command(script, 'open', 'ok', 'gone');
+    return session;
+  };
+}
+
+/** Where the source's hypervisor may stand: the run of its processors, and its stream. */
+export const STANDS = [
+  'running none',
+  'running active',
+  'running failed',
+  'running cancelled',
+  'running completed',
+  'paused pre-switchover',
+  'paused device',
+  'paused active',
+  'paused failed',
+  'handed-over completed',
+  'handed-over postcopy-active',
+  'handed-over postcopy-paused',
+  'gone none',
+] as const;
+export type Stands = (typeof STANDS)[number];
+
+function statusOf(stands: string): HypervisorStatus {
+  const [run, stream] = stands.split(' ');
+  return { run, stream } as HypervisorStatus;
+}
+
+/** What a call of the destination's mover may come to. `unreachable` only where it is made once. */
+const WORDS = ['ok', 'notArmed', 'held', 'goneThere', 'other', 'deadline', 'unknown'];
+/** What the destination says of its hypervisor. */
+const THERE = ['other', 'running', 'postcopy', 'gone'];
+const RUNNING = { epoch: PLANNED.precopy.epoch, runningAt: new Date(0).toISOString(), resumeMs: 1 };
+const TOLD: Readonly<Record<string, object>> = {
+  prepare: { memoryAddress: 'b:49152', tlsHostname: 'b' },
+  assess: { checks: [] },
+  commit: RUNNING,
+};
+
+function peerOf(script: Script): object {
+  let known = false;
+  const api = (how: 'call' | 'once'): object =>
+    new Proxy(
+      {},
+      {
+        get: (_target, name: string) => async () => {
+          if (name === 'status') {
+            const hypervisor = await script.ask('call status', [...THERE, 'silence']);
+            if (hypervisor === 'silence') throw new GodwitError(ERRORS.deadline);
+            return { hypervisor };
+          }
+          const words = how === 'once' ? [...WORDS, 'unreachable'] : WORDS;
+          await command(script, `${how} ${name}`, ...words);
+          return TOLD[name] ?? {};
+        },
+      },
+    );
+  return {
+    resume: () => {
+      known = true;
+    },
+    get known() {
+      return known;
+    },
+    admit: async () => {
+      await command(script, 'once admit', ...WORDS, 'unreachable');
+      return { moverAddress: 'b:7001' };
+    },
+    locate: async () => {
+      known ||= (await command(script, 'locate', 'there', 'none', 'unreachable')) === 'there';
+      return known;
+    },
+    call: (
+      _id: string,
+      _signal: AbortSignal,
+      ask: (a: object, route: object) => Promise<unknown>,
+    ) => ask(api('call'), (told: string) => told),
+    once: (ask: (a: object) => Promise<unknown>) => ask(api('once')),
+  };
+}

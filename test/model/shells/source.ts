@@ -1,0 +1,99 @@
+import { mock } from 'node:test';
+import { systemClock } from '../../../src/clock.ts';
+import { toGodwitError } from '../../../src/errors.ts';
+import type { SourceGuest } from '../../../src/mover/direct/source/guest.ts';
+import type { LIFECYCLE } from '../../../src/mover/direct/source/lifecycle.ts';
+import { STEP_NAMES } from '../../../src/migration/direct/steps.ts';
+import type { StepName } from '../../../src/migration/direct/steps.ts';
+import { errorNameOf } from '../events.ts';
+import type { ErrorName } from '../events.ts';
+import { Points } from './extract.ts';
+import type { Point, Script } from './extract.ts';
+import { loadShell } from './load.ts';
+import type { Edit } from './load.ts';
+import { partsFor } from './source-ports.ts';
+import type { Mode } from './source-ports.ts';
+
+/** What the source's mover does for each step and to undo it (`LIFECYCLE`), as tables taken from its own code. */
+
+export interface SourceTable {
+  readonly points: readonly Point[];
+  readonly do: Readonly<Record<StepName, number>>;
+  readonly undo: Readonly<Partial<Record<StepName, number>>>;
+  /** How often the code was run for it. */
+  readonly runs: number;
+}
+
+interface Code {
+  readonly lifecycle: typeof LIFECYCLE;
+  readonly Guest: typeof SourceGuest;
+}
+
+export type SourceTables = Readonly<Record<Mode, SourceTable>>;
+
+const FOLDER = 'src/mover/direct/source';
+
+/** The table of the product, or of the product broken in one place. */
+export async function sourceTable(mode: Mode, edit?: Edit): Promise<SourceTable> {
+  const { LIFECYCLE: lifecycle } = await loadShell<{ LIFECYCLE: typeof LIFECYCLE }>(
+    `${FOLDER}/lifecycle.ts`,
+    edit,
+  );
+  const { SourceGuest: Guest } = await loadShell<{ SourceGuest: typeof SourceGuest }>(
+    `${FOLDER}/guest.ts`,
+    edit,
+  );
+  const limit = Error.stackTraceLimit;
+  // Most runs end in an error that somebody made up.
+  Error.stackTraceLimit = 0;
+  try {
+    return await tableOf({ lifecycle, Guest }, mode);
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
+}
+
+async function tableOf(code: Code, mode: Mode): Promise<SourceTable> {
+  const points = new Points();
+  const begins: Record<string, number> = {};
+  const undoes: Partial<Record<StepName, number>> = {};
+  let script: Script | undefined;
+  const sleep = mock.method(systemClock, 'sleep', (ms: number) => script?.sleep(ms));
+  const now = mock.method(systemClock, 'monotonicMs', () => script?.nowMs ?? 0);
+  const from = (step: StepName, kind: 'do' | 'undo'): Promise<number> =>
+    points.from(async (began) => {
+      script = began;
+      const parts = partsFor(began, code.Guest, { mode, step, kind });
+      try {
+        await code.lifecycle[step][kind]?.(parts, began.signal);
+        return 'done';
+      } catch (thrown) {
+        return howItFailed(thrown, began);
+      }
+    });
+  try {
+    for (const step of STEP_NAMES) {
+      // The guest of the model has no disk of its own.
+      if (step === 'seed' || step === 'mirror') continue;
+      begins[step] = await from(step, 'do');
+      if (code.lifecycle[step].undo !== undefined) undoes[step] = await from(step, 'undo');
+    }
+  } finally {
+    sleep.mock.restore();
+    now.mock.restore();
+  }
+  return {
+    points: points.all,
+    do: begins as Record<StepName, number>,
+    undo: undoes,
+    runs: points.runs,
+  };
+}
+
+/** As the coordinator takes it: what counts of an error is its code. A defect of the model's own ports is thrown on. */
+function howItFailed(thrown: unknown, script: Script): ErrorName {
+  const refused = thrown instanceof Error && thrown.name === 'Refusal' ? thrown.cause : thrown;
+  const error = toGodwitError(refused);
+  if (error.code === 'GODWIT_INTERNAL' && !script.signal.aborted) throw thrown;
+  return errorNameOf(error.toJSON());
+}
