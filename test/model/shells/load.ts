@@ -31,7 +31,8 @@ export async function loadShell<T>(file: string, edit?: Edit): Promise<T> {
   hook();
   const name = edit === undefined ? 'real' : JSON.stringify(edit);
   if (edit !== undefined) edits.set(name, edit);
-  const loaded = (await import(`${path.join(ROOT, file)}?model=${encodeURIComponent(name)}`)) as T;
+  const address = `${path.join(ROOT, file)}?model=${encodeURIComponent(name)}`;
+  const loaded = (await import(address)) as T;
   if (edit !== undefined && !done.has(name)) {
     throw new Error(`${edit.file} is no part of ${file}: the edit breaks nothing`);
   }

@@ -1,4 +1,5 @@
 import { agentConfig } from '../../../src/config.ts';
+import type { SourceSession } from '../../../src/drivers/port/direct.ts';
 import { GodwitError } from '../../../src/errors.ts';
 import type { SourceGuest } from '../../../src/mover/direct/source/guest.ts';
 import type { SourceParts } from '../../../src/mover/direct/source/parts.ts';
@@ -45,7 +46,7 @@ export function partsFor(script: Script, Guest: typeof SourceGuest, program: Pro
       name: plan.from,
       address: '10.0.0.1:7443',
       stateDir: NOWHERE,
-      network: { vantage: false },
+      network: { probe: 'off' },
     }),
     request: { id: plan.id, request: { guest: plan.guest }, memoryBytes: 1 << 30, handle },
     dir: NOWHERE,
@@ -64,15 +65,20 @@ export function partsFor(script: Script, Guest: typeof SourceGuest, program: Pro
     },
     fenceMs: 20_000,
     relaunch: () => Promise.reject(new Error('no migration of the model starts its guest anew')),
-  };
+  } satisfies Record<keyof SourceParts, unknown>;
   return parts as never;
 }
 
+/** As the product calls them: what is renamed there does not compile here. */
+type Ports<Each extends keyof SourceParts> = {
+  readonly [Part in Each]: Partial<Record<keyof SourceParts[Part], unknown>>;
+};
+
 /** What has no part in who may run: done at once. */
-function beside(): object {
+function beside() {
   const check = { name: 'it', side: 'source', verdict: 'pass', evidence: '' };
   return {
-    way: {
+    dataPath: {
       abort: () => undefined,
       open: async () => ({ address: 'b:49152', tlsHostname: 'b' }),
       end: async () => undefined,
@@ -85,7 +91,7 @@ function beside(): object {
       late: () => [],
       learn: async () => undefined,
     },
-    vantage: {
+    probes: {
       early: () => undefined,
       ran: () => undefined,
       end: () => undefined,
@@ -98,8 +104,8 @@ function beside(): object {
       isOpen: true,
       isFinishing: false,
     },
-    bases: {},
-  };
+    backingFiles: {},
+  } satisfies Ports<'dataPath' | 'connections' | 'probes' | 'disks' | 'backingFiles'>;
 }
 
 /** What the code reads of the journal's state, field by field: each read is a question of its own. */
@@ -161,7 +167,7 @@ function opening(script: Script, { step }: Program): () => Promise<object> {
     status: async () => statusOf(await command(script, 'status', ...STANDS, 'other')),
     cancel: async () => statusOf(await command(script, 'cancel', ...STANDS, 'deadline')),
     close: async () => undefined,
-  };
+  } satisfies Partial<Record<keyof SourceSession, unknown>>;
   return async () => {
     await command(script, 'open', 'ok', 'gone');
     return session;
@@ -241,5 +247,5 @@ function peerOf(script: Script): object {
       ask: (a: object, route: object) => Promise<unknown>,
     ) => ask(api('call'), (told: string) => told),
     once: (ask: (a: object) => Promise<unknown>) => ask(api('once')),
-  };
+  } satisfies Partial<Record<keyof SourceParts['peer'], unknown>>;
 }
