@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import net from 'node:net';
+import type net from 'node:net';
+import { connectSocket } from '../host/found.ts';
 
 /** A hypervisor's socket, read when it is asked for and written with a limit of one piece. */
 export class LocalSocket {
@@ -18,7 +19,7 @@ export class LocalSocket {
 
   /** Connects to a hypervisor that listens. */
   static async connect(path: string): Promise<LocalSocket> {
-    const socket = net.connect({ path, allowHalfOpen: true });
+    const socket = connectSocket(path, 'directory', { allowHalfOpen: true });
     await once(socket, 'connect');
     return new LocalSocket(socket);
   }

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
 import type { Driver } from '../../drivers/registry.ts';
+import { readEnd } from '../../host/found.ts';
 import { lifeOfPid } from '../../host/life.ts';
 import { driverOf } from '../life.ts';
 import { tapName } from '../../network/tap.ts';
@@ -15,6 +16,8 @@ import type { GuestDirectoryFact, GuestFact, HostFacts, MigrationFact, TapFact }
 
 /** More than this in a folder is not ours to walk through. */
 const MOST = 20_000;
+/** More than a pid and a line end have. */
+const PID_BYTES = 32;
 const OUR_TAP = /^gw[0-9a-f]{8}n\d{1,4}$/;
 
 export interface CollectParts {
@@ -107,7 +110,7 @@ function directoryFact(root: string, name: string, bound: ReadonlySet<string>): 
 function livesByPidFile(file: string): boolean {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readEnd(file, PID_BYTES);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ENOENT';
   }

@@ -23,7 +23,7 @@ import { QemuDestination } from './destination.ts';
 import { candidatesOf, discoverGuests } from './guest/discover.ts';
 import { offerFrozen } from './frozen.ts';
 import { handleIn, handleOf, launchIn } from './handle.ts';
-import { monitorProcess, processOf, runsAsOurUser } from './guest/process.ts';
+import { monitorProcess, processOf, runsAsOurUser, userOf } from './guest/process.ts';
 import { ImageStore } from './images.ts';
 import { relaunch } from './relaunch.ts';
 import { connectMonitor } from './qmp/connect.ts';
@@ -113,6 +113,7 @@ export class QemuDriver implements DirectDriver {
       guest: guest.name,
       side: 'source' as const,
       path: guest.monitor,
+      user: userOf(guest.pid),
       process: monitorProcess(guest),
       ...(endsMs === undefined ? {} : { endsMs }),
     };

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, stat } from 'node:fs/promises';
+import { mkdir, open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, hasCode } from '../../errors.ts';
-
+import { readEnd } from '../../host/found.ts';
 import { lifeOf, lifeOfPid } from '../../host/life.ts';
 import { bootId, startTicksOf } from '../../host/process.ts';
-import { monitorProcess, readProcess } from './guest/process.ts';
+import { monitorProcess, readProcess, userOf } from './guest/process.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { connectMonitor } from './qmp/connect.ts';
 import { judgeEnd, unreachable } from './qmp/end.ts';
@@ -21,6 +21,8 @@ const START_MS = 10_000;
 const GREETING_MS = 5000;
 const POLL_MS = 3;
 const LOG_TAIL_BYTES = 2048;
+/** More than a pid and a line end have. */
+const PID_BYTES = 32;
 /** A link that a former QEMU left under the log's name is not followed. */
 export const LOG_FLAGS =
   constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
@@ -66,7 +68,7 @@ export async function launch(
       failed.reject(startError(place, `${command.file}: ${cause.message}`, cause)),
     );
     child.once('exit', () => {
-      void logTail(place).then((tail) => failed.reject(startError(place, tail)));
+      failed.reject(startError(place, logTail(place)));
     });
     child.unref();
     const { pid } = child;
@@ -101,7 +103,8 @@ export function ownerOf({ host, guest, endsMs }: Place, handle: QemuHandle): Mon
 
 /** Connects to the monitor of a process that has been started already. */
 async function attach(place: Place, handle: QemuHandle, signal: AbortSignal): Promise<QmpClient> {
-  const address = { ...ownerOf(place, handle), path: handle.monitor };
+  const user = userOf(handle.pid);
+  const address = { ...ownerOf(place, handle), path: handle.monitor, user };
   return connectMonitor(address, GREETING_MS, signal);
 }
 
@@ -178,20 +181,29 @@ export async function findStarted(
 
 async function startedPid(place: Place): Promise<number | undefined> {
   const file = path.join(place.guestDir, PID_FILE);
-  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return '';
+  try {
+    const pid = Number(readEnd(file, PID_BYTES));
+    return Number.isSafeInteger(pid) && pid > 1 ? pid : undefined;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     const { host, guest } = place;
     throw unreachable({ host, guest, side: 'destination' }, 'its pid file cannot be read', cause);
-  });
-  const pid = Number(text);
-  return Number.isSafeInteger(pid) && pid > 1 ? pid : undefined;
+  }
 }
 
 /** The last lines of the hypervisor's log. */
-export async function logTail(place: Place): Promise<string> {
-  const text = await readFile(path.join(place.guestDir, LOG_FILE), 'utf8').catch(() => '');
-  const tail = text.slice(-LOG_TAIL_BYTES).trim().split('\n').slice(-6).join('; ');
+export function logTail({ guestDir }: Pick<Place, 'guestDir'>): string {
+  const tail = logEnd(path.join(guestDir, LOG_FILE), 6);
   return tail === '' ? 'it ended without a word' : tail;
+}
+
+/** The last lines of a log that may be as long as its disk; empty where it cannot be read. */
+export function logEnd(file: string, lines: number): string {
+  try {
+    return readEnd(file, LOG_TAIL_BYTES).trim().split('\n').slice(-lines).join('; ');
+  } catch {
+    return '';
+  }
 }
 
 function startError(place: Place, reason: string, cause?: unknown): Error {

@@ -7,13 +7,13 @@ import { godwitError } from '../../errors.ts';
 import { readBlocks } from './guest/blocks.ts';
 import { lifeOf } from '../../host/life.ts';
 import { bootId, startTicksOf } from '../../host/process.ts';
-import { listQemuProcesses, readProcess } from './guest/process.ts';
+import { listQemuProcesses, readProcess, userOf } from './guest/process.ts';
 import type { QemuProcess } from './guest/process.ts';
 import { connectMonitor } from './qmp/connect.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { withMovedImages } from './spec/moved-argv.ts';
-import { LOG_FLAGS } from './launch.ts';
+import { LOG_FLAGS, logEnd } from './launch.ts';
 import { LOG_FILE } from './spec/names.ts';
 import { giveAgain, otherUserOf } from './user/access.ts';
 import { confined } from './user/confine.ts';
@@ -77,7 +77,7 @@ export async function launchOf(
   if (reason !== undefined) throw no(reason);
   if (process.binary === '') throw no('its program cannot be read');
   const { binary, cwd } = process;
-  const [block, as] = await Promise.all([readBlocks(client, signal), userOf(handle.pid)]);
+  const [block, as] = await Promise.all([readBlocks(client, signal), otherUser(handle.pid)]);
   const argv = coldArguments(withMovedImages(process.argv.slice(1), cwd, block));
   return { binary, argv, cwd, ...(as === undefined ? {} : { as }) };
 }
@@ -89,7 +89,7 @@ async function whyNotOwned({ pid }: QemuHandle): Promise<string | undefined> {
 }
 
 /** Who it is, where that is not this process's own user. */
-async function userOf(pid: number): Promise<QemuLaunch['as']> {
+async function otherUser(pid: number): Promise<QemuLaunch['as']> {
   const user = await otherUserOf(pid);
   if (user === undefined) return undefined;
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
@@ -132,7 +132,7 @@ export async function relaunch(
     const { pid, startTicks } = running ?? (await start(host, old, launch));
     const handle = { ...old, pid, startTicks, bootId: bootId() };
     for (;;) {
-      if (lifeOf(handle).state === 'gone') throw await ended(host, old, launch);
+      if (lifeOf(handle).state === 'gone') throw ended(host, old, launch);
       if (await runs(host, handle, inner)) return handle;
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       inner.throwIfAborted();
@@ -175,7 +175,7 @@ async function start(
     if (startTicks !== undefined) return { pid: child.pid, startTicks };
     // Nobody could tell it from a later process: it is ended while it is still our child.
     child.kill('SIGKILL');
-    throw await ended(host, old, { binary });
+    throw ended(host, old, { binary });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw godwitError('GODWIT_RESTART', { guest: old.name, host, reason }, { cause });
@@ -189,20 +189,21 @@ function logOf({ monitor }: QemuHandle): string {
   return path.join(path.dirname(monitor), LOG_FILE);
 }
 
-async function ended(
-  host: string,
-  old: QemuHandle,
-  { binary }: Pick<QemuLaunch, 'binary'>,
-): Promise<Error> {
-  const text = await readFile(logOf(old), 'utf8').catch(() => '');
-  const tail = text.trim().split('\n').slice(-3).join('; ').slice(-400);
+function ended(host: string, old: QemuHandle, { binary }: Pick<QemuLaunch, 'binary'>): Error {
+  const tail = logEnd(logOf(old), 3).slice(-400);
   const reason = `${binary} ended at once${tail === '' ? '' : `: ${tail}`}`;
   return godwitError('GODWIT_RESTART', { guest: old.name, host, reason });
 }
 
 /** False while its monitor does not answer yet. */
 async function runs(host: string, handle: QemuHandle, signal: AbortSignal): Promise<boolean> {
-  const owner = { host, guest: handle.name, side: 'source' as const, path: handle.monitor };
+  const owner = {
+    host,
+    guest: handle.name,
+    side: 'source' as const,
+    path: handle.monitor,
+    user: userOf(handle.pid),
+  };
   const client = await connectMonitor(owner, GREETING_MS, signal).catch(() => undefined);
   if (client === undefined) return false;
   try {

@@ -241,7 +241,7 @@ export class QemuSource implements SourceSession {
   }
 
   async resumeGuest(signal: AbortSignal): Promise<void> {
-    await runAgain(this.#client, this.handle.monitor, signal);
+    await runAgain(this.#client, this.handle, signal);
   }
 
   async stopGuest(signal: AbortSignal): Promise<void> {

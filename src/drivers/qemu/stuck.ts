@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
-import net from 'node:net';
 import path from 'node:path';
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
+import { connectSocket } from '../../host/found.ts';
 import type { HypervisorStatus } from '../port/direct.ts';
+import { userOf } from './guest/process.ts';
+import type { QemuHandle } from './handle.ts';
 import type { QmpClient } from './qmp/client.ts';
 import * as answers from './qmp/answers.ts';
 
@@ -39,19 +41,19 @@ export async function isAbandoned(client: QmpClient, signal: AbortSignal): Promi
 /** Runs the guest again, past a migration that is not over for QEMU where there is one. */
 export async function runAgain(
   client: QmpClient,
-  monitor: string,
+  guest: QemuHandle,
   signal: AbortSignal,
 ): Promise<void> {
   const answer = await client.request('cont', {}, signal);
   if (answer.ok) return;
   if (!isUnfinished(answer.reason)) throw client.refused('cont', answer.reason);
-  await resumePastMigration(client, monitor, signal);
+  await resumePastMigration(client, guest, signal);
 }
 
 /** Resumes the guest past the migration. Its QEMU moves no guest again until it is started anew. */
 async function resumePastMigration(
   client: QmpClient,
-  monitor: string,
+  { monitor, pid }: QemuHandle,
   signal: AbortSignal,
 ): Promise<void> {
   const file = path.join(path.dirname(monitor), SOCKET);
@@ -61,7 +63,7 @@ async function resumePastMigration(
     const line = `gdbserver unix:${file.replaceAll(',', ',,')},server=on,wait=off`;
     await client.execute('human-monitor-command', { 'command-line': line }, inner);
     try {
-      await detach(file, inner);
+      await detach(file, userOf(pid), inner);
       const { running } = await client.query('query-status', {}, answers.runStatus, inner);
       if (!running) throw client.refused('gdbserver', 'the guest did not go on');
     } finally {
@@ -112,8 +114,8 @@ async function untilGone(client: QmpClient, signal: AbortSignal): Promise<void> 
   }
 }
 
-async function detach(file: string, signal: AbortSignal): Promise<void> {
-  const socket = net.connect({ path: file });
+async function detach(file: string, user: number, signal: AbortSignal): Promise<void> {
+  const socket = connectSocket(file, user);
   try {
     await once(socket, 'connect', { signal });
     socket.setEncoding('latin1').write(DETACH);

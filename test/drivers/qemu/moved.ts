@@ -118,7 +118,8 @@ async function handOver(
 
 /** Changes the guest while it runs, over its own monitor. */
 export async function plug(place: QemuPlace, commands: readonly [string, object][]): Promise<void> {
-  const owner = { host: 'a', guest: place.guest, side: 'source' as const };
+  const side = 'source' as const;
+  const owner = { host: 'a', guest: place.guest, side, user: 'anybody' as const };
   const client = await connectMonitor({ ...owner, path: place.tiny.monitor }, 5000, signal);
   try {
     for (const [command, args] of commands) await client.execute(command, args, signal);

@@ -1,5 +1,6 @@
-import net from 'node:net';
+import type net from 'node:net';
 import { withDeadline } from '../../../deadline.ts';
+import { connectSocket } from '../../../host/found.ts';
 import {
   BadNbd,
   COMMANDS,
@@ -36,7 +37,7 @@ export class NbdClient {
   size = 0;
 
   private constructor(path: string) {
-    this.#socket = net.connect({ path });
+    this.#socket = connectSocket(path, 'directory');
     this.#socket.on('data', (chunk: Buffer) => {
       this.#heard.push(chunk);
       this.#heardBytes += chunk.length;

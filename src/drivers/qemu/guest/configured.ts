@@ -15,7 +15,13 @@ export async function processBehind(
   host: string,
   signal: AbortSignal,
 ): Promise<QemuProcess | undefined> {
-  const owner = { host, guest: guest.name, side: 'source' as const, path: guest.qmp };
+  const owner = {
+    host,
+    guest: guest.name,
+    side: 'source' as const,
+    path: guest.qmp,
+    user: 'anybody' as const,
+  };
   try {
     const client = await connectMonitor(owner, GREETING_MS, signal);
     try {

@@ -14,7 +14,7 @@ import { machineProperties } from '../spec/machine.ts';
 import { parseBytes, parseOption } from '../spec/options.ts';
 import { processBehind } from './configured.ts';
 import { readFacts } from './facts.ts';
-import { listQemuProcesses } from './process.ts';
+import { listQemuProcesses, userOf } from './process.ts';
 import type { QemuProcess } from './process.ts';
 import type { QemuHandle } from '../handle.ts';
 
@@ -134,7 +134,13 @@ async function ask(
   base: GuestInfo,
   signal: AbortSignal,
 ): Promise<DiscoveredGuest | undefined> {
-  const owner = { host: base.host, guest: candidate.name, side: 'source' as const, path: socket };
+  const owner = {
+    host: base.host,
+    guest: candidate.name,
+    side: 'source' as const,
+    path: socket,
+    user: userOf(candidate.process.pid),
+  };
   let client: QmpClient | undefined;
   try {
     client = await connectMonitor(owner, GREETING_MS, signal);

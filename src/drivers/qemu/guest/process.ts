@@ -178,14 +178,18 @@ function isNoSuchProcess(error: unknown): boolean {
 
 /** Whether the process runs as root or as the user of this one, or root lets it in; true where it has ended. */
 export function runsAsOurUser(pid: number): boolean {
-  if (process.geteuid?.() === 0) return true;
+  const own = process.geteuid?.();
+  const user = userOf(pid);
+  return own === 0 || user === 0 || user === own;
+}
+
+/** The effective user of a process; this one's own where it has ended, or may not be seen. */
+export function userOf(pid: number): number {
+  const own = process.geteuid?.() ?? 0;
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-    const [, effective] = /^Uid:\s+\d+\s+(\d+)/m.exec(status) ?? [];
-    return (
-      effective === undefined || effective === '0' || Number(effective) === process.geteuid?.()
-    );
+    return Number(/^Uid:\s+\d+\s+(\d+)/m.exec(status)?.[1] ?? own);
   } catch {
-    return true;
+    return own;
   }
 }

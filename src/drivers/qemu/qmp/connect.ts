@@ -1,6 +1,8 @@
-import net from 'node:net';
+import type net from 'node:net';
 import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
+import { connectSocket } from '../../../host/found.ts';
+import type { SocketOwner } from '../../../host/found.ts';
 import { QmpClient } from './client.ts';
 import { unreachable } from './end.ts';
 import type { MonitorOwner } from './end.ts';
@@ -11,6 +13,8 @@ const FULL_MS = 20;
 export interface MonitorAddress extends MonitorOwner {
   /** Unix socket. */
   readonly path: string;
+  /** The user of the process behind it, who must have made it. */
+  readonly user: SocketOwner;
 }
 
 /**
@@ -25,14 +29,14 @@ export async function connectMonitor(
 ): Promise<QmpClient> {
   signal.throwIfAborted();
   const until = performance.now() + greetingMs;
-  let socket = net.connect({ path: address.path });
+  let socket = connectSocket(address.path, address.user);
   try {
     for (;;) {
       const full = await connected(socket, signal).then(() => false, isFull);
       if (!full) break;
       if (performance.now() > until) throw managed(address, undefined);
       await systemClock.sleep(FULL_MS, signal);
-      socket = net.connect({ path: address.path });
+      socket = connectSocket(address.path, address.user);
     }
   } catch (cause) {
     socket.destroy();

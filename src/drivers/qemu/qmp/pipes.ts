@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
-import { constants, openSync } from 'node:fs';
-import { chmod, chown, open, readdir, rm } from 'node:fs/promises';
+import { closeSync, constants, readSync } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { chmod, chown, readdir, rm } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { openFound } from '../../../host/found.ts';
 import { PIPES } from '../spec/names.ts';
 import { QmpClient } from './client.ts';
 import type { Transport } from './client.ts';
@@ -55,7 +57,7 @@ export async function negotiatePipes(
 
 /** The monitor as a former mover left it: takes `urgent` commands at once, and answers no others for now. */
 export async function reopenPipes(guestDir: string, owner: MonitorOwner): Promise<QmpClient> {
-  await emptyPipe(file(guestDir, 'out'));
+  emptyPipe(file(guestDir, 'out'));
   return QmpClient.resume(transport(guestDir, owner), owner);
 }
 
@@ -63,33 +65,43 @@ export async function reopenPipes(guestDir: string, owner: MonitorOwner): Promis
 export async function emptyPipes(guestsDir: string): Promise<void> {
   const guests = await readdir(guestsDir).catch(() => []);
   for (const guest of guests) {
-    await emptyPipe(file(path.join(guestsDir, guest), 'out')).catch(() => undefined);
+    try {
+      emptyPipe(file(path.join(guestsDir, guest), 'out'));
+    } catch {
+      // Most guests have none.
+    }
   }
 }
 
-async function emptyPipe(name: string): Promise<void> {
-  const handle = await open(name, constants.O_RDONLY | constants.O_NONBLOCK);
+function emptyPipe(name: string): void {
+  const fd = openPipe(name, constants.O_RDONLY);
   try {
     const chunk = Buffer.alloc(CHUNK_BYTES);
     for (let count = 0; count < MOST_CHUNKS; count += 1) {
-      const { bytesRead } = await handle.read(chunk, 0, chunk.length);
-      if (bytesRead === 0) return;
+      if (readSync(fd, chunk, 0, chunk.length, null) === 0) return;
     }
   } catch (error) {
     // Nothing more in it now.
     if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
   } finally {
-    await handle.close();
+    closeSync(fd);
   }
+}
+
+/** A pipe that we made: QEMU may have put something else under a name that had none. */
+function openPipe(name: string, flags: number): number {
+  return openFound(name, flags | constants.O_NONBLOCK, (found: Stats) =>
+    found.isFIFO() && found.uid === process.geteuid?.() ? undefined : 'no pipe of ours',
+  );
 }
 
 /** Without QEMU at the other end, the first of the two fails at once instead of waiting for one. */
 function transport(guestDir: string, owner: MonitorOwner): Transport {
   try {
-    const writing = openSync(file(guestDir, 'in'), constants.O_WRONLY | constants.O_NONBLOCK);
+    const writing = openPipe(file(guestDir, 'in'), constants.O_WRONLY);
     const output = new net.Socket({ fd: writing, readable: false, writable: true });
     try {
-      const reading = openSync(file(guestDir, 'out'), constants.O_RDONLY | constants.O_NONBLOCK);
+      const reading = openPipe(file(guestDir, 'out'), constants.O_RDONLY);
       return { input: new net.Socket({ fd: reading, readable: true, writable: false }), output };
     } catch (error) {
       output.destroy();

@@ -154,7 +154,11 @@ export async function makePair(
     await joint.open();
     undo.push(() => joint.cut());
     const connect = (socket: string, end: 'source' | 'destination') =>
-      connectMonitor({ host: 'a', guest: place.guest, side: end, path: socket }, 5000, signal);
+      connectMonitor(
+        { host: 'a', guest: place.guest, side: end, path: socket, user: 'anybody' },
+        5000,
+        signal,
+      );
     const beside = {
       source: await connect(side, 'source'),
       destination: await connect(

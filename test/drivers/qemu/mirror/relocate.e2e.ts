@@ -106,7 +106,8 @@ for (const program of await qemuPrograms()) {
           place = await makeQemuPlace({ ...both, extra, keptMib: 2, dirtyMib: 1 });
           session = await openSource(place, signal);
           const owner = { host: 'a', guest: place.guest, side: 'source', path: side } as const;
-          beside = await connectMonitor(owner, 5000, signal);
+          const user = 'anybody';
+          beside = await connectMonitor({ ...owner, user }, 5000, signal);
           assert.ok(session.relocator !== undefined);
           ({ relocator } = session);
           disk = await theDisk();

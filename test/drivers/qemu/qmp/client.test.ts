@@ -235,8 +235,9 @@ describe('a monitor’s socket', () => {
     await withSocket(
       () => {},
       async (file) => {
-        await assert.rejects(connectMonitor({ ...OWNER, path: file }, 30, signal), (error) =>
-          hasCode(error, 'GODWIT_GUEST_MANAGED'),
+        await assert.rejects(
+          connectMonitor({ ...OWNER, path: file, user: 'anybody' }, 30, signal),
+          (error) => hasCode(error, 'GODWIT_GUEST_MANAGED'),
         );
       },
     );
@@ -244,7 +245,11 @@ describe('a monitor’s socket', () => {
 
   test('on which nobody listens says nothing about the hypervisor', async () => {
     await assert.rejects(
-      connectMonitor({ ...OWNER, path: path.join(os.tmpdir(), 'godwit-none.sock') }, 30, signal),
+      connectMonitor(
+        { ...OWNER, path: path.join(os.tmpdir(), 'godwit-none.sock'), user: 'anybody' },
+        30,
+        signal,
+      ),
       (error) => hasCode(error, 'GODWIT_MONITOR_UNREACHABLE'),
     );
   });
@@ -253,8 +258,9 @@ describe('a monitor’s socket', () => {
     await withSocket(
       (socket) => socket.destroy(),
       async (file) => {
-        await assert.rejects(connectMonitor({ ...OWNER, path: file }, 1000, signal), (error) =>
-          hasCode(error, 'GODWIT_MONITOR_UNREACHABLE'),
+        await assert.rejects(
+          connectMonitor({ ...OWNER, path: file, user: 'anybody' }, 1000, signal),
+          (error) => hasCode(error, 'GODWIT_MONITOR_UNREACHABLE'),
         );
       },
     );
