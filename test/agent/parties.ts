@@ -101,6 +101,8 @@ export interface HostOptions {
   readonly limits?: Partial<AgentConfig['limits']>;
   readonly availableBytes?: number;
   readonly holdsCa?: boolean;
+  /** What its driver can do besides listing guests. */
+  readonly driver?: Partial<DirectDriver>;
 }
 
 /** Hosts whose certificates are of one CA; agents listen on ports of the loopback. */
@@ -110,7 +112,7 @@ export async function fleet(t: TestContext) {
   const start = async (config: AgentConfig, options: HostOptions, movers: FakeMovers) => {
     const agent = await startAgent({
       config,
-      drivers: [listingDriver(options.guests ?? (() => []))],
+      drivers: [{ ...listingDriver(options.guests ?? (() => [])), ...options.driver }],
       movers,
       log: silentLog,
       machine: machine(options.availableBytes),

@@ -82,6 +82,7 @@ export class Leftovers {
         if (migration !== undefined) this.#parts.store.drop(migration);
         return;
       case 'guest-directory':
+        for (const driver of this.#parts.drivers) await driver.takeBack?.(what);
         await this.#removeWithin('guests', what);
         return;
       case 'socket':

@@ -31,6 +31,11 @@ export interface Inventory {
   isSame(left: GuestHandle, right: GuestHandle): boolean;
   /** What the guests below a directory need now and then from whoever is there all the time. */
   tend?(guestsDir: string): Promise<void>;
+  /**
+   * Takes back what the hypervisor of a guest's directory was let into. It has ended, and the directory goes next. Never
+   * rejects; absent where nothing was given.
+   */
+  takeBack?(guestDir: string): Promise<void>;
 }
 
 export interface HandleFacts {

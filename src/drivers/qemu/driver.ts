@@ -30,6 +30,7 @@ import { connectMonitor } from './qmp/connect.ts';
 import { emptyPipes } from './qmp/pipes.ts';
 import { MonitorWatch } from './session.ts';
 import { QemuSource } from './source.ts';
+import { returnFiles } from './user/access.ts';
 import type { QemuUser } from './user/ids.ts';
 
 const GREETING_MS = 3000;
@@ -158,6 +159,10 @@ export class QemuDriver implements DirectDriver {
 
   tend(guestsDir: string): Promise<void> {
     return emptyPipes(guestsDir);
+  }
+
+  takeBack(guestDir: string): Promise<void> {
+    return returnFiles(guestDir);
   }
 
   relaunch(handle: GuestHandle, launch: Launch, signal: AbortSignal): Promise<GuestHandle> {
