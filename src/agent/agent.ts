@@ -8,7 +8,6 @@ import type { Log } from '../log.ts';
 import { agentContract } from '../protocol/contract.ts';
 import { listenTls, listenUnix } from '../rpc/listen.ts';
 import { serve } from '../rpc/server.ts';
-import { readCredentials } from '../rpc/tls.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { HostCache } from './cache.ts';
 import { DiskMoves } from './disk-moves.ts';
@@ -27,6 +26,7 @@ import { Spread } from './pki/spread.ts';
 import { Leftovers } from './leftovers/leftovers.ts';
 import { Resolve } from './resolve.ts';
 import { Sides } from './sides.ts';
+import { HOST_CERT, hostCredentials } from '../host/credentials.ts';
 import { Fleet, pkiDirOf } from '../host/fleet.ts';
 import { fenceOf } from '../host/fencing.ts';
 import { MigrationStore } from './store.ts';
@@ -58,7 +58,7 @@ export interface RunningAgent {
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { config, drivers, movers, log, clock = systemClock, machine } = options;
   const fleet = new Fleet(config, clock);
-  const credentials = hostCredentials(config, fleet);
+  const credentials = ownCredentials(config, fleet);
   makePrivateDir(config.stateDir);
   const store = new MigrationStore(config.stateDir, config.name, clock);
   const supervisor = new Supervisor(store, movers, clock, log);
@@ -126,11 +126,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
 }
 
 /** This host's certificate, which must be of its own name: peers go by that. */
-function hostCredentials(config: AgentConfig, fleet: Fleet): Credentials {
-  const directory = pkiDirOf(config);
-  const refuses = fleet.refuses.bind(fleet);
-  const credentials = { ...readCredentials(directory), refuses };
-  const file = path.join(directory, 'host.crt');
+function ownCredentials(config: AgentConfig, fleet: Fleet): Credentials {
+  const credentials = hostCredentials(config, fleet);
+  const file = path.join(pkiDirOf(config), HOST_CERT);
   const { name, role } = ownIdentity(file, credentials.cert);
   if (name === config.name && role === 'agent') return credentials;
   const what = `is for ${name} (${role}); this agent is ${config.name} and needs the role agent`;

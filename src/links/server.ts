@@ -9,7 +9,7 @@ import type { Log } from '../log.ts';
 import { callerOf, askFor } from '../rpc/caller.ts';
 import { openDoors } from '../rpc/doors.ts';
 import type { Doors } from '../rpc/doors.ts';
-import { serverTls } from '../rpc/tls.ts';
+import { keepCurrent, serverTls } from '../rpc/tls.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { Connection } from './connection.ts';
 import { LINK_ALPN } from './dial.ts';
@@ -67,6 +67,7 @@ export class SessionServer {
       (socket) => this.#greet(socket),
     );
     askFor(this.#server, options.credentials);
+    keepCurrent(this.#server, options.credentials);
     this.#server.maxConnections = MOST_SOCKETS;
     this.#server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);

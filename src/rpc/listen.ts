@@ -20,7 +20,7 @@ import { http } from './http.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { RpcLimits } from './limits.ts';
 import { Refusals } from './refusals.ts';
-import { serverTls } from './tls.ts';
+import { keepCurrent, serverTls } from './tls.ts';
 import type { Credentials } from './tls.ts';
 
 /** A socket that is being served. */
@@ -89,6 +89,7 @@ export async function listenTls(
     listener,
   );
   askFor(server, credentials);
+  keepCurrent(server, credentials);
   const sockets = bound(server, limits, options.log);
   guard(server, limits, options.log);
   const doors =

@@ -1,7 +1,8 @@
 import { constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { ConnectionOptions, PeerCertificate, TLSSocket, TlsOptions } from 'node:tls';
+import type { Socket } from 'node:net';
+import type { ConnectionOptions, PeerCertificate, Server, TLSSocket, TlsOptions } from 'node:tls';
 import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { ShownCertificate } from '../protocol/peer/fleet.ts';
@@ -12,11 +13,17 @@ import { hostName } from '../protocol/names.ts';
 /** Why the holder of a certificate of our CA has no right now; undefined where it has. */
 export type Refuses = (shown: ShownCertificate) => GodwitError | undefined;
 
-/** The PEM texts with which a process shows who it is, and the only CA that it trusts. */
-export interface Credentials {
-  readonly ca: string;
+/** A certificate and its key, in PEM. */
+export interface Pair {
   readonly cert: string;
   readonly key: string;
+}
+
+/** The PEM texts with which a process shows who it is, and the only CA that it trusts. */
+export interface Credentials extends Pair {
+  readonly ca: string;
+  /** What counts now, asked for each connection that is made or taken; absent: `cert` and `key`, for good. */
+  readonly current?: () => Pair;
   /** Asked with every request of whoever calls, and of each server before a byte is sent; absent: nobody is refused. */
   readonly refuses?: Refuses;
 }
@@ -47,7 +54,9 @@ export function readCredentials(directory: string, stem = 'host'): Credentials {
  * TLS 1.3 only. The handshake is taken from anyone, so that a refusal can be told in words: whoever serves must ask
  * `tlsCaller` first. No tickets: a resumed session shows no certificate, and node would call it authorised.
  */
-export function serverTls({ ca, cert, key }: Credentials): TlsOptions {
+export function serverTls(credentials: Credentials): TlsOptions {
+  const { ca } = credentials;
+  const { cert, key } = credentials.current?.() ?? credentials;
   return {
     ca,
     key,
@@ -62,13 +71,28 @@ export function serverTls({ ca, cert, key }: Credentials): TlsOptions {
   };
 }
 
+/** Shows what counts now to whoever connects from now on; connections that stand go on with what they have. */
+export function keepCurrent(server: Server, credentials: Credentials): void {
+  const { current } = credentials;
+  if (current === undefined) return;
+  let shown = current().cert;
+  // Before the listener that begins the handshake.
+  server.prependListener('connection', (_socket: Socket) => {
+    const { cert } = current();
+    if (cert === shown) return;
+    server.setSecureContext(serverTls(credentials));
+    shown = cert;
+  });
+}
+
 /**
  * TLS 1.3 only. Node would end a connection to a wrong server before its certificate can be looked at, and the date on
  * which it expired with it: so the handshake is taken, and `wrongServer` decides before a byte is sent.
  */
-export function clientTls({ ca, cert, key }: Trust): ConnectionOptions {
+export function clientTls(credentials: Trust): ConnectionOptions {
+  const { cert, key } = credentials.current?.() ?? credentials;
   return {
-    ca,
+    ca: credentials.ca,
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
     minVersion: 'TLSv1.3',

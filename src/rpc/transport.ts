@@ -59,7 +59,11 @@ export function openWire(transport: Transport): Wire {
   return {
     peer: expectedName ?? 'the agent',
     address,
-    request: (options) => https.request({ ...options, agent, host, port }),
+    request: (options) => {
+      // Part of what a connection is kept by: one that showed an earlier certificate is used no more.
+      const cert = credentials.current?.().cert;
+      return https.request({ ...options, agent, host, port, ...(cert && { cert }) });
+    },
     close: () => agent.destroy(),
   };
 }

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import {
   chmod,
   chown,
@@ -29,6 +29,9 @@ export function credentialsOf(setup: StreamSetup): StreamTls {
 
 /** `stateDir/migrations/ID/tls`: so many directories lead there that are Godwit's own. */
 const LEVELS = 4;
+/** Between the two there is next to no time. */
+const PAIR_TRIES = 10;
+const PAIR_PAUSE_MS = 20;
 
 /** Lays the files out under the names that QEMU looks for, `reader` being its user where it is not ours. Returns the directory. */
 export async function layOutCredentials(
@@ -38,18 +41,28 @@ export async function layOutCredentials(
 ): Promise<string> {
   const directory = path.join(tls.directory, `qemu-${endpoint}`);
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const files: readonly [string, string][] = [
-    [tls.caFile, 'ca-cert.pem'],
-    [tls.certFile, `${endpoint}-cert.pem`],
-    [tls.keyFile, `${endpoint}-key.pem`],
-  ];
-  await Promise.all(files.map(([from, to]) => copyFile(from, path.join(directory, to))));
+  const { cert, key } = await readPair(tls);
+  const mode = 0o600;
+  await copyFile(tls.caFile, path.join(directory, 'ca-cert.pem'));
+  await writeFile(path.join(directory, `${endpoint}-cert.pem`), cert, { mode });
+  await writeFile(path.join(directory, `${endpoint}-key.pem`), key, { mode });
   if (endpoint === 'server') {
     const file = path.join(directory, 'dh-params.pem');
     await writeFile(file, diffieHellmanPem(), { mode: 0o600 });
   }
   if (reader !== undefined) await giveAway(directory, reader);
   return directory;
+}
+
+/** Both files are replaced, one after the other, when the host's certificate is renewed: read until they are a pair. */
+async function readPair({ certFile, keyFile }: StreamTls): Promise<{ cert: string; key: string }> {
+  for (let tried = 0; tried < PAIR_TRIES; tried += 1) {
+    const key = await readFile(keyFile, 'utf8');
+    const cert = await readFile(certFile, 'utf8');
+    if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return { cert, key };
+    await new Promise((resolve) => setTimeout(resolve, PAIR_PAUSE_MS));
+  }
+  throw godwitError('GODWIT_PKI', { what: `${certFile} is not the certificate of ${keyFile}` });
 }
 
 /** The reader can open them and change none. */

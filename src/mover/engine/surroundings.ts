@@ -15,7 +15,7 @@ import type { Handlers } from '../../rpc/server.ts';
 import { reach } from '../../rpc/reach.ts';
 import type { Reach } from '../../rpc/reach.ts';
 import type { Credentials } from '../../rpc/tls.ts';
-import { hostCredentials } from './credentials.ts';
+import { hostCredentials } from '../../host/credentials.ts';
 import { fenceOf } from '../../host/fencing.ts';
 import type { Fence } from '../../host/fencing.ts';
 import { openJournalFile } from '../../host/journal-file.ts';

@@ -10,7 +10,7 @@ import type { DestinationState } from '../../../migration/direct/destination.ts'
 import type { DiskTunnel, SeedAnswer, Seeding } from '../../../protocol/peer/migration.ts';
 import { optimiseWhatIsHot } from '../../../small-process.ts';
 import { isNamed, makeDirectories } from '../../../disks/proof/made.ts';
-import { hostCredentials } from '../../engine/credentials.ts';
+import { hostCredentials } from '../../../host/credentials.ts';
 import { targetsOf } from './backing-names.ts';
 import { checkAdmitted } from './admitted.ts';
 import { planSeeding } from './backing-plan.ts';

@@ -7,7 +7,7 @@ import { toGodwitError, godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import type { Prepared } from '../../../protocol/peer/migration.ts';
 import type { TargetWire } from '../../../wire/open.ts';
-import { hostCredentials } from '../../engine/credentials.ts';
+import { hostCredentials } from '../../../host/credentials.ts';
 import { cacheFor, codecCores } from '../../../host/wire.ts';
 import { listenHostFor, listening } from './parts.ts';
 import type { DestinationParts } from './parts.ts';

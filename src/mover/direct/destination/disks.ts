@@ -8,7 +8,7 @@ import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
 import { optimiseWhatIsHot } from '../../../small-process.ts';
-import { hostCredentials } from '../../engine/credentials.ts';
+import { hostCredentials } from '../../../host/credentials.ts';
 import type { DestinationParts } from './parts.ts';
 
 /** The disks that the source copies into this host: offered by the hypervisor, filled through this mover. */

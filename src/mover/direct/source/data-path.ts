@@ -7,7 +7,7 @@ import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import { splitAddress, withHost } from '../../../protocol/names.ts';
 import type { WireReport } from '../../../protocol/wire.ts';
 import type { Wire } from '../../../wire/open.ts';
-import { hostCredentials } from '../../engine/credentials.ts';
+import { hostCredentials } from '../../../host/credentials.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../../host/wire.ts';
 import type { WireDoors } from '../../engine/wire-doors.ts';
 import { missing, saidLinkRate } from './parts.ts';

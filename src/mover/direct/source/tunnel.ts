@@ -2,7 +2,7 @@ import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
 import { optimiseWhatIsHot } from '../../../small-process.ts';
-import { hostCredentials } from '../../engine/credentials.ts';
+import { hostCredentials } from '../../../host/credentials.ts';
 import { budgetOf } from '../../../host/wire.ts';
 import type { SourceParts } from './parts.ts';
 

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
+import { storeCredentials } from '../../../../src/agent/pki/authority.ts';
 import { agentConfig } from '../../../../src/config.ts';
 import { fakeWorld } from '../../../../src/drivers/registry.ts';
 import { systemClock } from '../../../../src/clock.ts';
@@ -14,6 +15,7 @@ import type { SourceEvent } from '../../../../src/migration/direct/source-state.
 import type { SourceParts } from '../../../../src/mover/direct/source/parts.ts';
 import { SourceDataPath } from '../../../../src/mover/direct/source/data-path.ts';
 import { planned } from '../../../migration/direct/samples.ts';
+import { authority } from '../../../rpc/parties.ts';
 import { FakeWires } from '../fake-wires.ts';
 
 const session = 'ab'.repeat(16);
@@ -23,9 +25,8 @@ const never = new AbortController().signal;
 async function scene(t: TestContext, addresses: string[] = []) {
   const stateDir = mkdtempSync(path.join(tmpdir(), 'godwit-'));
   t.after(() => rmSync(stateDir, { recursive: true, force: true }));
-  mkdirSync(path.join(stateDir, 'pki'));
-  for (const file of ['ca.crt', 'host.crt', 'host.key'])
-    writeFileSync(path.join(stateDir, 'pki', file), file);
+  const { issue } = await authority(t);
+  storeCredentials(path.join(stateDir, 'pki'), await issue('a', 'agent'));
   const world = await fakeWorld({ clock: systemClock, linkRate: 1, hosts: {} });
   const wires = new FakeWires(world);
   const waiting = await wires.target({
