@@ -22,6 +22,7 @@ import { Outgoing } from './outgoing.ts';
 import { Peers } from './peers.ts';
 import { makePrivateDir } from './pki/files.ts';
 import { ownIdentity } from './pki/own.ts';
+import { Renewal } from './pki/renewal.ts';
 import { Spread } from './pki/spread.ts';
 import { Leftovers } from './leftovers/leftovers.ts';
 import { Resolve } from './resolve.ts';
@@ -69,6 +70,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const cache = new HostCache(config);
   const diskMoves = new DiskMoves({ ...common, drivers });
   const spread = new Spread({ ...common, fleet });
+  const renewal = new Renewal({ ...common, fleet });
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
   const incoming = new Incoming({ ...common, movers });
   const probes = new GuestProbes(config, clock, {
@@ -102,14 +104,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   void probes.sweep();
   diskMoves.start();
   spread.start();
-  const guestsDir = path.join(config.stateDir, 'guests');
-  const pruning = setInterval(() => {
-    store.prune();
-    cache.tend();
-    for (const driver of drivers) {
-      driver.tend?.(guestsDir).catch((err: unknown) => log.warn({ err }, 'guests were not tended'));
-    }
-  }, PRUNE_MS);
+  renewal.start();
+  const pruning = setInterval(() => prune(options, store, cache), PRUNE_MS);
   log.info({ address: tls.address, socket: unix.address }, 'the agent serves');
   return {
     address: tls.address,
@@ -117,12 +113,22 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     close: async () => {
       supervisor.stop();
       spread.close();
+      renewal.close();
       clearInterval(pruning);
       probes.close();
       await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS), diskMoves.close()]);
       peers.close();
     },
   };
+}
+
+function prune({ config, drivers, log }: AgentOptions, store: MigrationStore, cache: HostCache) {
+  store.prune();
+  cache.tend();
+  const guestsDir = path.join(config.stateDir, 'guests');
+  for (const driver of drivers) {
+    driver.tend?.(guestsDir).catch((err: unknown) => log.warn({ err }, 'guests were not tended'));
+  }
 }
 
 /** This host's certificate, which must be of its own name: peers go by that. */

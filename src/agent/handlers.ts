@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
@@ -17,6 +18,7 @@ import type { Incoming } from './incoming.ts';
 import type { Inventory } from './inventory.ts';
 import type { Outgoing } from './outgoing.ts';
 import { JoinFailures } from './pki/join-failures.ts';
+import { renewCertificate } from './pki/issued.ts';
 import type { Spread } from './pki/spread.ts';
 import { redeemToken } from './pki/token.ts';
 import type { Peers } from './peers.ts';
@@ -112,11 +114,36 @@ function fleetHandlers({
   clock,
   log,
   spread,
-}: AgentParts): Pick<Handlers<typeof agentContract>, 'newerList' | 'offerList' | 'join'> {
+}: AgentParts): Pick<Handlers<typeof agentContract>, 'newerList' | 'offerList' | 'renew' | 'join'> {
   const joinFailures = new JoinFailures(() => clock.monotonicMs());
   return {
     newerList: ({ query }) => spread.newerThan(query.after),
     offerList: ({ body }) => ({ number: spread.take(body) }),
+    renew: async ({ body, caller }) => {
+      if (config.caDir === undefined) {
+        throw godwitError('GODWIT_PKI', { what: `${config.name} does not hold the CA` });
+      }
+      const shown = 'certificate' in caller ? caller.certificate : undefined;
+      if (shown === undefined) {
+        const facts = { peer: caller.name, reason: 'a renewal needs one' };
+        throw godwitError('GODWIT_PEER_UNTRUSTED', facts);
+      }
+      try {
+        const certificate = new X509Certificate(shown);
+        const renewed = await renewCertificate(
+          config.caDir,
+          certificate,
+          body.request,
+          clock.wallMs(),
+        );
+        if (renewed.certificate === undefined) return {};
+        log.info({ host: renewed.name }, 'a certificate was renewed');
+        return { certificate: renewed.certificate };
+      } catch (err) {
+        log.warn({ err, host: caller.name }, 'a certificate was not renewed');
+        throw err;
+      }
+    },
     join: async ({ body, calledFrom }) => {
       if (config.caDir === undefined) {
         const hint = 'Name the agent of the host that holds the CA in the token.';

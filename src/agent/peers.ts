@@ -123,6 +123,12 @@ export class Peers {
     return this.#client(name).api.newerList({ query: { after } }, { deadlineMs: ANSWER_MS });
   }
 
+  /** Asks the host that holds the CA for a certificate of a new key of ours. */
+  renew(name: string, request: string): Promise<{ certificate?: string | undefined }> {
+    if (this.address(name) === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: name });
+    return this.#client(name).api.renew({ body: { request } }, { deadlineMs: SIDE_MS });
+  }
+
   /** Hands the fleet's list to all of them; to how many, is answered. */
   async offerList(body: SignedList): Promise<number> {
     const told = await eachOf(this.names(), (name) =>

@@ -93,6 +93,13 @@ export const askedErrors = {
     9,
     401,
   ),
+  GODWIT_CERT_SUPERSEDED: row(
+    '{peer} asked for a new certificate with one that is not the last: the CA gave another to that name on {date}',
+    'If nobody issued one for {peer} then, somebody else has its key: run `godwit pki revoke {peer}` where the CA is and let it join again. Else bring the newer certificate to it.',
+    false,
+    9,
+    403,
+  ),
   GODWIT_NOT_A_MEMBER: row(
     '{peer} is not a host of the fleet, as far as {host} knows',
     'Let it join (`godwit pki issue NAME --join`), or name it under `peers` in the configuration of {host}.',

@@ -9,7 +9,12 @@ import type { Credentials, Refuses } from './tls.ts';
 
 /** Who sends a request. `local` came over a unix socket; `none` has not shown a certificate that we trust. */
 export type Caller =
-  | { readonly role: Role | 'local'; readonly name: string }
+  | {
+      readonly role: Role | 'local';
+      readonly name: string;
+      /** What a caller over TLS showed, DER. */
+      readonly certificate?: Buffer;
+    }
   | { readonly role: 'none'; readonly name: string; readonly refusal: GodwitError };
 
 interface Shown {
@@ -78,7 +83,7 @@ function tlsCaller(socket: TLSSocket): Shown {
     );
   }
   if (typeof identity === 'string') return untrusted(identity);
-  return { ...of(identity), certificate: shownBy(cert, identity) };
+  return { ...of({ ...identity, certificate: cert.raw }), certificate: shownBy(cert, identity) };
 }
 
 /** Throws the refusal that says who may; nothing where the table allows it. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { X509Certificate } from 'node:crypto';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
@@ -96,6 +97,57 @@ describe('the fleet’s list', () => {
     await startBareGuest(world, { name: 'wanders', host: 'a' });
     const moved = await move(world, { guest: 'wanders', from: 'a', to: 'c' });
     assert.equal(moved.outcome, 'done');
+  });
+
+  test('a host’s certificate renews itself while guests move, and the old one is nothing any more', async () => {
+    const pki = path.join(labHost(world.lab, 'b').stateDir, 'pki');
+    const serial = async (): Promise<string> =>
+      new X509Certificate(await readFile(path.join(pki, 'host.crt'))).serialNumber;
+    // For seconds: what else takes weeks.
+    const short = { caDir: caDir(), name: 'b', role: 'agent', days: 30 / 86_400 } as const;
+    const { address } = labHost(world.lab, 'b');
+    await stopAgent(world.lab, 'b');
+    storeCredentials(pki, await issue({ ...short, addresses: [address] }));
+    const stolen = path.join(world.lab.dir, 'identities', 'stolen-b');
+    await cp(pki, stolen, { recursive: true });
+    await startAgent(world.lab, 'b');
+    const first = await serial();
+    await startBareGuest(world, { name: 'renewed', host: 'a' });
+    let from = 'a';
+    const seen = new Set([first]);
+    const begunMs = Date.now();
+    while (seen.size < 3 || Date.now() - begunMs < 45_000) {
+      const to = from === 'a' ? 'b' : 'a';
+      const moved = await move(world, { guest: 'renewed', from, to });
+      assert.equal(moved.outcome, 'done');
+      from = to;
+      seen.add(await serial());
+      assert.equal(await statusAt('a', 'b'), 'up');
+      assert.equal(await statusAt('b', 'a'), 'up');
+    }
+    const identity = { directory: stolen, stem: 'host' };
+    assertSays(errorOf(await ask('c', identity, 'a')), 'GODWIT_CERT_EXPIRED', 'b');
+    const newest = path.join(world.lab.dir, 'identities', 'newest-b');
+    await godwit(
+      'a',
+      'pki',
+      'issue',
+      'b',
+      '--dir',
+      caDir(),
+      '--addresses',
+      address,
+      '--out',
+      newest,
+    );
+    const { agentLog } = labHost(world.lab, 'b');
+    await until('b to say that it is refused', async () =>
+      /GODWIT_CERT_SUPERSEDED/.test(await readFile(agentLog, 'utf8')),
+    );
+    await stopAgent(world.lab, 'b');
+    await cp(newest, pki, { recursive: true });
+    await startAgent(world.lab, 'b');
+    await until('b to be up', async () => (await statusAt('a', 'b')) === 'up');
   });
 
   test('an operator’s certificate that is revoked is refused by every host', async () => {

@@ -7,12 +7,11 @@ import { FLEET_FILE } from '../../host/fleet.ts';
 import type { SignedList } from '../../protocol/peer/fleet.ts';
 import type { Role } from '../../protocol/route.ts';
 import { changeList, latestList, readmitted, validFrom } from './fleet-list.ts';
-import { makePrivateDir, readPki, writePrivate } from './files.ts';
+import { makePrivateDir, readAuthority, writePrivate } from './files.ts';
+import { daysFor, recordIssued } from './issued.ts';
 import { SITE_SECRET, siteSecretOf } from './site-secret.ts';
 
 const CA_DAYS = 3650;
-export const HOST_DAYS = 365;
-const MEND = 'Make a CA with `godwit pki init`, or name its directory.';
 
 export interface Issue {
   /** Directory of the CA: ca.crt and ca.key. */
@@ -21,7 +20,7 @@ export interface Issue {
   readonly role: Role;
   /** IP addresses and further DNS names of the host; `localhost` where asked. */
   readonly addresses: readonly string[];
-  /** Default: 365. */
+  /** May be fractions. Default: see daysFor. */
   readonly days?: number;
 }
 
@@ -57,9 +56,9 @@ export async function initCa(
   return { fingerprint: fingerprintOf(cert), cert };
 }
 
-/** Makes a key and its certificate; writes nothing. */
+/** Makes a key and its certificate, which is from now on the one that can be renewed for its name. */
 export async function issue(
-  { caDir, name, role, addresses, days = HOST_DAYS }: Issue,
+  { caDir, name, role, addresses, days = daysFor(caDir, role) }: Issue,
   nowMs: number = systemClock.wallMs(),
 ): Promise<Issued> {
   const authority = readAuthority(caDir);
@@ -69,6 +68,7 @@ export async function issue(
   const known = latestList(caDir);
   const fromMs = validFrom(known?.list, name);
   const cert = await signRequest(authority, request, subject, { nowMs, days, fromMs });
+  recordIssued(caDir, { certificate: cert, days, nowMs });
   const issued = { ca: authority.cert, cert, key };
   if (role !== 'agent') return issued;
   const wasRemoved = known?.list.removed.includes(name) === true;
@@ -88,14 +88,6 @@ export function storeCredentials(directory: string, issued: Issued, stem = 'host
     writePrivate(path.join(directory, FLEET_FILE), `${JSON.stringify(issued.fleet)}\n`);
   }
   if (siteSecret !== undefined) writePrivate(path.join(directory, SITE_SECRET), `${siteSecret}\n`);
-}
-
-/** The CA's certificate and key. */
-export function readAuthority(caDir: string): { cert: string; key: string } {
-  return {
-    cert: readPki(path.join(caDir, 'ca.crt'), MEND),
-    key: readPki(path.join(caDir, 'ca.key'), MEND),
-  };
 }
 
 /** SHA-256 of a certificate, base64url: what a join token carries. */

@@ -11,6 +11,8 @@ import {
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 
+const MEND = 'Make a CA with `godwit pki init`, or name its directory.';
+
 /** Makes a directory that only its owner may enter. */
 export function makePrivateDir(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -38,4 +40,12 @@ export function readPki(file: string, mend: string): string {
   } catch (cause) {
     throw godwitError('GODWIT_PKI', { what: `cannot read ${file}` }, { cause, hint: mend });
   }
+}
+
+/** The CA's certificate and key. */
+export function readAuthority(caDir: string): { cert: string; key: string } {
+  return {
+    cert: readPki(path.join(caDir, 'ca.crt'), MEND),
+    key: readPki(path.join(caDir, 'ca.key'), MEND),
+  };
 }

@@ -7,9 +7,10 @@ import type { SignedList } from '../../protocol/peer/fleet.ts';
 import type { Role } from '../../protocol/route.ts';
 import { address, hostName, withHost } from '../../protocol/names.ts';
 import { role } from '../../protocol/route.ts';
-import { fingerprintOf, HOST_DAYS, readAuthority } from './authority.ts';
+import { fingerprintOf } from './authority.ts';
 import { changeList, latestList, readmitted, validFrom, withMember } from './fleet-list.ts';
-import { makePrivateDir, writePrivate } from './files.ts';
+import { makePrivateDir, readAuthority, writePrivate } from './files.ts';
+import { daysFor, recordIssued } from './issued.ts';
 import { siteSecretOf } from './site-secret.ts';
 
 /**
@@ -59,7 +60,7 @@ export interface NewToken {
 
 /** Makes a token and keeps its hash with the CA; the text is not to be had again. */
 export function makeToken(asked: NewToken, nowMs: number): string {
-  const { caDir, name, agent, addresses, days = HOST_DAYS } = asked;
+  const { caDir, name, agent, addresses, days = daysFor(caDir, asked.role) } = asked;
   const secret = randomBytes(24).toString('base64url');
   const fingerprint = fingerprintOf(readAuthority(caDir).cert);
   const text = [PREFIX, name, agent, fingerprint, secret].join('/');
@@ -120,6 +121,7 @@ export async function redeemToken(
   const certificate = await signRequest(authority, request, subject, { nowMs, days, fromMs });
   // Of two who come at once only one can move the file.
   use(file);
+  recordIssued(caDir, { certificate, days, nowMs });
   const signed = { name, certificate, ca: authority.cert };
   if (entry.role !== 'agent') return signed;
   const change =

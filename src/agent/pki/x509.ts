@@ -16,6 +16,7 @@ import {
 } from '@peculiar/x509';
 import type { JsonGeneralName, PublicKey } from '@peculiar/x509';
 import { godwitError } from '../../errors.ts';
+import { SKEW_MS } from '../../protocol/peer/renewal.ts';
 import type { Role } from '../../protocol/route.ts';
 
 /** Certificates and requests, in PEM. Loaded only where certificates are made: the library is large. */
@@ -23,8 +24,6 @@ import type { Role } from '../../protocol/route.ts';
 const KEY = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 const SIGNATURE = { name: 'ECDSA', hash: 'SHA-256' } as const;
 const DAY_MS = 86_400_000;
-/** Clocks of hosts differ a little: a certificate is valid from this long ago. */
-const SKEW_MS = 10 * 60_000;
 
 type KeyPair = Awaited<ReturnType<typeof newKeyPair>>;
 type Key = KeyPair['privateKey'];
@@ -117,6 +116,19 @@ export async function signRequest(
     ],
   });
   return pem(cert);
+}
+
+/** The key that a request is for, DER; GODWIT_PKI when the request is bad. */
+export async function keyIn(request: string): Promise<Uint8Array> {
+  return new Uint8Array((await checkedKey(request)).rawData);
+}
+
+/** The addresses and further names in a certificate of ours (PEM). */
+export function addressesIn(certificate: string): string[] {
+  const parsed = new X509Certificate(certificate);
+  const names = parsed.getExtension(SubjectAlternativeNameExtension)?.names.items ?? [];
+  // The first is the name itself.
+  return names.slice(1).map(({ value }) => value);
 }
 
 async function checkedKey(request: string): Promise<PublicKey> {

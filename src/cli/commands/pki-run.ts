@@ -26,8 +26,8 @@ export const init: Run<typeof pkiInitSpec> = async (input, context) => {
 export const issueOne: Run<typeof pkiIssueSpec> = async (input, context) => {
   const name = hostName.safeParse(input.args.name);
   if (!name.success) throw usage(`${input.args.name.slice(0, 80)} is not a name: use a-z, 0-9, -`);
-  const { days = 0 } = input.flags;
-  if (days < 1 || days > 3650) throw usage('--days is from 1 to 3650');
+  const { days } = input.flags;
+  if (days !== undefined && (days < 1 || days > 3650)) throw usage('--days is from 1 to 3650');
   if (input.flags.join === true) printToken(input, context);
   else await writeFiles(input, context);
 };
@@ -48,7 +48,7 @@ type IssueInput = Input<typeof pkiIssueSpec>;
 
 async function writeFiles(input: IssueInput, context: Context): Promise<void> {
   const { name } = input.args;
-  const { role = 'agent', days = 0 } = input.flags;
+  const { role = 'agent', days } = input.flags;
   const directory = path.resolve(input.flags.out ?? name);
   const stem = role === 'agent' ? 'host' : role;
   if (existsSync(path.join(directory, `${stem}.key`))) {
@@ -57,7 +57,8 @@ async function writeFiles(input: IssueInput, context: Context): Promise<void> {
   }
   const caDir = path.resolve(input.flags.dir ?? '');
   const addresses = addressesOf(input);
-  const asked = { caDir, name, role, addresses, days };
+  const life = days === undefined ? {} : { days };
+  const asked = { caDir, name, role, addresses, ...life };
   storeCredentials(directory, await issue(asked, context.clock.wallMs()), stem);
   const secret = role === 'agent' ? ['site.secret'] : [];
   const files = ['ca.crt', `${stem}.crt`, `${stem}.key`, ...secret];
@@ -73,14 +74,16 @@ async function writeFiles(input: IssueInput, context: Context): Promise<void> {
 
 function printToken(input: IssueInput, context: Context): void {
   const { name } = input.args;
-  const { role = 'agent', days = 0, valid = 0, at } = input.flags;
+  const { role = 'agent', days, valid = 0, at } = input.flags;
   if (at === undefined || !address.safeParse(at).success) {
     throw usage('--join needs --at HOST:PORT, the address of the agent that holds the CA');
   }
   const nowMs = context.clock.wallMs();
   const caDir = path.resolve(input.flags.dir ?? '');
   const addresses = addressesOf(input);
-  const token = makeToken({ caDir, name, role, addresses, days, agent: at, validMs: valid }, nowMs);
+  const life = days === undefined ? {} : { days };
+  const asked = { caDir, name, role, addresses, ...life, agent: at, validMs: valid };
+  const token = makeToken(asked, nowMs);
   const expiresAt = new Date(nowMs + valid).toISOString();
   if (input.json) printJson(context, { name, role, token, expiresAt });
   else context.out.write(`On ${name}, before ${expiresAt}:\n\ngodwit pki join '${token}'\n`);

@@ -44,7 +44,11 @@ export const pkiIssueSpec = spec({
       value: 'list',
       summary: 'IP addresses and further DNS names, with commas between',
     },
-    days: { kind: 'count', summary: 'how long the certificate is valid', preset: '365' },
+    days: {
+      kind: 'count',
+      summary:
+        'how long the certificate is valid, and each that renews it (default: 30 for a host whose CA has an agent beside it, else 365)',
+    },
     out: {
       kind: 'file',
       value: 'directory',

@@ -72,6 +72,17 @@ export const peerRoutes = {
     body: signedList,
     response: z.object({ number: z.number().int().nonnegative() }),
   }),
+  renew: route({
+    method: 'POST',
+    path: '/v1/pki/renew',
+    summary: 'Sign a new key for the holder of the certificate that the caller shows',
+    access: 'agent',
+    body: z.object({ request: z.string().max(8192) }),
+    response: z.object({
+      /** Absent: the one that was shown is to be kept for now. */
+      certificate: z.string().max(16_384).optional(),
+    }),
+  }),
   join: route({
     method: 'POST',
     path: '/v1/pki/join',

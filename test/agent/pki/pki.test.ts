@@ -38,9 +38,10 @@ test('keys are for their owner alone, and no half-written file stays behind', as
   storeCredentials(path.join(root, 'a'), issued);
   for (const directory of ['ca', 'a']) {
     assert.equal(statSync(path.join(root, directory)).mode & 0o777, 0o700);
-    for (const file of readdirSync(path.join(root, directory))) {
-      assert.match(file, /\.(crt|key|secret)$/);
-      assert.equal(statSync(path.join(root, directory, file)).mode & 0o777, 0o600);
+    for (const file of readdirSync(path.join(root, directory), { recursive: true })) {
+      const found = statSync(path.join(root, directory, String(file)));
+      assert.equal(found.mode & 0o777, found.isDirectory() ? 0o700 : 0o600);
+      if (found.isFile()) assert.match(String(file), /\.(crt|key|secret|json)$/);
     }
   }
 });

@@ -1,0 +1,125 @@
+import { createHash, X509Certificate } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { godwitError } from '../../errors.ts';
+import { Mutex } from '../../mutex.ts';
+import { plainSerial, revokedSince } from '../../protocol/peer/fleet.ts';
+import { issuedRecord, judgeRenewal } from '../../protocol/peer/renewal.ts';
+import type { IssuedRecord } from '../../protocol/peer/renewal.ts';
+import type { Role } from '../../protocol/route.ts';
+import type { Identity } from '../../rpc/tls.ts';
+import { readAuthority, writePrivate } from './files.ts';
+import { latestList, validFrom } from './fleet-list.ts';
+import { ownIdentity } from './own.ts';
+
+/** Where the CA is: the last certificate that it gave to each name, and what comes after it. */
+
+/** Where an agent beside the CA renews them, certificates are for so long. */
+export const RENEWED_DAYS = 30;
+/** Where nobody does. */
+export const UNRENEWED_DAYS = 365;
+
+/** For how long a certificate is made where nobody says: hosts whose CA has an agent beside it renew theirs. */
+export function daysFor(caDir: string, role: Role): number {
+  const isRenewed = role === 'agent' && latestList(caDir)?.list.holder !== undefined;
+  return isRenewed ? RENEWED_DAYS : UNRENEWED_DAYS;
+}
+
+export interface Issuance {
+  /** PEM. */
+  readonly certificate: string;
+  readonly days: number;
+  readonly nowMs: number;
+  readonly renewal?: IssuedRecord['renewal'];
+}
+
+/** From now on this is the certificate that can be renewed for its name. */
+export function recordIssued(caDir: string, { certificate, days, nowMs, renewal }: Issuance): void {
+  const { serialNumber, validFromDate } = new X509Certificate(certificate);
+  const record: IssuedRecord = {
+    serial: plainSerial(serialNumber),
+    at: new Date(nowMs).toISOString(),
+    fromMs: validFromDate.getTime(),
+    // Below zero: one that has expired, for tests.
+    days: Math.abs(days),
+    ...(renewal && { renewal }),
+  };
+  const identity = ownIdentity('a certificate', certificate);
+  writePrivate(fileOf(caDir, identity), `${JSON.stringify(record)}\n`);
+}
+
+export interface Renewed {
+  readonly name: string;
+  /** PEM; absent where the one that was shown is to be kept. */
+  readonly certificate?: string;
+}
+
+// Of two who ask at once for one name the second is judged by what the first has got.
+const asking = new Mutex();
+
+/**
+ * Signs the key of `request` for whoever holds `shown`, a certificate of this CA, for the same name, role and addresses.
+ * GODWIT_CERT_SUPERSEDED, GODWIT_CERT_REVOKED, GODWIT_NOT_A_MEMBER; GODWIT_PKI when the request is bad.
+ */
+export function renewCertificate(
+  caDir: string,
+  shown: X509Certificate,
+  request: string,
+  nowMs: number,
+): Promise<Renewed> {
+  return asking.run(async () => {
+    const identity = ownIdentity('the certificate that was shown', shown.toString());
+    const { name, role } = identity;
+    const serial = plainSerial(shown.serialNumber);
+    const fromMs = shown.validFromDate.getTime();
+    const list = latestList(caDir)?.list;
+    if (list !== undefined) {
+      // The agent that asked its own gate may not have seen this list yet.
+      const date = revokedSince(list, { ...identity, serial, validFromMs: fromMs });
+      if (date !== undefined) throw godwitError('GODWIT_CERT_REVOKED', { peer: name, date });
+      if (role === 'agent' && list.removed.includes(name)) {
+        throw godwitError('GODWIT_NOT_A_MEMBER', { peer: name, host: 'the CA' });
+      }
+    }
+    const { addressesIn, keyIn, signRequest } = await import('./x509.ts');
+    const key = createHash('sha256')
+      .update(await keyIn(request))
+      .digest('base64url');
+    const last = lastIssued(caDir, identity);
+    const asked = { serial, fromMs, toMs: shown.validToDate.getTime(), key };
+    switch (judgeRenewal(last, asked, nowMs)) {
+      case 'keep':
+        return { name };
+      case 'again':
+        return { name, certificate: last?.renewal?.certificate ?? '' };
+      case 'superseded': {
+        throw godwitError('GODWIT_CERT_SUPERSEDED', { peer: name, date: last?.at ?? '' });
+      }
+      case 'issue': {
+        const days = last?.days ?? daysFor(caDir, role);
+        const authority = readAuthority(caDir);
+        const subject = { name, role, addresses: addressesIn(shown.toString()) };
+        const valid = { nowMs, days, fromMs: validFrom(list, name) };
+        const certificate = await signRequest(authority, request, subject, valid);
+        const renewal = { shown: serial, key, certificate };
+        recordIssued(caDir, { certificate, days, nowMs, renewal });
+        return { name, certificate };
+      }
+    }
+  });
+}
+
+function lastIssued(caDir: string, identity: Identity): IssuedRecord | undefined {
+  const file = fileOf(caDir, identity);
+  if (!existsSync(file)) return undefined;
+  try {
+    return issuedRecord.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (cause) {
+    const hint = `Remove it: then whoever shows a certificate of ${identity.name} first gets the next one.`;
+    throw godwitError('GODWIT_PKI', { what: `cannot read ${file}` }, { cause, hint });
+  }
+}
+
+function fileOf(caDir: string, { name, role }: Identity): string {
+  return path.join(caDir, 'issued', `${role}-${name}.json`);
+}

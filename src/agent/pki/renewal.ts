@@ -1,0 +1,158 @@
+import { X509Certificate } from 'node:crypto';
+import type { Clock } from '../../clock.ts';
+import type { AgentConfig } from '../../config.ts';
+import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
+import { readPair } from '../../host/credentials.ts';
+import { pkiDirOf } from '../../host/fleet.ts';
+import type { Fleet } from '../../host/fleet.ts';
+import type { Log } from '../../log.ts';
+import { renewalDueMs, retryPauseMs } from '../../protocol/peer/renewal.ts';
+import type { Validity } from '../../protocol/peer/renewal.ts';
+import type { Peers } from '../peers.ts';
+import { renewCertificate } from './issued.ts';
+import { dropPending, pendingRequest, settlePair, takeIntoUse } from './pending.ts';
+
+const DAY_MS = 86_400_000;
+/** The clock may be set, and the files be replaced by hand, meanwhile. */
+const LOOK_MS = 60_000;
+/** Past a renewal, so that a CA that gives certificates of next to no life is not asked without a pause. */
+const AFTER_MS = 1000;
+
+export interface RenewalParts {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly fleet: Pick<Fleet, 'list'>;
+  readonly peers: Pick<Peers, 'renew'>;
+  /** From 0 to 1: hosts whose certificates are of one age do not ask at once. */
+  readonly random?: () => number;
+}
+
+/** Renews this host’s certificate at the host that holds the CA, in time, for as long as the agent runs. */
+export class Renewal {
+  readonly #parts: RenewalParts;
+  readonly #directory: string;
+  readonly #stop = new AbortController();
+  readonly #startedMs: number;
+  #jitter: number;
+  /** Whether the CA has said since the start what it gives now. */
+  #asked = false;
+  #notBeforeMs = 0;
+  #failures = 0;
+  #failure: GodwitError | undefined;
+
+  constructor(parts: RenewalParts) {
+    this.#parts = parts;
+    this.#directory = pkiDirOf(parts.config);
+    this.#startedMs = parts.clock.wallMs();
+    this.#jitter = this.#random();
+    settlePair(this.#directory);
+  }
+
+  start(): void {
+    void this.#run();
+  }
+
+  close(): void {
+    this.#stop.abort();
+  }
+
+  /** Tries that failed since the last one that did not, and why the last of them did. */
+  get failed(): { readonly count: number; readonly why: GodwitError | undefined } {
+    return { count: this.#failures, why: this.#failure };
+  }
+
+  /** Never rejects; ends with `close`. */
+  async #run(): Promise<void> {
+    const { clock } = this.#parts;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const inMs = this.#dueInMs();
+      if (inMs > 0) await clock.sleep(Math.min(inMs, LOOK_MS), signal).catch(() => undefined);
+      else await this.#attempt();
+    }
+  }
+
+  #dueInMs(): number {
+    const nowMs = this.#parts.clock.wallMs();
+    try {
+      const given = { jitter: this.#jitter, startedMs: this.#startedMs, asked: this.#asked };
+      const dueMs = renewalDueMs(this.#life(), given);
+      return Math.max(dueMs, this.#notBeforeMs) - nowMs;
+    } catch (thrown) {
+      this.#fail(toGodwitError(thrown), nowMs);
+      return LOOK_MS;
+    }
+  }
+
+  async #attempt(): Promise<void> {
+    const { clock, log } = this.#parts;
+    try {
+      const isNew = await this.#renew();
+      if (this.#stop.signal.aborted) return;
+      this.#asked = true;
+      this.#failures = 0;
+      this.#failure = undefined;
+      this.#jitter = this.#random();
+      // One that is due and is to be kept all the same: the clocks of the two hosts differ.
+      const pauseMs = isNew ? AFTER_MS : retryPauseMs(1, this.#leftMs());
+      this.#notBeforeMs = clock.wallMs() + pauseMs;
+      if (isNew) log.info({ daysLeft: this.#leftMs() / DAY_MS }, 'this host’s certificate is new');
+    } catch (thrown) {
+      if (!this.#stop.signal.aborted) this.#fail(toGodwitError(thrown), clock.wallMs());
+    }
+  }
+
+  /** Whether there is a new one; false where the one that is there is to be kept. */
+  async #renew(): Promise<boolean> {
+    const { config, clock, fleet, peers } = this.#parts;
+    const request = await pendingRequest(this.#directory, config.name);
+    const holder = fleet.list()?.holder;
+    if (config.caDir === undefined && (holder === undefined || holder === config.name)) {
+      const hint =
+        'Name the CA’s directory as `caDir` in the configuration of the host that has it.';
+      throw godwitError('GODWIT_PKI', { what: 'no agent of the fleet holds the CA' }, { hint });
+    }
+    const { certificate } =
+      config.caDir === undefined
+        ? await peers.renew(holder ?? '', request)
+        : await renewCertificate(config.caDir, this.#own(), request, clock.wallMs());
+    if (certificate === undefined) dropPending(this.#directory);
+    else takeIntoUse(this.#directory, certificate);
+    return certificate !== undefined;
+  }
+
+  #fail(why: GodwitError, nowMs: number): void {
+    const { log, config } = this.#parts;
+    this.#failures += 1;
+    this.#failure = why;
+    const leftMs = this.#leftMs();
+    this.#notBeforeMs = nowMs + retryPauseMs(this.#failures, leftMs);
+    const said = { err: why, failures: this.#failures, daysLeft: leftMs / DAY_MS };
+    if (hasCode(why, 'GODWIT_CERT_SUPERSEDED', 'GODWIT_CERT_REVOKED')) {
+      log.error(said, `the CA does not take the certificate of ${config.name} for its last one`);
+    } else log.warn(said, 'this host’s certificate could not be renewed');
+  }
+
+  #leftMs(): number {
+    try {
+      return this.#life().toMs - this.#parts.clock.wallMs();
+    } catch {
+      return 0;
+    }
+  }
+
+  #life(): Validity {
+    const { validFromDate, validToDate } = this.#own();
+    return { fromMs: validFromDate.getTime(), toMs: validToDate.getTime() };
+  }
+
+  #own(): X509Certificate {
+    return new X509Certificate(readPair(this.#directory).cert);
+  }
+
+  #random(): number {
+    return (this.#parts.random ?? Math.random)();
+  }
+}
