@@ -51,33 +51,14 @@ export const agentConfig = z.strictObject({
   peers: z
     .record(hostName, z.strictObject({ address, addresses: z.array(address).max(8).default([]) }))
     .default({}),
-  /** QEMU binaries to offer, best first; default: those on the PATH. */
-  qemu: z.array(path).max(16).default([]),
-  /**
-   * As whom the QEMU of a guest that comes runs. A range of numbers: each guest's is a user of its own, which has no name
-   * and owns nothing else; the first number is the group that may open devices. `agent`: as this agent, root where that is.
-   */
-  qemuUser: z
-    .union(
-      [
-        z.literal('agent'),
-        z
-          .strictObject({
-            from: z.number().int().min(1000).max(0x7fff_ffff),
-            count: z.number().int().min(2).max(0x0100_0000),
-          })
-          .refine(({ from, count }) => from + count <= 0x8000_0000, 'users above 2147483647'),
-      ],
-      'neither "agent" nor { from, count } of numbers of users',
-    )
-    .default({ from: 0x7000_0000, count: 0x0100_0000 }),
+  /** Of each driver, by its name: the driver parses its own section. */
+  drivers: z.record(z.string().max(32), z.unknown()).default({}),
+  /** Options of a driver where earlier builds had them. They are still read; the agent's log says where they belong. */
+  qemu: z.unknown().optional(),
+  qemuUser: z.unknown().optional(),
+  imageDirs: z.unknown().optional(),
   /** Source bridge -> bridge here, where the names differ. */
   bridges: z.record(z.string().max(15), z.string().max(15)).default({}),
-  /** Where kernels, initramfs and firmware images are looked for, by content. */
-  imageDirs: z
-    .array(path)
-    .max(64)
-    .default(['/boot', '/var/lib/godwit/images', '/var/lib/libvirt/images']),
   /**
    * Where guests' disks may lie; nothing else is opened as a disk by this host, or written to as a proof. `path`: a
    * directory, also of an export that is mounted. `nfs`: a directory of an export that hypervisors open by themselves.
@@ -195,10 +176,10 @@ export function loadAgentConfig(file: string): AgentConfig {
   return config;
 }
 
-const files = new WeakMap<AgentConfig, string>();
+const files = new WeakMap<object, string>();
 
 /** The file from which a configuration was read, to be looked at again for what may change; undefined for none. */
-export function configFileOf(config: AgentConfig): string | undefined {
+export function configFileOf(config: Pick<AgentConfig, 'name'>): string | undefined {
   return files.get(config);
 }
 

@@ -1,8 +1,9 @@
 /** The destination's agent replaced by a newer one while a migration is under way, as a package manager does it. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
+import type { AgentConfigInput } from '../../src/lab/agents.ts';
 import { labHost } from '../../src/lab/state.ts';
-import { earlierBuild, PREVIOUS } from '../../test/e2e/support/earlier-build.ts';
+import { asBefore, earlierBuild, PREVIOUS } from '../../test/e2e/support/earlier-build.ts';
 import type { Injector, Place } from './injector.ts';
 
 /** It begins as the previous build, out of this repository's history; its mover stays what it was. */
@@ -20,7 +21,7 @@ export async function upgradeAgent({ lab, to }: Place): Promise<Injector> {
   };
   try {
     await stopAgent(lab, to);
-    await writeFile(configFile, withoutNewSettings(config));
+    await writeFile(configFile, JSON.stringify(asBefore(JSON.parse(config) as AgentConfigInput)));
     await startAgent(lab, to, undefined, previous.agent);
   } catch (error) {
     await writeFile(configFile, config);
@@ -38,10 +39,4 @@ export async function upgradeAgent({ lab, to }: Place): Promise<Injector> {
       previous.remove();
     },
   };
-}
-
-/** An agent refuses settings that it does not know; the previous build knows of no storage. */
-function withoutNewSettings(config: string): string {
-  const { storage: _, ...known } = JSON.parse(config) as Record<string, unknown>;
-  return JSON.stringify(known);
 }

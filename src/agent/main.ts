@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { loadAgentConfig } from '../config.ts';
-import { allDrivers } from '../drivers/registry.ts';
+import { allDrivers, movedOptions } from '../drivers/registry.ts';
 import { openLog } from '../log.ts';
 import type { Log } from '../log.ts';
 import { startAgent } from './agent.ts';
@@ -13,6 +13,12 @@ export async function runAgent(configFile: string): Promise<void> {
   const config = loadAgentConfig(file);
   const log = await openLog(config.logLevel, { agent: config.name });
   logDefects(log);
+  const moved = movedOptions(config);
+  if (moved.length > 0)
+    log.warn(
+      { moved },
+      'options of a driver are in its section now; they were read where they are',
+    );
   const agent = await startAgent({
     config,
     drivers: allDrivers(config),

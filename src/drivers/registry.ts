@@ -1,24 +1,54 @@
 import path from 'node:path';
+import { z } from 'zod';
+import { configFileOf } from '../config.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { DirectDriver } from './port/direct.ts';
 import type { FakeWorld, WorldOptions } from './fake/world.ts';
 import { QemuDriver } from './qemu/driver.ts';
+import { qemuMoved, qemuOptions } from './qemu/options.ts';
 
 /** A driver of either shape, as the registry gives it. */
 export type Driver = DirectDriver;
 
-type HostConfig = Pick<AgentConfig, 'name' | 'stateDir' | 'qemu' | 'qemuUser'>;
+type HostConfig = Pick<AgentConfig, 'name' | 'stateDir' | 'drivers'> & Partial<AgentConfig>;
 
-/** Every driver, set up for a host by its name: the one place where a driver is added. */
-const DRIVERS: Readonly<Record<string, (config: HostConfig) => Driver>> = {
-  qemu: (config) =>
-    new QemuDriver({
-      host: config.name,
-      binaries: config.qemu,
-      user: config.qemuUser,
-      cacheDir: path.join(config.stateDir, 'cache'),
-    }),
+/** A driver as it is added: its section of the configuration, and how it is made from it. */
+interface Entry {
+  readonly make: (config: HostConfig, section: unknown) => Driver;
+  /** Options that earlier builds had at the top of the configuration: there -> in the section. */
+  readonly moved: Readonly<Record<string, string>>;
+}
+
+function entry<T>(
+  schema: z.ZodType<T>,
+  make: (config: HostConfig, options: T) => Driver,
+  moved: Entry['moved'] = {},
+): Entry {
+  return {
+    moved,
+    make: (config, section) => {
+      const parsed = schema.safeParse(section);
+      if (parsed.success) return make(config, parsed.data);
+      throw configError(config, z.prettifyError(parsed.error));
+    },
+  };
+}
+
+/** Every driver by its name: the one place where a driver is added. */
+const DRIVERS: Readonly<Record<string, Entry>> = {
+  qemu: entry(
+    qemuOptions,
+    ({ name, stateDir }, { programs, user, imageDirs }) =>
+      new QemuDriver({
+        host: name,
+        binaries: programs,
+        user,
+        imageDirs,
+        cacheDir: path.join(stateDir, 'cache'),
+      }),
+    qemuMoved,
+  ),
 };
 
 /** The driver of messages and records that name none: there was no other when they were made. */
@@ -29,10 +59,14 @@ export function driverSaid(name: string): { readonly driver?: string } {
   return name === UNNAMED ? {} : { driver: name };
 }
 
-/** The driver of that name, set up for this host. GODWIT_PROTOCOL_INVALID for a name that is none. */
+/**
+ * The driver of that name, set up for this host. GODWIT_PROTOCOL_INVALID for a name that is none, GODWIT_CONFIG where its
+ * section of the configuration is wrong.
+ */
 export function driverNamed(name: string | undefined, config: HostConfig): Driver {
-  const make = Object.hasOwn(DRIVERS, name ?? UNNAMED) ? DRIVERS[name ?? UNNAMED] : undefined;
-  if (make !== undefined) return make(config);
+  const wanted = name ?? UNNAMED;
+  const found = Object.hasOwn(DRIVERS, wanted) ? DRIVERS[wanted] : undefined;
+  if (found !== undefined) return made(wanted, found, config);
   throw godwitError('GODWIT_PROTOCOL_INVALID', {
     peer: 'the other host',
     expected: `a driver (${Object.keys(DRIVERS).join(', ')})`,
@@ -40,9 +74,47 @@ export function driverNamed(name: string | undefined, config: HostConfig): Drive
   });
 }
 
-/** Every driver of this host. */
+/** Every driver of this host. GODWIT_CONFIG where a section of the configuration is wrong, or of no driver. */
 export function allDrivers(config: HostConfig): Driver[] {
-  return Object.values(DRIVERS).map((make) => make(config));
+  const other = Object.keys(config.drivers).find((name) => !Object.hasOwn(DRIVERS, name));
+  if (other !== undefined) {
+    const known = Object.keys(DRIVERS).join(', ');
+    throw configError(config, `drivers.${other} is of no driver; there is ${known}`);
+  }
+  return Object.entries(DRIVERS).map(([name, found]) => made(name, found, config));
+}
+
+/** One line for each option that is still where earlier builds had it, and where it belongs. */
+export function movedOptions(config: HostConfig): string[] {
+  return Object.entries(DRIVERS).flatMap(([driver, { moved }]) =>
+    movedIn(config, moved).map(([old, now]) => `${old} is now drivers.${driver}.${now}`),
+  );
+}
+
+/** A driver from its section, to which options in their old places are added. */
+function made(name: string, { make, moved }: Entry, config: HostConfig): Driver {
+  const section = z.record(z.string(), z.unknown()).safeParse(config.drivers[name] ?? {});
+  if (!section.success) throw configError(config, `drivers.${name} is not an object`);
+  const options = { ...section.data };
+  for (const [old, now, value] of movedIn(config, moved)) {
+    if (now in options) {
+      throw configError(config, `${old} and drivers.${name}.${now} are the same: remove ${old}`);
+    }
+    options[now] = value;
+  }
+  return make(config, options);
+}
+
+function movedIn(config: HostConfig, moved: Entry['moved']): [string, string, unknown][] {
+  const given = new Map<string, unknown>(Object.entries(config));
+  return Object.entries(moved).flatMap(([old, now]): [string, string, unknown][] =>
+    given.get(old) === undefined ? [] : [[old, now, given.get(old)]],
+  );
+}
+
+function configError(config: HostConfig, what: string): Error {
+  const file = configFileOf(config) ?? `the configuration of ${config.name}`;
+  return godwitError('GODWIT_CONFIG', { file, what });
 }
 
 /** A pretended world of hosts, for tests and simulations. */

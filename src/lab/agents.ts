@@ -28,6 +28,8 @@ import {
 import { type Lab, type LabHost, labHost, storageDirectory } from './state.ts';
 
 export type AgentConfigInput = z.input<typeof agentConfig>;
+/** What a host's configuration has instead of the lab's own, which is `own`; options of drivers are added to its own. */
+export type Configure = (host: string, own: AgentConfigInput) => Partial<AgentConfigInput>;
 
 const HEALTH_DEADLINE_MS = 30_000;
 const PROGRAM = fileURLToPath(new URL('../bin/agent.ts', import.meta.url));
@@ -38,7 +40,7 @@ const PROGRAM = fileURLToPath(new URL('../bin/agent.ts', import.meta.url));
  */
 export async function startAgents(
   lab: Lab,
-  configure: ((host: string) => Partial<AgentConfigInput>) | undefined,
+  configure: Configure | undefined,
   signal?: AbortSignal,
 ): Promise<void> {
   // Certificates need heavy modules: only who starts agents pays for them.
@@ -53,14 +55,9 @@ export async function startAgents(
   const shared = await sharedConfig(signal);
   for (const member of lab.members) {
     const hooks = await writeHooks(lab, member);
-    const wanted = configure?.(member.name);
-    const config: AgentConfigInput = {
-      ...hooks,
-      ...shared,
-      ...ownConfig(lab, member, caDir),
-      ...wanted,
-      ...routedNetwork(lab, wanted?.network),
-    };
+    const own = { ...hooks, ...shared, ...ownConfig(lab, member, caDir) };
+    const wanted = configure?.(member.name, own);
+    const config = { ...configured(own, wanted), ...routedNetwork(lab, wanted?.network) };
     await writeFile(member.configFile, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
   }
   await Promise.all(lab.hosts.map((host) => startAgent(lab, host, signal)));
@@ -129,9 +126,24 @@ async function sharedConfig(signal: AbortSignal | undefined): Promise<Partial<Ag
   ]);
   const kernels = kernel === undefined ? [] : [path.dirname(kernel.vmlinuz)];
   return {
-    qemu: binaries.map((binary) => binary.path),
-    imageDirs: [...kernels, imageDirectory(), '/boot'],
+    drivers: {
+      qemu: {
+        programs: binaries.map((binary) => binary.path),
+        imageDirs: [...kernels, imageDirectory(), '/boot'],
+      },
+    },
   };
+}
+
+function configured(
+  own: AgentConfigInput,
+  given: Partial<AgentConfigInput> = {},
+): AgentConfigInput {
+  if (given.drivers === undefined) return { ...own, ...given };
+  const sections = Object.entries(given.drivers).map(([driver, section]) => {
+    return [driver, Object.assign({}, own.drivers?.[driver], section)] as const;
+  });
+  return { ...own, ...given, drivers: { ...own.drivers, ...Object.fromEntries(sections) } };
 }
 
 function ownConfig(lab: Lab, member: LabHost, caDir: string): AgentConfigInput {

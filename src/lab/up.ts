@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { godwitError } from '../errors.ts';
-import { type AgentConfigInput, startAgents } from './agents.ts';
+import { type Configure, startAgents } from './agents.ts';
 import { labDown } from './down.ts';
 import type { LabEntry } from './entry.ts';
 import { buildNetwork, entryAlive, makeNamespaces, namespaceInodes } from './namespaces.ts';
@@ -51,7 +51,7 @@ export interface LabRequest {
   /** Start an agent on each host. Default true. */
   readonly agents?: boolean;
   /** What an agent's configuration has beside the lab's own, for tests of odd hosts. */
-  readonly configure?: (host: string) => Partial<AgentConfigInput>;
+  readonly configure?: Configure;
   readonly signal?: AbortSignal;
 }
 

@@ -138,14 +138,13 @@ export async function makeQemuPlace(plan: QemuPlan): Promise<QemuPlace> {
       peer,
     };
   };
+  const images = path.join(directory, 'images');
   const driver = (name: string, qemu: string) =>
     driverNamed('qemu', {
       name,
       stateDir: path.join(directory, name),
-      qemuUser: 'agent',
-      qemu: [qemu],
+      drivers: { qemu: { programs: [qemu], user: 'agent', imageDirs: [images] } },
     });
-  const images = path.join(directory, 'images');
   await mkdir(images);
   const tiny = await bootTinyGuest({
     binary: plan.source,
@@ -168,8 +167,7 @@ export async function makeQemuPlace(plan: QemuPlan): Promise<QemuPlace> {
       host: 'b',
       guest,
       guestDir,
-      imageDirs: [images],
-      bridges: {},
+      networks: {},
       listenHost: '127.0.0.1',
       ports: { from: 49_600, to: 49_700 },
     },

@@ -36,7 +36,8 @@ describe('a migration that is cancelled', () => {
 
   before(async () => {
     brake = await makeBrake();
-    const configure = (host: string) => (host === 'b' ? { qemu: [brake.program] } : {});
+    const configure = (host: string) =>
+      host === 'b' ? { drivers: { qemu: { programs: [brake.program] } } } : {};
     world = await openWorld('cancel', { hosts: 2, configure });
     await startGuest(world.lab, {
       name: 'web1',

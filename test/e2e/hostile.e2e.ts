@@ -70,7 +70,8 @@ describe('against a hostile peer with a good certificate', () => {
 
   before(async () => {
     brake = await makeBrake();
-    const configure = (host: string) => (host === 'b' ? { qemu: [brake.program] } : {});
+    const configure = (host: string) =>
+      host === 'b' ? { drivers: { qemu: { programs: [brake.program] } } } : {};
     world = await openWorld('foe', { hosts: 3, configure });
   });
   after(async () => {

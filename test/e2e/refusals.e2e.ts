@@ -25,7 +25,9 @@ function oddHosts(oldest: QemuBinary | undefined) {
   return (host: string): Partial<AgentConfigInput> => {
     if (host === 'c') return { limits: { memoryReserveBytes: 2 ** 50 } };
     if (host === 'd') return { ports: { from: ONLY_PORT, to: ONLY_PORT } };
-    return host === 'e' && oldest !== undefined ? { qemu: [oldest.path] } : {};
+    return host === 'e' && oldest !== undefined
+      ? { drivers: { qemu: { programs: [oldest.path] } } }
+      : {};
   };
 }
 

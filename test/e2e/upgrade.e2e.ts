@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
+import type { Configure } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { stopGuest } from '../../src/lab/guest/stop.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
-import { earlierBuild, hasCommit, PREVIOUS } from './support/earlier-build.ts';
+import { asBefore, earlierBuild, hasCommit, PREVIOUS } from './support/earlier-build.ts';
 import type { EarlierBuild } from './support/earlier-build.ts';
 import { begin, move, reportAtEnd, untilMemoryFlows } from './support/moves.ts';
 import { killMover } from './support/movers.ts';
@@ -26,8 +27,12 @@ describe('while a fleet is upgraded', { skip }, () => {
   before(async () => {
     previous = earlierBuild(PREVIOUS);
     earlier = previous?.agent ?? '';
-    // The earlier build knows no such setting.
-    world = await openWorld('upgr', { hosts: 2, configure: () => ({ storage: undefined }) });
+    const configure: Configure = (_host, own) => ({
+      storage: undefined,
+      drivers: undefined,
+      ...asBefore(own),
+    });
+    world = await openWorld('upgr', { hosts: 2, configure });
   });
   after(async () => {
     await world?.close();

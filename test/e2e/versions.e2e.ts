@@ -33,7 +33,9 @@ test('a guest of QEMU 7.2 moves to a host with a newer QEMU and keeps its machin
     t.skip(`it takes QEMU 7.2 and a newer one; this machine has ${have}`);
     return;
   }
-  const configure = (host: string) => ({ qemu: [host === 'a' ? old.path : newest.path] });
+  const configure = (host: string) => ({
+    drivers: { qemu: { programs: [host === 'a' ? old.path : newest.path] } },
+  });
   const world = await openWorld('old', { hosts: 2, configure });
   try {
     await startGuest(world.lab, elder);
@@ -56,7 +58,7 @@ test('a guest of QEMU 7.2 moves by the wire, and by post-copy back', async (t) =
   const old = (await qemuBinaries()).find(({ version }) => version.startsWith('7.2.'));
   if (old === undefined) return t.skip('it takes QEMU 7.2, which this machine has not');
   // Before 8.0 it knows no /dev/userfaultfd, and the kernel may keep the system call from users.
-  const configure = () => ({ qemu: [old.path], qemuUser: 'agent' as const });
+  const configure = () => ({ drivers: { qemu: { programs: [old.path], user: 'agent' } } });
   const world = await openWorld('oldw', { hosts: 2, configure });
   try {
     await startGuest(world.lab, elder);
@@ -89,7 +91,10 @@ test('post-copy is refused by name where QEMU would need a system call that its 
   const setting = await readFile('/proc/sys/vm/unprivileged_userfaultfd', 'utf8').catch(() => '1');
   if (process.getuid?.() !== 0 || setting.trim() !== '0')
     return t.skip('it takes root, and a kernel that keeps userfaultfd from users');
-  const world = await openWorld('oldp', { hosts: 2, configure: () => ({ qemu: [old.path] }) });
+  const world = await openWorld('oldp', {
+    hosts: 2,
+    configure: () => ({ drivers: { qemu: { programs: [old.path] } } }),
+  });
   try {
     await startGuest(world.lab, elder);
     await assert.rejects(

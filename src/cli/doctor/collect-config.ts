@@ -1,12 +1,14 @@
 import { X509Certificate } from 'node:crypto';
 import { access, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { z } from 'zod';
 import { loadAgentConfig } from '../../config.ts';
 import type { AgentConfig } from '../../config.ts';
 import { toGodwitError } from '../../errors.ts';
 import { OWN_PLACES } from '../own-agent.ts';
 import type { CertificateFact, ConfigFact } from './facts.ts';
 
+const section = z.looseObject({ programs: z.unknown().optional() });
 const DAY_MS = 86_400_000;
 
 /** The agent's configuration, if there is one: named, or where it belongs. */
@@ -28,6 +30,15 @@ export async function readConfig(
     const reason = toGodwitError(error).message.replace(`${file}: `, '');
     return { config: { file, state: 'wrong', reason }, settings: undefined };
   }
+}
+
+/** The QEMU programs that it names, there or where earlier builds had them; none for those on the PATH. */
+export function programsOf(settings: AgentConfig | undefined): string[] {
+  const places = [section.safeParse(settings?.drivers['qemu']).data?.programs, settings?.qemu];
+  return z
+    .array(z.string())
+    .catch([])
+    .parse(places.find((each) => each !== undefined));
 }
 
 /** The certificates that the agent of a configuration would use. */

@@ -5,7 +5,7 @@ import { hasCode } from '../../errors.ts';
 import type { Context } from '../context.ts';
 import type { ConnectionFlags } from '../verb.ts';
 import { reasonOf, tryOpen, tryProgram } from './attempt.ts';
-import { readCertificates, readConfig } from './collect-config.ts';
+import { programsOf, readCertificates, readConfig } from './collect-config.ts';
 import { findHypervisors } from './collect-qemu.ts';
 import type { Attempt, Facts } from './facts.ts';
 
@@ -22,7 +22,7 @@ export async function collectFacts(
   const folders = pathFolders(context);
   const [userNamespaces, hypervisors, kvmDevice, tunDevice, tools, bridges] = await Promise.all([
     tryUserNamespaces(),
-    findHypervisors(settings?.qemu ?? [], folders, cacheFolder(context)),
+    findHypervisors(programsOf(settings), folders, cacheFolder(context)),
     tryOpen('/dev/kvm'),
     tryOpen('/dev/net/tun'),
     findTools(folders),

@@ -79,7 +79,7 @@ export class FakeDestination implements DestinationSession {
     return this.#read(description).nics.map(({ id, mac, bridge }) => ({
       id,
       mac,
-      bridge: this.#options.bridges[bridge] ?? bridge,
+      bridge: this.#options.networks[bridge] ?? bridge,
     }));
   }
 

@@ -148,11 +148,11 @@ export interface DestinationOptions {
   readonly from?: string;
   /** Directory of this guest on this host: sockets, pid file, log (0700). */
   readonly guestDir: string;
-  readonly imageDirs: readonly string[];
   /** Directories, without symbolic links, whose storage has no file locks: images in them are opened without. */
   readonly unlockedDirs?: readonly string[];
-  /** Source bridge -> bridge here, where the names differ; looked up anew each time. */
-  readonly bridges: Readonly<Record<string, string>>;
+  /** Network of a NIC at the source -> network here, where the names differ; looked up anew each time. */
+  readonly networks: Readonly<Record<string, string>>;
+  /** Where memory may arrive: on this address of the host, at a port of its range. */
   readonly listenHost: string;
   readonly ports: { readonly from: number; readonly to: number };
   /** Set when a new mover takes over: the guest's process may already be there. */

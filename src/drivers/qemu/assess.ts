@@ -63,6 +63,7 @@ export async function matchHost(
   host: {
     readonly programs: readonly QemuProgram[];
     readonly store: ImageStore;
+    readonly imageDirs: readonly string[];
     readonly disks: ReadonlyMap<string, string>;
   },
   signal: AbortSignal,
@@ -77,7 +78,7 @@ export async function matchHost(
   );
   const spec = nodes.length === 0 ? described : { ...described, blockNodes: nodes };
   const { program, checks } = programChecks(description, spec, options.host, host.programs);
-  const found = await findImages(description.name, spec, options, host.store, signal);
+  const found = await findImages(description.name, spec, options.host, host, signal);
   const bridges = await bridgeChecks(description.name, nicsOf(spec, options), options.host);
   return {
     spec,
@@ -170,23 +171,23 @@ function noSandbox({ binary }: QemuProgram): Check {
 async function findImages(
   guest: string,
   spec: GuestSpec,
-  options: DestinationOptions,
-  store: ImageStore,
+  host: string,
+  { store, imageDirs }: { readonly store: ImageStore; readonly imageDirs: readonly string[] },
   signal: AbortSignal,
 ): Promise<Pick<Match, 'images' | 'romfiles' | 'checks'>> {
   const checks: Check[] = [];
   const look = async (image: ImageSpec, device: string): Promise<string | undefined> => {
-    const file = await store.find(image, options.imageDirs, signal);
+    const file = await store.find(image, imageDirs, signal);
     if (file !== undefined) {
       checks.push(pass('images', `${device} is ${file}`, 'destination'));
       return file;
     }
-    const places = options.imageDirs.join(', ') || 'no directory (imageDirs is empty)';
+    const places = imageDirs.join(', ') || 'no directory (drivers.qemu.imageDirs is empty)';
     const what = `no file with the content of ${image.name} (${image.bytes} bytes) in ${places}`;
     const error = godwitError('GODWIT_DEVICE_UNMAPPED', {
       device,
       guest,
-      host: options.host,
+      host,
       what,
     });
     checks.push(refusal('images', error, 'destination'));
@@ -243,7 +244,7 @@ export function nicsOf(spec: GuestSpec, options: DestinationOptions): NicPlan[] 
     const { id, mac, bridge } = netdev;
     const queues = netdev.queues > 1 ? { multiQueue: true } : {};
     if (bridge === undefined) return [{ id, mac, ...queues }];
-    return [{ id, mac, bridge: options.bridges[bridge] ?? bridge, ...queues }];
+    return [{ id, mac, bridge: options.networks[bridge] ?? bridge, ...queues }];
   });
 }
 

@@ -53,6 +53,7 @@ export interface DestinationParts {
   /** How long its process may take to end once its monitor has closed, ms. */
   readonly endsMs?: number | undefined;
   readonly user: QemuUser;
+  readonly imageDirs: readonly string[];
 }
 
 /** The paused counterpart of a guest, on its way in. */
@@ -253,7 +254,8 @@ export class QemuDestination implements DestinationSession {
 
   async #match({ description, stream, disks }: Wanted, signal: AbortSignal): Promise<Match> {
     const programs = await this.#parts.programs(signal);
-    const host = { programs, store: this.#parts.images, disks };
+    const { images: store, imageDirs } = this.#parts;
+    const host = { programs, store, imageDirs, disks };
     return this.#user.checked(await matchHost(description, stream, this.#options, host, signal));
   }
 

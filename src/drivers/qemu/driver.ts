@@ -43,6 +43,8 @@ export interface QemuDriverOptions {
   /** QEMU programs to offer; empty: those on the PATH. */
   readonly binaries: readonly string[];
   readonly user: QemuUser;
+  /** Where images are looked for, by content. */
+  readonly imageDirs: readonly string[];
   /** What was found out about programs and images, kept between processes (0700). */
   readonly cacheDir: string;
   /** How long a QEMU may take to end once its monitor has closed, ms. */
@@ -137,6 +139,7 @@ export class QemuDriver implements DirectDriver {
       images: this.#images,
       endsMs: this.#options.endsMs,
       user: this.#options.user,
+      imageDirs: this.#options.imageDirs,
     });
     if (known !== undefined) {
       await session.reattach(AbortSignal.timeout(GREETING_MS)).catch(() => false);

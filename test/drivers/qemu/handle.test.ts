@@ -33,12 +33,24 @@ describe('a handle of the QEMU driver', () => {
   });
 
   test('that cannot be read proves nothing about a process', async () => {
-    const driver = new QemuDriver({ host: 'a', binaries: [], user: 'agent', cacheDir: tmpdir() });
+    const driver = new QemuDriver({
+      host: 'a',
+      binaries: [],
+      user: 'agent',
+      imageDirs: [],
+      cacheDir: tmpdir(),
+    });
     assert.equal((await driver.life({ driver: 'qemu', name: 'web1' })).state, 'unknown');
   });
 
   test('stands for one process: by pid, start time and boot', () => {
-    const driver = new QemuDriver({ host: 'a', binaries: [], user: 'agent', cacheDir: tmpdir() });
+    const driver = new QemuDriver({
+      host: 'a',
+      binaries: [],
+      user: 'agent',
+      imageDirs: [],
+      cacheDir: tmpdir(),
+    });
     const now: QemuHandle = { ...old, bootId: 'one' };
     assert.equal(driver.isSame(now, altered({ ...now, monitor: '/elsewhere' })), true);
     assert.equal(driver.isSame(now, old), true);

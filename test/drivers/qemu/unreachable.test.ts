@@ -149,13 +149,19 @@ async function livingQemu(t: TestContext, failure: Failure) {
     host: 'a',
     guest: 'web1',
     guestDir,
-    imageDirs: [],
-    bridges: {},
+    networks: {},
     listenHost: '127.0.0.1',
     ports: { from: 1, to: 2 },
   };
   return {
-    driver: new QemuDriver({ host: 'a', binaries: [], user: 'agent', cacheDir, endsMs: ENDS_MS }),
+    driver: new QemuDriver({
+      host: 'a',
+      binaries: [],
+      user: 'agent',
+      imageDirs: [],
+      cacheDir,
+      endsMs: ENDS_MS,
+    }),
     handle,
     options,
     guestDir,

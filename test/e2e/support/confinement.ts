@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { agentConfig } from '../../../src/config.ts';
+import { qemuOptions } from '../../../src/drivers/qemu/options.ts';
 import { seenQemus } from '../../../src/lab/witness/qemus.ts';
 import type { World } from './world.ts';
 
@@ -25,5 +25,5 @@ export async function assertConfined(world: World, guest: string, host: string):
   }
 }
 
-const { qemuUser } = agentConfig.parse({ name: 'a', address: '10.0.0.1:7443', stateDir: '/s' });
-const { from: FROM, count: COUNT } = qemuUser === 'agent' ? { from: 0, count: 0 } : qemuUser;
+const { user } = qemuOptions.parse({});
+const { from: FROM, count: COUNT } = user === 'agent' ? { from: 0, count: 0 } : user;

@@ -4,6 +4,8 @@ import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import type { AgentConfigInput } from '../../../src/lab/agents.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
@@ -45,4 +47,17 @@ export function earlierBuild(commit: string): EarlierBuild | undefined {
     remove();
     throw error;
   }
+}
+
+/**
+ * The same configuration as the previous build reads it: without `storage`, which it does not know, and with the options
+ * of QEMU in their old places. It refuses settings that it does not know; this build reads these.
+ */
+export function asBefore({ storage: _, drivers, ...known }: AgentConfigInput): AgentConfigInput {
+  const {
+    programs,
+    user: _user,
+    ...rest
+  } = z.record(z.string(), z.unknown()).parse(drivers?.['qemu'] ?? {});
+  return { ...known, ...(programs === undefined ? {} : { qemu: programs }), ...rest };
 }

@@ -52,7 +52,7 @@ export async function giveFiles(
       await handle.chmod((mode & 0o7777) | (writable ? 0o060 : 0o040));
     }).catch((cause: unknown) => {
       const why = cause instanceof Error ? cause.message : String(cause);
-      const hint = `Let this host's agent change the group of ${file}, or let everybody open it; or set qemuUser to "agent".`;
+      const hint = `Let this host's agent change the group of ${file}, or let everybody open it; or set drivers.qemu.user to "agent".`;
       const what = `a way to let the guest’s QEMU open ${file} (${why})`;
       throw godwitError('GODWIT_HOST_LACKS', { what }, { hint, cause });
     });

@@ -88,7 +88,7 @@ export async function rangeOf(user: QemuUser): Promise<Range | undefined> {
       needs: `the users ${user.from} to ${last}, which this user namespace lacks`,
     },
     {
-      hint: 'Name users that it has as { "from", "count" } of qemuUser; or set qemuUser to "agent", and QEMU runs as root.',
+      hint: 'Name users that it has as { "from", "count" } of drivers.qemu.user; or set drivers.qemu.user to "agent", and QEMU runs as root.',
     },
   );
 }
@@ -101,7 +101,8 @@ function userCheck(user: QemuUser, range: Range | undefined): Check {
     return { ...check, verdict: 'pass', evidence };
   }
   const isRoot = process.geteuid?.() === 0 && user === 'agent';
-  if (isRoot) return { ...check, verdict: 'warn', evidence: 'QEMU runs as root (qemuUser)' };
+  if (isRoot)
+    return { ...check, verdict: 'warn', evidence: 'QEMU runs as root (drivers.qemu.user)' };
   return { ...check, verdict: 'pass', evidence: 'QEMU runs as the agent’s user' };
 }
 
@@ -115,7 +116,7 @@ async function reachChecks(guestDir: string, files: readonly string[]): Promise<
   }
   return [...found].map(([directory, file]) => {
     const what = `a way for the guest’s QEMU to ${file}: the directory ${directory} is closed to it`;
-    const hint = `QEMU runs as a user of its own: chmod o+x ${directory}, which lets nobody list it; or set qemuUser to "agent", and QEMU runs as root.`;
+    const hint = `QEMU runs as a user of its own: chmod o+x ${directory}, which lets nobody list it; or set drivers.qemu.user to "agent", and QEMU runs as root.`;
     const error = godwitError('GODWIT_HOST_LACKS', { what }, { hint });
     return refusal('user', error, 'destination');
   });
@@ -133,7 +134,7 @@ async function userFor(guestDir: string, range: Range, before: number | undefine
       : await newId(guestDir, range, before);
   if (id === undefined) {
     const what = `a free user for a guest’s QEMU among ${range.from} to ${range.from + range.count - 1}`;
-    const hint = 'Raise count of qemuUser in the configuration.';
+    const hint = 'Raise count of drivers.qemu.user in the configuration.';
     throw godwitError('GODWIT_HOST_LACKS', { what }, { hint });
   }
   await mkdir(guestDir, { recursive: true, mode: 0o700 });

@@ -1,0 +1,36 @@
+import { z } from 'zod';
+
+const path = z.string().min(1).max(4096);
+
+/** `drivers.qemu` of a host's configuration. */
+export const qemuOptions = z.strictObject({
+  /** QEMU programs to offer, best first; default: those on the PATH. */
+  programs: z.array(path).max(16).default([]),
+  /**
+   * As whom the QEMU of a guest that comes runs. A range of numbers: each guest's is a user of its own, which has no name
+   * and owns nothing else; the first number is the group that may open devices. `agent`: as this agent, root where that is.
+   */
+  user: z
+    .union(
+      [
+        z.literal('agent'),
+        z
+          .strictObject({
+            from: z.number().int().min(1000).max(0x7fff_ffff),
+            count: z.number().int().min(2).max(0x0100_0000),
+          })
+          .refine(({ from, count }) => from + count <= 0x8000_0000, 'users above 2147483647'),
+      ],
+      'neither "agent" nor { from, count } of numbers of users',
+    )
+    .default({ from: 0x7000_0000, count: 0x0100_0000 }),
+  /** Where kernels, initramfs and firmware images are looked for, by content. */
+  imageDirs: z
+    .array(path)
+    .max(64)
+    .default(['/boot', '/var/lib/godwit/images', '/var/lib/libvirt/images']),
+});
+export type QemuOptions = z.infer<typeof qemuOptions>;
+
+/** Where these options were in the configuration of earlier builds: there -> here. */
+export const qemuMoved = { qemu: 'programs', qemuUser: 'user', imageDirs: 'imageDirs' } as const;

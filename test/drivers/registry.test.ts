@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { parseAgentConfig } from '../../src/config.ts';
+import { allDrivers, driverNamed, movedOptions } from '../../src/drivers/registry.ts';
+
+const least = { name: 'a', address: '10.0.0.1:7001', stateDir: '/var/lib/godwit' };
+const configOf = (more: object) =>
+  parseAgentConfig('a.json', JSON.stringify({ ...least, ...more }));
+
+describe('the drivers of a host', () => {
+  test('are made from their sections of the configuration, with defaults where it has none', () => {
+    const section = { programs: ['/opt/qemu'], user: 'agent', imageDirs: [] };
+    for (const drivers of [undefined, {}, { qemu: {} }, { qemu: section }]) {
+      assert.deepEqual(
+        allDrivers(configOf({ drivers })).map(({ name }) => name),
+        ['qemu'],
+      );
+    }
+  });
+
+  test('read their options where earlier builds had them, and say once where each belongs', () => {
+    const config = configOf({ qemu: ['/opt/qemu'], qemuUser: 'agent', imageDirs: ['/boot'] });
+    assert.equal(allDrivers(config).length, 1);
+    assert.deepEqual(movedOptions(config), [
+      'qemu is now drivers.qemu.programs',
+      'qemuUser is now drivers.qemu.user',
+      'imageDirs is now drivers.qemu.imageDirs',
+    ]);
+    assert.deepEqual(movedOptions(configOf({ drivers: { qemu: { user: 'agent' } } })), []);
+  });
+
+  test('refuse a section that is wrong, wherever its options are, and one of no driver', () => {
+    const wrong: readonly (readonly [object, RegExp])[] = [
+      [{ drivers: { qemu: { program: [] } } }, /program/],
+      [{ drivers: { qemu: { user: 'root' } } }, /neither "agent"/],
+      [{ qemuUser: 'root' }, /neither "agent"/],
+      [{ qemu: 'not a list' }, /programs/],
+      [{ drivers: { qemu: [] } }, /drivers\.qemu is not an object/],
+      [{ drivers: { vms: {} } }, /drivers\.vms is of no driver; there is qemu/],
+      [{ qemu: [], drivers: { qemu: { programs: [] } } }, /are the same: remove qemu/],
+    ];
+    for (const [more, what] of wrong) {
+      assert.throws(
+        () => allDrivers(configOf(more)),
+        (error: Error & { code?: string }) => {
+          assert.equal(error.code, 'GODWIT_CONFIG');
+          assert.match(error.message, what);
+          return true;
+        },
+      );
+    }
+  });
+
+  test('one that is none is refused by its name; one that is not named is the first', () => {
+    assert.throws(() => driverNamed('constructor', configOf({})), {
+      code: 'GODWIT_PROTOCOL_INVALID',
+    });
+    assert.equal(driverNamed(undefined, configOf({})).name, 'qemu');
+  });
+});
