@@ -2,7 +2,9 @@ import { randomInt } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import type { DiscoveredGuest, GuestHandle } from '../drivers/port/inventory.ts';
-import { godwitError } from '../errors.ts';
+import type { Driver } from '../drivers/registry.ts';
+import { GodwitError, godwitError } from '../errors.ts';
+import { capabilityChecks } from '../migration/preflight/capabilities.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import { migrationRequest } from '../protocol/public/migration.ts';
 import type { MigrationRequest, Report } from '../protocol/public/migration.ts';
@@ -13,6 +15,7 @@ import type { Guests } from './guests.ts';
 import { LOOKED_AT, seenLinkRate } from './link-rate.ts';
 import type { Peers } from './peers.ts';
 import type { Migration, MigrationStore } from './store.ts';
+import { driverOf } from './life.ts';
 import { lineageOf } from './sightings.ts';
 import type { Supervisor } from './supervision.ts';
 import { Mutex } from '../mutex.ts';
@@ -82,6 +85,7 @@ export class Outgoing {
     const { handle, info } = movable(await guests.need(request.guest));
     // A disk of it may have begun to move, or the guest to come, while it was looked for: nothing is waited for any more.
     this.#checkIdle(request.guest);
+    mustBeAble(driverOf(guests.drivers, handle), request);
     const lineage = lineageOf({ store, drivers: guests.drivers }, handle);
     return store.add({
       version: 1,
@@ -156,6 +160,15 @@ export class Outgoing {
     const what = `${config.name}, in migrations from it at once,`;
     throw godwitError('GODWIT_OVERLOADED', { what, limit });
   }
+}
+
+/** GODWIT_CAPABILITY where the guest's driver does not declare that it can do what is asked. */
+function mustBeAble(driver: Driver | undefined, request: MigrationRequest): void {
+  if (driver === undefined) return;
+  const { name, capabilities } = driver;
+  const checks = capabilityChecks({ driver: name, capabilities }, request);
+  const refused = checks.find(({ error }) => error !== undefined)?.error;
+  if (refused !== undefined) throw new GodwitError(refused);
 }
 
 /** Read one after the other, as far as they are wanted. */

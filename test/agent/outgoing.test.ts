@@ -22,7 +22,7 @@ const peers = { b: { address: '127.0.0.1:1' }, bravo: { address: '127.0.0.1:2' }
 test('a migration gets an id, a private directory, a request for its mover, and the mover', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
-  const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b', mode: 'hybrid' } });
+  const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b', mode: 'precopy' } });
   assert.match(id, /^m-[0-9a-z]{8,}$/);
   assert.deepEqual(a.movers.started, [id]);
   const dir = path.join(a.config.stateDir, 'migrations', id);
@@ -32,8 +32,19 @@ test('a migration gets an id, a private directory, a request for its mover, and 
   const request = moverRequest.parse(written);
   assert.ok(request.side === 'source');
   assert.equal(request.handle.name, 'web1');
-  assert.equal(request.request.mode, 'hybrid');
+  assert.equal(request.request.mode, 'precopy');
   assert.deepEqual(request.peer, { name: 'b', address: '127.0.0.1:1' });
+});
+
+test('what the guest’s driver does not declare is refused at once, and nothing begins', async (t) => {
+  const { host } = await fleet(t);
+  const a = await host('a', { guests: () => [guest('web1')], peers });
+  for (const asked of [{ mode: 'postcopy' }, { compress: 'zstd' }, { streams: 2 }] as const) {
+    await assert.rejects(a.api.migrate({ body: { guest: 'web1', to: 'b', ...asked } }), {
+      code: 'GODWIT_CAPABILITY',
+    });
+  }
+  assert.deepEqual(a.movers.started, []);
 });
 
 test('its mover is told of further addresses: those that were asked for, or those of the configuration', async (t) => {

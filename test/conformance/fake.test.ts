@@ -41,13 +41,5 @@ async function make(): Promise<Place> {
 runConformance({
   name: 'fake',
   make,
-  skip: [
-    {
-      reason: 'it declares a single stream without compression',
-      tests: [
-        'moves a guest over several compressed streams',
-        'moves a guest by the differences of its pages',
-      ],
-    },
-  ],
+  skip: [],
 });

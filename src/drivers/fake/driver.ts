@@ -25,8 +25,8 @@ export class FakeDriver implements DirectDriver {
   readonly capabilities = {
     shape: 'direct',
     modes: ['precopy', 'postcopy', 'hybrid'],
-    compression: ['none'],
-    maxStreams: 1,
+    compression: ['none', 'zstd', 'xbzrle'],
+    maxStreams: 16,
     postcopyRecovery: true,
   } as const;
   readonly #world: FakeWorld;

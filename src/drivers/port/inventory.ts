@@ -1,9 +1,9 @@
 import type { Life } from '../../host/life.ts';
+import type { Capabilities } from '../../migration/preflight/capabilities.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import type { GuestInfo, HypervisorInfo } from '../../protocol/public/host.ts';
-import type { Compression, Mode } from '../../protocol/public/migration.ts';
 
-export type { GuestHandle, Life };
+export type { Capabilities, GuestHandle, Life };
 
 /**
  * What every driver tells, whatever its shape. The core asks for capabilities and never for a driver's name.
@@ -45,16 +45,6 @@ export interface HandleFacts {
   readonly directory: string;
   /** Its process on this host, where it has one. */
   readonly pid?: number;
-}
-
-export interface Capabilities {
-  /** direct: Godwit owns each step and the data path; managed: a manager moves the memory for us. */
-  readonly shape: 'direct' | 'managed';
-  readonly modes: readonly Mode[];
-  readonly compression: readonly Compression[];
-  readonly maxStreams: number;
-  /** A broken post-copy stream can be taken up again. */
-  readonly postcopyRecovery: boolean;
 }
 
 export interface DiscoverOptions {

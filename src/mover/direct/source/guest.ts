@@ -1,5 +1,6 @@
 import { systemClock } from '../../../clock.ts';
 import type { DirectDriver, Inspection, SourceSession } from '../../../drivers/port/direct.ts';
+import type { Capabilities } from '../../../drivers/port/inventory.ts';
 import type { FrozenImage } from '../../../drivers/port/disks.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import type { HypervisorEvent, HypervisorStatus } from '../../../migration/direct/hypervisor.ts';
@@ -32,6 +33,10 @@ export class SourceGuest {
     this.#handle = handle;
     this.#settings = settings;
     this.#onEvent = onEvent;
+  }
+
+  get capabilities(): Capabilities {
+    return this.#driver.capabilities;
   }
 
   /** Its hypervisor may come to a socket in this mover's directory. */

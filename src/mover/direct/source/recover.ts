@@ -1,7 +1,7 @@
 import { withDeadline } from '../../../deadline.ts';
 import { systemClock } from '../../../clock.ts';
 import type { SourceSession } from '../../../drivers/port/direct.ts';
-import { toGodwitError } from '../../../errors.ts';
+import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import { ask } from './parts.ts';
 import type { SourceParts } from './parts.ts';
@@ -27,6 +27,10 @@ export async function recoverPostcopy(
   log: Log,
   outer: AbortSignal,
 ): Promise<void> {
+  if (!parts.guest.capabilities.postcopyRecovery) {
+    const reason = 'its driver cannot take up a stream that broke';
+    throw godwitError('GODWIT_CAPABILITY', { what: 'post-copy to go on', reason });
+  }
   await withDeadline('recovering post-copy', limitMs, outer, async (signal) => {
     const session = await parts.guest.session(signal);
     const { transferredBytes: sentBefore } = await session.sample(signal);

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { capabilityChecks } from '../../../src/migration/preflight/capabilities.ts';
+import type { Capabilities } from '../../../src/migration/preflight/capabilities.ts';
+import { compression, mode } from '../../../src/protocol/public/migration.ts';
+
+const capabilities: fc.Arbitrary<Capabilities> = fc.record({
+  shape: fc.constantFrom('direct', 'managed'),
+  modes: fc.uniqueArray(fc.constantFrom(...mode.options), { minLength: 1 }),
+  compression: fc.uniqueArray(fc.constantFrom(...compression.options), { minLength: 1 }),
+  maxStreams: fc.integer({ min: 1, max: 16 }),
+  postcopyRecovery: fc.boolean(),
+});
+const asked = fc.record({
+  mode: fc.constantFrom(...mode.options),
+  compress: fc.constantFrom(...compression.options),
+  streams: fc.integer({ min: 1, max: 16 }),
+  path: fc.constantFrom('native', 'wire', 'auto', undefined),
+});
+
+describe('what is asked of a driver', () => {
+  test('passes exactly where it declares that it can, and each refusal names one thing', () => {
+    fc.assert(
+      fc.property(capabilities, asked, (has, wants) => {
+        const checks = capabilityChecks({ driver: 'any', capabilities: has }, wants);
+        const lacks = [
+          has.modes.includes(wants.mode) ? [] : ['--mode'],
+          has.compression.includes(wants.compress) ? [] : ['--compress'],
+          wants.streams <= has.maxStreams ? [] : ['--streams'],
+          wants.path === 'wire' && has.shape === 'managed' ? ['--path wire'] : [],
+        ].flat();
+        const refused = checks.filter(({ verdict }) => verdict === 'refuse');
+        assert.equal(refused.length, lacks.length);
+        for (const [at, what] of lacks.entries()) {
+          assert.ok(refused[at]?.evidence.includes(what), what);
+          assert.equal(refused[at]?.error?.code, 'GODWIT_CAPABILITY');
+        }
+        assert.equal(checks.length, Math.max(1, lacks.length));
+      }),
+    );
+  });
+});
