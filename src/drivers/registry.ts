@@ -4,6 +4,7 @@ import { configFileOf } from '../config.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { DirectDriver } from './port/direct.ts';
+import type { FakeManager, ManagerOptions } from './fake/managed.ts';
 import type { FakeWorld, WorldOptions } from './fake/world.ts';
 import { QemuDriver } from './qemu/driver.ts';
 import { qemuMoved, qemuOptions } from './qemu/options.ts';
@@ -115,6 +116,12 @@ function movedIn(config: HostConfig, moved: Entry['moved']): [string, string, un
 function configError(config: HostConfig, what: string): Error {
   const file = configFileOf(config) ?? `the configuration of ${config.name}`;
   return godwitError('GODWIT_CONFIG', { file, what });
+}
+
+/** A pretended manager of guests, for tests. */
+export async function fakeManager(options: ManagerOptions): Promise<FakeManager> {
+  const { FakeManager: Manager } = await import('./fake/managed.ts');
+  return new Manager(options);
 }
 
 /** A pretended world of hosts, for tests and simulations. */

@@ -1,0 +1,252 @@
+import { z } from 'zod';
+import type { Clock } from '../../clock.ts';
+import { godwitError } from '../../errors.ts';
+import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/sight.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import type { DiscoveredGuest, GuestHandle, HandleFacts, Life } from '../port/inventory.ts';
+import type { ManagedDriver, ManagedInspection, ManagedSession } from '../port/managed.ts';
+
+/** How a manager behaves: each a chance for one call, 0 to 1. */
+export interface Misbehaviour {
+  /** The call never arrives, and the caller hears that nobody answers. */
+  readonly lost: number;
+  /** It has its effect, and its answer is lost. */
+  readonly unanswered: number;
+  /** It is given up, and has its effect later. */
+  readonly late: number;
+  /** It arrives twice. */
+  readonly twice: number;
+  /** The manager dies and comes back: it has forgotten every task that has ended, and the calls under way are lost. */
+  readonly crash: number;
+  /** The answer is the one that the call before got. */
+  readonly stale: number;
+}
+
+export const HONEST: Misbehaviour = {
+  lost: 0,
+  unanswered: 0,
+  late: 0,
+  twice: 0,
+  crash: 0,
+  stale: 0,
+};
+
+export interface ManagerOptions {
+  readonly clock: Clock;
+  /** 0 to below 1, from a seed. */
+  readonly random: () => number;
+  readonly behaves?: Misbehaviour;
+  /** How long a task takes, ms, and how it ends. */
+  readonly taskMs?: number;
+  readonly taskEnds?: 'done' | 'failed';
+  /** How long the inventory lags behind a task, ms. */
+  readonly lagMs?: number;
+}
+
+/** After so long no order that was given up takes effect, ms. */
+const SETTLES_MS = 5000;
+const LATE_MS = 4000;
+
+interface Task {
+  readonly order: ManagedOrder;
+  readonly startedMs: number;
+  /** When it ended; undefined while it runs. */
+  endedMs?: number;
+  state: TaskSight['state'];
+  forgotten: boolean;
+}
+
+type Call = 'inspect' | 'check' | 'start' | 'look' | 'where' | 'cancel' | 'finish';
+
+/** A pretended manager of several hosts, in memory. It outlives the sessions that ask it. */
+export class FakeManager {
+  readonly options: ManagerOptions;
+  /** Every task that was ever started, the forgotten ones too: what tests judge by. */
+  readonly tasks: Task[] = [];
+  /** Where each guest really runs. */
+  readonly guests = new Map<string, string>();
+  readonly #answers = new Map<string, unknown>();
+
+  constructor(options: ManagerOptions) {
+    this.options = options;
+  }
+
+  driver(host: string): ManagedDriver {
+    return new FakeManagedDriver(this, host);
+  }
+
+  /** Brings each task to where it is by now. */
+  turn(): void {
+    const now = this.options.clock.monotonicMs();
+    const { taskMs = 1000, taskEnds = 'done' } = this.options;
+    for (const task of this.tasks) {
+      if (task.endedMs !== undefined || now < task.startedMs + taskMs) continue;
+      task.endedMs = task.startedMs + taskMs;
+      task.state = taskEnds;
+      if (taskEnds === 'done') this.guests.set(task.order.guest, task.order.to);
+    }
+  }
+
+  start(order: ManagedOrder): void {
+    this.turn();
+    const isSame = ({ order: { id }, forgotten }: Task): boolean => id === order.id && !forgotten;
+    if (this.tasks.some(isSame)) return;
+    if (this.tasks.some((task) => task.order.guest === order.guest && task.state === 'running')) {
+      throw refused('start', 'another task of this guest is under way');
+    }
+    const startedMs = this.options.clock.monotonicMs();
+    this.tasks.push({ order, startedMs, state: 'running', forgotten: false });
+  }
+
+  look(id: string): TaskSight {
+    const task = this.tasks.findLast(({ order, forgotten }) => order.id === id && !forgotten);
+    if (task === undefined || task.state === 'none') return { state: 'none' };
+    return task.state === 'failed'
+      ? { state: 'failed', reason: 'it was made to fail' }
+      : { state: task.state };
+  }
+
+  where({ guest, from, to }: ManagedOrder): Whereabouts {
+    const now = this.options.clock.monotonicMs();
+    const { lagMs = 0 } = this.options;
+    const tasks = this.tasks.filter(({ order }) => order.guest === guest);
+    const fresh = tasks.find(({ state, endedMs }) => {
+      return state === 'done' && endedMs !== undefined && now < endedMs + lagMs;
+    });
+    const host = fresh === undefined ? this.guests.get(guest) : fresh.order.from;
+    const busy = fresh !== undefined || tasks.some(({ state }) => state === 'running');
+    const elsewhere = host === undefined ? 'unknown' : 'elsewhere';
+    return { at: host === from ? 'source' : host === to ? 'destination' : elsewhere, busy };
+  }
+
+  cancel(id: string): void {
+    this.turn();
+    const task = this.tasks.find(({ order, state }) => order.id === id && state === 'running');
+    if (task === undefined) return;
+    task.state = 'cancelled';
+    task.endedMs = this.options.clock.monotonicMs();
+  }
+
+  /** It comes back at once; tasks under way go on, as their hosts carry them out. */
+  crash(): void {
+    this.turn();
+    for (const task of this.tasks) if (task.state !== 'running') task.forgotten = true;
+  }
+
+  /** A call as it comes over the network, and the manager's temper. */
+  async call<T>(name: Call, key: string, signal: AbortSignal, effect: () => T): Promise<T> {
+    const { clock, random, behaves = HONEST } = this.options;
+    await clock.sleep(1, signal);
+    this.turn();
+    const share = (chance: number): boolean => random() < chance;
+    if (share(behaves.crash)) {
+      this.crash();
+      throw unreachable('it has just started');
+    }
+    if (share(behaves.lost)) throw unreachable('the connection was closed');
+    if (share(behaves.late)) {
+      void clock
+        .sleep(random() * LATE_MS)
+        .then(effect)
+        .catch(() => undefined);
+      throw unreachable('no answer');
+    }
+    const before = this.#answers.get(`${name} ${key}`);
+    const answer = effect();
+    this.#answers.set(`${name} ${key}`, answer);
+    if (share(behaves.twice)) effect();
+    if (share(behaves.unanswered)) throw unreachable('the answer was lost');
+    return before !== undefined && share(behaves.stale) ? (before as T) : answer;
+  }
+}
+
+class FakeManagedDriver implements ManagedDriver {
+  readonly name = 'fake';
+  readonly capabilities = {
+    shape: 'managed',
+    modes: ['precopy'],
+    compression: ['none'],
+    maxStreams: 1,
+    postcopyRecovery: false,
+  } as const;
+  readonly #manager: FakeManager;
+  readonly #host: string;
+
+  constructor(manager: FakeManager, host: string) {
+    this.#manager = manager;
+    this.#host = host;
+  }
+
+  async hypervisors(): Promise<[]> {
+    return [];
+  }
+
+  async discover(): Promise<DiscoveredGuest[]> {
+    const here = [...this.#manager.guests].filter(([, host]) => host === this.#host);
+    return here.map(([name, host]) => ({
+      handle: managedHandle(name),
+      info: { name, host, driver: 'fake', state: 'running', nics: [], devices: [], unmovable: [] },
+    }));
+  }
+
+  /** The manager alone knows, and what it does not say is no proof. */
+  async life({ name }: GuestHandle): Promise<Life> {
+    if (this.#manager.guests.has(name)) return { state: 'alive' };
+    return { state: 'unknown', reason: 'its manager does not know it' };
+  }
+
+  describe({ name }: GuestHandle): HandleFacts {
+    return { what: `${name} of a pretended manager`, directory: '/' };
+  }
+
+  isSame(left: GuestHandle, right: GuestHandle): boolean {
+    const [one, other] = [left, right].map((each) => handle.safeParse(each).data);
+    return one !== undefined && one.managed === other?.managed;
+  }
+
+  async openManaged({ name }: GuestHandle): Promise<ManagedSession> {
+    return sessionOf(this.#manager, name);
+  }
+}
+
+const handle = z.object({ managed: z.string() });
+
+export function managedHandle(name: string): GuestHandle {
+  const made: GuestHandle & z.infer<typeof handle> = { driver: 'fake', name, managed: name };
+  return made;
+}
+
+function sessionOf(manager: FakeManager, guest: string): ManagedSession {
+  return {
+    settlesMs: SETTLES_MS,
+    inspect: (signal) =>
+      manager.call('inspect', guest, signal, (): ManagedInspection => {
+        return { memoryBytes: 1024 ** 3, checks: stateChecks(manager, guest) };
+      }),
+    check: (order, signal) =>
+      manager.call('check', order.id, signal, () => stateChecks(manager, guest)),
+    start: (order, signal) => manager.call('start', order.id, signal, () => manager.start(order)),
+    look: (id, signal) => manager.call('look', id, signal, () => manager.look(id)),
+    where: (order, signal) => manager.call('where', order.id, signal, () => manager.where(order)),
+    cancel: (id, signal) => manager.call('cancel', id, signal, () => manager.cancel(id)),
+    finish: (id, signal) => manager.call('finish', id, signal, () => undefined),
+    close: async () => {},
+  };
+}
+
+function stateChecks(manager: FakeManager, guest: string): Check[] {
+  if (manager.guests.has(guest)) {
+    return [{ name: 'state', side: 'source', verdict: 'pass', evidence: `${guest} runs` }];
+  }
+  const error = godwitError('GODWIT_GUEST_STATE', { guest, state: 'stopped' });
+  const { message: evidence } = error;
+  return [{ name: 'state', side: 'source', verdict: 'refuse', evidence, error: error.toJSON() }];
+}
+
+function unreachable(reason: string): Error {
+  return godwitError('GODWIT_UNREACHABLE', { peer: 'the manager', address: 'fake', reason });
+}
+
+function refused(command: string, reason: string): Error {
+  return godwitError('GODWIT_HYPERVISOR', { hypervisor: 'fake', host: 'fake', command, reason });
+}

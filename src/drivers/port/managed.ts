@@ -1,0 +1,48 @@
+import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/sight.ts';
+import type { GuestHandle } from '../../protocol/mover/handle.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import type { Capabilities, Inventory } from './inventory.ts';
+
+/**
+ * A manager (as of libvirt, vSphere or Hyper-V) moves the memory and decides who runs the guest. Godwit checks, starts one
+ * task, watches it, and looks afterwards. The manager may be on this host, on another, or on none of the two that take
+ * part; Godwit may sit beside one of them, or beside none.
+ */
+export interface ManagedDriver extends Inventory {
+  readonly capabilities: Capabilities & { readonly shape: 'managed' };
+  /** Asks the guest's manager for it. GODWIT_UNREACHABLE where the manager does not answer. */
+  openManaged(handle: GuestHandle, signal: AbortSignal): Promise<ManagedSession>;
+}
+
+/**
+ * One guest, through its manager. Managers crash, forget, answer late and answer twice: an error of a call says nothing
+ * about whether it had its effect, but for what is said at `start`.
+ */
+export interface ManagedSession {
+  /** Describes the guest as its manager sees it now, with findings on the guest alone. */
+  inspect(signal: AbortSignal): Promise<ManagedInspection>;
+  /** What the manager and this driver find for or against the move; starts nothing. */
+  check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]>;
+  /**
+   * Starts the task. The same `id` again is the same task, for as long as the manager remembers it. GODWIT_HYPERVISOR is
+   * the manager's word that it has started none and will not; every other error leaves that open.
+   */
+  start(order: ManagedOrder, signal: AbortSignal): Promise<void>;
+  /** ms after which no call of `start` that was given up can begin a task any more. */
+  readonly settlesMs: number;
+  /** The task of the migration `id`, as the manager tells it now. */
+  look(id: string, signal: AbortSignal): Promise<TaskSight>;
+  /** Where the guest is now, by the manager's word. */
+  where(order: ManagedOrder, signal: AbortSignal): Promise<Whereabouts>;
+  /** Asks the manager to end the task. What became of it, `look` and `where` tell. No such task: nothing. */
+  cancel(id: string, signal: AbortSignal): Promise<void>;
+  /** Removes what this driver left with the manager for the task (a mark, a filter). Repeatable. */
+  finish(id: string, signal: AbortSignal): Promise<void>;
+  /** Closes the connection; the task goes on. */
+  close(): Promise<void>;
+}
+
+export interface ManagedInspection {
+  readonly memoryBytes: number;
+  readonly checks: readonly Check[];
+}
