@@ -25,7 +25,13 @@ test(
     const image = path.join(tempDir(t), 'disk.qcow2');
     writeFileSync(image, '', { mode: 0o600 });
     chownSync(image, 4242, 6);
-    const qemu = new QemuDriver({ host: 'a', binaries: [], user: 'agent', cacheDir: tempDir(t) });
+    const qemu = new QemuDriver({
+      host: 'a',
+      binaries: [],
+      user: 'agent',
+      imageDirs: [],
+      cacheDir: tempDir(t),
+    });
     const takeBack = (dir: string) => qemu.takeBack(dir);
     const { api, config } = await (await fleet(t)).host('a', { driver: { takeBack } });
     const dir = path.join(config.stateDir, 'guests', 'web1');
