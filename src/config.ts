@@ -107,6 +107,20 @@ export const agentConfig = z.strictObject({
         .prefault({}),
     })
     .prefault({}),
+  /** What guests write to their serial ports and consoles, where a file of this host takes it. */
+  guestLogs: z
+    .strictObject({
+      /** Default: each guest's own directory in stateDir. */
+      directory: path.optional(),
+      /** Bound of each of a guest's logs. */
+      bytes: z
+        .number()
+        .int()
+        .min(64 * 1024)
+        .max(1024 * MIB)
+        .default(16 * MIB),
+    })
+    .prefault({}),
   /** Ports for movers and memory streams. */
   ports: z.strictObject({ from: port, to: port }).default({ from: 49_152, to: 49_407 }),
   /** Guests whose QMP socket cannot be found through a process. */

@@ -39,6 +39,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 270,
     of: ['src/mover/', 'src/migration/', 'faults/'],
   },
+  'test/e2e/guest-logs.e2e.ts': {
+    seconds: 30,
+    of: ['src/host/guest-logs', 'src/agent/guest-logs'],
+  },
   'test/e2e/hooks.e2e.ts': { seconds: 11, core: true },
   'test/e2e/hostile.e2e.ts': { seconds: 32, core: true },
   'test/e2e/lab.e2e.ts': { seconds: 9, core: true },

@@ -12,6 +12,7 @@ import type { Credentials } from '../rpc/tls.ts';
 import { HostCache } from './cache.ts';
 import { DiskMoves } from './disk-moves.ts';
 import { Follow } from './follow.ts';
+import { GuestLogs } from './guest-logs.ts';
 import { Guests } from './guests.ts';
 import { agentHandlers } from './handlers.ts';
 import { Incoming } from './incoming.ts';
@@ -105,7 +106,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   diskMoves.start();
   spread.start();
   renewal.start();
-  const pruning = setInterval(() => prune(options, store, cache), PRUNE_MS);
+  const endTending = tend(options, clock, store, cache);
   log.info({ address: tls.address, socket: unix.address }, 'the agent serves');
   return {
     address: tls.address,
@@ -114,11 +115,22 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       supervisor.stop();
       spread.close();
       renewal.close();
-      clearInterval(pruning);
+      await endTending();
       probes.close();
       await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS), diskMoves.close()]);
       peers.close();
     },
+  };
+}
+
+/** Keeps within bounds what grows on this host, until what it returns is called. */
+function tend(options: AgentOptions, clock: Clock, store: MigrationStore, cache: HostCache) {
+  const guestLogs = new GuestLogs(options.config, clock, options.log);
+  guestLogs.start();
+  const pruning = setInterval(() => prune(options, store, cache), PRUNE_MS);
+  return async (): Promise<void> => {
+    clearInterval(pruning);
+    await guestLogs.close();
   };
 }
 

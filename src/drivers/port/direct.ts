@@ -148,6 +148,8 @@ export interface DestinationOptions {
   readonly from?: string;
   /** Directory of this guest on this host: sockets, pid file, log (0700). */
   readonly guestDir: string;
+  /** Directory of the logs that the guest writes, and of nothing else; made by the driver. Default: guestDir. */
+  readonly logDir?: string;
   /** Directories, without symbolic links, whose storage has no file locks: images in them are opened without. */
   readonly unlockedDirs?: readonly string[];
   /** Network of a NIC at the source -> network here, where the names differ; looked up anew each time. */

@@ -37,7 +37,7 @@ import { resume, untilLoaded } from './resume.ts';
 import { removeCredentials } from './tls.ts';
 import { returnFiles } from './user/access.ts';
 import { commandLine } from './user/command-line.ts';
-import { GuestUser } from './user/guest-user.ts';
+import { GuestUser, makeLogDir } from './user/guest-user.ts';
 import type { QemuUser } from './user/ids.ts';
 import type { QemuHandle } from './handle.ts';
 
@@ -74,7 +74,7 @@ export class QemuDestination implements DestinationSession {
     const { host, guest, guestDir } = options;
     this.#hold = new DestinationHold({ host, guest, guestDir, endsMs: parts.endsMs }, known);
     this.#ours = known !== undefined;
-    this.#user = new GuestUser(options.guestDir, parts.user);
+    this.#user = new GuestUser(options, parts.user);
     this.disks = new QemuDiskTarget(options, parts, (signal) => this.#incoming(signal));
   }
 
@@ -142,11 +142,13 @@ export class QemuDestination implements DestinationSession {
     ports: ReadonlyMap<string, string>,
     signal: AbortSignal,
   ): Promise<{ handle: QemuHandle; memoryAddress: string }> {
-    const { guest, guestDir, host } = this.#options;
+    const { guest, guestDir, logDir = guestDir, host } = this.#options;
     const pipes = setup.mode !== 'precopy';
     await markIncoming(guestDir);
     const as = await this.#user.own();
-    const argv = await commandLine(match, program, { guest, guestDir, ports, pipes, as });
+    if (logDir !== guestDir) await makeLogDir(logDir, guestDir, as);
+    const started = { guest, guestDir, logDir, ports, pipes, as };
+    const argv = await commandLine(match, program, started);
     if (pipes) await makePipes(guestDir, signal, as?.gid);
     const place = { ...this.#options, as };
     const { handle, client } = await launch(place, program.binary, argv, signal, (own) => {

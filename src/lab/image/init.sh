@@ -8,7 +8,7 @@ mount -t devtmpfs dev /dev 2>/dev/null
 echo 'godwit: boot'
 for module in $(cat /modules/order); do insmod "/modules/$module" 2>/dev/null; done
 
-static=0 dirty=0 rate=0 disks=0 diskslots=48 diskrate='' load='' ip=''
+static=0 dirty=0 rate=0 disks=0 diskslots=48 diskrate='' load='' ip='' flood=''
 for word in $(cat /proc/cmdline); do
   case "$word" in
     godwit.ip=*) ip=${word#*=} ;;
@@ -18,6 +18,7 @@ for word in $(cat /proc/cmdline); do
     godwit.disks=*) disks=${word#*=} ;;
     godwit.diskslots=*) diskslots=${word#*=} ;;
     godwit.load=*) load=${word#*=} ;;
+    godwit.flood=*) flood=${word#*=} ;;
     godwit.diskrate=*) diskrate=${word#*=} ;;
   esac
 done
@@ -65,6 +66,8 @@ if [ "$load" = database ]; then
   until [ -e /state/database ]; do usleep 20000; done
 fi
 [ "$disks" = 0 ] || /bin/disk "$diskslots" "$own" "$diskrate" &
+# A guest that writes to a serial port without end, as fast as it takes it.
+[ -z "$flood" ] || dd if=/dev/zero of="/dev/$flood" bs=4k 2>/dev/null &
 : >/state/ready
 echo 'godwit: ready'
 while :; do wait; sleep 3600; done

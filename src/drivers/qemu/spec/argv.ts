@@ -12,6 +12,8 @@ import type { ChardevBackend, DeviceSpec, GuestSpec, NetdevSpec } from './schema
 export interface Placement {
   readonly guest: string;
   readonly guestDir: string;
+  /** Where its logs go. */
+  readonly logDir: string;
   /** Path here of each image. */
   readonly images: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
@@ -121,16 +123,18 @@ function backends(spec: GuestSpec, place: Placement): string[] {
     words.push(option, `unix:${escapeComma(path.join(place.guestDir, name))},server=on,wait=off`);
   }
   for (const { id, backend } of spec.chardevs) {
-    words.push('-chardev', chardevText(id, backend, place.guestDir));
+    words.push('-chardev', chardevText(id, backend, place));
   }
   for (const { option, backend } of spec.ports) {
-    words.push(`-${option}`, portText(backend, place.guestDir));
+    words.push(`-${option}`, portText(backend, place));
   }
   if (!spec.monitors.some(({ kind }) => kind === 'hmp')) words.push('-monitor', 'none');
   return words;
 }
 
-function chardevText(id: string, backend: ChardevBackend, guestDir: string): string {
+type Dirs = Pick<Placement, 'guestDir' | 'logDir'>;
+
+function chardevText(id: string, backend: ChardevBackend, { guestDir, logDir }: Dirs): string {
   switch (backend.kind) {
     case 'socket': {
       const props: [string, Scalar][] = [
@@ -141,14 +145,14 @@ function chardevText(id: string, backend: ChardevBackend, guestDir: string): str
       ];
       if (backend.mux) props.push(['mux', true]);
       if (backend.log !== undefined) {
-        props.push(['logfile', path.join(guestDir, backend.log)], ['logappend', true]);
+        props.push(['logfile', path.join(logDir, backend.log)], ['logappend', true]);
       }
       return formatOption('socket', props);
     }
     case 'file':
       return formatOption('file', [
         ['id', id],
-        ['path', path.join(guestDir, backend.name)],
+        ['path', path.join(logDir, backend.name)],
         ['append', true],
       ]);
     case 'ringbuf':
@@ -165,12 +169,12 @@ function chardevText(id: string, backend: ChardevBackend, guestDir: string): str
   }
 }
 
-function portText(backend: ChardevBackend, guestDir: string): string {
+function portText(backend: ChardevBackend, { guestDir, logDir }: Dirs): string {
   switch (backend.kind) {
     case 'socket':
       return `unix:${escapeComma(path.join(guestDir, backend.name))},server=on,wait=off`;
     case 'file':
-      return `file:${path.join(guestDir, backend.name)}`;
+      return `file:${path.join(logDir, backend.name)}`;
     case 'chardev':
       return `chardev:${backend.id}`;
     case 'ringbuf':

@@ -9,7 +9,7 @@ import { sandboxWords } from './confine.ts';
 import type { RunAs } from './confine.ts';
 import { readableImages } from './guest-user.ts';
 
-interface Started extends Pick<Placement, 'guest' | 'guestDir' | 'ports' | 'pipes'> {
+interface Started extends Pick<Placement, 'guest' | 'guestDir' | 'logDir' | 'ports' | 'pipes'> {
   /** Absent: as this process. */
   readonly as: RunAs | undefined;
 }

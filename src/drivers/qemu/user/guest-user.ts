@@ -24,15 +24,22 @@ const GUEST_DIR_MODE = 0o1770;
 const CHANCES = 2 ** 32;
 const chance = (): number => randomInt(CHANCES) / CHANCES;
 
+interface Dirs {
+  readonly guestDir: string;
+  readonly logDir?: string;
+}
+
 /** The user of one guest's QEMU. */
 export class GuestUser {
   readonly #guestDir: string;
+  readonly #logDir: string | undefined;
   readonly #user: QemuUser;
   /** Whom the guest's ports were made for: also a QEMU that is started afresh is to be of this user. */
   #number: number | undefined;
 
-  constructor(guestDir: string, user: QemuUser) {
+  constructor({ guestDir, logDir }: Dirs, user: QemuUser) {
     this.#guestDir = guestDir;
+    this.#logDir = logDir;
     this.#user = user;
   }
 
@@ -48,6 +55,9 @@ export class GuestUser {
       if (range === undefined) return [own];
       const files = [...disks.values()].filter((file) => !isNfs(file));
       if (program !== undefined) files.push(program.binary);
+      if (this.#logDir !== undefined && !isInside(this.#logDir, this.#guestDir)) {
+        files.push(path.dirname(this.#logDir));
+      }
       return [own, ...(await reachChecks(this.#guestDir, files))];
     } catch (thrown) {
       return [refusal('user', toGodwitError(thrown), 'destination')];
@@ -142,6 +152,25 @@ async function userFor(guestDir: string, range: Range, before: number | undefine
   await chmod(guestDir, GUEST_DIR_MODE);
   await openWay(path.dirname(guestDir), LEVELS_ABOVE_GUEST);
   return { uid: id, gid: id, groups: await deviceGroups(range) };
+}
+
+/** Makes the directory of a guest's logs, in which its user may make files; one elsewhere lets others through. */
+export async function makeLogDir(
+  logDir: string,
+  guestDir: string,
+  as: RunAs | undefined,
+): Promise<void> {
+  const parent = path.dirname(logDir);
+  await mkdir(parent, { recursive: true, mode: 0o711 });
+  await mkdir(logDir, { recursive: true, mode: 0o700 });
+  if (as === undefined) return;
+  await chown(logDir, process.geteuid?.() ?? 0, as.gid);
+  await chmod(logDir, GUEST_DIR_MODE);
+  if (!isInside(logDir, guestDir)) await openWay(parent, 1);
+}
+
+function isInside(directory: string, parent: string): boolean {
+  return directory.startsWith(`${parent}/`);
 }
 
 /** The one that it had before, where nobody else has it; else one by chance. */

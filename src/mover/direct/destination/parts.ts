@@ -13,6 +13,7 @@ import type { DestinationEvent, DestinationState } from '../../../migration/dire
 import { godwitError } from '../../../errors.ts';
 import type { Preparation, Prepared } from '../../../protocol/peer/migration.ts';
 import { streamTls } from '../../engine/credentials.ts';
+import { logDirOf } from '../../../host/guest-logs.ts';
 import type { Journal } from '../../../host/journal.ts';
 import type { WireDoors } from '../../engine/wire-doors.ts';
 import type { Others } from './alone.ts';
@@ -89,6 +90,7 @@ export function destinationOptions(
     guest: admission.guest,
     from: admission.from,
     guestDir: path.join(config.stateDir, 'guests', admission.guest),
+    logDir: logDirOf(config, admission.guest),
     unlockedDirs: unlockedDirs(config),
     networks: config.bridges,
     listenHost: listenHostFor(config, calledAt),

@@ -11,6 +11,7 @@ import { factsOf } from './facts.ts';
 const PLACE: Placement = {
   guest: 'web1',
   guestDir: '/guests/web1',
+  logDir: '/logs/web1',
   images: new Map([['kernel', '/images/vmlinuz']]),
   romfiles: new Map(),
   disks: new Map(),

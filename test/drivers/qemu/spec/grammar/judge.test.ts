@@ -24,6 +24,7 @@ const ROOT = path.join(import.meta.dirname, '../../../../..');
 const RUNS = 3000;
 const HOST = {
   guestDir: '/guests/web1',
+  logDir: '/logs/web1',
   paths: new Set(['/images/vmlinuz', '/disks/0.qcow2', '/guests/web1/qemu.pid']),
   taps: new Set(['tap0']),
 };
@@ -35,6 +36,7 @@ function placeOf(spec: GuestSpec, pipes: boolean): Placement {
   return {
     guest: 'web1',
     guestDir: HOST.guestDir,
+    logDir: HOST.logDir,
     images: new Map([['kernel', '/images/vmlinuz']]),
     romfiles: new Map(),
     disks: new Map(nodes),

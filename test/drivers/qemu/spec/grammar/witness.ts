@@ -7,6 +7,7 @@ import { pairs } from './words.ts';
  */
 export interface Host {
   readonly guestDir: string;
+  readonly logDir: string;
   /** Every path that Godwit chose itself. */
   readonly paths: ReadonlySet<string>;
   readonly taps: ReadonlySet<string>;
@@ -222,11 +223,11 @@ function lookAtGlobal(all: readonly [string, string][]): string[] {
       ]);
 }
 
-/** A file in the guest’s directory, that is none of Godwit’s own. */
-function isInGuestDir(file: string, host: Host): boolean {
+/** A file in a guest’s directory, that is none of Godwit’s own. */
+function isIn(directory: string, file: string): boolean {
   const own =
     /^(qmp\.sock|qemu\.(pid|log)|oob\.(in|out)|guest\.json|incoming|(wire|disks|bases|compare)\.sock|godwit.*|\..*)$/;
-  return path.dirname(file) === host.guestDir && !own.test(path.basename(file));
+  return path.dirname(file) === directory && !own.test(path.basename(file));
 }
 
 function lookAtChardev(head: string, all: readonly [string, string][], host: Host): string[] {
@@ -243,9 +244,10 @@ function lookAtChardev(head: string, all: readonly [string, string][], host: Hos
   if (!/^(null|pty|ringbuf|file|socket)$/.test(head)) found.push(`a ${head}`);
   if (!PLAIN.test(id) || /^(godwit|compat)/i.test(id)) found.push('an id of Godwit');
   if (head === 'socket' && given.get('server') !== 'on') found.push('it connects');
-  for (const each of [file, given.get('logfile')]) {
-    if (each !== undefined && !isInGuestDir(each, host)) found.push(`${each} is Godwit’s`);
-  }
+  const own = head === 'file' ? host.logDir : host.guestDir;
+  if (file !== undefined && !isIn(own, file)) found.push(`${file} is Godwit’s`);
+  const log = given.get('logfile');
+  if (log !== undefined && !isIn(host.logDir, log)) found.push(`${log} is Godwit’s`);
   return found;
 }
 
@@ -259,9 +261,9 @@ function lookAtPort(value: string, host: Host, ids: ReturnType<typeof idsOf>): s
   }
   const file = /^file:([^,]*)$/s.exec(value)?.[1];
   const socket = /^unix:([^,]*),server=on,wait=off$/s.exec(value)?.[1];
-  const named = file ?? socket ?? '';
   if (socket === path.join(host.guestDir, 'qmp.sock')) return [];
-  return isInGuestDir(named, host) ? [] : ['a place of the host'];
+  const isOwn = file === undefined ? isIn(host.guestDir, socket ?? '') : isIn(host.logDir, file);
+  return isOwn ? [] : ['a place of the host'];
 }
 
 function lookAtNetdev(head: string, all: readonly [string, string][], host: Host): string[] {
