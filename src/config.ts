@@ -5,7 +5,8 @@ import { address, guestName, hostName, splitAddress } from './protocol/names.ts'
 import { ipAddress } from './protocol/network.ts';
 import { nfsUrl, numericId } from './protocol/nfs-url.ts';
 import { networkPrefix } from './protocol/prefix.ts';
-import { MOST_ADDRESSES, MOST_PROBES, probing } from './protocol/peer/probe.ts';
+import { MOST_ADDRESSES, probing } from './protocol/peer/probe.ts';
+import { MOST_PROBES } from './protocol/public/probe.ts';
 import { sharing } from './protocol/wire.ts';
 
 const MIB = 1024 * 1024;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { driverNameProblems } from '../tools/driver-names.ts';
+import { publicApiProblems } from '../tools/public-api.ts';
 import * as tidy from '../tools/tidy.ts';
 import type { Tree } from '../tools/tidy.ts';
 
@@ -21,6 +22,7 @@ describe('this repository', () => {
   const tree = tidy.treeAt(path.resolve(import.meta.dirname, '..'));
   const checks: [string, (tree: Tree) => string[]][] = [
     ['keeps its layers', tidy.layerProblems],
+    ['keeps the public API apart', publicApiProblems],
     ['names no driver outside of its folder', driverNameProblems],
     ['reads no clock in a PURE file', tidy.clockProblems],
     ['has no file that no program reaches', tidy.deadFileProblems],
@@ -47,6 +49,13 @@ describe('the tidy checks', () => {
     assert.deepEqual(tidy.fileProblems(tree), [
       'test/a.test.ts: asserts true, which cannot fail; assert what was seen',
     ]);
+  });
+
+  test('a public message that rests on one between hosts is a problem', () => {
+    const file = 'src/protocol/public/a.ts';
+    const rests = treeOf({ [file]: `import { b } from '../peer/b.ts';` });
+    assert.equal(publicApiProblems(rests).length, 1);
+    assert.equal(publicApiProblems(treeOf({ [file]: `import '../names.ts';` })).length, 0);
   });
 
   test('a PURE file that imports I/O is a problem', () => {

@@ -13,11 +13,8 @@ import type { DiskMoveEvent } from '../migration/disk-move.ts';
 import type { OpenedJournal } from '../host/journal.ts';
 import { syncDirectory } from '../host/journal-file.ts';
 import { diskMoveId } from '../protocol/public/disk-move.ts';
-import type {
-  DiskMovePlan,
-  DiskMoveProgress,
-  DiskMoveRequest,
-} from '../protocol/public/disk-move.ts';
+import type { DiskMoveProgress, DiskMoveRequest } from '../protocol/public/disk-move.ts';
+import type { DiskMovePlan } from '../migration/disk-move.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { heldMoves, openMoveJournal } from './disk-move-journal.ts';
 import type { HeldMove } from './disk-move-journal.ts';

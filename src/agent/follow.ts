@@ -75,16 +75,20 @@ export class Follow {
 
   /** Newest first. */
   async list(limit: number): Promise<MigrationSummary[]> {
+    const newest = this.#parts.store.all().toReversed().slice(0, limit);
+    return Promise.all(newest.map(({ id }) => this.one(id)));
+  }
+
+  /** GODWIT_MIGRATION_UNKNOWN where this host has no part in it. */
+  async one(id: string): Promise<MigrationSummary> {
     const { store, movers } = this.#parts;
-    const newest = store.all().toReversed().slice(0, limit);
-    return Promise.all(
-      newest.map(async (migration) => ({
-        ...(await this.progress(migration.id)),
-        side: migration.request.side,
-        startedAt: migration.request.createdAt,
-        moverAlive: movers.find(migration) !== undefined,
-      })),
-    );
+    const migration = store.need(id);
+    return {
+      ...(await this.progress(id)),
+      side: migration.request.side,
+      startedAt: migration.request.createdAt,
+      moverAlive: movers.find(migration) !== undefined,
+    };
   }
 
   #fromJournal(id: string): Progress {

@@ -3,7 +3,8 @@ import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { agentContract } from '../protocol/contract.ts';
+import { publicContract } from '../protocol/contract.ts';
+import type { agentContract } from '../protocol/contract.ts';
 import type { HostEntry, HostInfo } from '../protocol/public/host.ts';
 import { openApi } from '../protocol/public/openapi.ts';
 import type { cacheRoutes } from '../protocol/public/cache.ts';
@@ -60,7 +61,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       versions: [...PROTOCOL_VERSIONS],
     }),
     health: () => ({ ok: true }),
-    openapi: () => openApi(agentContract, 'Godwit agent'),
+    openapi: () => openApi(publicContract, 'Godwit agent'),
     host: () => hostInfo(parts),
     hosts: async () => {
       const [info, others] = await Promise.all([hostInfo(parts), peers.entries()]);
@@ -83,6 +84,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       return { id };
     },
     migrations: async ({ query }) => ({ migrations: await follow.list(query.limit) }),
+    migration: ({ params }) => follow.one(params.id),
     progress: ({ params }) => follow.progress(params.id),
     events: ({ params, signal }) => follow.events(params.id, signal),
     report: ({ params }) => store.report(params.id),

@@ -4,14 +4,8 @@ import { agentContract } from '../protocol/contract.ts';
 import type { SignedList } from '../protocol/peer/fleet.ts';
 import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
 import type { AdmittedGuest } from '../protocol/peer/probe.ts';
-import type {
-  ResolveAnswer,
-  RunAt,
-  SideView,
-  Sighting,
-  SightingQuery,
-  Unasked,
-} from '../protocol/public/resolve.ts';
+import type { ResolveAnswer, RunAt, SideView, Unasked } from '../protocol/public/resolve.ts';
+import type { Sighting, SightingQuery } from '../protocol/peer/sighting.ts';
 import { selectVersion } from '../protocol/version.ts';
 import { client } from '../rpc/client.ts';
 import type { Client } from '../rpc/client.ts';

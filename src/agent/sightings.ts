@@ -1,8 +1,8 @@
 import { readJournals } from '../host/journal.ts';
 import { replayDestination } from '../migration/direct/journal.ts';
 import { MAX_LINEAGE } from '../protocol/peer/migration.ts';
-import { MAX_SEEN } from '../protocol/public/resolve.ts';
-import type { Sighting, SightingQuery } from '../protocol/public/resolve.ts';
+import { MAX_SEEN } from '../protocol/peer/sighting.ts';
+import type { Sighting, SightingQuery } from '../protocol/peer/sighting.ts';
 import type { DiscoveredGuest, GuestHandle } from '../drivers/port/inventory.ts';
 import type { Driver } from '../drivers/registry.ts';
 import { guestOf } from './guests.ts';

@@ -112,6 +112,15 @@ export async function listMigrations(fleet: Fleet, limit: number): Promise<Found
 
 /** The migration `id`. Throws GODWIT_MIGRATION_UNKNOWN with the nearest id. */
 export async function findMigration(fleet: Fleet, id: string): Promise<FoundMigration> {
+  const asked = await Promise.allSettled(
+    fleet.endpoints.map(async (endpoint): Promise<FoundMigration> => {
+      return { summary: await endpoint.api.migration({ params: { id } }), endpoint };
+    }),
+  );
+  const known = asked.filter((each) => each.status === 'fulfilled').map(({ value }) => value);
+  const best = known.find(({ summary }) => summary.side === 'source') ?? known[0];
+  if (best !== undefined) return best;
+  // Nobody has it, or agents of an earlier build do, which are asked for all of them.
   const all = await listMigrations(fleet, 1000);
   const found = all.find((each) => each.summary.id === id);
   if (found !== undefined) return found;

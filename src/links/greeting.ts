@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { epoch } from '../protocol/peer/migration.ts';
+import { epoch } from '../protocol/names.ts';
 import { serialError, whatIsWrong } from '../protocol/errors.ts';
 import type { SerialError } from '../errors.ts';
 import { migrationId } from '../protocol/names.ts';

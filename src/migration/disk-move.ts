@@ -1,14 +1,34 @@
 import { z } from 'zod';
-import { diskMovePlan } from '../protocol/public/disk-move.ts';
-import type { DiskMovePlan, DiskMoveState } from '../protocol/public/disk-move.ts';
+import { guestHandle } from '../protocol/mover/handle.ts';
+import { diskMoveId, diskMoveRequest } from '../protocol/public/disk-move.ts';
+import type { DiskMoveState } from '../protocol/public/disk-move.ts';
 import { serialError } from '../protocol/errors.ts';
 import type { SerialError } from '../errors.ts';
-import { bytes, ms, shortText } from '../protocol/names.ts';
+import { bytes, moment, ms, shortText } from '../protocol/names.ts';
 
 /**
  * A disk's move on its host. At any instant the guest's disk is whole in one image, and which one that is can be told
  * from the hypervisor where it lives, and from the journal where it does not. Pure.
  */
+
+const file = z.string().min(1).max(4096);
+
+/** All that another agent needs to bring it to its end; plain data, the first record of its journal. */
+export const diskMovePlan = z.object({
+  id: diskMoveId,
+  request: diskMoveRequest,
+  handle: guestHandle,
+  createdAt: moment,
+  /** The image that the guest writes to, as it lies here, and which file that is. */
+  from: file,
+  identity: z.string().max(64),
+  /** Where the new one will be, and the directories that are made for it. */
+  to: file,
+  directories: z.array(file).max(64),
+  /** What the driver goes by. */
+  work: z.unknown(),
+});
+export type DiskMovePlan = z.infer<typeof diskMovePlan>;
 
 const event = z.discriminatedUnion('type', [
   z.object({ type: z.literal('begun'), plan: diskMovePlan }),

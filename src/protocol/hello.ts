@@ -17,5 +17,6 @@ export const helloRoutes = {
     summary: 'Who answers, and which protocol versions it speaks',
     access: 'anyone',
     response: hello,
+    errors: [],
   }),
 };

@@ -24,6 +24,8 @@ export const pathAddress = z
     /^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?$/,
     'an address: host or host:port',
   );
+/** Counts the orders to hand one migration’s guest over: one of an older epoch counts no more. */
+export const epoch = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 export const bytes = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 export const ms = z.number().nonnegative().max(1e12);
 export const shortText = z.string().max(4096);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ErrorCode } from '../errors.ts';
 
 /** Who may call a route. Each role may do what the ones before it may; `agent` stands apart: host to host. */
 export const role = z.enum(['viewer', 'operator', 'agent']);
@@ -7,8 +8,20 @@ export type Role = z.infer<typeof role>;
 /** `anyone`: no certificate asked. `local`: only over the unix socket of the same host. */
 export type Access = 'anyone' | 'viewer' | 'operator' | 'agent' | 'local';
 
-export interface Route {
-  readonly method: 'GET' | 'POST';
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+/** What holds of a route besides what goes in and what comes out. */
+interface Traits {
+  /** Counted on a share of its own, which whoever calls other routes cannot fill. */
+  readonly apart?: 'join';
+  /** The errors of its own that it answers with, besides those of every route; absent: any of the table. */
+  readonly errors?: readonly ErrorCode[];
+  /** Still answered for programs of earlier builds; the route that takes its place. */
+  readonly replacedBy?: string;
+}
+
+export interface Route extends Traits {
+  readonly method: Method;
   /** Path with `:name` places, which `params` describes. */
   readonly path: string;
   readonly summary: string;
@@ -19,13 +32,11 @@ export interface Route {
   /** The answer; with `stream`, one such object per line (NDJSON) until the server ends it. */
   readonly response: z.ZodType;
   readonly stream: boolean;
-  /** Counted on a share of its own, which whoever calls other routes cannot fill. */
-  readonly apart?: 'join';
 }
 
 const none = z.object({});
-type Shape<P, Q, B, R, S> = {
-  method: 'GET' | 'POST';
+type Shape<P, Q, B, R, S> = Traits & {
+  method: Method;
   path: string;
   summary: string;
   access: Access;
@@ -34,7 +45,6 @@ type Shape<P, Q, B, R, S> = {
   body: B;
   response: R;
   stream: S;
-  apart?: 'join';
 };
 
 /** One route; what is left out of `given` is empty. */
@@ -44,18 +54,19 @@ export function route<
   Q extends z.ZodObject = typeof none,
   B extends z.ZodType | undefined = undefined,
   S extends boolean = false,
->(given: {
-  method: 'GET' | 'POST';
-  path: string;
-  summary: string;
-  access: Access;
-  params?: P;
-  query?: Q;
-  body?: B;
-  response: R;
-  stream?: S;
-  apart?: 'join';
-}): Shape<P, Q, B, R, S> {
+>(
+  given: Traits & {
+    method: Method;
+    path: string;
+    summary: string;
+    access: Access;
+    params?: P;
+    query?: Q;
+    body?: B;
+    response: R;
+    stream?: S;
+  },
+): Shape<P, Q, B, R, S> {
   return {
     params: none as unknown as P,
     query: none as unknown as Q,

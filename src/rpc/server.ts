@@ -6,6 +6,7 @@ import type { GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Contract, Route, RouteAnswer, RouteInput } from '../protocol/route.ts';
 import { whatIsWrong } from '../protocol/errors.ts';
+import { errorsOf } from '../protocol/route-errors.ts';
 import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import { sendError, sendJson, sendLines } from './answer.ts';
 import { readJson } from './body.ts';
@@ -125,7 +126,6 @@ async function answer(
   response: ServerResponse,
   signal: AbortSignal,
 ): Promise<void> {
-  const { options } = serving;
   const caller = callerOf(request.socket);
   // Whom we do not know holds no connection open.
   if (caller.role === 'none') response.setHeader('connection', 'close');
@@ -137,16 +137,25 @@ async function answer(
     if (caller.role === 'none') throw caller.refusal;
     throw godwitError('GODWIT_ROUTE_UNKNOWN', { method, path: path.slice(0, 200) });
   }
+  try {
+    await admitted(serving, { match, search, caller, request, response, signal });
+  } catch (thrown) {
+    throw named(match.route, thrown);
+  }
+}
+
+async function admitted(serving: Serving, asked: Omit<Asked, 'who' | 'hold'>): Promise<void> {
+  const { match, caller, request, signal } = asked;
   const { route, key } = match;
-  checkAccess(caller, route.access, `${method} ${route.path}`);
+  checkAccess(caller, route.access, `${route.method} ${route.path}`);
   if (route.access === 'agent') checkVersion(request, caller.name);
-  options.authorise?.(caller, key);
+  serving.options.authorise?.(caller, key);
   const who = identityFor(route, caller, request);
   const hold = route.stream
     ? serving.shares.stream(who)
     : await serving.shares.request(who, signal);
   try {
-    await answerMatched(serving, { match, search, caller, who, hold, request, response, signal });
+    await answerMatched(serving, { ...asked, who, hold });
   } finally {
     hold.release();
   }
@@ -174,10 +183,21 @@ async function answerMatched(serving: Serving, asked: Asked): Promise<void> {
   const result = await handler({ ...input, caller, signal, ...ends });
   if (route.stream) {
     const lines = checked(route, result as AsyncIterable<unknown>);
-    await sendLines(response, lines, limits, (thrown) => told(serving, request, thrown));
+    await sendLines(response, lines, limits, (thrown) =>
+      told(serving, request, named(route, thrown)),
+    );
   } else {
     await sendJson(response, 200, ownAnswer(route, result), limits.stallMs);
   }
+}
+
+/** An error that the contract does not name is a defect of ours, and comes out as one, with its own words. */
+function named(route: Route, thrown: unknown): unknown {
+  const error = toGodwitError(thrown);
+  const codes = errorsOf(route);
+  if (codes === undefined || codes.includes(error.code)) return thrown;
+  const what = `${route.method} ${route.path} does not name ${error.code}: ${error.message}`;
+  return godwitError('GODWIT_INTERNAL', { what }, { hint: error.hint, cause: thrown });
 }
 
 /** A request is counted on who sends it; one of a route that stands apart never on what its sender may have besides. */

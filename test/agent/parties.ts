@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { lifeOf } from '../../src/host/life.ts';
 import path from 'node:path';
 import { z } from 'zod';
@@ -10,7 +11,7 @@ import { agentConfig } from '../../src/config.ts';
 import type { AgentConfig } from '../../src/config.ts';
 import type { DirectDriver } from '../../src/drivers/port/direct.ts';
 import type { DiscoveredGuest, GuestHandle } from '../../src/drivers/port/inventory.ts';
-import { silentLog } from '../../src/log.ts';
+import { plainLog } from '../../src/log.ts';
 import { agentContract } from '../../src/protocol/contract.ts';
 import type { Role } from '../../src/protocol/route.ts';
 import { client } from '../../src/rpc/client.ts';
@@ -109,12 +110,15 @@ export interface HostOptions {
 export async function fleet(t: TestContext) {
   const { caDir, issue: certificate } = await authority(t);
   const root = tempDir(t);
+  /** Errors that came out of a route whose contract does not name them. */
+  const unnamed: string[] = [];
+  t.after(() => assert.deepEqual(unnamed, []));
   const start = async (config: AgentConfig, options: HostOptions, movers: FakeMovers) => {
     const agent = await startAgent({
       config,
       drivers: [{ ...listingDriver(options.guests ?? (() => [])), ...options.driver }],
       movers,
-      log: silentLog,
+      log: plainLog((line) => unnamed.push(...[line].filter((each) => /does not name/.test(each)))),
       machine: machine(options.availableBytes),
     });
     const { api, close } = client(agentContract, { unix: agent.socket });

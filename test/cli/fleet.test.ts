@@ -135,6 +135,21 @@ describe('migrations of several agents', () => {
     });
   });
 
+  test('are asked for by their id where agents know that question', async () => {
+    const unknown = async (): Promise<never> => {
+      throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id: ID, host: 'a' });
+    };
+    const found = await findMigration(
+      fleet(
+        endpoint('a', { migration: unknown }),
+        endpoint('b', { migration: async () => summary({ side: 'destination' }) }),
+        endpoint('c', { migration: async () => summary() }),
+      ),
+      ID,
+    );
+    assert.equal(found.endpoint.label, 'c', 'the source tells most');
+  });
+
   test('say why when no agent answers', async () => {
     await assert.rejects(listMigrations(fleet(endpoint('c', { migrations: silent })), 1), (error) =>
       hasCode(error, 'GODWIT_UNREACHABLE'),

@@ -12,7 +12,7 @@ import {
   wordFor,
 } from '../../src/migration/disk-move.ts';
 import type { DiskMoveEvent, MoveSight } from '../../src/migration/disk-move.ts';
-import { diskMovePlan } from '../../src/protocol/public/disk-move.ts';
+import { diskMovePlan } from '../../src/migration/disk-move.ts';
 
 const plan = diskMovePlan.parse({
   id: 'd-0123456789ab',

@@ -1,6 +1,6 @@
 import type { Report } from '../../protocol/public/migration.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
-import type { ProbeReport } from '../../protocol/peer/probe.ts';
+import type { ProbeReport } from '../../protocol/public/probe.ts';
 import { printable } from './style.ts';
 
 const KINDS = { arp: 'ARP', icmp: 'ICMP', tcp: 'TCP', http: 'HTTP' } as const;

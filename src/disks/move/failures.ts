@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
 import type { MoveSight } from '../../migration/disk-move.ts';
-import type { DiskMovePlan } from '../../protocol/public/disk-move.ts';
+import type { DiskMovePlan } from '../../migration/disk-move.ts';
 
 /** What is told of a disk's move that does not come to its end. */
 

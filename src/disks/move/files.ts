@@ -1,5 +1,5 @@
 import { chmod, chown, lstat, open, rename, rm, stat } from 'node:fs/promises';
-import type { DiskMovePlan } from '../../protocol/public/disk-move.ts';
+import type { DiskMovePlan } from '../../migration/disk-move.ts';
 import {
   discard,
   keep,

@@ -3,7 +3,7 @@ import { godwitError } from '../../errors.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import type { Attachment, NicNetwork } from '../../protocol/network.ts';
 import { probing } from '../../protocol/peer/probe.ts';
-import type { ProbeKind, ProbeReport } from '../../protocol/peer/probe.ts';
+import type { ProbeKind, ProbeReport } from '../../protocol/public/probe.ts';
 import { inHost } from '../entry.ts';
 import { labEnvironment } from '../environment.ts';
 import { ovsEnvironment } from '../openvswitch.ts';

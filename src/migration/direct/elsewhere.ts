@@ -1,4 +1,5 @@
-import type { Answer, Sighting, Unasked } from '../../protocol/public/resolve.ts';
+import type { Answer, Unasked } from '../../protocol/public/resolve.ts';
+import type { Sighting } from '../../protocol/peer/sighting.ts';
 
 /** What the whole fleet says of the guest of one migration. */
 export interface Fleet {

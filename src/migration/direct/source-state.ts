@@ -24,9 +24,10 @@ import type {
 } from '../../protocol/public/migration.ts';
 import { address, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { nicNetworks } from '../../protocol/network.ts';
-import { epoch, guestDescription, running } from '../../protocol/peer/migration.ts';
+import { guestDescription, running } from '../../protocol/peer/migration.ts';
+import { epoch } from '../../protocol/names.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
-import { probeReports } from '../../protocol/peer/probe.ts';
+import { probeReports } from '../../protocol/public/probe.ts';
 import { wireFigures, wireSession } from '../../protocol/wire.ts';
 import { hypervisorEvent } from './hypervisor.ts';
 import { guestHandle, launch } from '../../protocol/mover/handle.ts';

@@ -1,5 +1,6 @@
 import type { MemorySample, Mode, Report } from '../../protocol/public/migration.ts';
-import type { ProbeReport, WatchResult } from '../../protocol/peer/probe.ts';
+import type { WatchResult } from '../../protocol/peer/probe.ts';
+import type { ProbeReport } from '../../protocol/public/probe.ts';
 import type { SourceState } from '../direct/source-state.ts';
 
 /** From where, and from when on, a migration is watched by other hosts, and what they make of it. Pure. */

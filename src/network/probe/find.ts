@@ -1,7 +1,8 @@
 import { systemClock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { NicNetwork } from '../../protocol/network.ts';
-import type { ProbeKind, Probing } from '../../protocol/peer/probe.ts';
+import type { Probing } from '../../protocol/peer/probe.ts';
+import type { ProbeKind } from '../../protocol/public/probe.ts';
 import { readNetwork } from '../host.ts';
 import { mapNic } from '../mapping.ts';
 import type { Landing } from '../mapping.ts';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { guestName, migrationId } from '../names.ts';
-import { resolveAnswer, runAt, sideView, sighting, sightingQuery } from '../public/resolve.ts';
+import { resolveAnswer, runAt, sideView } from '../public/resolve.ts';
+import { sighting, sightingQuery } from './sighting.ts';
 import { route } from '../route.ts';
 import { admission, admitted } from './migration.ts';
 import { signedList } from './fleet.ts';

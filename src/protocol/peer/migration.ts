@@ -6,6 +6,7 @@ import { check, compression, mode } from '../public/migration.ts';
 import {
   address,
   bytes,
+  epoch,
   guestName,
   hostName,
   migrationId,
@@ -20,8 +21,6 @@ import { wireOffer, wireSession, wireTerms } from '../wire.ts';
  * What two hosts say to each other about one migration. A peer names a guest and describes its devices;
  * it never names a path or a command of the other host.
  */
-
-export const epoch = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 
 /** Migrations that are named as those by which a guest came to its source; older ones are forgotten. */
 export const MAX_LINEAGE = 32;

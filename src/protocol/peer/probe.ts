@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { guestName, hostName, migrationId, ms } from '../names.ts';
 import { ipAddress, nicNetwork, nicNetworks } from '../network.ts';
+import { PROBE_KINDS, probeKind } from '../public/probe.ts';
 import { route } from '../route.ts';
 
 /**
@@ -9,16 +10,10 @@ import { route } from '../route.ts';
  * probe.
  */
 
-/** What a host may ask a guest with, in the order in which they are tried. */
-export const PROBE_KINDS = ['arp', 'icmp', 'tcp', 'http'] as const;
-export const probeKind = z.enum(PROBE_KINDS);
-export type ProbeKind = z.infer<typeof probeKind>;
-
 const port = z.number().int().min(1).max(65_535);
 
 /** Of a guest's addresses, as many as a watch asks. */
 export const MOST_ADDRESSES = 8;
-export const MOST_PROBES = 8;
 
 /** How a guest is asked; each part has its default. */
 export const probing = z.strictObject({
@@ -100,28 +95,6 @@ export const watchResult = z.object({
   notTried: z.string().max(1024).optional(),
 });
 export type WatchResult = z.infer<typeof watchResult>;
-
-/** One place in a migration's report. */
-export const probeReport = z.object({
-  host: hostName,
-  kind: probeKind.optional(),
-  address: ipAddress.optional(),
-  /** Longest time without an answer, and the longest at the switch, ms. */
-  gapMs: ms.optional(),
-  switchGapMs: ms.optional(),
-  /** When the longest began: ms since the migration was asked for, by the source's clock. */
-  gapAtMs: ms.optional(),
-  isOpen: z.boolean().optional(),
-  intervalMs: ms.optional(),
-  sent: count.optional(),
-  answered: count.optional(),
-  ownStallMs: ms.optional(),
-  watchedMs: ms.optional(),
-  /** Why there are no figures. */
-  notTried: z.string().max(1024).optional(),
-});
-export type ProbeReport = z.infer<typeof probeReport>;
-export const probeReports = z.array(probeReport).max(MOST_PROBES);
 
 /** What the destination of a migration says of the guest that it admitted, to a host that is asked to watch it. */
 export const admittedGuest = z.object({

@@ -43,6 +43,7 @@ export const cacheRoutes = {
     summary: 'What this host keeps of guests’ memory for the wire',
     access: 'viewer',
     response: cacheStatus,
+    errors: ['GODWIT_CONFIG', 'GODWIT_CAPABILITY'],
   }),
   seedCache: route({
     method: 'POST',
@@ -52,6 +53,7 @@ export const cacheRoutes = {
     access: 'local',
     body: seedRequest,
     response: seeded,
+    errors: ['GODWIT_CONFIG', 'GODWIT_CAPABILITY', 'GODWIT_USAGE'],
   }),
   pruneCache: route({
     method: 'POST',
@@ -60,5 +62,6 @@ export const cacheRoutes = {
     access: 'operator',
     body: z.object({ bytes }),
     response: pruned,
+    errors: ['GODWIT_CONFIG', 'GODWIT_CAPABILITY'],
   }),
 };

@@ -6,14 +6,26 @@ import { diskMoveRoutes } from './disk-move-routes.ts';
 import { guestInfo, hostEntry, hostInfo } from './host.ts';
 import { clearedList, leftoverList } from './leftover.ts';
 import { migrationRequest, migrationSummary, progress, report } from './migration.ts';
+import { BY_ID, LOOKING, OTHER_HOST, STARTING, TAKING_HOLD } from '../route-errors.ts';
 import { resolution, resolveAnswer, resolveRequest } from './resolve.ts';
 
 const byId = z.object({ id: migrationId });
+/** A migration is begun. */
+const BEGINNING = [
+  ...TAKING_HOLD,
+  ...STARTING,
+  'GODWIT_HOST_UNKNOWN',
+  'GODWIT_SAME_HOST',
+  'GODWIT_ID_REUSED',
+] as const;
 const done = z.object({ ok: z.literal(true) });
 
 /** What cancel will do, said at once. */
 export const cancelAnswer = z.object({ accepted: z.boolean(), what: shortText });
 export type CancelAnswer = z.infer<typeof cancelAnswer>;
+
+/** What is asked of a migration, with an id of the caller's own by which it may be asked again. */
+export const migrationStart = migrationRequest.extend({ id: migrationId.optional() });
 
 /** A host's agent, for the CLI, for other programs and, later, for the controller. */
 export const publicRoutes = {
@@ -23,6 +35,7 @@ export const publicRoutes = {
     summary: 'Answers once the agent serves',
     access: 'anyone',
     response: done,
+    errors: [],
   }),
   openapi: route({
     method: 'GET',
@@ -30,6 +43,7 @@ export const publicRoutes = {
     summary: 'This API as an OpenAPI document',
     access: 'anyone',
     response: z.record(z.string(), z.unknown()),
+    errors: [],
   }),
   host: route({
     method: 'GET',
@@ -37,6 +51,7 @@ export const publicRoutes = {
     summary: 'Inventory of this host',
     access: 'viewer',
     response: hostInfo,
+    errors: LOOKING,
   }),
   hosts: route({
     method: 'GET',
@@ -44,6 +59,7 @@ export const publicRoutes = {
     summary: 'This host and its peers, as far as they answer',
     access: 'viewer',
     response: z.object({ hosts: z.array(hostEntry).max(10_000) }),
+    errors: LOOKING,
   }),
   guests: route({
     method: 'GET',
@@ -52,6 +68,7 @@ export const publicRoutes = {
     access: 'viewer',
     query: z.object({ scope: z.enum(['local', 'all']).default('local') }),
     response: z.object({ guests: z.array(guestInfo).max(100_000) }),
+    errors: LOOKING,
   }),
   guest: route({
     method: 'GET',
@@ -60,14 +77,16 @@ export const publicRoutes = {
     access: 'viewer',
     params: z.object({ guest: guestName }),
     response: guestInfo,
+    errors: [...LOOKING, 'GODWIT_GUEST_UNKNOWN'],
   }),
   migrate: route({
     method: 'POST',
     path: '/v1/migrations',
     summary: 'Start moving a guest of this host; answers as soon as its mover runs',
     access: 'operator',
-    body: migrationRequest.extend({ id: migrationId.optional() }),
+    body: migrationStart,
     response: z.object({ id: migrationId }),
+    errors: BEGINNING,
   }),
   migrations: route({
     method: 'GET',
@@ -76,6 +95,16 @@ export const publicRoutes = {
     access: 'viewer',
     query: z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) }),
     response: z.object({ migrations: z.array(migrationSummary).max(1000) }),
+    errors: [],
+  }),
+  migration: route({
+    method: 'GET',
+    path: '/v1/migrations/:id',
+    summary: 'One migration: where it stands now, and this host’s side of it',
+    access: 'viewer',
+    params: byId,
+    response: migrationSummary,
+    errors: BY_ID,
   }),
   progress: route({
     method: 'GET',
@@ -84,6 +113,8 @@ export const publicRoutes = {
     access: 'viewer',
     params: byId,
     response: progress,
+    replacedBy: 'migration',
+    errors: BY_ID,
   }),
   events: route({
     method: 'GET',
@@ -93,6 +124,7 @@ export const publicRoutes = {
     params: byId,
     response: progress,
     stream: true,
+    errors: BY_ID,
   }),
   report: route({
     method: 'GET',
@@ -101,6 +133,7 @@ export const publicRoutes = {
     access: 'viewer',
     params: byId,
     response: report,
+    errors: BY_ID,
   }),
   cancel: route({
     method: 'POST',
@@ -109,6 +142,7 @@ export const publicRoutes = {
     access: 'operator',
     params: byId,
     response: cancelAnswer,
+    errors: [...BY_ID, ...STARTING, 'GODWIT_CANCEL_TOO_LATE'],
   }),
   resolution: route({
     method: 'GET',
@@ -117,6 +151,7 @@ export const publicRoutes = {
     access: 'viewer',
     params: byId,
     response: resolution,
+    errors: [...BY_ID, ...LOOKING, ...OTHER_HOST],
   }),
   resolve: route({
     method: 'POST',
@@ -126,6 +161,16 @@ export const publicRoutes = {
     params: byId,
     body: resolveRequest,
     response: resolveAnswer,
+    errors: [
+      ...BY_ID,
+      ...LOOKING,
+      ...OTHER_HOST,
+      ...STARTING,
+      'GODWIT_USAGE',
+      'GODWIT_RESOLVE_REFUSED',
+      'GODWIT_RESOLVE_UNPROVED',
+      'GODWIT_NOT_ARMED',
+    ],
   }),
   leftovers: route({
     method: 'GET',
@@ -133,6 +178,7 @@ export const publicRoutes = {
     summary: 'What earlier crashes have left on this host',
     access: 'viewer',
     response: leftoverList,
+    errors: LOOKING,
   }),
   clearLeftovers: route({
     method: 'POST',
@@ -140,6 +186,7 @@ export const publicRoutes = {
     summary: 'Clear what is safe to clear, and say what was left',
     access: 'operator',
     response: clearedList,
+    errors: LOOKING,
   }),
   ...cacheRoutes,
   ...diskMoveRoutes,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { diskMoveId, diskMoveProgress, diskMoveRequest } from './disk-move.ts';
 import { shortText } from '../names.ts';
 import { route } from '../route.ts';
+import { TAKING_HOLD } from '../route-errors.ts';
 
 const byId = z.object({ id: diskMoveId });
 
@@ -14,6 +15,19 @@ export const diskMoveRoutes = {
     access: 'operator',
     body: diskMoveRequest,
     response: z.object({ id: diskMoveId }),
+    errors: [
+      ...TAKING_HOLD,
+      'GODWIT_DISK_UNKNOWN',
+      'GODWIT_DISK_FIXED',
+      'GODWIT_DISK_PLACE',
+      'GODWIT_DISK_SPACE',
+      'GODWIT_DISK_FAILED',
+      'GODWIT_DISK_MISSING',
+      'GODWIT_DISK_BUSY',
+      'GODWIT_DISK_FORMAT',
+      'GODWIT_DISK_LOCAL',
+      'GODWIT_JOURNAL',
+    ],
   }),
   diskMoves: route({
     method: 'GET',
@@ -21,6 +35,7 @@ export const diskMoveRoutes = {
     summary: 'Moves of disks on this host, newest first',
     access: 'viewer',
     response: z.object({ moves: z.array(diskMoveProgress).max(1000) }),
+    errors: [],
   }),
   diskMoveEvents: route({
     method: 'GET',
@@ -30,6 +45,7 @@ export const diskMoveRoutes = {
     params: byId,
     response: diskMoveProgress,
     stream: true,
+    errors: ['GODWIT_DISK_MOVE_UNKNOWN'],
   }),
   cancelDiskMove: route({
     method: 'POST',
@@ -38,5 +54,6 @@ export const diskMoveRoutes = {
     access: 'operator',
     params: byId,
     response: z.object({ accepted: z.boolean(), what: shortText }),
+    errors: ['GODWIT_DISK_MOVE_UNKNOWN', 'GODWIT_JOURNAL'],
   }),
 };

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { serialError } from '../errors.ts';
 import { bytes, guestName, hostName, moment, ms, shortText } from '../names.ts';
-import { guestHandle } from '../mover/handle.ts';
 
 /** A running guest's disk that is moved to another place of its own host. */
 
@@ -20,23 +19,6 @@ export const diskMoveRequest = z.object({
   keepSource: z.boolean().optional(),
 });
 export type DiskMoveRequest = z.infer<typeof diskMoveRequest>;
-
-/** All that another agent needs to bring it to its end; plain data, the first record of its journal. */
-export const diskMovePlan = z.object({
-  id: diskMoveId,
-  request: diskMoveRequest,
-  handle: guestHandle,
-  createdAt: moment,
-  /** The image that the guest writes to, as it lies here, and which file that is. */
-  from: file,
-  identity: z.string().max(64),
-  /** Where the new one will be, and the directories that are made for it. */
-  to: file,
-  directories: z.array(file).max(64),
-  /** What the driver goes by. */
-  work: z.unknown(),
-});
-export type DiskMovePlan = z.infer<typeof diskMovePlan>;
 
 export const diskMoveState = z.enum([
   'planned',

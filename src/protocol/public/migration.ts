@@ -12,7 +12,7 @@ import {
   shortText,
 } from '../names.ts';
 import { networkMap } from '../network.ts';
-import { probeReports } from '../peer/probe.ts';
+import { probeReports } from './probe.ts';
 import { wireFigures } from '../wire.ts';
 
 /** How memory moves: before the switch, after it, or first one and then the other. */

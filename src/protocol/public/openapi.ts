@@ -1,7 +1,11 @@
 import { z } from 'zod';
+import { ERRORS } from '../../errors.ts';
+import type { ErrorCode } from '../../errors.ts';
 import { errorBody } from '../errors.ts';
 import type { Contract, Route } from '../route.ts';
+import { errorsOf } from '../route-errors.ts';
 import { PRODUCT_VERSION } from '../version.ts';
+import { schemaNames } from './schemas.ts';
 
 type Json = Record<string, unknown>;
 
@@ -13,56 +17,114 @@ const ACCESS: Readonly<Record<Route['access'], string>> = {
   local: 'Only over the unix socket.',
 };
 
-/** A contract as an OpenAPI 3.1 document. */
+const socket = { unixSocket: [] };
+const certificate = (role: string): Json => ({ certificate: [role] });
+/** Any one of a list is enough; of none, nothing is asked. */
+const SECURITY: Readonly<Record<Route['access'], readonly Json[]>> = {
+  anyone: [],
+  viewer: [certificate('viewer'), certificate('operator'), certificate('agent'), socket],
+  operator: [certificate('operator'), socket],
+  agent: [certificate('agent')],
+  local: [socket],
+};
+
+const SCHEMES: Json = {
+  certificate: {
+    type: 'mutualTLS',
+    description:
+      'A client certificate of the fleet’s CA. Its OU is the role (viewer, operator, agent), its CN the name of the person or host.',
+  },
+  unixSocket: {
+    type: 'http',
+    scheme: 'unix-socket',
+    description: 'The socket agent.sock of the host’s agent, which only its user may open.',
+  },
+};
+
+const SERVERS: readonly Json[] = [
+  {
+    url: 'https://{address}',
+    description: 'The agent of a host, with certificates on both sides.',
+    variables: { address: { default: 'localhost:7443', description: 'host:port of the agent' } },
+  },
+  { url: 'http://localhost', description: 'The same over the unix socket agent.sock.' },
+];
+
+/** A contract as an OpenAPI 3.1 document. Schemas with a name are components, and what they are part of refers to them. */
 export function openApi(contract: Contract, title: string): Json {
+  const schemas = new Schemas();
   const paths: Record<string, Json> = {};
   for (const [key, route] of Object.entries(contract)) {
     const path = route.path.replaceAll(/:(\w+)/g, '{$1}');
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(key, route) };
+    const method = route.method.toLowerCase();
+    paths[path] = { ...paths[path], [method]: operation(schemas, key, route) };
   }
   return {
     openapi: '3.1.0',
     info: {
       title,
       version: PRODUCT_VERSION,
-      description: 'Every error is `{"error": {...}}` with the status of its code; docs/errors.md.',
+      description:
+        'Every error is `{"error": {...}}` with the status of its code; docs/errors.md. Later builds may add fields to answers.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
+    servers: SERVERS,
     paths,
-    components: { schemas: { Error: schemaOf(errorBody, 'output') } },
+    components: { schemas: schemas.components, securitySchemes: SCHEMES },
   };
 }
 
-function operation(key: string, route: Route): Json {
+function operation(schemas: Schemas, key: string, route: Route): Json {
   const type = route.stream ? 'application/x-ndjson' : 'application/json';
-  const parameters = [...fields(route.params, 'path'), ...fields(route.query, 'query')];
+  const parameters = [
+    ...fields(schemas, route.params, 'path'),
+    ...fields(schemas, route.query, 'query'),
+  ];
+  const { body, replacedBy } = route;
+  const words = [
+    ACCESS[route.access],
+    ...(route.stream ? ['One object a line, until the server ends.'] : []),
+    ...(replacedBy === undefined ? [] : [`For programs of earlier builds: use ${replacedBy}.`]),
+  ];
+  const content = (schema: z.ZodType, io: 'input' | 'output', mime: string): Json => ({
+    content: { [mime]: { schema: schemas.of(schema, io) } },
+  });
   return {
     operationId: key,
     summary: route.summary,
-    description: `${ACCESS[route.access]}${route.stream ? ' One object a line, until the server ends.' : ''}`,
+    description: words.join(' '),
+    ...(replacedBy === undefined ? {} : { deprecated: true }),
+    security: SECURITY[route.access],
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(route.body === undefined
+    ...(body === undefined
       ? {}
-      : {
-          requestBody: {
-            required: true,
-            content: { 'application/json': { schema: schemaOf(route.body, 'input') } },
-          },
-        }),
+      : { requestBody: { required: true, ...content(body, 'input', 'application/json') } }),
     responses: {
-      200: {
-        description: route.summary,
-        content: { [type]: { schema: schemaOf(route.response, 'output') } },
-      },
-      default: {
-        description: 'What went wrong, and the mend',
-        content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
-      },
+      200: { description: route.summary, ...content(route.response, 'output', type) },
+      ...refusals(schemas, errorsOf(route)),
     },
   };
 }
 
-function fields(schema: z.ZodObject, place: 'path' | 'query'): Json[] {
-  const { properties = {}, required = [] } = schemaOf(schema, 'input') as {
+/** One answer for each status, which names the codes that come with it; `default` where any of the table may come. */
+function refusals(schemas: Schemas, codes: readonly ErrorCode[] | undefined): Json {
+  const error = schemas.of(errorBody, 'output');
+  if (codes === undefined) {
+    const description = 'What went wrong, and the fix';
+    return { default: { description, content: { 'application/json': { schema: error } } } };
+  }
+  const byStatus = Map.groupBy(codes, (code) => ERRORS[code].http);
+  return Object.fromEntries(
+    [...byStatus].map(([status, all]) => {
+      const one = { properties: { error: { properties: { code: { enum: all } } } } };
+      const schema = { allOf: [error, one] };
+      return [status, { description: all.join(', '), content: { 'application/json': { schema } } }];
+    }),
+  );
+}
+
+function fields(schemas: Schemas, schema: z.ZodObject, place: 'path' | 'query'): Json[] {
+  const { properties = {}, required = [] } = schemas.of(schema, 'input') as {
     properties?: Record<string, Json>;
     required?: string[];
   };
@@ -74,7 +136,43 @@ function fields(schema: z.ZodObject, place: 'path' | 'query'): Json[] {
   }));
 }
 
-function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
-  return rest;
+/** JSON schemas of messages; those with names are collected. */
+class Schemas {
+  readonly components: Record<string, unknown> = {};
+
+  of(schema: z.ZodType, io: 'input' | 'output'): unknown {
+    // In a list, a schema that has a name becomes a reference like any other.
+    const list = z.toJSONSchema(z.array(schema), {
+      io,
+      unrepresentable: 'any',
+      metadata: schemaNames,
+    }) as { items: unknown; $defs?: Record<string, unknown> };
+    const defined = Object.entries(list.$defs ?? {});
+    // What goes in has fields that may be left out, and so is another schema under another name.
+    const names = new Map(
+      defined.map(([name]) => [
+        name,
+        io === 'input' && !name.endsWith('Request') ? `${name}Input` : name,
+      ]),
+    );
+    for (const [name, made] of defined) {
+      this.components[names.get(name) ?? name] = referring(made, names);
+    }
+    return referring(list.items, names);
+  }
+}
+
+/** The same with its references led to the components. Fields that a later build adds are no error. */
+function referring(value: unknown, names: ReadonlyMap<string, string>): unknown {
+  if (Array.isArray(value)) return value.map((each) => referring(each, names));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key, each]) => key !== 'additionalProperties' || each !== false)
+      .map(([key, each]) => {
+        const name = key === '$ref' ? String(each).replace('#/$defs/', '') : undefined;
+        if (name === undefined) return [key, referring(each, names)];
+        return [key, `#/components/schemas/${names.get(name) ?? name}`];
+      }),
+  );
 }

@@ -11,7 +11,8 @@ import { beginMove, diskMoveRecord, replayMove } from '../../../src/migration/di
 import type { DiskMoveEvent } from '../../../src/migration/disk-move.ts';
 import type { JournalFile } from '../../../src/host/journal-file.ts';
 import { open } from '../../../src/host/journal.ts';
-import type { DiskMovePlan, DiskMoveProgress } from '../../../src/protocol/public/disk-move.ts';
+import type { DiskMoveProgress } from '../../../src/protocol/public/disk-move.ts';
+import type { DiskMovePlan } from '../../../src/migration/disk-move.ts';
 
 /** Thrown in place of going on: what comes after is done by another agent. */
 export class Killed extends Error {}

@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { evidenceOf, vouched } from '../../../src/migration/direct/elsewhere.ts';
 import type { Fleet } from '../../../src/migration/direct/elsewhere.ts';
 import { judge } from '../../../src/migration/direct/resolution.ts';
-import type { Answer, Sighting } from '../../../src/protocol/public/resolve.ts';
+import type { Answer } from '../../../src/protocol/public/resolve.ts';
+import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
 import { anyHistory, hasRunElsewhere, knownOf } from './histories.ts';
 import type { History } from './histories.ts';
 

@@ -5,7 +5,8 @@ import type { Known } from '../../../src/migration/direct/resolution.ts';
 import { destinationFacts, sourceFacts } from '../../../src/migration/direct/side-facts.ts';
 import { initialSource } from '../../../src/migration/direct/source-state.ts';
 import type { DestinationEvent } from '../../../src/migration/direct/destination.ts';
-import type { Sighting, Unasked } from '../../../src/protocol/public/resolve.ts';
+import type { Unasked } from '../../../src/protocol/public/resolve.ts';
+import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
 import { planned, preparationOf } from './samples.ts';
 
 /**

@@ -7,7 +7,6 @@ import {
   admitted,
   assessment,
   destinationStatus,
-  epoch,
   epochBody,
   guestDescription,
   preparation,
@@ -16,6 +15,7 @@ import {
   running,
   streamSettings,
 } from '../../../src/protocol/peer/migration.ts';
+import { epoch } from '../../../src/protocol/names.ts';
 import { valuesOf } from '../arbitrary.ts';
 
 const schemas: Record<string, z.ZodType> = {

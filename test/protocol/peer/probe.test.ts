@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import { agentConfig } from '../../../src/config.ts';
 import { report } from '../../../src/protocol/public/migration.ts';
 import { destinationStatus } from '../../../src/protocol/peer/migration.ts';
-import { probing, probeReport, watchOrder, watchResult } from '../../../src/protocol/peer/probe.ts';
+import { probing, watchOrder, watchResult } from '../../../src/protocol/peer/probe.ts';
+import { probeReport } from '../../../src/protocol/public/probe.ts';
 
 const NIC = {
   id: 'net0',

@@ -13,12 +13,8 @@ import { Fleet } from '../../../host/fleet.ts';
 import { agentContract } from '../../../protocol/contract.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
-import type {
-  ProbeReport,
-  WatchEnd,
-  WatchOrder,
-  WatchResult,
-} from '../../../protocol/peer/probe.ts';
+import type { WatchEnd, WatchOrder, WatchResult } from '../../../protocol/peer/probe.ts';
+import type { ProbeReport } from '../../../protocol/public/probe.ts';
 import type { Client } from '../../../rpc/client.ts';
 import type { Connect } from '../../engine/surroundings.ts';
 import type { SourceParts } from './parts.ts';

@@ -1,4 +1,4 @@
-import type { ProbeKind } from '../../../protocol/peer/probe.ts';
+import type { ProbeKind } from '../../../protocol/public/probe.ts';
 
 /** Asks a guest by one kind of question, over and over; each answer is told as it comes. */
 export interface Probe {

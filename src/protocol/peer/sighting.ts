@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import { hostName, migrationId, moment } from '../names.ts';
+import { guestRunState, name64 } from '../public/host.ts';
+import { lineage } from './migration.ts';
+
+/** Copies and migrations of one guest that a host tells of; the newest. */
+export const MAX_SEEN = 64;
+
+export const sightingQuery = z.object({ id: migrationId, uuid: name64.optional() });
+export type SightingQuery = z.infer<typeof sightingQuery>;
+
+/** What a host has seen of a guest, besides the migration that is asked about. */
+export const sighting = z.object({
+  host: hostName,
+  /** Since when its state is what it is: of what was before it may have forgotten anything. */
+  storeSince: moment.optional(),
+  /** Hypervisors there of that name or UUID, but for the one of that migration. */
+  copies: z.array(z.object({ uuid: name64.optional(), state: guestRunState })).max(MAX_SEEN),
+  /** Other migrations of a guest of that name. */
+  moves: z
+    .array(
+      z.object({
+        id: migrationId,
+        side: z.enum(['source', 'destination']),
+        from: hostName,
+        to: hostName,
+        createdAt: moment,
+        /** The migrations by which it had come to `from`. */
+        lineage,
+      }),
+    )
+    .max(MAX_SEEN),
+});
+export type Sighting = z.infer<typeof sighting>;

@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import { hostName, ms } from '../names.ts';
+import { ipAddress } from '../network.ts';
+
+/** What a host may ask a guest with, in the order in which they are tried. */
+export const PROBE_KINDS = ['arp', 'icmp', 'tcp', 'http'] as const;
+export const probeKind = z.enum(PROBE_KINDS);
+export type ProbeKind = z.infer<typeof probeKind>;
+
+/** Hosts that watch one guest at once. */
+export const MOST_PROBES = 8;
+const count = z.number().int().nonnegative();
+
+/** One place in a migration's report. */
+export const probeReport = z.object({
+  host: hostName,
+  kind: probeKind.optional(),
+  address: ipAddress.optional(),
+  /** Longest time without an answer, and the longest at the switch, ms. */
+  gapMs: ms.optional(),
+  switchGapMs: ms.optional(),
+  /** When the longest began: ms since the migration was asked for, by the source's clock. */
+  gapAtMs: ms.optional(),
+  isOpen: z.boolean().optional(),
+  intervalMs: ms.optional(),
+  sent: count.optional(),
+  answered: count.optional(),
+  ownStallMs: ms.optional(),
+  watchedMs: ms.optional(),
+  /** Why there are no figures. */
+  notTried: z.string().max(1024).optional(),
+});
+export type ProbeReport = z.infer<typeof probeReport>;
+export const probeReports = z.array(probeReport).max(MOST_PROBES);

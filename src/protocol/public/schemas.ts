@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { diskProgress } from '../disk.ts';
+import { errorBody, serialError } from '../errors.ts';
+import { hello } from '../hello.ts';
+import { cacheStatus } from './cache.ts';
+import { cancelAnswer, migrationStart } from './contract.ts';
+import { diskMoveProgress, diskMoveRequest } from './disk-move.ts';
+import { guestInfo, hostEntry, hostInfo, hypervisorInfo } from './host.ts';
+import { clearedList, leftover } from './leftover.ts';
+import {
+  check,
+  memorySample,
+  migrationRequest,
+  migrationSettings,
+  migrationSummary,
+  progress,
+  report,
+} from './migration.ts';
+import { resolution, resolveAnswer, resolveRequest, sideView } from './resolve.ts';
+import { probeReport } from './probe.ts';
+
+/** Names by which the OpenAPI document has the messages of the public API: programs make types of them. */
+const SCHEMAS = {
+  Error: errorBody,
+  ErrorDetail: serialError,
+  Hello: hello,
+  Host: hostInfo,
+  HostEntry: hostEntry,
+  Hypervisor: hypervisorInfo,
+  Guest: guestInfo,
+  Migration: migrationSummary,
+  MigrationRequest: migrationRequest,
+  MigrationStartRequest: migrationStart,
+  MigrationSettings: migrationSettings,
+  Progress: progress,
+  MemorySample: memorySample,
+  DiskProgress: diskProgress,
+  Report: report,
+  Check: check,
+  ProbeReport: probeReport,
+  CancelAnswer: cancelAnswer,
+  Resolution: resolution,
+  ResolutionSide: sideView,
+  ResolveRequest: resolveRequest,
+  ResolveAnswer: resolveAnswer,
+  Leftover: leftover,
+  Cleared: clearedList,
+  Cache: cacheStatus,
+  DiskMove: diskMoveProgress,
+  DiskMoveRequest: diskMoveRequest,
+} as const satisfies Record<string, z.ZodType>;
+
+export const schemaNames = z.registry<{ id: string }>();
+for (const [id, schema] of Object.entries(SCHEMAS)) schemaNames.add(schema, { id });

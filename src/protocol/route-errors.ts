@@ -1,0 +1,77 @@
+import type { ErrorCode } from '../errors.ts';
+import type { Route } from './route.ts';
+
+/** Who asks is not let in; the first thing that is looked at. */
+const NOT_LET_IN = [
+  'GODWIT_PEER_UNTRUSTED',
+  'GODWIT_CERT_EXPIRED',
+  'GODWIT_CERT_REVOKED',
+  'GODWIT_NOT_A_MEMBER',
+  'GODWIT_LIST_EXPIRED',
+  'GODWIT_ROLE_FORBIDDEN',
+] as const satisfies ErrorCode[];
+
+/** A request that breaks the contract, one too many, one that takes too long, and our own defects. */
+const OF_EVERY_ROUTE = [
+  'GODWIT_PROTOCOL_INVALID',
+  'GODWIT_TOO_LARGE',
+  'GODWIT_OVERLOADED',
+  'GODWIT_DEADLINE',
+  'GODWIT_INTERNAL',
+] as const satisfies ErrorCode[];
+
+/** Drivers look for guests and hypervisors. */
+export const LOOKING = [
+  'GODWIT_HOST_LACKS',
+  'GODWIT_PRIVILEGE',
+  'GODWIT_CONFIG',
+  'GODWIT_HYPERVISOR',
+  'GODWIT_HYPERVISOR_LOST',
+  'GODWIT_MONITOR_UNREACHABLE',
+] as const satisfies ErrorCode[];
+
+/** A migration is asked for by its id, and its journal read. */
+export const BY_ID = [
+  'GODWIT_MIGRATION_UNKNOWN',
+  'GODWIT_JOURNAL',
+  'GODWIT_JOURNAL_DAMAGED',
+] as const satisfies ErrorCode[];
+
+/** A mover is started, and says why it cannot begin. */
+export const STARTING = [
+  'GODWIT_CONFIG',
+  'GODWIT_PKI',
+  'GODWIT_PRIVILEGE',
+  'GODWIT_HOST_LACKS',
+  'GODWIT_PORT_NONE',
+  'GODWIT_JOURNAL',
+  'GODWIT_JOURNAL_DAMAGED',
+  'GODWIT_UNREACHABLE',
+] as const satisfies ErrorCode[];
+
+/** A guest of this host is looked for, and is to be taken hold of. */
+export const TAKING_HOLD = [
+  ...LOOKING,
+  'GODWIT_GUEST_UNKNOWN',
+  'GODWIT_GUEST_BUSY',
+  'GODWIT_GUEST_MANAGED',
+  'GODWIT_GUEST_STATE',
+  'GODWIT_GUEST_STUCK',
+  'GODWIT_CAPABILITY',
+  'GODWIT_DISK_MOVING',
+  'GODWIT_JOURNAL_DAMAGED',
+] as const satisfies ErrorCode[];
+
+/** The other host of a migration is asked. */
+export const OTHER_HOST = [
+  'GODWIT_HOST_UNKNOWN',
+  'GODWIT_UNREACHABLE',
+  'GODWIT_PROTOCOL_VERSION',
+] as const satisfies ErrorCode[];
+
+/** All errors that a route answers with; undefined: any of the table. */
+export function errorsOf({ access, errors }: Route): readonly ErrorCode[] | undefined {
+  if (errors === undefined) return undefined;
+  const all = [...OF_EVERY_ROUTE, ...(access === 'anyone' ? [] : NOT_LET_IN), ...errors];
+  return [...new Set<ErrorCode>(all)];
+}
