@@ -16,9 +16,10 @@ import type { HandDisk } from './by-hand-disks.ts';
 import { counterpartArgv } from './counterpart.ts';
 import type { Places } from './counterpart.ts';
 import { witnessedQemu } from './lab.ts';
-import { Monitor } from './qmp.ts';
+import { Monitor } from '../src/lab/witness/monitor.ts';
 import { stream, streamTimes } from './stream-times.ts';
-import type { QmpEvent, StreamTimes } from './stream-times.ts';
+import type { QmpEvent } from '../src/lab/witness/monitor.ts';
+import type { StreamTimes } from './stream-times.ts';
 
 /**
  * What an administrator does who moves a guest with QEMU alone and knows how: the same stream as Godwit's

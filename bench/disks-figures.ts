@@ -1,6 +1,6 @@
 import { median } from './contract.ts';
 import type { Measure } from './contract.ts';
-import type { QmpEvent } from './stream-times.ts';
+import type { QmpEvent } from '../src/lab/witness/monitor.ts';
 
 /** What a move of a guest with its disks came to, from what QEMUs, links and the guest say. Pure. */
 

@@ -10,8 +10,8 @@ import { copyTimes, writtenIn } from './disks-figures.ts';
 import type { DiskMove } from './disks-figures.ts';
 import { godwitMigrate } from './godwit.ts';
 import { untilQuiet, witnessedQemu } from './lab.ts';
-import { Monitor } from './qmp.ts';
-import type { QmpEvent } from './stream-times.ts';
+import { Monitor } from '../src/lab/witness/monitor.ts';
+import type { QmpEvent } from '../src/lab/witness/monitor.ts';
 import { sentBytes } from './wire-move.ts';
 
 export type Side = 'godwit' | 'hand';

@@ -10,7 +10,7 @@ import { median } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, withLab, witnessedQemu } from './lab.ts';
-import { Monitor } from './qmp.ts';
+import { Monitor } from '../src/lab/witness/monitor.ts';
 import { spans, streamTimes } from './stream-times.ts';
 import type { StreamTimes } from './stream-times.ts';
 

@@ -9,7 +9,7 @@ import { median } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilQuiet, withLab, witnessedQemu } from './lab.ts';
-import { Monitor } from './qmp.ts';
+import { Monitor } from '../src/lab/witness/monitor.ts';
 import { startParts } from './start-parts.ts';
 import type { StartParts } from './start-parts.ts';
 import { streamTimes } from './stream-times.ts';

@@ -1,9 +1,4 @@
-/** An event of QEMU's with the time that QEMU itself gave it, wall clock in ms. */
-export interface QmpEvent {
-  readonly event: string;
-  readonly atMs: number;
-  readonly data: Readonly<Record<string, unknown>>;
-}
+import type { QmpEvent } from '../src/lab/witness/monitor.ts';
 
 /** True for the event in which the stream enters `status`. */
 export function stream(status: string): (event: QmpEvent) => boolean {

@@ -10,11 +10,11 @@ import { onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilQuiet, witnessedQemu, withLab } from './lab.ts';
-import { Monitor } from './qmp.ts';
+import { Monitor } from '../src/lab/witness/monitor.ts';
 import { askGuest, connectionProblems, wordProblems } from './soak.ts';
 import type { GuestWord } from './soak.ts';
 import { stream } from './stream-times.ts';
-import type { QmpEvent } from './stream-times.ts';
+import type { QmpEvent } from '../src/lab/witness/monitor.ts';
 import { forgetAll } from './wire-move.ts';
 import { seeded } from './wire-seeded.ts';
 

@@ -16,7 +16,7 @@ import { moveByHand } from './by-hand.ts';
 import type { HandSetting } from './by-hand.ts';
 import { godwitMigrate } from './godwit.ts';
 import { untilQuiet, witnessedQemu } from './lab.ts';
-import { Monitor } from './qmp.ts';
+import { Monitor } from '../src/lab/witness/monitor.ts';
 import { spans, streamTimes } from './stream-times.ts';
 
 /** One move of one guest, measured alike whoever made it. */

@@ -3,7 +3,7 @@ import { copyFile, cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Lab } from '../src/lab/state.ts';
 import { seenQemus } from '../src/lab/witness/qemus.ts';
-import { Monitor } from './monitor.ts';
+import { Monitor } from '../src/lab/witness/monitor.ts';
 import type { Played } from './play.ts';
 
 const QUESTIONS = ['query-status', 'query-migrate', 'query-block-jobs', 'query-named-block-nodes'];
@@ -43,7 +43,7 @@ export async function keepRecords(lab: Lab, directory: string): Promise<void> {
 
 /** What a QEMU that is still there says of itself. */
 async function askAll(socket: string): Promise<Record<string, unknown>> {
-  const monitor = await Monitor.open(socket, () => {});
+  const monitor = await Monitor.connect(socket);
   const told: Record<string, unknown> = {};
   for (const question of QUESTIONS) told[question] = await monitor?.ask(question);
   monitor?.close();

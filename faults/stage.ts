@@ -23,7 +23,7 @@ import { seenQemus } from '../src/lab/witness/qemus.ts';
 import { client } from '../src/rpc/client.ts';
 import type { Api, Client } from '../src/rpc/client.ts';
 import { DISKS, SLOTS } from './disks/plan.ts';
-import { Monitor } from './monitor.ts';
+import { Monitor } from '../src/lab/witness/monitor.ts';
 import type { Memory } from './judge.ts';
 import { bareHosts } from './remains.ts';
 import { isAlive } from '../src/host/process.ts';
@@ -145,7 +145,7 @@ export class Stage {
   /** Whether its QEMU takes another migration: one whose stream broke at the switch to post-copy never does. */
   async canMove(name: string): Promise<boolean> {
     const qemu = (await seenQemus(this.lab)).find(({ guest }) => guest === name);
-    const monitor = await Monitor.open(qemu?.monitors.at(-1) ?? '', () => {});
+    const monitor = await Monitor.connect(qemu?.monitors.at(-1) ?? '');
     const status = (await monitor?.ask('query-migrate'))?.['status'] ?? 'none';
     monitor?.close();
     return typeof status === 'string' && OVER.has(status);

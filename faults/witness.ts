@@ -7,8 +7,7 @@ import { readFileSync } from 'node:fs';
 import { guestFiles } from '../src/lab/guest/argv.ts';
 import { systemClock } from '../src/clock.ts';
 import type { Lab } from '../src/lab/state.ts';
-import { CLOSED, Monitor } from './monitor.ts';
-import type { QemuEvent } from './monitor.ts';
+import { Monitor } from '../src/lab/witness/monitor.ts';
 import { spans } from './timeline.ts';
 import type { RunMark, Span } from './timeline.ts';
 
@@ -16,6 +15,16 @@ import type { RunMark, Span } from './timeline.ts';
 const LOOK_MS = 100;
 /** Between two tries to find a QEMU that has come up, ms. */
 const SEARCH_MS = 10;
+
+/** Not QEMU's word: its monitor has ended, and most likely QEMU with it. */
+const CLOSED = 'CLOSED';
+
+interface QemuEvent {
+  readonly name: string;
+  readonly data: Readonly<Record<string, unknown>>;
+  /** ms since 1970. */
+  readonly atMs: number;
+}
 
 export interface SeenEvent extends QemuEvent {
   readonly host: string;
@@ -108,7 +117,10 @@ export class Witness {
     let monitor = this.#monitors.get(host);
     if (monitor === undefined || monitor.closed) {
       if (this.pid(host) === undefined) return;
-      monitor = await Monitor.open(this.#files(host).witness, (event) => this.#heard(host, event));
+      monitor = await Monitor.connect(this.#files(host).witness, {
+        onEvent: ({ event, ...rest }) => this.#heard(host, { name: event, ...rest }),
+        onClose: () => this.#heard(host, { name: CLOSED, data: {}, atMs: systemClock.wallMs() }),
+      });
       if (monitor === undefined) return;
       this.#monitors.set(host, monitor);
     }

@@ -13,7 +13,7 @@ import type { GuestDescription } from '../src/protocol/peer/migration.ts';
 import { startBareGuest } from '../test/e2e/support/bare-guest.ts';
 import { move } from '../test/e2e/support/moves.ts';
 import { agentAddress } from '../test/e2e/support/peers.ts';
-import { until } from '../test/e2e/support/wait.ts';
+import { until } from '../test/until.ts';
 import { openWorld } from '../test/e2e/support/world.ts';
 import type { World } from '../test/e2e/support/world.ts';
 import { MIB } from './facts.ts';

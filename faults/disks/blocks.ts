@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Lab } from '../../src/lab/state.ts';
 import { seenQemus } from '../../src/lab/witness/qemus.ts';
-import { Monitor } from '../monitor.ts';
+import { Monitor } from '../../src/lab/witness/monitor.ts';
 
 export interface Blocks {
   readonly host: string;
@@ -52,7 +52,7 @@ export function blocksOf(host: string, [nodes, running, out]: readonly unknown[]
 export async function blocksSeen(lab: Lab, guest: string): Promise<Blocks[]> {
   const found: Blocks[] = [];
   for (const qemu of (await seenQemus(lab)).filter((each) => each.guest === guest)) {
-    const monitor = await Monitor.open(qemu.monitors.at(-1) ?? '', () => {});
+    const monitor = await Monitor.connect(qemu.monitors.at(-1) ?? '');
     if (monitor === undefined) continue;
     const answers: unknown[] = [];
     for (const command of ['query-named-block-nodes', 'query-block-jobs', 'query-block-exports']) {

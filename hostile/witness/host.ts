@@ -7,7 +7,7 @@ import { isAlive } from '../../src/host/process.ts';
 import { inLab } from '../../src/lab/entry.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { labHost } from '../../src/lab/state.ts';
-import { askQemu } from '../../src/lab/witness/qmp.ts';
+import { askQemu } from '../../src/lab/witness/monitor.ts';
 import { hostsNow } from '../../test/e2e/support/remains.ts';
 import type { World } from '../../test/e2e/support/world.ts';
 

@@ -28,6 +28,7 @@ function program(t: TestContext, text: string): string {
 
 const READY = `
 import { readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { untilSo } from '../until.ts';
 const dir = process.argv[process.argv.indexOf('--dir') + 1];
 const stat = readFileSync('/proc/self/stat', 'utf8');
 const startTicks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
@@ -47,7 +48,7 @@ test('a mover is there once it says so, in a session of its own, and is found ag
   assert.deepEqual(movers.find(made), state);
   assert.equal(movers.isStopped(state), false);
   process.kill(state.pid, 'SIGSTOP');
-  while (!movers.isStopped(state)) await new Promise((resolve) => setImmediate(resolve));
+  await untilSo(() => movers.isStopped(state));
   assert.deepEqual(movers.find(made), state, 'it is there all the same');
   // To signal a group by its leader's pid works only where the process leads one.
   process.kill(-state.pid, 'SIGKILL');

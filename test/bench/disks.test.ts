@@ -10,7 +10,7 @@ import {
   writtenIn,
 } from '../../bench/disks-figures.ts';
 import type { DiskMove } from '../../bench/disks-figures.ts';
-import type { QmpEvent } from '../../bench/stream-times.ts';
+import type { QmpEvent } from '../../src/lab/witness/monitor.ts';
 
 const MIB = 1024 ** 2;
 

@@ -18,7 +18,7 @@ import { killMover } from './support/movers.ts';
 import { assertSays, begin, move, refusalOf, reportAtEnd } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 

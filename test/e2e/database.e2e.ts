@@ -11,7 +11,7 @@ import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { FEW_PLACES } from './support/few-places.ts';
 import { move, unlessForbidden } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 

@@ -26,7 +26,7 @@ import {
 import type { Move } from './support/moves.ts';
 import { setPath } from './support/paths.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 

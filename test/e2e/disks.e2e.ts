@@ -30,7 +30,7 @@ import { assertOnlyGuests } from './support/remains.ts';
 import { assertWrites, proofsIn } from './support/disks.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { sourceJournal } from './support/movers.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 

@@ -7,7 +7,7 @@ import { HOOK_NAMES, HOOKS } from '../../src/hooks/hooks.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { assertSays, move, refusalOf } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 

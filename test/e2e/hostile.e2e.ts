@@ -23,7 +23,7 @@ import {
 } from './support/peers.ts';
 import type { AttackResult } from './support/peers.ts';
 import { assertUnchanged, hostsNow } from './support/remains.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld, restingHosts } from './support/world.ts';
 import type { World } from './support/world.ts';
 

@@ -12,7 +12,7 @@ import { assertSays, begin, reportAtEnd, unlessForbidden } from './support/moves
 import { sourceJournal } from './support/movers.ts';
 import { setPath } from './support/paths.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 

@@ -19,7 +19,7 @@ import { startBareGuest } from './support/bare-guest.ts';
 import { godwit } from './support/cli.ts';
 import { begin, move, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { assertOnlyGuests, hostsNow } from './support/remains.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 

@@ -5,7 +5,7 @@ import { inLab } from '../../src/lab/entry.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { portNames } from '../../src/lab/network-plan.ts';
 import { namespaceOf } from '../../src/lab/plan.ts';
-import { askQemu } from '../../src/lab/witness/qmp.ts';
+import { askQemu } from '../../src/lab/witness/monitor.ts';
 import { seenQemus } from '../../src/lab/witness/qemus.ts';
 import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
@@ -19,7 +19,7 @@ import {
   untilMemoryFlows,
 } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 

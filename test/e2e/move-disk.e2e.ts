@@ -15,7 +15,7 @@ import type { DiskMoveProgress, DiskMoveRequest } from '../../src/protocol/publi
 import { FEW_PLACES } from './support/few-places.ts';
 import { assertSays, begin, move, reportAtEnd, SLOW } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 

@@ -24,7 +24,7 @@ import { moveOver } from './support/move-over.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 import { startTicksOf } from '../../src/host/process.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 
 const MIB = 1024 ** 2;
 const MEMORY = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };

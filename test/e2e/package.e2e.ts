@@ -15,7 +15,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 /** What the package is made of. */

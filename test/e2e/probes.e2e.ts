@@ -14,7 +14,7 @@ import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { begin, move, reportAtEnd, untilMemoryFlows } from './support/moves.ts';
 import { assertOnlyGuests, hostsNow } from './support/remains.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 

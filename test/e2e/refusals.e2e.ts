@@ -12,7 +12,7 @@ import type { BareGuest, BareGuestRequest } from './support/bare-guest.ts';
 import { godwit } from './support/cli.ts';
 import { assertSays, refusalOf } from './support/moves.ts';
 import { assertUnchanged, hostsNow } from './support/remains.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 

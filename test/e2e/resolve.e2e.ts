@@ -16,7 +16,7 @@ import { godwit } from './support/cli.ts';
 import { moverOf } from './support/movers.ts';
 import { begin, move, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 

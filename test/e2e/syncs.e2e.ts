@@ -6,13 +6,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { Monitor } from '../../bench/qmp.ts';
+import { Monitor } from '../../src/lab/witness/monitor.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { seenQemus } from '../../src/lab/witness/qemus.ts';
 import { moverOf } from './support/movers.ts';
 import { begin, reportAtEnd, unlessForbidden, untilMemoryFlows } from './support/moves.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 

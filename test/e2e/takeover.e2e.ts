@@ -13,7 +13,7 @@ import type { WatchedGuest } from './support/client-view.ts';
 import { begin, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { killMover, moverOf } from './support/movers.ts';
 import { assertOnlyGuests, assertUnchanged } from './support/remains.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld, restingHosts } from './support/world.ts';
 import type { World } from './support/world.ts';
 

@@ -11,7 +11,7 @@ import { killMover } from './support/movers.ts';
 import { FEW_PLACES } from './support/few-places.ts';
 import { begin, follow, move, reportAtEnd } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 

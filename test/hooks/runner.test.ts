@@ -8,7 +8,7 @@ import { hasCode } from '../../src/errors.ts';
 import { HOOK_NAMES, hookInput, HOOKS } from '../../src/hooks/hooks.ts';
 import type { HookFacts } from '../../src/hooks/hooks.ts';
 import { runHook } from '../../src/hooks/runner.ts';
-import { until } from '../e2e/support/wait.ts';
+import { until } from '../until.ts';
 import { isBeforeNoReturn, STEPS } from '../../src/migration/direct/steps.ts';
 
 const facts: HookFacts = {

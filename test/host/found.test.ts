@@ -10,6 +10,7 @@ import { connectMonitor } from '../../src/drivers/qemu/qmp/connect.ts';
 import { connectSocket, readEnd } from '../../src/host/found.ts';
 import { LocalSocket } from '../../src/links/local-socket.ts';
 import { tempDir } from '../rpc/parties.ts';
+import { untilSo } from '../until.ts';
 
 const isRoot = process.getuid?.() === 0;
 const skip = isRoot ? false : 'only root has other users';
@@ -57,7 +58,7 @@ describe('a socket that a guest’s QEMU made in its directory', { skip }, () =>
         await assert.rejects(connect(own, AbortSignal.timeout(5000)));
         // A connection that was made would be there by now: the kernel takes them in order.
         connectSocket(victim, 'anybody').on('error', () => undefined);
-        await untilOne(heard);
+        await untilSo(() => heard.length > 0);
         assert.equal(heard.length, 1);
       });
     }
@@ -156,10 +157,6 @@ async function listen(t: TestContext, file: string): Promise<net.Socket[]> {
     server.close();
   });
   return heard;
-}
-
-async function untilOne(heard: readonly unknown[]): Promise<void> {
-  while (heard.length === 0) await new Promise((resolve) => setImmediate(resolve));
 }
 
 async function named(socket: net.Socket, name: string): Promise<[string]> {

@@ -6,12 +6,9 @@ import { silentLog } from '../../src/log.ts';
 import { keepShare } from '../../src/links/budget.ts';
 import { tempDir } from '../rpc/parties.ts';
 import { joined, parties } from './parties.ts';
+import { untilSo } from '../until.ts';
 
 const MB = 1_000_000;
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((done) => setImmediate(done));
-}
 
 test('sessions of one host keep to its budget together, and one takes over what the other leaves', async (t) => {
   const all = await parties(t);
@@ -27,9 +24,9 @@ test('sessions of one host keep to its budget together, and one takes over what 
     };
     flood().catch(() => undefined);
   }
-  await until(() => rates().every((rate) => rate === 4 * MB));
+  await untilSo(() => rates().every((rate) => rate === 4 * MB));
   await Promise.allSettled([ends[0].source.close(0)]);
-  await until(() => rates()[1] === 8 * MB);
+  await untilSo(() => rates()[1] === 8 * MB);
   ends[1].source.abort(new Error('enough'));
   await Promise.all(keeping);
   assert.deepEqual(readdirSync(directory), []);
@@ -47,7 +44,7 @@ test('the claim of a mover that is gone does not count, and goes; what is no cla
   writeFileSync(other, 'x');
   const { source } = await joined(t, await parties(t));
   const keeping = keepShare(source, { directory, bytesPerS: MB }, silentLog);
-  await until(() => source.rateBytesPerS === MB);
+  await untilSo(() => source.rateBytesPerS === MB);
   source.abort(new Error('enough'));
   await keeping;
   assert.deepEqual([existsSync(gone), existsSync(damaged), existsSync(other)], [false, true, true]);

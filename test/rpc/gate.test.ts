@@ -12,6 +12,7 @@ import { Refusals } from '../../src/rpc/refusals.ts';
 import { authority, calling, serving, sharesOf } from './parties.ts';
 import { dialTls, openSockets } from './sockets.ts';
 import { readAnswer } from './wire.ts';
+import { untilSo } from '../until.ts';
 
 const params = { name: 'x' };
 const body = { text: 't' };
@@ -128,7 +129,7 @@ test('a stranger who only holds connections open keeps neither places nor memory
   assert.deepEqual(await api.act({ params, body }), { said: 't', by: 'ann' });
   const isOver = (): boolean => silent.filter(({ closed }) => !closed).length <= connections.each;
   for (const socket of silent) socket.resume();
-  while (!isOver()) await new Promise((resolve) => setImmediate(resolve));
+  await untilSo(isOver);
   // Both ends are in this process; besides them there is the operator's connection and the server itself.
   const held = openSockets() - before;
   assert.ok(held <= 2 * connections.each + 2, `${held} sockets`);

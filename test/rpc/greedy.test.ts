@@ -6,6 +6,7 @@ import type { Credentials } from '../../src/rpc/tls.ts';
 import { authority, calling, serving } from './parties.ts';
 import { dialTls } from './sockets.ts';
 import { post } from './wire.ts';
+import { untilSo } from '../until.ts';
 
 const params = { name: 'x' };
 const body = { text: 't' };
@@ -46,10 +47,6 @@ async function besieged(t: TestContext) {
   return { issue, address, under };
 }
 
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
-}
-
 test('a greedy peer with hundreds of requests keeps nobody else from an answer', async (t) => {
   const { issue, address, under } = await besieged(t);
   const greedy = await issue('greedy', 'agent');
@@ -57,7 +54,7 @@ test('a greedy peer with hundreds of requests keeps nobody else from an answer',
   // More than any bound of the whole server, sent ahead on as many connections as it takes.
   const flood = post('/say/x', '{"text":"t"}').repeat(8);
   for (let count = 0; count < 70; count += 1) await pester(t, address, greedy, flood);
-  await until(() => under.requests === requests.each);
+  await untilSo(() => under.requests === requests.each);
   for (const [name, role] of [
     ['a', 'agent'],
     ['ann', 'operator'],
@@ -76,7 +73,7 @@ test('who follows as many streams as it may still has its requests answered, and
   const { streams } = DEFAULT_LIMITS.shares.viewer;
   const watch = post('/repeat/x', '{"text":"t"}');
   for (let count = 0; count < streams.each; count += 1) await pester(t, address, greedy, watch);
-  await until(() => under.streams === streams.each);
+  await untilSo(() => under.streams === streams.each);
   const one = calling(t, address, greedy);
   await assert.rejects(Array.fromAsync(one.api.repeat({ params, body })), {
     code: 'GODWIT_OVERLOADED',

@@ -4,6 +4,7 @@ import net from 'node:net';
 import { test } from 'node:test';
 import { authority, callingUnix, serving, servingUnix, sharesOf } from './parties.ts';
 import { exchangeTls, exchangeUnix, post, readAnswer } from './wire.ts';
+import { untilSo } from '../until.ts';
 
 test('a body over the limit is refused, however it is sent, and its sender hears of it', async (t) => {
   const { address } = await servingUnix(t, {}, { bodyBytes: 1000 });
@@ -125,7 +126,7 @@ test('requests sent ahead on one connection are bounded', async (t) => {
   const socket = net.connect({ path: address });
   socket.on('error', () => {});
   socket.write(post('/say/x', '{"text":"t"}').repeat(200));
-  while (most < 4) await new Promise((resolve) => setImmediate(resolve));
+  await untilSo(() => most >= 4);
   more.resolve();
   let text = '';
   socket.setEncoding('utf8');

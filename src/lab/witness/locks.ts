@@ -3,7 +3,7 @@ import path from 'node:path';
 import { isNfs } from '../../protocol/nfs-url.ts';
 import type { Lab } from '../state.ts';
 import { seenQemus } from './qemus.ts';
-import { askQemu } from './qmp.ts';
+import { askQemu } from './monitor.ts';
 
 /** QEMU holds a permission by a lock on one byte of the image: this one is to write. */
 const WRITE_BYTE = 101;

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { systemClock } from '../../clock.ts';
 import { type LabProcess, processesInNamespaces } from '../processes.ts';
 import { type Lab, labHost } from '../state.ts';
-import { askQemu } from './qmp.ts';
+import { askQemu } from './monitor.ts';
 
 /** A QEMU found by looking at the machine's processes, whoever started it. */
 export interface SeenQemu extends LabProcess {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import type { TestContext } from 'node:test';
 import { join } from '../../../src/agent/pki/join.ts';
 import { makeToken } from '../../../src/agent/pki/token.ts';
 import {
@@ -19,16 +18,9 @@ import { signed } from '../../host/fleet-lists.ts';
 import { tempDir } from '../../rpc/parties.ts';
 import { fleet } from '../parties.ts';
 import type { TestHost } from '../parties.ts';
+import { untilSo } from '../../until.ts';
 
 const nobody = { address: '127.0.0.1:1' };
-
-/** Waits for what a later list brings. */
-async function until(check: () => Promise<boolean>, t: TestContext): Promise<void> {
-  while (!(await check())) {
-    t.signal.throwIfAborted();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
 
 async function numberAt(caller: { newerList: TestHost['api']['newerList'] }): Promise<number> {
   const { signed: found } = await caller.newerList({ query: { after: 0 } });
@@ -48,7 +40,7 @@ test('a list that is signed beside the CA reaches the other hosts, and ends righ
   const asA = await as('a', 'agent', b);
   const number = latestList(caDir)?.list.number ?? 0;
   assert.equal(number, 3);
-  await until(async () => (await numberAt(asA)) === number, t);
+  await untilSo(async () => (await numberAt(asA)) === number);
   await assert.rejects(c.host(), { code: 'GODWIT_CERT_REVOKED' });
   await assert.rejects(ann.host(), { code: 'GODWIT_CERT_REVOKED' });
   assert.equal(await numberAt(await as('b', 'agent', a)), number);
@@ -60,7 +52,7 @@ test('a host that was down asks for what it missed, and keeps it over a restart'
   changeList(caDir, withoutHost('c'), Date.now());
   const b = await host('b', { peers: { a: { address: a.agent.address }, c: nobody } });
   const asA = await as('a', 'agent', b);
-  await until(async () => (await numberAt(asA)) === 2, t);
+  await untilSo(async () => (await numberAt(asA)) === 2);
   await a.agent.close();
   const again = await b.again();
   const c = await as('c', 'agent', again);
@@ -103,7 +95,7 @@ test('a host that joins is known to the others, and knows them, without a word i
   const directory = path.join(tempDir(t), 'pki');
   await join(token, directory);
   const asA = await as('a', 'agent', b);
-  await until(async () => (await numberAt(asA)) >= 2, t);
+  await untilSo(async () => (await numberAt(asA)) >= 2);
   const { api, close } = client(agentContract, {
     address: b.agent.address,
     credentials: readCredentials(directory),

@@ -23,8 +23,9 @@ import type { Tunnel } from '../../../src/disks/copy/tunnel/open.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { discard, keep, madeNames } from '../../../src/disks/proof/made.ts';
 import { tempDir } from '../../rpc/parties.ts';
-import { muxes, until } from '../copy/tunnel/muxes.ts';
+import { muxes } from '../copy/tunnel/muxes.ts';
 import { tunnels } from '../copy/tunnel/tunnels.ts';
+import { untilSo } from '../../until.ts';
 
 const MIB = 2 ** 20;
 const never = new AbortController().signal;
@@ -131,7 +132,7 @@ describe('a backing file', () => {
     const { sender, taker, base, copy, told } = await world(t, ends, { bytes: 8 * MIB, at });
     const sending = sender.send(base, never);
     for (const share of [0.2, 0.6]) {
-      await until(() => (told.at(-1)?.doneBytes ?? 0) >= share * base.bytes);
+      await untilSo(() => (told.at(-1)?.doneBytes ?? 0) >= share * base.bytes);
       ends.proxy.cut();
     }
     await Promise.all([sending, taker.whole]);
@@ -201,10 +202,10 @@ describe('a backing file', () => {
       at: Array.from({ length: 400 }, (_, index) => index * 20_000),
     });
     const sending = sender.send(base, stop.signal);
-    await until(() => told.length > 3);
+    await untilSo(() => told.length > 3);
     stop.abort(new Error('cancelled by an operator'));
     await assert.rejects(sending, /cancelled by an operator/);
-    await until(() => there().length === 0);
+    await untilSo(() => there().length === 0);
     await Promise.all([sender.send(base, never), taker.whole]);
     assert.ok(readFileSync(copy).equals(readFileSync(base.file)));
   });
@@ -241,7 +242,7 @@ describe('a backing file', () => {
       at: Array.from({ length: 400 }, (_, index) => index * 20_000),
     });
     const sending = sender.send(base, never);
-    await until(() => told.length > 3);
+    await untilSo(() => told.length > 3);
     near.abort(new Error('the link is gone'));
     await assert.rejects(sending, /the link is gone/);
     await taker.stop(new Error('the link is gone'));

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { mayWrite } from '../../../src/lab/witness/locks.ts';
 import { makeQemuPlace, qemuPrograms } from '../../conformance/qemu-place.ts';
 import { move, plug, takeBack } from './moved.ts';
-import { until } from './tiny-guest.ts';
+import { untilSo } from '../../until.ts';
 
 const run = promisify(execFile);
 const programs = await qemuPrograms();
@@ -108,7 +108,7 @@ describe('a guest with disks, made again at the destination', () => {
           const look = async (source: number, destination: number): Promise<void> => {
             for (const file of files) {
               // 7.2 says that post-copy is active, and lets go of them only then.
-              await until(async () => !(await mayWrite(source, file)));
+              await untilSo(async () => !(await mayWrite(source, file)));
               // In post-copy 7.2 takes hold of them with the state of the devices, before it is told to run.
               const early = mode === 'postcopy' && program.version === '7.2';
               if (!early) assert.equal(await mayWrite(destination, file), false, 'not yet');

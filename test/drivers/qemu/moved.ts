@@ -8,7 +8,7 @@ import type {
 import { connectMonitor } from '../../../src/drivers/qemu/qmp/connect.ts';
 import type { GuestDescription } from '../../../src/protocol/peer/migration.ts';
 import type { QemuPlace } from '../../conformance/qemu-place.ts';
-import { until } from './tiny-guest.ts';
+import { untilSo } from '../../until.ts';
 
 const STREAM = { mode: 'precopy', streams: 1, compress: 'none' } as const;
 const signal = AbortSignal.timeout(120_000);
@@ -65,7 +65,7 @@ async function moveWith(place: QemuPlace, source: SourceSession, destination: De
   await destination.resumeGuest(signal);
   await source.quit(signal);
   await destination.settle(signal);
-  await until(async () => (await place.serialThere()).length > 3);
+  await untilSo(async () => (await place.serialThere()).length > 3);
   await destination.close();
   const moved = await place.destination.openSource(handle, signal);
   try {

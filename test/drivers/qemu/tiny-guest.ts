@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { untilSo } from '../../until.ts';
 
 /**
  * A guest of 512 bytes, started by -kernel: it fills a region with a pattern and remembers its sum, then for ever
@@ -107,14 +108,9 @@ export async function bootTinyGuest(options: {
     serial: () => readFile(log, 'latin1').catch(() => ''),
     end: () => child.kill('SIGKILL'),
   };
-  await until(async () => {
+  await untilSo(async () => {
     if (child.exitCode !== null) throw new Error(`QEMU ended with ${child.exitCode}`);
     return (await guest.serial()).includes('.');
   });
   return guest;
-}
-
-/** Resolves when `so` says yes; the test's own deadline bounds it. */
-export async function until(so: () => Promise<boolean>): Promise<void> {
-  while (!(await so())) await new Promise((resolve) => setTimeout(resolve, 20));
 }

@@ -9,8 +9,8 @@ import { isAlive } from '../../../src/host/process.ts';
 import type { ProcessIdentity } from '../../../src/host/process.ts';
 import { endProcesses, startDetached } from '../../../src/lab/processes.ts';
 
-import { askQemu } from '../../../src/lab/witness/qmp.ts';
-import { until } from './wait.ts';
+import { askQemu } from '../../../src/lab/witness/monitor.ts';
+import { until } from '../../until.ts';
 import type { World } from './world.ts';
 
 export interface BareGuestRequest {

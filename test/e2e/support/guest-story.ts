@@ -6,7 +6,7 @@ import { inHost } from '../../../src/lab/entry.ts';
 import type { Lab } from '../../../src/lab/state.ts';
 import { seenStatuses } from '../../../src/lab/witness/qemus.ts';
 import type { SeenStatus } from '../../../src/lab/witness/qemus.ts';
-import { askQemu } from '../../../src/lab/witness/qmp.ts';
+import { askQemu } from '../../../src/lab/witness/monitor.ts';
 
 const LAST_CHARACTERS = 1500;
 /** Between two looks at a processor: one that works is elsewhere by then. */

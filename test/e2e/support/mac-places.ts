@@ -4,7 +4,7 @@ import { runCommand } from '../../../src/lab/command.ts';
 import { inHost } from '../../../src/lab/entry.ts';
 import { underlayAddress } from '../../../src/lab/plan.ts';
 import type { World } from './world.ts';
-import { until } from './wait.ts';
+import { until } from '../../until.ts';
 
 /** An entry of our own: when its coming is seen, nothing that follows is missed. */
 const MARK = '02:00:00:00:00:01';

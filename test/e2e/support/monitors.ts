@@ -1,4 +1,4 @@
-import { askQemu } from '../../../src/lab/witness/qmp.ts';
+import { askQemu } from '../../../src/lab/witness/monitor.ts';
 import { seenQemus } from '../../../src/lab/witness/qemus.ts';
 import type { World } from './world.ts';
 

@@ -7,7 +7,7 @@ import { signalProcess } from '../../../src/lab/processes.ts';
 import { labHost } from '../../../src/lab/state.ts';
 import { moverState } from '../../../src/protocol/mover/request.ts';
 import type { MoverState } from '../../../src/protocol/mover/request.ts';
-import { until } from './wait.ts';
+import { until } from '../../until.ts';
 import type { World } from './world.ts';
 
 /** The process that last moved migration `id` on a host. */

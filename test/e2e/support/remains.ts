@@ -7,7 +7,7 @@ import type { Lab } from '../../../src/lab/state.ts';
 import { labCensus } from '../../../src/lab/witness/census.ts';
 import type { HostCensus } from '../../../src/lab/witness/census.ts';
 import type { World } from './world.ts';
-import { until } from './wait.ts';
+import { until } from '../../until.ts';
 
 export type HostRemains = HostCensus;
 

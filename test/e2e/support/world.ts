@@ -9,7 +9,7 @@ import { client } from '../../../src/rpc/client.ts';
 import type { Api, Client } from '../../../src/rpc/client.ts';
 import { hostsNow } from './remains.ts';
 import type { HostRemains } from './remains.ts';
-import { until } from './wait.ts';
+import { until } from '../../until.ts';
 
 export type AgentApi = Api<typeof agentContract>;
 

@@ -3,17 +3,18 @@ import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { Monitor } from '../../../bench/qmp.ts';
+import { Monitor } from '../../../src/lab/witness/monitor.ts';
 import { SourceRelay } from '../../../src/wire/relay/source.ts';
 import { TargetRelay } from '../../../src/wire/relay/target.ts';
 import { qemuPrograms } from '../../conformance/qemu-place.ts';
-import { bootTinyGuest, tinyMemoryMib, until } from '../../drivers/qemu/tiny-guest.ts';
+import { bootTinyGuest, tinyMemoryMib } from '../../drivers/qemu/tiny-guest.ts';
 import { tempDir } from '../../rpc/parties.ts';
 import { configure, MACHINE, receive, status, whyNoPreempt } from '../stream/capture.ts';
 import type { CapturePlan } from '../stream/capture.ts';
 import { reserveHugePages } from './huge-pages.ts';
 import type { HugePages } from './huge-pages.ts';
 import { sessionPair } from './memory-session.ts';
+import { untilSo } from '../../until.ts';
 
 const programs = await qemuPrograms();
 if (programs.length === 0) throw new Error('no qemu-system-x86_64: run tools/setup.sh');
@@ -75,7 +76,7 @@ async function move(context: TestContext, binary: string, wanted: Plan) {
   // It goes on summing its pattern there: the sum says whether its memory is what it was.
   const log = path.join(directory, 'destination', 'serial.log');
   const said = (): Promise<string> => readFile(log, 'latin1').catch(() => '');
-  await until(async () => (await said()).length > 3);
+  await untilSo(async () => (await said()).length > 3);
   assert.doesNotMatch(await said(), /X/);
   const ram = ((await from.execute('query-migrate')) as { ram: Record<string, number> }).ram;
   return { ram, figures: source.figures, near };

@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Monitor } from '../../../bench/qmp.ts';
+import { Monitor } from '../../../src/lab/witness/monitor.ts';
 import { compareVersions } from '../../../src/drivers/qemu/version.ts';
 import { bootTinyGuest, tinyMemoryMib } from '../../drivers/qemu/tiny-guest.ts';
 

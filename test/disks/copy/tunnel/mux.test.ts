@@ -7,7 +7,8 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { FIRST_STREAM, LAST_STREAM } from '../../../../src/disks/copy/tunnel/mux.ts';
 import { hasCode } from '../../../../src/errors.ts';
-import { muxes, readAll, until } from './muxes.ts';
+import { muxes, readAll } from './muxes.ts';
+import { untilSo } from '../../../until.ts';
 
 const LINES = LAST_STREAM - FIRST_STREAM + 1;
 const BOUND = 1024 * 1024;
@@ -28,7 +29,7 @@ describe('a connection through the tunnel', () => {
     assert.ok((await readAll(far)).equals(there));
     far.end(back);
     assert.ok((await readAll(near)).equals(back));
-    await until(() => source.streams === 0 && target.streams === 0);
+    await untilSo(() => source.streams === 0 && target.streams === 0);
     assert.deepEqual([source.sentBytes, source.receivedBytes], [there.length, back.length]);
     assert.deepEqual([target.sentBytes, target.receivedBytes], [back.length, there.length]);
   });
@@ -50,7 +51,7 @@ describe('a connection through the tunnel', () => {
       whole.resume();
       whole.on('end', () => whole.end());
       await once(whole, 'close');
-      await until(() => source.streams === 0 && target.streams === 0);
+      await untilSo(() => source.streams === 0 && target.streams === 0);
     }
   });
 
@@ -59,7 +60,7 @@ describe('a connection through the tunnel', () => {
     listener.close();
     const { socket } = await dial();
     assert.equal((await readAll(socket)).length, 0);
-    await until(() => source.streams === 0 && target.streams === 0);
+    await untilSo(() => source.streams === 0 && target.streams === 0);
   });
 
   test('that nobody reads stops its writer and no other, and holds little', async (t) => {
@@ -67,7 +68,7 @@ describe('a connection through the tunnel', () => {
     const [stuck, deaf] = await pair();
     let isTaken = false;
     const flooding = flood(stuck, 64 * BOUND).then((taken) => (isTaken = taken));
-    await until(() => target.heldBytes > 0);
+    await untilSo(() => target.heldBytes > 0);
     for (let round = 0; round < 20; round += 1) {
       const [near, far] = await pair();
       const bytes = randomBytes(300_000);
@@ -76,12 +77,12 @@ describe('a connection through the tunnel', () => {
       far.end();
       await readAll(near);
     }
-    await until(() => source.streams === 1);
+    await untilSo(() => source.streams === 1);
     assert.ok(target.heldBytes <= BOUND && source.sentBytes < 20 * BOUND, `${source.sentBytes}`);
     assert.equal(isTaken, false);
     deaf.destroy();
     await flooding;
-    await until(() => source.streams === 0 && target.streams === 0);
+    await untilSo(() => source.streams === 0 && target.streams === 0);
   });
 
   test('that nobody reads goes on where it stopped once somebody does', async (t) => {
@@ -89,7 +90,7 @@ describe('a connection through the tunnel', () => {
     const [near, far] = await pair();
     const bytes = randomBytes(4 * BOUND);
     near.end(bytes);
-    await until(() => target.heldBytes > 0);
+    await untilSo(() => target.heldBytes > 0);
     assert.ok((await readAll(far)).equals(bytes));
   });
 
@@ -103,7 +104,7 @@ describe('a connection through the tunnel', () => {
     const [near, far] = open.at(-1)!;
     near.end();
     far.end();
-    await until(() => source.streams === LINES - 1);
+    await untilSo(() => source.streams === LINES - 1);
     const [again, there] = await pair();
     again.end('again');
     assert.equal((await readAll(there)).toString(), 'again');
@@ -138,7 +139,7 @@ describe('a connection through the tunnel', () => {
 
     await ended;
 
-    await until(() => target.streams === 1);
+    await untilSo(() => target.streams === 1);
 
     quiet.end('more');
     assert.equal((await readAll(other)).toString(), 'more');
@@ -178,7 +179,7 @@ test('whatever is written in whatever pieces arrives in order, on many connectio
         Buffer.concat(back),
       ]);
       for (const [at, bytes] of came.entries()) assert.ok(bytes.equals(expected[at]!), `way ${at}`);
-      await until(() => source.streams === 0 && target.streams === 0);
+      await untilSo(() => source.streams === 0 && target.streams === 0);
       assert.equal(target.heldBytes, 0);
     }),
     { numRuns: 25 },
@@ -230,7 +231,7 @@ describe('a destination', () => {
           await near.send(at, Uint8Array.from(bytes)).catch(() => undefined);
           assert.ok(target.heldBytes <= 2 * BOUND && target.streams <= LINES);
         }
-        await until(() => near.unacknowledgedBytes === 0 || error !== undefined);
+        await untilSo(() => near.unacknowledgedBytes === 0 || error !== undefined);
         assert.ok(error === undefined || hasCode(error, 'GODWIT_PROTOCOL_INVALID'));
         near.abort(new Error('enough'));
       }),

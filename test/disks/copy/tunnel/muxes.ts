@@ -101,8 +101,3 @@ export async function readAll(socket: net.Socket): Promise<Buffer> {
   });
   return Buffer.concat(chunks);
 }
-
-/** Waits for what no event tells. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise<void>((resolve) => void setTimeout(resolve, 2));
-}

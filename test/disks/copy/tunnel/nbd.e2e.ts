@@ -11,8 +11,8 @@ import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { tempDir } from '../../../rpc/parties.ts';
-import { until } from './muxes.ts';
 import { tunnels } from './tunnels.ts';
+import { untilSo } from '../../../until.ts';
 
 const MIB = 2 ** 20;
 const SIZE = 96 * MIB;
@@ -59,7 +59,7 @@ test('QEMU mirrors a disk through the tunnel while its links are cut', async (t)
     '--export',
     'nbd,id=e,node-name=disk,name=disk,writable=on',
   ]);
-  await until(() => existsSync(listener.file));
+  await untilSo(() => existsSync(listener.file));
   const client = daemon(t, [...file(from), '--chardev', 'stdio,id=c', '--monitor', 'chardev=c']);
   const events: string[] = [];
   createInterface({ input: client.stdout! }).on('line', (line) => events.push(line));
@@ -67,7 +67,7 @@ test('QEMU mirrors a disk through the tunnel while its links are cut', async (t)
     client.stdin!.write(`${JSON.stringify({ execute, arguments: args })}\n`);
   };
   const told = (word: string): Promise<void> =>
-    until(() => events.some((stream) => stream.includes(word) || stream.includes('"error"')));
+    untilSo(() => events.some((line) => line.includes(word) || line.includes('"error"')));
   const cutting = setInterval(() => proxy.cut(), 150);
   t.after(() => clearInterval(cutting));
   say('qmp_capabilities');

@@ -4,8 +4,9 @@ import { existsSync, statSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { openSourceTunnel } from '../../../../src/disks/copy/tunnel/open.ts';
 import { hasCode } from '../../../../src/errors.ts';
-import { connect, readAll, until } from './muxes.ts';
+import { connect, readAll } from './muxes.ts';
 import { listening, tunnels } from './tunnels.ts';
+import { untilSo } from '../../../until.ts';
 
 const MIB = 2 ** 20;
 
@@ -38,7 +39,7 @@ describe('a tunnel over TLS', () => {
       far.end(sent[at]![1]);
     }
     for (const share of [0.1, 0.3, 0.6]) {
-      await until(() => source.figures().sentBytes >= share * 12 * MIB);
+      await untilSo(() => source.figures().sentBytes >= share * 12 * MIB);
       proxy.cut();
     }
     for (const [at, bytes] of (await Promise.all(came)).entries()) {
@@ -93,7 +94,7 @@ describe('a tunnel over TLS', () => {
     const bytes = randomBytes(4 * MIB);
     const coming = readAll(far);
     near.end(bytes);
-    await until(() => target.figures().receivedBytes > 0);
+    await untilSo(() => target.figures().receivedBytes > 0);
     assert.ok(target.figures().receivedBytes < 2 * MIB);
     source.limit(undefined);
     assert.ok((await coming).equals(bytes));

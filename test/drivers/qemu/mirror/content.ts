@@ -6,7 +6,7 @@ import path from 'node:path';
 import { askProgram } from '../../../../src/drivers/qemu/ask.ts';
 import { makeEmptyFile } from '../../../../src/drivers/qemu/make-image.ts';
 import type { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';
-import { until } from '../tiny-guest.ts';
+import { untilSo } from '../../../until.ts';
 
 const MIB = 1024 ** 2;
 
@@ -51,7 +51,7 @@ export async function contentOf(
       await client.execute('blockdev-add', plain, inner);
       const copy = { 'job-id': 'copy', device: 'image', target: 'flat', sync: 'full' };
       await client.execute('blockdev-backup', { ...copy, 'auto-dismiss': false }, inner);
-      await until(async () => {
+      await untilSo(async () => {
         const jobs = (await client.execute('query-jobs', {}, inner)) as {
           status: string;
           error?: string;

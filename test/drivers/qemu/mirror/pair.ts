@@ -15,8 +15,8 @@ import type { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';
 import { connectMonitor } from '../../../../src/drivers/qemu/qmp/connect.ts';
 import { makeQemuPlace } from '../../../conformance/qemu-place.ts';
 import type { QemuPlace } from '../../../conformance/qemu-place.ts';
-import { until } from '../tiny-guest.ts';
 import { Joint } from './joint.ts';
+import { untilSo } from '../../../until.ts';
 
 export const MIB = 1024 ** 2;
 
@@ -180,7 +180,7 @@ export async function makePair(
       return String(told);
     };
     const inTime: Pair['until'] = (so) =>
-      until(async () => {
+      untilSo(async () => {
         signal.throwIfAborted();
         return so();
       });

@@ -16,9 +16,9 @@ import type { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';
 import { mayWrite } from '../../../../src/lab/witness/locks.ts';
 import { makeQemuPlace, qemuPrograms } from '../../../conformance/qemu-place.ts';
 import type { QemuPlace } from '../../../conformance/qemu-place.ts';
-import { until } from '../tiny-guest.ts';
 import { allocated, contentOf } from './content.ts';
 import { openSource } from './pair.ts';
+import { untilSo } from '../../../until.ts';
 
 const MIB = 1024 ** 2;
 const BYTES = 64 * MIB;
@@ -151,7 +151,7 @@ for (const program of await qemuPrograms()) {
 
         async function wait(job: RelocationSight['job']): Promise<RelocationSight> {
           let seen: RelocationSight | undefined;
-          await until(async () => {
+          await untilSo(async () => {
             signal.throwIfAborted();
             seen = await relocator.look(disk.work, signal);
             assert.notEqual(seen.job, 'failed', JSON.stringify(seen));

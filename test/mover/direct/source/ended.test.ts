@@ -3,6 +3,7 @@ import { before, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { Stage, hostsFor, killSourceAt, spareSource } from '../stage.ts';
 import type { Hosts } from '../stage.ts';
+import { untilSo } from '../../../until.ts';
 
 let certificates: Hosts;
 
@@ -36,7 +37,7 @@ async function drainWithoutSource(t: TestContext, when: (stage: Stage) => boolea
   killSourceAt(t, commits, 'after');
   await assert.rejects(stage.run(), /the mover was killed/);
   spareSource(t);
-  while (!when(stage)) await new Promise(setImmediate);
+  await untilSo(() => when(stage));
   stage.hosts.world.kill(stage.hosts.source);
   return stage;
 }

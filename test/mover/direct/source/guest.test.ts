@@ -5,6 +5,7 @@ import { godwitError } from '../../../../src/errors.ts';
 import type { HypervisorEvent } from '../../../../src/migration/direct/hypervisor.ts';
 import { SourceGuest } from '../../../../src/mover/direct/source/guest.ts';
 import { migrationSettings } from '../../../../src/protocol/public/migration.ts';
+import { untilSo } from '../../../until.ts';
 
 const HANDLE = { driver: 'fake', name: 'web1', pid: 1, startTicks: 1, monitor: '' };
 
@@ -76,7 +77,7 @@ function cutOff(opens: readonly ('session' | 'unreachable' | 'lost')[]) {
 }
 
 async function untilOpened(times: number, opened: () => number): Promise<void> {
-  while (opened() < times) await new Promise((resolve) => setTimeout(resolve, 5));
+  await untilSo(() => opened() >= times);
   await new Promise(setImmediate);
 }
 

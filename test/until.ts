@@ -1,6 +1,8 @@
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../src/clock.ts';
 
-const STEP_MS = 20;
+const FIRST_STEP_MS = 1;
+const MOST_STEP_MS = 20;
+const DEADLINE_MS = 60_000;
 
 /**
  * Looks until `look` has an answer, and returns it. Rejects after `deadlineMs`, saying what was waited for.
@@ -12,12 +14,17 @@ export async function until<T>(
   look: () => Promise<T | undefined>,
 ): Promise<T> {
   const start = systemClock.monotonicMs();
-  for (;;) {
+  for (let stepMs = FIRST_STEP_MS; ; stepMs = Math.min(MOST_STEP_MS, 2 * stepMs)) {
     const found = await look();
     if (found !== undefined) return found;
     if (systemClock.monotonicMs() - start > deadlineMs) {
       throw new Error(`waited ${deadlineMs} ms for ${what}`);
     }
-    await systemClock.sleep(STEP_MS);
+    await systemClock.sleep(stepMs);
   }
+}
+
+/** Resolves once `isSo`; rejects after a minute, with the condition as it is written. */
+export async function untilSo(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  await until(String(isSo), DEADLINE_MS, async () => ((await isSo()) ? true : undefined));
 }
