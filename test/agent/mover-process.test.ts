@@ -7,6 +7,7 @@ import { moverProcesses } from '../../src/agent/mover-process.ts';
 import type { Migration } from '../../src/agent/store.ts';
 import { isAlive } from '../../src/host/process.ts';
 import { tempDir } from '../rpc/parties.ts';
+import { untilSo } from '../until.ts';
 
 const id = 'm-00000001';
 
@@ -28,7 +29,6 @@ function program(t: TestContext, text: string): string {
 
 const READY = `
 import { readFileSync, writeFileSync, writeSync } from 'node:fs';
-import { untilSo } from '../until.ts';
 const dir = process.argv[process.argv.indexOf('--dir') + 1];
 const stat = readFileSync('/proc/self/stat', 'utf8');
 const startTicks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);

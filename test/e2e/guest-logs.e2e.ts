@@ -8,7 +8,7 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { until } from './support/wait.ts';
+import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 
 const MIB = 1024 ** 2;
