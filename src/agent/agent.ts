@@ -64,7 +64,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   makePrivateDir(config.stateDir);
   const store = new MigrationStore(config.stateDir, config.name, clock);
   const supervisor = new Supervisor(store, movers, clock, log);
-  const guests = new Guests(config, drivers, store);
+  const guests = new Guests(config, drivers, store, clock);
   const inventory = new Inventory(drivers, clock, machine);
   const peers = new Peers(fleet, credentials);
   const common = { config, clock, log, store, guests, inventory, peers, supervisor };
@@ -102,6 +102,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     },
   );
   supervisor.start();
+  guests.start();
   void probes.sweep();
   diskMoves.start();
   spread.start();
@@ -113,6 +114,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     socket: unix.address,
     close: async () => {
       supervisor.stop();
+      guests.stop();
       spread.close();
       renewal.close();
       await endTending();

@@ -103,12 +103,9 @@ export class DiskMoves {
     });
   }
 
-  /** Newest first. */
+  /** In no order. */
   list(): DiskMoveProgress[] {
-    const all = [...this.#moves.values()].map((move) => move.progress());
-    return all
-      .toSorted((left, right) => (left.startedAt < right.startedAt ? 1 : -1))
-      .slice(0, 1000);
+    return [...this.#moves.values()].map((move) => move.progress());
   }
 
   /** Line after line until the move has ended. */

@@ -5,6 +5,8 @@ import { moverContract } from '../protocol/mover/contract.ts';
 import type { CancelAnswer } from '../protocol/public/contract.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type { MigrationSummary, Progress } from '../protocol/public/migration.ts';
+import { pageOf } from '../protocol/public/page.ts';
+import type { PageAsked } from '../protocol/public/page.ts';
 import type { MoverState } from '../protocol/mover/request.ts';
 import { client } from '../rpc/client.ts';
 import type { MoverProcesses } from './mover-process.ts';
@@ -74,9 +76,15 @@ export class Follow {
   }
 
   /** Newest first. */
-  async list(limit: number): Promise<MigrationSummary[]> {
-    const newest = this.#parts.store.all().toReversed().slice(0, limit);
-    return Promise.all(newest.map(({ id }) => this.one(id)));
+  async list(asked: PageAsked): Promise<{ migrations: MigrationSummary[]; next?: string }> {
+    const { items, next } = pageOf(
+      this.#parts.store.all(),
+      ({ id, request }) => [request.createdAt, id],
+      asked,
+      'last to first',
+    );
+    const migrations = await Promise.all(items.map(({ id }) => this.one(id)));
+    return { migrations, ...(next === undefined ? {} : { next }) };
   }
 
   /** GODWIT_MIGRATION_UNKNOWN where this host has no part in it. */

@@ -1,42 +1,76 @@
+import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { withDeadline } from '../deadline.ts';
 import type { Driver } from '../drivers/registry.ts';
 import type { DiscoveredGuest } from '../drivers/port/inventory.ts';
 import { godwitError } from '../errors.ts';
-import type { GuestInfo } from '../protocol/public/host.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
 const DISCOVER_MS = 10_000;
 
-/** The guests of this host, as its drivers find them. Looks afresh each time; those who ask at once share one look. */
+/** For so long a list is answered from what was seen: a guest that somebody pauses is listed so after that at the latest. */
+const KEPT_MS = 10_000;
+/** Between two looks of the inventory at which hypervisors and migrations there are; none of them is asked. */
+const TICK_MS = 5000;
+/** Each guest is asked so often where nobody else asks for a list. */
+const LOOK_MS = 60_000;
+
+/** The guests of this host, and when they were looked at. */
+export interface Listed {
+  readonly found: readonly DiscoveredGuest[];
+  readonly observedAt: string;
+}
+
+interface Kept extends Listed {
+  /** Which hypervisors and migrations there were; undefined where a driver cannot tell. */
+  readonly key: string | undefined;
+  readonly atMs: number;
+}
+
+/**
+ * The inventory of this host's guests, as its drivers find them. Lists are answered from it; it is made anew when a
+ * hypervisor or a migration begins or ends, and now and then. What is done with a guest is done on a look of its own.
+ */
 export class Guests {
   readonly #config: AgentConfig;
   readonly drivers: readonly Driver[];
   readonly #store: MigrationStore;
-  #looking: Promise<DiscoveredGuest[]> | undefined;
-  #count = 0;
+  readonly #clock: Clock;
+  #looking: Promise<Kept> | undefined;
+  #kept: Kept | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(config: AgentConfig, drivers: readonly Driver[], store: MigrationStore) {
+  constructor(
+    config: AgentConfig,
+    drivers: readonly Driver[],
+    store: MigrationStore,
+    clock: Clock,
+  ) {
     this.#config = config;
     this.drivers = drivers;
     this.#store = store;
+    this.#clock = clock;
   }
 
-  /** How many there were when somebody looked last. */
-  get count(): number {
-    return this.#count;
+  /** Keeps the inventory fresh also while nobody asks. */
+  start(): void {
+    this.#timer = setInterval(() => void this.#tick(), TICK_MS);
   }
 
-  async list(): Promise<GuestInfo[]> {
-    const found = await this.look();
-    return found.map(({ info }) => info);
+  stop(): void {
+    clearInterval(this.#timer);
   }
 
-  /** GODWIT_GUEST_UNKNOWN, with the nearest name, when there is none. */
+  /** From the inventory; `fresh`: each guest is looked at again. */
+  async listed(fresh = false): Promise<Listed> {
+    return this.#within(fresh ? 0 : KEPT_MS);
+  }
+
+  /** GODWIT_GUEST_UNKNOWN, with the nearest name, when there is none. Asks that guest's hypervisor and no other. */
   async need(name: string): Promise<DiscoveredGuest> {
-    const all = await this.look();
+    const all = await this.#discover(name);
     const found = all.find(({ info }) => info.name === name);
     if (found !== undefined) return found;
     const names = all.map(({ info }) => info.name);
@@ -48,26 +82,67 @@ export class Guests {
     );
   }
 
-  async look(): Promise<DiscoveredGuest[]> {
-    this.#looking ??= this.#discover().finally(() => {
+  /** Whether there is one of that name now. */
+  async has(name: string): Promise<boolean> {
+    return (await this.#discover(name)).some(({ info }) => info.name === name);
+  }
+
+  /** Looks at all of them now; those who ask at once share one look. */
+  async look(): Promise<readonly DiscoveredGuest[]> {
+    return (await this.#lookAgain()).found;
+  }
+
+  async #tick(): Promise<void> {
+    // A host that cannot be looked at now is looked at again; whoever asks for a list hears why.
+    await this.#within(LOOK_MS).catch(() => undefined);
+  }
+
+  async #within(forMs: number): Promise<Kept> {
+    const kept = this.#kept;
+    const isNew = kept !== undefined && this.#clock.monotonicMs() - kept.atMs < forMs;
+    if (!isNew || kept.key === undefined || kept.key !== (await this.#key()))
+      return this.#lookAgain();
+    return kept;
+  }
+
+  #lookAgain(): Promise<Kept> {
+    this.#looking ??= this.#makeAnew().finally(() => {
       this.#looking = undefined;
     });
     return this.#looking;
   }
 
-  async #discover(): Promise<DiscoveredGuest[]> {
+  async #makeAnew(): Promise<Kept> {
+    // Before the look: what begins during it makes for another one.
+    const key = await this.#key();
+    const [atMs, wallMs] = [this.#clock.monotonicMs(), this.#clock.wallMs()];
+    const found = await this.#discover();
+    this.#kept = { found, key, atMs, observedAt: new Date(wallMs).toISOString() };
+    return this.#kept;
+  }
+
+  async #key(): Promise<string | undefined> {
+    const what = `to see which guests of ${this.#config.name} run`;
+    const all = await withDeadline(what, DISCOVER_MS, undefined, (signal) =>
+      Promise.all(this.drivers.map((driver) => driver.census?.(signal))),
+    );
+    if (all.includes(undefined)) return undefined;
+    return JSON.stringify([all, this.#store.running().map(({ id }) => id)]);
+  }
+
+  async #discover(only?: string): Promise<DiscoveredGuest[]> {
     const moving = new Map(this.#store.running().map((each) => [guestOf(each), each.id]));
     const options = {
       host: this.#config.name,
       busy: new Set(moving.keys()),
       configured: this.#config.guests,
+      ...(only === undefined ? {} : { only }),
     };
     const what = `to look for the guests of ${this.#config.name}`;
     const found = await withDeadline(what, DISCOVER_MS, undefined, async (signal) => {
       const all = this.drivers.map((driver) => driver.discover(options, signal));
       return (await Promise.all(all)).flat();
     });
-    this.#count = found.length;
     return found.map((guest) => withMigration(guest, moving.get(guest.info.name)));
   }
 }

@@ -9,6 +9,8 @@ import type { HostEntry, HostInfo } from '../protocol/public/host.ts';
 import { openApi } from '../protocol/public/openapi.ts';
 import type { cacheRoutes } from '../protocol/public/cache.ts';
 import type { diskMoveRoutes } from '../protocol/public/disk-move-routes.ts';
+import type { DiskMoveProgress } from '../protocol/public/disk-move.ts';
+import { pageOf } from '../protocol/public/page.ts';
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Handlers } from '../rpc/server.ts';
 import type { HostCache } from './cache.ts';
@@ -70,11 +72,13 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       return { hosts: [self, ...others] };
     },
     guests: async ({ query }) => {
-      const [own, others] = await Promise.all([
-        guests.list(),
+      const [{ found, observedAt }, others] = await Promise.all([
+        guests.listed(query.fresh === 'true'),
         query.scope === 'all' ? peers.guests() : [],
       ]);
-      return { guests: [...own, ...others] };
+      const all = [...found.map(({ info }) => info), ...others];
+      const { items, next } = pageOf(all, ({ host, name, uuid = '' }) => [host, name, uuid], query);
+      return { guests: items, observedAt, ...(next === undefined ? {} : { next }) };
     },
     guest: async ({ params }) => (await guests.need(params.guest)).info,
     migrate: async ({ body, caller }) => {
@@ -83,7 +87,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       log.info({ id, guest, to, mode, by: caller.name }, 'a migration was started');
       return { id };
     },
-    migrations: async ({ query }) => ({ migrations: await follow.list(query.limit) }),
+    migrations: ({ query }) => follow.list(query),
     migration: ({ params }) => follow.one(params.id),
     progress: ({ params }) => follow.progress(params.id),
     events: ({ params, signal }) => follow.events(params.id, signal),
@@ -202,7 +206,11 @@ function diskMoveHandlers({ diskMoves, log }: AgentParts): Handlers<typeof diskM
       log.info({ id, guest, disk, to, by: caller.name }, 'the move of a disk was started');
       return { id };
     },
-    diskMoves: () => ({ moves: diskMoves.list() }),
+    diskMoves: ({ query }) => {
+      const keyOf = ({ startedAt, id }: DiskMoveProgress) => [startedAt, id] as const;
+      const { items, next } = pageOf(diskMoves.list(), keyOf, query, 'last to first');
+      return { moves: items, ...(next === undefined ? {} : { next }) };
+    },
     diskMoveEvents: ({ params, signal }) => diskMoves.events(params.id, signal),
     cancelDiskMove: async ({ params, caller }) => {
       const answer = await diskMoves.cancel(params.id);
@@ -213,7 +221,7 @@ function diskMoveHandlers({ diskMoves, log }: AgentParts): Handlers<typeof diskM
 }
 
 async function hostInfo({ config, store, guests, inventory }: AgentParts): Promise<HostInfo> {
-  const [machine, list] = await Promise.all([inventory.machine(), guests.list()]);
+  const [machine, list] = await Promise.all([inventory.machine(), guests.listed()]);
   const running = store.running();
   const count = (side: 'source' | 'destination'): number =>
     running.filter(({ request }) => request.side === side).length;
@@ -223,7 +231,7 @@ async function hostInfo({ config, store, guests, inventory }: AgentParts): Promi
     version: PRODUCT_VERSION,
     protocolVersions: [...PROTOCOL_VERSIONS],
     ...machine,
-    guests: list.length,
+    guests: list.found.length,
     migrations: { in: count('destination'), out: count('source') },
   };
 }

@@ -202,7 +202,7 @@ export class Incoming {
     const { config, guests, store } = this.#parts;
     mustBeReadable(store, guest);
     const coming = store.running().some((each) => guestOf(each) === guest);
-    const here = coming || (await guests.list()).some(({ name }) => name === guest);
+    const here = coming || (await guests.has(guest));
     if (here) throw godwitError('GODWIT_NAME_IN_USE', { host: config.name, guest });
   }
 

@@ -6,6 +6,7 @@ import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
 import type { AdmittedGuest } from '../protocol/peer/probe.ts';
 import type { ResolveAnswer, RunAt, SideView, Unasked } from '../protocol/public/resolve.ts';
 import type { Sighting, SightingQuery } from '../protocol/peer/sighting.ts';
+import { everyPage } from '../protocol/public/page.ts';
 import { selectVersion } from '../protocol/version.ts';
 import { client } from '../rpc/client.ts';
 import type { Client } from '../rpc/client.ts';
@@ -159,9 +160,12 @@ export class Peers {
 
   async #guests(name: string): Promise<GuestInfo[]> {
     try {
-      const query = { scope: 'local' } as const;
-      const { guests } = await this.#client(name).api.guests({ query }, { deadlineMs: ANSWER_MS });
-      return guests;
+      const { api } = this.#client(name);
+      return await everyPage(async (after) => {
+        const query = { scope: 'local', cursor: after } as const;
+        const { guests: items, next } = await api.guests({ query }, { deadlineMs: ANSWER_MS });
+        return next === undefined ? { items } : { items, next };
+      });
     } catch {
       // `hosts` tells which ones do not answer and why.
       return [];

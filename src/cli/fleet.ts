@@ -3,6 +3,7 @@ import type { agentContract } from '../protocol/contract.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import type { MigrationSummary } from '../protocol/public/migration.ts';
 import { guestName } from '../protocol/names.ts';
+import { everyPage } from '../protocol/public/page.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import type { Api } from '../rpc/client.ts';
 
@@ -63,13 +64,21 @@ export async function findGuest(fleet: Fleet, name: string): Promise<FoundGuest>
     if (best !== undefined) return best;
   }
   const { guests, endpoint } = await askAny(fleet, async (asked) => {
-    const answer = await asked.api.guests({ query: { scope: 'all' } });
-    return { guests: answer.guests, endpoint: asked };
+    return { guests: await allGuests(asked), endpoint: asked };
   });
   const elsewhere = guests.filter((each) => each.name === name);
   const guest = elsewhere.find((each) => each.state !== 'incoming') ?? elsewhere[0];
   if (guest === undefined) throw unknownGuest(name, guests, fleet);
   return { guest, endpoint, home: false };
+}
+
+/** The guests of an agent's host and of its peers, page after page. */
+export function allGuests({ api }: Endpoint, fresh = false): Promise<GuestInfo[]> {
+  return everyPage(async (after) => {
+    const query = { scope: 'all', cursor: after, fresh: fresh ? 'true' : undefined } as const;
+    const { guests: items, next } = await api.guests({ query });
+    return next === undefined ? { items } : { items, next };
+  });
 }
 
 function unknownGuest(name: string, guests: readonly GuestInfo[], fleet: Fleet): Error {

@@ -13,7 +13,13 @@ export const hostsSpec = spec({
 export const guestsSpec = spec({
   name: 'guests',
   summary: 'list the guests of all hosts',
-  flags: { on: { kind: 'host', value: 'host', summary: 'only the guests of this host' } },
+  flags: {
+    on: { kind: 'host', value: 'host', summary: 'only the guests of this host' },
+    fresh: {
+      kind: 'switch',
+      summary: 'ask each guest now; without it, an agent answers from what it saw in the last 10 s',
+    },
+  },
   examples: ['guests', 'guests --on b'],
   usesAgent: true,
   json: 'guests',

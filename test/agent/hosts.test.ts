@@ -69,6 +69,20 @@ test('guests are those of this host, or of all that answer', async (t) => {
   assert.deepEqual(await names('all'), ['web1', 'db1']);
 });
 
+test('lists come in pages, each with the cursor of the next', async (t) => {
+  const { host } = await fleet(t);
+  const names = ['web1', 'web2', 'web3'];
+  const { api } = await host('a', { guests: () => names.map((name) => guest(name)) });
+  const first = await api.guests({ query: { limit: 2 } });
+  assert.equal(first.guests.length, 2);
+  assert.ok(first.observedAt !== undefined && first.next !== undefined);
+  const second = await api.guests({ query: { limit: 2, cursor: first.next } });
+  assert.deepEqual([second.guests.map(({ name }) => name), second.next], [['web3'], undefined]);
+  await assert.rejects(api.migrations({ query: { cursor: 'bm9uZQ' } }), {
+    code: 'GODWIT_PROTOCOL_INVALID',
+  });
+});
+
 test('a guest that is migrating is listed with its migration', async (t) => {
   const { host } = await fleet(t);
   const peers = { b: { address: '127.0.0.1:1' } };

@@ -192,7 +192,8 @@ describe('a migration that cannot be done', () => {
     const manager = connect(guest.qmp);
     try {
       await once(manager, 'data');
-      const { guests } = await world.agent('a').guests();
+      const query = { fresh: 'true' } as const;
+      const { guests } = await world.agent('a').guests({ query });
       const [listed] = guests;
       assert.deepEqual([listed?.name, listed?.manager], ['theirs', 'another program']);
       const hosts = await hostsNow(world.lab);

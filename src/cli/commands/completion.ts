@@ -3,7 +3,7 @@ import { godwitError } from '../../errors.ts';
 import { guestName, hostName, migrationId } from '../../protocol/names.ts';
 import { completables } from '../completion-words.ts';
 import type { Context } from '../context.ts';
-import { askAny, listMigrations } from '../fleet.ts';
+import { allGuests, askAny, listMigrations } from '../fleet.ts';
 import type { Fleet } from '../fleet.ts';
 import type { completionSpec } from '../specs.ts';
 import { TABLE } from '../table.ts';
@@ -54,7 +54,7 @@ async function printNames(context: Context, kind: 'guest' | 'host' | 'migration'
 async function lookUp(fleet: Fleet, kind: 'guest' | 'host' | 'migration'): Promise<string[]> {
   switch (kind) {
     case 'guest': {
-      const { guests } = await askAny(fleet, ({ api }) => api.guests({ query: { scope: 'all' } }));
+      const guests = await askAny(fleet, (endpoint) => allGuests(endpoint));
       return [...new Set(guests.map(({ name }) => name))];
     }
     case 'host':

@@ -2,7 +2,7 @@ import type { GuestInfo } from '../../protocol/public/host.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { godwitError } from '../../errors.ts';
 import { printJson } from '../context.ts';
-import { askAny } from '../fleet.ts';
+import { allGuests, askAny } from '../fleet.ts';
 import type { Fleet } from '../fleet.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { tableLook } from '../render/paint.ts';
@@ -14,9 +14,9 @@ import type { Run } from '../verb.ts';
 export const run: Run<typeof guestsSpec> = async (input, context) => {
   const fleet = await context.connect(input.connection);
   try {
-    const { on } = input.flags;
-    const all = await askAny(fleet, ({ api }) => api.guests({ query: { scope: 'all' } }));
-    const guests = on === undefined ? all.guests : all.guests.filter((each) => each.host === on);
+    const { on, fresh } = input.flags;
+    const all = await askAny(fleet, (endpoint) => allGuests(endpoint, fresh));
+    const guests = on === undefined ? all : all.filter((each) => each.host === on);
     if (on !== undefined && guests.length === 0) await checkHost(fleet, on);
     if (input.json) return printJson(context, { guests });
     if (guests.length === 0) return context.out.write('no guests\n');

@@ -21,6 +21,11 @@ export interface Inventory {
    */
   discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]>;
   /**
+   * Names the hypervisors that run on this host now, without asking any of them: the same text as before means that none
+   * has begun or ended since. Absent where only asking them tells.
+   */
+  census?(signal: AbortSignal): Promise<string>;
+  /**
    * Whether the hypervisor that a handle stands for lives. `gone` is proof: only with it may the core act as if the guest
    * did not run there. A monitor that is refused, silent, closed or garbled proves nothing.
    */
@@ -52,6 +57,8 @@ export interface DiscoverOptions {
   readonly busy: ReadonlySet<string>;
   /** Guests known by configuration: name and monitor socket. */
   readonly configured: readonly { readonly name: string; readonly qmp: string }[];
+  /** Only this one is asked; the others are listed by what is known without that. Absent: all are asked. */
+  readonly only?: string;
 }
 
 export interface DiscoveredGuest {

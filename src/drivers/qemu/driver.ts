@@ -20,7 +20,7 @@ import type {
 import { listPrograms } from './binaries.ts';
 import type { QemuProgram } from './binaries.ts';
 import { QemuDestination } from './destination.ts';
-import { candidatesOf, discoverGuests } from './guest/discover.ts';
+import { candidatesOf, censusOfGuests, discoverGuests } from './guest/discover.ts';
 import { offerFrozen } from './frozen.ts';
 import { handleIn, handleOf, launchIn } from './handle.ts';
 import { monitorProcess, processOf, runsAsOurUser, userOf } from './guest/process.ts';
@@ -78,6 +78,10 @@ export class QemuDriver implements DirectDriver {
       machineTypes: program.machineTypes.slice(0, 512),
       accelerators: Object.keys(program.features),
     }));
+  }
+
+  census(signal: AbortSignal): Promise<string> {
+    return censusOfGuests(signal);
   }
 
   discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {

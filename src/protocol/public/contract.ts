@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { guestName, migrationId, shortText } from '../names.ts';
+import { guestName, migrationId, moment, shortText } from '../names.ts';
 import { route } from '../route.ts';
 import { cacheRoutes } from './cache.ts';
 import { diskMoveRoutes } from './disk-move-routes.ts';
@@ -7,6 +7,7 @@ import { guestInfo, hostEntry, hostInfo } from './host.ts';
 import { clearedList, leftoverList } from './leftover.ts';
 import { migrationRequest, migrationSummary, progress, report } from './migration.ts';
 import { BY_ID, LOOKING, OTHER_HOST, STARTING, TAKING_HOLD } from '../route-errors.ts';
+import { cursor, MOST_OF_A_PAGE, pageQuery } from './page.ts';
 import { resolution, resolveAnswer, resolveRequest } from './resolve.ts';
 
 const byId = z.object({ id: migrationId });
@@ -66,8 +67,18 @@ export const publicRoutes = {
     path: '/v1/guests',
     summary: 'Guests of this host, or of this host and all peers',
     access: 'viewer',
-    query: z.object({ scope: z.enum(['local', 'all']).default('local') }),
-    response: z.object({ guests: z.array(guestInfo).max(100_000) }),
+    query: z.object({
+      scope: z.enum(['local', 'all']).default('local'),
+      /** Look at each guest again, however new the inventory is. */
+      fresh: z.enum(['true', 'false']).default('false'),
+      ...pageQuery(MOST_OF_A_PAGE),
+    }),
+    response: z.object({
+      guests: z.array(guestInfo).max(100_000),
+      /** When this host's own were looked at. */
+      observedAt: moment.optional(),
+      next: cursor.optional(),
+    }),
     errors: LOOKING,
   }),
   guest: route({
@@ -93,8 +104,11 @@ export const publicRoutes = {
     path: '/v1/migrations',
     summary: 'Migrations that this host took part in, newest first',
     access: 'viewer',
-    query: z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) }),
-    response: z.object({ migrations: z.array(migrationSummary).max(1000) }),
+    query: z.object(pageQuery(100)),
+    response: z.object({
+      migrations: z.array(migrationSummary).max(MOST_OF_A_PAGE),
+      next: cursor.optional(),
+    }),
     errors: [],
   }),
   migration: route({

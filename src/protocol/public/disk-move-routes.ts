@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { diskMoveId, diskMoveProgress, diskMoveRequest } from './disk-move.ts';
 import { shortText } from '../names.ts';
+import { cursor, MOST_OF_A_PAGE, pageQuery } from './page.ts';
 import { route } from '../route.ts';
 import { TAKING_HOLD } from '../route-errors.ts';
 
@@ -34,7 +35,11 @@ export const diskMoveRoutes = {
     path: '/v1/moves',
     summary: 'Moves of disks on this host, newest first',
     access: 'viewer',
-    response: z.object({ moves: z.array(diskMoveProgress).max(1000) }),
+    query: z.object(pageQuery(MOST_OF_A_PAGE)),
+    response: z.object({
+      moves: z.array(diskMoveProgress).max(MOST_OF_A_PAGE),
+      next: cursor.optional(),
+    }),
     errors: [],
   }),
   diskMoveEvents: route({

@@ -52,13 +52,22 @@ export async function discoverGuests(
   return found;
 }
 
+/** The QEMU processes of this host, each by what no other process ever was: its number and its start. */
+export async function censusOfGuests(signal: AbortSignal): Promise<string> {
+  const processes = await listQemuProcesses(signal);
+  return processes
+    .map(({ pid, startTicks }) => `${pid}:${startTicks}`)
+    .toSorted()
+    .join(' ');
+}
+
 /** Guests of the configuration whose socket no command line names; one that does not answer is left out. */
 async function candidatesBehind(
   configured: DiscoverOptions['configured'],
   options: DiscoverOptions,
   signal: AbortSignal,
 ): Promise<Candidate[]> {
-  const asked = configured.filter(({ name }) => !options.busy.has(name));
+  const asked = configured.filter(({ name }) => !options.busy.has(name) && isAsked(name, options));
   const found = await Promise.all(
     asked.map(async (guest): Promise<Candidate[]> => {
       const process = await processBehind(guest, options.host, signal);
@@ -113,6 +122,7 @@ async function lookAt(
     const handle = handleOf(candidate, mine[0]);
     return { info: { ...base, state: 'migrating' }, ...(handle === undefined ? {} : { handle }) };
   }
+  if (!isAsked(candidate.name, options)) return { info: base };
   for (const socket of mine) {
     const found = await ask(candidate, socket, base, signal);
     if (found !== undefined) return found;
@@ -122,6 +132,10 @@ async function lookAt(
   if (manager !== undefined) return { info: { ...base, manager } };
   const unmovable = ['it has no QMP socket: start it with -qmp unix:PATH,server=on,wait=off'];
   return { info: { ...base, unmovable } };
+}
+
+function isAsked(name: string, { only }: DiscoverOptions): boolean {
+  return only === undefined || only === name;
 }
 
 function ownSockets({ sockets }: Candidate): string[] {

@@ -1,0 +1,99 @@
+import { z } from 'zod';
+import { godwitError } from '../../errors.ts';
+
+/** The most that one page of a list has, and how many pages a client takes of one list. */
+export const MOST_OF_A_PAGE = 1000;
+const MOST_PAGES = 100;
+
+/**
+ * Where a page ended. Opaque: whoever asks hands it back as it is. It stays a place in the list when what stood there is
+ * gone, and when things were added before or behind it.
+ */
+export const cursor = z
+  .string()
+  .max(1024)
+  .regex(/^[A-Za-z0-9_-]{1,1024}$/, 'a cursor that a page ended with');
+
+/** What a list may be asked for besides. */
+export function pageQuery(usual: number) {
+  return {
+    limit: z.coerce.number().int().min(1).max(MOST_OF_A_PAGE).default(usual),
+    cursor: cursor.optional(),
+  };
+}
+
+export interface PageAsked {
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}
+
+export interface Page<T> {
+  readonly items: T[];
+  /** The cursor of the next page; absent on the last one. */
+  readonly next?: string;
+}
+
+type Key = readonly [string, ...string[]];
+
+/**
+ * One page of a list, in the order of its keys, no two of which are the same. Whatever is there from the first page to
+ * the last comes exactly once. GODWIT_PROTOCOL_INVALID for a cursor that is not of such a list.
+ */
+export function pageOf<T>(
+  all: readonly T[],
+  keyOf: (item: T) => Key,
+  { limit, cursor: after }: PageAsked,
+  order: 'first to last' | 'last to first' = 'first to last',
+): Page<T> {
+  const sign = order === 'first to last' ? 1 : -1;
+  const begin = after === undefined ? undefined : keyIn(after);
+  const rest = all
+    .map((item) => ({ item, key: keyOf(item) }))
+    .filter(({ key }) => begin === undefined || sign * compared(key, begin) > 0)
+    .toSorted((left, right) => sign * compared(left.key, right.key));
+  const page = rest.slice(0, limit);
+  const last = page.at(-1);
+  const items = page.map(({ item }) => item);
+  return last === undefined || rest.length <= limit
+    ? { items }
+    : { items, next: cursorAt(last.key) };
+}
+
+/** All of a list, page after page. GODWIT_TOO_LARGE where it does not end. */
+export async function everyPage<T>(
+  ask: (after: string | undefined) => Promise<Page<T>>,
+): Promise<T[]> {
+  const all: T[] = [];
+  let after: string | undefined;
+  for (let count = 0; count < MOST_PAGES; count += 1) {
+    const { items, next } = await ask(after);
+    all.push(...items);
+    if (next === undefined) return all;
+    after = next;
+  }
+  throw godwitError('GODWIT_TOO_LARGE', { what: 'a list, in pages,', limit: MOST_PAGES });
+}
+
+function cursorAt(key: Key): string {
+  return Buffer.from(JSON.stringify(key)).toString('base64url');
+}
+
+const keys = z.tuple([z.string()], z.string());
+
+function keyIn(text: string): Key {
+  try {
+    return keys.parse(JSON.parse(Buffer.from(text, 'base64url').toString()));
+  } catch (cause) {
+    const expected = 'a cursor that a page ended with';
+    const facts = { peer: 'who asks', expected, what: 'something else' };
+    throw godwitError('GODWIT_PROTOCOL_INVALID', facts, { cause });
+  }
+}
+
+function compared(left: Key, right: Key): number {
+  for (let at = 0; at < Math.max(left.length, right.length); at += 1) {
+    const [one = '', other = ''] = [left[at], right[at]];
+    if (one !== other) return one < other ? -1 : 1;
+  }
+  return 0;
+}

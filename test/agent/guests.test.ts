@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { Guests } from '../../src/agent/guests.ts';
+import { MigrationStore } from '../../src/agent/store.ts';
+import { systemClock } from '../../src/clock.ts';
+import { agentConfig } from '../../src/config.ts';
+import type { DiscoverOptions } from '../../src/drivers/port/inventory.ts';
+import { ADMISSION } from '../model/events.ts';
+import { tempDir } from '../rpc/parties.ts';
+import { guest, listingDriver } from './parties.ts';
+
+/** A host's inventory over a driver that counts how often guests are asked. */
+function inventory(t: TestContext, { counts = true } = {}) {
+  const world = { names: ['web1'], nowMs: 0, looks: [] as (string | undefined)[] };
+  const stateDir = tempDir(t);
+  const config = agentConfig.parse({ name: 'a', address: '127.0.0.1:1', stateDir });
+  const clock = { ...systemClock, monotonicMs: () => world.nowMs, wallMs: () => world.nowMs };
+  const store = new MigrationStore(stateDir, 'a', clock);
+  const driver = {
+    ...listingDriver(() => []),
+    discover: ({ only }: DiscoverOptions) => {
+      world.looks.push(only);
+      return Promise.resolve(world.names.map((name) => guest(name)));
+    },
+    ...(counts ? { census: () => Promise.resolve(world.names.join()) } : {}),
+  };
+  const guests = new Guests(config, [driver], store, clock);
+  const names = async (fresh = false): Promise<string[]> =>
+    (await guests.listed(fresh)).found.map(({ info }) => info.name);
+  return { world, guests, store, names };
+}
+
+describe('the inventory of guests', () => {
+  test('answers lists without asking a guest, and says when each was seen', async (t) => {
+    const { world, guests, names } = inventory(t);
+    world.nowMs = 1000;
+    assert.deepEqual(await names(), ['web1']);
+    world.nowMs = 5000;
+    assert.deepEqual(await names(), ['web1']);
+    assert.deepEqual(world.looks, [undefined], 'one look for two lists');
+    assert.equal((await guests.listed()).observedAt, new Date(1000).toISOString());
+  });
+
+  test('is made anew at once when a hypervisor begins or ends', async (t) => {
+    const { world, names } = inventory(t);
+    await names();
+    world.names = ['web1', 'web2'];
+    assert.deepEqual(await names(), ['web1', 'web2']);
+    world.names = ['web2'];
+    assert.deepEqual(await names(), ['web2']);
+    assert.equal(world.looks.length, 3);
+  });
+
+  test('is made anew when a migration begins', async (t) => {
+    const { world, store, guests, names } = inventory(t);
+    await names();
+    const id = 'm-00000001';
+    store.add({
+      version: 1,
+      id,
+      side: 'destination',
+      fromHost: 'b',
+      toHost: 'a',
+      peer: { name: 'b', address: 'b:1' },
+      createdAt: new Date(0).toISOString(),
+      admission: { ...ADMISSION, id, guest: 'web1' },
+    });
+    assert.equal((await guests.listed()).found[0]?.info.migration, id);
+    assert.equal(world.looks.length, 2);
+  });
+
+  test('is made anew when it is old, and when somebody wants that', async (t) => {
+    const { world, names } = inventory(t);
+    await names();
+    await names(true);
+    assert.equal(world.looks.length, 2);
+    world.nowMs = 60_000;
+    await names();
+    assert.equal(world.looks.length, 3);
+  });
+
+  test('keeps nothing of a driver that cannot tell which hypervisors run', async (t) => {
+    const { world, names } = inventory(t, { counts: false });
+    await names();
+    await names();
+    assert.equal(world.looks.length, 2);
+  });
+
+  test('is no ground to act on: a guest that is to be moved is asked, and no other', async (t) => {
+    const { world, guests, names } = inventory(t);
+    await names();
+    await guests.need('web1');
+    await assert.rejects(guests.need('web9'), { code: 'GODWIT_GUEST_UNKNOWN' });
+    assert.equal(await guests.has('web1'), true);
+    assert.deepEqual(world.looks, [undefined, 'web1', 'web9', 'web1']);
+  });
+
+  test('shares one look between all who ask at once', async (t) => {
+    const { world, names } = inventory(t);
+    await Promise.all([names(), names(), names()]);
+    assert.equal(world.looks.length, 1);
+  });
+});

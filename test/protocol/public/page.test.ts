@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { hasCode } from '../../../src/errors.ts';
+import { cursor, everyPage, pageOf } from '../../../src/protocol/public/page.ts';
+
+const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 4 }), { maxLength: 30 });
+const order = fc.constantFrom('first to last' as const, 'last to first' as const);
+const keyOf = (name: string): [string] => [name];
+
+describe('the pages of a list', () => {
+  test('give what is there all the time exactly once, whatever comes and goes meanwhile', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        names,
+        fc.array(names, { maxLength: 12 }),
+        fc.integer({ min: 1, max: 7 }),
+        order,
+        async (lasting, others, limit, way) => {
+          let asked = 0;
+          const got = await everyPage((after) => {
+            const passing = others[asked++ % Math.max(1, others.length)] ?? [];
+            const now = [...new Set([...passing, ...lasting])];
+            const page = pageOf(now, keyOf, { limit, cursor: after }, way);
+            assert.ok(page.items.length <= limit);
+            if (page.next !== undefined) assert.ok(cursor.safeParse(page.next).success);
+            return Promise.resolve(page);
+          });
+          assert.equal(new Set(got).size, got.length, 'nothing comes twice');
+          const kept = got.filter((name) => lasting.includes(name));
+          assert.deepEqual(kept.toSorted(), lasting.toSorted());
+        },
+      ),
+    );
+  });
+
+  test('are in the order of their keys', () => {
+    const all = [
+      ['b', '1'],
+      ['a', '2'],
+      ['a', '1'],
+    ] as [string, string][];
+    const { items, next } = pageOf(all, (key) => key, { limit: 2 }, 'last to first');
+    assert.deepEqual(items, [all[0], all[1]]);
+    const rest = pageOf(all, (key) => key, { limit: 2, cursor: next }, 'last to first');
+    assert.deepEqual(rest, { items: [all[2]] });
+  });
+
+  test('take no cursor that no page ended with', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1 }), (text) => {
+        try {
+          pageOf(['a'], keyOf, { limit: 1, cursor: text });
+        } catch (error) {
+          assert.ok(hasCode(error, 'GODWIT_PROTOCOL_INVALID'), String(error));
+        }
+      }),
+    );
+    assert.throws(() => pageOf(['a'], keyOf, { limit: 1, cursor: 'e30' }), {
+      code: 'GODWIT_PROTOCOL_INVALID',
+    });
+  });
+
+  test('come to an end for a client, whatever the server says', async () => {
+    const endless = everyPage(() => Promise.resolve({ items: [1], next: 'again' }));
+    await assert.rejects(endless, { code: 'GODWIT_TOO_LARGE' });
+  });
+});
