@@ -124,7 +124,7 @@ export class Guests {
   async #key(): Promise<string | undefined> {
     const what = `to see which guests of ${this.#config.name} run`;
     const all = await withDeadline(what, DISCOVER_MS, undefined, (signal) =>
-      Promise.all(this.drivers.map((driver) => driver.census?.(signal))),
+      Promise.all(this.drivers.map(async (driver) => driver.census?.(signal))),
     );
     if (all.includes(undefined)) return undefined;
     return JSON.stringify([all, this.#store.running().map(({ id }) => id)]);

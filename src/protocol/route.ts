@@ -11,7 +11,7 @@ export type Access = 'anyone' | 'viewer' | 'operator' | 'agent' | 'local';
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 /** What holds of a route besides what goes in and what comes out. */
-interface Traits {
+export interface Traits {
   /** Counted on a share of its own, which whoever calls other routes cannot fill. */
   readonly apart?: 'join';
   /** The errors of its own that it answers with, besides those of every route; absent: any of the table. */

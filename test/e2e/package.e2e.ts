@@ -16,6 +16,11 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { until } from '../until.ts';
+import { startAgent, stopAgent } from '../../src/lab/agents.ts';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { watchGuest } from './support/client-view.ts';
+import { move } from './support/moves.ts';
+import { openWorld } from './support/world.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 /** What the package is made of. */
@@ -122,5 +127,27 @@ describe('the package', () => {
     assert.partialDeepStrictEqual(JSON.parse(stdout), {
       hosts: [{ name: 'a', self: true, status: 'up' }],
     });
+  });
+
+  test('moves a guest over the wire, with its movers and their threads', async () => {
+    const world = await openWorld('pack', { hosts: 2 });
+    try {
+      for (const host of ['a', 'b']) {
+        await stopAgent(world.lab, host);
+        await startAgent(world.lab, host, undefined, path.join(installed, 'dist/bin/agent.js'));
+      }
+      await startGuest(world.lab, {
+        name: 'web1',
+        host: 'a',
+        memoryBytes: 192 * MIB,
+        workingSetBytes: 16 * MIB,
+        dirtyBytesPerSecond: 2 * MIB,
+      });
+      const web1 = await watchGuest(world, 'web1');
+      const request = { guest: 'web1', from: 'a', to: 'b', path: 'wire' } as const;
+      await web1.unharmed('b', () => move(world, request));
+    } finally {
+      await world.close();
+    }
   });
 });
