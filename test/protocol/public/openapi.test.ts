@@ -49,7 +49,10 @@ test('places in a path and fields of a query become parameters', () => {
   const parameters = (key: string) =>
     found.get(key)?.parameters?.map((each) => [each.name, each.in, each.required]);
   assert.deepEqual(parameters('progress'), [['id', 'path', true]]);
-  assert.deepEqual(parameters('migrations'), [['limit', 'query', false]]);
+  assert.deepEqual(parameters('migrations'), [
+    ['limit', 'query', false],
+    ['cursor', 'query', false],
+  ]);
   assert.equal(parameters('health'), undefined);
 });
 
