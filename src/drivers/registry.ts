@@ -46,6 +46,7 @@ const DRIVERS: Readonly<Record<string, Entry>> = {
         binaries: programs,
         user,
         imageDirs,
+        guestsDir: path.join(stateDir, 'guests'),
         cacheDir: path.join(stateDir, 'cache'),
       }),
     qemuMoved,

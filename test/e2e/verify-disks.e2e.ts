@@ -85,7 +85,7 @@ describe('disks that are compared after they were copied', () => {
     test(`are compared all the same where the mover of the ${dies} dies meanwhile`, async (t) => {
       const id = await begin(world, { guest: 'db1', from, to, verifyDisks: true });
       const { stateDir } = labHost(world.lab, from);
-      const socket = path.join(stateDir, 'migrations', id, 'compare.sock');
+      const socket = path.join(stateDir, 'migrations', id, 'compare', 's');
       // There for as long as the source's images are read.
       await until('the comparison to begin', 120_000, async () => existsSync(socket) || undefined);
       await killMover(world, dies === 'source' ? from : to, id);

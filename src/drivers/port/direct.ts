@@ -29,14 +29,14 @@ export interface DirectDriver extends Inventory {
   /** Makes ready to build the paused counterpart; starts nothing yet. */
   openDestination(options: DestinationOptions): Promise<DestinationSession>;
   /**
-   * Offers images that no guest writes to any more for reading on the unix `socket`, each under its node's name, for as
-   * long as `work` takes. Absent where the driver cannot.
+   * Offers images that no guest writes to any more for reading on a unix socket, each under its node's name, for as long
+   * as `work` takes. `directory` is made for it, and removed. Absent where the driver cannot.
    */
   openFrozen?<T>(
     images: readonly FrozenImage[],
-    socket: string,
+    directory: string,
     signal: AbortSignal,
-    work: (signal: AbortSignal) => Promise<T>,
+    work: (socket: string, signal: AbortSignal) => Promise<T>,
   ): Promise<T>;
 }
 

@@ -157,4 +157,6 @@ export interface FrozenImage {
   readonly node: string;
   readonly file: string;
   readonly format: 'raw' | 'qcow2';
+  /** Its backing files, the nearest first. */
+  readonly below: readonly Pick<FrozenImage, 'file' | 'format'>[];
 }

@@ -4,7 +4,7 @@ import type { Duplex, Readable, Writable } from 'node:stream';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import { QmpClient } from './qmp/client.ts';
-import { confined } from './user/confine.ts';
+import { confined, sandboxWords } from './user/confine.ts';
 import type { RunAs } from './user/confine.ts';
 
 /**
@@ -23,19 +23,46 @@ export interface Question {
   readonly as?: RunAs | undefined;
   /** False: it waits for no guest to come in, and may write to images. */
   readonly incoming?: boolean;
+  /** It can filter its own system calls, and does. */
+  readonly sandbox?: boolean;
+  /** Open files of ours for it, by number: it knows each by `handedFile`. */
+  readonly files?: readonly number[];
+}
+
+/** The first number of a file that is handed on; the shell and its pipes have those below. */
+const FIRST_FILE = 5;
+
+/** The name under which the program opens one of `files`, with the rights with which we opened it. */
+export function handedFile(index: number): string {
+  return `/dev/fdset/${index}`;
 }
 
 /** Starts the program on an empty machine, without a guest, talks to it and ends it. It never outlives this process. */
 export async function askProgram<T>(
-  { file, accelerator, host, deadlineMs, as, incoming = true }: Question,
+  {
+    file,
+    accelerator,
+    host,
+    deadlineMs,
+    as,
+    incoming = true,
+    sandbox = false,
+    files = [],
+  }: Question,
   signal: AbortSignal,
   work: (client: QmpClient, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const base = '-machine none -S -nodefaults -no-user-config -display none -qmp stdio';
-  const words = incoming ? `${base} -incoming defer` : base;
-  const command = confined({ file, argv: [...words.split(' '), '-accel', accelerator] }, as);
+  const words = [...base.split(' '), ...(incoming ? ['-incoming', 'defer'] : [])];
+  words.push('-accel', accelerator, ...(sandbox ? sandboxWords({ objects: [] }) : []));
+  for (const index of files.keys()) {
+    words.push('-add-fd', `fd=${FIRST_FILE + index},set=${index}`);
+  }
+  const command = confined({ file, argv: words }, as);
   const argv = ['-c', HELD, 'sh', command.file, ...command.argv];
-  const child = spawn('/bin/sh', argv, { stdio: ['pipe', 'pipe', 'ignore', 'pipe'] });
+  const child = spawn('/bin/sh', argv, {
+    stdio: ['pipe', 'pipe', 'ignore', 'pipe', 'ignore', ...files],
+  });
   const output = child.stdin as Writable;
   const input = child.stdout as Readable;
   const held = child.stdio[3] as Duplex;

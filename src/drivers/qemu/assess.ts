@@ -16,6 +16,7 @@ import { dispensedFeatures, missingFeatures } from './spec/cpu.ts';
 import { judgeAmounts } from './spec/grammar/amounts.ts';
 import { judgeDescription, toldOf } from './spec/grammar/judge.ts';
 import { guestShape } from './spec/schema.ts';
+import type { QemuUser } from './user/ids.ts';
 import { compareVersions } from './version.ts';
 import type { GuestSpec, ImageSpec } from './spec/schema.ts';
 
@@ -65,6 +66,7 @@ export async function matchHost(
     readonly store: ImageStore;
     readonly imageDirs: readonly string[];
     readonly disks: ReadonlyMap<string, string>;
+    readonly user: QemuUser;
   },
   signal: AbortSignal,
 ): Promise<Match> {
@@ -91,7 +93,7 @@ export async function matchHost(
       ...(program === undefined ? [] : cpuChecks(description.name, spec, options.host, program)),
       ...found.checks,
       ...diskChecks(description.name, spec, options.host, host.disks),
-      ...(await exportChecks(program, host.disks, options.host, signal)),
+      ...(await exportChecks(program, host.disks, { ...options, user: host.user }, signal)),
       ...bridges,
       ...(program === undefined ? [] : destinationStreamChecks(stream, program)),
       ...(program === undefined || program.sandbox ? [] : [noSandbox(program)]),
@@ -226,12 +228,12 @@ function diskChecks(
 async function exportChecks(
   program: QemuProgram | undefined,
   files: ReadonlyMap<string, string>,
-  host: string,
+  asked: { readonly host: string; readonly user: QemuUser },
   signal: AbortSignal,
 ): Promise<Check[]> {
   const found = [...files.values()].find(isNfs);
   if (program === undefined || found === undefined) return [];
-  if (await hasNfsClient(program.binary, host, signal)) return [];
+  if (await hasNfsClient(program, asked, signal)) return [];
   const what = `an NFS client of QEMU (${program.binary}) for ${found}`;
   const hint = 'Install what brings QEMU’s NFS driver (qemu-block-extra on Debian and Ubuntu).';
   return [refusal('disks', godwitError('GODWIT_HOST_LACKS', { what }, { hint }), 'destination')];

@@ -10,6 +10,7 @@ import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { FEATURE_ALIASES, NON_FEATURES } from './spec/cpu.ts';
 import type { StreamAbilities } from './stream.ts';
+import type { RunAs } from './user/confine.ts';
 import { deviceUser } from './user/devices.ts';
 import { rangeOf } from './user/guest-user.ts';
 import type { QemuUser } from './user/ids.ts';
@@ -82,7 +83,7 @@ async function cachedProgram(
   const postcopy = await readFile('/proc/sys/vm/unprivileged_userfaultfd', 'utf8').catch(() => '');
   const user = JSON.stringify(options.user);
   const machine = [os.release(), os.cpus()[0]?.model ?? '', process.getuid?.() ?? '', postcopy];
-  const facts = ['5', file, user, mtimeMs, size, kvm, ...machine];
+  const facts = ['6', file, user, mtimeMs, size, kvm, ...machine];
   const key = createHash('sha256').update(facts.join('\n')).digest('hex').slice(0, 24);
   const kept = path.join(options.cacheDir, `${key}.json`);
   const cached = await readFile(kept, 'utf8').then(
@@ -111,15 +112,22 @@ async function probe(
   { host, user }: BinaryOptions,
   signal: AbortSignal,
 ): Promise<QemuProgram> {
-  const question = { file, host, deadlineMs: PROBE_MS };
-  const base = await askProgram(
-    { ...question, accelerator: 'tcg' },
-    signal,
-    async (client, inner) => ({
-      ...(await askAbilities(client, inner)),
-      features: await askFeatures(client, inner),
-    }),
-  );
+  const about = (as: RunAs | undefined) =>
+    askProgram(
+      { file, host, deadlineMs: PROBE_MS, as, accelerator: 'tcg' },
+      signal,
+      async (client, inner) => ({
+        ...(await askAbilities(client, inner)),
+        features: await askFeatures(client, inner),
+      }),
+    );
+  const as = await asker(user);
+  // One that only we can run is refused by name where a guest needs it (`user`).
+  const base = await about(as).catch((error: unknown) => {
+    if (as === undefined || signal.aborted) throw error;
+    return about(undefined);
+  });
+  const question = { file, host, deadlineMs: PROBE_MS, as, sandbox: base.sandbox };
   const withKvm = kvm
     ? await askProgram({ ...question, accelerator: 'kvm' }, signal, askFeatures).catch(
         () => undefined,
@@ -127,30 +135,29 @@ async function probe(
     : undefined;
   const features =
     withKvm === undefined ? { tcg: base.features } : { kvm: withKvm, tcg: base.features };
-  const obstacle = await postcopyObstacle(question, user, signal);
+  const obstacle = await postcopyObstacle(question, signal);
   const postcopy = obstacle === undefined ? {} : { postcopyObstacle: obstacle };
   return { ...base, binary: file, features, ...postcopy };
+}
+
+/** As whom a program is asked: it may open devices, as a guest's QEMU may, and nothing else. Undefined: as this process. */
+async function asker(user: QemuUser): Promise<RunAs | undefined> {
+  // Users that this host lacks are a refusal of their own.
+  const range = await rangeOf(user).catch(() => undefined);
+  return range === undefined ? undefined : deviceUser(range);
 }
 
 /** Why post-copy is not possible as the user that a guest's QEMU is; undefined when it is. */
 async function postcopyObstacle(
   question: Omit<Question, 'accelerator'>,
-  user: QemuUser,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  // Users that this host lacks are a refusal of their own.
-  const range = await rangeOf(user).catch(() => undefined);
-  const as = range === undefined ? undefined : await deviceUser(range);
   const capabilities = [{ capability: 'postcopy-ram', state: true }];
   try {
-    return await askProgram(
-      { ...question, accelerator: 'tcg', as },
-      signal,
-      async (client, inner) => {
-        const answer = await client.request('migrate-set-capabilities', { capabilities }, inner);
-        return answer.ok ? undefined : answer.reason;
-      },
-    );
+    return await askProgram({ ...question, accelerator: 'tcg' }, signal, async (client, inner) => {
+      const answer = await client.request('migrate-set-capabilities', { capabilities }, inner);
+      return answer.ok ? undefined : answer.reason;
+    });
   } catch (thrown) {
     signal.throwIfAborted();
     return `it cannot be asked as another user: ${toGodwitError(thrown).message}`;
@@ -183,12 +190,13 @@ async function askAbilities(client: QmpClient, signal: AbortSignal) {
  * asked for a path without a directory, at which no driver looks, and only one that is there finds fault with it.
  */
 export async function hasNfsClient(
-  file: string,
-  host: string,
+  { binary: file, sandbox }: Pick<QemuProgram, 'binary' | 'sandbox'>,
+  { host, user }: Pick<BinaryOptions, 'host' | 'user'>,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const question = { file, host, accelerator: 'tcg', deadlineMs: PROBE_MS } as const;
-  return askProgram(question, signal, async (client, inner) => {
+  const as = await asker(user);
+  const question = { file, host, deadlineMs: PROBE_MS, as, sandbox };
+  return askProgram({ ...question, accelerator: 'tcg' }, signal, async (client, inner) => {
     const server = { type: 'inet', host: '127.0.0.1' };
     const asked = { driver: 'nfs', 'node-name': 'nfs', server, path: 'none' };
     const told = await client.request('blockdev-add', asked, inner);

@@ -256,8 +256,8 @@ export class QemuDestination implements DestinationSession {
 
   async #match({ description, stream, disks }: Wanted, signal: AbortSignal): Promise<Match> {
     const programs = await this.#parts.programs(signal);
-    const { images: store, imageDirs } = this.#parts;
-    const host = { programs, store, imageDirs, disks };
+    const { images: store, imageDirs, user } = this.#parts;
+    const host = { programs, store, imageDirs, disks, user };
     return this.#user.checked(await matchHost(description, stream, this.#options, host, signal));
   }
 

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import path from 'node:path';
 import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
@@ -15,6 +16,8 @@ import { readProcess } from './guest/process.ts';
 import { exportId, isExportId, reopenings } from './exports.ts';
 import { QemuDiskWatch } from './mirror/watch.ts';
 import type { QmpClient } from './qmp/client.ts';
+import { helperUser } from './user/guest-user.ts';
+import type { QemuUser } from './user/ids.ts';
 
 const POLL_MS = 2;
 const END_MS = 15_000;
@@ -41,9 +44,10 @@ export interface Incoming {
 export interface TargetParts {
   readonly programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
   readonly images: Identifier;
+  readonly user: QemuUser;
 }
 
-type Owner = Pick<DestinationOptions, 'host' | 'guest' | 'from'>;
+type Owner = Pick<DestinationOptions, 'host' | 'guest' | 'guestDir' | 'from'>;
 
 /** Empty images for a guest, and exports of its paused QEMU into which they are filled. */
 export class QemuDiskTarget implements DiskTarget {
@@ -51,16 +55,18 @@ export class QemuDiskTarget implements DiskTarget {
   readonly watch: QemuDiskWatch;
   readonly #owner: Owner;
   readonly #programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
+  readonly #user: QemuUser;
   readonly #incoming: (signal: AbortSignal) => Promise<Incoming | undefined>;
 
   /** `incoming`: undefined where it has not been started, or has ended. */
   constructor(
     owner: Owner,
-    { programs, images }: TargetParts,
+    { programs, images, user }: TargetParts,
     incoming: (signal: AbortSignal) => Promise<Incoming | undefined>,
   ) {
     this.#owner = owner;
     this.#programs = programs;
+    this.#user = user;
     this.images = images;
     this.#incoming = incoming;
     this.watch = new QemuDiskWatch(owner.guest, async (signal) => (await incoming(signal))?.client);
@@ -86,9 +92,10 @@ export class QemuDiskTarget implements DiskTarget {
       });
     }
     if (layered.length === 0) return;
-    const { host } = this.#owner;
-    const file = await this.#program(description, signal);
-    await formatImages({ file, host }, layered, signal);
+    const { host, guestDir } = this.#owner;
+    const { binary: file, sandbox } = await this.#program(description, signal);
+    const as = await helperUser(this.#user, path.dirname(guestDir));
+    await formatImages({ file, host, as, sandbox }, layered, signal);
   }
 
   async serve(nodes: readonly string[], socket: string, signal: AbortSignal): Promise<void> {
@@ -173,11 +180,11 @@ export class QemuDiskTarget implements DiskTarget {
   }
 
   /** The one that will run the guest. */
-  async #program(description: GuestDescription, signal: AbortSignal): Promise<string> {
+  async #program(description: GuestDescription, signal: AbortSignal): Promise<QemuProgram> {
     const programs = await this.#programs(signal);
     const { hypervisorVersion } = description;
     const choice = chooseProgram(hypervisorVersion, readSpec(description, this.#owner), programs);
-    if (choice.kind === 'program') return choice.program.binary;
+    if (choice.kind === 'program') return choice.program;
     throw godwitError('GODWIT_HOST_LACKS', { what: 'a QEMU for this guest' });
   }
 

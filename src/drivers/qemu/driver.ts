@@ -31,6 +31,7 @@ import { emptyPipes } from './qmp/pipes.ts';
 import { MonitorWatch } from './session.ts';
 import { QemuSource } from './source.ts';
 import { returnFiles } from './user/access.ts';
+import { helperUser } from './user/guest-user.ts';
 import type { QemuUser } from './user/ids.ts';
 
 const GREETING_MS = 3000;
@@ -45,6 +46,8 @@ export interface QemuDriverOptions {
   readonly user: QemuUser;
   /** Where images are looked for, by content. */
   readonly imageDirs: readonly string[];
+  /** Where the directories of guests are that Godwit started. */
+  readonly guestsDir: string;
   /** What was found out about programs and images, kept between processes (0700). */
   readonly cacheDir: string;
   /** How long a QEMU may take to end once its monitor has closed, ms. */
@@ -153,15 +156,17 @@ export class QemuDriver implements DirectDriver {
 
   async openFrozen<T>(
     images: readonly FrozenImage[],
-    socket: string,
+    directory: string,
     signal: AbortSignal,
-    work: (signal: AbortSignal) => Promise<T>,
+    work: (socket: string, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const { host } = this.#options;
+    const { host, user, guestsDir } = this.#options;
     const [program] = await this.#programs(signal);
     if (program === undefined) throw godwitError('GODWIT_HOST_LACKS', { what: 'a QEMU' });
-    const offered = { images, socket, forMs: FROZEN_MS };
-    return offerFrozen({ file: program.binary, host }, offered, signal, work);
+    const { binary: file, sandbox } = program;
+    const as = await helperUser(user, guestsDir);
+    const offered = { images, directory, forMs: FROZEN_MS };
+    return offerFrozen({ file, host, as, sandbox }, offered, signal, work);
   }
 
   tend(guestsDir: string): Promise<void> {

@@ -1,30 +1,75 @@
+import { mkdir, open, rm } from 'node:fs/promises';
+import path from 'node:path';
 import type { FrozenImage } from '../port/disks.ts';
-import { askProgram } from './ask.ts';
+import { askProgram, handedFile } from './ask.ts';
+import type { Question } from './ask.ts';
+import { openWay } from './user/access.ts';
+import { letIn } from './user/guest-user.ts';
 
-/** Offers images for reading by a QEMU of their own, without a guest, that takes no lock and never outlives `work`. */
+/** `stateDir/migrations/ID`: what is above the directory and Godwit's own. */
+const LEVELS_ABOVE = 3;
+const SOCKET = 's';
+
+interface Offered {
+  readonly images: readonly FrozenImage[];
+  /** Made for it, and removed. */
+  readonly directory: string;
+  readonly forMs: number;
+}
+
+/**
+ * Offers images for reading by a QEMU of their own, without a guest, that takes no lock and never outlives `work`. It may
+ * read these files, which are opened for it, and no other: what an image says of its backing file is not followed.
+ */
 export async function offerFrozen<T>(
-  program: { readonly file: string; readonly host: string },
-  offered: {
-    readonly images: readonly FrozenImage[];
-    readonly socket: string;
-    readonly forMs: number;
-  },
+  program: Pick<Question, 'file' | 'host' | 'as' | 'sandbox'>,
+  { images, directory, forMs }: Offered,
   signal: AbortSignal,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (socket: string, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const { images, socket, forMs } = offered;
-  const question = { ...program, accelerator: 'tcg', deadlineMs: forMs, incoming: false } as const;
-  return askProgram(question, signal, async (client, inner) => {
-    const shared = { 'read-only': true, 'force-share': true };
-    const addr = { type: 'unix', data: { path: socket } };
-    await client.execute('nbd-server-start', { addr }, inner);
-    for (const { node, file, format } of images) {
-      const below = { driver: 'file', filename: file, ...shared };
-      const image = { driver: format, 'node-name': node, file: below, ...shared };
-      await client.execute('blockdev-add', image, inner);
-      const offer = { type: 'nbd', id: node, 'node-name': node, name: node, writable: false };
-      await client.execute('block-export-add', offer, inner);
+  const socket = path.join(directory, SOCKET);
+  const chains = images.map((image) => [image, ...image.below]);
+  const opened: Awaited<ReturnType<typeof open>>[] = [];
+  try {
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory, { mode: 0o700 });
+    if (program.as !== undefined) {
+      await letIn(directory, program.as.gid);
+      await openWay(path.dirname(directory), LEVELS_ABOVE);
     }
-    return work(inner);
-  });
+    for (const { file } of chains.flat()) opened.push(await open(file, 'r'));
+    const files = opened.map(({ fd }) => fd);
+    const question = { ...program, files, deadlineMs: forMs, incoming: false } as const;
+    return await askProgram({ ...question, accelerator: 'tcg' }, signal, async (client, inner) => {
+      const addr = { type: 'unix', data: { path: socket } };
+      await client.execute('nbd-server-start', { addr }, inner);
+      let first = 0;
+      for (const [index, chain] of chains.entries()) {
+        const node = images[index]?.node ?? '';
+        await client.execute(
+          'blockdev-add',
+          { ...layered(chain, first), 'node-name': node },
+          inner,
+        );
+        const offer = { type: 'nbd', id: node, 'node-name': node, name: node, writable: false };
+        await client.execute('block-export-add', offer, inner);
+        first += chain.length;
+      }
+      return work(socket, inner);
+    });
+  } finally {
+    await Promise.all(opened.map((handle) => handle.close()));
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** An image on those below it, whose files were handed on from number `first`. */
+function layered(chain: readonly Pick<FrozenImage, 'format'>[], first: number): object {
+  const [top, ...below] = chain;
+  if (top === undefined) return {};
+  const shared = { 'read-only': true, 'force-share': true };
+  const file = { driver: 'file', filename: handedFile(first), ...shared };
+  const image = { driver: top.format, file, ...shared };
+  if (top.format === 'raw') return image;
+  return { ...image, backing: below.length === 0 ? null : layered(below, first + 1) };
 }

@@ -2,7 +2,8 @@ import { constants, open } from 'node:fs/promises';
 import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
 import type { NewImage } from '../port/disks.ts';
-import { askProgram } from './ask.ts';
+import { askProgram, handedFile } from './ask.ts';
+import type { Question } from './ask.ts';
 import type { QmpClient } from './qmp/client.ts';
 import type { BlockNode } from './spec/disk-schema.ts';
 
@@ -63,29 +64,34 @@ export async function makeEmptyFile(file: string, bytes: number): Promise<void> 
   }
 }
 
-/** Writes the headers of qcow2 images into files that are there and empty. */
+/** Writes the headers of qcow2 images into files that are there and empty, and that QEMU can reach only opened by us. */
 export async function formatImages(
-  program: { readonly file: string; readonly host: string },
+  program: Pick<Question, 'file' | 'host' | 'as' | 'sandbox'>,
   blanks: readonly { readonly file: string; readonly creation: (node: string) => object }[],
   signal: AbortSignal,
 ): Promise<void> {
-  const question = {
-    ...program,
-    accelerator: 'tcg',
-    deadlineMs: MAKE_MS,
-    incoming: false,
-  } as const;
-  await askProgram(question, signal, async (client, inner) => {
-    for (const [index, { file, creation }] of blanks.entries()) {
-      const node = `blank${index}`;
-      const opened = { driver: 'file', 'node-name': node, filename: file };
-      await client.execute('blockdev-add', opened, inner);
-      await client.execute('blockdev-create', { 'job-id': node, options: creation(node) }, inner);
-      await concluded(client, node, inner);
-      await client.execute('job-dismiss', { id: node }, inner);
-      await client.execute('blockdev-del', { 'node-name': node }, inner);
+  const opened: Awaited<ReturnType<typeof open>>[] = [];
+  try {
+    for (const { file } of blanks) {
+      opened.push(await open(file, constants.O_NOFOLLOW | constants.O_RDWR));
     }
-  });
+    const files = opened.map(({ fd }) => fd);
+    const question = { ...program, files, deadlineMs: MAKE_MS, incoming: false } as const;
+    await askProgram({ ...question, accelerator: 'tcg' }, signal, async (client, inner) => {
+      for (const [index, { creation }] of blanks.entries()) {
+        const node = `blank${index}`;
+        // A lock would last until QEMU has ended, and the guest's own is to open the image next.
+        const file = { driver: 'file', filename: handedFile(index), locking: 'off' };
+        await client.execute('blockdev-add', { ...file, 'node-name': node }, inner);
+        await client.execute('blockdev-create', { 'job-id': node, options: creation(node) }, inner);
+        await concluded(client, node, inner);
+        await client.execute('job-dismiss', { id: node }, inner);
+        await client.execute('blockdev-del', { 'node-name': node }, inner);
+      }
+    });
+  } finally {
+    await Promise.all(opened.map((handle) => handle.close()));
+  }
 }
 
 /** Resolves once a job of its own has ended well. */

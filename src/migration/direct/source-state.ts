@@ -51,6 +51,11 @@ export const stepFacts = z.object({
   bases: z.array(place).max(MAX_PLACES).optional(),
   /** Files of the copied ones here, which are given up once the guest has left. */
   copied: z.array(z.string().max(4096)).max(MAX_PLACES).optional(),
+  /** The backing files of each of those, the nearest first. */
+  below: z
+    .array(z.array(z.string().max(4096)).max(MAX_PLACES))
+    .max(MAX_PLACES)
+    .optional(),
   /** Taps of the source, removed once the guest has left. */
   ports: z.array(z.string().max(15)).max(64).optional(),
   /** How its NICs are attached at the source. */

@@ -25,13 +25,8 @@ test(
     const image = path.join(tempDir(t), 'disk.qcow2');
     writeFileSync(image, '', { mode: 0o600 });
     chownSync(image, 4242, 6);
-    const qemu = new QemuDriver({
-      host: 'a',
-      binaries: [],
-      user: 'agent',
-      imageDirs: [],
-      cacheDir: tempDir(t),
-    });
+    const dirs = { cacheDir: tempDir(t), guestsDir: tempDir(t), imageDirs: [] };
+    const qemu = new QemuDriver({ host: 'a', binaries: [], user: 'agent', ...dirs });
     const takeBack = (dir: string) => qemu.takeBack(dir);
     const { api, config } = await (await fleet(t)).host('a', { driver: { takeBack } });
     const dir = path.join(config.stateDir, 'guests', 'web1');

@@ -159,6 +159,7 @@ async function livingQemu(t: TestContext, failure: Failure) {
       binaries: [],
       user: 'agent',
       imageDirs: [],
+      guestsDir: path.dirname(guestDir),
       cacheDir,
       endsMs: ENDS_MS,
     }),

@@ -142,14 +142,9 @@ async function userFor(guestDir: string, range: Range, before: number | undefine
     known !== undefined && isGuestId(known.gid, range)
       ? known.gid
       : await newId(guestDir, range, before);
-  if (id === undefined) {
-    const what = `a free user for a guest’s QEMU among ${range.from} to ${range.from + range.count - 1}`;
-    const hint = 'Raise count of drivers.qemu.user in the configuration.';
-    throw godwitError('GODWIT_HOST_LACKS', { what }, { hint });
-  }
+  if (id === undefined) throw noneFree(range);
   await mkdir(guestDir, { recursive: true, mode: 0o700 });
-  await chown(guestDir, process.geteuid?.() ?? 0, id);
-  await chmod(guestDir, GUEST_DIR_MODE);
+  await letIn(guestDir, id);
   await openWay(path.dirname(guestDir), LEVELS_ABOVE_GUEST);
   return { uid: id, gid: id, groups: await deviceGroups(range) };
 }
@@ -164,13 +159,33 @@ export async function makeLogDir(
   await mkdir(parent, { recursive: true, mode: 0o711 });
   await mkdir(logDir, { recursive: true, mode: 0o700 });
   if (as === undefined) return;
-  await chown(logDir, process.geteuid?.() ?? 0, as.gid);
-  await chmod(logDir, GUEST_DIR_MODE);
+  await letIn(logDir, as.gid);
   if (!isInside(logDir, guestDir)) await openWay(parent, 1);
 }
 
 function isInside(directory: string, parent: string): boolean {
   return directory.startsWith(`${parent}/`);
+}
+
+/** The user of that number and group may make files in the directory, and can neither remove nor rename those of others. */
+export async function letIn(directory: string, id: number): Promise<void> {
+  await chown(directory, process.geteuid?.() ?? 0, id);
+  await chmod(directory, GUEST_DIR_MODE);
+}
+
+function noneFree({ from, count }: Range): Error {
+  const what = `a free user for a QEMU among ${from} to ${from + count - 1}`;
+  const hint = 'Raise count of drivers.qemu.user in the configuration.';
+  return godwitError('GODWIT_HOST_LACKS', { what }, { hint });
+}
+
+/** A user whom nobody else is, who owns nothing and may open no device: for a QEMU that has no guest. */
+export async function helperUser(user: QemuUser, guestsDir: string): Promise<RunAs | undefined> {
+  const range = await rangeOf(user);
+  if (range === undefined) return undefined;
+  const id = freeId(range, await takenIds(guestsDir), chance());
+  if (id === undefined) throw noneFree(range);
+  return { uid: id, gid: id, groups: [] };
 }
 
 /** The one that it had before, where nobody else has it; else one by chance. */

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { withDeadline } from '../../../deadline.ts';
 import { compareImage } from '../../../disks/copy/compare/compare.ts';
@@ -49,13 +48,19 @@ export async function compareDisks(
 
 /** Its copied images as they lie here now. */
 function imagesOf({ state, request }: SourceParts): FrozenImage[] {
-  const { copies = [], copied = [], description } = state().known;
-  const all = (description?.disks ?? []).flatMap((disk) => disk.images);
-  return copies.flatMap(({ node }, index) => {
+  const { copies = [], copied = [], below = [], description } = state().known;
+  const chains = (description?.disks ?? []).map((disk) => disk.images);
+  return copies.map(({ node }, index) => {
     const file = copied[index] ?? '';
     const aside = asideOf(file, request.id);
-    const format = all.find((image) => image.node === node)?.format ?? 'raw';
-    return [{ node, file: existsSync(file) ? file : aside, format }];
+    const [top, ...lower] = chains.find(([image]) => image?.node === node) ?? [];
+    const files = below[index] ?? [];
+    return {
+      node,
+      file: existsSync(file) ? file : aside,
+      format: top?.format ?? 'raw',
+      below: lower.map(({ format }, level) => ({ file: files[level] ?? '', format })),
+    };
   });
 }
 
@@ -68,25 +73,20 @@ async function compareAll(
   images: readonly FrozenImage[],
   signal: AbortSignal,
 ): Promise<Found[]> {
-  const socket = path.join(parts.dir, 'compare.sock');
-  await rm(socket, { force: true });
+  const directory = path.join(parts.dir, 'compare');
   const { NbdClient } = await import('../../../disks/copy/nbd/client.ts');
-  try {
-    return await parts.guest.frozen(images, socket, signal, async (inner) => {
-      const found: Found[] = [];
-      for (const { node } of images) {
-        const near = await NbdClient.open(socket, node, inner);
-        try {
-          found.push({ node, ...(await compareImage(near, farOf(parts, node, inner), inner)) });
-        } finally {
-          near.close();
-        }
+  return parts.guest.frozen(images, directory, signal, async (socket, inner) => {
+    const found: Found[] = [];
+    for (const { node } of images) {
+      const near = await NbdClient.open(socket, node, inner);
+      try {
+        found.push({ node, ...(await compareImage(near, farOf(parts, node, inner), inner)) });
+      } finally {
+        near.close();
       }
-      return found;
-    });
-  } finally {
-    await rm(socket, { force: true });
-  }
+    }
+    return found;
+  });
 }
 
 function farOf(parts: SourceParts, node: string, signal: AbortSignal): FarImage {

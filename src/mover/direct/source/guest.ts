@@ -124,12 +124,12 @@ export class SourceGuest {
   /** Reads images that its hypervisor has left. */
   frozen<T>(
     images: readonly FrozenImage[],
-    socket: string,
+    directory: string,
     signal: AbortSignal,
-    work: (signal: AbortSignal) => Promise<T>,
+    work: (socket: string, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const driver = this.#driver;
-    if (driver.openFrozen !== undefined) return driver.openFrozen(images, socket, signal, work);
+    if (driver.openFrozen !== undefined) return driver.openFrozen(images, directory, signal, work);
     const facts = { what: '--verify-disks', reason: `${this.#driver.name} cannot read images` };
     throw godwitError('GODWIT_CAPABILITY', facts);
   }

@@ -132,7 +132,14 @@ export const LIFECYCLE: Lifecycle = {
       refuseOn(checks);
       await askHook(parts, 'before-start', signal);
       const { copies } = told;
-      const disks = copies === undefined ? {} : { copies, copied: [...storage.copied] };
+      const disks =
+        copies === undefined
+          ? {}
+          : {
+              copies,
+              copied: [...storage.copied],
+              below: storage.below.map((files) => [...files]),
+            };
       return { checks, ...places, ...disks, ...bases, ...stream };
     },
   },

@@ -24,6 +24,8 @@ export interface StorageFound {
   /** Images that have to be copied, where they lie here, and their files. */
   readonly copies: readonly Place[];
   readonly copied: readonly string[];
+  /** The backing files of each of those, the nearest first. */
+  readonly below: readonly (readonly string[])[];
   /** Images that the guest only reads, which have to be found or sent: where they lie here. */
   readonly bases: readonly Place[];
   readonly checks: readonly Check[];
@@ -49,7 +51,14 @@ interface Image {
 /** What a directory's proof came to. */
 type Proof = { readonly pool: string } | { readonly why: string };
 
-const NOTHING: StorageFound = { places: [], copies: [], copied: [], bases: [], checks: [] };
+const NOTHING: StorageFound = {
+  places: [],
+  copies: [],
+  copied: [],
+  below: [],
+  bases: [],
+  checks: [],
+};
 const ANSWER_MS = 10_000;
 
 /**
@@ -226,10 +235,16 @@ function judge(
     const side = isShared ? 'both' : 'source';
     checks.push({ name: 'disks', side, verdict: 'pass', evidence: evidence.slice(0, 4096) });
   }
-  const copied = images
-    .filter(({ node }) => copies.some((copy) => copy.node === node))
-    .map(({ located }) => path.join(located.pool.root, located.path));
-  return { places, copies, copied, bases, checks };
+  const moved = images.filter(({ node }) => copies.some((copy) => copy.node === node));
+  const copied = moved.map(({ located }) => path.join(located.pool.root, located.path));
+  const below = moved.map(({ node }) => belowOf(node, disks, images));
+  return { places, copies, copied, below, bases, checks };
+}
+
+/** Where the backing files of a disk's top image lie here. */
+function belowOf(top: string, disks: readonly Disk[], images: readonly Image[]): string[] {
+  const [, ...lower] = disks.find(({ images: chain }) => chain[0]?.node === top)?.images ?? [];
+  return lower.map(({ node }) => images.find((each) => each.node === node)?.file ?? '');
 }
 
 /** The guest writes to it: while it runs, it is copied through its hypervisor. */
