@@ -164,6 +164,8 @@ export const agentConfig = z.strictObject({
       /** An executable and its first arguments; the other host's name is added as the last. */
       command: z.array(path).min(1).max(64),
       timeoutMs: z.number().int().min(1000).max(60_000).default(30_000),
+      /** How long the other host’s kernel must have been silent over every path before it is called. */
+      silenceMs: z.number().int().min(5000).max(20_000).default(10_000),
     })
     .optional(),
   /** The site's own programs, called as docs/hooks.md says: executables with the names of hooks. */

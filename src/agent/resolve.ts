@@ -167,7 +167,9 @@ export class Resolve {
     const onlyOther = known.unasked?.every(({ host }) => host === other) ?? true;
     if (this.#parts.fence !== undefined && isDark && onlyOther) {
       const signal = AbortSignal.timeout(ORDER_MS);
-      const fencing = await this.#parts.fence(other, { id, guest, side }, signal);
+      const { address, addresses: further = [] } = this.#parts.store.need(id).request.peer;
+      const facts = { id, guest, side, addresses: [address, ...further] } as const;
+      const fencing = await this.#parts.fence(other, facts, signal);
       if (fencing.off) return 'fenced';
       reason = `${reason}; ${fencing.why}`;
     }

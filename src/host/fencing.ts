@@ -1,5 +1,9 @@
 import type { AgentConfig } from '../config.ts';
+import { toGodwitError } from '../errors.ts';
 import { runSiteProgram } from '../hooks/site-program.ts';
+import { darkDoors, darkWatchMs, whyNotDark } from './dark.ts';
+import type { DarkDoors } from './dark.ts';
+import { Fleet } from './fleet.ts';
 
 /** What the fencing hook is told of the migration, besides the host to be off. */
 export interface FenceFacts {
@@ -7,6 +11,8 @@ export interface FenceFacts {
   readonly guest: string;
   /** Which side the other host is of the migration. */
   readonly side: 'source' | 'destination';
+  /** Where the migration reaches the other host, host:port; those that this host's configuration knows are added. */
+  readonly addresses: readonly string[];
 }
 
 export type Fencing =
@@ -16,31 +22,63 @@ export type Fencing =
 /** Asks for the proof that a host is off. Never rejects: what is not proved is not proved, and says why. */
 export type Fence = (host: string, facts: FenceFacts, signal: AbortSignal) => Promise<Fencing>;
 
-/** The hook of this host's configuration; undefined where it has none. */
-export function fenceOf(config: AgentConfig): Fence | undefined {
-  const { fencing, name } = config;
+/** How long a `Fence` takes at most, ms; 0 where there is none. */
+export function fencingMs({ fencing }: Pick<AgentConfig, 'fencing'>): number {
+  return fencing === undefined ? 0 : darkWatchMs(fencing.silenceMs) + fencing.timeoutMs;
+}
+
+/**
+ * The hook of this host's configuration; undefined where it has none. Nobody gets at the hook but through the gate: it is
+ * called for a host whose kernel has just been silent over every path for the whole of `silenceMs`, and for no other.
+ */
+export function fenceOf(config: AgentConfig, doors: DarkDoors = darkDoors): Fence | undefined {
+  const { fencing } = config;
   if (fencing === undefined) return undefined;
-  const [program = '', ...args] = fencing.command;
+  const fleet = new Fleet(config);
   return async (host, facts, signal) => {
-    const environment = {
-      GODWIT_HOST: name,
-      GODWIT_FENCE_HOST: host,
-      GODWIT_FENCE_SIDE: facts.side,
-      GODWIT_MIGRATION: facts.id,
-      GODWIT_GUEST: facts.guest,
-    };
-    const { timeoutMs: deadlineMs } = fencing;
-    const argv = [...args, host];
-    // Exit 0 is the proof; whatever else happens is none.
-    const answer = await runSiteProgram({
-      file: program,
-      args: argv,
-      environment,
-      deadlineMs,
-      signal,
-    });
-    if (!answer.ok) return { off: false, why: `the fencing hook ${answer.why}` };
-    const told = answer.words === '' ? '' : `: ${answer.words}`;
-    return { off: true, by: `the fencing hook${told}`.slice(0, 128) };
+    let why: string | undefined;
+    try {
+      const paths = pathsTo(host, facts, fleet);
+      why = await whyNotDark(paths, fencing.silenceMs, signal, doors);
+    } catch (thrown) {
+      why = signal.aborted ? 'nobody waited for it' : toGodwitError(thrown).message;
+    }
+    if (why !== undefined) {
+      return { off: false, why: `the fencing hook was not called for ${host}: ${why}` };
+    }
+    return callHook(config.name, fencing, { host, facts, signal });
   };
+}
+
+function pathsTo(host: string, { addresses }: FenceFacts, fleet: Fleet): string[] {
+  const known = fleet.peers()[host];
+  const configured = known === undefined ? [] : [known.address, ...known.addresses];
+  return [...new Set([...addresses, ...configured])];
+}
+
+interface Call {
+  readonly host: string;
+  readonly facts: FenceFacts;
+  readonly signal: AbortSignal;
+}
+
+async function callHook(
+  name: string,
+  { command, timeoutMs: deadlineMs }: NonNullable<AgentConfig['fencing']>,
+  { host, facts, signal }: Call,
+): Promise<Fencing> {
+  const [file = '', ...args] = command;
+  const environment = {
+    GODWIT_HOST: name,
+    GODWIT_FENCE_HOST: host,
+    GODWIT_FENCE_SIDE: facts.side,
+    GODWIT_MIGRATION: facts.id,
+    GODWIT_GUEST: facts.guest,
+  };
+  // Exit 0 is the proof; whatever else happens is none.
+  const argv = [...args, host];
+  const answer = await runSiteProgram({ file, args: argv, environment, deadlineMs, signal });
+  if (!answer.ok) return { off: false, why: `the fencing hook ${answer.why}` };
+  const told = answer.words === '' ? '' : `: ${answer.words}`;
+  return { off: true, by: `the fencing hook${told}`.slice(0, 128) };
 }

@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
@@ -13,54 +10,17 @@ import type { MoverState } from '../../src/protocol/mover/request.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import type { Resolution } from '../../src/protocol/public/resolve.ts';
 import { godwit } from './support/cli.ts';
+import { makeHook } from './support/fence-hook.ts';
+import type { Hook } from './support/fence-hook.ts';
 import { moverOf } from './support/movers.ts';
-import { begin, move, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
+import { begin, follow, move, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
+import { setPath } from './support/paths.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
-
-/**
- * The hook of the hosts: it proves what the file beside it says. `no`: nothing; `kill`: it ends every process that the
- * file names, as turning a host off would, and proves it.
- */
-interface Hook {
-  readonly command: string;
-  /** What it was called with, one line a call. */
-  calls(): string[];
-  says(word: 'no' | 'kill', pids?: readonly number[]): void;
-  remove(): void;
-}
-
-function makeHook(): Hook {
-  const dir = mkdtempSync(path.join(os.tmpdir(), 'godwit-fence-'));
-  const command = path.join(dir, 'fence');
-  const file = (name: string): string => path.join(dir, name);
-  writeFileSync(
-    command,
-    `#!/bin/sh
-echo "$1 $GODWIT_FENCE_SIDE $GODWIT_GUEST" >> '${file('calls')}'
-[ "$(cat '${file('word')}')" = kill ] || { echo 'no answer from its power supply' >&2; exit 1; }
-for pid in $(cat '${file('pids')}'); do kill -9 "$pid"; done
-echo 'power is off'
-`,
-  );
-  chmodSync(command, 0o755);
-  writeFileSync(file('calls'), '');
-  const says = (word: string, pids: readonly number[] = []): void => {
-    writeFileSync(file('word'), word);
-    writeFileSync(file('pids'), pids.join(' '));
-  };
-  says('no');
-  return {
-    command,
-    calls: () => readFileSync(file('calls'), 'utf8').trim().split('\n').filter(Boolean),
-    says,
-    remove: () => rmSync(dir, { recursive: true, force: true }),
-  };
-}
 
 describe('a migration whose destination falls silent inside the handover', () => {
   let world: World;
@@ -71,7 +31,9 @@ describe('a migration whose destination falls silent inside the handover', () =>
     hook = makeHook();
     world = await openWorld('rslv', {
       hosts: 2,
-      configure: () => ({ fencing: { command: [hook.command], timeoutMs: 30_000 } }),
+      configure: () => ({
+        fencing: { command: [hook.command], timeoutMs: 30_000, silenceMs: 5000 },
+      }),
     });
     const { lab } = world;
     await startGuest(lab, {
@@ -95,7 +57,11 @@ describe('a migration whose destination falls silent inside the handover', () =>
     return mover;
   }
 
+  /** Nothing of the host gets out any more, not even its kernel’s word. */
+  const goesDark = (host: string): Promise<void> => setPath(world, host, 0, 'black hole');
+
   async function comesBack(host: string, mover: MoverState): Promise<void> {
+    await setPath(world, host, 0, 'open');
     signalProcess(mover.pid, 'SIGKILL');
     await until('the mover to be gone', 5000, async () => (isAlive(mover) ? undefined : true));
     await startAgent(world.lab, host);
@@ -118,6 +84,14 @@ describe('a migration whose destination falls silent inside the handover', () =>
     return { id, mover: await silence('b', id) };
   }
 
+  /** The destination goes dark with all of the guest’s memory, before it has said a word to commit. */
+  async function beginDark(): Promise<{ id: string; mover: MoverState }> {
+    const begun = await beginSilenced();
+    await follow(world, 'a', begun.id, ({ phase }) => phase === 'handover');
+    await goesDark('b');
+    return begun;
+  }
+
   async function assertRuns(host: string): Promise<void> {
     assert.deepEqual(await runningOn(world.lab, 'web1'), [host]);
     const found = await verifyGuest(world.lab, 'web1');
@@ -130,9 +104,10 @@ describe('a migration whose destination falls silent inside the handover', () =>
   }
 
   test('is held, and nothing but proof or a person moves it; back at the source once it answers', async () => {
-    const { id, mover } = await beginSilenced();
+    const { id, mover } = await beginDark();
     const held = await reportAtEnd(world, 'a', id);
     assert.equal(held.outcome, 'held');
+    assert.match(held.error?.message ?? '', /no answer from its power supply/);
     assert.deepEqual(hook.calls(), ['b destination web1']);
     assert.deepEqual(await runningOn(world.lab, 'web1'), []);
 
@@ -170,9 +145,19 @@ describe('a migration whose destination falls silent inside the handover', () =>
     await assertRuns('a');
   });
 
-  test('goes on to the destination when it is resolved there, from either host', async () => {
+  test('a host whose agent and mover alone are silent is not fenced; resolved there, its guest goes on', async () => {
+    const before = hook.calls();
     const { id, mover } = await beginSilenced();
-    assert.equal((await reportAtEnd(world, 'a', id)).outcome, 'held');
+    const held = await reportAtEnd(world, 'a', id);
+    assert.equal(held.outcome, 'held');
+    assert.match(
+      held.error?.message ?? '',
+      /not called for b: it answers at .*refuses connections/,
+    );
+    const unproved = await resolve(id, '--run-at', 'source', '--confirm', 'web1');
+    assert.equal(unproved.exit, 7, unproved.err);
+    assert.match(unproved.err, /not called for b: it answers at/);
+    assert.deepEqual(hook.calls(), before);
     await comesBack('b', mover);
     const there = await resolve(
       id,
@@ -194,7 +179,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
   });
 
   test('runs on at the source by itself once the hook proves that the destination is off', async () => {
-    const { id, mover } = await beginSilenced();
+    const { id, mover } = await beginDark();
     const there = (await seenQemus(world.lab)).filter(({ host }) => host === 'b');
     hook.says('kill', [mover.pid, ...there.map(({ pid }) => pid)]);
     const report = await reportAtEnd(world, 'a', id);
@@ -204,6 +189,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
     assert.equal(report.runsAt, 'source');
     assert.ok(report.decisions.some(({ what }) => what.includes('power is off')));
     assert.deepEqual(await runningOn(world.lab, 'web1'), ['a']);
+    await setPath(world, 'b', 0, 'open');
     // What comes back hears that the epoch is over, and takes down what it has.
     await startAgent(world.lab, 'b');
     await assertRuns('a');
@@ -224,6 +210,12 @@ describe('a migration whose destination falls silent inside the handover', () =>
       ['risky', 'risky'],
     );
     const order = [...there, '--run-at', 'destination', '--confirm', 'web1'];
+    const before = hook.calls();
+    const alive = await godwit(world, ...order);
+    assert.equal(alive.exit, 7, alive.err);
+    assert.match(alive.err, /not called for a: it answers at/);
+    assert.deepEqual(hook.calls(), before);
+    await goesDark('a');
     const unproved = await godwit(world, ...order);
     assert.equal(unproved.exit, 7, unproved.err);
     assert.deepEqual(hook.calls().at(-1), 'a source web1');

@@ -1,26 +1,36 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { parseAgentConfig } from '../../src/config.ts';
-import { fenceOf } from '../../src/host/fencing.ts';
+import { fenceOf, fencingMs } from '../../src/host/fencing.ts';
 import type { Fence, Fencing } from '../../src/host/fencing.ts';
+import type { DarkDoors } from '../../src/host/dark.ts';
 import { gone } from '../process-end.ts';
+import { fakeDoors, REFUSED, SILENCE } from './dark-doors.ts';
 
-const facts = { id: 'm-1', guest: 'web1', side: 'destination' } as const;
+const addresses = ['10.0.0.2:7400'];
+const facts = { id: 'm-1', guest: 'web1', side: 'destination', addresses } as const;
 const never = new AbortController().signal;
 
-function hook(t: TestContext, script: string, timeoutMs = 20_000): { fence: Fence; dir: string } {
+/** In front of a host that is dark, unless told otherwise. */
+function hook(
+  t: TestContext,
+  script: string,
+  timeoutMs = 20_000,
+  doors: DarkDoors = fakeDoors(() => SILENCE),
+): { fence: Fence; dir: string } {
   const dir = mkdtempSync(path.join(tmpdir(), 'godwit-fence-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   const file = path.join(dir, 'fence');
   writeFileSync(file, `#!/bin/sh\n${script}\n`);
   chmodSync(file, 0o755);
   const fencing = { command: [file, 'first'], timeoutMs };
-  const config = { name: 'a', address: '127.0.0.1:1', stateDir: dir, fencing };
-  const fence = fenceOf(parseAgentConfig('agent.json', JSON.stringify(config)));
+  const peers = { b: { address: '10.0.0.2:7400', addresses: ['10.1.0.2:7400'] } };
+  const config = { name: 'a', address: '127.0.0.1:1', stateDir: dir, peers, fencing };
+  const fence = fenceOf(parseAgentConfig('agent.json', JSON.stringify(config)), doors);
   assert.ok(fence !== undefined);
   return { fence, dir };
 }
@@ -60,6 +70,36 @@ describe('the fencing hook', () => {
     assert.match(why(await fence('b', facts, never)), /cannot be started/);
     const waiting = hook(t, 'sleep 600');
     assert.match(why(await waiting.fence('b', facts, AbortSignal.timeout(100))), /ended with/);
+  });
+
+  test('is never called for a host whose kernel answers over any path that is known, and it says why', async (t) => {
+    const paths = new Set<string>();
+    const doors = fakeDoors((path, nth) => {
+      paths.add(path);
+      return path === '10.1.0.2:7400' && nth === 5 ? REFUSED : SILENCE;
+    });
+    const { fence, dir } = hook(t, 'touch "${0%/*}/called"', 20_000, doors);
+    const told = { ...facts, addresses: [...addresses, '10.2.0.2:49152'] };
+    assert.equal(
+      why(await fence('b', told, never)),
+      'the fencing hook was not called for b: it answers at 10.1.0.2:7400: it refuses connections',
+    );
+    // Those of the migration, and those of the configuration.
+    assert.deepEqual([...paths].toSorted(), ['10.0.0.2:7400', '10.1.0.2:7400', '10.2.0.2:49152']);
+    assert.equal(existsSync(path.join(dir, 'called')), false);
+  });
+
+  test('is not called for a host of which no address is known, or when nobody waits', async (t) => {
+    const { fence, dir } = hook(t, 'touch "${0%/*}/called"');
+    assert.match(why(await fence('c', { ...facts, addresses: [] }, never)), /no address of it is/);
+    assert.match(why(await fence('b', facts, AbortSignal.abort())), /nobody waited for it/);
+    assert.equal(existsSync(path.join(dir, 'called')), false);
+  });
+
+  test('has its whole time from the configuration', () => {
+    const fencing = { command: ['/x'], timeoutMs: 30_000, silenceMs: 12_000 };
+    assert.equal(fencingMs({ fencing }), 47_000);
+    assert.equal(fencingMs({}), 0);
   });
 
   test('is none where none is configured', () => {

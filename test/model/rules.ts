@@ -1,8 +1,5 @@
-import {
-  destinationAfter,
-  judgeCall,
-  knowsItNeverRan,
-} from '../../src/migration/direct/destination.ts';
+import { destinationAfter, judgeCall } from '../../src/migration/direct/destination.ts';
+import { knowsItNeverRan } from '../../src/migration/direct/run-right.ts';
 import { destinationMayBeAsked } from '../../src/migration/direct/kept.ts';
 import { judge } from '../../src/migration/direct/resolution.ts';
 import { onSilence } from '../../src/migration/direct/silence.ts';

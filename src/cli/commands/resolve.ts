@@ -11,6 +11,8 @@ import { resolutionText } from '../render/resolution.ts';
 import type { resolveSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 
+/** The agent asks the other host, then the whole fleet; one that is dark takes all the time that it is given, ms. */
+const LOOK_MS = 30_000;
 /** The agent may ask a fencing hook before it answers, ms. */
 const RESOLVE_MS = 150_000;
 /** From a journaled order until the migration stands where it was to go, ms. */
@@ -22,7 +24,7 @@ export const run: Run<typeof resolveSpec> = async (input, context) => {
     const { summary, endpoint } = await findMigration(fleet, input.args.id);
     const { id } = summary;
     const params = { id };
-    const known = await endpoint.api.resolution({ params });
+    const known = await endpoint.api.resolution({ params }, { deadlineMs: LOOK_MS });
     const { runAt } = input.flags;
     if (runAt === undefined) {
       if (input.json) printJson(context, known);

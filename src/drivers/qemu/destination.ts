@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, GodwitError } from '../../errors.ts';
+import { endingMs } from '../../migration/direct/step-deadline.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
@@ -30,6 +31,7 @@ import {
   settleIncoming,
   unmark,
 } from './incoming.ts';
+import { ENDS_MS } from './qmp/end.ts';
 import { findStarted, launch } from './launch.ts';
 import { makePipes, negotiatePipes } from './qmp/pipes.ts';
 import { pauseStream, listenForRecovery, recoverUnheard } from './recovery.ts';
@@ -62,6 +64,8 @@ export class QemuDestination implements DestinationSession {
   readonly #options: DestinationOptions;
   readonly #parts: DestinationParts;
   readonly #hold: DestinationHold;
+  /** What its process may take to end, more than one without memory, ms. */
+  readonly #moreMs: number;
   #credentials: StreamSetup['credentials'];
   readonly #user: GuestUser;
   /** The process is of this migration: its journal says so, or this session started it. */
@@ -72,7 +76,9 @@ export class QemuDestination implements DestinationSession {
     this.#options = options;
     this.#parts = parts;
     const { host, guest, guestDir } = options;
-    this.#hold = new DestinationHold({ host, guest, guestDir, endsMs: parts.endsMs }, known);
+    this.#moreMs = endingMs(options.memoryBytes ?? 0);
+    const endsMs = (parts.endsMs ?? ENDS_MS) + this.#moreMs;
+    this.#hold = new DestinationHold({ host, guest, guestDir, endsMs }, known);
     this.#ours = known !== undefined;
     this.#user = new GuestUser(options, parts.user);
     this.disks = new QemuDiskTarget(options, parts, (signal) => this.#incoming(signal));
@@ -201,7 +207,7 @@ export class QemuDestination implements DestinationSession {
   async neverRan(signal: AbortSignal): Promise<boolean> {
     const { watch, handle } = this.#hold;
     if (watch?.mayHaveRun !== false || handle === undefined) return false;
-    return waitForExit(handle, END_MS, signal).then(() => true);
+    return waitForExit(handle, END_MS + this.#moreMs, signal).then(() => true);
   }
 
   async announce(signal: AbortSignal): Promise<void> {
@@ -243,7 +249,8 @@ export class QemuDestination implements DestinationSession {
       if ((await this.status(signal)).run === 'running') return;
     }
     this.#hold.release();
-    if (handle !== undefined) await killProcess(handle, END_MS, signal);
+    // One that is ending already no longer shows how much memory it has.
+    if (handle !== undefined) await killProcess(handle, END_MS + this.#moreMs, signal);
     await removeCredentials(this.#credentials, 'server');
     await returnFiles(guestDir);
     await rm(guestDir, { recursive: true, force: true });

@@ -23,7 +23,10 @@ export interface DestinationState {
   readonly bases: readonly SeededBackingFile[];
   readonly handle: GuestHandle | undefined;
   readonly memoryAddress: string | undefined;
+  /** `gone`: its process has ended. Nothing else says so. */
   readonly hypervisor: DestinationStatus['hypervisor'];
+  /** The memory stream into it has failed: what is here will never be whole. Its process may live on. */
+  readonly streamFailed: boolean;
   readonly error: SerialError | undefined;
   /** Armed, and after a reboot no longer able to say whether the guest ran here. */
   readonly unsure: boolean;
@@ -48,6 +51,7 @@ export function initialDestination(
     handle: undefined,
     memoryAddress: undefined,
     hypervisor: 'none',
+    streamFailed: false,
     error: undefined,
     unsure: false,
     postcopy: false,
@@ -108,6 +112,7 @@ export function destinationAfter(
       return {
         ...state,
         hypervisor: afterHypervisor(state, event.event.type),
+        streamFailed: state.streamFailed || event.event.type === 'failed',
         postcopy: state.postcopy || event.event.type === 'postcopy-active',
       };
     case 'failed':
@@ -138,8 +143,8 @@ function afterHypervisor(
     case 'postcopy-paused':
       return 'postcopy-paused';
     case 'completed':
+      if (state.streamFailed) return state.hypervisor;
       return state.right === 'running' ? 'running' : 'paused';
-    case 'failed':
     case 'lost':
       return 'gone';
     case 'resumed':
@@ -149,6 +154,7 @@ function afterHypervisor(
     case 'pass':
     case 'stopped':
     case 'pre-switchover':
+    case 'failed':
     case 'device':
     case 'postcopy-recovering':
     case 'cancelled':
@@ -236,6 +242,7 @@ function judgeArm(state: DestinationState): Verdict {
   if (state.right === 'armed') return already;
   if (state.stage !== 'prepared') return no(state, `it is only ${state.stage}`);
   if (state.hypervisor === 'gone') return no(state, 'its hypervisor is gone');
+  if (state.streamFailed) return no(state, 'its memory stream has failed');
   return destinationRightAfter(state.right, 'arm') === undefined
     ? no(state, `it has ${state.right}`)
     : go;
@@ -244,9 +251,11 @@ function judgeArm(state: DestinationState): Verdict {
 function judgeCommit(state: DestinationState): Verdict {
   if (state.right === 'running') return already;
   if (state.unsure) return cannotTell(state);
-  // A destination whose hypervisor died before it ran has not run and never will.
+  // A destination whose hypervisor died before it ran has not run and never will; one without all of the memory neither.
   if (state.hypervisor === 'gone')
     return no(state, 'its hypervisor is gone and never ran the guest');
+  if (state.streamFailed)
+    return no(state, 'its memory stream has failed, and it never ran the guest');
   return destinationRightAfter(state.right, 'commit') === undefined
     ? no(state, `it is ${state.right}`)
     : go;
@@ -281,17 +290,4 @@ function stateWord(state: DestinationState): DestinationStatus['state'] {
   if (state.stage === 'released' || state.stage === 'finished') return state.stage;
   if (state.right !== 'none') return state.right;
   return state.stage === 'prepared' ? 'prepared' : 'admitted';
-}
-
-/**
- * Whether a mover that took over may still give its word that the guest never ran here. After a reboot of the host
- * the unsynced record of a commit may be missing, so an armed destination can no longer know.
- */
-export function knowsItNeverRan(
-  right: DestinationRight,
-  armedBootId: string | undefined,
-  bootId: string,
-): boolean {
-  if (right === 'running') return false;
-  return right !== 'armed' || armedBootId === bootId;
 }

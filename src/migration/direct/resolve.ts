@@ -84,10 +84,11 @@ function takenBack({ plan }: SourceState, by: string): SerialError {
 
 /** Why an order to run the guest here without the source cannot be followed; undefined where it can. */
 export function whyNotHere(state: DestinationState): string | undefined {
-  const { right, stage, hypervisor } = state;
+  const { right, stage, hypervisor, streamFailed } = state;
   if (right === 'running') return undefined;
   if (stage === 'released' || right === 'refused') return 'it has refused, and taken its copy down';
   if (right === 'none') return 'it was never armed';
+  if (streamFailed) return 'its memory stream has failed';
   if (hypervisor === 'paused') return undefined;
   return hypervisor === 'gone' ? 'its hypervisor is gone' : 'its memory is not all here';
 }

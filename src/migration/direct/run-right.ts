@@ -91,3 +91,16 @@ export function destinationRightAfter(
       return 'refused';
   }
 }
+
+/**
+ * Whether a mover that took over may still give its word that the guest never ran here. After a reboot of the host
+ * the unsynced record of a commit may be missing, so an armed destination can no longer know.
+ */
+export function knowsItNeverRan(
+  right: DestinationRight,
+  armedBootId: string | undefined,
+  bootId: string,
+): boolean {
+  if (right === 'running') return false;
+  return right !== 'armed' || armedBootId === bootId;
+}

@@ -1,5 +1,5 @@
 import type { SideView } from '../../protocol/public/resolve.ts';
-import { knowsItNeverRan } from './destination.ts';
+import { knowsItNeverRan } from './run-right.ts';
 import type { DestinationState } from './destination.ts';
 import type { HypervisorStatus } from './hypervisor.ts';
 import type { SourceState } from './source-state.ts';
@@ -48,14 +48,14 @@ export function destinationFacts(
   if (state === undefined) {
     return { right: 'none', hypervisor: 'none', complete: false, postcopy: false, unsure: false };
   }
-  const { handle, hypervisor: told, right, unsure, admission, hasRun } = state;
+  const { handle, hypervisor: told, streamFailed, right, unsure, admission, hasRun } = state;
   const { life, armedBootId, bootId } = sight;
   const kept = state.stage === 'preparing' || state.stage === 'prepared' || right === 'running';
-  const hypervisor = !kept || handle === undefined ? 'none' : wordFor(told, life);
+  const hypervisor = !kept || handle === undefined ? 'none' : wordFor(state, life);
   return {
     right,
     hypervisor,
-    complete: life === 'alive' && (told === 'paused' || told === 'running'),
+    complete: life === 'alive' && !streamFailed && (told === 'paused' || told === 'running'),
     postcopy: told === 'postcopy' || told === 'postcopy-paused',
     unsure: unsure || (right === 'armed' && !knowsItNeverRan(right, armedBootId, bootId)),
     hasRun,
@@ -70,11 +70,12 @@ function named(uuid: string | undefined): { uuid?: string } {
 
 /** A stream that failed, or a mover that heard nothing more, is no proof of the end of a hypervisor that lives. */
 function wordFor(
-  told: DestinationState['hypervisor'],
+  { hypervisor, streamFailed }: DestinationState,
   life: DestinationSight['life'],
 ): SideView['hypervisor'] {
   if (life !== 'alive') return life;
-  switch (told) {
+  if (streamFailed) return 'unknown';
+  switch (hypervisor) {
     case 'postcopy':
     case 'postcopy-paused':
     case 'running':
@@ -82,7 +83,7 @@ function wordFor(
     case 'none':
     case 'incoming':
     case 'paused':
-      return told;
+      return hypervisor;
     case 'gone':
       return 'unknown';
   }

@@ -48,6 +48,7 @@ export function afterSourceEnd(state: DestinationState, ended: Phase): OnSilence
  * After pre-copy the source still has a whole copy, which a refusal gives back to it. Once post-copy has begun, no refusal
  * brings the devices' state back: what is here may be all there is.
  */
-function mayHoldTheGuest({ right, unsure, hypervisor, postcopy }: DestinationState): boolean {
-  return right === 'armed' && !unsure && postcopy && hypervisor !== 'gone';
+function mayHoldTheGuest(state: DestinationState): boolean {
+  const { right, unsure, hypervisor, streamFailed, postcopy } = state;
+  return right === 'armed' && !unsure && postcopy && hypervisor !== 'gone' && !streamFailed;
 }

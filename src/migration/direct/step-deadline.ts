@@ -9,23 +9,33 @@ import type { StepName } from './steps.ts';
  */
 const ENDING_MS_PER_GIB = 1000;
 
+/** Besides the end of a guest's process, ms. */
+const UNDO_MS = 110_000;
+const RESTART_MS = 180_000;
+
 /** ms that a process with so much memory may take to end, more than one with none. */
 export function endingMs(memoryBytes: number): number {
   return Math.ceil((memoryBytes / 1024 ** 3) * ENDING_MS_PER_GIB);
 }
 
+/** The same for a process with the memory of the guest that a migration is about. */
+export function guestEndingMs({ known }: Pick<SourceState, 'known'>): number {
+  return endingMs(known.description?.memoryBytes ?? 0);
+}
+
 /** ms that a step may take; the whole migration’s time where the table says so. Pure. */
 export function deadlineOf(
   step: StepName,
-  { plan, via, known }: Pick<SourceState, 'plan' | 'via' | 'known'>,
+  state: Pick<SourceState, 'plan' | 'via' | 'known'>,
 ): number {
+  const { plan, via, known } = state;
   const { settings } = plan;
   const { deadline } = STEPS[step];
   if (deadline === 'timeout') return settings.timeoutMs;
   if (step === 'retire') {
     // Comparing has a deadline of its own within it.
     const comparing = settings.verifyDisks === true ? settings.timeoutMs : 0;
-    return deadline + comparing + endingMs(known.description?.memoryBytes ?? 0);
+    return deadline + comparing + guestEndingMs(state);
   }
   // There is no way back from it but the destination's word, and a cut of the links mends by itself. In pre-copy the
   // guest can be run here instead.
@@ -33,4 +43,14 @@ export function deadlineOf(
     return deadline + (settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS);
   }
   return deadline;
+}
+
+/** ms that undoing one step may take: long enough for the destination's refusal, or the proof that it is off. */
+export function undoMs(state: Pick<SourceState, 'known'>): number {
+  return UNDO_MS + guestEndingMs(state);
+}
+
+/** ms that starting the guest anew may take; both its copies are ended first, one after the other. */
+export function restartMs(state: Pick<SourceState, 'known'>): number {
+  return RESTART_MS + 2 * guestEndingMs(state);
 }

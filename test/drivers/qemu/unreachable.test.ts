@@ -10,6 +10,7 @@ import fc from 'fast-check';
 import type { DestinationSession } from '../../../src/drivers/port/direct.ts';
 import type { QemuHandle } from '../../../src/drivers/qemu/handle.ts';
 import { QemuDriver } from '../../../src/drivers/qemu/driver.ts';
+import { systemClock } from '../../../src/clock.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 import { bootId, isAlive, startTicksOf } from '../../../src/host/process.ts';
 import { tempDir } from '../../rpc/parties.ts';
@@ -84,6 +85,19 @@ describe('a monitor that cannot be reached while its process lives', () => {
     await assert.rejects(driver.openSource(handle, t.signal), { code: 'GODWIT_HYPERVISOR_LOST' });
     const session = await driver.openDestination({ ...options, handle });
     assert.equal((await session.status(t.signal)).run, 'gone');
+    await session.close();
+  });
+
+  test('is waited for the longer, the more memory the kernel has to take back', async (t) => {
+    // Its monitor is closed before the process is gone.
+    await using place = await livingQemu(t, { kind: 'ends', answers: 1, words: '' });
+    const { driver, handle, options } = place;
+    const memoryBytes = 64 * 1024 ** 3;
+    const session = await driver.openDestination({ ...options, handle, memoryBytes });
+    const judged = session.ready?.(t.signal).catch((thrown: unknown) => toGodwitError(thrown).code);
+    await Promise.race([judged, systemClock.sleep(20 * ENDS_MS)]);
+    await place.end();
+    assert.equal(await judged, 'GODWIT_HYPERVISOR_LOST');
     await session.close();
   });
 

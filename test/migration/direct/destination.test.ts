@@ -4,9 +4,9 @@ import fc from 'fast-check';
 import {
   destinationAfter,
   judgeCall,
-  knowsItNeverRan,
   statusOf,
 } from '../../../src/migration/direct/destination.ts';
+import { knowsItNeverRan } from '../../../src/migration/direct/run-right.ts';
 import type {
   DestinationCall,
   DestinationEvent,
@@ -136,6 +136,35 @@ describe('the destination', () => {
         destination.dies();
         for (const event of late) destination.tell(event);
         assert.equal(ask(destination, 'commit'), 'GODWIT_NOT_ARMED');
+      }),
+    );
+  });
+
+  test('takes its hypervisor for gone only when its process has ended, whatever its stream says', () => {
+    fc.assert(
+      fc.property(calls, fc.array(anyDestinationEvent), (some, events) => {
+        const destination = admitted();
+        for (const call of some) ask(destination, call);
+        let state = destination.state;
+        for (const event of events) state = destinationAfter(state, event);
+        const hasEnded = events.some(
+          (event) => event.type === 'hypervisor' && event.event.type === 'lost',
+        );
+        if (!hasEnded) assert.notEqual(state.hypervisor, 'gone');
+      }),
+    );
+  });
+
+  test('whose stream failed before it ran refuses to be armed and the commit, also when it hears more', () => {
+    fc.assert(
+      fc.property(fc.array(anyHypervisorEvent), (late) => {
+        let { state } = armed();
+        for (const event of [{ type: 'failed', reason: 'reset' } as const, ...late]) {
+          state = destinationAfter(state, { type: 'hypervisor', event });
+        }
+        assert.equal(judgeCall(state, 'commit', epoch).kind, 'no');
+        assert.equal(judgeCall({ ...state, right: 'none' }, 'arm', epoch).kind, 'no');
+        assert.equal(judgeCall(state, 'refuse', epoch).kind, 'go');
       }),
     );
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { deadlineOf } from '../../../src/migration/direct/step-deadline.ts';
+import { deadlineOf, restartMs, undoMs } from '../../../src/migration/direct/step-deadline.ts';
 import { STEPS, STEP_NAMES } from '../../../src/migration/direct/steps.ts';
 import { descriptionOf, planned } from './samples.ts';
 import { World } from './world.ts';
@@ -26,6 +26,15 @@ describe('a step', () => {
     };
     assert.equal(of(64 * 1024 ** 3), own + 64_000);
     assert.equal(of(1024 ** 4), own + 1_024_000);
+  });
+
+  test('that is undone, and a new start, may take longer the more memory a copy has', () => {
+    const large = {
+      known: { ...state.known, description: { ...descriptionOf(), memoryBytes: 1024 ** 4 } },
+    };
+    const none = { known: { ...state.known, description: undefined } };
+    assert.equal(undoMs(large) - undoMs(none), 1_024_000);
+    assert.equal(restartMs(large) - restartMs(none), 2_048_000);
   });
 
   test('that compares disks may take all the time once more', () => {

@@ -2,8 +2,8 @@ import {
   destinationAfter,
   initialDestination,
   judgeCall,
-  knowsItNeverRan,
 } from '../../../src/migration/direct/destination.ts';
+import { knowsItNeverRan } from '../../../src/migration/direct/run-right.ts';
 import type {
   DestinationCall,
   DestinationEvent,

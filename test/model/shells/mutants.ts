@@ -20,7 +20,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     mode: 'precopy',
     edit: {
       file: REGAIN,
-      from: 'if (orProof && isDark && (await parts.fence(signal)) !== undefined) return;',
+      from: 'if (fencing?.off === true) return;',
       to: 'if (isDark) return;',
     },
   },

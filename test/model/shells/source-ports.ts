@@ -61,7 +61,9 @@ export function partsFor(script: Script, Guest: typeof SourceGuest, program: Pro
     },
     fence: async () => {
       const answer = await script.ask('fence', ['on', 'off']);
-      return answer === 'off' ? { by: 'the hook' } : undefined;
+      return answer === 'off'
+        ? { off: true, by: 'the hook' }
+        : { off: false, why: 'nothing proves it' };
     },
     fenceMs: 20_000,
     relaunch: () => Promise.reject(new Error('no migration of the model starts its guest anew')),

@@ -21,7 +21,7 @@ export interface MonitorProcess {
 }
 
 /** A QEMU that ends closes its monitor before the kernel has taken its memory apart, ms. */
-const ENDS_MS = 5000;
+export const ENDS_MS = 5000;
 const POLL_MS = 5;
 
 /**

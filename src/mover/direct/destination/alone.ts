@@ -6,9 +6,13 @@ import { onSilence } from '../../../migration/direct/silence.ts';
 import type { OnSilence } from '../../../migration/direct/silence.ts';
 import type { ResolveAnswer, RunAt, SideView } from '../../../protocol/public/resolve.ts';
 import type { Fence } from '../../../host/fencing.ts';
+import { takeDownMs } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
 
 /** What a destination does when its source does not speak to it: by itself, or because a person says so. */
+
+/** For asking the source over each path to it, and for the proof that it is off, ms. */
+const ASK_MS = 120_000;
 
 /** The mover's own deeds; each is called in its turn with the calls of the source. */
 export interface Hands {
@@ -34,6 +38,8 @@ export type AskSource = (
 export interface Others {
   readonly askSource?: AskSource | undefined;
   readonly fence?: Fence | undefined;
+  /** Where the source is reached, host:port. */
+  readonly addresses?: readonly string[];
 }
 
 /** Whether silence may come to mean something for it: there is still something here that a source decides about. */
@@ -48,7 +54,7 @@ export function isForsaken(state: DestinationState): boolean {
  */
 export async function actOnSilence(hands: Hands, leaseMs: number): Promise<void> {
   const { log, others } = hands.parts;
-  const signal = AbortSignal.timeout(120_000);
+  const signal = AbortSignal.timeout(ASK_MS + takeDownMs(hands.state()));
   // A call may have come while this waited for its turn.
   const action = onSilence(hands.state());
   if (!isForsaken(hands.state())) return;
@@ -111,7 +117,7 @@ async function giveUp(hands: Hands, leaseMs: number, signal: AbortSignal): Promi
 /** A mover that takes over asks what became of the migration meanwhile: it may long be over. */
 export async function askOnReturn(hands: Hands): Promise<void> {
   if (!isForsaken(hands.state())) return;
-  const signal = AbortSignal.timeout(120_000);
+  const signal = AbortSignal.timeout(ASK_MS + takeDownMs(hands.state()));
   const source = (await hands.parts.others?.askSource?.(signal))?.view;
   if (source === undefined || !isForsaken(hands.state())) return;
   if (await overruled(hands, source, signal)) return;
@@ -141,13 +147,13 @@ async function overruled(
 /** All of the guest is here, and its source is shown to be off: it is run here rather than given up. */
 async function runWithProof(hands: Hands, signal: AbortSignal): Promise<boolean> {
   const state = hands.state();
-  const { fence } = hands.parts.others ?? {};
+  const { fence, addresses = [] } = hands.parts.others ?? {};
   if (fence === undefined || state.right !== 'armed' || whyNotHere(state) !== undefined) {
     return false;
   }
   const { id, guest, from } = state.admission;
-  const answer = await fence(from, { id, guest, side: 'source' }, signal);
-  hands.parts.log.warn({ host: from, ...answer }, 'the fencing hook was asked');
+  const answer = await fence(from, { id, guest, side: 'source', addresses }, signal);
+  hands.parts.log.warn({ host: from, ...answer }, 'a proof was asked for that the host is off');
   if (!answer.off) return false;
   await runHere(hands, 'fenced', answer.by, signal);
   return true;
@@ -170,7 +176,7 @@ export async function followOrder(hands: Hands, order: Order): Promise<ResolveAn
   const { runAt, proof, by } = order;
   const state = hands.state();
   const { guest, id, from } = state.admission;
-  const signal = AbortSignal.timeout(60_000);
+  const signal = AbortSignal.timeout(takeDownMs(state));
   if (runAt === 'source') {
     if (state.right === 'running') throw cannot(state, runAt, 'the guest runs here');
     if (state.stage !== 'released') await hands.release(`${by} gave it up`, signal, !state.unsure);

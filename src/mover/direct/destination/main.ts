@@ -1,7 +1,8 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError } from '../../../errors.ts';
 import type { DirectDriver } from '../../../drivers/port/direct.ts';
-import { initialDestination, knowsItNeverRan } from '../../../migration/direct/destination.ts';
+import { initialDestination } from '../../../migration/direct/destination.ts';
+import { knowsItNeverRan } from '../../../migration/direct/run-right.ts';
 import type { DestinationEvent } from '../../../migration/direct/destination.ts';
 import { replayDestination } from '../../../migration/direct/journal.ts';
 import type { DestinationRecord } from '../../../migration/direct/journal.ts';
@@ -15,9 +16,10 @@ import type { Handlers } from '../../../rpc/server.ts';
 import { openDestinationJournal } from '../../../host/journal.ts';
 import { isRestored } from '../../../host/store-age.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
-import { askSourceOf } from './source-agent.ts';
+import { othersOf } from './source-agent.ts';
 import { ArrivedConnections } from './connections.ts';
 import { DestinationMover } from './mover.ts';
+import { takeDownMs } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
 import { openPlaceIds } from './place-ids.ts';
 import { Refusals } from './refusals.ts';
@@ -54,10 +56,7 @@ export async function openDestination(
     await journal.append(event, 'sync');
     state = replayDestination([...events, event]) ?? state;
   }
-  const others = {
-    askSource: askSourceOf(request, around.connect, log, around.reach),
-    fence: around.fence,
-  };
+  const others = othersOf(request, around);
   const connections = new ArrivedConnections();
   const placeIds = openPlaceIds(dir);
   const mover = new DestinationMover(
@@ -156,7 +155,7 @@ function handlersOf(
     },
     recover: ({ body, signal, calledAt }) => mover.recover(body.epoch, signal, calledAt),
     release: async ({ body }) => {
-      const signal = AbortSignal.timeout(60_000);
+      const signal = AbortSignal.timeout(takeDownMs(mover.state));
       await (body.lost === true
         ? mover.tearDown(body.epoch, signal)
         : mover.release(body.epoch, signal));

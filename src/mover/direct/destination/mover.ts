@@ -15,7 +15,7 @@ import type { BuildParts, DisksWork } from './build.ts';
 import { Ledger } from './ledger.ts';
 import { untilReady } from './ready.ts';
 import { endWithSource } from './with-source.ts';
-import { destinationOptions } from './parts.ts';
+import { destinationOptions, takeDownMs } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
 import { announceRoutes } from './ports.ts';
 import { runGuest } from './run-guest.ts';
@@ -78,7 +78,7 @@ export class DestinationMover {
 
   /** What lies half made is taken down; what was made is taken hold of again. */
   async #lookRound(): Promise<void> {
-    if (this.state.stage === 'preparing') await this.#destroy(AbortSignal.timeout(60_000));
+    if (this.state.stage === 'preparing') await this.#destroy();
     if (this.state.stage === 'prepared') await this.#holdAgain();
     if (this.state.stage !== 'released' && this.state.stage !== 'finished') return;
     // Whoever asks how it ended, or says again what is done already, is to be answered.
@@ -246,7 +246,7 @@ export class DestinationMover {
     await this.#tearDown(signal, 'released', told);
   }
 
-  async #destroy(signal: AbortSignal): Promise<void> {
+  async #destroy(signal = AbortSignal.timeout(takeDownMs(this.state))): Promise<void> {
     await takeDown(this.#parts, await this.#open(), this.state, signal);
   }
 

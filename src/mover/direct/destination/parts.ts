@@ -11,6 +11,7 @@ import type {
 import type { Log } from '../../../log.ts';
 import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
 import { godwitError } from '../../../errors.ts';
+import { endingMs } from '../../../migration/direct/step-deadline.ts';
 import type { Preparation, Prepared } from '../../../protocol/peer/migration.ts';
 import { streamTls } from '../../engine/credentials.ts';
 import { logDirOf } from '../../../host/guest-logs.ts';
@@ -95,8 +96,17 @@ export function destinationOptions(
     networks: config.bridges,
     listenHost: listenHostFor(config, calledAt),
     ports: config.ports,
+    memoryBytes: admission.memoryBytes,
     ...(handle === undefined ? {} : { handle }),
   };
+}
+
+/** For taking down what is here, besides the time that the hypervisor's process takes to end, ms. */
+const TAKE_DOWN_MS = 60_000;
+
+/** How long taking down what is here may take, ms. */
+export function takeDownMs({ admission }: Pick<DestinationState, 'admission'>): number {
+  return TAKE_DOWN_MS + endingMs(admission.memoryBytes);
 }
 
 /** Where the source is to send memory. */

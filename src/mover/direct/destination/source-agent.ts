@@ -3,22 +3,37 @@ import type { Log } from '../../../log.ts';
 import { agentContract } from '../../../protocol/contract.ts';
 import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts';
 import type { Reach } from '../../../rpc/reach.ts';
-import type { Connect } from '../../engine/surroundings.ts';
-import type { AskSource } from './alone.ts';
+import type { Connect, Surroundings } from '../../engine/surroundings.ts';
+import type { AskSource, Others } from './alone.ts';
 
 const ANSWER_MS = 5000;
 /** A way over which the source's host does not answer at once is left out: calls of the source may be waiting. */
 const REACH_MS = 500;
 
+/** Whom a destination turns to when its source is silent. */
+export function othersOf(
+  request: DestinationMoverRequest,
+  { connect, log, reach, fence }: Surroundings,
+): Others {
+  const askSource = askSourceOf(request, connect, log, reach);
+  return { askSource, fence, addresses: sourceAddresses(request) };
+}
+
+/** Where the source's agent listens, host:port, in the order in which they are tried. */
+function sourceAddresses({ peer }: Pick<DestinationMoverRequest, 'peer'>): string[] {
+  return [peer.address, ...(peer.addresses ?? [])];
+}
+
 /** Asks the source's agent, over each way to its host in turn. Without `reach`, no way is taken for dead. */
-export function askSourceOf(
-  { id, fromHost, peer }: DestinationMoverRequest,
+function askSourceOf(
+  request: DestinationMoverRequest,
   connect: Connect,
   log: Log,
   reach?: Reach,
 ): AskSource {
+  const { id, fromHost } = request;
   return async (signal) => {
-    for (const address of [peer.address, ...(peer.addresses ?? [])]) {
+    for (const address of sourceAddresses(request)) {
       if ((await reach?.(address, REACH_MS, signal)) === false) continue;
       const { api, close } = connect(agentContract, fromHost, address);
       try {

@@ -1,5 +1,6 @@
 import { afterSourceEnd } from '../../../migration/direct/silence.ts';
 import type { Hands } from './alone.ts';
+import { takeDownMs } from './parts.ts';
 
 /**
  * The source's mover is silent: its agent is asked whether the migration has ended there, and what has ended there
@@ -7,7 +8,7 @@ import type { Hands } from './alone.ts';
  */
 export async function endWithSource(hands: Hands): Promise<void> {
   const { log, others } = hands.parts;
-  const signal = AbortSignal.timeout(60_000);
+  const signal = AbortSignal.timeout(takeDownMs(hands.state()));
   const view = (await others?.askSource?.(signal))?.view;
   if (view === undefined || view.epoch !== hands.state().admission.epoch) return;
   const action = afterSourceEnd(hands.state(), view.phase);

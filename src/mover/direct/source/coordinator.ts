@@ -11,7 +11,7 @@ import type {
   SourceEvent,
   SourceState,
 } from '../../../migration/direct/source-state.ts';
-import { deadlineOf } from '../../../migration/direct/step-deadline.ts';
+import { deadlineOf, restartMs, undoMs } from '../../../migration/direct/step-deadline.ts';
 import { STEPS } from '../../../migration/direct/steps.ts';
 import type { StepName } from '../../../migration/direct/steps.ts';
 import { durability } from '../../../migration/direct/durability.ts';
@@ -29,10 +29,6 @@ import { stopHere } from './stop-here.ts';
 import { continueSwitchover } from './step-actions.ts';
 import { nothing, within } from './within.ts';
 
-/** How long undoing one step may take, ms. */
-const UNDO_MS = 90_000;
-/** How long a new start of a lost guest may take, ms. */
-const RESTART_MS = 180_000;
 /** How long a step that was told to stop may take to do so before it is undone all the same, ms. */
 const LET_GO_MS = 5000;
 
@@ -235,7 +231,7 @@ export class Coordinator {
     // A step that is half done must have let go before it is undone.
     if (this.#current !== undefined) await within(LET_GO_MS, this.#current.settled);
     try {
-      await withDeadline(`undoing ${step}`, UNDO_MS, undefined, async (signal) =>
+      await withDeadline(`undoing ${step}`, undoMs(this.#state), undefined, async (signal) =>
         LIFECYCLE[step].undo?.(steps, signal),
       );
       this.dispatch({ type: 'undid', step });
@@ -278,7 +274,8 @@ export class Coordinator {
     clearTimeout(this.#timer);
     const what = 'starting the guest anew';
     try {
-      const handle = await withDeadline(what, RESTART_MS, undefined, this.#parts.restart);
+      const deadlineMs = restartMs(this.#state);
+      const handle = await withDeadline(what, deadlineMs, undefined, this.#parts.restart);
       this.dispatch({ type: 'restarted', handle });
     } catch (thrown) {
       this.dispatch({ type: 'restart-failed', error: toGodwitError(thrown).toJSON() });

@@ -11,7 +11,7 @@ import { warmSource } from '../warm.ts';
 import { assertDisksOpen, guardPostcopy } from './guard-postcopy.ts';
 import { askHook } from './hooks.ts';
 import { networksOf, withdrawNetworks } from './networks.ts';
-import { ask, darkMs, preparation, refuseOn, resumePeer, streamSetup } from './parts.ts';
+import { ask, darkMs, preparation, refuseOn, resumePeer, streamSetup, unproved } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { assessStream, choosePathTo, streamFrom } from './choose-path.ts';
 import { compareDisks } from './compare.ts';
@@ -265,8 +265,8 @@ export const LIFECYCLE: Lifecycle = {
         return { running };
       } catch (thrown) {
         // With the proof in the journal this step is over already, and its failure says nothing more.
-        if (hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) await parts.fence(signal);
-        throw thrown;
+        const isDark = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
+        throw isDark ? unproved(thrown, await parts.fence(signal)) : thrown;
       }
     },
   },

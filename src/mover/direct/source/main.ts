@@ -3,6 +3,7 @@ import { withDeadline } from '../../../deadline.ts';
 import type { DirectDriver } from '../../../drivers/port/direct.ts';
 import { toGodwitError } from '../../../errors.ts';
 import { replaySource } from '../../../migration/direct/journal.ts';
+import { guestEndingMs } from '../../../migration/direct/step-deadline.ts';
 import { initialSource } from '../../../migration/direct/source-state.ts';
 import type { Planned, SourceEvent } from '../../../migration/direct/source-state.ts';
 import type { EndPhase } from '../../../protocol/public/migration.ts';
@@ -11,7 +12,8 @@ import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import { openSourceJournal } from '../../../host/journal.ts';
 import { isRestored } from '../../../host/store-age.ts';
 import type { Log } from '../../../log.ts';
-import type { Fence } from '../../../host/fencing.ts';
+import { fencingMs } from '../../../host/fencing.ts';
+import type { Fencing } from '../../../host/fencing.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import { SourceConnections } from './connections.ts';
 import { Coordinator } from './coordinator.ts';
@@ -19,7 +21,7 @@ import { SourceBackingFiles } from './backing-files.ts';
 import { SourceDisks } from './disks.ts';
 import { SourceGuest } from './guest.ts';
 import { tellHook } from './hooks.ts';
-import { tearDown } from './parts.ts';
+import { tearDown, unproved } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { DestinationPeer } from './peer.ts';
 import { recoverPostcopy } from './recover.ts';
@@ -83,8 +85,8 @@ export function openSource(
     tookOver: () => tookOver && JSON.stringify(coordinator.state.doing) === begun,
     state: () => coordinator.state,
     dispatch: (event) => coordinator.dispatch(event),
-    fence: (signal) => proveOff(coordinator, around.fence, log, signal),
-    fenceMs: around.fence === undefined ? 0 : (config.fencing?.timeoutMs ?? 0),
+    fence: (signal) => proveOff(coordinator, request, around, signal),
+    fenceMs: around.fence === undefined ? 0 : fencingMs(config),
     relaunch: async (launch, signal) =>
       (await driver.relaunch?.(request.handle, launch, signal)) ?? request.handle,
   };
@@ -139,7 +141,8 @@ function abortAll(parts: SourceParts, why: string): void {
 async function endCopies(parts: SourceParts, log: Log): Promise<void> {
   await stopHere(parts, log);
   try {
-    await withDeadline('taking down what is left', TEAR_DOWN_MS, undefined, (signal) =>
+    const tearDownMs = TEAR_DOWN_MS + guestEndingMs(parts.state());
+    await withDeadline('taking down what is left', tearDownMs, undefined, (signal) =>
       tearDown(parts, signal),
     );
   } catch (error) {
@@ -157,24 +160,30 @@ async function recoverOrProve(
   try {
     await recoverPostcopy(parts, limitMs, log, signal);
   } catch (thrown) {
-    if (signal.aborted || (await parts.fence(signal)) === undefined) throw thrown;
+    if (signal.aborted) throw thrown;
+    const fencing = await parts.fence(signal);
+    if (fencing?.off !== true) throw unproved(thrown, fencing);
   }
 }
 
-/** Calls the hook; its proof is journaled before anybody acts on it. */
+/** Asks for the proof; it is journaled before anybody acts on it. */
 async function proveOff(
   coordinator: Coordinator,
-  fence: Fence | undefined,
-  log: Log,
+  { peer }: SourceMoverRequest,
+  { fence, log }: Surroundings,
   signal: AbortSignal,
-): Promise<{ by: string } | undefined> {
-  const { id, guest, to } = coordinator.state.plan;
-  const answer = await fence?.(to, { id, guest, side: 'destination' }, signal);
-  if (answer === undefined || signal.aborted) return undefined;
-  log.warn({ host: to, ...answer }, 'the fencing hook was asked');
-  if (!answer.off) return undefined;
-  await coordinator.record({ type: 'fenced', host: to, by: answer.by });
-  return { by: answer.by };
+): Promise<Fencing | undefined> {
+  const { plan, known } = coordinator.state;
+  const { id, guest, to } = plan;
+  const { address, addresses: further = [] } = peer;
+  const told = [known.moverAddress, known.memoryAddress].filter((each) => each !== undefined);
+  const addresses = [address, ...further, ...told];
+  const answer = await fence?.(to, { id, guest, side: 'destination', addresses }, signal);
+  if (answer === undefined) return undefined;
+  if (signal.aborted) return { off: false, why: 'nobody waited for the proof' };
+  log.warn({ host: to, ...answer }, 'a proof was asked for that the host is off');
+  if (answer.off) await coordinator.record({ type: 'fenced', host: to, by: answer.by });
+  return answer;
 }
 
 /** After a loss of power, and in a journal that was put back from a backup, the last records may be missing. */

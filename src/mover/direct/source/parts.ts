@@ -14,6 +14,7 @@ import type {
   StreamSettings,
 } from '../../../protocol/peer/migration.ts';
 import { streamTls } from '../../engine/credentials.ts';
+import type { Fencing } from '../../../host/fencing.ts';
 import { termsFor } from '../../../host/wire.ts';
 import type { SourceBackingFiles } from './backing-files.ts';
 import type { SourceDisks } from './disks.ts';
@@ -41,9 +42,10 @@ export interface SourceParts {
   readonly dispatch: (event: SourceEvent) => void;
   /**
    * Has it proved that the destination's host is off, where this host has a way to do so; the proof is in the journal
-   * when this resolves. Undefined where there is none.
+   * when this resolves. Undefined where there is none. May be called whenever the destination's word is missing: a host
+   * that is not dark is never fenced.
    */
-  readonly fence: (signal: AbortSignal) => Promise<{ readonly by: string } | undefined>;
+  readonly fence: (signal: AbortSignal) => Promise<Fencing | undefined>;
   /** How long `fence` may take, ms; 0 where there is no way. */
   readonly fenceMs: number;
   /** Starts the guest's hypervisor anew, as it was started. */
@@ -99,6 +101,13 @@ const DARK_MS = 45_000;
 /** How long to wait for the destination before the hook is asked; both must fit in `wholeMs`. */
 export function darkMs({ fenceMs }: SourceParts, wholeMs: number): number {
   return Math.min(DARK_MS, wholeMs - fenceMs);
+}
+
+/** What failed for want of the destination’s word, with why no proof could take its place. */
+export function unproved(thrown: unknown, fencing: Fencing | undefined): unknown {
+  if (!(thrown instanceof GodwitError) || fencing === undefined || fencing.off) return thrown;
+  const message = `${thrown.message}; ${fencing.why}`;
+  return new GodwitError({ ...thrown.toJSON(), message }, { cause: thrown });
 }
 
 /** How the source’s end of the stream is set. */

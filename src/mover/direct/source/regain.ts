@@ -7,8 +7,8 @@ import type { SourceParts } from './parts.ts';
 
 /** Time that the destination may be out of reach while its refusal is needed, ms. */
 const REFUSAL_MS = 60_000;
-/** The same with the time for the proof that it is off; undoing a step may take 90 s. */
-const REFUSAL_AND_PROOF_MS = 85_000;
+/** The same with the time for the proof that it is off; undoing a step may take 110 s. */
+const REFUSAL_AND_PROOF_MS = 105_000;
 
 /** An agent that died is started again within moments by whatever looks after it, ms. */
 const AGENT_BACK_MS = 10_000;
@@ -73,8 +73,10 @@ async function needRefusal(
     );
   } catch (cause) {
     const isDark = hasCode(cause, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
-    if (orProof && isDark && (await parts.fence(signal)) !== undefined) return;
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const fencing = orProof && isDark ? await parts.fence(signal) : undefined;
+    if (fencing?.off === true) return;
+    const word = cause instanceof Error ? cause.message : String(cause);
+    const why = fencing === undefined ? word : `${word}; ${fencing.why}`;
     const reason = `everything was handed over and the destination gave no refusal: ${why}`;
     throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason }, { cause });
   }

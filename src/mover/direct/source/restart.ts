@@ -1,12 +1,14 @@
 import { withDeadline } from '../../../deadline.ts';
 import type { GuestHandle } from '../../../drivers/port/inventory.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
+import { guestEndingMs } from '../../../migration/direct/step-deadline.ts';
 import { restoreNetworks } from './networks.ts';
 import { ask, tearDown } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 
 /** How long the destination may take to say what became of its copy, ms. */
 const WORD_MS = 20_000;
+/** For ending a copy, here or there, besides the time that the kernel takes to give its memory back, ms. */
 const END_MS = 30_000;
 
 /**
@@ -17,12 +19,16 @@ export async function restartGuest(parts: SourceParts, signal: AbortSignal): Pro
   const { launch } = parts.state().known;
   if (launch === undefined) throw cannot(parts, 'how it was started is not known');
   await withoutDestination(parts, signal);
-  await withDeadline('ending what is left of the guest', END_MS, signal, (bounded) =>
+  await withDeadline('ending what is left of the guest', endMs(parts), signal, (bounded) =>
     endRemains(parts, bounded),
   );
   const handle = await parts.relaunch(launch, signal);
   await restoreNetworks(parts, signal);
   return handle;
+}
+
+function endMs(parts: SourceParts): number {
+  return END_MS + guestEndingMs(parts.state());
 }
 
 async function endRemains(parts: SourceParts, signal: AbortSignal): Promise<void> {
@@ -51,8 +57,10 @@ async function withoutDestination(parts: SourceParts, signal: AbortSignal): Prom
     why = `its copy at ${plan.to} is still there (${hypervisor})`;
   } catch (thrown) {
     if (!hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) throw thrown;
-    if ((await parts.fence(signal)) !== undefined) return;
-    why = `${plan.to} does not answer, and nothing proves that it is off`;
+    const fencing = await parts.fence(signal);
+    if (fencing?.off === true) return;
+    const besides = fencing === undefined ? '' : `: ${fencing.why}`;
+    why = `${plan.to} does not answer, and nothing proves that it is off${besides}`;
   }
   throw cannot(parts, why);
 }
@@ -60,7 +68,7 @@ async function withoutDestination(parts: SourceParts, signal: AbortSignal): Prom
 /** What is left of it there lacks memory that nobody has any more: it is taken down, unless all of it is there. */
 async function isBuried(parts: SourceParts, signal: AbortSignal): Promise<boolean> {
   try {
-    await withDeadline('taking down what is left', WORD_MS, signal, (bounded) =>
+    await withDeadline('taking down what is left', endMs(parts), signal, (bounded) =>
       tearDown(parts, bounded),
     );
     return true;

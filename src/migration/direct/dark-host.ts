@@ -1,0 +1,98 @@
+/**
+ * Whether another host may be taken for dead: its kernel was asked over every path, again and again, and has said nothing
+ * for the whole of a time. One answer of any kind is life. Where nobody can tell, the host is not taken for dead. Pure.
+ */
+
+/** What a question to a host’s kernel brought; `unknown`: this side could not ask, or somebody else answered for it. */
+export interface Heard {
+  readonly what: 'answer' | 'silence' | 'unknown';
+  /** For people. */
+  readonly said: string;
+}
+
+/** One question over one path, ms of the monotonic clock. */
+export interface Question {
+  readonly path: string;
+  readonly askedAtMs: number;
+  readonly endedAtMs: number;
+  readonly heard: Heard;
+}
+
+export interface DarkTerms {
+  /** How long the silence must last. */
+  readonly silenceMs: number;
+  /** How long a question waits for its answer. */
+  readonly patienceMs: number;
+  /** From the end of a question to the next one over that path, at most; a longer break begins the silence anew. */
+  readonly breakMs: number;
+}
+
+/** A time in which a path was silent without a break. */
+interface Span {
+  readonly sinceMs: number;
+  readonly untilMs: number;
+}
+
+export interface DarkWatch {
+  readonly terms: DarkTerms;
+  readonly silent: ReadonlyMap<string, Span | undefined>;
+  readonly verdict: DarkVerdict;
+}
+
+export type DarkVerdict =
+  | { readonly kind: 'wait' }
+  | { readonly kind: 'dark'; readonly forMs: number }
+  | { readonly kind: 'not-dark'; readonly why: string };
+
+export function beginDarkWatch(paths: readonly string[], terms: DarkTerms): DarkWatch {
+  const verdict: DarkVerdict =
+    paths.length === 0 ? { kind: 'not-dark', why: 'no address of it is known' } : { kind: 'wait' };
+  return { terms, silent: new Map(paths.map((path) => [path, undefined])), verdict };
+}
+
+/** What a question makes of the watch; once there is a verdict, nothing. */
+export function afterQuestion(watch: DarkWatch, question: Question): DarkWatch {
+  if (watch.verdict.kind !== 'wait') return watch;
+  const { path, heard } = question;
+  if (heard.what !== 'silence') {
+    const verb = heard.what === 'answer' ? 'it answers' : 'nobody can tell';
+    const why = `${verb} at ${path}: ${heard.said}`;
+    return { ...watch, verdict: { kind: 'not-dark', why } };
+  }
+  const silent = new Map(watch.silent);
+  silent.set(path, spanAfter(silent.get(path), question, watch.terms));
+  return { ...watch, silent, verdict: judge(silent, question.endedAtMs, watch.terms) };
+}
+
+/**
+ * A question that ended long after its time is none: this process stood still meanwhile, and an answer may have come
+ * that it has not read.
+ */
+function spanAfter(
+  span: Span | undefined,
+  { askedAtMs, endedAtMs }: Question,
+  { patienceMs, breakMs }: DarkTerms,
+): Span | undefined {
+  const tookMs = endedAtMs - askedAtMs;
+  if (tookMs < 0 || tookMs > patienceMs + breakMs) return undefined;
+  const isUnbroken =
+    span !== undefined && askedAtMs >= span.untilMs && askedAtMs - span.untilMs <= breakMs;
+  return { sinceMs: isUnbroken ? span.sinceMs : askedAtMs, untilMs: endedAtMs };
+}
+
+/** The time in which all paths were silent at once, where it reaches up to now. */
+function judge(
+  silent: DarkWatch['silent'],
+  nowMs: number,
+  { silenceMs, patienceMs, breakMs }: DarkTerms,
+): DarkVerdict {
+  let [sinceMs, untilMs] = [-Infinity, nowMs];
+  for (const span of silent.values()) {
+    if (span === undefined) return { kind: 'wait' };
+    sinceMs = Math.max(sinceMs, span.sinceMs);
+    untilMs = Math.min(untilMs, span.untilMs);
+  }
+  const isNow = nowMs - untilMs <= patienceMs + breakMs;
+  const forMs = untilMs - sinceMs;
+  return isNow && forMs >= silenceMs ? { kind: 'dark', forMs } : { kind: 'wait' };
+}

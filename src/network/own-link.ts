@@ -1,0 +1,101 @@
+import { z } from 'zod';
+import { hasCode } from '../errors.ts';
+import { ip } from './ip.ts';
+
+/** VLANs, bonds and bridges lie on each other; no real host has more. */
+const MOST_LAYERS = 8;
+
+const routes = z.array(
+  z.object({ dev: z.string().max(64).optional(), gateway: z.string().max(64).optional() }),
+);
+const links = z.array(
+  z.object({
+    ifname: z.string().max(64),
+    flags: z.array(z.string().max(32)).max(64),
+    /** The lower device of a VLAN or a macvlan. */
+    link: z.string().max(64).optional(),
+    linkinfo: z.object({ info_kind: z.string().max(32).optional() }).optional(),
+  }),
+);
+type LinkEntry = z.infer<typeof links>[number];
+const neighbours = z.array(z.object({ state: z.array(z.string().max(32)).max(16).optional() }));
+
+/**
+ * Whether this host itself can send to an IP address. `missing`: the address lies in a segment of this host’s own, and
+ * nobody there says that it is his.
+ */
+export type OwnLink =
+  | { readonly isUp: true; readonly missing: boolean }
+  | { readonly isUp: false; readonly why: string };
+
+/** Runs `ip`; a test gives its own. */
+type Ip = typeof ip;
+
+/** Reads it from the kernel's own tables; never rejects but by the signal. */
+export async function ownLinkTo(
+  address: string,
+  signal: AbortSignal,
+  run: Ip = ip,
+): Promise<OwnLink> {
+  const ask: Ask = (shape, words) => asked(shape, words, signal, run);
+  try {
+    const [route] = await ask(routes, ['route', 'get', address]);
+    if (route?.dev === undefined) return down(`this host has no route to ${address}`);
+    const { dev, gateway } = route;
+    const dead = await deadLink(dev, MOST_LAYERS, ask);
+    if (dead !== undefined) return down(`this host's own link ${dead} is down`);
+    return {
+      isUp: true,
+      missing: gateway === undefined && (await isMissing(address, dev, ask)),
+    };
+  } catch (thrown) {
+    if (signal.aborted) throw thrown;
+    if (hasCode(thrown, 'GODWIT_HOST_LACKS')) return down(thrown.message);
+    return down(`this host cannot tell about its own link: ${String(thrown)}`);
+  }
+}
+
+const down = (why: string): OwnLink => ({ isUp: false, why });
+
+/** The first of the devices, from the top, over which nothing goes out; undefined where all is well. */
+async function deadLink(dev: string, layers: number, ask: Ask): Promise<string | undefined> {
+  if (layers === 0) return undefined;
+  const [link] = await ask(links, ['-d', 'link', 'show', 'dev', dev]);
+  if (link === undefined || !link.flags.includes('LOWER_UP')) return dev;
+  const kind = kindOf(link);
+  if (kind === 'bridge' || kind === 'openvswitch') {
+    // All ports of all Open vSwitch bridges are of one master.
+    const master = kind === 'bridge' ? dev : 'ovs-system';
+    const ports = await ask(links, ['-d', 'link', 'show', 'master', master]);
+    // A guest's tap keeps a bridge up that has lost its cable.
+    const outward = ports.filter((port) => !['tun', 'openvswitch'].includes(kindOf(port)));
+    const isCut = outward.length > 0 && !outward.some(({ flags }) => flags.includes('LOWER_UP'));
+    return isCut ? outward.map(({ ifname }) => ifname).join(', ') : undefined;
+  }
+  const lower = kind === 'vlan' || kind === 'macvlan' ? link.link : undefined;
+  return lower === undefined ? undefined : deadLink(lower, layers - 1, ask);
+}
+
+const kindOf = ({ linkinfo }: LinkEntry): string => linkinfo?.info_kind ?? '';
+
+/** The kernel has asked who has the address, and nobody has answered. */
+async function isMissing(address: string, dev: string, ask: Ask): Promise<boolean> {
+  const found = await ask(neighbours, ['neigh', 'show', 'to', address, 'dev', dev]);
+  return found.every(({ state = [] }) =>
+    state.some((each) => each === 'FAILED' || each === 'INCOMPLETE'),
+  );
+}
+
+type Ask = <T>(shape: z.ZodType<T[]>, words: readonly string[]) => Promise<T[]>;
+
+/** What `ip` says, empty where it has nothing to say. */
+async function asked<T>(
+  shape: z.ZodType<T[]>,
+  words: readonly string[],
+  signal: AbortSignal,
+  run: Ip,
+): Promise<T[]> {
+  const { status, output } = await run(['-j', ...words], signal);
+  if (status !== 0 || output.trim() === '') return [];
+  return shape.parse(JSON.parse(output));
+}

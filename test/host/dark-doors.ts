@@ -1,0 +1,57 @@
+import type { Clock } from '../../src/clock.ts';
+import type { DarkDoors } from '../../src/host/dark.ts';
+import type { OwnLink } from '../../src/network/own-link.ts';
+import type { KernelWord } from '../../src/rpc/reach.ts';
+
+export const SILENCE: KernelWord = { what: 'silence', said: 'nothing within 1000 ms' };
+export const REFUSED: KernelWord = { what: 'answer', said: 'it refuses connections' };
+
+export interface FakeDoors extends DarkDoors {
+  /** Each question: the path and the time, ms. */
+  readonly questions: readonly { readonly path: string; readonly atMs: number }[];
+}
+
+/**
+ * A world in which time passes only as it is waited for. `says`: what the kernel behind a path answers to its nth
+ * question; silence takes as long as the question waits.
+ */
+export function fakeDoors(
+  says: (path: string, nth: number) => KernelWord,
+  link: () => OwnLink = () => ({ isUp: true, missing: false }),
+): FakeDoors {
+  let nowMs = 0;
+  const questions: { path: string; atMs: number }[] = [];
+  // Those who wait are woken in the order of their times.
+  const waiting: { readonly atMs: number; readonly wake: () => void }[] = [];
+  const turn = (): void => {
+    waiting.sort((left, right) => left.atMs - right.atMs);
+    const next = waiting.shift();
+    if (next === undefined) return;
+    nowMs = Math.max(nowMs, next.atMs);
+    next.wake();
+  };
+  const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted === true) {
+        reject(signal.reason as Error);
+        return;
+      }
+      signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+      waiting.push({ atMs: nowMs + ms, wake: resolve });
+      setImmediate(turn);
+    });
+  const clock: Clock = { wallMs: () => nowMs, monotonicMs: () => nowMs, sleep };
+  return {
+    clock,
+    questions,
+    ask: async (path, timeoutMs, signal) => {
+      const nth = questions.filter((each) => each.path === path).length;
+      questions.push({ path, atMs: nowMs });
+      const word = says(path, nth);
+      await sleep(word.what === 'silence' ? timeoutMs : 1, signal);
+      return word;
+    },
+    ownLinkTo: async () => link(),
+    resolve: async (host) => [host],
+  };
+}

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { darkWatchMs, whyNotDark } from '../../src/host/dark.ts';
+import type { KernelWord } from '../../src/rpc/reach.ts';
+import { fakeDoors, REFUSED, SILENCE } from './dark-doors.ts';
+
+const never = new AbortController().signal;
+const ONE = ['10.0.0.2:7400'];
+const TWO = ['10.0.0.2:7400', '10.1.0.2:7400'];
+const UNREACHABLE: KernelWord = { what: 'unreachable', said: 'EHOSTUNREACH' };
+const LOCAL: KernelWord = { what: 'unknown', said: 'ENETUNREACH' };
+
+describe('a host that is watched for its silence', () => {
+  test('is dark after the whole time, over every path, asked again and again', async () => {
+    const doors = fakeDoors(() => SILENCE);
+    assert.equal(await whyNotDark(TWO, 10_000, never, doors), undefined);
+    assert.ok(doors.clock.monotonicMs() >= 10_000);
+    for (const path of TWO) {
+      assert.ok(doors.questions.filter((each) => each.path === path).length >= 8);
+    }
+  });
+
+  test('is alive with one answer over one path, however late', async () => {
+    const doors = fakeDoors((path, nth) => (path === TWO[1] && nth === 7 ? REFUSED : SILENCE));
+    const why = await whyNotDark(TWO, 10_000, never, doors);
+    assert.equal(why, 'it answers at 10.1.0.2:7400: it refuses connections');
+  });
+
+  test('is not dark while this host has no way to it, or its own link is down', async () => {
+    const noRoute = await whyNotDark(
+      ONE,
+      5000,
+      never,
+      fakeDoors(() => LOCAL),
+    );
+    assert.match(noRoute ?? '', /nobody can tell at 10\.0\.0\.2:7400: ENETUNREACH/);
+    const link = () => ({ isUp: false, why: 'this host’s own link mig0 is down' }) as const;
+    const down = await whyNotDark(
+      ONE,
+      5000,
+      never,
+      fakeDoors(() => SILENCE, link),
+    );
+    assert.match(down ?? '', /own link mig0 is down/);
+  });
+
+  test('is silent where nobody in this host’s own segment has its address, and not where a router says so', async () => {
+    const missing = () => ({ isUp: true, missing: true }) as const;
+    const own = fakeDoors((_path, nth) => (nth % 3 === 2 ? UNREACHABLE : SILENCE), missing);
+    assert.equal(await whyNotDark(ONE, 5000, never, own), undefined);
+    const routed = await whyNotDark(
+      ONE,
+      5000,
+      never,
+      fakeDoors(() => UNREACHABLE),
+    );
+    assert.match(routed ?? '', /EHOSTUNREACH, which a router or a firewall may say/);
+  });
+
+  test('is not dark where its name leads nowhere', async () => {
+    const doors = fakeDoors(() => SILENCE);
+    const resolve = async (): Promise<string[]> => {
+      throw new Error('ENOTFOUND b.example');
+    };
+    const why = await whyNotDark(['b.example:7400'], 5000, never, { ...doors, resolve });
+    assert.match(why ?? '', /nobody can tell: .*ENOTFOUND b\.example/);
+  });
+
+  test('is not dark where this host is held up while it asks', async () => {
+    const doors = fakeDoors(() => SILENCE);
+    // Whoever sleeps wakes much too late.
+    const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
+      doors.clock.sleep(ms + 4000, signal);
+    const slow = { ...doors, clock: { ...doors.clock, sleep } };
+    const why = await whyNotDark(ONE, 5000, never, slow);
+    assert.match(why ?? '', /could not ask it for 5000 ms without a break/);
+  });
+
+  test('over any answers: dark only if there was none, and always within its time', async () => {
+    const words = fc.oneof(
+      { weight: 40, arbitrary: fc.constant(SILENCE) },
+      { weight: 1, arbitrary: fc.constantFrom(REFUSED, LOCAL, UNREACHABLE) },
+    );
+    const scripts = fc.array(fc.array(words, { minLength: 12, maxLength: 12 }), {
+      minLength: 1,
+      maxLength: 4,
+    });
+    await fc.assert(
+      fc.asyncProperty(scripts, async (all) => {
+        const paths = all.map((_script, index) => `10.${index}.0.2:7400`);
+        const doors = fakeDoors((path, nth) => all[paths.indexOf(path)]?.[nth] ?? REFUSED);
+        const why = await whyNotDark(paths, 10_000, never, doors);
+        const heard = doors.questions.length;
+        assert.ok(heard > 0 && doors.clock.monotonicMs() <= darkWatchMs(10_000) + 1250);
+        const nths = new Map<string, number>();
+        const answered = doors.questions.some(({ path }) => {
+          const nth = nths.get(path) ?? 0;
+          nths.set(path, nth + 1);
+          return all[paths.indexOf(path)]?.[nth] !== SILENCE;
+        });
+        // A question that was under way when the verdict fell may have had another answer to come.
+        if (why === undefined) {
+          assert.ok(doors.clock.monotonicMs() >= 10_000);
+          for (const path of paths) {
+            const asked = (nths.get(path) ?? 0) - 1;
+            assert.ok(all[paths.indexOf(path)]?.slice(0, asked).every((each) => each === SILENCE));
+          }
+        } else assert.ok(answered);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('is given up with the signal', async () => {
+    const aborted = AbortSignal.abort(new Error('enough'));
+    await assert.rejects(
+      whyNotDark(
+        ONE,
+        5000,
+        aborted,
+        fakeDoors(() => SILENCE),
+      ),
+      /enough/,
+    );
+  });
+});

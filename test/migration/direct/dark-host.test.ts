@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { afterQuestion, beginDarkWatch } from '../../../src/migration/direct/dark-host.ts';
+import type {
+  DarkTerms,
+  DarkVerdict,
+  Heard,
+  Question,
+} from '../../../src/migration/direct/dark-host.ts';
+
+const TERMS: DarkTerms = { silenceMs: 5000, patienceMs: 1000, breakMs: 500 };
+const SILENCE: Heard = { what: 'silence', said: 'nothing' };
+const ANSWER: Heard = { what: 'answer', said: 'it refuses connections' };
+const UNKNOWN: Heard = { what: 'unknown', said: 'ENETUNREACH' };
+
+/** The verdict after all of them, in the order in which they ended. */
+function verdictAfter(paths: readonly string[], questions: readonly Question[]): DarkVerdict {
+  let watch = beginDarkWatch(paths, TERMS);
+  for (const question of questions) watch = afterQuestion(watch, question);
+  return watch.verdict;
+}
+
+/** Questions over one path, one after the other. */
+function asked(path: string, heard: readonly Heard[], takesMs = 1000, breakMs = 250): Question[] {
+  return heard.map((each, index) => {
+    const askedAtMs = index * (takesMs + breakMs);
+    return { path, askedAtMs, endedAtMs: askedAtMs + takesMs, heard: each };
+  });
+}
+
+const byEnd = (questions: readonly Question[]): Question[] =>
+  questions.toSorted((left, right) => left.endedAtMs - right.endedAtMs);
+
+describe('a host is dark', () => {
+  test('once it has been silent over its path for the whole time', () => {
+    const questions = asked(
+      'one',
+      Array.from({ length: 5 }, () => SILENCE),
+    );
+    assert.equal(verdictAfter(['one'], questions.slice(0, 4)).kind, 'wait');
+    assert.deepEqual(verdictAfter(['one'], questions), { kind: 'dark', forMs: 6000 });
+  });
+
+  test('only when every path is silent', () => {
+    const one = asked(
+      'one',
+      Array.from({ length: 9 }, () => SILENCE),
+    );
+    assert.equal(verdictAfter(['one', 'two'], one).kind, 'wait');
+    const two = asked(
+      'two',
+      Array.from({ length: 9 }, () => SILENCE),
+    );
+    assert.equal(verdictAfter(['one', 'two'], byEnd([...one, ...two])).kind, 'dark');
+    const late = [...two.slice(0, 4), { ...two[4]!, heard: ANSWER }];
+    assert.deepEqual(verdictAfter(['one', 'two'], byEnd([...one, ...late])), {
+      kind: 'not-dark',
+      why: 'it answers at two: it refuses connections',
+    });
+  });
+
+  test('never when this host cannot ask, or knows no address', () => {
+    assert.deepEqual(verdictAfter(['one'], asked('one', [SILENCE, UNKNOWN])), {
+      kind: 'not-dark',
+      why: 'nobody can tell at one: ENETUNREACH',
+    });
+    assert.deepEqual(verdictAfter([], []), { kind: 'not-dark', why: 'no address of it is known' });
+  });
+
+  test('not while this host itself stands still between two questions, or within one', () => {
+    const silent = (count: number): Heard[] => Array.from({ length: count }, () => SILENCE);
+    const many = asked('one', silent(20), 1000, 600);
+    assert.equal(verdictAfter(['one'], many).kind, 'wait');
+    // A process that was stopped finds its timer over before it reads the answer that lies there.
+    const stopped = asked('one', silent(20), 1600, 100);
+    assert.equal(verdictAfter(['one'], stopped).kind, 'wait');
+  });
+});
+
+interface Move {
+  readonly path: string;
+  readonly breakMs: number;
+  readonly takesMs: number;
+  readonly heard: Heard;
+}
+
+const PATHS = ['one', 'two', 'three'] as const;
+const anyMove = (paths: readonly string[]): fc.Arbitrary<Move> =>
+  fc.record({
+    path: fc.constantFrom(...paths),
+    breakMs: fc.oneof({ weight: 9, arbitrary: fc.nat(500) }, fc.nat(3000)),
+    takesMs: fc.oneof({ weight: 9, arbitrary: fc.nat(1000) }, fc.nat(4000)),
+    heard: fc.oneof(
+      { weight: 60, arbitrary: fc.constant(SILENCE) },
+      { weight: 1, arbitrary: fc.constantFrom(ANSWER, UNKNOWN) },
+    ),
+  });
+
+/** Each path is asked by itself, one question after the other. */
+function questionsOf(moves: readonly Move[]): Question[] {
+  const now = new Map<string, number>();
+  return byEnd(
+    moves.map(({ path, breakMs, takesMs, heard }) => {
+      const askedAtMs = (now.get(path) ?? 0) + breakMs;
+      now.set(path, askedAtMs + takesMs);
+      return { path, askedAtMs, endedAtMs: askedAtMs + takesMs, heard };
+    }),
+  );
+}
+
+/**
+ * Said without a look at how the watch works: nobody answered, and at every moment of a stretch of `silenceMs` that ends
+ * just now each path had an honest question under way, or was within a short break between two.
+ */
+function mayBeDark(paths: readonly string[], seen: readonly Question[]): boolean {
+  if (paths.length === 0 || seen.some(({ heard }) => heard.what !== 'silence')) return false;
+  const { silenceMs, patienceMs, breakMs } = TERMS;
+  const nowMs = seen.at(-1)?.endedAtMs ?? 0;
+  const honest = seen.filter(
+    ({ askedAtMs, endedAtMs }) => endedAtMs - askedAtMs <= patienceMs + breakMs,
+  );
+  const near = (path: string, atMs: number): boolean =>
+    honest.some(
+      (each) =>
+        each.path === path && each.askedAtMs - breakMs <= atMs && atMs <= each.endedAtMs + breakMs,
+    );
+  for (let backMs = patienceMs + breakMs; backMs <= silenceMs; backMs += 50) {
+    if (!paths.every((path) => near(path, nowMs - backMs))) return false;
+  }
+  return true;
+}
+
+test('over any questions: dark only without one answer, and with every path asked all the time', () => {
+  let dark = 0;
+  const anyCase = fc
+    .subarray([...PATHS], { minLength: 1 })
+    .chain((paths) => fc.tuple(fc.constant(paths), fc.array(anyMove(paths), { maxLength: 40 })));
+  fc.assert(
+    fc.property(anyCase, ([paths, moves]) => {
+      let watch = beginDarkWatch(paths, TERMS);
+      const seen: Question[] = [];
+      for (const question of questionsOf(moves)) {
+        if (watch.verdict.kind !== 'wait') break;
+        seen.push(question);
+        watch = afterQuestion(watch, question);
+        const isSilence = question.heard.what === 'silence';
+        assert.equal(watch.verdict.kind === 'not-dark', !isSilence);
+      }
+      if (watch.verdict.kind !== 'dark') return;
+      dark += 1;
+      assert.ok(watch.verdict.forMs >= TERMS.silenceMs);
+      assert.ok(mayBeDark(paths, seen), JSON.stringify(seen));
+    }),
+    { numRuns: 3000 },
+  );
+  // A property that never meets a dark host holds nothing.
+  assert.ok(dark > 100, `${dark} dark ones`);
+});
