@@ -51,5 +51,6 @@ export const RULES_BROKEN = [
   'the source found all well though the destination’s QEMU had ended and nothing would ever say so',
   'the destination acts after it has released everything',
   'the destination promised to run a guest whose QEMU it knew to be gone',
+  'a host whose kernel answers, or may answer, was turned off by the fencing hook',
 ] as const;
 export type Rule = (typeof RULES_BROKEN)[number];

@@ -1,7 +1,8 @@
 import { whyNotHere } from '../../src/migration/direct/resolve.ts';
 import { whyNotResolved } from '../../src/migration/direct/resolve.ts';
 import { destinationFacts, sourceFacts } from '../../src/migration/direct/side-facts.ts';
-import { fork } from './context.ts';
+import type { Heard } from '../../src/migration/direct/dark-host.ts';
+import { breakRule, fork } from './context.ts';
 import type { Context } from './context.ts';
 import { FENCED, PLANNED, RESOLVED, SOURCE_EVENTS } from './events.ts';
 import { losePower as loseDestination, loseSourcePower } from './faults.ts';
@@ -118,9 +119,31 @@ function hereOf(world: World): 'handed-over' | 'running' | 'gone' {
   return handedOver(world) ? 'handed-over' : 'running';
 }
 
+/** What the destination's kernel may say over its two paths while the gate watches it. */
+const HEARD: readonly (readonly Heard['what'][])[] = [
+  ['silence', 'silence'],
+  ['silence', 'answer'],
+  ['silence', 'unknown'],
+  ['answer', 'answer'],
+];
+
+/**
+ * The hook is called where the gate before it lets it. Why the source has no word from a host that answers is of no
+ * matter: its agent may be stopped or its disk full, and messages are late here in any case.
+ */
 function fenceMoves(context: Context): void {
+  for (const heard of HEARD) if (context.rules.isDark(heard)) hookMoves(context, heard);
+}
+
+function hookMoves(context: Context, heard: readonly Heard['what'][]): void {
   const { reply } = asked(context);
+  const isDead = heard.every((what) => what === 'silence');
   for (const off of loseDestination(context)) {
+    if (!isDead)
+      breakRule(
+        off,
+        'a host whose kernel answers, or may answer, was turned off by the fencing hook',
+      );
     off.excuses |= EXCUSE.proved;
     const before = stateOf(context, off).doing;
     // The proof is in the journal before anybody acts on it.

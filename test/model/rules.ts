@@ -1,4 +1,6 @@
 import { destinationAfter, judgeCall } from '../../src/migration/direct/destination.ts';
+import { afterQuestion, beginDarkWatch } from '../../src/migration/direct/dark-host.ts';
+import type { Heard } from '../../src/migration/direct/dark-host.ts';
 import { knowsItNeverRan } from '../../src/migration/direct/run-right.ts';
 import { destinationMayBeAsked } from '../../src/migration/direct/kept.ts';
 import { judge } from '../../src/migration/direct/resolution.ts';
@@ -26,6 +28,8 @@ export interface Rules {
   readonly mayForget: (told: boolean) => boolean;
   /** A destination that does not know the migration is taken for one that has refused, or has done what it was asked. */
   readonly unknownIsLeave: boolean;
+  /** Whether the gate calls the fencing hook, where a whole time of questions brought this over each path. */
+  readonly isDark: (heard: readonly Heard['what'][]) => boolean;
   /** An operator says that the other host does not run the guest without having made sure. */
   readonly operatorGuesses: boolean;
 }
@@ -42,8 +46,26 @@ export const REAL: Rules = {
   judge,
   mayForget: (told) => !destinationMayBeAsked([{ type: 'finished', told }]),
   unknownIsLeave: false,
+  isDark,
   operatorGuesses: false,
 };
+
+const TERMS = { silenceMs: 4000, patienceMs: 1000, breakMs: 1000 };
+
+/** The judge of the gate, asked as the gate asks: each path for the whole time; all but silence comes with the last. */
+function isDark(heard: readonly Heard['what'][]): boolean {
+  const paths = heard.map((_what, path) => `path ${path}`);
+  let watch = beginDarkWatch(paths, TERMS);
+  for (let askedAtMs = 0; askedAtMs <= TERMS.silenceMs; askedAtMs += TERMS.patienceMs) {
+    const endedAtMs = askedAtMs + TERMS.patienceMs;
+    const isLast = endedAtMs >= TERMS.silenceMs;
+    for (const [index, path] of paths.entries()) {
+      const what = (isLast ? heard[index] : undefined) ?? 'silence';
+      watch = afterQuestion(watch, { path, askedAtMs, endedAtMs, heard: { what, said: '' } });
+    }
+  }
+  return watch.verdict.kind === 'dark';
+}
 
 /** With the source's mover broken in one place of its own code. */
 export async function withEdit(mode: 'precopy' | 'hybrid', edit: Edit): Promise<Rules> {
@@ -119,6 +141,20 @@ export const MUTANTS: readonly Mutant[] = [
     mode: 'precopy',
     earlier: false,
     rules: { ...REAL, judge: goneIsNever },
+  },
+  {
+    name: 'no gate before the hook',
+    breaks: 'the fencing hook is called whenever the destination’s word is missing',
+    mode: 'precopy',
+    earlier: false,
+    rules: { ...REAL, isDark: () => true },
+  },
+  {
+    name: 'one silent path is enough',
+    breaks: 'a host is taken for dead that is silent over one of its paths',
+    mode: 'hybrid',
+    earlier: false,
+    rules: { ...REAL, isDark: (heard) => heard.includes('silence') },
   },
 ];
 
