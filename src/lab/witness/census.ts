@@ -6,8 +6,11 @@ import { inLab } from '../entry.ts';
 import { processesInNamespaces } from '../processes.ts';
 import type { Lab } from '../state.ts';
 
-/** What an agent keeps of its fleet and of its own directory, also half written: it belongs to no migration. */
-const OF_THE_AGENT = /^(fleet|store)\.json(\.|$)/;
+/**
+ * What an agent keeps of its fleet, of its own directory and of a certificate that it is about to have, also half written:
+ * it belongs to no migration.
+ */
+const OF_THE_AGENT = /^((fleet|store)\.json(\.|$)|pki\/(renewal\.|host\.crt\.next$))/;
 
 /** Everything of a host that a migration could leave behind. */
 export interface HostCensus {
