@@ -1,5 +1,7 @@
 /** Runs on the host whose certificate is misused: does the cases that it is told, a line of JSON for each. */
 import { createInterface } from 'node:readline';
+import { readCredentials } from '../src/rpc/tls.ts';
+import { Answerer } from './answerer.ts';
 import { Attacker } from './attacker.ts';
 import type { Case } from './cases/case.ts';
 import type { Facts } from './facts.ts';
@@ -17,6 +19,7 @@ interface Given {
 
 const { facts, seed } = JSON.parse(process.argv[2] ?? '') as Given;
 const attacker = new Attacker(facts, seed);
+const answerer = await Answerer.open(facts, seed, readCredentials(facts.pkiDir));
 const say = (what: unknown): void => {
   process.stdout.write(`${JSON.stringify(what)}\n`);
 };
@@ -26,4 +29,5 @@ for await (const line of createInterface({ input: process.stdin })) {
   say('play' in order ? await attacker.play(order.play) : await attacker.try(order.number));
 }
 await attacker.close();
+answerer.close();
 process.exit(0);

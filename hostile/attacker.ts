@@ -1,14 +1,17 @@
 import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../src/protocol/version.ts';
-import { admission, admitted } from '../src/protocol/peer/migration.ts';
-import type { Admission } from '../src/protocol/peer/migration.ts';
+import { admission, admitted, prepared } from '../src/protocol/peer/migration.ts';
+import type { Admission, Prepared } from '../src/protocol/peer/migration.ts';
 import { readCredentials } from '../src/rpc/tls.ts';
-import type { Answer, Ask, Case } from './cases/case.ts';
+import type { Credentials } from '../src/rpc/tls.ts';
+import type { Answer, Ask, Bytes, Case } from './cases/case.ts';
 import { caseOf, kindOf, TARGETS } from './cases/plan.ts';
+import type { Kind } from './cases/plan.ts';
 import { EPOCH } from './facts.ts';
 import type { Facts } from './facts.ts';
 import type { Own } from './generate/words.ts';
 import { judgeAnswer } from './judge.ts';
 import { Speaker } from './speak.ts';
+import { writeBytes } from './write.ts';
 
 /** What came of one case. Times are of the wall clock, ms, so that what was seen elsewhere can be laid beside them. */
 export interface Tried {
@@ -17,6 +20,8 @@ export interface Tried {
   readonly toMs: number;
   /** Codes of refusals, `200`, `none` for a given-up answer: one for each request. */
   readonly answers: readonly string[];
+  /** What was said with each, cut. */
+  readonly words: readonly string[];
   readonly problems: readonly string[];
 }
 
@@ -26,9 +31,13 @@ interface Begun extends Own {
   readonly moverAddress: string;
 }
 
+/** `fresh`: nothing has been prepared for it yet. */
+type Slot = 'any' | 'fresh';
+
 const PATIENCE_MS = 4000;
 /** For what only tidies up. */
 const TIDY_MS = 70_000;
+const MOST_WORDS = 400;
 const VERSION = String(PROTOCOL_VERSIONS[0]);
 /** Cases for which one migration stands, unless it has ended before. */
 const STANDING_CASES = 25;
@@ -36,14 +45,20 @@ const STANDING_CASES = 25;
 /** Speaks as a host of the fleet and does the cases, one after the other. */
 export class Attacker {
   readonly #facts: Facts;
+  readonly #credentials: Credentials;
   readonly #seed: number;
   readonly #speaker: Speaker;
   readonly #patient: Speaker;
   /** All that this host was admitted for and has not released. */
   readonly #begun = new Map<string, Begun>();
-  #standing: Begun | undefined;
+  /** Those that go on from case to case. */
+  readonly #stands = new Map<Slot, Begun>();
+  #slot: Slot = 'any';
   /** Of the mover that the case speaks to. */
   #address = '';
+  /** The migration that the case speaks about. */
+  #own: Begun | undefined;
+  #waits: Partial<Prepared> & { readonly id: string } = { id: '' };
   #used = 0;
   #count = 0;
 
@@ -51,43 +66,65 @@ export class Attacker {
     this.#facts = facts;
     this.#seed = seed;
     const credentials = readCredentials(facts.pkiDir);
+    this.#credentials = credentials;
     this.#speaker = new Speaker({ credentials, patienceMs: PATIENCE_MS });
     this.#patient = new Speaker({ credentials, patienceMs: TIDY_MS });
   }
 
   async try(number: number): Promise<Tried> {
     const fromMs = Date.now();
-    const target = TARGETS[kindOf(this.#seed, number)];
-    const own = target === 'mover' ? await this.#stand() : this.#another();
+    const kind = kindOf(this.#seed, number);
+    const target = TARGETS[kind];
+    const own = target === 'mover' ? await this.#stand(slotOf(kind)) : this.#another();
     const made = caseOf(this.#seed, number, this.#facts, own);
     return this.play(made, fromMs);
   }
 
   async play(made: Case, fromMs = Date.now()): Promise<Tried> {
     const answers: string[] = [];
+    const words: string[] = [];
     const problems: string[] = [];
-    this.#address = this.#standing?.moverAddress ?? this.#facts.target.address;
+    this.#waits = { id: '' };
+    this.#own = this.#stands.get(this.#slot);
+    this.#address = this.#own?.moverAddress ?? this.#facts.target.address;
     for (const ask of made.asks) {
       const address = this.#addressOf(ask);
       const answer = await this.#speaker.ask(address, ask);
       answers.push(answer === undefined ? 'none' : codeOf(answer));
+      words.push((answer?.body ?? '').slice(0, MOST_WORDS));
       if (answer === undefined) continue;
       const problem = judgeAnswer(ask, answer);
       if (problem !== undefined && !this.#isOver(ask, answer))
         problems.push(`${ask.target} ${ask.method} ${ask.path}: ${problem}`);
       this.#note(ask, answer);
-      // What was prepared stands for nothing else: another guest could not be described to it.
-      if (ask.target === 'mover' && ask.route === 'prepare' && answer.status === 200)
-        this.#standing = undefined;
+      this.#noteWaiting(ask, answer);
+      if (isPast(this.#slot, ask, answer)) this.#stands.delete(this.#slot);
     }
-    await this.#releaseAllBut(this.#standing);
-    return { case: made, fromMs, toMs: Date.now(), answers, problems };
+    for (const said of made.bytes ?? []) {
+      const answer = await this.#write(said);
+      answers.push(answer === '' ? 'silence' : 'bytes');
+      if (answer.includes('GODWIT_INTERNAL')) problems.push(`${said.door}: failed by a defect`);
+    }
+    await this.#releaseEnded();
+    return { case: made, fromMs, toMs: Date.now(), answers, words, problems };
+  }
+
+  async #write(said: Bytes): Promise<string> {
+    const { memoryAddress, wire, id } = this.#waits;
+    const credentials = this.#credentials;
+    if (said.door !== 'memory') {
+      const address = said.door === 'agent' ? this.#facts.target.address : this.#address;
+      return writeBytes(said, { credentials, address });
+    }
+    if (memoryAddress === undefined) return '';
+    const session = wire === undefined ? {} : { session: wire.session };
+    return writeBytes(said, { credentials, address: memoryAddress, migration: id, ...session });
   }
 
   /** Its mover ends once nothing is left for it to do: a connection that ends then is no defect. */
   #isOver(ask: Ask, answer: Answer): boolean {
     if (answer.status !== 0 || ask.target !== 'mover') return false;
-    this.#standing = undefined;
+    this.#stands.delete(this.#slot);
     return true;
   }
 
@@ -105,13 +142,16 @@ export class Attacker {
   }
 
   /** A migration of this host’s own that has been admitted as it should be. */
-  async #stand(): Promise<Begun> {
+  async #stand(slot: Slot): Promise<Begun> {
     this.#used += 1;
     if (this.#used > STANDING_CASES) {
-      this.#standing = undefined;
-      await this.#releaseAllBut(undefined);
+      this.#used = 0;
+      this.#stands.clear();
+      await this.#releaseEnded();
     }
-    if (this.#standing !== undefined) return this.#standing;
+    this.#slot = slot;
+    const standing = this.#stands.get(slot);
+    if (standing !== undefined) return standing;
     const own = this.#another();
     const { description } = this.#facts;
     const given: Admission = {
@@ -129,8 +169,7 @@ export class Attacker {
     if (answer !== undefined) this.#note(ask, answer);
     const begun = this.#begun.get(own.id);
     if (begun === undefined) throw new Error(`not admitted: ${answer?.body ?? 'no answer'}`);
-    this.#standing = begun;
-    this.#used = 1;
+    this.#stands.set(slot, begun);
     return begun;
   }
 
@@ -157,10 +196,19 @@ export class Attacker {
     this.#begun.set(id, { id, guest, admission: given.data, moverAddress });
   }
 
+  /** Where the guest’s memory is waited for. */
+  #noteWaiting(ask: Ask, { status, body }: Answer): void {
+    if (ask.route !== 'prepare' || status !== 200) return;
+    const told = prepared.safeParse(JSON.parse(body));
+    const id = this.#own?.id ?? '';
+    this.#waits = told.success ? { ...told.data, id } : { id };
+  }
+
   /** Gives back what this host was admitted for: nothing of it may stay behind on the other. */
-  async #releaseAllBut(kept: Begun | undefined): Promise<void> {
+  async #releaseEnded(): Promise<void> {
+    const kept = new Set(this.#stands.values());
     for (const begun of this.#begun.values()) {
-      if (begun === kept) continue;
+      if (kept.has(begun)) continue;
       const { epoch } = begun.admission;
       for (const body of [{ epoch }, { epoch, lost: true }]) {
         const ask = this.#plain('mover', 'release', '/v1/release', body);
@@ -172,11 +220,23 @@ export class Attacker {
   }
 
   async close(): Promise<void> {
-    this.#standing = undefined;
-    await this.#releaseAllBut(undefined);
+    this.#stands.clear();
+    await this.#releaseEnded();
     this.#speaker.close();
     this.#patient.close();
   }
+}
+
+function slotOf(kind: Kind): Slot {
+  return kind === 'grammar' || kind === 'memory' ? 'fresh' : 'any';
+}
+
+const ENDS: ReadonlySet<string> = new Set(['refuse', 'release', 'finish']);
+
+/** From then on no other guest could be described to that mover; or nothing at all is to be had from it. */
+function isPast(slot: Slot, { target, route, method }: Ask, { status }: Answer): boolean {
+  if (target !== 'mover' || method !== 'POST' || status !== 200) return false;
+  return slot === 'fresh' ? route !== 'assess' : ENDS.has(route);
 }
 
 function codeOf({ status, body }: Answer): string {

@@ -5,6 +5,8 @@ export interface Facts {
   /** The host whose certificate is misused, and where it is read. */
   readonly self: string;
   readonly pkiDir: string;
+  /** Where others reach its agent, in whose place the attacker answers. */
+  readonly selfAddress: string;
   /** The host that is attacked. */
   readonly target: { readonly name: string; readonly address: string };
   /** A third host, which keeps to the rules. */

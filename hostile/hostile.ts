@@ -35,11 +35,17 @@ function numberOf(text: string, name: string): number {
   throw new Error(`--${name} ${text}: a whole number up to 1000000 is possible`);
 }
 
-function print({ case: made, answers }: Tried): void {
+function print({ case: made, answers, words }: Tried): void {
   process.stderr.write(`case ${made.number} (${made.kind})\n`);
   for (const [index, { target, method, path, headers, body }] of made.asks.entries()) {
     const said = [target, method, path, JSON.stringify(headers), body ?? ''].join(' ');
-    process.stderr.write(`  ${said.slice(0, 2000)}\n    -> ${answers[index]}\n`);
+    process.stderr.write(`  ${said.slice(0, 2000)}\n    -> ${answers[index]} ${words[index]}\n`);
+  }
+  for (const [index, { pieces, ...how }] of (made.bytes ?? []).entries()) {
+    const bytes = Buffer.concat(pieces.map((piece) => Buffer.from(piece, 'base64')));
+    const shown = JSON.stringify(bytes.toString('latin1').slice(0, 500));
+    process.stderr.write(`  ${JSON.stringify(how)} ${shown} (${bytes.length} bytes)\n`);
+    process.stderr.write(`    -> ${answers[made.asks.length + index]}\n`);
   }
 }
 

@@ -1,5 +1,6 @@
 import { ERRORS } from '../src/errors.ts';
 import { errorBody } from '../src/protocol/errors.ts';
+import { connectionsAnswer } from '../src/protocol/peer/connections.ts';
 import type { Route } from '../src/protocol/route.ts';
 import { contractOf } from './cases/case.ts';
 import type { Answer, Ask } from './cases/case.ts';
@@ -43,11 +44,19 @@ function judgeGiven(ask: Ask, route: Route, { status, body }: Answer): string | 
   if (ask.isForeign && route.access === 'agent' && !FOR_ALL.has(ask.route)) {
     return `answered for another host’s migration: ${shown(body)}`;
   }
+  if (ask.isForged === true && !isRefusalInWords(body))
+    return `took an epoch that is not the migration’s: ${shown(body)}`;
   const [line = ''] = route.stream ? body.trimStart().split('\n', 1) : [body];
   if (route.stream && line === '') return undefined;
   return route.response.safeParse(jsonOf(line)).success
     ? undefined
     : `answered against its contract: ${shown(body)}`;
+}
+
+/** Connections of a guest are a help that its migration can do without: what is wrong with them is no error. */
+function isRefusalInWords(body: string): boolean {
+  const said = connectionsAnswer.safeParse(jsonOf(body));
+  return said.success && said.data.put === 0 && said.data.problem !== undefined;
 }
 
 function jsonOf(text: string): unknown {

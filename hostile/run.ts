@@ -1,10 +1,11 @@
-import { createReadStream, readFileSync } from 'node:fs';
+import { createReadStream, globSync, readFileSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { imageDirectory } from '../src/lab/image/initramfs.ts';
 import { cacheDirectory } from '../src/lab/cache.ts';
 import { labHost, storageDirectory } from '../src/lab/state.ts';
+import { PRODUCT_VERSION } from '../src/protocol/version.ts';
 import { systemClock } from '../src/clock.ts';
 import type { Tried } from './attacker.ts';
 import { CALM, EVIL, MOVED, openStage, TARGET } from './stage.ts';
@@ -21,6 +22,8 @@ export interface Wanted {
   readonly numbers: readonly number[];
   /** The attacked host has this defect. */
   readonly hole?: string | undefined;
+  /** How long what was begun may take to end by itself once nobody asks any more, ms. */
+  readonly settleMs?: number;
   readonly onCase?: (tried: Tried) => void;
 }
 
@@ -45,9 +48,11 @@ export interface Outcome {
 
 /** `dirname` and `readlink` are of the program that setup puts before a second QEMU. */
 const PROGRAMS = ['ip', 'setpriv', 'qemu-system-x86_64', 'qemu-img', 'dirname', 'readlink'];
-/** How long what was begun may take to end by itself once nobody asks any more, ms: a destination's lease, and a look. */
+/** A destination’s lease, and a look. */
 const SETTLE_MS = 60_000;
 const END_MS = 120_000;
+/** Of logs, that are told. */
+const MOST_LINES = 20;
 
 /** Does the cases against a real agent, and says what it or its host did that it must not. */
 export async function runCases(wanted: Wanted): Promise<Outcome> {
@@ -59,7 +64,10 @@ export async function runCases(wanted: Wanted): Promise<Outcome> {
   }
 }
 
-async function runOn(stage: Stage, { seed, numbers, onCase }: Wanted): Promise<Outcome> {
+async function runOn(
+  stage: Stage,
+  { seed, numbers, settleMs = SETTLE_MS, onCase }: Wanted,
+): Promise<Outcome> {
   const began = performance.now();
   const look = (): Promise<HostState> => stateOf(stage);
   const [before, sizeBefore] = [await look(), hostSize(stage.world, TARGET, stage.agent)];
@@ -76,7 +84,7 @@ async function runOn(stage: Stage, { seed, numbers, onCase }: Wanted): Promise<O
   } finally {
     await attacker.end(END_MS);
   }
-  const left = await settled(before, look);
+  const left = await settled(before, look, settleMs);
   const after = hostSize(stage.world, TARGET, stage.agent);
   violations.push(
     ...left.map((what) => ({ what })),
@@ -109,8 +117,12 @@ async function stateOf({ world, keeper }: Stage): Promise<HostState> {
 }
 
 /** The differences that stay. */
-async function settled(before: HostState, look: () => Promise<HostState>): Promise<string[]> {
-  const until = performance.now() + SETTLE_MS;
+async function settled(
+  before: HostState,
+  look: () => Promise<HostState>,
+  settleMs: number,
+): Promise<string[]> {
+  const until = performance.now() + settleMs;
   for (;;) {
     const left = differences(before, await look());
     if (left.length === 0 || performance.now() > until) return left;
@@ -132,13 +144,17 @@ function counted(tried: readonly Tried[]): Pick<Outcome, 'cases' | 'asks' | 'ans
   return { cases: tried.length, asks, answers, routes };
 }
 
-/** A defect is logged with its stack, also where it is told to nobody. */
+/** A defect is logged with its stack, also where it is told to nobody; and a mover that fell says why. */
 function logProblems({ world }: Stage): string[] {
-  const log = readFileSync(labHost(world.lab, TARGET).agentLog, 'utf8');
-  const lines = log
-    .split('\n')
-    .filter((line) => /by a defect|"level":(50|60)|^\w*Error:/.test(line));
-  return lines.slice(0, 10).map((line) => `the agent's log: ${line.slice(0, 500)}`);
+  const { agentLog, stateDir } = labHost(world.lab, TARGET);
+  const files = [agentLog, ...globSync(path.join(stateDir, 'migrations', '*', 'mover.log'))];
+  const lines = files.flatMap((file) =>
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((line) => /by a defect|"level":"?(error|fatal|50|60)|^\w*Error\b/.test(line))
+      .map((line) => `${path.relative(stateDir, file)}: ${line.slice(0, 800)}`),
+  );
+  return lines.slice(0, MOST_LINES);
 }
 
 async function readTrace(
@@ -171,6 +187,7 @@ function groundOf({ world, traps }: Stage): Ground {
     storage,
     readable: [
       repo,
+      realpathSync(path.join(repo, 'node_modules')),
       path.dirname(path.dirname(process.execPath)),
       cacheDirectory(),
       imageDirectory(),
@@ -179,7 +196,7 @@ function groundOf({ world, traps }: Stage): Ground {
       target.agentLog,
       path.join(lab.dir, 'ca'),
     ],
-    writable: [compileCache(), target.agentLog],
+    writable: [...compileCaches(), target.agentLog],
     traps,
     programs: [process.execPath, ...PROGRAMS],
     bystanders: [
@@ -192,8 +209,9 @@ function groundOf({ world, traps }: Stage): Ground {
   };
 }
 
-/** Where node keeps what it has compiled. */
-function compileCache(): string {
+/** Where node keeps what it has compiled: of root, and of a user. */
+function compileCaches(): string[] {
   const caches = process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache');
-  return process.env['NODE_COMPILE_CACHE'] ?? path.join(caches, 'godwit');
+  const name = `compile-${PRODUCT_VERSION}`;
+  return [path.join(cacheDirectory(), name), path.join(caches, 'godwit', name)];
 }

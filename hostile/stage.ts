@@ -28,6 +28,8 @@ export const CALM = 'calm1';
 /** Came by a migration, so that the host has records and files of it. */
 export const MOVED = 'moved1';
 const FOREIGN = { id: 'm-foreign1', guest: 'theirs1', epoch: 11 };
+/** Its last word to a mover, which may be gone. */
+const KEEPER_MS = 4000;
 const AGENT = fileURLToPath(new URL('../src/bin/agent.ts', import.meta.url));
 const KEEPER = fileURLToPath(new URL('keeper-main.ts', import.meta.url));
 const ATTACKER = fileURLToPath(new URL('attacker-main.ts', import.meta.url));
@@ -94,6 +96,7 @@ async function furnish(world: World, hole: string | undefined): Promise<Stage> {
   const facts: Facts = {
     self: EVIL,
     pkiDir: path.join(labHost(lab, EVIL).stateDir, 'pki'),
+    selfAddress: agentAddress(world, EVIL),
     target: { name: TARGET, address: agentAddress(world, TARGET) },
     other: OTHER,
     guests: [CALM, MOVED],
@@ -107,7 +110,7 @@ async function furnish(world: World, hole: string | undefined): Promise<Stage> {
     return new Talker(inHost(lab, EVIL, [process.execPath, ATTACKER, given]));
   };
   const close = async (): Promise<void> => {
-    await keeper.end(20_000);
+    await keeper.end(KEEPER_MS);
     await world.close();
   };
   return { world, facts, traceFile, agent, keeper, traps, attacker, close };

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Route } from '../../src/protocol/route.ts';
 import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../../src/protocol/version.ts';
 import type { Random } from '../../sim/random.ts';
+import { EPOCH } from '../facts.ts';
 import type { Facts } from '../facts.ts';
 import { spoiled, spoiledWord } from '../generate/spoil.ts';
 import { validOf } from '../generate/values.ts';
@@ -36,13 +37,7 @@ export function askOf(target: Target, key: string, asking: Asking): Ask {
   if (way >= 0.8 && way < 0.88) spoilOne(parts.params, asking);
   if (way >= 0.88 && way < 0.93) spoilOne(parts.query, asking);
   const headers = way >= 0.93 ? oddHeaders(random) : { [PROTOCOL_HEADER]: VERSION };
-  return {
-    ...formed(route, parts),
-    target,
-    route: key,
-    headers,
-    isForeign: target === 'foreign' || isForeign(parts, facts),
-  };
+  return { ...formed(route, parts), target, route: key, headers, ...wrongs(target, parts, facts) };
 }
 
 /** The same with nothing spoiled. */
@@ -50,9 +45,9 @@ export function validAsk(target: Target, key: string, asking: Asking): Ask {
   const route = contractOf(target)[key];
   if (route === undefined) throw new Error(`no route ${key}`);
   const parts = validParts(key, route, asking);
-  const foreign = target === 'foreign' || isForeign(parts, asking.facts);
   const headers = { [PROTOCOL_HEADER]: VERSION };
-  return { ...formed(route, parts), target, route: key, headers, isForeign: foreign };
+  const wrong = wrongs(target, parts, asking.facts);
+  return { ...formed(route, parts), target, route: key, headers, ...wrong };
 }
 
 function validParts(key: string, route: Route, { random, words }: Asking): Parts {
@@ -100,8 +95,17 @@ function oddHeaders(random: Random): Record<string, string> {
   ]);
 }
 
-/** Whatever a request holds of the other host's migration: a part of a longer text is none. */
-function isForeign({ params, body }: Parts, { foreign }: Facts): boolean {
-  const held = [params['id'], (body as { id?: unknown } | null | undefined)?.id];
-  return held.includes(foreign.id);
+/** What of a request is none of this host’s business. */
+function wrongs(
+  target: Target,
+  { params, body }: Parts,
+  { foreign }: Facts,
+): Pick<Ask, 'isForeign' | 'isForged'> {
+  const said = (body ?? {}) as { readonly id?: unknown; readonly epoch?: unknown };
+  const isForeign = [params['id'], said.id].includes(foreign.id);
+  const isForged = typeof said.epoch === 'number' && said.epoch !== EPOCH;
+  return {
+    isForeign: target === 'foreign' || isForeign,
+    ...(target === 'mover' && isForged ? { isForged } : {}),
+  };
 }

@@ -16,6 +16,25 @@ export interface Ask {
   readonly body?: string;
   /** It names a migration, or speaks to a mover, that is another host's business. */
   readonly isForeign: boolean;
+  /** It names another epoch than that of the migration. */
+  readonly isForged?: boolean;
+}
+
+/** Where bytes go: the agent, a mover’s API, the way of the memory of its guest, or of its disks. */
+export type Door = 'agent' | 'mover' | 'memory';
+
+/** One connection, and what is written to it. */
+export interface Bytes {
+  readonly door: Door;
+  /** How it is opened: in clear text, over TLS with the certificate, or without one. */
+  readonly manner: 'plain' | 'tls' | 'anonymous';
+  readonly alpn: string;
+  /** Base64; there is a pause between two of them. */
+  readonly pieces: readonly string[];
+  /** What stands for the name of the session that waits there, in hello frames. */
+  readonly greets: boolean;
+  /** Nothing more is said then, and the connection is kept for so long, ms. */
+  readonly holdMs: number;
 }
 
 /** What is tried. The seed and the number give it again. */
@@ -23,6 +42,8 @@ export interface Case {
   readonly number: number;
   readonly kind: string;
   readonly asks: readonly Ask[];
+  /** Connections, after all of them, one after the other. */
+  readonly bytes?: readonly Bytes[];
 }
 
 export interface Answer {

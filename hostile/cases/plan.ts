@@ -10,18 +10,23 @@ import { askOf, validAsk } from './ask.ts';
 import type { Asking } from './ask.ts';
 import type { Ask, Case, Target } from './case.ts';
 import { describedBy } from './description.ts';
+import { requestsOf, streamsOf } from './bytes.ts';
 
 /** Which cases there are, and how one is made from the seed and its number alone. */
 
 const KINDS = {
   /** Requests to the agent: each of its routes. */
-  agent: 56,
+  agent: 52,
   /** Requests to the mover of a migration of one's own, in any order. */
   mover: 30,
   /** Guests that it describes to that mover. */
   grammar: 8,
   /** Requests to the mover of another host's migration. */
-  foreign: 6,
+  foreign: 5,
+  /** Bytes that are no requests, to the agent and to that mover. */
+  http: 4,
+  /** Bytes for whoever waits for memory: the session of the wire, and QEMU itself. */
+  memory: 1,
 } as const;
 export type Kind = keyof typeof KINDS;
 
@@ -30,6 +35,8 @@ export const TARGETS: Readonly<Record<Kind, Target>> = {
   mover: 'mover',
   grammar: 'mover',
   foreign: 'foreign',
+  http: 'mover',
+  memory: 'mover',
 };
 /** A case says at most so many things. */
 const MOST_ASKS = 5;
@@ -57,6 +64,11 @@ export function caseOf(seed: number, number: number, facts: Facts, own: Own): Ca
   const asking: Asking = { random, facts, words: wordsOf(facts, own) };
   const target = TARGETS[kind];
   if (kind === 'grammar') return { number, kind, asks: describing(asking, own) };
+  if (kind === 'http') return { number, kind, asks: [], bytes: requestsOf(random) };
+  if (kind === 'memory') {
+    const asks = [listening(asking, own)];
+    return { number, kind, asks, bytes: streamsOf(random) };
+  }
   const count = target === 'agent' ? random.whole(1, 2) : random.whole(1, MOST_ASKS);
   const asks = Array.from({ length: count }, () =>
     askOf(target, random.pick(routesOf(target)), asking),
@@ -77,10 +89,20 @@ function describing(asking: Asking, own: Own): Ask[] {
   ];
 }
 
+/** A guest is prepared as it should be, so that its memory is waited for: over the wire, or by QEMU itself. */
+function listening(asking: Asking, own: Own): Ask {
+  const ask = withDescription(validAsk('mover', 'prepare', asking), {
+    ...asking.facts.description,
+    name: own.guest,
+  });
+  if (asking.random.chance(0.3)) return ask;
+  const wire = { linkGraceMs: 1000, sharing: 'none' };
+  return { ...ask, body: JSON.stringify({ ...(JSON.parse(ask.body ?? '{}') as object), wire }) };
+}
+
 function withDescription(ask: Ask, told: unknown): Ask {
-  const body = JSON.parse(ask.body ?? '{}') as Record<string, unknown>;
   const stream = { mode: 'precopy', streams: 1, compress: 'none', tls: true };
-  const { wire: _wire, networks: _networks, networkMap: _map, ...kept } = body;
-  const said = { ...kept, epoch: EPOCH, stream, description: told };
-  return { ...ask, body: JSON.stringify(said) };
+  // Disks and networks that the guest does not have would be refused before anything is built.
+  const said = { epoch: EPOCH, stream, description: told };
+  return { ...ask, body: JSON.stringify(said), isForged: false };
 }

@@ -30,4 +30,16 @@ export const HOLES: Readonly<Record<string, Hole>> = {
     to: '  await removePorts',
     what: 'the QEMU of a guest that was given up goes on',
   },
+  properties: {
+    file: 'src/drivers/qemu/spec/grammar/device.ts',
+    from: 'return Object.entries(props).flatMap(',
+    to: 'return Object.entries({} as typeof props).flatMap(',
+    what: 'a device has properties that name files of the host',
+  },
+  epochs: {
+    file: 'src/migration/direct/destination.ts',
+    from: 'if (callEpoch !== state.admission.epoch) {',
+    to: 'if (callEpoch < 0) {',
+    what: 'a call under another epoch is taken',
+  },
 };

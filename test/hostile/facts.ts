@@ -9,6 +9,7 @@ export function factsOf(change: Partial<Facts> = {}): Facts {
   return {
     self: 'c',
     pkiDir: '/nowhere',
+    selfAddress: '127.0.0.1:0',
     target: { name: 'a', address: '127.0.0.1:1' },
     other: 'b',
     guests: ['calm1', 'moved1'],
