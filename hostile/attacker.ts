@@ -75,6 +75,7 @@ export class Attacker {
     const fromMs = Date.now();
     const kind = kindOf(this.#seed, number);
     const target = TARGETS[kind];
+    this.#slot = 'any';
     const own = target === 'mover' ? await this.#stand(slotOf(kind)) : this.#another();
     const made = caseOf(this.#seed, number, this.#facts, own);
     return this.play(made, fromMs);
@@ -89,7 +90,9 @@ export class Attacker {
     this.#address = this.#own?.moverAddress ?? this.#facts.target.address;
     for (const ask of made.asks) {
       const address = this.#addressOf(ask);
-      const answer = await this.#speaker.ask(address, ask);
+      // A guest that is described is given the time to be started.
+      const speaker = this.#slot === 'fresh' ? this.#patient : this.#speaker;
+      const answer = await speaker.ask(address, ask);
       answers.push(answer === undefined ? 'none' : codeOf(answer));
       words.push((answer?.body ?? '').slice(0, MOST_WORDS));
       if (answer === undefined) continue;

@@ -26,6 +26,8 @@ const { values } = parseArgs({
   },
 });
 
+/** Of a request, when it is printed. */
+const MOST_SHOWN = 8000;
 /** Between two lines that say how far it is. */
 const EVERY = 250;
 
@@ -39,7 +41,9 @@ function print({ case: made, answers, words }: Tried): void {
   process.stderr.write(`case ${made.number} (${made.kind})\n`);
   for (const [index, { target, method, path, headers, body }] of made.asks.entries()) {
     const said = [target, method, path, JSON.stringify(headers), body ?? ''].join(' ');
-    process.stderr.write(`  ${said.slice(0, 2000)}\n    -> ${answers[index]} ${words[index]}\n`);
+    process.stderr.write(
+      `  ${said.slice(0, MOST_SHOWN)}\n    -> ${answers[index]} ${words[index]}\n`,
+    );
   }
   for (const [index, { pieces, ...how }] of (made.bytes ?? []).entries()) {
     const bytes = Buffer.concat(pieces.map((piece) => Buffer.from(piece, 'base64')));

@@ -45,10 +45,13 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/hooks.e2e.ts': { seconds: 11, core: true },
   'test/e2e/hostile-holes.e2e.ts': {
-    seconds: 120,
+    seconds: 240,
     of: ['hostile/', 'src/rpc/', 'src/protocol/', 'src/mover/direct/destination/'],
   },
-  'test/e2e/hostile-peer.e2e.ts': { seconds: 40, core: true },
+  'test/e2e/hostile-peer.e2e.ts': {
+    seconds: 75,
+    of: ['hostile/', 'src/rpc/', 'src/protocol/', 'src/agent/'],
+  },
   'test/e2e/hostile.e2e.ts': { seconds: 32, core: true },
   'test/e2e/lab.e2e.ts': { seconds: 9, core: true },
   'test/e2e/late-switch.e2e.ts': { seconds: 73, of: ['src/migration/', 'src/mover/'] },
