@@ -4,6 +4,7 @@ import { godwitError } from './errors.ts';
 import { address, guestName, hostName, splitAddress } from './protocol/names.ts';
 import { ipAddress } from './protocol/network.ts';
 import { nfsUrl, numericId } from './protocol/nfs-url.ts';
+import { checkSocketsBelow } from './protocol/socket-path.ts';
 import { networkPrefix } from './protocol/prefix.ts';
 import { MOST_ADDRESSES, probing } from './protocol/peer/probe.ts';
 import { MOST_PROBES } from './protocol/public/probe.ts';
@@ -236,6 +237,12 @@ export function parseAgentConfig(file: string, text: string): AgentConfig {
   const parsed = agentConfig.safeParse(withNewNames(json));
   if (!parsed.success) {
     throw godwitError('GODWIT_CONFIG', { file, what: z.prettifyError(parsed.error) });
+  }
+  try {
+    checkSocketsBelow(parsed.data.stateDir, {});
+  } catch (cause) {
+    const what = `stateDir is too long: ${(cause as Error).message}`;
+    throw godwitError('GODWIT_CONFIG', { file, what }, { cause });
   }
   if (parsed.data.ports.from > parsed.data.ports.to) {
     throw godwitError('GODWIT_CONFIG', { file, what: 'ports.from is above ports.to' });

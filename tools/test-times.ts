@@ -68,6 +68,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/postcopy-paths.e2e.ts': { seconds: 208, of: ['src/links/', 'src/mover/'] },
   'test/e2e/refusals.e2e.ts': { seconds: 21, core: true },
   'test/e2e/resolve.e2e.ts': { seconds: 247, core: true },
+  'test/e2e/scale.e2e.ts': { seconds: 40, of: ['src/agent/', 'src/mover/', 'src/rpc/'] },
   'test/e2e/segments.e2e.ts': { seconds: 24, of: ['src/network/'] },
   'test/e2e/syncs.e2e.ts': { seconds: 45, of: ['src/host/', 'src/mover/'] },
   'test/e2e/takeover.e2e.ts': { seconds: 32, core: true },

@@ -8,6 +8,7 @@ import type { AdmittedGuest } from '../protocol/peer/probe.ts';
 import { readJournals } from '../host/journal.ts';
 import { replayDestination } from '../migration/direct/journal.ts';
 import { offerOf } from '../host/wire.ts';
+import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Caller } from '../rpc/caller.ts';
 import { guestOf, mustBeReadable } from './guests.ts';
@@ -151,6 +152,7 @@ export class Incoming {
       const hint = `Add ${from} to \`peers\` in the configuration of ${config.name}.`;
       throw godwitError('GODWIT_HOST_UNKNOWN', { host: from }, { hint });
     }
+    checkSocketsBelow(config.stateDir, admission);
     const further = [...peers.furtherAddresses(from)];
     const running = store.running().filter(({ request }) => request.side === 'destination');
     this.#checkLimit(running, from);

@@ -10,6 +10,7 @@ import { migrationRequest } from '../protocol/public/migration.ts';
 import type { MigrationRequest, Report } from '../protocol/public/migration.ts';
 import { fullAddress } from '../protocol/names.ts';
 import { didYouMean } from '../protocol/nearest.ts';
+import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { guestOf, migrationOf, mustBeReadable } from './guests.ts';
 import type { Guests } from './guests.ts';
 import { LOOKED_AT, seenLinkRate } from './link-rate.ts';
@@ -80,6 +81,8 @@ export class Outgoing {
   async #add(given: string | undefined, request: MigrationRequest): Promise<Migration> {
     const { config, clock, store, guests } = this.#parts;
     const address = this.#destination(request);
+    const id = given ?? newId(clock.wallMs());
+    checkSocketsBelow(config.stateDir, { id });
     this.#checkIdle(request.guest);
     this.#checkLimit();
     const { handle, info } = movable(await guests.need(request.guest));
@@ -89,7 +92,7 @@ export class Outgoing {
     const lineage = lineageOf({ store, drivers: guests.drivers }, handle);
     return store.add({
       version: 1,
-      id: given ?? newId(clock.wallMs()),
+      id,
       side: 'source',
       fromHost: config.name,
       toHost: request.to,

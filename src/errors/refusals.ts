@@ -59,6 +59,20 @@ export const refusalErrors = {
     4,
     422,
   ),
+  GODWIT_TOO_MANY: row(
+    '{guest} has {count} {what}, and a guest that moves has at most {limit}',
+    'Detach some of them before it moves.',
+    false,
+    4,
+    422,
+  ),
+  GODWIT_PATH_LONG: row(
+    '{path} is {bytes} bytes long: the path of a unix socket has at most {limit}',
+    'Use a shorter `stateDir` there, or a shorter name for the guest.',
+    false,
+    4,
+    422,
+  ),
   GODWIT_DISK_LOCAL: row(
     'disk {device} of {guest} ({file}) cannot move: {reason}',
     'Put it on storage that both hosts share and name in `storage`, or detach it; a disk that is to be copied has to lie in one of the source’s directories in `storage`.',

@@ -3,10 +3,10 @@ import { z } from 'zod';
 /** Names cross hosts and become parts of file names, so they hold nothing that a shell or a path could read. */
 export const hostName = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a host name: a-z, 0-9 and -');
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a host name: up to 63 of a-z, 0-9 and -');
 export const guestName = z
   .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'a guest name: letters, digits, . _ -');
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'a guest name: up to 63 letters, digits, . _ -');
 export const migrationId = z.string().regex(/^m-[0-9a-z]{8,32}$/, 'a migration id: m-...');
 /** host:port or [v6]:port, the port up to 65535 */
 export const address = z

@@ -5,7 +5,12 @@ import { z } from 'zod';
  * host; what they are mapped to here is this host's business.
  */
 
-const linkName = z.string().regex(/^[^/\s-][^/\s]{0,14}$/, 'is not the name of a network link');
+const linkName = z
+  .string()
+  .regex(
+    /^[^/\s-][^/\s]{0,14}$/,
+    'is not the name of a network link, which has at most 15 characters',
+  );
 const mac = z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/, 'is not a MAC address');
 const byte = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])';
 const v4 = `(${byte}\\.){3}${byte}`;
@@ -87,7 +92,9 @@ export const nicNetwork = z.object({
 });
 export type NicNetwork = z.infer<typeof nicNetwork>;
 
-export const nicNetworks = z.array(nicNetwork).max(64);
+/** Of a guest that moves. */
+export const MOST_NICS = 64;
+export const nicNetworks = z.array(nicNetwork).max(MOST_NICS);
 
 /** `--network SRC=DST`: link of the source -> link of the destination. */
 export const networkMap = z

@@ -11,6 +11,7 @@ import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { splitAddress } from '../protocol/names.ts';
+import { checkSocketPath } from '../protocol/socket-path.ts';
 import { askFor } from './caller.ts';
 import { openDoors } from './doors.ts';
 import type { Door, Doors } from './doors.ts';
@@ -42,6 +43,7 @@ export async function listenUnix(
   file: string,
   options: ListenOptionsOf,
 ): Promise<Listening> {
+  checkSocketPath(file);
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   if (await answers(file)) {
     throw godwitError('GODWIT_CONFIG', { file, what: 'another process serves this socket' });

@@ -39,6 +39,7 @@ import { resume, untilLoaded } from './resume.ts';
 import { removeCredentials } from './tls.ts';
 import { returnFiles } from './user/access.ts';
 import { commandLine } from './user/command-line.ts';
+import { socketChecks } from './sockets.ts';
 import { GuestUser, makeLogDir } from './user/guest-user.ts';
 import type { QemuUser } from './user/ids.ts';
 import type { QemuHandle } from './handle.ts';
@@ -265,7 +266,9 @@ export class QemuDestination implements DestinationSession {
     const programs = await this.#parts.programs(signal);
     const { images: store, imageDirs, user } = this.#parts;
     const host = { programs, store, imageDirs, disks, user };
-    return this.#user.checked(await matchHost(description, stream, this.#options, host, signal));
+    const match = await matchHost(description, stream, this.#options, host, signal);
+    const checks = [...match.checks, ...socketChecks(match.spec, this.#options.guestDir)];
+    return this.#user.checked({ ...match, checks });
   }
 
   async #incoming(signal: AbortSignal) {

@@ -1,5 +1,7 @@
 import type { Check } from '../../protocol/public/migration.ts';
+import { guestDescription } from '../../protocol/peer/migration.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
+import { tooMany } from '../../protocol/too-many.ts';
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { Inspection } from '../port/direct.ts';
@@ -35,35 +37,45 @@ export async function inspectFacts(
     ...trackingCheck(facts),
   ];
   if (!checks.some((check) => check.verdict === 'refuse')) {
-    const parsed = guestSpec.safeParse(spec);
-    if (!parsed.success) {
-      const at = parsed.error.issues[0];
-      const device = at?.path.join('.') ?? 'the guest';
-      const reason = at?.message ?? 'it cannot be described';
-      checks.push(refusal('devices', unmovableError(guest, device, 'setting', reason)));
-    }
-    for (const refused of judgeAmounts(spec, facts)) {
-      const device = refused.path.join('.');
-      checks.push(refusal('devices', unmovableError(guest, device, 'setting', toldOf(refused))));
-    }
+    checks.push(...shapeChecks(guest, spec, draft, facts));
   }
+  const description = {
+    driver: 'qemu',
+    name: guest,
+    ...(facts.uuid === undefined ? {} : { uuid: facts.uuid }),
+    memoryBytes: facts.memoryBytes,
+    vcpus: facts.vcpus,
+    hypervisorVersion: facts.version,
+    spec,
+    ...(draft.disks.disks.length === 0 ? {} : { disks: [...draft.disks.disks] }),
+  };
   return {
-    description: {
-      driver: 'qemu',
-      name: guest,
-      ...(facts.uuid === undefined ? {} : { uuid: facts.uuid }),
-      memoryBytes: facts.memoryBytes,
-      vcpus: facts.vcpus,
-      hypervisorVersion: facts.version,
-      spec,
-      ...(draft.disks.disks.length === 0 ? {} : { disks: [...draft.disks.disks] }),
-    },
+    description,
     ...(draft.disks.disks.length === 0 ? {} : { files: Object.fromEntries(draft.disks.files) }),
     ...(draft.disks.uncopyable.size === 0
       ? {}
       : { uncopyable: Object.fromEntries(draft.disks.uncopyable) }),
     checks,
   };
+}
+
+/** What a destination would not take for a description, by the schema that it reads it with. */
+function shapeChecks(guest: string, spec: GuestSpec, draft: Draft, facts: GuestFacts): Check[] {
+  const all = { ...spec, disks: draft.disks.disks };
+  const disks = guestDescription.pick({ disks: true }).safeParse(all);
+  const parsed = guestSpec.safeParse(spec);
+  for (const { error } of [disks, parsed]) {
+    const many = error === undefined ? undefined : tooMany(all, error);
+    if (many === undefined) continue;
+    return [refusal('devices', godwitError('GODWIT_TOO_MANY', { guest, ...many }))];
+  }
+  const unmovable = (device: string, reason: string): Check =>
+    refusal('devices', unmovableError(guest, device, 'setting', reason));
+  const issue = parsed.error?.issues[0] ?? disks.error?.issues[0];
+  return [
+    ...(issue === undefined ? [] : [unmovable(issue.path.join('.') || 'the guest', issue.message)]),
+    ...judgeAmounts(spec, facts).map((each) => unmovable(each.path.join('.'), toldOf(each))),
+  ];
 }
 
 async function withImages(

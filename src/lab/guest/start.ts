@@ -12,6 +12,7 @@ import { checkGuestName, guestAddress, guestUuid, macAddress, tapName } from '..
 import { buildNetwork } from '../namespaces.ts';
 import { nfsClientLacks } from '../nfs.ts';
 import { isAlive } from '../../host/process.ts';
+import { checkSocketPath } from '../../protocol/socket-path.ts';
 import type { ProcessIdentity } from '../../host/process.ts';
 import { endProcesses, startDetached } from '../processes.ts';
 import { type Lab, type LabHost, labHost } from '../state.ts';
@@ -60,10 +61,10 @@ export interface GuestRequest {
 }
 
 const DEFAULT_MEMORY_BYTES = 512 * 1024 ** 2;
+const SHORTER = 'Set GODWIT_LAB_DIR to a shorter directory, or use a shorter guest name.';
 const BOOT_DEADLINE_MS = 60_000;
 /** A slow machine under TCG still checksums this many bytes of working set a second. */
 const SLOWEST_SETUP_BYTES_PER_SECOND = 5 * 1024 ** 2;
-const UNIX_SOCKET_PATH_LIMIT = 107;
 
 /**
  * Boots a guest on a host of the lab. Throws GODWIT_NAME_IN_USE, GODWIT_HOST_UNKNOWN,
@@ -80,7 +81,7 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
   if (parts === undefined) throw workingSetTooLarge(memoryBytes, request.workingSetBytes);
   await checkMemory(host, name, memoryBytes);
   const dir = path.join(host.stateDir, 'guests', name);
-  checkSocketPath(guestFiles(dir).witness);
+  checkSocketPath(guestFiles(dir).witness, SHORTER);
   const disks = disksOf(request);
   const [qemu, image] = await Promise.all([
     chooseQemu(request.qemu, request.signal),
@@ -248,14 +249,5 @@ function workingSetTooLarge(memoryBytes: number, workingSetBytes: number | undef
     {
       hint: 'Its kernel and userland take 112M: give it at least --memory 128M and that much more than its working set.',
     },
-  );
-}
-
-function checkSocketPath(socket: string): void {
-  if (Buffer.byteLength(socket) <= UNIX_SOCKET_PATH_LIMIT) return;
-  throw godwitError(
-    'GODWIT_LAB',
-    { what: `the path ${socket} is too long for a unix socket (${UNIX_SOCKET_PATH_LIMIT} bytes)` },
-    { hint: 'Set GODWIT_LAB_DIR to a shorter directory, or use a shorter guest name.' },
   );
 }

@@ -45,3 +45,29 @@ describe('the state of a guest that is to move', () => {
     }
   });
 });
+
+test('a guest with more parts than a description has is refused by their number', async (t) => {
+  const dir = await mkdtemp(path.join(os.tmpdir(), 'godwit-inspect-'));
+  t.after(() => rm(dir, { recursive: true }));
+  const refusalOf = async (words: readonly string[]): Promise<Check['error']> => {
+    const facts = factsOf(commandLine(['-machine pc-q35-7.2 -m 512M', ...words].join(' ')));
+    const abilities = {
+      version: '7.2.22',
+      capabilities: ['events', 'return-path', 'pause-before-switchover'],
+      multifdCompression: [],
+    };
+    const images = { store: new ImageStore(dir), signal: new AbortController().signal };
+    const stream = { mode: 'precopy', streams: 1, compress: 'none' } as const;
+    const { checks } = await inspectFacts('web1', facts, abilities, stream, images);
+    return checks.find(({ verdict }) => verdict === 'refuse')?.error;
+  };
+  const chardevs = (count: number): string[] =>
+    Array.from({ length: count }, (_, index) => `-chardev null,id=c${index}`);
+  assert.equal(await refusalOf(chardevs(256)), undefined);
+  const error = await refusalOf(chardevs(257));
+  assert.equal(error?.code, 'GODWIT_TOO_MANY');
+  assert.equal(
+    error?.message,
+    'web1 has 257 character devices, and a guest that moves has at most 256',
+  );
+});

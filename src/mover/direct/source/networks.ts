@@ -2,7 +2,7 @@ import type { SourceNic } from '../../../drivers/port/direct.ts';
 import { godwitError } from '../../../errors.ts';
 import { announcePort, readNics, withdrawPort } from '../../../network/port.ts';
 import { didYouMean } from '../../../protocol/nearest.ts';
-import { networkName } from '../../../protocol/network.ts';
+import { MOST_NICS, networkName } from '../../../protocol/network.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import type { SourceParts } from './parts.ts';
 
@@ -13,6 +13,7 @@ export async function networksOf(
   signal: AbortSignal,
 ): Promise<NicNetwork[] | undefined> {
   if (nics === undefined) return undefined;
+  checkCount(parts, nics.length);
   const attached = await readNics(nics, signal);
   const lost = nics.find(({ id }) => !attached.some((each) => each.id === id));
   if (lost !== undefined) throw unattached(parts, lost);
@@ -25,6 +26,12 @@ export async function networksOf(
   const near = didYouMean(unknown, names) ?? '';
   const hint = `${near} It is in ${names.join(', ') || 'no network that has a name'}.`.trim();
   throw godwitError('GODWIT_USAGE', { what: `${guest} is in no network ${unknown}` }, { hint });
+}
+
+function checkCount({ request }: SourceParts, count: number): void {
+  if (count <= MOST_NICS) return;
+  const { guest } = request.request;
+  throw godwitError('GODWIT_TOO_MANY', { guest, count, what: 'NICs', limit: MOST_NICS });
 }
 
 function unattached({ config, request }: SourceParts, { id, port }: SourceNic): Error {

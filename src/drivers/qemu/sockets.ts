@@ -1,0 +1,20 @@
+import path from 'node:path';
+import { toGodwitError } from '../../errors.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import { checkSocketPath } from '../../protocol/socket-path.ts';
+import { refusal } from './inspect.ts';
+import type { GuestSpec } from './spec/schema.ts';
+
+/** Refuses a guest whose own sockets have no room in its directory: QEMU would not start, after all else is prepared. */
+export function socketChecks(spec: GuestSpec, guestDir: string): Check[] {
+  const backends = [...spec.chardevs, ...spec.ports].map(({ backend }) => backend);
+  const sockets = backends.flatMap((each) => (each.kind === 'socket' ? [each.name] : []));
+  for (const name of [...spec.monitors.map((each) => each.name), ...sockets]) {
+    try {
+      checkSocketPath(path.join(guestDir, name));
+    } catch (thrown) {
+      return [refusal('devices', toGodwitError(thrown), 'destination')];
+    }
+  }
+  return [];
+}
