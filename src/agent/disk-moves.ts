@@ -20,7 +20,7 @@ import { heldMoves, openMoveJournal } from './disk-move-journal.ts';
 import type { HeldMove } from './disk-move-journal.ts';
 import { migrationOf, mustBeReadable } from './guests.ts';
 import type { Guests } from './guests.ts';
-import { driverOf, lifeOfGuest } from './life.ts';
+import { directDriverOf, lifeOfGuest } from './life.ts';
 import { movable } from './outgoing.ts';
 import type { MigrationStore } from './store.ts';
 import { Mutex } from '../mutex.ts';
@@ -256,7 +256,7 @@ export class DiskMoves {
   }
 
   async #hold(handle: GuestHandle, signal: AbortSignal): Promise<HeldRelocator> {
-    const driver = driverOf(this.#parts.drivers, handle);
+    const driver = directDriverOf(this.#parts.drivers, handle);
     const session = await driver?.openSource(handle, signal);
     const relocator = session?.relocator;
     if (session !== undefined && relocator !== undefined) {

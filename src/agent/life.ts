@@ -1,3 +1,5 @@
+import type { DirectDriver } from '../drivers/port/direct.ts';
+import { isManaged } from '../drivers/registry.ts';
 import type { Driver } from '../drivers/registry.ts';
 import type { GuestHandle, Life } from '../drivers/port/inventory.ts';
 
@@ -7,6 +9,15 @@ export function driverOf(
   handle: GuestHandle | undefined,
 ): Driver | undefined {
   return drivers.find(({ name }) => name === handle?.driver);
+}
+
+/** The same, where Godwit itself takes hold of its hypervisors; undefined where a manager does. */
+export function directDriverOf(
+  drivers: readonly Driver[],
+  handle: GuestHandle | undefined,
+): DirectDriver | undefined {
+  const driver = driverOf(drivers, handle);
+  return driver === undefined || isManaged(driver) ? undefined : driver;
 }
 
 /** Whether the hypervisor of a handle lives, as its own driver judges it; unknown where this host has no such driver. */

@@ -10,7 +10,7 @@ import { readJournals } from '../host/journal.ts';
 import { bootId } from '../host/process.ts';
 import type { SideView } from '../protocol/public/resolve.ts';
 import type { Caller } from '../rpc/caller.ts';
-import { driverOf, lifeOfGuest } from './life.ts';
+import { directDriverOf, lifeOfGuest } from './life.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import type { Migration, MigrationStore } from './store.ts';
 import type { Supervisor } from './supervision.ts';
@@ -93,7 +93,7 @@ export class Sides {
     look: 'journal' | 'hypervisor',
   ): Promise<HypervisorStatus['run'] | 'unknown'> {
     if ((await lifeOfGuest(this.#parts.drivers, handle)).state === 'gone') return 'gone';
-    const driver = driverOf(this.#parts.drivers, handle);
+    const driver = directDriverOf(this.#parts.drivers, handle);
     if (look === 'journal' || moverAlive || driver === undefined) return 'unknown';
     const signal = AbortSignal.timeout(LOOK_MS);
     try {

@@ -4,13 +4,19 @@ import { configFileOf } from '../config.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { DirectDriver } from './port/direct.ts';
+import type { ManagedDriver } from './port/managed.ts';
 import type { FakeManager, ManagerOptions } from './fake/managed.ts';
 import type { FakeWorld, WorldOptions } from './fake/world.ts';
 import { QemuDriver } from './qemu/driver.ts';
 import { qemuMoved, qemuOptions } from './qemu/options.ts';
 
 /** A driver of either shape, as the registry gives it. */
-export type Driver = DirectDriver;
+export type Driver = DirectDriver | ManagedDriver;
+
+/** The capability decides which lifecycle a migration has. */
+export function isManaged(driver: Driver): driver is ManagedDriver {
+  return driver.capabilities.shape === 'managed';
+}
 
 type HostConfig = Pick<AgentConfig, 'name' | 'stateDir' | 'drivers'> & Partial<AgentConfig>;
 

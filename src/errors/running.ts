@@ -38,6 +38,20 @@ export const runningErrors = {
     5,
     503,
   ),
+  GODWIT_TASK_FAILED: row(
+    'the manager of {guest} did not move it: {reason}',
+    'The guest runs on where it was. Look at the task with its manager; then start the migration again.',
+    true,
+    5,
+    502,
+  ),
+  GODWIT_TASK_UNKNOWN: row(
+    'what became of the task that moves {guest} is not known: {reason}',
+    'Look with its manager where the guest runs. Godwit starts no second task for this migration.',
+    false,
+    7,
+    409,
+  ),
   GODWIT_STREAM_FAILED: row(
     'the memory stream of {guest} broke: {reason}',
     'Check the link between the hosts; the guest runs on at the source.',

@@ -6,6 +6,8 @@ import { godwitError } from '../errors.ts';
 import type { Durability } from '../migration/direct/durability.ts';
 import { destinationRecord, sourceRecord } from '../migration/direct/journal.ts';
 import type { DestinationRecord, SourceRecord } from '../migration/direct/journal.ts';
+import { managedRecord } from '../migration/managed/events.ts';
+import type { ManagedRecord } from '../migration/managed/events.ts';
 import { whatIsWrong } from '../protocol/errors.ts';
 import { journalFile } from '../protocol/mover/request.ts';
 import { openJournalFile, readJournalBytes } from './journal-file.ts';
@@ -27,6 +29,11 @@ export const SOURCE_JOURNAL: JournalKind<SourceRecord> = { schema: sourceRecord,
 export const DESTINATION_JOURNAL: JournalKind<DestinationRecord> = {
   schema: destinationRecord,
   first: 'admitted',
+};
+
+export const MANAGED_JOURNAL: JournalKind<ManagedRecord> = {
+  schema: managedRecord,
+  first: 'planned',
 };
 
 const AT_LIMIT =

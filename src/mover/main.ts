@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { loadAgentConfig } from '../config.ts';
 import type { AgentConfig } from '../config.ts';
-import { driverNamed } from '../drivers/registry.ts';
+import { driverNamed, isManaged } from '../drivers/registry.ts';
+import type { ManagedDriver } from '../drivers/port/managed.ts';
 import { godwitError } from '../errors.ts';
 import { plainLog } from '../log.ts';
 import type { Log } from '../log.ts';
@@ -68,9 +69,10 @@ async function runSource(
   request: SourceMoverRequest,
   log: Log,
 ): Promise<void> {
+  const driver = driverNamed(request.handle.driver, config);
+  if (isManaged(driver)) return runManaged(dir, config, { request, driver }, log);
   // Each side loads its own half alone, to stay small.
   const { openSource } = await import('./direct/source/main.ts');
-  const driver = driverNamed(request.handle.driver, config);
   const { coordinator, run } = openSource(
     dir,
     config,
@@ -83,17 +85,39 @@ async function runSource(
     progress: () => live.latest,
     events: ({ signal }) => live.follow(signal),
     cancel: () => coordinator.cancel(),
-    resolve: () => {
-      throw godwitError('GODWIT_INTERNAL', {
-        what: 'its agent resolves a migration at its source',
-      });
-    },
+    resolve: notHere,
   });
   void keepPace('source', live, new AbortController().signal);
   ready(dir);
   const outcome = await run();
   log.info({ outcome }, 'the migration has ended');
   await socket.close(LINGER_MS);
+}
+
+/** The manager's own migration: this mover may be beside either host, or beside none. */
+async function runManaged(
+  dir: string,
+  config: AgentConfig,
+  { request, driver }: { request: SourceMoverRequest; driver: ManagedDriver },
+  log: Log,
+): Promise<void> {
+  const { ManagedMover } = await import('./managed/main.ts');
+  const mover = new ManagedMover(dir, request, driver, surroundingsOf(config, log));
+  const { live } = mover;
+  const socket = await serveLocally(dir, config, log, {
+    progress: () => live.latest,
+    events: ({ signal }) => live.follow(signal),
+    cancel: () => mover.cancel(),
+    resolve: notHere,
+  });
+  ready(dir);
+  const outcome = await mover.run();
+  log.info({ outcome }, 'the migration has ended');
+  await socket.close(LINGER_MS);
+}
+
+function notHere(): never {
+  throw godwitError('GODWIT_INTERNAL', { what: 'its agent resolves a migration at its source' });
 }
 
 async function runDestination(
@@ -104,6 +128,10 @@ async function runDestination(
 ): Promise<void> {
   const { openDestination } = await import('./direct/destination/main.ts');
   const driver = driverNamed(request.admission.driver, config);
+  if (isManaged(driver)) {
+    const reason = `the manager of ${driver.name} has no mover at the destination`;
+    throw godwitError('GODWIT_CAPABILITY', { what: 'a destination’s mover', reason });
+  }
   const around = surroundingsOf(config, log);
   const { mover, listening, progress } = await openDestination(
     dir,

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { handleOf } from '../../src/drivers/qemu/handle.ts';
 import { execFile } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -10,7 +11,7 @@ import path from 'node:path';
 import { issueLabPki } from '../../src/agent/pki/lab.ts';
 import type { StreamTls } from '../../src/drivers/port/direct.ts';
 import { splitAddress } from '../../src/protocol/names.ts';
-import { driverNamed } from '../../src/drivers/registry.ts';
+import { driverNamed, isManaged } from '../../src/drivers/registry.ts';
 import { bootTinyGuest } from '../drivers/qemu/tiny-guest.ts';
 import type { TinyGuest } from '../drivers/qemu/tiny-guest.ts';
 import type { Place } from './trial.ts';
@@ -139,12 +140,15 @@ export async function makeQemuPlace(plan: QemuPlan): Promise<QemuPlace> {
     };
   };
   const images = path.join(directory, 'images');
-  const driver = (name: string, qemu: string) =>
-    driverNamed('qemu', {
+  const driver = (name: string, qemu: string) => {
+    const made = driverNamed('qemu', {
       name,
       stateDir: path.join(directory, name),
       drivers: { qemu: { programs: [qemu], user: 'agent', imageDirs: [images] } },
     });
+    assert.ok(!isManaged(made));
+    return made;
+  };
   await mkdir(images);
   const tiny = await bootTinyGuest({
     binary: plan.source,

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { driverOf } from '../life.ts';
+import { directDriverOf } from '../life.ts';
 import { hostsOf } from '../../config.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
@@ -98,7 +98,7 @@ export class Leftovers {
   /** Ends it as its own mover would have. */
   async #end({ name, handle, dir }: GuestFact, signal: AbortSignal): Promise<void> {
     const { config, drivers } = this.#parts;
-    const driver = driverOf(drivers, handle);
+    const driver = directDriverOf(drivers, handle);
     if (driver === undefined || handle === undefined || dir === undefined) return;
     const session = await driver.openDestination({
       host: config.name,

@@ -19,11 +19,11 @@ import { canCancel, transition } from '../../../migration/direct/transition.ts';
 import type { CancelAnswer } from '../../../protocol/public/contract.ts';
 import type { EndPhase, MemorySample, Progress } from '../../../protocol/public/migration.ts';
 import type { Journal } from '../../../host/journal.ts';
-import { Mutex } from '../../../mutex.ts';
+import { Lane } from '../../engine/lane.ts';
 import { Live } from '../../engine/live.ts';
 import { fitEvent } from './journal-event.ts';
 import { LIFECYCLE } from './lifecycle.ts';
-import { Refusal } from './parts.ts';
+import { Refusal } from '../../engine/refusal.ts';
 import type { SourceParts } from './parts.ts';
 import { stopHere } from './stop-here.ts';
 import { continueSwitchover } from './step-actions.ts';
@@ -50,33 +50,43 @@ export interface CoordinatorParts {
  */
 export class Coordinator {
   readonly #parts: CoordinatorParts;
-  readonly #mutex = new Mutex();
-  readonly #finished = Promise.withResolvers<EndPhase>();
+  readonly #lane: Lane<SourceState, SourceEvent, SourceEffect>;
   readonly #over = new AbortController();
-  #state: SourceState;
   #steps: SourceParts | undefined;
   #current:
     | { readonly step: StepName; readonly abort: AbortController; readonly settled: Promise<void> }
     | undefined;
   #timer: NodeJS.Timeout | undefined;
   #recovering = false;
-  #unwritten = false;
   #sample: MemorySample | undefined;
   readonly live: Live;
 
   constructor(parts: CoordinatorParts, state: SourceState) {
     this.#parts = parts;
-    this.#state = state;
+    this.#lane = new Lane(
+      {
+        journal: parts.journal,
+        transition,
+        durability,
+        ignores: ({ doing }, { type }) => doing.kind === 'end' && type !== 'taken-over',
+        perform: (effect) => this.#perform(effect),
+        applied: ({ type }) => {
+          parts.log.debug({ event: type, phase: phaseOf(this.state) }, 'applied');
+          this.#publish();
+        },
+      },
+      state,
+    );
     this.live = new Live(progressOf(state, undefined, 0));
   }
 
   get state(): SourceState {
-    return this.#state;
+    return this.#lane.state;
   }
 
   /** Resolves with the outcome; rejects when the journal can no longer be written. */
   get finished(): Promise<EndPhase> {
-    return this.#finished.promise;
+    return this.#lane.finished;
   }
 
   /** Journals the plan and begins. */
@@ -96,7 +106,7 @@ export class Coordinator {
   dispatch(event: SourceEvent): void {
     const fit = fitEvent(event, this.#parts.log);
     if (fit === undefined) return;
-    this.#mutex.run(() => this.#apply(fit)).catch(() => {});
+    this.#lane.dispatch(fit);
   }
 
   /** The newest look at the stream, for the live view only. */
@@ -107,49 +117,32 @@ export class Coordinator {
 
   /** Takes an event in its turn and resolves once it is in the journal, as `durability` says. */
   record(event: SourceEvent): Promise<void> {
-    return this.#mutex.run(() => this.#apply(event));
+    return this.#lane.record(event);
   }
 
   /** Rolls back where that is still possible. The answer is given in turn with all events, so it is what will happen. */
   cancel(): Promise<CancelAnswer> {
-    return this.#mutex.run(async () => {
-      const { guest, from, to } = this.#state.plan;
-      if (canCancel(this.#state)) {
-        await this.#apply({ type: 'cancel' });
+    return this.#lane.inTurn(async (apply) => {
+      const { guest, from, to } = this.state.plan;
+      if (canCancel(this.state)) {
+        await apply({ type: 'cancel' });
         return { accepted: true, what: `rolling back: ${guest} runs on at ${from}` };
       }
-      const phase = phaseOf(this.#state);
+      const phase = phaseOf(this.state);
       const what =
-        this.#state.doing.kind === 'do'
+        this.state.doing.kind === 'do'
           ? `too late (${phase}): ${guest} goes on at ${to}`
           : `nothing to cancel: it is ${phase === 'undoing' ? 'being rolled back already' : phase}`;
       return { accepted: false, what };
     });
   }
 
-  async #apply(event: SourceEvent): Promise<void> {
-    const before = this.#state;
-    if (before.doing.kind === 'end' && event.type !== 'taken-over') return;
-    // Nothing follows what may not lie on the disk, whatever else is heard: the next mover reads what does.
-    if (this.#unwritten) return;
-    this.#unwritten = true;
-    const { state, effects } = transition(before, event);
-    const written = this.#parts.journal.append(event, durability(event));
-    written.catch((cause: unknown) => this.#finished.reject(cause));
-    await written;
-    this.#unwritten = false;
-    this.#state = state;
-    for (const effect of effects) this.#perform(effect);
-    this.#parts.log.debug({ event: event.type, phase: phaseOf(state) }, 'applied');
-    this.#publish();
-  }
-
   #publish(note?: string): void {
     const read = (): Progress => {
       const elapsedMs = Math.max(0, this.#parts.clock.wallMs() - this.#parts.startedAtMs);
-      return progressOf(this.#state, this.#sample, elapsedMs, note);
+      return progressOf(this.state, this.#sample, elapsedMs, note);
     };
-    if (isBlackout(this.#state)) this.live.publishLater(read);
+    if (isBlackout(this.state)) this.live.publishLater(read);
     else this.live.publish(read());
   }
 
@@ -175,7 +168,7 @@ export class Coordinator {
       case 'end':
         clearTimeout(this.#timer);
         this.#over.abort(new Error('the migration has ended'));
-        this.#finished.resolve(effect.outcome);
+        this.#lane.end(effect.outcome);
         return;
     }
   }
@@ -211,7 +204,7 @@ export class Coordinator {
 
   /** ms that a step may take: its own deadline; for memory what is left of all, no more if the clock was set back. */
   #remaining(step: StepName): number {
-    const own = deadlineOf(step, this.#state);
+    const own = deadlineOf(step, this.state);
     if (step === 'drain') return own;
     const tookMs = Math.max(0, this.#parts.clock.wallMs() - this.#parts.startedAtMs);
     return STEPS[step].deadline === 'timeout' ? Math.max(1000, own - tookMs) : own;
@@ -231,7 +224,7 @@ export class Coordinator {
     // A step that is half done must have let go before it is undone.
     if (this.#current !== undefined) await within(LET_GO_MS, this.#current.settled);
     try {
-      await withDeadline(`undoing ${step}`, undoMs(this.#state), undefined, async (signal) =>
+      await withDeadline(`undoing ${step}`, undoMs(this.state), undefined, async (signal) =>
         LIFECYCLE[step].undo?.(steps, signal),
       );
       this.dispatch({ type: 'undid', step });
@@ -274,7 +267,7 @@ export class Coordinator {
     clearTimeout(this.#timer);
     const what = 'starting the guest anew';
     try {
-      const deadlineMs = restartMs(this.#state);
+      const deadlineMs = restartMs(this.state);
       const handle = await withDeadline(what, deadlineMs, undefined, this.#parts.restart);
       this.dispatch({ type: 'restarted', handle });
     } catch (thrown) {

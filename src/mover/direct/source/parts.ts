@@ -6,7 +6,6 @@ import { holdsSwitchover, plannedDowntimeMs } from '../../../migration/steering/
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
 import type { Launch } from '../../../protocol/mover/handle.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
-import type { Check } from '../../../protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import type {
   GuestDescription,
@@ -50,31 +49,6 @@ export interface SourceParts {
   readonly fenceMs: number;
   /** Starts the guest's hypervisor anew, as it was started. */
   readonly relaunch: (launch: Launch, signal: AbortSignal) => Promise<GuestHandle>;
-}
-
-/** A refusal with everything that was checked, so that the report can show it. */
-export class Refusal extends Error {
-  override readonly name = 'Refusal';
-  readonly error: GodwitError;
-  readonly checks: readonly Check[];
-
-  constructor(error: GodwitError, checks: readonly Check[]) {
-    super(error.message, { cause: error });
-    this.error = error;
-    this.checks = checks;
-  }
-}
-
-/** Throws the first check that refuses, with all of them. */
-export function refuseOn(checks: readonly Check[]): void {
-  const first = checks.find((check) => check.verdict === 'refuse');
-  if (first === undefined) return;
-  const reason = `${first.name}: ${first.evidence}`;
-  const error =
-    first.error === undefined
-      ? godwitError('GODWIT_STEP_FAILED', { step: first.name, reason })
-      : new GodwitError(first.error);
-  throw new Refusal(error, checks);
 }
 
 /** Asks the destination’s mover, also one that an earlier process of ours was told of. */

@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { serialError } from '../../protocol/errors.ts';
+import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
+import { check, migrationSettings } from '../../protocol/public/migration.ts';
+import { taskSight, whereabouts } from './sight.ts';
+
+/** What can happen to a managed migration. What is journaled is exactly this. */
+
+export const STEP_NAMES = ['inspect', 'check', 'start', 'watch', 'verify', 'finish'] as const;
+export type StepName = (typeof STEP_NAMES)[number];
+const step = z.enum(STEP_NAMES);
+
+/** What a step found out; kept, so that a new mover needs not ask again. */
+export const managedFacts = z.object({
+  memoryBytes: bytes.optional(),
+  checks: z.array(check).max(256).optional(),
+});
+export type ManagedFacts = z.infer<typeof managedFacts>;
+
+export const managedEvent = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('planned'),
+    id: migrationId,
+    guest: guestName,
+    from: hostName,
+    to: hostName,
+    settings: migrationSettings,
+    /** Wall clock when the agent was asked. */
+    askedAtMs: z.number().nonnegative().optional(),
+  }),
+  z.object({ type: z.literal('did'), step, facts: managedFacts }),
+  z.object({
+    type: z.literal('failed'),
+    step,
+    error: serialError,
+    checks: z.array(check).max(256).optional(),
+  }),
+  /** The one order to start is about to be sent. It lies on the disk before that, and is never sent again. */
+  z.object({ type: z.literal('ordered') }),
+  z.object({ type: z.literal('accepted') }),
+  /** The manager's word that it has started no task and will not. */
+  z.object({ type: z.literal('refused'), error: serialError }),
+  /** Nobody knows whether the order had its effect. */
+  z.object({ type: z.literal('unanswered'), error: serialError }),
+  /** So much time has passed that an order which was given up can begin no task any more. */
+  z.object({ type: z.literal('settled') }),
+  z.object({ type: z.literal('saw'), task: taskSight }),
+  z.object({ type: z.literal('found'), where: whereabouts }),
+  z.object({ type: z.literal('cancel') }),
+  z.object({ type: z.literal('timeout'), step, afterMs: ms }),
+  z.object({ type: z.literal('taken-over'), pid: z.number().int() }),
+]);
+export type ManagedEvent = z.infer<typeof managedEvent>;
+export type ManagedPlanned = Extract<ManagedEvent, { type: 'planned' }>;
+
+/** The journal's records, as those of a direct migration: what happened, when, in order. */
+export const managedRecord = z.object({
+  v: z.literal(1),
+  seq: z.number().int().nonnegative(),
+  at: z.number(),
+  mono: z.number(),
+  event: managedEvent,
+});
+export type ManagedRecord = z.infer<typeof managedRecord>;

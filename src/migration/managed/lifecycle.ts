@@ -1,0 +1,330 @@
+import { godwitError } from '../../errors.ts';
+import type { SerialError } from '../../errors.ts';
+import type { Check, EndPhase, MigrationSettings, Phase } from '../../protocol/public/migration.ts';
+import { STEP_NAMES } from './events.ts';
+import type { ManagedEvent, ManagedPlanned, StepName } from './events.ts';
+import type { TaskSight, Whereabouts } from './sight.ts';
+
+/**
+ * The life of a managed migration, on one page. The manager moves the memory and decides who runs; Godwit sends it one
+ * order, and looks. Managers crash, forget, answer late and answer twice: what is unknown stays unknown here, and no order
+ * is ever sent a second time.
+ *
+ *   inspect -> check -> start | watch -> verify -> finish -> done
+ *      failed, cancelled      |   the manager's task; a cancel is a request to it; held where nobody knows
+ */
+
+export interface ManagedStep {
+  readonly phase: Phase;
+  readonly does: string;
+  /** ms; `timeout`: what the user allowed for the whole migration. */
+  readonly deadlineMs: number | 'timeout';
+  /** What takes it back, in words; the compiler asks for it in mover/managed/lifecycle.ts. */
+  readonly undo: string | undefined;
+  readonly noUndo?: string;
+}
+
+const TABLE = {
+  inspect: {
+    phase: 'checking',
+    does: 'ask the manager what the guest is',
+    deadlineMs: 30_000,
+    undo: undefined,
+    noUndo: 'it only reads',
+  },
+  check: {
+    phase: 'checking',
+    does: 'ask the manager whether it would move it there',
+    deadlineMs: 60_000,
+    undo: undefined,
+    noUndo: 'it only reads',
+  },
+  start: {
+    phase: 'preparing',
+    does: 'send the one order; it lies in the journal before it leaves',
+    deadlineMs: 60_000,
+    undo: 'ask the manager to end the task; what became of it, the manager says',
+  },
+  watch: {
+    phase: 'memory',
+    does: 'look at the task until it has ended',
+    deadlineMs: 'timeout',
+    undo: 'ask the manager to end the task; what became of it, the manager says',
+  },
+  verify: {
+    phase: 'verifying',
+    does: 'ask the manager where the guest is, until that agrees with what became of the task',
+    deadlineMs: 120_000,
+    undo: undefined,
+    noUndo: 'it only reads',
+  },
+  finish: {
+    phase: 'cleanup',
+    does: 'remove what was left with the manager for the task',
+    deadlineMs: 30_000,
+    undo: undefined,
+    noUndo: 'the guest runs at its destination',
+  },
+} as const satisfies Readonly<Record<StepName, ManagedStep>>;
+export const STEPS: Readonly<Record<StepName, ManagedStep>> = TABLE;
+
+/** Steps that have an undo. */
+export type UndoneStep = {
+  [Name in StepName]: (typeof TABLE)[Name]['undo'] extends string ? Name : never;
+}[StepName];
+
+/** From its order on the manager decides; Godwit can only ask it to stop. */
+export const POINT_OF_NO_RETURN: StepName = 'start';
+/** How often a step that only reads, or only tidies, is tried. */
+export const ATTEMPTS = 3;
+/** How long a task may take to end once the manager was asked to end it, ms. */
+export const CANCEL_MS = 60_000;
+/** Answers in a row that the guest is at the source and nothing moves it: inventories lag behind tasks. */
+export const SURE = 2;
+
+export interface ManagedState {
+  readonly plan: Omit<ManagedPlanned, 'type' | 'askedAtMs'> & {
+    readonly settings: MigrationSettings;
+  };
+  readonly doing:
+    | { readonly kind: 'do'; readonly step: StepName }
+    | { readonly kind: 'end'; readonly outcome: EndPhase };
+  /** What is known of the one order. `settled`: it was not answered, and can begin nothing any more. */
+  readonly order: 'none' | 'sent' | 'settled' | 'accepted';
+  /** What became of the task. `forgotten`: it began or may have, and the manager knows of none. */
+  readonly task: 'unseen' | 'running' | 'done' | 'failed' | 'cancelled' | 'forgotten';
+  readonly percent: number | undefined;
+  /** The manager was asked to end the task. */
+  readonly cancelling: boolean;
+  readonly attempts: number;
+  /** Answers in a row that the guest is at the source and at rest. */
+  readonly atRest: number;
+  readonly memoryBytes: number | undefined;
+  readonly checks: readonly Check[];
+  readonly because: SerialError | undefined;
+  /** What could not be tidied. */
+  readonly leftovers: readonly SerialError[];
+}
+
+export type ManagedEffect =
+  | { readonly type: 'do'; readonly step: StepName }
+  /** Ask the manager to end the task. */
+  | { readonly type: 'undo'; readonly step: UndoneStep }
+  | { readonly type: 'end'; readonly outcome: EndPhase };
+
+export interface ManagedTransition {
+  readonly state: ManagedState;
+  readonly effects: readonly ManagedEffect[];
+}
+
+export function initialManaged({
+  type: _,
+  askedAtMs: __,
+  ...plan
+}: ManagedPlanned): ManagedTransition {
+  const state: ManagedState = {
+    plan,
+    doing: { kind: 'do', step: STEP_NAMES[0] },
+    order: 'none',
+    task: 'unseen',
+    percent: undefined,
+    cancelling: false,
+    attempts: 0,
+    atRest: 0,
+    memoryBytes: undefined,
+    checks: [],
+    because: undefined,
+    leftovers: [],
+  };
+  return { state, effects: [{ type: 'do', step: STEP_NAMES[0] }] };
+}
+
+/** What an event means in a state. Pure; complete by the compiler's check. */
+export function managedTransition(state: ManagedState, event: ManagedEvent): ManagedTransition {
+  if (state.doing.kind === 'end') return { state, effects: effectsOf(state) };
+  const { step } = state.doing;
+  switch (event.type) {
+    case 'planned':
+      return stay(state);
+    case 'did':
+      return event.step === step ? did(state, step, event.facts) : stay(state);
+    case 'failed':
+      return event.step === step ? failed(state, event) : stay(state);
+    case 'ordered':
+      return step === 'start' ? stay({ ...state, order: 'sent' }) : stay(state);
+    case 'accepted':
+      return step === 'start' ? enter({ ...state, order: 'accepted' }, 'watch') : stay(state);
+    case 'refused':
+      return step === 'start' ? end(state, 'failed', event.error) : stay(state);
+    case 'unanswered':
+      return step === 'start' ? enter(state, 'watch') : stay(state);
+    case 'settled':
+      return stay(state.order === 'sent' ? { ...state, order: 'settled' } : state);
+    case 'saw':
+      return step === 'watch' ? saw(state, event.task) : stay(state);
+    case 'found':
+      return step === 'verify' ? found(state, event.where) : stay(state);
+    case 'cancel':
+      return cancel(state);
+    case 'timeout':
+      return event.step === step ? timeout(state, step, event.afterMs) : stay(state);
+    case 'taken-over':
+      // Whether the dead mover's order left, nobody knows: it is looked for, and not sent again.
+      if (step === 'start' && state.order !== 'none') return enter(state, 'watch');
+      return { state: { ...state, attempts: 0 }, effects: effectsOf(state) };
+  }
+}
+
+function did(
+  state: ManagedState,
+  step: StepName,
+  {
+    memoryBytes = state.memoryBytes,
+    checks = [],
+  }: { memoryBytes?: number | undefined; checks?: readonly Check[] | undefined },
+): ManagedTransition {
+  const next = { ...state, memoryBytes, checks: [...state.checks, ...checks] };
+  if (step === 'inspect') return enter(next, 'check');
+  if (step === 'check') return enter(next, 'start');
+  return step === 'finish' ? end(next, 'done', undefined) : stay(next);
+}
+
+function failed(
+  given: ManagedState,
+  { step, error, checks = [] }: Extract<ManagedEvent, { type: 'failed' }>,
+): ManagedTransition {
+  const state = { ...given, checks: [...given.checks, ...checks] };
+  // A step that asks a manager goes on until its deadline: an error there says nothing.
+  if (step === 'start' || step === 'watch' || step === 'verify') return stay(state);
+  const attempts = state.attempts + 1;
+  const isRefusal = checks.some(({ verdict }) => verdict === 'refuse');
+  if (!isRefusal && attempts < ATTEMPTS) return again({ ...state, attempts }, step);
+  if (step !== 'finish') return end(state, 'failed', error);
+  return end({ ...state, leftovers: [...state.leftovers, error] }, 'done', undefined);
+}
+
+function saw(state: ManagedState, task: TaskSight): ManagedTransition {
+  switch (task.state) {
+    case 'running': {
+      const next = { ...state, order: 'accepted', task: 'running', percent: task.percent } as const;
+      return stay(next);
+    }
+    case 'done':
+    case 'cancelled':
+      return enter({ ...state, order: 'accepted', task: task.state }, 'verify');
+    case 'failed': {
+      const { guest } = state.plan;
+      const error = godwitError('GODWIT_TASK_FAILED', { guest, reason: task.reason }).toJSON();
+      const because = state.because ?? error;
+      return enter({ ...state, order: 'accepted', task: 'failed', because }, 'verify');
+    }
+    case 'none':
+      // An order that was not answered may still be on its way.
+      return state.order === 'sent'
+        ? stay(state)
+        : enter({ ...state, task: 'forgotten' }, 'verify');
+  }
+}
+
+/** What the manager says of the guest is weighed against what became of the task. */
+function found(state: ManagedState, { at, busy }: Whereabouts): ManagedTransition {
+  if (at === 'destination' && busy !== true)
+    return enter({ ...state, because: undefined }, 'finish');
+  const isAtRest = at === 'source' && busy === false;
+  const next = { ...state, atRest: isAtRest ? state.atRest + 1 : 0 };
+  // A task that is done has moved it: an inventory that says otherwise lags behind.
+  if (next.atRest < SURE || state.task === 'done') return stay(next);
+  if (state.because?.code === 'GODWIT_CANCELLED') return end(next, 'cancelled', state.because);
+  return end(next, 'failed', state.because ?? whyNot(next));
+}
+
+function whyNot({ plan: { guest }, order, task }: ManagedState): SerialError {
+  const reason =
+    task === 'cancelled'
+      ? 'somebody ended it with its manager'
+      : order === 'accepted'
+        ? 'its manager has forgotten the task, and has not moved the guest'
+        : 'its manager did not answer the order, and started no task';
+  return godwitError('GODWIT_TASK_FAILED', { guest, reason }).toJSON();
+}
+
+/** Whether a cancel asked for now is taken up; once the order is out, it is a request to the manager. */
+export function canCancel({ doing }: ManagedState): boolean {
+  return doing.kind === 'do' && doing.step !== 'verify' && doing.step !== 'finish';
+}
+
+function cancel(state: ManagedState): ManagedTransition {
+  if (!canCancel(state)) return stay(state);
+  const { guest, from } = state.plan;
+  const error = godwitError('GODWIT_CANCELLED', { guest, host: from }).toJSON();
+  return state.order === 'none' ? end(state, 'cancelled', error) : askToEnd(state, error);
+}
+
+function timeout(state: ManagedState, step: StepName, afterMs: number): ManagedTransition {
+  const error = godwitError('GODWIT_DEADLINE', {
+    what: `step ${step}`,
+    deadlineMs: afterMs,
+  }).toJSON();
+  if (step === 'finish') {
+    return end({ ...state, leftovers: [...state.leftovers, error] }, 'done', undefined);
+  }
+  if (state.order === 'none') return end(state, 'failed', error);
+  if (step === 'start') return enter(state, 'watch');
+  if (step === 'watch') return state.cancelling ? enter(state, 'verify') : askToEnd(state, error);
+  const reason = state.because?.message ?? `its manager does not say where it is (${state.task})`;
+  const facts = { guest: state.plan.guest, reason };
+  return end(state, 'held', godwitError('GODWIT_TASK_UNKNOWN', facts).toJSON());
+}
+
+function askToEnd(state: ManagedState, because: SerialError): ManagedTransition {
+  const next = { ...state, cancelling: true, because };
+  return { state: next, effects: [{ type: 'undo', step: 'watch' }] };
+}
+
+/** What a new mover has to carry out, where the last one stood; each effect may be repeated, but the order is not. */
+export function effectsOf({ doing, cancelling }: ManagedState): readonly ManagedEffect[] {
+  if (doing.kind === 'end') return [{ type: 'end', outcome: doing.outcome }];
+  const work: ManagedEffect = { type: 'do', step: doing.step };
+  return cancelling && doing.step === 'watch' ? [work, { type: 'undo', step: 'watch' }] : [work];
+}
+
+export function managedPhase({ doing }: ManagedState): Phase {
+  return doing.kind === 'end' ? doing.outcome : STEPS[doing.step].phase;
+}
+
+/** Where the guest runs, as far as is known: never a guess. */
+export function managedRunsAt({
+  doing,
+  order,
+}: ManagedState): 'source' | 'destination' | 'unknown' {
+  if (doing.kind === 'do') {
+    if (doing.step === 'finish') return 'destination';
+    return order === 'none' ? 'source' : 'unknown';
+  }
+  if (doing.outcome === 'done') return 'destination';
+  return doing.outcome === 'held' ? 'unknown' : 'source';
+}
+
+function stay(state: ManagedState): ManagedTransition {
+  return { state, effects: [] };
+}
+
+function enter(state: ManagedState, step: StepName): ManagedTransition {
+  const next = { ...state, doing: { kind: 'do', step }, attempts: 0, atRest: 0 } as const;
+  return { state: next, effects: effectsOf(next) };
+}
+
+function again(state: ManagedState, step: StepName): ManagedTransition {
+  return { state, effects: [{ type: 'do', step }] };
+}
+
+function end(
+  state: ManagedState,
+  outcome: EndPhase,
+  because: SerialError | undefined,
+): ManagedTransition {
+  return {
+    state: { ...state, because, doing: { kind: 'end', outcome } },
+    effects: [{ type: 'end', outcome }],
+  };
+}

@@ -1,0 +1,27 @@
+import { GodwitError, godwitError } from '../../errors.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+
+/** A refusal with everything that was checked, so that the report can show it. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly error: GodwitError;
+  readonly checks: readonly Check[];
+
+  constructor(error: GodwitError, checks: readonly Check[]) {
+    super(error.message, { cause: error });
+    this.error = error;
+    this.checks = checks;
+  }
+}
+
+/** Throws the first check that refuses, with all of them. */
+export function refuseOn(checks: readonly Check[]): void {
+  const first = checks.find((check) => check.verdict === 'refuse');
+  if (first === undefined) return;
+  const reason = `${first.name}: ${first.evidence}`;
+  const error =
+    first.error === undefined
+      ? godwitError('GODWIT_STEP_FAILED', { step: first.name, reason })
+      : new GodwitError(first.error);
+  throw new Refusal(error, checks);
+}

@@ -1,0 +1,187 @@
+import type { Clock } from '../../clock.ts';
+import { withDeadline } from '../../deadline.ts';
+import type { ManagedSession } from '../../drivers/port/managed.ts';
+import { hasCode, toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import type { ManagedEvent, ManagedFacts, StepName } from '../../migration/managed/events.ts';
+import type { ManagedState, UndoneStep } from '../../migration/managed/lifecycle.ts';
+import type { ManagedOrder, TaskSight } from '../../migration/managed/sight.ts';
+import { refuseOn } from '../engine/refusal.ts';
+
+/** The steps of a managed migration, in the order in which they happen, do beside undo. */
+
+/** Between two looks at a task or a guest, ms. */
+const LOOK_MS = 500;
+/** How long one answer may take, ms. */
+const ANSWER_MS = 20_000;
+
+/** What the steps work with. */
+export interface ManagedParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly order: ManagedOrder;
+  readonly state: () => ManagedState;
+  readonly dispatch: (event: ManagedEvent) => void;
+  /** Resolves once the event lies in the journal. */
+  readonly record: (event: ManagedEvent) => Promise<void>;
+  /** Asks the manager, over a new connection where the last one broke. */
+  readonly ask: <T>(
+    question: (session: ManagedSession, signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal,
+  ) => Promise<T>;
+}
+
+type Do = (parts: ManagedParts, signal: AbortSignal) => Promise<ManagedFacts | undefined>;
+type Undo = (parts: ManagedParts, signal: AbortSignal) => Promise<void>;
+/** Facts end a step; the others end by an event. */
+type Lifecycle = {
+  readonly [Name in StepName]: Name extends UndoneStep
+    ? { readonly do: Do; readonly undo: Undo }
+    : { readonly do: Do };
+};
+
+export const LIFECYCLE: Lifecycle = {
+  inspect: {
+    do: async ({ ask }, signal) => {
+      const { memoryBytes, checks } = await ask((session, inner) => session.inspect(inner), signal);
+      refuseOn(checks);
+      return { memoryBytes, checks: [...checks] };
+    },
+  },
+
+  check: {
+    do: async ({ ask, order }, signal) => {
+      const checks = await ask((session, inner) => session.check(order, inner), signal);
+      refuseOn(checks);
+      return { checks };
+    },
+  },
+
+  // The point of no return: from the order on the manager decides.
+  start: {
+    do: async (parts, signal) => {
+      if (parts.state().order !== 'none') return undefined;
+      await parts.record({ type: 'ordered' });
+      // A cancel may have come before it.
+      if (parts.state().order !== 'sent') return undefined;
+      parts.dispatch(await sendOrder(parts, signal));
+      return undefined;
+    },
+    undo: askToEnd,
+  },
+
+  watch: {
+    do: async (parts, signal) => {
+      const { ask, order, state, clock, dispatch } = parts;
+      if (state().order === 'sent') void settle(parts, signal);
+      let before = '';
+      while (!signal.aborted) {
+        const task = await answerOf(parts, () =>
+          ask((session, inner) => session.look(order.id, inner), signal),
+        );
+        const now = JSON.stringify([task && coarse(task), state().order]);
+        if (task !== undefined && now !== before) dispatch({ type: 'saw', task: coarse(task) });
+        if (task !== undefined) before = now;
+        await clock.sleep(LOOK_MS, signal);
+      }
+      return undefined;
+    },
+    undo: askToEnd,
+  },
+
+  verify: {
+    do: async (parts, signal) => {
+      const { ask, order, clock, dispatch } = parts;
+      while (!signal.aborted) {
+        const where = await answerOf(parts, () =>
+          ask((session, inner) => session.where(order, inner), signal),
+        );
+        if (where !== undefined) dispatch({ type: 'found', where });
+        await clock.sleep(LOOK_MS, signal);
+      }
+      return undefined;
+    },
+  },
+
+  finish: {
+    do: async ({ ask, order }, signal) => {
+      await ask((session, inner) => session.finish(order.id, inner), signal);
+      return {};
+    },
+  },
+};
+
+/** What became of the order, as far as its answer tells. */
+async function sendOrder({ ask, order }: ManagedParts, signal: AbortSignal): Promise<ManagedEvent> {
+  try {
+    await ask((session, inner) => session.start(order, inner), signal);
+    return { type: 'accepted' };
+  } catch (thrown) {
+    const error = toGodwitError(thrown).toJSON();
+    return hasCode(thrown, 'GODWIT_HYPERVISOR')
+      ? { type: 'refused', error }
+      : { type: 'unanswered', error };
+  }
+}
+
+/** An order that was not answered can begin nothing once this has passed, whoever sent it. */
+async function settle({ ask, clock, dispatch }: ManagedParts, signal: AbortSignal): Promise<void> {
+  try {
+    const settlesMs = await untilAnswered(clock, signal, () =>
+      ask(async (session) => session.settlesMs, signal),
+    );
+    await clock.sleep(settlesMs, signal);
+    dispatch({ type: 'settled' });
+  } catch {
+    // The step is over: what it waited for matters no more.
+  }
+}
+
+/** The task may go on until its manager hears of this; `look` and `where` say what became of it. */
+async function askToEnd({ ask, order, clock }: ManagedParts, signal: AbortSignal): Promise<void> {
+  await untilAnswered(clock, signal, () =>
+    ask((session, inner) => session.cancel(order.id, inner), signal),
+  );
+}
+
+async function untilAnswered<T>(
+  clock: Clock,
+  signal: AbortSignal,
+  question: () => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    try {
+      return await question();
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+    }
+    await clock.sleep(LOOK_MS, signal);
+  }
+}
+
+/** A manager that does not answer says nothing. */
+async function answerOf<T>(
+  { log }: ManagedParts,
+  question: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await question();
+  } catch (thrown) {
+    log.debug({ error: toGodwitError(thrown) }, 'the manager did not answer');
+    return undefined;
+  }
+}
+
+/** Progress in steps of ten: the journal holds no more of it. */
+function coarse(task: TaskSight): TaskSight {
+  if (task.state !== 'running' || task.percent === undefined) return task;
+  return { state: 'running', percent: Math.floor(task.percent / 10) * 10 };
+}
+
+/** One question within its time. */
+export function inTime<T>(
+  question: (signal: AbortSignal) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  return withDeadline('an answer of the manager', ANSWER_MS, signal, question);
+}

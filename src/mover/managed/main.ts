@@ -1,0 +1,225 @@
+import path from 'node:path';
+import type { ManagedDriver, ManagedSession } from '../../drivers/port/managed.ts';
+import { toGodwitError } from '../../errors.ts';
+import { MANAGED_JOURNAL, open } from '../../host/journal.ts';
+import type { Journal } from '../../host/journal.ts';
+import { replayManaged } from '../../migration/managed/journal.ts';
+import type { ManagedEvent, StepName } from '../../migration/managed/events.ts';
+import {
+  CANCEL_MS,
+  canCancel,
+  initialManaged,
+  managedPhase,
+  managedTransition,
+  STEPS,
+} from '../../migration/managed/lifecycle.ts';
+import type { ManagedEffect, ManagedState, UndoneStep } from '../../migration/managed/lifecycle.ts';
+import type { ManagedOrder } from '../../migration/managed/sight.ts';
+import { managedProgress } from '../../migration/managed/report.ts';
+import type { CancelAnswer } from '../../protocol/public/contract.ts';
+import { migrationSettings } from '../../protocol/public/migration.ts';
+import type { EndPhase } from '../../protocol/public/migration.ts';
+import type { SourceMoverRequest } from '../../protocol/mover/request.ts';
+import { Lane } from '../engine/lane.ts';
+import { Live } from '../engine/live.ts';
+import { Refusal } from '../engine/refusal.ts';
+import type { Surroundings } from '../engine/surroundings.ts';
+import { inTime, LIFECYCLE } from './lifecycle.ts';
+import type { ManagedParts } from './lifecycle.ts';
+
+type Planned = Extract<ManagedEvent, { type: 'planned' }>;
+type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'>;
+
+/** The mover of a managed migration, from its request and its journal. It may stand beside either host, or beside none. */
+export class ManagedMover {
+  readonly #around: Around;
+  readonly #journal: Journal<ManagedEvent>;
+  readonly #lane: Lane<ManagedState, ManagedEvent, ManagedEffect>;
+  readonly #parts: ManagedParts;
+  readonly #planned: Planned;
+  readonly #tookOver: boolean;
+  readonly #close: () => Promise<void>;
+  readonly #ended = new AbortController();
+  readonly live: Live;
+  #current: AbortController | undefined;
+  #timer: AbortController | undefined;
+
+  constructor(dir: string, request: SourceMoverRequest, driver: ManagedDriver, around: Around) {
+    const { clock, log, openFile } = around;
+    const file = path.join(dir, 'journal-managed.jsonl');
+    const { journal, events } = open(file, openFile(file), MANAGED_JOURNAL, clock);
+    const planned = planOf(request);
+    const found = replayManaged(events);
+    const lane = new Lane<ManagedState, ManagedEvent, ManagedEffect>(
+      {
+        journal,
+        transition: managedTransition,
+        durability: ({ type }) => (type === 'saw' || type === 'found' ? 'soon' : 'sync'),
+        ignores: ({ doing }, { type }) => doing.kind === 'end' && type !== 'taken-over',
+        perform: (effect) => this.#perform(effect),
+        applied: ({ type }) => {
+          log.debug({ event: type, phase: managedPhase(lane.state) }, 'applied');
+          this.live.publish(managedProgress(lane.state, this.#elapsedMs()));
+        },
+      },
+      found ?? initialManaged(planned).state,
+    );
+    const { ask, close } = asker(driver, request);
+    this.#around = around;
+    this.#journal = journal;
+    this.#lane = lane;
+    this.#planned = planned;
+    this.#tookOver = found !== undefined;
+    this.#close = close;
+    this.#parts = {
+      clock,
+      log,
+      order: orderOf(lane.state),
+      state: () => lane.state,
+      dispatch: (event) => lane.dispatch(event),
+      record: (event) => lane.record(event),
+      ask,
+    };
+    this.live = new Live(managedProgress(lane.state, this.#elapsedMs()));
+  }
+
+  get state(): ManagedState {
+    return this.#lane.state;
+  }
+
+  /** Begins, or goes on where an earlier mover stood; resolves when the migration has ended. */
+  async run(): Promise<EndPhase> {
+    try {
+      if (this.#tookOver) {
+        this.#lane.dispatch({ type: 'taken-over', pid: this.#around.pid });
+      } else {
+        await this.#journal.append(this.#planned, 'sync');
+        for (const effect of initialManaged(this.#planned).effects) this.#perform(effect);
+      }
+      return await this.#lane.finished;
+    } finally {
+      this.#stop('the mover ends');
+      await this.#close();
+      await this.#journal.close();
+    }
+  }
+
+  /** Before the order it ends the migration; after it, it is a request to the manager. */
+  cancel(): Promise<CancelAnswer> {
+    return this.#lane.inTurn(async (apply) => {
+      if (!canCancel(this.state)) {
+        return { accepted: false, what: `too late (${managedPhase(this.state)})` };
+      }
+      await apply({ type: 'cancel' });
+      const { order, plan } = this.state;
+      const ended = `${plan.guest} runs on at ${plan.from}`;
+      const what = order === 'none' ? ended : 'its manager is asked to end the task';
+      return { accepted: true, what };
+    });
+  }
+
+  #perform(effect: ManagedEffect): void {
+    if (effect.type === 'end') {
+      this.#stop('the migration has ended');
+      this.#lane.end(effect.outcome);
+    } else if (effect.type === 'do') {
+      void this.#do(effect.step);
+    } else {
+      this.#undo(effect.step);
+    }
+  }
+
+  async #do(step: StepName): Promise<void> {
+    this.#current?.abort(new Error(`the next step is ${step}`));
+    const abort = new AbortController();
+    this.#current = abort;
+    const { deadlineMs } = STEPS[step];
+    const { timeoutMs } = this.state.plan.settings;
+    this.#timeIn(step, deadlineMs === 'timeout' ? timeoutMs : deadlineMs);
+    try {
+      const facts = await LIFECYCLE[step].do(this.#parts, abort.signal);
+      if (facts !== undefined) this.#lane.dispatch({ type: 'did', step, facts });
+    } catch (thrown) {
+      if (abort.signal.aborted) return;
+      const refusal = thrown instanceof Refusal ? thrown : undefined;
+      const error = toGodwitError(refusal?.error ?? thrown);
+      this.#around.log.warn({ step, code: error.code, error }, 'step failed');
+      const checks = refusal === undefined ? {} : { checks: [...refusal.checks] };
+      this.#lane.dispatch({ type: 'failed', step, error: error.toJSON(), ...checks });
+    }
+  }
+
+  #undo(step: UndoneStep): void {
+    this.#timeIn(step, CANCEL_MS);
+    const signals = [this.#ended, this.#current ?? this.#ended].map(({ signal }) => signal);
+    LIFECYCLE[step].undo(this.#parts, AbortSignal.any(signals)).catch((thrown: unknown) => {
+      const error = toGodwitError(thrown);
+      this.#around.log.debug({ error }, 'the manager was not asked to end the task');
+    });
+  }
+
+  /** What a step may take; its time begins anew with each mover, which asks anew. */
+  #timeIn(step: StepName, afterMs: number): void {
+    this.#timer?.abort();
+    const timer = new AbortController();
+    this.#timer = timer;
+    this.#around.clock.sleep(afterMs, timer.signal).then(
+      () => this.#lane.dispatch({ type: 'timeout', step, afterMs }),
+      () => {},
+    );
+  }
+
+  #stop(why: string): void {
+    this.#ended.abort(new Error(why));
+    this.#current?.abort(new Error(why));
+    this.#timer?.abort();
+  }
+
+  #elapsedMs(): number {
+    return Math.max(0, this.#around.clock.wallMs() - (this.#planned.askedAtMs ?? 0));
+  }
+}
+
+function orderOf({ plan: { id, guest, from, to, settings } }: ManagedState): ManagedOrder {
+  const { mode, maxBandwidth } = settings;
+  const cap = maxBandwidth === undefined ? {} : { maxBandwidth };
+  return { id, guest, from, to, mode, ...cap };
+}
+
+/** One connection to the manager at a time; after an error the next question opens a new one. */
+function asker(
+  driver: ManagedDriver,
+  { handle }: SourceMoverRequest,
+): Pick<ManagedParts, 'ask'> & { readonly close: () => Promise<void> } {
+  let opened: ManagedSession | undefined;
+  const close = async (): Promise<void> => {
+    const session = opened;
+    opened = undefined;
+    await session?.close().catch(() => {});
+  };
+  return {
+    close,
+    ask: (question, signal) =>
+      inTime(async (inner) => {
+        opened ??= await driver.openManaged(handle, inner);
+        try {
+          return await question(opened, inner);
+        } catch (thrown) {
+          await close();
+          throw thrown;
+        }
+      }, signal),
+  };
+}
+
+function planOf({ id, request, fromHost, toHost, createdAt }: SourceMoverRequest): Planned {
+  return {
+    type: 'planned',
+    id,
+    guest: request.guest,
+    from: fromHost,
+    to: toHost,
+    settings: migrationSettings.parse(request),
+    askedAtMs: Date.parse(createdAt),
+  };
+}

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
+import { STEP_NAMES } from '../../../src/migration/managed/events.ts';
+import {
+  effectsOf,
+  initialManaged,
+  managedRunsAt,
+  managedTransition,
+  POINT_OF_NO_RETURN,
+  STEPS,
+  SURE,
+} from '../../../src/migration/managed/lifecycle.ts';
+import type { ManagedEffect, ManagedState } from '../../../src/migration/managed/lifecycle.ts';
+import { anyEvent, error, planned } from './samples.ts';
+
+const did = (step: 'inspect' | 'check' | 'finish'): ManagedEvent => ({
+  type: 'did',
+  step,
+  facts: {},
+});
+const saw = (state: 'none' | 'running' | 'done' | 'cancelled'): ManagedEvent => {
+  return { type: 'saw', task: { state } };
+};
+const found = (at: 'source' | 'destination', busy = false): ManagedEvent => {
+  return { type: 'found', where: { at, busy } };
+};
+const toStart = [did('inspect'), did('check'), { type: 'ordered' }] as const;
+
+function after(...events: readonly ManagedEvent[]): ManagedState {
+  let { state } = initialManaged(planned());
+  for (const event of events) state = managedTransition(state, event).state;
+  return state;
+}
+
+const outcomeOf = ({ doing }: ManagedState): string =>
+  doing.kind === 'end' ? doing.outcome : doing.step;
+
+describe('the life of a managed migration', () => {
+  test('is done once the manager says that the guest is at the destination', () => {
+    const all = after(
+      ...toStart,
+      { type: 'accepted' },
+      saw('running'),
+      saw('done'),
+      found('destination'),
+    );
+    assert.equal(outcomeOf(all), 'finish');
+    assert.equal(outcomeOf(managedTransition(all, did('finish')).state), 'done');
+  });
+
+  test('waits for an inventory that lags behind a task that is done, and is held where it never agrees', () => {
+    const lags = Array.from({ length: 20 }, () => found('source'));
+    const waits = after(...toStart, { type: 'accepted' }, saw('done'), ...lags);
+    assert.equal(outcomeOf(waits), 'verify');
+    const held = managedTransition(waits, { type: 'timeout', step: 'verify', afterMs: 1 }).state;
+    assert.equal(outcomeOf(held), 'held');
+    assert.equal(held.because?.code, 'GODWIT_TASK_UNKNOWN');
+    assert.equal(managedRunsAt(held), 'unknown');
+  });
+
+  test('an order that was not answered may still begin a task, until it has settled', () => {
+    const open = [...toStart, { type: 'unanswered', error } as const, saw('none'), saw('none')];
+    assert.equal(outcomeOf(after(...open)), 'watch');
+    const settled = [...open, { type: 'settled' } as const, saw('none')];
+    assert.equal(outcomeOf(after(...settled)), 'verify');
+    const rests = after(...settled, ...Array.from({ length: SURE }, () => found('source')));
+    assert.equal(outcomeOf(rests), 'failed');
+    assert.equal(rests.because?.code, 'GODWIT_TASK_FAILED');
+    assert.equal(managedRunsAt(rests), 'source');
+  });
+
+  test('a new mover looks for the order of a dead one, and sends none', () => {
+    const { state, effects } = managedTransition(after(...toStart), { type: 'taken-over', pid: 1 });
+    assert.equal(outcomeOf(state), 'watch');
+    assert.deepEqual(effects, [{ type: 'do', step: 'watch' }]);
+  });
+
+  test('a task that the manager has forgotten is judged by where the guest is', () => {
+    const forgot = [...toStart, { type: 'accepted' } as const, saw('none')];
+    assert.equal(outcomeOf(after(...forgot, found('destination'))), 'finish');
+    assert.equal(
+      outcomeOf(after(...forgot, found('source', true), found('source', true))),
+      'verify',
+    );
+    assert.equal(outcomeOf(after(...forgot, found('source'), found('source'))), 'failed');
+  });
+
+  test('a cancel before the order ends it; after it, the manager is asked, and may be too late', () => {
+    assert.equal(outcomeOf(after(did('inspect'), { type: 'cancel' })), 'cancelled');
+    const asked = [...toStart, { type: 'accepted' } as const, { type: 'cancel' } as const];
+    const asking = managedTransition(after(...asked.slice(0, -1)), { type: 'cancel' });
+    assert.deepEqual(asking.effects, [{ type: 'undo', step: 'watch' }]);
+    const stopped = after(...asked, saw('cancelled'), found('source'), found('source'));
+    assert.equal(outcomeOf(stopped), 'cancelled');
+    const late = after(...asked, saw('done'), found('destination'), did('finish'));
+    assert.equal(outcomeOf(late), 'done');
+    assert.equal(late.because, undefined);
+  });
+
+  test('names a step for each name, and what has no undo says why', () => {
+    assert.ok(STEP_NAMES.includes(POINT_OF_NO_RETURN));
+    for (const name of STEP_NAMES) {
+      const { undo, noUndo } = STEPS[name];
+      assert.ok((undo === undefined) !== (noUndo === undefined), name);
+    }
+  });
+
+  test('whatever is heard in whatever order: one order, no guess, and an end that stays', () => {
+    fc.assert(
+      fc.property(fc.array(anyEvent, { maxLength: 60 }), (events) => {
+        let { state, effects }: { state: ManagedState; effects: readonly ManagedEffect[] } =
+          initialManaged(planned());
+        const heard: ManagedEvent[] = [];
+        let orders = 0;
+        for (const event of events) {
+          const before = state;
+          ({ state, effects } = managedTransition(state, event));
+          heard.push(event);
+          if (before.order === 'none' && state.order === 'sent') orders += 1;
+          // The mover sends its order only in this step, and only where none was.
+          const sends = effects.some((each) => each.type === 'do' && each.step === 'start');
+          assert.ok(!sends || state.order === 'none', 'an order is sent again');
+          if (before.doing.kind === 'end') assert.deepEqual(state, before);
+          judge(state, heard);
+        }
+        assert.ok(orders <= 1);
+        assert.deepEqual(effectsOf(state), effectsOf(state));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+/** What a state claims of the guest, somebody has said. */
+function judge(state: ManagedState, heard: readonly ManagedEvent[]): void {
+  const claims = managedRunsAt(state);
+  const at = (where: string): number =>
+    heard.filter((each) => each.type === 'found' && each.where.at === where).length;
+  if (claims === 'destination') assert.ok(at('destination') > 0, 'a guess: destination');
+  if (claims !== 'source' || state.order === 'none') return;
+  const refused = heard.some(({ type }) => type === 'refused');
+  assert.ok(refused || at('source') >= SURE, 'a guess: source');
+}

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { ManagedEvent, ManagedRecord } from '../../../src/migration/managed/events.ts';
+import { replayManaged } from '../../../src/migration/managed/journal.ts';
+import { managedProgress, managedReport } from '../../../src/migration/managed/report.ts';
+import { progress, report } from '../../../src/protocol/public/migration.ts';
+import { anyEvent, planned } from './samples.ts';
+
+const recordsOf = (events: readonly ManagedEvent[]): ManagedRecord[] =>
+  events.map((event, seq) => ({ v: 1, seq, at: 2000 + seq * 10, mono: seq, event }));
+
+test('the report of any journal has the shape that everybody reads, and sums up its time', () => {
+  fc.assert(
+    fc.property(fc.array(anyEvent, { maxLength: 30 }), (events) => {
+      const records = recordsOf([planned(), ...events]);
+      const found = managedReport(records, 5000);
+      assert.ok(found !== undefined);
+      assert.deepEqual(report.parse(found), found);
+      const spent = found.phases.reduce((sum, { ms }) => sum + ms, 0);
+      assert.ok(spent <= found.totalMs + 1);
+      const state = replayManaged(records.map(({ event }) => event));
+      assert.ok(state !== undefined);
+      assert.equal(progress.safeParse(managedProgress(state, 10)).success, true);
+      assert.equal(found.outcome === 'running' ? found.phase : found.outcome, found.phase);
+    }),
+  );
+});
+
+test('a journal without records has no report', () => {
+  assert.equal(managedReport([], 0), undefined);
+});

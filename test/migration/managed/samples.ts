@@ -1,0 +1,56 @@
+import fc from 'fast-check';
+import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
+import { STEP_NAMES } from '../../../src/migration/managed/events.ts';
+import { godwitError } from '../../../src/errors.ts';
+import { migrationSettings } from '../../../src/protocol/public/migration.ts';
+
+export const planned = (): Extract<ManagedEvent, { type: 'planned' }> => ({
+  type: 'planned',
+  id: 'm-00000001',
+  guest: 'web1',
+  from: 'a',
+  to: 'b',
+  settings: migrationSettings.parse({}),
+  askedAtMs: 1000,
+});
+
+export const error = godwitError('GODWIT_UNREACHABLE', {
+  peer: 'the manager',
+  address: 'x',
+  reason: 'silent',
+}).toJSON();
+
+const step = fc.constantFrom(...STEP_NAMES);
+const reading = fc.constantFrom('inspect' as const, 'check' as const, 'finish' as const);
+
+/** Whatever a mover may hear, in whatever order. */
+export const anyEvent: fc.Arbitrary<ManagedEvent> = fc.oneof(
+  { weight: 4, arbitrary: reading.map((at) => ({ type: 'did' as const, step: at, facts: {} })) },
+  step.map((at) => ({ type: 'failed' as const, step: at, error })),
+  fc.constantFrom<ManagedEvent>(
+    { type: 'ordered' },
+    { type: 'accepted' },
+    { type: 'refused', error },
+    { type: 'unanswered', error },
+    { type: 'settled' },
+    { type: 'cancel' },
+    { type: 'taken-over', pid: 7 },
+  ),
+  fc
+    .constantFrom('none' as const, 'running' as const, 'done' as const, 'cancelled' as const)
+    .map((state) => ({ type: 'saw' as const, task: { state } })),
+  fc.constant<ManagedEvent>({ type: 'saw', task: { state: 'failed', reason: 'no room' } }),
+  {
+    weight: 3,
+    arbitrary: fc
+      .record(
+        {
+          at: fc.constantFrom('source', 'destination', 'elsewhere', 'unknown'),
+          busy: fc.boolean(),
+        },
+        { noNullPrototype: true },
+      )
+      .map((where) => ({ type: 'found' as const, where })),
+  },
+  step.map((at) => ({ type: 'timeout' as const, step: at, afterMs: 1000 })),
+);

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { runTrial } from './trial.ts';
+import type { Outcome, TrialOptions } from './trial.ts';
+
+/** What holds however the manager behaves and whoever dies: at most one task, and a report that is true. */
+function judge(found: Outcome, given: TrialOptions): void {
+  const story = JSON.stringify({ given, found });
+  assert.ok(found.tasks <= 1, `more than one task: ${story}`);
+  assert.equal(found.report.outcome, found.outcome, story);
+  const { runsAt } = found.report;
+  const really = found.at === 'a' ? 'source' : 'destination';
+  if (runsAt !== 'unknown') assert.equal(runsAt, really, `the report is wrong: ${story}`);
+  if (found.outcome === 'done') assert.equal(found.tasks, 1, story);
+  if (found.outcome === 'failed' || found.outcome === 'held') {
+    assert.ok(found.report.error !== undefined, story);
+  }
+}
+
+const RUDE = { lost: 0.1, unanswered: 0.1, late: 0.1, twice: 0.1, crash: 0.05, stale: 0.1 };
+
+describe('a managed migration whose mover dies', () => {
+  test('at any point, with an honest manager, ends with one task and the guest at its destination', async () => {
+    const whole = await runTrial({ seed: 1 });
+    assert.equal(whole.outcome, 'done');
+    assert.equal(whole.report.runsAt, 'destination');
+    for (let at = 1; at <= whole.points; at += 1) {
+      const given = { seed: 1, deaths: [at] };
+      const found = await runTrial(given);
+      judge(found, given);
+      assert.equal(found.report.takeovers <= 1, true);
+      // Dead between its record and its order, it has sent none, and nobody sends another.
+      if (found.tasks === 1) assert.equal(found.outcome, 'done', JSON.stringify({ at, found }));
+      else assert.equal(found.outcome, 'failed', JSON.stringify({ at, found }));
+    }
+  });
+
+  test('at any two points ends with at most one task, and the report is true', async () => {
+    for (let first = 1; first <= 30; first += 1) {
+      for (let second = 1; second <= 12; second += 3) {
+        const given = { seed: first * 100 + second, deaths: [first, second] };
+        judge(await runTrial(given), given);
+      }
+    }
+  });
+});
+
+describe('a manager that crashes, forgets, answers late and answers twice', () => {
+  test('is given one order, and nothing is claimed of the guest that is not so', async () => {
+    const outcomes = new Set<string>();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          seed: fc.nat(),
+          taskEnds: fc.constantFrom('done' as const, 'failed' as const),
+          lagMs: fc.constantFrom(0, 3000),
+          deaths: fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 3 }),
+          cancelAfterMs: fc.option(fc.integer({ min: 0, max: 3000 }), { nil: undefined }),
+        }),
+        async ({ cancelAfterMs, ...rest }) => {
+          const given: TrialOptions = {
+            ...rest,
+            behaves: RUDE,
+            ...(cancelAfterMs === undefined ? {} : { cancelAfterMs }),
+          };
+          const found = await runTrial(given);
+          outcomes.add(found.outcome);
+          judge(found, given);
+        },
+      ),
+      { numRuns: 300 },
+    );
+    for (const outcome of ['done', 'failed', 'cancelled'])
+      assert.ok(outcomes.has(outcome), outcome);
+  });
+
+  test('an order that it never got begins nothing, and the migration fails once none can begin', async () => {
+    const silent = { lost: 0.3, unanswered: 0, late: 0, twice: 0, crash: 0, stale: 0 };
+    let unsent = 0;
+    for (let seed = 1; seed <= 60; seed += 1) {
+      const found = await runTrial({ seed, behaves: silent });
+      judge(found, { seed, behaves: silent });
+      const said = found.report.decisions.map(({ what }) => what);
+      if (!said.some((what) => what.includes('did not answer the order'))) continue;
+      unsent += 1;
+      assert.equal(found.tasks, 0);
+      assert.equal(found.outcome, 'failed');
+      assert.equal(found.report.error?.code, 'GODWIT_TASK_FAILED');
+      assert.ok(said.some((what) => what.includes('can begin nothing any more')));
+    }
+    assert.ok(unsent > 0, 'no order was lost');
+  });
+});

@@ -1,0 +1,244 @@
+/** One managed migration, its manager, and movers that die; the time is pretended, so that a run takes moments. */
+import type { Clock } from '../../../src/clock.ts';
+import { MANAGED_JOURNAL, open } from '../../../src/host/journal.ts';
+import type { JournalFile } from '../../../src/host/journal-file.ts';
+import type { Misbehaviour } from '../../../src/drivers/fake/managed.ts';
+import { managedHandle } from '../../../src/drivers/fake/managed.ts';
+import type { ManagedDriver, ManagedSession } from '../../../src/drivers/port/managed.ts';
+import { fakeManager } from '../../../src/drivers/registry.ts';
+import { plainLog } from '../../../src/log.ts';
+import type { ManagedState } from '../../../src/migration/managed/lifecycle.ts';
+import { managedReport } from '../../../src/migration/managed/report.ts';
+import { ManagedMover } from '../../../src/mover/managed/main.ts';
+import type { EndPhase, Report } from '../../../src/protocol/public/migration.ts';
+import { migrationRequest } from '../../../src/protocol/public/migration.ts';
+import type { SourceMoverRequest } from '../../../src/protocol/mover/request.ts';
+import { Random } from '../../../sim/random.ts';
+
+/** Time goes on whenever everybody waits for it. */
+export class PretendedClock implements Clock {
+  #nowMs = 0;
+  #turning = false;
+  readonly #waiting = new Set<{ readonly atMs: number; readonly wake: () => void }>();
+
+  wallMs(): number {
+    return 1_800_000_000_000 + this.#nowMs;
+  }
+
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason as Error);
+      const entry = { atMs: this.#nowMs + ms, wake: resolve };
+      this.#waiting.add(entry);
+      signal?.addEventListener(
+        'abort',
+        () => {
+          this.#waiting.delete(entry);
+          reject(signal.reason as Error);
+        },
+        { once: true },
+      );
+      this.#turn();
+    });
+  }
+
+  #turn(): void {
+    if (this.#turning) return;
+    this.#turning = true;
+    // After all that follows from what has happened so far.
+    setImmediate(() =>
+      setImmediate(() => {
+        this.#turning = false;
+        const next = [...this.#waiting].toSorted((left, right) => left.atMs - right.atMs)[0];
+        if (next === undefined) return;
+        this.#waiting.delete(next);
+        this.#nowMs = Math.max(this.#nowMs, next.atMs);
+        next.wake();
+        if (this.#waiting.size > 0) this.#turn();
+      }),
+    );
+  }
+}
+
+/** A journal's file that outlives the movers. */
+class Kept {
+  bytes = Buffer.alloc(0);
+
+  file(life: Life): JournalFile {
+    return {
+      read: () => Buffer.from(this.bytes),
+      write: (line, at) => {
+        if (life.point()) throw new Error('the mover is dead');
+        this.bytes = Buffer.concat([this.bytes, line.subarray(at)]);
+        if (life.point()) throw new Error('the mover is dead');
+        return line.length - at;
+      },
+      truncate: (length) => {
+        if (!life.dead) this.bytes = this.bytes.subarray(0, length);
+      },
+      sync: async () => {},
+      close: () => {},
+    };
+  }
+}
+
+/** The life of one mover: it dies at a point of its own, before or after what it does there. */
+class Life {
+  readonly #diesAt: number;
+  readonly #onDeath: () => void;
+  points = 0;
+  dead = false;
+
+  constructor(diesAt: number, onDeath: () => void) {
+    this.#diesAt = diesAt;
+    this.#onDeath = onDeath;
+  }
+
+  point(): boolean {
+    this.points += 1;
+    if (!this.dead && this.points === this.#diesAt) {
+      this.dead = true;
+      this.#onDeath();
+    }
+    return this.dead;
+  }
+
+  /** What a dead mover waits for never comes. */
+  async alive<T>(work: () => Promise<T>): Promise<T> {
+    if (this.point()) return never();
+    try {
+      return await work();
+    } finally {
+      if (this.point()) await never();
+    }
+  }
+}
+
+const never = <T>(): Promise<T> => new Promise<T>(() => {});
+
+export interface TrialOptions {
+  readonly seed: number;
+  readonly behaves?: Misbehaviour;
+  readonly taskEnds?: 'done' | 'failed';
+  readonly lagMs?: number;
+  /** At which of its points each mover dies, in order; the last one lives. */
+  readonly deaths?: readonly number[];
+  /** Pretended ms after which somebody cancels. */
+  readonly cancelAfterMs?: number;
+}
+
+export interface Outcome {
+  readonly outcome: EndPhase;
+  readonly report: Report;
+  readonly state: ManagedState;
+  /** Tasks that the manager ever started. */
+  readonly tasks: number;
+  /** Where the guest really runs. */
+  readonly at: string | undefined;
+  /** Points at which the last mover could have died. */
+  readonly points: number;
+}
+
+const REQUEST: SourceMoverRequest = {
+  version: 1,
+  id: 'm-00000001',
+  side: 'source',
+  fromHost: 'a',
+  toHost: 'b',
+  peer: { name: 'b', address: 'b:1' },
+  createdAt: new Date(1_800_000_000_000).toISOString(),
+  request: migrationRequest.parse({ guest: 'web1', to: 'b', timeoutMs: 60_000 }),
+  handle: managedHandle('web1'),
+  memoryBytes: 0,
+};
+
+/** Runs one migration to its end, over as many movers as it takes. */
+export async function runTrial(options: TrialOptions): Promise<Outcome> {
+  const clock = new PretendedClock();
+  const random = new Random(options.seed);
+  const { behaves, taskEnds, lagMs } = options;
+  const manager = await fakeManager({
+    clock,
+    random: () => random.next(),
+    ...(behaves === undefined ? {} : { behaves }),
+    ...(taskEnds === undefined ? {} : { taskEnds }),
+    ...(lagMs === undefined ? {} : { lagMs }),
+  });
+  manager.guests.set('web1', 'a');
+  const kept = new Kept();
+  for (const [index, diesAt] of [...(options.deaths ?? []), Infinity].entries()) {
+    const died = Promise.withResolvers<undefined>();
+    const life = new Life(diesAt, () => died.resolve(undefined));
+    const mover = new ManagedMover('', REQUEST, mortal(manager.driver('a'), life), {
+      clock: mortalClock(clock, life),
+      log: plainLog(() => {}, 'error', {}),
+      pid: index,
+      openFile: () => kept.file(life),
+    });
+    if (options.cancelAfterMs !== undefined) cancelLater(mover, clock, options.cancelAfterMs);
+    const run = mover.run();
+    run.catch(() => {});
+    const outcome = await Promise.race([run, died.promise]);
+    if (outcome === undefined) continue;
+    const { records } = open(
+      'journal',
+      kept.file(new Life(Infinity, () => {})),
+      MANAGED_JOURNAL,
+      clock,
+    );
+    const report = managedReport(records, clock.wallMs());
+    if (report === undefined) throw new Error('there is no report');
+    // What was given up and comes late has had its time.
+    await clock.sleep(60_000);
+    manager.turn();
+    return {
+      outcome,
+      report,
+      state: mover.state,
+      tasks: manager.tasks.length,
+      at: manager.guests.get('web1'),
+      points: life.points,
+    };
+  }
+  throw new Error('no mover lived');
+}
+
+function cancelLater(mover: ManagedMover, clock: Clock, afterMs: number): void {
+  clock
+    .sleep(afterMs)
+    .then(() => mover.cancel())
+    .catch(() => {});
+}
+
+function mortal(driver: ManagedDriver, life: Life): ManagedDriver {
+  const session = (opened: ManagedSession): ManagedSession => ({
+    settlesMs: opened.settlesMs,
+    inspect: (signal) => life.alive(() => opened.inspect(signal)),
+    check: (order, signal) => life.alive(() => opened.check(order, signal)),
+    start: (order, signal) => life.alive(() => opened.start(order, signal)),
+    look: (id, signal) => life.alive(() => opened.look(id, signal)),
+    where: (order, signal) => life.alive(() => opened.where(order, signal)),
+    cancel: (id, signal) => life.alive(() => opened.cancel(id, signal)),
+    finish: (id, signal) => life.alive(() => opened.finish(id, signal)),
+    close: () => opened.close(),
+  });
+  return Object.assign(Object.create(driver) as ManagedDriver, {
+    openManaged: async (...given: Parameters<ManagedDriver['openManaged']>) =>
+      session(await driver.openManaged(...given)),
+  });
+}
+
+function mortalClock(clock: Clock, life: Life): Clock {
+  return {
+    wallMs: () => clock.wallMs(),
+    monotonicMs: () => clock.monotonicMs(),
+    sleep: async (ms, signal) => {
+      await clock.sleep(ms, signal);
+      if (life.dead) await never();
+    },
+  };
+}
