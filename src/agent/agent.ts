@@ -15,6 +15,7 @@ import { Follow } from './follow.ts';
 import { GuestLogs } from './guest-logs.ts';
 import { Guests } from './guests.ts';
 import { agentHandlers } from './handlers.ts';
+import { HostEvents } from './host-events.ts';
 import { Incoming } from './incoming.ts';
 import { Inventory } from './inventory.ts';
 import type { MachineReader } from './inventory.ts';
@@ -64,7 +65,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   makePrivateDir(config.stateDir);
   const store = new MigrationStore(config.stateDir, config.name, clock);
   const supervisor = new Supervisor(store, movers, clock, log);
-  const guests = new Guests(config, drivers, store, clock);
+  const hostEvents = new HostEvents();
+  const guests = new Guests(config, drivers, store, clock, hostEvents.compare.bind(hostEvents));
   const inventory = new Inventory(drivers, clock, machine);
   const peers = new Peers(fleet, credentials);
   const common = { config, clock, log, store, guests, inventory, peers, supervisor };
@@ -91,6 +93,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     probes,
     diskMoves,
     spread,
+    hostEvents,
   });
   const listener = serve(agentContract, handlers, { name: config.name, log });
   const { address, addresses } = config;
@@ -103,6 +106,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   );
   supervisor.start();
   guests.start();
+  hostEvents.start(store, log);
   void probes.sweep();
   diskMoves.start();
   spread.start();
@@ -113,8 +117,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     address: tls.address,
     socket: unix.address,
     close: async () => {
-      supervisor.stop();
-      guests.stop();
+      for (const each of [supervisor, guests, hostEvents]) each.stop();
       spread.close();
       renewal.close();
       await endTending();

@@ -4,6 +4,7 @@ import { withDeadline } from '../deadline.ts';
 import type { Driver } from '../drivers/registry.ts';
 import type { DiscoveredGuest } from '../drivers/port/inventory.ts';
 import { godwitError } from '../errors.ts';
+import type { GuestInfo } from '../protocol/public/host.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import type { Migration, MigrationStore } from './store.ts';
@@ -38,6 +39,7 @@ export class Guests {
   readonly drivers: readonly Driver[];
   readonly #store: MigrationStore;
   readonly #clock: Clock;
+  readonly #seen: (before: readonly GuestInfo[], now: readonly GuestInfo[]) => void;
   #looking: Promise<Kept> | undefined;
   #kept: Kept | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -47,7 +49,9 @@ export class Guests {
     drivers: readonly Driver[],
     store: MigrationStore,
     clock: Clock,
+    seen: (before: readonly GuestInfo[], now: readonly GuestInfo[]) => void = () => undefined,
   ) {
+    this.#seen = seen;
     this.#config = config;
     this.drivers = drivers;
     this.#store = store;
@@ -117,6 +121,11 @@ export class Guests {
     const key = await this.#key();
     const [atMs, wallMs] = [this.#clock.monotonicMs(), this.#clock.wallMs()];
     const found = await this.#discover();
+    const before = this.#kept?.found ?? [];
+    this.#seen(
+      before.map(({ info }) => info),
+      found.map(({ info }) => info),
+    );
     this.#kept = { found, key, atMs, observedAt: new Date(wallMs).toISOString() };
     return this.#kept;
   }

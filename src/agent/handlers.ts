@@ -17,6 +17,7 @@ import type { HostCache } from './cache.ts';
 import type { DiskMoves } from './disk-moves.ts';
 import type { Follow } from './follow.ts';
 import type { Guests } from './guests.ts';
+import type { HostEvents } from './host-events.ts';
 import type { Incoming } from './incoming.ts';
 import type { Inventory } from './inventory.ts';
 import type { Outgoing } from './outgoing.ts';
@@ -50,6 +51,7 @@ export interface AgentParts {
   readonly probes: GuestProbes;
   readonly diskMoves: DiskMoves;
   readonly spread: Spread;
+  readonly hostEvents: HostEvents;
 }
 
 /** The agent's API: each route, given over to the part that answers it. */
@@ -81,6 +83,8 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       return { guests: items, observedAt, ...(next === undefined ? {} : { next }) };
     },
     guest: async ({ params }) => (await guests.need(params.guest)).info,
+    hostEvents: ({ query, lastEventId, signal }) =>
+      parts.hostEvents.follow(lastEventId ?? query.after, signal),
     migrate: async ({ body, caller }) => {
       const id = await outgoing.start(body);
       const { guest, to, mode } = body;

@@ -16,6 +16,8 @@ export interface Traits {
   readonly apart?: 'join';
   /** The errors of its own that it answers with, besides those of every route; absent: any of the table. */
   readonly errors?: readonly ErrorCode[];
+  /** How a stream frames its objects: absent: one a line (NDJSON); `events`: server-sent events, which have ids. */
+  readonly framing?: 'events';
   /** Still answered for programs of earlier builds; the route that takes its place. */
   readonly replacedBy?: string;
 }
@@ -35,6 +37,12 @@ export interface Route extends Traits {
 }
 
 const none = z.object({});
+/** The media type of a route's answer. */
+export function answerType({ stream, framing }: Pick<Route, 'stream' | 'framing'>): string {
+  if (!stream) return 'application/json';
+  return framing === 'events' ? 'text/event-stream' : 'application/x-ndjson';
+}
+
 type Shape<P, Q, B, R, S> = Traits & {
   method: Method;
   path: string;

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { GodwitError } from '../errors.ts';
 import { withDeadline } from '../deadline.ts';
+import type { Route } from '../protocol/route.ts';
 import type { RpcLimits } from './limits.ts';
 
 /** Sends one JSON answer and waits until the kernel has it, or the reader has stalled for too long. */
@@ -32,6 +33,33 @@ export async function sendError(
   await sendJson(response, error.http, { error }, stallMs);
 }
 
+/** How the objects of a stream are written. */
+export interface Framing {
+  readonly type: string;
+  readonly heartbeat: string;
+  one(value: unknown): string;
+  failed(error: GodwitError): string;
+}
+
+const LINES: Framing = {
+  type: 'application/x-ndjson',
+  heartbeat: '\n',
+  one: (value) => `${JSON.stringify(value)}\n`,
+  failed: (error) => `${JSON.stringify({ error })}\n`,
+};
+
+/** Server-sent events. What is sent has an id that its schema holds to one line. */
+const EVENTS: Framing = {
+  type: 'text/event-stream',
+  heartbeat: ':\n\n',
+  one: (value) => `id: ${(value as { id: string }).id}\ndata: ${JSON.stringify(value)}\n\n`,
+  failed: (error) => `event: error\ndata: ${JSON.stringify({ error })}\n\n`,
+};
+
+export function framingOf({ framing }: Pick<Route, 'framing'>): Framing {
+  return framing === 'events' ? EVENTS : LINES;
+}
+
 /**
  * Sends one JSON object a line for as long as `lines` has some and the reader takes them. An error on the way becomes
  * a last line `{"error": ...}`, which `toError` makes. Leaves the iterable closed, however it ends.
@@ -41,6 +69,7 @@ export async function sendLines(
   lines: AsyncIterable<unknown>,
   limits: Pick<RpcLimits, 'stallMs' | 'heartbeatMs'>,
   toError: (thrown: unknown) => GodwitError,
+  framing: Framing = LINES,
 ): Promise<void> {
   const iterator = lines[Symbol.asyncIterator]();
   let next = iterator.next();
@@ -51,23 +80,23 @@ export async function sendLines(
       // Nothing was sent yet: an error now still has a status of its own.
       if (!response.headersSent) {
         response.writeHead(200, {
-          'content-type': 'application/x-ndjson',
+          'content-type': framing.type,
           'cache-control': 'no-store',
         });
       }
       if (got === undefined) {
-        await write(response, '\n', limits.stallMs);
+        await write(response, framing.heartbeat, limits.stallMs);
         continue;
       }
       if (got.done === true) break;
-      await write(response, `${JSON.stringify(got.value)}\n`, limits.stallMs);
+      await write(response, framing.one(got.value), limits.stallMs);
       next = iterator.next();
     }
     await finish(response, limits.stallMs);
   } catch (thrown) {
     if (!response.headersSent) throw thrown;
     if (!response.destroyed) {
-      await finish(response, limits.stallMs, `${JSON.stringify({ error: toError(thrown) })}\n`);
+      await finish(response, limits.stallMs, framing.failed(toError(thrown)));
     }
   } finally {
     // Not awaited: a generator that waits for something answers only when its signal has ended that.

@@ -123,7 +123,8 @@ async function* stream(
       send(calling, route, input, signal),
     );
     for await (const line of readLines(response, limits.streamIdleMs, wire)) {
-      yield parse(wire, route, line);
+      const text = route.framing === 'events' ? dataIn(line) : line;
+      if (text !== undefined) yield parse(wire, route, text);
     }
   } catch (thrown) {
     given.signal?.throwIfAborted();
@@ -131,6 +132,11 @@ async function* stream(
   } finally {
     over.abort();
   }
+}
+
+/** The data of a server-sent event; undefined for its other lines. */
+function dataIn(line: string): string | undefined {
+  return line.startsWith('data: ') ? line.slice('data: '.length) : undefined;
 }
 
 /** Sends a request; resolves once the headers of an answer of success are there. */

@@ -8,7 +8,7 @@ import type { Contract, Route, RouteAnswer, RouteInput } from '../protocol/route
 import { whatIsWrong } from '../protocol/errors.ts';
 import { errorsOf } from '../protocol/route-errors.ts';
 import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../protocol/version.ts';
-import { sendError, sendJson, sendLines } from './answer.ts';
+import { framingOf, sendError, sendJson, sendLines } from './answer.ts';
 import { readJson } from './body.ts';
 import { callerOf, checkAccess } from './caller.ts';
 import type { Caller } from './caller.ts';
@@ -30,6 +30,8 @@ export type Call<R extends Route> = RouteInput<R> & {
   readonly calledAt: string | undefined;
   /** The address of who asks; undefined over a unix socket. */
   readonly calledFrom: string | undefined;
+  /** The last event that a program had which comes back to a stream of them, as it says. */
+  readonly lastEventId: string | undefined;
 };
 
 type Answer<R extends Route> = R['stream'] extends true
@@ -179,13 +181,17 @@ async function answerMatched(serving: Serving, asked: Asked): Promise<void> {
   const input = await readInput(limits, asked);
   const handler = serving.handlers[key];
   if (handler === undefined) throw new Error(`no handler for ${key}`);
-  const ends = { calledAt: calledAt(request), calledFrom: request.socket.remoteAddress };
+  const last = request.headers['last-event-id'];
+  const ends = {
+    calledAt: calledAt(request),
+    calledFrom: request.socket.remoteAddress,
+    lastEventId: typeof last === 'string' ? last.slice(0, 64) : undefined,
+  };
   const result = await handler({ ...input, caller, signal, ...ends });
   if (route.stream) {
     const lines = checked(route, result as AsyncIterable<unknown>);
-    await sendLines(response, lines, limits, (thrown) =>
-      told(serving, request, named(route, thrown)),
-    );
+    const failed = (thrown: unknown): GodwitError => told(serving, request, named(route, thrown));
+    await sendLines(response, lines, limits, failed, framingOf(route));
   } else {
     await sendJson(response, 200, ownAnswer(route, result), limits.stallMs);
   }

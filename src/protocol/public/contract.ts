@@ -3,6 +3,7 @@ import { guestName, migrationId, moment, shortText } from '../names.ts';
 import { route } from '../route.ts';
 import { cacheRoutes } from './cache.ts';
 import { diskMoveRoutes } from './disk-move-routes.ts';
+import { eventId, hostEvent } from './host-event.ts';
 import { guestInfo, hostEntry, hostInfo } from './host.ts';
 import { clearedList, leftoverList } from './leftover.ts';
 import { migrationRequest, migrationSummary, progress, report } from './migration.ts';
@@ -89,6 +90,17 @@ export const publicRoutes = {
     params: z.object({ guest: guestName }),
     response: guestInfo,
     errors: [...LOOKING, 'GODWIT_GUEST_UNKNOWN'],
+  }),
+  hostEvents: route({
+    method: 'GET',
+    path: '/v1/events',
+    summary: 'What happens on this host: its guests and its migrations, each event with an id',
+    access: 'viewer',
+    query: z.object({ after: eventId.optional() }),
+    response: hostEvent,
+    stream: true,
+    framing: 'events',
+    errors: [],
   }),
   migrate: route({
     method: 'POST',

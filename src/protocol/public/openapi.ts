@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ERRORS } from '../../errors.ts';
 import type { ErrorCode } from '../../errors.ts';
 import { errorBody } from '../errors.ts';
+import { answerType } from '../route.ts';
 import type { Contract, Route } from '../route.ts';
 import { errorsOf } from '../route-errors.ts';
 import { PRODUCT_VERSION } from '../version.ts';
@@ -15,6 +16,12 @@ const ACCESS: Readonly<Record<Route['access'], string>> = {
   operator: 'For the role operator, and over the unix socket.',
   agent: 'For another host’s agent (role agent), with the header `godwit-protocol`.',
   local: 'Only over the unix socket.',
+};
+
+const STREAMS = {
+  lines: 'One object a line, until the server ends.',
+  events:
+    'Server-sent events: the schema is that of their data. Come back with the header Last-Event-ID, or with `after`.',
 };
 
 const socket = { unixSocket: [] };
@@ -75,7 +82,7 @@ export function openApi(contract: Contract, title: string): Json {
 }
 
 function operation(schemas: Schemas, key: string, route: Route): Json {
-  const type = route.stream ? 'application/x-ndjson' : 'application/json';
+  const type = answerType(route);
   const parameters = [
     ...fields(schemas, route.params, 'path'),
     ...fields(schemas, route.query, 'query'),
@@ -83,7 +90,7 @@ function operation(schemas: Schemas, key: string, route: Route): Json {
   const { body, replacedBy } = route;
   const words = [
     ACCESS[route.access],
-    ...(route.stream ? ['One object a line, until the server ends.'] : []),
+    ...(route.stream ? [STREAMS[route.framing ?? 'lines']] : []),
     ...(replacedBy === undefined ? [] : [`For programs of earlier builds: use ${replacedBy}.`]),
   ];
   const content = (schema: z.ZodType, io: 'input' | 'output', mime: string): Json => ({

@@ -5,6 +5,7 @@ import { hello } from '../hello.ts';
 import { cacheStatus } from './cache.ts';
 import { cancelAnswer, migrationStart } from './contract.ts';
 import { diskMoveProgress, diskMoveRequest } from './disk-move.ts';
+import { hostEvent } from './host-event.ts';
 import { guestInfo, hostEntry, hostInfo, hypervisorInfo } from './host.ts';
 import { clearedList, leftover } from './leftover.ts';
 import {
@@ -28,6 +29,7 @@ const SCHEMAS = {
   HostEntry: hostEntry,
   Hypervisor: hypervisorInfo,
   Guest: guestInfo,
+  HostEvent: hostEvent,
   Migration: migrationSummary,
   MigrationRequest: migrationRequest,
   MigrationStartRequest: migrationStart,

@@ -7,6 +7,7 @@ import { ERRORS } from '../../../src/errors.ts';
 import { agentContract, publicContract } from '../../../src/protocol/contract.ts';
 import { moverContract } from '../../../src/protocol/mover/contract.ts';
 import { peerContract } from '../../../src/protocol/peer/contract.ts';
+import { answerType } from '../../../src/protocol/route.ts';
 import type { Route } from '../../../src/protocol/route.ts';
 import { openApi } from '../../../src/protocol/public/openapi.ts';
 import { errorsOf } from '../../../src/protocol/route-errors.ts';
@@ -34,7 +35,7 @@ for (const [name, contract] of Object.entries({ agentContract, moverContract, pe
     for (const [key, route] of Object.entries<Route>(contract)) {
       const operation = found.get(key);
       assert.equal(operation?.requestBody !== undefined, route.body !== undefined, key);
-      const type = route.stream ? 'application/x-ndjson' : 'application/json';
+      const type = answerType(route);
       assert.ok(operation?.responses['200']?.content[type], key);
       const errors = errorsOf(route);
       const wanted = errors?.map((code) => String(ERRORS[code].http)) ?? ['default'];
@@ -96,7 +97,7 @@ test('what the contract describes, another library takes by the document alone',
   };
   const all = operations(publicContract);
   for (const [key, route] of Object.entries(publicContract)) {
-    const type = route.stream ? 'application/x-ndjson' : 'application/json';
+    const type = answerType(route);
     const schema = all.get(key)?.responses['200']?.content[type]?.schema;
     assert.ok(schema, key);
     const takes = compile(schema);

@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { guestName } from '../names.ts';
+import { guestInfo } from './host.ts';
+import { progress } from './migration.ts';
+
+/** By which whoever follows comes back; opaque. */
+export const eventId = z
+  .string()
+  .max(64)
+  .regex(/^[0-9a-z-]{1,64}$/, 'the id of an event');
+
+/** One thing that happened on a host. */
+export const hostNews = z.discriminatedUnion('type', [
+  /** The first of a stream that begins now: lists that are asked for after it miss nothing. */
+  z.object({ type: z.literal('ready') }),
+  /** What happened since the id that was given is not known any more: ask for the lists again. */
+  z.object({ type: z.literal('lost') }),
+  /** A guest that is new here, or is another than it was. */
+  z.object({ type: z.literal('guest'), guest: guestInfo }),
+  z.object({ type: z.literal('guest-gone'), name: guestName }),
+  /** A migration that is in another phase. */
+  z.object({ type: z.literal('migration'), migration: progress }),
+]);
+export type HostNews = z.infer<typeof hostNews>;
+
+export const hostEvent = z.intersection(z.object({ id: eventId }), hostNews);
+export type HostEvent = z.infer<typeof hostEvent>;
