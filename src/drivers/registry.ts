@@ -46,11 +46,12 @@ function entry<T>(
 const DRIVERS: Readonly<Record<string, Entry>> = {
   qemu: entry(
     qemuOptions,
-    ({ name, stateDir }, { programs, user, imageDirs }) =>
+    ({ name, stateDir }, { programs, user, cgroup, imageDirs }) =>
       new QemuDriver({
         host: name,
         binaries: programs,
         user,
+        cgroup,
         imageDirs,
         guestsDir: path.join(stateDir, 'guests'),
         cacheDir: path.join(stateDir, 'cache'),

@@ -144,7 +144,7 @@ export async function makeQemuPlace(plan: QemuPlan): Promise<QemuPlace> {
     const made = driverNamed('qemu', {
       name,
       stateDir: path.join(directory, name),
-      drivers: { qemu: { programs: [qemu], user: 'agent', imageDirs: [images] } },
+      drivers: { qemu: { programs: [qemu], user: 'agent', cgroup: 'none', imageDirs: [images] } },
     });
     assert.ok(!isManaged(made));
     return made;

@@ -38,6 +38,8 @@ import { pauseStream, listenForRecovery, recoverUnheard } from './recovery.ts';
 import { resume, untilLoaded } from './resume.ts';
 import { removeCredentials } from './tls.ts';
 import { returnFiles } from './user/access.ts';
+import { cgroupCheck, limitsFor, removeCgroup } from './user/cgroup.ts';
+import type { QemuCgroup } from './user/cgroup.ts';
 import { commandLine } from './user/command-line.ts';
 import { socketChecks } from './sockets.ts';
 import { GuestUser, makeLogDir } from './user/guest-user.ts';
@@ -57,6 +59,7 @@ export interface DestinationParts {
   readonly endsMs?: number | undefined;
   readonly user: QemuUser;
   readonly imageDirs: readonly string[];
+  readonly cgroup: QemuCgroup;
 }
 
 /** The paused counterpart of a guest, on its way in. */
@@ -157,7 +160,9 @@ export class QemuDestination implements DestinationSession {
     const started = { guest, guestDir, logDir, ports, pipes, as };
     const argv = await commandLine(match, program, started);
     if (pipes) await makePipes(guestDir, signal, as?.gid);
-    const place = { ...this.#options, as };
+    const { cgroup } = this.#parts;
+    const limits = cgroup === 'none' ? undefined : limitsFor(match.spec, cgroup);
+    const place = { ...this.#options, as, limits };
     const { handle, client } = await launch(place, program.binary, argv, signal, (own) => {
       this.#hold.handle = own;
       this.#ours = true;
@@ -254,6 +259,7 @@ export class QemuDestination implements DestinationSession {
     if (handle !== undefined) await killProcess(handle, END_MS + this.#moreMs, signal);
     await removeCredentials(this.#credentials, 'server');
     await returnFiles(guestDir);
+    await removeCgroup(guestDir);
     await rm(guestDir, { recursive: true, force: true });
     this.#hold.handle = undefined;
   }
@@ -264,10 +270,11 @@ export class QemuDestination implements DestinationSession {
 
   async #match({ description, stream, disks }: Wanted, signal: AbortSignal): Promise<Match> {
     const programs = await this.#parts.programs(signal);
-    const { images: store, imageDirs, user } = this.#parts;
+    const { images: store, imageDirs, user, cgroup } = this.#parts;
     const host = { programs, store, imageDirs, disks, user };
     const match = await matchHost(description, stream, this.#options, host, signal);
-    const checks = [...match.checks, ...socketChecks(match.spec, this.#options.guestDir)];
+    const sockets = socketChecks(match.spec, this.#options.guestDir);
+    const checks = [...match.checks, ...sockets, cgroupCheck(cgroup)];
     return this.#user.checked({ ...match, checks });
   }
 

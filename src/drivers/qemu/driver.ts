@@ -31,6 +31,8 @@ import { emptyPipes } from './qmp/pipes.ts';
 import { MonitorWatch } from './session.ts';
 import { QemuSource } from './source.ts';
 import { returnFiles } from './user/access.ts';
+import { removeCgroup } from './user/cgroup.ts';
+import type { QemuCgroup } from './user/cgroup.ts';
 import { helperUser } from './user/guest-user.ts';
 import type { QemuUser } from './user/ids.ts';
 
@@ -46,6 +48,7 @@ export interface QemuDriverOptions {
   readonly user: QemuUser;
   /** Where images are looked for, by content. */
   readonly imageDirs: readonly string[];
+  readonly cgroup: QemuCgroup;
   /** Where the directories of guests are that Godwit started. */
   readonly guestsDir: string;
   /** What was found out about programs and images, kept between processes (0700). */
@@ -147,6 +150,7 @@ export class QemuDriver implements DirectDriver {
       endsMs: this.#options.endsMs,
       user: this.#options.user,
       imageDirs: this.#options.imageDirs,
+      cgroup: this.#options.cgroup,
     });
     if (known !== undefined) {
       await session.reattach(AbortSignal.timeout(GREETING_MS)).catch(() => false);
@@ -173,8 +177,9 @@ export class QemuDriver implements DirectDriver {
     return emptyPipes(guestsDir);
   }
 
-  takeBack(guestDir: string): Promise<void> {
-    return returnFiles(guestDir);
+  async takeBack(guestDir: string): Promise<void> {
+    await returnFiles(guestDir);
+    await removeCgroup(guestDir);
   }
 
   relaunch(handle: GuestHandle, launch: Launch, signal: AbortSignal): Promise<GuestHandle> {

@@ -13,6 +13,8 @@ import { connectMonitor } from './qmp/connect.ts';
 import { judgeEnd, unreachable } from './qmp/end.ts';
 import type { MonitorOwner } from './qmp/end.ts';
 import { LOG_FILE, PID_FILE, QMP_SOCKET } from './spec/names.ts';
+import { inCgroup } from './user/cgroup.ts';
+import type { Limits } from './user/cgroup.ts';
 import { confined } from './user/confine.ts';
 import type { RunAs } from './user/confine.ts';
 import type { QemuHandle } from './handle.ts';
@@ -35,6 +37,8 @@ export interface Place {
   readonly endsMs?: number | undefined;
   /** Default: as this process. */
   readonly as?: RunAs | undefined;
+  /** Of its cgroup; absent: it gets none of its own. */
+  readonly limits?: Limits | undefined;
 }
 
 export interface Started {
@@ -56,7 +60,8 @@ export async function launch(
   await mkdir(place.guestDir, { recursive: true, mode: 0o700 });
   const log = await open(path.join(place.guestDir, LOG_FILE), LOG_FLAGS, 0o600);
   try {
-    const command = confined({ file: binary, argv }, place.as);
+    const limited = confined({ file: binary, argv }, place.as);
+    const command = inCgroup(place.guestDir, place.limits, limited);
     const child = spawn(command.file, command.argv, {
       detached: true,
       stdio: ['ignore', log.fd, log.fd],

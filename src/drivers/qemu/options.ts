@@ -1,5 +1,9 @@
 import { z } from 'zod';
 
+const LEAST_MARGIN = 1024 ** 3;
+const MARGIN = 4 * LEAST_MARGIN;
+const LEAST_TASKS = 256;
+const TASKS = 4096;
 const path = z.string().min(1).max(4096);
 
 /** `drivers.qemu` of a host's configuration. */
@@ -24,6 +28,19 @@ export const qemuOptions = z.strictObject({
       'neither "agent" nor { from, count } of numbers of users',
     )
     .default({ from: 0x7000_0000, count: 0x0100_0000 }),
+  /**
+   * What the cgroup of each such QEMU allows beyond what its guest has: bytes besides its memory and a quarter of it, and
+   * tasks besides those of its processors and iothreads. `none`: it stays in the agent's cgroup.
+   */
+  cgroup: z
+    .union([
+      z.literal('none'),
+      z.strictObject({
+        memoryMarginBytes: z.number().int().min(LEAST_MARGIN).default(MARGIN),
+        tasks: z.number().int().min(LEAST_TASKS).default(TASKS),
+      }),
+    ])
+    .default({ memoryMarginBytes: MARGIN, tasks: TASKS }),
   /** Where kernels, initramfs and firmware images are looked for, by content. */
   imageDirs: z
     .array(path)

@@ -16,6 +16,7 @@ import { withMovedImages } from './spec/moved-argv.ts';
 import { LOG_FLAGS, logEnd } from './launch.ts';
 import { LOG_FILE } from './spec/names.ts';
 import { giveAgain, otherUserOf } from './user/access.ts';
+import { entering } from './user/cgroup.ts';
 import { confined } from './user/confine.ts';
 import type { QemuHandle, QemuLaunch } from './handle.ts';
 
@@ -162,7 +163,8 @@ async function start(
   const log = await open(logOf(old), LOG_FLAGS, 0o600);
   try {
     const plain = { file: binary, argv };
-    const command = as === undefined ? plain : confined(plain, as);
+    const limited = as === undefined ? plain : confined(plain, as);
+    const command = entering(path.dirname(old.monitor), limited);
     const child = spawn(command.file, command.argv, {
       cwd,
       detached: true,

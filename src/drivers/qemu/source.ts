@@ -51,6 +51,7 @@ import {
   removeCredentials,
 } from './tls.ts';
 import { giveSocket, otherUserOf, returnFiles } from './user/access.ts';
+import { removeCgroup } from './user/cgroup.ts';
 import type { QemuHandle, QemuLaunch } from './handle.ts';
 
 const CANCEL_MS = 10_000;
@@ -273,7 +274,9 @@ export class QemuSource implements SourceSession {
       );
     }
     await removeCredentials(this.#setup?.credentials, 'client');
-    await returnFiles(path.dirname(this.handle.monitor));
+    const directory = path.dirname(this.handle.monitor);
+    await returnFiles(directory);
+    await removeCgroup(directory);
     for (const socket of this.#sockets) await rm(socket, { force: true });
   }
 

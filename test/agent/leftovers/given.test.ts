@@ -26,7 +26,8 @@ test(
     writeFileSync(image, '', { mode: 0o600 });
     chownSync(image, 4242, 6);
     const dirs = { cacheDir: tempDir(t), guestsDir: tempDir(t), imageDirs: [] };
-    const qemu = new QemuDriver({ host: 'a', binaries: [], user: 'agent', ...dirs });
+    const none = { user: 'agent', cgroup: 'none' } as const;
+    const qemu = new QemuDriver({ host: 'a', binaries: [], ...none, ...dirs });
     const takeBack = (dir: string) => qemu.takeBack(dir);
     const { api, config } = await (await fleet(t)).host('a', { driver: { takeBack } });
     const dir = path.join(config.stateDir, 'guests', 'web1');

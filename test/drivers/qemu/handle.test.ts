@@ -13,7 +13,12 @@ const old: QemuHandle = {
   monitor: '/q/qmp.sock',
 };
 
-const dirs = { cacheDir: tmpdir(), guestsDir: tmpdir(), imageDirs: [] };
+const dirs = {
+  cgroup: 'none',
+  cacheDir: tmpdir(),
+  guestsDir: tmpdir(),
+  imageDirs: [],
+} as const;
 
 const altered = (handle: QemuHandle): QemuHandle => handle;
 
@@ -35,12 +40,22 @@ describe('a handle of the QEMU driver', () => {
   });
 
   test('that cannot be read proves nothing about a process', async () => {
-    const driver = new QemuDriver({ host: 'a', binaries: [], user: 'agent', ...dirs });
+    const driver = new QemuDriver({
+      host: 'a',
+      binaries: [],
+      user: 'agent',
+      ...dirs,
+    });
     assert.equal((await driver.life({ driver: 'qemu', name: 'web1' })).state, 'unknown');
   });
 
   test('stands for one process: by pid, start time and boot', () => {
-    const driver = new QemuDriver({ host: 'a', binaries: [], user: 'agent', ...dirs });
+    const driver = new QemuDriver({
+      host: 'a',
+      binaries: [],
+      user: 'agent',
+      ...dirs,
+    });
     const now: QemuHandle = { ...old, bootId: 'one' };
     assert.equal(driver.isSame(now, altered({ ...now, monitor: '/elsewhere' })), true);
     assert.equal(driver.isSame(now, old), true);

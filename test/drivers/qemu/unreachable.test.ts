@@ -173,6 +173,7 @@ async function livingQemu(t: TestContext, failure: Failure) {
       binaries: [],
       user: 'agent',
       imageDirs: [],
+      cgroup: 'none',
       guestsDir: path.dirname(guestDir),
       cacheDir,
       endsMs: ENDS_MS,

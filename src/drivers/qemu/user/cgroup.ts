@@ -1,0 +1,226 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { systemClock } from '../../../clock.ts';
+import type { Check } from '../../../protocol/public/migration.ts';
+import type { GuestSpec } from '../spec/schema.ts';
+import type { Command } from './confine.ts';
+
+/**
+ * A cgroup for each guest's QEMU: one that was taken over starts no threads without end, and takes no more memory than a
+ * guest of its size can ever need. It lasts as long as the guest's directory.
+ */
+
+/** `none`: QEMU stays in the agent's own. */
+export type QemuCgroup = 'none' | { readonly memoryMarginBytes: number; readonly tasks: number };
+
+export interface Limits {
+  readonly memoryBytes: number;
+  readonly tasks: number;
+}
+
+/** What one hierarchy bounds: the directory of ours in it, and its file for each limit. */
+interface Hierarchy {
+  readonly parent: string;
+  /** Its controllers have to be handed down first, in these files. */
+  readonly enable: readonly string[];
+  readonly files: Readonly<Partial<Record<keyof Limits, string>>>;
+}
+
+const OURS = 'godwit';
+const V2_FILES = { memoryBytes: 'memory.max', tasks: 'pids.max' } as const;
+const V1 = {
+  memory: { memoryBytes: 'memory.limit_in_bytes' },
+  pids: { tasks: 'pids.max' },
+} as const;
+/** For tables of pages, caches and buffers that grow with the guest. */
+const SHARE_OF_MEMORY = 0.25;
+/** A block device has a pool of so many threads in each of its loops (thread-pool.c of QEMU). */
+const POOL_TASKS = 64;
+/** The kernel takes an ended process out of its cgroup a moment after its number is gone, ms. */
+const EMPTY_MS = 2000;
+const POLL_MS = 10;
+
+/** The most that a legitimate QEMU of this guest can need, whatever it does. Pure. */
+export function limitsFor(
+  { ramBlocks, memory, smp, objects }: GuestSpec,
+  { memoryMarginBytes, tasks }: Exclude<QemuCgroup, 'none'>,
+): Limits {
+  const made = ramBlocks.reduce((sum, { bytes }) => sum + bytes, 0);
+  const guest = Math.max(made, memory.maxBytes ?? 0, memory.bytes);
+  const bytes = guest * (1 + SHARE_OF_MEMORY) + memoryMarginBytes;
+  const loops = objects.filter(({ type }) => type === 'iothread').length + 1;
+  return {
+    memoryBytes: Math.min(Number.MAX_SAFE_INTEGER, Math.ceil(bytes)),
+    tasks: tasks + 2 * (smp.maxcpus ?? smp.cpus ?? 1) + POOL_TASKS * loops,
+  };
+}
+
+/**
+ * The hierarchies that bound memory and tasks: cgroup v2 from its root, or v1 below this process's own cgroups. Undefined
+ * where there is neither. Pure: from /proc/self/mountinfo and /proc/self/cgroup.
+ */
+export function hierarchiesIn(
+  mountinfo: string,
+  own: string,
+  controllersOf: (root: string) => string,
+): Hierarchy[] | undefined {
+  const mounts = mountinfo.split('\n').flatMap((line) => {
+    const [left = '', right = ''] = line.split(' - ');
+    const [, , , root = '', at = ''] = left.split(' ');
+    const [type = '', , options = ''] = right.split(' ');
+    return type.startsWith('cgroup') ? [{ type, root, at, options: options.split(',') }] : [];
+  });
+  for (const { at } of mounts.filter(({ type }) => type === 'cgroup2')) {
+    const there = controllersOf(at).trim().split(/\s+/);
+    if (!there.includes('memory') || !there.includes('pids')) continue;
+    const parent = path.join(at, OURS);
+    const enable = [at, parent].map((each) => path.join(each, 'cgroup.subtree_control'));
+    return [{ parent, enable, files: V2_FILES }];
+  }
+  const found: Hierarchy[] = [];
+  for (const [name, files] of Object.entries(V1)) {
+    const mount = mounts.find(({ type, options }) => type === 'cgroup' && options.includes(name));
+    if (mount === undefined) return undefined;
+    const line = own.split('\n').find((each) => each.split(':')[1]?.split(',').includes(name));
+    const below = path.relative(mount.root, line?.split(':')[2] ?? '/');
+    const inside = below.startsWith('..') ? '' : below;
+    found.push({ parent: path.join(mount.at, inside, OURS), enable: [], files });
+  }
+  return found;
+}
+
+/** Undefined also where /proc does not tell. */
+function hierarchies(): Hierarchy[] | undefined {
+  const read = (file: string): string => readFileSync(file, 'utf8');
+  const controllersOf = (root: string): string => {
+    try {
+      return read(path.join(root, 'cgroup.controllers'));
+    } catch {
+      return '';
+    }
+  };
+  try {
+    return hierarchiesIn(read('/proc/self/mountinfo'), read('/proc/self/cgroup'), controllersOf);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of one guest on one host: two agents on one kernel may have guests of the same name. */
+function nameOf(guestDir: string): string {
+  const mark = createHash('sha256').update(path.resolve(guestDir)).digest('hex').slice(0, 12);
+  return `${path.basename(guestDir)}.${mark}`;
+}
+
+/** Makes Godwit's directory in each hierarchy; the reason in words where that is not possible. Found out by trying. */
+function prepare(): { readonly all: readonly Hierarchy[] } | { readonly why: string } {
+  try {
+    const all = hierarchies();
+    if (all === undefined) return { why: 'no cgroups for memory and pids are mounted here' };
+    for (const { parent, enable } of all) {
+      mkdirSync(parent, { recursive: true });
+      for (const file of enable) {
+        const on = readFileSync(file, 'utf8').trim().split(/\s+/);
+        if (on.includes('memory') && on.includes('pids')) continue;
+        writeFileSync(file, '+memory +pids');
+      }
+    }
+    return { all };
+  } catch (error) {
+    return { why: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Whether a guest's QEMU will be in a cgroup of its own; a warning where it can't. */
+export function cgroupCheck(wanted: QemuCgroup): Check {
+  const check = { name: 'cgroup', side: 'destination' } as const;
+  if (wanted === 'none') {
+    return {
+      ...check,
+      verdict: 'pass',
+      evidence: 'QEMU stays in the agent’s cgroup (drivers.qemu.cgroup)',
+    };
+  }
+  const made = prepare();
+  if ('all' in made) return { ...check, verdict: 'pass', evidence: 'QEMU has a cgroup of its own' };
+  const evidence = `QEMU’s memory and threads have no bound: ${made.why}`;
+  return { ...check, verdict: 'warn', evidence: evidence.slice(0, 512) };
+}
+
+/** Makes the guest's cgroup, and the program that enters it before it becomes `command`; as it is where there can be none. */
+export function inCgroup(guestDir: string, limits: Limits | undefined, command: Command): Command {
+  const made = limits === undefined ? undefined : prepare();
+  if (limits === undefined || made === undefined || 'why' in made) return command;
+  try {
+    for (const { parent, files } of made.all) {
+      const own = path.join(parent, nameOf(guestDir));
+      mkdirSync(own, { recursive: true });
+      for (const [limit, file] of Object.entries(files)) {
+        writeFileSync(path.join(own, file), String(limits[limit as keyof Limits]));
+      }
+    }
+  } catch {
+    // It was possible at the check; a guest that is on its way is worth more than its bounds.
+    return command;
+  }
+  return entering(guestDir, command);
+}
+
+const ENTER = 'for each; do shift; [ "$each" = -- ] && break; echo 0 >"$each"; done; exec "$@"';
+
+/** The same for a QEMU that is started once more, where its cgroup is still there. */
+export function entering(guestDir: string, { file, argv }: Command): Command {
+  const lists = listsOf(guestDir);
+  if (lists.length === 0) return { file, argv };
+  return { file: '/bin/sh', argv: ['-c', ENTER, 'sh', ...lists, '--', file, ...argv] };
+}
+
+/** Files that name the processes of the guest's cgroups, of those that are there. */
+function listsOf(guestDir: string): string[] {
+  return (hierarchies() ?? [])
+    .map(({ parent }) => path.join(parent, nameOf(guestDir), 'cgroup.procs'))
+    .filter((file) => membersIn(file) !== undefined);
+}
+
+function membersIn(file: string): number[] | undefined {
+  try {
+    const text = readFileSync(file, 'utf8').trim();
+    // 0 stands for one that this PID namespace does not see.
+    return text
+      .split('\n')
+      .map(Number)
+      .filter((pid) => pid > 1);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Removes the guest's cgroup once its QEMU has ended. What that one had started, against its filter, ends too. Never
+ * rejects: an empty cgroup that stays does no harm.
+ */
+export async function removeCgroup(guestDir: string): Promise<void> {
+  for (const list of listsOf(guestDir)) {
+    const until = performance.now() + EMPTY_MS;
+    while (!isRemoved(path.dirname(list)) && performance.now() < until) {
+      for (const pid of membersIn(list) ?? []) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It has ended meanwhile.
+        }
+      }
+      await systemClock.sleep(POLL_MS);
+    }
+  }
+}
+
+function isRemoved(directory: string): boolean {
+  try {
+    rmdirSync(directory);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  cgroupCheck,
+  hierarchiesIn,
+  inCgroup,
+  limitsFor,
+  removeCgroup,
+} from '../../../../src/drivers/qemu/user/cgroup.ts';
+import type { GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { tempDir } from '../../../rpc/parties.ts';
+
+const GIB = 1024 ** 3;
+const WANTED = { memoryMarginBytes: 4 * GIB, tasks: 4096 };
+const V1 = `36 25 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
+37 25 0:33 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids
+41 25 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw`;
+const V2 = '25 24 0:23 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate';
+
+/** What of a description is counted. */
+function spec(parts: {
+  ram?: readonly number[];
+  bytes?: number;
+  maxBytes?: number;
+  cpus?: number;
+  iothreads?: number;
+}): GuestSpec {
+  const { ram = [], bytes = GIB, maxBytes, cpus = 1, iothreads = 0 } = parts;
+  return {
+    ramBlocks: ram.map((each, index) => ({ name: `ram${index}`, bytes: each })),
+    memory: { bytes, ...(maxBytes === undefined ? {} : { maxBytes }) },
+    smp: { cpus },
+    objects: Array.from({ length: iothreads }, (_, index) => ({
+      type: 'iothread',
+      id: `io${index}`,
+      props: {},
+    })),
+  } as unknown as GuestSpec;
+}
+
+describe('the limits of a guest’s cgroup', () => {
+  test('are always above all that the guest can have, by a quarter and the margin', () => {
+    const size = fc.integer({ min: 1024 ** 2, max: 2 ** 44 });
+    fc.assert(
+      fc.property(
+        fc.array(size, { maxLength: 8 }),
+        size,
+        fc.option(size, { nil: undefined }),
+        fc.integer({ min: 1, max: 1024 }),
+        fc.integer({ min: 0, max: 64 }),
+        (ram, bytes, maxBytes, cpus, iothreads) => {
+          const more = maxBytes === undefined ? {} : { maxBytes };
+          const limits = limitsFor(spec({ ram, bytes, cpus, iothreads, ...more }), WANTED);
+          const sum = ram.reduce((all, each) => all + each, 0);
+          for (const most of [sum, bytes, maxBytes ?? 0]) {
+            assert.ok(limits.memoryBytes >= most * 1.25 + 4 * GIB);
+          }
+          assert.ok(Number.isSafeInteger(limits.memoryBytes));
+          assert.ok(limits.tasks >= 4096 + cpus + 64 * iothreads);
+        },
+      ),
+    );
+  });
+});
+
+describe('the cgroups of this host', () => {
+  test('are those of v2 where it has both controllers, from its root', () => {
+    const [found, ...more] =
+      hierarchiesIn(V2, '0::/system.slice/godwit.service', () => 'pids memory io') ?? [];
+    assert.deepEqual(more, []);
+    assert.equal(found?.parent, '/sys/fs/cgroup/godwit');
+    assert.deepEqual(found.enable, [
+      '/sys/fs/cgroup/cgroup.subtree_control',
+      '/sys/fs/cgroup/godwit/cgroup.subtree_control',
+    ]);
+    assert.deepEqual(found.files, { memoryBytes: 'memory.max', tasks: 'pids.max' });
+  });
+
+  test('are those of v1 below this process’s own where v2 has no controllers', () => {
+    const own = '9:name=systemd:/\n8:pids:/\n4:memory:/process/one\n0::/';
+    const found = hierarchiesIn(V1, own, () => '') ?? [];
+    assert.deepEqual(
+      found.map(({ parent, files }) => [parent, files]),
+      [
+        ['/sys/fs/cgroup/memory/process/one/godwit', { memoryBytes: 'memory.limit_in_bytes' }],
+        ['/sys/fs/cgroup/pids/godwit', { tasks: 'pids.max' }],
+      ],
+    );
+  });
+
+  test('are none where none is mounted, or one controller is missing', () => {
+    assert.equal(
+      hierarchiesIn('', '0::/', () => ''),
+      undefined,
+    );
+    assert.equal(
+      hierarchiesIn(V2, '0::/', () => 'io pids'),
+      undefined,
+    );
+    assert.equal(
+      hierarchiesIn(V1.split('\n')[0] ?? '', '4:memory:/', () => ''),
+      undefined,
+    );
+  });
+});
+
+const isPossible = cgroupCheck(WANTED).verdict === 'pass';
+const skip = isPossible ? false : 'this machine has no cgroups that we may make';
+
+describe('a guest’s cgroup', { skip }, () => {
+  test('holds its QEMU from its first instruction on, with what that starts, and goes with both', async (t) => {
+    const guestDir = path.join(tempDir(t), 'web1');
+    mkdirSync(guestDir);
+    t.after(() => removeCgroup(guestDir));
+    // What it starts outlives it.
+    const script = 'cat /proc/self/cgroup; sleep 60 >/dev/null & echo $!';
+    const plain = { file: '/bin/sh', argv: ['-c', script] };
+    const { file, argv } = inCgroup(guestDir, { memoryBytes: GIB, tasks: 5 }, plain);
+    const said = await outputOf(file, argv);
+    const own = said.split('\n').filter((line) => line.includes('/godwit/web1.'));
+    assert.ok(own.length > 0, said);
+    const pid = Number(said.trim().split('\n').at(-1));
+    assert.ok(existsSync(`/proc/${pid}`));
+    await removeCgroup(guestDir);
+    assert.equal(
+      existsSync(`/proc/${pid}`) && !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z'),
+      false,
+    );
+    const again = await outputOf('/bin/sh', ['-c', 'cat /proc/self/cgroup']);
+    assert.ok(!again.includes('web1.'));
+  });
+
+  test('bounds what it starts, and memory that it takes', async (t) => {
+    const guestDir = path.join(tempDir(t), 'web1');
+    mkdirSync(guestDir);
+    t.after(() => removeCgroup(guestDir));
+    const limits = { memoryBytes: 64 * 1024 ** 2, tasks: 8 };
+    const forks = 'for each in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 5 & done; echo all';
+    const many = inCgroup(guestDir, limits, { file: '/bin/sh', argv: ['-c', forks] });
+    assert.doesNotMatch(await outputOf(many.file, many.argv), /all/);
+    await removeCgroup(guestDir);
+    const take =
+      'const all = []; for (let i = 0; i < 512; i++) all.push(Buffer.alloc(2**20, 1)); console.log("all")';
+    const much = inCgroup(
+      guestDir,
+      { ...limits, tasks: 64 },
+      { file: process.execPath, argv: ['-e', take] },
+    );
+    assert.doesNotMatch(await outputOf(much.file, much.argv), /all/);
+  });
+
+  test('is one for each guest directory, also of the same name', async (t) => {
+    const dirs = [path.join(tempDir(t), 'web1'), path.join(tempDir(t), 'web1')];
+    const limits = { memoryBytes: GIB, tasks: 64 };
+    const plain = { file: '/bin/sh', argv: ['-c', 'cat /proc/self/cgroup'] };
+    const said: string[] = [];
+    for (const dir of dirs) {
+      mkdirSync(dir);
+      const { file, argv } = inCgroup(dir, limits, plain);
+      said.push(await outputOf(file, argv));
+      await removeCgroup(dir);
+    }
+    assert.notEqual(said[0], said[1]);
+  });
+});
+
+test('a host without cgroups is warned of, and one that wants none is not', () => {
+  assert.equal(cgroupCheck('none').verdict, 'pass');
+  const { verdict, evidence } = cgroupCheck(WANTED);
+  if (verdict === 'warn') assert.match(evidence, /no bound/);
+  else assert.equal(verdict, 'pass');
+});
+
+async function outputOf(file: string, argv: readonly string[]): Promise<string> {
+  const child = spawn(file, argv, { stdio: ['ignore', 'pipe', 'ignore'] });
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  await once(child, 'exit');
+  child.stdout.destroy();
+  return text;
+}
