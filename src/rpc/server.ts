@@ -139,19 +139,21 @@ async function answer(
     if (caller.role === 'none') throw caller.refusal;
     throw godwitError('GODWIT_ROUTE_UNKNOWN', { method, path: path.slice(0, 200) });
   }
+  const { route, key } = match;
+  // Whom a server lets in is its own affair: a route for anyone may have a door that is not.
+  checkAccess(caller, route.access, `${method} ${route.path}`);
+  if (route.access === 'agent') checkVersion(request, caller.name);
+  serving.options.authorise?.(caller, key);
   try {
     await admitted(serving, { match, search, caller, request, response, signal });
   } catch (thrown) {
-    throw named(match.route, thrown);
+    throw named(route, thrown);
   }
 }
 
 async function admitted(serving: Serving, asked: Omit<Asked, 'who' | 'hold'>): Promise<void> {
-  const { match, caller, request, signal } = asked;
-  const { route, key } = match;
-  checkAccess(caller, route.access, `${route.method} ${route.path}`);
-  if (route.access === 'agent') checkVersion(request, caller.name);
-  serving.options.authorise?.(caller, key);
+  const { caller, request, signal } = asked;
+  const { route } = asked.match;
   const who = identityFor(route, caller, request);
   const hold = route.stream
     ? serving.shares.stream(who)

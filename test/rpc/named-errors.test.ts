@@ -3,9 +3,10 @@ import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { z } from 'zod';
-import { ERRORS, GodwitError } from '../../src/errors.ts';
+import { ERRORS, GodwitError, godwitError } from '../../src/errors.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
+import { helloRoutes } from '../../src/protocol/hello.ts';
 import { publicContract } from '../../src/protocol/contract.ts';
 import { errorsOf } from '../../src/protocol/route-errors.ts';
 import type { Contract, Route } from '../../src/protocol/route.ts';
@@ -74,4 +75,24 @@ test('no route of the public API answers with an error that it does not name', a
     ),
     { numRuns: 500 },
   );
+});
+
+test('a server that does not let somebody in says so, also on a route for anyone', async (t) => {
+  const refusal = godwitError('GODWIT_ROLE_FORBIDDEN', {
+    peer: 'c',
+    role: 'agent',
+    action: 'this migration',
+    needs: 'the certificate of b',
+  });
+  const authorise = (): never => {
+    throw refusal;
+  };
+  const options = { name: 'b', log: silentLog, authorise };
+  const handlers = { hello: () => ({ name: 'b', product: 'godwit', versions: [1] }) };
+  const listener = serve(helloRoutes, handlers, options);
+  const listening = await listenUnix(listener, path.join(tempDir(t), 'api.sock'), options);
+  t.after(() => listening.close());
+  const made = client(helloRoutes, { unix: listening.address });
+  t.after(() => made.close());
+  await assert.rejects(made.api.hello(), { code: 'GODWIT_ROLE_FORBIDDEN' });
 });
