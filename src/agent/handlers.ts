@@ -10,6 +10,7 @@ import { openApi } from '../protocol/public/openapi.ts';
 import type { cacheRoutes } from '../protocol/public/cache.ts';
 import type { diskMoveRoutes } from '../protocol/public/disk-move-routes.ts';
 import type { DiskMoveProgress } from '../protocol/public/disk-move.ts';
+import type { ClearedList } from '../protocol/public/leftover.ts';
 import { pageOf } from '../protocol/public/page.ts';
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Handlers } from '../rpc/server.ts';
@@ -57,7 +58,7 @@ export interface AgentParts {
 /** The agent's API: each route, given over to the part that answers it. */
 export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract> {
   const { config, log, store, guests, peers, outgoing, incoming, follow } = parts;
-  const { leftovers, probes } = parts;
+  const { probes } = parts;
   return {
     hello: () => ({
       name: config.name,
@@ -91,6 +92,16 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       log.info({ id, guest, to, mode, by: caller.name }, 'a migration was started');
       return { id };
     },
+    putMigration: async ({ params: { id }, query, body, caller }) => {
+      if (query.dryRun === 'true') {
+        await outgoing.check(id, body);
+        return { id, started: false };
+      }
+      await outgoing.start({ ...body, id });
+      const { guest, to, mode } = body;
+      log.info({ id, guest, to, mode, by: caller.name }, 'a migration was started');
+      return { id, started: true };
+    },
     migrations: ({ query }) => follow.list(query),
     migration: ({ params }) => follow.one(params.id),
     progress: ({ params }) => follow.progress(params.id),
@@ -104,12 +115,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     admit: ({ body, caller }) => incoming.admit(body, caller),
     incoming: ({ params, caller }) => incoming.where(params.id, caller),
     ...resolveHandlers(parts),
-    leftovers: async () => ({ leftovers: await leftovers.list() }),
-    clearLeftovers: async ({ caller }) => {
-      const answer = await leftovers.clear();
-      log.info({ by: caller.name, cleared: answer.cleared.length }, 'leftovers were cleared');
-      return answer;
-    },
+    ...leftoverHandlers(parts),
     ...cacheHandlers(parts),
     watch: ({ body, caller }) => probes.watch(body, caller),
     admittedGuest: ({ params }) => incoming.guest(params.id),
@@ -117,6 +123,30 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     ...diskMoveHandlers(parts),
     ...fleetHandlers(parts),
   };
+}
+
+type LeftoverRoutes = Pick<
+  typeof agentContract,
+  'leftovers' | 'clearLeftovers' | 'deleteLeftovers'
+>;
+
+function leftoverHandlers(parts: AgentParts): Handlers<LeftoverRoutes> {
+  const { leftovers } = parts;
+  return {
+    leftovers: async () => ({ leftovers: await leftovers.list() }),
+    clearLeftovers: ({ caller }) => cleared(parts, caller.name),
+    deleteLeftovers: async ({ query, caller }) => {
+      if (query.dryRun !== 'true') return cleared(parts, caller.name);
+      const all = await leftovers.list();
+      return { cleared: all.filter(({ safe }) => safe), left: all.filter(({ safe }) => !safe) };
+    },
+  };
+}
+
+async function cleared({ leftovers, log }: AgentParts, by: string): Promise<ClearedList> {
+  const answer = await leftovers.clear();
+  log.info({ by, cleared: answer.cleared.length }, 'leftovers were cleared');
+  return answer;
 }
 
 function fleetHandlers({

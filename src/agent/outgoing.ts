@@ -68,6 +68,12 @@ export class Outgoing {
     return id;
   }
 
+  /** Rejects as `start` does where that is refused at once. Begins nothing and writes nothing. */
+  async check(id: string, asked: MigrationRequest): Promise<void> {
+    const request = migrationRequest.parse(asked);
+    if (this.#again(id, request) === undefined) await this.#checked(id, request);
+  }
+
   #again(id: string | undefined, request: MigrationRequest): Migration | undefined {
     const found = id === undefined ? undefined : this.#parts.store.get(id);
     if (found === undefined) return undefined;
@@ -80,15 +86,8 @@ export class Outgoing {
 
   async #add(given: string | undefined, request: MigrationRequest): Promise<Migration> {
     const { config, clock, store, guests } = this.#parts;
-    const address = this.#destination(request);
     const id = given ?? newId(clock.wallMs());
-    checkSocketsBelow(config.stateDir, { id });
-    this.#checkIdle(request.guest);
-    this.#checkLimit();
-    const { handle, info } = movable(await guests.need(request.guest));
-    // A disk of it may have begun to move, or the guest to come, while it was looked for: nothing is waited for any more.
-    this.#checkIdle(request.guest);
-    mustBeAble(driverOf(guests.drivers, handle), request);
+    const { address, handle, info } = await this.#checked(id, request);
     const lineage = lineageOf({ store, drivers: guests.drivers }, handle);
     return store.add({
       version: 1,
@@ -105,6 +104,23 @@ export class Outgoing {
       ...seenOf(info),
       ...this.#linkTo(request),
     });
+  }
+
+  /** What can be checked at once: the destination, the guest, and that there is room. */
+  async #checked(
+    id: string,
+    request: MigrationRequest,
+  ): Promise<DiscoveredGuest & { address: string; handle: GuestHandle }> {
+    const { config, guests } = this.#parts;
+    const address = this.#destination(request);
+    checkSocketsBelow(config.stateDir, { id });
+    this.#checkIdle(request.guest);
+    this.#checkLimit();
+    const found = movable(await guests.need(request.guest));
+    // A disk of it may have begun to move, or the guest to come, while it was looked for: nothing is waited for any more.
+    this.#checkIdle(request.guest);
+    mustBeAble(driverOf(guests.drivers, found.handle), request);
+    return { ...found, address };
   }
 
   /** What `--path auto` wants to know and the configuration does not tell. */

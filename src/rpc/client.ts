@@ -177,7 +177,11 @@ async function exchange(
     headers['content-length'] = 0;
   }
   // A kept connection may close at the very moment in which it is used again. What may be repeated is.
-  const repeatable = route.method === 'GET' || route.access === 'agent' || route.access === 'local';
+  const repeatable =
+    route.method === 'GET' ||
+    route.method === 'PUT' ||
+    route.access === 'agent' ||
+    route.access === 'local';
   for (let attempt = 0; ; attempt += 1) {
     signal.throwIfAborted();
     const request = wire.request({ method: route.method, path, headers, signal });

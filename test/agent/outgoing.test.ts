@@ -224,3 +224,22 @@ test('a guest that begins to do something else while it is looked for is not mig
     );
   }
 });
+
+test('a migration that is put under an id may be put again, and a dry run begins nothing', async (t) => {
+  const { host } = await fleet(t);
+  const peers = { b: { address: '127.0.0.1:1' } };
+  const { api } = await host('a', { guests: () => [guest('web1')], peers });
+  const put = (id: string, to: string, dryRun: 'true' | 'false') =>
+    api.putMigration({ params: { id }, query: { dryRun }, body: { guest: 'web1', to } });
+  const id = 'm-00000001';
+  assert.deepEqual(await put(id, 'b', 'true'), { id, started: false });
+  await assert.rejects(put(id, 'nobody', 'true'), { code: 'GODWIT_HOST_UNKNOWN' });
+  assert.deepEqual((await api.migrations()).migrations, []);
+  assert.deepEqual(await put(id, 'b', 'false'), { id, started: true });
+  assert.deepEqual(await put(id, 'b', 'false'), { id, started: true });
+  await assert.rejects(put(id, 'c', 'false'), { code: 'GODWIT_ID_REUSED' });
+  await assert.rejects(put('m-00000002', 'b', 'true'), { code: 'GODWIT_GUEST_BUSY' });
+  assert.equal((await api.migrations()).migrations.length, 1);
+  const nothing = { cleared: [], left: [] };
+  assert.deepEqual(await api.deleteLeftovers({ query: { dryRun: 'true' } }), nothing);
+});

@@ -20,6 +20,8 @@ const BEGINNING = [
   'GODWIT_SAME_HOST',
   'GODWIT_ID_REUSED',
 ] as const;
+/** `true`: everything is checked that is checked before it is done, and nothing is done. */
+const dryRun = z.object({ dryRun: z.enum(['true', 'false']).default('false') });
 const done = z.object({ ok: z.literal(true) });
 
 /** What cancel will do, said at once. */
@@ -109,6 +111,18 @@ export const publicRoutes = {
     access: 'operator',
     body: migrationStart,
     response: z.object({ id: migrationId }),
+    errors: BEGINNING,
+  }),
+  putMigration: route({
+    method: 'PUT',
+    path: '/v1/migrations/:id',
+    summary:
+      'Start moving a guest of this host under an id of the caller’s; asked again it answers the same',
+    access: 'operator',
+    params: byId,
+    query: dryRun,
+    body: migrationRequest,
+    response: z.object({ id: migrationId, started: z.boolean() }),
     errors: BEGINNING,
   }),
   migrations: route({
@@ -211,6 +225,16 @@ export const publicRoutes = {
     path: '/v1/leftovers/clear',
     summary: 'Clear what is safe to clear, and say what was left',
     access: 'operator',
+    response: clearedList,
+    replacedBy: 'deleteLeftovers',
+    errors: LOOKING,
+  }),
+  deleteLeftovers: route({
+    method: 'DELETE',
+    path: '/v1/leftovers',
+    summary: 'Clear what is safe to clear, and say what was left',
+    access: 'operator',
+    query: dryRun,
     response: clearedList,
     errors: LOOKING,
   }),
