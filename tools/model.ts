@@ -83,9 +83,9 @@ async function runMutants(quiet: boolean, trace: boolean): Promise<Result[]> {
   for (const { name, breaks, mode, earlier, rules } of MUTANTS) {
     ran(name, breaks, explore(rules, { ...most, mode, earlier, ends: false }));
   }
-  for (const { name, breaks, mode, ends = false, edit } of SHELL_MUTANTS) {
-    const rules = await withEdit(mode, edit);
-    ran(name, breaks, explore(rules, { ...most, mode, earlier: false, ends }));
+  for (const mutant of SHELL_MUTANTS) {
+    const { name, breaks, mode, earlier = false, ends = false } = mutant;
+    ran(name, breaks, explore(await withEdit(mutant), { ...most, mode, earlier, ends }));
   }
   return results;
 }

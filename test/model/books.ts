@@ -1,13 +1,10 @@
+import { destinationDurability } from '../../src/migration/direct/durability.ts';
 import type { Durability } from '../../src/migration/direct/durability.ts';
 import { initialDestination } from '../../src/migration/direct/destination.ts';
-import type {
-  DestinationCall,
-  DestinationState,
-  Verdict,
-} from '../../src/migration/direct/destination.ts';
+import type { DestinationState } from '../../src/migration/direct/destination.ts';
 import { initialSource } from '../../src/migration/direct/source-state.ts';
 import type { SourceEffect, SourceState } from '../../src/migration/direct/source-state.ts';
-import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS, epochOf } from './events.ts';
+import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS } from './events.ts';
 import type { RecordName } from './events.ts';
 import type { Rules } from './rules.ts';
 
@@ -149,7 +146,6 @@ export class DestinationBook {
   readonly #states = new Numbered<Page>();
   readonly #pages = new Pagination();
   readonly #steps = new Map<string, number>();
-  readonly #verdicts = new Map<string, Verdict>();
   readonly admitted: number;
 
   constructor(rules: Rules) {
@@ -183,7 +179,14 @@ export class DestinationBook {
     return this.#states.values[this.#pages.durable(journal)]!.state;
   }
 
+  /** A record with what the rules ask for of it. */
   record(journal: number, name: RecordName): number {
+    const next = this.write(journal, name);
+    return destinationDurability(RECORDS[name]) === 'sync' ? this.synced(next) : next;
+  }
+
+  /** A record that may not lie on the disk yet. */
+  write(journal: number, name: RecordName): number {
     const key = `${journal}:${name}`;
     const known = this.#steps.get(key);
     if (known !== undefined) return known;
@@ -191,8 +194,7 @@ export class DestinationBook {
     const page = this.#page(journal);
     const state = this.#rules.destinationAfter(page.state, event);
     const armedBootId = event.type === 'armed' ? event.bootId : page.armedBootId;
-    const durability = this.#rules.destinationDurability(event);
-    const next = this.#pages.append(journal, this.#number({ state, armedBootId }), durability);
+    const next = this.#pages.append(journal, this.#number({ state, armedBootId }), 'later');
     this.#steps.set(key, next);
     return next;
   }
@@ -201,15 +203,6 @@ export class DestinationBook {
     const { state, armedBootId } = this.#page(journal);
     const sure = this.#rules.knowsItNeverRan(state.right, armedBootId, `boot-${boot}`);
     return this.record(journal, sure ? 'neverRan' : 'mayHaveRun');
-  }
-
-  judge(journal: number, call: DestinationCall, earlier: boolean): Verdict {
-    const key = `${this.#pages.current(journal)}:${call}:${earlier}`;
-    const known = this.#verdicts.get(key);
-    if (known !== undefined) return known;
-    const verdict = this.#rules.judgeCall(this.state(journal), call, epochOf(earlier));
-    this.#verdicts.set(key, verdict);
-    return verdict;
   }
 
   synced(journal: number): number {

@@ -1,5 +1,7 @@
 import type { DestinationBook, SourceBook } from './books.ts';
+import type { Choices } from './destination-deeds.ts';
 import type { Rules } from './rules.ts';
+import type { DestinationTable } from './shells/destination.ts';
 import type { SourceTable } from './shells/source.ts';
 import type { World } from './state.ts';
 
@@ -15,6 +17,9 @@ export interface Context {
   readonly mode: 'precopy' | 'hybrid';
   /** What the source's mover does for each step, taken from its own code. */
   readonly table: SourceTable;
+  /** What the destination's mover does, taken from its own code. */
+  readonly there: DestinationTable;
+  readonly choices: Choices;
   readonly source: SourceBook;
   readonly destination: DestinationBook;
   /** The state that is being left; never changed. */

@@ -1,34 +1,28 @@
-import type { DestinationState } from '../../src/migration/direct/destination.ts';
-import { breakRule, fork } from './context.ts';
+import { fork } from './context.ts';
 import type { Context } from './context.ts';
-import type { RecordName } from './events.ts';
-import { isDestinationThere } from './hypervisors.ts';
+import { begin, deedMoves } from './destination-deeds.ts';
+import type { Choice } from './destination-deeds.ts';
 import { calledNow } from './source-handlers.ts';
-import { BUSY, CALLS, DEST, EARLIER, EXCUSE, LIVE, callBit } from './state.ts';
+import { BUSY, CALLS, EARLIER, EXCUSE, LIVE, callBit } from './state.ts';
 import type { Call, World } from './state.ts';
 
-/** The shell of the destination's mover (src/mover/direct/destination/mover.ts): calls in turn, records before deeds. */
+/** What comes to the destination's mover (src/mover/direct/destination/mover.ts): what it does then is its own code's. */
 
 export function destinationMoverMoves(context: Context): void {
   const { world, emit } = context;
   if (world.forgot === 1) return arrivalsAtNobody(context);
   arrivals(context);
   if (world.jd === 0) return;
-  if (world.dmover === 0) {
-    const next = fork(context);
-    takeOver(context, next);
-    emit('step', 'the destination’s agent starts a new mover, which reads the journal');
-    return;
-  }
+  if (world.dmover === 0) return takeOver(context);
   if (world.dlost === 1) {
     const next = fork(context);
     next.dlost = 0;
-    record(context, next, 'lost');
+    next.jd = context.destination.record(next.jd, 'lost');
     emit('step', 'the destination’s mover hears that its QEMU is gone');
   }
-  if (world.busy !== BUSY.idle) return workMoves(context);
+  if (world.busy !== BUSY.idle) return deedMoves(context);
   pruneMove(context);
-  lease(context);
+  silence(context);
 }
 
 /** What has ended here is forgotten one day, where the rules let it. */
@@ -51,18 +45,20 @@ function arrivalsAtNobody(context: Context): void {
   emit('step', 'the destination’s agent does not know the migration');
 }
 
-function record(context: Context, world: World, name: RecordName): void {
-  world.jd = context.destination.record(world.jd, name);
-}
-
-function takeOver(context: Context, next: World): void {
-  next.dmover = 1;
-  next.jd = context.destination.takenOver(next.jd, next.boot);
-  const { stage } = context.destination.state(next.jd);
-  if (stage === 'preparing') next.dqemu = DEST.none;
-  if (stage !== 'prepared') return;
-  next.dsess = isDestinationThere(next) ? 1 : 0;
-  if (next.dsess === 0) record(context, next, 'lost');
+/** A new mover reads the journal, records that it has taken over, and looks at what the earlier one left. */
+function takeOver(context: Context): void {
+  const start = (choice: Choice): void => {
+    const next = fork(context);
+    next.dmover = 1;
+    next.jd = context.destination.takenOver(next.jd, next.boot);
+    begin(context, next, 'take over', choice);
+  };
+  context.choices.each(context, start, (how) => {
+    context.emit(
+      'step',
+      `the destination’s agent starts a new mover, which reads the journal${how}`,
+    );
+  });
 }
 
 /** The live call, and copies that the network made or kept. */
@@ -87,7 +83,7 @@ function arrivals(context: Context): void {
   }
 }
 
-/** False where nobody is there to take the call, or its turn has not come. */
+/** False where nobody is there to take the call, its turn has not come, or nothing comes of it. */
 function receive(
   context: Context,
   next: World,
@@ -106,194 +102,28 @@ function receive(
     if (live) next.live = LIVE.ok;
     return live;
   }
-  const verdict = context.destination.judge(next.jd, call, earlier);
-  if (verdict.kind === 'no') {
-    if (live) next.live = verdict.error.code === 'GODWIT_HELD' ? LIVE.held : LIVE.notArmed;
-    return live;
-  }
   const before = next.jd;
-  const busy = begin(context, next, call, verdict.kind === 'already');
-  next.busy = busy;
-  if (live) next.live = busy === BUSY.idle ? LIVE.ok : LIVE.working;
-  return live || busy !== BUSY.idle || next.jd !== before;
+  if (live) next.live = LIVE.working;
+  begin(context, next, call, { earlier });
+  return live || next.busy !== BUSY.idle || next.jd !== before;
 }
 
-/** What a call does at once; what it is busy with afterwards. */
-function begin(context: Context, next: World, call: Call, already: boolean): number {
-  switch (call) {
-    case 'admit':
-      return BUSY.idle;
-    case 'prepare':
-      if (already) return BUSY.idle;
-      record(context, next, 'preparing');
-      return BUSY.preparing;
-    case 'arm':
-      if (!already) record(context, next, `armed${next.boot as 0 | 1 | 2 | 3}`);
-      return BUSY.idle;
-    case 'commit':
-      if (!already && context.destination.state(next.jd).hypervisor === 'gone') {
-        breakRule(next, 'the destination promised to run a guest whose QEMU it knew to be gone');
-      }
-      // Also when it was committed before: an earlier mover may have died between the record and the deed.
-      record(context, next, 'committed');
-      return BUSY.committed;
-    case 'refuse':
-      if (!already) record(context, next, 'refused');
-      return BUSY.idle;
-    case 'release':
-      if (already) return BUSY.idle;
-      next.told = 1;
-      if (context.destination.state(next.jd).right !== 'refused') record(context, next, 'refused');
-      return BUSY.releasing;
-    case 'finish':
-      if (!already) record(context, next, 'finished');
-      next.told = 1;
-      return BUSY.idle;
+/** The source's mover is silent here for however long, so at any time: its agent may be asked, or the lease be over. */
+function silence(context: Context): void {
+  const { world, emit, destination } = context;
+  const { stage } = destination.state(world.jd);
+  if (stage === 'released' || stage === 'finished') return;
+  for (const deed of ['after silence', 'after long silence'] as const) {
+    const isLong = deed === 'after long silence';
+    const start = (choice: Choice): void => {
+      const next = fork(context);
+      if (isLong) next.excuses |= EXCUSE.deadline;
+      begin(context, next, deed, choice);
+    };
+    context.choices.each(context, start, (how) => {
+      const { next } = context;
+      if (next.busy === BUSY.idle && next.jd === world.jd) return;
+      emit('time', `the destination acts ${deed} of its source${how}`);
+    });
   }
-}
-
-function answer(world: World, word: number): void {
-  world.busy = BUSY.idle;
-  if (world.live === LIVE.working) world.live = word;
-}
-
-function workMoves(context: Context): void {
-  const { world, emit } = context;
-  const next = fork(context);
-  switch (world.busy) {
-    case BUSY.preparing: {
-      next.dqemu = DEST.incoming;
-      next.dsess = 1;
-      next.busy = BUSY.started;
-      emit('step', 'the destination starts its QEMU, paused');
-      if (world.faults === 0) return;
-      const failed = fork(context);
-      failed.faults -= 1;
-      record(context, failed, 'failed');
-      answer(failed, LIVE.error);
-      emit('fault', 'the destination’s QEMU does not start');
-      return;
-    }
-    case BUSY.started:
-      record(context, next, 'prepared');
-      answer(next, LIVE.ok);
-      emit('step', 'the destination is prepared');
-      return;
-    case BUSY.committed:
-      resumeGuest(context, next);
-      emit('step', 'the destination’s mover tells its QEMU to run the guest');
-      return;
-    case BUSY.continuing:
-      continuingMoves(context);
-      return;
-    case BUSY.resumed:
-      record(context, next, 'running');
-      answer(next, LIVE.ok);
-      emit('step', 'the destination records that it runs');
-      return;
-    case BUSY.releasing:
-      next.dqemu = DEST.none;
-      next.dsess = 0;
-      next.dlost = 0;
-      next.busy = BUSY.destroyed;
-      emit('step', 'the destination takes down what it had built');
-      return;
-    case BUSY.destroyed:
-      record(context, next, 'released');
-      answer(next, LIVE.ok);
-      emit('step', 'the destination has released everything');
-      return;
-    default:
-  }
-}
-
-function resumeGuest(context: Context, next: World): void {
-  if (next.commitSent === 0 && (next.excuses & EXCUSE.proved) === 0)
-    breakRule(next, 'the destination runs without a commit under its epoch');
-  const { right, stage } = context.destination.state(next.jd);
-  if (right === 'refused') breakRule(next, 'the destination runs although it has refused');
-  if (stage === 'released') {
-    breakRule(next, 'the destination acts after it has released everything');
-  }
-  next.busy = BUSY.resumed;
-  switch (next.dqemu) {
-    case DEST.incoming:
-    case DEST.incomingAuto:
-      next.dqemu = DEST.incomingAuto;
-      next.busy = BUSY.continuing;
-      return;
-    case DEST.loaded:
-      next.dqemu = DEST.running;
-      break;
-    case DEST.postcopy:
-      next.dqemu = DEST.postcopyRunning;
-      break;
-    case DEST.postcopyCut:
-      next.dqemu = DEST.postcopyRunningCut;
-      break;
-    case DEST.none:
-    case DEST.gone:
-      answer(next, LIVE.gone);
-      return;
-    default:
-  }
-  next.ran = 1;
-}
-
-/** `cont` waits for the guest to run: it does, its QEMU ends, or the wait is over (and the call may be repeated). */
-function continuingMoves(context: Context): void {
-  const { world, emit } = context;
-  const next = fork(context);
-  if (world.dqemu !== DEST.incomingAuto) {
-    if (isDestinationThere(world)) next.busy = BUSY.resumed;
-    else answer(next, LIVE.gone);
-    emit('step', 'the destination’s mover sees what became of the guest');
-    return;
-  }
-  next.excuses |= EXCUSE.deadline;
-  // An answer of this kind is taken for silence: the source's mover calls again.
-  answer(next, LIVE.sent);
-  emit('time', 'the destination’s QEMU does not run the guest in time');
-}
-
-/** What its mover has heard of its QEMU by the time that the source has been silent for so long. */
-function asHeard({ world }: Context, state: DestinationState): DestinationState {
-  if (state.hypervisor === 'gone') return state;
-  const hypervisor = HEARD[world.dqemu] ?? state.hypervisor;
-  return { ...state, hypervisor, postcopy: hypervisor.startsWith('postcopy') };
-}
-
-const HEARD: Readonly<Record<number, DestinationState['hypervisor']>> = {
-  [DEST.loaded]: 'paused',
-  [DEST.postcopy]: 'postcopy',
-  [DEST.running]: 'running',
-  [DEST.postcopyRunning]: 'postcopy',
-  [DEST.postcopyRunningCut]: 'postcopy-paused',
-  [DEST.postcopyCut]: 'postcopy-paused',
-};
-
-/** A source that is silent for long has given up; here for however long, so at any time. */
-function lease(context: Context): void {
-  const { world, emit } = context;
-  const state = context.destination.state(world.jd);
-  const action = context.rules.onSilence(asHeard(context, state));
-  if (action === 'wait') return;
-  const next = fork(context);
-  next.excuses |= EXCUSE.deadline;
-  next.told = 0;
-  if (action === 'release') {
-    record(context, next, 'failed');
-    if (state.right !== 'refused' && !state.unsure) record(context, next, 'refused');
-    next.busy = BUSY.releasing;
-    emit('time', 'the source has been silent for too long: the destination refuses and releases');
-    return;
-  }
-  if (action === 'finish' && next.dqemu === DEST.gone) {
-    record(context, next, 'lost');
-    emit('time', 'the destination would settle by itself, and finds its QEMU gone');
-    return;
-  }
-  if (action === 'tear-down') next.dqemu = DEST.none;
-  record(context, next, 'finished');
-  emit('time', 'the source has been silent for too long: the destination settles by itself');
 }

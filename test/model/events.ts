@@ -136,8 +136,6 @@ export function saysEvent(number: number): number {
 export const PLANNED = { precopy: planned(), hybrid: planned({ mode: 'hybrid' }) };
 const { id, guest, from, epoch, settings } = PLANNED.precopy;
 export const EPOCH = epoch;
-const EARLIER_EPOCH = epoch - 1;
-export const epochOf = (earlier: boolean): number => (earlier ? EARLIER_EPOCH : EPOCH);
 
 export const ADMISSION = {
   id,
@@ -168,6 +166,7 @@ export const RECORDS = {
   resolved: { type: 'resolved', epoch, proof: 'fenced', by: 'ann' },
   overruled: { type: 'overruled', epoch, why: 'the source runs it' },
   neverRan: { type: 'taken-over', pid: 7, neverRan: true },
+  'never-ran': { type: 'never-ran', epoch, why: 'its QEMU is gone' },
   mayHaveRun: { type: 'taken-over', pid: 7, neverRan: false },
 } as const satisfies Record<string, DestinationEvent>;
 export type RecordName = keyof typeof RECORDS;

@@ -1,5 +1,6 @@
 import { DestinationBook, SourceBook } from './books.ts';
 import type { Context, Kind, Rule } from './context.ts';
+import { Choices } from './destination-deeds.ts';
 import { destinationMoverMoves } from './destination-mover.ts';
 import { faultMoves } from './faults.ts';
 import { destinationHypervisorMoves, sourceHypervisorMoves } from './hypervisors.ts';
@@ -71,6 +72,8 @@ class Exploration {
       rules,
       mode: bounds.mode,
       table: rules.table[bounds.mode],
+      there: rules.there,
+      choices: new Choices(),
       source: new SourceBook(rules, bounds.mode),
       destination: new DestinationBook(rules),
       world: new World(),

@@ -1,9 +1,9 @@
-import { whyNotHere } from '../../src/migration/direct/resolve.ts';
 import { whyNotResolved } from '../../src/migration/direct/resolve.ts';
 import { destinationFacts, sourceFacts } from '../../src/migration/direct/side-facts.ts';
 import type { Heard } from '../../src/migration/direct/dark-host.ts';
 import { breakRule, fork } from './context.ts';
 import type { Context } from './context.ts';
+import { begin, isFencing, sourceIsOff } from './destination-deeds.ts';
 import { FENCED, PLANNED, RESOLVED, SOURCE_EVENTS } from './events.ts';
 import { losePower as loseDestination, loseSourcePower } from './faults.ts';
 import { isDestinationThere } from './hypervisors.ts';
@@ -24,9 +24,8 @@ export function operatorMoves(context: Context): void {
     resolveAtSource(context);
   }
   if (isAsking(context, 'fence')) fenceMoves(context);
-  if (world.jd === 0 || world.dmover === 0 || world.busy !== BUSY.idle) return;
+  if (world.jd === 0 || world.dmover === 0) return;
   resolveAtDestination(context);
-  overruledMove(context);
 }
 
 /** The agent journals the order; the mover that it then starts takes over from the journal. */
@@ -154,27 +153,23 @@ function hookMoves(context: Context, heard: readonly Heard['what'][]): void {
   }
 }
 
-/** Its source is off, and all that it gave is here. */
+/** Its source is off: a person has the destination run what it holds, or its own hook has shown it. */
 function resolveAtDestination(context: Context): void {
-  const state = context.destination.state(context.world.jd);
-  if (state.right === 'running' || whyNotHere(state) !== undefined) return;
+  const { world, emit } = context;
+  if (isFencing(context)) {
+    for (const off of loseSourcePower(context)) {
+      off.excuses |= EXCUSE.proved;
+      off.ordered = 1;
+      sourceIsOff(context, off);
+      emit('ask', 'the fencing hook shows that the source is off');
+    }
+  }
+  if (world.busy !== BUSY.idle) return;
   for (const off of loseSourcePower(context)) {
     off.excuses |= EXCUSE.proved;
-    off.jd = context.destination.record(off.jd, 'resolved');
-    off.busy = BUSY.committed;
-    context.emit('ask', 'the source is turned off: the destination runs what it was given');
+    off.ordered = 1;
+    begin(context, off, 'run here, as ordered');
+    if (off.busy === BUSY.idle) continue;
+    emit('ask', 'the source is turned off: the destination runs what it was given');
   }
-}
-
-/** It asks the source's agent when nobody speaks to it: an epoch that was closed without its word is over. */
-function overruledMove(context: Context): void {
-  const { world, emit } = context;
-  const { right, stage, unsure } = context.destination.state(world.jd);
-  if (stage === 'released' || stage === 'finished') return;
-  if (right !== 'running' && !unsure) return;
-  if (stateOf(context, world).right !== 'abandoned') return;
-  const next = fork(context);
-  next.jd = context.destination.record(next.jd, 'overruled');
-  next.busy = BUSY.releasing;
-  emit('step', 'the destination learns that it was overruled, and takes down what it has');
 }

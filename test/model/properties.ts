@@ -27,7 +27,8 @@ function wrongEnd(world: World, { doing, right, via }: SourceState): Rule | unde
   switch (doing.kind === 'end' ? doing.outcome : undefined) {
     case 'failed':
     case 'cancelled':
-      if (destinationRuns(world)) {
+      // Where a person had it run there, the source hears of it when it can: its end was another's to decide.
+      if (destinationRuns(world) && world.ordered === 0) {
         return 'the migration ended as failed or cancelled and the guest runs at the destination';
       }
       if (sourceRuns(world) || world.qemu === QEMU.gone) return undefined;

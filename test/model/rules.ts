@@ -1,13 +1,14 @@
-import { destinationAfter, judgeCall } from '../../src/migration/direct/destination.ts';
+import { destinationAfter } from '../../src/migration/direct/destination.ts';
 import { afterQuestion, beginDarkWatch } from '../../src/migration/direct/dark-host.ts';
 import type { Heard } from '../../src/migration/direct/dark-host.ts';
 import { knowsItNeverRan } from '../../src/migration/direct/run-right.ts';
 import { destinationMayBeAsked } from '../../src/migration/direct/kept.ts';
 import { judge } from '../../src/migration/direct/resolution.ts';
-import { onSilence } from '../../src/migration/direct/silence.ts';
-import { destinationDurability, durability } from '../../src/migration/direct/durability.ts';
+import { durability } from '../../src/migration/direct/durability.ts';
 import { transition } from '../../src/migration/direct/transition.ts';
-import type { Edit } from './shells/load.ts';
+import type { ShellMutant } from './shells/mutants.ts';
+import { brokenDestination, destinationTable } from './shells/destination.ts';
+import type { DestinationTable } from './shells/destination.ts';
 import { sourceTable } from './shells/source.ts';
 import type { SourceTables } from './shells/source.ts';
 
@@ -18,10 +19,9 @@ export interface Rules {
   /** What the source's mover does for each step, as a table taken from its own code. */
   readonly table: SourceTables;
   readonly destinationAfter: typeof destinationAfter;
-  readonly judgeCall: typeof judgeCall;
-  readonly destinationDurability: typeof destinationDurability;
   readonly knowsItNeverRan: typeof knowsItNeverRan;
-  readonly onSilence: typeof onSilence;
+  /** What the destination's mover does, as a table taken from its own code. */
+  readonly there: DestinationTable;
   /** What `godwit resolve` calls safe is what the operator of the model does. */
   readonly judge: typeof judge;
   /** Whether a destination may forget a migration that has ended there; `told`: because its source asked for that. */
@@ -39,10 +39,8 @@ export const REAL: Rules = {
   durability,
   table: { precopy: await sourceTable('precopy'), hybrid: await sourceTable('hybrid') },
   destinationAfter,
-  judgeCall,
-  destinationDurability,
   knowsItNeverRan,
-  onSilence,
+  there: await destinationTable(),
   judge,
   mayForget: (told) => !destinationMayBeAsked([{ type: 'finished', told }]),
   unknownIsLeave: false,
@@ -67,9 +65,13 @@ function isDark(heard: readonly Heard['what'][]): boolean {
   return watch.verdict.kind === 'dark';
 }
 
-/** With the source's mover broken in one place of its own code. */
-export async function withEdit(mode: 'precopy' | 'hybrid', edit: Edit): Promise<Rules> {
-  return { ...REAL, table: { ...REAL.table, [mode]: await sourceTable(mode, edit) } };
+type Broken = Pick<ShellMutant, 'mode' | 'edit' | 'steps'>;
+
+/** With one of the movers broken in one place of its own code. */
+export async function withEdit({ mode, edit, steps }: Broken): Promise<Rules> {
+  if (steps === undefined) return { ...REAL, there: await brokenDestination(REAL.there, edit) };
+  const table = await sourceTable(mode, { edit, steps, real: REAL.table[mode] });
+  return { ...REAL, table: { ...REAL.table, [mode]: table } };
 }
 
 export interface Mutant {
@@ -84,17 +86,6 @@ export interface Mutant {
 /** The protocol broken on purpose, each time in one place. The model must find every one of them. */
 export const MUTANTS: readonly Mutant[] = [
   {
-    name: 'drop the fsync',
-    breaks: 'the destination says that it is armed before armed(epoch) lies on its disk',
-    mode: 'precopy',
-    earlier: false,
-    rules: {
-      ...REAL,
-      destinationDurability: (event) =>
-        event.type === 'armed' ? 'later' : destinationDurability(event),
-    },
-  },
-  {
     name: 'commit before completed',
     breaks: 'the source sends commit while its hypervisor still sends the last state',
     mode: 'precopy',
@@ -106,26 +97,6 @@ export const MUTANTS: readonly Mutant[] = [
           ? transition(state, { type: 'hypervisor', event: { type: 'completed' } })
           : transition(state, event),
     },
-  },
-  {
-    name: 'ignore refused',
-    breaks: 'the destination takes a commit although it has refused',
-    mode: 'precopy',
-    earlier: false,
-    rules: {
-      ...REAL,
-      judgeCall: (state, call, epoch) =>
-        call === 'commit' && state.right === 'refused'
-          ? judgeCall({ ...state, right: 'armed' }, call, epoch)
-          : judgeCall(state, call, epoch),
-    },
-  },
-  {
-    name: 'forget the epoch',
-    breaks: 'the destination takes a call of an earlier migration for one of this',
-    mode: 'precopy',
-    earlier: true,
-    rules: { ...REAL, judgeCall: (state, call) => judgeCall(state, call, state.admission.epoch) },
   },
   {
     name: 'forget, and take it for leave',
@@ -161,17 +132,6 @@ export const MUTANTS: readonly Mutant[] = [
 /** Further breaks, of what keeps a restarted host from saying more than it knows. */
 export const MORE_MUTANTS: readonly Mutant[] = [
   {
-    name: 'drop the fsync of refused',
-    breaks: 'the destination gives its refusal before it lies on its disk',
-    mode: 'precopy',
-    earlier: false,
-    rules: {
-      ...REAL,
-      destinationDurability: (event) =>
-        event.type === 'refused' ? 'later' : destinationDurability(event),
-    },
-  },
-  {
     name: 'forget the boot',
     breaks: 'an armed destination that lost power says that it never ran',
     mode: 'precopy',
@@ -197,19 +157,6 @@ export const MORE_MUTANTS: readonly Mutant[] = [
     mode: 'precopy',
     earlier: false,
     rules: { ...REAL, operatorGuesses: true },
-  },
-  {
-    name: 'promise in vain',
-    breaks: 'the destination takes a commit although its hypervisor is gone',
-    mode: 'precopy',
-    earlier: false,
-    rules: {
-      ...REAL,
-      judgeCall: (state, call, epoch) =>
-        call === 'commit' && state.hypervisor === 'gone'
-          ? judgeCall({ ...state, hypervisor: 'paused' }, call, epoch)
-          : judgeCall(state, call, epoch),
-    },
   },
 ];
 

@@ -1,5 +1,6 @@
 import { breakRule, fork } from './context.ts';
 import type { Context } from './context.ts';
+import { answers } from './destination-deeds.ts';
 import type { ErrorName } from './events.ts';
 import type { Reply } from './source-handlers.ts';
 import { stateOf } from './source-shell.ts';
@@ -68,7 +69,7 @@ function assessMoves(context: Context, reply: Reply): void {
 /** The destination's mover says where its QEMU stands, as far as it has heard. */
 export function statusMoves(context: Context, reply: Reply): void {
   const { world, emit } = context;
-  if (world.dmover === 1 && world.jd !== 0) {
+  if (answers(context)) {
     const next = fork(context);
     const answer = standsThere(context);
     const { stage } = context.destination.state(world.jd);

@@ -53,18 +53,8 @@ export const DEST = {
   gone: 9,
 } as const;
 
-/** What the destination's mover is in the middle of: each can be cut off by its death. */
-export const BUSY = {
-  idle: 0,
-  preparing: 1,
-  started: 2,
-  committed: 3,
-  /** `cont` was given; waits for the guest to run. */
-  continuing: 4,
-  resumed: 5,
-  releasing: 6,
-  destroyed: 7,
-} as const;
+/** Whether the destination's mover is in the middle of something, where its death may cut it off. */
+export const BUSY = { idle: 0, working: 1 } as const;
 
 /** The one call of the source's mover that somebody waits for. */
 export const LIVE = {
@@ -123,6 +113,8 @@ export class World {
   jd = 0;
   dmover = 0;
   busy: number = BUSY.idle;
+  /** The point of its table where it waits. Of no meaning, and 0, where it is idle. */
+  dat = 0;
   dqemu: number = DEST.none;
   /** Its mover has not heard yet that it is gone. */
   dlost = 0;
@@ -138,6 +130,8 @@ export class World {
   ran = 0;
   /** The source itself asked the destination to end. */
   told = 0;
+  /** The source was off, and the destination was told to run what it held, whatever the source had made of it. */
+  ordered = 0;
   /** The destination has forgotten the migration. */
   forgot = 0;
   excuses = 0;
@@ -161,6 +155,7 @@ export class World {
     this.jd = other.jd;
     this.dmover = other.dmover;
     this.busy = other.busy;
+    this.dat = other.dat;
     this.dqemu = other.dqemu;
     this.dlost = other.dlost;
     this.dsess = other.dsess;
@@ -172,6 +167,7 @@ export class World {
     this.ran = other.ran;
     this.told = other.told;
     this.forgot = other.forgot;
+    this.ordered = other.ordered;
     this.excuses = other.excuses;
     this.faults = other.faults;
     this.broken = 0;
@@ -200,8 +196,10 @@ export class World {
       (this.excuses << 14) |
       (this.rebooted << 20) |
       (this.told << 21) |
-      (this.forgot << 22);
-    words[4] = this.act === ACT.idle ? 0 : this.at;
+      (this.forgot << 22) |
+      (this.ordered << 23);
+    words[4] =
+      (this.act === ACT.idle ? 0 : this.at) | ((this.busy === BUSY.idle ? 0 : this.dat) << 16);
   }
 
   unpack(words: Int32Array): this {
@@ -232,7 +230,9 @@ export class World {
     this.rebooted = (d >>> 20) & 1;
     this.told = (d >>> 21) & 1;
     this.forgot = (d >>> 22) & 1;
-    this.at = e;
+    this.ordered = (d >>> 23) & 1;
+    this.at = e & 0xffff;
+    this.dat = (e >>> 16) & 0xffff;
     this.broken = 0;
     return this;
   }

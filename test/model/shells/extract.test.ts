@@ -6,7 +6,7 @@ import type { Script } from './extract.ts';
 async function twoTries(script: Script): Promise<string> {
   for (let tries = 0; tries < 2; tries += 1) {
     if ((await script.ask('do it', ['ok', 'no'])) === 'ok') {
-      return script.read('mood', ['good', 'bad']) === 'good' ? 'glad' : 'done';
+      return script.fact('mood', ['good', 'bad']) === 'good' ? 'glad' : 'done';
     }
   }
   return 'given up';

@@ -5,7 +5,7 @@
  * which it goes on in the same way for ever are one point.
  */
 
-/** A question to a port, with what may be answered; `reads`: answered at once, from what is so at that moment. */
+/** A question to a port, with what may be answered. */
 export interface Asked {
   readonly name: string;
   readonly answers: readonly string[];
@@ -27,13 +27,14 @@ export class Script {
   readonly #given: readonly Given[];
   readonly #waiting = new Map<string, PromiseWithResolvers<string> & { readonly asked: Asked }>();
   readonly #cut = new AbortController();
+  readonly #facts = new Map<string, string>();
+  readonly #own = new Set<string>();
   #at = 0;
   #frontier: Asked | undefined;
   #now = 1_000_000;
 
   constructor(given: readonly Given[]) {
     this.#given = given;
-    this.#cut.signal.addEventListener('abort', () => {});
   }
 
   /** Aborts when the run is cut off. */
@@ -52,8 +53,37 @@ export class Script {
     await Promise.resolve();
   }
 
-  /** A question that is answered at once. */
-  read(name: string, answers: readonly [string, ...string[]]): string {
+  /** Something that is so or not: asked once, and so until the code does something or has waited. */
+  fact(name: string, answers: readonly [string, ...string[]]): string {
+    const known = this.#facts.get(name);
+    if (known !== undefined) return known;
+    const fact = this.#atOnce(name, answers);
+    this.#facts.set(name, fact);
+    return fact;
+  }
+
+  /** What is known of it, where it was asked for. */
+  known(name: string): string | undefined {
+    return this.#facts.get(name);
+  }
+
+  /** The code has changed what it knows, or what it knew may be so no more (undefined). */
+  changed(name: string, to: string | undefined): void {
+    if (to === undefined) this.#facts.delete(name);
+    else this.#facts.set(name, to);
+  }
+
+  /** Nobody but the code itself changes it: waiting does not. */
+  owns(...names: string[]): void {
+    for (const name of names) this.#own.add(name);
+  }
+
+  /** Something that the code does and need not wait for. */
+  tell(name: string): void {
+    this.#atOnce(name, ['ok']);
+  }
+
+  #atOnce(name: string, answers: readonly [string, ...string[]]): string {
     const next = this.#given[this.#at];
     if (this.#frontier !== undefined || this.#cut.signal.aborted) return answers[0];
     if (next === undefined) {
@@ -90,11 +120,17 @@ export class Script {
       if (waiting === undefined) continue;
       turns = -1;
       this.#waiting.delete(next[0]);
+      for (const name of this.#facts.keys()) if (!this.#own.has(name)) this.#facts.delete(name);
       this.#at += 1;
       this.#now += ANSWER_MS;
       waiting.resolve(next[1]);
     }
     throw new Error('it waits for something that is no port of the model');
+  }
+
+  /** What is to be let go of once the run is over. */
+  onClose(listener: () => void): void {
+    this.#cut.signal.addEventListener('abort', listener, { once: true });
   }
 
   /** Lets the code come to its end, unheard. */
@@ -138,6 +174,11 @@ export class Points {
   readonly all: Point[] = [];
   runs = 0;
 
+  /** `known`: points of another table, whose numbers they keep. */
+  constructor(known: readonly Point[] = []) {
+    for (const point of known) this.#number(point);
+  }
+
   /** Runs it along every history; the number of the point where it begins. */
   async from(start: Start): Promise<number> {
     return this.#after(start, []);
@@ -169,9 +210,8 @@ export class Points {
     });
     run.catch(() => undefined);
     const seen = await script.follow(() => over);
-    if (seen === undefined) return run;
     await script.close();
-    return seen;
+    return seen ?? run;
   }
 
   #number(point: Point): number {

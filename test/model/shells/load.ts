@@ -17,10 +17,28 @@ export interface Edit {
 
 const ROOT = path.join(import.meta.dirname, '../../..');
 const COPIED = ['src/mover/', 'src/migration/'];
-/** It runs ahead what will run later, and keeps nothing: of no meaning here, and it would look at every state. */
-const WARMING = 'src/mover/direct/warm.ts';
-const NO_WARMING =
-  'export function warmSource() {}\nexport function warmDestination() {}\nexport const nothing = 0;\n';
+
+/**
+ * What is left out in every copy: code that runs ahead what will run later, which keeps nothing and would look at every
+ * state; and the fold of the destination's journal, which the model's own journal does with the same function.
+ */
+const LEFT_OUT: readonly Edit[] = [
+  {
+    file: 'src/mover/direct/destination/ledger.ts',
+    from: 'this.#state = destinationAfter(this.#state, event);',
+    to: '',
+  },
+  {
+    file: 'src/mover/direct/warm.ts',
+    from: 'export function warmSource(state: SourceState): void {',
+    to: 'export function warmSource(state: SourceState): void {\n  if (state !== undefined) return;',
+  },
+  {
+    file: 'src/mover/direct/warm.ts',
+    from: 'export function warmDestination(state: DestinationState): void {',
+    to: 'export function warmDestination(state: DestinationState): void {\n  if (state !== undefined) return;',
+  },
+];
 
 const edits = new Map<string, Edit>();
 const done = new Set<string>();
@@ -54,12 +72,13 @@ function hook(): void {
       const copy = copyOf(url);
       const file = copy === undefined ? undefined : fileOf(url);
       if (copy === undefined || file === undefined) return loaded;
-      if (file === WARMING) return { ...loaded, source: NO_WARMING };
       const name = decodeURIComponent(copy);
       const edit = edits.get(name);
-      if (edit?.file !== file) return loaded;
-      done.add(name);
-      return { ...loaded, source: edited(textOf(loaded.source), edit) };
+      if (edit?.file === file) done.add(name);
+      const all = edit === undefined ? LEFT_OUT : [...LEFT_OUT, edit];
+      const here = all.filter((each) => each.file === file);
+      if (here.length === 0) return loaded;
+      return { ...loaded, source: here.reduce(edited, textOf(loaded.source)) };
     },
   });
 }

@@ -1,16 +1,23 @@
+import type { StepName } from '../../../src/migration/direct/steps.ts';
 import type { Edit } from './load.ts';
 
-/** The source's mover broken on purpose, each time in one place of its own code. */
+/** The movers broken on purpose, each time in one place of its own code. */
 export interface ShellMutant {
   readonly name: string;
   readonly breaks: string;
   readonly mode: 'precopy' | 'hybrid';
+  /** Only found where calls of an earlier migration of the same guest may still arrive. */
+  readonly earlier?: true;
+  /** The steps of the source whose doing or undoing it changes; of the destination all calls are taken anew. */
+  readonly steps?: readonly StepName[];
   /** It breaks nothing but that all comes to its end. */
   readonly ends?: true;
   readonly edit: Edit;
 }
 
 const REGAIN = 'src/mover/direct/source/regain.ts';
+const DURABILITY = 'src/migration/direct/durability.ts';
+const DESTINATION = 'src/migration/direct/destination.ts';
 const LIFECYCLE = 'src/mover/direct/source/lifecycle.ts';
 
 export const SHELL_MUTANTS: readonly ShellMutant[] = [
@@ -18,6 +25,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     name: 'resume on timeout',
     breaks: 'the source takes the guest back when no refusal came in time',
     mode: 'precopy',
+    steps: ['memory', 'switchover'],
     edit: {
       file: REGAIN,
       from: 'if (fencing?.off === true) return;',
@@ -28,6 +36,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     name: 'ask nobody',
     breaks: 'the source takes back what it has handed over, and asks for no refusal',
     mode: 'precopy',
+    steps: ['memory', 'switchover'],
     edit: {
       file: REGAIN,
       from: "if (proof === 'none') await needRefusal(parts, signal, !isPostcopy);",
@@ -38,6 +47,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     name: 'run on regardless',
     breaks: 'the source has a guest go on whose stream broke, though it has sent a commit',
     mode: 'hybrid',
+    steps: ['memory', 'switchover'],
     edit: {
       file: REGAIN,
       from: '&& sourceMayRunOn(parts.state().right)',
@@ -48,12 +58,14 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     name: 'off is as good as never',
     breaks: 'the source takes a guest back out of post-copy since its destination is off',
     mode: 'hybrid',
+    steps: ['memory', 'switchover'],
     edit: { file: REGAIN, from: "if (isPostcopy && proof !== 'none') {", to: 'if (false) {' },
   },
   {
     name: 'forget what may have been committed',
     breaks: 'a source that may have sent a commit closes the epoch without the destination’s word',
     mode: 'precopy',
+    steps: ['arm'],
     edit: {
       file: LIFECYCLE,
       from: 'await ask(parts, signal, (api) => api.refuse({ body }, { signal, deadlineMs: 10_000 }));',
@@ -64,6 +76,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     name: 'look away',
     breaks: 'the source finds all well without having heard whether the destination’s QEMU lives',
     mode: 'precopy',
+    steps: ['verify'],
     edit: { file: LIFECYCLE, from: "if (there.hypervisor === 'gone') {", to: 'if (false) {' },
   },
   {
@@ -71,10 +84,82 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     breaks: 'a mover that takes a step over does not look how far it is',
     mode: 'hybrid',
     ends: true,
+    steps: ['memory', 'switchover'],
     edit: {
       file: 'src/mover/direct/source/step-actions.ts',
       from: 'const isFirst = !parts.tookOver() && parts.state().attempts === 0;',
       to: 'const isFirst = true;',
+    },
+  },
+  {
+    name: 'drop the fsync',
+    breaks: 'the destination says that it is armed before armed(epoch) lies on its disk',
+    mode: 'precopy',
+    edit: {
+      file: DURABILITY,
+      from: "event.type === 'committed' ? 'later'",
+      to: "event.type === 'committed' || event.type === 'armed' ? 'later'",
+    },
+  },
+  {
+    name: 'drop the fsync of refused',
+    breaks: 'the destination gives its refusal before it lies on its disk',
+    mode: 'precopy',
+    edit: {
+      file: DURABILITY,
+      from: "event.type === 'committed' ? 'later'",
+      to: "event.type === 'committed' || event.type === 'refused' ? 'later'",
+    },
+  },
+  {
+    name: 'ignore refused',
+    breaks: 'the destination takes a commit although it has refused',
+    mode: 'precopy',
+    edit: {
+      file: DESTINATION,
+      from: "return destinationRightAfter(state.right, 'commit') === undefined",
+      to: "return state.right === 'none'",
+    },
+  },
+  {
+    name: 'forget the epoch',
+    breaks: 'the destination takes a call of an earlier migration for one of this',
+    mode: 'precopy',
+    earlier: true,
+    edit: {
+      file: DESTINATION,
+      from: 'if (callEpoch !== state.admission.epoch) {',
+      to: 'if (callEpoch < 0) {',
+    },
+  },
+  {
+    name: 'promise in vain',
+    breaks: 'the destination takes a commit although its hypervisor is gone',
+    mode: 'precopy',
+    edit: {
+      file: DESTINATION,
+      from: "if (state.hypervisor === 'gone')\n    return no(state, 'its hypervisor is gone and never",
+      to: "if (state.right === 'none')\n    return no(state, 'its hypervisor is gone and never",
+    },
+  },
+  {
+    name: 'run before it is written',
+    breaks: 'the destination runs the guest without having recorded that it may',
+    mode: 'precopy',
+    edit: {
+      file: 'src/mover/direct/destination/mover.ts',
+      from: "await this.#ledger.record({ type: 'committed', epoch });",
+      to: '',
+    },
+  },
+  {
+    name: 'release without a word',
+    breaks: 'the destination takes its copy down, and has not refused',
+    mode: 'precopy',
+    edit: {
+      file: 'src/mover/direct/destination/mover.ts',
+      from: "if (mayRefuse && this.state.right !== 'refused') {",
+      to: 'if (false) {',
     },
   },
 ];

@@ -7,12 +7,12 @@ import type { HypervisorStatus } from '../../../src/migration/direct/hypervisor.
 import type { StepName } from '../../../src/migration/direct/steps.ts';
 import { descriptionOf } from '../../migration/direct/samples.ts';
 import { ERRORS, PLANNED } from '../events.ts';
-import type { ErrorName } from '../events.ts';
+import { command } from './answers.ts';
+import type { Mode } from './answers.ts';
 import type { Script } from './extract.ts';
 
 /** The ports that the source's handlers work with, which ask a script what they are to answer. */
 
-export type Mode = 'precopy' | 'hybrid';
 /** Nothing can be made there. */
 const NOWHERE = '/proc/self/none';
 
@@ -21,15 +21,6 @@ export interface Program {
   readonly step: StepName;
   readonly kind: 'do' | 'undo';
 }
-
-/** Asks; an answer that names an error is thrown. */
-async function command(script: Script, name: string, ...answers: string[]): Promise<string> {
-  const answer = await script.ask(name, answers);
-  if (isError(answer)) throw new GodwitError(ERRORS[answer]);
-  return answer;
-}
-
-const isError = (answer: string): answer is ErrorName => Object.hasOwn(ERRORS, answer);
 
 /** A command to the hypervisor: carried out, not for its process is gone, refused, or carried out and told too late. */
 const order = (script: Script, name: string): Promise<string> =>
@@ -53,11 +44,11 @@ export function partsFor(script: Script, Guest: typeof SourceGuest, program: Pro
     guest,
     peer: peerOf(script),
     ...beside(),
-    tookOver: () => script.read('took over', ['no', 'yes']) === 'yes',
+    tookOver: () => script.fact('took over', ['no', 'yes']) === 'yes',
     state: () => stateOf(script, program),
     dispatch: (event: { type: string; event?: { type: string } }) => {
       if (event.type === 'measured') return;
-      script.read(`tells ${event.event?.type ?? event.type}`, ['ok']);
+      script.tell(`tells ${event.event?.type ?? event.type}`);
     },
     fence: async () => {
       const answer = await script.ask('fence', ['on', 'off']);
@@ -114,7 +105,7 @@ function beside() {
 function stateOf(script: Script, { mode, step, kind }: Program): object {
   const { id, guest, from, to, epoch, settings } = PLANNED[mode];
   const read = (name: string, answers: readonly [string, ...string[]]): string =>
-    script.read(name, answers);
+    script.fact(name, answers);
   return {
     plan: { id, guest, from, to, epoch, settings },
     // Once its step is over nobody follows it any more.

@@ -1,18 +1,16 @@
 import { mock } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
-import { toGodwitError } from '../../../src/errors.ts';
 import type { SourceGuest } from '../../../src/mover/direct/source/guest.ts';
 import type { LIFECYCLE } from '../../../src/mover/direct/source/lifecycle.ts';
 import { STEP_NAMES } from '../../../src/migration/direct/steps.ts';
 import type { StepName } from '../../../src/migration/direct/steps.ts';
-import { errorNameOf } from '../events.ts';
-import type { ErrorName } from '../events.ts';
+import { howItFailed } from './answers.ts';
+import type { Mode } from './answers.ts';
 import { Points } from './extract.ts';
 import type { Point, Script } from './extract.ts';
 import { loadShell } from './load.ts';
 import type { Edit } from './load.ts';
 import { partsFor } from './source-ports.ts';
-import type { Mode } from './source-ports.ts';
 
 /** What the source's mover does for each step and to undo it (`LIFECYCLE`), as tables taken from its own code. */
 
@@ -33,8 +31,16 @@ export type SourceTables = Readonly<Record<Mode, SourceTable>>;
 
 const FOLDER = 'src/mover/direct/source';
 
-/** The table of the product, or of the product broken in one place. */
-export async function sourceTable(mode: Mode, edit?: Edit): Promise<SourceTable> {
+/** Which steps are taken anew, into a table that has them all already. */
+interface Anew {
+  readonly edit: Edit;
+  readonly steps: readonly StepName[];
+  readonly real: SourceTable;
+}
+
+/** The table of the product; or of the product broken in one place, which changes what it does for some steps. */
+export async function sourceTable(mode: Mode, anew?: Anew): Promise<SourceTable> {
+  const { edit } = anew ?? {};
   const { LIFECYCLE: lifecycle } = await loadShell<{ LIFECYCLE: typeof LIFECYCLE }>(
     `${FOLDER}/lifecycle.ts`,
     edit,
@@ -47,16 +53,16 @@ export async function sourceTable(mode: Mode, edit?: Edit): Promise<SourceTable>
   // Most runs end in an error that somebody made up.
   Error.stackTraceLimit = 0;
   try {
-    return await tableOf({ lifecycle, Guest }, mode);
+    return await tableOf({ lifecycle, Guest }, mode, anew);
   } finally {
     Error.stackTraceLimit = limit;
   }
 }
 
-async function tableOf(code: Code, mode: Mode): Promise<SourceTable> {
-  const points = new Points();
-  const begins: Record<string, number> = {};
-  const undoes: Partial<Record<StepName, number>> = {};
+async function tableOf(code: Code, mode: Mode, anew?: Anew): Promise<SourceTable> {
+  const points = new Points(anew?.real.points);
+  const begins: Record<string, number> = { ...anew?.real.do };
+  const undoes: Partial<Record<StepName, number>> = { ...anew?.real.undo };
   let script: Script | undefined;
   const sleep = mock.method(systemClock, 'sleep', (ms: number) => script?.sleep(ms));
   const now = mock.method(systemClock, 'monotonicMs', () => script?.nowMs ?? 0);
@@ -72,7 +78,7 @@ async function tableOf(code: Code, mode: Mode): Promise<SourceTable> {
       }
     });
   try {
-    for (const step of STEP_NAMES) {
+    for (const step of anew?.steps ?? STEP_NAMES) {
       // The guest of the model has no disk of its own.
       if (step === 'seed' || step === 'mirror') continue;
       begins[step] = await from(step, 'do');
@@ -88,12 +94,4 @@ async function tableOf(code: Code, mode: Mode): Promise<SourceTable> {
     undo: undoes,
     runs: points.runs,
   };
-}
-
-/** As the coordinator takes it: what counts of an error is its code. A defect of the model's own ports is thrown on. */
-function howItFailed(thrown: unknown, script: Script): ErrorName {
-  const refused = thrown instanceof Error && thrown.name === 'Refusal' ? thrown.cause : thrown;
-  const error = toGodwitError(refused);
-  if (error.code === 'GODWIT_INTERNAL' && !script.signal.aborted) throw thrown;
-  return errorNameOf(error.toJSON());
 }
