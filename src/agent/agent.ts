@@ -7,6 +7,7 @@ import { godwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { agentContract } from '../protocol/contract.ts';
 import { listenTls, listenUnix } from '../rpc/listen.ts';
+import { Refusals } from '../rpc/refusals.ts';
 import { serve } from '../rpc/server.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { HostCache } from './cache.ts';
@@ -35,6 +36,7 @@ import { fenceOf } from '../host/fencing.ts';
 import { MigrationStore } from './store.ts';
 import { Supervisor } from './supervision.ts';
 import { GuestProbes } from './probes.ts';
+import { trustOf } from './trust.ts';
 
 const GRACE_MS = 2000;
 const PRUNE_MS = 3_600_000;
@@ -74,6 +76,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const diskMoves = new DiskMoves({ ...common, drivers });
   const spread = new Spread({ ...common, fleet });
   const renewal = new Renewal({ ...common, fleet });
+  const refusals = new Refusals(clock);
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
   const incoming = new Incoming({ ...common, movers });
   const probes = new GuestProbes(config, clock, {
@@ -94,16 +97,20 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     diskMoves,
     spread,
     hostEvents,
+    trust: () => trustOf({ ...common, fleet, renewal, refusals }),
   });
-  const listener = serve(agentContract, handlers, { name: config.name, log });
+  const listening = { log, refusals };
+  const listener = serve(agentContract, handlers, { name: config.name, ...listening });
   const { address, addresses } = config;
-  const tls = await listenTls(listener, { address, further: addresses }, credentials, { log });
-  const unix = await listenUnix(listener, path.join(config.stateDir, 'agent.sock'), { log }).catch(
-    async (thrown: unknown) => {
-      await tls.close();
-      throw thrown;
-    },
-  );
+  const tls = await listenTls(listener, { address, further: addresses }, credentials, listening);
+  const unix = await listenUnix(
+    listener,
+    path.join(config.stateDir, 'agent.sock'),
+    listening,
+  ).catch(async (thrown: unknown) => {
+    await tls.close();
+    throw thrown;
+  });
   supervisor.start();
   guests.start();
   hostEvents.start(store, log);

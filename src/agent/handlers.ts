@@ -6,6 +6,7 @@ import type { Log } from '../log.ts';
 import { publicContract } from '../protocol/contract.ts';
 import type { agentContract } from '../protocol/contract.ts';
 import type { HostEntry, HostInfo } from '../protocol/public/host.ts';
+import type { Trust } from '../protocol/public/trust.ts';
 import { openApi } from '../protocol/public/openapi.ts';
 import type { cacheRoutes } from '../protocol/public/cache.ts';
 import type { diskMoveRoutes } from '../protocol/public/disk-move-routes.ts';
@@ -53,6 +54,7 @@ export interface AgentParts {
   readonly diskMoves: DiskMoves;
   readonly spread: Spread;
   readonly hostEvents: HostEvents;
+  readonly trust: () => Trust;
 }
 
 /** The agent's API: each route, given over to the part that answers it. */
@@ -68,6 +70,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     health: () => ({ ok: true }),
     openapi: () => openApi(publicContract, 'Godwit agent'),
     host: () => hostInfo(parts),
+    trust: () => parts.trust(),
     hosts: async () => {
       const [info, others] = await Promise.all([hostInfo(parts), peers.entries()]);
       const { name, address } = config;

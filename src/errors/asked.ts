@@ -114,6 +114,13 @@ export const askedErrors = {
     9,
     401,
   ),
+  GODWIT_LIST_DAMAGED: row(
+    '{file} is damaged, so that nobody is let in over TLS: {why}',
+    'Remove the file: the agent gets the list anew from the other hosts. Its unix socket works meanwhile.',
+    false,
+    9,
+    500,
+  ),
   GODWIT_ROLE_FORBIDDEN: row(
     '{peer} has the role {role}; {action} needs {needs}',
     'Use a certificate with the needed role (`godwit pki issue --role`).',

@@ -39,7 +39,7 @@ export class Fleet {
     const caFile = path.join(pkiDirOf(config), 'ca.crt');
     const listIn = (directory: string) =>
       liveFile(path.join(directory, FLEET_FILE), (text) =>
-        readList(text, readFileSync(caFile, 'utf8')),
+        listOnDisk(path.join(directory, FLEET_FILE), text, caFile),
       );
     const kept = listIn(config.stateDir);
     const given = listIn(pkiDirOf(config));
@@ -49,7 +49,7 @@ export class Fleet {
     this.#peers = () => live?.() ?? config.peers;
   }
 
-  /** The newest list; undefined where this host has never had one. GODWIT_PKI when what lies there is none. */
+  /** The newest list; undefined where this host has never had one. GODWIT_LIST_DAMAGED when what lies there is none. */
   known(): KnownList | undefined {
     return this.#known();
   }
@@ -80,6 +80,15 @@ export class Fleet {
 /** Where a host's certificates lie. */
 export function pkiDirOf(config: Pick<AgentConfig, 'pkiDir' | 'stateDir'>): string {
   return config.pkiDir ?? path.join(config.stateDir, 'pki');
+}
+
+function listOnDisk(file: string, text: string, caFile: string): KnownList {
+  try {
+    return readList(text, readFileSync(caFile, 'utf8'));
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw godwitError('GODWIT_LIST_DAMAGED', { file, why }, { cause });
+  }
 }
 
 /** A list as it lies in a file, checked with the CA's certificate (PEM); GODWIT_PKI says what is wrong with it. */

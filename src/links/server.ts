@@ -9,6 +9,8 @@ import type { Log } from '../log.ts';
 import { callerOf, askFor } from '../rpc/caller.ts';
 import { openDoors } from '../rpc/doors.ts';
 import type { Doors } from '../rpc/doors.ts';
+import { identityOfCaller } from '../rpc/identity.ts';
+import { CONNECTION, ownRefusals } from '../rpc/refusals.ts';
 import { keepCurrent, serverTls } from '../rpc/tls.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { Connection } from './connection.ts';
@@ -187,12 +189,20 @@ export class SessionServer {
     });
     const caller = callerOf(socket);
     if (caller.role !== 'agent') {
-      this.#log.warn({ from: connection.remote, caller: caller.name }, 'a stranger to the wire');
+      const why = caller.role === 'none' ? caller.refusal : undefined;
+      this.#tell(socket, why?.code ?? CONNECTION, why?.message ?? 'a stranger to the wire');
       refuse(connection, { why: 'unknown' });
     } else if (this.#strangers > MOST_STRANGERS) {
-      this.#log.warn({ from: connection.remote }, 'too many connections that do not greet');
+      this.#tell(socket, CONNECTION, 'too many connections that do not greet');
       socket.destroy();
     }
+  }
+
+  #tell(socket: TLSSocket, code: string, message: string): void {
+    const peer = identityOfCaller(callerOf(socket), socket.remoteAddress).label;
+    const note = ownRefusals.note({ peer, code, message });
+    if (note !== undefined)
+      this.#log.warn({ by: peer, reason: message, ...note }, 'refused a link');
   }
 
   #take(connection: Connection, socket: TLSSocket, frame: Frame): void {
@@ -204,7 +214,7 @@ export class SessionServer {
     if (past?.peer === peer) return refuse(connection, past.refusal);
     const expected = this.#expected.get(hello.session);
     if (expected === undefined || !isFor(expected.session, hello, peer)) {
-      this.#log.warn({ from: connection.remote, peer }, 'a session that nobody waits for');
+      this.#tell(socket, CONNECTION, 'a session that nobody waits for');
       return refuse(connection, { why: 'unknown' });
     }
     const { session, begun } = expected;

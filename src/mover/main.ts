@@ -16,6 +16,7 @@ import type {
   SourceMoverRequest,
 } from '../protocol/mover/request.ts';
 import { listenUnix } from '../rpc/listen.ts';
+import { ownRefusals } from '../rpc/refusals.ts';
 import { serve } from '../rpc/server.ts';
 import type { Handlers } from '../rpc/server.ts';
 import { Live } from './engine/live.ts';
@@ -23,6 +24,7 @@ import { keepPace } from './engine/pace.ts';
 import { reportReady } from './engine/startup.ts';
 import { holdMigration } from '../host/migration-lock.ts';
 import { ownIdentity } from '../host/process.ts';
+import { keepRefused } from '../host/refused.ts';
 import { surroundingsOf } from './engine/surroundings.ts';
 
 /** How long followers of the live view get to read its last line, ms. */
@@ -47,6 +49,7 @@ export async function runMover(args: MoverArguments): Promise<void> {
   const log = plainLog(write, config.logLevel, { mover: request.id, side: request.side });
   const { id, side } = request;
   const lock = await holdMigration({ dir: args.dir, host: config.name, id, side });
+  keepRefused(args.dir, ownRefusals);
   try {
     await (request.side === 'source'
       ? runSource(args.dir, config, request, log)

@@ -8,6 +8,7 @@ const NOT_LET_IN = [
   'GODWIT_CERT_REVOKED',
   'GODWIT_NOT_A_MEMBER',
   'GODWIT_LIST_EXPIRED',
+  'GODWIT_LIST_DAMAGED',
   'GODWIT_ROLE_FORBIDDEN',
 ] as const satisfies ErrorCode[];
 

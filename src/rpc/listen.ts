@@ -12,15 +12,16 @@ import type { GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { splitAddress } from '../protocol/names.ts';
 import { checkSocketPath } from '../protocol/socket-path.ts';
-import { askFor } from './caller.ts';
+import { askFor, callerOf } from './caller.ts';
 import { openDoors } from './doors.ts';
 import type { Door, Doors } from './doors.ts';
 import { Gate } from './gate.ts';
-import { networkOf } from './identity.ts';
+import { identityOfCaller, networkOf } from './identity.ts';
 import { http } from './http.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { RpcLimits } from './limits.ts';
-import { Refusals } from './refusals.ts';
+import { CONNECTION, ownRefusals } from './refusals.ts';
+import type { Refusals } from './refusals.ts';
 import { keepCurrent, serverTls } from './tls.ts';
 import type { Credentials } from './tls.ts';
 
@@ -35,6 +36,8 @@ export interface Listening {
 export interface ListenOptionsOf {
   readonly log: Log;
   readonly limits?: Partial<RpcLimits>;
+  /** Counts what is refused; default: those of this process. */
+  readonly refusals?: Refusals;
 }
 
 /** Serves on a unix socket, 0600. What lies at the path and does not answer is replaced; a live one is an error. */
@@ -51,7 +54,7 @@ export async function listenUnix(
   rmSync(file, { force: true });
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const server = http.createServer(httpOptions(limits), listener);
-  const sockets = bound(server, limits, options.log);
+  const sockets = bound(server, limits, options);
   // The socket is made before `listen` first waits, so the mask holds for nothing else.
   const umask = process.umask(0o177);
   const listening = listen(server, { path: file });
@@ -92,8 +95,8 @@ export async function listenTls(
   );
   askFor(server, credentials);
   keepCurrent(server, credentials);
-  const sockets = bound(server, limits, options.log);
-  guard(server, limits, options.log);
+  const sockets = bound(server, limits, options);
+  guard(server, limits, options);
   const doors =
     'address' in where
       ? await listenAt(server, where.address, where.further ?? [], options.log)
@@ -173,9 +176,12 @@ function httpOptions(limits: RpcLimits): ServerOptions {
 }
 
 /** Holds the server to its limits; answers the set of its connections, kept up to date. */
-function bound(server: Server, limits: RpcLimits, log: Log): ReadonlySet<Socket> {
+function bound(
+  server: Server,
+  limits: RpcLimits,
+  { log, refusals = ownRefusals }: ListenOptionsOf,
+): ReadonlySet<Socket> {
   const sockets = new Set<Socket>();
-  const refusals = new Refusals(() => performance.now());
   server.maxConnections = limits.connections;
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -185,7 +191,10 @@ function bound(server: Server, limits: RpcLimits, log: Log): ReadonlySet<Socket>
     // Somebody who only looks whether the way is open hangs up before a byte.
     const { code = thrown.message } = thrown as NodeJS.ErrnoException;
     const level = code === 'ECONNRESET' ? 'debug' : 'info';
-    const note = refusals.note(networkOf(from), `${text} ${code}`);
+    // Who only looks is not refused; it is counted apart, and not shown.
+    const kind = code === 'ECONNRESET' ? code : CONNECTION;
+    const peer = networkOf(from);
+    const note = refusals.note({ peer, code: kind, message: `${text}: ${code}` });
     if (note !== undefined) log[level]({ from, reason: code, ...note }, text);
   };
   server.on('clientError', (thrown: NodeJS.ErrnoException, socket) => {
@@ -199,7 +208,8 @@ function bound(server: Server, limits: RpcLimits, log: Log): ReadonlySet<Socket>
     socket.destroy();
   });
   server.on('drop', () => {
-    const note = refusals.note('anybody', 'dropped');
+    const message = `more than ${limits.connections} connections`;
+    const note = refusals.note({ peer: 'anybody', code: CONNECTION, message });
     if (note === undefined) return;
     log.warn({ limit: limits.connections, ...note }, 'a connection was dropped');
   });
@@ -207,8 +217,11 @@ function bound(server: Server, limits: RpcLimits, log: Log): ReadonlySet<Socket>
 }
 
 /** Puts a gate before all that is done with a connection, so that one which is refused costs no handshake. */
-function guard(server: Server, limits: RpcLimits, log: Log): void {
-  const refusals = new Refusals(() => performance.now());
+function guard(
+  server: Server,
+  limits: RpcLimits,
+  { log, refusals = ownRefusals }: ListenOptionsOf,
+): void {
   const gate = new Gate(limits, () => performance.now());
   const taking = server.listeners('connection') as ((socket: Socket) => void)[];
   server.removeAllListeners('connection');
@@ -218,7 +231,8 @@ function guard(server: Server, limits: RpcLimits, log: Log): void {
       return;
     }
     const from = networkOf(socket.remoteAddress ?? 'an unknown address');
-    const note = refusals.note(from, 'gate');
+    const message = 'too many handshakes that came to nothing';
+    const note = refusals.note({ peer: from, code: CONNECTION, message });
     if (note !== undefined)
       log.warn({ from, ...note }, 'too many handshakes: a connection was refused');
     socket.on('error', () => {}).resetAndDestroy();
@@ -226,11 +240,15 @@ function guard(server: Server, limits: RpcLimits, log: Log): void {
   server.on('secureConnection', (socket: TLSSocket) => {
     const error = gate.identify(socket);
     if (error === undefined) return;
-    const note = refusals.note(error.message, 'share');
-    if (note !== undefined)
-      log.warn({ reason: error.message, ...note }, 'a connection was refused');
+    const { code, message } = error;
+    const note = refusals.note({ peer: labelOf(socket), code, message });
+    if (note !== undefined) log.warn({ reason: message, ...note }, 'a connection was refused');
     refuse(error, socket);
   });
+}
+
+function labelOf(socket: TLSSocket): string {
+  return identityOfCaller(callerOf(socket), socket.remoteAddress).label;
 }
 
 /** Answers in the same words as everything else what is no request: bytes that are not HTTP, or come too slowly. */

@@ -1,49 +1,101 @@
-/** Refusals of one kind to one peer that are logged in a minute; the others are counted. */
-const LOGGED_A_MINUTE = 10;
-const MINUTE_MS = 60_000;
+import { systemClock } from '../clock.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { Refusal } from '../protocol/public/trust.ts';
+
+/** Refusals of one kind to one peer are logged once in so long; the others are counted. */
+const LOG_EVERY_MS = 60_000;
 /** Peers and kinds that are remembered; the one that came first is forgotten for a new one. */
 const MOST = 1024;
+const MOST_MESSAGE = 500;
 
-interface Minute {
-  readonly sinceMs: number;
-  count: number;
+/** What was refused before it could say who it is. */
+export const CONNECTION = 'connection';
+/** What a refusal of trust is: the peer may not, said what cannot be, or asked for more than its share. */
+const OF_TRUST: ReadonlySet<string> = new Set<ErrorCode | typeof CONNECTION>([
+  CONNECTION,
+  'GODWIT_CERT_EXPIRED',
+  'GODWIT_CERT_REVOKED',
+  'GODWIT_CERT_SUPERSEDED',
+  'GODWIT_DESCRIPTION_REFUSED',
+  'GODWIT_DISK_PLACE',
+  'GODWIT_JOIN_TOKEN',
+  'GODWIT_LIST_EXPIRED',
+  'GODWIT_NOT_A_MEMBER',
+  'GODWIT_OVERLOADED',
+  'GODWIT_PEER_UNTRUSTED',
+  'GODWIT_PROTOCOL_INVALID',
+  'GODWIT_PROTOCOL_VERSION',
+  'GODWIT_ROLE_FORBIDDEN',
+  'GODWIT_TOO_LARGE',
+]);
+
+interface Kept {
+  refusal: Refusal;
+  loggedMs: number;
+  unlogged: number;
 }
 
-/** Keeps those who are refused over and over from filling this host's log. */
-export class Refusals {
-  readonly #nowMs: () => number;
-  readonly #minutes = new Map<string, Minute>();
+/** What goes into the line of a log with a refusal. */
+export interface Note {
+  /** So many of this kind to this peer since the process began. */
+  readonly count: number;
+  /** So many since the line before that were not logged. */
+  readonly unlogged?: number;
+}
 
-  constructor(nowMs: () => number) {
-    this.#nowMs = nowMs;
+export interface RefusalClock {
+  monotonicMs(): number;
+  wallMs(): number;
+}
+
+/**
+ * Whatever a process refuses to others goes through here: it is counted for each peer and kind, logged once a minute,
+ * and shown by `godwit doctor`. Whoever is refused over and over fills neither a log nor memory.
+ */
+export class Refusals {
+  /** Called with each refusal of trust. */
+  changed: (() => void) | undefined;
+  readonly #clock: RefusalClock;
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(clock: RefusalClock = systemClock) {
+    this.#clock = clock;
   }
 
-  /**
-   * Counts one. Undefined where it is not to be logged; else what to log with it: with the last one of a minute that
-   * more of them are not logged, and with the first one of the next how many those were.
-   */
-  note(
-    whose: string,
-    kind: string,
-  ): { readonly unlogged?: number; readonly last?: true } | undefined {
-    const key = `${kind} ${whose}`;
-    const nowMs = this.#nowMs();
-    const minute = this.#minutes.get(key);
-    if (minute === undefined || nowMs - minute.sinceMs >= MINUTE_MS) {
-      this.#minutes.delete(key);
-      this.#minutes.set(key, { sinceMs: nowMs, count: 1 });
-      const [oldest] = this.#minutes.keys();
-      if (this.#minutes.size > MOST && oldest !== undefined) this.#minutes.delete(oldest);
-      const unlogged = (minute?.count ?? 0) - LOGGED_A_MINUTE;
-      return unlogged > 0 ? { unlogged } : {};
+  /** Counts one. What to log with it; undefined where one of its kind to that peer was logged within the minute. */
+  note({ peer, code, message }: Pick<Refusal, 'peer' | 'code' | 'message'>): Note | undefined {
+    const key = `${code} ${peer}`;
+    const nowMs = this.#clock.monotonicMs();
+    const before = this.#kept.get(key);
+    const count = (before?.refusal.count ?? 0) + 1;
+    const at = new Date(this.#clock.wallMs()).toISOString();
+    const refusal = { peer, code, count, message: message.slice(0, MOST_MESSAGE), at };
+    if (OF_TRUST.has(code)) this.changed?.();
+    if (before !== undefined && nowMs - before.loggedMs < LOG_EVERY_MS) {
+      before.refusal = refusal;
+      before.unlogged += 1;
+      return undefined;
     }
-    minute.count += 1;
-    if (minute.count > LOGGED_A_MINUTE) return undefined;
-    return minute.count === LOGGED_A_MINUTE ? { last: true } : {};
+    this.#kept.delete(key);
+    this.#kept.set(key, { refusal, loggedMs: nowMs, unlogged: 0 });
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > MOST && oldest !== undefined) this.#kept.delete(oldest);
+    const unlogged = before?.unlogged ?? 0;
+    return { count, ...(unlogged > 0 && { unlogged }) };
+  }
+
+  /** What was refused of trust since this process began. */
+  list(): Refusal[] {
+    return [...this.#kept.values()]
+      .map(({ refusal }) => refusal)
+      .filter(({ code }) => OF_TRUST.has(code));
   }
 
   /** Of how many peers and kinds something is remembered. */
   get size(): number {
-    return this.#minutes.size;
+    return this.#kept.size;
   }
 }
+
+/** Of a process that serves one host: all that listens in it, where it is not given another. */
+export const ownRefusals = new Refusals();

@@ -16,7 +16,8 @@ import { identityOfCaller, joinerAt } from './identity.ts';
 import type { Identity } from './identity.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { RpcLimits } from './limits.ts';
-import { Refusals } from './refusals.ts';
+import { ownRefusals } from './refusals.ts';
+import type { Refusals } from './refusals.ts';
 import { router } from './routes.ts';
 import type { Match } from './routes.ts';
 import { Shares } from './shares.ts';
@@ -48,6 +49,8 @@ export interface ServeOptions {
   readonly name: string;
   readonly log: Log;
   readonly limits?: Partial<RpcLimits>;
+  /** Counts what is refused; default: those of this process. */
+  readonly refusals?: Refusals;
   /** Throws to refuse a caller whom the table lets in; `key` is the route's name in the contract. */
   readonly authorise?: (caller: Caller, key: string) => void;
 }
@@ -82,7 +85,7 @@ export function serve<C extends Contract>(
     limits,
     log: options.log,
     shares: new Shares(limits),
-    refusals: new Refusals(() => performance.now()),
+    refusals: options.refusals ?? ownRefusals,
     perConnection: new WeakMap(),
   };
   return (request, response) => {
@@ -285,7 +288,7 @@ function told(serving: Serving, request: IncomingMessage, thrown: unknown): Godw
     return error;
   }
   const who = identityOfCaller(callerOf(request.socket), request.socket.remoteAddress);
-  const note = serving.refusals.note(who.key, error.code);
+  const note = serving.refusals.note({ peer: who.label, code: error.code, message: error.message });
   if (note === undefined) return error;
   serving.log.info(
     { ...facts, by: who.label, reason: error.message, ...note },

@@ -32,7 +32,8 @@ const GOOD: Facts = {
   guestImage: { folder: '/cache/guest', ready: true },
   agent: { answering: ['a'], problem: undefined },
   config: { file: '/etc/godwit/agent.json', state: 'read', pkiDir: '/var/lib/godwit/pki' },
-  certificates: [{ file: 'host.crt', subject: 'CN=a', daysLeft: 300 }],
+  certificates: [{ file: 'host.crt', subject: 'CN=a', daysLeft: 300, lifeDays: 365 }],
+  trust: [],
 };
 
 function lines(change: Partial<Facts>, name: string): Finding[] {
@@ -165,7 +166,7 @@ describe('what doctor makes of the facts', () => {
     ],
     [
       'a certificate that expires soon',
-      { certificates: [{ file: 'host.crt', daysLeft: 9.5 }] },
+      { certificates: [{ file: 'host.crt', daysLeft: 9.5, lifeDays: 365 }] },
       'certificate',
       'warn',
       /9 days left/,

@@ -25,6 +25,7 @@ const facts: Facts = {
   agent: { answering: [], problem: 'no agent' },
   config: { file: 'agent.json', state: 'wrong', reason: 'not JSON' },
   certificates: [],
+  trust: [],
 };
 
 const namesOf = (change: Partial<Facts>): string[] =>

@@ -60,7 +60,13 @@ describe('between agents', () => {
         'pki issue',
       );
       // What it knows of its fleet is by the CA of before.
-      assertSays(await fromC(), 'GODWIT_PKI', 'not signed by our CA', 'Remove the file fleet.json');
+      assertSays(
+        await fromC(),
+        'GODWIT_LIST_DAMAGED',
+        'fleet.json',
+        'not signed by our CA',
+        'Remove',
+      );
       const entry = await seenFromA();
       assert.equal(entry?.status, 'untrusted');
       assert.match(entry.reason ?? '', /c showed no certificate that this host trusts/);

@@ -61,8 +61,9 @@ test('where the list on disk is damaged or of another CA, nobody is let in', asy
   for (const text of ['', '{}', JSON.stringify(signed(other.caDir, listWith({})))]) {
     put(text);
     const refusal = new Fleet(config).refuses(host('b'));
-    assert.equal(refusal?.code, 'GODWIT_PKI');
-    assert.match(refusal?.hint ?? '', /fleet\.json/);
+    assert.equal(refusal?.code, 'GODWIT_LIST_DAMAGED');
+    assert.match(refusal?.message ?? '', /\/fleet\.json is damaged, so that nobody is let in/);
+    assert.match(refusal?.hint ?? '', /Remove the file/);
   }
   put(JSON.stringify(signed(caDir, listWith({}))));
   assert.equal(new Fleet(config).refuses(host('b')), undefined);

@@ -196,17 +196,28 @@ test('connections of one identity are bounded, with a word that says so, and oth
   assert.equal((await operator.api.act({ params, body })).by, 'ann');
 });
 
-test('what is refused over and over is logged a few times a minute and counted', () => {
+test('what is refused over and over is logged once a minute, counted, and shown where it is of trust', () => {
   let nowMs = 0;
-  const refusals = new Refusals(() => nowMs);
-  const notes = Array.from({ length: 50 }, () => refusals.note('a', 'x'));
-  assert.equal(notes.filter((note) => note !== undefined).length, 10);
-  assert.deepEqual(notes[9], { last: true });
-  assert.deepEqual(refusals.note('a', 'y'), {}, 'another kind');
-  assert.deepEqual(refusals.note('b', 'x'), {}, 'another peer');
+  const refusals = new Refusals({ monotonicMs: () => nowMs, wallMs: () => nowMs });
+  const told: number[] = [];
+  refusals.changed = () => told.push(nowMs);
+  const note = (peer: string, code: string) => refusals.note({ peer, code, message: 'no' });
+  const notes = Array.from({ length: 50 }, () => note('a', 'GODWIT_NOT_A_MEMBER'));
+  assert.deepEqual(notes[0], { count: 1 });
+  assert.ok(notes.slice(1).every((each) => each === undefined));
+  assert.deepEqual(note('a', 'GODWIT_GUEST_UNKNOWN'), { count: 1 }, 'another kind');
+  assert.deepEqual(note('b', 'GODWIT_NOT_A_MEMBER'), { count: 1 }, 'another peer');
   nowMs = 60_000;
-  assert.deepEqual(refusals.note('a', 'x'), { unlogged: 40 });
-  for (let count = 0; count < 5000; count += 1) refusals.note(`${count}`, 'x');
+  assert.deepEqual(note('a', 'GODWIT_NOT_A_MEMBER'), { count: 51, unlogged: 49 });
+  assert.equal(told.length, 52, 'what is no refusal of trust is not told');
+  assert.deepEqual(
+    refusals.list().map(({ peer, count, at }) => [peer, count, Date.parse(at)]),
+    [
+      ['b', 1, 0],
+      ['a', 51, 60_000],
+    ],
+  );
+  for (let count = 0; count < 5000; count += 1) note(`${count}`, 'x');
   assert.equal(refusals.size, 1024);
   assert.equal(strangerAt(undefined).circle, 'stranger');
 });

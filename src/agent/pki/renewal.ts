@@ -129,7 +129,9 @@ export class Renewal {
     this.#failure = why;
     const leftMs = this.#leftMs();
     this.#notBeforeMs = nowMs + retryPauseMs(this.#failures, leftMs);
-    const said = { err: why, failures: this.#failures, daysLeft: leftMs / DAY_MS };
+    const { code, message: reason, hint } = why;
+    const daysLeft = leftMs / DAY_MS;
+    const said = { code, reason, hint, failures: this.#failures, daysLeft };
     if (hasCode(why, 'GODWIT_CERT_SUPERSEDED', 'GODWIT_CERT_REVOKED')) {
       log.error(said, `the CA does not take the certificate of ${config.name} for its last one`);
     } else log.warn(said, 'this host’s certificate could not be renewed');

@@ -35,6 +35,7 @@ export class Spread {
   #turn = 0;
   /** Said once, not each second. */
   #failed = '';
+  #damaged = '';
 
   constructor(parts: SpreadParts) {
     this.#parts = parts;
@@ -102,8 +103,13 @@ export class Spread {
   /** One that is damaged gives way to any that the CA signed. */
   #known(): KnownList | undefined {
     try {
-      return this.#parts.fleet.known();
-    } catch {
+      const known = this.#parts.fleet.known();
+      this.#damaged = '';
+      return known;
+    } catch (err) {
+      const { message, hint } = toGodwitError(err);
+      if (message !== this.#damaged) this.#parts.log.error({ hint }, message);
+      this.#damaged = message;
       return undefined;
     }
   }

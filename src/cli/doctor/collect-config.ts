@@ -4,7 +4,8 @@ import path from 'node:path';
 import { z } from 'zod';
 import { loadAgentConfig } from '../../config.ts';
 import type { AgentConfig } from '../../config.ts';
-import { toGodwitError } from '../../errors.ts';
+import { hasCode, toGodwitError } from '../../errors.ts';
+import { Fleet } from '../../host/fleet.ts';
 import { OWN_PLACES } from '../own-agent.ts';
 import type { CertificateFact, ConfigFact } from './facts.ts';
 
@@ -49,11 +50,23 @@ export async function readCertificates(config: ConfigFact): Promise<CertificateF
   );
 }
 
+/** Why the fleet's list that lies on this host cannot be used; undefined where it can, or there is none. */
+export function damagedList(settings: AgentConfig): string | undefined {
+  try {
+    new Fleet(settings).known();
+    return undefined;
+  } catch (error) {
+    return hasCode(error, 'GODWIT_LIST_DAMAGED') ? error.message : undefined;
+  }
+}
+
 async function readCertificate(file: string): Promise<CertificateFact> {
   try {
     const certificate = new X509Certificate(await readFile(file));
-    const daysLeft = (certificate.validToDate.getTime() - Date.now()) / DAY_MS;
-    return { file, subject: certificate.subject.replaceAll('\n', ', '), daysLeft };
+    const toMs = certificate.validToDate.getTime();
+    const daysLeft = (toMs - Date.now()) / DAY_MS;
+    const lifeDays = (toMs - certificate.validFromDate.getTime()) / DAY_MS;
+    return { file, subject: certificate.subject.replaceAll('\n', ', '), daysLeft, lifeDays };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     return {

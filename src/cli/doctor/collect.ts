@@ -1,16 +1,15 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { homedir, release } from 'node:os';
 import path from 'node:path';
-import { hasCode } from '../../errors.ts';
 import type { Context } from '../context.ts';
 import type { ConnectionFlags } from '../verb.ts';
 import { reasonOf, tryOpen, tryProgram } from './attempt.ts';
-import { programsOf, readCertificates, readConfig } from './collect-config.ts';
+import { findAgents } from './collect-agents.ts';
+import { damagedList, programsOf, readCertificates, readConfig } from './collect-config.ts';
 import { findHypervisors } from './collect-qemu.ts';
 import type { Attempt, Facts } from './facts.ts';
 
 const TOOLS = ['ip', 'tc', 'unshare', 'nsenter'];
-const AGENT_MS = 3000;
 
 /** Looks at this host. Changes nothing and never rejects: what cannot be found out is left open. */
 export async function collectFacts(
@@ -28,7 +27,7 @@ export async function collectFacts(
     findTools(folders),
     findBridges(),
   ]);
-  const [memory, ports, clock, openFiles, agent, certificates, userfaultfd] = await Promise.all([
+  const [memory, ports, clock, openFiles, agents, certificates, userfaultfd] = await Promise.all([
     readMemory(),
     countPorts(settings?.ports ?? { from: 49_152, to: 49_407 }),
     readClock(),
@@ -54,9 +53,11 @@ export async function collectFacts(
     clock,
     openFiles,
     guestImage: { folder, ready: await isFile(path.join(folder, 'manifest.json')) },
-    agent,
+    agent: agents.agent,
     config,
     certificates,
+    trust: agents.trust,
+    damagedList: settings && damagedList(settings),
   };
 }
 
@@ -159,38 +160,4 @@ async function readOpenFiles(): Promise<Facts['openFiles']> {
   const number = (word = ''): number =>
     word === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(word);
   return { soft: number(match[1]), hard: number(match[2]) };
-}
-
-async function findAgents(context: Context, connection: ConnectionFlags): Promise<Facts['agent']> {
-  const signal = AbortSignal.timeout(AGENT_MS);
-  try {
-    const fleet = await context.connect(connection);
-    try {
-      const asked = await Promise.allSettled(
-        fleet.endpoints.map(async ({ api, label }) => {
-          const { hosts } = await api.hosts({}, { signal });
-          return hosts.find(({ self }) => self)?.name ?? label;
-        }),
-      );
-      const answering = asked
-        .filter((each) => each.status === 'fulfilled')
-        .map(({ value }) => value);
-      const failed = asked.find((each) => each.status === 'rejected');
-      return { answering, problem: failed === undefined ? undefined : wordsOf(failed.reason) };
-    } finally {
-      fleet.close();
-    }
-  } catch (error) {
-    return { answering: [], problem: wordsOf(error) };
-  }
-}
-
-function wordsOf(error: unknown): string {
-  if (signalTimedOut(error)) return `no answer within ${AGENT_MS} ms`;
-  const message = error instanceof Error ? error.message : 'no answer';
-  return hasCode(error, 'GODWIT_INTERNAL') ? 'no answer' : message;
-}
-
-function signalTimedOut(error: unknown): boolean {
-  return error instanceof DOMException && error.name === 'TimeoutError';
 }

@@ -1,3 +1,5 @@
+import type { Trust } from '../../protocol/public/trust.ts';
+
 /** What was found on this host; `undefined` where it could not be found out. Plain data, judged by judge.ts. */
 export interface Facts {
   readonly nodeVersion: string;
@@ -23,6 +25,19 @@ export interface Facts {
   readonly agent: { readonly answering: readonly string[]; readonly problem: string | undefined };
   readonly config: ConfigFact;
   readonly certificates: readonly CertificateFact[];
+  /** Of each agent that answers and can tell. */
+  readonly trust: readonly TrustFact[];
+  /** Why the fleet's list of the configuration's host cannot be used, as it lies on disk. */
+  readonly damagedList?: string | undefined;
+}
+
+export interface TrustFact extends Pick<Trust, 'host' | 'listProblem' | 'refusals'> {
+  /** Until its certificate expires. */
+  readonly daysLeft: number;
+  /** Renewals that failed, and why the last of them did. */
+  readonly failures: number;
+  readonly problem?: string | undefined;
+  readonly list?: { readonly number: number; readonly ageDays: number; readonly leftDays: number };
 }
 
 export type Attempt = { readonly ok: true } | { readonly ok: false; readonly reason: string };
@@ -47,6 +62,8 @@ export interface CertificateFact {
   readonly subject?: string;
   /** Days until it expires; negative when it has. */
   readonly daysLeft?: number;
+  /** For how many days it was made. */
+  readonly lifeDays?: number;
   /** Why it could not be read. */
   readonly problem?: string;
 }

@@ -1,6 +1,7 @@
 import { formatBytes } from '../../protocol/quantity.ts';
 import type { CertificateFact, Facts, Finding, HypervisorFact, Verdict } from './facts.ts';
 import { judgeLab, judgeNetwork } from './judge-places.ts';
+import { judgeTrust } from './judge-trust.ts';
 
 const OLDEST_QEMU: readonly [number, number] = [7, 2];
 const NODE_MAJOR = 26;
@@ -23,6 +24,7 @@ export function judge(facts: Facts): Finding[] {
     judgeConfig(facts),
     ...judgeCertificates(facts),
     judgeAgent(facts),
+    ...judgeTrust(facts),
     judgeLab(facts),
   ];
 }
@@ -173,11 +175,17 @@ function judgeConfig({ config }: Facts): Finding {
   }
 }
 
-function judgeCertificates({ certificates }: Facts): Finding[] {
+export function judgeCertificates({ certificates }: Pick<Facts, 'certificates'>): Finding[] {
   return certificates.map((each): Finding => judgeCertificate(each));
 }
 
-function judgeCertificate({ file, subject, daysLeft, problem }: CertificateFact): Finding {
+function judgeCertificate({
+  file,
+  subject,
+  daysLeft,
+  lifeDays = 0,
+  problem,
+}: CertificateFact): Finding {
   const name = 'certificate';
   const mend =
     'Issue one: `godwit pki issue` on the host that holds the CA, or `godwit pki join` here.';
@@ -194,9 +202,9 @@ function judgeCertificate({ file, subject, daysLeft, problem }: CertificateFact)
     };
   }
   const found = `${who}, ${Math.floor(daysLeft)} days left`;
-  return daysLeft < EXPIRY_WARN_DAYS
-    ? { name, verdict: 'warn', found, mend }
-    : { name, verdict: 'ok', found };
+  // One that renews itself does so with a third of its life left.
+  const isLow = daysLeft < Math.min(EXPIRY_WARN_DAYS, lifeDays / 4);
+  return isLow ? { name, verdict: 'warn', found, mend } : { name, verdict: 'ok', found };
 }
 
 function judgeAgent({ agent }: Facts): Finding {

@@ -9,6 +9,7 @@ import { clearedList, leftoverList } from './leftover.ts';
 import { migrationRequest, migrationSummary, progress, report } from './migration.ts';
 import { BY_ID, LOOKING, OTHER_HOST, STARTING, TAKING_HOLD } from '../route-errors.ts';
 import { cursor, MOST_OF_A_PAGE, pageQuery } from './page.ts';
+import { trustRoutes } from './trust.ts';
 import { resolution, resolveAnswer, resolveRequest } from './resolve.ts';
 
 const byId = z.object({ id: migrationId });
@@ -238,6 +239,7 @@ export const publicRoutes = {
     response: clearedList,
     errors: LOOKING,
   }),
+  ...trustRoutes,
   ...cacheRoutes,
   ...diskMoveRoutes,
 };

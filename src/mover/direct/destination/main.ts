@@ -22,7 +22,6 @@ import { DestinationMover } from './mover.ts';
 import { takeDownMs } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
 import { openPlaceIds } from './place-ids.ts';
-import { Refusals } from './refusals.ts';
 import { answerStorage } from './storage.ts';
 
 export interface RunningDestination {
@@ -77,11 +76,7 @@ export async function openDestination(
   );
   const listening = await around.listen(
     peerContract,
-    handlersOf(mover, connections, {
-      config,
-      placeIds,
-      refusals: new Refusals(clock, log, request.fromHost),
-    }),
+    handlersOf(mover, connections, { config, placeIds }),
     (caller) => {
       // Only the host that sends this guest may speak for it.
       if (caller.name === request.fromHost) return;
@@ -107,7 +102,7 @@ function armedBootId(events: readonly DestinationEvent[]): string | undefined {
 function handlersOf(
   mover: DestinationMover,
   arrived: ArrivedConnections,
-  { refusals, ...naming }: Pick<DestinationParts, 'config' | 'placeIds'> & { refusals: Refusals },
+  naming: Pick<DestinationParts, 'config' | 'placeIds'>,
 ): Handlers<typeof peerContract> {
   const ok = { ok: true } as const;
   return {
@@ -117,16 +112,13 @@ function handlersOf(
       versions: [...PROTOCOL_VERSIONS],
     }),
     status: () => mover.status(),
-    assess: ({ body, signal, calledAt }) =>
-      refusals.watch(() => mover.assess(body, signal, calledAt)),
+    assess: ({ body, signal, calledAt }) => mover.assess(body, signal, calledAt),
     storage: ({ body }) => answerStorage(naming, mover.state.admission.id, body),
     connections: ({ body, signal }) => arrived.take(body, () => mover.state, signal),
-    prepare: ({ body, signal }) => refusals.watch(() => mover.prepare(body, signal)),
+    prepare: ({ body, signal }) => mover.prepare(body, signal),
     bases: ({ body, signal }) =>
-      refusals.watch(() =>
-        mover.disks('seed', body.epoch, ({ backingFiles }, session, ledger) =>
-          backingFiles.seed(session, ledger, body, signal),
-        ),
+      mover.disks('seed', body.epoch, ({ backingFiles }, session, ledger) =>
+        backingFiles.seed(session, ledger, body, signal),
       ),
     disks: ({ body, signal }) =>
       mover.disks('disks', body.epoch, ({ disks }, session, { state }) =>

@@ -1,0 +1,48 @@
+import { X509Certificate } from 'node:crypto';
+import type { AgentConfig } from '../config.ts';
+import { toGodwitError } from '../errors.ts';
+import { readPair } from '../host/credentials.ts';
+import { pkiDirOf } from '../host/fleet.ts';
+import type { Fleet } from '../host/fleet.ts';
+import { addRefusals, readRefused } from '../host/refused.ts';
+import { MOST_REFUSALS } from '../protocol/public/trust.ts';
+import type { Trust } from '../protocol/public/trust.ts';
+import type { Refusals } from '../rpc/refusals.ts';
+import type { Renewal } from './pki/renewal.ts';
+import type { MigrationStore } from './store.ts';
+
+export interface TrustParts {
+  readonly config: AgentConfig;
+  readonly fleet: Pick<Fleet, 'list'>;
+  readonly renewal: Pick<Renewal, 'failed'>;
+  readonly refusals: Refusals;
+  readonly store: Pick<MigrationStore, 'all'>;
+}
+
+/** What `godwit doctor` shows of the trust between this host and others. */
+export function trustOf({ config, fleet, renewal, refusals, store }: TrustParts): Trust {
+  const { count, why } = renewal.failed;
+  const own = new X509Certificate(readPair(pkiDirOf(config)).cert);
+  const lists = [refusals.list(), ...store.all().map(({ dir }) => readRefused(dir))];
+  return {
+    host: config.name,
+    certificate: {
+      validTo: own.validToDate.toISOString(),
+      failures: count,
+      ...(why !== undefined && { problem: why.message }),
+    },
+    ...listOf(fleet),
+    refusals: addRefusals(lists).slice(0, MOST_REFUSALS),
+  };
+}
+
+function listOf(fleet: TrustParts['fleet']): Pick<Trust, 'list' | 'listProblem'> {
+  try {
+    const list = fleet.list();
+    if (list === undefined) return {};
+    const { number, issuedAt, expiresAt, holder } = list;
+    return { list: { number, issuedAt, expiresAt, ...(holder !== undefined && { holder }) } };
+  } catch (thrown) {
+    return { listProblem: toGodwitError(thrown).message };
+  }
+}

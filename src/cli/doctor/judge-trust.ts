@@ -1,0 +1,86 @@
+import type { Facts, Finding, TrustFact } from './facts.ts';
+
+/** A list is signed anew after half of its seven days; below this the agent beside the CA does not do it. */
+const LIST_LOW_DAYS = 3;
+const CERTIFICATE_LOW_DAYS = 3;
+const HOUR_DAYS = 1 / 24;
+/** Of one host; the others are counted. */
+const MOST_SHOWN = 8;
+
+/** What is between this host and others: its fleet's list, its certificate's renewal, and whom it refused what. */
+export function judgeTrust({
+  trust,
+  damagedList,
+}: Pick<Facts, 'trust' | 'damagedList'>): Finding[] {
+  const damaged = damagedList === undefined ? [] : [damagedFinding(damagedList)];
+  return [...damaged, ...trust.flatMap(judgeOne)];
+}
+
+function judgeOne(fact: TrustFact): Finding[] {
+  return [judgeList(fact), judgeRenewal(fact), ...judgeRefusals(fact)];
+}
+
+function damagedFinding(found: string): Finding {
+  const mend =
+    'Remove the file: the agent gets the list anew from the other hosts. Its unix socket works meanwhile.';
+  return { name: 'fleet’s list', verdict: 'fail', found, mend };
+}
+
+function judgeList({ host, list, listProblem }: TrustFact): Finding {
+  const name = 'fleet’s list';
+  if (listProblem !== undefined) return damagedFinding(`${host}: ${listProblem}`);
+  if (list === undefined) {
+    return { name, verdict: 'ok', found: `${host} has none: it goes by \`peers\`` };
+  }
+  const { number, ageDays, leftDays } = list;
+  const of = `${host} has list ${number}, signed ${span(ageDays)} ago`;
+  const mend = 'Start the agent of the host that holds the CA: it renews the list.';
+  if (leftDays < 0) {
+    const found = `${of}; it expired ${span(-leftDays)} ago: operators and viewers are refused`;
+    return { name, verdict: 'fail', found, mend };
+  }
+  const found = `${of}, expires in ${span(leftDays)}`;
+  if (leftDays >= LIST_LOW_DAYS) return { name, verdict: 'ok', found };
+  return { name, verdict: 'warn', found, mend };
+}
+
+function judgeRenewal({ host, daysLeft, failures, problem }: TrustFact): Finding {
+  const name = 'renewal';
+  const left = daysLeft < 0 ? `expired ${span(-daysLeft)} ago` : `has ${span(daysLeft)} left`;
+  const found = `the certificate of ${host} ${left}`;
+  if (failures === 0) return { name, verdict: 'ok', found };
+  return {
+    name,
+    verdict: daysLeft < CERTIFICATE_LOW_DAYS ? 'fail' : 'warn',
+    found: `${found} and could not be renewed, ${times(failures)}: ${problem ?? 'no reason'}`,
+    mend: 'See docs/operating.md, “Certificates renew themselves”; a host whose certificate has expired joins again.',
+  };
+}
+
+function judgeRefusals({ host, refusals }: TrustFact): Finding[] {
+  const name = 'refusals';
+  if (refusals.length === 0) return [{ name, verdict: 'ok', found: `${host} refused nobody` }];
+  const shown = refusals.slice(0, MOST_SHOWN).map(({ peer, code, count, message, at }): Finding => {
+    const found = `${host} refused ${peer}, ${times(count)}, last at ${at} (${code}): ${message}`;
+    return { name, verdict: 'warn', found };
+  });
+  const more = refusals.length - shown.length;
+  const rest =
+    more === 0 ? [] : [{ name, verdict: 'warn', found: `${host}: ${more} more` } as const];
+  const mend =
+    'Refused over and over: another fleet’s host, an older build, or a bad one. docs/security.md says who may what.';
+  return [...shown, ...rest].map((each, index, all) =>
+    index === all.length - 1 ? { ...each, mend } : each,
+  );
+}
+
+function times(count: number): string {
+  return count === 1 ? 'once' : `${count} times`;
+}
+
+function span(days: number): string {
+  if (days >= 2) return `${Math.floor(days)} days`;
+  return days >= HOUR_DAYS
+    ? `${Math.floor(days * 24)} hours`
+    : `${Math.floor(days * 1440)} minutes`;
+}

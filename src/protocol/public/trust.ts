@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { hostName, moment, shortText } from '../names.ts';
+import { route } from '../route.ts';
+
+/** Of one kind, to one peer, since its agent began; what a kept migration's mover refused counts with it. */
+export const refusal = z.object({
+  /** The name in its certificate and its role, or the network from which it called. */
+  peer: z.string().max(300),
+  /** An error code, or `connection`: it was refused before it could say who it is. */
+  code: z.string().max(64),
+  count: z.number().int().positive(),
+  /** The last one: the part, who sent it, and what is allowed. */
+  message: z.string().max(500),
+  /** When the last one was, ISO 8601. */
+  at: moment,
+});
+export type Refusal = z.infer<typeof refusal>;
+
+export const MOST_REFUSALS = 256;
+
+export const trust = z.object({
+  host: hostName,
+  certificate: z.object({
+    /** ISO 8601. */
+    validTo: moment,
+    /** Renewals that failed since the last one that did not, and why the last of them did. */
+    failures: z.number().int().nonnegative(),
+    problem: shortText.optional(),
+  }),
+  /** The fleet's list; absent where this host has never had one. */
+  list: z
+    .object({
+      number: z.number().int(),
+      issuedAt: moment,
+      expiresAt: moment,
+      holder: hostName.optional(),
+    })
+    .optional(),
+  /** Why the list on disk cannot be used. */
+  listProblem: shortText.optional(),
+  /** The last refused first. */
+  refusals: z.array(refusal).max(MOST_REFUSALS),
+});
+export type Trust = z.input<typeof trust>;
+
+export const trustRoutes = {
+  trust: route({
+    method: 'GET',
+    path: '/v1/trust',
+    summary: 'Certificate and fleet’s list of this host, and whom it refused what',
+    access: 'viewer',
+    response: trust,
+    errors: ['GODWIT_PKI'],
+  }),
+};

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { FLEET_FILE } from '../../src/host/fleet.ts';
+import { fleet } from './parties.ts';
+
+const peers = { b: { address: '127.0.0.1:1' } };
+
+test('an agent tells of its certificate, its list, and whom it refused how often', async (t) => {
+  const { host, as } = await fleet(t);
+  const a = await host('a', { holdsCa: true, peers });
+  const c = await as('c', 'agent', a);
+  for (let time = 0; time < 3; time += 1) {
+    await assert.rejects(c.host(), { code: 'GODWIT_NOT_A_MEMBER' });
+  }
+  const b = await as('b', 'agent', a);
+  await assert.rejects(b.cancel({ params: { id: 'm-0123456789' } }), {
+    code: 'GODWIT_ROLE_FORBIDDEN',
+  });
+  const told = await a.api.trust();
+  assert.equal(told.host, 'a');
+  assert.equal(told.certificate.failures, 0);
+  assert.ok(Date.parse(told.certificate.validTo) > Date.now());
+  assert.equal(told.list?.holder, 'a');
+  assert.equal(told.listProblem, undefined);
+  const counts = told.refusals.map(({ peer, code, count }) => `${peer} ${code} ${count}`);
+  assert.deepEqual(counts.toSorted(), [
+    'b (agent) GODWIT_ROLE_FORBIDDEN 1',
+    'strangers at 127.0.0.1 GODWIT_NOT_A_MEMBER 3',
+  ]);
+  assert.match(told.refusals.find(({ count }) => count === 3)?.message ?? '', /c is not a host/);
+});
+
+test('a list that is damaged is told by its file', async (t) => {
+  const { host } = await fleet(t);
+  const a = await host('a', { peers });
+  writeFileSync(path.join(a.config.stateDir, FLEET_FILE), 'nonsense');
+  const told = await a.api.trust();
+  assert.equal(told.list, undefined);
+  assert.match(told.listProblem ?? '', /\/fleet\.json is damaged/);
+});
