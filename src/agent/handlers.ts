@@ -157,11 +157,15 @@ function fleetHandlers({
   clock,
   log,
   spread,
-}: AgentParts): Pick<Handlers<typeof agentContract>, 'newerList' | 'offerList' | 'renew' | 'join'> {
+}: AgentParts): Pick<
+  Handlers<typeof agentContract>,
+  'newerList' | 'offerList' | 'siteSecret' | 'renew' | 'join'
+> {
   const joinFailures = new JoinFailures(() => clock.monotonicMs());
   return {
     newerList: ({ query }) => spread.newerThan(query.after),
     offerList: ({ body }) => ({ number: spread.take(body) }),
+    siteSecret: ({ query }) => spread.secrets.named(query.id),
     renew: async ({ body, caller }) => {
       if (config.caDir === undefined) {
         throw godwitError('GODWIT_PKI', { what: `${config.name} does not hold the CA` });

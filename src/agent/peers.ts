@@ -118,6 +118,12 @@ export class Peers {
     return this.#client(name).api.newerList({ query: { after } }, { deadlineMs: ANSWER_MS });
   }
 
+  /** The site's secret of that id, where another host has it. */
+  siteSecret(name: string, id: string): Promise<{ secret?: string | undefined }> {
+    if (this.address(name) === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: name });
+    return this.#client(name).api.siteSecret({ query: { id } }, { deadlineMs: ANSWER_MS });
+  }
+
   /** Asks the host that holds the CA for a certificate of a new key of ours. */
   renew(name: string, request: string): Promise<{ certificate?: string | undefined }> {
     if (this.address(name) === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: name });

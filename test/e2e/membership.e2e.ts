@@ -99,6 +99,23 @@ describe('the fleet’s list', () => {
     assert.equal(moved.outcome, 'done');
   });
 
+  test('a secret that is rotated reaches every host, and the wire goes on', async () => {
+    const fileOf = (host: string): string =>
+      path.join(labHost(world.lab, host).stateDir, 'pki', 'site.secret');
+    const before = await readFile(fileOf('b'), 'utf8');
+    await godwit('a', 'pki', 'rotate-secret', '--dir', caDir());
+    const secret = await readFile(path.join(caDir(), 'site.secret'), 'utf8');
+    assert.notEqual(secret, before);
+    for (const host of ['a', 'b', 'c']) {
+      await until(
+        `${host} to have it`,
+        async () => (await readFile(fileOf(host), 'utf8')) === secret,
+      );
+    }
+    const moved = await move(world, { guest: 'wanders', from: 'c', to: 'a', path: 'wire' });
+    assert.equal(moved.outcome, 'done');
+  });
+
   test('a host’s certificate renews itself while guests move, and the old one is nothing any more', async () => {
     const pki = path.join(labHost(world.lab, 'b').stateDir, 'pki');
     const serial = async (): Promise<string> =>

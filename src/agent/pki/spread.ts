@@ -9,6 +9,7 @@ import type { Log } from '../../log.ts';
 import { newerList } from '../../protocol/peer/fleet.ts';
 import type { KnownList, SignedList } from '../../protocol/peer/fleet.ts';
 import type { Peers } from '../peers.ts';
+import { SecretFetch } from './secret-fetch.ts';
 import { writePrivate } from './files.ts';
 import { changeList, heldBy, isDue, keepList, latestList, unchanged } from './fleet-list.ts';
 
@@ -32,6 +33,7 @@ export class Spread {
   readonly #parts: SpreadParts;
   readonly #ca: string;
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly secrets: SecretFetch;
   #turn = 0;
   /** Said once, not each second. */
   #failed = '';
@@ -39,6 +41,7 @@ export class Spread {
 
   constructor(parts: SpreadParts) {
     this.#parts = parts;
+    this.secrets = new SecretFetch(parts);
     this.#ca = readFileSync(path.join(pkiDirOf(parts.config), 'ca.crt'), 'utf8');
   }
 
@@ -117,6 +120,7 @@ export class Spread {
   #keep({ signed }: KnownList): void {
     const file = path.join(this.#parts.config.stateDir, FLEET_FILE);
     writePrivate(file, `${JSON.stringify(signed)}\n`);
+    void this.secrets.look();
   }
 
   async #push(signed: SignedList): Promise<void> {
@@ -133,6 +137,7 @@ export class Spread {
       if (name === undefined) return;
       const { signed } = await peers.newerList(name, this.#known()?.list.number ?? 0);
       if (signed !== undefined) this.take(signed);
+      await this.secrets.look(name);
     } catch (err) {
       log.debug({ err }, 'no list from another host');
     }

@@ -1,12 +1,13 @@
 import path from 'node:path';
 import { changeList, withoutHost, withoutName, withoutSerial } from '../../agent/pki/fleet-list.ts';
 import type { Change } from '../../agent/pki/fleet-list.ts';
+import { rotateSecret } from '../../agent/pki/site-secret.ts';
 import { godwitError } from '../../errors.ts';
 import { hostName } from '../../protocol/names.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import type { Run } from '../verb.ts';
-import type { pkiRemoveSpec, pkiRevokeSpec } from './pki.ts';
+import type { pkiRemoveSpec, pkiRevokeSpec, pkiRotateSecretSpec } from './pki.ts';
 
 /** As Godwit makes them, and as OpenSSL prints them. */
 const SERIAL = /^[0-9a-fA-F]{2}(:?[0-9a-fA-F]{2}){15}$/;
@@ -27,7 +28,20 @@ export const remove: Run<typeof pkiRemoveSpec> = async (input, context) => {
   const host = nameOf(input.args.host);
   const number = changed(input.flags.dir, withoutHost(host), context);
   if (input.json) printJson(context, { removed: host, number });
-  else tell(context, `${host} is no host of the fleet any more`, number);
+  else {
+    tell(context, `${host} is no host of the fleet any more`, number);
+    context.out.write(
+      'Next: godwit pki rotate-secret, where it took part in moves over the wire.\n',
+    );
+  }
+};
+
+export const rotate: Run<typeof pkiRotateSecretSpec> = (input, context) => {
+  const caDir = path.resolve(input.flags.dir ?? '');
+  const { id, number } = rotateSecret(caDir, context.clock.wallMs());
+  if (input.json) printJson(context, { id, number });
+  else tell(context, `The site’s secret is another one, ${id}`, number);
+  return Promise.resolve();
 };
 
 function changed(dir: string | undefined, change: Change, { clock }: Context): number {

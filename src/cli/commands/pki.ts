@@ -118,6 +118,17 @@ export const pkiRemoveSpec = spec({
   json: '{ removed, number }',
 });
 
+export const pkiRotateSecretSpec = spec({
+  name: 'rotate-secret',
+  summary: 'give all hosts another site secret, which a host that left does not know',
+  details:
+    'Run it where the CA is. Every host of the fleet fetches it with the next list. What the caches hold ' +
+    'of before is not found any more, so the next moves over the wire send more.',
+  flags: { dir },
+  examples: ['pki rotate-secret'],
+  json: '{ id, number }',
+});
+
 /** The verbs of `godwit pki`. */
 export const PKI_VERBS: readonly Verb[] = [
   verb(pkiInitSpec, async () => ({ run: (await import('./pki-run.ts')).init })),
@@ -125,4 +136,5 @@ export const PKI_VERBS: readonly Verb[] = [
   verb(pkiJoinSpec, async () => ({ run: (await import('./pki-run.ts')).joinHere })),
   verb(pkiRevokeSpec, async () => ({ run: (await import('./pki-list-run.ts')).revoke })),
   verb(pkiRemoveSpec, async () => ({ run: (await import('./pki-list-run.ts')).remove })),
+  verb(pkiRotateSecretSpec, async () => ({ run: (await import('./pki-list-run.ts')).rotate })),
 ];

@@ -73,6 +73,16 @@ export const peerRoutes = {
     body: signedList,
     response: z.object({ number: z.number().int().nonnegative() }),
   }),
+  siteSecret: route({
+    method: 'GET',
+    path: '/v1/pki/secret',
+    summary: 'The site’s secret, where this host has the one that is asked for',
+    access: 'agent',
+    query: z.object({ id: z.string().max(32) }),
+    response: z.object({
+      secret: z.string().max(64).optional(),
+    }),
+  }),
   renew: route({
     method: 'POST',
     path: '/v1/pki/renew',

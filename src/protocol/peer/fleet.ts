@@ -43,6 +43,11 @@ export const fleetList = z.object({
   expiresAt: isoTime,
   /** The host that holds the CA. */
   holder: hostName.optional(),
+  /** Names the site's secret that counts, and does not tell it; absent: whichever each host has. */
+  secret: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .optional(),
   members: z.array(member).max(MOST_MEMBERS),
   /** Hosts that were taken out: no configuration lets them in again, only a new certificate does. */
   removed: z.array(hostName).max(MOST_REVOKED),
