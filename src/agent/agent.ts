@@ -101,16 +101,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   const listening = { log, refusals };
   const listener = serve(agentContract, handlers, { name: config.name, ...listening });
-  const { address, addresses } = config;
-  const tls = await listenTls(listener, { address, further: addresses }, credentials, listening);
-  const unix = await listenUnix(
-    listener,
-    path.join(config.stateDir, 'agent.sock'),
-    listening,
-  ).catch(async (thrown: unknown) => {
-    await tls.close();
-    throw thrown;
-  });
+  const { tls, unix } = await listen(listener, config, credentials, listening);
   supervisor.start();
   guests.start();
   hostEvents.start(store, log);
@@ -133,6 +124,22 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       peers.close();
     },
   };
+}
+
+/** Both of the agent's listeners, or none. */
+async function listen(
+  listener: Parameters<typeof listenTls>[0],
+  { address, addresses, stateDir }: AgentConfig,
+  credentials: Parameters<typeof listenTls>[2],
+  listening: Parameters<typeof listenUnix>[2],
+) {
+  const tls = await listenTls(listener, { address, further: addresses }, credentials, listening);
+  const socket = path.join(stateDir, 'agent.sock');
+  const unix = await listenUnix(listener, socket, listening).catch(async (thrown: unknown) => {
+    await tls.close();
+    throw thrown;
+  });
+  return { tls, unix };
 }
 
 /** Keeps within bounds what grows on this host, until what it returns is called. */
