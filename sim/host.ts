@@ -96,7 +96,7 @@ export class SimHost {
         config: this.#config,
         clock: systemClock,
         store,
-        guests: { list: async () => [] } as never,
+        guests: { list: async () => [], has: async () => false } as never,
         inventory: {
           memory: async () => ({ totalBytes: 2 ** 40, availableBytes: 2 ** 40 }),
         } as never,

@@ -17,13 +17,16 @@ export const UNIT_SECONDS = 150;
 export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/conformance/qemu.e2e.ts': { seconds: 44, core: true },
   'test/disks/copy/tunnel/nbd.e2e.ts': { seconds: 6, core: true },
+  'test/drivers/qemu/cgroup.e2e.ts': { seconds: 10, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/disk-target.e2e.ts': { seconds: 15, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/disks.e2e.ts': { seconds: 18, of: ['src/drivers/qemu/'] },
+  'test/drivers/qemu/helpers.e2e.ts': { seconds: 20, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/mirror/follow.e2e.ts': { seconds: 27, of: ['src/drivers/qemu/mirror/'] },
   'test/drivers/qemu/mirror/mirror.e2e.ts': { seconds: 48, of: ['src/drivers/qemu/mirror/'] },
   'test/drivers/qemu/mirror/relocate.e2e.ts': { seconds: 38, of: ['src/drivers/qemu/mirror/'] },
   'test/drivers/qemu/rebuild.e2e.ts': { seconds: 11, of: ['src/drivers/qemu/'] },
   'test/e2e/cancel.e2e.ts': { seconds: 28, core: true },
+  'test/e2e/captive.e2e.ts': { seconds: 30, of: ['src/drivers/qemu/user/', 'src/host/'] },
   'test/e2e/conntrack.e2e.ts': { seconds: 19, core: true },
   'test/e2e/database.e2e.ts': { seconds: 35, of: ['src/disks/'] },
   'test/e2e/demo.e2e.ts': { seconds: 57, of: ['demo/'] },
@@ -41,7 +44,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/guest-logs.e2e.ts': {
     seconds: 30,
-    of: ['src/host/guest-logs', 'src/agent/guest-logs'],
+    of: ['src/host/', 'src/agent/'],
   },
   'test/e2e/hooks.e2e.ts': { seconds: 11, core: true },
   'test/e2e/hostile-holes.e2e.ts': {
@@ -79,6 +82,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/verify-disks.e2e.ts': { seconds: 64, of: ['src/disks/'] },
   'test/e2e/versions.e2e.ts': { seconds: 36, of: ['src/drivers/'] },
   'test/e2e/wire.e2e.ts': { seconds: 300, of: ['src/wire/', 'src/links/'] },
+  'test/host/dark.e2e.ts': { seconds: 15, of: ['src/host/', 'src/network/'] },
   'test/network/connections.e2e.ts': { seconds: 6, core: true },
   'test/network/handover.e2e.ts': { seconds: 2, core: true },
   'test/network/ovs.e2e.ts': { seconds: 9, of: ['src/network/'] },

@@ -69,6 +69,8 @@ function valueOf(schema: z.ZodType, making: Making, at: string): unknown {
       return random.pick(Object.values(def.entries));
     case 'union':
       return inner(random.pick(def.options));
+    case 'intersection':
+      return Object.assign({}, inner(def.left), inner(def.right));
     case 'array':
       return manyOf(random, boundsOf(def)).map((index) => inner(def.element, String(index)));
     case 'object':
