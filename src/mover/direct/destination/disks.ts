@@ -32,7 +32,8 @@ export class DestinationDisks {
     const { id, from, epoch } = admission;
     const nodes = (preparation?.copies ?? []).map(({ node }) => node);
     if (nodes.length === 0 || hypervisor.disks === undefined) {
-      throw godwitError('GODWIT_INTERNAL', { what: 'disks that nobody said would be copied' });
+      const what = 'disks that nobody said would be copied';
+      throw godwitError('GODWIT_PROTOCOL_INVALID', { peer: from, expected: 'a copy', what });
     }
     const socket = socketOf(this.#parts, state);
     // First: a hypervisor whose client is silent hears nothing else.

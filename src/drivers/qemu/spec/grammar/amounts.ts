@@ -13,6 +13,20 @@ export interface Amounts {
 /** A label of an nvdimm is not counted as its memory. */
 const LABEL_BYTES = 1024 ** 2;
 
+/** Memory of devices (of displays, and for their ROMs), all together: four heads of QXL as they are made take 448 MiB. */
+const MOST_DEVICE_BYTES = 1024 ** 3;
+const MIB = 1024 ** 2;
+/** Properties by which a device has memory of its own, with the bytes of their unit. */
+const DEVICE_MEMORY: Readonly<Record<string, number>> = {
+  vgamem_mb: MIB,
+  ram_size_mb: MIB,
+  vram_size_mb: MIB,
+  vram64_size_mb: MIB,
+  ram_size: 1,
+  vram_size: 1,
+  romsize: 1,
+};
+
 /** Parts of a description that take more of a host than it says of itself. Pure. */
 export function judgeAmounts(spec: GuestSpec, { memoryBytes, vcpus }: Amounts): Refused[] {
   const bytes = memoryOf(spec);
@@ -37,7 +51,40 @@ export function judgeAmounts(spec: GuestSpec, { memoryBytes, vcpus }: Amounts): 
             allowed: `the ${vcpus} that the guest is said to have`,
           },
         ]),
+    ...(deviceMemoryOf(spec) <= MOST_DEVICE_BYTES
+      ? []
+      : [
+          {
+            path: ['devices'],
+            what: `memory of its devices of ${deviceMemoryOf(spec)} bytes`,
+            allowed: `${MOST_DEVICE_BYTES} bytes for all of them`,
+          },
+        ]),
   ];
+}
+
+/** What QEMU may take for displays and ROMs, bytes: of the devices' own properties, and of `-global` for each of a type. */
+function deviceMemoryOf({ devices, options }: GuestSpec): number {
+  let sum = 0;
+  for (const { props } of devices) {
+    for (const [name, value] of Object.entries(props)) sum += memoryOfProperty(name, value);
+  }
+  for (const { name, value = '' } of options) {
+    if (name !== 'global') continue;
+    const [, driver, property = '', said] =
+      /^driver=([^,]+),property=([^,]+),value=(.*)$/.exec(value) ??
+      /^([^.,=]+)\.([^=]+)=(.*)$/.exec(value) ??
+      [];
+    const count = devices.filter((each) => each.driver === driver).length;
+    sum += Math.max(1, count) * memoryOfProperty(property, said);
+  }
+  return sum;
+}
+
+function memoryOfProperty(name: string, value: Scalar | undefined): number {
+  const unit = Object.hasOwn(DEVICE_MEMORY, name) ? DEVICE_MEMORY[name] : undefined;
+  // -1 is QEMU's word for a size of its own choice.
+  return unit === undefined || Number(value) === -1 ? 0 : unit * bytesOf(value);
 }
 
 /** What QEMU will take for the guest's memory, bytes. */

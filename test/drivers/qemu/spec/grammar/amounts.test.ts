@@ -36,6 +36,21 @@ describe('what a description takes of a host', () => {
     assert.deepEqual(parts({ objects: [main, backend('m1', '8G')], devices: [mem] }, said), []);
   });
 
+  test('is refused where its devices have more memory than any real display', () => {
+    const vga = (props: Record<string, string | number>) => ({ driver: 'VGA', props });
+    assert.deepEqual(parts({ devices: [vga({ vgamem_mb: 16 }), vga({ vgamem_mb: '512' })] }), []);
+    assert.deepEqual(parts({ devices: [vga({ vgamem_mb: 4096 })] }), ['devices']);
+    assert.deepEqual(parts({ devices: [vga({ romsize: '0x80000000' })] }), ['devices']);
+    assert.deepEqual(parts({ devices: [vga({ romsize: 4294967295 })] }), ['devices']);
+    assert.deepEqual(parts({ devices: [vga({ romsize: -1 })] }), [], 'as QEMU likes');
+    const two = [vga({}), vga({})];
+    for (const value of ['VGA.vgamem_mb=600', 'driver=VGA,property=vgamem_mb,value=600']) {
+      const options = [{ name: 'global' as const, value }];
+      assert.deepEqual(parts({ options }), []);
+      assert.deepEqual(parts({ options, devices: two }), ['devices']);
+    }
+  });
+
   test('is refused where its processors are more, plugged ones included', () => {
     assert.deepEqual(parts({ smp: { cpus: 2 } }), ['smp.cpus']);
     const cpu = { driver: 'max-x86_64-cpu', props: { 'socket-id': 1 } };
