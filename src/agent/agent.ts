@@ -154,8 +154,13 @@ function tend(options: AgentOptions, clock: Clock, store: MigrationStore, cache:
 }
 
 function prune({ config, drivers, log }: AgentOptions, store: MigrationStore, cache: HostCache) {
-  store.prune();
-  cache.tend();
+  try {
+    store.prune();
+    cache.tend();
+  } catch (err) {
+    // A directory that cannot be removed now is tried again with the next.
+    log.error({ err }, 'what is old could not be removed');
+  }
   const guestsDir = path.join(config.stateDir, 'guests');
   for (const driver of drivers) {
     driver.tend?.(guestsDir).catch((err: unknown) => log.warn({ err }, 'guests were not tended'));

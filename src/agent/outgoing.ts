@@ -185,6 +185,11 @@ export class Outgoing {
 function mustBeAble(driver: Driver | undefined, request: MigrationRequest): void {
   if (driver === undefined) return;
   const { name, capabilities } = driver;
+  if (capabilities.shape === 'managed') {
+    // An agent that is started again would take such a migration for one that has not begun, and forget it.
+    const reason = 'the agent does not read the journal of a migration that a manager carries out';
+    throw godwitError('GODWIT_CAPABILITY', { what: `to move a guest of ${name}`, reason });
+  }
   const checks = capabilityChecks({ driver: name, capabilities }, request);
   const refused = checks.find(({ error }) => error !== undefined)?.error;
   if (refused !== undefined) throw new GodwitError(refused);

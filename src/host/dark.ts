@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import type { Clock } from '../clock.ts';
 import { systemClock } from '../clock.ts';
+import { withDeadline } from '../deadline.ts';
 import { afterQuestion, beginDarkWatch } from '../migration/direct/dark-host.ts';
 import type { DarkTerms, DarkWatch, Heard } from '../migration/direct/dark-host.ts';
 import { ownLinkTo } from '../network/own-link.ts';
@@ -34,7 +35,7 @@ export const darkDoors: DarkDoors = {
   resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
 };
 
-/** How long `watchDark` takes at most, ms. */
+/** How long `whyNotDark` takes at most, ms. */
 export function darkWatchMs(silenceMs: number): number {
   return silenceMs + SLACK_MS;
 }
@@ -53,7 +54,9 @@ export async function whyNotDark(
   const terms: DarkTerms = { silenceMs, patienceMs: PATIENCE_MS, breakMs: BREAK_MS };
   let paths: string[];
   try {
-    paths = await resolved(addresses, doors);
+    paths = await withDeadline('the name of that host', PATIENCE_MS, signal, () =>
+      resolved(addresses, doors),
+    );
   } catch (thrown) {
     return `nobody can tell: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
   }

@@ -186,26 +186,27 @@ function orderOf({ plan: { id, guest, from, to, settings } }: ManagedState): Man
   return { id, guest, from, to, mode, ...cap };
 }
 
-/** One connection to the manager at a time; after an error the next question opens a new one. */
+/** One connection to the manager for all questions; after an error on it the next question opens a new one. */
 function asker(
   driver: ManagedDriver,
   { handle }: SourceMoverRequest,
 ): Pick<ManagedParts, 'ask'> & { readonly close: () => Promise<void> } {
-  let opened: ManagedSession | undefined;
-  const close = async (): Promise<void> => {
-    const session = opened;
-    opened = undefined;
-    await session?.close().catch(() => {});
+  let opened: Promise<ManagedSession> | undefined;
+  const drop = async (session: Promise<ManagedSession> | undefined): Promise<void> => {
+    if (opened === session) opened = undefined;
+    await session?.then((each) => each.close()).catch(() => {});
   };
+  const close = (): Promise<void> => drop(opened);
   return {
     close,
     ask: (question, signal) =>
       inTime(async (inner) => {
-        opened ??= await driver.openManaged(handle, inner);
+        opened ??= driver.openManaged(handle, inner);
+        const session = opened;
         try {
-          return await question(opened, inner);
+          return await question(await session, inner);
         } catch (thrown) {
-          await close();
+          await drop(session);
           throw thrown;
         }
       }, signal),

@@ -121,6 +121,11 @@ export class SourceGuest {
     return session.inspect({ mode, streams, compress }, signal);
   }
 
+  /** Takes back what its hypervisor was let into and has not given back itself; never rejects. */
+  async takeBack(guestDir: string): Promise<void> {
+    await this.#driver.takeBack?.(guestDir);
+  }
+
   /** Reads images that its hypervisor has left. */
   frozen<T>(
     images: readonly FrozenImage[],

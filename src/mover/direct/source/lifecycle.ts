@@ -312,6 +312,8 @@ export const LIFECYCLE: Lifecycle = {
       await session?.quit(signal);
       for (const port of state().known.ports ?? []) await removePort(port, signal);
       const guestDir = path.join(config.stateDir, 'guests', request.request.guest);
+      // A hypervisor that ended without a mover has not given its files back.
+      await parts.guest.takeBack(guestDir);
       rmSync(guestDir, { recursive: true, force: true });
       const diskCheck = await compareDisks(parts, signal);
       const { plan, known } = state();
