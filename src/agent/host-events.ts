@@ -60,9 +60,6 @@ export class HostEvents {
   async *follow(lastId: string | undefined, signal: AbortSignal): AsyncGenerator<HostEvent> {
     let at = lastId === undefined ? this.#count : this.#countAt(lastId);
     if (lastId === undefined) yield { id: this.#idOf(this.#count), type: 'ready' };
-    const aborted = new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
     while (!signal.aborted) {
       const changed = this.#changed.promise;
       const first = this.#count - this.#kept.length;
@@ -72,7 +69,7 @@ export class HostEvents {
         continue;
       }
       const next = this.#kept[at - first];
-      if (next === undefined) await Promise.race([changed, aborted]);
+      if (next === undefined) await firstOf(changed, signal);
       else {
         at += 1;
         yield next;
@@ -101,4 +98,17 @@ export class HostEvents {
     const there = new Set(all.map(({ id }) => id));
     for (const id of this.#phases.keys()) if (!there.has(id)) this.#phases.delete(id);
   }
+}
+
+/** Resolves with the promise or when the signal aborts; leaves nothing on the signal, which may live for days. */
+function firstOf(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const go = (): void => {
+      signal.removeEventListener('abort', go);
+      resolve();
+    };
+    signal.addEventListener('abort', go, { once: true });
+    if (signal.aborted) go();
+    else void promise.then(go, go);
+  });
 }

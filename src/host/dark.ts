@@ -58,6 +58,7 @@ export async function whyNotDark(
       resolved(addresses, doors),
     );
   } catch (thrown) {
+    signal.throwIfAborted();
     return `nobody can tell: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
   }
   let watch = beginDarkWatch(paths, terms);

@@ -60,6 +60,12 @@ export function framingOf({ framing }: Pick<Route, 'framing'>): Framing {
   return framing === 'events' ? EVENTS : LINES;
 }
 
+export interface StreamRules {
+  readonly failed: (thrown: unknown) => GodwitError;
+  /** Throws once the caller has lost the right to the stream; asked before each line and each heartbeat. */
+  readonly mayStill: () => void;
+}
+
 /**
  * Sends one JSON object a line for as long as `lines` has some and the reader takes them. An error on the way becomes
  * a last line `{"error": ...}`, which `toError` makes. Leaves the iterable closed, however it ends.
@@ -68,7 +74,7 @@ export async function sendLines(
   response: ServerResponse,
   lines: AsyncIterable<unknown>,
   limits: Pick<RpcLimits, 'stallMs' | 'heartbeatMs'>,
-  toError: (thrown: unknown) => GodwitError,
+  { failed, mayStill }: StreamRules,
   framing: Framing = LINES,
 ): Promise<void> {
   const iterator = lines[Symbol.asyncIterator]();
@@ -77,6 +83,7 @@ export async function sendLines(
     for (;;) {
       const got = await within(next, limits.heartbeatMs);
       if (response.destroyed) return;
+      mayStill();
       // Nothing was sent yet: an error now still has a status of its own.
       if (!response.headersSent) {
         response.writeHead(200, {
@@ -96,7 +103,7 @@ export async function sendLines(
   } catch (thrown) {
     if (!response.headersSent) throw thrown;
     if (!response.destroyed) {
-      await finish(response, limits.stallMs, framing.failed(toError(thrown)));
+      await finish(response, limits.stallMs, framing.failed(failed(thrown)));
     }
   } finally {
     // Not awaited: a generator that waits for something answers only when its signal has ended that.

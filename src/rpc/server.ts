@@ -196,7 +196,10 @@ async function answerMatched(serving: Serving, asked: Asked): Promise<void> {
   if (route.stream) {
     const lines = checked(route, result as AsyncIterable<unknown>);
     const failed = (thrown: unknown): GodwitError => told(serving, request, named(route, thrown));
-    await sendLines(response, lines, limits, failed, framingOf(route));
+    // Rights may end while a stream lives.
+    const mayStill = (): void =>
+      checkAccess(callerOf(request.socket), route.access, `${route.method} ${route.path}`);
+    await sendLines(response, lines, limits, { failed, mayStill }, framingOf(route));
   } else {
     await sendJson(response, 200, ownAnswer(route, result), limits.stallMs);
   }
