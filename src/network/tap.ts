@@ -69,6 +69,20 @@ export async function createTap(plan: TapPlan, signal: AbortSignal): Promise<str
   });
 }
 
+/**
+ * GODWIT_ID_REUSED where a link has the name that a port of this migration will have: a peer chooses ids, and two of them
+ * may lead to one name.
+ */
+export async function mustBeFree(id: string, port: string, signal: AbortSignal): Promise<void> {
+  checkName(port);
+  const there = await withDeadline(`looking up ${port}`, STEP_MS, signal, (inner) =>
+    linkOf(port, inner),
+  );
+  if (there === undefined) return;
+  const hint = `Let the caller make a new id: this one leads to the port ${port}, which is another’s.`;
+  throw godwitError('GODWIT_ID_REUSED', { id }, { hint });
+}
+
 /** The words of `ip` that make a tap. */
 export function tapWords(
   name: string,

@@ -196,9 +196,7 @@ async function answerMatched(serving: Serving, asked: Asked): Promise<void> {
   if (route.stream) {
     const lines = checked(route, result as AsyncIterable<unknown>);
     const failed = (thrown: unknown): GodwitError => told(serving, request, named(route, thrown));
-    // Rights may end while a stream lives.
-    const mayStill = (): void =>
-      checkAccess(callerOf(request.socket), route.access, `${route.method} ${route.path}`);
+    const mayStill = (): void => checkAccess(callerOf(request.socket), route.access, route.path);
     await sendLines(response, lines, limits, { failed, mayStill }, framingOf(route));
   } else {
     await sendJson(response, 200, ownAnswer(route, result), limits.stallMs);

@@ -13,6 +13,7 @@ test('a tap joins its bridge, is made once however often, and goes away again', 
   assert.deepEqual(JSON.parse(stdout), {
     made: 'tapx0',
     again: 'tapx0',
+    taken: 'GODWIT_ID_REUSED',
     bridge: 'br0',
     // The uplink's: the guest's port has not changed by what the host is known.
     host: 'fa:00:00:00:00:01',

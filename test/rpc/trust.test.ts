@@ -129,29 +129,6 @@ test('a server may refuse a caller whom the table lets in', async (t) => {
   await assert.rejects(refused.api.tell({ params, body }));
 });
 
-test('a stream ends when its reader has lost the right to it', async (t) => {
-  const { issue } = await authority(t);
-  let isRevoked = false;
-  const refuses = ({ name: peer }: ShownCertificate) =>
-    isRevoked ? godwitError('GODWIT_CERT_REVOKED', { peer, date: 'today' }) : undefined;
-  const handlers = {
-    async *repeat({ signal }: { signal: AbortSignal }) {
-      yield { said: 'x', by: 'b' };
-      await once(signal, 'abort');
-    },
-  };
-  const { address } = await serving(
-    t,
-    { ...(await issue('b', 'agent')), refuses },
-    { handlers, limits: { heartbeatMs: 5 } },
-  );
-  const { api } = calling(t, address, await issue('a', 'viewer'));
-  const lines = api.repeat({ params, body })[Symbol.asyncIterator]();
-  assert.equal((await lines.next()).value?.said, 'x');
-  isRevoked = true;
-  await assert.rejects(lines.next(), { code: 'GODWIT_CERT_REVOKED' });
-});
-
 test('a right that is taken away is gone with the next request on a connection that stays open', async (t) => {
   const { issue } = await authority(t);
   const asked: ShownCertificate[] = [];

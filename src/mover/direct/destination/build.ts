@@ -4,7 +4,7 @@ import { GodwitError, toGodwitError } from '../../../errors.ts';
 import type { HookFacts } from '../../../hooks/hooks.ts';
 import { runHook, runLateHook } from '../../../hooks/runner.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
-import { tapName } from '../../../network/tap.ts';
+import { mustBeFree, tapName } from '../../../network/tap.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
 import { checkAdmitted } from './admitted.ts';
 import type { Ledger } from './ledger.ts';
@@ -70,6 +70,11 @@ export async function build(
   const ports = Object.fromEntries(nics.map((nic, index) => [nic.id, tapName(id, index)]));
   const images = await imagesToMake(parts.config, preparation);
   const directories = images.flatMap((image) => image.directories);
+  // From the record on they are this migration's, and go when it is undone.
+  const own = new Set(Object.values(ledger.state.ports));
+  for (const port of Object.values(ports)) {
+    if (!own.has(port)) await mustBeFree(id, port, signal);
+  }
   await ledger.record({ type: 'preparing', preparation, ports, directories });
   try {
     const owner = await session.user?.(signal);
