@@ -1,9 +1,17 @@
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
-import { capLog, guestsWithLogs, logsElsewhere, logSize, logsOf } from '../host/guest-logs.ts';
-import type { Log } from '../log.ts';
+import {
+  capLog,
+  eachLog,
+  guestsElsewhere,
+  guestsWithLogs,
+  logsElsewhere,
+  logSize,
+} from '../host/guest-logs.ts';
+import type { GuestLog } from '../host/guest-logs.ts';
+import type { Log, LogFacts } from '../log.ts';
 
 /** Between two looks. A guest that writes this fast has all of its disk's room by the next one. */
 const LOOK_MS = 500;
@@ -45,39 +53,75 @@ export class GuestLogs {
     }
   }
 
-  /** Cuts what is too long. Whether one of them grows towards its bound. Never rejects. */
+  /**
+   * Cuts what is too long, and removes logs elsewhere whose guest is gone. Whether one of them grows towards its bound.
+   * Where the guests cannot be listed, nothing is known of them: nothing is cut or removed. Never rejects.
+   */
   async look(): Promise<boolean> {
+    const { stateDir } = this.#config;
+    try {
+      // Before the guests: one that comes meanwhile has its own directory first.
+      const kept = await this.#kept();
+      const guests = await guestsWithLogs(this.#config);
+      this.#failed.delete(stateDir);
+      const isNear = await this.#lookAt(guests);
+      await this.#remove(kept.filter((name) => !guests.includes(name)));
+      return isNear;
+    } catch (err) {
+      this.#warn(stateDir, { err }, 'the guests cannot be listed: their logs are left as they are');
+      return false;
+    }
+  }
+
+  /** Whose logs lie elsewhere; none where that cannot be known: nothing is removed then, and the others are cut. */
+  async #kept(): Promise<string[]> {
+    return guestsElsewhere(this.#config).catch((err: unknown) => {
+      const directory = logsElsewhere(this.#config) ?? '';
+      this.#warn(directory, { err, directory }, 'the logs of guests that are gone are not removed');
+      return [];
+    });
+  }
+
+  async #lookAt(guests: readonly string[]): Promise<boolean> {
     const { bytes } = this.#config.guestLogs;
-    const elsewhere = logsElsewhere(this.#config);
-    // Before the guests: one that comes meanwhile has its own directory first.
-    const kept = elsewhere === undefined ? [] : await readdir(elsewhere).catch(() => []);
-    const guests = await guestsWithLogs(this.#config);
     const sizes = new Map<string, number>();
     let isNear = false;
     for (const guest of guests) {
-      for (const file of await logsOf(this.#config, guest)) {
-        const size = await logSize(file);
-        sizes.set(file, size);
-        isNear ||= size > bytes * NEAR && size !== this.#sizes.get(file);
-        if (size > bytes) await this.#cut(file);
-      }
+      await eachLog(this.#config, guest, {
+        see: async (log) => {
+          const size = await logSize(log.at);
+          sizes.set(log.file, size);
+          isNear ||= size > bytes * NEAR && size !== this.#sizes.get(log.file);
+          if (size > bytes) await this.#cut(log);
+        },
+        failed: (directory, err) =>
+          this.#warn(directory, { err, directory }, 'a directory of a guest’s logs is left alone'),
+      });
     }
     this.#sizes = sizes;
-    for (const name of kept) {
-      if (guests.includes(name)) continue;
-      const gone = path.join(elsewhere ?? '', name);
-      await rm(gone, { recursive: true, force: true }).catch(() => undefined);
-    }
     return isNear;
   }
 
-  async #cut(file: string): Promise<void> {
-    await capLog(file, this.#config.guestLogs.bytes).catch((err: unknown) => {
-      if (this.#failed.has(file)) return;
-      // Said once: it may be tried twenty times a second.
-      if (this.#failed.size >= MOST_FAILED) this.#failed.clear();
-      this.#failed.add(file);
-      this.#log.warn({ err, file }, 'a log of a guest is not kept within its bound');
-    });
+  async #remove(gone: readonly string[]): Promise<void> {
+    const elsewhere = logsElsewhere(this.#config);
+    if (elsewhere === undefined) return;
+    for (const name of gone) {
+      const directory = path.join(elsewhere, name);
+      await rm(directory, { recursive: true, force: true }).catch(() => undefined);
+    }
+  }
+
+  async #cut({ file, at }: GuestLog): Promise<void> {
+    await capLog(at, this.#config.guestLogs.bytes).catch((err: unknown) =>
+      this.#warn(file, { err, file }, 'a log of a guest is not kept within its bound'),
+    );
+  }
+
+  /** Says it once for each place: it may be tried twenty times a second. */
+  #warn(place: string, facts: LogFacts, text: string): void {
+    if (this.#failed.has(place)) return;
+    if (this.#failed.size >= MOST_FAILED) this.#failed.clear();
+    this.#failed.add(place);
+    this.#log.warn(facts, text);
   }
 }

@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
+import { open } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 
@@ -42,6 +43,29 @@ export function readEnd(file: string, most: number): string {
     return bytes.toString('utf8', 0, readSync(fd, bytes, 0, most, from));
   } finally {
     closeSync(fd);
+  }
+}
+
+const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+/**
+ * Opens a directory that this process's user owns, and calls `use` with a path to that very inode, valid until `use`
+ * ends: whoever replaces the directory meanwhile changes nothing. Only the last part of the path may be another user's
+ * to replace; O_NOFOLLOW does not cover the parts before it. Throws as `open` does (ENOTDIR for a link).
+ */
+export async function inOwnDirectory<T>(
+  directory: string,
+  use: (at: string) => Promise<T>,
+): Promise<T> {
+  const handle = await open(directory, DIRECTORY);
+  try {
+    const own = process.geteuid?.();
+    const { uid } = await handle.stat();
+    if (uid !== own)
+      throw new Error(`${directory} is a directory of uid ${uid}, not of uid ${own}`);
+    return await use(`/proc/self/fd/${handle.fd}`);
+  } finally {
+    await handle.close();
   }
 }
 

@@ -3,6 +3,7 @@ import { lstat, open, readdir } from 'node:fs/promises';
 import type { Dirent } from 'node:fs';
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
+import { inOwnDirectory } from './found.ts';
 
 /** In a guest's directory, where no other place is configured; no guest can have a file of that name. */
 const LOGS = 'godwit-logs';
@@ -35,24 +36,52 @@ export function logsElsewhere({ name, guestLogs }: Places): string | undefined {
   return directory === undefined ? undefined : path.join(directory, `godwit-${name}`);
 }
 
-/** Guests whose logs may lie here, by their directories. */
+/** Guests whose logs may lie here, by their directories. Rejects as readdir does, but where there is no such directory. */
 export async function guestsWithLogs({ stateDir }: Places): Promise<string[]> {
   const all = await listed(path.join(stateDir, 'guests'));
   return all.flatMap((each) => (each.isDirectory() ? [each.name] : []));
 }
 
-/** What is written for a guest without end: its logs, and what its hypervisor says. */
-export async function logsOf(config: Places, guest: string): Promise<string[]> {
+/** Guests that have a directory where logs lie elsewhere. Rejects as guestsWithLogs does. */
+export async function guestsElsewhere(config: Places): Promise<string[]> {
+  const elsewhere = logsElsewhere(config);
+  return elsewhere === undefined ? [] : (await listed(elsewhere)).map(({ name }) => name);
+}
+
+export interface GuestLog {
+  readonly file: string;
+  /** The same file, by the directory that is open: the hypervisor cannot put another directory in its place. */
+  readonly at: string;
+}
+
+interface LogWork {
+  /** `at` is valid until this ends. */
+  see(log: GuestLog): Promise<void>;
+  /** A directory that is a link, another user's, or cannot be read; the others are still seen. */
+  failed(directory: string, err: unknown): void;
+}
+
+/** Goes through what is written for a guest without end: its logs, and what its hypervisor says. */
+export async function eachLog(config: Places, guest: string, work: LogWork): Promise<void> {
   const own = path.join(config.stateDir, 'guests', guest);
-  const logs = logDirOf(config, guest);
-  const [beside, inside] = await Promise.all([listed(own), listed(logs)]);
-  const files = (all: readonly Dirent[]): Dirent[] => all.filter((each) => each.isFile());
-  return [
-    ...files(beside)
-      .filter(({ name }) => name.endsWith('.log'))
-      .map(({ name }) => path.join(own, name)),
-    ...files(inside).map(({ name }) => path.join(logs, name)),
-  ].slice(0, MOST_FILES);
+  let left = MOST_FILES;
+  for (const [directory, ending] of [
+    [own, '.log'],
+    [logDirOf(config, guest), ''],
+  ] as const) {
+    try {
+      await inOwnDirectory(directory, async (at) => {
+        const all = await listed(at);
+        const logs = all.filter((each) => each.isFile() && each.name.endsWith(ending));
+        for (const { name } of logs.slice(0, left)) {
+          left -= 1;
+          await work.see({ file: path.join(directory, name), at: path.join(at, name) });
+        }
+      });
+    } catch (err) {
+      if (!isMissing(err)) work.failed(directory, err);
+    }
+  }
 }
 
 /** What a log takes on its disk; a writer that does not append leaves a hole before its place, which takes nothing. */
@@ -86,7 +115,14 @@ function takenBy({ size, blocks }: { readonly size: number; readonly blocks: num
   return Math.min(size, blocks * BLOCK_BYTES);
 }
 
-/** Empty where there is none. */
+/** Empty only where there is no such directory: one that cannot be read may hold anything. */
 async function listed(directory: string): Promise<Dirent[]> {
-  return readdir(directory, { withFileTypes: true }).catch(() => []);
+  return readdir(directory, { withFileTypes: true }).catch((err: unknown) => {
+    if (isMissing(err)) return [];
+    throw err;
+  });
+}
+
+function isMissing(err: unknown): boolean {
+  return (err as NodeJS.ErrnoException).code === 'ENOENT';
 }

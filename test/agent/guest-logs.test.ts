@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import {
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -17,17 +19,26 @@ import { systemClock } from '../../src/clock.ts';
 import { parseAgentConfig } from '../../src/config.ts';
 import type { AgentConfig } from '../../src/config.ts';
 import { logDirOf } from '../../src/host/guest-logs.ts';
-import { silentLog } from '../../src/log.ts';
+import { plainLog } from '../../src/log.ts';
 
 const CAP = 64 * 1024;
 
-function host(t: TestContext, guestLogs: object): { config: AgentConfig; logs: GuestLogs } {
+interface Host {
+  readonly config: AgentConfig;
+  readonly logs: GuestLogs;
+  /** What it said in its log. */
+  readonly said: string[];
+}
+
+function host(t: TestContext, guestLogs: object): Host {
   const stateDir = mkdtempSync(path.join(tmpdir(), 'godwit-logs-'));
   t.after(() => rmSync(stateDir, { recursive: true, force: true }));
   const all = { bytes: CAP, ...guestLogs };
   const text = JSON.stringify({ name: 'a', address: '127.0.0.1:1', stateDir, guestLogs: all });
   const config = parseAgentConfig('a.json', text);
-  return { config, logs: new GuestLogs(config, systemClock, silentLog) };
+  const said: string[] = [];
+  const log = plainLog((line) => said.push(line));
+  return { config, logs: new GuestLogs(config, systemClock, log), said };
 }
 
 function writeLog(config: AgentConfig, guest: string, bytes: number): string {
@@ -60,6 +71,61 @@ test('one log that cannot be cut hinders no other', async (t) => {
   await logs.look();
   assert.ok(readFileSync(flooded).length < CAP);
   assert.equal(readFileSync(outside).length, 4 * CAP);
+});
+
+const skip = process.geteuid?.() === 0 ? false : 'only root can give directories away';
+const ID = 1_880_000_001;
+
+test(
+  'what a hypervisor puts in the place of its logs’ directory is left alone',
+  { skip },
+  async (t) => {
+    const { config, logs, said } = host(t, {});
+    const victim = path.join(config.stateDir, 'victim');
+    mkdirSync(victim);
+    writeFileSync(path.join(victim, 'precious'), Buffer.alloc(4 * CAP));
+    const [linked, others] = ['web1', 'web2'].map((guest) => writeLog(config, guest, 4 * CAP));
+    rmSync(path.dirname(linked ?? ''), { recursive: true });
+    symlinkSync(`${victim}/`, path.dirname(linked ?? ''));
+    chownSync(path.dirname(others ?? ''), ID, ID);
+    const flooded = writeLog(config, 'web3', 4 * CAP);
+    for (const _again of [1, 2]) await logs.look();
+    assert.equal(readFileSync(path.join(victim, 'precious')).length, 4 * CAP);
+    assert.equal(readFileSync(others ?? '').length, 4 * CAP);
+    assert.ok(readFileSync(flooded).length < CAP);
+    assert.equal(said.length, 2, 'each is not said once');
+  },
+);
+
+test('no log is removed while the guests cannot be listed', async (t) => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'godwit-away-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const { config, logs, said } = host(t, { directory });
+  const files = ['web1', 'web2'].map((guest) => writeLog(config, guest, 10));
+  const guests = path.join(config.stateDir, 'guests');
+  renameSync(guests, `${guests}-away`);
+  writeFileSync(guests, '');
+  for (const _again of [1, 2]) assert.equal(await logs.look(), false);
+  assert.deepEqual(files.map(existsSync), [true, true]);
+  assert.equal(said.length, 1, 'it is not said once');
+  rmSync(guests);
+  renameSync(`${guests}-away`, guests);
+  rmSync(path.join(guests, 'web2'), { recursive: true });
+  await logs.look();
+  assert.deepEqual(files.map(existsSync), [true, false]);
+});
+
+test('logs beside a guest are cut while those elsewhere cannot be listed', async (t) => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'godwit-away-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const { config, logs, said } = host(t, { directory });
+  writeFileSync(path.join(directory, 'godwit-a'), '');
+  const own = path.join(config.stateDir, 'guests', 'web1');
+  mkdirSync(own, { recursive: true });
+  writeFileSync(path.join(own, 'qemu.log'), Buffer.alloc(4 * CAP));
+  await logs.look();
+  assert.ok(readFileSync(path.join(own, 'qemu.log')).length < CAP);
+  assert.equal(said.length, 2, 'the directory and the guest’s in it are not named');
 });
 
 test('logs elsewhere go with their guest, and nothing else goes there', async (t) => {

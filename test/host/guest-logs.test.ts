@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -19,7 +20,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import fc from 'fast-check';
-import { capLog, guestsWithLogs, logDirOf, logSize, logsOf } from '../../src/host/guest-logs.ts';
+import { capLog, eachLog, guestsWithLogs, logDirOf, logSize } from '../../src/host/guest-logs.ts';
 
 const CAP = 64 * 1024;
 
@@ -112,4 +113,45 @@ describe('the logs of this host’s guests', () => {
     assert.deepEqual(await logsOf(away, 'web1'), at('guests/web1/qemu.log', files[2] ?? ''));
     assert.deepEqual(await logsOf(own, 'nobody'), []);
   });
+
+  test('are those of the directory that was opened, whatever its hypervisor puts in its place', async (t) => {
+    const stateDir = place(t);
+    const config = { name: 'a', stateDir, guestLogs: { bytes: CAP } };
+    const dir = logDirOf(config, 'web1');
+    const victim = path.join(stateDir, 'victim');
+    for (const each of [dir, victim]) {
+      mkdirSync(each, { recursive: true });
+      writeFileSync(path.join(each, 'con'), 'p'.repeat(2 * CAP));
+    }
+    await eachLog(config, 'web1', {
+      see: async ({ at }) => {
+        renameSync(dir, `${dir}-away`);
+        symlinkSync(victim, dir);
+        await capLog(at, CAP);
+      },
+      failed: (_directory, err) => assert.fail(err as Error),
+    });
+    assert.equal(statSync(path.join(victim, 'con')).size, 2 * CAP);
+    assert.ok(statSync(path.join(`${dir}-away`, 'con')).size < CAP);
+  });
+
+  test('are nobody’s where the guests cannot be listed, and none where there are no guests', async (t) => {
+    const stateDir = place(t);
+    const config = { name: 'a', stateDir, guestLogs: { bytes: CAP } };
+    assert.deepEqual(await guestsWithLogs(config), []);
+    writeFileSync(path.join(stateDir, 'guests'), '');
+    await assert.rejects(guestsWithLogs(config), { code: 'ENOTDIR' });
+  });
 });
+
+async function logsOf(config: Parameters<typeof eachLog>[0], guest: string): Promise<string[]> {
+  const files: string[] = [];
+  await eachLog(config, guest, {
+    see: async ({ file, at }) => {
+      assert.equal(statSync(at).ino, statSync(file).ino);
+      files.push(file);
+    },
+    failed: (_directory, err) => assert.fail(err as Error),
+  });
+  return files;
+}

@@ -129,12 +129,14 @@ async function withFile(
   }
 }
 
-/** QEMU may make files in that directory: what it wrote itself is not believed. */
+/** QEMU may make files in that directory: what it wrote itself, or linked there from elsewhere, is not believed. */
 async function readGiven(guestDir: string): Promise<Given[]> {
   try {
     const handle = await open(path.join(guestDir, GIVEN_FILE), OPEN);
     try {
-      if ((await handle.stat()).uid !== process.geteuid?.()) return [];
+      const info = await handle.stat();
+      const isOurs = info.isFile() && info.nlink === 1 && info.uid === process.geteuid?.();
+      if (!isOurs) return [];
       return given.parse(JSON.parse(await handle.readFile('utf8')));
     } finally {
       await handle.close();

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { chmod, chown, copyFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError, toGodwitError } from '../../../errors.ts';
+import { inOwnDirectory } from '../../../host/found.ts';
 import { isNfs } from '../../../protocol/nfs-url.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { Match } from '../assess.ts';
@@ -149,7 +150,10 @@ async function userFor(guestDir: string, range: Range, before: number | undefine
   return { uid: id, gid: id, groups: await deviceGroups(range) };
 }
 
-/** Makes the directory of a guest's logs, in which its user may make files; one elsewhere lets others through. */
+/**
+ * Makes the directory of a guest's logs, in which its user may make files; one elsewhere lets others through. An earlier
+ * QEMU of this guest may have put a link or a directory of its own there: GODWIT_HOST_LACKS, and nothing is changed.
+ */
 export async function makeLogDir(
   logDir: string,
   guestDir: string,
@@ -157,9 +161,19 @@ export async function makeLogDir(
 ): Promise<void> {
   const parent = path.dirname(logDir);
   await mkdir(parent, { recursive: true, mode: 0o711 });
-  await mkdir(logDir, { recursive: true, mode: 0o700 });
+  // Not `recursive`, which takes a link to a directory for one.
+  await mkdir(logDir, { mode: 0o700 }).catch((err: NodeJS.ErrnoException) => {
+    if (err.code !== 'EEXIST') throw err;
+  });
+  await inOwnDirectory(logDir, async (at) => {
+    if (as !== undefined) await letIn(at, as.gid);
+  }).catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const what = `a directory of its own for the guest’s logs (${why})`;
+    const hint = `See what ${logDir} is and who put it there, and remove it.`;
+    throw godwitError('GODWIT_HOST_LACKS', { what }, { hint, cause });
+  });
   if (as === undefined) return;
-  await letIn(logDir, as.gid);
   if (!isInside(logDir, guestDir)) await openWay(parent, 1);
 }
 

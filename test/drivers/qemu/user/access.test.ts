@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  mkdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import {
@@ -81,6 +89,18 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
     chownSync(list, ID, ID);
     await returnFiles(guestDir);
     assert.deepEqual(seen(image), { uid: 0, gid: ID, mode: 0o660 });
+  });
+
+  test('is not given back by a list of the agent’s that QEMU linked there', async (t) => {
+    for (const link of [linkSync, symlinkSync]) {
+      const { guestDir, image } = place(t, 0o660);
+      chownSync(image, 0, ID);
+      const other = path.join(path.dirname(guestDir), 'other.json');
+      writeFileSync(other, JSON.stringify([{ file: image, writable: true, gid: 0, mode: 0o4777 }]));
+      link(other, path.join(guestDir, 'given.json'));
+      await returnFiles(guestDir);
+      assert.deepEqual(seen(image), { uid: 0, gid: ID, mode: 0o660 });
+    }
   });
 });
 
