@@ -9,6 +9,7 @@ import type { OwnLink } from '../network/own-link.ts';
 import { splitAddress, withHost } from '../protocol/names.ts';
 import { askKernel } from '../rpc/reach.ts';
 import type { AskKernel } from '../rpc/reach.ts';
+import { askHost } from './host-kernel.ts';
 
 /** How long a question waits, ms: far above any round trip, and short enough that a silence holds many of them. */
 const PATIENCE_MS = 1000;
@@ -30,7 +31,7 @@ export interface DarkDoors {
 
 export const darkDoors: DarkDoors = {
   clock: systemClock,
-  ask: askKernel,
+  ask: askHost(askKernel),
   ownLinkTo,
   resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
 };

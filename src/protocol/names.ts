@@ -48,6 +48,11 @@ export function withHost(text: string, host: string): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
+/** Another port on the same host. */
+export function withPort(text: string, port: number): string {
+  return `${text.slice(0, text.lastIndexOf(':'))}:${port}`;
+}
+
 /** host:port of a path's address, with the port of `main` where it has none of its own. */
 export function fullAddress(path: string, main: string): string {
   if (address.safeParse(path).success) return path;
