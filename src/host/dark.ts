@@ -3,9 +3,11 @@ import type { Clock } from '../clock.ts';
 import { systemClock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
 import { afterQuestion, beginDarkWatch } from '../migration/direct/dark-host.ts';
-import type { DarkTerms, DarkWatch, Heard } from '../migration/direct/dark-host.ts';
+import type { DarkTerms, DarkWatch, Heard, Question } from '../migration/direct/dark-host.ts';
 import { ownLinkTo } from '../network/own-link.ts';
 import type { OwnLink } from '../network/own-link.ts';
+import { openIcmp } from '../network/probe/kinds/icmp.ts';
+import type { Opened } from '../network/probe/kinds/probe.ts';
 import { splitAddress, withHost } from '../protocol/names.ts';
 import { askKernel } from '../rpc/reach.ts';
 import type { AskKernel } from '../rpc/reach.ts';
@@ -25,6 +27,8 @@ export interface DarkDoors {
   readonly clock: Clock;
   readonly ask: AskKernel;
   readonly ownLinkTo: (ip: string, signal: AbortSignal) => Promise<OwnLink>;
+  /** ICMP's echo to an IP address, where this host can send it. Never rejects. */
+  readonly openEcho: (ip: string, onAnswer: () => void, signal: AbortSignal) => Promise<Opened>;
   /** The IP addresses of a host's name. */
   readonly resolve: (host: string) => Promise<string[]>;
 }
@@ -33,6 +37,7 @@ export const darkDoors: DarkDoors = {
   clock: systemClock,
   ask: askHost(askKernel),
   ownLinkTo,
+  openEcho: openIcmp,
   resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
 };
 
@@ -67,18 +72,41 @@ export async function whyNotDark(
   const untilMs = clock.monotonicMs() + darkWatchMs(silenceMs);
   const over = new AbortController();
   const within = AbortSignal.any([signal, over.signal]);
+  const hear = (question: Question): void => {
+    watch = afterQuestion(watch, question);
+    if (watch.verdict.kind !== 'wait') over.abort();
+  };
+  const goesOn = (): boolean => watch.verdict.kind === 'wait' && clock.monotonicMs() < untilMs;
   const askOn = async (path: string): Promise<void> => {
-    while (watch.verdict.kind === 'wait' && clock.monotonicMs() < untilMs) {
+    while (goesOn()) {
       const askedAtMs = clock.monotonicMs();
       const heard = await ask(path, within, doors);
-      const question = { path, askedAtMs, endedAtMs: clock.monotonicMs(), heard };
-      watch = afterQuestion(watch, question);
-      if (watch.verdict.kind !== 'wait') over.abort();
-      else await clock.sleep(AGAIN_MS, within);
+      hear({ path, askedAtMs, endedAtMs: clock.monotonicMs(), heard });
+      if (goesOn()) await clock.sleep(AGAIN_MS, within);
+    }
+  };
+  // A firewall may drop what comes to closed ports. Only an answer to an echo counts: many a firewall drops those too.
+  const echoOn = async (path: string): Promise<void> => {
+    const onAnswer = (): void => {
+      const atMs = clock.monotonicMs();
+      const heard = { what: 'answer', said: 'it answers an ICMP echo' } as const;
+      hear({ path, askedAtMs: atMs, endedAtMs: atMs, heard });
+    };
+    const opened = await doors.openEcho(splitAddress(path).host, onAnswer, within);
+    if ('why' in opened) return;
+    try {
+      while (goesOn()) {
+        opened.probe.ask();
+        await clock.sleep(AGAIN_MS, within);
+      }
+    } finally {
+      await opened.probe.close();
     }
   };
   // A verdict ends the questions that are under way over the other paths.
-  await Promise.all(paths.map((path) => askOn(path).catch(() => signal.throwIfAborted())));
+  const perIp = [...new Map(paths.map((path) => [splitAddress(path).host, path])).values()];
+  const all = [...paths.map(askOn), ...perIp.map(echoOn)];
+  await Promise.all(all.map((each) => each.catch(() => signal.throwIfAborted())));
   return wordsOf(watch, silenceMs);
 }
 

@@ -52,6 +52,7 @@ export function fakeDoors(
       return word;
     },
     ownLinkTo: async () => link(),
+    openEcho: async () => ({ why: 'no socket for it' }),
     resolve: async (host) => [host],
   };
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { darkWatchMs, whyNotDark } from '../../src/host/dark.ts';
+import { darkDoors, darkWatchMs, whyNotDark } from '../../src/host/dark.ts';
+import type { DarkDoors } from '../../src/host/dark.ts';
 import type { KernelWord } from '../../src/rpc/reach.ts';
 import { fakeDoors, REFUSED, SILENCE } from './dark-doors.ts';
 
@@ -25,6 +26,44 @@ describe('a host that is watched for its silence', () => {
     const doors = fakeDoors((path, nth) => (path === TWO[1] && nth === 7 ? REFUSED : SILENCE));
     const why = await whyNotDark(TWO, 10_000, never, doors);
     assert.equal(why, 'it answers at 10.1.0.2:7400: it refuses connections');
+  });
+
+  test('is alive with one answer to an echo, however silent its ports; the echo ends with the verdict', async () => {
+    const doors = fakeDoors(() => SILENCE);
+    const echoes: string[] = [];
+    let closed = 0;
+    const openEcho: DarkDoors['openEcho'] = async (address, onAnswer) => {
+      const ask = (): void => {
+        echoes.push(address);
+        if (answers(address) && echoes.length > 9) onAnswer();
+      };
+      const close = async (): Promise<void> => void (closed += 1);
+      return { probe: { kind: 'icmp', address, intervalMs: 10, ask, close } };
+    };
+    let answers = (address: string): boolean => address === '10.1.0.2';
+    const paths = [...TWO, '10.1.0.2:49152'];
+    const why = await whyNotDark(paths, 10_000, never, { ...doors, openEcho });
+    assert.match(why ?? '', /^it answers at 10\.1\.0\.2:\d+: it answers an ICMP echo$/);
+    // One for each IP address.
+    assert.equal(closed, 2);
+    answers = () => false;
+    assert.equal(await whyNotDark(paths, 10_000, never, { ...doors, openEcho }), undefined);
+    assert.equal(closed, 4);
+  });
+
+  test('is alive where its kernel echoes, though all its ports are silent', async (t) => {
+    const opened = await darkDoors.openEcho('127.0.0.1', () => undefined, never);
+    if ('why' in opened) {
+      t.skip(opened.why);
+      return;
+    }
+    await opened.probe.close();
+    const ask = async (_path: string, timeoutMs: number, signal: AbortSignal) => {
+      await darkDoors.clock.sleep(timeoutMs, signal);
+      return SILENCE;
+    };
+    const why = await whyNotDark(['127.0.0.1:7400'], 5000, never, { ...darkDoors, ask });
+    assert.equal(why, 'it answers at 127.0.0.1:7400: it answers an ICMP echo');
   });
 
   test('is not dark while this host has no way to it, or its own link is down', async () => {
