@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { symlink } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { makeQemuPlace, qemuPrograms } from '../../conformance/qemu-place.ts';
@@ -101,11 +102,17 @@ describe('a guest of QEMU made again at the destination', () => {
   });
 
   test('is found by its configured socket when its command line does not name it', async () => {
-    const place = await tiny({ extra: [] });
+    const directory = await mkdtemp(path.join(tmpdir(), 'godwit-named-'));
+    const socket = path.join(directory, 'other.sock');
+    const file = path.join(directory, 'monitor.cfg');
+    await writeFile(
+      file,
+      `[chardev "other"]\nbackend = "socket"\npath = "${socket}"\nserver = "on"\nwait = "off"\n` +
+        '[mon "second"]\nmode = "control"\nchardev = "other"\n',
+    );
+    const place = await tiny({ extra: ['-readconfig', file] });
     try {
-      const link = path.join(place.directory, 'other.sock');
-      await symlink(place.tiny.monitor, link);
-      const configured = [{ name: 'named-by-hand', qmp: link }];
+      const configured = [{ name: 'named-by-hand', qmp: socket }];
       const options = { host: 'a', busy: new Set<string>(), configured };
       const found = await place.source.discover(options, signal);
       const guest = found.find(({ info }) => info.name === 'named-by-hand');
@@ -114,6 +121,7 @@ describe('a guest of QEMU made again at the destination', () => {
       assert.equal(guest.info.state, 'running');
     } finally {
       await place.dispose();
+      await rm(directory, { recursive: true, force: true });
     }
   });
 
