@@ -70,7 +70,7 @@ export class SimHost {
     this.disk = new SimDisk(parts.scheduler, parts.random);
     this.store = new SimStore(this.disk, name);
     // Its hosts filter nothing, and this machine's own tables are not theirs.
-    const network = { connections: 'leave', probe: false, vantage: false };
+    const network = { connections: 'leave', segmentCheck: false, probe: 'off' };
     const config = { name, address: ADDRESSES[name], stateDir: `/sim/${name}`, network };
     this.#config = parseAgentConfig('agent.json', JSON.stringify(config));
   }

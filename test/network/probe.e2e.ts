@@ -12,7 +12,7 @@ test(
   'a guest is watched by what it answers, in its segment or over IP, and a cut is seen whole',
   { skip },
   async () => {
-    const steps = path.join(import.meta.dirname, 'vantage-steps.ts');
+    const steps = path.join(import.meta.dirname, 'probe-steps.ts');
     const argv = ['--net', '--mount', '--map-root-user', process.execPath, steps];
     const { stdout } = await run('unshare', argv);
     const seen = {

@@ -1,5 +1,5 @@
 /**
- * Run by vantage.e2e.ts in a namespace of its own, and nowhere else: a guest behind a bridge of one host, and another
+ * Run by probe.e2e.ts in a namespace of its own, and nowhere else: a guest behind a bridge of one host, and another
  * host that is either in its segment or routes to it. Watches the guest from the other host, cuts it off meanwhile, and
  * prints what was seen, and what is left there.
  */
