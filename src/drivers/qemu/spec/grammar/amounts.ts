@@ -13,7 +13,7 @@ export interface Amounts {
 /** A label of an nvdimm is not counted as its memory. */
 const LABEL_BYTES = 1024 ** 2;
 
-/** Memory of devices (of displays, and for their ROMs), all together: four heads of QXL as they are made take 448 MiB. */
+/** Memory of devices (of displays, and for their ROMs), all together. */
 const MOST_DEVICE_BYTES = 1024 ** 3;
 const MIB = 1024 ** 2;
 /** Properties by which a device has memory of its own, with the bytes of their unit. */
