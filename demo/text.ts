@@ -112,7 +112,7 @@ export function guestWarning({ accelerator, qemuVersion }: LabGuest): string | u
   if (accelerator !== 'tcg' || major >= 9) return undefined;
   return (
     `QEMU ${qemuVersion} without KVM loses a changed page now and then while it moves a guest ` +
-    '(mended in QEMU 9.0): the guest may be found damaged, whoever moves it.'
+    '(fixed in QEMU 9.0): the guest may be found damaged, whoever moves it.'
   );
 }
 

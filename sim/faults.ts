@@ -170,7 +170,7 @@ export class Faults {
     network.cut(forMs);
     world.cutLink();
     scheduler.after(forMs, undefined, () => {
-      if (!network.cutNow) world.mendLink();
+      if (!network.cutNow) world.restoreLink();
     });
   }
 

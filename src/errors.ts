@@ -4,7 +4,7 @@ import { runningErrors } from './errors/running.ts';
 import { wireErrors } from './errors/wire.ts';
 
 /**
- * Every error that Godwit reports, as one table. A row says what the message is made of, how to mend it,
+ * Every error that Godwit reports, as one table. A row says what the message is made of, how to fix it,
  * whether trying again may help, and what the CLI (exit) and the API (http) answer with.
  *
  * Exit codes: 2 usage, 3 not found, 4 refused before anything started, 5 failed (source runs on),

@@ -1,6 +1,6 @@
 /**
  * What the linter can't see: the layers of docs/architecture.md, files nobody reaches, paths of one
- * machine, dead links. Each check returns its problems as lines `file: what is wrong and the mend`.
+ * machine, dead links. Each check returns its problems as lines `file: what is wrong, and how to fix it`.
  * Lengths and import cycles are oxlint's (see .oxlintrc.json). test/tidy.test.ts runs all of them.
  */
 import { execFileSync } from 'node:child_process';

@@ -13,7 +13,7 @@ const CHECK_MS = 1000;
 const STOPPED_MS = 500;
 /** From a mover's kill until it is gone, with time to spare. */
 const ENDED_MS = 50;
-/** New movers in a row for one migration before somebody should hear of it. What stops them may be mended any time. */
+/** New movers in a row for one migration before somebody should hear of it. What stops them may be repaired any time. */
 const MANY_RESTARTS = 12;
 /** The pause before the second restart; it doubles up to the longest. */
 const FIRST_PAUSE_MS = 500;

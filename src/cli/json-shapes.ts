@@ -13,7 +13,7 @@ const finding = z.object({
   name: z.string(),
   verdict: z.enum(['ok', 'warn', 'fail']),
   found: z.string(),
-  mend: z.string().optional(),
+  hint: z.string().optional(),
 });
 
 /** What --json prints, by the name that a verb's spec gives it. docs/cli.md shows each. */

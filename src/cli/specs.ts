@@ -241,7 +241,7 @@ export const reportSpec = spec({
 
 export const doctorSpec = spec({
   name: 'doctor',
-  summary: 'say what this host has and lacks for migration, with the mend',
+  summary: 'say what this host has and lacks for migration, and how to fix it',
   flags: {
     config: {
       kind: 'file',

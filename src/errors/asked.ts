@@ -20,7 +20,7 @@ export const askedErrors = {
   ),
   GODWIT_HOST_LACKS: row(
     'this host lacks {what}',
-    'Run `godwit doctor`; each of its lines names the mend.',
+    'Run `godwit doctor`; each line that is not ok has a hint.',
     false,
     4,
     422,

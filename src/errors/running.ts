@@ -160,7 +160,7 @@ export const runningErrors = {
   ),
   GODWIT_JOURNAL: row(
     '{host} cannot write its journal: {reason}',
-    'Make room on the disk of {host}, or mend it; what waits for it goes on by itself.',
+    'Make room on the disk of {host}, or repair it; what waits for it goes on by itself.',
     true,
     5,
     503,

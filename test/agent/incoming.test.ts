@@ -62,7 +62,7 @@ test('a host speaks only for itself', async (t) => {
   await assert.rejects(b.api.admit({ body: admission }), { code: 'GODWIT_ROLE_FORBIDDEN' });
 });
 
-test('a host that is not among the peers is refused, with the mend', async (t) => {
+test('a host that is not among the peers is refused, with the hint', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   const stranger = await as('z', 'agent', b);

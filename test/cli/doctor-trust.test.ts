@@ -83,13 +83,13 @@ describe('what doctor makes of the trust between hosts', () => {
       /docs\/security\.md/,
     ],
   ];
-  for (const [what, given, name, verdict, found, mend] of cases) {
+  for (const [what, given, name, verdict, found, hint] of cases) {
     test(`${what} is told`, () => {
       const [first, ...others] = lines(given, name);
       assert.deepEqual(others, []);
       assert.equal(first?.verdict, verdict);
       assert.match(first.found, found);
-      assert.match(first.mend ?? '', mend);
+      assert.match(first.hint ?? '', hint);
     });
   }
 

@@ -206,12 +206,12 @@ describe('what doctor makes of the facts', () => {
       /lines above/,
     ],
   ];
-  for (const [what, change, name, verdict, found, mend] of cases) {
-    test(`${what}: ${verdict}, with what was found and the mend`, () => {
+  for (const [what, change, name, verdict, found, hint] of cases) {
+    test(`${what}: ${verdict}, with what was found and the hint`, () => {
       const [line] = lines(change, name);
       assert.equal(line?.verdict, verdict);
       assert.match(line.found, found);
-      assert.match(line.mend ?? '', mend);
+      assert.match(line.hint ?? '', hint);
     });
   }
 
@@ -227,10 +227,10 @@ describe('what doctor makes of the facts', () => {
     assert.match(lines({}, 'kvm')[0]?.found ?? '', /only when one does/);
   });
 
-  test('every line that is not ok has a mend', () => {
+  test('every line that is not ok has a hint', () => {
     for (const [, change] of cases) {
       for (const line of judge({ ...GOOD, ...change })) {
-        assert.equal(line.mend !== undefined, line.verdict !== 'ok', line.name);
+        assert.equal(line.hint !== undefined, line.verdict !== 'ok', line.name);
       }
     }
   });
@@ -259,11 +259,11 @@ describe('godwit doctor', () => {
     assert.match(facts.agent.problem ?? '', /an agent at here does not answer: none/);
   });
 
-  test('prints one line for each finding, its mend below', () => {
+  test('prints one line for each finding, its hint below', () => {
     const text = doctorText(
       [
         { name: 'node', verdict: 'ok', found: 'Node 26' },
-        { name: 'tun', verdict: 'fail', found: 'bad\u001b[2J', mend: 'modprobe tun' },
+        { name: 'tun', verdict: 'fail', found: 'bad\u001b[2J', hint: 'modprobe tun' },
       ],
       painter(false),
     );

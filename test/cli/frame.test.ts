@@ -78,7 +78,7 @@ describe('the frame', () => {
     ['echo a small more', /fewer words/, /godwit echo --help/],
   ];
   for (const [line, error, hint] of wrong) {
-    test(`\`${line}\` is refused as a mistake in usage, with the mend`, async () => {
+    test(`\`${line}\` is refused as a mistake in usage, with the hint`, async () => {
       const context = new FakeContext();
       const { verbs, loads } = table();
       assert.equal(await godwit(context, line, verbs), 2);

@@ -125,7 +125,7 @@ describe('godwit migrate', () => {
     assert.equal(context.err.text, '');
   });
 
-  test('a failure sets the exit code of its error and prints the mend', async () => {
+  test('a failure sets the exit code of its error and prints the hint', async () => {
     const ending = report({ outcome: 'failed', phase: 'failed', error: failure, runsAt: 'source' });
     const { context } = world({
       ending,

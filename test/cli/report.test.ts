@@ -181,7 +181,7 @@ describe('the text of a report', () => {
     }
   });
 
-  test('shows the error with its mend', () => {
+  test('shows the error with its hint', () => {
     const shown = reportText(filled('x'), {
       columns: 80,
       isTerminal: false,

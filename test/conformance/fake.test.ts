@@ -32,7 +32,7 @@ async function make(): Promise<Place> {
     slow: 20 * MIB,
     breakLink: async () => {
       world.cutLink();
-      world.mendLink();
+      world.restoreLink();
     },
     dispose: async () => {},
   };

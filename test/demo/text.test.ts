@@ -35,21 +35,21 @@ describe('the table of the demo', () => {
     );
   });
 
-  test('shows what is broken, with the problem below and the mend of its error', () => {
+  test('shows what is broken, with the problem below and the hint of its error', () => {
     const bad = judgeMove({
       ...evidence,
       report: undefined,
       after: undefined,
       client: { ...client, connected: false, connectionKept: false, reason: 'ECONNRESET' },
       errors: [
-        { code: 'GODWIT_LAB', message: 'gone', hint: 'mend it', retryable: false, facts: {} },
+        { code: 'GODWIT_LAB', message: 'gone', hint: 'fix it', retryable: false, facts: {} },
       ],
     });
     const text = resultTable([bad], look);
     assert.match(text, /BROKEN +NOT VERIFIED/);
     assert.match(text, /✘ pre-copy: gone\n/);
     assert.match(text, /✘ pre-copy: the client's connection broke: ECONNRESET\n/);
-    assert.match(text, / {2}mend it\n/);
+    assert.match(text, / {2}fix it\n/);
   });
 });
 

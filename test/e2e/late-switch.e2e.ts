@@ -19,7 +19,7 @@ import type { World } from './support/world.ts';
 const KIB = 1024;
 /** What QEMU writes first takes seconds: it comes to no order meanwhile. */
 const THIN = 24 * KIB;
-/** Longer than the switch may take where nothing mends a link. */
+/** Longer than the switch may take where nothing repairs a link. */
 const CUT_MS = 22_000;
 
 describe('over a link that takes next to nothing', () => {

@@ -11,7 +11,7 @@ import {
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 
-const MEND = 'Make a CA with `godwit pki init`, or name its directory.';
+const HINT = 'Make a CA with `godwit pki init`, or name its directory.';
 
 /** Makes a directory that only its owner may enter. */
 export function makePrivateDir(directory: string): void {
@@ -33,19 +33,19 @@ export function writePrivate(file: string, text: string): void {
   renameSync(temporary, file);
 }
 
-/** A file's text; GODWIT_PKI with `mend` when it cannot be read. */
-export function readPki(file: string, mend: string): string {
+/** A file's text; GODWIT_PKI with `hint` when it cannot be read. */
+export function readPki(file: string, hint: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    throw godwitError('GODWIT_PKI', { what: `cannot read ${file}` }, { cause, hint: mend });
+    throw godwitError('GODWIT_PKI', { what: `cannot read ${file}` }, { cause, hint });
   }
 }
 
 /** The CA's certificate and key. */
 export function readAuthority(caDir: string): { cert: string; key: string } {
   return {
-    cert: readPki(path.join(caDir, 'ca.crt'), MEND),
-    key: readPki(path.join(caDir, 'ca.key'), MEND),
+    cert: readPki(path.join(caDir, 'ca.crt'), HINT),
+    key: readPki(path.join(caDir, 'ca.key'), HINT),
   };
 }

@@ -66,9 +66,9 @@ export function leftoversText(hosts: readonly HostLeftovers[], paint: Painter): 
     ];
   });
   const safe = hosts.flatMap(({ leftovers: found = [] }) => found.filter((each) => each.safe));
-  const mend =
+  const hint =
     safe.length === 0 ? [] : ['', `${safe.length} can go: godwit doctor --leftovers --clear`];
-  return `${[...lines, ...mend].join('\n')}\n`;
+  return `${[...lines, ...hint].join('\n')}\n`;
 }
 
 function reason(each: Leftover & { readonly failed?: string | undefined }): string {

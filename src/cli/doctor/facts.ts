@@ -75,5 +75,5 @@ export interface Finding {
   readonly name: string;
   readonly verdict: Verdict;
   readonly found: string;
-  readonly mend?: string;
+  readonly hint?: string;
 }

@@ -22,7 +22,7 @@ function judgeTun({ tunDevice }: Facts): Finding {
     name,
     verdict: 'fail',
     found: `/dev/net/tun cannot be used: ${tunDevice.reason}`,
-    mend: 'As root: modprobe tun; chmod 0666 /dev/net/tun (distributions ship it so). In a container, pass the device in.',
+    hint: 'As root: modprobe tun; chmod 0666 /dev/net/tun (distributions ship it so). In a container, pass the device in.',
   };
 }
 
@@ -38,7 +38,7 @@ function judgeTools({ tools }: Facts): Finding {
     // Without ip an agent can make no tap; the others are the lab's.
     verdict: missing.includes('ip') ? 'fail' : 'warn',
     found: `missing: ${missing.join(', ')}`,
-    mend: `Install ${packages.join(' and ')}.`,
+    hint: `Install ${packages.join(' and ')}.`,
   };
 }
 
@@ -49,7 +49,7 @@ function judgeBridges({ bridges }: Facts): Finding {
     name,
     verdict: 'warn',
     found: 'none on this host',
-    mend: 'A guest with a network moves only to a host that has its bridge: make one, or map it under `bridges` in the configuration. A lab makes its own.',
+    hint: 'A guest with a network moves only to a host that has its bridge: make one, or map it under `bridges` in the configuration. A lab makes its own.',
   };
 }
 
@@ -62,7 +62,7 @@ function judgePorts({ ports }: Facts): Finding {
     name,
     verdict: ports.free === 0 ? 'fail' : 'warn',
     found,
-    mend: 'Widen `ports` in the configuration, and open them to the other hosts.',
+    hint: 'Widen `ports` in the configuration, and open them to the other hosts.',
   };
 }
 
@@ -79,7 +79,7 @@ export function judgeLab({ guestImage, root, userNamespaces, tunDevice, tools }:
       name,
       verdict: 'warn',
       found: `a lab needs ${obstacles.join(', ')}`,
-      mend: 'Mend the lines above that name them.',
+      hint: 'Fix the lines above that name them.',
     };
   }
   if (guestImage.ready)
@@ -88,6 +88,6 @@ export function judgeLab({ guestImage, root, userNamespaces, tunDevice, tools }:
     name,
     verdict: 'warn',
     found: `no guest kernel in ${guestImage.folder}`,
-    mend: 'Run `npm run setup`: it brings a kernel and busybox for the lab’s guests.',
+    hint: 'Run `npm run setup`: it brings a kernel and busybox for the lab’s guests.',
   };
 }

@@ -21,9 +21,9 @@ function judgeOne(fact: TrustFact): Finding[] {
 }
 
 function damagedFinding(found: string): Finding {
-  const mend =
+  const hint =
     'Remove the file: the agent gets the list anew from the other hosts. Its unix socket works meanwhile.';
-  return { name: 'fleet’s list', verdict: 'fail', found, mend };
+  return { name: 'fleet’s list', verdict: 'fail', found, hint };
 }
 
 function judgeList({ host, list, listProblem }: TrustFact): Finding {
@@ -34,14 +34,14 @@ function judgeList({ host, list, listProblem }: TrustFact): Finding {
   }
   const { number, ageDays, leftDays } = list;
   const of = `${host} has list ${number}, signed ${span(ageDays)} ago`;
-  const mend = 'Start the agent of the host that holds the CA: it renews the list.';
+  const hint = 'Start the agent of the host that holds the CA: it renews the list.';
   if (leftDays < 0) {
     const found = `${of}; it expired ${span(-leftDays)} ago: operators and viewers are refused`;
-    return { name, verdict: 'fail', found, mend };
+    return { name, verdict: 'fail', found, hint };
   }
   const found = `${of}, expires in ${span(leftDays)}`;
   if (leftDays >= LIST_LOW_DAYS) return { name, verdict: 'ok', found };
-  return { name, verdict: 'warn', found, mend };
+  return { name, verdict: 'warn', found, hint };
 }
 
 function judgeRenewal({ host, daysLeft, failures, problem }: TrustFact): Finding {
@@ -53,7 +53,7 @@ function judgeRenewal({ host, daysLeft, failures, problem }: TrustFact): Finding
     name,
     verdict: daysLeft < CERTIFICATE_LOW_DAYS ? 'fail' : 'warn',
     found: `${found} and could not be renewed, ${times(failures)}: ${problem ?? 'no reason'}`,
-    mend: 'See docs/operating.md, “Certificates renew themselves”; a host whose certificate has expired joins again.',
+    hint: 'See docs/operating.md, “Certificates renew themselves”; a host whose certificate has expired joins again.',
   };
 }
 
@@ -67,10 +67,10 @@ function judgeRefusals({ host, refusals }: TrustFact): Finding[] {
   const more = refusals.length - shown.length;
   const rest =
     more === 0 ? [] : [{ name, verdict: 'warn', found: `${host}: ${more} more` } as const];
-  const mend =
+  const hint =
     'Refused over and over: another fleet’s host, an older build, or a bad one. docs/security.md says who may what.';
   return [...shown, ...rest].map((each, index, all) =>
-    index === all.length - 1 ? { ...each, mend } : each,
+    index === all.length - 1 ? { ...each, hint } : each,
   );
 }
 

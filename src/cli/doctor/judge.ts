@@ -9,7 +9,7 @@ const MEMORY_LOW = 512 * 1024 * 1024;
 const FILES_LOW = 1024;
 const EXPIRY_WARN_DAYS = 30;
 
-/** What the facts mean for migration, each with its mend, most basic first. */
+/** What the facts mean for migration, each with its hint, most basic first. */
 export function judge(facts: Facts): Finding[] {
   return [
     judgeNode(facts),
@@ -39,7 +39,7 @@ function judgeNode({ nodeVersion }: Facts): Finding {
   const major = Number(nodeVersion.split('.')[0]);
   const found = `Node ${nodeVersion}`;
   if (major >= NODE_MAJOR) return { name: 'node', verdict: 'ok', found };
-  return { name: 'node', verdict: 'fail', found, mend: 'Run `npm run setup`: it brings Node 26.' };
+  return { name: 'node', verdict: 'fail', found, hint: 'Run `npm run setup`: it brings Node 26.' };
 }
 
 function judgePrivilege({ root, userNamespaces }: Facts): Finding {
@@ -50,29 +50,29 @@ function judgePrivilege({ root, userNamespaces }: Facts): Finding {
       name,
       verdict: 'warn',
       found: 'not root; user namespaces are allowed',
-      mend: 'That is enough for a lab. An agent that moves the guests of this host has to run as root.',
+      hint: 'That is enough for a lab. An agent that moves the guests of this host has to run as root.',
     };
   }
   return {
     name,
     verdict: 'fail',
     found: `not root, and no user namespaces: ${userNamespaces.reason}`,
-    mend: 'Run as root, or allow user namespaces: sysctl user.max_user_namespaces=15000, and where these exist kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0.',
+    hint: 'Run as root, or allow user namespaces: sysctl user.max_user_namespaces=15000, and where these exist kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0.',
   };
 }
 
 function judgeHypervisors({ hypervisors }: Facts): Finding[] {
   if (hypervisors.length === 0) {
-    const mend =
+    const hint =
       'Install QEMU 7.2 or later: qemu-system-x86 (Debian, Ubuntu, Arch), qemu-kvm (Fedora, RHEL), qemu-x86 (SUSE); or list its path under `qemu` in the configuration.';
-    return [{ name: 'qemu', verdict: 'fail', found: 'no QEMU for x86_64', mend }];
+    return [{ name: 'qemu', verdict: 'fail', found: 'no QEMU for x86_64', hint }];
   }
   const someGood = hypervisors.some(isGood);
   return hypervisors.map((each): Finding => {
     const found = `${each.binary}: ${each.version ?? 'does not tell its version'}`;
     if (isGood(each)) return { name: 'qemu', verdict: 'ok', found };
     const verdict = someGood ? 'warn' : 'fail';
-    return { name: 'qemu', verdict, found, mend: 'Godwit needs QEMU 7.2 or later: upgrade it.' };
+    return { name: 'qemu', verdict, found, hint: 'Godwit needs QEMU 7.2 or later: upgrade it.' };
   });
 }
 
@@ -85,8 +85,8 @@ function judgeKvm({ kvmDevice, hypervisors }: Facts): Finding {
   const name = 'kvm';
   const slow = 'Guests run by emulation (TCG), many times slower; moving them works all the same.';
   if (!kvmDevice.ok) {
-    const mend = `${slow} To use KVM: load kvm_intel or kvm_amd, switch virtualization on in the firmware, and let this user open /dev/kvm (group kvm).`;
-    return { name, verdict: 'warn', found: `/dev/kvm cannot be used: ${kvmDevice.reason}`, mend };
+    const hint = `${slow} To use KVM: load kvm_intel or kvm_amd, switch virtualization on in the firmware, and let this user open /dev/kvm (group kvm).`;
+    return { name, verdict: 'warn', found: `/dev/kvm cannot be used: ${kvmDevice.reason}`, hint };
   }
   const works = hypervisors.find(({ kvm }) => kvm.ok);
   if (works !== undefined) {
@@ -97,7 +97,7 @@ function judgeKvm({ kvmDevice, hypervisors }: Facts): Finding {
     .map(({ kvm }) => (kvm.ok ? '' : kvm.reason))
     .find((text) => text !== '');
   const found = `/dev/kvm opens, but no QEMU could use it${reason === undefined ? '' : `: ${reason}`}`;
-  return { name, verdict: 'warn', found, mend: slow };
+  return { name, verdict: 'warn', found, hint: slow };
 }
 
 function judgePostcopy({ hypervisors, root, unprivilegedUserfaultfd }: Facts): Finding {
@@ -112,19 +112,19 @@ function judgePostcopy({ hypervisors, root, unprivilegedUserfaultfd }: Facts): F
     name,
     verdict: 'warn',
     found: `${said ?? 'no QEMU to try it with'} (${root ? 'root' : 'not root'}, ${sysctl})`,
-    mend: 'Pre-copy works without it. For post-copy and hybrid run as root, or set vm.unprivileged_userfaultfd=1.',
+    hint: 'Pre-copy works without it. For post-copy and hybrid run as root, or set vm.unprivileged_userfaultfd=1.',
   };
 }
 
 function judgeMemory({ memory }: Facts): Finding {
   const name = 'memory';
   if (memory === undefined) {
-    return { name, verdict: 'warn', found: 'not known', mend: 'Check that /proc is mounted.' };
+    return { name, verdict: 'warn', found: 'not known', hint: 'Check that /proc is mounted.' };
   }
   const { availableBytes, totalBytes } = memory;
   const found = `${formatBytes(availableBytes)} of ${formatBytes(totalBytes)} available`;
   if (availableBytes >= MEMORY_LOW) return { name, verdict: 'ok', found };
-  return { name, verdict: 'warn', found, mend: 'Free memory before guests are moved here.' };
+  return { name, verdict: 'warn', found, hint: 'Free memory before guests are moved here.' };
 }
 
 function judgeOpenFiles({ openFiles }: Facts): Finding {
@@ -134,23 +134,23 @@ function judgeOpenFiles({ openFiles }: Facts): Finding {
       name,
       verdict: 'warn',
       found: 'limit not known',
-      mend: 'Check that /proc is mounted.',
+      hint: 'Check that /proc is mounted.',
     };
   }
   const found = `limit ${openFiles.soft} (at most ${openFiles.hard})`;
   if (openFiles.soft >= FILES_LOW) return { name, verdict: 'ok', found };
-  const mend = 'Raise it: `ulimit -n 4096`, or LimitNOFILE= in the agent’s unit.';
-  return { name, verdict: 'warn', found, mend };
+  const hint = 'Raise it: `ulimit -n 4096`, or LimitNOFILE= in the agent’s unit.';
+  return { name, verdict: 'warn', found, hint };
 }
 
 function judgeClock({ clock }: Facts): Finding {
   const name = 'clock';
-  const mend = 'Run chrony or systemd-timesyncd: certificates and reports go by the clock.';
+  const hint = 'Run chrony or systemd-timesyncd: certificates and reports go by the clock.';
   if (clock === undefined) {
-    return { name, verdict: 'warn', found: 'nothing here tells whether it is synchronized', mend };
+    return { name, verdict: 'warn', found: 'nothing here tells whether it is synchronized', hint };
   }
   if (clock.synchronized) return { name, verdict: 'ok', found: `synchronized (${clock.by})` };
-  return { name, verdict: 'warn', found: `not synchronized (${clock.by})`, mend };
+  return { name, verdict: 'warn', found: `not synchronized (${clock.by})`, hint };
 }
 
 function judgeConfig({ config }: Facts): Finding {
@@ -163,14 +163,14 @@ function judgeConfig({ config }: Facts): Finding {
         name,
         verdict: 'fail',
         found: `${config.file}: ${config.reason}`,
-        mend: 'Correct the file; docs/operating.md lists every setting.',
+        hint: 'Correct the file; docs/operating.md lists every setting.',
       };
     case 'absent':
       return {
         name,
         verdict: 'warn',
         found: `${config.file} is not there`,
-        mend: 'Write one for the agent of this host, or name it with --config. A lab needs none.',
+        hint: 'Write one for the agent of this host, or name it with --config. A lab needs none.',
       };
   }
 }
@@ -187,10 +187,10 @@ function judgeCertificate({
   problem,
 }: CertificateFact): Finding {
   const name = 'certificate';
-  const mend =
+  const hint =
     'Issue one: `godwit pki issue` on the host that holds the CA, or `godwit pki join` here.';
   if (daysLeft === undefined) {
-    return { name, verdict: 'fail', found: `${file}: ${problem ?? 'cannot be read'}`, mend };
+    return { name, verdict: 'fail', found: `${file}: ${problem ?? 'cannot be read'}`, hint };
   }
   const who = `${file}${subject === undefined ? '' : ` (${subject})`}`;
   if (daysLeft < 0) {
@@ -198,13 +198,13 @@ function judgeCertificate({
       name,
       verdict: 'fail',
       found: `${who} expired ${Math.ceil(-daysLeft)} days ago`,
-      mend,
+      hint,
     };
   }
   const found = `${who}, ${Math.floor(daysLeft)} days left`;
   // One that renews itself does so with a third of its life left.
   const isLow = daysLeft < Math.min(EXPIRY_WARN_DAYS, lifeDays / 4);
-  return isLow ? { name, verdict: 'warn', found, mend } : { name, verdict: 'ok', found };
+  return isLow ? { name, verdict: 'warn', found, hint } : { name, verdict: 'ok', found };
 }
 
 function judgeAgent({ agent }: Facts): Finding {
@@ -216,6 +216,6 @@ function judgeAgent({ agent }: Facts): Finding {
     name,
     verdict: 'warn',
     found: agent.problem ?? 'none answers',
-    mend: 'Start it with `godwit agent --config FILE`, or a lab with `godwit lab up`.',
+    hint: 'Start it with `godwit agent --config FILE`, or a lab with `godwit lab up`.',
   };
 }

@@ -140,12 +140,12 @@ function decisions(report: Report): Markup {
 function checks(report: Report): Markup {
   if (report.checks.length === 0) return html`<p class="none">none was made</p>`;
   const rows = report.checks.map((each) => {
-    const mend = each.error === undefined ? '' : html`<br /><small>${each.error.hint}</small>`;
+    const hint = each.error === undefined ? '' : html`<br /><small>${each.error.hint}</small>`;
     return html`<tr>
       <td class="${each.verdict}">${each.verdict}</td>
       <td>${each.name}</td>
       <td>${each.side}</td>
-      <td>${each.evidence}${mend}</td>
+      <td>${each.evidence}${hint}</td>
     </tr> `;
   });
   return html`<table>

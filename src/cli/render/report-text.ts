@@ -90,10 +90,10 @@ function checkLine(check: Check, paint: Painter): string {
     warn: paint.yellow('warn  '),
     refuse: paint.red('refuse'),
   };
-  const mend =
+  const hint =
     check.error === undefined ? '' : `\n        ${paint.dim(printable(check.error.hint))}`;
   const name = printable(check.name);
-  return `${marks[check.verdict]}  ${name} (${check.side}): ${printable(check.evidence)}${mend}\n`;
+  return `${marks[check.verdict]}  ${name} (${check.side}): ${printable(check.evidence)}${hint}\n`;
 }
 
 function decisionsText({ decisions }: Report): string {

@@ -121,13 +121,13 @@ export class FakeWorld {
     if (error !== undefined) throw error;
   }
 
-  /** Nothing passes between hosts until `mendLink`; streams under way break. */
+  /** Nothing passes between hosts until `restoreLink`; streams under way break. */
   cutLink(): void {
     this.linkUp = false;
     for (const instance of this.instances) instance.breakStream('the link was cut');
   }
 
-  mendLink(): void {
+  restoreLink(): void {
     this.linkUp = true;
   }
 

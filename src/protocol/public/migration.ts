@@ -167,7 +167,7 @@ export const progress = z.object({
 });
 export type Progress = z.infer<typeof progress>;
 
-/** One named check with its verdict, what was seen, and how to mend it. */
+/** One named check with its verdict, what was seen, and how to fix it. */
 export const check = z.object({
   name: z.string().max(64),
   side: z.enum(['source', 'destination', 'both']),

@@ -73,7 +73,7 @@ test('no certificate outlives its CA', async (t) => {
   assert.equal(new X509Certificate(late.cert).validTo, new X509Certificate(ca).validTo);
 });
 
-test('without a CA the mend is named', async (t) => {
+test('without a CA the hint is named', async (t) => {
   const caDir = tempDir(t);
   await assert.rejects(issue({ caDir, name: 'a', role: 'agent', addresses: [] }), {
     code: 'GODWIT_PKI',

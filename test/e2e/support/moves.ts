@@ -83,7 +83,7 @@ function nothingSaid(id: string): SerialError {
   return godwitError('GODWIT_INTERNAL', { what: `${id} failed and does not say why` }).toJSON();
 }
 
-/** A refusal in full: its code, its message with every one of the words, and a mend. */
+/** A refusal in full: its code, its message with every one of the words, and a hint. */
 export function assertSays(
   error: SerialError,
   code: SerialError['code'],
@@ -94,7 +94,7 @@ export function assertSays(
     const text = `${error.message}\n${error.hint}`;
     assert.ok(text.includes(word), `"${word}" is not in: ${text}`);
   }
-  assert.ok(error.hint.length > 10, `no mend: ${error.hint}`);
+  assert.ok(error.hint.length > 10, `no hint: ${error.hint}`);
 }
 
 /** Where the system does not let QEMU handle page faults, post-copy is refused and the test skipped with the reason. */

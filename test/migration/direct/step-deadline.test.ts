@@ -42,7 +42,7 @@ describe('a step', () => {
     assert.equal(deadlineOf('retire', { ...state, plan }), 7000 + Number(STEPS.retire.deadline));
   });
 
-  test('of a switch to post-copy over the wire outlasts a cut that the wire may mend', () => {
+  test('of a switch to post-copy over the wire outlasts a cut that the wire may repair', () => {
     const own = Number(STEPS.switchover.deadline);
     const overWire = { ...state, known: { ...state.known, wire: SESSION } };
     assert.equal(deadlineOf('switchover', { ...overWire, via: 'postcopy' }), own + GRACE_MS);

@@ -123,6 +123,6 @@ export class FakeWires implements WireDoors {
 
   #break(): void {
     this.#world.cutLink();
-    this.#world.mendLink();
+    this.#world.restoreLink();
   }
 }

@@ -93,7 +93,7 @@ export class TwoHosts {
   /** The link breaks and is there again. */
   breakLink(): void {
     this.world.cutLink();
-    this.world.mendLink();
+    this.world.restoreLink();
   }
 
   close(): void {

@@ -39,7 +39,7 @@ export class SourceBackingFiles {
     this.#log = log;
   }
 
-  /** A cut of the links is the session's own to mend for a while. */
+  /** A cut of the links is the session's own to repair for a while. */
   get isOpen(): boolean {
     return this.#tunnel !== undefined;
   }

@@ -47,7 +47,7 @@ export class SourceDataPath {
     return this.#wire !== undefined;
   }
 
-  /** Its session stands, and has no link now: that is its own to mend. */
+  /** Its session stands, and has no link now: that is its own to repair. */
   get isCut(): boolean {
     return this.#why === undefined && this.#wire?.measure.cutForMs !== undefined;
   }

@@ -45,7 +45,7 @@ export class SourceDisks {
     this.closeThere = new CloseThere(log);
   }
 
-  /** The way of the disks stands: a cut of the links is its own to mend for a while. */
+  /** The way of the disks stands: a cut of the links is its own to repair for a while. */
   get isOpen(): boolean {
     return this.#tunnel !== undefined;
   }

@@ -3,7 +3,7 @@ import type { SourceDataPath } from './data-path.ts';
 /** A link that is back has first to send again what was kept; still for longer than this it is stuck, ms. */
 const STUCK_MS = 10_000;
 
-/** What was seen of the wire's links: a cut is the wire's own to mend, and it is heard over a link that stands. */
+/** What was seen of the wire's links: a cut is the wire's own to repair, and it is heard over a link that stands. */
 export class LinkSight {
   /** When it had no link, and when it had one. */
   #cutAt = -Infinity;

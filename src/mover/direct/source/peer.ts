@@ -223,7 +223,7 @@ export class DestinationPeer {
   }
 }
 
-/** What waiting may mend: no answer, or a host that cannot write down what it was asked to do. */
+/** What waiting may repair: no answer, or a host that cannot write down what it was asked to do. */
 function isUnreachable(thrown: unknown): boolean {
   return hasCode(toGodwitError(thrown), 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE', 'GODWIT_JOURNAL');
 }

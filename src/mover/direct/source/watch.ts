@@ -190,7 +190,7 @@ export class Watch {
     }
   }
 
-  /** A cut that the wire hides is its own to mend; one that lasts longer ends it, or it is stuck. */
+  /** A cut that the wire hides is its own to repair; one that lasts longer ends it, or it is stuck. */
   #isHidden({ dataPath, state }: SourceParts): boolean {
     const stillMs = this.#guard?.stillMs ?? 0;
     return (
