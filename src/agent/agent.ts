@@ -28,6 +28,7 @@ import { ownIdentity } from './pki/own.ts';
 import { Renewal } from './pki/renewal.ts';
 import { Spread } from './pki/spread.ts';
 import { Leftovers } from './leftovers/leftovers.ts';
+import { RefusedByMovers } from './refused-by-movers.ts';
 import { Resolve } from './resolve.ts';
 import { Sides } from './sides.ts';
 import { HOST_CERT, hostCredentials } from '../host/credentials.ts';
@@ -77,6 +78,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const spread = new Spread({ ...common, fleet });
   const renewal = new Renewal({ ...common, fleet });
   const refusals = new Refusals(clock);
+  const ofMovers = new RefusedByMovers(store, movers);
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
   const incoming = new Incoming({ ...common, movers });
   const probes = new GuestProbes(config, clock, {
@@ -90,14 +92,14 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     incoming,
     follow: new Follow({ ...common, movers }),
     sides,
-    resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config) }),
+    resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config, fleet) }),
     leftovers: new Leftovers({ ...common, movers, drivers }),
     cache,
     probes,
     diskMoves,
     spread,
     hostEvents,
-    trust: () => trustOf({ ...common, fleet, renewal, refusals }),
+    trust: () => trustOf({ ...common, fleet, renewal, refusals, ofMovers }),
   });
   const listening = { log, refusals };
   const listener = serve(agentContract, handlers, { name: config.name, ...listening });

@@ -4,26 +4,25 @@ import { toGodwitError } from '../errors.ts';
 import { readPair } from '../host/credentials.ts';
 import { pkiDirOf } from '../host/fleet.ts';
 import type { Fleet } from '../host/fleet.ts';
-import { addRefusals, readRefused } from '../host/refused.ts';
+import { addRefusals } from '../host/refused.ts';
 import { MOST_REFUSALS } from '../protocol/public/trust.ts';
 import type { Trust } from '../protocol/public/trust.ts';
 import type { Refusals } from '../rpc/refusals.ts';
 import type { Renewal } from './pki/renewal.ts';
-import type { MigrationStore } from './store.ts';
+import type { RefusedByMovers } from './refused-by-movers.ts';
 
 export interface TrustParts {
   readonly config: AgentConfig;
   readonly fleet: Pick<Fleet, 'list'>;
   readonly renewal: Pick<Renewal, 'failed'>;
   readonly refusals: Refusals;
-  readonly store: Pick<MigrationStore, 'all'>;
+  readonly ofMovers: Pick<RefusedByMovers, 'list'>;
 }
 
 /** What `godwit doctor` shows of the trust between this host and others. */
-export function trustOf({ config, fleet, renewal, refusals, store }: TrustParts): Trust {
+export function trustOf({ config, fleet, renewal, refusals, ofMovers }: TrustParts): Trust {
   const { count, why } = renewal.failed;
   const own = new X509Certificate(readPair(pkiDirOf(config)).cert);
-  const lists = [refusals.list(), ...store.all().map(({ dir }) => readRefused(dir))];
   return {
     host: config.name,
     certificate: {
@@ -32,7 +31,7 @@ export function trustOf({ config, fleet, renewal, refusals, store }: TrustParts)
       ...(why !== undefined && { problem: why.message }),
     },
     ...listOf(fleet),
-    refusals: addRefusals(lists).slice(0, MOST_REFUSALS),
+    refusals: addRefusals([refusals.list(), ofMovers.list()]).slice(0, MOST_REFUSALS),
   };
 }
 

@@ -3,7 +3,7 @@ import { toGodwitError } from '../errors.ts';
 import { runSiteProgram } from '../hooks/site-program.ts';
 import { darkDoors, darkWatchMs, whyNotDark } from './dark.ts';
 import type { DarkDoors } from './dark.ts';
-import { Fleet } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
 
 /** What the fencing hook is told of the migration, besides the host to be off. */
 export interface FenceFacts {
@@ -31,10 +31,13 @@ export function fencingMs({ fencing }: Pick<AgentConfig, 'fencing'>): number {
  * The hook of this host's configuration; undefined where it has none. Nobody gets at the hook but through the gate: it is
  * called for a host whose kernel has just been silent over every path for the whole of `silenceMs`, and for no other.
  */
-export function fenceOf(config: AgentConfig, doors: DarkDoors = darkDoors): Fence | undefined {
+export function fenceOf(
+  config: AgentConfig,
+  fleet: Pick<Fleet, 'peers'>,
+  doors: DarkDoors = darkDoors,
+): Fence | undefined {
   const { fencing } = config;
   if (fencing === undefined) return undefined;
-  const fleet = new Fleet(config);
   return async (host, facts, signal) => {
     let why: string | undefined;
     try {
@@ -50,7 +53,7 @@ export function fenceOf(config: AgentConfig, doors: DarkDoors = darkDoors): Fenc
   };
 }
 
-function pathsTo(host: string, { addresses }: FenceFacts, fleet: Fleet): string[] {
+function pathsTo(host: string, { addresses }: FenceFacts, fleet: Pick<Fleet, 'peers'>): string[] {
   const known = fleet.peers()[host];
   const configured = known === undefined ? [] : [known.address, ...known.addresses];
   return [...new Set([...addresses, ...configured])];
@@ -79,6 +82,6 @@ async function callHook(
   const argv = [...args, host];
   const answer = await runSiteProgram({ file, args: argv, environment, deadlineMs, signal });
   if (!answer.ok) return { off: false, why: `the fencing hook ${answer.why}` };
-  const told = answer.words === '' ? '' : `: ${answer.words}`;
-  return { off: true, by: `the fencing hook${told}`.slice(0, 128) };
+  const output = answer.words === '' ? '' : `: ${answer.words}`;
+  return { off: true, by: `the fencing hook${output}`.slice(0, 128) };
 }

@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test';
 import { parseAgentConfig } from '../../src/config.ts';
 import { fenceOf, fencingMs } from '../../src/host/fencing.ts';
 import type { Fence, Fencing } from '../../src/host/fencing.ts';
+import { Fleet } from '../../src/host/fleet.ts';
 import type { DarkDoors } from '../../src/host/dark.ts';
 import { gone } from '../process-end.ts';
 import { fakeDoors, REFUSED, SILENCE } from './dark-doors.ts';
@@ -30,7 +31,8 @@ function hook(
   const fencing = { command: [file, 'first'], timeoutMs };
   const peers = { b: { address: '10.0.0.2:7400', addresses: ['10.1.0.2:7400'] } };
   const config = { name: 'a', address: '127.0.0.1:1', stateDir: dir, peers, fencing };
-  const fence = fenceOf(parseAgentConfig('agent.json', JSON.stringify(config)), doors);
+  const parsed = parseAgentConfig('agent.json', JSON.stringify(config));
+  const fence = fenceOf(parsed, new Fleet(parsed), doors);
   assert.ok(fence !== undefined);
   return { fence, dir };
 }
@@ -104,6 +106,7 @@ describe('the fencing hook', () => {
 
   test('is none where none is configured', () => {
     const config = { name: 'a', address: '127.0.0.1:1', stateDir: '/nowhere' };
-    assert.equal(fenceOf(parseAgentConfig('agent.json', JSON.stringify(config))), undefined);
+    const parsed = parseAgentConfig('agent.json', JSON.stringify(config));
+    assert.equal(fenceOf(parsed, new Fleet(parsed)), undefined);
   });
 });

@@ -17,6 +17,7 @@ import type { Reach } from '../../rpc/reach.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 import { hostCredentials } from '../../host/credentials.ts';
 import { fenceOf } from '../../host/fencing.ts';
+import { Fleet } from '../../host/fleet.ts';
 import type { Fence } from '../../host/fencing.ts';
 import { openJournalFile } from '../../host/journal-file.ts';
 import type { OpenJournalFile } from '../../host/journal-file.ts';
@@ -55,8 +56,9 @@ export interface Surroundings {
 /** This process on this host. */
 export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
   const { name, ports } = config;
+  const fleet = new Fleet(config);
   let read: Credentials | undefined;
-  const credentials = (): Credentials => (read ??= hostCredentials(config));
+  const credentials = (): Credentials => (read ??= hostCredentials(config, fleet));
   return {
     clock: systemClock,
     log,
@@ -66,7 +68,7 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
     connect: (contract, expectedName, address) =>
       client(contract, { address, credentials: credentials(), expectedName }),
     reach,
-    fence: fenceOf(config),
+    fence: fenceOf(config, fleet),
     wire: wireDoors,
     listen: async (contract, handlers, authorise) => {
       const listener = serve(contract, handlers, { name, log, authorise });

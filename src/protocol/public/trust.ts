@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { hostName, moment, shortText } from '../names.ts';
 import { route } from '../route.ts';
 
-/** Of one kind, to one peer, since its agent began; what a kept migration's mover refused counts with it. */
+/** Of one kind, to one peer, since its agent began; what the movers of its migrations refused counts with it. */
 export const refusal = z.object({
   /** The name in its certificate and its role, or the network from which it called. */
   peer: z.string().max(300),
