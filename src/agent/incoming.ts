@@ -7,6 +7,9 @@ import type { MoverRequest } from '../protocol/mover/request.ts';
 import type { AdmittedGuest } from '../protocol/peer/probe.ts';
 import { readJournals } from '../host/journal.ts';
 import { replayDestination } from '../migration/direct/journal.ts';
+import { throwRefusal } from '../migration/preflight/check.ts';
+import type { AdmissionFacts } from '../migration/preflight/admission.ts';
+import { admissionChecks } from '../migration/preflight/table.ts';
 import { offerOf } from '../host/wire.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { PROTOCOL_VERSIONS } from '../protocol/version.ts';
@@ -154,9 +157,7 @@ export class Incoming {
     }
     checkSocketsBelow(config.stateDir, admission);
     const further = [...peers.furtherAddresses(from)];
-    const running = store.running().filter(({ request }) => request.side === 'destination');
-    this.#checkLimit(running, from);
-    await Promise.all([this.#checkName(admission.guest), this.#checkMemory(admission, running)]);
+    throwRefusal(admissionChecks(await this.#facts(admission)));
     // Asked last: what was said meanwhile counts too.
     if (this.#disowned.get(from)?.has(id) === true)
       throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
@@ -172,60 +173,38 @@ export class Incoming {
     });
   }
 
-  #checkLimit(running: readonly Migration[], from: string): void {
-    const { config } = this.#parts;
-    const limit = config.limits.migrationsIn;
-    if (running.length >= limit) {
-      const what = `${config.name}, in migrations to it at once,`;
-      throw godwitError('GODWIT_OVERLOADED', { what, limit });
-    }
-    const each = limitOfOne(this.#parts);
-    const own = running.filter(({ request }) => isFrom(request, from));
-    this.#checkHeld(from);
-    if (own.length < each) return;
-    const what = `${config.name}, in migrations from ${from} to it at once,`;
-    const hint = `Wait for some of them to end, or raise \`limits.migrationsInFromOne\` of ${config.name}.`;
-    throw godwitError('GODWIT_OVERLOADED', { what, limit: each }, { hint });
-  }
-
-  /** Held ones are kept, with their guests, until a person decides: no host makes ever more of them. */
-  #checkHeld(from: string): void {
-    const { store, config } = this.#parts;
-    const held = store
-      .all()
-      .filter(({ id, request }) => isFrom(request, from) && store.progress(id).phase === 'held');
-    if (held.length < MOST_HELD) return;
-    const what = `${config.name}, in held migrations from ${from},`;
-    const hint = `Decide on them: \`godwit resolve ${held[0]?.id}\`, and so on.`;
-    throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST_HELD }, { hint });
-  }
-
-  async #checkName(guest: string): Promise<void> {
-    const { config, guests, store } = this.#parts;
+  /** What this host knows of itself and of the guest that is to come. Held ones are kept until a person decides. */
+  async #facts({ guest, from, memoryBytes }: Admission): Promise<AdmissionFacts> {
+    const { config, guests, store, inventory } = this.#parts;
     mustBeReadable(store, guest);
-    const coming = store.running().some((each) => guestOf(each) === guest);
-    const here = coming || (await guests.has(guest));
-    if (here) throw godwitError('GODWIT_NAME_IN_USE', { host: config.name, guest });
-  }
-
-  /** Memory that others on their way here will take is counted in full, though part of it may be taken already. */
-  async #checkMemory(admission: Admission, running: readonly Migration[]): Promise<void> {
-    const { config, inventory } = this.#parts;
-    const memory = await inventory.memory();
+    const running = store.running().filter(({ request }) => request.side === 'destination');
+    const [isHere, memory] = await Promise.all([guests.has(guest), inventory.memory()]);
+    // Memory that others on their way here will take is counted in full, though part of it may be taken already.
     const promised = running.reduce(
       (sum, { request }) =>
         sum + (request.side === 'destination' ? request.admission.memoryBytes : 0),
       config.limits.memoryReserveBytes,
     );
-    const availableBytes = Math.max(0, memory.availableBytes - promised);
-    const neededBytes = admission.memoryBytes;
-    if (availableBytes >= neededBytes) return;
-    throw godwitError('GODWIT_MEMORY_SHORT', {
+    return {
       host: config.name,
-      guest: admission.guest,
-      availableBytes,
-      neededBytes,
-    });
+      guest,
+      from,
+      coming: running.length,
+      limit: config.limits.migrationsIn,
+      comingFromOne: running.filter(({ request }) => isFrom(request, from)).length,
+      limitOfOne: limitOfOne(this.#parts),
+      held: this.#held(from),
+      heldLimit: MOST_HELD,
+      nameInUse: isHere || store.running().some((each) => guestOf(each) === guest),
+      availableBytes: Math.max(0, memory.availableBytes - promised),
+      neededBytes: memoryBytes,
+    };
+  }
+
+  #held(from: string): string[] {
+    const { store } = this.#parts;
+    const all = store.all().filter(({ request }) => isFrom(request, from));
+    return all.map(({ id }) => id).filter((id) => store.progress(id).phase === 'held');
   }
 }
 

@@ -3,15 +3,18 @@ import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import type { DiscoveredGuest, GuestHandle } from '../drivers/port/inventory.ts';
 import type { Driver } from '../drivers/registry.ts';
-import { GodwitError, godwitError } from '../errors.ts';
-import { capabilityChecks } from '../migration/preflight/capabilities.ts';
+import { godwitError } from '../errors.ts';
+import { throwRefusal } from '../migration/preflight/check.ts';
+import { judgeGuest } from '../migration/preflight/guest.ts';
+import type { BusyFacts, GuestFacts } from '../migration/preflight/guest.ts';
+import { askChecks } from '../migration/preflight/table.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import { migrationRequest } from '../protocol/public/migration.ts';
-import type { MigrationRequest, Report } from '../protocol/public/migration.ts';
+import type { Check, MigrationRequest, Report } from '../protocol/public/migration.ts';
 import { fullAddress } from '../protocol/names.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
-import { guestOf, migrationOf, mustBeReadable } from './guests.ts';
+import { migrationOf, mustBeReadable } from './guests.ts';
 import type { Guests } from './guests.ts';
 import { LOOKED_AT, seenLinkRate } from './link-rate.ts';
 import type { Peers } from './peers.ts';
@@ -111,16 +114,39 @@ export class Outgoing {
     id: string,
     request: MigrationRequest,
   ): Promise<DiscoveredGuest & { address: string; handle: GuestHandle }> {
-    const { config, guests } = this.#parts;
     const address = this.#destination(request);
-    checkSocketsBelow(config.stateDir, { id });
-    this.#checkIdle(request.guest);
-    this.#checkLimit();
-    const found = movable(await guests.need(request.guest));
-    // A disk of it may have begun to move, or the guest to come, while it was looked for: nothing is waited for any more.
-    this.#checkIdle(request.guest);
-    mustBeAble(driverOf(guests.drivers, found.handle), request);
-    return { ...found, address };
+    checkSocketsBelow(this.#parts.config.stateDir, { id });
+    const found = await this.#look(request);
+    throwRefusal(found.checks);
+    const { handle } = found;
+    if (handle === undefined)
+      throw godwitError('GODWIT_INTERNAL', { what: 'a guest without handle' });
+    return { ...found, handle, address };
+  }
+
+  /** The guest, and what its own host finds for or against the move. */
+  async #look(
+    request: MigrationRequest,
+  ): Promise<DiscoveredGuest & { readonly checks: readonly Check[] }> {
+    const { config, guests, store, diskMoves } = this.#parts;
+    const { guest } = request;
+    mustBeReadable(store, guest);
+    const found = await guests.need(guest);
+    const { info, handle } = found;
+    const driver = driverOf(guests.drivers, handle);
+    if (driver !== undefined) refuseManaged(driver);
+    // Read after the look: a disk of it may have begun to move meanwhile, or the guest to come.
+    const checks = askChecks({
+      ...takeable(found),
+      driver,
+      settings: request,
+      diskMove: diskMoves?.movingOf(guest),
+      migration: this.#migrationOf(guest),
+      host: config.name,
+      running: store.running().filter(({ request: { side } }) => side === 'source').length,
+      limit: config.limits.migrationsOut,
+    });
+    return { info, ...(handle === undefined ? {} : { handle }), checks };
   }
 
   /** What `--path auto` wants to know and the configuration does not tell. */
@@ -160,39 +186,20 @@ export class Outgoing {
     return addresses.length === 0 ? {} : { addresses };
   }
 
-  #checkIdle(guest: string): void {
+  #migrationOf(guest: string): BusyFacts['migration'] {
     const { store } = this.#parts;
-    const disk = this.#parts.diskMoves?.movingOf(guest);
-    if (disk !== undefined) throw godwitError('GODWIT_DISK_MOVING', { guest, ...disk });
-    mustBeReadable(store, guest);
     const found = migrationOf(store, guest);
-    if (found === undefined) return;
+    if (found === undefined) return undefined;
     const { id, to, phase } = store.progress(found.id);
-    throw godwitError('GODWIT_GUEST_BUSY', { guest: guestOf(found), id, to, phase });
-  }
-
-  #checkLimit(): void {
-    const { config, store } = this.#parts;
-    const limit = config.limits.migrationsOut;
-    const running = store.running().filter(({ request }) => request.side === 'source');
-    if (running.length < limit) return;
-    const what = `${config.name}, in migrations from it at once,`;
-    throw godwitError('GODWIT_OVERLOADED', { what, limit });
+    return { id, to, phase };
   }
 }
 
-/** GODWIT_CAPABILITY where the guest's driver does not declare that it can do what is asked. */
-function mustBeAble(driver: Driver | undefined, request: MigrationRequest): void {
-  if (driver === undefined) return;
-  const { name, capabilities } = driver;
-  if (capabilities.shape === 'managed') {
-    // An agent that is started again would take such a migration for one that has not begun, and forget it.
-    const reason = 'the agent does not read the journal of a migration that a manager carries out';
-    throw godwitError('GODWIT_CAPABILITY', { what: `to move a guest of ${name}`, reason });
-  }
-  const checks = capabilityChecks({ driver: name, capabilities }, request);
-  const refused = checks.find(({ error }) => error !== undefined)?.error;
-  if (refused !== undefined) throw new GodwitError(refused);
+function refuseManaged({ name, capabilities }: Driver): void {
+  if (capabilities.shape !== 'managed') return;
+  // An agent that is started again would take such a migration for one that has not begun, and forget it.
+  const reason = 'the agent does not read the journal of a migration that a manager carries out';
+  throw godwitError('GODWIT_CAPABILITY', { what: `to move a guest of ${name}`, reason });
 }
 
 /** Read one after the other, as far as they are wanted. */
@@ -205,16 +212,15 @@ function* reportsOf(store: MigrationStore, migrations: readonly Migration[]): Ge
 /** The guest with a handle to take hold of it by; the refusal where it cannot be moved from here. */
 export function movable(guest: DiscoveredGuest): DiscoveredGuest & { handle: GuestHandle } {
   const { info, handle } = guest;
-  const { name, manager, state } = info;
-  if (manager !== undefined) throw godwitError('GODWIT_GUEST_MANAGED', { guest: name, manager });
-  if (state === 'paused' || state === 'stopped' || state === 'incoming') {
-    throw godwitError('GODWIT_GUEST_STATE', { guest: name, state });
-  }
-  if (handle !== undefined) return { info, handle };
-  const reason = info.unmovable[0] ?? 'no QMP socket of its hypervisor was found';
-  const hint =
-    'Start it with a QMP socket, or name the socket under `guests` in the configuration.';
-  throw godwitError('GODWIT_CAPABILITY', { what: `to move ${name}`, reason }, { hint });
+  throwRefusal(judgeGuest(takeable(guest)));
+  if (handle === undefined)
+    throw godwitError('GODWIT_INTERNAL', { what: 'a guest without handle' });
+  return { info, handle };
+}
+
+function takeable({ info, handle }: DiscoveredGuest): GuestFacts {
+  const { name: guest, state, manager, unmovable } = info;
+  return { guest, state, manager, unmovable, reachable: handle !== undefined };
 }
 
 /** Sorts by time, and two agents do not make the same. */

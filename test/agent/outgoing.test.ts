@@ -210,7 +210,7 @@ test('a guest that begins to do something else while it is looked for is not mig
       config: a.config,
       clock: systemClock,
       store,
-      guests: { need } as unknown as Guests,
+      guests: { need, drivers: [] } as unknown as Guests,
       peers: { address: () => '127.0.0.1:1', furtherAddresses: () => [] } as unknown as Peers,
       supervisor: {} as unknown as Supervisor,
       diskMoves: { movingOf: () => disk },

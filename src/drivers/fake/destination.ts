@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { godwitError, GodwitError } from '../../errors.ts';
-import type { Check } from '../../protocol/public/migration.ts';
+import { pass, refusal as refusalOf } from '../../migration/preflight/check.ts';
+import type { NamedCheck } from '../../migration/preflight/check.ts';
+import type { CheckName } from '../../migration/preflight/table.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   DestinationOptions,
@@ -51,13 +53,13 @@ export class FakeDestination implements DestinationSession {
     description: GuestDescription,
     stream: StreamSettings,
     signal: AbortSignal,
-  ): Promise<Check[]> {
+  ): Promise<NamedCheck[]> {
     this.#world.enter('destination.assess', signal);
     const { machine } = this.#read(description);
     const host = this.#options.host;
     const known = this.#world.options.hosts[host]?.machines ?? ['fake-1'];
     const bridges = this.#world.options.hosts[host]?.bridges ?? [];
-    const checks: Check[] = this.nics(description).flatMap(({ id, bridge }) => {
+    const checks: NamedCheck[] = this.nics(description).flatMap(({ id, bridge }) => {
       if (bridge === undefined || bridges.includes(bridge)) return [];
       const facts = { device: id, guest: description.name, host, what: `no bridge ${bridge}` };
       return [refusal('network', godwitError('GODWIT_DEVICE_UNMAPPED', facts))];
@@ -69,10 +71,7 @@ export class FakeDestination implements DestinationSession {
       const what = `--compress ${stream.compress}`;
       return [...checks, refusal('stream', godwitError('GODWIT_CAPABILITY', { what, reason }))];
     }
-    return [
-      ...checks,
-      { name: 'machine', side: 'destination', verdict: 'pass', evidence: machine },
-    ];
+    return [...checks, pass('machine', machine, 'destination')];
   }
 
   nics(description: GuestDescription): NicPlan[] {
@@ -187,7 +186,6 @@ export class FakeDestination implements DestinationSession {
   }
 }
 
-function refusal(name: string, error: GodwitError): Check {
-  const evidence = error.message;
-  return { name, side: 'destination', verdict: 'refuse', evidence, error: error.toJSON() };
+function refusal(name: CheckName, error: GodwitError): NamedCheck {
+  return refusalOf(name, error, 'destination');
 }

@@ -1,5 +1,7 @@
 import { godwitError } from '../../errors.ts';
-import type { Check, MemorySample } from '../../protocol/public/migration.ts';
+import { pass, refusal } from '../../migration/preflight/check.ts';
+import type { NamedCheck } from '../../migration/preflight/check.ts';
+import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   HypervisorEvent,
@@ -52,28 +54,15 @@ export class FakeSource implements SourceSession {
   async inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {
     this.#enter('inspect', signal);
     const { guest, run } = this.#instance;
-    const checks: Check[] = (guest.unmovable ?? []).map((device) => {
+    const checks = (guest.unmovable ?? []).map((device): NamedCheck => {
       const facts = { device, type: 'fake', guest: guest.name, reason: 'it was made so' };
-      const error = godwitError('GODWIT_DEVICE_UNMOVABLE', facts);
-      const evidence = error.message;
-      return {
-        name: 'devices',
-        side: 'source',
-        verdict: 'refuse',
-        evidence,
-        error: error.toJSON(),
-      };
+      return refusal('devices', godwitError('GODWIT_DEVICE_UNMOVABLE', facts));
     });
     if (run !== 'running') {
       const error = godwitError('GODWIT_GUEST_STATE', { guest: guest.name, state: run });
-      const refusal = {
-        verdict: 'refuse',
-        evidence: error.message,
-        error: error.toJSON(),
-      } as const;
-      checks.push({ name: 'state', side: 'source', ...refusal });
+      checks.push(refusal('state', error));
     }
-    checks.push({ name: 'stream', side: 'source', verdict: 'pass', evidence: stream.mode });
+    checks.push(pass('stream', stream.mode));
     const { nics = [], machine = 'fake-1' } = guest;
     const { memoryBytes, dirtyRate } = guest;
     return {

@@ -1,5 +1,6 @@
 import type { HypervisorEvent, HypervisorStatus } from '../../migration/direct/hypervisor.ts';
-import type { Check, MemorySample } from '../../protocol/public/migration.ts';
+import type { NamedCheck } from '../../migration/preflight/check.ts';
+import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
 import type { GodwitError } from '../../errors.ts';
@@ -68,7 +69,7 @@ export interface StreamSetup extends StreamSettings {
 export interface Inspection {
   readonly description: GuestDescription;
   /** Findings on the source alone: state, devices that cannot move, options its hypervisor lacks. */
-  readonly checks: readonly Check[];
+  readonly checks: readonly NamedCheck[];
   /** The guest's NICs with the ports of this host that they use; absent where the driver does not know. */
   readonly nics?: readonly SourceNic[];
   /** Path on this host of each image of its disks, by block node; absent without disks. */
@@ -191,7 +192,7 @@ export interface DestinationSession extends Session {
     stream: StreamSettings,
     signal: AbortSignal,
     files?: ReadonlyMap<string, string>,
-  ): Promise<Check[]>;
+  ): Promise<NamedCheck[]>;
   /**
    * The user, by number, as whom `start` will run the hypervisor, where it is not this process's own: it may open what
    * belongs to that user, and the ports of NICs are to be that user's.

@@ -1,6 +1,7 @@
 import { access, constants, readdir, stat } from 'node:fs/promises';
 import { z } from 'zod';
-import type { Check } from '../../protocol/public/migration.ts';
+import { pass, refusal, warn } from '../../migration/preflight/check.ts';
+import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import { isNfs } from '../../protocol/nfs-url.ts';
 import { godwitError } from '../../errors.ts';
@@ -10,7 +11,7 @@ import { hasNfsClient } from './binaries.ts';
 import type { QemuProgram } from './binaries.ts';
 import { chooseProgram } from './choose.ts';
 import type { ImageStore } from './images.ts';
-import { pass, refusal, streamChecks } from './inspect.ts';
+import { streamChecks } from './inspect.ts';
 import { decideNodes } from './spec/disks-decided.ts';
 import { dispensedFeatures, missingFeatures } from './spec/cpu.ts';
 import { judgeAmounts } from './spec/grammar/amounts.ts';
@@ -27,7 +28,7 @@ export interface Match {
   readonly images: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
   readonly disks: ReadonlyMap<string, string>;
-  readonly checks: readonly Check[];
+  readonly checks: readonly NamedCheck[];
 }
 
 /**
@@ -106,7 +107,7 @@ function programChecks(
   spec: GuestSpec,
   host: string,
   programs: readonly QemuProgram[],
-): { program: QemuProgram | undefined; checks: Check[] } {
+): { program: QemuProgram | undefined; checks: NamedCheck[] } {
   const choice = chooseProgram(description.hypervisorVersion, spec, programs);
   const machine = spec.machine.type;
   if (choice.kind === 'no-machine') {
@@ -127,13 +128,16 @@ function programChecks(
   const evidence = `${machine} on QEMU ${program.version} with ${spec.accelerator.name}`;
   if (!choice.older) return { program, checks: [pass('machine', evidence, 'destination')] };
   const older = `${evidence}, which is older than the source’s ${description.hypervisorVersion}`;
-  return {
-    program,
-    checks: [{ name: 'machine', side: 'destination', verdict: 'warn', evidence: older }],
-  };
+  const hint = `Install QEMU ${description.hypervisorVersion} or later on ${host}, or choose another host.`;
+  return { program, checks: [warn('machine', older, hint, 'destination')] };
 }
 
-function cpuChecks(guest: string, spec: GuestSpec, host: string, program: QemuProgram): Check[] {
+function cpuChecks(
+  guest: string,
+  spec: GuestSpec,
+  host: string,
+  program: QemuProgram,
+): NamedCheck[] {
   if (spec.cpu === undefined) return [];
   const offered = program.features[spec.accelerator.name] ?? [];
   const missing = missingFeatures(spec.cpu, offered);
@@ -145,13 +149,14 @@ function cpuChecks(guest: string, spec: GuestSpec, host: string, program: QemuPr
   const dispensed = dispensedFeatures(spec.cpu, offered);
   if (dispensed.length > 0) {
     const evidence = `without ${dispensed.join(', ')}, which no software uses`;
-    return [{ name: 'processor', side: 'destination', verdict: 'warn', evidence }];
+    const hint = 'Nothing to do: these features have no use outside of a hypervisor’s tests.';
+    return [warn('processor', evidence, hint, 'destination')];
   }
   const evidence = `all ${spec.cpu.features.length} features of ${spec.cpu.model}`;
   return [pass('processor', evidence, 'destination')];
 }
 
-function destinationStreamChecks(stream: StreamSettings, program: QemuProgram): Check[] {
+function destinationStreamChecks(stream: StreamSettings, program: QemuProgram): NamedCheck[] {
   const checks = streamChecks(stream, program, 'destination');
   if (stream.mode === 'precopy' || program.postcopyObstacle === undefined) return checks;
   const only = compareVersions(program.version, '8.0.0') < 0;
@@ -165,9 +170,10 @@ function destinationStreamChecks(stream: StreamSettings, program: QemuProgram): 
   return [...checks, refusal('stream', error, 'destination')];
 }
 
-function noSandbox({ binary }: QemuProgram): Check {
+function noSandbox({ binary }: QemuProgram): NamedCheck {
   const evidence = `${binary} was built without seccomp: its system calls are not filtered`;
-  return { name: 'sandbox', side: 'destination', verdict: 'warn', evidence };
+  const hint = 'Install a QEMU that was built with seccomp, or name one as drivers.qemu.programs.';
+  return warn('sandbox', evidence, hint, 'destination');
 }
 
 async function findImages(
@@ -177,7 +183,7 @@ async function findImages(
   { store, imageDirs }: { readonly store: ImageStore; readonly imageDirs: readonly string[] },
   signal: AbortSignal,
 ): Promise<Pick<Match, 'images' | 'romfiles' | 'checks'>> {
-  const checks: Check[] = [];
+  const checks: NamedCheck[] = [];
   const look = async (image: ImageSpec, device: string): Promise<string | undefined> => {
     const file = await store.find(image, imageDirs, signal);
     if (file !== undefined) {
@@ -216,7 +222,7 @@ function diskChecks(
   spec: GuestSpec,
   host: string,
   files: ReadonlyMap<string, string>,
-): Check[] {
+): NamedCheck[] {
   return (spec.blockNodes ?? []).flatMap(({ node }) => {
     if (files.has(node)) return [];
     const facts = { host, guest, device: node, reason: 'it was not told where its file lies' };
@@ -230,7 +236,7 @@ async function exportChecks(
   files: ReadonlyMap<string, string>,
   asked: { readonly host: string; readonly user: QemuUser },
   signal: AbortSignal,
-): Promise<Check[]> {
+): Promise<NamedCheck[]> {
   const found = [...files.values()].find(isNfs);
   if (program === undefined || found === undefined) return [];
   if (await hasNfsClient(program, asked, signal)) return [];
@@ -254,11 +260,11 @@ async function bridgeChecks(
   guest: string,
   nics: readonly NicPlan[],
   host: string,
-): Promise<Check[]> {
+): Promise<NamedCheck[]> {
   const names: string[] = await readdir('/sys/class/net').catch(() => []);
   // Which link is a bridge of Open vSwitch, its database knows, and the mover asks it.
   const mayBeOvs = (await ovsDatabase()) !== undefined;
-  const checks: Check[] = [];
+  const checks: NamedCheck[] = [];
   for (const { id, bridge } of nics) {
     if (bridge === undefined) continue;
     const isBridge =

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, GodwitError } from '../../errors.ts';
 import { endingMs } from '../../migration/direct/step-deadline.ts';
-import type { Check } from '../../protocol/public/migration.ts';
+import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   DestinationOptions,
@@ -110,7 +110,7 @@ export class QemuDestination implements DestinationSession {
     stream: StreamSettings,
     signal: AbortSignal,
     disks: Files = new Map(),
-  ): Promise<Check[]> {
+  ): Promise<NamedCheck[]> {
     return [...(await this.#match({ description, stream, disks }, signal)).checks];
   }
 

@@ -1,4 +1,5 @@
-import type { Check } from '../../protocol/public/migration.ts';
+import { pass, refusal, warn } from '../../migration/preflight/check.ts';
+import type { NamedCheck } from '../../migration/preflight/check.ts';
 import { guestDescription } from '../../protocol/peer/migration.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import { tooMany } from '../../protocol/too-many.ts';
@@ -60,7 +61,12 @@ export async function inspectFacts(
 }
 
 /** What a destination would not take for a description, by the schema that it reads it with. */
-function shapeChecks(guest: string, spec: GuestSpec, draft: Draft, facts: GuestFacts): Check[] {
+function shapeChecks(
+  guest: string,
+  spec: GuestSpec,
+  draft: Draft,
+  facts: GuestFacts,
+): NamedCheck[] {
   const all = { ...spec, disks: draft.disks.disks };
   const disks = guestDescription.pick({ disks: true }).safeParse(all);
   const parsed = guestSpec.safeParse(spec);
@@ -69,7 +75,7 @@ function shapeChecks(guest: string, spec: GuestSpec, draft: Draft, facts: GuestF
     if (many === undefined) continue;
     return [refusal('devices', godwitError('GODWIT_TOO_MANY', { guest, ...many }))];
   }
-  const unmovable = (device: string, reason: string): Check =>
+  const unmovable = (device: string, reason: string): NamedCheck =>
     refusal('devices', unmovableError(guest, device, 'setting', reason));
   const issue = parsed.error?.issues[0] ?? disks.error?.issues[0];
   return [
@@ -112,7 +118,7 @@ async function withImages(
 /** What QEMU says of the last migration once it may begin another. */
 const OVER: ReadonlySet<string> = new Set(['none', 'cancelled', 'completed', 'failed']);
 
-function stateCheck(guest: string, facts: GuestFacts): Check {
+function stateCheck(guest: string, facts: GuestFacts): NamedCheck {
   if (facts.status === 'running') {
     const { migrationStatus: state } = facts;
     if (OVER.has(state)) return pass('state', 'the guest is running');
@@ -122,17 +128,14 @@ function stateCheck(guest: string, facts: GuestFacts): Check {
   return refusal('state', godwitError('GODWIT_GUEST_STATE', { guest, state }));
 }
 
-function deviceChecks(guest: string, findings: readonly Finding[]): Check[] {
-  const checks = findings.map((finding): Check => {
+const CHANGED = 'Nothing to do, unless the guest counts on what changes.';
+
+function deviceChecks(guest: string, findings: readonly Finding[]): NamedCheck[] {
+  const checks = findings.map((finding): NamedCheck => {
     const { device, type, reason } = finding;
     switch (finding.kind) {
       case 'changed':
-        return {
-          name: 'devices',
-          side: 'source',
-          verdict: 'warn',
-          evidence: `${device} (${type}) ${reason}`,
-        };
+        return warn('devices', `${device} (${type}) ${reason}`, CHANGED);
       case 'disk':
         return diskRefusal('GODWIT_DISK_LOCAL', guest, finding);
       case 'disk-cache':
@@ -151,7 +154,7 @@ function diskRefusal(
   code: 'GODWIT_DISK_LOCAL' | 'GODWIT_DISK_CACHE' | 'GODWIT_DISK_FORMAT',
   guest: string,
   { device, type: file, reason }: Finding,
-): Check {
+): NamedCheck {
   return refusal('disks', godwitError(code, { device, guest, file, reason }));
 }
 
@@ -163,7 +166,7 @@ export function streamChecks(
   stream: Omit<StreamSettings, 'tls'>,
   abilities: StreamAbilities,
   side: 'source' | 'destination',
-): Check[] {
+): NamedCheck[] {
   const obstacles = streamObstacles(stream, abilities);
   if (obstacles.length === 0) {
     return [pass('stream', `QEMU ${abilities.version} can do what was asked`, side)];
@@ -177,28 +180,19 @@ export function streamChecks(
  * Emulated processors of QEMU before 9.0 now and then miss a page that the guest writes while its memory is sent
  * (upstream's "Fix migration dirty bitmap coherency with TCG memory access"). KVM is not affected.
  */
-function trackingCheck(facts: GuestFacts): Check[] {
+function trackingCheck(facts: GuestFacts): NamedCheck[] {
   if (facts.accelerator !== 'tcg' || compareVersions(facts.version, '9.0') >= 0) return [];
-  const evidence =
-    `QEMU ${facts.version} without KVM can lose a write to memory while it is sent; ` +
-    'move the guest while it is quiet, or run it on QEMU 9.0 or later';
-  return [{ name: 'dirty-tracking', side: 'source', verdict: 'warn', evidence }];
+  const evidence = `QEMU ${facts.version} without KVM can lose a write to memory while it is sent`;
+  const hint = 'Move the guest while it is quiet, or run it on QEMU 9.0 or later.';
+  return [warn('dirty-tracking', evidence, hint)];
 }
 
 /** Reasons why QEMU itself will not let the guest go. */
-export function blockedChecks(guest: string, reasons: readonly string[]): Check[] {
+export function blockedChecks(guest: string, reasons: readonly string[]): NamedCheck[] {
   return reasons.map((reason) =>
     refusal(
       'blocked',
       unmovableError(guest, /'([^']+)'/.exec(reason)?.[1] ?? 'QEMU', 'blocker', reason),
     ),
   );
-}
-
-export function pass(name: string, evidence: string, side: Check['side'] = 'source'): Check {
-  return { name, side, verdict: 'pass', evidence };
-}
-
-export function refusal(name: string, error: GodwitError, side: Check['side'] = 'source'): Check {
-  return { name, side, verdict: 'refuse', evidence: error.message, error: error.toJSON() };
 }

@@ -1,10 +1,7 @@
 import { godwitError } from '../../errors.ts';
-import type {
-  Check,
-  Compression,
-  MigrationSettings,
-  Mode,
-} from '../../protocol/public/migration.ts';
+import type { Compression, MigrationSettings, Mode } from '../../protocol/public/migration.ts';
+import { passes, refuses } from './finding.ts';
+import type { Finding } from './finding.ts';
 
 /** What a driver declares that it can. The core asks for these, and never for a driver's name. */
 export interface Capabilities {
@@ -17,14 +14,17 @@ export interface Capabilities {
   readonly postcopyRecovery: boolean;
 }
 
-type Asked = Pick<MigrationSettings, 'mode' | 'streams' | 'compress' | 'path'>;
+export interface CapabilityFacts {
+  /** The guest's; absent where nobody could take hold of it. */
+  readonly driver?: { readonly name: string; readonly capabilities: Capabilities } | undefined;
+  readonly settings: Pick<MigrationSettings, 'mode' | 'streams' | 'compress' | 'path'>;
+}
 
-/** Whether the driver of a guest can do what is asked of it. One check for each thing that it cannot; else one that passes. */
-export function capabilityChecks(
-  { driver, capabilities }: { readonly driver: string; readonly capabilities: Capabilities },
-  { mode, streams, compress, path = 'native' }: Asked,
-): Check[] {
-  const { shape, modes, compression, maxStreams } = capabilities;
+/** Whether the driver of a guest can do what is asked of it. One finding for each thing that it cannot; else one that passes. */
+export function judgeCapabilities({ driver, settings }: CapabilityFacts): Finding[] {
+  if (driver === undefined) return [];
+  const { mode, streams, compress, path = 'native' } = settings;
+  const { shape, modes, compression, maxStreams } = driver.capabilities;
   const lacks: [string, string][] = [];
   if (!modes.includes(mode)) lacks.push([`--mode ${mode}`, `it has ${modes.join(', ')}`]);
   if (!compression.includes(compress)) {
@@ -34,19 +34,9 @@ export function capabilityChecks(
   if (path === 'wire' && shape === 'managed') {
     lacks.push(['--path wire', 'its manager moves the memory itself']);
   }
-  if (lacks.length === 0) {
-    return [{ name: 'capabilities', side: 'source', verdict: 'pass', evidence: driver }];
-  }
-  return lacks.map(([what, has]): Check => {
-    const reason = `the driver ${driver} cannot: ${has}`;
-    const error = godwitError('GODWIT_CAPABILITY', { what, reason });
-    const { message: evidence } = error;
-    return {
-      name: 'capabilities',
-      side: 'source',
-      verdict: 'refuse',
-      evidence,
-      error: error.toJSON(),
-    };
+  if (lacks.length === 0) return [passes(driver.name)];
+  return lacks.map(([what, has]) => {
+    const reason = `the driver ${driver.name} cannot: ${has}`;
+    return refuses(godwitError('GODWIT_CAPABILITY', { what, reason }));
   });
 }

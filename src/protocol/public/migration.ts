@@ -173,6 +173,8 @@ export const check = z.object({
   side: z.enum(['source', 'destination', 'both']),
   verdict: z.enum(['pass', 'warn', 'refuse']),
   evidence: shortText,
+  /** Of a warning: what would make it pass. A refusal has it in its error. */
+  hint: shortText.optional(),
   error: serialError.optional(),
 });
 export type Check = z.infer<typeof check>;

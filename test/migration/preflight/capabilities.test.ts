@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { capabilityChecks } from '../../../src/migration/preflight/capabilities.ts';
+import { judgeCapabilities } from '../../../src/migration/preflight/capabilities.ts';
 import type { Capabilities } from '../../../src/migration/preflight/capabilities.ts';
 import { compression, mode } from '../../../src/protocol/public/migration.ts';
 
@@ -23,7 +23,10 @@ describe('what is asked of a driver', () => {
   test('passes exactly where it declares that it can, and each refusal names one thing', () => {
     fc.assert(
       fc.property(capabilities, asked, (has, wants) => {
-        const checks = capabilityChecks({ driver: 'any', capabilities: has }, wants);
+        const checks = judgeCapabilities({
+          driver: { name: 'any', capabilities: has },
+          settings: wants,
+        });
         const lacks = [
           has.modes.includes(wants.mode) ? [] : ['--mode'],
           has.compression.includes(wants.compress) ? [] : ['--compress'],

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../../clock.ts';
-import type { Check } from '../../../protocol/public/migration.ts';
+import { pass, warn } from '../../../migration/preflight/check.ts';
+import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { GuestSpec } from '../spec/schema.ts';
 import type { Command } from './confine.ts';
 
@@ -133,19 +134,17 @@ function prepare(): { readonly all: readonly Hierarchy[] } | { readonly why: str
 }
 
 /** Whether a guest's QEMU will be in a cgroup of its own; a warning where it can't. */
-export function cgroupCheck(wanted: QemuCgroup): Check {
-  const check = { name: 'cgroup', side: 'destination' } as const;
+export function cgroupCheck(wanted: QemuCgroup): NamedCheck {
   if (wanted === 'none') {
-    return {
-      ...check,
-      verdict: 'pass',
-      evidence: 'QEMU stays in the agent’s cgroup (drivers.qemu.cgroup)',
-    };
+    const evidence = 'QEMU stays in the agent’s cgroup (drivers.qemu.cgroup)';
+    return pass('cgroup', evidence, 'destination');
   }
   const made = prepare();
-  if ('all' in made) return { ...check, verdict: 'pass', evidence: 'QEMU has a cgroup of its own' };
+  if ('all' in made) return pass('cgroup', 'QEMU has a cgroup of its own', 'destination');
   const evidence = `QEMU’s memory and threads have no bound: ${made.why}`;
-  return { ...check, verdict: 'warn', evidence: evidence.slice(0, 512) };
+  const hint =
+    'Let the agent make cgroups there, or set drivers.qemu.cgroup to "none" to accept it.';
+  return warn('cgroup', evidence.slice(0, 512), hint, 'destination');
 }
 
 /** Makes the guest's cgroup, and the program that enters it before it becomes `command`; as it is where there can be none. */

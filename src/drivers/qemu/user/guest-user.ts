@@ -4,10 +4,10 @@ import { chmod, chown, copyFile, mkdir, readdir, readFile, rm, stat } from 'node
 import path from 'node:path';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import { inOwnDirectory } from '../../../host/found.ts';
+import { pass, refusal, warn } from '../../../migration/preflight/check.ts';
+import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import { isNfs } from '../../../protocol/nfs-url.ts';
-import type { Check } from '../../../protocol/public/migration.ts';
 import type { Match } from '../assess.ts';
-import { refusal } from '../inspect.ts';
 import { markIncoming } from '../incoming.ts';
 import { closedAbove, isOpenToAll, openWay, otherUserOf } from './access.ts';
 import type { RunAs } from './confine.ts';
@@ -49,7 +49,7 @@ export class GuestUser {
     return { ...match, checks: [...match.checks, ...(await this.#checks(match))] };
   }
 
-  async #checks({ program, disks }: Match): Promise<Check[]> {
+  async #checks({ program, disks }: Match): Promise<NamedCheck[]> {
     try {
       const range = await rangeOf(this.#user);
       const own = userCheck(this.#user, range);
@@ -105,20 +105,17 @@ export async function rangeOf(user: QemuUser): Promise<Range | undefined> {
 }
 
 /** Whether QEMU will be confined to a user of its own, in words. */
-function userCheck(user: QemuUser, range: Range | undefined): Check {
-  const check = { name: 'user', side: 'destination' } as const;
-  if (range !== undefined) {
-    const evidence = 'QEMU runs as a user of its own';
-    return { ...check, verdict: 'pass', evidence };
-  }
+function userCheck(user: QemuUser, range: Range | undefined): NamedCheck {
+  if (range !== undefined) return pass('user', 'QEMU runs as a user of its own', 'destination');
   const isRoot = process.geteuid?.() === 0 && user === 'agent';
-  if (isRoot)
-    return { ...check, verdict: 'warn', evidence: 'QEMU runs as root (drivers.qemu.user)' };
-  return { ...check, verdict: 'pass', evidence: 'QEMU runs as the agent’s user' };
+  if (!isRoot) return pass('user', 'QEMU runs as the agent’s user', 'destination');
+  const hint =
+    'Set drivers.qemu.user there to a range of users, and each guest’s QEMU has its own.';
+  return warn('user', 'QEMU runs as root (drivers.qemu.user)', hint, 'destination');
 }
 
 /** Refuses what QEMU could not reach as a user of its own: its program, the images of its disks, its own directory. */
-async function reachChecks(guestDir: string, files: readonly string[]): Promise<Check[]> {
+async function reachChecks(guestDir: string, files: readonly string[]): Promise<NamedCheck[]> {
   const above = path.dirname(path.dirname(path.dirname(guestDir)));
   const found = new Map<string, string>();
   for (const file of [path.join(above, 'state'), ...files]) {

@@ -8,7 +8,7 @@ import { godwitError } from '../../../errors.ts';
 import type { SeededBackingFile } from '../../../migration/direct/destination-events.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import type { BackingFile } from '../../../protocol/peer/backing-file.ts';
-import type { Check } from '../../../protocol/public/migration.ts';
+import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { Preparation, Seeding } from '../../../protocol/peer/migration.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import { newFileIn, openPools, resolveIn } from '../../../disks/proof/pools.ts';
@@ -22,9 +22,12 @@ import type { PlannedImage } from './images.ts';
 export async function expectBackingFiles(
   config: AgentConfig,
   { description, bases = [] }: Preparation,
-): Promise<{ readonly files: ReadonlyMap<string, string>; readonly checks: readonly Check[] }> {
+): Promise<{
+  readonly files: ReadonlyMap<string, string>;
+  readonly checks: readonly NamedCheck[];
+}> {
   const files = new Map<string, string>();
-  const checks: Check[] = [];
+  const checks: NamedCheck[] = [];
   if (bases.length === 0) return { files, checks };
   const pools = await openPools(config.storage);
   for (const base of bases) {
@@ -46,7 +49,7 @@ export async function expectBackingFiles(
 export interface BackingPlan {
   readonly bases: readonly SeededBackingFile[];
   readonly directories: readonly string[];
-  readonly checks: readonly Check[];
+  readonly checks: readonly NamedCheck[];
 }
 
 /**
@@ -152,7 +155,7 @@ function wordsOf(
   return `${node}: ${formatBytes(bytes)} will be sent to ${file}`;
 }
 
-function pass(evidence: string): Check {
+function pass(evidence: string): NamedCheck {
   return {
     name: 'disks',
     side: 'destination',

@@ -6,7 +6,7 @@ import type { NewImage } from '../../../drivers/port/disks.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import type { DiskImage, Place } from '../../../protocol/disk.ts';
-import type { Check } from '../../../protocol/public/migration.ts';
+import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
 import {
@@ -31,7 +31,7 @@ export interface PlannedImage extends NewFile {
 
 export interface ImagePlan {
   readonly images: readonly PlannedImage[];
-  readonly checks: readonly Check[];
+  readonly checks: readonly NamedCheck[];
 }
 
 const NONE: ImagePlan = { images: [], checks: [] };
@@ -44,7 +44,7 @@ export async function planImages(
   if (copies.length === 0) return NONE;
   const pools = await openPools(config.storage);
   const images: PlannedImage[] = [];
-  const checks: Check[] = [];
+  const checks: NamedCheck[] = [];
   const refuse = (error: GodwitError): void => {
     const evidence = error.message;
     const told = { evidence, error: error.toJSON() };
@@ -128,7 +128,7 @@ export async function refuseWithoutRoom(
   if (first !== undefined) throw first;
 }
 
-function willBeMade({ node, file }: PlannedImage, sizes: Sizes): Check {
+function willBeMade({ node, file }: PlannedImage, sizes: Sizes): NamedCheck {
   const evidence = `${node}: ${formatBytes(needed(sizes, node))} will be copied to ${file}`;
   return { name: 'disks', side: 'destination', verdict: 'pass', evidence: evidence.slice(0, 4096) };
 }

@@ -12,7 +12,7 @@ import { announcePort, makePort, removePort, settleForwarding } from '../../../n
 import type { RoutedRules } from '../../../network/routed.ts';
 import { removeProbePort } from '../../../network/segment/probe-port.ts';
 import { createTap } from '../../../network/tap.ts';
-import type { Check } from '../../../protocol/public/migration.ts';
+import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import { splitAddress } from '../../../protocol/names.ts';
 import { networkName } from '../../../protocol/network.ts';
@@ -37,7 +37,7 @@ export class GuestPorts {
   async map(
     { networks = [], networkMap = {}, description }: Preparation,
     signal: AbortSignal,
-  ): Promise<Check[]> {
+  ): Promise<NamedCheck[]> {
     if (networks.length === 0) return [];
     const routes = networks.flatMap(({ attachment }) =>
       attachment.kind === 'routed' ? [...attachment.routes, ...attachment.gateways] : [],
@@ -66,7 +66,7 @@ export class GuestPorts {
   }
 
   /** Who answers for the guest's addresses, where its NICs will be. Only after `map`. */
-  segments(id: string, preparation: Preparation, signal: AbortSignal): Promise<Check[]> {
+  segments(id: string, preparation: Preparation, signal: AbortSignal): Promise<NamedCheck[]> {
     return askSegments(this.#config, id, preparation, this.#landings, signal);
   }
 

@@ -6,7 +6,7 @@ import { askSegment } from '../../../network/segment/ask.ts';
 import { isSettled, judgeSegment, toAsk } from '../../../network/segment/judge.ts';
 import type { Asked, Judgement } from '../../../network/segment/judge.ts';
 import { openProbePort } from '../../../network/segment/probe-port.ts';
-import type { Check } from '../../../protocol/public/migration.ts';
+import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
 
@@ -25,9 +25,9 @@ export async function askSegments(
   { networks = [], description }: Preparation,
   landings: ReadonlyMap<string, Landing>,
   signal: AbortSignal,
-): Promise<Check[]> {
+): Promise<NamedCheck[]> {
   const within = AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]);
-  const checks: Check[] = [];
+  const checks: NamedCheck[] = [];
   for (const nic of networks) {
     const landing = landings.get(nic.id);
     // A routed guest is in no segment.
@@ -85,7 +85,7 @@ function checkOf(
   { id }: NicNetwork,
   guest: string,
   host: string,
-): Check {
+): NamedCheck {
   const check = { name: 'segment', side: 'destination', verdict } as const;
   const evidence = `${id}: ${what}`.slice(0, 4096);
   if (verdict !== 'refuse') return { ...check, evidence };

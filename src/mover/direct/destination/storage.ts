@@ -1,7 +1,7 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError, GodwitError } from '../../../errors.ts';
 import type { Place } from '../../../protocol/disk.ts';
-import type { Check } from '../../../protocol/public/migration.ts';
+import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { Preparation, StorageAnswer, StorageProof } from '../../../protocol/peer/migration.ts';
 import { exportsOf, resolveOn } from '../../../disks/proof/exports.ts';
 import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
@@ -15,7 +15,7 @@ const EXPORTS_MS = 8000;
 /** Where the images of a guest's disks lie on this host, by block node, and what speaks against opening them. */
 export interface DiskFiles {
   readonly files: ReadonlyMap<string, string>;
-  readonly checks: readonly Check[];
+  readonly checks: readonly NamedCheck[];
 }
 
 /** What the ids of places are made and read with. */
@@ -106,7 +106,7 @@ export async function diskFiles(
   { description, places = [] }: Preparation,
 ): Promise<DiskFiles> {
   const files = new Map<string, string>();
-  const checks: Check[] = [];
+  const checks: NamedCheck[] = [];
   if (places.length === 0) return { files, checks };
   const resolve = await resolver(config);
   for (const { node, pool, path } of places) {

@@ -9,7 +9,7 @@ import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { BackingFile } from '../../../protocol/peer/backing-file.ts';
 import type { DiskProgress } from '../../../protocol/disk.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
-import type { Check } from '../../../protocol/public/migration.ts';
+import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
@@ -171,8 +171,8 @@ async function identify(parts: SourceParts, signal: AbortSignal): Promise<Base[]
   return bases;
 }
 
-function told(bases: readonly Base[], sent: ReadonlyMap<string, number>): Check[] {
-  return bases.flatMap(({ node, bytes }): Check[] => {
+function told(bases: readonly Base[], sent: ReadonlyMap<string, number>): NamedCheck[] {
+  return bases.flatMap(({ node, bytes }): NamedCheck[] => {
     const sentBytes = sent.get(node);
     if (sentBytes === undefined) return [];
     const evidence = `${node}: ${formatBytes(sentBytes)} sent of a file of ${formatBytes(bytes)}`;

@@ -6,6 +6,7 @@ import { learnAddresses } from '../../../network/segment/learn.ts';
 import { removeProbePort } from '../../../network/segment/probe-port.ts';
 import { MOST_IN_CALL } from '../../../protocol/peer/connections.ts';
 import type { Connection } from '../../../protocol/peer/connections.ts';
+import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import { Mutex } from '../../../mutex.ts';
@@ -52,8 +53,8 @@ export class SourceConnections {
   }
 
   /** Tells all; returns what came of it. Never rejects. */
-  async handOver(parts: SourceParts, signal: AbortSignal): Promise<Check> {
-    const check = (verdict: Check['verdict'], evidence: string): Check => ({
+  async handOver(parts: SourceParts, signal: AbortSignal): Promise<NamedCheck> {
+    const check = (verdict: NamedCheck['verdict'], evidence: string): NamedCheck => ({
       name: 'connections',
       side: 'both',
       verdict,
@@ -107,7 +108,7 @@ export class SourceConnections {
   }
 
   /** What went wrong after the first time; none where all went well. */
-  late(before: readonly Check[] = []): Check[] {
+  late(before: readonly Check[] = []): NamedCheck[] {
     const told = before.some(({ name, verdict }) => name === 'connections' && verdict === 'warn');
     if (this.#problem === undefined || told) return [];
     const evidence = `those that are new were not handed over: ${this.#problem}`.slice(0, 4096);

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
 import type { Disk, Place } from '../../../protocol/disk.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
-import type { Check } from '../../../protocol/public/migration.ts';
+import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import { isNfs } from '../../../protocol/nfs-url.ts';
 import type { AgentConfig } from '../../../config.ts';
 import { exportOf, exportsOf, resolveOn } from '../../../disks/proof/exports.ts';
@@ -28,7 +28,7 @@ export interface StorageFound {
   readonly below: readonly (readonly string[])[];
   /** Images that the guest only reads, which have to be found or sent: where they lie here. */
   readonly bases: readonly Place[];
-  readonly checks: readonly Check[];
+  readonly checks: readonly NamedCheck[];
 }
 
 /** Where an image lies here. */
@@ -72,7 +72,7 @@ export async function proveStorage(parts: SourceParts, signal: AbortSignal): Pro
   if (disks.length === 0) return NOTHING;
   const find = await finder(config);
   const images: Image[] = [];
-  const refused: Check[] = [];
+  const refused: NamedCheck[] = [];
   for (const { node, disk } of imagesOf(disks)) {
     const file = files[node] ?? '';
     const located = await find(file, signal);
@@ -199,7 +199,7 @@ function judge(
   const places: Place[] = [];
   const copies: Place[] = [];
   const bases: Place[] = [];
-  const checks: Check[] = [];
+  const checks: NamedCheck[] = [];
   for (const image of images) {
     const { node, located } = image;
     const proof = proofs.get(located.directory) ?? { why: 'nothing was tried' };
@@ -263,7 +263,7 @@ function notShared(
   parts: SourceParts,
   { disk, file }: Pick<Image, 'disk' | 'file'>,
   reason: string,
-): Check {
+): NamedCheck {
   const { guest } = parts.request.request;
   const error = godwitError('GODWIT_DISK_LOCAL', { device: disk, guest, file, reason });
   return {

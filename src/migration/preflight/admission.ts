@@ -1,0 +1,66 @@
+import { godwitError } from '../../errors.ts';
+import { formatBytes } from '../../protocol/quantity.ts';
+import { passes, refuses } from './finding.ts';
+import type { Finding } from './finding.ts';
+
+/** What a destination knows when another host asks to send it a guest. */
+export interface AdmissionFacts {
+  readonly host: string;
+  readonly guest: string;
+  readonly from: string;
+  /** Migrations to this host that have not ended, and how many it allows. */
+  readonly coming: number;
+  readonly limit: number;
+  /** Of those, from the host that asks. */
+  readonly comingFromOne: number;
+  readonly limitOfOne: number;
+  /** Held migrations from the host that asks, kept until a person decides. */
+  readonly held: readonly string[];
+  readonly heldLimit: number;
+  /** The destination has a guest of that name, or one is on its way to it. */
+  readonly nameInUse: boolean;
+  /** Of the destination, what others on their way take counted in full, bytes. */
+  readonly availableBytes: number;
+  /** Of the guest, bytes. */
+  readonly neededBytes: number;
+}
+
+/** Whether the destination takes one more guest now. */
+export function judgeIncoming(facts: AdmissionFacts): Finding[] {
+  const { host, from, coming, limit, comingFromOne, limitOfOne, held, heldLimit } = facts;
+  if (coming >= limit) {
+    const what = `${host}, in migrations to it at once,`;
+    return [refuses(godwitError('GODWIT_OVERLOADED', { what, limit }))];
+  }
+  if (held.length >= heldLimit) {
+    const what = `${host}, in held migrations from ${from},`;
+    const hint = `Decide on them: \`godwit resolve ${held[0]}\`, and so on.`;
+    return [refuses(godwitError('GODWIT_OVERLOADED', { what, limit: heldLimit }, { hint }))];
+  }
+  if (comingFromOne >= limitOfOne) {
+    const what = `${host}, in migrations from ${from} to it at once,`;
+    const hint = `Wait for some of them to end, or raise \`limits.migrationsInFromOne\` of ${host}.`;
+    return [refuses(godwitError('GODWIT_OVERLOADED', { what, limit: limitOfOne }, { hint }))];
+  }
+  return [passes(`${coming} of ${limit} come to ${host} now`)];
+}
+
+/** Whether a guest can have its name at the destination. */
+export function judgeName({ host, guest, nameInUse }: AdmissionFacts): Finding[] {
+  if (nameInUse) return [refuses(godwitError('GODWIT_NAME_IN_USE', { host, guest }))];
+  return [passes(`${host} has no other ${guest}`)];
+}
+
+/** Whether the destination has memory for the guest. */
+export function judgeMemory({
+  host,
+  guest,
+  availableBytes,
+  neededBytes,
+}: AdmissionFacts): Finding[] {
+  if (availableBytes >= neededBytes) {
+    return [passes(`${formatBytes(availableBytes)} free, ${formatBytes(neededBytes)} needed`)];
+  }
+  const facts = { host, guest, availableBytes, neededBytes };
+  return [refuses(godwitError('GODWIT_MEMORY_SHORT', facts))];
+}

@@ -1,0 +1,39 @@
+import { GodwitError } from '../../errors.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import { passes, refuses, warns } from './finding.ts';
+import type { CheckName } from './table.ts';
+
+/** A check of the table, made where its facts are; one that another host made may have a name of its own. */
+export type NamedCheck = Check & { readonly name: CheckName };
+
+export function pass(
+  name: CheckName,
+  evidence: string,
+  side: Check['side'] = 'source',
+): NamedCheck {
+  return { name, side, ...passes(evidence) };
+}
+
+export function warn(
+  name: CheckName,
+  evidence: string,
+  hint: string,
+  side: Check['side'] = 'source',
+): NamedCheck {
+  return { name, side, ...warns(evidence, hint) };
+}
+
+export function refusal(
+  name: CheckName,
+  error: GodwitError,
+  side: Check['side'] = 'source',
+  evidence = error.message,
+): NamedCheck {
+  return { name, side, ...refuses(error, evidence) };
+}
+
+/** Throws the error of the first check that refuses. */
+export function throwRefusal(checks: readonly Pick<Check, 'error'>[]): void {
+  const refused = checks.find(({ error }) => error !== undefined)?.error;
+  if (refused !== undefined) throw new GodwitError(refused);
+}

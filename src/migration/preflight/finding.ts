@@ -1,0 +1,25 @@
+import type { GodwitError } from '../../errors.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+
+/** What a judge says. The table of checks adds the name and the side. */
+export type Finding = Pick<Check, 'verdict' | 'evidence' | 'hint' | 'error'>;
+
+/** As much as a check holds of evidence, characters. */
+const MOST_WORDS = 4096;
+
+export function passes(evidence: string): Finding {
+  return { verdict: 'pass', evidence: evidence.slice(0, MOST_WORDS) };
+}
+
+/** `hint`: what would make it pass. */
+export function warns(evidence: string, hint: string): Finding {
+  return { verdict: 'warn', evidence: evidence.slice(0, MOST_WORDS), hint };
+}
+
+export function refuses(error: GodwitError, evidence = error.message): Finding {
+  return {
+    verdict: 'refuse',
+    evidence: evidence.slice(0, MOST_WORDS),
+    error: error.toJSON(),
+  };
+}

@@ -1,0 +1,66 @@
+import { godwitError } from '../../errors.ts';
+import { passes, refuses } from './finding.ts';
+import type { Finding } from './finding.ts';
+import type { GuestRunState } from '../../protocol/public/host.ts';
+import type { Phase } from '../../protocol/public/migration.ts';
+
+/** What this host's own agent knows of a guest, before anybody takes hold of it. */
+export interface GuestFacts {
+  readonly guest: string;
+  readonly state: GuestRunState;
+  /** Who else holds its monitor. */
+  readonly manager?: string | undefined;
+  /** Godwit found a way to take hold of it. */
+  readonly reachable: boolean;
+  /** Why there is none, as its driver says. */
+  readonly unmovable: readonly string[];
+}
+
+/** Whether Godwit may take hold of the guest, and can. */
+export function judgeGuest({ guest, state, manager, reachable, unmovable }: GuestFacts): Finding[] {
+  if (manager !== undefined)
+    return [refuses(godwitError('GODWIT_GUEST_MANAGED', { guest, manager }))];
+  if (state === 'paused' || state === 'stopped' || state === 'incoming') {
+    return [refuses(godwitError('GODWIT_GUEST_STATE', { guest, state }))];
+  }
+  if (reachable) return [passes(`${guest} is ${state}, and nobody else holds its monitor`)];
+  const reason = unmovable[0] ?? 'no QMP socket of its hypervisor was found';
+  const hint =
+    'Start it with a QMP socket, or name the socket under `guests` in the configuration.';
+  return [
+    refuses(godwitError('GODWIT_CAPABILITY', { what: `to move ${guest}`, reason }, { hint })),
+  ];
+}
+
+/** What Godwit does with a guest already. */
+export interface BusyFacts {
+  readonly guest: string;
+  readonly diskMove?: { readonly id: string; readonly device: string } | undefined;
+  readonly migration?:
+    | { readonly id: string; readonly to: string; readonly phase: Phase }
+    | undefined;
+}
+
+/** Whether Godwit already moves the guest, or a disk of it. */
+export function judgeBusy({ guest, diskMove, migration }: BusyFacts): Finding[] {
+  if (diskMove !== undefined) {
+    return [refuses(godwitError('GODWIT_DISK_MOVING', { guest, ...diskMove }))];
+  }
+  if (migration !== undefined) {
+    return [refuses(godwitError('GODWIT_GUEST_BUSY', { guest, ...migration }))];
+  }
+  return [passes('no migration of it, and no move of a disk of it, is under way')];
+}
+
+export interface OutgoingFacts {
+  readonly host: string;
+  readonly running: number;
+  readonly limit: number;
+}
+
+/** Whether the source may send one more guest now. */
+export function judgeOutgoing({ host, running, limit }: OutgoingFacts): Finding[] {
+  if (running < limit) return [passes(`${running} of ${limit} leave ${host} now`)];
+  const what = `${host}, in migrations from it at once,`;
+  return [refuses(godwitError('GODWIT_OVERLOADED', { what, limit }))];
+}

@@ -1,0 +1,241 @@
+import type { Check } from '../../protocol/public/migration.ts';
+import { judgeIncoming, judgeMemory, judgeName } from './admission.ts';
+import type { AdmissionFacts } from './admission.ts';
+import { judgeCapabilities } from './capabilities.ts';
+import type { CapabilityFacts } from './capabilities.ts';
+import type { Finding } from './finding.ts';
+import { judgeBusy, judgeGuest, judgeOutgoing } from './guest.ts';
+import type { BusyFacts, GuestFacts, OutgoingFacts } from './guest.ts';
+
+/** What the source's agent knows when it is asked. */
+export type AskFacts = CapabilityFacts & GuestFacts & BusyFacts & OutgoingFacts;
+
+/**
+ * When a check is made. Up to `assess` nothing has been built, and `godwit check` makes the same checks without a
+ * migration. The later steps need what a migration builds.
+ */
+export const CHECK_STEPS = [
+  'ask',
+  'admit',
+  'inspect',
+  'assess',
+  'seed',
+  'prepare',
+  'arm',
+  'close',
+] as const;
+type Step = (typeof CHECK_STEPS)[number];
+
+interface Common {
+  readonly name: string;
+  /** The question, for people. */
+  readonly asks: string;
+}
+
+/** A check that is judged from facts alone, here. `needs`: whose facts. */
+type Judged =
+  | (Common & {
+      readonly step: 'ask';
+      readonly needs: 'source';
+      readonly judge: (facts: AskFacts) => Finding[];
+    })
+  | (Common & {
+      readonly step: 'admit';
+      readonly needs: 'destination';
+      readonly judge: (facts: AdmissionFacts) => Finding[];
+    });
+
+/** A check that is made where its facts are: by the guest's driver, through its port, or by a part of the mover. */
+interface Found extends Common {
+  readonly step: Step;
+  readonly needs: 'source' | 'destination' | 'both';
+  readonly by: 'driver' | 'disks' | 'network';
+}
+
+/**
+ * Every check, in the order in which they are made and shown. This is the one place where a check is added: with its
+ * judge from this folder where facts are enough, or with who finds it out. A check that is not here does not compile.
+ */
+export const CHECKS = [
+  {
+    name: 'busy',
+    step: 'ask',
+    needs: 'source',
+    asks: 'is Godwit at work on the guest already?',
+    judge: judgeBusy,
+  },
+  {
+    name: 'outgoing',
+    step: 'ask',
+    needs: 'source',
+    asks: 'may one more guest leave the source now?',
+    judge: judgeOutgoing,
+  },
+  {
+    name: 'guest',
+    step: 'ask',
+    needs: 'source',
+    asks: 'may Godwit take hold of the guest, and can it?',
+    judge: judgeGuest,
+  },
+  {
+    name: 'capabilities',
+    step: 'ask',
+    needs: 'source',
+    asks: 'can the guest’s driver do what is asked?',
+    judge: judgeCapabilities,
+  },
+  {
+    name: 'incoming',
+    step: 'admit',
+    needs: 'destination',
+    asks: 'may one more guest come to the destination now?',
+    judge: judgeIncoming,
+  },
+  {
+    name: 'name',
+    step: 'admit',
+    needs: 'destination',
+    asks: 'is the guest’s name free at the destination?',
+    judge: judgeName,
+  },
+  {
+    name: 'memory',
+    step: 'admit',
+    needs: 'destination',
+    asks: 'has the destination memory for the guest?',
+    judge: judgeMemory,
+  },
+  {
+    name: 'state',
+    step: 'inspect',
+    needs: 'source',
+    asks: 'does the guest run, with no other migration in its hypervisor?',
+    by: 'driver',
+  },
+  {
+    name: 'devices',
+    step: 'inspect',
+    needs: 'both',
+    asks: 'can each device and option of the guest be made again?',
+    by: 'driver',
+  },
+  {
+    name: 'blocked',
+    step: 'inspect',
+    needs: 'source',
+    asks: 'does the hypervisor itself let the guest go?',
+    by: 'driver',
+  },
+  {
+    name: 'stream',
+    step: 'inspect',
+    needs: 'both',
+    asks: 'can both hypervisors send and take memory as was asked?',
+    by: 'driver',
+  },
+  {
+    name: 'dirty-tracking',
+    step: 'inspect',
+    needs: 'source',
+    asks: 'does the source’s hypervisor see every write to memory?',
+    by: 'driver',
+  },
+  {
+    name: 'network',
+    step: 'assess',
+    needs: 'both',
+    asks: 'has each NIC a network at the destination?',
+    by: 'network',
+  },
+  {
+    name: 'disks',
+    step: 'assess',
+    needs: 'both',
+    asks: 'is each disk shared, by proof, or can it be copied to a place with room?',
+    by: 'disks',
+  },
+  {
+    name: 'machine',
+    step: 'assess',
+    needs: 'destination',
+    asks: 'has the destination a hypervisor with the guest’s machine type?',
+    by: 'driver',
+  },
+  {
+    name: 'accelerator',
+    step: 'assess',
+    needs: 'destination',
+    asks: 'has it the guest’s accelerator?',
+    by: 'driver',
+  },
+  {
+    name: 'processor',
+    step: 'assess',
+    needs: 'destination',
+    asks: 'does it offer every processor feature that the guest sees?',
+    by: 'driver',
+  },
+  {
+    name: 'images',
+    step: 'assess',
+    needs: 'destination',
+    asks: 'has it the guest’s kernel, firmware and ROM files, by their content?',
+    by: 'driver',
+  },
+  {
+    name: 'sandbox',
+    step: 'assess',
+    needs: 'destination',
+    asks: 'will the hypervisor’s system calls be confined?',
+    by: 'driver',
+  },
+  {
+    name: 'user',
+    step: 'assess',
+    needs: 'destination',
+    asks: 'will the hypervisor be confined to a user of its own, which reaches what it needs?',
+    by: 'driver',
+  },
+  {
+    name: 'cgroup',
+    step: 'assess',
+    needs: 'destination',
+    asks: 'will the hypervisor’s memory and threads have a bound?',
+    by: 'driver',
+  },
+  {
+    name: 'segment',
+    step: 'assess',
+    needs: 'destination',
+    asks: 'does nobody else answer for the guest’s addresses there?',
+    by: 'network',
+  },
+  {
+    name: 'connections',
+    step: 'arm',
+    needs: 'both',
+    asks: 'were the connections that the source tracks handed over?',
+    by: 'network',
+  },
+] as const satisfies readonly (Judged | Found)[];
+
+/** The name of a check of the table. */
+export type CheckName = (typeof CHECKS)[number]['name'];
+
+/** Judges all that the source's agent can judge when it is asked. */
+export function askChecks(facts: AskFacts): Check[] {
+  return CHECKS.flatMap((row) => (row.step === 'ask' ? named(row, row.judge(facts)) : []));
+}
+
+/** Judges all that the destination's agent can judge before a mover is there. */
+export function admissionChecks(facts: AdmissionFacts): Check[] {
+  return CHECKS.flatMap((row) => (row.step === 'admit' ? named(row, row.judge(facts)) : []));
+}
+
+function named(
+  { name, needs: side }: Pick<Judged, 'name' | 'needs'>,
+  findings: readonly Finding[],
+): Check[] {
+  return findings.map((finding) => ({ name, side, ...finding }));
+}

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  judgeIncoming,
+  judgeMemory,
+  judgeName,
+} from '../../../src/migration/preflight/admission.ts';
+import type { AdmissionFacts } from '../../../src/migration/preflight/admission.ts';
+
+const small = fc.nat(12);
+const facts: fc.Arbitrary<AdmissionFacts> = fc.record({
+  host: fc.constant('b'),
+  guest: fc.constant('web1'),
+  from: fc.constant('a'),
+  coming: small,
+  limit: small,
+  comingFromOne: small,
+  limitOfOne: small,
+  held: fc.array(fc.constant('m-1'), { maxLength: 12 }),
+  heldLimit: fc.integer({ min: 1, max: 12 }),
+  nameInUse: fc.boolean(),
+  availableBytes: fc.nat(),
+  neededBytes: fc.nat(),
+});
+
+test('a guest may come while every limit has room, and the first that is full is named', () => {
+  fc.assert(
+    fc.property(facts, (given) => {
+      const [found] = judgeIncoming(given);
+      const full = [
+        given.coming >= given.limit ? 'in migrations to it' : [],
+        given.held.length >= given.heldLimit ? 'in held migrations from a' : [],
+        given.comingFromOne >= given.limitOfOne ? 'in migrations from a' : [],
+      ].flat();
+      assert.equal(found?.verdict, full.length === 0 ? 'pass' : 'refuse');
+      if (full[0] !== undefined) assert.ok(found?.evidence.includes(full[0]), found?.evidence);
+    }),
+  );
+});
+
+test('memory is enough exactly where what is free covers what is needed', () => {
+  fc.assert(
+    fc.property(facts, (given) => {
+      const [found] = judgeMemory(given);
+      const enough = given.availableBytes >= given.neededBytes;
+      assert.equal(found?.error?.code, enough ? undefined : 'GODWIT_MEMORY_SHORT');
+    }),
+  );
+});
+
+test('a name that is in use is refused with the host that has it', () => {
+  fc.assert(
+    fc.property(facts, (given) => {
+      const [found] = judgeName(given);
+      assert.equal(found?.error?.code, given.nameInUse ? 'GODWIT_NAME_IN_USE' : undefined);
+    }),
+  );
+});

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { judgeBusy, judgeGuest, judgeOutgoing } from '../../../src/migration/preflight/guest.ts';
+import { guestRunState } from '../../../src/protocol/public/host.ts';
+
+test('Godwit takes hold of a guest exactly where it stands by itself, runs, and can be reached', () => {
+  const facts = fc.record({
+    guest: fc.constant('web1'),
+    state: fc.constantFrom(...guestRunState.options),
+    manager: fc.constantFrom(undefined, 'libvirt'),
+    reachable: fc.boolean(),
+    unmovable: fc.constantFrom([], ['it has no QMP socket']),
+  });
+  fc.assert(
+    fc.property(facts, (given) => {
+      const [only, ...more] = judgeGuest(given);
+      const stands = ['paused', 'stopped', 'incoming'].includes(given.state);
+      const code =
+        given.manager === undefined
+          ? stands
+            ? 'GODWIT_GUEST_STATE'
+            : given.reachable
+              ? undefined
+              : 'GODWIT_CAPABILITY'
+          : 'GODWIT_GUEST_MANAGED';
+      assert.equal(only?.error?.code, code);
+      assert.equal(only?.verdict, code === undefined ? 'pass' : 'refuse');
+      assert.deepEqual(more, []);
+    }),
+  );
+});
+
+test('a guest without a monitor is told what its driver found, and what to do', () => {
+  const [found] = judgeGuest({
+    guest: 'web1',
+    state: 'unknown',
+    reachable: false,
+    unmovable: ['it has no QMP socket: start it with one'],
+  });
+  assert.match(found?.evidence ?? '', /it has no QMP socket/);
+  assert.match(found?.error?.hint ?? '', /QMP socket/);
+});
+
+test('a guest that moves, or whose disk moves, is busy, with what it is busy with', () => {
+  const migration = { id: 'm-1', to: 'c', phase: 'memory' } as const;
+  const diskMove = { id: 'd-1', device: 'disk0' };
+  assert.equal(judgeBusy({ guest: 'web1' })[0]?.verdict, 'pass');
+  assert.equal(judgeBusy({ guest: 'web1', migration })[0]?.error?.code, 'GODWIT_GUEST_BUSY');
+  const both = judgeBusy({ guest: 'web1', migration, diskMove })[0]?.error;
+  assert.deepEqual([both?.code, both?.facts['id']], ['GODWIT_DISK_MOVING', 'd-1']);
+});
+
+test('guests leave up to the limit and not beyond', () => {
+  fc.assert(
+    fc.property(fc.nat(300), fc.integer({ min: 1, max: 256 }), (running, limit) => {
+      const [found] = judgeOutgoing({ host: 'a', running, limit });
+      assert.equal(found?.verdict, running < limit ? 'pass' : 'refuse');
+      if (running >= limit) assert.equal(found?.error?.code, 'GODWIT_OVERLOADED');
+    }),
+  );
+});
