@@ -21,25 +21,40 @@ const MOST_MS = 1200;
 export const start: Bench = {
   name: 'start',
   summary: 'time from `godwit migrate` to the first byte of memory, in its parts',
-  run: (options) => withLab(options, (lab) => measure(lab, options)),
+  run: (options) =>
+    withLab(options, (confined) =>
+      withLab(options, (unconfined) => measure(confined, unconfined, options), AS_THE_AGENT),
+    ),
 };
 
-async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
+/** Hosts whose QEMU runs as the agent does: what the confinement of the others costs. */
+const AS_THE_AGENT = {
+  suffix: 'u',
+  configure: () => ({ drivers: { qemu: { user: 'agent' } } }),
+} as const;
+
+async function measure(confined: Lab, unconfined: Lab, options: BenchOptions): Promise<Measure[]> {
   const { signal, say } = options;
   const runs = options.runs ?? DEFAULT_RUNS;
-  await startGuest(lab, { name: GUEST, host: 'a', signal });
-  const starts: StartParts[] = [];
+  const sides = [
+    { lab: confined, called: '', starts: [] as StartParts[] },
+    { lab: unconfined, called: 'as the agent: ', starts: [] as StartParts[] },
+  ];
+  for (const { lab } of sides) await startGuest(lab, { name: GUEST, host: 'a', signal });
   let host = 'a';
   // The first two, one from each host, find caches empty that a host fills once.
   for (let run = -2; run < runs; run += 1) {
-    const to = otherHost(lab, host);
-    await untilQuiet(lab, signal);
-    const parts = await startOnce(lab, host, to, signal);
-    host = to;
-    say(`${describe(parts)}${run < 0 ? '  (warming up)' : ''}`);
-    if (run >= 0) starts.push(parts);
+    // Side by side in one run, the first of them in turn: the machine is not the same from minute to minute.
+    for (const { lab, called, starts } of run % 2 === 0 ? sides : sides.toReversed()) {
+      await untilQuiet(lab, signal);
+      const parts = await startOnce(lab, host, otherHost(lab, host), signal);
+      say(`${called}${describe(parts)}${run < 0 ? '  (warming up)' : ''}`);
+      if (run >= 0) starts.push(parts);
+    }
+    host = otherHost(confined, host);
   }
-  return measures(starts);
+  const [own, agents] = sides.map(({ starts }) => starts);
+  return measures(own ?? [], agents ?? []);
 }
 
 async function startOnce(
@@ -81,8 +96,11 @@ function describe(parts: StartParts): string {
   return `${parts.totalMs.toFixed(0).padStart(5)} ms: ${each}`;
 }
 
-/** The total's median, held to its target, and each part's. */
-export function measures(starts: readonly StartParts[]): Measure[] {
+/** The total's median, held to its target, and each part's; `unconfined`: the starts of a QEMU that runs as the agent. */
+export function measures(
+  starts: readonly StartParts[],
+  unconfined: readonly StartParts[],
+): Measure[] {
   const runs = starts.length;
   const of = (key: keyof StartParts): number => median(starts.map((each) => each[key]));
   return [
@@ -99,6 +117,18 @@ export function measures(starts: readonly StartParts[]): Measure[] {
       unit: 'ms',
       runs,
     })),
+    {
+      name: 'the same, QEMU as the agent',
+      value: median(unconfined.map(({ totalMs }) => totalMs)),
+      unit: 'ms',
+      runs: unconfined.length,
+    },
+    {
+      name: "  its destination's QEMU",
+      value: median(unconfined.map(({ destinationMs }) => destinationMs)),
+      unit: 'ms',
+      runs: unconfined.length,
+    },
     {
       name: 'slowest of all',
       value: Math.max(...starts.map(({ totalMs }) => totalMs)),
