@@ -105,7 +105,13 @@ async function byGodwit({ lab, guest, from, to, words = [], signal }: MoveOf): P
     const { wallMs, report } = await godwitMigrate(lab, move, signal);
     const resumed = (await opening).events.find(({ event }) => event === 'RESUME');
     const resumedAtMs = resumed?.atMs ?? Number.NaN;
-    return { events: left.events, resumedAtMs, memoryBytes: report.bytes, wallMs, report };
+    return {
+      events: left.events,
+      resumedAtMs,
+      memoryBytes: report.bytes ?? Number.NaN,
+      wallMs,
+      report,
+    };
   } finally {
     left.close();
     await opening.then(

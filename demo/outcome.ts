@@ -45,10 +45,10 @@ export interface MoveResult {
   /** What a gap is when nothing happens, and the longest time for which the client itself did not run. */
   readonly clientTypicalGapMs?: number;
   readonly clientOwnStallMs?: number;
-  readonly bytes?: number;
-  readonly rounds?: number;
-  readonly throughput?: number;
-  readonly pageRequests?: number;
+  readonly bytes?: number | undefined;
+  readonly rounds?: number | undefined;
+  readonly throughput?: number | undefined;
+  readonly pageRequests?: number | undefined;
   /** What the guest achieved, by its own count, from before to after the move. */
   readonly dirtyBytesPerSecond?: number;
   readonly connectionKept: boolean;

@@ -19,7 +19,7 @@ type Told = Pick<
  */
 export function seenLinkRate(reports: Iterable<Told>): number | undefined {
   for (const report of reports) {
-    const { settings, stream, bytes, throughput, outcome, wire } = report;
+    const { settings, stream, bytes = 0, throughput = 0, outcome, wire } = report;
     const { compress } = { ...settings, ...stream };
     const isFree = settings.maxBandwidth === undefined && compress === 'none';
     // In post-copy the last of memory follows in the order in which the guest asks for it.

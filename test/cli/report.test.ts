@@ -43,6 +43,7 @@ function filled(text: string): Report {
     decisions: [{ atMs: 1, what: text }],
     vantages: [{ host: text, notTried: text }],
     error,
+    leftovers: [error],
   });
 }
 
@@ -170,6 +171,18 @@ describe('the page of a report', () => {
 });
 
 describe('the text of a report', () => {
+  test('names what a manager did not report, shows nothing in its place, and what is left behind', () => {
+    const { bytes: _, rounds: __, throughput: ___, pageRequests: ____, ...rest } = report();
+    const left = godwitError('GODWIT_DEADLINE', { what: 'step finish', deadlineMs: 30_000 });
+    const managed: Report = { ...rest, finished: 'unknown', leftovers: [left.toJSON()] };
+    const text = reportText(managed, { columns: 100, isTerminal: false, paint: painter(false) });
+    assert.match(text, /not reported by its manager +bytes sent, rounds, throughput/);
+    assert.match(text, /Left behind\nGODWIT_DEADLINE: step finish took longer than 30000 ms/);
+    assert.match(text, /\(by its manager, m-/);
+    assert.doesNotMatch(text, /undefined|unknown|NaN/);
+    assert.match(reportHtml(managed), /Left behind/);
+  });
+
   test('holds nothing that a terminal would act on', () => {
     for (const text of HOSTILE) {
       const shown = reportText(filled(text), {

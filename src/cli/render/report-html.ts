@@ -4,7 +4,7 @@ import { diskPairs } from './disks.ts';
 import { html, Markup } from './html.ts';
 import { phasesChart, roundsChart } from './report-charts.ts';
 import { askedFor } from './report-text.ts';
-import { measures } from './summary.ts';
+import { howWords, measures } from './summary.ts';
 import { probePairs } from './probes.ts';
 import { wirePairs } from './wire.ts';
 
@@ -31,10 +31,10 @@ export function reportHtml(report: Report): string {
           <h1>${report.guest} <span>${report.from} → ${report.to}</span></h1>
           <p>
             <strong class="${report.outcome}">${report.outcome}</strong>
-            ${report.finished === 'none' ? report.mode : report.finished}, ${report.id}
+            ${howWords(report)}, ${report.id}
           </p>
         </header>
-        ${errorSection(report)}
+        ${errorSection(report)} ${leftoversSection(report)}
         <section>
           <h2>Measured</h2>
           ${pairs(measures(report))}
@@ -82,6 +82,14 @@ function errorSection({ error }: Report): Markup {
     <h2>Error</h2>
     <p><code>${error.code}</code> ${error.message}</p>
     <p>${error.hint}</p>
+  </section>`;
+}
+
+function leftoversSection({ leftovers = [] }: Report): Markup {
+  if (leftovers.length === 0) return html``;
+  return html`<section>
+    <h2>Left behind</h2>
+    ${leftovers.map(({ code, message, hint }) => html`<p><code>${code}</code> ${message}. ${hint}</p>`)}
   </section>`;
 }
 

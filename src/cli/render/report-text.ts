@@ -31,6 +31,7 @@ export function reportText(report: Report, look: Look): string {
     ['Checks', report.checks.map((each) => checkLine(each, paint)).join('')],
     ['Decisions', decisionsText(report)],
     ['Error', errorText(report, paint)],
+    ['Left behind', leftoversText(report)],
   ];
   return sections
     .filter(([, text]) => text !== '')
@@ -99,6 +100,12 @@ function checkLine(check: Check, paint: Painter): string {
 function decisionsText({ decisions }: Report): string {
   return decisions
     .map(({ atMs, what }) => `${formatDuration(atMs).padStart(9)}  ${printable(what)}\n`)
+    .join('');
+}
+
+function leftoversText({ leftovers = [] }: Report): string {
+  return leftovers
+    .map(({ code, message, hint }) => `${code}: ${printable(message)}\nhint: ${printable(hint)}\n`)
     .join('');
 }
 

@@ -33,17 +33,30 @@ export function measures(report: Report): [string, string][] {
     ...optional('first frame on the new port', report.firstFrameMs),
     ...seenGap(report),
     ...standstills(report),
-    ['sent', `${formatBytes(report.bytes)} for ${formatBytes(report.memoryBytes)} of memory`],
-    ...overTheWire(report),
-    ['rounds', String(report.rounds)],
-    ['throughput', formatRate(report.throughput)],
-    ...(report.pageRequests === 0
-      ? []
-      : [['page requests', String(report.pageRequests)] satisfies [string, string]]),
+    ...sent(report),
     ...checkPairs(report),
     ['runs', whereWords(report)],
   ];
 }
+
+/** What went over; what a manager moved and does not report is left out, and named in one line. */
+function sent(report: Report): [string, string][] {
+  const { bytes, memoryBytes, rounds, throughput, pageRequests = 0 } = report;
+  const memory = memoryBytes === undefined ? '' : ` for ${formatBytes(memoryBytes)} of memory`;
+  const silent = Object.entries({ 'bytes sent': bytes, rounds, throughput })
+    .filter(([, value]) => value === undefined)
+    .map(([name]) => name);
+  return [
+    ...(bytes === undefined ? [] : [pair('sent', `${formatBytes(bytes)}${memory}`)]),
+    ...overTheWire(report),
+    ...(rounds === undefined ? [] : [pair('rounds', String(rounds))]),
+    ...(throughput === undefined ? [] : [pair('throughput', formatRate(throughput))]),
+    ...(pageRequests === 0 ? [] : [pair('page requests', String(pageRequests))]),
+    ...(silent.length === 0 ? [] : [pair('not reported by its manager', silent.join(', '))]),
+  ];
+}
+
+const pair = (name: string, value: string): [string, string] => [name, value];
 
 const PARTS = {
   stop: 'stop',
@@ -70,11 +83,17 @@ export function summaryText(report: Report, paint: Painter): string {
   return `${printableCell(headline(report, name, paint))}\n${renderPairs(measures(report), paint)}`;
 }
 
+/** How the memory went over, in one word. */
+export function howWords({ finished, mode }: Report): string {
+  if (finished === 'unknown') return 'by its manager';
+  return finished === 'none' ? mode : finished;
+}
+
 function headline(report: Report, name: string, paint: Painter): string {
   const { from, to, id } = report;
   switch (report.outcome) {
     case 'done':
-      return `${paint.green('✔')} ${name} moved from ${from} to ${to} (${report.finished}, ${id})`;
+      return `${paint.green('✔')} ${name} moved from ${from} to ${to} (${howWords(report)}, ${id})`;
     case 'running':
       return `${paint.cyan('…')} ${name} is moving from ${from} to ${to} (${id})`;
     case 'failed':
@@ -82,6 +101,9 @@ function headline(report: Report, name: string, paint: Painter): string {
     case 'cancelled':
       return `${paint.yellow('✘')} the move of ${name} from ${from} to ${to} was cancelled (${id})`;
     case 'held':
+      if (report.error?.code === 'GODWIT_TASK_UNKNOWN') {
+        return `${paint.red('✘')} nobody says where ${name} runs: its manager was asked to move it from ${from} to ${to} (${id})`;
+      }
       return `${paint.red('✘')} ${name} is held paused between ${from} and ${to} (${id})`;
     case 'lost':
       return `${paint.red('✘')} ${name} was lost between ${from} and ${to} (${id})`;

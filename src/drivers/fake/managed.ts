@@ -1,7 +1,12 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
-import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/sight.ts';
+import type {
+  ManagedOrder,
+  TaskFigures,
+  TaskSight,
+  Whereabouts,
+} from '../../migration/managed/sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { DiscoveredGuest, GuestHandle, HandleFacts, Life } from '../port/inventory.ts';
 import type { ManagedDriver, ManagedInspection, ManagedSession } from '../port/managed.ts';
@@ -41,6 +46,10 @@ export interface ManagerOptions {
   readonly taskEnds?: 'done' | 'failed';
   /** How long the inventory lags behind a task, ms. */
   readonly lagMs?: number;
+  /** For how long the list of tasks does not know yet of one that was accepted, ms. */
+  readonly listLagMs?: number;
+  /** What it measures of a task; absent: it reports nothing. */
+  readonly figures?: TaskFigures;
 }
 
 /** After so long no order that was given up takes effect, ms. */
@@ -65,6 +74,8 @@ export class FakeManager {
   readonly tasks: Task[] = [];
   /** Where each guest really runs. */
   readonly guests = new Map<string, string>();
+  /** Each call that anybody made, and when (monotonic ms): what tests judge by. */
+  readonly calls: { readonly name: Call; readonly atMs: number }[] = [];
   readonly #answers = new Map<string, unknown>();
 
   constructor(options: ManagerOptions) {
@@ -100,10 +111,15 @@ export class FakeManager {
 
   look(id: string): TaskSight {
     const task = this.tasks.findLast(({ order, forgotten }) => order.id === id && !forgotten);
+    const { clock, figures, listLagMs = 0, taskMs = 1000 } = this.options;
+    const now = clock.monotonicMs();
     if (task === undefined || task.state === 'none') return { state: 'none' };
-    return task.state === 'failed'
-      ? { state: 'failed', reason: 'it was made to fail' }
-      : { state: task.state };
+    if (now < task.startedMs + listLagMs) return { state: 'none' };
+    const told = figures === undefined ? {} : { figures };
+    if (task.state === 'failed') return { state: 'failed', reason: 'it was made to fail', ...told };
+    if (task.state !== 'running' || figures === undefined) return { state: task.state, ...told };
+    const percent = Math.min(100, ((now - task.startedMs) / taskMs) * 100);
+    return { state: 'running', percent, ...told };
   }
 
   where({ guest, from, to }: ManagedOrder): Whereabouts {
@@ -136,6 +152,7 @@ export class FakeManager {
   /** A call as it comes over the network, and the manager's temper. */
   async call<T>(name: Call, key: string, signal: AbortSignal, effect: () => T): Promise<T> {
     const { clock, random, behaves = HONEST } = this.options;
+    this.calls.push({ name, atMs: clock.monotonicMs() });
     await clock.sleep(1, signal);
     this.turn();
     const share = (chance: number): boolean => random() < chance;

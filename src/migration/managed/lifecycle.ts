@@ -3,7 +3,7 @@ import type { SerialError } from '../../errors.ts';
 import type { Check, EndPhase, MigrationSettings, Phase } from '../../protocol/public/migration.ts';
 import { STEP_NAMES } from './events.ts';
 import type { ManagedEvent, ManagedPlanned, StepName } from './events.ts';
-import type { TaskSight, Whereabouts } from './sight.ts';
+import type { TaskFigures, TaskSight, Whereabouts } from './sight.ts';
 
 /**
  * The life of a managed migration, on one page. The manager moves the memory and decides who runs; Godwit sends it one
@@ -49,7 +49,8 @@ const TABLE = {
     phase: 'memory',
     does: 'look at the task until it has ended',
     deadlineMs: 'timeout',
-    undo: 'ask the manager to end the task; what became of it, the manager says',
+    undo: undefined,
+    noUndo: 'it only reads; the task is undone as its start',
   },
   verify: {
     phase: 'verifying',
@@ -75,10 +76,17 @@ export type UndoneStep = {
 
 /** From its order on the manager decides; Godwit can only ask it to stop. */
 export const POINT_OF_NO_RETURN: StepName = 'start';
-/** How often a step that only reads, or only tidies, is tried. */
+/** How often a step that only reads, or only tidies, is tried; all of them within its deadline. */
 export const ATTEMPTS = 3;
+/** Before the second attempt, ms; before the third, twice that. */
+const PAUSE_MS = 1000;
 /** How long a task may take to end once the manager was asked to end it, ms. */
 export const CANCEL_MS = 60_000;
+/**
+ * Answers in a row that the manager knows of no task, until it counts as forgotten: what a manager lists lags behind what
+ * it has accepted. At two looks a second, 10 s.
+ */
+export const MISSES = 20;
 /** Answers in a row that the guest is at the source and nothing moves it: inventories lag behind tasks. */
 export const SURE = 2;
 
@@ -94,6 +102,10 @@ export interface ManagedState {
   /** What became of the task. `forgotten`: it began or may have, and the manager knows of none. */
   readonly task: 'unseen' | 'running' | 'done' | 'failed' | 'cancelled' | 'forgotten';
   readonly percent: number | undefined;
+  /** What the manager has said so far of how much and how long. */
+  readonly figures: TaskFigures;
+  /** Answers in a row that there is no task, since the order can have begun one. */
+  readonly missed: number;
   /** The manager was asked to end the task. */
   readonly cancelling: boolean;
   readonly attempts: number;
@@ -108,9 +120,11 @@ export interface ManagedState {
 
 export type ManagedEffect =
   | { readonly type: 'do'; readonly step: StepName }
-  /** Ask the manager to end the task. */
   | { readonly type: 'undo'; readonly step: UndoneStep }
   | { readonly type: 'end'; readonly outcome: EndPhase };
+
+/** The task is asked for by `start`, so this is its undo; it may be needed while `start` or `watch` is under way. */
+const UNDO_START = { type: 'undo', step: 'start' } as const satisfies ManagedEffect;
 
 export interface ManagedTransition {
   readonly state: ManagedState;
@@ -128,6 +142,8 @@ export function initialManaged({
     order: 'none',
     task: 'unseen',
     percent: undefined,
+    figures: {},
+    missed: 0,
     cancelling: false,
     attempts: 0,
     atRest: 0,
@@ -197,33 +213,36 @@ function failed(
   // A step that asks a manager goes on until its deadline: an error there says nothing.
   if (step === 'start' || step === 'watch' || step === 'verify') return stay(state);
   const attempts = state.attempts + 1;
-  const isRefusal = checks.some(({ verdict }) => verdict === 'refuse');
-  if (!isRefusal && attempts < ATTEMPTS) return again({ ...state, attempts }, step);
+  const isFinal = !error.retryable || checks.some(({ verdict }) => verdict === 'refuse');
+  if (!isFinal && attempts < ATTEMPTS) return again({ ...state, attempts }, step);
   if (step !== 'finish') return end(state, 'failed', error);
   return end({ ...state, leftovers: [...state.leftovers, error] }, 'done', undefined);
 }
 
-function saw(state: ManagedState, task: TaskSight): ManagedTransition {
+function saw(given: ManagedState, task: TaskSight): ManagedTransition {
+  if (task.state === 'none') return sawNone(given);
+  const figures = { ...given.figures, ...task.figures };
+  const state = { ...given, order: 'accepted', task: task.state, figures, missed: 0 } as const;
   switch (task.state) {
-    case 'running': {
-      const next = { ...state, order: 'accepted', task: 'running', percent: task.percent } as const;
-      return stay(next);
-    }
+    case 'running':
+      return stay({ ...state, percent: task.percent });
     case 'done':
     case 'cancelled':
-      return enter({ ...state, order: 'accepted', task: task.state }, 'verify');
+      return enter(state, 'verify');
     case 'failed': {
       const { guest } = state.plan;
       const error = godwitError('GODWIT_TASK_FAILED', { guest, reason: task.reason }).toJSON();
-      const because = state.because ?? error;
-      return enter({ ...state, order: 'accepted', task: 'failed', because }, 'verify');
+      return enter({ ...state, because: state.because ?? error }, 'verify');
     }
-    case 'none':
-      // An order that was not answered may still be on its way.
-      return state.order === 'sent'
-        ? stay(state)
-        : enter({ ...state, task: 'forgotten' }, 'verify');
   }
+}
+
+/** Forgotten, only late, or never begun: it is waited for, and then judged by where the guest is. */
+function sawNone(state: ManagedState): ManagedTransition {
+  // An order that was not answered may still be on its way.
+  if (state.order === 'sent') return stay(state);
+  const next = { ...state, missed: state.missed + 1 };
+  return next.missed < MISSES ? stay(next) : enter({ ...next, task: 'forgotten' }, 'verify');
 }
 
 /** What the manager says of the guest is weighed against what became of the task. */
@@ -248,9 +267,9 @@ function whyNot({ plan: { guest }, order, task }: ManagedState): SerialError {
   return godwitError('GODWIT_TASK_FAILED', { guest, reason }).toJSON();
 }
 
-/** Whether a cancel asked for now is taken up; once the order is out, it is a request to the manager. */
-export function canCancel({ doing }: ManagedState): boolean {
-  return doing.kind === 'do' && doing.step !== 'verify' && doing.step !== 'finish';
+/** Whether a cancel asked for now is taken up; once the order is out, it is a request to the manager, which is made once. */
+export function canCancel({ doing, cancelling }: ManagedState): boolean {
+  return doing.kind === 'do' && !cancelling && doing.step !== 'verify' && doing.step !== 'finish';
 }
 
 function cancel(state: ManagedState): ManagedTransition {
@@ -277,15 +296,19 @@ function timeout(state: ManagedState, step: StepName, afterMs: number): ManagedT
 }
 
 function askToEnd(state: ManagedState, because: SerialError): ManagedTransition {
-  const next = { ...state, cancelling: true, because };
-  return { state: next, effects: [{ type: 'undo', step: 'watch' }] };
+  return { state: { ...state, cancelling: true, because }, effects: [UNDO_START] };
 }
 
 /** What a new mover has to carry out, where the last one stood; each effect may be repeated, but the order is not. */
 export function effectsOf({ doing, cancelling }: ManagedState): readonly ManagedEffect[] {
   if (doing.kind === 'end') return [{ type: 'end', outcome: doing.outcome }];
   const work: ManagedEffect = { type: 'do', step: doing.step };
-  return cancelling && doing.step === 'watch' ? [work, { type: 'undo', step: 'watch' }] : [work];
+  return cancelling && doing.step === 'watch' ? [work, UNDO_START] : [work];
+}
+
+/** How long to wait before a step is tried again, ms; 0 before the first time. */
+export function pauseMs({ attempts }: Pick<ManagedState, 'attempts'>): number {
+  return attempts === 0 ? 0 : PAUSE_MS * 2 ** (attempts - 1);
 }
 
 export function managedPhase({ doing }: ManagedState): Phase {
@@ -310,7 +333,13 @@ function stay(state: ManagedState): ManagedTransition {
 }
 
 function enter(state: ManagedState, step: StepName): ManagedTransition {
-  const next = { ...state, doing: { kind: 'do', step }, attempts: 0, atRest: 0 } as const;
+  const next = {
+    ...state,
+    doing: { kind: 'do', step },
+    attempts: 0,
+    atRest: 0,
+    missed: 0,
+  } as const;
   return { state: next, effects: effectsOf(next) };
 }
 

@@ -1,7 +1,7 @@
 import type { Phase, Progress, Report } from '../../protocol/public/migration.ts';
 import { isEnd } from '../../protocol/public/migration.ts';
 import type { ManagedRecord } from './events.ts';
-import { replayManaged } from './journal.ts';
+import { managedAfter, replayManaged } from './journal.ts';
 import { managedPhase, managedRunsAt } from './lifecycle.ts';
 import type { ManagedState } from './lifecycle.ts';
 
@@ -9,6 +9,7 @@ import type { ManagedState } from './lifecycle.ts';
 const MOST_CHECKS = 256;
 const MOST_PHASES = 64;
 const MOST_DECISIONS = 1000;
+const MOST_LEFTOVERS = 64;
 
 /** The live view's line for a state. */
 export function managedProgress(state: ManagedState, elapsedMs: number): Progress {
@@ -23,13 +24,22 @@ export function managedProgress(state: ManagedState, elapsedMs: number): Progres
     phase,
     elapsedMs,
     percent: phase === 'done' ? 100 : (state.percent ?? 0),
+    ...noteOf(state),
     ...(state.because === undefined ? {} : { error: state.because }),
   };
 }
 
+function noteOf({ doing, cancelling, task, percent }: ManagedState): { note?: string } {
+  if (doing.kind === 'end') return {};
+  if (cancelling && doing.step !== 'finish')
+    return { note: 'its manager is asked to end the task' };
+  if (doing.step !== 'watch' || percent !== undefined) return {};
+  return { note: task === 'running' ? 'its manager reports no progress' : 'waiting for its task' };
+}
+
 /**
  * The report of a managed migration, from its journal alone, in the same words as a direct one's. What only the manager
- * knows and does not tell (bytes, downtime) is not guessed. Undefined without records.
+ * knows and does not report (bytes, rounds, downtime) is absent. Undefined without records.
  */
 export function managedReport(
   records: readonly ManagedRecord[],
@@ -42,6 +52,7 @@ export function managedReport(
   const startedAt = Math.min(first.event.askedAtMs ?? first.at, first.at);
   const phase = managedPhase(state);
   const endAt = isEnd(phase) ? (records.at(-1)?.at ?? nowMs) : nowMs;
+  const phases = phasesOf(records, startedAt, endAt);
   return {
     id,
     guest,
@@ -51,22 +62,39 @@ export function managedReport(
     settings,
     outcome: isEnd(phase) ? phase : 'running',
     phase,
-    finished: phase === 'done' ? 'precopy' : 'none',
+    finished: phase === 'done' ? (state.figures.finished ?? 'unknown') : 'none',
     startedAt: new Date(startedAt).toISOString(),
     ...(isEnd(phase) ? { endedAt: new Date(endAt).toISOString() } : {}),
     totalMs: Math.max(0, endAt - startedAt),
-    bytes: 0,
-    rounds: 0,
-    throughput: 0,
-    memoryBytes: state.memoryBytes ?? 0,
-    pageRequests: 0,
+    ...reported(state, phases),
     roundList: [],
-    phases: phasesOf(records, startedAt, endAt).slice(0, MOST_PHASES),
+    phases: phases.slice(0, MOST_PHASES),
     checks: state.checks.slice(0, MOST_CHECKS),
     decisions: decisionsOf(records, startedAt).slice(0, MOST_DECISIONS),
     takeovers: records.filter(({ event }) => event.type === 'taken-over').length,
     ...(state.because === undefined ? {} : { error: state.because }),
+    ...(state.leftovers.length === 0
+      ? {}
+      : { leftovers: state.leftovers.slice(0, MOST_LEFTOVERS) }),
     runsAt: managedRunsAt(state),
+  };
+}
+
+/** What the manager said of amounts and times, and what follows from that. */
+function reported(
+  { figures, memoryBytes }: ManagedState,
+  phases: Report['phases'],
+): Pick<Report, 'bytes' | 'rounds' | 'throughput' | 'pageRequests' | 'memoryBytes' | 'downtimeMs'> {
+  const { sentBytes: bytes, rounds, downtimeMs, pageRequests } = figures;
+  const memoryMs = phases.reduce((sum, { phase, ms }) => sum + (phase === 'memory' ? ms : 0), 0);
+  const isKnown = bytes !== undefined && memoryMs > 0;
+  return {
+    ...(bytes === undefined ? {} : { bytes }),
+    ...(rounds === undefined ? {} : { rounds }),
+    ...(isKnown ? { throughput: Math.round((bytes * 1000) / memoryMs) } : {}),
+    ...(pageRequests === undefined ? {} : { pageRequests }),
+    ...(downtimeMs === undefined ? {} : { downtimeMs }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
   };
 }
 
@@ -78,8 +106,9 @@ function phasesOf(
   const phases: { phase: Phase; ms: number }[] = [];
   let since = startedAt;
   let before: Phase | undefined;
-  for (const [index, { at }] of records.entries()) {
-    const state = replayManaged(records.slice(0, index + 1).map(({ event }) => event));
+  let state: ManagedState | undefined;
+  for (const { at, event } of records) {
+    state = managedAfter(state, event);
     const phase = state === undefined ? undefined : managedPhase(state);
     if (phase === before) continue;
     if (before !== undefined) phases.push({ phase: before, ms: Math.max(0, at - since) });

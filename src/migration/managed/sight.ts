@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { guestName, hostName, migrationId } from '../../protocol/names.ts';
+import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { mode } from '../../protocol/public/migration.ts';
 
 /** What a manager says about the one task of a migration, and about the guest; the same words for every manager. */
@@ -7,13 +7,33 @@ import { mode } from '../../protocol/public/migration.ts';
 /** Cut rather than refused: a record that cannot be read again would end the journal before it. */
 const reason = z.string().transform((text) => text.slice(0, 4096));
 
+/** What the manager measured of its task, as far as it says so: absent is not reported, and never 0 in its place. */
+export const taskFigures = z.object({
+  /** Bytes that it has sent. */
+  sentBytes: bytes.optional(),
+  /** Passes over the guest's memory. */
+  rounds: z.number().int().nonnegative().optional(),
+  /** How long the guest stood still, ms. */
+  downtimeMs: ms.optional(),
+  /** How the memory went over. */
+  finished: z.enum(['precopy', 'postcopy']).optional(),
+  /** Pages that the destination asked for. */
+  pageRequests: z.number().int().nonnegative().optional(),
+});
+export type TaskFigures = z.infer<typeof taskFigures>;
+const figures = taskFigures.optional();
+
 /** The task of one migration. `none`: the manager knows of none; it never began, or the manager has forgotten it. */
 export const taskSight = z.discriminatedUnion('state', [
   z.object({ state: z.literal('none') }),
-  z.object({ state: z.literal('running'), percent: z.number().min(0).max(100).optional() }),
-  z.object({ state: z.literal('done') }),
-  z.object({ state: z.literal('failed'), reason }),
-  z.object({ state: z.literal('cancelled') }),
+  z.object({
+    state: z.literal('running'),
+    percent: z.number().min(0).max(100).optional(),
+    figures,
+  }),
+  z.object({ state: z.literal('done'), figures }),
+  z.object({ state: z.literal('failed'), reason, figures }),
+  z.object({ state: z.literal('cancelled'), figures }),
 ]);
 export type TaskSight = z.infer<typeof taskSight>;
 

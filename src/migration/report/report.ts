@@ -44,6 +44,7 @@ interface Walk {
 const MOST_ROUNDS = 10_000;
 const MOST_CHECKS = 256;
 const MOST_DECISIONS = 1000;
+const MOST_LEFTOVERS = 64;
 
 /** The source's report, from its journal alone. `nowMs`: wall clock, for one that still runs. Undefined without records. */
 export function reportOf(records: readonly SourceRecord[], nowMs: number): Report | undefined {
@@ -87,6 +88,9 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     decisions: walk.decisions.slice(0, MOST_DECISIONS),
     takeovers: walk.takeovers,
     ...(state.because === undefined ? {} : { error: state.because }),
+    ...(state.leftovers.length === 0
+      ? {}
+      : { leftovers: state.leftovers.slice(0, MOST_LEFTOVERS) }),
     ...(walk.restartedAt === undefined
       ? {}
       : { restartedAt: new Date(walk.restartedAt).toISOString() }),

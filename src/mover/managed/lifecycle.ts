@@ -12,6 +12,8 @@ import { refuseOn } from '../engine/refusal.ts';
 
 /** Between two looks at a task or a guest, ms. */
 const LOOK_MS = 500;
+/** Between two askings to end a task, ms. */
+const END_AGAIN_MS = 5000;
 /** How long one answer may take, ms. */
 const ANSWER_MS = 20_000;
 
@@ -24,6 +26,8 @@ export interface ManagedParts {
   readonly dispatch: (event: ManagedEvent) => void;
   /** Resolves once the event lies in the journal. */
   readonly record: (event: ManagedEvent) => Promise<void>;
+  /** Shows what is not worth a record to whoever follows the migration. */
+  readonly live: (task: Extract<TaskSight, { state: 'running' }>) => void;
   /** Asks the manager, over a new connection where the last one broke. */
   readonly ask: <T>(
     question: (session: ManagedSession, signal: AbortSignal) => Promise<T>,
@@ -63,7 +67,7 @@ export const LIFECYCLE: Lifecycle = {
       if (parts.state().order !== 'none') return undefined;
       await parts.record({ type: 'ordered' });
       // A cancel may have come before it.
-      if (parts.state().order !== 'sent') return undefined;
+      if (parts.state().order !== 'sent' || signal.aborted) return undefined;
       parts.dispatch(await sendOrder(parts, signal));
       return undefined;
     },
@@ -72,21 +76,18 @@ export const LIFECYCLE: Lifecycle = {
 
   watch: {
     do: async (parts, signal) => {
-      const { ask, order, state, clock, dispatch } = parts;
+      const { ask, order, state, clock } = parts;
       if (state().order === 'sent') void settle(parts, signal);
-      let before = '';
+      const tell = teller(parts);
       while (!signal.aborted) {
         const task = await answerOf(parts, () =>
           ask((session, inner) => session.look(order.id, inner), signal),
         );
-        const now = JSON.stringify([task && coarse(task), state().order]);
-        if (task !== undefined && now !== before) dispatch({ type: 'saw', task: coarse(task) });
-        if (task !== undefined) before = now;
+        if (task !== undefined) tell(task);
         await clock.sleep(LOOK_MS, signal);
       }
       return undefined;
     },
-    undo: askToEnd,
   },
 
   verify: {
@@ -137,11 +138,17 @@ async function settle({ ask, clock, dispatch }: ManagedParts, signal: AbortSigna
   }
 }
 
-/** The task may go on until its manager hears of this; `look` and `where` say what became of it. */
+/**
+ * The task may go on until its manager hears of this; `look` and `where` say what became of it. It is asked again until the
+ * step is over: an order that arrives after the first asking begins a task that nobody has asked it to end.
+ */
 async function askToEnd({ ask, order, clock }: ManagedParts, signal: AbortSignal): Promise<void> {
-  await untilAnswered(clock, signal, () =>
-    ask((session, inner) => session.cancel(order.id, inner), signal),
-  );
+  while (!signal.aborted) {
+    await untilAnswered(clock, signal, () =>
+      ask((session, inner) => session.cancel(order.id, inner), signal),
+    );
+    await clock.sleep(END_AGAIN_MS, signal);
+  }
 }
 
 async function untilAnswered<T>(
@@ -172,10 +179,22 @@ async function answerOf<T>(
   }
 }
 
-/** Progress in steps of ten: the journal holds no more of it. */
-function coarse(task: TaskSight): TaskSight {
-  if (task.state !== 'running' || task.percent === undefined) return task;
-  return { state: 'running', percent: Math.floor(task.percent / 10) * 10 };
+/** Journals what is new in what the manager says: progress in steps of ten, and each answer that there is no task. */
+function teller({ state, dispatch, live }: ManagedParts): (task: TaskSight) => void {
+  let before = '';
+  return (task) => {
+    const { order } = state();
+    const now = JSON.stringify([task.state, tensOf(task), order]);
+    const isCounted = task.state === 'none' && order !== 'sent';
+    if (now !== before || isCounted) dispatch({ type: 'saw', task });
+    else if (task.state === 'running') live(task);
+    before = now;
+  };
+}
+
+function tensOf(task: TaskSight): number | undefined {
+  if (task.state !== 'running' || task.percent === undefined) return undefined;
+  return Math.floor(task.percent / 10);
 }
 
 /** One question within its time. */

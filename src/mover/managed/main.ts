@@ -11,6 +11,7 @@ import {
   initialManaged,
   managedPhase,
   managedTransition,
+  pauseMs,
   STEPS,
 } from '../../migration/managed/lifecycle.ts';
 import type { ManagedEffect, ManagedState, UndoneStep } from '../../migration/managed/lifecycle.ts';
@@ -26,6 +27,9 @@ import { Refusal } from '../engine/refusal.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
 import { inTime, LIFECYCLE } from './lifecycle.ts';
 import type { ManagedParts } from './lifecycle.ts';
+
+/** A step gets so much time at least, ms: enough to ask once how the task stands. */
+const LEAST_MS = 1000;
 
 type Planned = Extract<ManagedEvent, { type: 'planned' }>;
 type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'>;
@@ -78,6 +82,8 @@ export class ManagedMover {
       state: () => lane.state,
       dispatch: (event) => lane.dispatch(event),
       record: (event) => lane.record(event),
+      live: ({ percent }) =>
+        this.live.publish(managedProgress({ ...lane.state, percent }, this.#elapsedMs())),
       ask,
     };
     this.live = new Live(managedProgress(lane.state, this.#elapsedMs()));
@@ -107,9 +113,7 @@ export class ManagedMover {
   /** Before the order it ends the migration; after it, it is a request to the manager. */
   cancel(): Promise<CancelAnswer> {
     return this.#lane.inTurn(async (apply) => {
-      if (!canCancel(this.state)) {
-        return { accepted: false, what: `too late (${managedPhase(this.state)})` };
-      }
+      if (!canCancel(this.state)) return { accepted: false, what: whyNotCancelled(this.state) };
       await apply({ type: 'cancel' });
       const { order, plan } = this.state;
       const ended = `${plan.guest} runs on at ${plan.from}`;
@@ -133,10 +137,11 @@ export class ManagedMover {
     this.#current?.abort(new Error(`the next step is ${step}`));
     const abort = new AbortController();
     this.#current = abort;
-    const { deadlineMs } = STEPS[step];
-    const { timeoutMs } = this.state.plan.settings;
-    this.#timeIn(step, deadlineMs === 'timeout' ? timeoutMs : deadlineMs);
+    // A further attempt has what is left of the step's time.
+    if (this.state.attempts === 0) this.#timeIn(step, this.#allowedMs(step));
     try {
+      const pause = pauseMs(this.state);
+      if (pause > 0) await this.#around.clock.sleep(pause, abort.signal);
       const facts = await LIFECYCLE[step].do(this.#parts, abort.signal);
       if (facts !== undefined) this.#lane.dispatch({ type: 'did', step, facts });
     } catch (thrown) {
@@ -150,15 +155,24 @@ export class ManagedMover {
   }
 
   #undo(step: UndoneStep): void {
-    this.#timeIn(step, CANCEL_MS);
+    const { doing } = this.state;
+    // While the order is on its way, its step has its own time.
+    if (doing.kind === 'do' && doing.step === 'watch') this.#timeIn('watch', CANCEL_MS);
     const signals = [this.#ended, this.#current ?? this.#ended].map(({ signal }) => signal);
     LIFECYCLE[step].undo(this.#parts, AbortSignal.any(signals)).catch((thrown: unknown) => {
       const error = toGodwitError(thrown);
-      this.#around.log.debug({ error }, 'the manager was not asked to end the task');
+      this.#around.log.debug({ error }, 'the manager is asked no more to end the task');
     });
   }
 
-  /** What a step may take; its time begins anew with each mover, which asks anew. */
+  /** ms that a step may take: its own deadline, anew with each mover, which asks anew; to watch, what is left of all. */
+  #allowedMs(step: StepName): number {
+    const { deadlineMs } = STEPS[step];
+    if (deadlineMs !== 'timeout') return deadlineMs;
+    const { timeoutMs } = this.state.plan.settings;
+    return Math.max(LEAST_MS, timeoutMs - this.#elapsedMs());
+  }
+
   #timeIn(step: StepName, afterMs: number): void {
     this.#timer?.abort();
     const timer = new AbortController();
@@ -178,6 +192,15 @@ export class ManagedMover {
   #elapsedMs(): number {
     return Math.max(0, this.#around.clock.wallMs() - (this.#planned.askedAtMs ?? 0));
   }
+}
+
+function whyNotCancelled(state: ManagedState): string {
+  const { cancelling, doing } = state;
+  if (doing.kind === 'end') return `nothing to cancel: it is ${doing.outcome}`;
+  if (cancelling && doing.step !== 'finish') {
+    return 'nothing to cancel: its manager has been asked to end the task already';
+  }
+  return `too late (${managedPhase(state)})`;
 }
 
 function orderOf({ plan: { id, guest, from, to, settings } }: ManagedState): ManagedOrder {

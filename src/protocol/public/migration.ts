@@ -197,9 +197,9 @@ export const report = z.object({
   to: hostName,
   outcome: z.enum(['done', 'failed', 'cancelled', 'held', 'lost', 'running']),
   phase,
-  /** The mode asked for, and how the memory really went over. */
+  /** The mode asked for, and how the memory really went over; `unknown`: a manager moved it, and does not report how. */
   mode,
-  finished: z.enum(['precopy', 'postcopy', 'none']),
+  finished: z.enum(['precopy', 'postcopy', 'none', 'unknown']),
   settings: migrationSettings,
   startedAt: moment,
   endedAt: moment.optional(),
@@ -220,12 +220,14 @@ export const report = z.object({
   /** Post-copy: how long its stream stood still in all, ms, and how often; absent when it never did. */
   postcopyStalledMs: ms.optional(),
   postcopyStalls: z.number().int().positive().optional(),
-  bytes,
-  rounds: z.number().int().nonnegative(),
+  /** These four are absent where a manager moves the memory and does not report them. */
+  bytes: bytes.optional(),
+  rounds: z.number().int().nonnegative().optional(),
   /** bytes/s over the memory phase. */
-  throughput: bytes,
-  memoryBytes: bytes,
-  pageRequests: z.number().int().nonnegative(),
+  throughput: bytes.optional(),
+  pageRequests: z.number().int().nonnegative().optional(),
+  /** Absent where the guest's manager has not said yet how much it has. */
+  memoryBytes: bytes.optional(),
   roundList: z.array(roundReport).max(10_000),
   /** How its hypervisor sent memory, where the path was `auto` and the settings do not say so. */
   stream: chosenStream.optional(),
@@ -245,6 +247,8 @@ export const report = z.object({
   /** Times that a new mover took over. */
   takeovers: z.number().int().nonnegative(),
   error: serialError.optional(),
+  /** What could not be undone or tidied, and so may be left; absent where nothing is. */
+  leftovers: z.array(serialError).max(64).optional(),
   /** Its memory was lost and it was started anew at the source (`onLost`), at that moment. */
   restartedAt: moment.optional(),
   /** Where the guest runs now, as far as this side knows. */

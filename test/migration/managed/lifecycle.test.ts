@@ -4,10 +4,13 @@ import fc from 'fast-check';
 import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
 import { STEP_NAMES } from '../../../src/migration/managed/events.ts';
 import {
+  canCancel,
   effectsOf,
   initialManaged,
   managedRunsAt,
   managedTransition,
+  MISSES,
+  pauseMs,
   POINT_OF_NO_RETURN,
   STEPS,
   SURE,
@@ -26,6 +29,7 @@ const saw = (state: 'none' | 'running' | 'done' | 'cancelled'): ManagedEvent => 
 const found = (at: 'source' | 'destination', busy = false): ManagedEvent => {
   return { type: 'found', where: { at, busy } };
 };
+const none = (times: number): ManagedEvent[] => Array.from({ length: times }, () => saw('none'));
 const toStart = [did('inspect'), did('check'), { type: 'ordered' }] as const;
 
 function after(...events: readonly ManagedEvent[]): ManagedState {
@@ -63,7 +67,7 @@ describe('the life of a managed migration', () => {
   test('an order that was not answered may still begin a task, until it has settled', () => {
     const open = [...toStart, { type: 'unanswered', error } as const, saw('none'), saw('none')];
     assert.equal(outcomeOf(after(...open)), 'watch');
-    const settled = [...open, { type: 'settled' } as const, saw('none')];
+    const settled = [...open, { type: 'settled' } as const, ...none(MISSES)];
     assert.equal(outcomeOf(after(...settled)), 'verify');
     const rests = after(...settled, ...Array.from({ length: SURE }, () => found('source')));
     assert.equal(outcomeOf(rests), 'failed');
@@ -78,7 +82,7 @@ describe('the life of a managed migration', () => {
   });
 
   test('a task that the manager has forgotten is judged by where the guest is', () => {
-    const forgot = [...toStart, { type: 'accepted' } as const, saw('none')];
+    const forgot = [...toStart, { type: 'accepted' } as const, ...none(MISSES)];
     assert.equal(outcomeOf(after(...forgot, found('destination'))), 'finish');
     assert.equal(
       outcomeOf(after(...forgot, found('source', true), found('source', true))),
@@ -91,12 +95,33 @@ describe('the life of a managed migration', () => {
     assert.equal(outcomeOf(after(did('inspect'), { type: 'cancel' })), 'cancelled');
     const asked = [...toStart, { type: 'accepted' } as const, { type: 'cancel' } as const];
     const asking = managedTransition(after(...asked.slice(0, -1)), { type: 'cancel' });
-    assert.deepEqual(asking.effects, [{ type: 'undo', step: 'watch' }]);
+    assert.deepEqual(asking.effects, [{ type: 'undo', step: 'start' }]);
     const stopped = after(...asked, saw('cancelled'), found('source'), found('source'));
     assert.equal(outcomeOf(stopped), 'cancelled');
     const late = after(...asked, saw('done'), found('destination'), did('finish'));
     assert.equal(outcomeOf(late), 'done');
     assert.equal(late.because, undefined);
+  });
+
+  test('a second cancel changes nothing, and asks for nothing', () => {
+    const asked = after(...toStart, { type: 'accepted' }, { type: 'cancel' });
+    assert.equal(canCancel(asked), false);
+    assert.deepEqual(managedTransition(asked, { type: 'cancel' }), { state: asked, effects: [] });
+  });
+
+  test('a task that is not listed yet is not forgotten, and counts anew once it was seen', () => {
+    const accepted = [...toStart, { type: 'accepted' } as const, ...none(MISSES - 1)];
+    assert.equal(outcomeOf(after(...accepted)), 'watch');
+    assert.equal(outcomeOf(after(...accepted, saw('running'), ...none(MISSES - 1))), 'watch');
+    assert.equal(outcomeOf(after(...accepted, saw('none'))), 'verify');
+  });
+
+  test('what may not help is not tried again, and each further attempt waits longer', () => {
+    const failed: ManagedEvent = { type: 'failed', step: 'inspect', error };
+    assert.deepEqual([after(), after(failed), after(failed, failed)].map(pauseMs), [0, 1000, 2000]);
+    assert.equal(outcomeOf(after(failed, failed, failed)), 'failed');
+    const final: ManagedEvent = { ...failed, error: { ...error, retryable: false } };
+    assert.equal(outcomeOf(after(final)), 'failed');
   });
 
   test('names a step for each name, and what has no undo says why', () => {

@@ -27,6 +27,26 @@ test('the report of any journal has the shape that everybody reads, and sums up 
   );
 });
 
+test('what could not be tidied is in the report', () => {
+  const where = { at: 'destination', busy: false } as const;
+  const done: ManagedEvent[] = [
+    planned(),
+    { type: 'did', step: 'inspect', facts: {} },
+    { type: 'did', step: 'check', facts: {} },
+    { type: 'ordered' },
+    { type: 'accepted' },
+    { type: 'saw', task: { state: 'done' } },
+    { type: 'found', where },
+    { type: 'timeout', step: 'finish', afterMs: 30_000 },
+  ];
+  const found = managedReport(recordsOf(done), 5000);
+  assert.equal(found?.outcome, 'done');
+  assert.deepEqual(
+    found.leftovers?.map(({ code }) => code),
+    ['GODWIT_DEADLINE'],
+  );
+});
+
 test('a journal without records has no report', () => {
   assert.equal(managedReport([], 0), undefined);
 });

@@ -2,14 +2,16 @@
 import type { Clock } from '../../../src/clock.ts';
 import { MANAGED_JOURNAL, open } from '../../../src/host/journal.ts';
 import type { JournalFile } from '../../../src/host/journal-file.ts';
-import type { Misbehaviour } from '../../../src/drivers/fake/managed.ts';
+import type { FakeManager, Misbehaviour } from '../../../src/drivers/fake/managed.ts';
 import { managedHandle } from '../../../src/drivers/fake/managed.ts';
 import type { ManagedDriver, ManagedSession } from '../../../src/drivers/port/managed.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';
 import { plainLog } from '../../../src/log.ts';
+import type { TaskFigures } from '../../../src/migration/managed/sight.ts';
 import type { ManagedState } from '../../../src/migration/managed/lifecycle.ts';
 import { managedReport } from '../../../src/migration/managed/report.ts';
 import { ManagedMover } from '../../../src/mover/managed/main.ts';
+import type { CancelAnswer } from '../../../src/protocol/public/contract.ts';
 import type { EndPhase, Report } from '../../../src/protocol/public/migration.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../../../src/protocol/mover/request.ts';
@@ -125,16 +127,24 @@ export interface TrialOptions {
   readonly behaves?: Misbehaviour;
   readonly taskEnds?: 'done' | 'failed';
   readonly lagMs?: number;
+  readonly listLagMs?: number;
+  readonly taskMs?: number;
+  readonly figures?: TaskFigures;
+  readonly timeoutMs?: number;
   /** At which of its points each mover dies, in order; the last one lives. */
   readonly deaths?: readonly number[];
-  /** Pretended ms after which somebody cancels. */
-  readonly cancelAfterMs?: number;
+  /** Pretended ms after which somebody cancels; each mover is asked so long after it began. */
+  readonly cancelAfterMs?: number | readonly number[];
 }
 
 export interface Outcome {
   readonly outcome: EndPhase;
   readonly report: Report;
   readonly state: ManagedState;
+  /** How long it took in all, pretended ms. */
+  readonly tookMs: number;
+  readonly calls: FakeManager['calls'];
+  readonly cancels: readonly CancelAnswer[];
   /** Tasks that the manager ever started. */
   readonly tasks: number;
   /** Where the guest really runs. */
@@ -151,7 +161,7 @@ const REQUEST: SourceMoverRequest = {
   toHost: 'b',
   peer: { name: 'b', address: 'b:1' },
   createdAt: new Date(1_800_000_000_000).toISOString(),
-  request: migrationRequest.parse({ guest: 'web1', to: 'b', timeoutMs: 60_000 }),
+  request: migrationRequest.parse({ guest: 'web1', to: 'b' }),
   handle: managedHandle('web1'),
   memoryBytes: 0,
 };
@@ -160,26 +170,33 @@ const REQUEST: SourceMoverRequest = {
 export async function runTrial(options: TrialOptions): Promise<Outcome> {
   const clock = new PretendedClock();
   const random = new Random(options.seed);
-  const { behaves, taskEnds, lagMs } = options;
+  const { behaves, taskEnds, lagMs, listLagMs, taskMs, figures, timeoutMs = 60_000 } = options;
+  const request = { ...REQUEST, request: { ...REQUEST.request, timeoutMs } };
   const manager = await fakeManager({
     clock,
     random: () => random.next(),
     ...(behaves === undefined ? {} : { behaves }),
     ...(taskEnds === undefined ? {} : { taskEnds }),
     ...(lagMs === undefined ? {} : { lagMs }),
+    ...(listLagMs === undefined ? {} : { listLagMs }),
+    ...(taskMs === undefined ? {} : { taskMs }),
+    ...(figures === undefined ? {} : { figures }),
   });
   manager.guests.set('web1', 'a');
   const kept = new Kept();
+  const cancels: CancelAnswer[] = [];
   for (const [index, diesAt] of [...(options.deaths ?? []), Infinity].entries()) {
     const died = Promise.withResolvers<undefined>();
     const life = new Life(diesAt, () => died.resolve(undefined));
-    const mover = new ManagedMover('', REQUEST, mortal(manager.driver('a'), life), {
+    const mover = new ManagedMover('', request, mortal(manager.driver('a'), life), {
       clock: mortalClock(clock, life),
       log: plainLog(() => {}, 'error', {}),
       pid: index,
       openFile: () => kept.file(life),
     });
-    if (options.cancelAfterMs !== undefined) cancelLater(mover, clock, options.cancelAfterMs);
+    for (const afterMs of [options.cancelAfterMs ?? []].flat()) {
+      cancelLater(mover, clock, afterMs, (answer) => cancels.push(answer));
+    }
     const run = mover.run();
     run.catch(() => {});
     const outcome = await Promise.race([run, died.promise]);
@@ -192,6 +209,7 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
     );
     const report = managedReport(records, clock.wallMs());
     if (report === undefined) throw new Error('there is no report');
+    const tookMs = clock.monotonicMs();
     // What was given up and comes late has had its time.
     await clock.sleep(60_000);
     manager.turn();
@@ -199,6 +217,9 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
       outcome,
       report,
       state: mover.state,
+      tookMs,
+      calls: manager.calls,
+      cancels,
       tasks: manager.tasks.length,
       at: manager.guests.get('web1'),
       points: life.points,
@@ -207,10 +228,16 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
   throw new Error('no mover lived');
 }
 
-function cancelLater(mover: ManagedMover, clock: Clock, afterMs: number): void {
+function cancelLater(
+  mover: ManagedMover,
+  clock: Clock,
+  afterMs: number,
+  heard: (answer: CancelAnswer) => void,
+): void {
   clock
     .sleep(afterMs)
     .then(() => mover.cancel())
+    .then(heard)
     .catch(() => {});
 }
 
