@@ -1,5 +1,5 @@
 import { connect } from '../src/cli/connect.ts';
-import type { Fleet } from '../src/cli/fleet.ts';
+import type { AgentSet } from '../src/cli/agent-set.ts';
 import { withDeadline } from '../src/deadline.ts';
 import { agentsOf } from '../src/lab/agents.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
@@ -56,7 +56,7 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
 
 async function moveAll(
   lab: Lab,
-  fleet: Fleet,
+  fleet: AgentSet,
   {
     from,
     to,
@@ -87,7 +87,7 @@ async function moveAll(
 }
 
 async function moveOne(
-  fleet: Fleet,
+  fleet: AgentSet,
   { guest, from, to, signal }: { guest: string; from: string; to: string; signal: AbortSignal },
 ): Promise<void> {
   const endpoint = fleet.endpoints.find(({ label }) => label === from) ?? fleet.endpoints[0];

@@ -37,7 +37,7 @@ interface Moved {
   readonly seconds: number;
 }
 
-interface Place {
+interface LinkSetting {
   readonly root: string;
   readonly credentials: Readonly<Record<Host, Credentials>>;
   readonly linkBytesPerS: number;
@@ -69,7 +69,7 @@ export const wireMovers: Bench = {
   },
 };
 
-async function measures(place: Place): Promise<Measure[]> {
+async function measures(place: LinkSetting): Promise<Measure[]> {
   const { memoryBytes, options } = place;
   const { runs = DEFAULT_RUNS, say } = options;
   const all: Record<string, Moved>[] = [];
@@ -163,7 +163,7 @@ class End {
 }
 
 /** The stream of a hypervisor's from one end to the other; what comes out is compared with it. */
-async function move(place: Place, from: Host, guest: string, stream: Buffer): Promise<Moved> {
+async function move(place: LinkSetting, from: Host, guest: string, stream: Buffer): Promise<Moved> {
   const { root, credentials, linkBytesPerS, memoryBytes, options } = place;
   const session = randomBytes(16).toString('hex');
   const socketOf = (host: Host): string => path.join(root, `${host}.sock`);

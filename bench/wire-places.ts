@@ -5,7 +5,7 @@ import { REWRITES } from './wire-dirty.ts';
 import type { RewriteOf } from './wire-dirty.ts';
 
 /** A shaped link, and what the guests on it do. */
-export interface Place {
+export interface LinkSetting {
   readonly name: string;
   readonly linkBytesPerSecond: number;
   readonly delayMs: number;
@@ -22,7 +22,7 @@ export interface Place {
 const MIB = 1024 ** 2;
 const MEMORY_BYTES = 640 * MIB;
 
-const THIN: Place = {
+const THIN: LinkSetting = {
   name: '100 Mbit/s, 10 ms',
   linkBytesPerSecond: 12_500_000,
   delayMs: 10,
@@ -37,7 +37,7 @@ const THIN: Place = {
   },
 };
 
-const PLACES: readonly Place[] = [
+const PLACES: readonly LinkSetting[] = [
   THIN,
   {
     ...THIN,
@@ -84,7 +84,7 @@ export const SETTINGS: readonly HandSetting[] = [
 ];
 
 /** Both places of the project's targets, or the one that was asked for. RangeError for a `--rewrite` that is none. */
-export function placesOf(options: BenchOptions): readonly Place[] {
+export function placesOf(options: BenchOptions): readonly LinkSetting[] {
   const { rewrite } = options.words ?? {};
   const places = placesAt(options);
   if (rewrite === undefined) return places;
@@ -99,7 +99,7 @@ export function placesOf(options: BenchOptions): readonly Place[] {
   });
 }
 
-function placesAt({ words = {} }: BenchOptions): readonly Place[] {
+function placesAt({ words = {} }: BenchOptions): readonly LinkSetting[] {
   const memoryBytes = words.memory === undefined ? MEMORY_BYTES : parseBytes(words.memory);
   const known = PLACES.map((place) => ({ ...place, memoryBytes }));
   if (words.link === undefined) return known;

@@ -11,7 +11,7 @@ import { withLab } from './lab.ts';
 import { makeMixes, startMixedGuest } from './wire-guest.ts';
 import type { Mixes } from './wire-guest.ts';
 import { placesOf, SETTINGS } from './wire-places.ts';
-import type { Place } from './wire-places.ts';
+import type { LinkSetting } from './wire-places.ts';
 import { CACHE_BYTES, forgetAll, measuredMove, seed } from './wire-move.ts';
 import type { Moved } from './wire-move.ts';
 
@@ -35,7 +35,7 @@ export const wire: Bench = {
   },
 };
 
-async function runPlace(place: Place, options: BenchOptions): Promise<Measure[]> {
+async function runPlace(place: LinkSetting, options: BenchOptions): Promise<Measure[]> {
   const { linkBytesPerSecond, delayMs } = place;
   const request = {
     linkBytesPerSecond,
@@ -56,7 +56,7 @@ async function runPlace(place: Place, options: BenchOptions): Promise<Measure[]>
 
 async function compare(
   lab: Lab,
-  place: Place,
+  place: LinkSetting,
   mixes: Mixes,
   options: BenchOptions,
 ): Promise<Measure[]> {
@@ -79,13 +79,13 @@ async function compare(
 /** The guests of a run, and where they are. */
 class World {
   readonly #lab: Lab;
-  readonly #place: Place;
+  readonly #place: LinkSetting;
   readonly #mixes: Mixes;
   readonly #options: BenchOptions;
   readonly #results: Results;
   readonly #at = new Map<string, string>();
 
-  constructor(lab: Lab, place: Place, mixes: Mixes, options: BenchOptions, results: Results) {
+  constructor(lab: Lab, place: LinkSetting, mixes: Mixes, options: BenchOptions, results: Results) {
     this.#lab = lab;
     this.#place = place;
     this.#mixes = mixes;
@@ -176,7 +176,10 @@ function told(kinds: Readonly<Record<string, number>>): string {
 const byHandNames: ReadonlySet<string> = new Set(SETTINGS.map(({ name }) => name));
 
 /** Each side's medians; the wire's against the best of QEMU's for each column. */
-export function measures(place: Place, results: ReadonlyMap<string, readonly Moved[]>): Measure[] {
+export function measures(
+  place: LinkSetting,
+  results: ReadonlyMap<string, readonly Moved[]>,
+): Measure[] {
   const of = (name: string, value: (moved: Moved) => number): number =>
     median((results.get(name) ?? []).map(value));
   const hand = [...results.keys()].filter((name) => byHandNames.has(name));

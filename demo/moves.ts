@@ -1,6 +1,6 @@
 import type { Context } from '../src/cli/context.ts';
 import { finalReport } from '../src/cli/ending.ts';
-import type { Endpoint, Fleet } from '../src/cli/fleet.ts';
+import type { Endpoint, AgentSet } from '../src/cli/agent-set.ts';
 import { follow } from '../src/cli/follow.ts';
 import { toGodwitError } from '../src/errors.ts';
 import type { SerialError } from '../src/errors.ts';
@@ -47,7 +47,7 @@ export async function askGuest({ lab }: Stage, signal: AbortSignal): Promise<Gue
  */
 export async function moveAndLook(
   stage: Stage,
-  fleet: Fleet,
+  fleet: AgentSet,
   context: Context,
   { move, before, signal }: { move: Move; before: GuestWord; signal: AbortSignal },
 ): Promise<{ result: MoveResult; word: GuestWord | undefined }> {
@@ -82,7 +82,7 @@ export async function moveAndLook(
 }
 
 async function migrate(
-  fleet: Fleet,
+  fleet: AgentSet,
   context: Context,
   { mode, from, to }: Move,
   signal: AbortSignal,
@@ -95,7 +95,7 @@ async function migrate(
   return finalReport(context, endpoint, id);
 }
 
-function endpointOf(fleet: Fleet, host: string): Endpoint {
+function endpointOf(fleet: AgentSet, host: string): Endpoint {
   return fleet.endpoints.find(({ label }) => label === host) ?? fleet.endpoints[0];
 }
 

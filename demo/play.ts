@@ -1,5 +1,5 @@
 import { contextPainter } from '../src/cli/render/paint.ts';
-import type { Fleet } from '../src/cli/fleet.ts';
+import type { AgentSet } from '../src/cli/agent-set.ts';
 import { runningOn } from '../src/lab/witness/qemus.ts';
 import type { ClientView } from '../src/lab/probe/probe.ts';
 import type { Mode } from '../src/protocol/public/migration.ts';
@@ -55,7 +55,7 @@ export async function play(
 async function playMode(
   { context, signal }: World,
   { stage, outcomes }: Played,
-  fleet: Fleet,
+  fleet: AgentSet,
   { mode, word }: { readonly mode: Mode; readonly word: GuestWord | undefined },
 ): Promise<GuestWord | undefined> {
   const paint = contextPainter(context);

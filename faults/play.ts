@@ -18,7 +18,7 @@ import { untilMoment } from './moment.ts';
 import { paceOf } from './pace.ts';
 import { recoveryMs } from './recovery.ts';
 import { remainsOf } from './remains.ts';
-import type { Place } from './remains.ts';
+import type { Remains } from './remains.ts';
 import type { Scene } from './scene.ts';
 import type { Stage } from './stage.ts';
 import type { Expectation } from './expectation.ts';
@@ -220,7 +220,7 @@ async function look(
   const lives = runningOn.length === 1;
   const view = lives ? await probe.settle(30_000).catch(() => undefined) : undefined;
   const memory = lives ? await stage.look(GUEST, MEMORY_MS) : undefined;
-  const places = (host: string): { guest: string; place: Place }[] => {
+  const places = (host: string): { guest: string; place: Remains }[] => {
     if (runningOn.includes(host)) return [{ guest: GUEST, place: 'guest' }];
     // What is left of a lost guest may be kept for a look, where its QEMU still is.
     const kept = ended.outcome === 'lost' && statuses.some((qemu) => qemu.host === host);

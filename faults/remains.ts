@@ -7,7 +7,7 @@ import type { HostCensus } from '../src/lab/witness/census.ts';
 export type { HostCensus };
 
 /** `guest`: it lives here. `grave`: what the lab itself made for it may lie here still, alive or not. */
-export type Place = 'guest' | 'grave' | 'nothing';
+export type Remains = 'guest' | 'grave' | 'nothing';
 
 /** A mover that answers once more for what is over lingers for 20 s. */
 const SETTLE_MS = 25_000;
@@ -34,7 +34,7 @@ export async function bareHosts(lab: Lab): Promise<HostCensus[]> {
 export async function remainsOf(
   lab: Lab,
   bare: readonly HostCensus[],
-  places: (host: string) => readonly { readonly guest: string; readonly place: Place }[],
+  places: (host: string) => readonly { readonly guest: string; readonly place: Remains }[],
   settleMs = SETTLE_MS,
 ): Promise<string[]> {
   const start = systemClock.monotonicMs();
@@ -52,7 +52,7 @@ export async function remainsOf(
 export function overIn(
   host: HostCensus,
   bare: HostCensus,
-  here: readonly { readonly guest: string; readonly place: Place }[],
+  here: readonly { readonly guest: string; readonly place: Remains }[],
 ): string[] {
   const guests = here.filter(({ place }) => place === 'guest').length;
   const graves = here.filter(({ place }) => place === 'grave').length;

@@ -1,7 +1,7 @@
 import { askedErrors } from './errors/asked.ts';
 import { refusalErrors } from './errors/refusals.ts';
 import { runningErrors } from './errors/running.ts';
-import { wireErrors } from './errors/wire.ts';
+import { rpcErrors } from './errors/rpc.ts';
 
 /**
  * Every error that Godwit reports, as one table. A row says what the message is made of, how to fix it,
@@ -12,7 +12,7 @@ import { wireErrors } from './errors/wire.ts';
  */
 export const ERRORS = {
   ...askedErrors,
-  ...wireErrors,
+  ...rpcErrors,
   ...refusalErrors,
   ...runningErrors,
 } as const;

@@ -2,7 +2,7 @@
 import { chances } from '../chance.ts';
 import { keepRecords } from '../evidence.ts';
 import { remainsOf } from '../remains.ts';
-import type { Place } from '../remains.ts';
+import type { Remains } from '../remains.ts';
 import { Stage } from '../stage.ts';
 import { mayhem } from './mayhem.ts';
 import type { Death } from './mayhem.ts';
@@ -45,7 +45,7 @@ export async function chaos({ ms, seed, signal, say, evidence }: ChaosRequest): 
     const killing = mayhem({ lab: stage.lab, signal: over, next: chances(seed, 'mayhem'), say });
     const [journeys, deaths] = await Promise.all([travelling, killing]);
     await stage.plainAgents();
-    const places = (host: string): { guest: string; place: Place }[] =>
+    const places = (host: string): { guest: string; place: Remains }[] =>
       GUESTS.map((guest) => {
         return { guest, place: stage.guests.get(guest) === host ? 'guest' : 'nothing' };
       });

@@ -2,13 +2,13 @@
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { agentsOf, startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
-import type { Injector, Place } from './injector.ts';
+import type { Injector, FaultSite } from './injector.ts';
 
 const PRELOAD = fileURLToPath(new URL('clock-preload.ts', import.meta.url));
 const HOUR_MS = 3_600_000;
 
 /** The source's agent runs with the preload until the migration has ended, and hands it to its movers. */
-export async function stepClock({ lab, from, chance }: Place): Promise<Injector> {
+export async function stepClock({ lab, from, chance }: FaultSite): Promise<Injector> {
   const stepMs = chance < 0.5 ? HOUR_MS : -HOUR_MS;
   const { NODE_OPTIONS: before } = process.env;
   process.env['NODE_OPTIONS'] = `${before ?? ''} --import ${pathToFileURL(PRELOAD).href}`.trim();

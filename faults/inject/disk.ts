@@ -4,7 +4,7 @@ import path from 'node:path';
 import { agentsOf } from '../../src/lab/agents.ts';
 import { runCommand } from '../../src/lab/command.ts';
 import { labHost } from '../../src/lab/state.ts';
-import type { Injector, Place } from './injector.ts';
+import type { Injector, FaultSite } from './injector.ts';
 
 const FILLER = '.filler';
 
@@ -51,7 +51,7 @@ const READ_ONLY = `at=$(mktemp -d)
  * The state directory is read-only for whatever is opened from now on; files that are open stay open, as when a mount
  * changes. Done in the agent's own mount namespace, which its movers share.
  */
-export async function readonlyDisk({ lab, to }: Place): Promise<Injector> {
+export async function readonlyDisk({ lab, to }: FaultSite): Promise<Injector> {
   const { stateDir } = labHost(lab, to);
   const pid = (await agentsOf(lab, to))[0]?.pid;
   if (pid === undefined) throw new Error(`${to} has no agent`);

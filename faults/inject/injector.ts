@@ -11,7 +11,7 @@ export interface Injector {
   afterwards?(): Promise<void>;
 }
 
-export interface Place {
+export interface FaultSite {
   readonly lab: Lab;
   readonly from: string;
   readonly to: string;

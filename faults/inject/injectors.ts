@@ -2,14 +2,14 @@ import { labHost, storageDirectory } from '../../src/lab/state.ts';
 import type { Fault } from '../cell.ts';
 import { stepClock } from './clock.ts';
 import { fullDisk, readonlyDisk } from './disk.ts';
-import type { Injector, Place } from './injector.ts';
+import type { Injector, FaultSite } from './injector.ts';
 import { darkLink, oneWayLink, resetLink, slowLink } from './link.ts';
 import { brokenStorage } from './storage.ts';
 import { upgradeAgent } from './upgrade.ts';
 import { freezeMover, killAgent, killMover, killQemu } from './processes.ts';
 
 /** Makes a fault ready. */
-export async function injectorOf(fault: Fault, place: Place): Promise<Injector> {
+export async function injectorOf(fault: Fault, place: FaultSite): Promise<Injector> {
   switch (fault) {
     case 'kill-source-mover':
       return killMover('source');

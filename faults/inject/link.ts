@@ -6,10 +6,10 @@ import { systemEnvironment } from '../../src/lab/environment.ts';
 import { portNames } from '../../src/lab/network-plan.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { Batch } from './batch.ts';
-import type { Injector, Place } from './injector.ts';
+import type { Injector, FaultSite } from './injector.ts';
 
 /** Everything to and from the destination's host is lost. */
-export function darkLink({ lab, to }: Place): Injector {
+export function darkLink({ lab, to }: FaultSite): Injector {
   const { port } = portNames(to);
   const ip = new Batch(lab, 'ip', 'switch');
   return {
@@ -25,7 +25,7 @@ export function darkLink({ lab, to }: Place): Injector {
 }
 
 /** 1 Mbit/s towards the destination, by a token bucket. */
-export function slowLink({ lab, to }: Place): Injector {
+export function slowLink({ lab, to }: FaultSite): Injector {
   return shaped(lab, to, 'rate 1mbit burst 16kb latency 400ms', `1 Mbit/s towards ${to}`);
 }
 
@@ -33,12 +33,12 @@ export function slowLink({ lab, to }: Place): Injector {
  * One direction is lost. Few kernels have netem; a token bucket that is smaller than any packet drops all of them,
  * and only in its own direction.
  */
-export function oneWayLink({ lab, from, to, chance }: Place): Injector {
+export function oneWayLink({ lab, from, to, chance }: FaultSite): Injector {
   const deaf = chance < 0.5 ? to : from;
   return shaped(lab, deaf, 'rate 8bit burst 10b limit 10b', `nothing reaches ${deaf}`);
 }
 
-function shaped(lab: Place['lab'], host: string, bucket: string, told: string): Injector {
+function shaped(lab: FaultSite['lab'], host: string, bucket: string, told: string): Injector {
   const { port } = portNames(host);
   const tc = new Batch(lab, 'tc', 'switch');
   let struck = false;
@@ -57,7 +57,7 @@ function shaped(lab: Place['lab'], host: string, bucket: string, told: string): 
 }
 
 /** Every TCP connection between the two hosts is ended with a reset, at both ends; new ones may be made at once. */
-export function resetLink({ lab, from, to }: Place): Injector {
+export function resetLink({ lab, from, to }: FaultSite): Injector {
   // A shell that waits for a line: what takes long has happened before the moment.
   const shells = [
     [from, to],

@@ -1,7 +1,7 @@
 /** Processes killed and frozen. */
 import { startAgent, agentsOf, stopAgent } from '../../src/lab/agents.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
-import type { Injector, Place } from './injector.ts';
+import type { Injector, FaultSite } from './injector.ts';
 
 export function killMover(side: 'source' | 'destination'): Injector {
   return {
@@ -37,7 +37,7 @@ export function killQemu(side: 'source' | 'destination'): Injector {
 }
 
 /** Its service manager starts it again: here that is `clear`. */
-export async function killAgent({ lab }: Place, host: string): Promise<Injector> {
+export async function killAgent({ lab }: FaultSite, host: string): Promise<Injector> {
   const pids = (await agentsOf(lab, host)).map(({ pid }) => pid);
   let killed = false;
   return {

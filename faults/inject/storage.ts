@@ -3,7 +3,7 @@ import path from 'node:path';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { runCommand } from '../../src/lab/command.ts';
 import { labHost, storageDirectory } from '../../src/lab/state.ts';
-import type { Injector, Place } from './injector.ts';
+import type { Injector, FaultSite } from './injector.ts';
 
 const MIB = 1024 ** 2;
 const DEVICE_BYTES = 200 * MIB;
@@ -15,7 +15,7 @@ const [FROM, WHOLE, REST] = ['2048', '393216', '2048'];
  * the partition short: what is read or written beyond fails, and is still there afterwards. The agent is started anew
  * for it, since it sees what was mounted before.
  */
-export async function brokenStorage({ lab, to }: Place): Promise<Injector> {
+export async function brokenStorage({ lab, to }: FaultSite): Promise<Injector> {
   const directory = storageDirectory(lab, to);
   const file = path.join(labHost(lab, to).dir, 'storage-device');
   const renew = async (): Promise<void> => {

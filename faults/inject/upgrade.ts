@@ -4,10 +4,10 @@ import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import type { AgentConfigInput } from '../../src/lab/agents.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { asBefore, earlierBuild, PREVIOUS } from '../../test/e2e/support/earlier-build.ts';
-import type { Injector, Place } from './injector.ts';
+import type { Injector, FaultSite } from './injector.ts';
 
 /** It begins as the previous build, out of this repository's history; its mover stays what it was. */
-export async function upgradeAgent({ lab, to }: Place): Promise<Injector> {
+export async function upgradeAgent({ lab, to }: FaultSite): Promise<Injector> {
   const previous = earlierBuild(PREVIOUS);
   if (previous === undefined) {
     throw new Error(`this checkout does not have commit ${PREVIOUS}, the previous build`);

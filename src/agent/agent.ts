@@ -18,7 +18,7 @@ import { Guests } from './guests.ts';
 import { agentHandlers } from './handlers.ts';
 import { HostEvents } from './host-events.ts';
 import { Incoming } from './incoming.ts';
-import { Inventory } from './inventory.ts';
+import { HostInventory } from './inventory.ts';
 import type { MachineReader } from './inventory.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import { Outgoing } from './outgoing.ts';
@@ -70,7 +70,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const supervisor = new Supervisor(store, movers, clock, log);
   const hostEvents = new HostEvents();
   const guests = new Guests(config, drivers, store, clock, hostEvents.compare.bind(hostEvents));
-  const inventory = new Inventory(drivers, clock, machine);
+  const inventory = new HostInventory(drivers, clock, machine);
   const peers = new Peers(fleet, credentials);
   const common = { config, clock, log, store, guests, inventory, peers, supervisor };
   const cache = new HostCache(config);

@@ -21,7 +21,7 @@ import type { Follow } from './follow.ts';
 import type { Guests } from './guests.ts';
 import type { HostEvents } from './host-events.ts';
 import type { Incoming } from './incoming.ts';
-import type { Inventory } from './inventory.ts';
+import type { HostInventory } from './inventory.ts';
 import type { Outgoing } from './outgoing.ts';
 import { JoinFailures } from './pki/join-failures.ts';
 import { renewCertificate } from './pki/issued.ts';
@@ -41,7 +41,7 @@ export interface AgentParts {
   readonly log: Log;
   readonly store: MigrationStore;
   readonly guests: Guests;
-  readonly inventory: Inventory;
+  readonly inventory: HostInventory;
   readonly peers: Peers;
   readonly outgoing: Outgoing;
   readonly incoming: Incoming;

@@ -16,7 +16,7 @@ import { PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Caller } from '../rpc/caller.ts';
 import { guestOf, mustBeReadable } from './guests.ts';
 import type { Guests } from './guests.ts';
-import type { Inventory } from './inventory.ts';
+import type { HostInventory } from './inventory.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import type { Peers } from './peers.ts';
 import type { Migration, MigrationStore } from './store.ts';
@@ -28,7 +28,7 @@ export interface IncomingParts {
   readonly clock: Clock;
   readonly store: MigrationStore;
   readonly guests: Guests;
-  readonly inventory: Inventory;
+  readonly inventory: HostInventory;
   readonly peers: Peers;
   readonly supervisor: Supervisor;
   readonly movers: Pick<MoverProcesses, 'find'>;

@@ -36,7 +36,7 @@ export const thisMachine: MachineReader = {
 };
 
 /** What this host is and has. Memory is read each time; the rest is kept for a short while. */
-export class Inventory {
+export class HostInventory {
   readonly #drivers: readonly Driver[];
   readonly #reader: MachineReader;
   readonly #processor: () => Promise<HostInfo['processor']>;

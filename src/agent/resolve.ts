@@ -3,7 +3,7 @@ import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { replaySource } from '../migration/direct/journal.ts';
-import type { Fleet } from '../migration/direct/elsewhere.ts';
+import type { GuestSightings } from '../migration/direct/elsewhere.ts';
 import { judge, safeAnswer } from '../migration/direct/resolution.ts';
 import { whyNotResolved } from '../migration/direct/resolve.ts';
 import type { Resolved } from '../migration/direct/resolve.ts';
@@ -100,7 +100,7 @@ export class Resolve {
     guest: string,
     uuid: string | undefined,
     untold: string | undefined,
-  ): Promise<Fleet> {
+  ): Promise<GuestSightings> {
     const { store, peers, guests, config } = this.#parts;
     const { request } = store.need(id);
     const query = { id, ...(uuid === undefined ? {} : { uuid }) };

@@ -12,7 +12,7 @@ import type { Clock } from '../clock.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import { replaySource } from '../migration/direct/journal.ts';
-import { destinationMayBeAsked, sourceMayBeAsked } from '../migration/direct/kept.ts';
+import { destinationMayBeAsked, sourceMayBeAsked } from '../migration/direct/may-be-asked.ts';
 import { progressOf } from '../migration/report/progress.ts';
 import { destinationReportOf, reportOf } from '../migration/report/report.ts';
 import { isEnd, migrationSettings } from '../protocol/public/migration.ts';

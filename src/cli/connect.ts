@@ -7,7 +7,7 @@ import { agentContract } from '../protocol/contract.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { client } from '../rpc/client.ts';
 import type { Transport } from '../rpc/transport.ts';
-import type { Endpoint, Fleet } from './fleet.ts';
+import type { Endpoint, AgentSet } from './agent-set.ts';
 import { OWN_PLACES, ownSocket } from './own-agent.ts';
 import type { OwnPlaces } from './own-agent.ts';
 import type { ConnectionFlags } from './verb.ts';
@@ -16,7 +16,7 @@ export const DEFAULT_LAB = 'lab';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-interface Place {
+interface Candidate {
   readonly label: string;
   readonly transport: Transport;
 }
@@ -31,17 +31,17 @@ export async function connect(
   flags: ConnectionFlags,
   env: Env,
   own: OwnPlaces = OWN_PLACES,
-): Promise<Fleet> {
+): Promise<AgentSet> {
   const opened: { close(): void }[] = [];
-  const open = ({ label, transport }: Place): Endpoint => {
+  const open = ({ label, transport }: Candidate): Endpoint => {
     const agent = client(agentContract, transport);
     opened.push(agent);
     return { label, api: agent.api };
   };
-  const places = await findPlaces(flags, env, own);
+  const places = await findCandidates(flags, env, own);
   const [first, ...others] = places.map(open);
   if (first === undefined) throw nobody();
-  const fleet: Fleet = {
+  const fleet: AgentSet = {
     endpoints: [first, ...others],
     close: () => opened.forEach((each) => each.close()),
   };
@@ -53,21 +53,25 @@ export async function connect(
   return { ...fleet, reach };
 }
 
-async function findPlaces(flags: ConnectionFlags, env: Env, own: OwnPlaces): Promise<Place[]> {
+async function findCandidates(
+  flags: ConnectionFlags,
+  env: Env,
+  own: OwnPlaces,
+): Promise<Candidate[]> {
   if (flags.agent !== undefined) return [agentPlace(flags.agent, flags, env)];
   if (flags.lab !== undefined || flags.host !== undefined) {
-    return labPlaces(flags.lab ?? env['GODWIT_LAB'] ?? DEFAULT_LAB, flags.host);
+    return labCandidates(flags.lab ?? env['GODWIT_LAB'] ?? DEFAULT_LAB, flags.host);
   }
   if (env['GODWIT_AGENT']) return [agentPlace(env['GODWIT_AGENT'], flags, env)];
-  if (env['GODWIT_LAB']) return labPlaces(env['GODWIT_LAB'], undefined);
+  if (env['GODWIT_LAB']) return labCandidates(env['GODWIT_LAB'], undefined);
   const unix = ownSocket(own);
   if (unix !== undefined)
     return [{ label: 'this host', transport: { unix, peer: "this host's agent" } }];
-  if (await labIsUp(DEFAULT_LAB)) return labPlaces(DEFAULT_LAB, undefined);
+  if (await labIsUp(DEFAULT_LAB)) return labCandidates(DEFAULT_LAB, undefined);
   const labs = await labNames();
   const [only] = labs;
   if (only !== undefined && labs.length === 1 && (await labIsUp(only)))
-    return labPlaces(only, undefined);
+    return labCandidates(only, undefined);
   throw nobody();
 }
 
@@ -75,7 +79,7 @@ async function labIsUp(name: string): Promise<boolean> {
   return (await readLabState(name))?.phase === 'up';
 }
 
-async function labPlaces(name: string, host: string | undefined): Promise<Place[]> {
+async function labCandidates(name: string, host: string | undefined): Promise<Candidate[]> {
   const state = await readLabState(name);
   if (state?.entry === undefined || state.phase !== 'up') throw await noLab(name);
   const { members } = labOf({ ...state, entry: state.entry });
@@ -114,7 +118,7 @@ function nobody(): Error {
   );
 }
 
-function agentPlace(where: string, flags: ConnectionFlags, env: Env): Place {
+function agentPlace(where: string, flags: ConnectionFlags, env: Env): Candidate {
   if (where.startsWith('https://')) return httpsPlace(where, flags, env);
   if (where.includes('://')) {
     throw usage(
@@ -134,7 +138,7 @@ function agentPlace(where: string, flags: ConnectionFlags, env: Env): Place {
 }
 
 /** `https://[name@]host:port`: the name is the host's own, as its certificate has it. */
-function httpsPlace(where: string, flags: ConnectionFlags, env: Env): Place {
+function httpsPlace(where: string, flags: ConnectionFlags, env: Env): Candidate {
   const url = URL.canParse(where) ? new URL(where) : undefined;
   if (url === undefined || url.hostname === '' || url.port === '') {
     throw usage(

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { Fleet } from './fleet.ts';
+import type { AgentSet } from './agent-set.ts';
 import type { ConnectionFlags } from './verb.ts';
 
 /** Where text goes. */
@@ -18,7 +18,7 @@ export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   /** Finds the agents that the flags, the environment or a running lab point to. */
-  connect(flags: ConnectionFlags): Promise<Fleet>;
+  connect(flags: ConnectionFlags): Promise<AgentSet>;
   /** Calls back on each Ctrl-C (or SIGTERM) instead of ending; returns a function that stops it. */
   onInterrupt(listener: () => void): () => void;
   /** Calls back when the terminal changes its size; returns a function that stops it. */

@@ -7,7 +7,7 @@ import { printJson } from './context.ts';
 import type { Context } from './context.ts';
 import { EXIT_LEFT } from './ending.ts';
 import { printError } from './failure.ts';
-import type { Endpoint, Fleet } from './fleet.ts';
+import type { Endpoint, AgentSet } from './agent-set.ts';
 import { readToEnd } from './read-to-end.ts';
 import { printable } from './render/style.ts';
 import { Screen } from './screen.ts';
@@ -17,7 +17,7 @@ const LINE_MS = 10_000;
 export const isDiskMove = (id: string): boolean => id.startsWith('d-');
 
 /** The agent that has this move of a disk. GODWIT_DISK_MOVE_UNKNOWN where none has. */
-export async function findDiskMove(fleet: Fleet, id: string): Promise<Endpoint> {
+export async function findDiskMove(fleet: AgentSet, id: string): Promise<Endpoint> {
   for (const endpoint of fleet.endpoints) {
     const { moves } = await endpoint.api.diskMoves();
     if (moves.some((move) => move.id === id)) return endpoint;

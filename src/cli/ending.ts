@@ -4,7 +4,7 @@ import type { Report } from '../protocol/public/migration.ts';
 import { printJson } from './context.ts';
 import type { Context } from './context.ts';
 import { printError } from './failure.ts';
-import type { Endpoint } from './fleet.ts';
+import type { Endpoint } from './agent-set.ts';
 import { contextPainter } from './render/paint.ts';
 import { summaryText } from './render/summary.ts';
 

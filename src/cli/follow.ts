@@ -2,7 +2,7 @@ import { godwitError, toGodwitError } from '../errors.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type { Progress } from '../protocol/public/migration.ts';
 import type { Context } from './context.ts';
-import type { Endpoint } from './fleet.ts';
+import type { Endpoint } from './agent-set.ts';
 import { isAway, readToEnd } from './read-to-end.ts';
 import { contextPainter } from './render/paint.ts';
 import { NOTHING_TOLD, progressBlock, tell } from './render/progress.ts';

@@ -1,13 +1,13 @@
 import { godwitError, hasCode } from '../errors.ts';
-import { findGuest, reachHost } from './fleet.ts';
-import type { Endpoint, Fleet } from './fleet.ts';
+import { findGuest, reachHost } from './agent-set.ts';
+import type { Endpoint, AgentSet } from './agent-set.ts';
 
 /**
  * Asks the agent of a guest's own host. A single agent is simply asked, which saves a look at its guests; only when it
  * does not have the guest is it searched for.
  */
 export async function askAtHome<T>(
-  fleet: Fleet,
+  fleet: AgentSet,
   name: string,
   ask: (endpoint: Endpoint) => Promise<T>,
 ): Promise<T> {

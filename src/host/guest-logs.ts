@@ -3,7 +3,7 @@ import { lstat, open, readdir } from 'node:fs/promises';
 import type { Dirent } from 'node:fs';
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
-import { inOwnDirectory } from './found.ts';
+import { inOwnDirectory } from './checked-open.ts';
 
 /** In a guest's directory, where no other place is configured; no guest can have a file of that name. */
 const LOGS = 'godwit-logs';

@@ -9,7 +9,7 @@ import { Connection } from './connection.ts';
 import { BadLinkFrame, controlFrame } from './format.ts';
 import type { Frame } from './format.ts';
 import { readJson, refusalSchema, welcomeSchema, writeJson } from './greeting.ts';
-import type { Refusal } from './greeting.ts';
+import type { LinkRefusal } from './greeting.ts';
 import type { LinkSession } from './link-session.ts';
 
 /** Both ends name it, so that nothing else that listens with these certificates is taken for it. */
@@ -22,9 +22,9 @@ const ANSWER_MS = 1500;
 /** The far side has answered that this will not do. */
 export class Refused extends Error {
   override readonly name = 'Refused';
-  readonly refusal: Refusal;
+  readonly refusal: LinkRefusal;
 
-  constructor(refusal: Refusal) {
+  constructor(refusal: LinkRefusal) {
     super(`refused: ${refusal.why}`);
     this.refusal = refusal;
   }

@@ -51,7 +51,7 @@ export const refusalSchema = z.object({
   why: z.enum(['closed', 'over', 'unknown', 'full', 'version']),
   error: serialError.optional(),
 });
-export type Refusal = z.infer<typeof refusalSchema>;
+export type LinkRefusal = z.infer<typeof refusalSchema>;
 
 /** The JSON of a control frame; throws BadLinkFrame where it is not what `schema` says. */
 export function readJson<T>(schema: z.ZodType<T>, payload: Uint8Array, what: string): T {
@@ -66,6 +66,6 @@ export function readJson<T>(schema: z.ZodType<T>, payload: Uint8Array, what: str
   return read.data;
 }
 
-export function writeJson(value: Hello | Welcome | Refusal | SerialError): Uint8Array {
+export function writeJson(value: Hello | Welcome | LinkRefusal | SerialError): Uint8Array {
   return Buffer.from(JSON.stringify(value));
 }

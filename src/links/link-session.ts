@@ -11,7 +11,7 @@ import { LinkCore } from './core.ts';
 import type { Counters } from './core.ts';
 import { BadLinkFrame, controlFrame, LINK_VERSION, MOST_MESSAGE_BYTES } from './format.ts';
 import { writeJson } from './greeting.ts';
-import type { Refusal, SessionName, Welcome } from './greeting.ts';
+import type { LinkRefusal, SessionName, Welcome } from './greeting.ts';
 import { abortedBy, refusedBy } from './refusals.ts';
 
 export interface SessionOptions {
@@ -195,7 +195,7 @@ export class LinkSession implements Session {
   }
 
   /** The other side takes no more connections for this session. */
-  refused(refusal: Refusal): void {
+  refused(refusal: LinkRefusal): void {
     const isDone = refusal.why === 'closed' && this.#state === 'goodbye';
     this.#end(isDone ? undefined : refusedBy(this.peer, refusal));
   }

@@ -2,11 +2,11 @@ import { godwitError, GodwitError, toGodwitError } from '../errors.ts';
 import type { SerialError } from '../errors.ts';
 import { serialError } from '../protocol/errors.ts';
 import { readJson } from './greeting.ts';
-import type { Refusal } from './greeting.ts';
+import type { LinkRefusal } from './greeting.ts';
 
 /** What the other side said of a session's end, as this side's error. */
 
-const REFUSALS: Readonly<Record<Refusal['why'], string>> = {
+const REFUSALS: Readonly<Record<LinkRefusal['why'], string>> = {
   closed: 'it closed the session',
   over: 'the session is over there',
   unknown: 'it knows no such session with this host',
@@ -14,7 +14,7 @@ const REFUSALS: Readonly<Record<Refusal['why'], string>> = {
   version: 'it speaks another version of the links',
 };
 
-export function refusedBy(peer: string, { why, error }: Refusal): GodwitError {
+export function refusedBy(peer: string, { why, error }: LinkRefusal): GodwitError {
   if (error !== undefined) return told(peer, error);
   return godwitError('GODWIT_SESSION_ENDED', { peer, reason: REFUSALS[why] });
 }

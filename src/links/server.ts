@@ -18,7 +18,7 @@ import { LINK_ALPN } from './dial.ts';
 import { BadLinkFrame, controlFrame, LINK_VERSION } from './format.ts';
 import type { Frame } from './format.ts';
 import { helloSchema, readJson, writeJson } from './greeting.ts';
-import type { Hello, Refusal } from './greeting.ts';
+import type { Hello, LinkRefusal } from './greeting.ts';
 import { LinkSession } from './link-session.ts';
 import type { SessionOptions } from './link-session.ts';
 import { MOST_CONNECTIONS } from './open.ts';
@@ -54,7 +54,7 @@ export class SessionServer {
   /** All of them, from before their handshake on. */
   readonly #sockets = new Set<Socket>();
   readonly #expected = new Map<string, Expected>();
-  readonly #past = new Map<string, { readonly peer: string; readonly refusal: Refusal }>();
+  readonly #past = new Map<string, { readonly peer: string; readonly refusal: LinkRefusal }>();
   #strangers = 0;
   #doors: Doors | undefined;
 
@@ -127,7 +127,7 @@ export class SessionServer {
     const begun = Promise.withResolvers<void>();
     this.#expected.set(id, { session, begun: begun.resolve });
     const stop = (): void => session.abort(signal?.reason as Error);
-    const forget = (refusal: Refusal): void => {
+    const forget = (refusal: LinkRefusal): void => {
       signal?.removeEventListener('abort', stop);
       this.#forget(id, session.peer, refusal);
     };
@@ -162,7 +162,7 @@ export class SessionServer {
     clearTimeout(cut);
   }
 
-  #forget(id: string, peer: string, refusal: Refusal): void {
+  #forget(id: string, peer: string, refusal: LinkRefusal): void {
     this.#expected.delete(id);
     this.#past.set(id, { peer, refusal });
     const [oldest] = this.#past.keys();
@@ -226,7 +226,7 @@ export class SessionServer {
 }
 
 /** What else comes on it is not looked at. */
-function refuse(connection: Connection, refusal: Refusal): void {
+function refuse(connection: Connection, refusal: LinkRefusal): void {
   connection.write(controlFrame('refuse', 0, writeJson(refusal)));
   connection.user = { frame: () => undefined, paused: () => undefined, closed: () => undefined };
   connection.end();

@@ -59,7 +59,7 @@ export const poolId = z
 
 /** Where the destination found an image. */
 export const place = z.object({ node: nodeName, pool: poolId, path: pathInPool });
-export type Place = z.infer<typeof place>;
+export type ImagePlace = z.infer<typeof place>;
 
 /** How far the copy of a disk is, by the block node that the guest writes to; `drivers/port/disks.ts` tells the states. */
 export const diskProgress = z.object({

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import { networkFailure } from './transport.ts';
-import type { Wire } from './transport.ts';
+import type { HttpPool } from './transport.ts';
 
 /** The longest line of a stream, characters. */
 const LINE_LIMIT = 1024 * 1024;
@@ -11,7 +11,7 @@ const LINE_LIMIT = 1024 * 1024;
 export async function readAll(
   response: IncomingMessage,
   limit: number,
-  wire: Wire,
+  wire: HttpPool,
 ): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -31,7 +31,7 @@ export async function readAll(
 export async function* readLines(
   response: IncomingMessage,
   idleMs: number,
-  wire: Wire,
+  wire: HttpPool,
 ): AsyncGenerator<string, void, undefined> {
   const timer = setTimeout(() => {
     const reason = `its stream was silent for ${idleMs} ms`;
@@ -57,6 +57,6 @@ export async function* readLines(
   }
 }
 
-function tooLarge(wire: Wire, limit: number): GodwitError {
+function tooLarge(wire: HttpPool, limit: number): GodwitError {
   return godwitError('GODWIT_TOO_LARGE', { what: `an answer of ${wire.peer}`, limit });
 }

@@ -7,8 +7,8 @@ import type { Hello } from '../protocol/hello.ts';
 import { errorBody, fromSerial, whatIsWrong } from '../protocol/errors.ts';
 import { PROTOCOL_HEADER, selectVersion } from '../protocol/version.ts';
 import { readAll, readLines } from './client-body.ts';
-import { networkFailure, openWire } from './transport.ts';
-import type { Transport, Wire } from './transport.ts';
+import { networkFailure, openPool } from './transport.ts';
+import type { Transport, HttpPool } from './transport.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -48,7 +48,7 @@ export interface ClientOptions {
 const DEFAULTS = { deadlineMs: 10_000, answerBytes: 32 * 1024 * 1024, streamIdleMs: 30_000 };
 
 interface Calling {
-  readonly wire: Wire;
+  readonly wire: HttpPool;
   readonly limits: Required<ClientOptions>;
   readonly contract: Contract;
   /** The version selected with this peer; asked for with `hello` before the first host-to-host call. */
@@ -68,7 +68,7 @@ export function client<C extends Contract>(
   options: ClientOptions = {},
 ): Client<C> {
   const calling: Calling = {
-    wire: openWire(transport),
+    wire: openPool(transport),
     limits: { ...DEFAULTS, ...options },
     contract,
     version: undefined,
@@ -161,7 +161,7 @@ async function send(
 }
 
 async function exchange(
-  wire: Wire,
+  wire: HttpPool,
   route: Route,
   input: AnyInput,
   given: Readonly<Record<string, string | number>>,
@@ -237,7 +237,7 @@ function fillPath(route: Route, input: AnyInput): string {
   return query.size === 0 ? path : `${path}?${query.toString()}`;
 }
 
-function parse(wire: Wire, route: Route, text: string): unknown {
+function parse(wire: HttpPool, route: Route, text: string): unknown {
   const value = json(text);
   if (route.stream && isErrorLine(value)) throw refusal(text, 0, wire);
   const parsed = route.response.safeParse(value);
@@ -253,7 +253,7 @@ function isErrorLine(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Object.keys(value).join() === 'error';
 }
 
-function refusal(text: string, status: number, wire: Wire): Error {
+function refusal(text: string, status: number, wire: HttpPool): Error {
   const parsed = errorBody.safeParse(json(text));
   if (parsed.success) return fromSerial(parsed.data.error);
   return godwitError('GODWIT_PROTOCOL_INVALID', {

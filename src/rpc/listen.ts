@@ -65,7 +65,7 @@ export async function listenUnix(
 }
 
 /** Where to serve: one address, or the first free port of a range; and further ways to this host, if there are any. */
-export type Place =
+export type ListenAt =
   | { readonly address: string; readonly further?: readonly string[] }
   | {
       readonly host: string;
@@ -80,7 +80,7 @@ export type Place =
  */
 export async function listenTls(
   listener: RequestListener,
-  where: Place,
+  where: ListenAt,
   credentials: Credentials,
   options: ListenOptionsOf,
 ): Promise<Listening> {
@@ -136,7 +136,7 @@ export interface PortRange {
 /** Starts anywhere in the range, so that movers which start at once seldom try the same port. */
 async function listenInRange(
   server: Server,
-  { host, ports, furtherHosts = [] }: Extract<Place, { host: string }>,
+  { host, ports, furtherHosts = [] }: Extract<ListenAt, { host: string }>,
   log: Log,
 ): Promise<Doors> {
   const count = ports.to - ports.from + 1;

@@ -1,6 +1,6 @@
 import type { Contract, Route } from '../protocol/route.ts';
 
-interface Place {
+interface PathPart {
   readonly literal?: string;
   readonly param?: string;
 }
@@ -8,7 +8,7 @@ interface Place {
 interface Entry {
   readonly key: string;
   readonly route: Route;
-  readonly places: readonly Place[];
+  readonly places: readonly PathPart[];
 }
 
 export interface Match {
@@ -43,7 +43,7 @@ function split(path: string): string[] {
 }
 
 function matchPlaces(
-  places: readonly Place[],
+  places: readonly PathPart[],
   parts: readonly string[],
 ): Record<string, string> | undefined {
   const params: Record<string, string> = {};

@@ -29,7 +29,7 @@ export type Transport =
     };
 
 /** Connections to one server, kept open between calls. */
-export interface Wire {
+export interface HttpPool {
   /** Who is there and where, for error texts. */
   readonly peer: string;
   readonly address: string;
@@ -42,7 +42,7 @@ const CONNECT_MS = 10_000;
 const POOL = { keepAlive: true, maxSockets: 16, maxFreeSockets: 4, scheduling: 'lifo' } as const;
 
 /** Opens nothing yet: connections come with the first request. */
-export function openWire(transport: Transport): Wire {
+export function openPool(transport: Transport): HttpPool {
   if ('unix' in transport) {
     const agent = new http.Agent(POOL);
     const socketPath = transport.unix;
@@ -135,7 +135,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** What a failed connection means; an error of ours (a wrong certificate, a deadline) is passed on as it is. */
-export function networkFailure(thrown: unknown, wire: Wire): GodwitError {
+export function networkFailure(thrown: unknown, wire: HttpPool): GodwitError {
   if (thrown instanceof GodwitError) return thrown;
   const { peer, address } = wire;
   const { code, message } = thrown as NodeJS.ErrnoException;

@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test';
 import { godwitError } from '../../src/errors.ts';
 import type { Context, Output } from '../../src/cli/context.ts';
-import type { AgentApi, Endpoint, Fleet } from '../../src/cli/fleet.ts';
+import type { AgentApi, Endpoint, AgentSet } from '../../src/cli/agent-set.ts';
 import { runCommandLine } from '../../src/cli/frame.ts';
 import { TABLE } from '../../src/cli/table.ts';
 import type { Verb, VerbGroup } from '../../src/cli/verb.ts';
@@ -48,7 +48,7 @@ export class FakeContext implements Context {
     },
   };
 
-  async connect(): Promise<Fleet> {
+  async connect(): Promise<AgentSet> {
     const [first, ...others] = this.#endpoints;
     if (first === undefined) {
       throw godwitError('GODWIT_UNREACHABLE', {

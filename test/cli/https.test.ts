@@ -5,8 +5,8 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { issueLabPki } from '../../src/agent/pki/lab.ts';
 import { connect } from '../../src/cli/connect.ts';
-import { findGuest, reachHost } from '../../src/cli/fleet.ts';
-import type { Fleet } from '../../src/cli/fleet.ts';
+import { findGuest, reachHost } from '../../src/cli/agent-set.ts';
+import type { AgentSet } from '../../src/cli/agent-set.ts';
 import { godwitError, hasCode } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import { agentContract } from '../../src/protocol/contract.ts';
@@ -22,7 +22,7 @@ describe('agents on other machines', () => {
   let folder = '';
   let profile = '';
   const agents = new Map<string, Listening>();
-  const fleets: Fleet[] = [];
+  const fleets: AgentSet[] = [];
 
   before(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'godwit-https-'));
@@ -64,7 +64,7 @@ describe('agents on other machines', () => {
     await rm(folder, { recursive: true });
   });
 
-  async function reach(name: string, at: string): Promise<Fleet> {
+  async function reach(name: string, at: string): Promise<AgentSet> {
     const agent = `https://${name}@${agents.get(at)?.address}`;
     const fleet = await connect({ agent, profile }, {});
     fleets.push(fleet);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { AgentApi, Endpoint } from '../../src/cli/fleet.ts';
+import type { AgentApi, Endpoint } from '../../src/cli/agent-set.ts';
 import { godwitError } from '../../src/errors.ts';
 import { migrationRequest } from '../../src/protocol/public/migration.ts';
 import type { MigrationRequest, Progress, Report } from '../../src/protocol/public/migration.ts';

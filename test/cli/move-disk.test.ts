@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { AgentApi } from '../../src/cli/fleet.ts';
+import type { AgentApi } from '../../src/cli/agent-set.ts';
 import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
 import { godwitError } from '../../src/errors.ts';
 import type { DiskMoveProgress } from '../../src/protocol/public/disk-move.ts';

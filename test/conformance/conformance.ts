@@ -6,11 +6,11 @@ import type { GuestDescription } from '../../src/protocol/peer/migration.ts';
 import { finds, passesBy, recovers, staysStill, takesBackAtTheSwitch } from './recovery.ts';
 import { startsAnew } from './relaunch.ts';
 import { TLS_NAME, Trial, refusals } from './trial.ts';
-import type { Place } from './trial.ts';
+import type { TrialSite } from './trial.ts';
 
 export interface Conformance {
   readonly name: string;
-  make(): Promise<Place>;
+  make(): Promise<TrialSite>;
   /** Promises that this driver does not keep, each with the reason. */
   readonly skip: readonly { readonly reason: string; readonly tests: readonly string[] }[];
 }

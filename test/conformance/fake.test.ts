@@ -2,11 +2,11 @@ import { systemClock } from '../../src/clock.ts';
 import { fakeHandle } from '../../src/drivers/fake/handle.ts';
 import { fakeWorld } from '../../src/drivers/registry.ts';
 import { runConformance } from './conformance.ts';
-import type { Place } from './trial.ts';
+import type { TrialSite } from './trial.ts';
 
 const MIB = 1024 * 1024;
 
-async function make(): Promise<Place> {
+async function make(): Promise<TrialSite> {
   const world = await fakeWorld({
     clock: systemClock,
     linkRate: 2000 * MIB,

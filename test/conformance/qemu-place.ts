@@ -14,7 +14,7 @@ import { splitAddress } from '../../src/protocol/names.ts';
 import { driverNamed, isManaged } from '../../src/drivers/registry.ts';
 import { bootTinyGuest } from '../drivers/qemu/tiny-guest.ts';
 import type { TinyGuest } from '../drivers/qemu/tiny-guest.ts';
-import type { Place } from './trial.ts';
+import type { TrialSite } from './trial.ts';
 
 const MIB = 1024 * 1024;
 
@@ -55,7 +55,7 @@ export interface QemuPlan {
   readonly extra?: readonly string[];
 }
 
-export interface QemuPlace extends Place {
+export interface QemuPlace extends TrialSite {
   readonly tiny: TinyGuest;
   readonly directory: string;
   /** What the guest wrote to its serial port at the destination. */

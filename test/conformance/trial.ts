@@ -5,7 +5,7 @@ import type {
   DestinationSession,
   DirectDriver,
   HypervisorEvent,
-  Session,
+  HypervisorSession,
   SourceSession,
   StreamSetup,
 } from '../../src/drivers/port/direct.ts';
@@ -18,7 +18,7 @@ const WAIT_MS = 60_000;
 export const TLS_NAME = 'b';
 
 /** A place where a driver can be tried: a guest that runs, and another host for it. */
-export interface Place {
+export interface TrialSite {
   readonly source: DirectDriver;
   readonly destination: DirectDriver;
   readonly sourceHost: string;
@@ -47,11 +47,11 @@ export interface Place {
 
 /** One guest, its sessions and what their hypervisors said. */
 export class Trial {
-  readonly place: Place;
+  readonly place: TrialSite;
   readonly signal: AbortSignal;
   readonly said: { side: 'source' | 'destination'; event: HypervisorEvent }[] = [];
   readonly #end = new AbortController();
-  readonly #sessions: Session[] = [];
+  readonly #sessions: HypervisorSession[] = [];
   readonly #waiting = new Set<() => void>();
   destination: DestinationSession | undefined;
   /** The switchover waits to be let go. */
@@ -59,7 +59,7 @@ export class Trial {
   /** How the stream is to be sent. */
   shape: Pick<StreamSettings, 'streams' | 'compress'> = { streams: 1, compress: 'none' };
 
-  constructor(place: Place) {
+  constructor(place: TrialSite) {
     this.place = place;
     this.signal = this.#end.signal;
   }
@@ -87,7 +87,7 @@ export class Trial {
     return session;
   }
 
-  #listen(side: 'source' | 'destination', session: Session): void {
+  #listen(side: 'source' | 'destination', session: HypervisorSession): void {
     this.#sessions.push(session);
     session.onEvent((event) => {
       this.said.push({ side, event });

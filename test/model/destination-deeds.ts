@@ -1,5 +1,5 @@
 import type { DestinationState } from '../../src/migration/direct/destination.ts';
-import { sourceMayBeAsked } from '../../src/migration/direct/kept.ts';
+import { sourceMayBeAsked } from '../../src/migration/direct/may-be-asked.ts';
 import { breakRule, fork } from './context.ts';
 import type { Context } from './context.ts';
 import type { RecordName } from './events.ts';

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { AgentConfig } from '../../config.ts';
 import type { Driver } from '../../drivers/registry.ts';
-import { readEnd } from '../../host/found.ts';
+import { readEnd } from '../../host/checked-open.ts';
 import { lifeOfPid } from '../../host/life.ts';
 import { driverOf } from '../life.ts';
 import { tapName } from '../../network/tap.ts';

@@ -3,7 +3,7 @@ import type { CacheStatus } from '../../protocol/public/cache.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
-import type { Endpoint, Fleet } from '../fleet.ts';
+import type { Endpoint, AgentSet } from '../agent-set.ts';
 import { contextPainter } from '../render/paint.ts';
 import { printable } from '../render/style.ts';
 import type { Painter } from '../render/style.ts';
@@ -68,7 +68,7 @@ export const prune: Run<typeof cachePruneSpec> = async (input, context) => {
 };
 
 /** The agents that this command line may speak to, each with the name of its host. */
-async function hostsOf(fleet: Fleet): Promise<HostEndpoint[]> {
+async function hostsOf(fleet: AgentSet): Promise<HostEndpoint[]> {
   const found: HostEndpoint[] = [];
   for (const endpoint of fleet.endpoints) {
     const { hosts } = await endpoint.api.hosts();
@@ -79,7 +79,7 @@ async function hostsOf(fleet: Fleet): Promise<HostEndpoint[]> {
 }
 
 /** The one that is meant; where several could be, it must be named. */
-async function theHost(fleet: Fleet, on: string | undefined): Promise<HostEndpoint> {
+async function theHost(fleet: AgentSet, on: string | undefined): Promise<HostEndpoint> {
   const all = await hostsOf(fleet);
   const [first, second] = on === undefined ? all : all.filter(({ host }) => host === on);
   const names = all.map(({ host }) => host);

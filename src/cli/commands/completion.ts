@@ -3,8 +3,8 @@ import { godwitError } from '../../errors.ts';
 import { guestName, hostName, migrationId } from '../../protocol/names.ts';
 import { completables } from '../completion-words.ts';
 import type { Context } from '../context.ts';
-import { allGuests, askAny, listMigrations } from '../fleet.ts';
-import type { Fleet } from '../fleet.ts';
+import { allGuests, askAny, listMigrations } from '../agent-set.ts';
+import type { AgentSet } from '../agent-set.ts';
 import type { completionSpec } from '../specs.ts';
 import { TABLE } from '../table.ts';
 import type { Run } from '../verb.ts';
@@ -34,7 +34,7 @@ export const run: Run<typeof completionSpec> = async (input, context) => {
 
 /** Names, one a line. Says nothing when nobody answers in time: this runs while somebody types. */
 async function printNames(context: Context, kind: 'guest' | 'host' | 'migration'): Promise<void> {
-  let fleet: Fleet | undefined;
+  let fleet: AgentSet | undefined;
   try {
     await withDeadline('the list of names', NAMES_DEADLINE_MS, undefined, async () => {
       fleet = await context.connect({});
@@ -51,7 +51,7 @@ async function printNames(context: Context, kind: 'guest' | 'host' | 'migration'
   }
 }
 
-async function lookUp(fleet: Fleet, kind: 'guest' | 'host' | 'migration'): Promise<string[]> {
+async function lookUp(fleet: AgentSet, kind: 'guest' | 'host' | 'migration'): Promise<string[]> {
   switch (kind) {
     case 'guest': {
       const guests = await askAny(fleet, (endpoint) => allGuests(endpoint));

@@ -2,7 +2,7 @@ import { godwitError } from '../../errors.ts';
 import type { ClearedList, Leftover } from '../../protocol/public/leftover.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
-import type { Endpoint } from '../fleet.ts';
+import type { Endpoint } from '../agent-set.ts';
 import { contextPainter } from '../render/paint.ts';
 import { printable } from '../render/style.ts';
 import type { Painter } from '../render/style.ts';

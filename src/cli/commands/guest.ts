@@ -1,7 +1,7 @@
 import type { GuestInfo } from '../../protocol/public/host.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
-import { findGuest } from '../fleet.ts';
+import { findGuest } from '../agent-set.ts';
 import { contextPainter } from '../render/paint.ts';
 import { printable } from '../render/style.ts';
 import type { Painter } from '../render/style.ts';

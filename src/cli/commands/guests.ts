@@ -2,8 +2,8 @@ import type { GuestInfo } from '../../protocol/public/host.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { godwitError } from '../../errors.ts';
 import { printJson } from '../context.ts';
-import { allGuests, askAny } from '../fleet.ts';
-import type { Fleet } from '../fleet.ts';
+import { allGuests, askAny } from '../agent-set.ts';
+import type { AgentSet } from '../agent-set.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { tableLook } from '../render/paint.ts';
 import type { Painter } from '../render/style.ts';
@@ -33,7 +33,7 @@ export const run: Run<typeof guestsSpec> = async (input, context) => {
   }
 };
 
-async function checkHost(fleet: Fleet, host: string): Promise<void> {
+async function checkHost(fleet: AgentSet, host: string): Promise<void> {
   const { hosts } = await askAny(fleet, (endpoint) => endpoint.api.hosts());
   if (hosts.some((each) => each.name === host)) return;
   const near = didYouMean(

@@ -2,7 +2,7 @@ import { formatBytes } from '../../protocol/quantity.ts';
 import type { HostEntry } from '../../protocol/public/host.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
-import { askAny } from '../fleet.ts';
+import { askAny } from '../agent-set.ts';
 import { tableLook } from '../render/paint.ts';
 import type { Painter } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';

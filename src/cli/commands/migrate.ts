@@ -5,8 +5,8 @@ import { didYouMean } from '../../protocol/nearest.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { EXIT_LEFT, finalReport, printEnding } from '../ending.ts';
-import { askAny } from '../fleet.ts';
-import type { Endpoint, Fleet } from '../fleet.ts';
+import { askAny } from '../agent-set.ts';
+import type { Endpoint, AgentSet } from '../agent-set.ts';
 import { follow } from '../follow.ts';
 import { askAtHome } from '../home.ts';
 import type { migrateSpec } from '../specs.ts';
@@ -106,7 +106,11 @@ interface Started {
   readonly endpoint: Endpoint;
 }
 
-async function startAt(fleet: Fleet, endpoint: Endpoint, body: MigrationRequest): Promise<Started> {
+async function startAt(
+  fleet: AgentSet,
+  endpoint: Endpoint,
+  body: MigrationRequest,
+): Promise<Started> {
   try {
     return { id: (await endpoint.api.migrate({ body })).id, endpoint };
   } catch (error) {

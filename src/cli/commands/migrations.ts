@@ -1,7 +1,7 @@
 import type { MigrationSummary, Phase } from '../../protocol/public/migration.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
-import { listMigrations } from '../fleet.ts';
+import { listMigrations } from '../agent-set.ts';
 import { tableLook } from '../render/paint.ts';
 import type { Painter } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';

@@ -3,8 +3,8 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import type { Context } from '../context.ts';
 import { findDiskMove, followDiskMove, isDiskMove } from '../disk-moves.ts';
 import { EXIT_LEFT, exitOf, finalReport, printEnding } from '../ending.ts';
-import { findMigration, listMigrations } from '../fleet.ts';
-import type { Fleet, FoundMigration } from '../fleet.ts';
+import { findMigration, listMigrations } from '../agent-set.ts';
+import type { AgentSet, FoundMigration } from '../agent-set.ts';
 import { follow } from '../follow.ts';
 import type { watchSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
@@ -25,7 +25,7 @@ export const run: Run<typeof watchSpec> = async (input, context) => {
   }
 };
 
-async function newestRunning(fleet: Fleet): Promise<FoundMigration> {
+async function newestRunning(fleet: AgentSet): Promise<FoundMigration> {
   const running = (await listMigrations(fleet, 1000)).find(({ summary }) => !isEnd(summary.phase));
   if (running !== undefined) return running;
   throw godwitError(

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Identifier } from '../../drivers/port/disks.ts';
 import type { BackingFile } from '../../protocol/peer/backing-file.ts';
 import { place } from '../../protocol/disk.ts';
-import type { Place } from '../../protocol/disk.ts';
+import type { ImagePlace } from '../../protocol/disk.ts';
 import type { Pool } from '../proof/pools.ts';
 
 /** Looked at in all pools together. */
@@ -33,11 +33,11 @@ export async function findBackingFiles(
   pools: readonly Pool[],
   images: Identifier,
   signal: AbortSignal,
-): Promise<Place[]> {
+): Promise<ImagePlace[]> {
   if (bases.length === 0) return [];
   const sizes = new Set(bases.map(({ bytes }) => bytes));
   const candidates = await candidatesIn(pools, sizes, signal);
-  const found: Place[] = [];
+  const found: ImagePlace[] = [];
   for (const base of bases) {
     const at = await firstSame(ordered(base, candidates), base, images, signal);
     const told = place.safeParse({ node: base.node, pool: at?.pool.id, path: at?.path });

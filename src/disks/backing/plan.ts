@@ -1,12 +1,12 @@
 import type { BackingFile } from '../../protocol/peer/backing-file.ts';
-import type { Disk, Place } from '../../protocol/disk.ts';
+import type { Disk, ImagePlace } from '../../protocol/disk.ts';
 
 /** What becomes of an image that nobody writes to: it is there already, or it is sent once. */
 export type BaseFate =
   /** Both hosts see it. */
-  | { readonly node: string; readonly how: 'shared'; readonly place: Place }
+  | { readonly node: string; readonly how: 'shared'; readonly place: ImagePlace }
   /** The destination has a file with the same content. */
-  | { readonly node: string; readonly how: 'found'; readonly place: Place }
+  | { readonly node: string; readonly how: 'found'; readonly place: ImagePlace }
   | { readonly node: string; readonly how: 'sent'; readonly base: BackingFile }
   /** It is the same file as the one that is sent for another node. */
   | { readonly node: string; readonly how: 'same'; readonly as: string }
@@ -16,11 +16,11 @@ export type BaseFate =
 /** What is known of where images lie. */
 export interface BaseFacts {
   /** Places at the destination of images that both hosts see. */
-  readonly shared: readonly Place[];
+  readonly shared: readonly ImagePlace[];
   /** What lies on the source's own storage. */
   readonly bases: readonly BackingFile[];
   /** Places at the destination of files that hold the same. */
-  readonly found: readonly Place[];
+  readonly found: readonly ImagePlace[];
 }
 
 /** Decides for each image that the guest does not write to, in the order in which they are to be sent. Pure. */

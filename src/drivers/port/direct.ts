@@ -5,12 +5,12 @@ import type { GuestDescription, StreamSettings } from '../../protocol/peer/migra
 import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { DiskRelocator, DiskSource, DiskTarget, FrozenImage } from './disks.ts';
-import type { Capabilities, Inventory } from './inventory.ts';
+import type { Capabilities, DriverInventory } from './inventory.ts';
 
 export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch };
 
 /** Godwit owns each step and the data path. */
-export interface DirectDriver extends Inventory {
+export interface DirectDriver extends DriverInventory {
   readonly capabilities: Capabilities & { readonly shape: 'direct' };
   /**
    * Whether that hypervisor may come to a socket that lies where only the user of this process may go. True where it has
@@ -85,7 +85,7 @@ export interface SourceNic {
   readonly port: string;
 }
 
-export interface Session {
+export interface HypervisorSession {
   /** Calls back in order of occurrence, starting with what is already so. Returns a function that stops it. */
   onEvent(listener: (event: HypervisorEvent) => void): () => void;
   /**
@@ -99,7 +99,7 @@ export interface Session {
   close(): Promise<void>;
 }
 
-export interface SourceSession extends Session {
+export interface SourceSession extends HypervisorSession {
   readonly handle: GuestHandle;
   /** Why its hypervisor cannot send such a stream; undefined: it can. */
   whyNot(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<string | undefined>;
@@ -180,7 +180,7 @@ export interface Listens {
   readonly memoryAddress: string;
 }
 
-export interface DestinationSession extends Session {
+export interface DestinationSession extends HypervisorSession {
   /** Absent where the driver cannot take disks that are copied. */
   readonly disks?: DiskTarget;
   /**

@@ -10,7 +10,7 @@ export type { Capabilities, GuestHandle, Life };
  * Every call takes a signal and settles soon after it aborts; every call may be repeated (recovery does).
  * Errors are of the table in errors.ts; a hypervisor's own words are kept in them.
  */
-export interface Inventory {
+export interface DriverInventory {
   readonly name: string;
   readonly capabilities: Capabilities;
   /** Hypervisor programs on this host. */

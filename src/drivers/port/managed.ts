@@ -1,14 +1,14 @@
 import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/sight.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import type { Capabilities, Inventory } from './inventory.ts';
+import type { Capabilities, DriverInventory } from './inventory.ts';
 
 /**
  * A manager (as of libvirt, vSphere or Hyper-V) moves the memory and decides who runs the guest. Godwit checks, starts one
  * task, watches it, and looks afterwards. The manager may be on this host, on another, or on none of the two that take
  * part; Godwit may sit beside one of them, or beside none.
  */
-export interface ManagedDriver extends Inventory {
+export interface ManagedDriver extends DriverInventory {
   readonly capabilities: Capabilities & { readonly shape: 'managed' };
   /** Asks the guest's manager for it. GODWIT_UNREACHABLE where the manager does not answer. */
   openManaged(handle: GuestHandle, signal: AbortSignal): Promise<ManagedSession>;

@@ -4,7 +4,7 @@ import { Mutex } from '../../mutex.ts';
 import type { HypervisorEvent } from '../port/direct.ts';
 
 import { attachStarted, ownerOf } from './launch.ts';
-import type { Place } from './launch.ts';
+import type { LaunchSite } from './launch.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { judgeEnd } from './qmp/end.ts';
 import { MonitorWatch } from './session.ts';
@@ -22,14 +22,14 @@ interface Held {
 
 /** The process of a guest that comes in, and the connection to its monitor, taken up again for as long as the process lives. */
 export class DestinationHold {
-  readonly #place: Place;
+  readonly #place: LaunchSite;
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
   readonly #attaching = new Mutex();
   readonly #closed = new AbortController();
   #held: Held | undefined;
   handle: QemuHandle | undefined;
 
-  constructor(place: Place, handle: QemuHandle | undefined) {
+  constructor(place: LaunchSite, handle: QemuHandle | undefined) {
     this.#place = place;
     this.handle = handle;
   }

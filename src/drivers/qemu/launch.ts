@@ -4,7 +4,7 @@ import { mkdir, open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, hasCode } from '../../errors.ts';
-import { readEnd } from '../../host/found.ts';
+import { readEnd } from '../../host/checked-open.ts';
 import { lifeOf, lifeOfPid } from '../../host/life.ts';
 import { bootId, startTicksOf } from '../../host/process.ts';
 import { monitorProcess, readProcess, userOf } from './guest/process.ts';
@@ -29,7 +29,7 @@ const PID_BYTES = 32;
 export const LOG_FLAGS =
   constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
 
-export interface Place {
+export interface LaunchSite {
   readonly host: string;
   readonly guest: string;
   readonly guestDir: string;
@@ -51,7 +51,7 @@ export interface Started {
  * `onProcess` hears of the process before anything is waited for. GODWIT_HYPERVISOR with the log's end when it ends.
  */
 export async function launch(
-  place: Place,
+  place: LaunchSite,
   binary: string,
   argv: readonly string[],
   signal: AbortSignal,
@@ -95,26 +95,30 @@ export async function launch(
   }
 }
 
-function handleOf(place: Place, pid: number, startTicks: number): QemuHandle {
+function handleOf(place: LaunchSite, pid: number, startTicks: number): QemuHandle {
   const monitor = path.join(place.guestDir, QMP_SOCKET);
   return { driver: 'qemu', name: place.guest, pid, startTicks, bootId: bootId(), monitor };
 }
 
 /** For the words of errors, and for the proof that the process has ended. */
-export function ownerOf({ host, guest, endsMs }: Place, handle: QemuHandle): MonitorOwner {
+export function ownerOf({ host, guest, endsMs }: LaunchSite, handle: QemuHandle): MonitorOwner {
   const owner = { host, guest, side: 'destination', process: monitorProcess(handle) } as const;
   return endsMs === undefined ? owner : { ...owner, endsMs };
 }
 
 /** Connects to the monitor of a process that has been started already. */
-async function attach(place: Place, handle: QemuHandle, signal: AbortSignal): Promise<QmpClient> {
+async function attach(
+  place: LaunchSite,
+  handle: QemuHandle,
+  signal: AbortSignal,
+): Promise<QmpClient> {
   const user = userOf(handle.pid);
   const address = { ...ownerOf(place, handle), path: handle.monitor, user };
   return connectMonitor(address, GREETING_MS, signal);
 }
 
 async function connectWhenReady(
-  place: Place,
+  place: LaunchSite,
   handle: QemuHandle,
   signal: AbortSignal,
 ): Promise<QmpClient> {
@@ -141,7 +145,7 @@ async function connectWhenReady(
  * One that nobody answers for and that stays is GODWIT_MONITOR_UNREACHABLE, as its guest may run.
  */
 export async function attachStarted(
-  place: Place,
+  place: LaunchSite,
   known: QemuHandle | undefined,
   signal: AbortSignal,
 ): Promise<Started | undefined> {
@@ -164,7 +168,7 @@ export async function attachStarted(
  * where its pid file names a process that cannot be seen.
  */
 export async function findStarted(
-  place: Place,
+  place: LaunchSite,
   known: QemuHandle | undefined,
 ): Promise<QemuHandle | undefined> {
   if (known !== undefined && lifeOf(known).state !== 'gone') return known;
@@ -184,7 +188,7 @@ export async function findStarted(
   return handleOf(place, pid, process.startTicks);
 }
 
-async function startedPid(place: Place): Promise<number | undefined> {
+async function startedPid(place: LaunchSite): Promise<number | undefined> {
   const file = path.join(place.guestDir, PID_FILE);
   try {
     const pid = Number(readEnd(file, PID_BYTES));
@@ -197,7 +201,7 @@ async function startedPid(place: Place): Promise<number | undefined> {
 }
 
 /** The last lines of the hypervisor's log. */
-export function logTail({ guestDir }: Pick<Place, 'guestDir'>): string {
+export function logTail({ guestDir }: Pick<LaunchSite, 'guestDir'>): string {
   const tail = logEnd(path.join(guestDir, LOG_FILE), 6);
   return tail === '' ? 'it ended without a word' : tail;
 }
@@ -211,7 +215,7 @@ export function logEnd(file: string, lines: number): string {
   }
 }
 
-function startError(place: Place, reason: string, cause?: unknown): Error {
+function startError(place: LaunchSite, reason: string, cause?: unknown): Error {
   return godwitError(
     'GODWIT_HYPERVISOR',
     { hypervisor: 'QEMU', host: place.host, command: 'start', reason },

@@ -1,7 +1,7 @@
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
-import type { Place } from './launch.ts';
+import type { LaunchSite } from './launch.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { reopenPipes } from './qmp/pipes.ts';
 import type { MonitorWatch } from './session.ts';
@@ -63,7 +63,7 @@ export async function listenForRecovery(
  * guest has no other monitor: it has ended, is not of our making, or began as pre-copy.
  */
 export async function recoverUnheard(
-  { guest, guestDir, host }: Place,
+  { guest, guestDir, host }: LaunchSite,
   at: ListenAt,
   silence: unknown,
   signal: AbortSignal,

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
-import { connectSocket } from '../../host/found.ts';
+import { connectSocket } from '../../host/checked-open.ts';
 import type { HypervisorStatus } from '../port/direct.ts';
 import { userOf } from './guest/process.ts';
 import type { QemuHandle } from './handle.ts';

@@ -2,7 +2,7 @@ import type { Answer, Unasked } from '../../protocol/public/resolve.ts';
 import type { Sighting } from '../../protocol/peer/sighting.ts';
 
 /** What the whole fleet says of the guest of one migration. */
-export interface Fleet {
+export interface GuestSightings {
   /** The migration that is judged. */
   readonly id: string;
   /** When it was asked for, ISO 8601, by its host's clock; undefined where that is not known. */
@@ -24,7 +24,7 @@ export interface Evidence {
 const MOST_NAMED = 4;
 
 /** What speaks for the guest being, or having been, somewhere else than its two sides say. */
-export function evidenceOf(fleet: Fleet, guest: string): Evidence[] {
+export function evidenceOf(fleet: GuestSightings, guest: string): Evidence[] {
   return fleet.sightings.flatMap((seen) => [
     ...copiesIn(seen, fleet, guest),
     ...forgottenBy(seen, fleet),
@@ -32,7 +32,7 @@ export function evidenceOf(fleet: Fleet, guest: string): Evidence[] {
   ]);
 }
 
-function copiesIn({ host, copies }: Sighting, { uuid }: Fleet, guest: string): Evidence[] {
+function copiesIn({ host, copies }: Sighting, { uuid }: GuestSightings, guest: string): Evidence[] {
   return copies.flatMap((copy): Evidence[] => {
     if (copy.state === 'incoming') return [];
     if (uuid !== undefined && copy.uuid !== undefined) {
@@ -44,13 +44,13 @@ function copiesIn({ host, copies }: Sighting, { uuid }: Fleet, guest: string): E
 }
 
 /** Its state was made, or put back from a backup, since the migration began. */
-function forgottenBy({ host, storeSince }: Sighting, { since }: Fleet): Evidence[] {
+function forgottenBy({ host, storeSince }: Sighting, { since }: GuestSightings): Evidence[] {
   if (storeSince === undefined || since === undefined || storeSince <= since) return [];
   const what = `the state of ${host} is from ${storeSince}, after the migration began: it may have forgotten`;
   return [{ kind: 'maybe', what }];
 }
 
-function movesIn({ host, moves }: Sighting, { id, since }: Fleet): Evidence[] {
+function movesIn({ host, moves }: Sighting, { id, since }: GuestSightings): Evidence[] {
   return moves.flatMap((move): Evidence[] => {
     const route = `${move.id}, from ${move.from} to ${move.to}`;
     // Only a guest that runs is sent on: it ran where this migration brought it.
@@ -67,7 +67,7 @@ function movesIn({ host, moves }: Sighting, { id, since }: Fleet): Evidence[] {
  * What one answer is worth once the fleet was asked. Nothing is safe as long as a host cannot be asked, or shows what may
  * be that guest; and what the guest is proved to have done elsewhere makes its source wrong.
  */
-export function vouched(answer: Answer, fleet: Fleet, guest: string): Answer {
+export function vouched(answer: Answer, fleet: GuestSightings, guest: string): Answer {
   const evidence = evidenceOf(fleet, guest);
   const proved = evidence.filter(({ kind }) => kind === 'ran').map(({ what }) => what);
   const doubts = [

@@ -1,5 +1,5 @@
 import { vouched } from './elsewhere.ts';
-import type { Fleet } from './elsewhere.ts';
+import type { GuestSightings } from './elsewhere.ts';
 import type { Answer, SideView } from '../../protocol/public/resolve.ts';
 
 /** What is known of both sides of a migration; undefined where a host could not be asked. */
@@ -10,7 +10,7 @@ export interface Known {
   readonly source: SideView | undefined;
   readonly destination: SideView | undefined;
   /** What every host of the fleet, the two of the migration among them, was asked about the guest. */
-  readonly fleet: Fleet;
+  readonly fleet: GuestSightings;
 }
 
 /** Both answers, judged. Pure; what is `wrong` here is refused, whoever insists. */

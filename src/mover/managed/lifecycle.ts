@@ -6,7 +6,7 @@ import type { Log } from '../../log.ts';
 import type { ManagedEvent, ManagedFacts, StepName } from '../../migration/managed/events.ts';
 import type { ManagedState, UndoneStep } from '../../migration/managed/lifecycle.ts';
 import type { ManagedOrder, TaskSight } from '../../migration/managed/sight.ts';
-import { refuseOn } from '../engine/refusal.ts';
+import { refuseOn } from '../engine/refused-by-checks.ts';
 
 /** The steps of a managed migration, in the order in which they happen, do beside undo. */
 

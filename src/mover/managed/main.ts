@@ -21,9 +21,9 @@ import type { CancelAnswer } from '../../protocol/public/contract.ts';
 import { migrationSettings } from '../../protocol/public/migration.ts';
 import type { EndPhase } from '../../protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../../protocol/mover/request.ts';
-import { Lane } from '../engine/lane.ts';
+import { Sequencer } from '../engine/sequencer.ts';
 import { Live } from '../engine/live.ts';
-import { Refusal } from '../engine/refusal.ts';
+import { RefusedByChecks } from '../engine/refused-by-checks.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
 import { inTime, LIFECYCLE } from './lifecycle.ts';
 import type { ManagedParts } from './lifecycle.ts';
@@ -38,7 +38,7 @@ type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'>;
 export class ManagedMover {
   readonly #around: Around;
   readonly #journal: Journal<ManagedEvent>;
-  readonly #lane: Lane<ManagedState, ManagedEvent, ManagedEffect>;
+  readonly #sequencer: Sequencer<ManagedState, ManagedEvent, ManagedEffect>;
   readonly #parts: ManagedParts;
   readonly #planned: Planned;
   readonly #tookOver: boolean;
@@ -54,7 +54,7 @@ export class ManagedMover {
     const { journal, events } = open(file, openFile(file), MANAGED_JOURNAL, clock);
     const planned = planOf(request);
     const found = replayManaged(events);
-    const lane = new Lane<ManagedState, ManagedEvent, ManagedEffect>(
+    const sequencer = new Sequencer<ManagedState, ManagedEvent, ManagedEffect>(
       {
         journal,
         transition: managedTransition,
@@ -62,8 +62,8 @@ export class ManagedMover {
         ignores: ({ doing }, { type }) => doing.kind === 'end' && type !== 'taken-over',
         perform: (effect) => this.#perform(effect),
         applied: ({ type }) => {
-          log.debug({ event: type, phase: managedPhase(lane.state) }, 'applied');
-          this.live.publish(managedProgress(lane.state, this.#elapsedMs()));
+          log.debug({ event: type, phase: managedPhase(sequencer.state) }, 'applied');
+          this.live.publish(managedProgress(sequencer.state, this.#elapsedMs()));
         },
       },
       found ?? initialManaged(planned).state,
@@ -71,38 +71,38 @@ export class ManagedMover {
     const { ask, close } = asker(driver, request);
     this.#around = around;
     this.#journal = journal;
-    this.#lane = lane;
+    this.#sequencer = sequencer;
     this.#planned = planned;
     this.#tookOver = found !== undefined;
     this.#close = close;
     this.#parts = {
       clock,
       log,
-      order: orderOf(lane.state),
-      state: () => lane.state,
-      dispatch: (event) => lane.dispatch(event),
-      record: (event) => lane.record(event),
+      order: orderOf(sequencer.state),
+      state: () => sequencer.state,
+      dispatch: (event) => sequencer.dispatch(event),
+      record: (event) => sequencer.record(event),
       live: ({ percent }) =>
-        this.live.publish(managedProgress({ ...lane.state, percent }, this.#elapsedMs())),
+        this.live.publish(managedProgress({ ...sequencer.state, percent }, this.#elapsedMs())),
       ask,
     };
-    this.live = new Live(managedProgress(lane.state, this.#elapsedMs()));
+    this.live = new Live(managedProgress(sequencer.state, this.#elapsedMs()));
   }
 
   get state(): ManagedState {
-    return this.#lane.state;
+    return this.#sequencer.state;
   }
 
   /** Begins, or goes on where an earlier mover stood; resolves when the migration has ended. */
   async run(): Promise<EndPhase> {
     try {
       if (this.#tookOver) {
-        this.#lane.dispatch({ type: 'taken-over', pid: this.#around.pid });
+        this.#sequencer.dispatch({ type: 'taken-over', pid: this.#around.pid });
       } else {
         await this.#journal.append(this.#planned, 'sync');
         for (const effect of initialManaged(this.#planned).effects) this.#perform(effect);
       }
-      return await this.#lane.finished;
+      return await this.#sequencer.finished;
     } finally {
       this.#stop('the mover ends');
       await this.#close();
@@ -112,7 +112,7 @@ export class ManagedMover {
 
   /** Before the order it ends the migration; after it, it is a request to the manager. */
   cancel(): Promise<CancelAnswer> {
-    return this.#lane.inTurn(async (apply) => {
+    return this.#sequencer.inTurn(async (apply) => {
       if (!canCancel(this.state)) return { accepted: false, what: whyNotCancelled(this.state) };
       await apply({ type: 'cancel' });
       const { order, plan } = this.state;
@@ -125,7 +125,7 @@ export class ManagedMover {
   #perform(effect: ManagedEffect): void {
     if (effect.type === 'end') {
       this.#stop('the migration has ended');
-      this.#lane.end(effect.outcome);
+      this.#sequencer.end(effect.outcome);
     } else if (effect.type === 'do') {
       void this.#do(effect.step);
     } else {
@@ -143,14 +143,14 @@ export class ManagedMover {
       const pause = pauseMs(this.state);
       if (pause > 0) await this.#around.clock.sleep(pause, abort.signal);
       const facts = await LIFECYCLE[step].do(this.#parts, abort.signal);
-      if (facts !== undefined) this.#lane.dispatch({ type: 'did', step, facts });
+      if (facts !== undefined) this.#sequencer.dispatch({ type: 'did', step, facts });
     } catch (thrown) {
       if (abort.signal.aborted) return;
-      const refusal = thrown instanceof Refusal ? thrown : undefined;
+      const refusal = thrown instanceof RefusedByChecks ? thrown : undefined;
       const error = toGodwitError(refusal?.error ?? thrown);
       this.#around.log.warn({ step, code: error.code, error }, 'step failed');
       const checks = refusal === undefined ? {} : { checks: [...refusal.checks] };
-      this.#lane.dispatch({ type: 'failed', step, error: error.toJSON(), ...checks });
+      this.#sequencer.dispatch({ type: 'failed', step, error: error.toJSON(), ...checks });
     }
   }
 
@@ -178,7 +178,7 @@ export class ManagedMover {
     const timer = new AbortController();
     this.#timer = timer;
     this.#around.clock.sleep(afterMs, timer.signal).then(
-      () => this.#lane.dispatch({ type: 'timeout', step, afterMs }),
+      () => this.#sequencer.dispatch({ type: 'timeout', step, afterMs }),
       () => {},
     );
   }

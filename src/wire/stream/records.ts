@@ -25,7 +25,7 @@ export function recordHeader(kind: keyof typeof FLAG_OF, record: RamRecord): Buf
 const NO_BLOCK: RamBlock = { index: -1, name: '', usedBytes: 0 };
 
 /** What a record's first bytes say. Written again for each record. */
-class Place implements RamRecord {
+class RecordHead implements RamRecord {
   block: RamBlock = NO_BLOCK;
   address = 0;
   header: 'named' | 'continued' | 'none' = 'none';
@@ -36,7 +36,7 @@ class Place implements RamRecord {
 /** RAM records are the same on the main channel and on post-copy's second one. */
 export abstract class RamFramer extends Framer {
   protected readonly context: StreamContext;
-  readonly #place = new Place();
+  readonly #place = new RecordHead();
   #block: RamBlock | undefined;
 
   constructor(sink: StreamSink, context: StreamContext) {

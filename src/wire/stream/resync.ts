@@ -5,7 +5,7 @@ import { ELEMENT } from './format.ts';
 import { footerAndNext, NO, ramStart } from './plausible.ts';
 
 /** What was found at `at`; `none` there is no such place before the end of the window. */
-export type Place =
+export type ResyncPoint =
   | { readonly kind: 'footer' | 'element' | 'none'; readonly at: number }
   | { readonly kind: 'more'; readonly at: number; readonly needed: number };
 
@@ -29,7 +29,7 @@ export function resync(
   section: number | undefined,
   record: (at: number) => number,
   window: SeekWindow,
-): Place {
+): ResyncPoint {
   const { bytes, end, last } = window;
   const startMatters = section === undefined || context.ramSection === undefined;
   const beginnings = new Beginnings(bytes, window, section, context.ramSection);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { evidenceOf, vouched } from '../../../src/migration/direct/elsewhere.ts';
-import type { Fleet } from '../../../src/migration/direct/elsewhere.ts';
+import type { GuestSightings } from '../../../src/migration/direct/elsewhere.ts';
 import { judge } from '../../../src/migration/direct/resolution.ts';
 import type { Answer } from '../../../src/protocol/public/resolve.ts';
 import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
@@ -11,7 +11,7 @@ import type { History } from './histories.ts';
 
 const UUID = '11111111-2222-3333-4444-555555555555';
 const nothing: Sighting = { host: 'c', copies: [], moves: [] };
-const fleet = (seen: Partial<Sighting>, more: Partial<Fleet> = {}): Fleet => ({
+const fleet = (seen: Partial<Sighting>, more: Partial<GuestSightings> = {}): GuestSightings => ({
   id: 'm-00000001',
   since: '2026-01-01',
   uuid: UUID,

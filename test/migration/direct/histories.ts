@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { Fleet } from '../../../src/migration/direct/elsewhere.ts';
+import type { GuestSightings } from '../../../src/migration/direct/elsewhere.ts';
 import { replayDestination } from '../../../src/migration/direct/journal.ts';
 import type { Known } from '../../../src/migration/direct/resolution.ts';
 import { destinationFacts, sourceFacts } from '../../../src/migration/direct/side-facts.ts';
@@ -62,7 +62,7 @@ export function knownOf(history: History): Known {
   const isDark = dark.includes('b');
   const unasked: Unasked[] = dark.map((host) => ({ host, why: 'it does not answer' }));
   if (forgotten && !isDark) unasked.push({ host: 'b', why: `${ID} is not known at b` });
-  const fleet: Fleet = {
+  const fleet: GuestSightings = {
     id: ID,
     since: BEGAN,
     uuid: withoutUuid ? undefined : UUID,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { judge, safeAnswer } from '../../../src/migration/direct/resolution.ts';
-import type { Fleet } from '../../../src/migration/direct/elsewhere.ts';
+import type { GuestSightings } from '../../../src/migration/direct/elsewhere.ts';
 import type { Answer, SideView } from '../../../src/protocol/public/resolve.ts';
 
 const base = {
@@ -33,8 +33,17 @@ const destination: SideView = {
 
 const names = { guest: 'web1', from: 'a', to: 'b' };
 /** Every host was asked, and has seen nothing else of the guest. */
-const asked: Fleet = { id: 'm-1', since: undefined, uuid: undefined, sightings: [], unasked: [] };
-const dark = (host: string): Fleet => ({ ...asked, unasked: [{ host, why: 'no answer' }] });
+const asked: GuestSightings = {
+  id: 'm-1',
+  since: undefined,
+  uuid: undefined,
+  sightings: [],
+  unasked: [],
+};
+const dark = (host: string): GuestSightings => ({
+  ...asked,
+  unasked: [{ host, why: 'no answer' }],
+});
 
 function judged(
   here?: Partial<SideView>,

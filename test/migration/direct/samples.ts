@@ -3,7 +3,7 @@ import type { SerialError } from '../../../src/errors.ts';
 import type { Planned, StepFacts } from '../../../src/migration/direct/source-state.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import type { MemorySample, MigrationSettings } from '../../../src/protocol/public/migration.ts';
-import type { Place } from '../../../src/protocol/disk.ts';
+import type { ImagePlace } from '../../../src/protocol/disk.ts';
 import type { GuestDescription, Preparation } from '../../../src/protocol/peer/migration.ts';
 import type { DiskLink } from '../../../src/protocol/disk.ts';
 import type { WireReport } from '../../../src/protocol/wire.ts';
@@ -35,8 +35,8 @@ export function descriptionOf(): GuestDescription {
 }
 
 /** Below it, where the source has it. */
-export const BASE: Place = { node: 'base0', pool: 'f'.repeat(16), path: 'web1/base.raw' };
-export const COPY: Place = { node: 'disk0', pool: 'f'.repeat(16), path: 'web1/disk0.raw' };
+export const BASE: ImagePlace = { node: 'base0', pool: 'f'.repeat(16), path: 'web1/base.raw' };
+export const COPY: ImagePlace = { node: 'disk0', pool: 'f'.repeat(16), path: 'web1/disk0.raw' };
 
 export function withDisk(): GuestDescription {
   const image = { node: COPY.node, format: 'raw', bytes: 1 << 30, readOnly: false } as const;

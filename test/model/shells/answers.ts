@@ -18,7 +18,8 @@ const isError = (answer: string): answer is ErrorName => Object.hasOwn(ERRORS, a
 
 /** What counts of an error is its code. A defect of the model's own ports is thrown on. */
 export function howItFailed(thrown: unknown, script: Script): ErrorName {
-  const refused = thrown instanceof Error && thrown.name === 'Refusal' ? thrown.cause : thrown;
+  const refused =
+    thrown instanceof Error && thrown.name === 'RefusedByChecks' ? thrown.cause : thrown;
   const error = toGodwitError(refused);
   if (error.code === 'GODWIT_INTERNAL' && !script.signal.aborted) throw thrown;
   return errorNameOf(error.toJSON());

@@ -29,7 +29,7 @@ import { openDestinationJournal, readJournals } from '../../../src/host/journal.
 import { SourceBackingFiles } from '../../../src/mover/direct/source/backing-files.ts';
 import { preparation } from '../../../src/mover/direct/source/parts.ts';
 import type { SourceParts } from '../../../src/mover/direct/source/parts.ts';
-import type { Disk, Place } from '../../../src/protocol/disk.ts';
+import type { Disk, ImagePlace } from '../../../src/protocol/disk.ts';
 import type { Seeding } from '../../../src/protocol/peer/migration.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';
 import { openPools } from '../../../src/disks/proof/pools.ts';
@@ -74,7 +74,7 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
   writeFileSync(file, randomBytes(MIB));
   truncateSync(file, 8 * MIB);
   const [pool] = await openPools(a.storage);
-  const base: Place = { node: 'base', pool: pool?.id ?? '', path: IMAGE };
+  const base: ImagePlace = { node: 'base', pool: pool?.id ?? '', path: IMAGE };
   const image = { format: 'qcow2', bytes: 64 * MIB, readOnly: true } as const;
   const top0 = { ...image, node: 'top', readOnly: false };
   const disks: Disk[] = [{ name: 'vda', images: [top0, { ...image, node: 'base' }] }];
@@ -83,7 +83,7 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
   const [there] = await openPools(b.storage);
   const topPath = 'web1/top.qcow2';
   const topPool = placeIds.made(there?.id ?? '', topPath);
-  const copies: Place[] = [{ node: 'top', pool: topPool, path: topPath }];
+  const copies: ImagePlace[] = [{ node: 'top', pool: topPool, path: topPath }];
 
   const { id, guest, from, epoch } = plan;
   const admission = { id, guest, from, epoch, memoryBytes: 1, timeoutMs: 60_000 };

@@ -1,8 +1,8 @@
 import type net from 'node:net';
 import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
-import { connectSocket } from '../../../host/found.ts';
-import type { SocketOwner } from '../../../host/found.ts';
+import { connectSocket } from '../../../host/checked-open.ts';
+import type { SocketOwner } from '../../../host/checked-open.ts';
 import { QmpClient } from './client.ts';
 import { unreachable } from './end.ts';
 import type { MonitorOwner } from './end.ts';

@@ -5,7 +5,7 @@ import { chmod, chown, readdir, rm } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { openFound } from '../../../host/found.ts';
+import { openFound } from '../../../host/checked-open.ts';
 import { PIPES } from '../spec/names.ts';
 import { QmpClient } from './client.ts';
 import type { Transport } from './client.ts';

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { chmod, chown, copyFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError, toGodwitError } from '../../../errors.ts';
-import { inOwnDirectory } from '../../../host/found.ts';
+import { inOwnDirectory } from '../../../host/checked-open.ts';
 import { pass, refusal, warn } from '../../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import { isNfs } from '../../../protocol/nfs-url.ts';

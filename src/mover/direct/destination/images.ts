@@ -5,7 +5,7 @@ import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import type { NewImage } from '../../../drivers/port/disks.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
-import type { DiskImage, Place } from '../../../protocol/disk.ts';
+import type { DiskImage, ImagePlace } from '../../../protocol/disk.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
@@ -26,7 +26,7 @@ import { targetsOf } from './backing-names.ts';
 
 export interface PlannedImage extends NewFile {
   readonly node: string;
-  readonly place: Place;
+  readonly place: ImagePlace;
 }
 
 export interface ImagePlan {
@@ -69,7 +69,7 @@ export async function planImages(
 }
 
 /** The pool that lies in the same place as the source's, or the only one. */
-export function poolFor(pools: readonly Pool[], { pool: wanted }: Place): Pool | undefined {
+export function poolFor(pools: readonly Pool[], { pool: wanted }: ImagePlace): Pool | undefined {
   return pools.find(({ id }) => id === wanted) ?? (pools.length === 1 ? pools[0] : undefined);
 }
 

@@ -7,8 +7,8 @@ import type * as peer from '../../../protocol/peer/migration.ts';
 import type { ResolveAnswer } from '../../../protocol/public/resolve.ts';
 import { Mutex } from '../../../mutex.ts';
 import { warmDestination } from '../warm.ts';
-import { actOnSilence, askOnReturn, followOrder, isForsaken } from './alone.ts';
-import type { Hands, Order } from './alone.ts';
+import { actOnSilence, askOnReturn, followOrder, isForsaken } from './silent-source.ts';
+import type { Hands, Order } from './silent-source.ts';
 import { assess } from './assess.ts';
 import { announce, build, buildParts, abortAll, settle, takeDown } from './build.ts';
 import type { BuildParts, DisksWork } from './build.ts';
@@ -203,9 +203,9 @@ export class DestinationMover {
     call: DestinationCall,
     epoch: number,
     work: (already: boolean) => Promise<T>,
-    lane = this.#mutex,
+    mutex = this.#mutex,
   ): Promise<T> {
-    return lane.run(async () => {
+    return mutex.run(async () => {
       if (this.#ledger.failure !== undefined) throw this.#ledger.failure;
       this.#heardAt = this.#parts.clock.monotonicMs();
       const verdict = judgeCall(this.state, call, epoch);

@@ -17,7 +17,7 @@ import { streamTls } from '../../engine/credentials.ts';
 import { logDirOf } from '../../../host/guest-logs.ts';
 import type { Journal } from '../../../host/journal.ts';
 import type { WireDoors } from '../../engine/wire-doors.ts';
-import type { Others } from './alone.ts';
+import type { Others } from './silent-source.ts';
 import type { ArrivedConnections } from './connections.ts';
 import type { PlaceIds } from './place-ids.ts';
 

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import type { Place } from '../../../protocol/disk.ts';
+import type { ImagePlace } from '../../../protocol/disk.ts';
 
 /**
  * Ids by which the source of one migration names places of this host. This host makes each of them: for a directory in
@@ -30,7 +30,10 @@ export class PlaceIds {
   }
 
   /** The place of a file beside a proof of this migration, with this host's own name for the pool; undefined: it was not given. */
-  besideProof(place: Place, pools: readonly { readonly id: string }[]): Place | undefined {
+  besideProof(
+    place: ImagePlace,
+    pools: readonly { readonly id: string }[],
+  ): ImagePlace | undefined {
     const { node, pool: id, path: file } = place;
     const directory = directoryOf(file);
     const pool = pools.find((each) => this.proved(each.id, directory) === id);
@@ -38,7 +41,7 @@ export class PlaceIds {
   }
 
   /** The place of a file that this migration may make, with this host's own name for the pool; undefined: it was not given. */
-  toMake(place: Place, pools: readonly { readonly id: string }[]): Place | undefined {
+  toMake(place: ImagePlace, pools: readonly { readonly id: string }[]): ImagePlace | undefined {
     const { node, pool: id, path: file } = place;
     const pool = pools.find((each) => this.made(each.id, file) === id);
     return pool === undefined ? undefined : { node, pool: pool.id, path: file };

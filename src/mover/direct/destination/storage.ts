@@ -1,6 +1,6 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError, GodwitError } from '../../../errors.ts';
-import type { Place } from '../../../protocol/disk.ts';
+import type { ImagePlace } from '../../../protocol/disk.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { Preparation, StorageAnswer, StorageProof } from '../../../protocol/peer/migration.ts';
 import { exportsOf, resolveOn } from '../../../disks/proof/exports.ts';
@@ -61,7 +61,7 @@ export async function withOwnPlaces<T extends Preparation>(
   const { places, copies, description } = asked;
   const pools = [...(await openPools(config.storage)), ...exportsOf(config.storage)];
   const facts = { host: config.name, guest: description.name };
-  const own = (each: Place): Place => {
+  const own = (each: ImagePlace): ImagePlace => {
     const found = placeIds.besideProof(each, pools);
     if (found !== undefined) return found;
     const reason =
@@ -70,7 +70,7 @@ export async function withOwnPlaces<T extends Preparation>(
       'Run the migration again; a source that still names such a place is of a broken or hostile build.';
     throw godwitError('GODWIT_DISK_MISSING', { ...facts, device: each.node, reason }, { hint });
   };
-  const toMake = (each: Place): Place => {
+  const toMake = (each: ImagePlace): ImagePlace => {
     const found = placeIds.toMake(each, pools);
     if (found !== undefined) return found;
     const reason = 'the source names another place than this host chose';

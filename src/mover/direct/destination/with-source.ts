@@ -1,5 +1,5 @@
 import { afterSourceEnd } from '../../../migration/direct/silence.ts';
-import type { Hands } from './alone.ts';
+import type { Hands } from './silent-source.ts';
 import { takeDownMs } from './parts.ts';
 
 /**

@@ -19,15 +19,15 @@ import { canCancel, transition } from '../../../migration/direct/transition.ts';
 import type { CancelAnswer } from '../../../protocol/public/contract.ts';
 import type { EndPhase, MemorySample, Progress } from '../../../protocol/public/migration.ts';
 import type { Journal } from '../../../host/journal.ts';
-import { Lane } from '../../engine/lane.ts';
+import { Sequencer } from '../../engine/sequencer.ts';
 import { Live } from '../../engine/live.ts';
 import { fitEvent } from './journal-event.ts';
 import { LIFECYCLE } from './lifecycle.ts';
-import { Refusal } from '../../engine/refusal.ts';
+import { RefusedByChecks } from '../../engine/refused-by-checks.ts';
 import type { SourceParts } from './parts.ts';
 import { stopHere } from './stop-here.ts';
 import { continueSwitchover } from './step-actions.ts';
-import { nothing, within } from './within.ts';
+import { nothing, within } from './time-limit.ts';
 
 /** How long a step that was told to stop may take to do so before it is undone all the same, ms. */
 const LET_GO_MS = 5000;
@@ -50,7 +50,7 @@ export interface CoordinatorParts {
  */
 export class Coordinator {
   readonly #parts: CoordinatorParts;
-  readonly #lane: Lane<SourceState, SourceEvent, SourceEffect>;
+  readonly #sequencer: Sequencer<SourceState, SourceEvent, SourceEffect>;
   readonly #over = new AbortController();
   #steps: SourceParts | undefined;
   #current:
@@ -63,7 +63,7 @@ export class Coordinator {
 
   constructor(parts: CoordinatorParts, state: SourceState) {
     this.#parts = parts;
-    this.#lane = new Lane(
+    this.#sequencer = new Sequencer(
       {
         journal: parts.journal,
         transition,
@@ -81,12 +81,12 @@ export class Coordinator {
   }
 
   get state(): SourceState {
-    return this.#lane.state;
+    return this.#sequencer.state;
   }
 
   /** Resolves with the outcome; rejects when the journal can no longer be written. */
   get finished(): Promise<EndPhase> {
-    return this.#lane.finished;
+    return this.#sequencer.finished;
   }
 
   /** Journals the plan and begins. */
@@ -106,7 +106,7 @@ export class Coordinator {
   dispatch(event: SourceEvent): void {
     const fit = fitEvent(event, this.#parts.log);
     if (fit === undefined) return;
-    this.#lane.dispatch(fit);
+    this.#sequencer.dispatch(fit);
   }
 
   /** The newest look at the stream, for the live view only. */
@@ -117,12 +117,12 @@ export class Coordinator {
 
   /** Takes an event in its turn and resolves once it is in the journal, as `durability` says. */
   record(event: SourceEvent): Promise<void> {
-    return this.#lane.record(event);
+    return this.#sequencer.record(event);
   }
 
   /** Rolls back where that is still possible. The answer is given in turn with all events, so it is what will happen. */
   cancel(): Promise<CancelAnswer> {
-    return this.#lane.inTurn(async (apply) => {
+    return this.#sequencer.inTurn(async (apply) => {
       const { guest, from, to } = this.state.plan;
       if (canCancel(this.state)) {
         await apply({ type: 'cancel' });
@@ -168,7 +168,7 @@ export class Coordinator {
       case 'end':
         clearTimeout(this.#timer);
         this.#over.abort(new Error('the migration has ended'));
-        this.#lane.end(effect.outcome);
+        this.#sequencer.end(effect.outcome);
         return;
     }
   }
@@ -211,7 +211,7 @@ export class Coordinator {
   }
 
   #failed(step: StepName, thrown: unknown): void {
-    const refusal = thrown instanceof Refusal ? thrown : undefined;
+    const refusal = thrown instanceof RefusedByChecks ? thrown : undefined;
     const error = toGodwitError(refusal?.error ?? thrown);
     this.#parts.log.warn({ step, code: error.code, error }, 'step failed');
     const checks = refusal === undefined ? {} : { checks: [...refusal.checks] };

@@ -6,7 +6,7 @@ import { driverSaid } from '../../../drivers/registry.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
-import { refuseOn } from '../../engine/refusal.ts';
+import { refuseOn } from '../../engine/refused-by-checks.ts';
 import { removePort } from '../../../network/port.ts';
 import { warmSource } from '../warm.ts';
 import { assertDisksOpen, guardPostcopy } from './guard-postcopy.ts';

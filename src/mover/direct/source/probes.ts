@@ -34,7 +34,7 @@ const NO_ADDRESS =
   'no address of the guest is known; name it under `network.probe.addresses` of its source';
 
 type Agent = Client<typeof agentContract>;
-interface Place {
+interface WatchingHost {
   readonly host: string;
   readonly agent: Agent;
   /** Why it does not watch, as it was told last. */
@@ -54,7 +54,7 @@ export class SourceProbes {
   readonly #over = new AbortController();
   #stoppedMs: number | undefined;
   #ranMs: number | undefined;
-  #places: readonly Place[] | undefined;
+  #places: readonly WatchingHost[] | undefined;
   #results: Promise<ProbeReport[]> | undefined;
 
   constructor(connect: Connect, clock: Clock, log: Log) {
@@ -84,7 +84,7 @@ export class SourceProbes {
     else for (const place of this.#places) place.why = NO_ADDRESS;
   }
 
-  #open({ config, state }: SourceParts): Place[] {
+  #open({ config, state }: SourceParts): WatchingHost[] {
     const { probe } = config.network;
     if (probe === 'off') return [];
     const { from, to } = state().plan;
@@ -104,7 +104,7 @@ export class SourceProbes {
     });
   }
 
-  async #keepOn(places: readonly Place[], order: WatchOrder): Promise<void> {
+  async #keepOn(places: readonly WatchingHost[], order: WatchOrder): Promise<void> {
     const { signal } = this.#over;
     try {
       for (;;) {
@@ -127,7 +127,7 @@ export class SourceProbes {
     this.#ranMs = this.#clock.wallMs();
   }
 
-  #switchBy({ clock }: Place): WatchEnd {
+  #switchBy({ clock }: WatchingHost): WatchEnd {
     if (clock === undefined || this.#stoppedMs === undefined || this.#ranMs === undefined)
       return {};
     const { aheadMs } = clock;
@@ -171,7 +171,7 @@ export class SourceProbes {
 }
 
 async function ask(
-  place: Place,
+  place: WatchingHost,
   order: WatchOrder,
   clock: Clock,
   signal: AbortSignal,
@@ -190,7 +190,7 @@ async function ask(
 }
 
 async function endOf(
-  place: Place,
+  place: WatchingHost,
   id: string,
   body: WatchEnd,
   deadlineMs: number,

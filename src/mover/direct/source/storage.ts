@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
-import type { Disk, Place } from '../../../protocol/disk.ts';
+import type { Disk, ImagePlace } from '../../../protocol/disk.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import { isNfs } from '../../../protocol/nfs-url.ts';
@@ -20,14 +20,14 @@ import type { SourceParts } from './parts.ts';
 
 /** What was found of a guest's disks: where the destination has each image, which it has not, and the evidence. */
 export interface StorageFound {
-  readonly places: readonly Place[];
+  readonly places: readonly ImagePlace[];
   /** Images that have to be copied, where they lie here, and their files. */
-  readonly copies: readonly Place[];
+  readonly copies: readonly ImagePlace[];
   readonly copied: readonly string[];
   /** The backing files of each of those, the nearest first. */
   readonly below: readonly (readonly string[])[];
   /** Images that the guest only reads, which have to be found or sent: where they lie here. */
-  readonly bases: readonly Place[];
+  readonly bases: readonly ImagePlace[];
   readonly checks: readonly NamedCheck[];
 }
 
@@ -196,9 +196,9 @@ function judge(
   proofs: ReadonlyMap<string, Proof>,
 ): StorageFound {
   const { from, to } = parts.state().plan;
-  const places: Place[] = [];
-  const copies: Place[] = [];
-  const bases: Place[] = [];
+  const places: ImagePlace[] = [];
+  const copies: ImagePlace[] = [];
+  const bases: ImagePlace[] = [];
   const checks: NamedCheck[] = [];
   for (const image of images) {
     const { node, located } = image;

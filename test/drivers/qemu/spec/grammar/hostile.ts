@@ -159,7 +159,7 @@ export function mutate(given: Json, changes: readonly Mutation[]): Json {
   return tree;
 }
 
-interface Place {
+interface TreeNode {
   readonly parent: Record<string, Json>;
   readonly key: string;
 }
@@ -203,7 +203,7 @@ function define(parent: Record<string, Json>, key: string, value: Json): void {
   });
 }
 
-function placesOf(tree: Json): Place[] {
+function placesOf(tree: Json): TreeNode[] {
   if (!isTree(tree)) return [];
   return Object.keys(tree).flatMap((key) => [{ parent: tree, key }, ...placesOf(tree[key])]);
 }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { askAny, findGuest, findMigration, listMigrations } from '../../src/cli/fleet.ts';
-import type { Endpoint, Fleet } from '../../src/cli/fleet.ts';
+import { askAny, findGuest, findMigration, listMigrations } from '../../src/cli/agent-set.ts';
+import type { Endpoint, AgentSet } from '../../src/cli/agent-set.ts';
 import { godwitError, hasCode } from '../../src/errors.ts';
 import type { GuestInfo } from '../../src/protocol/public/host.ts';
 import { endpoint, guest, ID, summary } from './fake.ts';
 
-function fleet(first: Endpoint, ...others: Endpoint[]): Fleet {
+function fleet(first: Endpoint, ...others: Endpoint[]): AgentSet {
   return { endpoints: [first, ...others], close: () => {} };
 }
 

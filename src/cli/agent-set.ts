@@ -17,7 +17,7 @@ export interface Endpoint {
 }
 
 /** The agents that this command line may speak to. */
-export interface Fleet {
+export interface AgentSet {
   readonly endpoints: readonly [Endpoint, ...Endpoint[]];
   /** Another host's agent, where we have a certificate to speak to it with. */
   reach?(host: string, address: string): Endpoint;
@@ -25,7 +25,10 @@ export interface Fleet {
 }
 
 /** The answer of the first agent that answers; the last one's error when none does. */
-export async function askAny<T>(fleet: Fleet, ask: (endpoint: Endpoint) => Promise<T>): Promise<T> {
+export async function askAny<T>(
+  fleet: AgentSet,
+  ask: (endpoint: Endpoint) => Promise<T>,
+): Promise<T> {
   let last: unknown;
   for (const endpoint of fleet.endpoints) {
     try {
@@ -50,7 +53,7 @@ export interface FoundGuest {
  * A guest, and the agent to ask about it. Each agent is asked about its own host first, all at once,
  * so that a peer which does not answer delays nothing. Throws GODWIT_GUEST_UNKNOWN with the nearest name.
  */
-export async function findGuest(fleet: Fleet, name: string): Promise<FoundGuest> {
+export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGuest> {
   if (guestName.safeParse(name).success) {
     const input = { params: { guest: name } };
     const asked = await Promise.allSettled(
@@ -81,7 +84,7 @@ export function allGuests({ api }: Endpoint, fresh = false): Promise<GuestInfo[]
   });
 }
 
-function unknownGuest(name: string, guests: readonly GuestInfo[], fleet: Fleet): Error {
+function unknownGuest(name: string, guests: readonly GuestInfo[], fleet: AgentSet): Error {
   const near = didYouMean(
     name,
     guests.map((each) => each.name),
@@ -99,7 +102,7 @@ export interface FoundMigration {
 }
 
 /** Migrations of every agent, newest first, each once: as its source tells it, where we reach that. */
-export async function listMigrations(fleet: Fleet, limit: number): Promise<FoundMigration[]> {
+export async function listMigrations(fleet: AgentSet, limit: number): Promise<FoundMigration[]> {
   const lists = await Promise.allSettled(
     fleet.endpoints.map(async (endpoint): Promise<FoundMigration[]> => {
       const { migrations } = await endpoint.api.migrations({ query: { limit } });
@@ -120,7 +123,7 @@ export async function listMigrations(fleet: Fleet, limit: number): Promise<Found
 }
 
 /** The migration `id`. Throws GODWIT_MIGRATION_UNKNOWN with the nearest id. */
-export async function findMigration(fleet: Fleet, id: string): Promise<FoundMigration> {
+export async function findMigration(fleet: AgentSet, id: string): Promise<FoundMigration> {
   const asked = await Promise.allSettled(
     fleet.endpoints.map(async (endpoint): Promise<FoundMigration> => {
       return { summary: await endpoint.api.migration({ params: { id } }), endpoint };
@@ -147,7 +150,7 @@ function compare(left: string, right: string): number {
 }
 
 /** The agent of another host, as the agents that we speak to know it; undefined when we cannot speak to it. */
-export async function reachHost(fleet: Fleet, host: string): Promise<Endpoint | undefined> {
+export async function reachHost(fleet: AgentSet, host: string): Promise<Endpoint | undefined> {
   if (fleet.reach === undefined) return undefined;
   const { hosts } = await askAny(fleet, ({ api }) => api.hosts());
   const address = hosts.find((each) => each.name === host)?.address;

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { NbdClient } from '../../src/disks/copy/nbd/client.ts';
 import { connectMonitor } from '../../src/drivers/qemu/qmp/connect.ts';
-import { connectSocket, readEnd } from '../../src/host/found.ts';
+import { connectSocket, readEnd } from '../../src/host/checked-open.ts';
 import { LocalSocket } from '../../src/links/local-socket.ts';
 import { tempDir } from '../rpc/parties.ts';
 import { untilSo } from '../until.ts';

@@ -2,8 +2,8 @@ import { GodwitError, godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 
 /** A refusal with everything that was checked, so that the report can show it. */
-export class Refusal extends Error {
-  override readonly name = 'Refusal';
+export class RefusedByChecks extends Error {
+  override readonly name = 'RefusedByChecks';
   readonly error: GodwitError;
   readonly checks: readonly Check[];
 
@@ -23,5 +23,5 @@ export function refuseOn(checks: readonly Check[]): void {
     first.error === undefined
       ? godwitError('GODWIT_STEP_FAILED', { step: first.name, reason })
       : new GodwitError(first.error);
-  throw new Refusal(error, checks);
+  throw new RefusedByChecks(error, checks);
 }

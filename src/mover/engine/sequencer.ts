@@ -3,7 +3,7 @@ import type { Durability } from '../../migration/direct/durability.ts';
 import type { EndPhase } from '../../protocol/public/migration.ts';
 import { Mutex } from '../../mutex.ts';
 
-export interface LaneParts<State, Event extends { readonly type: string }, Effect> {
+export interface SequencerParts<State, Event extends { readonly type: string }, Effect> {
   readonly journal: Pick<Journal<Event>, 'append'>;
   readonly transition: (
     state: State,
@@ -21,14 +21,14 @@ export interface LaneParts<State, Event extends { readonly type: string }, Effec
  * The state of one migration, of whatever shape: takes events one by one, journals each, and then hands over what the
  * transition asks for. Decides nothing itself.
  */
-export class Lane<State, Event extends { readonly type: string }, Effect> {
-  readonly #parts: LaneParts<State, Event, Effect>;
+export class Sequencer<State, Event extends { readonly type: string }, Effect> {
+  readonly #parts: SequencerParts<State, Event, Effect>;
   readonly #mutex = new Mutex();
   readonly #finished = Promise.withResolvers<EndPhase>();
   #state: State;
   #unwritten = false;
 
-  constructor(parts: LaneParts<State, Event, Effect>, state: State) {
+  constructor(parts: SequencerParts<State, Event, Effect>, state: State) {
     this.#parts = parts;
     this.#state = state;
     // Whoever waits for the end hears of a journal that cannot be written; nobody else has to.

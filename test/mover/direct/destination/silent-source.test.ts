@@ -15,9 +15,9 @@ import {
   askOnReturn,
   followOrder,
   isForsaken,
-} from '../../../../src/mover/direct/destination/alone.ts';
+} from '../../../../src/mover/direct/destination/silent-source.ts';
 import { endWithSource } from '../../../../src/mover/direct/destination/with-source.ts';
-import type { Hands, Others } from '../../../../src/mover/direct/destination/alone.ts';
+import type { Hands, Others } from '../../../../src/mover/direct/destination/silent-source.ts';
 import type { DestinationParts } from '../../../../src/mover/direct/destination/parts.ts';
 import type { SideView } from '../../../../src/protocol/public/resolve.ts';
 import { ADMISSION, RECORDS } from '../../../model/events.ts';

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { DestinationEvent } from '../../../src/migration/direct/destination.ts';
-import { destinationMayBeAsked, sourceMayBeAsked } from '../../../src/migration/direct/kept.ts';
+import {
+  destinationMayBeAsked,
+  sourceMayBeAsked,
+} from '../../../src/migration/direct/may-be-asked.ts';
 import { initialSource } from '../../../src/migration/direct/source-state.ts';
 import type { SourceState } from '../../../src/migration/direct/source-state.ts';
 import { ADMISSION, RECORDS } from '../../model/events.ts';

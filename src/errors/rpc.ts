@@ -1,8 +1,8 @@
 import { row } from './row.ts';
 
-/** Errors of the wire between processes. */
-export const wireErrors = {
-  // The wire between processes
+/** Errors of calls between processes. */
+export const rpcErrors = {
+  // Calls between processes
   GODWIT_PROTOCOL_VERSION: row(
     '{peer} speaks protocol {theirs}; this side speaks {ours}',
     'Upgrade the older of the two to a neighbouring version.',
