@@ -6,6 +6,7 @@ import { disks } from './disks.ts';
 import { footprint } from './footprint.ts';
 import { gap } from './gap.ts';
 import { overhead } from './overhead.ts';
+import { planner } from './planner.ts';
 import { soak } from './soak.ts';
 import { soakDisks } from './soak-disks.ts';
 import { start } from './start.ts';
@@ -33,6 +34,7 @@ const BENCHES: readonly Bench[] = [
   wireMovers,
   wireCuts,
   wireDrain,
+  planner,
 ];
 
 function list(): void {
@@ -88,6 +90,8 @@ function readCommandLine() {
       only: { type: 'string' },
       // Of the disks'.
       size: { type: 'string' },
+      // Of the planner's.
+      data: { type: 'string' },
     },
   });
 }

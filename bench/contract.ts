@@ -27,6 +27,7 @@ export interface BenchWords {
   readonly rewrite?: string | undefined;
   readonly only?: string | undefined;
   readonly size?: string | undefined;
+  readonly data?: string | undefined;
 }
 
 /** What `--only` names, parted by commas; undefined without it. Throws for what there is not: it would measure nothing. */
