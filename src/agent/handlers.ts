@@ -163,7 +163,11 @@ function fleetHandlers({
 > {
   const joinFailures = new JoinFailures(() => clock.monotonicMs());
   return {
-    newerList: ({ query }) => spread.newerThan(query.after),
+    newerList: ({ query, caller }) => {
+      // Every agent asks for lists: so the CA sees which certificate each host uses.
+      if ('certificate' in caller) spread.saw(caller.certificate);
+      return spread.newerThan(query.after);
+    },
     offerList: ({ body }) => ({ number: spread.take(body) }),
     siteSecret: ({ query }) => spread.secrets.named(query.id),
     renew: async ({ body, caller }) => {

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { splitAddress, withPort } from '../protocol/names.ts';
-import type { AskKernel, KernelWord } from '../rpc/reach.ts';
+import { askKernel } from '../rpc/reach.ts';
+import type { AskKernel, KernelWord, Reach } from '../rpc/reach.ts';
 
 /** A port on which nobody listens: TCPMUX, which no system starts. */
 const UNUSED_PORT = 1;
@@ -37,3 +38,9 @@ export function askHost(ask: AskKernel): AskKernel {
     return words.reduce((first, word) => (rank(word) < rank(first) ? word : first));
   };
 }
+
+const ask = askHost(askKernel);
+
+/** Whether the way to a host is open: a refusal came over it too, and a full queue of one listener does not close it. */
+export const reachHost: Reach = (address, timeoutMs, signal) =>
+  ask(address, timeoutMs, signal).then(({ what }) => what === 'answer');

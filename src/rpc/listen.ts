@@ -187,6 +187,7 @@ function bound(
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
+  const circle = 'stranger';
   const tell = (thrown: Error, from: string, text: string): void => {
     // Somebody who only looks whether the way is open hangs up before a byte.
     const { code = thrown.message } = thrown as NodeJS.ErrnoException;
@@ -194,7 +195,7 @@ function bound(
     // Who only looks is not refused; it is counted apart, and not shown.
     const kind = code === 'ECONNRESET' ? code : CONNECTION;
     const peer = networkOf(from);
-    const note = refusals.note({ peer, code: kind, message: `${text}: ${code}` });
+    const note = refusals.note({ peer, circle, code: kind, message: `${text}: ${code}` });
     if (note !== undefined) log[level]({ from, reason: code, ...note }, text);
   };
   server.on('clientError', (thrown: NodeJS.ErrnoException, socket) => {
@@ -209,7 +210,7 @@ function bound(
   });
   server.on('drop', () => {
     const message = `more than ${limits.connections} connections`;
-    const note = refusals.note({ peer: 'anybody', code: CONNECTION, message });
+    const note = refusals.note({ peer: 'anybody', circle, code: CONNECTION, message });
     if (note === undefined) return;
     log.warn({ limit: limits.connections, ...note }, 'a connection was dropped');
   });
@@ -232,7 +233,7 @@ function guard(
     }
     const from = networkOf(socket.remoteAddress ?? 'an unknown address');
     const message = 'too many handshakes that came to nothing';
-    const note = refusals.note({ peer: from, code: CONNECTION, message });
+    const note = refusals.note({ peer: from, circle: 'stranger', code: CONNECTION, message });
     if (note !== undefined)
       log.warn({ from, ...note }, 'too many handshakes: a connection was refused');
     socket.on('error', () => {}).resetAndDestroy();
@@ -241,14 +242,11 @@ function guard(
     const error = gate.identify(socket);
     if (error === undefined) return;
     const { code, message } = error;
-    const note = refusals.note({ peer: labelOf(socket), code, message });
+    const { label: peer, circle } = identityOfCaller(callerOf(socket), socket.remoteAddress);
+    const note = refusals.note({ peer, circle, code, message });
     if (note !== undefined) log.warn({ reason: message, ...note }, 'a connection was refused');
     refuse(error, socket);
   });
-}
-
-function labelOf(socket: TLSSocket): string {
-  return identityOfCaller(callerOf(socket), socket.remoteAddress).label;
 }
 
 /** Answers in the same words as everything else what is no request: bytes that are not HTTP, or come too slowly. */

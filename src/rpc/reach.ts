@@ -58,6 +58,3 @@ function wordOf({ code, message }: NodeJS.ErrnoException): KernelWord {
       return { what: 'unknown', said: code ?? message };
   }
 }
-
-export const reach: Reach = (address, timeoutMs, signal) =>
-  askKernel(address, timeoutMs, signal).then(({ what }) => what === 'answer');

@@ -1,11 +1,17 @@
 import { systemClock } from '../clock.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Refusal } from '../protocol/public/trust.ts';
+import type { Circle } from './limits.ts';
 
 /** Refusals of one kind to one peer are logged once in so long; the others are counted. */
 const LOG_EVERY_MS = 60_000;
-/** Peers and kinds that are remembered; the one that came first is forgotten for a new one. */
+/** Peers and kinds that are remembered. Beyond, the oldest goes of whoever has most: nobody pushes another's out. */
 const MOST = 1024;
+/** Of one peer that has shown a certificate: more than there are kinds of trust. */
+const MOST_OF_ONE = 32;
+/** Of all strangers together, who have as many addresses as they like. */
+const MOST_OF_STRANGERS = 512;
+const STRANGERS = 'strangers';
 const MOST_MESSAGE = 500;
 
 /** What was refused before it could say who it is. */
@@ -35,6 +41,9 @@ interface Kept {
   unlogged: number;
 }
 
+/** What was refused to whom. */
+type Noted = Pick<Refusal, 'peer' | 'code' | 'message'> & { readonly circle?: Circle };
+
 /** What goes into the line of a log with a refusal. */
 export interface Note {
   /** So many of this kind to this peer since the process began. */
@@ -56,17 +65,23 @@ export class Refusals {
   /** Called with each refusal of trust. */
   changed: (() => void) | undefined;
   readonly #clock: RefusalClock;
-  readonly #kept = new Map<string, Kept>();
+  /** Peers with a certificate, and strangers as if they were one; of each, peers and kinds, the oldest first. */
+  readonly #owners = new Map<string, Map<string, Kept>>();
+  #size = 0;
 
   constructor(clock: RefusalClock = systemClock) {
     this.#clock = clock;
   }
 
   /** Counts one. What to log with it; undefined where one of its kind to that peer was logged within the minute. */
-  note({ peer, code, message }: Pick<Refusal, 'peer' | 'code' | 'message'>): Note | undefined {
+  note({ peer, code, message, circle }: Noted): Note | undefined {
+    const isStranger = circle === 'stranger';
+    const owner = isStranger ? STRANGERS : `peer ${peer}`;
+    const own = this.#owners.get(owner) ?? new Map<string, Kept>();
+    this.#owners.set(owner, own);
     const key = `${code} ${peer}`;
     const nowMs = this.#clock.monotonicMs();
-    const before = this.#kept.get(key);
+    const before = own.get(key);
     const count = (before?.refusal.count ?? 0) + 1;
     const at = new Date(this.#clock.wallMs()).toISOString();
     const refusal = { peer, code, count, message: message.slice(0, MOST_MESSAGE), at };
@@ -76,24 +91,44 @@ export class Refusals {
       before.unlogged += 1;
       return undefined;
     }
-    this.#kept.delete(key);
-    this.#kept.set(key, { refusal, loggedMs: nowMs, unlogged: 0 });
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > MOST && oldest !== undefined) this.#kept.delete(oldest);
+    if (own.delete(key)) this.#size -= 1;
+    own.set(key, { refusal, loggedMs: nowMs, unlogged: 0 });
+    this.#size += 1;
+    if (own.size > (isStranger ? MOST_OF_STRANGERS : MOST_OF_ONE)) this.#forget(owner);
+    if (this.#size > MOST) this.#forget(this.#largest());
     const unlogged = before?.unlogged ?? 0;
     return { count, ...(unlogged > 0 && { unlogged }) };
   }
 
+  #largest(): string {
+    let [largest, most] = ['', 0];
+    for (const [owner, { size }] of this.#owners) {
+      if (size > most) [largest, most] = [owner, size];
+    }
+    return largest;
+  }
+
+  #forget(owner: string): void {
+    const own = this.#owners.get(owner);
+    const [oldest] = own?.keys() ?? [];
+    if (own === undefined || oldest === undefined) return;
+    own.delete(oldest);
+    this.#size -= 1;
+    if (own.size === 0) this.#owners.delete(owner);
+  }
+
   /** What was refused of trust since this process began. */
   list(): Refusal[] {
-    return [...this.#kept.values()]
+    return [...this.#owners.values()]
+      .flatMap((own) => [...own.values()])
       .map(({ refusal }) => refusal)
-      .filter(({ code }) => OF_TRUST.has(code));
+      .filter(({ code }) => OF_TRUST.has(code))
+      .toSorted((one, other) => (one.at < other.at ? -1 : 1));
   }
 
   /** Of how many peers and kinds something is remembered. */
   get size(): number {
-    return this.#kept.size;
+    return this.#size;
   }
 }
 

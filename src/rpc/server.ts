@@ -288,12 +288,10 @@ function told(serving: Serving, request: IncomingMessage, thrown: unknown): Godw
     serving.log.error({ ...facts, error: thrown }, 'a request failed by a defect');
     return error;
   }
-  const who = identityOfCaller(callerOf(request.socket), request.socket.remoteAddress);
-  const note = serving.refusals.note({ peer: who.label, code: error.code, message: error.message });
+  const { socket } = request;
+  const { label: peer, circle } = identityOfCaller(callerOf(socket), socket.remoteAddress);
+  const note = serving.refusals.note({ peer, circle, code: error.code, message: error.message });
   if (note === undefined) return error;
-  serving.log.info(
-    { ...facts, by: who.label, reason: error.message, ...note },
-    'refused a request',
-  );
+  serving.log.info({ ...facts, by: peer, reason: error.message, ...note }, 'refused a request');
   return error;
 }

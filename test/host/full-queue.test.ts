@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { reachHost } from '../../src/host/host-kernel.ts';
 import { whyNotDark } from '../../src/host/dark.ts';
 import { askKernel } from '../../src/rpc/reach.ts';
 
@@ -41,4 +42,9 @@ test('a host whose agent is frozen, with a full queue, is alive: a port on which
     why ?? 'dark',
     /^it answers at 127\.0\.0\.1:\d+: it refuses connections at port \d+$/,
   );
+});
+
+test('a way to a host whose agent is frozen, with a full queue, is open', async (t) => {
+  const address = await frozenAgent(t);
+  assert.equal(await reachHost(address, 1000, signal), true);
 });

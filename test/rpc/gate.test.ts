@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { Gate } from '../../src/rpc/gate.ts';
 import { strangerAt } from '../../src/rpc/identity.ts';
 import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
-import { Refusals } from '../../src/rpc/refusals.ts';
+import { CONNECTION, Refusals } from '../../src/rpc/refusals.ts';
 import { authority, calling, serving, sharesOf } from './parties.ts';
 import { dialTls, openSockets } from './sockets.ts';
 import { readAnswer } from './wire.ts';
@@ -194,6 +194,30 @@ test('connections of one identity are bounded, with a word that says so, and oth
   await closed;
   const operator = calling(t, address, await issue('ann', 'operator'));
   assert.equal((await operator.api.act({ params, body })).by, 'ann');
+});
+
+test('whoever is refused in many ways, or from many networks, pushes no refusal of another peer out', () => {
+  const refusals = new Refusals({ monotonicMs: () => 0, wallMs: () => 0 });
+  const code = 'GODWIT_NOT_A_MEMBER';
+  const hosts = Array.from({ length: 100 }, (_, each) => `host${each} (agent)`);
+  for (const peer of hosts) refusals.note({ peer, code, message: 'no' });
+  for (let count = 0; count < 5000; count += 1) {
+    const peer = `2001:db8:0:${count.toString(16)}::/64`;
+    refusals.note({ peer, code: CONNECTION, message: 'no', circle: 'stranger' });
+    refusals.note({ peer: 'bad (agent)', code: `GODWIT_${count}`, message: 'no' });
+    assert.ok(refusals.size <= 1024);
+  }
+  const shown = new Set(refusals.list().map(({ peer }) => peer));
+  assert.deepEqual(
+    hosts.filter((peer) => !shown.has(peer)),
+    [],
+  );
+  // The newest of the strangers are there, too.
+  assert.ok(shown.has(`2001:db8:0:${(4999).toString(16)}::/64`));
+  // Peers alone, more than there is room for: it goes round.
+  for (let count = 0; count < 3000; count += 1)
+    refusals.note({ peer: `more${count} (agent)`, code, message: 'no' });
+  assert.equal(refusals.size, 1024);
 });
 
 test('what is refused over and over is logged once a minute, counted, and shown where it is of trust', () => {

@@ -9,6 +9,7 @@ import {
   MOST_REVOKED,
   parseList,
   plainSerial,
+  renewedFrom,
   signedList,
   signedText,
 } from '../../protocol/peer/fleet.ts';
@@ -141,6 +142,14 @@ export function withoutSerial(serial: string): Change {
   };
 }
 
+/** A host has used a renewed certificate: of its own, those that are valid from before `fromMs` count no more. */
+export function onlyFrom(name: string, fromMs: number): Change {
+  return (list) => {
+    const others = (list.renewed ?? []).filter((each) => each.name !== name);
+    return { ...list, renewed: [...others, { name, from: iso(fromMs) }].slice(-MOST_MEMBERS) };
+  };
+}
+
 /** A host leaves the fleet: its certificates count no more, and no configuration lets it in. */
 export function withoutHost(name: string): Change {
   return (list, nowMs) => {
@@ -159,7 +168,13 @@ export function withoutHost(name: string): Change {
 
 /** From when on a new certificate of this name has to be valid, so that what was revoked does not reach it; ms. */
 export function validFrom(list: FleetList | undefined, name: string): number {
-  const found = list?.revoked.find((each) => 'name' in each && each.name === name);
+  if (list === undefined) return 0;
+  return Math.max(revokedBefore(list, name), Date.parse(renewedFrom(list, name) ?? iso(0)));
+}
+
+/** Until when all that was given to a name was revoked, ms; 0 where nothing was. */
+export function revokedBefore(list: FleetList, name: string): number {
+  const found = list.revoked.find((each) => 'name' in each && each.name === name);
   return found !== undefined && 'before' in found ? Date.parse(found.before) : 0;
 }
 
@@ -167,7 +182,10 @@ export function validFrom(list: FleetList | undefined, name: string): number {
 function tidied(list: FleetList, nowMs: number): FleetList {
   const since = (each: Revocation): number => Date.parse('at' in each ? each.at : each.before);
   const revoked = list.revoked.filter((each) => nowMs - since(each) < LONGEST_CERTIFICATE_MS);
-  return { ...list, revoked };
+  const renewed = list.renewed?.filter(
+    (each) => nowMs - Date.parse(each.from) < LONGEST_CERTIFICATE_MS,
+  );
+  return { ...list, revoked, ...(renewed && { renewed }) };
 }
 
 function checkRoom(text: string): void {

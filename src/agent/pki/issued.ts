@@ -3,13 +3,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import { Mutex } from '../../mutex.ts';
-import { plainSerial, revokedSince } from '../../protocol/peer/fleet.ts';
+import { plainSerial, renewedFrom, revokedSince } from '../../protocol/peer/fleet.ts';
 import { issuedRecord, judgeRenewal } from '../../protocol/peer/renewal.ts';
 import type { IssuedRecord } from '../../protocol/peer/renewal.ts';
 import type { Role } from '../../protocol/route.ts';
 import type { Identity } from '../../rpc/tls.ts';
 import { readAuthority, writePrivate } from './files.ts';
-import { latestList, validFrom } from './fleet-list.ts';
+import { changeList, latestList, onlyFrom, validFrom } from './fleet-list.ts';
 import { ownIdentity } from './own.ts';
 
 /** Where the CA is: the last certificate that it gave to each name, and what comes after it. */
@@ -99,7 +99,8 @@ export function renewCertificate(
         const days = last?.days ?? daysFor(caDir, role);
         const authority = readAuthority(caDir);
         const subject = { name, role, addresses: addressesIn(shown.toString()) };
-        const valid = { nowMs, days, fromMs: validFrom(list, name) };
+        // Certificates know whole seconds, and the one that is shown must be told from the next by its time.
+        const valid = { nowMs, days, fromMs: Math.max(validFrom(list, name), fromMs + 1000) };
         const certificate = await signRequest(authority, request, subject, valid);
         const renewal = { shown: serial, key, certificate };
         recordIssued(caDir, { certificate, days, nowMs, renewal });
@@ -107,6 +108,23 @@ export function renewCertificate(
       }
     }
   });
+}
+
+/**
+ * A host has shown `shown`, and so has its key. Where that is the renewed certificate that it was given last, those from
+ * before it count no more: the fleet's list says so from now on. True where the list was changed. Once for each renewal.
+ */
+export function endReplaced(caDir: string, shown: X509Certificate, nowMs: number): boolean {
+  const identity = ownIdentity('the certificate that was shown', shown.toString());
+  const { name, role } = identity;
+  const last = lastIssued(caDir, identity);
+  const isRenewed = last?.renewal !== undefined && last.serial === plainSerial(shown.serialNumber);
+  if (!isRenewed || role !== 'agent') return false;
+  const list = latestList(caDir)?.list;
+  const endedBefore = Date.parse((list && renewedFrom(list, name)) ?? new Date(0).toISOString());
+  if (list === undefined || list.removed.includes(name) || endedBefore >= last.fromMs) return false;
+  changeList(caDir, onlyFrom(name, last.fromMs), nowMs);
+  return true;
 }
 
 function lastIssued(caDir: string, identity: Identity): IssuedRecord | undefined {

@@ -10,7 +10,7 @@ import type { Log } from '../../log.ts';
 import { renewalDueMs, retryPauseMs } from '../../protocol/peer/renewal.ts';
 import type { Validity } from '../../protocol/peer/renewal.ts';
 import type { Peers } from '../peers.ts';
-import { renewCertificate } from './issued.ts';
+import { endReplaced, renewCertificate } from './issued.ts';
 import { dropPending, pendingRequest, settlePair, takeIntoUse } from './pending.ts';
 
 const DAY_MS = 86_400_000;
@@ -24,7 +24,7 @@ export interface RenewalParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly fleet: Pick<Fleet, 'list'>;
-  readonly peers: Pick<Peers, 'renew'>;
+  readonly peers: Pick<Peers, 'newerList' | 'renew'>;
   /** From 0 to 1: hosts whose certificates are of one age do not ask at once. */
   readonly random?: () => number;
 }
@@ -118,9 +118,24 @@ export class Renewal {
       config.caDir === undefined
         ? await peers.renew(holder ?? '', request)
         : await renewCertificate(config.caDir, this.#own(), request, clock.wallMs());
-    if (certificate === undefined) dropPending(this.#directory);
-    else takeIntoUse(this.#directory, certificate);
-    return certificate !== undefined;
+    if (certificate === undefined) {
+      dropPending(this.#directory);
+      return false;
+    }
+    takeIntoUse(this.#directory, certificate);
+    await this.#prove(holder ?? '');
+    return true;
+  }
+
+  /** Shows the new certificate to the CA, which then ends those of before; else the next question for a list does it. */
+  async #prove(holder: string): Promise<void> {
+    const { config, clock, fleet, peers, log } = this.#parts;
+    try {
+      if (config.caDir === undefined) await peers.newerList(holder, fleet.list()?.number ?? 0);
+      else endReplaced(config.caDir, this.#own(), clock.wallMs());
+    } catch (err) {
+      log.debug({ err }, 'the CA has not seen this host’s new certificate yet');
+    }
   }
 
   #fail(why: GodwitError, nowMs: number): void {

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../../clock.ts';
@@ -11,6 +12,7 @@ import type { KnownList, SignedList } from '../../protocol/peer/fleet.ts';
 import type { Peers } from '../peers.ts';
 import { SecretFetch } from './secret-fetch.ts';
 import { writePrivate } from './files.ts';
+import { endReplaced } from './issued.ts';
 import { changeList, heldBy, isDue, keepList, latestList, unchanged } from './fleet-list.ts';
 
 /** How soon the agent beside the CA sees what `godwit pki` has signed there. */
@@ -100,6 +102,17 @@ export class Spread {
       const why = toGodwitError(err).message;
       if (why !== this.#failed) log.error({ err }, 'the fleet’s list could not be signed or kept');
       this.#failed = why;
+    }
+  }
+
+  /** A host has shown this certificate (DER). Beside the CA: what it has replaced ends. */
+  saw(certificate: Buffer | undefined): void {
+    const { config, clock, log } = this.#parts;
+    if (config.caDir === undefined || certificate === undefined) return;
+    try {
+      if (endReplaced(config.caDir, new X509Certificate(certificate), clock.wallMs())) this.look();
+    } catch (err) {
+      log.error({ err }, 'a certificate that was replaced could not be ended');
     }
   }
 

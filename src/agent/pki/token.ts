@@ -1,5 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
@@ -8,7 +16,14 @@ import type { Role } from '../../protocol/route.ts';
 import { address, hostName, withHost } from '../../protocol/names.ts';
 import { role } from '../../protocol/route.ts';
 import { fingerprintOf } from './authority.ts';
-import { changeList, latestList, readmitted, validFrom, withMember } from './fleet-list.ts';
+import {
+  changeList,
+  latestList,
+  readmitted,
+  revokedBefore,
+  validFrom,
+  withMember,
+} from './fleet-list.ts';
 import { makePrivateDir, readAuthority, writePrivate } from './files.ts';
 import { daysFor, recordIssued } from './issued.ts';
 import { siteSecretOf } from './site-secret.ts';
@@ -43,6 +58,8 @@ const stored = z.object({
   /** Where the agent of the new host will listen. */
   address: address.optional(),
   expiresAt: z.string(),
+  /** When it was made, ISO 8601; absent in tokens of an earlier build. */
+  madeAt: z.string().optional(),
 });
 
 export interface NewToken {
@@ -74,6 +91,8 @@ export function makeToken(asked: NewToken, nowMs: number): string {
     days,
     ...memberAddress(asked),
     expiresAt,
+    // After what was revoked of that name, whose time may lie a second ahead.
+    madeAt: new Date(Math.max(nowMs, revokedFrom(caDir, name))).toISOString(),
   };
   writePrivate(fileOf(caDir, secret), `${JSON.stringify(entry)}\n`);
   return text;
@@ -113,6 +132,11 @@ export async function redeemToken(
   const file = fileOf(caDir, secret);
   const entry = readEntry(file);
   if (Date.parse(entry.expiresAt) < nowMs) throw refused(`it expired on ${entry.expiresAt}`);
+  const revokedMs = revokedFrom(caDir, entry.name);
+  // Without a time of its own it is an earlier build's, and its file was never written again.
+  const madeMs = Date.parse(entry.madeAt ?? statSync(file).mtime.toISOString());
+  const wasEnded = (beforeMs: number): boolean => madeMs < beforeMs;
+  if (wasEnded(revokedMs)) throw refused(`it was made before ${entry.name} was removed or revoked`);
   const authority = readAuthority(caDir);
   const { signRequest } = await import('./x509.ts');
   const { name, addresses, days } = entry;
@@ -128,8 +152,41 @@ export async function redeemToken(
     entry.address === undefined
       ? readmitted(name)
       : withMember({ name, address: entry.address, addresses: [] });
-  const fleet = changeList(caDir, change, nowMs).signed;
+  const fleet = changeList(
+    caDir,
+    (list, atMs) => {
+      // Removed by somebody between the look above and here: then it stays removed.
+      if (wasEnded(revokedBefore(list, name))) throw refused(`${name} was removed or revoked`);
+      return change(list, atMs);
+    },
+    nowMs,
+  ).signed;
   return { ...signed, siteSecret: siteSecretOf(caDir), fleet };
+}
+
+/** Ends the tokens of a name that were not used yet. How many there were. */
+export function endTokens(caDir: string, name: string): number {
+  const directory = path.join(caDir, 'tokens');
+  const files = existsSync(directory) ? readdirSync(directory) : [];
+  let ended = 0;
+  for (const each of files.filter((file) => file.endsWith('.json'))) {
+    const file = path.join(directory, each);
+    try {
+      if (readEntry(file).name !== name) continue;
+    } catch {
+      // Used meanwhile, or damaged: it lets nobody in.
+      continue;
+    }
+    rmSync(file, { force: true });
+    ended += 1;
+  }
+  return ended;
+}
+
+/** Until when what was given to that name counts no more, ms; 0 where nothing of it was revoked. */
+function revokedFrom(caDir: string, name: string): number {
+  const list = latestList(caDir)?.list;
+  return list === undefined ? 0 : revokedBefore(list, name);
 }
 
 function readEntry(file: string): z.infer<typeof stored> {

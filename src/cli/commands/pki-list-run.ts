@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { changeList, withoutHost, withoutName, withoutSerial } from '../../agent/pki/fleet-list.ts';
 import type { Change } from '../../agent/pki/fleet-list.ts';
+import { endTokens } from '../../agent/pki/token.ts';
 import { rotateSecret } from '../../agent/pki/site-secret.ts';
 import { godwitError } from '../../errors.ts';
 import { hostName } from '../../protocol/names.ts';
@@ -17,6 +18,7 @@ export const revoke: Run<typeof pkiRevokeSpec> = async (input, context) => {
   const isSerial = SERIAL.test(what);
   const change = isSerial ? withoutSerial(what.replaceAll(':', '')) : withoutName(nameOf(what));
   const number = changed(input.flags.dir, change, context);
+  if (!isSerial) endTokens(path.resolve(input.flags.dir ?? ''), what);
   if (input.json) printJson(context, { revoked: what, number });
   else {
     const whose = isSerial ? 'The certificate' : `Every certificate of ${what} until now`;
@@ -27,6 +29,7 @@ export const revoke: Run<typeof pkiRevokeSpec> = async (input, context) => {
 export const remove: Run<typeof pkiRemoveSpec> = async (input, context) => {
   const host = nameOf(input.args.host);
   const number = changed(input.flags.dir, withoutHost(host), context);
+  endTokens(path.resolve(input.flags.dir ?? ''), host);
   if (input.json) printJson(context, { removed: host, number });
   else {
     tell(context, `${host} is no host of the fleet any more`, number);

@@ -12,7 +12,7 @@ import { listenTls } from '../../rpc/listen.ts';
 import type { Listening } from '../../rpc/listen.ts';
 import { serve } from '../../rpc/server.ts';
 import type { Handlers } from '../../rpc/server.ts';
-import { reach } from '../../rpc/reach.ts';
+import { reachHost } from '../../host/host-kernel.ts';
 import type { Reach } from '../../rpc/reach.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 import { hostCredentials } from '../../host/credentials.ts';
@@ -67,7 +67,7 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
     openFile: openJournalFile,
     connect: (contract, expectedName, address) =>
       client(contract, { address, credentials: credentials(), expectedName }),
-    reach,
+    reach: reachHost,
     fence: fenceOf(config, fleet),
     wire: wireDoors,
     listen: async (contract, handlers, authorise) => {

@@ -52,6 +52,11 @@ export const fleetList = z.object({
   /** Hosts that were taken out: no configuration lets them in again, only a new certificate does. */
   removed: z.array(hostName).max(MOST_REVOKED),
   revoked: z.array(revocation).max(MOST_REVOKED),
+  /** Hosts that have used a renewed certificate: of each, those that are valid from before `from` count no more. */
+  renewed: z
+    .array(z.object({ name: hostName, from: isoTime }))
+    .max(MOST_MEMBERS)
+    .optional(),
 });
 export type FleetList = z.infer<typeof fleetList>;
 
@@ -138,7 +143,14 @@ export function revokedSince(list: FleetList, shown: ShownCertificate): string |
       return each.before;
     }
   }
-  return undefined;
+  if (shown.role !== role.enum.agent) return undefined;
+  const from = renewedFrom(list, shown.name);
+  return from !== undefined && shown.validFromMs < Date.parse(from) ? from : undefined;
+}
+
+/** From when on the certificates of a host that count are valid, as its last renewal says, ISO 8601. */
+export function renewedFrom({ renewed = [] }: FleetList, host: string): string | undefined {
+  return renewed.find(({ name }) => name === host)?.from;
 }
 
 /** What a host goes by: itself, its newest list, and the peers of its configuration. */

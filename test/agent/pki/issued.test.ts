@@ -4,9 +4,16 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { issue } from '../../../src/agent/pki/authority.ts';
-import { changeList, heldBy, withoutHost, withoutName } from '../../../src/agent/pki/fleet-list.ts';
-import { renewCertificate } from '../../../src/agent/pki/issued.ts';
+import {
+  changeList,
+  heldBy,
+  latestList,
+  withoutHost,
+  withoutName,
+} from '../../../src/agent/pki/fleet-list.ts';
+import { endReplaced, renewCertificate } from '../../../src/agent/pki/issued.ts';
 import { makeRequest } from '../../../src/agent/pki/x509.ts';
+import { revokedSince } from '../../../src/protocol/peer/fleet.ts';
 import { authority } from '../../rpc/parties.ts';
 
 const DAY_MS = 86_400_000;
@@ -80,6 +87,40 @@ test('an old certificate renews nothing, but an answer that was lost is given ag
     message: /^b asked for a new certificate with one that is not the last/,
     hint: /pki revoke b/,
   });
+});
+
+test('once a renewed certificate was used, those before it count no more; until then both do', async (t) => {
+  const { caDir } = await authority(t);
+  changeList(caDir, held, Date.now());
+  const host = { caDir, name: 'b', role: 'agent', addresses: [], days: 30 } as const;
+  const chain = [certificate((await issue(host)).cert)];
+  const person = await issue({ ...host, role: 'operator' });
+  const counts = (shown: X509Certificate, role: 'agent' | 'operator' = 'agent') => {
+    const { serialNumber: serial, validFromDate } = shown;
+    const list = latestList(caDir)!.list;
+    const told = { name: 'b', role, serial, validFromMs: validFromDate.getTime() };
+    return revokedSince(list, told) === undefined;
+  };
+  assert.equal(endReplaced(caDir, chain[0]!, later(0)), false);
+  for (let round = 1; round < 4; round += 1) {
+    const last = chain.at(-1)!;
+    const { request } = await makeRequest('b');
+    const nowMs = last.validFromDate.getTime() + 21 * DAY_MS;
+    const { certificate: pem = '' } = await renewCertificate(caDir, last, request, nowMs);
+    const next = certificate(pem);
+    // Whoever shows an older one ends nothing.
+    assert.equal(endReplaced(caDir, last, nowMs), false);
+    assert.deepEqual([counts(last), counts(next)], [true, true]);
+    assert.equal(endReplaced(caDir, next, nowMs), true);
+    assert.equal(endReplaced(caDir, next, nowMs), false);
+    chain.push(next);
+    for (const old of chain.slice(0, -1)) assert.equal(counts(old), false);
+    assert.equal(counts(next), true);
+    assert.equal(counts(certificate(person.cert), 'operator'), true);
+    assert.equal(latestList(caDir)?.list.renewed?.length, 1);
+  }
+  const anew = await issue(host);
+  assert.equal(counts(certificate(anew.cert)), true);
 });
 
 test('of two who ask at once with one certificate one gets a new one', async (t) => {

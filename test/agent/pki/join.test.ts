@@ -4,17 +4,21 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { join } from '../../../src/agent/pki/join.ts';
 import { ownIdentity } from '../../../src/agent/pki/own.ts';
-import { makeToken, parseToken, redeemToken } from '../../../src/agent/pki/token.ts';
+import { changeList, withoutHost, withoutName } from '../../../src/agent/pki/fleet-list.ts';
+import { endTokens, makeToken, parseToken, redeemToken } from '../../../src/agent/pki/token.ts';
 import { makeRequest } from '../../../src/agent/pki/x509.ts';
+import { fleetList } from '../../../src/protocol/peer/fleet.ts';
 import { readCredentials } from '../../../src/rpc/tls.ts';
 import { authority, tempDir } from '../../rpc/parties.ts';
 import { fleet } from '../parties.ts';
 
 const hour = 3_600_000;
 
+const asked = (caDir: string, agent: string) =>
+  ({ caDir, agent, name: 'new', role: 'agent', addresses: [] }) as const;
+
 function token(caDir: string, agent: string, validMs = hour): string {
-  const asked = { caDir, agent, validMs, name: 'new', role: 'agent', addresses: [] } as const;
-  return makeToken(asked, Date.now());
+  return makeToken({ ...asked(caDir, agent), validMs }, Date.now());
 }
 
 test('a host joins with a token and can speak to the others at once', async (t) => {
@@ -68,6 +72,38 @@ test('the name in the certificate is the one of the token, whatever the request 
   const text = token(caDir, '127.0.0.1:1');
   const { certificate } = await redeemToken(caDir, text, request, Date.now());
   assert.equal(ownIdentity('host.crt', certificate).name, 'new');
+});
+
+test('a token that was made before its host was removed or revoked lets nobody in, and one made after does', async (t) => {
+  const { caDir } = await authority(t);
+  const { request } = await makeRequest('new');
+  for (const change of [withoutHost('new'), withoutName('new')]) {
+    const early = token(caDir, '127.0.0.1:1');
+    const nowMs = Date.now() + 5000;
+    changeList(caDir, change, nowMs);
+    const late = makeToken({ ...asked(caDir, '127.0.0.1:1'), validMs: hour }, nowMs);
+    await assert.rejects(redeemToken(caDir, early, request, nowMs), {
+      code: 'GODWIT_JOIN_TOKEN',
+      message: /made before new was removed or revoked/,
+    });
+    const { fleet: signed } = await redeemToken(caDir, late, request, nowMs);
+    const list = fleetList.parse(JSON.parse(signed?.list ?? ''));
+    assert.equal(list.removed.includes('new'), false);
+  }
+});
+
+test('tokens of one name are ended, and no others', async (t) => {
+  const { caDir } = await authority(t);
+  const { request } = await makeRequest('new');
+  const [one, two] = [token(caDir, '127.0.0.1:1'), token(caDir, '127.0.0.1:1')];
+  const other = makeToken({ ...asked(caDir, '127.0.0.1:1'), name: 'c', validMs: hour }, Date.now());
+  assert.equal(endTokens(caDir, 'new'), 2);
+  for (const text of [one, two]) {
+    await assert.rejects(redeemToken(caDir, text, request, Date.now()), {
+      code: 'GODWIT_JOIN_TOKEN',
+    });
+  }
+  assert.equal((await redeemToken(caDir, other, request, Date.now())).name, 'c');
 });
 
 test('a bad request does not use the token up', async (t) => {

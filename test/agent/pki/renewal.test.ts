@@ -58,7 +58,7 @@ async function scene(t: TestContext, days = 30) {
     await issue({ caDir, name: 'b', role: 'agent', addresses: [], days }),
   );
   const config = agentConfig.parse({ name: 'b', address: '127.0.0.1:0', stateDir });
-  const ca = { isAway: false, losesAnswers: false, asked: 0 };
+  const ca = { isAway: false, losesAnswers: false, asked: 0, shown: [] as string[] };
   const said: string[] = [];
   const noting = (_facts: object, text: string): void => void said.push(text);
   const log = { ...silentLog, warn: noting, error: noting } as unknown as Log;
@@ -70,6 +70,11 @@ async function scene(t: TestContext, days = 30) {
       random: () => 0.5,
       fleet: { list: () => ({ holder: 'a' }) as FleetList },
       peers: {
+        newerList: () => {
+          const list = { signed: undefined };
+          ca.shown.push(own().serialNumber);
+          return Promise.resolve(list);
+        },
         renew: async (holder, request) => {
           assert.equal(holder, 'a');
           ca.asked += 1;
@@ -107,6 +112,11 @@ test('a host has a new key and certificate with a third of the life left, again 
   const keys = seen.map(({ publicKey }) => JSON.stringify(publicKey.export({ format: 'jwk' })));
   assert.equal(new Set(keys).size, seen.length);
   assert.equal(ca.asked, 4);
+  // Each new one is shown to the CA, which ends the one before it.
+  assert.deepEqual(
+    ca.shown,
+    seen.slice(1).map(({ serialNumber }) => serialNumber),
+  );
   assert.equal(renewal.failed.count, 0);
   assert.deepEqual(readdirSync(directory).toSorted(), [
     'ca.crt',

@@ -138,6 +138,19 @@ test('a name that is revoked loses the certificates of before, and not those tha
   assert.equal(revokedSince(list, of(NOW)), undefined);
 });
 
+test('a host that used a renewed certificate keeps that one and later ones alone; a person of its name keeps all', () => {
+  fc.assert(
+    fc.property(anyList, shown, time, (given, certificate, from) => {
+      const list = { ...given, revoked: [], renewed: [{ name: 'b', from }] };
+      const ends =
+        certificate.name === 'b' &&
+        certificate.role === 'agent' &&
+        certificate.validFromMs < Date.parse(from);
+      assert.equal(revokedSince(list, certificate), ends ? from : undefined);
+    }),
+  );
+});
+
 test('a host has rights as long as the list or the configuration names it, and none once it is removed', () => {
   fc.assert(
     fc.property(anyList, name, fc.array(name), (given, host, peers) => {

@@ -13,7 +13,7 @@ import type { Admission, DestinationStatus } from '../../../../src/protocol/peer
 import { client } from '../../../../src/rpc/client.ts';
 import { listenTls } from '../../../../src/rpc/listen.ts';
 import type { Listening } from '../../../../src/rpc/listen.ts';
-import { reach } from '../../../../src/rpc/reach.ts';
+import { reachHost } from '../../../../src/host/host-kernel.ts';
 import { serve } from '../../../../src/rpc/server.ts';
 import { authority } from '../../../rpc/parties.ts';
 import { handlersOf } from '../parties.ts';
@@ -99,7 +99,7 @@ async function scene(t: TestContext): Promise<Scene> {
     [agent.address, withHost(agent.address, OTHER)],
     connect,
     async (address, timeoutMs, signal) => {
-      if (!dark.has(splitAddress(address).host)) return reach(address, timeoutMs, signal);
+      if (!dark.has(splitAddress(address).host)) return reachHost(address, timeoutMs, signal);
       onMiss();
       return false;
     },
@@ -166,8 +166,8 @@ test('a port where nobody listens is reached all the same; a host that is not th
   const { port } = closed.address() as net.AddressInfo;
   closed.close();
   await once(closed, 'close');
-  assert.equal(await reach(`${MAIN}:${port}`, 5000, never), true);
-  assert.equal(await reach('255.255.255.255:1', 5000, never), false);
+  assert.equal(await reachHost(`${MAIN}:${port}`, 5000, never), true);
+  assert.equal(await reachHost('255.255.255.255:1', 5000, never), false);
   const gone = AbortSignal.abort(new Error('enough'));
-  assert.throws(() => reach(`${MAIN}:${port}`, 5000, gone), /enough/);
+  await assert.rejects(reachHost(`${MAIN}:${port}`, 5000, gone), /enough/);
 });
