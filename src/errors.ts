@@ -76,17 +76,17 @@ export function godwitError<C extends ErrorCode>(
   options: { readonly hint?: string; readonly cause?: unknown } = {},
 ): GodwitError {
   const { message, hint, retryable } = ERRORS[code];
-  const told = Object.fromEntries(
+  const printed = Object.fromEntries(
     Object.entries<string | number>(facts).map(([name, value]) => [name, fact(value)]),
   );
   const fill = (text: string): string =>
-    text.replace(/\{(\w+)\}/g, (place, name: string) => String(told[name] ?? place));
+    text.replace(/\{(\w+)\}/g, (place, name: string) => String(printed[name] ?? place));
   const serial = {
     code,
     message: fill(message).slice(0, MOST_MESSAGE),
     hint: fill(options.hint ?? hint).slice(0, MOST_HINT),
     retryable,
-    facts: told,
+    facts: printed,
   };
   return new GodwitError(serial, 'cause' in options ? { cause: options.cause } : undefined);
 }

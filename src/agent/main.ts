@@ -27,13 +27,13 @@ export async function runAgent(configFile: string): Promise<void> {
   });
   compileMover();
   if (config.network.probe !== 'off') compileWatcher();
-  const signal = await told();
+  const signal = await stopSignal();
   log.info({ signal }, 'the agent ends; movers go on');
   await agent.close();
 }
 
 /** The first SIGTERM or SIGINT. A second one ends the process at once. */
-function told(): Promise<NodeJS.Signals> {
+function stopSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
       process.once(name, () => {

@@ -132,7 +132,7 @@ export class Peers {
 
   /** Hands the fleet's list to all of them; to how many, is answered. */
   async offerList(body: SignedList): Promise<number> {
-    const told = await eachOf(this.names(), (name) =>
+    const counts = await eachOf(this.names(), (name) =>
       this.#client(name)
         .api.offerList({ body }, { deadlineMs: ANSWER_MS })
         .then(
@@ -141,7 +141,7 @@ export class Peers {
           () => 0,
         ),
     );
-    return told.reduce<number>((sum, each) => sum + each, 0);
+    return counts.reduce<number>((sum, each) => sum + each, 0);
   }
 
   close(): void {

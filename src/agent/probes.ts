@@ -138,8 +138,8 @@ export class GuestProbes {
   /** What was seen; said again where it was told before. */
   async end(id: string, of: WatchEnd, caller: Caller): Promise<WatchResult> {
     const key = keyOf(id, caller);
-    const told = this.#results.get(key);
-    if (told !== undefined) return told;
+    const known = this.#results.get(key);
+    if (known !== undefined) return known;
     const standing = this.#watches.get(key);
     if (standing === undefined) return { notTried: 'nothing was being watched there any more' };
     const result = standing.end(of);

@@ -55,19 +55,19 @@ export function watcherProcess(
   });
   const begun = Promise.withResolvers<void>();
   const gone = Promise.withResolvers<void>();
-  const told = Promise.withResolvers<WatchResult>();
+  const outcome = Promise.withResolvers<WatchResult>();
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-512);
   });
   child.on('error', ({ message }) => {
-    told.resolve({ notTried: `its process could not be started: ${message}` });
+    outcome.resolve({ notTried: `its process could not be started: ${message}` });
     gone.resolve();
     begun.resolve();
   });
   child.on('close', (_code, signal) => {
     const last = complaint.trim().split('\n').at(-1) || signal || 'without a word';
-    told.resolve({ notTried: `its process ended: ${last}` });
+    outcome.resolve({ notTried: `its process ended: ${last}` });
     gone.resolve();
     begun.resolve();
   });
@@ -77,7 +77,7 @@ export function watcherProcess(
     if (isBegun.safeParse(json).success) return begun.resolve();
     const parsed = watchResult.safeParse(json);
     begun.resolve();
-    told.resolve(parsed.success ? parsed.data : { notTried: 'its process told something else' });
+    outcome.resolve(parsed.success ? parsed.data : { notTried: 'its process told something else' });
   });
   const say = (news: WatcherLine): void => {
     child.stdin.write(`${JSON.stringify(news)}\n`);
@@ -86,13 +86,13 @@ export function watcherProcess(
   return {
     stay: (leaseMs) => say({ verb: 'stay', leaseMs }),
     stop: () => void child.stdin.end(),
-    result: told.promise,
+    result: outcome.promise,
     begun: begun.promise,
     gone: gone.promise,
     end: async (of = {}) => {
       say({ verb: 'end', ...of });
       try {
-        return await withDeadline('the end of a watch', END_MS, undefined, () => told.promise);
+        return await withDeadline('the end of a watch', END_MS, undefined, () => outcome.promise);
       } catch (thrown) {
         child.kill('SIGKILL');
         return { notTried: toGodwitError(thrown).message };

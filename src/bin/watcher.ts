@@ -39,9 +39,9 @@ lines.on('line', (text) => {
   try {
     const line = watcherLine.parse(JSON.parse(text));
     if (line.verb === 'end') {
-      const told =
+      const outcome =
         watch?.end(line.switch) ?? Promise.resolve({ notTried: 'nothing was to be watched' });
-      void told.then((result) => process.stdout.write(`${JSON.stringify(result)}\n`, leave));
+      void outcome.then((result) => process.stdout.write(`${JSON.stringify(result)}\n`, leave));
       return;
     }
     stay(line.leaseMs);

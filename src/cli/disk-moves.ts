@@ -132,13 +132,13 @@ function viewOf(context: Context, show: FollowMove['show']): View {
 
 /** A line per state, and a sign of life now and then. */
 function logView(context: Context): View {
-  let told: DiskMoveProgress | undefined;
+  let shown: DiskMoveProgress | undefined;
   return {
     show(now) {
-      const isNew = told?.state !== now.state || told.note !== now.note;
+      const isNew = shown?.state !== now.state || shown.note !== now.note;
       if (isMoveEnd(now.state)) return;
-      if (!isNew && now.elapsedMs - (told?.elapsedMs ?? 0) < LINE_MS) return;
-      told = now;
+      if (!isNew && now.elapsedMs - (shown?.elapsedMs ?? 0) < LINE_MS) return;
+      shown = now;
       context.out.write(`${formatDuration(now.elapsedMs).padStart(8)}  ${moveLine(now)}\n`);
     },
     say: (line) => context.out.write(`${line}\n`),

@@ -5,8 +5,8 @@ import type { Context } from './context.ts';
 import type { Endpoint } from './agent-set.ts';
 import { isAway, readToEnd } from './read-to-end.ts';
 import { contextPainter } from './render/paint.ts';
-import { NOTHING_TOLD, progressBlock, tell } from './render/progress.ts';
-import type { Told } from './render/progress.ts';
+import { NOTHING_SHOWN, progressBlock, show } from './render/progress.ts';
+import type { Shown } from './render/progress.ts';
 import { Screen } from './screen.ts';
 
 /** How the live view is shown: a display or a log for people, one JSON object a line, or not at all. */
@@ -100,12 +100,12 @@ function makeView(context: Context, show: Show): View {
 }
 
 function logView(context: Context): View {
-  let told: Told = NOTHING_TOLD;
+  let shown: Shown = NOTHING_SHOWN;
   const print = (line: string): void => context.out.write(`${line}\n`);
   return {
     show(now) {
-      const step = tell(told, now, 'log');
-      ({ told } = step);
+      const step = show(shown, now, 'log');
+      ({ shown } = step);
       step.lines.forEach(print);
     },
     say: print,
@@ -117,7 +117,7 @@ function logView(context: Context): View {
 function terminalView(context: Context): View {
   const screen = new Screen(context.out);
   const paint = contextPainter(context);
-  let told: Told = NOTHING_TOLD;
+  let shown: Shown = NOTHING_SHOWN;
   let last: Progress | undefined;
   const draw = (above: readonly string[]): void => {
     if (last === undefined) above.forEach((line) => context.out.write(`${line}\n`));
@@ -126,8 +126,8 @@ function terminalView(context: Context): View {
   };
   return {
     show(now) {
-      const step = tell(told, now, 'terminal');
-      ({ told } = step);
+      const step = show(shown, now, 'terminal');
+      ({ shown } = step);
       last = now;
       draw(step.lines);
     },

@@ -25,8 +25,8 @@ export async function runHook(
   );
   if (!there) return;
   const input = hookInput.parse({ ...facts(), version: 1, hook, host });
-  const told = `${JSON.stringify(input)}\n`;
-  const answer = await runSiteProgram({ file, input: told, deadlineMs, signal });
+  const line = `${JSON.stringify(input)}\n`;
+  const answer = await runSiteProgram({ file, input: line, deadlineMs, signal });
   signal.throwIfAborted();
   if (answer.ok) return;
   throw godwitError('GODWIT_HOOK_FAILED', { hook, host, reason: `it ${answer.why}` });

@@ -115,8 +115,8 @@ export async function stopAgent(
 /** What a log says that went wrong, as far as one can tell: an error, or the last words (a message and its hint). */
 function lastWords(log: string): string {
   const lines = log.trim().split('\n');
-  const told = lines.findLast((line) => /error/i.test(line)) ?? lines.slice(-2).join(' ');
-  return told.slice(0, 400) || 'nothing';
+  const words = lines.findLast((line) => /error/i.test(line)) ?? lines.slice(-2).join(' ');
+  return words.slice(0, 400) || 'nothing';
 }
 
 async function sharedConfig(signal: AbortSignal | undefined): Promise<Partial<AgentConfigInput>> {

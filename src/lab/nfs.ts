@@ -137,11 +137,11 @@ async function serves(
   signal: AbortSignal,
 ): Promise<void> {
   for (;;) {
-    const told = await readFile(log, 'utf8').catch(() => '');
-    if (told.includes(READY)) return;
+    const logText = await readFile(log, 'utf8').catch(() => '');
+    if (logText.includes(READY)) return;
     if (!isAlive(started)) {
       const said = await readFile(path.join(own, 'start.log'), 'utf8').catch(() => '');
-      const last = [...said.trim().split('\n').slice(-2), ...told.trim().split('\n').slice(-1)];
+      const last = [...said.trim().split('\n').slice(-2), ...logText.trim().split('\n').slice(-1)];
       throw godwitError('GODWIT_LAB', {
         what: `the NFS server ended at once: ${last.join(' | ')}`,
       });

@@ -7,7 +7,7 @@ import { BadLinkFrame, controlFrame, HEAD_BYTES } from './format.ts';
 import type { Frame } from './format.ts';
 import type { Position } from './greeting.ts';
 import { Inbox } from './inbox.ts';
-import { came, isBefore, mayWaitMs, newLink, told } from './link.ts';
+import { came, isBefore, mayWaitMs, newLink, reported } from './link.ts';
 import type { Link } from './link.ts';
 import { frameOf, Outbox } from './outbox.ts';
 import type { Outgoing } from './outbox.ts';
@@ -162,7 +162,7 @@ export class LinkCore {
   acknowledge(nowMs: number): number | undefined {
     let leftMs: number | undefined;
     for (const link of this.#links.values()) {
-      if (link.came === link.told && !this.inbox.hasNews) continue;
+      if (link.came === link.reported && !this.inbox.hasNews) continue;
       const waitMs = mayWaitMs(link, nowMs);
       if (waitMs > 0) {
         leftMs = Math.min(leftMs ?? waitMs, waitMs);
@@ -170,7 +170,7 @@ export class LinkCore {
       }
       const taken = this.inbox.hasNews ? writeAck(this.inbox.news()) : undefined;
       this.#write(link, controlFrame('ack', link.came, taken));
-      told(link, nowMs);
+      reported(link, nowMs);
     }
     return leftMs;
   }

@@ -110,9 +110,9 @@ export class Inbox {
 
   /** What was taken since this was asked last. */
   news(): Taken[] {
-    const told = [...this.#news];
+    const reported = [...this.#news];
     this.#news.clear();
-    return told.map((number) => [number, this.#channel(number).taken]);
+    return reported.map((number) => [number, this.#channel(number).taken]);
   }
 
   /** Everything is news again: what was told may have been lost with a connection. */

@@ -17,10 +17,10 @@ export interface Link {
   arrived: number;
   /** Data frames that came by it, and how many of those it was told of. */
   came: number;
-  told: number;
+  reported: number;
   /** Bytes that came since it was told, and when that was. */
   untoldBytes: number;
-  toldAtMs: number;
+  reportedAtMs: number;
   /** Since when `spanBytes` came; in the span of the same length before it came `lastSpanBytes`. */
   spanFromMs: number;
   spanBytes: number;
@@ -39,9 +39,9 @@ export function newLink(id: number): Link {
     flightBytes: 0,
     arrived: 0,
     came: 0,
-    told: 0,
+    reported: 0,
     untoldBytes: 0,
-    toldAtMs: Number.NEGATIVE_INFINITY,
+    reportedAtMs: Number.NEGATIVE_INFINITY,
     spanFromMs: Number.NEGATIVE_INFINITY,
     spanBytes: 0,
     lastSpanBytes: 0,
@@ -81,13 +81,13 @@ export function came(link: Link, bytes: number, nowMs: number): void {
 export function mayWaitMs(link: Link, nowMs: number): number {
   if (link.untoldBytes >= MOST_UNTOLD_BYTES) return 0;
   const everyMs = link.lastSpanBytes < BUSY_BYTES ? TELL_MS : BUSY_TELL_MS;
-  return Math.max(0, link.toldAtMs + everyMs - nowMs);
+  return Math.max(0, link.reportedAtMs + everyMs - nowMs);
 }
 
 /** All that came is told. */
-export function told(link: Link, nowMs: number): void {
-  link.told = link.came;
-  link.toldAtMs = nowMs;
+export function reported(link: Link, nowMs: number): void {
+  link.reported = link.came;
+  link.reportedAtMs = nowMs;
   link.untoldBytes = 0;
 }
 

@@ -15,20 +15,20 @@ const REFUSALS: Readonly<Record<LinkRefusal['why'], string>> = {
 };
 
 export function refusedBy(peer: string, { why, error }: LinkRefusal): GodwitError {
-  if (error !== undefined) return told(peer, error);
+  if (error !== undefined) return named(peer, error);
   return godwitError('GODWIT_SESSION_ENDED', { peer, reason: REFUSALS[why] });
 }
 
 /** From the payload of an abort. */
 export function abortedBy(peer: string, payload: Uint8Array): GodwitError {
   try {
-    return told(peer, readJson(serialError, payload, 'abort'));
+    return named(peer, readJson(serialError, payload, 'abort'));
   } catch (error) {
-    return told(peer, toGodwitError(error).toJSON());
+    return named(peer, toGodwitError(error).toJSON());
   }
 }
 
-function told(peer: string, serial: SerialError): GodwitError {
+function named(peer: string, serial: SerialError): GodwitError {
   const cause = new GodwitError(serial);
   return godwitError('GODWIT_SESSION_ENDED', { peer, reason: cause.message }, { cause });
 }

@@ -30,14 +30,14 @@ export async function openDoors(server: Server, doors: readonly Door[], log: Log
     clearTimeout(again);
     for (const each of open) each.close();
   };
-  const openAll = async (wanted: readonly Door[], told: boolean): Promise<void> => {
+  const openAll = async (wanted: readonly Door[], isLogged: boolean): Promise<void> => {
     const lacking: Door[] = [];
     for (const door of wanted) {
       try {
         open.add(await openDoor(server, door));
       } catch (thrown) {
         if ((thrown as NodeJS.ErrnoException).code !== 'EADDRNOTAVAIL') throw thrown;
-        if (!told) log.warn({ ...door }, 'this host does not have that address now');
+        if (!isLogged) log.warn({ ...door }, 'this host does not have that address now');
         lacking.push(door);
       }
     }

@@ -110,7 +110,7 @@ async function handle(
     if (response.destroyed) {
       serving.log.debug({ error: thrown, url: request.url }, 'the asker is gone');
     } else {
-      const error = told(serving, request, thrown);
+      const error = answered(serving, request, thrown);
       await sendError(response, error, serving.limits.stallMs);
     }
   } finally {
@@ -195,7 +195,8 @@ async function answerMatched(serving: Serving, asked: Asked): Promise<void> {
   const result = await handler({ ...input, caller, signal, ...ends });
   if (route.stream) {
     const lines = checked(route, result as AsyncIterable<unknown>);
-    const failed = (thrown: unknown): GodwitError => told(serving, request, named(route, thrown));
+    const failed = (thrown: unknown): GodwitError =>
+      answered(serving, request, named(route, thrown));
     const mayStill = (): void => checkAccess(callerOf(request.socket), route.access, route.path);
     await sendLines(response, lines, limits, { failed, mayStill }, framingOf(route));
   } else {
@@ -281,7 +282,7 @@ function checkVersion(request: IncomingMessage, peer: string): void {
 }
 
 /** The error to send; a defect is logged with its stack, which stays here. */
-function told(serving: Serving, request: IncomingMessage, thrown: unknown): GodwitError {
+function answered(serving: Serving, request: IncomingMessage, thrown: unknown): GodwitError {
   const error = toGodwitError(thrown);
   const facts = { method: request.method, url: request.url?.slice(0, 200), code: error.code };
   if (error.code === 'GODWIT_INTERNAL') {

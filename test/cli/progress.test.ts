@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { NOTHING_TOLD, phaseWords, progressBlock, tell } from '../../src/cli/render/progress.ts';
+import { NOTHING_SHOWN, phaseWords, progressBlock, show } from '../../src/cli/render/progress.ts';
 import { painter, width } from '../../src/cli/render/style.ts';
 import { Screen } from '../../src/cli/screen.ts';
 import { phase } from '../../src/protocol/public/migration.ts';
@@ -28,10 +28,10 @@ const moving = progress('memory', {
 
 /** Everything that a log would hold of these. */
 function log(...steps: Progress[]): string[] {
-  let told = NOTHING_TOLD;
+  let shown = NOTHING_SHOWN;
   return steps.flatMap((each) => {
-    const step = tell(told, each, 'log');
-    ({ told } = step);
+    const step = show(shown, each, 'log');
+    ({ shown } = step);
     return step.lines;
   });
 }

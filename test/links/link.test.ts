@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { came, mayWaitMs, newLink, told } from '../../src/links/link.ts';
+import { came, mayWaitMs, newLink, reported } from '../../src/links/link.ts';
 
 const PIECE = 32 * 1024;
 
@@ -17,7 +17,7 @@ function stream(everyMs: number, forMs: number) {
     if (mayWaitMs(link, nowMs) > 0) continue;
     longestMs = Math.max(longestMs, nowMs - untoldSince);
     untoldSince = undefined;
-    told(link, nowMs);
+    reported(link, nowMs);
     tellings += 1;
   }
   return { tellings, longestMs, pieces: Math.ceil(forMs / everyMs) };
@@ -42,7 +42,7 @@ describe('what came on a link', () => {
           came(link, PIECE, nowMs);
           assert.ok(mayWaitMs(link, nowMs) <= 5);
           assert.ok(link.untoldBytes <= 256 * 1024);
-          if (mayWaitMs(link, nowMs) === 0) told(link, nowMs);
+          if (mayWaitMs(link, nowMs) === 0) reported(link, nowMs);
         }
         assert.equal(mayWaitMs(link, 1000), 0);
       }),
@@ -54,7 +54,7 @@ describe('what came on a link', () => {
     for (let nowMs = 0; nowMs < 200; nowMs += 0.5) {
       came(link, PIECE, nowMs);
       if (nowMs >= 40) assert.ok(mayWaitMs(link, nowMs) <= 2);
-      if (mayWaitMs(link, nowMs) === 0) told(link, nowMs);
+      if (mayWaitMs(link, nowMs) === 0) reported(link, nowMs);
     }
   });
 
@@ -62,7 +62,7 @@ describe('what came on a link', () => {
     const link = newLink(1);
     for (let nowMs = 0; nowMs < 100; nowMs += 0.25) {
       came(link, PIECE, nowMs);
-      if (mayWaitMs(link, nowMs) === 0) told(link, nowMs);
+      if (mayWaitMs(link, nowMs) === 0) reported(link, nowMs);
     }
     came(link, 100, 500);
     assert.equal(mayWaitMs(link, 500), 0);

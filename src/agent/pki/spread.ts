@@ -138,8 +138,8 @@ export class Spread {
 
   async #push(signed: SignedList): Promise<void> {
     const { peers, log } = this.#parts;
-    const told = await peers.offerList(signed);
-    log.info({ told }, 'the fleet’s list was handed to the other hosts');
+    const reached = await peers.offerList(signed);
+    log.info({ reached }, 'the fleet’s list was handed to the other hosts');
   }
 
   async #pull(): Promise<void> {

@@ -21,8 +21,8 @@ export async function findAgents(
           const { hosts } = await api.hosts({}, { signal });
           const name = hosts.find(({ self }) => self)?.name ?? label;
           // An earlier build does not know the question.
-          const told = await api.trust({}, { signal }).catch(() => undefined);
-          return { name, trust: told && factOf(told) };
+          const trust = await api.trust({}, { signal }).catch(() => undefined);
+          return { name, trust: trust && factOf(trust) };
         }),
       );
       const answering = asked

@@ -5,7 +5,7 @@ import { printable, truncate } from './style.ts';
 import type { Painter } from './style.ts';
 
 /** What has been said of a migration so far. */
-export interface Told {
+export interface Shown {
   readonly phase: Phase | undefined;
   readonly round: number;
   readonly note: string | undefined;
@@ -13,7 +13,7 @@ export interface Told {
   readonly numbersAtMs: number;
 }
 
-export const NOTHING_TOLD: Told = { phase: undefined, round: 0, note: undefined, numbersAtMs: 0 };
+export const NOTHING_SHOWN: Shown = { phase: undefined, round: 0, note: undefined, numbersAtMs: 0 };
 
 // Rounds get short as pre-copy converges: a log needs no more than one line a second of them.
 const ROUND_LINE_MS = 1000;
@@ -48,18 +48,18 @@ export function phaseWords(phase: Phase): string {
  * Lines to print for one step of the live view: for a log one per phase, round (at most one a
  * second) and decision, and a sign of life every 10 s; beside the block only the decisions.
  */
-export function tell(
-  told: Told,
+export function show(
+  shown: Shown,
   now: Progress,
   where: 'log' | 'terminal',
-): { readonly told: Told; readonly lines: readonly string[] } {
+): { readonly shown: Shown; readonly lines: readonly string[] } {
   const lines: string[] = [];
   const at = `${formatDuration(now.elapsedMs).padStart(8)}  `;
-  const phaseChanged = now.phase !== told.phase;
+  const phaseChanged = now.phase !== shown.phase;
   if (where === 'log' && phaseChanged) lines.push(`${at}${phaseWords(now.phase)}`);
-  if (now.note !== undefined && now.note !== told.note) lines.push(`${at}${printable(now.note)}`);
+  if (now.note !== undefined && now.note !== shown.note) lines.push(`${at}${printable(now.note)}`);
 
-  let { round, numbersAtMs } = told;
+  let { round, numbersAtMs } = shown;
   const { sample } = now;
   const sinceMs = now.elapsedMs - numbersAtMs;
   const newRound = sample !== undefined && sample.round > round;
@@ -79,7 +79,7 @@ export function tell(
     lines.push(`${at}${diskLine(now)}${etaOf(now)}`);
     numbersAtMs = now.elapsedMs;
   }
-  return { told: { phase: now.phase, round, note: now.note ?? told.note, numbersAtMs }, lines };
+  return { shown: { phase: now.phase, round, note: now.note ?? shown.note, numbersAtMs }, lines };
 }
 
 function isOfDisks(phase: Phase): boolean {

@@ -40,8 +40,8 @@ export async function findBackingFiles(
   const found: ImagePlace[] = [];
   for (const base of bases) {
     const at = await firstSame(ordered(base, candidates), base, images, signal);
-    const told = place.safeParse({ node: base.node, pool: at?.pool.id, path: at?.path });
-    if (told.success) found.push(told.data);
+    const parsed = place.safeParse({ node: base.node, pool: at?.pool.id, path: at?.path });
+    if (parsed.success) found.push(parsed.data);
   }
   return found;
 }

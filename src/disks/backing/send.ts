@@ -102,13 +102,13 @@ export class BaseSender {
     const { base, number } = attempt;
     const before = await this.#changedAt(base, handle);
     await this.#say(attempt, { kind: 'begin', attempt: number, node: base.node });
-    if ((await this.#told(attempt, 'ready', 'whole')) === 'whole') return;
+    if ((await this.#reply(attempt, 'ready', 'whole')) === 'whole') return;
     await this.#sendAll(attempt, handle);
     if ((await this.#changedAt(base, handle)) !== before) {
       throw this.#failed(base, 'it was written to meanwhile');
     }
     await this.#say(attempt, { kind: 'end' });
-    await this.#told(attempt, 'whole');
+    await this.#reply(attempt, 'whole');
   }
 
   async #sendAll(attempt: Attempt, handle: FileHandle): Promise<void> {
@@ -158,7 +158,7 @@ export class BaseSender {
     await beside.send(DATA_CHANNEL, writeBaseMessage(message)).catch(() => undefined);
   }
 
-  async #told(attempt: Attempt, ...wanted: readonly BaseAnswer['type'][]): Promise<string> {
+  async #reply(attempt: Attempt, ...wanted: readonly BaseAnswer['type'][]): Promise<string> {
     for (;;) {
       check(attempt);
       const { answer } = attempt;

@@ -116,8 +116,8 @@ export class DiskMove {
 
   progress(): DiskMoveProgress {
     const { host, clock } = this.#parts;
-    const told = { host, nowMs: clock.wallMs(), note: this.#note };
-    return progressOf(this.#state, this.#figures, told);
+    const context = { host, nowMs: clock.wallMs(), note: this.#note };
+    return progressOf(this.#state, this.#figures, context);
   }
 
   async #step(signal: AbortSignal): Promise<MoveDeed> {

@@ -15,7 +15,7 @@ import { streamChecks } from './inspect.ts';
 import { decideNodes } from './spec/disks-decided.ts';
 import { dispensedFeatures, missingFeatures } from './spec/cpu.ts';
 import { judgeAmounts } from './spec/grammar/amounts.ts';
-import { judgeDescription, toldOf } from './spec/grammar/judge.ts';
+import { judgeDescription, refusedText } from './spec/grammar/judge.ts';
 import { guestShape } from './spec/schema.ts';
 import type { QemuUser } from './user/ids.ts';
 import { compareVersions } from './version.ts';
@@ -54,7 +54,7 @@ export function readSpec(
     guest,
     peer: from,
     part: refused.path.join('.').slice(0, 200),
-    what: toldOf(refused),
+    what: refusedText(refused),
   });
 }
 

@@ -199,8 +199,8 @@ export async function hasNfsClient(
   return askProgram({ ...question, accelerator: 'tcg' }, signal, async (client, inner) => {
     const server = { type: 'inet', host: '127.0.0.1' };
     const asked = { driver: 'nfs', 'node-name': 'nfs', server, path: 'none' };
-    const told = await client.request('blockdev-add', asked, inner);
-    return told.ok || !/unknown driver/i.test(told.reason);
+    const opened = await client.request('blockdev-add', asked, inner);
+    return opened.ok || !/unknown driver/i.test(opened.reason);
   });
 }
 

@@ -47,10 +47,11 @@ export function statusOf(
   migration: MigrationState,
   side: 'source' | 'destination',
 ): HypervisorStatus {
-  const told = streamOf(migration.status);
+  const reported = streamOf(migration.status);
   // A guest that once came here by migration keeps that one's `completed`, and it is not ours.
-  const past = side === 'source' && told === 'completed' && !/^(post|finish-)migrate$/.test(run);
-  const stream = past ? 'none' : told;
+  const past =
+    side === 'source' && reported === 'completed' && !/^(post|finish-)migrate$/.test(run);
+  const stream = past ? 'none' : reported;
   const reason = migration['error-desc'];
   return {
     run: runOf(run, stream, side),

@@ -12,7 +12,7 @@ import type { Draft } from './spec/describe.ts';
 import type { GuestFacts } from './spec/facts.ts';
 import type { Finding } from './spec/findings.ts';
 import { judgeAmounts } from './spec/grammar/amounts.ts';
-import { toldOf } from './spec/grammar/judge.ts';
+import { refusedText } from './spec/grammar/judge.ts';
 import { guestSpec } from './spec/schema.ts';
 import type { GuestSpec } from './spec/schema.ts';
 import { streamObstacles } from './stream.ts';
@@ -80,7 +80,7 @@ function shapeChecks(
   const issue = parsed.error?.issues[0] ?? disks.error?.issues[0];
   return [
     ...(issue === undefined ? [] : [unmovable(issue.path.join('.') || 'the guest', issue.message)]),
-    ...judgeAmounts(spec, facts).map((each) => unmovable(each.path.join('.'), toldOf(each))),
+    ...judgeAmounts(spec, facts).map((each) => unmovable(each.path.join('.'), refusedText(each))),
   ];
 }
 

@@ -63,13 +63,13 @@ export async function resume(
       .until(({ type }) => type === 'resumed', inner)
       .then(({ type }) => type === 'resumed');
     const fails = watch.until(({ type }) => type === 'failed', inner).then(() => false);
-    const told = Promise.all([
+    const asked = Promise.all([
       client.execute('cont', {}, inner),
       client.query('query-status', {}, answers.runStatus, inner),
     ]);
-    for (const each of [runs, fails, told]) each.catch(() => undefined);
+    for (const each of [runs, fails, asked]) each.catch(() => undefined);
     // Where it does not run yet, its last state is still on its way in; it starts by itself then.
-    const answered = told.then(([, { running }]) => running || Promise.race([runs, fails]));
+    const answered = asked.then(([, { running }]) => running || Promise.race([runs, fails]));
     if (!(await Promise.race([runs, answered])))
       throw await lost('the stream broke before the guest could run');
   });

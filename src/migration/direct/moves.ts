@@ -25,8 +25,8 @@ export function enter(state: SourceState, step: StepName): Transition {
   const right = rightOnEntering(state, step);
   const { disks, ...rest } = state;
   // What was told of backing files is no progress of the copies.
-  const told = disks === undefined || step === 'mirror' ? {} : { disks };
-  const next: SourceState = { ...rest, ...told, right, attempts: 0, doing: { kind: 'do', step } };
+  const kept = disks === undefined || step === 'mirror' ? {} : { disks };
+  const next: SourceState = { ...rest, ...kept, right, attempts: 0, doing: { kind: 'do', step } };
   const effects: SourceEffect[] = [{ type: 'do', step }];
   const streams = step === 'drain' || (step === 'commit' && state.via === 'postcopy');
   if (streams && state.stream === 'paused') effects.push({ type: 'recover' });

@@ -48,15 +48,16 @@ export function destinationFacts(
   if (state === undefined) {
     return { right: 'none', hypervisor: 'none', complete: false, postcopy: false, unsure: false };
   }
-  const { handle, hypervisor: told, streamFailed, right, unsure, admission, hasRun } = state;
+  const { handle, hypervisor: reported, streamFailed, right, unsure, admission, hasRun } = state;
   const { life, armedBootId, bootId } = sight;
   const kept = state.stage === 'preparing' || state.stage === 'prepared' || right === 'running';
   const hypervisor = !kept || handle === undefined ? 'none' : wordFor(state, life);
   return {
     right,
     hypervisor,
-    complete: life === 'alive' && !streamFailed && (told === 'paused' || told === 'running'),
-    postcopy: told === 'postcopy' || told === 'postcopy-paused',
+    complete:
+      life === 'alive' && !streamFailed && (reported === 'paused' || reported === 'running'),
+    postcopy: reported === 'postcopy' || reported === 'postcopy-paused',
     unsure: unsure || (right === 'armed' && !knowsItNeverRan(right, armedBootId, bootId)),
     hasRun,
     epoch: admission.epoch,

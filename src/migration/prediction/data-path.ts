@@ -127,15 +127,15 @@ function reasonOf(
   seconds: Seconds,
   { link, known, obstacle }: { link: number; known: boolean; obstacle: string | undefined },
 ): string {
-  const told = (each: number): string => formatDuration(each * 1000);
-  const ways = [`${told(seconds.plain)} from hypervisor to hypervisor`];
+  const shown = (each: number): string => formatDuration(each * 1000);
+  const ways = [`${shown(seconds.plain)} from hypervisor to hypervisor`];
   if (Number.isFinite(seconds.packed)) {
-    ways.push(`${told(seconds.several)} over ${SEVERAL_STREAMS.streams} streams`);
-    ways.push(`${told(seconds.packed)} with its zstd over ${PACKED_STREAM.streams} streams`);
+    ways.push(`${shown(seconds.several)} over ${SEVERAL_STREAMS.streams} streams`);
+    ways.push(`${shown(seconds.packed)} with its zstd over ${PACKED_STREAM.streams} streams`);
   }
   if (Number.isFinite(seconds.wire)) {
     const caches = known ? ', whose caches know the guest' : '';
-    ways.push(`${told(seconds.wire)} by the wire${caches}`);
+    ways.push(`${shown(seconds.wire)} by the wire${caches}`);
   }
   const not = obstacle === undefined ? '' : `; not by the wire: ${obstacle}`;
   return `at ${formatRate(link)} a pass over memory is predicted to take ${ways.join(', ')}${not}`;

@@ -4,10 +4,13 @@ import type { DiskProgress } from '../../protocol/disk.ts';
 const STEP_PERCENT = 2;
 
 /** Whether the copies have come so far, or changed so much, since they were told last that it is worth a record. Pure. */
-export function worthTelling(told: readonly DiskProgress[], now: readonly DiskProgress[]): boolean {
-  if (told.length !== now.length) return true;
+export function worthTelling(
+  recorded: readonly DiskProgress[],
+  now: readonly DiskProgress[],
+): boolean {
+  if (recorded.length !== now.length) return true;
   return now.some((disk, index) => {
-    const before = told[index];
+    const before = recorded[index];
     if (before === undefined || before.node !== disk.node) return true;
     if (before.state !== disk.state) return true;
     return Math.abs(percentOf(disk) - percentOf(before)) >= STEP_PERCENT;

@@ -239,10 +239,10 @@ function runsAt(state: SourceState): Report['runsAt'] {
 
 function isSourceGone(state: SourceState): boolean {
   const errors = [...state.leftovers, ...(state.because === undefined ? [] : [state.because])];
-  const told = errors.some(
+  const reported = errors.some(
     (error) => error.code === 'GODWIT_HYPERVISOR_LOST' && error.facts['side'] === 'source',
   );
-  return told || state.stream === 'lost';
+  return reported || state.stream === 'lost';
 }
 
 /** What the destination's journal tells by itself: less, but enough for the list and for a dead source. */

@@ -77,8 +77,8 @@ export function answerIn(frame: Buffer): Answer | undefined {
     type === IPV6 && frame.length >= 78 && frame[20] === 58 && frame[54] === 136;
   if (!isAdvertisement) return undefined;
   // Its option for the target's own link address where there is one; else whoever sends it.
-  const told = frame.length >= 86 && frame[78] === 2 && frame[79] === 1;
-  const mac = told ? frame.subarray(80, 86) : frame.subarray(6, 12);
+  const named = frame.length >= 86 && frame[78] === 2 && frame[79] === 1;
+  const mac = named ? frame.subarray(80, 86) : frame.subarray(6, 12);
   return { address: v6Text(frame.subarray(62, 78)), mac: macText(mac) };
 }
 

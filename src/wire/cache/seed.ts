@@ -86,15 +86,15 @@ export class Seed {
     try {
       const bytes = readFileSync(index);
       const end = bytes.subarray(0, MOST_HEADER_BYTES).indexOf(0x0a);
-      const told = seedHeader.parse(JSON.parse(bytes.toString('utf8', 0, Math.max(0, end))));
-      const descriptor = openSync(told.file, 'r');
+      const header = seedHeader.parse(JSON.parse(bytes.toString('utf8', 0, Math.max(0, end))));
+      const descriptor = openSync(header.file, 'r');
       const stat = fstatSync(descriptor);
       const same =
         stat.isFile() &&
-        stat.size === told.bytes &&
-        stat.mtimeMs === told.mtimeMs &&
-        stat.ino === told.inode;
-      if (same) return new Seed(told, bytes.subarray(end + 1), scope, descriptor);
+        stat.size === header.bytes &&
+        stat.mtimeMs === header.mtimeMs &&
+        stat.ino === header.inode;
+      if (same) return new Seed(header, bytes.subarray(end + 1), scope, descriptor);
       closeSync(descriptor);
     } catch {
       // An index that cannot be used is no index; status shows that it is not counted.

@@ -42,7 +42,7 @@ export class DecodePipe {
   #filled: (() => void) | undefined;
   #stall: (() => void) | undefined;
   #number = 0;
-  #toldNumber = 1;
+  #reportedNumber = 1;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(parts: DecodePipeParts) {
@@ -155,8 +155,8 @@ export class DecodePipe {
 
   async #tellDecoded(lastNumber: number): Promise<void> {
     const { windowPages } = this.#parts.settings;
-    if (lastNumber - this.#toldNumber < windowPages * TELL_SHARE) return;
-    this.#toldNumber = lastNumber;
+    if (lastNumber - this.#reportedNumber < windowPages * TELL_SHARE) return;
+    this.#reportedNumber = lastNumber;
     await this.#answer((number) => decodedFrame(number, lastNumber));
   }
 

@@ -55,7 +55,7 @@ export class SourceRelay implements Relay {
   #agreed: hello.TargetHello | undefined;
   #summary = Promise.withResolvers<Uint8Array>();
   #wake: () => void = () => undefined;
-  #toldLinkAtMs = 0;
+  #linkReportedAtMs = 0;
   /** A connection broke: not all of it will be taken. */
   #broke = false;
   #returnBytes = 0;
@@ -262,8 +262,8 @@ export class SourceRelay implements Relay {
 
   #lookAtLink(nowMs: number): void {
     const { bytesPerS } = this.#channels.session.measure;
-    if (nowMs - this.#toldLinkAtMs < TELL_LINK_MS || bytesPerS === 0) return;
-    this.#toldLinkAtMs = nowMs;
+    if (nowMs - this.#linkReportedAtMs < TELL_LINK_MS || bytesPerS === 0) return;
+    this.#linkReportedAtMs = nowMs;
     this.#tellLink(bytesPerS);
   }
 

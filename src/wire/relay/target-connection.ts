@@ -31,7 +31,7 @@ export class TargetConnection {
   #run: Promise<void> | undefined;
   #out = Buffer.allocUnsafe(0);
   #outBytes = 0;
-  #told = false;
+  #isReported = false;
 
   constructor(parts: TargetConnectionParts) {
     this.#parts = parts;
@@ -110,8 +110,8 @@ export class TargetConnection {
   async #break(socket: LocalSocket): Promise<void> {
     socket.break();
     this.#over.resolve();
-    if (this.#told) return;
-    this.#told = true;
+    if (this.#isReported) return;
+    this.#isReported = true;
     await this.#parts.broken();
   }
 

@@ -36,7 +36,7 @@ export class TargetRelay implements Relay {
   #urgent: DecodePipe | undefined;
   #failure: Error | undefined;
   #takenBytes = 0;
-  #toldBytes = 0;
+  #reportedBytes = 0;
   #telling = false;
   #tellLater: NodeJS.Timeout | undefined;
   #returnBytes = 0;
@@ -137,16 +137,16 @@ export class TargetRelay implements Relay {
     }
   }
 
-  async #start(told: hello.SourceHello): Promise<void> {
+  async #start(theirs: hello.SourceHello): Promise<void> {
     if (this.#thread !== undefined) throw new Error('a second hello');
     const { cache } = this.#options;
-    const own = hello.tellCache(cache, told.cells);
-    const seed = BigInt(`0x${told.seed}`);
+    const own = hello.tellCache(cache, theirs.cells);
+    const seed = BigInt(`0x${theirs.seed}`);
     this.#thread = new DecodeThread({
       start: {
-        settings: told.settings,
+        settings: theirs.settings,
         seed,
-        cache: hello.agreedCache(cache, own.tag, told, told.cells),
+        cache: hello.agreedCache(cache, own.tag, theirs, theirs.cells),
         mostHeldBytes: MOST_LINK + MOST_LINK / 2,
         mostSummaryNames: MOST_SUMMARY_NAMES,
       },
@@ -206,7 +206,7 @@ export class TargetRelay implements Relay {
 
   #taken(bytes: number): void {
     this.#takenBytes += bytes;
-    if (this.#takenBytes - this.#toldBytes >= TELL_BYTES) void this.#tellTaken();
+    if (this.#takenBytes - this.#reportedBytes >= TELL_BYTES) void this.#tellTaken();
     else this.#tellLater ??= setTimeout(() => void this.#tellTaken(), TELL_MS);
   }
 
@@ -216,9 +216,9 @@ export class TargetRelay implements Relay {
     this.#tellLater = undefined;
     if (this.#telling) return;
     this.#telling = true;
-    while (this.#toldBytes < this.#takenBytes && this.#failure === undefined) {
-      this.#toldBytes = this.#takenBytes;
-      await this.#tell({ type: 'taken', bytes: this.#toldBytes });
+    while (this.#reportedBytes < this.#takenBytes && this.#failure === undefined) {
+      this.#reportedBytes = this.#takenBytes;
+      await this.#tell({ type: 'taken', bytes: this.#reportedBytes });
     }
     this.#telling = false;
   }

@@ -106,8 +106,8 @@ export class NbdClient {
     await this.#option(OPTIONS.structured, Buffer.alloc(0), signal);
     if (bitmap !== undefined) {
       const query = metaData(name, `qemu:dirty-bitmap:${bitmap}`);
-      const told = await this.#option(OPTIONS.setMeta, query, signal);
-      if (told.length === 0) throw new BadNbd(`it has no bitmap ${bitmap}`);
+      const replies = await this.#option(OPTIONS.setMeta, query, signal);
+      if (replies.length === 0) throw new BadNbd(`it has no bitmap ${bitmap}`);
     }
     const [info] = await this.#option(OPTIONS.go, goData(name), signal);
     if (info === undefined || info.length < 10) throw new BadNbd('it does not tell its size');
@@ -117,17 +117,17 @@ export class NbdClient {
   /** Resolves to what was told before the acknowledgement. */
   async #option(option: number, data: Buffer, signal: AbortSignal): Promise<Buffer[]> {
     this.#socket.write(writeOption(option, data));
-    const told: Buffer[] = [];
+    const replies: Buffer[] = [];
     for (;;) {
       const reply = readOptionReply(await this.#take(OPTION_REPLY_BYTES, signal));
       const payload = await this.#take(reply.length, signal);
       if (reply.option !== option) throw new BadNbd('it answers what was not asked');
-      if (reply.type === REPLIES.ack) return told;
+      if (reply.type === REPLIES.ack) return replies;
       if (isRefusal(reply)) {
         throw new BadNbd(`it refused option ${option}: ${payload.toString('utf8', 0, 256)}`);
       }
       const isWanted = option !== OPTIONS.go || payload.readUInt16BE(0) === 0;
-      if (isWanted) told.push(Buffer.from(payload));
+      if (isWanted) replies.push(Buffer.from(payload));
     }
   }
 

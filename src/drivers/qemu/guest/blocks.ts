@@ -137,10 +137,10 @@ function liveNode(each: z.infer<typeof node>): LiveNode {
 }
 
 function qcow2Facts(image: z.infer<typeof node>['image']): Qcow2Facts | undefined {
-  const told = qcow2.safeParse(image['format-specific']?.data);
+  const parsed = qcow2.safeParse(image['format-specific']?.data);
   const clusterBytes = image['cluster-size'];
-  if (!told.success || clusterBytes === undefined) return undefined;
-  const { data } = told;
+  if (!parsed.success || clusterBytes === undefined) return undefined;
+  const { data } = parsed;
   return {
     clusterBytes,
     compat: data.compat,

@@ -143,8 +143,8 @@ function settingOf({ given, drive }: NodeOptions, key: string): unknown {
 }
 
 function discardOf({ given, drive, nested }: NodeOptions): 'ignore' | 'unmap' {
-  const told = textOf(given['discard'] ?? (nested ? undefined : drive?.['discard']));
-  return told === 'unmap' || told === 'on' ? 'unmap' : 'ignore';
+  const discard = textOf(given['discard'] ?? (nested ? undefined : drive?.['discard']));
+  return discard === 'unmap' || discard === 'on' ? 'unmap' : 'ignore';
 }
 
 function tuningOf({ given }: NodeOptions): BlockNode['tuning'] {
@@ -171,7 +171,7 @@ export function textOf(value: unknown): string | undefined {
 }
 
 /** Whether somebody said what format it is; what QEMU guessed may be what a guest wrote into its first sector. */
-export function isFormatTold(options: NodeOptions): boolean {
+export function isFormatStated(options: NodeOptions): boolean {
   const { given, by, nested } = options;
   if (by === 'blockdev') return !nested || given['driver'] !== undefined;
   if (by === 'drive') return given['format'] !== undefined || given['driver'] !== undefined;

@@ -4,7 +4,7 @@ import type { Disk, DiskImage } from '../../../protocol/disk.ts';
 import type { CommandLine } from './cmdline.ts';
 import type { BlockFacts, LiveDisk, LiveNode } from './disk-facts.ts';
 import type { ImageNodes } from './disk-node.ts';
-import { deviceProps, isBackingGiven, isFormatTold, settingsOf } from './disk-node.ts';
+import { deviceProps, isBackingGiven, isFormatStated, settingsOf } from './disk-node.ts';
 import { DiskOptions } from './disk-options.ts';
 import { recipeOf } from './disk-recipe.ts';
 import type { BlockNode } from './disk-schema.ts';
@@ -223,15 +223,15 @@ class Describer {
       this.findings.push({ kind: 'disk-format', device: name, type: file, reason });
     };
     const isLower = imageOptions.nested && imageOptions.given['driver'] === undefined;
-    const told = isLower || isFormatTold(imageOptions);
-    if (!told) guessed(image.file);
+    const isStated = isLower || isFormatStated(imageOptions);
+    if (!isStated) guessed(image.file);
     const silent = hasBacking && image.backing !== undefined && image.backing.format === undefined;
     const untold = silent && !isBackingGiven(imageOptions);
     if (untold) {
       const reason = 'its header does not say the format of its backing file';
       this.findings.push({ kind: 'disk-format', device: name, type: image.file, reason });
     }
-    return obstacles.length > 0 || !told || untold;
+    return obstacles.length > 0 || !isStated || untold;
   }
 
   #child(parent: string, role: string): string | undefined {

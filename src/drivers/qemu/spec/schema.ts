@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { blockNodes } from './disk-schema.ts';
-import { judgeDescription, toldOf } from './grammar/judge.ts';
+import { judgeDescription, refusedText } from './grammar/judge.ts';
 
 /**
  * What a guest is, as it travels to the destination. It comes from a peer: each value is data, checked here;
@@ -208,6 +208,6 @@ export type GuestSpec = z.infer<typeof guestShape>;
 /** Its shape, and each value one that the grammar has: what is not is an issue that says what is allowed there. */
 export const guestSpec = guestShape.superRefine((spec, context) => {
   for (const refused of judgeDescription(spec).slice(0, MOST_ISSUES)) {
-    context.addIssue({ code: 'custom', path: [...refused.path], message: toldOf(refused) });
+    context.addIssue({ code: 'custom', path: [...refused.path], message: refusedText(refused) });
   }
 });

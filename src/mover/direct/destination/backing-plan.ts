@@ -36,8 +36,8 @@ export async function expectBackingFiles(
     if (pools.length === 0) {
       const facts = { host: config.name, guest: description.name, device: node };
       const error = godwitError('GODWIT_DISK_PLACE', { ...facts, reason: whyNoPool(pools) });
-      const told = { evidence: error.message, error: error.toJSON() };
-      checks.push({ name: 'disks', side: 'destination', verdict: 'refuse', ...told });
+      const found = { evidence: error.message, error: error.toJSON() };
+      checks.push({ name: 'disks', side: 'destination', verdict: 'refuse', ...found });
     }
     files.set(node, path.join(pool?.root ?? '', part));
   }

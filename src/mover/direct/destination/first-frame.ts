@@ -58,7 +58,7 @@ export class FirstFrame {
   }
 
   /** A part of what the source is told; empty until one has come. */
-  told(): { firstFrameMs?: number } {
+  report(): { firstFrameMs?: number } {
     return this.#ms === undefined ? {} : { firstFrameMs: this.#ms };
   }
 

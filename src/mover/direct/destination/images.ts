@@ -47,8 +47,8 @@ export async function planImages(
   const checks: NamedCheck[] = [];
   const refuse = (error: GodwitError): void => {
     const evidence = error.message;
-    const told = { evidence, error: error.toJSON() };
-    checks.push({ name: 'disks', side: 'destination', verdict: 'refuse', ...told });
+    const found = { evidence, error: error.toJSON() };
+    checks.push({ name: 'disks', side: 'destination', verdict: 'refuse', ...found });
   };
   for (const copy of copies) {
     const { node, path: part } = copy;

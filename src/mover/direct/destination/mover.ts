@@ -97,7 +97,7 @@ export class DestinationMover {
 
   status(): peer.DestinationStatus {
     this.#heardAt = this.#parts.clock.monotonicMs();
-    return { ...statusOf(this.state), ...this.#parts.firstFrame.told() };
+    return { ...statusOf(this.state), ...this.#parts.firstFrame.report() };
   }
 
   /** `calledAt`: the address of this host over which the source came; its memory will come the same way. */

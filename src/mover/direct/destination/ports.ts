@@ -53,8 +53,8 @@ export class GuestPorts {
         return { name: 'network', side: 'destination', verdict: 'pass', evidence };
       }
       const { what, hint } = mapping;
-      const told = { device: nic.id, guest: description.name, host: this.#config.name, what };
-      const error = godwitError('GODWIT_DEVICE_UNMAPPED', told, { hint }).toJSON();
+      const unmapped = { device: nic.id, guest: description.name, host: this.#config.name, what };
+      const error = godwitError('GODWIT_DEVICE_UNMAPPED', unmapped, { hint }).toJSON();
       return { name: 'network', side: 'destination', verdict: 'refuse', evidence: what, error };
     });
   }

@@ -89,7 +89,7 @@ function checkOf(
   const check = { name: 'segment', side: 'destination', verdict } as const;
   const evidence = `${id}: ${what}`.slice(0, 4096);
   if (verdict !== 'refuse') return { ...check, evidence };
-  const told = { device: id, guest, host, what };
-  const error = godwitError('GODWIT_DEVICE_UNMAPPED', told, { hint: HINT }).toJSON();
+  const facts = { device: id, guest, host, what };
+  const error = godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint: HINT }).toJSON();
   return { ...check, evidence, error };
 }

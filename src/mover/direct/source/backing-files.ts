@@ -33,7 +33,7 @@ export class SourceBackingFiles {
   /** The destination's mover at the time. */
   #mover: string | undefined;
   #progress = new Map<string, DiskProgress>();
-  #told: readonly DiskProgress[] = [];
+  #recorded: readonly DiskProgress[] = [];
 
   constructor(log: Log) {
     this.#log = log;
@@ -51,10 +51,10 @@ export class SourceBackingFiles {
     for (let sessions = 1; ; sessions += 1) {
       const offered = await this.#offer(parts, bases, signal);
       if (offered.tunnel === undefined)
-        return { checks: [...offered.checks, ...told(bases, sent)] };
+        return { checks: [...offered.checks, ...recorded(bases, sent)] };
       const due = bases.filter(({ node }) => offered.send.includes(node));
       const why = await this.#send(parts, offered.tunnel, due, sent, signal);
-      if (why === undefined) return { checks: [...offered.checks, ...told(bases, sent)] };
+      if (why === undefined) return { checks: [...offered.checks, ...recorded(bases, sent)] };
       if (sessions === MOST_SESSIONS) throw why;
       this.#log.warn({ error: toGodwitError(why) }, 'the session of the backing files is over');
     }
@@ -142,8 +142,8 @@ export class SourceBackingFiles {
   #tell(parts: SourceParts, progress: DiskProgress): void {
     this.#progress.set(progress.node, progress);
     const disks = [...this.#progress.values()].slice(0, MOST_TOLD);
-    if (!worthTelling(this.#told, disks)) return;
-    this.#told = disks;
+    if (!worthTelling(this.#recorded, disks)) return;
+    this.#recorded = disks;
     parts.dispatch({ type: 'copied', disks });
   }
 }
@@ -171,7 +171,7 @@ async function identify(parts: SourceParts, signal: AbortSignal): Promise<Base[]
   return bases;
 }
 
-function told(bases: readonly Base[], sent: ReadonlyMap<string, number>): NamedCheck[] {
+function recorded(bases: readonly Base[], sent: ReadonlyMap<string, number>): NamedCheck[] {
   return bases.flatMap(({ node, bytes }): NamedCheck[] => {
     const sentBytes = sent.get(node);
     if (sentBytes === undefined) return [];

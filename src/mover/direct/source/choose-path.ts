@@ -52,16 +52,16 @@ export async function assessStream<T extends { readonly checks: readonly Check[]
   { state }: SourceParts,
   body: Preparation,
   assess: (body: Preparation) => Promise<T>,
-): Promise<{ readonly told: T } & Pick<StepFacts, 'path'>> {
-  const told = await assess(body);
+): Promise<{ readonly answer: T } & Pick<StepFacts, 'path'>> {
+  const answer = await assess(body);
   const { path } = state().known;
-  const refused = told.checks.find(
+  const refused = answer.checks.find(
     ({ name, verdict }) => name === 'stream' && verdict === 'refuse',
   );
-  if (path?.stream === undefined || refused === undefined) return { told };
+  if (path?.stream === undefined || refused === undefined) return { answer };
   const { streams, compress } = state().plan.settings;
   const plain = { ...body, stream: { ...body.stream, streams, compress } };
-  return { told: await assess(plain), path: plainly(path, refused.evidence) };
+  return { answer: await assess(plain), path: plainly(path, refused.evidence) };
 }
 
 function plainly({ takes, why }: Path, reason: string): Path {

@@ -29,7 +29,7 @@ export class SourceConnections {
   readonly #mutex = new Mutex();
   readonly #over = new AbortController();
   /** What the destination knows. */
-  #told: ReadonlyMap<string, Connection> = new Map();
+  #handedOver: ReadonlyMap<string, Connection> = new Map();
   #leftOut = 0;
   #problem: string | undefined;
   #unlearned: string | undefined;
@@ -75,8 +75,8 @@ export class SourceConnections {
       this.#leftOut === 0
         ? ''
         : `; ${this.#leftOut} left out, of other protocols or more than one guest may have`;
-    const told = `${this.#told.size} handed over ahead of the guest${rest}`;
-    return check(this.#leftOut === 0 ? 'pass' : 'warn', told);
+    const handedOver = `${this.#handedOver.size} handed over ahead of the guest${rest}`;
+    return check(this.#leftOut === 0 ? 'pass' : 'warn', handedOver);
   }
 
   /** Tells what is new while memory moves. May be called again. */
@@ -109,8 +109,10 @@ export class SourceConnections {
 
   /** What went wrong after the first time; none where all went well. */
   late(before: readonly Check[] = []): NamedCheck[] {
-    const told = before.some(({ name, verdict }) => name === 'connections' && verdict === 'warn');
-    if (this.#problem === undefined || told) return [];
+    const handedOver = before.some(
+      ({ name, verdict }) => name === 'connections' && verdict === 'warn',
+    );
+    if (this.#problem === undefined || handedOver) return [];
     const evidence = `those that are new were not handed over: ${this.#problem}`.slice(0, 4096);
     return [{ name: 'connections', side: 'both', verdict: 'warn', evidence }];
   }
@@ -136,10 +138,10 @@ export class SourceConnections {
   async #lookNow(parts: SourceParts, signal: AbortSignal, isLast: boolean): Promise<void> {
     const addresses = addressesOf(parts);
     if (parts.config.network.connections === 'leave' || addresses.length === 0) return;
-    if ((await trackedHere()) === 0 && this.#told.size === 0) return;
+    if ((await trackedHere()) === 0 && this.#handedOver.size === 0) return;
     const { entries, leftOut } = await readConnections(addresses, signal);
     this.#leftOut = leftOut;
-    const { fresh, gone } = changes(this.#told, entries);
+    const { fresh, gone } = changes(this.#handedOver, entries);
     const needed = Math.ceil(Math.max(fresh.length, gone.length) / MOST_IN_CALL);
     const calls = Math.max(isLast ? 1 : 0, needed);
     for (let call = 0; call < calls; call += 1) {
@@ -156,7 +158,7 @@ export class SourceConnections {
       );
       if (problem !== undefined) throw new Error(`${parts.state().plan.to}: ${problem}`);
     }
-    this.#told = new Map(entries.map((entry) => [keyOf(entry), entry]));
+    this.#handedOver = new Map(entries.map((entry) => [keyOf(entry), entry]));
   }
 }
 

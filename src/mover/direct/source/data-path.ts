@@ -122,18 +122,18 @@ export class SourceDataPath {
     const wire = this.#wire;
     if (wire === undefined) return;
     await wire.close(CLOSE_MS);
-    this.#told(parts, wire);
+    this.#recordFigures(parts, wire);
   }
 
   /** Breaks off what there is. */
   abort(parts: SourceParts, why: string): void {
     const wire = this.#wire;
     if (wire === undefined) return;
-    this.#told(parts, wire);
+    this.#recordFigures(parts, wire);
     wire.abort(new Error(why));
   }
 
-  #told(parts: SourceParts, wire: Wire): void {
+  #recordFigures(parts: SourceParts, wire: Wire): void {
     this.#wire = undefined;
     const why = this.#why === undefined ? {} : { why: this.#why.slice(0, 1024) };
     this.#why = undefined;

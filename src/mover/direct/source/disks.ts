@@ -32,7 +32,7 @@ export class SourceDisks {
   #tunnel: Tunnel | undefined;
   /** The destination's mover at the time. */
   #mover: string | undefined;
-  #told: readonly DiskSample[] = [];
+  #recorded: readonly DiskSample[] = [];
   /** Since when, and how often, the copies were taken up again without getting on. */
   #stuck: { copied: number; since: number; tries: number } | undefined;
   readonly #convergence = new DiskConvergence();
@@ -164,8 +164,8 @@ export class SourceDisks {
     if (this.#tunnel?.measure.cutForMs === undefined) {
       this.#convergence.see(disks, performance.now());
     } else this.#convergence.forget();
-    if (worthTelling(this.#told, disks)) {
-      this.#told = disks;
+    if (worthTelling(this.#recorded, disks)) {
+      this.#recorded = disks;
       const { pace } = this.#convergence;
       const known = pace === undefined ? {} : { pace };
       parts.dispatch({ type: 'copied', disks: disks.map(progressOf), ...known });
@@ -228,8 +228,8 @@ export class SourceDisks {
     const graceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
     const body = { epoch: plan.epoch, linkGraceMs: graceMs };
     const offered = await ask(parts, signal, async (api, route) => {
-      const told = await api.disks({ body }, { signal, deadlineMs: ANSWER_MS });
-      return { ...told, address: route(told.address) };
+      const recorded = await api.disks({ body }, { signal, deadlineMs: ANSWER_MS });
+      return { ...recorded, address: route(recorded.address) };
     });
     // A mover that was killed has left its own.
     await rm(socket, { force: true });

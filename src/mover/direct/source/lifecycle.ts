@@ -126,13 +126,13 @@ export const LIFECYCLE: Lifecycle = {
       const wanted = storage.copies.length === 0 ? {} : { copies: [...storage.copies] };
       const bases = storage.bases.length === 0 ? {} : { bases: [...storage.bases] };
       const body = { ...preparation(parts), ...places, ...wanted, ...bases };
-      const { told, ...stream } = await assessStream(parts, body, (asked) =>
+      const { answer, ...stream } = await assessStream(parts, body, (asked) =>
         ask(parts, signal, (api) => api.assess({ body: asked }, { signal, deadlineMs: 15_000 })),
       );
-      const checks = [...storage.checks, ...told.checks];
+      const checks = [...storage.checks, ...answer.checks];
       refuseOn(checks);
       await askHook(parts, 'before-start', signal);
-      const { copies } = told;
+      const { copies } = answer;
       const disks =
         copies === undefined
           ? {}
@@ -154,8 +154,8 @@ export const LIFECYCLE: Lifecycle = {
       parts.probes.early(parts);
       const body = preparation(parts);
       return ask(parts, signal, async (api, route) => {
-        const told = await api.prepare({ body }, { signal, deadlineMs: 60_000 });
-        return { ...told, memoryAddress: route(told.memoryAddress) };
+        const answer = await api.prepare({ body }, { signal, deadlineMs: 60_000 });
+        return { ...answer, memoryAddress: route(answer.memoryAddress) };
       });
     },
   },

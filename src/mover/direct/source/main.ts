@@ -176,8 +176,8 @@ async function proveOff(
   const { plan, known } = coordinator.state;
   const { id, guest, to } = plan;
   const { address, addresses: further = [] } = peer;
-  const told = [known.moverAddress, known.memoryAddress].filter((each) => each !== undefined);
-  const addresses = [address, ...further, ...told];
+  const reported = [known.moverAddress, known.memoryAddress].filter((each) => each !== undefined);
+  const addresses = [address, ...further, ...reported];
   const answer = await fence?.(to, { id, guest, side: 'destination', addresses }, signal);
   if (answer === undefined) return undefined;
   if (signal.aborted) return { off: false, why: 'nobody waited for the proof' };

@@ -23,8 +23,8 @@ export class Path {
   }
 
   /** An address that the destination tells of itself, as it is reached this way. */
-  route(told: string): string {
-    return this.#main ? told : withHost(told, splitAddress(this.address).host);
+  route(stated: string): string {
+    return this.#main ? stated : withHost(stated, splitAddress(this.address).host);
   }
 
   agent(): Api<typeof agentContract> {
@@ -33,8 +33,8 @@ export class Path {
   }
 
   /** The mover that listens at `told`. */
-  mover(told: string): Client<typeof peerContract> {
-    const address = this.route(told);
+  mover(stated: string): Client<typeof peerContract> {
+    const address = this.route(stated);
     if (this.#mover?.address !== address) {
       this.#mover?.client.close();
       this.#mover = { address, client: this.#connect(peerContract, this.#name, address) };

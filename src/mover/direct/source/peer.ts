@@ -13,7 +13,7 @@ type AgentApi = Api<typeof agentContract>;
 type PeerApi = Api<typeof peerContract>;
 
 /** A question to the destination's mover; `route` makes of an address that it tells the one by which it is reached. */
-export type Question<T> = (api: PeerApi, route: (told: string) => string) => Promise<T>;
+export type Question<T> = (api: PeerApi, route: (moverAddress: string) => string) => Promise<T>;
 
 /** Between two tries to reach the destination, ms. */
 const RETRY_MS = 250;
@@ -35,7 +35,7 @@ export class DestinationPeer {
   readonly #reach: Reach | undefined;
   #path: Path;
   /** Where the destination's mover says that it listens. */
-  #told: string | undefined;
+  #moverAddress: string | undefined;
 
   /** `addresses`: of its agent, the main one first. Without `reach`, no way is ever taken for dead. */
   constructor(name: string, addresses: readonly string[], connect: Connect, reach?: Reach) {
@@ -57,20 +57,20 @@ export class DestinationPeer {
       api.admit({ body: admission }, { signal, deadlineMs: 15_000 });
     if (this.#paths.length > 1) await this.choose(signal);
     const admitted = await this.#watched(signal, (path) => ask(path.agent()));
-    this.#told = admitted.moverAddress;
+    this.#moverAddress = admitted.moverAddress;
     return admitted;
   }
 
   /** Speaks to a mover that an earlier process of ours was told of. */
   resume(moverAddress: string): void {
-    this.#told ??= moverAddress;
+    this.#moverAddress ??= moverAddress;
   }
 
   /** Finds the destination's mover where no answer told of it; false when its agent never admitted the guest. */
   async locate(id: string, signal: AbortSignal): Promise<boolean> {
-    if (this.#told !== undefined) return true;
+    if (this.#moverAddress !== undefined) return true;
     try {
-      this.#told = await this.#ask(id, signal);
+      this.#moverAddress = await this.#ask(id, signal);
       return true;
     } catch (thrown) {
       if (hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) return false;
@@ -80,11 +80,11 @@ export class DestinationPeer {
 
   /** Where the mover in use says that it listens: another address is another mover. */
   get moverAddress(): string | undefined {
-    return this.#told;
+    return this.#moverAddress;
   }
 
   get known(): boolean {
-    return this.#told !== undefined;
+    return this.#moverAddress !== undefined;
   }
 
   /** The address of the way in use; for people. */
@@ -94,7 +94,8 @@ export class DestinationPeer {
 
   /** Opens a connection beside one that is in use, or keeps it, so that the blackout holds no handshake. */
   async warm(signal: AbortSignal): Promise<void> {
-    if (this.#told !== undefined) await this.#path.mover(this.#told).warm(1, { signal });
+    if (this.#moverAddress !== undefined)
+      await this.#path.mover(this.#moverAddress).warm(1, { signal });
   }
 
   /** Whether the way that is in use is open now, or the one to an `address` that the destination is known by. */
@@ -139,7 +140,7 @@ export class DestinationPeer {
       signal.throwIfAborted();
       try {
         return await this.#watched(signal, (path) =>
-          ask(this.#api(path), (told) => path.route(told)),
+          ask(this.#api(path), (moverAddress) => path.route(moverAddress)),
         );
       } catch (thrown) {
         if (signal.aborted || !isUnreachable(thrown)) throw thrown;
@@ -158,7 +159,7 @@ export class DestinationPeer {
   /** Asks the agent where its mover listens now; it starts one if there is none. */
   async #relocate(id: string, signal: AbortSignal): Promise<void> {
     try {
-      this.#told = await this.#ask(id, signal);
+      this.#moverAddress = await this.#ask(id, signal);
     } catch (thrown) {
       // An agent that cannot start a mover now, whatever the reason, may be able to the next time.
       if (!isUnreachable(thrown) && !hasCode(thrown, 'GODWIT_INTERNAL')) throw thrown;
@@ -210,12 +211,12 @@ export class DestinationPeer {
   }
 
   #api(path: Path): PeerApi {
-    if (this.#told === undefined) {
+    if (this.#moverAddress === undefined) {
       throw godwitError('GODWIT_INTERNAL', {
         what: `${this.#name} has not admitted the guest yet`,
       });
     }
-    return path.mover(this.#told).api;
+    return path.mover(this.#moverAddress).api;
   }
 
   close(): void {

@@ -78,8 +78,8 @@ async function takeUp(
   const body = { epoch: parts.state().plan.epoch };
   const facts = await withDeadline('the destination to listen anew', LISTEN_MS, signal, (bounded) =>
     ask(parts, bounded, async (api, route) => {
-      const told = await api.recover({ body }, { signal: bounded, deadlineMs: LISTEN_MS });
-      return { ...told, memoryAddress: route(told.memoryAddress) };
+      const answer = await api.recover({ body }, { signal: bounded, deadlineMs: LISTEN_MS });
+      return { ...answer, memoryAddress: route(answer.memoryAddress) };
     }),
   );
   const { address, tlsHostname } = await parts.dataPath.open(parts, facts, signal);

@@ -162,12 +162,12 @@ async function prove(
       api.storage({ body }, { signal, deadlineMs: ANSWER_MS }),
     );
     for (const [index, [directory, { image, nonce }]] of [...written].entries()) {
-      const told = answer.places[index] ?? {};
+      const seen = answer.places[index] ?? {};
       const readBack = await image.beside.read(name, signal).catch(() => '');
       signal.throwIfAborted();
-      const verdict = verdictOf(nonce, told, readBack, { from, to });
+      const verdict = verdictOf(nonce, seen, readBack, { from, to });
       const why = verdict.shared ? undefined : verdict.why;
-      proofs.set(directory, why === undefined ? { pool: told.pool ?? '' } : { why });
+      proofs.set(directory, why === undefined ? { pool: seen.pool ?? '' } : { why });
     }
     return proofs;
   } finally {

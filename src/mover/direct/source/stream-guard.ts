@@ -33,7 +33,7 @@ export class StreamGuard {
   #movedAt = 0;
   #wasSilent = false;
   /** It was said that they stand still, and nobody has to say it again. */
-  #told = false;
+  #isReported = false;
   /** The hypervisor has nothing left to send: what stands still is on its way, or the answer to it. */
   #allSent = false;
 
@@ -51,13 +51,13 @@ export class StreamGuard {
     this.#allSent = step === 'drain' && remainingBytes === 0;
     if (transferredBytes === this.#sent) return;
     const { stillMs } = this;
-    const told = this.#told;
+    const isReported = this.#isReported;
     this.#sent = transferredBytes;
     this.#movedAt = this.#parts.clock.monotonicMs();
     this.#wasSilent = false;
-    this.#told = false;
+    this.#isReported = false;
     if (step === 'memory') return;
-    if (told) this.#parts.dispatch({ type: 'flows' });
+    if (isReported) this.#parts.dispatch({ type: 'flows' });
     else if (stillMs >= NOTICED_MS) {
       this.#parts.dispatch({ type: 'flows', afterMs: Math.round(stillMs) });
     }
@@ -68,7 +68,7 @@ export class StreamGuard {
    * let alone however long they take: QEMU sends them no second time, so taking it up anew would lose the guest.
    */
   async look(signal: AbortSignal): Promise<void> {
-    if (this.#told || this.#allSent || this.stillMs < QUIET_MS) return;
+    if (this.#isReported || this.#allSent || this.stillMs < QUIET_MS) return;
     const { peer, dispatch, streamAddress } = this.#parts;
     const answers = await peer.answers(signal, ANSWER_MS, streamAddress());
     this.#wasSilent ||= !answers;
@@ -81,19 +81,19 @@ export class StreamGuard {
       wasSilent: this.#wasSilent,
       otherAnswers,
     });
-    if (verdict === 'wait' || this.#told || this.#allSent) return;
-    this.#told = true;
+    if (verdict === 'wait' || this.#isReported || this.#allSent) return;
+    this.#isReported = true;
     dispatch({ type: 'stalled', forMs: Math.round(stillMs) });
   }
 
   /** Before the switch: a stream that cannot be taken up is given up. Rejects with the signal alone. */
   async lookBefore(signal: AbortSignal): Promise<void> {
-    if (this.#told || this.stillMs < GIVE_UP_MS) return;
+    if (this.#isReported || this.stillMs < GIVE_UP_MS) return;
     const { peer, dispatch, streamAddress } = this.#parts;
     const address = streamAddress() ?? '';
     if (address === '' || (await peer.answers(signal, ANSWER_MS, address))) return;
-    if (this.#told || this.stillMs < GIVE_UP_MS) return;
-    this.#told = true;
+    if (this.#isReported || this.stillMs < GIVE_UP_MS) return;
+    this.#isReported = true;
     const reason = `its memory stream has stood still for ${Math.round(this.stillMs)} ms`;
     const error = godwitError('GODWIT_UNREACHABLE', { peer: 'the destination', address, reason });
     dispatch({ type: 'destination-lost', error: error.toJSON() });
@@ -101,13 +101,13 @@ export class StreamGuard {
 
   /** The stream broke with a word of its own: what stands still is known. */
   known(): void {
-    this.#told = true;
+    this.#isReported = true;
   }
 
   /** It was taken up anew: from now on bytes are missed again. */
   anew(): void {
     this.#movedAt = this.#parts.clock.monotonicMs();
     this.#wasSilent = false;
-    this.#told = false;
+    this.#isReported = false;
   }
 }

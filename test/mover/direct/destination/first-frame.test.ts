@@ -27,11 +27,11 @@ function stage(counts: readonly (number | undefined)[]) {
 describe('the first frame on the new port', () => {
   test('is told once one of the ports has taken one', async () => {
     const { frames, enough } = stage([0, 0, 0, 1]);
-    assert.deepEqual(frames.told(), {});
+    assert.deepEqual(frames.report(), {});
     frames.expect(state, config);
     await enough;
     await new Promise(setImmediate);
-    const { firstFrameMs } = frames.told();
+    const { firstFrameMs } = frames.report();
     assert.ok(firstFrameMs !== undefined && firstFrameMs > 0);
     frames.close();
   });
@@ -39,16 +39,16 @@ describe('the first frame on the new port', () => {
   test('is not told where the guest had sent frames here before it was resumed', () => {
     const { frames } = stage([3]);
     frames.expect(state, config);
-    assert.deepEqual(frames.told(), {});
+    assert.deepEqual(frames.report(), {});
   });
 
   test('is not told where there is no such port, or where nobody wants to know', () => {
     const none = stage([undefined]);
     none.frames.expect({ ports: {} } as unknown as DestinationState, config);
-    assert.deepEqual(none.frames.told(), {});
+    assert.deepEqual(none.frames.report(), {});
     const unwanted = stage([0, 1]);
     unwanted.frames.expect(state, off);
-    assert.deepEqual(unwanted.frames.told(), {});
+    assert.deepEqual(unwanted.frames.report(), {});
     assert.equal(unwanted.looks(), 0);
   });
 
@@ -57,9 +57,9 @@ describe('the first frame on the new port', () => {
     frames.expect(state, config);
     await enough;
     await new Promise(setImmediate);
-    const { firstFrameMs } = frames.told();
+    const { firstFrameMs } = frames.report();
     frames.expect(state, config);
-    assert.equal(frames.told().firstFrameMs, firstFrameMs);
+    assert.equal(frames.report().firstFrameMs, firstFrameMs);
     assert.equal(looks(), 2);
   });
 });

@@ -17,7 +17,7 @@ export interface Refused {
 }
 
 /** In words, within bounds: both parts may come from the peer. Pure. */
-export function toldOf({ what, allowed }: Refused): string {
+export function refusedText({ what, allowed }: Refused): string {
   return `${what.slice(0, 200)}: allowed is ${allowed.slice(0, 500)}`;
 }
 
