@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
@@ -11,6 +10,7 @@ import {
   logSize,
 } from '../host/guest-logs.ts';
 import type { GuestLog } from '../host/guest-logs.ts';
+import { removeTree } from '../host/remove-tree.ts';
 import type { Log, LogFacts } from '../log.ts';
 
 /** Between two looks. A guest that writes this fast has all of its disk's room by the next one. */
@@ -107,7 +107,7 @@ export class GuestLogs {
     if (elsewhere === undefined) return;
     for (const name of gone) {
       const directory = path.join(elsewhere, name);
-      await rm(directory, { recursive: true, force: true }).catch(() => undefined);
+      await removeTree(directory).catch(() => undefined);
     }
   }
 

@@ -150,6 +150,7 @@ export class Incoming {
   async #add(admission: Admission): Promise<Migration> {
     const { config, clock, store, peers } = this.#parts;
     const { id, from } = admission;
+    store.mustBeNew(id);
     const address = peers.address(from);
     if (address === undefined) {
       const hint = `Add ${from} to \`peers\` in the configuration of ${config.name}.`;

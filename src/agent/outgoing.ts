@@ -115,6 +115,7 @@ export class Outgoing {
     request: MigrationRequest,
   ): Promise<DiscoveredGuest & { address: string; handle: GuestHandle }> {
     const address = this.#destination(request);
+    this.#parts.store.mustBeNew(id);
     checkSocketsBelow(this.#parts.config.stateDir, { id });
     const found = await this.#look(request);
     throwRefusal(found.checks);

@@ -15,7 +15,7 @@ import { replaySource } from '../migration/direct/journal.ts';
 import { destinationMayBeAsked, sourceMayBeAsked } from '../migration/direct/may-be-asked.ts';
 import { progressOf } from '../migration/report/progress.ts';
 import { destinationReportOf, reportOf } from '../migration/report/report.ts';
-import { isEnd, migrationSettings } from '../protocol/public/migration.ts';
+import { isEnd } from '../protocol/public/migration.ts';
 import type { Progress, Report } from '../protocol/public/migration.ts';
 import { moverRequest } from '../protocol/mover/request.ts';
 import type { MoverRequest } from '../protocol/mover/request.ts';
@@ -25,6 +25,8 @@ import { ageStore } from '../host/store-age.ts';
 import { syncDirectory } from '../host/journal-file.ts';
 import { followJournal } from './followed.ts';
 import type { Followed, FollowedState } from './followed.ts';
+import { briefly, planned } from './planned.ts';
+import { PrunedMigrations } from './pruned.ts';
 import { surplus } from './surplus.ts';
 
 /**
@@ -52,6 +54,7 @@ export class MigrationStore {
   readonly #followed = new Map<string, Followed>();
   /** Of ended ones: whether the other host may still ask. */
   readonly #asked = new Map<string, boolean>();
+  readonly #pruned: PrunedMigrations;
   /** Since when this store is what it is, ISO 8601 (see host/store-age.ts). */
   readonly since: string;
 
@@ -60,6 +63,7 @@ export class MigrationStore {
     this.#host = host;
     this.#clock = clock;
     mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
+    this.#pruned = new PrunedMigrations(stateDir);
     for (const name of readdirSync(this.#dir)) {
       const found = migrationId.safeParse(name).success ? this.#read(name) : undefined;
       if (found !== undefined) this.#migrations.set(found.id, found);
@@ -92,8 +96,17 @@ export class MigrationStore {
     throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: this.#host });
   }
 
-  /** Makes the directory with its request.json, whole or not at all: it lies on the disk when this returns. */
+  /** GODWIT_ID_REUSED for the id of a migration that ended here and was removed since. */
+  mustBeNew(id: string): void {
+    if (this.#pruned.has(id)) throw godwitError('GODWIT_ID_REUSED', { id });
+  }
+
+  /**
+   * Makes the directory with its request.json, whole or not at all: it lies on the disk when this returns.
+   * GODWIT_ID_REUSED as `mustBeNew`.
+   */
   add(request: MoverRequest): Migration {
+    this.mustBeNew(request.id);
     const dir = path.join(this.#dir, request.id);
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const file = path.join(dir, 'request.json');
@@ -205,7 +218,9 @@ export class MigrationStore {
    */
   prune(): void {
     const ended = this.all().filter(({ id }) => this.isEnded(id) && !this.#mayBeAsked(id));
-    for (const { id } of surplus(ended, KEPT)) this.drop(id);
+    const gone = surplus(ended, KEPT);
+    this.#pruned.remember(gone.map(({ id, request }) => ({ id, host: request.peer.name })));
+    for (const { id } of gone) this.drop(id);
   }
 
   #mayBeAsked(id: string): boolean {
@@ -257,41 +272,4 @@ function mayBeAsked({ dir, request }: Migration): boolean {
   } catch {
     return true;
   }
-}
-
-function briefly(report: Report): Progress {
-  const { id, guest, from, to, mode, phase, totalMs, error } = report;
-  const percent = report.outcome === 'done' ? 100 : 0;
-  const brief = { id, guest, from, to, mode, phase, elapsedMs: totalMs, percent };
-  return error === undefined ? brief : { ...brief, error };
-}
-
-function planned(request: MoverRequest, nowMs: number): Report {
-  const { id, fromHost, toHost, createdAt } = request;
-  const guest = request.side === 'source' ? request.request.guest : request.admission.guest;
-  const settings = migrationSettings.parse(request.side === 'source' ? request.request : {});
-  return {
-    id,
-    guest,
-    from: fromHost,
-    to: toHost,
-    outcome: 'running',
-    phase: 'planned',
-    mode: settings.mode,
-    finished: 'none',
-    settings,
-    startedAt: createdAt,
-    totalMs: Math.max(0, nowMs - Date.parse(createdAt)),
-    bytes: 0,
-    rounds: 0,
-    throughput: 0,
-    memoryBytes: request.side === 'source' ? request.memoryBytes : request.admission.memoryBytes,
-    pageRequests: 0,
-    roundList: [],
-    phases: [],
-    checks: [],
-    decisions: [],
-    takeovers: 0,
-    runsAt: 'source',
-  };
 }

@@ -193,7 +193,7 @@ export const refusalErrors = {
     422,
   ),
   GODWIT_ID_REUSED: row(
-    'migration {id} exists already with another request',
+    'migration {id} exists already with another request, or ended here and was removed since',
     'Let the caller make a new id.',
     false,
     4,

@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises';
 import type { Clock } from '../clock.ts';
 import { systemClock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
@@ -12,6 +11,8 @@ import { splitAddress, withHost } from '../protocol/names.ts';
 import { askKernel } from '../rpc/reach.ts';
 import type { AskKernel } from '../rpc/reach.ts';
 import { askHost } from './host-kernel.ts';
+import { resolveName } from './host-names.ts';
+import type { ResolveName } from './host-names.ts';
 
 /** How long a question waits, ms: far above any round trip, and short enough that a silence holds many of them. */
 const PATIENCE_MS = 1000;
@@ -30,7 +31,7 @@ export interface DarkDoors {
   /** ICMP's echo to an IP address, where this host can send it. Never rejects. */
   readonly openEcho: (ip: string, onAnswer: () => void, signal: AbortSignal) => Promise<Opened>;
   /** The IP addresses of a host's name. */
-  readonly resolve: (host: string) => Promise<string[]>;
+  readonly resolve: ResolveName;
 }
 
 export const darkDoors: DarkDoors = {
@@ -38,7 +39,7 @@ export const darkDoors: DarkDoors = {
   ask: askHost(askKernel),
   ownLinkTo,
   openEcho: openIcmp,
-  resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
+  resolve: resolveName,
 };
 
 /** How long `whyNotDark` takes at most, ms. */

@@ -11,6 +11,8 @@ export interface RoutedRules {
   readonly prefixes: readonly string[];
   /** Addresses of this fleet’s hosts, which are no guest’s whatever the networks say. */
   readonly hosts: readonly string[];
+  /** Names of hosts of which nobody says an address now. */
+  readonly unresolved?: readonly string[];
 }
 
 export const NO_ROUTED: RoutedRules = { prefixes: [], hosts: [] };
@@ -77,6 +79,11 @@ function refuseRoute(
     return { what: `${text} is an address of another host of the fleet`, hint: ANOTHER };
   }
   if (!isIn(route, rules.prefixes)) return outside(`the route ${text}`, text, rules);
+  const [unresolved] = rules.unresolved ?? [];
+  if (unresolved !== undefined) {
+    const what = `nobody can tell whether ${text} is an address of ${unresolved}, whose name has no address now`;
+    return { what, hint: RESOLVE };
+  }
   return refuseTaken(text, route, facts);
 }
 
@@ -99,10 +106,17 @@ function refuseGateway(
   }
   if (ownAddresses(facts).some((each) => isIn(gateway, [each]))) return undefined;
   if (!isIn(gateway, rules.prefixes)) return outside(`its gateway ${text}`, text, rules);
+  const [unresolved] = rules.unresolved ?? [];
+  if (unresolved !== undefined) {
+    const what = `nobody can tell whether its gateway ${text} is ${unresolved}, whose name has no address now`;
+    return { what, hint: RESOLVE };
+  }
   return refuseTaken(text, gateway, facts);
 }
 
 const HOST_ROUTE = 'Give the guest a host route at its source, to an address of its own.';
+const RESOLVE =
+  'Name hosts under `peers` by their IP addresses, or see why the name server is silent.';
 const ANOTHER = 'Give the guest an address that no host has.';
 
 function outside(who: string, text: string, { prefixes }: RoutedRules): RoutedRefusal {
@@ -172,7 +186,7 @@ function ownAddresses(facts: NetworkFacts): string[] {
   return facts.addresses.flatMap(({ addr_info: held }) => held.map(({ local }) => local));
 }
 
-/** What is no network covers nothing: hosts may be named by DNS. */
+/** What is no network covers nothing. */
 function isIn(prefix: Prefix, networks: readonly string[]): boolean {
   return networks.some((each) => {
     const network = parsePrefix(each);

@@ -33,7 +33,8 @@ async function ended(store: MigrationStore, at: number, told: boolean): Promise<
 
 describe('what an agent forgets', () => {
   test('is the oldest ended migration, and never one about which the other host may ask', async (t) => {
-    const store = new MigrationStore(tempDir(t), 'b', systemClock);
+    const stateDir = tempDir(t);
+    const store = new MigrationStore(stateDir, 'b', systemClock);
     const alone = await ended(store, 1, false);
     const told = await ended(store, 2, true);
     for (let at = 3; at < KEPT + 3; at += 1) await ended(store, at, true);
@@ -41,5 +42,10 @@ describe('what an agent forgets', () => {
     assert.equal(store.get(told), undefined);
     assert.notEqual(store.get(alone), undefined);
     assert.equal(store.all().length, KEPT + 1);
+    // What was forgotten is not begun anew, by an agent that was started again either.
+    for (const each of [store, new MigrationStore(stateDir, 'b', systemClock)]) {
+      await assert.rejects(ended(each, 2, true), { code: 'GODWIT_ID_REUSED' });
+      assert.equal(each.get(told), undefined);
+    }
   });
 });

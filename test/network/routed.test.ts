@@ -52,6 +52,15 @@ describe('the routes of a guest that comes', () => {
     assert.match(said(['10.0.0.2/32'], [], away, wide), /another host of the fleet/);
   });
 
+  test('are refused where a host of the fleet is known by a name of which nobody says an address', () => {
+    const blind = { ...ROUTED, unresolved: ['c.example'] };
+    assert.match(said(['10.88.0.21/32'], [], away, blind), /nobody can tell .* c\.example/);
+    assert.match(said([], ['169.254.1.1/32'], away, blind), /its gateway .* c\.example/);
+    // What needs no other host's address is told first.
+    assert.match(said(['10.89.0.21/32'], [], away, blind), /outside of/);
+    assert.equal(said([], [], away, blind), '');
+  });
+
   test('are refused where the host leads there already, by hand or to a guest', () => {
     assert.match(said(['10.88.0.21/32'], [], leading({ dst: '10.88.0.21', dev: 'tap1' })), /tap1/);
     const by = { dst: '10.88.0.21', dev: 'up0', gateway: '10.0.0.9' };

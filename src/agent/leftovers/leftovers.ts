@@ -1,9 +1,9 @@
-import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { directDriverOf } from '../life.ts';
 import { hostsOf } from '../../config.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
+import { removeTree } from '../../host/remove-tree.ts';
 import { removePort } from '../../network/port.ts';
 import type { ClearedList, Leftover } from '../../protocol/public/leftover.ts';
 import { Mutex } from '../../mutex.ts';
@@ -126,7 +126,7 @@ export class Leftovers {
     if (!path.resolve(what).startsWith(root)) {
       throw godwitError('GODWIT_INTERNAL', { what: `${what} is not in ${root}` });
     }
-    await rm(what, { recursive: true, force: true });
+    await removeTree(what);
   }
 }
 

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { removeTree } from '../../host/remove-tree.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, GodwitError } from '../../errors.ts';
 import { endingMs } from '../../migration/direct/step-deadline.ts';
@@ -240,6 +240,7 @@ export class QemuDestination implements DestinationSession {
   async settle(signal: AbortSignal): Promise<void> {
     if (await this.reattach(signal)) await settleIncoming(this.#hold.must().client, signal);
     await removeCredentials(this.#credentials, 'server');
+    await this.#user.forgetSource();
     await unmark(this.#options.guestDir);
   }
 
@@ -260,7 +261,7 @@ export class QemuDestination implements DestinationSession {
     await removeCredentials(this.#credentials, 'server');
     await returnFiles(guestDir);
     await removeCgroup(guestDir);
-    await rm(guestDir, { recursive: true, force: true });
+    await removeTree(guestDir);
     this.#hold.handle = undefined;
   }
 

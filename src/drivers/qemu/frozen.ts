@@ -1,5 +1,6 @@
-import { mkdir, open, rm } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
+import { removeTree } from '../../host/remove-tree.ts';
 import type { FrozenImage } from '../port/disks.ts';
 import { askProgram, handedFile } from './ask.ts';
 import type { Question } from './ask.ts';
@@ -31,7 +32,7 @@ export async function offerFrozen<T>(
   const chains = images.map((image) => [image, ...image.below]);
   const opened: Awaited<ReturnType<typeof open>>[] = [];
   try {
-    await rm(directory, { recursive: true, force: true });
+    await removeTree(directory);
     await mkdir(directory, { mode: 0o700 });
     if (program.as !== undefined) {
       await letIn(directory, program.as.gid);
@@ -59,7 +60,7 @@ export async function offerFrozen<T>(
     });
   } finally {
     await Promise.all(opened.map((handle) => handle.close()));
-    await rm(directory, { recursive: true, force: true });
+    await removeTree(directory);
   }
 }
 

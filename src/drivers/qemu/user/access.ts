@@ -64,6 +64,23 @@ export async function giveAgain(guestDir: string, id: number): Promise<void> {
   await giveFiles(guestDir, await readGiven(guestDir), id);
 }
 
+/**
+ * The guest runs here for good: a group that one of Godwit’s QEMUs had at its source, by `isGuest`, is nobody’s any more,
+ * and may be another guest’s next. The files go back to this process’s group then, which gains nothing by it.
+ */
+export async function forgetSource(
+  guestDir: string,
+  isGuest: (gid: number) => boolean,
+): Promise<void> {
+  const list = await readGiven(guestDir);
+  if (!list.some(({ gid }) => isGuest(gid))) return;
+  const own = process.getegid?.() ?? 0;
+  const settled = list.map((each) =>
+    isGuest(each.gid) ? { ...each, gid: own, mode: each.mode & ~0o070 } : each,
+  );
+  await writeGiven(guestDir, settled);
+}
+
 /** Puts group and mode back as they were, but for a file that somebody else has been let into since. Never rejects. */
 export async function returnFiles(guestDir: string): Promise<void> {
   const list = await readGiven(guestDir);

@@ -9,7 +9,7 @@ import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import { isNfs } from '../../../protocol/nfs-url.ts';
 import type { Match } from '../assess.ts';
 import { markIncoming } from '../incoming.ts';
-import { closedAbove, isOpenToAll, openWay, otherUserOf } from './access.ts';
+import { closedAbove, forgetSource, isOpenToAll, openWay, otherUserOf } from './access.ts';
 import type { RunAs } from './confine.ts';
 import { deviceGroups } from './devices.ts';
 import { freeId, isGuestId, reachOf } from './ids.ts';
@@ -75,6 +75,12 @@ export class GuestUser {
   async number(started: { readonly pid: number } | undefined): Promise<number | undefined> {
     this.#number = await this.#numberOf(started);
     return this.#number;
+  }
+
+  /** The guest runs here for good: its files go back to no number that a QEMU at its source had. */
+  async forgetSource(): Promise<void> {
+    const range = await rangeOf(this.#user);
+    if (range !== undefined) await forgetSource(this.#guestDir, (gid) => isGuestId(gid, range));
   }
 
   async #numberOf(started: { readonly pid: number } | undefined): Promise<number | undefined> {

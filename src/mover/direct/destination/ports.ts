@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { AgentConfig } from '../../../config.ts';
 import type { NicPlan } from '../../../drivers/port/direct.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
+import { ipsOf } from '../../../host/host-names.ts';
 import { Fleet } from '../../../host/fleet.ts';
 import type { Log } from '../../../log.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
@@ -43,7 +44,7 @@ export class GuestPorts {
       attachment.kind === 'routed' ? [...attachment.routes, ...attachment.gateways] : [],
     );
     const facts = await readNetwork({ routes }, signal);
-    const rules = routes.length === 0 ? undefined : routedRules(this.#config);
+    const rules = routes.length === 0 ? undefined : await routedRules(this.#config, signal);
     const names = { asked: networkMap, configured: this.#config.bridges };
     return networks.map((nic) => {
       const mapping = mapNic(nic, names, facts, rules);
@@ -96,13 +97,14 @@ export class GuestPorts {
 }
 
 /** What a routed guest may have here, as the configuration and the fleet’s list say now. */
-function routedRules(config: AgentConfig): RoutedRules {
+async function routedRules(config: AgentConfig, signal: AbortSignal): Promise<RoutedRules> {
   const all = [config, ...Object.values(new Fleet(config).peers())];
   const addresses = all.flatMap((each) => [each.address, ...each.addresses]);
-  return {
-    prefixes: config.network.routedPrefixes,
-    hosts: addresses.map((each) => splitAddress(each).host),
-  };
+  const { ips, unresolved } = await ipsOf(
+    addresses.map((each) => splitAddress(each).host),
+    signal,
+  );
+  return { prefixes: config.network.routedPrefixes, hosts: ips, unresolved };
 }
 
 /** Leads this host to the guest, which may run here now. Never rejects: it runs, whatever becomes of this. */

@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
@@ -7,6 +6,7 @@ import { godwitError, hasCode } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
+import { removeTree } from '../../../host/remove-tree.ts';
 import { removePort } from '../../../network/port.ts';
 import { warmSource } from '../warm.ts';
 import { assertDisksOpen, guardPostcopy } from './guard-postcopy.ts';
@@ -314,7 +314,7 @@ export const LIFECYCLE: Lifecycle = {
       const guestDir = path.join(config.stateDir, 'guests', request.request.guest);
       // A hypervisor that ended without a mover has not given its files back.
       await parts.guest.takeBack(guestDir);
-      rmSync(guestDir, { recursive: true, force: true });
+      await removeTree(guestDir);
       const diskCheck = await compareDisks(parts, signal);
       const { plan, known } = state();
       const found = diskCheck === undefined ? {} : { diskCheck };

@@ -12,6 +12,7 @@ import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import {
   closedAbove,
+  forgetSource,
   giveAgain,
   giveFiles,
   isOpenToAll,
@@ -68,6 +69,20 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
     assert.deepEqual(seen(image), { uid: 0, gid: ID, mode: 0o660 });
     await returnFiles(guestDir);
     assert.deepEqual(seen(image), { uid: 0, gid: 0, mode: 0o600 });
+  });
+
+  test('goes back to the source’s QEMU while that may go on, and to no number that is nobody’s afterwards', async (t) => {
+    for (const settles of [false, true]) {
+      const { guestDir, image } = place(t, 0o660);
+      chownSync(image, 4242, OTHER);
+      await giveFiles(guestDir, [{ file: image, writable: true }], ID);
+      assert.deepEqual(seen(image), { uid: 4242, gid: ID, mode: 0o660 });
+      if (settles) await forgetSource(guestDir, (gid) => gid === OTHER);
+      await forgetSource(guestDir, () => false);
+      await returnFiles(guestDir);
+      const [gid, mode] = settles ? [0, 0o600] : [OTHER, 0o660];
+      assert.deepEqual(seen(image), { uid: 4242, gid, mode });
+    }
   });
 
   test('is no link and no pipe', async (t) => {

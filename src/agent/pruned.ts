@@ -1,0 +1,109 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
+import path from 'node:path';
+import { hostName, migrationId } from '../protocol/names.ts';
+
+/** Of the migrations of one other host, and of all. About 40 bytes each on disk. */
+const MOST_OF_ONE = 16_384;
+const MOST = 131_072;
+/** In stateDir: a line for each, the oldest first. */
+const FILE = 'pruned-migrations';
+
+export interface Pruned {
+  readonly id: string;
+  /** The other host. */
+  readonly host: string;
+}
+
+/**
+ * The ids of migrations that ended and whose directories were removed since. None of them is begun anew: a host that
+ * could have its id put again would write another history over the one that others rest on. Of each host the newest are
+ * kept, so nobody can push out those of another.
+ */
+export class PrunedMigrations {
+  readonly #file: string;
+  /** Ids and hosts, the oldest first. */
+  readonly #kept = new Map<string, string>();
+  readonly #counts = new Map<string, number>();
+  /** Lines in the file, also those of ids that are kept no more. */
+  #lines = 0;
+  readonly #most: { readonly ofOne: number; readonly all: number };
+
+  constructor(stateDir: string, most = { ofOne: MOST_OF_ONE, all: MOST }) {
+    this.#file = path.join(stateDir, FILE);
+    this.#most = most;
+    const text = existsSync(this.#file) ? readFileSync(this.#file, 'utf8') : '';
+    for (const line of text.split('\n')) {
+      const [host = '', id = ''] = line.split(' ');
+      this.#lines += 1;
+      // A line that a power loss has cut is of a migration whose directory is still there.
+      if (hostName.safeParse(host).success && migrationId.safeParse(id).success)
+        this.#add(id, host);
+    }
+  }
+
+  has(id: string): boolean {
+    return this.#kept.has(id);
+  }
+
+  /** They lie on the disk when this returns: before that no directory of them may go. */
+  remember(all: readonly Pruned[]): void {
+    for (const { id, host } of all) this.#add(id, host);
+    this.#lines += all.length;
+    if (this.#lines > 2 * this.#most.all) this.#writeAnew();
+    else this.#append(all);
+  }
+
+  #add(id: string, host: string): void {
+    if (this.#kept.has(id)) return;
+    this.#kept.set(id, host);
+    const count = (this.#counts.get(host) ?? 0) + 1;
+    this.#counts.set(host, count);
+    if (count > this.#most.ofOne) this.#forgetOldest(host);
+    if (this.#kept.size > this.#most.all) this.#forgetOldest(this.#largest());
+  }
+
+  #largest(): string {
+    let [largest, most] = ['', 0];
+    for (const [host, count] of this.#counts) if (count > most) [largest, most] = [host, count];
+    return largest;
+  }
+
+  #forgetOldest(host: string): void {
+    for (const [id, whose] of this.#kept) {
+      if (whose !== host) continue;
+      this.#kept.delete(id);
+      this.#counts.set(host, (this.#counts.get(host) ?? 1) - 1);
+      return;
+    }
+  }
+
+  #append(all: readonly Pruned[]): void {
+    // A line break first: the file may end in a line that was cut.
+    write(this.#file, 'a', `\n${all.map(({ id, host }) => `${host} ${id}`).join('\n')}\n`);
+  }
+
+  #writeAnew(): void {
+    const lines = [...this.#kept].map(([id, host]) => `${host} ${id}\n`);
+    write(`${this.#file}.tmp`, 'w', lines.join(''));
+    renameSync(`${this.#file}.tmp`, this.#file);
+    this.#lines = lines.length;
+  }
+}
+
+function write(file: string, flag: 'a' | 'w', text: string): void {
+  const fd = openSync(file, flag, 0o600);
+  try {
+    writeSync(fd, text);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
