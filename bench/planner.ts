@@ -2,9 +2,10 @@ import { runExperiment } from '../src/planner/sim/reference/experiment.ts';
 import { onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { dataDirectory, daysOf, readDay, referenceRows } from './planner-data.ts';
+import { CONTESTS, lineOf, measuresOf, runDay } from './planner-policies.ts';
 import { digitsOf, policyCalled } from './planner-reference.ts';
 
-const PARTS = ['reference'] as const;
+const PARTS = ['reference', 'ours', 'real'] as const;
 
 export const planner: Bench = {
   name: 'planner',
@@ -17,7 +18,25 @@ function measure(options: BenchOptions): Promise<Measure[]> {
   if (directory === undefined) throw new Error('no recorded days: say where with --data DIR');
   const only = onlyOf(options, PARTS) ?? PARTS;
   const measures = only.includes('reference') ? reference(directory, options) : [];
+  for (const part of ['ours', 'real'] as const) {
+    if (only.includes(part)) measures.push(...contest(part, directory, options));
+  }
   return Promise.resolve(measures);
+}
+
+/** Our policy and the reference's on each day, under the same rules. */
+function contest(
+  part: 'ours' | 'real',
+  directory: string,
+  { say, signal }: BenchOptions,
+): Measure[] {
+  const days = daysOf(directory).map(({ day, file }) => {
+    signal.throwIfAborted();
+    const done = runDay(day, readDay(file), CONTESTS[part]);
+    say(lineOf(done, CONTESTS[part]));
+    return done;
+  });
+  return measuresOf(days, CONTESTS[part]);
 }
 
 /** Every row of a CloudSim run that draws no random numbers, digit by digit. */

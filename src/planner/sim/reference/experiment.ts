@@ -74,7 +74,7 @@ export function runExperiment(options: ExperimentOptions): Outcome {
     })),
     rules,
   );
-  placeAtStart(world, policy.policy === 'reference' ? 'power' : 'first');
+  placeAtStart(world, policy.policy === 'npa' || policy.policy === 'dvfs' ? 'first' : 'power');
   const decide = decider(policy, options.draw);
   const last = Math.min(DAY_S, (traces[0]?.loads.length ?? 0) * TICK_S);
   for (let time = START_S + TICK_S; time < last; time += TICK_S) {

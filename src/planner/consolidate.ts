@@ -1,0 +1,199 @@
+import { hasCpu, holds, objection } from './constraints.ts';
+import type { CpuRoom } from './constraints.ts';
+import type { EstimateOptions } from './estimate.ts';
+import { bestFits, whyNot } from './fit.ts';
+import { Fleet } from './fleet.ts';
+import type { Place, Seat } from './fleet.ts';
+import type { Budget, Inventory, Plan, Reason, Refusal } from './inventory.ts';
+import { moveOf, planOf, refusal } from './plan.ts';
+import { dearness } from './power.ts';
+
+export interface ConsolidateOptions {
+  /** Room that a host keeps when guests are put on it. */
+  readonly fill: CpuRoom;
+  /** When a host has too much, and how little it must have afterwards. */
+  readonly relieve: CpuRoom;
+  readonly relieved: CpuRoom;
+  /** Room that the hosts that take an emptied host's guests keep. */
+  readonly empty: CpuRoom;
+  readonly estimate?: EstimateOptions;
+  readonly budget?: Budget;
+  /** Hosts that are tried in vain before emptying stops. */
+  readonly tries: number;
+  /** How much a move counts against the load of the host that it helps to empty, as a share of a host. */
+  readonly perMove: number;
+  /** How much it counts that guests who swing share a host: together they need less room to spare than apart. */
+  readonly gather: number;
+  /** How much sooner hosts are emptied that need more power for the same work: the power of the ratio. */
+  readonly thrift: number;
+}
+
+/** Chosen on the five recorded days of docs/measurements/planner.md. */
+export const CONSOLIDATE: ConsolidateOptions = {
+  fill: { z: 1.2, share: 1 },
+  relieve: { z: 0.6, share: 1 },
+  relieved: { z: 0.72, share: 1 },
+  empty: { z: 2, share: 1 },
+  estimate: { newest: 0.63, swing: 0.062, swingWeight: 4, samples: 30 },
+  tries: 7,
+  perMove: 0.11,
+  gather: 3.3,
+  thrift: 10,
+};
+
+/** Fewer hosts: first those that have too much are relieved, then those that can be spared are emptied. */
+export function consolidate(inventory: Inventory, options: ConsolidateOptions = CONSOLIDATE): Plan {
+  return new Consolidation(inventory, options).plan();
+}
+
+interface Choice {
+  readonly seat: Seat;
+  readonly reason: Reason;
+  readonly alternatives: readonly Place[];
+}
+
+class Consolidation {
+  readonly #fleet: Fleet;
+  readonly #options: ConsolidateOptions;
+  readonly #choices = new Map<Seat, Choice>();
+  readonly #refusals: Refusal[] = [];
+  #bytes = 0;
+
+  constructor(inventory: Inventory, options: ConsolidateOptions) {
+    this.#fleet = new Fleet(inventory, options.estimate);
+    this.#options = options;
+  }
+
+  plan(): Plan {
+    for (const place of this.#fleet.places) if (this.#hasTooMuch(place)) this.#relieve(place);
+    this.#empty();
+    return planOf(
+      this.#fleet,
+      [...this.#choices.values()].map(({ seat, reason, alternatives }) =>
+        moveOf(seat, { reason, alternatives, words: wordsFor(seat, reason) }),
+      ),
+      this.#refusals,
+    );
+  }
+
+  #hasTooMuch(place: Place): boolean {
+    const { z, share } = this.#options.relieve;
+    return place.need(z) > place.host.cpu * share;
+  }
+
+  /** Moves the smallest guest that suffices away; the largest, and again, where none does. */
+  #relieve(place: Place): void {
+    const { z, share } = this.#options.relieved;
+    const limit = place.host.cpu * share;
+    const stuck = new Set<Seat>();
+    while (place.need(z) > limit) {
+      const seats = [...place.seats].filter(
+        (seat) => !stuck.has(seat) && holds(seat) === undefined,
+      );
+      const size = (seat: Seat): number => seat.expected.mean;
+      const enough = seats.filter((seat) => place.needWithout(seat, z) <= limit);
+      const seat =
+        enough.length > 0
+          ? enough.reduce((left, right) => (size(right) < size(left) ? right : left))
+          : seats.reduce<Seat | undefined>(
+              (left, right) => (left === undefined || size(right) > size(left) ? right : left),
+              undefined,
+            );
+      if (seat === undefined) return;
+      const [to, ...alternatives] = this.#bestFits(seat, this.#options.fill, this.#awake());
+      const chosen = to ?? this.#sleeping(seat);
+      if (chosen !== undefined && this.#affords(seat)) {
+        this.#choose(seat, chosen, { reason: 'overload', alternatives });
+        continue;
+      }
+      stuck.add(seat);
+      const why = chosen === undefined ? whyNot(seat, this.#fleet.places) : 'budget';
+      this.#refusals.push(refusal(why, seat.guest.name, place.host.name));
+    }
+  }
+
+  #empty(): void {
+    let left = this.#options.tries;
+    const tried = new Set<Place>();
+    while (left > 0) {
+      const place = this.#mostSparable(tried);
+      if (place === undefined) return;
+      tried.add(place);
+      if (!this.#emptyOne(place)) left -= 1;
+    }
+  }
+
+  /** The host that costs most for what it does, of those with guests. */
+  #mostSparable(tried: ReadonlySet<Place>): Place | undefined {
+    const { perMove, thrift } = this.#options;
+    let chosen: Place | undefined;
+    let least = Infinity;
+    for (const place of this.#fleet.places) {
+      if (place.seats.size === 0 || tried.has(place)) continue;
+      const worth =
+        (place.mean / place.host.cpu + perMove * place.seats.size) / dearness(place.host) ** thrift;
+      if (worth >= least) continue;
+      least = worth;
+      chosen = place;
+    }
+    return chosen;
+  }
+
+  /** All guests of the host or none. */
+  #emptyOne(place: Place): boolean {
+    const seats = [...place.seats].toSorted(
+      (left, right) => right.expected.mean - left.expected.mean,
+    );
+    if (seats.some((seat) => holds(seat) !== undefined || this.#choices.has(seat))) return false;
+    const candidates = this.#awake().filter((other) => other !== place && other.seats.size > 0);
+    const done: { seat: Seat; alternatives: Place[] }[] = [];
+    for (const seat of seats) {
+      const [to, ...alternatives] = this.#bestFits(seat, this.#options.empty, candidates);
+      if (to === undefined || !this.#affords(seat, done.length + 1)) {
+        for (const { seat: moved } of done) this.#fleet.move(moved, place);
+        return false;
+      }
+      this.#fleet.move(seat, to);
+      done.push({ seat, alternatives });
+    }
+    for (const { seat, alternatives } of done) {
+      this.#choose(seat, seat.at, { reason: 'empty-host', alternatives });
+    }
+    return true;
+  }
+
+  #awake(): Place[] {
+    return this.#fleet.places.filter((place) => place.host.on || place.seats.size > 0);
+  }
+
+  #bestFits(seat: Seat, room: CpuRoom, candidates: readonly Place[]): Place[] {
+    return bestFits(seat, candidates, room, this.#options.gather);
+  }
+
+  #sleeping(seat: Seat): Place | undefined {
+    let chosen: Place | undefined;
+    for (const place of this.#fleet.places) {
+      if (place.host.on || place.seats.size > 0 || objection(seat, place) !== undefined) continue;
+      if (!hasCpu(seat, place, this.#options.fill)) continue;
+      if (chosen === undefined || dearness(place.host) < dearness(chosen.host)) chosen = place;
+    }
+    return chosen;
+  }
+
+  #affords({ guest }: Seat, more = 1): boolean {
+    const { moves = Infinity, bytes = Infinity } = this.#options.budget ?? {};
+    return this.#choices.size + more <= moves && this.#bytes + guest.memoryBytes <= bytes;
+  }
+
+  #choose(seat: Seat, to: Place, choice: Omit<Choice, 'seat'>): void {
+    if (seat.at !== to) this.#fleet.move(seat, to);
+    this.#bytes += seat.guest.memoryBytes;
+    this.#choices.set(seat, { seat, ...choice });
+  }
+}
+
+function wordsFor({ guest, from }: Seat, reason: Reason): string {
+  return reason === 'overload'
+    ? `${from.host.name} is asked for more than it has; ${guest.name} is the smallest guest that suffices`
+    : `${from.host.name} is not needed once its guests are elsewhere`;
+}

@@ -1,0 +1,72 @@
+import type { Place, Seat } from './fleet.ts';
+import type { Constraint } from './inventory.ts';
+
+/** A guest does not go back to where it came from within this time, s: it would only swing. */
+export const RETURN_S = 2 * 60 * 60;
+
+/** What keeps a guest from moving anywhere; undefined for nothing. */
+export function holds({ guest, at, unknown, grouped }: Seat): Constraint | undefined {
+  if (guest.moving === true) return 'moving';
+  if (guest.neverMove === true) return 'never-move';
+  if (at.host.silent === true) return 'silent';
+  if (unknown) return 'unknown-load';
+  return grouped ? 'together' : undefined;
+}
+
+/** What keeps a guest from a host, all but its processors' load; undefined for nothing. The dearest test comes last. */
+export function objection(seat: Seat, to: Place): Constraint | undefined {
+  const { guest } = seat;
+  const { host } = to;
+  if (host.silent === true) return 'silent';
+  if (host.draining === true) return 'draining';
+  const back = to === seat.from;
+  if (!back && to.heldBytes + guest.memoryBytes > host.memoryBytes) return 'memory';
+  if (guest.processor !== undefined && host.processors?.includes(guest.processor) === false) {
+    return 'processor';
+  }
+  if (guest.networks?.some((network) => host.networks?.includes(network) === false) === true) {
+    return 'network';
+  }
+  if (guest.pinnedTo?.includes(host.name) === false) return 'pinned';
+  if (guest.apart?.some((group) => (to.apart.get(group) ?? 0) > 0) === true) return 'apart';
+  const left = guest.left?.some((past) => past.host === host.name && past.secondsAgo < RETURN_S);
+  return left === true ? 'came-from' : undefined;
+}
+
+/** Whether the host's processors have room for the guest, at `z` standard deviations and `share` of what they give. */
+export function hasCpu(seat: Seat, to: Place, { z, share }: CpuRoom): boolean {
+  const { guest, expected } = seat;
+  const { host } = to;
+  const most = Math.min(guest.cpu, expected.mean + Math.sqrt(expected.variance));
+  if (most > host.coreCpu * coresOf(seat, to)) return false;
+  return to.needWith(seat, z) <= host.cpu * share;
+}
+
+export interface CpuRoom {
+  readonly z: number;
+  readonly share: number;
+}
+
+/** How many of the host's cores the guest can use at once: at least one. */
+const coresOf = ({ guest }: Seat, { host }: Place): number =>
+  Math.max(1, Math.floor(guest.cpu / host.coreCpu));
+
+const WORDS: Readonly<Record<Constraint, string>> = {
+  memory: 'has too little memory, on both sides while a move lasts',
+  cpu: 'has too little processor',
+  network: 'lacks a network of the guest',
+  processor: 'can not run the guest’s processor model',
+  'never-move': 'its owner says that it never moves',
+  pinned: 'the guest is pinned to other hosts',
+  apart: 'has a guest that it must be apart from',
+  together: 'it must stay with its group',
+  silent: 'nothing was heard of the host for too long',
+  draining: 'is being drained',
+  moving: 'it moves already',
+  'came-from': 'the guest left it less than two hours ago',
+  'unknown-load': 'its samples are missing or make no sense',
+  'unknown-host': 'its host is not in the inventory',
+  budget: 'the budget of this plan is used up',
+};
+
+export const wordsOf = (constraint: Constraint): string => WORDS[constraint];

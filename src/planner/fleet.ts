@@ -1,0 +1,134 @@
+import { estimate } from './estimate.ts';
+import type { Estimate, EstimateOptions } from './estimate.ts';
+import type { Inventory, PlannerGuest, PlannerHost } from './inventory.ts';
+
+/** A guest in a plan that is being made. */
+export interface Seat {
+  readonly guest: PlannerGuest;
+  /** Where it is now. */
+  readonly from: Place;
+  /** Where it will be. */
+  at: Place;
+  readonly expected: Estimate;
+  /** Its samples make no sense, so it is counted at its full size and never moved. */
+  readonly unknown: boolean;
+  /** Others must be on the same host. */
+  readonly grouped: boolean;
+}
+
+/** A host in a plan that is being made. */
+export class Place {
+  readonly host: PlannerHost;
+  readonly index: number;
+  readonly seats = new Set<Seat>();
+  now = 0;
+  mean = 0;
+  variance = 0;
+  /**
+   * Memory of all that are here now and all that will come, bytes, and how many of them must be apart from others. It
+   * never shrinks while a plan is made: a guest that leaves is there until it has left, and so moves may run in any
+   * order.
+   */
+  heldBytes = 0;
+  readonly apart = new Map<string, number>();
+
+  constructor(host: PlannerHost, index: number) {
+    this.host = host;
+    this.index = index;
+  }
+
+  /** What it needs, at `z` standard deviations above what is expected. */
+  need(z: number): number {
+    return this.mean + z * Math.sqrt(this.variance);
+  }
+
+  needWith(seat: Seat, z: number): number {
+    const variance = this.variance + seat.expected.variance;
+    return this.mean + seat.expected.mean + z * Math.sqrt(variance);
+  }
+
+  needWithout(seat: Seat, z: number): number {
+    const variance = Math.max(0, this.variance - seat.expected.variance);
+    return this.mean - seat.expected.mean + z * Math.sqrt(variance);
+  }
+
+  enter(seat: Seat): void {
+    this.seats.add(seat);
+    this.#count(seat, 1);
+  }
+
+  leave(seat: Seat): void {
+    this.seats.delete(seat);
+    this.#count(seat, -1);
+    if (this.seats.size > 0) return;
+    // No rounding is left over for the next guest.
+    this.now = 0;
+    this.mean = 0;
+    this.variance = 0;
+  }
+
+  #count({ expected }: Seat, sign: 1 | -1): void {
+    this.now += sign * expected.now;
+    this.mean += sign * expected.mean;
+    this.variance = Math.max(0, this.variance + sign * expected.variance);
+  }
+
+  /** It is or will be there while the plan is carried out; or, by -1, it will not after all. */
+  hold({ guest }: Seat, change: 1 | -1): void {
+    this.heldBytes += change * guest.memoryBytes;
+    for (const group of guest.apart ?? []) {
+      this.apart.set(group, (this.apart.get(group) ?? 0) + change);
+    }
+  }
+}
+
+/** All hosts and guests, with the moves that were chosen so far. */
+export class Fleet {
+  readonly places: readonly Place[];
+  readonly seats: readonly Seat[];
+  readonly byName: ReadonlyMap<string, Place>;
+  /** Guests on a host that is not in the inventory. */
+  readonly lost: readonly PlannerGuest[];
+
+  constructor(inventory: Inventory, options?: EstimateOptions) {
+    this.places = inventory.hosts.map((host, index) => new Place(host, index));
+    this.byName = new Map(this.places.map((place) => [place.host.name, place]));
+    const seats: Seat[] = [];
+    const lost: PlannerGuest[] = [];
+    const groups = new Map<string, number>();
+    for (const { together } of inventory.guests) {
+      if (together !== undefined) groups.set(together, (groups.get(together) ?? 0) + 1);
+    }
+    for (const guest of inventory.guests) {
+      const place = this.byName.get(guest.host);
+      if (place === undefined) {
+        lost.push(guest);
+        continue;
+      }
+      const known = estimate(guest, options);
+      const expected = known ?? { now: guest.cpu, mean: guest.cpu, variance: 0 };
+      const seat = {
+        guest,
+        from: place,
+        at: place,
+        expected,
+        unknown: known === undefined,
+        grouped: guest.together !== undefined && (groups.get(guest.together) ?? 0) > 1,
+      };
+      place.enter(seat);
+      place.hold(seat, 1);
+      seats.push(seat);
+    }
+    this.seats = seats;
+    this.lost = lost;
+  }
+
+  move(seat: Seat, to: Place): void {
+    seat.at.leave(seat);
+    // A move that another one replaces has never begun.
+    if (seat.at !== seat.from) seat.at.hold(seat, -1);
+    seat.at = to;
+    to.enter(seat);
+    if (to !== seat.from) to.hold(seat, 1);
+  }
+}

@@ -1,0 +1,51 @@
+import { wordsOf } from './constraints.ts';
+import { costOf } from './cost.ts';
+import type { Fleet, Place, Seat } from './fleet.ts';
+import type { Plan, PlannedMove, Refusal } from './inventory.ts';
+
+/** The plan of a fleet in which the moves were made: what it wakes, what it empties, and what it could not rest on. */
+export function planOf(
+  fleet: Fleet,
+  moves: readonly PlannedMove[],
+  refusals: readonly Refusal[] = [],
+): Plan {
+  const wake = fleet.places.filter(({ host, seats }) => !host.on && seats.size > 0);
+  const left = new Set(moves.map(({ from }) => from));
+  const emptied = fleet.places.filter(({ host, seats }) => seats.size === 0 && left.has(host.name));
+  const unknown = fleet.seats
+    .filter((seat) => seat.unknown)
+    .map(({ guest }) => refusal('unknown-load', guest.name, guest.host));
+  const lost = fleet.lost.map((guest) => refusal('unknown-host', guest.name, guest.host));
+  return {
+    moves,
+    refusals: [...refusals, ...unknown, ...lost],
+    wake: wake.map(({ host }) => host.name),
+    emptied: emptied.map(({ host }) => host.name),
+  };
+}
+
+export function refusal(constraint: Refusal['constraint'], guest: string, host: string): Refusal {
+  return { constraint, guest, host, words: `${guest} on ${host}: ${wordsOf(constraint)}` };
+}
+
+export interface Why {
+  readonly reason: PlannedMove['reason'];
+  readonly words: string;
+  readonly alternatives: readonly Place[];
+}
+
+/** The move of a guest to where the plan has put it. */
+export function moveOf(
+  { guest, from, at }: Seat,
+  { reason, words, alternatives }: Why,
+): PlannedMove {
+  return {
+    guest: guest.name,
+    from: from.host.name,
+    to: at.host.name,
+    reason,
+    words,
+    cost: costOf(guest, from.host, at.host),
+    alternatives: alternatives.map(({ host }) => host.name).slice(0, 2),
+  };
+}

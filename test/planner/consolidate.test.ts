@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { CONSOLIDATE, consolidate } from '../../src/planner/consolidate.ts';
+import { broken, guest, host, inventories, parted } from './inventories.ts';
+
+const shown = (plan: ReturnType<typeof consolidate>): string[] =>
+  plan.moves.map(({ guest: name, from, to, reason }) => `${name} ${from}>${to} ${reason}`);
+
+test('a host that can be spared is emptied, the dearest first', () => {
+  const hosts = [host('a', { watts: [90, 120] }), host('b', { watts: [140, 200] })];
+  const plan = consolidate({ hosts, guests: [guest('one', 'a'), guest('two', 'b')] });
+  assert.deepEqual(shown(plan), ['two b>a empty-host']);
+  assert.deepEqual(plan.emptied, ['b']);
+});
+
+test('the smallest guest that suffices leaves a host that has too much', () => {
+  const steady = (load: number): number[] => Array.from({ length: 30 }, () => load);
+  const plan = consolidate({
+    hosts: [host('a'), host('b')],
+    guests: [
+      guest('big', 'a', { demand: steady(4) }),
+      guest('mid', 'a', { demand: steady(2) }),
+      guest('small', 'a', { demand: steady(0.2) }),
+      guest('also', 'a', { demand: steady(3) }),
+      guest('other', 'b', { demand: steady(3.5) }),
+    ],
+  });
+  assert.deepEqual(shown(plan), ['mid a>b overload']);
+});
+
+test('a sleeping host is woken where no other has room, and a move says what it costs', () => {
+  const busy = { cpu: 8, demand: [7, 7, 7, 7, 7, 7, 7, 7] };
+  const plan = consolidate({
+    hosts: [host('a'), host('b', { on: false })],
+    guests: [guest('one', 'a', busy), guest('two', 'a', busy)],
+  });
+  assert.deepEqual(plan.wake, ['b']);
+  assert.equal(plan.moves.length, 1);
+  assert.ok((plan.moves[0]?.cost.seconds ?? 0) > 0);
+});
+
+test('a host that nobody can help is refused by name', () => {
+  const busy = { cpu: 8, demand: [7, 7, 7, 7] };
+  const plan = consolidate({
+    hosts: [host('a')],
+    guests: [guest('one', 'a', busy), guest('two', 'a', busy)],
+  });
+  assert.deepEqual(plan.moves, []);
+  assert.deepEqual(plan.refusals[0]?.constraint, 'cpu');
+});
+
+test('no budget, no moves', () => {
+  const inventory = {
+    hosts: [host('a'), host('b')],
+    guests: [guest('one', 'a'), guest('two', 'b')],
+  };
+  assert.deepEqual(consolidate(inventory, { ...CONSOLIDATE, budget: { moves: 0 } }).moves, []);
+  assert.deepEqual(consolidate(inventory, { ...CONSOLIDATE, budget: { bytes: 1 } }).moves, []);
+});
+
+test('an empty fleet and a fleet of one host have no plan', () => {
+  assert.deepEqual(consolidate({ hosts: [], guests: [] }).moves, []);
+  assert.deepEqual(consolidate({ hosts: [host('a')], guests: [guest('one', 'a')] }).moves, []);
+});
+
+test('no constraint is ever broken, whatever the fleet, in whatever order the moves run', () => {
+  fc.assert(
+    fc.property(inventories, (inventory) => {
+      const plan = consolidate(inventory);
+      assert.deepEqual(broken(inventory, plan), []);
+      assert.deepEqual(parted(inventory, plan), []);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('the same fleet gives the same plan', () => {
+  fc.assert(
+    fc.property(inventories, (inventory) => {
+      assert.deepEqual(consolidate(inventory), consolidate(structuredClone(inventory)));
+    }),
+  );
+});
+
+test('a plan that was carried out is followed by none that takes a guest back', () => {
+  fc.assert(
+    fc.property(inventories, (inventory) => {
+      const { moves } = consolidate(inventory);
+      const to = new Map(moves.map((move) => [move.guest, move]));
+      const guests = inventory.guests.map((each) => {
+        const move = to.get(each.name);
+        if (move === undefined) return each;
+        return { ...each, host: move.to, left: [{ host: move.from, secondsAgo: 300 }] };
+      });
+      const hosts = inventory.hosts.map((each) => ({
+        ...each,
+        on: each.on || guests.some((other) => other.host === each.name),
+      }));
+      for (const move of consolidate({ hosts, guests }).moves) {
+        assert.notEqual(move.to, to.get(move.guest)?.from);
+      }
+    }),
+  );
+});
