@@ -59,6 +59,13 @@ export const refusalErrors = {
     4,
     422,
   ),
+  GODWIT_MACHINE_DIFFERS: row(
+    '{guest} would not be the same machine on {host}: {what}',
+    'Start the guest anew without what differs, or move it to a host whose QEMU makes the same machine; what QEMU itself says of both is compared.',
+    false,
+    4,
+    422,
+  ),
   GODWIT_TOO_MANY: row(
     '{guest} has {count} {what}, and a guest that moves has at most {limit}',
     'Detach some of them before it moves.',

@@ -113,6 +113,11 @@ export interface SourceSession extends HypervisorSession {
   ports(signal: AbortSignal): Promise<string[]>;
   /** Describes the guest as it is now: queried, with everything the destination must rebuild. */
   inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection>;
+  /**
+   * Reads all that its hypervisor tells of the machine; resolves to what compares with it what `DestinationSession.machine`
+   * told on `host`. Absent where the driver cannot.
+   */
+  sameMachine?(signal: AbortSignal): Promise<(there: unknown, host: string) => Check>;
   /** How its hypervisor was started, so that it can be started anew; GODWIT_RESTART says why it cannot. Absent with `relaunch`. */
   launch?(signal: AbortSignal): Promise<Launch>;
   /** Sets capabilities and parameters, and TLS objects; starts nothing. */
@@ -211,6 +216,8 @@ export interface DestinationSession extends HypervisorSession {
     signal: AbortSignal,
     files?: ReadonlyMap<string, string>,
   ): Promise<{ handle: GuestHandle; memoryAddress: string }>;
+  /** After `start`, before memory: all that the hypervisor tells of the machine, for `SourceSession.sameMachine`. */
+  machine?(signal: AbortSignal): Promise<unknown>;
   /**
    * Post-copy: waits until everything is here that the guest needs to run but for its pages; GODWIT_HYPERVISOR_LOST
    * where that will never be. Absent where `resumeGuest` may be called at any time.

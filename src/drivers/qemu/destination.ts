@@ -36,6 +36,8 @@ import { findStarted, launch } from './launch.ts';
 import { makePipes, negotiatePipes } from './qmp/pipes.ts';
 import { pauseStream, listenForRecovery, recoverUnheard } from './recovery.ts';
 import { resume, untilLoaded } from './resume.ts';
+import type { MachineParts } from './same-machine/parts.ts';
+import { readMachine } from './same-machine/read.ts';
 import { removeCredentials } from './tls.ts';
 import { returnFiles } from './user/access.ts';
 import { cgroupCheck, limitsFor, removeCgroup } from './user/cgroup.ts';
@@ -203,6 +205,10 @@ export class QemuDestination implements DestinationSession {
   async resumeGuest(signal: AbortSignal): Promise<void> {
     const { client, watch } = await this.#hold.attached(signal);
     await resume(client, watch, (reason) => this.#hold.judge(reason, signal), signal);
+  }
+
+  async machine(signal: AbortSignal): Promise<MachineParts> {
+    return readMachine((await this.#hold.attached(signal)).client, signal);
   }
 
   async ready(signal: AbortSignal): Promise<void> {

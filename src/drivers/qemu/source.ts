@@ -3,7 +3,7 @@ import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { systemClock } from '../../clock.ts';
 import type { GodwitError } from '../../errors.ts';
-import type { MemorySample } from '../../protocol/public/migration.ts';
+import type { Check, MemorySample } from '../../protocol/public/migration.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   HypervisorEvent,
@@ -28,6 +28,8 @@ import type { QmpClient } from './qmp/client.ts';
 import { pauseStream } from './recovery.ts';
 import { uriOf } from './incoming.ts';
 import { startPostcopy } from './postcopy-switch.ts';
+import { sameMachineCheck } from './same-machine/check.ts';
+import { readMachine } from './same-machine/read.ts';
 import { sampleOf } from './sample.ts';
 import { launchOf } from './relaunch.ts';
 import type { MonitorWatch } from './session.ts';
@@ -121,6 +123,11 @@ export class QemuSource implements SourceSession {
     const nics = nicsWithPorts(facts);
     const checks = [...found.checks, ...blockedChecks(this.handle.name, facts.blockedReasons)];
     return { ...found, checks, nics };
+  }
+
+  async sameMachine(signal: AbortSignal): Promise<(there: unknown, host: string) => Check> {
+    const here = await readMachine(this.#client, signal);
+    return (there, host) => sameMachineCheck(this.handle.name, here, there, host);
   }
 
   async whyNot(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal) {

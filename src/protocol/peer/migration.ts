@@ -103,6 +103,8 @@ export const prepared = z.object({
   tlsHostname: hostName,
   /** Over the wire: the session that waits there, and for nothing else. */
   wire: wireSession.optional(),
+  /** What its hypervisor tells of the machine that it has made; read by the same driver at the source. Absent: not compared. */
+  machine: z.unknown().optional(),
 });
 export type Prepared = z.infer<typeof prepared>;
 

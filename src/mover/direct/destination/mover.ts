@@ -13,7 +13,7 @@ import { assess } from './assess.ts';
 import { announce, build, buildParts, abortAll, settle, takeDown } from './build.ts';
 import type { BuildParts, DisksWork } from './build.ts';
 import { Ledger } from './ledger.ts';
-import { untilReady } from './ready.ts';
+import { preparedAs, untilReady } from './ready.ts';
 import { endWithSource } from './with-source.ts';
 import { destinationOptions, takeDownMs } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
@@ -110,7 +110,7 @@ export class DestinationMover {
   prepare(preparation: peer.Preparation, signal: AbortSignal): Promise<peer.Prepared> {
     return this.#call('prepare', preparation.epoch, async (already) => {
       if (!already) await build(this.#parts, this.#ledger, await this.#open(), preparation, signal);
-      return this.#parts.dataPath.prepared(this.state);
+      return preparedAs(this.#parts, this.state, await this.#open(), signal);
     });
   }
 

@@ -1,7 +1,29 @@
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
-import { hasCode } from '../../../errors.ts';
+import { hasCode, toGodwitError } from '../../../errors.ts';
 import { judgeCall } from '../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../migration/direct/destination.ts';
+import type { Prepared } from '../../../protocol/peer/migration.ts';
+import type { BuildParts } from './build.ts';
 import type { Ledger } from './ledger.ts';
+
+/** The answer to prepare: where memory is waited for, and what the machine is that was made. */
+export async function preparedAs(
+  { dataPath, log }: BuildParts,
+  state: DestinationState,
+  session: DestinationSession,
+  signal: AbortSignal,
+): Promise<Prepared> {
+  const told = await dataPath.prepared(state);
+  try {
+    const machine = await session.machine?.(signal);
+    return machine === undefined ? told : { ...told, machine };
+  } catch (thrown) {
+    signal.throwIfAborted();
+    // The source says that it could not be compared; what is wrong with the hypervisor, the next call finds.
+    log.warn({ error: toGodwitError(thrown) }, 'what the machine is could not be read');
+    return told;
+  }
+}
 
 /**
  * Before it is written that the guest may run here: waits until it can. A hypervisor that ends instead has not run it and

@@ -121,6 +121,11 @@ export class SourceGuest {
     return session.inspect({ mode, streams, compress }, signal);
   }
 
+  /** Reads what its hypervisor tells of the machine, to compare the destination's with; undefined where it cannot. */
+  async machine(signal: AbortSignal) {
+    return (await this.session(signal)).sameMachine?.(signal);
+  }
+
   /** Takes back what its hypervisor was let into and has not given back itself; never rejects. */
   async takeBack(guestDir: string): Promise<void> {
     await this.#driver.takeBack?.(guestDir);

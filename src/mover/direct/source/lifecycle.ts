@@ -26,6 +26,7 @@ import {
   sessionIfThere,
 } from './step-actions.ts';
 import { isMoverThere, regain } from './regain.ts';
+import { sameMachine } from './same-machine.ts';
 import { dropProofs, proveStorage } from './storage.ts';
 
 /**
@@ -153,10 +154,15 @@ export const LIFECYCLE: Lifecycle = {
     do: async (parts, signal) => {
       parts.probes.early(parts);
       const body = preparation(parts);
-      return ask(parts, signal, async (api, route) => {
+      // Both sides are read at once, the source while the destination is made.
+      const compare = sameMachine(parts, signal);
+      const { machine, ...told } = await ask(parts, signal, async (api, route) => {
         const answer = await api.prepare({ body }, { signal, deadlineMs: 60_000 });
         return { ...answer, memoryAddress: route(answer.memoryAddress) };
       });
+      const checks = await compare(machine);
+      refuseOn(checks);
+      return { ...told, checks };
     },
   },
 

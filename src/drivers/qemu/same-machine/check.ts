@@ -1,0 +1,60 @@
+import { godwitError } from '../../../errors.ts';
+import type { Check } from '../../../protocol/public/migration.ts';
+import { compareMachines } from './compare.ts';
+import type { Comparison, Difference } from './compare.ts';
+import { machineParts } from './parts.ts';
+import type { MachineParts } from './parts.ts';
+
+/** Differences that are told one by one; of the others, how many there are. */
+const MOST_TOLD = 6;
+const NAMED = { name: 'same-machine', side: 'both' } as const;
+
+/** Compares the machine that runs with what a peer says of the one that it has made. GODWIT_PROTOCOL_INVALID where that is no machine. Pure. */
+export function sameMachineCheck(
+  guest: string,
+  here: MachineParts,
+  told: unknown,
+  host: string,
+): Check {
+  const there = machineParts.safeParse(told);
+  if (!there.success) {
+    const [issue] = there.error.issues;
+    const what = `${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`;
+    const expected = 'what its hypervisor tells of the machine';
+    throw godwitError('GODWIT_PROTOCOL_INVALID', { peer: host, expected, what });
+  }
+  const compared = compareMachines(here, there.data);
+  if (compared.refused.length > 0) {
+    const what = textOf(compared.refused);
+    const error = godwitError('GODWIT_MACHINE_DIFFERS', { guest, host, what });
+    return { ...NAMED, verdict: 'refuse', evidence: error.message, error: error.toJSON() };
+  }
+  const evidence = summaryOf(compared);
+  if (compared.warned.length === 0) return { ...NAMED, verdict: 'pass', evidence };
+  const warned = `not the guest’s, but other there: ${textOf(compared.warned)}; ${evidence}`;
+  return { ...NAMED, verdict: 'warn', evidence: warned };
+}
+
+function summaryOf({ same, unknown, allowed }: Comparison): string {
+  const parts = [`${same} properties are the same`];
+  const names = [...allowed].map(([{ name }, count]) => `${count} by “${name}”`);
+  if (names.length > 0) parts.push(`${names.join(', ')} differ for a known reason`);
+  if (unknown > 0) parts.push(`${unknown} are known to one version of QEMU alone`);
+  return parts.join('; ');
+}
+
+function textOf(differences: readonly Difference[]): string {
+  const told = differences.slice(0, MOST_TOLD).map(sentenceOf);
+  const more = differences.length - told.length;
+  return [...told, ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
+}
+
+function sentenceOf({ part, property, source, destination }: Difference): string {
+  const what = `${part.kind === 'device' ? '' : `${part.kind} `}${part.place}`;
+  if (property === undefined) {
+    const where = source === undefined ? 'only the destination has it' : 'the destination lacks it';
+    return `${what} (${part.type}): ${where}`;
+  }
+  const value = (told: string | undefined): string => (told === undefined ? 'absent' : `“${told}”`);
+  return `${what}: ${property} is ${value(source)} at the source and ${value(destination)} at the destination`;
+}

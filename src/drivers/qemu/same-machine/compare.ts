@@ -1,0 +1,94 @@
+import { reasonFor } from './reasons.ts';
+import type { Reason } from './reasons.ts';
+import type { MachineParts, Part } from './parts.ts';
+
+/** Two machines, part by part and property by property. Pure. */
+
+export interface Difference {
+  readonly part: Pick<Part, 'kind' | 'place' | 'type'>;
+  /** Absent: the part is on one side alone. */
+  readonly property?: string;
+  /** Undefined where that side has it not. */
+  readonly source: string | undefined;
+  readonly destination: string | undefined;
+}
+
+export interface Comparison {
+  /** Properties that both have, with the same value. */
+  readonly same: number;
+  /** Properties that only one of the two versions of QEMU has. */
+  readonly unknown: number;
+  /** What differs and is to: how often by which reason. */
+  readonly allowed: ReadonlyMap<Reason, number>;
+  /** Nothing of the guest's depends on it. */
+  readonly warned: readonly Difference[];
+  readonly refused: readonly Difference[];
+}
+
+export function compareMachines(source: MachineParts, destination: MachineParts): Comparison {
+  const result = {
+    same: 0,
+    unknown: 0,
+    allowed: new Map<Reason, number>(),
+    warned: [] as Difference[],
+    refused: [] as Difference[],
+  };
+  const judge = (difference: Difference): void => {
+    const reason = reasonFor(difference);
+    if (reason === undefined) result.refused.push(difference);
+    else if (reason.verdict === 'warn') result.warned.push(difference);
+    else result.allowed.set(reason, (result.allowed.get(reason) ?? 0) + 1);
+  };
+  // A Godwit of another version may tell of more kinds, or of fewer.
+  const kinds = new Set(source.kinds.filter((kind) => destination.kinds.includes(kind)));
+  const known = (parts: readonly Part[]): Part[] => parts.filter(({ kind }) => kinds.has(kind));
+  const there = new Map(known(destination.parts).map((part) => [keyOf(part), part]));
+  for (const part of known(source.parts)) {
+    const other = there.get(keyOf(part));
+    there.delete(keyOf(part));
+    if (other === undefined) {
+      judge({ part: named(part), source: part.type, destination: undefined });
+      continue;
+    }
+    if (other.type !== part.type) {
+      judge({ part: named(part), property: 'type', source: part.type, destination: other.type });
+    }
+    const differences = differencesOf(part, other);
+    result.same += differences.same;
+    for (const each of differences.found) {
+      // Either QEMU may know properties that the other does not: those are what the machine's version says they are.
+      const isNew = each.source === undefined || each.destination === undefined;
+      if (isNew && source.version !== destination.version) result.unknown += 1;
+      else judge(each);
+    }
+  }
+  for (const part of there.values()) {
+    judge({ part: named(part), source: undefined, destination: part.type });
+  }
+  return result;
+}
+
+function keyOf({ kind, place }: Part): string {
+  return `${kind} ${place}`;
+}
+
+function named({ kind, place, type }: Part): Difference['part'] {
+  return { kind, place, type };
+}
+
+function differencesOf(source: Part, destination: Part): { same: number; found: Difference[] } {
+  const names = new Set([...Object.keys(source.props), ...Object.keys(destination.props)]);
+  const found: Difference[] = [];
+  for (const property of names) {
+    const one = valueOf(source, property);
+    const two = valueOf(destination, property);
+    if (one === two) continue;
+    found.push({ part: named(source), property, source: one, destination: two });
+  }
+  return { same: names.size - found.length, found };
+}
+
+/** A peer names the properties. */
+function valueOf({ props }: Part, property: string): string | undefined {
+  return Object.hasOwn(props, property) ? props[property] : undefined;
+}

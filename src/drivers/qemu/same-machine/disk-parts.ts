@@ -1,0 +1,53 @@
+import type { BlockFacts, LiveDisk, LiveNode } from '../spec/disk-facts.ts';
+import type { Part } from './parts.ts';
+
+/** What a guest's disks are on, as parts: each image by the disk and by its role below it, since node names may change. Pure. */
+
+/** As deep as a chain of images may be that is moved, and what lies below each. */
+const DEEPEST = 130;
+
+/** `devices`: the machine's, which say by `drive` what each is on. */
+export function diskParts({ disks, nodes, edges }: BlockFacts, devices: readonly Part[]): Part[] {
+  const byName = new Map(nodes.map((node) => [node.name, node]));
+  const parts: Part[] = [];
+  const add = (place: string, name: string, depth: number): void => {
+    const node = byName.get(name);
+    if (node === undefined || depth > DEEPEST) return;
+    // The file below a format grows while the guest writes; what the guest sees is the size of the image.
+    const size: Record<string, string> = place.endsWith('/file')
+      ? {}
+      : { bytes: String(node.bytes) };
+    parts.push({ kind: 'disk', place, type: node.driver, props: { ...size, ...propsOf(node) } });
+    for (const { parent, child, role } of edges) {
+      if (parent === name) add(`${place}/${role}`, child, depth + 1);
+    }
+  };
+  for (const disk of disks) {
+    const { root, writeCache, limited } = disk;
+    if (root === undefined) continue;
+    const place = placeOf(disk, devices);
+    const props = { 'write-cache': String(writeCache), throttled: String(limited) };
+    parts.push({ kind: 'disk', place, type: 'drive', props });
+    add(`${place}/image`, root, 0);
+  }
+  return parts;
+}
+
+/** The device that the guest sees; a drive without one is known by its own name. */
+function placeOf({ drive, root }: LiveDisk, devices: readonly Part[]): string {
+  const names = [drive, root].filter((name) => name !== undefined && name !== '');
+  const device = devices.find(({ props }) => names.includes(props['drive']));
+  return device?.place ?? `drive ${names[0] ?? ''}`;
+}
+
+function propsOf(node: LiveNode): Record<string, string> {
+  const { readOnly, direct, noFlush, detectZeroes, encrypted, qcow2 } = node;
+  return {
+    'read-only': String(readOnly),
+    'cache.direct': String(direct),
+    'cache.no-flush': String(noFlush),
+    'detect-zeroes': detectZeroes,
+    encrypted: String(encrypted),
+    ...(qcow2 === undefined ? {} : { 'data-file': String(qcow2.dataFile) }),
+  };
+}

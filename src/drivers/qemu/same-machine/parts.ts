@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+
+/**
+ * A machine as its own QEMU tells it: parts, each with its properties as text. It is made alike on both hosts, so that
+ * the two can be compared word for word; the destination's comes from a peer. Pure.
+ */
+
+/** More than the largest description that a destination takes makes: 2048 devices, each of up to three parts, and the rest. */
+export const MOST_PARTS = 16_384;
+/** The processor, which has the most, has about 500. */
+const MOST_PROPERTIES = 1024;
+/** Longer values are told by what they begin with and by their sum. */
+const LONGEST_VALUE = 256;
+
+const place = z.string().min(1).max(1024);
+const value = z.string().max(LONGEST_VALUE);
+
+export const PART_KINDS = [
+  'machine',
+  'processor',
+  'device',
+  'object',
+  'disk',
+  'network',
+  'chardev',
+] as const;
+
+export type PartKind = (typeof PART_KINDS)[number];
+
+const part = z.object({
+  /** One of PART_KINDS, or of those of a newer Godwit. */
+  kind: z.string().max(32),
+  /** Where it sits: the ids, or types and addresses, of the devices above it, and its own. */
+  place,
+  /** QEMU's name of its type. */
+  type: z.string().max(256),
+  props: z
+    .record(z.string().max(256), value)
+    .refine((all) => Object.keys(all).length <= MOST_PROPERTIES, 'too many properties'),
+});
+export type Part = z.infer<typeof part>;
+
+/** What a destination tells of the machine that it has made. */
+export const machineParts = z.object({
+  /** QEMU's version, 7.2.22. */
+  version: z.string().max(64),
+  /** Which kinds of parts it tells, also where the machine has none of one. */
+  kinds: z.array(z.string().max(32)).max(64),
+  parts: z.array(part).max(MOST_PARTS),
+});
+export type MachineParts = z.infer<typeof machineParts>;
+
+/** Names of devices that QEMU numbers as it makes them say nothing. */
+const NUMBERED = /^\/machine\/(?:unattached|peripheral-anon)\/device\[\d+\]/;
+
+/** A value as it is compared. Members of an object become properties of their own, since a newer QEMU knows more of them. */
+export function propertiesOf(name: string, told: unknown): [string, string][] {
+  if (typeof told === 'object' && told !== null && !Array.isArray(told)) {
+    return Object.entries(told).flatMap(([key, each]) => propertiesOf(`${name}.${key}`, each));
+  }
+  return [[name, valueText(told)]];
+}
+
+export function valueText(told: unknown): string {
+  const text = typeof told === 'string' ? told : (JSON.stringify(told) ?? '');
+  const plain = text.replace(NUMBERED, 'device');
+  if (plain.length <= LONGEST_VALUE) return plain;
+  const sum = createHash('sha256').update(plain).digest('hex').slice(0, 32);
+  return `${plain.slice(0, 200)}… (${sum})`;
+}

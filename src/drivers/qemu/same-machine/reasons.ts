@@ -1,0 +1,148 @@
+import type { Difference } from './compare.ts';
+import type { PartKind } from './parts.ts';
+
+/**
+ * What may differ between a running guest and the machine that was made to be the same, each with its reason. All else
+ * stops the migration. Pure.
+ */
+export interface Reason {
+  readonly name: string;
+  readonly kind: PartKind;
+  /** Whole names; absent: every one. */
+  readonly type?: RegExp;
+  readonly place?: RegExp;
+  /** Absent: also a part that is on one side alone. */
+  readonly property?: RegExp;
+  /** Which values; absent: any. */
+  readonly values?: (source: string | undefined, destination: string | undefined) => boolean;
+  /** `allow`: it is to differ. `warn`: nothing of the guest's depends on it, and its owner is told. */
+  readonly verdict: 'allow' | 'warn';
+  readonly because: string;
+}
+
+export const REASONS: readonly Reason[] = [
+  {
+    name: 'clock',
+    kind: 'machine',
+    property: /rtc-time\..*/,
+    verdict: 'allow',
+    because: 'it is the time of day',
+  },
+  {
+    name: 'places of images',
+    kind: 'machine',
+    property: /kernel|initrd|dtb|firmware|pflash\d/,
+    verdict: 'allow',
+    because: 'each host has its own path for an image, which is found by its content',
+  },
+  {
+    name: 'addresses that the firmware gives',
+    kind: 'device',
+    property: /MCFG|mcfg_size|busnr|pm_io_base|pci-hole.*/,
+    verdict: 'allow',
+    because: 'the guest’s firmware writes it, and it travels with the memory',
+  },
+  {
+    name: 'spelling of a default',
+    kind: 'device',
+    property: /rombar/,
+    values: (source, destination) => isDefaultRom(source) && isDefaultRom(destination),
+    verdict: 'allow',
+    because: 'a ROM that nobody set is 1 in older versions of QEMU and -1 in newer ones',
+  },
+  {
+    name: 'ROM files',
+    kind: 'device',
+    property: /romfile/,
+    verdict: 'allow',
+    because: 'the content of a ROM travels with the memory, and its size is compared there',
+  },
+  {
+    name: 'processor features',
+    kind: 'processor',
+    property: /feature-words|filtered-features|unavailable-features/,
+    verdict: 'allow',
+    because: 'what the guest sees of them, its CPUID words, is compared word by word',
+  },
+  {
+    name: 'names of images',
+    kind: 'device',
+    property: /drive/,
+    verdict: 'allow',
+    because: 'a block node may get another name; what it is on is compared by itself',
+  },
+  {
+    name: 'ways to a file',
+    kind: 'disk',
+    place: /.*\/(image|file|backing|data-file)/,
+    property: /type/,
+    values: (source, destination) => isWayToFile(source) && isWayToFile(destination),
+    verdict: 'allow',
+    because: 'a host may reach the same file by its own mount, or by QEMU’s NFS client',
+  },
+  {
+    name: 'counters',
+    kind: 'device',
+    property: /guest-stats\..*|date\..*/,
+    verdict: 'allow',
+    because: 'the guest or its clock counts it',
+  },
+  {
+    name: 'keys of Godwit',
+    kind: 'object',
+    place: /godwit-.*/,
+    verdict: 'allow',
+    because: 'Godwit makes it for the migration and removes it after it',
+  },
+  {
+    name: 'monitors',
+    kind: 'chardev',
+    place: /compat_monitor\d+|godwit-.*/,
+    verdict: 'allow',
+    because: 'Godwit’s own monitor is one of those that the guest is left with',
+  },
+  {
+    name: 'ends of character devices',
+    kind: 'chardev',
+    verdict: 'warn',
+    because: 'who listens to a character device is the host’s, and the guest does not see it',
+  },
+  {
+    name: 'memory’s place on its host',
+    kind: 'object',
+    type: /memory-backend-.*/,
+    property: /policy|host-nodes.*|prealloc.*|merge|dump|reserve|share|x-use-canonical.*/,
+    verdict: 'warn',
+    because: 'how the host keeps the memory is not seen by the guest, but for its speed',
+  },
+  {
+    name: 'threads',
+    kind: 'object',
+    type: /iothread/,
+    property: /.+/,
+    verdict: 'warn',
+    because: 'how a thread of the host waits is not seen by the guest, but for its speed',
+  },
+];
+
+function isWayToFile(value: string | undefined): boolean {
+  return value === 'file' || value === 'nfs';
+}
+
+function isDefaultRom(value: string | undefined): boolean {
+  return value === '1' || value === '-1';
+}
+
+export function reasonFor({ part, property, source, destination }: Difference): Reason | undefined {
+  return REASONS.find((reason) => {
+    if (reason.kind !== part.kind) return false;
+    if (reason.type !== undefined && !whole(reason.type, part.type)) return false;
+    if (reason.place !== undefined && !whole(reason.place, part.place)) return false;
+    if (reason.property !== undefined && !whole(reason.property, property ?? '')) return false;
+    return reason.values?.(source, destination) ?? true;
+  });
+}
+
+function whole(pattern: RegExp, text: string): boolean {
+  return new RegExp(`^(?:${pattern.source})$`).test(text);
+}

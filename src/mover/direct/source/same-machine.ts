@@ -1,0 +1,36 @@
+import { toGodwitError } from '../../../errors.ts';
+import type { Check } from '../../../protocol/public/migration.ts';
+import type { SourceParts } from './parts.ts';
+
+/**
+ * Begins to read the machine as it runs here. What comes of it takes what the destination told of the machine that it has
+ * made, and resolves to the check `same-machine`; to none where the driver cannot tell of machines.
+ */
+export function sameMachine(
+  { guest, state }: SourceParts,
+  signal: AbortSignal,
+): (there: unknown) => Promise<Check[]> {
+  const here = guest.machine(signal);
+  here.catch(() => {});
+  return async (there) => {
+    const { to } = state().plan;
+    try {
+      const compare = await here;
+      if (compare === undefined) return [];
+      if (there === undefined) {
+        return [unknown(`${to} did not tell what it has made; upgrade its Godwit`)];
+      }
+      return [compare(there, to)];
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const { code, message } = toGodwitError(thrown);
+      if (code === 'GODWIT_PROTOCOL_INVALID' || code === 'GODWIT_HYPERVISOR_LOST') throw thrown;
+      return [unknown(message)];
+    }
+  };
+}
+
+function unknown(why: string): Check {
+  const evidence = `it was not found out whether it is the same machine there: ${why}`;
+  return { name: 'same-machine', side: 'both', verdict: 'warn', evidence };
+}

@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { sameMachineCheck } from '../../../../src/drivers/qemu/same-machine/check.ts';
+import { compareMachines } from '../../../../src/drivers/qemu/same-machine/compare.ts';
+import type { Difference } from '../../../../src/drivers/qemu/same-machine/compare.ts';
+import { PART_KINDS, propertiesOf } from '../../../../src/drivers/qemu/same-machine/parts.ts';
+import type { MachineParts, Part } from '../../../../src/drivers/qemu/same-machine/parts.ts';
+import { REASONS, reasonFor } from '../../../../src/drivers/qemu/same-machine/reasons.ts';
+
+const NIC: Part = {
+  kind: 'device',
+  place: 'q35-pcihost/nic0',
+  type: 'virtio-net-pci',
+  props: { mq: 'true', addr: '03.0', romfile: '/a/rom' },
+};
+
+function machine(parts: readonly Part[], version = '7.2.22'): MachineParts {
+  return { version, kinds: [...PART_KINDS], parts: [...parts] };
+}
+
+function withProps(props: Record<string, string>): Part {
+  return { ...NIC, props: { ...NIC.props, ...props } };
+}
+
+const check = (here: MachineParts, there: unknown) => sameMachineCheck('web1', here, there, 'b');
+
+describe('the machine at the destination, compared with the one that runs', () => {
+  test('is the same', () => {
+    const { verdict, evidence } = check(machine([NIC]), machine([NIC]));
+    assert.deepEqual([verdict, evidence], ['pass', '3 properties are the same']);
+  });
+
+  test('is refused with the place, the property and both values where a property differs', () => {
+    const { verdict, error } = check(machine([NIC]), machine([withProps({ mq: 'false' })]));
+    assert.equal(verdict, 'refuse');
+    assert.equal(error?.code, 'GODWIT_MACHINE_DIFFERS');
+    assert.equal(
+      error?.message,
+      'web1 would not be the same machine on b: ' +
+        'q35-pcihost/nic0: mq is “true” at the source and “false” at the destination',
+    );
+  });
+
+  test('is refused where a device is on one side alone', () => {
+    const lacks = check(machine([NIC]), machine([])).error?.message ?? '';
+    assert.match(lacks, /q35-pcihost\/nic0 \(virtio-net-pci\): the destination lacks it$/);
+    const more = check(machine([]), machine([NIC])).error?.message ?? '';
+    assert.match(more, /nic0 \(virtio-net-pci\): only the destination has it$/);
+  });
+
+  test('is refused where a property is on one side alone and both run the same QEMU', () => {
+    const there = machine([withProps({ rss: 'true' })]);
+    assert.equal(check(machine([NIC]), there).verdict, 'refuse');
+  });
+
+  test('may have properties that only one of two versions of QEMU has', () => {
+    const newer = machine([withProps({ rss: 'true' })], '10.0.2');
+    for (const [here, there] of [
+      [machine([NIC]), newer],
+      [newer, machine([NIC])],
+    ] as const) {
+      const { verdict, evidence } = check(here, there);
+      assert.equal(verdict, 'pass');
+      assert.match(evidence, /1 are known to one version of QEMU alone/);
+    }
+  });
+
+  test('is told with a warning where nothing of the guest’s differs', () => {
+    const chardev = (type: string): Part => ({ kind: 'chardev', place: 'c0', type, props: {} });
+    const { verdict, evidence } = check(machine([chardev('pty')]), machine([chardev('file')]));
+    assert.equal(verdict, 'warn');
+    assert.match(evidence, /chardev c0: type is “pty” at the source and “file” at the destination/);
+  });
+
+  test('names six differences, and how many more there are', () => {
+    const props = Object.fromEntries(Array.from({ length: 9 }, (_, at) => [`p${at}`, 'x']));
+    const { error } = check(machine([{ ...NIC, props }]), machine([{ ...NIC, props: {} }]));
+    assert.match(error?.message ?? '', /p5 is .*; and 3 more$/);
+  });
+
+  test('is compared by the kinds of parts that both tell', () => {
+    const there = { ...machine([]), kinds: ['machine', 'something new'] };
+    assert.equal(check(machine([NIC]), there).verdict, 'pass');
+  });
+
+  test('is no machine, whatever else a peer says', () => {
+    const code = { code: 'GODWIT_PROTOCOL_INVALID' };
+    const long = { ...NIC, props: { mq: 'x'.repeat(300) } };
+    for (const told of [null, 'no', {}, { ...machine([]), parts: 3 }, machine([long])]) {
+      assert.throws(() => check(machine([NIC]), told), code);
+    }
+    fc.assert(
+      fc.property(fc.anything(), (told) => {
+        assert.throws(() => check(machine([NIC]), told), code);
+      }),
+    );
+  });
+
+  test('is not the same for any one property that another value took the place of', () => {
+    const word = fc.stringMatching(/^[a-z]{1,8}$/);
+    const part = fc.record({
+      kind: fc.constant('device'),
+      place: word,
+      type: word,
+      props: fc.dictionary(word, word, { minKeys: 1 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(part, { minLength: 1, selector: ({ place }) => place }),
+        fc.nat(),
+        (parts, at) => {
+          const changed = parts[at % parts.length] as Part;
+          const property = Object.keys(changed.props)[0] ?? '';
+          const props = { ...changed.props, [property]: `${changed.props[property]}!` };
+          const there = parts.map((each) => (each === changed ? { ...each, props } : each));
+          assert.deepEqual(compareMachines(machine(parts), machine(parts)).refused, []);
+          const { refused } = compareMachines(machine(parts), machine(there));
+          const known = reasonFor({
+            part: changed,
+            property,
+            source: changed.props[property],
+            destination: props[property],
+          });
+          assert.equal(refused.length, known === undefined ? 1 : 0);
+        },
+      ),
+    );
+  });
+});
+
+describe('a value of a property', () => {
+  test('is the same whatever number QEMU gave the device that it names', () => {
+    const path = (number: number) => `/machine/unattached/device[${number}]/ps2kbd`;
+    assert.deepEqual(propertiesOf('i8042', path(11)), propertiesOf('i8042', path(3)));
+  });
+
+  test('is told member by member where it has members, since newer versions add some', () => {
+    assert.deepEqual(propertiesOf('smp', { cpus: 2, cores: 1 }), [
+      ['smp.cpus', '2'],
+      ['smp.cores', '1'],
+    ]);
+  });
+
+  test('is told by its beginning and its sum where it is long', () => {
+    const [[, one] = [], [, two] = []] = ['a', 'b'].map(
+      (end) => propertiesOf('list', 'x'.repeat(5000) + end)[0] ?? [],
+    );
+    assert.ok(one !== undefined && two !== undefined && one !== two && one.length <= 256);
+  });
+});
+
+/** For each reason a difference that it covers, and one beside it that it does not. */
+type Example = [part: Difference['part'], property: string | undefined, from: string, to: string];
+const device = { kind: 'device', place: 'd', type: 'VGA' };
+const EXAMPLES: Readonly<Record<string, readonly [covered: Example, not: Example]>> = {
+  clock: [
+    [{ kind: 'machine', place: 'machine', type: '' }, 'rtc-time.tm_sec', '1', '2'],
+    [{ kind: 'machine', place: 'machine', type: '' }, 'smp.cpus', '1', '2'],
+  ],
+  'places of images': [
+    [{ kind: 'machine', place: 'machine', type: '' }, 'kernel', '/a', '/b'],
+    [{ kind: 'machine', place: 'machine', type: '' }, 'append', 'a', 'b'],
+  ],
+  'addresses that the firmware gives': [
+    [device, 'busnr', '1', '0'],
+    [device, 'addr', '03.0', '04.0'],
+  ],
+  'spelling of a default': [
+    [device, 'rombar', '1', '-1'],
+    [device, 'rombar', '0', '-1'],
+  ],
+  'ROM files': [
+    [device, 'romfile', '/a', '/b'],
+    [device, 'romsize', '1', '2'],
+  ],
+  'processor features': [
+    [{ kind: 'processor', place: 'processor', type: '' }, 'feature-words', 'a', 'b'],
+    [{ kind: 'processor', place: 'processor', type: '' }, 'tsc-frequency', '1', '2'],
+  ],
+  'names of images': [
+    [device, 'drive', 'a', 'b'],
+    [device, 'serial', 'a', 'b'],
+  ],
+  'ways to a file': [
+    [{ kind: 'disk', place: 'd/image/file', type: 'file' }, 'type', 'file', 'nfs'],
+    [{ kind: 'disk', place: 'd/image', type: 'raw' }, 'type', 'raw', 'qcow2'],
+  ],
+  counters: [
+    [device, 'guest-stats.last-update', '1', '2'],
+    [device, 'guest-stats-polling-interval', '1', '2'],
+  ],
+  'keys of Godwit': [
+    [{ kind: 'object', place: 'godwit-tls', type: 'tls-creds-x509' }, undefined, 'a', 'b'],
+    [{ kind: 'object', place: 'tls', type: 'tls-creds-x509' }, undefined, 'a', 'b'],
+  ],
+  monitors: [
+    [{ kind: 'chardev', place: 'compat_monitor1', type: 'unix' }, undefined, 'a', 'b'],
+    [{ kind: 'network', place: 'compat_monitor1', type: 'tap' }, undefined, 'a', 'b'],
+  ],
+  'ends of character devices': [
+    [{ kind: 'chardev', place: 'c0', type: 'pty' }, 'type', 'pty', 'file'],
+    [device, 'chardev', 'c0', 'c1'],
+  ],
+  'memory’s place on its host': [
+    [{ kind: 'object', place: 'm0', type: 'memory-backend-ram' }, 'policy', 'bind', 'default'],
+    [{ kind: 'object', place: 'm0', type: 'memory-backend-ram' }, 'size', '1', '2'],
+  ],
+  threads: [
+    [{ kind: 'object', place: 'io1', type: 'iothread' }, 'poll-max-ns', '0', '32768'],
+    [{ kind: 'object', place: 'io1', type: 'iothread' }, undefined, 'iothread', ''],
+  ],
+};
+
+describe('a difference that is allowed', () => {
+  test('is in the documentation, with its reason', () => {
+    const page = readFileSync(new URL('../../../../docs/drivers/qemu.md', import.meta.url), 'utf8');
+    const rows = REASONS.map(({ name, because }) => `| ${name} | ${because} |\n`);
+    assert.ok(page.includes(`| --- | --- |\n${rows.join('')}\n`), rows.join(''));
+  });
+
+  for (const reason of REASONS) {
+    test(`is there for a reason: ${reason.name}`, () => {
+      const [covered, not] = EXAMPLES[reason.name] ?? [];
+      assert.ok(covered !== undefined && not !== undefined, 'it has an example');
+      const find = ([part, property, source, destination]: Example) =>
+        reasonFor({ part, source, destination, ...(property === undefined ? {} : { property }) });
+      assert.equal(find(covered), reason);
+      assert.notEqual(find(not), reason);
+      assert.match(reason.because, /\w+ \w+/);
+    });
+  }
+});

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { diskParts } from '../../../../src/drivers/qemu/same-machine/disk-parts.ts';
+import type { Part } from '../../../../src/drivers/qemu/same-machine/parts.ts';
+import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
+
+function node(name: string, driver: string, bytes: number): LiveNode {
+  return {
+    name,
+    driver,
+    file: `/pool/${name}`,
+    readOnly: false,
+    direct: true,
+    noFlush: false,
+    detectZeroes: 'off',
+    encrypted: false,
+    bytes,
+    allocatedBytes: undefined,
+    backing: undefined,
+    volatileBitmaps: 0,
+  };
+}
+
+/** A qcow2 image on its file, as node names say it. */
+function facts(image: string, file: string, fileBytes: number): BlockFacts {
+  return {
+    disks: [
+      {
+        drive: '',
+        qdev: '/machine/peripheral-anon/device[3]',
+        root: image,
+        writeCache: true,
+        limited: false,
+        builtIn: undefined,
+      },
+    ],
+    nodes: [node(image, 'qcow2', 1024), node(file, 'file', fileBytes)],
+    edges: [{ parent: image, child: file, role: 'file' }],
+    jobs: [],
+  };
+}
+
+function device(drive: string): Part {
+  return { kind: 'device', place: 'q35-pcihost/d0', type: 'virtio-blk-pci', props: { drive } };
+}
+
+describe('what the disks of a machine are on', () => {
+  test('is told by the device and by the role of each image, whatever QEMU calls its nodes', () => {
+    const here = diskParts(facts('#block100', '#block012', 500), [device('#block100')]);
+    const there = diskParts(facts('d0-image', 'd0-file', 500), [device('d0-image')]);
+    assert.deepEqual(here, there);
+    assert.deepEqual(
+      here.map(({ place, type }) => [place, type]),
+      [
+        ['q35-pcihost/d0', 'drive'],
+        ['q35-pcihost/d0/image', 'qcow2'],
+        ['q35-pcihost/d0/image/file', 'file'],
+      ],
+    );
+  });
+
+  test('has the size that the guest sees, and not that of a file that grows', () => {
+    const small = diskParts(facts('a', 'b', 500), [device('a')]);
+    assert.deepEqual(small, diskParts(facts('a', 'b', 600), [device('a')]));
+    assert.equal(small[1]?.props['bytes'], '1024');
+  });
+});
