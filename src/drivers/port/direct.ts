@@ -117,7 +117,7 @@ export interface SourceSession extends HypervisorSession {
    * Reads all that its hypervisor tells of the machine; resolves to what compares with it what `DestinationSession.machine`
    * told on `host`. Absent where the driver cannot.
    */
-  sameMachine?(signal: AbortSignal): Promise<(there: unknown, host: string) => Check>;
+  sameMachine?(signal: AbortSignal): Promise<(there: unknown, host: string) => NamedCheck>;
   /** How its hypervisor was started, so that it can be started anew; GODWIT_RESTART says why it cannot. Absent with `relaunch`. */
   launch?(signal: AbortSignal): Promise<Launch>;
   /** Sets capabilities and parameters, and TLS objects; starts nothing. */

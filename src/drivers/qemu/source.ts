@@ -3,7 +3,8 @@ import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import { systemClock } from '../../clock.ts';
 import type { GodwitError } from '../../errors.ts';
-import type { Check, MemorySample } from '../../protocol/public/migration.ts';
+import type { NamedCheck } from '../../migration/preflight/check.ts';
+import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   HypervisorEvent,
@@ -125,7 +126,7 @@ export class QemuSource implements SourceSession {
     return { ...found, checks, nics };
   }
 
-  async sameMachine(signal: AbortSignal): Promise<(there: unknown, host: string) => Check> {
+  async sameMachine(signal: AbortSignal): Promise<(there: unknown, host: string) => NamedCheck> {
     const here = await readMachine(this.#client, signal);
     return (there, host) => sameMachineCheck(this.handle.name, here, there, host);
   }

@@ -212,6 +212,13 @@ export const CHECKS = [
     by: 'network',
   },
   {
+    name: 'same-machine',
+    step: 'prepare',
+    needs: 'both',
+    asks: 'is the machine that was made there the same as the one that runs, by what both hypervisors tell?',
+    by: 'driver',
+  },
+  {
     name: 'connections',
     step: 'arm',
     needs: 'both',

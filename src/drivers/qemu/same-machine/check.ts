@@ -1,5 +1,6 @@
 import { godwitError } from '../../../errors.ts';
-import type { Check } from '../../../protocol/public/migration.ts';
+import { pass, refusal, warn } from '../../../migration/preflight/check.ts';
+import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import { compareMachines } from './compare.ts';
 import type { Comparison, Difference } from './compare.ts';
 import { machineParts } from './parts.ts';
@@ -7,7 +8,8 @@ import type { MachineParts } from './parts.ts';
 
 /** Differences that are told one by one; of the others, how many there are. */
 const MOST_TOLD = 6;
-const NAMED = { name: 'same-machine', side: 'both' } as const;
+const WARN_HINT =
+  'Nothing: the guest does not see it. To have it there too, set it on the destination once the guest is there.';
 
 /** Compares the machine that runs with what a peer says of the one that it has made. GODWIT_PROTOCOL_INVALID where that is no machine. Pure. */
 export function sameMachineCheck(
@@ -15,7 +17,7 @@ export function sameMachineCheck(
   here: MachineParts,
   told: unknown,
   host: string,
-): Check {
+): NamedCheck {
   const there = machineParts.safeParse(told);
   if (!there.success) {
     const [issue] = there.error.issues;
@@ -27,12 +29,12 @@ export function sameMachineCheck(
   if (compared.refused.length > 0) {
     const what = textOf(compared.refused);
     const error = godwitError('GODWIT_MACHINE_DIFFERS', { guest, host, what });
-    return { ...NAMED, verdict: 'refuse', evidence: error.message, error: error.toJSON() };
+    return refusal('same-machine', error, 'both');
   }
   const evidence = summaryOf(compared);
-  if (compared.warned.length === 0) return { ...NAMED, verdict: 'pass', evidence };
+  if (compared.warned.length === 0) return pass('same-machine', evidence, 'both');
   const warned = `not the guest’s, but other there: ${textOf(compared.warned)}; ${evidence}`;
-  return { ...NAMED, verdict: 'warn', evidence: warned };
+  return warn('same-machine', warned, WARN_HINT, 'both');
 }
 
 function summaryOf({ same, unknown, allowed }: Comparison): string {

@@ -1,4 +1,5 @@
 import { toGodwitError } from '../../../errors.ts';
+import { warn } from '../../../migration/preflight/check.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { SourceParts } from './parts.ts';
 
@@ -18,19 +19,19 @@ export function sameMachine(
       const compare = await here;
       if (compare === undefined) return [];
       if (there === undefined) {
-        return [unknown(`${to} did not tell what it has made; upgrade its Godwit`)];
+        return [unknown(`${to} did not tell what it has made`, `Upgrade Godwit on ${to}.`)];
       }
       return [compare(there, to)];
     } catch (thrown) {
       signal.throwIfAborted();
       const { code, message } = toGodwitError(thrown);
       if (code === 'GODWIT_PROTOCOL_INVALID' || code === 'GODWIT_HYPERVISOR_LOST') throw thrown;
-      return [unknown(message)];
+      return [unknown(message, 'Move it again once both hosts have less to do.')];
     }
   };
 }
 
-function unknown(why: string): Check {
+function unknown(why: string, hint: string): Check {
   const evidence = `it was not found out whether it is the same machine there: ${why}`;
-  return { name: 'same-machine', side: 'both', verdict: 'warn', evidence };
+  return warn('same-machine', evidence, hint, 'both');
 }
