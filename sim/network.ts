@@ -214,7 +214,7 @@ export class Network {
     if (this.cutNow) {
       const ms = this.#random.between(0.1, 3);
       this.#scheduler.after(ms, undefined, () =>
-        this.#fail(exchange, 'there is no way to that host'),
+        this.#fail(exchange, 'there is no route to that host'),
       );
       return;
     }

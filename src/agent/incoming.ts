@@ -107,7 +107,7 @@ export class Incoming {
     this.#telling.set(request.fromHost, telling);
     const limit = Math.max(TELLING, limitOfOne(this.#parts));
     if (!telling.has(id) && telling.size >= limit) {
-      const what = `${config.name}, in ended migrations of ${request.fromHost} that are told of,`;
+      const what = `${config.name}, in ended migrations of ${request.fromHost} that are listed,`;
       throw godwitError('GODWIT_OVERLOADED', { what, limit });
     }
     telling.add(id);

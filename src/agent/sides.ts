@@ -82,7 +82,10 @@ export class Sides {
     try {
       await supervisor.ensure(migration);
     } catch (thrown) {
-      log.warn({ id, error: toGodwitError(thrown) }, 'no mover tells how the hypervisor stands');
+      log.warn(
+        { id, error: toGodwitError(thrown) },
+        'no mover reports the state of the hypervisor',
+      );
     }
   }
 

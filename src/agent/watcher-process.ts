@@ -77,7 +77,9 @@ export function watcherProcess(
     if (isBegun.safeParse(json).success) return begun.resolve();
     const parsed = watchResult.safeParse(json);
     begun.resolve();
-    outcome.resolve(parsed.success ? parsed.data : { notTried: 'its process told something else' });
+    outcome.resolve(
+      parsed.success ? parsed.data : { notTried: 'its process reported something else' },
+    );
   });
   const say = (news: WatcherLine): void => {
     child.stdin.write(`${JSON.stringify(news)}\n`);

@@ -95,7 +95,7 @@ export const migrateSpec = spec({
       kind: 'choice',
       choices: ['auto', 'native', 'wire'],
       summary:
-        'the way of memory: from QEMU to QEMU, or through the movers, which send only what the other host cannot ' +
+        'the data path of memory: from QEMU to QEMU, or through the movers, which send only what the other host cannot ' +
         'know (for thin links); auto takes the sooner by prediction',
       preset: 'native',
     },

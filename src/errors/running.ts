@@ -68,7 +68,7 @@ export const runningErrors = {
   ),
   GODWIT_DESTINATION_FAILED: row(
     '{host} could not go on: {reason}',
-    'Its report tells more: `godwit report` there.',
+    'Its report says more: `godwit report` there.',
     true,
     5,
     502,

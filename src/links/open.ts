@@ -96,10 +96,10 @@ class Dialer {
 
   /** Never rejects; ends with the session. */
   async #keep(slot: number, stands?: () => void): Promise<void> {
-    const ways = waysOf(slot, this.#options);
+    const addresses = addressesOf(slot, this.#options);
     let pauseMs = FIRST_PAUSE_MS;
     for (let tried = 0; !this.#session.over.aborted; tried += 1) {
-      const address = ways[tried % ways.length] as string;
+      const address = addresses[tried % addresses.length] as string;
       try {
         const { gone } = await dial(this.#session, address, this.#options.credentials);
         stands?.();
@@ -142,7 +142,7 @@ export function connectionsFor(
 }
 
 /** Its own address first, then the others, then the spare ones. */
-function waysOf(slot: number, { addresses, spare = [] }: OpenOptions): string[] {
+function addressesOf(slot: number, { addresses, spare = [] }: OpenOptions): string[] {
   const at = slot % addresses.length;
   return [...addresses.slice(at), ...addresses.slice(0, at), ...spare];
 }

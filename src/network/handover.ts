@@ -124,12 +124,12 @@ export function staleForwarding(
   });
 }
 
-function routeStep(way: 'announce' | 'withdraw', port: string, route: string): Step {
+function routeStep(verb: 'announce' | 'withdraw', port: string, route: string): Step {
   const family = route.includes(':') ? '-6' : '-4';
   // Never in the place of another: whose route it is nobody asks before it is gone.
   const add = ip(family, 'route', 'add', route, 'dev', port);
   const del = ip(family, 'route', 'del', route, 'dev', port);
-  return way === 'announce'
+  return verb === 'announce'
     ? { does: `announce ${route}`, run: add, undo: del, route: { to: route, port } }
     : { does: `withdraw ${route}`, run: del, undo: add };
 }

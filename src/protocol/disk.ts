@@ -83,7 +83,7 @@ export type DiskPace = z.infer<typeof diskPace>;
 
 const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 
-/** What the way of the disks between the movers carried, as the source saw it. */
+/** What the path of the disks between the movers carried, as the source saw it. */
 export const diskLink = z.object({
   /** Bytes of the source's hypervisor for the destination's, and of that one's for it. */
   sentBytes: bytes,

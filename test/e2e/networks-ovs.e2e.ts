@@ -180,7 +180,7 @@ describe('a guest of Open vSwitch', { skip: lacking?.message ?? false }, () => {
       try {
         const error = await refusalOf(world, { guest: 'web1', from, to });
         const why =
-          host === to ? 'there is no bridge br0' : 'is in no bridge that this host tells of';
+          host === to ? 'there is no bridge br0' : 'is in no bridge that this host reports';
         assertSays(error, 'GODWIT_DEVICE_UNMAPPED', why);
       } finally {
         process.kill(pid, 'SIGCONT');

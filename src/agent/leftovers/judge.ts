@@ -87,7 +87,7 @@ function ofGuest(guest: GuestFact, facts: HostFacts): Leftover[] {
   });
   const why = gaveUp
     ? 'its migration was rolled back: it runs at its source'
-    : 'it stands still with all its memory, and no migration tells whose it is';
+    : 'it is paused with all its memory, and no migration says whose it is';
   return [{ ...common, safe: gaveUp && guest.handle !== undefined, why }];
 }
 
@@ -103,8 +103,7 @@ function ofTap({ name, held }: TapFact, facts: HostFacts): Leftover[] {
     if (phase === 'held')
       return [{ ...common, ...of, ...guest, safe: false, why: becauseOf(owner) }];
   }
-  const why =
-    held === false ? 'no process holds it' : 'it is down, so that it cannot be told who holds it';
+  const why = held === false ? 'no process holds it' : 'it is down, so nobody knows who holds it';
   return [{ ...common, ...of, ...guest, safe: held === false, why }];
 }
 

@@ -37,7 +37,7 @@ function requestOf({ args, flags }: Input<typeof moveDiskSpec>): DiskMoveRequest
       'GODWIT_USAGE',
       { what: 'godwit move-disk needs --to PLACE' },
       {
-        hint: `\`godwit guest ${guest}\` tells where its disks are. See \`godwit move-disk --help\`.`,
+        hint: `\`godwit guest ${guest}\` shows where its disks are. See \`godwit move-disk --help\`.`,
       },
     );
   }

@@ -147,7 +147,12 @@ function judgeClock({ clock }: Facts): Finding {
   const name = 'clock';
   const hint = 'Run chrony or systemd-timesyncd: certificates and reports go by the clock.';
   if (clock === undefined) {
-    return { name, verdict: 'warn', found: 'nothing here tells whether it is synchronized', hint };
+    return {
+      name,
+      verdict: 'warn',
+      found: 'nothing here reports whether it is synchronized',
+      hint,
+    };
   }
   if (clock.synchronized) return { name, verdict: 'ok', found: `synchronized (${clock.by})` };
   return { name, verdict: 'warn', found: `not synchronized (${clock.by})`, hint };

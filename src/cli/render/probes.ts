@@ -9,7 +9,7 @@ const KINDS = { arp: 'ARP', icmp: 'ICMP', tcp: 'TCP', http: 'HTTP' } as const;
 export function probeWords(seen: ProbeReport): string {
   const { kind, address, gapMs, sent = 0, answered = 0, notTried } = seen;
   if (kind === undefined || gapMs === undefined)
-    return `not tried: ${printable(notTried ?? 'no reason told')}`;
+    return `not tried: ${printable(notTried ?? 'no reason reported')}`;
   const { switchGapMs, isOpen, intervalMs = 0, ownStallMs = 0, watchedMs = 0, gapAtMs } = seen;
   const open = isOpen === true ? ' and still none' : '';
   const at = gapAtMs === undefined ? '' : ` (from ${formatDuration(gapAtMs)} on)`;

@@ -71,14 +71,14 @@ async function poolOf(
   pools: readonly Pool[],
   file: string,
 ): Promise<readonly [Pool, string] | readonly []> {
-  const ways: (readonly [Pool, string])[] = [];
+  const fits: (readonly [Pool, string])[] = [];
   for (const { path: given } of storage.filter((each) => 'path' in each)) {
     const [pool] = await openPools([{ path: given }]);
     if (pool === undefined || !pools.some(({ id }) => id === pool.id)) continue;
     const part = below(pool.root, file) ?? below(path.resolve(given), file);
-    if (part !== undefined) ways.push([pool, part]);
+    if (part !== undefined) fits.push([pool, part]);
   }
-  return ways.toSorted(([left], [right]) => right.root.length - left.root.length)[0] ?? [];
+  return fits.toSorted(([left], [right]) => right.root.length - left.root.length)[0] ?? [];
 }
 
 async function mustHaveRoom(host: string, { guest, disk }: Asked, place: NewFile): Promise<void> {

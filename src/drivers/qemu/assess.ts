@@ -225,7 +225,7 @@ function diskChecks(
 ): NamedCheck[] {
   return (spec.blockNodes ?? []).flatMap(({ node }) => {
     if (files.has(node)) return [];
-    const facts = { host, guest, device: node, reason: 'it was not told where its file lies' };
+    const facts = { host, guest, device: node, reason: 'nobody reported where its file lies' };
     return [refusal('disks', godwitError('GODWIT_DISK_MISSING', facts), 'destination')];
   });
 }

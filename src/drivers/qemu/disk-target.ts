@@ -82,7 +82,7 @@ export class QemuDiskTarget implements DiskTarget {
       if (blank.like.format === 'raw') return [];
       const creation = (node: string): object => creationOf(blank, node) ?? {};
       if (creationOf(blank, '') !== undefined) return [{ file: blank.file, creation }];
-      throw this.#failed(blank.node, 'nothing tells with which features its image is to be made');
+      throw this.#failed(blank.node, 'nobody reported with which features to make its image');
     });
     for (const { file, node, like, bytes } of blanks) {
       signal.throwIfAborted();

@@ -4,7 +4,7 @@ import { removeTree } from '../../host/remove-tree.ts';
 import type { FrozenImage } from '../port/disks.ts';
 import { askProgram, handedFile } from './ask.ts';
 import type { Question } from './ask.ts';
-import { openWay } from './user/access.ts';
+import { openAbove } from './user/access.ts';
 import { letIn } from './user/guest-user.ts';
 
 /** `stateDir/migrations/ID`: what is above the directory and Godwit's own. */
@@ -36,7 +36,7 @@ export async function offerFrozen<T>(
     await mkdir(directory, { mode: 0o700 });
     if (program.as !== undefined) {
       await letIn(directory, program.as.gid);
-      await openWay(path.dirname(directory), LEVELS_ABOVE);
+      await openAbove(path.dirname(directory), LEVELS_ABOVE);
     }
     for (const { file } of chains.flat()) opened.push(await open(file, 'r'));
     const files = opened.map(({ fd }) => fd);

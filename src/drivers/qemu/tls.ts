@@ -16,7 +16,7 @@ import type { StreamSetup, StreamTls } from '../port/direct.ts';
 import { diffieHellmanPem } from './dh-params.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { TLS_AUTHORIZATION, TLS_CREDENTIALS } from './stream.ts';
-import { openWay } from './user/access.ts';
+import { openAbove } from './user/access.ts';
 import type { RunAs } from './user/confine.ts';
 
 const TLS13_ONLY = 'NORMAL:-VERS-ALL:+VERS-TLS1.3';
@@ -75,7 +75,7 @@ async function giveAway(directory: string, { gid }: Pick<RunAs, 'gid'>): Promise
   }
   await chown(directory, own, gid);
   await chmod(directory, 0o750);
-  await openWay(path.dirname(directory), LEVELS);
+  await openAbove(path.dirname(directory), LEVELS);
 }
 
 export async function removeCredentials(

@@ -55,11 +55,11 @@ function movesIn({ host, moves }: Sighting, { id, since }: GuestSightings): Evid
     const route = `${move.id}, from ${move.from} to ${move.to}`;
     // Only a guest that runs is sent on: it ran where this migration brought it.
     if (move.lineage.includes(id)) {
-      return [{ kind: 'ran', what: `${host} tells that it was sent on since (${route})` }];
+      return [{ kind: 'ran', what: `${host} reports that it was sent on since (${route})` }];
     }
     // By the clocks of two hosts: it makes nothing wrong, but nothing is called safe beside it.
     if (since === undefined || move.createdAt <= since) return [];
-    return [{ kind: 'maybe', what: `${host} tells of a later migration of that name (${route})` }];
+    return [{ kind: 'maybe', what: `${host} reports a later migration of that name (${route})` }];
   });
 }
 

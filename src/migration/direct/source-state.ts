@@ -134,7 +134,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('recovery-failed'), error: serialError }),
   /** The wire was let go of, and this is what it did; `why` where it ended by itself. */
   z.object({ type: z.literal('wire'), figures: wireFigures, why: z.string().max(1024).optional() }),
-  /** The same of the way of the disks. */
+  /** The same of the path of the disks. */
   z.object({
     type: z.literal('disk-link'),
     figures: diskLink,

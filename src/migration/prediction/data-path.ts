@@ -128,15 +128,15 @@ function reasonOf(
   { link, known, obstacle }: { link: number; known: boolean; obstacle: string | undefined },
 ): string {
   const shown = (each: number): string => formatDuration(each * 1000);
-  const ways = [`${shown(seconds.plain)} from hypervisor to hypervisor`];
+  const paths = [`${shown(seconds.plain)} from hypervisor to hypervisor`];
   if (Number.isFinite(seconds.packed)) {
-    ways.push(`${shown(seconds.several)} over ${SEVERAL_STREAMS.streams} streams`);
-    ways.push(`${shown(seconds.packed)} with its zstd over ${PACKED_STREAM.streams} streams`);
+    paths.push(`${shown(seconds.several)} over ${SEVERAL_STREAMS.streams} streams`);
+    paths.push(`${shown(seconds.packed)} with its zstd over ${PACKED_STREAM.streams} streams`);
   }
   if (Number.isFinite(seconds.wire)) {
     const caches = known ? ', whose caches know the guest' : '';
-    ways.push(`${shown(seconds.wire)} by the wire${caches}`);
+    paths.push(`${shown(seconds.wire)} by the wire${caches}`);
   }
   const not = obstacle === undefined ? '' : `; not by the wire: ${obstacle}`;
-  return `at ${formatRate(link)} a pass over memory is predicted to take ${ways.join(', ')}${not}`;
+  return `at ${formatRate(link)} a pass over memory is predicted to take ${paths.join(', ')}${not}`;
 }

@@ -214,8 +214,8 @@ function noteWire(walk: Walk, event: SourceRecord['event'], atMs: number): void 
   if (event.type !== 'wire' && event.type !== 'disk-link') return;
   if (event.type === 'wire') walk.wire = addWire(walk.wire, event.figures);
   else walk.diskLink = addDiskLink(walk.diskLink, event.figures);
-  const way = event.type === 'wire' ? 'the wire' : 'the way of the disks';
-  if (event.why !== undefined) walk.decisions.push({ atMs, what: `${way} ended: ${event.why}` });
+  const what = event.type === 'wire' ? 'the wire' : 'the path of the disks';
+  if (event.why !== undefined) walk.decisions.push({ atMs, what: `${what} ended: ${event.why}` });
 }
 
 function resolvedWords({ by, runAt, proof }: Extract<SourceEvent, { type: 'resolved' }>): string {

@@ -17,13 +17,13 @@ const RUNNING = { epoch: 1, runningAt: new Date(0).toISOString(), resumeMs: 0 };
 
 /** The way from the guest’s stop to the destination’s answer, by pre-copy and by post-copy. */
 export function warmSource(state: SourceState): void {
-  const ways = [
+  const orders = [
     ['stopped', 'device', 'completed'],
     ['stopped', 'pre-switchover', 'device', 'completed'],
     ['stopped', 'pre-switchover', 'device', 'postcopy-active'],
   ] as const;
-  for (const way of ways) {
-    const events: SourceEvent[] = way.map((type) => ({ type: 'hypervisor', event: { type } }));
+  for (const order of orders) {
+    const events: SourceEvent[] = order.map((type) => ({ type: 'hypervisor', event: { type } }));
     events.push({ type: 'did', step: 'commit', facts: { running: RUNNING } });
     let after = state;
     for (const event of events) {

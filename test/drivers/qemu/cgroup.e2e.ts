@@ -8,7 +8,7 @@ import { attachStarted, launch } from '../../../src/drivers/qemu/launch.ts';
 import { cgroupCheck, entering, removeCgroup } from '../../../src/drivers/qemu/user/cgroup.ts';
 import { sandboxWords } from '../../../src/drivers/qemu/user/confine.ts';
 import { helperUser, letIn } from '../../../src/drivers/qemu/user/guest-user.ts';
-import { openWay } from '../../../src/drivers/qemu/user/access.ts';
+import { openAbove } from '../../../src/drivers/qemu/user/access.ts';
 import { qemuPrograms } from '../../conformance/qemu-place.ts';
 import { tempDir } from '../../rpc/parties.ts';
 
@@ -28,7 +28,7 @@ for (const { file, version } of await qemuPrograms()) {
       const as = await helperUser(user, path.dirname(guestDir));
       assert.ok(as !== undefined);
       await letIn(guestDir, as.gid);
-      await openWay(path.dirname(guestDir), 2);
+      await openAbove(path.dirname(guestDir), 2);
       const place = { host: 'a', guest: 'web1', guestDir, as, limits: LIMITS };
       const argv = [
         ...'-machine none -S -nodefaults -no-user-config -display none'.split(' '),

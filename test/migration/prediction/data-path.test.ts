@@ -30,7 +30,7 @@ function pathOf(...args: Parameters<typeof choosePath>) {
   return choice;
 }
 
-describe('the way of memory', () => {
+describe('the data path of memory', () => {
   test('is native where nothing was asked for, whatever the link', () => {
     const settings = migrationSettings.parse({});
     assert.equal(choosePath(settings, thin).takes, 'native');

@@ -162,7 +162,7 @@ describe('the report of a migration under way or undone', () => {
       longestCutMs: 30,
     });
     assert.deepEqual(two?.decisions, [
-      { atMs: 10, what: 'the way of the disks ended: no link for 10 s' },
+      { atMs: 10, what: 'the path of the disks ended: no link for 10 s' },
     ]);
   });
 

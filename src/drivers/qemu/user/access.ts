@@ -53,7 +53,7 @@ export async function giveFiles(
     }).catch((cause: unknown) => {
       const why = cause instanceof Error ? cause.message : String(cause);
       const hint = `Let this host's agent change the group of ${file}, or let everybody open it; or set drivers.qemu.user to "agent".`;
-      const what = `a way to let the guest’s QEMU open ${file} (${why})`;
+      const what = `permission for the guest’s QEMU to open ${file} (${why})`;
       throw godwitError('GODWIT_HOST_LACKS', { what }, { hint, cause });
     });
   }
@@ -111,7 +111,7 @@ export async function closedAbove(file: string): Promise<string | undefined> {
 }
 
 /** Lets others through `levels` directories from this one up, which are Godwit's own; what lies in them stays closed. */
-export async function openWay(directory: string, levels: number): Promise<void> {
+export async function openAbove(directory: string, levels: number): Promise<void> {
   let at = path.resolve(directory);
   for (let left = levels; left > 0; left -= 1) {
     const { mode, uid } = await stat(at);
@@ -187,7 +187,7 @@ const LEVELS_ABOVE_SOCKET = 3;
 /** Lets a user connect to a socket of ours. */
 export async function giveSocket(socket: string, { uid, gid }: { uid: number; gid: number }) {
   await chown(socket, uid, gid);
-  await openWay(path.dirname(socket), LEVELS_ABOVE_SOCKET);
+  await openAbove(path.dirname(socket), LEVELS_ABOVE_SOCKET);
 }
 
 /** The user and group of a process; undefined where they are this one's, or it has ended. */

@@ -9,7 +9,7 @@ import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import { isNfs } from '../../../protocol/nfs-url.ts';
 import type { Match } from '../assess.ts';
 import { markIncoming } from '../incoming.ts';
-import { closedAbove, forgetSource, isOpenToAll, openWay, otherUserOf } from './access.ts';
+import { closedAbove, forgetSource, isOpenToAll, openAbove, otherUserOf } from './access.ts';
 import type { RunAs } from './confine.ts';
 import { deviceGroups } from './devices.ts';
 import { freeId, isGuestId, reachOf } from './ids.ts';
@@ -129,7 +129,7 @@ async function reachChecks(guestDir: string, files: readonly string[]): Promise<
     if (closed !== undefined) found.set(closed, file);
   }
   return [...found].map(([directory, file]) => {
-    const what = `a way for the guest’s QEMU to ${file}: the directory ${directory} is closed to it`;
+    const what = `a path for the guest’s QEMU to ${file}: the directory ${directory} is closed to it`;
     const hint = `QEMU runs as a user of its own: chmod o+x ${directory}, which lets nobody list it; or set drivers.qemu.user to "agent", and QEMU runs as root.`;
     const error = godwitError('GODWIT_HOST_LACKS', { what }, { hint });
     return refusal('user', error, 'destination');
@@ -149,7 +149,7 @@ async function userFor(guestDir: string, range: Range, before: number | undefine
   if (id === undefined) throw noneFree(range);
   await mkdir(guestDir, { recursive: true, mode: 0o700 });
   await letIn(guestDir, id);
-  await openWay(path.dirname(guestDir), LEVELS_ABOVE_GUEST);
+  await openAbove(path.dirname(guestDir), LEVELS_ABOVE_GUEST);
   return { uid: id, gid: id, groups: await deviceGroups(range) };
 }
 
@@ -177,7 +177,7 @@ export async function makeLogDir(
     throw godwitError('GODWIT_HOST_LACKS', { what }, { hint, cause });
   });
   if (as === undefined) return;
-  if (!isInside(logDir, guestDir)) await openWay(parent, 1);
+  if (!isInside(logDir, guestDir)) await openAbove(parent, 1);
 }
 
 function isInside(directory: string, parent: string): boolean {

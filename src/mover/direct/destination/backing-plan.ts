@@ -79,7 +79,7 @@ export async function planSeeding(
     if (fate.how === 'shared') continue;
     const base = seeding.bases.find(({ node }) => node === fate.node);
     if (base === undefined)
-      throw refused(config, seeding, fate.node, 'the source told nothing of it');
+      throw refused(config, seeding, fate.node, 'the source reported nothing of it');
     const known = begun.get(fate.node);
     if (known !== undefined && known.sha256 !== base.sha256) {
       const facts = { guest: description.name, device: base.node };

@@ -86,7 +86,7 @@ export class SourceDataPath {
         cores: codecCores(parts.config),
         socket,
         addresses: [memoryAddress],
-        spare: otherWays(parts, memoryAddress),
+        spare: otherAddresses(parts, memoryAddress),
         connections: parts.config.wire.connections,
         log: this.#log,
         ...(cache === undefined ? {} : { cache }),
@@ -142,7 +142,7 @@ export class SourceDataPath {
 }
 
 /** Its other addresses, with the port on which the destination's mover waits. */
-function otherWays(parts: SourceParts, memoryAddress: string): string[] {
+function otherAddresses(parts: SourceParts, memoryAddress: string): string[] {
   const { address, addresses = [] } = parts.request.peer;
   const all = [address, ...addresses].map((each) =>
     withHost(memoryAddress, splitAddress(each).host),

@@ -45,7 +45,7 @@ export class SourceDisks {
     this.closeThere = new CloseThere(log);
   }
 
-  /** The way of the disks stands: a cut of the links is its own to repair for a while. */
+  /** The path of the disks stands: a cut of the links is its own to repair for a while. */
   get isOpen(): boolean {
     return this.#tunnel !== undefined;
   }
@@ -183,7 +183,7 @@ export class SourceDisks {
     } catch (thrown) {
       signal.throwIfAborted();
       // The other host is away, or its mover is about to be replaced: the next look tries again.
-      this.#log.debug({ error: toGodwitError(thrown) }, 'the disks’ way does not stand yet');
+      this.#log.debug({ error: toGodwitError(thrown) }, 'the path of the disks is not open yet');
     }
     return disks;
   }
@@ -206,7 +206,7 @@ export class SourceDisks {
       isOver ||
       (this.#stuck.tries > MOST_TRIES && this.#tunnel?.measure.cutForMs === undefined)
     ) {
-      const reason = broken?.failure?.reason ?? `no way to ${parts.request.toHost} stands`;
+      const reason = broken?.failure?.reason ?? `no path to ${parts.request.toHost} is open`;
       throw failed(parts, broken?.node ?? 'of the guest', reason);
     }
   }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { godwitError } from '../../../errors.ts';
 import type { SourceParts } from './parts.ts';
 
-/** Between two looks at whether the way of the disks still stands while the guest is being stopped. */
+/** Between two looks at whether the path of the disks still stands while the guest is being stopped. */
 const GUARD_MS = 20;
 
 /**
@@ -22,7 +22,7 @@ export function assertDisksOpen(parts: SourceParts): void {
   const [copy] = parts.state().known.copies ?? [];
   if (copy === undefined || parts.disks.isOpen) return;
   const { guest } = parts.request.request;
-  const reason = 'its way was lost at the switch';
+  const reason = 'its path was lost at the switch';
   throw godwitError('GODWIT_DISK_FAILED', { guest, device: copy.node, reason });
 }
 

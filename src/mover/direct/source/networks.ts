@@ -35,7 +35,7 @@ function checkCount({ request }: SourceParts, count: number): void {
 }
 
 function unattached({ config, request }: SourceParts, { id, port }: SourceNic): Error {
-  const what = `its port ${port} is in no bridge that this host tells of, and no route leads to it`;
+  const what = `its port ${port} is in no bridge that this host reports, and no route leads to it`;
   const facts = { device: id, guest: request.request.guest, host: config.name, what };
   const hint =
     'Put it into a bridge. Of Open vSwitch: see that `ovs-vsctl show` answers here (OVS_RUNDIR is that of the agent), and that its VLAN mode is access, trunk or native-untagged.';

@@ -206,7 +206,7 @@ export class DestinationPeer {
   }
 
   #silent({ address }: Path): Error {
-    const reason = 'there is no answer over that way';
+    const reason = 'there is no answer over that path';
     return godwitError('GODWIT_UNREACHABLE', { peer: this.#name, address, reason });
   }
 

@@ -170,7 +170,7 @@ export class Watch {
   #note(): string | undefined {
     const stillMs = this.#isDraining() ? (this.#guard?.stillMs ?? 0) : 0;
     if (stillMs < NOTICED_MS) return undefined;
-    return `the stream has stood still for ${formatDuration(stillMs)}: looking for a way`;
+    return `the stream has been stalled for ${formatDuration(stillMs)}: looking for a path`;
   }
 
   /** Minds the bytes, which nobody else misses for many minutes. */

@@ -16,7 +16,7 @@ import {
   giveAgain,
   giveFiles,
   isOpenToAll,
-  openWay,
+  openAbove,
   otherUserOf,
   returnFiles,
   writeNew,
@@ -136,7 +136,7 @@ describe('a directory', () => {
   test('of Godwit’s own lets others through, and lets nobody list it', async (t) => {
     const { guestDir } = place(t, 0o600);
     chmodSync(path.dirname(guestDir), 0o700);
-    await openWay(guestDir, 2);
+    await openAbove(guestDir, 2);
     assert.equal(statSync(guestDir).mode & 0o777, 0o711);
     assert.equal(statSync(path.dirname(guestDir)).mode & 0o777, 0o711);
   });
