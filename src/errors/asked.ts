@@ -135,5 +135,12 @@ export const askedErrors = {
     9,
     403,
   ),
+  GODWIT_NAME_UNKNOWN: row(
+    'the CA in {dir} knows nobody called {name}',
+    'The names to which it gave certificates are in `issued` there.',
+    false,
+    3,
+    404,
+  ),
   GODWIT_PKI: row('{what}', 'See `godwit pki --help`.', false, 5, 500),
 } as const;

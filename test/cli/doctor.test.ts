@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { doctorText } from '../../src/cli/commands/doctor.ts';
-import { reasonOf, tryOpen, tryProgram } from '../../src/cli/doctor/attempt.ts';
 import { collectFacts } from '../../src/cli/doctor/collect.ts';
 import type { Facts, Finding } from '../../src/cli/doctor/facts.ts';
 import { judge, worst } from '../../src/cli/doctor/judge.ts';
@@ -13,6 +12,8 @@ const ok = { ok: true } as const;
 const no = (reason: string): { ok: false; reason: string } => ({ ok: false, reason });
 const qemu = { binary: '/usr/bin/qemu-system-x86_64', version: '7.2.22', kvm: ok, postcopy: ok };
 
+const CONFIG = { file: '/a.json', state: 'read', pkiDir: '/pki', problems: [] } as const;
+
 /** A host that lacks nothing. */
 const GOOD: Facts = {
   nodeVersion: '26.10.0',
@@ -23,7 +24,7 @@ const GOOD: Facts = {
   kvmDevice: ok,
   tunDevice: ok,
   unprivilegedUserfaultfd: '0',
-  tools: { ip: true, tc: true, unshare: true, nsenter: true },
+  tools: { ip: true, tc: true, unshare: true, nsenter: true, setpriv: true },
   bridges: ['br0'],
   memory: { totalBytes: 2 ** 34, availableBytes: 2 ** 33 },
   ports: { from: 49_152, to: 49_407, free: 256 },
@@ -31,7 +32,7 @@ const GOOD: Facts = {
   openFiles: { soft: 4096, hard: 4096 },
   guestImage: { folder: '/cache/guest', ready: true },
   agent: { answering: ['a'], problem: undefined },
-  config: { file: '/etc/godwit/agent.json', state: 'read', pkiDir: '/var/lib/godwit/pki' },
+  config: CONFIG,
   certificates: [{ file: 'host.crt', subject: 'CN=a', daysLeft: 300, lifeDays: 365 }],
   trust: [],
 };
@@ -137,7 +138,7 @@ describe('what doctor makes of the facts', () => {
       { clock: undefined },
       'clock',
       'warn',
-      /nothing here tells/,
+      /nothing here reports/,
       /chrony/,
     ],
     [
@@ -197,6 +198,27 @@ describe('what doctor makes of the facts', () => {
       /npm run setup/,
     ],
     ['an old Node', { nodeVersion: '22.1.0' }, 'node', 'fail', /22\.1\.0/, /npm run setup/],
+    [
+      'no setpriv',
+      { tools: { ...GOOD.tools, setpriv: false } },
+      'tools',
+      'fail',
+      /missing: setpriv/,
+      /Install util-linux/,
+    ],
+    [
+      'a configuration with which the agent does not start',
+      {
+        config: {
+          ...CONFIG,
+          problems: [{ what: 'drivers.qemu is wrong', hint: 'Correct it', isFatal: true }],
+        },
+      },
+      'configuration',
+      'fail',
+      /\/a\.json: drivers\.qemu is wrong/,
+      /Correct it/,
+    ],
     [
       'a lab without tun',
       { tunDevice: no('x') },
@@ -270,31 +292,5 @@ describe('godwit doctor', () => {
     const expected =
       'ok    node  Node 26\nfail  tun   bad\ufffd[2J\n            modprobe tun\n\n1 fail, 0 warn, 1 ok\n';
     assert.equal(text, expected);
-  });
-});
-
-describe('what doctor tries', () => {
-  test('a program that is not there has that for its reason', async () => {
-    assert.equal(
-      reasonOf(await tryProgram(['godwit-no-such-program'])),
-      'godwit-no-such-program is not installed',
-    );
-  });
-
-  test('a program that does not end is ended', async () => {
-    const outcome = await tryProgram(['sleep', '60'], { deadlineMs: 20 });
-    assert.equal(outcome.status, undefined);
-    assert.equal(reasonOf(outcome), 'it did not end in time');
-  });
-
-  test('a program that fails has its last words for its reason', async () => {
-    const outcome = await tryProgram(['sh', '-c', 'echo one >&2; echo two >&2; exit 3']);
-    assert.equal(outcome.status, 3);
-    assert.equal(reasonOf(outcome), 'two');
-  });
-
-  test('a device that is not there has that for its reason', async () => {
-    assert.deepEqual(await tryOpen('/dev/godwit-no-such-device'), no('it is not there'));
-    assert.deepEqual(await tryOpen('/dev/null'), ok);
   });
 });

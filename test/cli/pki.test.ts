@@ -68,3 +68,57 @@ test('a bad name, address or number of days is refused in words', async (t) => {
     assert.match(err, message);
   }
 });
+
+test('a person is told an address of an agent that works: with the host’s own name', async (t) => {
+  const root = tempDir(t);
+  const dir = path.join(root, 'ca');
+  await godwit('pki', 'init', '--dir', dir);
+  const out = path.join(root, 'ann');
+  const issued = await godwit(
+    'pki',
+    'issue',
+    'ann',
+    '--role',
+    'operator',
+    '--dir',
+    dir,
+    '--out',
+    out,
+  );
+  assert.match(issued.out, /--agent https:\/\/NAME@HOST:PORT --profile/);
+});
+
+test('a token without addresses warns that the host will not be on the fleet’s list', async (t) => {
+  const dir = path.join(tempDir(t), 'ca');
+  await godwit('pki', 'init', '--dir', dir);
+  const join = ['pki', 'issue', 'b', '--dir', dir, '--join', '--at', '10.0.0.1:7443'];
+  const without = await godwit(...join);
+  assert.equal(without.code, 0);
+  assert.match(without.err, /Without --addresses b is not on the fleet’s list/);
+  assert.equal((await godwit(...join, '--addresses', '10.0.0.2')).err, '');
+});
+
+test('a name that the CA does not know is neither revoked nor removed, unless that is meant', async (t) => {
+  const root = tempDir(t);
+  const dir = path.join(root, 'ca');
+  await godwit('pki', 'init', '--dir', dir);
+  await godwit('pki', 'issue', 'web-host', '--dir', dir, '--out', path.join(root, 'b'));
+  await godwit('pki', 'issue', 'c', '--dir', dir, '--join', '--at', '10.0.0.1:7443');
+  for (const verb of ['revoke', 'remove']) {
+    const wrong = await godwit('pki', verb, 'web-hots', '--dir', dir);
+    assert.equal(wrong.code, 3);
+    assert.match(wrong.err, /knows nobody called web-hots/);
+    assert.match(wrong.err, /Did you mean web-host\?/);
+    assert.equal((await godwit('pki', verb, 'old', '--dir', dir, '--unknown')).code, 0);
+  }
+  const serial = '5f3a09c1d2e4b687a1c0ffee5f3a09c1';
+  for (const argv of [
+    ['revoke', 'c'],
+    ['revoke', 'web-host'],
+    ['remove', 'web-host'],
+    ['remove', 'web-host'],
+    ['revoke', serial],
+  ]) {
+    assert.equal((await godwit('pki', ...argv, '--dir', dir)).code, 0, argv.join(' '));
+  }
+});

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { changeList, withoutHost, withoutName, withoutSerial } from '../../agent/pki/fleet-list.ts';
 import type { Change } from '../../agent/pki/fleet-list.ts';
+import { needName } from '../../agent/pki/known-names.ts';
 import { endTokens } from '../../agent/pki/token.ts';
 import { rotateSecret } from '../../agent/pki/site-secret.ts';
 import { godwitError } from '../../errors.ts';
@@ -17,6 +18,8 @@ export const revoke: Run<typeof pkiRevokeSpec> = async (input, context) => {
   const { what } = input.args;
   const isSerial = SERIAL.test(what);
   const change = isSerial ? withoutSerial(what.replaceAll(':', '')) : withoutName(nameOf(what));
+  if (!isSerial && input.flags.unknown !== true)
+    needName(path.resolve(input.flags.dir ?? ''), what);
   const number = changed(input.flags.dir, change, context);
   if (!isSerial) endTokens(path.resolve(input.flags.dir ?? ''), what);
   if (input.json) printJson(context, { revoked: what, number });
@@ -28,6 +31,7 @@ export const revoke: Run<typeof pkiRevokeSpec> = async (input, context) => {
 
 export const remove: Run<typeof pkiRemoveSpec> = async (input, context) => {
   const host = nameOf(input.args.host);
+  if (input.flags.unknown !== true) needName(path.resolve(input.flags.dir ?? ''), host);
   const number = changed(input.flags.dir, withoutHost(host), context);
   endTokens(path.resolve(input.flags.dir ?? ''), host);
   if (input.json) printJson(context, { removed: host, number });

@@ -67,7 +67,7 @@ async function writeFiles(input: IssueInput, context: Context): Promise<void> {
     const where =
       role === 'agent'
         ? `Next: bring the directory to ${name}, as its agent's \`pkiDir\`.`
-        : `Next: godwit hosts --agent https://HOST:PORT --profile ${directory}`;
+        : `Next: godwit hosts --agent https://NAME@HOST:PORT --profile ${directory}`;
     context.out.write(`${files.join(', ')} are in ${directory}.\n${where}\n`);
   }
 }
@@ -85,6 +85,12 @@ function printToken(input: IssueInput, context: Context): void {
   const asked = { caDir, name, role, addresses, ...life, agent: at, validMs: valid };
   const token = makeToken(asked, nowMs);
   const expiresAt = new Date(nowMs + valid).toISOString();
+  if (role === 'agent' && addresses.length === 0) {
+    context.err.write(
+      `Without --addresses ${name} is not on the fleet’s list: name it under \`peers\` on every host, ` +
+        'or issue the token again with --addresses IP.\n',
+    );
+  }
   if (input.json) printJson(context, { name, role, token, expiresAt });
   else context.out.write(`On ${name}, before ${expiresAt}:\n\ngodwit pki join '${token}'\n`);
 }

@@ -8,6 +8,11 @@ const dir = {
   preset: '/etc/godwit/ca',
 } as const satisfies Flag;
 
+const unknown = {
+  kind: 'switch',
+  summary: 'also a name that this CA does not know, such as one of an earlier build',
+} as const satisfies Flag;
+
 export const pkiInitSpec = spec({
   name: 'init',
   summary: 'make a certificate authority: ca.crt, and ca.key, which only its owner may read',
@@ -64,7 +69,7 @@ export const pkiIssueSpec = spec({
   },
   examples: [
     'pki issue b --addresses 10.0.0.2',
-    'pki issue b --join --at 10.0.0.1:7443',
+    'pki issue b --addresses 10.0.0.2 --join --at 10.0.0.1:7443',
     'pki issue ann --role operator --out ~/.godwit',
   ],
   json: '{ name, role, directory, files } or, with --join, { name, role, token, expiresAt }',
@@ -101,7 +106,7 @@ export const pkiRevokeSpec = spec({
       required: true,
     },
   },
-  flags: { dir },
+  flags: { dir, unknown },
   examples: ['pki revoke ann', 'pki revoke 5f3a09c1d2e4b687a1c0ffee5f3a09c1'],
   json: '{ revoked, number }',
 });
@@ -113,7 +118,7 @@ export const pkiRemoveSpec = spec({
     'Run it where the CA is, once the host’s migrations have ended: one that is under way with it ' +
     'is rolled back or held. `peers` in a configuration does not let it in again; joining does.',
   args: { host: { kind: 'text', summary: "the host's name", required: true } },
-  flags: { dir },
+  flags: { dir, unknown },
   examples: ['pki remove c'],
   json: '{ removed, number }',
 });

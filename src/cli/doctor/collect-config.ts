@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { access, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import { configProblems } from '../../agent/config-check.ts';
 import { loadAgentConfig } from '../../config.ts';
 import type { AgentConfig } from '../../config.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
@@ -26,7 +27,8 @@ export async function readConfig(
   try {
     const settings = loadAgentConfig(file);
     const pkiDir = settings.pkiDir ?? path.join(settings.stateDir, 'pki');
-    return { config: { file, state: 'read', pkiDir }, settings };
+    const problems = configProblems(settings);
+    return { config: { file, state: 'read', pkiDir, problems }, settings };
   } catch (error) {
     const reason = toGodwitError(error).message.replace(`${file}: `, '');
     return { config: { file, state: 'wrong', reason }, settings: undefined };

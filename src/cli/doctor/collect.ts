@@ -9,7 +9,7 @@ import { damagedList, programsOf, readCertificates, readConfig } from './collect
 import { findHypervisors } from './collect-qemu.ts';
 import type { Attempt, Facts } from './facts.ts';
 
-const TOOLS = ['ip', 'tc', 'unshare', 'nsenter'];
+const TOOLS = ['ip', 'tc', 'unshare', 'nsenter', 'setpriv'];
 
 /** Looks at this host. Changes nothing and never rejects: what cannot be found out is left open. */
 export async function collectFacts(

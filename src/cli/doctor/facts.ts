@@ -1,3 +1,4 @@
+import type { ConfigProblem } from '../../agent/config-check.ts';
 import type { Trust } from '../../protocol/public/trust.ts';
 
 /** What was found on this host; `undefined` where it could not be found out. Plain data, judged by judge.ts. */
@@ -53,7 +54,13 @@ export interface HypervisorFact {
 }
 
 export type ConfigFact =
-  | { readonly file: string; readonly state: 'read'; readonly pkiDir: string }
+  | {
+      readonly file: string;
+      readonly state: 'read';
+      readonly pkiDir: string;
+      /** What an agent would meet with it. */
+      readonly problems: readonly ConfigProblem[];
+    }
   | { readonly file: string; readonly state: 'absent' }
   | { readonly file: string; readonly state: 'wrong'; readonly reason: string };
 

@@ -8,6 +8,7 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   tc: 'iproute2 (iproute-tc on Fedora)',
   unshare: 'util-linux',
   nsenter: 'util-linux',
+  setpriv: 'util-linux',
 };
 
 /** What guests and memory streams are joined to. */
@@ -26,7 +27,7 @@ function judgeTun({ tunDevice }: Facts): Finding {
   };
 }
 
-function judgeTools({ tools }: Facts): Finding {
+function judgeTools({ tools, root }: Facts): Finding {
   const name = 'tools';
   const missing = Object.keys(tools).filter((tool) => tools[tool] !== true);
   if (missing.length === 0) {
@@ -35,8 +36,8 @@ function judgeTools({ tools }: Facts): Finding {
   const packages = [...new Set(missing.map((tool) => PACKAGE_OF[tool] ?? tool))];
   return {
     name,
-    // Without ip an agent can make no tap; the others are the lab's.
-    verdict: missing.includes('ip') ? 'fail' : 'warn',
+    // Without ip an agent can make no tap, and without setpriv an agent that is root starts no guest. The others are the lab's.
+    verdict: missing.includes('ip') || (root && missing.includes('setpriv')) ? 'fail' : 'warn',
     found: `missing: ${missing.join(', ')}`,
     hint: `Install ${packages.join(' and ')}.`,
   };

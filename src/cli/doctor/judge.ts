@@ -21,7 +21,7 @@ export function judge(facts: Facts): Finding[] {
     judgeMemory(facts),
     judgeOpenFiles(facts),
     judgeClock(facts),
-    judgeConfig(facts),
+    ...judgeConfig(facts),
     ...judgeCertificates(facts),
     judgeAgent(facts),
     ...judgeTrust(facts),
@@ -158,25 +158,35 @@ function judgeClock({ clock }: Facts): Finding {
   return { name, verdict: 'warn', found: `not synchronized (${clock.by})`, hint };
 }
 
-function judgeConfig({ config }: Facts): Finding {
+function judgeConfig({ config }: Facts): Finding[] {
   const name = 'configuration';
   switch (config.state) {
     case 'read':
-      return { name, verdict: 'ok', found: config.file };
+      if (config.problems.length === 0) return [{ name, verdict: 'ok', found: config.file }];
+      return config.problems.map(({ what, hint, isFatal }) => ({
+        name,
+        verdict: isFatal ? 'fail' : 'warn',
+        found: what.startsWith(config.file) ? what : `${config.file}: ${what}`,
+        hint,
+      }));
     case 'wrong':
-      return {
-        name,
-        verdict: 'fail',
-        found: `${config.file}: ${config.reason}`,
-        hint: 'Correct the file; docs/operating.md lists every setting.',
-      };
+      return [
+        {
+          name,
+          verdict: 'fail',
+          found: `${config.file}: ${config.reason}`,
+          hint: 'Correct the file; docs/operating.md lists every setting.',
+        },
+      ];
     case 'absent':
-      return {
-        name,
-        verdict: 'warn',
-        found: `${config.file} is not there`,
-        hint: 'Write one for the agent of this host, or name it with --config. A lab needs none.',
-      };
+      return [
+        {
+          name,
+          verdict: 'warn',
+          found: `${config.file} is not there`,
+          hint: 'Write one for the agent of this host, or name it with --config. A lab needs none.',
+        },
+      ];
   }
 }
 

@@ -1,0 +1,84 @@
+import { statSync } from 'node:fs';
+import path from 'node:path';
+import type { AgentConfig } from '../config.ts';
+import { allDrivers } from '../drivers/registry.ts';
+import { hasCode, toGodwitError } from '../errors.ts';
+import { HOST_CERT, readPair } from '../host/credentials.ts';
+import { pkiDirOf } from '../host/fleet.ts';
+import { ownIdentity } from './pki/own.ts';
+
+/** What is wrong with a configuration that can be read. */
+export interface ConfigProblem {
+  readonly what: string;
+  readonly hint: string;
+  /** The agent does not start with it; otherwise it starts, and something does not work. */
+  readonly isFatal: boolean;
+}
+
+/** What an agent would meet with this configuration on this host. Looks, and changes nothing. */
+export function configProblems(config: AgentConfig): ConfigProblem[] {
+  return [...ofDrivers(config), ...ofCertificate(config), ...ofPaths(config)];
+}
+
+function ofDrivers(config: AgentConfig): ConfigProblem[] {
+  try {
+    allDrivers(config);
+    return [];
+  } catch (thrown) {
+    const what = toGodwitError(thrown).message;
+    const hint = 'Correct that section; docs/operating.md lists every setting.';
+    return [{ what, hint, isFatal: true }];
+  }
+}
+
+/** The certificate is for this host. One that cannot be read is a finding of its own. */
+function ofCertificate(config: AgentConfig): ConfigProblem[] {
+  const directory = pkiDirOf(config);
+  const file = path.join(directory, HOST_CERT);
+  try {
+    const { name, role } = ownIdentity(file, readPair(directory).cert);
+    if (name === config.name && role === 'agent') return [];
+    const what = `\`name\` is ${config.name}, but ${file} is for ${name} (${role})`;
+    const hint = `Set \`name\` to ${name}, or bring the certificate of ${config.name}.`;
+    return [{ what, hint, isFatal: true }];
+  } catch (thrown) {
+    if (hasCode(thrown, 'GODWIT_PKI')) return [];
+    throw thrown;
+  }
+}
+
+/** Every path that the configuration names leads to what it should. */
+function ofPaths(config: AgentConfig): ConfigProblem[] {
+  const { caDir, storage, hooks, fencing, cache } = config;
+  const directories: [string, string | undefined][] = [
+    ['caDir', caDir],
+    ['hooks.directory', hooks?.directory],
+    ...storage.map((each, index): [string, string | undefined] => [
+      `storage.${index}.path`,
+      'path' in each ? each.path : undefined,
+    ]),
+  ];
+  const files: [string, string | undefined][] = [
+    ['cache.secretFile', cache.secretFile],
+    ['fencing.command.0', fencing?.command[0]],
+  ];
+  return [
+    ...directories.flatMap(([setting, at]) => missing(setting, at, 'directory')),
+    ...files.flatMap(([setting, at]) => missing(setting, at, 'file')),
+  ];
+}
+
+function missing(
+  setting: string,
+  at: string | undefined,
+  kind: 'directory' | 'file',
+): ConfigProblem[] {
+  // A program without a slash is looked for on the PATH.
+  if (at === undefined || !at.includes('/')) return [];
+  const found = statSync(at, { throwIfNoEntry: false });
+  const fits = kind === 'directory' ? found?.isDirectory() : found?.isFile();
+  if (fits === true) return [];
+  const why = found === undefined ? 'is not there' : `is no ${kind}`;
+  const hint = `Make it, mount it, or correct \`${setting}\`.`;
+  return [{ what: `${setting}: ${at} ${why}`, hint, isFatal: false }];
+}

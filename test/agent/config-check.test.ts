@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { configProblems } from '../../src/agent/config-check.ts';
+import { agentConfig } from '../../src/config.ts';
+import { fleet } from './parties.ts';
+
+async function problemsOf(
+  t: TestContext,
+  change: Record<string, unknown>,
+): Promise<{ what: string; isFatal: boolean }[]> {
+  const { host } = await fleet(t);
+  const { config } = await host('a', {});
+  const { pkiDir, stateDir, name, address } = config;
+  const all = { name, address, stateDir, ...(pkiDir !== undefined && { pkiDir }), ...change };
+  return configProblems(agentConfig.parse(all)).map(({ what, isFatal }) => ({ what, isFatal }));
+}
+
+test('a configuration that fits its host has no problem', async (t) => {
+  assert.deepEqual(await problemsOf(t, {}), []);
+});
+
+test('a section of a driver that is wrong, or of no driver, keeps the agent from starting', async (t) => {
+  for (const drivers of [{ qemu: { user: 'root' } }, { qemu: 7 }, { xen: {} }]) {
+    const [problem, ...others] = await problemsOf(t, { drivers });
+    assert.deepEqual(others, []);
+    assert.match(problem?.what ?? '', /drivers\.|agent.*root|neither "agent"/);
+    assert.equal(problem?.isFatal, true);
+  }
+});
+
+test('a name that is not the certificate’s keeps the agent from starting', async (t) => {
+  const [problem, ...others] = await problemsOf(t, { name: 'b' });
+  assert.deepEqual(others, []);
+  assert.match(problem?.what ?? '', /`name` is b, but .*host\.crt is for a \(agent\)/);
+  assert.equal(problem?.isFatal, true);
+});
+
+test('each path that leads nowhere is named by its setting', async (t) => {
+  const { host } = await fleet(t);
+  const { config } = await host('a', {});
+  const file = path.join(config.stateDir, 'file');
+  writeFileSync(file, '');
+  const there = path.join(config.stateDir, 'images');
+  mkdirSync(there);
+  const problems = configProblems({
+    ...config,
+    caDir: file,
+    hooks: { directory: '/no/hooks' },
+    storage: [{ path: there }, { path: '/no/images' }],
+    fencing: { command: ['/no/fence'], timeoutMs: 1000, silenceMs: 5000 },
+  });
+  assert.deepEqual(
+    problems.map(({ what }) => what),
+    [
+      `caDir: ${file} is no directory`,
+      'hooks.directory: /no/hooks is not there',
+      'storage.1.path: /no/images is not there',
+      'fencing.command.0: /no/fence is not there',
+    ],
+  );
+  assert.ok(problems.every(({ isFatal }) => !isFatal));
+});
