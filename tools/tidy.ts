@@ -33,6 +33,7 @@ const entryPoints = [
   'faults',
   'sim',
   'hostile',
+  'shapes',
   'tools',
   'examples',
   'web',

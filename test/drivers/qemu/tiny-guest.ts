@@ -7,10 +7,13 @@ import { untilSo } from '../../until.ts';
 /**
  * A guest of 512 bytes, started by -kernel: it fills a region with a pattern and remembers its sum, then for ever
  * dirties another region, sums the first again and writes `.` to its serial port when the sum is right, `X` when not.
+ * It counts both in memory too, for those who start it without a serial port.
  */
 const LOAD = 0x10_0000;
 const KEPT = 0x20_0000;
 const MIB = 1024 * 1024;
+/** Where it counts, 32 bits each and beside one another: sums that were right, and sums that were not. */
+export const TINY_COUNTS = 0x10_8000;
 
 export interface TinyPlan {
   /** Pattern that must survive, MiB. */
@@ -47,7 +50,11 @@ export function tinyKernel(plan: TinyPlan): Buffer {
     ['b9', words], // mov ecx, words
     ['31db'], // xor ebx, ebx
     ['031e 83c604 49 75f8'], // sum: add ebx, [esi]; add esi, 4; dec ecx; jnz sum
-    ['b02e 39eb 7402 b058 ee'], // mov al, '.'; cmp ebx, ebp; je +2; mov al, 'X'; out
+    ['39eb 740a'], // cmp ebx, ebp; je right
+    ['ff05', TINY_COUNTS + 4], // inc dword [wrong]
+    ['b058 eb08'], // mov al, 'X'; jmp out
+    ['ff05', TINY_COUNTS], // right: inc dword [right]
+    ['b02e ee'], // mov al, '.'; out: out
   ]);
   const again = program([['e9', -(loop.length + 5)]]); // jmp loop
   const entry = LOAD + 32;

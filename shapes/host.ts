@@ -1,0 +1,93 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import type { Host, ImageKind } from './shape.ts';
+
+const run = promisify(execFile);
+
+/** Folders of a host that its lines name; all of them lie below the trial's own root. */
+const FOLDERS =
+  /(^|[=:"',])\/(?=(?:var|run|etc|srv|mnt|opt|home|tmp|dev\/(?:pve|vg\d)|usr\/share\/(?:qemu-server|OVMF|seabios|kvm|pve-edk2-firmware))\/)/g;
+
+/** A word of a line with its paths below `root`. Pure. */
+export function below(root: string, word: string): string {
+  return word.replaceAll(FOLDERS, (_all, before: string) => `${before}${root}/`);
+}
+
+/** What a trial's host has, below a folder of its own; the network is that of this process's namespace. */
+export class TrialHost {
+  readonly root: string;
+  readonly #taps = new Set<string>();
+  #made = 0;
+
+  private constructor(root: string) {
+    this.root = root;
+  }
+
+  static async make(host: Host, words: readonly string[]): Promise<TrialHost> {
+    // Short: the paths of unix sockets have 107 bytes.
+    const made = new TrialHost(await mkdtemp(path.join(tmpdir(), 'gs-')));
+    try {
+      await made.#fill(host, words);
+      return made;
+    } catch (error) {
+      await made.remove();
+      throw error;
+    }
+  }
+
+  /** A port for a NIC of the guest at the destination, in that bridge. */
+  async port(bridge: string | undefined, multiQueue: boolean): Promise<string> {
+    this.#made += 1;
+    const name = `gsp${this.#made}`;
+    await this.#tap(name, bridge ?? 'br0', multiQueue);
+    return name;
+  }
+
+  async remove(): Promise<void> {
+    for (const tap of this.#taps) await run('ip', ['link', 'del', tap]).catch(() => undefined);
+    await rm(this.root, { recursive: true, force: true });
+  }
+
+  async #fill(host: Host, words: readonly string[]): Promise<void> {
+    for (const word of words) {
+      for (const [, file = ''] of word.matchAll(/(?:^|[=:"',])(\/[^,:"']+)/g)) {
+        if (below('', file) === file && below('/r', file) !== file) await this.#folderOf(file);
+      }
+    }
+    for (const [file, kind] of Object.entries(host.images ?? {})) await this.#image(file, kind);
+    for (const [file, text] of Object.entries(host.texts ?? {})) {
+      await this.#folderOf(file);
+      await writeFile(this.root + file, text, { mode: text.startsWith('#!') ? 0o755 : 0o644 });
+    }
+    for (const [tap, bridge] of Object.entries(host.taps ?? {}))
+      await this.#tap(tap, bridge, false);
+  }
+
+  async #folderOf(file: string): Promise<void> {
+    await mkdir(path.dirname(this.root + file), { recursive: true });
+  }
+
+  async #image(file: string, kind: ImageKind): Promise<void> {
+    await this.#folderOf(file);
+    const at = this.root + file;
+    const words =
+      typeof kind === 'object'
+        ? ['-f', 'qcow2', '-F', 'qcow2', '-b', this.root + kind.backing, at]
+        : ['-f', kind === 'qcow2' ? 'qcow2' : 'raw', at, '16M'];
+    await run('qemu-img', ['create', '-q', ...words]);
+  }
+
+  async #tap(name: string, bridge: string, multiQueue: boolean): Promise<void> {
+    await run('ip', ['link', 'show', bridge]).catch(async () => {
+      await run('ip', ['link', 'add', bridge, 'type', 'bridge']);
+      await run('ip', ['link', 'set', bridge, 'up']);
+    });
+    const queues = multiQueue ? ['multi_queue'] : [];
+    await run('ip', ['tuntap', 'add', 'dev', name, 'mode', 'tap', ...queues]);
+    this.#taps.add(name);
+    await run('ip', ['link', 'set', name, 'up', 'master', bridge]);
+  }
+}

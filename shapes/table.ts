@@ -1,0 +1,9 @@
+import type { Shape } from './shape.ts';
+import { LIBVIRT } from './table/libvirt.ts';
+import { NOVA } from './table/nova.ts';
+import { PROXMOX } from './table/proxmox.ts';
+import { SCRIPTS } from './table/scripts.ts';
+import { TRAITS } from './table/traits.ts';
+
+/** All shapes; docs/guests.md is made from them. */
+export const SHAPES: readonly Shape[] = [...LIBVIRT, ...PROXMOX, ...NOVA, ...SCRIPTS, ...TRAITS];

@@ -1,0 +1,128 @@
+import { MOVED, refused, warned } from '../shape.ts';
+import type { Expected, Shape } from '../shape.ts';
+
+const BASE =
+  'qemu-system-x86_64 -nodefaults -display none -m 128 -qmp unix:/run/guests/t.qmp,server=on,wait=off';
+
+type More = Partial<Pick<Shape, 'host' | 'since' | 'then' | 'aside'>>;
+
+/** One trait of a guest, on the least that it takes. */
+function trait(
+  name: string,
+  what: string,
+  words: string,
+  expected: Expected,
+  more: More = {},
+): Shape {
+  return {
+    name,
+    by: 'trait',
+    what,
+    line: `${BASE} ${words}`,
+    expected,
+    aside: ['program'],
+    ...more,
+  };
+}
+
+const CD = { images: { '/srv/iso/a.iso': 'iso' } } as const;
+const DISK = { images: { '/srv/vm/a.img': 'raw' } } as const;
+
+export const TRAITS: readonly Shape[] = [
+  trait(
+    'name-with-spaces',
+    'a name with spaces and an umlaut',
+    `-M q35 -name 'Büro Server 1'`,
+    MOVED,
+  ),
+  trait(
+    'name-with-commas',
+    'a name with a comma and a slash',
+    `-M q35 -name 'guest=shop,,eu/web'`,
+    MOVED,
+  ),
+  trait(
+    'name-longer-than-63',
+    'a name of 80 characters',
+    `-M q35 -name ${'long-'.repeat(16)}`,
+    MOVED,
+  ),
+  trait('name-of-the-process', '`-name process=`', `-M q35 -name web,process=web-vm`, MOVED),
+  trait(
+    'uuid-of-no-version',
+    'a UUID that is of no known version',
+    `-M q35 -uuid 12345678-1234-0000-0000-123456789abc`,
+    MOVED,
+  ),
+  trait(
+    'uuid-upper-case',
+    'a UUID in upper case',
+    `-M q35 -uuid 6F2D4B86-8D0E-4F55-9AB4-0B0B4A6D6A01`,
+    MOVED,
+  ),
+  trait(
+    'device-json-and-key-value',
+    'one bus as key=value and another in JSON: QEMU makes the first ones first',
+    `-M q35 -device '{"driver":"pcie-root-port","id":"rp1","chassis":1}' -device pcie-root-port,id=rp2,chassis=2 -device '{"driver":"virtio-balloon-pci","bus":"rp2","id":"b0"}'`,
+    MOVED,
+  ),
+  trait(
+    'iso-without-format',
+    'a read-only ISO without `format=`',
+    `-M q35 -drive file=/srv/iso/a.iso,media=cdrom,if=none,id=cd -device ide-cd,drive=cd`,
+    refused('GODWIT_DISK_FORMAT', 'a.iso'),
+    { host: CD },
+  ),
+  trait(
+    'cd-empty',
+    'a CD drive that was never filled',
+    `-M pc -drive if=none,id=cd,media=cdrom -device ide-cd,drive=cd,id=cd0`,
+    MOVED,
+  ),
+  trait(
+    'cd-ejected',
+    'a CD drive whose disc was taken out',
+    `-M pc -drive if=none,id=cd,media=cdrom,file=/srv/iso/a.iso,format=raw -device ide-cd,drive=cd,id=cd0`,
+    MOVED,
+    { host: CD, then: [['eject', { id: 'cd0', force: true }]] },
+  ),
+  trait(
+    'audiodev-json',
+    'an audio backend in JSON',
+    `-M q35 -audiodev '{"driver":"none","id":"snd0"}' -device intel-hda -device hda-duplex,audiodev=snd0`,
+    MOVED,
+  ),
+  trait(
+    'audiodev-other-order',
+    'an audio backend whose id stands first',
+    `-M q35 -audiodev id=snd0,driver=none -device AC97,audiodev=snd0`,
+    MOVED,
+  ),
+  trait('cpu-qemu32', 'a processor of 32 bits', `-M pc -cpu qemu32`, MOVED),
+  trait('machine-isapc', 'the machine without PCI', `-M isapc -cpu 486`, MOVED),
+  trait(
+    'network-user',
+    'a network of QEMU’s own',
+    `-M q35 -netdev user,id=n0 -device e1000,netdev=n0`,
+    warned('user network'),
+  ),
+  trait(
+    'monitor-second',
+    'two QMP sockets',
+    `-M q35 -qmp unix:/run/guests/second.qmp,server=on,wait=off`,
+    MOVED,
+  ),
+  trait(
+    'disk-raw',
+    'a raw disk',
+    `-M q35 -drive file=/srv/vm/a.img,format=raw,if=none,id=d0 -device virtio-blk-pci,drive=d0`,
+    MOVED,
+    { host: DISK },
+  ),
+  trait(
+    'vfio',
+    'memory that is shared with another process',
+    `-M q35 -object memory-backend-file,id=m,size=1M,share=on,mem-path=/dev/shm -device ivshmem-plain,memdev=m`,
+    refused('GODWIT_DEVICE_UNMOVABLE', 'ivshmem'),
+  ),
+];
