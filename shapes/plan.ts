@@ -29,8 +29,8 @@ export function routesFor(
       ),
   );
   if (all || routes.length === 0) return routes;
-  const letters = [...shape.name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), seed);
-  const one = routes[Math.abs(letters % 9973) % routes.length];
+  const letters = Buffer.from(shape.name).reduce((sum, letter) => sum + letter, 0);
+  const one = routes[(letters + seed) % routes.length];
   return one === undefined ? [] : [one];
 }
 

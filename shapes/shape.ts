@@ -19,7 +19,7 @@ export interface Shape {
   /** The oldest QEMU that starts it; default 7.2. */
   readonly since?: string;
   /** Done over QMP once it runs, before it is moved. */
-  readonly then?: readonly (readonly [command: string, args: object])[];
+  readonly once?: readonly (readonly [command: string, args: object])[];
 }
 
 export const STARTERS = ['libvirt', 'Proxmox VE', 'Nova', 'Incus', 'script', 'trait'] as const;

@@ -69,7 +69,9 @@ async function tryAll(): Promise<number> {
         process.stderr.write(`        ${outcome.why.replaceAll('\n', '\n        ')}\n`);
     }
   }
-  process.stdout.write(values.json ? `${JSON.stringify(counts)}\n` : `${JSON.stringify(counts)}\n`);
+  const { moved, refused, broken, lost } = counts;
+  const told = `${moved} moved, ${refused} refused, ${broken} broken, ${lost} lost`;
+  process.stdout.write(`${values.json ? JSON.stringify(counts) : told}\n`);
   return counts.broken + counts.lost === 0 && chosen.length > 0 ? 0 : 1;
 }
 

@@ -1,8 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { DirectDriver, SourceSession, StreamSetup } from '../src/drivers/port/direct.ts';
-import type { DestinationSession } from '../src/drivers/port/direct.ts';
+import type { DirectDriver } from '../src/drivers/port/direct.ts';
 import type { DiscoveredGuest, GuestHandle } from '../src/drivers/port/inventory.ts';
 import { driverNamed, isManaged } from '../src/drivers/registry.ts';
 import { handleOf } from '../src/drivers/qemu/handle.ts';
@@ -15,11 +14,11 @@ import { until } from '../test/until.ts';
 import { differences } from './differences.ts';
 import { outcomeOf } from './outcome.ts';
 import type { Outcome } from './outcome.ts';
+import type { Mode } from './send.ts';
 import type { Shape } from './shape.ts';
+import { send } from './send.ts';
 import { startShape } from './start.ts';
 import type { Started } from './start.ts';
-
-export type Mode = 'precopy' | 'postcopy';
 
 /** Which QEMU a shape runs on, which it moves to, and how. */
 export interface Route {
@@ -38,7 +37,7 @@ export async function tryShape(shape: Shape, route: Route): Promise<Outcome> {
   let started: Started | undefined;
   try {
     started = await startShape(shape, route.from);
-    return await outcomeOf(shape.expected, await moveThereAndBack(shape, route, started));
+    return outcomeOf(shape.expected, await moveThereAndBack(shape, route, started));
   } catch (error) {
     const said = (await started?.words().catch(() => '')) ?? '';
     const why = error instanceof Error ? error.message : String(error);
@@ -128,7 +127,7 @@ function withoutHandle({ info }: DiscoveredGuest): Happened {
 async function prepare(shape: Shape, handle: GuestHandle, signal: AbortSignal): Promise<void> {
   await withMonitor(handle, signal, async (client) => {
     await client.execute('cont', {}, signal);
-    for (const [command, args] of shape.then ?? []) await client.execute(command, args, signal);
+    for (const [command, args] of shape.once ?? []) await client.execute(command, args, signal);
   });
 }
 
@@ -219,78 +218,6 @@ function warningsOf(checks: readonly Check[]): string[] {
   return checks.flatMap(({ verdict, name, evidence }) =>
     verdict === 'warn' && /^(devices|disks)$/.test(name) ? [evidence] : [],
   );
-}
-
-interface Sending {
-  readonly source: SourceSession;
-  readonly destination: DestinationSession;
-  readonly description: GuestDescription;
-  readonly there: ReadonlyMap<string, string>;
-  readonly started: Started;
-  readonly mode: Mode;
-}
-
-/** All that the two movers would do, without their right to run. Ends with the source gone. */
-async function send(sending: Sending, signal: AbortSignal): Promise<GuestHandle> {
-  const { source, destination, description, there, started, mode } = sending;
-  const setup: StreamSetup = {
-    mode,
-    streams: 1,
-    compress: 'none',
-    tls: false,
-    maxDowntimeMs: 200,
-    ...(description.disks === undefined ? {} : { disks: true, holdSwitchover: true }),
-  };
-  const ports = new Map<string, string>();
-  for (const { id, bridge, multiQueue = false } of destination.nics(description)) {
-    ports.set(id, await started.host.port(bridge, multiQueue));
-  }
-  try {
-    const { memoryAddress, handle } = await destination.start(
-      description,
-      setup,
-      ports,
-      signal,
-      there,
-    );
-    await source.configure(setup, signal);
-    const over = Promise.withResolvers<void>();
-    const all = Promise.withResolvers<void>();
-    const heard: string[] = [];
-    source.onEvent((event) => {
-      heard.push(event.type);
-      if (event.type === 'pre-switchover') void source.continueSwitchover(signal);
-      if (event.type === 'active' && mode === 'postcopy') void source.startPostcopy(signal);
-      if (mode === 'postcopy' && event.type === 'postcopy-active') over.resolve();
-      // A small guest is through before post-copy could begin.
-      if (event.type === 'completed') {
-        over.resolve();
-        all.resolve();
-      }
-      if (event.type !== 'failed' && event.type !== 'lost') return;
-      over.reject(new Error(event.reason));
-      all.reject(new Error(event.reason));
-    });
-    all.promise.catch(() => undefined);
-    signal.addEventListener('abort', () => {
-      const last = new Error(`no end of the stream; the last that was heard: ${heard.join(', ')}`);
-      over.reject(last);
-      all.reject(last);
-    });
-    await source.startMemory(memoryAddress, undefined, signal);
-    await over.promise;
-    if (mode === 'postcopy') await destination.ready?.(signal);
-    await destination.resumeGuest(signal);
-    await all.promise;
-    await source.quit(signal);
-    await destination.settle(signal);
-    return handle;
-  } catch (error) {
-    await destination.destroy(AbortSignal.timeout(10_000)).catch(() => undefined);
-    throw error;
-  } finally {
-    await source.close();
-  }
 }
 
 /** Its memory is whole: it has summed it three times more, and was right each time. */

@@ -94,6 +94,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/network/tap.e2e.ts': { seconds: 1, core: true },
   'test/network/probe.e2e.ts': { seconds: 12, core: true },
   'test/network/vlan.e2e.ts': { seconds: 1, core: true },
+  'test/shapes/shapes.e2e.ts': { seconds: 25, core: true },
   'test/wire/relay/real-guests.e2e.ts': { seconds: 34, of: ['src/wire/'] },
   'test/wire/stream/real-streams.e2e.ts': { seconds: 56, of: ['src/wire/'] },
 };

@@ -4,7 +4,7 @@ import type { Expected, Shape } from '../shape.ts';
 const BASE =
   'qemu-system-x86_64 -nodefaults -display none -m 128 -qmp unix:/run/guests/t.qmp,server=on,wait=off';
 
-type More = Partial<Pick<Shape, 'host' | 'since' | 'then' | 'aside'>>;
+type More = Partial<Pick<Shape, 'host' | 'since' | 'once' | 'aside'>>;
 
 /** One trait of a guest, on the least that it takes. */
 function trait(
@@ -84,7 +84,7 @@ export const TRAITS: readonly Shape[] = [
     'a CD drive whose disc was taken out',
     `-M pc -drive if=none,id=cd,media=cdrom,file=/srv/iso/a.iso,format=raw -device ide-cd,drive=cd,id=cd0`,
     MOVED,
-    { host: CD, then: [['eject', { id: 'cd0', force: true }]] },
+    { host: CD, once: [['eject', { id: 'cd0', force: true }]] },
   ),
   trait(
     'audiodev-json',

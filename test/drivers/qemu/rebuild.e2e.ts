@@ -54,7 +54,7 @@ describe('a guest of QEMU made again at the destination', () => {
       const { devices } = before.spec as { devices: { id?: string; props: object }[] };
       const nic = devices.find(({ id }) => id === 'hot0');
       const { bus, addr, netdev, mq } = { ...nic?.props } as Record<string, unknown>;
-      assert.deepEqual([bus, addr, netdev, mq], ['rp2', '00.0', 'n9', true]);
+      assert.deepEqual([bus, addr, netdev, mq], ['rp2', '00.0', 'n9', 'on']);
     } finally {
       await place.dispose();
     }

@@ -1,5 +1,4 @@
 import path from 'node:path';
-import { guestName } from '../../../protocol/names.ts';
 import type { GuestInfo, GuestRunState } from '../../../protocol/public/host.ts';
 import { hasCode } from '../../../errors.ts';
 import type { DiscoverOptions, DiscoveredGuest } from '../../port/inventory.ts';
@@ -10,6 +9,7 @@ import { parseCommandLine, valuesOf } from '../spec/cmdline.ts';
 import { describeGuest, nameOf } from '../spec/describe.ts';
 import type { Disks } from '../spec/disks.ts';
 import type { GuestFacts } from '../spec/facts.ts';
+import { knownAs } from '../spec/guest-name.ts';
 import { machineProperties } from '../spec/machine.ts';
 import { parseBytes, parseOption } from '../spec/options.ts';
 import { processBehind } from './configured.ts';
@@ -91,8 +91,7 @@ export function candidatesOf(
     if (machineProperties(line).get('type') === 'none') continue;
     const sockets = describeBackends(line).sockets.map((file) => path.resolve(process.cwd, file));
     const known = configured.find(({ qmp }) => sockets.includes(qmp));
-    const wanted = known?.name ?? nameOf(line) ?? `qemu-${process.pid}`;
-    const clean = guestName.safeParse(wanted).success ? wanted : `qemu-${process.pid}`;
+    const clean = knownAs(known?.name ?? nameOf(line) ?? `qemu-${process.pid}`);
     const name = taken.has(clean) ? `${clean.slice(0, 52)}-${process.pid}` : clean;
     taken.add(name);
     const manager = managerOf(process.argv);

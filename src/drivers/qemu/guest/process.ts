@@ -37,14 +37,20 @@ export async function listQemuProcesses(signal: AbortSignal): Promise<QemuProces
 async function lookAt(pid: number, namespace: string): Promise<QemuProcess | undefined> {
   try {
     const command = await readFile(`/proc/${pid}/comm`, 'utf8');
-    // The kernel cuts names at 15 characters; a wrapper's exec leaves the program's own.
-    if (!/^(qemu|kvm)/.test(command)) return undefined;
+    // The kernel cuts names at 15 characters; a wrapper's exec leaves the program's own, and `-name process=` gives another.
+    if (!/^(qemu|kvm)/.test(command) && !(await isQemuByProgram(pid))) return undefined;
     if ((await readlink(`/proc/${pid}/ns/net`)) !== namespace) return undefined;
     return await readProcess(pid);
   } catch (error) {
     if (isForbidden(error) || hasBegunToEnd(pid)) return undefined;
     throw error;
   }
+}
+
+/** What the kernel's own threads run, and what others' processes run where that may not be seen, is no QEMU of ours. */
+async function isQemuByProgram(pid: number): Promise<boolean> {
+  const program = await readlink(`/proc/${pid}/exe`).catch(() => '');
+  return isSystemEmulator('', program);
 }
 
 /** The kernel takes a process apart piece by piece: its namespaces go before its number does. */

@@ -3,6 +3,7 @@ import { godwitError } from '../../../errors.ts';
 import { cpuProperties } from './cpu.ts';
 import { blockdevWords } from './disks-argv.ts';
 import { readOption } from './grammar/options.ts';
+import { knownAs } from './guest-name.ts';
 import { escapeComma, formatOption } from './options.ts';
 import type { Scalar } from './options.ts';
 import { PID_FILE, PIPES, PIPES_ID, QMP_SOCKET } from './names.ts';
@@ -65,8 +66,7 @@ function optionWords({ name, value }: GuestSpec['options'][number]): string[] {
 
 function identity(spec: GuestSpec, place: Placement): string[] {
   const name = formatOption(undefined, [
-    // What it was admitted as, whatever its own QEMU calls it: by this name this host finds it.
-    ['guest', place.guest],
+    ['guest', nameHere(spec, place)],
     ['debug-threads', 'on'],
   ]);
   return [
@@ -78,6 +78,11 @@ function identity(spec: GuestSpec, place: Placement): string[] {
     '-msg',
     'timestamp=on',
   ];
+}
+
+/** Its own name, by which this host finds it under the name that it was admitted as; else that name itself. */
+function nameHere({ name }: GuestSpec, { guest }: Placement): string {
+  return name !== undefined && knownAs(name) === guest ? name : guest;
 }
 
 function machine(spec: GuestSpec, place: Placement): string[] {
@@ -209,14 +214,14 @@ function netdevText(netdev: NetdevSpec, place: Placement): string {
   }
 }
 
-/** Typed values need the JSON form; text goes as it was given, since QEMU then reads it by the property's type. */
+/**
+ * All in one form: of two QEMU makes those of key=value first, and a device before its bus. Text is read by the property's
+ * type, and so a value may be said in it that came in JSON.
+ */
 export function deviceText(device: DeviceSpec, romfile: string | undefined): string {
   const props = Object.entries(romfile === undefined ? device.props : { ...device.props, romfile });
   const id: [string, Scalar][] = device.id === undefined ? [] : [['id', device.id]];
-  if (props.every(([, value]) => typeof value === 'string')) {
-    return formatOption(device.driver, [...id, ...props]);
-  }
-  return JSON.stringify({ driver: device.driver, ...Object.fromEntries([...id, ...props]) });
+  return formatOption(device.driver, [...id, ...props]);
 }
 
 function objectText(type: string, id: string, props: Readonly<Record<string, Scalar>>): string {

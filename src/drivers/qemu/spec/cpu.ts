@@ -51,8 +51,8 @@ export function cpuProperties(
   offered: readonly string[],
 ): [string, Scalar][] {
   const identity = Object.entries(cpu.identity).filter(
-    // 0 address bits means "as the accelerator has it".
-    ([key, value]) => !(key === 'phys-bits' && value === 0),
+    // 0 address bits means "as the accelerator has it"; those of a processor of 32 bits are not to be said.
+    ([key, value]) => !(key === 'phys-bits' && (value === 0 || !cpu.features.includes('lm'))),
   );
   const wanted = new Set(cpu.features);
   const on = cpu.features.filter((feature) => offered.includes(feature));

@@ -14,7 +14,8 @@ import type { Read } from './grammar/options.ts';
 import { describeMachine, machineProperties } from './machine.ts';
 import { describeNetwork } from './network.ts';
 import { describeObjects } from './objects.ts';
-import { parseOption } from './options.ts';
+import { formatOption, parseOption } from './options.ts';
+import type { Scalar } from './options.ts';
 import { CARRIED_OPTIONS } from './schema.ts';
 import type { GuestSpec } from './schema.ts';
 
@@ -49,7 +50,7 @@ export function describeGuest(facts: GuestFacts): Draft {
   const network = describeNetwork(line, facts);
   const objects = describeObjects(line, facts);
   const disks = describeDisks(line, facts);
-  const devices = describeDevices(line, facts, disks.props);
+  const devices = describeDevices(line, facts, disks.props, disks.empty);
   const options = describeOptions(line);
   const images = imageFiles(line, facts);
   const append = valuesOf(line, 'append').at(-1) ?? machineProperties(line).get('append');
@@ -108,7 +109,7 @@ function describeOptions(line: CommandLine): {
       findings.push(changed(`-${name}`, 'display', 'is not offered at the destination'));
       continue;
     }
-    const read = carried === undefined ? undefined : readOption(carried, value);
+    const read = carried === undefined ? undefined : readOption(carried, keysOf(value));
     if (carried !== undefined && read?.ok === true) {
       options.push({ name: carried, ...(read.value === undefined ? {} : { value: read.value }) });
     } else if (!DISK_OPTIONS.test(name)) {
@@ -118,6 +119,20 @@ function describeOptions(line: CommandLine): {
     }
   }
   return { options, fwCfg, findings };
+}
+
+/** An option in JSON as the keys and values that it stands for; any other as it is. */
+function keysOf(value: string | undefined): string | undefined {
+  if (value?.startsWith('{') !== true) return value;
+  const entries = Object.entries(JSON.parse(value) as Record<string, unknown>);
+  return formatOption(
+    undefined,
+    entries.map(([key, held]) => [key, isScalar(held) ? held : JSON.stringify(held)]),
+  );
+}
+
+function isScalar(value: unknown): value is Scalar {
+  return ['string', 'number', 'boolean'].includes(typeof value);
 }
 
 function obstacleOf(read: Read): string {

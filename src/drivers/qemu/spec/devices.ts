@@ -4,7 +4,7 @@ import type { GuestFacts, LiveDevice } from './facts.ts';
 import { deviceObstacle, unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
 import { judgeDevice } from './grammar/device.ts';
-import { parseOption } from './options.ts';
+import { parseOption, textOf } from './options.ts';
 import type { Scalar } from './options.ts';
 import type { DeviceSpec } from './schema.ts';
 
@@ -22,13 +22,17 @@ interface Given {
   readonly props: Record<string, Scalar>;
 }
 
-/** `extra`: properties that come from elsewhere than the device's own option, by its QOM path. */
+/**
+ * `extra`: properties that come from elsewhere than the device's own option, by its QOM path. `empty`: devices without a
+ * medium, which are made without a drive.
+ */
 export function describeDevices(
   line: CommandLine,
   facts: GuestFacts,
   extra: ReadonlyMap<string, Readonly<Record<string, Scalar>>> = new Map(),
+  empty: ReadonlySet<string> = new Set(),
 ): Devices {
-  const given = valuesOf(line, 'device').map(parseDevice);
+  const given = inOrderOfMaking(valuesOf(line, 'device')).map(parseDevice);
   const found: { live: LiveDevice; given: Given }[] = [];
   const taken = new Set<string>();
   let anonymous = 0;
@@ -52,13 +56,24 @@ export function describeDevices(
   const devices = found.map(({ live, given: each }, index) => {
     const { spec, romfile, problems } = describeDevice(live, {
       ...each,
-      props: { ...each.props, ...extra.get(live.path) },
+      props: { ...withoutDrive(each.props, empty.has(live.path)), ...extra.get(live.path) },
     });
     if (romfile !== undefined) romfiles.set(index, romfile);
     findings.push(...problems);
     return spec;
   });
   return { devices, romfiles, findings };
+}
+
+function withoutDrive(props: Given['props'], isEmpty: boolean): Given['props'] {
+  const { drive, ...rest } = props;
+  return isEmpty || drive === undefined ? rest : props;
+}
+
+/** QEMU makes those of key=value before those in JSON. */
+function inOrderOfMaking(values: readonly string[]): string[] {
+  const inJson = (value: string): boolean => value.startsWith('{');
+  return [...values.filter((value) => !inJson(value)), ...values.filter(inJson)];
 }
 
 function describeDevice(
@@ -73,7 +88,7 @@ function describeDevice(
   let romfile: string | undefined;
   for (const [key, value] of Object.entries(given.props)) {
     if (key === 'romfile' && value !== '') romfile = String(value);
-    else props[key] = value;
+    else props[key] = textOf(value);
   }
   if (live.addr !== undefined && live.bus !== undefined) {
     props['bus'] = live.bus;

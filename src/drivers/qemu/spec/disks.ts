@@ -27,6 +27,8 @@ export interface Disks {
   readonly uncopyable: ReadonlyMap<string, string>;
   /** Properties of the devices on them, by the device's QOM path. */
   readonly props: ReadonlyMap<string, Readonly<Record<string, Scalar>>>;
+  /** Devices whose drive holds no medium, by QOM path. */
+  readonly empty: ReadonlySet<string>;
   /** Drives that the machine made of `-drive` or `-hda`: the destination gets them as devices. */
   readonly builtIn: readonly DeviceSpec[];
   readonly findings: readonly Finding[];
@@ -45,8 +47,8 @@ export function describeDisks(line: CommandLine, facts: GuestFacts): Disks {
   }
   for (const live of block.disks) describer.add(live);
   describer.addEmptyDrives();
-  const { disks, nodes, files, live, uncopyable, props, builtIn, findings } = describer;
-  return { disks, nodes, files, live, uncopyable, props, builtIn, findings };
+  const { disks, nodes, files, live, uncopyable, props, empty, builtIn, findings } = describer;
+  return { disks, nodes, files, live, uncopyable, props, empty, builtIn, findings };
 }
 
 class Describer {
@@ -56,6 +58,7 @@ class Describer {
   readonly live = new Map<string, string>();
   readonly uncopyable = new Map<string, string>();
   readonly props = new Map<string, Record<string, Scalar>>();
+  readonly empty = new Set<string>();
   readonly builtIn: DeviceSpec[] = [];
   readonly findings: Finding[] = [];
   readonly #options: DiskOptions;
@@ -79,7 +82,11 @@ class Describer {
 
   add(live: LiveDisk): void {
     const { root } = live;
-    if (root === undefined) return;
+    if (root === undefined) {
+      const device = this.#facts.devices.find(({ path: own, id }) => isOf(live, own, id));
+      if (device !== undefined) this.empty.add(device.path);
+      return;
+    }
     if (live.drive !== '' && this.#options.of(root).by === 'nobody') {
       const reason = 'how it was opened is not on the command line';
       this.findings.push(disk(live.drive, this.#live.get(root)?.file ?? root, reason));

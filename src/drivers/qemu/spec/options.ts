@@ -68,7 +68,8 @@ export function escapeComma(text: string): string {
   return text.replaceAll(',', ',,');
 }
 
-function textOf(value: Scalar): string {
+/** As QEMU reads a value from a command line. */
+export function textOf(value: Scalar): string {
   if (typeof value === 'boolean') return value ? 'on' : 'off';
   return String(value);
 }

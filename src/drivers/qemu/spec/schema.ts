@@ -184,8 +184,14 @@ export const guestShape = z.strictObject({
     ]),
     integer.min(1).max(65_536),
   ),
-  name: word.optional(),
-  uuid: z.uuid().optional(),
+  /** What it calls itself; hosts know it by what guest-name.ts makes of that. */
+  name: z
+    .string()
+    .max(255)
+    .regex(/^\P{Cc}*$/u, 'text without control characters')
+    .optional(),
+  /** Of any version and variant, as QEMU takes it. */
+  uuid: z.guid().optional(),
   options: z.array(carried).max(512),
   images: z.partialRecord(z.enum(['kernel', 'initrd', 'dtb', 'bios']), image),
   append: text.optional(),

@@ -116,16 +116,12 @@ describe('a command line built from a description', () => {
     );
   });
 
-  test('gives typed values in JSON, since text would not do for them', () => {
+  test('gives each device in one form: of two QEMU makes those of key=value first', () => {
     const device = { driver: 'virtio-balloon-pci', id: 'b0', props: { 'deflate-on-oom': true } };
     const [sample] = fc.sample(spec, 1);
     assert.ok(sample);
     const argv = buildArgv({ ...sample, devices: [device] }, PLACE);
     const at = argv.lastIndexOf('-device');
-    assert.deepEqual(JSON.parse(argv[at + 1] ?? ''), {
-      driver: 'virtio-balloon-pci',
-      id: 'b0',
-      'deflate-on-oom': true,
-    });
+    assert.equal(argv[at + 1], 'virtio-balloon-pci,id=b0,deflate-on-oom=on');
   });
 });

@@ -67,7 +67,7 @@ describe('a guest described', () => {
       ...facts,
       devices: [...facts.devices.filter(({ id }) => id !== 'a'), plugged],
     });
-    const added = { 'deflate-on-oom': true, bus: 'rp1', addr: '00.0' };
+    const added = { 'deflate-on-oom': 'on', bus: 'rp1', addr: '00.0' };
     assert.deepEqual(spec.devices, [
       { driver: 'e1000', id: 'b', props: {} },
       { driver: 'virtio-balloon-pci', id: 'c', props: added },
