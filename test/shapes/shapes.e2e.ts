@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 
@@ -10,10 +11,13 @@ const HANDFUL =
   '^(libvirt-9-q35|proxmox-8-i440fx|nova-2023|script-cloud-init|name-with-spaces|cd-ejected)$';
 
 test('guests as libvirt, Proxmox, Nova and scripts start them move there and back', async () => {
+  const TMPDIR = await mkdtemp(path.join(tmpdir(), 'gt-'));
   const words = ['shapes/shapes.ts', '--json', '--only', HANDFUL];
-  const { stdout } = await promisify(execFile)(process.execPath, words);
+  const { stdout } = await promisify(execFile)(process.execPath, words, {
+    env: { ...process.env, TMPDIR },
+  });
   const last = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as unknown;
   assert.deepEqual(last, { moved: 6, refused: 0, broken: 0, lost: 0 });
-  const left = (await readdir(tmpdir())).filter((name) => name.startsWith('gs-'));
-  assert.deepEqual(left, []);
+  assert.deepEqual(await readdir(TMPDIR), []);
+  await rm(TMPDIR, { recursive: true });
 });
