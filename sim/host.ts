@@ -99,6 +99,7 @@ export class SimHost {
         guests: { list: async () => [], has: async () => false } as never,
         inventory: {
           memory: async () => ({ totalBytes: 2 ** 40, availableBytes: 2 ** 40 }),
+          freePorts: async () => 256,
         } as never,
         peers: {
           address: () => ADDRESSES[this.name === 'a' ? 'b' : 'a'],

@@ -50,6 +50,9 @@ export class SimStore {
     throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: this.#host });
   }
 
+  /** No id is used twice here. */
+  mustBeNew(): void {}
+
   add(request: MoverRequest): Migration {
     const made = { id: request.id, dir: path.join('/', 'sim', this.#host, request.id), request };
     this.#migrations.set(request.id, made);

@@ -23,6 +23,8 @@ import type { MachineReader } from './inventory.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import { Outgoing } from './outgoing.ts';
 import { Peers } from './peers.ts';
+import { PreflightAnswers } from './preflight/answers.ts';
+import { Checks } from './preflight/checks.ts';
 import { makePrivateDir } from './pki/files.ts';
 import { ownIdentity } from './pki/own.ts';
 import { Renewal } from './pki/renewal.ts';
@@ -86,9 +88,12 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       to === config.name ? incoming.guest(id) : peers.admittedGuest(to, id),
     addresses: () => peers.addresses(),
   });
+  const outgoing = new Outgoing({ ...common, diskMoves });
   const handlers = agentHandlers({
     ...common,
-    outgoing: new Outgoing({ ...common, diskMoves }),
+    outgoing,
+    checks: new Checks({ ...common, drivers, outgoing }),
+    answers: new PreflightAnswers({ config, drivers, incoming }),
     incoming,
     follow: new Follow({ ...common, movers }),
     sides,

@@ -6,6 +6,7 @@ import type { Log } from '../log.ts';
 import { publicContract } from '../protocol/contract.ts';
 import type { agentContract } from '../protocol/contract.ts';
 import type { HostEntry, HostInfo } from '../protocol/public/host.ts';
+import type { MigrationRequest } from '../protocol/public/migration.ts';
 import type { Trust } from '../protocol/public/trust.ts';
 import { openApi } from '../protocol/public/openapi.ts';
 import type { cacheRoutes } from '../protocol/public/cache.ts';
@@ -28,6 +29,8 @@ import { renewCertificate } from './pki/issued.ts';
 import type { Spread } from './pki/spread.ts';
 import { redeemToken } from './pki/token.ts';
 import type { Peers } from './peers.ts';
+import { checkHandlers } from './preflight/handlers.ts';
+import type { CheckParts } from './preflight/handlers.ts';
 import type { Leftovers } from './leftovers/leftovers.ts';
 import type { Resolve } from './resolve.ts';
 import { sightingOf } from './sightings.ts';
@@ -35,7 +38,7 @@ import type { Sides } from './sides.ts';
 import type { MigrationStore } from './store.ts';
 import type { GuestProbes } from './probes.ts';
 
-export interface AgentParts {
+export interface AgentParts extends CheckParts {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly log: Log;
@@ -95,11 +98,8 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       log.info({ id, guest, to, mode, by: caller.name }, 'a migration was started');
       return { id };
     },
-    putMigration: async ({ params: { id }, query, body, caller }) => {
-      if (query.dryRun === 'true') {
-        await outgoing.check(id, body);
-        return { id, started: false };
-      }
+    putMigration: async ({ params: { id }, query, body, caller, signal }) => {
+      if (query.dryRun === 'true') return dryRun(parts, id, body, signal);
       await outgoing.start({ ...body, id });
       const { guest, to, mode } = body;
       log.info({ id, guest, to, mode, by: caller.name }, 'a migration was started');
@@ -117,6 +117,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     },
     admit: ({ body, caller }) => incoming.admit(body, caller),
     incoming: ({ params, caller }) => incoming.where(params.id, caller),
+    ...checkHandlers(parts),
     ...resolveHandlers(parts),
     ...leftoverHandlers(parts),
     ...cacheHandlers(parts),
@@ -126,6 +127,18 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     ...diskMoveHandlers(parts),
     ...fleetHandlers(parts),
   };
+}
+
+async function dryRun(
+  { outgoing, checks }: AgentParts,
+  id: string,
+  asked: MigrationRequest,
+  signal: AbortSignal,
+) {
+  const done = { id, started: false };
+  // Begun already under this id: there is nothing to check.
+  if (outgoing.isBegun(id, asked)) return done;
+  return { ...done, checks: [...(await checks.dryRun(asked, signal))] };
 }
 
 type LeftoverRoutes = Pick<

@@ -3,6 +3,9 @@ import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { Admission, Admitted } from '../protocol/peer/migration.ts';
+import type { PreflightAdmission } from '../protocol/peer/preflight.ts';
+import type { Check } from '../protocol/public/migration.ts';
+import type { WireOffer } from '../protocol/wire.ts';
 import type { MoverRequest } from '../protocol/mover/request.ts';
 import type { AdmittedGuest } from '../protocol/peer/probe.ts';
 import { readJournals } from '../host/journal.ts';
@@ -38,6 +41,8 @@ export interface IncomingParts {
 const MOST_DISOWNED = 1000;
 /** Movers that only tell one host how its ended migrations ended, at once: at least, or as many as it may have here. */
 const TELLING = 16;
+/** Its mover’s own; memory takes another one later, or goes through the mover. */
+const MOVER_PORTS = 1;
 /** Held migrations from one host; beyond, no more of its guests come. */
 const MOST_HELD = 16;
 
@@ -68,6 +73,22 @@ export class Incoming {
       if (!store.begun(migration.id)) store.drop(migration.id);
       throw thrown;
     }
+  }
+
+  /**
+   * What an admission would be answered, as checks: nothing is begun or kept. Throws where this host has no business with
+   * the one that asks.
+   */
+  async judge(
+    { admission, ports }: PreflightAdmission,
+    caller: Caller,
+  ): Promise<{ readonly checks: Check[]; readonly wire: WireOffer }> {
+    const { config } = this.#parts;
+    const { guest, from } = admission;
+    checkSender(caller, from);
+    this.#sender(admission);
+    const checks = admissionChecks(await this.#facts(admission, ports));
+    return { checks, wire: offerOf(config, guest, from) };
   }
 
   /** Where its mover listens now. One is started where there is none, also to tell how an ended migration ended. */
@@ -151,14 +172,9 @@ export class Incoming {
     const { config, clock, store, peers } = this.#parts;
     const { id, from } = admission;
     store.mustBeNew(id);
-    const address = peers.address(from);
-    if (address === undefined) {
-      const hint = `Add ${from} to \`peers\` in the configuration of ${config.name}.`;
-      throw godwitError('GODWIT_HOST_UNKNOWN', { host: from }, { hint });
-    }
-    checkSocketsBelow(config.stateDir, admission);
+    const address = this.#sender(admission);
     const further = [...peers.furtherAddresses(from)];
-    throwRefusal(admissionChecks(await this.#facts(admission)));
+    throwRefusal(admissionChecks(await this.#facts(admission, MOVER_PORTS)));
     // Asked last: what was said meanwhile counts too.
     if (this.#disowned.get(from)?.has(id) === true)
       throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
@@ -174,12 +190,30 @@ export class Incoming {
     });
   }
 
+  /** The address of the host that sends the guest. */
+  #sender(admission: Admission): string {
+    const { config, peers } = this.#parts;
+    const { from } = admission;
+    const address = peers.address(from);
+    checkSocketsBelow(config.stateDir, admission);
+    if (address !== undefined) return address;
+    const hint = `Add ${from} to \`peers\` in the configuration of ${config.name}.`;
+    throw godwitError('GODWIT_HOST_UNKNOWN', { host: from }, { hint });
+  }
+
   /** What this host knows of itself and of the guest that is to come. Held ones are kept until a person decides. */
-  async #facts({ guest, from, memoryBytes }: Admission): Promise<AdmissionFacts> {
+  async #facts(
+    { guest, from, memoryBytes }: Admission,
+    portsNeeded: number,
+  ): Promise<AdmissionFacts> {
     const { config, guests, store, inventory } = this.#parts;
     mustBeReadable(store, guest);
     const running = store.running().filter(({ request }) => request.side === 'destination');
-    const [isHere, memory] = await Promise.all([guests.has(guest), inventory.memory()]);
+    const [isHere, memory, freePorts] = await Promise.all([
+      guests.has(guest),
+      inventory.memory(),
+      inventory.freePorts(config.ports),
+    ]);
     // Memory that others on their way here will take is counted in full, though part of it may be taken already.
     const promised = running.reduce(
       (sum, { request }) =>
@@ -199,6 +233,9 @@ export class Incoming {
       nameInUse: isHere || store.running().some((each) => guestOf(each) === guest),
       availableBytes: Math.max(0, memory.availableBytes - promised),
       neededBytes: memoryBytes,
+      ports: config.ports,
+      freePorts,
+      portsNeeded,
     };
   }
 
@@ -222,7 +259,7 @@ function limitOfOne({ config, peers }: IncomingParts): number {
 }
 
 /** A host speaks for the guests that it sends itself, and for no other. */
-function checkSender(caller: Caller, from: string): void {
+export function checkSender(caller: Caller, from: string): void {
   if (caller.role === 'agent' && caller.name === from) return;
   throw godwitError('GODWIT_ROLE_FORBIDDEN', {
     peer: caller.name,

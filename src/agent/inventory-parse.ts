@@ -59,6 +59,21 @@ export function parseLinks(text: string): Link[] {
   }));
 }
 
+/** Ports of a range on which nothing listens, from the kernel's tables (/proc/net/tcp, tcp6). */
+export function freePortsIn(
+  tables: readonly string[],
+  { from, to }: { readonly from: number; readonly to: number },
+): number {
+  const taken = new Set<number>();
+  for (const line of tables.flatMap((table) => table.split('\n').slice(1))) {
+    const [, local = '', , state] = line.trim().split(/\s+/);
+    const port = Number.parseInt(local.split(':').at(-1) ?? '', 16);
+    // 0A is LISTEN.
+    if (state === '0A' && port >= from && port <= to) taken.add(port);
+  }
+  return to - from + 1 - taken.size;
+}
+
 export function bridgesOf(links: readonly Link[]): string[] {
   return links
     .filter(({ kind }) => kind === 'bridge' || kind === 'openvswitch')

@@ -5,7 +5,13 @@ import type { Clock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
 import type { Driver } from '../drivers/registry.ts';
 import type { HostInfo, HypervisorInfo } from '../protocol/public/host.ts';
-import { bridgesOf, parseLinks, parseMemory, parseProcessor } from './inventory-parse.ts';
+import {
+  bridgesOf,
+  freePortsIn,
+  parseLinks,
+  parseMemory,
+  parseProcessor,
+} from './inventory-parse.ts';
 
 const LINKS_FOR_MS = 2000;
 const HYPERVISORS_FOR_MS = 60_000;
@@ -19,7 +25,7 @@ type Machine = Pick<
 /** How the inventory reads the machine; a test gives its own. */
 export interface MachineReader {
   /** Text of a file under /proc. */
-  readonly proc: (file: 'cpuinfo' | 'meminfo') => Promise<string>;
+  readonly proc: (file: 'cpuinfo' | 'meminfo' | 'net/tcp' | 'net/tcp6') => Promise<string>;
   /** JSON of the links with their addresses. */
   readonly links: () => Promise<string>;
 }
@@ -73,6 +79,13 @@ export class HostInventory {
 
   async memory(): Promise<{ totalBytes: number; availableBytes: number }> {
     return parseMemory(await this.#reader.proc('meminfo'));
+  }
+
+  /** Ports of the range on which nothing listens here. */
+  async freePorts(range: { readonly from: number; readonly to: number }): Promise<number> {
+    // A kernel without IPv6 has one table.
+    const read = (file: 'net/tcp' | 'net/tcp6') => this.#reader.proc(file).catch(() => '');
+    return freePortsIn(await Promise.all([read('net/tcp'), read('net/tcp6')]), range);
   }
 
   async #askDrivers(): Promise<HypervisorInfo[]> {

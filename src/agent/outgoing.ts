@@ -39,6 +39,19 @@ export interface OutgoingParts {
   };
 }
 
+/** A guest that is to leave, as its own host sees it before anybody takes hold of it. */
+export interface Looked extends DiscoveredGuest {
+  /** Of the destination’s agent. */
+  readonly address: string;
+  readonly checks: readonly Check[];
+  /** What a mover would be told besides, where it is known. */
+  readonly seen: {
+    readonly vcpus?: number;
+    readonly macs?: string[];
+    readonly seenLinkRate?: number;
+  };
+}
+
 /** Starts migrations of guests that run here. */
 export class Outgoing {
   readonly #parts: OutgoingParts;
@@ -71,10 +84,11 @@ export class Outgoing {
     return id;
   }
 
-  /** Rejects as `start` does where that is refused at once. Begins nothing and writes nothing. */
-  async check(id: string, asked: MigrationRequest): Promise<void> {
-    const request = migrationRequest.parse(asked);
-    if (this.#again(id, request) === undefined) await this.#checked(id, request);
+  /** Whether that id is this very migration already; GODWIT_ID_REUSED where it is another one. */
+  isBegun(id: string, asked: MigrationRequest): boolean {
+    if (this.#again(id, migrationRequest.parse(asked)) !== undefined) return true;
+    this.#parts.store.mustBeNew(id);
+    return false;
   }
 
   #again(id: string | undefined, request: MigrationRequest): Migration | undefined {
@@ -90,7 +104,7 @@ export class Outgoing {
   async #add(given: string | undefined, request: MigrationRequest): Promise<Migration> {
     const { config, clock, store, guests } = this.#parts;
     const id = given ?? newId(clock.wallMs());
-    const { address, handle, info } = await this.#checked(id, request);
+    const { address, handle, info, seen } = await this.#checked(id, request);
     const lineage = lineageOf({ store, drivers: guests.drivers }, handle);
     return store.add({
       version: 1,
@@ -104,33 +118,27 @@ export class Outgoing {
       handle,
       memoryBytes: info.memoryBytes ?? 0,
       ...(lineage.length === 0 ? {} : { lineage }),
-      ...seenOf(info),
-      ...this.#linkTo(request),
+      ...seen,
     });
   }
 
   /** What can be checked at once: the destination, the guest, and that there is room. */
-  async #checked(
-    id: string,
-    request: MigrationRequest,
-  ): Promise<DiscoveredGuest & { address: string; handle: GuestHandle }> {
-    const address = this.#destination(request);
+  async #checked(id: string, request: MigrationRequest): Promise<Looked & { handle: GuestHandle }> {
     this.#parts.store.mustBeNew(id);
-    checkSocketsBelow(this.#parts.config.stateDir, { id });
-    const found = await this.#look(request);
+    const found = await this.look(id, request);
     throwRefusal(found.checks);
     const { handle } = found;
     if (handle === undefined)
       throw godwitError('GODWIT_INTERNAL', { what: 'a guest without handle' });
-    return { ...found, handle, address };
+    return { ...found, handle };
   }
 
-  /** The guest, and what its own host finds for or against the move. */
-  async #look(
-    request: MigrationRequest,
-  ): Promise<DiscoveredGuest & { readonly checks: readonly Check[] }> {
+  /** The guest, and what its own host finds for or against the move, as checks. Begins nothing. */
+  async look(id: string, request: MigrationRequest): Promise<Looked> {
     const { config, guests, store, diskMoves } = this.#parts;
     const { guest } = request;
+    const address = this.#destination(request);
+    checkSocketsBelow(config.stateDir, { id });
     mustBeReadable(store, guest);
     const found = await guests.need(guest);
     const { info, handle } = found;
@@ -147,7 +155,8 @@ export class Outgoing {
       running: store.running().filter(({ request: { side } }) => side === 'source').length,
       limit: config.limits.migrationsOut,
     });
-    return { info, ...(handle === undefined ? {} : { handle }), checks };
+    const seen = { ...seenOf(info), ...this.#linkTo(request) };
+    return { info, ...(handle === undefined ? {} : { handle }), address, checks, seen };
   }
 
   /** What `--path auto` wants to know and the configuration does not tell. */
@@ -225,7 +234,7 @@ function takeable({ info, handle }: DiscoveredGuest): GuestFacts {
 }
 
 /** Sorts by time, and two agents do not make the same. */
-function newId(nowMs: number): string {
+export function newId(nowMs: number): string {
   const random = randomInt(36 ** 5)
     .toString(36)
     .padStart(5, '0');

@@ -26,6 +26,7 @@ export type OtherSide =
   | { readonly unreachable: string; readonly isDark: boolean };
 
 type PeerClient = Client<typeof agentContract>;
+type PreflightCall = 'preflight' | 'preflightStorage' | 'preflightAssess';
 
 /** The other hosts of the fleet, each over a connection that is kept. */
 export class Peers {
@@ -105,6 +106,11 @@ export class Peers {
   takeUp(name: string, id: string, body: { runAt: RunAt; by: string }): Promise<ResolveAnswer> {
     const options = { deadlineMs: TAKE_UP_MS };
     return this.#client(name).api.takeUp({ params: { id }, body }, options);
+  }
+
+  /** A peer’s agent as a check asks it. */
+  preflight(name: string): Pick<PeerClient['api'], PreflightCall> {
+    return this.#client(name).api;
   }
 
   /** What a peer says of a guest that it has admitted; rejects with its refusal. */

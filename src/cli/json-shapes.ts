@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { agentContract } from '../protocol/contract.ts';
 import { cancelAnswer } from '../protocol/public/contract.ts';
+import { checkAnswer } from '../protocol/public/check.ts';
 import { diskMoveId, diskMoveProgress } from '../protocol/public/disk-move.ts';
 import { errorBody } from '../protocol/errors.ts';
 import { guestInfo } from '../protocol/public/host.ts';
@@ -21,6 +22,7 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   hosts: agentContract.hosts.response,
   guests: agentContract.guests.response,
   guest: guestInfo,
+  check: checkAnswer,
   progress,
   report,
   detached: z.object({ id: migrationId }),

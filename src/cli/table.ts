@@ -1,3 +1,4 @@
+import { checkSpec, migrateSpec } from './specs-migrate.ts';
 import * as specs from './specs.ts';
 import { verb } from './verb.ts';
 import type { Verb, VerbGroup } from './verb.ts';
@@ -7,7 +8,8 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
   verb(specs.hostsSpec, () => import('./commands/hosts.ts')),
   verb(specs.guestsSpec, () => import('./commands/guests.ts')),
   verb(specs.guestSpec, () => import('./commands/guest.ts')),
-  verb(specs.migrateSpec, () => import('./commands/migrate.ts')),
+  verb(checkSpec, () => import('./commands/check.ts')),
+  verb(migrateSpec, () => import('./commands/migrate.ts')),
   verb(specs.moveDiskSpec, () => import('./commands/move-disk.ts')),
   verb(specs.watchSpec, () => import('./commands/watch.ts')),
   verb(specs.cancelSpec, () => import('./commands/cancel.ts')),

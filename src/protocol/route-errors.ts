@@ -64,6 +64,27 @@ export const TAKING_HOLD = [
   'GODWIT_JOURNAL_DAMAGED',
 ] as const satisfies ErrorCode[];
 
+/** What the checks before a migration refuse with, at either host. */
+export const CHECKED = [
+  'GODWIT_ACCELERATOR',
+  'GODWIT_CPU_FEATURE',
+  'GODWIT_DESCRIPTION_REFUSED',
+  'GODWIT_DEVICE_UNMAPPED',
+  'GODWIT_DEVICE_UNMOVABLE',
+  'GODWIT_DISK_CACHE',
+  'GODWIT_DISK_FORMAT',
+  'GODWIT_DISK_LOCAL',
+  'GODWIT_DISK_MISSING',
+  'GODWIT_DISK_PLACE',
+  'GODWIT_DISK_SPACE',
+  'GODWIT_MACHINE_TYPE',
+  'GODWIT_MEMORY_SHORT',
+  'GODWIT_NAME_IN_USE',
+  'GODWIT_PROTOCOL_VERSION',
+  'GODWIT_TOO_MANY',
+  'GODWIT_USAGE',
+] as const satisfies ErrorCode[];
+
 /** The other host of a migration is asked. */
 export const OTHER_HOST = [
   'GODWIT_HOST_UNKNOWN',

@@ -232,11 +232,13 @@ test('a migration that is put under an id may be put again, and a dry run begins
   const put = (id: string, to: string, dryRun: 'true' | 'false') =>
     api.putMigration({ params: { id }, query: { dryRun }, body: { guest: 'web1', to } });
   const id = 'm-00000001';
-  assert.deepEqual(await put(id, 'b', 'true'), { id, started: false });
+  // As the migration would end: nobody answers there.
+  await assert.rejects(put(id, 'b', 'true'), { code: 'GODWIT_UNREACHABLE' });
   await assert.rejects(put(id, 'nobody', 'true'), { code: 'GODWIT_HOST_UNKNOWN' });
   assert.deepEqual((await api.migrations()).migrations, []);
   assert.deepEqual(await put(id, 'b', 'false'), { id, started: true });
   assert.deepEqual(await put(id, 'b', 'false'), { id, started: true });
+  assert.deepEqual(await put(id, 'b', 'true'), { id, started: false });
   await assert.rejects(put(id, 'c', 'false'), { code: 'GODWIT_ID_REUSED' });
   await assert.rejects(put('m-00000002', 'b', 'true'), { code: 'GODWIT_GUEST_BUSY' });
   assert.equal((await api.migrations()).migrations.length, 1);

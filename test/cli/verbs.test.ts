@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
+import { checked } from './checked.ts';
 import { godwitError } from '../../src/errors.ts';
 import {
   endpoint,
@@ -46,6 +47,7 @@ function lists(): FakeContext {
           }),
         ],
       }),
+      check: async ({ body: { to } }) => checked(to === undefined ? ['b', 'c'] : [to]),
       cancel: async () => ({ accepted: true, what: 'web1 stays on a' }),
       report: async () => report(),
       migrate: async () => ({ id: ID }),
@@ -63,6 +65,8 @@ describe('the verbs that list', () => {
     'guests',
     'guests --on b',
     'guest gpu',
+    'check web1 --to b',
+    'check web1 --to any',
     'migrations',
     `report ${ID}`,
   ]) {
@@ -79,6 +83,8 @@ describe('the verbs that list', () => {
     ['hosts', 'hosts'],
     ['guests', 'guests'],
     ['guest web1', 'guest'],
+    ['check web1 --to b', 'check'],
+    ['check web1 --to any', 'check'],
     ['migrations', 'migrations'],
     [`cancel ${ID}`, 'cancel'],
     [`report ${ID}`, 'report'],

@@ -10,7 +10,7 @@ import type { QemuBinary } from '../../src/lab/guest/qemu.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import type { BareGuest, BareGuestRequest } from './support/bare-guest.ts';
 import { godwit } from './support/cli.ts';
-import { assertSays, refusalOf } from './support/moves.ts';
+import { assertSays, checkedRefusal, refusalOf } from './support/moves.ts';
 import { assertUnchanged, hostsNow } from './support/remains.ts';
 import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
@@ -55,7 +55,11 @@ describe('a migration that cannot be done', () => {
     try {
       await prepare?.(running);
       const hosts = await hostsNow(world.lab);
-      check(await refusalOf(world, { guest: guest.name, from: 'a', to }));
+      const foretold = await checkedRefusal(world, { guest: guest.name, from: 'a', to });
+      await assertUnchanged(world, hosts);
+      const error = await refusalOf(world, { guest: guest.name, from: 'a', to });
+      check(error);
+      assert.equal(foretold?.code, error.code, `the check said: ${foretold?.message}`);
       assert.equal(await running.status(), state);
       await assertUnchanged(world, hosts);
     } finally {

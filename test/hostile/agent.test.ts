@@ -11,7 +11,7 @@ import { tempDir } from '../rpc/parties.ts';
 import { factsOf } from './facts.ts';
 
 const SEED = 7;
-const CASES = 320;
+const CASES = 400;
 
 test('an agent refuses in words whatever a host with a valid certificate says to it', async (t) => {
   const { host, as, certificate } = await fleet(t);

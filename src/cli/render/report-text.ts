@@ -1,5 +1,6 @@
-import type { Check, Report } from '../../protocol/public/migration.ts';
+import type { Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { checkLine } from './checks.ts';
 import { diskPairs } from './disks.ts';
 import { printable } from './style.ts';
 import type { Painter } from './style.ts';
@@ -83,18 +84,6 @@ function roundsText(report: Report, look: Look): string {
   return (
     note + renderTable(['ROUND', 'ENDED AT', 'SENT', 'LEFT', 'RATE', 'DIRTY RATE'], rows, look)
   );
-}
-
-function checkLine(check: Check, paint: Painter): string {
-  const marks = {
-    pass: paint.green('ok    '),
-    warn: paint.yellow('warn  '),
-    refuse: paint.red('refuse'),
-  };
-  const hint =
-    check.error === undefined ? '' : `\n        ${paint.dim(printable(check.error.hint))}`;
-  const name = printable(check.name);
-  return `${marks[check.verdict]}  ${name} (${check.side}): ${printable(check.evidence)}${hint}\n`;
 }
 
 function decisionsText({ decisions }: Report): string {

@@ -19,6 +19,10 @@ export interface AdmissionFacts {
   readonly heldLimit: number;
   /** The destination has a guest of that name, or one is on its way to it. */
   readonly nameInUse: boolean;
+  /** Of the destination, for movers and memory; `freePorts` is counted from its kernel’s tables. */
+  readonly ports: { readonly from: number; readonly to: number };
+  readonly freePorts: number;
+  readonly portsNeeded: number;
   /** Of the destination, what others on their way take counted in full, bytes. */
   readonly availableBytes: number;
   /** Of the guest, bytes. */
@@ -63,4 +67,11 @@ export function judgeMemory({
   }
   const facts = { host, guest, availableBytes, neededBytes };
   return [refuses(godwitError('GODWIT_MEMORY_SHORT', facts))];
+}
+
+/** Whether the destination has ports for the migration. */
+export function judgePorts({ host, ports, freePorts, portsNeeded }: AdmissionFacts): Finding[] {
+  if (freePorts < portsNeeded)
+    return [refuses(godwitError('GODWIT_PORT_NONE', { host, ...ports }))];
+  return [passes(`${freePorts} of the ports ${ports.from} to ${ports.to} are free`)];
 }

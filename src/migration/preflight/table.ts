@@ -1,5 +1,5 @@
 import type { Check } from '../../protocol/public/migration.ts';
-import { judgeIncoming, judgeMemory, judgeName } from './admission.ts';
+import { judgeIncoming, judgeMemory, judgeName, judgePorts } from './admission.ts';
 import type { AdmissionFacts } from './admission.ts';
 import { judgeCapabilities } from './capabilities.ts';
 import type { CapabilityFacts } from './capabilities.ts';
@@ -49,7 +49,7 @@ type Judged =
 interface Found extends Common {
   readonly step: Step;
   readonly needs: 'source' | 'destination' | 'both';
-  readonly by: 'driver' | 'disks' | 'network';
+  readonly by: 'driver' | 'disks' | 'network' | 'agent';
 }
 
 /**
@@ -86,6 +86,13 @@ export const CHECKS = [
     judge: judgeCapabilities,
   },
   {
+    name: 'destination',
+    step: 'admit',
+    needs: 'both',
+    asks: 'does the destination answer, and take a guest of this host?',
+    by: 'agent',
+  },
+  {
     name: 'incoming',
     step: 'admit',
     needs: 'destination',
@@ -105,6 +112,20 @@ export const CHECKS = [
     needs: 'destination',
     asks: 'has the destination memory for the guest?',
     judge: judgeMemory,
+  },
+  {
+    name: 'ports',
+    step: 'admit',
+    needs: 'destination',
+    asks: 'has the destination free ports for the mover and the memory?',
+    judge: judgePorts,
+  },
+  {
+    name: 'path',
+    step: 'admit',
+    needs: 'both',
+    asks: 'can memory take the path that was asked for?',
+    by: 'agent',
   },
   {
     name: 'state',
@@ -139,6 +160,13 @@ export const CHECKS = [
     step: 'inspect',
     needs: 'source',
     asks: 'does the source’s hypervisor see every write to memory?',
+    by: 'driver',
+  },
+  {
+    name: 'restart',
+    step: 'inspect',
+    needs: 'source',
+    asks: 'with --on-lost restart: could the guest be started anew?',
     by: 'driver',
   },
   {
@@ -237,7 +265,9 @@ export function askChecks(facts: AskFacts): Check[] {
 
 /** Judges all that the destination's agent can judge before a mover is there. */
 export function admissionChecks(facts: AdmissionFacts): Check[] {
-  return CHECKS.flatMap((row) => (row.step === 'admit' ? named(row, row.judge(facts)) : []));
+  return CHECKS.flatMap((row) =>
+    row.step === 'admit' && 'judge' in row ? named(row, row.judge(facts)) : [],
+  );
 }
 
 function named(
@@ -245,4 +275,12 @@ function named(
   findings: readonly Finding[],
 ): Check[] {
   return findings.map((finding) => ({ name, side, ...finding }));
+}
+
+const PLACES: ReadonlyMap<string, number> = new Map(CHECKS.map(({ name }, at) => [name, at]));
+
+/** In the order of the table; those of the same name stay as they are, and what it does not name comes last. */
+export function inOrder(checks: readonly Check[]): Check[] {
+  const place = ({ name }: Check): number => PLACES.get(name) ?? CHECKS.length;
+  return checks.toSorted((left, right) => place(left) - place(right));
 }

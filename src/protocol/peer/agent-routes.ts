@@ -5,6 +5,7 @@ import { sighting, sightingQuery } from './sighting.ts';
 import { route } from '../route.ts';
 import { admission, admitted } from './migration.ts';
 import { signedList } from './fleet.ts';
+import { preflightRoutes } from './preflight.ts';
 import { probeRoutes } from './probe.ts';
 
 const byId = z.object({ id: migrationId });
@@ -56,6 +57,7 @@ export const peerRoutes = {
     body: z.object({ runAt, by: z.string().max(128) }),
     response: resolveAnswer,
   }),
+  ...preflightRoutes,
   ...probeRoutes,
   newerList: route({
     method: 'GET',

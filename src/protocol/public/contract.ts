@@ -2,12 +2,13 @@ import { z } from 'zod';
 import { guestName, migrationId, moment, shortText } from '../names.ts';
 import { route } from '../route.ts';
 import { cacheRoutes } from './cache.ts';
+import { checkAnswer, checkRequest } from './check.ts';
 import { diskMoveRoutes } from './disk-move-routes.ts';
 import { eventId, hostEvent } from './host-event.ts';
 import { guestInfo, hostEntry, hostInfo } from './host.ts';
 import { clearedList, leftoverList } from './leftover.ts';
-import { migrationRequest, migrationSummary, progress, report } from './migration.ts';
-import { BY_ID, LOOKING, OTHER_HOST, STARTING, TAKING_HOLD } from '../route-errors.ts';
+import { check, migrationRequest, migrationSummary, progress, report } from './migration.ts';
+import { BY_ID, CHECKED, LOOKING, OTHER_HOST, STARTING, TAKING_HOLD } from '../route-errors.ts';
 import { cursor, MOST_OF_A_PAGE, pageQuery } from './page.ts';
 import { trustRoutes } from './trust.ts';
 import { resolution, resolveAnswer, resolveRequest } from './resolve.ts';
@@ -123,7 +124,22 @@ export const publicRoutes = {
     params: byId,
     query: dryRun,
     body: migrationRequest,
-    response: z.object({ id: migrationId, started: z.boolean() }),
+    response: z.object({
+      id: migrationId,
+      started: z.boolean(),
+      /** Of a dry run: every check, none of which refuses. */
+      checks: z.array(check).max(256).optional(),
+    }),
+    errors: [...BEGINNING, ...CHECKED],
+  }),
+  check: route({
+    method: 'POST',
+    path: '/v1/checks',
+    summary:
+      'Check whether a guest of this host could move, to one host or to each of its peers; begins nothing',
+    access: 'operator',
+    body: checkRequest,
+    response: checkAnswer,
     errors: BEGINNING,
   }),
   migrations: route({

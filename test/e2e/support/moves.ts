@@ -79,6 +79,15 @@ export async function refusalOf(world: World, request: Move): Promise<GodwitErro
   return new GodwitError(report.error ?? nothingSaid(id));
 }
 
+/** What a check says that the move would be refused with; undefined where nothing refuses. */
+export async function checkedRefusal(
+  world: World,
+  { from, ...body }: Move,
+): Promise<SerialError | undefined> {
+  const { hosts } = await world.agent(from).check({ body }, { deadlineMs: 60_000 });
+  return hosts[0]?.checks.find(({ verdict }) => verdict === 'refuse')?.error;
+}
+
 function nothingSaid(id: string): SerialError {
   return godwitError('GODWIT_INTERNAL', { what: `${id} failed and does not say why` }).toJSON();
 }

@@ -5,6 +5,7 @@ import {
   judgeIncoming,
   judgeMemory,
   judgeName,
+  judgePorts,
 } from '../../../src/migration/preflight/admission.ts';
 import type { AdmissionFacts } from '../../../src/migration/preflight/admission.ts';
 
@@ -22,6 +23,9 @@ const facts: fc.Arbitrary<AdmissionFacts> = fc.record({
   nameInUse: fc.boolean(),
   availableBytes: fc.nat(),
   neededBytes: fc.nat(),
+  ports: fc.constant({ from: 1, to: 9 }),
+  freePorts: fc.nat(9),
+  portsNeeded: fc.integer({ min: 1, max: 9 }),
 });
 
 test('a guest may come while every limit has room, and the first that is full is named', () => {
@@ -54,6 +58,15 @@ test('a name that is in use is refused with the host that has it', () => {
     fc.property(facts, (given) => {
       const [found] = judgeName(given);
       assert.equal(found?.error?.code, given.nameInUse ? 'GODWIT_NAME_IN_USE' : undefined);
+    }),
+  );
+});
+
+test('ports are enough exactly where as many are free as the migration takes', () => {
+  fc.assert(
+    fc.property(facts, (given) => {
+      const enough = given.freePorts >= given.portsNeeded;
+      assert.equal(judgePorts(given)[0]?.error?.code, enough ? undefined : 'GODWIT_PORT_NONE');
     }),
   );
 });

@@ -7,6 +7,7 @@ import {
   askChecks,
   CHECK_STEPS,
   CHECKS,
+  inOrder,
 } from '../../../src/migration/preflight/table.ts';
 import { check } from '../../../src/protocol/public/migration.ts';
 
@@ -86,8 +87,13 @@ test('the destination’s agent judges each of its rows once, in their order', (
     nameInUse: true,
     availableBytes: 10,
     neededBytes: 20,
+    ports: { from: 1, to: 9 },
+    freePorts: 9,
+    portsNeeded: 1,
   });
-  const rows = CHECKS.filter(({ step }) => step === 'admit').map(({ name }) => name);
+  const rows = CHECKS.filter((row) => row.step === 'admit' && 'judge' in row).map(
+    ({ name }) => name,
+  );
   assert.deepEqual(
     checks.map(({ name }) => name),
     rows,
@@ -101,4 +107,23 @@ test('the destination’s agent judges each of its rows once, in their order', (
     ],
   );
   for (const each of checks) assert.deepEqual(check.parse(each), each);
+});
+
+test('checks come in the order of the table, one that it does not name comes last, and none is lost', () => {
+  const made = ['a-newer-one', 'memory', 'stream', 'busy', 'stream'].map((name, at) => ({
+    name,
+    side: 'both' as const,
+    verdict: 'pass' as const,
+    evidence: String(at),
+  }));
+  assert.deepEqual(
+    inOrder(made).map(({ name, evidence }) => [name, evidence]),
+    [
+      ['busy', '3'],
+      ['memory', '1'],
+      ['stream', '2'],
+      ['stream', '4'],
+      ['a-newer-one', '0'],
+    ],
+  );
 });

@@ -9,7 +9,7 @@ import { diskFiles, refuseWrittenBackingFiles, withOwnPlaces } from './storage.t
 
 /** Everything that this host has to say to the guest: its hypervisor, its disks, its networks. Changes nothing. */
 export async function assess(
-  { config, ports, dir, placeIds }: BuildParts,
+  { config, ports, dir, placeIds }: Pick<BuildParts, 'config' | 'ports' | 'dir' | 'placeIds'>,
   admission: Admission,
   session: DestinationSession,
   asked: Preparation,

@@ -82,7 +82,7 @@ function unlockedDirs({ storage }: AgentConfig): string[] {
 /** Where the guest will live on this host; with its handle when an earlier mover has started it. */
 export function destinationOptions(
   config: AgentConfig,
-  state: DestinationState,
+  state: Pick<DestinationState, 'handle' | 'admission'>,
   calledAt?: string,
 ): DestinationOptions {
   const { handle, admission } = state;

@@ -11,7 +11,7 @@ import type { Check } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import { Mutex } from '../../../mutex.ts';
 import { ask } from './parts.ts';
-import type { SourceParts } from './parts.ts';
+import type { LookParts, SourceParts } from './parts.ts';
 
 /** Between two looks while memory moves, ms: what is younger is told once the guest runs. */
 const LOOK_MS = 2000;
@@ -37,7 +37,7 @@ export class SourceConnections {
 
   /** The NICs with those addresses of the guest that its connections show. */
   async learn(
-    { config, request }: SourceParts,
+    { config, request }: Pick<LookParts, 'config' | 'request'>,
     nics: NicNetwork[],
     signal: AbortSignal,
   ): Promise<NicNetwork[]> {

@@ -11,10 +11,11 @@ import { removePort } from '../../../network/port.ts';
 import { warmSource } from '../warm.ts';
 import { assertDisksOpen, guardPostcopy } from './guard-postcopy.ts';
 import { askHook } from './hooks.ts';
-import { networksOf, withdrawNetworks } from './networks.ts';
+import { withdrawNetworks } from './networks.ts';
 import { ask, darkMs, preparation, resumePeer, streamSetup, unproved } from './parts.ts';
 import type { SourceParts } from './parts.ts';
-import { assessStream, choosePathTo, streamFrom } from './choose-path.ts';
+import { choosePathTo } from './choose-path.ts';
+import { assessGuest, examineStorage, inspectGuest } from './examine.ts';
 import { compareDisks } from './compare.ts';
 import { drained } from './drain.ts';
 import { giveUpDisks } from './left-disks.ts';
@@ -27,7 +28,7 @@ import {
 } from './step-actions.ts';
 import { isMoverThere, regain } from './regain.ts';
 import { sameMachine } from './same-machine.ts';
-import { dropProofs, proveStorage } from './storage.ts';
+import { dropProofs } from './storage.ts';
 
 /**
  * From the guest's resume until the source is looked at and taken down, ms: its first answers want the processors
@@ -106,43 +107,24 @@ export const LIFECYCLE: Lifecycle = {
   inspect: {
     do: async (parts, signal) => {
       const { guest, state, request } = parts;
-      const { description, checks, nics } = await guest.inspect(signal);
+      const { checks, facts } = await inspectGuest(parts, signal);
       refuseOn(checks);
+      const known = { ...(await facts(signal)), checks: [...checks] };
+      if (state().plan.settings.onLost !== 'restart') return known;
       const session = await guest.session(signal);
-      const ports = await session.ports(signal);
-      const networks = await networksOf(parts, nics, signal);
-      const attached = networks === undefined ? {} : { networks };
-      const stream = await streamFrom(parts, session, signal);
-      const facts = { description, checks: [...checks], ports, ...attached, ...stream };
-      if (state().plan.settings.onLost !== 'restart') return facts;
-      return { ...facts, launch: await launchOf(session, request.handle, signal) };
+      return { ...known, launch: await launchOf(session, request.handle, signal) };
     },
   },
 
   assess: {
     do: async (parts, signal) => {
-      const storage = await proveStorage(parts, signal);
-      refuseOn(storage.checks);
-      const places = storage.places.length === 0 ? {} : { places: [...storage.places] };
-      const wanted = storage.copies.length === 0 ? {} : { copies: [...storage.copies] };
-      const bases = storage.bases.length === 0 ? {} : { bases: [...storage.bases] };
-      const body = { ...preparation(parts), ...places, ...wanted, ...bases };
-      const { answer, ...stream } = await assessStream(parts, body, (asked) =>
-        ask(parts, signal, (api) => api.assess({ body: asked }, { signal, deadlineMs: 15_000 })),
-      );
-      const checks = [...storage.checks, ...answer.checks];
+      const found = await examineStorage(parts, signal);
+      refuseOn(found.storage.checks);
+      const told = await assessGuest(parts, found, signal);
+      const checks = [...found.storage.checks, ...told.checks];
       refuseOn(checks);
       await askHook(parts, 'before-start', signal);
-      const { copies } = answer;
-      const disks =
-        copies === undefined
-          ? {}
-          : {
-              copies,
-              copied: [...storage.copied],
-              below: storage.below.map((files) => [...files]),
-            };
-      return { checks, ...places, ...disks, ...bases, ...stream };
+      return { checks, ...told.facts };
     },
   },
 

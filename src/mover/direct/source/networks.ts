@@ -4,11 +4,11 @@ import { announcePort, readNics, withdrawPort } from '../../../network/port.ts';
 import { didYouMean } from '../../../protocol/nearest.ts';
 import { MOST_NICS, networkName } from '../../../protocol/network.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
-import type { SourceParts } from './parts.ts';
+import type { LookParts, SourceParts } from './parts.ts';
 
 /** How the guest's NICs are attached here, for the destination to map. GODWIT_USAGE for a mapping of nothing it has. */
 export async function networksOf(
-  parts: SourceParts,
+  parts: LookParts,
   nics: readonly SourceNic[] | undefined,
   signal: AbortSignal,
 ): Promise<NicNetwork[] | undefined> {
@@ -28,13 +28,13 @@ export async function networksOf(
   throw godwitError('GODWIT_USAGE', { what: `${guest} is in no network ${unknown}` }, { hint });
 }
 
-function checkCount({ request }: SourceParts, count: number): void {
+function checkCount({ request }: LookParts, count: number): void {
   if (count <= MOST_NICS) return;
   const { guest } = request.request;
   throw godwitError('GODWIT_TOO_MANY', { guest, count, what: 'NICs', limit: MOST_NICS });
 }
 
-function unattached({ config, request }: SourceParts, { id, port }: SourceNic): Error {
+function unattached({ config, request }: LookParts, { id, port }: SourceNic): Error {
   const what = `its port ${port} is in no bridge that this host reports, and no route leads to it`;
   const facts = { device: id, guest: request.request.guest, host: config.name, what };
   const hint =

@@ -19,7 +19,7 @@ import type { SourceBackingFiles } from './backing-files.ts';
 import type { SourceDisks } from './disks.ts';
 import type { SourceConnections } from './connections.ts';
 import type { SourceGuest } from './guest.ts';
-import type { DestinationPeer, Question } from './peer.ts';
+import type { DestinationPeer, PeerApi, Question } from './peer.ts';
 import type { SourceProbes } from './probes.ts';
 import type { SourceDataPath } from './data-path.ts';
 
@@ -51,6 +51,32 @@ export interface SourceParts {
   readonly relaunch: (launch: Launch, signal: AbortSignal) => Promise<GuestHandle>;
 }
 
+/** What looking at a guest takes, before anything is built; a check has no more than this. */
+export type LookParts = Pick<SourceParts, 'config' | 'state'> & {
+  readonly request: Pick<SourceMoverRequest, 'id' | 'request' | 'memoryBytes' | 'seenLinkRate'>;
+  readonly guest: Pick<SourceGuest, 'inspect' | 'session' | 'mayReachUs'>;
+  readonly peer: LookPeer;
+  readonly connections: Pick<SourceConnections, 'learn'>;
+  readonly dataPath: Pick<SourceDataPath, 'offered'>;
+};
+
+/** The destination, as far as it answers before anything is built. */
+interface LookPeer {
+  resume(moverAddress: string): void;
+  call<T>(id: string, signal: AbortSignal, question: LookQuestion<T>): Promise<T>;
+}
+export type LookQuestion<T> = (api: Pick<PeerApi, 'storage' | 'assess'>) => Promise<T>;
+
+/** Asks what a destination answers before anything is built. */
+export function askAhead<T>(
+  parts: LookParts,
+  signal: AbortSignal,
+  question: LookQuestion<T>,
+): Promise<T> {
+  resumePeer(parts);
+  return parts.peer.call(parts.request.id, signal, question);
+}
+
 /** Asks the destination’s mover, also one that an earlier process of ours was told of. */
 export function ask<T>(parts: SourceParts, signal: AbortSignal, question: Question<T>): Promise<T> {
   resumePeer(parts);
@@ -64,7 +90,7 @@ export async function tearDown(parts: SourceParts, signal: AbortSignal): Promise
 }
 
 /** After a takeover the destination’s mover is known from the journal alone. */
-export function resumePeer(parts: SourceParts): void {
+export function resumePeer(parts: Pick<LookParts, 'state' | 'peer'>): void {
   const { moverAddress } = parts.state().known;
   if (moverAddress !== undefined) parts.peer.resume(moverAddress);
 }
@@ -106,7 +132,7 @@ export function streamSetup(parts: SourceParts): StreamSetup {
 }
 
 /** The stream as it was asked for, or chosen with the path. */
-function streamOf(parts: SourceParts): Omit<StreamSettings, 'tls'> {
+function streamOf(parts: LookParts): Omit<StreamSettings, 'tls'> {
   const { plan, known } = parts.state();
   const { mode, streams, compress } = plan.settings;
   return { mode, streams, compress, ...known.path?.stream };
@@ -118,17 +144,21 @@ export function streamDowntimeMs(parts: SourceParts): number {
 }
 
 /** What the configuration, or an earlier migration, says of the link to the other host, bytes/s. */
-export function saidLinkRate({ config, request, state }: SourceParts): number | undefined {
+export function saidLinkRate({
+  config,
+  request,
+  state,
+}: Pick<LookParts, 'config' | 'request' | 'state'>): number | undefined {
   return config.wire.rates[state().plan.to] ?? request.seenLinkRate;
 }
 
 /** Memory takes the wire, as was settled when the destination admitted the guest. */
-function goesByWire(parts: SourceParts): boolean {
+function goesByWire(parts: LookParts): boolean {
   return parts.state().known.path?.takes === 'wire';
 }
 
 /** What the destination is told of the guest and of the stream. */
-export function preparation(parts: SourceParts): Preparation {
+export function preparation(parts: LookParts): Preparation {
   const { plan, known } = parts.state();
   const { linkGraceMs = DEFAULT_LINK_GRACE_MS } = plan.settings;
   const wire = termsFor(parts.config, plan.guest, linkGraceMs);

@@ -10,7 +10,7 @@ import type { Connect } from '../../engine/surroundings.ts';
 import { Path } from './path.ts';
 
 type AgentApi = Api<typeof agentContract>;
-type PeerApi = Api<typeof peerContract>;
+export type PeerApi = Api<typeof peerContract>;
 
 /** A question to the destination's mover; `route` makes of an address that it tells the one by which it is reached. */
 export type Question<T> = (api: PeerApi, route: (moverAddress: string) => string) => Promise<T>;

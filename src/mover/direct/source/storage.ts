@@ -15,8 +15,8 @@ import {
   verdictOf,
 } from '../../../disks/proof/proof.ts';
 import type { Beside } from '../../../disks/proof/proof.ts';
-import { ask } from './parts.ts';
-import type { SourceParts } from './parts.ts';
+import { askAhead } from './parts.ts';
+import type { LookParts, SourceParts } from './parts.ts';
 
 /** What was found of a guest's disks: where the destination has each image, which it has not, and the evidence. */
 export interface StorageFound {
@@ -65,7 +65,7 @@ const ANSWER_MS = 10_000;
  * Proves for each image of the guest's disks that both hosts see the same storage, and finds out where it is there.
  * What was written for that is gone when this settles.
  */
-export async function proveStorage(parts: SourceParts, signal: AbortSignal): Promise<StorageFound> {
+export async function proveStorage(parts: LookParts, signal: AbortSignal): Promise<StorageFound> {
   const { guest, config } = parts;
   const { description, files = {}, uncopyable = {} } = await guest.inspect(signal);
   const { disks = [] } = description;
@@ -129,7 +129,7 @@ function imagesOf(disks: readonly Disk[]): { node: string; disk: string }[] {
 
 /** By directory. */
 async function prove(
-  parts: SourceParts,
+  parts: LookParts,
   images: readonly Image[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Proof>> {
@@ -158,7 +158,7 @@ async function prove(
       ...(image.nfs ? { nfs: true as const } : {}),
     }));
     const body = { places };
-    const answer = await ask(parts, signal, (api) =>
+    const answer = await askAhead(parts, signal, (api) =>
       api.storage({ body }, { signal, deadlineMs: ANSWER_MS }),
     );
     for (const [index, [directory, { image, nonce }]] of [...written].entries()) {
@@ -191,7 +191,7 @@ interface Judged {
 }
 
 function judge(
-  parts: SourceParts,
+  parts: LookParts,
   { disks, images, uncopyable }: Judged,
   proofs: ReadonlyMap<string, Proof>,
 ): StorageFound {
@@ -260,7 +260,7 @@ function sizesOf([top]: Disk['images']): string {
 }
 
 function notShared(
-  parts: SourceParts,
+  parts: LookParts,
   { disk, file }: Pick<Image, 'disk' | 'file'>,
   reason: string,
 ): NamedCheck {

@@ -1,0 +1,185 @@
+import { driverSaid } from '../../drivers/registry.ts';
+import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
+import { pass, refusal, warn } from '../../migration/preflight/check.ts';
+import type { CheckName } from '../../migration/preflight/table.ts';
+import { initialSource } from '../../migration/direct/source-state.ts';
+import type { SourceState, StepFacts } from '../../migration/direct/source-state.ts';
+import { choosePathTo } from '../../mover/direct/source/choose-path.ts';
+import { SourceConnections } from '../../mover/direct/source/connections.ts';
+import { assessGuest, examineStorage, inspectGuest } from '../../mover/direct/source/examine.ts';
+import type { SourceGuest } from '../../mover/direct/source/guest.ts';
+import type { LookParts } from '../../mover/direct/source/parts.ts';
+import { launchOf } from '../../mover/direct/source/step-actions.ts';
+import type { Admission } from '../../protocol/peer/migration.ts';
+import type { PreflightAnswer } from '../../protocol/peer/preflight.ts';
+import { migrationSettings } from '../../protocol/public/migration.ts';
+import type { Check, MigrationRequest } from '../../protocol/public/migration.ts';
+import type { Looked } from '../outgoing.ts';
+import type { ChecksParts } from './checks.ts';
+
+/** The destination answers within this, ms; the last may ask a segment that is silent. */
+const ADMISSION_MS = 8000;
+const STORAGE_MS = 10_000;
+const ASSESS_MS = 15_000;
+/** Memory that goes from hypervisor to hypervisor arrives at a port of its own. */
+const NATIVE_PORTS = 2;
+const WIRE_PORTS = 1;
+
+export interface Examining extends ChecksParts {
+  readonly id: string;
+  readonly request: MigrationRequest;
+  readonly looked: Looked;
+  readonly guest: SourceGuest;
+}
+
+/**
+ * What a migration would look at before it builds anything, in the same order and by the same code: the steps `admit`,
+ * `inspect` and `assess` without a mover at the destination. A refusal does not end it, so that all of them are told.
+ */
+export async function examine(asked: Examining, signal: AbortSignal): Promise<Check[]> {
+  const checks: Check[] = [];
+  const state = new LookState(asked);
+  const add = async <T>(name: CheckName, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (thrown) {
+      signal.throwIfAborted();
+      checks.push(refusal(name, toGodwitError(thrown), 'both'));
+      return undefined;
+    }
+  };
+  const memoryBytes = asked.looked.info.memoryBytes ?? 0;
+  const admission = admissionOf(asked, memoryBytes);
+  const parts = lookParts(asked, state, admission);
+  const answer = await askAdmission(asked, admission, signal);
+  checks.push(...answer.checks);
+  if (answer.told !== undefined) {
+    await add('path', async () => state.learn(choosePathTo(parts, answer.told?.wire)));
+  }
+  const inspected = await add('state', () => inspectGuest(parts, signal));
+  checks.push(...(inspected?.checks ?? []));
+  if (inspected === undefined) return checks;
+  await add('restart', () => launchable(asked, signal));
+  const known = await add('network', () => inspected.facts(signal));
+  state.learn(known ?? {});
+  if (known?.description === undefined || answer.told === undefined) return checks;
+  const found = await add('disks', () => examineStorage(parts, signal));
+  checks.push(...(found?.storage.checks ?? []));
+  const lacksDisks = found?.storage.checks.some(({ verdict }) => verdict === 'refuse') ?? true;
+  const nothing = {
+    storage: { places: [], copies: [], copied: [], below: [], bases: [], checks: [] },
+    facts: {},
+  };
+  const isRefused = checks.some(({ verdict }) => verdict === 'refuse');
+  const told = await assessGuest(parts, found ?? nothing, signal).catch((thrown: unknown) => {
+    signal.throwIfAborted();
+    // What is refused here is described in part alone, and what the other host makes of that says nothing.
+    if (!isRefused) checks.push(refusal('destination', toGodwitError(thrown), 'both'));
+    return undefined;
+  });
+  const others = told?.checks ?? [];
+  checks.push(...(lacksDisks ? others.filter(({ name }) => name !== 'disks') : others));
+  return checks;
+}
+
+/** What is known so far, as a migration's state holds it. */
+class LookState {
+  #state: SourceState;
+
+  constructor({ id, config, request }: Examining) {
+    this.#state = initialSource({
+      type: 'planned',
+      id,
+      guest: request.guest,
+      from: config.name,
+      to: request.to,
+      epoch: 1,
+      settings: migrationSettings.parse(request),
+      bootId: '',
+    }).state;
+  }
+
+  readonly read = (): SourceState => this.#state;
+
+  learn(facts: StepFacts): void {
+    this.#state = { ...this.#state, known: { ...this.#state.known, ...facts } };
+  }
+}
+
+function admissionOf({ id, config, request, looked }: Examining, memoryBytes: number): Admission {
+  const { vcpus, macs } = looked.seen;
+  return {
+    id,
+    guest: request.guest,
+    from: config.name,
+    memoryBytes,
+    ...(vcpus === undefined ? {} : { vcpus }),
+    ...(macs === undefined ? {} : { macs }),
+    epoch: 1,
+    timeoutMs: request.timeoutMs,
+    ...driverSaid(looked.info.driver),
+  };
+}
+
+/** The destination's agent in the place of its mover, which has not been started. */
+function lookParts(asked: Examining, state: LookState, admission: Admission): LookParts {
+  const { config, id, request, looked, guest, peers } = asked;
+  const api = peers.preflight(request.to);
+  return {
+    config,
+    guest,
+    state: state.read,
+    request: { id, request, memoryBytes: admission.memoryBytes, ...looked.seen },
+    connections: new SourceConnections(),
+    dataPath: { offered: true },
+    peer: {
+      resume: () => undefined,
+      call: (_id, signal, question) =>
+        question({
+          storage: ({ body }) =>
+            api.preflightStorage(
+              { body: { admission, proof: body } },
+              { signal, deadlineMs: STORAGE_MS },
+            ),
+          assess: ({ body }) =>
+            api.preflightAssess(
+              { body: { admission, preparation: body } },
+              { signal, deadlineMs: ASSESS_MS },
+            ),
+        }),
+    },
+  };
+}
+
+async function askAdmission(
+  { peers, request }: Examining,
+  admission: Admission,
+  signal: AbortSignal,
+): Promise<{ readonly checks: readonly Check[]; readonly told?: PreflightAnswer }> {
+  const { to } = request;
+  const ports = request.path === 'wire' ? WIRE_PORTS : NATIVE_PORTS;
+  try {
+    const options = { signal, deadlineMs: ADMISSION_MS };
+    const told = await peers.preflight(to).preflight({ body: { admission, ports } }, options);
+    return { checks: [pass('destination', `${to} answers`, 'both'), ...told.checks], told };
+  } catch (thrown) {
+    signal.throwIfAborted();
+    if (!hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN')) {
+      return { checks: [refusal('destination', toGodwitError(thrown), 'both')] };
+    }
+    const evidence = `${to} runs a build that answers no checks: it was not asked`;
+    const hint = `Upgrade Godwit on ${to}; a migration to it makes these checks once it has begun.`;
+    return { checks: [warn('destination', evidence, hint, 'both')] };
+  }
+}
+
+/** With `--on-lost restart` the way to start the guest anew has to be known. */
+async function launchable(
+  { request, guest, looked: { handle } }: Examining,
+  signal: AbortSignal,
+): Promise<void> {
+  if (request.onLost !== 'restart') return;
+  if (handle === undefined)
+    throw godwitError('GODWIT_INTERNAL', { what: 'a guest without handle' });
+  await launchOf(await guest.session(signal), handle, signal);
+}

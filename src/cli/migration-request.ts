@@ -1,0 +1,104 @@
+import { godwitError, hasCode } from '../errors.ts';
+import { didYouMean } from '../protocol/nearest.ts';
+import { migrationRequest } from '../protocol/public/migration.ts';
+import type { MigrationRequest } from '../protocol/public/migration.ts';
+import { askAny } from './agent-set.ts';
+import type { AgentSet } from './agent-set.ts';
+import type { checkSpec } from './specs-migrate.ts';
+import { flagName } from './values.ts';
+import type { Input } from './verb.ts';
+
+/** Of the verbs that ask for a migration, or for its checks: they share these flags. */
+type Asked = Pick<Input<typeof checkSpec>, 'args' | 'flags'>;
+
+export function mustHaveTo(verb: string, to: string | undefined): string {
+  if (to !== undefined) return to;
+  throw godwitError(
+    'GODWIT_USAGE',
+    { what: `godwit ${verb} needs --to HOST` },
+    { hint: `\`godwit hosts\` lists them. See \`godwit ${verb} --help\`.` },
+  );
+}
+
+/** What the command line asks of a migration. GODWIT_USAGE names the flag that is not accepted. */
+export function requestOf(verb: string, { args, flags }: Asked, to: string): MigrationRequest {
+  const asked = {
+    guest: args.guest,
+    to,
+    mode: flags.mode,
+    maxDowntimeMs: flags.maxDowntime === undefined ? undefined : Math.round(flags.maxDowntime),
+    maxBandwidth: flags.maxBandwidth,
+    streams: flags.streams,
+    compress: flags.compress,
+    timeoutMs: flags.timeout === undefined ? undefined : Math.round(flags.timeout),
+    hybridRounds: flags.hybridRounds,
+    onLost: flags.onLost,
+    path: flags.path,
+    linkGraceMs: flags.linkGrace === undefined ? undefined : Math.round(flags.linkGrace),
+    ...(flags.keepSource === true ? { keepSource: true } : {}),
+    ...(flags.diskWrites === 'refuse' ? { diskWrites: flags.diskWrites } : {}),
+    ...(flags.verifyDisks === true ? { verifyDisks: true } : {}),
+    ...(flags.network === undefined ? {} : { networks: networkMapOf(flags.network) }),
+    ...(flags.pathAddress === undefined ? {} : { pathAddresses: flags.pathAddress }),
+  };
+  const parsed = migrationRequest.safeParse(asked);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  if (issue?.path[0] === 'guest' || issue?.path[0] === 'to') {
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what: `"${String(asked[issue.path[0]]).slice(0, 80)}" is not ${issue.message}` },
+      { hint: 'See `godwit guests` and `godwit hosts` for the names.', cause: parsed.error },
+    );
+  }
+  const field = flagOf(String(issue?.path[0] ?? ''));
+  throw godwitError(
+    'GODWIT_USAGE',
+    { what: `${flagName(field)}: ${issue?.message ?? 'not accepted'}` },
+    { hint: `See \`godwit ${verb} --help\` for what is accepted.`, cause: parsed.error },
+  );
+}
+
+/** `br0=br1` and so on; each source once. */
+function networkMapOf(given: readonly string[]): Record<string, string> {
+  const pairs = given.map((text) => {
+    const [source = '', destination = '', ...more] = text.split('=');
+    if (source !== '' && destination !== '' && more.length === 0) return [source, destination];
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what: `--network ${text.slice(0, 80)} is no mapping` },
+      { hint: 'Name the bridge at the source and the one at the destination: --network br0=br1.' },
+    );
+  });
+  const map = Object.fromEntries(pairs) as Record<string, string>;
+  if (Object.keys(map).length === pairs.length) return map;
+  throw godwitError(
+    'GODWIT_USAGE',
+    { what: '--network names a network of the source twice' },
+    { hint: 'A network of the source is one network at the destination.' },
+  );
+}
+
+/** The flag that a field of the request comes from. */
+function flagOf(field: string): string {
+  if (field === 'networks') return 'network';
+  return field === 'pathAddresses' ? 'pathAddress' : field.replace(/Ms$/, '');
+}
+
+/** A host that nobody knows is refused with the hosts that there are. */
+export async function withNearestHost<T>(
+  fleet: AgentSet,
+  to: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!hasCode(error, 'GODWIT_HOST_UNKNOWN')) throw error;
+    const { hosts } = await askAny(fleet, ({ api }) => api.hosts());
+    const names = hosts.map((each) => each.name);
+    const near = didYouMean(to, names);
+    const hint = `${near ?? ''} The hosts are ${names.slice(0, 20).join(', ')}.`.trim();
+    throw godwitError('GODWIT_HOST_UNKNOWN', { host: to }, { hint, cause: error });
+  }
+}

@@ -1,0 +1,51 @@
+import type { CheckAnswer, CheckedHost } from '../../protocol/public/check.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import { printable } from './style.ts';
+import type { Painter } from './style.ts';
+import { renderTable } from './table.ts';
+import type { Look } from './table.ts';
+
+function marks(paint: Painter): Readonly<Record<Check['verdict'], string>> {
+  return {
+    pass: paint.green('ok    '),
+    warn: paint.yellow('warn  '),
+    refuse: paint.red('refuse'),
+  };
+}
+
+/** A check with what was seen and, where it does not pass, what to do. */
+export function checkLine(check: Check, paint: Painter): string {
+  const { name, side, verdict, evidence, hint = check.error?.hint } = check;
+  const more = hint === undefined ? '' : `\n        ${paint.dim(printable(hint))}`;
+  return `${marks(paint)[verdict]}  ${printable(name)} (${side}): ${printable(evidence)}${more}\n`;
+}
+
+/** The checks of one destination, and in a line what they come to. */
+export function checkText(answer: CheckAnswer, host: CheckedHost, paint: Painter): string {
+  const lines = host.checks.map((each) => checkLine(each, paint)).join('');
+  const route = `${printable(answer.guest)} from ${answer.from} to ${host.to}`;
+  const [refused, warned] = [countOf(host, 'refuse'), countOf(host, 'warn')];
+  const words = {
+    pass: paint.green('nothing speaks against it'),
+    warn: paint.yellow(`it can move; ${warned} of ${host.checks.length} checks warn`),
+    refuse: paint.red(`it cannot move: ${refused} of ${host.checks.length} checks refuse`),
+  };
+  return `${lines}\n${paint.bold(route)}: ${words[host.verdict]}\n`;
+}
+
+/** The destinations, the best first, each with what speaks against it. */
+export function checkedHostsText({ hosts }: CheckAnswer, look: Look): string {
+  const rows = hosts.map((host) => {
+    const against = host.checks.filter(({ verdict }) => verdict !== 'pass');
+    const refusals = against.filter(({ verdict }) => verdict === 'refuse');
+    const why = (refusals.length > 0 ? refusals : against).map(
+      ({ name, evidence }) => `${name}: ${evidence}`,
+    );
+    return [host.to, marks(look.paint)[host.verdict].trimEnd(), why.join('; ') || '-'];
+  });
+  return renderTable(['HOST', 'VERDICT', 'WHY'], rows, look);
+}
+
+function countOf({ checks }: CheckedHost, verdict: Check['verdict']): number {
+  return checks.filter((check) => check.verdict === verdict).length;
+}

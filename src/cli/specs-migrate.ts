@@ -1,0 +1,133 @@
+import { spec } from './verb.ts';
+import type { Flag } from './verb.ts';
+
+/** The verbs that ask for a migration, or for the checks of one: both take the same flags. */
+
+const SETTINGS = {
+  mode: {
+    kind: 'choice',
+    choices: ['precopy', 'postcopy', 'hybrid'],
+    summary: 'how memory moves: before the switch, after it, or first one and then the other',
+    preset: 'precopy',
+  },
+  maxDowntime: {
+    kind: 'duration',
+    summary: 'the longest switchover that pre-copy may plan for',
+    preset: '100ms',
+  },
+  maxBandwidth: { kind: 'rate', summary: 'cap for the memory stream, such as 1gbit' },
+  streams: { kind: 'count', summary: 'parallel memory streams, 1 to 16', preset: '1' },
+  compress: {
+    kind: 'choice',
+    choices: ['none', 'zstd', 'xbzrle'],
+    summary: 'compression of the memory stream',
+    preset: 'none',
+  },
+  timeout: { kind: 'duration', summary: 'roll back when it takes longer', preset: '10m' },
+  hybridRounds: {
+    kind: 'count',
+    summary: 'hybrid: rounds of pre-copy before post-copy takes over',
+    preset: '3',
+  },
+  onLost: {
+    kind: 'choice',
+    choices: ['hold', 'restart'],
+    summary:
+      'when the destination dies for good in post-copy: leave all as it is, or start the guest anew here',
+    preset: 'hold',
+  },
+  pathAddress: {
+    kind: 'text',
+    value: 'address',
+    repeatable: true,
+    summary:
+      'another address of that host, HOST or HOST:PORT, for when its own does not answer; ' +
+      'may be given several times, tried in order',
+  },
+  network: {
+    kind: 'text',
+    value: 'src=dst',
+    repeatable: true,
+    summary:
+      'network of the source (a bridge) and the one that it is at the destination, where they are not found by name, ' +
+      'VLAN or VNI; may be given several times',
+  },
+  path: {
+    kind: 'choice',
+    choices: ['auto', 'native', 'wire'],
+    summary:
+      'the data path of memory: from QEMU to QEMU, or through the movers, which send only what the other host cannot ' +
+      'know (for thin links); auto takes the sooner by prediction',
+    preset: 'native',
+  },
+  linkGrace: {
+    kind: 'duration',
+    summary: 'wire: how long its links may be cut before QEMU sees it, up to 2m',
+    preset: '1m',
+  },
+  keepSource: {
+    kind: 'switch',
+    summary:
+      'disks that are copied, because the hosts do not share their storage, stay at the source under another name',
+  },
+  diskWrites: {
+    kind: 'choice',
+    choices: ['slow', 'refuse'],
+    summary:
+      'a guest that writes to its disks faster than they can be copied: its writes wait for their copies, or the ' +
+      'migration is given up',
+    preset: 'slow',
+  },
+  verifyDisks: {
+    kind: 'switch',
+    summary:
+      'compare the disks that are copied, as they were at the switch, once the guest runs there; the images at the source are removed only where they are the same',
+  },
+} as const satisfies Record<string, Flag>;
+
+export const migrateSpec = spec({
+  name: 'migrate',
+  summary: 'move a running guest to another host',
+  details:
+    'Shows the progress until the end. Ctrl-C asks to cancel: the guest then stays where it is. ' +
+    'A second Ctrl-C leaves the migration to go on by itself.',
+  args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
+  flags: {
+    to: { kind: 'host', value: 'host', summary: 'the host to move it to (required)' },
+    ...SETTINGS,
+    detach: { kind: 'switch', summary: 'print the id and return at once' },
+  },
+  examples: [
+    'migrate web1 --to b',
+    'migrate web1 --to b --mode hybrid --max-bandwidth 1gbit --streams 4',
+    'migrate web1 --to b --mode postcopy --path-address 10.1.0.12',
+    'migrate web1 --to b --path wire --max-bandwidth 100mbit',
+  ],
+  usesAgent: true,
+  json: 'report (with --detach: detached)',
+});
+
+export const checkSpec = spec({
+  name: 'check',
+  summary: 'check whether a guest could move to another host',
+  details:
+    'Makes every check that `godwit migrate` makes before it builds anything, with the same flags, and begins nothing. ' +
+    'Exits with 0 where nothing refuses, else with the exit code of the first refusal.',
+  args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
+  flags: {
+    to: {
+      kind: 'host',
+      value: 'host',
+      summary:
+        'the host to check; any: every host that the guest’s host knows, the best first (required)',
+    },
+    ...SETTINGS,
+  },
+  examples: [
+    'check web1 --to b',
+    'check web1 --to any',
+    'check web1 --to b --mode postcopy --json',
+  ],
+  usesAgent: true,
+  json: 'check',
+});

@@ -1,0 +1,71 @@
+import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import type { Check } from '../../../protocol/public/migration.ts';
+import { assessStream, streamFrom } from './choose-path.ts';
+import { networksOf } from './networks.ts';
+import { askAhead, preparation } from './parts.ts';
+import type { LookParts } from './parts.ts';
+import { proveStorage } from './storage.ts';
+import type { StorageFound } from './storage.ts';
+
+/**
+ * All that is looked at before anything is built. The steps `inspect` and `assess` of a migration are made of it, and so is
+ * a check without a migration: there is no other list.
+ */
+
+/** What the hypervisor and the host of the guest tell of it. */
+export interface Inspected {
+  readonly checks: readonly Check[];
+  /** What follows for the migration; to be asked for only where no check refuses. */
+  readonly facts: (signal: AbortSignal) => Promise<StepFacts>;
+}
+
+/** Describes the guest, and judges it as far as its own host can. */
+export async function inspectGuest(parts: LookParts, signal: AbortSignal): Promise<Inspected> {
+  const { description, checks, nics } = await parts.guest.inspect(signal);
+  return {
+    checks,
+    facts: async (within) => {
+      const session = await parts.guest.session(within);
+      const ports = await session.ports(within);
+      const networks = await networksOf(parts, nics, within);
+      const attached = networks === undefined ? {} : { networks };
+      const stream = await streamFrom(parts, session, within);
+      return { description, ports, ...attached, ...stream };
+    },
+  };
+}
+
+/** What the destination has for the guest's disks. What was written for the proof is gone when this resolves. */
+export async function examineStorage(
+  parts: LookParts,
+  signal: AbortSignal,
+): Promise<{
+  readonly storage: StorageFound;
+  readonly facts: Pick<StepFacts, 'places' | 'bases'>;
+}> {
+  const storage = await proveStorage(parts, signal);
+  return {
+    storage,
+    facts: {
+      ...(storage.places.length === 0 ? {} : { places: [...storage.places] }),
+      ...(storage.bases.length === 0 ? {} : { bases: [...storage.bases] }),
+    },
+  };
+}
+
+/** What the destination says of the guest, its disks being where `found` has them. */
+export async function assessGuest(
+  parts: LookParts,
+  { storage, facts }: Awaited<ReturnType<typeof examineStorage>>,
+  signal: AbortSignal,
+): Promise<{ readonly checks: readonly Check[]; readonly facts: StepFacts }> {
+  const wanted = storage.copies.length === 0 ? {} : { copies: [...storage.copies] };
+  const body = { ...preparation(parts), ...facts, ...wanted };
+  const { answer, ...stream } = await assessStream(parts, body, (asked) =>
+    askAhead(parts, signal, (api) => api.assess({ body: asked }, { signal, deadlineMs: 15_000 })),
+  );
+  const { copies } = answer;
+  const below = storage.below.map((files) => [...files]);
+  const disks = copies === undefined ? {} : { copies, copied: [...storage.copied], below };
+  return { checks: answer.checks, facts: { ...facts, ...disks, ...stream } };
+}

@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { route } from '../route.ts';
+import { check } from '../public/migration.ts';
+import { wireOffer } from '../wire.ts';
+import { admission, assessment, preparation, storageAnswer, storageProof } from './migration.ts';
+
+/**
+ * What a source asks a destination before there is a migration: the questions of an admission and of the destination’s
+ * mover, answered by its agent. Nothing is begun, and nothing is kept between two of these calls.
+ */
+
+const asked = { admission };
+export const preflightAdmission = z.object({
+  ...asked,
+  /** Ports that the migration would take there at once. */
+  ports: z.number().int().min(1).max(16),
+});
+export type PreflightAdmission = z.infer<typeof preflightAdmission>;
+
+export const preflightAnswer = z.object({
+  checks: z.array(check).max(64),
+  wire: wireOffer.optional(),
+});
+export type PreflightAnswer = z.infer<typeof preflightAnswer>;
+
+export const preflightStorage = z.object({ ...asked, proof: storageProof });
+export type PreflightStorage = z.infer<typeof preflightStorage>;
+
+export const preflightAssess = z.object({ ...asked, preparation });
+export type PreflightAssess = z.infer<typeof preflightAssess>;
+
+export const preflightRoutes = {
+  preflight: route({
+    method: 'POST',
+    path: '/v1/preflight',
+    summary: 'What this host would answer to an admission; begins nothing',
+    access: 'agent',
+    body: preflightAdmission,
+    response: preflightAnswer,
+  }),
+  preflightStorage: route({
+    method: 'POST',
+    path: '/v1/preflight/storage',
+    summary: 'Is this the same storage? Adds to the file that the asker made, and makes none',
+    access: 'agent',
+    body: preflightStorage,
+    response: storageAnswer,
+  }),
+  preflightAssess: route({
+    method: 'POST',
+    path: '/v1/preflight/assess',
+    summary: 'Check a guest against this host; begins nothing',
+    access: 'agent',
+    body: preflightAssess,
+    response: assessment,
+  }),
+};

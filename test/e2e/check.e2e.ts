@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { storageDirectory } from '../../src/lab/state.ts';
+import { CHECKS } from '../../src/migration/preflight/table.ts';
+import { checkAnswer } from '../../src/protocol/public/check.ts';
+import { startBareGuest } from './support/bare-guest.ts';
+import { godwit } from './support/cli.ts';
+import { proofsIn } from './support/disks.ts';
+import { move } from './support/moves.ts';
+import { assertUnchanged, hostsNow } from './support/remains.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+
+/** Host c has no memory for anybody. */
+const configure = (host: string) =>
+  host === 'c' ? { limits: { memoryReserveBytes: 2 ** 50 } } : {};
+
+describe('godwit check', () => {
+  let world: World;
+
+  before(async () => {
+    world = await openWorld('check', { hosts: 3, configure });
+    await startGuest(world.lab, {
+      name: 'db1',
+      host: 'a',
+      memoryBytes: 192 * MIB,
+      workingSetBytes: 8 * MIB,
+      disks: [{ bytes: 32 * MIB, thin: true }],
+    });
+  });
+  after(async () => {
+    await world?.close();
+  });
+
+  test('says that a guest with a shared disk can move, leaves nothing on either host, and the guest then moves', async () => {
+    const hosts = await hostsNow(world.lab);
+    const checked = await godwit(world, 'check', 'db1', '--to', 'b', '--json');
+    assert.equal(checked.exit, 0, checked.out + checked.err);
+    const [found] = checkAnswer.parse(JSON.parse(checked.out)).hosts;
+    const names = new Set(found?.checks.map(({ name }) => name));
+    for (const name of ['memory', 'devices', 'machine', 'processor', 'disks', 'network', 'segment'])
+      assert.ok(names.has(name), name);
+    assert.deepEqual(names.difference(new Set<string>(CHECKS.map(({ name }) => name))), new Set());
+    await assertUnchanged(world, hosts);
+    for (const host of ['a', 'b'])
+      assert.deepEqual(await proofsIn(storageDirectory(world.lab, host)), []);
+    const report = await move(world, { guest: 'db1', from: 'a', to: 'b' });
+    const made = (checks: readonly { name: string; side: string; verdict: string }[]) =>
+      checks
+        .map(({ name, side, verdict }) => `${name} ${side} ${verdict}`)
+        .filter((text) => /disks|machine|processor|devices|network|images/.test(text))
+        .toSorted();
+    assert.deepEqual(made(report.checks), made(found?.checks ?? []));
+    await move(world, { guest: 'db1', from: 'b', to: 'a' });
+  });
+
+  test('shows every host, the best first, with what speaks against the others', async () => {
+    const hosts = await hostsNow(world.lab);
+    const { exit, out } = await godwit(world, 'check', 'db1', '--to', 'any');
+    assert.equal(exit, 0, out);
+    const [head = '', first = '', second = ''] = out.split('\n');
+    assert.match(head, /^HOST +VERDICT +WHY/);
+    assert.match(first, /^b /);
+    assert.match(second, /^c +refuse +memory: c has 0 bytes/);
+    await assertUnchanged(world, hosts);
+  });
+
+  test('tells every refusal of both hosts at once, with the exit code and the hint of the first', async () => {
+    const args = '-device qemu-xhci,id=xhci -device usb-host,id=stick1,vendorid=1,productid=1';
+    const guest = await startBareGuest(world, { name: 'tied', host: 'a', args: args.split(' ') });
+    try {
+      const hosts = await hostsNow(world.lab);
+      const { exit, out, err } = await godwit(world, 'check', 'tied', '--to', 'c');
+      assert.equal(exit, 4, out + err);
+      assert.match(out, /refuse +memory[\s\S]*refuse +devices .*stick1/);
+      assert.match(err, /c has 0 bytes[\s\S]*hint: Free memory/);
+      await assertUnchanged(world, hosts);
+      assert.equal(await guest.status(), 'running');
+    } finally {
+      await guest.stop();
+    }
+  });
+});

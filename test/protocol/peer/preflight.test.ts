@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { preflightAdmission, preflightRoutes } from '../../../src/protocol/peer/preflight.ts';
+
+const admission = {
+  id: 'm-00000001',
+  guest: 'web1',
+  from: 'a',
+  memoryBytes: 1,
+  epoch: 1,
+  timeoutMs: 1000,
+};
+
+test('a question before a migration is that of an admission, and of its ports', () => {
+  assert.deepEqual(preflightAdmission.parse({ admission, ports: 2 }), { admission, ports: 2 });
+  assert.equal(preflightAdmission.safeParse({ admission, ports: 1000 }).success, false);
+  assert.equal(preflightAdmission.safeParse({ ports: 1 }).success, false);
+});
+
+test('only a host may ask', () => {
+  for (const { access } of Object.values(preflightRoutes)) assert.equal(access, 'agent');
+});
