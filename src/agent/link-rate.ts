@@ -15,7 +15,7 @@ type Told = Pick<
 /**
  * Bytes/s that the newest of these migrations to one host (newest first) came to from hypervisor to hypervisor, where nothing but the
  * link and the hypervisor held it back: no cap, no compression, not the wire, whose processors may be the slower. It is
- * what a migration comes to that takes the native way again. Undefined where none tells. Pure.
+ * what a migration comes to that takes the native path again. Undefined where none tells. Pure.
  */
 export function seenLinkRate(reports: Iterable<Told>): number | undefined {
   for (const report of reports) {

@@ -185,7 +185,7 @@ export class Outgoing {
     );
   }
 
-  /** Other ways to the destination: those that were asked for, or those of the configuration. */
+  /** Other paths to the destination: those that were asked for, or those of the configuration. */
   #furtherAddresses(
     { to, pathAddresses }: MigrationRequest,
     main: string,

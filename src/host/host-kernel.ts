@@ -41,6 +41,6 @@ export function askHost(ask: AskKernel): AskKernel {
 
 const ask = askHost(askKernel);
 
-/** Whether the way to a host is open: a refusal came over it too, and a full queue of one listener does not close it. */
+/** Whether the path to a host is open: a refusal came over it too, and a full queue of one listener does not close it. */
 export const reachHost: Reach = (address, timeoutMs, signal) =>
   ask(address, timeoutMs, signal).then(({ what }) => what === 'answer');

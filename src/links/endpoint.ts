@@ -22,13 +22,13 @@ export interface SessionTerms {
   readonly log?: Log;
 }
 
-/** The source's way to the destination. */
+/** The source's path to the destination. */
 export interface SourceEndpoint {
   /** Path of the unix socket to make: the hypervisor connects to it. Its directory is there, and private. */
   readonly socket: string;
   /** Of the other mover's listener; connections are spread over them. */
   readonly addresses: readonly string[];
-  /** Other ways to the same, for a connection whose own does not answer. */
+  /** Other paths to the same, for a connection whose own does not answer. */
   readonly spare?: readonly string[];
   readonly connections: number;
   /** Cap for what goes over the links, bytes/s. */

@@ -8,12 +8,12 @@ export const MOST_FLIGHT_BYTES = 64 * 1024 * 1024;
 /** A sample of the rate is taken over a round trip, and over this at least. */
 const LEAST_SAMPLE_MS = 50;
 const SAMPLES = 10;
-/** While the rate grows like this from sample to sample, the way is not full yet, and the limit doubles. */
+/** While the rate grows like this from sample to sample, the path is not full yet, and the limit doubles. */
 const GROWTH = 1.25;
 const PLATEAU = 2;
 /**
  * The shortest round trip counts for so long; then what waits on the way is let out, to see it anew. Sooner, where for
- * a while all took longer than what waits can explain: the way has become a longer one.
+ * a while all took longer than what waits can explain: the path has become a longer one.
  */
 const ROUND_TRIP_LIVES_MS = 30_000;
 const LONGER_MS = 1000;
@@ -114,7 +114,7 @@ export class Flight {
     if (this.#bytes <= fills) this.#starved = true;
   }
 
-  /** The way may carry more than it did: a limit was raised, or there is another connection. */
+  /** The path may carry more than it did: a limit was raised, or there is another connection. */
   grow(): void {
     this.#growLimit = Math.min(this.limitBytes * 2, MOST_FLIGHT_BYTES);
     this.#growing = true;

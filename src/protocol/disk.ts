@@ -93,7 +93,7 @@ export const diskLink = z.object({
   /** Times without any link, and the longest. */
   cuts: count,
   longestCutMs: ms,
-  /** One, and one more for each time that the way was made anew. */
+  /** One, and one more for each time that the path was made anew. */
   sessions: count,
 });
 export type DiskLink = z.infer<typeof diskLink>;

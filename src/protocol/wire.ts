@@ -47,7 +47,7 @@ export const wireFigures = z.object({
   streamBytes: bytes,
   linkBytes: bytes,
   returnBytes: bytes,
-  /** Pages by how they were told; `bytes`: pieces of what is no page. */
+  /** Pages by how they were encoded; `bytes`: pieces of what is no page. */
   told: z.record(z.string().max(32), count),
   /** Contents that the other side turned out not to have. */
   misses: count,

@@ -64,7 +64,7 @@ export async function listenUnix(
   return { address: file, close: (graceMs) => close(server, sockets, graceMs) };
 }
 
-/** Where to serve: one address, or the first free port of a range; and further ways to this host, if there are any. */
+/** Where to serve: one address, or the first free port of a range; and further paths to this host, if there are any. */
 export type ListenAt =
   | { readonly address: string; readonly further?: readonly string[] }
   | {
@@ -189,7 +189,7 @@ function bound(
   });
   const circle = 'stranger';
   const tell = (thrown: Error, from: string, text: string): void => {
-    // Somebody who only looks whether the way is open hangs up before a byte.
+    // Somebody who only looks whether the path is open hangs up before a byte.
     const { code = thrown.message } = thrown as NodeJS.ErrnoException;
     const level = code === 'ECONNRESET' ? 'debug' : 'info';
     // Who only looks is not refused; it is counted apart, and not shown.

@@ -1,11 +1,11 @@
 import net from 'node:net';
 import { splitAddress } from '../protocol/names.ts';
 
-/** Whether the way to an address is open now; never rejects but by the signal. */
+/** Whether the path to an address is open now; never rejects but by the signal. */
 export type Reach = (address: string, timeoutMs: number, signal: AbortSignal) => Promise<boolean>;
 
 /**
- * What a host’s kernel said to a connection. `unreachable`: a kernel says that there is no way to it, this host’s own or
+ * What a host’s kernel said to a connection. `unreachable`: a kernel says that there is no path to it, this host’s own or
  * a router’s. `unknown`: the question could not be asked.
  */
 export interface KernelWord {
@@ -23,7 +23,7 @@ export type AskKernel = (
 
 /**
  * Asks the other host's kernel alone: a process that is busy, frozen or gone does not make its host unreachable. A
- * connection that is refused came back over the same way.
+ * connection that is refused came back over the same path.
  */
 export const askKernel: AskKernel = (address, timeoutMs, signal) => {
   signal.throwIfAborted();

@@ -11,7 +11,7 @@ import { http } from './http.ts';
 import { clientTls, wrongServer } from './tls.ts';
 import type { ExpectedServer, Trust } from './tls.ts';
 
-/** The way to a server. */
+/** The path to a server. */
 export type Transport =
   | {
       readonly unix: string;

@@ -60,7 +60,7 @@ export interface WireFigures {
   readonly linkBytes: number;
   /** Bytes of its return path. */
   readonly returnBytes: number;
-  /** Pages and pieces of other bytes by how they were told. */
+  /** Pages and pieces of other bytes by how they were encoded. */
   readonly told: Readonly<Record<Kind, number>>;
   /** Contents that the far side turned out not to have. */
   readonly misses: number;

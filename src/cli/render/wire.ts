@@ -1,7 +1,7 @@
 import type { Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 
-/** How pages are told (src/wire/codec/records.ts), in words; in the order in which a page is told by the first that holds. */
+/** How pages are encoded (src/wire/codec/records.ts), in words; in the order in which a page is encoded by the first that holds. */
 const WORDS: readonly (readonly [string, string])[] = [
   ['zero', 'zero'],
   ['same', 'unchanged'],

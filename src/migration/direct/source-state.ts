@@ -65,7 +65,7 @@ export const stepFacts = z.object({
   tlsHostname: hostName.optional(),
   /** The destination's address over which post-copy was taken up again last. */
   streamOver: address.optional(),
-  /** The way that memory takes, and why; a stream that was chosen with it. */
+  /** The path that memory takes, and why; a stream that was chosen with it. */
   path: z
     .object({
       takes: z.enum(['native', 'wire']),
@@ -127,7 +127,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
   }),
   /** The destination says by itself that it cannot go on. */
   z.object({ type: z.literal('destination-lost'), error: serialError }),
-  /** Post-copy's bytes have stood still for so long, and a way to the destination is open. */
+  /** Post-copy's bytes have stood still for so long, and a path to the destination is open. */
   z.object({ type: z.literal('stalled'), forMs: ms }),
   /** They move again, `over` that address of the destination; `afterMs` where nothing had to be done for it. */
   z.object({ type: z.literal('flows'), afterMs: ms.optional(), over: address.optional() }),

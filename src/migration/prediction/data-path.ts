@@ -3,7 +3,7 @@ import { formatDuration, formatRate } from '../../protocol/quantity.ts';
 import type { WireOffer } from '../../protocol/wire.ts';
 import { WIRE_VERSION } from '../../protocol/wire.ts';
 
-/** Which way memory takes, decided before anything is prepared. Pure. */
+/** Which data path memory takes, decided before anything is prepared. Pure. */
 
 /** What is known when it is decided. */
 export interface PathFacts {
@@ -25,7 +25,7 @@ export type PathChoice =
   | { readonly takes: 'neither'; readonly reason: string };
 
 /**
- * What a way makes of guest memory: bytes over the link for each byte, seconds of one processor for each GB,
+ * What a path makes of guest memory: bytes over the link for each byte, seconds of one processor for each GB,
  * rounded from the times that a busy machine of two took (docs/measurements/wire.md), and how many processors it has work for.
  */
 interface Cost {
@@ -45,7 +45,7 @@ const KNOWN: Cost = { share: 0.05, secondsPerGb: 5.5, mostCores: 2 };
 export const SEVERAL_STREAMS: ChosenStream = { streams: 4, compress: 'none' };
 /** With QEMU's quickest level. */
 export const PACKED_STREAM: ChosenStream = { streams: 4, compress: 'zstd' };
-/** What a way must save of a simpler one's time: the prediction is a rough one, and simpler is better. */
+/** What a path must save of a simpler one's time: the prediction is a rough one, and simpler is better. */
 const LEAST_GAIN = 0.7;
 const GB = 1e9;
 
@@ -65,7 +65,7 @@ export function wireObstacle(
   return streams > 1 ? `it takes one stream, and --streams ${streams} was asked for` : undefined;
 }
 
-/** The way to take: what was asked for, or by prediction, and why. */
+/** The path to take: what was asked for, or by prediction, and why. */
 export function choosePath(settings: MigrationSettings, facts: PathFacts): PathChoice {
   const asked = settings.path ?? 'native';
   if (asked === 'native') return { takes: 'native', why: 'it was asked for' };

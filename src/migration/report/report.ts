@@ -201,7 +201,7 @@ function streamWords(stream: ChosenStream | undefined): string {
   return compress === 'none' ? ` over ${streams} streams` : `, ${compress} over ${streams} streams`;
 }
 
-/** The way that was chosen, and what came of the wire; a new mover's, and post-copy's further sessions, are added up. */
+/** The path that was chosen, and what came of the wire; a new mover's, and post-copy's further sessions, are added up. */
 function noteWire(walk: Walk, event: SourceRecord['event'], atMs: number): void {
   if (event.type === 'did' && event.facts.path !== undefined) {
     const { takes, why, stream } = event.facts.path;

@@ -4,24 +4,24 @@ import type { SourceEvent } from '../direct/source-state.ts';
 
 /** So long a stream may stand still without a thought, ms. */
 export const NOTICED_MS = 1000;
-/** Still for so long over a way that takes everything else, it is taken up anew all the same, ms. */
+/** Still for so long over a path that takes everything else, it is taken up anew all the same, ms. */
 export const STUCK_MS = 10_000;
 
 /** What is known of a stream whose bytes stand still. */
 export interface Standstill {
   readonly stillMs: number;
-  /** The way to the destination that is in use takes something now. */
+  /** The path to the destination that is in use takes something now. */
   readonly answers: boolean;
   /** It took nothing at some time since the bytes stand still. */
   readonly wasSilent: boolean;
-  /** Some other way takes something now. */
+  /** Some other path takes something now. */
   readonly otherAnswers: boolean;
 }
 
 /**
  * Whether to let go of the stream and take it up anew, `now` or `never` as things stand. A link that comes back is not
  * waited for by TCP: it asks ever more seldom, and may be late by as long as the link was away. A link that only swallows
- * what it gets comes back to nobody, but another way may be open.
+ * what it gets comes back to nobody, but another path may be open.
  */
 export function judgeStandstill(look: Standstill): 'recover' | 'wait' {
   const { stillMs, answers, wasSilent, otherAnswers } = look;

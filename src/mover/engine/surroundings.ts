@@ -25,7 +25,7 @@ import { bootId } from '../../host/process.ts';
 import { wireDoors } from './wire-doors.ts';
 import type { WireDoors } from './wire-doors.ts';
 
-/** A way to the host `name` at `address`; connections are opened when needed. */
+/** A path to the host `name` at `address`; connections are opened when needed. */
 export type Connect = <C extends Contract>(contract: C, name: string, address: string) => Client<C>;
 
 /** Serves the other host's mover on a free port of this host, to the callers that `authorise` does not refuse. */
@@ -44,7 +44,7 @@ export interface Surroundings {
   readonly bootId: () => string;
   readonly openFile: OpenJournalFile;
   readonly connect: Connect;
-  /** Absent: no way to another host is ever taken for dead. */
+  /** Absent: no path to another host is ever taken for dead. */
   readonly reach?: Reach;
   readonly listen: Listen;
   /** Absent: nothing can prove that another host is off. */

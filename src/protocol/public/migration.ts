@@ -23,7 +23,7 @@ export const compression = z.enum(['none', 'zstd', 'xbzrle']);
 export type Compression = z.infer<typeof compression>;
 
 /**
- * The way of memory: from hypervisor to hypervisor, or through the movers, which send only what the other side cannot
+ * The data path of memory: from hypervisor to hypervisor, or through the movers, which send only what the other side cannot
  * know; `auto` takes the one that is predicted to be sooner there.
  */
 export const dataPath = z.enum(['auto', 'native', 'wire']);
@@ -43,7 +43,7 @@ export const migrationSettings = z.object({
   timeoutMs: z.number().int().min(1000).max(86_400_000).default(600_000),
   /** Hybrid: rounds of pre-copy before post-copy takes over, when it has not converged earlier. */
   hybridRounds: z.number().int().min(1).max(50).default(3),
-  /** Other ways to the destination, tried in order where its own address does not answer; absent: those it is known by. */
+  /** Other paths to the destination, tried in order where its own address does not answer; absent: those it is known by. */
   pathAddresses: z.array(pathAddress).max(8).optional(),
   /**
    * What follows when the destination dies for good while the guest's memory is spread over both hosts: leave all as it
@@ -235,7 +235,7 @@ export const report = z.object({
   wire: wireFigures.optional(),
   /** Disks that were copied, as their copies stood last; absent where none was. */
   disks: z.array(diskProgress).max(64).optional(),
-  /** What went between the hosts for them; absent where none was copied, or the way to the other host never stood. */
+  /** What went between the hosts for them; absent where none was copied, or the path to the other host never stood. */
   diskLink: diskLink.optional(),
   /** Whether the copies are the same, where that was to be found out. */
   diskCheck: diskCheck.optional(),

@@ -3,14 +3,14 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { placeOf } from '../codec/item.ts';
 import { ID_BYTES } from '../codec/settings.ts';
 
-/** 24 bytes each: a guest of 4 GiB in 24 MB. A larger one keeps the places that were told last. */
+/** 24 bytes each: a guest of 4 GiB in 24 MB. A larger one keeps the places that were encoded last. */
 export const PLACE_CELLS = 2 ** 20;
 const DIGEST_BYTES = 32;
 const LEAST_CELLS = 1024;
 
 /**
- * The name of what each place of a guest held when it was last told in full. Both sides set the same in the
- * same order, so theirs are alike; kept after the migration, they let a guest that returns be told by what
+ * The name of what each place of a guest held when it was last encoded in full. Both sides set the same in the
+ * same order, so theirs are alike; kept after the migration, they let a guest that returns be encoded by what
  * is still as it was. Newer entries take the cells of older ones.
  */
 export class Places {

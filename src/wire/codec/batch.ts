@@ -1,4 +1,4 @@
-/** Items told as records and data; to be compressed and framed. Its body is the one behind the other. */
+/** Items encoded as records and data; to be compressed and framed. Its body is the one behind the other. */
 export interface Batch {
   /** u32 length of the records, and the records. */
   readonly records: Buffer;

@@ -7,7 +7,7 @@ export interface NearContents {
   nameOf(page: Uint8Array): Buffer;
   /** Whether the far side is thought to have it: may be wrong, which costs a round trip. */
   farHas(name: Uint8Array): boolean;
-  /** The name of what this place held when it was last told by a content; alike on both sides. */
+  /** The name of what this place held when it was last encoded by a content; alike on both sides. */
   baseOf(block: number, page: number): Uint8Array | undefined;
   read(name: Uint8Array): Uint8Array | undefined;
   /** A content has left: this side may keep it. `whole`: not as a reference, so that the far side has it from now on. */

@@ -45,7 +45,7 @@ export interface Pending {
   readonly found: Map<number, Uint8Array>;
   /** Numbers whose content this side has not; `fill` empties it. */
   readonly missing: Set<number>;
-  /** Numbers that were filled: theirs is the whole content, also where a delta was told. */
+  /** Numbers that were filled: theirs is the whole content, also where a delta was encoded. */
   readonly whole: Set<number>;
 }
 

@@ -31,7 +31,7 @@ const MOST_LENT = 16;
 
 /** Decides of each page how little tells it to the far side. Synchronous; holds all state of the stream. */
 export class Encoder {
-  /** Items by how they were told, since the start. */
+  /** Items by how they were encoded, since the start. */
   readonly told: Record<Kind, number> = {
     bytes: 0,
     zero: 0,
@@ -44,7 +44,7 @@ export class Encoder {
     deltaOfBase: 0,
     code: 0,
   };
-  /** Bytes are worth more work: code is told so that it compresses better. */
+  /** Bytes are worth more work: code is encoded so that it compresses better. */
   sparing = false;
   readonly #settings: CodecSettings;
   readonly #parts: EncoderParts;

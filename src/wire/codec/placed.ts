@@ -1,4 +1,4 @@
-/** Places that a batch has told by a content: handed on at its end, so that both sides hold the same meanwhile. */
+/** Places that a batch has encoded by a content: handed on at its end, so that both sides hold the same meanwhile. */
 export class Placed {
   readonly #places: { readonly block: number; readonly page: number; readonly name: Uint8Array }[] =
     [];

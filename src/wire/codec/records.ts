@@ -2,7 +2,7 @@ import { BadFrame, Reader, type Writer } from './bytes.ts';
 import { MAX_BLOCK_PAGES, MAX_BLOCKS } from './item.ts';
 import { ID_BYTES } from './settings.ts';
 
-/** How a page or a piece of bytes is told. The numbers are on the wire: never give one another meaning. */
+/** How a page or a piece of bytes is encoded. The numbers are on the wire: never give one another meaning. */
 export const KINDS = {
   bytes: 0,
   zero: 1,
@@ -27,7 +27,7 @@ const NAMES = Object.keys(KINDS) as Kind[];
 const PLACED = 0x80;
 const MOST_RUN = 0xffff;
 
-/** Consecutive pages told in one way. */
+/** Consecutive pages encoded in one way. */
 export interface Run {
   readonly kind: Kind;
   readonly block: number;

@@ -123,7 +123,7 @@ export function agreedCache(
 /**
  * What left the window is found through the cache, so it need not be large: each page of it is resident at both ends.
  * Batches are small, so that acknowledgements come often and what is decoded is soon compared: nothing of a batch is
- * released before all of it is decoded, and pages that are told by a name or not at all would else go by megabytes.
+ * released before all of it is decoded, and pages that are encoded by a name or not at all would else go by megabytes.
  */
 export const RELAY_SETTINGS: CodecSettings = {
   windowPages: 8192,

@@ -21,7 +21,7 @@ const BUFFER_BYTES = 16 * 1024 ** 2;
  * own writes never wait for a connection to come back.
  */
 const RECONNECT_S = 0;
-/** QEMU's main loop stands still while it connects; the way was tried just before. */
+/** QEMU's main loop stands still while it connects; the path was tried just before. */
 const OPEN_S = 2;
 /** QEMU waits up to 16 s between attempts to connect again. */
 const TAKEN_UP_MS = 25_000;

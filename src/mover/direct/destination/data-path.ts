@@ -15,7 +15,7 @@ import type { DestinationParts } from './parts.ts';
 /** The source has closed its end before it says that all is over, ms. */
 const CLOSE_MS = 3000;
 
-/** The way of memory into this host: straight to the hypervisor, or out of this mover's end of the wire. */
+/** The data path of memory into this host: straight to the hypervisor, or out of this mover's end of the wire. */
 export class DestinationDataPath {
   readonly #parts: DestinationParts;
   #open: { readonly wire: TargetWire; readonly session: string } | undefined;

@@ -61,7 +61,7 @@ export function streamSetup(
   };
 }
 
-/** Memory comes over the way over which the source called, where that is one of this host's. */
+/** Memory comes over the path over which the source called, where that is one of this host's. */
 export function listenHostFor(config: AgentConfig, calledAt: string | undefined): string {
   const hosts = hostsOf(config);
   return hosts.find((host) => host === calledAt) ?? hosts[0] ?? '';

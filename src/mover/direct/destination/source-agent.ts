@@ -7,7 +7,7 @@ import type { Connect, Surroundings } from '../../engine/surroundings.ts';
 import type { AskSource, Others } from './silent-source.ts';
 
 const ANSWER_MS = 5000;
-/** A way over which the source's host does not answer at once is left out: calls of the source may be waiting. */
+/** A path over which the source's host does not answer at once is left out: calls of the source may be waiting. */
 const REACH_MS = 500;
 
 /** Whom a destination turns to when its source is silent. */
@@ -24,7 +24,7 @@ function sourceAddresses({ peer }: Pick<DestinationMoverRequest, 'peer'>): strin
   return [peer.address, ...(peer.addresses ?? [])];
 }
 
-/** Asks the source's agent, over each way to its host in turn. Without `reach`, no way is taken for dead. */
+/** Asks the source's agent, over each path to its host in turn. Without `reach`, no path is taken for dead. */
 function askSourceOf(
   request: DestinationMoverRequest,
   connect: Connect,

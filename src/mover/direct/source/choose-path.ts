@@ -12,7 +12,7 @@ import type { LookParts } from './parts.ts';
 /** As many characters as the journal holds of a reason. */
 const MOST_WORDS = 1024;
 
-/** The way that memory will take, once it is known what the destination offers. GODWIT_CAPABILITY for a wire that is none. */
+/** The path that memory will take, once it is known what the destination offers. GODWIT_CAPABILITY for a wire that is none. */
 export function choosePathTo(
   parts: LookParts,
   offer: WireOffer | undefined,

@@ -26,7 +26,7 @@ export class CloseThere {
     this.#log = log;
   }
 
-  /** `tunnel`: the way of the copies, which ends with them. */
+  /** `tunnel`: the path of the copies, which ends with them. */
   begin(parts: SourceParts, tunnel: Tunnel | undefined): void {
     this.#ended = end(parts, AbortSignal.timeout(ANSWER_MS)).then(
       () => true,

@@ -24,7 +24,7 @@ export interface Target {
   readonly tlsHostname: string | undefined;
 }
 
-/** The way of memory out of this host: straight to the other hypervisor, or into this mover's end of the wire. */
+/** The data path of memory out of this host: straight to the other hypervisor, or into this mover's end of the wire. */
 export class SourceDataPath {
   readonly #doors: WireDoors | undefined;
   readonly #log: Log;
@@ -57,7 +57,7 @@ export class SourceDataPath {
     return this.isOpen && this.#why === undefined && !this.isCut;
   }
 
-  /** Makes the way ready and says where memory is to be sent. What an earlier session was is journaled and let go. */
+  /** Makes the path ready and says where memory is to be sent. What an earlier session was is journaled and let go. */
   async open(parts: SourceParts, facts: StepFacts, signal: AbortSignal): Promise<Target> {
     const { memoryAddress, tlsHostname, wire } = facts;
     if (memoryAddress === undefined) throw missing('memoryAddress');

@@ -17,7 +17,7 @@ import { openTunnel } from './tunnel.ts';
 
 const LOOK_MS = 200;
 const ANSWER_MS = 15_000;
-/** Copies that stand still although the way to the other host is open are taken up again so often. */
+/** Copies that stand still although the path to the other host is open are taken up again so often. */
 const MOST_TRIES = 8;
 /** A copy that has come so far since is getting on. */
 const GETS_ON_BYTES = 1024 ** 2;
@@ -26,7 +26,7 @@ const AFTER_GRACE_MS = 60_000;
 /** For how long the other host may be silent before the hypervisor is told that it is gone: its main loop may wait for it, ms. */
 const MAY_BE_SILENT_MS = 5000;
 
-/** The disks that leave this host by being copied: their way to the other host, and how far they are. */
+/** The disks that leave this host by being copied: their path to the other host, and how far they are. */
 export class SourceDisks {
   readonly #log: Log;
   #tunnel: Tunnel | undefined;
@@ -36,7 +36,7 @@ export class SourceDisks {
   /** Since when, and how often, the copies were taken up again without getting on. */
   #stuck: { copied: number; since: number; tries: number } | undefined;
   readonly #convergence = new DiskConvergence();
-  /** They are being ended: from here on their way may go. */
+  /** They are being ended: from here on their path may end. */
   isFinishing = false;
   readonly closeThere: CloseThere;
 
@@ -78,7 +78,7 @@ export class SourceDisks {
     if (nodes.length === 0) return;
     this.isFinishing = true;
     const source = await sourceOf(parts, signal);
-    // A mover that has just taken over has no way to the other host yet, and what is to be copied may need one.
+    // A mover that has just taken over has no path to the other host yet, and what is to be copied may need one.
     // One that comes back after the copies were ended finds them whole, and needs none.
     if (this.#tunnel === undefined) {
       const disks = await source.sample(nodes, signal);
@@ -211,7 +211,7 @@ export class SourceDisks {
     }
   }
 
-  /** The way to the other host stands, and the copies go on; a way that broke is made anew. */
+  /** The path to the other host stands, and the copies go on; a path that broke is made anew. */
   async #attach(parts: SourceParts, signal: AbortSignal): Promise<void> {
     const socket = socketOf(parts);
     if (this.#tunnel === undefined) {

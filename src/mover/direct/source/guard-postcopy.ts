@@ -6,7 +6,7 @@ import type { SourceParts } from './parts.ts';
 const GUARD_MS = 20;
 
 /**
- * Minds the copies of disks until the hypervisor holds the switch to post-copy; GODWIT_DISK_FAILED once their way is
+ * Minds the copies of disks until the hypervisor holds the switch to post-copy; GODWIT_DISK_FAILED once their path is
  * lost. To stop the guest QEMU flushes the copies; where it cannot, it says nothing, tries again while the guest stands
  * still, and has its migration fail at the very end for it (10.0 seen): then the guest would be in two halves.
  */
@@ -17,7 +17,7 @@ export async function guardPostcopy(parts: SourceParts, signal: AbortSignal): Pr
   }
 }
 
-/** GODWIT_DISK_FAILED where there are copies and no way for them; a mover that takes over has none yet. */
+/** GODWIT_DISK_FAILED where there are copies and no path for them; a mover that takes over has none yet. */
 export function assertDisksOpen(parts: SourceParts): void {
   const [copy] = parts.state().known.copies ?? [];
   if (copy === undefined || parts.disks.isOpen) return;

@@ -4,7 +4,7 @@ import { splitAddress, withHost } from '../../../protocol/names.ts';
 import type { Api, Client } from '../../../rpc/client.ts';
 import type { Connect } from '../../engine/surroundings.ts';
 
-/** One way to the destination: an address of its agent, and the connections over that way. */
+/** One path to the destination: an address of its agent, and the connections over that path. */
 export class Path {
   /** Of the agent. */
   readonly address: string;

@@ -17,17 +17,17 @@ export type Question<T> = (api: PeerApi, route: (moverAddress: string) => string
 
 /** Between two tries to reach the destination, ms. */
 const RETRY_MS = 250;
-/** How long the way itself may take to answer, and between two questions to it while a call waits, ms. */
+/** How long the path itself may take to answer, and between two questions to it while a call waits, ms. */
 const REACH_MS = 1000;
-/** Questions without an answer after which a way counts as dead, while a call waits for it. */
+/** Questions without an answer after which a path counts as dead, while a call waits for it. */
 const MISSES = 2;
-/** What a way that is in use is given ahead of the others, ms. */
+/** What a path that is in use is given ahead of the others, ms. */
 const HEAD_START_MS = 150;
 
 /**
  * The destination as the source's mover sees it: its agent, which knows where its mover listens, and that mover, over
- * one of the ways to the host. Calls are repeated over a new address when the mover has been replaced, and over another
- * way when the one in use is dead.
+ * one of the paths to the host. Calls are repeated over a new address when the mover has been replaced, and over another
+ * path when the one in use is dead.
  */
 export class DestinationPeer {
   readonly #name: string;
@@ -37,7 +37,7 @@ export class DestinationPeer {
   /** Where the destination's mover says that it listens. */
   #moverAddress: string | undefined;
 
-  /** `addresses`: of its agent, the main one first. Without `reach`, no way is ever taken for dead. */
+  /** `addresses`: of its agent, the main one first. Without `reach`, no path is ever taken for dead. */
   constructor(name: string, addresses: readonly string[], connect: Connect, reach?: Reach) {
     this.#name = name;
     this.#paths = addresses.map((each, index) => new Path(name, each, index === 0, connect));
@@ -87,7 +87,7 @@ export class DestinationPeer {
     return this.#moverAddress !== undefined;
   }
 
-  /** The address of the way in use; for people. */
+  /** The address of the path in use; for people. */
   get address(): string {
     return this.#path.address;
   }
@@ -98,20 +98,20 @@ export class DestinationPeer {
       await this.#path.mover(this.#moverAddress).warm(1, { signal });
   }
 
-  /** Whether the way that is in use is open now, or the one to an `address` that the destination is known by. */
+  /** Whether the path that is in use is open now, or the one to an `address` that the destination is known by. */
   async answers(signal: AbortSignal, timeoutMs = REACH_MS, address?: string): Promise<boolean> {
     const target = address === undefined ? this.#path.address : this.#agentAt(address);
     return (await this.#reach?.(target, timeoutMs, signal)) ?? true;
   }
 
-  /** The agent's address over the way that leads to `address`. */
+  /** The agent's address over the path that leads to `address`. */
   #agentAt(address: string): string {
     const { host } = splitAddress(address);
     const path = this.#paths.find((each) => splitAddress(each.address).host === host);
     return path?.address ?? withHost(this.#first().address, host);
   }
 
-  /** Goes over to the first way that answers, the one in use before the others; false where none does. */
+  /** Goes over to the first path that answers, the one in use before the others; false where none does. */
   async choose(signal: AbortSignal): Promise<boolean> {
     const reach = this.#reach;
     if (reach === undefined) return true;
@@ -131,7 +131,7 @@ export class DestinationPeer {
   }
 
   /**
-   * Calls the destination's mover; while it cannot be reached, looks for a way that answers, asks the agent where the
+   * Calls the destination's mover; while it cannot be reached, looks for a path that answers, asks the agent where the
    * mover is and tries again, until the signal aborts. Every call of the contract may be repeated, so a lost answer does
    * no harm.
    */
@@ -173,7 +173,7 @@ export class DestinationPeer {
     return moverAddress;
   }
 
-  /** Asks over the way in use; gives up, with its connections, when that way is dead or was for a while. */
+  /** Asks over the path in use; gives up, with its connections, when that path is dead or was for a while. */
   async #watched<T>(signal: AbortSignal, ask: (path: Path) => Promise<T>): Promise<T> {
     const path = this.#path;
     const work = ask(path);
@@ -190,7 +190,7 @@ export class DestinationPeer {
   }
 
   /**
-   * Rejects once the way takes nothing any more, or takes something again: the connections that it had learn of that
+   * Rejects once the path takes nothing any more, or takes something again: the connections that it had learn of that
    * late, since TCP asks ever more seldom.
    */
   async #silence(path: Path, signal: AbortSignal): Promise<never> {

@@ -8,7 +8,7 @@ import type { SourceParts } from './parts.ts';
 
 /** Between two tries, ms. */
 const AGAIN_MS = 250;
-/** From the order to connect until memory flows; then the way is taken for dead, ms. */
+/** From the order to connect until memory flows; then the path is taken for dead, ms. */
 const FLOWS_MS = 5000;
 /** Between two looks at a stream that is being taken up, ms. */
 const LOOK_MS = 25;
@@ -17,8 +17,8 @@ const LISTEN_MS = 10_000;
 
 /**
  * Takes a post-copy stream up again that is broken, or stands still in a link that says nothing of it: over the first
- * way to the destination that answers, the destination listens anew, and the source connects anew. Only then does the
- * source let go of the old connection: as long as no way is open, TCP may still bring the stream back by itself.
+ * path to the destination that answers, the destination listens anew, and the source connects anew. Only then does the
+ * source let go of the old connection: as long as no path is open, TCP may still bring the stream back by itself.
  * Tries until it works or `limitMs` is over; a connection that breaks again is a new event and a new call.
  */
 export async function recoverPostcopy(
@@ -53,8 +53,8 @@ export async function recoverPostcopy(
 }
 
 /**
- * `back`: bytes move again, or the stream has ended, without anybody's help. `all-sent`: only the last bytes are on their
- * way, which QEMU sends no second time: TCP brings them, or nobody.
+ * `back`: bytes move again, or the stream has ended, without anybody's help. `all-sent`: only the last bytes are in
+ * flight, which QEMU sends no second time: TCP brings them, or nobody.
  */
 async function look(
   session: SourceSession,
@@ -69,7 +69,7 @@ async function look(
   return remainingBytes === 0 ? 'all-sent' : 'still';
 }
 
-/** One try over the way in use; false where the new connection did not come to life. */
+/** One try over the path in use; false where the new connection did not come to life. */
 async function takeUp(
   parts: SourceParts,
   session: SourceSession,

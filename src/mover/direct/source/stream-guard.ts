@@ -8,7 +8,7 @@ import type { DestinationPeer } from './peer.ts';
 const QUIET_MS = 500;
 /** How long the link may take to answer while the stream stands still, ms. */
 const ANSWER_MS = 600;
-/** Silent for so long in all, other ways are tried, ms. */
+/** Silent for so long in all, other paths are tried, ms. */
 const PATIENCE_MS = 1500;
 
 /** What the guard works with. */
@@ -16,11 +16,11 @@ export interface Guarded {
   readonly clock: Clock;
   readonly peer: Pick<DestinationPeer, 'answers' | 'choose'>;
   readonly dispatch: (event: SourceEvent) => void;
-  /** Where the stream goes to: not always the way over which the movers speak. */
+  /** Where the stream goes to: not always the path over which the movers speak. */
   readonly streamAddress: () => string | undefined;
 }
 
-/** Pre-copy whose way takes nothing for so long is rolled back, as where the movers hear nothing of each other; ms. */
+/** Pre-copy whose path takes nothing for so long is rolled back, as where the movers hear nothing of each other; ms. */
 const GIVE_UP_MS = 45_000;
 
 /**
@@ -34,7 +34,7 @@ export class StreamGuard {
   #wasSilent = false;
   /** It was said that they stand still, and nobody has to say it again. */
   #isReported = false;
-  /** The hypervisor has nothing left to send: what stands still is on its way, or the answer to it. */
+  /** The hypervisor has nothing left to send: what is stalled is in flight, or its answer is. */
   #allSent = false;
 
   constructor(parts: Guarded) {
@@ -64,7 +64,7 @@ export class StreamGuard {
   }
 
   /**
-   * Asks the link where the bytes stand still. Rejects with the signal alone. A stream whose last bytes are on their way is
+   * Asks the link where the bytes stand still. Rejects with the signal alone. A stream whose last bytes are in flight is
    * let alone however long they take: QEMU sends them no second time, so taking it up anew would lose the guest.
    */
   async look(signal: AbortSignal): Promise<void> {
