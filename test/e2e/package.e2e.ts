@@ -26,6 +26,8 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 /** What the package is made of. */
 const SOURCES = [
   'src',
+  'docs',
+  'examples',
   'tools',
   'godwit',
   'package.json',
@@ -73,6 +75,12 @@ describe('the package', () => {
     const { stdout } = await godwit('--version');
     const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
     assert.equal(stdout, `${version}\n`);
+  });
+
+  test('has the pages and the examples that the command line names', () => {
+    for (const file of ['docs/operating.md', 'docs/errors.md', 'examples/fencing/redfish-fence']) {
+      assert.ok(existsSync(path.join(installed, file)), file);
+    }
   });
 
   test('finds out what the machine lacks', async () => {
