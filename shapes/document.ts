@@ -51,8 +51,8 @@ function tableOf(by: Shape['by'], shapes: readonly Shape[]): string[] {
     '',
     '| shape | what is particular | becomes | put aside |',
     '| --- | --- | --- | --- |',
-    ...shapes.map(({ name, what, expected, aside, whole }) => {
-      const line = whole === true ? `${what} (a whole line)` : what;
+    ...shapes.map(({ name, what, expected, aside, whole, oneVersion }) => {
+      const line = `${what}${whole === true ? ' (a whole line)' : ''}${oneVersion === undefined ? '' : `; between equal versions of QEMU alone: ${oneVersion}`}`;
       return `| \`${name}\` | ${cell(line)} | ${cell(becomes(expected))} | ${rules(aside)} |`;
     }),
   ];

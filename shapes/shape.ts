@@ -16,6 +16,8 @@ export interface Shape {
   readonly aside: readonly AsideName[];
   readonly host?: Host;
   readonly expected: Expected;
+  /** Why it moves only between QEMUs of one version. */
+  readonly oneVersion?: string;
   /** The oldest QEMU that starts it; default 7.2. */
   readonly since?: string;
   /** Done over QMP once it runs, before it is moved. */

@@ -120,7 +120,7 @@ export const TRAITS: readonly Shape[] = [
     { host: DISK },
   ),
   trait(
-    'vfio',
+    'ivshmem',
     'memory that is shared with another process',
     `-M q35 -object memory-backend-file,id=m,size=1M,share=on,mem-path=/dev/shm -device ivshmem-plain,memdev=m`,
     refused('GODWIT_DEVICE_UNMOVABLE', 'ivshmem'),

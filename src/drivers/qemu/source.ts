@@ -15,7 +15,7 @@ import type {
 } from '../port/direct.ts';
 
 import { readAbilities } from './abilities.ts';
-import { nicsWithPorts, tapsOf } from './guest/attachments.ts';
+import { nicsWithPorts, tapsOf, withTapNames } from './guest/attachments.ts';
 import { readFacts, readNetwork } from './guest/facts.ts';
 import { lifeOf } from '../../host/life.ts';
 import { endingMsOf, killProcess, processOf, waitForExit } from './guest/process.ts';
@@ -109,7 +109,8 @@ export class QemuSource implements SourceSession {
   }
 
   async ports(signal: AbortSignal): Promise<string[]> {
-    return tapsOf(await readNetwork(this.#client, signal));
+    const lines = await readNetwork(this.#client, signal);
+    return tapsOf(await withTapNames(lines, this.handle.pid));
   }
 
   async inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {

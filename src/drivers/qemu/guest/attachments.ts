@@ -32,6 +32,21 @@ export async function readAttachments(
   return { bridges, otherwise };
 }
 
+/** With the names of the taps that were handed over as open files: the kernel tells them of each file. */
+export async function withTapNames(
+  lines: readonly BackendLine[],
+  pid: number,
+): Promise<BackendLine[]> {
+  return Promise.all(
+    lines.map(async (line) => {
+      if (line.fd === undefined || line.ifname !== undefined) return line;
+      const text = await readFile(`/proc/${pid}/fdinfo/${line.fd}`, 'utf8').catch(() => '');
+      const ifname = /^iff:\s*(\S+)/m.exec(text)?.[1];
+      return ifname === undefined ? line : { ...line, ifname };
+    }),
+  );
+}
+
 /** Ports that a host route leads to, from /proc/net/route and /proc/net/ipv6_route. Pure. */
 export function routedPorts(v4: string, v6: string): ReadonlySet<string> {
   const ports = new Set<string>();

@@ -2,14 +2,16 @@ import path from 'node:path';
 import { z } from 'zod';
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
-import { parseCommandLine } from '../spec/cmdline.ts';
+import { parseCommandLine, valuesOf } from '../spec/cmdline.ts';
+import { parseDevice } from '../spec/devices.ts';
 import { cpuOption } from '../spec/machine.ts';
 import { parseNetwork, parseRamBlocks } from '../spec/monitor-text.ts';
 import type { BackendLine, RamBlock } from '../spec/monitor-text.ts';
 import type { Scalar } from '../spec/options.ts';
 import type { GuestFacts, LiveDevice, LiveObject } from '../spec/facts.ts';
-import { readAttachments } from './attachments.ts';
+import { readAttachments, withTapNames } from './attachments.ts';
 import { readBlocks } from './blocks.ts';
+import { readConfigFiles } from './config-files.ts';
 import { readCpu } from './cpu.ts';
 import type { QemuProcess } from './process.ts';
 import { getScalar } from './qom.ts';
@@ -26,20 +28,17 @@ export async function readFacts(
     listChildren(client, '/machine/peripheral', signal),
     listChildren(client, '/machine/peripheral-anon', signal),
     listChildren(client, '/objects', signal),
-    readNetwork(client, signal),
+    readNetwork(client, signal).then((lines) => withTapNames(lines, process.pid)),
     readRamBlocks(client, signal),
   ]);
-  const [live, liveObjects, cpu, attached] = await Promise.all([
-    Promise.all([...devices, ...anonymous].map((child) => readDevice(client, child, signal))),
+  const line = parseCommandLine(process.argv);
+  const told = new Set(valuesOf(line, 'device').flatMap((value) => parseDevice(value).id ?? []));
+  const [live, liveObjects, cpu, attached, configFiles] = await Promise.all([
+    Promise.all([...devices, ...anonymous].map((child) => readDevice(client, child, told, signal))),
     Promise.all(objects.map((child) => readObject(client, child, signal))),
-    readCpu(
-      client,
-      basics.cpuPath,
-      basics.cpuType,
-      cpuOption(parseCommandLine(process.argv)),
-      signal,
-    ),
+    readCpu(client, basics.cpuPath, basics.cpuType, cpuOption(line), signal),
     readAttachments(network),
+    readConfigFiles(line, process.cwd),
   ]);
   const { cpuPath: _path, cpuType: _type, ...rest } = basics;
   return {
@@ -51,6 +50,7 @@ export async function readFacts(
     objects: liveObjects,
     network,
     ...attached,
+    ...(configFiles.length === 0 ? {} : { configFiles }),
     ramBlocks,
     cpu,
   };
@@ -116,6 +116,7 @@ async function listChildren(
 async function readDevice(
   client: QmpClient,
   child: Child,
+  told: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<LiveDevice> {
   const get = (property: string): Promise<Scalar | undefined> =>
@@ -124,16 +125,19 @@ async function readDevice(
     ['parent_bus', 'addr', 'mac', 'netdev', 'hotplugged'].map(get),
   );
   const anonymous = child.path.startsWith('/machine/peripheral-anon/');
+  const isTold = hotplugged !== true && (anonymous || told.has(child.name));
+  const busPath = typeof bus === 'string' && bus !== '' ? bus : undefined;
   return {
     path: child.path,
     id: anonymous ? undefined : child.name,
     type: child.type,
-    bus: typeof bus === 'string' && bus !== '' ? path.posix.basename(bus) : undefined,
+    bus: busPath === undefined ? undefined : path.posix.basename(busPath),
+    ...(busPath === undefined ? {} : { busPath }),
     addr: pciAddress(addr),
     mac: typeof mac === 'string' ? mac : undefined,
     netdev: typeof netdev === 'string' ? netdev : undefined,
     hotplugged: hotplugged === true,
-    changed: hotplugged === true ? await readChangedProperties(client, child, signal) : undefined,
+    changed: isTold ? undefined : await readChangedProperties(client, child, signal),
   };
 }
 
@@ -144,7 +148,7 @@ function pciAddress(addr: Scalar | undefined): string | undefined {
   return `${(addr >> 3).toString(16).padStart(2, '0')}.${addr & 7}`;
 }
 
-/** Properties of a hot-plugged device that differ from its type's defaults. */
+/** Properties of a device that the command line does not tell of, that differ from its type's defaults. */
 async function readChangedProperties(
   client: QmpClient,
   child: Child,
@@ -175,7 +179,7 @@ async function readChangedProperties(
 
 const NAMING = new Set(
   (
-    'netdev mac chardev memdev drive rng iothread bus port slot chassis node socket-id die-id core-id ' +
+    'netdev mac masterbus chardev memdev drive rng iothread bus port slot chassis node socket-id die-id core-id ' +
     'thread-id serial name audiodev'
   ).split(' '),
 );

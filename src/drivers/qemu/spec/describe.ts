@@ -51,7 +51,7 @@ export function describeGuest(facts: GuestFacts): Draft {
   const objects = describeObjects(line, facts);
   const disks = describeDisks(line, facts);
   const devices = describeDevices(line, facts, disks.props, disks.empty);
-  const options = describeOptions(line);
+  const options = describeOptions(line, facts);
   const images = imageFiles(line, facts);
   const append = valuesOf(line, 'append').at(-1) ?? machineProperties(line).get('append');
   const name = nameOf(line) ?? facts.name;
@@ -91,7 +91,10 @@ export function describeGuest(facts: GuestFacts): Draft {
   };
 }
 
-function describeOptions(line: CommandLine): {
+function describeOptions(
+  line: CommandLine,
+  facts: GuestFacts,
+): {
   options: GuestSpec['options'];
   fwCfg: GuestSpec['fwCfg'];
   findings: Finding[];
@@ -105,6 +108,10 @@ function describeOptions(line: CommandLine): {
     const carried = CARRIED_OPTIONS.find((each) => each === name);
     if (name === 'fw_cfg') fwCfg.push(...fwCfgOf(value ?? '', findings));
     if (OF_THIS_PROCESS.has(name)) continue;
+    if (name === 'readconfig') {
+      findings.push(...otherThanDevices(value ?? '', facts));
+      continue;
+    }
     if (DISPLAYS.has(name)) {
       findings.push(changed(`-${name}`, 'display', 'is not offered at the destination'));
       continue;
@@ -119,6 +126,19 @@ function describeOptions(line: CommandLine): {
     }
   }
   return { options, fwCfg, findings };
+}
+
+/** What a file of -readconfig has besides devices with ids, which are asked of QEMU. */
+function otherThanDevices(file: string, { configFiles = [] }: GuestFacts): Finding[] {
+  const sections = configFiles.find((each) => each.file === file)?.sections;
+  if (sections === undefined) {
+    return [unmovable(`-readconfig ${file}`, 'option', 'its file cannot be read')];
+  }
+  return sections
+    .filter(({ type, id }) => type !== 'device' || id === undefined)
+    .map(({ type }) =>
+      unmovable(`-readconfig ${file}`, 'option', `it has a section [${type}]: say it as -${type}`),
+    );
 }
 
 /** An option in JSON as the keys and values that it stands for; any other as it is. */

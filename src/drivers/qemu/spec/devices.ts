@@ -22,6 +22,11 @@ interface Given {
   readonly props: Record<string, Scalar>;
 }
 
+interface Found {
+  readonly live: LiveDevice;
+  readonly given: Given;
+}
+
 /**
  * `extra`: properties that come from elsewhere than the device's own option, by its QOM path. `empty`: devices without a
  * medium, which are made without a drive.
@@ -33,7 +38,7 @@ export function describeDevices(
   empty: ReadonlySet<string> = new Set(),
 ): Devices {
   const given = inOrderOfMaking(valuesOf(line, 'device')).map(parseDevice);
-  const found: { live: LiveDevice; given: Given }[] = [];
+  const found: Found[] = [];
   const taken = new Set<string>();
   let anonymous = 0;
   for (const each of given) {
@@ -47,13 +52,14 @@ export function describeDevices(
     taken.add(path);
     found.push({ live, given: each });
   }
-  for (const live of facts.devices) {
+  // QEMU lists them in an order that means nothing.
+  for (const live of facts.devices.toSorted(byPath)) {
     if (taken.has(live.path)) continue;
     found.push({ live, given: { driver: live.type, id: live.id, props: { ...live.changed } } });
   }
   const findings: Finding[] = [];
   const romfiles = new Map<number, string>();
-  const devices = found.map(({ live, given: each }, index) => {
+  const devices = busesFirst(found).map(({ live, given: each }, index) => {
     const { spec, romfile, problems } = describeDevice(live, {
       ...each,
       props: { ...withoutDrive(each.props, empty.has(live.path)), ...extra.get(live.path) },
@@ -63,6 +69,38 @@ export function describeDevices(
     return spec;
   });
   return { devices, romfiles, findings };
+}
+
+function byPath(one: LiveDevice, other: LiveDevice): number {
+  return one.path < other.path ? -1 : 1;
+}
+
+/** Each after the device on whose bus it is; otherwise in the order as given. */
+function busesFirst(all: readonly Found[]): Found[] {
+  const places = new Map(all.map((each) => [each.live.path, each]));
+  const ordered = new Set<Found>();
+  const open = new Set<Found>();
+  const add = (each: Found): void => {
+    if (ordered.has(each) || open.has(each)) return;
+    open.add(each);
+    for (const other of needed(each, places)) add(other);
+    ordered.add(each);
+  };
+  for (const each of all) add(each);
+  return [...ordered];
+}
+
+function needed({ live, given }: Found, places: ReadonlyMap<string, Found>): Found[] {
+  const found: (Found | undefined)[] = [];
+  for (let at = live.busPath ?? ''; at.length > 1; at = at.slice(0, at.lastIndexOf('/'))) {
+    found.push(places.get(at));
+  }
+  // A USB 1 controller is the companion of one of USB 2.
+  const { masterbus } = given.props;
+  if (typeof masterbus === 'string') {
+    found.push(places.get(`/machine/peripheral/${masterbus.replace(/\.\d+$/, '')}`));
+  }
+  return found.filter((each) => each !== undefined);
 }
 
 function withoutDrive(props: Given['props'], isEmpty: boolean): Given['props'] {
@@ -93,7 +131,7 @@ function describeDevice(
   if (live.addr !== undefined && live.bus !== undefined) {
     props['bus'] = live.bus;
     props['addr'] = live.addr;
-  } else if (live.hotplugged && live.bus !== undefined && live.bus !== 'sysbus') {
+  } else if (live.changed !== undefined && live.bus !== undefined && live.bus !== 'sysbus') {
     props['bus'] = live.bus;
   }
   if (live.mac !== undefined) props['mac'] = live.mac;

@@ -32,8 +32,16 @@ export interface GuestFacts {
   readonly bridges: Readonly<Record<string, string>>;
   /** Taps in no bridge that the host routes to, or that Open vSwitch has. */
   readonly otherwise?: readonly string[];
+  /** Files of -readconfig. */
+  readonly configFiles?: readonly ConfigFile[];
   readonly ramBlocks: readonly RamBlock[];
   readonly cpu: CpuFacts;
+}
+
+export interface ConfigFile {
+  readonly file: string;
+  /** Undefined where it cannot be read. */
+  readonly sections?: readonly { readonly type: string; readonly id?: string }[];
 }
 
 /** A device of `-device` or `device_add`, as it is now. */
@@ -43,12 +51,14 @@ export interface LiveDevice {
   readonly id: string | undefined;
   readonly type: string;
   readonly bus: string | undefined;
+  /** QOM path of that bus, which begins with the path of the device whose bus it is. */
+  readonly busPath?: string;
   /** PCI slot and function, 03.0. */
   readonly addr: string | undefined;
   readonly mac: string | undefined;
   readonly netdev: string | undefined;
   readonly hotplugged: boolean;
-  /** Properties other than the type's defaults; only for a hot-plugged one. */
+  /** Properties other than the type's defaults; only for one that no `-device` of the command line tells of. */
   readonly changed: Readonly<Record<string, Scalar>> | undefined;
 }
 

@@ -22,6 +22,8 @@ export interface BackendLine {
   readonly id: string;
   readonly type: string;
   readonly ifname?: string;
+  /** Of a tap that was handed over: its file in QEMU's process. */
+  readonly fd?: number;
   /** Of a port of a hub. */
   readonly hubid?: number;
 }
@@ -45,7 +47,13 @@ export function parseNetwork(text: string): BackendLine[] {
     const match = /^\s*(?:\\\s+)?([^\s:]+): index=\d+,type=([a-z0-9-]+)(.*)$/.exec(line);
     if (match?.[1] === undefined || match[2] === undefined) continue;
     const ifname = /(?:^|,)ifname=([^,\s]+)/.exec(match[3] ?? '')?.[1];
-    found.push({ id: match[1], type: match[2], ...(ifname === undefined ? {} : { ifname }) });
+    const fd = /(?:^|,)fd=(\d{1,9})(?=,|\s|$)/.exec(match[3] ?? '')?.[1];
+    found.push({
+      id: match[1],
+      type: match[2],
+      ...(ifname === undefined ? {} : { ifname }),
+      ...(fd === undefined ? {} : { fd: Number(fd) }),
+    });
   }
   return found;
 }

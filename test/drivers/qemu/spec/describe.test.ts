@@ -49,6 +49,53 @@ describe('a guest described', () => {
     assert.ok(!JSON.stringify(spec).includes('/run/x'), 'no path of this host travels');
   });
 
+  test('has the devices that a file of -readconfig made, as QEMU tells them, each after its bus', () => {
+    const argv = commandLine(
+      '-nodefaults -readconfig q35.cfg -device virtio-rng-pci,id=r,bus=pci.0',
+    );
+    const made = (id: string, type: string, bus: string, changed: object) => ({
+      path: `/machine/peripheral/${id}`,
+      id,
+      type,
+      bus: bus.split('/').at(-1),
+      busPath: bus,
+      addr: '01.0',
+      mac: undefined,
+      netdev: undefined,
+      hotplugged: false,
+      changed: changed as Record<string, string>,
+    });
+    const facts = factsOf(argv);
+    const root = '/machine/q35/pcie.0';
+    const bridges = '/machine/peripheral/pcidmi/pcidmi';
+    const rng = { ...facts.devices[0], busPath: '/machine/peripheral/pci.0/pci.0' };
+    const devices = [
+      rng as (typeof facts.devices)[number],
+      made('a-uhci', 'ich9-usb-uhci1', root, { masterbus: 'ehci.0' }),
+      made('ehci', 'ich9-usb-ehci1', root, {}),
+      made('pci.0', 'pci-bridge', bridges, { chassis_nr: '1' }),
+      made('pcidmi', 'i82801b11-bridge', root, {}),
+    ];
+    const sections = devices.slice(1).map(({ id = '' }) => ({ type: 'device', id }));
+    const file = 'q35.cfg';
+    const { spec, findings } = describeGuest({
+      ...facts,
+      devices,
+      configFiles: [{ file, sections }],
+    });
+    assert.deepEqual(findings, []);
+    const ids = spec.devices.map(({ id }) => id);
+    assert.deepEqual(ids, ['pcidmi', 'pci.0', 'r', 'ehci', 'a-uhci']);
+    const other = { file, sections: [{ type: 'machine' }] };
+    const refused = describeGuest({ ...facts, configFiles: [other] }).findings;
+    assert.deepEqual(
+      refused.map(({ reason }) => reason),
+      ['it has a section [machine]: say it as -machine'],
+    );
+    const unread = describeGuest({ ...facts, configFiles: [{ file }] }).findings;
+    assert.equal(unread[0]?.reason, 'its file cannot be read');
+  });
+
   test('has the devices of now: unplugged ones gone, plugged ones added', () => {
     const argv = commandLine('-nodefaults -device virtio-rng-pci,id=a -device e1000,id=b');
     const facts = factsOf(argv);

@@ -22,6 +22,11 @@ for (const [ending, text] of [
       ]);
     });
 
+    test('names the open file of a tap that was handed over', () => {
+      const given = ' \\ hostnet0: index=0,type=tap,fd=21\r\n';
+      assert.deepEqual(parseNetwork(text(given)), [{ id: 'hostnet0', type: 'tap', fd: 21 }]);
+    });
+
     test('names each RAM block and its size', () => {
       assert.deepEqual(parseRamBlocks(text(BLOCKS)), [{ name: 'pc.ram', bytes: 0x10000000 }]);
     });
