@@ -1,5 +1,6 @@
-import { consolidate } from '../src/planner/consolidate.ts';
+import { CONSOLIDATE, CONSOLIDATE_TIGHT, consolidate } from '../src/planner/consolidate.ts';
 import { runExperiment } from '../src/planner/sim/reference/experiment.ts';
+import type { ConsolidateOptions } from '../src/planner/consolidate.ts';
 import type { Outcome, Policy, Trace } from '../src/planner/sim/reference/experiment.ts';
 import { decideBy } from '../src/planner/sim/reference/own.ts';
 import type { WorldRules } from '../src/planner/sim/reference/world.ts';
@@ -10,6 +11,7 @@ import { policyCalled } from './planner-reference.ts';
 interface Contest {
   readonly name: string;
   readonly rules: WorldRules;
+  readonly options: ConsolidateOptions;
   readonly bounds: Readonly<Partial<Record<Figure, number>>>;
 }
 
@@ -30,6 +32,7 @@ export const CONTESTS: Readonly<Record<'ours' | 'real', Contest>> = {
   ours: {
     name: 'reference rules',
     rules: {},
+    options: CONSOLIDATE_TIGHT,
     bounds: {
       energy: 0.65,
       moves: 0.08,
@@ -42,6 +45,7 @@ export const CONTESTS: Readonly<Record<'ours' | 'real', Contest>> = {
   real: {
     name: 'guests kept, 64 GB',
     rules: { guestsKept: true, hostMemoryMb: 65_536, bootSeconds: 150 },
+    options: CONSOLIDATE,
     bounds: { energy: 0.6, moves: 0.05, 'unserved demand': 0.25, wakes: 0.1 },
   },
 };
@@ -54,14 +58,14 @@ interface Day {
   readonly thr: Outcome;
 }
 
-export function runDay(day: string, traces: readonly Trace[], { rules }: Contest): Day {
+export function runDay(day: string, traces: readonly Trace[], { rules, options }: Contest): Day {
   const run = (policy: Policy | undefined): Outcome => {
     if (policy === undefined) throw new Error('no such policy');
     return runExperiment({ traces, policy, rules });
   };
   return {
     day,
-    own: run({ policy: 'own', decide: decideBy((inventory) => consolidate(inventory)) }),
+    own: run({ policy: 'own', decide: decideBy((inventory) => consolidate(inventory, options)) }),
     lr: run(policyCalled('lr_mmt_1.2')),
     thr: run(policyCalled('thr_mmt_0.8')),
   };

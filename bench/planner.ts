@@ -4,8 +4,9 @@ import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { dataDirectory, daysOf, readDay, referenceRows } from './planner-data.ts';
 import { CONTESTS, lineOf, measuresOf, runDay } from './planner-policies.ts';
 import { digitsOf, policyCalled } from './planner-reference.ts';
+import { speed } from './planner-speed.ts';
 
-const PARTS = ['reference', 'ours', 'real'] as const;
+const PARTS = ['reference', 'ours', 'real', 'speed'] as const;
 
 export const planner: Bench = {
   name: 'planner',
@@ -21,6 +22,7 @@ function measure(options: BenchOptions): Promise<Measure[]> {
   for (const part of ['ours', 'real'] as const) {
     if (only.includes(part)) measures.push(...contest(part, directory, options));
   }
+  if (only.includes('speed')) measures.push(...speed(options));
   return Promise.resolve(measures);
 }
 

@@ -28,17 +28,28 @@ export interface ConsolidateOptions {
   readonly thrift: number;
 }
 
-/** Chosen on the five recorded days of docs/measurements/planner.md. */
+/** Careful: for real fleets. Chosen on the five recorded days of docs/measurements/planner.md. */
 export const CONSOLIDATE: ConsolidateOptions = {
-  fill: { z: 1.2, share: 1 },
-  relieve: { z: 0.6, share: 1 },
-  relieved: { z: 0.72, share: 1 },
-  empty: { z: 2, share: 1 },
-  estimate: { newest: 0.63, swing: 0.062, swingWeight: 4, samples: 30 },
-  tries: 7,
-  perMove: 0.11,
-  gather: 3.3,
-  thrift: 10,
+  fill: { z: 1.4, share: 1 },
+  relieve: { z: 0.55, share: 1 },
+  relieved: { z: 0.8, share: 1 },
+  empty: { z: 2.6, share: 1 },
+  estimate: { newest: 0.63, swing: 0.078, swingWeight: 4, samples: 24 },
+  tries: 6,
+  perMove: 0.14,
+  gather: 2.3,
+  thrift: 8,
+};
+
+/** Tight: as much load on a host as LR-MMT's own overload allows, for less energy. */
+export const CONSOLIDATE_TIGHT: ConsolidateOptions = {
+  ...CONSOLIDATE,
+  fill: { z: 1.2, share: 1.026 },
+  relieve: { z: 0.55, share: 1 },
+  relieved: { z: 0.73, share: 1 },
+  empty: { z: 2.2, share: 0.985 },
+  perMove: 0.16,
+  thrift: 8.5,
 };
 
 /** Fewer hosts: first those that have too much are relieved, then those that can be spared are emptied. */

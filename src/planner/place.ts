@@ -1,0 +1,73 @@
+import { objection } from './constraints.ts';
+import type { CpuRoom } from './constraints.ts';
+import { bestFits, whyNot } from './fit.ts';
+import { Fleet, Place } from './fleet.ts';
+import type { Inventory, PlannerGuest, Refusal } from './inventory.ts';
+import { refusal } from './plan.ts';
+import { dearness } from './power.ts';
+
+/** Where a guest that starts now goes. */
+export type Placement =
+  | {
+      readonly host: string;
+      /** It must be woken first. */
+      readonly wake: boolean;
+      readonly words: string;
+      readonly alternatives: readonly string[];
+    }
+  | { readonly refused: Refusal };
+
+const ROOM: CpuRoom = { z: 1.5, share: 0.95 };
+
+/** A guest that starts has asked for nothing yet; it is expected to ask for what it may. */
+export type NewGuest = Omit<PlannerGuest, 'host' | 'demand'>;
+
+/**
+ * The fullest host with room, so that large guests find some later; a sleeping one only where no other has any. It has
+ * the constraints and the order of `consolidate`, which therefore leaves the guest where it starts.
+ */
+export function place(inventory: Inventory, guest: NewGuest): Placement {
+  const nowhere = { name: '', cpu: 0, coreCpu: 1, memoryBytes: 0, on: false };
+  const fleet = new Fleet(inventory);
+  const outside = new Place(nowhere, -1);
+  const seat = {
+    guest: { ...guest, host: '', demand: [guest.cpu] },
+    from: outside,
+    at: outside,
+    expected: { now: guest.cpu, mean: guest.cpu, variance: 0 },
+    unknown: false,
+    grouped: false,
+  };
+  const group = fleet.seats.find(
+    (other) => guest.together !== undefined && other.guest.together === guest.together,
+  );
+  const all = group === undefined ? fleet.places : [group.at];
+  const [best, ...others] = bestFits(
+    seat,
+    all.filter(({ host }) => host.on),
+    ROOM,
+  );
+  if (best !== undefined) {
+    return {
+      host: best.host.name,
+      wake: false,
+      words: `${best.host.name} is the fullest host that has room`,
+      alternatives: others.map(({ host }) => host.name),
+    };
+  }
+  const asleep = all.filter(
+    (each) => !each.host.on && objection(seat, each) === undefined && each.host.cpu >= guest.cpu,
+  );
+  const [woken, ...more] = asleep.toSorted(
+    (left, right) => dearness(left.host) - dearness(right.host),
+  );
+  if (woken === undefined) {
+    return { refused: refusal(whyNot(seat, all), guest.name, group?.at.host.name ?? 'any host') };
+  }
+  return {
+    host: woken.host.name,
+    wake: true,
+    words: `no host that is awake has room; ${woken.host.name} costs least to run`,
+    alternatives: more.slice(0, 2).map(({ host }) => host.name),
+  };
+}

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { place } from '../../src/planner/place.ts';
+import { GIB, guest, host } from './inventories.ts';
+
+const hosts = [
+  host('empty'),
+  host('busy'),
+  host('full'),
+  host('off', { on: false, watts: [90, 120] }),
+  host('dear', { on: false, watts: [90, 200] }),
+];
+const guests = [guest('one', 'busy'), guest('two', 'full', { cpu: 8, demand: [7, 7, 7, 7, 7, 7] })];
+const wanted = { name: 'new', cpu: 4, memoryBytes: 8 * GIB };
+
+test('a guest starts on the fullest host that has room', () => {
+  const placement = place({ hosts, guests }, wanted);
+  assert.ok('host' in placement);
+  assert.deepEqual(
+    [placement.host, placement.wake, placement.alternatives],
+    ['busy', false, ['empty']],
+  );
+});
+
+test('a host is woken only where no other has room, the one that costs least', () => {
+  const placement = place({ hosts: hosts.slice(2), guests }, wanted);
+  assert.ok('host' in placement);
+  assert.deepEqual([placement.host, placement.wake], ['off', true]);
+});
+
+test('a guest that has no place is refused by the constraint', () => {
+  const placement = place({ hosts, guests }, { ...wanted, memoryBytes: 100 * GIB });
+  assert.ok('refused' in placement && placement.refused.constraint === 'memory');
+});
+
+test('labels count: apart, together and pinned', () => {
+  const labelled = [guest('one', 'busy', { apart: ['db'], together: 'shop' }), ...guests.slice(1)];
+  const where = (more: object): string | undefined => {
+    const placement = place({ hosts, guests: labelled }, { ...wanted, ...more });
+    return 'host' in placement ? placement.host : placement.refused.constraint;
+  };
+  assert.equal(where({ apart: ['db'] }), 'empty');
+  assert.equal(where({ together: 'shop' }), 'busy');
+  assert.equal(where({ pinnedTo: ['empty'] }), 'empty');
+});
