@@ -1,3 +1,4 @@
+import { isManagedRequest } from '../src/protocol/mover/request.ts';
 import { Incoming } from '../src/agent/incoming.ts';
 import type { MoverProcesses } from '../src/agent/mover-process.ts';
 import { Supervisor } from '../src/agent/supervision.ts';
@@ -206,6 +207,7 @@ export class SimHost {
   ): Promise<void> {
     const driver = this.#parts.driverFor(process);
     const around = this.#surroundings(process);
+    if (isManagedRequest(request)) throw new Error('no manager has a part in the simulation');
     if (request.side === 'source') {
       const { coordinator, run } = openSource(dir, this.#config, request, driver, around);
       ready(undefined, coordinator);

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { DESTINATION_JOURNAL, SOURCE_JOURNAL } from '../host/journal.ts';
+import { DESTINATION_JOURNAL, MANAGED_JOURNAL, SOURCE_JOURNAL } from '../host/journal.ts';
 import { JournalReader } from '../host/journal-reader.ts';
 import { destinationAfter, initialDestination } from '../migration/direct/destination.ts';
 import type { DestinationState } from '../migration/direct/destination.ts';
@@ -7,8 +7,16 @@ import type { DestinationRecord, SourceRecord } from '../migration/direct/journa
 import { initialSource } from '../migration/direct/source-state.ts';
 import type { SourceState } from '../migration/direct/source-state.ts';
 import { transition } from '../migration/direct/transition.ts';
+import type { ManagedRecord } from '../migration/managed/events.ts';
+import { managedAfter } from '../migration/managed/journal.ts';
+import type { ManagedState } from '../migration/managed/lifecycle.ts';
+import { managedProgress, managedReport } from '../migration/managed/report.ts';
+import { progressOf } from '../migration/report/progress.ts';
+import { destinationReportOf, reportOf } from '../migration/report/report.ts';
 import { journalFile } from '../protocol/mover/request.ts';
-import type { MoverRequest } from '../protocol/mover/request.ts';
+import type { JournalOf } from '../protocol/mover/request.ts';
+import type { Progress } from '../protocol/public/migration.ts';
+import { briefly } from './planned.ts';
 
 /**
  * The journal of a migration that goes on, and the state that follows from it. A look costs what was written since the
@@ -20,46 +28,84 @@ export interface Followed {
 }
 
 export interface FollowedState {
-  readonly source: readonly SourceRecord[];
-  readonly destination: readonly DestinationRecord[];
-  /** Undefined at the destination, and before the first record. */
-  readonly state: SourceState | undefined;
+  /** There is a record. */
+  readonly begun: boolean;
   readonly isEnded: boolean;
+  /** Undefined before the first record. `nowMs`: wall clock. */
+  readonly progress: (nowMs: number) => Progress | undefined;
 }
 
-export function followJournal(dir: string, side: MoverRequest['side']): Followed {
-  return side === 'source' ? followSource(dir) : followDestination(dir);
-}
+/** How each kind of journal is followed. */
+const FOLLOW: Readonly<Record<JournalOf, (dir: string) => Followed>> = {
+  source: (dir) => {
+    const reader = new JournalReader(path.join(dir, journalFile('source')), SOURCE_JOURNAL);
+    const fold = new Fold<SourceRecord, SourceState>((state, { event }) => {
+      if (state !== undefined) return transition(state, event).state;
+      return event.type === 'planned' ? initialSource(event).state : undefined;
+    });
+    return {
+      look: () => {
+        const records = reader.read();
+        const state = fold.over(records);
+        return {
+          begun: records.length > 0,
+          isEnded: state?.doing.kind === 'end',
+          progress: (nowMs) => {
+            if (state === undefined) return undefined;
+            return progressOf(state, undefined, reportOf(records, nowMs)?.totalMs ?? 0);
+          },
+        };
+      },
+    };
+  },
 
-function followSource(dir: string): Followed {
-  const reader = new JournalReader(path.join(dir, journalFile('source')), SOURCE_JOURNAL);
-  const fold = new Fold<SourceRecord, SourceState>((state, { event }) => {
-    if (state !== undefined) return transition(state, event).state;
-    return event.type === 'planned' ? initialSource(event).state : undefined;
-  });
-  return {
-    look: () => {
-      const source = reader.read();
-      const state = fold.over(source);
-      return { source, destination: [], state, isEnded: state?.doing.kind === 'end' };
-    },
-  };
-}
+  destination: (dir) => {
+    const file = path.join(dir, journalFile('destination'));
+    const reader = new JournalReader(file, DESTINATION_JOURNAL);
+    const fold = new Fold<DestinationRecord, DestinationState>((state, { event }) => {
+      if (state !== undefined) return destinationAfter(state, event);
+      return event.type === 'admitted' ? initialDestination(event) : undefined;
+    });
+    return {
+      look: () => {
+        const records = reader.read();
+        const stage = fold.over(records)?.stage;
+        return {
+          begun: records.length > 0,
+          isEnded: stage === 'released' || stage === 'finished',
+          progress: (nowMs) => {
+            const report = destinationReportOf(records, nowMs);
+            return report === undefined ? undefined : briefly(report);
+          },
+        };
+      },
+    };
+  },
 
-function followDestination(dir: string): Followed {
-  const reader = new JournalReader(path.join(dir, journalFile('destination')), DESTINATION_JOURNAL);
-  const fold = new Fold<DestinationRecord, DestinationState>((state, { event }) => {
-    if (state !== undefined) return destinationAfter(state, event);
-    return event.type === 'admitted' ? initialDestination(event) : undefined;
-  });
-  return {
-    look: () => {
-      const destination = reader.read();
-      const stage = fold.over(destination)?.stage;
-      const isEnded = stage === 'released' || stage === 'finished';
-      return { source: [], destination, state: undefined, isEnded };
-    },
-  };
+  managed: (dir) => {
+    const reader = new JournalReader(path.join(dir, journalFile('managed')), MANAGED_JOURNAL);
+    const fold = new Fold<ManagedRecord, ManagedState>((state, { event }) =>
+      managedAfter(state, event),
+    );
+    return {
+      look: () => {
+        const records = reader.read();
+        const state = fold.over(records);
+        return {
+          begun: records.length > 0,
+          isEnded: state?.doing.kind === 'end',
+          progress: (nowMs) => {
+            if (state === undefined) return undefined;
+            return managedProgress(state, managedReport(records, nowMs)?.totalMs ?? 0);
+          },
+        };
+      },
+    };
+  },
+};
+
+export function followJournal(dir: string, of: JournalOf): Followed {
+  return FOLLOW[of](dir);
 }
 
 /** A state after records that only grow, each taken once; from the beginning again where they are others. */

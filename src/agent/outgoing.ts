@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import type { DiscoveredGuest, GuestHandle } from '../drivers/port/inventory.ts';
-import type { Driver } from '../drivers/registry.ts';
+import { isManaged } from '../drivers/registry.ts';
 import { godwitError } from '../errors.ts';
 import { throwRefusal } from '../migration/preflight/check.ts';
 import { judgeGuest } from '../migration/preflight/guest.ts';
@@ -41,8 +41,8 @@ export interface OutgoingParts {
 
 /** A guest that is to leave, as its own host sees it before anybody takes hold of it. */
 export interface Looked extends DiscoveredGuest {
-  /** Of the destination’s agent. */
-  readonly address: string;
+  /** Of the destination’s agent; absent where a manager moves the guest, and no other agent has a part in it. */
+  readonly address: string | undefined;
   readonly checks: readonly Check[];
   /** What a mover would be told besides, where it is known. */
   readonly seen: {
@@ -105,18 +105,26 @@ export class Outgoing {
     const { config, clock, store, guests } = this.#parts;
     const id = given ?? newId(clock.wallMs());
     const { address, handle, info, seen } = await this.#checked(id, request);
-    const lineage = lineageOf({ store, drivers: guests.drivers }, handle);
-    return store.add({
-      version: 1,
+    const { memoryBytes } = info;
+    const common = {
       id,
       side: 'source',
       fromHost: config.name,
       toHost: request.to,
-      peer: { name: request.to, address, ...this.#furtherAddresses(request, address) },
       createdAt: new Date(clock.wallMs()).toISOString(),
       request,
       handle,
-      memoryBytes: info.memoryBytes ?? 0,
+    } as const;
+    if (address === undefined) {
+      const memory = memoryBytes === undefined ? {} : { memoryBytes };
+      return store.add({ ...common, version: 2, lifecycle: 'managed', ...memory });
+    }
+    const lineage = lineageOf({ store, drivers: guests.drivers }, handle);
+    return store.add({
+      ...common,
+      version: 1,
+      peer: { name: request.to, address, ...this.#furtherAddresses(request, address) },
+      memoryBytes: memoryBytes ?? 0,
       ...(lineage.length === 0 ? {} : { lineage }),
       ...seen,
     });
@@ -133,17 +141,25 @@ export class Outgoing {
     return { ...found, handle };
   }
 
-  /** The guest, and what its own host finds for or against the move, as checks. Begins nothing. */
+  /**
+   * The guest, and what its own host finds for or against the move, as checks. Begins nothing. Whether a manager knows the
+   * destination, it says itself when it is asked to check.
+   */
   async look(id: string, request: MigrationRequest): Promise<Looked> {
-    const { config, guests, store, diskMoves } = this.#parts;
-    const { guest } = request;
-    const address = this.#destination(request);
+    const { config, guests, peers, store, diskMoves } = this.#parts;
+    const { guest, to } = request;
+    if (to === config.name) throw godwitError('GODWIT_SAME_HOST', { guest, host: to });
+    // A host that is no peer is refused before the guest is asked, unless a manager may know it.
+    const mayBeManaged = guests.drivers.some((each) => isManaged(each));
+    if (!mayBeManaged && peers.address(to) === undefined) throw this.#unknownHost(to);
     checkSocketsBelow(config.stateDir, { id });
     mustBeReadable(store, guest);
     const found = await guests.need(guest);
     const { info, handle } = found;
     const driver = driverOf(guests.drivers, handle);
-    if (driver !== undefined) refuseManaged(driver);
+    const isDirect = driver === undefined || !isManaged(driver);
+    const address = isDirect ? peers.address(to) : undefined;
+    if (isDirect && address === undefined) throw this.#unknownHost(to);
     // Read after the look: a disk of it may have begun to move meanwhile, or the guest to come.
     const checks = askChecks({
       ...takeable(found),
@@ -172,13 +188,10 @@ export class Outgoing {
     return rate === undefined ? {} : { seenLinkRate: rate };
   }
 
-  #destination({ guest, to }: MigrationRequest): string {
+  #unknownHost(to: string): Error {
     const { config, peers } = this.#parts;
-    if (to === config.name) throw godwitError('GODWIT_SAME_HOST', { guest, host: to });
-    const address = peers.address(to);
-    if (address !== undefined) return address;
     const near = didYouMean(to, [...peers.names(), config.name]);
-    throw godwitError(
+    return godwitError(
       'GODWIT_HOST_UNKNOWN',
       { host: to },
       near === undefined ? {} : { hint: near },
@@ -203,13 +216,6 @@ export class Outgoing {
     const { id, to, phase } = store.progress(found.id);
     return { id, to, phase };
   }
-}
-
-function refuseManaged({ name, capabilities }: Driver): void {
-  if (capabilities.shape !== 'managed') return;
-  // An agent that is started again would take such a migration for one that has not begun, and forget it.
-  const reason = 'the agent does not read the journal of a migration that a manager carries out';
-  throw godwitError('GODWIT_CAPABILITY', { what: `to move a guest of ${name}`, reason });
 }
 
 /** Read one after the other, as far as they are wanted. */

@@ -1,5 +1,6 @@
 import { migrationSettings } from '../protocol/public/migration.ts';
 import type { Progress, Report } from '../protocol/public/migration.ts';
+import { isManagedRequest } from '../protocol/mover/request.ts';
 import type { MoverRequest } from '../protocol/mover/request.ts';
 
 /** What a report says of how far it is. */
@@ -15,6 +16,7 @@ export function planned(request: MoverRequest, nowMs: number): Report {
   const { id, fromHost, toHost, createdAt } = request;
   const guest = request.side === 'source' ? request.request.guest : request.admission.guest;
   const settings = migrationSettings.parse(request.side === 'source' ? request.request : {});
+  const { memoryBytes } = request.side === 'source' ? request : request.admission;
   return {
     id,
     guest,
@@ -27,11 +29,8 @@ export function planned(request: MoverRequest, nowMs: number): Report {
     settings,
     startedAt: createdAt,
     totalMs: Math.max(0, nowMs - Date.parse(createdAt)),
-    bytes: 0,
-    rounds: 0,
-    throughput: 0,
-    memoryBytes: request.side === 'source' ? request.memoryBytes : request.admission.memoryBytes,
-    pageRequests: 0,
+    ...(isManagedRequest(request) ? {} : { bytes: 0, rounds: 0, throughput: 0, pageRequests: 0 }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
     roundList: [],
     phases: [],
     checks: [],

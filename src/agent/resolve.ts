@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
+import { isManagedRequest } from '../protocol/mover/request.ts';
 import type { Log } from '../log.ts';
 import { replaySource } from '../migration/direct/journal.ts';
 import type { GuestSightings } from '../migration/direct/elsewhere.ts';
@@ -9,7 +10,6 @@ import { whyNotResolved } from '../migration/direct/resolve.ts';
 import type { Resolved } from '../migration/direct/resolve.ts';
 import type { Fence } from '../host/fencing.ts';
 import { openSourceJournal } from '../host/journal.ts';
-import { holdMigration } from '../host/migration-lock.ts';
 import { moverContract } from '../protocol/mover/contract.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type {
@@ -23,7 +23,10 @@ import { client } from '../rpc/client.ts';
 import type { Caller } from '../rpc/caller.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import type { Peers } from './peers.ts';
-import { checkPartner } from './sides.ts';
+import { confirmed, refusal } from './resolve-answers.ts';
+import { lockWhenFree } from './resolve-lock.ts';
+import { ManagedResolve } from './resolve-managed.ts';
+import { checkPartner, peerOf } from './sides.ts';
 import { sightingOf } from './sightings.ts';
 import type { Guests } from './guests.ts';
 import type { Sides } from './sides.ts';
@@ -31,9 +34,6 @@ import type { Migration, MigrationStore } from './store.ts';
 import type { Supervisor } from './supervision.ts';
 import { Mutex } from '../mutex.ts';
 
-/** A mover that has ended says its last words for so long, ms. */
-const LINGER_MS = 6000;
-const AGAIN_MS = 100;
 const ORDER_MS = 90_000;
 
 export interface ResolveParts {
@@ -53,22 +53,27 @@ export interface ResolveParts {
 export class Resolve {
   readonly #parts: ResolveParts;
   readonly #mutex = new Mutex();
+  readonly #managed: ManagedResolve;
 
   constructor(parts: ResolveParts) {
     this.#parts = parts;
+    this.#managed = new ManagedResolve({ ...parts, drivers: parts.guests.drivers });
   }
 
   /** Both sides as they are now, and what each answer risks. */
   async show(id: string): Promise<Resolution> {
+    const { request, ...rest } = this.#parts.store.need(id);
+    if (isManagedRequest(request)) return this.#managed.show({ ...rest, request });
     return (await this.#look(id)).known;
   }
 
   async #look(id: string): Promise<{ known: Resolution; isDark: boolean }> {
     const { store, sides, peers, config } = this.#parts;
-    const { request } = store.need(id);
+    const migration = store.need(id);
+    const { request } = migration;
     const [here, asked] = await Promise.all([
       sides.view(id, 'hypervisor'),
-      peers.side(request.peer.name, id),
+      peers.side(peerOf(migration).name, id),
     ]);
     const there = 'view' in asked ? asked.view : undefined;
     const untold = 'unreachable' in asked ? asked.unreachable : undefined;
@@ -102,31 +107,28 @@ export class Resolve {
     untold: string | undefined,
   ): Promise<GuestSightings> {
     const { store, peers, guests, config } = this.#parts;
-    const { request } = store.need(id);
+    const migration = store.need(id);
     const query = { id, ...(uuid === undefined ? {} : { uuid }) };
     const [own, others] = await Promise.all([
       sightingOf({ guests, store, host: config.name }, guest, query),
       peers.sightings(guest, query),
     ]);
-    const other = request.peer.name;
+    const other = peerOf(migration).name;
     const unasked = others.unasked.filter(({ host }) => untold === undefined || host !== other);
     if (untold !== undefined) unasked.push({ host: other, why: untold });
-    const since = request.createdAt;
+    const since = migration.request.createdAt;
     return { id, since, uuid, sightings: [own, ...others.sightings], unasked };
   }
 
   /** Does what was decided, on the best ground that there is: both hosts' words, a proof, or the person's word. */
   resolve(id: string, asked: ResolveRequest, by: string): Promise<ResolveAnswer> {
     return this.#mutex.run(async () => {
+      const { request, ...rest } = this.#parts.store.need(id);
+      if (isManagedRequest(request)) {
+        return this.#managed.resolve({ ...rest, request }, asked, by);
+      }
       const { known, isDark } = await this.#look(id);
-      if (asked.confirm !== known.guest) {
-        const what = `"${asked.confirm.slice(0, 80)}" is not the name of the guest of ${id}`;
-        throw godwitError('GODWIT_USAGE', { what }, { hint: `Its name is ${known.guest}.` });
-      }
-      const answer = known.answers.find(({ runAt }) => runAt === asked.runAt);
-      if (answer === undefined || answer.verdict === 'wrong') {
-        throw refusal(known, asked.runAt, answer?.why ?? 'nothing is known');
-      }
+      const answer = confirmed(known, asked);
       const { side, phase, moverAlive } = known.here;
       if (side === 'source' && !isEnd(phase) && moverAlive) {
         throw refusal(known, asked.runAt, `it still goes on by itself (${phase})`);
@@ -167,7 +169,7 @@ export class Resolve {
     const onlyOther = known.unasked?.every(({ host }) => host === other) ?? true;
     if (this.#parts.fence !== undefined && isDark && onlyOther) {
       const signal = AbortSignal.timeout(ORDER_MS);
-      const { address, addresses: further = [] } = this.#parts.store.need(id).request.peer;
+      const { address, addresses: further = [] } = peerOf(this.#parts.store.need(id));
       const facts = { id, guest, side, addresses: [address, ...further] } as const;
       const fencing = await this.#parts.fence(other, facts, signal);
       if (fencing.off) return 'fenced';
@@ -204,8 +206,8 @@ export class Resolve {
 
   /** Under the same lock as a mover: there is none now, and none may begin in between. */
   async #journal(migration: Migration, event: Resolved, known: Resolution): Promise<void> {
-    const { clock } = this.#parts;
-    const lock = await this.#lock(migration);
+    const { clock, config } = this.#parts;
+    const lock = await lockWhenFree(migration, clock, config.name);
     try {
       const { journal, events } = openSourceJournal(migration.dir, clock);
       try {
@@ -218,19 +220,6 @@ export class Resolve {
       }
     } finally {
       lock.release();
-    }
-  }
-
-  async #lock({ dir, id }: Migration): ReturnType<typeof holdMigration> {
-    const { clock, config } = this.#parts;
-    const until = clock.monotonicMs() + LINGER_MS;
-    for (;;) {
-      try {
-        return await holdMigration({ dir, host: config.name, id, side: 'source' });
-      } catch (thrown) {
-        if (clock.monotonicMs() > until) throw thrown;
-      }
-      await clock.sleep(AGAIN_MS);
     }
   }
 
@@ -253,8 +242,4 @@ export class Resolve {
       close();
     }
   }
-}
-
-function refusal({ id, guest }: Resolution, runAt: RunAt, reason: string): Error {
-  return godwitError('GODWIT_RESOLVE_REFUSED', { id, guest, runAt, reason });
 }

@@ -1,3 +1,5 @@
+import { isManagedRequest } from '../protocol/mover/request.ts';
+import type { DestinationMoverRequest } from '../protocol/mover/request.ts';
 import type { AgentConfig } from '../config.ts';
 import type { HypervisorStatus } from '../drivers/port/direct.ts';
 import type { Driver } from '../drivers/registry.ts';
@@ -113,13 +115,22 @@ export class Sides {
   }
 }
 
+/** The other host of a migration and its addresses; GODWIT_INTERNAL where a manager moves the guest, and there is none. */
+export function peerOf({ id, request }: Migration): DestinationMoverRequest['peer'] {
+  if (!isManagedRequest(request)) return request.peer;
+  throw godwitError('GODWIT_INTERNAL', {
+    what: `${id} has no other side: a manager carries it out`,
+  });
+}
+
 /** One host of a migration asks the other one; nobody else does. */
 export function checkPartner({ id, request }: Migration, caller: Caller): void {
-  if (caller.role === 'agent' && caller.name === request.peer.name) return;
+  const partner = isManagedRequest(request) ? undefined : request.peer.name;
+  if (caller.role === 'agent' && caller.name === partner) return;
   throw godwitError('GODWIT_ROLE_FORBIDDEN', {
     peer: caller.name,
     role: caller.role,
     action: `to ask about ${id}`,
-    needs: `the certificate of ${request.peer.name}`,
+    needs: partner === undefined ? 'nobody else' : `the certificate of ${partner}`,
   });
 }

@@ -1,3 +1,4 @@
+import { isManagedRequest } from '../protocol/mover/request.ts';
 import { readJournals } from '../host/journal.ts';
 import { replayDestination } from '../migration/direct/journal.ts';
 import { MAX_LINEAGE } from '../protocol/peer/migration.ts';
@@ -76,6 +77,7 @@ function handleOf({ dir, request }: Migration): GuestHandle | undefined {
 }
 
 function lineageIn({ request }: Pick<Migration, 'request'>): readonly string[] {
+  if (isManagedRequest(request)) return [];
   const { lineage } = request.side === 'source' ? request : request.admission;
   return lineage ?? [];
 }

@@ -13,11 +13,13 @@ import { godwitError, toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import { replaySource } from '../migration/direct/journal.ts';
 import { destinationMayBeAsked, sourceMayBeAsked } from '../migration/direct/may-be-asked.ts';
-import { progressOf } from '../migration/report/progress.ts';
+import { managedMayBeAsked } from '../migration/managed/lifecycle.ts';
+import { replayManaged } from '../migration/managed/journal.ts';
+import { managedReport } from '../migration/managed/report.ts';
 import { destinationReportOf, reportOf } from '../migration/report/report.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type { Progress, Report } from '../protocol/public/migration.ts';
-import { moverRequest } from '../protocol/mover/request.ts';
+import { journalOf, moverRequest, otherHost } from '../protocol/mover/request.ts';
 import type { MoverRequest } from '../protocol/mover/request.ts';
 import { migrationId } from '../protocol/names.ts';
 import { readJournals } from '../host/journal.ts';
@@ -137,8 +139,7 @@ export class MigrationStore {
   begun(id: string): boolean {
     if (this.#ended.has(id)) return true;
     try {
-      const { source, destination } = this.#look(id);
-      return source.length + destination.length > 0;
+      return this.#look(id).begun;
     } catch {
       return true;
     }
@@ -196,10 +197,12 @@ export class MigrationStore {
   report(id: string): Report {
     const { dir, request } = this.need(id);
     const nowMs = this.#clock.wallMs();
-    const { source, destination } = readJournals(dir);
-    return (
-      reportOf(source, nowMs) ?? destinationReportOf(destination, nowMs) ?? planned(request, nowMs)
-    );
+    const { source, destination, managed } = readJournals(dir);
+    const report =
+      reportOf(source, nowMs) ??
+      destinationReportOf(destination, nowMs) ??
+      managedReport(managed, nowMs);
+    return report ?? planned(request, nowMs);
   }
 
   /** Its journal has been written to again: what was kept of its end is no longer so. */
@@ -219,7 +222,7 @@ export class MigrationStore {
   prune(): void {
     const ended = this.all().filter(({ id }) => this.isEnded(id) && !this.#mayBeAsked(id));
     const gone = surplus(ended, KEPT);
-    this.#pruned.remember(gone.map(({ id, request }) => ({ id, host: request.peer.name })));
+    this.#pruned.remember(gone.map(({ id, request }) => ({ id, host: otherHost(request) })));
     for (const { id } of gone) this.drop(id);
   }
 
@@ -235,7 +238,7 @@ export class MigrationStore {
     let followed = this.#followed.get(id);
     if (followed === undefined) {
       const { dir, request } = this.need(id);
-      followed = followJournal(dir, request.side);
+      followed = followJournal(dir, journalOf(request));
       this.#followed.set(id, followed);
     }
     return followed.look();
@@ -243,10 +246,7 @@ export class MigrationStore {
 
   #progressNow({ id, request }: Migration): Progress {
     const nowMs = this.#clock.wallMs();
-    const { source, destination, state } = this.#look(id);
-    const report = reportOf(source, nowMs) ?? destinationReportOf(destination, nowMs);
-    if (state !== undefined) return progressOf(state, undefined, report?.totalMs ?? 0);
-    return briefly(report ?? planned(request, nowMs));
+    return this.#look(id).progress(nowMs) ?? briefly(planned(request, nowMs));
   }
 
   #read(name: string): Migration | undefined {
@@ -265,10 +265,15 @@ export class MigrationStore {
 /** A journal that cannot be read may be asked for, whatever it says. */
 function mayBeAsked({ dir, request }: Migration): boolean {
   try {
-    const { source, destination } = readJournals(dir);
-    return request.side === 'source'
-      ? sourceMayBeAsked(replaySource(source.map(({ event }) => event)))
-      : destinationMayBeAsked(destination.map(({ event }) => event));
+    const { source, destination, managed } = readJournals(dir);
+    switch (journalOf(request)) {
+      case 'source':
+        return sourceMayBeAsked(replaySource(source.map(({ event }) => event)));
+      case 'destination':
+        return destinationMayBeAsked(destination.map(({ event }) => event));
+      case 'managed':
+        return managedMayBeAsked(replayManaged(managed.map(({ event }) => event)));
+    }
   } catch {
     return true;
   }

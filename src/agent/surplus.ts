@@ -1,7 +1,8 @@
+import { otherHost } from '../protocol/mover/request.ts';
 import type { MoverRequest } from '../protocol/mover/request.ts';
 
 interface Kept {
-  readonly request: Pick<MoverRequest, 'side' | 'peer'>;
+  readonly request: Pick<MoverRequest, 'side' | 'fromHost' | 'toHost'>;
 }
 
 /**
@@ -11,8 +12,7 @@ interface Kept {
 export function surplus<M extends Kept>(ended: readonly M[], most: number): M[] {
   const hosts = new Map<string, M[]>();
   for (const each of ended) {
-    const { side, peer } = each.request;
-    const host = `${side} ${peer.name}`;
+    const host = `${each.request.side} ${otherHost(each.request)}`;
     const own = hosts.get(host);
     if (own === undefined) hosts.set(host, [each]);
     else own.push(each);

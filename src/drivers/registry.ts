@@ -5,6 +5,7 @@ import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { DirectDriver } from './port/direct.ts';
 import type { ManagedDriver } from './port/managed.ts';
+import { RemoteManagedDriver, remoteOptions } from './fake/remote.ts';
 import type { FakeManager, ManagerOptions } from './fake/managed.ts';
 import type { FakeWorld, WorldOptions } from './fake/world.ts';
 import { QemuDriver } from './qemu/driver.ts';
@@ -25,15 +26,18 @@ interface Entry {
   readonly make: (config: HostConfig, section: unknown) => Driver;
   /** Options that earlier builds had at the top of the configuration: there -> in the section. */
   readonly moved: Readonly<Record<string, string>>;
+  /** This host has it only where its section of the configuration is there: a manager is not everywhere. */
+  readonly onlyConfigured: boolean;
 }
 
 function entry<T>(
   schema: z.ZodType<T>,
   make: (config: HostConfig, options: T) => Driver,
-  moved: Entry['moved'] = {},
+  { moved = {}, onlyConfigured = false }: Partial<Omit<Entry, 'make'>> = {},
 ): Entry {
   return {
     moved,
+    onlyConfigured,
     make: (config, section) => {
       const parsed = schema.safeParse(section);
       if (parsed.success) return make(config, parsed.data);
@@ -56,8 +60,12 @@ const DRIVERS: Readonly<Record<string, Entry>> = {
         guestsDir: path.join(stateDir, 'guests'),
         cacheDir: path.join(stateDir, 'cache'),
       }),
-    qemuMoved,
+    { moved: qemuMoved },
   ),
+  /** A pretended manager, for tests and trials. */
+  fake: entry(remoteOptions, ({ name }, options) => new RemoteManagedDriver(name, options), {
+    onlyConfigured: true,
+  }),
 };
 
 /** The driver of messages and records that name none: there was no other when they were made. */
@@ -75,7 +83,7 @@ export function driverSaid(name: string): { readonly driver?: string } {
 export function driverNamed(name: string | undefined, config: HostConfig): Driver {
   const wanted = name ?? UNNAMED;
   const found = Object.hasOwn(DRIVERS, wanted) ? DRIVERS[wanted] : undefined;
-  if (found !== undefined) return made(wanted, found, config);
+  if (found !== undefined && isHere(wanted, found, config)) return made(wanted, found, config);
   throw godwitError('GODWIT_PROTOCOL_INVALID', {
     peer: 'the other host',
     expected: `a driver (${Object.keys(DRIVERS).join(', ')})`,
@@ -90,7 +98,13 @@ export function allDrivers(config: HostConfig): Driver[] {
     const known = Object.keys(DRIVERS).join(', ');
     throw configError(config, `drivers.${other} is of no driver; there is ${known}`);
   }
-  return Object.entries(DRIVERS).map(([name, found]) => made(name, found, config));
+  return Object.entries(DRIVERS)
+    .filter(([name, found]) => isHere(name, found, config))
+    .map(([name, found]) => made(name, found, config));
+}
+
+function isHere(name: string, { onlyConfigured }: Entry, { drivers }: HostConfig): boolean {
+  return !onlyConfigured || Object.hasOwn(drivers, name);
 }
 
 /** One line for each option that is still where earlier builds had it, and where it belongs. */

@@ -217,10 +217,12 @@ export function open<E extends { readonly type: string }>(
 export function readJournals(dir: string): {
   source: SourceRecord[];
   destination: DestinationRecord[];
+  managed: ManagedRecord[];
 } {
   return {
     source: readAll(path.join(dir, journalFile('source')), SOURCE_JOURNAL),
     destination: readAll(path.join(dir, journalFile('destination')), DESTINATION_JOURNAL),
+    managed: readAll(path.join(dir, journalFile('managed')), MANAGED_JOURNAL),
   };
 }
 

@@ -9,9 +9,10 @@ import { plainLog } from '../log.ts';
 import type { Log } from '../log.ts';
 import { moverContract } from '../protocol/mover/contract.ts';
 import type { Progress } from '../protocol/public/migration.ts';
-import { moverRequest } from '../protocol/mover/request.ts';
+import { isManagedRequest, moverRequest } from '../protocol/mover/request.ts';
 import type {
   DestinationMoverRequest,
+  ManagedMoverRequest,
   MoverRequest,
   SourceMoverRequest,
 } from '../protocol/mover/request.ts';
@@ -69,11 +70,15 @@ function readRequest(dir: string): MoverRequest {
 async function runSource(
   dir: string,
   config: AgentConfig,
-  request: SourceMoverRequest,
+  request: SourceMoverRequest | ManagedMoverRequest,
   log: Log,
 ): Promise<void> {
   const driver = driverNamed(request.handle.driver, config);
-  if (isManaged(driver)) return runManaged(dir, config, { request, driver }, log);
+  if (isManagedRequest(request)) {
+    if (!isManaged(driver)) throw shapeError(request);
+    return runManaged(dir, config, { request, driver }, log);
+  }
+  if (isManaged(driver)) throw shapeError(request);
   // Each side loads its own half alone, to stay small.
   const { openSource } = await import('./direct/source/main.ts');
   const { coordinator, run } = openSource(
@@ -101,7 +106,7 @@ async function runSource(
 async function runManaged(
   dir: string,
   config: AgentConfig,
-  { request, driver }: { request: SourceMoverRequest; driver: ManagedDriver },
+  { request, driver }: { request: ManagedMoverRequest; driver: ManagedDriver },
   log: Log,
 ): Promise<void> {
   const { ManagedMover } = await import('./managed/main.ts');
@@ -117,6 +122,12 @@ async function runManaged(
   const outcome = await mover.run();
   log.info({ outcome }, 'the migration has ended');
   await socket.close(LINGER_MS);
+}
+
+/** Its driver was of the other shape when it began: another build, or another configuration. */
+function shapeError({ id, handle }: SourceMoverRequest | ManagedMoverRequest): Error {
+  const what = `${id} was begun with a driver ${handle.driver} of another shape`;
+  return godwitError('GODWIT_INTERNAL', { what });
 }
 
 function notHere(): never {

@@ -1,3 +1,4 @@
+import { phaseOf } from '../../src/migration/direct/source-state.ts';
 import assert from 'node:assert/strict';
 import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,10 +22,11 @@ test('a journal that is followed gives the state of the whole at each record', (
         for (const [at, line] of linesOf(recordsOf(journal)).entries()) {
           appendFileSync(file, line);
           if (at % ((each % 5) + 1) !== 0 && at < journal.length - 1) continue;
-          const { state, isEnded } = followed.look();
+          const { progress, begun, isEnded } = followed.look();
           const whole = replaySource(journal.slice(0, at + 1));
-          assert.equal(state?.right, whole?.right);
-          assert.deepEqual(state?.doing, whole?.doing);
+          assert.equal(begun, true);
+          assert.equal(progress(0)?.phase, whole === undefined ? undefined : phaseOf(whole));
+          assert.deepEqual(progress(0)?.error, whole?.because);
           assert.equal(isEnded, whole?.doing.kind === 'end');
         }
       }),

@@ -30,7 +30,7 @@ test('a migration gets an id, a private directory, a request for its mover, and 
   assert.equal(statSync(path.join(dir, 'request.json')).mode & 0o777, 0o600);
   const written = JSON.parse(readFileSync(path.join(dir, 'request.json'), 'utf8'));
   const request = moverRequest.parse(written);
-  assert.ok(request.side === 'source');
+  assert.ok(request.side === 'source' && request.version === 1);
   assert.equal(request.handle.name, 'web1');
   assert.equal(request.request.mode, 'precopy');
   assert.deepEqual(request.peer, { name: 'b', address: '127.0.0.1:1' });

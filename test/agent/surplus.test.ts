@@ -5,7 +5,8 @@ import { surplus } from '../../src/agent/surplus.ts';
 
 const kept = (host: string, at: number, side: 'source' | 'destination' = 'destination') => ({
   at,
-  request: { side, peer: { name: host, address: '10.0.0.1:1' } },
+  host,
+  request: { side, fromHost: host, toHost: 'here' },
 });
 
 test('a host that begins many migrations loses its own oldest ones, and no other host’s', () => {
@@ -13,7 +14,7 @@ test('a host that begins many migrations loses its own oldest ones, and no other
   const few = Array.from({ length: 10 }, (_none, at) => kept('a', at));
   const gone = surplus([...few, ...many], 100);
   assert.deepEqual(
-    gone.map(({ at, request }) => `${request.peer.name} ${at}`),
+    gone.map(({ at, host }) => `${host} ${at}`),
     ['greedy 0', 'greedy 1', 'greedy 2', 'greedy 3', 'greedy 4'],
   );
 });
@@ -26,13 +27,11 @@ test('as many are left as may be, of each host the newest, and nobody loses one 
       const gone = new Set(surplus(ended, most));
       const left = ended.filter((each) => !gone.has(each));
       assert.equal(left.length, Math.min(ended.length, most));
-      const count = (host: string) =>
-        left.filter(({ request }) => request.peer.name === host).length;
+      const count = (name: string) => left.filter(({ host }) => host === name).length;
       const largest = Math.max(0, ...['a', 'b', 'c', 'd'].map(count));
-      for (const { at, request } of gone) {
-        const { name } = request.peer;
+      for (const { at, host: name } of gone) {
         assert.ok(count(name) >= largest - 1, `${name} keeps ${count(name)} of ${largest}`);
-        assert.ok(left.every((each) => each.request.peer.name !== name || each.at > at));
+        assert.ok(left.every((each) => each.host !== name || each.at > at));
       }
     }),
   );

@@ -1,5 +1,7 @@
 import { systemClock } from '../../src/clock.ts';
 import { fakeManager } from '../../src/drivers/registry.ts';
+import { orderOf } from '../../src/migration/managed/events.ts';
+import { migrationSettings } from '../../src/protocol/public/migration.ts';
 import { runManagedConformance } from './managed.ts';
 
 runManagedConformance({
@@ -10,7 +12,13 @@ runManagedConformance({
     return {
       driver: manager.driver('a'),
       sourceHost: 'a',
-      order: { id: 'm-00000001', guest: 'web1', from: 'a', to: 'b', mode: 'precopy' },
+      order: orderOf({
+        id: 'm-00000001',
+        guest: 'web1',
+        from: 'a',
+        to: 'b',
+        settings: migrationSettings.parse({}),
+      }),
       tasks: () => manager.tasks.length,
       pause: (signal) => systemClock.sleep(2, signal),
       dispose: async () => {},

@@ -18,6 +18,17 @@ describe('the drivers of a host', () => {
     }
   });
 
+  test('a pretended manager is there only where it is configured, and no peer can name it elsewhere', () => {
+    const fake = { fake: { manager: '/run/manager.sock' } };
+    const all = allDrivers(configOf({ drivers: fake }));
+    assert.deepEqual(
+      all.map(({ name }) => name),
+      ['qemu', 'fake'],
+    );
+    assert.equal(driverNamed('fake', configOf({ drivers: fake })).capabilities.shape, 'managed');
+    assert.throws(() => driverNamed('fake', configOf({})), { code: 'GODWIT_PROTOCOL_INVALID' });
+  });
+
   test('read their options where earlier builds had them, and say once where each belongs', () => {
     const config = configOf({ qemu: ['/opt/qemu'], qemuUser: 'agent', imageDirs: ['/boot'] });
     assert.equal(allDrivers(config).length, 1);

@@ -10,10 +10,14 @@ export function resolutionText(known: Resolution, paint: Painter): string {
     `${id}: ${guest}, from ${from} to ${to}, is ${here.phase}`,
     ...(here.error === undefined ? [] : [`  ${printable(here.error.message)}`]),
     '',
-    ...sideLines(here),
-    ...(there === undefined
-      ? [`${other}: not known (${printable(unreachable ?? 'it was not asked')})`]
-      : sideLines(there)),
+    ...(known.manager === undefined
+      ? [
+          ...sideLines(here),
+          ...(there === undefined
+            ? [`${other}: not known (${printable(unreachable ?? 'it was not asked')})`]
+            : sideLines(there)),
+        ]
+      : managerLines(known, known.manager)),
     ...(unasked ?? [])
       .filter(({ host }) => host !== other)
       .map(({ host, why }) => `${host}: not asked for the guest (${printable(why)})`),
@@ -58,6 +62,24 @@ function sideLines(side: SideView): string[] {
   ];
 }
 
+function managerLines(
+  { from, to, here }: Resolution,
+  { at, busy, why }: NonNullable<Resolution['manager']>,
+): string[] {
+  const where = {
+    source: `at ${from}`,
+    destination: `at ${to}`,
+    elsewhere: `neither at ${from} nor at ${to}`,
+    unknown: 'not known',
+  };
+  const moves = { true: '; a task moves it now', false: '; nothing moves it', undefined: '' };
+  return [
+    `its manager: ${where[at]}${moves[`${busy}`]}`,
+    ...(why === undefined ? [] : [`  ${printable(why)}`]),
+    ...(here.moverAlive ? ['  a mover works on it'] : []),
+  ];
+}
+
 function answerLines({ runAt, verdict, why, risks }: Answer, paint: Painter): string[] {
   const words = {
     safe: paint.green('safe'),
@@ -72,7 +94,7 @@ function answerLines({ runAt, verdict, why, risks }: Answer, paint: Painter): st
   ];
 }
 
-function advice({ id, answers, fencing, here, there, safe }: Resolution): string {
+function advice({ id, answers, fencing, here, there, safe, manager }: Resolution): string {
   const { phase } = here.side === 'source' ? here : (there ?? { phase: 'held' });
   if (phase !== 'held' && here.moverAlive)
     return 'It goes on by itself: there is nothing to decide.';
@@ -80,6 +102,9 @@ function advice({ id, answers, fencing, here, there, safe }: Resolution): string
   if (safe !== undefined) return `The safe answer: godwit resolve ${id} --run-at ${safe}`;
   if (answers.every(({ verdict }) => verdict === 'safe')) {
     return 'Both answers are safe.';
+  }
+  if (manager !== undefined) {
+    return 'Its manager does not settle it: look with the manager, then ask again.';
   }
   const hook = fencing ? ' The fencing hook is asked first.' : '';
   return `Neither answer is safe: find out about the other host before you decide.${hook}`;

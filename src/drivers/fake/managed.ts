@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import type {
@@ -9,6 +8,7 @@ import type {
 } from '../../migration/managed/sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { DiscoveredGuest, GuestHandle, HandleFacts, Life } from '../port/inventory.ts';
+import { FAKE_CAPABILITIES, managedHandle, nameIn } from './managed-handle.ts';
 import type { ManagedDriver, ManagedInspection, ManagedSession } from '../port/managed.ts';
 
 /** How a manager behaves: each a chance for one call, 0 to 1. */
@@ -50,6 +50,8 @@ export interface ManagerOptions {
   readonly listLagMs?: number;
   /** What it measures of a task; absent: it reports nothing. */
   readonly figures?: TaskFigures;
+  /** Hosts that it manages; absent: any name is one. */
+  readonly hosts?: readonly string[];
 }
 
 /** After so long no order that was given up takes effect, ms. */
@@ -179,13 +181,7 @@ export class FakeManager {
 
 class FakeManagedDriver implements ManagedDriver {
   readonly name = 'fake';
-  readonly capabilities = {
-    shape: 'managed',
-    modes: ['precopy'],
-    compression: ['none'],
-    maxStreams: 1,
-    postcopyRecovery: false,
-  } as const;
+  readonly capabilities = FAKE_CAPABILITIES;
   readonly #manager: FakeManager;
   readonly #host: string;
 
@@ -217,20 +213,13 @@ class FakeManagedDriver implements ManagedDriver {
   }
 
   isSame(left: GuestHandle, right: GuestHandle): boolean {
-    const [one, other] = [left, right].map((each) => handle.safeParse(each).data);
-    return one !== undefined && one.managed === other?.managed;
+    const one = nameIn(left);
+    return one !== undefined && one === nameIn(right);
   }
 
   async openManaged({ name }: GuestHandle): Promise<ManagedSession> {
     return sessionOf(this.#manager, name);
   }
-}
-
-const handle = z.object({ managed: z.string() });
-
-export function managedHandle(name: string): GuestHandle {
-  const made: GuestHandle & z.infer<typeof handle> = { driver: 'fake', name, managed: name };
-  return made;
 }
 
 function sessionOf(manager: FakeManager, guest: string): ManagedSession {
@@ -241,7 +230,10 @@ function sessionOf(manager: FakeManager, guest: string): ManagedSession {
         return { memoryBytes: 1024 ** 3, checks: stateChecks(manager, guest) };
       }),
     check: (order, signal) =>
-      manager.call('check', order.id, signal, () => stateChecks(manager, guest)),
+      manager.call('check', order.id, signal, () => [
+        ...stateChecks(manager, guest),
+        ...hostChecks(manager, order.to),
+      ]),
     start: (order, signal) => manager.call('start', order.id, signal, () => manager.start(order)),
     look: (id, signal) => manager.call('look', id, signal, () => manager.look(id)),
     where: (order, signal) => manager.call('where', order.id, signal, () => manager.where(order)),
@@ -258,6 +250,15 @@ function stateChecks(manager: FakeManager, guest: string): Check[] {
   const error = godwitError('GODWIT_GUEST_STATE', { guest, state: 'stopped' });
   const { message: evidence } = error;
   return [{ name: 'state', side: 'source', verdict: 'refuse', evidence, error: error.toJSON() }];
+}
+
+function hostChecks({ options: { hosts } }: FakeManager, host: string): Check[] {
+  if (hosts === undefined || hosts.includes(host)) return [];
+  const error = godwitError('GODWIT_HOST_UNKNOWN', { host });
+  const { message: evidence } = error;
+  return [
+    { name: 'host', side: 'destination', verdict: 'refuse', evidence, error: error.toJSON() },
+  ];
 }
 
 function unreachable(reason: string): Error {

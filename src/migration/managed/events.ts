@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { serialError } from '../../protocol/errors.ts';
 import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { check, migrationSettings } from '../../protocol/public/migration.ts';
+import { runAt } from '../../protocol/public/resolve.ts';
 import { taskSight, whereabouts } from './sight.ts';
+import type { ManagedOrder } from './sight.ts';
 
 /** What can happen to a managed migration. What is journaled is exactly this. */
 
@@ -49,9 +51,29 @@ export const managedEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('cancel') }),
   z.object({ type: z.literal('timeout'), step, afterMs: ms }),
   z.object({ type: z.literal('taken-over'), pid: z.number().int() }),
+  /** A person decided on a migration that is held. `ask`: its manager is asked again; `operator`: on that person's word. */
+  z.object({
+    type: z.literal('resolved'),
+    runAt,
+    proof: z.enum(['ask', 'operator']),
+    by: z.string().max(128),
+  }),
 ]);
 export type ManagedEvent = z.infer<typeof managedEvent>;
 export type ManagedPlanned = Extract<ManagedEvent, { type: 'planned' }>;
+
+/** What the manager is asked to do. */
+export function orderOf({
+  id,
+  guest,
+  from,
+  to,
+  settings,
+}: Omit<ManagedPlanned, 'type' | 'askedAtMs'>): ManagedOrder {
+  const { mode, maxBandwidth, maxDowntimeMs, streams, compress } = settings;
+  const cap = maxBandwidth === undefined ? {} : { maxBandwidth };
+  return { id, guest, from, to, mode, maxDowntimeMs, streams, compress, ...cap };
+}
 
 /** The journal's records, as those of a direct migration: what happened, when, in order. */
 export const managedRecord = z.object({

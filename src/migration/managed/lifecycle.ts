@@ -157,7 +157,10 @@ export function initialManaged({
 
 /** What an event means in a state. Pure; complete by the compiler's check. */
 export function managedTransition(state: ManagedState, event: ManagedEvent): ManagedTransition {
-  if (state.doing.kind === 'end') return { state, effects: effectsOf(state) };
+  if (state.doing.kind === 'end') {
+    const isHeld = state.doing.outcome === 'held' && event.type === 'resolved';
+    return isHeld ? resolved(state, event) : { state, effects: effectsOf(state) };
+  }
   const { step } = state.doing;
   switch (event.type) {
     case 'planned':
@@ -188,7 +191,24 @@ export function managedTransition(state: ManagedState, event: ManagedEvent): Man
       // Whether the dead mover's order left, nobody knows: it is looked for, and not sent again.
       if (step === 'start' && state.order !== 'none') return enter(state, 'watch');
       return { state: { ...state, attempts: 0 }, effects: effectsOf(state) };
+    case 'resolved':
+      return stay(state);
   }
+}
+
+/** A person's decision on what is held. With the manager's word it is asked once more, so that the end is what it says. */
+function resolved(
+  state: ManagedState,
+  { runAt, proof, by }: Extract<ManagedEvent, { type: 'resolved' }>,
+): ManagedTransition {
+  // A task that was done, and yet the guest is at the source: somebody has moved it back since.
+  const task = state.task === 'done' && runAt === 'source' ? 'forgotten' : state.task;
+  const next = { ...state, because: undefined, task } as const;
+  if (proof === 'ask') return enter(next, 'verify');
+  if (runAt === 'destination') return enter(next, 'finish');
+  const { guest, from } = state.plan;
+  const reason = `${by} says that it runs at ${from}`;
+  return end(next, 'failed', godwitError('GODWIT_TASK_FAILED', { guest, reason }).toJSON());
 }
 
 function did(
@@ -313,6 +333,12 @@ export function pauseMs({ attempts }: Pick<ManagedState, 'attempts'>): number {
 
 export function managedPhase({ doing }: ManagedState): Phase {
   return doing.kind === 'end' ? doing.outcome : STEPS[doing.step].phase;
+}
+
+/** Whether somebody may still ask about it or decide on it: such a migration is never forgotten. */
+export function managedMayBeAsked(state: ManagedState | undefined): boolean {
+  if (state === undefined) return false;
+  return state.doing.kind !== 'end' || state.doing.outcome === 'held';
 }
 
 /** Where the guest runs, as far as is known: never a guess. */

@@ -145,6 +145,10 @@ function wordsOf(event: ManagedRecord['event']): string | undefined {
       return `the manager says that the guest is at: ${event.where.at}`;
     case 'cancel':
       return 'a cancel was asked for';
+    case 'resolved':
+      return `${event.by} resolved it to run at the ${event.runAt} (${
+        event.proof === 'ask' ? 'by its manager’s word' : 'on a person’s word alone'
+      })`;
     default:
       return undefined;
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
-import { mode } from '../../protocol/public/migration.ts';
+import { compression, mode } from '../../protocol/public/migration.ts';
 
 /** What a manager says about the one task of a migration, and about the guest; the same words for every manager. */
 
@@ -53,6 +53,12 @@ export const managedOrder = z.object({
   from: hostName,
   to: hostName,
   mode,
+  /** bytes/s */
   maxBandwidth: z.number().int().optional(),
+  /** The longest time for which the guest may stand still, ms; a manager that cannot be told goes by its own. */
+  maxDowntimeMs: z.number().int(),
+  /** As far as the driver declares that it can. */
+  streams: z.number().int(),
+  compress: compression,
 });
 export type ManagedOrder = z.infer<typeof managedOrder>;

@@ -14,16 +14,18 @@ export interface Capabilities {
   readonly postcopyRecovery: boolean;
 }
 
+type Asked = Pick<MigrationSettings, 'mode' | 'streams' | 'compress'> & Partial<MigrationSettings>;
+
 export interface CapabilityFacts {
   /** The guest's; absent where nobody could take hold of it. */
   readonly driver?: { readonly name: string; readonly capabilities: Capabilities } | undefined;
-  readonly settings: Pick<MigrationSettings, 'mode' | 'streams' | 'compress' | 'path'>;
+  readonly settings: Asked;
 }
 
 /** Whether the driver of a guest can do what is asked of it. One finding for each thing that it cannot; else one that passes. */
 export function judgeCapabilities({ driver, settings }: CapabilityFacts): Finding[] {
   if (driver === undefined) return [];
-  const { mode, streams, compress, path = 'native' } = settings;
+  const { mode, streams, compress } = settings;
   const { shape, modes, compression, maxStreams } = driver.capabilities;
   const lacks: [string, string][] = [];
   if (!modes.includes(mode)) lacks.push([`--mode ${mode}`, `it has ${modes.join(', ')}`]);
@@ -31,12 +33,32 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     lacks.push([`--compress ${compress}`, `it has ${compression.join(', ')}`]);
   }
   if (streams > maxStreams) lacks.push([`--streams ${streams}`, `it has ${maxStreams} at most`]);
-  if (path === 'wire' && shape === 'managed') {
-    lacks.push(['--path wire', 'its manager moves the memory itself']);
-  }
+  if (shape === 'managed') lacks.push(...leftToManager(settings));
   if (lacks.length === 0) return [passes(driver.name)];
   return lacks.map(([what, has]) => {
     const reason = `the driver ${driver.name} cannot: ${has}`;
-    return refuses(godwitError('GODWIT_CAPABILITY', { what, reason }));
+    const hint = shape === 'managed' ? { hint: 'Leave the option out.' } : {};
+    return refuses(godwitError('GODWIT_CAPABILITY', { what, reason }, hint));
   });
+}
+
+/** What was asked for and only Godwit itself does: a manager would leave it out without a word. */
+function leftToManager(settings: Asked): [string, string][] {
+  const { path, onLost, keepSource, diskWrites, verifyDisks, networks } = settings;
+  const { pathAddresses } = settings;
+  const asked: [boolean, string, string][] = [
+    [path === 'wire', '--path wire', 'memory'],
+    [onLost === 'restart', '--on-lost restart', 'what becomes of a guest that is lost'],
+    [pathAddresses !== undefined, '--path-address', 'the link'],
+    [keepSource === true, '--keep-source', 'disks'],
+    [diskWrites === 'refuse', '--disk-writes refuse', 'disks'],
+    [verifyDisks === true, '--verify-disks', 'disks'],
+    [networks !== undefined, '--network', 'networks'],
+  ];
+  return asked
+    .filter(([isAsked]) => isAsked)
+    .map(([, what, which]) => [
+      what,
+      `its manager moves the guest itself, and decides on ${which}`,
+    ]);
 }

@@ -3,6 +3,7 @@ import type { ManagedDriver, ManagedSession } from '../../drivers/port/managed.t
 import { toGodwitError } from '../../errors.ts';
 import { MANAGED_JOURNAL, open } from '../../host/journal.ts';
 import type { Journal } from '../../host/journal.ts';
+import { orderOf } from '../../migration/managed/events.ts';
 import { replayManaged } from '../../migration/managed/journal.ts';
 import type { ManagedEvent, StepName } from '../../migration/managed/events.ts';
 import {
@@ -15,12 +16,12 @@ import {
   STEPS,
 } from '../../migration/managed/lifecycle.ts';
 import type { ManagedEffect, ManagedState, UndoneStep } from '../../migration/managed/lifecycle.ts';
-import type { ManagedOrder } from '../../migration/managed/sight.ts';
 import { managedProgress } from '../../migration/managed/report.ts';
 import type { CancelAnswer } from '../../protocol/public/contract.ts';
 import { migrationSettings } from '../../protocol/public/migration.ts';
 import type { EndPhase } from '../../protocol/public/migration.ts';
-import type { SourceMoverRequest } from '../../protocol/mover/request.ts';
+import { journalFile } from '../../protocol/mover/request.ts';
+import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
 import { Sequencer } from '../engine/sequencer.ts';
 import { Live } from '../engine/live.ts';
 import { RefusedByChecks } from '../engine/refused-by-checks.ts';
@@ -48,9 +49,9 @@ export class ManagedMover {
   #current: AbortController | undefined;
   #timer: AbortController | undefined;
 
-  constructor(dir: string, request: SourceMoverRequest, driver: ManagedDriver, around: Around) {
+  constructor(dir: string, request: ManagedMoverRequest, driver: ManagedDriver, around: Around) {
     const { clock, log, openFile } = around;
-    const file = path.join(dir, 'journal-managed.jsonl');
+    const file = path.join(dir, journalFile('managed'));
     const { journal, events } = open(file, openFile(file), MANAGED_JOURNAL, clock);
     const planned = planOf(request);
     const found = replayManaged(events);
@@ -78,7 +79,7 @@ export class ManagedMover {
     this.#parts = {
       clock,
       log,
-      order: orderOf(sequencer.state),
+      order: orderOf(sequencer.state.plan),
       state: () => sequencer.state,
       dispatch: (event) => sequencer.dispatch(event),
       record: (event) => sequencer.record(event),
@@ -203,16 +204,10 @@ function whyNotCancelled(state: ManagedState): string {
   return `too late (${managedPhase(state)})`;
 }
 
-function orderOf({ plan: { id, guest, from, to, settings } }: ManagedState): ManagedOrder {
-  const { mode, maxBandwidth } = settings;
-  const cap = maxBandwidth === undefined ? {} : { maxBandwidth };
-  return { id, guest, from, to, mode, ...cap };
-}
-
 /** One connection to the manager for all questions; after an error on it the next question opens a new one. */
 function asker(
   driver: ManagedDriver,
-  { handle }: SourceMoverRequest,
+  { handle }: ManagedMoverRequest,
 ): Pick<ManagedParts, 'ask'> & { readonly close: () => Promise<void> } {
   let opened: Promise<ManagedSession> | undefined;
   const drop = async (session: Promise<ManagedSession> | undefined): Promise<void> => {
@@ -236,7 +231,7 @@ function asker(
   };
 }
 
-function planOf({ id, request, fromHost, toHost, createdAt }: SourceMoverRequest): Planned {
+function planOf({ id, request, fromHost, toHost, createdAt }: ManagedMoverRequest): Planned {
   return {
     type: 'planned',
     id,

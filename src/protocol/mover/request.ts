@@ -9,19 +9,23 @@ import { guestHandle } from './handle.ts';
  * host, so it may hold paths. Written once, by tmp and rename; a mover that takes over reads the same file.
  */
 
-const common = {
-  version: z.literal(1),
+const any = {
   id: migrationId,
   fromHost: hostName,
   toHost: hostName,
-  /** The other host's agent, and further addresses of it in the order in which they are tried. */
-  peer: z.object({ name: hostName, address, addresses: z.array(address).max(8).optional() }),
   /** ISO 8601, this host's clock. */
   createdAt: z.string().max(64),
 };
 
+const direct = {
+  ...any,
+  version: z.literal(1),
+  /** The other host's agent, and further addresses of it in the order in which they are tried. */
+  peer: z.object({ name: hostName, address, addresses: z.array(address).max(8).optional() }),
+};
+
 export const sourceMoverRequest = z.object({
-  ...common,
+  ...direct,
   side: z.literal('source'),
   request: migrationRequest,
   handle: guestHandle,
@@ -37,18 +41,55 @@ export const sourceMoverRequest = z.object({
 });
 export type SourceMoverRequest = z.infer<typeof sourceMoverRequest>;
 
+/**
+ * A manager moves the guest: there is one mover, and the other host has no part in it. Of version 2, so that a build that
+ * cannot read its journal leaves it alone; it would take a request of version 1 without a journal for one that never began.
+ */
+export const managedMoverRequest = z.object({
+  ...any,
+  version: z.literal(2),
+  side: z.literal('source'),
+  lifecycle: z.literal('managed'),
+  request: migrationRequest,
+  handle: guestHandle,
+  /** As discovered. */
+  memoryBytes: bytes.optional(),
+});
+export type ManagedMoverRequest = z.infer<typeof managedMoverRequest>;
+
 export const destinationMoverRequest = z.object({
-  ...common,
+  ...direct,
   side: z.literal('destination'),
   admission,
 });
 export type DestinationMoverRequest = z.infer<typeof destinationMoverRequest>;
 
-export const moverRequest = z.discriminatedUnion('side', [
+export const moverRequest = z.union([
   sourceMoverRequest,
+  managedMoverRequest,
   destinationMoverRequest,
 ]);
 export type MoverRequest = z.infer<typeof moverRequest>;
+
+/** Whose journal a migration has on this host. */
+export type JournalOf = 'source' | 'destination' | 'managed';
+
+export function journalOf(request: MoverRequest): JournalOf {
+  return isManagedRequest(request) ? 'managed' : request.side;
+}
+
+/** The host on the other side, whether or not Godwit is there. */
+export function otherHost({
+  side,
+  fromHost,
+  toHost,
+}: Pick<MoverRequest, 'side' | 'fromHost' | 'toHost'>): string {
+  return side === 'source' ? toHost : fromHost;
+}
+
+export function isManagedRequest(request: MoverRequest): request is ManagedMoverRequest {
+  return request.version === 2;
+}
 
 /**
  * `mover.json`: who works on the migration now. The destination's mover writes it (tmp and rename) once it listens;
@@ -64,7 +105,7 @@ export const moverState = z.object({
 });
 export type MoverState = z.infer<typeof moverState>;
 
-/** Name of the file in which the mover of that side keeps its journal. */
-export function journalFile(side: MoverRequest['side']): string {
-  return `journal-${side}.jsonl`;
+/** Name of the file in which a mover keeps its journal. */
+export function journalFile(of: JournalOf): string {
+  return `journal-${of}.jsonl`;
 }

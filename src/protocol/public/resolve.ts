@@ -72,6 +72,14 @@ export const resolution = z.object({
   to: hostName,
   here: sideView,
   there: sideView.optional(),
+  /** Where its manager says that the guest is, where one moves it; `why`: it said nothing. There is no other side then. */
+  manager: z
+    .object({
+      at: z.enum(['source', 'destination', 'elsewhere', 'unknown']),
+      busy: z.boolean().optional(),
+      why: shortText.optional(),
+    })
+    .optional(),
   /** Why the other host could not be asked. */
   unreachable: shortText.optional(),
   /** This host has a fencing hook, which is asked before a person's word is needed. */

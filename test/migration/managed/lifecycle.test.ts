@@ -7,6 +7,7 @@ import {
   canCancel,
   effectsOf,
   initialManaged,
+  managedMayBeAsked,
   managedRunsAt,
   managedTransition,
   MISSES,
@@ -122,6 +123,38 @@ describe('the life of a managed migration', () => {
     assert.equal(outcomeOf(after(failed, failed, failed)), 'failed');
     const final: ManagedEvent = { ...failed, error: { ...error, retryable: false } };
     assert.equal(outcomeOf(after(final)), 'failed');
+  });
+
+  test('what is held ends by its manager’s word, asked again, or on a person’s word alone', () => {
+    const timeout = (step: 'watch' | 'verify'): ManagedEvent => ({
+      type: 'timeout',
+      step,
+      afterMs: 1,
+    });
+    const held = [
+      ...toStart,
+      { type: 'accepted' } as const,
+      timeout('watch'),
+      timeout('watch'),
+      timeout('verify'),
+    ];
+    assert.equal(outcomeOf(after(...held)), 'held');
+    assert.equal(managedMayBeAsked(after(...held)), true);
+    const resolved = (proof: 'ask' | 'operator', runAt: 'source' | 'destination'): ManagedEvent => {
+      return { type: 'resolved', proof, runAt, by: 'root' };
+    };
+    const asked = after(...held, resolved('ask', 'source'));
+    assert.deepEqual(effectsOf(asked), [{ type: 'do', step: 'verify' }]);
+    // Whatever the person chose: the end is what the manager says.
+    assert.equal(outcomeOf(managedTransition(asked, found('destination')).state), 'finish');
+    const back = after(...held, resolved('ask', 'source'), found('source'), found('source'));
+    assert.deepEqual([outcomeOf(back), managedRunsAt(back)], ['failed', 'source']);
+    assert.equal(managedMayBeAsked(back), false);
+    assert.equal(outcomeOf(after(...held, resolved('operator', 'source'))), 'failed');
+    assert.equal(outcomeOf(after(...held, resolved('operator', 'destination'))), 'finish');
+    assert.deepEqual(managedTransition(back, resolved('ask', 'source')).state, back);
+    const running = after(...toStart);
+    assert.deepEqual(managedTransition(running, resolved('operator', 'source')).state, running);
   });
 
   test('names a step for each name, and what has no undo says why', () => {

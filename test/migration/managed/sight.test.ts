@@ -19,7 +19,16 @@ test('what a manager says of a task is one of five things, and a long reason is 
 test('where a guest is and what is ordered have words of their own', () => {
   assert.equal(whereabouts.safeParse({ at: 'source' }).success, true);
   assert.equal(whereabouts.safeParse({ at: 'both' }).success, false);
-  const order = { id: 'm-00000001', guest: 'web1', from: 'a', to: 'b', mode: 'precopy' };
+  const order = {
+    id: 'm-00000001',
+    guest: 'web1',
+    from: 'a',
+    to: 'b',
+    mode: 'precopy',
+    maxDowntimeMs: 1,
+    streams: 1,
+    compress: 'none',
+  };
   assert.equal(managedOrder.safeParse(order).success, true);
   assert.equal(managedOrder.safeParse({ ...order, id: '1' }).success, false);
 });

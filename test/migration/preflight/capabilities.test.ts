@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { judgeCapabilities } from '../../../src/migration/preflight/capabilities.ts';
 import type { Capabilities } from '../../../src/migration/preflight/capabilities.ts';
+import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';
 import { compression, mode } from '../../../src/protocol/public/migration.ts';
 
 const capabilities: fc.Arbitrary<Capabilities> = fc.record({
@@ -16,10 +17,38 @@ const asked = fc.record({
   mode: fc.constantFrom(...mode.options),
   compress: fc.constantFrom(...compression.options),
   streams: fc.integer({ min: 1, max: 16 }),
-  path: fc.constantFrom('native', 'wire', 'auto', undefined),
+  path: fc.constantFrom('native' as const, 'wire' as const, 'auto' as const),
 });
 
 describe('what is asked of a driver', () => {
+  test('what only Godwit itself does is refused by name where a manager moves the guest', () => {
+    const wants = { mode: 'precopy', compress: 'none', streams: 1 } as const;
+    const asks: [Partial<MigrationSettings>, string][] = [
+      [{ path: 'wire' }, '--path wire'],
+      [{ onLost: 'restart' }, '--on-lost restart'],
+      [{ pathAddresses: [] }, '--path-address'],
+      [{ keepSource: true }, '--keep-source'],
+      [{ diskWrites: 'refuse' }, '--disk-writes refuse'],
+      [{ verifyDisks: true }, '--verify-disks'],
+      [{ networks: {} }, '--network'],
+    ];
+    for (const [more, what] of asks) {
+      for (const shape of ['managed', 'direct'] as const) {
+        const has: Capabilities = {
+          shape,
+          modes: ['precopy'],
+          compression: ['none'],
+          maxStreams: 1,
+          postcopyRecovery: false,
+        };
+        const driver = { name: 'any', capabilities: has };
+        const [found] = judgeCapabilities({ driver, settings: { ...wants, ...more } });
+        assert.equal(found?.verdict, shape === 'managed' ? 'refuse' : 'pass', what);
+        if (shape === 'managed') assert.ok(found?.evidence.includes(what), found?.evidence);
+      }
+    }
+  });
+
   test('passes exactly where it declares that it can, and each refusal names one thing', () => {
     fc.assert(
       fc.property(capabilities, asked, (has, wants) => {

@@ -3,7 +3,7 @@ import type { Clock } from '../../../src/clock.ts';
 import { MANAGED_JOURNAL, open } from '../../../src/host/journal.ts';
 import type { JournalFile } from '../../../src/host/journal-file.ts';
 import type { FakeManager, Misbehaviour } from '../../../src/drivers/fake/managed.ts';
-import { managedHandle } from '../../../src/drivers/fake/managed.ts';
+import { managedHandle } from '../../../src/drivers/fake/managed-handle.ts';
 import type { ManagedDriver, ManagedSession } from '../../../src/drivers/port/managed.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';
 import { plainLog } from '../../../src/log.ts';
@@ -14,7 +14,7 @@ import { ManagedMover } from '../../../src/mover/managed/main.ts';
 import type { CancelAnswer } from '../../../src/protocol/public/contract.ts';
 import type { EndPhase, Report } from '../../../src/protocol/public/migration.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
-import type { SourceMoverRequest } from '../../../src/protocol/mover/request.ts';
+import type { ManagedMoverRequest } from '../../../src/protocol/mover/request.ts';
 import { Random } from '../../../sim/random.ts';
 
 /** Time goes on whenever everybody waits for it. */
@@ -153,13 +153,13 @@ export interface Outcome {
   readonly points: number;
 }
 
-const REQUEST: SourceMoverRequest = {
-  version: 1,
+const REQUEST: ManagedMoverRequest = {
+  version: 2,
+  lifecycle: 'managed',
   id: 'm-00000001',
   side: 'source',
   fromHost: 'a',
   toHost: 'b',
-  peer: { name: 'b', address: 'b:1' },
   createdAt: new Date(1_800_000_000_000).toISOString(),
   request: migrationRequest.parse({ guest: 'web1', to: 'b' }),
   handle: managedHandle('web1'),

@@ -1,0 +1,17 @@
+import { godwitError } from '../errors.ts';
+import type { Answer, Resolution, ResolveRequest, RunAt } from '../protocol/public/resolve.ts';
+
+/** The answer that was asked for, once its guest's name was typed; GODWIT_USAGE, or a refusal where it is wrong. */
+export function confirmed(known: Resolution, { confirm, runAt }: ResolveRequest): Answer {
+  if (confirm !== known.guest) {
+    const what = `"${confirm.slice(0, 80)}" is not the name of the guest of ${known.id}`;
+    throw godwitError('GODWIT_USAGE', { what }, { hint: `Its name is ${known.guest}.` });
+  }
+  const answer = known.answers.find((each) => each.runAt === runAt);
+  if (answer !== undefined && answer.verdict !== 'wrong') return answer;
+  throw refusal(known, runAt, answer?.why ?? 'nothing is known');
+}
+
+export function refusal({ id, guest }: Resolution, runAt: RunAt, reason: string): Error {
+  return godwitError('GODWIT_RESOLVE_REFUSED', { id, guest, runAt, reason });
+}

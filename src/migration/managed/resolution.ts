@@ -1,0 +1,43 @@
+import type { Answer, RunAt } from '../../protocol/public/resolve.ts';
+import type { Whereabouts } from './sight.ts';
+
+/** What a manager said when it was asked afresh, or why it said nothing. */
+export type ManagerWord = Whereabouts | { readonly why: string };
+
+export interface ManagedSides {
+  readonly guest: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/**
+ * What each answer to "where does the guest of a held migration run?" rests on. An answer changes the record alone: the
+ * manager decides who runs the guest, and Godwit neither starts nor stops it.
+ */
+export function judgeManaged({ guest, from, to }: ManagedSides, word: ManagerWord): Answer[] {
+  const answer = (runAt: RunAt, verdict: Answer['verdict'], why: string): Answer => {
+    const risks = verdict === 'unknown' ? [`If ${guest} runs elsewhere, the record is wrong.`] : [];
+    return { runAt, verdict, why, risks, proof: verdict === 'safe' ? 'ask' : 'none' };
+  };
+  const both = (verdict: Answer['verdict'], why: string): Answer[] => [
+    answer('source', verdict, why),
+    answer('destination', verdict, why),
+  ];
+  if ('why' in word) return both('unknown', `its manager does not say: ${word.why}`);
+  const { at, busy } = word;
+  if (busy === true) return both('waits', `its manager says that a task moves ${guest} now`);
+  if (at === 'unknown') return both('unknown', `its manager does not know where ${guest} is`);
+  if (at === 'elsewhere') {
+    return both('wrong', `its manager says that ${guest} is neither at ${from} nor at ${to}`);
+  }
+  const says = `its manager says that ${guest} is at ${at === 'source' ? from : to}`;
+  if (at === 'source' && busy === undefined) {
+    return [
+      answer('source', 'unknown', `${says}, and not whether a task moves it`),
+      answer('destination', 'wrong', says),
+    ];
+  }
+  const other = at === 'source' ? 'destination' : 'source';
+  const answers = [answer(at, 'safe', says), answer(other, 'wrong', says)];
+  return at === 'source' ? answers : answers.toReversed();
+}
