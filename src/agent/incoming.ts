@@ -3,16 +3,15 @@ import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { Admission, Admitted } from '../protocol/peer/migration.ts';
-import type { PreflightAdmission } from '../protocol/peer/preflight.ts';
-import type { Check } from '../protocol/public/migration.ts';
-import type { WireOffer } from '../protocol/wire.ts';
+import type { PreflightAdmission, PreflightAnswer } from '../protocol/peer/preflight.ts';
 import type { MoverRequest } from '../protocol/mover/request.ts';
 import type { AdmittedGuest } from '../protocol/peer/probe.ts';
 import { readJournals } from '../host/journal.ts';
 import { replayDestination } from '../migration/direct/journal.ts';
 import { throwRefusal } from '../migration/preflight/check.ts';
 import type { AdmissionFacts } from '../migration/preflight/admission.ts';
-import { admissionChecks } from '../migration/preflight/table.ts';
+import { admissionChecks } from '../migration/preflight/judge.ts';
+import { readHostFacts } from '../host/host-facts.ts';
 import { offerOf } from '../host/wire.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { PROTOCOL_VERSIONS } from '../protocol/version.ts';
@@ -68,7 +67,8 @@ export class Incoming {
     const { store } = this.#parts;
     try {
       const wire = offerOf(this.#parts.config, admission.guest, admission.from);
-      return { ...(await this.#listening(migration)), wire };
+      const host = await readHostFacts(this.#parts.config, () => this.#parts.clock.wallMs());
+      return { ...(await this.#listening(migration)), wire, host };
     } catch (thrown) {
       if (!store.begun(migration.id)) store.drop(migration.id);
       throw thrown;
@@ -79,16 +79,14 @@ export class Incoming {
    * What an admission would be answered, as checks: nothing is begun or kept. Throws where this host has no business with
    * the one that asks.
    */
-  async judge(
-    { admission, ports }: PreflightAdmission,
-    caller: Caller,
-  ): Promise<{ readonly checks: Check[]; readonly wire: WireOffer }> {
-    const { config } = this.#parts;
+  async judge({ admission, ports }: PreflightAdmission, caller: Caller): Promise<PreflightAnswer> {
+    const { config, clock } = this.#parts;
     const { guest, from } = admission;
     checkSender(caller, from);
     this.#sender(admission);
     const checks = admissionChecks(await this.#facts(admission, ports));
-    return { checks, wire: offerOf(config, guest, from) };
+    const host = await readHostFacts(config, () => clock.wallMs());
+    return { checks, wire: offerOf(config, guest, from), host };
   }
 
   /** Where its mover listens now. One is started where there is none, also to tell how an ended migration ended. */

@@ -7,7 +7,7 @@ import { godwitError } from '../errors.ts';
 import { throwRefusal } from '../migration/preflight/check.ts';
 import { judgeGuest } from '../migration/preflight/guest.ts';
 import type { BusyFacts, GuestFacts } from '../migration/preflight/guest.ts';
-import { askChecks } from '../migration/preflight/table.ts';
+import { askChecks } from '../migration/preflight/judge.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import { migrationRequest } from '../protocol/public/migration.ts';
 import type { Check, MigrationRequest, Report } from '../protocol/public/migration.ts';

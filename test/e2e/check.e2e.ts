@@ -51,7 +51,7 @@ describe('godwit check', () => {
     const made = (checks: readonly { name: string; side: string; verdict: string }[]) =>
       checks
         .map(({ name, side, verdict }) => `${name} ${side} ${verdict}`)
-        .filter((text) => /disks|machine|processor|devices|network|images/.test(text))
+        .filter((text) => /^(disks|machine|processor|devices|network|images) /.test(text))
         .toSorted();
     assert.deepEqual(made(report.checks), made(found?.checks ?? []));
     await move(world, { guest: 'db1', from: 'b', to: 'a' });

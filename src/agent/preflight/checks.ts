@@ -7,7 +7,7 @@ import { godwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { throwRefusal } from '../../migration/preflight/check.ts';
 import { bestFirst, verdictOf } from '../../migration/preflight/rank.ts';
-import { inOrder } from '../../migration/preflight/table.ts';
+import { inOrder } from '../../migration/preflight/judge.ts';
 import type { CheckAnswer, CheckedHost, CheckRequest } from '../../protocol/public/check.ts';
 import { migrationRequest } from '../../protocol/public/migration.ts';
 import type { Check, MigrationRequest } from '../../protocol/public/migration.ts';

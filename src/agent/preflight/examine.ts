@@ -2,10 +2,12 @@ import { driverSaid } from '../../drivers/registry.ts';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import { pass, refusal, warn } from '../../migration/preflight/check.ts';
 import type { CheckName } from '../../migration/preflight/table.ts';
+import { readHostFacts } from '../../host/host-facts.ts';
 import { initialSource } from '../../migration/direct/source-state.ts';
 import type { SourceState, StepFacts } from '../../migration/direct/source-state.ts';
 import { choosePathTo } from '../../mover/direct/source/choose-path.ts';
 import { SourceConnections } from '../../mover/direct/source/connections.ts';
+import { checksOfHosts } from '../../mover/direct/source/hosts.ts';
 import { assessGuest, examineStorage, inspectGuest } from '../../mover/direct/source/examine.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
 import type { LookParts } from '../../mover/direct/source/parts.ts';
@@ -152,7 +154,7 @@ function lookParts(asked: Examining, state: LookState, admission: Admission): Lo
 }
 
 async function askAdmission(
-  { peers, request }: Examining,
+  { config, clock, peers, request }: Examining,
   admission: Admission,
   signal: AbortSignal,
 ): Promise<{ readonly checks: readonly Check[]; readonly told?: PreflightAnswer }> {
@@ -160,8 +162,12 @@ async function askAdmission(
   const ports = request.path === 'wire' ? WIRE_PORTS : NATIVE_PORTS;
   try {
     const options = { signal, deadlineMs: ADMISSION_MS };
+    const own = await readHostFacts(config, () => clock.wallMs());
+    const askedMs = clock.wallMs();
     const told = await peers.preflight(to).preflight({ body: { admission, ports } }, options);
-    return { checks: [pass('destination', `${to} answers`, 'both'), ...told.checks], told };
+    const answered = pass('destination', `${to} answers`, 'both');
+    const both = checksOfHosts(own, told.host, askedMs, clock.wallMs());
+    return { checks: [answered, ...told.checks, ...both], told };
   } catch (thrown) {
     signal.throwIfAborted();
     if (!hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN')) {

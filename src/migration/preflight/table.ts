@@ -1,4 +1,3 @@
-import type { Check } from '../../protocol/public/migration.ts';
 import { judgeIncoming, judgeMemory, judgeName, judgePorts } from './admission.ts';
 import type { AdmissionFacts } from './admission.ts';
 import { judgeCapabilities } from './capabilities.ts';
@@ -6,6 +5,8 @@ import type { CapabilityFacts } from './capabilities.ts';
 import type { Finding } from './finding.ts';
 import { judgeBusy, judgeGuest, judgeOutgoing } from './guest.ts';
 import type { BusyFacts, GuestFacts, OutgoingFacts } from './guest.ts';
+import { judgeCertificates, judgeClock, judgeHooks, judgeJournal, judgeVersions } from './hosts.ts';
+import type { HostsFacts } from './hosts.ts';
 
 /** What the source's agent knows when it is asked. */
 export type AskFacts = CapabilityFacts & GuestFacts & BusyFacts & OutgoingFacts;
@@ -43,6 +44,11 @@ type Judged =
       readonly step: 'admit';
       readonly needs: 'destination';
       readonly judge: (facts: AdmissionFacts) => Finding[];
+    })
+  | (Common & {
+      readonly step: 'admit';
+      readonly needs: 'both';
+      readonly judge: (facts: HostsFacts) => Finding[];
     });
 
 /** A check that is made where its facts are: by the guest's driver, through its port, or by a part of the mover. */
@@ -126,6 +132,41 @@ export const CHECKS = [
     needs: 'both',
     asks: 'can memory take the path that was asked for?',
     by: 'agent',
+  },
+  {
+    name: 'clock',
+    step: 'admit',
+    needs: 'both',
+    asks: 'do the clocks of both hosts agree?',
+    judge: judgeClock,
+  },
+  {
+    name: 'versions',
+    step: 'admit',
+    needs: 'both',
+    asks: 'do both hosts run the same build?',
+    judge: judgeVersions,
+  },
+  {
+    name: 'certificates',
+    step: 'admit',
+    needs: 'both',
+    asks: 'do the certificates of both hosts last?',
+    judge: judgeCertificates,
+  },
+  {
+    name: 'journal',
+    step: 'admit',
+    needs: 'both',
+    asks: 'has each host room for what a migration writes down?',
+    judge: judgeJournal,
+  },
+  {
+    name: 'hooks',
+    step: 'admit',
+    needs: 'both',
+    asks: 'has each host the hooks that the other has?',
+    judge: judgeHooks,
   },
   {
     name: 'state',
@@ -257,30 +298,3 @@ export const CHECKS = [
 
 /** The name of a check of the table. */
 export type CheckName = (typeof CHECKS)[number]['name'];
-
-/** Judges all that the source's agent can judge when it is asked. */
-export function askChecks(facts: AskFacts): Check[] {
-  return CHECKS.flatMap((row) => (row.step === 'ask' ? named(row, row.judge(facts)) : []));
-}
-
-/** Judges all that the destination's agent can judge before a mover is there. */
-export function admissionChecks(facts: AdmissionFacts): Check[] {
-  return CHECKS.flatMap((row) =>
-    row.step === 'admit' && 'judge' in row ? named(row, row.judge(facts)) : [],
-  );
-}
-
-function named(
-  { name, needs: side }: Pick<Judged, 'name' | 'needs'>,
-  findings: readonly Finding[],
-): Check[] {
-  return findings.map((finding) => ({ name, side, ...finding }));
-}
-
-const PLACES: ReadonlyMap<string, number> = new Map(CHECKS.map(({ name }, at) => [name, at]));
-
-/** In the order of the table; those of the same name stay as they are, and what it does not name comes last. */
-export function inOrder(checks: readonly Check[]): Check[] {
-  const place = ({ name }: Check): number => PLACES.get(name) ?? CHECKS.length;
-  return checks.toSorted((left, right) => place(left) - place(right));
-}

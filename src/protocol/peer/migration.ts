@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { backingFile } from './backing-file.ts';
+import { hostFacts } from './host-facts.ts';
 import { disk, MAX_PLACES, nodeName, place, proofAnswer, proofPlace } from '../disk.ts';
 import { serialError } from '../errors.ts';
 import { check, compression, mode } from '../public/migration.ts';
@@ -50,6 +51,8 @@ export const admitted = z.object({
   version: z.number().int(),
   /** The host can take memory over the wire. */
   wire: wireOffer.optional(),
+  /** What the host tells of itself; an older one says nothing. */
+  host: hostFacts.optional(),
 });
 export type Admitted = z.infer<typeof admitted>;
 

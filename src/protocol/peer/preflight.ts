@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { route } from '../route.ts';
 import { check } from '../public/migration.ts';
 import { wireOffer } from '../wire.ts';
+import { hostFacts } from './host-facts.ts';
 import { admission, assessment, preparation, storageAnswer, storageProof } from './migration.ts';
 
 /**
@@ -20,6 +21,7 @@ export type PreflightAdmission = z.infer<typeof preflightAdmission>;
 export const preflightAnswer = z.object({
   checks: z.array(check).max(64),
   wire: wireOffer.optional(),
+  host: hostFacts.optional(),
 });
 export type PreflightAnswer = z.infer<typeof preflightAnswer>;
 

@@ -62,9 +62,10 @@ test('a guest that can move passes every check, in their order, and nothing is b
   assert.equal(host?.verdict, 'pass', JSON.stringify(host?.checks));
   assert.deepEqual(
     host?.checks.map(({ name }) => name),
-    'busy outgoing guest capabilities destination incoming name memory ports stream machine'.split(
-      ' ',
-    ),
+    (
+      'busy outgoing guest capabilities destination incoming name memory ports clock versions ' +
+      'certificates journal hooks stream machine'
+    ).split(' '),
   );
   for (const each of [a, b]) {
     assert.deepEqual((await each.api.migrations()).migrations, []);

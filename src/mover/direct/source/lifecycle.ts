@@ -5,12 +5,14 @@ import { driverSaid } from '../../../drivers/registry.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
+import { readHostFacts } from '../../../host/host-facts.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
 import { removeTree } from '../../../host/remove-tree.ts';
 import { removePort } from '../../../network/port.ts';
 import { warmSource } from '../warm.ts';
 import { assertDisksOpen, guardPostcopy } from './guard-postcopy.ts';
 import { askHook } from './hooks.ts';
+import { checksOfHosts } from './hosts.ts';
 import { withdrawNetworks } from './networks.ts';
 import { ask, darkMs, preparation, resumePeer, streamSetup, unproved } from './parts.ts';
 import type { SourceParts } from './parts.ts';
@@ -69,7 +71,9 @@ export const LIFECYCLE: Lifecycle = {
       const { vcpus, macs } = request;
       const memoryBytes =
         request.memoryBytes || (await guest.inspect(signal)).description.memoryBytes;
-      const { moverAddress, wire } = await peer.admit(
+      const own = await readHostFacts(config, () => systemClock.wallMs());
+      const askedMs = systemClock.wallMs();
+      const { moverAddress, wire, host } = await peer.admit(
         {
           id: request.id,
           guest: request.request.guest,
@@ -84,7 +88,8 @@ export const LIFECYCLE: Lifecycle = {
         },
         signal,
       );
-      return { moverAddress, ...choosePathTo(parts, wire) };
+      const checks = checksOfHosts(own, host, askedMs, systemClock.wallMs());
+      return { moverAddress, checks, ...choosePathTo(parts, wire) };
     },
 
     undo: async (parts, signal) => {

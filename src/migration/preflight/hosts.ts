@@ -1,0 +1,89 @@
+import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
+import type { HostFacts } from '../../protocol/peer/host-facts.ts';
+import { passes, warns } from './finding.ts';
+import type { Finding } from './finding.ts';
+
+/** What the two hosts of a migration tell of themselves. */
+export interface HostsFacts {
+  readonly source: HostFacts;
+  readonly destination: HostFacts;
+  /** When the destination was asked and had answered, by the source's clock, ms. */
+  readonly askedMs: number;
+  readonly answeredMs: number;
+}
+
+/** Beyond this, times in the logs and reports of both hosts cannot be compared by eye any more, ms. */
+const MOST_SKEW_MS = 1000;
+/** A certificate renews itself long before; below this it does not, and a long migration may see its end, ms. */
+const LEAST_CERTIFICATE_MS = 2 * 86_400_000;
+/** Many times what a migration writes: below this, what fills the disk may fill it before the end, bytes. */
+const LEAST_JOURNAL_BYTES = 64 * 1024 ** 2;
+
+/** Whether both clocks agree, as far as the time of one question tells. */
+export function judgeClock({ source, destination, askedMs, answeredMs }: HostsFacts): Finding[] {
+  const aheadMs = destination.wallMs - answeredMs;
+  const behindMs = askedMs - destination.wallMs;
+  const skewMs = Math.max(aheadMs, behindMs);
+  if (skewMs <= MOST_SKEW_MS) return [passes(`${destination.name} and ${source.name} agree`)];
+  const where = aheadMs > behindMs ? 'ahead of' : 'behind';
+  const evidence = `the clock of ${destination.name} is at least ${formatDuration(skewMs)} ${where} that of ${source.name}`;
+  const hint =
+    'Synchronise both clocks (chrony, NTP): logs and reports of the two hosts cannot be compared, and a guest that reads its host’s clock sees it jump.';
+  return [warns(evidence, hint)];
+}
+
+/** Whether both hosts run the same build. */
+export function judgeVersions({ source, destination }: HostsFacts): Finding[] {
+  const [here, there] = [source.version, destination.version];
+  if (here === there) return [passes(`both run Godwit ${here}`)];
+  const evidence = `${source.name} runs Godwit ${here}, ${destination.name} runs ${there}`;
+  const hint = 'Neighbouring versions work together; upgrade the older one when it is convenient.';
+  return [warns(evidence, hint)];
+}
+
+/** Whether each host has room for what a migration writes down. */
+export function judgeJournal({ source, destination }: HostsFacts): Finding[] {
+  return eachOf([source, destination], ({ name, journalFreeBytes: free }) => {
+    if (free === undefined || free >= LEAST_JOURNAL_BYTES) return undefined;
+    const evidence = `${formatBytes(free)} are free where ${name} keeps its journals`;
+    return warns(
+      evidence,
+      `Make room in the \`stateDir\` of ${name}: a migration cannot go on where nothing can be written.`,
+    );
+  });
+}
+
+/** Whether each host's certificate lasts. */
+export function judgeCertificates({ source, destination }: HostsFacts): Finding[] {
+  return eachOf([source, destination], ({ name, certificateEndsMs: ends, wallMs }) => {
+    if (ends === undefined || ends - wallMs >= LEAST_CERTIFICATE_MS) return undefined;
+    const left = formatDuration(Math.max(0, ends - wallMs));
+    const evidence = `the certificate of ${name} expires in ${left}`;
+    return warns(
+      evidence,
+      `Run \`godwit doctor\` on ${name}, which says why it was not renewed; see “Certificates renew themselves” in docs/operating.md.`,
+    );
+  });
+}
+
+/** Whether both hosts have the same of the site's hooks: a site has them on every host, or forgot one. */
+export function judgeHooks({ source, destination }: HostsFacts): Finding[] {
+  const [here, there] = [source.hooks ?? [], destination.hooks ?? []];
+  const missing = [
+    ...here.filter((hook) => !there.includes(hook)).map((hook) => ({ hook, host: destination })),
+    ...there.filter((hook) => !here.includes(hook)).map((hook) => ({ hook, host: source })),
+  ];
+  if (missing.length === 0) return [passes(here.length === 0 ? 'none' : here.join(', '))];
+  const all = missing.map(({ hook, host }) => `${hook} on ${host.name}`).join(', ');
+  const hint =
+    'Install it there too as an executable in `hooks.directory`, or remove it from the other host: which host is source and which is destination changes with each migration.';
+  return [warns(`missing, though the other host has it: ${all}`, hint)];
+}
+
+function eachOf(
+  hosts: readonly HostFacts[],
+  judge: (host: HostFacts) => Finding | undefined,
+): Finding[] {
+  const found = hosts.flatMap((host) => judge(host) ?? []);
+  return found.length > 0 ? found : [passes(hosts.map(({ name }) => name).join(' and '))];
+}

@@ -1,0 +1,42 @@
+import type { Check } from '../../protocol/public/migration.ts';
+import type { AdmissionFacts } from './admission.ts';
+import type { Finding } from './finding.ts';
+import type { HostsFacts } from './hosts.ts';
+import { CHECKS } from './table.ts';
+import type { AskFacts } from './table.ts';
+
+/** Judges all that the source's agent can judge when it is asked. */
+export function askChecks(facts: AskFacts): Check[] {
+  return CHECKS.flatMap((row) => (row.step === 'ask' ? named(row, row.judge(facts)) : []));
+}
+
+/** Judges all that the destination's agent can judge before a mover is there. */
+export function admissionChecks(facts: AdmissionFacts): Check[] {
+  return CHECKS.flatMap((row) =>
+    row.step === 'admit' && row.needs === 'destination' ? named(row, row.judge(facts)) : [],
+  );
+}
+
+/** Judges what takes both hosts' word of themselves. None of these refuses. */
+export function hostChecks(facts: HostsFacts): Check[] {
+  return CHECKS.flatMap((row) =>
+    row.step === 'admit' && row.needs === 'both' && 'judge' in row
+      ? named(row, row.judge(facts))
+      : [],
+  );
+}
+
+function named(
+  { name, needs: side }: { readonly name: string; readonly needs: Check['side'] },
+  findings: readonly Finding[],
+): Check[] {
+  return findings.map((finding) => ({ name, side, ...finding }));
+}
+
+const PLACES: ReadonlyMap<string, number> = new Map(CHECKS.map(({ name }, at) => [name, at]));
+
+/** In the order of the table; those of the same name stay as they are, and what it does not name comes last. */
+export function inOrder(checks: readonly Check[]): Check[] {
+  const place = ({ name }: Check): number => PLACES.get(name) ?? CHECKS.length;
+  return checks.toSorted((left, right) => place(left) - place(right));
+}

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  judgeCertificates,
+  judgeClock,
+  judgeHooks,
+  judgeJournal,
+  judgeVersions,
+} from '../../../src/migration/preflight/hosts.ts';
+import type { HostsFacts } from '../../../src/migration/preflight/hosts.ts';
+
+const NOW = 1_700_000_000_000;
+const DAY = 86_400_000;
+
+function facts(
+  source: Partial<HostsFacts['source']> = {},
+  destination: Partial<HostsFacts['source']> = {},
+  answeredMs = NOW,
+): HostsFacts {
+  const common = { version: '1.0.0', wallMs: NOW };
+  return {
+    source: { name: 'a', ...common, ...source },
+    destination: { name: 'b', ...common, ...destination },
+    askedMs: NOW,
+    answeredMs,
+  };
+}
+
+test('a clock difference is warned of exactly where no moment of the question explains it', () => {
+  const span = fc.record({ skewMs: fc.integer({ min: -DAY, max: DAY }), tookMs: fc.nat(20_000) });
+  fc.assert(
+    fc.property(span, ({ skewMs, tookMs }) => {
+      const [found] = judgeClock(facts({}, { wallMs: NOW + skewMs }, NOW + tookMs));
+      const beyond = skewMs > tookMs + 1000 || skewMs < -1000;
+      assert.equal(found?.verdict, beyond ? 'warn' : 'pass');
+    }),
+  );
+});
+
+test('a clock that is off is told with its host and its direction', () => {
+  const [ahead] = judgeClock(facts({}, { wallMs: NOW + 90_000 }));
+  assert.match(ahead?.evidence ?? '', /clock of b is at least .* ahead of that of a/);
+  const [behind] = judgeClock(facts({}, { wallMs: NOW - 90_000 }));
+  assert.match(behind?.evidence ?? '', /clock of b is at least .* behind that of a/);
+});
+
+test('hosts of two builds are warned of, with both versions', () => {
+  assert.equal(judgeVersions(facts())[0]?.verdict, 'pass');
+  const [found] = judgeVersions(facts({}, { version: '1.1.0' }));
+  assert.match(found?.evidence ?? '', /a runs Godwit 1\.0\.0, b runs 1\.1\.0/);
+});
+
+test('each host without room for its journal is named; one that does not say is not', () => {
+  const full = { journalFreeBytes: 1024 };
+  assert.equal(judgeJournal(facts())[0]?.verdict, 'pass');
+  assert.deepEqual(
+    judgeJournal(facts(full, full)).map(({ verdict, evidence }) => [verdict, evidence.slice(-31)]),
+    [
+      ['warn', 'free where a keeps its journals'],
+      ['warn', 'free where b keeps its journals'],
+    ],
+  );
+});
+
+test('a certificate that ends within two days is warned of, by that host’s own clock', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: -DAY, max: 30 * DAY }), fc.nat(DAY), (leftMs, skewMs) => {
+      const wallMs = NOW + skewMs;
+      const [found] = judgeCertificates(facts({ wallMs, certificateEndsMs: wallMs + leftMs }));
+      assert.equal(found?.verdict, leftMs < 2 * DAY ? 'warn' : 'pass');
+    }),
+  );
+});
+
+test('a hook that one host has and the other lacks is named with the host that lacks it', () => {
+  assert.equal(judgeHooks(facts())[0]?.verdict, 'pass');
+  assert.equal(judgeHooks(facts({ hooks: ['x'] }, { hooks: ['x'] }))[0]?.verdict, 'pass');
+  const [found] = judgeHooks(facts({ hooks: ['before-start', 'x'] }, { hooks: ['x', 'y'] }));
+  assert.equal(found?.evidence, 'missing, though the other host has it: before-start on b, y on a');
+});
