@@ -87,6 +87,13 @@ export const refusalErrors = {
     4,
     422,
   ),
+  GODWIT_DISK_LINKED: row(
+    'disk {device} of {guest} ({file}) is not whole in its file: {reason}',
+    'Make one image of it while the guest is shut down (`qemu-img convert -O qcow2 IMAGE WHOLE`), and start the guest on that.',
+    false,
+    4,
+    422,
+  ),
   GODWIT_DISK_CACHE: row(
     'disk {device} of {guest} ({file}) cannot be handed to another host: {reason}',
     'Start the guest with cache=none, or with cache=writeback and drop-cache on.',

@@ -10,6 +10,7 @@ import type { DestinationOptions, NicPlan } from '../port/direct.ts';
 import { hasNfsClient } from './binaries.ts';
 import type { QemuProgram } from './binaries.ts';
 import { chooseProgram } from './choose.ts';
+import { diskChecks } from './disk-checks.ts';
 import type { ImageStore } from './images.ts';
 import { streamChecks } from './inspect.ts';
 import { decideNodes } from './spec/disks-decided.ts';
@@ -214,20 +215,6 @@ async function findImages(
     if (file !== undefined) romfiles.set(index, file);
   }
   return { images, romfiles, checks };
-}
-
-/** Each image has its file here: where it lies, the mover has found. */
-function diskChecks(
-  guest: string,
-  spec: GuestSpec,
-  host: string,
-  files: ReadonlyMap<string, string>,
-): NamedCheck[] {
-  return (spec.blockNodes ?? []).flatMap(({ node }) => {
-    if (files.has(node)) return [];
-    const facts = { host, guest, device: node, reason: 'nobody reported where its file lies' };
-    return [refusal('disks', godwitError('GODWIT_DISK_MISSING', facts), 'destination')];
-  });
 }
 
 /** What lies on an NFS export is opened by the program itself, which distributions pack apart. */

@@ -138,6 +138,8 @@ function deviceChecks(guest: string, findings: readonly Finding[]): NamedCheck[]
         return warn('devices', `${device} (${type}) ${reason}`, CHANGED);
       case 'disk':
         return diskRefusal('GODWIT_DISK_LOCAL', guest, finding);
+      case 'disk-linked':
+        return diskRefusal('GODWIT_DISK_LINKED', guest, finding);
       case 'disk-cache':
         return diskRefusal('GODWIT_DISK_CACHE', guest, finding);
       case 'disk-format':
@@ -151,7 +153,7 @@ function deviceChecks(guest: string, findings: readonly Finding[]): NamedCheck[]
 }
 
 function diskRefusal(
-  code: 'GODWIT_DISK_LOCAL' | 'GODWIT_DISK_CACHE' | 'GODWIT_DISK_FORMAT',
+  code: 'GODWIT_DISK_LOCAL' | 'GODWIT_DISK_LINKED' | 'GODWIT_DISK_CACHE' | 'GODWIT_DISK_FORMAT',
   guest: string,
   { device, type: file, reason }: Finding,
 ): NamedCheck {

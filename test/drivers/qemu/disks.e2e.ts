@@ -99,6 +99,30 @@ describe('a guest with disks, made again at the destination', () => {
       }
     });
 
+    test(`is refused by name with an image whose data lies in another file (${program.version})`, async () => {
+      const linked = image(`linked-${program.version}.qcow2`);
+      const data = `data_file=${linked}.data`;
+      await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-o', data, linked, '8M']);
+      const place = await makeQemuPlace({
+        source: program.file,
+        destination: program.file,
+        machine: 'q35',
+        extra: [
+          ...`-drive if=none,id=vdz,file=${linked},format=qcow2`.split(' '),
+          ...'-device virtio-blk-pci,drive=vdz,id=disk9'.split(' '),
+        ],
+      });
+      try {
+        await assert.rejects(move(place), (error: Error) => {
+          assert.match(error.message, /GODWIT_DISK_LINKED/);
+          assert.match(error.message, /disk disk9 of .* is not whole in its file/);
+          return true;
+        });
+      } finally {
+        await place.dispose();
+      }
+    });
+
     for (const mode of ['precopy', 'postcopy'] as const) {
       test(`has its images back when it is taken back after all was handed over (${mode}, ${program.version})`, async () => {
         const plan = { source: program.file, destination: program.file, machine: 'q35' };

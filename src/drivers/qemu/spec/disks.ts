@@ -151,6 +151,7 @@ class Describer {
     const below = lower === undefined ? undefined : this.#chain(disk, lower, [...above, root]);
     if (lower !== undefined && below === undefined) return undefined;
     const { settings, obstacles, cacheProblem, changes } = settingsOf(nodes);
+    const linked = this.#linked(disk, nodes);
     const bad = this.#judge(disk, nodes, obstacles, lower !== undefined);
     if (cacheProblem !== undefined) {
       this.findings.push({
@@ -161,7 +162,7 @@ class Describer {
       });
     }
     for (const what of changes) this.findings.push(changed(disk, 'disk', what));
-    if (bad || cacheProblem !== undefined) return undefined;
+    if (bad || linked || cacheProblem !== undefined) return undefined;
     const name = this.#nameFor(
       image.name,
       disk,
@@ -239,6 +240,21 @@ class Describer {
       this.findings.push({ kind: 'disk-format', device: name, type: image.file, reason });
     }
     return obstacles.length > 0 || !isStated || untold;
+  }
+
+  /** A file that an image needs besides its own and its backing file would be opened at the destination by its name alone. */
+  #linked(device: string, { image, file }: ImageNodes): boolean {
+    const known = (parent: string, role: string): boolean =>
+      parent === image.name && (role === 'backing' || (role === 'file' && image !== file));
+    const other = this.#block.edges.find(({ parent, role }) => {
+      return (parent === image.name || parent === file.name) && !known(parent, role);
+    });
+    if (other === undefined && image.qcow2?.dataFile !== true) return false;
+    const name = this.#live.get(other?.child ?? '')?.file;
+    const role = other?.role ?? 'data-file';
+    const reason = `it needs ${name ?? 'another file'} as its \`${role}\`, which does not move with it`;
+    this.findings.push({ kind: 'disk-linked', device, type: image.file, reason });
+    return true;
   }
 
   #child(parent: string, role: string): string | undefined {

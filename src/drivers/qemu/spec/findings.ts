@@ -1,7 +1,7 @@
 /** Something of the guest that cannot move, or that will be different there. */
 export interface Finding {
-  /** `disk`: it cannot be opened elsewhere; `disk-cache`, `disk-format`: not safely, as it is opened here. */
-  readonly kind: 'unmovable' | 'disk' | 'disk-cache' | 'disk-format' | 'changed';
+  /** `disk`: it cannot be opened elsewhere; `disk-linked`: it needs a file that is not moved; `disk-cache`, `disk-format`: not safely, as it is opened here. */
+  readonly kind: 'unmovable' | 'disk' | 'disk-linked' | 'disk-cache' | 'disk-format' | 'changed';
   /** The guest's name for it: a device id, an option. */
   readonly device: string;
   /** Of a disk that cannot move: its file. */

@@ -60,6 +60,25 @@ function draftOf(drive = DRIVE, block = blocksOf()): Draft {
 const kindsOf = (draft: Draft): string[] => draft.findings.map(({ kind }) => kind);
 
 describe('a disk', () => {
+  test('does not move without a file that its image names for its data', () => {
+    const block = blocksOf();
+    const data = node('#block5', 'file', { file: 'vm/top.data' });
+    const edge = { parent: '#block1', child: '#block5', role: 'data-file' };
+    const linked = { ...block, nodes: [...block.nodes, data], edges: [...block.edges, edge] };
+    const { findings, spec } = draftOf(DRIVE, linked);
+    assert.deepEqual(
+      findings.map(({ kind, device, reason }) => [kind, device, reason]),
+      [
+        [
+          'disk-linked',
+          'disk0',
+          'it needs vm/top.data as its `data-file`, which does not move with it',
+        ],
+      ],
+    );
+    assert.ok(spec.blockNodes?.every(({ node: name }) => name !== 'disk0-image'));
+  });
+
   test('is described with its chain, every format said and no path of this host', () => {
     const { spec, disks, findings } = draftOf();
     guestSpec.parse(spec);
