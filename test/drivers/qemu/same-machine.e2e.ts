@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
 import type { Check } from '../../../src/protocol/public/migration.ts';
 import { makeQemuPlace, qemuPrograms } from '../../conformance/qemu-place.ts';
 import type { QemuPlace } from '../../conformance/qemu-place.ts';
@@ -56,12 +59,13 @@ async function withGuest<T>(
   from: string,
   to: string,
   work: (place: QemuPlace) => Promise<T>,
+  extra: readonly string[] = RICH,
 ): Promise<T> {
   const place = await makeQemuPlace({
     source: from,
     destination: to,
     machine: 'q35',
-    extra: RICH,
+    extra,
   });
   try {
     return await work(place);
@@ -113,5 +117,103 @@ describe('the machine that a destination makes, by what both QEMUs tell', () => 
       });
       assert.match(error?.message ?? '', /rng0 \(virtio-rng-pci\): the destination lacks it/);
     });
+  });
+});
+
+interface Shape {
+  readonly has: string;
+  readonly given: string;
+  readonly plugged?: [string, object][];
+  /** Default: it has it there too. */
+  readonly differs?: readonly [verdict: 'warn' | 'refuse', what: RegExp];
+}
+
+const FILE = path.join(tmpdir(), `godwit-same-${process.pid}`);
+/** What a guest's description once lost without a word. */
+const SHAPES: readonly Shape[] = [
+  {
+    has: 'a SCSI disk that the guest knows by the name of its drive',
+    given: `-device virtio-scsi-pci,id=scsi0 -drive file=${FILE},if=none,id=drive-scsi0,format=raw -device scsi-hd,bus=scsi0.0,drive=drive-scsi0,id=scsi0-0`,
+  },
+  {
+    has: 'a disk and a source of randomness that were plugged in, each on an object of its own',
+    given:
+      '-object iothread,id=io1 -device pcie-root-port,id=rp1,slot=1 -device pcie-root-port,id=rp2,slot=2',
+    plugged: [
+      ['blockdev-add', { driver: 'file', 'node-name': 'f1', filename: FILE }],
+      [
+        'device_add',
+        { driver: 'virtio-blk-pci', id: 'h', drive: 'f1', bus: 'rp1', iothread: 'io1' },
+      ],
+      ['object-add', { 'qom-type': 'rng-random', id: 'r5', filename: '/dev/urandom' }],
+      ['device_add', { driver: 'virtio-rng-pci', id: 'r', rng: 'r5', bus: 'rp2', period: 1000 }],
+    ],
+  },
+  {
+    has: 'a processor whose clock was given',
+    given: '-cpu qemu64,tsc-frequency=2000000000',
+  },
+  {
+    has: 'a generation id that QEMU made up, so that the guest does not think it was cloned',
+    given: '-device vmgenid,guid=auto,id=generation',
+  },
+  { has: 'no graphics', given: '-nographic' },
+  {
+    has: 'memory bound to a node of its host',
+    given:
+      '-object memory-backend-ram,id=m0,size=72M,host-nodes=0,policy=bind -numa node,memdev=m0',
+    differs: ['warn', /object m0: policy is “bind” at the source and “default” at the/],
+  },
+  {
+    has: 'a disk with a limit',
+    given: `-drive file=${FILE},if=none,id=t0,format=raw,iops=100 -device virtio-blk-pci,drive=t0,id=d0`,
+    differs: ['warn', /throttled is “true” at the source and “false” at the destination/],
+  },
+];
+
+describe('what the guest has here it has there, or it is told by name', () => {
+  before(() => writeFile(FILE, Buffer.alloc(1024 ** 2)));
+  after(() => rm(FILE, { force: true }));
+
+  for (const { has, given, plugged = [], differs } of SHAPES) {
+    test(has, async () => {
+      await withGuest(
+        newest.file,
+        newest.file,
+        async (place) => {
+          await plug(place, plugged);
+          const { verdict, evidence } = await compared(place);
+          assert.equal(verdict, differs?.[0] ?? 'pass', evidence);
+          assert.match(evidence, differs?.[1] ?? /properties are the same/);
+        },
+        given.split(' '),
+      );
+    });
+  }
+
+  test('a disk whose queues are spread over threads', async (t) => {
+    if (Number(newest.version) < 9) return t.skip('this QEMU has no iothread-vq-mapping');
+    const device = {
+      driver: 'virtio-blk-pci',
+      id: 'd0',
+      drive: 'f1',
+      'num-queues': 2,
+      'iothread-vq-mapping': [{ iothread: 'io1' }, { iothread: 'io2' }],
+    };
+    const extra = [
+      ...'-object iothread,id=io1 -object iothread,id=io2'.split(' '),
+      ...`-blockdev driver=file,filename=${FILE},node-name=f1 -device`.split(' '),
+      JSON.stringify(device),
+    ];
+    await withGuest(
+      newest.file,
+      newest.file,
+      async (place) => {
+        const { error } = await compared(place);
+        assert.equal(error?.code, 'GODWIT_MACHINE_DIFFERS');
+        assert.match(error.message, /d0\/virtio-blk-device: iothread-vq-mapping is /);
+      },
+      extra,
+    );
   });
 });

@@ -124,6 +124,7 @@ async function readDevice(
   const [bus, addr, mac, netdev, hotplugged] = await Promise.all(
     ['parent_bus', 'addr', 'mac', 'netdev', 'hotplugged'].map(get),
   );
+  const identity = await readIdentity(client, child, signal);
   const anonymous = child.path.startsWith('/machine/peripheral-anon/');
   const isTold = hotplugged !== true && (anonymous || told.has(child.name));
   const busPath = typeof bus === 'string' && bus !== '' ? bus : undefined;
@@ -136,9 +137,30 @@ async function readDevice(
     addr: pciAddress(addr),
     mac: typeof mac === 'string' ? mac : undefined,
     netdev: typeof netdev === 'string' ? netdev : undefined,
+    ...(identity === undefined ? {} : { identity }),
     hotplugged: hotplugged === true,
     changed: isTold ? undefined : await readChangedProperties(client, child, signal),
   };
+}
+
+/**
+ * A SCSI disk without a name of its own is called after its drive, which the guest has in /dev/disk/by-id; the destination
+ * has no drives. A new generation id tells the guest that it was cloned.
+ */
+const MADE_UP: readonly (readonly [type: RegExp, property: string])[] = [
+  [/^scsi-(hd|cd)$/, 'device_id'],
+  [/^vmgenid$/, 'guid'],
+];
+
+async function readIdentity(
+  client: QmpClient,
+  { path: place, type }: Child,
+  signal: AbortSignal,
+): Promise<Record<string, Scalar> | undefined> {
+  const property = MADE_UP.find(([pattern]) => pattern.test(type))?.[1];
+  if (property === undefined) return undefined;
+  const value = await getScalar(client, place, property, signal);
+  return value === undefined || value === '' ? undefined : { [property]: value };
 }
 
 /** `devfn` as `slot.function`, QEMU's way of writing it: 03.0. */
@@ -161,20 +183,26 @@ async function readChangedProperties(
     signal,
   );
   const wanted = known.filter(
-    ({ name, type }) => !/^(child|link)</.test(type) && !/^(hotplugged|addr)$/.test(name),
+    ({ name, type }) => !type.startsWith('child<') && !/^(hotplugged|addr)$/.test(name),
   );
   const values = await Promise.all(
     wanted.map(({ name }) => getScalar(client, child.path, name, signal)),
   );
   const changed: Record<string, Scalar> = {};
   for (const [index, property] of wanted.entries()) {
-    const value = values[index];
+    const held = values[index];
+    const value = property.type.startsWith('link<') ? objectOf(held) : held;
     if (value === undefined || value === '' || value === property['default-value']) continue;
     // Without a stated default only what names something else (a backend, a slot) is told apart.
     if (property['default-value'] === undefined && !NAMING.has(property.name)) continue;
     changed[property.name] = value;
   }
   return changed;
+}
+
+/** A device names an object of the user's by its id; what it made for itself, or belongs to, it makes or finds again. */
+function objectOf(link: Scalar | undefined): string | undefined {
+  return /^\/objects\/([^/]+)$/.exec(String(link))?.[1];
 }
 
 const NAMING = new Set(

@@ -72,6 +72,22 @@ export const REASONS: readonly Reason[] = [
     because: 'a block node may get another name; what it is on is compared by itself',
   },
   {
+    name: 'cache of writes',
+    kind: 'device',
+    property: /write-cache/,
+    values: (source, destination) => source !== 'off' && destination === 'off',
+    verdict: 'allow',
+    because:
+      'the guest chooses while it runs; what it chose is said there, and compared at the disk',
+  },
+  {
+    name: 'limits of disks',
+    kind: 'disk',
+    property: /throttled/,
+    verdict: 'warn',
+    because: 'how fast a disk may be is not seen by the guest, but for its speed',
+  },
+  {
     name: 'ways to a file',
     kind: 'disk',
     place: /.*\/(image|file|backing|data-file)/,

@@ -110,6 +110,9 @@ function fromChardev(
 ): ChardevBackend | undefined {
   const { head = '', props } = option;
   const path = props.get('path') ?? '';
+  if (head !== 'socket' && props.has('logfile')) {
+    context.findings.push(changed(id, `chardev ${head}`, 'is not logged at the destination'));
+  }
   switch (head) {
     case 'null':
     case 'pty':

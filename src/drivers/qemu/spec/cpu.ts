@@ -7,6 +7,9 @@ import type { Scalar } from './options.ts';
 export const NON_FEATURES =
   /^(hotplugged|hotpluggable|realized|start-powered-off|check|enforce|pmu|kvm|migratable|host-phys-bits|l3-cache|legacy-cache|host-cache-info|fill-mtrr-mask|cpuid-0xb|tcg-cpuid|xen-vapic|lmce|full-cpuid-auto-level|vmware-cpuid-freq|kvm-pv-enforce-cpuid|kvm-no-smi-migration|legacy-multi-node|(hv|x)-.*)$/;
 
+/** Settings of a processor that are numbers and no identity: the guest sees them, or what follows from them. */
+export const NUMBERS = /^(tsc-frequency|guest-phys-bits|ucode-rev)$/;
+
 /** Second names of features. */
 export const FEATURE_ALIASES = /^(sse3|pclmuldq|sse4-1|sse4-2|xd|ffxsr|i64|.*_.*)$/;
 
@@ -58,7 +61,7 @@ export function cpuProperties(
   const on = cpu.features.filter((feature) => offered.includes(feature));
   const off = offered.filter((feature) => !wanted.has(feature));
   return [
-    ...Object.entries(switches).filter(([key]) => NON_FEATURES.test(key)),
+    ...Object.entries(switches).filter(([key]) => NON_FEATURES.test(key) || NUMBERS.test(key)),
     ...identity,
     ...on.map((feature): [string, Scalar] => [feature, true]),
     ...off.map((feature): [string, Scalar] => [feature, false]),

@@ -135,6 +135,7 @@ function describeDevice(
     props['bus'] = live.bus;
   }
   if (live.mac !== undefined) props['mac'] = live.mac;
+  Object.assign(props, live.identity);
   if (obstacle === undefined) {
     for (const { property, allowed } of judgeDevice(live.type, props)) {
       const what = property === undefined ? 'its type' : `its \`${property}\``;

@@ -1,6 +1,6 @@
 import type { CommandLine } from './cmdline.ts';
-import { valuesOf } from './cmdline.ts';
-import { NON_FEATURES } from './cpu.ts';
+import { hasOption, valuesOf } from './cmdline.ts';
+import { NON_FEATURES, NUMBERS } from './cpu.ts';
 import type { GuestFacts } from './facts.ts';
 import { unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
@@ -71,6 +71,8 @@ function mutable(cpu: GuestFacts['cpu']): Omit<NonNullable<GuestSpec['cpu']>, 's
 /** All -machine options together, as QEMU merges them. */
 export function machineProperties(line: CommandLine): Map<string, string> {
   const merged = new Map<string, string>();
+  // It stands for a machine that tells its firmware to speak over the serial port.
+  if (hasOption(line, 'nographic')) merged.set('graphics', 'off');
   for (const value of valuesOf(line, 'machine')) {
     const { head, props } = parseOption(value, true);
     if (head !== undefined && head !== '') merged.set('type', head);
@@ -148,7 +150,8 @@ function typed(held: string): Scalar {
 function cpuSwitches(line: CommandLine): Record<string, Scalar> {
   const entries = [...cpuOption(line)].filter(
     // What only says how strict QEMU is at the start has done its work.
-    ([key]) => NON_FEATURES.test(key) && !/^(check|enforce|migratable)$/.test(key),
+    ([key]) =>
+      (NON_FEATURES.test(key) || NUMBERS.test(key)) && !/^(check|enforce|migratable)$/.test(key),
   );
   return Object.fromEntries(entries);
 }

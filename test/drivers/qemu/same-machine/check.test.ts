@@ -183,6 +183,14 @@ const EXAMPLES: Readonly<Record<string, readonly [covered: Example, not: Example
     [device, 'drive', 'a', 'b'],
     [device, 'serial', 'a', 'b'],
   ],
+  'cache of writes': [
+    [device, 'write-cache', 'auto', 'off'],
+    [device, 'write-cache', 'off', 'auto'],
+  ],
+  'limits of disks': [
+    [{ kind: 'disk', place: 'd', type: 'drive' }, 'throttled', 'true', 'false'],
+    [{ kind: 'disk', place: 'd', type: 'drive' }, 'write-cache', 'true', 'false'],
+  ],
   'ways to a file': [
     [{ kind: 'disk', place: 'd/image/file', type: 'file' }, 'type', 'file', 'nfs'],
     [{ kind: 'disk', place: 'd/image', type: 'raw' }, 'type', 'raw', 'qcow2'],

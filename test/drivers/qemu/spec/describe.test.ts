@@ -96,6 +96,30 @@ describe('a guest described', () => {
     assert.equal(unread[0]?.reason, 'its file cannot be read');
   });
 
+  test('keeps what nobody said and the guest sees: a generation id, a clock, that there are no graphics', () => {
+    const argv = commandLine(
+      '-nodefaults -nographic -cpu max,tsc-frequency=2000000000 -device vmgenid,guid=auto,id=g',
+    );
+    const facts = factsOf(argv);
+    const guid = '958faee8-3a69-4375-a9d0-1374af30b12e';
+    const devices = facts.devices.map((device) => ({ ...device, identity: { guid } }));
+    const { spec, findings } = describeGuest({ ...facts, devices });
+    guestSpec.parse(spec);
+    assert.deepEqual(findings, []);
+    assert.deepEqual(spec.devices, [{ driver: 'vmgenid', id: 'g', props: { guid } }]);
+    assert.equal(spec.machine.props['graphics'], 'off');
+    assert.deepEqual({ ...spec.cpu?.switches }, { 'tsc-frequency': 2_000_000_000 });
+  });
+
+  test('says that a character device is not logged any more', () => {
+    const argv = commandLine('-nodefaults -chardev null,id=c0,logfile=/var/log/c0');
+    const { findings } = describeGuest(factsOf(argv));
+    assert.deepEqual(
+      findings.map(({ kind, device, reason }) => [kind, device, reason]),
+      [['changed', 'c0', 'is not logged at the destination']],
+    );
+  });
+
   test('has the devices of now: unplugged ones gone, plugged ones added', () => {
     const argv = commandLine('-nodefaults -device virtio-rng-pci,id=a -device e1000,id=b');
     const facts = factsOf(argv);
