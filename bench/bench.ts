@@ -7,6 +7,7 @@ import { footprint } from './footprint.ts';
 import { gap } from './gap.ts';
 import { overhead } from './overhead.ts';
 import { planner } from './planner.ts';
+import { sameMachine } from './same-machine.ts';
 import { soak } from './soak.ts';
 import { soakDisks } from './soak-disks.ts';
 import { start } from './start.ts';
@@ -22,6 +23,7 @@ import { wireStream } from './wire-stream.ts';
 const BENCHES: readonly Bench[] = [
   overhead,
   start,
+  sameMachine,
   footprint,
   soak,
   disks,
