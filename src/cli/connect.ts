@@ -137,8 +137,8 @@ function agentPlace(where: string, flags: ConnectionFlags, env: Env): Candidate 
   return { label: where, transport: { unix, peer: 'the agent' } };
 }
 
-/** `https://[name@]host:port`: the name is the host's own, as its certificate has it. */
-function httpsPlace(where: string, flags: ConnectionFlags, env: Env): Candidate {
+/** `https://[name@]host:port`: the name is the host's own, as its certificate has it. GODWIT_USAGE where it is not that. */
+export function namedAgent(where: string): { readonly address: string; readonly name: string } {
   const url = URL.canParse(where) ? new URL(where) : undefined;
   if (url === undefined || url.hostname === '' || url.port === '') {
     throw usage(
@@ -155,8 +155,13 @@ function httpsPlace(where: string, flags: ConnectionFlags, env: Env): Candidate 
       `Put its name before the address: https://NAME@${url.host}.`,
     );
   }
-  const transport = { address: url.host, credentials: credentials(flags, env), expectedName };
-  return { label: expectedName, transport };
+  return { address: url.host, name: expectedName };
+}
+
+function httpsPlace(where: string, flags: ConnectionFlags, env: Env): Candidate {
+  const { address, name } = namedAgent(where);
+  const transport = { address, credentials: credentials(flags, env), expectedName: name };
+  return { label: name, transport };
 }
 
 /** Files of a profile, by preference: those of a person, then those of a host. */

@@ -12,6 +12,20 @@ export const HOST_KEY = 'host.key';
 /** The certificate of a key that has just been put in place, until it has the name `host.crt` itself. */
 export const NEXT_CERT = 'host.crt.next';
 
+/** The names of a certificate, its key, and the certificate that is to follow. */
+export interface PairFiles {
+  readonly cert: string;
+  readonly key: string;
+  readonly next: string;
+}
+
+export const HOST_FILES: PairFiles = { cert: HOST_CERT, key: HOST_KEY, next: NEXT_CERT };
+
+/** Those of a person: `operator.crt` and so on. */
+export function filesOf(stem: string): PairFiles {
+  return { cert: `${stem}.crt`, key: `${stem}.key`, next: `${stem}.crt.next` };
+}
+
 /**
  * This host’s certificate and key as they lie on disk at each moment, for its agent and its movers, and who of its fleet
  * counts. GODWIT_PKI when they cannot be read or do not belong together.
@@ -31,16 +45,16 @@ export function hostCredentials(
  * The certificate and key of a host, which are two files and change one after the other: the certificate that is for
  * the key. GODWIT_PKI where neither `host.crt` nor the one that is to follow it is.
  */
-export function readPair(directory: string): Pair {
-  const key = read(path.join(directory, HOST_KEY));
-  const cert = read(path.join(directory, HOST_CERT));
+export function readPair(directory: string, files: PairFiles = HOST_FILES): Pair {
+  const key = read(path.join(directory, files.key));
+  const cert = read(path.join(directory, files.cert));
   if (belong(cert, key)) return { cert, key };
-  const next = path.join(directory, NEXT_CERT);
+  const next = path.join(directory, files.next);
   if (statSync(next, { throwIfNoEntry: false })?.isFile() === true) {
     const following = read(next);
     if (belong(following, key)) return { cert: following, key };
   }
-  const what = `${path.join(directory, HOST_CERT)} is not the certificate of ${HOST_KEY}`;
+  const what = `${path.join(directory, files.cert)} is not the certificate of ${files.key}`;
   throw godwitError('GODWIT_PKI', { what });
 }
 

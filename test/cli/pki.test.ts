@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
 import { parseToken } from '../../src/agent/pki/token.ts';
 import { runCommandLine } from '../../src/cli/frame.ts';
 import { TABLE } from '../../src/cli/table.ts';
@@ -120,5 +122,64 @@ test('a name that the CA does not know is neither revoked nor removed, unless th
     ['revoke', serial],
   ]) {
     assert.equal((await godwit('pki', ...argv, '--dir', dir)).code, 0, argv.join(' '));
+  }
+});
+
+test('a person’s certificate is renewed with a new key, under its own name and role, once half of its life is over', async (t) => {
+  const { host, caDir } = await fleet(t);
+  const { agent } = await host('a', { holdsCa: true });
+  const other = await host('b');
+  const at = (address: string, name: string) => ['--at', `https://${name}@${address}`];
+  for (const role of ['operator', 'viewer'] as const) {
+    const dir = tempDir(t);
+    const renew = (...where: string[]) => godwit('pki', 'renew', '--dir', dir, '--json', ...where);
+    const read = (file: string) => readFileSync(path.join(dir, `${role}.${file}`), 'utf8');
+    const person = { caDir, name: 'ann', role, addresses: [], days: 10 } as const;
+    // Made six days ago.
+    storeCredentials(dir, await issue(person, Date.now() - 6 * 86_400_000), role);
+    const before = [read('crt'), read('key')];
+    const refused = await renew(...at(other.agent.address, 'b'));
+    assert.match(refused.err, /b does not hold the CA/);
+    assert.deepEqual([read('crt'), read('key')], before);
+    const { code, out } = await renew(...at(agent.address, 'a'));
+    assert.equal(code, 0);
+    const told = JSON.parse(out) as Record<string, unknown>;
+    assert.deepEqual([told['name'], told['role'], told['renewed']], ['ann', role, true]);
+    const cert = new X509Certificate(read('crt'));
+    assert.ok(cert.checkPrivateKey(createPrivateKey(read('key'))));
+    assert.notEqual(read('key'), before[1]);
+    assert.equal(told['validUntil'], cert.validToDate.toISOString());
+    assert.ok(cert.validToDate.getTime() > Date.now() + 9 * 86_400_000);
+    assert.match(cert.subject, new RegExp(`CN=ann\\nOU=${role}`));
+    // Too early for another one.
+    const again = JSON.parse((await renew(...at(agent.address, 'a'))).out) as Record<
+      string,
+      unknown
+    >;
+    assert.equal(again['renewed'], false);
+    assert.equal(new X509Certificate(read('crt')).serialNumber, cert.serialNumber);
+    assert.deepEqual(readdirSync(dir).toSorted(), ['ca.crt', `${role}.crt`, `${role}.key`]);
+    // What it was before renews nothing: whoever took it gets no other one.
+    writeFileSync(path.join(dir, `${role}.crt`), before[0] ?? '');
+    writeFileSync(path.join(dir, `${role}.key`), before[1] ?? '');
+    assert.match((await renew(...at(agent.address, 'a'))).err, /one that is not the last/);
+  }
+});
+
+test('a renewal of what is no person’s certificate is refused in words', async (t) => {
+  const { host, caDir } = await fleet(t);
+  const { agent } = await host('a', { holdsCa: true });
+  const dir = tempDir(t);
+  storeCredentials(dir, await issue({ caDir, name: 'b', role: 'agent', addresses: [] }));
+  const cases: [string[], RegExp][] = [
+    [['--dir', dir, '--at', `https://a@${agent.address}`], /has no person’s certificate/],
+    [['--dir', dir], /--at is missing/],
+    [['--at', 'a:1'], /--dir is missing/],
+    [['--dir', dir, '--at', 'a:1'], /not https:/],
+  ];
+  for (const [argv, message] of cases) {
+    const { code, err } = await godwit('pki', 'renew', ...argv);
+    assert.equal(code, 2);
+    assert.match(err, message);
   }
 });

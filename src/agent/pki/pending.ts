@@ -2,12 +2,13 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
-import { HOST_CERT, HOST_KEY, NEXT_CERT, readPair } from '../../host/credentials.ts';
+import { HOST_FILES, readPair } from '../../host/credentials.ts';
+import type { PairFiles } from '../../host/credentials.ts';
 import { writePrivate } from './files.ts';
 import { ownIdentity } from './own.ts';
 
 /**
- * The files of a renewal, in a host’s `pkiDir`. A new key and the request for it are kept until they have a certificate:
+ * The files of a renewal, in a host’s `pkiDir` or a person’s folder. A new key and the request for it are kept until they have a certificate:
  * an answer that is lost is asked for again with the same key, which the CA knows it by.
  */
 const KEY = 'renewal.key';
@@ -36,29 +37,32 @@ export function dropPending(directory: string): void {
  * Puts the new key and its certificate in the place of those of before. Whoever reads them finds a pair at each moment:
  * see readPair. GODWIT_PKI, and nothing changed, when the certificate is not ours for that key.
  */
-export function takeIntoUse(directory: string, certificate: string): void {
+export function takeIntoUse(
+  directory: string,
+  certificate: string,
+  files: PairFiles = HOST_FILES,
+): void {
   const key = readFileSync(path.join(directory, KEY), 'utf8');
-  checkNew(directory, certificate, key);
-  writePrivate(path.join(directory, NEXT_CERT), certificate);
-  renameSync(path.join(directory, KEY), path.join(directory, HOST_KEY));
-  renameSync(path.join(directory, NEXT_CERT), path.join(directory, HOST_CERT));
+  checkNew(path.join(directory, files.cert), certificate, key);
+  writePrivate(path.join(directory, files.next), certificate);
+  renameSync(path.join(directory, KEY), path.join(directory, files.key));
+  renameSync(path.join(directory, files.next), path.join(directory, files.cert));
   rmSync(path.join(directory, REQUEST), { force: true });
 }
 
 /** Ends what a process that was ended between the two files has begun. */
-export function settlePair(directory: string): void {
-  const file = path.join(directory, HOST_CERT);
-  const next = path.join(directory, NEXT_CERT);
+export function settlePair(directory: string, files: PairFiles = HOST_FILES): void {
+  const file = path.join(directory, files.cert);
+  const next = path.join(directory, files.next);
   if (!existsSync(next)) return;
-  const { cert } = readPair(directory);
+  const { cert } = readPair(directory, files);
   if (cert === readFileSync(next, 'utf8')) renameSync(next, file);
   else rmSync(next, { force: true });
 }
 
-function checkNew(directory: string, certificate: string, key: string): void {
+function checkNew(file: string, certificate: string, key: string): void {
   const wrong = (why: string): Error =>
     godwitError('GODWIT_PKI', { what: `the CA’s new certificate cannot be used: ${why}` });
-  const file = path.join(directory, HOST_CERT);
   const before = ownIdentity(file, readFileSync(file, 'utf8'));
   const after = ownIdentity('the new certificate', certificate);
   if (after.name !== before.name || after.role !== before.role) {
@@ -66,6 +70,6 @@ function checkNew(directory: string, certificate: string, key: string): void {
   }
   const parsed = new X509Certificate(certificate);
   if (!parsed.checkPrivateKey(createPrivateKey(key))) throw wrong('it is for another key');
-  const ca = new X509Certificate(readFileSync(path.join(directory, 'ca.crt')));
+  const ca = new X509Certificate(readFileSync(path.join(path.dirname(file), 'ca.crt')));
   if (!parsed.verify(ca.publicKey)) throw wrong('it is not signed by our CA');
 }

@@ -3,13 +3,15 @@ import { isIP } from 'node:net';
 import path from 'node:path';
 import { initCa, issue, storeCredentials } from '../../agent/pki/authority.ts';
 import { join } from '../../agent/pki/join.ts';
+import { renewPerson } from '../../agent/pki/renew-person.ts';
 import { makeToken } from '../../agent/pki/token.ts';
 import { godwitError } from '../../errors.ts';
 import { address, hostName } from '../../protocol/names.ts';
+import { namedAgent } from '../connect.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import type { Input, Run } from '../verb.ts';
-import type { pkiInitSpec, pkiIssueSpec, pkiJoinSpec } from './pki.ts';
+import type { pkiInitSpec, pkiIssueSpec, pkiJoinSpec, pkiRenewSpec } from './pki.ts';
 
 export const init: Run<typeof pkiInitSpec> = async (input, context) => {
   const directory = path.resolve(input.flags.dir ?? '');
@@ -43,6 +45,29 @@ export const joinHere: Run<typeof pkiJoinSpec> = async (input, context) => {
     );
   }
 };
+
+export const renew: Run<typeof pkiRenewSpec> = async (input, context) => {
+  const { at, dir = context.env['GODWIT_PROFILE'] } = input.flags;
+  if (at === undefined) throw renewUsage('--at is missing: the agent that holds the CA');
+  if (dir === undefined) throw renewUsage('--dir is missing, and GODWIT_PROFILE is not set');
+  const directory = path.resolve(dir);
+  const renewed = await renewPerson(directory, namedAgent(at));
+  if (input.json) {
+    printJson(context, { ...renewed, directory });
+    return;
+  }
+  const { name, role, validUntil } = renewed;
+  const what = renewed.renewed
+    ? 'is new, and'
+    : 'is kept, since less than half of its life is over, and';
+  context.out.write(
+    `The certificate of ${name} (${role}) in ${directory} ${what} is valid until ${validUntil}.\n`,
+  );
+};
+
+function renewUsage(what: string): Error {
+  return godwitError('GODWIT_USAGE', { what }, { hint: 'See `godwit pki renew --help`.' });
+}
 
 type IssueInput = Input<typeof pkiIssueSpec>;
 

@@ -93,6 +93,29 @@ export const pkiJoinSpec = spec({
   json: '{ name, directory, fingerprint }',
 });
 
+export const pkiRenewSpec = spec({
+  name: 'renew',
+  summary: 'renew a person’s certificate, with a new key, at the agent that holds the CA',
+  details:
+    'For operators and viewers; hosts renew their own. It changes nothing before half of the ' +
+    'certificate’s life is over. The old one is valid until its end: revoke its serial number where ' +
+    'somebody else may have it.',
+  flags: {
+    at: {
+      kind: 'text',
+      value: 'where',
+      summary: 'the agent that holds the CA: https://host:port, or https://NAME@address:port',
+    },
+    dir: {
+      kind: 'file',
+      value: 'directory',
+      summary: 'the folder with ca.crt, operator.crt and operator.key (default: GODWIT_PROFILE)',
+    },
+  },
+  examples: ['pki renew --at https://a.example:7443 --dir ~/.godwit'],
+  json: '{ name, role, renewed, validUntil, directory }',
+});
+
 export const pkiRevokeSpec = spec({
   name: 'revoke',
   summary: 'make certificates worthless: all of a name that were issued until now, or one',
@@ -139,6 +162,7 @@ export const PKI_VERBS: readonly Verb[] = [
   verb(pkiInitSpec, async () => ({ run: (await import('./pki-run.ts')).init })),
   verb(pkiIssueSpec, async () => ({ run: (await import('./pki-run.ts')).issueOne })),
   verb(pkiJoinSpec, async () => ({ run: (await import('./pki-run.ts')).joinHere })),
+  verb(pkiRenewSpec, async () => ({ run: (await import('./pki-run.ts')).renew })),
   verb(pkiRevokeSpec, async () => ({ run: (await import('./pki-list-run.ts')).revoke })),
   verb(pkiRemoveSpec, async () => ({ run: (await import('./pki-list-run.ts')).remove })),
   verb(pkiRotateSecretSpec, async () => ({ run: (await import('./pki-list-run.ts')).rotate })),

@@ -88,8 +88,9 @@ export const peerRoutes = {
   renew: route({
     method: 'POST',
     path: '/v1/pki/renew',
-    summary: 'Sign a new key for the holder of the certificate that the caller shows',
-    access: 'agent',
+    summary:
+      'Sign a new key for the holder of the certificate that the caller shows, a host or a person',
+    access: 'viewer',
     body: z.object({ request: z.string().max(8192) }),
     response: z.object({
       /** Absent: the one that was shown is to be kept for now. */
