@@ -167,6 +167,8 @@ export const agentConfig = z.strictObject({
       timeoutMs: z.number().int().min(1000).max(60_000).default(30_000),
       /** How long the other host’s kernel must have been silent over every path before it is called. */
       silenceMs: z.number().int().min(5000).max(20_000).default(10_000),
+      /** host:port of others that answer, over the networks of the hosts: a router, a switch; besides the fleet's hosts. */
+      controls: z.array(address).max(16).default([]),
     })
     .optional(),
   /** The site's own programs, called as docs/hooks.md says: executables with the names of hooks. */

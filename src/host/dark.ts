@@ -1,7 +1,11 @@
 import type { Clock } from '../clock.ts';
 import { systemClock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
-import { afterQuestion, beginDarkWatch } from '../migration/direct/dark-host.ts';
+import {
+  afterAnotherAnswered,
+  afterQuestion,
+  beginDarkWatch,
+} from '../migration/direct/dark-host.ts';
 import type { DarkTerms, DarkWatch, Heard, Question } from '../migration/direct/dark-host.ts';
 import { ownLinkTo } from '../network/own-link.ts';
 import type { OwnLink } from '../network/own-link.ts';
@@ -47,30 +51,61 @@ export function darkWatchMs(silenceMs: number): number {
   return silenceMs + SLACK_MS;
 }
 
+/** Others that are asked for each way: one that is down for good leaves three. */
+const MOST_CONTROLS = 4;
+/** Addresses of others for which the way is looked up. */
+const MOST_LOOKED_AT = 16;
+
+/** What is asked, and over which way each of it goes. */
+interface Asked {
+  readonly paths: readonly string[];
+  /** Of the paths; absent where this host has none now. */
+  readonly ways: ReadonlyMap<string, string>;
+  /** By way: addresses of other hosts. */
+  readonly controls: ReadonlyMap<string, readonly string[]>;
+}
+
 /**
  * Asks a host's kernel over all `addresses` (host:port) at once until it has been silent for `silenceMs` over each of
- * them, or an answer came, or nobody can tell. Undefined: it is dark; else why it is not taken for dark. Rejects by the
- * signal alone.
+ * them, or an answer came, or nobody can tell. For all of that time one of `others`, addresses of other hosts, must have
+ * answered over the same way. Undefined: it is dark; else why it is not taken for dark. Rejects by the signal alone.
  */
 export async function whyNotDark(
   addresses: readonly string[],
+  others: readonly string[],
   silenceMs: number,
   signal: AbortSignal,
   doors: DarkDoors = darkDoors,
 ): Promise<string | undefined> {
-  const terms: DarkTerms = { silenceMs, patienceMs: PATIENCE_MS, breakMs: BREAK_MS };
-  let paths: string[];
+  const untilMs = doors.clock.monotonicMs() + darkWatchMs(silenceMs);
+  let asked: Asked;
   try {
-    paths = await withDeadline('the name of that host', PATIENCE_MS, signal, () =>
-      resolved(addresses, doors),
+    asked = await withDeadline('the ways to that host', SLACK_MS, signal, (inner) =>
+      waysTo(addresses, others, inner, doors),
     );
   } catch (thrown) {
     signal.throwIfAborted();
     return `nobody can tell: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
   }
-  let watch = beginDarkWatch(paths, terms);
+  const { paths, ways, controls } = asked;
+  const alone = paths.find((path) => controls.get(ways.get(path) ?? '')?.length === 0);
+  if (alone !== undefined) {
+    const way = ways.get(alone) ?? '';
+    return `nobody can tell: no other host is known over ${way}, by which this host would know that its own way to ${alone} is open (see \`fencing.controls\`)`;
+  }
+  const watch = await listenTo(asked, { silenceMs, untilMs }, signal, doors);
+  return wordsOf(watch, silenceMs);
+}
+
+async function listenTo(
+  { paths, ways, controls }: Asked,
+  { silenceMs, untilMs }: { readonly silenceMs: number; readonly untilMs: number },
+  signal: AbortSignal,
+  doors: DarkDoors,
+): Promise<DarkWatch> {
   const { clock } = doors;
-  const untilMs = clock.monotonicMs() + darkWatchMs(silenceMs);
+  const terms: DarkTerms = { silenceMs, patienceMs: PATIENCE_MS, breakMs: BREAK_MS };
+  let watch = beginDarkWatch(paths, terms);
   const over = new AbortController();
   const within = AbortSignal.any([signal, over.signal]);
   const hear = (question: Question): void => {
@@ -81,8 +116,18 @@ export async function whyNotDark(
   const askOn = async (path: string): Promise<void> => {
     while (goesOn()) {
       const askedAtMs = clock.monotonicMs();
-      const heard = await ask(path, within, doors);
+      const heard = await ask(path, ways.get(path), within, doors);
       hear({ path, askedAtMs, endedAtMs: clock.monotonicMs(), heard });
+      if (goesOn()) await clock.sleep(AGAIN_MS, within);
+    }
+  };
+  const askOther = async (way: string, other: string): Promise<void> => {
+    while (goesOn()) {
+      const { what } = await doors.ask(other, PATIENCE_MS, within);
+      const atMs = clock.monotonicMs();
+      for (const path of what === 'answer' ? paths : []) {
+        if (ways.get(path) === way) watch = afterAnotherAnswered(watch, path, atMs);
+      }
       if (goesOn()) await clock.sleep(AGAIN_MS, within);
     }
   };
@@ -106,29 +151,84 @@ export async function whyNotDark(
   };
   // A verdict ends the questions that are under way over the other paths.
   const perIp = [...new Map(paths.map((path) => [splitAddress(path).host, path])).values()];
-  const all = [...paths.map(askOn), ...perIp.map(echoOn)];
+  const asOthers = [...controls].flatMap(([way, each]) =>
+    each.map((other) => askOther(way, other)),
+  );
+  const all = [...paths.map(askOn), ...perIp.map(echoOn), ...asOthers];
   await Promise.all(all.map((each) => each.catch(() => signal.throwIfAborted())));
-  return wordsOf(watch, silenceMs);
+  return watch;
 }
 
-function wordsOf({ verdict }: DarkWatch, silenceMs: number): string | undefined {
+function wordsOf({ verdict, open }: DarkWatch, silenceMs: number): string | undefined {
   switch (verdict.kind) {
     case 'dark':
       return undefined;
     case 'not-dark':
       return verdict.why;
-    case 'wait':
-      return `nobody can tell: this host could not ask it for ${silenceMs} ms without a break`;
+    case 'wait': {
+      const closed = [...open].find(([, span]) => span === undefined)?.[0];
+      if (closed !== undefined) {
+        return `nobody can tell: no other host answered over the way to ${closed} either`;
+      }
+      return `nobody can tell: this host could not ask it, and another one over the same way, for ${silenceMs} ms without a break`;
+    }
   }
 }
 
+/** Which way this host sends to each of them, and who else is reached that way. */
+async function waysTo(
+  addresses: readonly string[],
+  others: readonly string[],
+  signal: AbortSignal,
+  doors: DarkDoors,
+): Promise<Asked> {
+  const paths = await resolved(addresses, doors);
+  const ways = await waysOf(paths, signal, doors);
+  // A name of another host that leads nowhere now is no control, and no reason to stop.
+  const known = await Promise.all(
+    others.map((each) => resolved([each], doors).catch((): string[] => [])),
+  );
+  const candidates = [...new Set(known.flat())].slice(0, MOST_LOOKED_AT);
+  const theirs = await waysOf(candidates, signal, doors);
+  const ips = new Set(paths.map((path) => splitAddress(path).host));
+  const controls = new Map<string, string[]>();
+  for (const way of new Set(ways.values())) {
+    const there = candidates.filter(
+      (each) => theirs.get(each) === way && !ips.has(splitAddress(each).host),
+    );
+    controls.set(way, there.slice(0, MOST_CONTROLS));
+  }
+  return { paths, ways, controls };
+}
+
+async function waysOf(
+  addresses: readonly string[],
+  signal: AbortSignal,
+  { ownLinkTo: linkTo }: DarkDoors,
+): Promise<Map<string, string>> {
+  const links = await Promise.all(addresses.map((each) => linkTo(splitAddress(each).host, signal)));
+  return new Map(
+    links.flatMap((link, index) =>
+      link.isUp ? [[addresses[index] ?? '', link.way] as const] : [],
+    ),
+  );
+}
+
 /** Silence counts only while this host's own link is up; that somebody else calls the host unreachable is no silence. */
-async function ask(path: string, signal: AbortSignal, doors: DarkDoors): Promise<Heard> {
+async function ask(
+  path: string,
+  way: string | undefined,
+  signal: AbortSignal,
+  doors: DarkDoors,
+): Promise<Heard> {
   const word = await doors.ask(path, PATIENCE_MS, signal);
   if (word.what === 'answer') return { what: 'answer', said: word.said };
   if (word.what === 'unknown') return { what: 'unknown', said: word.said };
   const link = await doors.ownLinkTo(splitAddress(path).host, signal);
   if (!link.isUp) return { what: 'unknown', said: link.why };
+  if (way !== undefined && link.way !== way) {
+    return { what: 'unknown', said: `this host sends over ${link.way} now, no more over ${way}` };
+  }
   if (word.what === 'unreachable' && !link.missing) {
     return { what: 'unknown', said: `${word.said}, which a router or a firewall may say` };
   }

@@ -42,7 +42,8 @@ export function fenceOf(
     let why: string | undefined;
     try {
       const paths = pathsTo(host, facts, fleet);
-      why = await whyNotDark(paths, fencing.silenceMs, signal, doors);
+      const others = othersThan(host, fencing.controls, fleet);
+      why = await whyNotDark(paths, others, fencing.silenceMs, signal, doors);
     } catch (thrown) {
       why = signal.aborted ? 'nobody waited for it' : toGodwitError(thrown).message;
     }
@@ -57,6 +58,16 @@ function pathsTo(host: string, { addresses }: FenceFacts, fleet: Pick<Fleet, 'pe
   const known = fleet.peers()[host];
   const configured = known === undefined ? [] : [known.address, ...known.addresses];
   return [...new Set([...addresses, ...configured])];
+}
+
+/** Who answers as long as this host's own ways are open: what is configured for that, and the fleet's other hosts. */
+function othersThan(
+  host: string,
+  controls: readonly string[],
+  fleet: Pick<Fleet, 'peers'>,
+): string[] {
+  const peers = Object.entries(fleet.peers()).filter(([name]) => name !== host);
+  return [...controls, ...peers.flatMap(([, { address, addresses }]) => [address, ...addresses])];
 }
 
 interface Call {

@@ -25,7 +25,12 @@ const neighbours = z.array(z.object({ state: z.array(z.string().max(32)).max(16)
  * nobody there says that it is his.
  */
 export type OwnLink =
-  | { readonly isUp: true; readonly missing: boolean }
+  | {
+      readonly isUp: true;
+      readonly missing: boolean;
+      /** The device, and the router where there is one: alike for all addresses to which this host sends the same way. */
+      readonly way: string;
+    }
   | { readonly isUp: false; readonly why: string };
 
 /** Runs `ip`; a test gives its own. */
@@ -47,6 +52,7 @@ export async function ownLinkTo(
     return {
       isUp: true,
       missing: gateway === undefined && (await isMissing(address, dev, ask)),
+      way: gateway === undefined ? dev : `${dev} by ${gateway}`,
     };
   } catch (thrown) {
     if (signal.aborted) throw thrown;

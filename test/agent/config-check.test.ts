@@ -50,7 +50,7 @@ test('each path that leads nowhere is named by its setting', async (t) => {
     caDir: file,
     hooks: { directory: '/no/hooks' },
     storage: [{ path: there }, { path: '/no/images' }],
-    fencing: { command: ['/no/fence'], timeoutMs: 1000, silenceMs: 5000 },
+    fencing: { command: ['/no/fence'], timeoutMs: 1000, silenceMs: 5000, controls: [] },
   });
   assert.deepEqual(
     problems.map(({ what }) => what),

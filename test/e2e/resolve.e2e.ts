@@ -30,7 +30,8 @@ describe('a migration whose destination falls silent inside the handover', () =>
   before(async () => {
     hook = makeHook();
     world = await openWorld('rslv', {
-      hosts: 2,
+      // The third is the one that is heard while another is dark.
+      hosts: 3,
       configure: () => ({
         fencing: { command: [hook.command], timeoutMs: 30_000, silenceMs: 5000 },
       }),

@@ -6,21 +6,26 @@ import type { KernelWord } from '../../src/rpc/reach.ts';
 export const SILENCE: KernelWord = { what: 'silence', said: 'nothing within 1000 ms' };
 export const REFUSED: KernelWord = { what: 'answer', said: 'it refuses connections' };
 
+/** Another host, over the same way. */
+export const OTHER = '10.0.0.3:7400';
+
 export interface FakeDoors extends DarkDoors {
-  /** Each question: the path and the time, ms. */
+  /** Each question to the host itself: the path and the time, ms. */
   readonly questions: readonly { readonly path: string; readonly atMs: number }[];
 }
 
 /**
  * A world in which time passes only as it is waited for. `says`: what the kernel behind a path answers to its nth
- * question; silence takes as long as the question waits.
+ * question; silence takes as long as the question waits. `other`: likewise the kernel of OTHER.
  */
 export function fakeDoors(
   says: (path: string, nth: number) => KernelWord,
-  link: () => OwnLink = () => ({ isUp: true, missing: false }),
+  link: (ip: string) => OwnLink = () => ({ isUp: true, missing: false, way: 'mig0' }),
+  other: (nth: number) => KernelWord = () => REFUSED,
 ): FakeDoors {
   let nowMs = 0;
   const questions: { path: string; atMs: number }[] = [];
+  const others: { path: string; atMs: number }[] = [];
   // Those who wait are woken in the order of their times.
   const waiting: { readonly atMs: number; readonly wake: () => void }[] = [];
   const turn = (): void => {
@@ -45,13 +50,14 @@ export function fakeDoors(
     clock,
     questions,
     ask: async (path, timeoutMs, signal) => {
-      const nth = questions.filter((each) => each.path === path).length;
-      questions.push({ path, atMs: nowMs });
-      const word = says(path, nth);
+      const asked = path === OTHER ? others : questions;
+      const nth = asked.filter((each) => each.path === path).length;
+      asked.push({ path, atMs: nowMs });
+      const word = path === OTHER ? other(nth) : says(path, nth);
       await sleep(word.what === 'silence' ? timeoutMs : 1, signal);
       return word;
     },
-    ownLinkTo: async () => link(),
+    ownLinkTo: async (address) => link(address),
     openEcho: async () => ({ why: 'no socket for it' }),
     resolve: async (host) => [host],
   };

@@ -12,8 +12,11 @@ async function line(words: string): Promise<void> {
   if (status !== 0) throw new Error(`ip ${words}: ${reason}`);
 }
 
-const look = async (...addresses: string[]): Promise<string> =>
-  (await whyNotDark(addresses, SILENCE_MS, signal)) ?? 'dark';
+/** Other hosts, over each of the ways. */
+const OTHERS = ['10.9.9.3:7400', '10.8.9.3:7400', '10.7.7.3:7400'];
+const lookWith = async (others: string[], addresses: string[]): Promise<string> =>
+  (await whyNotDark(addresses, others, SILENCE_MS, signal)) ?? 'dark';
+const look = (...addresses: string[]): Promise<string> => lookWith(OTHERS, addresses);
 
 // The other host: a kernel without an agent, and a router. It says so once it has its namespace.
 const other = spawn(
@@ -35,6 +38,7 @@ try {
     await line(`link add up${way} type veth peer name far${way}`);
     await line(`link set far${way} netns ${other.pid}`);
     await there(`addr add 10.${9 - way}.9.2/24 dev far${way}`);
+    await there(`addr add 10.${9 - way}.9.3/24 dev far${way}`);
     await there(`link set far${way} up`);
   }
   await line('link set up0 master br0 up');
@@ -48,14 +52,18 @@ try {
   await there('link set lo up');
   await line('route add 10.7.7.0/24 via 10.9.9.2');
   await there('route add unreachable 10.7.7.0/24');
+  await there('addr add 10.7.7.3/32 dev lo');
 
-  const [alive, nobody, routed] = await Promise.all([
+  const [alone, alive, nobody, routed] = await Promise.all([
+    lookWith(['10.8.9.3:7400'], ['10.9.9.77:7400']),
     look('10.9.9.2:7400'),
     look('10.9.9.77:7400'),
     look('10.7.7.2:7400'),
   ]);
   // Its address is gone, as with a host that is off; this host's cable is well.
   await there('addr del 10.8.9.2/24 dev far1');
+  // The second of a network goes with the first.
+  await there('addr replace 10.8.9.3/24 dev far1');
   const [switchedOff, onePathAlive] = await Promise.all([
     look('10.8.9.2:7400'),
     look('10.8.9.2:7400', '10.9.9.2:7400'),
@@ -65,7 +73,7 @@ try {
   const [ownCable, belowBridge] = await Promise.all([look('10.8.9.2:7400'), look('10.9.9.2:7400')]);
   await line('link set br0 down');
   const ownLinkDown = await look('10.9.9.2:7400');
-  const seen = { alive, nobody, routed, switchedOff, onePathAlive };
+  const seen = { alone, alive, nobody, routed, switchedOff, onePathAlive };
   process.stdout.write(JSON.stringify({ ...seen, ownCable, belowBridge, ownLinkDown }));
 } finally {
   other.kill();

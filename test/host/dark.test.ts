@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { darkDoors, darkWatchMs, whyNotDark } from '../../src/host/dark.ts';
 import type { DarkDoors } from '../../src/host/dark.ts';
 import type { KernelWord } from '../../src/rpc/reach.ts';
-import { fakeDoors, REFUSED, SILENCE } from './dark-doors.ts';
+import { fakeDoors, OTHER, REFUSED, SILENCE } from './dark-doors.ts';
 
 const never = new AbortController().signal;
 const ONE = ['10.0.0.2:7400'];
@@ -15,7 +15,7 @@ const LOCAL: KernelWord = { what: 'unknown', said: 'ENETUNREACH' };
 describe('a host that is watched for its silence', () => {
   test('is dark after the whole time, over every path, asked again and again', async () => {
     const doors = fakeDoors(() => SILENCE);
-    assert.equal(await whyNotDark(TWO, 10_000, never, doors), undefined);
+    assert.equal(await whyNotDark(TWO, [OTHER], 10_000, never, doors), undefined);
     assert.ok(doors.clock.monotonicMs() >= 10_000);
     for (const path of TWO) {
       assert.ok(doors.questions.filter((each) => each.path === path).length >= 8);
@@ -24,7 +24,7 @@ describe('a host that is watched for its silence', () => {
 
   test('is alive with one answer over one path, however late', async () => {
     const doors = fakeDoors((path, nth) => (path === TWO[1] && nth === 7 ? REFUSED : SILENCE));
-    const why = await whyNotDark(TWO, 10_000, never, doors);
+    const why = await whyNotDark(TWO, [OTHER], 10_000, never, doors);
     assert.equal(why, 'it answers at 10.1.0.2:7400: it refuses connections');
   });
 
@@ -42,12 +42,15 @@ describe('a host that is watched for its silence', () => {
     };
     let answers = (address: string): boolean => address === '10.1.0.2';
     const paths = [...TWO, '10.1.0.2:49152'];
-    const why = await whyNotDark(paths, 10_000, never, { ...doors, openEcho });
+    const why = await whyNotDark(paths, [OTHER], 10_000, never, { ...doors, openEcho });
     assert.match(why ?? '', /^it answers at 10\.1\.0\.2:\d+: it answers an ICMP echo$/);
     // One for each IP address.
     assert.equal(closed, 2);
     answers = () => false;
-    assert.equal(await whyNotDark(paths, 10_000, never, { ...doors, openEcho }), undefined);
+    assert.equal(
+      await whyNotDark(paths, [OTHER], 10_000, never, { ...doors, openEcho }),
+      undefined,
+    );
     assert.equal(closed, 4);
   });
 
@@ -62,13 +65,17 @@ describe('a host that is watched for its silence', () => {
       await darkDoors.clock.sleep(timeoutMs, signal);
       return SILENCE;
     };
-    const why = await whyNotDark(['127.0.0.1:7400'], 5000, never, { ...darkDoors, ask });
+    const why = await whyNotDark(['127.0.0.1:7400'], ['127.0.0.2:7400'], 5000, never, {
+      ...darkDoors,
+      ask,
+    });
     assert.equal(why, 'it answers at 127.0.0.1:7400: it answers an ICMP echo');
   });
 
   test('is not dark while this host has no way to it, or its own link is down', async () => {
     const noRoute = await whyNotDark(
       ONE,
+      [OTHER],
       5000,
       never,
       fakeDoors(() => LOCAL),
@@ -77,6 +84,7 @@ describe('a host that is watched for its silence', () => {
     const link = () => ({ isUp: false, why: 'this host’s own link mig0 is down' }) as const;
     const down = await whyNotDark(
       ONE,
+      [OTHER],
       5000,
       never,
       fakeDoors(() => SILENCE, link),
@@ -85,11 +93,12 @@ describe('a host that is watched for its silence', () => {
   });
 
   test('is silent where nobody in this host’s own segment has its address, and not where a router says so', async () => {
-    const missing = () => ({ isUp: true, missing: true }) as const;
+    const missing = () => ({ isUp: true, missing: true, way: 'mig0' }) as const;
     const own = fakeDoors((_path, nth) => (nth % 3 === 2 ? UNREACHABLE : SILENCE), missing);
-    assert.equal(await whyNotDark(ONE, 5000, never, own), undefined);
+    assert.equal(await whyNotDark(ONE, [OTHER], 5000, never, own), undefined);
     const routed = await whyNotDark(
       ONE,
+      [OTHER],
       5000,
       never,
       fakeDoors(() => UNREACHABLE),
@@ -97,12 +106,56 @@ describe('a host that is watched for its silence', () => {
     assert.match(routed ?? '', /EHOSTUNREACH, which a router or a firewall may say/);
   });
 
+  test('is not dark where no other host answers over the same way all the time', async () => {
+    const up = (way: string) => ({ isUp: true, missing: false, way }) as const;
+    // The firewall of this host drops what it sends: from the start, from some time on, and for a while.
+    for (const [drops, why] of [
+      [(nth: number) => nth >= 0, /no other host answered over the way to 10\.0\.0\.2:7400 either/],
+      [(nth: number) => nth >= 5, /another one over the same way, for 10000 ms without a break/],
+      [(nth: number) => nth > 25 && nth < 29, /without a break/],
+    ] as const) {
+      const doors = fakeDoors(
+        () => SILENCE,
+        () => up('mig0'),
+        (nth) => (drops(nth) ? SILENCE : REFUSED),
+      );
+      assert.match((await whyNotDark(ONE, [OTHER], 10_000, never, doors)) ?? 'dark', why);
+    }
+    // Another way proves nothing of this one.
+    const elsewhere = fakeDoors(
+      () => SILENCE,
+      (ip) => up(ip === '10.1.0.2' ? 'mig1' : 'mig0'),
+    );
+    assert.equal(await whyNotDark(ONE, [OTHER], 10_000, never, elsewhere), undefined);
+    assert.match(
+      (await whyNotDark(TWO, [OTHER], 10_000, never, elsewhere)) ?? 'dark',
+      /no other host is known over mig1, .* its own way to 10\.1\.0\.2:7400 is open/,
+    );
+    for (const others of [[], ONE, ['10.0.0.2:9']]) {
+      const why = await whyNotDark(ONE, others, 10_000, never, elsewhere);
+      assert.match(why ?? 'dark', /no other host is known over mig0/);
+    }
+  });
+
+  test('is not dark where this host sends another way meanwhile', async () => {
+    let looks = 0;
+    const doors = fakeDoors(
+      () => SILENCE,
+      (ip) => {
+        looks += ip === '10.0.0.2' ? 1 : 0;
+        return { isUp: true, missing: false, way: looks > 4 ? 'mig0 by 10.0.0.9' : 'mig0' };
+      },
+    );
+    const why = await whyNotDark(ONE, [OTHER], 10_000, never, doors);
+    assert.match(why ?? 'dark', /sends over mig0 by 10\.0\.0\.9 now, no more over mig0/);
+  });
+
   test('is not dark where its name leads nowhere', async () => {
     const doors = fakeDoors(() => SILENCE);
     const resolve = async (): Promise<string[]> => {
       throw new Error('ENOTFOUND b.example');
     };
-    const why = await whyNotDark(['b.example:7400'], 5000, never, { ...doors, resolve });
+    const why = await whyNotDark(['b.example:7400'], [OTHER], 5000, never, { ...doors, resolve });
     assert.match(why ?? '', /nobody can tell: .*ENOTFOUND b\.example/);
   });
 
@@ -112,8 +165,8 @@ describe('a host that is watched for its silence', () => {
     const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
       doors.clock.sleep(ms + 4000, signal);
     const slow = { ...doors, clock: { ...doors.clock, sleep } };
-    const why = await whyNotDark(ONE, 5000, never, slow);
-    assert.match(why ?? '', /could not ask it for 5000 ms without a break/);
+    const why = await whyNotDark(ONE, [OTHER], 5000, never, slow);
+    assert.match(why ?? '', /could not ask it, .* for 5000 ms without a break/);
   });
 
   test('over any answers: dark only if there was none, and always within its time', async () => {
@@ -129,7 +182,7 @@ describe('a host that is watched for its silence', () => {
       fc.asyncProperty(scripts, async (all) => {
         const paths = all.map((_script, index) => `10.${index}.0.2:7400`);
         const doors = fakeDoors((path, nth) => all[paths.indexOf(path)]?.[nth] ?? REFUSED);
-        const why = await whyNotDark(paths, 10_000, never, doors);
+        const why = await whyNotDark(paths, [OTHER], 10_000, never, doors);
         const heard = doors.questions.length;
         assert.ok(heard > 0 && doors.clock.monotonicMs() <= darkWatchMs(10_000) + 1250);
         const nths = new Map<string, number>();
@@ -156,6 +209,7 @@ describe('a host that is watched for its silence', () => {
     await assert.rejects(
       whyNotDark(
         ONE,
+        [OTHER],
         5000,
         aborted,
         fakeDoors(() => SILENCE),

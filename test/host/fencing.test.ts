@@ -10,7 +10,7 @@ import type { Fence, Fencing } from '../../src/host/fencing.ts';
 import { Fleet } from '../../src/host/fleet.ts';
 import type { DarkDoors } from '../../src/host/dark.ts';
 import { gone } from '../process-end.ts';
-import { fakeDoors, REFUSED, SILENCE } from './dark-doors.ts';
+import { fakeDoors, OTHER, REFUSED, SILENCE } from './dark-doors.ts';
 
 const addresses = ['10.0.0.2:7400'];
 const facts = { id: 'm-1', guest: 'web1', side: 'destination', addresses } as const;
@@ -29,7 +29,10 @@ function hook(
   writeFileSync(file, `#!/bin/sh\n${script}\n`);
   chmodSync(file, 0o755);
   const fencing = { command: [file, 'first'], timeoutMs };
-  const peers = { b: { address: '10.0.0.2:7400', addresses: ['10.1.0.2:7400'] } };
+  const peers = {
+    b: { address: '10.0.0.2:7400', addresses: ['10.1.0.2:7400'] },
+    c: { address: OTHER },
+  };
   const config = { name: 'a', address: '127.0.0.1:1', stateDir: dir, peers, fencing };
   const parsed = parseAgentConfig('agent.json', JSON.stringify(config));
   const fence = fenceOf(parsed, new Fleet(parsed), doors);
@@ -93,13 +96,13 @@ describe('the fencing hook', () => {
 
   test('is not called for a host of which no address is known, or when nobody waits', async (t) => {
     const { fence, dir } = hook(t, 'touch "${0%/*}/called"');
-    assert.match(why(await fence('c', { ...facts, addresses: [] }, never)), /no address of it is/);
+    assert.match(why(await fence('d', { ...facts, addresses: [] }, never)), /no address of it is/);
     assert.match(why(await fence('b', facts, AbortSignal.abort())), /nobody waited for it/);
     assert.equal(existsSync(path.join(dir, 'called')), false);
   });
 
   test('has its whole time from the configuration', () => {
-    const fencing = { command: ['/x'], timeoutMs: 30_000, silenceMs: 12_000 };
+    const fencing = { command: ['/x'], timeoutMs: 30_000, silenceMs: 12_000, controls: [] };
     assert.equal(fencingMs({ fencing }), 47_000);
     assert.equal(fencingMs({}), 0);
   });

@@ -37,7 +37,7 @@ async function frozenAgent(t: TestContext): Promise<string> {
 
 test('a host whose agent is frozen, with a full queue, is alive: a port on which nobody listens refuses', async (t) => {
   const address = await frozenAgent(t);
-  const why = await whyNotDark([address], 5000, signal);
+  const why = await whyNotDark([address], ['127.0.0.2:1'], 5000, signal);
   assert.match(
     why ?? 'dark',
     /^it answers at 127\.0\.0\.1:\d+: it refuses connections at port \d+$/,

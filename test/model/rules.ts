@@ -1,5 +1,9 @@
 import { destinationAfter } from '../../src/migration/direct/destination.ts';
-import { afterQuestion, beginDarkWatch } from '../../src/migration/direct/dark-host.ts';
+import {
+  afterAnotherAnswered,
+  afterQuestion,
+  beginDarkWatch,
+} from '../../src/migration/direct/dark-host.ts';
 import type { Heard } from '../../src/migration/direct/dark-host.ts';
 import { knowsItNeverRan } from '../../src/migration/direct/run-right.ts';
 import { destinationMayBeAsked } from '../../src/migration/direct/may-be-asked.ts';
@@ -59,6 +63,8 @@ function isDark(heard: readonly Heard['what'][]): boolean {
     const isLast = endedAtMs >= TERMS.silenceMs;
     for (const [index, path] of paths.entries()) {
       const what = (isLast ? heard[index] : undefined) ?? 'silence';
+      // Its own ways are open: what closes them is tried on the judge itself.
+      for (const atMs of [askedAtMs, endedAtMs]) watch = afterAnotherAnswered(watch, path, atMs);
       watch = afterQuestion(watch, { path, askedAtMs, endedAtMs, heard: { what, said: '' } });
     }
   }

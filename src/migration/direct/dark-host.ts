@@ -1,6 +1,9 @@
 /**
  * Whether another host may be taken for dead: its kernel was asked over every path, again and again, and has said nothing
  * for the whole of a time. One answer of any kind is life. Where nobody can tell, the host is not taken for dead. Pure.
+ *
+ * A host whose own firewall or link drops what it sends hears silence too. So the same way must lead to somebody: while
+ * the path is silent, another host has to answer over its way, or the silence proves nothing.
  */
 
 /** What a question to a host’s kernel brought; `unknown`: this side could not ask, or somebody else answered for it. */
@@ -36,6 +39,8 @@ interface Span {
 export interface DarkWatch {
   readonly terms: DarkTerms;
   readonly silent: ReadonlyMap<string, Span | undefined>;
+  /** For each path, when another host was heard over the same way. */
+  readonly open: ReadonlyMap<string, Span | undefined>;
   readonly verdict: DarkVerdict;
 }
 
@@ -47,7 +52,19 @@ export type DarkVerdict =
 export function beginDarkWatch(paths: readonly string[], terms: DarkTerms): DarkWatch {
   const verdict: DarkVerdict =
     paths.length === 0 ? { kind: 'not-dark', why: 'no address of it is known' } : { kind: 'wait' };
-  return { terms, silent: new Map(paths.map((path) => [path, undefined])), verdict };
+  const none = new Map(paths.map((path) => [path, undefined]));
+  return { terms, silent: none, open: none, verdict };
+}
+
+/** Another host has answered over the way of `path`, at that moment. */
+export function afterAnotherAnswered(watch: DarkWatch, path: string, atMs: number): DarkWatch {
+  const span = watch.open.get(path);
+  const { patienceMs, breakMs } = watch.terms;
+  const isUnbroken =
+    span !== undefined && atMs >= span.untilMs && atMs - span.untilMs <= patienceMs + breakMs;
+  const open = new Map(watch.open);
+  open.set(path, { sinceMs: isUnbroken ? span.sinceMs : atMs, untilMs: atMs });
+  return { ...watch, open };
 }
 
 /** What a question makes of the watch; once there is a verdict, nothing. */
@@ -61,7 +78,11 @@ export function afterQuestion(watch: DarkWatch, question: Question): DarkWatch {
   }
   const silent = new Map(watch.silent);
   silent.set(path, spanAfter(silent.get(path), question, watch.terms));
-  return { ...watch, silent, verdict: judge(silent, question.endedAtMs, watch.terms) };
+  return {
+    ...watch,
+    silent,
+    verdict: judge([...silent.values(), ...watch.open.values()], question.endedAtMs, watch.terms),
+  };
 }
 
 /**
@@ -80,14 +101,14 @@ function spanAfter(
   return { sinceMs: isUnbroken ? span.sinceMs : askedAtMs, untilMs: endedAtMs };
 }
 
-/** The time in which all paths were silent at once, where it reaches up to now. */
+/** The time in which all paths were silent, and their ways open, at once, where it reaches up to now. */
 function judge(
-  silent: DarkWatch['silent'],
+  spans: readonly (Span | undefined)[],
   nowMs: number,
   { silenceMs, patienceMs, breakMs }: DarkTerms,
 ): DarkVerdict {
   let [sinceMs, untilMs] = [-Infinity, nowMs];
-  for (const span of silent.values()) {
+  for (const span of spans) {
     if (span === undefined) return { kind: 'wait' };
     sinceMs = Math.max(sinceMs, span.sinceMs);
     untilMs = Math.min(untilMs, span.untilMs);

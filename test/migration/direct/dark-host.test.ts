@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { afterQuestion, beginDarkWatch } from '../../../src/migration/direct/dark-host.ts';
+import {
+  afterAnotherAnswered,
+  afterQuestion,
+  beginDarkWatch,
+} from '../../../src/migration/direct/dark-host.ts';
 import type {
   DarkTerms,
   DarkVerdict,
@@ -14,10 +18,31 @@ const SILENCE: Heard = { what: 'silence', said: 'nothing' };
 const ANSWER: Heard = { what: 'answer', said: 'it refuses connections' };
 const UNKNOWN: Heard = { what: 'unknown', said: 'ENETUNREACH' };
 
+const EVERY_MS = 250;
+
+/** When another host answered over the ways of all paths: all the time, but for some time. */
+type Closed = { readonly fromMs: number; readonly toMs: number };
+const answersUpTo = (untilMs: number, closed?: Closed): number[] =>
+  Array.from({ length: Math.floor(untilMs / EVERY_MS) + 1 }, (_, nth) => nth * EVERY_MS).filter(
+    (atMs) => closed === undefined || atMs < closed.fromMs || atMs > closed.toMs,
+  );
+
 /** The verdict after all of them, in the order in which they ended. */
-function verdictAfter(paths: readonly string[], questions: readonly Question[]): DarkVerdict {
+function verdictAfter(
+  paths: readonly string[],
+  questions: readonly Question[],
+  closed?: Closed,
+): DarkVerdict {
   let watch = beginDarkWatch(paths, TERMS);
-  for (const question of questions) watch = afterQuestion(watch, question);
+  let heardMs = -1;
+  for (const question of questions) {
+    for (const atMs of answersUpTo(question.endedAtMs, closed)) {
+      if (atMs <= heardMs) continue;
+      heardMs = atMs;
+      for (const path of paths) watch = afterAnotherAnswered(watch, path, atMs);
+    }
+    watch = afterQuestion(watch, question);
+  }
   return watch.verdict;
 }
 
@@ -78,6 +103,22 @@ describe('a host is dark', () => {
   });
 });
 
+test('silence proves nothing while nobody else is heard over the same way', () => {
+  const silent = asked(
+    'one',
+    Array.from({ length: 20 }, () => SILENCE),
+  );
+  const at = (nth: number): number => silent[nth]!.endedAtMs;
+  assert.equal(verdictAfter(['one'], silent, { fromMs: 0, toMs: Infinity }).kind, 'wait');
+  // From the moment on at which the way is open again the whole time is needed.
+  const late = { fromMs: 1000, toMs: at(7) };
+  assert.equal(verdictAfter(['one'], silent.slice(0, 11), late).kind, 'wait');
+  assert.equal(verdictAfter(['one'], silent, late).kind, 'dark');
+  // Just now nobody is heard.
+  const closed = { fromMs: at(1), toMs: Infinity };
+  assert.equal(verdictAfter(['one'], silent, closed).kind, 'wait');
+});
+
 interface Move {
   readonly path: string;
   readonly breakMs: number;
@@ -111,9 +152,13 @@ function questionsOf(moves: readonly Move[]): Question[] {
 
 /**
  * Said without a look at how the watch works: nobody answered, and at every moment of a stretch of `silenceMs` that ends
- * just now each path had an honest question under way, or was within a short break between two.
+ * just now another host was heard near, and each path had an honest question under way, or was within a short break between two.
  */
-function mayBeDark(paths: readonly string[], seen: readonly Question[]): boolean {
+function mayBeDark(
+  paths: readonly string[],
+  seen: readonly Question[],
+  heardAtMs: readonly number[],
+): boolean {
   if (paths.length === 0 || seen.some(({ heard }) => heard.what !== 'silence')) return false;
   const { silenceMs, patienceMs, breakMs } = TERMS;
   const nowMs = seen.at(-1)?.endedAtMs ?? 0;
@@ -126,6 +171,9 @@ function mayBeDark(paths: readonly string[], seen: readonly Question[]): boolean
         each.path === path && each.askedAtMs - breakMs <= atMs && atMs <= each.endedAtMs + breakMs,
     );
   for (let backMs = patienceMs + breakMs; backMs <= silenceMs; backMs += 50) {
+    const atMs = nowMs - backMs;
+    const isOpen = heardAtMs.some((each) => Math.abs(each - atMs) <= patienceMs + breakMs);
+    if (!isOpen) return false;
     if (!paths.every((path) => near(path, nowMs - backMs))) return false;
   }
   return true;
@@ -136,13 +184,23 @@ test('over any questions: dark only without one answer, and with every path aske
   const anyCase = fc
     .subarray([...PATHS], { minLength: 1 })
     .chain((paths) => fc.tuple(fc.constant(paths), fc.array(anyMove(paths), { maxLength: 40 })));
+  const anyClosed = fc.option(
+    fc.record({ fromMs: fc.nat(20_000), toMs: fc.integer({ min: 0, max: 30_000 }) }),
+    { nil: undefined, freq: 2 },
+  );
   fc.assert(
-    fc.property(anyCase, ([paths, moves]) => {
+    fc.property(anyCase, anyClosed, ([paths, moves], closed) => {
       let watch = beginDarkWatch(paths, TERMS);
       const seen: Question[] = [];
+      let heardMs = -1;
       for (const question of questionsOf(moves)) {
         if (watch.verdict.kind !== 'wait') break;
         seen.push(question);
+        for (const atMs of answersUpTo(question.endedAtMs, closed)) {
+          if (atMs <= heardMs) continue;
+          heardMs = atMs;
+          for (const path of paths) watch = afterAnotherAnswered(watch, path, atMs);
+        }
         watch = afterQuestion(watch, question);
         const isSilence = question.heard.what === 'silence';
         assert.equal(watch.verdict.kind === 'not-dark', !isSilence);
@@ -150,9 +208,10 @@ test('over any questions: dark only without one answer, and with every path aske
       if (watch.verdict.kind !== 'dark') return;
       dark += 1;
       assert.ok(watch.verdict.forMs >= TERMS.silenceMs);
-      assert.ok(mayBeDark(paths, seen), JSON.stringify(seen));
+      const heard = answersUpTo(seen.at(-1)?.endedAtMs ?? 0, closed);
+      assert.ok(mayBeDark(paths, seen, heard), JSON.stringify(seen));
     }),
-    { numRuns: 3000 },
+    { numRuns: 6000 },
   );
   // A property that never meets a dark host holds nothing.
   assert.ok(dark > 100, `${dark} dark ones`);
