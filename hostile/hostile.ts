@@ -4,9 +4,10 @@ import type { Tried } from './attacker.ts';
 import { runCases } from './run.ts';
 import type { Outcome } from './run.ts';
 
-const USAGE = `npm run hostile -- [--cases N] [--seed N] [--case N]... [--json] [--print]
+const USAGE = `npm run hostile -- [--cases N] [--from N] [--seed N] [--case N]... [--json] [--print]
 
   --cases N  how many cases; default 1000
+  --from N   the first of them, so that many are run in parts; default 0
   --seed N   which ones; default 1
   --case N   only this case of the seed, alone; may be repeated
   --print    each case, with what was sent and what was answered
@@ -17,6 +18,7 @@ const USAGE = `npm run hostile -- [--cases N] [--seed N] [--case N]... [--json] 
 const { values } = parseArgs({
   options: {
     cases: { type: 'string', default: '1000' },
+    from: { type: 'string', default: '0' },
     seed: { type: 'string', default: '1' },
     case: { type: 'string', multiple: true, default: [] },
     json: { type: 'boolean', default: false },
@@ -74,10 +76,11 @@ async function main(): Promise<number> {
   }
   const seed = numberOf(values.seed, 'seed');
   const count = numberOf(values.cases, 'cases');
+  const first = numberOf(values.from, 'from');
   const numbers =
     values.case.length > 0
       ? values.case.map((each) => numberOf(each, 'case'))
-      : Array.from({ length: count }, (_, index) => index);
+      : Array.from({ length: count }, (_, index) => first + index);
   let done = 0;
   const onCase = (tried: Tried): void => {
     done += 1;

@@ -31,16 +31,27 @@ export class Numbered<T> {
 interface Pages {
   readonly durable: number;
   readonly tail: readonly number[];
+  /** What its synced part was before; only where that may be cut off. */
+  readonly before: number;
 }
+
+const NOTHING = -2;
 
 /** More unsynced records than this, and the oldest has reached the disk: 100 ms at most pass before. */
 const MOST_UNSYNCED = 6;
 
 class Pagination {
   readonly pages = new Numbered<Pages>();
+  readonly #cutsDamaged: boolean;
 
-  of(durable: number, tail: readonly number[]): number {
-    return this.pages.of(`${durable}:${tail.join()}`, () => ({ durable, tail }));
+  constructor({ cutsDamaged }: Pick<Rules, 'cutsDamaged'>) {
+    this.#cutsDamaged = cutsDamaged;
+  }
+
+  of(durable: number, tail: readonly number[], past = NOTHING): number {
+    const before = this.#cutsDamaged ? past : NOTHING;
+    const key = `${durable}:${tail.join()}:${before}`;
+    return this.pages.of(key, () => ({ durable, tail, before }));
   }
 
   current(number: number): number {
@@ -53,21 +64,24 @@ class Pagination {
   }
 
   append(number: number, next: number, durability: Durability): number {
-    if (durability === 'sync') return this.of(next, []);
-    const { durable, tail } = this.pages.values[number]!;
+    if (durability === 'sync') return this.of(next, [], this.current(number));
+    const { durable, tail, before } = this.pages.values[number]!;
     if ((tail.at(-1) ?? durable) === next) return number;
-    if (tail.length < MOST_UNSYNCED) return this.of(durable, [...tail, next]);
-    return this.of(tail[0]!, [...tail.slice(1), next]);
+    if (tail.length < MOST_UNSYNCED) return this.of(durable, [...tail, next], before);
+    return this.of(tail[0]!, [...tail.slice(1), next], durable);
   }
 
   synced(number: number): number {
-    return this.of(this.current(number), []);
+    const { durable, tail, before } = this.pages.values[number]!;
+    return this.of(this.current(number), [], tail.length === 0 ? before : (tail.at(-2) ?? durable));
   }
 
   /** Each journal that a power loss may leave. */
   cuts(number: number): number[] {
-    const { durable, tail } = this.pages.values[number]!;
-    return [durable, ...tail].map((last) => this.of(last, []));
+    const { durable, tail, before } = this.pages.values[number]!;
+    // A real mover holds where its journal is damaged: it changes nothing any more, as one that stays dead.
+    const cut = before === NOTHING ? [] : [before];
+    return [...cut, durable, ...tail].map((last) => this.of(last, []));
   }
 }
 
@@ -81,12 +95,13 @@ export interface SourceStep {
 export class SourceBook {
   readonly #rules: Rules;
   readonly #states = new Numbered<SourceState>();
-  readonly #pages = new Pagination();
+  readonly #pages: Pagination;
   readonly #steps = new Map<number, SourceStep>();
   readonly first: number;
 
   constructor(rules: Rules, mode: 'precopy' | 'hybrid') {
     this.#rules = rules;
+    this.#pages = new Pagination(rules);
     this.first = this.#pages.of(this.#number(initialSource(PLANNED[mode]).state), []);
   }
 
@@ -144,12 +159,13 @@ interface Page {
 export class DestinationBook {
   readonly #rules: Rules;
   readonly #states = new Numbered<Page>();
-  readonly #pages = new Pagination();
+  readonly #pages: Pagination;
   readonly #steps = new Map<string, number>();
   readonly admitted: number;
 
   constructor(rules: Rules) {
     this.#rules = rules;
+    this.#pages = new Pagination(rules);
     this.#pages.of(-1, []);
     const event = { type: 'admitted', admission: ADMISSION, host: 'b' } as const;
     const page = { state: initialDestination(event), armedBootId: undefined };

@@ -36,6 +36,8 @@ export interface Rules {
   readonly isDark: (heard: readonly Heard['what'][]) => boolean;
   /** An operator says that the other host does not run the guest without having made sure. */
   readonly operatorGuesses: boolean;
+  /** A journal that is damaged at its last synced record is cut there, as one whose end is torn. */
+  readonly cutsDamaged: boolean;
 }
 
 export const REAL: Rules = {
@@ -50,6 +52,7 @@ export const REAL: Rules = {
   unknownIsLeave: false,
   isDark,
   operatorGuesses: false,
+  cutsDamaged: false,
 };
 
 const TERMS = { silenceMs: 4000, patienceMs: 1000, breakMs: 1000 };
@@ -156,6 +159,14 @@ export const MORE_MUTANTS: readonly Mutant[] = [
           ? transition(state, { ...event, rebooted: false })
           : transition(state, event),
     },
+  },
+  {
+    name: 'cut what is damaged',
+    breaks:
+      'a journal that is damaged at its last synced record is taken for one whose end is torn',
+    mode: 'precopy',
+    earlier: false,
+    rules: { ...REAL, cutsDamaged: true },
   },
   {
     name: 'guess',
