@@ -200,10 +200,8 @@ export class Incoming {
   }
 
   /** What this host knows of itself and of the guest that is to come. Held ones are kept until a person decides. */
-  async #facts(
-    { guest, from, memoryBytes }: Admission,
-    portsNeeded: number,
-  ): Promise<AdmissionFacts> {
+  async #facts(admission: Admission, portsNeeded: number): Promise<AdmissionFacts> {
+    const { guest, from, memoryBytes } = admission;
     const { config, guests, store, inventory } = this.#parts;
     mustBeReadable(store, guest);
     const running = store.running().filter(({ request }) => request.side === 'destination');
@@ -229,6 +227,9 @@ export class Incoming {
       held: this.#held(from),
       heldLimit: MOST_HELD,
       nameInUse: isHere || store.running().some((each) => guestOf(each) === guest),
+      routes: admission.routes ?? [],
+      routedPrefixes: config.network.routedPrefixes,
+      othersRoutes: running.flatMap(({ request }) => routesIn(request)),
       availableBytes: Math.max(0, memory.availableBytes - promised),
       neededBytes: memoryBytes,
       ports: config.ports,
@@ -242,6 +243,12 @@ export class Incoming {
     const all = store.all().filter(({ request }) => isFrom(request, from));
     return all.map(({ id }) => id).filter((id) => store.progress(id).phase === 'held');
   }
+}
+
+function routesIn(request: MoverRequest): { guest: string; routes: readonly string[] }[] {
+  if (request.side !== 'destination') return [];
+  const { guest, routes = [] } = request.admission;
+  return [{ guest, routes }];
 }
 
 function isFrom({ side, fromHost }: MoverRequest, from: string): boolean {

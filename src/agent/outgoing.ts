@@ -251,10 +251,13 @@ export function newId(nowMs: number): string {
 function seenOf({ hypervisorVersion, vcpus, nics }: GuestInfo): {
   vcpus?: number;
   macs?: string[];
+  unbridged?: boolean;
 } {
   // Else it is known by its command line alone.
-  if (hypervisorVersion === undefined || vcpus === undefined) return {};
+  if (hypervisorVersion === undefined || vcpus === undefined) return { unbridged: true };
   // A list as long as that may have been cut.
-  if (nics.length >= MOST_NICS) return { vcpus };
-  return { vcpus, macs: nics.map(({ mac }) => mac.toLowerCase()) };
+  if (nics.length >= MOST_NICS) return { vcpus, unbridged: true };
+  const isUnbridged = nics.some(({ bridge }) => bridge === undefined);
+  const macs = nics.map(({ mac }) => mac.toLowerCase());
+  return { vcpus, macs, ...(isUnbridged && { unbridged: true }) };
 }

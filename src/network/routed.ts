@@ -1,4 +1,4 @@
-import { covers, parsePrefix } from '../protocol/prefix.ts';
+import { covers, holds, parsePrefix } from '../protocol/prefix.ts';
 import type { Prefix } from '../protocol/prefix.ts';
 import type { Attachment } from '../protocol/network.ts';
 import type { NetworkFacts, Route } from './facts.ts';
@@ -68,17 +68,17 @@ function refuseRoute(
   if (route === undefined || route.length !== route.width) {
     return { what: `${text} is not a route to one address`, hint: HOST_ROUTE };
   }
-  const reserved = RESERVED.find(([network]) => isIn(route, [network]));
+  const reserved = RESERVED.find(([network]) => holds([network], route));
   if (reserved !== undefined) {
     return { what: `${text} is no guest’s address: it is ${reserved[1]}`, hint: HOST_ROUTE };
   }
-  if (ownAddresses(facts).some((each) => isIn(route, [each]))) {
+  if (ownAddresses(facts).some((each) => holds([each], route))) {
     return { what: `${text} is an address of this host`, hint: ANOTHER };
   }
-  if (isIn(route, rules.hosts)) {
+  if (holds(rules.hosts, route)) {
     return { what: `${text} is an address of another host of the fleet`, hint: ANOTHER };
   }
-  if (!isIn(route, rules.prefixes)) return outside(`the route ${text}`, text, rules);
+  if (!holds(rules.prefixes, route)) return outside(`the route ${text}`, text, rules);
   const [unresolved] = rules.unresolved ?? [];
   if (unresolved !== undefined) {
     const what = `nobody can tell whether ${text} is an address of ${unresolved}, whose name has no address now`;
@@ -94,18 +94,18 @@ function refuseGateway(
 ): RoutedRefusal | undefined {
   const gateway = parsePrefix(text);
   // Each link has that network for itself.
-  if (gateway !== undefined && isIn(gateway, [LINK_LOCAL_V6])) return undefined;
+  if (gateway !== undefined && holds([LINK_LOCAL_V6], gateway)) return undefined;
   if (gateway === undefined || gateway.length !== gateway.width) {
     return {
       what: `the gateway ${text} on its port would take a whole network to it`,
       hint: 'Give the port at the source its gateway as /32 or /128, or one of IPv6 that is link-local.',
     };
   }
-  if (isIn(gateway, rules.hosts)) {
+  if (holds(rules.hosts, gateway)) {
     return { what: `its gateway ${text} is another host of the fleet`, hint: ANOTHER };
   }
-  if (ownAddresses(facts).some((each) => isIn(gateway, [each]))) return undefined;
-  if (!isIn(gateway, rules.prefixes)) return outside(`its gateway ${text}`, text, rules);
+  if (ownAddresses(facts).some((each) => holds([each], gateway))) return undefined;
+  if (!holds(rules.prefixes, gateway)) return outside(`its gateway ${text}`, text, rules);
   const [unresolved] = rules.unresolved ?? [];
   if (unresolved !== undefined) {
     const what = `nobody can tell whether its gateway ${text} is ${unresolved}, whose name has no address now`;
@@ -184,12 +184,4 @@ function exactly(wanted: Prefix, routes: readonly Route[]): Route[] {
 
 function ownAddresses(facts: NetworkFacts): string[] {
   return facts.addresses.flatMap(({ addr_info: held }) => held.map(({ local }) => local));
-}
-
-/** What is no network covers nothing. */
-function isIn(prefix: Prefix, networks: readonly string[]): boolean {
-  return networks.some((each) => {
-    const network = parsePrefix(each);
-    return network !== undefined && covers(network, prefix);
-  });
 }

@@ -24,7 +24,7 @@ const cidr = z
     'is not an address with its length',
   );
 /** A peer takes no whole network to a port here. */
-const hostRoute = z
+export const hostRoute = z
   .string()
   .regex(new RegExp(`^(${v4}/32|${v6}/128)$`), 'is not a route to one address');
 const mtu = z.number().int().min(68).max(65_535);
@@ -78,6 +78,15 @@ export const attachment = z.discriminatedUnion('kind', [
   }),
 ]);
 export type Attachment = z.infer<typeof attachment>;
+
+/** Host routes to one guest, as its source says them when it asks for its admission. */
+export const guestRoutes = z.array(hostRoute).max(256);
+
+/** The host routes that a guest with these NICs is to have at its destination. */
+export function routesOf(networks: readonly Pick<NicNetwork, 'attachment'>[]): string[] {
+  const all = networks.flatMap(({ attachment: own }) => (own.kind === 'routed' ? own.routes : []));
+  return [...new Set(all)];
+}
 
 /** A NIC of the guest as its host has it. */
 export const nicNetwork = z.object({

@@ -55,3 +55,17 @@ function bitsOfV6(text: string): bigint | undefined {
   if (!all.every((group) => /^[0-9a-f]{1,4}$/i.test(group))) return undefined;
   return all.reduce((bits, group) => (bits << 16n) | BigInt(`0x${group}`), 0n);
 }
+
+/** Whether a network lies in one of others; what is no network lies nowhere and holds nothing. */
+export function isWithin(text: string, networks: readonly string[]): boolean {
+  const inner = parsePrefix(text);
+  return inner !== undefined && holds(networks, inner);
+}
+
+/** The same of a network that was parsed. */
+export function holds(networks: readonly string[], inner: Prefix): boolean {
+  return networks.some((each) => {
+    const outer = parsePrefix(each);
+    return outer !== undefined && covers(outer, inner);
+  });
+}

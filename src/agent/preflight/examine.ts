@@ -12,6 +12,7 @@ import { assessGuest, examineStorage, inspectGuest } from '../../mover/direct/so
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
 import type { LookParts } from '../../mover/direct/source/parts.ts';
 import { launchOf } from '../../mover/direct/source/step-actions.ts';
+import { routesOf } from '../../protocol/network.ts';
 import type { Admission } from '../../protocol/peer/migration.ts';
 import type { PreflightAnswer } from '../../protocol/peer/preflight.ts';
 import { migrationSettings } from '../../protocol/public/migration.ts';
@@ -145,7 +146,12 @@ function lookParts(asked: Examining, state: LookState, admission: Admission): Lo
             ),
           assess: ({ body }) =>
             api.preflightAssess(
-              { body: { admission, preparation: body } },
+              {
+                body: {
+                  admission: { ...admission, routes: routesOf(body.networks ?? []) },
+                  preparation: body,
+                },
+              },
               { signal, deadlineMs: ASSESS_MS },
             ),
         }),

@@ -1,4 +1,5 @@
 import { godwitError } from '../../errors.ts';
+import { isWithin } from '../../protocol/prefix.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { passes, refuses } from './finding.ts';
 import type { Finding } from './finding.ts';
@@ -23,6 +24,10 @@ export interface AdmissionFacts {
   readonly ports: { readonly from: number; readonly to: number };
   readonly freePorts: number;
   readonly portsNeeded: number;
+  /** What the destination is to route to the guest, the networks that it has for that, and the guests that come with some. */
+  readonly routes: readonly string[];
+  readonly routedPrefixes: readonly string[];
+  readonly othersRoutes: readonly { readonly guest: string; readonly routes: readonly string[] }[];
   /** Of the destination, what others on their way take counted in full, bytes. */
   readonly availableBytes: number;
   /** Of the guest, bytes. */
@@ -53,6 +58,27 @@ export function judgeIncoming(facts: AdmissionFacts): Finding[] {
 export function judgeName({ host, guest, nameInUse }: AdmissionFacts): Finding[] {
   if (nameInUse) return [refuses(godwitError('GODWIT_NAME_IN_USE', { host, guest }))];
   return [passes(`${host} has no other ${guest}`)];
+}
+
+/** Whether the destination may lead to the guest, as far as its configuration tells. Its mover looks at the host later. */
+export function judgeRoutes(facts: AdmissionFacts): Finding[] {
+  const { host, guest, from: peer, routes, routedPrefixes, othersRoutes } = facts;
+  if (routes.length === 0) return [passes(`${host} routes nothing to it`)];
+  const refusal = (what: string): Finding[] => {
+    const told = { host, guest, peer, part: 'routes', what };
+    return [refuses(godwitError('GODWIT_DESCRIPTION_REFUSED', told))];
+  };
+  for (const route of routes) {
+    if (!isWithin(route, routedPrefixes)) {
+      return refusal(`${route}: allowed are ${routedPrefixes.join(', ') || 'none'}`);
+    }
+    const other = othersRoutes.find((each) =>
+      each.routes.some((taken) => isWithin(route, [taken])),
+    );
+    if (other !== undefined)
+      return refusal(`${route}: ${other.guest}, which comes here too, has it`);
+  }
+  return [passes(`${host} may route ${routes.join(', ')}`)];
 }
 
 /** Whether the destination has memory for the guest. */

@@ -1,4 +1,4 @@
-import { judgeIncoming, judgeMemory, judgeName, judgePorts } from './admission.ts';
+import { judgeIncoming, judgeMemory, judgeName, judgePorts, judgeRoutes } from './admission.ts';
 import type { AdmissionFacts } from './admission.ts';
 import { judgeCapabilities } from './capabilities.ts';
 import type { CapabilityFacts } from './capabilities.ts';
@@ -111,6 +111,13 @@ export const CHECKS = [
     needs: 'destination',
     asks: 'is the guest’s name free at the destination?',
     judge: judgeName,
+  },
+  {
+    name: 'routes',
+    step: 'admit',
+    needs: 'destination',
+    asks: 'may the destination lead to the guest’s addresses?',
+    judge: judgeRoutes,
   },
   {
     name: 'memory',

@@ -36,6 +36,8 @@ export const sourceMoverRequest = z.object({
   vcpus: z.number().int().min(1).max(4096).optional(),
   /** Of its NICs on taps; absent where not all are known. */
   macs: z.array(z.string().max(17)).max(63).optional(),
+  /** A NIC of it may be routed: what is routed to it is read before it is admitted. */
+  unbridged: z.boolean().optional(),
   /** What an earlier migration came to on the link to that host, bytes/s; only where it is asked for. */
   seenLinkRate: bytes.optional(),
 });

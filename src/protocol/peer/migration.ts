@@ -15,7 +15,7 @@ import {
   ms,
   shortText,
 } from '../names.ts';
-import { networkMap, nicNetworks } from '../network.ts';
+import { guestRoutes, networkMap, nicNetworks } from '../network.ts';
 import { wireOffer, wireSession, wireTerms } from '../wire.ts';
 
 /**
@@ -36,6 +36,8 @@ export const admission = z.object({
   /** Its processors, and the MACs of its NICs on taps, in lower case; an older source says neither. */
   vcpus: z.number().int().min(1).max(4096).optional(),
   macs: z.array(z.string().max(17)).max(63).optional(),
+  /** What the destination is to route to it; absent: nothing. */
+  routes: guestRoutes.optional(),
   epoch,
   timeoutMs: ms,
   /** The migrations by which the guest came to its source, the newest first. */

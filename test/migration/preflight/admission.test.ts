@@ -6,10 +6,20 @@ import {
   judgeMemory,
   judgeName,
   judgePorts,
+  judgeRoutes,
 } from '../../../src/migration/preflight/admission.ts';
 import type { AdmissionFacts } from '../../../src/migration/preflight/admission.ts';
 
 const small = fc.nat(12);
+const last = fc.integer({ min: 1, max: 5 });
+const routes = fc.array(
+  fc.oneof(
+    last.map((n) => `10.88.0.${n}/32`),
+    last.map((n) => `fd88::${n}/128`),
+    last.map((n) => `10.89.0.${n}/32`),
+  ),
+  { maxLength: 3 },
+);
 const facts: fc.Arbitrary<AdmissionFacts> = fc.record({
   host: fc.constant('b'),
   guest: fc.constant('web1'),
@@ -21,6 +31,11 @@ const facts: fc.Arbitrary<AdmissionFacts> = fc.record({
   held: fc.array(fc.constant('m-1'), { maxLength: 12 }),
   heldLimit: fc.integer({ min: 1, max: 12 }),
   nameInUse: fc.boolean(),
+  routes: routes,
+  routedPrefixes: fc.subarray(['10.88.0.0/24', 'fd88::/64']),
+  othersRoutes: fc.array(fc.record({ guest: fc.constantFrom('db1', 'db2'), routes }), {
+    maxLength: 2,
+  }),
   availableBytes: fc.nat(),
   neededBytes: fc.nat(),
   ports: fc.constant({ from: 1, to: 9 }),
@@ -39,6 +54,21 @@ test('a guest may come while every limit has room, and the first that is full is
       ].flat();
       assert.equal(found?.verdict, full.length === 0 ? 'pass' : 'refuse');
       if (full[0] !== undefined) assert.ok(found?.evidence.includes(full[0]), found?.evidence);
+    }),
+  );
+});
+
+test('addresses are taken in the networks for routed guests alone, and by one guest that comes', () => {
+  fc.assert(
+    fc.property(facts, (given) => {
+      const [found] = judgeRoutes(given);
+      const allowed = given.routedPrefixes.map((each) => each.replace(/0\/24|\/64/, ''));
+      const taken = new Set(given.othersRoutes.flatMap((each) => each.routes));
+      const bad = given.routes.filter(
+        (each) => taken.has(each) || !allowed.some((start) => each.startsWith(start)),
+      );
+      assert.equal(found?.verdict, bad.length === 0 ? 'pass' : 'refuse');
+      if (bad[0] !== undefined) assert.ok(found?.evidence.includes(bad[0]), found?.evidence);
     }),
   );
 });

@@ -1,10 +1,11 @@
 import type { NicPlan } from '../../../drivers/port/direct.ts';
 import { godwitError } from '../../../errors.ts';
+import { routesOf } from '../../../protocol/network.ts';
 import type { Admission, Preparation } from '../../../protocol/peer/migration.ts';
 
 /**
  * A guest that is to be built here is the one that was admitted: its name, no more memory, as many processors, the same
- * NICs. GODWIT_DESCRIPTION_REFUSED with the part that differs. What an older source did not say at its admission is not
+ * NICs, no route that was not said before. GODWIT_DESCRIPTION_REFUSED with the part that differs. What an older source did not say at its admission is not
  * compared; what it says of the guest twice must agree in any case.
  */
 export function checkAdmitted(
@@ -13,9 +14,10 @@ export function checkAdmitted(
   { description, networks = [] }: Preparation,
   nics: readonly NicPlan[],
 ): void {
-  const refuse = (part: string, what: string): never => {
+  const refuse = (part: string, what: string, hint?: string): never => {
     const { guest, from: peer } = admission;
-    throw godwitError('GODWIT_DESCRIPTION_REFUSED', { host, guest, peer, part, what });
+    const facts = { host, guest, peer, part, what };
+    throw godwitError('GODWIT_DESCRIPTION_REFUSED', facts, hint === undefined ? {} : { hint });
   };
   const { name, memoryBytes, vcpus } = description;
   if (name !== admission.guest) refuse('name', `${name}: allowed is the guest that was admitted`);
@@ -29,6 +31,18 @@ export function checkAdmitted(
   const { macs: allowed } = admission;
   if (allowed !== undefined && macs.toSorted().join() !== allowed.toSorted().join()) {
     refuse('nics', `${macs.join(', ') || 'none'}: allowed are ${allowed.join(', ') || 'none'}`);
+  }
+  const admitted = new Set(admission.routes);
+  const more = routesOf(networks).filter((each) => !admitted.has(each));
+  if (more.length > 0) {
+    const allowed = admission.routes?.join(', ') ?? 'none';
+    // A peer that left them out would have any.
+    const hint = `Try again where they changed just now. Where ${admission.from} has an earlier build, upgrade it first.`;
+    refuse(
+      'networks',
+      `the routes ${more.join(', ')}: allowed are those admitted, ${allowed}`,
+      hint,
+    );
   }
   for (const { id, mac } of networks) {
     if (nics.some((nic) => nic.id === id && nic.mac.toLowerCase() === mac.toLowerCase())) continue;

@@ -13,7 +13,7 @@ import { warmSource } from '../warm.ts';
 import { assertDisksOpen, guardPostcopy } from './guard-postcopy.ts';
 import { askHook } from './hooks.ts';
 import { checksOfHosts } from './hosts.ts';
-import { withdrawNetworks } from './networks.ts';
+import { routesTo, withdrawNetworks } from './networks.ts';
 import { ask, darkMs, preparation, resumePeer, streamSetup, unproved } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import { choosePathTo } from './choose-path.ts';
@@ -71,6 +71,7 @@ export const LIFECYCLE: Lifecycle = {
       const { vcpus, macs } = request;
       const memoryBytes =
         request.memoryBytes || (await guest.inspect(signal)).description.memoryBytes;
+      const routes = request.unbridged === true ? await routesTo(parts, signal) : [];
       const own = await readHostFacts(config, () => systemClock.wallMs());
       const askedMs = systemClock.wallMs();
       const { moverAddress, wire, host } = await peer.admit(
@@ -81,6 +82,7 @@ export const LIFECYCLE: Lifecycle = {
           memoryBytes,
           ...(vcpus === undefined ? {} : { vcpus }),
           ...(macs === undefined ? {} : { macs }),
+          ...(routes.length === 0 ? {} : { routes }),
           epoch,
           timeoutMs: settings.timeoutMs,
           ...(request.lineage === undefined ? {} : { lineage: request.lineage }),

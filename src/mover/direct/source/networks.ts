@@ -2,7 +2,7 @@ import type { SourceNic } from '../../../drivers/port/direct.ts';
 import { godwitError } from '../../../errors.ts';
 import { announcePort, readNics, withdrawPort } from '../../../network/port.ts';
 import { didYouMean } from '../../../protocol/nearest.ts';
-import { MOST_NICS, networkName } from '../../../protocol/network.ts';
+import { MOST_NICS, networkName, routesOf } from '../../../protocol/network.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import type { LookParts, SourceParts } from './parts.ts';
 
@@ -26,6 +26,15 @@ export async function networksOf(
   const near = didYouMean(unknown, names) ?? '';
   const hint = `${near} It is in ${names.join(', ') || 'no network that has a name'}.`.trim();
   throw godwitError('GODWIT_USAGE', { what: `${guest} is in no network ${unknown}` }, { hint });
+}
+
+/** What leads from this host to the guest, for the destination to admit. */
+export async function routesTo(
+  parts: Pick<LookParts, 'guest'>,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const { nics = [] } = await parts.guest.inspect(signal);
+  return nics.length === 0 ? [] : routesOf(await readNics(nics, signal));
 }
 
 function checkCount({ request }: LookParts, count: number): void {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { checkAdmitted } from '../../../../src/mover/direct/destination/admitted.ts';
 import type { Admission, Preparation } from '../../../../src/protocol/peer/migration.ts';
 
@@ -70,12 +71,33 @@ describe('a guest that is to be built at its destination', () => {
 
   test('has no network for a NIC that it has not', () => {
     const attachment = { kind: 'routed', routes: ['10.0.0.9/32'] };
-    assert.equal(said({}, { networks: [{ id: 'n0', mac: MAC, attachment }] }), '');
+    const admission = { routes: attachment.routes };
+    assert.equal(said({}, { networks: [{ id: 'n0', mac: MAC, attachment }], admission }), '');
     assert.match(said({}, { networks: [{ id: 'n9', mac: MAC, attachment }] }), /networks of web1/);
     const other = '52:54:00:00:00:09';
     assert.match(
       said({}, { networks: [{ id: 'n0', mac: other, attachment }] }),
       /networks of web1/,
+    );
+  });
+
+  test('has no route that its source did not say when it asked for it to be admitted', () => {
+    const address = fc.integer({ min: 1, max: 6 }).map((last) => `10.0.0.${last}/32`);
+    const some = fc.uniqueArray(address, { maxLength: 5 });
+    fc.assert(
+      fc.property(some, some, some, fc.boolean(), (admitted, one, other, isOld) => {
+        const of = (routes: string[]) => ({
+          id: 'n0',
+          mac: MAC,
+          attachment: { kind: 'routed', routes },
+        });
+        const admission = isOld ? {} : { routes: admitted };
+        const words = said({}, { admission, networks: [of(one), of(other)] });
+        const more = [...one, ...other].filter((each) => isOld || !admitted.includes(each));
+        if (more.length === 0) assert.equal(words, '');
+        else assert.match(words, /^b does not take networks of web1 from c: the routes 10\./);
+        for (const each of more) assert.ok(words.includes(each));
+      }),
     );
   });
 
