@@ -4,9 +4,10 @@ import { agentContract } from '../../../src/protocol/contract.ts';
 import { peerRoutes } from '../../../src/protocol/peer/agent-routes.ts';
 import { publicRoutes } from '../../../src/protocol/public/contract.ts';
 
-test('only a host asks a host; a new one that joins has no certificate yet', () => {
-  const { join, ...others } = peerRoutes;
+test('only a host asks a host; a person has a certificate renewed, and a new host that joins has none yet', () => {
+  const { join, renew, ...others } = peerRoutes;
   assert.equal(join.access, 'anyone');
+  assert.equal(renew.access, 'viewer');
   for (const [name, { access }] of Object.entries(others)) assert.equal(access, 'agent', name);
 });
 
