@@ -15,6 +15,7 @@ import type { Surroundings } from '../src/mover/engine/surroundings.ts';
 import { agentContract } from '../src/protocol/contract.ts';
 import type { DestinationMoverRequest, MoverState } from '../src/protocol/mover/request.ts';
 import { SimDisk } from './disk.ts';
+import { hostFactsOf } from './host-facts.ts';
 import type { Network } from './network.ts';
 import { SimProcess } from './process.ts';
 import type { Passing } from './process.ts';
@@ -86,8 +87,7 @@ export class SimHost {
   /** Its agent starts; what it finds on the disk gets its movers. */
   startAgent(): void {
     if (!this.up || this.#agent?.dead === false) return;
-    const agent = this.#spawn(`the agent of ${this.name}`);
-    this.#agent = agent;
+    const agent = (this.#agent = this.#spawn(`the agent of ${this.name}`));
     agent.run(() => {
       const store = this.store.asStore;
       const movers = this.#processes(agent);
@@ -96,6 +96,7 @@ export class SimHost {
       const incoming = new Incoming({
         config: this.#config,
         clock: systemClock,
+        hostFacts: hostFactsOf(this.name),
         store,
         guests: { list: async () => [], has: async () => false } as never,
         inventory: {
@@ -233,7 +234,6 @@ export class SimHost {
 
   #surroundings(process: SimProcess): Surroundings {
     const { network } = this.#parts;
-    const prefix = ADDRESSES[this.name].split(':')[0] ?? '';
     const boots = this.#boots;
     return {
       clock: systemClock,
@@ -241,8 +241,9 @@ export class SimHost {
       pid: process.pid,
       bootId: () => `boot-${this.name}-${boots}`,
       openFile: this.disk.opener(process),
+      hostFacts: hostFactsOf(this.name),
       connect: network.connector(process),
-      listen: network.listener(process, prefix),
+      listen: network.listener(process, ADDRESSES[this.name].split(':')[0] ?? ''),
       reach: network.reacher(process),
     };
   }

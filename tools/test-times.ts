@@ -28,7 +28,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/drivers/qemu/same-machine.e2e.ts': { seconds: 10, of: ['src/drivers/qemu/'] },
   'test/e2e/cancel.e2e.ts': { seconds: 28, core: true },
   'test/e2e/captive.e2e.ts': { seconds: 19, of: ['src/drivers/qemu/user/', 'src/host/'] },
-  'test/e2e/check.e2e.ts': { seconds: 40, core: true },
+  'test/e2e/check.e2e.ts': { seconds: 18, core: true },
   'test/e2e/conntrack.e2e.ts': { seconds: 19, core: true },
   'test/e2e/database.e2e.ts': { seconds: 35, of: ['src/disks/'] },
   'test/e2e/demo.e2e.ts': { seconds: 57, of: ['demo/'] },
@@ -99,7 +99,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/network/tap.e2e.ts': { seconds: 1, core: true },
   'test/network/probe.e2e.ts': { seconds: 12, core: true },
   'test/network/vlan.e2e.ts': { seconds: 1, core: true },
-  'test/shapes/shapes.e2e.ts': { seconds: 25, core: true },
+  'test/shapes/shapes.e2e.ts': { seconds: 16, core: true },
   'test/wire/relay/real-guests.e2e.ts': { seconds: 34, of: ['src/wire/'] },
   'test/wire/stream/real-streams.e2e.ts': { seconds: 56, of: ['src/wire/'] },
 };

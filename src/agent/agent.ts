@@ -35,6 +35,7 @@ import { Resolve } from './resolve.ts';
 import { Sides } from './sides.ts';
 import { HOST_CERT, hostCredentials } from '../host/credentials.ts';
 import { Fleet, pkiDirOf } from '../host/fleet.ts';
+import { hostFactsOf } from '../host/host-facts.ts';
 import { fenceOf } from '../host/fencing.ts';
 import { MigrationStore } from './store.ts';
 import { Supervisor } from './supervision.ts';
@@ -82,7 +83,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const refusals = new Refusals(clock);
   const ofMovers = new RefusedByMovers(store, movers);
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
-  const incoming = new Incoming({ ...common, movers });
+  const incoming = new Incoming({ ...common, movers, hostFacts: hostFactsOf(config, clock) });
   const probes = new GuestProbes(config, clock, {
     admittedGuest: async (to, id) =>
       to === config.name ? incoming.guest(id) : peers.admittedGuest(to, id),

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import type { Admission, Admitted } from '../protocol/peer/migration.ts';
+import type { HostFacts } from '../protocol/peer/host-facts.ts';
 import type { PreflightAdmission, PreflightAnswer } from '../protocol/peer/preflight.ts';
 import type { MoverRequest } from '../protocol/mover/request.ts';
 import type { AdmittedGuest } from '../protocol/peer/probe.ts';
@@ -11,7 +12,6 @@ import { replayDestination } from '../migration/direct/journal.ts';
 import { throwRefusal } from '../migration/preflight/check.ts';
 import type { AdmissionFacts } from '../migration/preflight/admission.ts';
 import { admissionChecks } from '../migration/preflight/judge.ts';
-import { readHostFacts } from '../host/host-facts.ts';
 import { offerOf } from '../host/wire.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { PROTOCOL_VERSIONS } from '../protocol/version.ts';
@@ -28,6 +28,8 @@ import { Mutex } from '../mutex.ts';
 export interface IncomingParts {
   readonly config: AgentConfig;
   readonly clock: Clock;
+  /** What this host tells of itself now. */
+  readonly hostFacts: () => Promise<HostFacts>;
   readonly store: MigrationStore;
   readonly guests: Guests;
   readonly inventory: HostInventory;
@@ -67,7 +69,7 @@ export class Incoming {
     const { store } = this.#parts;
     try {
       const wire = offerOf(this.#parts.config, admission.guest, admission.from);
-      const host = await readHostFacts(this.#parts.config, () => this.#parts.clock.wallMs());
+      const host = await this.#parts.hostFacts();
       return { ...(await this.#listening(migration)), wire, host };
     } catch (thrown) {
       if (!store.begun(migration.id)) store.drop(migration.id);
@@ -80,12 +82,12 @@ export class Incoming {
    * the one that asks.
    */
   async judge({ admission, ports }: PreflightAdmission, caller: Caller): Promise<PreflightAnswer> {
-    const { config, clock } = this.#parts;
+    const { config, hostFacts } = this.#parts;
     const { guest, from } = admission;
     checkSender(caller, from);
     this.#sender(admission);
     const checks = admissionChecks(await this.#facts(admission, ports));
-    const host = await readHostFacts(config, () => clock.wallMs());
+    const host = await hostFacts();
     return { checks, wire: offerOf(config, guest, from), host };
   }
 

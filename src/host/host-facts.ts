@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { access, constants, readFile, statfs } from 'node:fs/promises';
 import path from 'node:path';
+import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { HOOK_NAMES } from '../hooks/hooks.ts';
 import type { HostFacts } from '../protocol/peer/host-facts.ts';
@@ -8,8 +9,12 @@ import { PRODUCT_VERSION } from '../protocol/version.ts';
 import { HOST_CERT } from './credentials.ts';
 import { pkiDirOf } from './fleet.ts';
 
-/** What this host tells the other host of a migration, for checks. What cannot be read is left out. */
-export async function readHostFacts(config: AgentConfig, wallMs: () => number): Promise<HostFacts> {
+/** Reads what this host tells the other host of a migration, for checks. What cannot be read is left out. */
+export function hostFactsOf(config: AgentConfig, clock: Clock): () => Promise<HostFacts> {
+  return () => readHostFacts(config, () => clock.wallMs());
+}
+
+async function readHostFacts(config: AgentConfig, wallMs: () => number): Promise<HostFacts> {
   const [journalFreeBytes, certificateEndsMs, hooks] = await Promise.all([
     freeBytes(config.stateDir),
     certificateEnd(config),

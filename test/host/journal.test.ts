@@ -141,7 +141,7 @@ describe('a journal', () => {
 
   test('is read without being changed', async (t) => {
     const dir = tempDir(t);
-    assert.deepEqual(readJournals(dir), { source: [], destination: [] });
+    assert.deepEqual(readJournals(dir), { source: [], destination: [], managed: [] });
     await write(dir, [planned()]);
     const torn = Buffer.concat([readFileSync(fileIn(dir)), Buffer.from('{"v":')]);
     writeFileSync(fileIn(dir), torn);

@@ -2,7 +2,7 @@ import { driverSaid } from '../../drivers/registry.ts';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import { pass, refusal, warn } from '../../migration/preflight/check.ts';
 import type { CheckName } from '../../migration/preflight/table.ts';
-import { readHostFacts } from '../../host/host-facts.ts';
+import { hostFactsOf } from '../../host/host-facts.ts';
 import { initialSource } from '../../migration/direct/source-state.ts';
 import type { SourceState, StepFacts } from '../../migration/direct/source-state.ts';
 import { choosePathTo } from '../../mover/direct/source/choose-path.ts';
@@ -168,7 +168,7 @@ async function askAdmission(
   const ports = request.path === 'wire' ? WIRE_PORTS : NATIVE_PORTS;
   try {
     const options = { signal, deadlineMs: ADMISSION_MS };
-    const own = await readHostFacts(config, () => clock.wallMs());
+    const own = await hostFactsOf(config, clock)();
     const askedMs = clock.wallMs();
     const told = await peers.preflight(to).preflight({ body: { admission, ports } }, options);
     const answered = pass('destination', `${to} answers`, 'both');

@@ -4,6 +4,7 @@ import { hostsOf } from '../../config.ts';
 import type { AgentConfig } from '../../config.ts';
 import { godwitError, hasCode } from '../../errors.ts';
 import type { Log } from '../../log.ts';
+import type { HostFacts } from '../../protocol/peer/host-facts.ts';
 import type { Contract } from '../../protocol/route.ts';
 import type { Caller } from '../../rpc/caller.ts';
 import { client } from '../../rpc/client.ts';
@@ -19,6 +20,7 @@ import { hostCredentials } from '../../host/credentials.ts';
 import { fenceOf } from '../../host/fencing.ts';
 import { Fleet } from '../../host/fleet.ts';
 import type { Fence } from '../../host/fencing.ts';
+import { hostFactsOf } from '../../host/host-facts.ts';
 import { openJournalFile } from '../../host/journal-file.ts';
 import type { OpenJournalFile } from '../../host/journal-file.ts';
 import { bootId } from '../../host/process.ts';
@@ -43,6 +45,8 @@ export interface Surroundings {
   /** Names the time since the host was last started. */
   readonly bootId: () => string;
   readonly openFile: OpenJournalFile;
+  /** What this host tells the other one of itself now. */
+  readonly hostFacts: () => Promise<HostFacts>;
   readonly connect: Connect;
   /** Absent: no path to another host is ever taken for dead. */
   readonly reach?: Reach;
@@ -65,6 +69,7 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
     pid: process.pid,
     bootId,
     openFile: openJournalFile,
+    hostFacts: hostFactsOf(config, systemClock),
     connect: (contract, expectedName, address) =>
       client(contract, { address, credentials: credentials(), expectedName }),
     reach: reachHost,

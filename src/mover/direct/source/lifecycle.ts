@@ -5,7 +5,6 @@ import { driverSaid } from '../../../drivers/registry.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
-import { readHostFacts } from '../../../host/host-facts.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
 import { removeTree } from '../../../host/remove-tree.ts';
 import { removePort } from '../../../network/port.ts';
@@ -72,7 +71,7 @@ export const LIFECYCLE: Lifecycle = {
       const memoryBytes =
         request.memoryBytes || (await guest.inspect(signal)).description.memoryBytes;
       const routes = request.unbridged === true ? await routesTo(parts, signal) : [];
-      const own = await readHostFacts(config, () => systemClock.wallMs());
+      const own = await parts.hostFacts();
       const askedMs = systemClock.wallMs();
       const { moverAddress, wire, host } = await peer.admit(
         {

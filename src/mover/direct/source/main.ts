@@ -115,9 +115,15 @@ function besides({
   connect,
   clock,
   log,
-}: Surroundings): Pick<SourceParts, 'disks' | 'backingFiles' | 'probes'> {
+  hostFacts,
+}: Surroundings): Pick<SourceParts, 'disks' | 'backingFiles' | 'probes' | 'hostFacts'> {
   const probes = new SourceProbes(connect, clock, log);
-  return { disks: new SourceDisks(log), backingFiles: new SourceBackingFiles(log), probes };
+  return {
+    disks: new SourceDisks(log),
+    backingFiles: new SourceBackingFiles(log),
+    probes,
+    hostFacts,
+  };
 }
 
 async function close({ connections, probes, guest, peer, request }: SourceParts): Promise<void> {

@@ -4,6 +4,7 @@ import type { GuestHandle } from '../../../drivers/port/inventory.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
 import { holdsSwitchover, plannedDowntimeMs } from '../../../migration/steering/steering.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
+import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Launch } from '../../../protocol/mover/handle.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
@@ -35,6 +36,8 @@ export interface SourceParts {
   readonly probes: SourceProbes;
   readonly disks: SourceDisks;
   readonly backingFiles: SourceBackingFiles;
+  /** What this host tells of itself now. */
+  readonly hostFacts: () => Promise<HostFacts>;
   /** This mover did not begin the migration: what it is told to do may be half done already. */
   readonly tookOver: () => boolean;
   readonly state: () => SourceState;
