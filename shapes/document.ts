@@ -7,7 +7,6 @@ const HEADINGS: Readonly<Record<Shape['by'], string>> = {
   libvirt: 'libvirt',
   'Proxmox VE': 'Proxmox VE',
   Nova: 'OpenStack Nova',
-  Incus: 'Incus',
   script: 'By hand and from scripts',
   trait: 'Single traits',
 };
@@ -26,6 +25,9 @@ export function documentOf(shapes: readonly Shape[]): string {
     'each QEMU of the machine.',
     '',
     `${shapes.length} shapes: ${moving.length} move, ${shapes.length - moving.length} are refused. Of ${whole.length} whole lines of managers and scripts ${wholeMoving.length} move.`,
+    '',
+    'The lines of libvirt, Proxmox VE and Nova have one option more than their managers give: a second QMP socket for Godwit',
+    '(`-qmp unix:...`). Those called `no-second-monitor` are without it. Godwit lists such a guest and does not move it.',
     '',
     'A tiny guest that sums its memory runs in place of an operating system. What a line has that the machine of the trial',
     'lacks is put aside by rules, named in the last column:',

@@ -24,7 +24,7 @@ export interface Shape {
   readonly once?: readonly (readonly [command: string, args: object])[];
 }
 
-export const STARTERS = ['libvirt', 'Proxmox VE', 'Nova', 'Incus', 'script', 'trait'] as const;
+export const STARTERS = ['libvirt', 'Proxmox VE', 'Nova', 'script', 'trait'] as const;
 export type Starter = (typeof STARTERS)[number];
 
 /** What its host has. Paths are below the trial's own root. */

@@ -7,6 +7,8 @@ import { driverNamed, isManaged } from '../src/drivers/registry.ts';
 import { handleOf } from '../src/drivers/qemu/handle.ts';
 import { connectMonitor } from '../src/drivers/qemu/qmp/connect.ts';
 import type { QmpClient } from '../src/drivers/qemu/qmp/client.ts';
+import { judgeGuest } from '../src/migration/preflight/guest.ts';
+import type { Finding } from '../src/migration/preflight/finding.ts';
 import type { GuestDescription } from '../src/protocol/peer/migration.ts';
 import type { Check } from '../src/protocol/public/migration.ts';
 import { TINY_COUNTS } from '../test/drivers/qemu/tiny-guest.ts';
@@ -79,7 +81,6 @@ async function moveThereAndBack(shape: Shape, route: Route, started: Started): P
   if (second.is === 'refused') {
     return { ...first, lost: [...first.lost, `it cannot go back: ${second.messages.join('; ')}`] };
   }
-  handleOf(second.handle);
   process.kill(handleOf(second.handle).pid, 'SIGKILL');
   return { is: 'moved', warnings: first.warnings, lost: [...first.lost, ...second.lost] };
 }
@@ -116,11 +117,10 @@ async function find(
   });
 }
 
+/** As an agent judges a guest that nobody can take hold of. */
 function withoutHandle({ info }: DiscoveredGuest): Happened {
-  if (info.manager !== undefined) {
-    return { is: 'refused', codes: ['GODWIT_GUEST_MANAGED'], messages: [info.manager] };
-  }
-  return { is: 'refused', codes: ['GODWIT_DEVICE_UNMOVABLE'], messages: info.unmovable };
+  const { name: guest, state, manager, unmovable } = info;
+  return refusedBy(judgeGuest({ guest, state, manager, unmovable, reachable: false }));
 }
 
 /** As its manager goes on once QEMU is there: it lets it run, and plugs in what it has more. */
@@ -205,7 +205,7 @@ async function place({ handle, to, started }: Leg): Promise<{ guest: string; gue
   return { guest, guestDir };
 }
 
-function refusedBy(checks: readonly Check[]): Extract<Happened, { is: 'refused' }> {
+function refusedBy(checks: readonly Finding[]): Extract<Happened, { is: 'refused' }> {
   return {
     is: 'refused',
     codes: checks.flatMap(({ error }) => (error === undefined ? [] : [error.code])),

@@ -104,7 +104,8 @@ export const pkiRenewSpec = spec({
     at: {
       kind: 'text',
       value: 'where',
-      summary: 'the agent that holds the CA: https://host:port, or https://NAME@address:port',
+      summary:
+        'the agent that holds the CA: https://host:port, or https://NAME@address:port (required)',
     },
     dir: {
       kind: 'file',
