@@ -55,6 +55,7 @@ export class PrunedMigrations {
 
   /** They lie on the disk when this returns: before that no directory of them may go. */
   remember(all: readonly Pruned[]): void {
+    if (all.length === 0) return;
     for (const { id, host } of all) this.#add(id, host);
     this.#lines += all.length;
     if (this.#lines > 2 * this.#most.all) this.#writeAnew();
@@ -101,9 +102,18 @@ export class PrunedMigrations {
 function write(file: string, flag: 'a' | 'w', text: string): void {
   const fd = openSync(file, flag, 0o600);
   try {
-    writeSync(fd, text);
+    writeAll(Buffer.from(text), (bytes) => writeSync(fd, bytes));
     fsyncSync(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** The kernel may take less than it is given. Throws where it takes nothing, as `take` does. */
+export function writeAll(bytes: Buffer, take: (bytes: Buffer) => number): void {
+  for (let at = 0; at < bytes.length;) {
+    const taken = take(bytes.subarray(at));
+    if (taken <= 0) throw new Error(`${bytes.length - at} bytes could not be written`);
+    at += taken;
   }
 }

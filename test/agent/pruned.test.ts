@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, statSync, truncateSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { PrunedMigrations } from '../../src/agent/pruned.ts';
+import { PrunedMigrations, writeAll } from '../../src/agent/pruned.ts';
 import { tempDir } from '../rpc/parties.ts';
 
 const most = { ofOne: 8, all: 20 };
@@ -58,4 +58,35 @@ test('a line that was cut, or is none, takes nothing from the others', (t) => {
   cut.remember([{ id: idOf(3), host: 'b' }]);
   const later = new PrunedMigrations(dir, most);
   assert.deepEqual([later.has(idOf(1)), later.has(idOf(3))], [true, true]);
+});
+
+test('nothing is written where nothing is to be remembered', (t) => {
+  const dir = tempDir(t);
+  const file = path.join(dir, 'pruned-migrations');
+  const pruned = new PrunedMigrations(dir, most);
+  pruned.remember([]);
+  assert.equal(existsSync(file), false);
+  pruned.remember([{ id: idOf(1), host: 'a' }]);
+  const before = readFileSync(file);
+  pruned.remember([]);
+  assert.deepEqual(readFileSync(file), before);
+});
+
+test('all is written, in however many pieces the kernel takes it, or it is an error', () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array(),
+      fc.infiniteStream(fc.integer({ min: 1, max: 9 })),
+      (all, sizes) => {
+        const written: number[] = [];
+        writeAll(Buffer.from(all), (bytes) => {
+          const taken = Math.min(Number(sizes.next().value), bytes.length);
+          written.push(...bytes.subarray(0, taken));
+          return taken;
+        });
+        assert.deepEqual(written, [...all]);
+      },
+    ),
+  );
+  assert.throws(() => writeAll(Buffer.from('abc'), () => 0), /3 bytes could not be written/);
 });
