@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { access, constants, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { access, constants, readFile, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
 import { toGodwitError } from '../../errors.ts';
 import { askProgram } from './ask.ts';
 import type { Question } from './ask.ts';
+import { writeKept } from './kept-file.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { FEATURE_ALIASES, NON_FEATURES } from './spec/cpu.ts';
@@ -92,9 +93,7 @@ async function cachedProgram(
   );
   if (cached?.success) return cached.data;
   const fresh = await probe(file, kvm, options, signal);
-  await mkdir(options.cacheDir, { recursive: true, mode: 0o700 });
-  await writeFile(`${kept}.${process.pid}`, JSON.stringify(fresh), { mode: 0o600 });
-  await rename(`${kept}.${process.pid}`, kept);
+  await writeKept(kept, fresh);
   return fresh;
 }
 

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { open, readFile, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
+import { writeKept } from './kept-file.ts';
 import type { ImageSpec } from './spec/schema.ts';
 
 /** Kernels, initramfs and firmware, known by their content and not by where they lie. */
@@ -89,10 +90,7 @@ export class ImageStore {
   }
 
   async #remember(key: string, value: z.infer<typeof kept>): Promise<void> {
-    const file = path.join(this.#cacheDir, `image-${key}.json`);
-    await mkdir(this.#cacheDir, { recursive: true, mode: 0o700 });
-    await writeFile(`${file}.${process.pid}`, JSON.stringify(value), { mode: 0o600 });
-    await rename(`${file}.${process.pid}`, file);
+    await writeKept(path.join(this.#cacheDir, `image-${key}.json`), value);
   }
 }
 
