@@ -1,26 +1,59 @@
-import { readFile } from 'node:fs/promises';
+import { closeSync, constants, readSync } from 'node:fs';
 import path from 'node:path';
+import { isPlain, openFound } from '../../../host/checked-open.ts';
 import type { CommandLine } from '../spec/cmdline.ts';
 import { valuesOf } from '../spec/cmdline.ts';
 import type { ConfigFile } from '../spec/facts.ts';
 
 /** More than any file of options has. */
 const MOST_BYTES = 1024 * 1024;
+const MOST_SECTIONS = 1024;
+/** More than anybody gives: each is read at every look at the host. */
+const MOST_FILES = 16;
 
-/** What the files of -readconfig are about. What they made is asked of QEMU: they may have changed since. */
-export async function readConfigFiles(line: CommandLine, cwd: string): Promise<ConfigFile[]> {
-  return Promise.all(
-    valuesOf(line, 'readconfig').map(async (file) => {
-      const text = await readFile(path.resolve(cwd, file), 'utf8').catch(() => undefined);
-      if (text === undefined || text.length > MOST_BYTES) return { file };
-      return { file, sections: sectionsOf(text) };
-    }),
-  );
+/**
+ * What the files of -readconfig are about. What they made is asked of QEMU: they may have changed since. The process may
+ * name any path: only a plain file is read, and links are not followed.
+ */
+export function readConfigFiles(line: CommandLine, cwd: string): ConfigFile[] {
+  return valuesOf(line, 'readconfig').map((file, at) => {
+    if (at >= MOST_FILES) return { file, problem: `it is one of more than ${MOST_FILES} files` };
+    try {
+      const text = readBounded(path.resolve(cwd, file));
+      const sections = text === undefined ? undefined : sectionsOf(text);
+      if (sections !== undefined && sections.length <= MOST_SECTIONS) return { file, sections };
+      return {
+        file,
+        problem: `its file has more than ${MOST_BYTES} bytes or ${MOST_SECTIONS} sections`,
+      };
+    } catch {
+      return { file, problem: 'its file cannot be read, or is no plain file' };
+    }
+  });
 }
 
-/** `[device "ehci"]` is `device` with an id; `[machine]` is one without. Pure. */
+/** Undefined where it has more than may be read. Throws as openFound does. */
+function readBounded(file: string): string | undefined {
+  const fd = openFound(file, constants.O_RDONLY | constants.O_NONBLOCK, isPlain);
+  try {
+    const bytes = Buffer.alloc(MOST_BYTES + 1);
+    let length = 0;
+    for (;;) {
+      const read = readSync(fd, bytes, length, bytes.length - length, null);
+      length += read;
+      if (length > MOST_BYTES) return undefined;
+      if (read === 0) return bytes.toString('utf8', 0, length);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** `[device "ehci"]` is `device` with an id; `[machine]` is one without. At most one more than is taken. Pure. */
 export function sectionsOf(text: string): NonNullable<ConfigFile['sections']> {
-  return [...text.matchAll(/^[ \t]*\[([\w-]+)(?:[ \t]+"([^"\n]*)")?[ \t]*\]/gm)].map(
-    ([, type = '', id]) => ({ type, ...(id === undefined ? {} : { id }) }),
-  );
+  const found = text.matchAll(/^[ \t]*\[([\w-]+)(?:[ \t]+"([^"\n]*)")?[ \t]*\]/gm);
+  return found
+    .take(MOST_SECTIONS + 1)
+    .map(([, type = '', id]) => ({ type, ...(id === undefined ? {} : { id }) }))
+    .toArray();
 }

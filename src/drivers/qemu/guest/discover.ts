@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { GuestInfo, GuestRunState } from '../../../protocol/public/host.ts';
-import { hasCode } from '../../../errors.ts';
+import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { DiscoverOptions, DiscoveredGuest } from '../../port/inventory.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { connectMonitor } from '../qmp/connect.ts';
@@ -21,6 +21,8 @@ import type { QemuHandle } from '../handle.ts';
 const GREETING_MS = 700;
 /** Guests asked at the same time. */
 const AT_ONCE = 8;
+/** Of a reason, in characters: it may tell of a word of the command line, which has any length. Less than a text has. */
+const REASON_LENGTH = 1024;
 
 /** A process with the name and the monitors of its guest, known from its command line alone. */
 export interface Candidate {
@@ -164,13 +166,15 @@ async function ask(
   } catch (error) {
     signal.throwIfAborted();
     if (hasCode(error, 'GODWIT_GUEST_MANAGED', 'GODWIT_MONITOR_UNREACHABLE')) return undefined;
-    if (!hasCode(error, 'GODWIT_HYPERVISOR', 'GODWIT_PROTOCOL_INVALID', 'GODWIT_DEADLINE')) {
-      throw error;
-    }
-    return { info: { ...base, unmovable: [error.message] } };
+    return { info: withFailure(base, error) };
   } finally {
     client?.close();
   }
+}
+
+/** A guest that could not be asked cannot move, whatever the error: the others of the host are found all the same. Pure. */
+export function withFailure(base: GuestInfo, thrown: unknown): GuestInfo {
+  return { ...base, unmovable: [toGodwitError(thrown).message.slice(0, REASON_LENGTH)] };
 }
 
 function handleOf(candidate: Candidate, socket: string | undefined): QemuHandle | undefined {
@@ -233,7 +237,9 @@ export function fromFacts(base: GuestInfo, facts: GuestFacts): GuestInfo {
     devices: facts.devices
       .slice(0, 1024)
       .map(({ id, type }) => ({ id: (id ?? type).slice(0, 128), type: type.slice(0, 128) })),
-    unmovable: [...unmovable, ...facts.blockedReasons].slice(0, 64),
+    unmovable: [...unmovable, ...facts.blockedReasons]
+      .slice(0, 64)
+      .map((reason) => reason.slice(0, REASON_LENGTH)),
     ...(facts.uuid === undefined ? {} : { uuid: facts.uuid }),
     ...(draft.disks.disks.length === 0 ? {} : { disks: disksOf(draft.disks) }),
   };

@@ -33,13 +33,13 @@ export async function readFacts(
   ]);
   const line = parseCommandLine(process.argv);
   const told = new Set(valuesOf(line, 'device').flatMap((value) => parseDevice(value).id ?? []));
-  const [live, liveObjects, cpu, attached, configFiles] = await Promise.all([
+  const [live, liveObjects, cpu, attached] = await Promise.all([
     Promise.all([...devices, ...anonymous].map((child) => readDevice(client, child, told, signal))),
     Promise.all(objects.map((child) => readObject(client, child, signal))),
     readCpu(client, basics.cpuPath, basics.cpuType, cpuOption(line), signal),
     readAttachments(network),
-    readConfigFiles(line, process.cwd),
   ]);
+  const configFiles = readConfigFiles(line, process.cwd);
   const { cpuPath: _path, cpuType: _type, ...rest } = basics;
   return {
     ...rest,

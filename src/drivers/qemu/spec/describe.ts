@@ -14,7 +14,7 @@ import type { Read } from './grammar/options.ts';
 import { describeMachine, machineProperties } from './machine.ts';
 import { describeNetwork } from './network.ts';
 import { describeObjects } from './objects.ts';
-import { formatOption, parseOption } from './options.ts';
+import { formatOption, parseJsonOption, parseOption } from './options.ts';
 import type { Scalar } from './options.ts';
 import { CARRIED_OPTIONS } from './schema.ts';
 import type { GuestSpec } from './schema.ts';
@@ -40,6 +40,8 @@ const OF_THIS_PROCESS = new Set(
 );
 /** Ways in for people; the guest does not notice. */
 const DISPLAYS = new Set(['vnc', 'spice', 'sdl', 'curses']);
+/** Those carried as they are besides, options that are read here in JSON too. */
+const IN_JSON = new Set(['device', 'object', 'netdev', 'blockdev']);
 const DISK_OPTIONS = /^(drive|blockdev|hd[abcd]|fd[ab]|cdrom|sd|mtdblock|pflash|snapshot|iscsi)$/;
 
 /** Describes a guest from what it is now. Pure; what cannot move is in `findings`, by name. */
@@ -106,6 +108,11 @@ function describeOptions(
   );
   for (const { name, value } of line.options) {
     const carried = CARRIED_OPTIONS.find((each) => each === name);
+    const inJson = carried !== undefined || IN_JSON.has(name);
+    if (inJson && value?.startsWith('{') === true && parseJsonOption(value) === undefined) {
+      findings.push(unmovable(`-${name}`, 'option', 'its value begins as JSON, and is none'));
+      continue;
+    }
     if (name === 'fw_cfg') fwCfg.push(...fwCfgOf(value ?? '', findings));
     if (OF_THIS_PROCESS.has(name)) continue;
     if (name === 'readconfig') {
@@ -130,9 +137,10 @@ function describeOptions(
 
 /** What a file of -readconfig has besides devices with ids, which are asked of QEMU. */
 function otherThanDevices(file: string, { configFiles = [] }: GuestFacts): Finding[] {
-  const sections = configFiles.find((each) => each.file === file)?.sections;
+  const { sections, problem } = configFiles.find((each) => each.file === file) ?? {};
   if (sections === undefined) {
-    return [unmovable(`-readconfig ${file}`, 'option', 'its file cannot be read')];
+    const reason = problem ?? 'its file cannot be read';
+    return [unmovable(`-readconfig ${file}`, 'option', reason)];
   }
   return sections
     .filter(({ type, id }) => type !== 'device' || id === undefined)
@@ -144,7 +152,7 @@ function otherThanDevices(file: string, { configFiles = [] }: GuestFacts): Findi
 /** An option in JSON as the keys and values that it stands for; any other as it is. */
 function keysOf(value: string | undefined): string | undefined {
   if (value?.startsWith('{') !== true) return value;
-  const entries = Object.entries(JSON.parse(value) as Record<string, unknown>);
+  const entries = Object.entries(parseJsonOption(value) ?? {});
   return formatOption(
     undefined,
     entries.map(([key, held]) => [key, isScalar(held) ? held : JSON.stringify(held)]),

@@ -4,7 +4,7 @@ import type { GuestFacts, LiveDevice } from './facts.ts';
 import { deviceObstacle, unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
 import { judgeDevice } from './grammar/device.ts';
-import { parseOption, textOf } from './options.ts';
+import { parseJsonOption, parseOption, textOf } from './options.ts';
 import type { Scalar } from './options.ts';
 import type { DeviceSpec } from './schema.ts';
 
@@ -155,7 +155,7 @@ export function parseDevice(value: string): Given {
 }
 
 function fromJson(value: string): Given {
-  const { driver, id, ...rest } = JSON.parse(value) as Record<string, unknown>;
+  const { driver, id, ...rest } = parseJsonOption(value) ?? {};
   const props: Record<string, Scalar> = {};
   for (const [key, held] of Object.entries(rest)) {
     if (typeof held === 'string' || typeof held === 'number' || typeof held === 'boolean') {

@@ -2,7 +2,7 @@ import type { CommandLine } from './cmdline.ts';
 import { valuesOf } from './cmdline.ts';
 import type { BlockFacts } from './disk-facts.ts';
 import { standsInFor } from './moved-names.ts';
-import { parseOption } from './options.ts';
+import { parseJsonOption, parseOption } from './options.ts';
 
 /** What the command line says of block nodes, which QEMU does not tell when asked: aio, discard, whether it probed. Pure. */
 
@@ -110,12 +110,7 @@ export function parseBlockdev(value: string): Given {
     const { head, props } = parseOption(value, true);
     return nest(head === undefined ? props : new Map([['driver', head], ...props]));
   }
-  try {
-    const parsed: unknown = JSON.parse(value);
-    return isGiven(parsed) ? parsed : {};
-  } catch {
-    return {};
-  }
+  return parseJsonOption(value) ?? {};
 }
 
 /** `file.driver=file` becomes `{ file: { driver: 'file' } }`. */

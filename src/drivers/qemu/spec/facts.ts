@@ -40,8 +40,10 @@ export interface GuestFacts {
 
 export interface ConfigFile {
   readonly file: string;
-  /** Undefined where it cannot be read. */
+  /** Undefined where it is not read. */
   readonly sections?: readonly { readonly type: string; readonly id?: string }[];
+  /** Why it is not read, in words. */
+  readonly problem?: string;
 }
 
 /** A device of `-device` or `device_add`, as it is now. */

@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { BlockFacts } from './disk-facts.ts';
 import { isGiven, parseBlockdev } from './disk-options.ts';
 import { standsInFor } from './moved-names.ts';
-import { parseOption } from './options.ts';
+import { parseJsonOption, parseOption } from './options.ts';
 
 /**
  * A guest's command line with the images on which its disks are now: those that were moved while it ran would not be
@@ -49,7 +49,8 @@ function fileBelow(root: string, block: BlockFacts): string | undefined {
 
 function withFile(word: string, keys: readonly string[], file: string): string {
   if (!word.trimStart().startsWith('{')) return withProperty(word, keys.join('.'), file);
-  const top = JSON.parse(word) as Record<string, unknown>;
+  const top = parseJsonOption(word);
+  if (top === undefined) return word;
   const [first = '', second] = keys;
   if (second === undefined) return JSON.stringify({ ...top, [first]: file });
   const inner = top[first];

@@ -3,7 +3,7 @@ import { valuesOf } from './cmdline.ts';
 import type { GuestFacts } from './facts.ts';
 import { changed, unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
-import { parseOption, switchValue } from './options.ts';
+import { parseJsonOption, parseOption, switchValue } from './options.ts';
 import type { NetdevSpec } from './schema.ts';
 
 /** The guest's network backends as they are now. Pure. */
@@ -83,7 +83,7 @@ function hubOf(id: string, props: ReadonlyMap<string, string>, facts: GuestFacts
 
 function parseNetdev(value: string): { type: string; props: ReadonlyMap<string, string> } {
   if (value.startsWith('{')) {
-    const json = JSON.parse(value) as Record<string, unknown>;
+    const json = parseJsonOption(value) ?? {};
     const props = new Map(
       Object.entries(json).flatMap(([key, held]) =>
         typeof held === 'object' || held === undefined ? [] : [[key, `${held as string}`] as const],

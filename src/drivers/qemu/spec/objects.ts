@@ -4,7 +4,7 @@ import type { GuestFacts, LiveObject } from './facts.ts';
 import { unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
 import { objectProperties } from './grammar/machine.ts';
-import { parseOption } from './options.ts';
+import { parseJsonOption, parseOption } from './options.ts';
 import type { Scalar } from './options.ts';
 import { OBJECT_TYPES } from './schema.ts';
 import type { ObjectSpec } from './schema.ts';
@@ -83,7 +83,7 @@ function parseObject(
   let type = '';
   let id = '';
   const entries = value.startsWith('{')
-    ? Object.entries(JSON.parse(value) as Record<string, unknown>)
+    ? Object.entries(parseJsonOption(value) ?? {})
     : [...parseOption(value, true).props];
   if (!value.startsWith('{')) type = parseOption(value, true).head ?? '';
   for (const [key, held] of entries) {

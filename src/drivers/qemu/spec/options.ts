@@ -54,6 +54,16 @@ function switchOf(part: string): [string, string] {
   return [part, 'on'];
 }
 
+/** An option in JSON; undefined where it is none. QEMU took what its process was started with, which can write that anew. */
+export function parseJsonOption(text: string): Readonly<Record<string, unknown>> | undefined {
+  if (!text.trimStart().startsWith('{')) return undefined;
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Writes an option; commas in values are doubled. */
 export function formatOption(
   head: string | undefined,

@@ -6,6 +6,7 @@ import {
   fromFacts,
   fromProcess,
   managerOf,
+  withFailure,
 } from '../../../../src/drivers/qemu/guest/discover.ts';
 import { isSystemEmulator, splitCommandLine } from '../../../../src/drivers/qemu/guest/process.ts';
 import type { QemuProcess } from '../../../../src/drivers/qemu/guest/process.ts';
@@ -90,6 +91,27 @@ describe('guests found by their processes', () => {
       'mirror d0 (block job): it is at work on a disk',
       'gpu (vfio-pci): it is a device of this host, passed through',
     ]);
+  });
+
+  test('cannot move where asking them fails, whatever is thrown, and say so in a text that a peer takes', () => {
+    const [found] = candidatesOf([processOf('-name web1')], []);
+    assert.ok(found);
+    const base = fromProcess(found, 'a');
+    fc.assert(
+      fc.property(fc.oneof(fc.anything(), fc.string({ minLength: 5000 }).map(Error)), (thrown) => {
+        const { unmovable } = guestInfo.parse(withFailure(base, thrown));
+        assert.equal(unmovable.length, 1);
+      }),
+    );
+    const { unmovable } = withFailure(base, new SyntaxError('Unexpected end of JSON input'));
+    assert.deepEqual(unmovable, ['Unexpected end of JSON input']);
+  });
+
+  test('give reasons that a peer takes, however long the words of their command line', () => {
+    const argv = ['qemu', '-nodefaults', '-unknown', 'x'.repeat(10_000)];
+    const [found] = candidatesOf([{ ...processOf(''), argv }], []);
+    assert.ok(found);
+    guestInfo.parse(fromFacts(fromProcess(found, 'a'), factsOf(argv)));
   });
 
   test('never trip over a command line, whatever it holds', () => {

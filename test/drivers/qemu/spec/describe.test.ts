@@ -19,6 +19,21 @@ const findingsOf = (text: string, change = {}): string[] =>
     .findings.filter(({ kind }) => kind !== 'changed')
     .map(({ device }) => device);
 
+describe('an option in JSON that is none', () => {
+  const names = ['device', 'object', 'netdev', 'blockdev', 'smbios', 'global', 'numa'];
+  for (const name of names) {
+    test(`is a finding, and never thrown: -${name}`, () => {
+      const argv = commandLine(`-nodefaults -${name} {`);
+      assert.deepEqual(
+        describeGuest(factsOf(argv, { devices: [], objects: [] })).findings.map(
+          ({ device, reason }) => [device, reason],
+        ),
+        [[`-${name}`, 'its value begins as JSON, and is none']],
+      );
+    });
+  }
+});
+
 describe('a guest described', () => {
   test('keeps what the guest sees and names what the destination must find', () => {
     const { spec, imageFiles, findings } = describeGuest(factsOf(LAB));

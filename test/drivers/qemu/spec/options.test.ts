@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import {
   formatOption,
   parseBytes,
+  parseJsonOption,
   parseOption,
   splitOption,
 } from '../../../../src/drivers/qemu/spec/options.ts';
@@ -20,6 +21,25 @@ describe('an option string', () => {
         assert.deepEqual(Object.fromEntries(back.props), { ...props });
         assert.equal(back.head ?? '', head ?? '');
       }),
+    );
+  });
+
+  test('in JSON is an object, or undefined, whatever it holds', () => {
+    const text = fc.oneof(
+      fc.string(),
+      fc.json(),
+      fc.string().map((rest) => `{${rest}`),
+    );
+    fc.assert(
+      fc.property(text, (each) => {
+        const found = parseJsonOption(each);
+        assert.ok(found === undefined || Object.getPrototypeOf(found) === Object.prototype);
+      }),
+    );
+    assert.deepEqual(parseJsonOption('{"driver":"edu"}'), { driver: 'edu' });
+    assert.deepEqual(
+      ['{', '{"a":}', '[1]', 'a=b', ''].map(parseJsonOption),
+      Array(5).fill(undefined),
     );
   });
 
