@@ -60,6 +60,7 @@ export function consolidate(inventory: Inventory, options: ConsolidateOptions = 
 interface Choice {
   readonly seat: Seat;
   readonly reason: Reason;
+  readonly words: string;
   readonly alternatives: readonly Place[];
 }
 
@@ -80,9 +81,7 @@ class Consolidation {
     this.#empty();
     return planOf(
       this.#fleet,
-      [...this.#choices.values()].map(({ seat, reason, alternatives }) =>
-        moveOf(seat, { reason, alternatives, words: wordsFor(seat, reason) }),
-      ),
+      [...this.#choices.values()].map(({ seat, ...why }) => moveOf(seat, why)),
       this.#refusals,
     );
   }
@@ -114,7 +113,8 @@ class Consolidation {
       const [to, ...alternatives] = this.#bestFits(seat, this.#options.fill, this.#awake());
       const chosen = to ?? this.#sleeping(seat);
       if (chosen !== undefined && this.#affords(seat)) {
-        this.#choose(seat, chosen, { reason: 'overload', alternatives });
+        const words = overloadWords(seat, enough.length > 0);
+        this.#choose(seat, chosen, { reason: 'overload', words, alternatives });
         continue;
       }
       stuck.add(seat);
@@ -160,15 +160,18 @@ class Consolidation {
     const done: { seat: Seat; alternatives: Place[] }[] = [];
     for (const seat of seats) {
       const [to, ...alternatives] = this.#bestFits(seat, this.#options.empty, candidates);
-      if (to === undefined || !this.#affords(seat, done.length + 1)) {
+      const under = done.map(({ seat: moved }) => moved);
+      if (to === undefined || !this.#affords(seat, under)) {
+        if (to !== undefined) this.#refuseForBudget(seat);
         for (const { seat: moved } of done) this.#fleet.move(moved, place);
         return false;
       }
       this.#fleet.move(seat, to);
       done.push({ seat, alternatives });
     }
+    const words = `${place.host.name} is not needed once its guests are elsewhere`;
     for (const { seat, alternatives } of done) {
-      this.#choose(seat, seat.at, { reason: 'empty-host', alternatives });
+      this.#choose(seat, seat.at, { reason: 'empty-host', words, alternatives });
     }
     return true;
   }
@@ -191,9 +194,18 @@ class Consolidation {
     return chosen;
   }
 
-  #affords({ guest }: Seat, more = 1): boolean {
+  /** Whether the budget has room for a move beside those that were chosen, and beside `under`, of the same host. */
+  #affords(seat: Seat, under: readonly Seat[] = []): boolean {
     const { moves = Infinity, bytes = Infinity } = this.#options.budget ?? {};
-    return this.#choices.size + more <= moves && this.#bytes + guest.memoryBytes <= bytes;
+    const more = [...under, seat];
+    const moreBytes = more.reduce((sum, { guest }) => sum + guest.memoryBytes, 0);
+    return this.#choices.size + more.length <= moves && this.#bytes + moreBytes <= bytes;
+  }
+
+  /** Once: hosts that could be emptied are left for many reasons, and the next plan looks at all of them again. */
+  #refuseForBudget({ guest, from }: Seat): void {
+    if (this.#refusals.some(({ constraint }) => constraint === 'budget')) return;
+    this.#refusals.push(refusal('budget', guest.name, from.host.name));
   }
 
   #choose(seat: Seat, to: Place, choice: Omit<Choice, 'seat'>): void {
@@ -203,8 +215,9 @@ class Consolidation {
   }
 }
 
-function wordsFor({ guest, from }: Seat, reason: Reason): string {
-  return reason === 'overload'
-    ? `${from.host.name} is asked for more than it has; ${guest.name} is the smallest guest that suffices`
-    : `${from.host.name} is not needed once its guests are elsewhere`;
+function overloadWords({ guest, from }: Seat, suffices: boolean): string {
+  const which = suffices
+    ? 'the smallest guest that suffices'
+    : 'the largest guest that can move, and does not suffice alone';
+  return `${from.host.name} is asked for more than it has; ${guest.name} is ${which}`;
 }

@@ -2,7 +2,6 @@ import type { PlannerGuest } from './inventory.ts';
 
 /** What a guest is expected to ask for: the mean, and the variance around it. */
 export interface Estimate {
-  readonly now: number;
   readonly mean: number;
   readonly variance: number;
 }
@@ -44,7 +43,6 @@ export function estimate(
   const mean = options.newest * now + (1 - options.newest) * level;
   const assumed = (options.swing * cpu) ** 2 * options.swingWeight;
   return {
-    now,
     mean,
     variance: (assumed + misses(demand, cpu, level, options)) / (count - 1 + options.swingWeight),
   };

@@ -19,9 +19,7 @@ export interface Seat {
 /** A host in a plan that is being made. */
 export class Place {
   readonly host: PlannerHost;
-  readonly index: number;
   readonly seats = new Set<Seat>();
-  now = 0;
   mean = 0;
   variance = 0;
   /**
@@ -32,9 +30,8 @@ export class Place {
   heldBytes = 0;
   readonly apart = new Map<string, number>();
 
-  constructor(host: PlannerHost, index: number) {
+  constructor(host: PlannerHost) {
     this.host = host;
-    this.index = index;
   }
 
   /** What it needs, at `z` standard deviations above what is expected. */
@@ -62,13 +59,11 @@ export class Place {
     this.#count(seat, -1);
     if (this.seats.size > 0) return;
     // No rounding is left over for the next guest.
-    this.now = 0;
     this.mean = 0;
     this.variance = 0;
   }
 
   #count({ expected }: Seat, sign: 1 | -1): void {
-    this.now += sign * expected.now;
     this.mean += sign * expected.mean;
     this.variance = Math.max(0, this.variance + sign * expected.variance);
   }
@@ -91,7 +86,7 @@ export class Fleet {
   readonly lost: readonly PlannerGuest[];
 
   constructor(inventory: Inventory, options?: EstimateOptions) {
-    this.places = inventory.hosts.map((host, index) => new Place(host, index));
+    this.places = inventory.hosts.map((host) => new Place(host));
     this.byName = new Map(this.places.map((place) => [place.host.name, place]));
     const seats: Seat[] = [];
     const lost: PlannerGuest[] = [];
@@ -106,7 +101,7 @@ export class Fleet {
         continue;
       }
       const known = estimate(guest, options);
-      const expected = known ?? { now: guest.cpu, mean: guest.cpu, variance: 0 };
+      const expected = known ?? { mean: guest.cpu, variance: 0 };
       const seat = {
         guest,
         from: place,

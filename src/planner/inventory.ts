@@ -87,7 +87,7 @@ export interface Refusal {
   readonly words: string;
 }
 
-export type Reason = 'overload' | 'contention' | 'empty-host' | 'drain' | 'start';
+export type Reason = 'overload' | 'empty-host' | 'drain';
 
 export interface MoveCost {
   readonly bytes: number;

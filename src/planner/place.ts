@@ -1,4 +1,4 @@
-import { objection } from './constraints.ts';
+import { hasCpu, objection } from './constraints.ts';
 import type { CpuRoom } from './constraints.ts';
 import { bestFits, whyNot } from './fit.ts';
 import { Fleet, Place } from './fleet.ts';
@@ -29,12 +29,12 @@ export type NewGuest = Omit<PlannerGuest, 'host' | 'demand'>;
 export function place(inventory: Inventory, guest: NewGuest): Placement {
   const nowhere = { name: '', cpu: 0, coreCpu: 1, memoryBytes: 0, on: false };
   const fleet = new Fleet(inventory);
-  const outside = new Place(nowhere, -1);
+  const outside = new Place(nowhere);
   const seat = {
     guest: { ...guest, host: '', demand: [guest.cpu] },
     from: outside,
     at: outside,
-    expected: { now: guest.cpu, mean: guest.cpu, variance: 0 },
+    expected: { mean: guest.cpu, variance: 0 },
     unknown: false,
     grouped: false,
   };
@@ -56,7 +56,7 @@ export function place(inventory: Inventory, guest: NewGuest): Placement {
     };
   }
   const asleep = all.filter(
-    (each) => !each.host.on && objection(seat, each) === undefined && each.host.cpu >= guest.cpu,
+    (each) => !each.host.on && objection(seat, each) === undefined && hasCpu(seat, each, ROOM),
   );
   const [woken, ...more] = asleep.toSorted(
     (left, right) => dearness(left.host) - dearness(right.host),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { CONSOLIDATE, consolidate } from '../../src/planner/consolidate.ts';
-import { broken, guest, host, inventories, parted } from './inventories.ts';
+import { broken, GIB, guest, host, inventories, parted } from './inventories.ts';
 
 const shown = (plan: ReturnType<typeof consolidate>): string[] =>
   plan.moves.map(({ guest: name, from, to, reason }) => `${name} ${from}>${to} ${reason}`);
@@ -57,6 +57,47 @@ test('no budget, no moves', () => {
   };
   assert.deepEqual(consolidate(inventory, { ...CONSOLIDATE, budget: { moves: 0 } }).moves, []);
   assert.deepEqual(consolidate(inventory, { ...CONSOLIDATE, budget: { bytes: 1 } }).moves, []);
+});
+
+test('emptying a host keeps within the bytes of the budget, and says so once', () => {
+  const small = { memoryBytes: 2 * GIB };
+  const inventory = {
+    hosts: [host('a'), host('b')],
+    guests: [guest('one', 'a'), guest('two', 'a'), guest('x', 'b', small), guest('y', 'b', small)],
+  };
+  const within = (gib: number) =>
+    consolidate(inventory, { ...CONSOLIDATE, budget: { bytes: gib * GIB } });
+  assert.deepEqual(shown(within(4)).length, 2);
+  const refused = within(3);
+  assert.deepEqual(refused.moves, []);
+  assert.deepEqual(
+    refused.refusals.map(({ constraint }) => constraint),
+    ['budget'],
+  );
+});
+
+test('no plan is over its budget, whatever the fleet', () => {
+  const budgets = fc.record({ moves: fc.nat(6), bytes: fc.nat(48).map((gib) => gib * GIB) });
+  fc.assert(
+    fc.property(inventories, budgets, (inventory, budget) => {
+      const { moves } = consolidate(inventory, { ...CONSOLIDATE, budget });
+      const size = new Map(inventory.guests.map(({ name, memoryBytes }) => [name, memoryBytes]));
+      const bytes = moves.reduce((sum, move) => sum + (size.get(move.guest) ?? 0), 0);
+      assert.ok(moves.length <= budget.moves && bytes <= budget.bytes);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('a move says whether the guest alone suffices', () => {
+  const words = (loads: readonly number[]): string | undefined => {
+    const guests = loads.map((load, index) =>
+      guest(`g${index}`, 'a', { cpu: 8, demand: Array.from({ length: 30 }, () => load) }),
+    );
+    return consolidate({ hosts: [host('a'), host('b'), host('c')], guests }).moves[0]?.words;
+  };
+  assert.match(words([6, 3]) ?? '', /g1 is the smallest guest that suffices$/);
+  assert.match(words([5, 5, 5, 5]) ?? '', /the largest guest that can move, and does not suffice/);
 });
 
 test('an empty fleet and a fleet of one host have no plan', () => {

@@ -28,6 +28,16 @@ test('a host is woken only where no other has room, the one that costs least', (
   assert.deepEqual([placement.host, placement.wake], ['off', true]);
 });
 
+test('a host is woken only where its cores are fast enough for the guest', () => {
+  const asleep = [host('slow', { on: false }), host('fast', { on: false, coreCpu: 2 })];
+  const small = { ...wanted, cpu: 1.5 };
+  const placement = place({ hosts: asleep, guests: [] }, small);
+  assert.ok('host' in placement);
+  assert.deepEqual([placement.host, placement.alternatives], ['fast', []]);
+  const nowhere = place({ hosts: asleep.slice(0, 1), guests: [] }, small);
+  assert.ok('refused' in nowhere && nowhere.refused.constraint === 'cpu');
+});
+
 test('a guest that has no place is refused by the constraint', () => {
   const placement = place({ hosts, guests }, { ...wanted, memoryBytes: 100 * GIB });
   assert.ok('refused' in placement && placement.refused.constraint === 'memory');

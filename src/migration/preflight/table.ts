@@ -15,16 +15,7 @@ export type AskFacts = CapabilityFacts & GuestFacts & BusyFacts & OutgoingFacts;
  * When a check is made. Up to `assess` nothing has been built, and `godwit check` makes the same checks without a
  * migration. The later steps need what a migration builds.
  */
-export const CHECK_STEPS = [
-  'ask',
-  'admit',
-  'inspect',
-  'assess',
-  'seed',
-  'prepare',
-  'arm',
-  'close',
-] as const;
+export const CHECK_STEPS = ['ask', 'admit', 'inspect', 'assess', 'prepare', 'arm'] as const;
 type Step = (typeof CHECK_STEPS)[number];
 
 interface Common {
