@@ -4,7 +4,7 @@ import type { AgentConfig } from '../config.ts';
 import { allDrivers } from '../drivers/registry.ts';
 import { hasCode, toGodwitError } from '../errors.ts';
 import { HOST_CERT, readPair } from '../host/credentials.ts';
-import { pkiDirOf } from '../host/fleet.ts';
+import { Fleet, pkiDirOf } from '../host/fleet.ts';
 import { ownIdentity } from './pki/own.ts';
 
 /** What is wrong with a configuration that can be read. */
@@ -17,7 +17,7 @@ export interface ConfigProblem {
 
 /** What an agent would meet with this configuration on this host. Looks, and changes nothing. */
 export function configProblems(config: AgentConfig): ConfigProblem[] {
-  return [...ofDrivers(config), ...ofCertificate(config), ...ofPaths(config)];
+  return [...ofDrivers(config), ...ofCertificate(config), ...ofPaths(config), ...ofFencing(config)];
 }
 
 function ofDrivers(config: AgentConfig): ConfigProblem[] {
@@ -66,6 +66,31 @@ function ofPaths(config: AgentConfig): ConfigProblem[] {
     ...directories.flatMap(([setting, at]) => missing(setting, at, 'directory')),
     ...files.flatMap(([setting, at]) => missing(setting, at, 'file')),
   ];
+}
+
+/** The one that is silent, and one that answers over the same way. */
+const FENCED_AMONG = 2;
+
+/** Without a third that answers, this host's own silence and another's look the same. */
+function ofFencing(config: AgentConfig): ConfigProblem[] {
+  const { fencing } = config;
+  if (fencing === undefined || fencing.controls.length > 0) return [];
+  const others = othersOf(config);
+  if (others === undefined || others >= FENCED_AMONG) return [];
+  const known = others === 0 ? 'no other host is known' : 'only one other host is known';
+  const what = `fencing.controls is empty and ${known}: the hook is never called`;
+  const hint =
+    'Name host:port of a router or a switch that takes or refuses connections under `fencing.controls`.';
+  return [{ what, hint, isFatal: false }];
+}
+
+/** How many other hosts are known; undefined where the fleet's list cannot be read, which is a finding of its own. */
+function othersOf(config: AgentConfig): number | undefined {
+  try {
+    return Object.keys(new Fleet(config).peers()).length;
+  } catch {
+    return undefined;
+  }
 }
 
 function missing(

@@ -50,7 +50,12 @@ test('each path that leads nowhere is named by its setting', async (t) => {
     caDir: file,
     hooks: { directory: '/no/hooks' },
     storage: [{ path: there }, { path: '/no/images' }],
-    fencing: { command: ['/no/fence'], timeoutMs: 1000, silenceMs: 5000, controls: [] },
+    fencing: {
+      command: ['/no/fence'],
+      timeoutMs: 1000,
+      silenceMs: 5000,
+      controls: ['10.0.0.254:80'],
+    },
   });
   assert.deepEqual(
     problems.map(({ what }) => what),
@@ -62,4 +67,19 @@ test('each path that leads nowhere is named by its setting', async (t) => {
     ],
   );
   assert.ok(problems.every(({ isFatal }) => !isFatal));
+});
+
+test('a fencing hook that is never called is named: no third host is known that answers', async (t) => {
+  const fencing = { command: ['fence'], controls: [] as string[] };
+  const peers = (...names: string[]) =>
+    Object.fromEntries(names.map((name) => [name, { address: '10.0.0.2:7443' }]));
+  for (const known of [peers(), peers('b'), peers('a', 'b')]) {
+    const [problem, ...others] = await problemsOf(t, { fencing, peers: known });
+    assert.deepEqual(others, []);
+    assert.match(problem?.what ?? '', /^fencing\.controls is empty .*the hook is never called$/);
+    assert.equal(problem?.isFatal, false);
+  }
+  assert.deepEqual(await problemsOf(t, { fencing, peers: peers('b', 'c') }), []);
+  const named = { ...fencing, controls: ['10.0.0.254:80'] };
+  assert.deepEqual(await problemsOf(t, { fencing: named, peers: peers('b') }), []);
 });
