@@ -58,8 +58,6 @@ export interface Inventory {
 export interface Budget {
   readonly moves?: number;
   readonly bytes?: number;
-  /** Moves out of one host and into one host at a time. */
-  readonly perHost?: number;
 }
 
 export type Constraint =

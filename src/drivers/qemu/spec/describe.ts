@@ -35,7 +35,9 @@ const OF_THIS_PROCESS = new Set(
     'daemonize pidfile D d dfilter trace msg sandbox runas run-with chroot L incoming S enable-kvm gdb s mem-prealloc ' +
     'echr only-migratable full-screen no-quit compat async-teardown perfmap jitdump seed nographic display singlestep ' +
     'name uuid machine accel cpu m smp object chardev mon qmp monitor serial parallel debugcon virtioconsole ' +
-    'netdev device kernel initrd append dtb bios fw_cfg loadvm enable-sync-profile'
+    'netdev device kernel initrd append dtb bios fw_cfg loadvm enable-sync-profile ' +
+    // Of Proxmox’s build: the number under which it knows the guest.
+    'id'
   ).split(' '),
 );
 /** Ways in for people; the guest does not notice. */

@@ -64,6 +64,10 @@ describe('a guest described', () => {
     assert.ok(!JSON.stringify(spec).includes('/run/x'), 'no path of this host travels');
   });
 
+  test('may have the number by which Proxmox knows it', () => {
+    assert.deepEqual(findingsOf('-id 101'), []);
+  });
+
   test('has the devices that a file of -readconfig made, as QEMU tells them, each after its bus', () => {
     const argv = commandLine(
       '-nodefaults -readconfig q35.cfg -device virtio-rng-pci,id=r,bus=pci.0',
