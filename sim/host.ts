@@ -242,6 +242,7 @@ export class SimHost {
       bootId: () => `boot-${this.name}-${boots}`,
       openFile: this.disk.opener(process),
       hostFacts: hostFactsOf(this.name),
+      removeTree: async () => undefined,
       connect: network.connector(process),
       listen: network.listener(process, ADDRESSES[this.name].split(':')[0] ?? ''),
       reach: network.reacher(process),
@@ -249,9 +250,8 @@ export class SimHost {
   }
 
   get #processesNow(): SimProcess[] {
-    return [...this.#starting, ...[...this.#movers.values()].map(({ process }) => process)].filter(
-      ({ dead }) => !dead,
-    );
+    const all = [...this.#starting, ...[...this.#movers.values()].map(({ process }) => process)];
+    return all.filter(({ dead }) => !dead);
   }
 
   /** Whether a mover lives, or is about to. */

@@ -1,7 +1,15 @@
 import type { z } from 'zod';
 import { MARK } from '../../test/drivers/qemu/spec/grammar/witness.ts';
 import { disk, nodeName, pathInPool, poolId } from '../../src/protocol/disk.ts';
-import { address, bytes, guestName, hostName, migrationId, ms } from '../../src/protocol/names.ts';
+import {
+  address,
+  bytes,
+  checkId,
+  guestName,
+  hostName,
+  migrationId,
+  ms,
+} from '../../src/protocol/names.ts';
 import { ipAddress, nicNetworks } from '../../src/protocol/network.ts';
 import { guestDescription } from '../../src/protocol/peer/migration.ts';
 import { epoch } from '../../src/protocol/names.ts';
@@ -20,6 +28,7 @@ export function wordsOf(facts: Facts, own: Own): Words {
   const { self, target, other, foreign, ended, guests } = facts;
   const said: [z.ZodType, readonly unknown[]][] = [
     [migrationId, [own.id, own.id, foreign.id, ended, 'm-00000000', 'm-unknown0']],
+    [checkId, ['c-00000000000000000000', 'c-00000000000000000001']],
     [guestName, [own.guest, own.guest, foreign.guest, ...guests, 'nobody', `x${MARK}`]],
     [hostName, [self, self, self, other, target.name, 'nohost']],
     [epoch, [EPOCH, EPOCH, EPOCH, foreign.epoch, EPOCH + 1, 1, Number.MAX_SAFE_INTEGER]],

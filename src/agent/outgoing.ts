@@ -48,6 +48,7 @@ export interface Looked extends DiscoveredGuest {
   readonly seen: {
     readonly vcpus?: number;
     readonly macs?: string[];
+    readonly unbridged?: boolean;
     readonly seenLinkRate?: number;
   };
 }
@@ -240,7 +241,7 @@ function takeable({ info, handle }: DiscoveredGuest): GuestFacts {
 }
 
 /** Sorts by time, and two agents do not make the same. */
-export function newId(nowMs: number): string {
+function newId(nowMs: number): string {
   const random = randomInt(36 ** 5)
     .toString(36)
     .padStart(5, '0');

@@ -56,6 +56,9 @@ export async function readNetwork(scope: NetworkScope, signal: AbortSignal): Pro
   });
 }
 
+/** Routes that are looked up at once. */
+const ROUTES_AT_ONCE = 4;
+
 async function readRoutes(scope: NetworkScope, signal: AbortSignal): Promise<Route[]> {
   const { ports = [], routes = [] } = scope;
   const overPorts = ports.flatMap((dev) =>
@@ -66,13 +69,18 @@ async function readRoutes(scope: NetworkScope, signal: AbortSignal): Promise<Rou
       return parseRoutes(answer.output).map((route) => ({ ...route, dev }));
     }),
   );
-  const to = routes.map(async (route) => {
-    const family = route.includes(':') ? '-6' : '-4';
-    return parseRoutes(
-      await outputOf('ip', ['-j', family, 'route', 'show', 'exact', route], signal),
-    );
-  });
-  return (await Promise.all([...overPorts, ...to])).flat();
+  const found: Route[] = (await Promise.all(overPorts)).flat();
+  const left = [...new Set(routes)];
+  // Another host says how many: each is a program that starts.
+  const worker = async (): Promise<void> => {
+    for (let route = left.shift(); route !== undefined; route = left.shift()) {
+      const family = route.includes(':') ? '-6' : '-4';
+      const words = ['-j', family, 'route', 'show', 'exact', route];
+      found.push(...parseRoutes(await outputOf('ip', words, signal)));
+    }
+  };
+  await Promise.all(Array.from({ length: ROUTES_AT_ONCE }, worker));
+  return found;
 }
 
 async function readProxies(

@@ -23,6 +23,8 @@ const MOST = 16;
 /** Less than the asker waits, ms. */
 const ANSWER_MS = 13_000;
 
+const NEVER = new AbortController().signal;
+
 export interface AnswersParts {
   readonly config: AgentConfig;
   readonly drivers: readonly Driver[];
@@ -44,11 +46,13 @@ export class PreflightAnswers {
   }
 
   admission(body: PreflightAdmission, caller: Caller): Promise<PreflightAnswer> {
-    return this.#bounded(body.admission, caller, () => this.#parts.incoming.judge(body, caller));
+    return this.#bounded(body.admission, caller, NEVER, () =>
+      this.#parts.incoming.judge(body, caller),
+    );
   }
 
   storage({ admission, proof }: PreflightStorage, caller: Caller): Promise<StorageAnswer> {
-    return this.#bounded(admission, caller, async () => {
+    return this.#bounded(admission, caller, NEVER, async () => {
       const { answerStorage } = await import('../../mover/direct/destination/storage.ts');
       const naming = { config: this.#parts.config, placeIds: await this.#placeIds(admission) };
       return answerStorage(naming, admission.id, proof);
@@ -61,26 +65,23 @@ export class PreflightAnswers {
     signal: AbortSignal,
     calledAt: string | undefined,
   ): Promise<Assessment> {
-    const what = `to check ${admission.guest} against ${this.#parts.config.name}`;
-    return this.#bounded(admission, caller, () =>
-      withDeadline(what, ANSWER_MS, signal, async (within) => {
-        const { assess } = await import('../../mover/direct/destination/assess.ts');
-        const { GuestPorts } = await import('../../mover/direct/destination/ports.ts');
-        const { destinationOptions } = await import('../../mover/direct/destination/parts.ts');
-        const ports = new GuestPorts(this.#parts.config);
-        const config = { ...this.#parts.config, bridges: ports.bridges };
-        // It is not made: only its name is used, for a probe's port.
-        const dir = path.join(config.stateDir, 'migrations', admission.id);
-        const known = { config, ports, dir, placeIds: await this.#placeIds(admission) };
-        const options = destinationOptions(config, { admission, handle: undefined }, calledAt);
-        const session = await this.#driver(admission).openDestination(options);
-        try {
-          return await assess(known, admission, session, preparation, within);
-        } finally {
-          await session.close();
-        }
-      }),
-    );
+    return this.#bounded(admission, caller, signal, async (within) => {
+      const { assess } = await import('../../mover/direct/destination/assess.ts');
+      const { GuestPorts } = await import('../../mover/direct/destination/ports.ts');
+      const { destinationOptions } = await import('../../mover/direct/destination/parts.ts');
+      const ports = new GuestPorts(this.#parts.config);
+      const config = { ...this.#parts.config, bridges: ports.bridges };
+      // It is not made: only its name is used, for a probe's port.
+      const dir = path.join(config.stateDir, 'migrations', admission.id);
+      const known = { config, ports, dir, placeIds: await this.#placeIds(admission) };
+      const options = destinationOptions(config, { admission, handle: undefined }, calledAt);
+      const session = await this.#driver(admission).openDestination(options);
+      try {
+        return await assess(known, admission, session, preparation, within);
+      } finally {
+        await session.close();
+      }
+    });
   }
 
   #driver({ driver: said }: Admission): DirectDriver {
@@ -100,7 +101,13 @@ export class PreflightAnswers {
     return new PlaceIds(() => key.digest());
   }
 
-  async #bounded<T>({ from }: Admission, caller: Caller, work: () => Promise<T>): Promise<T> {
+  /** Answers in time; what storage that hangs still keeps busy is counted until it is over. */
+  async #bounded<T>(
+    { from, guest }: Admission,
+    caller: Caller,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     checkSender(caller, from);
     const all = [...this.#running.values()].reduce((sum, each) => sum + each, 0);
     const own = this.#running.get(from) ?? 0;
@@ -109,12 +116,15 @@ export class PreflightAnswers {
     if (own >= MOST_OF_ONE) throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST_OF_ONE });
     if (all >= MOST) throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST });
     this.#running.set(from, own + 1);
-    try {
-      return await work();
-    } finally {
-      const left = (this.#running.get(from) ?? 1) - 1;
-      if (left === 0) this.#running.delete(from);
-      else this.#running.set(from, left);
-    }
+    const answer = `to check ${guest} against ${name}`;
+    return withDeadline(answer, ANSWER_MS, signal, (within) =>
+      work(within).finally(() => this.#over(from)),
+    );
+  }
+
+  #over(from: string): void {
+    const left = (this.#running.get(from) ?? 1) - 1;
+    if (left === 0) this.#running.delete(from);
+    else this.#running.set(from, left);
   }
 }

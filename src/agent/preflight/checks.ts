@@ -1,18 +1,18 @@
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import { withDeadline } from '../../deadline.ts';
 import { isManaged } from '../../drivers/registry.ts';
 import type { Driver } from '../../drivers/registry.ts';
-import { godwitError } from '../../errors.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { throwRefusal } from '../../migration/preflight/check.ts';
+import { refusal, throwRefusal, warn } from '../../migration/preflight/check.ts';
 import { bestFirst, verdictOf } from '../../migration/preflight/rank.ts';
 import { inOrder } from '../../migration/preflight/judge.ts';
 import type { CheckAnswer, CheckedHost, CheckRequest } from '../../protocol/public/check.ts';
 import { migrationRequest } from '../../protocol/public/migration.ts';
 import type { Check, MigrationRequest } from '../../protocol/public/migration.ts';
 import { driverOf } from '../life.ts';
-import { newId } from '../outgoing.ts';
 import type { Looked, Outgoing } from '../outgoing.ts';
 import type { Peers } from '../peers.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
@@ -25,6 +25,20 @@ const HOSTS_AT_ONCE = 4;
 const HOST_MS = 40_000;
 /** All destinations together, ms: whoever asks waits a little longer. */
 const ALL_MS = 100_000;
+
+const NOT_ASKED = warn(
+  'destination',
+  'a manager moves this guest: it is asked by a migration alone',
+  'Start the migration; where its manager refuses, it ends before anything is ordered.',
+  'both',
+);
+
+/** A destination that is to be asked. */
+interface Planned {
+  readonly id: string;
+  readonly request: MigrationRequest;
+  readonly looked: Looked;
+}
 
 export interface ChecksParts {
   readonly config: AgentConfig;
@@ -72,15 +86,19 @@ export class Checks {
     }
     this.#running += 1;
     const guest = new HeldGuest(this.#parts);
-    const within = AbortSignal.any([signal, AbortSignal.timeout(ALL_MS)]);
+    const until = performance.now() + ALL_MS;
     try {
-      const left = [...names];
+      const left = await this.#lookForAll(asked, names);
       const done: CheckedHost[] = [];
       const worker = async (): Promise<void> => {
-        for (let to = left.shift(); to !== undefined; to = left.shift()) {
-          const request = migrationRequest.parse({ ...asked, to });
-          const checks = inOrder(await this.#host(request, guest, within));
-          done.push({ to, verdict: verdictOf(checks), checks: checks.slice(0, 256) });
+        for (let each = left.shift(); each !== undefined; each = left.shift()) {
+          const deadlineMs = Math.min(HOST_MS, until - performance.now());
+          const checks = inOrder(await this.#host(each, guest, deadlineMs, signal));
+          done.push({
+            to: each.request.to,
+            verdict: verdictOf(checks),
+            checks: checks.slice(0, 256),
+          });
         }
       };
       await Promise.all(Array.from({ length: HOSTS_AT_ONCE }, worker));
@@ -91,26 +109,41 @@ export class Checks {
     }
   }
 
+  /** Before anybody takes hold of the guest: whoever has hold of its monitor keeps a look at it from an answer. */
+  async #lookForAll(asked: CheckRequest, names: readonly string[]): Promise<Planned[]> {
+    const planned: Planned[] = [];
+    for (const to of names) {
+      const id = newCheckId();
+      const request = migrationRequest.parse({ ...asked, to });
+      planned.push({ id, request, looked: await this.#parts.outgoing.look(id, request) });
+    }
+    return planned;
+  }
+
+  /** What one destination cannot answer in time is a check that refuses, and takes nothing from the others. */
   async #host(
-    request: MigrationRequest,
+    { id, request, looked }: Planned,
     held: HeldGuest,
+    deadlineMs: number,
     signal: AbortSignal,
   ): Promise<readonly Check[]> {
-    const { clock, outgoing } = this.#parts;
-    const id = newId(clock.wallMs());
-    const looked = await outgoing.look(id, request);
     // Whom nobody may take hold of is asked nothing more.
     const isClosed = looked.checks.some(
       ({ name, verdict }) => verdict === 'refuse' && ['busy', 'guest'].includes(name),
     );
     const guest = isClosed ? undefined : await held.open(looked, request);
-    if (guest === undefined) return looked.checks;
+    if (guest === undefined) return isClosed ? looked.checks : [...looked.checks, NOT_ASKED];
     const { examine } = await import('./examine.ts');
     const what = `to check ${request.guest} against ${request.to}`;
-    const checks = await withDeadline(what, HOST_MS, signal, (within) =>
-      examine({ ...this.#parts, id, request, looked, guest }, within),
-    );
-    return [...looked.checks, ...checks];
+    try {
+      const checks = await withDeadline(what, Math.max(0, deadlineMs), signal, (within) =>
+        examine({ ...this.#parts, id, request, looked, guest }, within),
+      );
+      return [...looked.checks, ...checks];
+    } catch (thrown) {
+      signal.throwIfAborted();
+      return [...looked.checks, refusal('destination', toGodwitError(thrown), 'both')];
+    }
   }
 }
 
@@ -138,4 +171,9 @@ class HeldGuest {
   async close(): Promise<void> {
     await (await this.#guest?.catch(() => undefined))?.close();
   }
+}
+
+/** Names a check: no migration has such an id. */
+function newCheckId(): string {
+  return `c-${randomBytes(10).toString('hex')}`;
 }

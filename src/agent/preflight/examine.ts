@@ -11,6 +11,7 @@ import { checksOfHosts } from '../../mover/direct/source/hosts.ts';
 import { assessGuest, examineStorage, inspectGuest } from '../../mover/direct/source/examine.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
 import type { LookParts } from '../../mover/direct/source/parts.ts';
+import { routesTo } from '../../mover/direct/source/networks.ts';
 import { launchOf } from '../../mover/direct/source/step-actions.ts';
 import { routesOf } from '../../protocol/network.ts';
 import type { Admission } from '../../protocol/peer/migration.ts';
@@ -51,8 +52,7 @@ export async function examine(asked: Examining, signal: AbortSignal): Promise<Ch
       return undefined;
     }
   };
-  const memoryBytes = asked.looked.info.memoryBytes ?? 0;
-  const admission = admissionOf(asked, memoryBytes);
+  const admission = await admissionOf(asked, signal);
   const parts = lookParts(asked, state, admission);
   const answer = await askAdmission(asked, admission, signal);
   checks.push(...answer.checks);
@@ -109,8 +109,21 @@ class LookState {
   }
 }
 
-function admissionOf({ id, config, request, looked }: Examining, memoryBytes: number): Admission {
-  const { vcpus, macs } = looked.seen;
+/** As the step `admit` says it; what the guest does not tell now is said with the check `state`. */
+async function admissionOf(
+  { id, config, request, looked, guest }: Examining,
+  signal: AbortSignal,
+): Promise<Admission> {
+  const { vcpus, macs, unbridged } = looked.seen;
+  const told = <T>(question: Promise<T>, otherwise: T): Promise<T> =>
+    question.catch(() => {
+      signal.throwIfAborted();
+      return otherwise;
+    });
+  const routes = unbridged === true ? await told(routesTo({ guest }, signal), []) : [];
+  const described = async (): Promise<number> =>
+    (await guest.inspect(signal)).description.memoryBytes;
+  const memoryBytes = looked.info.memoryBytes || (await told(described(), 0));
   return {
     id,
     guest: request.guest,
@@ -118,6 +131,7 @@ function admissionOf({ id, config, request, looked }: Examining, memoryBytes: nu
     memoryBytes,
     ...(vcpus === undefined ? {} : { vcpus }),
     ...(macs === undefined ? {} : { macs }),
+    ...(routes.length === 0 ? {} : { routes }),
     epoch: 1,
     timeoutMs: request.timeoutMs,
     ...driverSaid(looked.info.driver),

@@ -1,6 +1,6 @@
 import type { CheckAnswer, CheckedHost } from '../../protocol/public/check.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { printable } from './style.ts';
+import { printable, printableCell } from './style.ts';
 import type { Painter } from './style.ts';
 import { renderTable } from './table.ts';
 import type { Look } from './table.ts';
@@ -16,8 +16,8 @@ function marks(paint: Painter): Readonly<Record<Check['verdict'], string>> {
 /** A check with what was seen and, where it does not pass, what to do. */
 export function checkLine(check: Check, paint: Painter): string {
   const { name, side, verdict, evidence, hint = check.error?.hint } = check;
-  const more = hint === undefined ? '' : `\n        ${paint.dim(printable(hint))}`;
-  return `${marks(paint)[verdict]}  ${printable(name)} (${side}): ${printable(evidence)}${more}\n`;
+  const more = hint === undefined ? '' : `\n        ${paint.dim(printableCell(hint))}`;
+  return `${marks(paint)[verdict]}  ${printableCell(name)} (${side}): ${printableCell(evidence)}${more}\n`;
 }
 
 /** The checks of one destination, and in a line what they come to. */

@@ -21,6 +21,7 @@ import { fenceOf } from '../../host/fencing.ts';
 import { Fleet } from '../../host/fleet.ts';
 import type { Fence } from '../../host/fencing.ts';
 import { hostFactsOf } from '../../host/host-facts.ts';
+import { removeTree } from '../../host/remove-tree.ts';
 import { openJournalFile } from '../../host/journal-file.ts';
 import type { OpenJournalFile } from '../../host/journal-file.ts';
 import { bootId } from '../../host/process.ts';
@@ -45,6 +46,8 @@ export interface Surroundings {
   /** Names the time since the host was last started. */
   readonly bootId: () => string;
   readonly openFile: OpenJournalFile;
+  /** Removes a directory of a guest's, of which its hypervisor may have made anything. */
+  readonly removeTree: (directory: string) => Promise<void>;
   /** What this host tells the other one of itself now. */
   readonly hostFacts: () => Promise<HostFacts>;
   readonly connect: Connect;
@@ -69,6 +72,7 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
     pid: process.pid,
     bootId,
     openFile: openJournalFile,
+    removeTree,
     hostFacts: hostFactsOf(config, systemClock),
     connect: (contract, expectedName, address) =>
       client(contract, { address, credentials: credentials(), expectedName }),

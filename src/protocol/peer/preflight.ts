@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { route } from '../route.ts';
 import { check } from '../public/migration.ts';
 import { wireOffer } from '../wire.ts';
+import { checkId } from '../names.ts';
 import { hostFacts } from './host-facts.ts';
 import { admission, assessment, preparation, storageAnswer, storageProof } from './migration.ts';
 
@@ -10,7 +11,8 @@ import { admission, assessment, preparation, storageAnswer, storageProof } from 
  * mover, answered by its agent. Nothing is begun, and nothing is kept between two of these calls.
  */
 
-const asked = { admission };
+/** Of a check: what it is answered, and the proof that it leaves, can be no migration's. */
+const asked = { admission: admission.extend({ id: checkId }) };
 export const preflightAdmission = z.object({
   ...asked,
   /** Ports that the migration would take there at once. */

@@ -58,6 +58,7 @@ export function partsFor(script: Script, Guest: typeof SourceGuest, program: Pro
     },
     fenceMs: 20_000,
     hostFacts: async () => ({ name: 'a', version: '1', wallMs: 0 }),
+    removeTree: async () => undefined,
     relaunch: () => Promise.reject(new Error('no migration of the model starts its guest anew')),
   } satisfies Record<keyof SourceParts, unknown>;
   return parts as never;

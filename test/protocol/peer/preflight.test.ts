@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { preflightAdmission, preflightRoutes } from '../../../src/protocol/peer/preflight.ts';
 
 const admission = {
-  id: 'm-00000001',
+  id: 'c-00000000000000000001',
   guest: 'web1',
   from: 'a',
   memoryBytes: 1,
@@ -15,6 +15,8 @@ test('a question before a migration is that of an admission, and of its ports', 
   assert.deepEqual(preflightAdmission.parse({ admission, ports: 2 }), { admission, ports: 2 });
   assert.equal(preflightAdmission.safeParse({ admission, ports: 1000 }).success, false);
   assert.equal(preflightAdmission.safeParse({ ports: 1 }).success, false);
+  const migration = { ...admission, id: 'm-00000001' };
+  assert.equal(preflightAdmission.safeParse({ admission: migration, ports: 2 }).success, false);
 });
 
 test('only a host may ask', () => {

@@ -6,7 +6,6 @@ import { godwitError, hasCode } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
-import { removeTree } from '../../../host/remove-tree.ts';
 import { removePort } from '../../../network/port.ts';
 import { warmSource } from '../warm.ts';
 import { assertDisksOpen, guardPostcopy } from './guard-postcopy.ts';
@@ -308,7 +307,7 @@ export const LIFECYCLE: Lifecycle = {
       const guestDir = path.join(config.stateDir, 'guests', request.request.guest);
       // A hypervisor that ended without a mover has not given its files back.
       await parts.guest.takeBack(guestDir);
-      await removeTree(guestDir);
+      await parts.removeTree(guestDir);
       const diskCheck = await compareDisks(parts, signal);
       const { plan, known } = state();
       const found = diskCheck === undefined ? {} : { diskCheck };

@@ -116,13 +116,18 @@ function besides({
   clock,
   log,
   hostFacts,
-}: Surroundings): Pick<SourceParts, 'disks' | 'backingFiles' | 'probes' | 'hostFacts'> {
+  removeTree,
+}: Surroundings): Pick<
+  SourceParts,
+  'disks' | 'backingFiles' | 'probes' | 'hostFacts' | 'removeTree'
+> {
   const probes = new SourceProbes(connect, clock, log);
   return {
     disks: new SourceDisks(log),
     backingFiles: new SourceBackingFiles(log),
     probes,
     hostFacts,
+    removeTree,
   };
 }
 

@@ -36,6 +36,8 @@ export interface SourceParts {
   readonly probes: SourceProbes;
   readonly disks: SourceDisks;
   readonly backingFiles: SourceBackingFiles;
+  /** Removes a directory of the guest's, of which its hypervisor may have made anything. */
+  readonly removeTree: (directory: string) => Promise<void>;
   /** What this host tells of itself now. */
   readonly hostFacts: () => Promise<HostFacts>;
   /** This mover did not begin the migration: what it is told to do may be half done already. */
