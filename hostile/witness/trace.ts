@@ -67,8 +67,10 @@ function seenOf(line: string): Seen | undefined {
   const [, pid, at, call = '', args = '', , opened, error] = LINE.exec(line) ?? [];
   if (pid === undefined) return undefined;
   const isRun = call.startsWith('execve');
+  // What a link says is an answer: nothing there was named by whoever asked.
+  const isOne = isRun || call.startsWith('readlink');
   const strings = [...args.matchAll(STRING)];
-  const named = isRun ? strings.slice(0, 1) : strings;
+  const named = isOne ? strings.slice(0, 1) : strings;
   return {
     pid: Number(pid),
     atMs: Number(at) * 1000,

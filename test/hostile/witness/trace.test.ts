@@ -24,6 +24,17 @@ describe('a trace', () => {
     assert.match(seen?.words ?? '', /O_RDWR/);
   });
 
+  test('tells which link was read, and takes what it says for no name', () => {
+    const seen = readAll([
+      '7 1.0 readlink("/proc/9/exe", "/usr/bin/other", 4095) = 14',
+      '7 1.1 readlinkat(AT_FDCWD</run>, "link", "/etc/shadow", 4095) = 11',
+    ]);
+    assert.deepEqual(
+      seen.map(({ paths }) => paths),
+      [['/proc/9/exe'], ['/run/link']],
+    );
+  });
+
   test('tells of calls that failed, and of names with quotes and bytes in them', () => {
     const [seen] = readAll([
       String.raw`7 1.0 openat(AT_FDCWD</>, "/a\"b\n\303\251", O_RDONLY) = -1 ENOENT (No such file)`,
