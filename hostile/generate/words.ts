@@ -28,7 +28,7 @@ export function wordsOf(facts: Facts, own: Own): Words {
   const { self, target, other, foreign, ended, guests } = facts;
   const said: [z.ZodType, readonly unknown[]][] = [
     [migrationId, [own.id, own.id, foreign.id, ended, 'm-00000000', 'm-unknown0']],
-    [checkId, ['c-00000000000000000000', 'c-00000000000000000001']],
+    [checkId, ['c-0000000000000000', 'c-0000000000000001']],
     [guestName, [own.guest, own.guest, foreign.guest, ...guests, 'nobody', `x${MARK}`]],
     [hostName, [self, self, self, other, target.name, 'nohost']],
     [epoch, [EPOCH, EPOCH, EPOCH, foreign.epoch, EPOCH + 1, 1, Number.MAX_SAFE_INTEGER]],

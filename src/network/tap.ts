@@ -42,6 +42,7 @@ export async function createTap(plan: TapPlan, signal: AbortSignal): Promise<str
   return withDeadline(`making ${plan.name}`, STEP_MS, signal, async (inner) => {
     checkName(plan.name);
     checkName(plan.bridge);
+    await removeForeign(plan, inner);
     const made = await ip(tapWords(plan.name, plan), inner);
     if (made.status !== 0 && !(await linkOf(plan.name, inner))) throw refusal('a tap', made);
     const mtu = plan.mtu ?? (await linkOf(plan.bridge, inner))?.mtu;
@@ -67,6 +68,14 @@ export async function createTap(plan: TapPlan, signal: AbortSignal): Promise<str
     await removeTap(plan.name, signal);
     throw refusal(`port ${plan.name} in bridge ${plan.bridge}`, set);
   });
+}
+
+/** A tap that an attempt before this one made for another user: nothing changes whose it is, and the new user may not open it. */
+async function removeForeign({ name, owner }: TapPlan, signal: AbortSignal): Promise<void> {
+  if (owner === undefined) return;
+  const user = (await linkOf(name, signal))?.linkinfo?.info_data?.user;
+  if (user === undefined || user === owner) return;
+  await ip(['link', 'del', 'dev', name], signal);
 }
 
 /**
@@ -119,6 +128,12 @@ const links = z
       ifname: z.string().optional(),
       mtu: z.number().optional(),
       master: z.string().optional(),
+      /** Of a tap: its user, by number where this host has no name for it. */
+      linkinfo: z
+        .object({
+          info_data: z.object({ user: z.union([z.number(), z.string()]).optional() }).optional(),
+        })
+        .optional(),
     }),
   )
   .max(16);
@@ -127,7 +142,7 @@ async function linkOf(
   name: string,
   signal: AbortSignal,
 ): Promise<z.infer<typeof links>[number] | undefined> {
-  const answer = await ip(['-j', 'link', 'show', 'dev', name], signal);
+  const answer = await ip(['-j', '-d', 'link', 'show', 'dev', name], signal);
   if (answer.status !== 0) return undefined;
   try {
     return links.parse(JSON.parse(answer.output)).find((link) => link.ifname === name);

@@ -9,7 +9,7 @@ export const guestName = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'a guest name: up to 63 letters, digits, . _ -');
 export const migrationId = z.string().regex(/^m-[0-9a-z]{8,32}$/, 'a migration id: m-...');
 /** Names a check, which is no migration: nothing that it names is one's. */
-export const checkId = z.string().regex(/^c-[0-9a-z]{20}$/, 'a check id: c-...');
+export const checkId = z.string().regex(/^c-[0-9a-z]{16}$/, 'a check id: c-...');
 /** host:port or [v6]:port, the port up to 65535 */
 export const address = z
   .string()

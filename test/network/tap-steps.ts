@@ -22,7 +22,14 @@ const [link] = JSON.parse(output) as { mtu: number; linkinfo: { info_data: objec
 const queues = JSON.stringify(link?.linkinfo).includes('"multi_queue":true');
 await removeTap('tapx0', signal);
 await removeTap('tapx0', signal);
+const owners: unknown[] = [];
+for (const owner of [1_879_048_200, 1_879_048_201, 1_879_048_201]) {
+  await createTap({ name: 'tapx1', bridge: 'br0', owner }, signal);
+  const shown = await ip(['-j', '-d', 'link', 'show', 'dev', 'tapx1'], signal);
+  const [tap] = JSON.parse(shown.output) as { linkinfo: { info_data: { user: unknown } } }[];
+  owners.push(tap?.linkinfo.info_data.user);
+}
 const gone = (await bridgeOf('tapx0', signal)) ?? null;
 process.stdout.write(
-  JSON.stringify({ made, again, taken, bridge, host, mtu: link?.mtu, queues, gone }),
+  JSON.stringify({ made, again, taken, bridge, host, mtu: link?.mtu, queues, owners, gone }),
 );

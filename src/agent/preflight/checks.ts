@@ -175,5 +175,5 @@ class HeldGuest {
 
 /** Names a check: no migration has such an id. */
 function newCheckId(): string {
-  return `c-${randomBytes(10).toString('hex')}`;
+  return `c-${randomBytes(8).toString('hex')}`;
 }

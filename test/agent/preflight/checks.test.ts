@@ -152,7 +152,7 @@ test('a viewer may not ask for a check, since hypervisors are asked for it', asy
 });
 
 const admission = {
-  id: 'c-00000000000000000001',
+  id: 'c-0000000000000001',
   guest: 'web2',
   from: 'a',
   memoryBytes: GIB,

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { preflightAdmission, preflightRoutes } from '../../../src/protocol/peer/preflight.ts';
 
 const admission = {
-  id: 'c-00000000000000000001',
+  id: 'c-0000000000000001',
   guest: 'web1',
   from: 'a',
   memoryBytes: 1,
