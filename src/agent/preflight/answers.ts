@@ -23,8 +23,6 @@ const MOST = 16;
 /** Less than the asker waits, ms. */
 const ANSWER_MS = 13_000;
 
-const NEVER = new AbortController().signal;
-
 export interface AnswersParts {
   readonly config: AgentConfig;
   readonly drivers: readonly Driver[];
@@ -46,13 +44,13 @@ export class PreflightAnswers {
   }
 
   admission(body: PreflightAdmission, caller: Caller): Promise<PreflightAnswer> {
-    return this.#bounded(body.admission, caller, NEVER, () =>
+    return this.#bounded(body.admission, caller, undefined, () =>
       this.#parts.incoming.judge(body, caller),
     );
   }
 
   storage({ admission, proof }: PreflightStorage, caller: Caller): Promise<StorageAnswer> {
-    return this.#bounded(admission, caller, NEVER, async () => {
+    return this.#bounded(admission, caller, undefined, async () => {
       const { answerStorage } = await import('../../mover/direct/destination/storage.ts');
       const naming = { config: this.#parts.config, placeIds: await this.#placeIds(admission) };
       return answerStorage(naming, admission.id, proof);
@@ -105,7 +103,7 @@ export class PreflightAnswers {
   async #bounded<T>(
     { from, guest }: Admission,
     caller: Caller,
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     checkSender(caller, from);
@@ -115,11 +113,12 @@ export class PreflightAnswers {
     const what = `${name}, in checks of guests of ${from},`;
     if (own >= MOST_OF_ONE) throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST_OF_ONE });
     if (all >= MOST) throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST });
-    this.#running.set(from, own + 1);
     const answer = `to check ${guest} against ${name}`;
-    return withDeadline(answer, ANSWER_MS, signal, (within) =>
-      work(within).finally(() => this.#over(from)),
-    );
+    return withDeadline(answer, ANSWER_MS, signal, (within) => {
+      // Not before: for a question that was given up already, no work begins that would end.
+      this.#running.set(from, own + 1);
+      return work(within).finally(() => this.#over(from));
+    });
   }
 
   #over(from: string): void {
