@@ -131,8 +131,10 @@ export class Checks {
     const isClosed = looked.checks.some(
       ({ name, verdict }) => verdict === 'refuse' && ['busy', 'guest'].includes(name),
     );
-    const guest = isClosed ? undefined : await held.open(looked, request);
-    if (guest === undefined) return isClosed ? looked.checks : [...looked.checks, NOT_ASKED];
+    if (isClosed) return looked.checks;
+    if (looked.address === undefined) return [...looked.checks, NOT_ASKED];
+    const guest = await held.open(looked, request);
+    if (guest === undefined) return looked.checks;
     const { examine } = await import('./examine.ts');
     const what = `to check ${request.guest} against ${request.to}`;
     try {
