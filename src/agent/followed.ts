@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { DESTINATION_JOURNAL, MANAGED_JOURNAL, SOURCE_JOURNAL } from '../host/journal.ts';
 import { JournalReader } from '../host/journal-reader.ts';
+import type { JournalRecord } from '../host/journal-lines.ts';
 import { destinationAfter, initialDestination } from '../migration/direct/destination.ts';
 import type { DestinationState } from '../migration/direct/destination.ts';
 import type { DestinationRecord, SourceRecord } from '../migration/direct/journal.ts';
@@ -36,76 +37,64 @@ export interface FollowedState {
 }
 
 /** How each kind of journal is followed. */
-const FOLLOW: Readonly<Record<JournalOf, (dir: string) => Followed>> = {
-  source: (dir) => {
-    const reader = new JournalReader(path.join(dir, journalFile('source')), SOURCE_JOURNAL);
-    const fold = new Fold<SourceRecord, SourceState>((state, { event }) => {
-      if (state !== undefined) return transition(state, event).state;
-      return event.type === 'planned' ? initialSource(event).state : undefined;
-    });
-    return {
-      look: () => {
-        const records = reader.read();
-        const state = fold.over(records);
-        return {
-          begun: records.length > 0,
-          isEnded: state?.doing.kind === 'end',
-          progress: (nowMs) => {
-            if (state === undefined) return undefined;
-            return progressOf(state, undefined, reportOf(records, nowMs)?.totalMs ?? 0);
-          },
-        };
+const FOLLOW: Readonly<Record<JournalOf, (file: string) => Followed>> = {
+  source: (file) =>
+    follow<SourceRecord, SourceState>(new JournalReader(file, SOURCE_JOURNAL), {
+      after: (state, { event }) => {
+        if (state !== undefined) return transition(state, event).state;
+        return event.type === 'planned' ? initialSource(event).state : undefined;
       },
-    };
-  },
+      isEnded: ({ doing }) => doing.kind === 'end',
+      progress: (state, records, nowMs) =>
+        progressOf(state, undefined, reportOf(records, nowMs)?.totalMs ?? 0),
+    }),
 
-  destination: (dir) => {
-    const file = path.join(dir, journalFile('destination'));
-    const reader = new JournalReader(file, DESTINATION_JOURNAL);
-    const fold = new Fold<DestinationRecord, DestinationState>((state, { event }) => {
-      if (state !== undefined) return destinationAfter(state, event);
-      return event.type === 'admitted' ? initialDestination(event) : undefined;
-    });
-    return {
-      look: () => {
-        const records = reader.read();
-        const stage = fold.over(records)?.stage;
-        return {
-          begun: records.length > 0,
-          isEnded: stage === 'released' || stage === 'finished',
-          progress: (nowMs) => {
-            const report = destinationReportOf(records, nowMs);
-            return report === undefined ? undefined : briefly(report);
-          },
-        };
+  destination: (file) =>
+    follow<DestinationRecord, DestinationState>(new JournalReader(file, DESTINATION_JOURNAL), {
+      after: (state, { event }) => {
+        if (state !== undefined) return destinationAfter(state, event);
+        return event.type === 'admitted' ? initialDestination(event) : undefined;
       },
-    };
-  },
+      isEnded: ({ stage }) => stage === 'released' || stage === 'finished',
+      progress: (_state, records, nowMs) => {
+        const report = destinationReportOf(records, nowMs);
+        return report === undefined ? undefined : briefly(report);
+      },
+    }),
 
-  managed: (dir) => {
-    const reader = new JournalReader(path.join(dir, journalFile('managed')), MANAGED_JOURNAL);
-    const fold = new Fold<ManagedRecord, ManagedState>((state, { event }) =>
-      managedAfter(state, event),
-    );
-    return {
-      look: () => {
-        const records = reader.read();
-        const state = fold.over(records);
-        return {
-          begun: records.length > 0,
-          isEnded: state?.doing.kind === 'end',
-          progress: (nowMs) => {
-            if (state === undefined) return undefined;
-            return managedProgress(state, managedReport(records, nowMs)?.totalMs ?? 0);
-          },
-        };
-      },
-    };
-  },
+  managed: (file) =>
+    follow<ManagedRecord, ManagedState>(new JournalReader(file, MANAGED_JOURNAL), {
+      after: (state, { event }) => managedAfter(state, event),
+      isEnded: ({ doing }) => doing.kind === 'end',
+      progress: (state, records, nowMs) =>
+        managedProgress(state, managedReport(records, nowMs)?.totalMs ?? 0),
+    }),
 };
 
 export function followJournal(dir: string, of: JournalOf): Followed {
-  return FOLLOW[of](dir);
+  return FOLLOW[of](path.join(dir, journalFile(of)));
+}
+
+/** What a kind of journal leads to. */
+interface Follow<T extends JournalRecord, S> {
+  readonly after: (state: S | undefined, record: T) => S | undefined;
+  readonly isEnded: (state: S) => boolean;
+  readonly progress: (state: S, records: readonly T[], nowMs: number) => Progress | undefined;
+}
+
+function follow<T extends JournalRecord, S>(reader: JournalReader<T>, of: Follow<T, S>): Followed {
+  const fold = new Fold<T, S>(of.after);
+  return {
+    look: () => {
+      const records = reader.read();
+      const state = fold.over(records);
+      return {
+        begun: records.length > 0,
+        isEnded: state !== undefined && of.isEnded(state),
+        progress: (nowMs) => (state === undefined ? undefined : of.progress(state, records, nowMs)),
+      };
+    },
+  };
 }
 
 /** A state after records that only grow, each taken once; from the beginning again where they are others. */
