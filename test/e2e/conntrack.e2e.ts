@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startGuest } from '../../src/lab/guest/start.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
 import { openProbe, readProbe } from '../../src/lab/probe/probe.ts';
 import { watchGuest } from './support/client-view.ts';
 import { droppedAt, filterBridges, trackedAt } from './support/filters.ts';
@@ -38,10 +39,7 @@ describe('a guest between hosts that drop what their connection tracking does no
   });
 
   async function said(request: Move): Promise<string[]> {
-    const { checks } = await move(world, request);
-    return checks.flatMap(({ name, verdict, evidence }) =>
-      name === 'connections' ? [`${verdict}: ${evidence}`] : [],
-    );
+    return saidOf((await move(world, request)).checks);
   }
 
   test('loses its connection where it is not handed over', async () => {
@@ -79,9 +77,11 @@ describe('a guest between hosts that drop what their connection tracking does no
       const known = (host: string): Promise<number> => trackedAt(world.lab, host, localPort);
       const id = await begin(world, { guest: 'web1', from: 'b', to: 'a', ...SLOW });
       await untilMemoryFlows(world, 'b', id);
-      assert.deepEqual([await known('a'), await known('b')], [1, 1]);
+      const during = [await known('a'), await known('b')];
       await world.agent('b').cancel({ params: { id } });
-      assert.equal((await reportAtEnd(world, 'b', id)).outcome, 'cancelled');
+      const { outcome, checks } = await reportAtEnd(world, 'b', id);
+      assert.deepEqual(during, [1, 1], saidOf(checks).join('; '));
+      assert.equal(outcome, 'cancelled');
       assert.deepEqual([await known('a'), await known('b')], [0, 1]);
     });
     await assertOnlyGuests(world, { b: ['web1'] });
@@ -96,3 +96,9 @@ describe('a guest between hosts that drop what their connection tracking does no
     );
   });
 });
+
+function saidOf(checks: Report['checks']): string[] {
+  return checks.flatMap(({ name, verdict, evidence }) =>
+    name === 'connections' ? [`${verdict}: ${evidence}`] : [],
+  );
+}
