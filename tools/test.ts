@@ -8,16 +8,17 @@
  * `*.test.ts` are fast and run on all processors. `*.e2e.ts` start real QEMU guests: two files at a
  * time where there are two processors (`--lanes 1`: one), each in labs of its own, since a file waits
  * for much of its time; those that compare spans of time come last and have the machine to themselves.
+ * With GODWIT_TEST_FAILURES=FILE each failed test is written there too, with its reason.
  * A PATTERN picks files whose path holds it or, where no path does, tests whose name matches it.
  */
 import { execFileSync } from 'node:child_process';
-import { globSync } from 'node:fs';
+import { appendFileSync, globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { compose } from 'node:stream';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
 import { corePlan, restPlan } from './test-plan.ts';
 import type { Plan } from './test-plan.ts';
 import { LANES } from './test-times.ts';
@@ -40,6 +41,18 @@ interface Counts {
   passed: number;
   failed: number;
   skipped: number;
+}
+
+/** Each test that failed, and why. */
+const failures: string[] = [];
+/** Of one test, characters. */
+const MOST_WORDS = 4000;
+
+/** Says them again where a longer run gathers them: what came before its end may have been cut off. */
+function gatherFailures(): void {
+  const file = process.env['GODWIT_TEST_FAILURES'];
+  if (file === undefined || failures.length === 0) return;
+  appendFileSync(file, `${failures.map((text) => text.slice(0, MOST_WORDS)).join('\n\n')}\n`);
 }
 
 interface Round {
@@ -116,6 +129,11 @@ async function runRound(
     counts.failed += summary.counts.tests - summary.counts.passed - summary.counts.skipped;
     counts.skipped += summary.counts.skipped;
     if (!summary.success && counts.failed === 0) counts.failed = 1;
+  });
+  events.on('test:fail', ({ name, file = '', details: { error } }) => {
+    // A suite fails because something in it has.
+    if ('failureType' in error && error.failureType === 'subtestsFailed') return;
+    failures.push(`✖ ${name} (${path.relative('.', file)})\n${inspect(error.cause ?? error)}`);
   });
   for await (const text of compose(events, new spec())) process.stdout.write(String(text));
 }
@@ -194,6 +212,7 @@ async function main(): Promise<number> {
     totals.failed += counts.failed;
     totals.skipped += counts.skipped;
   }
+  gatherFailures();
   if (plan !== undefined) printLeftOut(plan);
   if (patterns.length > 0 && totals.passed + totals.failed === 0) {
     console.error(`no test has "${patterns.join(' ')}" in its path or name`);
