@@ -87,6 +87,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/takeover.e2e.ts': { seconds: 32, core: true },
   'test/e2e/trust.e2e.ts': { seconds: 16, core: true },
   'test/e2e/upgrade.e2e.ts': { seconds: 45, core: true },
+  'test/e2e/prompt.e2e.ts': { seconds: 40, core: true },
   'test/e2e/probes.e2e.ts': { seconds: 54, of: ['src/network/', 'src/agent/'] },
   'test/e2e/verify-disks.e2e.ts': { seconds: 64, of: ['src/disks/'] },
   'test/e2e/versions.e2e.ts': { seconds: 36, of: ['src/drivers/'] },

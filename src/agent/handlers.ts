@@ -5,7 +5,7 @@ import { godwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { publicContract } from '../protocol/contract.ts';
 import type { agentContract } from '../protocol/contract.ts';
-import type { HostEntry, HostInfo } from '../protocol/public/host.ts';
+import type { HostInfo } from '../protocol/public/host.ts';
 import type { MigrationRequest } from '../protocol/public/migration.ts';
 import type { Trust } from '../protocol/public/trust.ts';
 import { openApi } from '../protocol/public/openapi.ts';
@@ -31,6 +31,7 @@ import { redeemToken } from './pki/token.ts';
 import type { Peers } from './peers.ts';
 import { checkHandlers } from './preflight/handlers.ts';
 import type { CheckParts } from './preflight/handlers.ts';
+import { listHandlers } from './lists.ts';
 import type { Leftovers } from './leftovers/leftovers.ts';
 import type { Resolve } from './resolve.ts';
 import { sightingOf } from './sightings.ts';
@@ -62,7 +63,7 @@ export interface AgentParts extends CheckParts {
 
 /** The agent's API: each route, given over to the part that answers it. */
 export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract> {
-  const { config, log, store, guests, peers, outgoing, incoming, follow } = parts;
+  const { config, log, store, guests, outgoing, incoming, follow } = parts;
   const { probes } = parts;
   return {
     hello: () => ({
@@ -74,21 +75,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     openapi: () => openApi(publicContract, 'Godwit agent'),
     host: () => hostInfo(parts),
     trust: () => parts.trust(),
-    hosts: async () => {
-      const [info, others] = await Promise.all([hostInfo(parts), peers.entries()]);
-      const { name, address } = config;
-      const self: HostEntry = { name, address, self: true, status: 'up', info };
-      return { hosts: [self, ...others] };
-    },
-    guests: async ({ query }) => {
-      const [{ found, observedAt }, others] = await Promise.all([
-        guests.listed(query.fresh === 'true'),
-        query.scope === 'all' ? peers.guests() : [],
-      ]);
-      const all = [...found.map(({ info }) => info), ...others];
-      const { items, next } = pageOf(all, ({ host, name, uuid = '' }) => [host, name, uuid], query);
-      return { guests: items, observedAt, ...(next === undefined ? {} : { next }) };
-    },
+    ...listHandlers(parts, () => hostInfo(parts)),
     guest: async ({ params }) => (await guests.need(params.guest)).info,
     hostEvents: ({ query, lastEventId, signal }) =>
       parts.hostEvents.follow(lastEventId ?? query.after, signal),
@@ -105,7 +92,6 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       log.info({ id, guest, to, mode, by: caller.name }, 'a migration was started');
       return { id, started: true };
     },
-    migrations: ({ query }) => follow.list(query),
     migration: ({ params }) => follow.one(params.id),
     progress: ({ params }) => follow.progress(params.id),
     events: ({ params, signal }) => follow.events(params.id, signal),

@@ -4,6 +4,7 @@ import { agentContract } from '../protocol/contract.ts';
 import type { SignedList } from '../protocol/peer/fleet.ts';
 import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
 import type { AdmittedGuest } from '../protocol/peer/probe.ts';
+import type { MigrationSummary } from '../protocol/public/migration.ts';
 import type { ResolveAnswer, RunAt, SideView, Unasked } from '../protocol/public/resolve.ts';
 import type { Sighting, SightingQuery } from '../protocol/peer/sighting.ts';
 import { everyPage } from '../protocol/public/page.ts';
@@ -24,6 +25,12 @@ const AT_ONCE = 32;
 export type OtherSide =
   | { readonly view: SideView }
   | { readonly unreachable: string; readonly isDark: boolean };
+
+/** What all peers told, and those that told nothing. */
+export interface Gathered<T> {
+  readonly items: T[];
+  readonly missing: Unasked[];
+}
 
 type PeerClient = Client<typeof agentContract>;
 type PreflightCall = 'preflight' | 'preflightStorage' | 'preflightAssess';
@@ -64,10 +71,20 @@ export class Peers {
     return eachOf(this.names(), (name) => this.#entry(name));
   }
 
-  /** The guests of all peers that answer. */
-  async guests(): Promise<GuestInfo[]> {
-    const all = await eachOf(this.names(), (name) => this.#guests(name));
-    return all.flat();
+  /** The guests of all peers, or those called `guest`; peers that do not answer are named with the reason. */
+  guests(guest?: string): Promise<Gathered<GuestInfo>> {
+    return this.#gather((name) => this.#guests(name, guest));
+  }
+
+  /** The newest migrations of all peers, as each tells them. */
+  migrations(limit: number): Promise<Gathered<MigrationSummary>> {
+    return this.#gather(async (name) => {
+      const { api } = this.#client(name);
+      const query = { limit } as const;
+      const { migrations } = await api.migrations({ query }, { deadlineMs: ANSWER_MS });
+      // A host speaks for itself.
+      return migrations.filter(({ from, to }) => from === name || to === name);
+    });
   }
 
   /** What the other host of a migration knows of its side; or why it does not say. */
@@ -170,18 +187,29 @@ export class Peers {
     }
   }
 
-  async #guests(name: string): Promise<GuestInfo[]> {
-    try {
-      const { api } = this.#client(name);
-      return await everyPage(async (after) => {
-        const query = { scope: 'local', cursor: after } as const;
-        const { guests: items, next } = await api.guests({ query }, { deadlineMs: ANSWER_MS });
-        return next === undefined ? { items } : { items, next };
-      });
-    } catch {
-      // `hosts` tells which ones do not answer and why.
-      return [];
-    }
+  async #guests(name: string, guest: string | undefined): Promise<GuestInfo[]> {
+    const { api } = this.#client(name);
+    const all = await everyPage(async (after) => {
+      const query = { scope: 'local', name: guest, cursor: after } as const;
+      const { guests: items, next } = await api.guests({ query }, { deadlineMs: ANSWER_MS });
+      return next === undefined ? { items } : { items, next };
+    });
+    // A host speaks for itself; one of an earlier build answers with all of its guests.
+    return all.filter((each) => each.host === name && (guest ?? each.name) === each.name);
+  }
+
+  async #gather<T>(ask: (name: string) => Promise<T[]>): Promise<Gathered<T>> {
+    const all = await eachOf(this.names(), async (name) => {
+      try {
+        return { items: await ask(name) };
+      } catch (thrown) {
+        return { missing: { host: name, why: toGodwitError(thrown).message } };
+      }
+    });
+    return {
+      items: all.flatMap(({ items = [] }) => items),
+      missing: all.flatMap(({ missing }) => (missing === undefined ? [] : [missing])),
+    };
   }
 
   #client(name: string): PeerClient {

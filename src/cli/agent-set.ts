@@ -1,10 +1,7 @@
-import { godwitError, hasCode } from '../errors.ts';
+import { godwitError, hasCode, toGodwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
 import type { agentContract } from '../protocol/contract.ts';
-import type { GuestInfo } from '../protocol/public/host.ts';
-import type { MigrationSummary } from '../protocol/public/migration.ts';
-import { guestName } from '../protocol/names.ts';
-import { everyPage } from '../protocol/public/page.ts';
-import { didYouMean } from '../protocol/nearest.ts';
+import type { Unasked } from '../protocol/public/resolve.ts';
 import type { Api } from '../rpc/client.ts';
 
 /** The calls of an agent. */
@@ -42,117 +39,57 @@ export async function askAny<T>(
   throw last;
 }
 
-export interface FoundGuest {
-  readonly guest: GuestInfo;
-  readonly endpoint: Endpoint;
-  /** Whether that is the agent of the guest's own host, which alone can move it. */
-  readonly home: boolean;
-}
-
-/**
- * A guest, and the agent to ask about it. Each agent is asked about its own host first, all at once,
- * so that a peer which does not answer delays nothing. Throws GODWIT_GUEST_UNKNOWN with the nearest name.
- */
-export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGuest> {
-  if (guestName.safeParse(name).success) {
-    const input = { params: { guest: name } };
-    const asked = await Promise.allSettled(
-      fleet.endpoints.map(async (endpoint): Promise<FoundGuest> => {
-        return { guest: await endpoint.api.guest(input), endpoint, home: true };
-      }),
-    );
-    const found = asked.filter((each) => each.status === 'fulfilled').map(({ value }) => value);
-    // A guest on its way is seen on both hosts: the source's is the one to speak of.
-    const best = found.find(({ guest }) => guest.state !== 'incoming') ?? found[0];
-    if (best !== undefined) return best;
-  }
-  const { guests, endpoint } = await askAny(fleet, async (asked) => {
-    return { guests: await allGuests(asked), endpoint: asked };
-  });
-  const elsewhere = guests.filter((each) => each.name === name);
-  const guest = elsewhere.find((each) => each.state !== 'incoming') ?? elsewhere[0];
-  if (guest === undefined) throw unknownGuest(name, guests, fleet);
-  return { guest, endpoint, home: false };
-}
-
-/** The guests of an agent's host and of its peers, page after page. */
-export function allGuests({ api }: Endpoint, fresh = false): Promise<GuestInfo[]> {
-  return everyPage(async (after) => {
-    const query = { scope: 'all', cursor: after, fresh: fresh ? 'true' : undefined } as const;
-    const { guests: items, next } = await api.guests({ query });
-    return next === undefined ? { items } : { items, next };
-  });
-}
-
-function unknownGuest(name: string, guests: readonly GuestInfo[], fleet: AgentSet): Error {
-  const near = didYouMean(
-    name,
-    guests.map((each) => each.name),
-  );
-  const [only] = fleet.endpoints;
-  const host = fleet.endpoints.length === 1 ? `${only.label} and its peers` : 'any host';
-  const hint = near === undefined ? {} : { hint: `${near} \`godwit guests\` lists all.` };
-  return godwitError('GODWIT_GUEST_UNKNOWN', { guest: name.slice(0, 80), host }, hint);
-}
-
-/** A migration and the agent to ask about it. */
-export interface FoundMigration {
-  readonly summary: MigrationSummary;
-  readonly endpoint: Endpoint;
-}
-
-/** Migrations of every agent, newest first, each once: as its source tells it, where we reach that. */
-export async function listMigrations(fleet: AgentSet, limit: number): Promise<FoundMigration[]> {
-  const lists = await Promise.allSettled(
-    fleet.endpoints.map(async (endpoint): Promise<FoundMigration[]> => {
-      const { migrations } = await endpoint.api.migrations({ query: { limit } });
-      return migrations.map((summary) => ({ summary, endpoint }));
-    }),
-  );
-  const answered = lists.filter((list) => list.status === 'fulfilled');
-  const failed = lists.find((list) => list.status === 'rejected');
-  if (answered.length === 0 && failed !== undefined) throw failed.reason;
-  const byId = new Map<string, FoundMigration>();
-  for (const found of answered.flatMap((list) => list.value)) {
-    const known = byId.get(found.summary.id);
-    if (known === undefined || found.summary.side === 'source') byId.set(found.summary.id, found);
-  }
-  return [...byId.values()]
-    .toSorted((left, right) => compare(right.summary.startedAt, left.summary.startedAt))
-    .slice(0, limit);
-}
-
-/** The migration `id`. Throws GODWIT_MIGRATION_UNKNOWN with the nearest id. */
-export async function findMigration(fleet: AgentSet, id: string): Promise<FoundMigration> {
-  const asked = await Promise.allSettled(
-    fleet.endpoints.map(async (endpoint): Promise<FoundMigration> => {
-      return { summary: await endpoint.api.migration({ params: { id } }), endpoint };
-    }),
-  );
-  const known = asked.filter((each) => each.status === 'fulfilled').map(({ value }) => value);
-  const best = known.find(({ summary }) => summary.side === 'source') ?? known[0];
-  if (best !== undefined) return best;
-  // Nobody has it, or agents of an earlier build do, which are asked for all of them.
-  const all = await listMigrations(fleet, 1000);
-  const found = all.find((each) => each.summary.id === id);
-  if (found !== undefined) return found;
-  const near = didYouMean(
-    id,
-    all.map((each) => each.summary.id),
-  );
-  const host = fleet.endpoints.map((each) => each.label).join(', ');
-  const hint = near === undefined ? {} : { hint: `${near} \`godwit migrations\` lists all.` };
-  throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id: id.slice(0, 80), host }, hint);
-}
-
-function compare(left: string, right: string): number {
-  return left < right ? -1 : Number(left > right);
-}
-
 /** The agent of another host, as the agents that we speak to know it; undefined when we cannot speak to it. */
 export async function reachHost(fleet: AgentSet, host: string): Promise<Endpoint | undefined> {
   if (fleet.reach === undefined) return undefined;
   const { hosts } = await askAny(fleet, ({ api }) => api.hosts());
   const address = hosts.find((each) => each.name === host)?.address;
   return address === undefined ? undefined : fleet.reach(host, address);
+}
+
+/** What a person may do to have another host's agent asked. */
+export function howToReach(host: string): string {
+  return `run this there, or give --profile (or GODWIT_PROFILE) with a certificate of yours, with which ${host} is asked.`;
+}
+
+/** What hosts told, and the hosts that told nothing. */
+export interface Told<T> {
+  readonly items: T[];
+  readonly missing: readonly Unasked[];
+}
+
+/**
+ * What all hosts tell. One agent is asked for its peers too; where several are at hand, they are all there are, and each
+ * is asked for its own. Rejects with the last error where no agent answers.
+ */
+export async function askAll<T>(
+  fleet: AgentSet,
+  ask: (endpoint: Endpoint, scope: 'local' | 'all') => Promise<Told<T>>,
+): Promise<Told<T>> {
+  const [only, ...others] = fleet.endpoints;
+  if (others.length === 0) return ask(only, 'all');
+  const all = await Promise.allSettled(fleet.endpoints.map((each) => ask(each, 'local')));
+  const told = all.filter((each) => each.status === 'fulfilled').map(({ value }) => value);
+  const missing = all.flatMap((each, index) => {
+    const host = fleet.endpoints[index]?.label ?? '';
+    return each.status === 'rejected' ? [{ host, why: toGodwitError(each.reason).message }] : [];
+  });
+  const failed = all.findLast((each) => each.status === 'rejected');
+  if (told.length === 0 && failed !== undefined) throw failed.reason;
+  return {
+    items: told.flatMap(({ items }) => items),
+    missing: [...told.flatMap((each) => each.missing), ...missing],
+  };
+}
+
+/** As many hosts as an error names. */
+const MOST_NAMED = 20;
+
+/** That `what` lacks what these hosts have; undefined where all answered. */
+export function incomplete(what: string, missing: readonly Unasked[]): GodwitError | undefined {
+  if (missing.length === 0) return undefined;
+  const named = missing.slice(0, MOST_NAMED).map(({ host, why }) => `${host} (${why})`);
+  const more = missing.length > MOST_NAMED ? [`${missing.length - MOST_NAMED} more`] : [];
+  const hosts = `no answer from ${[...named, ...more].join(', ')}`;
+  return godwitError('GODWIT_INCOMPLETE', { what, hosts });
 }

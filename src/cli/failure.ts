@@ -16,6 +16,12 @@ export function printFailure(context: Context, thrown: unknown, json: boolean): 
   return error.exit;
 }
 
+/** Says on standard error that what was printed is not all there is. Returns the exit code. */
+export function sayIncomplete(context: Context, error: GodwitError): number {
+  printError(context, error);
+  return error.exit;
+}
+
 /** The `error:` and `hint:` lines alone; with GODWIT_DEBUG=1 the causes too. */
 export function printError(context: Context, error: GodwitError): void {
   const paint = painter(usesColor(context, context.err));

@@ -1,5 +1,6 @@
 import { godwitError, hasCode } from '../errors.ts';
-import { findGuest, reachHost } from './agent-set.ts';
+import { findGuest } from './fleet-guests.ts';
+import { howToReach, reachHost } from './agent-set.ts';
 import type { Endpoint, AgentSet } from './agent-set.ts';
 
 /**
@@ -19,13 +20,13 @@ export async function askAtHome<T>(
       if (!hasCode(error, 'GODWIT_GUEST_UNKNOWN')) throw error;
     }
   }
-  const { guest, endpoint, home } = await findGuest(fleet, name);
-  if (home) return ask(endpoint);
+  const { guest, home } = await findGuest(fleet, name);
+  if (home !== undefined) return ask(home);
   const reached = await reachHost(fleet, guest.host);
   if (reached !== undefined) return ask(reached);
   throw godwitError(
     'GODWIT_GUEST_UNKNOWN',
-    { guest: guest.name, host: endpoint.label },
-    { hint: `It is on ${guest.host}: run this there, or name that host's agent with --agent.` },
+    { guest: guest.name, host: only.label },
+    { hint: `It is on ${guest.host}: ${howToReach(guest.host)}` },
   );
 }

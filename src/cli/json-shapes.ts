@@ -8,7 +8,7 @@ import { guestInfo } from '../protocol/public/host.ts';
 import { migrationSummary, progress, report } from '../protocol/public/migration.ts';
 import { clearedList, leftover } from '../protocol/public/leftover.ts';
 import { hostName, migrationId } from '../protocol/names.ts';
-import { resolution, resolveAnswer } from '../protocol/public/resolve.ts';
+import { resolution, resolveAnswer, unasked } from '../protocol/public/resolve.ts';
 
 const finding = z.object({
   name: z.string(),
@@ -20,8 +20,8 @@ const finding = z.object({
 /** What --json prints, by the name that a verb's spec gives it. docs/cli.md shows each. */
 export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   hosts: agentContract.hosts.response,
-  guests: agentContract.guests.response,
-  guest: guestInfo,
+  guests: z.object({ guests: z.array(guestInfo), missing: z.array(unasked) }),
+  guest: guestInfo.extend({ missing: z.array(unasked) }),
   check: checkAnswer,
   progress,
   report,
@@ -29,7 +29,10 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   diskMove: diskMoveProgress,
   diskMoveId: z.object({ id: diskMoveId }),
   cancel: cancelAnswer.extend({ id: z.string() }),
-  migrations: z.object({ migrations: z.array(migrationSummary) }),
+  migrations: z.object({
+    migrations: z.array(migrationSummary),
+    missing: z.array(unasked),
+  }),
   resolution,
   resolved: resolveAnswer.extend({ id: migrationId, report }),
   leftovers: z.object({

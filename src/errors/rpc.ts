@@ -31,6 +31,13 @@ export const rpcErrors = {
     8,
     503,
   ),
+  GODWIT_INCOMPLETE: row(
+    '{what} is incomplete: {hosts}',
+    'What that host has is not in it. `godwit hosts` shows which hosts answer; try again once it does.',
+    true,
+    8,
+    503,
+  ),
   GODWIT_DEADLINE: row(
     '{what} took longer than {deadlineMs} ms',
     'Try again; if it stays, look at the other end’s log.',

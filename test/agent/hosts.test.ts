@@ -69,6 +69,41 @@ test('guests are those of this host, or of all that answer', async (t) => {
   assert.deepEqual(await names('all'), ['web1', 'db1']);
 });
 
+test('lists of all hosts name those that did not answer, and a host speaks for itself alone', async (t) => {
+  const { host } = await fleet(t);
+  const b = await host('b', {
+    guests: () => [guest('db1', { host: 'b' }), guest('web1', { host: 'a' })],
+    peers: known,
+  });
+  const { api } = await host('a', {
+    guests: () => [guest('web1')],
+    peers: { b: { address: b.agent.address }, away: { address: '127.0.0.1:1' } },
+  });
+  const { guests, missing = [] } = await api.guests({ query: { scope: 'all' } });
+  assert.deepEqual(
+    guests.map(({ name, host: where }) => [name, where]),
+    [
+      ['web1', 'a'],
+      ['db1', 'b'],
+    ],
+  );
+  assert.deepEqual(
+    missing.map(({ host: name }) => name),
+    ['away'],
+  );
+  assert.match(missing[0]?.why ?? '', /127\.0\.0\.1:1 .*nothing listens/);
+  const named = await api.guests({ query: { scope: 'all', name: 'db1' } });
+  assert.deepEqual([named.guests.length, named.missing?.length], [1, 1]);
+  const { id } = await api.migrate({ body: { guest: 'web1', to: 'b' } });
+  const seen = await b.api.migrations({ query: { scope: 'all' } });
+  assert.deepEqual(seen, { migrations: [], missing: [{ host: 'a', why: seen.missing?.[0]?.why }] });
+  const all = await api.migrations({ query: { scope: 'all' } });
+  assert.deepEqual(
+    [all.migrations.map((each) => each.id), all.missing?.map((each) => each.host)],
+    [[id], ['away']],
+  );
+});
+
 test('lists come in pages, each with the cursor of the next', async (t) => {
   const { host } = await fleet(t);
   const names = ['web1', 'web2', 'web3'];

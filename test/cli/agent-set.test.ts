@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { askAny, findGuest, findMigration, listMigrations } from '../../src/cli/agent-set.ts';
+import { askAny } from '../../src/cli/agent-set.ts';
+import { findGuest } from '../../src/cli/fleet-guests.ts';
+import { findMigration, listMigrations } from '../../src/cli/fleet-migrations.ts';
 import type { Endpoint, AgentSet } from '../../src/cli/agent-set.ts';
 import { godwitError, hasCode } from '../../src/errors.ts';
+import type { Unasked } from '../../src/protocol/public/resolve.ts';
 import type { GuestInfo } from '../../src/protocol/public/host.ts';
 import { endpoint, guest, ID, summary } from './fake.ts';
 
@@ -52,21 +55,31 @@ describe('findGuest', () => {
   const onB = [guest('web1', 'b', { state: 'incoming' }), guest('db', 'b')];
 
   /** The agent of a host that has these guests, and those of its peers. */
-  function agent(label: string, own: GuestInfo[], peers: GuestInfo[]): Endpoint {
+  function agent(
+    label: string,
+    own: GuestInfo[],
+    peers: GuestInfo[],
+    missing: Unasked[] = [],
+  ): Endpoint {
     return endpoint(label, {
       guest: async ({ params }) => {
         const found = own.find(({ name }) => name === params.guest);
         if (found !== undefined) return found;
         throw godwitError('GODWIT_GUEST_UNKNOWN', { guest: params.guest, host: label });
       },
-      guests: async () => ({ guests: [...own, ...peers] }),
+      guests: async (input) => {
+        const { scope, name } = input?.query ?? {};
+        const all = scope === 'all' ? [...own, ...peers] : own;
+        const guests = all.filter((each) => (name ?? each.name) === each.name);
+        return { guests, ...(scope === 'all' ? { missing } : {}) };
+      },
     });
   }
   const both = fleet(agent('a', onA, onB), agent('b', onB, onA));
 
   test("finds the agent of the guest's own host", async () => {
-    const { endpoint: found, home } = await findGuest(both, 'db');
-    assert.deepEqual([found.label, home], ['b', true]);
+    const { home } = await findGuest(both, 'db');
+    assert.equal(home?.label, 'b');
   });
 
   test('takes the source for the home of a guest that is on its way', async () => {
@@ -75,16 +88,27 @@ describe('findGuest', () => {
 
   test('finds it although another agent is silent', async () => {
     const one = fleet(endpoint('a', { guest: silent, guests: silent }), agent('b', onB, []));
-    assert.equal((await findGuest(one, 'db')).endpoint.label, 'b');
+    const { home, missing } = await findGuest(one, 'db');
+    assert.equal(home?.label, 'b');
+    assert.deepEqual(
+      missing.map(({ host }) => host),
+      ['a'],
+    );
+  });
+
+  test('does not say that there is none while a host that may have it does not answer', async () => {
+    const off = [{ host: 'c', why: 'c at x does not answer: off' }];
+    const one = fleet(agent('a', onA, onB, off));
+    await assert.rejects(findGuest(one, 'db9'), {
+      code: 'GODWIT_INCOMPLETE',
+      message: 'the search for db9 is incomplete: no answer from c (c at x does not answer: off)',
+    });
+    assert.deepEqual((await findGuest(one, 'db')).missing, off);
   });
 
   test('finds the guest of a host whose agent is not at hand', async () => {
-    const {
-      guest: found,
-      endpoint: asked,
-      home,
-    } = await findGuest(fleet(agent('a', onA, onB)), 'db');
-    assert.deepEqual([found.host, asked.label, home], ['b', 'a', false]);
+    const { guest: found, home } = await findGuest(fleet(agent('a', onA, onB)), 'db');
+    assert.deepEqual([found.host, home], ['b', undefined]);
   });
 
   test('suggests the nearest name for an unknown guest', async () => {
@@ -101,47 +125,68 @@ describe('findGuest', () => {
   });
 });
 
+const unknownMigration = async (): Promise<never> => {
+  throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id: ID, host: 'a' });
+};
+
 describe('migrations of several agents', () => {
   const older = summary({ id: 'm-aaaaaaaa', startedAt: '2026-01-01T00:00:00.000Z' });
-  const lists = fleet(
-    endpoint('a', { migrations: async () => ({ migrations: [older] }) }),
-    endpoint('b', {
-      migrations: async () => ({ migrations: [summary(), { ...older, side: 'destination' }] }),
+  const onA = endpoint('a', { migrations: async () => ({ migrations: [older] }) });
+  const onB = endpoint('b', {
+    migrations: async () => ({
+      migrations: [summary({ from: 'b', to: 'a' }), { ...older, side: 'destination' }],
     }),
-    endpoint('c', { migrations: silent }),
-  );
+  });
+  const lists = fleet(onA, onB, endpoint('c', { migrations: silent }));
+  const answering = fleet(onA, onB);
 
   test('are listed once, newest first, as the source tells them', async () => {
-    const found = await listMigrations(lists, 10);
+    const { items } = await listMigrations(lists, 10);
     assert.deepEqual(
-      found.map((each) => [each.summary.id, each.summary.side, each.endpoint.label]),
+      items.map((each) => [each.id, each.side]),
       [
-        [ID, 'source', 'b'],
-        ['m-aaaaaaaa', 'source', 'a'],
+        [ID, 'source'],
+        ['m-aaaaaaaa', 'source'],
       ],
     );
   });
 
+  test('name the agents that did not answer, and the peers that one agent could not ask', async () => {
+    const hosts = (missing: readonly Unasked[]): string[] => missing.map(({ host }) => host);
+    assert.deepEqual(hosts((await listMigrations(lists, 10)).missing), ['c']);
+    const one = fleet(
+      endpoint('a', {
+        migrations: async (input) => {
+          assert.equal(input?.query?.scope, 'all');
+          return { migrations: [older], missing: [{ host: 'd', why: 'off' }] };
+        },
+        migration: unknownMigration,
+      }),
+    );
+    assert.deepEqual(hosts((await listMigrations(one, 10)).missing), ['d']);
+    await assert.rejects(findMigration(one, 'm-elsewhere'), { code: 'GODWIT_INCOMPLETE' });
+  });
+
   test('are cut at the limit', async () => {
-    assert.equal((await listMigrations(lists, 1)).length, 1);
+    assert.equal((await listMigrations(lists, 1)).items.length, 1);
   });
 
   test('are found by their id, and the nearest is suggested otherwise', async () => {
-    assert.equal((await findMigration(lists, ID)).endpoint.label, 'b');
-    await assert.rejects(findMigration(lists, 'm-aaaaaaab'), (error: Error & { hint?: string }) => {
-      assert.ok(hasCode(error, 'GODWIT_MIGRATION_UNKNOWN'));
-      assert.match(error.hint, /Did you mean m-aaaaaaaa\?/);
-      return true;
-    });
+    assert.equal((await findMigration(answering, ID)).endpoint.label, 'b');
+    await assert.rejects(
+      findMigration(answering, 'm-aaaaaaab'),
+      (error: Error & { hint?: string }) => {
+        assert.ok(hasCode(error, 'GODWIT_MIGRATION_UNKNOWN'));
+        assert.match(error.hint, /Did you mean m-aaaaaaaa\?/);
+        return true;
+      },
+    );
   });
 
   test('are asked for by their id where agents know that question', async () => {
-    const unknown = async (): Promise<never> => {
-      throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id: ID, host: 'a' });
-    };
     const found = await findMigration(
       fleet(
-        endpoint('a', { migration: unknown }),
+        endpoint('a', { migration: unknownMigration }),
         endpoint('b', { migration: async () => summary({ side: 'destination' }) }),
         endpoint('c', { migration: async () => summary() }),
       ),

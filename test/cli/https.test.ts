@@ -5,7 +5,8 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { issueLabPki } from '../../src/agent/pki/lab.ts';
 import { connect } from '../../src/cli/connect.ts';
-import { findGuest, reachHost } from '../../src/cli/agent-set.ts';
+import { reachHost } from '../../src/cli/agent-set.ts';
+import { findGuest } from '../../src/cli/fleet-guests.ts';
 import type { AgentSet } from '../../src/cli/agent-set.ts';
 import { godwitError, hasCode } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
@@ -86,7 +87,7 @@ describe('agents on other machines', () => {
   test('are reached through each other, to move a guest at its own host', async () => {
     const fleet = await reach('a', 'a');
     const { guest: found, home } = await findGuest(fleet, 'db');
-    assert.equal(home, false);
+    assert.equal(home, undefined);
     const own = await reachHost(fleet, found.host);
     const body = migrationRequest.parse({ guest: 'db', to: 'a' });
     assert.deepEqual(await own?.api.migrate({ body }), { id: ID });

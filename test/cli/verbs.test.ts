@@ -136,6 +136,47 @@ describe('the verbs that list', () => {
   });
 });
 
+describe('a host that does not answer', () => {
+  const missing = [
+    { host: 'c', why: 'c at 10.77.0.3:7443 does not answer: nothing listens there' },
+  ];
+  const part = (): FakeContext =>
+    new FakeContext(
+      endpoint('a', {
+        guests: async (input) => ({
+          guests: input?.query?.name === undefined ? [] : [guest('web1', 'a')],
+          missing,
+        }),
+        guest: async () => guest('web1', 'a'),
+        migrations: async () => ({ migrations: [], missing }),
+      }),
+    );
+
+  for (const [line, said] of [
+    ['guests', 'no guests on the hosts that answered'],
+    ['migrations', 'no migrations on the hosts that answered'],
+    ['guest web1', 'web1'],
+  ] as const) {
+    test(`is part of what godwit ${line} says, and of its exit code`, async () => {
+      const people = part();
+      assert.equal(await godwit(people, line), 8);
+      assert.ok(people.out.text.includes(said), people.out.text);
+      assert.match(people.err.text, /error: .* is incomplete: no answer from c \(c at 10\.77/);
+      const programs = part();
+      assert.equal(await godwit(programs, `${line} --json`), 8);
+      const shape = JSON_SHAPES[line.split(' ')[0] ?? ''];
+      assert.ok(shape);
+      const told = shape.parse(JSON.parse(programs.out.text)) as { missing: unknown };
+      assert.deepEqual(told.missing, missing);
+    });
+  }
+
+  test('is left out where another host alone is asked about', async () => {
+    const context = part();
+    assert.equal(await godwit(context, 'guests --on c'), 8);
+  });
+});
+
 describe('godwit watch', () => {
   test('follows the newest that runs when none is named', async () => {
     const context = lists();

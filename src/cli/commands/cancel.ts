@@ -1,7 +1,7 @@
 import { ERRORS } from '../../errors.ts';
 import { printJson } from '../context.ts';
 import { findDiskMove, isDiskMove } from '../disk-moves.ts';
-import { findMigration } from '../agent-set.ts';
+import { findMigration } from '../fleet-migrations.ts';
 import { printable } from '../render/style.ts';
 import type { cancelSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';

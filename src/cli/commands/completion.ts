@@ -3,7 +3,9 @@ import { godwitError } from '../../errors.ts';
 import { guestName, hostName, migrationId } from '../../protocol/names.ts';
 import { completables } from '../completion-words.ts';
 import type { Context } from '../context.ts';
-import { allGuests, askAny, listMigrations } from '../agent-set.ts';
+import { askAny } from '../agent-set.ts';
+import { allGuests } from '../fleet-guests.ts';
+import { listMigrations } from '../fleet-migrations.ts';
 import type { AgentSet } from '../agent-set.ts';
 import type { completionSpec } from '../specs.ts';
 import { TABLE } from '../table.ts';
@@ -54,12 +56,12 @@ async function printNames(context: Context, kind: 'guest' | 'host' | 'migration'
 async function lookUp(fleet: AgentSet, kind: 'guest' | 'host' | 'migration'): Promise<string[]> {
   switch (kind) {
     case 'guest': {
-      const guests = await askAny(fleet, (endpoint) => allGuests(endpoint));
-      return [...new Set(guests.map(({ name }) => name))];
+      const { items } = await allGuests(fleet);
+      return [...new Set(items.map(({ name }) => name))];
     }
     case 'host':
       return (await askAny(fleet, ({ api }) => api.hosts())).hosts.map(({ name }) => name);
     case 'migration':
-      return (await listMigrations(fleet, 50)).map(({ summary }) => summary.id);
+      return (await listMigrations(fleet, 50)).items.map(({ id }) => id);
   }
 }

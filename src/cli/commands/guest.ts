@@ -1,7 +1,9 @@
 import type { GuestInfo } from '../../protocol/public/host.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
-import { findGuest } from '../agent-set.ts';
+import { incomplete } from '../agent-set.ts';
+import { sayIncomplete } from '../failure.ts';
+import { findGuest } from '../fleet-guests.ts';
 import { contextPainter } from '../render/paint.ts';
 import { printable } from '../render/style.ts';
 import type { Painter } from '../render/style.ts';
@@ -12,9 +14,12 @@ import type { Run } from '../verb.ts';
 export const run: Run<typeof guestSpec> = async (input, context) => {
   const fleet = await context.connect(input.connection);
   try {
-    const { guest } = await findGuest(fleet, input.args.guest);
-    if (input.json) printJson(context, guest);
+    const { guest, missing } = await findGuest(fleet, input.args.guest);
+    if (input.json) printJson(context, { ...guest, missing });
     else context.out.write(guestText(guest, contextPainter(context)));
+    // One of them may have another of that name, or the other end of its migration.
+    const lacks = incomplete(`what is known of ${guest.name}`, missing);
+    return lacks === undefined ? 0 : sayIncomplete(context, lacks);
   } finally {
     fleet.close();
   }

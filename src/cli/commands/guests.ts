@@ -2,7 +2,10 @@ import type { GuestInfo } from '../../protocol/public/host.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { godwitError } from '../../errors.ts';
 import { printJson } from '../context.ts';
-import { allGuests, askAny } from '../agent-set.ts';
+import type { Context } from '../context.ts';
+import { askAny, incomplete } from '../agent-set.ts';
+import { sayIncomplete } from '../failure.ts';
+import { allGuests } from '../fleet-guests.ts';
 import type { AgentSet } from '../agent-set.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { tableLook } from '../render/paint.ts';
@@ -15,23 +18,31 @@ export const run: Run<typeof guestsSpec> = async (input, context) => {
   const fleet = await context.connect(input.connection);
   try {
     const { on, fresh } = input.flags;
-    const all = await askAny(fleet, (endpoint) => allGuests(endpoint, fresh));
-    const guests = on === undefined ? all : all.filter((each) => each.host === on);
-    if (on !== undefined && guests.length === 0) await checkHost(fleet, on);
-    if (input.json) return printJson(context, { guests });
-    if (guests.length === 0) return context.out.write('no guests\n');
-    const look = tableLook(context);
-    context.out.write(
-      renderTable(
-        ['GUEST', 'HOST', 'STATE', 'MEMORY', 'VCPUS', 'MACHINE', 'HYPERVISOR', 'NOTE'],
-        guests.map((guest) => guestRow(guest, look.paint)),
-        look,
-      ),
-    );
+    const { items, missing: silent } = await allGuests(fleet, fresh);
+    const guests = on === undefined ? items : items.filter((each) => each.host === on);
+    const missing = on === undefined ? silent : silent.filter(({ host }) => host === on);
+    if (on !== undefined && guests.length + missing.length === 0) await checkHost(fleet, on);
+    const lacks = incomplete('the list of guests', missing);
+    if (input.json) printJson(context, { guests, missing });
+    else printGuests(context, guests, lacks !== undefined);
+    return lacks === undefined ? 0 : sayIncomplete(context, lacks);
   } finally {
     fleet.close();
   }
 };
+
+function printGuests(context: Context, guests: readonly GuestInfo[], isPart: boolean): void {
+  if (guests.length === 0)
+    return context.out.write(isPart ? 'no guests on the hosts that answered\n' : 'no guests\n');
+  const look = tableLook(context);
+  context.out.write(
+    renderTable(
+      ['GUEST', 'HOST', 'STATE', 'MEMORY', 'VCPUS', 'MACHINE', 'HYPERVISOR', 'NOTE'],
+      guests.map((guest) => guestRow(guest, look.paint)),
+      look,
+    ),
+  );
+}
 
 async function checkHost(fleet: AgentSet, host: string): Promise<void> {
   const { hosts } = await askAny(fleet, (endpoint) => endpoint.api.hosts());

@@ -1,7 +1,10 @@
 import type { MigrationSummary, Phase } from '../../protocol/public/migration.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
-import { listMigrations } from '../agent-set.ts';
+import type { Context } from '../context.ts';
+import { incomplete } from '../agent-set.ts';
+import { sayIncomplete } from '../failure.ts';
+import { listMigrations } from '../fleet-migrations.ts';
 import { tableLook } from '../render/paint.ts';
 import type { Painter } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
@@ -12,21 +15,34 @@ export const run: Run<typeof migrationsSpec> = async (input, context) => {
   const fleet = await context.connect(input.connection);
   try {
     const limit = Math.min(1000, Math.max(1, input.flags.limit ?? 20));
-    const migrations = (await listMigrations(fleet, limit)).map(({ summary }) => summary);
-    if (input.json) return printJson(context, { migrations });
-    if (migrations.length === 0) return context.out.write('no migrations\n');
-    const look = tableLook(context);
-    context.out.write(
-      renderTable(
-        ['ID', 'GUEST', 'FROM', 'TO', 'MODE', 'PHASE', 'STARTED', 'TOOK', 'NOTE'],
-        migrations.map((each) => row(each, look.paint)),
-        look,
-      ),
-    );
+    const { items: migrations, missing } = await listMigrations(fleet, limit);
+    const lacks = incomplete('the list of migrations', missing);
+    if (input.json) printJson(context, { migrations, missing });
+    else printMigrations(context, migrations, lacks !== undefined);
+    return lacks === undefined ? 0 : sayIncomplete(context, lacks);
   } finally {
     fleet.close();
   }
 };
+
+function printMigrations(
+  context: Context,
+  migrations: readonly MigrationSummary[],
+  isPart: boolean,
+): void {
+  if (migrations.length === 0) {
+    const where = isPart ? ' on the hosts that answered' : '';
+    return context.out.write(`no migrations${where}\n`);
+  }
+  const look = tableLook(context);
+  context.out.write(
+    renderTable(
+      ['ID', 'GUEST', 'FROM', 'TO', 'MODE', 'PHASE', 'STARTED', 'TOOK', 'NOTE'],
+      migrations.map((each) => row(each, look.paint)),
+      look,
+    ),
+  );
+}
 
 function row(each: MigrationSummary, paint: Painter): string[] {
   return [

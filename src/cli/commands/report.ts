@@ -3,7 +3,7 @@ import { godwitError } from '../../errors.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
-import { findMigration } from '../agent-set.ts';
+import { findMigration } from '../fleet-migrations.ts';
 import { tableLook } from '../render/paint.ts';
 import { reportText } from '../render/report-text.ts';
 import type { reportSpec } from '../specs.ts';

@@ -5,7 +5,7 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { finalReport, printEnding } from '../ending.ts';
-import { findMigration } from '../agent-set.ts';
+import { findMigration } from '../fleet-migrations.ts';
 import { contextPainter } from '../render/paint.ts';
 import { resolutionText } from '../render/resolution.ts';
 import type { resolveSpec } from '../specs.ts';

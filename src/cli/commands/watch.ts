@@ -3,8 +3,10 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import type { Context } from '../context.ts';
 import { findDiskMove, followDiskMove, isDiskMove } from '../disk-moves.ts';
 import { EXIT_LEFT, exitOf, finalReport, printEnding } from '../ending.ts';
-import { findMigration, listMigrations } from '../agent-set.ts';
-import type { AgentSet, FoundMigration } from '../agent-set.ts';
+import { findMigration, listMigrations } from '../fleet-migrations.ts';
+import { incomplete } from '../agent-set.ts';
+import type { AgentSet } from '../agent-set.ts';
+import type { FoundMigration } from '../fleet-migrations.ts';
 import { follow } from '../follow.ts';
 import type { watchSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
@@ -26,12 +28,17 @@ export const run: Run<typeof watchSpec> = async (input, context) => {
 };
 
 async function newestRunning(fleet: AgentSet): Promise<FoundMigration> {
-  const running = (await listMigrations(fleet, 1000)).find(({ summary }) => !isEnd(summary.phase));
-  if (running !== undefined) return running;
-  throw godwitError(
-    'GODWIT_USAGE',
-    { what: 'no migration is under way' },
-    { hint: '`godwit migrations` lists those that have ended; `godwit report ID` shows one.' },
+  const { items, missing } = await listMigrations(fleet, 1000);
+  const running = items.find(({ phase }) => !isEnd(phase));
+  if (running !== undefined) return findMigration(fleet, running.id);
+  const lacks = incomplete('the search for a migration under way', missing);
+  throw (
+    lacks ??
+    godwitError(
+      'GODWIT_USAGE',
+      { what: 'no migration is under way' },
+      { hint: '`godwit migrations` lists those that have ended; `godwit report ID` shows one.' },
+    )
   );
 }
 

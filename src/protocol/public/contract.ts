@@ -11,7 +11,7 @@ import { check, migrationRequest, migrationSummary, progress, report } from './m
 import { BY_ID, CHECKED, LOOKING, OTHER_HOST, STARTING, TAKING_HOLD } from '../route-errors.ts';
 import { cursor, MOST_OF_A_PAGE, pageQuery } from './page.ts';
 import { trustRoutes } from './trust.ts';
-import { resolution, resolveAnswer, resolveRequest } from './resolve.ts';
+import { resolution, resolveAnswer, resolveRequest, unasked } from './resolve.ts';
 
 const byId = z.object({ id: migrationId });
 /** A migration is begun. */
@@ -25,6 +25,9 @@ const BEGINNING = [
 /** `true`: everything is checked that is checked before it is done, and nothing is done. */
 const dryRun = z.object({ dryRun: z.enum(['true', 'false']).default('false') });
 const done = z.object({ ok: z.literal(true) });
+
+/** With scope `all`: the hosts that gave no answer. While there is one, the list is incomplete. */
+const missingHosts = z.array(unasked).max(10_000);
 
 /** What cancel will do, said at once. */
 export const cancelAnswer = z.object({ accepted: z.boolean(), what: shortText });
@@ -76,10 +79,13 @@ export const publicRoutes = {
       scope: z.enum(['local', 'all']).default('local'),
       /** Look at each guest again, however new the inventory is. */
       fresh: z.enum(['true', 'false']).default('false'),
+      /** Only guests of this name. */
+      name: guestName.optional(),
       ...pageQuery(MOST_OF_A_PAGE),
     }),
     response: z.object({
       guests: z.array(guestInfo).max(100_000),
+      missing: missingHosts.optional(),
       /** When this host's own were looked at. */
       observedAt: moment.optional(),
       next: cursor.optional(),
@@ -145,11 +151,16 @@ export const publicRoutes = {
   migrations: route({
     method: 'GET',
     path: '/v1/migrations',
-    summary: 'Migrations that this host took part in, newest first',
+    summary: 'Migrations that this host, or it and all peers, took part in, newest first',
     access: 'viewer',
-    query: z.object(pageQuery(100)),
+    query: z.object({
+      /** `all`: the newest of all hosts, each once, in one page. */
+      scope: z.enum(['local', 'all']).default('local'),
+      ...pageQuery(100),
+    }),
     response: z.object({
       migrations: z.array(migrationSummary).max(MOST_OF_A_PAGE),
+      missing: missingHosts.optional(),
       next: cursor.optional(),
     }),
     errors: [],

@@ -51,6 +51,7 @@ test('places in a path and fields of a query become parameters', () => {
     found.get(key)?.parameters?.map((each) => [each.name, each.in, each.required]);
   assert.deepEqual(parameters('progress'), [['id', 'path', true]]);
   assert.deepEqual(parameters('migrations'), [
+    ['scope', 'query', false],
     ['limit', 'query', false],
     ['cursor', 'query', false],
   ]);

@@ -1,0 +1,56 @@
+import type { AgentConfig } from '../config.ts';
+import type { agentContract } from '../protocol/contract.ts';
+import type { HostEntry, HostInfo } from '../protocol/public/host.ts';
+import { newestOnce } from '../protocol/public/once.ts';
+import { pageOf } from '../protocol/public/page.ts';
+import type { Handlers } from '../rpc/server.ts';
+import type { Follow } from './follow.ts';
+import type { Guests } from './guests.ts';
+import type { Peers } from './peers.ts';
+
+export interface ListParts {
+  readonly config: AgentConfig;
+  readonly guests: Guests;
+  readonly peers: Peers;
+  readonly follow: Follow;
+}
+
+type ListRoutes = Pick<typeof agentContract, 'hosts' | 'guests' | 'migrations'>;
+
+/** What there is on this host, or on all of them: a host that gives no answer is part of the list. */
+export function listHandlers(
+  { config, guests, peers, follow }: ListParts,
+  own: () => Promise<HostInfo>,
+): Handlers<ListRoutes> {
+  return {
+    hosts: async () => {
+      const [info, others] = await Promise.all([own(), peers.entries()]);
+      const { name, address } = config;
+      const self: HostEntry = { name, address, self: true, status: 'up', info };
+      return { hosts: [self, ...others] };
+    },
+    guests: async ({ query }) => {
+      const [{ found, observedAt }, others] = await Promise.all([
+        guests.listed(query.fresh === 'true'),
+        query.scope === 'all' ? peers.guests(query.name) : undefined,
+      ]);
+      const all = [...found.map(({ info }) => info), ...(others?.items ?? [])].filter(
+        ({ name }) => (query.name ?? name) === name,
+      );
+      const { items, next } = pageOf(all, ({ host, name, uuid = '' }) => [host, name, uuid], query);
+      return {
+        guests: items,
+        ...(others === undefined ? {} : { missing: others.missing }),
+        observedAt,
+        ...(next === undefined ? {} : { next }),
+      };
+    },
+    migrations: async ({ query }) => {
+      if (query.scope === 'local') return follow.list(query);
+      const { limit } = query;
+      const [own, others] = await Promise.all([follow.list({ limit }), peers.migrations(limit)]);
+      const migrations = newestOnce([...own.migrations, ...others.items], limit);
+      return { migrations, missing: others.missing };
+    },
+  };
+}

@@ -1,0 +1,89 @@
+import { godwitError } from '../errors.ts';
+import { guestName } from '../protocol/names.ts';
+import { didYouMean } from '../protocol/nearest.ts';
+import type { GuestInfo } from '../protocol/public/host.ts';
+import { everyPage } from '../protocol/public/page.ts';
+import type { Unasked } from '../protocol/public/resolve.ts';
+import { askAll, incomplete } from './agent-set.ts';
+import type { AgentSet, Endpoint, Told } from './agent-set.ts';
+
+/** The guests of all hosts, and the hosts that did not answer. */
+export function allGuests(fleet: AgentSet, fresh = false): Promise<Told<GuestInfo>> {
+  return askAll(fleet, (endpoint, scope) => guestsOf(endpoint, scope, { fresh }));
+}
+
+/** The guests of an agent's host, or of all peers too, page after page. */
+async function guestsOf(
+  { api }: Endpoint,
+  scope: 'local' | 'all',
+  { fresh = false, name }: { fresh?: boolean; name?: string },
+): Promise<Told<GuestInfo>> {
+  const missing = new Map<string, Unasked>();
+  const items = await everyPage(async (after) => {
+    const query = { scope, cursor: after, fresh: fresh ? 'true' : undefined, name } as const;
+    const page = await api.guests({ query });
+    for (const each of page.missing ?? []) missing.set(each.host, each);
+    return page.next === undefined
+      ? { items: page.guests }
+      : { items: page.guests, next: page.next };
+  });
+  return { items, missing: [...missing.values()] };
+}
+
+export interface FoundGuest {
+  readonly guest: GuestInfo;
+  /** The agent of the guest's own host, which alone can move it; undefined where none at hand is. */
+  readonly home: Endpoint | undefined;
+  /** Hosts that did not say whether they have one of that name. */
+  readonly missing: readonly Unasked[];
+}
+
+/**
+ * A guest of any host. Each agent is asked about its own host besides, so that it is known which of them can move it.
+ * GODWIT_GUEST_UNKNOWN with the nearest name; GODWIT_INCOMPLETE where a host that does not answer may have it.
+ */
+export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGuest> {
+  if (!guestName.safeParse(name).success) throw unknownGuest(name, await allGuests(fleet), fleet);
+  const homes = new Map<GuestInfo, Endpoint>();
+  const asked = await Promise.allSettled([
+    askAll(fleet, (endpoint, scope) => guestsOf(endpoint, scope, { name })),
+    ...fleet.endpoints.map(async (endpoint) => {
+      homes.set(await endpoint.api.guest({ params: { guest: name } }), endpoint);
+    }),
+  ] as const);
+  const [told] = asked;
+  const rows = [
+    ...homes.keys(),
+    ...(told.status === 'fulfilled' ? told.value.items.filter((each) => each.name === name) : []),
+  ];
+  const missing = told.status === 'fulfilled' ? told.value.missing : [];
+  // A guest on its way is seen on both hosts: the source's is the one to speak of.
+  const guest = rows.find((each) => each.state !== 'incoming') ?? rows[0];
+  if (guest !== undefined) {
+    const home = [...homes].find(([each]) => each.host === guest.host)?.[1];
+    return { guest, home, missing };
+  }
+  if (told.status === 'rejected') throw told.reason;
+  throw (
+    incomplete(`the search for ${name}`, missing) ??
+    unknownGuest(name, await allGuests(fleet), fleet)
+  );
+}
+
+function unknownGuest(
+  name: string,
+  { items, missing }: Told<GuestInfo>,
+  { endpoints }: AgentSet,
+): Error {
+  const near = didYouMean(
+    name,
+    items.map((each) => each.name),
+  );
+  const host = endpoints.length === 1 ? `${endpoints[0].label} and its peers` : 'any host';
+  const hint = near === undefined ? {} : { hint: `${near} \`godwit guests\` lists all.` };
+  const facts = { guest: name.slice(0, 80), host };
+  return (
+    incomplete(`the search for ${facts.guest}`, missing) ??
+    godwitError('GODWIT_GUEST_UNKNOWN', facts, hint)
+  );
+}

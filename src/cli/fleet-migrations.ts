@@ -1,0 +1,72 @@
+import { godwitError } from '../errors.ts';
+import { didYouMean } from '../protocol/nearest.ts';
+import { newestOnce } from '../protocol/public/once.ts';
+import type { MigrationSummary } from '../protocol/public/migration.ts';
+import { askAll, howToReach, incomplete, reachHost } from './agent-set.ts';
+import type { AgentSet, Endpoint, Told } from './agent-set.ts';
+
+/** A migration and the agent to ask about it. */
+export interface FoundMigration {
+  readonly summary: MigrationSummary;
+  readonly endpoint: Endpoint;
+}
+
+/** Migrations of all hosts, newest first, each once: as its source tells it, where that answers. */
+export async function listMigrations(
+  fleet: AgentSet,
+  limit: number,
+): Promise<Told<MigrationSummary>> {
+  const { items, missing } = await askAll(fleet, async ({ api }, scope) => {
+    const answer = await api.migrations({ query: { scope, limit } });
+    return { items: answer.migrations, missing: answer.missing ?? [] };
+  });
+  return { items: newestOnce(items, limit), missing };
+}
+
+/**
+ * The migration `id`, and an agent of one of its hosts: the source's where that is at hand. GODWIT_MIGRATION_UNKNOWN with
+ * the nearest id; GODWIT_INCOMPLETE where a host that does not answer may have had a part in it.
+ */
+export async function findMigration(fleet: AgentSet, id: string): Promise<FoundMigration> {
+  const asked = await Promise.allSettled(
+    fleet.endpoints.map(async (endpoint): Promise<FoundMigration> => {
+      return { summary: await endpoint.api.migration({ params: { id } }), endpoint };
+    }),
+  );
+  const known = asked.filter((each) => each.status === 'fulfilled').map(({ value }) => value);
+  const best = known.find(({ summary }) => summary.side === 'source') ?? known[0];
+  if (best !== undefined) return best;
+  // Nobody at hand has it, or agents of an earlier build do, which are asked for all of them.
+  const { items, missing } = await listMigrations(fleet, 1000);
+  const found = items.find((each) => each.id === id);
+  if (found !== undefined) return elsewhere(fleet, found);
+  const near = didYouMean(
+    id,
+    items.map((each) => each.id),
+  );
+  const [only, ...others] = fleet.endpoints;
+  const host =
+    others.length === 0
+      ? `${only.label} and its peers`
+      : fleet.endpoints.map(({ label }) => label).join(', ');
+  const hint = near === undefined ? {} : { hint: `${near} \`godwit migrations\` lists all.` };
+  throw (
+    incomplete(`the search for ${id.slice(0, 80)}`, missing) ??
+    godwitError('GODWIT_MIGRATION_UNKNOWN', { id: id.slice(0, 80), host }, hint)
+  );
+}
+
+/** At one of its own hosts, with the caller's own certificate. */
+async function elsewhere(fleet: AgentSet, summary: MigrationSummary): Promise<FoundMigration> {
+  const { id, from, to, side } = summary;
+  const where = side === 'source' ? from : to;
+  const [only] = fleet.endpoints;
+  const endpoint =
+    fleet.endpoints.find(({ label }) => label === where) ?? (await reachHost(fleet, where));
+  if (endpoint !== undefined) return { summary, endpoint };
+  throw godwitError(
+    'GODWIT_MIGRATION_UNKNOWN',
+    { id, host: only.label },
+    { hint: `It is one of ${from} and ${to}: ${howToReach(where)}` },
+  );
+}
