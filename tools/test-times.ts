@@ -94,6 +94,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/wire.e2e.ts': { seconds: 300, of: ['src/wire/', 'src/links/'] },
   'test/host/dark.e2e.ts': { seconds: 14, of: ['src/host/', 'src/network/'] },
   'test/network/connections.e2e.ts': { seconds: 6, core: true },
+  'test/agent/preflight/hung.e2e.ts': { seconds: 19, of: ['src/agent/'] },
   'test/network/handover.e2e.ts': { seconds: 2, core: true },
   'test/network/ovs.e2e.ts': { seconds: 9, of: ['src/network/'] },
   'test/network/segment.e2e.ts': { seconds: 1, core: true },

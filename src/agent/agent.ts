@@ -24,6 +24,8 @@ import type { MoverProcesses } from './mover-process.ts';
 import { Outgoing } from './outgoing.ts';
 import { Peers } from './peers.ts';
 import { PreflightAnswers } from './preflight/answers.ts';
+import { askHere } from './preflight/apart.ts';
+import type { AskApart } from './preflight/apart.ts';
 import { Checks } from './preflight/checks.ts';
 import { makePrivateDir } from './pki/files.ts';
 import { ownIdentity } from './pki/own.ts';
@@ -52,6 +54,8 @@ export interface AgentOptions {
   readonly log: Log;
   readonly clock?: Clock;
   readonly machine?: MachineReader;
+  /** Absent: what may hang is looked at in this process, as suits a test. */
+  readonly apart?: AskApart;
 }
 
 export interface RunningAgent {
@@ -90,11 +94,12 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     addresses: () => peers.addresses(),
   });
   const outgoing = new Outgoing({ ...common, diskMoves });
+  const { apart = askHere({ ...common, drivers }) } = options;
   const handlers = agentHandlers({
     ...common,
     outgoing,
-    checks: new Checks({ ...common, drivers, outgoing }),
-    answers: new PreflightAnswers({ config, drivers, incoming }),
+    checks: new Checks({ ...common, drivers, outgoing, apart }),
+    answers: new PreflightAnswers({ config, incoming, apart }),
     incoming,
     follow: new Follow({ ...common, movers }),
     sides,

@@ -5,6 +5,7 @@ import { openLog } from '../log.ts';
 import type { Log } from '../log.ts';
 import { startAgent } from './agent.ts';
 import { compileMover, moverProcesses } from './mover-process.ts';
+import { askProcess, compileChecker } from './preflight/apart.ts';
 import { compileWatcher } from './watcher-process.ts';
 
 /** Runs the agent of this host until it is told to end. Movers live on. */
@@ -23,9 +24,11 @@ export async function runAgent(configFile: string): Promise<void> {
     config,
     drivers: allDrivers(config),
     movers: moverProcesses(file),
+    apart: askProcess(file),
     log,
   });
   compileMover();
+  compileChecker();
   if (config.network.probe !== 'off') compileWatcher();
   const signal = await stopSignal();
   log.info({ signal }, 'the agent ends; movers go on');

@@ -1,11 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import path from 'node:path';
+import type { z } from 'zod';
 import type { AgentConfig } from '../../config.ts';
 import { withDeadline } from '../../deadline.ts';
-import type { DirectDriver } from '../../drivers/port/direct.ts';
-import { driverSaid, isManaged } from '../../drivers/registry.ts';
-import type { Driver } from '../../drivers/registry.ts';
 import { godwitError } from '../../errors.ts';
+import { assessment, storageAnswer } from '../../protocol/peer/migration.ts';
 import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
 import type {
   PreflightAdmission,
@@ -16,8 +14,10 @@ import type {
 import type { Caller } from '../../rpc/caller.ts';
 import { checkSender } from '../incoming.ts';
 import type { Incoming } from '../incoming.ts';
+import type { AskApart } from './apart.ts';
+import type { ApartQuestion } from './questions.ts';
 
-/** Questions from one host that are answered at once, and from all: each may start a program, or hold a probe’s port. */
+/** Questions from one host that are answered at once, and from all: each may have a process, or hold a probe’s port. */
 const MOST_OF_ONE = 4;
 const MOST = 16;
 /** Less than the asker waits, ms. */
@@ -25,13 +25,14 @@ const ANSWER_MS = 13_000;
 
 export interface AnswersParts {
   readonly config: AgentConfig;
-  readonly drivers: readonly Driver[];
+  readonly apart: AskApart;
   readonly incoming: Pick<Incoming, 'judge'>;
 }
 
 /**
  * Answers the checks of other hosts’ guests. The code is that of the destination’s mover, which has not been started:
- * nothing is written, built or kept for a question.
+ * nothing is written, built or kept for a question. What looks at storage, or at what else a peer names, is a process for
+ * that question alone.
  */
 export class PreflightAnswers {
   readonly #parts: AnswersParts;
@@ -44,17 +45,17 @@ export class PreflightAnswers {
   }
 
   admission(body: PreflightAdmission, caller: Caller): Promise<PreflightAnswer> {
-    return this.#bounded(body.admission, caller, undefined, () =>
-      this.#parts.incoming.judge(body, caller),
-    );
+    return this.#bounded(body.admission, caller, undefined, () => {
+      const answer = this.#parts.incoming.judge(body, caller);
+      const over = (): void => undefined;
+      return { answer, gone: answer.then(over, over) };
+    });
   }
 
   storage({ admission, proof }: PreflightStorage, caller: Caller): Promise<StorageAnswer> {
-    return this.#bounded(admission, caller, undefined, async () => {
-      const { answerStorage } = await import('../../mover/direct/destination/storage.ts');
-      const naming = { config: this.#parts.config, placeIds: await this.#placeIds(admission) };
-      return answerStorage(naming, admission.id, proof);
-    });
+    const placeKey = this.#placeKey(admission);
+    const asked = { what: 'storage', admission, proof, placeKey } as const;
+    return this.#apart(asked, caller, undefined, storageAnswer);
   }
 
   assess(
@@ -63,48 +64,37 @@ export class PreflightAnswers {
     signal: AbortSignal,
     calledAt: string | undefined,
   ): Promise<Assessment> {
-    return this.#bounded(admission, caller, signal, async (within) => {
-      const { assess } = await import('../../mover/direct/destination/assess.ts');
-      const { GuestPorts } = await import('../../mover/direct/destination/ports.ts');
-      const { destinationOptions } = await import('../../mover/direct/destination/parts.ts');
-      const ports = new GuestPorts(this.#parts.config);
-      const config = { ...this.#parts.config, bridges: ports.bridges };
-      // It is not made: only its name is used, for a probe's port.
-      const dir = path.join(config.stateDir, 'migrations', admission.id);
-      const known = { config, ports, dir, placeIds: await this.#placeIds(admission) };
-      const options = destinationOptions(config, { admission, handle: undefined }, calledAt);
-      const session = await this.#driver(admission).openDestination(options);
-      try {
-        return await assess(known, admission, session, preparation, within);
-      } finally {
-        await session.close();
-      }
-    });
+    const at = calledAt === undefined ? {} : { calledAt };
+    const placeKey = this.#placeKey(admission);
+    const asked = { what: 'assess', admission, preparation, placeKey, ...at } as const;
+    return this.#apart(asked, caller, signal, assessment);
   }
 
-  #driver({ driver: said }: Admission): DirectDriver {
-    const found = this.#parts.drivers.find(({ name }) => {
-      return name === said || driverSaid(name).driver === said;
+  #apart<T>(
+    question: Extract<ApartQuestion, { what: 'storage' | 'assess' }>,
+    caller: Caller,
+    signal: AbortSignal | undefined,
+    shape: z.ZodType<T>,
+  ): Promise<T> {
+    return this.#bounded(question.admission, caller, signal, (within) => {
+      const { answer, gone } = this.#parts.apart(question, () => undefined, within);
+      return { answer: answer.then((each) => shape.parse(each)), gone };
     });
-    if (found !== undefined && !isManaged(found)) return found;
-    const { name } = this.#parts.config;
-    const reason = `${name} has no driver ${said ?? ''} that takes hold of guests itself`;
-    throw godwitError('GODWIT_CAPABILITY', { what: 'to take the guest', reason });
   }
 
   /** The same for all questions of one check, and for no other. */
-  async #placeIds({ id, from }: Admission) {
-    const { PlaceIds } = await import('../../mover/direct/destination/place-ids.ts');
-    const key = createHmac('sha256', this.#key).update(JSON.stringify([from, id]));
-    return new PlaceIds(() => key.digest());
+  #placeKey({ id, from }: Admission): string {
+    return createHmac('sha256', this.#key)
+      .update(JSON.stringify([from, id]))
+      .digest('hex');
   }
 
-  /** Answers in time; what storage that hangs still keeps busy is counted until it is over. */
+  /** Answers in time; a process that storage keeps is counted until it is gone. */
   async #bounded<T>(
     { from, guest }: Admission,
     caller: Caller,
     signal: AbortSignal | undefined,
-    work: (signal: AbortSignal) => Promise<T>,
+    work: (signal: AbortSignal) => { readonly answer: Promise<T>; readonly gone: Promise<void> },
   ): Promise<T> {
     checkSender(caller, from);
     const all = [...this.#running.values()].reduce((sum, each) => sum + each, 0);
@@ -117,7 +107,9 @@ export class PreflightAnswers {
     return withDeadline(answer, ANSWER_MS, signal, (within) => {
       // Not before: for a question that was given up already, no work begins that would end.
       this.#running.set(from, own + 1);
-      return work(within).finally(() => this.#over(from));
+      const { answer, gone } = work(within);
+      void gone.then(() => this.#over(from));
+      return answer;
     });
   }
 

@@ -5,6 +5,7 @@ import { withDeadline } from '../../deadline.ts';
 import { isManaged } from '../../drivers/registry.ts';
 import type { Driver } from '../../drivers/registry.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { refusal, throwRefusal, warn } from '../../migration/preflight/check.ts';
 import { bestFirst, verdictOf } from '../../migration/preflight/rank.ts';
@@ -15,16 +16,15 @@ import type { Check, MigrationRequest } from '../../protocol/public/migration.ts
 import { driverOf } from '../life.ts';
 import type { Looked, Outgoing } from '../outgoing.ts';
 import type { Peers } from '../peers.ts';
-import type { SourceGuest } from '../../mover/direct/source/guest.ts';
+import type { AskApart } from './apart.ts';
+import type { Examined, ExaminedHost } from './questions.ts';
 
 /** Checks of this host's guests at once: each takes hold of a monitor. */
 const MOST = 4;
-/** Destinations of one guest that are asked at once. */
-const HOSTS_AT_ONCE = 4;
-/** All questions to one destination, ms. */
-const HOST_MS = 40_000;
 /** All destinations together, ms: whoever asks waits a little longer. */
-const ALL_MS = 100_000;
+const ALL_MS = 95_000;
+/** For who looks at them to end, and to tell the rest, ms. */
+const GRACE_MS = 3000;
 
 const NOT_ASKED = warn(
   'destination',
@@ -47,6 +47,7 @@ export interface ChecksParts {
   readonly drivers: readonly Driver[];
   readonly outgoing: Outgoing;
   readonly peers: Peers;
+  readonly apart: AskApart;
 }
 
 /** Makes the checks of a migration without one: nothing is begun, and nothing is left on either host. */
@@ -85,27 +86,31 @@ export class Checks {
       throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST });
     }
     this.#running += 1;
-    const guest = new HeldGuest(this.#parts);
-    const until = performance.now() + ALL_MS;
+    const found = new Map<string, readonly Check[]>();
+    let gone: Promise<void> | undefined;
     try {
-      const left = await this.#lookForAll(asked, names);
-      const done: CheckedHost[] = [];
-      const worker = async (): Promise<void> => {
-        for (let each = left.shift(); each !== undefined; each = left.shift()) {
-          const deadlineMs = Math.min(HOST_MS, until - performance.now());
-          const checks = inOrder(await this.#host(each, guest, deadlineMs, signal));
-          done.push({
-            to: each.request.to,
-            verdict: verdictOf(checks),
-            checks: checks.slice(0, 256),
-          });
-        }
-      };
-      await Promise.all(Array.from({ length: HOSTS_AT_ONCE }, worker));
-      return done;
+      const planned = await this.#lookForAll(asked, names);
+      const hosts = planned.flatMap((each) => this.#toExamine(each));
+      const question = { what: 'examine', hosts, deadlineMs: ALL_MS } as const;
+      const tell = ({ to, checks }: ExaminedHost): void => void found.set(to, checks);
+      if (hosts.length > 0) {
+        const what = `to check ${asked.guest}`;
+        await withDeadline(what, ALL_MS + GRACE_MS, signal, (within) => {
+          const under = this.#parts.apart(question, tell, within);
+          gone = under.gone;
+          return under.answer;
+        }).catch((thrown: unknown) => {
+          signal.throwIfAborted();
+          const error = toGodwitError(thrown);
+          for (const { request } of hosts)
+            if (!found.has(request.to)) tell(notExamined(request.to, error));
+        });
+      }
+      return planned.map((each) => checkedHost(each, found.get(each.request.to)));
     } finally {
-      this.#running -= 1;
-      await guest.close();
+      const over = (): void => void (this.#running -= 1);
+      if (gone === undefined) over();
+      else void gone.then(over);
     }
   }
 
@@ -120,59 +125,32 @@ export class Checks {
     return planned;
   }
 
-  /** What one destination cannot answer in time is a check that refuses, and takes nothing from the others. */
-  async #host(
-    { id, request, looked }: Planned,
-    held: HeldGuest,
-    deadlineMs: number,
-    signal: AbortSignal,
-  ): Promise<readonly Check[]> {
-    // Whom nobody may take hold of is asked nothing more.
-    const isClosed = looked.checks.some(
-      ({ name, verdict }) => verdict === 'refuse' && ['busy', 'guest'].includes(name),
-    );
-    if (isClosed) return looked.checks;
-    if (looked.address === undefined) return [...looked.checks, NOT_ASKED];
-    const guest = await held.open(looked, request);
-    if (guest === undefined) return looked.checks;
-    const { examine } = await import('./examine.ts');
-    const what = `to check ${request.guest} against ${request.to}`;
-    try {
-      const checks = await withDeadline(what, Math.max(0, deadlineMs), signal, (within) =>
-        examine({ ...this.#parts, id, request, looked, guest }, within),
-      );
-      return [...looked.checks, ...checks];
-    } catch (thrown) {
-      signal.throwIfAborted();
-      return [...looked.checks, refusal('destination', toGodwitError(thrown), 'both')];
-    }
+  /** Nothing where nobody may take hold of the guest, or where a manager moves it. */
+  #toExamine({ id, request, looked }: Planned): Examined[] {
+    const { handle, info, seen, address } = looked;
+    const driver = driverOf(this.#parts.drivers, handle);
+    if (isClosed(looked) || address === undefined || handle === undefined) return [];
+    if (driver === undefined || isManaged(driver)) return [];
+    const memory = info.memoryBytes === undefined ? {} : { memoryBytes: info.memoryBytes };
+    return [{ id, request, handle, driver: info.driver, seen, ...memory }];
   }
 }
 
-/** One hold of the guest's hypervisor for all destinations: a monitor speaks to one at a time. */
-class HeldGuest {
-  readonly #parts: ChecksParts;
-  #guest: Promise<SourceGuest | undefined> | undefined;
+/** Whom nobody may take hold of is asked nothing more. */
+function isClosed({ checks }: Looked): boolean {
+  return checks.some(
+    ({ name, verdict }) => verdict === 'refuse' && ['busy', 'guest'].includes(name),
+  );
+}
 
-  constructor(parts: ChecksParts) {
-    this.#parts = parts;
-  }
+function checkedHost({ request, looked }: Planned, found: readonly Check[] = []): CheckedHost {
+  const isManagers = looked.address === undefined && !isClosed(looked);
+  const checks = inOrder([...looked.checks, ...(isManagers ? [NOT_ASKED] : found)]);
+  return { to: request.to, verdict: verdictOf(checks), checks: checks.slice(0, 256) };
+}
 
-  open(looked: Looked, request: MigrationRequest): Promise<SourceGuest | undefined> {
-    this.#guest ??= this.#openNow(looked, request);
-    return this.#guest;
-  }
-
-  async #openNow({ handle }: Looked, request: MigrationRequest): Promise<SourceGuest | undefined> {
-    const driver = driverOf(this.#parts.drivers, handle);
-    if (handle === undefined || driver === undefined || isManaged(driver)) return undefined;
-    const { SourceGuest: Guest } = await import('../../mover/direct/source/guest.ts');
-    return new Guest(driver, handle, request, () => undefined);
-  }
-
-  async close(): Promise<void> {
-    await (await this.#guest?.catch(() => undefined))?.close();
-  }
+function notExamined(to: string, error: GodwitError): ExaminedHost {
+  return { to, checks: [refusal('destination', error, 'both')] };
 }
 
 /** Names a check: no migration has such an id. */

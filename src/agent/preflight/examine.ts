@@ -1,5 +1,8 @@
+import type { Clock } from '../../clock.ts';
+import type { AgentConfig } from '../../config.ts';
+import type { Driver } from '../../drivers/registry.ts';
 import { driverSaid } from '../../drivers/registry.ts';
-import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
+import { hasCode, toGodwitError } from '../../errors.ts';
 import { pass, refusal, warn } from '../../migration/preflight/check.ts';
 import type { CheckName } from '../../migration/preflight/table.ts';
 import { hostFactsOf } from '../../host/host-facts.ts';
@@ -17,9 +20,9 @@ import { routesOf } from '../../protocol/network.ts';
 import type { Admission } from '../../protocol/peer/migration.ts';
 import type { PreflightAnswer } from '../../protocol/peer/preflight.ts';
 import { migrationSettings } from '../../protocol/public/migration.ts';
-import type { Check, MigrationRequest } from '../../protocol/public/migration.ts';
-import type { Looked } from '../outgoing.ts';
-import type { ChecksParts } from './checks.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import type { Peers } from '../peers.ts';
+import type { Examined } from './questions.ts';
 
 /** The destination answers within this, ms; the last may ask a segment that is silent. */
 const ADMISSION_MS = 8000;
@@ -29,10 +32,15 @@ const ASSESS_MS = 15_000;
 const NATIVE_PORTS = 2;
 const WIRE_PORTS = 1;
 
-export interface Examining extends ChecksParts {
-  readonly id: string;
-  readonly request: MigrationRequest;
-  readonly looked: Looked;
+/** What is needed of this host. */
+export interface ExamineParts {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly drivers: readonly Driver[];
+  readonly peers: Pick<Peers, 'preflight'>;
+}
+
+export interface Examining extends ExamineParts, Examined {
   readonly guest: SourceGuest;
 }
 
@@ -111,10 +119,10 @@ class LookState {
 
 /** As the step `admit` says it; what the guest does not tell now is said with the check `state`. */
 async function admissionOf(
-  { id, config, request, looked, guest }: Examining,
+  { id, config, request, seen, driver, memoryBytes: found, guest }: Examining,
   signal: AbortSignal,
 ): Promise<Admission> {
-  const { vcpus, macs, unbridged } = looked.seen;
+  const { vcpus, macs, unbridged } = seen;
   const told = <T>(question: Promise<T>, otherwise: T): Promise<T> =>
     question.catch(() => {
       signal.throwIfAborted();
@@ -123,7 +131,7 @@ async function admissionOf(
   const routes = unbridged === true ? await told(routesTo({ guest }, signal), []) : [];
   const described = async (): Promise<number> =>
     (await guest.inspect(signal)).description.memoryBytes;
-  const memoryBytes = looked.info.memoryBytes || (await told(described(), 0));
+  const memoryBytes = found || (await told(described(), 0));
   return {
     id,
     guest: request.guest,
@@ -134,19 +142,19 @@ async function admissionOf(
     ...(routes.length === 0 ? {} : { routes }),
     epoch: 1,
     timeoutMs: request.timeoutMs,
-    ...driverSaid(looked.info.driver),
+    ...driverSaid(driver),
   };
 }
 
 /** The destination's agent in the place of its mover, which has not been started. */
 function lookParts(asked: Examining, state: LookState, admission: Admission): LookParts {
-  const { config, id, request, looked, guest, peers } = asked;
+  const { config, id, request, seen, guest, peers } = asked;
   const api = peers.preflight(request.to);
   return {
     config,
     guest,
     state: state.read,
-    request: { id, request, memoryBytes: admission.memoryBytes, ...looked.seen },
+    request: { id, request, memoryBytes: admission.memoryBytes, ...seen },
     connections: new SourceConnections(),
     dataPath: { offered: true },
     peer: {
@@ -201,11 +209,9 @@ async function askAdmission(
 
 /** With `--on-lost restart` the way to start the guest anew has to be known. */
 async function launchable(
-  { request, guest, looked: { handle } }: Examining,
+  { request, guest, handle }: Examining,
   signal: AbortSignal,
 ): Promise<void> {
   if (request.onLost !== 'restart') return;
-  if (handle === undefined)
-    throw godwitError('GODWIT_INTERNAL', { what: 'a guest without handle' });
   await launchOf(await guest.session(signal), handle, signal);
 }

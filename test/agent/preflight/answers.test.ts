@@ -1,27 +1,146 @@
 import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { PreflightAnswers } from '../../../src/agent/preflight/answers.ts';
-import { parseAgentConfig } from '../../../src/config.ts';
+import { askProcess } from '../../../src/agent/preflight/apart.ts';
+import type { AskApart } from '../../../src/agent/preflight/apart.ts';
+import { issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
+import { loadAgentConfig, parseAgentConfig } from '../../../src/config.ts';
+import { writeProof } from '../../../src/disks/proof/proof.ts';
+import { authority, tempDir } from '../../rpc/parties.ts';
+import { untilSo } from '../../until.ts';
 
-test('questions that were given up before they began take no room from later ones', async () => {
-  const text = JSON.stringify({ name: 'b', address: '127.0.0.1:7001', stateDir: '/nowhere' });
-  const answers = new PreflightAnswers({
+const text = JSON.stringify({ name: 'b', address: '127.0.0.1:7001', stateDir: '/nowhere' });
+const answersWith = (apart: AskApart) =>
+  new PreflightAnswers({
     config: parseAgentConfig('agent.json', text),
-    drivers: [],
+    apart,
     incoming: {} as never,
   });
-  const admission = {
-    id: 'c-0000000000000001',
-    guest: 'web1',
-    from: 'a',
-    memoryBytes: 1,
-    epoch: 1,
-  };
-  const question = { admission: { ...admission, timeoutMs: 1000 }, preparation: {} as never };
+const caller = { role: 'agent', name: 'a' } as never;
+const admission = {
+  id: 'c-0000000000000001',
+  guest: 'web1',
+  from: 'a',
+  memoryBytes: 1,
+  epoch: 1,
+  timeoutMs: 1000,
+};
+const question = { admission, preparation: {} as never };
+const noWord = (): Promise<void> => new Promise(() => {});
+
+test('questions that were given up before they began take no room from later ones', async () => {
+  let begun = 0;
+  const answers = answersWith(() => {
+    begun += 1;
+    return { answer: Promise.resolve({ checks: [] }), gone: Promise.resolve() };
+  });
   const ask = (signal: AbortSignal): Promise<unknown> =>
-    answers.assess(question, { role: 'agent', name: 'a' } as never, signal, undefined);
+    answers.assess(question, caller, signal, undefined);
   for (let asked = 0; asked < 40; asked += 1) {
     await assert.rejects(ask(AbortSignal.abort()), { name: 'AbortError' });
   }
-  await assert.rejects(ask(new AbortController().signal), { code: 'GODWIT_CAPABILITY' });
+  assert.equal(begun, 0);
+  assert.deepEqual(await ask(new AbortController().signal), { checks: [] });
+});
+
+test('a question that storage keeps is counted until nothing of it is left', async () => {
+  const { promise: gone, resolve: letGo } = Promise.withResolvers<void>();
+  let begun = 0;
+  const answers = answersWith(() => {
+    begun += 1;
+    return { answer: noWord(), gone };
+  });
+  const asker = new AbortController();
+  const codes: unknown[] = [];
+  const ask = (): Promise<unknown> =>
+    answers
+      .assess(question, caller, asker.signal, undefined)
+      .catch((error: { code?: string | number }) => {
+        codes.push(error.code);
+      });
+  const all = Array.from({ length: 6 }, ask);
+  await untilSo(() => codes.length === 2);
+  asker.abort();
+  await Promise.all(all);
+  // The four that were given up have processes that nobody could end.
+  await assert.rejects(answers.assess(question, caller, new AbortController().signal, undefined), {
+    code: 'GODWIT_OVERLOADED',
+  });
+  assert.equal(begun, 4);
+  letGo();
+  await gone;
+  const later = new AbortController();
+  const asked = answers.assess(question, caller, later.signal, undefined);
+  assert.equal(begun, 5);
+  later.abort();
+  await assert.rejects(asked);
+});
+
+/** A host with a storage, whose agent’s configuration is a file. */
+async function hostFile(t: TestContext) {
+  const { caDir } = await authority(t);
+  const root = tempDir(t);
+  const stateDir = path.join(root, 'state');
+  const storage = path.join(root, 'images');
+  mkdirSync(storage);
+  const pki = await issue({ caDir, name: 'b', role: 'agent', addresses: ['127.0.0.1'] });
+  storeCredentials(path.join(stateDir, 'pki'), pki);
+  const file = path.join(root, 'agent.json');
+  const config = { name: 'b', address: '127.0.0.1:7001', stateDir, storage: [{ path: storage }] };
+  writeFileSync(file, JSON.stringify(config));
+  return { file, storage, root };
+}
+
+test('a process of its own answers for the storage as the destination’s mover does', async (t) => {
+  const { file, storage } = await hostFile(t);
+  const answers = new PreflightAnswers({
+    config: loadAgentConfig(file),
+    apart: askProcess(file),
+    incoming: {} as never,
+  });
+  const name = `.godwit-${admission.id}`;
+  const nonce = await writeProof(storage, name);
+  const proof = { places: [{ directory: '', file: name }] };
+  const { places } = await answers.storage({ admission, proof }, caller);
+  assert.equal(places[0]?.read, nonce);
+  assert.match(places[0]?.wrote ?? '', /^[0-9a-f]{64}$/);
+  // Its words are errors as those of a mover are.
+  const description = {
+    name: 'web1',
+    driver: 'qemu',
+    vcpus: 1,
+    hypervisorVersion: '8.0.0',
+    spec: {},
+    memoryBytes: 1,
+  } as never;
+  const stream = { mode: 'precopy', streams: 1, compress: 'none', tls: true } as never;
+  const asked = { admission, preparation: { epoch: 1, description, stream } as never };
+  await assert.rejects(answers.assess(asked, caller, AbortSignal.timeout(10_000), undefined), {
+    code: 'GODWIT_PROTOCOL_INVALID',
+  });
+});
+
+test('a process that does not end by itself is killed, and its thread hangs with nobody', async (t) => {
+  const { file, root } = await hostFile(t);
+  const program = path.join(root, 'hangs.mjs');
+  const pidFile = path.join(root, 'pid');
+  writeFileSync(
+    program,
+    `import { writeFileSync } from 'node:fs'; writeFileSync(${JSON.stringify(pidFile)}, String(process.pid)); for (;;);`,
+  );
+  const apart = askProcess(file, program);
+  const asker = new AbortController();
+  const { answer, gone } = apart(
+    { what: 'examine', hosts: [], deadlineMs: 1000 },
+    () => {},
+    asker.signal,
+  );
+  void untilSo(() => existsSync(pidFile)).then(() => asker.abort());
+  await assert.rejects(answer, { name: 'AbortError' });
+  await gone;
+  const pid = Number(readFileSync(pidFile, 'utf8'));
+  assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
 });

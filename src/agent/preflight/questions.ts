@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { guestHandle } from '../../protocol/mover/handle.ts';
+import { sourceMoverRequest } from '../../protocol/mover/request.ts';
+import { checkId, hostName } from '../../protocol/names.ts';
+import { admission, preparation, storageProof } from '../../protocol/peer/migration.ts';
+import { serialError } from '../../protocol/errors.ts';
+import { check, migrationRequest } from '../../protocol/public/migration.ts';
+
+/** What an agent has looked at by a process of its own: storage that hangs takes that process along, and no thread of the agent. */
+
+/** Names the places of this host, in hexadecimal. */
+const placeKey = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** As it was asked by another host. */
+const asked = admission.extend({ id: checkId });
+
+/** A destination that is to be examined, and what the agent has seen of the guest. */
+export const examined = z.object({
+  id: checkId,
+  request: migrationRequest,
+  handle: guestHandle,
+  driver: z.string().max(32),
+  memoryBytes: z.number().nonnegative().optional(),
+  seen: sourceMoverRequest
+    .pick({ vcpus: true, macs: true, unbridged: true, seenLinkRate: true })
+    .partial(),
+});
+export type Examined = z.infer<typeof examined>;
+
+export const question = z.discriminatedUnion('what', [
+  z.object({ what: z.literal('storage'), admission: asked, proof: storageProof, placeKey }),
+  z.object({
+    what: z.literal('assess'),
+    admission: asked,
+    preparation,
+    placeKey,
+    /** The address at which the other host called. */
+    calledAt: z.string().max(64).optional(),
+  }),
+  z.object({
+    what: z.literal('examine'),
+    hosts: z.array(examined).max(10_000),
+    /** All of them together, ms. */
+    deadlineMs: z.number().positive(),
+  }),
+]);
+export type ApartQuestion = z.infer<typeof question>;
+
+/** One destination of `examine`, as soon as it is done. */
+export const examinedHost = z.object({ to: hostName, checks: z.array(check) });
+export type ExaminedHost = z.infer<typeof examinedHost>;
+
+/** A line of the process: `host` as often as there are some; then one of the others, which is its last. */
+export const apartLine = z.union([
+  z.object({ host: examinedHost }),
+  z.object({ error: serialError }),
+  z.object({ answer: z.unknown() }),
+]);
+export type ApartLine = z.infer<typeof apartLine>;

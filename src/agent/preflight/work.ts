@@ -1,0 +1,154 @@
+import path from 'node:path';
+import { withDeadline } from '../../deadline.ts';
+import { driverSaid, isManaged } from '../../drivers/registry.ts';
+import type { DirectDriver } from '../../drivers/port/direct.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
+import { refusal } from '../../migration/preflight/check.ts';
+import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import { driverOf } from '../life.ts';
+import type { SourceGuest } from '../../mover/direct/source/guest.ts';
+import type { ExamineParts } from './examine.ts';
+import type { ApartQuestion, Examined, ExaminedHost } from './questions.ts';
+
+/** Destinations of one guest that are asked at once. */
+const HOSTS_AT_ONCE = 4;
+/** All questions to one destination, ms. */
+const HOST_MS = 40_000;
+
+export type WorkParts = ExamineParts;
+type Of<W extends ApartQuestion['what']> = Extract<ApartQuestion, { what: W }>;
+
+/** Answers a question by the code of a mover; nothing is begun, and nothing is kept. */
+export async function workOn(
+  parts: WorkParts,
+  question: ApartQuestion,
+  tell: (host: ExaminedHost) => void,
+  signal: AbortSignal,
+): Promise<StorageAnswer | Assessment | null> {
+  switch (question.what) {
+    case 'storage':
+      return storage(parts, question);
+    case 'assess':
+      return assessed(parts, question, signal);
+    case 'examine':
+      await examineAll(parts, question, tell, signal);
+      return null;
+  }
+}
+
+async function storage(
+  { config }: WorkParts,
+  { admission, proof, placeKey }: Of<'storage'>,
+): Promise<StorageAnswer> {
+  const { answerStorage } = await import('../../mover/direct/destination/storage.ts');
+  return answerStorage({ config, placeIds: await placeIdsOf(placeKey) }, admission.id, proof);
+}
+
+async function assessed(
+  parts: WorkParts,
+  { admission, preparation, placeKey, calledAt }: Of<'assess'>,
+  signal: AbortSignal,
+): Promise<Assessment> {
+  const driver = driverFor(parts, admission);
+  const { assess } = await import('../../mover/direct/destination/assess.ts');
+  const { GuestPorts } = await import('../../mover/direct/destination/ports.ts');
+  const { destinationOptions } = await import('../../mover/direct/destination/parts.ts');
+  const ports = new GuestPorts(parts.config);
+  const config = { ...parts.config, bridges: ports.bridges };
+  // It is not made: only its name is used, for a probe's port.
+  const dir = path.join(config.stateDir, 'migrations', admission.id);
+  const known = { config, ports, dir, placeIds: await placeIdsOf(placeKey) };
+  const options = destinationOptions(config, { admission, handle: undefined }, calledAt);
+  const session = await driver.openDestination(options);
+  try {
+    return await assess(known, admission, session, preparation, signal);
+  } finally {
+    await session.close();
+  }
+}
+
+function driverFor({ config, drivers }: WorkParts, { driver: said }: Admission): DirectDriver {
+  const found = drivers.find(({ name }) => name === said || driverSaid(name).driver === said);
+  if (found !== undefined && !isManaged(found)) return found;
+  const reason = `${config.name} has no driver ${said ?? ''} that takes hold of guests itself`;
+  throw godwitError('GODWIT_CAPABILITY', { what: 'to take the guest', reason });
+}
+
+async function placeIdsOf(placeKey: string) {
+  const { PlaceIds } = await import('../../mover/direct/destination/place-ids.ts');
+  const key = Buffer.from(placeKey, 'hex');
+  return new PlaceIds(() => key);
+}
+
+async function examineAll(
+  parts: WorkParts,
+  { hosts, deadlineMs }: Of<'examine'>,
+  tell: (host: ExaminedHost) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const guest = new HeldGuest(parts);
+  const until = performance.now() + deadlineMs;
+  const left = [...hosts];
+  const worker = async (): Promise<void> => {
+    for (let each = left.shift(); each !== undefined; each = left.shift()) {
+      const withinMs = Math.min(HOST_MS, until - performance.now());
+      tell({ to: each.request.to, checks: await oneHost(parts, each, guest, withinMs, signal) });
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: HOSTS_AT_ONCE }, worker));
+  } finally {
+    await guest.close();
+  }
+}
+
+/** What one destination cannot answer in time is a check that refuses, and takes nothing from the others. */
+async function oneHost(
+  parts: WorkParts,
+  asked: Examined,
+  held: HeldGuest,
+  withinMs: number,
+  signal: AbortSignal,
+): Promise<Check[]> {
+  const { request } = asked;
+  const { examine } = await import('./examine.ts');
+  const what = `to check ${request.guest} against ${request.to}`;
+  try {
+    const guest = await held.open(asked);
+    return await withDeadline(what, Math.max(0, withinMs), signal, (within) =>
+      examine({ ...parts, ...asked, guest }, within),
+    );
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return [refusal('destination', toGodwitError(thrown), 'both')];
+  }
+}
+
+/** One hold of the guest's hypervisor for all destinations: a monitor speaks to one at a time. */
+class HeldGuest {
+  readonly #parts: WorkParts;
+  #guest: Promise<SourceGuest> | undefined;
+
+  constructor(parts: WorkParts) {
+    this.#parts = parts;
+  }
+
+  open(asked: Examined): Promise<SourceGuest> {
+    this.#guest ??= this.#openNow(asked);
+    return this.#guest;
+  }
+
+  async #openNow({ handle, request }: Examined): Promise<SourceGuest> {
+    const driver = driverOf(this.#parts.drivers, handle);
+    if (driver === undefined || isManaged(driver)) {
+      throw godwitError('GODWIT_INTERNAL', { what: 'a guest of no driver that could be asked' });
+    }
+    const { SourceGuest: Guest } = await import('../../mover/direct/source/guest.ts');
+    return new Guest(driver, handle, request, () => undefined);
+  }
+
+  async close(): Promise<void> {
+    await (await this.#guest?.catch(() => undefined))?.close();
+  }
+}

@@ -1,0 +1,28 @@
+import { enableCompileCache } from 'node:module';
+import { createInterface } from 'node:readline';
+
+/**
+ * Looks at guests, hosts and storage for the agent that started it: one line of `question` comes in, lines of `apartLine`
+ * go out. It ends with its input; the agent kills it where storage keeps it.
+ */
+enableCompileCache();
+const { COMPILES_AHEAD } = await import('../small-process.ts');
+const { runChecker } = await import('../agent/preflight/checker.ts');
+
+const [config = ''] = process.argv.slice(2);
+if (config === COMPILES_AHEAD) {
+  await Promise.all([
+    import('../agent/preflight/examine.ts'),
+    import('../mover/direct/destination/assess.ts'),
+    import('../mover/direct/destination/parts.ts'),
+  ]);
+  process.exit(0);
+}
+const input = createInterface({ input: process.stdin });
+const closed = new AbortController();
+input.on('close', () => closed.abort(new Error('its agent no longer asks')));
+input.once('line', (text) => {
+  void runChecker(config, text, closed.signal, (line) => {
+    process.stdout.write(`${JSON.stringify(line)}\n`);
+  });
+});
