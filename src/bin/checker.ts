@@ -12,7 +12,9 @@ const { runChecker } = await import('../agent/preflight/checker.ts');
 const [config = ''] = process.argv.slice(2);
 if (config === COMPILES_AHEAD) {
   await Promise.all([
+    import('../agent/peers.ts'),
     import('../agent/preflight/examine.ts'),
+    import('../drivers/registry.ts'),
     import('../mover/direct/destination/assess.ts'),
     import('../mover/direct/destination/parts.ts'),
   ]);

@@ -1,13 +1,11 @@
 import { systemClock } from '../../clock.ts';
 import { loadAgentConfig } from '../../config.ts';
-import { allDrivers } from '../../drivers/registry.ts';
-import { toGodwitError } from '../../errors.ts';
-import { hostCredentials } from '../../host/credentials.ts';
-import { Fleet } from '../../host/fleet.ts';
-import { Peers } from '../peers.ts';
+import type { AgentConfig } from '../../config.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
 import { question } from './questions.ts';
-import type { ApartLine } from './questions.ts';
+import type { ApartLine, ApartQuestion } from './questions.ts';
 import { workOn } from './work.ts';
+import type { WorkParts } from './work.ts';
 
 /** Answers one question by this host's configuration file; never rejects. */
 export async function runChecker(
@@ -17,19 +15,28 @@ export async function runChecker(
   say: (line: ApartLine) => void,
 ): Promise<void> {
   try {
-    const config = loadAgentConfig(configFile);
-    const fleet = new Fleet(config);
-    const parts = {
-      config,
-      clock: systemClock,
-      drivers: allDrivers(config),
-      peers: new Peers(fleet, hostCredentials(config, fleet)),
-    };
+    const asked = question.parse(JSON.parse(text));
+    const parts = await partsFor(asked, loadAgentConfig(configFile));
     const tell = (host: Extract<ApartLine, { host: unknown }>['host']): void => say({ host });
-    const answer = await workOn(parts, question.parse(JSON.parse(text)), tell, signal);
-    parts.peers.close();
-    say({ answer });
+    say({ answer: await workOn(parts, asked, tell, signal) });
   } catch (thrown) {
     say({ error: toGodwitError(thrown).toJSON() });
   }
+}
+
+/** Only what the question needs is loaded: whoever asks waits for it. */
+async function partsFor({ what }: ApartQuestion, config: AgentConfig): Promise<WorkParts> {
+  const alone = (): never => {
+    throw godwitError('GODWIT_INTERNAL', { what: `a question of ${what} that asks other hosts` });
+  };
+  const parts = { config, clock: systemClock, drivers: [], peers: { preflight: alone } };
+  if (what === 'storage') return parts;
+  const { allDrivers } = await import('../../drivers/registry.ts');
+  const drivers = allDrivers(config);
+  if (what === 'assess') return { ...parts, drivers };
+  const { Fleet } = await import('../../host/fleet.ts');
+  const { hostCredentials } = await import('../../host/credentials.ts');
+  const { Peers } = await import('../peers.ts');
+  const fleet = new Fleet(config);
+  return { ...parts, drivers, peers: new Peers(fleet, hostCredentials(config, fleet)) };
 }

@@ -1,12 +1,10 @@
 import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
-import { driverSaid, isManaged } from '../../drivers/registry.ts';
 import type { DirectDriver } from '../../drivers/port/direct.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { refusal } from '../../migration/preflight/check.ts';
 import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { driverOf } from '../life.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
 import type { ExamineParts } from './examine.ts';
 import type { ApartQuestion, Examined, ExaminedHost } from './questions.ts';
@@ -19,7 +17,7 @@ const HOST_MS = 40_000;
 export type WorkParts = ExamineParts;
 type Of<W extends ApartQuestion['what']> = Extract<ApartQuestion, { what: W }>;
 
-/** Answers a question by the code of a mover; nothing is begun, and nothing is kept. */
+/** Answers a question by the code of a mover, which is loaded as it is needed; nothing is begun, and nothing is kept. */
 export async function workOn(
   parts: WorkParts,
   question: ApartQuestion,
@@ -50,7 +48,7 @@ async function assessed(
   { admission, preparation, placeKey, calledAt }: Of<'assess'>,
   signal: AbortSignal,
 ): Promise<Assessment> {
-  const driver = driverFor(parts, admission);
+  const driver = await driverFor(parts, admission);
   const { assess } = await import('../../mover/direct/destination/assess.ts');
   const { GuestPorts } = await import('../../mover/direct/destination/ports.ts');
   const { destinationOptions } = await import('../../mover/direct/destination/parts.ts');
@@ -68,7 +66,11 @@ async function assessed(
   }
 }
 
-function driverFor({ config, drivers }: WorkParts, { driver: said }: Admission): DirectDriver {
+async function driverFor(
+  { config, drivers }: WorkParts,
+  { driver: said }: Admission,
+): Promise<DirectDriver> {
+  const { driverSaid, isManaged } = await import('../../drivers/registry.ts');
   const found = drivers.find(({ name }) => name === said || driverSaid(name).driver === said);
   if (found !== undefined && !isManaged(found)) return found;
   const reason = `${config.name} has no driver ${said ?? ''} that takes hold of guests itself`;
@@ -140,6 +142,8 @@ class HeldGuest {
   }
 
   async #openNow({ handle, request }: Examined): Promise<SourceGuest> {
+    const { isManaged } = await import('../../drivers/registry.ts');
+    const { driverOf } = await import('../life.ts');
     const driver = driverOf(this.#parts.drivers, handle);
     if (driver === undefined || isManaged(driver)) {
       throw godwitError('GODWIT_INTERNAL', { what: 'a guest of no driver that could be asked' });
