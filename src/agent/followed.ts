@@ -10,13 +10,15 @@ import type { SourceState } from '../migration/direct/source-state.ts';
 import { transition } from '../migration/direct/transition.ts';
 import type { ManagedRecord } from '../migration/managed/events.ts';
 import { managedAfter } from '../migration/managed/journal.ts';
+import { managedRunsAt } from '../migration/managed/lifecycle.ts';
 import type { ManagedState } from '../migration/managed/lifecycle.ts';
 import { managedProgress, managedReport } from '../migration/managed/report.ts';
 import { progressOf } from '../migration/report/progress.ts';
-import { destinationReportOf, reportOf } from '../migration/report/report.ts';
+import { destinationReportOf, destinationRunsAt } from '../migration/report/destination.ts';
+import { reportOf, sourceRunsAt } from '../migration/report/report.ts';
 import { journalFile } from '../protocol/mover/request.ts';
 import type { JournalOf } from '../protocol/mover/request.ts';
-import type { Progress } from '../protocol/public/migration.ts';
+import type { Progress, Report } from '../protocol/public/migration.ts';
 import { briefly } from './planned.ts';
 
 /**
@@ -32,6 +34,8 @@ export interface FollowedState {
   /** There is a record. */
   readonly begun: boolean;
   readonly isEnded: boolean;
+  /** Where the guest runs, as far as this side knows; before the first record, at its source. */
+  readonly runsAt: Report['runsAt'];
   /** Undefined before the first record. `nowMs`: wall clock. */
   readonly progress: (nowMs: number) => Progress | undefined;
 }
@@ -45,6 +49,7 @@ const FOLLOW: Readonly<Record<JournalOf, (file: string) => Followed>> = {
         return event.type === 'planned' ? initialSource(event).state : undefined;
       },
       isEnded: ({ doing }) => doing.kind === 'end',
+      runsAt: sourceRunsAt,
       progress: (state, records, nowMs) =>
         progressOf(state, undefined, reportOf(records, nowMs)?.totalMs ?? 0),
     }),
@@ -56,6 +61,7 @@ const FOLLOW: Readonly<Record<JournalOf, (file: string) => Followed>> = {
         return event.type === 'admitted' ? initialDestination(event) : undefined;
       },
       isEnded: ({ stage }) => stage === 'released' || stage === 'finished',
+      runsAt: destinationRunsAt,
       progress: (_state, records, nowMs) => {
         const report = destinationReportOf(records, nowMs);
         return report === undefined ? undefined : briefly(report);
@@ -66,6 +72,7 @@ const FOLLOW: Readonly<Record<JournalOf, (file: string) => Followed>> = {
     follow<ManagedRecord, ManagedState>(new JournalReader(file, MANAGED_JOURNAL), {
       after: (state, { event }) => managedAfter(state, event),
       isEnded: ({ doing }) => doing.kind === 'end',
+      runsAt: managedRunsAt,
       progress: (state, records, nowMs) =>
         managedProgress(state, managedReport(records, nowMs)?.totalMs ?? 0),
     }),
@@ -79,6 +86,7 @@ export function followJournal(dir: string, of: JournalOf): Followed {
 interface Follow<T extends JournalRecord, S> {
   readonly after: (state: S | undefined, record: T) => S | undefined;
   readonly isEnded: (state: S) => boolean;
+  readonly runsAt: (state: S) => Report['runsAt'];
   readonly progress: (state: S, records: readonly T[], nowMs: number) => Progress | undefined;
 }
 
@@ -91,6 +99,7 @@ function follow<T extends JournalRecord, S>(reader: JournalReader<T>, of: Follow
       return {
         begun: records.length > 0,
         isEnded: state !== undefined && of.isEnded(state),
+        runsAt: state === undefined ? 'source' : of.runsAt(state),
         progress: (nowMs) => (state === undefined ? undefined : of.progress(state, records, nowMs)),
       };
     },

@@ -140,7 +140,7 @@ export class Guests {
   }
 
   async #discover(only?: string): Promise<DiscoveredGuest[]> {
-    const moving = new Map(this.#store.running().map((each) => [guestOf(each), each.id]));
+    const moving = new Map(this.#store.running().map((each) => [guestOf(each), each]));
     const options = {
       host: this.#config.name,
       busy: new Set(moving.keys()),
@@ -152,7 +152,7 @@ export class Guests {
       const all = this.drivers.map((driver) => driver.discover(options, signal));
       return (await Promise.all(all)).flat();
     });
-    return found.map((guest) => withMigration(guest, moving.get(guest.info.name)));
+    return found.map((guest) => withMigration(guest, this.#store, moving.get(guest.info.name)));
   }
 }
 
@@ -180,7 +180,13 @@ function phaseOf(store: MigrationStore, { id }: Migration) {
   return store.progress(id).phase;
 }
 
-function withMigration(guest: DiscoveredGuest, migration: string | undefined): DiscoveredGuest {
+function withMigration(
+  guest: DiscoveredGuest,
+  store: MigrationStore,
+  migration: Migration | undefined,
+): DiscoveredGuest {
   if (migration === undefined) return guest;
-  return { ...guest, info: { ...guest.info, migration } };
+  const { id, request } = migration;
+  const moving = { from: request.fromHost, to: request.toHost, runsAt: store.runsAt(id) };
+  return { ...guest, info: { ...guest.info, migration: id, moving } };
 }

@@ -149,7 +149,11 @@ export class Outgoing {
   async look(id: string, request: MigrationRequest): Promise<Looked> {
     const { config, guests, peers, store, diskMoves } = this.#parts;
     const { guest, to } = request;
-    if (to === config.name) throw godwitError('GODWIT_SAME_HOST', { guest, host: to });
+    if (to === config.name) {
+      // Only of a guest that is here: who asks for one of another host is sent there.
+      await guests.need(guest);
+      throw godwitError('GODWIT_SAME_HOST', { guest, host: to });
+    }
     // A host that is no peer is refused before the guest is asked, unless a manager may know it.
     const mayBeManaged = guests.drivers.some((each) => isManaged(each));
     if (!mayBeManaged && peers.address(to) === undefined) throw this.#unknownHost(to);

@@ -16,7 +16,8 @@ import { destinationMayBeAsked, sourceMayBeAsked } from '../migration/direct/may
 import { managedMayBeAsked } from '../migration/managed/lifecycle.ts';
 import { replayManaged } from '../migration/managed/journal.ts';
 import { managedReport } from '../migration/managed/report.ts';
-import { destinationReportOf, reportOf } from '../migration/report/report.ts';
+import { destinationReportOf } from '../migration/report/destination.ts';
+import { reportOf } from '../migration/report/report.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type { Progress, Report } from '../protocol/public/migration.ts';
 import { journalOf, moverRequest, otherHost } from '../protocol/mover/request.ts';
@@ -190,6 +191,15 @@ export class MigrationStore {
     } catch (thrown) {
       const report = planned(migration.request, this.#clock.wallMs());
       return { ...briefly(report), phase: 'held', error: toGodwitError(thrown).toJSON() };
+    }
+  }
+
+  /** Where its guest runs, as far as this host knows. */
+  runsAt(id: string): Report['runsAt'] {
+    try {
+      return this.#look(id).runsAt;
+    } catch {
+      return 'unknown';
     }
   }
 

@@ -45,12 +45,24 @@ export async function connect(
     endpoints: [first, ...others],
     close: () => opened.forEach((each) => each.close()),
   };
-  const transport = places[0]?.transport;
-  if (transport === undefined || 'unix' in transport) return fleet;
-  // The certificate that one agent takes, the others take too.
+  // The certificate that one agent takes, the others take too. It is the caller's own: no agent acts with its own for him.
+  const shown = credentialsFor(places[0]?.transport, flags, env);
+  if (shown === undefined) return fleet;
   const reach = (host: string, address: string): Endpoint =>
-    open({ label: host, transport: { ...transport, address, expectedName: host } });
+    open({ label: host, transport: { credentials: shown, address, expectedName: host } });
   return { ...fleet, reach };
+}
+
+/** Over a unix socket nobody needs a certificate, so that one is shown to others only where it was given. */
+function credentialsFor(
+  transport: Transport | undefined,
+  flags: ConnectionFlags,
+  env: Env,
+): ReturnType<typeof credentials> | undefined {
+  if (transport === undefined) return undefined;
+  if (!('unix' in transport)) return credentials(flags, env);
+  const given = flags.profile ?? env['GODWIT_PROFILE'] ?? flags.cert;
+  return given === undefined || given === '' ? undefined : credentials(flags, env);
 }
 
 async function findCandidates(

@@ -2,14 +2,20 @@ import { godwitError } from '../errors.ts';
 import { guestName } from '../protocol/names.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
+import { eachOnce } from '../protocol/public/moving.ts';
 import { everyPage } from '../protocol/public/page.ts';
 import type { Unasked } from '../protocol/public/resolve.ts';
 import { askAll, incomplete } from './agent-set.ts';
 import type { AgentSet, Endpoint, Told } from './agent-set.ts';
 
-/** The guests of all hosts, and the hosts that did not answer. */
+/** The guests of all hosts, one that moves once, and the hosts that did not answer. */
 export function allGuests(fleet: AgentSet, fresh = false): Promise<Told<GuestInfo>> {
-  return askAll(fleet, (endpoint, scope) => guestsOf(endpoint, scope, { fresh }));
+  return told(askAll(fleet, (endpoint, scope) => guestsOf(endpoint, scope, { fresh })));
+}
+
+async function told(asked: Promise<Told<GuestInfo>>): Promise<Told<GuestInfo>> {
+  const { items, missing } = await asked;
+  return { items: eachOnce(items), missing };
 }
 
 /** The guests of an agent's host, or of all peers too, page after page. */
@@ -51,19 +57,22 @@ export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGue
       homes.set(await endpoint.api.guest({ params: { guest: name } }), endpoint);
     }),
   ] as const);
-  const [told] = asked;
-  const rows = [
-    ...homes.keys(),
-    ...(told.status === 'fulfilled' ? told.value.items.filter((each) => each.name === name) : []),
-  ];
-  const missing = told.status === 'fulfilled' ? told.value.missing : [];
-  // A guest on its way is seen on both hosts: the source's is the one to speak of.
+  const [all] = asked;
+  const others = all.status === 'fulfilled' ? all.value.items : [];
+  const missing = all.status === 'fulfilled' ? all.value.missing : [];
+  const own = [...homes.keys()];
+  const hosts = new Set(own.map(({ host }) => host));
+  const rows = eachOnce([
+    ...own,
+    ...others.filter((each) => each.name === name && !hosts.has(each.host)),
+  ]);
+  // A copy that waits for its memory runs nowhere.
   const guest = rows.find((each) => each.state !== 'incoming') ?? rows[0];
   if (guest !== undefined) {
     const home = [...homes].find(([each]) => each.host === guest.host)?.[1];
     return { guest, home, missing };
   }
-  if (told.status === 'rejected') throw told.reason;
+  if (all.status === 'rejected') throw all.reason;
   throw (
     incomplete(`the search for ${name}`, missing) ??
     unknownGuest(name, await allGuests(fleet), fleet)

@@ -35,7 +35,7 @@ export async function findMigration(fleet: AgentSet, id: string): Promise<FoundM
   );
   const known = asked.filter((each) => each.status === 'fulfilled').map(({ value }) => value);
   const best = known.find(({ summary }) => summary.side === 'source') ?? known[0];
-  if (best !== undefined) return best;
+  if (best !== undefined) return (await atSource(fleet, best)) ?? best;
   // Nobody at hand has it, or agents of an earlier build do, which are asked for all of them.
   const { items, missing } = await listMigrations(fleet, 1000);
   const found = items.find((each) => each.id === id);
@@ -54,6 +54,21 @@ export async function findMigration(fleet: AgentSet, id: string): Promise<FoundM
     incomplete(`the search for ${id.slice(0, 80)}`, missing) ??
     godwitError('GODWIT_MIGRATION_UNKNOWN', { id: id.slice(0, 80), host }, hint)
   );
+}
+
+/** The destination's agent tells less, and cannot cancel: the source's is asked where it can be, and answers. */
+async function atSource(
+  fleet: AgentSet,
+  { summary: { id, side, from } }: FoundMigration,
+): Promise<FoundMigration | undefined> {
+  if (side === 'source') return undefined;
+  try {
+    const endpoint = await reachHost(fleet, from);
+    if (endpoint === undefined) return undefined;
+    return { summary: await endpoint.api.migration({ params: { id } }), endpoint };
+  } catch {
+    return undefined;
+  }
 }
 
 /** At one of its own hosts, with the caller's own certificate. */

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
-import { godwit } from './support/cli.ts';
+import { inHost } from '../../src/lab/entry.ts';
+import { labHost } from '../../src/lab/state.ts';
+import { godwit, PROGRAM, runToEnd } from './support/cli.ts';
+import { begin, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
@@ -54,4 +58,43 @@ describe('what the command line says', () => {
     assert.equal(guests.exit, 0, guests.out + guests.err);
     assert.match(guests.out, /^web1 +c /m);
   });
+
+  test('goes to the host that runs a guest, with the certificate of who asks and with no other', async () => {
+    const without = await onHost('a', {}, 'migrate', 'web1', '--to', 'a', '--detach');
+    assert.equal(without.exit, 3, without.out + without.err);
+    assert.match(without.err, /hint: It is on c: run this there, or give --profile/);
+    const moved = await onHost('a', operator(), 'migrate', 'web1', '--to', 'a');
+    assert.equal(moved.exit, 0, moved.out + moved.err);
+    assert.match(moved.out, /web1 moved from c to a/);
+    // Where it runs now, it does run already.
+    const again = await onHost('b', operator(), 'migrate', 'web1', '--to', 'a');
+    assert.match(again.err, /error: web1 already runs on a/);
+  });
+
+  test('lists a guest that moves once, with both hosts and who runs it', async () => {
+    const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...SLOW });
+    await untilMemoryFlows(world, 'a', id);
+    for (const where of ['a', 'b', 'c']) {
+      const { out } = await godwit(world, 'guests', '--host', where);
+      const rows = out.split('\n').filter((line) => line.startsWith('web1'));
+      assert.equal(rows.length, 1, out);
+      assert.match(rows[0] ?? '', new RegExp(`^web1 +a .*moving from a to b, runs on a .${id}`));
+    }
+    const [row] = JSON.parse((await godwit(world, 'guests', '--host', 'b', '--json')).out).guests;
+    assert.deepEqual(row.moving, { from: 'a', to: 'b', runsAt: 'source' });
+    // Who asks the destination cancels at the source.
+    const cancelled = await onHost('b', operator(), 'cancel', id);
+    assert.equal(cancelled.exit, 0, cancelled.out + cancelled.err);
+    await reportAtEnd(world, 'a', id);
+  });
+
+  const operator = () => ({ GODWIT_PROFILE: path.join(world.lab.dir, 'operator') });
+
+  /** The command line as somebody on that host runs it, who has its agent's socket. */
+  async function onHost(host: string, env: Readonly<Record<string, string>>, ...args: string[]) {
+    const socket = labHost(world.lab, host).agentSocket;
+    const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    const argv = inHost(world.lab, host, ['env', 'NO_COLOR=1', ...words, PROGRAM, ...args]);
+    return runToEnd([...argv, '--agent', socket]);
+  }
 });

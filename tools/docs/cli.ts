@@ -108,6 +108,11 @@ The first of these that is given or there:
 
 In a lab all agents are at hand: a guest or a migration is looked for on each of them.
 
+An agent knows of the guests and migrations of its peers. What is to be done with a guest of another host is
+asked of that host's agent, with your own certificate: the one of \`--profile\` (or \`GODWIT_PROFILE\`), also where
+the first agent is asked over its unix socket. No agent does it for you with its own. A guest that moves is listed
+once, under the host that runs it, with both hosts.
+
 | variable | |
 | --- | --- |
 | \`GODWIT_AGENT\`, \`GODWIT_LAB\`, \`GODWIT_PROFILE\` | see above |

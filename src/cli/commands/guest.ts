@@ -5,6 +5,7 @@ import { incomplete } from '../agent-set.ts';
 import { sayIncomplete } from '../failure.ts';
 import { findGuest } from '../fleet-guests.ts';
 import { contextPainter } from '../render/paint.ts';
+import { movingWords } from '../render/moving.ts';
 import { printable } from '../render/style.ts';
 import type { Painter } from '../render/style.ts';
 import { renderPairs } from '../render/table.ts';
@@ -53,7 +54,7 @@ export function guestText(guest: GuestInfo, paint: Painter): string {
       ['network', printable(nics.join(', ')) || 'none'],
       ...(disks.length === 0 ? [] : [['disks', printable(disks.join(', '))] as const]),
       ['devices', printable(devices.join(', ')) || 'none'],
-      ['migration', known(guest.migration ?? 'none')],
+      ['migration', guest.migration === undefined ? 'none' : movingWords(guest)],
       ['moving', verdict],
     ],
     paint,

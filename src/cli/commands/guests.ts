@@ -8,6 +8,7 @@ import { sayIncomplete } from '../failure.ts';
 import { allGuests } from '../fleet-guests.ts';
 import type { AgentSet } from '../agent-set.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
+import { movingWords } from '../render/moving.ts';
 import { tableLook } from '../render/paint.ts';
 import type { Painter } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
@@ -19,7 +20,7 @@ export const run: Run<typeof guestsSpec> = async (input, context) => {
   try {
     const { on, fresh } = input.flags;
     const { items, missing: silent } = await allGuests(fleet, fresh);
-    const guests = on === undefined ? items : items.filter((each) => each.host === on);
+    const guests = on === undefined ? items : items.filter((each) => isOn(each, on));
     const missing = on === undefined ? silent : silent.filter(({ host }) => host === on);
     if (on !== undefined && guests.length + missing.length === 0) await checkHost(fleet, on);
     const lacks = incomplete('the list of guests', missing);
@@ -42,6 +43,11 @@ function printGuests(context: Context, guests: readonly GuestInfo[], isPart: boo
       look,
     ),
   );
+}
+
+/** A guest that moves is on both of its hosts. */
+function isOn({ host, moving }: GuestInfo, on: string): boolean {
+  return host === on || moving?.from === on || moving?.to === on;
 }
 
 async function checkHost(fleet: AgentSet, host: string): Promise<void> {
@@ -69,7 +75,7 @@ function guestRow(guest: GuestInfo, paint: Painter): string[] {
 }
 
 function noteOf(guest: GuestInfo, paint: Painter): string {
-  if (guest.migration !== undefined) return paint.cyan(`migrating: ${guest.migration}`);
+  if (guest.migration !== undefined) return paint.cyan(movingWords(guest));
   if (guest.manager !== undefined) return paint.yellow(`managed by ${guest.manager}`);
   const [first] = guest.unmovable;
   return first === undefined ? '' : paint.yellow(`cannot move: ${first}`);

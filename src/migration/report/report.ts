@@ -1,13 +1,10 @@
-import type { SerialError } from '../../errors.ts';
 import type { DiskLink } from '../../protocol/disk.ts';
 import type { ChosenStream, MemorySample, Phase, Report } from '../../protocol/public/migration.ts';
-import { migrationSettings } from '../../protocol/public/migration.ts';
 import type { WireReport } from '../../protocol/wire.ts';
 import { blackoutParts, marksAfter } from './blackout.ts';
 import type { Marks } from './blackout.ts';
 import { addDiskLink } from './disk-figures.ts';
-import { replayDestination } from '../direct/journal.ts';
-import type { DestinationRecord, SourceRecord } from '../direct/journal.ts';
+import type { SourceRecord } from '../direct/journal.ts';
 import { initialSource, phaseOf } from '../direct/source-state.ts';
 import type { SourceEvent, SourceState } from '../direct/source-state.ts';
 import { seenElsewhere } from './probes.ts';
@@ -94,7 +91,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     ...(walk.restartedAt === undefined
       ? {}
       : { restartedAt: new Date(walk.restartedAt).toISOString() }),
-    runsAt: runsAt(state),
+    runsAt: sourceRunsAt(state),
   };
 }
 
@@ -228,7 +225,8 @@ function resolvedWords({ by, runAt, proof }: Extract<SourceEvent, { type: 'resol
   return `${by} resolved it to run at the ${runAt} (${on[proof]})`;
 }
 
-function runsAt(state: SourceState): Report['runsAt'] {
+/** Where the guest runs, as its source knows. */
+export function sourceRunsAt(state: SourceState): Report['runsAt'] {
   const outcome = state.doing.kind === 'end' ? state.doing.outcome : undefined;
   if (state.restarted) return 'source';
   if (state.right === 'passed') return outcome === 'lost' ? 'nowhere' : 'destination';
@@ -243,57 +241,4 @@ function isSourceGone(state: SourceState): boolean {
     (error) => error.code === 'GODWIT_HYPERVISOR_LOST' && error.facts['side'] === 'source',
   );
   return reported || state.stream === 'lost';
-}
-
-/** What the destination's journal tells by itself: less, but enough for the list and for a dead source. */
-export function destinationReportOf(
-  records: readonly DestinationRecord[],
-  nowMs: number,
-): Report | undefined {
-  const first = records[0];
-  const state = replayDestination(records.map((record) => record.event));
-  if (first === undefined || state === undefined) return undefined;
-  const ended = state.stage === 'finished' || state.stage === 'released';
-  const lastAt = records.at(-1)?.at ?? first.at;
-  const outcome = destinationOutcome(state.stage, state.error);
-  const { id, guest, from, memoryBytes } = state.admission;
-  const mode = state.preparation?.stream.mode ?? 'precopy';
-  return {
-    id,
-    guest,
-    from,
-    to: state.host,
-    outcome,
-    phase: outcome === 'running' ? destinationPhase(state) : outcome,
-    mode,
-    finished: 'none',
-    settings: migrationSettings.parse({ mode }),
-    startedAt: new Date(first.at).toISOString(),
-    ...(ended ? { endedAt: new Date(lastAt).toISOString() } : {}),
-    totalMs: Math.max(0, (ended ? lastAt : nowMs) - first.at),
-    bytes: 0,
-    rounds: 0,
-    throughput: 0,
-    memoryBytes,
-    pageRequests: 0,
-    roundList: [],
-    phases: [],
-    checks: [],
-    decisions: [],
-    takeovers: records.filter((record) => record.event.type === 'taken-over').length,
-    ...(state.error === undefined ? {} : { error: state.error }),
-    runsAt: state.right === 'running' ? 'destination' : 'source',
-  };
-}
-
-function destinationOutcome(stage: string, error: SerialError | undefined): Report['outcome'] {
-  if (stage === 'finished') return 'done';
-  if (stage !== 'released') return 'running';
-  return error?.code === 'GODWIT_CANCELLED' ? 'cancelled' : 'failed';
-}
-
-function destinationPhase(state: { right: string; stage: string; hypervisor: string }): Phase {
-  if (state.right === 'running') return state.hypervisor === 'postcopy' ? 'draining' : 'handover';
-  if (state.stage === 'prepared') return 'memory';
-  return state.stage === 'preparing' ? 'preparing' : 'checking';
 }

@@ -3,6 +3,9 @@ import { address, bytes, guestName, hostName, migrationId, shortText } from '../
 
 export const name64 = z.string().max(128);
 
+/** Which side of a migration runs the guest, as far as who says it knows. */
+export const runsAt = z.enum(['source', 'destination', 'unknown', 'nowhere']);
+
 /** A hypervisor program on a host. */
 export const hypervisorInfo = z.object({
   driver: name64,
@@ -100,5 +103,7 @@ export const guestInfo = z.object({
   /** What would stop it from moving, in words; empty when nothing is known to. */
   unmovable: z.array(shortText).max(64).default([]),
   migration: migrationId.optional(),
+  /** Between which hosts that migration moves it, and which of them runs it, as far as this host knows. */
+  moving: z.object({ from: hostName, to: hostName, runsAt }).optional(),
 });
 export type GuestInfo = z.infer<typeof guestInfo>;

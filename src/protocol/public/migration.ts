@@ -12,6 +12,7 @@ import {
   shortText,
 } from '../names.ts';
 import { networkMap } from '../network.ts';
+import { runsAt } from './host.ts';
 import { probeReports } from './probe.ts';
 import { wireFigures } from '../wire.ts';
 
@@ -252,7 +253,7 @@ export const report = z.object({
   /** Its memory was lost and it was started anew at the source (`onLost`), at that moment. */
   restartedAt: moment.optional(),
   /** Where the guest runs now, as far as this side knows. */
-  runsAt: z.enum(['source', 'destination', 'unknown', 'nowhere']),
+  runsAt,
 });
 export type Report = z.infer<typeof report>;
 

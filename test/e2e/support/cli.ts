@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { World } from './world.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../../godwit', import.meta.url));
+export const PROGRAM = fileURLToPath(new URL('../../../godwit', import.meta.url));
 const DEADLINE_MS = 120_000;
 
 export interface Ended {
@@ -14,9 +14,17 @@ export interface Ended {
 
 /** Runs `./godwit` against the lab of a world, to its end. */
 export async function godwit(world: World, ...args: readonly string[]): Promise<Ended> {
-  const child = spawn(PROGRAM, args, {
+  return runToEnd([PROGRAM, ...args], { GODWIT_LAB: world.lab.name, NO_COLOR: '1' });
+}
+
+/** Runs a command line to its end. */
+export async function runToEnd(
+  [program = '', ...args]: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, GODWIT_LAB: world.lab.name, NO_COLOR: '1' },
+    env: { ...process.env, ...env },
     timeout: DEADLINE_MS,
   });
   const said = { out: '', err: '' };

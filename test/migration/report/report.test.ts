@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { DestinationRecord, SourceRecord } from '../../../src/migration/direct/journal.ts';
+import type { SourceRecord } from '../../../src/migration/direct/journal.ts';
 import { addDiskLink } from '../../../src/migration/report/disk-figures.ts';
-import { destinationReportOf, reportOf } from '../../../src/migration/report/report.ts';
+import { reportOf } from '../../../src/migration/report/report.ts';
 import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
 import { STEP_NAMES, STEPS } from '../../../src/migration/direct/steps.ts';
 import { report } from '../../../src/protocol/public/migration.ts';
@@ -211,39 +211,5 @@ describe('the report of a migration under way or undone', () => {
   test('of no journal is none', () => {
     assert.equal(reportOf([], 0), undefined);
     assert.equal(reportOf(recordsOf([{ type: 'cancel' }]), 0), undefined);
-    assert.equal(destinationReportOf([], 0), undefined);
-  });
-});
-
-describe('the destination’s report', () => {
-  function theirs(world: World): Report {
-    const journal = world.destination?.journal ?? [];
-    const records: DestinationRecord[] = journal.map((event, seq) => {
-      return { v: 1, seq, at: START + seq * 10, mono: seq, event };
-    });
-    const made = destinationReportOf(records, START + 10_000);
-    assert.ok(made !== undefined);
-    assert.deepEqual(report.parse(made), made);
-    return made;
-  }
-
-  test('keeps its contract in every state', () => {
-    fc.assert(
-      fc.property(chance({ deaths: true, faults: true }), ({ world }) => {
-        if (world.destination !== undefined) theirs(world);
-      }),
-    );
-  });
-
-  test('says what became of the guest', () => {
-    const moved = new World();
-    settle(moved);
-    assert.deepEqual([theirs(moved).outcome, theirs(moved).runsAt], ['done', 'destination']);
-    const cancelled = new World();
-    driveUntil(cancelled, isDoing('memory'));
-    assert.equal(theirs(cancelled).phase, 'memory');
-    cancelled.dispatch({ type: 'cancel' });
-    settle(cancelled);
-    assert.deepEqual([theirs(cancelled).outcome, theirs(cancelled).runsAt], ['failed', 'source']);
   });
 });

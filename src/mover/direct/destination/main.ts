@@ -6,7 +6,7 @@ import { knowsItNeverRan } from '../../../migration/direct/run-right.ts';
 import type { DestinationEvent } from '../../../migration/direct/destination.ts';
 import { replayDestination } from '../../../migration/direct/journal.ts';
 import type { DestinationRecord } from '../../../migration/direct/journal.ts';
-import { destinationReportOf } from '../../../migration/report/report.ts';
+import { destinationReportOf } from '../../../migration/report/destination.ts';
 import { peerContract } from '../../../protocol/peer/contract.ts';
 import type { Progress } from '../../../protocol/public/migration.ts';
 import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts';

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { DestinationRecord } from '../../../src/migration/direct/journal.ts';
+import { destinationReportOf } from '../../../src/migration/report/destination.ts';
+import { report } from '../../../src/protocol/public/migration.ts';
+import type { Report } from '../../../src/protocol/public/migration.ts';
+import { chance, driveUntil, settle } from '../direct/drive.ts';
+import { isDoing } from '../direct/endings.ts';
+import { World } from '../direct/world.ts';
+
+const START = Date.parse('2026-03-01T12:00:00Z');
+
+describe('the destination’s report', () => {
+  function theirs(world: World): Report {
+    const journal = world.destination?.journal ?? [];
+    const records: DestinationRecord[] = journal.map((event, seq) => {
+      return { v: 1, seq, at: START + seq * 10, mono: seq, event };
+    });
+    const made = destinationReportOf(records, START + 10_000);
+    assert.ok(made !== undefined);
+    assert.deepEqual(report.parse(made), made);
+    return made;
+  }
+
+  test('of no journal is none', () => {
+    assert.equal(destinationReportOf([], 0), undefined);
+  });
+
+  test('keeps its contract in every state', () => {
+    fc.assert(
+      fc.property(chance({ deaths: true, faults: true }), ({ world }) => {
+        if (world.destination !== undefined) theirs(world);
+      }),
+    );
+  });
+
+  test('says what became of the guest', () => {
+    const moved = new World();
+    settle(moved);
+    assert.deepEqual([theirs(moved).outcome, theirs(moved).runsAt], ['done', 'destination']);
+    const cancelled = new World();
+    driveUntil(cancelled, isDoing('memory'));
+    assert.equal(theirs(cancelled).phase, 'memory');
+    cancelled.dispatch({ type: 'cancel' });
+    settle(cancelled);
+    assert.deepEqual([theirs(cancelled).outcome, theirs(cancelled).runsAt], ['failed', 'source']);
+  });
+});
