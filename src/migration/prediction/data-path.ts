@@ -2,6 +2,8 @@ import type { ChosenStream, MigrationSettings } from '../../protocol/public/migr
 import { formatDuration, formatRate } from '../../protocol/quantity.ts';
 import type { WireOffer } from '../../protocol/wire.ts';
 import { WIRE_VERSION } from '../../protocol/wire.ts';
+import type { Way } from './parameters.ts';
+import { predict } from './predict.ts';
 
 /** Which data path memory takes, decided before anything is prepared. Pure. */
 
@@ -24,30 +26,12 @@ export type PathChoice =
   | { readonly takes: 'native'; readonly why: string; readonly stream?: ChosenStream }
   | { readonly takes: 'neither'; readonly reason: string };
 
-/**
- * What a path makes of guest memory: bytes over the link for each byte, seconds of one processor for each GB,
- * rounded from the times that a busy machine of two took (docs/measurements/wire.md), and how many processors it has work for.
- */
-interface Cost {
-  readonly share: number;
-  readonly secondsPerGb: number;
-  readonly mostCores: number;
-}
-/** One thread finds the pages and encrypts them. */
-const PLAIN: Cost = { share: 1, secondsPerGb: 3, mostCores: 1 };
-const SEVERAL: Cost = { share: 1, secondsPerGb: 2, mostCores: 4 };
-/** The hypervisor's own compression, over several streams. */
-const PACKED: Cost = { share: 0.4, secondsPerGb: 3, mostCores: 4 };
-/** Of the wire one thread tells the pages, others compress. */
-const COLD: Cost = { share: 0.35, secondsPerGb: 10, mostCores: 2 };
-const KNOWN: Cost = { share: 0.05, secondsPerGb: 5.5, mostCores: 2 };
 /** As many as QEMU is given on links that are worth it. */
 export const SEVERAL_STREAMS: ChosenStream = { streams: 4, compress: 'none' };
 /** With QEMU's quickest level. */
 export const PACKED_STREAM: ChosenStream = { streams: 4, compress: 'zstd' };
 /** What a path must save of a simpler one's time: the prediction is a rough one, and simpler is better. */
 const LEAST_GAIN = 0.7;
-const GB = 1e9;
 
 /** Why the wire cannot carry this migration; undefined where it can. */
 export function wireObstacle(
@@ -90,12 +74,13 @@ function predicted(
     return { takes: 'native', why: obstacle ?? 'the rate of the link is not known' };
   }
   const known = own?.knowsGuest === true && offer?.knowsGuest === true;
-  const plain = secondsOf(PLAIN, facts, link);
+  const of = (way: Way): number => secondsOf(way, settings, facts, link);
+  const plain = of('plain');
   // Post-copy takes several streams on QEMU 10.1 and later only.
   const bySeveral = settings.mode === 'precopy';
-  const several = bySeveral ? secondsOf(SEVERAL, facts, link) : Infinity;
-  const packed = bySeveral ? secondsOf(PACKED, facts, link) : Infinity;
-  const wire = obstacle === undefined ? secondsOf(known ? KNOWN : COLD, facts, link) : Infinity;
+  const several = bySeveral ? of('several') : Infinity;
+  const packed = bySeveral ? of('packed') : Infinity;
+  const wire = obstacle === undefined ? of(known ? 'known' : 'cold') : Infinity;
   const why = reasonOf({ plain, several, packed, wire }, { link, known, obstacle });
   const simple: PathChoice =
     several <= plain * LEAST_GAIN
@@ -105,15 +90,19 @@ function predicted(
   return wire <= packed ? { takes: 'wire', why } : { takes: 'native', why, stream: PACKED_STREAM };
 }
 
-/** A pass over all memory. */
-function secondsOf(cost: Cost, { memoryBytes, own, offer }: PathFacts, link: number): number {
-  // The guest wants one of its own.
-  const free = Math.min(own?.cores ?? 1, offer?.cores ?? 1) - 1;
-  const cores = Math.min(cost.mostCores, Math.max(0.5, free));
-  return Math.max(
-    (memoryBytes * cost.share) / link,
-    (memoryBytes / GB) * (cost.secondsPerGb / cores),
-  );
+/** What memory takes, as far as it hangs on the path: of a guest that writes nothing, whose pages nobody has looked at. */
+function secondsOf(
+  way: Way,
+  settings: MigrationSettings,
+  { memoryBytes, own, offer }: PathFacts,
+  link: number,
+): number {
+  const cores = Math.min(own?.cores ?? 1, offer?.cores ?? 1);
+  // It is asked which is the soonest, however long that is.
+  const asked = { ...settings, timeoutMs: Number.MAX_SAFE_INTEGER };
+  const rate = { rate: link, how: 'configured' } as const;
+  const facts = { memoryBytes, curve: [], link: rate, cores, way, settings: asked };
+  return predict(facts).memoryMs.middle / 1000;
 }
 
 interface Seconds {

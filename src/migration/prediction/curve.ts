@@ -1,0 +1,35 @@
+import type { CurvePoint } from '../../protocol/public/plan.ts';
+
+/** The working set’s curve: how much of its memory a guest writes within a window. Pure. */
+
+/**
+ * Bytes that are written at least once within `windowMs`, never more than all of memory. Between two windows that were
+ * measured the curve is straight, and before the first it is straight to nothing: what is written grows more slowly the
+ * longer one looks, so that this is rather too little than too much. After the last it goes on as it went last.
+ */
+export function dirtiedWithin(
+  curve: readonly CurvePoint[],
+  windowMs: number,
+  memoryBytes: number,
+): number {
+  let before: CurvePoint = { windowMs: 0, dirtyBytes: 0 };
+  let slope = 0;
+  for (const point of rising(curve)) {
+    slope = (point.dirtyBytes - before.dirtyBytes) / (point.windowMs - before.windowMs);
+    if (windowMs <= point.windowMs) break;
+    before = point;
+  }
+  return Math.min(memoryBytes, before.dirtyBytes + slope * Math.max(0, windowMs - before.windowMs));
+}
+
+/** By window, each once. A longer look that saw less is a matter of the sample. */
+function rising(curve: readonly CurvePoint[]): CurvePoint[] {
+  const points: CurvePoint[] = [];
+  let most = 0;
+  for (const { windowMs, dirtyBytes } of curve.toSorted((a, b) => a.windowMs - b.windowMs)) {
+    most = Math.max(most, dirtyBytes);
+    if (windowMs <= (points.at(-1)?.windowMs ?? 0)) continue;
+    points.push({ windowMs, dirtyBytes: most });
+  }
+  return points;
+}

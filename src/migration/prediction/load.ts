@@ -1,0 +1,71 @@
+import type { MigrationSettings } from '../../protocol/public/migration.ts';
+import type { CurvePoint, LinkMeasure, PageMix } from '../../protocol/public/plan.ts';
+import { COSTS, ZERO_NOTE, ZERO_WORK } from './parameters.ts';
+import type { Way } from './parameters.ts';
+import type { Load } from './rounds.ts';
+import type { Scenario } from './scenarios.ts';
+
+/** What a pass over memory, and a page that is sent again, cost on a way. Pure. */
+
+export interface Facts {
+  readonly memoryBytes: number;
+  /** Empty: nothing is known of what the guest writes, and nothing is reckoned with. */
+  readonly curve: readonly CurvePoint[];
+  /** Absent: nobody has looked at its pages. */
+  readonly mix?: PageMix | undefined;
+  /** Absent: only the processors bound it. */
+  readonly link?: Pick<LinkMeasure, 'rate' | 'how' | 'roundTripMs'> | undefined;
+  /** Processors of the host that has fewer of them. */
+  readonly cores: number;
+  readonly way: Way;
+  readonly settings: Pick<
+    MigrationSettings,
+    'mode' | 'maxDowntimeMs' | 'maxBandwidth' | 'hybridRounds' | 'timeoutMs'
+  >;
+}
+
+const GB = 1e9;
+
+export function loadOf(facts: Facts, scenario: Scenario): Load {
+  const { memoryBytes, way, mix } = facts;
+  const cost = COSTS[way];
+  const zero = mix?.zero ?? 0;
+  const share = Math.min(1, shareOf(way, mix) * scenario.share);
+  const againShare = share * cost.again;
+  // The guest wants one of its own.
+  const cores = Math.min(cost.mostCores, Math.max(0.5, facts.cores - 1));
+  const workMsPerByte = (cost.secondsPerGb / cores / GB) * 1000 * scenario.processor;
+  const linkMsPerByte = 1000 / linkOf(facts, scenario);
+  // The link and the processors work at the same time: the slower of the two counts.
+  const slower = (bytes: number, work: number): number =>
+    Math.max(bytes * linkMsPerByte, work * workMsPerByte);
+  const told = memoryBytes * (1 - zero);
+  const zeros = memoryBytes * zero;
+  return {
+    memoryBytes,
+    curve: facts.curve.map(({ windowMs, dirtyBytes }) => {
+      return { windowMs, dirtyBytes: dirtyBytes * scenario.dirty };
+    }),
+    passMs: slower(told * share, told) + slower(zeros * ZERO_NOTE, zeros * ZERO_WORK),
+    passBytes: told * share + zeros * ZERO_NOTE,
+    againMsPerByte: slower(againShare, 1),
+    againBytesPerByte: againShare,
+  };
+}
+
+/** Bytes over the link for each byte of a page that is not zero. */
+function shareOf(way: Way, mix: PageMix | undefined): number {
+  const { share, ofPacked } = COSTS[way];
+  if (mix === undefined || ofPacked === undefined) return share;
+  // The wire tells a page that it has told already by its name.
+  const alike = way === 'cold' ? 1 - mix.duplicate : 1;
+  return Math.min(1, mix.packed * ofPacked * alike);
+}
+
+/** bytes/s; a cap is kept to as it is. */
+function linkOf({ link, settings }: Facts, scenario: Scenario): number {
+  return Math.max(
+    1,
+    Math.min((link?.rate ?? Infinity) * scenario.link, settings.maxBandwidth ?? Infinity),
+  );
+}

@@ -1,0 +1,80 @@
+/** Every number that a prediction rests on and that is not measured for it. Where each comes from is in docs/prediction.md. Pure. */
+
+/** The ways that guest memory can take. `known`: by the wire, whose caches know the guest. */
+export type Way = 'plain' | 'several' | 'packed' | 'xbzrle' | 'cold' | 'known';
+
+/**
+ * What a way makes of guest memory: bytes over the link for each byte, seconds of one processor for each GB,
+ * rounded from the times that a busy machine of two took (docs/measurements/wire.md), and how many processors it has work for.
+ */
+export interface Cost {
+  /** Where nobody has looked at the pages. */
+  readonly share: number;
+  /** Where a sample of them was compressed: of what the quick compressor made of it; absent: the way does not compress. */
+  readonly ofPacked?: number;
+  /** Of a page that is sent again, of what it took the first time. */
+  readonly again: number;
+  readonly secondsPerGb: number;
+  readonly mostCores: number;
+}
+
+export const COSTS: Readonly<Record<Way, Cost>> = {
+  /** One thread finds the pages and encrypts them. */
+  plain: { share: 1, again: 1, secondsPerGb: 3, mostCores: 1 },
+  several: { share: 1, again: 1, secondsPerGb: 2, mostCores: 4 },
+  /** The hypervisor's own compression, over several streams. */
+  packed: { share: 0.4, ofPacked: 1, again: 1, secondsPerGb: 3, mostCores: 4 },
+  /** The first pass is plain; what changed little goes as a difference. */
+  xbzrle: { share: 1, again: 0.75, secondsPerGb: 3, mostCores: 1 },
+  /** Of the wire one thread tells the pages, others compress. */
+  cold: { share: 0.35, ofPacked: 0.72, again: 0.5, secondsPerGb: 10, mostCores: 2 },
+  known: { share: 0.05, ofPacked: 0.1, again: 1, secondsPerGb: 5.5, mostCores: 2 },
+};
+
+/** QEMU’s note of a page of zeros: where it belongs (8 bytes) and the byte that it is full of, of 4096. */
+export const ZERO_NOTE = 9 / 4096;
+/** Finding a page of zeros takes this much of the time of sending one. */
+export const ZERO_WORK = 0.15;
+
+/**
+ * QEMU looks at what remains after each piece of its work: 50 ms of pages, or what a tenth of a second's cap allows. By so
+ * much at most it may undercut the limit, and only so little may be dirtied meanwhile, ms (migration/ram.c, migration.c).
+ */
+export const PIECE_MS = 50;
+export const CAPPED_PIECE_MS = 100;
+/** As a mover does not see each piece: how much of it counts. */
+export const PIECE_SHARE = 0.8;
+
+/** Passes that QEMU counts beside those that the model has: the first look, and the last one while the guest stands still. */
+export const FURTHER_ROUNDS = 2;
+
+/** Before memory flows and after it: checks, both movers, the destination’s hypervisor, its end, ms. */
+export const START_MS = 1500;
+export const END_MS = 500;
+/** While the guest stands still, beside its pages: devices’ state, its commit and resume, ms. */
+export const SWITCH_MS = 15;
+export const POSTCOPY_SWITCH_MS = 30;
+/** What a client waits beyond the guest’s standstill: the announcement, and its own next question, ms. */
+export const CLIENT_MS = 30;
+/** Round trips that the switch and the announcement take. */
+export const SWITCH_ROUND_TRIPS = 3;
+/** In post-copy pages are asked for one by one: the pass takes so much longer. */
+export const POSTCOPY_PASS = 1.15;
+/** Post-copy begins after pre-copy has begun, ms. */
+export const POSTCOPY_AFTER_MS = 100;
+
+/** Hybrid gives pre-copy up where the guest dirties this share of what the link takes (migration/steering). */
+export const CONVERGING_SHARE = 0.9;
+
+/** How far the outcome lies from the figure that was measured, as the spread of its logarithm. */
+export const SPREADS = {
+  link: { measured: 0.1, seen: 0.15, configured: 0.1, unknown: 0.5 },
+  /** Of the sample; what the sample is too small for comes on top. */
+  dirty: 0.25,
+  share: { sampled: 0.08, unknown: 0.35 },
+  processor: 0.3,
+  fixed: 0.35,
+} as const;
+
+/** The share of outcomes that a range is to hold. */
+export const LEVEL = 0.8;

@@ -1,0 +1,107 @@
+import type { Prediction, Range } from '../../protocol/public/plan.ts';
+import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
+import { loadOf } from './load.ts';
+import type { Facts } from './load.ts';
+import {
+  CLIENT_MS,
+  END_MS,
+  FURTHER_ROUNDS,
+  LEVEL,
+  POSTCOPY_SWITCH_MS,
+  SPREADS,
+  START_MS,
+  SWITCH_MS,
+  SWITCH_ROUND_TRIPS,
+} from './parameters.ts';
+import { simulate } from './rounds.ts';
+import type { Rounds } from './rounds.ts';
+import { NOMINAL, scenarios } from './scenarios.ts';
+import type { Scenario, Spreads } from './scenarios.ts';
+
+/** What a migration is expected to come to, from what was measured. Pure. */
+
+type Figures = Pick<
+  Prediction,
+  'bytes' | 'totalMs' | 'memoryMs' | 'rounds' | 'downtimeMs' | 'clientGapMs' | 'converges' | 'level'
+>;
+
+/**
+ * Simulates the rounds as things were measured, which gives the middle of each range, and again for a fixed set of cases
+ * in which each figure is off by as much as it may be. A range leaves out as many of these at either end as the level
+ * allows. Each case is as monotone as the simulation, and so are the ranges.
+ */
+export function predict(facts: Facts): Figures {
+  const middle = outcome(facts, NOMINAL);
+  const cases = scenarios(spreadsOf(facts)).map((scenario) => outcome(facts, scenario));
+  const range = (of: (each: Outcome) => number): Range =>
+    rangeOf(
+      cases.map((each) => of(each)),
+      of(middle),
+    );
+  const ending = cases.filter(({ rounds }) => rounds.ends !== 'never').length;
+  return {
+    level: LEVEL,
+    bytes: range(({ rounds }) => Math.round(rounds.bytes)),
+    totalMs: range(({ totalMs }) => Math.round(totalMs)),
+    memoryMs: range(({ rounds }) => Math.round(rounds.memoryMs)),
+    rounds: range(({ rounds }) => rounds.rounds + FURTHER_ROUNDS),
+    downtimeMs: range(({ downtimeMs }) => Math.round(downtimeMs)),
+    clientGapMs: range(({ clientGapMs }) => Math.round(clientGapMs)),
+    converges: { probability: ending / cases.length, why: whyOf(facts, middle.rounds) },
+  };
+}
+
+interface Outcome {
+  readonly rounds: Rounds;
+  readonly totalMs: number;
+  readonly downtimeMs: number;
+  readonly clientGapMs: number;
+}
+
+function outcome(facts: Facts, scenario: Scenario): Outcome {
+  const { settings, link } = facts;
+  const aroundMs = (START_MS + END_MS) * scenario.fixed;
+  const timeoutMs = Math.max(1, settings.timeoutMs - aroundMs);
+  const rounds = simulate(loadOf(facts, scenario), { ...settings, timeoutMs }, scenario.tail);
+  const switchMs = rounds.ends === 'postcopy' ? POSTCOPY_SWITCH_MS : SWITCH_MS;
+  const aroundSwitchMs = switchMs * scenario.fixed + SWITCH_ROUND_TRIPS * (link?.roundTripMs ?? 0);
+  const downtimeMs = rounds.ends === 'never' ? 0 : rounds.finalMs + aroundSwitchMs;
+  return {
+    rounds,
+    totalMs: aroundMs + rounds.memoryMs,
+    downtimeMs,
+    clientGapMs: rounds.ends === 'never' ? 0 : downtimeMs + CLIENT_MS * scenario.fixed,
+  };
+}
+
+function spreadsOf({ link, mix }: Facts): Spreads {
+  const { dirty, processor, fixed, share } = SPREADS;
+  return {
+    link: SPREADS.link[link?.how ?? 'unknown'],
+    dirty,
+    share: mix === undefined ? share.unknown : share.sampled,
+    processor,
+    fixed,
+  };
+}
+
+/** The range that leaves out (1 - LEVEL) / 2 at either end, and holds the middle. */
+function rangeOf(values: readonly number[], middle: number): Range {
+  const sorted = values.toSorted((left, right) => left - right);
+  const out = Math.floor((sorted.length * (1 - LEVEL)) / 2);
+  return {
+    low: Math.min(middle, sorted[out] ?? middle),
+    middle,
+    high: Math.max(middle, sorted.at(-1 - out) ?? middle),
+  };
+}
+
+function whyOf(facts: Facts, { ends, lastMs, lastDirtied, rounds }: Rounds): string {
+  const { mode, timeoutMs } = facts.settings;
+  if (mode === 'postcopy') return 'post-copy sends each page once, and always ends';
+  const round = `a round of ${formatDuration(lastMs)} leaves ${formatBytes(Math.round(lastDirtied))} written`;
+  if (ends === 'postcopy') return `${round} after ${rounds} rounds, which follows by post-copy`;
+  if (ends === 'precopy')
+    return `${round}, which is sent within one piece of the hypervisor’s work`;
+  return `${round}, and sending that takes as long again: it would go on until the ${formatDuration(timeoutMs)} allowed are over`;
+}

@@ -1,0 +1,56 @@
+/** What may come otherwise than it was measured, as a fixed set of cases. Pure: the same cases each time. */
+
+/** Factors on what was measured; 1 is the figure itself. */
+export interface Scenario {
+  readonly link: number;
+  readonly dirty: number;
+  readonly share: number;
+  readonly processor: number;
+  readonly fixed: number;
+  /** How much of what may remain at the switch does remain, 0 to 1. */
+  readonly tail: number;
+}
+
+export interface Spreads {
+  readonly link: number;
+  readonly dirty: number;
+  readonly share: number;
+  readonly processor: number;
+  readonly fixed: number;
+}
+
+/** As it was measured. */
+export const NOMINAL: Scenario = {
+  link: 1,
+  dirty: 1,
+  share: 1,
+  processor: 1,
+  fixed: 1,
+  tail: 0.5,
+};
+
+/** More change the edges of a range by less than what is told of it. */
+const COUNT = 256;
+/** The root of x^7 = x + 1: powers of its inverse spread points evenly over six dimensions (an additive recurrence). */
+const ROOT = 1.112_775_684_278_705_5;
+
+/** The same cases for the same spreads, in the same order: a prediction moves only with what it rests on. */
+export function scenarios(spreads: Spreads): Scenario[] {
+  const at = (index: number, dimension: number): number =>
+    (0.5 + (index + 1) * ROOT ** -dimension) % 1;
+  return Array.from({ length: COUNT }, (_, index) => ({
+    link: factor(spreads.link, at(index, 1)),
+    dirty: factor(spreads.dirty, at(index, 2)),
+    share: factor(spreads.share, at(index, 3)),
+    processor: factor(spreads.processor, at(index, 4)),
+    fixed: factor(spreads.fixed, at(index, 5)),
+    tail: at(index, 6),
+  }));
+}
+
+/** A factor whose logarithm is spread by about `spread`; the logistic distribution is near enough to the normal one. */
+function factor(spread: number, place: number): number {
+  const within = Math.min(0.999, Math.max(0.001, place));
+  const toNormal = Math.sqrt(3) / Math.PI;
+  return Math.exp(spread * toNormal * Math.log(within / (1 - within)));
+}

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { dirtiedWithin } from '../../../src/migration/prediction/curve.ts';
+import { anyFacts } from './samples.ts';
+
+describe('the working set’s curve', () => {
+  const curve = [
+    { windowMs: 100, dirtyBytes: 1000 },
+    { windowMs: 1000, dirtyBytes: 4000 },
+    { windowMs: 3000, dirtyBytes: 5000 },
+  ];
+
+  test('is nothing within no time, and as it was measured at each window', () => {
+    assert.equal(dirtiedWithin(curve, 0, 1e6), 0);
+    for (const { windowMs, dirtyBytes } of curve)
+      assert.equal(dirtiedWithin(curve, windowMs, 1e6), dirtyBytes);
+  });
+
+  test('is straight between two windows, and goes on as it went last', () => {
+    assert.equal(dirtiedWithin(curve, 50, 1e6), 500);
+    assert.equal(dirtiedWithin(curve, 2000, 1e6), 4500);
+    assert.equal(dirtiedWithin(curve, 5000, 1e6), 6000);
+  });
+
+  test('is never more than all of memory, and nothing where nothing was measured', () => {
+    assert.equal(dirtiedWithin(curve, 1e9, 5500), 5500);
+    assert.equal(dirtiedWithin([], 1000, 5500), 0);
+  });
+
+  test('never falls with the window, whatever the sample saw', () => {
+    const window = fc.integer({ min: 0, max: 100_000 });
+    fc.assert(
+      fc.property(anyFacts, window, window, (facts, one, other) => {
+        const [shorter, longer] = [Math.min(one, other), Math.max(one, other)].map((windowMs) =>
+          dirtiedWithin(facts.curve, windowMs, facts.memoryBytes),
+        );
+        assert.ok((shorter ?? 0) <= (longer ?? 0) * (1 + 1e-9));
+      }),
+    );
+  });
+});

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { loadOf } from '../../../src/migration/prediction/load.ts';
+import { NOMINAL } from '../../../src/migration/prediction/scenarios.ts';
+import { guest, MIB } from './samples.ts';
+
+describe('what memory costs on its way', () => {
+  const quiet = guest(0);
+
+  test('is what the link takes for what is not zero, and a note for each page that is', () => {
+    const { passBytes, passMs } = loadOf(quiet, NOMINAL);
+    const told = 768 * MIB;
+    assert.equal(passBytes, told + (256 * MIB * 9) / 4096);
+    assert.ok(passMs >= (told / 125_000_000) * 1000);
+  });
+
+  test('is what the processors take where the link is fatter', () => {
+    const link = { rate: 125_000_000_000, how: 'measured' } as const;
+    const slow = loadOf({ ...quiet, link }, NOMINAL).passMs;
+    assert.ok(slow > 2000, String(slow));
+    assert.ok(loadOf({ ...quiet, link, way: 'several' }, NOMINAL).passMs < slow / 2);
+  });
+
+  test('follows the sample of pages where a way compresses, and nothing else', () => {
+    const packed = loadOf({ ...quiet, way: 'packed' }, NOMINAL).passBytes;
+    const plain = loadOf(quiet, NOMINAL).passBytes;
+    assert.ok(packed < plain * 0.45 && packed > plain * 0.35);
+    const random = { zero: 0.25, duplicate: 0, packed: 1 };
+    assert.equal(loadOf({ ...quiet, mix: random, way: 'packed' }, NOMINAL).passBytes, plain);
+  });
+
+  test('keeps to a cap however fat the link may be', () => {
+    const settings = { ...quiet.settings, maxBandwidth: 1_250_000 };
+    const capped = loadOf({ ...quiet, settings }, { ...NOMINAL, link: 1.5 });
+    assert.ok(capped.passMs >= (768 * MIB * 1000) / 1_250_000);
+  });
+});

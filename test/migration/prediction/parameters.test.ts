@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import * as parameters from '../../../src/migration/prediction/parameters.ts';
+
+describe('the parameters of a prediction', () => {
+  test('are shares where they are shares, and times where they are times', () => {
+    const { COSTS, LEVEL, ZERO_NOTE, ZERO_WORK, PIECE_SHARE, CONVERGING_SHARE } = parameters;
+    const shares = Object.values(COSTS).flatMap(({ share, again, ofPacked = 1 }) => {
+      return [share, again, ofPacked];
+    });
+    for (const each of [...shares, LEVEL, ZERO_NOTE, ZERO_WORK, PIECE_SHARE, CONVERGING_SHARE])
+      assert.ok(each > 0 && each <= 1, String(each));
+    const { START_MS, END_MS, SWITCH_MS, CLIENT_MS, PIECE_MS, CAPPED_PIECE_MS } = parameters;
+    for (const each of [START_MS, END_MS, SWITCH_MS, CLIENT_MS, PIECE_MS, CAPPED_PIECE_MS])
+      assert.ok(each > 0 && each < 60_000, String(each));
+  });
+
+  test('have no way that sends more over the link than the plain one', () => {
+    const { COSTS } = parameters;
+    for (const { share } of Object.values(COSTS)) assert.ok(share <= COSTS.plain.share);
+  });
+});

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { Facts } from '../../../src/migration/prediction/load.ts';
+import { predict } from '../../../src/migration/prediction/predict.ts';
+import { prediction } from '../../../src/protocol/public/plan.ts';
+import type { Range } from '../../../src/protocol/public/plan.ts';
+import { anyFacts, guest } from './samples.ts';
+
+const RANGES = ['bytes', 'totalMs', 'memoryMs', 'rounds', 'downtimeMs', 'clientGapMs'] as const;
+const more = fc.double({ min: 1, max: 20, noNaN: true });
+
+/** Each edge and the middle of the one are no more than those of the other, but for a rounding. */
+function assertNoMore(one: Range, other: Range, what: string): void {
+  for (const edge of ['low', 'middle', 'high'] as const)
+    assert.ok(
+      one[edge] <= other[edge] * (1 + 1e-6) + 1,
+      `${what}: ${edge} ${one[edge]} > ${other[edge]}`,
+    );
+}
+
+const timesDirty = (facts: Facts, times: number): Facts => ({
+  ...facts,
+  curve: facts.curve.map((point) => ({ ...point, dirtyBytes: point.dirtyBytes * times })),
+});
+const timesLink = (facts: Facts, times: number): Facts => ({
+  ...facts,
+  ...(facts.link && { link: { ...facts.link, rate: facts.link.rate * times } }),
+});
+
+describe('a prediction', () => {
+  test('has ranges that hold their middle, and that the protocol takes', () => {
+    fc.assert(
+      fc.property(anyFacts, (facts) => {
+        const found = predict(facts);
+        for (const name of RANGES) {
+          const { low, middle, high } = found[name];
+          assert.ok(low <= middle && middle <= high, name);
+        }
+        const { mode } = facts.settings;
+        const stream = { streams: 1, compress: 'none' };
+        prediction.parse({ mode, path: 'native', stream, ...found });
+      }),
+    );
+  });
+
+  test('is never slower over more link, and never less likely to end', () => {
+    fc.assert(
+      fc.property(anyFacts, more, (facts, times) => {
+        const [thin, fat] = [predict(facts), predict(timesLink(facts, times))];
+        assertNoMore(fat.memoryMs, thin.memoryMs, 'memory');
+        assertNoMore(fat.totalMs, thin.totalMs, 'total');
+        assert.ok(fat.converges.probability >= thin.converges.probability);
+      }),
+    );
+  });
+
+  test('is never sooner where more is dirtied, and never more likely to end', () => {
+    fc.assert(
+      fc.property(anyFacts, more, (facts, times) => {
+        const [calm, busy] = [predict(facts), predict(timesDirty(facts, times))];
+        assertNoMore(calm.memoryMs, busy.memoryMs, 'memory');
+        assertNoMore(calm.totalMs, busy.totalMs, 'total');
+        assert.ok(calm.converges.probability >= busy.converges.probability);
+      }),
+    );
+  });
+
+  test('never sends fewer bytes of more memory, where both end', () => {
+    fc.assert(
+      fc.property(anyFacts, more, (facts, times) => {
+        const settings = { ...facts.settings, timeoutMs: 86_400_000 };
+        const small = { ...facts, settings };
+        const large = { ...small, memoryBytes: Math.round(facts.memoryBytes * times) };
+        const [one, other] = [predict(small), predict(large)];
+        fc.pre(one.converges.probability === 1 && other.converges.probability === 1);
+        assertNoMore(one.bytes, other.bytes, 'bytes');
+        assertNoMore(one.memoryMs, other.memoryMs, 'memory');
+      }),
+    );
+  });
+
+  test('is never slower where the guest may stand still for longer', () => {
+    fc.assert(
+      fc.property(anyFacts, more, (facts, times) => {
+        const maxDowntimeMs = facts.settings.maxDowntimeMs * times;
+        const patient = { ...facts, settings: { ...facts.settings, maxDowntimeMs } };
+        assertNoMore(predict(patient).memoryMs, predict(facts).memoryMs, 'memory');
+      }),
+    );
+  });
+
+  test('says that post-copy ends, of any guest over any link', () => {
+    fc.assert(
+      fc.property(anyFacts, (facts) => {
+        const settings = { ...facts.settings, mode: 'postcopy' as const };
+        assert.equal(predict({ ...facts, settings }).converges.probability, 1);
+      }),
+    );
+  });
+
+  test('says what will end, what will not, and that it does not know between the two, with the reason', () => {
+    const [calm, torn, wild] = [guest(10), guest(118), guest(600)].map(
+      (facts) => predict(facts).converges,
+    );
+    assert.equal(calm?.probability, 1);
+    assert.equal(wild?.probability, 0);
+    const { probability = 0 } = torn ?? {};
+    assert.ok(probability > 0.1 && probability < 0.9, String(probability));
+    assert.match(calm?.why ?? '', /^a round of .* leaves .* written, which is sent within/);
+    assert.match(wild?.why ?? '', /until the 10 min 00 s allowed are over$/);
+  });
+
+  test('is wider where less is known', () => {
+    const facts = guest(10);
+    const width = ({ bytes: { low, high } }: { bytes: Range }) => high - low;
+    const unlooked = predict({ ...facts, way: 'packed', mix: undefined });
+    assert.ok(width(unlooked) > width(predict({ ...facts, way: 'packed' })) * 2);
+  });
+});

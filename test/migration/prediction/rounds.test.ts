@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { loadOf } from '../../../src/migration/prediction/load.ts';
+import type { Facts } from '../../../src/migration/prediction/load.ts';
+import { simulate } from '../../../src/migration/prediction/rounds.ts';
+import type { Rounds } from '../../../src/migration/prediction/rounds.ts';
+import { NOMINAL } from '../../../src/migration/prediction/scenarios.ts';
+import { anyFacts, guest, MIB } from './samples.ts';
+
+const TAIL = 0.5;
+
+function roundsOf(facts: Facts): Rounds {
+  return simulate(loadOf(facts, NOMINAL), facts.settings, TAIL);
+}
+
+describe('the rounds of a migration', () => {
+  test('are one pass for a guest that writes nothing, and it stands still for no more than was asked', () => {
+    const { ends, rounds, bytes, finalMs } = roundsOf(guest(0));
+    assert.deepEqual([ends, rounds], ['precopy', 1]);
+    assert.equal(bytes, loadOf(guest(0), NOMINAL).passBytes);
+    assert.ok(finalMs <= 100);
+  });
+
+  test('grow with what the guest writes, until they never end', () => {
+    const some = roundsOf(guest(8));
+    const more = roundsOf(guest(90));
+    const most = roundsOf(guest(400));
+    assert.deepEqual([some.ends, more.ends, most.ends], ['precopy', 'precopy', 'never']);
+    assert.ok(some.rounds < more.rounds && some.bytes < more.bytes);
+    assert.equal(most.memoryMs, guest(0).settings.timeoutMs);
+  });
+
+  test('end at a small working set that is written fast, where one figure of a rate would say never', () => {
+    const facts = guest(0);
+    const hot = [
+      { windowMs: 10, dirtyBytes: 2 * MIB },
+      { windowMs: 4000, dirtyBytes: 2 * MIB },
+    ];
+    assert.ok((2 * MIB) / 0.01 > facts.link!.rate);
+    assert.equal(roundsOf({ ...facts, curve: hot }).ends, 'precopy');
+  });
+
+  test('of hybrid are as many as it has, and the rest follows by post-copy', () => {
+    const { ends, rounds } = roundsOf(guest(400, { mode: 'hybrid' }));
+    assert.equal(ends, 'postcopy');
+    assert.ok(rounds <= 3);
+    assert.equal(roundsOf(guest(0, { mode: 'hybrid' })).ends, 'precopy');
+  });
+
+  test('of post-copy always end', () => {
+    fc.assert(
+      fc.property(
+        anyFacts,
+        fc.constantFrom('postcopy' as const, 'hybrid' as const),
+        (facts, mode) => {
+          const settings = { ...facts.settings, mode, timeoutMs: Number.MAX_SAFE_INTEGER };
+          assert.notEqual(roundsOf({ ...facts, settings }).ends, 'never');
+        },
+      ),
+    );
+  });
+
+  test('never leave the guest standing still for longer than was asked', () => {
+    fc.assert(
+      fc.property(anyFacts, (facts) => {
+        assert.ok(roundsOf(facts).finalMs <= facts.settings.maxDowntimeMs * (1 + 1e-9));
+      }),
+    );
+  });
+
+  test('are bounded, and neither bytes nor time are less than nothing or without a bound', () => {
+    fc.assert(
+      fc.property(anyFacts, (facts) => {
+        const { bytes, memoryMs, rounds } = roundsOf(facts);
+        for (const each of [bytes, memoryMs, rounds])
+          assert.ok(Number.isFinite(each) && each >= 0, String(each));
+      }),
+    );
+  });
+});

@@ -1,0 +1,62 @@
+import fc from 'fast-check';
+import { COSTS } from '../../../src/migration/prediction/parameters.ts';
+import type { Way } from '../../../src/migration/prediction/parameters.ts';
+import type { Facts } from '../../../src/migration/prediction/load.ts';
+
+/** Facts that any guest, link and request may give. */
+
+export const MIB = 1024 ** 2;
+
+const WAYS = Object.keys(COSTS) as Way[];
+
+const share = fc.double({ min: 0, max: 1, noNaN: true });
+
+/** A curve that rises, as a sample of pages draws it. */
+const curve = fc
+  .array(fc.tuple(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 0, max: 512 * MIB })), {
+    maxLength: 5,
+  })
+  .map((points) => points.map(([windowMs, dirtyBytes]) => ({ windowMs, dirtyBytes })));
+
+export const anyFacts: fc.Arbitrary<Facts> = fc.record({
+  memoryBytes: fc.integer({ min: 16 * MIB, max: 4096 * MIB }),
+  curve,
+  mix: fc.option(fc.record({ zero: share, duplicate: share, packed: share }), { nil: undefined }),
+  link: fc.record({
+    rate: fc.integer({ min: 100_000, max: 1_250_000_000 }),
+    how: fc.constantFrom('measured' as const, 'seen' as const, 'configured' as const),
+    roundTripMs: fc.integer({ min: 0, max: 200 }),
+  }),
+  cores: fc.integer({ min: 1, max: 32 }),
+  way: fc.constantFrom(...WAYS),
+  settings: fc.record({
+    mode: fc.constantFrom('precopy' as const, 'postcopy' as const),
+    maxDowntimeMs: fc.integer({ min: 1, max: 5000 }),
+    maxBandwidth: fc.option(fc.integer({ min: 100_000, max: 1_250_000_000 }), { nil: undefined }),
+    hybridRounds: fc.integer({ min: 1, max: 50 }),
+    timeoutMs: fc.integer({ min: 10_000, max: 86_400_000 }),
+  }),
+});
+
+/** A guest of 1 GiB over 1 Gbit/s that writes within a second `dirtyMib`, and no more in a longer one. */
+export function guest(dirtyMib: number, settings: Partial<Facts['settings']> = {}): Facts {
+  return {
+    memoryBytes: 1024 * MIB,
+    curve: [
+      { windowMs: 1000, dirtyBytes: dirtyMib * MIB },
+      { windowMs: 4000, dirtyBytes: dirtyMib * MIB },
+    ],
+    mix: { zero: 0.25, duplicate: 0.1, packed: 0.4 },
+    link: { rate: 125_000_000, how: 'measured', roundTripMs: 1 },
+    cores: 16,
+    way: 'plain',
+    settings: {
+      mode: 'precopy',
+      maxDowntimeMs: 100,
+      maxBandwidth: undefined,
+      hybridRounds: 3,
+      timeoutMs: 600_000,
+      ...settings,
+    },
+  };
+}
