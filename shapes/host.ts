@@ -76,7 +76,7 @@ export class TrialHost {
     const words =
       typeof kind === 'object'
         ? ['-f', 'qcow2', '-F', 'qcow2', '-b', this.root + kind.backing, at]
-        : ['-f', kind === 'qcow2' ? 'qcow2' : 'raw', at, '16M'];
+        : ['-f', kind === 'qcow2' ? 'qcow2' : 'raw', at, kind === 'floppy' ? '1440K' : '16M'];
     await run('qemu-img', ['create', '-q', ...words]);
   }
 

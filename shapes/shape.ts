@@ -43,7 +43,7 @@ export interface Host {
   >;
 }
 
-export type ImageKind = 'raw' | 'qcow2' | 'iso' | { readonly backing: string };
+export type ImageKind = 'raw' | 'qcow2' | 'iso' | 'floppy' | { readonly backing: string };
 
 export type Expected =
   | { readonly is: 'moved' }

@@ -21,6 +21,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/drivers/qemu/disk-target.e2e.ts': { seconds: 15, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/disks.e2e.ts': { seconds: 18, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/helpers.e2e.ts': { seconds: 1, of: ['src/drivers/qemu/'] },
+  'test/drivers/qemu/mirror/filters.e2e.ts': { seconds: 8, of: ['src/drivers/qemu/spec/'] },
   'test/drivers/qemu/mirror/follow.e2e.ts': { seconds: 27, of: ['src/drivers/qemu/mirror/'] },
   'test/drivers/qemu/mirror/mirror.e2e.ts': { seconds: 48, of: ['src/drivers/qemu/mirror/'] },
   'test/drivers/qemu/mirror/relocate.e2e.ts': { seconds: 38, of: ['src/drivers/qemu/mirror/'] },

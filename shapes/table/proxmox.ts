@@ -31,6 +31,17 @@ const SCSI = (
 -drive 'file=/var/lib/vz/images/${id}/vm-${id}-disk-0.qcow2,if=none,id=drive-scsi0,discard=on,format=qcow2,cache=none${more},detect-zeroes=unmap' \\
 -device 'scsi-hd,bus=scsihw0.0,channel=0,scsi-id=0,lun=0,drive=drive-scsi0,id=scsi0,bootindex=100'`;
 
+/** Proxmox 9: a throttle node on each disk, also where nothing is limited. */
+const THROTTLED = (
+  id: number,
+): string => `-object '{"id":"throttle-drive-scsi0","limits":{"bps-read":52428800,"iops-write":1000,"iops-write-max":4000,"iops-write-max-length":10},"qom-type":"throttle-group"}' \\
+-object '{"id":"throttle-drive-ide2","limits":{},"qom-type":"throttle-group"}' \\
+-device 'virtio-scsi-pci,id=scsihw0,bus=pci.0,addr=0x5' \\
+-blockdev '{"detect-zeroes":"unmap","discard":"unmap","driver":"throttle","file":{"cache":{"direct":true,"no-flush":false},"detect-zeroes":"unmap","discard":"unmap","driver":"qcow2","file":{"aio":"io_uring","cache":{"direct":true,"no-flush":false},"detect-zeroes":"unmap","discard":"unmap","driver":"file","filename":"/var/lib/vz/images/${id}/vm-${id}-disk-0.qcow2","node-name":"e6b0d2f2c8a94"},"node-name":"f6b0d2f2c8a94","read-only":false},"node-name":"drive-scsi0","throttle-group":"throttle-drive-scsi0"}' \\
+-device 'scsi-hd,bus=scsihw0.0,channel=0,scsi-id=0,lun=0,drive=drive-scsi0,id=scsi0,device_id=drive-scsi0,bootindex=100,write-cache=on' \\
+-blockdev '{"driver":"throttle","file":{"cache":{"direct":false,"no-flush":false},"driver":"raw","file":{"aio":"io_uring","cache":{"direct":false,"no-flush":false},"driver":"file","filename":"/var/lib/vz/template/iso/a.iso","node-name":"e1c0d2f2c8a94"},"node-name":"f1c0d2f2c8a94","read-only":true},"node-name":"drive-ide2","read-only":true,"throttle-group":"throttle-drive-ide2"}' \\
+-device 'ide-cd,bus=ide.1,unit=0,drive=drive-ide2,id=ide2,bootindex=101'`;
+
 const NIC = (
   id: number,
 ): string => `-netdev 'type=tap,id=net0,ifname=tap${id}i0,script=/var/lib/qemu-server/pve-bridge,downscript=/var/lib/qemu-server/pve-bridgedown,vhost=on' \\
@@ -76,7 +87,22 @@ export const PROXMOX: readonly Shape[] = [
     line: `${HEAD(102)} ${I440FX} ${SCSI(102, ',aio=io_uring,throttling.bps-read=52428800,throttling.iops-write=1000')} -machine 'type=pc-i440fx-7.2+pve0' ${OURS}`,
     aside: ['program', 'proxmox-build', 'daemon'],
     host: host(102),
-    expected: warned('-vnc', 'io_uring', 'throughput limits'),
+    expected: warned('-vnc', 'io_uring'),
+  },
+  {
+    name: 'proxmox-9-throttle-nodes',
+    by: 'Proxmox VE',
+    whole: true,
+    what: 'Proxmox 9: a throttle node on each disk, one with limits, and an ISO',
+    line: `${HEAD(104)} ${I440FX.replace(/-drive .*$/s, '')} ${THROTTLED(104)} -machine 'type=pc-i440fx-7.2+pve0' ${OURS}`,
+    aside: ['program', 'proxmox-build', 'daemon'],
+    host: {
+      images: {
+        '/var/lib/vz/images/104/vm-104-disk-0.qcow2': 'qcow2',
+        '/var/lib/vz/template/iso/a.iso': 'iso',
+      },
+    },
+    expected: warned('-vnc', 'io_uring'),
   },
   {
     name: 'proxmox-8-q35',

@@ -1,11 +1,14 @@
 import path from 'node:path';
 import { z } from 'zod';
+import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import type {
   BlockFacts,
   BuiltInDrive,
+  Limits,
   LiveDisk,
   LiveEdge,
+  LiveGroup,
   LiveNode,
   Qcow2Facts,
 } from '../spec/disk-facts.ts';
@@ -24,12 +27,7 @@ const node = z.object({
   encrypted: z.boolean().default(false),
   detect_zeroes: z.enum(['off', 'on', 'unmap']).default('off'),
   cache,
-  iops: count.default(0),
-  iops_rd: count.default(0),
-  iops_wr: count.default(0),
-  bps: count.default(0),
-  bps_rd: count.default(0),
-  bps_wr: count.default(0),
+  group: text.optional(),
   image: z.object({
     'virtual-size': count,
     'actual-size': count.optional(),
@@ -56,30 +54,107 @@ const qcow2 = z.object({
 });
 
 const devices = z
-  .array(z.object({ device: text.default(''), qdev: text.optional(), inserted: node.optional() }))
+  .array(
+    z.object({
+      device: text.default(''),
+      qdev: text.optional(),
+      // With the limits beside the rest.
+      inserted: node.loose().optional(),
+    }),
+  )
   .max(4096);
 const nodes = z.array(node).max(16_384);
 const graph = z.object({
   nodes: z.array(z.object({ id: z.number(), type: text, name: text })).max(65_536),
   edges: z.array(z.object({ parent: z.number(), child: z.number(), name: text })).max(65_536),
 });
+const stats = z
+  .array(
+    z.object({
+      'node-name': text.optional(),
+      device: text.optional(),
+      qdev: text.optional(),
+      stats: z.object({ unmap_operations: count.default(0) }).optional(),
+      'driver-specific': z
+        .object({ 'discard-nb-ok': count.default(0), 'discard-nb-failed': count.default(0) })
+        .optional(),
+    }),
+  )
+  .max(16_384);
+const limits = z.record(text, z.unknown());
 const jobs = z.array(z.object({ device: text, type: text })).max(4096);
 
 /** Reads what a guest's disks are on. Changes nothing. */
 export async function readBlocks(client: QmpClient, signal: AbortSignal): Promise<BlockFacts> {
-  const [seen, all, drawn, atWork] = await Promise.all([
+  const [seen, all, drawn, atWork, ofDevices, ofNodes, groups] = await Promise.all([
     client.query('query-block', {}, devices, signal),
     client.query('query-named-block-nodes', { flat: true }, nodes, signal),
     // Its name says that it may change; it has not since 4.0, and nothing else names who is on whom before 10.1.
     client.query('x-debug-query-block-graph', {}, graph, signal),
     client.query('query-block-jobs', {}, jobs, signal),
+    client.query('query-blockstats', {}, stats, signal),
+    client.query('query-blockstats', { 'query-nodes': true }, stats, signal),
+    readGroups(client, signal),
   ]);
+  const discards = new Map(
+    ofNodes.map((each) => {
+      const told = each['driver-specific'];
+      const sum = (told?.['discard-nb-ok'] ?? 0) + (told?.['discard-nb-failed'] ?? 0);
+      return [each['node-name'] ?? '', sum] as const;
+    }),
+  );
+  const unmaps = (device: z.infer<typeof devices>[number]): number => {
+    const own = ofDevices.find(
+      (each) => (each.device ?? '') === device.device && each.qdev === device.qdev,
+    );
+    return own?.stats?.unmap_operations ?? 0;
+  };
   return {
-    disks: await Promise.all(seen.map((each) => liveDisk(client, each, signal))),
-    nodes: all.map(liveNode),
+    disks: await Promise.all(
+      seen.map(async (each) => ({
+        ...(await liveDisk(client, each, signal)),
+        unmaps: unmaps(each),
+      })),
+    ),
+    nodes: all.map((each) => ({
+      ...liveNode(each),
+      ...(each.drv === 'file' ? { discards: discards.get(each['node-name']) ?? 0 } : {}),
+    })),
     edges: edgesOf(drawn),
     jobs: atWork.map(({ device, type }) => `${type} ${device}`.trim()),
+    groups,
   };
+}
+
+async function readGroups(client: QmpClient, signal: AbortSignal): Promise<LiveGroup[]> {
+  const list = await client.query('qom-list', { path: '/objects' }, answers.qomList, signal);
+  const found = list.filter(({ type }) => type === 'child<throttle-group>');
+  return Promise.all(
+    found.map(async ({ name: id }) => {
+      const asked = { path: `/objects/${id}`, property: 'limits' };
+      const told = await client.query('qom-get', asked, limits, signal);
+      return { id, limits: limitsOf(told) };
+    }),
+  );
+}
+
+/** Without those that say nothing: no limit, and a burst of one second. Pure. */
+function limitsOf(told: Readonly<Record<string, unknown>>): Limits {
+  return Object.fromEntries(
+    Object.entries(told).flatMap(([name, value]) => {
+      if (typeof value !== 'number' || value === 0) return [];
+      return name.endsWith('-max-length') && value === 1 ? [] : [[name, value]];
+    }),
+  );
+}
+
+/** `bps_rd_max_length` as an object that limits calls it: `bps-read-max-length`. Pure. */
+function limitName(name: string): string {
+  return name
+    .replace(/^(bps|iops)(_max|_max_length)?$/, '$1-total$2')
+    .replace('_rd', '-read')
+    .replace('_wr', '-write')
+    .replaceAll('_', '-');
 }
 
 async function liveDisk(
@@ -87,13 +162,15 @@ async function liveDisk(
   { device, qdev, inserted }: z.infer<typeof devices>[number],
   signal: AbortSignal,
 ): Promise<LiveDisk> {
-  const limits = [inserted?.iops, inserted?.iops_rd, inserted?.iops_wr, inserted?.bps];
+  const told = Object.entries(inserted ?? {}).filter(([name]) => /^(bps|iops)(_|$)/.test(name));
+  const held = limitsOf(Object.fromEntries(told.map(([name, value]) => [limitName(name), value])));
+  const isLimited = Object.keys(held).length > 0;
   return {
     drive: device,
     qdev,
     root: inserted?.['node-name'],
     writeCache: inserted?.cache.writeback ?? true,
-    limited: [...limits, inserted?.bps_rd, inserted?.bps_wr].some((each) => (each ?? 0) > 0),
+    ...(isLimited ? { limits: held, group: inserted?.group ?? device } : {}),
     builtIn: qdev?.startsWith('/machine/unattached/')
       ? await builtIn(client, qdev, signal)
       : undefined,

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import * as answers from '../qmp/answers.ts';
@@ -40,10 +41,11 @@ export async function readFacts(
     readAttachments(network),
   ]);
   const configFiles = readConfigFiles(line, process.cwd);
+  const nativeAio = await hasNativeAio(process.pid);
   const { cpuPath: _path, cpuType: _type, ...rest } = basics;
   return {
     ...rest,
-    block,
+    block: { ...block, nativeAio },
     argv: process.argv,
     cwd: process.cwd,
     devices: live,
@@ -54,6 +56,12 @@ export async function readFacts(
     ramBlocks,
     cpu,
   };
+}
+
+/** A process that has an io context of the kernel has its ring mapped. False where that cannot be read. */
+async function hasNativeAio(pid: number): Promise<boolean> {
+  const maps = await readFile(`/proc/${pid}/maps`, 'utf8').catch(() => '');
+  return /\/\[aio\]/.test(maps);
 }
 
 async function readBasics(client: QmpClient, signal: AbortSignal) {

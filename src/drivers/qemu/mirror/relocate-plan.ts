@@ -47,7 +47,10 @@ export function relocatable(facts: GuestFacts): GuestDisk[] {
     const device = facts.block.disks.find(({ root }) => root === old);
     const common = { name, file: found.files.get(node) ?? '', bytes, allocatedBytes };
     const onExport = isNfs(common.file) ? 'it lies on an NFS export' : undefined;
-    const reason = readOnly ? 'the guest only reads it' : (onExport ?? found.uncopyable.get(node));
+    const filtered = like?.filters === undefined ? undefined : 'it is limited or copied on read';
+    const reason = readOnly
+      ? 'the guest only reads it'
+      : (onExport ?? filtered ?? found.uncopyable.get(node));
     const fixed = reason ?? bitmapsOf(facts, old);
     if (fixed !== undefined || like === undefined || device === undefined) {
       return { ...common, fixed: fixed ?? 'it is not on a device of its own', work: undefined };

@@ -1,4 +1,5 @@
 import type { BlockFacts, LiveDisk, LiveNode } from '../spec/disk-facts.ts';
+import { belowFilters, limitsOf } from '../spec/disk-filters.ts';
 import type { Part } from './parts.ts';
 
 /** What a guest's disks are on, as parts: each image by the disk and by its role below it, since node names may change. Pure. */
@@ -7,12 +8,19 @@ import type { Part } from './parts.ts';
 const DEEPEST = 130;
 
 /** `devices`: the machine's, which say by `drive` what each is on. */
-export function diskParts({ disks, nodes, edges }: BlockFacts, devices: readonly Part[]): Part[] {
+export function diskParts(block: BlockFacts, devices: readonly Part[]): Part[] {
+  const { disks, nodes, edges } = block;
   const byName = new Map(nodes.map((node) => [node.name, node]));
   const parts: Part[] = [];
   const add = (place: string, name: string, depth: number): void => {
     const node = byName.get(name);
     if (node === undefined || depth > DEEPEST) return;
+    // A drive's own limits are a filter at the destination: what limits a disk is told of the disk.
+    const { image } = belowFilters(name, block);
+    if (image !== name) {
+      add(place, image, depth + 1);
+      return;
+    }
     // The file below a format grows while the guest writes; what the guest sees is the size of the image.
     const size: Record<string, string> = place.endsWith('/file')
       ? {}
@@ -23,10 +31,15 @@ export function diskParts({ disks, nodes, edges }: BlockFacts, devices: readonly
     }
   };
   for (const disk of disks) {
-    const { root, writeCache, limited } = disk;
+    const { root, writeCache } = disk;
     if (root === undefined) continue;
     const place = placeOf(disk, devices);
-    const props = { 'write-cache': String(writeCache), throttled: String(limited) };
+    const limits = Object.entries(limitsOf(disk, block));
+    const props = {
+      'write-cache': String(writeCache),
+      throttled: String(limits.length > 0),
+      ...Object.fromEntries(limits.map(([limit, most]) => [`limits.${limit}`, String(most)])),
+    };
     parts.push({ kind: 'disk', place, type: 'drive', props });
     add(`${place}/image`, root, 0);
   }

@@ -83,7 +83,7 @@ export const REASONS: readonly Reason[] = [
   {
     name: 'limits of disks',
     kind: 'disk',
-    property: /throttled/,
+    property: /throttled|limits\..*/,
     verdict: 'warn',
     because: 'how fast a disk may be is not seen by the guest, but for its speed',
   },
@@ -130,6 +130,14 @@ export const REASONS: readonly Reason[] = [
     property: /policy|host-nodes.*|prealloc.*|merge|dump|reserve|share|x-use-canonical.*/,
     verdict: 'warn',
     because: 'how the host keeps the memory is not seen by the guest, but for its speed',
+  },
+  {
+    name: 'limits of drives',
+    kind: 'object',
+    type: /throttle-group/,
+    values: (source) => source === undefined,
+    verdict: 'allow',
+    because: 'the limits that a drive had are an object there, and are compared at the disk',
   },
   {
     name: 'threads',

@@ -68,7 +68,7 @@ export function describeGuest(facts: GuestFacts): Draft {
     images: {},
     ...(append === undefined ? {} : { append }),
     fwCfg: options.fwCfg,
-    objects: objects.objects,
+    objects: [...objects.objects, ...disks.groups],
     chardevs: [...backends.chardevs],
     ports: [...backends.ports, ...defaultPorts(line)],
     monitors: [...backends.monitors],

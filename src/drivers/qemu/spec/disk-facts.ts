@@ -5,6 +5,18 @@ export interface BlockFacts {
   readonly edges: readonly LiveEdge[];
   /** Jobs at work on them. */
   readonly jobs: readonly string[];
+  /** Objects that limit disks. */
+  readonly groups?: readonly LiveGroup[];
+  /** The process has asked the kernel for asynchronous reads of its own kind (`aio=native`). */
+  readonly nativeAio?: boolean;
+}
+
+/** Limits of throughput by QEMU's names (`bps-total`, `iops-read-max-length`), those alone that are not the default. */
+export type Limits = Readonly<Record<string, number>>;
+
+export interface LiveGroup {
+  readonly id: string;
+  readonly limits: Limits;
 }
 
 /** A device that reads or writes an image, or a drive that could. */
@@ -17,8 +29,12 @@ export interface LiveDisk {
   readonly root: string | undefined;
   /** The guest's writes wait for no flush of its own. */
   readonly writeCache: boolean;
-  /** Its throughput is limited. */
-  readonly limited: boolean;
+  /** Of its drive; those of a filter below it are that one's group's. */
+  readonly limits?: Limits;
+  /** What shares these limits. */
+  readonly group?: string;
+  /** Discards of the guest's so far. */
+  readonly unmaps?: number;
   /** Where it is part of the machine and not of the command line's devices. */
   readonly builtIn: BuiltInDrive | undefined;
 }
@@ -45,6 +61,8 @@ export interface LiveNode {
   readonly backing: { readonly format: string | undefined } | undefined;
   /** Dirty bitmaps that lie in memory alone. */
   readonly volatileBitmaps: number;
+  /** Discards that have reached it; of a file alone. */
+  readonly discards?: number;
   /** Snapshots within the image. */
   readonly snapshots?: number;
   /** Of a qcow2 image. */

@@ -67,17 +67,26 @@ const KNOWN_OF_DRIVES = new Set([
   ...'if id index bus unit media format readonly werror rerror snapshot copy-on-read'.split(' '),
 ]);
 
-export function settingsOf(nodes: ImageNodes): ImageSettings {
+/** What only the running process shows of an image that was plugged in. */
+export interface Observed {
+  /** Discards of the guest's. */
+  readonly unmaps: number;
+  readonly nativeAio: boolean;
+}
+
+export function settingsOf(nodes: ImageNodes, seen: Observed): ImageSettings {
   const { image, file, imageOptions, fileOptions } = nodes;
-  const layered = image.name !== file.name;
-  const aio = aioOf(fileOptions);
+  const plugged = imageOptions.by === 'nobody';
+  const aio = plugged && seen.nativeAio ? 'native' : aioOf(fileOptions);
+  const passes = plugged ? passesDiscards(nodes, seen) : undefined;
+  const discard = plugged ? (passes === false ? 'ignore' : 'unmap') : discardOf(imageOptions);
   const locking = textOf(settingOf(fileOptions, 'locking')) === 'off' ? 'off' : 'auto';
   return {
     settings: {
       readOnly: image.readOnly,
       direct: file.direct,
-      discard: discardOf(imageOptions),
-      fileDiscard: layered && fileOptions.nested ? 'unmap' : discardOf(fileOptions),
+      discard,
+      fileDiscard: plugged ? discard : discardOf(fileOptions),
       detectZeroes: image.detectZeroes,
       aio: aio === 'native' && file.direct ? 'native' : 'threads',
       locking,
@@ -86,6 +95,9 @@ export function settingsOf(nodes: ImageNodes): ImageSettings {
     obstacles: obstaclesOf(nodes),
     cacheProblem: cacheProblem(image, file, fileOptions),
     changes: [
+      ...(plugged && passes === undefined && !image.readOnly
+        ? ['passes discards on at the destination: QEMU does not tell whether it does here']
+        : []),
       ...(aio === 'io_uring' ? ['is read by threads at the destination, not by io_uring'] : []),
       ...(locking === 'off'
         ? ['is opened with an image lock, unless its `storage` there says `locks: false`']
@@ -108,7 +120,6 @@ function obstaclesOf({ image, file, imageOptions, fileOptions }: ImageNodes): st
     );
     if (unknown !== undefined) found.push(`its setting \`${unknown}\` is unknown to Godwit`);
     if (switchValue(scalarOf(given['snapshot'])) === true) found.push('its changes are temporary');
-    if (switchValue(scalarOf(given['copy-on-read'])) === true) found.push('it is copied on read');
   }
   if (image.encrypted) found.push('it is encrypted, and its key is not carried');
   if (file.driver !== 'file' && file.driver !== 'nfs') {
@@ -133,6 +144,17 @@ function cacheProblem(image: LiveNode, file: LiveNode, options: NodeOptions): st
   return 'drop-cache=off leaves the destination with what its page cache held before';
 }
 
+/** Undefined where nothing that has happened so far shows it. Only of a raw image does each discard reach its file. */
+function passesDiscards({ image, file }: ImageNodes, { unmaps }: Observed): boolean | undefined {
+  if ((file.discards ?? 0) > 0 || image.detectZeroes === 'unmap') return true;
+  return unmaps > 0 && image.driver !== 'qcow2' ? false : undefined;
+}
+
+/** As a drive; one that is a node of its own is a filter. */
+export function copiesOnRead({ given, by, nested }: NodeOptions): boolean {
+  return by === 'drive' && !nested && switchValue(scalarOf(given['copy-on-read'])) === true;
+}
+
 function aioOf(options: NodeOptions): string | undefined {
   return textOf(settingOf(options, 'aio'));
 }
@@ -142,8 +164,9 @@ function settingOf({ given, drive }: NodeOptions, key: string): unknown {
   return given[key] ?? drive?.[key];
 }
 
+/** A part of what is above it passes discards on, unless somebody says otherwise. */
 function discardOf({ given, drive, nested }: NodeOptions): 'ignore' | 'unmap' {
-  const discard = textOf(given['discard'] ?? (nested ? undefined : drive?.['discard']));
+  const discard = textOf(given['discard'] ?? (nested ? 'unmap' : drive?.['discard']));
   return discard === 'unmap' || discard === 'on' ? 'unmap' : 'ignore';
 }
 

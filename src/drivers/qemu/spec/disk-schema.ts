@@ -16,9 +16,21 @@ export const recipe = z.strictObject({
 });
 export type Recipe = z.infer<typeof recipe>;
 
+const DISCARD = z.enum(['ignore', 'unmap']);
+const DETECT_ZEROES = z.enum(['off', 'on', 'unmap']);
+const filterBase = { node: nodeName, discard: DISCARD, detectZeroes: DETECT_ZEROES };
+
+/** What stands between an image and who reads it. */
+export const blockFilter = z.discriminatedUnion('kind', [
+  /** `group`: the object whose limits hold. */
+  z.strictObject({ kind: z.literal('throttle'), group: z.string().max(128), ...filterBase }),
+  z.strictObject({ kind: z.literal('copy-on-read'), ...filterBase }),
+]);
+export type BlockFilter = z.infer<typeof blockFilter>;
+
 /** How QEMU is to open an image: one block node for its format and one for its file, both by name. */
 export const blockNode = z.strictObject({
-  /** What the device, or the image above, is on. */
+  /** What the device, or the image above, is on, where there is no filter. */
   node: nodeName,
   /** Never left to be probed. */
   format: z.enum(['raw', 'qcow2']),
@@ -26,14 +38,16 @@ export const blockNode = z.strictObject({
   file: nodeName.optional(),
   /** The node of its backing file. */
   backing: nodeName.optional(),
+  /** Above it, the lowest first: the device, or the image above, is on the last. */
+  filters: z.array(blockFilter).min(1).max(8).optional(),
   /** Of a qcow2 image; absent where another like it cannot be made. */
   make: recipe.optional(),
   readOnly: z.boolean(),
   /** Past the host's page cache. */
   direct: z.boolean(),
-  discard: z.enum(['ignore', 'unmap']),
-  fileDiscard: z.enum(['ignore', 'unmap']),
-  detectZeroes: z.enum(['off', 'on', 'unmap']),
+  discard: DISCARD,
+  fileDiscard: DISCARD,
+  detectZeroes: DETECT_ZEROES,
   aio: z.enum(['threads', 'native']),
   /** How the guest was started. The destination decides for itself, and so it does of `readOnly`: disks-decided.ts. */
   locking: z.enum(['auto', 'off']),
@@ -63,8 +77,12 @@ export const blockNodes = z
   .max(256)
   .superRefine((nodes, context) => {
     const known = new Set<string>();
-    for (const { node, file, backing } of nodes) {
-      const own = [node, ...(file === undefined ? [] : [file])];
+    for (const { node, file, backing, filters = [] } of nodes) {
+      const own = [
+        node,
+        ...(file === undefined ? [] : [file]),
+        ...filters.map((each) => each.node),
+      ];
       for (const name of own) {
         if (known.has(name)) context.addIssue(`two block nodes are called ${name}`);
         known.add(name);

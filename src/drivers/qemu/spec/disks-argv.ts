@@ -15,9 +15,21 @@ export function blockdevWords(
   });
 }
 
-/** How one image is opened: the node of its file before that of its format. Pure. */
+/** How one image is opened: the node of its file before that of its format, and that before its filters. Pure. */
 export function openings(each: BlockNode, file: string): object[] {
-  return [fileNode(each, file), ...formatNode(each)];
+  return [fileNode(each, file), ...formatNode(each), ...filterNodes(each)];
+}
+
+function filterNodes({ node, filters = [], readOnly }: BlockNode): object[] {
+  return filters.map((filter, index) => ({
+    driver: filter.kind,
+    'node-name': filter.node,
+    file: filters[index - 1]?.node ?? node,
+    ...(filter.kind === 'throttle' ? { 'throttle-group': filter.group } : {}),
+    'read-only': readOnly,
+    discard: filter.discard,
+    'detect-zeroes': filter.detectZeroes,
+  }));
 }
 
 function fileNode(each: BlockNode, filename: string): object {

@@ -1,18 +1,26 @@
 import path from 'node:path';
-import { nodeName } from '../../../protocol/disk.ts';
 import type { Disk, DiskImage } from '../../../protocol/disk.ts';
+import { builtInDrives } from './built-in-drives.ts';
 import type { CommandLine } from './cmdline.ts';
 import type { BlockFacts, LiveDisk, LiveNode } from './disk-facts.ts';
+import { ThrottleGroups, belowFilters, describeFilter } from './disk-filters.ts';
 import type { ImageNodes } from './disk-node.ts';
-import { deviceProps, isBackingGiven, isFormatStated, settingsOf } from './disk-node.ts';
+import {
+  copiesOnRead,
+  deviceProps,
+  isBackingGiven,
+  isFormatStated,
+  settingsOf,
+} from './disk-node.ts';
 import { DiskOptions } from './disk-options.ts';
 import { recipeOf } from './disk-recipe.ts';
-import type { BlockNode } from './disk-schema.ts';
-import type { GuestFacts } from './facts.ts';
+import type { BlockFilter, BlockNode } from './disk-schema.ts';
+import type { GuestFacts, LiveDevice } from './facts.ts';
 import { changed, unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
+import { NodeNames } from './node-names.ts';
 import type { Scalar } from './options.ts';
-import type { DeviceSpec } from './schema.ts';
+import type { DeviceSpec, ObjectSpec } from './schema.ts';
 
 /** A guest's disks as they are now. Pure. */
 export interface Disks {
@@ -29,6 +37,8 @@ export interface Disks {
   readonly props: ReadonlyMap<string, Readonly<Record<string, Scalar>>>;
   /** Devices whose drive holds no medium, by QOM path. */
   readonly empty: ReadonlySet<string>;
+  /** Objects that hold the limits of drives, which are filters at the destination. */
+  readonly groups: readonly ObjectSpec[];
   /** Drives that the machine made of `-drive` or `-hda`: the destination gets them as devices. */
   readonly builtIn: readonly DeviceSpec[];
   readonly findings: readonly Finding[];
@@ -36,7 +46,7 @@ export interface Disks {
 
 /** Devices whose state QEMU moves with the images left to the hosts. */
 const CARRIED =
-  /^(virtio-blk-(pci|pci-transitional|pci-non-transitional|ccw|device)|scsi-(hd|cd)|ide-(hd|cd))$/;
+  /^(virtio-blk-(pci|pci-transitional|pci-non-transitional|ccw|device)|scsi-(hd|cd)|ide-(hd|cd)|floppy|usb-storage)$/;
 const MAX_CHAIN = 64;
 
 export function describeDisks(line: CommandLine, facts: GuestFacts): Disks {
@@ -46,9 +56,10 @@ export function describeDisks(line: CommandLine, facts: GuestFacts): Disks {
     describer.findings.push(unmovable(job, 'block job', 'it is at work on a disk'));
   }
   for (const live of block.disks) describer.add(live);
-  describer.addEmptyDrives();
-  const { disks, nodes, files, live, uncopyable, props, empty, builtIn, findings } = describer;
-  return { disks, nodes, files, live, uncopyable, props, empty, builtIn, findings };
+  const { disks, nodes, files, live, uncopyable, props, empty, findings } = describer;
+  const { made: groups } = describer.groups;
+  const builtIn = builtInDrives(block.disks, describer.filled, facts.machineType);
+  return { disks, nodes, files, live, uncopyable, props, empty, groups, builtIn, findings };
 }
 
 class Describer {
@@ -59,15 +70,17 @@ class Describer {
   readonly uncopyable = new Map<string, string>();
   readonly props = new Map<string, Record<string, Scalar>>();
   readonly empty = new Set<string>();
-  readonly builtIn: DeviceSpec[] = [];
+  /** Of drives that the machine made. */
+  readonly filled = new Map<LiveDisk, Record<string, Scalar>>();
   readonly findings: Finding[] = [];
+  readonly groups: ThrottleGroups;
   readonly #options: DiskOptions;
   readonly #block: BlockFacts;
   readonly #facts: GuestFacts;
   readonly #live: ReadonlyMap<string, LiveNode>;
   /** Names at the destination of the nodes that were described already. */
   readonly #described = new Map<string, { name: string; images: DiskImage[] }>();
-  readonly #taken: Set<string>;
+  readonly #names: NodeNames;
   /** Which image each node belongs to. */
   readonly #owners = new Map<string, string>();
 
@@ -75,37 +88,35 @@ class Describer {
     this.#options = options;
     this.#block = block;
     this.#facts = facts;
+    this.groups = new ThrottleGroups(block, facts.objects);
     this.#live = new Map(block.nodes.map((node) => [node.name, node]));
     const drives = block.disks.map(({ drive }) => drive);
-    this.#taken = new Set([...this.#live.keys(), ...drives].filter((name) => name !== ''));
+    this.#names = new NodeNames([...this.#live.keys(), ...drives]);
   }
 
   add(live: LiveDisk): void {
     const { root } = live;
     if (root === undefined) {
-      const device = this.#facts.devices.find(({ path: own, id }) => isOf(live, own, id));
+      const device = deviceOf(live, this.#facts);
       if (device !== undefined) this.empty.add(device.path);
       return;
     }
     if (live.drive !== '' && this.#options.of(root).by === 'nobody') {
       const reason = 'how it was opened is not on the command line';
-      this.findings.push(disk(live.drive, this.#live.get(root)?.file ?? root, reason));
+      this.findings.push(unmovableDisk(live.drive, this.#live.get(root)?.file ?? root, reason));
       return;
     }
-    const device = this.#facts.devices.find(({ path: own, id }) => isOf(live, own, id));
+    const device = deviceOf(live, this.#facts);
     const name = device?.id ?? (live.drive || live.qdev || root);
     const type = device?.type ?? live.builtIn?.type ?? '';
     if (!CARRIED.test(type)) {
       const file = this.#live.get(root)?.file ?? root;
       const what = type === '' ? 'it is no disk of its own' : `${type} cannot be rebuilt with it`;
-      this.findings.push(disk(device?.id ?? name, file, what));
+      this.findings.push(unmovableDisk(device?.id ?? name, file, what));
       return;
     }
-    const found = this.#chain(name, root, []);
+    const found = this.#chain(name, root, [], live);
     if (found === undefined) return;
-    if (live.limited) {
-      this.findings.push(changed(name, 'disk', 'loses its throughput limits at the destination'));
-    }
     this.disks.push({ name: name.slice(0, 256), images: found.images });
     const props = {
       ...deviceProps(this.#options.of(root).drive),
@@ -113,69 +124,51 @@ class Describer {
       drive: found.name,
     };
     if (device !== undefined) this.props.set(device.path, props);
-    else this.#addBuiltIn(live, props);
+    else this.filled.set(live, props);
   }
 
-  /** With a drive given as a device QEMU no longer makes the empty ones by itself. */
-  addEmptyDrives(): void {
-    if (this.builtIn.length === 0) return;
-    for (const live of this.#block.disks) {
-      if (live.root === undefined && /^ide-(hd|cd)$/.test(live.builtIn?.type ?? '')) {
-        this.#addBuiltIn(live, {});
-      }
-    }
-  }
-
-  #addBuiltIn({ builtIn }: LiveDisk, props: Record<string, Scalar>): void {
-    if (builtIn === undefined) return;
-    const { type, bus, unit } = builtIn;
-    const at = {
-      ...(bus === undefined ? {} : { bus }),
-      ...(unit === undefined ? {} : { unit: String(unit) }),
-    };
-    this.builtIn.push({ driver: type, props: { ...at, ...props } });
-  }
-
-  /** Describes an image and what is below it; undefined where something of it cannot move, which is then in `findings`. */
+  /**
+   * Describes an image, what is below it, and the filters above it; undefined where something of it cannot move, which is
+   * then in `findings`. `disk`: of what is on it, for the topmost.
+   */
   #chain(
-    disk: string,
+    device: string,
     root: string,
     above: readonly string[],
+    disk?: LiveDisk,
   ): { name: string; images: DiskImage[] } | undefined {
     const known = this.#described.get(root);
     if (known !== undefined) return known;
-    const nodes = this.#nodesOf(disk, root, above);
+    const { image: below, filters } = belowFilters(root, this.#block);
+    const nodes = this.#nodesOf(device, below, above);
     if (nodes === undefined) return undefined;
     const { image, file } = nodes;
-    const lower = this.#child(root, 'backing');
-    const below = lower === undefined ? undefined : this.#chain(disk, lower, [...above, root]);
-    if (lower !== undefined && below === undefined) return undefined;
-    const { settings, obstacles, cacheProblem, changes } = settingsOf(nodes);
-    const linked = this.#linked(disk, nodes);
-    const bad = this.#judge(disk, nodes, obstacles, lower !== undefined);
-    if (cacheProblem !== undefined) {
-      this.findings.push({
-        kind: 'disk-cache',
-        device: disk,
-        type: image.file,
-        reason: cacheProblem,
-      });
-    }
-    for (const what of changes) this.findings.push(changed(disk, 'disk', what));
-    if (bad || linked || cacheProblem !== undefined) return undefined;
-    const name = this.#nameFor(
-      image.name,
-      disk,
-      above.length === 0 ? 'image' : `base${above.length}`,
-    );
+    const lower = this.#child(below, 'backing');
+    const base = lower === undefined ? undefined : this.#chain(device, lower, [...above, root]);
+    if (lower !== undefined && base === undefined) return undefined;
+    const { settings, obstacles, cacheProblem, changes } = settingsOf(nodes, {
+      unmaps: disk?.unmaps ?? 0,
+      nativeAio: this.#block.nativeAio === true,
+    });
+    const linked = this.#linked(device, nodes);
+    const bad = this.#judge(device, nodes, obstacles, lower !== undefined);
+    const reason = cacheProblem ?? '';
+    if (reason !== '') this.findings.push({ kind: 'disk-cache', device, type: image.file, reason });
+    for (const what of changes) this.findings.push(changed(device, 'disk', what));
+    if (bad || linked || reason !== '') return undefined;
+    const what = above.length === 0 ? 'image' : `base${above.length}`;
+    const name = this.#names.for(image.name, device, what);
+    const passed = this.#filters(device, filters, disk, { nodes, name, discard: settings.discard });
+    if (passed === undefined) return undefined;
     const format = image.driver === 'qcow2' ? 'qcow2' : 'raw';
     const { make, lost } = recipeOf(image);
     if (lost !== undefined) this.uncopyable.set(name, lost);
     this.nodes.push({
       node: name,
       format,
-      ...(image === file ? {} : { file: this.#nameFor(file.name, name, 'file') }),
-      ...(below === undefined ? {} : { backing: below.name }),
+      ...(image === file ? {} : { file: this.#names.for(file.name, name, 'file') }),
+      ...(base === undefined ? {} : { backing: base.name }),
+      ...(passed.length === 0 ? {} : { filters: passed }),
       ...(make === undefined ? {} : { make }),
       ...settings,
     });
@@ -191,26 +184,56 @@ class Describer {
       ...allocated,
       readOnly: image.readOnly,
     } as const;
-    const found = { name, images: [own, ...(below?.images ?? [])] };
+    const top = passed.at(-1)?.node ?? name;
+    const found = { name: top, images: [own, ...(base?.images ?? [])] };
     this.#described.set(root, found);
     return found;
+  }
+
+  /** Those that are there, and those that the drive on it is in place of, the lowest first. */
+  #filters(
+    device: string,
+    live: readonly LiveNode[],
+    disk: LiveDisk | undefined,
+    { nodes, name, discard }: { nodes: ImageNodes; name: string; discard: BlockNode['discard'] },
+  ): BlockFilter[] | undefined {
+    const made: BlockFilter[] = [];
+    const common = { discard, detectZeroes: 'off' } as const;
+    if (copiesOnRead(nodes.imageOptions)) {
+      made.push({ kind: 'copy-on-read', node: this.#names.for('', name, 'cor'), ...common });
+    }
+    for (const each of live) {
+      const node = this.#names.for(each.name, device, 'filter');
+      const filter = describeFilter(each, this.#options.of(each.name), node);
+      if ('obstacle' in filter) {
+        this.findings.push(unmovableDisk(device, each.file, filter.obstacle));
+        return undefined;
+      }
+      made.push(filter);
+    }
+    const group = disk === undefined ? undefined : this.groups.of(disk);
+    if (group === undefined) return made;
+    const node = this.#names.for('', name, 'limits');
+    return [...made, { kind: 'throttle', node, group, ...common }];
   }
 
   #nodesOf(name: string, root: string, above: readonly string[]): ImageNodes | undefined {
     const image = this.#live.get(root);
     if (image === undefined || above.length >= MAX_CHAIN || above.includes(root)) {
-      this.findings.push(disk(name, root, 'its backing chain cannot be followed'));
+      this.findings.push(unmovableDisk(name, root, 'its backing chain cannot be followed'));
       return undefined;
     }
     const isFile = /^(file|nfs)$/.test(image.driver);
     const below = isFile ? image : this.#live.get(this.#child(root, 'file') ?? '');
     if (!/^(raw|qcow2|file|nfs)$/.test(image.driver) || below === undefined) {
-      this.findings.push(disk(name, image.file, `it is reached through \`${image.driver}\``));
+      this.findings.push(
+        unmovableDisk(name, image.file, `it is reached through \`${image.driver}\``),
+      );
       return undefined;
     }
     for (const each of [root, below.name]) {
       if ((this.#owners.get(each) ?? root) !== root) {
-        this.findings.push(disk(name, image.file, 'another image is on the same node'));
+        this.findings.push(unmovableDisk(name, image.file, 'another image is on the same node'));
         return undefined;
       }
     }
@@ -225,13 +248,14 @@ class Describer {
     obstacles: readonly string[],
     hasBacking: boolean,
   ): boolean {
-    for (const reason of obstacles) this.findings.push(disk(name, image.file, reason));
+    for (const reason of obstacles) this.findings.push(unmovableDisk(name, image.file, reason));
     const guessed = (file: string): void => {
       const reason = `QEMU guessed that it is ${image.driver}`;
       this.findings.push({ kind: 'disk-format', device: name, type: file, reason });
     };
     const isLower = imageOptions.nested && imageOptions.given['driver'] === undefined;
-    const isStated = isLower || isFormatStated(imageOptions);
+    // What nobody writes to stays what it was taken for, and the destination is told what that is.
+    const isStated = isLower || image.readOnly || isFormatStated(imageOptions);
     if (!isStated) guessed(image.file);
     const silent = hasBacking && image.backing !== undefined && image.backing.format === undefined;
     const untold = silent && !isBackingGiven(imageOptions);
@@ -260,28 +284,15 @@ class Describer {
   #child(parent: string, role: string): string | undefined {
     return this.#block.edges.find((edge) => edge.parent === parent && edge.role === role)?.child;
   }
-
-  /** The node's own name where it was given one; else one made from the disk's. */
-  #nameFor(name: string, from: string, what: string): string {
-    if (nodeName.safeParse(name).success) return name;
-    const clean = from
-      .replaceAll(/[^A-Za-z0-9._-]/g, '-')
-      .replace(/^[^A-Za-z]*/, '')
-      .slice(-18);
-    const base = `${/^[A-Za-z]/.test(clean) ? clean : `disk${clean}`}-${what}`.slice(0, 27);
-    let made = base;
-    for (let number = 2; this.#taken.has(made); number++) made = `${base}-${number}`;
-    this.#taken.add(made);
-    return made;
-  }
 }
 
-function isOf({ qdev }: LiveDisk, own: string, id: string | undefined): boolean {
-  if (qdev === undefined) return false;
-  return qdev === own || qdev === id || qdev.startsWith(`${own}/`);
+function deviceOf({ qdev }: LiveDisk, { devices }: GuestFacts): LiveDevice | undefined {
+  return devices.find(({ path: own, id }) => {
+    return qdev !== undefined && (qdev === own || qdev === id || qdev.startsWith(`${own}/`));
+  });
 }
 
 /** A disk that cannot move at all, wherever it lies. */
-function disk(device: string, file: string, reason: string): Finding {
+function unmovableDisk(device: string, file: string, reason: string): Finding {
   return { kind: 'disk', device, type: file, reason };
 }

@@ -1,5 +1,6 @@
 import type { CommandLine } from './cmdline.ts';
 import { valuesOf } from './cmdline.ts';
+import { limitProps } from './disk-filters.ts';
 import type { GuestFacts, LiveObject } from './facts.ts';
 import { unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
@@ -28,7 +29,10 @@ export function describeObjects(
   for (const live of facts.objects) {
     const type = given.get(live.id)?.type ?? live.type;
     if (OF_THIS_PROCESS.test(type) || isOwnMemory(live, given.has(live.id), facts)) continue;
-    const props = given.get(live.id)?.props ?? addedProps(live);
+    // Limits may have been changed since.
+    const limits = facts.block.groups?.find(({ id }) => id === live.id)?.limits;
+    const props =
+      limits === undefined ? (given.get(live.id)?.props ?? addedProps(live)) : limitProps(limits);
     const known = OBJECT_TYPES.find((each) => each === type);
     if (known !== undefined) {
       objects.push({ type: known, id: live.id, props });

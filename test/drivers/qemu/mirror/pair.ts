@@ -28,6 +28,8 @@ export interface DiskPlan {
   readonly drive?: boolean;
   /** On a raw image below it, which both QEMUs have; its first MiB holds 0xba. */
   readonly base?: boolean;
+  /** Limited, and copied on read. */
+  readonly filtered?: boolean;
   /** What is told to blockdev-create besides. */
   readonly features?: object;
 }
@@ -245,7 +247,10 @@ function diskWords(plan: DiskPlan, index: number, file: string): string[] {
   const discard = unmap === true ? 'unmap' : 'ignore';
   const device = `virtio-blk-pci,id=disk${index}`;
   if (drive === true) {
-    const given = `if=none,id=drive${index},file=${file},format=${format},discard=${discard}`;
+    const filtered =
+      plan.filtered === true ? ',copy-on-read=on,throttling.bps-total=4000000000' : '';
+    const image = `file=${file},format=${format},discard=${discard}`;
+    const given = `if=none,id=drive${index},${image}${filtered}`;
     return ['-drive', given, '-device', `${device},drive=drive${index}`];
   }
   const readOnly = { driver: 'raw', 'node-name': `base${index}`, 'read-only': true };

@@ -50,7 +50,7 @@ function blocksOf(top: string, file: string, change: Partial<LiveNode> = {}): Bl
   const base = { file: '/vm/base.qcow2', readOnly: true };
   const device = { qdev: '/machine/peripheral/disk0/virtio-backend', builtIn: undefined };
   return {
-    disks: [{ drive: '', root: top, writeCache: true, limited: false, ...device }],
+    disks: [{ drive: '', root: top, writeCache: true, ...device }],
     nodes: [
       node(top, 'qcow2', { backing: { format: 'qcow2' }, ...change }),
       node(file, 'file'),

@@ -152,7 +152,12 @@ describe('a value of a property', () => {
 });
 
 /** For each reason a difference that it covers, and one beside it that it does not. */
-type Example = [part: Difference['part'], property: string | undefined, from: string, to: string];
+type Example = [
+  part: Difference['part'],
+  property: string | undefined,
+  from: string | undefined,
+  to: string | undefined,
+];
 const device = { kind: 'device', place: 'd', type: 'VGA' };
 const EXAMPLES: Readonly<Record<string, readonly [covered: Example, not: Example]>> = {
   clock: [
@@ -214,6 +219,10 @@ const EXAMPLES: Readonly<Record<string, readonly [covered: Example, not: Example
   'memory’s place on its host': [
     [{ kind: 'object', place: 'm0', type: 'memory-backend-ram' }, 'policy', 'bind', 'default'],
     [{ kind: 'object', place: 'm0', type: 'memory-backend-ram' }, 'size', '1', '2'],
+  ],
+  'limits of drives': [
+    [{ kind: 'object', place: 't', type: 'throttle-group' }, undefined, undefined, 'group'],
+    [{ kind: 'object', place: 't', type: 'throttle-group' }, undefined, 'group', undefined],
   ],
   threads: [
     [{ kind: 'object', place: 'io1', type: 'iothread' }, 'poll-max-ns', '0', '32768'],

@@ -30,7 +30,6 @@ function facts(image: string, file: string, fileBytes: number): BlockFacts {
         qdev: '/machine/peripheral-anon/device[3]',
         root: image,
         writeCache: true,
-        limited: false,
         builtIn: undefined,
       },
     ],
@@ -63,5 +62,23 @@ describe('what the disks of a machine are on', () => {
     const small = diskParts(facts('a', 'b', 500), [device('a')]);
     assert.deepEqual(small, diskParts(facts('a', 'b', 600), [device('a')]));
     assert.equal(small[1]?.props['bytes'], '1024');
+  });
+
+  test('tells limits of the disk, whether its drive has them or a filter', () => {
+    const plain = facts('d0', 'f0', 500);
+    const [disk] = plain.disks;
+    assert.ok(disk);
+    const limits = { 'bps-total': 9 };
+    const drive = diskParts({ ...plain, disks: [{ ...disk, limits }] }, [device('d0')]);
+    const told = { ...node('t0', 'throttle', 1024), file: 'json:{"throttle-group": "tg"}' };
+    const filtered: BlockFacts = {
+      disks: [{ ...disk, root: 't0' }],
+      nodes: [told, ...plain.nodes],
+      edges: [{ parent: 't0', child: 'd0', role: 'file' }, ...plain.edges],
+      jobs: [],
+      groups: [{ id: 'tg', limits }],
+    };
+    assert.deepEqual(diskParts(filtered, [device('t0')]), drive);
+    assert.equal(drive[0]?.props['limits.bps-total'], '9');
   });
 });

@@ -30,7 +30,7 @@ function blocksOf(change: Record<string, Partial<LiveNode>> = {}, drive = 'vda')
   const nodes = [node('top', 'qcow2'), node('net', 'nfs')];
   const live = { qdev: '/machine/peripheral/disk0/virtio-backend', builtIn: undefined };
   return {
-    disks: [{ drive, root: 'top', writeCache: true, limited: false, ...live }],
+    disks: [{ drive, root: 'top', writeCache: true, ...live }],
     nodes: nodes.map((each) => ({ ...each, ...change[each.name] })),
     edges: [{ parent: 'top', child: 'net', role: 'file' }],
     jobs: [],

@@ -21,7 +21,7 @@ const node = (name: string, driver: string, file: string): LiveNode => ({
 
 /** One disk, on a format node of this name, with its file's. */
 function blocksOf(root: string, child: string, file: string, drive = ''): BlockFacts {
-  const live = { qdev: 'disk0', writeCache: true, limited: false, builtIn: undefined };
+  const live = { qdev: 'disk0', writeCache: true, builtIn: undefined };
   return {
     disks: [{ drive, root, ...live }],
     nodes: [node(root, 'raw', file), node(child, 'file', file)],

@@ -20,7 +20,6 @@ ICH9-LPC: acpi-index acpi-pci-hotplug-with-bridge-support acpi_disable_cmd acpi_
   x-pcie-extcap-init x-pcie-lnksta-dllla x-smi-broadcast x-smi-cpu-hotplug x-smi-cpu-hotunplug
   x-smi-negotiated-features
 ioapic: version
-isa-fdc: bootindexA bootindexB dma fallback fdtypeA fdtypeB iobase irq
 isa-i8259 kvm-i8259: elcr_addr elcr_mask iobase master
 isa-pcspk: iobase migrate
 isa-pit: iobase

@@ -43,6 +43,7 @@ isa-applesmc: iobase osk
 isa-cirrus-vga: blitter vgamem_mb
 isa-debug-exit: iobase iosize
 isa-debugcon: chardev iobase readback
+isa-fdc: bootindexA bootindexB dma fallback fdtypeA fdtypeB iobase irq
 isa-ide: iobase iobase2 irq
 isa-ipmi-bt isa-ipmi-kcs: bmc ioport irq
 isa-parallel: chardev index iobase irq

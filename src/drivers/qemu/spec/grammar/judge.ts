@@ -48,6 +48,7 @@ export function judgeDescription(spec: GuestSpec): Refused[] {
     ),
     ...judgeMacs(spec),
     ...judgeIds(spec),
+    ...judgeFilters(spec),
     ...judgeFiles(spec),
     ...judgePorts(spec, known),
   ];
@@ -63,7 +64,7 @@ function knownOf(spec: GuestSpec): Known {
   return {
     netdev: new Set(spec.netdevs.map(({ id }) => id)),
     chardev: new Set(spec.chardevs.map(({ id }) => id)),
-    drive: new Set([...(spec.blockNodes ?? []).map(({ node }) => node), ...ofOptions('drive')]),
+    drive: new Set([...nodesOf(spec), ...ofOptions('drive')]),
     memdev: objects(/^memory-backend-/),
     iothread: objects(/^iothread$/),
     rng: objects(/^rng-/),
@@ -138,8 +139,30 @@ function judgeIds(spec: GuestSpec): Refused[] {
       spec[list].map(({ id }) => id),
     ),
   );
-  const nodes = (spec.blockNodes ?? []).map(({ node }) => node);
-  return [...found, ...idsOf('blockNodes', nodes)];
+  return [...found, ...idsOf('blockNodes', nodesOf(spec))];
+}
+
+/** What a device, or an image, may be on. */
+function nodesOf({ blockNodes = [] }: GuestSpec): string[] {
+  return blockNodes.flatMap(({ node, filters = [] }) => [
+    node,
+    ...filters.map((each) => each.node),
+  ]);
+}
+
+/** Limits are those of an object of the same description. */
+function judgeFilters({ blockNodes = [], objects }: GuestSpec): Refused[] {
+  const groups = new Set(
+    objects.filter(({ type }) => type === 'throttle-group').map(({ id }) => id),
+  );
+  return blockNodes.flatMap(({ node, filters = [] }, index) =>
+    filters.flatMap((filter, at): Refused[] => {
+      if (filter.kind !== 'throttle' || groups.has(filter.group)) return [];
+      const allowed = 'the id of a throttle-group of this description';
+      const path = ['blockNodes', index, 'filters', at, 'group'];
+      return [{ path, what: `${node} ${filter.group}`, allowed }];
+    }),
+  );
 }
 
 function idsOf(list: string, ids: readonly (string | undefined)[]): Refused[] {
