@@ -99,7 +99,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     ...common,
     outgoing,
     checks: new Checks({ ...common, drivers, outgoing, apart }),
-    answers: new PreflightAnswers({ config, incoming, apart }),
+    answers: new PreflightAnswers({ config, clock, incoming, apart }),
     incoming,
     follow: new Follow({ ...common, movers }),
     sides,

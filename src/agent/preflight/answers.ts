@@ -1,8 +1,10 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { z } from 'zod';
+import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
+import { SegmentQuota } from '../../network/segment/quota.ts';
 import { assessment, storageAnswer } from '../../protocol/peer/migration.ts';
 import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
 import type {
@@ -25,6 +27,7 @@ const ANSWER_MS = 13_000;
 
 export interface AnswersParts {
   readonly config: AgentConfig;
+  readonly clock: Clock;
   readonly apart: AskApart;
   readonly incoming: Pick<Incoming, 'judge'>;
 }
@@ -38,10 +41,12 @@ export class PreflightAnswers {
   readonly #parts: AnswersParts;
   /** Names the places of this host for as long as this agent runs; those of a migration have a key of their own. */
   readonly #key = randomBytes(32);
+  readonly #segments: SegmentQuota;
   readonly #running = new Map<string, number>();
 
   constructor(parts: AnswersParts) {
     this.#parts = parts;
+    this.#segments = new SegmentQuota(parts.config.name, () => parts.clock.monotonicMs());
   }
 
   admission(body: PreflightAdmission, caller: Caller): Promise<PreflightAnswer> {
@@ -76,7 +81,11 @@ export class PreflightAnswers {
     signal: AbortSignal | undefined,
     shape: z.ZodType<T>,
   ): Promise<T> {
+    const { segmentCheck } = this.#parts.config.network;
     return this.#bounded(question.admission, caller, signal, (within) => {
+      if (segmentCheck && question.what === 'assess') {
+        this.#segments.take(question.admission.from, question.preparation.networks ?? []);
+      }
       const { answer, gone } = this.#parts.apart(question, () => undefined, within);
       return { answer: answer.then((each) => shape.parse(each)), gone };
     });
@@ -106,8 +115,8 @@ export class PreflightAnswers {
     const answer = `to check ${guest} against ${name}`;
     return withDeadline(answer, ANSWER_MS, signal, (within) => {
       // Not before: for a question that was given up already, no work begins that would end.
-      this.#running.set(from, own + 1);
       const { answer, gone } = work(within);
+      this.#running.set(from, own + 1);
       void gone.then(() => this.#over(from));
       return answer;
     });

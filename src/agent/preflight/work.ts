@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { withDeadline } from '../../deadline.ts';
 import type { DirectDriver } from '../../drivers/port/direct.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
@@ -52,11 +51,9 @@ async function assessed(
   const { assess } = await import('../../mover/direct/destination/assess.ts');
   const { GuestPorts } = await import('../../mover/direct/destination/ports.ts');
   const { destinationOptions } = await import('../../mover/direct/destination/parts.ts');
-  const ports = new GuestPorts(parts.config);
+  const ports = new GuestPorts(parts.config, () => parts.clock.monotonicMs());
   const config = { ...parts.config, bridges: ports.bridges };
-  // It is not made: only its name is used, for a probe's port.
-  const dir = path.join(config.stateDir, 'migrations', admission.id);
-  const known = { config, ports, dir, placeIds: await placeIdsOf(placeKey) };
+  const known = { config, ports, placeIds: await placeIdsOf(placeKey) };
   const options = destinationOptions(config, { admission, handle: undefined }, calledAt);
   const session = await driver.openDestination(options);
   try {

@@ -13,7 +13,8 @@ export interface Asked {
   readonly gateways: readonly string[];
 }
 
-const MOST_ADDRESSES = 8;
+/** Of a NIC that are asked for; a guest with more is known by these. */
+export const MOST_ADDRESSES = 8;
 const MOST_GATEWAYS = 4;
 
 /** What there is to be asked of the segment behind `bridge`. */

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { systemClock } from '../../../src/clock.ts';
 import { PreflightAnswers } from '../../../src/agent/preflight/answers.ts';
 import { askProcess } from '../../../src/agent/preflight/apart.ts';
 import type { AskApart } from '../../../src/agent/preflight/apart.ts';
@@ -15,6 +16,7 @@ import { untilSo } from '../../until.ts';
 const text = JSON.stringify({ name: 'b', address: '127.0.0.1:7001', stateDir: '/nowhere' });
 const answersWith = (apart: AskApart) =>
   new PreflightAnswers({
+    clock: systemClock,
     config: parseAgentConfig('agent.json', text),
     apart,
     incoming: {} as never,
@@ -79,6 +81,31 @@ test('a question that storage keeps is counted until nothing of it is left', asy
   await assert.rejects(asked);
 });
 
+test('a host has only so many addresses asked for by its checks, and others go on', async () => {
+  const answers = answersWith(() => ({
+    answer: Promise.resolve({ checks: [] }),
+    gone: Promise.resolve(),
+  }));
+  const attachment = { kind: 'bridge', bridge: 'br0', mtu: 1500 };
+  const networks = Array.from({ length: 64 }, (_each, index) => ({
+    id: `net${index}`,
+    addresses: Array.from({ length: 8 }, (_every, last) => `10.0.${index}.${last}`),
+    attachment,
+  }));
+  const ask = (name: string): Promise<unknown> => {
+    const asked = { admission: { ...admission, from: name }, preparation: { networks } as never };
+    const by = { role: 'agent', name } as never;
+    return answers.assess(asked, by, new AbortController().signal, undefined);
+  };
+  await ask('a');
+  await ask('a');
+  await assert.rejects(ask('a'), {
+    code: 'GODWIT_OVERLOADED',
+    message: /addresses of guests of a/,
+  });
+  assert.deepEqual(await ask('c'), { checks: [] });
+});
+
 /** A host with a storage, whose agent’s configuration is a file. */
 async function hostFile(t: TestContext) {
   const { caDir } = await authority(t);
@@ -97,6 +124,7 @@ async function hostFile(t: TestContext) {
 test('a process of its own answers for the storage as the destination’s mover does', async (t) => {
   const { file, storage } = await hostFile(t);
   const answers = new PreflightAnswers({
+    clock: systemClock,
     config: loadAgentConfig(file),
     apart: askProcess(file),
     incoming: {} as never,

@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { systemClock } from '../../../src/clock.ts';
 import { PreflightAnswers } from '../../../src/agent/preflight/answers.ts';
 import { askHere, askProcess } from '../../../src/agent/preflight/apart.ts';
 import { loadAgentConfig } from '../../../src/config.ts';
@@ -8,7 +9,7 @@ const [file = '', where = ''] = process.argv.slice(2);
 const config = loadAgentConfig(file);
 const parts = { config, clock: undefined as never, drivers: [], peers: undefined as never };
 const apart = where === 'apart' ? askProcess(file) : askHere(parts);
-const answers = new PreflightAnswers({ config, apart, incoming: {} as never });
+const answers = new PreflightAnswers({ clock: systemClock, config, apart, incoming: {} as never });
 
 const id = 'c-0000000000000001';
 const admission = { id, guest: 'web1', memoryBytes: 1, epoch: 1, timeoutMs: 1000 };

@@ -1,4 +1,3 @@
-import path from 'node:path';
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import type { Admission, Assessment, Preparation } from '../../../protocol/peer/migration.ts';
 import { checkAdmitted } from './admitted.ts';
@@ -9,7 +8,7 @@ import { diskFiles, refuseWrittenBackingFiles, withOwnPlaces } from './storage.t
 
 /** Everything that this host has to say to the guest: its hypervisor, its disks, its networks. Changes nothing. */
 export async function assess(
-  { config, ports, dir, placeIds }: Pick<BuildParts, 'config' | 'ports' | 'dir' | 'placeIds'>,
+  { config, ports, placeIds }: Pick<BuildParts, 'config' | 'ports' | 'placeIds'>,
   admission: Admission,
   session: DestinationSession,
   asked: Preparation,
@@ -26,7 +25,7 @@ export async function assess(
   const files = withPlanned(new Map([...shared.files, ...bases.files]), images);
   const [found, segments] = await Promise.all([
     session.assess(description, stream, signal, files),
-    ports.segments(path.basename(dir), preparation, signal),
+    ports.segments(admission, preparation, signal),
   ]);
   const copies = images.map(({ place }) => ({
     ...place,

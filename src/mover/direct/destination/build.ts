@@ -38,7 +38,7 @@ export type DisksWork<T> = (
 ) => Promise<T>;
 
 export function buildParts(parts: DestinationParts): BuildParts {
-  const ports = new GuestPorts(parts.config);
+  const ports = new GuestPorts(parts.config, () => parts.clock.monotonicMs());
   // What is mapped for this guest counts as if it were configured.
   const config = { ...parts.config, bridges: ports.bridges };
   const disks = new DestinationDisks(parts);

@@ -12,12 +12,13 @@ import type { Landing } from '../../../network/mapping.ts';
 import { announcePort, makePort, removePort, settleForwarding } from '../../../network/port.ts';
 import type { RoutedRules } from '../../../network/routed.ts';
 import { removeProbePort } from '../../../network/segment/probe-port.ts';
+import { SegmentQuota } from '../../../network/segment/quota.ts';
 import { createTap } from '../../../network/tap.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import { splitAddress } from '../../../protocol/names.ts';
 import { networkName } from '../../../protocol/network.ts';
-import type { Preparation } from '../../../protocol/peer/migration.ts';
+import type { Admission, Preparation } from '../../../protocol/peer/migration.ts';
 import { askSegments } from './segments.ts';
 
 const ANNOUNCE_MS = 10_000;
@@ -28,9 +29,11 @@ export class GuestPorts {
   readonly bridges: Record<string, string>;
   readonly #config: AgentConfig;
   readonly #landings = new Map<string, Landing>();
+  readonly #quota: SegmentQuota;
 
-  constructor(config: AgentConfig) {
+  constructor(config: AgentConfig, nowMs: () => number) {
     this.#config = config;
+    this.#quota = new SegmentQuota(config.name, nowMs);
     this.bridges = { ...config.bridges };
   }
 
@@ -66,8 +69,16 @@ export class GuestPorts {
     if (landing.kind !== 'routed' && name !== undefined) this.bridges[name] = landing.bridge;
   }
 
-  /** Who answers for the guest's addresses, where its NICs will be. Only after `map`. */
-  segments(id: string, preparation: Preparation, signal: AbortSignal): Promise<NamedCheck[]> {
+  /**
+   * Who answers for the guest's addresses, where its NICs will be. Only after `map`. GODWIT_OVERLOADED where `from` has
+   * asked for very many.
+   */
+  async segments(
+    { id, from }: Pick<Admission, 'id' | 'from'>,
+    preparation: Preparation,
+    signal: AbortSignal,
+  ): Promise<NamedCheck[]> {
+    if (this.#config.network.segmentCheck) this.#quota.take(from, preparation.networks ?? []);
     return askSegments(this.#config, id, preparation, this.#landings, signal);
   }
 
