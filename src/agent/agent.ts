@@ -110,7 +110,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     diskMoves,
     spread,
     hostEvents,
-    trust: () => trustOf({ ...common, fleet, renewal, refusals, ofMovers }),
+    trust: () => trustOf({ ...common, fleet, spread, renewal, refusals, ofMovers }),
   });
   const listening = { log, refusals };
   const listener = serve(agentContract, handlers, { name: config.name, ...listening });

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import { godwitError, hasCode, toGodwitError } from '../errors.ts';
 import type { Fleet } from '../host/fleet.ts';
 import { agentContract } from '../protocol/contract.ts';
@@ -11,6 +12,7 @@ import { everyPage } from '../protocol/public/page.ts';
 import { selectVersion } from '../protocol/version.ts';
 import { client } from '../rpc/client.ts';
 import type { Client } from '../rpc/client.ts';
+import { serverCertificate } from '../rpc/server-certificate.ts';
 import type { Credentials } from '../rpc/tls.ts';
 
 const ANSWER_MS = 3000;
@@ -145,6 +147,13 @@ export class Peers {
   siteSecret(name: string, id: string): Promise<{ secret?: string | undefined }> {
     if (this.address(name) === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: name });
     return this.#client(name).api.siteSecret({ query: { id } }, { deadlineMs: ANSWER_MS });
+  }
+
+  /** The certificate that a host shows where it is reached. */
+  async certificate(name: string): Promise<X509Certificate> {
+    const address = this.address(name);
+    if (address === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: name });
+    return serverCertificate(name, address, this.#credentials);
   }
 
   /** Asks the host that holds the CA for a certificate of a new key of ours. */

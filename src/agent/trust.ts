@@ -8,20 +8,23 @@ import { addRefusals } from '../host/refused.ts';
 import { MOST_REFUSALS } from '../protocol/public/trust.ts';
 import type { Trust } from '../protocol/public/trust.ts';
 import type { Refusals } from '../rpc/refusals.ts';
+import type { Spread } from './pki/spread.ts';
 import type { Renewal } from './pki/renewal.ts';
 import type { RefusedByMovers } from './refused-by-movers.ts';
 
 export interface TrustParts {
   readonly config: AgentConfig;
   readonly fleet: Pick<Fleet, 'list'>;
+  readonly spread: Pick<Spread, 'twoHolders'>;
   readonly renewal: Pick<Renewal, 'failed'>;
   readonly refusals: Refusals;
   readonly ofMovers: Pick<RefusedByMovers, 'list'>;
 }
 
 /** What `godwit doctor` shows of the trust between this host and others. */
-export function trustOf({ config, fleet, renewal, refusals, ofMovers }: TrustParts): Trust {
+export function trustOf({ config, fleet, spread, renewal, refusals, ofMovers }: TrustParts): Trust {
   const { count, why } = renewal.failed;
+  const twoHolders = spread.twoHolders();
   const own = new X509Certificate(readPair(pkiDirOf(config)).cert);
   return {
     host: config.name,
@@ -31,6 +34,7 @@ export function trustOf({ config, fleet, renewal, refusals, ofMovers }: TrustPar
       ...(why !== undefined && { problem: why.message }),
     },
     ...listOf(fleet),
+    ...(twoHolders.length > 0 && { twoHolders }),
     refusals: addRefusals([refusals.list(), ofMovers.list()]).slice(0, MOST_REFUSALS),
   };
 }

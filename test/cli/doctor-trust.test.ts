@@ -33,6 +33,14 @@ describe('what doctor makes of the trust between hosts', () => {
     assert.deepEqual(judgeTrust({ trust: [], damagedList: undefined }), []);
   });
 
+  test('a certificate that somebody else uses is a failure, with both ways out', () => {
+    const told = { name: 'b', serial: 'ab12', shownByHost: 'cd34', at: '2026-11-22T18:00:00.000Z' };
+    const found = lines(trusting({ twoHolders: [told] }), 'renewal');
+    const failure = found.find(({ verdict }) => verdict === 'fail');
+    assert.match(failure?.found ?? '', /uses certificate ab12 of b, which itself shows cd34/);
+    assert.match(failure?.hint ?? '', /pki revoke ab12`[\s\S]*pki revoke b`/);
+  });
+
   const cases: [string, Given, string, Finding['verdict'], RegExp, RegExp][] = [
     [
       'a list of the fleet that is damaged on disk',

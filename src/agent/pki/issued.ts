@@ -4,6 +4,7 @@ import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import { Mutex } from '../../mutex.ts';
 import { plainSerial, renewedFrom, revokedSince } from '../../protocol/peer/fleet.ts';
+import type { FleetList } from '../../protocol/peer/fleet.ts';
 import { issuedRecord, judgeRenewal } from '../../protocol/peer/renewal.ts';
 import type { IssuedRecord } from '../../protocol/peer/renewal.ts';
 import type { Role } from '../../protocol/route.ts';
@@ -87,7 +88,8 @@ export function renewCertificate(
       .digest('base64url');
     const last = lastIssued(caDir, identity);
     const asked = { serial, fromMs, toMs: shown.validToDate.getTime(), key };
-    switch (judgeRenewal(last, asked, nowMs)) {
+    const ended = list !== undefined && last !== undefined && isEnded(list, name, last);
+    switch (judgeRenewal(last, { ...asked, ended }, nowMs)) {
       case 'keep':
         return { name };
       case 'again':
@@ -111,20 +113,43 @@ export function renewCertificate(
 }
 
 /**
- * A host has shown `shown`, and so has its key. Where that is the renewed certificate that it was given last, those from
- * before it count no more: the fleet's list says so from now on. True where the list was changed. Once for each renewal.
+ * A host itself has shown `shown`. Where that is the renewed certificate that it was given last, those from before it count
+ * no more: the fleet's list says so from now on. True where the list was changed. Once for each renewal.
  */
 export function endReplaced(caDir: string, shown: X509Certificate, nowMs: number): boolean {
+  const replacing = replacesOthers(caDir, shown);
+  if (replacing === undefined) return false;
+  changeList(caDir, onlyFrom(replacing.name, replacing.fromMs), nowMs);
+  return true;
+}
+
+/** Of a renewed certificate of a host, the last one of its name, before which others count: its name, and from when it is valid. */
+export function replacesOthers(
+  caDir: string,
+  shown: X509Certificate,
+): { readonly name: string; readonly fromMs: number } | undefined {
   const identity = ownIdentity('the certificate that was shown', shown.toString());
   const { name, role } = identity;
   const last = lastIssued(caDir, identity);
   const isRenewed = last?.renewal !== undefined && last.serial === plainSerial(shown.serialNumber);
-  if (!isRenewed || role !== 'agent') return false;
+  if (!isRenewed || role !== 'agent') return undefined;
   const list = latestList(caDir)?.list;
   const endedBefore = Date.parse((list && renewedFrom(list, name)) ?? new Date(0).toISOString());
-  if (list === undefined || list.removed.includes(name) || endedBefore >= last.fromMs) return false;
-  changeList(caDir, onlyFrom(name, last.fromMs), nowMs);
-  return true;
+  if (list === undefined || list.removed.includes(name) || endedBefore >= last.fromMs)
+    return undefined;
+  return { name, fromMs: last.fromMs };
+}
+
+/** Whether that certificate of a host is the last one of its name, and counts. */
+export function isLast(caDir: string, name: string, serial: string): boolean {
+  const list = latestList(caDir)?.list;
+  const last = lastIssued(caDir, { name, role: 'agent' });
+  return last?.serial === serial && !(list !== undefined && isEnded(list, name, last));
+}
+
+/** Whether the last one that was given to a name was revoked since. */
+function isEnded(list: FleetList, name: string, { serial, fromMs }: IssuedRecord): boolean {
+  return revokedSince(list, { name, role: 'agent', serial, validFromMs: fromMs }) !== undefined;
 }
 
 function lastIssued(caDir: string, identity: Identity): IssuedRecord | undefined {

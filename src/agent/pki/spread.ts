@@ -5,14 +5,17 @@ import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import { toGodwitError } from '../../errors.ts';
 import { checkList, FLEET_FILE, pkiDirOf } from '../../host/fleet.ts';
+import { readPair } from '../../host/credentials.ts';
 import type { Fleet } from '../../host/fleet.ts';
 import type { Log } from '../../log.ts';
 import { newerList } from '../../protocol/peer/fleet.ts';
 import type { KnownList, SignedList } from '../../protocol/peer/fleet.ts';
+import type { TwoHolders } from '../../protocol/public/trust.ts';
 import type { Peers } from '../peers.ts';
 import { SecretFetch } from './secret-fetch.ts';
 import { writePrivate } from './files.ts';
-import { endReplaced } from './issued.ts';
+import { Holders } from './holders.ts';
+import { endReplaced, isLast, replacesOthers } from './issued.ts';
 import { changeList, heldBy, isDue, keepList, latestList, unchanged } from './fleet-list.ts';
 
 /** How soon the agent beside the CA sees what `godwit pki` has signed there. */
@@ -35,6 +38,7 @@ export class Spread {
   readonly #parts: SpreadParts;
   readonly #ca: string;
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly #holders: Holders | undefined;
   readonly secrets: SecretFetch;
   #turn = 0;
   /** Said once, not each second. */
@@ -44,6 +48,8 @@ export class Spread {
   constructor(parts: SpreadParts) {
     this.#parts = parts;
     this.secrets = new SecretFetch(parts);
+    const { caDir } = parts.config;
+    this.#holders = caDir === undefined ? undefined : this.#holdersOf(caDir);
     this.#ca = readFileSync(path.join(pkiDirOf(parts.config), 'ca.crt'), 'utf8');
   }
 
@@ -105,15 +111,36 @@ export class Spread {
     }
   }
 
-  /** A host has shown this certificate (DER). Beside the CA: what it has replaced ends. */
+  /** Somebody has shown this certificate of a host (DER). Beside the CA: what it has replaced may end. */
   saw(certificate: Buffer | undefined): void {
-    const { config, clock, log } = this.#parts;
-    if (config.caDir === undefined || certificate === undefined) return;
-    try {
-      if (endReplaced(config.caDir, new X509Certificate(certificate), clock.wallMs())) this.look();
-    } catch (err) {
-      log.error({ err }, 'a certificate that was replaced could not be ended');
-    }
+    if (this.#holders === undefined || certificate === undefined) return;
+    this.#holders.saw(new X509Certificate(certificate)).catch((err: unknown) => {
+      this.#parts.log.error({ err }, 'a certificate that was replaced could not be ended');
+    });
+  }
+
+  /** Beside the CA: hosts whose newest certificate somebody else uses. */
+  twoHolders(): TwoHolders[] {
+    const { caDir } = this.#parts.config;
+    if (caDir === undefined || this.#holders === undefined) return [];
+    this.#holders.settled(({ name, serial }) => isLast(caDir, name, serial));
+    return this.#holders.two;
+  }
+
+  #holdersOf(caDir: string): Holders {
+    const { config, clock, peers } = this.#parts;
+    return new Holders({
+      ...this.#parts,
+      certificateAt: (name) => {
+        // This host itself needs nobody's word.
+        if (name !== config.name) return peers.certificate(name);
+        return Promise.resolve(new X509Certificate(readPair(pkiDirOf(config)).cert));
+      },
+      renewed: (shown) => replacesOthers(caDir, shown)?.name,
+      end: (shown) => {
+        if (endReplaced(caDir, shown, clock.wallMs())) this.look();
+      },
+    });
   }
 
   /** One that is damaged gives way to any that the CA signed. */

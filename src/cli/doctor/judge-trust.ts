@@ -17,7 +17,7 @@ export function judgeTrust({
 }
 
 function judgeOne(fact: TrustFact): Finding[] {
-  return [judgeList(fact), judgeRenewal(fact), ...judgeRefusals(fact)];
+  return [judgeList(fact), judgeRenewal(fact), ...judgeHolders(fact), ...judgeRefusals(fact)];
 }
 
 function damagedFinding(found: string): Finding {
@@ -55,6 +55,16 @@ function judgeRenewal({ host, daysLeft, failures, problem }: TrustFact): Finding
     found: `${found} and could not be renewed, ${times(failures)}: ${problem ?? 'no reason'}`,
     hint: 'See docs/operating.md, “Certificates renew themselves”; a host whose certificate has expired joins again.',
   };
+}
+
+/** Told by the agent beside the CA alone. */
+function judgeHolders({ host, twoHolders = [] }: TrustFact): Finding[] {
+  return twoHolders.map(({ name, serial, shownByHost, at }) => ({
+    name: 'renewal',
+    verdict: 'fail',
+    found: `${host}: since ${at} somebody uses certificate ${serial} of ${name}, which itself shows ${shownByHost}`,
+    hint: `Somebody else has a key of ${name}. Where the CA is, run \`godwit pki revoke ${serial}\`: ${name} then renews its own. If ${name} itself was broken into: \`godwit pki revoke ${name}\`, and let it join again.`,
+  }));
 }
 
 function judgeRefusals({ host, refusals }: TrustFact): Finding[] {

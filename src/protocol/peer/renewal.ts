@@ -74,11 +74,14 @@ export interface RenewalAsked extends Validity {
   readonly serial: string;
   /** SHA-256 of the key that is to be signed. */
   readonly key: string;
+  /** The last one was revoked: what it was renewed from is the last that counts. */
+  readonly ended?: boolean;
 }
 
 /**
  * What the CA does. `again`: its answer was lost, and whoever asks has the same new key: the same answer.
  * `keep`: less than half of its life is over. `superseded`: the CA has given another one to that name since.
+ * Where the last one was revoked, as that of a thief is, the one from which it was renewed is renewed again.
  * A certificate later than the last that the CA knows of is one that it gave before it was restored from a backup.
  */
 export function judgeRenewal(
@@ -91,6 +94,9 @@ export function judgeRenewal(
     return nowMs < asked.toMs - lifetimeMs(asked) / 2 ? 'keep' : 'issue';
   }
   const { renewal } = last;
-  if (renewal?.shown === asked.serial && renewal.key === asked.key) return 'again';
+  if (renewal?.shown === asked.serial) {
+    if (asked.ended === true) return 'issue';
+    if (renewal.key === asked.key) return 'again';
+  }
   return asked.fromMs > last.fromMs ? 'issue' : 'superseded';
 }

@@ -17,6 +17,18 @@ export const refusal = z.object({
 export type Refusal = z.infer<typeof refusal>;
 
 export const MOST_REFUSALS = 256;
+export const MOST_TWO_HOLDERS = 64;
+
+/** A host that shows another certificate than the newest one of its name, which somebody uses. Of the agent beside the CA. */
+const twoHolders = z.object({
+  name: hostName,
+  /** Of the newest one, in hexadecimal, and of the one that the host itself shows. */
+  serial: z.string().max(64),
+  shownByHost: z.string().max(64),
+  /** Seen since, ISO 8601. */
+  at: moment,
+});
+export type TwoHolders = z.infer<typeof twoHolders>;
 
 export const trust = z.object({
   host: hostName,
@@ -38,6 +50,8 @@ export const trust = z.object({
     .optional(),
   /** Why the list on disk cannot be used. */
   listProblem: shortText.optional(),
+  /** Absent: none was seen. */
+  twoHolders: z.array(twoHolders).max(MOST_TWO_HOLDERS).optional(),
   /** The last refused first. */
   refusals: z.array(refusal).max(MOST_REFUSALS),
 });

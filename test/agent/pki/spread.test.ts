@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { join } from '../../../src/agent/pki/join.ts';
+import { renewCertificate } from '../../../src/agent/pki/issued.ts';
+import { makeRequest } from '../../../src/agent/pki/x509.ts';
 import { makeToken } from '../../../src/agent/pki/token.ts';
 import {
   changeList,
@@ -106,4 +109,29 @@ test('a host that joins is known to the others, and knows them, without a word i
   const { hosts } = await b.api.hosts();
   const port = a.agent.address.split(':')[1];
   assert.equal(hosts.find(({ name }) => name === 'new')?.address, `127.0.0.9:${port}`);
+});
+
+test('a thief that renews a host’s certificate does not lock the host out, whatever it asks for', async (t) => {
+  const { host, caDir } = await fleet(t);
+  const b = await host('b', { peers: { a: nobody } });
+  const a = await host('a', { holdsCa: true, peers: { b: { address: b.agent.address } } });
+  const own = readCredentials(path.join(b.config.stateDir, 'pki'), 'host');
+  const { request, key } = await makeRequest('b');
+  // The CA does not remember that it has only just given it.
+  rmSync(path.join(caDir, 'issued'), { recursive: true });
+  const shown = new X509Certificate(own.cert!);
+  const { certificate = '' } = await renewCertificate(caDir, shown, request, Date.now());
+  const transport = (cert: string, with_: string) => ({
+    address: a.agent.address,
+    credentials: { ...own, cert, key: with_ },
+    expectedName: 'a',
+  });
+  const thief = client(agentContract, transport(certificate, key));
+  const itself = client(agentContract, transport(own.cert!, own.key!));
+  t.after(() => thief.close());
+  t.after(() => itself.close());
+  const before = await numberAt(thief.api);
+  for (let asked = 0; asked < 3; asked += 1) await thief.api.newerList({ query: { after: 0 } });
+  assert.equal(await numberAt(itself.api), before);
+  assert.equal(latestList(caDir)?.list.renewed, undefined);
 });

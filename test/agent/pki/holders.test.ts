@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { issue } from '../../../src/agent/pki/authority.ts';
+import {
+  changeList,
+  heldBy,
+  latestList,
+  withoutSerial,
+} from '../../../src/agent/pki/fleet-list.ts';
+import { Holders } from '../../../src/agent/pki/holders.ts';
+import {
+  endReplaced,
+  isLast,
+  renewCertificate,
+  replacesOthers,
+} from '../../../src/agent/pki/issued.ts';
+import { makeRequest } from '../../../src/agent/pki/x509.ts';
+import { plainLog } from '../../../src/log.ts';
+import { plainSerial, revokedSince } from '../../../src/protocol/peer/fleet.ts';
+import { authority } from '../../rpc/parties.ts';
+
+const DAY_MS = 86_400_000;
+
+/** A CA and a host b with a certificate, of which it and a thief have the key. */
+async function scene(t: TestContext) {
+  const { caDir } = await authority(t);
+  const nowMs = Date.now() + 21 * DAY_MS;
+  changeList(caDir, heldBy({ name: 'a', address: '10.0.0.1:1', addresses: [] }), Date.now());
+  const { cert } = await issue({ caDir, name: 'b', role: 'agent', addresses: [], days: 30 });
+  const first = new X509Certificate(cert);
+  const state = { there: first as X509Certificate | undefined, monotonicMs: 0, lines: [''] };
+  const holders = new Holders({
+    clock: { monotonicMs: () => state.monotonicMs, wallMs: () => nowMs } as never,
+    log: plainLog((line) => state.lines.push(line)),
+    certificateAt: () =>
+      state.there === undefined
+        ? Promise.reject(new Error('no answer'))
+        : Promise.resolve(state.there),
+    renewed: (shown) => replacesOthers(caDir, shown)?.name,
+    end: (shown) => void endReplaced(caDir, shown, nowMs),
+  });
+  const renew = async (shown: X509Certificate): Promise<X509Certificate> => {
+    const { request } = await makeRequest('b');
+    const { certificate = '' } = await renewCertificate(caDir, shown, request, nowMs);
+    return new X509Certificate(certificate);
+  };
+  const counts = ({ serialNumber: serial, validFromDate }: X509Certificate): boolean => {
+    const shown = {
+      name: 'b',
+      role: 'agent',
+      serial,
+      validFromMs: validFromDate.getTime(),
+    } as const;
+    return revokedSince(latestList(caDir)!.list, shown) === undefined;
+  };
+  /** Shown every 10 s, as agents ask for lists, for so long. */
+  const showFor = async (shown: X509Certificate, forMs: number): Promise<void> => {
+    for (const untilMs = state.monotonicMs + forMs; state.monotonicMs <= untilMs;) {
+      await holders.saw(shown);
+      state.monotonicMs += 10_000;
+    }
+  };
+  return { caDir, nowMs, first, state, holders, renew, counts, showFor };
+}
+
+test('a host that shows its renewed certificate itself ends the one before at once', async (t) => {
+  const { first, state, holders, renew, counts } = await scene(t);
+  const next = await renew(first);
+  state.there = next;
+  await holders.saw(next);
+  assert.deepEqual([counts(first), counts(next)], [false, true]);
+  assert.deepEqual(holders.two, []);
+});
+
+test('whoever renews a stolen certificate locks the host out of nothing, and is told', async (t) => {
+  const { caDir, nowMs, first, state, holders, renew, counts, showFor } = await scene(t);
+  const stolen = await renew(first);
+  await showFor(stolen, 25_000);
+  assert.equal(holders.two.length, 0);
+  await showFor(stolen, 3_600_000);
+  assert.deepEqual([counts(first), counts(stolen)], [true, true]);
+  const [told, ...more] = holders.two;
+  assert.deepEqual(more, []);
+  assert.equal(told?.name, 'b');
+  assert.equal(told?.serial, plainSerial(stolen.serialNumber));
+  assert.equal(told?.shownByHost, plainSerial(first.serialNumber));
+  assert.equal(state.lines.filter((line) => /somebody else uses/.test(line)).length, 1);
+  // The way out: the thief’s alone is revoked, and the host renews its own.
+  await assert.rejects(renew(first), { code: 'GODWIT_CERT_SUPERSEDED' });
+  changeList(caDir, withoutSerial(stolen.serialNumber), nowMs);
+  holders.settled(({ name, serial }) => isLast(caDir, name, serial));
+  assert.deepEqual(holders.two, []);
+  await assert.rejects(renew(stolen), { code: 'GODWIT_CERT_REVOKED' });
+  const next = await renew(first);
+  state.there = next;
+  await holders.saw(next);
+  assert.deepEqual([counts(first), counts(stolen), counts(next)], [false, false, true]);
+});
+
+test('a host that takes its renewed certificate into use late is told of by nobody', async (t) => {
+  const { first, state, holders, renew, counts, showFor } = await scene(t);
+  const next = await renew(first);
+  await showFor(next, 15_000);
+  state.there = next;
+  await showFor(next, 60_000);
+  assert.deepEqual([counts(first), holders.two], [false, []]);
+});
+
+test('a host that is not reached keeps both, and nothing is concluded', async (t) => {
+  const { first, state, holders, renew, counts, showFor } = await scene(t);
+  const next = await renew(first);
+  state.there = undefined;
+  await showFor(next, 600_000);
+  assert.deepEqual([counts(first), counts(next), holders.two], [true, true, []]);
+});
