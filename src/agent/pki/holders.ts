@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';

@@ -119,7 +119,7 @@ test('a thief that renews a host’s certificate does not lock the host out, wha
   const { request, key } = await makeRequest('b');
   // The CA does not remember that it has only just given it.
   rmSync(path.join(caDir, 'issued'), { recursive: true });
-  const shown = new X509Certificate(own.cert!);
+  const shown = new X509Certificate(own.cert);
   const { certificate = '' } = await renewCertificate(caDir, shown, request, Date.now());
   const transport = (cert: string, with_: string) => ({
     address: a.agent.address,
@@ -127,7 +127,7 @@ test('a thief that renews a host’s certificate does not lock the host out, wha
     expectedName: 'a',
   });
   const thief = client(agentContract, transport(certificate, key));
-  const itself = client(agentContract, transport(own.cert!, own.key!));
+  const itself = client(agentContract, transport(own.cert, own.key));
   t.after(() => thief.close());
   t.after(() => itself.close());
   const before = await numberAt(thief.api);
