@@ -33,6 +33,7 @@ import { checkHandlers } from './preflight/handlers.ts';
 import type { CheckParts } from './preflight/handlers.ts';
 import { listHandlers } from './lists.ts';
 import type { Leftovers } from './leftovers/leftovers.ts';
+import { reportOfBoth } from './reports.ts';
 import type { Resolve } from './resolve.ts';
 import { sightingOf } from './sightings.ts';
 import type { Sides } from './sides.ts';
@@ -63,7 +64,7 @@ export interface AgentParts extends CheckParts {
 
 /** The agent's API: each route, given over to the part that answers it. */
 export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract> {
-  const { config, log, store, guests, outgoing, incoming, follow } = parts;
+  const { config, log, guests, outgoing, incoming, follow } = parts;
   const { probes } = parts;
   return {
     hello: () => ({
@@ -95,7 +96,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     migration: ({ params }) => follow.one(params.id),
     progress: ({ params }) => follow.progress(params.id),
     events: ({ params, signal }) => follow.events(params.id, signal),
-    report: ({ params }) => store.report(params.id),
+    report: ({ params }) => reportOfBoth(parts, params.id),
     cancel: async ({ params, caller }) => {
       const answer = await follow.cancel(params.id);
       log.info({ id: params.id, by: caller.name, ...answer }, 'a cancel was asked for');

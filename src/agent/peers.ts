@@ -5,7 +5,7 @@ import { agentContract } from '../protocol/contract.ts';
 import type { SignedList } from '../protocol/peer/fleet.ts';
 import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
 import type { AdmittedGuest } from '../protocol/peer/probe.ts';
-import type { MigrationSummary } from '../protocol/public/migration.ts';
+import type { MigrationSummary, Report } from '../protocol/public/migration.ts';
 import type { ResolveAnswer, RunAt, SideView, Unasked } from '../protocol/public/resolve.ts';
 import type { Sighting, SightingQuery } from '../protocol/peer/sighting.ts';
 import { everyPage } from '../protocol/public/page.ts';
@@ -87,6 +87,12 @@ export class Peers {
       // A host speaks for itself.
       return migrations.filter(({ from, to }) => from === name || to === name);
     });
+  }
+
+  /** What another host reports of a migration that it takes part in. */
+  async report(name: string, id: string): Promise<Report> {
+    if (this.address(name) === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: name });
+    return this.#client(name).api.report({ params: { id } }, { deadlineMs: ANSWER_MS });
   }
 
   /** What the other host of a migration knows of its side; or why it does not say. */

@@ -15,13 +15,16 @@ export function briefly(report: Report): Progress {
 export function planned(request: MoverRequest, nowMs: number): Report {
   const { id, fromHost, toHost, createdAt } = request;
   const guest = request.side === 'source' ? request.request.guest : request.admission.guest;
-  const settings = migrationSettings.parse(request.side === 'source' ? request.request : {});
+  const settings = migrationSettings.parse(
+    request.side === 'source' ? request.request : (request.admission.settings ?? {}),
+  );
   const { memoryBytes } = request.side === 'source' ? request : request.admission;
   return {
     id,
     guest,
     from: fromHost,
     to: toHost,
+    side: request.side,
     outcome: 'running',
     phase: 'planned',
     mode: settings.mode,

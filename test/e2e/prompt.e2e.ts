@@ -6,6 +6,7 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
 import { inHost } from '../../src/lab/entry.ts';
 import { labHost } from '../../src/lab/state.ts';
+import { report as reportShape } from '../../src/protocol/public/migration.ts';
 import { godwit, PROGRAM, runToEnd } from './support/cli.ts';
 import { begin, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { openWorld } from './support/world.ts';
@@ -86,7 +87,35 @@ describe('what the command line says', () => {
     const cancelled = await onHost('b', operator(), 'cancel', id);
     assert.equal(cancelled.exit, 0, cancelled.out + cancelled.err);
     await reportAtEnd(world, 'a', id);
+    await sameStory(id, 'cancelled');
+    const next = await begin(world, { guest: 'web1', from: 'a', to: 'b', mode: 'hybrid' });
+    await reportAtEnd(world, 'a', next);
+    await sameStory(next, 'done');
   });
+
+  /** Both ends report the same; a destination that cannot ask its source says what it does not know, in the same words. */
+  async function sameStory(id: string, outcome: string): Promise<void> {
+    const report = async (host: string) => {
+      const { out, err, exit } = await godwit(world, 'report', id, '--host', host, '--json');
+      assert.equal(exit, 0, err);
+      return reportShape.parse(JSON.parse(out));
+    };
+    const source = await report('a');
+    assert.deepEqual(await report('b'), source);
+    await stopAgent(world.lab, 'a');
+    try {
+      const alone = await report('b');
+      assert.deepEqual(
+        [alone.outcome, alone.mode, alone.settings, alone.error, alone.runsAt, alone.side],
+        [outcome, source.mode, source.settings, source.error, source.runsAt, 'destination'],
+      );
+      assert.equal(alone.bytes, undefined);
+      const { out } = await godwit(world, 'report', id, '--host', 'b');
+      assert.match(out, /^not known to b +bytes sent, rounds, throughput/m);
+    } finally {
+      await startAgent(world.lab, 'a');
+    }
+  }
 
   const operator = () => ({ GODWIT_PROFILE: path.join(world.lab.dir, 'operator') });
 

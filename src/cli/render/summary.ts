@@ -41,7 +41,7 @@ export function measures(report: Report): [string, string][] {
 
 /** What went over; what a manager moved and does not report is left out, and named in one line. */
 function sent(report: Report): [string, string][] {
-  const { bytes, memoryBytes, rounds, throughput, pageRequests = 0 } = report;
+  const { bytes, memoryBytes, rounds, throughput, pageRequests = 0, notKnown } = report;
   const memory = memoryBytes === undefined ? '' : ` for ${formatBytes(memoryBytes)} of memory`;
   const silent = Object.entries({ 'bytes sent': bytes, rounds, throughput })
     .filter(([, value]) => value === undefined)
@@ -52,7 +52,10 @@ function sent(report: Report): [string, string][] {
     ...(rounds === undefined ? [] : [pair('rounds', String(rounds))]),
     ...(throughput === undefined ? [] : [pair('throughput', formatRate(throughput))]),
     ...(pageRequests === 0 ? [] : [pair('page requests', String(pageRequests))]),
-    ...(silent.length === 0 ? [] : [pair('not reported by its manager', silent.join(', '))]),
+    ...(silent.length === 0 || notKnown !== undefined
+      ? []
+      : [pair('not reported by its manager', silent.join(', '))]),
+    ...(notKnown === undefined ? [] : [pair(`not known to ${report.to}`, notKnown.join(', '))]),
   ];
 }
 

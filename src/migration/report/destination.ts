@@ -17,25 +17,22 @@ export function destinationReportOf(
   const lastAt = records.at(-1)?.at ?? first.at;
   const outcome = destinationOutcome(state.stage, state.error);
   const { id, guest, from, memoryBytes } = state.admission;
-  const mode = state.preparation?.stream.mode ?? 'precopy';
+  const settings = settingsOf(state);
   return {
     id,
     guest,
     from,
     to: state.host,
+    side: 'destination',
     outcome,
     phase: outcome === 'running' ? destinationPhase(state) : outcome,
-    mode,
-    finished: 'none',
-    settings: migrationSettings.parse({ mode }),
+    mode: settings.mode,
+    finished: finishedBy(state),
+    settings,
     startedAt: new Date(first.at).toISOString(),
     ...(ended ? { endedAt: new Date(lastAt).toISOString() } : {}),
     totalMs: Math.max(0, (ended ? lastAt : nowMs) - first.at),
-    bytes: 0,
-    rounds: 0,
-    throughput: 0,
     memoryBytes,
-    pageRequests: 0,
     roundList: [],
     phases: [],
     checks: [],
@@ -43,7 +40,42 @@ export function destinationReportOf(
     takeovers: records.filter((record) => record.event.type === 'taken-over').length,
     ...(state.error === undefined ? {} : { error: state.error }),
     runsAt: destinationRunsAt(state),
+    notKnown: notKnown(state, outcome),
   };
+}
+
+/** What was asked for, as the source says it; of an older one the mode alone is known, from its preparation. */
+function settingsOf({ admission, preparation }: DestinationState): Report['settings'] {
+  return (
+    admission.settings ?? migrationSettings.parse({ mode: preparation?.stream.mode ?? 'precopy' })
+  );
+}
+
+function finishedBy({ hasRun, postcopy }: DestinationState): Report['finished'] {
+  if (!hasRun) return 'none';
+  return postcopy ? 'postcopy' : 'precopy';
+}
+
+/** What the source alone sees. */
+const SOURCE_SEES = [
+  'bytes sent',
+  'rounds',
+  'throughput',
+  'page requests',
+  'downtime',
+  'phases',
+  'checks',
+  'decisions',
+];
+
+function notKnown({ admission, error }: DestinationState, outcome: Report['outcome']): string[] {
+  return [
+    ...(admission.settings === undefined ? ['settings other than the mode'] : []),
+    ...(outcome === 'failed' && error === undefined
+      ? ['why it ended, and whether it was cancelled']
+      : []),
+    ...SOURCE_SEES,
+  ];
 }
 
 /** Where the guest runs, as its destination knows: once it may be told to run there, that is for the source to say. */

@@ -59,6 +59,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
   const memoryMs = (walk.memoryEndedAt ?? endAt) - (walk.memoryAt ?? endAt);
   return {
     ...identity(state),
+    side: 'source',
     outcome: state.doing.kind === 'end' ? state.doing.outcome : 'running',
     phase,
     finished: walk.marks.ran === undefined || state.via === 'none' ? 'none' : state.via,

@@ -3,7 +3,7 @@ import { backingFile } from './backing-file.ts';
 import { hostFacts } from './host-facts.ts';
 import { disk, MAX_PLACES, nodeName, place, proofAnswer, proofPlace } from '../disk.ts';
 import { serialError } from '../errors.ts';
-import { check, compression, mode } from '../public/migration.ts';
+import { check, compression, migrationSettings, mode } from '../public/migration.ts';
 import {
   address,
   bytes,
@@ -44,6 +44,8 @@ export const admission = z.object({
   lineage: lineage.optional(),
   /** The driver of the guest's hypervisor; absent where that is the only one of the first versions. */
   driver: z.string().min(1).max(32).optional(),
+  /** What the user asked for, for the destination's own report; an older source does not say it. */
+  settings: migrationSettings.optional(),
 });
 export type Admission = z.infer<typeof admission>;
 
@@ -155,8 +157,14 @@ export const seedAnswer = z.object({
 });
 export type SeedAnswer = z.infer<typeof seedAnswer>;
 
-/** `lost`: the source says that no copy of the guest is whole any more. */
-export const releaseBody = epochBody.extend({ lost: z.boolean().optional() });
+/**
+ * `lost`: the source says that no copy of the guest is whole any more. `because`: why it gives the migration up, in the
+ * words of its own report; an older source does not say it.
+ */
+export const releaseBody = epochBody.extend({
+  lost: z.boolean().optional(),
+  because: serialError.optional(),
+});
 
 /** The destination's answer to commit: it runs, since when (its own wall clock), and how long `cont` took. */
 export const running = z.object({ epoch, runningAt: moment, resumeMs: ms });

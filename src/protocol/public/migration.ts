@@ -196,6 +196,10 @@ export const report = z.object({
   guest: guestName,
   from: hostName,
   to: hostName,
+  /** Which of its hosts made it: the source knows most. Absent in reports of earlier builds. */
+  side: z.enum(['source', 'destination']).optional(),
+  /** Of the destination's: what is not known there, in words. */
+  notKnown: z.array(shortText).max(16).optional(),
   outcome: z.enum(['done', 'failed', 'cancelled', 'held', 'lost', 'running']),
   phase,
   /** The mode asked for, and how the memory really went over; `unknown`: a manager moved it, and does not report how. */
@@ -221,7 +225,7 @@ export const report = z.object({
   /** Post-copy: how long its stream stood still in all, ms, and how often; absent when it never did. */
   postcopyStalledMs: ms.optional(),
   postcopyStalls: z.number().int().positive().optional(),
-  /** These four are absent where a manager moves the memory and does not report them. */
+  /** These four are absent where a manager moves the memory and does not report them, and where `notKnown` says so. */
   bytes: bytes.optional(),
   rounds: z.number().int().nonnegative().optional(),
   /** bytes/s over the memory phase. */

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { DestinationRecord } from '../../../src/migration/direct/journal.ts';
 import { destinationReportOf } from '../../../src/migration/report/destination.ts';
-import { report } from '../../../src/protocol/public/migration.ts';
+import { destinationEvent } from '../../../src/migration/direct/destination-events.ts';
+import { migrationSettings, report } from '../../../src/protocol/public/migration.ts';
 import type { Report } from '../../../src/protocol/public/migration.ts';
 import { chance, driveUntil, settle } from '../direct/drive.ts';
 import { isDoing } from '../direct/endings.ts';
@@ -45,5 +46,48 @@ describe('the destination’s report', () => {
     cancelled.dispatch({ type: 'cancel' });
     settle(cancelled);
     assert.deepEqual([theirs(cancelled).outcome, theirs(cancelled).runsAt], ['failed', 'source']);
+    // An earlier source does not say why it gives a migration up.
+    assert.ok(theirs(cancelled).notKnown?.includes('why it ended, and whether it was cancelled'));
+  });
+
+  test('names what it does not know in place of figures that nobody measured', () => {
+    const moved = new World();
+    settle(moved);
+    const { bytes, rounds, throughput, pageRequests, notKnown = [], finished } = theirs(moved);
+    assert.deepEqual([bytes, rounds, throughput, pageRequests], Array(4).fill(undefined));
+    for (const what of ['bytes sent', 'rounds', 'throughput', 'page requests'])
+      assert.ok(notKnown.includes(what), what);
+    assert.equal(finished, 'precopy');
+  });
+
+  test('has the settings that its source says, and else names them as not known', () => {
+    const settings = migrationSettings.parse({
+      mode: 'hybrid',
+      maxBandwidth: 5000,
+      timeoutMs: 7000,
+    });
+    const admission = {
+      id: 'm-abcdefgh',
+      guest: 'web1',
+      from: 'a',
+      memoryBytes: 1,
+      epoch: 1,
+      timeoutMs: 7000,
+    };
+    const at = { v: 1 as const, seq: 0, at: START, mono: 0 };
+    const made = (more: object): Report | undefined => {
+      const event = {
+        type: 'admitted' as const,
+        host: 'b',
+        pid: 1,
+        admission: { ...admission, ...more },
+      };
+      return destinationReportOf([{ ...at, event: destinationEvent.parse(event) }], START);
+    };
+    assert.deepEqual(
+      [made({ settings })?.mode, made({ settings })?.settings],
+      ['hybrid', settings],
+    );
+    assert.ok(made({})?.notKnown?.includes('settings other than the mode'));
   });
 });

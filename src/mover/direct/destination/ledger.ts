@@ -1,4 +1,4 @@
-import { GodwitError, godwitError } from '../../../errors.ts';
+import { GodwitError, godwitError, type SerialError } from '../../../errors.ts';
 import { destinationAfter } from '../../../migration/direct/destination.ts';
 import { destinationDurability } from '../../../migration/direct/durability.ts';
 import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
@@ -57,6 +57,12 @@ export class Ledger {
       this.#onFailure(this.#failure);
       throw this.#failure;
     }
+  }
+
+  /** Why the source gives the migration up, where it says so. What this side saw by itself is not replaced. */
+  async gaveUp(because: SerialError | undefined): Promise<void> {
+    if (because === undefined || this.#state.error !== undefined) return;
+    await this.record({ type: 'failed', error: because });
   }
 
   #unwritten(cause: unknown): GodwitError {

@@ -150,7 +150,7 @@ function handlersOf(
       const signal = AbortSignal.timeout(takeDownMs(mover.state));
       await (body.lost === true
         ? mover.tearDown(body.epoch, signal)
-        : mover.release(body.epoch, signal));
+        : mover.release(body.epoch, signal, body.because));
       return ok;
     },
     finish: async ({ body }) => {
@@ -173,7 +173,7 @@ function progressOf(
     guest,
     from,
     to: request.toHost,
-    mode: report?.mode ?? 'precopy',
+    mode: report?.mode ?? request.admission.settings?.mode ?? 'precopy',
     phase: report?.phase ?? 'checking',
     elapsedMs: report?.totalMs ?? 0,
     percent: report?.outcome === 'done' ? 100 : 0,

@@ -1,4 +1,4 @@
-import { toGodwitError } from '../../../errors.ts';
+import { toGodwitError, type SerialError } from '../../../errors.ts';
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import { judgeCall, statusOf } from '../../../migration/direct/destination.ts';
 import type { DestinationCall, DestinationState } from '../../../migration/direct/destination.ts';
@@ -15,8 +15,7 @@ import type { BuildParts, DisksWork } from './build.ts';
 import { Ledger } from './ledger.ts';
 import { preparedAs, untilReady } from './ready.ts';
 import { endWithSource } from './with-source.ts';
-import { destinationOptions, takeDownMs } from './parts.ts';
-import type { DestinationParts } from './parts.ts';
+import { destinationOptions, takeDownMs, type DestinationParts } from './parts.ts';
 import { announceRoutes } from './ports.ts';
 import { runGuest } from './run-guest.ts';
 type Over = 'finished' | 'released';
@@ -165,10 +164,12 @@ export class DestinationMover {
     return this.#call('recover', epoch, again, this.#recoveries);
   }
 
-  release(epoch: number, signal: AbortSignal): Promise<void> {
-    return this.#call('release', epoch, async (already) =>
-      already ? this.#end() : this.#release('the source asked', signal, true, true),
-    );
+  release(epoch: number, signal: AbortSignal, because?: SerialError): Promise<void> {
+    return this.#call('release', epoch, async (already) => {
+      if (already) return this.#end();
+      await this.#ledger.gaveUp(because);
+      await this.#release('the source asked', signal, true, true);
+    });
   }
 
   /** Takes down what is left here of a guest that is lost. */
@@ -239,10 +240,8 @@ export class DestinationMover {
 
   /** The word that it never ran comes first, where it can be given; then everything is taken down. */
   async #release(why: string, signal: AbortSignal, mayRefuse = true, told = false): Promise<void> {
-    const { epoch } = this.state.admission;
-    if (mayRefuse && this.state.right !== 'refused') {
-      await this.#ledger.record({ type: 'refused', epoch, why });
-    }
+    if (mayRefuse && this.state.right !== 'refused')
+      await this.#ledger.record({ type: 'refused', epoch: this.state.admission.epoch, why });
     await this.#tearDown(signal, 'released', told);
   }
 

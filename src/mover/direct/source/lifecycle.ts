@@ -83,6 +83,7 @@ export const LIFECYCLE: Lifecycle = {
           ...(routes.length === 0 ? {} : { routes }),
           epoch,
           timeoutMs: settings.timeoutMs,
+          settings,
           ...(request.lineage === undefined ? {} : { lineage: request.lineage }),
           ...driverSaid(request.handle.driver),
         },
@@ -100,7 +101,8 @@ export const LIFECYCLE: Lifecycle = {
       if (parts.state().proof === 'fenced') return;
       // Admission may have been given, and only its answer have got lost.
       if (!(await isMoverThere(parts, signal))) return;
-      const body = { epoch: parts.state().plan.epoch };
+      const { plan, because } = parts.state();
+      const body = { epoch: plan.epoch, ...(because === undefined ? {} : { because }) };
       try {
         await ask(parts, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
       } catch (thrown) {

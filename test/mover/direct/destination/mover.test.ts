@@ -5,6 +5,8 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { destinationReportOf } from '../../../../src/migration/report/destination.ts';
+import { godwitError } from '../../../../src/errors.ts';
 import type { Clock } from '../../../../src/clock.ts';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import { silentLog } from '../../../../src/log.ts';
@@ -159,6 +161,14 @@ describe('the destination’s mover', () => {
       ['refused', 'released'],
     );
     await assert.rejects(mover.commit(EPOCH, never), { code: 'GODWIT_NOT_ARMED' });
+  });
+
+  test('released, tells why its source gave it up, in the words of the source', async (t) => {
+    const { mover, dir } = await armed(t);
+    const because = godwitError('GODWIT_CANCELLED', { guest: 'web1', host: 'a' }).toJSON();
+    await mover.release(EPOCH, never, because);
+    const report = destinationReportOf(readJournals(dir).destination, Date.now());
+    assert.deepEqual([report?.outcome, report?.error], ['cancelled', because]);
   });
 
   test('does nothing under another epoch', async (t) => {

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { reportOfBoth } from '../../src/agent/reports.ts';
+import type { Peers } from '../../src/agent/peers.ts';
+import type { Migration, MigrationStore } from '../../src/agent/store.ts';
+import { godwitError } from '../../src/errors.ts';
+import { silentLog } from '../../src/log.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
+import { ID, report } from '../cli/fake.ts';
+
+const own = report({ side: 'destination', notKnown: ['rounds'], runsAt: 'destination' });
+
+function parts(side: 'source' | 'destination', ask: () => Promise<Report>) {
+  const request = { side, fromHost: 'a', toHost: 'b' } as Migration['request'];
+  return {
+    store: {
+      report: () => own,
+      need: () => ({ id: ID, dir: '', request }),
+    } as unknown as MigrationStore,
+    peers: { report: ask } as unknown as Peers,
+    log: silentLog,
+  };
+}
+
+test('the destination answers with the report of the source', async () => {
+  const told = report({ side: 'source' });
+  assert.deepEqual(
+    await reportOfBoth(
+      parts('destination', async () => told),
+      ID,
+    ),
+    told,
+  );
+});
+
+test('it answers with its own where the source is silent, or speaks of another migration', async () => {
+  const silent = async (): Promise<never> => {
+    throw godwitError('GODWIT_UNREACHABLE', { peer: 'a', address: 'x', reason: 'off' });
+  };
+  assert.equal(await reportOfBoth(parts('destination', silent), ID), own);
+  const other = async (): Promise<Report> => report({ guest: 'db' });
+  assert.equal(await reportOfBoth(parts('destination', other), ID), own);
+});
+
+test('that the guest runs at the destination is known there, whatever the source was cut off from', async () => {
+  const cut = async (): Promise<Report> =>
+    report({ side: 'source', outcome: 'held', runsAt: 'unknown' });
+  const { runsAt, outcome } = await reportOfBoth(parts('destination', cut), ID);
+  assert.deepEqual([runsAt, outcome], ['destination', 'held']);
+});
+
+test('the source asks nobody', async () => {
+  const ask = async (): Promise<never> => assert.fail('it must not ask');
+  assert.equal(await reportOfBoth(parts('source', ask), ID), own);
+});
