@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
@@ -10,6 +10,8 @@ import type { SourceWireOptions, WireCache } from '../wire/open.ts';
 /** What this host's configuration says of the wire: its cache, its secret, what it offers, what it may send. */
 
 const LEAST_SECRET_BYTES = 32;
+/** Hosts that are away learn of a new secret when they are back; what is kept under the old one is of use meanwhile. */
+const OVERLAP_MS = 7 * 86_400_000;
 const WIDTH: readonly CacheScope[] = ['none', 'guest', 'tenant', 'host'];
 
 /** What a source asks of the wire: with whom the guest's pages are shared, at most. */
@@ -34,7 +36,7 @@ export function cacheFor(
   // The narrower of both hosts' wishes; the scopes differ then, and nothing is shared where the other’s is wider.
   const own = config.cache.scope;
   const narrower = WIDTH.indexOf(own) < WIDTH.indexOf(sharing) ? own : sharing;
-  const secret = siteSecret(config);
+  const [secret, ...earlier] = siteSecrets(config);
   const circle = circleOf(narrower, guest, tenant);
   if (secret === undefined || circle === undefined) return undefined;
   const file = placesFile(config, guest, peer);
@@ -49,6 +51,7 @@ export function cacheFor(
     directory: cacheDirectory(config),
     mostBytes,
     secret,
+    earlier,
     sharing: circle,
     peer,
     // Whose seeds these are, this host's own configuration says.
@@ -87,7 +90,31 @@ function placesFile(config: AgentConfig, guest: string, peer: string): string {
 
 /** The secret that all hosts of a site share, which names what their caches hold; undefined where this one has none. */
 export function siteSecret(config: AgentConfig): Buffer | undefined {
+  return siteSecrets(config)[0];
+}
+
+/** That one, and the one that it replaced, for as long as both count; none where this host has none. */
+export function siteSecrets(config: AgentConfig): Buffer[] {
   const file = config.cache.secretFile ?? path.join(pkiDirOf(config), 'site.secret');
+  const secret = secretAt(file);
+  if (secret === undefined) return [];
+  const before = earlierFile(file);
+  const earlier = counts(before, Date.now()) ? secretAt(before) : undefined;
+  return earlier === undefined || earlier.equals(secret) ? [secret] : [secret, earlier];
+}
+
+/** Where the secret lies that the one in `file` replaced. */
+export function earlierFile(file: string): string {
+  return `${file}.before`;
+}
+
+/** Whether a secret that was replaced still counts: from when it was put there, that long. */
+export function counts(file: string, nowMs: number): boolean {
+  const mtimeMs = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+  return mtimeMs !== undefined && nowMs - mtimeMs < OVERLAP_MS;
+}
+
+function secretAt(file: string): Buffer | undefined {
   try {
     const secret = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex');
     return secret.length < LEAST_SECRET_BYTES ? undefined : secret;

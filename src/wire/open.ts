@@ -23,6 +23,8 @@ export interface WireCache {
   readonly mostBytes: number;
   /** The site's secret, alike on all its hosts. */
   readonly secret: Uint8Array;
+  /** Those that it replaced of late: they name what is kept from before, and a host that has only such a one is understood. */
+  readonly earlier?: readonly Uint8Array[];
   readonly sharing: Exclude<Sharing, { with: 'none' }>;
   /** The other host: what was exchanged with it is all that it is told of. */
   readonly peer: string;

@@ -4,7 +4,7 @@ import type { Fleet } from '../../host/fleet.ts';
 import type { Log } from '../../log.ts';
 import type { FleetList } from '../../protocol/peer/fleet.ts';
 import type { Peers } from '../peers.ts';
-import { secretId, secretIn, writeSecret } from './site-secret.ts';
+import { dropEarlier, replaceSecret, secretId, secretIn } from './site-secret.ts';
 
 export interface SecretParts {
   readonly config: AgentConfig;
@@ -38,11 +38,12 @@ export class SecretFetch {
     if (this.#isAsking || config.cache.secretFile !== undefined) return;
     this.#isAsking = true;
     try {
+      dropEarlier(pkiDirOf(config), Date.now());
       const wanted = this.#wanted();
       if (wanted === undefined) return;
       const found = await this.#find(wanted.id, [wanted.holder, name]);
       if (found === undefined) return;
-      writeSecret(pkiDirOf(config), found);
+      replaceSecret(pkiDirOf(config), found);
       log.info({ id: wanted.id }, 'the site’s secret is another one');
     } catch (err) {
       log.warn({ err }, 'the site’s secret could not be kept');

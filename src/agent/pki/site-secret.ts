@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { counts, earlierFile } from '../../host/wire.ts';
 import { readPki, writePrivate } from './files.ts';
 import { changeList } from './fleet-list.ts';
 
@@ -29,7 +30,7 @@ export function rotateSecret(caDir: string, nowMs: number): { number: number; id
   const id = secretId(secret);
   readPki(path.join(caDir, 'ca.key'), 'Run it where the CA is.');
   // The list last: whoever reads it finds the secret that it names.
-  writeSecret(caDir, secret);
+  replaceSecret(caDir, secret);
   const { list } = changeList(caDir, (before) => ({ ...before, secret: id }), nowMs);
   return { number: list.number, id };
 }
@@ -49,6 +50,20 @@ export function secretIn(directory: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The one that is there goes on to count for a while beside the new one. */
+export function replaceSecret(directory: string, secret: string): void {
+  const before = secretIn(directory);
+  const file = path.join(directory, SITE_SECRET);
+  if (before !== undefined && before !== secret) writePrivate(earlierFile(file), `${before}\n`);
+  writeSecret(directory, secret);
+}
+
+/** Removes what was replaced so long ago that it counts no more. */
+export function dropEarlier(directory: string, nowMs: number): void {
+  const file = earlierFile(path.join(directory, SITE_SECRET));
+  if (existsSync(file) && !counts(file, nowMs)) rmSync(file, { force: true });
 }
 
 export function writeSecret(directory: string, secret: string): void {

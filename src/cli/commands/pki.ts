@@ -151,8 +151,8 @@ export const pkiRotateSecretSpec = spec({
   name: 'rotate-secret',
   summary: 'give all hosts another site secret, which a host that left does not know',
   details:
-    'Run it where the CA is. Every host of the fleet fetches it with the next list. What the caches hold ' +
-    'of before is not found any more, so the next moves over the wire send more.',
+    'Run it where the CA is. Every host of the fleet fetches it with the next list. The one before ' +
+    'counts for seven days more, so that hosts change over one by one and caches stay of use meanwhile.',
   flags: { dir },
   examples: ['pki rotate-secret'],
   json: '{ id, number }',

@@ -32,6 +32,15 @@ export function survey(directory: string, active: Lying | undefined): Survey {
   return { segments, indexBytes };
 }
 
+/** Whether something lies there that is kept under that tag. */
+export function hasSegments(directory: string, tag: string): boolean {
+  try {
+    return readdirSync(directory).some((name) => name.includes(`-${tag}-`));
+  } catch {
+    return false;
+  }
+}
+
 /** Paths of the seeds' indexes of a scope. */
 export function seedIndexes(directory: string, tag: string): string[] {
   return readdirSync(directory)

@@ -1,5 +1,6 @@
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { z } from 'zod';
+import { hasSegments } from '../cache/directory.ts';
 import { placesDigest } from '../cache/places.ts';
 import { Scope } from '../cache/scope.ts';
 import type { CodecSettings } from '../codec/settings.ts';
@@ -13,6 +14,8 @@ import { godwitError } from '../../errors.ts';
 /** Of the relay's messages and tokens. The frames of the codec have a version of their own. */
 export const RELAY_VERSION = 1;
 
+/** Of the site's secrets, besides the one that counts. */
+const MOST_EARLIER = 2;
 const LEAST_CELLS = 1024;
 const MOST_CELLS = 2 ** 22;
 /** A summary of as many names as there may be is half of it. */
@@ -35,6 +38,8 @@ export const sourceHello = z.object({
   seed: z.string().regex(/^[0-9a-f]{16}$/),
   /** The cache's circle, where there is a cache. */
   tag,
+  /** The same by secrets of the site that were replaced of late; a target of an earlier build looks at `tag` alone. */
+  earlier: z.array(z.string().max(64)).max(MOST_EARLIER).optional(),
   cells: z.number().int().min(LEAST_CELLS).max(MOST_CELLS),
   digest,
 });
@@ -87,14 +92,39 @@ export function cellsFor(memoryBytes: number): number {
   return Math.min(MOST_CELLS, Math.max(LEAST_CELLS, cells));
 }
 
-/** What one side tells of its cache. */
+/** What the source tells of its cache. */
 export function tellCache(
   cache: WireCache | undefined,
   cells: number,
-): { tag: string | null; digest: string } {
+): Pick<SourceHello, 'tag' | 'earlier' | 'digest'> {
   if (cache === undefined || !isUsable(cache.directory)) return { tag: null, digest: '' };
-  const { tag: circle } = new Scope(cache.secret, cache.sharing);
-  return { tag: circle, digest: placesDigest(cache.placesFile, cells) };
+  const [circle = null, ...earlier] = circlesOf(cache).map(({ tag: each }) => each);
+  const more = earlier.length === 0 ? {} : { earlier: earlier.slice(0, MOST_EARLIER) };
+  return { tag: circle, ...more, digest: placesDigest(cache.placesFile, cells) };
+}
+
+/**
+ * What the target tells, of the circle that both sides know: by the secret under which it has something of that source,
+ * also where that was replaced of late, else by the newest.
+ */
+export function answerCache(
+  cache: WireCache | undefined,
+  { tag: newest, earlier = [], cells }: SourceHello,
+): Pick<TargetHello, 'tag' | 'digest'> {
+  const own = tellCache(cache, cells);
+  if (cache === undefined || own.tag === null) return own;
+  const known = circlesOf(cache).filter(({ tag: each }) => [newest, ...earlier].includes(each));
+  const full = known.find(({ peerTag }) => hasSegments(cache.directory, peerTag));
+  const { tag: circle } = full ?? known[0] ?? own;
+  return { tag: circle, digest: own.digest };
+}
+
+/** One for each secret, the newest first. */
+function circlesOf({ secret, earlier = [], sharing, peer }: WireCache) {
+  return [secret, ...earlier].map((each) => {
+    const { tag: circle, peerTag } = new Scope(each, sharing, peer);
+    return { secret: each, tag: circle, peerTag };
+  });
 }
 
 /** A cache that cannot be had costs compression, never a migration. */
@@ -108,16 +138,18 @@ function isUsable(directory: string): boolean {
   }
 }
 
-/** The cache as the codec's thread opens it: none unless both sides are of one circle. */
+/** The cache as the codec's thread opens it: none unless both sides are of the circle `agreed`, by one secret. */
 export function agreedCache(
   cache: WireCache | undefined,
-  ownTag: string | null,
-  far: { readonly tag: string | null; readonly digest: string },
+  agreed: string | null,
+  farDigest: string,
   cells: number,
 ): ThreadCache | undefined {
-  if (cache === undefined || ownTag === null || far.tag !== ownTag) return undefined;
-  const { placesFile, ...kept } = cache;
-  return { ...kept, places: { file: placesFile, cells, farDigest: far.digest } };
+  if (cache === undefined || agreed === null) return undefined;
+  const found = circlesOf(cache).find(({ tag: each }) => each === agreed);
+  if (found === undefined) return undefined;
+  const { placesFile, earlier: _earlier, ...kept } = cache;
+  return { ...kept, secret: found.secret, places: { file: placesFile, cells, farDigest } };
 }
 
 /**

@@ -158,7 +158,7 @@ export class SourceRelay implements Relay {
       start: {
         settings,
         seed: this.#seed.readBigUInt64BE(),
-        cache: hello.agreedCache(cache, own.tag, far, cells),
+        cache: own.tag === null ? undefined : hello.agreedCache(cache, far.tag, far.digest, cells),
         cores,
         saidBytesPerS,
         farSummary,

@@ -140,13 +140,14 @@ export class TargetRelay implements Relay {
   async #start(theirs: hello.SourceHello): Promise<void> {
     if (this.#thread !== undefined) throw new Error('a second hello');
     const { cache } = this.#options;
-    const own = hello.tellCache(cache, theirs.cells);
+    const own = hello.answerCache(cache, theirs);
+    const knows = own.tag !== null && [theirs.tag, ...(theirs.earlier ?? [])].includes(own.tag);
     const seed = BigInt(`0x${theirs.seed}`);
     this.#thread = new DecodeThread({
       start: {
         settings: theirs.settings,
         seed,
-        cache: hello.agreedCache(cache, own.tag, theirs, theirs.cells),
+        cache: knows ? hello.agreedCache(cache, own.tag, theirs.digest, theirs.cells) : undefined,
         mostHeldBytes: MOST_LINK + MOST_LINK / 2,
         mostSummaryNames: MOST_SUMMARY_NAMES,
       },

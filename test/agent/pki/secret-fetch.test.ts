@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync, utimesSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -12,7 +12,7 @@ import {
   writeSecret,
 } from '../../../src/agent/pki/site-secret.ts';
 import { agentConfig } from '../../../src/config.ts';
-import { siteSecret } from '../../../src/host/wire.ts';
+import { siteSecret, siteSecrets } from '../../../src/host/wire.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { FleetList } from '../../../src/protocol/peer/fleet.ts';
 import { authority, tempDir } from '../../rpc/parties.ts';
@@ -54,6 +54,22 @@ test('a host fetches the secret that the list names, of the CA’s host first', 
   assert.deepEqual(asked, ['a'], 'it has it');
   assert.deepEqual(fetch.named(secretId(NEW)), { secret: NEW });
   assert.deepEqual(fetch.named(secretId(OLD)), {});
+});
+
+test('the secret that was replaced counts for seven days beside the new one, and is then removed', async (t) => {
+  const { fetch, pki, config } = host(t, { a: NEW });
+  await fetch.look();
+  const both = (): string[] => siteSecrets(config).map((each) => each.toString('hex'));
+  assert.deepEqual(both(), [NEW, OLD]);
+  const file = path.join(pki, 'site.secret.before');
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  await fetch.look();
+  assert.deepEqual(both(), [NEW, OLD]);
+  const long = Date.now() / 1000 - 7 * 86_400 - 1;
+  utimesSync(file, long, long);
+  assert.deepEqual(both(), [NEW]);
+  await fetch.look();
+  assert.equal(existsSync(file), false);
 });
 
 test('where the CA’s host is away, another one hands it on', async (t) => {

@@ -18,16 +18,18 @@ interface CacheOf {
   readonly guest?: string;
   readonly sharing?: Exclude<Sharing, { with: 'none' }>;
   readonly secret?: Buffer;
+  readonly earlier?: Buffer[];
 }
 
 /** A host's cache, as a guest of it sees it. */
 function host(context: TestContext): (of?: CacheOf) => WireCache {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'godwit-relay-cache-'));
   context.after(() => rmSync(directory, { recursive: true, force: true }));
-  return ({ guest = 'web1', sharing = HOST, secret = SECRET } = {}) => ({
+  return ({ guest = 'web1', sharing = HOST, secret = SECRET, earlier = [] } = {}) => ({
     directory,
     mostBytes: 64 * 2 ** 20,
     secret,
+    earlier,
     sharing,
     peer: 'other',
     seeds: true,
@@ -101,6 +103,33 @@ describe('the caches of two hosts', () => {
       const { told } = await move(context, stream, near, far);
       assert.equal(told.cached + told.base + told.deltaOfBase, 0);
     }
+  });
+
+  test('are of use all the time while the hosts change over to another secret, in any order', async (context) => {
+    const [a, b] = [host(context), host(context)];
+    const stream = longStream(PAGES);
+    const next = { secret: Buffer.alloc(32, 9), earlier: [SECRET] };
+    await move(context, stream, a(), b());
+    const found = async (near: WireCache, far: WireCache): Promise<number> => {
+      const { told } = await move(context, stream, near, far);
+      return told.cached + told.base + told.deltaOfBase;
+    };
+    const all = await found(a(), b());
+    assert.ok(all > 500, `${all} pages`);
+    // One has changed over, then the other one, then both.
+    assert.equal(await found(a(next), b()), all);
+    assert.equal(await found(a(), b(next)), all);
+    assert.equal(await found(a(next), b(next)), all);
+    // A host that joins meanwhile has the new one alone: nothing was exchanged with it yet, and from then on there is.
+    const c = host(context);
+    const young = { secret: next.secret };
+    assert.equal(await found(a({ ...next, guest: 'web2' }), c({ ...young, guest: 'web2' })), 0);
+    const again = { guest: 'web2' };
+    assert.equal(await found(a({ ...next, ...again }), c({ ...young, ...again })), all);
+    // After the overlap the old names are nothing, and the guest moves all the same.
+    const [d, e] = [host(context), host(context)];
+    await move(context, stream, d(), e());
+    assert.equal(await found(d(young), e(young)), 0);
   });
 
   test('may forget while a guest is under way: what is missing is sent', async (context) => {

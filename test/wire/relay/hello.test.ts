@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import * as hello from '../../../src/wire/relay/hello.ts';
+import type { WireCache } from '../../../src/wire/open.ts';
+
+const secrets = [1, 2, 3].map((byte) => Buffer.alloc(32, byte));
+
+test('two hosts that have a secret of the site in common agree on one of those, and others on none', (t) => {
+  const root = mkdtempSync(path.join(os.tmpdir(), 'godwit-hello-'));
+  t.after(() => rmSync(root, { recursive: true, force: true }));
+  const cacheOf = (side: string, own: readonly number[]): WireCache | undefined => {
+    const [first, ...rest] = own.map((each) => secrets[each] ?? Buffer.alloc(32));
+    if (first === undefined) return undefined;
+    const directory = path.join(root, side);
+    const kept = { directory, mostBytes: 1024, sharing: { with: 'host' }, peer: 'other' } as const;
+    const placesFile = path.join(directory, 'places');
+    return { ...kept, secret: first, earlier: rest, seeds: true, placesFile };
+  };
+  const ownSecrets = fc.uniqueArray(fc.nat(2), { maxLength: 3 });
+  fc.assert(
+    fc.property(ownSecrets, ownSecrets, fc.boolean(), (near, far, isEarlierBuild) => {
+      const [source, target] = [cacheOf('source', near), cacheOf('target', far)];
+      const cells = 1024;
+      const { earlier, ...plain } = hello.tellCache(source, cells);
+      const told = isEarlierBuild || earlier === undefined ? plain : { ...plain, earlier };
+      const settings = hello.RELAY_SETTINGS;
+      const said = { type: 'hello', version: 1, settings, seed: '0'.repeat(16), cells, ...told };
+      const read = hello.sourceHello.parse(JSON.parse(JSON.stringify(said)));
+      const answer = hello.answerCache(target, read);
+      const common = near.slice(0, isEarlierBuild ? 1 : 3).filter((each) => far.includes(each));
+      const agreedHere = hello.agreedCache(target, answer.tag, read.digest, cells);
+      const agreedThere = hello.agreedCache(source, answer.tag, answer.digest, cells);
+      if (common.length > 0) {
+        assert.deepEqual(agreedHere?.secret, agreedThere?.secret);
+        assert.ok(
+          common.some((each) => secrets[each]?.equals(agreedHere?.secret ?? Buffer.alloc(0))),
+        );
+      } else if (agreedThere !== undefined) {
+        // A source of an earlier build would compare the tag with its only one.
+        assert.ok(isEarlierBuild && answer.tag !== read.tag);
+      }
+    }),
+  );
+});
