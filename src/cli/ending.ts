@@ -5,6 +5,7 @@ import { printJson } from './context.ts';
 import type { Context } from './context.ts';
 import { printError } from './failure.ts';
 import type { Endpoint } from './agent-set.ts';
+import { warningLines } from './render/checks.ts';
 import { contextPainter } from './render/paint.ts';
 import { summaryText } from './render/summary.ts';
 
@@ -56,7 +57,11 @@ export function exitOf(report: Report): number {
 /** Prints how a migration ended and returns the exit code. With `json` the report alone, on standard output. */
 export function printEnding(context: Context, report: Report, json: boolean): number {
   if (json) printJson(context, report);
-  else context.out.write(summaryText(report, contextPainter(context)));
+  else {
+    const paint = contextPainter(context);
+    const warned = warningLines(report.checks, paint).map((line) => `${line}\n`);
+    context.out.write(`${summaryText(report, paint)}${warned.join('')}`);
+  }
   if (report.diskCheck?.error !== undefined) {
     printError(context, fromSerial(report.diskCheck.error));
   }

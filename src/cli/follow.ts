@@ -16,6 +16,8 @@ export interface FollowOptions {
   readonly endpoint: Endpoint;
   readonly id: string;
   readonly show: Show;
+  /** Called once, when the checks have been made; resolves to lines that are said above what follows. */
+  readonly onChecked?: () => Promise<readonly string[]>;
   /** Called on the first Ctrl-C; resolves to what to say. Absent: the first Ctrl-C stops watching. */
   readonly onFirstInterrupt?: () => Promise<string>;
 }
@@ -27,6 +29,7 @@ export interface FollowOptions {
 export async function follow(context: Context, options: FollowOptions): Promise<Progress | 'left'> {
   const leaving = new AbortController();
   const view = makeView(context, options.show);
+  const checked = sayChecked(options, view);
   let interrupts = 0;
   const stopInterrupts = context.onInterrupt(() => {
     interrupts += 1;
@@ -41,7 +44,10 @@ export async function follow(context: Context, options: FollowOptions): Promise<
   });
   const stopResize = context.onResize(() => view.redraw());
   try {
-    return await readEvents(context, options, leaving.signal, (now) => view.show(now));
+    return await readEvents(context, options, leaving.signal, (now) => {
+      checked(now);
+      view.show(now);
+    });
   } catch (error) {
     if (leaving.signal.aborted) return 'left';
     throw error;
@@ -50,6 +56,19 @@ export async function follow(context: Context, options: FollowOptions): Promise<
     stopResize();
     view.end();
   }
+}
+
+/** Says once what the checks warn of; where it cannot be had, the end says it all the same. */
+function sayChecked({ onChecked }: FollowOptions, view: View): (now: Progress) => void {
+  let asked = onChecked === undefined;
+  return ({ phase }) => {
+    if (asked || phase === 'planned' || phase === 'checking' || isEnd(phase)) return;
+    asked = true;
+    onChecked?.().then(
+      (lines) => lines.forEach((line) => view.say(line)),
+      () => undefined,
+    );
+  };
 }
 
 async function readEvents(

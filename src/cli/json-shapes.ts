@@ -21,7 +21,11 @@ const finding = z.object({
 export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   hosts: agentContract.hosts.response,
   guests: z.object({ guests: z.array(guestInfo), missing: z.array(unasked) }),
-  guest: guestInfo.extend({ missing: z.array(unasked) }),
+  guest: guestInfo.extend({
+    check: checkAnswer.optional(),
+    unchecked: z.string().optional(),
+    missing: z.array(unasked),
+  }),
   check: checkAnswer,
   progress,
   report,

@@ -96,6 +96,10 @@ export const migrateSpec = spec({
     to: { kind: 'host', value: 'host', summary: 'the host to move it to (required)' },
     ...SETTINGS,
     detach: { kind: 'switch', summary: 'print the id and return at once' },
+    dryRun: {
+      kind: 'switch',
+      summary: 'make every check, as `godwit check` does, say what would happen, and begin nothing',
+    },
   },
   examples: [
     'migrate web1 --to b',
@@ -104,7 +108,7 @@ export const migrateSpec = spec({
     'migrate web1 --to b --path wire --max-bandwidth 100mbit',
   ],
   usesAgent: true,
-  json: 'report (with --detach: detached)',
+  json: 'report (with --detach: detached; with --dry-run: check)',
 });
 
 export const checkSpec = spec({

@@ -1,21 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { AgentApi, Endpoint } from '../../src/cli/agent-set.ts';
+import type { Endpoint } from '../../src/cli/agent-set.ts';
 import { godwitError } from '../../src/errors.ts';
-import { migrationRequest } from '../../src/protocol/public/migration.ts';
-import type { MigrationRequest, Progress, Report } from '../../src/protocol/public/migration.ts';
+import type { CheckAnswer } from '../../src/protocol/public/check.ts';
+import { checked } from './checked.ts';
 import type { GuestInfo } from '../../src/protocol/public/host.ts';
-import {
-  endpoint,
-  FakeContext,
-  godwit,
-  guest,
-  host,
-  ID,
-  progress,
-  report,
-  sample,
-} from './fake.ts';
+import { endpoint, FakeContext, godwit, guest, ID, progress, report, sample } from './fake.ts';
+import { all, world } from './migrating.ts';
 
 const failure = godwitError('GODWIT_MEMORY_SHORT', {
   host: 'b',
@@ -23,39 +14,6 @@ const failure = godwitError('GODWIT_MEMORY_SHORT', {
   guest: 'web1',
   neededBytes: 2,
 }).toJSON();
-
-interface World {
-  readonly events?: (signal: AbortSignal | undefined) => AsyncIterable<Progress>;
-  readonly ending?: Report;
-  readonly more?: Partial<AgentApi>;
-}
-
-/** An agent with one guest that takes any migration; `asked` are the requests it got. */
-function world({ events, ending = report(), more = {} }: World = {}): {
-  context: FakeContext;
-  asked: MigrationRequest[];
-} {
-  const asked: MigrationRequest[] = [];
-  const context = new FakeContext(
-    endpoint('a', {
-      guests: async () => ({ guests: [guest('web1', 'a')] }),
-      hosts: async () => ({ hosts: [host('a'), host('beta')] }),
-      migrate: async ({ body }) => {
-        asked.push(migrationRequest.parse(body));
-        return { id: ID };
-      },
-      events: (_input, options) =>
-        events?.(options?.signal) ?? all(progress('memory'), progress('done')),
-      report: async () => ending,
-      ...more,
-    }),
-  );
-  return { context, asked };
-}
-
-async function* all(...each: Progress[]): AsyncGenerator<Progress> {
-  yield* each;
-}
 
 const unknown = async (): Promise<never> => {
   throw godwitError('GODWIT_GUEST_UNKNOWN', { guest: 'web1', host: 'a' });
@@ -100,6 +58,38 @@ describe('godwit migrate', () => {
     const { context } = world({ ending });
     assert.equal(await godwit(context, 'migrate web1 --to b --mode postcopy'), 0);
     assert.match(context.out.text, /post-copy stood still +3\.2 s, 2 times/);
+  });
+
+  test('says what the checks warn of before memory flows, and at the end', async () => {
+    const warned = {
+      name: 'accelerator',
+      side: 'source',
+      verdict: 'warn',
+      evidence: 'QEMU without KVM can lose a write to memory while it is sent',
+      hint: 'Use KVM.',
+    } as const;
+    const { context } = world({
+      async *events() {
+        yield progress('checking');
+        yield progress('memory', { elapsedMs: 10 });
+        await new Promise(setImmediate);
+        yield progress('done');
+      },
+      ending: report({ checks: [warned] }),
+    });
+    assert.equal(await godwit(context, 'migrate web1 --to b'), 0);
+    const parts = context.out.text.split('can lose a write to memory');
+    assert.equal(parts.length, 3, context.out.text);
+    assert.ok(!parts[0]?.includes('moved from'));
+    assert.match(parts[1] ?? '', /moved from a to b/);
+  });
+
+  test('--dry-run makes the checks, ends with what would happen and begins nothing', async () => {
+    const check = async (): Promise<CheckAnswer> => checked(['b']);
+    const { context, asked } = world({ more: { check } });
+    assert.equal(await godwit(context, 'migrate web1 --to b --dry-run --mode hybrid'), 0);
+    assert.match(context.out.text, /web1 would move to b by hybrid; nothing was begun\n$/);
+    assert.deepEqual(asked, []);
   });
 
   test('ends with where the guest runs and what was measured', async () => {
@@ -238,63 +228,5 @@ describe('godwit migrate', () => {
     });
     assert.equal(await godwit(context, 'migrate web1 --to b'), 8);
     assert.match(context.err.text, new RegExp(`goes on; \`godwit watch ${ID}\``));
-  });
-});
-
-describe('Ctrl-C on godwit migrate', () => {
-  /** Events that wait: `step` lets the next one through. */
-  function waiting(context: () => FakeContext, interrupts: number): NonNullable<World['events']> {
-    return async function* (signal) {
-      yield progress('memory', { sample: sample(1) });
-      for (let each = 0; each < interrupts; each += 1) context().interrupt();
-      await Promise.resolve();
-      signal?.throwIfAborted();
-      yield progress('undoing');
-      yield progress('cancelled');
-    };
-  }
-
-  test('asks to cancel, says what will happen and waits for it', async () => {
-    let cancelled = 0;
-    const { context } = world({
-      events: waiting(() => context, 1),
-      ending: report({ outcome: 'cancelled', phase: 'cancelled', runsAt: 'source' }),
-      more: {
-        cancel: async () => {
-          cancelled += 1;
-          return { accepted: true, what: 'web1 stays on a' };
-        },
-      },
-    });
-    assert.equal(await godwit(context, 'migrate web1 --to b'), 6);
-    assert.equal(cancelled, 1);
-    assert.match(context.out.text, /cancel: web1 stays on a \(Ctrl-C again/);
-  });
-
-  test('twice leaves the migration to itself', async () => {
-    const { context } = world({
-      events: waiting(() => context, 2),
-      more: { cancel: async () => ({ accepted: true, what: 'web1 stays on a' }) },
-    });
-    assert.equal(await godwit(context, 'migrate web1 --to b'), 130);
-    assert.match(context.err.text, new RegExp(`godwit watch ${ID}`));
-  });
-
-  test('past the point of no return says so and goes on watching', async () => {
-    const { context } = world({
-      async *events() {
-        yield progress('switchover');
-        context.interrupt();
-        await Promise.resolve();
-        yield progress('done');
-      },
-      more: {
-        cancel: async () => {
-          throw godwitError('GODWIT_CANCEL_TOO_LATE', { id: ID, phase: 'switchover' });
-        },
-      },
-    });
-    assert.equal(await godwit(context, 'migrate web1 --to b'), 0);
-    assert.match(context.out.text, /past the point of no return/);
   });
 });

@@ -148,6 +148,7 @@ describe('a host that does not answer', () => {
           missing,
         }),
         guest: async () => guest('web1', 'a'),
+        check: async () => checked(['b']),
         migrations: async () => ({ migrations: [], missing }),
       }),
     );

@@ -7,6 +7,7 @@ import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
 import { inHost } from '../../src/lab/entry.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { report as reportShape } from '../../src/protocol/public/migration.ts';
+import { startBareGuest } from './support/bare-guest.ts';
 import { godwit, PROGRAM, runToEnd } from './support/cli.ts';
 import { begin, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { openWorld } from './support/world.ts';
@@ -116,6 +117,29 @@ describe('what the command line says', () => {
       await startAgent(world.lab, 'a');
     }
   }
+
+  test('shows of a guest what migrate would refuse, and of a migration what its checks warn of', async () => {
+    const args = '-device qemu-xhci,id=xhci -device usb-host,id=stick1,vendorid=1,productid=1';
+    const tied = await startBareGuest(world, { name: 'tied', host: 'a', args: args.split(' ') });
+    try {
+      const shown = await godwit(world, 'guest', 'tied');
+      assert.match(shown.out, /^can move +not to b .devices: .*stick1/m);
+      const dry = await godwit(world, 'migrate', 'tied', '--to', 'b', '--dry-run');
+      assert.equal(dry.exit, 4, dry.out);
+      assert.match(dry.out, /^tied would stay where it is; nothing was begun$/m);
+    } finally {
+      await tied.stop();
+    }
+    const dry = await godwit(world, 'migrate', 'web1', '--to', 'a', '--dry-run');
+    const warned = [...dry.out.matchAll(/^warn +(\S+) /gm)].map(([, name]) => name);
+    const moved = await godwit(world, 'migrate', 'web1', '--to', 'a');
+    assert.equal(moved.exit, 0, moved.err);
+    const [before = '', after = ''] = moved.out.split('moved from');
+    for (const name of new Set(warned)) {
+      assert.ok(before.includes(`warn    ${name} `), `${name} before\n${moved.out}`);
+      assert.ok(after.includes(`warn    ${name} `), `${name} after\n${moved.out}`);
+    }
+  });
 
   const operator = () => ({ GODWIT_PROFILE: path.join(world.lab.dir, 'operator') });
 

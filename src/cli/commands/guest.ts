@@ -1,7 +1,10 @@
 import type { GuestInfo } from '../../protocol/public/host.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
-import { incomplete } from '../agent-set.ts';
+import { toGodwitError } from '../../errors.ts';
+import type { CheckAnswer } from '../../protocol/public/check.ts';
+import { incomplete, reachHost } from '../agent-set.ts';
+import type { Endpoint } from '../agent-set.ts';
 import { sayIncomplete } from '../failure.ts';
 import { findGuest } from '../fleet-guests.ts';
 import { contextPainter } from '../render/paint.ts';
@@ -12,12 +15,19 @@ import { renderPairs } from '../render/table.ts';
 import type { guestSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 
+/** Who looks at a guest waits so long for the checks; `godwit check` waits longer, ms. */
+const CHECK_MS = 15_000;
+
 export const run: Run<typeof guestSpec> = async (input, context) => {
   const fleet = await context.connect(input.connection);
   try {
-    const { guest, missing } = await findGuest(fleet, input.args.guest);
-    if (input.json) printJson(context, { ...guest, missing });
-    else context.out.write(guestText(guest, contextPainter(context)));
+    const { guest, home, missing } = await findGuest(fleet, input.args.guest);
+    const asked = home ?? (await reachHost(fleet, guest.host));
+    const moves = await checkedMoves(asked, guest.name);
+    if (input.json) {
+      const check = 'hosts' in moves ? { check: moves } : { unchecked: moves.unchecked };
+      printJson(context, { ...guest, ...check, missing });
+    } else context.out.write(guestText(guest, moves, contextPainter(context)));
     // One of them may have another of that name, or the other end of its migration.
     const lacks = incomplete(`what is known of ${guest.name}`, missing);
     return lacks === undefined ? 0 : sayIncomplete(context, lacks);
@@ -26,18 +36,44 @@ export const run: Run<typeof guestSpec> = async (input, context) => {
   }
 };
 
+/** What a migration to each host would find, or why nobody has looked. */
+type Moves = CheckAnswer | { readonly unchecked: string };
+
+/** The checks that `godwit migrate` makes, to every host: what it would refuse is never left out here. */
+async function checkedMoves(home: Endpoint | undefined, guest: string): Promise<Moves> {
+  if (home === undefined) return { unchecked: "its host's agent is not at hand" };
+  try {
+    return await home.api.check({ body: { guest } }, { deadlineMs: CHECK_MS });
+  } catch (thrown) {
+    return { unchecked: toGodwitError(thrown).message };
+  }
+}
+
+function moveWords(moves: Moves, guest: GuestInfo, paint: Painter): string {
+  if ('unchecked' in moves) {
+    const more = `\`godwit check ${guest.name} --to any\` looks`;
+    return paint.yellow(printable(`not checked (${moves.unchecked}); ${more}`));
+  }
+  if (moves.hosts.length === 0) return paint.yellow('there is no other host');
+  const words = moves.hosts.map(({ to, verdict, checks }) => {
+    const found = checks.find((each) => each.verdict === verdict);
+    const why = printable(`${found?.name ?? ''}: ${found?.evidence ?? ''}`);
+    if (verdict === 'refuse') return paint.red(`not to ${to} (${why})`);
+    return verdict === 'warn'
+      ? paint.yellow(`to ${to}, with a warning (${why})`)
+      : paint.green(`to ${to}`);
+  });
+  return words.join('; ');
+}
+
 /** A guest as lines for people. */
-export function guestText(guest: GuestInfo, paint: Painter): string {
+export function guestText(guest: GuestInfo, moves: Moves, paint: Painter): string {
   const known = (value: string | number | undefined): string => printable(String(value ?? '-'));
   const nics = guest.nics.map(({ id, mac, bridge }) => `${id} ${mac} on ${bridge ?? 'no bridge'}`);
   const devices = guest.devices.map(({ id, type }) => `${id} (${type})`);
   const disks = (guest.disks ?? []).map((disk) => {
     return `${disk.name} ${disk.file} (${disk.format}, ${formatBytes(disk.bytes)})`;
   });
-  const verdict =
-    guest.unmovable.length === 0
-      ? paint.green('nothing known to stop it from moving')
-      : paint.yellow(guest.unmovable.map(printable).join('; '));
   return renderPairs(
     [
       ['guest', paint.bold(printable(guest.name))],
@@ -55,7 +91,10 @@ export function guestText(guest: GuestInfo, paint: Painter): string {
       ...(disks.length === 0 ? [] : [['disks', printable(disks.join(', '))] as const]),
       ['devices', printable(devices.join(', ')) || 'none'],
       ['migration', guest.migration === undefined ? 'none' : movingWords(guest)],
-      ['moving', verdict],
+      ...(guest.unmovable.length === 0
+        ? []
+        : [['stops it', paint.yellow(guest.unmovable.map(printable).join('; '))] as const]),
+      ['can move', moveWords(moves, guest, paint)],
     ],
     paint,
   );

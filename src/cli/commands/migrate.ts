@@ -6,10 +6,13 @@ import type { Endpoint, AgentSet } from '../agent-set.ts';
 import { follow } from '../follow.ts';
 import { askAtHome } from '../home.ts';
 import { mustHaveTo, requestOf, withNearestHost } from '../migration-request.ts';
+import { warningLines } from '../render/checks.ts';
+import { contextPainter } from '../render/paint.ts';
 import type { migrateSpec } from '../specs-migrate.ts';
-import type { Run } from '../verb.ts';
+import type { Input, Run } from '../verb.ts';
 
 export const run: Run<typeof migrateSpec> = async (input, context) => {
+  if (input.flags.dryRun === true) return dryRun(input, context);
   const to = mustHaveTo('migrate', input.flags.to);
   const fleet = await context.connect(input.connection);
   try {
@@ -24,6 +27,17 @@ export const run: Run<typeof migrateSpec> = async (input, context) => {
   }
 };
 
+/** What `godwit check` finds, and in a line what would follow. */
+async function dryRun(input: Input<typeof migrateSpec>, context: Context): Promise<number> {
+  const { run: check } = await import('./check.ts');
+  const exit = (await check(input, context)) ?? 0;
+  const { guest } = input.args;
+  const { to = '', mode = 'precopy' } = input.flags;
+  const words = exit === 0 ? `would move to ${to} by ${mode}` : 'would stay where it is';
+  if (!input.json) context.out.write(`${guest} ${words}; nothing was begun\n`);
+  return exit;
+}
+
 interface Started {
   readonly id: string;
   readonly endpoint: Endpoint;
@@ -36,6 +50,12 @@ async function startAt(
 ): Promise<Started> {
   const { id } = await withNearestHost(fleet, body.to, () => endpoint.api.migrate({ body }));
   return { id, endpoint };
+}
+
+/** Before memory flows, so that whoever watches can still cancel. */
+async function warnings(context: Context, { api }: Endpoint, id: string): Promise<string[]> {
+  const { checks } = await api.report({ params: { id } });
+  return warningLines(checks, contextPainter(context));
 }
 
 function sayDetached(context: Context, id: string, json: boolean): void {
@@ -54,6 +74,7 @@ async function followToEnd(
     endpoint,
     id,
     show: json ? 'nothing' : 'people',
+    ...(json ? {} : { onChecked: () => warnings(context, endpoint, id) }),
     onFirstInterrupt: async () => {
       const { what } = await endpoint.api.cancel({ params: { id } });
       return `cancel: ${what} (Ctrl-C again to leave it to itself)`;

@@ -20,6 +20,12 @@ export function checkLine(check: Check, paint: Painter): string {
   return `${marks(paint)[verdict]}  ${printableCell(name)} (${side}): ${printableCell(evidence)}${more}\n`;
 }
 
+/** What the checks of a migration warn of: a line each, with what would make it pass. */
+export function warningLines(checks: readonly Check[], paint: Painter): string[] {
+  const warnings = checks.filter(({ verdict }) => verdict === 'warn');
+  return warnings.map((each) => checkLine(each, paint).trimEnd());
+}
+
 /** The checks of one destination, and in a line what they come to. */
 export function checkText(answer: CheckAnswer, host: CheckedHost, paint: Painter): string {
   const lines = host.checks.map((each) => checkLine(each, paint)).join('');
