@@ -1,15 +1,23 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import type { Host, ImageKind } from './shape.ts';
+import type { FirmwareKind, Host, ImageKind } from './shape.ts';
 
 const run = promisify(execFile);
 
 /** Folders of a host that its lines name; all of them lie below the trial's own root. */
 const FOLDERS =
   /(^|[=:"',])\/(?=(?:var|run|etc|srv|mnt|opt|home|tmp|dev\/(?:pve|vg\d)|usr\/share\/(?:qemu-server|OVMF|seabios|kvm|pve-edk2-firmware))\/)/g;
+
+/** Of Debian's package `ovmf`. */
+const FIRMWARE: Readonly<Record<FirmwareKind, string>> = {
+  code: '/usr/share/OVMF/OVMF_CODE_4M.fd',
+  'secure-code': '/usr/share/OVMF/OVMF_CODE_4M.secboot.fd',
+  variables: '/usr/share/OVMF/OVMF_VARS_4M.fd',
+  'variables-qcow2': '/usr/share/OVMF/OVMF_VARS_4M.fd',
+};
 
 /** A word of a line with its paths below `root`. Pure. */
 export function below(root: string, word: string): string {
@@ -58,6 +66,7 @@ export class TrialHost {
       }
     }
     for (const [file, kind] of Object.entries(host.images ?? {})) await this.#image(file, kind);
+    for (const [file, kind] of Object.entries(host.firmware ?? {})) await this.#chip(file, kind);
     for (const [file, text] of Object.entries(host.texts ?? {})) {
       await this.#folderOf(file);
       await writeFile(this.root + file, text, { mode: text.startsWith('#!') ? 0o755 : 0o644 });
@@ -78,6 +87,13 @@ export class TrialHost {
         ? ['-f', 'qcow2', '-F', 'qcow2', '-b', this.root + kind.backing, at]
         : ['-f', kind === 'qcow2' ? 'qcow2' : 'raw', at, kind === 'floppy' ? '1440K' : '16M'];
     await run('qemu-img', ['create', '-q', ...words]);
+  }
+
+  async #chip(file: string, kind: FirmwareKind): Promise<void> {
+    await this.#folderOf(file);
+    const at = this.root + file;
+    if (!kind.endsWith('-qcow2')) return copyFile(FIRMWARE[kind], at);
+    await run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', FIRMWARE[kind], at]);
   }
 
   async #tap(name: string, bridge: string, multiQueue: boolean): Promise<void> {

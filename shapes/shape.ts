@@ -30,6 +30,8 @@ export type Starter = (typeof STARTERS)[number];
 /** What its host has. Paths are below the trial's own root. */
 export interface Host {
   readonly images?: Readonly<Record<string, ImageKind>>;
+  /** Files of UEFI firmware, as the package `ovmf` has them: with them the guest is booted by it. */
+  readonly firmware?: Readonly<Record<string, FirmwareKind>>;
   /** Files with a text; one that begins with `#!` may be run. */
   readonly texts?: Readonly<Record<string, string>>;
   /** Taps that lie there before it starts, each with its bridge. */
@@ -44,6 +46,8 @@ export interface Host {
 }
 
 export type ImageKind = 'raw' | 'qcow2' | 'iso' | 'floppy' | { readonly backing: string };
+
+export type FirmwareKind = 'code' | 'secure-code' | 'variables' | 'variables-qcow2';
 
 export type Expected =
   | { readonly is: 'moved' }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { tinyEfi } from '../test/drivers/qemu/tiny-efi.ts';
 import { tinyKernel } from '../test/drivers/qemu/tiny-guest.ts';
 import { until } from '../test/until.ts';
 import { putAside } from './aside.ts';
@@ -61,7 +62,8 @@ export async function startShape(shape: Shape, binary: string): Promise<Started>
   const { root } = host;
   const images = path.join(root, 'images');
   await mkdir(images);
-  await writeFile(path.join(images, 'tiny'), tinyKernel(TINY));
+  const isUefi = shape.host?.firmware !== undefined;
+  await writeFile(path.join(images, 'tiny'), isUefi ? tinyEfi(TINY) : tinyKernel(TINY));
   const argv = argvOf(shape, root);
   const given = Object.entries(shape.host?.files ?? {}).flatMap(([number, what]) =>
     Object.entries(what).map(([kind, name]) => `${number}=${kind}=${below(root, name)}`),

@@ -4,7 +4,7 @@
 #
 #   tools/setup.sh [--only demo|test|all] [--check]
 #
-# demo: one QEMU, the lab's tools, Node's packages and a guest kernel. test and all: the same, strace, nft, conntrack, Open vSwitch, sqlite3, an NFS server, and a
+# demo: one QEMU, the lab's tools, Node's packages and a guest kernel. test and all: the same, strace, nft, conntrack, Open vSwitch, sqlite3, an NFS server, UEFI firmware, and a
 # second QEMU beside the first. The demo gets the second too where the first is older than 9.0. --check only says what is missing (exit status 1).
 set -euo pipefail
 

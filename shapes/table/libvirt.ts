@@ -68,6 +68,20 @@ const Q35_HOST = {
   files: MONITOR,
 } as const;
 
+const CODE = '/usr/share/OVMF/OVMF_CODE_4M.fd';
+const SECURE_CODE = '/usr/share/OVMF/OVMF_CODE_4M.secboot.fd';
+const STORE = '/var/lib/libvirt/qemu/nvram/web1_VARS.fd';
+
+/** Its firmware as libvirt 9 gives it: two block nodes that the machine names. */
+const chips = (
+  code: string,
+): string => `-blockdev '{"driver":"file","filename":"${code}","node-name":"libvirt-pflash0-storage","auto-read-only":true,"discard":"unmap"}' \\
+-blockdev '{"node-name":"libvirt-pflash0-format","read-only":true,"driver":"raw","file":"libvirt-pflash0-storage"}' \\
+-blockdev '{"driver":"file","filename":"${STORE}","node-name":"libvirt-pflash1-storage","auto-read-only":true,"discard":"unmap"}' \\
+-blockdev '{"node-name":"libvirt-pflash1-format","read-only":false,"driver":"raw","file":"libvirt-pflash1-storage"}' \\
+${OURS}`;
+const ON_CHIPS = 'pflash0=libvirt-pflash0-format,pflash1=libvirt-pflash1-format';
+
 /** One of libvirt 8, on the older machine, with its devices as key=value where JSON was not yet the form. */
 const I440FX = `/usr/bin/qemu-system-x86_64 \\
 -name guest=web1,debug-threads=on -S \\
@@ -128,6 +142,29 @@ ${OURS}`,
     aside: ['program', 'accelerator', 'cpu-host', 'vhost'],
     host: { ...Q35_HOST, files: { ...MONITOR, 21: { tap: 'vnet0' } }, taps: { vnet0: 'virbr0' } },
     since: '9.2',
+    expected: MOVED,
+  },
+  {
+    name: 'libvirt-9-q35-uefi',
+    by: 'libvirt',
+    whole: true,
+    what: 'libvirt 9: UEFI firmware, its variables in libvirt’s own directory',
+    line: Q35(`pc-q35-7.2,smm=off,${ON_CHIPS}`, chips(CODE)),
+    aside: ['program', 'accelerator', 'cpu-host'],
+    host: { ...Q35_HOST, firmware: { [CODE]: 'code', [STORE]: 'variables' } },
+    expected: MOVED,
+  },
+  {
+    name: 'libvirt-9-q35-secure-boot',
+    by: 'libvirt',
+    whole: true,
+    what: 'libvirt 9: UEFI firmware for secure boot, which alone may write its variables',
+    line: Q35(
+      `pc-q35-7.2,smm=on,${ON_CHIPS}`,
+      `-global driver=cfi.pflash01,property=secure,value=on \\\n${chips(SECURE_CODE)}`,
+    ),
+    aside: ['program', 'accelerator', 'cpu-host'],
+    host: { ...Q35_HOST, firmware: { [SECURE_CODE]: 'secure-code', [STORE]: 'variables' } },
     expected: MOVED,
   },
   {

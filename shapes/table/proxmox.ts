@@ -58,6 +58,17 @@ const host = (id: number) =>
     taps: { [`tap${id}i0`]: 'vmbr0' },
   }) as const;
 
+const CODE = '/usr/share/pve-edk2-firmware/OVMF_CODE_4M.secboot.fd';
+const store = (id: number, format: string): string =>
+  `/var/lib/vz/images/${id}/vm-${id}-disk-1.${format}`;
+
+/** `bios: ovmf` with an `efidisk0`. */
+const UEFI = (id: number, format: string, more: string): string =>
+  `-drive 'if=pflash,unit=0,format=raw,readonly=on,file=${CODE}' -drive 'if=pflash,unit=1,id=drive-efidisk0,format=${format},file=${store(id, format)}${more}'`;
+
+const Q35 = (id: number): string =>
+  `${HEAD(id)} -readconfig /usr/share/qemu-server/pve-q35-4.0.cfg -device 'vmgenid,guid=54d1c06c-8f5b-440f-b5b2-6eab1380e13d' -device 'usb-tablet,id=tablet,bus=ehci.0,port=1' -device 'VGA,id=vga,bus=pcie.0,addr=0x1' -device 'virtio-balloon-pci,id=balloon0,bus=pci.0,addr=0x3,free-page-reporting=on' ${SCSI(id, '')} ${NIC(id)} -machine 'type=q35+pve0' ${OURS}`;
+
 export const PROXMOX: readonly Shape[] = [
   {
     name: 'proxmox-8-i440fx-no-second-monitor',
@@ -109,9 +120,31 @@ export const PROXMOX: readonly Shape[] = [
     by: 'Proxmox VE',
     whole: true,
     what: 'Proxmox 8 on q35: its buses come from a file that `-readconfig` names',
-    line: `${HEAD(103)} -readconfig /usr/share/qemu-server/pve-q35-4.0.cfg -device 'vmgenid,guid=54d1c06c-8f5b-440f-b5b2-6eab1380e13d' -device 'usb-tablet,id=tablet,bus=ehci.0,port=1' -device 'VGA,id=vga,bus=pcie.0,addr=0x1' -device 'virtio-balloon-pci,id=balloon0,bus=pci.0,addr=0x3,free-page-reporting=on' ${SCSI(103, '')} ${NIC(103)} -machine 'type=q35+pve0' ${OURS}`,
+    line: Q35(103),
     aside: ['program', 'vhost', 'proxmox-build', 'daemon'],
     host: host(103),
+    expected: warned('-vnc'),
+  },
+  {
+    name: 'proxmox-8-q35-uefi',
+    by: 'Proxmox VE',
+    whole: true,
+    what: 'Proxmox 8 on q35 with UEFI firmware, its EFI disk a raw file whose size is said',
+    line: `${Q35(104)} ${UEFI(104, 'raw', ',size=540672')}`,
+    aside: ['program', 'vhost', 'proxmox-build', 'daemon'],
+    host: { ...host(104), firmware: { [CODE]: 'secure-code', [store(104, 'raw')]: 'variables' } },
+    expected: warned('-vnc'),
+  },
+  {
+    name: 'proxmox-8-q35-uefi-qcow2',
+    by: 'Proxmox VE',
+    what: 'The same with its EFI disk in a qcow2 image',
+    line: `${Q35(105)} ${UEFI(105, 'qcow2', '')}`,
+    aside: ['program', 'vhost', 'proxmox-build', 'daemon'],
+    host: {
+      ...host(105),
+      firmware: { [CODE]: 'secure-code', [store(105, 'qcow2')]: 'variables-qcow2' },
+    },
     expected: warned('-vnc'),
   },
 ];

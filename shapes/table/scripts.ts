@@ -33,4 +33,20 @@ export const SCRIPTS: readonly Shape[] = [
     host: { images: { '/srv/vm/old.img': 'raw', '/srv/iso/debian.iso': 'iso' } },
     expected: refused('GODWIT_DISK_FORMAT', 'old.img'),
   },
+  {
+    name: 'script-uefi',
+    by: 'script',
+    whole: true,
+    what: 'UEFI firmware as guides show it: two drives without units, the second a copy of the template',
+    line: `qemu-system-x86_64 -name win11 -machine q35,accel=kvm,smm=off -cpu host,hv_relaxed,hv_spinlocks=0x1fff,hv_vapic,hv_time -m 256 -drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd -drive if=pflash,format=raw,file=/srv/vm/win11_VARS.fd -drive file=/srv/vm/win11.qcow2,if=virtio,format=qcow2 -display none -qmp unix:/run/guests/win11.qmp,server=on,wait=off`,
+    aside: ['program', 'accelerator', 'cpu-host'],
+    host: {
+      images: { '/srv/vm/win11.qcow2': 'qcow2' },
+      firmware: {
+        '/usr/share/OVMF/OVMF_CODE_4M.fd': 'code',
+        '/srv/vm/win11_VARS.fd': 'variables',
+      },
+    },
+    expected: MOVED,
+  },
 ];

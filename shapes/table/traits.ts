@@ -31,6 +31,9 @@ const OVERLAY = {
   images: { '/srv/vm/base.qcow2': 'qcow2', '/srv/vm/top.qcow2': { backing: '/srv/vm/base.qcow2' } },
 } as const;
 const FLOPPY = { images: { '/srv/vm/f.img': 'floppy' } } as const;
+const UEFI = {
+  firmware: { '/usr/share/OVMF/OVMF_CODE_4M.fd': 'code', '/srv/vm/VARS.fd': 'variables' },
+} as const;
 const DISK = { images: { '/srv/vm/a.img': 'raw' } } as const;
 
 export const TRAITS: readonly Shape[] = [
@@ -265,5 +268,19 @@ export const TRAITS: readonly Shape[] = [
     'memory that is shared with another process',
     `-M q35 -object memory-backend-file,id=m,size=1M,share=on,mem-path=/dev/shm -device ivshmem-plain,memdev=m`,
     refused('GODWIT_DEVICE_UNMOVABLE', 'ivshmem'),
+  ),
+  trait(
+    'uefi-machine-settings',
+    'UEFI firmware on block nodes as key=value, the variables without a layer for the format',
+    `-M q35,pflash0=fw,pflash1=nv -blockdev driver=raw,node-name=fw,read-only=on,file.driver=file,file.filename=/usr/share/OVMF/OVMF_CODE_4M.fd -blockdev driver=file,node-name=nv,filename=/srv/vm/VARS.fd`,
+    MOVED,
+    { host: UEFI },
+  ),
+  trait(
+    'uefi-format-guessed',
+    '`-pflash`, which says nothing of a format',
+    `-M q35 -pflash /usr/share/OVMF/OVMF_CODE_4M.fd -pflash /srv/vm/VARS.fd`,
+    refused('GODWIT_DISK_FORMAT', 'VARS.fd'),
+    { host: UEFI },
   ),
 ];

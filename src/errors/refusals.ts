@@ -82,7 +82,7 @@ export const refusalErrors = {
   ),
   GODWIT_DISK_LOCAL: row(
     'disk {device} of {guest} ({file}) cannot move: {reason}',
-    'Put it on storage that both hosts share and name in `storage`, or detach it; a disk that is to be copied has to lie in one of the source’s directories in `storage`.',
+    'Name the directory in which it lies in `storage` of its host: it is copied then, or stays where both hosts share it and name it. A disk that the guest can do without may be detached.',
     false,
     4,
     422,

@@ -5,7 +5,10 @@
 guest_home="$cache/guest/kernel"
 second_qemu_home="$cache/qemu/10.0"
 
-guest_ready() { [ -s "$guest_home/manifest.json" ]; }
+# Setups of earlier builds left out the module by which a guest writes variables of its firmware.
+guest_ready() {
+  [ -s "$guest_home/manifest.json" ] && { [ -e "$guest_home/efivarfs" ] || [ "$only" = demo ]; }
+}
 
 # A distribution that has no second QEMU to offer is remembered, to say so once and not each time.
 second_qemu_ready() {
@@ -87,6 +90,8 @@ guest_bring() {
   find "$home" -name '*.ko.gz' -exec gzip -d {} +
   busybox_into "$home"
   write_manifest "$home"
+  # A kernel may have it built in, or not at all: it is looked for once.
+  find "$home" -name 'efivarfs.ko' >"$home/efivarfs"
   mkdir -p "$(dirname "$guest_home")"
   rm -rf "$guest_home"
   mv "$home" "$guest_home"
@@ -113,7 +118,7 @@ unpack_kernel() { # DEB FOLDER
   dpkg-deb --fsys-tarfile "$1" | tar -C "$2" -x --wildcards --no-wildcards-match-slash --exclude='*/doc/*' \
     './boot/vmlinuz-*' 2>/dev/null || true
   dpkg-deb --fsys-tarfile "$1" | tar -C "$2" -x --wildcards \
-    '*/virtio*.ko*' '*/failover.ko*' '*/net_failover.ko*' '*/modules.builtin' '*/modules.order' 2>/dev/null || true
+    '*/virtio*.ko*' '*/failover.ko*' '*/net_failover.ko*' '*/efivarfs.ko*' '*/modules.builtin' '*/modules.order' 2>/dev/null || true
 }
 
 kernel_from_host() { # FOLDER
@@ -124,7 +129,7 @@ kernel_from_host() { # FOLDER
   say "taking this machine's own kernel for the guests: $image"
   mkdir -p "$1/boot"
   cp "$image" "$1/boot/vmlinuz-$release"
-  (cd / && find "lib/modules/$release/" \( -name 'virtio*.ko*' -o -name failover.ko\* -o -name net_failover.ko\* \
+  (cd / && find "lib/modules/$release/" \( -name 'virtio*.ko*' -o -name failover.ko\* -o -name net_failover.ko\* -o -name efivarfs.ko\* \
     -o -name modules.builtin -o -name modules.order \) -print0 | tar -c --null -T -) | tar -C "$1" -x
 }
 

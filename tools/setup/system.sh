@@ -1,12 +1,15 @@
 # What the distribution's package manager brings: QEMU, qemu-img for the disks of the lab's guests, the tools that make network namespaces, perl for
 # the lab's delay (it is everywhere, but for the barest systems) and, for the tests, strace, what filtering hosts have
-# (nft and conntrack), Open vSwitch, SQLite for the database that a guest of the lab can run, and an NFS server with its portmapper.
+# (nft and conntrack), Open vSwitch, SQLite for the database that a guest of the lab can run, an NFS server with its portmapper, and UEFI firmware.
 # Only where apt brings that is it asked for: elsewhere it is often not packaged, and the lab says what is missing.
 
 system_commands='qemu-system-x86_64 qemu-img ip tc unshare flock perl'
 [ "$only" = demo ] || system_commands="$system_commands strace nft conntrack ovs-vswitchd sqlite3 mkfs.ext4"
 
 if [ "$only" != demo ] && command -v apt-get >/dev/null; then system_commands="$system_commands ganesha.nfsd rpcbind"; fi
+
+# UEFI firmware is no command.
+uefi_firmware=/usr/share/OVMF/OVMF_CODE_4M.fd
 
 # What is missing of the commands above, and the one library that Node 26 wants and that a minimal
 # system lacks.
@@ -15,6 +18,7 @@ system_missing() {
   for command in $system_commands; do command -v "$command" >/dev/null || echo "$command"; done
   compgen -G '/usr/lib*/libatomic.so.1' >/dev/null || compgen -G '/usr/lib/*/libatomic.so.1' >/dev/null ||
     compgen -G '/lib/*/libatomic.so.1' >/dev/null || echo libatomic.so.1
+  [ "$only" = demo ] || ! command -v apt-get >/dev/null || [ -s "$uefi_firmware" ] || echo OVMF_CODE_4M.fd
 }
 
 system_ready() { [ -z "$(system_missing)" ]; }
@@ -33,6 +37,7 @@ package_of() { # COMMAND-OR-LIBRARY FAMILY
     pacman:libatomic.so.1) echo gcc-libs ;;
     *:libatomic.so.1) echo libatomic ;;
     dnf:sqlite3 | apk:sqlite3 | pacman:sqlite3) echo sqlite ;;
+    *:OVMF_CODE_4M.fd) echo ovmf ;;
     *:mkfs.ext4) echo e2fsprogs ;;
     *:strace | *:perl | *:sqlite3) echo "$1" ;;
     *:nft) echo nftables ;;

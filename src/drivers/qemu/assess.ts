@@ -7,20 +7,23 @@ import { isNfs } from '../../protocol/nfs-url.ts';
 import { godwitError } from '../../errors.ts';
 import { ovsDatabase } from '../../network/openvswitch.ts';
 import type { DestinationOptions, NicPlan } from '../port/direct.ts';
+import { storesOf, whyTaken } from './alone.ts';
 import { hasNfsClient } from './binaries.ts';
 import type { QemuProgram } from './binaries.ts';
 import { chooseProgram } from './choose.ts';
 import { diskChecks } from './disk-checks.ts';
 import type { ImageStore } from './images.ts';
+import { findImages } from './find-images.ts';
 import { streamChecks } from './inspect.ts';
 import { decideNodes } from './spec/disks-decided.ts';
+import { codeNodes } from './spec/flash.ts';
 import { dispensedFeatures, missingFeatures } from './spec/cpu.ts';
 import { judgeAmounts } from './spec/grammar/amounts.ts';
 import { judgeDescription, refusedText } from './spec/grammar/judge.ts';
 import { guestShape } from './spec/schema.ts';
 import type { QemuUser } from './user/ids.ts';
 import { compareVersions } from './version.ts';
-import type { GuestSpec, ImageSpec } from './spec/schema.ts';
+import type { GuestSpec } from './spec/schema.ts';
 
 /** A description checked and matched with what this host has. */
 export interface Match {
@@ -28,7 +31,10 @@ export interface Match {
   readonly program: QemuProgram | undefined;
   readonly images: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
+  /** Code of the machine's firmware included. */
   readonly disks: ReadonlyMap<string, string>;
+  /** That code alone: block node -> file. */
+  readonly code: ReadonlyMap<string, string>;
   readonly checks: readonly NamedCheck[];
 }
 
@@ -79,22 +85,29 @@ export async function matchHost(
     description.disks ?? [],
     host.disks,
     options.unlockedDirs ?? [],
+    codeNodes(described),
   );
   const spec = nodes.length === 0 ? described : { ...described, blockNodes: nodes };
   const { program, checks } = programChecks(description, spec, options.host, host.programs);
-  const found = await findImages(description.name, spec, options.host, host, signal);
+  const asked = { ...host, guest: description.name, host: options.host };
+  const found = await findImages(spec, asked, signal);
+  const disks = new Map([...host.disks, ...found.code]);
+  const stores = storesOf(spec, host.disks);
+  const taken = await whyTaken({ guest: options.guest, host: options.host }, stores, signal);
   const bridges = await bridgeChecks(description.name, nicsOf(spec, options), options.host);
   return {
     spec,
     program,
     images: found.images,
     romfiles: found.romfiles,
-    disks: host.disks,
+    disks,
+    code: found.code,
     checks: [
       ...checks,
       ...(program === undefined ? [] : cpuChecks(description.name, spec, options.host, program)),
       ...found.checks,
-      ...diskChecks(description.name, spec, options.host, host.disks),
+      ...diskChecks(description.name, spec, options.host, disks),
+      ...(taken === undefined ? [] : [refusal('disks', taken, 'destination')]),
       ...(await exportChecks(program, host.disks, { ...options, user: host.user }, signal)),
       ...bridges,
       ...(program === undefined ? [] : destinationStreamChecks(stream, program)),
@@ -175,46 +188,6 @@ function noSandbox({ binary }: QemuProgram): NamedCheck {
   const evidence = `${binary} was built without seccomp: its system calls are not filtered`;
   const hint = 'Install a QEMU that was built with seccomp, or name one as drivers.qemu.programs.';
   return warn('sandbox', evidence, hint, 'destination');
-}
-
-async function findImages(
-  guest: string,
-  spec: GuestSpec,
-  host: string,
-  { store, imageDirs }: { readonly store: ImageStore; readonly imageDirs: readonly string[] },
-  signal: AbortSignal,
-): Promise<Pick<Match, 'images' | 'romfiles' | 'checks'>> {
-  const checks: NamedCheck[] = [];
-  const look = async (image: ImageSpec, device: string): Promise<string | undefined> => {
-    const file = await store.find(image, imageDirs, signal);
-    if (file !== undefined) {
-      checks.push(pass('images', `${device} is ${file}`, 'destination'));
-      return file;
-    }
-    const places = imageDirs.join(', ') || 'no directory (drivers.qemu.imageDirs is empty)';
-    const what = `no file with the content of ${image.name} (${image.bytes} bytes) in ${places}`;
-    const error = godwitError('GODWIT_DEVICE_UNMAPPED', {
-      device,
-      guest,
-      host,
-      what,
-    });
-    checks.push(refusal('images', error, 'destination'));
-    return undefined;
-  };
-  const images = new Map<keyof GuestSpec['images'], string>();
-  for (const slot of ['kernel', 'initrd', 'dtb', 'bios'] as const) {
-    const image = spec.images[slot];
-    const file = image === undefined ? undefined : await look(image, slot);
-    if (file !== undefined) images.set(slot, file);
-  }
-  const romfiles = new Map<number, string>();
-  for (const [index, device] of spec.devices.entries()) {
-    if (device.romfile === undefined) continue;
-    const file = await look(device.romfile, `the ROM of ${device.id ?? device.driver}`);
-    if (file !== undefined) romfiles.set(index, file);
-  }
-  return { images, romfiles, checks };
 }
 
 /** What lies on an NFS export is opened by the program itself, which distributions pack apart. */

@@ -16,6 +16,7 @@ import type {
 
 import { matchHost, nicsOf, readSpec } from './assess.ts';
 import type { Match } from './assess.ts';
+import { storesOf, whyTaken } from './alone.ts';
 import type { QemuProgram } from './binaries.ts';
 import { DestinationHold } from './destination-hold.ts';
 import { QemuDiskTarget } from './disk-target.ts';
@@ -175,6 +176,9 @@ export class QemuDestination implements DestinationSession {
       proveSame(client, guest, host, match.spec, signal),
       ...(pipes ? [negotiatePipes(guestDir, { guest, host, side: 'destination' }, signal)] : []),
     ]);
+    // Now that it is open here: of two guests that come at once, neither was seen before.
+    const taken = await whyTaken({ guest, host }, storesOf(match.spec, match.disks), signal);
+    if (taken !== undefined) throw taken;
     return {
       handle,
       memoryAddress: await listen(client, { ...this.#options, socket: setup.socket }, signal),

@@ -6,15 +6,17 @@ import { tooMany } from '../../protocol/too-many.ts';
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { Inspection } from '../port/direct.ts';
+import { storesOf, whyNotAlone } from './alone.ts';
 import type { ImageStore } from './images.ts';
 import { describeGuest } from './spec/describe.ts';
 import type { Draft } from './spec/describe.ts';
 import type { GuestFacts } from './spec/facts.ts';
 import type { Finding } from './spec/findings.ts';
+import { flashName } from './spec/flash.ts';
 import { judgeAmounts } from './spec/grammar/amounts.ts';
 import { refusedText } from './spec/grammar/judge.ts';
 import { guestSpec } from './spec/schema.ts';
-import type { GuestSpec } from './spec/schema.ts';
+import type { FlashSpec, GuestSpec } from './spec/schema.ts';
 import { streamObstacles } from './stream.ts';
 import type { StreamAbilities } from './stream.ts';
 import { compareVersions } from './version.ts';
@@ -36,6 +38,7 @@ export async function inspectFacts(
     ...deviceChecks(guest, findings),
     ...streamChecks(stream, abilities, 'source'),
     ...trackingCheck(facts),
+    ...(await storeCheck(guest, spec, draft, images.signal)),
   ];
   if (!checks.some((check) => check.verdict === 'refuse')) {
     checks.push(...shapeChecks(guest, spec, draft, facts));
@@ -58,6 +61,16 @@ export async function inspectFacts(
       : { uncopyable: Object.fromEntries(draft.disks.uncopyable) }),
     checks,
   };
+}
+
+async function storeCheck(
+  guest: string,
+  spec: GuestSpec,
+  draft: Draft,
+  signal: AbortSignal,
+): Promise<NamedCheck[]> {
+  const shared = await whyNotAlone(guest, storesOf(spec, draft.disks.files), signal);
+  return shared === undefined ? [] : [refusal('disks', shared)];
 }
 
 /** What a destination would not take for a description, by the schema that it reads it with. */
@@ -112,7 +125,13 @@ async function withImages(
     const romfile = await look(file, device.id ?? device.driver);
     if (romfile !== undefined) devices[index] = { ...device, romfile };
   }
-  return { ...draft.spec, images, devices };
+  const flash: FlashSpec[] = [];
+  for (const chip of draft.spec.flash ?? []) {
+    const file = draft.codeFiles.get(chip.unit);
+    const image = file === undefined ? undefined : await look(file, flashName(chip.unit));
+    flash.push({ ...chip, ...(image === undefined ? {} : { image }) });
+  }
+  return { ...draft.spec, images, devices, ...(flash.length === 0 ? {} : { flash }) };
 }
 
 /** What QEMU says of the last migration once it may begin another. */

@@ -83,6 +83,19 @@ export async function setDirtyRate(
   return guestStats.parse(await ask(lab, name, line, { deadlineMs: 10_000, ...options }));
 }
 
+/** Makes a variable of a guest's UEFI firmware, where a value is given, and reads it; empty: there is none of that name. */
+export async function firmwareVariable(
+  lab: Lab,
+  name: string,
+  variable: string,
+  value = '',
+  options: AskOptions = {},
+): Promise<string> {
+  const line = `variable ${variable} ${value}`.trim();
+  const answer = await ask(lab, name, line, { deadlineMs: 10_000, ...options });
+  return z.object({ value: z.string().max(4096) }).parse(answer).value;
+}
+
 async function ask(
   lab: Lab,
   name: string,

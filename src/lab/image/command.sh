@@ -1,5 +1,5 @@
 #!/bin/sh
-# Answers each line with one line of JSON: stats, verify, hash, rate BYTES_PER_SECOND.
+# Answers each line with one line of JSON: stats, verify, hash, rate BYTES_PER_SECOND, variable NAME [VALUE].
 export PATH=/bin
 
 stats() {
@@ -105,10 +105,25 @@ verify() {
   echo "{\"ok\":$good,\"hash\":\"$sum\",\"badChunks\":$bad,\"diskChunks\":$disks,\"badDiskChunks\":$diskbad$database}"
 }
 
+# A variable of the firmware: made, where a value is given, and read. Its first four bytes are attributes: kept, and for all.
+variable() {
+  case "$(cat /proc/mounts)" in *" /efi efivarfs "*) ;; *) echo '{"error":"its firmware has no variables"}'; return ;; esac
+  file=/efi/$1-3f5b6c1e-8d0a-4b7e-9a2c-6f1d2e3a4b5c
+  [ -z "$2" ] || printf '\007\000\000\000%s' "$2" >"$file" || { echo '{"error":"the firmware does not take it"}'; return; }
+  value=$(dd if="$file" bs=4 skip=1 2>/dev/null)
+  echo "{\"value\":\"$value\"}"
+}
+
 while read -r verb argument; do
   case "$verb" in
     stats) stats ;;
     hash) hash ;;
+    variable)
+      case "$argument" in
+        '' | *[!A-Za-z0-9\ ]*) echo '{"error":"variable takes a name and a value of letters and digits"}' ;;
+        *) variable $argument ;;
+      esac
+      ;;
     verify) verify ;;
     rate)
       case "$argument" in

@@ -23,6 +23,10 @@ for word in $(cat /proc/cmdline); do
   esac
 done
 
+# Variables of its firmware, where that is UEFI.
+mkdir /efi
+mount -t efivarfs efivarfs /efi 2>/dev/null
+
 ip link set lo up
 # Says at once where it is: switch and client may know an earlier guest of that name on another host.
 echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_notify

@@ -24,6 +24,7 @@ const MODULES = [
   'drivers/net/virtio_net.ko',
   'drivers/block/virtio_blk.ko',
   'drivers/virtio/virtio_balloon.ko',
+  'fs/efivarfs/efivarfs.ko',
 ];
 
 const APPLETS =

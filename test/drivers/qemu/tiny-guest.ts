@@ -10,8 +10,8 @@ import { untilSo } from '../../until.ts';
  * It counts both in memory too, for those who start it without a serial port.
  */
 const LOAD = 0x10_0000;
-const KEPT = 0x20_0000;
-const MIB = 1024 * 1024;
+export const KEPT = 0x20_0000;
+export const MIB = 1024 * 1024;
 /** Where it counts, 32 bits each and beside one another: sums that were right, and sums that were not. */
 export const TINY_COUNTS = 0x10_8000;
 
@@ -66,7 +66,7 @@ export function tinyKernel(plan: TinyPlan): Buffer {
 }
 
 /** Opcodes in hexadecimal, each followed by a 32-bit operand where it has one. */
-function program(lines: readonly (readonly [string, number?])[]): Buffer {
+export function program(lines: readonly (readonly [string, number?])[]): Buffer {
   const parts = lines.flatMap(([opcodes, operand]) => {
     const bytes = Buffer.from(opcodes.replaceAll(' ', ''), 'hex');
     return operand === undefined ? [bytes] : [bytes, littleEndian(operand)];
@@ -74,7 +74,7 @@ function program(lines: readonly (readonly [string, number?])[]): Buffer {
   return Buffer.concat(parts);
 }
 
-function littleEndian(value: number): Buffer {
+export function littleEndian(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value >>> 0);
   return bytes;

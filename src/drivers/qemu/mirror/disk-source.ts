@@ -7,6 +7,7 @@ import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { WHOLE_MARK, blockJobs, copyName, goesOn, isCopyName, judge, moveFor } from './jobs.ts';
 import type { BlockJob } from './jobs.ts';
+import { isChipNode } from '../spec/flash.ts';
 import { probeServer } from './probe.ts';
 
 /**
@@ -108,7 +109,9 @@ export class QemuDiskSource implements DiskSource {
   }
 
   async setWriteBlocking(wanted: readonly string[], signal: AbortSignal): Promise<boolean> {
-    for (const id of wanted.map(copyName)) {
+    // QEMU’s main loop writes to a chip of firmware: it would stand still with the link, and its monitor with it.
+    const disks = wanted.filter((node) => !isChipNode(node));
+    for (const id of disks.map(copyName)) {
       const change = { id, type: 'mirror', 'copy-mode': 'write-blocking' };
       const answer = await this.#client.request('block-job-change', change, signal);
       // Before QEMU 8.2.

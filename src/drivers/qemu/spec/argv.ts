@@ -2,6 +2,7 @@ import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
 import { cpuProperties } from './cpu.ts';
 import { blockdevWords } from './disks-argv.ts';
+import { flashProperties } from './flash.ts';
 import { readOption } from './grammar/options.ts';
 import { knownAs } from './guest-name.ts';
 import { escapeComma, formatOption } from './options.ts';
@@ -86,7 +87,8 @@ function nameHere({ name }: GuestSpec, { guest }: Placement): string {
 }
 
 function machine(spec: GuestSpec, place: Placement): string[] {
-  const words = ['-machine', formatOption(spec.machine.type, Object.entries(spec.machine.props))];
+  const settings = [...Object.entries(spec.machine.props), ...flashProperties(spec.flash)];
+  const words = ['-machine', formatOption(spec.machine.type, settings)];
   words.push('-accel', formatOption(spec.accelerator.name, Object.entries(spec.accelerator.props)));
   if (spec.cpu !== undefined) {
     const { model, switches } = spec.cpu;

@@ -25,6 +25,8 @@ export interface Draft {
   /** Paths at the source of the images to be known by their content. */
   readonly imageFiles: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
+  /** Of chips of firmware: unit -> path at the source. */
+  readonly codeFiles: ReadonlyMap<number, string>;
   readonly disks: Pick<Disks, 'disks' | 'files' | 'uncopyable'>;
   readonly findings: readonly Finding[];
 }
@@ -75,6 +77,9 @@ export function describeGuest(facts: GuestFacts): Draft {
     netdevs: network.netdevs,
     devices: [...devices.devices, ...disks.builtIn],
     ...(disks.nodes.length === 0 ? {} : { blockNodes: [...disks.nodes] }),
+    ...(disks.flash.length === 0
+      ? {}
+      : { flash: disks.flash.map(({ unit, node }) => ({ unit, node })) }),
     ramBlocks: facts.ramBlocks.map((block) => ({ ...block })),
   };
   const findings = [
@@ -90,6 +95,9 @@ export function describeGuest(facts: GuestFacts): Draft {
     spec,
     imageFiles: images,
     romfiles: devices.romfiles,
+    codeFiles: new Map(
+      disks.flash.flatMap(({ unit, file }) => (file === undefined ? [] : [[unit, file] as const])),
+    ),
     disks,
     findings: [...findings, ...refusedThere(spec, findings)],
   };

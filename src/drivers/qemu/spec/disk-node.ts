@@ -115,8 +115,10 @@ function obstaclesOf({ image, file, imageOptions, fileOptions }: ImageNodes): st
   for (const { given, by } of new Set([imageOptions, fileOptions])) {
     const known = by === 'drive' && given['file'] !== undefined ? KNOWN_OF_DRIVES : KNOWN;
     const ofNfs = file.driver === 'nfs' ? KNOWN_OF_NFS : new Set<string>();
+    // A raw image may be said to be smaller than its file; one of the whole file is as if nothing were said.
+    const isWhole = (key: string): boolean => key === 'size' && image.bytes === file.bytes;
     const unknown = Object.keys(given).find(
-      (key) => !known.has(key) && !ofNfs.has(key) && !isThrottle(key),
+      (key) => !known.has(key) && !ofNfs.has(key) && !isThrottle(key) && !isWhole(key),
     );
     if (unknown !== undefined) found.push(`its setting \`${unknown}\` is unknown to Godwit`);
     if (switchValue(scalarOf(given['snapshot'])) === true) found.push('its changes are temporary');

@@ -83,6 +83,9 @@ function namedDrives(line: CommandLine): [string, { given: Given; by: 'drive' | 
         found.push([id, { given: { file: value ?? '' }, by: 'hda' }]);
       }
     }
+    if (name === 'pflash') {
+      found.push([`pflash${next('pflash')}`, { given: { file: value ?? '' }, by: 'hda' }]);
+    }
     if (name !== 'drive') continue;
     const given = nest(parseOption(value ?? '', false).props);
     for (const id of driveNames(given, next)) found.push([id, { given, by: 'drive' }]);
@@ -94,7 +97,9 @@ function driveNames(given: Given, next: (kind: string) => number): string[] {
   const { id } = given;
   if (typeof id === 'string') return [id];
   const kind = typeof given['if'] === 'string' ? given['if'] : 'ide';
-  const index = typeof given['index'] === 'string' ? Number(given['index']) : next(kind);
+  // QEMU names a flash chip by its unit; a disk's unit is counted on each bus anew.
+  const place = given['index'] ?? (kind === 'pflash' ? given['unit'] : undefined);
+  const index = typeof place === 'string' ? Number(place) : next(kind);
   const media = given['media'] === 'cdrom' ? 'cd' : 'hd';
   return kind === 'ide' ? ideNames(index, media) : [`${kind}${index}`, `${kind}0-${media}${index}`];
 }

@@ -1,23 +1,21 @@
 import path from 'node:path';
 import type { Disk, DiskImage } from '../../../protocol/disk.ts';
 import { builtInDrives } from './built-in-drives.ts';
+import { chipOf } from './chips.ts';
+import type { Chip } from './chips.ts';
 import type { CommandLine } from './cmdline.ts';
 import type { BlockFacts, LiveDisk, LiveNode } from './disk-facts.ts';
 import { ThrottleGroups, belowFilters, describeFilter } from './disk-filters.ts';
+import { formatProblems, otherFile } from './disk-format.ts';
 import type { ImageNodes } from './disk-node.ts';
-import {
-  copiesOnRead,
-  deviceProps,
-  isBackingGiven,
-  isFormatStated,
-  settingsOf,
-} from './disk-node.ts';
+import { copiesOnRead, deviceProps, settingsOf } from './disk-node.ts';
 import { DiskOptions } from './disk-options.ts';
 import { recipeOf } from './disk-recipe.ts';
 import type { BlockFilter, BlockNode } from './disk-schema.ts';
 import type { GuestFacts, LiveDevice } from './facts.ts';
 import { changed, unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
+import { flashName, flashUnit, keptName } from './flash.ts';
 import { NodeNames } from './node-names.ts';
 import type { Scalar } from './options.ts';
 import type { DeviceSpec, ObjectSpec } from './schema.ts';
@@ -41,6 +39,8 @@ export interface Disks {
   readonly groups: readonly ObjectSpec[];
   /** Drives that the machine made of `-drive` or `-hda`: the destination gets them as devices. */
   readonly builtIn: readonly DeviceSpec[];
+  /** Chips of the machine's firmware. */
+  readonly flash: readonly Chip[];
   readonly findings: readonly Finding[];
 }
 
@@ -59,7 +59,8 @@ export function describeDisks(line: CommandLine, facts: GuestFacts): Disks {
   const { disks, nodes, files, live, uncopyable, props, empty, findings } = describer;
   const { made: groups } = describer.groups;
   const builtIn = builtInDrives(block.disks, describer.filled, facts.machineType);
-  return { disks, nodes, files, live, uncopyable, props, empty, groups, builtIn, findings };
+  const flash = describer.flash.toSorted((one, other) => one.unit - other.unit);
+  return { disks, nodes, files, live, uncopyable, props, empty, groups, builtIn, flash, findings };
 }
 
 class Describer {
@@ -72,6 +73,7 @@ class Describer {
   readonly empty = new Set<string>();
   /** Of drives that the machine made. */
   readonly filled = new Map<LiveDisk, Record<string, Scalar>>();
+  readonly flash: Chip[] = [];
   readonly findings: Finding[] = [];
   readonly groups: ThrottleGroups;
   readonly #options: DiskOptions;
@@ -106,6 +108,8 @@ class Describer {
       this.findings.push(unmovableDisk(live.drive, this.#live.get(root)?.file ?? root, reason));
       return;
     }
+    const unit = flashUnit(live.qdev);
+    if (unit !== undefined) return this.#addChip(unit, root);
     const device = deviceOf(live, this.#facts);
     const name = device?.id ?? (live.drive || live.qdev || root);
     const type = device?.type ?? live.builtIn?.type ?? '';
@@ -125,6 +129,17 @@ class Describer {
     };
     if (device !== undefined) this.props.set(device.path, props);
     else this.filled.set(live, props);
+  }
+
+  #addChip(unit: number, root: string): void {
+    const name = flashName(unit);
+    const found = this.#chain(name, root, []);
+    if (found === undefined) return;
+    const made = chipOf(unit, found, this.files.get(found.images[0]?.node ?? '') ?? '');
+    if ('reason' in made) return void this.findings.push(made);
+    this.flash.push(made.chip);
+    if (made.isDisk) this.disks.push({ name, images: found.images });
+    else this.files.delete(made.chip.node);
   }
 
   /**
@@ -150,14 +165,17 @@ class Describer {
       unmaps: disk?.unmaps ?? 0,
       nativeAio: this.#block.nativeAio === true,
     });
-    const linked = this.#linked(device, nodes);
+    const linked = otherFile(nodes, this.#block);
+    if (linked !== undefined) {
+      this.findings.push({ kind: 'disk-linked', device, type: image.file, reason: linked });
+    }
     const bad = this.#judge(device, nodes, obstacles, lower !== undefined);
     const reason = cacheProblem ?? '';
     if (reason !== '') this.findings.push({ kind: 'disk-cache', device, type: image.file, reason });
     for (const what of changes) this.findings.push(changed(device, 'disk', what));
-    if (bad || linked || reason !== '') return undefined;
+    if (bad || linked !== undefined || reason !== '') return undefined;
     const what = above.length === 0 ? 'image' : `base${above.length}`;
-    const name = this.#names.for(image.name, device, what);
+    const name = this.#names.for(keptName(image.name, device), device, what);
     const passed = this.#filters(device, filters, disk, { nodes, name, discard: settings.discard });
     if (passed === undefined) return undefined;
     const format = image.driver === 'qcow2' ? 'qcow2' : 'raw';
@@ -244,41 +262,17 @@ class Describer {
 
   #judge(
     name: string,
-    { image, imageOptions }: ImageNodes,
+    nodes: ImageNodes,
     obstacles: readonly string[],
     hasBacking: boolean,
   ): boolean {
+    const { image } = nodes;
     for (const reason of obstacles) this.findings.push(unmovableDisk(name, image.file, reason));
-    const guessed = (file: string): void => {
-      const reason = `QEMU guessed that it is ${image.driver}`;
-      this.findings.push({ kind: 'disk-format', device: name, type: file, reason });
-    };
-    const isLower = imageOptions.nested && imageOptions.given['driver'] === undefined;
-    // What nobody writes to stays what it was taken for, and the destination is told what that is.
-    const isStated = isLower || image.readOnly || isFormatStated(imageOptions);
-    if (!isStated) guessed(image.file);
-    const silent = hasBacking && image.backing !== undefined && image.backing.format === undefined;
-    const untold = silent && !isBackingGiven(imageOptions);
-    if (untold) {
-      const reason = 'its header does not say the format of its backing file';
+    const unsaid = formatProblems(nodes, hasBacking);
+    for (const reason of unsaid) {
       this.findings.push({ kind: 'disk-format', device: name, type: image.file, reason });
     }
-    return obstacles.length > 0 || !isStated || untold;
-  }
-
-  /** A file that an image needs besides its own and its backing file would be opened at the destination by its name alone. */
-  #linked(device: string, { image, file }: ImageNodes): boolean {
-    const known = (parent: string, role: string): boolean =>
-      parent === image.name && (role === 'backing' || (role === 'file' && image !== file));
-    const other = this.#block.edges.find(({ parent, role }) => {
-      return (parent === image.name || parent === file.name) && !known(parent, role);
-    });
-    if (other === undefined && image.qcow2?.dataFile !== true) return false;
-    const name = this.#live.get(other?.child ?? '')?.file;
-    const role = other?.role ?? 'data-file';
-    const reason = `it needs ${name ?? 'another file'} as its \`${role}\`, which does not move with it`;
-    this.findings.push({ kind: 'disk-linked', device, type: image.file, reason });
-    return true;
+    return obstacles.length > 0 || unsaid.length > 0;
   }
 
   #child(parent: string, role: string): string | undefined {

@@ -26,6 +26,8 @@ const ELSEWHERE = new Set([
   'dtb',
   'firmware',
   'memory',
+  'pflash0',
+  'pflash1',
 ]);
 
 export function describeMachine(

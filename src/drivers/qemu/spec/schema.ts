@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nodeName } from '../../../protocol/disk.ts';
 import { blockNodes } from './disk-schema.ts';
 import { judgeDescription, refusedText } from './grammar/judge.ts';
 
@@ -151,6 +152,16 @@ const cpu = z.strictObject({
     .max(256),
 });
 
+/** A flash chip of the machine's firmware, on a block node of its own. */
+const flash = z.strictObject({
+  /** Of `pflash0` and `pflash1`. */
+  unit: integer.max(1),
+  node: nodeName,
+  /** Of what the guest only reads, the firmware's code. Absent: it writes its variables there, and the node is that of a disk. */
+  image: image.optional(),
+});
+export type FlashSpec = z.infer<typeof flash>;
+
 /** What parts it has, and of what type each is. */
 export const guestShape = z.strictObject({
   format: z.literal(1),
@@ -207,6 +218,8 @@ export const guestShape = z.strictObject({
   devices: z.array(device).max(2048),
   /** Absent without disks: hosts whose Godwit knows of none take the guest then. */
   blockNodes: blockNodes.optional(),
+  /** Absent without: hosts whose Godwit knows of none take the guest then. */
+  flash: z.array(flash).min(1).max(2).optional(),
   ramBlocks: z.array(z.strictObject({ name: text, bytes: integer })).max(4096),
 });
 export type GuestSpec = z.infer<typeof guestShape>;

@@ -39,7 +39,7 @@ async function given(match: Match, guestDir: string, as: RunAs): Promise<Files> 
   const writable = new Map<string, boolean>();
   for (const { node, readOnly } of match.spec.blockNodes ?? []) {
     const file = match.disks.get(node);
-    if (file === undefined || isNfs(file)) continue;
+    if (file === undefined || isNfs(file) || match.code.has(node)) continue;
     writable.set(file, writable.get(file) === true || !readOnly);
   }
   const wanted = [...writable].map(([file, held]) => ({ file, writable: held }));
@@ -47,7 +47,10 @@ async function given(match: Match, guestDir: string, as: RunAs): Promise<Files> 
   return {
     images: await readableImages(guestDir, match.images, 'image', as),
     romfiles: await readableImages(guestDir, match.romfiles, 'rom', as),
-    disks: new Map([...match.disks].map(([node, file]) => [node, asAgent(file)])),
+    disks: new Map([
+      ...[...match.disks].map(([node, file]) => [node, asAgent(file)] as const),
+      ...(await readableImages(guestDir, match.code, 'code', as)),
+    ]),
   };
 }
 

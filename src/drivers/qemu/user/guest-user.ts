@@ -49,12 +49,14 @@ export class GuestUser {
     return { ...match, checks: [...match.checks, ...(await this.#checks(match))] };
   }
 
-  async #checks({ program, disks }: Match): Promise<NamedCheck[]> {
+  async #checks({ program, disks, code }: Match): Promise<NamedCheck[]> {
     try {
       const range = await rangeOf(this.#user);
       const own = userCheck(this.#user, range);
       if (range === undefined) return [own];
-      const files = [...disks.values()].filter((file) => !isNfs(file));
+      // Code that is not open to it is copied for it.
+      const opened = [...disks].filter(([node]) => !code.has(node)).map(([, file]) => file);
+      const files = opened.filter((file) => !isNfs(file));
       if (program !== undefined) files.push(program.binary);
       if (this.#logDir !== undefined && !isInside(this.#logDir, this.#guestDir)) {
         files.push(path.dirname(this.#logDir));

@@ -43,6 +43,29 @@ describe('the machine at the destination, compared with the one that runs', () =
     );
   });
 
+  test('is refused without the secure boot or the system management mode that the guest has', () => {
+    const chip = (secure: string): Part => ({
+      kind: 'device',
+      place: 'cfi.pflash01',
+      type: 'cfi.pflash01',
+      props: { secure, drive: 'pflash1' },
+    });
+    const board = (smm: string): Part => ({
+      kind: 'machine',
+      place: 'machine',
+      type: 'pc-q35-7.2-machine',
+      props: { smm, pflash1: '' },
+    });
+    const here = machine([chip('true'), board('on')]);
+    assert.equal(check(here, machine([chip('true'), board('on')])).verdict, 'pass');
+    for (const [there, what] of [
+      [[chip('false'), board('on')], /cfi\.pflash01: secure is “true”.*“false”/],
+      [[chip('true'), board('off')], /machine: smm is “on”.*“off”/],
+    ] as const) {
+      assert.match(check(here, machine(there)).error?.message ?? '', what);
+    }
+  });
+
   test('is refused where a device is on one side alone', () => {
     const lacks = check(machine([NIC]), machine([])).error?.message ?? '';
     assert.match(lacks, /q35-pcihost\/nic0 \(virtio-net-pci\): the destination lacks it$/);

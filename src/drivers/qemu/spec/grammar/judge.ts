@@ -2,6 +2,7 @@ import { isOwnFile } from '../names.ts';
 import type { Scalar } from '../options.ts';
 import type { GuestSpec } from '../schema.ts';
 import { judgeDevice, judgeFeature } from './device.ts';
+import { judgeFlash } from './flash.ts';
 import { isFreeId, misfit } from './kinds.ts';
 import type { Kind, Known } from './kinds.ts';
 import { ACCELERATOR_PROPERTIES, MACHINE_PROPERTIES, objectProperties } from './machine.ts';
@@ -50,6 +51,7 @@ export function judgeDescription(spec: GuestSpec): Refused[] {
     ...judgeIds(spec),
     ...judgeFilters(spec),
     ...judgeFiles(spec),
+    ...judgeFlash(spec),
     ...judgePorts(spec, known),
   ];
 }
@@ -61,10 +63,11 @@ function knownOf(spec: GuestSpec): Known {
     spec.options
       .filter((each) => each.name === name)
       .flatMap(({ value }) => idOfOption(value ?? '') ?? []);
+  const chips = new Set((spec.flash ?? []).map(({ node }) => node));
   return {
     netdev: new Set(spec.netdevs.map(({ id }) => id)),
     chardev: new Set(spec.chardevs.map(({ id }) => id)),
-    drive: new Set([...nodesOf(spec), ...ofOptions('drive')]),
+    drive: new Set([...nodesOf(spec).filter((node) => !chips.has(node)), ...ofOptions('drive')]),
     memdev: objects(/^memory-backend-/),
     iothread: objects(/^iothread$/),
     rng: objects(/^rng-/),

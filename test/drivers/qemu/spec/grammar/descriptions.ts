@@ -224,6 +224,18 @@ export const description: fc.Arbitrary<GuestSpec> = fc
       { driver: 'virtio-net-pci', id: 'nic-0', props: { netdev: 'n0', mac } },
       ...devices.map((each, index) => ({ ...each, id: `d${index}` })),
     ],
-    blockNodes: [NODE],
+    blockNodes: [
+      NODE,
+      { ...NODE, node: 'pflash0-image', file: 'pflash0-file', format: 'raw', readOnly: true },
+      { ...NODE, node: 'pflash1-image', file: 'pflash1-file', format: 'raw' },
+    ],
+    flash: [
+      {
+        unit: 0,
+        node: 'pflash0-image',
+        image: { name: 'CODE.fd', bytes: 7, sha256: 'b'.repeat(64) },
+      },
+      { unit: 1, node: 'pflash1-image' },
+    ],
     ramBlocks: [{ name: 'pc.ram', bytes: 512 << 20 }],
   }));
