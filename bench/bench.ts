@@ -2,6 +2,7 @@ import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { judge, table } from './contract.ts';
 import type { Bench, BenchWords } from './contract.ts';
+import { command } from './command.ts';
 import { disks } from './disks.ts';
 import { footprint } from './footprint.ts';
 import { gap } from './gap.ts';
@@ -22,6 +23,7 @@ import { wireStream } from './wire-stream.ts';
 /** `npm run bench` lists; `npm run bench -- NAME [--runs N] [--json]` runs one. */
 const BENCHES: readonly Bench[] = [
   overhead,
+  command,
   start,
   sameMachine,
   footprint,

@@ -7,18 +7,18 @@ import { cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const root = path.resolve(import.meta.dirname, '..');
-const dist = path.join(root, 'dist');
 
 /** Programs and threads that a file starts by its own place; tsc changes the names in imports alone. */
 const STARTED = /(new URL\(\s*'[^']+)\.ts(',\s*import\.meta\.url\))/g;
 /** What is started or read by another way would be missing only when somebody needs it. */
 const MISSED = /new URL\([^)]*\.ts['"`]/;
 
-function build(): void {
+/** `flags`: further ones of the compiler. */
+export function build(dist: string, flags: readonly string[] = []): void {
   rmSync(dist, { recursive: true, force: true });
   const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
-  const args = [compiler, '-p', path.join(root, 'tsconfig.build.json')];
-  execFileSync(process.execPath, args, { stdio: ['ignore', 2, 2] });
+  const project = ['-p', path.join(root, 'tsconfig.build.json'), '--outDir', dist];
+  execFileSync(process.execPath, [compiler, ...project, ...flags], { stdio: ['ignore', 2, 2] });
   for (const file of globSync('**/*.js', { cwd: dist })) {
     const place = path.join(dist, file);
     const before = readFileSync(place, 'utf8');
@@ -32,4 +32,4 @@ function build(): void {
   }
 }
 
-build();
+if (import.meta.main) build(path.join(root, 'dist'));

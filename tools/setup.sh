@@ -4,8 +4,8 @@
 #
 #   tools/setup.sh [--only demo|test|all] [--check]
 #
-# demo: one QEMU, the lab's tools, Node's packages and a guest kernel. test and all: the same, strace, nft, conntrack, Open vSwitch, sqlite3, an NFS server, UEFI firmware, and a
-# second QEMU beside the first. The demo gets the second too where the first is older than 9.0. --check only says what is missing (exit status 1).
+# demo: one QEMU, the lab's tools, Node's packages and a guest kernel. test and all: the same, strace, nft, conntrack, Open vSwitch, sqlite3, an NFS server, UEFI firmware, a clean Debian 12
+# to install the package in (as root), and a second QEMU beside the first. The demo gets the second too where the first is older than 9.0. --check only says what is missing (exit status 1).
 set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -37,6 +37,8 @@ case "$only" in demo | test | all) ;; *) die "--only takes demo, test or all, no
 . "$repo/tools/setup/node.sh"
 # shellcheck source=tools/setup/downloads.sh
 . "$repo/tools/setup/downloads.sh"
+# shellcheck source=tools/setup/root.sh
+. "$repo/tools/setup/root.sh"
 
 # What an earlier setup of root's put where only root gets to. Earlier builds find it through the link.
 root_cache_moved() {
@@ -57,6 +59,7 @@ missing() {
   node_ready || echo node
   guest_ready || echo guest
   nfs_client_ready || echo nfs_client
+  clean_root_ready || echo clean_root
   if ! second_qemu_ready && { [ "$only" != demo ] || qemu_loses_pages; }; then echo second_qemu; fi
 }
 

@@ -32,7 +32,8 @@ ${[...groups].map(groupPart).join('')}  case "$verb" in
 ${verbs.map(verbPart).join('\n')}
   esac
 }
-compdef _godwit godwit ./godwit
+# As a file of fpath it is this function itself, called for the first time.
+if [[ "\${funcstack[1]}" == _godwit ]]; then _godwit "$@"; else compdef _godwit godwit ./godwit; fi
 `;
 }
 

@@ -189,6 +189,13 @@ export const versionSpec = spec({
 export const agentSpec = spec({
   name: 'agent',
   summary: "run this host's agent in the foreground",
-  flags: { config: { kind: 'file', value: 'file', summary: 'its configuration (JSON; required)' } },
-  examples: ['agent --config /etc/godwit/agent.json'],
+  flags: {
+    config: {
+      kind: 'file',
+      value: 'file',
+      summary: 'its configuration (JSON)',
+      preset: '/etc/godwit/agent.json',
+    },
+  },
+  examples: ['agent', 'agent --config /srv/godwit/agent.json'],
 });

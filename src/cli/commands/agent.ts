@@ -1,19 +1,26 @@
-import { godwitError } from '../../errors.ts';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { loadAgentConfig } from '../../config.ts';
+import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../small-process.ts';
+import { OWN_PLACES } from '../own-agent.ts';
 import type { agentSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 
-/** The agent of this host, in the foreground, until it is told to end. */
+/** The agent of this host, in the foreground, until it is told to end: this process becomes it, without what the CLI needs. */
 export const run: Run<typeof agentSpec> = async (input) => {
-  const { config } = input.flags;
-  if (config === undefined) {
-    throw godwitError(
-      'GODWIT_USAGE',
-      { what: 'godwit agent needs --config FILE' },
-      { hint: 'docs/operating.md shows a configuration.' },
-    );
-  }
-  const { runAgent } = await import('../../agent/main.ts');
-  await runAgent(config);
-  // It has closed what it serves; connections to hypervisors may keep the process alive.
-  process.exit(0);
+  const file = path.resolve(input.flags.config ?? OWN_PLACES.config);
+  // What is wrong in it is told as every verb tells it.
+  loadAgentConfig(file);
+  const program = fileURLToPath(new URL('../../bin/agent.ts', import.meta.url));
+  const flags = [...SMALL_FLAGS, ...process.execArgv];
+  process.execve?.(
+    process.execPath,
+    [process.execPath, ...flags, program, '--config', file],
+    // Values that are not there cannot be handed over.
+    Object.fromEntries(
+      Object.entries({ ...process.env, ...SMALL_ENVIRONMENT }).filter(
+        ([, value]) => value !== undefined,
+      ),
+    ),
+  );
 };

