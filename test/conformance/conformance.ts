@@ -36,6 +36,7 @@ export function runConformance(suite: Conformance): void {
     promise('lists a busy guest without touching its monitor', listsABusyGuest);
     promise('answers an unknown process with GODWIT_HYPERVISOR_LOST', refusesAGhost);
     promise('describes a guest so that the destination accepts it', describesTheGuest);
+    promise('measures a running guest, which runs on', measuresTheGuest);
     promise('refuses what is not a description', refusesNonsense);
     promise('moves a guest by pre-copy, paused until resumed', (trial) =>
       movesBy(trial, 'precopy'),
@@ -109,6 +110,20 @@ async function describesTheGuest(trial: Trial): Promise<void> {
   const there = await destination.assess(travelled, trial.stream('precopy'), trial.signal);
   assert.deepEqual(refusals(there), []);
   assert.equal((await destination.status(trial.signal)).run, 'gone');
+}
+
+async function measuresTheGuest(trial: Trial): Promise<void> {
+  const source = await trial.openSource();
+  assert.ok(source.measure);
+  const { curve, memoryBytes, mix } = await source.measure(trial.signal);
+  assert.ok(memoryBytes > 0 && curve.length >= 2);
+  for (const [at, { windowMs, dirtyBytes }] of curve.entries()) {
+    const before = curve[at - 1] ?? { windowMs: 0, dirtyBytes: 0 };
+    assert.ok(windowMs > before.windowMs && dirtyBytes >= before.dirtyBytes);
+    assert.ok(dirtyBytes <= memoryBytes);
+  }
+  assert.ok(mix === undefined || mix.zero < 1);
+  assert.equal((await source.status(trial.signal)).run, 'running');
 }
 
 async function refusesNonsense(trial: Trial): Promise<void> {

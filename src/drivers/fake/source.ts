@@ -2,6 +2,7 @@ import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
+import type { GuestMeasure } from '../../protocol/public/plan.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   HypervisorEvent,
@@ -76,6 +77,16 @@ export class FakeSource implements SourceSession {
       },
       checks,
     };
+  }
+
+  async measure(signal: AbortSignal): Promise<GuestMeasure> {
+    this.#enter('measure', signal);
+    const { memoryBytes, dirtyRate } = this.#instance.guest;
+    const curve = [1000, 3000].map((windowMs) => ({
+      windowMs,
+      dirtyBytes: Math.min(memoryBytes, (dirtyRate * windowMs) / 1000),
+    }));
+    return { how: 'hypervisor', memoryBytes, pages: 0, curve };
   }
 
   async whyNot(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal) {

@@ -1,6 +1,7 @@
 import type { HypervisorEvent, HypervisorStatus } from '../../migration/direct/hypervisor.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
+import type { GuestMeasure } from '../../protocol/public/plan.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
 import type { GodwitError } from '../../errors.ts';
@@ -118,6 +119,12 @@ export interface SourceSession extends HypervisorSession {
    * told on `host`. Absent where the driver cannot.
    */
   sameMachine?(signal: AbortSignal): Promise<(there: unknown, host: string) => NamedCheck>;
+  /**
+   * Measures what the running guest writes within several windows, and, where this process may look, what its memory
+   * holds; takes a few seconds, and never stops the guest. GODWIT_CAPABILITY says why it cannot be measured. Absent where the
+   * driver cannot.
+   */
+  measure?(signal: AbortSignal): Promise<GuestMeasure>;
   /** How its hypervisor was started, so that it can be started anew; GODWIT_RESTART says why it cannot. Absent with `relaunch`. */
   launch?(signal: AbortSignal): Promise<Launch>;
   /** Sets capabilities and parameters, and TLS objects; starts nothing. */

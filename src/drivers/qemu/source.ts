@@ -15,6 +15,8 @@ import type {
 } from '../port/direct.ts';
 
 import { readAbilities } from './abilities.ts';
+import type { GuestMeasure } from '../../protocol/public/plan.ts';
+import { measureGuest } from './measure/measure.ts';
 import { nicsWithPorts, tapsOf, withTapNames } from './guest/attachments.ts';
 import { readFacts, readNetwork } from './guest/facts.ts';
 import { lifeOf } from '../../host/life.ts';
@@ -68,6 +70,8 @@ export class QemuSource implements SourceSession {
   readonly relocator: QemuRelocator;
   readonly launch = (signal: AbortSignal): Promise<QemuLaunch> =>
     launchOf(this.handle, this.#client, signal);
+  readonly measure = (signal: AbortSignal): Promise<GuestMeasure> =>
+    measureGuest(this.handle, this.#client, signal);
   readonly #client: QmpClient;
   readonly #watch: MonitorWatch;
   readonly #images: ImageStore;

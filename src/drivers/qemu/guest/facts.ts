@@ -244,7 +244,11 @@ export async function readRamBlocks(client: QmpClient, signal: AbortSignal): Pro
   return parseRamBlocks(await monitorCommand(client, 'info ramblock', signal));
 }
 
-function monitorCommand(client: QmpClient, line: string, signal: AbortSignal): Promise<string> {
+export function monitorCommand(
+  client: QmpClient,
+  line: string,
+  signal: AbortSignal,
+): Promise<string> {
   return client.query(
     'human-monitor-command',
     { 'command-line': line },

@@ -1,0 +1,47 @@
+import type { Clock } from '../../clock.ts';
+import { LINK_KEPT_MS, MOST_LINK_BYTES, MOST_PAD } from '../../protocol/peer/link.ts';
+import type { Caller } from '../../rpc/caller.ts';
+import type { MigrationStore } from '../store.ts';
+
+/** Hosts that are remembered: beyond these the one that asked longest ago is forgotten. */
+const MOST_HOSTS = 1024;
+/** A question costs so much at least, however little it holds. */
+const LEAST_BYTES = 1024;
+
+interface Taken {
+  readonly sinceMs: number;
+  bytes: number;
+}
+
+/** Takes what other hosts send to measure their link to this one: no more of each than a measurement needs. */
+export class LinkAnswers {
+  readonly #clock: Clock;
+  readonly #store: Pick<MigrationStore, 'running'>;
+  readonly #taken = new Map<string, Taken>();
+
+  constructor(clock: Clock, store: Pick<MigrationStore, 'running'>) {
+    this.#clock = clock;
+    this.#store = store;
+  }
+
+  answer({ pad }: { readonly pad: string }, { name }: Caller): { busy?: string } {
+    if (this.#store.running().length > 0) return { busy: 'a migration uses its link' };
+    const taken = this.#of(name);
+    taken.bytes += Math.max(LEAST_BYTES, pad.length);
+    // The first question of a measurement may find what the one before has left: it ends with a whole question.
+    if (taken.bytes <= MOST_LINK_BYTES + MOST_PAD) return {};
+    return { busy: 'it has taken as much as it takes of one host for a while' };
+  }
+
+  #of(name: string): Taken {
+    const nowMs = this.#clock.monotonicMs();
+    const known = this.#taken.get(name);
+    if (known !== undefined && nowMs - known.sinceMs < LINK_KEPT_MS) return known;
+    const taken = { sinceMs: nowMs, bytes: 0 };
+    this.#taken.delete(name);
+    this.#taken.set(name, taken);
+    const [oldest] = this.#taken.keys();
+    if (this.#taken.size > MOST_HOSTS && oldest !== undefined) this.#taken.delete(oldest);
+    return taken;
+  }
+}

@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../../clock.ts';
+import { withDeadline } from '../../deadline.ts';
+import { LINK_KEPT_MS, MOST_LINK_BYTES, MOST_PAD } from '../../protocol/peer/link.ts';
+import type { LinkMeasure } from '../../protocol/public/plan.ts';
+import { toGodwitError } from '../../errors.ts';
+
+/** Questions under way at once: the link is never idle while one is answered. */
+const AT_ONCE = 4;
+/** Without content, for the round trip; the first opens the connection. */
+const ROUND_TRIPS = 6;
+/** For how long bytes are sent, ms. */
+const SEND_MS = 1200;
+/** What is sent before this tells of the start of the connections, ms. */
+const START_MS = 250;
+/** A question is to take about so long, ms: more of a fat link, less of a thin one. */
+const QUESTION_MS = 60;
+const FIRST_PAD = 16 * 1024;
+/** All of it, ms. */
+const MEASURE_MS = 5000;
+const QUESTION_DEADLINE_MS = 4000;
+/** Hosts whose measurements are kept. */
+const MOST_HOSTS = 1024;
+
+/** Either what was measured, or why it was not. */
+export type Metered = { readonly link: LinkMeasure } | { readonly why: string };
+
+export interface LinkMeterParts {
+  readonly clock: Clock;
+  /** Whether a migration of this host is under way. */
+  readonly isBusy: () => boolean;
+  readonly ask: (
+    to: string,
+    pad: string,
+    options: { readonly signal: AbortSignal; readonly deadlineMs: number },
+  ) => Promise<{ busy?: string | undefined }>;
+}
+
+class Busy extends Error {}
+
+/**
+ * Measures the link to another host by what its agent takes, at most 64 MB, and keeps that for ten minutes. Never while a
+ * migration of either host is under way. Whoever asks meanwhile waits for the same measurement.
+ */
+export class LinkMeter {
+  readonly #parts: LinkMeterParts;
+  readonly #kept = new Map<string, { readonly link: LinkMeasure; readonly atMs: number }>();
+  readonly #underWay = new Map<string, Promise<Metered>>();
+
+  constructor(parts: LinkMeterParts) {
+    this.#parts = parts;
+  }
+
+  async measure(to: string, signal: AbortSignal): Promise<Metered> {
+    const known = this.#kept.get(to);
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (known !== undefined && nowMs - known.atMs < LINK_KEPT_MS) return { link: known.link };
+    const under = this.#underWay.get(to) ?? this.#begin(to);
+    return withDeadline(`to measure the link to ${to}`, MEASURE_MS + 1000, signal, () => under);
+  }
+
+  /** It belongs to nobody who asked: each of them may give up. */
+  #begin(to: string): Promise<Metered> {
+    const work = this.#now(to).finally(() => this.#underWay.delete(to));
+    this.#underWay.set(to, work);
+    return work;
+  }
+
+  async #now(to: string): Promise<Metered> {
+    const { clock, isBusy } = this.#parts;
+    if (isBusy()) return { why: 'a migration of this host uses its link' };
+    try {
+      const { rate, roundTripMs } = await withDeadline(
+        `to measure the link to ${to}`,
+        MEASURE_MS,
+        undefined,
+        async (signal) => {
+          const roundTrip = await this.#roundTrip(to, signal);
+          return { rate: await this.#rate(to, signal), roundTripMs: roundTrip };
+        },
+      );
+      const at = new Date(clock.wallMs()).toISOString();
+      const link = { rate, how: 'measured', roundTripMs, at } as const;
+      this.#keep(to, link);
+      return { link };
+    } catch (thrown) {
+      if (thrown instanceof Busy) return { why: thrown.message };
+      return { why: toGodwitError(thrown).message };
+    }
+  }
+
+  async #ask(to: string, pad: string, signal: AbortSignal): Promise<void> {
+    const { ask, isBusy } = this.#parts;
+    const { busy } = await ask(to, pad, { signal, deadlineMs: QUESTION_DEADLINE_MS });
+    if (busy !== undefined) throw new Busy(`${to} did not take what was sent: ${busy}`);
+    if (isBusy()) throw new Busy('a migration of this host has begun meanwhile');
+  }
+
+  /** The shortest of several: what is longer waited for a processor. */
+  async #roundTrip(to: string, signal: AbortSignal): Promise<number> {
+    const { clock } = this.#parts;
+    let least = Infinity;
+    for (let index = 0; index < ROUND_TRIPS; index += 1) {
+      const beganMs = clock.monotonicMs();
+      await this.#ask(to, '', signal);
+      least = Math.min(least, clock.monotonicMs() - beganMs);
+    }
+    return Math.round(least * 100) / 100;
+  }
+
+  /** bytes/s, of what was taken after the start. */
+  async #rate(to: string, signal: AbortSignal): Promise<number> {
+    const { clock } = this.#parts;
+    const beganMs = clock.monotonicMs();
+    const content = randomBytes(MOST_PAD / 2).toString('hex');
+    const taken: { readonly atMs: number; readonly bytes: number }[] = [];
+    let sent = ROUND_TRIPS * 1024;
+    let length = FIRST_PAD;
+    const sender = async (): Promise<void> => {
+      while (clock.monotonicMs() - beganMs < SEND_MS && sent + length <= MOST_LINK_BYTES) {
+        const pad = content.slice(0, length);
+        sent += pad.length;
+        const askedMs = clock.monotonicMs();
+        await this.#ask(to, pad, signal);
+        const atMs = clock.monotonicMs();
+        taken.push({ atMs: atMs - beganMs, bytes: pad.length });
+        if (atMs - askedMs < QUESTION_MS) length = Math.min(MOST_PAD, length * 2);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, sender));
+    return rateOf(taken);
+  }
+
+  #keep(to: string, link: LinkMeasure): void {
+    this.#kept.delete(to);
+    this.#kept.set(to, { link, atMs: this.#parts.clock.monotonicMs() });
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > MOST_HOSTS && oldest !== undefined) this.#kept.delete(oldest);
+  }
+}
+
+/** bytes/s from the first question that ended after the start to the last one; over all of them where few did. */
+export function rateOf(
+  taken: readonly { readonly atMs: number; readonly bytes: number }[],
+): number {
+  const later = taken.filter(({ atMs }) => atMs >= START_MS);
+  const counted = later.length > 2 * AT_ONCE ? later : taken;
+  const fromMs = counted === later ? (later[0]?.atMs ?? 0) : 0;
+  const toMs = counted.at(-1)?.atMs ?? 0;
+  // The one that ended at the beginning was sent before it.
+  const bytes = counted.slice(counted === later ? 1 : 0).reduce((sum, each) => sum + each.bytes, 0);
+  return toMs > fromMs ? Math.round((bytes * 1000) / (toMs - fromMs)) : 0;
+}

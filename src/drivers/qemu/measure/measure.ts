@@ -1,0 +1,81 @@
+import { systemClock } from '../../../clock.ts';
+import { godwitError } from '../../../errors.ts';
+import { lifeOf } from '../../../host/life.ts';
+import type { GuestMeasure } from '../../../protocol/public/plan.ts';
+import { monitorCommand, readRamBlocks } from '../guest/facts.ts';
+import type { QemuHandle } from '../handle.ts';
+import type { QmpClient } from '../qmp/client.ts';
+import { calcDirtyRate } from './dirty-rate.ts';
+import { samplePages } from './pages.ts';
+import { ProcessPages } from './process-pages.ts';
+import type { Place } from './process-pages.ts';
+
+/** Where a machine's memory begins: a PC's at 0, an Arm machine's at 1 GiB. */
+const BEGINNINGS = ['0x0', '0x40000000'] as const;
+
+/**
+ * Measures what a running guest writes and what its memory holds, without stopping it: a sample of its pages is read from
+ * outside where this process may, else its QEMU looks. GODWIT_CAPABILITY says why neither can be.
+ */
+export async function measureGuest(
+  handle: QemuHandle,
+  client: QmpClient,
+  signal: AbortSignal,
+): Promise<GuestMeasure> {
+  const blocks = await readRamBlocks(client, signal);
+  const memoryBytes = blocks.reduce((most, { bytes }) => Math.max(most, bytes), 0);
+  const place = await placeOf(client, blocks, signal);
+  const found = place === undefined ? undefined : await fromOutside(handle, place, signal);
+  if (found !== undefined) return { how: 'pages', memoryBytes, ...found };
+  const curve = await calcDirtyRate(client, memoryBytes, systemClock, signal);
+  if (curve !== undefined) return { how: 'hypervisor', memoryBytes, pages: 0, curve };
+  const reason =
+    'this agent may not read its memory, and its QEMU does not measure what the guest writes';
+  throw godwitError('GODWIT_CAPABILITY', { what: `to measure ${handle.name}`, reason });
+}
+
+/** The block in which memory begins, as QEMU's process has it. */
+async function placeOf(
+  client: QmpClient,
+  blocks: readonly { readonly name: string; readonly bytes: number }[],
+  signal: AbortSignal,
+): Promise<Place | undefined> {
+  for (const beginning of BEGINNINGS) {
+    const said = placeIn(await monitorCommand(client, `gpa2hva ${beginning}`, signal));
+    const block = blocks.find(({ name }) => name.replace(/^.*\//, '') === said?.name);
+    if (said !== undefined && block !== undefined) {
+      return { address: said.address, bytes: block.bytes };
+    }
+  }
+  return undefined;
+}
+
+/** `Host virtual address for 0x0 (pc.ram) is 0x7f2bb7e00000`; undefined for anything else. */
+export function placeIn(text: string): { name: string; address: number } | undefined {
+  const [, name, digits] = /\(([^)]{1,128})\) is 0x([0-9a-f]{1,13})\s*$/.exec(text) ?? [];
+  if (name === undefined || digits === undefined) return undefined;
+  const address = Number.parseInt(digits, 16);
+  return address % 4096 === 0 ? { name: name.replace(/^.*\//, ''), address } : undefined;
+}
+
+async function fromOutside(
+  handle: QemuHandle,
+  place: Place,
+  signal: AbortSignal,
+): Promise<Pick<GuestMeasure, 'pages' | 'curve' | 'mix'> | undefined> {
+  let pages: ProcessPages;
+  try {
+    pages = new ProcessPages(handle.pid, place);
+  } catch {
+    // The kernel does not let us.
+    return undefined;
+  }
+  try {
+    // What was opened is of the process that has the number now: only once it is known to be this one.
+    if (lifeOf(handle).state !== 'alive') return undefined;
+    const found = await samplePages(pages, systemClock, signal);
+    return found === undefined ? undefined : { ...found, curve: [...found.curve] };
+  } finally {
+    pages.close();
+  }
+}

@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import { constants, zstdCompressSync } from 'node:zlib';
+import type { CurvePoint, PageMix } from '../../../protocol/public/plan.ts';
+
+/** A sample of a guest's pages, looked at several times. It knows no hypervisor: only pages with numbers. */
+
+export const PAGE_BYTES = 4096;
+/** Pages of a sample: 16 MiB are held, and one of them stands for 1 MiB of a guest of 4 GiB. */
+const MOST_PAGES = 4096;
+/** Of those, how many are compressed. */
+const MOST_PACKED = 512;
+/** Pages that are compressed together, as a hypervisor's stream has them. */
+const PACK_PAGES = 32;
+/** After these the sample is looked at again, ms from the first look. */
+export const WINDOWS_MS = [100, 300, 1000, 3000] as const;
+/** So many pages in a row, before others have their turn and the signal is looked at. */
+const AT_ONCE = 256;
+
+export interface Pages {
+  readonly count: number;
+  /** `absent`: nobody has written there, so that it is zeros; `away`: reading it would bring it back from somewhere. */
+  state(page: number): 'here' | 'absent' | 'away';
+  /** False where it cannot be read now. */
+  read(page: number, into: Buffer): boolean;
+}
+
+export interface Sampled {
+  /** Pages that could be looked at. */
+  readonly pages: number;
+  readonly curve: readonly CurvePoint[];
+  readonly mix: PageMix;
+}
+
+interface Time {
+  monotonicMs(): number;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+/** One page of each of as many equal parts of memory. `random`: 0 to 1. */
+function choose(count: number, random: () => number): number[] {
+  const chosen = Math.min(MOST_PAGES, count);
+  return Array.from({ length: chosen }, (_, index) =>
+    Math.min(count - 1, Math.floor(((index + random()) * count) / chosen)),
+  );
+}
+
+/**
+ * Looks at a sample now and after each window. A page that has changed once counts as written from then on: what is
+ * written as it was is not seen, and need not be. Undefined where no page can be looked at.
+ */
+export async function samplePages(
+  pages: Pages,
+  time: Time,
+  signal: AbortSignal,
+  random: () => number = Math.random,
+): Promise<Sampled | undefined> {
+  const first = new Map<number, Buffer>();
+  await eachOf(choose(pages.count, random), signal, (page) => {
+    const content = contentOf(pages, page);
+    if (content !== undefined) first.set(page, content);
+  });
+  if (first.size === 0) return undefined;
+  const beganMs = time.monotonicMs();
+  const written = new Set<number>();
+  const curve: CurvePoint[] = [];
+  const now = Buffer.alloc(PAGE_BYTES);
+  for (const windowMs of WINDOWS_MS) {
+    await time.sleep(Math.max(0, beganMs + windowMs - time.monotonicMs()), signal);
+    const lookedMs = time.monotonicMs() - beganMs;
+    await eachOf([...first.keys()], signal, (page) => {
+      if (!written.has(page) && hasChanged(pages, page, first.get(page) ?? ZEROS, now))
+        written.add(page);
+    });
+    const share = written.size / first.size;
+    const dirtyBytes = Math.round(share * pages.count * PAGE_BYTES);
+    curve.push({ windowMs: Math.max(windowMs, Math.round(lookedMs)), dirtyBytes });
+  }
+  return { pages: first.size, curve, mix: mixOf([...first.values()]) };
+}
+
+const ZEROS = Buffer.alloc(PAGE_BYTES);
+
+/** The very buffer of zeros for a page without any; undefined where it cannot be looked at. */
+function contentOf(pages: Pages, page: number): Buffer | undefined {
+  const state = pages.state(page);
+  if (state === 'away') return undefined;
+  if (state === 'absent') return ZEROS;
+  const content = Buffer.alloc(PAGE_BYTES);
+  if (!pages.read(page, content)) return undefined;
+  return content.equals(ZEROS) ? ZEROS : content;
+}
+
+function hasChanged(pages: Pages, page: number, before: Buffer, into: Buffer): boolean {
+  const state = pages.state(page);
+  if (state === 'absent') return before !== ZEROS;
+  return state === 'here' && pages.read(page, into) && !into.equals(before);
+}
+
+async function eachOf(
+  all: readonly number[],
+  signal: AbortSignal,
+  look: (page: number) => void,
+): Promise<void> {
+  for (let at = 0; at < all.length; at += AT_ONCE) {
+    signal.throwIfAborted();
+    for (const page of all.slice(at, at + AT_ONCE)) look(page);
+    await setImmediate();
+  }
+}
+
+function mixOf(contents: readonly Buffer[]): PageMix {
+  const told = contents.filter((content) => content !== ZEROS);
+  const names = new Set(told.map((content) => createHash('sha1').update(content).digest('latin1')));
+  return {
+    zero: 1 - told.length / contents.length,
+    duplicate: (told.length - names.size) / contents.length,
+    packed: packedShare(told.slice(0, MOST_PACKED)),
+  };
+}
+
+/** What zstd's quickest level makes of them; 1 of none. */
+function packedShare(contents: readonly Buffer[]): number {
+  let packed = 0;
+  for (let at = 0; at < contents.length; at += PACK_PAGES) {
+    const together = Buffer.concat(contents.slice(at, at + PACK_PAGES));
+    const params = { [constants.ZSTD_c_compressionLevel]: 1 };
+    packed += Math.min(together.length, zstdCompressSync(together, { params }).length);
+  }
+  return contents.length === 0 ? 1 : packed / (contents.length * PAGE_BYTES);
+}

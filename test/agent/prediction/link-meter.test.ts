@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { LinkAnswers } from '../../../src/agent/prediction/link-answers.ts';
+import { LinkMeter, rateOf } from '../../../src/agent/prediction/link-meter.ts';
+import type { Metered } from '../../../src/agent/prediction/link-meter.ts';
+import { LINK_KEPT_MS, MOST_LINK_BYTES, MOST_PAD } from '../../../src/protocol/peer/link.ts';
+
+const { signal } = new AbortController();
+
+/** A link of that rate in a time of its own; what is sent at once goes one after the other. */
+function line(rate: number, roundTripMs: number) {
+  let nowMs = 1000;
+  let freeMs = 0;
+  const waiting: { atMs: number; wake: () => void }[] = [];
+  const state = { sent: 0, questions: 0, busy: undefined as string | undefined, ownBusy: false };
+  const sleepUntil = (atMs: number): Promise<void> =>
+    new Promise((wake) => {
+      waiting.push({ atMs, wake });
+      setImmediate(() => {
+        waiting.sort((left, right) => left.atMs - right.atMs);
+        const next = waiting.shift();
+        if (next === undefined) return;
+        nowMs = Math.max(nowMs, next.atMs);
+        next.wake();
+      });
+    });
+  const clock = {
+    monotonicMs: () => nowMs,
+    wallMs: () => 1_700_000_000_000 + nowMs,
+    sleep: async () => undefined,
+  };
+  const ask = async (_to: string, pad: string) => {
+    state.questions += 1;
+    state.sent += pad.length;
+    freeMs = Math.max(freeMs, nowMs) + (pad.length / rate) * 1000;
+    await sleepUntil(freeMs + roundTripMs);
+    return state.busy === undefined ? {} : { busy: state.busy };
+  };
+  const meter = new LinkMeter({ clock: clock as never, isBusy: () => state.ownBusy, ask });
+  return { meter, state, wait: (ms: number) => void (nowMs += ms) };
+}
+
+function measured(metered: Metered) {
+  assert.ok('link' in metered, JSON.stringify(metered));
+  return metered.link;
+}
+
+describe('the measurement of a link', () => {
+  for (const [mbit, roundTripMs] of [
+    [10, 40],
+    [100, 10],
+    [1000, 1],
+    [10_000, 0.2],
+  ] as const) {
+    test(`finds ${mbit} Mbit/s with a round trip of ${roundTripMs} ms, with no more than it may send`, async () => {
+      const { meter, state } = line(mbit * 125_000, roundTripMs);
+      const link = measured(await meter.measure('b', signal));
+      assert.ok(Math.abs(link.rate / (mbit * 125_000) - 1) < 0.15, String(link.rate));
+      assert.ok(Math.abs((link.roundTripMs ?? 0) - roundTripMs) < 0.1);
+      assert.ok(state.sent <= MOST_LINK_BYTES);
+    });
+  }
+
+  test('is kept for ten minutes, and made anew after them', async () => {
+    const { meter, state, wait } = line(12_500_000, 1);
+    const first = measured(await meter.measure('b', signal));
+    const asked = state.questions;
+    wait(LINK_KEPT_MS - 10_000);
+    assert.equal(measured(await meter.measure('b', signal)), first);
+    assert.equal(state.questions, asked);
+    wait(20_000);
+    measured(await meter.measure('b', signal));
+    assert.ok(state.questions > asked);
+  });
+
+  test('is one for all who ask at once', async () => {
+    const { meter } = line(12_500_000, 1);
+    const both = await Promise.all([meter.measure('b', signal), meter.measure('b', signal)]);
+    assert.equal(both[0], both[1]);
+  });
+
+  test('is not made while a migration is under way on either host, and says so', async () => {
+    const { meter, state } = line(12_500_000, 1);
+    state.ownBusy = true;
+    assert.match(JSON.stringify(await meter.measure('b', signal)), /a migration of this host/);
+    assert.equal(state.questions, 0);
+    Object.assign(state, { ownBusy: false, busy: 'a migration uses its link' });
+    assert.match(JSON.stringify(await meter.measure('b', signal)), /b did not take/);
+    assert.equal(state.questions, 1);
+  });
+
+  test('is a rate that there is, of whatever was taken when', () => {
+    const question = fc.record({
+      atMs: fc.integer({ min: 0, max: 5000 }),
+      bytes: fc.integer({ min: 0, max: MOST_PAD }),
+    });
+    fc.assert(
+      fc.property(fc.array(question), (taken) => {
+        const rate = rateOf(taken.toSorted((left, right) => left.atMs - right.atMs));
+        assert.ok(Number.isSafeInteger(rate) && rate >= 0);
+      }),
+    );
+  });
+});
+
+describe('a host whose link is measured', () => {
+  const caller = (name: string) => ({ name, role: 'agent' }) as never;
+
+  function host() {
+    const state = { nowMs: 0, running: [] as unknown[] };
+    const clock = { monotonicMs: () => state.nowMs } as never;
+    return { state, answers: new LinkAnswers(clock, { running: () => state.running as never }) };
+  }
+
+  test('takes a measurement of each host, and no more of it for a while', () => {
+    const { state, answers } = host();
+    const pad = 'x'.repeat(MOST_PAD);
+    const take = (name: string): number => {
+      let taken = 0;
+      while (answers.answer({ pad }, caller(name)).busy === undefined) taken += pad.length;
+      return taken;
+    };
+    assert.ok(take('a') >= MOST_LINK_BYTES && take('b') >= MOST_LINK_BYTES);
+    assert.equal(take('a'), 0);
+    state.nowMs += LINK_KEPT_MS;
+    assert.ok(take('a') <= MOST_LINK_BYTES + MOST_PAD);
+  });
+
+  test('counts questions that hold nothing as well', () => {
+    const { answers } = host();
+    let asked = 0;
+    while (answers.answer({ pad: '' }, caller('a')).busy === undefined) asked += 1;
+    assert.ok(asked < 100_000);
+  });
+
+  test('takes nothing while a migration is under way', () => {
+    const { state, answers } = host();
+    state.running.push({});
+    assert.match(answers.answer({ pad: '' }, caller('a')).busy ?? '', /a migration/);
+  });
+});

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { PAGE_BYTES, WINDOWS_MS, samplePages } from '../../../../src/drivers/qemu/measure/pages.ts';
+import type { Pages } from '../../../../src/drivers/qemu/measure/pages.ts';
+
+const { signal } = new AbortController();
+
+/** Memory whose pages are made by number; `written(page, ms)`: whether it has been written by then. */
+class Memory implements Pages {
+  readonly count: number;
+  nowMs = 0;
+  reads = 0;
+  readonly #content: (page: number) => Buffer | 'absent' | 'away';
+  readonly #written: (page: number, ms: number) => boolean;
+
+  constructor(
+    count: number,
+    content: (page: number) => Buffer | 'absent' | 'away',
+    written: (page: number, ms: number) => boolean = () => false,
+  ) {
+    this.count = count;
+    this.#content = content;
+    this.#written = written;
+  }
+
+  state(page: number) {
+    const content = this.#content(page);
+    if (content === 'away') return 'away';
+    return content === 'absent' && !this.#written(page, this.nowMs) ? 'absent' : 'here';
+  }
+
+  read(page: number, into: Buffer): boolean {
+    assert.equal(this.state(page), 'here', 'a page was read that is not there');
+    this.reads += 1;
+    const content = this.#content(page);
+    into.fill(0);
+    if (typeof content !== 'string') content.copy(into);
+    if (this.#written(page, this.nowMs)) into.writeUInt32LE(this.nowMs, 0);
+    return true;
+  }
+
+  readonly time = {
+    monotonicMs: () => this.nowMs,
+    sleep: async (ms: number) => void (this.nowMs += ms),
+  };
+}
+
+const random = randomBytes(PAGE_BYTES);
+const text = Buffer.alloc(PAGE_BYTES, 'the same words again and again, ');
+
+describe('a sample of pages', () => {
+  test('says what share is zeros, what is there twice, and how far the rest shrinks', async () => {
+    const parts = [Buffer.alloc(PAGE_BYTES), 'absent', random, text] as const;
+    const memory = new Memory(4000, (page) => parts[page % 4] ?? 'absent');
+    const found = await samplePages(memory, memory.time, signal, () => 0);
+    assert.ok(found !== undefined);
+    assert.equal(found.mix.zero, 0.5);
+    assert.ok(Math.abs(found.mix.duplicate - 0.4995) < 0.001);
+    assert.ok(found.mix.packed < 0.5);
+  });
+
+  test('takes random pages for what does not shrink', async () => {
+    const memory = new Memory(64, () => randomBytes(PAGE_BYTES));
+    const found = await samplePages(memory, memory.time, signal);
+    assert.deepEqual([found?.mix.zero, found?.mix.duplicate, found?.mix.packed], [0, 0, 1]);
+  });
+
+  test('sees a working set that is written again and again once, and one that grows as it grows', async () => {
+    const hot = new Memory(
+      1000,
+      () => random,
+      (page, ms) => page < 100 && ms > 0,
+    );
+    const still = await samplePages(hot, hot.time, signal, () => 0);
+    const all = 100 * PAGE_BYTES;
+    assert.deepEqual(
+      still?.curve,
+      WINDOWS_MS.map((windowMs) => ({ windowMs, dirtyBytes: all })),
+    );
+    const grows = new Memory(
+      3000,
+      () => random,
+      (page, ms) => page < ms,
+    );
+    const curve = (await samplePages(grows, grows.time, signal, () => 0))?.curve ?? [];
+    assert.deepEqual(
+      curve.map(({ dirtyBytes }) => dirtyBytes / PAGE_BYTES),
+      WINDOWS_MS,
+    );
+  });
+
+  test('sees a page that was untouched and is written meanwhile', async () => {
+    const memory = new Memory(
+      10,
+      () => 'absent',
+      (page, ms) => page < 5 && ms >= 1000,
+    );
+    const found = await samplePages(memory, memory.time, signal);
+    assert.deepEqual(
+      found?.curve.map(({ dirtyBytes }) => dirtyBytes / PAGE_BYTES),
+      [0, 0, 5, 5],
+    );
+    assert.equal(found?.mix.zero, 1);
+  });
+
+  test('never brings back what is away, and says nothing where all of it is', async () => {
+    const half = new Memory(100, (page) => (page % 2 === 0 ? 'away' : random));
+    assert.equal((await samplePages(half, half.time, signal))?.pages, 50);
+    const gone = new Memory(100, () => 'away');
+    assert.equal(await samplePages(gone, gone.time, signal), undefined);
+    assert.equal(gone.reads, 0);
+  });
+
+  test('is bounded however much memory there is, and ends when it is given up', async () => {
+    const large = new Memory(2 ** 28, () => 'absent');
+    assert.equal((await samplePages(large, large.time, signal))?.pages, 4096);
+    const given = AbortSignal.abort(new Error('given up'));
+    await assert.rejects(samplePages(large, large.time, given), /given up/);
+  });
+
+  test('has a curve that never falls, and shares of a whole, of any memory', async () => {
+    const kind = fc.constantFrom<Buffer | 'absent' | 'away'>('absent', 'away', random, text);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(kind, fc.integer({ min: 0, max: 5000 })), {
+          minLength: 1,
+          maxLength: 200,
+        }),
+        async (made) => {
+          const memory = new Memory(
+            made.length,
+            (page) => made[page]?.[0] ?? 'absent',
+            (page, ms) => ms > (made[page]?.[1] ?? 0),
+          );
+          const found = await samplePages(memory, memory.time, signal);
+          if (found === undefined) return;
+          const dirty = found.curve.map(({ dirtyBytes }) => dirtyBytes);
+          assert.deepEqual(
+            dirty,
+            dirty.toSorted((left, right) => left - right),
+          );
+          assert.ok((dirty.at(-1) ?? 0) <= made.length * PAGE_BYTES);
+          for (const share of Object.values(found.mix)) assert.ok(share >= 0 && share <= 1);
+        },
+      ),
+    );
+  });
+});
