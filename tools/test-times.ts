@@ -30,6 +30,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/cancel.e2e.ts': { seconds: 28, core: true },
   'test/e2e/captive.e2e.ts': { seconds: 19, of: ['src/drivers/qemu/user/', 'src/host/'] },
   'test/e2e/check.e2e.ts': { seconds: 18, core: true },
+  'test/e2e/plan.e2e.ts': {
+    seconds: 30,
+    of: ['src/agent/prediction/', 'src/migration/prediction/', 'src/drivers/qemu/measure/'],
+  },
   'test/e2e/conntrack.e2e.ts': { seconds: 19, core: true },
   'test/e2e/database.e2e.ts': { seconds: 35, of: ['src/disks/'] },
   'test/e2e/demo.e2e.ts': { seconds: 57, of: ['demo/'] },

@@ -23,6 +23,8 @@ import type { MachineReader } from './inventory.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import { Outgoing } from './outgoing.ts';
 import { Peers } from './peers.ts';
+import { predictionParts } from './prediction/parts.ts';
+import { Plans } from './prediction/plans.ts';
 import { PreflightAnswers } from './preflight/answers.ts';
 import { askHere } from './preflight/apart.ts';
 import type { AskApart } from './preflight/apart.ts';
@@ -93,12 +95,16 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       to === config.name ? incoming.guest(id) : peers.admittedGuest(to, id),
     addresses: () => peers.addresses(),
   });
-  const outgoing = new Outgoing({ ...common, diskMoves });
+  const predicting = predictionParts(common);
+  const outgoing = new Outgoing({ ...common, ...predicting, diskMoves });
   const { apart = askHere({ ...common, drivers }) } = options;
+  const checks = new Checks({ ...common, drivers, outgoing, apart });
   const handlers = agentHandlers({
     ...common,
     outgoing,
-    checks: new Checks({ ...common, drivers, outgoing, apart }),
+    checks,
+    plans: new Plans({ config, checks, outgoing, ...predicting }),
+    ...predicting,
     answers: new PreflightAnswers({ config, clock, incoming, apart }),
     incoming,
     follow: new Follow({ ...common, movers }),
@@ -115,13 +121,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const listening = { log, refusals };
   const listener = serve(agentContract, handlers, { name: config.name, ...listening });
   const { tls, unix } = await listen(listener, config, credentials, listening);
-  supervisor.start();
-  guests.start();
   hostEvents.start(store, log);
+  for (const each of [supervisor, guests, diskMoves, spread, renewal]) each.start();
   void probes.sweep();
-  diskMoves.start();
-  spread.start();
-  renewal.start();
   const endTending = tend(options, clock, store, cache);
   log.info({ address: tls.address, socket: unix.address }, 'the agent serves');
   return {

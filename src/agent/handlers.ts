@@ -29,6 +29,8 @@ import { renewCertificate } from './pki/issued.ts';
 import type { Spread } from './pki/spread.ts';
 import { redeemToken } from './pki/token.ts';
 import type { Peers } from './peers.ts';
+import type { LinkAnswers } from './prediction/link-answers.ts';
+import type { Plans } from './prediction/plans.ts';
 import { checkHandlers } from './preflight/handlers.ts';
 import type { CheckParts } from './preflight/handlers.ts';
 import { listHandlers } from './lists.ts';
@@ -51,6 +53,8 @@ export interface AgentParts extends CheckParts {
   readonly outgoing: Outgoing;
   readonly incoming: Incoming;
   readonly follow: Follow;
+  readonly plans: Plans;
+  readonly linkAnswers: LinkAnswers;
   readonly sides: Sides;
   readonly resolve: Resolve;
   readonly leftovers: Leftovers;
@@ -105,6 +109,8 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     admit: ({ body, caller }) => incoming.admit(body, caller),
     incoming: ({ params, caller }) => incoming.where(params.id, caller),
     ...checkHandlers(parts),
+    plan: ({ body, signal }) => parts.plans.answer(body, signal),
+    linkProbe: ({ body, caller }) => parts.linkAnswers.answer(body, caller),
     ...resolveHandlers(parts),
     ...leftoverHandlers(parts),
     ...cacheHandlers(parts),

@@ -18,6 +18,7 @@ import { migrationOf, mustBeReadable } from './guests.ts';
 import type { Guests } from './guests.ts';
 import { LOOKED_AT, seenLinkRate } from './link-rate.ts';
 import type { Peers } from './peers.ts';
+import type { KeptPredictions } from './prediction/kept.ts';
 import type { Migration, MigrationStore } from './store.ts';
 import { driverOf } from './life.ts';
 import { lineageOf } from './sightings.ts';
@@ -34,6 +35,8 @@ export interface OutgoingParts {
   readonly guests: Guests;
   readonly peers: Peers;
   readonly supervisor: Supervisor;
+  /** What plans said of this very migration shortly before. */
+  readonly kept?: Pick<KeptPredictions, 'take'>;
   readonly diskMoves?: {
     movingOf(guest: string): { readonly id: string; readonly device: string } | undefined;
   };
@@ -120,6 +123,7 @@ export class Outgoing {
       const memory = memoryBytes === undefined ? {} : { memoryBytes };
       return store.add({ ...common, version: 2, lifecycle: 'managed', ...memory });
     }
+    const prediction = this.#parts.kept?.take(request);
     const lineage = lineageOf({ store, drivers: guests.drivers }, handle);
     return store.add({
       ...common,
@@ -127,6 +131,7 @@ export class Outgoing {
       peer: { name: request.to, address, ...this.#furtherAddresses(request, address) },
       memoryBytes: memoryBytes ?? 0,
       ...(lineage.length === 0 ? {} : { lineage }),
+      ...(prediction === undefined ? {} : { prediction }),
       ...seen,
     });
   }
@@ -182,15 +187,20 @@ export class Outgoing {
 
   /** What `--path auto` wants to know and the configuration does not tell. */
   #linkTo({ path, to }: MigrationRequest): { seenLinkRate?: number } {
-    const { config, store } = this.#parts;
-    if (path !== 'auto' || config.wire.rates[to] !== undefined) return {};
+    if (path !== 'auto' || this.#parts.config.wire.rates[to] !== undefined) return {};
+    const rate = this.seenLinkRate(to);
+    return rate === undefined ? {} : { seenLinkRate: rate };
+  }
+
+  /** What the link to that host came to in earlier migrations, bytes/s; undefined where none tells. */
+  seenLinkRate(to: string): number | undefined {
+    const { store } = this.#parts;
     // What says by itself that it was held back is not read for it.
     const free = store.all().filter(({ request }) => {
       const isThere = request.side === 'source' && request.toHost === to;
       return isThere && request.request.maxBandwidth === undefined;
     });
-    const rate = seenLinkRate(reportsOf(store, free.slice(-LOOKED_AT).toReversed()));
-    return rate === undefined ? {} : { seenLinkRate: rate };
+    return seenLinkRate(reportsOf(store, free.slice(-LOOKED_AT).toReversed()));
   }
 
   #unknownHost(to: string): Error {

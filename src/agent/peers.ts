@@ -138,6 +138,15 @@ export class Peers {
     return this.#client(name).api;
   }
 
+  /** Has a peer take what measures the link to it. */
+  linkProbe(
+    name: string,
+    pad: string,
+    options: { readonly signal: AbortSignal; readonly deadlineMs: number },
+  ): Promise<{ busy?: string | undefined }> {
+    return this.#client(name).api.linkProbe({ body: { pad } }, options);
+  }
+
   /** What a peer says of a guest that it has admitted; rejects with its refusal. */
   async admittedGuest(name: string, id: string): Promise<AdmittedGuest> {
     if (this.address(name) === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: name });

@@ -6,6 +6,7 @@ import { diskMoveId, diskMoveProgress } from '../protocol/public/disk-move.ts';
 import { errorBody } from '../protocol/errors.ts';
 import { guestInfo } from '../protocol/public/host.ts';
 import { migrationSummary, progress, report } from '../protocol/public/migration.ts';
+import { planAnswer } from '../protocol/public/plan.ts';
 import { clearedList, leftover } from '../protocol/public/leftover.ts';
 import { hostName, migrationId } from '../protocol/names.ts';
 import { resolution, resolveAnswer, unasked } from '../protocol/public/resolve.ts';
@@ -27,6 +28,7 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
     missing: z.array(unasked),
   }),
   check: checkAnswer,
+  plan: planAnswer,
   progress,
   report,
   detached: z.object({ id: migrationId }),

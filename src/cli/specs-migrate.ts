@@ -3,7 +3,7 @@ import type { Flag } from './verb.ts';
 
 /** The verbs that ask for a migration, or for the checks of one: both take the same flags. */
 
-const SETTINGS = {
+export const SETTINGS = {
   mode: {
     kind: 'choice',
     choices: ['precopy', 'postcopy', 'hybrid'],

@@ -1,4 +1,5 @@
 import { checkSpec, migrateSpec } from './specs-migrate.ts';
+import { planSpec } from './specs-plan.ts';
 import * as specs from './specs.ts';
 import { verb } from './verb.ts';
 import type { Verb, VerbGroup } from './verb.ts';
@@ -9,6 +10,7 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
   verb(specs.guestsSpec, () => import('./commands/guests.ts')),
   verb(specs.guestSpec, () => import('./commands/guest.ts')),
   verb(checkSpec, () => import('./commands/check.ts')),
+  verb(planSpec, () => import('./commands/plan.ts')),
   verb(migrateSpec, () => import('./commands/migrate.ts')),
   verb(specs.moveDiskSpec, () => import('./commands/move-disk.ts')),
   verb(specs.watchSpec, () => import('./commands/watch.ts')),

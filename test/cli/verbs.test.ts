@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
 import { checked } from './checked.ts';
+import { plannedTo } from './planned.ts';
 import { godwitError } from '../../src/errors.ts';
 import {
   endpoint,
@@ -48,6 +49,7 @@ function lists(): FakeContext {
         ],
       }),
       check: async ({ body: { to } }) => checked(to === undefined ? ['b', 'c'] : [to]),
+      plan: async ({ body: { to } }) => plannedTo(to),
       cancel: async () => ({ accepted: true, what: 'web1 stays on a' }),
       report: async () => report(),
       migrate: async () => ({ id: ID }),
@@ -67,6 +69,7 @@ describe('the verbs that list', () => {
     'guest gpu',
     'check web1 --to b',
     'check web1 --to any',
+    'plan web1 --to b --compare',
     'migrations',
     `report ${ID}`,
   ]) {
@@ -85,6 +88,7 @@ describe('the verbs that list', () => {
     ['guest web1', 'guest'],
     ['check web1 --to b', 'check'],
     ['check web1 --to any', 'check'],
+    ['plan web1 --to b', 'plan'],
     ['migrations', 'migrations'],
     [`cancel ${ID}`, 'cancel'],
     [`report ${ID}`, 'report'],

@@ -114,8 +114,9 @@ async function describesTheGuest(trial: Trial): Promise<void> {
 
 async function measuresTheGuest(trial: Trial): Promise<void> {
   const source = await trial.openSource();
-  assert.ok(source.measure);
-  const { curve, memoryBytes, mix } = await source.measure(trial.signal);
+  const found = await source.measure?.(trial.signal);
+  assert.ok(found !== undefined);
+  const { curve, memoryBytes, mix } = found;
   assert.ok(memoryBytes > 0 && curve.length >= 2);
   for (const [at, { windowMs, dirtyBytes }] of curve.entries()) {
     const before = curve[at - 1] ?? { windowMs: 0, dirtyBytes: 0 };

@@ -6,6 +6,7 @@ import { isManaged } from '../../drivers/registry.ts';
 import type { Driver } from '../../drivers/registry.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
+import type { Capabilities } from '../../migration/preflight/capabilities.ts';
 import type { Log } from '../../log.ts';
 import { refusal, throwRefusal, warn } from '../../migration/preflight/check.ts';
 import { bestFirst, verdictOf } from '../../migration/preflight/rank.ts';
@@ -50,6 +51,15 @@ export interface ChecksParts {
   readonly apart: AskApart;
 }
 
+/** What a plan rests on besides the link. */
+export interface Examination {
+  readonly host: CheckedHost;
+  /** Absent where nobody took hold of the guest. */
+  readonly found: ExaminedHost | undefined;
+  /** Of the guest's driver. */
+  readonly capabilities: Pick<Capabilities, 'modes' | 'compression' | 'maxStreams'>;
+}
+
 /** Makes the checks of a migration without one: nothing is begun, and nothing is left on either host. */
 export class Checks {
   readonly #parts: ChecksParts;
@@ -75,24 +85,48 @@ export class Checks {
     return checks;
   }
 
+  /** The checks of one destination, and what the guest was measured to be meanwhile. */
+  async examination(request: MigrationRequest, signal: AbortSignal): Promise<Examination> {
+    const [first] = await this.#examine(request, [request.to], true, signal);
+    if (first === undefined) throw godwitError('GODWIT_INTERNAL', { what: 'no destination' });
+    const { planned, found } = first;
+    const driver = driverOf(this.#parts.drivers, planned.looked.handle);
+    const none = { modes: [], compression: [], maxStreams: 1 } as const;
+    return {
+      host: checkedHost(planned, found?.checks),
+      found,
+      capabilities: driver?.capabilities ?? none,
+    };
+  }
+
   async #all(
     asked: CheckRequest,
     names: readonly string[],
     signal: AbortSignal,
   ): Promise<CheckedHost[]> {
+    const all = await this.#examine(asked, names, false, signal);
+    return all.map(({ planned, found }) => checkedHost(planned, found?.checks));
+  }
+
+  async #examine(
+    asked: CheckRequest,
+    names: readonly string[],
+    measure: boolean,
+    signal: AbortSignal,
+  ): Promise<{ readonly planned: Planned; readonly found: ExaminedHost | undefined }[]> {
     const { config } = this.#parts;
     if (this.#running >= MOST) {
       const what = `${config.name}, in checks of its guests at once,`;
       throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST });
     }
     this.#running += 1;
-    const found = new Map<string, readonly Check[]>();
+    const found = new Map<string, ExaminedHost>();
     let gone: Promise<void> | undefined;
     try {
       const planned = await this.#lookForAll(asked, names);
       const hosts = planned.flatMap((each) => this.#toExamine(each));
-      const question = { what: 'examine', hosts, deadlineMs: ALL_MS } as const;
-      const tell = ({ to, checks }: ExaminedHost): void => void found.set(to, checks);
+      const question = { what: 'examine', hosts, deadlineMs: ALL_MS, measure } as const;
+      const tell = (host: ExaminedHost): void => void found.set(host.to, host);
       if (hosts.length > 0) {
         const what = `to check ${asked.guest}`;
         await withDeadline(what, ALL_MS + GRACE_MS, signal, (within) => {
@@ -106,7 +140,7 @@ export class Checks {
             if (!found.has(request.to)) tell(notExamined(request.to, error));
         });
       }
-      return planned.map((each) => checkedHost(each, found.get(each.request.to)));
+      return planned.map((each) => ({ planned: each, found: found.get(each.request.to) }));
     } finally {
       const over = (): void => void (this.#running -= 1);
       if (gone === undefined) over();

@@ -42,6 +42,11 @@ export interface ExamineParts {
 
 export interface Examining extends ExamineParts, Examined {
   readonly guest: SourceGuest;
+  /** Called with what a migration would do, each time that more of it is known. */
+  readonly learned?: (
+    facts: Pick<StepFacts, 'path' | 'copies'>,
+    offer: PreflightAnswer['wire'],
+  ) => void;
 }
 
 /**
@@ -66,6 +71,7 @@ export async function examine(asked: Examining, signal: AbortSignal): Promise<Ch
   checks.push(...answer.checks);
   if (answer.told !== undefined) {
     await add('path', async () => state.learn(choosePathTo(parts, answer.told?.wire)));
+    asked.learned?.(state.read().known, answer.told.wire);
   }
   const inspected = await add('state', () => inspectGuest(parts, signal));
   checks.push(...(inspected?.checks ?? []));
@@ -88,6 +94,7 @@ export async function examine(asked: Examining, signal: AbortSignal): Promise<Ch
     if (!isRefused) checks.push(refusal('destination', toGodwitError(thrown), 'both'));
     return undefined;
   });
+  asked.learned?.({ ...state.read().known, ...told?.facts }, answer.told.wire);
   const others = told?.checks ?? [];
   checks.push(...(lacksDisks ? others.filter(({ name }) => name !== 'disks') : others));
   return checks;

@@ -4,6 +4,10 @@ import { sourceMoverRequest } from '../../protocol/mover/request.ts';
 import { checkId, hostName } from '../../protocol/names.ts';
 import { admission, preparation, storageProof } from '../../protocol/peer/migration.ts';
 import { serialError } from '../../protocol/errors.ts';
+import { shortText } from '../../protocol/names.ts';
+import { guestMeasure } from '../../protocol/public/prediction.ts';
+import { chosenStream } from '../../protocol/public/migration.ts';
+import { wireOffer } from '../../protocol/wire.ts';
 import { check, migrationRequest } from '../../protocol/public/migration.ts';
 
 /** What an agent has looked at by a process of its own: storage that hangs takes that process along, and no thread of the agent. */
@@ -42,12 +46,28 @@ export const question = z.discriminatedUnion('what', [
     hosts: z.array(examined).max(10_000),
     /** All of them together, ms. */
     deadlineMs: z.number().positive(),
+    /** The guest is measured as well. */
+    measure: z.boolean().optional(),
   }),
 ]);
 export type ApartQuestion = z.infer<typeof question>;
 
 /** One destination of `examine`, as soon as it is done. */
-export const examinedHost = z.object({ to: hostName, checks: z.array(check) });
+export const examinedHost = z.object({
+  to: hostName,
+  checks: z.array(check),
+  /** The path that memory would take, as far as it came to that. */
+  path: z.object({ takes: z.enum(['native', 'wire']), stream: chosenStream.optional() }).optional(),
+  /** What the destination offers of the wire. */
+  offer: wireOffer.optional(),
+  /** Disks would be copied before memory is sent. */
+  copiesDisks: z.boolean().optional(),
+  /** The guest's hypervisor may come to a socket of this host's mover. */
+  reachable: z.boolean().optional(),
+  /** Where it was to be measured: what was found, or why nothing was. */
+  measured: guestMeasure.optional(),
+  unmeasured: shortText.optional(),
+});
 export type ExaminedHost = z.infer<typeof examinedHost>;
 
 /** A line of the process: `host` as often as there are some; then one of the others, which is its last. */

@@ -3,15 +3,16 @@ import type { DirectDriver } from '../../drivers/port/direct.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { refusal } from '../../migration/preflight/check.ts';
 import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
-import type { Check } from '../../protocol/public/migration.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
-import type { ExamineParts } from './examine.ts';
+import type { ExamineParts, Examining } from './examine.ts';
 import type { ApartQuestion, Examined, ExaminedHost } from './questions.ts';
 
 /** Destinations of one guest that are asked at once. */
 const HOSTS_AT_ONCE = 4;
 /** All questions to one destination, ms. */
 const HOST_MS = 40_000;
+/** As much as is told of why a guest was not measured, characters. */
+const MOST_WORDS = 4096;
 
 export type WorkParts = ExamineParts;
 type Of<W extends ApartQuestion['what']> = Extract<ApartQuestion, { what: W }>;
@@ -82,7 +83,7 @@ async function placeIdsOf(placeKey: string) {
 
 async function examineAll(
   parts: WorkParts,
-  { hosts, deadlineMs }: Of<'examine'>,
+  { hosts, deadlineMs, measure = false }: Of<'examine'>,
   tell: (host: ExaminedHost) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -92,7 +93,7 @@ async function examineAll(
   const worker = async (): Promise<void> => {
     for (let each = left.shift(); each !== undefined; each = left.shift()) {
       const withinMs = Math.min(HOST_MS, until - performance.now());
-      tell({ to: each.request.to, checks: await oneHost(parts, each, guest, withinMs, signal) });
+      tell(await oneHost(parts, each, guest, { withinMs, measure }, signal));
     }
   };
   try {
@@ -107,20 +108,46 @@ async function oneHost(
   parts: WorkParts,
   asked: Examined,
   held: HeldGuest,
-  withinMs: number,
+  { withinMs, measure }: { readonly withinMs: number; readonly measure: boolean },
   signal: AbortSignal,
-): Promise<Check[]> {
+): Promise<ExaminedHost> {
   const { request } = asked;
+  const { to } = request;
   const { examine } = await import('./examine.ts');
-  const what = `to check ${request.guest} against ${request.to}`;
+  const what = `to check ${request.guest} against ${to}`;
+  const found: Partial<ExaminedHost> = {};
+  const learned: Examining['learned'] = ({ path, copies = [] }, offer) => {
+    const { takes, stream } = path ?? {};
+    const way = takes === undefined ? {} : { path: { takes, ...(stream && { stream }) } };
+    Object.assign(found, { ...way, ...(offer && { offer }), copiesDisks: copies.length > 0 });
+  };
   try {
     const guest = await held.open(asked);
-    return await withDeadline(what, Math.max(0, withinMs), signal, (within) =>
-      examine({ ...parts, ...asked, guest }, within),
-    );
+    return await withDeadline(what, Math.max(0, withinMs), signal, async (within) => {
+      const [checks, measured] = await Promise.all([
+        examine({ ...parts, ...asked, guest, learned }, within),
+        measure ? measureGuest(guest, within) : {},
+      ]);
+      return { to, checks, reachable: guest.mayReachUs, ...found, ...measured };
+    });
   } catch (thrown) {
     signal.throwIfAborted();
-    return [refusal('destination', toGodwitError(thrown), 'both')];
+    return { to, checks: [refusal('destination', toGodwitError(thrown), 'both')] };
+  }
+}
+
+/** A guest that cannot be measured can move all the same. */
+async function measureGuest(
+  guest: SourceGuest,
+  signal: AbortSignal,
+): Promise<Pick<ExaminedHost, 'measured' | 'unmeasured'>> {
+  try {
+    const session = await guest.session(signal);
+    if (session.measure === undefined) return { unmeasured: 'its driver does not measure guests' };
+    return { measured: await session.measure(signal) };
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return { unmeasured: toGodwitError(thrown).message.slice(0, MOST_WORDS) };
   }
 }
 

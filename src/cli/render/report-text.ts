@@ -2,6 +2,7 @@ import type { Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { checkLine } from './checks.ts';
 import { diskPairs } from './disks.ts';
+import { besideText } from './plan.ts';
 import { printable } from './style.ts';
 import type { Painter } from './style.ts';
 import { summaryText } from './summary.ts';
@@ -25,6 +26,7 @@ export function reportText(report: Report, look: Look): string {
         paint,
       ),
     ],
+    ['Predicted', besideText(report, look)],
     ['Seen from other hosts', renderPairs(probePairs(report), paint)],
     ['Disks', renderPairs(diskPairs(report), paint)],
     ['Rounds', roundsText(report, look)],

@@ -2,7 +2,7 @@ import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
-import type { GuestMeasure } from '../../protocol/public/plan.ts';
+import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   HypervisorEvent,

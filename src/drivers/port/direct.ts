@@ -1,7 +1,7 @@
 import type { HypervisorEvent, HypervisorStatus } from '../../migration/direct/hypervisor.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
-import type { GuestMeasure } from '../../protocol/public/plan.ts';
+import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
 import type { GodwitError } from '../../errors.ts';

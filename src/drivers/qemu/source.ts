@@ -15,7 +15,7 @@ import type {
 } from '../port/direct.ts';
 
 import { readAbilities } from './abilities.ts';
-import type { GuestMeasure } from '../../protocol/public/plan.ts';
+import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import { measureGuest } from './measure/measure.ts';
 import { nicsWithPorts, tapsOf, withTapNames } from './guest/attachments.ts';
 import { readFacts, readNetwork } from './guest/facts.ts';

@@ -27,6 +27,7 @@ import { nicNetworks } from '../../protocol/network.ts';
 import { guestDescription, running } from '../../protocol/peer/migration.ts';
 import { epoch } from '../../protocol/names.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
+import { prediction } from '../../protocol/public/prediction.ts';
 import { probeReports } from '../../protocol/public/probe.ts';
 import { wireFigures, wireSession } from '../../protocol/wire.ts';
 import { hypervisorEvent } from './hypervisor.ts';
@@ -100,6 +101,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
     bootId: z.string().max(64),
     /** Wall clock when the agent was asked; the mover's own start comes between. */
     askedAtMs: z.number().nonnegative().optional(),
+    prediction: prediction.optional(),
   }),
   z.object({ type: z.literal('did'), step, facts: stepFacts }),
   z.object({

@@ -1,4 +1,4 @@
-import type { CurvePoint } from '../../protocol/public/plan.ts';
+import type { CurvePoint } from '../../protocol/public/prediction.ts';
 
 /** The working set’s curve: how much of its memory a guest writes within a window. Pure. */
 

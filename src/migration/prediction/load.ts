@@ -1,5 +1,5 @@
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
-import type { CurvePoint, LinkMeasure, PageMix } from '../../protocol/public/plan.ts';
+import type { CurvePoint, LinkMeasure, PageMix } from '../../protocol/public/prediction.ts';
 import { COSTS, ZERO_NOTE, ZERO_WORK } from './parameters.ts';
 import type { Way } from './parameters.ts';
 import type { Load } from './rounds.ts';

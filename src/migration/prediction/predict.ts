@@ -1,4 +1,4 @@
-import type { Prediction, Range } from '../../protocol/public/plan.ts';
+import type { Prediction, Range } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { loadOf } from './load.ts';
 import type { Facts } from './load.ts';
@@ -20,17 +20,12 @@ import type { Scenario, Spreads } from './scenarios.ts';
 
 /** What a migration is expected to come to, from what was measured. Pure. */
 
-type Figures = Pick<
-  Prediction,
-  'bytes' | 'totalMs' | 'memoryMs' | 'rounds' | 'downtimeMs' | 'clientGapMs' | 'converges' | 'level'
->;
-
 /**
  * Simulates the rounds as things were measured, which gives the middle of each range, and again for a fixed set of cases
  * in which each figure is off by as much as it may be. A range leaves out as many of these at either end as the level
  * allows. Each case is as monotone as the simulation, and so are the ranges.
  */
-export function predict(facts: Facts): Figures {
+export function predict(facts: Facts): Prediction {
   const middle = outcome(facts, NOMINAL);
   const cases = scenarios(spreadsOf(facts)).map((scenario) => outcome(facts, scenario));
   const range = (of: (each: Outcome) => number): Range =>

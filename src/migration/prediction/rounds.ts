@@ -1,5 +1,5 @@
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
-import type { CurvePoint } from '../../protocol/public/plan.ts';
+import type { CurvePoint } from '../../protocol/public/prediction.ts';
 import { dirtiedWithin } from './curve.ts';
 import {
   CAPPED_PIECE_MS,

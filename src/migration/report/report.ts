@@ -60,6 +60,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
   return {
     ...identity(state),
     side: 'source',
+    ...(first.event.prediction && { prediction: first.event.prediction }),
     outcome: state.doing.kind === 'end' ? state.doing.outcome : 'running',
     phase,
     finished: walk.marks.ran === undefined || state.via === 'none' ? 'none' : state.via,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { migrationRequest } from '../public/migration.ts';
+import { prediction } from '../public/prediction.ts';
 import { address, bytes, hostName, migrationId } from '../names.ts';
 import { admission, lineage } from '../peer/migration.ts';
 import { guestHandle } from './handle.ts';
@@ -40,6 +41,8 @@ export const sourceMoverRequest = z.object({
   unbridged: z.boolean().optional(),
   /** What an earlier migration came to on the link to that host, bytes/s; only where it is asked for. */
   seenLinkRate: bytes.optional(),
+  /** What a plan of it said shortly before, for the report. */
+  prediction: prediction.optional(),
 });
 export type SourceMoverRequest = z.infer<typeof sourceMoverRequest>;
 

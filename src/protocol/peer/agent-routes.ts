@@ -5,6 +5,7 @@ import { sighting, sightingQuery } from './sighting.ts';
 import { route } from '../route.ts';
 import { admission, admitted } from './migration.ts';
 import { signedList } from './fleet.ts';
+import { linkRoutes } from './link.ts';
 import { preflightRoutes } from './preflight.ts';
 import { probeRoutes } from './probe.ts';
 
@@ -59,6 +60,7 @@ export const peerRoutes = {
   }),
   ...preflightRoutes,
   ...probeRoutes,
+  ...linkRoutes,
   newerList: route({
     method: 'GET',
     path: '/v1/pki/list',

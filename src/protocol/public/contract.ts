@@ -8,6 +8,7 @@ import { eventId, hostEvent } from './host-event.ts';
 import { guestInfo, hostEntry, hostInfo } from './host.ts';
 import { clearedList, leftoverList } from './leftover.ts';
 import { check, migrationRequest, migrationSummary, progress, report } from './migration.ts';
+import { planAnswer, planRequest } from './plan.ts';
 import { BY_ID, CHECKED, LOOKING, OTHER_HOST, STARTING, TAKING_HOLD } from '../route-errors.ts';
 import { cursor, MOST_OF_A_PAGE, pageQuery } from './page.ts';
 import { trustRoutes } from './trust.ts';
@@ -147,6 +148,16 @@ export const publicRoutes = {
     body: checkRequest,
     response: checkAnswer,
     errors: BEGINNING,
+  }),
+  plan: route({
+    method: 'POST',
+    path: '/v1/plans',
+    summary:
+      'Check a migration and predict what it would cost: measures the guest and the link for some seconds, begins nothing',
+    access: 'operator',
+    body: planRequest,
+    response: planAnswer,
+    errors: [...BEGINNING, 'GODWIT_USAGE'],
   }),
   migrations: route({
     method: 'GET',

@@ -13,6 +13,7 @@ import {
 } from '../names.ts';
 import { networkMap } from '../network.ts';
 import { runsAt } from './host.ts';
+import { prediction } from './prediction.ts';
 import { probeReports } from './probe.ts';
 import { wireFigures } from '../wire.ts';
 
@@ -206,6 +207,8 @@ export const report = z.object({
   mode,
   finished: z.enum(['precopy', 'postcopy', 'none', 'unknown']),
   settings: migrationSettings,
+  /** What it was expected to come to, where a plan of it was made shortly before. */
+  prediction: prediction.optional(),
   startedAt: moment,
   endedAt: moment.optional(),
   totalMs: ms,

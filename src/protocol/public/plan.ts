@@ -1,89 +1,27 @@
 import { z } from 'zod';
-import { bytes, guestName, hostName, moment, ms, shortText } from '../names.ts';
+import { guestName, hostName, shortText } from '../names.ts';
 import { checkedHost } from './check.ts';
 import { chosenStream, migrationSettings, mode } from './migration.ts';
+import { guestMeasure, linkMeasure, prediction } from './prediction.ts';
 
-/** A plan: what a migration is expected to cost, and the measurements that this rests on. */
+/** A plan: the checks of a migration, and what it is expected to cost. */
 
-const share = z.number().min(0).max(1);
-
-/** How much of a guest's memory is written within a window. Pages that are written twice count once. */
-export const curvePoint = z.object({ windowMs: ms, dirtyBytes: bytes });
-export type CurvePoint = z.infer<typeof curvePoint>;
-
-/** What a sample of a guest's pages holds, as shares of all of its memory. */
-export const pageMix = z.object({
-  /** Nothing but zeros, or never touched. */
-  zero: share,
-  /** The same as another page of the sample that is not zero. */
-  duplicate: share,
-  /** What a quick compressor makes of a byte that is not in a page of zeros. */
-  packed: share,
-});
-export type PageMix = z.infer<typeof pageMix>;
-
-/** What was measured of a running guest, from outside. */
-export const guestMeasure = z.object({
-  /** `pages`: a sample of its pages was read and compared; `hypervisor`: its hypervisor looked. */
-  how: z.enum(['pages', 'hypervisor']),
-  memoryBytes: bytes,
-  /** Pages that were looked at. */
-  pages: z.number().int().nonnegative().max(1_000_000),
-  /** By window, the shortest first. */
-  curve: z.array(curvePoint).max(16),
-  /** Absent where only the hypervisor looked. */
-  mix: pageMix.optional(),
-});
-export type GuestMeasure = z.infer<typeof guestMeasure>;
-
-/** What is known of the link to the destination. */
-export const linkMeasure = z.object({
-  /** bytes/s. */
-  rate: bytes,
-  /**
-   * `measured`: between the two agents; `seen`: by an earlier migration; `configured`: `wire.rates` says so.
-   */
-  how: z.enum(['measured', 'seen', 'configured']),
-  roundTripMs: ms.optional(),
-  /** When it was measured; a measurement is kept for a while. */
-  at: moment.optional(),
-});
-export type LinkMeasure = z.infer<typeof linkMeasure>;
-
-/** The outcome lies between `low` and `high` in as many cases as the level says. */
-const within = (amount: z.ZodNumber) => z.object({ low: amount, middle: amount, high: amount });
-export const range = within(z.number().nonnegative().max(Number.MAX_SAFE_INTEGER));
-export type Range = z.infer<typeof range>;
-
-/** What a migration is expected to come to. */
-export const prediction = z.object({
-  mode,
-  path: z.enum(['native', 'wire']),
-  stream: chosenStream,
-  /** The share of outcomes that each range is to hold. */
-  level: share,
-  /** Of memory, over the link. */
-  bytes: range,
-  /** Of the whole migration, ms. */
-  totalMs: range,
-  /** Of these, while memory moves. */
-  memoryMs: range,
-  rounds: range,
-  downtimeMs: range,
-  /** The longest time without an answer that a client sees, ms. */
-  clientGapMs: range,
-  /** Whether pre-copy ends by itself in time, or memory follows by post-copy, which always ends. */
-  converges: z.object({ probability: share, why: shortText }),
-});
-export type Prediction = z.infer<typeof prediction>;
-
+/** What would be asked of a migration. */
 export const planRequest = migrationSettings.extend({
   guest: guestName,
   to: hostName,
-  /** Also for other modes and streams, side by side. */
+  /** Also other ways of moving it, side by side. */
   compare: z.boolean().optional(),
 });
 export type PlanRequest = z.infer<typeof planRequest>;
+
+/** A way of moving the guest, and what it is expected to come to. */
+export const plannedWay = prediction.extend({
+  mode,
+  path: z.enum(['native', 'wire']),
+  stream: chosenStream,
+});
+export type PlannedWay = z.infer<typeof plannedWay>;
 
 export const planAnswer = z.object({
   guest: guestName,
@@ -93,14 +31,15 @@ export const planAnswer = z.object({
   /** Absent where the guest could not be measured; `unmeasured` says why. */
   measured: guestMeasure.optional(),
   unmeasured: shortText.optional(),
+  /** Absent where nobody knows its rate. */
   link: linkMeasure.optional(),
   /** Why the link was not measured. */
   linkUnmeasured: shortText.optional(),
-  /** Absent where a check refuses, or too little is known. */
-  prediction: prediction.optional(),
+  /** As it was asked for. Absent where a check refuses, or the guest could not be measured. */
+  prediction: plannedWay.optional(),
   /** With `compare`: other ways, the best first. */
-  others: z.array(prediction).max(16).optional(),
-  /** What would suit this guest better, and why. */
+  others: z.array(plannedWay).max(16).optional(),
+  /** What would suit this guest better and why, and what the prediction leaves out. */
   advice: z.array(shortText).max(16),
 });
 export type PlanAnswer = z.infer<typeof planAnswer>;

@@ -37,7 +37,7 @@ function line(rate: number, roundTripMs: number) {
     await sleepUntil(freeMs + roundTripMs);
     return state.busy === undefined ? {} : { busy: state.busy };
   };
-  const meter = new LinkMeter({ clock: clock as never, isBusy: () => state.ownBusy, ask });
+  const meter = new LinkMeter({ clock, isBusy: () => state.ownBusy, ask });
   return { meter, state, wait: (ms: number) => void (nowMs += ms) };
 }
 

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { Facts } from '../../../src/migration/prediction/load.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
-import { prediction } from '../../../src/protocol/public/plan.ts';
-import type { Range } from '../../../src/protocol/public/plan.ts';
+import { prediction } from '../../../src/protocol/public/prediction.ts';
+import type { Range } from '../../../src/protocol/public/prediction.ts';
 import { anyFacts, guest } from './samples.ts';
 
 const RANGES = ['bytes', 'totalMs', 'memoryMs', 'rounds', 'downtimeMs', 'clientGapMs'] as const;
@@ -37,9 +37,7 @@ describe('a prediction', () => {
           const { low, middle, high } = found[name];
           assert.ok(low <= middle && middle <= high, name);
         }
-        const { mode } = facts.settings;
-        const stream = { streams: 1, compress: 'none' };
-        prediction.parse({ mode, path: 'native', stream, ...found });
+        prediction.parse(found);
       }),
     );
   });

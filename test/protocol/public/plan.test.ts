@@ -1,31 +1,15 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import {
-  guestMeasure,
-  linkMeasure,
-  pageMix,
-  planRequest,
-} from '../../../src/protocol/public/plan.ts';
+import { test } from 'node:test';
+import { planAnswer, planRequest } from '../../../src/protocol/public/plan.ts';
 
-describe('what a plan rests on', () => {
-  test('takes shares of a whole and amounts that there are, and nothing else', () => {
-    const mix = { zero: 0.5, duplicate: 0.25, packed: 0.4 };
-    assert.deepEqual(pageMix.parse(mix), mix);
-    for (const bad of [
-      { ...mix, zero: 1.1 },
-      { ...mix, packed: -0.1 },
-      { ...mix, packed: NaN },
-    ])
-      assert.equal(pageMix.safeParse(bad).success, false);
-    const measure = { how: 'pages', memoryBytes: 1024, pages: 4, curve: [], mix };
-    assert.ok(guestMeasure.safeParse(measure).success);
-    assert.ok(!guestMeasure.safeParse({ ...measure, how: 'guessed' }).success);
-    assert.ok(!linkMeasure.safeParse({ rate: -1, how: 'measured' }).success);
-  });
+test('a plan is asked for as a migration is, of one destination', () => {
+  const asked = planRequest.parse({ guest: 'web1', to: 'b', compare: true });
+  assert.equal(asked.maxDowntimeMs, 100);
+  assert.ok(!planRequest.safeParse({ guest: 'web1' }).success);
+});
 
-  test('is asked for as a migration is, of one destination', () => {
-    const asked = planRequest.parse({ guest: 'web1', to: 'b', compare: true });
-    assert.equal(asked.maxDowntimeMs, 100);
-    assert.ok(!planRequest.safeParse({ guest: 'web1' }).success);
-  });
+test('a plan may lack everything but its checks', () => {
+  const host = { to: 'b', verdict: 'refuse', checks: [] };
+  const answer = { guest: 'web1', from: 'a', host, advice: [] };
+  assert.deepEqual(planAnswer.parse(answer), answer);
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Clock } from '../../../clock.ts';
-import type { CurvePoint } from '../../../protocol/public/plan.ts';
+import type { CurvePoint } from '../../../protocol/public/prediction.ts';
 import type { QmpClient } from '../qmp/client.ts';
 
 /** QEMU's own look at what a guest writes: hashes of a sample of its pages, taken twice. Whole seconds before 8.2. */

@@ -1,7 +1,7 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError } from '../../../errors.ts';
 import { lifeOf } from '../../../host/life.ts';
-import type { GuestMeasure } from '../../../protocol/public/plan.ts';
+import type { GuestMeasure } from '../../../protocol/public/prediction.ts';
 import { monitorCommand, readRamBlocks } from '../guest/facts.ts';
 import type { QemuHandle } from '../handle.ts';
 import type { QmpClient } from '../qmp/client.ts';

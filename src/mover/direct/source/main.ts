@@ -220,5 +220,6 @@ function planOf(config: AgentConfig, request: SourceMoverRequest, bootId: string
     settings: migrationSettings.parse(request.request),
     bootId,
     askedAtMs: Date.parse(request.createdAt),
+    ...(request.prediction === undefined ? {} : { prediction: request.prediction }),
   };
 }

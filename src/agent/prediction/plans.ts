@@ -1,0 +1,110 @@
+import { availableParallelism } from 'node:os';
+import type { AgentConfig } from '../../config.ts';
+import { godwitError } from '../../errors.ts';
+import { offerOf } from '../../host/wire.ts';
+import { wireObstacle } from '../../migration/prediction/data-path.ts';
+import { adviceFor, contradiction, others, planned } from '../../migration/prediction/plan.ts';
+import type { PlanFacts } from '../../migration/prediction/plan.ts';
+import type { MigrationRequest } from '../../protocol/public/migration.ts';
+import { migrationRequest } from '../../protocol/public/migration.ts';
+import type { PlanAnswer, PlanRequest } from '../../protocol/public/plan.ts';
+import { prediction } from '../../protocol/public/prediction.ts';
+import type { GuestMeasure, LinkMeasure } from '../../protocol/public/prediction.ts';
+import type { Outgoing } from '../outgoing.ts';
+import type { Checks, Examination } from '../preflight/checks.ts';
+import type { KeptPredictions } from './kept.ts';
+import type { LinkMeter, Metered } from './link-meter.ts';
+
+export interface PlansParts {
+  readonly config: AgentConfig;
+  readonly checks: Pick<Checks, 'examination'>;
+  readonly linkMeter: Pick<LinkMeter, 'measure'>;
+  readonly kept: Pick<KeptPredictions, 'keep'>;
+  readonly outgoing: Pick<Outgoing, 'seenLinkRate'>;
+}
+
+/** What is known of the link, and why it was not measured where it was not. */
+type LinkKnown = Pick<PlanAnswer, 'link' | 'linkUnmeasured'>;
+
+/** Says what a migration would cost: checks it and measures the guest, then the link, and begins nothing. */
+export class Plans {
+  readonly #parts: PlansParts;
+
+  constructor(parts: PlansParts) {
+    this.#parts = parts;
+  }
+
+  /** Throws where there is no such guest or host, and GODWIT_USAGE with the arithmetic where its limits contradict each other. */
+  async answer(asked: PlanRequest, signal: AbortSignal): Promise<PlanAnswer> {
+    const { config, checks, linkMeter, kept } = this.#parts;
+    const { compare = false, ...settings } = asked;
+    const request = migrationRequest.parse(settings);
+    const examination = await checks.examination(request, signal);
+    const { host, found } = examination;
+    // Not at the same time: what the checks take of both hosts' processors would be taken for the link.
+    const known = this.#link(request.to, await linkMeter.measure(request.to, signal));
+    const { measured, unmeasured } = found ?? {};
+    const answer: PlanAnswer = {
+      guest: request.guest,
+      from: config.name,
+      host,
+      ...(measured === undefined ? {} : { measured }),
+      ...(unmeasured === undefined ? {} : { unmeasured }),
+      ...known,
+      advice: [],
+    };
+    if (measured === undefined || host.verdict === 'refuse') return answer;
+    const facts = this.#facts(request, examination, measured, known.link);
+    const way = planned(facts);
+    const against = contradiction(facts, way);
+    if (against !== undefined) throw godwitError('GODWIT_USAGE', { what: against });
+    const rest = others(facts);
+    kept.keep(request, prediction.parse(way));
+    const advice = adviceFor(facts, way, rest);
+    return { ...answer, prediction: way, ...(compare ? { others: rest } : {}), advice };
+  }
+
+  /** Measured, or as the configuration or an earlier migration has it. */
+  #link(to: string, metered: Metered): LinkKnown {
+    const { config, outgoing } = this.#parts;
+    const seen = outgoing.seenLinkRate(to);
+    if ('link' in metered) {
+      // Two agents may be slower than the link, and so may a migration have been: the faster one has shown more of it.
+      const rate = Math.max(metered.link.rate, seen ?? 0);
+      return { link: { ...metered.link, rate } };
+    }
+    const configured = config.wire.rates[to];
+    const linkUnmeasured = metered.why.slice(0, 4096);
+    if (configured !== undefined)
+      return { link: { rate: configured, how: 'configured' }, linkUnmeasured };
+    if (seen === undefined) return { linkUnmeasured };
+    return { link: { rate: seen, how: 'seen' }, linkUnmeasured };
+  }
+
+  #facts(
+    request: MigrationRequest,
+    { found, capabilities }: Examination,
+    { memoryBytes, curve, mix }: GuestMeasure,
+    link: LinkMeasure | undefined,
+  ): PlanFacts {
+    const { config } = this.#parts;
+    const { guest, to, mode, streams, compress } = request;
+    const own = offerOf(config, guest, to);
+    const { path, offer, reachable = false, copiesDisks = false } = found ?? {};
+    const plain = { streams: 1, compress: 'none' } as const;
+    const obstacle = wireObstacle(plain, { own, offer, reachable });
+    return {
+      memoryBytes,
+      curve,
+      mix,
+      link,
+      cores: Math.min(availableParallelism(), offer?.cores ?? Infinity),
+      settings: request,
+      asked: { mode, path: path?.takes ?? 'native', stream: path?.stream ?? { streams, compress } },
+      capabilities,
+      hasWire: obstacle === undefined,
+      knowsGuest: own.knowsGuest && offer?.knowsGuest === true,
+      copiesDisks,
+    };
+  }
+}

@@ -1,0 +1,124 @@
+import type { Report } from '../../protocol/public/migration.ts';
+import type { PlanAnswer, PlannedWay } from '../../protocol/public/plan.ts';
+import type { GuestMeasure, Prediction, Range } from '../../protocol/public/prediction.ts';
+import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { checkLine } from './checks.ts';
+import { printable } from './style.ts';
+import { renderPairs, renderTable } from './table.ts';
+import type { Look } from './table.ts';
+
+/** A plan for the terminal: what it rests on, what it comes to, and what to do. */
+export function planText(answer: PlanAnswer, look: Look): string {
+  const { paint } = look;
+  const { guest, from, host, prediction, others = [], advice } = answer;
+  const warned = host.checks.filter(({ verdict }) => verdict === 'warn');
+  const sections: [string, string][] = [
+    [`${printable(guest)} from ${from} to ${host.to}`, renderPairs(measuredPairs(answer), paint)],
+    ['Warnings', warned.map((each) => checkLine(each, paint)).join('')],
+    ['Predicted', prediction === undefined ? '' : predictedText(prediction, look)],
+    ['Other ways', others.length === 0 ? '' : waysText(others, look)],
+    ['Advice', advice.map((each) => `${printable(each)}\n`).join('')],
+  ];
+  return sections
+    .filter(([, text]) => text !== '')
+    .map(([title, text]) => `${paint.bold(title)}\n${text}`)
+    .join('\n');
+}
+
+function measuredPairs({ measured, unmeasured, link, linkUnmeasured }: PlanAnswer) {
+  const pairs: [string, string][] = [];
+  if (measured === undefined) pairs.push(['guest', `not measured: ${unmeasured ?? 'not asked'}`]);
+  else pairs.push(...guestPairs(measured));
+  if (link === undefined) pairs.push(['link', `not known: ${linkUnmeasured ?? ''}`]);
+  else {
+    const trip = link.roundTripMs === undefined ? '' : `, ${formatDuration(link.roundTripMs)}`;
+    const why = linkUnmeasured === undefined ? '' : `; not measured now: ${linkUnmeasured}`;
+    pairs.push(['link', `${formatRate(link.rate)}${trip} (${link.how}${why})`]);
+  }
+  return pairs;
+}
+
+function guestPairs({ memoryBytes, mix, curve, pages }: GuestMeasure): [string, string][] {
+  const holds =
+    mix === undefined
+      ? ''
+      : `: ${percent(mix.zero)} zeros, ${percent(mix.duplicate)} twice, the rest shrinks to ${percent(mix.packed)}`;
+  const written = curve.map(
+    ({ windowMs, dirtyBytes }) => `${formatBytes(dirtyBytes)} in ${formatDuration(windowMs)}`,
+  );
+  const by = pages === 0 ? 'as its hypervisor says' : `by ${pages} pages`;
+  return [
+    ['memory', `${formatBytes(memoryBytes)}${holds}`],
+    ['writes', `${written.join(', ') || 'nothing'} (${by})`],
+  ];
+}
+
+/** Each figure with its range; in a report, what it came to stands beside. */
+export function predictedRows(found: Prediction): [string, Range, (amount: number) => string][] {
+  const whole = (amount: number): string => String(Math.round(amount));
+  return [
+    ['bytes', found.bytes, formatBytes],
+    ['total time', found.totalMs, formatDuration],
+    ['memory', found.memoryMs, formatDuration],
+    ['rounds', found.rounds, whole],
+    ['downtime', found.downtimeMs, formatDuration],
+    ['client gap', found.clientGapMs, formatDuration],
+  ];
+}
+
+function predictedText(way: PlannedWay, look: Look): string {
+  const rows = predictedRows(way).map(([name, { low, middle, high }, format]) => {
+    return [name, format(low), format(middle), format(high)];
+  });
+  const table = renderTable(['', `LOW (${percent(way.level)})`, 'MIDDLE', 'HIGH'], rows, look);
+  const { probability, why } = way.converges;
+  return `${table}it ends: ${percent(probability)}; ${printable(why)}\n`;
+}
+
+/** What a report’s plan said, and what the migration came to; empty where no plan of it was made. */
+export function besideText(report: Report, look: Look): string {
+  const { prediction } = report;
+  if (prediction === undefined) return '';
+  const came = outcomeOf(report);
+  const rows = predictedRows(prediction).map(([name, { low, middle, high }, format], index) => {
+    const outcome = came[index];
+    const within = outcome === undefined ? '' : outcome >= low && outcome <= high ? 'yes' : 'no';
+    const shown = outcome === undefined ? '-' : format(outcome);
+    return [name, `${format(low)} to ${format(high)}`, format(middle), shown, within];
+  });
+  const range = `RANGE (${percent(prediction.level)})`;
+  return renderTable(['', range, 'MIDDLE', 'CAME TO', 'WITHIN'], rows, look);
+}
+
+/** In the order of the rows; undefined where it did not come to that, or nobody saw it. */
+function outcomeOf(report: Report): (number | undefined)[] {
+  if (report.outcome !== 'done') return [];
+  const { wire, bytes, totalMs, phases, rounds, downtimeMs, vantages = [] } = report;
+  const memory = phases.filter(({ phase }) => phase === 'memory' || phase === 'draining');
+  const gaps = vantages.flatMap(({ gapMs }) => gapMs ?? []);
+  return [
+    wire?.linkBytes ?? bytes,
+    totalMs,
+    memory.reduce((sum, { ms }) => sum + ms, 0),
+    rounds,
+    downtimeMs,
+    gaps.length === 0 ? undefined : Math.max(...gaps),
+  ];
+}
+
+function waysText(ways: readonly PlannedWay[], look: Look): string {
+  const span = ({ low, high }: Range, format: (amount: number) => string): string =>
+    `${format(low)} to ${format(high)}`;
+  const rows = ways.map((way) => [
+    way.mode,
+    way.path,
+    `${way.stream.streams} x ${way.stream.compress}`,
+    percent(way.converges.probability),
+    span(way.totalMs, formatDuration),
+    span(way.bytes, formatBytes),
+    span(way.downtimeMs, formatDuration),
+  ]);
+  return renderTable(['MODE', 'PATH', 'STREAMS', 'ENDS', 'TIME', 'BYTES', 'DOWNTIME'], rows, look);
+}
+
+const percent = (share: number): string => `${Math.round(share * 100)} %`;

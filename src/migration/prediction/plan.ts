@@ -1,0 +1,150 @@
+import type { Compression, MigrationSettings } from '../../protocol/public/migration.ts';
+import type { PlannedWay } from '../../protocol/public/plan.ts';
+import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import type { Capabilities } from '../preflight/capabilities.ts';
+import { SEVERAL_STREAMS, PACKED_STREAM } from './data-path.ts';
+import type { Facts } from './load.ts';
+import type { Way } from './parameters.ts';
+import { predict } from './predict.ts';
+
+/** What was asked for, what it comes to, and what would be better. Pure. */
+
+/** A way of moving a guest: what a migration is asked for. */
+export interface Asked {
+  readonly mode: MigrationSettings['mode'];
+  readonly path: 'native' | 'wire';
+  readonly stream: { readonly streams: number; readonly compress: Compression };
+}
+
+export interface PlanFacts extends Omit<Facts, 'way'> {
+  readonly asked: Asked;
+  readonly capabilities: Pick<Capabilities, 'modes' | 'compression' | 'maxStreams'>;
+  /** The wire can be had. */
+  readonly hasWire: boolean;
+  /** Both hosts' caches know the guest. */
+  readonly knowsGuest: boolean;
+  /** Disks are copied before memory is sent. */
+  readonly copiesDisks: boolean;
+}
+
+/** A way is said to end, or not to, from here on. */
+const SURE = 0.95;
+const HARDLY = 0.5;
+/** What another way must save of the time to be worth a word. */
+const WORTH = 0.7;
+const DOWNTIMES_MS = [200, 300, 500, 1000, 2000, 5000, 10_000] as const;
+const PLAIN = { streams: 1, compress: 'none' } as const;
+
+/** As it was asked for. */
+export function planned(facts: PlanFacts): PlannedWay {
+  return waysOf(facts, facts.asked);
+}
+
+/** Other ways that the guest's driver has, the best first: those that end, by time. */
+export function others(facts: PlanFacts): PlannedWay[] {
+  const { capabilities, hasWire, asked } = facts;
+  const all: Asked[] = [
+    { mode: 'precopy', path: 'native', stream: PLAIN },
+    { mode: 'precopy', path: 'native', stream: SEVERAL_STREAMS },
+    { mode: 'precopy', path: 'native', stream: PACKED_STREAM },
+    { mode: 'precopy', path: 'native', stream: { streams: 1, compress: 'xbzrle' } },
+    { mode: 'hybrid', path: 'native', stream: PLAIN },
+    { mode: 'postcopy', path: 'native', stream: PLAIN },
+    { mode: 'precopy', path: 'wire', stream: PLAIN },
+    { mode: 'postcopy', path: 'wire', stream: PLAIN },
+  ];
+  const can = ({ mode, path, stream }: Asked): boolean =>
+    capabilities.modes.includes(mode) &&
+    capabilities.compression.includes(stream.compress) &&
+    stream.streams <= capabilities.maxStreams &&
+    (path === 'native' || hasWire);
+  return all
+    .filter((each) => can(each) && nameOf(each) !== nameOf(asked))
+    .map((each) => waysOf(facts, each))
+    .toSorted(byBest);
+}
+
+/** What to do about a plan, with the figures; what it leaves out comes last. */
+export function adviceFor(
+  facts: PlanFacts,
+  way: PlannedWay,
+  rest: readonly PlannedWay[],
+): string[] {
+  const advice: string[] = [];
+  const { probability } = way.converges;
+  const mayFail = probability < SURE;
+  if (mayFail) {
+    const enough = way.mode === 'precopy' ? downtimeThatEnds(facts) : undefined;
+    if (enough !== undefined)
+      advice.push(`--max-downtime ${enough} ms would let it end in ${percent(SURE)} of cases`);
+  }
+  const [best] = rest;
+  if (best !== undefined && best.converges.probability >= SURE) {
+    const [soon, now] = [best.totalMs.middle, way.totalMs.middle];
+    const took = `${formatDuration(soon)}, where this way takes ${formatDuration(now)}`;
+    if (mayFail)
+      advice.push(
+        `${nameOf(best)} ends: ${formatDuration(soon)}, ${formatBytes(best.bytes.middle)}`,
+      );
+    else if (soon < now * WORTH) advice.push(`${nameOf(best)} is predicted to take ${took}`);
+  }
+  const { link, settings } = facts;
+  if (link === undefined && settings.maxBandwidth === undefined)
+    advice.push('the link is not known: the times are those of the processors alone');
+  if (facts.mix === undefined)
+    advice.push('nobody could look at its pages: zero and compressible ones are not reckoned with');
+  if (facts.copiesDisks) advice.push('its disks are copied first, which is not in these figures');
+  return advice.slice(0, 16);
+}
+
+/** In words, for a table and for advice: the flags that ask for it. */
+export function nameOf({ mode, path, stream }: Asked): string {
+  const parts = [`--mode ${mode}`];
+  if (path === 'wire') parts.push('--path wire');
+  if (stream.streams > 1) parts.push(`--streams ${stream.streams}`);
+  if (stream.compress !== 'none') parts.push(`--compress ${stream.compress}`);
+  return parts.join(' ');
+}
+
+/** Why a plan is refused at once: the arithmetic of limits that contradict each other; undefined where they do not. */
+export function contradiction(facts: PlanFacts, way: PlannedWay): string | undefined {
+  const { timeoutMs, maxBandwidth, mode } = facts.settings;
+  const rate = Math.min(facts.link?.rate ?? Infinity, maxBandwidth ?? Infinity);
+  if (mode !== 'precopy' || !Number.isFinite(rate) || way.converges.probability > 0)
+    return undefined;
+  const patient = { ...facts.settings, timeoutMs: Number.MAX_SAFE_INTEGER };
+  const pass = waysOf({ ...facts, curve: [], settings: patient }, facts.asked).bytes.low;
+  const leastMs = (pass / rate) * 1000;
+  if (leastMs <= timeoutMs) return undefined;
+  return `${formatBytes(pass)} at ${formatRate(rate)} take ${formatDuration(leastMs)}, and ${formatDuration(timeoutMs)} are allowed`;
+}
+
+function waysOf(facts: PlanFacts, asked: Asked): PlannedWay {
+  const settings = { ...facts.settings, mode: asked.mode };
+  const found = predict({ ...facts, settings, way: wayOf(asked, facts.knowsGuest) });
+  return { ...found, mode: asked.mode, path: asked.path, stream: { ...asked.stream } };
+}
+
+function wayOf({ path, stream }: Asked, knowsGuest: boolean): Way {
+  if (path === 'wire') return knowsGuest ? 'known' : 'cold';
+  if (stream.compress === 'zstd') return 'packed';
+  if (stream.compress === 'xbzrle') return 'xbzrle';
+  return stream.streams > 1 ? 'several' : 'plain';
+}
+
+function byBest(left: PlannedWay, right: PlannedWay): number {
+  const rank = ({ converges: { probability } }: PlannedWay): number =>
+    probability >= SURE ? 0 : probability >= HARDLY ? 1 : 2;
+  return rank(left) - rank(right) || left.totalMs.middle - right.totalMs.middle;
+}
+
+function downtimeThatEnds(facts: PlanFacts): number | undefined {
+  const { maxDowntimeMs } = facts.settings;
+  return DOWNTIMES_MS.find((each) => {
+    if (each <= maxDowntimeMs) return false;
+    const settings = { ...facts.settings, maxDowntimeMs: each };
+    return waysOf({ ...facts, settings }, facts.asked).converges.probability >= SURE;
+  });
+}
+
+const percent = (share: number): string => `${Math.round(share * 100)} %`;

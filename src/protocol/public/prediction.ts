@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { bytes, moment, ms, shortText } from '../names.ts';
+
+/** What a migration is expected to cost, and the measurements that this rests on. */
+
+const share = z.number().min(0).max(1);
+
+/** How much of a guest's memory is written within a window. Pages that are written twice count once. */
+export const curvePoint = z.object({ windowMs: ms, dirtyBytes: bytes });
+export type CurvePoint = z.infer<typeof curvePoint>;
+
+/** What a sample of a guest's pages holds, as shares of all of its memory. */
+export const pageMix = z.object({
+  /** Nothing but zeros, or never touched. */
+  zero: share,
+  /** The same as another page of the sample that is not zero. */
+  duplicate: share,
+  /** What a quick compressor makes of a byte that is not in a page of zeros. */
+  packed: share,
+});
+export type PageMix = z.infer<typeof pageMix>;
+
+/** What was measured of a running guest, from outside. */
+export const guestMeasure = z.object({
+  /** `pages`: a sample of its pages was read and compared; `hypervisor`: its hypervisor looked. */
+  how: z.enum(['pages', 'hypervisor']),
+  memoryBytes: bytes,
+  /** Pages that were looked at. */
+  pages: z.number().int().nonnegative().max(1_000_000),
+  /** By window, the shortest first. */
+  curve: z.array(curvePoint).max(16),
+  /** Absent where only the hypervisor looked. */
+  mix: pageMix.optional(),
+});
+export type GuestMeasure = z.infer<typeof guestMeasure>;
+
+/** What is known of the link to the destination. */
+export const linkMeasure = z.object({
+  /** bytes/s. */
+  rate: bytes,
+  /**
+   * `measured`: between the two agents; `seen`: by an earlier migration; `configured`: `wire.rates` says so.
+   */
+  how: z.enum(['measured', 'seen', 'configured']),
+  roundTripMs: ms.optional(),
+  /** When it was measured; a measurement is kept for a while. */
+  at: moment.optional(),
+});
+export type LinkMeasure = z.infer<typeof linkMeasure>;
+
+/** The outcome lies between `low` and `high` in as many cases as the level says. */
+const within = (amount: z.ZodNumber) => z.object({ low: amount, middle: amount, high: amount });
+export const range = within(z.number().nonnegative().max(Number.MAX_SAFE_INTEGER));
+export type Range = z.infer<typeof range>;
+
+/** What a migration is expected to come to. */
+export const prediction = z.object({
+  /** The share of outcomes that each range is to hold. */
+  level: share,
+  /** Of memory, over the link. */
+  bytes: range,
+  /** Of the whole migration, ms. */
+  totalMs: range,
+  /** Of these, while memory moves. */
+  memoryMs: range,
+  rounds: range,
+  downtimeMs: range,
+  /** The longest time without an answer that a client sees, ms. */
+  clientGapMs: range,
+  /** Whether pre-copy ends by itself in time, or memory follows by post-copy, which always ends. */
+  converges: z.object({ probability: share, why: shortText }),
+});
+export type Prediction = z.infer<typeof prediction>;

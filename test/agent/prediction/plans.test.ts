@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { systemClock } from '../../../src/clock.ts';
+import { fakeWorld } from '../../../src/drivers/registry.ts';
+import type { FakeGuest } from '../../../src/drivers/fake/world.ts';
+import type { DirectDriver } from '../../../src/drivers/port/direct.ts';
+import { KeptPredictions } from '../../../src/agent/prediction/kept.ts';
+import { migrationRequest } from '../../../src/protocol/public/migration.ts';
+import { sourceMoverRequest } from '../../../src/protocol/mover/request.ts';
+import { fleet } from '../parties.ts';
+
+const MIB = 1024 ** 2;
+
+/** The methods of a driver as options of a test's host, which spreads them. */
+function methodsOf(driver: DirectDriver): Partial<DirectDriver> {
+  return {
+    capabilities: driver.capabilities,
+    discover: (options, signal) => driver.discover(options, signal),
+    life: (handle) => driver.life(handle),
+    openSource: (handle, signal) => driver.openSource(handle, signal),
+    openDestination: (options) => driver.openDestination(options),
+  };
+}
+
+async function world(t: TestContext, guest: Partial<FakeGuest> = {}) {
+  const { host } = await fleet(t);
+  const machines = { machines: ['fake-1'], bridges: ['br0'] };
+  const made = await fakeWorld({
+    clock: systemClock,
+    linkRate: 2 ** 30,
+    hosts: { a: machines, b: machines },
+  });
+  const instance = made.boot({
+    name: 'web1',
+    host: 'a',
+    memoryBytes: 64 * MIB,
+    dirtyRate: MIB,
+    ...guest,
+  });
+  const peers = { a: { address: '127.0.0.1:1' } };
+  const b = await host('b', { peers, driver: methodsOf(made.driver('b')) });
+  const addresses = { b: { address: b.agent.address } };
+  const a = await host('a', { peers: addresses, driver: methodsOf(made.driver('a')) });
+  return { a, b, instance };
+}
+
+test('a plan has the checks, what was measured of guest and link, and a prediction, and begins nothing', async (t) => {
+  const { a, b, instance } = await world(t);
+  const before = [a, b].map(({ config }) => globSync('**', { cwd: config.stateDir }).toSorted());
+  const answer = await a.api.plan({ body: { guest: 'web1', to: 'b', compare: true } });
+  assert.deepEqual([answer.guest, answer.from, answer.host.to], ['web1', 'a', 'b']);
+  assert.equal(answer.host.verdict, 'pass', JSON.stringify(answer.host.checks));
+  assert.equal(answer.measured?.memoryBytes, 64 * MIB);
+  assert.equal(answer.link?.how, 'measured');
+  assert.ok(answer.link.rate > MIB, String(answer.link.rate));
+  const { prediction } = answer;
+  assert.ok(prediction !== undefined);
+  assert.equal(prediction.mode, 'precopy');
+  assert.ok(prediction.bytes.low <= 64 * MIB && prediction.bytes.high >= 64 * MIB);
+  assert.ok(prediction.converges.probability > 0.5, JSON.stringify(prediction));
+  const modes = new Set(answer.others?.map(({ mode }) => mode));
+  assert.ok(modes.has('hybrid') && modes.has('postcopy'));
+  const after = [a, b].map(({ config }) => globSync('**', { cwd: config.stateDir }).toSorted());
+  assert.deepEqual(after, before);
+  assert.equal(instance.run, 'running');
+});
+
+test('a guest that writes faster than its cap is said not to end, with what would', async (t) => {
+  const { a } = await world(t, { dirtyRate: 400 * MIB });
+  const body = { guest: 'web1', to: 'b', maxBandwidth: 10 * MIB };
+  const { prediction, advice } = await a.api.plan({ body });
+  assert.equal(prediction?.converges.probability, 0);
+  assert.ok(
+    advice.some((each) => /--mode (hybrid|postcopy).* ends/.test(each)),
+    advice.join('; '),
+  );
+});
+
+test('what a check refuses is not predicted, and is said as the check says it', async (t) => {
+  const { a } = await world(t, { machine: 'fake-2' });
+  const { host, prediction } = await a.api.plan({ body: { guest: 'web1', to: 'b' } });
+  assert.equal(host.verdict, 'refuse');
+  assert.equal(prediction, undefined);
+});
+
+test('limits that contradict each other are refused with the arithmetic', async (t) => {
+  const { a } = await world(t);
+  const body = { guest: 'web1', to: 'b', maxBandwidth: MIB, timeoutMs: 10_000 };
+  await assert.rejects(a.api.plan({ body }), / at 1 MiB\/s take .*, and 10\.0 s are allowed/);
+});
+
+test('the link is measured once for two plans, and a host that does not answer is a check that refuses', async (t) => {
+  const { a, b } = await world(t);
+  const first = await a.api.plan({ body: { guest: 'web1', to: 'b' } });
+  const second = await a.api.plan({ body: { guest: 'web1', to: 'b' } });
+  assert.equal(first.link?.at, second.link?.at);
+  await b.agent.close();
+  const third = await a.api.plan({ body: { guest: 'web1', to: 'b' } });
+  assert.equal(third.host.verdict, 'refuse');
+});
+
+test('a migration that follows its plan has the prediction with it, and another one has none', async (t) => {
+  const { a } = await world(t);
+  const requestOf = (id: string) => {
+    const file = path.join(a.config.stateDir, 'migrations', id, 'request.json');
+    return sourceMoverRequest.parse(JSON.parse(readFileSync(file, 'utf8')));
+  };
+  const asked = { guest: 'web1', to: 'b' };
+  const { prediction } = await a.api.plan({ body: asked });
+  const { id } = await a.api.migrate({ body: asked });
+  assert.deepEqual(requestOf(id).prediction?.bytes, prediction?.bytes);
+});
+
+test('a prediction is of one request, is used once, and grows old', () => {
+  const state = { nowMs: 0 };
+  const kept = new KeptPredictions({ monotonicMs: () => state.nowMs });
+  const request = migrationRequest.parse({ guest: 'web1', to: 'b' });
+  const found = { level: 0.8 } as never;
+  kept.keep(request, found);
+  assert.equal(kept.take({ ...request, maxDowntimeMs: 200 }), undefined);
+  assert.equal(kept.take(request), found);
+  assert.equal(kept.take(request), undefined);
+  kept.keep(request, found);
+  state.nowMs += 3_600_000;
+  assert.equal(kept.take(request), undefined);
+  for (let index = 0; index < 1000; index += 1)
+    kept.keep({ ...request, guest: `g${index}` }, found);
+  assert.equal(kept.take({ ...request, guest: 'g0' }), undefined);
+  assert.equal(kept.take({ ...request, guest: 'g999' }), found);
+});

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { besideText } from '../../src/cli/render/plan.ts';
+import { painter } from '../../src/cli/render/style.ts';
+import { ERRORS } from '../../src/errors.ts';
+import type { PlanRequest } from '../../src/protocol/public/plan.ts';
+import { planRequest } from '../../src/protocol/public/plan.ts';
+import { endpoint, FakeContext, godwit, guest, host, report } from './fake.ts';
+import { plannedTo } from './planned.ts';
+
+function world() {
+  const asked: PlanRequest[] = [];
+  const context = new FakeContext(
+    endpoint('a', {
+      guests: async () => ({ guests: [guest('web1', 'a')] }),
+      hosts: async () => ({ hosts: [host('a'), host('b')] }),
+      plan: async ({ body }) => {
+        asked.push(planRequest.parse(body));
+        return plannedTo(body.to);
+      },
+    }),
+  );
+  return { asked, context };
+}
+
+describe('godwit plan', () => {
+  test('asks with the flags of a migration, and shows what it rests on, the ranges and the advice', async () => {
+    const { asked, context } = world();
+    assert.equal(await godwit(context, 'plan web1 --to b --mode hybrid'), 0, context.err.text);
+    assert.deepEqual([asked[0]?.mode, asked[0]?.compare], ['hybrid', undefined]);
+    const { text } = context.out;
+    assert.match(text, /memory +1 GiB: 60 % zeros/);
+    assert.match(text, /link +11\.9 MiB\/s, 9\.8 ms \(measured\)/);
+    assert.match(text, /bytes +320 MiB +400 MiB +500 MiB/);
+    assert.match(text, /it ends: 98 %/);
+    assert.match(text, /Advice\n--mode precopy --streams 4/);
+  });
+
+  test('shows other ways where they are asked for', async () => {
+    const { asked, context } = world();
+    assert.equal(await godwit(context, 'plan web1 --to b --compare'), 0);
+    assert.equal(asked[0]?.compare, true);
+    assert.match(context.out.text, /precopy +native +4 x zstd +98 % +2\.4 s to 3\.8 s/);
+  });
+
+  test('exits with the code of the first refusal, and predicts nothing then', async () => {
+    const { context } = world();
+    assert.equal(await godwit(context, 'plan web1 --to c'), ERRORS.GODWIT_NAME_IN_USE.exit);
+    assert.match(context.out.text, /it cannot move/);
+    assert.match(context.err.text, /hint: Rename/);
+  });
+
+  test('needs a host', async () => {
+    const { context } = world();
+    assert.equal(await godwit(context, 'plan web1'), 2);
+    assert.match(context.err.text, /godwit plan needs --to HOST/);
+  });
+});
+
+describe('a report after a plan', () => {
+  const look = { columns: 120, isTerminal: false, paint: painter(false) };
+
+  test('has what was predicted beside what it came to', () => {
+    const { prediction } = plannedTo('b');
+    assert.ok(prediction !== undefined);
+    const text = besideText({ ...report(), prediction, totalMs: 6100, bytes: 900 * 2 ** 20 }, look);
+    assert.match(text, /total time +4\.8 s to 7\.5 s +6\.0 s +6\.1 s +yes/);
+    assert.match(text, /bytes +320 MiB to 500 MiB +400 MiB +900 MiB +no/);
+  });
+
+  test('says nothing where no plan was made', () => {
+    assert.equal(besideText(report(), look), '');
+  });
+});

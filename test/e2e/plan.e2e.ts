@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { planAnswer } from '../../src/protocol/public/plan.ts';
+import { report } from '../../src/protocol/public/migration.ts';
+import { godwit } from './support/cli.ts';
+import { assertUnchanged, hostsNow } from './support/remains.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+const MEMORY = 256 * MIB;
+const WORKING_SET = 64 * MIB;
+
+describe('godwit plan', () => {
+  let world: World;
+
+  before(async () => {
+    world = await openWorld('plan', { hosts: 2 });
+    await startGuest(world.lab, {
+      name: 'web1',
+      host: 'a',
+      memoryBytes: MEMORY,
+      workingSetBytes: WORKING_SET,
+      dirtyBytesPerSecond: 4 * MIB,
+    });
+  });
+  after(async () => {
+    await world?.close();
+  });
+
+  test('measures a running guest and the link, predicts the move, and leaves nothing on either host', async () => {
+    const hosts = await hostsNow(world.lab);
+    const { exit, out, err } = await godwit(
+      world,
+      'plan',
+      'web1',
+      '--to',
+      'b',
+      '--compare',
+      '--json',
+    );
+    assert.equal(exit, 0, out + err);
+    const { measured, link, prediction, others = [] } = planAnswer.parse(JSON.parse(out));
+    assert.equal(measured?.how, 'pages', JSON.stringify(measured));
+    assert.ok(measured.memoryBytes >= MEMORY && measured.pages > 1000);
+    // Its kernel and its working set are there, and most of what it has was never touched.
+    const { mix, curve } = measured;
+    assert.ok(mix !== undefined && mix.zero > 0.2 && mix.zero < 0.9, JSON.stringify(mix));
+    const written = curve.at(-1)?.dirtyBytes ?? 0;
+    assert.ok(written > 2 * MIB && written < WORKING_SET, JSON.stringify(curve));
+    assert.equal(link?.how, 'measured');
+    assert.ok(link.rate > MIB);
+    assert.ok(prediction !== undefined && prediction.converges.probability > 0.5, out);
+    assert.ok(prediction.bytes.low < MEMORY && prediction.bytes.high > WORKING_SET);
+    assert.ok(others.some(({ mode }) => mode === 'postcopy'));
+    await assertUnchanged(world, hosts);
+  });
+
+  test('is found in the report of the move that follows it, beside what it came to', async () => {
+    const moved = await godwit(world, 'migrate', 'web1', '--to', 'b', '--json');
+    assert.equal(moved.exit, 0, moved.out + moved.err);
+    const told = report.parse(JSON.parse(moved.out.trim().split('\n').at(-1) ?? ''));
+    const { prediction, bytes = 0 } = told;
+    assert.ok(prediction !== undefined);
+    assert.ok(bytes > 0);
+    const shown = await godwit(world, 'report', told.id);
+    assert.match(shown.out, /Predicted\n[\s\S]*total time/);
+  });
+});

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  adviceFor,
+  contradiction,
+  nameOf,
+  others,
+  planned,
+} from '../../../src/migration/prediction/plan.ts';
+import type { PlanFacts } from '../../../src/migration/prediction/plan.ts';
+import { plannedWay } from '../../../src/protocol/public/plan.ts';
+import { anyFacts, guest, MIB } from './samples.ts';
+
+const capabilities = {
+  modes: ['precopy', 'postcopy', 'hybrid'],
+  compression: ['none', 'zstd', 'xbzrle'],
+  maxStreams: 16,
+} as const;
+
+function facts(dirtyMib: number, more: Partial<PlanFacts> = {}): PlanFacts {
+  const stream = { streams: 1, compress: 'none' } as const;
+  return {
+    ...guest(dirtyMib),
+    asked: { mode: 'precopy', path: 'native', stream },
+    capabilities,
+    hasWire: false,
+    knowsGuest: false,
+    copiesDisks: false,
+    ...more,
+  };
+}
+
+const advice = (given: PlanFacts): string =>
+  adviceFor(given, planned(given), others(given)).join('\n');
+
+describe('a plan', () => {
+  test('is of the way that was asked for, and the others are what the driver has', () => {
+    const given = facts(10);
+    assert.equal(planned(given).mode, 'precopy');
+    const names = others(given).map((each) => nameOf(each));
+    assert.equal(new Set(names).size, names.length);
+    assert.ok(!names.includes('--mode precopy') && names.includes('--mode postcopy'));
+    assert.ok(names.every((each) => !each.includes('wire')));
+    const little = { modes: ['precopy'], compression: ['none'], maxStreams: 1 } as const;
+    assert.deepEqual(others({ ...given, capabilities: little }), []);
+    assert.ok(others({ ...given, hasWire: true }).some(({ path }) => path === 'wire'));
+  });
+
+  test('has the ways that end first, and of these the soonest', () => {
+    fc.assert(
+      fc.property(anyFacts, (any) => {
+        const found = others({ ...facts(0), ...any });
+        const last = found.findLastIndex(({ converges }) => converges.probability >= 0.95);
+        const ending = found.slice(0, last + 1);
+        assert.ok(ending.every(({ converges }) => converges.probability >= 0.95));
+        const times = ending.map(({ totalMs }) => totalMs.middle);
+        assert.deepEqual(
+          times,
+          times.toSorted((left, right) => left - right),
+        );
+        for (const each of found) plannedWay.parse(each);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test('of a guest that would never end says which downtime or mode would', () => {
+    assert.equal(advice(facts(10, { copiesDisks: false })).includes('ends:'), false);
+    const said = advice(facts(400));
+    assert.match(said, /--mode \w+.* ends: /);
+  });
+
+  test('says what it leaves out', () => {
+    assert.match(advice(facts(10, { copiesDisks: true })), /its disks are copied first/);
+    assert.match(advice(facts(10, { mix: undefined })), /nobody could look at its pages/);
+    assert.match(advice(facts(10, { link: undefined })), /the link is not known/);
+  });
+
+  test('names a way that is a good deal sooner, and none that is hardly so', () => {
+    const settings = { ...facts(10).settings, maxBandwidth: 2 * MIB };
+    assert.match(advice(facts(1, { settings })), /--compress zstd is predicted to take/);
+    const random = { zero: 0, duplicate: 0, packed: 1 };
+    assert.equal(advice(facts(1, { mix: random, settings })), '');
+  });
+
+  test('whose time does not suffice for one pass is refused with the arithmetic', () => {
+    const settings = { ...facts(0).settings, maxBandwidth: MIB, timeoutMs: 10_000 };
+    const given = facts(0, { settings });
+    assert.match(
+      contradiction(given, planned(given)) ?? '',
+      / at 1 MiB\/s take .* 10\.0 s are allowed/,
+    );
+    assert.equal(contradiction(facts(400), planned(facts(400))), undefined);
+  });
+});
