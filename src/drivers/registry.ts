@@ -8,6 +8,8 @@ import type { ManagedDriver } from './port/managed.ts';
 import { RemoteManagedDriver, remoteOptions } from './fake/remote.ts';
 import type { FakeManager, ManagerOptions } from './fake/managed.ts';
 import type { FakeWorld, WorldOptions } from './fake/world.ts';
+import { LibvirtDriver } from './libvirt/driver.ts';
+import { libvirtOptions } from './libvirt/options.ts';
 import { QemuDriver } from './qemu/driver.ts';
 import { qemuMoved, qemuOptions } from './qemu/options.ts';
 
@@ -62,6 +64,9 @@ const DRIVERS: Readonly<Record<string, Entry>> = {
       }),
     { moved: qemuMoved },
   ),
+  libvirt: entry(libvirtOptions, ({ name }, options) => new LibvirtDriver(name, options), {
+    onlyConfigured: true,
+  }),
   /** A pretended manager, for tests and trials. */
   fake: entry(remoteOptions, ({ name }, options) => new RemoteManagedDriver(name, options), {
     onlyConfigured: true,

@@ -235,10 +235,10 @@ function sessionOf(manager: FakeManager, guest: string): ManagedSession {
         ...hostChecks(manager, order.to),
       ]),
     start: (order, signal) => manager.call('start', order.id, signal, () => manager.start(order)),
-    look: (id, signal) => manager.call('look', id, signal, () => manager.look(id)),
+    look: ({ id }, signal) => manager.call('look', id, signal, () => manager.look(id)),
     where: (order, signal) => manager.call('where', order.id, signal, () => manager.where(order)),
-    cancel: (id, signal) => manager.call('cancel', id, signal, () => manager.cancel(id)),
-    finish: (id, signal) => manager.call('finish', id, signal, () => undefined),
+    cancel: ({ id }, signal) => manager.call('cancel', id, signal, () => manager.cancel(id)),
+    finish: ({ id }, signal) => manager.call('finish', id, signal, () => undefined),
     close: async () => {},
   };
 }

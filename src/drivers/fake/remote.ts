@@ -88,10 +88,10 @@ export class RemoteManagedDriver implements ManagedDriver {
       inspect: async (inner) => inspection.parse(await ask('inspect', inner)),
       check: async (order, inner) => checks.parse(await ask('check', inner, order)),
       start: async (order, inner) => void (await ask('start', inner, order)),
-      look: async (id, inner) => taskSight.parse(await ask('look', inner, id)),
+      look: async (order, inner) => taskSight.parse(await ask('look', inner, order)),
       where: async (order, inner) => whereabouts.parse(await ask('where', inner, order)),
-      cancel: async (id, inner) => void (await ask('cancel', inner, id)),
-      finish: async (id, inner) => void (await ask('finish', inner, id)),
+      cancel: async (order, inner) => void (await ask('cancel', inner, order)),
+      finish: async (order, inner) => void (await ask('finish', inner, order)),
       close: async () => {},
     };
   }

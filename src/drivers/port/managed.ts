@@ -24,20 +24,20 @@ export interface ManagedSession {
   /** What the manager and this driver find for or against the move; starts nothing. */
   check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]>;
   /**
-   * Starts the task. The same `id` again is the same task, for as long as the manager remembers it. GODWIT_HYPERVISOR is
+   * Starts the task. The same order again, by its `id`, is the same task, for as long as the manager remembers it. GODWIT_HYPERVISOR is
    * the manager's word that it has started none and will not; every other error leaves that open.
    */
   start(order: ManagedOrder, signal: AbortSignal): Promise<void>;
   /** ms after which no call of `start` that was given up can begin a task any more. */
   readonly settlesMs: number;
-  /** The task of the migration `id`, as the manager tells it now. */
-  look(id: string, signal: AbortSignal): Promise<TaskSight>;
+  /** The task of this migration, as the manager tells it now. */
+  look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight>;
   /** Where the guest is now, by the manager's word. */
   where(order: ManagedOrder, signal: AbortSignal): Promise<Whereabouts>;
   /** Asks the manager to end the task. What became of it, `look` and `where` tell. No such task: nothing. */
-  cancel(id: string, signal: AbortSignal): Promise<void>;
+  cancel(order: ManagedOrder, signal: AbortSignal): Promise<void>;
   /** Removes what this driver left with the manager for the task (a mark, a filter). Repeatable. */
-  finish(id: string, signal: AbortSignal): Promise<void>;
+  finish(order: ManagedOrder, signal: AbortSignal): Promise<void>;
   /** Closes the connection; the task goes on. */
   close(): Promise<void>;
 }

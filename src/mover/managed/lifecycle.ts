@@ -81,7 +81,7 @@ export const LIFECYCLE: Lifecycle = {
       const tell = teller(parts);
       while (!signal.aborted) {
         const task = await answerOf(parts, () =>
-          ask((session, inner) => session.look(order.id, inner), signal),
+          ask((session, inner) => session.look(order, inner), signal),
         );
         if (task !== undefined) tell(task);
         await clock.sleep(LOOK_MS, signal);
@@ -106,7 +106,7 @@ export const LIFECYCLE: Lifecycle = {
 
   finish: {
     do: async ({ ask, order }, signal) => {
-      await ask((session, inner) => session.finish(order.id, inner), signal);
+      await ask((session, inner) => session.finish(order, inner), signal);
       return {};
     },
   },
@@ -145,7 +145,7 @@ async function settle({ ask, clock, dispatch }: ManagedParts, signal: AbortSigna
 async function askToEnd({ ask, order, clock }: ManagedParts, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await untilAnswered(clock, signal, () =>
-      ask((session, inner) => session.cancel(order.id, inner), signal),
+      ask((session, inner) => session.cancel(order, inner), signal),
     );
     await clock.sleep(END_AGAIN_MS, signal);
   }

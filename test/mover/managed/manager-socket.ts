@@ -67,11 +67,11 @@ async function carryOut(
     case 'where':
       return session.where(managedOrder.parse(first), signal);
     case 'look':
-      return session.look(String(first), signal);
+      return session.look(managedOrder.parse(first), signal);
     case 'cancel':
-      return session.cancel(String(first), signal);
+      return session.cancel(managedOrder.parse(first), signal);
     case 'finish':
-      return session.finish(String(first), signal);
+      return session.finish(managedOrder.parse(first), signal);
     default:
       throw new Error(`no such call: ${method}`);
   }

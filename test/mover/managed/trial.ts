@@ -247,10 +247,10 @@ function mortal(driver: ManagedDriver, life: Life): ManagedDriver {
     inspect: (signal) => life.alive(() => opened.inspect(signal)),
     check: (order, signal) => life.alive(() => opened.check(order, signal)),
     start: (order, signal) => life.alive(() => opened.start(order, signal)),
-    look: (id, signal) => life.alive(() => opened.look(id, signal)),
+    look: (order, signal) => life.alive(() => opened.look(order, signal)),
     where: (order, signal) => life.alive(() => opened.where(order, signal)),
-    cancel: (id, signal) => life.alive(() => opened.cancel(id, signal)),
-    finish: (id, signal) => life.alive(() => opened.finish(id, signal)),
+    cancel: (order, signal) => life.alive(() => opened.cancel(order, signal)),
+    finish: (order, signal) => life.alive(() => opened.finish(order, signal)),
     close: () => opened.close(),
   });
   return Object.assign(Object.create(driver) as ManagedDriver, {

@@ -1,0 +1,79 @@
+import { statfs } from 'node:fs/promises';
+import { godwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import type { DomainDisk, DomainFacts } from './domain-xml.ts';
+
+/** What libvirt and this host find for or against a move; nothing is begun. */
+
+/** Of filesystems that one host has alone: ext, XFS, Btrfs, ZFS, tmpfs, overlay, bcachefs, F2FS. */
+const ALONE: ReadonlyMap<number, string> = new Map([
+  [0xef53, 'ext4'],
+  [0x58465342, 'XFS'],
+  [0x9123683e, 'Btrfs'],
+  [0x2fc12fc1, 'ZFS'],
+  [0x01021994, 'tmpfs'],
+  [0x794c7630, 'overlay'],
+  [0xca451a4e, 'bcachefs'],
+  [0xf2f52010, 'F2FS'],
+]);
+
+/** Findings on the guest alone. */
+export function guestChecks(name: string, state: string, facts: DomainFacts): Check[] {
+  const isRunning = state === 'running' || state === 'paused';
+  return [
+    isRunning
+      ? passes('state', 'source', `${name} is ${state}`)
+      : refuses('state', 'source', godwitError('GODWIT_GUEST_STATE', { guest: name, state })),
+    ...(facts.unmovable.length === 0 ? [] : [unmovable(name, facts.unmovable)]),
+  ];
+}
+
+function unmovable(guest: string, reasons: readonly string[]): Check {
+  const [device, type] = [`${reasons.length} of its devices`, 'of the host'];
+  const facts = { device, type, guest, reason: reasons.join('; ') };
+  return refuses('devices', 'source', godwitError('GODWIT_DEVICE_UNMOVABLE', facts));
+}
+
+/**
+ * libvirt itself refuses a disk that the other host cannot have, once the move has begun. So it does here where a file lies
+ * on a filesystem that only this host has. What is on another kind of filesystem or on a network is libvirt's to judge.
+ */
+export async function diskChecks(guest: string, disks: readonly DomainDisk[]): Promise<Check[]> {
+  const checks: Check[] = [];
+  for (const disk of disks) {
+    if (disk.kind !== 'file' || disk.source === '' || !disk.isWritten) continue;
+    const alone = await filesystemAlone(disk.source);
+    if (alone === undefined) continue;
+    const reason = `it lies on ${alone}, which no other host has; libvirt takes it along only from shared storage`;
+    const error = godwitError(
+      'GODWIT_DISK_LOCAL',
+      { device: disk.name, guest, file: disk.source, reason },
+      { hint: 'Put it on storage that both hosts share (NFS, Ceph), at the same path.' },
+    );
+    checks.push(refuses('disks', 'source', error));
+  }
+  return checks.length > 0 ? checks : [passes('disks', 'source', said(disks))];
+}
+
+function said(disks: readonly DomainDisk[]): string {
+  const written = disks.filter(({ isWritten }) => isWritten).length;
+  return written === 0 ? 'it writes to no disk' : `${written} on storage that libvirt may share`;
+}
+
+async function filesystemAlone(file: string): Promise<string | undefined> {
+  try {
+    return ALONE.get((await statfs(file)).type);
+  } catch {
+    // Not seen from here: libvirt sees it.
+    return undefined;
+  }
+}
+
+export function passes(name: string, side: Check['side'], evidence: string): Check {
+  return { name, side, verdict: 'pass', evidence: evidence.slice(0, 4096) };
+}
+
+export function refuses(name: string, side: Check['side'], error: GodwitError): Check {
+  return { name, side, verdict: 'refuse', evidence: error.message, error: error.toJSON() };
+}

@@ -1,0 +1,272 @@
+import { CALL_MS, LibvirtConnection, LibvirtRefusal } from './rpc/connection.ts';
+import type { Credentials } from './rpc/connection.ts';
+import { addressOf } from './rpc/address.ts';
+import { XdrReader, XdrWriter } from './rpc/xdr.ts';
+import { decodeParams, encodeParams } from './rpc/params.ts';
+import type { Params } from './rpc/params.ts';
+
+/** The calls to libvirt that Godwit makes, by the numbers of libvirt's remote_protocol.x. */
+const PROC = {
+  open: 1,
+  xml: 14,
+  autostart: 15,
+  byName: 23,
+  byUuid: 24,
+  setAutostart: 29,
+  authList: 66,
+  isPersistent: 151,
+  libVersion: 157,
+  abortJob: 164,
+  setMaxDowntime: 166,
+  state: 212,
+  setMetadata: 264,
+  metadata: 265,
+  listDomains: 273,
+  jobStats: 298,
+  migrate: 305,
+  startPostCopy: 364,
+} as const;
+
+/** Numbers of libvirt's virterror.h. */
+const NO_DOMAIN = 42;
+const NO_METADATA = 80;
+const OPERATION_INVALID = 55;
+/** Where a domain ended between two calls. */
+const HAS_LEFT = [NO_DOMAIN, OPERATION_INVALID];
+
+const AUTH_NONE = 0;
+const MOST_AUTH = 20;
+const MOST_DOMAINS = 16_384;
+const MOST_TEXT = 4_194_304;
+const MOST_NAME = 65_536;
+const METADATA_ELEMENT = 2;
+const LIVE = 1;
+const ACTIVE = 1;
+const COMPLETED = 1;
+const KEEP_COMPLETED = 2;
+/** Only looked at: what does not answer soon is asked again. */
+const LOOK_MS = 8000;
+
+/** A domain as libvirt names it in each call. `id` is -1 while it does not run. */
+export interface Domain {
+  readonly name: string;
+  readonly uuid: string;
+  readonly id: number;
+}
+
+/** virDomainState, and the reason within it. */
+export interface DomainState {
+  readonly state: number;
+  readonly reason: number;
+}
+
+/** virDomainJobType, and what libvirt counts. */
+export interface JobStats {
+  readonly type: number;
+  readonly params: Params;
+}
+
+/** Where an element of Godwit's own lies in a domain's metadata. */
+export interface MetadataPlace {
+  readonly key: string;
+  readonly uri: string;
+}
+
+/** One libvirt daemon. Rejects with LibvirtRefusal in libvirt's words, GODWIT_UNREACHABLE, GODWIT_DEADLINE. */
+export class LibvirtClient {
+  readonly #connection: LibvirtConnection;
+
+  private constructor(connection: LibvirtConnection) {
+    this.#connection = connection;
+  }
+
+  get uri(): string {
+    return this.#connection.uri;
+  }
+
+  static async open(
+    uri: string,
+    credentials: Credentials,
+    signal: AbortSignal,
+  ): Promise<LibvirtClient> {
+    const connection = await LibvirtConnection.open(uri, credentials, signal);
+    try {
+      const client = new LibvirtClient(connection);
+      const types = await client.#ask(PROC.authList, new XdrWriter(), signal);
+      // Where polkit or SASL is asked for, root's connection to a unix socket has none.
+      const auth = types.list(MOST_AUTH, () => types.int());
+      if (auth.length > 0 && !auth.includes(AUTH_NONE)) {
+        const message = 'it wants SASL or polkit, which Godwit does not speak';
+        throw new LibvirtRefusal({ code: 45, domain: 7, message });
+      }
+      const words = new XdrWriter().optionalString(addressOf(uri).name).unsigned(0);
+      await client.#ask(PROC.open, words, signal);
+      return client;
+    } catch (thrown) {
+      connection.close();
+      throw thrown;
+    }
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  /** `9.0.0` */
+  async version(signal: AbortSignal): Promise<string> {
+    const number = Number(
+      (await this.#ask(PROC.libVersion, new XdrWriter(), signal)).unsignedHyper(),
+    );
+    return [Math.floor(number / 1_000_000), Math.floor(number / 1000) % 1000, number % 1000].join(
+      '.',
+    );
+  }
+
+  /** Those that run or are paused. */
+  async activeDomains(signal: AbortSignal): Promise<Domain[]> {
+    const answer = await this.#ask(
+      PROC.listDomains,
+      new XdrWriter().int(1).unsigned(ACTIVE),
+      signal,
+    );
+    return answer.list(MOST_DOMAINS, () => readDomain(answer));
+  }
+
+  /** Undefined where libvirt knows none of that name or UUID. */
+  async domain(
+    by: { readonly name: string } | { readonly uuid: string },
+    signal: AbortSignal,
+  ): Promise<Domain | undefined> {
+    const [procedure, body] =
+      'uuid' in by
+        ? [PROC.byUuid, new XdrWriter().uuid(by.uuid)]
+        : [PROC.byName, new XdrWriter().string(by.name)];
+    const answer = await unless([NO_DOMAIN], this.#ask(procedure, body, signal));
+    return answer === undefined ? undefined : readDomain(answer);
+  }
+
+  /** What it runs as now. */
+  async xml(domain: Domain, signal: AbortSignal): Promise<string> {
+    const answer = await this.#ask(PROC.xml, writeDomain(domain).unsigned(0), signal);
+    return answer.string(MOST_TEXT);
+  }
+
+  async state(domain: Domain, signal: AbortSignal): Promise<DomainState> {
+    const answer = await this.#ask(PROC.state, writeDomain(domain).unsigned(0), signal);
+    return { state: answer.int(), reason: answer.int() };
+  }
+
+  async isPersistent(domain: Domain, signal: AbortSignal): Promise<boolean> {
+    return (await this.#ask(PROC.isPersistent, writeDomain(domain), signal)).int() !== 0;
+  }
+
+  async autostart(domain: Domain, signal: AbortSignal): Promise<boolean> {
+    return (await this.#ask(PROC.autostart, writeDomain(domain), signal)).int() !== 0;
+  }
+
+  async setAutostart(domain: Domain, signal: AbortSignal): Promise<void> {
+    await this.#ask(PROC.setAutostart, writeDomain(domain).int(1), signal);
+  }
+
+  /** Of the job that runs now; `type` is 0 where there is none, as of a domain that has just left. */
+  async job(domain: Domain, signal: AbortSignal): Promise<JobStats> {
+    const asked = this.#ask(PROC.jobStats, writeDomain(domain).unsigned(0), signal);
+    const answer = await unless(HAS_LEFT, asked);
+    return answer === undefined ? { type: 0, params: {} } : readJob(answer);
+  }
+
+  /** Of the last job that has ended; undefined where libvirt has kept none. */
+  async completedJob(domain: Domain, signal: AbortSignal): Promise<JobStats | undefined> {
+    const flags = COMPLETED | KEEP_COMPLETED;
+    const asked = this.#ask(PROC.jobStats, writeDomain(domain).unsigned(flags), signal);
+    const answer = await unless(HAS_LEFT, asked);
+    return answer === undefined ? undefined : readJob(answer);
+  }
+
+  /** The element of that place in what the domain runs as now. */
+  async metadata(
+    domain: Domain,
+    { uri }: MetadataPlace,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const body = writeDomain(domain).int(METADATA_ELEMENT).optionalString(uri).unsigned(LIVE);
+    const asked = this.#ask(PROC.metadata, body, signal);
+    const answer = await unless([NO_METADATA, ...HAS_LEFT], asked);
+    return answer?.string(MOST_TEXT);
+  }
+
+  /** `element` undefined: removes it. Waits for a job of the domain that changes it. */
+  async setMetadata(
+    domain: Domain,
+    { key, uri }: MetadataPlace,
+    element: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const body = writeDomain(domain)
+      .int(METADATA_ELEMENT)
+      .optionalString(element)
+      .optionalString(key)
+      .optionalString(uri)
+      .unsigned(LIVE);
+    await this.#ask(PROC.setMetadata, body, signal, CALL_MS);
+  }
+
+  /** Ends the domain's job. Where there is none, or it cannot be ended, LibvirtRefusal. */
+  async abortJob(domain: Domain, signal: AbortSignal): Promise<void> {
+    await this.#ask(PROC.abortJob, writeDomain(domain), signal, CALL_MS);
+  }
+
+  async setMaxDowntime(domain: Domain, downtimeMs: number, signal: AbortSignal): Promise<void> {
+    const body = writeDomain(domain).unsignedHyper(BigInt(downtimeMs)).unsigned(0);
+    await this.#ask(PROC.setMaxDowntime, body, signal);
+  }
+
+  async startPostCopy(domain: Domain, signal: AbortSignal): Promise<void> {
+    await this.#ask(PROC.startPostCopy, writeDomain(domain).unsigned(0), signal);
+  }
+
+  /**
+   * Has this daemon move the domain to the daemon at `to`. Resolves once the domain runs there; the daemon goes on with it
+   * where this connection ends before.
+   */
+  async migrate(domain: Domain, to: string, params: Params, flags: number): Promise<void> {
+    const body = writeDomain(domain).optionalString(to);
+    encodeParams(body, params);
+    body.opaque(Buffer.alloc(0)).unsigned(flags);
+    await this.#connection.callToTheEnd(PROC.migrate, body.bytes());
+  }
+
+  async #ask(
+    procedure: number,
+    body: XdrWriter,
+    signal: AbortSignal,
+    deadlineMs = LOOK_MS,
+  ): Promise<XdrReader> {
+    return new XdrReader(await this.#connection.call(procedure, body.bytes(), signal, deadlineMs));
+  }
+}
+
+/** `asked`, or undefined where libvirt refuses it with one of these codes. */
+async function unless<T>(codes: readonly number[], asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (thrown) {
+    if (thrown instanceof LibvirtRefusal && codes.includes(thrown.libvirt.code)) return undefined;
+    throw thrown;
+  }
+}
+
+function writeDomain({ name, uuid, id }: Domain): XdrWriter {
+  return new XdrWriter().string(name).uuid(uuid).int(id);
+}
+
+function readDomain(answer: XdrReader): Domain {
+  const name = answer.string(MOST_NAME);
+  const uuid = answer.uuid();
+  return { name, uuid, id: answer.int() };
+}
+
+function readJob(answer: XdrReader): JobStats {
+  const type = answer.int();
+  return { type, params: decodeParams(answer) };
+}

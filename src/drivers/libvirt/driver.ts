@@ -1,0 +1,150 @@
+import { existsSync } from 'node:fs';
+import { guestName } from '../../protocol/names.ts';
+import type { HypervisorInfo } from '../../protocol/public/host.ts';
+import type {
+  DiscoveredGuest,
+  DiscoverOptions,
+  GuestHandle,
+  HandleFacts,
+  Life,
+} from '../port/inventory.ts';
+import type { ManagedDriver, ManagedSession } from '../port/managed.ts';
+import { LibvirtClient } from './client.ts';
+import type { Domain } from './client.ts';
+import { domainFacts } from './domain-xml.ts';
+import { domainIn, libvirtHandle } from './handle.ts';
+import { isMigrating } from './job.ts';
+import type { LibvirtOptions } from './options.ts';
+import { SOCKETS } from './rpc/address.ts';
+import { LibvirtSession } from './session.ts';
+import type { LibvirtHost } from './ends.ts';
+import { runState } from './whereabouts.ts';
+
+const LIFE_MS = 5000;
+/** Domains looked at beside one another. */
+const AT_ONCE = 8;
+const MOST_GUESTS = 10_000;
+
+/** Guests of the libvirt of this host, which moves them between its own daemons. */
+export class LibvirtDriver implements ManagedDriver {
+  readonly name = 'libvirt';
+  readonly capabilities = {
+    shape: 'managed',
+    modes: ['precopy'],
+    compression: ['none', 'xbzrle'],
+    maxStreams: 16,
+    postcopyRecovery: false,
+  } as const;
+  readonly #host: LibvirtHost;
+
+  constructor(name: string, options: LibvirtOptions) {
+    const uri = options.uri ?? `qemu+unix:///system?socket=${socketHere()}`;
+    this.#host = { name, options, uri, outcomes: new Map() };
+  }
+
+  /** QEMU's programs are known to the QEMU driver; a domain's machine is libvirt's to judge. */
+  async hypervisors(): Promise<HypervisorInfo[]> {
+    return [];
+  }
+
+  async discover({ host, only }: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {
+    const client = await this.#open(signal);
+    try {
+      const all = (await client.activeDomains(signal)).slice(0, MOST_GUESTS);
+      const wanted = only === undefined ? all : all.filter(({ name }) => name === only);
+      const found: DiscoveredGuest[] = [];
+      for (let from = 0; from < wanted.length; from += AT_ONCE) {
+        const some = wanted.slice(from, from + AT_ONCE);
+        const looked = await Promise.all(some.map((each) => look(client, host, each, signal)));
+        found.push(...looked.flatMap((each) => (each === undefined ? [] : [each])));
+      }
+      return found;
+    } finally {
+      client.close();
+    }
+  }
+
+  /** libvirt alone knows, and that it does not run a domain is no proof that nobody does. */
+  async life(handle: GuestHandle): Promise<Life> {
+    const uuid = domainIn(handle);
+    if (uuid === undefined) return { state: 'unknown', reason: 'it is no domain of libvirt' };
+    const signal = AbortSignal.timeout(LIFE_MS);
+    try {
+      const client = await this.#open(signal);
+      const domain = await client.domain({ uuid }, signal).finally(() => client.close());
+      if (domain !== undefined && domain.id !== -1) return { state: 'alive' };
+      return { state: 'unknown', reason: 'libvirt does not run it here' };
+    } catch (thrown) {
+      return { state: 'unknown', reason: thrown instanceof Error ? thrown.message : 'no answer' };
+    }
+  }
+
+  describe({ name }: GuestHandle): HandleFacts {
+    return { what: `domain ${name} of libvirt`, directory: '/' };
+  }
+
+  isSame(left: GuestHandle, right: GuestHandle): boolean {
+    const one = domainIn(left);
+    return one !== undefined && one === domainIn(right);
+  }
+
+  openManaged(handle: GuestHandle, signal: AbortSignal): Promise<ManagedSession> {
+    return LibvirtSession.open(this.#host, domainIn(handle) ?? '', signal);
+  }
+
+  #open(signal: AbortSignal): Promise<LibvirtClient> {
+    return LibvirtClient.open(this.#host.uri, this.#host.options.credentials, signal);
+  }
+}
+
+/** A domain that ends while it is looked at is none; one whose name is none of Godwit's is left to libvirt. */
+async function look(
+  client: LibvirtClient,
+  host: string,
+  domain: Domain,
+  signal: AbortSignal,
+): Promise<DiscoveredGuest | undefined> {
+  const name = guestName.safeParse(domain.name);
+  if (!name.success) return undefined;
+  try {
+    const facts = domainFacts(await client.xml(domain, signal));
+    const migrating = isMigrating(await client.job(domain, signal));
+    const state = runState(await client.state(domain, signal), migrating);
+    const { memoryBytes, vcpus, machineType, accelerator, nics, devices, unmovable } =
+      facts ?? NOTHING;
+    return {
+      handle: libvirtHandle(name.data, domain.uuid),
+      info: {
+        name: name.data,
+        host,
+        driver: 'libvirt',
+        uuid: domain.uuid,
+        state,
+        ...(memoryBytes === 0 ? {} : { memoryBytes }),
+        ...(vcpus === 0 ? {} : { vcpus }),
+        ...(machineType === '' ? {} : { machineType }),
+        accelerator,
+        nics: [...nics],
+        devices: [...devices],
+        unmovable: [...unmovable],
+      },
+    };
+  } catch {
+    signal.throwIfAborted();
+    return undefined;
+  }
+}
+
+const NOTHING = {
+  memoryBytes: 0,
+  vcpus: 0,
+  machineType: '',
+  accelerator: '',
+  nics: [],
+  devices: [],
+  unmovable: ['its XML cannot be read'],
+} as const;
+
+function socketHere(): string {
+  return SOCKETS.find((each) => existsSync(each)) ?? SOCKETS[0];
+}

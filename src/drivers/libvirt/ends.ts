@@ -1,0 +1,117 @@
+import type { GodwitError } from '../../errors.ts';
+import { godwitError } from '../../errors.ts';
+import { LibvirtClient } from './client.ts';
+import type { Domain } from './client.ts';
+import { isMigrating } from './job.ts';
+import { MARK, parseMark } from './mark.ts';
+import type { Mark } from './mark.ts';
+import { uriOf } from './options.ts';
+import type { LibvirtOptions } from './options.ts';
+import { LibvirtRefusal } from './rpc/connection.ts';
+import type { Outcome } from './task.ts';
+import type { Sight } from './whereabouts.ts';
+
+/** What a session works with; it outlives the session. */
+export interface LibvirtHost {
+  readonly name: string;
+  readonly options: LibvirtOptions;
+  /** This host's daemon. */
+  readonly uri: string;
+  /** How the tasks that this process has ordered stand, by the id of their migration. */
+  readonly outcomes: Map<string, Outcome>;
+}
+
+/** One domain at both daemons: its source's is there from the beginning, its destination's is asked once it is named. */
+export class LibvirtEnds {
+  readonly host: LibvirtHost;
+  readonly source: LibvirtClient;
+  readonly #uuid: string;
+  #destination: { readonly host: string; readonly client: LibvirtClient } | undefined;
+
+  private constructor(host: LibvirtHost, uuid: string, source: LibvirtClient) {
+    this.host = host;
+    this.#uuid = uuid;
+    this.source = source;
+  }
+
+  static async open(host: LibvirtHost, uuid: string, signal: AbortSignal): Promise<LibvirtEnds> {
+    const source = await LibvirtClient.open(host.uri, host.options.credentials, signal);
+    return new LibvirtEnds(host, uuid, source);
+  }
+
+  /** A connection of its own to the source, for a call that outlives the session. */
+  another(signal: AbortSignal): Promise<LibvirtClient> {
+    return LibvirtClient.open(this.host.uri, this.host.options.credentials, signal);
+  }
+
+  /** The daemon of the host to which the guest goes. */
+  async destination(to: string, signal: AbortSignal): Promise<LibvirtClient> {
+    if (this.#destination?.host === to) return this.#destination.client;
+    const { options } = this.host;
+    const client = await LibvirtClient.open(uriOf(options, to), options.credentials, signal);
+    this.#destination?.client.close();
+    this.#destination = { host: to, client };
+    return client;
+  }
+
+  /** The domain, also where it does not run. */
+  domain(client: LibvirtClient, signal: AbortSignal): Promise<Domain | undefined> {
+    return client.domain({ uuid: this.#uuid }, signal);
+  }
+
+  async running(client: LibvirtClient, signal: AbortSignal): Promise<Domain | undefined> {
+    const domain = await this.domain(client, signal);
+    return domain?.id === -1 ? undefined : domain;
+  }
+
+  /** The domain with its mark, where it runs at that daemon as that of a migration. */
+  async marked(
+    client: LibvirtClient,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly domain: Domain; readonly mark: Mark } | undefined> {
+    const domain = await this.running(client, signal);
+    if (domain === undefined) return undefined;
+    const mark = parseMark(await client.metadata(domain, MARK, signal));
+    return mark?.id === id ? { domain, mark } : undefined;
+  }
+
+  async sight(client: LibvirtClient, signal: AbortSignal): Promise<Sight> {
+    try {
+      const domain = await this.domain(client, signal);
+      return domain === undefined ? 'absent' : await client.state(domain, signal);
+    } catch {
+      return 'silent';
+    }
+  }
+
+  /** Undefined where the source does not say. */
+  async isMoving(signal: AbortSignal): Promise<boolean | undefined> {
+    try {
+      const domain = await this.running(this.source, signal);
+      return domain !== undefined && isMigrating(await this.source.job(domain, signal));
+    } catch {
+      return undefined;
+    }
+  }
+
+  close(): void {
+    this.source.close();
+    this.#destination?.client.close();
+    this.#destination = undefined;
+  }
+
+  /** Runs a question; libvirt's own refusal becomes Godwit's error, with its words. */
+  async told<T>(command: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (thrown) {
+      throw thrown instanceof LibvirtRefusal ? this.refused(command, thrown.message) : thrown;
+    }
+  }
+
+  refused(command: string, reason: string): GodwitError {
+    const { name } = this.host;
+    return godwitError('GODWIT_HYPERVISOR', { hypervisor: 'libvirt', host: name, command, reason });
+  }
+}

@@ -1,0 +1,83 @@
+import type { TaskFigures, TaskSight } from '../../migration/managed/sight.ts';
+import type { JobStats } from './client.ts';
+import type { Mark } from './mark.ts';
+import type { Params } from './rpc/params.ts';
+
+/** What libvirt's figures of a job mean for a migration. Pure. */
+
+/** virDomainJobType */
+export const JOB = {
+  none: 0,
+  bounded: 1,
+  unbounded: 2,
+  completed: 3,
+  failed: 4,
+  cancelled: 5,
+} as const;
+/** virDomainJobOperation: a migration, as its source and as its destination see it. */
+const MIGRATION_IN = 4;
+const MIGRATION_OUT = 5;
+
+/** A job that runs now and moves the guest. A libvirt that names no operation is taken at its word that there is a job. */
+export function isMigrating({ type, params }: JobStats): boolean {
+  if (type !== JOB.bounded && type !== JOB.unbounded) return false;
+  const operation = params['operation'];
+  return operation === undefined || operation === MIGRATION_OUT || operation === MIGRATION_IN;
+}
+
+export function runningSight({ params }: JobStats): TaskSight {
+  const total = count(params, 'memory_total');
+  const left = count(params, 'memory_remaining');
+  const percent =
+    total === undefined || left === undefined || total === 0
+      ? undefined
+      : Math.min(100, Math.max(0, ((total - left) / total) * 100));
+  return {
+    state: 'running',
+    ...(percent === undefined ? {} : { percent }),
+    figures: figuresOf(params),
+  };
+}
+
+/** What the last job that libvirt has kept says of how it went; nothing where it was no migration. */
+export function figuresOfEnded(stats: JobStats | undefined): TaskFigures | undefined {
+  if (stats === undefined || stats.type !== JOB.completed) return undefined;
+  const { params } = stats;
+  const operation = params['operation'];
+  if (operation !== MIGRATION_OUT && operation !== MIGRATION_IN) return undefined;
+  const downtimeMs = count(params, 'downtime');
+  return {
+    ...figuresOf(params),
+    ...(downtimeMs === undefined ? {} : { downtimeMs }),
+    finished: (count(params, 'memory_postcopy_requests') ?? 0) > 0 ? 'postcopy' : 'precopy',
+  };
+}
+
+/** What a mark says of a task that runs no more. */
+export function markedSight({ state, reason }: Mark): TaskSight {
+  switch (state) {
+    case 'failed':
+      return { state: 'failed', reason: reason === '' ? 'libvirt does not say why' : reason };
+    case 'cancelled':
+      return { state: 'cancelled' };
+    case 'sent':
+      return { state: 'none' };
+  }
+}
+
+/** libvirt's own counters; of parallel streams QEMU 7.2 counts bytes before they are compressed. */
+function figuresOf(params: Params): TaskFigures {
+  const sentBytes = count(params, 'data_processed');
+  const rounds = count(params, 'memory_iteration');
+  const pageRequests = count(params, 'memory_postcopy_requests');
+  return {
+    ...(sentBytes === undefined ? {} : { sentBytes }),
+    ...(rounds === undefined ? {} : { rounds }),
+    ...(pageRequests === undefined ? {} : { pageRequests }),
+  };
+}
+
+function count(params: Params, name: string): number | undefined {
+  const value = params[name];
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}

@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { migrationId } from '../../protocol/names.ts';
+import type { MetadataPlace } from './client.ts';
+import { parseXml } from './xml.ts';
+
+/**
+ * What Godwit leaves in a domain's metadata for as long as a migration of it lasts: libvirt has no name for a task, and takes
+ * the metadata along with the guest. Pure.
+ */
+export const MARK: MetadataPlace = { key: 'godwit', uri: 'urn:godwit:migration:1' };
+
+/** Of libvirt's own words, characters. */
+const MOST_WORDS = 2048;
+
+const mark = z.object({
+  id: migrationId,
+  /** Where it is `sent`, a job of the domain is this migration's, and libvirt has not said how it ended. */
+  state: z.enum(['sent', 'failed', 'cancelled']),
+  /** In libvirt's words, of one that failed. */
+  reason: z.string().max(4096).default(''),
+  /** The guest is started with its host, as its definition at the source had it. */
+  autostart: z.enum(['yes', 'no']).default('no'),
+});
+export type Mark = z.infer<typeof mark>;
+
+export function markElement({ id, state, reason, autostart }: Mark): string {
+  const words = { id, state, reason, autostart };
+  const all = Object.entries(words).map(([name, value]) => `${name}="${escaped(value)}"`);
+  return `<migration ${all.join(' ')}/>`;
+}
+
+/** Undefined for what is no mark of Godwit's: whoever may change a domain may write there. */
+export function parseMark(element: string | undefined): Mark | undefined {
+  if (element === undefined) return undefined;
+  const root = parseXml(element);
+  return root === undefined ? undefined : mark.safeParse(root.attributes).data;
+}
+
+/** What XML cannot hold at all becomes a space. */
+function escaped(text: string): string {
+  return text
+    .slice(0, MOST_WORDS)
+    .toWellFormed()
+    .replaceAll(/[\p{Cc}\uFFFE\uFFFF]/gu, ' ')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
+}

@@ -1,0 +1,36 @@
+import { z } from 'zod';
+
+/** `drivers.libvirt` of the configuration; it is there, if empty, where this host's guests are libvirt's. */
+export const libvirtOptions = z.strictObject({
+  /** This host's daemon; by default its unix socket, of libvirtd or of virtqemud. */
+  uri: z.string().min(1).max(256).optional(),
+  /** How this host's daemon and Godwit reach that of another: {host} is its name. */
+  peers: z.string().min(1).max(256).default('qemu+tls://{host}/system'),
+  /** The same for single hosts, by name. */
+  hosts: z
+    .record(
+      z.string().max(63),
+      z.strictObject({
+        uri: z.string().min(1).max(256).optional(),
+        /** Where its QEMU takes memory, tcp://ADDRESS; by default as its daemon says. */
+        migrateUri: z.string().min(1).max(256).optional(),
+      }),
+    )
+    .default({}),
+  /** Memory is encrypted by QEMU, with the certificates that libvirt has for it. */
+  tls: z.boolean().default(true),
+  /** What Godwit shows a daemon that it reaches by TLS: as libvirt's own clients have it. */
+  credentials: z
+    .strictObject({
+      ca: z.string().max(4096).default('/etc/pki/CA/cacert.pem'),
+      cert: z.string().max(4096).default('/etc/pki/libvirt/clientcert.pem'),
+      key: z.string().max(4096).default('/etc/pki/libvirt/private/clientkey.pem'),
+    })
+    .prefault({}),
+});
+export type LibvirtOptions = z.infer<typeof libvirtOptions>;
+
+/** The URI of another host's daemon. */
+export function uriOf({ peers, hosts }: LibvirtOptions, host: string): string {
+  return hosts[host]?.uri ?? peers.replaceAll('{host}', host);
+}

@@ -1,0 +1,124 @@
+import { systemClock } from '../../clock.ts';
+import { godwitError } from '../../errors.ts';
+import type { ManagedOrder } from '../../migration/managed/sight.ts';
+import type { Domain, LibvirtClient } from './client.ts';
+import type { LibvirtEnds } from './ends.ts';
+import { isMigrating } from './job.ts';
+import { MARK, markElement } from './mark.ts';
+import type { Mark } from './mark.ts';
+import { uriOf } from './options.ts';
+import { migrateCall, outcomeOf } from './task.ts';
+import type { Outcome } from './task.ts';
+import { whereabouts } from './whereabouts.ts';
+
+/** Between two looks for the job that an order begins, ms. */
+const BEGUN_MS = 50;
+/** To write down how a task ended. */
+const NOTE_MS = 35_000;
+
+/**
+ * Orders a migration, once: the mark lies in the domain before the order leaves. Resolves once libvirt is at it, or where
+ * this migration was ordered before.
+ */
+export async function giveOrder(
+  ends: LibvirtEnds,
+  order: ManagedOrder,
+  signal: AbortSignal,
+): Promise<void> {
+  const { source, host } = ends;
+  const before = host.outcomes.get(order.id);
+  if (before !== undefined && before.state !== 'unheard') return;
+  const domain = await ends.running(source, signal);
+  if (domain === undefined) {
+    const there = await ends.destination(order.to, signal);
+    if ((await ends.marked(there, order.id, signal)) !== undefined) return;
+    throw ends.refused('migrate', 'it does not run here');
+  }
+  if ((await ends.marked(source, order.id, signal)) !== undefined) return;
+  if (isMigrating(await source.job(domain, signal))) {
+    throw ends.refused('migrate', 'another migration of it is under way');
+  }
+  const isPersistent = await source.isPersistent(domain, signal);
+  const autostart = isPersistent && (await source.autostart(domain, signal));
+  const mark: Mark = {
+    id: order.id,
+    state: 'sent',
+    reason: '',
+    autostart: autostart ? 'yes' : 'no',
+  };
+  await source.setMetadata(domain, MARK, markElement(mark), signal);
+  const ended = await send(ends, order, { domain, mark, isPersistent }, signal);
+  if (ended?.state === 'failed') throw await notBegun(ends, order, ended.reason, signal);
+  if (ended === undefined) {
+    // A libvirt that cannot be told now goes by its own.
+    await source.setMaxDowntime(domain, order.maxDowntimeMs, signal).catch(() => undefined);
+  }
+}
+
+interface Marked {
+  readonly domain: Domain;
+  readonly mark: Mark;
+  readonly isPersistent: boolean;
+}
+
+/** Undefined once its job is seen; the outcome where the call ended before that. */
+async function send(
+  ends: LibvirtEnds,
+  order: ManagedOrder,
+  { domain, mark, isPersistent }: Marked,
+  signal: AbortSignal,
+): Promise<Outcome | undefined> {
+  const { outcomes, options } = ends.host;
+  const caller = await ends.another(signal);
+  const { migrateUri } = options.hosts[order.to] ?? {};
+  const facts = { isPersistent, tls: options.tls, migrateUri };
+  const { params, flags } = migrateCall(order, facts);
+  signal.throwIfAborted();
+  outcomes.set(order.id, { state: 'under way' });
+  let ended: Outcome | undefined;
+  void caller
+    .migrate(domain, uriOf(options, order.to), params, flags)
+    .then((): Outcome => ({ state: 'done' }), outcomeOf)
+    .then(async (outcome) => {
+      ended = outcome;
+      outcomes.set(order.id, outcome);
+      await note(caller, domain, mark, outcome);
+    })
+    .finally(() => caller.close());
+  while (ended === undefined) {
+    if (isMigrating(await ends.source.job(domain, signal))) return undefined;
+    await systemClock.sleep(BEGUN_MS, signal);
+  }
+  return ended;
+}
+
+/** No job was seen: libvirt has begun none, where the guest is as it was. */
+async function notBegun(
+  ends: LibvirtEnds,
+  { guest, to }: ManagedOrder,
+  reason: string,
+  signal: AbortSignal,
+): Promise<Error> {
+  const there = await ends.destination(to, signal).then(
+    (client) => ends.sight(client, signal),
+    () => 'silent' as const,
+  );
+  const here = await ends.sight(ends.source, signal);
+  const { at, busy } = whereabouts(here, there, await ends.isMoving(signal));
+  if (at === 'source' && busy === false) return ends.refused('migrate', reason);
+  return godwitError('GODWIT_TASK_FAILED', { guest, reason });
+}
+
+/** Whoever takes over reads it there: how a task ended that did not move the guest. */
+async function note(
+  client: LibvirtClient,
+  domain: Domain,
+  mark: Mark,
+  outcome: Outcome,
+): Promise<void> {
+  if (outcome.state !== 'failed' && outcome.state !== 'cancelled') return;
+  const { state, reason } = outcome;
+  const element = markElement({ ...mark, state, reason });
+  const signal = AbortSignal.timeout(NOTE_MS);
+  await client.setMetadata(domain, MARK, element, signal).catch(() => undefined);
+}

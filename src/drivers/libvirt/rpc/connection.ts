@@ -1,0 +1,210 @@
+import { readFile } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import type { Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { withDeadline } from '../../../deadline.ts';
+import { godwitError } from '../../../errors.ts';
+import { addressOf } from './address.ts';
+import type { LibvirtAddress } from './address.ts';
+import {
+  CALL,
+  decodeError,
+  encodePacket,
+  ERROR,
+  KEEPALIVE_PROGRAM,
+  MESSAGE,
+  OK,
+  PacketSplitter,
+  REMOTE_PROGRAM,
+  REPLY,
+} from './packets.ts';
+import type { LibvirtError, Packet } from './packets.ts';
+
+const CONNECT_MS = 5000;
+/** An answer takes longer where libvirt waits for a job of the guest: it gives that up after 30 s. */
+export const CALL_MS = 35_000;
+const MOST_PENDING = 256;
+const PONG = 2;
+/** A byte with which a daemon says that it takes the client's certificate. */
+const TAKEN = 1;
+
+/** Where libvirt's own clients have what they show a daemon. */
+export interface Credentials {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+interface Pending {
+  readonly resolve: (body: Buffer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A refusal in libvirt's own words; `libvirt.code` is its VIR_ERR_ number. */
+export class LibvirtRefusal extends Error {
+  override readonly name = 'LibvirtRefusal';
+  readonly libvirt: LibvirtError;
+
+  constructor(libvirt: LibvirtError) {
+    super(libvirt.message);
+    this.libvirt = libvirt;
+  }
+}
+
+/**
+ * A connection to a libvirt daemon. Calls may be made beside one another: it answers each by its number, in any order. Once
+ * it ends, each waiting and later call rejects with GODWIT_UNREACHABLE.
+ */
+export class LibvirtConnection {
+  readonly uri: string;
+  readonly #socket: Socket;
+  readonly #splitter = new PacketSplitter();
+  readonly #pending = new Map<number, Pending>();
+  #serial = 0;
+  #ended: Error | undefined;
+
+  private constructor(uri: string, socket: Socket) {
+    this.uri = uri;
+    this.#socket = socket;
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    socket.on('error', (error) => this.#end(error.message));
+    socket.on('close', () => this.#end('it closed the connection'));
+  }
+
+  static async open(
+    uri: string,
+    credentials: Credentials,
+    signal: AbortSignal,
+  ): Promise<LibvirtConnection> {
+    const address = addressOf(uri);
+    const socket = await connected(uri, address, credentials, signal);
+    return new LibvirtConnection(uri, socket);
+  }
+
+  /** The answer's body. LibvirtRefusal where libvirt refuses, GODWIT_UNREACHABLE where nobody answers. */
+  async call(
+    procedure: number,
+    body: Buffer,
+    signal: AbortSignal,
+    deadlineMs = CALL_MS,
+  ): Promise<Buffer> {
+    return withDeadline(`an answer of ${this.uri}`, deadlineMs, signal, () =>
+      this.#send(procedure, body),
+    );
+  }
+
+  /** The same without a deadline: a migration is one call, which takes as long as it takes. */
+  callToTheEnd(procedure: number, body: Buffer): Promise<Buffer> {
+    return this.#send(procedure, body);
+  }
+
+  close(): void {
+    this.#end('it was closed');
+    this.#socket.destroy();
+  }
+
+  #send(procedure: number, body: Buffer): Promise<Buffer> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    if (this.#pending.size >= MOST_PENDING) {
+      return Promise.reject(unreachable(this.uri, `${MOST_PENDING} calls wait already`));
+    }
+    this.#serial += 1;
+    const serial = this.#serial;
+    const packet = { program: REMOTE_PROGRAM, procedure, type: CALL, serial, status: OK, body };
+    return new Promise<Buffer>((resolve, reject) => {
+      this.#pending.set(serial, { resolve, reject });
+      this.#socket.write(encodePacket(packet));
+    });
+  }
+
+  #read(chunk: Buffer): void {
+    try {
+      for (const packet of this.#splitter.push(chunk)) this.#take(packet);
+    } catch (thrown) {
+      this.#end(thrown instanceof Error ? thrown.message : String(thrown));
+      this.#socket.destroy();
+    }
+  }
+
+  #take(packet: Packet): void {
+    const { program, type, serial, status, body } = packet;
+    if (program === KEEPALIVE_PROGRAM) {
+      const pong = { ...packet, procedure: PONG, type: MESSAGE, serial: 0, status: OK };
+      this.#socket.write(encodePacket({ ...pong, body: Buffer.alloc(0) }));
+      return;
+    }
+    // Events are not asked for; whatever else comes unasked is passed by.
+    if (program !== REMOTE_PROGRAM || type !== REPLY) return;
+    const pending = this.#pending.get(serial);
+    this.#pending.delete(serial);
+    if (status === ERROR) pending?.reject(new LibvirtRefusal(decodeError(body)));
+    else pending?.resolve(body);
+  }
+
+  #end(why: string): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = unreachable(this.uri, why);
+    for (const { reject } of this.#pending.values()) reject(this.#ended);
+    this.#pending.clear();
+  }
+}
+
+async function connected(
+  uri: string,
+  address: LibvirtAddress,
+  credentials: Credentials,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const socket = await opened(uri, address, credentials);
+  try {
+    await withDeadline(`a connection to ${uri}`, CONNECT_MS, signal, async (inner) => {
+      const isReady = address.kind === 'tls' ? 'secureConnect' : 'connect';
+      await happened(socket, isReady, uri, inner);
+      if (address.kind !== 'tls') return;
+      const [first] = await happened(socket, 'readable', uri, inner).then(
+        () => (socket.read(1) as Buffer | undefined) ?? [0],
+      );
+      if (first !== TAKEN) throw unreachable(uri, 'it does not take the certificate');
+    });
+    return socket;
+  } catch (thrown) {
+    socket.destroy();
+    throw thrown;
+  }
+}
+
+async function opened(
+  uri: string,
+  address: LibvirtAddress,
+  credentials: Credentials,
+): Promise<Socket> {
+  if (address.kind === 'unix') return createConnection({ path: address.path });
+  const { host, port } = address;
+  if (address.kind === 'tcp') return createConnection({ host, port });
+  const [ca, cert, key] = await Promise.all(
+    [credentials.ca, credentials.cert, credentials.key].map((file) => fileOf(uri, file)),
+  );
+  return connectTls({ host, port, ca, cert, key, servername: /^[\d.:]+$/.test(host) ? '' : host });
+}
+
+async function fileOf(uri: string, file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw unreachable(uri, `${reason}; it is named by \`credentials\` under drivers.libvirt`);
+  }
+}
+
+function happened(socket: Socket, event: string, uri: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once(event, () => resolve());
+    socket.once('error', (error) => reject(unreachable(uri, error.message)));
+    socket.once('close', () => reject(unreachable(uri, 'it closed the connection')));
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+}
+
+export function unreachable(uri: string, reason: string): Error {
+  return godwitError('GODWIT_UNREACHABLE', { peer: 'libvirt', address: uri, reason });
+}

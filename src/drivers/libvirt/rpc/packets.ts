@@ -1,0 +1,103 @@
+import { XdrError, XdrReader, XdrWriter } from './xdr.ts';
+
+/**
+ * The packets of libvirt's RPC: a length, a header of six words, and a body in XDR. Numbers are those of libvirt's
+ * remote_protocol.x and virkeepaliveprotocol.x, which no release has ever changed. Pure.
+ */
+
+export const REMOTE_PROGRAM = 0x20008086;
+export const KEEPALIVE_PROGRAM = 0x6b656570;
+const VERSION = 1;
+
+/** What libvirt itself takes, bytes of a packet with its length. */
+export const LONGEST_PACKET = 33_554_432 + 4;
+const LENGTH_BYTES = 4;
+const HEADER_BYTES = 24;
+const MOST_WORDS = 65_536;
+
+export const CALL = 0;
+export const REPLY = 1;
+export const MESSAGE = 2;
+export const OK = 0;
+export const ERROR = 1;
+
+export interface Packet {
+  readonly program: number;
+  readonly procedure: number;
+  readonly type: number;
+  readonly serial: number;
+  readonly status: number;
+  readonly body: Buffer;
+}
+
+export function encodePacket({ program, procedure, type, serial, status, body }: Packet): Buffer {
+  const head = new XdrWriter()
+    .unsigned(LENGTH_BYTES + HEADER_BYTES + body.length)
+    .unsigned(program)
+    .unsigned(VERSION)
+    .int(procedure)
+    .int(type)
+    .unsigned(serial)
+    .int(status);
+  return Buffer.concat([head.bytes(), body]);
+}
+
+/** Takes a stream apart into packets, however it was cut. Throws XdrError for what is no packet; then it is over. */
+export class PacketSplitter {
+  #chunks: Buffer[] = [];
+  #length = 0;
+
+  push(chunk: Buffer): Packet[] {
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+    const packets: Packet[] = [];
+    for (let packet = this.#next(); packet !== undefined; packet = this.#next()) {
+      packets.push(packet);
+    }
+    return packets;
+  }
+
+  #next(): Packet | undefined {
+    if (this.#length < LENGTH_BYTES) return undefined;
+    const length = this.#peekLength();
+    if (length < LENGTH_BYTES + HEADER_BYTES || length > LONGEST_PACKET) {
+      throw new XdrError(`a packet of ${length} bytes`);
+    }
+    if (this.#length < length) return undefined;
+    const all = Buffer.concat(this.#chunks);
+    this.#chunks = [all.subarray(length)];
+    this.#length = all.length - length;
+    return decodePacket(all.subarray(LENGTH_BYTES, length));
+  }
+
+  #peekLength(): number {
+    const [first] = this.#chunks;
+    if (first !== undefined && first.length >= LENGTH_BYTES) return first.readUInt32BE();
+    this.#chunks = [Buffer.concat(this.#chunks)];
+    return this.#chunks[0]?.readUInt32BE() ?? 0;
+  }
+}
+
+function decodePacket(bytes: Buffer): Packet {
+  const reader = new XdrReader(bytes);
+  const program = reader.unsigned();
+  const version = reader.unsigned();
+  if (version !== VERSION) throw new XdrError(`version ${version} of the protocol`);
+  const [procedure, type] = [reader.int(), reader.int()];
+  const [serial, status] = [reader.unsigned(), reader.int()];
+  return { program, procedure, type, serial, status, body: bytes.subarray(HEADER_BYTES) };
+}
+
+/** libvirt's own error: its code (VIR_ERR_...), the part that it comes from, and its words. */
+export interface LibvirtError {
+  readonly code: number;
+  readonly domain: number;
+  readonly message: string;
+}
+
+export function decodeError(body: Buffer): LibvirtError {
+  const reader = new XdrReader(body);
+  const [code, domain] = [reader.int(), reader.int()];
+  const message = reader.optionalString(MOST_WORDS) ?? 'it does not say why';
+  return { code, domain, message };
+}

@@ -1,0 +1,170 @@
+import { godwitError, toGodwitError } from '../../errors.ts';
+import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/sight.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
+import { diskChecks, guestChecks, passes, refuses } from './check.ts';
+import type { LibvirtClient } from './client.ts';
+import { domainFacts } from './domain-xml.ts';
+import { LibvirtEnds } from './ends.ts';
+import type { LibvirtHost } from './ends.ts';
+import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
+import { MARK } from './mark.ts';
+import { giveOrder } from './order.ts';
+import type { Outcome } from './task.ts';
+import { runState, whereabouts } from './whereabouts.ts';
+import type { Sight } from './whereabouts.ts';
+
+/** libvirt waits 30 s for another job of the domain: what it has not begun by then it does not begin. */
+const SETTLES_MS = 60_000;
+
+/**
+ * One domain, through the daemon of its source; for whatever lies at the destination that host's daemon is asked too. Both
+ * daemons move the guest between them (peer to peer), and go on where Godwit's connection ends.
+ */
+export class LibvirtSession implements ManagedSession {
+  readonly settlesMs = SETTLES_MS;
+  readonly #ends: LibvirtEnds;
+  #ordering: Promise<void> = Promise.resolve();
+
+  private constructor(ends: LibvirtEnds) {
+    this.#ends = ends;
+  }
+
+  static async open(host: LibvirtHost, uuid: string, signal: AbortSignal): Promise<LibvirtSession> {
+    return new LibvirtSession(await LibvirtEnds.open(host, uuid, signal));
+  }
+
+  inspect(signal: AbortSignal): Promise<ManagedInspection> {
+    const { source, host } = this.#ends;
+    return this.#ends.told('dumpxml', async () => {
+      const domain = await this.#ends.domain(source, signal);
+      if (domain === undefined) {
+        throw godwitError('GODWIT_HYPERVISOR_LOST', {
+          side: 'source',
+          guest: 'the guest',
+          reason: `libvirt of ${host.name} does not know it any more`,
+        });
+      }
+      const facts = domainFacts(await source.xml(domain, signal));
+      if (facts === undefined) throw this.#ends.refused('dumpxml', 'its XML cannot be read');
+      const migrating = isMigrating(await source.job(domain, signal));
+      const state = runState(await source.state(domain, signal), migrating);
+      const disks = await diskChecks(domain.name, facts.disks);
+      const checks = [...guestChecks(domain.name, state, facts), ...disks];
+      return { memoryBytes: facts.memoryBytes, checks };
+    });
+  }
+
+  async check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]> {
+    let there: LibvirtClient;
+    try {
+      there = await this.#ends.told('connect', () => this.#ends.destination(order.to, signal));
+    } catch (thrown) {
+      signal.throwIfAborted();
+      return [refuses('manager', 'destination', toGodwitError(thrown))];
+    }
+    return this.#ends.told('check', async () => {
+      const { source } = this.#ends;
+      const versions = await Promise.all([source.version(signal), there.version(signal)]);
+      const evidence = `libvirt ${versions[0]} here, ${versions[1]} at ${there.uri}`;
+      return [passes('manager', 'both', evidence), await this.#nameInUse(order, there, signal)];
+    });
+  }
+
+  async #nameInUse(
+    { guest, to }: ManagedOrder,
+    there: LibvirtClient,
+    signal: AbortSignal,
+  ): Promise<Check> {
+    const same = await this.#ends.domain(there, signal);
+    const named = await there.domain({ name: guest }, signal);
+    const isOther = named !== undefined && named.uuid !== same?.uuid;
+    const isActive = same !== undefined && same.id !== -1;
+    if (!isOther && !isActive) return passes('name', 'destination', `${guest} is free there`);
+    return refuses('name', 'destination', godwitError('GODWIT_NAME_IN_USE', { host: to, guest }));
+  }
+
+  /** One order at a time: libvirt tells none from another. */
+  start(order: ManagedOrder, signal: AbortSignal): Promise<void> {
+    const mine = this.#ordering
+      .catch(() => undefined)
+      .then(() => this.#ends.told('migrate', () => giveOrder(this.#ends, order, signal)));
+    this.#ordering = mine;
+    return mine;
+  }
+
+  look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight> {
+    return this.#ends.told('domjobinfo', () => this.#look(order, signal));
+  }
+
+  async #look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight> {
+    const { id } = order;
+    const { source, host } = this.#ends;
+    const outcome = host.outcomes.get(id);
+    if (outcome?.state === 'failed') return { state: 'failed', reason: outcome.reason };
+    if (outcome?.state === 'cancelled') return { state: 'cancelled' };
+    if ((await this.#ends.running(source, signal)) === undefined) {
+      return this.#arrived(order, outcome, signal);
+    }
+    const marked = await this.#ends.marked(source, id, signal);
+    if (marked === undefined) return { state: 'none' };
+    const job = await source.job(marked.domain, signal);
+    if (isMigrating(job)) return runningSight(job);
+    // Between two of libvirt's own steps there may be no job to see.
+    return outcome?.state === 'under way' ? { state: 'running' } : markedSight(marked.mark);
+  }
+
+  /** The guest is not at its source: what the destination has of it. */
+  async #arrived(
+    { id, to }: ManagedOrder,
+    outcome: Outcome | undefined,
+    signal: AbortSignal,
+  ): Promise<TaskSight> {
+    const there = await this.#ends.destination(to, signal);
+    const marked = await this.#ends.marked(there, id, signal);
+    if (marked === undefined) return { state: 'none' };
+    if (outcome?.state === 'under way' || isMigrating(await there.job(marked.domain, signal))) {
+      return { state: 'running' };
+    }
+    const figures = figuresOfEnded(await there.completedJob(marked.domain, signal));
+    return { state: 'done', ...(figures === undefined ? {} : { figures }) };
+  }
+
+  async where({ to }: ManagedOrder, signal: AbortSignal): Promise<Whereabouts> {
+    const ends = this.#ends;
+    const destination = ends.destination(to, signal).then(
+      (client) => ends.sight(client, signal),
+      (): Sight => 'silent',
+    );
+    const [source, other] = await Promise.all([ends.sight(ends.source, signal), destination]);
+    signal.throwIfAborted();
+    return whereabouts(source, other, await ends.isMoving(signal));
+  }
+
+  cancel({ id }: ManagedOrder, signal: AbortSignal): Promise<void> {
+    const { source } = this.#ends;
+    return this.#ends.told('domjobabort', async () => {
+      const marked = await this.#ends.marked(source, id, signal);
+      if (marked === undefined || !isMigrating(await source.job(marked.domain, signal))) return;
+      await source.abortJob(marked.domain, signal);
+    });
+  }
+
+  finish({ id, to }: ManagedOrder, signal: AbortSignal): Promise<void> {
+    return this.#ends.told('metadata', async () => {
+      const { source } = this.#ends;
+      const there = await this.#ends.destination(to, signal);
+      for (const client of [source, there]) {
+        const marked = await this.#ends.marked(client, id, signal);
+        if (marked === undefined) continue;
+        const { domain, mark } = marked;
+        if (client === there && mark.autostart === 'yes') await client.setAutostart(domain, signal);
+        await client.setMetadata(domain, MARK, undefined, signal);
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#ends.close();
+  }
+}

@@ -1,0 +1,68 @@
+import { toGodwitError } from '../../errors.ts';
+import type { ManagedOrder } from '../../migration/managed/sight.ts';
+import { LibvirtRefusal } from './rpc/connection.ts';
+import type { Params } from './rpc/params.ts';
+
+/** The one call by which libvirt moves a guest, and what became of it as far as this process has heard. Pure. */
+
+/** virDomainMigrateFlags */
+const FLAG = {
+  live: 1,
+  peerToPeer: 2,
+  persistDestination: 8,
+  undefineSource: 16,
+  compressed: 2048,
+  tls: 65_536,
+  parallel: 131_072,
+} as const;
+const OPERATION_ABORTED = 78;
+const MIB = 1024 ** 2;
+
+export interface TaskFacts {
+  /** It has a definition that lasts: that goes with the guest, and is gone at the source. */
+  readonly isPersistent: boolean;
+  readonly tls: boolean;
+  readonly migrateUri?: string | undefined;
+}
+
+export function migrateCall(
+  { maxBandwidth, streams, compress }: ManagedOrder,
+  { isPersistent, tls, migrateUri }: TaskFacts,
+): { readonly params: Params; readonly flags: number } {
+  const flags = [
+    FLAG.live,
+    FLAG.peerToPeer,
+    ...(isPersistent ? [FLAG.persistDestination, FLAG.undefineSource] : []),
+    ...(tls ? [FLAG.tls] : []),
+    ...(streams > 1 ? [FLAG.parallel] : []),
+    ...(compress === 'xbzrle' ? [FLAG.compressed] : []),
+  ];
+  const params: Params = {
+    ...(migrateUri === undefined ? {} : { migrate_uri: migrateUri }),
+    // libvirt counts in MiB/s, and takes 0 for no limit.
+    ...(maxBandwidth === undefined
+      ? {}
+      : { bandwidth: BigInt(Math.max(1, Math.round(maxBandwidth / MIB))) }),
+    ...(streams > 1 ? { 'parallel.connections': streams } : {}),
+    ...(compress === 'xbzrle' ? { compression: 'xbzrle' } : {}),
+  };
+  return { params, flags: flags.reduce((all, flag) => all | flag, 0) };
+}
+
+export type Outcome =
+  | { readonly state: 'under way' }
+  | { readonly state: 'done' }
+  | { readonly state: 'failed' | 'cancelled'; readonly reason: string }
+  /** The daemon went before it said how the call ended. */
+  | { readonly state: 'unheard' };
+
+export function outcomeOf(thrown: unknown): Outcome {
+  if (!(thrown instanceof LibvirtRefusal)) return { state: 'unheard' };
+  const { code, message } = thrown.libvirt;
+  return { state: code === OPERATION_ABORTED ? 'cancelled' : 'failed', reason: message };
+}
+
+/** libvirt's own words, or those of a connection that failed. */
+export function wordsOf(thrown: unknown): string {
+  return thrown instanceof LibvirtRefusal ? thrown.message : toGodwitError(thrown).message;
+}

@@ -1,0 +1,99 @@
+import type { Whereabouts } from '../../migration/managed/sight.ts';
+import type { DomainState } from './client.ts';
+import type { GuestRunState } from '../../protocol/public/host.ts';
+
+/** Where a guest is, by what the daemons of both hosts say of its domain. Pure. */
+
+/** virDomainState */
+const STATE = {
+  running: 1,
+  blocked: 2,
+  paused: 3,
+  shutdown: 4,
+  shutoff: 5,
+  crashed: 6,
+  suspended: 7,
+} as const;
+/** virDomainPausedReason, virDomainShutoffReason */
+const PAUSED_MIGRATION = 2;
+const PAUSED_STARTING_UP = 11;
+const PAUSED_POSTCOPY = 12;
+const PAUSED_POSTCOPY_FAILED = 13;
+const SHUTOFF_MIGRATED = 4;
+
+/** What one daemon says. `silent`: it does not answer. */
+export type Sight = DomainState | 'absent' | 'silent';
+
+/**
+ * - `has`: the guest is there.
+ * - `waits`: its domain is there, and waits for the guest or to be let go.
+ * - `left`: libvirt says that it went to another host.
+ */
+export type Presence = 'has' | 'waits' | 'left' | 'absent' | 'silent';
+
+export function presence(sight: Sight): Presence {
+  if (typeof sight === 'string') return sight;
+  const { state, reason } = sight;
+  switch (state) {
+    case STATE.running:
+    case STATE.blocked:
+    case STATE.suspended:
+    case STATE.shutdown:
+    case STATE.crashed:
+      return 'has';
+    case STATE.paused:
+      return isPausedByMigration(reason) ? 'waits' : 'has';
+    case STATE.shutoff:
+      return reason === SHUTOFF_MIGRATED ? 'left' : 'absent';
+    default:
+      return 'waits';
+  }
+}
+
+function isPausedByMigration(reason: number): boolean {
+  return (
+    reason === PAUSED_MIGRATION ||
+    reason === PAUSED_STARTING_UP ||
+    reason === PAUSED_POSTCOPY ||
+    reason === PAUSED_POSTCOPY_FAILED
+  );
+}
+
+/**
+ * The guest is where a daemon says that it has it. A daemon that is silent proves nothing, and neither does a domain that
+ * waits: libvirt is still at it, or needs a person.
+ */
+export function whereabouts(
+  source: Sight,
+  destination: Sight,
+  isMigrating: boolean | undefined,
+): Whereabouts {
+  const [from, to] = [presence(source), presence(destination)];
+  const waits = from === 'waits' || to === 'waits';
+  const busy = isMigrating === true || waits || (from === 'has' && to === 'has');
+  const known = isMigrating === undefined && !busy ? {} : { busy };
+  if (from === 'has' && to !== 'has') return { at: 'source', ...known };
+  if (to === 'has' && from !== 'has') return { at: 'destination', ...known };
+  if (from === 'left' && to === 'silent') return { at: 'destination', ...known };
+  // Both have it, nobody does, or whoever might have it does not answer.
+  return { at: 'unknown', ...known };
+}
+
+/** As Godwit's lists say it. */
+export function runState({ state, reason }: DomainState, migrating: boolean): GuestRunState {
+  if (migrating) return 'migrating';
+  switch (state) {
+    case STATE.running:
+    case STATE.blocked:
+      return 'running';
+    case STATE.paused:
+    case STATE.suspended:
+      return reason === PAUSED_MIGRATION && state === STATE.paused ? 'incoming' : 'paused';
+    case STATE.shutdown:
+    case STATE.shutoff:
+    case STATE.crashed:
+      return 'stopped';
+    default:
+      return 'unknown';
+  }
+}

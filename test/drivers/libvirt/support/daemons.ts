@@ -1,0 +1,252 @@
+/** Two hosts of libvirt on this machine: a daemon each, in mounts of its own, with addresses of the loopback device. */
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFile, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { guestImage } from '../../../../src/lab/image/initramfs.ts';
+import { libvirtOptions } from '../../../../src/drivers/libvirt/options.ts';
+import type { LibvirtOptions } from '../../../../src/drivers/libvirt/options.ts';
+import { until } from '../../../until.ts';
+
+const run = promisify(execFile);
+const ENDS_WITH_US = ['--pdeathsig', 'TERM'];
+const START_MS = 30_000;
+const BOOT_MS = 60_000;
+/** Each a daemon’s own. The whole of /var: where libvirt was never set up, its directories there are not made. */
+const PLACES = ['etc/libvirt', 'var', 'run'];
+
+/** With the user that Debian’s libvirt wants to exist, also where it uses another. */
+const LIBVIRT_QEMU = {
+  'etc/passwd': 'libvirt-qemu:x:64055:64055::/:/bin/false',
+  'etc/group': 'libvirt-qemu:x:64055:',
+};
+
+export interface Daemon {
+  readonly name: string;
+  readonly address: string;
+  /** What it has of the file system as its own. */
+  readonly root: string;
+  process: ChildProcess | undefined;
+}
+
+export class LibvirtHosts {
+  readonly dir: string;
+  readonly daemons: readonly Daemon[];
+  #guests = 0;
+
+  private constructor(dir: string) {
+    this.dir = dir;
+    // Of their own: other files' hosts listen at the same ports.
+    const network = `127.${randomInt(64, 255)}.${randomInt(255)}`;
+    this.daemons = ['a', 'b'].map((name, index) => ({
+      name,
+      address: `${network}.${index + 1}`,
+      root: path.join(dir, name),
+      process: undefined,
+    }));
+  }
+
+  static async open(): Promise<LibvirtHosts> {
+    const hosts = new LibvirtHosts(mkdtempSync(path.join(tmpdir(), 'godwit-lv-')));
+    try {
+      await Promise.all(hosts.daemons.map(({ name }) => hosts.up(name)));
+      return hosts;
+    } catch (thrown) {
+      await hosts.close();
+      throw thrown;
+    }
+  }
+
+  daemon(name: string): Daemon {
+    const found = this.daemons.find((each) => each.name === name);
+    if (found === undefined) throw new Error(`no host ${name}`);
+    return found;
+  }
+
+  /** As an agent of that host is configured. */
+  options(name: string): LibvirtOptions {
+    return libvirtOptions.parse({
+      uri: this.uri(name),
+      tls: false,
+      hosts: Object.fromEntries(
+        this.daemons.map((each) => [each.name, { uri: `qemu+tcp://${each.address}/system` }]),
+      ),
+    });
+  }
+
+  uri(name: string): string {
+    return `qemu+unix:///system?socket=${this.daemon(name).root}/run/libvirt/libvirt-sock`;
+  }
+
+  /** Starts the daemon of a host; its guests, where it had some, have gone on. */
+  async up(name: string): Promise<void> {
+    const daemon = this.daemon(name);
+    configure(daemon, this.daemons.indexOf(daemon));
+    const binds = [...PLACES, ...Object.keys(LIBVIRT_QEMU)].map(
+      (place) => `mount --bind ${daemon.root}/${place} /${place}`,
+    );
+    const steps = ['mount --make-rprivate /', ...binds, `hostname lv-${name}`];
+    const script = `${steps.join(' && ')} && exec libvirtd --listen`;
+    // It ends with this process, however that ends.
+    const child = spawn('setpriv', [...ENDS_WITH_US, 'unshare', '-m', '-u', 'sh', '-c', script], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    daemon.process = child;
+    let said = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text));
+    await until(`libvirtd of ${name}`, START_MS, async () => {
+      if (child.exitCode !== null)
+        throw new Error(`libvirtd of ${name} ended: ${said}\n${logOf(daemon)}`);
+      return this.virsh(name, 'version').catch(() => undefined);
+    });
+  }
+
+  /** Ends the daemon of a host at once; its guests go on. */
+  async down(name: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const daemon = this.daemon(name);
+    const child = daemon.process;
+    daemon.process = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill(signal);
+    await gone;
+  }
+
+  /** libvirt's own client: the witness. */
+  async virsh(host: string, ...words: readonly string[]): Promise<string> {
+    const { stdout } = await run('virsh', ['-c', this.uri(host), ...words], { timeout: START_MS });
+    return stdout.trim();
+  }
+
+  /** The lab’s, where both daemons see it. */
+  async #image(): Promise<{ kernel: string; initramfs: string }> {
+    const image = await guestImage();
+    const kernel = path.join(this.dir, 'kernel');
+    const initramfs = path.join(this.dir, 'initramfs');
+    await Promise.all([copyFile(image.kernel, kernel), copyFile(image.initramfs, initramfs)]);
+    return { kernel, initramfs };
+  }
+
+  /** Boots a guest of the lab, without disks and networks, and waits until its memory is in use. */
+  async guest(
+    host: string,
+    name: string,
+    { isPersistent = false, memoryMib = 192, dirtyMib = 8 } = {},
+  ): Promise<string> {
+    this.#guests += 1;
+    const uuid = `00000000-0000-4000-8000-${String(this.#guests).padStart(12, '0')}`;
+    const { kernel, initramfs } = await this.#image();
+    const log = path.join(this.dir, `${name}.log`);
+    const words = [
+      'console=ttyS0 quiet panic=-1 ipv6.disable=1 mitigations=off random.trust_cpu=on',
+      `godwit.ip=10.0.0.1/24 godwit.static=8192 godwit.dirty=${dirtyMib * 1024}`,
+      `godwit.rate=${dirtyMib * 1024 * 1024}`,
+    ];
+    const xml = `
+<domain type='qemu'>
+  <name>${name}</name><uuid>${uuid}</uuid>
+  <memory unit='MiB'>${memoryMib}</memory><vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='q35'>hvm</type>
+    <kernel>${kernel}</kernel><initrd>${initramfs}</initrd><cmdline>${words.join(' ')}</cmdline></os>
+  <cpu mode='custom' match='exact'><model>qemu64</model></cpu>
+  <devices>
+    <serial type='file'><source path='${log}' append='on'/></serial>
+    <memballoon model='virtio'/>
+  </devices>
+</domain>`;
+    const file = path.join(this.dir, `${name}.xml`);
+    writeFileSync(file, xml);
+    if (isPersistent) {
+      await this.virsh(host, 'define', file);
+      await this.virsh(host, 'start', name);
+    } else await this.virsh(host, 'create', file);
+    await until(`${name} to boot`, BOOT_MS, async () => {
+      try {
+        return readFileSync(log, 'utf8').includes('godwit: ready') ? true : undefined;
+      } catch {
+        return undefined;
+      }
+    });
+    return uuid;
+  }
+
+  /** What libvirt says of a guest at a host: `running`, `paused`, `shut off`; `absent` where it knows none. */
+  async state(host: string, name: string): Promise<string> {
+    return this.virsh(host, 'domstate', name).catch(() => 'absent');
+  }
+
+  /** How many migrations of a guest at a there have been: those for which b has started a QEMU, and one that begins. */
+  async tasks(name: string): Promise<number> {
+    const file = path.join(this.daemon('b').root, 'var/log/libvirt/qemu', `${name}.log`);
+    const log = await readFile(file, 'utf8').catch(() => '');
+    const arrived = log.split('starting up').length - 1;
+    if (arrived > 0) return arrived;
+    const job = await this.virsh('a', 'domjobinfo', name).catch(() => 'None');
+    return job.includes('None') ? 0 : 1;
+  }
+
+  async destroy(name: string): Promise<void> {
+    for (const { name: host } of this.daemons) {
+      await this.virsh(host, 'destroy', name).catch(() => undefined);
+      await this.virsh(host, 'undefine', name).catch(() => undefined);
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const { name } of this.daemons) {
+      const all = await this.virsh(name, 'list', '--name').catch(() => '');
+      for (const guest of all.split('\n').filter((each) => each !== '')) await this.destroy(guest);
+      await this.down(name, 'SIGTERM');
+    }
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+function configure({ address, root }: Daemon, index: number): void {
+  for (const place of [...PLACES, 'var/log/libvirt', 'var/lib', 'var/cache']) {
+    mkdirSync(path.join(root, place), { recursive: true });
+  }
+  const daemon = [
+    'listen_tls = 0',
+    'listen_tcp = 1',
+    `listen_addr = "${address}"`,
+    'auth_tcp = "none"',
+    'auth_unix_rw = "none"',
+    'auth_unix_ro = "none"',
+    `host_uuid = "00000000-0000-4000-9000-00000000000${index + 1}"`,
+    `log_outputs = "3:file:/var/log/libvirt/libvirtd.log"`,
+  ];
+  const first = 49_300 + index * 64;
+  const qemu = [
+    'user = "root"',
+    'group = "root"',
+    'dynamic_ownership = 0',
+    'remember_owner = 0',
+    'security_driver = "none"',
+    'cgroup_controllers = [ ]',
+    'namespaces = [ ]',
+    'stdio_handler = "file"',
+    `migration_address = "${address}"`,
+    `migration_host = "${address}"`,
+    `migration_port_min = ${first}`,
+    `migration_port_max = ${first + 63}`,
+  ];
+  writeFileSync(path.join(root, 'etc/libvirt/libvirtd.conf'), `${daemon.join('\n')}\n`);
+  writeFileSync(path.join(root, 'etc/libvirt/qemu.conf'), `${qemu.join('\n')}\n`);
+  for (const [file, line] of Object.entries(LIBVIRT_QEMU)) {
+    writeFileSync(path.join(root, file), `${readFileSync(`/${file}`, 'utf8')}${line}\n`);
+  }
+}
+
+function logOf({ root }: Daemon): string {
+  try {
+    return readFileSync(path.join(root, 'var/log/libvirt/libvirtd.log'), 'utf8').slice(-4000);
+  } catch {
+    return '';
+  }
+}
