@@ -152,8 +152,22 @@ export class Guests {
       const all = this.drivers.map((driver) => driver.discover(options, signal));
       return (await Promise.all(all)).flat();
     });
-    return found.map((guest) => withMigration(guest, this.#store, moving.get(guest.info.name)));
+    return eachOnce(found).map((guest) =>
+      withMigration(guest, this.#store, moving.get(guest.info.name)),
+    );
   }
+}
+
+/**
+ * Two drivers may see one guest: its manager's, and that of the hypervisor in which the manager has it. Who can take hold of
+ * it has it.
+ */
+function eachOnce(found: readonly DiscoveredGuest[]): DiscoveredGuest[] {
+  const held = found.filter(({ handle }) => handle !== undefined).map(({ info }) => info);
+  return found.filter(({ handle, info: { uuid, driver } }) => {
+    if (handle !== undefined || uuid === undefined) return true;
+    return !held.some((other) => other.uuid === uuid && other.driver !== driver);
+  });
 }
 
 /** The guest that a migration moves. */

@@ -42,6 +42,23 @@ describe('the inventory of guests', () => {
     assert.equal((await guests.listed()).observedAt, new Date(1000).toISOString());
   });
 
+  test('has a guest once that its manager and its hypervisor’s driver both see', async (t) => {
+    const stateDir = tempDir(t);
+    const config = agentConfig.parse({ name: 'a', address: '127.0.0.1:1', stateDir });
+    const store = new MigrationStore(stateDir, 'a', systemClock);
+    const seen = (driver: string, uuid: string, held: boolean) =>
+      guest(`${driver}-${uuid}`, { driver, uuid }, held);
+    const drivers = [
+      listingDriver(() => [seen('qemu', '1', false), seen('qemu', '2', false)]),
+      listingDriver(() => [seen('libvirt', '1', true)]),
+    ];
+    const { found } = await new Guests(config, drivers, store, systemClock).listed(true);
+    assert.deepEqual(
+      found.map(({ info }) => info.name),
+      ['qemu-2', 'libvirt-1'],
+    );
+  });
+
   test('is made anew at once when a hypervisor begins or ends', async (t) => {
     const { world, names } = inventory(t);
     await names();

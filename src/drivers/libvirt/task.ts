@@ -1,4 +1,3 @@
-import { toGodwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/sight.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 import type { Params } from './rpc/params.ts';
@@ -60,9 +59,4 @@ export function outcomeOf(thrown: unknown): Outcome {
   if (!(thrown instanceof LibvirtRefusal)) return { state: 'unheard' };
   const { code, message } = thrown.libvirt;
   return { state: code === OPERATION_ABORTED ? 'cancelled' : 'failed', reason: message };
-}
-
-/** libvirt's own words, or those of a connection that failed. */
-export function wordsOf(thrown: unknown): string {
-  return thrown instanceof LibvirtRefusal ? thrown.message : toGodwitError(thrown).message;
 }

@@ -191,6 +191,7 @@ export function fromProcess(candidate: Candidate, host: string): GuestInfo {
   const smp = parseOption(valuesOf(line, 'smp').at(-1) ?? '1', true);
   const vcpus = Number(smp.props.get('cpus') ?? smp.head ?? 1);
   const machineType = machineProperties(line).get('type');
+  const uuid = valuesOf(line, 'uuid').at(-1)?.toLowerCase();
   return {
     name: candidate.name,
     host,
@@ -203,6 +204,7 @@ export function fromProcess(candidate: Candidate, host: string): GuestInfo {
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...(Number.isSafeInteger(vcpus) && vcpus > 0 ? { vcpus } : {}),
     ...(machineType === undefined ? {} : { machineType }),
+    ...(uuid === undefined ? {} : { uuid: uuid.slice(0, 128) }),
     ...(candidate.manager === undefined ? {} : { manager: candidate.manager }),
   };
 }

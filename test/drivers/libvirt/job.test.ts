@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  figuresOfEnded,
+  isMigrating,
+  markedSight,
+  runningSight,
+} from '../../../src/drivers/libvirt/job.ts';
+import { migrateCall, outcomeOf } from '../../../src/drivers/libvirt/task.ts';
+import { LibvirtRefusal } from '../../../src/drivers/libvirt/rpc/connection.ts';
+import { taskSight } from '../../../src/migration/managed/sight.ts';
+
+const ORDER = {
+  id: 'm-00000001',
+  guest: 'web1',
+  from: 'a',
+  to: 'b',
+  mode: 'precopy',
+  maxDowntimeMs: 300,
+  streams: 1,
+  compress: 'none',
+} as const;
+
+describe('what libvirt says of a job', () => {
+  test('a migration is told from a snapshot, a backup and no job', () => {
+    assert.equal(isMigrating({ type: 2, params: { operation: 5 } }), true);
+    assert.equal(isMigrating({ type: 2, params: { operation: 4 } }), true);
+    assert.equal(isMigrating({ type: 1, params: {} }), true, 'a libvirt that names no operation');
+    assert.equal(isMigrating({ type: 2, params: { operation: 6 } }), false);
+    assert.equal(isMigrating({ type: 0, params: {} }), false);
+    assert.equal(isMigrating({ type: 3, params: { operation: 5 } }), false);
+  });
+
+  test('what is not counted is absent, and never 0', () => {
+    assert.deepEqual(runningSight({ type: 2, params: {} }), { state: 'running', figures: {} });
+    const params = {
+      memory_total: 100,
+      memory_remaining: 25,
+      data_processed: 9,
+      memory_iteration: 2,
+    };
+    const sight = runningSight({ type: 2, params });
+    assert.deepEqual(sight, {
+      state: 'running',
+      percent: 75,
+      figures: { sentBytes: 9, rounds: 2 },
+    });
+    assert.deepEqual(taskSight.parse(sight), sight);
+    const odd = runningSight({ type: 2, params: { memory_total: 0, data_processed: -1 } });
+    assert.deepEqual(odd, { state: 'running', figures: {} });
+  });
+
+  test('of a migration that has ended, how long the guest stood still', () => {
+    const params = { operation: 4, downtime: 62, data_processed: 5, memory_postcopy_requests: 0 };
+    assert.deepEqual(figuresOfEnded({ type: 3, params }), {
+      sentBytes: 5,
+      pageRequests: 0,
+      downtimeMs: 62,
+      finished: 'precopy',
+    });
+    const postcopy = figuresOfEnded({
+      type: 3,
+      params: { ...params, memory_postcopy_requests: 4 },
+    });
+    assert.equal(postcopy?.finished, 'postcopy');
+    assert.equal(figuresOfEnded({ type: 3, params: { operation: 1 } }), undefined);
+    assert.equal(figuresOfEnded(undefined), undefined);
+  });
+
+  test('a mark says how a task ended that moved nothing', () => {
+    const mark = { id: 'm-00000001', reason: 'no room', autostart: 'no' } as const;
+    assert.deepEqual(markedSight({ ...mark, state: 'failed' }), {
+      state: 'failed',
+      reason: 'no room',
+    });
+    assert.deepEqual(markedSight({ ...mark, state: 'cancelled' }), { state: 'cancelled' });
+    assert.deepEqual(markedSight({ ...mark, state: 'sent' }), { state: 'none' });
+  });
+
+  test('the order is libvirt’s flags and parameters', () => {
+    const plain = migrateCall(ORDER, { isPersistent: false, tls: false });
+    assert.deepEqual(plain, { params: {}, flags: 3 });
+    const full = migrateCall(
+      { ...ORDER, maxBandwidth: 3 * 1024 ** 2, streams: 4, compress: 'xbzrle' },
+      { isPersistent: true, tls: true, migrateUri: 'tcp://b' },
+    );
+    assert.equal(full.flags, 1 | 2 | 8 | 16 | 2048 | 65_536 | 131_072);
+    assert.deepEqual(full.params, {
+      migrate_uri: 'tcp://b',
+      bandwidth: 3n,
+      'parallel.connections': 4,
+      compression: 'xbzrle',
+    });
+    // 0 would be no limit at all.
+    const least = migrateCall({ ...ORDER, maxBandwidth: 1 }, { isPersistent: false, tls: false });
+    assert.equal(least.params['bandwidth'], 1n);
+  });
+
+  test('how the call ended is libvirt’s word, and a connection that broke is none', () => {
+    const refusal = (code: number) => new LibvirtRefusal({ code, domain: 10, message: 'why' });
+    assert.deepEqual(outcomeOf(refusal(78)), { state: 'cancelled', reason: 'why' });
+    assert.deepEqual(outcomeOf(refusal(9)), { state: 'failed', reason: 'why' });
+    assert.deepEqual(outcomeOf(new Error('it closed the connection')), { state: 'unheard' });
+  });
+});

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { presence, runState, whereabouts } from '../../../src/drivers/libvirt/whereabouts.ts';
+import type { Sight } from '../../../src/drivers/libvirt/whereabouts.ts';
+
+const RUNNING: Sight = { state: 1, reason: 1 };
+const PAUSED_MIGRATION: Sight = { state: 3, reason: 2 };
+const POSTCOPY: Sight = { state: 3, reason: 12 };
+const MIGRATED: Sight = { state: 5, reason: 4 };
+const OFF: Sight = { state: 5, reason: 1 };
+
+const sight: fc.Arbitrary<Sight> = fc.oneof(
+  fc.constantFrom<Sight>('absent', 'silent'),
+  fc.record({ state: fc.integer({ min: 0, max: 9 }), reason: fc.integer({ min: 0, max: 14 }) }),
+);
+
+describe('where a guest is, by both daemons', () => {
+  test('through a migration from its beginning to its end', () => {
+    const steps: [Sight, Sight, boolean, object][] = [
+      [RUNNING, 'absent', false, { at: 'source', busy: false }],
+      [RUNNING, PAUSED_MIGRATION, true, { at: 'source', busy: true }],
+      [PAUSED_MIGRATION, PAUSED_MIGRATION, true, { at: 'unknown', busy: true }],
+      [PAUSED_MIGRATION, RUNNING, true, { at: 'destination', busy: true }],
+      [POSTCOPY, RUNNING, true, { at: 'destination', busy: true }],
+      [MIGRATED, RUNNING, false, { at: 'destination', busy: false }],
+      ['absent', RUNNING, false, { at: 'destination', busy: false }],
+    ];
+    for (const [from, to, moves, expected] of steps) {
+      assert.deepEqual(whereabouts(from, to, moves), expected);
+    }
+  });
+
+  test('a daemon that is silent proves nothing', () => {
+    assert.equal(whereabouts('silent', 'absent', undefined).at, 'unknown');
+    assert.equal(whereabouts('absent', 'silent', false).at, 'unknown');
+    assert.equal(whereabouts(OFF, 'silent', false).at, 'unknown');
+    // libvirt of the source says itself that the guest has left it.
+    assert.equal(whereabouts(MIGRATED, 'silent', false).at, 'destination');
+  });
+
+  test('is never where nobody says that it is, and never in two places', () => {
+    fc.assert(
+      fc.property(sight, sight, fc.option(fc.boolean(), { nil: undefined }), (from, to, moves) => {
+        const { at, busy } = whereabouts(from, to, moves);
+        const [here, there] = [presence(from), presence(to)];
+        if (at === 'source') assert.ok(here === 'has' && there !== 'has');
+        if (at === 'destination')
+          assert.ok(there === 'has' || (here === 'left' && there === 'silent'));
+        if (here === 'has' && there === 'has') assert.deepEqual([at, busy], ['unknown', true]);
+        if (here === 'waits' || there === 'waits' || moves === true) assert.equal(busy, true);
+      }),
+    );
+  });
+
+  test('in the words of Godwit’s lists', () => {
+    assert.equal(runState({ state: 1, reason: 1 }, true), 'migrating');
+    assert.equal(runState({ state: 1, reason: 1 }, false), 'running');
+    assert.equal(runState({ state: 3, reason: 1 }, false), 'paused');
+    assert.equal(runState({ state: 3, reason: 2 }, false), 'incoming');
+    assert.equal(runState({ state: 5, reason: 0 }, false), 'stopped');
+    assert.equal(runState({ state: 0, reason: 0 }, false), 'unknown');
+  });
+});
