@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test } from 'node:test';
+import type { Report } from '../../src/protocol/public/migration.ts';
+import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';
+import { until } from '../until.ts';
+import { AgentHost } from './support/agent-host.ts';
+
+const WAIT_MS = 60_000;
+
+/** An agent beside the libvirt of a, and b, at which no Godwit is: libvirt's own client is the witness. */
+describe('guests of libvirt', () => {
+  let hosts: LibvirtHosts;
+  let agent: AgentHost;
+  const guest = 'web1';
+
+  before(async () => {
+    hosts = await LibvirtHosts.open();
+    agent = await AgentHost.start('a', { qemu: {}, libvirt: hosts.options('a') });
+  });
+  after(async () => {
+    await agent?.close();
+    await hosts?.close();
+  });
+  afterEach(async () => {
+    await hosts.destroy(guest);
+  });
+
+  async function states(): Promise<string[]> {
+    return Promise.all(['a', 'b'].map((host) => hosts.state(host, guest)));
+  }
+
+  /** The guest runs once, and the report says where. */
+  async function assertTrue({ runsAt, error }: Report): Promise<void> {
+    const now = await states();
+    const expected = runsAt === 'source' ? ['running', 'absent'] : ['absent', 'running'];
+    assert.deepEqual(now, expected, `${runsAt} ${error?.message ?? ''}`);
+  }
+
+  async function marks(): Promise<string[]> {
+    const words = ['metadata', guest, '--uri', 'urn:godwit:migration:1'] as const;
+    const all = ['a', 'b'].map((host) => hosts.virsh(host, ...words).catch(() => ''));
+    return (await Promise.all(all)).filter((each) => each !== '');
+  }
+
+  async function inFlight(id: string): Promise<void> {
+    await until('libvirt to move it', WAIT_MS, async () => {
+      const { phase } = await agent.progress(id);
+      const job = await hosts.virsh('a', 'domjobinfo', guest).catch(() => '');
+      return phase === 'memory' && job.includes('Unbounded') ? true : undefined;
+    });
+  }
+
+  test('are listed once, checked, moved by the words of all others, and their definition goes along', async () => {
+    await hosts.guest('a', guest, { isPersistent: true });
+    await hosts.virsh('a', 'autostart', guest).catch(() => '');
+    const listed = await agent.godwit('guests', '--json');
+    assert.equal(listed.exit, 0, listed.err);
+    const all = (JSON.parse(listed.out) as { guests: { name: string; driver: string }[] }).guests;
+    const rows = all.filter(({ name }) => name === guest);
+    assert.deepEqual(
+      rows.map(({ driver }) => driver),
+      ['libvirt'],
+    );
+    const moved = await agent.godwit('migrate', guest, '--to', 'b');
+    assert.equal(moved.exit, 0, moved.err + moved.out);
+    assert.deepEqual(await states(), ['absent', 'running']);
+    const info = await hosts.virsh('b', 'dominfo', guest);
+    assert.match(info, /Persistent:\s+yes/);
+    assert.deepEqual(await marks(), []);
+  });
+
+  test('move with a report of what libvirt counted', async () => {
+    await hosts.guest('a', guest);
+    const found = await agent.ended(await agent.begin(guest));
+    assert.equal(found.outcome, 'done');
+    await assertTrue(found);
+    assert.ok((found.downtimeMs ?? 0) > 0, JSON.stringify(found));
+    assert.ok((found.bytes ?? 0) > 1024 ** 2);
+    assert.match(await hosts.virsh('b', 'dominfo', guest), /Persistent:\s+no/);
+  });
+
+  test('stay where they are when the migration is cancelled', async () => {
+    await hosts.guest('a', guest);
+    const id = await agent.begin(guest, '--max-bandwidth', '8mbit');
+    await inFlight(id);
+    assert.equal((await agent.godwit('cancel', id)).exit, 0);
+    const found = await agent.ended(id);
+    assert.equal(found.outcome, 'cancelled', JSON.stringify(found));
+    await assertTrue(found);
+  });
+
+  test('go on to the end though the mover dies', async () => {
+    await hosts.guest('a', guest);
+    const id = await agent.begin(guest, '--max-bandwidth', '200mbit');
+    await inFlight(id);
+    assert.equal(agent.killMover(id), true);
+    const found = await agent.ended(id);
+    assert.equal(found.outcome, 'done', JSON.stringify(found));
+    await assertTrue(found);
+  });
+
+  for (const daemon of ['a', 'b']) {
+    test(`run once, and the report is true, when libvirtd of ${daemon} is killed`, async () => {
+      await hosts.guest('a', guest);
+      const id = await agent.begin(guest, '--max-bandwidth', '16mbit');
+      await inFlight(id);
+      await hosts.down(daemon);
+      await hosts.up(daemon);
+      const found = await agent.ended(id);
+      await assertTrue(found);
+    });
+  }
+
+  test('are refused by name where libvirt cannot be asked, or has one of that name', async () => {
+    await hosts.guest('a', guest);
+    await hosts.down('b', 'SIGTERM');
+    const silent = await agent.godwit('migrate', guest, '--to', 'b');
+    assert.equal(silent.exit, 8, silent.err + silent.out);
+    assert.match(silent.err, /libvirt at qemu\+tcp.* does not answer/);
+    await hosts.up('b');
+    const none = await agent.godwit('migrate', guest, '--to', 'nowhere');
+    assert.notEqual(none.exit, 0);
+    assert.deepEqual(await states(), ['running', 'absent']);
+  });
+});
