@@ -16,6 +16,10 @@ export const UNIT_SECONDS = 260;
 /** Each end-to-end file. */
 export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/conformance/qemu.e2e.ts': { seconds: 44, core: true },
+  'test/conformance/libvirt.e2e.ts': {
+    seconds: 122,
+    of: ['src/drivers/libvirt/', 'src/drivers/port/'],
+  },
   'test/disks/copy/tunnel/nbd.e2e.ts': { seconds: 6, core: true },
   'test/drivers/qemu/cgroup.e2e.ts': { seconds: 1, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/disk-target.e2e.ts': { seconds: 15, of: ['src/drivers/qemu/'] },
@@ -68,6 +72,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/ipv6.e2e.ts': { seconds: 32, of: ['src/rpc/', 'src/links/', 'src/mover/'] },
   'test/e2e/late-switch.e2e.ts': { seconds: 73, of: ['src/migration/', 'src/mover/'] },
   'test/e2e/leftovers.e2e.ts': { seconds: 19, core: true },
+  'test/e2e/libvirt.e2e.ts': { seconds: 101, of: ['src/drivers/libvirt/', 'src/mover/managed/'] },
   'test/e2e/longlink.e2e.ts': { seconds: 44, of: ['src/wire/', 'src/links/'] },
   'test/e2e/lost.e2e.ts': { seconds: 20, core: true },
   'test/e2e/membership.e2e.ts': { seconds: 77, core: true },
