@@ -168,6 +168,23 @@ ${OURS}`,
     expected: MOVED,
   },
   {
+    name: 'libvirt-11-q35-uefi-qcow2',
+    by: 'libvirt',
+    whole: true,
+    what: 'libvirt 11: UEFI firmware with its variables in a qcow2 image',
+    line: Q35(
+      `pc-q35-9.2,hpet=off,acpi=on,smm=off,${ON_CHIPS}`,
+      chips(CODE).replace(
+        '"driver":"raw","file":"libvirt-pflash1',
+        '"driver":"qcow2","file":"libvirt-pflash1',
+      ),
+    ),
+    aside: ['program', 'accelerator', 'cpu-host'],
+    host: { ...Q35_HOST, firmware: { [CODE]: 'code', [STORE]: 'variables-qcow2' } },
+    since: '9.2',
+    expected: MOVED,
+  },
+  {
     name: 'libvirt-9-q35-usb-and-sound',
     by: 'libvirt',
     whole: true,

@@ -30,6 +30,13 @@ const LINE = (more: string): string => `/usr/bin/qemu-system-x86_64 \\
 -device '{"driver":"vmcoreinfo"}' \\
 -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny -msg timestamp=on ${more}`;
 
+const CODE = '/usr/share/OVMF/OVMF_CODE_4M.fd';
+const STORE = '/var/lib/libvirt/qemu/nvram/instance-00000007_VARS.fd';
+const CHIPS = `-blockdev '{"driver":"file","filename":"${CODE}","node-name":"libvirt-pflash0-storage","auto-read-only":true,"discard":"unmap"}' \\
+-blockdev '{"node-name":"libvirt-pflash0-format","read-only":true,"driver":"raw","file":"libvirt-pflash0-storage"}' \\
+-blockdev '{"driver":"file","filename":"${STORE}","node-name":"libvirt-pflash1-storage","auto-read-only":true,"discard":"unmap"}' \\
+-blockdev '{"node-name":"libvirt-pflash1-format","read-only":false,"driver":"raw","file":"libvirt-pflash1-storage"}'`;
+
 const host = {
   images: { [BASE]: 'qcow2', [`${INSTANCE}/disk`]: { backing: BASE } },
   files: {
@@ -59,6 +66,22 @@ export const NOVA: readonly Shape[] = [
       .replace(`-device '{"driver":"vmcoreinfo"}'`, ''),
     aside: ['program', 'accelerator'],
     host,
+    expected: MOVED,
+  },
+  {
+    name: 'nova-2023-uefi',
+    by: 'Nova',
+    what: 'The same with `hw_firmware_type=uefi`: its variables in libvirt’s own directory',
+    line: LINE(OURS)
+      .replace('-add-fd set=0,fd=24,opaque=serial0-log', '')
+      .replace(',logfile=/dev/fdset/0,logappend=on', '')
+      .replace(`-device '{"driver":"vmcoreinfo"}'`, '')
+      .replace(
+        'dump-guest-core=off',
+        `dump-guest-core=off,pflash0=libvirt-pflash0-format,pflash1=libvirt-pflash1-format ${CHIPS}`,
+      ),
+    aside: ['program', 'accelerator'],
+    host: { ...host, firmware: { [CODE]: 'code', [STORE]: 'variables' } },
     expected: MOVED,
   },
 ];

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, open, readFile, readdir, stat } from 'node:fs/promises';
+import { copyFile, mkdir, open, readFile, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startGuest } from '../../src/lab/guest/start.ts';
@@ -128,6 +128,33 @@ describe('a guest that was booted by UEFI firmware', () => {
     await unlessForbidden(t, () => moved('Third', { mode: 'hybrid', path: 'wire' }));
   });
 
+  test('moves where its copied store is compared afterwards', async () => {
+    await moved('Compared', { verifyDisks: true });
+  });
+
+  test('keeps its store at the source under another name where that is asked for', async () => {
+    const { from, to } = await there();
+    const { id } = await move(world, { guest: 'fw1', from, to, keepSource: true });
+    const kept = `${store(from)}.moved-${id}`;
+    assert.ok(await holds(kept, 'First'));
+    await rm(kept);
+    await assertOnlyGuests(world, { [to]: ['fw1'] });
+  });
+
+  test('runs on with its own store, and nothing is left, when the destination’s QEMU dies', async () => {
+    const { from, to } = await there();
+    const id = await begin(world, { guest: 'fw1', from, to, ...SLOW });
+    await untilMemoryFlows(world, from, id);
+    const seen = await seenQemus(world.lab);
+    const dying = seen.find(({ guest, host }) => guest === 'fw1' && host === to);
+    process.kill(dying?.pid ?? 0, 'SIGKILL');
+    assert.deepEqual((await reportAtEnd(world, from, id)).runsAt, 'source');
+    assert.deepEqual(await readdir(path.dirname(store(to))).catch(() => []), []);
+    await assertOnlyGuests(world, { [from]: ['fw1'] });
+    assert.equal(await variable('Survived', 'here'), 'here');
+    assert.ok(await holds(store(from), 'Survived'));
+  });
+
   test('runs on with its own store, and nothing is left, when its migration is cancelled', async () => {
     const { from, to } = await there();
     const id = await begin(world, { guest: 'fw1', from, to, ...SLOW });
@@ -208,5 +235,16 @@ describe('a guest whose UEFI variables lie on storage that both hosts share', ()
       await assertConfined(world, 'fw1', to);
     }
     assert.deepEqual(await readdir(path.dirname(store)), ['VARS.fd']);
+  });
+
+  test('is refused where a guest of the destination has that store open', async () => {
+    const args = chips(storeAt(world.lab, 'a', 'fw1'));
+    const other = await startBareGuest(world, { name: 'fw2', host: 'b', memory: '128M', args });
+    try {
+      const error = await refusalOf(world, { guest: 'fw1', from: 'a', to: 'b' });
+      assertSays(error, 'GODWIT_DISK_MISSING', 'pflash1', 'fw2', 'a variable store of its own');
+    } finally {
+      await other.stop();
+    }
   });
 });
