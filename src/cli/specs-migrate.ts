@@ -23,7 +23,13 @@ export const SETTINGS = {
     summary: 'compression of the memory stream',
     preset: 'none',
   },
-  timeout: { kind: 'duration', summary: 'roll back when it takes longer', preset: '10m' },
+  timeout: {
+    kind: 'duration',
+    summary:
+      'roll back when the switch has not begun by then; once the guest runs at the destination, its migration is brought ' +
+      'to the end however long that takes',
+    preset: '10m',
+  },
   hybridRounds: {
     kind: 'count',
     summary: 'hybrid: rounds of pre-copy before post-copy takes over',

@@ -66,6 +66,13 @@ export const runningErrors = {
     5,
     504,
   ),
+  GODWIT_LINK_STILL: row(
+    'the link from {from} to {to} has taken nothing of {guest} for {stillMs} ms, and the time allowed, {timeoutMs} ms, is over',
+    'Check the link between the two hosts (cable, switch, firewall). The guest runs on at {from}.',
+    true,
+    5,
+    504,
+  ),
   GODWIT_DESTINATION_FAILED: row(
     '{host} could not go on: {reason}',
     'Its report says more: `godwit report` there.',

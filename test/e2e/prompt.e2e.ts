@@ -9,7 +9,8 @@ import { labHost } from '../../src/lab/state.ts';
 import { report as reportShape } from '../../src/protocol/public/migration.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { godwit, PROGRAM, runToEnd } from './support/cli.ts';
-import { begin, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
+import { setPath } from './support/paths.ts';
+import { begin, follow, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
@@ -139,6 +140,26 @@ describe('what the command line says', () => {
       assert.ok(before.includes(`warn    ${name} `), `${name} before\n${moved.out}`);
       assert.ok(after.includes(`warn    ${name} `), `${name} after\n${moved.out}`);
     }
+  });
+
+  test('says of a link that stands still since when and until when, shows no old rate, and names it at the end', async () => {
+    const asked = { guest: 'web1', from: 'a', to: 'b', mode: 'hybrid', timeoutMs: 20_000 } as const;
+    const id = await begin(world, { ...asked, ...SLOW, hybridRounds: 50 });
+    await untilMemoryFlows(world, 'a', id);
+    await setPath(world, 'b', 0, 'black hole');
+    try {
+      const line = await follow(world, 'a', id, ({ still }) => still !== undefined);
+      assert.deepEqual([line.sample?.rate, line.sample?.dirtyRate, line.etaMs], [0, 0, undefined]);
+      assert.match(line.note ?? '', /^the link to b stands still since .* waited for until /);
+      const over = await follow(world, 'a', id, ({ phase }) => phase === 'undoing');
+      assert.deepEqual([over.sample, over.etaMs], [undefined, undefined]);
+    } finally {
+      await setPath(world, 'b', 0, 'open');
+    }
+    const { outcome, error } = await reportAtEnd(world, 'a', id);
+    assert.deepEqual([outcome, error?.code], ['failed', 'GODWIT_LINK_STILL']);
+    assert.match(error?.message ?? '', /the link from a to b has taken nothing of web1/);
+    assert.doesNotMatch(error?.hint ?? '', /hybrid/);
   });
 
   const operator = () => ({ GODWIT_PROFILE: path.join(world.lab.dir, 'operator') });

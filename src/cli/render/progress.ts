@@ -63,11 +63,10 @@ export function show(
   const { sample } = now;
   const sinceMs = now.elapsedMs - numbersAtMs;
   const newRound = sample !== undefined && sample.round > round;
-  // Past the switch the sample is that of the last look: it tells nothing of now.
-  const inStream = now.phase === 'memory' || now.phase === 'draining';
   if (
     sample !== undefined &&
-    inStream &&
+    inStream(now.phase) &&
+    now.still === undefined &&
     (newRound ? sinceMs >= ROUND_LINE_MS || round === 0 : sinceMs >= STILL_GOING_MS)
   ) {
     if (where === 'log') lines.push(`${at}${numbersOf(now)}`);
@@ -80,6 +79,11 @@ export function show(
     numbersAtMs = now.elapsedMs;
   }
   return { shown: { phase: now.phase, round, note: now.note ?? shown.note, numbersAtMs }, lines };
+}
+
+/** Past the switch the sample is that of the last look: it tells nothing of now. */
+function inStream(phase: Phase): boolean {
+  return phase === 'memory' || phase === 'draining';
 }
 
 function isOfDisks(phase: Phase): boolean {
@@ -123,8 +127,8 @@ export function progressBlock(now: Progress, columns: number, paint: Painter): s
   const resting =
     now.disks !== undefined && isOfDisks(now.phase) ? diskLine(now) : phaseWords(now.phase);
   const numbers =
-    sample === undefined
-      ? resting
+    sample === undefined || now.still !== undefined || !inStream(now.phase)
+      ? (now.still && now.note) || resting
       : [
           `round ${sample.round}`,
           `rate ${formatRate(sample.rate)}`,

@@ -1,7 +1,9 @@
 import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
 import { sourceRightAfter } from './run-right.ts';
-import type { SourceEffect, SourceState, StepFacts, Transition } from './source-state.ts';
+import type { MemorySample, MigrationSettings } from '../../protocol/public/migration.ts';
+import { SAID_MS } from '../steering/standstill.ts';
+import type { SourceEffect, SourceState, StepFacts, TimeOver, Transition } from './source-state.ts';
 import { undoAtOrBefore, undoBefore } from './steps.ts';
 import type { StepName } from './steps.ts';
 
@@ -108,15 +110,38 @@ export function endLost(state: SourceState): Transition {
   return { state: next, effects: [{ type: 'end', outcome: 'lost' }] };
 }
 
-/** Why a step has taken too long; of memory with the numbers. */
-export function timeoutError(state: SourceState, step: StepName, afterMs: number): SerialError {
-  const { sample, stopped } = state;
+/** Why a step has taken too long; of memory with the numbers. The stream that was looked at last tells more than the journal. */
+export function timeoutError(
+  state: SourceState,
+  step: StepName,
+  { afterMs, stillMs = 0, sample = state.sample }: TimeOver,
+): SerialError {
+  const { stopped } = state;
   if (step !== 'memory' || sample === undefined || stopped) {
     const what = stopped && step === 'memory' ? 'the stop for the switchover' : `step ${step}`;
     return godwitError('GODWIT_DEADLINE', { what, deadlineMs: afterMs }).toJSON();
   }
-  const { guest, settings } = state.plan;
+  const { guest, from, to, settings } = state.plan;
+  const { timeoutMs } = settings;
+  if (stillMs >= SAID_MS) {
+    const facts = { guest, to, stillMs, timeoutMs };
+    return godwitError('GODWIT_LINK_STILL', { ...facts, from }).toJSON();
+  }
   const { dirtyRate, rate } = sample;
-  const facts = { guest, dirtyRate, rate, timeoutMs: settings.timeoutMs };
-  return godwitError('GODWIT_NOT_CONVERGED', facts).toJSON();
+  const facts = { guest, dirtyRate, rate, timeoutMs };
+  return godwitError('GODWIT_NOT_CONVERGED', facts, { hint: slowHint(settings, sample) }).toJSON();
+}
+
+/** What would have helped, and was not asked for already. */
+function slowHint(
+  { mode, maxBandwidth }: Pick<MigrationSettings, 'mode' | 'maxBandwidth'>,
+  { dirtyRate, rate }: Pick<MemorySample, 'dirtyRate' | 'rate'>,
+): string {
+  const ways = [
+    ...(mode === 'precopy' ? ['--mode hybrid'] : []),
+    ...(mode === 'precopy' && dirtyRate >= rate ? ['a higher --max-downtime'] : []),
+    ...(maxBandwidth === undefined ? ['a faster link'] : ['a higher --max-bandwidth']),
+    'more time (--timeout)',
+  ];
+  return `Use ${ways.slice(0, -1).join(', ')} or ${ways.at(-1) ?? ''}.`;
 }

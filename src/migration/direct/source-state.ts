@@ -145,7 +145,13 @@ export const sourceEvent = z.discriminatedUnion('type', [
   /** The copies of disks were compared, after the guest had left. */
   z.object({ type: z.literal('compared'), check: diskCheck }),
   z.object({ type: z.literal('cancel') }),
-  z.object({ type: z.literal('timeout'), afterMs: ms }),
+  /** With the stream as it was looked at last, and for how long it had stood still; earlier builds wrote neither. */
+  z.object({
+    type: z.literal('timeout'),
+    afterMs: ms,
+    sample: memorySample.optional(),
+    stillMs: ms.optional(),
+  }),
   z.object({
     type: z.literal('taken-over'),
     pid: z.number().int(),
@@ -213,6 +219,9 @@ export interface SourceState {
   /** Lost, and started anew here. */
   readonly restarted: boolean;
 }
+
+/** The time that a step, or all of it, was given is over. */
+export type TimeOver = Extract<SourceEvent, { type: 'timeout' }>;
 
 export type SourceEffect =
   | { readonly type: 'do'; readonly step: StepName }

@@ -64,7 +64,7 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
     case 'cancel':
       return cancel(state);
     case 'timeout':
-      return timeout(state, event.afterMs);
+      return timeout(state, event);
     case 'taken-over':
       return takenOver(state, event.rebooted === true);
     case 'resolved':
@@ -261,7 +261,7 @@ function cancel(state: SourceState): Transition {
   return beginUndo({ ...state, cancelled: true }, state.doing.step, error);
 }
 
-function timeout(state: SourceState, afterMs: number): Transition {
+function timeout(state: SourceState, event: SourceEvent & { type: 'timeout' }): Transition {
   if (state.doing.kind !== 'do') return stay(state);
   const { step } = state.doing;
   // The guest runs at its destination and its memory flows: nothing would be gained by giving up.
@@ -273,10 +273,11 @@ function timeout(state: SourceState, afterMs: number): Transition {
   const hangs = step === 'switchover' && state.via === 'postcopy' && state.stopped;
   if (step === 'drain' || hangs) {
     const what = step === 'drain' ? 'post-copy of the rest of memory' : 'the switch to post-copy';
-    return hold(state, godwitError('GODWIT_DEADLINE', { what, deadlineMs: afterMs }).toJSON());
+    const facts = { what, deadlineMs: event.afterMs };
+    return hold(state, godwitError('GODWIT_DEADLINE', facts).toJSON());
   }
   if (!isBeforeNoReturn(step)) return stay(state);
-  return beginUndo(state, step, timeoutError(state, step, afterMs));
+  return beginUndo(state, step, timeoutError(state, step, event));
 }
 
 function end(state: SourceState, outcome: EndPhase): Transition {

@@ -10,10 +10,11 @@ export function progressOf(
   sample: MemorySample | undefined,
   elapsedMs: number,
   note?: string,
+  still?: Progress['still'],
 ): Progress {
   const phase = phaseOf(state);
   const { id, guest, from, to, settings } = state.plan;
-  const seen = sample ?? state.sample;
+  const seen = sampleNow(phase, sample, state.sample, still !== undefined);
   const pace = phase === 'disks' ? state.diskPace : undefined;
   const memoryEta = seen === undefined || isEnd(phase) ? undefined : etaMs(seen, phase);
   const eta = phase === 'disks' ? pace?.etaMs : memoryEta;
@@ -30,9 +31,29 @@ export function progressOf(
     ...(seen === undefined ? {} : { sample: seen }),
     ...(state.disks === undefined ? {} : { disks: [...state.disks] }),
     ...(pace === undefined ? {} : { diskPace: pace }),
+    ...(still === undefined ? {} : { still }),
     ...(note === undefined ? {} : { note }),
     ...(state.because === undefined ? {} : { error: state.because }),
   };
+}
+
+/**
+ * A sample that is of now. Its rates are those of a stream that flows; where none does, or its hypervisor was not asked,
+ * they are not known, and after the end in failure nothing of it counts any more.
+ */
+function sampleNow(
+  phase: Phase,
+  asked: MemorySample | undefined,
+  journaled: MemorySample | undefined,
+  isStill: boolean,
+): MemorySample | undefined {
+  if (phase === 'undoing' || (isEnd(phase) && phase !== 'done')) return undefined;
+  const isFlowing = (phase === 'memory' || phase === 'draining') && !isStill;
+  if (asked !== undefined && isFlowing) return asked;
+  const seen = asked ?? journaled;
+  if (seen === undefined) return undefined;
+  const { expectedDowntimeMs: _, ...counted } = seen;
+  return { ...counted, rate: 0, dirtyRate: 0 };
 }
 
 function percentIn(phase: Phase, { disks }: SourceState, sample: MemorySample | undefined): number {

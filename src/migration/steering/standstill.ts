@@ -7,6 +7,31 @@ export const NOTICED_MS = 1000;
 /** Still for so long over a path that takes everything else, it is taken up anew all the same, ms. */
 export const STUCK_MS = 10_000;
 
+/** Before the switch it is said to stand still after so long, ms: between two rounds it may rest. */
+export const SAID_MS = 2000;
+
+/** Since when nothing goes over the link, and until when that is waited for; moments of the wall clock, ms. */
+export function stillness(
+  { forMs, patienceMs }: { readonly forMs: number; readonly patienceMs: number | undefined },
+  nowMs: number,
+  overMs: number,
+): { since: string; until?: string } {
+  const since = nowMs - forMs;
+  const at = (ms: number): string => new Date(Math.round(ms / 1000) * 1000).toISOString();
+  if (patienceMs === undefined) return { since: at(since) };
+  return { since: at(since), until: at(Math.min(since + patienceMs, overMs)) };
+}
+
+/** The same in words. */
+export function stillWords(
+  to: string,
+  { since, until }: { readonly since: string; readonly until?: string | undefined },
+): string {
+  const time = (moment: string): string => moment.slice(11, 19);
+  const end = until === undefined ? 'until it is back' : `until ${time(until)}`;
+  return `the link to ${to} stands still since ${time(since)} UTC; it is waited for ${end}`;
+}
+
 /** What is known of a stream whose bytes stand still. */
 export interface Standstill {
   readonly stillMs: number;

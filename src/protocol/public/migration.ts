@@ -163,6 +163,8 @@ export const progress = z.object({
   disks: z.array(diskProgress).max(64).optional(),
   /** Absent while it is not known, and once they are copied. */
   diskPace: diskPace.optional(),
+  /** Nothing goes over the link: since when, and until when that is waited for; no end where only a person can end it. */
+  still: z.object({ since: moment, until: moment.optional() }).optional(),
   /** What was decided or is being waited for, in words. */
   note: shortText.optional(),
   error: serialError.optional(),

@@ -25,6 +25,33 @@ describe('when the time is over', () => {
     assert.match(world.state.because?.message ?? '', /300 bytes.s .* 200 bytes.s/);
   });
 
+  test('while the link stands still, it names the link and no rate of the guest', () => {
+    const world = new World(planned({ mode: 'hybrid' }));
+    driveUntil(world, isDoing('memory'));
+    world.dispatch({ ...over, sample: sampleOf({ dirtyRate: 300, rate: 200 }), stillMs: 20_000 });
+    settle(world);
+    assertSourceRuns(world);
+    assert.equal(world.state.because?.code, 'GODWIT_LINK_STILL');
+    assert.match(
+      world.state.because?.message ?? '',
+      /the link from .* has taken nothing .* 20000 ms/,
+    );
+  });
+
+  test('it proposes nothing that was asked for already, and goes by the newest figures', () => {
+    for (const mode of ['precopy', 'hybrid'] as const) {
+      const world = new World(planned({ mode, maxBandwidth: 1_000_000 }));
+      driveUntil(world, isDoing('memory'));
+      const old = sampleOf({ dirtyRate: 300, rate: 200 });
+      world.dispatch({ type: 'measured', sample: old, final: false });
+      world.dispatch({ ...over, sample: { ...old, rate: 777 }, stillMs: 0 });
+      const { hint = '', message = '' } = world.state.because ?? {};
+      assert.match(message, /777/);
+      assert.equal(hint.includes('--mode hybrid'), mode === 'precopy', hint);
+      assert.match(hint, /--max-bandwidth.*--timeout/);
+    }
+  });
+
   test('in another step, it names the step', () => {
     const world = new World();
     driveUntil(world, isDoing('switchover'));

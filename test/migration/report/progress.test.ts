@@ -96,6 +96,23 @@ describe('a line of the live view', () => {
     assert.equal(line.etaMs, undefined);
   });
 
+  test('has rates and a time left of a stream that flows now alone, and no figures after a failure', () => {
+    fc.assert(
+      fc.property(chance({ deaths: true, faults: true }), samples, ({ world }, sample) => {
+        const line = progressOf(world.state, sample, 5);
+        const isFlowing = line.phase === 'memory' || line.phase === 'draining';
+        if (!isFlowing) assert.ok((line.sample?.rate ?? 0) === 0 && line.sample?.dirtyRate !== 1);
+        if (['undoing', 'failed', 'cancelled', 'held', 'lost'].includes(line.phase)) {
+          assert.deepEqual([line.sample, line.etaMs], [undefined, undefined]);
+        }
+        const still = { since: '2026-01-01T00:00:00.000Z' };
+        const cut = progressOf(world.state, sample, 5, undefined, still);
+        assert.equal(cut.sample?.rate ?? 0, 0);
+        if (cut.phase !== 'disks') assert.equal(cut.etaMs, undefined);
+      }),
+    );
+  });
+
   test('takes the newest sample, else the journal’s', () => {
     const world = new World();
     world.dispatch({ type: 'measured', sample: sampleOf({ round: 7 }), final: false });

@@ -12,17 +12,19 @@ import type {
   SourceState,
 } from '../../../migration/direct/source-state.ts';
 import { deadlineOf, restartMs, undoMs } from '../../../migration/direct/step-deadline.ts';
-import { STEPS } from '../../../migration/direct/steps.ts';
+import { stepIndex, STEPS } from '../../../migration/direct/steps.ts';
 import type { StepName } from '../../../migration/direct/steps.ts';
 import { durability } from '../../../migration/direct/durability.ts';
 import { canCancel, transition } from '../../../migration/direct/transition.ts';
 import type { CancelAnswer } from '../../../protocol/public/contract.ts';
-import type { EndPhase, MemorySample, Progress } from '../../../protocol/public/migration.ts';
+import type { EndPhase, Progress } from '../../../protocol/public/migration.ts';
 import type { Journal } from '../../../host/journal.ts';
 import { Sequencer } from '../../engine/sequencer.ts';
 import { Live } from '../../engine/live.ts';
 import { fitEvent } from './journal-event.ts';
 import { LIFECYCLE } from './lifecycle.ts';
+import { lineOf, whatTook } from './stream-seen.ts';
+import type { Seen } from './stream-seen.ts';
 import { RefusedByChecks } from '../../engine/refused-by-checks.ts';
 import type { SourceParts } from './parts.ts';
 import { stopHere } from './stop-here.ts';
@@ -58,7 +60,8 @@ export class Coordinator {
     | undefined;
   #timer: NodeJS.Timeout | undefined;
   #recovering = false;
-  #sample: MemorySample | undefined;
+  /** The stream as it was last looked at, which the journal does not have. */
+  #seen: Seen | undefined;
   readonly live: Live;
 
   constructor(parts: CoordinatorParts, state: SourceState) {
@@ -110,8 +113,8 @@ export class Coordinator {
   }
 
   /** The newest look at the stream, for the live view only. */
-  observe(sample: MemorySample, note?: string): void {
-    this.#sample = sample;
+  observe(seen: Seen, note?: string): void {
+    this.#seen = seen;
     this.#publish(note);
   }
 
@@ -140,7 +143,7 @@ export class Coordinator {
   #publish(note?: string): void {
     const read = (): Progress => {
       const elapsedMs = Math.max(0, this.#parts.clock.wallMs() - this.#parts.startedAtMs);
-      return progressOf(this.state, this.#sample, elapsedMs, note);
+      return lineOf(this.state, this.#seen, { nowMs: this.#parts.clock.wallMs(), elapsedMs, note });
     };
     if (isBlackout(this.state)) this.live.publishLater(read);
     else this.live.publish(read());
@@ -180,7 +183,7 @@ export class Coordinator {
     clearTimeout(this.#timer);
     if (STEPS[step].endsBy === 'event') {
       this.#timer = setTimeout(
-        () => this.dispatch({ type: 'timeout', afterMs: deadlineMs }),
+        () => this.dispatch({ type: 'timeout', afterMs: deadlineMs, ...whatTook(this.#seen) }),
         deadlineMs,
       );
     }
@@ -202,12 +205,16 @@ export class Coordinator {
     this.#current = { step, abort, settled };
   }
 
-  /** ms that a step may take: its own deadline; for memory what is left of all, no more if the clock was set back. */
+  /**
+   * ms that a step may take: its own deadline, and up to the switch no more than what is left of all; a clock that was set
+   * back gives no more.
+   */
   #remaining(step: StepName): number {
     const own = deadlineOf(step, this.state);
-    if (step === 'drain') return own;
+    if (stepIndex(step) >= stepIndex('switchover')) return own;
     const tookMs = Math.max(0, this.#parts.clock.wallMs() - this.#parts.startedAtMs);
-    return STEPS[step].deadline === 'timeout' ? Math.max(1000, own - tookMs) : own;
+    const left = Math.max(1000, this.state.plan.settings.timeoutMs - tookMs);
+    return Math.min(own, left);
   }
 
   #failed(step: StepName, thrown: unknown): void {

@@ -6,7 +6,7 @@ import type { Log } from '../../../log.ts';
 import type { HypervisorEvent } from '../../../migration/direct/hypervisor.ts';
 import { stepIndex } from '../../../migration/direct/steps.ts';
 import type { SourceState } from '../../../migration/direct/source-state.ts';
-import { NOTICED_MS } from '../../../migration/steering/standstill.ts';
+import { NOTICED_MS, SAID_MS } from '../../../migration/steering/standstill.ts';
 import { deadlineOf } from '../../../migration/direct/step-deadline.ts';
 import { steer } from '../../../migration/steering/steering.ts';
 import type { DestinationStatus } from '../../../protocol/peer/migration.ts';
@@ -14,10 +14,12 @@ import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 import type { Coordinator } from './coordinator.ts';
 import { LinkSight } from './link-sight.ts';
+import { linkSilent } from './link-silent.ts';
 import { resumePeer, streamDowntimeMs } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import type { SourceProbes } from './probes.ts';
 import { StreamGuard } from './stream-guard.ts';
+import type { Seen } from './stream-seen.ts';
 
 /** Between two looks at the stream, ms; the hypervisor itself renews its figures every 100 ms or so. */
 const SAMPLE_MS = 200;
@@ -140,7 +142,7 @@ export class Watch {
       );
       const step = this.#isDraining() ? 'drain' : 'memory';
       this.#guard?.saw(sample.transferredBytes, step, sample.remainingBytes);
-      this.#coordinator.observe(sample, this.#note());
+      this.#coordinator.observe({ sample, still: this.#standsStill(parts) }, this.#note());
       parts.probes.saw(parts, sample);
       const now = this.#clock.monotonicMs();
       if (sample.round > this.#round && now - this.#roundAt >= ROUND_MS) {
@@ -165,6 +167,13 @@ export class Watch {
   #isDraining(): boolean {
     const { doing } = this.#coordinator.state;
     return doing.kind === 'do' && doing.step === 'drain';
+  }
+
+  #standsStill(parts: SourceParts): Seen['still'] {
+    const forMs = this.#guard?.stillMs ?? 0;
+    if (this.#isDraining())
+      return forMs < NOTICED_MS ? undefined : { forMs, patienceMs: undefined };
+    return forMs < SAID_MS ? undefined : { forMs, patienceMs: silenceOf(parts) };
   }
 
   #note(): string | undefined {
@@ -238,7 +247,8 @@ export class Watch {
         silentSince ??= this.#clock.monotonicMs() - silenceMs;
         // It was heard over the wire, though a call found no moment between two cuts.
         const since = Math.max(silentSince, this.#sight.heardAtMs);
-        this.#onSilence(toGodwitError(thrown).toJSON(), since, silenceMs);
+        const { moverAddress = 'its address' } = parts.peer;
+        this.#onSilence(toGodwitError(thrown).toJSON(), moverAddress, since, silenceMs);
       }
     }
   }
@@ -255,11 +265,13 @@ export class Watch {
   }
 
   /** Silence is a loss only before the switch: afterwards only the destination itself can say that it is gone. */
-  #onSilence(error: SerialError, since: number, silenceMs: number): void {
+  #onSilence(error: SerialError, address: string, since: number, silenceMs: number): void {
     const { doing } = this.#coordinator.state;
     const before = doing.kind === 'do' && stepIndex(doing.step) < stepIndex('switchover');
-    if (before && this.#clock.monotonicMs() - since >= silenceMs) {
-      this.#coordinator.dispatch({ type: 'destination-lost', error });
+    const silentMs = this.#clock.monotonicMs() - since;
+    if (before && silentMs >= silenceMs) {
+      const named = linkSilent(error, address, this.#coordinator.state, silentMs);
+      this.#coordinator.dispatch({ type: 'destination-lost', error: named });
     }
   }
 }

@@ -1,0 +1,29 @@
+import type { SourceState } from '../../../migration/direct/source-state.ts';
+import { progressOf } from '../../../migration/report/progress.ts';
+import { stillness, stillWords } from '../../../migration/steering/standstill.ts';
+import type { MemorySample, Progress } from '../../../protocol/public/migration.ts';
+
+/** A look at the stream. `still`: nothing has gone for so long, and so long is waited for; absent while it flows. */
+export interface Seen {
+  readonly sample: MemorySample;
+  readonly still?: { readonly forMs: number; readonly patienceMs: number | undefined } | undefined;
+}
+
+/** The live view's line. `nowMs`: wall clock. */
+export function lineOf(
+  state: SourceState,
+  seen: Seen | undefined,
+  { nowMs, elapsedMs, note }: { nowMs: number; elapsedMs: number; note: string | undefined },
+): Progress {
+  const { settings, to } = state.plan;
+  const overMs = nowMs - elapsedMs + settings.timeoutMs;
+  const still = seen?.still && stillness(seen.still, nowMs, overMs);
+  const words = still === undefined ? undefined : stillWords(to, still);
+  return progressOf(state, seen?.sample, elapsedMs, note ?? words, still);
+}
+
+/** What a time-out is told by: the newest figures, which may be newer than those of the journal. */
+export function whatTook(seen: Seen | undefined): { sample?: MemorySample; stillMs?: number } {
+  if (seen === undefined) return {};
+  return { sample: seen.sample, stillMs: Math.round(seen.still?.forMs ?? 0) };
+}
