@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -28,6 +28,7 @@ export function below(root: string, word: string): string {
 export class TrialHost {
   readonly root: string;
   readonly #taps = new Set<string>();
+  readonly #loops = new Set<string>();
   #made = 0;
 
   private constructor(root: string) {
@@ -56,6 +57,7 @@ export class TrialHost {
 
   async remove(): Promise<void> {
     for (const tap of this.#taps) await run('ip', ['link', 'del', tap]).catch(() => undefined);
+    for (const each of this.#loops) await run('losetup', ['--detach', each]).catch(() => undefined);
     await rm(this.root, { recursive: true, force: true });
   }
 
@@ -81,6 +83,7 @@ export class TrialHost {
 
   async #image(file: string, kind: ImageKind): Promise<void> {
     await this.#folderOf(file);
+    if (kind === 'volume' || kind === 'volume-qcow2') return this.#volume(file, kind);
     const at = this.root + file;
     const words =
       typeof kind === 'object'
@@ -94,6 +97,18 @@ export class TrialHost {
     const at = this.root + file;
     if (!kind.endsWith('-qcow2')) return copyFile(FIRMWARE[kind], at);
     await run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', FIRMWARE[kind], at]);
+  }
+
+  /** A loop device of this machine, by a name as its volume group would give it. */
+  async #volume(file: string, kind: 'volume' | 'volume-qcow2'): Promise<void> {
+    const image = `${this.root}/volume${this.#loops.size}`;
+    await run('truncate', ['-s', '16M', image]);
+    const { stdout } = await run('losetup', ['--find', '--show', image]);
+    const device = stdout.trim();
+    this.#loops.add(device);
+    if (kind === 'volume-qcow2')
+      await run('qemu-img', ['create', '-q', '-f', 'qcow2', device, '8M']);
+    await symlink(device, this.root + file);
   }
 
   async #tap(name: string, bridge: string, multiQueue: boolean): Promise<void> {

@@ -45,7 +45,15 @@ export interface Host {
   >;
 }
 
-export type ImageKind = 'raw' | 'qcow2' | 'iso' | 'floppy' | { readonly backing: string };
+/** A volume is a block device. */
+export type ImageKind =
+  | 'raw'
+  | 'qcow2'
+  | 'iso'
+  | 'floppy'
+  | 'volume'
+  | 'volume-qcow2'
+  | { readonly backing: string };
 
 export type FirmwareKind = 'code' | 'secure-code' | 'variables' | 'variables-qcow2';
 

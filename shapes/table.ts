@@ -3,7 +3,15 @@ import { LIBVIRT } from './table/libvirt.ts';
 import { NOVA } from './table/nova.ts';
 import { PROXMOX } from './table/proxmox.ts';
 import { SCRIPTS } from './table/scripts.ts';
+import { DISK_TRAITS } from './table/trait-disks.ts';
 import { TRAITS } from './table/traits.ts';
 
 /** All shapes; docs/guests.md is made from them. */
-export const SHAPES: readonly Shape[] = [...LIBVIRT, ...PROXMOX, ...NOVA, ...SCRIPTS, ...TRAITS];
+export const SHAPES: readonly Shape[] = [
+  ...LIBVIRT,
+  ...PROXMOX,
+  ...NOVA,
+  ...SCRIPTS,
+  ...TRAITS,
+  ...DISK_TRAITS,
+];

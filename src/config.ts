@@ -74,6 +74,8 @@ export const agentConfig = z.strictObject({
             /** false: it has no file locks, so that guests that come here open their images without. */
             locks: z.boolean().optional(),
           }),
+          /** Block devices, by their names in a directory: /dev/mapper, that of a volume group, /dev/disk/by-id. */
+          z.strictObject({ devices: path }),
           z.strictObject({
             nfs: nfsUrl,
             /** The numbers of the user and the group as whom it is opened; default: those of the agent. */
@@ -81,7 +83,7 @@ export const agentConfig = z.strictObject({
             group: numericId.optional(),
           }),
         ],
-        'neither { path } of a directory nor { nfs } of an export',
+        'neither { path } of a directory, { devices } of a directory of block devices, nor { nfs } of an export',
       ),
     )
     .max(64)

@@ -55,7 +55,7 @@ function ofPaths(config: AgentConfig): ConfigProblem[] {
     ['hooks.directory', hooks?.directory],
     ...storage.map((each, index): [string, string | undefined] => [
       `storage.${index}.path`,
-      'path' in each ? each.path : undefined,
+      'path' in each ? each.path : 'devices' in each ? each.devices : undefined,
     ]),
   ];
   const files: [string, string | undefined][] = [

@@ -148,3 +148,29 @@ export const proofAnswer = z.object({
   problem: z.string().max(1024).optional(),
 });
 export type ProofAnswer = z.infer<typeof proofAnswer>;
+
+/** Sums of what a block device holds in certain places. */
+const samples = z.array(z.string().regex(/^[0-9a-f]{16}$/)).max(64);
+
+/** What a block device is at the source: the destination looks for the same among its own. */
+export const deviceProof = z.object({
+  /** Of its hardware, and of what lies between. */
+  ids: z.array(z.string().min(1).max(512)).min(1).max(64),
+  bytes,
+  /** What the source reads in the places that the destination's challenge says; absent at first. */
+  samples: samples.optional(),
+});
+export type DeviceProof = z.infer<typeof deviceProof>;
+
+export const deviceAnswer = z.object({
+  /** It is there: the places to read it in. */
+  challenge: nonce.optional(),
+  /** Where it is there, once the source has told the same samples; absent: nowhere. */
+  pool: poolId.optional(),
+  path: pathInPool.optional(),
+  /** What this host reads there. */
+  samples: samples.optional(),
+  /** Why it cannot be used there. */
+  problem: z.string().max(1024).optional(),
+});
+export type DeviceAnswer = z.infer<typeof deviceAnswer>;

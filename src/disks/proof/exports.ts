@@ -26,9 +26,7 @@ export interface ExportConfig {
 const ANSWER_MS = 5000;
 
 /** Pure: whether they can be reached shows when they are. */
-export function exportsOf(
-  storage: readonly (ExportConfig | { readonly path: string })[],
-): Export[] {
+export function exportsOf(storage: readonly (ExportConfig | object)[]): Export[] {
   return storage.flatMap((each) => {
     const found = 'nfs' in each ? parseNfs(each.nfs) : undefined;
     if (found === undefined || !('nfs' in each)) return [];

@@ -21,7 +21,7 @@ export type Found<T> = { readonly found: T } | { readonly problem: string };
 
 /** The directories that are there; one that is not mounted or was removed is left out, and so is an export without a mount. */
 export async function openPools(
-  storage: readonly ({ readonly path: string } | { readonly nfs: string })[],
+  storage: readonly ({ readonly path: string } | object)[],
 ): Promise<Pool[]> {
   const pools: Pool[] = [];
   for (const each of storage) {

@@ -85,7 +85,7 @@ export async function matchHost(
     description.disks ?? [],
     host.disks,
     options.unlockedDirs ?? [],
-    codeNodes(described),
+    { known: codeNodes(described), devices: await devicesAmong(host.disks) },
   );
   const spec = nodes.length === 0 ? described : { ...described, blockNodes: nodes };
   const { program, checks } = programChecks(description, spec, options.host, host.programs);
@@ -114,6 +114,16 @@ export async function matchHost(
       ...(program === undefined || program.sandbox ? [] : [noSandbox(program)]),
     ],
   };
+}
+
+/** Those that are block devices here; an image that is yet to be made is none. */
+async function devicesAmong(files: ReadonlyMap<string, string>): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  for (const file of files.values()) {
+    const info = isNfs(file) ? undefined : await stat(file).catch(() => undefined);
+    if (info?.isBlockDevice() === true) found.add(file);
+  }
+  return found;
 }
 
 function programChecks(

@@ -27,7 +27,9 @@ export function reopenings(
 ): Given[] {
   const given = valuesOf(parseCommandLine(argv), 'blockdev').map(parseBlockdev);
   const raw = given.filter(({ 'node-name': name, driver }) => {
-    return typeof name === 'string' && nodes.has(name) && (driver === 'raw' || driver === 'file');
+    return (
+      typeof name === 'string' && nodes.has(name) && /^(raw|file|host_device)$/.test(String(driver))
+    );
   });
   const files = new Set(raw.map(({ file }) => file));
   // A file comes before the format on it, which is how QEMU takes them.

@@ -19,6 +19,8 @@ export interface DiskRequest {
   readonly filledBytes?: number;
   /** Holds an empty ext4 file system, beside what `filledBytes` says. Not with a backing file. */
   readonly fileSystem?: boolean;
+  /** A block device that is there, used as it is; the others say nothing then. */
+  readonly device?: string;
 }
 
 const PIECE_BYTES = 1024 ** 2;
@@ -42,7 +44,12 @@ export async function makeDisks(
   const drives: GuestDrive[] = [];
   const create = (...words: string[]): Promise<string> =>
     runCommand(['qemu-img', 'create', '-q', ...words], { signal });
-  for (const [index, { bytes, thin, backed = false, filledBytes, fileSystem }] of disks.entries()) {
+  for (const [index, disk] of disks.entries()) {
+    const { bytes, thin, backed = false, filledBytes, fileSystem, device } = disk;
+    if (device !== undefined) {
+      drives.push({ file: device, format: 'raw', thin: true });
+      continue;
+    }
     const format = thin ? 'qcow2' : 'raw';
     const file = path.join(directory, `disk${index}.${format}`);
     if (backed) {

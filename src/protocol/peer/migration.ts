@@ -1,7 +1,16 @@
 import { z } from 'zod';
 import { backingFile } from './backing-file.ts';
 import { hostFacts } from './host-facts.ts';
-import { disk, MAX_PLACES, nodeName, place, proofAnswer, proofPlace } from '../disk.ts';
+import {
+  disk,
+  MAX_PLACES,
+  nodeName,
+  place,
+  deviceAnswer,
+  deviceProof,
+  proofAnswer,
+  proofPlace,
+} from '../disk.ts';
 import { serialError } from '../errors.ts';
 import { check, compression, migrationSettings, mode } from '../public/migration.ts';
 import {
@@ -123,9 +132,17 @@ export const assessment = z.object({
 export type Assessment = z.infer<typeof assessment>;
 
 /** Source mover -> destination mover: is this the same storage? The answers come in the order of the places. */
-export const storageProof = z.object({ places: z.array(proofPlace).max(MAX_PLACES) });
+export const storageProof = z.object({
+  places: z.array(proofPlace).max(MAX_PLACES),
+  /** Block devices; a host of an earlier build knows of none, and shares none. */
+  devices: z.array(deviceProof).max(MAX_PLACES).optional(),
+});
 export type StorageProof = z.infer<typeof storageProof>;
-export const storageAnswer = z.object({ places: z.array(proofAnswer).max(MAX_PLACES) });
+export const storageAnswer = z.object({
+  places: z.array(proofAnswer).max(MAX_PLACES),
+  /** In the order of the devices. */
+  devices: z.array(deviceAnswer).max(MAX_PLACES).optional(),
+});
 export type StorageAnswer = z.infer<typeof storageAnswer>;
 
 export const epochBody = z.object({ epoch });

@@ -205,7 +205,8 @@ function liveNode(each: z.infer<typeof node>): LiveNode {
     detectZeroes: each.detect_zeroes,
     encrypted: each.encrypted,
     bytes: image['virtual-size'],
-    allocatedBytes: image['actual-size'],
+    // Of a device QEMU tells 0.
+    allocatedBytes: each.drv === 'host_device' ? undefined : image['actual-size'],
     backing: hasBacking ? { format: image['backing-filename-format'] } : undefined,
     volatileBitmaps: each['dirty-bitmaps'].filter(({ persistent }) => !persistent).length,
     snapshots: image.snapshots.length,

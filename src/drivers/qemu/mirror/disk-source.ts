@@ -198,8 +198,9 @@ export class QemuDiskSource implements DiskSource {
       export: node,
       'reconnect-delay': RECONNECT_S,
       'open-timeout': OPEN_S,
-      // What is zero here may become a hole there.
+      // What is zero here may become a hole there, also where it is read as data: a block device tells of no holes.
       discard: 'unmap',
+      'detect-zeroes': 'unmap',
     };
     const copy = {
       'job-id': name,

@@ -47,12 +47,16 @@ export function relocatable(facts: GuestFacts): GuestDisk[] {
     const device = facts.block.disks.find(({ root }) => root === old);
     const common = { name, file: found.files.get(node) ?? '', bytes, allocatedBytes };
     const onExport = isNfs(common.file) ? 'it lies on an NFS export' : undefined;
+    const live = facts.block.nodes.find(
+      ({ name: own }) => own === (childOf(facts, old, 'file') ?? old),
+    );
+    const onDevice = live?.driver === 'host_device' ? 'it is a block device' : undefined;
     const filtered = like?.filters === undefined ? undefined : 'it is limited or copied on read';
     const isChip = found.flash.some((each) => each.node === node);
     const ofFirmware = isChip ? 'it holds the variables of the guest’s firmware' : undefined;
     const reason = readOnly
       ? 'the guest only reads it'
-      : (ofFirmware ?? onExport ?? filtered ?? found.uncopyable.get(node));
+      : (ofFirmware ?? onExport ?? onDevice ?? filtered ?? found.uncopyable.get(node));
     const fixed = reason ?? bitmapsOf(facts, old);
     if (fixed !== undefined || like === undefined || device === undefined) {
       return { ...common, fixed: fixed ?? 'it is not on a device of its own', work: undefined };

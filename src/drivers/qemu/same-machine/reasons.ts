@@ -94,7 +94,8 @@ export const REASONS: readonly Reason[] = [
     property: /type/,
     values: (source, destination) => isWayToFile(source) && isWayToFile(destination),
     verdict: 'allow',
-    because: 'a host may reach the same file by its own mount, or by QEMU’s NFS client',
+    because:
+      'a host may reach the same file by its own mount, or by QEMU’s NFS client, and a disk may go from a device into a file',
   },
   {
     name: 'counters',
@@ -150,7 +151,7 @@ export const REASONS: readonly Reason[] = [
 ];
 
 function isWayToFile(value: string | undefined): boolean {
-  return value === 'file' || value === 'nfs';
+  return value === 'file' || value === 'nfs' || value === 'host_device';
 }
 
 function isDefaultRom(value: string | undefined): boolean {

@@ -124,7 +124,7 @@ function obstaclesOf({ image, file, imageOptions, fileOptions }: ImageNodes): st
     if (switchValue(scalarOf(given['snapshot'])) === true) found.push('its changes are temporary');
   }
   if (image.encrypted) found.push('it is encrypted, and its key is not carried');
-  if (file.driver !== 'file' && file.driver !== 'nfs') {
+  if (!/^(file|nfs|host_device)$/.test(file.driver)) {
     found.push(`it is reached through \`${file.driver}\``);
   }
   return found;

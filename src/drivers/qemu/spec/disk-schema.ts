@@ -51,6 +51,8 @@ export const blockNode = z.strictObject({
   aio: z.enum(['threads', 'native']),
   /** How the guest was started. The destination decides for itself, and so it does of `readOnly`: disks-decided.ts. */
   locking: z.enum(['auto', 'off']),
+  /** It is a block device there: the destination alone decides. */
+  device: z.literal(true).optional(),
   /** Settings of qcow2's own caches and allocation. */
   tuning: z.partialRecord(
     z.enum([

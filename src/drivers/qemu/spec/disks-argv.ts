@@ -35,7 +35,9 @@ function filterNodes({ node, filters = [], readOnly }: BlockNode): object[] {
 function fileNode(each: BlockNode, filename: string): object {
   const place = parseNfs(filename);
   return {
-    ...(place === undefined ? { driver: 'file', filename } : onExport(place)),
+    ...(place === undefined
+      ? { driver: each.device === true ? 'host_device' : 'file', filename }
+      : onExport(place)),
     'node-name': each.file ?? each.node,
     ...opened(each),
     discard: each.file === undefined ? each.discard : each.fileDiscard,

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import type { Hmac } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import type { ImagePlace } from '../../../protocol/disk.ts';
@@ -24,6 +25,25 @@ export class PlaceIds {
     return this.#id('proved', pool, directory);
   }
 
+  /** Of one block device, which this migration has proved that both hosts see. */
+  device(pool: string, name: string): string {
+    return this.#id('device', pool, name);
+  }
+
+  /** Where the source is to read a device, for this host to believe that it sees it: 64 hexadecimal digits. */
+  challenge(ids: readonly string[]): string {
+    return this.#hmac('challenge', ids).digest('hex');
+  }
+
+  /** The place of a device that this migration has proved; undefined: it was not given. */
+  provedDevice(
+    { node, pool: id, path: name }: ImagePlace,
+    pools: readonly { readonly id: string }[],
+  ): ImagePlace | undefined {
+    const pool = pools.find((each) => this.device(each.id, name) === id);
+    return pool === undefined ? undefined : { node, pool: pool.id, path: name };
+  }
+
   /** Of the file at `file` below a pool, which this migration may make. */
   made(pool: string, file: string): string {
     return this.#id('made', pool, file);
@@ -47,9 +67,15 @@ export class PlaceIds {
     return pool === undefined ? undefined : { node, pool: pool.id, path: file };
   }
 
-  #id(...parts: readonly [kind: 'proved' | 'made', pool: string, part: string]): string {
+  #id(...parts: readonly [kind: 'proved' | 'device' | 'made', pool: string, part: string]): string {
+    return this.#hmac(...parts)
+      .digest('hex')
+      .slice(0, 16);
+  }
+
+  #hmac(...parts: readonly unknown[]): Hmac {
     this.#key ??= this.#openKey();
-    return createHmac('sha256', this.#key).update(JSON.stringify(parts)).digest('hex').slice(0, 16);
+    return createHmac('sha256', this.#key).update(JSON.stringify(parts));
   }
 }
 

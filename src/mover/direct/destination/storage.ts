@@ -1,8 +1,9 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError, GodwitError } from '../../../errors.ts';
-import type { ImagePlace } from '../../../protocol/disk.ts';
+import type { DeviceAnswer, ImagePlace } from '../../../protocol/disk.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { Preparation, StorageAnswer, StorageProof } from '../../../protocol/peer/migration.ts';
+import { answerDevice, openDevicePools, resolveDevice } from '../../../disks/proof/devices.ts';
 import { exportsOf, resolveOn } from '../../../disks/proof/exports.ts';
 import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
 import type { Found } from '../../../disks/proof/pools.ts';
@@ -25,7 +26,7 @@ type Naming = Pick<DestinationParts, 'config' | 'placeIds'>;
 export async function answerStorage(
   { config, placeIds }: Naming,
   id: string,
-  { places }: StorageProof,
+  { places, devices }: StorageProof,
 ): Promise<StorageAnswer> {
   const pools = await openPools(config.storage);
   const exports = exportsOf(config.storage);
@@ -45,7 +46,16 @@ export async function answerStorage(
       pool === undefined ? answer : { ...answer, pool: placeIds.proved(pool, directory) },
     );
   }
-  return { places: answers };
+  if (devices === undefined) return { places: answers };
+  const devicePools = await openDevicePools(config.storage);
+  const found: DeviceAnswer[] = [];
+  for (const each of devices) {
+    const answer = await answerDevice(devicePools, each, placeIds.challenge(each.ids), signal);
+    const { pool, path } = answer;
+    const isThere = pool !== undefined && path !== undefined;
+    found.push(isThere ? { ...answer, pool: placeIds.device(pool, path) } : answer);
+  }
+  return { places: answers, devices: found };
 }
 
 /**
@@ -60,9 +70,10 @@ export async function withOwnPlaces<T extends Preparation>(
 ): Promise<T> {
   const { places, copies, description } = asked;
   const pools = [...(await openPools(config.storage)), ...exportsOf(config.storage)];
+  const devicePools = await openDevicePools(config.storage);
   const facts = { host: config.name, guest: description.name };
   const own = (each: ImagePlace): ImagePlace => {
-    const found = placeIds.besideProof(each, pools);
+    const found = placeIds.besideProof(each, pools) ?? placeIds.provedDevice(each, devicePools);
     if (found !== undefined) return found;
     const reason =
       'no proof of shared storage in this migration covers the place that the source names';
@@ -142,12 +153,15 @@ async function resolver(
 ): Promise<(pool: string, part: string) => Promise<Found<string>>> {
   const pools = await openPools(config.storage);
   const exports = exportsOf(config.storage);
+  const devices = await openDevicePools(config.storage);
   const signal = AbortSignal.timeout(EXPORTS_MS);
   return async (id, part) => {
     const pool = pools.find((each) => each.id === id);
     if (pool !== undefined) return resolveIn(pool, part, 'file');
     const onExport = exports.find((each) => each.id === id);
     if (onExport !== undefined) return resolveOn(onExport, part, signal);
+    const ofDevices = devices.find((each) => each.id === id);
+    if (ofDevices !== undefined) return resolveDevice(ofDevices, part);
     return { problem: `no storage of ${config.name} allows it` };
   };
 }

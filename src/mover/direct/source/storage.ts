@@ -1,20 +1,13 @@
 import path from 'node:path';
+import { proofFile, verdictOf } from '../../../disks/proof/proof.ts';
 import { godwitError } from '../../../errors.ts';
-import type { Disk, ImagePlace } from '../../../protocol/disk.ts';
-import { formatBytes } from '../../../protocol/quantity.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
-import { isNfs } from '../../../protocol/nfs-url.ts';
-import type { AgentConfig } from '../../../config.ts';
-import { exportOf, exportsOf, resolveOn } from '../../../disks/proof/exports.ts';
-import { locate, openPools } from '../../../disks/proof/pools.ts';
-import type { Found, Located } from '../../../disks/proof/pools.ts';
-import {
-  besideInDirectory,
-  besideOnExport,
-  proofFile,
-  verdictOf,
-} from '../../../disks/proof/proof.ts';
-import type { Beside } from '../../../disks/proof/proof.ts';
+import type { DeviceAnswer, DeviceProof, Disk, ImagePlace } from '../../../protocol/disk.ts';
+import { formatBytes } from '../../../protocol/quantity.ts';
+import { proveDevices } from './devices.ts';
+import type { DeviceVerdict } from './devices.ts';
+import { directoryOf, finder } from './find-images.ts';
+import type { Lying } from './find-images.ts';
 import { askAhead } from './parts.ts';
 import type { LookParts, SourceParts } from './parts.ts';
 
@@ -31,15 +24,6 @@ export interface StorageFound {
   readonly checks: readonly NamedCheck[];
 }
 
-/** Where an image lies here. */
-interface Lying extends Located {
-  /** Without symbolic links: one proof serves all images in it. */
-  readonly directory: string;
-  readonly beside: Beside;
-  /** On an export that no host has mounted. */
-  readonly nfs: boolean;
-}
-
 /** An image with the way it is known by here. */
 interface Image {
   readonly node: string;
@@ -49,7 +33,7 @@ interface Image {
 }
 
 /** What a directory's proof came to. */
-type Proof = { readonly pool: string } | { readonly why: string };
+type Proof = { readonly pool: string; readonly path?: string } | { readonly why: string };
 
 const NOTHING: StorageFound = {
   places: [],
@@ -83,39 +67,15 @@ export async function proveStorage(parts: LookParts, signal: AbortSignal): Promi
     images.push({ node, disk, file, located: located.found });
   }
   if (refused.length > 0) return { ...NOTHING, checks: refused };
-  return judge(parts, { disks, images, uncopyable }, await prove(parts, images, signal));
-}
-
-/** Finds where in this host's storage a file lies. */
-async function finder(
-  config: AgentConfig,
-): Promise<(file: string, signal: AbortSignal) => Promise<Found<Lying>>> {
-  const pools = await openPools(config.storage);
-  const exports = exportsOf(config.storage);
-  return async (file, signal) => {
-    if (!isNfs(file)) {
-      const at = await locate(pools, file);
-      if ('problem' in at) return at;
-      const directory = path.dirname(path.join(at.found.pool.root, at.found.path));
-      return {
-        found: { ...at.found, directory, beside: besideInDirectory(directory), nfs: false },
-      };
-    }
-    const at = exportOf(exports, file);
-    if ('problem' in at) return at;
-    const { pool, path: part } = at.found;
-    const there = await resolveOn(pool, part, signal);
-    if ('problem' in there) return there;
-    const inPool = directoryOf(part);
-    const beside = besideOnExport(pool, inPool);
-    return { found: { pool, path: part, directory: `${pool.root}/${inPool}`, beside, nfs: true } };
-  };
-}
-
-/** Of a place in a pool; empty: the pool itself. */
-function directoryOf(part: string): string {
-  const directory = path.posix.dirname(part);
-  return directory === '.' ? '' : directory;
+  const proofs = new Map([
+    ...(await prove(
+      parts,
+      images.filter(({ located }) => !located.device),
+      signal,
+    )),
+    ...(await provenDevices(parts, images, signal)),
+  ]);
+  return judge(parts, { disks, images, uncopyable }, proofs);
 }
 
 /** Each image once: disks may share a backing file. */
@@ -127,12 +87,31 @@ function imagesOf(disks: readonly Disk[]): { node: string; disk: string }[] {
   return [...seen].map(([node, disk]) => ({ node, disk }));
 }
 
+/** By the device. */
+async function provenDevices(
+  parts: LookParts,
+  images: readonly Image[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, DeviceVerdict>> {
+  const files = images.flatMap(({ located }) => (located.device ? [located.directory] : []));
+  if (files.length === 0) return new Map();
+  const ask = async (devices: readonly DeviceProof[]): Promise<readonly DeviceAnswer[]> => {
+    const body = { places: [], devices: [...devices] };
+    const answer = await askAhead(parts, signal, (api) =>
+      api.storage({ body }, { signal, deadlineMs: ANSWER_MS }),
+    );
+    return answer.devices ?? [];
+  };
+  return proveDevices(files, parts.state().plan.to, ask, signal);
+}
+
 /** By directory. */
 async function prove(
   parts: LookParts,
   images: readonly Image[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Proof>> {
+  if (images.length === 0) return new Map();
   const { request, config } = parts;
   const { to } = parts.state().plan;
   const from = config.name;
@@ -203,15 +182,22 @@ function judge(
   for (const image of images) {
     const { node, located } = image;
     const proof = proofs.get(located.directory) ?? { why: 'nothing was tried' };
-    const lost = located.nfs ? 'what lies on an NFS export is not copied' : uncopyable[node];
+    const lost = whyUncopied(image, disks) ?? uncopyable[node];
     const here = { node, pool: located.pool.id, path: located.path };
-    if (!('why' in proof)) places.push({ node, pool: proof.pool, path: located.path });
+    if (!('why' in proof))
+      places.push({ node, pool: proof.pool, path: proof.path ?? located.path });
     // As a file, whatever its format: nobody writes to it.
-    else if (!isWritten(disks, node) && !located.nfs) bases.push(here);
+    else if (!isWritten(disks, node) && !located.nfs && !located.device) bases.push(here);
     else if (lost !== undefined) checks.push(notShared(parts, image, `${proof.why}; ${lost}`));
     else copies.push(here);
   }
   if (checks.length > 0) return { ...NOTHING, checks };
+  // Of a device one may think that both hosts see it.
+  const whyOf = ([top]: Disk['images']): string => {
+    const at = images.find(({ node }) => node === top?.node)?.located;
+    const proof = at?.device === true ? proofs.get(at.directory) : undefined;
+    return proof !== undefined && 'why' in proof ? ` (${proof.why})` : '';
+  };
   for (const { name, images: chain } of disks) {
     const files = chain.map(({ node }) => images.find((each) => each.node === node)?.file ?? '');
     const isCopied = copies.some(({ node }) => node === chain[0]?.node);
@@ -220,8 +206,10 @@ function judge(
       .filter((node) => bases.some((each) => each.node === node));
     const isShared = !isCopied && lower.length < chain.length;
     const how = [
-      ...(isCopied ? [`not on storage that ${to} sees: it is copied while the guest runs`] : []),
-      ...(isShared ? [`${from} and ${to} each read what the other wrote beside it`] : []),
+      ...(isCopied
+        ? [`not on storage that ${to} sees: it is copied while the guest runs${whyOf(chain)}`]
+        : []),
+      ...(isShared ? [howShared(images, chain, { from, to })] : []),
       ...(images.some(
         ({ node, located }) => located.nfs && chain.some((each) => each.node === node),
       )
@@ -239,6 +227,25 @@ function judge(
   const copied = moved.map(({ located }) => path.join(located.pool.root, located.path));
   const below = moved.map(({ node }) => belowOf(node, disks, images));
   return { places, copies, copied, below, bases, checks };
+}
+
+/** Why it cannot be copied, by where it lies. */
+function whyUncopied({ node, located }: Image, disks: readonly Disk[]): string | undefined {
+  if (located.nfs) return 'what lies on an NFS export is not copied';
+  return located.device && !isWritten(disks, node)
+    ? 'a device that the guest only reads is not copied'
+    : undefined;
+}
+
+function howShared(
+  images: readonly Image[],
+  chain: Disk['images'],
+  { from, to }: { readonly from: string; readonly to: string },
+): string {
+  const own = images.filter((each) => chain.some(({ node }) => node === each.node));
+  return own.some(({ located }) => located.device)
+    ? `${from} and ${to} see a device of the same ids and size, and read the same from it`
+    : `${from} and ${to} each read what the other wrote beside it`;
 }
 
 /** Where the backing files of a disk's top image lie here. */
@@ -283,7 +290,7 @@ export async function dropProofs(parts: SourceParts, signal: AbortSignal): Promi
   const find = await finder(config);
   for (const file of Object.values(files)) {
     const located = await find(file, signal);
-    if ('problem' in located) continue;
+    if ('problem' in located || located.found.device) continue;
     await located.found.beside.remove(proofFile(request.id), signal);
   }
 }

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
+import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { FEW_PLACES } from './support/few-places.ts';
+import { move } from './support/moves.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+import { until } from '../until.ts';
+
+const MIB = 1024 ** 2;
+const run = promisify(execFile);
+
+/** Loop devices stand for volumes: one that both hosts see, each under a name of its own, and one that only `a` sees. */
+describe('a guest with block devices', () => {
+  let world: World;
+  let top: string;
+  const loops: string[] = [];
+
+  async function loop(name: string, bytes: number): Promise<string> {
+    const file = path.join(top, `${name}.img`);
+    await writeFile(file, '');
+    await run('truncate', ['-s', String(bytes), file]);
+    const { stdout } = await run('losetup', ['--find', '--show', file]);
+    loops.push(stdout.trim());
+    return stdout.trim();
+  }
+
+  before(async () => {
+    top = await mkdtemp(path.join(tmpdir(), 'godwit-bd-'));
+    await run('chmod', ['755', top]);
+    for (const host of ['a', 'b']) {
+      for (const kind of ['devices', 'files']) {
+        await mkdir(path.join(top, `${kind}-${host}`), { recursive: true, mode: 0o755 });
+      }
+    }
+    const san = await loop('san', 64 * MIB);
+    const local = await loop('local', 48 * MIB);
+    await symlink(san, path.join(top, 'devices-a/lun1'));
+    await symlink(san, path.join(top, 'devices-b/mpathb'));
+    await symlink(local, path.join(top, 'devices-a/vm-disk'));
+    const configure = (host: string) => ({
+      storage: [
+        { devices: path.join(top, `devices-${host}`) },
+        { path: path.join(top, `files-${host}`) },
+      ],
+    });
+    world = await openWorld('block', { hosts: 2, storage: 'local', configure });
+    const disks = [
+      { bytes: 64 * MIB, thin: false, device: path.join(top, 'devices-a/lun1') },
+      { bytes: 48 * MIB, thin: false, device: path.join(top, 'devices-a/vm-disk') },
+    ];
+    const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
+    await startGuest(world.lab, {
+      ...size,
+      host: 'a',
+      name: 'san1',
+      disks,
+      kernelWords: FEW_PLACES,
+    });
+  });
+  after(async () => {
+    await world?.close();
+    for (const each of loops) await run('losetup', ['--detach', each]).catch(() => undefined);
+    if (top !== undefined) await rm(top, { recursive: true, force: true });
+  });
+
+  async function whole(host: string): Promise<void> {
+    assert.deepEqual(await runningOn(world.lab, 'san1'), [host]);
+    const was = await readGuestStats(world.lab, 'san1');
+    await until('the guest to write to its disks', 20_000, async () => {
+      const now = await readGuestStats(world.lab, 'san1');
+      return now.diskBytes > was.diskBytes ? true : undefined;
+    });
+    const found = await verifyGuest(world.lab, 'san1');
+    assert.ok(found.ok, JSON.stringify(found));
+    assert.equal(found.badDiskChunks, 0);
+  }
+
+  test('keeps the one that both hosts see, by ids and content, and has the other one as a file', async (t) => {
+    const report = await move(world, { guest: 'san1', from: 'a', to: 'b' });
+    const told = report.checks.filter(({ name }) => name === 'disks').map((each) => each.evidence);
+    t.diagnostic(told.join('\n'));
+    assert.ok(told.some((each) => /see a device of the same ids and size/.test(each)));
+    assert.ok(told.some((each) => /left as they are/.test(each)));
+    await whole('b');
+    assert.deepEqual(await readdir(path.join(top, 'files-b')), ['vm-disk']);
+    const copy = await stat(path.join(top, 'files-b/vm-disk'));
+    assert.equal(copy.size, 48 * MIB);
+    t.diagnostic(`${copy.blocks * 512} bytes of it are taken`);
+    assert.ok(copy.blocks * 512 < 40 * MIB, 'what is zero is a hole');
+    await move(world, { guest: 'san1', from: 'b', to: 'a' });
+    await whole('a');
+    assert.deepEqual(await readdir(path.join(top, 'files-b')), []);
+    assert.equal((await stat(path.join(top, 'files-a/vm-disk'))).size, 48 * MIB);
+  });
+});
