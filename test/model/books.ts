@@ -44,8 +44,8 @@ class Pagination {
   readonly pages = new Numbered<Pages>();
   readonly #cutsDamaged: boolean;
 
-  constructor({ cutsDamaged }: Pick<Rules, 'cutsDamaged'>) {
-    this.#cutsDamaged = cutsDamaged;
+  constructor({ damaged }: Pick<Rules, 'damaged'>) {
+    this.#cutsDamaged = damaged === 'cuts';
   }
 
   of(durable: number, tail: readonly number[], past = NOTHING): number {
@@ -78,10 +78,14 @@ class Pagination {
 
   /** Each journal that a power loss may leave. */
   cuts(number: number): number[] {
-    const { durable, tail, before } = this.pages.values[number]!;
-    // A real mover holds where its journal is damaged: it changes nothing any more, as one that stays dead.
-    const cut = before === NOTHING ? [] : [before];
-    return [...cut, durable, ...tail].map((last) => this.of(last, []));
+    const { durable, tail } = this.pages.values[number]!;
+    return [durable, ...tail].map((last) => this.of(last, []));
+  }
+
+  /** Without its last synced record and what came after it; undefined where that may never be cut off. */
+  withoutLast(number: number): number | undefined {
+    const { before } = this.pages.values[number]!;
+    return before === NOTHING ? undefined : this.of(before, []);
   }
 }
 
@@ -142,6 +146,10 @@ export class SourceBook {
 
   cuts(journal: number): number[] {
     return this.#pages.cuts(journal);
+  }
+
+  withoutLast(journal: number): number | undefined {
+    return this.#pages.withoutLast(journal);
   }
 
   get size(): { states: number; journals: number } {
@@ -227,6 +235,10 @@ export class DestinationBook {
 
   cuts(journal: number): number[] {
     return this.#pages.cuts(journal);
+  }
+
+  withoutLast(journal: number): number | undefined {
+    return this.#pages.withoutLast(journal);
   }
 
   get size(): { states: number; journals: number } {

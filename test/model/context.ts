@@ -1,5 +1,5 @@
 import type { DestinationBook, SourceBook } from './books.ts';
-import type { Choices } from './destination-deeds.ts';
+import type { Choices } from './choices.ts';
 import type { Rules } from './rules.ts';
 import type { DestinationTable } from './shells/destination.ts';
 import type { SourceTable } from './shells/source.ts';

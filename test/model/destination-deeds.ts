@@ -1,5 +1,5 @@
 import type { DestinationState } from '../../src/migration/direct/destination.ts';
-import { sourceMayBeAsked } from '../../src/migration/direct/may-be-asked.ts';
+import type { Choice } from './choices.ts';
 import { breakRule, fork } from './context.ts';
 import type { Context } from './context.ts';
 import type { RecordName } from './events.ts';
@@ -15,45 +15,6 @@ import type { World } from './state.ts';
  */
 
 type Reply = (next: World, answer: string) => void;
-
-/** What is not for the state to say: each is a move of its own where it is asked for. */
-export interface Choice {
-  /** The call is one of an earlier migration. */
-  readonly earlier?: boolean;
-  /** What the source's agent answers: how it stands, that it does not know the migration, or nothing. */
-  readonly source?: 'tells' | 'unknown' | 'dark';
-  /** The driver can prove that the guest never ran. */
-  readonly neverRan?: boolean;
-}
-
-const HOW = {
-  tells: '',
-  unknown: ', whose agent does not know it',
-  dark: ', which is dark',
-} as const;
-
-/** Makes a move once for each choice that the code asks for on its way. */
-export class Choices {
-  source = false;
-  neverRan = false;
-
-  each(context: Context, make: (choice: Choice) => void, emit: (how: string) => void): void {
-    this.source = false;
-    this.neverRan = false;
-    make({});
-    emit('');
-    if (this.neverRan && context.world.ran === 0) {
-      make({ neverRan: true });
-      emit(', and the guest provably never ran');
-    }
-    if (!this.source) return;
-    const isForgotten = !sourceMayBeAsked(stateOf(context, context.world));
-    for (const source of isForgotten ? (['dark', 'unknown'] as const) : (['dark'] as const)) {
-      make({ source });
-      emit(HOW[source]);
-    }
-  }
-}
 
 export function begin(context: Context, world: World, deed: Deed, choice: Choice = {}): void {
   goOn(context, world, context.there.deeds[deed], choice);
@@ -120,7 +81,7 @@ function atOnce(context: Context, world: World, name: string, choice: Choice): s
       context.choices.source = true;
       return choice.source === undefined ? phaseOf(context, world) : choice.source;
     case 'its right':
-      return stateOf(context, world).right === 'abandoned' ? 'abandoned' : 'other';
+      return rightOf(context, world);
     case 'never ran':
       context.choices.neverRan = true;
       return choice.neverRan === true ? 'yes' : 'no';
@@ -131,9 +92,13 @@ function atOnce(context: Context, world: World, name: string, choice: Choice): s
 
 function phaseOf(context: Context, world: World): string {
   const { doing } = stateOf(context, world);
-  const outcome = doing.kind === 'end' ? doing.outcome : 'held';
-  if (outcome === 'cancelled') return 'failed';
-  return outcome === 'held' ? 'memory' : outcome;
+  if (doing.kind !== 'end') return 'memory';
+  return doing.outcome === 'cancelled' ? 'failed' : doing.outcome;
+}
+
+function rightOf(context: Context, world: World): string {
+  const { right } = stateOf(context, world);
+  return right === 'abandoned' || right === 'passed' ? right : 'other';
 }
 
 function record(context: Context, world: World, what: string): 'ok' {

@@ -1,9 +1,9 @@
 import { fork } from './context.ts';
 import type { Context } from './context.ts';
 import { begin, deedMoves } from './destination-deeds.ts';
-import type { Choice } from './destination-deeds.ts';
+import type { Choice } from './choices.ts';
 import { calledNow } from './source-handlers.ts';
-import { BUSY, CALLS, EARLIER, EXCUSE, LIVE, callBit } from './state.ts';
+import { BUSY, CALLS, DEST, EARLIER, EXCUSE, LIVE, callBit } from './state.ts';
 import type { Call, World } from './state.ts';
 
 /** What comes to the destination's mover (src/mover/direct/destination/mover.ts): what it does then is its own code's. */
@@ -11,6 +11,7 @@ import type { Call, World } from './state.ts';
 export function destinationMoverMoves(context: Context): void {
   const { world, emit } = context;
   if (world.forgot === 1) return arrivalsAtNobody(context);
+  if (world.ddam === 1) return arrivalsAtDamaged(context);
   arrivals(context);
   if (world.jd === 0) return;
   if (world.dmover === 0) return takeOver(context);
@@ -22,7 +23,18 @@ export function destinationMoverMoves(context: Context): void {
   }
   if (world.busy !== BUSY.idle) return deedMoves(context);
   pruneMove(context);
+  moveOn(context);
   silence(context);
+}
+
+/** What has settled here is a guest like others: it may be sent on, as the source of a migration of its own. */
+function moveOn(context: Context): void {
+  const { world, emit, destination } = context;
+  if (world.dqemu !== DEST.running || destination.state(world.jd).stage !== 'finished') return;
+  const next = fork(context);
+  next.dqemu = DEST.gone;
+  next.third = 1;
+  emit('ask', 'the guest moves on from the destination to a third host');
 }
 
 /** What has ended here is forgotten one day, where the rules let it. */
@@ -43,6 +55,15 @@ function arrivalsAtNobody(context: Context): void {
   const next = fork(context);
   next.live = LIVE.unknown;
   emit('step', 'the destination’s agent does not know the migration');
+}
+
+/** Neither an answer nor silence (GODWIT_JOURNAL_DAMAGED). */
+function arrivalsAtDamaged(context: Context): void {
+  const { world, emit } = context;
+  if (world.live !== LIVE.sent) return;
+  const next = fork(context);
+  next.live = LIVE.error;
+  emit('step', 'the destination’s agent cannot read the journal, and says so');
 }
 
 /** A new mover reads the journal, records that it has taken over, and looks at what the earlier one left. */
@@ -110,11 +131,13 @@ function receive(
 
 /** The source's mover is silent here for however long, so at any time: its agent may be asked, or the lease be over. */
 function silence(context: Context): void {
-  const { world, emit, destination } = context;
+  const { world, emit, source, destination } = context;
   const { stage } = destination.state(world.jd);
   if (stage === 'released' || stage === 'finished') return;
   for (const deed of ['after silence', 'after long silence'] as const) {
     const isLong = deed === 'after long silence';
+    // Records that nobody waited for lie on the disk after 100 ms (`SOON_MS`), and a long silence is minutes.
+    if (isLong && source.synced(world.js) !== world.js) continue;
     const start = (choice: Choice): void => {
       const next = fork(context);
       if (isLong) next.excuses |= EXCUSE.deadline;

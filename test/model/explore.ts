@@ -1,6 +1,6 @@
 import { DestinationBook, SourceBook } from './books.ts';
 import type { Context, Kind, Rule } from './context.ts';
-import { Choices } from './destination-deeds.ts';
+import { Choices } from './choices.ts';
 import { destinationMoverMoves } from './destination-mover.ts';
 import { faultMoves } from './faults.ts';
 import { destinationHypervisorMoves, sourceHypervisorMoves } from './hypervisors.ts';
@@ -189,7 +189,9 @@ class Exploration {
     for (let index = 0; index < count; index += 1) {
       this.#load(index);
       if (isOver(this.#context, world)) over[index] = 1;
-      if (source.state(world.js).doing.kind === 'end') ended[index] = 1;
+      // Where a journal is damaged nobody goes on by himself, or the other waits for one who does not.
+      const isDamaged = world.sdam === 1 || world.ddam === 1;
+      if (isDamaged || source.state(world.js).doing.kind === 'end') ended[index] = 1;
     }
     const stuck = this.#edges.unreached(over, true);
     const waits = stuck >= 0 ? -1 : this.#edges.unreached(ended, false);

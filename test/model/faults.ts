@@ -12,6 +12,8 @@ export function faultMoves(context: Context): void {
   catchUpMoves(context);
   if (context.world.faults === 0) return;
   moverDeaths(context);
+  damages(context);
+  monitorOutOfReach(context);
   hypervisorDeaths(context);
   powerLosses(context);
 }
@@ -49,6 +51,43 @@ function moverDeaths(context: Context): void {
     endDestinationMover(next);
     emit('fault', 'the destination’s mover is killed');
   }
+}
+
+/** Another byte stands in a record that was synced, and a mover comes to read it. What it does then is its own code's. */
+function damages(context: Context): void {
+  const { world, rules, source, destination, emit } = context;
+  const isHeld = rules.damaged === 'holds';
+  if (world.sdam === 0 && source.state(world.js).doing.kind !== 'end') {
+    const left = isHeld ? world.js : source.withoutLast(world.js);
+    if (left !== undefined) {
+      const next = fault(context);
+      endSourceMover(next);
+      next.excuses |= EXCUSE.damaged;
+      next.js = left;
+      next.sdam = isHeld ? 1 : 0;
+      emit('fault', 'the source’s mover is killed, and its journal is damaged');
+    }
+  }
+  if (world.jd === 0 || world.ddam === 1 || world.forgot === 1) return;
+  const left = isHeld ? world.jd : destination.withoutLast(world.jd);
+  if (left === undefined) return;
+  const next = fault(context);
+  endDestinationMover(next);
+  next.excuses |= EXCUSE.damaged;
+  next.jd = left;
+  next.ddam = isHeld ? 1 : 0;
+  emit('fault', 'the destination’s mover is killed, and its journal is damaged');
+}
+
+/** Its process lives. What the mover tells of it then is what its own code tells. */
+function monitorOutOfReach(context: Context): void {
+  const { world, rules, emit } = context;
+  // Of one that is waited for nothing changes, but that all is later, which it may be in any case.
+  if (rules.unreachable === 'nothing') return;
+  if (world.sess === 0 || world.qemu === QEMU.gone || world.unheard >= 1 << 16) return;
+  const next = fault(context);
+  says(next, 'lost');
+  emit('fault', 'the monitor of the source’s QEMU cannot be reached for a while');
 }
 
 function endSourceMover(world: World): void {
@@ -112,7 +151,7 @@ export function* loseSourcePower(context: Context): Generator<World> {
     next.js = left;
     next.qemu = QEMU.gone;
     next.rebooted = 1;
-    if (source.state(left).doing.kind === 'end') next.mover = 1;
+    if (world.sdam === 0 && source.state(left).doing.kind === 'end') next.mover = 1;
     yield next;
   }
 }

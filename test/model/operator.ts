@@ -1,4 +1,5 @@
 import { whyNotResolved } from '../../src/migration/direct/resolve.ts';
+import type { GuestSightings } from '../../src/migration/direct/elsewhere.ts';
 import { destinationFacts, sourceFacts } from '../../src/migration/direct/side-facts.ts';
 import type { Heard } from '../../src/migration/direct/dark-host.ts';
 import { breakRule, fork } from './context.ts';
@@ -55,13 +56,12 @@ function resolveAtSource(context: Context): void {
   if (order(context, back, RESOLVED.source.ask[here])) {
     emit('ask', 'an operator resolves: back to the source, with the destination’s own word');
   }
-  for (const answers of [true, false]) {
-    if (answers && (world.dmover === 0 || world.forgot === 1)) continue;
+  for (const asked of fleetAnswers(world)) {
     const seen = fork(context);
     // What is called safe is a proof only where it is so.
     if (world.ran === 0) seen.excuses |= EXCUSE.proved;
-    if (isCalledSafe(context, answers) && order(context, seen, RESOLVED.source.observed[here])) {
-      const what = answers ? 'which answers' : 'which is dark';
+    if (isCalledSafe(context, asked) && order(context, seen, RESOLVED.source.observed[here])) {
+      const what = asked.destination ? 'which answers' : 'which is dark';
       emit(
         'ask',
         `an operator resolves: back to the source, called safe with a destination ${what}`,
@@ -69,6 +69,8 @@ function resolveAtSource(context: Context): void {
     }
   }
   for (const off of loseDestination(context)) {
+    // The fleet is asked before, or he makes sure himself: a guest that was sent on is not called back.
+    if (off.third === 1) break;
     off.excuses |= EXCUSE.proved;
     if (order(context, off, RESOLVED.source.fenced[here])) {
       emit('ask', 'an operator turns the destination off and resolves: back to the source');
@@ -82,10 +84,43 @@ function resolveAtSource(context: Context): void {
   }
 }
 
-const ASKED = { id: PLANNED.precopy.id, since: undefined, uuid: undefined, sightings: [] } as const;
+/** Which of the other hosts answer. */
+interface Answering {
+  readonly destination: boolean;
+  readonly third: boolean;
+}
+
+function fleetAnswers({ dmover, forgot, ddam }: World): Answering[] {
+  const tells = dmover === 1 && forgot === 0 && ddam === 0;
+  return (tells ? [true, false] : [false]).flatMap((destination) =>
+    [true, false].map((third) => ({ destination, third })),
+  );
+}
+
+/** What the fleet says of the guest: a host that it came to later tells of the migration by which it came. */
+function fleetOf({ third: isThere }: World, answering: Answering): GuestSightings {
+  const { id, from, to } = PLANNED.precopy;
+  const unasked = [
+    ...(answering.destination ? [] : [{ host: to, why: 'it is dark' }]),
+    ...(answering.third ? [] : [{ host: 'c', why: 'it is dark' }]),
+  ];
+  const on = { id: 'm-later', from: to, to: 'c', createdAt: '', lineage: [id] };
+  const nothing = { copies: [], moves: [] };
+  const known = {
+    copies: [{ state: 'running' }],
+    moves: [{ ...on, side: 'destination' }],
+  } as const;
+  const third = { host: 'c', ...(isThere === 1 ? known : nothing) };
+  const sent = { host: to, copies: [], moves: isThere === 1 ? [{ ...on, side: 'source' }] : [] };
+  const sightings = [...(answering.third ? [third] : []), ...(answering.destination ? [sent] : [])];
+  const all = [{ host: from, ...nothing }, ...sightings] as unknown as GuestSightings['sightings'];
+  return { id, since: undefined, uuid: undefined, sightings: all, unasked };
+}
 
 /** Whether `resolve` calls the source safe without asking the destination's mover for its word. */
-function isCalledSafe({ world, rules, source, destination }: Context, answers: boolean): boolean {
+function isCalledSafe(context: Context, answering: Answering): boolean {
+  const { world, rules, source, destination } = context;
+  const answers = answering.destination;
   const { guest, from, to } = PLANNED.precopy;
   const bootId = `boot-${world.boot}`;
   const armedBootId = world.jd === 0 ? undefined : destination.armedBootId(world.jd);
@@ -98,7 +133,7 @@ function isCalledSafe({ world, rules, source, destination }: Context, answers: b
     guest,
     from,
     to,
-    fleet: { ...ASKED, unasked: answers ? [] : [{ host: to, why: 'it is dark' }] },
+    fleet: fleetOf(world, answering),
     source: {
       ...common,
       host: from,

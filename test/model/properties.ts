@@ -2,14 +2,14 @@ import type { SourceState } from '../../src/migration/direct/source-state.ts';
 import type { Context } from './context.ts';
 import { RULES_BROKEN } from './context.ts';
 import type { Rule } from './context.ts';
-import { BUSY, DEST, EXCUSE, QEMU, destinationRuns, sourceRuns } from './state.ts';
+import { BUSY, DEST, EXCUSE, QEMU, destinationRuns, runsElsewhere, sourceRuns } from './state.ts';
 import type { World } from './state.ts';
 
 /** The rule that this state breaks; undefined where all is well. */
 export function brokenRule(context: Context, world: World): Rule | undefined {
   if (world.broken !== 0) return RULES_BROKEN[world.broken - 1];
   const runsHere = sourceRuns(world);
-  if (runsHere && destinationRuns(world)) return 'two copies of the guest run';
+  if (runsHere && runsElsewhere(world)) return 'two copies of the guest run';
   if (runsHere && world.ran === 1 && (world.excuses & EXCUSE.proved) === 0) {
     return 'the source resumed a guest that has run at the destination';
   }
@@ -24,26 +24,28 @@ function wrongEnd(world: World, { doing, right, via }: SourceState): Rule | unde
   const knows = !hasGone && (world.rebooted === 0 || right === 'passed');
   const { sourceGone, destinationGone, rebooted, proved, lastWord } = EXCUSE;
   const dead = sourceGone | destinationGone | rebooted | proved | lastWord;
+  // Of a host that cannot read its journal nothing is heard but that.
+  const waits = (excuses & (EXCUSE.deadline | EXCUSE.damaged)) !== 0;
   switch (doing.kind === 'end' ? doing.outcome : undefined) {
     case 'failed':
     case 'cancelled':
       // Where a person had it run there, the source hears of it when it can: its end was another's to decide.
-      if (destinationRuns(world) && world.ordered === 0) {
+      if (runsElsewhere(world) && world.ordered === 0) {
         return 'the migration ended as failed or cancelled and the guest runs at the destination';
       }
       if (sourceRuns(world) || world.qemu === QEMU.gone) return undefined;
       return 'the migration ended as failed or cancelled and the guest stands still at the source';
     case 'done':
-      if (destinationRuns(world) || (excuses & dead) !== 0) return undefined;
+      if (runsElsewhere(world) || (excuses & dead) !== 0) return undefined;
       return 'the migration ended as done and the guest does not run at the destination';
     case 'lost':
       if ((excuses & dead) !== 0) return undefined;
       return 'the migration ended as lost though both hypervisors live';
     case 'held':
-      if (destinationRuns(world) && (excuses & EXCUSE.deadline) === 0 && knows) {
+      if (destinationRuns(world) && !waits && knows) {
         return 'the migration was held though the guest runs at the destination, which answers';
       }
-      if (sourceRuns(world) && (excuses & EXCUSE.deadline) === 0) {
+      if (sourceRuns(world) && !waits) {
         return 'the migration was held though the guest runs at the source';
       }
       if (excuses !== 0) return undefined;
@@ -56,7 +58,10 @@ function wrongEnd(world: World, { doing, right, via }: SourceState): Rule | unde
 /** Nothing is left to do: the source has ended, and the destination holds nothing that it should have let go. */
 export function isOver(context: Context, world: World): boolean {
   const { doing } = context.source.state(world.js);
+  // From here on a person decides.
+  if (world.sdam === 1) return true;
   if (doing.kind !== 'end') return false;
+  if (world.ddam === 1) return true;
   if (world.jd === 0 || world.forgot === 1) return true;
   if (world.dmover === 0 || world.busy !== BUSY.idle) return false;
   const { stage, right, unsure } = context.destination.state(world.jd);

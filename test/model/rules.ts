@@ -14,6 +14,10 @@ import type { ShellMutant } from './shells/mutants.ts';
 import { brokenDestination, destinationTable } from './shells/destination.ts';
 import type { DestinationTable } from './shells/destination.ts';
 import { sourceTable } from './shells/source.ts';
+import { damagedJournal } from './shells/journal.ts';
+import type { Damaged } from './shells/journal.ts';
+import { unreachableMonitor } from './shells/monitor.ts';
+import type { Unreachable } from './shells/monitor.ts';
 import type { SourceTables } from './shells/source.ts';
 
 /** What the model checks: the functions that the movers themselves call. A mutant replaces one of them. */
@@ -36,8 +40,10 @@ export interface Rules {
   readonly isDark: (heard: readonly Heard['what'][]) => boolean;
   /** An operator says that the other host does not run the guest without having made sure. */
   readonly operatorGuesses: boolean;
-  /** A journal that is damaged at its last synced record is cut there, as one whose end is torn. */
-  readonly cutsDamaged: boolean;
+  /** What a mover makes of a journal that is damaged at its last synced record, taken from the code that reads it. */
+  readonly damaged: Damaged;
+  /** What the source's mover tells of a hypervisor whose monitor it cannot reach for a while, taken from its own code. */
+  readonly unreachable: Unreachable;
 }
 
 export const REAL: Rules = {
@@ -52,7 +58,8 @@ export const REAL: Rules = {
   unknownIsLeave: false,
   isDark,
   operatorGuesses: false,
-  cutsDamaged: false,
+  damaged: await damagedJournal(),
+  unreachable: await unreachableMonitor(),
 };
 
 const TERMS = { silenceMs: 4000, patienceMs: 1000, breakMs: 1000 };
@@ -74,10 +81,12 @@ function isDark(heard: readonly Heard['what'][]): boolean {
   return watch.verdict.kind === 'dark';
 }
 
-type Broken = Pick<ShellMutant, 'mode' | 'edit' | 'steps'>;
+type Broken = Pick<ShellMutant, 'mode' | 'edit' | 'steps' | 'of'>;
 
 /** With one of the movers broken in one place of its own code. */
-export async function withEdit({ mode, edit, steps }: Broken): Promise<Rules> {
+export async function withEdit({ mode, edit, steps, of }: Broken): Promise<Rules> {
+  if (of === 'journal') return { ...REAL, damaged: await damagedJournal(edit) };
+  if (of === 'monitor') return { ...REAL, unreachable: await unreachableMonitor(edit) };
   if (steps === undefined) return { ...REAL, there: await brokenDestination(REAL.there, edit) };
   const table = await sourceTable(mode, { edit, steps, real: REAL.table[mode] });
   return { ...REAL, table: { ...REAL.table, [mode]: table } };
@@ -159,14 +168,6 @@ export const MORE_MUTANTS: readonly Mutant[] = [
           ? transition(state, { ...event, rebooted: false })
           : transition(state, event),
     },
-  },
-  {
-    name: 'cut what is damaged',
-    breaks:
-      'a journal that is damaged at its last synced record is taken for one whose end is torn',
-    mode: 'precopy',
-    earlier: false,
-    rules: { ...REAL, cutsDamaged: true },
   },
   {
     name: 'guess',

@@ -94,7 +94,8 @@ export function statusMoves(context: Context, reply: Reply): void {
 
 function standsThere({ world, destination }: Context): string {
   if (destination.state(world.jd).hypervisor === 'gone') return 'gone';
-  if (world.dqemu === DEST.running) return 'running';
+  // What it settled it follows no more, wherever that goes on to.
+  if (world.dqemu === DEST.running || world.third === 1) return 'running';
   const flows = world.dqemu === DEST.postcopy || world.dqemu === DEST.postcopyRunning;
   return flows ? 'postcopy' : 'other';
 }

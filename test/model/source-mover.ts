@@ -25,6 +25,7 @@ import { ACT, DEST, EXCUSE, QEMU } from './state.ts';
 /** Everything that the source's mover, or somebody who speaks to it, may do next. */
 export function sourceMoverMoves(context: Context): void {
   const { world, emit } = context;
+  if (world.sdam === 1) return;
   const state = stateOf(context, world);
   if (world.mover === 0) {
     if (state.doing.kind === 'end') return;

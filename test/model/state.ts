@@ -86,6 +86,8 @@ export const EXCUSE = {
   proved: 16,
   /** The stream broke with the last word of post-copy: what was on its way is nowhere. */
   lastWord: 32,
+  /** A journal is damaged: its side does nothing more, and says so. */
+  damaged: 64,
 } as const;
 
 /** One state of everything: two hosts, the link, and what has to be remembered of the past. Numbers only. */
@@ -134,6 +136,11 @@ export class World {
   ordered = 0;
   /** The destination has forgotten the migration. */
   forgot = 0;
+  /** The source's journal, or the destination's, is damaged: no mover goes on with it. */
+  sdam = 0;
+  ddam = 0;
+  /** The destination has sent the guest on to a third host, where it runs. */
+  third = 0;
   excuses = 0;
   /** Faults that may still happen. */
   faults = 0;
@@ -168,6 +175,9 @@ export class World {
     this.told = other.told;
     this.forgot = other.forgot;
     this.ordered = other.ordered;
+    this.sdam = other.sdam;
+    this.ddam = other.ddam;
+    this.third = other.third;
     this.excuses = other.excuses;
     this.faults = other.faults;
     this.broken = 0;
@@ -194,10 +204,13 @@ export class World {
       (this.commitSent << 12) |
       (this.ran << 13) |
       (this.excuses << 14) |
-      (this.rebooted << 20) |
-      (this.told << 21) |
-      (this.forgot << 22) |
-      (this.ordered << 23);
+      (this.rebooted << 21) |
+      (this.told << 22) |
+      (this.forgot << 23) |
+      (this.ordered << 24) |
+      (this.sdam << 25) |
+      (this.ddam << 26) |
+      (this.third << 27);
     words[4] =
       (this.act === ACT.idle ? 0 : this.at) | ((this.busy === BUSY.idle ? 0 : this.dat) << 16);
   }
@@ -226,11 +239,14 @@ export class World {
     this.earlier = (d >>> 8) & 15;
     this.commitSent = (d >>> 12) & 1;
     this.ran = (d >>> 13) & 1;
-    this.excuses = (d >>> 14) & 63;
-    this.rebooted = (d >>> 20) & 1;
-    this.told = (d >>> 21) & 1;
-    this.forgot = (d >>> 22) & 1;
-    this.ordered = (d >>> 23) & 1;
+    this.excuses = (d >>> 14) & 127;
+    this.rebooted = (d >>> 21) & 1;
+    this.told = (d >>> 22) & 1;
+    this.forgot = (d >>> 23) & 1;
+    this.ordered = (d >>> 24) & 1;
+    this.sdam = (d >>> 25) & 1;
+    this.ddam = (d >>> 26) & 1;
+    this.third = (d >>> 27) & 1;
     this.at = e & 0xffff;
     this.dat = (e >>> 16) & 0xffff;
     this.broken = 0;
@@ -253,6 +269,11 @@ export function sourceRuns({ qemu }: World): boolean {
     default:
       return false;
   }
+}
+
+/** Wherever the destination has sent it on to counts with it. */
+export function runsElsewhere(world: World): boolean {
+  return destinationRuns(world) || world.third === 1;
 }
 
 export function destinationRuns({ dqemu }: World): boolean {

@@ -103,14 +103,14 @@ function nameOf(event: DestinationEvent): string {
 }
 
 /** What the source's agent says: nothing, that it does not know the migration, or how it stands and with what right. */
-const SOURCES = ['dark', 'unknown', 'memory', 'failed', 'done', 'lost'];
+const SOURCES = ['dark', 'unknown', 'memory', 'failed', 'done', 'lost', 'held'];
 
 function others(script: Script): object {
   return {
     askSource: async () => {
       const phase = script.fact('source', SOURCES as [string, ...string[]]);
       if (phase === 'dark' || phase === 'unknown') return { isDark: phase === 'dark' };
-      const right = script.fact('its right', ['other', 'abandoned']);
+      const right = script.fact('its right', ['other', 'abandoned', 'passed']);
       const view = { side: 'source', host: 'a', epoch: EPOCH, phase, right };
       return { isDark: false, view };
     },

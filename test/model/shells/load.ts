@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 /**
  * Loads the movers' own code a second time, for the model: as it is, or broken in one place. Each such copy of
- * `src/mover` and `src/migration` is a set of modules of its own; all else is shared.
+ * `src/mover`, `src/migration` and what reads journals is a set of modules of its own; all else is shared.
  */
 
 /** One place of the product, and what is to stand there. `from` has to be there exactly once. */
@@ -16,7 +16,7 @@ export interface Edit {
 }
 
 const ROOT = path.join(import.meta.dirname, '../../..');
-const COPIED = ['src/mover/', 'src/migration/'];
+const COPIED = ['src/mover/', 'src/migration/', 'src/host/journal'];
 
 /**
  * What is left out in every copy: code that runs ahead what will run later, which keeps nothing and would look at every

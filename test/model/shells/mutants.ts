@@ -12,6 +12,8 @@ export interface ShellMutant {
   readonly steps?: readonly StepName[];
   /** It breaks nothing but that all comes to its end. */
   readonly ends?: true;
+  /** Not a call or a step: what reads the journal, or what follows the source's hypervisor. */
+  readonly of?: 'journal' | 'monitor';
   readonly edit: Edit;
 }
 
@@ -92,6 +94,29 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     },
   },
   {
+    name: 'unreachable is gone',
+    breaks: 'the source takes a hypervisor whose monitor it cannot reach for one that is gone',
+    mode: 'hybrid',
+    of: 'monitor',
+    edit: {
+      file: 'src/mover/direct/source/guest.ts',
+      from: "if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) {",
+      to: "if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST', 'GODWIT_MONITOR_UNREACHABLE')) {",
+    },
+  },
+  {
+    name: 'cut what is damaged',
+    breaks:
+      'a journal that is damaged at its last synced record is taken for one whose end is torn',
+    mode: 'precopy',
+    of: 'journal',
+    edit: {
+      file: 'src/host/journal-lines.ts',
+      from: 'if (damage === undefined) return;',
+      to: 'if (file !== undefined) return;',
+    },
+  },
+  {
     name: 'drop the fsync',
     breaks: 'the destination says that it is armed before armed(epoch) lies on its disk',
     mode: 'precopy',
@@ -158,8 +183,8 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     mode: 'precopy',
     edit: {
       file: 'src/mover/direct/destination/mover.ts',
-      from: "if (mayRefuse && this.state.right !== 'refused') {",
-      to: 'if (false) {',
+      from: "if (mayRefuse && this.state.right !== 'refused')",
+      to: 'if (false)',
     },
   },
 ];

@@ -5,6 +5,7 @@ import type { Proof } from '../../../migration/direct/run-right.ts';
 import { onSilence } from '../../../migration/direct/silence.ts';
 import type { OnSilence } from '../../../migration/direct/silence.ts';
 import type { ResolveAnswer, RunAt, SideView } from '../../../protocol/public/resolve.ts';
+import { isEnd } from '../../../protocol/public/migration.ts';
 import type { Fence } from '../../../host/fencing.ts';
 import { takeDownMs } from './parts.ts';
 import type { DestinationParts } from './parts.ts';
@@ -78,8 +79,9 @@ export async function actOnSilence(hands: Hands, leaseMs: number): Promise<void>
 }
 
 /**
- * Where the source cannot be asked, a guest that runs here is not settled yet. A source that has forgotten the migration
- * gives no leave to settle what runs here, nor to give up what it may have handed over.
+ * Where the source cannot be asked, a guest that runs here is not settled yet; nor as long as its source may still take
+ * it back by itself, on a proof that this host is off: what is settled may be sent on to a third host. A source that has
+ * forgotten the migration gives no leave to settle what runs here, nor to give up what it may have handed over.
  */
 function hasLeave(
   { right }: DestinationState,
@@ -88,9 +90,14 @@ function hasLeave(
 ): boolean {
   // No way to ask was given to this mover: silence is all that there is.
   if (source === undefined || action === 'tear-down') return true;
+  if (action === 'finish') return source.view !== undefined && isOverThere(source.view);
   if (source.view !== undefined) return true;
-  if (action === 'finish') return false;
   return source.isDark || right === 'none' || right === 'refused';
+}
+
+/** It never takes the guest back: it knows that it runs here, or has ended. One that is held may yet be told to. */
+function isOverThere({ phase, right }: SideView): boolean {
+  return right === 'passed' || (isEnd(phase) && phase !== 'held');
 }
 
 /** A hypervisor whose end nobody heard of is found gone here; the next time round its remains are taken down. */

@@ -117,6 +117,19 @@ describe('a destination to which nobody speaks', () => {
     assert.deepEqual(deeds, ['settle']);
   });
 
+  test('does not settle a guest that its source may yet take back on a proof: it could be sent on meanwhile', async () => {
+    for (const phase of ['handover', 'undoing', 'held'] as const) {
+      const { hands, deeds } = scene(running, says({ right: 'committing', phase }));
+      await actOnSilence(hands, 1);
+      assert.deepEqual(deeds, [], phase);
+    }
+    for (const facts of [{ phase: 'verifying', right: 'passed' }, { phase: 'done' }] as const) {
+      const { hands, deeds } = scene(running, says({ right: 'committing', ...facts }));
+      await actOnSilence(hands, 1);
+      assert.deepEqual(deeds, ['settle'], facts.phase);
+    }
+  });
+
   test('does not settle a guest that runs while the source cannot be asked', async () => {
     const { hands, deeds } = scene(running, dark);
     await actOnSilence(hands, 1);
