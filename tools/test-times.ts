@@ -98,7 +98,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/syncs.e2e.ts': { seconds: 45, of: ['src/host/', 'src/mover/'] },
   'test/e2e/takeover.e2e.ts': { seconds: 32, core: true },
   'test/e2e/trust.e2e.ts': { seconds: 16, core: true },
-  'test/e2e/uefi.e2e.ts': { seconds: 105, of: ['src/drivers/qemu/'] },
+  'test/e2e/uefi.e2e.ts': { seconds: 146, of: ['src/drivers/qemu/'] },
   'test/e2e/upgrade.e2e.ts': { seconds: 45, core: true },
   'test/e2e/prompt.e2e.ts': { seconds: 40, core: true },
   'test/e2e/probes.e2e.ts': { seconds: 54, of: ['src/network/', 'src/agent/'] },
