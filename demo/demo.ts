@@ -5,7 +5,7 @@
 import { cpus, release } from 'node:os';
 import { printFailure, printError } from '../src/cli/failure.ts';
 import { systemContext } from '../src/cli/system.ts';
-import { doctorText } from '../src/cli/commands/doctor.ts';
+import { doctorText } from '../src/cli/render/findings.ts';
 import { contextPainter, tableLook } from '../src/cli/render/paint.ts';
 import { ERRORS, godwitError, toGodwitError } from '../src/errors.ts';
 import type { GodwitError } from '../src/errors.ts';

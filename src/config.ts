@@ -47,7 +47,7 @@ export const agentConfig = z.strictObject({
   stateDir: path,
   /** Certificates: ca.crt, host.crt, host.key. Default: stateDir/pki. */
   pkiDir: path.optional(),
-  /** Set only on the host that holds the CA, for `pki join`. */
+  /** Set only on the host that holds the CA, for `godwit invite`. */
   caDir: path.optional(),
   /** The other hosts; `addresses` are tried in order where `address` does not answer. */
   peers: z

@@ -52,6 +52,15 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
     ),
   }),
   doctor: z.object({ verdict: finding.shape.verdict, checks: z.array(finding) }),
+  setUp: z.object({
+    name: z.string(),
+    address: z.string(),
+    config: z.string(),
+    created: z.array(z.string()),
+    checks: z.array(finding),
+    next: z.array(z.string()),
+  }),
+  invitation: z.object({ name: z.string(), token: z.string(), expiresAt: z.string() }),
   version: z.object({ godwit: z.string(), protocol: z.array(z.int()), node: z.string() }),
   error: errorBody,
 };

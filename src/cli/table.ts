@@ -1,5 +1,6 @@
 import { checkSpec, migrateSpec } from './specs-migrate.ts';
 import { planSpec } from './specs-plan.ts';
+import * as setup from './specs-setup.ts';
 import * as specs from './specs.ts';
 import { verb } from './verb.ts';
 import type { Verb, VerbGroup } from './verb.ts';
@@ -37,6 +38,9 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
     examples: ['pki init --dir /etc/godwit/ca', 'pki issue b --addresses 10.0.0.2'],
     verbs: async () => (await import('./commands/pki.ts')).PKI_VERBS,
   },
+  verb(setup.initSpec, () => import('./commands/init.ts')),
+  verb(setup.inviteSpec, () => import('./commands/invite.ts')),
+  verb(setup.joinSpec, () => import('./commands/join.ts')),
   verb(specs.agentSpec, () => import('./commands/agent.ts')),
   verb(specs.completionSpec, () => import('./commands/completion.ts')),
   verb(specs.versionSpec, () => import('./commands/version.ts')),

@@ -155,7 +155,7 @@ function ownConfig(lab: Lab, member: LabHost, caDir: string): AgentConfigInput {
     storage: [storageOf(lab, member.name)],
     peers: Object.fromEntries(others.map((other) => [other.name, addressesOf(other)])),
     ...linkRates(lab, others),
-    // The first host keeps the CA, so that `godwit pki join` can be tried.
+    // The first host keeps the CA, so that `godwit invite` can be tried.
     ...(member.name === lab.hosts[0] ? { caDir } : {}),
   };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { doctorText } from '../../src/cli/commands/doctor.ts';
+import { doctorText } from '../../src/cli/render/findings.ts';
 import { collectFacts } from '../../src/cli/doctor/collect.ts';
 import type { Facts, Finding } from '../../src/cli/doctor/facts.ts';
 import { judge, worst } from '../../src/cli/doctor/judge.ts';
@@ -179,7 +179,7 @@ describe('what doctor makes of the facts', () => {
       'certificate',
       'fail',
       /is not there/,
-      /pki join/,
+      /godwit invite/,
     ],
     [
       'no agent',

@@ -4,7 +4,6 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
-import { parseToken } from '../../src/agent/pki/token.ts';
 import { runCommandLine } from '../../src/cli/frame.ts';
 import { TABLE } from '../../src/cli/table.ts';
 import { readCredentials } from '../../src/rpc/tls.ts';
@@ -47,14 +46,6 @@ test('a key that is there is not written over', async (t) => {
   assert.match(err, /holds a host.key already/);
 });
 
-test('the token that is printed lets a host in', async (t) => {
-  const { host, caDir } = await fleet(t);
-  const { agent } = await host('a', { holdsCa: true });
-  const made = await godwit('pki', 'issue', 'b', '--dir', caDir, '--join', '--at', agent.address);
-  const token = /godwit pki join '([^']+)'/.exec(made.out)?.[1] ?? '';
-  assert.equal(parseToken(token).address, agent.address);
-});
-
 test('a bad name, address or number of days is refused in words', async (t) => {
   const dir = path.join(tempDir(t), 'ca');
   await godwit('pki', 'init', '--dir', dir);
@@ -62,7 +53,6 @@ test('a bad name, address or number of days is refused in words', async (t) => {
     [['Web_1'], /Web_1 is not a name/],
     [['b', '--addresses', '10.0.0.1,a b'], /a b is neither/],
     [['b', '--days', '9999'], /from 1 to 3650/],
-    [['b', '--join'], /needs --at HOST:PORT/],
   ];
   for (const [argv, message] of cases) {
     const { code, err } = await godwit('pki', 'issue', ...argv, '--dir', dir);
@@ -90,22 +80,12 @@ test('a person is told an address of an agent that works: with the host’s own 
   assert.match(issued.out, /--agent https:\/\/NAME@HOST:PORT --profile/);
 });
 
-test('a token without addresses warns that the host will not be on the fleet’s list', async (t) => {
-  const dir = path.join(tempDir(t), 'ca');
-  await godwit('pki', 'init', '--dir', dir);
-  const join = ['pki', 'issue', 'b', '--dir', dir, '--join', '--at', '10.0.0.1:7443'];
-  const without = await godwit(...join);
-  assert.equal(without.code, 0);
-  assert.match(without.err, /Without --addresses b is not on the fleet’s list/);
-  assert.equal((await godwit(...join, '--addresses', '10.0.0.2')).err, '');
-});
-
 test('a name that the CA does not know is neither revoked nor removed, unless that is meant', async (t) => {
   const root = tempDir(t);
   const dir = path.join(root, 'ca');
   await godwit('pki', 'init', '--dir', dir);
   await godwit('pki', 'issue', 'web-host', '--dir', dir, '--out', path.join(root, 'b'));
-  await godwit('pki', 'issue', 'c', '--dir', dir, '--join', '--at', '10.0.0.1:7443');
+  await godwit('pki', 'issue', 'c', '--dir', dir, '--out', path.join(root, 'c'));
   for (const verb of ['revoke', 'remove']) {
     const wrong = await godwit('pki', verb, 'web-hots', '--dir', dir);
     assert.equal(wrong.code, 3);

@@ -48,22 +48,20 @@ describe('the fleet’s list', () => {
     const pkiDir = path.join(stateDir, 'pki');
     await stopAgent(world.lab, host);
     await rm(pkiDir, { recursive: true });
+    const own = labHost(world.lab, 'a').configFile;
     const made = await godwit(
       'a',
-      'pki',
-      'issue',
+      'invite',
       host,
-      '--dir',
-      caDir(),
       '--addresses',
       address,
-      '--join',
-      '--at',
-      agentAddress(world, 'a'),
+      '--config',
+      own,
       '--json',
     );
     const { token } = JSON.parse(made) as { token: string };
-    await godwit(host, 'pki', 'join', token, '--out', pkiDir);
+    // Its configuration is kept.
+    await godwit(host, 'join', token, '--config', labHost(world.lab, host).configFile);
     await startAgent(world.lab, host);
   };
   const ask = (from: string, identity: Identity, at: string): Promise<Answer> =>

@@ -25,8 +25,7 @@ export class JoinFailures {
   async run<T>(from: string | undefined, redeem: () => Promise<T>): Promise<T> {
     const network = networkOf(from ?? 'this host');
     if (this.#countOf(network) + 1 > MOST_FAILED) {
-      const hint =
-        'Wait a minute, and join with a token that `godwit pki issue --join` has printed.';
+      const hint = 'Wait a minute, and join with a token that `godwit invite` has printed.';
       const what = `${network}, in joins that failed,`;
       throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST_FAILED }, { hint });
     }

@@ -4,11 +4,13 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
+import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { checkList } from '../../host/fleet.ts';
 import { agentContract } from '../../protocol/contract.ts';
 import { splitAddress } from '../../protocol/names.ts';
+import { SKEW_MS } from '../../protocol/peer/renewal.ts';
 import { client } from '../../rpc/client.ts';
 import { fingerprintOf, storeCredentials } from './authority.ts';
 import { parseToken } from './token.ts';
@@ -16,16 +18,21 @@ import type { JoinToken } from './token.ts';
 
 const CONNECT_MS = 10_000;
 
+export interface Joined {
+  readonly name: string;
+  readonly fingerprint: string;
+  /** host:port at which the fleet's list has this host; undefined where the token named no address. */
+  readonly address: string | undefined;
+  /** How far the clock of the CA's host is before this one's, ms, within the time that the call took. */
+  readonly clockAheadMs: number;
+}
+
 /**
  * Makes a key for this host, has it signed by the CA that the token names, and writes ca.crt, host.crt and host.key
  * into `directory`. The key does not leave this host. GODWIT_JOIN_TOKEN, GODWIT_PEER_UNTRUSTED when whoever answers
  * is not of that CA, GODWIT_UNREACHABLE, GODWIT_PKI when the directory holds a certificate already.
  */
-export async function join(
-  text: string,
-  directory: string,
-  signal?: AbortSignal,
-): Promise<{ name: string; fingerprint: string }> {
+export async function join(text: string, directory: string, signal?: AbortSignal): Promise<Joined> {
   const token = parseToken(text);
   const { name, address, fingerprint } = token;
   if (existsSync(path.join(directory, 'host.crt'))) {
@@ -35,6 +42,7 @@ export async function join(
   const ca = await pinnedCa(token, signal);
   const { makeRequest } = await import('./x509.ts');
   const { request, key } = await makeRequest(name);
+  let joined: Pick<Joined, 'address' | 'clockAheadMs'>;
   const { api, close } = client(agentContract, {
     address,
     credentials: { ca },
@@ -47,7 +55,12 @@ export async function join(
     );
     checkAnswer(answer, key, token);
     const { ca: authority, certificate: cert, siteSecret, fleet } = answer;
-    if (fleet !== undefined) checkList(fleet, authority);
+    const list = fleet === undefined ? undefined : checkList(fleet, authority).list;
+    joined = {
+      address: list?.members.find((member) => member.name === name)?.address,
+      clockAheadMs:
+        Date.parse(new X509Certificate(cert).validFrom) + SKEW_MS - systemClock.wallMs(),
+    };
     const shared = {
       ...(siteSecret === undefined ? {} : { siteSecret }),
       ...(fleet === undefined ? {} : { fleet }),
@@ -56,7 +69,7 @@ export async function join(
   } finally {
     close();
   }
-  return { name, fingerprint };
+  return { name, fingerprint, ...joined };
 }
 
 /** The certificate of the CA, as the other side sends it, once its fingerprint is the token's. Nothing else is sent. */

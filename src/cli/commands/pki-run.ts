@@ -1,17 +1,15 @@
 import { existsSync } from 'node:fs';
-import { isIP } from 'node:net';
 import path from 'node:path';
 import { initCa, issue, storeCredentials } from '../../agent/pki/authority.ts';
-import { join } from '../../agent/pki/join.ts';
 import { renewPerson } from '../../agent/pki/renew-person.ts';
-import { makeToken } from '../../agent/pki/token.ts';
 import { godwitError } from '../../errors.ts';
-import { address, hostName } from '../../protocol/names.ts';
+import { hostName } from '../../protocol/names.ts';
 import { namedAgent } from '../connect.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
+import { listedAddresses } from '../setup/addresses.ts';
 import type { Input, Run } from '../verb.ts';
-import type { pkiInitSpec, pkiIssueSpec, pkiJoinSpec, pkiRenewSpec } from './pki.ts';
+import type { pkiInitSpec, pkiIssueSpec, pkiRenewSpec } from './pki.ts';
 
 export const init: Run<typeof pkiInitSpec> = async (input, context) => {
   const directory = path.resolve(input.flags.dir ?? '');
@@ -30,20 +28,7 @@ export const issueOne: Run<typeof pkiIssueSpec> = async (input, context) => {
   if (!name.success) throw usage(`${input.args.name.slice(0, 80)} is not a name: use a-z, 0-9, -`);
   const { days } = input.flags;
   if (days !== undefined && (days < 1 || days > 3650)) throw usage('--days is from 1 to 3650');
-  if (input.flags.join === true) printToken(input, context);
-  else await writeFiles(input, context);
-};
-
-export const joinHere: Run<typeof pkiJoinSpec> = async (input, context) => {
-  const directory = path.resolve(input.flags.out ?? '');
-  const { name, fingerprint } = await join(input.args.token, directory);
-  if (input.json) printJson(context, { name, directory, fingerprint });
-  else {
-    context.out.write(
-      `This host is ${name}; its key and certificate are in ${directory}.\n` +
-        `Next: godwit agent --config FILE, with "name": "${name}" and "pkiDir": "${directory}"\n`,
-    );
-  }
+  await writeFiles(input, context);
 };
 
 export const renew: Run<typeof pkiRenewSpec> = async (input, context) => {
@@ -81,7 +66,7 @@ async function writeFiles(input: IssueInput, context: Context): Promise<void> {
     throw godwitError('GODWIT_PKI', { what: `${directory} holds a ${stem}.key already` }, { hint });
   }
   const caDir = path.resolve(input.flags.dir ?? '');
-  const addresses = addressesOf(input);
+  const addresses = listedAddresses(input.flags.addresses, usage);
   const life = days === undefined ? {} : { days };
   const asked = { caDir, name, role, addresses, ...life };
   storeCredentials(directory, await issue(asked, context.clock.wallMs()), stem);
@@ -95,39 +80,6 @@ async function writeFiles(input: IssueInput, context: Context): Promise<void> {
         : `Next: godwit hosts --agent https://NAME@HOST:PORT --profile ${directory}`;
     context.out.write(`${files.join(', ')} are in ${directory}.\n${where}\n`);
   }
-}
-
-function printToken(input: IssueInput, context: Context): void {
-  const { name } = input.args;
-  const { role = 'agent', days, valid = 0, at } = input.flags;
-  if (at === undefined || !address.safeParse(at).success) {
-    throw usage('--join needs --at HOST:PORT, the address of the agent that holds the CA');
-  }
-  const nowMs = context.clock.wallMs();
-  const caDir = path.resolve(input.flags.dir ?? '');
-  const addresses = addressesOf(input);
-  const life = days === undefined ? {} : { days };
-  const asked = { caDir, name, role, addresses, ...life, agent: at, validMs: valid };
-  const token = makeToken(asked, nowMs);
-  const expiresAt = new Date(nowMs + valid).toISOString();
-  if (role === 'agent' && addresses.length === 0) {
-    context.err.write(
-      `Without --addresses ${name} is not on the fleet’s list: name it under \`peers\` on every host, ` +
-        'or issue the token again with --addresses IP.\n',
-    );
-  }
-  if (input.json) printJson(context, { name, role, token, expiresAt });
-  else context.out.write(`On ${name}, before ${expiresAt}:\n\ngodwit pki join '${token}'\n`);
-}
-
-function addressesOf(input: IssueInput): string[] {
-  const given = (input.flags.addresses ?? '').split(',').filter((each) => each !== '');
-  for (const each of given) {
-    if (isIP(each) === 0 && !/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(each)) {
-      throw usage(`${each.slice(0, 80)} is neither an IP address nor a DNS name`);
-    }
-  }
-  return given;
 }
 
 function usage(what: string): Error {

@@ -24,11 +24,10 @@ export const pkiInitSpec = spec({
 
 export const pkiIssueSpec = spec({
   name: 'issue',
-  summary: 'make a certificate for a host or a person, or a token with which a host gets its own',
+  summary: 'make a certificate for a person, or for a host that cannot join by itself',
   details:
-    'Without --join it writes ca.crt, a key and its certificate: host.* for the role agent, else ' +
-    'operator.* or viewer.*. With --join the key is made on the new host and never leaves it: run ' +
-    'the printed `godwit pki join` there. The token works once.',
+    'Writes ca.crt, a key and its certificate: host.* for the role agent, else operator.* or viewer.*. ' +
+    'A host joins with `godwit invite`, which leaves its key on it.',
   args: {
     name: {
       kind: 'text',
@@ -59,38 +58,9 @@ export const pkiIssueSpec = spec({
       value: 'directory',
       summary: 'where to write the files (default: ./NAME)',
     },
-    join: { kind: 'switch', summary: 'make a join token instead' },
-    at: {
-      kind: 'text',
-      value: 'host:port',
-      summary: 'with --join: the agent that holds the CA (its `caDir`)',
-    },
-    valid: { kind: 'duration', summary: 'with --join: how long the token works', preset: '1h' },
   },
-  examples: [
-    'pki issue b --addresses 10.0.0.2',
-    'pki issue b --addresses 10.0.0.2 --join --at 10.0.0.1:7443',
-    'pki issue ann --role operator --out ~/.godwit',
-  ],
-  json: '{ name, role, directory, files } or, with --join, { name, role, token, expiresAt }',
-});
-
-export const pkiJoinSpec = spec({
-  name: 'join',
-  summary: 'make a key on this host and have it signed by the CA that a token names',
-  args: {
-    token: { kind: 'text', summary: 'what `godwit pki issue --join` printed', required: true },
-  },
-  flags: {
-    out: {
-      kind: 'file',
-      value: 'directory',
-      summary: "where to write the files: the agent's `pkiDir`",
-      preset: '/var/lib/godwit/pki',
-    },
-  },
-  examples: ['pki join gwj1/b/10.0.0.1:7443/.../...'],
-  json: '{ name, directory, fingerprint }',
+  examples: ['pki issue b --addresses 10.0.0.2', 'pki issue ann --role operator --out ~/.godwit'],
+  json: '{ name, role, directory, files }',
 });
 
 export const pkiRenewSpec = spec({
@@ -162,7 +132,6 @@ export const pkiRotateSecretSpec = spec({
 export const PKI_VERBS: readonly Verb[] = [
   verb(pkiInitSpec, async () => ({ run: (await import('./pki-run.ts')).init })),
   verb(pkiIssueSpec, async () => ({ run: (await import('./pki-run.ts')).issueOne })),
-  verb(pkiJoinSpec, async () => ({ run: (await import('./pki-run.ts')).joinHere })),
   verb(pkiRenewSpec, async () => ({ run: (await import('./pki-run.ts')).renew })),
   verb(pkiRevokeSpec, async () => ({ run: (await import('./pki-list-run.ts')).revoke })),
   verb(pkiRemoveSpec, async () => ({ run: (await import('./pki-list-run.ts')).remove })),

@@ -1,0 +1,17 @@
+import type { Finding } from '../doctor/facts.ts';
+import { printable } from './style.ts';
+import type { Painter } from './style.ts';
+
+/** One line for each finding, its hint below it, and a last line that sums up. */
+export function doctorText(findings: readonly Finding[], paint: Painter): string {
+  const marks = { ok: paint.green('ok  '), warn: paint.yellow('warn'), fail: paint.red('fail') };
+  const widest = Math.max(0, ...findings.map(({ name }) => name.length));
+  const lines = findings.flatMap(({ name, verdict, found, hint }) => {
+    const line = `${marks[verdict]}  ${name.padEnd(widest)}  ${printable(found).replaceAll('\n', ' ')}`;
+    return hint === undefined ? [line] : [line, `${' '.repeat(widest + 8)}${paint.dim(hint)}`];
+  });
+  const counts = (['fail', 'warn', 'ok'] as const).map((verdict) => {
+    return `${findings.filter((each) => each.verdict === verdict).length} ${verdict}`;
+  });
+  return `${lines.join('\n')}\n\n${counts.join(', ')}\n`;
+}

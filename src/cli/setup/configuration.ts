@@ -1,0 +1,91 @@
+import path from 'node:path';
+import type { z } from 'zod';
+import type { agentConfig } from '../../config.ts';
+import { splitAddress } from '../../protocol/names.ts';
+
+/** A host's first configuration, with what each of its lines is for. Pure. */
+
+/** What a configuration is made from. */
+export interface Place {
+  readonly name: string;
+  /** host:port */
+  readonly address: string;
+  readonly stateDir: string;
+  /** Of the host that holds the CA. */
+  readonly caDir?: string;
+  readonly storage: readonly string[];
+}
+
+/** Where movers and memory streams listen: the default, written down for whoever sets up a firewall. */
+const PORTS = { from: 49_152, to: 49_407 } as const;
+
+export function configurationOf({ name, address, stateDir, caDir, storage }: Place): string {
+  const config: z.input<typeof agentConfig> = {
+    name,
+    address,
+    ports: { ...PORTS },
+    stateDir,
+    ...(caDir === undefined ? {} : { caDir }),
+    storage: storage.map((each) => ({ path: each })),
+  };
+  // One line for each setting, as the explanation has them.
+  const lines = Object.entries(config).map(
+    ([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)}`,
+  );
+  return `{\n${lines.join(',\n')}\n}\n`;
+}
+
+/** The text beside the configuration: each of its settings, and why it is as it is. */
+export function explanationOf(place: Place): string {
+  const { port } = splitAddress(place.address);
+  const reasons: [string, string][] = [
+    [
+      'name',
+      `This host's name, as in its certificate: ${place.name}. Other hosts know it by that.`,
+    ],
+    [
+      'address',
+      `Other hosts reach this one at ${place.address}, and memory of guests arrives there. Let them through: TCP ${port}.`,
+    ],
+    [
+      'ports',
+      `Movers listen on these, for the time of a migration. Let other hosts through: TCP ${PORTS.from} to ${PORTS.to}.`,
+    ],
+    [
+      'stateDir',
+      `What Godwit keeps: journals, certificates (pki), caches, and agent.sock, which the command line finds by this line.`,
+    ],
+  ];
+  if (place.caDir !== undefined) {
+    reasons.push([
+      'caDir',
+      'The CA of the fleet, on this host alone. Keep a copy of ca.key offline: who has it can be any host.',
+    ]);
+  }
+  reasons.push([
+    'storage',
+    place.storage.length === 0
+      ? 'Empty: no disk is opened, so only guests without disks come and go. Name directories: [{"path": "/srv/images"}].'
+      : 'Disks of guests lie below these directories. No other file is opened as a disk.',
+  ]);
+  const parts = reasons.map(([key, why]) => `${key}\n    ${why}\n`);
+  return `What each line of agent.json is for. docs/operating.md lists every setting that there is besides.
+Most take effect when the agent is restarted, which no guest notices.
+
+${parts.join('\n')}`;
+}
+
+/** Beside the configuration. */
+export function explanationFile(config: string): string {
+  return path.join(path.dirname(config), 'agent.json.txt');
+}
+
+/** A name for a host from what the machine is called; undefined where nothing of it can be one. */
+export function nameFrom(hostname: string): string | undefined {
+  const [label = ''] = hostname.toLowerCase().split('.', 1);
+  const name = label
+    .replaceAll(/[^a-z0-9-]/g, '-')
+    .replaceAll(/^-+|-+$/g, '')
+    .slice(0, 63);
+  return name === '' ? undefined : name;
+}

@@ -1,0 +1,106 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Context } from '../context.ts';
+import { printJson } from '../context.ts';
+import { collectFacts } from '../doctor/collect.ts';
+import type { Finding } from '../doctor/facts.ts';
+import { judge } from '../doctor/judge.ts';
+import { OWN_PLACES } from '../own-agent.ts';
+import { contextPainter } from '../render/paint.ts';
+import { doctorText } from '../render/findings.ts';
+import { configurationOf, explanationFile, explanationOf } from './configuration.ts';
+import type { Place } from './configuration.ts';
+
+const UNIT = 'godwit-agent.service';
+const UNIT_FILES = ['/usr/lib/systemd/system', '/lib/systemd/system', '/etc/systemd/system'];
+
+/** Lets others through: QEMUs of guests run as users of their own. */
+export function makeStateDir(stateDir: string): void {
+  mkdirSync(stateDir, { recursive: true, mode: 0o711 });
+}
+
+/** Writes the configuration, and beside it what each line is for. */
+export function writeConfiguration(file: string, place: Place): string[] {
+  mkdirSync(path.dirname(file), { recursive: true });
+  const explained = explanationFile(file);
+  writeFileSync(explained, explanationOf(place));
+  // Last: it is what makes the host one that is set up.
+  writeFileSync(file, configurationOf(place), { flag: 'wx' });
+  return [file, explained];
+}
+
+export interface Done {
+  readonly name: string;
+  readonly address: string;
+  readonly config: string;
+  readonly stateDir: string;
+  /** What was written. */
+  readonly created: readonly string[];
+  /** Besides what doctor says. */
+  readonly findings: readonly Finding[];
+  /** The first host lets others in. */
+  readonly isFirst: boolean;
+}
+
+/** Says what was done, what this host lacks, and what to type next. */
+export async function tell(done: Done, context: Context, json: boolean): Promise<void> {
+  const { name, address, config, created } = done;
+  const checks = [...done.findings, ...(await checksOf(done, context))];
+  const next = nextSteps(done);
+  if (json) {
+    printJson(context, {
+      name,
+      address,
+      config,
+      created,
+      checks,
+      next: next.map(([step]) => step),
+    });
+    return;
+  }
+  const widest = Math.max(...next.map(([step]) => step.length));
+  const lines = next.map(([step, why]) => `  ${step.padEnd(widest)}  # ${why}`);
+  const wrote = created.map((each) => `  ${each}\n`).join('');
+  context.out.write(
+    `This host is ${name}; other hosts reach it at ${address}.\n\nWritten:\n${wrote}\n` +
+      `${doctorText(checks, contextPainter(context))}\nNext:\n${lines.join('\n')}\n`,
+  );
+}
+
+/** What doctor finds of this host and its configuration; the agent is not there yet, and the lab is no matter. */
+async function checksOf({ config, stateDir }: Done, context: Context): Promise<Finding[]> {
+  const agent = `unix:${path.join(stateDir, 'agent.sock')}`;
+  const findings = judge(await collectFacts(context, { agent }, config));
+  return findings.filter(({ name }) => name !== 'agent' && name !== 'lab');
+}
+
+/** Commands with what each is for. */
+function nextSteps({ config, stateDir, isFirst, address }: Done): [string, string][] {
+  const isUsual = config === OWN_PLACES.config;
+  const hasUnit = UNIT_FILES.some((folder) => existsSync(path.join(folder, UNIT)));
+  const underSystemd = isUsual && hasUnit && existsSync('/run/systemd/system');
+  const own = isUsual ? '' : ` --config ${config}`;
+  const start: [string, string] = underSystemd
+    ? [
+        'systemctl enable --now godwit-agent',
+        'runs the agent, now and after each start of this host',
+      ]
+    : [`godwit agent${own}`, 'runs the agent in the foreground'];
+  const socket = isUsual ? '' : ` --agent unix:${path.join(stateDir, 'agent.sock')}`;
+  const steps: [string, string][] = [
+    start,
+    [`godwit hosts${socket}`, 'in another terminal: this host, and those it knows'],
+  ];
+  const example = address.startsWith('[') ? 'fd00::2' : '10.0.0.2';
+  if (isFirst)
+    steps.push([
+      `godwit invite b --addresses ${example}${own}`,
+      'for a second host: prints the command to run there',
+    ]);
+  else
+    steps.push([
+      `godwit guests${socket}`,
+      'the guests of all hosts; `godwit migrate GUEST --to HOST` moves one',
+    ]);
+  return steps;
+}

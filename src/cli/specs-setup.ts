@@ -1,0 +1,87 @@
+import { spec } from './verb.ts';
+import type { Flag } from './verb.ts';
+
+/** The verbs with which a host becomes one of a fleet. */
+
+const config = {
+  kind: 'file',
+  value: 'file',
+  summary: "the agent's configuration, which is written",
+  preset: '/etc/godwit/agent.json',
+} as const satisfies Flag;
+
+const stateDir = {
+  kind: 'file',
+  value: 'directory',
+  summary: 'everything that Godwit keeps on this host',
+  preset: '/var/lib/godwit',
+} as const satisfies Flag;
+
+const storage = {
+  kind: 'file',
+  value: 'directory',
+  summary: 'where disks of guests lie, once for each; without it, the usual places that are there',
+  repeatable: true,
+} as const satisfies Flag;
+
+export const initSpec = spec({
+  name: 'init',
+  summary: 'set this host up as the first of a fleet: its CA, certificate and configuration',
+  details:
+    'Looks for addresses, storage, bridges and QEMU, tries the port, and writes a configuration; beside it lies a text ' +
+    'that explains each line. Changes nothing where there is a configuration. Ends with what to type next.',
+  args: {
+    name: { kind: 'text', summary: "the host's name; its own where it is left out" },
+  },
+  flags: {
+    address: {
+      kind: 'text',
+      value: 'ip[:port]',
+      summary:
+        'how other hosts reach this one (default: the address of the way out, and port 7443)',
+    },
+    storage,
+    config,
+    stateDir,
+  },
+  examples: ['init', 'init a --address 10.0.0.1 --storage /srv/images'],
+  json: 'setUp',
+});
+
+export const inviteSpec = spec({
+  name: 'invite',
+  summary: 'print the command with which another host joins the fleet',
+  details:
+    'Run it on the host that holds the CA. The printed `godwit join` brings the new host its certificate, the CA and a ' +
+    'place on the list of every host. It works once.',
+  args: {
+    name: { kind: 'text', summary: "the new host's name", required: true },
+  },
+  flags: {
+    addresses: {
+      kind: 'text',
+      value: 'list',
+      summary:
+        'its IP addresses and further DNS names, with commas between; the first is where others reach it (required)',
+    },
+    valid: { kind: 'duration', summary: 'how long the command works', preset: '1h' },
+    days: { kind: 'count', summary: 'how long its certificates are valid (default: 30)' },
+    config: { ...config, summary: "this host's configuration: says where the CA is" },
+  },
+  examples: ['invite b --addresses 10.0.0.2', 'invite b --addresses 10.0.0.2,b.example.net'],
+  json: 'invitation',
+});
+
+export const joinSpec = spec({
+  name: 'join',
+  summary: 'set this host up as one more of a fleet, with what `godwit invite` printed',
+  details:
+    'Makes a key on this host, which never leaves it, has it signed by the CA that the token names, and writes a ' +
+    'configuration as `godwit init` does. A configuration that is there is kept: the host only gets its certificate anew.',
+  args: {
+    token: { kind: 'text', summary: 'what `godwit invite` printed', required: true },
+  },
+  flags: { storage, config, stateDir },
+  examples: ['join gwj1/b/10.0.0.1:7443/.../...'],
+  json: 'setUp',
+});
