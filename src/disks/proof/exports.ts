@@ -108,6 +108,23 @@ function notPlain(name: string): Error {
   return Object.assign(new Error(what), { code: 'ENOTDIR' });
 }
 
+/** The first `bytes` of a file that a hypervisor opens on one of the exports; rejects where they cannot be read. */
+export function headOn(
+  exports: readonly Export[],
+  file: string,
+  bytes: number,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const at = exportOf(exports, file);
+  if ('problem' in at) return Promise.reject(new Error(at.problem));
+  const { pool, path } = at.found;
+  return onExport(pool, signal, async (client, inner) => {
+    const { kind, handle } = await walk(client, path, inner);
+    if (kind !== 'file') throw new Error('it is a symbolic link, or no file');
+    return client.read(handle, bytes, inner);
+  });
+}
+
 /** The file at `part` of an export, as its hypervisor is to open it. */
 export async function resolveOn(
   pool: Export,

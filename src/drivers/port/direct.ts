@@ -165,6 +165,8 @@ export interface DestinationOptions {
   readonly logDir?: string;
   /** Directories, without symbolic links, whose storage has no file locks: images in them are opened without. */
   readonly unlockedDirs?: readonly string[];
+  /** The start of an image on an export that no directory shows; rejects where it cannot be read. Absent: nobody can. */
+  readonly headOf?: (file: string, bytes: number, signal: AbortSignal) => Promise<Buffer>;
   /** Network of a NIC at the source -> network here, where the names differ; looked up anew each time. */
   readonly networks: Readonly<Record<string, string>>;
   /** Where memory may arrive: on this address of the host, at a port of its range. */

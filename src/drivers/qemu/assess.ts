@@ -106,7 +106,7 @@ export async function matchHost(
       ...checks,
       ...(program === undefined ? [] : cpuChecks(description.name, spec, options.host, program)),
       ...found.checks,
-      ...diskChecks(description.name, spec, options.host, disks),
+      ...(await diskChecks(description.name, spec, options, disks, signal)),
       ...(taken === undefined ? [] : [refusal('disks', taken, 'destination')]),
       ...(await exportChecks(program, host.disks, { ...options, user: host.user }, signal)),
       ...bridges,

@@ -1,40 +1,60 @@
-import { godwitError } from '../../errors.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
 import { refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
+import type { DestinationOptions } from '../port/direct.ts';
 import { isNfs } from '../../protocol/nfs-url.ts';
-import { linkOfImage } from './image-header.ts';
+import { HEADER_BYTES, linkOfHeader, linkOfImage } from './image-header.ts';
 import { codeNodes } from './spec/flash.ts';
 import type { GuestSpec } from './spec/schema.ts';
 
 /** Each image has its file here, which is whole: where it lies, the mover has found. */
-export function diskChecks(
+export async function diskChecks(
   guest: string,
   spec: GuestSpec,
-  host: string,
+  { host, headOf }: Pick<DestinationOptions, 'host' | 'headOf'>,
   files: ReadonlyMap<string, string>,
-): NamedCheck[] {
+  signal: AbortSignal,
+): Promise<NamedCheck[]> {
   const code = codeNodes(spec);
-  return (spec.blockNodes ?? []).flatMap(({ node, format }) => {
+  const checks: NamedCheck[] = [];
+  for (const { node, format } of spec.blockNodes ?? []) {
     const file = files.get(node);
-    // Code that was not found has been refused by name.
-    if (file === undefined && code.has(node)) return [];
     if (file === undefined) {
+      // Code that was not found has been refused by name.
+      if (code.has(node)) continue;
       const facts = { host, guest, device: node, reason: 'nobody reported where its file lies' };
-      return [refusal('disks', godwitError('GODWIT_DISK_MISSING', facts), 'destination')];
+      checks.push(refusal('disks', godwitError('GODWIT_DISK_MISSING', facts), 'destination'));
+      continue;
     }
-    if (format !== 'qcow2') return [];
-    const reason = whyLinked(file);
-    if (reason === undefined) return [];
+    if (format !== 'qcow2') continue;
+    const reason = isNfs(file) ? await whyLinkedThere(file, headOf, signal) : whyLinked(file);
+    if (reason === undefined) continue;
     const error = godwitError('GODWIT_DISK_LINKED', { device: node, guest, file, reason });
-    return [refusal('disks', error, 'destination')];
-  });
+    checks.push(refusal('disks', error, 'destination'));
+  }
+  return checks;
 }
 
 /** Undefined too where it is not there yet, or cannot be read: QEMU, which opens it, then says so. */
 function whyLinked(file: string): string | undefined {
   try {
-    return isNfs(file) ? undefined : linkOfImage(file);
+    return linkOfImage(file);
   } catch {
     return undefined;
+  }
+}
+
+/** On an export that QEMU opens by itself; what cannot be looked at now, QEMU may read a moment later. */
+async function whyLinkedThere(
+  file: string,
+  headOf: DestinationOptions['headOf'],
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (headOf === undefined) return 'its header cannot be looked at here';
+  try {
+    return linkOfHeader(await headOf(file, HEADER_BYTES, signal));
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return `its header could not be looked at: ${toGodwitError(thrown).message}`;
   }
 }

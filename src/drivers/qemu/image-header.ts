@@ -7,7 +7,7 @@ import { isPlain, openFound } from '../../host/checked-open.ts';
  */
 
 /** To the end of the features that a reader must know (docs/interop/qcow2.txt of QEMU). */
-const HEADER_BYTES = 80;
+export const HEADER_BYTES = 80;
 const MAGIC = 0x51_46_49_fb;
 const INCOMPATIBLE_AT = 72;
 const EXTERNAL_DATA_FILE = 1n << 2n;

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { exportOf, exportsOf, fileOn, resolveOn } from '../../../src/disks/proof/exports.ts';
+import {
+  exportOf,
+  exportsOf,
+  fileOn,
+  headOn,
+  resolveOn,
+} from '../../../src/disks/proof/exports.ts';
 import type { Export } from '../../../src/disks/proof/exports.ts';
 import {
   answerOnExports,
@@ -128,6 +134,16 @@ describe('storage that no host has mounted', () => {
     assert.match(await ask('away'), /symbolic link/);
     assert.equal(await ask('gone'), '');
     assert.ok(!here.calls.includes('100003/7'));
+  });
+
+  test('reads the start of an image, and none through a link or outside of the exports', async () => {
+    here.add('vm/disk.qcow2', 'file', 'x'.repeat(500));
+    here.add('vm/link', 'link');
+    const at = (file: string): Promise<Buffer> =>
+      headOn([shared], `nfs://127.0.0.1/${file}`, 80, soon());
+    assert.equal((await at('srv/vm/disk.qcow2')).toString(), 'x'.repeat(80));
+    for (const file of ['srv/vm/link', 'srv/vm', 'srv/gone', 'other/vm/disk.qcow2'])
+      await assert.rejects(at(file), file);
   });
 
   test('opens images that are files, and nothing through a link', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
@@ -53,11 +53,43 @@ describe('what the header of an image makes QEMU open', () => {
         ['two', file('linked')],
         ['new', file('is not made yet')],
       ]);
-      const checks = diskChecks('web1', spec, 'b', files);
+      const checks = await diskChecks(
+        'web1',
+        spec,
+        { host: 'b' },
+        files,
+        AbortSignal.timeout(1000),
+      );
       assert.deepEqual(
         checks.map(({ verdict, error }) => [verdict, error?.code, error?.facts['device']]),
         [['refuse', 'GODWIT_DISK_LINKED', 'two']],
       );
+    });
+  });
+
+  test('is looked at on an export that QEMU opens by itself too, and what cannot be looked at is refused', async () => {
+    await withImages(async (file) => {
+      const url = (name: string): string => `nfs://10.0.0.9/srv/${name}`;
+      const names = ['whole', 'linked', 'raw', 'away'];
+      const blockNodes = names.map((node) => ({ node, format: node === 'raw' ? 'raw' : 'qcow2' }));
+      const spec = { blockNodes } as unknown as GuestSpec;
+      const files = new Map(names.map((name) => [name, url(name)]));
+      const headOf = async (asked: string, bytes: number): Promise<Buffer> => {
+        const name = path.basename(asked);
+        if (name === 'away') throw new Error('no answer');
+        return (await readFile(file(name))).subarray(0, bytes);
+      };
+      const { signal } = new AbortController();
+      const found = await diskChecks('web1', spec, { host: 'b', headOf }, files, signal);
+      assert.deepEqual(
+        found.map(({ error }) => [error?.code, error?.facts['device']]),
+        [
+          ['GODWIT_DISK_LINKED', 'linked'],
+          ['GODWIT_DISK_LINKED', 'away'],
+        ],
+      );
+      const blind = await diskChecks('web1', spec, { host: 'b' }, files, signal);
+      assert.equal(blind.length, 3);
     });
   });
 
