@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { isEnd } from '../../src/protocol/public/migration.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';
 import { until } from '../until.ts';
@@ -42,6 +43,16 @@ describe('guests of libvirt', () => {
     return (await Promise.all(all)).filter((each) => each !== '');
   }
 
+  /** Whether libvirt says, before the migration ends, that a host is in post-copy with the guest. */
+  async function sawPostCopy(id: string): Promise<boolean> {
+    for (;;) {
+      const words = ['domstate', guest, '--reason'] as const;
+      const seen = ['a', 'b'].map((host) => hosts.virsh(host, ...words).catch(() => ''));
+      if ((await Promise.all(seen)).some((each) => each.includes('post-copy'))) return true;
+      if (isEnd((await agent.progress(id)).phase)) return false;
+    }
+  }
+
   async function inFlight(id: string): Promise<void> {
     await until('libvirt to move it', WAIT_MS, async () => {
       const { phase } = await agent.progress(id);
@@ -52,7 +63,7 @@ describe('guests of libvirt', () => {
 
   test('are listed once, checked, moved by the words of all others, and their definition goes along', async () => {
     await hosts.guest('a', guest, { isPersistent: true });
-    await hosts.virsh('a', 'autostart', guest).catch(() => '');
+    await hosts.virsh('a', 'autostart', guest);
     const listed = await agent.godwit('guests', '--json');
     assert.equal(listed.exit, 0, listed.err);
     const all = (JSON.parse(listed.out) as { guests: { name: string; driver: string }[] }).guests;
@@ -66,6 +77,7 @@ describe('guests of libvirt', () => {
     assert.deepEqual(await states(), ['absent', 'running']);
     const info = await hosts.virsh('b', 'dominfo', guest);
     assert.match(info, /Persistent:\s+yes/);
+    assert.match(info, /Autostart:\s+enable/);
     assert.deepEqual(await marks(), []);
   });
 
@@ -78,6 +90,20 @@ describe('guests of libvirt', () => {
     assert.ok((found.bytes ?? 0) > 1024 ** 2);
     assert.match(await hosts.virsh('b', 'dominfo', guest), /Persistent:\s+no/);
   });
+
+  for (const mode of ['postcopy', 'hybrid']) {
+    test(`move by ${mode}`, async (t) => {
+      await hosts.guest('a', guest, { dirtyMib: 32 });
+      // So slow that pre-copy does not end.
+      const id = await agent.begin(guest, '--mode', mode, '--max-bandwidth', '160mbit');
+      const [found, switched] = await Promise.all([agent.ended(id), sawPostCopy(id)]);
+      if (/userfault/i.test(found.error?.message ?? '')) return t.skip(found.error?.message);
+      assert.equal(found.outcome, 'done', JSON.stringify(found));
+      await assertTrue(found);
+      assert.equal(switched, true, 'it ran at b before its memory was there');
+      return undefined;
+    });
+  }
 
   test('stay where they are when the migration is cancelled', async () => {
     await hosts.guest('a', guest);

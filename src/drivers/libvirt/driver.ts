@@ -30,7 +30,7 @@ export class LibvirtDriver implements ManagedDriver {
   readonly name = 'libvirt';
   readonly capabilities = {
     shape: 'managed',
-    modes: ['precopy'],
+    modes: ['precopy', 'postcopy', 'hybrid'],
     compression: ['none', 'xbzrle'],
     maxStreams: 16,
     postcopyRecovery: false,

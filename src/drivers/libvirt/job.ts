@@ -1,4 +1,5 @@
 import type { TaskFigures, TaskSight } from '../../migration/managed/sight.ts';
+import type { Mode } from '../../protocol/public/migration.ts';
 import type { JobStats } from './client.ts';
 import type { Mark } from './mark.ts';
 import type { Params } from './rpc/params.ts';
@@ -40,7 +41,7 @@ export function runningSight({ params }: JobStats): TaskSight {
 }
 
 /** What the last job that libvirt has kept says of how it went; nothing where it was no migration. */
-export function figuresOfEnded(stats: JobStats | undefined): TaskFigures | undefined {
+export function figuresOfEnded(stats: JobStats | undefined, mode: Mode): TaskFigures | undefined {
   if (stats === undefined || stats.type !== JOB.completed) return undefined;
   const { params } = stats;
   const operation = params['operation'];
@@ -49,8 +50,14 @@ export function figuresOfEnded(stats: JobStats | undefined): TaskFigures | undef
   return {
     ...figuresOf(params),
     ...(downtimeMs === undefined ? {} : { downtimeMs }),
-    finished: (count(params, 'memory_postcopy_requests') ?? 0) > 0 ? 'postcopy' : 'precopy',
+    ...finishedBy(params, mode),
   };
+}
+
+/** A guest that asked for no page may have moved by either. */
+function finishedBy(params: Params, mode: Mode): Pick<TaskFigures, 'finished'> {
+  if (mode === 'precopy') return { finished: 'precopy' };
+  return (count(params, 'memory_postcopy_requests') ?? 0) > 0 ? { finished: 'postcopy' } : {};
 }
 
 /** What a mark says of a task that runs no more. */

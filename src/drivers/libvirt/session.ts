@@ -3,15 +3,16 @@ import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/manag
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { diskChecks, guestChecks, passes, refuses } from './check.ts';
-import type { LibvirtClient } from './client.ts';
+import type { Domain, JobStats, LibvirtClient } from './client.ts';
 import { domainFacts } from './domain-xml.ts';
 import { LibvirtEnds } from './ends.ts';
 import type { LibvirtHost } from './ends.ts';
 import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
 import { MARK } from './mark.ts';
 import { giveOrder } from './order.ts';
+import { isPostCopyDue } from './task.ts';
 import type { Outcome } from './task.ts';
-import { runState, whereabouts } from './whereabouts.ts';
+import { presence, runState, whereabouts } from './whereabouts.ts';
 import type { Sight } from './whereabouts.ts';
 
 /** libvirt waits 30 s for another job of the domain: what it has not begun by then it does not begin. */
@@ -109,14 +110,33 @@ export class LibvirtSession implements ManagedSession {
     const marked = await this.#ends.marked(source, id, signal);
     if (marked === undefined) return { state: 'none' };
     const job = await source.job(marked.domain, signal);
-    if (isMigrating(job)) return runningSight(job);
+    if (isMigrating(job)) {
+      await this.#switchOver(order, marked.domain, job, signal);
+      return runningSight(job);
+    }
     // Between two of libvirt's own steps there may be no job to see.
     return outcome?.state === 'under way' ? { state: 'running' } : markedSight(marked.mark);
   }
 
+  /** Whoever looks has libvirt switch to post-copy in time: the mover that ordered the migration may have died. */
+  async #switchOver(
+    order: ManagedOrder,
+    domain: Domain,
+    { params }: JobStats,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const rounds = params['memory_iteration'];
+    if (typeof rounds !== 'number' || !isPostCopyDue(order, rounds)) return;
+    const { source } = this.#ends;
+    const { state, reason } = await source.state(domain, signal);
+    if (presence({ state, reason }) !== 'has') return;
+    // Refused where it ended or paused meanwhile; the next look tells.
+    await source.startPostCopy(domain, signal).catch(() => undefined);
+  }
+
   /** The guest is not at its source: what the destination has of it. */
   async #arrived(
-    { id, to }: ManagedOrder,
+    { id, to, mode }: ManagedOrder,
     outcome: Outcome | undefined,
     signal: AbortSignal,
   ): Promise<TaskSight> {
@@ -126,7 +146,7 @@ export class LibvirtSession implements ManagedSession {
     if (outcome?.state === 'under way' || isMigrating(await there.job(marked.domain, signal))) {
       return { state: 'running' };
     }
-    const figures = figuresOfEnded(await there.completedJob(marked.domain, signal));
+    const figures = figuresOfEnded(await there.completedJob(marked.domain, signal), mode);
     return { state: 'done', ...(figures === undefined ? {} : { figures }) };
   }
 

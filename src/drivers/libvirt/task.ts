@@ -11,6 +11,7 @@ const FLAG = {
   persistDestination: 8,
   undefineSource: 16,
   compressed: 2048,
+  postCopy: 32_768,
   tls: 65_536,
   parallel: 131_072,
 } as const;
@@ -25,7 +26,7 @@ export interface TaskFacts {
 }
 
 export function migrateCall(
-  { maxBandwidth, streams, compress }: ManagedOrder,
+  { mode, maxBandwidth, streams, compress }: ManagedOrder,
   { isPersistent, tls, migrateUri }: TaskFacts,
 ): { readonly params: Params; readonly flags: number } {
   const flags = [
@@ -33,6 +34,8 @@ export function migrateCall(
     FLAG.peerToPeer,
     ...(isPersistent ? [FLAG.persistDestination, FLAG.undefineSource] : []),
     ...(tls ? [FLAG.tls] : []),
+    // It allows the switch to post-copy; the switch is a call of its own.
+    ...(mode === 'precopy' ? [] : [FLAG.postCopy]),
     ...(streams > 1 ? [FLAG.parallel] : []),
     ...(compress === 'xbzrle' ? [FLAG.compressed] : []),
   ];
@@ -46,6 +49,18 @@ export function migrateCall(
     ...(compress === 'xbzrle' ? { compression: 'xbzrle' } : {}),
   };
   return { params, flags: flags.reduce((all, flag) => all | flag, 0) };
+}
+
+/** Whether now is the time to switch to post-copy: at once, or once all memory has gone over. `rounds`: those begun. */
+export function isPostCopyDue({ mode }: Pick<ManagedOrder, 'mode'>, rounds: number): boolean {
+  switch (mode) {
+    case 'precopy':
+      return false;
+    case 'postcopy':
+      return rounds >= 1;
+    case 'hybrid':
+      return rounds >= 2;
+  }
 }
 
 export type Outcome =

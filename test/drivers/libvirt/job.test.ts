@@ -6,7 +6,7 @@ import {
   markedSight,
   runningSight,
 } from '../../../src/drivers/libvirt/job.ts';
-import { migrateCall, outcomeOf } from '../../../src/drivers/libvirt/task.ts';
+import { isPostCopyDue, migrateCall, outcomeOf } from '../../../src/drivers/libvirt/task.ts';
 import { LibvirtRefusal } from '../../../src/drivers/libvirt/rpc/connection.ts';
 import { taskSight } from '../../../src/migration/managed/sight.ts';
 
@@ -52,19 +52,23 @@ describe('what libvirt says of a job', () => {
 
   test('of a migration that has ended, how long the guest stood still', () => {
     const params = { operation: 4, downtime: 62, data_processed: 5, memory_postcopy_requests: 0 };
-    assert.deepEqual(figuresOfEnded({ type: 3, params }), {
+    assert.deepEqual(figuresOfEnded({ type: 3, params }, 'precopy'), {
       sentBytes: 5,
       pageRequests: 0,
       downtimeMs: 62,
       finished: 'precopy',
     });
-    const postcopy = figuresOfEnded({
-      type: 3,
-      params: { ...params, memory_postcopy_requests: 4 },
-    });
+    assert.equal(figuresOfEnded({ type: 3, params }, 'hybrid')?.finished, undefined);
+    const postcopy = figuresOfEnded(
+      {
+        type: 3,
+        params: { ...params, memory_postcopy_requests: 4 },
+      },
+      'postcopy',
+    );
     assert.equal(postcopy?.finished, 'postcopy');
-    assert.equal(figuresOfEnded({ type: 3, params: { operation: 1 } }), undefined);
-    assert.equal(figuresOfEnded(undefined), undefined);
+    assert.equal(figuresOfEnded({ type: 3, params: { operation: 1 } }, 'precopy'), undefined);
+    assert.equal(figuresOfEnded(undefined, 'precopy'), undefined);
   });
 
   test('a mark says how a task ended that moved nothing', () => {
@@ -91,9 +95,19 @@ describe('what libvirt says of a job', () => {
       'parallel.connections': 4,
       compression: 'xbzrle',
     });
+    const postCopy = migrateCall({ ...ORDER, mode: 'hybrid' }, { isPersistent: false, tls: false });
+    assert.equal(postCopy.flags, 1 | 2 | 32_768);
     // 0 would be no limit at all.
     const least = migrateCall({ ...ORDER, maxBandwidth: 1 }, { isPersistent: false, tls: false });
     assert.equal(least.params['bandwidth'], 1n);
+  });
+
+  test('post-copy is due at once, after one pass, or never', () => {
+    const due = (mode: 'precopy' | 'postcopy' | 'hybrid') =>
+      [0, 1, 2, 3].map((rounds) => isPostCopyDue({ mode }, rounds));
+    assert.deepEqual(due('precopy'), [false, false, false, false]);
+    assert.deepEqual(due('postcopy'), [false, true, true, true]);
+    assert.deepEqual(due('hybrid'), [false, false, true, true]);
   });
 
   test('how the call ended is libvirt’s word, and a connection that broke is none', () => {
