@@ -8,6 +8,7 @@ import { footprint } from './footprint.ts';
 import { gap } from './gap.ts';
 import { overhead } from './overhead.ts';
 import { planner } from './planner.ts';
+import { prediction } from './prediction.ts';
 import { sameMachine } from './same-machine.ts';
 import { soak } from './soak.ts';
 import { soakDisks } from './soak-disks.ts';
@@ -39,6 +40,7 @@ const BENCHES: readonly Bench[] = [
   wireCuts,
   wireDrain,
   planner,
+  prediction,
 ];
 
 function list(): void {

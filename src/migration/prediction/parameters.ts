@@ -10,7 +10,7 @@ export type Way = 'plain' | 'several' | 'packed' | 'xbzrle' | 'cold' | 'known';
 export interface Cost {
   /** Where nobody has looked at the pages. */
   readonly share: number;
-  /** Where a sample of them was compressed: of what the quick compressor made of it; absent: the way does not compress. */
+  /** Where a sample of them was compressed: times what the quick compressor made of it; absent: the way does not compress. */
   readonly ofPacked?: number;
   /** Of a page that is sent again, of what it took the first time. */
   readonly again: number;
@@ -23,7 +23,7 @@ export const COSTS: Readonly<Record<Way, Cost>> = {
   plain: { share: 1, again: 1, secondsPerGb: 3, mostCores: 1 },
   several: { share: 1, again: 1, secondsPerGb: 2, mostCores: 4 },
   /** The hypervisor's own compression, over several streams. */
-  packed: { share: 0.4, ofPacked: 1, again: 1, secondsPerGb: 3, mostCores: 4 },
+  packed: { share: 0.4, ofPacked: 1.3, again: 1, secondsPerGb: 3, mostCores: 4 },
   /** The first pass is plain; what changed little goes as a difference. */
   xbzrle: { share: 1, again: 0.75, secondsPerGb: 3, mostCores: 1 },
   /** Of the wire one thread tells the pages, others compress. */
@@ -47,13 +47,16 @@ export const PIECE_SHARE = 0.8;
 
 /** Passes that QEMU counts beside those that the model has: the first look, and the last one while the guest stands still. */
 export const FURTHER_ROUNDS = 2;
+export const POSTCOPY_FURTHER_ROUNDS = 1;
 
 /** Before memory flows and after it: checks, both movers, the destination’s hypervisor, its end, ms. */
-export const START_MS = 1500;
+export const START_MS = 2500;
 export const END_MS = 500;
 /** While the guest stands still, beside its pages: devices’ state, its commit and resume, ms. */
-export const SWITCH_MS = 15;
-export const POSTCOPY_SWITCH_MS = 30;
+export const SWITCH_MS = 40;
+/** The same where each of several streams has to end first, ms. */
+export const SEVERAL_SWITCH_MS = 250;
+export const POSTCOPY_SWITCH_MS = 8;
 /** What a client waits beyond the guest’s standstill: the announcement, and its own next question, ms. */
 export const CLIENT_MS = 30;
 /** Round trips that the switch and the announcement take. */
@@ -73,7 +76,7 @@ export const SPREADS = {
   dirty: 0.25,
   share: { sampled: 0.08, unknown: 0.35 },
   processor: 0.3,
-  fixed: 0.35,
+  fixed: 0.5,
 } as const;
 
 /** The share of outcomes that a range is to hold. */

@@ -4,10 +4,13 @@ import { loadOf } from './load.ts';
 import type { Facts } from './load.ts';
 import {
   CLIENT_MS,
+  COSTS,
   END_MS,
   FURTHER_ROUNDS,
   LEVEL,
+  POSTCOPY_FURTHER_ROUNDS,
   POSTCOPY_SWITCH_MS,
+  SEVERAL_SWITCH_MS,
   SPREADS,
   START_MS,
   SWITCH_MS,
@@ -39,11 +42,15 @@ export function predict(facts: Facts): Prediction {
     bytes: range(({ rounds }) => Math.round(rounds.bytes)),
     totalMs: range(({ totalMs }) => Math.round(totalMs)),
     memoryMs: range(({ rounds }) => Math.round(rounds.memoryMs)),
-    rounds: range(({ rounds }) => rounds.rounds + FURTHER_ROUNDS),
+    rounds: range(({ rounds }) => rounds.rounds + furtherOf(rounds)),
     downtimeMs: range(({ downtimeMs }) => Math.round(downtimeMs)),
     clientGapMs: range(({ clientGapMs }) => Math.round(clientGapMs)),
     converges: { probability: ending / cases.length, why: whyOf(facts, middle.rounds) },
   };
+}
+
+function furtherOf({ ends }: Rounds): number {
+  return ends === 'postcopy' ? POSTCOPY_FURTHER_ROUNDS : FURTHER_ROUNDS;
 }
 
 interface Outcome {
@@ -58,7 +65,7 @@ function outcome(facts: Facts, scenario: Scenario): Outcome {
   const aroundMs = (START_MS + END_MS) * scenario.fixed;
   const timeoutMs = Math.max(1, settings.timeoutMs - aroundMs);
   const rounds = simulate(loadOf(facts, scenario), { ...settings, timeoutMs }, scenario.tail);
-  const switchMs = rounds.ends === 'postcopy' ? POSTCOPY_SWITCH_MS : SWITCH_MS;
+  const switchMs = switchOf(facts, rounds);
   const aroundSwitchMs = switchMs * scenario.fixed + SWITCH_ROUND_TRIPS * (link?.roundTripMs ?? 0);
   const downtimeMs = rounds.ends === 'never' ? 0 : rounds.finalMs + aroundSwitchMs;
   return {
@@ -67,6 +74,14 @@ function outcome(facts: Facts, scenario: Scenario): Outcome {
     downtimeMs,
     clientGapMs: rounds.ends === 'never' ? 0 : downtimeMs + CLIENT_MS * scenario.fixed,
   };
+}
+
+/** While the guest stands still, beside its pages, ms. */
+function switchOf({ way }: Facts, { ends }: Rounds): number {
+  if (ends === 'postcopy') return POSTCOPY_SWITCH_MS;
+  return COSTS[way].mostCores > 1 && way !== 'cold' && way !== 'known'
+    ? SEVERAL_SWITCH_MS
+    : SWITCH_MS;
 }
 
 function spreadsOf({ link, mix }: Facts): Spreads {

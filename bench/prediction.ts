@@ -1,0 +1,149 @@
+import path from 'node:path';
+import { startGuest } from '../src/lab/guest/start.ts';
+import { stopGuest } from '../src/lab/guest/stop.ts';
+import { runCommand } from '../src/lab/command.ts';
+import type { Lab } from '../src/lab/state.ts';
+import { planAnswer } from '../src/protocol/public/plan.ts';
+import type { Mode, Report } from '../src/protocol/public/migration.ts';
+import { formatBytes, formatDuration, parseRate } from '../src/protocol/quantity.ts';
+import { onlyOf } from './contract.ts';
+import type { Bench, BenchOptions } from './contract.ts';
+import { godwitMigrate } from './godwit.ts';
+import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
+import { measures } from './prediction-score.ts';
+import type { Scored } from './prediction-score.ts';
+
+const PROGRAM = path.resolve(import.meta.dirname, '..', 'godwit');
+const MIB = 1024 ** 2;
+const MEMORY = 256 * MIB;
+/** Of each way, of each guest, over each link. */
+const DEFAULT_RUNS = 2;
+const PLAN_MS = 60_000;
+/** What is said not to end is given so long. */
+const TIMEOUT = '40s';
+/** Before each plan the guest writes as it will during the move, ms. */
+const SETTLE_MS = 1000;
+
+const LINKS = { '100mbit': 1, '400mbit': 1, '1gbit': 1, uncapped: 0 } as const;
+const GUESTS = {
+  idle: { workingSetBytes: 32 * MIB, dirtyBytesPerSecond: 0 },
+  light: { workingSetBytes: 64 * MIB, dirtyBytesPerSecond: 2 * MIB },
+  busy: { workingSetBytes: 64 * MIB, dirtyBytesPerSecond: 16 * MIB },
+  wide: { workingSetBytes: 96 * MIB, dirtyBytesPerSecond: 6 * MIB },
+} as const;
+const WAYS: Readonly<Record<string, { readonly mode: Mode; readonly words: readonly string[] }>> = {
+  precopy: { mode: 'precopy', words: [] },
+  zstd: { mode: 'precopy', words: ['--streams', '4', '--compress', 'zstd'] },
+  postcopy: { mode: 'postcopy', words: [] },
+};
+const NAMES = [...Object.keys(LINKS), ...Object.keys(GUESTS), ...Object.keys(WAYS)];
+
+/** Of what `--only` names, those of this kind; all of them where it names none. */
+function chosen<T extends string>(
+  only: readonly string[] | undefined,
+  all: Record<T, unknown>,
+): T[] {
+  const keys = Object.keys(all) as T[];
+  const named = keys.filter((key) => only?.includes(key));
+  return named.length === 0 ? keys : named;
+}
+
+export const prediction: Bench = {
+  name: 'prediction',
+  summary: 'what plans say beside what the moves after them come to [--only LINK,GUEST,WAY]',
+  run: async (options) => {
+    const only = onlyOf(options, NAMES);
+    const scored: Scored[] = [];
+    for (const link of chosen(only, LINKS)) {
+      const rate = link === 'uncapped' ? {} : { linkBytesPerSecond: parseRate(link) };
+      await withLab(
+        options,
+        async (lab) => {
+          for (const guest of chosen(only, GUESTS))
+            scored.push(...(await ofGuest({ lab, link, guest, only }, options)));
+        },
+        rate,
+      );
+    }
+    return measures(scored);
+  },
+};
+
+interface Course {
+  readonly lab: Lab;
+  readonly link: string;
+  readonly guest: keyof typeof GUESTS;
+  readonly only: readonly string[] | undefined;
+}
+
+/** Moves one guest to and fro, each way as often, each move after a plan of it. */
+async function ofGuest({ lab, link, guest: kind, only }: Course, options: BenchOptions) {
+  const { signal, say, runs = DEFAULT_RUNS } = options;
+  const guest = await startGuest(lab, {
+    name: 'web1',
+    host: 'a',
+    memoryBytes: MEMORY,
+    ...GUESTS[kind],
+    signal,
+  });
+  const scored: Scored[] = [];
+  let at = 'a';
+  try {
+    for (let run = 0; run < runs; run += 1) {
+      for (const key of chosen(only, WAYS)) {
+        const way = WAYS[key];
+        if (way === undefined) continue;
+        await untilDirtied(lab, guest, SETTLE_MS, signal);
+        const name = `${link} ${kind} ${key}`;
+        const one = await planAndMove(lab, { name, to: otherHost(lab, at), ...way }, signal);
+        if (one.report !== undefined) at = one.report.to;
+        say(lineOf(one));
+        scored.push(one);
+        await untilQuiet(lab, signal);
+      }
+    }
+  } finally {
+    await stopGuest(lab, 'web1');
+  }
+  return scored;
+}
+
+async function planAndMove(
+  lab: Lab,
+  { name, to, mode, words }: { name: string; to: string; mode: Mode; words: readonly string[] },
+  signal: AbortSignal,
+): Promise<Scored> {
+  const asked = [...words, '--timeout', TIMEOUT];
+  const argv = [PROGRAM, 'plan', 'web1', '--to', to, '--mode', mode, ...asked];
+  const output = await runCommand([...argv, '--lab', lab.name, '--json'], {
+    deadlineMs: PLAN_MS,
+    signal,
+  });
+  const { prediction: found } = planAnswer.parse(JSON.parse(output));
+  if (found === undefined) throw new Error(`${name} was not predicted: ${output.slice(0, 500)}`);
+  return { name, prediction: found, report: await moved(lab, { to, mode, words: asked }, signal) };
+}
+
+/** Undefined where it did not end in its time. */
+async function moved(
+  lab: Lab,
+  move: { to: string; mode: Mode; words: readonly string[] },
+  signal: AbortSignal,
+): Promise<Report | undefined> {
+  try {
+    return (await godwitMigrate(lab, { guest: 'web1', ...move }, signal)).report;
+  } catch (thrown) {
+    signal.throwIfAborted();
+    if (/no end within|GODWIT_NOT_CONVERGED/.test(String(thrown))) return undefined;
+    throw thrown;
+  }
+}
+
+function lineOf({ name, prediction: said, report }: Scored): string {
+  const [sure, total] = [said.converges.probability.toFixed(2), said.totalMs];
+  const predicted = `${formatDuration(total.low)}..${formatDuration(total.middle)}..${formatDuration(total.high)}, ${formatBytes(said.bytes.middle)}, ${said.rounds.middle} rounds, down ${said.downtimeMs.low}..${said.downtimeMs.middle}..${said.downtimeMs.high} ms, ends ${sure}`;
+  if (report === undefined) return `${name}: predicted ${predicted}; did not end`;
+  const memory = report.phases.find(({ phase }) => phase === 'memory')?.ms ?? 0;
+  const came = `${formatDuration(report.totalMs)} (memory ${formatDuration(memory)}, said ${formatDuration(said.memoryMs.middle)}), ${formatBytes(report.bytes ?? 0)}, ${report.rounds} rounds, down ${report.downtimeMs} ms`;
+  return `${name}: predicted ${predicted}; came to ${came}`;
+}
