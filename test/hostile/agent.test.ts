@@ -12,7 +12,7 @@ import { fleet, guest } from '../agent/parties.ts';
 import { tempDir } from '../rpc/parties.ts';
 import { factsOf } from './facts.ts';
 
-const SEED = 7;
+const SEED = 8;
 const CASES = 400;
 /** In the second half of the cases; what is learned of routes and peers once is learned in the first. */
 const MOST_KEPT_BYTES = 6 * 1024 ** 2;
