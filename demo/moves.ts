@@ -91,7 +91,7 @@ async function migrate(
   const asked = { guest: GUEST, to, mode, timeoutMs: MOVE_TIMEOUT_MS, ...SETTINGS[mode] };
   const { id } = await endpoint.api.migrate({ body: migrationRequest.parse(asked) }, { signal });
   const last = await follow(context, { endpoint, id, show: 'people' });
-  if (last === 'left') signal.throwIfAborted();
+  if ('left' in last) signal.throwIfAborted();
   return finalReport(context, endpoint, id);
 }
 

@@ -46,8 +46,9 @@ export function openWorld({ json }: { readonly json: boolean }): World {
     clock: systemClock,
     connect: (flags) => connect(flags, process.env),
     onInterrupt(listener) {
-      signal.addEventListener('abort', listener);
-      return () => signal.removeEventListener('abort', listener);
+      const onAbort = (): void => listener('SIGINT');
+      signal.addEventListener('abort', onAbort);
+      return () => signal.removeEventListener('abort', onAbort);
     },
     onResize(listener) {
       process.stdout.on('resize', listener);

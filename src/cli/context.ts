@@ -11,6 +11,8 @@ export interface Output {
   rows(): number;
 }
 
+export type InterruptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+
 /** Everything that a verb touches of the world; a test gives its own. */
 export interface Context {
   readonly out: Output;
@@ -19,8 +21,10 @@ export interface Context {
   readonly clock: Clock;
   /** Finds the agents that the flags, the environment or a running lab point to. */
   connect(flags: ConnectionFlags): Promise<AgentSet>;
-  /** Calls back on each Ctrl-C (or SIGTERM) instead of ending; returns a function that stops it. */
-  onInterrupt(listener: () => void): () => void;
+  /** Calls back on each Ctrl-C, SIGTERM and SIGHUP instead of ending; returns a function that stops it. */
+  onInterrupt(listener: (signal: InterruptSignal) => void): () => void;
+  /** Reads a line that a person types; undefined where nobody is at a terminal, and once `signal` is aborted. */
+  readonly readLine?: ((signal: AbortSignal) => Promise<string | undefined>) | undefined;
   /** Calls back when the terminal changes its size; returns a function that stops it. */
   onResize(listener: () => void): () => void;
 }

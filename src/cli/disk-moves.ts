@@ -5,7 +5,7 @@ import { fromSerial } from '../protocol/errors.ts';
 import { formatBytes, formatDuration, formatRate } from '../protocol/quantity.ts';
 import { printJson } from './context.ts';
 import type { Context } from './context.ts';
-import { EXIT_LEFT } from './ending.ts';
+import { exitOfSignal, leftWords, mindInterrupts } from './interrupts.ts';
 import { printError } from './failure.ts';
 import type { Endpoint, AgentSet } from './agent-set.ts';
 import { readToEnd } from './read-to-end.ts';
@@ -30,7 +30,7 @@ export interface FollowMove {
   readonly endpoint: Endpoint;
   readonly id: string;
   readonly show: 'people' | 'ndjson' | 'nothing';
-  /** The first Ctrl-C asks to cancel; else it stops watching. */
+  /** A Ctrl-C at a terminal asks whether to cancel. */
   readonly mayCancel: boolean;
 }
 
@@ -39,30 +39,32 @@ export async function followDiskMove(context: Context, options: FollowMove): Pro
   const { endpoint, id, show, mayCancel } = options;
   const leaving = new AbortController();
   const view = viewOf(context, show);
-  let interrupts = 0;
-  const stop = context.onInterrupt(() => {
-    interrupts += 1;
-    if (interrupts > 1 || !mayCancel) return leaving.abort();
-    endpoint.api.cancelDiskMove({ params: { id } }).then(
-      ({ what }) => view.say(`cancel: ${what} (Ctrl-C again to leave it to itself)`),
-      (error: unknown) => view.say(error instanceof Error ? error.message : String(error)),
-    );
+  let isResting = false;
+  const interrupts = mindInterrupts(context, {
+    ...(mayCancel
+      ? { cancel: async () => (await endpoint.api.cancelDiskMove({ params: { id } })).what }
+      : {}),
+    cancelled: 'the disk stays where it is',
+    say: (line) => view.say(line),
+    rest: (isAsking) => (isResting = isAsking),
+    leave: () => leaving.abort(),
   });
   try {
     const open = (signal: AbortSignal): AsyncIterable<DiskMoveProgress> =>
       endpoint.api.diskMoveEvents({ params: { id } }, { signal });
     const isLast = ({ state }: DiskMoveProgress): boolean => isMoveEnd(state);
-    const onLine = (now: DiskMoveProgress): void => view.show(now);
+    const onLine = (now: DiskMoveProgress): void => void (isResting || view.show(now));
     const last = await readToEnd(context, { endpoint, open, isLast, onLine }, leaving.signal);
     view.end();
     return tellEnd(context, last, show);
   } catch (error) {
     view.end();
-    if (!leaving.signal.aborted) throw error;
-    context.err.write(`The move goes on by itself; \`godwit watch ${id}\` follows it.\n`);
-    return EXIT_LEFT;
+    const { left, isCancelling } = interrupts;
+    if (left === undefined) throw error;
+    context.err.write(leftWords('move', id, isCancelling));
+    return exitOfSignal(left);
   } finally {
-    stop();
+    interrupts.stop();
   }
 }
 

@@ -9,9 +9,6 @@ import { warningLines } from './render/checks.ts';
 import { contextPainter } from './render/paint.ts';
 import { summaryText } from './render/summary.ts';
 
-/** What the shell sees when the user stopped watching by Ctrl-C: 128 + SIGINT, as shells have it. */
-export const EXIT_LEFT = 130;
-
 const REPORT_TRIES = 10;
 const REPORT_RETRY_MS = 200;
 

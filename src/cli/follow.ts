@@ -1,8 +1,9 @@
 import { godwitError, toGodwitError } from '../errors.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type { Progress } from '../protocol/public/migration.ts';
-import type { Context } from './context.ts';
+import type { Context, InterruptSignal } from './context.ts';
 import type { Endpoint } from './agent-set.ts';
+import { mindInterrupts } from './interrupts.ts';
 import { isAway, readToEnd } from './read-to-end.ts';
 import { contextPainter } from './render/paint.ts';
 import { NOTHING_SHOWN, progressBlock, show } from './render/progress.ts';
@@ -18,29 +19,29 @@ export interface FollowOptions {
   readonly show: Show;
   /** Called once, when the checks have been made; resolves to lines that are said above what follows. */
   readonly onChecked?: () => Promise<readonly string[]>;
-  /** Called on the first Ctrl-C; resolves to what to say. Absent: the first Ctrl-C stops watching. */
-  readonly onFirstInterrupt?: () => Promise<string>;
+  /** Asks to cancel, where that may be done from here; resolves to what to say. */
+  readonly cancel?: () => Promise<string>;
+}
+
+/** A signal ended the watching; what was watched goes on, or what was asked of it does. */
+export interface Left {
+  readonly left: InterruptSignal;
+  readonly isCancelling: boolean;
 }
 
 /**
- * Shows a migration until it ends; resolves to its last progress, or to `left` when the user stopped
- * watching by Ctrl-C. Rejects when its agent stays away for a minute.
+ * Shows a migration until it ends; resolves to its last progress, or to how a signal ended the watching. Rejects when its agent stays away for a minute.
  */
-export async function follow(context: Context, options: FollowOptions): Promise<Progress | 'left'> {
+export async function follow(context: Context, options: FollowOptions): Promise<Progress | Left> {
   const leaving = new AbortController();
   const view = makeView(context, options.show);
   const checked = sayChecked(options, view);
-  let interrupts = 0;
-  const stopInterrupts = context.onInterrupt(() => {
-    interrupts += 1;
-    if (interrupts > 1 || options.onFirstInterrupt === undefined) {
-      leaving.abort();
-      return;
-    }
-    options.onFirstInterrupt().then(
-      (what) => view.say(what),
-      (error: unknown) => view.say(toGodwitError(error).message),
-    );
+  const interrupts = mindInterrupts(context, {
+    ...(options.cancel === undefined ? {} : { cancel: options.cancel }),
+    cancelled: 'the guest stays where it is',
+    say: (line) => view.say(line),
+    rest: (isAsking) => view.rest(isAsking),
+    leave: () => leaving.abort(),
   });
   const stopResize = context.onResize(() => view.redraw());
   try {
@@ -49,10 +50,11 @@ export async function follow(context: Context, options: FollowOptions): Promise<
       view.show(now);
     });
   } catch (error) {
-    if (leaving.signal.aborted) return 'left';
+    const { left, isCancelling } = interrupts;
+    if (left !== undefined) return { left, isCancelling };
     throw error;
   } finally {
-    stopInterrupts();
+    interrupts.stop();
     stopResize();
     view.end();
   }
@@ -104,16 +106,19 @@ interface View {
   show(now: Progress): void;
   say(line: string): void;
   redraw(): void;
+  /** While somebody is asked, nothing is drawn. */
+  rest(isAsking: boolean): void;
   end(): void;
 }
 
 function makeView(context: Context, show: Show): View {
   const nothing = (): void => {};
   const say = (line: string): void => context.err.write(`${line}\n`);
-  if (show === 'nothing') return { show: nothing, say, redraw: nothing, end: nothing };
+  if (show === 'nothing')
+    return { show: nothing, say, redraw: nothing, rest: nothing, end: nothing };
   if (show === 'ndjson') {
     const print = (now: Progress): void => context.out.write(`${JSON.stringify(now)}\n`);
-    return { show: print, say, redraw: nothing, end: nothing };
+    return { show: print, say, redraw: nothing, rest: nothing, end: nothing };
   }
   return context.out.isTerminal ? terminalView(context) : logView(context);
 }
@@ -129,6 +134,7 @@ function logView(context: Context): View {
     },
     say: print,
     redraw() {},
+    rest() {},
     end() {},
   };
 }
@@ -138,7 +144,9 @@ function terminalView(context: Context): View {
   const paint = contextPainter(context);
   let shown: Shown = NOTHING_SHOWN;
   let last: Progress | undefined;
+  let isResting = false;
   const draw = (above: readonly string[]): void => {
+    if (isResting) return;
     if (last === undefined) above.forEach((line) => context.out.write(`${line}\n`));
     // One column is left free: some terminals wrap as soon as the last one is written.
     else screen.draw(progressBlock(last, context.out.columns() - 1, paint), above);
@@ -152,6 +160,11 @@ function terminalView(context: Context): View {
     },
     say: (line) => draw([paint.yellow(line)]),
     redraw: () => draw([]),
+    rest(isAsking) {
+      if (isAsking) screen.clear();
+      isResting = isAsking;
+      draw([]);
+    },
     end: () => screen.clear(),
   };
 }

@@ -95,8 +95,9 @@ export const migrateSpec = spec({
   name: 'migrate',
   summary: 'move a running guest to another host',
   details:
-    'Shows the progress until the end. Ctrl-C asks to cancel: the guest then stays where it is. ' +
-    'A second Ctrl-C leaves the migration to go on by itself.',
+    'Shows the progress until the end. A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal detaches: the migration ' +
+    'goes on by itself. At a terminal Ctrl-C asks first whether to cancel, detach or watch on; a second Ctrl-C takes ' +
+    'nothing back: before an answer it detaches, after a cancel it only stops watching.',
   args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
   flags: {
     to: { kind: 'host', value: 'host', summary: 'the host to move it to (required)' },

@@ -38,8 +38,8 @@ export const moveDiskSpec = spec({
   name: 'move-disk',
   summary: "move a disk of a running guest to another place of the guest's own host",
   details:
-    'Shows the progress until the end. Ctrl-C asks to cancel: the disk then stays where it is. A second Ctrl-C leaves ' +
-    'the move to go on by itself. `godwit guest NAME` lists the disks.',
+    'Shows the progress until the end. A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal detaches: the move goes on ' +
+    'by itself. At a terminal Ctrl-C asks first whether to cancel, detach or watch on. `godwit guest NAME` lists the disks.',
   args: {
     guest: { kind: 'guest', summary: "the guest's name", required: true },
     disk: { kind: 'text', summary: "the disk's name", required: true },

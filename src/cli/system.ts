@@ -1,5 +1,7 @@
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { systemClock } from '../clock.ts';
-import type { Context, Output } from './context.ts';
+import type { Context, InterruptSignal, Output } from './context.ts';
 
 /** The world as the real program sees it. */
 export function systemContext(): Context {
@@ -13,11 +15,12 @@ export function systemContext(): Context {
     clock: systemClock,
     connect: async (flags) => (await import('./connect.ts')).connect(flags, process.env),
     onInterrupt: (listener) => {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, listener);
+      for (const signal of SIGNALS) process.on(signal, listener);
       return () => {
-        for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, listener);
+        for (const signal of SIGNALS) process.off(signal, listener);
       };
     },
+    ...(process.stdin.isTTY && process.stderr.isTTY ? { readLine } : {}),
     onResize: (listener) => {
       process.stdout.on('resize', listener);
       return () => process.stdout.off('resize', listener);
@@ -25,8 +28,26 @@ export function systemContext(): Context {
   };
 }
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const satisfies InterruptSignal[];
+
+/** Not as a terminal of its own: a Ctrl-C meanwhile comes as the signal that it is. */
+async function readLine(signal: AbortSignal): Promise<string | undefined> {
+  const lines = createInterface({ input: process.stdin, terminal: false });
+  try {
+    const [line] = (await once(lines, 'line', { signal })) as [string];
+    return line;
+  } catch {
+    return undefined;
+  } finally {
+    lines.close();
+    // Else the program waits for a line that nobody wants.
+    process.stdin.unref();
+  }
+}
+
 function endOnClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
+  // A terminal that is closed takes nothing either.
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
   process.exit(0);
 }
 

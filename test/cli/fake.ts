@@ -1,6 +1,6 @@
 import type { TestContext } from 'node:test';
 import { godwitError } from '../../src/errors.ts';
-import type { Context, Output } from '../../src/cli/context.ts';
+import type { Context, InterruptSignal, Output } from '../../src/cli/context.ts';
 import type { AgentApi, Endpoint, AgentSet } from '../../src/cli/agent-set.ts';
 import { runCommandLine } from '../../src/cli/frame.ts';
 import { TABLE } from '../../src/cli/table.ts';
@@ -30,7 +30,9 @@ export class FakeContext implements Context {
   readonly err = new FakeOutput();
   readonly env: Record<string, string | undefined> = {};
   closed = 0;
-  interrupt: () => void = () => {};
+  interrupt: (signal?: InterruptSignal) => void = () => {};
+  /** What the person at the terminal types; undefined: there is none. */
+  answers: string[] | undefined;
   resize: () => void = () => {};
   #nowMs = 0;
   readonly #endpoints: readonly Endpoint[];
@@ -60,8 +62,18 @@ export class FakeContext implements Context {
     return { endpoints: [first, ...others], close: () => void (this.closed += 1) };
   }
 
-  onInterrupt(listener: () => void): () => void {
-    this.interrupt = listener;
+  get readLine(): ((signal: AbortSignal) => Promise<string | undefined>) | undefined {
+    const { answers } = this;
+    if (answers === undefined) return undefined;
+    return (signal) => {
+      const next = answers.shift();
+      if (next !== undefined) return Promise.resolve(next);
+      return new Promise((resolve) => signal.addEventListener('abort', () => resolve(undefined)));
+    };
+  }
+
+  onInterrupt(listener: (signal: InterruptSignal) => void): () => void {
+    this.interrupt = (signal = 'SIGINT') => listener(signal);
     return () => void (this.interrupt = () => {});
   }
 

@@ -2,55 +2,101 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { godwitError } from '../../src/errors.ts';
 import { godwit, ID, progress, report, sample } from './fake.ts';
+import type { InterruptSignal } from '../../src/cli/context.ts';
 import type { FakeContext } from './fake.ts';
 import { world } from './migrating.ts';
 import type { World } from './migrating.ts';
 
-describe('Ctrl-C on godwit migrate', () => {
-  /** Events that wait: `step` lets the next one through. */
-  function waiting(context: () => FakeContext, interrupts: number): NonNullable<World['events']> {
+describe('signals on godwit migrate', () => {
+  /** Events that wait until what the signals lead to has been done. */
+  function waiting(
+    context: () => FakeContext,
+    ...signals: InterruptSignal[]
+  ): NonNullable<World['events']> {
     return async function* (signal) {
       yield progress('memory', { sample: sample(1) });
-      for (let each = 0; each < interrupts; each += 1) context().interrupt();
-      await Promise.resolve();
+      for (const each of signals) {
+        context().interrupt(each);
+        await new Promise(setImmediate);
+      }
       signal?.throwIfAborted();
       yield progress('undoing');
       yield progress('cancelled');
     };
   }
+  const cancelled = report({ outcome: 'cancelled', phase: 'cancelled', runsAt: 'source' });
+  const cancel = async () => ({ accepted: true, what: 'web1 stays on a' });
+  const never = async () => assert.fail('it must not be cancelled');
 
-  test('asks to cancel, says what will happen and waits for it', async () => {
-    let cancelled = 0;
-    const { context } = world({
-      events: waiting(() => context, 1),
-      ending: report({ outcome: 'cancelled', phase: 'cancelled', runsAt: 'source' }),
-      more: {
-        cancel: async () => {
-          cancelled += 1;
-          return { accepted: true, what: 'web1 stays on a' };
-        },
-      },
+  for (const [signal, exit] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const) {
+    test(`${signal} detaches where nobody can be asked, and says so`, async () => {
+      const { context } = world({
+        events: waiting(() => context, signal),
+        more: { cancel: never },
+      });
+      assert.equal(await godwit(context, 'migrate web1 --to b'), exit);
+      assert.match(
+        context.err.text,
+        new RegExp(`^Detached: .*godwit watch ${ID}.*godwit cancel ${ID}`),
+      );
     });
+  }
+
+  test('Ctrl-C at a terminal asks, and cancels where that is the answer', async () => {
+    const { context } = world({
+      events: waiting(() => context, 'SIGINT'),
+      ending: cancelled,
+      more: { cancel },
+    });
+    context.answers = ['c'];
     assert.equal(await godwit(context, 'migrate web1 --to b'), 6);
-    assert.equal(cancelled, 1);
-    assert.match(context.out.text, /cancel: web1 stays on a \(Ctrl-C again/);
+    assert.match(context.err.text, /c: cancel it .*d, or Ctrl-C again: detach/);
+    assert.match(context.out.text, /cancel: web1 stays on a/);
   });
 
-  test('twice leaves the migration to itself', async () => {
-    const { context } = world({
-      events: waiting(() => context, 2),
-      more: { cancel: async () => ({ accepted: true, what: 'web1 stays on a' }) },
+  test('Ctrl-C at a terminal watches on, or detaches, where that is the answer', async () => {
+    for (const [answer, exit] of [
+      ['', 6],
+      ['d', 130],
+    ] as const) {
+      const { context } = world({
+        events: waiting(() => context, 'SIGINT'),
+        ending: cancelled,
+        more: { cancel: never },
+      });
+      context.answers = [answer];
+      assert.equal(await godwit(context, 'migrate web1 --to b'), exit);
+    }
+  });
+
+  test('a second Ctrl-C never contradicts the first', async () => {
+    const unanswered = world({
+      events: waiting(() => unanswered.context, 'SIGINT', 'SIGINT'),
+      more: { cancel: never },
     });
-    assert.equal(await godwit(context, 'migrate web1 --to b'), 130);
-    assert.match(context.err.text, new RegExp(`godwit watch ${ID}`));
+    unanswered.context.answers = [];
+    assert.equal(await godwit(unanswered.context, 'migrate web1 --to b'), 130);
+    assert.match(unanswered.context.err.text, /Detached: the migration goes on by itself/);
+    const asked = world({
+      events: waiting(() => asked.context, 'SIGINT', 'SIGINT'),
+      more: { cancel },
+    });
+    asked.context.answers = ['c'];
+    assert.equal(await godwit(asked.context, 'migrate web1 --to b'), 130);
+    assert.match(asked.context.err.text, /the cancel that was asked for goes on/);
+    assert.doesNotMatch(asked.context.err.text, /Detached/);
   });
 
-  test('past the point of no return says so and goes on watching', async () => {
+  test('a cancel past the point of no return says so and watches on', async () => {
     const { context } = world({
       async *events() {
         yield progress('switchover');
         context.interrupt();
-        await Promise.resolve();
+        await new Promise(setImmediate);
         yield progress('done');
       },
       more: {
@@ -59,6 +105,7 @@ describe('Ctrl-C on godwit migrate', () => {
         },
       },
     });
+    context.answers = ['c'];
     assert.equal(await godwit(context, 'migrate web1 --to b'), 0);
     assert.match(context.out.text, /past the point of no return/);
   });

@@ -83,7 +83,7 @@ describe('godwit move-disk', () => {
     assert.deepEqual(JSON_SHAPES['diskMove']?.parse(JSON.parse(context.out.text)), now('done'));
   });
 
-  test('asks to cancel at the first Ctrl-C', async () => {
+  test('cancels where that is answered to a Ctrl-C', async () => {
     const facts = { guest: 'db1', device: 'disk0', file: '/srv/slow/disk0.raw' };
     const error = godwitError('GODWIT_DISK_MOVE_CANCELLED', facts).toJSON();
     let asked = false;
@@ -91,6 +91,7 @@ describe('godwit move-disk', () => {
       async *diskMoveEvents() {
         yield now('copying');
         context.interrupt();
+        await new Promise(setImmediate);
         yield now('cancelled', { error });
       },
       cancelDiskMove: async () => {
@@ -98,6 +99,7 @@ describe('godwit move-disk', () => {
         return { accepted: true, what: 'db1 goes on with its old image' };
       },
     });
+    context.answers = ['c'];
     assert.equal(await godwit(context, LINE), 6);
     assert.equal(asked, true);
   });

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
@@ -160,6 +162,38 @@ describe('what the command line says', () => {
     assert.deepEqual([outcome, error?.code], ['failed', 'GODWIT_LINK_STILL']);
     assert.match(error?.message ?? '', /the link from a to b has taken nothing of web1/);
     assert.doesNotMatch(error?.hint ?? '', /hybrid/);
+  });
+
+  test('detaches by every signal, and the migration goes on by itself', async () => {
+    for (const [signal, exit] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+      ['SIGHUP', 129],
+    ] as const) {
+      const args = ['migrate', 'web1', '--to', 'b', '--max-bandwidth', '4MiB/s'];
+      const child = spawn(PROGRAM, args, {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, GODWIT_LAB: world.lab.name, NO_COLOR: '1' },
+      });
+      const said = { out: '', err: '' };
+      const flows = new Promise<void>((resolve) => {
+        child.stdout.setEncoding('utf8').on('data', (text: string) => {
+          said.out += text;
+          if (/sending memory/.test(said.out)) resolve();
+        });
+      });
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (said.err += text));
+      const ended = once(child, 'close');
+      await Promise.race([flows, ended]);
+      child.kill(signal);
+      const [code] = (await ended) as [number];
+      assert.equal(code, exit, said.out + said.err);
+      const id = /^Detached: .*godwit watch (m-[a-z0-9]+)/m.exec(said.err)?.[1] ?? '';
+      const { phase } = await world.agent('a').migration({ params: { id } });
+      assert.equal(phase, 'memory');
+      await world.agent('a').cancel({ params: { id } });
+      assert.equal((await reportAtEnd(world, 'a', id)).outcome, 'cancelled');
+    }
   });
 
   const operator = () => ({ GODWIT_PROFILE: path.join(world.lab.dir, 'operator') });

@@ -12,7 +12,10 @@ const EXITS: readonly [number, string][] = [
   [8, 'no answer, or not in time'],
   [9, 'not allowed'],
   [70, 'a defect of Godwit'],
-  [130, 'the user stopped watching with Ctrl-C; the migration goes on'],
+  [
+    130,
+    'a signal ended the watching (129 SIGHUP, 130 Ctrl-C, 143 SIGTERM); what was watched goes on',
+  ],
 ];
 
 /** docs/errors.md: every error of the table, in its groups. */

@@ -1,7 +1,8 @@
 import type { MigrationRequest } from '../../protocol/public/migration.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
-import { EXIT_LEFT, finalReport, printEnding } from '../ending.ts';
+import { finalReport, printEnding } from '../ending.ts';
+import { exitOfSignal, leftWords } from '../interrupts.ts';
 import type { Endpoint, AgentSet } from '../agent-set.ts';
 import { follow } from '../follow.ts';
 import { askAtHome } from '../home.ts';
@@ -75,15 +76,12 @@ async function followToEnd(
     id,
     show: json ? 'nothing' : 'people',
     ...(json ? {} : { onChecked: () => warnings(context, endpoint, id) }),
-    onFirstInterrupt: async () => {
-      const { what } = await endpoint.api.cancel({ params: { id } });
-      return `cancel: ${what} (Ctrl-C again to leave it to itself)`;
-    },
+    cancel: async () => (await endpoint.api.cancel({ params: { id } })).what,
   });
-  if (last === 'left') {
+  if ('left' in last) {
     if (json) printJson(context, { id });
-    context.err.write(`The migration goes on by itself; \`godwit watch ${id}\` follows it.\n`);
-    return EXIT_LEFT;
+    context.err.write(leftWords('migration', id, last.isCancelling));
+    return exitOfSignal(last.left);
   }
   return printEnding(context, await finalReport(context, endpoint, id), json);
 }

@@ -2,11 +2,12 @@ import { godwitError } from '../../errors.ts';
 import { isEnd } from '../../protocol/public/migration.ts';
 import type { Context } from '../context.ts';
 import { findDiskMove, followDiskMove, isDiskMove } from '../disk-moves.ts';
-import { EXIT_LEFT, exitOf, finalReport, printEnding } from '../ending.ts';
+import { exitOf, finalReport, printEnding } from '../ending.ts';
 import { findMigration, listMigrations } from '../fleet-migrations.ts';
 import { incomplete } from '../agent-set.ts';
 import type { AgentSet } from '../agent-set.ts';
 import type { FoundMigration } from '../fleet-migrations.ts';
+import { exitOfSignal, leftWords } from '../interrupts.ts';
 import { follow } from '../follow.ts';
 import type { watchSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
@@ -49,11 +50,9 @@ async function watch(
 ): Promise<number> {
   const { id } = summary;
   const last = await follow(context, { endpoint, id, show: json ? 'ndjson' : 'people' });
-  if (last === 'left') {
-    context.err.write(
-      `Stopped watching; the migration goes on. \`godwit watch ${id}\` follows it.\n`,
-    );
-    return EXIT_LEFT;
+  if ('left' in last) {
+    context.err.write(leftWords('migration', id, false));
+    return exitOfSignal(last.left);
   }
   const report = await finalReport(context, endpoint, id);
   return json ? exitOf(report) : printEnding(context, report, false);

@@ -1,0 +1,89 @@
+import { constants } from 'node:os';
+import { toGodwitError } from '../errors.ts';
+import type { Context, InterruptSignal } from './context.ts';
+
+/** What the person at the terminal is watching. */
+export interface Watched {
+  /** In words: what cancelling leads to. Absent where it cannot be cancelled from here. */
+  readonly cancelled?: string;
+  /** Asks to cancel; resolves to what will happen. */
+  readonly cancel?: () => Promise<string>;
+  readonly say: (line: string) => void;
+  /** Nothing is to be drawn while a question stands. */
+  readonly rest: (isAsking: boolean) => void;
+  readonly leave: () => void;
+}
+
+/** What was done by signals. */
+export interface Interrupts {
+  /** The signal by which the watching ended. */
+  readonly left: InterruptSignal | undefined;
+  readonly isCancelling: boolean;
+  stop(): void;
+}
+
+/**
+ * Minds the signals while something goes on. One detaches: what is watched goes on by itself. On a terminal a Ctrl-C asks
+ * first; a second one takes nothing back: before an answer it detaches, after a cancel it only stops watching.
+ */
+export function mindInterrupts(context: Context, watched: Watched): Interrupts {
+  const over = new AbortController();
+  const done = { left: undefined as InterruptSignal | undefined, isCancelling: false };
+  let isAsking = false;
+  const leave = (signal: InterruptSignal): void => {
+    done.left = signal;
+    watched.leave();
+  };
+  const cancel = (): void => {
+    done.isCancelling = true;
+    watched.cancel?.().then(
+      (what) => watched.say(`cancel: ${what}`),
+      (error: unknown) => {
+        done.isCancelling = false;
+        watched.say(toGodwitError(error).message);
+      },
+    );
+  };
+  const ask = async (): Promise<void> => {
+    isAsking = true;
+    watched.rest(true);
+    context.err.write(
+      `It goes on meanwhile. c: cancel it (${watched.cancelled ?? ''}); d, or Ctrl-C again: detach, it goes on by itself; Enter: watch on. `,
+    );
+    const answer = (await context.readLine?.(over.signal))?.trim().toLowerCase();
+    isAsking = false;
+    watched.rest(false);
+    if (over.signal.aborted) return;
+    if (answer === 'c') cancel();
+    else if (answer === 'd' || answer === undefined) leave('SIGINT');
+  };
+  const stop = context.onInterrupt((signal) => {
+    const mayAsk = context.readLine !== undefined && watched.cancel !== undefined;
+    if (signal === 'SIGINT' && mayAsk && !isAsking && !done.isCancelling) void ask();
+    else leave(signal);
+  });
+  return {
+    get left() {
+      return done.left;
+    },
+    get isCancelling() {
+      return done.isCancelling;
+    },
+    stop: () => {
+      stop();
+      over.abort();
+    },
+  };
+}
+
+/** What a shell shows for a program that a signal ended: 128 and the signal's number. */
+export function exitOfSignal(signal: InterruptSignal): number {
+  return 128 + constants.signals[signal];
+}
+
+/** What goes on when nobody watches any more. */
+export function leftWords(what: string, id: string, isCancelling: boolean): string {
+  return isCancelling
+    ? `Stopped watching: the cancel that was asked for goes on. \`godwit watch ${id}\` follows it.\n`
+    : `Detached: the ${what} goes on by itself. \`godwit watch ${id}\` follows it, \`godwit cancel ${id}\` cancels it.\n`;
+}
