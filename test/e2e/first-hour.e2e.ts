@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -16,8 +16,18 @@ import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const PROGRAM = path.resolve(import.meta.dirname, '../../godwit');
+const UNIT = path.resolve(import.meta.dirname, '../../packaging/systemd/godwit-agent.service');
 const START_MS = 60_000;
 const COMMAND_MS = 60_000;
+
+/** The command line that takes away the capabilities that the unit takes away. */
+function asTheUnit(): string[] {
+  const lines = readFileSync(UNIT, 'utf8').matchAll(/^CapabilityBoundingSet=(.*)$/gm);
+  const kept = [...lines].flatMap(([, names = '']) => names.toLowerCase().split(' '));
+  assert.notEqual(kept.length, 0);
+  const set = ['-all', ...kept.map((name) => name.replace('cap_', '+'))].join(',');
+  return ['setpriv', '--bounding-set', set, '--'];
+}
 
 describe('a fleet that is set up with init, invite and join alone', () => {
   let world: World;
@@ -57,12 +67,12 @@ describe('a fleet that is set up with init, invite and join alone', () => {
     const steps = said.slice(said.indexOf('\nNext:\n')).split('\n').slice(2);
     return steps.filter((line) => line !== '').map((line) => line.replace(/ +# .*$/, '').trim());
   };
-  /** Runs the printed `godwit agent` until it serves. */
+  /** Runs the printed `godwit agent` until it serves, with no more rights than the unit gives it. */
   const serve = async (host: string, line: string): Promise<void> => {
     assert.match(line, /^godwit agent /);
     typed.push(`${host}: ${line}`);
     const [, ...words] = line.split(' ');
-    const [command = '', ...argv] = inHost(world.lab, host, [PROGRAM, ...words]);
+    const [command = '', ...argv] = inHost(world.lab, host, [...asTheUnit(), PROGRAM, ...words]);
     const env = { ...process.env, ...labEnvironment(world.lab) };
     const agent = spawn(command, argv, { env, stdio: 'ignore' });
     agents.push(agent);
