@@ -13,6 +13,7 @@ export type AsideName =
   | 'vhost'
   | 'proxmox-build'
   | 'daemon'
+  | 'forwards'
   | 'program';
 
 /** In this order. */
@@ -55,6 +56,10 @@ export const ASIDE: Readonly<Record<AsideName, Aside>> = {
         if (name === 'machine') return ['-machine', (value ?? '').replace(/\+pve\d+/, '')];
         return undefined;
       }),
+  },
+  forwards: {
+    why: 'both hosts of the trial are one, where a port leads to one guest alone',
+    apply: (words) => words.map((word) => word.replaceAll(/,hostfwd=[^,]*/g, '')),
   },
   daemon: {
     why: 'it stays in the foreground, so that its end is seen',

@@ -19,7 +19,7 @@ export const SCRIPTS: readonly Shape[] = [
     whole: true,
     what: 'A cloud image with its seed as a read-only ISO, and a network of QEMU’s own',
     line: `qemu-system-x86_64 -name cloud1 -enable-kvm -m 256 -smp 1 -nographic -device virtio-net-pci,netdev=net0 -netdev user,id=net0,hostfwd=tcp::2222-:22 -drive if=virtio,format=qcow2,file=/srv/vm/noble.img -drive if=virtio,format=raw,file=/srv/vm/seed.img,read-only=on -qmp unix:/run/guests/cloud1.qmp,server,nowait`,
-    aside: ['program', 'accelerator'],
+    aside: ['forwards', 'program', 'accelerator'],
     host: { images: { '/srv/vm/noble.img': 'qcow2', '/srv/vm/seed.img': 'iso' } },
     expected: warned('user network'),
   },

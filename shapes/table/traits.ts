@@ -86,6 +86,52 @@ export const TRAITS: readonly Shape[] = [
     warned('user network'),
   ),
   trait(
+    'network-user-settings',
+    'a network of QEMU’s own with addresses of its choice',
+    `-M q35 -netdev user,id=n0,net=10.9.0.0/24,dns=10.9.0.3,hostname=web1,restrict=on -device virtio-net-pci,netdev=n0`,
+    warned('user network'),
+  ),
+  trait(
+    'nic-user',
+    '`-nic user`, whose NIC is a part of the machine',
+    `-M pc -nic user,model=virtio-net-pci,mac=52:54:00:aa:00:01`,
+    warned('user network'),
+  ),
+  trait(
+    'nic-user-two',
+    'two of `-nic user`, of which one has addresses of its choice',
+    `-M q35 -nic user,model=e1000 -nic user,net=10.8.0.0/24,model=e1000,mac=52:54:00:aa:00:03`,
+    warned('user network'),
+    {
+      oneVersion: 'back on QEMU 7.2 the state of a second network of QEMU’s own is unknown',
+    },
+  ),
+  trait(
+    'nic-tap',
+    '`-nic tap`',
+    `-M q35 -nic tap,ifname=tapnic0,script=no,downscript=no,model=virtio-net-pci,mac=52:54:00:aa:00:02`,
+    MOVED,
+    { host: { taps: { tapnic0: 'br0' } } },
+  ),
+  trait(
+    'network-user-tftp',
+    'a network of QEMU’s own that serves files of its host',
+    `-M q35 -netdev user,id=n0,tftp=/srv/tftp,bootfile=pxelinux.0 -device e1000,netdev=n0`,
+    refused('GODWIT_DEVICE_UNMOVABLE', 'tftp'),
+  ),
+  trait(
+    'network-socket',
+    'a network that ends in another program of its host',
+    `-M q35 -netdev socket,id=n0,udp=127.0.0.1:5601,localaddr=127.0.0.1:5602 -device e1000,netdev=n0`,
+    refused('GODWIT_DEVICE_UNMOVABLE', 'network backend socket'),
+  ),
+  trait(
+    'network-stream',
+    'a network on a unix socket, as passt makes one',
+    `-M q35 -netdev stream,id=n0,server=on,addr.type=unix,addr.path=/run/guests/passt.sock -device e1000,netdev=n0`,
+    refused('GODWIT_DEVICE_UNMOVABLE', 'network backend stream'),
+  ),
+  trait(
     'monitor-second',
     'two QMP sockets',
     `-M q35 -qmp unix:/run/guests/second.qmp,server=on,wait=off`,

@@ -12,6 +12,7 @@ import { hasNfsClient } from './binaries.ts';
 import type { QemuProgram } from './binaries.ts';
 import { chooseProgram } from './choose.ts';
 import { diskChecks } from './disk-checks.ts';
+import { forwardChecks } from './forwards.ts';
 import type { ImageStore } from './images.ts';
 import { findImages } from './find-images.ts';
 import { streamChecks } from './inspect.ts';
@@ -110,6 +111,7 @@ export async function matchHost(
       ...(taken === undefined ? [] : [refusal('disks', taken, 'destination')]),
       ...(await exportChecks(program, host.disks, { ...options, user: host.user }, signal)),
       ...bridges,
+      ...(await forwardChecks(description.name, spec, options.host)),
       ...(program === undefined ? [] : destinationStreamChecks(stream, program)),
       ...(program === undefined || program.sandbox ? [] : [noSandbox(program)]),
     ],

@@ -10,6 +10,10 @@ import { parseNetwork, parseRamBlocks } from '../spec/monitor-text.ts';
 import type { BackendLine, RamBlock } from '../spec/monitor-text.ts';
 import type { Scalar } from '../spec/options.ts';
 import type { GuestFacts, LiveDevice, LiveObject } from '../spec/facts.ts';
+import { propertiesOf } from '../spec/grammar/devices.ts';
+import { nicName } from '../spec/nic-names.ts';
+import type { ForwardSpec } from '../spec/schema.ts';
+import { parseForwards } from '../spec/user-network.ts';
 import { readAttachments, withTapNames } from './attachments.ts';
 import { readBlocks } from './blocks.ts';
 import { readConfigFiles } from './config-files.ts';
@@ -23,19 +27,24 @@ export async function readFacts(
   process: QemuProcess,
   signal: AbortSignal,
 ): Promise<GuestFacts> {
-  const [basics, block, devices, anonymous, objects, network, ramBlocks] = await Promise.all([
-    readBasics(client, signal),
-    readBlocks(client, signal),
-    listChildren(client, '/machine/peripheral', signal),
-    listChildren(client, '/machine/peripheral-anon', signal),
-    listChildren(client, '/objects', signal),
-    readNetwork(client, signal).then((lines) => withTapNames(lines, process.pid)),
-    readRamBlocks(client, signal),
-  ]);
+  const [basics, block, devices, anonymous, objects, network, forwards, nics, ramBlocks] =
+    await Promise.all([
+      readBasics(client, signal),
+      readBlocks(client, signal),
+      listChildren(client, '/machine/peripheral', signal),
+      listChildren(client, '/machine/peripheral-anon', signal),
+      listChildren(client, '/objects', signal),
+      readNetwork(client, signal).then((lines) => withTapNames(lines, process.pid)),
+      readForwards(client, signal),
+      listNics(client, process.argv, signal),
+      readRamBlocks(client, signal),
+    ]);
   const line = parseCommandLine(process.argv);
   const told = new Set(valuesOf(line, 'device').flatMap((value) => parseDevice(value).id ?? []));
   const [live, liveObjects, cpu, attached] = await Promise.all([
-    Promise.all([...devices, ...anonymous].map((child) => readDevice(client, child, told, signal))),
+    Promise.all(
+      [...devices, ...anonymous, ...nics].map((child) => readDevice(client, child, told, signal)),
+    ),
     Promise.all(objects.map((child) => readObject(client, child, signal))),
     readCpu(client, basics.cpuPath, basics.cpuType, cpuOption(line), signal),
     readAttachments(network),
@@ -51,6 +60,7 @@ export async function readFacts(
     devices: live,
     objects: liveObjects,
     network,
+    forwards,
     ...attached,
     ...(configFiles.length === 0 ? {} : { configFiles }),
     ramBlocks,
@@ -135,19 +145,21 @@ async function readDevice(
   const identity = await readIdentity(client, child, signal);
   const anonymous = child.path.startsWith('/machine/peripheral-anon/');
   const isTold = hotplugged !== true && (anonymous || told.has(child.name));
+  const changed = isTold ? undefined : await readChangedProperties(client, child, signal);
+  const named = changed?.['netdev'];
   const busPath = typeof bus === 'string' && bus !== '' ? bus : undefined;
   return {
     path: child.path,
-    id: anonymous ? undefined : child.name,
+    id: child.path.startsWith('/machine/peripheral/') ? child.name : undefined,
     type: child.type,
     bus: busPath === undefined ? undefined : path.posix.basename(busPath),
     ...(busPath === undefined ? {} : { busPath }),
     addr: pciAddress(addr),
     mac: typeof mac === 'string' ? mac : undefined,
-    netdev: typeof netdev === 'string' ? netdev : undefined,
+    netdev: typeof netdev === 'string' ? nicName(netdev) : undefined,
     ...(identity === undefined ? {} : { identity }),
     hotplugged: hotplugged === true,
-    changed: isTold ? undefined : await readChangedProperties(client, child, signal),
+    changed: typeof named === 'string' ? { ...changed, netdev: nicName(named) } : changed,
   };
 }
 
@@ -237,7 +249,31 @@ async function readObject(
 }
 
 export async function readNetwork(client: QmpClient, signal: AbortSignal): Promise<BackendLine[]> {
-  return parseNetwork(await monitorCommand(client, 'info network', signal));
+  const lines = parseNetwork(await monitorCommand(client, 'info network', signal));
+  return lines.map((each) => ({ ...each, id: nicName(each.id) }));
+}
+
+/** Empty where this QEMU has no networks of its own. */
+async function readForwards(
+  client: QmpClient,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, ForwardSpec[]>> {
+  const text = await monitorCommand(client, 'info usernet', signal).catch(() => '');
+  return new Map([...parseForwards(text)].map(([id, all]) => [nicName(id), all]));
+}
+
+/** NICs that `-nic` made: they are parts of the machine, and no devices of the command line. */
+async function listNics(
+  client: QmpClient,
+  argv: readonly string[],
+  signal: AbortSignal,
+): Promise<Child[]> {
+  const given = valuesOf(parseCommandLine(argv), 'nic');
+  if (!given.some((value) => !/^none(,|$)/.test(value))) return [];
+  const all = await listChildren(client, '/machine/unattached', signal);
+  const nics = all.filter(({ type }) => propertiesOf(type)?.has('netdev') === true);
+  // The part of a virtio NIC that its carrier has is not one more.
+  return nics.filter(({ type }) => !/^virtio-net-device$/.test(type));
 }
 
 export async function readRamBlocks(client: QmpClient, signal: AbortSignal): Promise<RamBlock[]> {

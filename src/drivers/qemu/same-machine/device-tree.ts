@@ -1,3 +1,4 @@
+import { nicName } from '../spec/nic-names.ts';
 import type { Part } from './parts.ts';
 import { valueText } from './parts.ts';
 
@@ -82,7 +83,7 @@ function addDetail(device: Growing | undefined, line: string): void {
 /** `5 (0x5)` and `134217728 (128 MiB)` say a number twice; text is in quotes. */
 function plainValue(told: string): string {
   const text = /^"(.*)"$/.exec(told)?.[1];
-  if (text !== undefined) return valueText(text);
+  if (text !== undefined) return valueText(nicName(text));
   return valueText(told.replace(/^(-?\d+) \([^)]*\)$/, '$1'));
 }
 

@@ -8,6 +8,7 @@ import { knownAs } from './guest-name.ts';
 import { escapeComma, formatOption } from './options.ts';
 import type { Scalar } from './options.ts';
 import { PID_FILE, PIPES, PIPES_ID, QMP_SOCKET } from './names.ts';
+import { userNetdevText } from './user-network.ts';
 import type { ChardevBackend, DeviceSpec, GuestSpec, NetdevSpec } from './schema.ts';
 
 /** What the destination adds to a guest's description: where things lie on this host. */
@@ -207,7 +208,7 @@ function netdevText(netdev: NetdevSpec, place: Placement): string {
       return formatOption('tap', props);
     }
     case 'user':
-      return formatOption('user', [['id', netdev.id]]);
+      return userNetdevText(netdev);
     case 'hubport':
       return formatOption('hubport', [
         ['id', netdev.id],

@@ -116,6 +116,7 @@ function describeOptions(
   const findings: Finding[] = line.loose.map((word) =>
     unmovable(word, 'disk image', 'it is a disk'),
   );
+  const hasNics = areNicsDescribed(line, facts);
   for (const { name, value } of line.options) {
     const carried = CARRIED_OPTIONS.find((each) => each === name);
     const inJson = carried !== undefined || IN_JSON.has(name);
@@ -127,6 +128,12 @@ function describeOptions(
     if (OF_THIS_PROCESS.has(name)) continue;
     if (name === 'readconfig') {
       findings.push(...otherThanDevices(value ?? '', facts));
+      continue;
+    }
+    if (name === 'nic' && hasNics) {
+      // Its device and its backend are described; without this QEMU would add one of its own.
+      if (!options.some((each) => each.name === 'nic'))
+        options.push({ name: 'nic', value: 'none' });
       continue;
     }
     if (DISPLAYS.has(name)) {
@@ -143,6 +150,15 @@ function describeOptions(
     }
   }
   return { options, fwCfg, findings };
+}
+
+/** Each `-nic` but `none` made a NIC, which was asked of QEMU. */
+function areNicsDescribed(line: CommandLine, { devices }: GuestFacts): boolean {
+  const given = valuesOf(line, 'nic').filter((value) => !/^none(,|$)/.test(value)).length;
+  const found = devices.filter(
+    ({ path: own, netdev }) => own.startsWith('/machine/unattached/') && netdev !== undefined,
+  ).length;
+  return given > 0 && found >= given;
 }
 
 /** What a file of -readconfig has besides devices with ids, which are asked of QEMU. */

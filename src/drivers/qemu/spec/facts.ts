@@ -1,6 +1,7 @@
 import type { BlockFacts } from './disk-facts.ts';
 import type { BackendLine, RamBlock } from './monitor-text.ts';
 import type { Scalar } from './options.ts';
+import type { ForwardSpec } from './schema.ts';
 
 /** What was read of a running guest; plain data, the input of describe(). */
 export interface GuestFacts {
@@ -28,6 +29,8 @@ export interface GuestFacts {
   readonly devices: readonly LiveDevice[];
   readonly objects: readonly LiveObject[];
   readonly network: readonly BackendLine[];
+  /** Ports of the host that lead into QEMU’s own networks, by the network’s id. */
+  readonly forwards?: ReadonlyMap<string, readonly ForwardSpec[]>;
   /** Bridge of each tap. */
   readonly bridges: Readonly<Record<string, string>>;
   /** Taps in no bridge that the host routes to, or that Open vSwitch has. */

@@ -1,10 +1,12 @@
 import type { CommandLine } from './cmdline.ts';
 import { valuesOf } from './cmdline.ts';
 import type { GuestFacts } from './facts.ts';
-import { changed, unmovable } from './findings.ts';
+import { unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
+import { COUNTED, countOf } from './nic-names.ts';
 import { parseJsonOption, parseOption, switchValue } from './options.ts';
 import type { NetdevSpec } from './schema.ts';
+import { describeUserNetwork } from './user-network.ts';
 
 /** The guest's network backends as they are now. Pure. */
 export function describeNetwork(
@@ -12,10 +14,11 @@ export function describeNetwork(
   facts: GuestFacts,
 ): { netdevs: NetdevSpec[]; findings: Finding[] } {
   const given = new Map<string, ReadonlyMap<string, string>>();
-  for (const value of valuesOf(line, 'netdev')) {
+  const values = new Map<string, string>();
+  for (const [id, value] of [...netdevsOf(line), ...nicsOf(line, facts)]) {
     const { type, props } = parseNetdev(value);
-    const id = props.get('id');
-    if (id !== undefined) given.set(id, new Map([...props, ['type', type]]));
+    given.set(id, new Map([...props, ['type', type]]));
+    values.set(id, value);
   }
   const used = facts.devices.flatMap(({ netdev }) => (netdev === undefined ? [] : [netdev]));
   const ids = [...new Set([...given.keys(), ...used])];
@@ -26,6 +29,12 @@ export function describeNetwork(
     // What is not live was unplugged.
     const type = lines[0]?.type ?? given.get(id)?.get('type');
     if (type === undefined || (lines.length === 0 && !used.includes(id))) continue;
+    if (type === 'user') {
+      const found = describeUserNetwork(id, values.get(id), facts.forwards?.get(id));
+      findings.push(...found.findings);
+      if (found.netdev !== undefined) netdevs.push(found.netdev);
+      continue;
+    }
     const spec = describeOne(id, type, given.get(id) ?? new Map(), facts, findings);
     if (spec !== undefined) netdevs.push(spec);
   }
@@ -57,23 +66,42 @@ function describeOne(
       const at = bridge === undefined ? {} : { bridge };
       return { type: 'tap', id, ...at, mac: nic.mac, vhost, queues };
     }
-    case 'user':
-      findings.push(
-        changed(id, 'user network', 'loses its connections: they end in this host’s process'),
-      );
-      return { type: 'user', id };
     case 'hubport':
       return { type: 'hubport', id, hubid: hubOf(id, props, facts) };
     default:
-      findings.push(
-        unmovable(
-          id,
-          `network backend ${type}`,
-          'Godwit has no counterpart for it on another host',
-        ),
-      );
+      findings.push(unmovable(id, `network backend ${type}`, obstacleOf(type)));
       return undefined;
   }
+}
+
+/** Why a backend of this type stays on its host. */
+function obstacleOf(type: string): string {
+  if (/^(socket|stream|dgram|l2tpv3|vde|netmap|af-xdp)$/.test(type)) {
+    return 'its other end is a program or a host that does not move with it';
+  }
+  if (type === 'passt') return 'its connections are those of a passt of this host';
+  if (type.startsWith('vhost-')) return 'its back-end process or hardware stays on this host';
+  return 'Godwit has no counterpart for it on another host';
+}
+
+function netdevsOf(line: CommandLine): [string, string][] {
+  return valuesOf(line, 'netdev').flatMap((value): [string, string][] => {
+    const id = parseNetdev(value).props.get('id');
+    return id === undefined ? [] : [[id, value]];
+  });
+}
+
+/** Backends of `-nic`: by their ids, or by those that QEMU counts up for them. */
+function nicsOf(line: CommandLine, { network }: GuestFacts): [string, string][] {
+  const counted = network
+    .flatMap(({ id, type }) => (type !== 'nic' && COUNTED.test(id) ? [id] : []))
+    .toSorted((one, other) => countOf(one) - countOf(other));
+  return valuesOf(line, 'nic').flatMap((value): [string, string][] => {
+    const { type, props } = parseNetdev(value);
+    if (type === 'none') return [];
+    const id = props.get('id') ?? counted.shift();
+    return id === undefined ? [] : [[id, value]];
+  });
 }
 
 function hubOf(id: string, props: ReadonlyMap<string, string>, facts: GuestFacts): number {

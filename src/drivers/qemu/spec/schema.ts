@@ -117,6 +117,55 @@ export const CARRIED_OPTIONS = [
 
 const carried = z.strictObject({ name: z.enum(CARRIED_OPTIONS), value: text.optional() });
 
+const ip = z.string().regex(/^[0-9A-Fa-f.:]{2,45}$/);
+const network = z.string().regex(/^[0-9A-Fa-f.:]{2,45}(\/[0-9.]{1,15})?$/);
+const onOff = z.enum(['on', 'off', 'yes', 'no', 'true', 'false', 'y', 'n']);
+const domain = z.string().regex(/^[A-Za-z0-9._-]{1,253}$/);
+const portNumber = z.number().int().min(1).max(65_535);
+
+/** A port of the host that leads to the guest. */
+export const forward = z.strictObject({
+  protocol: z.enum(['tcp', 'udp']),
+  /** Empty: any. */
+  hostAddress: z.union([z.literal(''), ip]),
+  hostPort: portNumber,
+  /** Empty: the first that the network gives. */
+  guestAddress: z.union([z.literal(''), ip]),
+  guestPort: portNumber,
+});
+export type ForwardSpec = z.infer<typeof forward>;
+
+/** A network that QEMU itself makes. */
+export const userNetdev = z.strictObject({
+  type: z.literal('user'),
+  id,
+  settings: z
+    .strictObject({
+      net: network,
+      host: ip,
+      dns: ip,
+      dhcpstart: ip,
+      restrict: onOff,
+      ipv4: onOff,
+      ipv6: onOff,
+      hostname: domain,
+      domainname: domain,
+      'ipv6-net': network,
+      'ipv6-prefix': ip,
+      'ipv6-prefixlen': z.string().regex(/^\d{1,3}$/),
+      'ipv6-host': ip,
+      'ipv6-dns': ip,
+    })
+    .partial()
+    .optional(),
+  search: z.array(domain).max(64).optional(),
+  /** On addresses alone that every host has. */
+  forwards: z
+    .array(forward.extend({ hostAddress: z.enum(['', '0.0.0.0', '127.0.0.1', '::', '::1']) }))
+    .max(256)
+    .optional(),
+});
+
 export const netdev = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('tap'),
@@ -130,7 +179,7 @@ export const netdev = z.discriminatedUnion('type', [
     vhost: z.boolean(),
     queues: integer.min(1).max(256),
   }),
-  z.strictObject({ type: z.literal('user'), id }),
+  userNetdev,
   z.strictObject({ type: z.literal('hubport'), id, hubid: integer.max(1024) }),
 ]);
 export type NetdevSpec = z.infer<typeof netdev>;

@@ -278,7 +278,11 @@ function lookAtNetdev(head: string, all: readonly [string, string][], host: Host
       ...unknownKeys(all, ['id', 'ifname', 'script', 'downscript', 'vhost', 'queues']),
     ];
   }
-  if (head === 'user') return [...found, ...unknownKeys(all, ['id'])];
+  if (head === 'user') {
+    const known =
+      'id net host dns dhcpstart restrict ipv4 ipv6 hostname domainname ipv6-net ipv6-prefix ipv6-prefixlen ipv6-host ipv6-dns dnssearch hostfwd';
+    return [...found, ...unknownKeys(all, known.split(' '))];
+  }
   if (head === 'hubport') return [...found, ...unknownKeys(all, ['id', 'hubid'])];
   return [`a ${head}`];
 }

@@ -1,0 +1,16 @@
+/**
+ * Ids of network backends that nobody gave one: QEMU counts them up (`#net051` is the first, with two digits by chance).
+ * At the destination they are ids as others, since `#` cannot be said there. Pure.
+ */
+
+export const COUNTED = /^nic-net\d+$/;
+
+/** An id as it is said at the destination. */
+export function nicName(id: string): string {
+  return id.replace(/^#net(?=\d+$)/, 'nic-net');
+}
+
+/** The how manieth of its process. */
+export function countOf(id: string): number {
+  return Math.floor(Number(/\d+$/.exec(id)?.[0] ?? 0) / 100);
+}
