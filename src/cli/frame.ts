@@ -4,7 +4,9 @@ import { printFailure } from './failure.ts';
 import { buildProgram } from './program.ts';
 import type { Chosen } from './program.ts';
 import { readInput } from './input.ts';
-import { rewriteUsageError } from './usage.ts';
+import { inAscii, isAscii } from './ascii.ts';
+import { mustKnowHelpOf, rewriteUsageError } from './usage.ts';
+import { verbFirst } from './verb-first.ts';
 import type { Verb, VerbGroup } from './verb.ts';
 
 /**
@@ -12,12 +14,15 @@ import type { Verb, VerbGroup } from './verb.ts';
  * Never throws: whatever goes wrong is printed as an error of the table.
  */
 export async function runCommandLine(
-  argv: readonly string[],
+  typed: readonly string[],
   table: readonly (Verb | VerbGroup)[],
-  context: Context,
+  given: Context,
 ): Promise<number> {
+  const argv = verbFirst(typed);
   // Before the line is understood, --json may already have been asked for.
   let json = argv.includes('--json');
+  // Programs read JSON as UTF-8, whatever the terminal.
+  const context = !json && isAscii(given.env) ? inAscii(given) : given;
   try {
     const chosen = await choose(argv, table, context);
     if (chosen === undefined) return 0;
@@ -40,6 +45,7 @@ async function choose(
   const program: Command = await buildProgram(argv, table, context, (found) => {
     chosen = found;
   });
+  mustKnowHelpOf(program, argv);
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {

@@ -20,7 +20,8 @@ export function readInput({ verb, words, options }: Chosen): Input {
   const flags: Record<string, Value | readonly Value[] | undefined> = {};
   for (const [name, flag] of Object.entries(spec.flags ?? {})) {
     const given = options[name];
-    if (flag.kind === 'switch') flags[name] = given === true;
+    // Commander takes `--no-x` for x that is off.
+    if (flag.kind === 'switch') flags[name] = given === true || options[negated(name)] === false;
     // An optional value that was left out arrives as `true`.
     else if (given === true) flags[name] = '';
     else if (Array.isArray(given)) flags[name] = given.map((each) => read(name, flag, each));
@@ -32,6 +33,10 @@ export function readInput({ verb, words, options }: Chosen): Input {
     const given = options[name];
     if (typeof given === 'string') connection[name] = given;
   }
-  const json = options['json'] === true;
+  const json = options['json'] === true || options['output'] === 'json';
   return { args, flags, connection: connection satisfies ConnectionFlags, json } as Input;
+}
+
+function negated(name: string): string {
+  return /^no[A-Z]/.test(name) ? name.charAt(2).toLowerCase() + name.slice(3) : '';
 }

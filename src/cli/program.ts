@@ -1,6 +1,7 @@
 import { Argument as CommanderArgument, Command, Option } from 'commander';
 import { PRODUCT_VERSION } from '../protocol/version.ts';
 import type { Context } from './context.ts';
+import { HELP_AFTER } from './help-after.ts';
 import { flagName } from './values.ts';
 import { CONNECTION_FLAGS, isGroup, kebab } from './verb.ts';
 import type { Argument, Flag, Spec, Verb, VerbGroup } from './verb.ts';
@@ -27,7 +28,7 @@ export async function buildProgram(
     .version(PRODUCT_VERSION, '-V, --version', 'print the version')
     .usage('<verb> [options]')
     .helpCommand('help [verb]', 'print the help of a verb')
-    .addHelpText('after', '\nEvery verb has its own help: godwit migrate --help');
+    .addHelpText('after', HELP_AFTER);
   settle(program, context);
   for (const entry of table) {
     const command = program.command(isGroup(entry) ? entry.name : entry.spec.name);
@@ -78,8 +79,11 @@ async function fillGroup(
 
 function fillVerb(command: Command, verb: Verb, onChosen: (chosen: Chosen) => void): void {
   const { spec } = verb;
+  const { aliases = [] } = spec;
+  const also = aliases.length === 0 ? '' : ` (also: ${aliases.join(', ')})`;
   const details = spec.details === undefined ? '' : `\n\n${spec.details}`;
-  command.summary(spec.summary).description(sentence(spec.summary) + details);
+  command.aliases(aliases).summary(`${spec.summary}${also}`);
+  command.description(sentence(`${spec.summary}${also}`) + details);
   for (const [name, argument] of Object.entries(spec.args ?? {})) {
     command.addArgument(commanderArgument(name, argument));
   }
@@ -115,7 +119,9 @@ function option(name: string, flag: Flag): Option {
   const place = flag.optionalValue === true ? ` [${value}]` : ` <${value}>`;
   const preset = flag.preset === undefined ? '' : ` (default: ${flag.preset})`;
   const made = new Option(
-    flagName(name) + (flag.kind === 'switch' ? '' : place),
+    (flag.short === undefined ? '' : `-${flag.short}, `) +
+      flagName(name) +
+      (flag.kind === 'switch' ? '' : place),
     flag.summary + preset,
   );
   if (flag.repeatable === true) {

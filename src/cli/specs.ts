@@ -1,10 +1,25 @@
 import { spec } from './verb.ts';
+import type { Flag } from './verb.ts';
 
 /** The verbs of this folder as the user sees them. Data only: the help must not cost an import. */
+
+/** How a list is printed. */
+const LIST = {
+  output: {
+    kind: 'choice',
+    short: 'o',
+    choices: ['table', 'json', 'name'],
+    summary: 'a table, JSON as --json, or names (ids of migrations) alone',
+    preset: 'table',
+  },
+  quiet: { kind: 'switch', short: 'q', summary: 'as -o name' },
+  noHeaders: { kind: 'switch', summary: 'a table without its head' },
+} as const satisfies Record<string, Flag>;
 
 export const hostsSpec = spec({
   name: 'hosts',
   summary: 'list the hosts that an agent knows, itself among them',
+  flags: LIST,
   examples: ['hosts', 'hosts --agent https://rack1:7443 --profile ~/.godwit'],
   usesAgent: true,
   json: 'hosts',
@@ -12,6 +27,7 @@ export const hostsSpec = spec({
 
 export const guestsSpec = spec({
   name: 'guests',
+  aliases: ['list', 'ls'],
   summary: 'list the guests of all hosts',
   flags: {
     on: { kind: 'host', value: 'host', summary: 'only the guests of this host' },
@@ -19,6 +35,7 @@ export const guestsSpec = spec({
       kind: 'switch',
       summary: 'ask each guest now; without it, an agent answers from what it saw in the last 10 s',
     },
+    ...LIST,
   },
   examples: ['guests', 'guests --on b'],
   usesAgent: true,
@@ -117,8 +134,22 @@ export const resolveSpec = spec({
 export const migrationsSpec = spec({
   name: 'migrations',
   summary: 'list migrations, newest first',
-  flags: { limit: { kind: 'count', summary: 'at most this many, up to 1000', preset: '20' } },
-  examples: ['migrations', 'migrations --limit 100 --json'],
+  flags: {
+    limit: { kind: 'count', summary: 'at most this many, up to 1000', preset: '20' },
+    guest: { kind: 'guest', value: 'name', summary: 'only those of this guest' },
+    state: {
+      kind: 'choice',
+      choices: ['running', 'done', 'failed', 'cancelled', 'held', 'lost'],
+      summary: 'only those that stand so',
+    },
+    since: { kind: 'duration', summary: 'only those that began within this time, such as 24h' },
+    ...LIST,
+  },
+  examples: [
+    'migrations',
+    'migrations --limit 100 --json',
+    'migrations --guest web1 --state failed --since 24h',
+  ],
   usesAgent: true,
   json: 'migrations',
 });

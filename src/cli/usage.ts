@@ -21,11 +21,41 @@ export function rewriteUsageError(
   return true;
 }
 
+/** Words of other tools, for which there is more than one verb. */
+const SEE: Readonly<Record<string, string>> = {
+  status:
+    '`godwit migrations` lists what goes on, `godwit guest NAME` shows a guest, `godwit hosts` the hosts.',
+};
+
+function unknownVerb(command: Command, word: string): GodwitError {
+  const path = pathOf(command);
+  const names = command.commands.flatMap((each) => [each.name(), ...each.aliases()]);
+  const hint = SEE[word] ?? didYouMean(word, [...names, 'help']);
+  const help = `See \`${path} --help\`.`;
+  const what = `${path} has no verb "${word}"`;
+  return godwitError(
+    'GODWIT_USAGE',
+    { what },
+    { hint: hint === undefined ? help : `${hint} ${help}` },
+  );
+}
+
+/** GODWIT_USAGE with the nearest name where the help of a verb is asked for that there is not. */
+export function mustKnowHelpOf(program: Command, [first, word]: readonly string[]): void {
+  if (first !== 'help' || word === undefined || word.startsWith('-') || word === 'help') return;
+  const isThere = program.commands.some(
+    (each) => each.name() === word || each.aliases().includes(word),
+  );
+  if (!isThere) throw unknownVerb(program, word);
+}
+
 /** The deepest command that the line names. */
 function commandOf(program: Command, argv: readonly string[]): Command {
   let command = program;
   for (const word of argv) {
-    const child = command.commands.find((each) => each.name() === word);
+    const child = command.commands.find(
+      (each) => each.name() === word || each.aliases().includes(word),
+    );
     if (child !== undefined) command = child;
   }
   return command;
@@ -43,10 +73,8 @@ function usageError(error: CommanderError, command: Command): GodwitError {
       { hint: hint === undefined ? help : `${hint} ${help}`, cause: error },
     );
   switch (error.code) {
-    case 'commander.unknownCommand': {
-      const names = command.commands.map((each) => each.name()).concat('help');
-      return usage(`${path} has no verb "${quoted}"`, didYouMean(quoted, names));
-    }
+    case 'commander.unknownCommand':
+      return unknownVerb(command, quoted);
     case 'commander.unknownOption': {
       const flags = command.options.map((each) => each.long ?? '').concat('--help');
       return usage(`${path} has no flag ${typed}`, didYouMean(typed, flags));

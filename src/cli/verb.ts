@@ -23,6 +23,8 @@ export interface Flag {
   readonly choices?: readonly string[];
   /** Text as it would be typed, shown in the help and used when the flag is absent. */
   readonly preset?: string;
+  /** Its one letter. */
+  readonly short?: string;
   /** May be given without a value, which then arrives as ''. */
   readonly optionalValue?: boolean;
   readonly hidden?: boolean;
@@ -33,6 +35,8 @@ export interface Flag {
 /** A verb as the user sees it: all that help, completion and docs/cli.md are made from. */
 export interface Spec {
   readonly name: string;
+  /** Other words for it, as other tools call it. */
+  readonly aliases?: readonly string[];
   readonly summary: string;
   /** More than the summary says, for `--help`. */
   readonly details?: string;

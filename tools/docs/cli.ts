@@ -38,7 +38,9 @@ function verbSection(spec: Spec, group: string): string {
   const flags = Object.entries(spec.flags ?? {}).filter(([, flag]) => flag.hidden !== true);
   const parts = [
     `${group === '' ? '##' : '###'} ${name}`,
-    [sentence(spec.summary), spec.details ?? ''].join(' ').trim(),
+    [sentence(spec.summary), spec.details ?? '', alsoText(spec)]
+      .filter((text) => text !== '')
+      .join(' '),
     code([`${[name, ...words].join(' ')}${flags.length > 0 ? ' [flags]' : ''}`].join('\n')),
     flags.length === 0 ? '' : flagTable(flags),
     spec.examples.length === 1 ? 'Example:' : 'Examples:',
@@ -46,6 +48,12 @@ function verbSection(spec: Spec, group: string): string {
     spec.json === undefined ? '' : `With \`--json\`: ${jsonText(spec.json)}.`,
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+function alsoText({ aliases = [] }: Spec): string {
+  return aliases.length === 0
+    ? ''
+    : `Also: ${aliases.map((each) => `\`godwit ${each}\``).join(', ')}.`;
 }
 
 /** Names of shapes become links, shapes themselves code. */
@@ -62,7 +70,8 @@ function flagTable(flags: readonly [string, Flag][]): string {
     const value =
       flag.kind === 'switch' ? '' : ` ${flag.value ?? flag.choices?.join(', ') ?? flag.kind}`;
     const preset = flag.preset === undefined ? '' : `\`${flag.preset}\``;
-    return `| \`--${kebab(name)}\`${value} | ${flag.summary} | ${preset} |`;
+    const short = flag.short === undefined ? '' : `\`-${flag.short}\`, `;
+    return `| ${short}\`--${kebab(name)}\`${value} | ${flag.summary} | ${preset} |`;
   });
   return `| flag | | default |\n| --- | --- | --- |\n${rows.join('\n')}`;
 }
@@ -88,7 +97,8 @@ also gets one object of the shape [error](#error). A migration that ran and fail
 [report](#report), which has the error in it.
 
 **Output** on a terminal is a display that is redrawn in place, and plain lines everywhere else.
-\`NO_COLOR\` switches colour off.
+\`NO_COLOR\` switches colour off. Where \`LC_ALL\`, \`LC_CTYPE\` or \`LANG\` names no UTF-8, marks such as ✔ are plain
+ASCII; JSON is UTF-8 always. Flags that say which agent, and \`--json\`, may stand before the verb.
 
 ## Which agent is asked
 

@@ -9,9 +9,10 @@ import { allGuests } from '../fleet-guests.ts';
 import type { AgentSet } from '../agent-set.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { movingWords } from '../render/moving.ts';
-import { tableLook } from '../render/paint.ts';
 import type { Painter } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
+import type { Look } from '../render/table.ts';
+import { listLook, printNames, wantsNames } from '../lists.ts';
 import type { guestsSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 
@@ -25,17 +26,26 @@ export const run: Run<typeof guestsSpec> = async (input, context) => {
     if (on !== undefined && guests.length + missing.length === 0) await checkHost(fleet, on);
     const lacks = incomplete('the list of guests', missing);
     if (input.json) printJson(context, { guests, missing });
-    else printGuests(context, guests, lacks !== undefined);
+    else if (wantsNames(input.flags))
+      printNames(
+        context,
+        guests.map(({ name }) => name),
+      );
+    else printGuests(context, guests, lacks !== undefined, listLook(context, input.flags));
     return lacks === undefined ? 0 : sayIncomplete(context, lacks);
   } finally {
     fleet.close();
   }
 };
 
-function printGuests(context: Context, guests: readonly GuestInfo[], isPart: boolean): void {
+function printGuests(
+  context: Context,
+  guests: readonly GuestInfo[],
+  isPart: boolean,
+  look: Look,
+): void {
   if (guests.length === 0)
     return context.out.write(isPart ? 'no guests on the hosts that answered\n' : 'no guests\n');
-  const look = tableLook(context);
   context.out.write(
     renderTable(
       ['GUEST', 'HOST', 'STATE', 'MEMORY', 'VCPUS', 'MACHINE', 'HYPERVISOR', 'NOTE'],

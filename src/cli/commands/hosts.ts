@@ -3,9 +3,10 @@ import type { HostEntry } from '../../protocol/public/host.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { askAny } from '../agent-set.ts';
-import { tableLook } from '../render/paint.ts';
 import type { Painter } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
+import type { Look } from '../render/table.ts';
+import { listLook, printNames, wantsNames } from '../lists.ts';
 import type { hostsSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 
@@ -14,14 +15,18 @@ export const run: Run<typeof hostsSpec> = async (input, context) => {
   try {
     const answer = await askAny(fleet, (endpoint) => endpoint.api.hosts());
     if (input.json) printJson(context, answer);
-    else printHosts(context, answer.hosts);
+    else if (wantsNames(input.flags))
+      printNames(
+        context,
+        answer.hosts.map(({ name }) => name),
+      );
+    else printHosts(context, answer.hosts, listLook(context, input.flags));
   } finally {
     fleet.close();
   }
 };
 
-function printHosts(context: Context, hosts: readonly HostEntry[]): void {
-  const look = tableLook(context);
+function printHosts(context: Context, hosts: readonly HostEntry[], look: Look): void {
   context.out.write(
     renderTable(
       ['HOST', 'STATUS', 'ADDRESS', 'GUESTS', 'IN/OUT', 'MEMORY FREE', 'CORES', 'HYPERVISORS'],

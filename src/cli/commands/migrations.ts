@@ -1,24 +1,42 @@
 import type { MigrationSummary, Phase } from '../../protocol/public/migration.ts';
+import { isEnd } from '../../protocol/public/migration.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { incomplete } from '../agent-set.ts';
 import { sayIncomplete } from '../failure.ts';
 import { listMigrations } from '../fleet-migrations.ts';
-import { tableLook } from '../render/paint.ts';
 import type { Painter } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
+import type { Look } from '../render/table.ts';
+import { listLook, printNames, wantsNames } from '../lists.ts';
 import type { migrationsSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
+
+/** As many as an agent answers at once; those that are filtered are of these. */
+const MOST = 1000;
 
 export const run: Run<typeof migrationsSpec> = async (input, context) => {
   const fleet = await context.connect(input.connection);
   try {
-    const limit = Math.min(1000, Math.max(1, input.flags.limit ?? 20));
-    const { items: migrations, missing } = await listMigrations(fleet, limit);
+    const limit = Math.min(MOST, Math.max(1, input.flags.limit ?? 20));
+    const { guest, state, since } = input.flags;
+    const isFiltered = guest !== undefined || state !== undefined || since !== undefined;
+    const { items, missing } = await listMigrations(fleet, isFiltered ? MOST : limit);
+    const begunMs = context.clock.wallMs() - (since ?? Infinity);
+    const migrations = items
+      .filter((each) => (guest ?? each.guest) === each.guest)
+      .filter(({ phase }) => state === undefined || state === (isEnd(phase) ? phase : 'running'))
+      .filter(({ startedAt }) => Date.parse(startedAt) >= begunMs)
+      .slice(0, limit);
     const lacks = incomplete('the list of migrations', missing);
     if (input.json) printJson(context, { migrations, missing });
-    else printMigrations(context, migrations, lacks !== undefined);
+    else if (wantsNames(input.flags))
+      printNames(
+        context,
+        migrations.map(({ id }) => id),
+      );
+    else printMigrations(context, migrations, lacks !== undefined, listLook(context, input.flags));
     return lacks === undefined ? 0 : sayIncomplete(context, lacks);
   } finally {
     fleet.close();
@@ -29,12 +47,12 @@ function printMigrations(
   context: Context,
   migrations: readonly MigrationSummary[],
   isPart: boolean,
+  look: Look,
 ): void {
   if (migrations.length === 0) {
     const where = isPart ? ' on the hosts that answered' : '';
     return context.out.write(`no migrations${where}\n`);
   }
-  const look = tableLook(context);
   context.out.write(
     renderTable(
       ['ID', 'GUEST', 'FROM', 'TO', 'MODE', 'PHASE', 'STARTED', 'TOOK', 'NOTE'],

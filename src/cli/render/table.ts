@@ -5,6 +5,8 @@ export interface Look {
   readonly columns: number;
   readonly isTerminal: boolean;
   readonly paint: Painter;
+  /** The head is left out. */
+  readonly isHeadless?: boolean;
 }
 
 /** Rows under a head, each column as wide as its widest cell; on a terminal no line is wider than it. */
@@ -17,7 +19,8 @@ export function renderTable(
   const widths = head.map((title, column) =>
     Math.max(title.length, ...clean.map((row) => width(row[column] ?? ''))),
   );
-  const lines = [head.map((title) => look.paint.dim(title)), ...clean].map((row) => {
+  const heads = look.isHeadless === true ? [] : [head.map((title) => look.paint.dim(title))];
+  const lines = [...heads, ...clean].map((row) => {
     const cells = row.map((cell, column) => cell + pad(cell, widths[column] ?? 0));
     const line = cells.join('  ').trimEnd();
     return look.isTerminal ? truncate(line, look.columns) : line;

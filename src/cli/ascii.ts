@@ -1,0 +1,51 @@
+import type { Context, Output } from './context.ts';
+
+/** Marks that only Unicode has, and what stands for them. */
+const PLAIN: Readonly<Record<string, string>> = {
+  '✔': '+',
+  '✘': 'x',
+  '…': '~',
+  '→': '>',
+  '█': '#',
+  '░': '.',
+  '’': "'",
+  '‘': "'",
+  '“': '"',
+  '”': '"',
+  '–': '-',
+};
+const MARKS = new RegExp(`[${Object.keys(PLAIN).join('')}]`, 'gu');
+
+/** Whether the environment names a character set that has no such marks. Where it names none, UTF-8 is taken. */
+export function isAscii({ LC_ALL, LC_CTYPE, LANG }: Context['env']): boolean {
+  const named = [LC_ALL, LC_CTYPE, LANG].find((each) => each !== undefined && each !== '');
+  return named !== undefined && !/utf-?8/i.test(named);
+}
+
+/** The same context, whose own marks are of ASCII; each takes as many columns as before. */
+export function inAscii(context: Context): Context {
+  return { ...context, ...bound(context), out: plain(context.out), err: plain(context.err) };
+}
+
+/** What a class has, a spread leaves behind. */
+function bound(
+  context: Context,
+): Pick<Context, 'env' | 'clock' | 'connect' | 'onInterrupt' | 'onResize' | 'readLine'> {
+  return {
+    env: context.env,
+    clock: context.clock,
+    connect: (flags) => context.connect(flags),
+    onInterrupt: (listener) => context.onInterrupt(listener),
+    onResize: (listener) => context.onResize(listener),
+    readLine: context.readLine,
+  };
+}
+
+function plain(output: Output): Output {
+  return {
+    write: (text) => output.write(text.replaceAll(MARKS, (mark) => PLAIN[mark] ?? '?')),
+    isTerminal: output.isTerminal,
+    columns: () => output.columns(),
+    rows: () => output.rows(),
+  };
+}
