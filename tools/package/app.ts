@@ -38,7 +38,7 @@ export function importedPackages(folder: string = root): string[] {
 
 /** Types, maps, pages and sources are for who builds with a package, not for who runs it. */
 const RUNS = /\.(js|cjs|mjs|json|wasm|node)$/;
-const DEVELOPS = /^(test|tests|benchmarks|examples|docs|bin\.js)$/;
+const DEVELOPS = /^(test|tests|benchmarks|examples|docs)$/;
 
 export function makeApp(app: string): void {
   build(path.join(app, 'dist'), [
@@ -55,7 +55,8 @@ export function makeApp(app: string): void {
     fs.cpSync(path.join(modules, name), path.join(app, 'node_modules', name), {
       recursive: true,
       filter: (file) =>
-        !DEVELOPS.test(path.basename(file)) && (fs.statSync(file).isDirectory() || RUNS.test(file)),
+        !DEVELOPS.test(path.basename(file)) && // Programs of packages are nobody's here: what is imported has no interpreter named in it.
+        (fs.statSync(file).isDirectory() || (RUNS.test(file) && !isProgram(file))),
     });
   }
   fs.mkdirSync(path.join(app, 'runtime'));
