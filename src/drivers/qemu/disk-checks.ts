@@ -35,12 +35,13 @@ export async function diskChecks(
   return checks;
 }
 
-/** Undefined too where it is not there yet, or cannot be read: QEMU, which opens it, then says so. */
+/** Undefined too where it is not there yet. What cannot be looked at here, QEMU may still be able to read. */
 function whyLinked(file: string): string | undefined {
   try {
     return linkOfImage(file);
-  } catch {
-    return undefined;
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    return `its header could not be looked at: ${toGodwitError(thrown).message}`;
   }
 }
 

@@ -1,5 +1,6 @@
 import { closeSync, constants, readSync } from 'node:fs';
-import { isPlain, openFound } from '../../host/checked-open.ts';
+import type { Stats } from 'node:fs';
+import { openFound } from '../../host/checked-open.ts';
 
 /**
  * What an image's own header makes QEMU open. A backing file is always said at the destination, so that QEMU does not
@@ -22,9 +23,14 @@ export function linkOfHeader(header: Buffer): string | undefined {
   return 'its header names a file of its own for its data';
 }
 
-/** The same for an image of this host. Throws where it cannot be read. */
+/** QEMU reads a header of either. */
+function isImage(found: Stats): string | undefined {
+  return found.isFile() || found.isBlockDevice() ? undefined : 'neither a file nor a block device';
+}
+
+/** The same for an image of this host, a file or a block device. Throws where it cannot be read. */
 export function linkOfImage(file: string): string | undefined {
-  const fd = openFound(file, constants.O_RDONLY | constants.O_NONBLOCK, isPlain);
+  const fd = openFound(file, constants.O_RDONLY | constants.O_NONBLOCK, isImage);
   try {
     const header = Buffer.alloc(HEADER_BYTES);
     const read = readSync(fd, header, 0, HEADER_BYTES, 0);

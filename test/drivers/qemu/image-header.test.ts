@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
@@ -64,6 +64,37 @@ describe('what the header of an image makes QEMU open', () => {
         checks.map(({ verdict, error }) => [verdict, error?.code, error?.facts['device']]),
         [['refuse', 'GODWIT_DISK_LINKED', 'two']],
       );
+    });
+  });
+
+  test('is refused where it cannot be looked at: only what is not there yet names nothing', async () => {
+    await withImages(async (file) => {
+      await mkdir(file('directory'));
+      await run('mkfifo', [file('pipe')]);
+      await symlink(file('linked'), file('link'));
+      const names = ['directory', 'pipe', 'link', 'whole/below'];
+      const blockNodes = [...names, 'none'].map((node) => ({ node, format: 'qcow2' }));
+      const files = new Map([...names, 'none'].map((name) => [name, file(name)]));
+      const spec = { blockNodes } as unknown as GuestSpec;
+      const { signal } = new AbortController();
+      const found = await diskChecks('web1', spec, { host: 'b' }, files, signal);
+      assert.deepEqual(
+        found.map(({ error }) => [error?.code, error?.facts['device']]),
+        names.map((name) => ['GODWIT_DISK_LINKED', name]),
+      );
+    });
+  });
+
+  test('is looked at on a block device too', async (t) => {
+    await withImages(async (file) => {
+      const attach = () => run('losetup', ['--find', '--show', '--read-only', file('linked')]);
+      const device = await attach().then(({ stdout }) => stdout.trim(), String);
+      if (!device.startsWith('/dev/')) return t.skip(`loop devices cannot be made: ${device}`);
+      try {
+        assert.match(linkOfImage(device) ?? '', /names a file of its own for its data/);
+      } finally {
+        await run('losetup', ['--detach', device]);
+      }
     });
   });
 
