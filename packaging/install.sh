@@ -11,10 +11,12 @@ unit=godwit-agent.service
 systemd() { [ ! -d /run/systemd/system ] || systemctl --quiet "$@"; }
 
 put() {
-  mkdir -p /usr/lib/godwit
+  umask 022
+  install -d -m 0755 /usr/lib/godwit
   # Files are replaced, not written over: what runs keeps its own.
   rm -rf /usr/lib/godwit/app
-  (cd "$here/root" && tar -cf - .) | tar -C / -xf - --no-same-owner --keep-directory-symlink
+  # The folder's own modes are those of whoever unpacked it. Directories that are there keep theirs.
+  (cd "$here/root" && tar --mode=u=rwX,go=rX -cf - .) | tar -C / -xf - --no-same-owner --no-overwrite-dir --keep-directory-symlink
   /usr/lib/godwit/place.sh place
   install -d -m 0755 /etc/godwit
   install -d -m 0711 /var/lib/godwit

@@ -1,10 +1,35 @@
 #!/bin/sh
-# Removes what Godwit has kept on this host. Guests run on: they need none of it. Disks are never removed: where a storage of
-# the configuration lies below /var/lib/godwit, that directory stays whole.
+# Removes what Godwit has kept on this host, and nothing that another has put there: in /var/lib/godwit only the names that
+# Godwit itself makes. What is mounted there stays, and so does what a guest that runs has in use: guests run on.
 set -eu
-if [ -f /etc/godwit/agent.json ] && tr -d ' \n\t' </etc/godwit/agent.json | grep -q '"path":"/var/lib/godwit/'; then
-  echo 'godwit: /var/lib/godwit stays, since guests have their disks below it' >&2
-else
-  rm -rf /var/lib/godwit
+state=/var/lib/godwit
+remove() {
+  for each in "$@"; do
+    [ -e "$each" ] || [ -L "$each" ] || continue
+    # --one-file-system does not see a mount of the same file system.
+    while read -r _ _ _ _ at _; do
+      case "$at" in "$each" | "$each"/*) continue 2 ;; esac
+    done </proc/self/mountinfo
+    rm -rf --one-file-system "$each" || true
+  done
+}
+remove_idle_guest() { # DIRECTORY: stays where a process names it, or has a file in it open
+  # The pattern comes by a pipe: on a command line grep would find itself.
+  if printf '%s\n' "$state/guests/${1##*/}/" | grep -qsF -f - /proc/[0-9]*/cmdline; then return; fi
+  if [ -n "$(find /proc/[0-9]*/fd -lname "$1/*" 2>/dev/null | head -n 1)" ]; then return; fi
+  remove "$1"
+}
+if real=$(cd "$state" 2>/dev/null && pwd -P); then
+  # A link is none of Godwit's own.
+  if [ -d "$real/guests" ] && [ ! -L "$real/guests" ]; then
+    for guest in "$real/guests"/*; do remove_idle_guest "$guest"; done
+    rmdir "$real/guests" 2>/dev/null || true
+  fi
+  remove "$real/migrations" "$real/disk-moves" "$real/pki" "$real/cache" "$real/wire-shares" "$real/agent.sock"
+  remove "$real/fleet.json" "$real"/fleet.json.*.tmp "$real/store.json" "$real/store.json.tmp"
+  remove "$real/pruned-migrations" "$real/pruned-migrations.tmp"
+  if [ -L "$state" ] || ! rmdir "$state" 2>/dev/null; then
+    echo "godwit: $state stays, with what Godwit did not make, what is mounted and what guests use:" "$(ls -Aq "$real" | head -n 20 | tr '\n' ' ')" >&2
+  fi
 fi
-rm -rf /etc/godwit /var/cache/godwit
+remove /etc/godwit /var/cache/godwit

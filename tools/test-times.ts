@@ -70,6 +70,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/hostile.e2e.ts': { seconds: 32, core: true },
   'test/e2e/lab.e2e.ts': { seconds: 9, core: true },
   'test/e2e/install.e2e.ts': { seconds: 250, of: ['tools/', 'src/bin/'] },
+  'test/e2e/install-script.e2e.ts': { seconds: 5, of: ['packaging/'] },
   'test/e2e/first-hour.e2e.ts': { seconds: 40, of: ['src/cli/', 'src/agent/pki/'] },
   'test/e2e/ipv6.e2e.ts': { seconds: 32, of: ['src/rpc/', 'src/links/', 'src/mover/'] },
   'test/e2e/late-switch.e2e.ts': { seconds: 73, of: ['src/migration/', 'src/mover/'] },

@@ -42,7 +42,8 @@ function script(name: string): string {
   const text = fs.readFileSync(path.join(packaging, 'deb', name), 'utf8');
   const lines = fs.readFileSync(path.join(packaging, 'purge.sh'), 'utf8').split('\n');
   const purge = lines.filter((line) => line !== '' && !line.startsWith('#') && line !== 'set -eu');
-  return text.replace('@PURGE@', purge.map((line) => `  ${line}`).join('\n'));
+  // By a function: in a text `$` would have a meaning.
+  return text.replace('@PURGE@', () => purge.map((line) => `  ${line}`).join('\n'));
 }
 
 function md5sums(tree: string): { readonly text: string; readonly kib: number } {

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+
+const root = path.resolve(import.meta.dirname, '../..');
+const purge = readFileSync(path.join(root, 'packaging/purge.sh'), 'utf8');
+
+/** The names that the code joins to `stateDir`: as they stand there, and by a constant of the same file or of another. */
+function namesOfTheCode(): ReadonlySet<string> {
+  const files = readdirSync(path.join(root, 'src'), { recursive: true, encoding: 'utf8' });
+  const texts = files
+    .filter((file) => file.endsWith('.ts') && !file.startsWith('lab/'))
+    .map((file) => readFileSync(path.join(root, 'src', file), 'utf8'));
+  const joined = texts.flatMap((text) =>
+    [...text.matchAll(/path\.join\((?:[\w.#]+\.)?stateDir, (?:'([^']+)'|(\w+))/g)].flatMap(
+      ([, name, constant]) => {
+        if (name !== undefined) return [name];
+        const value = new RegExp(`const ${constant} = '([^']+)'`);
+        return [value.exec(text), ...texts.map((other) => value.exec(other))]
+          .flatMap((match) => (match?.[1] === undefined ? [] : [match[1]]))
+          .slice(0, 1);
+      },
+    ),
+  );
+  return new Set(joined);
+}
+
+test('a purge names everything that the code makes in stateDir', () => {
+  const names = namesOfTheCode();
+  assert.ok(names.size >= 10, [...names].join(' '));
+  const missing = [...names].filter((name) => !purge.includes(`"$real/${name}"`));
+  assert.deepEqual(missing, []);
+});
+
+test('no script of a package removes the whole of /var/lib/godwit', () => {
+  for (const script of ['purge.sh', 'install.sh', 'deb/postrm', 'deb/prerm']) {
+    const text = readFileSync(path.join(root, 'packaging', script), 'utf8');
+    assert.doesNotMatch(
+      text,
+      /(?:rm|remove) [^\n]*(?:\/var\/lib\/godwit|"?\$state"?)(?:\s|$)/m,
+      script,
+    );
+  }
+});
