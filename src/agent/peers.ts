@@ -8,12 +8,12 @@ import type { AdmittedGuest } from '../protocol/peer/probe.ts';
 import type { MigrationSummary, Report } from '../protocol/public/migration.ts';
 import type { ResolveAnswer, RunAt, SideView, Unasked } from '../protocol/public/resolve.ts';
 import type { Sighting, SightingQuery } from '../protocol/peer/sighting.ts';
-import { everyPage } from '../protocol/public/page.ts';
 import { selectVersion } from '../protocol/version.ts';
 import { client } from '../rpc/client.ts';
 import type { Client } from '../rpc/client.ts';
 import { serverCertificate } from '../rpc/server-certificate.ts';
 import type { Credentials } from '../rpc/tls.ts';
+import { guestsOfPeer } from './peer-guests.ts';
 
 const ANSWER_MS = 3000;
 /** Its hypervisor is asked as well. */
@@ -75,7 +75,7 @@ export class Peers {
 
   /** The guests of all peers, or those called `guest`; peers that do not answer are named with the reason. */
   guests(guest?: string): Promise<Gathered<GuestInfo>> {
-    return this.#gather((name) => this.#guests(name, guest));
+    return this.#gather((name) => guestsOfPeer(this.#client(name).api, name, guest));
   }
 
   /** The newest migrations of all peers, as each tells them. */
@@ -209,17 +209,6 @@ export class Peers {
       const error = toGodwitError(thrown);
       return { ...entry, status: statusFor(error), reason: error.message };
     }
-  }
-
-  async #guests(name: string, guest: string | undefined): Promise<GuestInfo[]> {
-    const { api } = this.#client(name);
-    const all = await everyPage(async (after) => {
-      const query = { scope: 'local', name: guest, cursor: after } as const;
-      const { guests: items, next } = await api.guests({ query }, { deadlineMs: ANSWER_MS });
-      return next === undefined ? { items } : { items, next };
-    });
-    // A host speaks for itself; one of an earlier build answers with all of its guests.
-    return all.filter((each) => each.host === name && (guest ?? each.name) === each.name);
   }
 
   async #gather<T>(ask: (name: string) => Promise<T[]>): Promise<Gathered<T>> {

@@ -6,8 +6,9 @@ import type { Peers } from './peers.ts';
 import type { MigrationStore } from './store.ts';
 
 /**
- * The report of a migration, wherever it is asked for: its source's, which knows most. Where that gives none, this side's
- * own, which names what is not known here.
+ * The report of a migration, wherever it is asked for: its source's, which knows most, but for where the guest
+ * runs: that it was told to run here is known here. Where the source gives none, this side's own, which names what is
+ * not known here.
  */
 export async function reportOfBoth(
   { store, peers, log }: { store: MigrationStore; peers: Peers; log: Log },
@@ -29,7 +30,11 @@ function isSame(own: Report, told: Report): boolean {
   return (['id', 'guest', 'from', 'to'] as const).every((name) => own[name] === told[name]);
 }
 
-/** A source that was cut off does not know what this host knows: that the guest runs here. */
-function withOwn(told: Report, { runsAt }: Report): Report {
-  return told.runsAt === 'unknown' && runsAt === 'destination' ? { ...told, runsAt } : told;
+/**
+ * That the guest was told to run here, this host knows from its own journal, whatever the source says: it may have been
+ * cut off, or be bad. What the source says stands beside it. Whose word that is, no source says.
+ */
+function withOwn({ runsAtTold: _, ...told }: Report, { runsAt, to }: Report): Report {
+  if (runsAt !== 'destination' || told.runsAt === 'destination') return told;
+  return { ...told, runsAt, runsAtTold: { by: to, otherwise: told.runsAt } };
 }

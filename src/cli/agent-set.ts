@@ -83,13 +83,17 @@ export async function askAll<T>(
 }
 
 /** As many hosts as an error names. */
-const MOST_NAMED = 20;
+export const MOST_NAMED = 20;
 
-/** That `what` lacks what these hosts have; undefined where all answered. */
-export function incomplete(what: string, missing: readonly Unasked[]): GodwitError | undefined {
+/** That `what` lacks what these hosts have; undefined where all answered. `hint`: another than the error's own. */
+export function incomplete(
+  what: string,
+  missing: readonly Unasked[],
+  hint?: string,
+): GodwitError | undefined {
   if (missing.length === 0) return undefined;
   const named = missing.slice(0, MOST_NAMED).map(({ host, why }) => `${host} (${why})`);
   const more = missing.length > MOST_NAMED ? [`${missing.length - MOST_NAMED} more`] : [];
   const hosts = `no answer from ${[...named, ...more].join(', ')}`;
-  return godwitError('GODWIT_INCOMPLETE', { what, hosts });
+  return godwitError('GODWIT_INCOMPLETE', { what, hosts }, hint === undefined ? {} : { hint });
 }

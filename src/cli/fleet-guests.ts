@@ -40,6 +40,8 @@ export interface FoundGuest {
   readonly guest: GuestInfo;
   /** The agent of the guest's own host, which alone can move it; undefined where none at hand is. */
   readonly home: Endpoint | undefined;
+  /** Further hosts that have another guest of that name, which is not the other end of its migration. */
+  readonly namesakesAt: readonly string[];
   /** Hosts that did not say whether they have one of that name. */
   readonly missing: readonly Unasked[];
 }
@@ -70,13 +72,21 @@ export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGue
   const guest = rows.find((each) => each.state !== 'incoming') ?? rows[0];
   if (guest !== undefined) {
     const home = [...homes].find(([each]) => each.host === guest.host)?.[1];
-    return { guest, home, missing };
+    return { guest, home, namesakesAt: namesakesAt(guest, rows), missing };
   }
   if (all.status === 'rejected') throw all.reason;
   throw (
     incomplete(`the search for ${name}`, missing) ??
     unknownGuest(name, await allGuests(fleet), fleet)
   );
+}
+
+/** A copy that waits for its memory is none, nor is the other end of one migration, also where a build tells no `moving`. */
+function namesakesAt(guest: GuestInfo, rows: readonly GuestInfo[]): string[] {
+  return rows
+    .filter((each) => each !== guest && each.state !== 'incoming')
+    .filter(({ migration }) => migration === undefined || migration !== guest.migration)
+    .map(({ host }) => host);
 }
 
 function unknownGuest(

@@ -14,6 +14,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** To the end of the answer; for a stream to its beginning. ms. */
   readonly deadlineMs?: number;
+  /** What several answers may have together, in bytes: each takes its own from it. GODWIT_TOO_LARGE beyond. */
+  readonly allowance?: { bytes: number };
 }
 
 type Given<R extends Route> =
@@ -100,7 +102,10 @@ async function call(
   const what = `${route.method} ${route.path} of ${wire.peer}`;
   return withDeadline(what, given.deadlineMs ?? limits.deadlineMs, given.signal, async (signal) => {
     const response = await send(calling, route, input, signal);
-    const text = await readAll(response, limits.answerBytes, wire);
+    const { allowance } = given;
+    const limit = Math.min(limits.answerBytes, allowance?.bytes ?? limits.answerBytes);
+    const text = await readAll(response, limit, wire);
+    if (allowance !== undefined) allowance.bytes -= Buffer.byteLength(text);
     return parse(wire, route, text);
   });
 }

@@ -49,6 +49,21 @@ test('that the guest runs at the destination is known there, whatever the source
   assert.deepEqual([runsAt, outcome], ['destination', 'held']);
 });
 
+test('a source that says otherwise stands beside the word of the destination, whose word it is', async () => {
+  for (const told of ['source', 'nowhere', 'unknown'] as const) {
+    // What a source says of whose word it is counts for nothing.
+    const runsAtTold = { by: 'a', otherwise: 'destination' } as const;
+    const lying = async (): Promise<Report> => report({ side: 'source', runsAt: told, runsAtTold });
+    const given = await reportOfBoth(parts('destination', lying), ID);
+    assert.equal(given.runsAt, 'destination');
+    assert.deepEqual(given.runsAtTold, { by: 'b', otherwise: told });
+  }
+  const agreeing = async (): Promise<Report> =>
+    report({ side: 'source', runsAtTold: { by: 'a', otherwise: 'nowhere' } });
+  const { runsAtTold } = await reportOfBoth(parts('destination', agreeing), ID);
+  assert.equal(runsAtTold, undefined);
+});
+
 test('the source asks nobody', async () => {
   const ask = async (): Promise<never> => assert.fail('it must not ask');
   assert.equal(await reportOfBoth(parts('source', ask), ID), own);

@@ -31,6 +31,17 @@ test('an answer over the limit is not taken by the client', async (t) => {
   await assert.rejects(call, { code: 'GODWIT_TOO_LARGE' });
 });
 
+test('answers that share an allowance have no more than it together', async (t) => {
+  const { address } = await servingUnix(t);
+  const { api } = callingUnix(t, address, {});
+  const allowance = { bytes: 1000 };
+  const say = () =>
+    api.say({ params: { name: 'x' }, body: { text: 'x'.repeat(400) } }, { allowance });
+  await say();
+  await say();
+  await assert.rejects(say(), { code: 'GODWIT_TOO_LARGE' });
+});
+
 test('an answer that is not of the contract is not taken by the client', async (t) => {
   for (const body of ['{"said":1}', 'nonsense', '', '{"error":{"code":"GODWIT_NOT_ONE"}}']) {
     const server = net.createServer((socket) => {

@@ -63,7 +63,7 @@ function judgeHolders({ host, twoHolders = [] }: TrustFact): Finding[] {
     name: 'renewal',
     verdict: 'fail',
     found: `${host}: since ${at} somebody uses certificate ${serial} of ${name}, which itself shows ${shownByHost}`,
-    hint: `Somebody else has a key of ${name}. Where the CA is, run \`godwit pki revoke ${serial}\`: ${name} then renews its own. If ${name} itself was broken into: \`godwit pki revoke ${name}\`, and let it join again.`,
+    hint: `Somebody else has a key of ${name}. Where the CA is, run \`godwit pki revoke ${name}\`, and let ${name} join again. \`godwit pki revoke ${serial}\` alone does not end the thief, who may have the key of the one before too, and renew that again.`,
   }));
 }
 

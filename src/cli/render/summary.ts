@@ -9,6 +9,16 @@ import { overTheWire } from './wire.ts';
 
 /** Where the guest runs, in words. */
 export function whereWords(report: Report): string {
+  const { runsAtTold: told } = report;
+  if (told === undefined) return placeWords(report);
+  const other =
+    told.otherwise === 'unknown'
+      ? 'does not know'
+      : `says: ${placeWords({ ...report, runsAt: told.otherwise })}`;
+  return `${placeWords(report)}, as ${told.by} says; ${report.from} ${other}`;
+}
+
+function placeWords(report: Pick<Report, 'from' | 'to' | 'runsAt'>): string {
   switch (report.runsAt) {
     case 'source':
       return `on ${report.from} (the source)`;

@@ -81,7 +81,8 @@ export interface RenewalAsked extends Validity {
 /**
  * What the CA does. `again`: its answer was lost, and whoever asks has the same new key: the same answer.
  * `keep`: less than half of its life is over. `superseded`: the CA has given another one to that name since.
- * Where the last one was revoked, as that of a thief is, the one from which it was renewed is renewed again.
+ * Where the last one was revoked, the one from which it was renewed is renewed again, for whoever shows it first: that
+ * ends a copy of the last one, and no thief who has the key of the one before. Only revoking the name does.
  * A certificate later than the last that the CA knows of is one that it gave before it was restored from a backup.
  */
 export function judgeRenewal(

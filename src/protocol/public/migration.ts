@@ -263,6 +263,8 @@ export const report = z.object({
   restartedAt: moment.optional(),
   /** Where the guest runs now, as far as this side knows. */
   runsAt,
+  /** Whose word `runsAt` is, where the host that made the report says another, and what that one says. */
+  runsAtTold: z.object({ by: hostName, otherwise: runsAt }).optional(),
 });
 export type Report = z.infer<typeof report>;
 

@@ -59,19 +59,27 @@ export function pageOf<T>(
     : { items, next: cursorAt(last.key) };
 }
 
-/** All of a list, page after page. GODWIT_TOO_LARGE where it does not end. */
+/** All of a list, page after page. GODWIT_TOO_LARGE where it does not end, GODWIT_PROTOCOL_INVALID where it has more than `most`. */
 export async function everyPage<T>(
   ask: (after: string | undefined) => Promise<Page<T>>,
+  most = MOST_PAGES * MOST_OF_A_PAGE,
 ): Promise<T[]> {
   const all: T[] = [];
   let after: string | undefined;
   for (let count = 0; count < MOST_PAGES; count += 1) {
     const { items, next } = await ask(after);
-    all.push(...items);
+    if (all.length + items.length > most) throw tooMany(most);
+    // One by one: a page of an earlier build has all there are, more than a call takes as arguments.
+    for (const item of items) all.push(item);
     if (next === undefined) return all;
     after = next;
   }
   throw godwitError('GODWIT_TOO_LARGE', { what: 'a list, in pages,', limit: MOST_PAGES });
+}
+
+function tooMany(most: number): Error {
+  const facts = { peer: 'who was asked', expected: `a list of ${most} at most`, what: 'more' };
+  return godwitError('GODWIT_PROTOCOL_INVALID', facts);
 }
 
 function cursorAt(key: Key): string {

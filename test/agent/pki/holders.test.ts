@@ -7,6 +7,7 @@ import {
   changeList,
   heldBy,
   latestList,
+  withoutName,
   withoutSerial,
 } from '../../../src/agent/pki/fleet-list.ts';
 import { Holders } from '../../../src/agent/pki/holders.ts';
@@ -87,7 +88,7 @@ test('whoever renews a stolen certificate locks the host out of nothing, and is 
   assert.equal(told?.serial, plainSerial(stolen.serialNumber));
   assert.equal(told?.shownByHost, plainSerial(first.serialNumber));
   assert.equal(state.lines.filter((line) => /somebody else uses/.test(line)).length, 1);
-  // The way out: the thief’s alone is revoked, and the host renews its own.
+  // The thief’s alone is revoked: whoever shows the one before first renews it, here the host.
   await assert.rejects(renew(first), { code: 'GODWIT_CERT_SUPERSEDED' });
   changeList(caDir, withoutSerial(stolen.serialNumber), nowMs);
   holders.settled(({ name, serial }) => isLast(caDir, name, serial));
@@ -97,6 +98,18 @@ test('whoever renews a stolen certificate locks the host out of nothing, and is 
   state.there = next;
   await holders.saw(next);
   assert.deepEqual([counts(first), counts(stolen), counts(next)], [false, false, true]);
+});
+
+test('revoking what a thief renewed does not end one who has the live key; revoking the name does', async (t) => {
+  const { caDir, nowMs, first, renew, counts } = await scene(t);
+  const stolen = await renew(first);
+  changeList(caDir, withoutSerial(stolen.serialNumber), nowMs);
+  const again = await renew(first);
+  assert.deepEqual([counts(stolen), counts(again)], [false, true]);
+  await assert.rejects(renew(first), { code: 'GODWIT_CERT_SUPERSEDED' });
+  changeList(caDir, withoutName('b'), nowMs + DAY_MS);
+  assert.deepEqual([counts(first), counts(again)], [false, false]);
+  await assert.rejects(renew(again), { code: 'GODWIT_CERT_REVOKED' });
 });
 
 test('a host that takes its renewed certificate into use late is told of by nobody', async (t) => {

@@ -64,5 +64,20 @@ describe('the pages of a list', () => {
   test('come to an end for a client, whatever the server says', async () => {
     const endless = everyPage(() => Promise.resolve({ items: [1], next: 'again' }));
     await assert.rejects(endless, { code: 'GODWIT_TOO_LARGE' });
+    let asked = 0;
+    const many = everyPage(() => {
+      asked += 1;
+      return Promise.resolve({ items: [1, 2, 3], next: 'again' });
+    }, 10);
+    await assert.rejects(many, {
+      code: 'GODWIT_PROTOCOL_INVALID',
+      message: 'who was asked sent something that is not a list of 10 at most: more',
+    });
+    assert.equal(asked, 4);
+  });
+
+  test('of more things than a call takes as arguments are taken, as an earlier build answers', async () => {
+    const items = Array.from({ length: 90_000 }, (_, index) => index);
+    assert.equal((await everyPage(() => Promise.resolve({ items }))).length, 90_000);
   });
 });

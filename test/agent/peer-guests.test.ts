@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { guestsOfPeer } from '../../src/agent/peer-guests.ts';
+import type { GuestInfo } from '../../src/protocol/public/host.ts';
+import { endpoint, guest } from '../cli/fake.ts';
+
+type Page = { guests: GuestInfo[]; next?: string };
+type Options = { signal?: AbortSignal; deadlineMs?: number; allowance?: { bytes: number } };
+
+/** What is gathered of a host `b` that answers so, and the options of each question. */
+async function gathered(
+  answer: (count: number, options: Options) => Promise<Page>,
+  name?: string,
+): Promise<{ found: Promise<GuestInfo[]>; asked: Options[] }> {
+  const asked: Options[] = [];
+  const { api } = endpoint('b', {
+    guests: async (_input, options: Options = {}) => answer(asked.push(options), options),
+  });
+  return { found: guestsOfPeer(api, 'b', name), asked };
+}
+
+test('a host speaks for itself alone, page after page', async () => {
+  const { found, asked } = await gathered(async (count) =>
+    count === 1
+      ? { guests: [guest('web', 'b'), guest('web', 'a')], next: 'p2' }
+      : { guests: [guest('db', 'b')] },
+  );
+  const all = await found;
+  assert.deepEqual(
+    all.map(({ name, host }) => [name, host]),
+    [
+      ['web', 'b'],
+      ['db', 'b'],
+    ],
+  );
+  const [first, second] = asked;
+  assert.ok(first?.allowance !== undefined && first.allowance === second?.allowance);
+  assert.ok(first.allowance.bytes <= 32 * 1024 * 1024);
+});
+
+test('all pages of a host have one deadline, however slow each is', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { found, asked } = await gathered(async (_count, { signal }) => {
+    t.mock.timers.tick(1500);
+    signal?.throwIfAborted();
+    return { guests: [guest('web', 'b')], next: 'again' };
+  });
+  await assert.rejects(found, {
+    code: 'GODWIT_DEADLINE',
+    message: 'the guests of b took longer than 5000 ms',
+  });
+  assert.equal(asked.length, 4);
+});
+
+test('a host that lists more guests than a host has is taken for one that gave no answer', async () => {
+  const one = guest('web', 'b');
+  const { found, asked } = await gathered(async () => ({
+    guests: Array.from({ length: 4000 }, () => one),
+    next: 'again',
+  }));
+  await assert.rejects(found, { code: 'GODWIT_PROTOCOL_INVALID' });
+  assert.equal(asked.length, 3);
+});
