@@ -74,9 +74,11 @@ export class Guests {
 
   /** GODWIT_GUEST_UNKNOWN, with the nearest name, when there is none. Asks that guest's hypervisor and no other. */
   async need(name: string): Promise<DiscoveredGuest> {
-    const all = await this.#discover(name);
+    const { found: all, failed } = await this.#discover(name);
     const found = all.find(({ info }) => info.name === name);
     if (found !== undefined) return found;
+    // It may be among those that a driver could not list.
+    if (failed !== undefined) throw failed;
     const names = all.map(({ info }) => info.name);
     const near = didYouMean(name, names);
     throw godwitError(
@@ -88,7 +90,10 @@ export class Guests {
 
   /** Whether there is one of that name now. */
   async has(name: string): Promise<boolean> {
-    return (await this.#discover(name)).some(({ info }) => info.name === name);
+    const { found, failed } = await this.#discover(name);
+    if (found.some(({ info }) => info.name === name)) return true;
+    if (failed !== undefined) throw failed;
+    return false;
   }
 
   /** Looks at all of them now; those who ask at once share one look. */
@@ -120,7 +125,8 @@ export class Guests {
     // Before the look: what begins during it makes for another one.
     const key = await this.#key();
     const [atMs, wallMs] = [this.#clock.monotonicMs(), this.#clock.wallMs()];
-    const found = await this.#discover();
+    const { found, failed } = await this.#discover();
+    if (failed !== undefined) throw failed;
     const before = this.#kept?.found ?? [];
     this.#seen(
       before.map(({ info }) => info),
@@ -139,7 +145,10 @@ export class Guests {
     return JSON.stringify([all, this.#store.running().map(({ id }) => id)]);
   }
 
-  async #discover(only?: string): Promise<DiscoveredGuest[]> {
+  /** What the drivers see; `failed`: why one of them sees nothing. */
+  async #discover(
+    only?: string,
+  ): Promise<{ readonly found: DiscoveredGuest[]; readonly failed: unknown }> {
     const moving = new Map(this.#store.running().map((each) => [guestOf(each), each]));
     const options = {
       host: this.#config.name,
@@ -148,13 +157,18 @@ export class Guests {
       ...(only === undefined ? {} : { only }),
     };
     const what = `to look for the guests of ${this.#config.name}`;
-    const found = await withDeadline(what, DISCOVER_MS, undefined, async (signal) => {
-      const all = this.drivers.map((driver) => driver.discover(options, signal));
-      return (await Promise.all(all)).flat();
-    });
-    return eachOnce(found).map((guest) =>
-      withMigration(guest, this.#store, moving.get(guest.info.name)),
+    const all = this.drivers.map((driver) =>
+      withDeadline(what, DISCOVER_MS, undefined, (signal) => driver.discover(options, signal)),
     );
+    const looks = await Promise.allSettled(all);
+    const found = looks.flatMap((look) => (look.status === 'fulfilled' ? look.value : []));
+    const failed = looks.find((look) => look.status === 'rejected')?.reason as unknown;
+    return {
+      found: eachOnce(found).map((guest) =>
+        withMigration(guest, this.#store, moving.get(guest.info.name)),
+      ),
+      failed,
+    };
   }
 }
 

@@ -5,6 +5,7 @@ import { Guests } from '../../src/agent/guests.ts';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
+import { godwitError } from '../../src/errors.ts';
 import type { DiscoverOptions } from '../../src/drivers/port/inventory.ts';
 import { ADMISSION } from '../model/events.ts';
 import { tempDir } from '../rpc/parties.ts';
@@ -57,6 +58,25 @@ describe('the inventory of guests', () => {
       found.map(({ info }) => info.name),
       ['qemu-2', 'libvirt-1'],
     );
+  });
+
+  test('finds a guest of one driver where another driver cannot look', async (t) => {
+    const stateDir = tempDir(t);
+    const config = agentConfig.parse({ name: 'a', address: '127.0.0.1:1', stateDir });
+    const store = new MigrationStore(stateDir, 'a', systemClock);
+    const facts = { peer: 'libvirt', address: 'qemu:///system', reason: 'no answer' };
+    const silent = {
+      ...listingDriver(() => []),
+      discover: () => Promise.reject(godwitError('GODWIT_UNREACHABLE', facts)),
+    };
+    const drivers = [silent, listingDriver(() => [guest('web1')])];
+    const guests = new Guests(config, drivers, store, systemClock);
+    assert.equal((await guests.need('web1')).info.name, 'web1');
+    assert.equal(await guests.has('web1'), true);
+    // One that nobody sees may be the other driver's, and a list would lack its guests.
+    await assert.rejects(guests.need('web2'), { code: 'GODWIT_UNREACHABLE' });
+    await assert.rejects(guests.has('web2'), { code: 'GODWIT_UNREACHABLE' });
+    await assert.rejects(guests.listed(true), { code: 'GODWIT_UNREACHABLE' });
   });
 
   test('is made anew at once when a hypervisor begins or ends', async (t) => {

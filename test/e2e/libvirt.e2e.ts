@@ -32,6 +32,7 @@ describe('guests of libvirt', () => {
 
   /** The guest runs once, and the report says where. */
   async function assertTrue({ runsAt, error }: Report): Promise<void> {
+    assert.ok(runsAt !== 'unknown', `nobody knows where it is: ${error?.message ?? ''}`);
     const now = await states();
     const expected = runsAt === 'source' ? ['running', 'absent'] : ['absent', 'running'];
     assert.deepEqual(now, expected, `${runsAt} ${error?.message ?? ''}`);
@@ -137,7 +138,7 @@ describe('guests of libvirt', () => {
     });
   }
 
-  test('are refused by name where libvirt cannot be asked, or has one of that name', async () => {
+  test('are refused by name where libvirt cannot be asked, does not exist, or has another of that name', async () => {
     await hosts.guest('a', guest);
     await hosts.down('b', 'SIGTERM');
     const silent = await agent.godwit('migrate', guest, '--to', 'b');
@@ -145,7 +146,12 @@ describe('guests of libvirt', () => {
     assert.match(silent.err, /libvirt at qemu\+tcp.* does not answer/);
     await hosts.up('b');
     const none = await agent.godwit('migrate', guest, '--to', 'nowhere');
-    assert.notEqual(none.exit, 0);
+    assert.equal(none.exit, 8, none.err + none.out);
+    await hosts.define('b', guest);
+    const taken = await agent.godwit('migrate', guest, '--to', 'b');
+    assert.equal(taken.exit, 4, taken.err + taken.out);
+    assert.match(taken.err, /b already has a guest called web1/);
+    await hosts.virsh('b', 'undefine', guest);
     assert.deepEqual(await states(), ['running', 'absent']);
   });
 });

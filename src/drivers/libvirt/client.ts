@@ -32,7 +32,7 @@ const NO_DOMAIN = 42;
 const NO_METADATA = 80;
 const OPERATION_INVALID = 55;
 /** Where a domain ended between two calls. */
-const HAS_LEFT = [NO_DOMAIN, OPERATION_INVALID];
+export const HAS_LEFT = [NO_DOMAIN, OPERATION_INVALID];
 
 const AUTH_NONE = 0;
 const MOST_AUTH = 20;
@@ -247,7 +247,10 @@ export class LibvirtClient {
 }
 
 /** `asked`, or undefined where libvirt refuses it with one of these codes. */
-async function unless<T>(codes: readonly number[], asked: Promise<T>): Promise<T | undefined> {
+export async function unless<T>(
+  codes: readonly number[],
+  asked: Promise<T>,
+): Promise<T | undefined> {
   try {
     return await asked;
   } catch (thrown) {

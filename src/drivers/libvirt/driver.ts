@@ -9,7 +9,7 @@ import type {
   Life,
 } from '../port/inventory.ts';
 import type { ManagedDriver, ManagedSession } from '../port/managed.ts';
-import { LibvirtClient } from './client.ts';
+import { HAS_LEFT, LibvirtClient, unless } from './client.ts';
 import type { Domain } from './client.ts';
 import { domainFacts } from './domain-xml.ts';
 import { domainIn, libvirtHandle } from './handle.ts';
@@ -64,6 +64,17 @@ export class LibvirtDriver implements ManagedDriver {
     }
   }
 
+  /** libvirt gives a domain another id each time that it starts. */
+  async census(signal: AbortSignal): Promise<string> {
+    const client = await this.#open(signal);
+    try {
+      const all = await client.activeDomains(signal);
+      return JSON.stringify(all.map(({ uuid, id }) => [uuid, id]));
+    } finally {
+      client.close();
+    }
+  }
+
   /** libvirt alone knows, and that it does not run a domain is no proof that nobody does. */
   async life(handle: GuestHandle): Promise<Life> {
     const uuid = domainIn(handle);
@@ -105,34 +116,38 @@ async function look(
   signal: AbortSignal,
 ): Promise<DiscoveredGuest | undefined> {
   const name = guestName.safeParse(domain.name);
-  if (!name.success) return undefined;
-  try {
-    const facts = domainFacts(await client.xml(domain, signal));
-    const migrating = isMigrating(await client.job(domain, signal));
-    const state = runState(await client.state(domain, signal), migrating);
-    const { memoryBytes, vcpus, machineType, accelerator, nics, devices, unmovable } =
-      facts ?? NOTHING;
-    return {
-      handle: libvirtHandle(name.data, domain.uuid),
-      info: {
-        name: name.data,
-        host,
-        driver: 'libvirt',
-        uuid: domain.uuid,
-        state,
-        ...(memoryBytes === 0 ? {} : { memoryBytes }),
-        ...(vcpus === 0 ? {} : { vcpus }),
-        ...(machineType === '' ? {} : { machineType }),
-        accelerator,
-        nics: [...nics],
-        devices: [...devices],
-        unmovable: [...unmovable],
-      },
-    };
-  } catch {
-    signal.throwIfAborted();
-    return undefined;
-  }
+  return name.success ? unless(HAS_LEFT, shown(client, host, domain, signal)) : undefined;
+}
+
+async function shown(
+  client: LibvirtClient,
+  host: string,
+  domain: Domain,
+  signal: AbortSignal,
+): Promise<DiscoveredGuest> {
+  const { name, uuid } = domain;
+  const facts = domainFacts(await client.xml(domain, signal));
+  const migrating = isMigrating(await client.job(domain, signal));
+  const state = runState(await client.state(domain, signal), migrating);
+  const { memoryBytes, vcpus, machineType, accelerator, nics, devices, unmovable } =
+    facts ?? NOTHING;
+  return {
+    handle: libvirtHandle(name, uuid),
+    info: {
+      name,
+      host,
+      driver: 'libvirt',
+      uuid,
+      state,
+      ...(memoryBytes === 0 ? {} : { memoryBytes }),
+      ...(vcpus === 0 ? {} : { vcpus }),
+      ...(machineType === '' ? {} : { machineType }),
+      accelerator,
+      nics: [...nics],
+      devices: [...devices],
+      unmovable: [...unmovable],
+    },
+  };
 }
 
 const NOTHING = {

@@ -26,7 +26,7 @@ export function isMigrating({ type, params }: JobStats): boolean {
   return operation === undefined || operation === MIGRATION_OUT || operation === MIGRATION_IN;
 }
 
-export function runningSight({ params }: JobStats): TaskSight {
+export function runningSight({ params }: JobStats, postcopy = false): TaskSight {
   const total = count(params, 'memory_total');
   const left = count(params, 'memory_remaining');
   const percent =
@@ -36,6 +36,7 @@ export function runningSight({ params }: JobStats): TaskSight {
   return {
     state: 'running',
     ...(percent === undefined ? {} : { percent }),
+    ...(postcopy ? { postcopy } : {}),
     figures: figuresOf(params),
   };
 }

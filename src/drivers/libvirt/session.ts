@@ -3,7 +3,7 @@ import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/manag
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { diskChecks, guestChecks, passes, refuses } from './check.ts';
-import type { Domain, JobStats, LibvirtClient } from './client.ts';
+import type { Domain, DomainState, JobStats, LibvirtClient } from './client.ts';
 import { domainFacts } from './domain-xml.ts';
 import { LibvirtEnds } from './ends.ts';
 import type { LibvirtHost } from './ends.ts';
@@ -12,7 +12,7 @@ import { MARK } from './mark.ts';
 import { giveOrder } from './order.ts';
 import { isPostCopyDue } from './task.ts';
 import type { Outcome } from './task.ts';
-import { presence, runState, whereabouts } from './whereabouts.ts';
+import { isInPostCopy, presence, runState, whereabouts } from './whereabouts.ts';
 import type { Sight } from './whereabouts.ts';
 
 /** libvirt waits 30 s for another job of the domain: what it has not begun by then it does not begin. */
@@ -111,8 +111,9 @@ export class LibvirtSession implements ManagedSession {
     if (marked === undefined) return { state: 'none' };
     const job = await source.job(marked.domain, signal);
     if (isMigrating(job)) {
-      await this.#switchOver(order, marked.domain, job, signal);
-      return runningSight(job);
+      const state = await source.state(marked.domain, signal);
+      await this.#switchOver(order, marked.domain, { job, state }, signal);
+      return runningSight(job, isInPostCopy(state));
     }
     // Between two of libvirt's own steps there may be no job to see.
     return outcome?.state === 'under way' ? { state: 'running' } : markedSight(marked.mark);
@@ -122,14 +123,13 @@ export class LibvirtSession implements ManagedSession {
   async #switchOver(
     order: ManagedOrder,
     domain: Domain,
-    { params }: JobStats,
+    { job, state }: { readonly job: JobStats; readonly state: DomainState },
     signal: AbortSignal,
   ): Promise<void> {
-    const rounds = params['memory_iteration'];
-    if (typeof rounds !== 'number' || !isPostCopyDue(order, rounds)) return;
     const { source } = this.#ends;
-    const { state, reason } = await source.state(domain, signal);
-    if (presence({ state, reason }) !== 'has') return;
+    const rounds = job.params['memory_iteration'];
+    if (typeof rounds !== 'number' || !isPostCopyDue(order, rounds)) return;
+    if (presence(state) !== 'has') return;
     // Refused where it ended or paused meanwhile; the next look tells.
     await source.startPostCopy(domain, signal).catch(() => undefined);
   }

@@ -44,11 +44,17 @@ export function migrateCall(
     // libvirt counts in MiB/s, and takes 0 for no limit.
     ...(maxBandwidth === undefined
       ? {}
-      : { bandwidth: BigInt(Math.max(1, Math.round(maxBandwidth / MIB))) }),
+      : bandwidths(BigInt(Math.max(1, Math.round(maxBandwidth / MIB))), mode)),
     ...(streams > 1 ? { 'parallel.connections': streams } : {}),
     ...(compress === 'xbzrle' ? { compression: 'xbzrle' } : {}),
   };
   return { params, flags: flags.reduce((all, flag) => all | flag, 0) };
+}
+
+/** Post-copy has a limit of its own. */
+function bandwidths(mibPerSecond: bigint, mode: ManagedOrder['mode']): Params {
+  if (mode === 'precopy') return { bandwidth: mibPerSecond };
+  return { bandwidth: mibPerSecond, 'bandwidth.postcopy': mibPerSecond };
 }
 
 /** Whether now is the time to switch to post-copy: at once, or once all memory has gone over. `rounds`: those begun. */

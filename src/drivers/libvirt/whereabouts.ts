@@ -59,6 +59,13 @@ function isPausedByMigration(reason: number): boolean {
   );
 }
 
+/** The source's word that the guest runs at its destination, before all of its memory is there. */
+export function isInPostCopy({ state, reason }: DomainState): boolean {
+  return (
+    state === STATE.paused && (reason === PAUSED_POSTCOPY || reason === PAUSED_POSTCOPY_FAILED)
+  );
+}
+
 /**
  * The guest is where a daemon says that it has it. A daemon that is silent proves nothing, and neither does a domain that
  * waits: libvirt is still at it, or needs a person.

@@ -102,6 +102,8 @@ export interface ManagedState {
   /** What became of the task. `forgotten`: it began or may have, and the manager knows of none. */
   readonly task: 'unseen' | 'running' | 'done' | 'failed' | 'cancelled' | 'forgotten';
   readonly percent: number | undefined;
+  /** Its task has been in post-copy. */
+  readonly postcopy: boolean;
   /** What the manager has said so far of how much and how long. */
   readonly figures: TaskFigures;
   /** Answers in a row that there is no task, since the order can have begun one. */
@@ -142,6 +144,7 @@ export function initialManaged({
     order: 'none',
     task: 'unseen',
     percent: undefined,
+    postcopy: false,
     figures: {},
     missed: 0,
     cancelling: false,
@@ -245,7 +248,11 @@ function saw(given: ManagedState, task: TaskSight): ManagedTransition {
   const state = { ...given, order: 'accepted', task: task.state, figures, missed: 0 } as const;
   switch (task.state) {
     case 'running':
-      return stay({ ...state, percent: task.percent });
+      return stay({
+        ...state,
+        percent: task.percent,
+        postcopy: state.postcopy || task.postcopy === true,
+      });
     case 'done':
     case 'cancelled':
       return enter(state, 'verify');
@@ -288,8 +295,9 @@ function whyNot({ plan: { guest }, order, task }: ManagedState): SerialError {
 }
 
 /** Whether a cancel asked for now is taken up; once the order is out, it is a request to the manager, which is made once. */
-export function canCancel({ doing, cancelling }: ManagedState): boolean {
-  return doing.kind === 'do' && !cancelling && doing.step !== 'verify' && doing.step !== 'finish';
+export function canCancel({ doing, cancelling, postcopy }: ManagedState): boolean {
+  if (doing.kind !== 'do' || cancelling || postcopy) return false;
+  return doing.step !== 'verify' && doing.step !== 'finish';
 }
 
 function cancel(state: ManagedState): ManagedTransition {

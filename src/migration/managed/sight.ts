@@ -29,6 +29,8 @@ export const taskSight = z.discriminatedUnion('state', [
   z.object({
     state: z.literal('running'),
     percent: z.number().min(0).max(100).optional(),
+    /** The guest runs at its destination, and its memory follows: nobody can end the task any more. */
+    postcopy: z.boolean().optional(),
     figures,
   }),
   z.object({ state: z.literal('done'), figures }),

@@ -184,7 +184,8 @@ function teller({ state, dispatch, live }: ManagedParts): (task: TaskSight) => v
   let before = '';
   return (task) => {
     const { order } = state();
-    const now = JSON.stringify([task.state, tensOf(task), order]);
+    const inPostcopy = task.state === 'running' && task.postcopy === true;
+    const now = JSON.stringify([task.state, tensOf(task), inPostcopy, order]);
     const isCounted = task.state === 'none' && order !== 'sent';
     if (now !== before || isCounted) dispatch({ type: 'saw', task });
     else if (task.state === 'running') live(task);

@@ -201,6 +201,9 @@ function whyNotCancelled(state: ManagedState): string {
   if (cancelling && doing.step !== 'finish') {
     return 'nothing to cancel: its manager has been asked to end the task already';
   }
+  if (state.postcopy && doing.step === 'watch') {
+    return 'too late: the guest runs at its destination, and its memory follows';
+  }
   return `too late (${managedPhase(state)})`;
 }
 

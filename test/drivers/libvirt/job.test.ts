@@ -97,6 +97,11 @@ describe('what libvirt says of a job', () => {
     });
     const postCopy = migrateCall({ ...ORDER, mode: 'hybrid' }, { isPersistent: false, tls: false });
     assert.equal(postCopy.flags, 1 | 2 | 32_768);
+    const capped = migrateCall(
+      { ...ORDER, mode: 'postcopy', maxBandwidth: 5 * 1024 ** 2 },
+      { isPersistent: false, tls: false },
+    );
+    assert.deepEqual(capped.params, { bandwidth: 5n, 'bandwidth.postcopy': 5n });
     // 0 would be no limit at all.
     const least = migrateCall({ ...ORDER, maxBandwidth: 1 }, { isPersistent: false, tls: false });
     assert.equal(least.params['bandwidth'], 1n);

@@ -104,6 +104,18 @@ describe('the life of a managed migration', () => {
     assert.equal(late.because, undefined);
   });
 
+  test('once the guest runs at its destination a cancel is too late', () => {
+    const task = { state: 'running', postcopy: true } as const;
+    const state = after(...toStart, { type: 'accepted' }, { type: 'saw', task });
+    assert.equal(canCancel(state), false);
+    assert.deepEqual(managedTransition(state, { type: 'cancel' }), { state, effects: [] });
+    // What is seen later takes it not back.
+    assert.equal(
+      canCancel(after(...toStart, { type: 'accepted' }, { type: 'saw', task }, saw('running'))),
+      false,
+    );
+  });
+
   test('a second cancel changes nothing, and asks for nothing', () => {
     const asked = after(...toStart, { type: 'accepted' }, { type: 'cancel' });
     assert.equal(canCancel(asked), false);

@@ -25,6 +25,8 @@ const CONNECT_MS = 5000;
 export const CALL_MS = 35_000;
 const MOST_PENDING = 256;
 const PONG = 2;
+/** Written and not read by the daemon, bytes: beyond that it is only written to by calls. */
+const MOST_UNREAD = 65_536;
 /** A byte with which a daemon says that it takes the client's certificate. */
 const TAKEN = 1;
 
@@ -88,14 +90,20 @@ export class LibvirtConnection {
     signal: AbortSignal,
     deadlineMs = CALL_MS,
   ): Promise<Buffer> {
-    return withDeadline(`an answer of ${this.uri}`, deadlineMs, signal, () =>
-      this.#send(procedure, body),
-    );
+    const serial = this.#next();
+    try {
+      return await withDeadline(`an answer of ${this.uri}`, deadlineMs, signal, () =>
+        this.#send(serial, procedure, body),
+      );
+    } finally {
+      // Given up: an answer that still comes is nobody's.
+      this.#pending.delete(serial);
+    }
   }
 
   /** The same without a deadline: a migration is one call, which takes as long as it takes. */
   callToTheEnd(procedure: number, body: Buffer): Promise<Buffer> {
-    return this.#send(procedure, body);
+    return this.#send(this.#next(), procedure, body);
   }
 
   close(): void {
@@ -103,13 +111,16 @@ export class LibvirtConnection {
     this.#socket.destroy();
   }
 
-  #send(procedure: number, body: Buffer): Promise<Buffer> {
+  #next(): number {
+    this.#serial += 1;
+    return this.#serial;
+  }
+
+  #send(serial: number, procedure: number, body: Buffer): Promise<Buffer> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     if (this.#pending.size >= MOST_PENDING) {
       return Promise.reject(unreachable(this.uri, `${MOST_PENDING} calls wait already`));
     }
-    this.#serial += 1;
-    const serial = this.#serial;
     const packet = { program: REMOTE_PROGRAM, procedure, type: CALL, serial, status: OK, body };
     return new Promise<Buffer>((resolve, reject) => {
       this.#pending.set(serial, { resolve, reject });
@@ -129,6 +140,11 @@ export class LibvirtConnection {
   #take(packet: Packet): void {
     const { program, type, serial, status, body } = packet;
     if (program === KEEPALIVE_PROGRAM) {
+      if (this.#socket.writableLength > MOST_UNREAD) {
+        this.#end('it reads nothing, and asks whether we are there');
+        this.#socket.destroy();
+        return;
+      }
       const pong = { ...packet, procedure: PONG, type: MESSAGE, serial: 0, status: OK };
       this.#socket.write(encodePacket({ ...pong, body: Buffer.alloc(0) }));
       return;

@@ -190,6 +190,17 @@ export class LibvirtHosts {
     return job.includes('None') ? 0 : 1;
   }
 
+  /** A definition of that name, of another guest that does not run. */
+  async define(host: string, name: string): Promise<void> {
+    const file = path.join(this.dir, `${name}-other.xml`);
+    const os = `<os><type arch='x86_64' machine='q35'>hvm</type></os>`;
+    writeFileSync(
+      file,
+      `<domain type='qemu'><name>${name}</name><memory unit='MiB'>64</memory>${os}</domain>`,
+    );
+    await this.virsh(host, 'define', file);
+  }
+
   async destroy(name: string): Promise<void> {
     for (const { name: host } of this.daemons) {
       await this.virsh(host, 'destroy', name).catch(() => undefined);
