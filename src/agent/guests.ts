@@ -3,7 +3,8 @@ import type { AgentConfig } from '../config.ts';
 import { withDeadline } from '../deadline.ts';
 import type { Driver } from '../drivers/registry.ts';
 import type { DiscoveredGuest } from '../drivers/port/inventory.ts';
-import { godwitError } from '../errors.ts';
+import { godwitError, toGodwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import { didYouMean } from '../protocol/nearest.ts';
@@ -148,7 +149,7 @@ export class Guests {
   /** What the drivers see; `failed`: why one of them sees nothing. */
   async #discover(
     only?: string,
-  ): Promise<{ readonly found: DiscoveredGuest[]; readonly failed: unknown }> {
+  ): Promise<{ readonly found: DiscoveredGuest[]; readonly failed: GodwitError | undefined }> {
     const moving = new Map(this.#store.running().map((each) => [guestOf(each), each]));
     const options = {
       host: this.#config.name,
@@ -162,7 +163,8 @@ export class Guests {
     );
     const looks = await Promise.allSettled(all);
     const found = looks.flatMap((look) => (look.status === 'fulfilled' ? look.value : []));
-    const failed = looks.find((look) => look.status === 'rejected')?.reason as unknown;
+    const refused = looks.find((look) => look.status === 'rejected');
+    const failed = refused === undefined ? undefined : toGodwitError(refused.reason);
     return {
       found: eachOnce(found).map((guest) =>
         withMigration(guest, this.#store, moving.get(guest.info.name)),

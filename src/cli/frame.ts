@@ -20,7 +20,7 @@ export async function runCommandLine(
 ): Promise<number> {
   const argv = verbFirst(typed);
   // Before the line is understood, --json may already have been asked for.
-  let json = argv.includes('--json');
+  let json = argv.includes('--json') || asksForJson(argv);
   // Programs read JSON as UTF-8, whatever the terminal.
   const context = !json && isAscii(given.env) ? inAscii(given) : given;
   try {
@@ -52,4 +52,14 @@ async function choose(
     if (rewriteUsageError(error, program, argv)) return undefined;
   }
   return chosen;
+}
+
+/** `-o json`, in each way of writing it. */
+function asksForJson(argv: readonly string[]): boolean {
+  return argv.some(
+    (word, index) =>
+      word === '-ojson' ||
+      word === '--output=json' ||
+      (word === 'json' && ['-o', '--output'].includes(argv[index - 1] ?? '')),
+  );
 }

@@ -102,7 +102,7 @@ export const askedErrors = {
   ),
   GODWIT_NOT_A_MEMBER: row(
     '{peer} is not a host of the fleet, as far as {host} knows',
-    'Let it join (`godwit invite NAME`), or name it under `peers` in the configuration of {host}.',
+    'Let it join (`godwit invite NAME --addresses IP`), or name it under `peers` in the configuration of {host}.',
     false,
     9,
     403,
@@ -130,7 +130,7 @@ export const askedErrors = {
   ),
   GODWIT_JOIN_TOKEN: row(
     'the join token was refused: {reason}',
-    'Make a new one with `godwit invite NAME` where the CA is; a token works once.',
+    'Make a new one with `godwit invite NAME --addresses IP` where the CA is; a token works once.',
     false,
     9,
     403,

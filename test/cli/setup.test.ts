@@ -90,8 +90,8 @@ describe('godwit init', () => {
     assert.equal(code, 0);
     const said = JSON.parse(out) as { checks: { name: string; verdict: string }[]; next: string[] };
     assert.equal(loadAgentConfig(config).name, 'a');
-    for (const { name, verdict } of said.checks) {
-      if (name === 'certificate' || name === 'config') assert.equal(verdict, 'ok');
+    for (const wanted of ['certificate', 'configuration']) {
+      assert.equal(said.checks.find(({ name }) => name === wanted)?.verdict, 'ok', wanted);
     }
     assert.deepEqual(said.next[0], `godwit agent --config ${config}`);
   });

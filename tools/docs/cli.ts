@@ -60,8 +60,8 @@ function alsoText({ aliases = [] }: Spec): string {
 function jsonText(json: string): string {
   if (json.startsWith('{')) return `\`${json}\``;
   if (json.includes('{')) return json;
-  return json.replaceAll(/\b[a-z]+\b/g, (word) =>
-    word in JSON_SHAPES ? `[${word}](#${word})` : word,
+  return json.replaceAll(/\b[a-zA-Z]+\b/g, (word) =>
+    word in JSON_SHAPES ? `[${word}](#${word.toLowerCase()})` : word,
   );
 }
 

@@ -70,8 +70,9 @@ export class Plans {
     const seen = outgoing.seenLinkRate(to);
     if ('link' in metered) {
       // Two agents may be slower than the link, and so may a migration have been: the faster one has shown more of it.
-      const rate = Math.max(metered.link.rate, seen ?? 0);
-      return { link: { ...metered.link, rate } };
+      if (seen !== undefined && seen > metered.link.rate)
+        return { link: { ...metered.link, rate: seen, how: 'seen' } };
+      return { link: metered.link };
     }
     const configured = config.wire.rates[to];
     const linkUnmeasured = metered.why.slice(0, 4096);

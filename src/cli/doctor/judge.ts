@@ -203,7 +203,7 @@ function judgeCertificate({
 }: CertificateFact): Finding {
   const name = 'certificate';
   const hint =
-    'On the host that holds the CA: `godwit invite NAME`, and here the `godwit join` that it prints; or `godwit pki issue` there.';
+    'On the host that holds the CA: `godwit invite NAME --addresses IP`, and here the `godwit join` that it prints; or `godwit pki issue` there.';
   if (daysLeft === undefined) {
     return { name, verdict: 'fail', found: `${file}: ${problem ?? 'cannot be read'}`, hint };
   }
