@@ -58,7 +58,13 @@ export const poolId = z
   .regex(/^[0-9a-f]{16}$/);
 
 /** Where the destination found an image. */
-export const place = z.object({ node: nodeName, pool: poolId, path: pathInPool });
+export const place = z.object({
+  node: nodeName,
+  pool: poolId,
+  path: pathInPool,
+  /** Which block device the path was when it was proved: the destination alone says it, and takes it from nobody. */
+  device: poolId.optional(),
+});
 export type ImagePlace = z.infer<typeof place>;
 
 /** How far the copy of a disk is, by the block node that the guest writes to; `drivers/port/disks.ts` tells the states. */
@@ -150,7 +156,7 @@ export const proofAnswer = z.object({
 export type ProofAnswer = z.infer<typeof proofAnswer>;
 
 /** Sums of what a block device holds in certain places. */
-const samples = z.array(z.string().regex(/^[0-9a-f]{16}$/)).max(64);
+const samples = z.array(z.string().regex(/^[0-9a-f]{16}$/)).max(256);
 
 /** What a block device is at the source: the destination looks for the same among its own. */
 export const deviceProof = z.object({

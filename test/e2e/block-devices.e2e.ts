@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -23,9 +24,9 @@ describe('a guest with block devices', () => {
   let top: string;
   const loops: string[] = [];
 
-  async function loop(name: string, bytes: number): Promise<string> {
+  async function loop(name: string, bytes: number, filled = Buffer.alloc(0)): Promise<string> {
     const file = path.join(top, `${name}.img`);
-    await writeFile(file, '');
+    await writeFile(file, filled);
     await run('truncate', ['-s', String(bytes), file]);
     const { stdout } = await run('losetup', ['--find', '--show', file]);
     loops.push(stdout.trim());
@@ -40,7 +41,8 @@ describe('a guest with block devices', () => {
         await mkdir(path.join(top, `${kind}-${host}`), { recursive: true, mode: 0o755 });
       }
     }
-    const san = await loop('san', 64 * MIB);
+    // Too little data on it would not tell it from another.
+    const san = await loop('san', 64 * MIB, randomBytes(16 * MIB));
     const local = await loop('local', 48 * MIB);
     await symlink(san, path.join(top, 'devices-a/lun1'));
     await symlink(san, path.join(top, 'devices-b/mpathb'));

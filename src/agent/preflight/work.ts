@@ -40,7 +40,7 @@ async function storage(
   { admission, proof, placeKey }: Of<'storage'>,
 ): Promise<StorageAnswer> {
   const { answerStorage } = await import('../../mover/direct/destination/storage.ts');
-  return answerStorage({ config, placeIds: await placeIdsOf(placeKey) }, admission.id, proof);
+  return answerStorage({ config, placeIds: await placeIdsOf(placeKey) }, admission, proof);
 }
 
 async function assessed(

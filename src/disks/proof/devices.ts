@@ -3,11 +3,13 @@ import { constants } from 'node:fs';
 import { open, readFile, readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeviceAnswer, DeviceProof } from '../../protocol/disk.ts';
+import { judgeTold, sampleDevice } from './device-samples.ts';
+import type { SampleEnds } from './device-samples.ts';
 import type { Found, Located, Pool } from './pools.ts';
 
 /**
- * Block devices that hold guests' disks, and the proof that two hosts see the same one. Nothing is written for it: a
- * guest may be at work there. What a device is, its kernel says (`/sys/dev/block`); what it holds is sampled.
+ * Block devices that hold guests' disks, and whether two hosts see the same one. Nothing is written for it: a guest
+ * may be at work there. What a device is, its kernel says (`/sys/dev/block`); what it holds is sampled (device-samples.ts).
  */
 
 export interface DeviceConfig {
@@ -20,11 +22,6 @@ const MOST_NAMES = 4096;
 /** A device may lie on others (multipath, volumes on volumes) so deep, and on so many. */
 const DEEPEST = 8;
 const MOST_IDS = 64;
-const SAMPLES = 64;
-const SAMPLE_BYTES = 4096;
-/** Of the samples, that a guest at work may have written to between two readings. */
-const MOST_CHANGED = SAMPLES / 2;
-const OTHER = 'the device of the same ids holds something else there';
 const SYS = '/sys/dev/block';
 
 /** The directories of devices that are there. */
@@ -159,52 +156,83 @@ async function readNumber(file: string): Promise<number> {
   return Number((await readFile(file, 'utf8')).trim());
 }
 
-/** Where samples are taken, bytes: the first and the last piece, and places that only the nonce says. Pure. */
-export function samplePlaces(bytes: number, nonce: string): number[] {
-  const pieces = Math.floor(bytes / SAMPLE_BYTES);
-  if (pieces === 0) return [];
-  return Array.from({ length: SAMPLES }, (_, index) => {
-    if (index === 0) return 0;
-    if (index === 1) return (pieces - 1) * SAMPLE_BYTES;
-    const hash = createHash('sha256').update(`${nonce} ${index}`).digest();
-    return Number(hash.readBigUInt64BE(0) % BigInt(pieces)) * SAMPLE_BYTES;
-  });
+/**
+ * Which device this is, for this host alone and until it starts anew: its number, how often the kernel has put another
+ * behind that number, its ids and its size. Undefined where there is no device of that name.
+ */
+export async function stampOf(pool: Pool, name: string): Promise<string | undefined> {
+  if (name.includes('/')) return undefined;
+  const real = await realpath(path.join(pool.root, name)).catch(() => '');
+  const info = await stat(real).catch(() => undefined);
+  if (info?.isBlockDevice() !== true) return undefined;
+  const identity = await identityOf(real).catch(() => undefined);
+  if (identity === undefined) return undefined;
+  const at = await realpath(path.join(SYS, numberOf(info.rdev)));
+  // Of a partition, that of its disk; kernels before 5.15 tell none.
+  const sequence = (directory: string): Promise<string> =>
+    readFile(path.join(directory, 'diskseq'), 'utf8').catch(() => '');
+  const turn = (await sequence(at)) || (await sequence(path.dirname(at)));
+  return JSON.stringify([info.rdev, turn.trim(), identity.bytes, identity.ids]);
 }
 
-/** Sums of the samples. What this host's cache has of it is written first; it changes nothing. */
-export async function sampleDevice(
-  file: string,
-  nonce: string,
-  signal: AbortSignal,
-): Promise<string[]> {
-  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    const { bytes } = await identityOf(file);
-    await handle.datasync();
-    const sums: string[] = [];
-    const piece = Buffer.alloc(SAMPLE_BYTES);
-    for (const at of samplePlaces(bytes, nonce)) {
-      signal.throwIfAborted();
-      const { bytesRead } = await handle.read(piece, 0, SAMPLE_BYTES, at);
-      const read = piece.subarray(0, bytesRead);
-      sums.push(createHash('sha256').update(nonce).update(read).digest('hex').slice(0, 16));
-    }
-    return sums;
-  } finally {
-    await handle.close();
-  }
+/** What the source says of a device, and what the destination asks of it. */
+export interface DeviceQuestion extends SampleEnds {
+  readonly asked: DeviceProof;
+  readonly challenge: string;
 }
+
+/** `stamp`: which device the place is, with a place alone; it stays on this host. */
+export type OwnAnswer = DeviceAnswer & { readonly stamp?: string };
 
 /**
- * The destination's answer: which of its devices it is. A host that only says the ids of a device gets nothing of it: it
- * has to tell first what it reads, in the places that `challenge` says.
+ * The destination's answer: which of its devices it is. A host that only says the ids of a device gets nothing of it, not
+ * even its name or size: it has to tell first what it reads, in the places that `challenge` says.
  */
 export async function answerDevice(
   pools: readonly Pool[],
-  { ids, bytes, samples: theirs }: DeviceProof,
-  challenge: string,
+  { asked, ...question }: DeviceQuestion,
   signal: AbortSignal,
-): Promise<DeviceAnswer> {
+): Promise<OwnAnswer> {
+  const { bytes, samples: theirs } = asked;
+  const found = await devicesLike(pools, asked.ids, signal);
+  if (found.length === 0) return {};
+  if (theirs === undefined) return { challenge: question.challenge };
+  const usable: Like[] = [];
+  for (const each of found) if ((await whyClaimed(each.file)) === undefined) usable.push(each);
+  // The paths below a multipath device have its ids and are its own: they are no others. Two that are free are.
+  if (new Set(usable.map(({ stamp }) => stamp)).size > 1) {
+    return { problem: 'several devices have its ids, so they do not tell which it is' };
+  }
+  const [like] = [...usable, ...found];
+  if (like === undefined) return {};
+  if (like.bytes !== bytes) return { problem: 'the device of the same ids has another size' };
+  const own = await sampleDevice(like.file, { ...question, device: asked }, signal);
+  const told = judgeTold(own, theirs);
+  if (!told.same) return { problem: told.why };
+  if ((await stampOf(like.pool, like.name)) !== like.stamp) {
+    return { problem: 'its name became another device while it was read' };
+  }
+  const claimed = await whyClaimed(like.file);
+  if (claimed !== undefined) return { problem: `${like.name}: ${claimed}` };
+  const samples = own.map(({ sum }) => sum);
+  return { pool: like.pool.id, path: like.name, samples, stamp: like.stamp };
+}
+
+interface Like {
+  readonly pool: Pool;
+  readonly name: string;
+  readonly file: string;
+  readonly bytes: number;
+  readonly stamp: string;
+}
+
+/** The devices of these ids, by each of their names. */
+async function devicesLike(
+  pools: readonly Pool[],
+  ids: readonly string[],
+  signal: AbortSignal,
+): Promise<Like[]> {
+  const found: Like[] = [];
   for (const pool of pools) {
     const names = await readdir(pool.root).catch(() => []);
     for (const name of names.slice(0, MOST_NAMES)) {
@@ -213,47 +241,13 @@ export async function answerDevice(
       if (!(await isBlockDevice(file))) continue;
       const own = await identityOf(file).catch(() => undefined);
       if (own === undefined || own.ids.length === 0 || !isSame(own.ids, ids)) continue;
-      if (theirs === undefined) return { challenge };
-      if (own.bytes !== bytes) {
-        return { problem: `a device has its ids, and ${own.bytes} bytes in place of ${bytes}` };
-      }
-      const usable = await resolveDevice(pool, name);
-      if ('problem' in usable) return { problem: `${name}: ${usable.problem}` };
-      const samples = await sampleDevice(usable.found, challenge, signal);
-      const equal = samples.filter((sum, index) => sum === theirs[index]).length;
-      if (equal < SAMPLES - MOST_CHANGED) return { problem: OTHER };
-      return { pool: pool.id, path: name, samples };
+      const stamp = await stampOf(pool, name);
+      if (stamp !== undefined) found.push({ pool, name, file, bytes: own.bytes, stamp });
     }
   }
-  return {};
+  return found;
 }
 
 function isSame(some: readonly string[], others: readonly string[]): boolean {
   return some.length === others.length && some.every((each, index) => each === others[index]);
-}
-
-/** Whether both hosts read the same: what the source reads twice alike, the destination has read so between. Pure. */
-export function judgeSamples(
-  before: readonly string[],
-  there: readonly string[],
-  after: readonly string[],
-): { readonly same: true } | { readonly same: false; readonly why: string } {
-  const still = before.flatMap((sum, index) => (sum === after[index] ? [index] : []));
-  if (there.length !== before.length || before.length !== after.length || before.length === 0) {
-    return { same: false, why: 'it was not read there in the same places' };
-  }
-  const other = still.filter((index) => there[index] !== before[index]).length;
-  if (other > 0) {
-    return {
-      same: false,
-      why: `${OTHER} (${other} of ${still.length} samples)`,
-    };
-  }
-  if (before.length - still.length > MOST_CHANGED) {
-    return {
-      same: false,
-      why: 'the guest writes to it so fast that nothing of it can be compared',
-    };
-  }
-  return { same: true };
 }

@@ -1,19 +1,27 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import fc from 'fast-check';
 import {
   answerDevice,
   identityOf,
-  judgeSamples,
   locateDevice,
   numberOf,
   openDevicePools,
   resolveDevice,
-  samplePlaces,
+  stampOf,
 } from '../../../src/disks/proof/devices.ts';
+import type { DeviceQuestion } from '../../../src/disks/proof/devices.ts';
+import { sampleDevice, samplePlaces, sumOf } from '../../../src/disks/proof/device-samples.ts';
+import type { DeviceProof } from '../../../src/protocol/disk.ts';
+import { tempDir } from '../../rpc/parties.ts';
+import { loopOf } from './loops.ts';
+
+function questionOf(asked: DeviceProof): DeviceQuestion {
+  return { from: 'a', to: 'b', migration: 'm-1', challenge: 'ab'.repeat(32), asked };
+}
 
 /** A kernel’s tree of devices, made of files: any file of this host stands for the device whose number it has (0:0). */
 class Kernel {
@@ -122,57 +130,76 @@ describe('names of block devices', () => {
       }
       assert.ok('problem' in (await locateDevice([pool], '/dev/null')));
       assert.ok('problem' in (await locateDevice([], '/dev/null')));
-      const asked = { ids: ['wwid 1'], bytes: 512 };
-      const signal = AbortSignal.timeout(5000);
-      assert.deepEqual(await answerDevice([pool], asked, 'ab', signal), {});
+      const question = questionOf({ ids: ['wwid 1'], bytes: 512 });
+      assert.deepEqual(await answerDevice([pool], question, AbortSignal.timeout(5000)), {});
+      for (const name of ['null', 'file', '../x', 'none']) {
+        assert.equal(await stampOf(pool, name), undefined, name);
+      }
     } finally {
       await rm(root, { recursive: true });
     }
   });
 });
 
-describe('samples of a block device', () => {
-  test('lie within it, on both ends, and where the challenge says', () => {
-    fc.assert(
-      fc.property(fc.bigInt(4096n, 2n ** 45n), fc.string(), (bytes, nonce) => {
-        const places = samplePlaces(Number(bytes), nonce);
-        assert.equal(places.length, 64);
-        assert.equal(places[0], 0);
-        for (const at of places)
-          assert.ok(at >= 0 && at % 4096 === 0 && at + 4096 <= Number(bytes));
-        assert.deepEqual(samplePlaces(Number(bytes), nonce), places);
-      }),
+describe('the destination’s answer about a block device', () => {
+  const MIB = 1024 ** 2;
+  const signal = AbortSignal.timeout(60_000);
+  const ofDevice = async (file: string): Promise<DeviceProof> => {
+    const { ids, bytes } = await identityOf(file);
+    return { ids: [...ids], bytes };
+  };
+  const told = async (file: string): Promise<DeviceProof> => {
+    const device = await ofDevice(file);
+    const samples = await sampleDevice(file, { ...questionOf(device), device }, signal);
+    return { ...device, samples: samples.map(({ sum }) => sum) };
+  };
+
+  test('tells nothing of it, and gives no place, to a host that never read it', async (t) => {
+    const root = tempDir(t);
+    // A little data in the midst of zeroes.
+    const content = Buffer.alloc(8 * MIB);
+    randomBytes(MIB / 8).copy(content, MIB);
+    const file = await loopOf(t, path.join(tempDir(t), 'thin'), content);
+    if (file === undefined) return;
+    await symlink(file, path.join(root, 'payroll'));
+    const pools = await openDevicePools([{ devices: root }]);
+    const device = await ofDevice(file);
+    const question = questionOf(device);
+    const ask = (asked: DeviceProof) => answerDevice(pools, questionOf(asked), signal);
+    assert.deepEqual(await ask(device), { challenge: question.challenge });
+    const zeroes = samplePlaces(device.bytes, question.challenge).map((at) =>
+      sumOf(Buffer.alloc(4096), at, { ...question, device }),
     );
-    assert.notDeepEqual(samplePlaces(2 ** 40, 'a'), samplePlaces(2 ** 40, 'b'));
-    assert.deepEqual(samplePlaces(512, 'a'), []);
+    for (const asked of [
+      { ...device, samples: zeroes },
+      { ...device, bytes: 512, samples: zeroes },
+      { ...device, samples: [] },
+    ]) {
+      const answer = await ask(asked);
+      assert.deepEqual(Object.keys(answer), ['problem']);
+      assert.doesNotMatch(answer.problem ?? '', new RegExp(`${device.bytes}|payroll`));
+    }
+    // Also who reads it cannot prove it by so little.
+    assert.match((await ask(await told(file))).problem ?? '', /too little of it holds data/);
   });
 
-  test('are the same where what did not change here was read so there', () => {
-    const sum = fc.constantFrom('a', 'b');
-    const all = fc.array(fc.tuple(sum, sum, sum), { minLength: 1, maxLength: 64 });
-    fc.assert(
-      fc.property(all, (read) => {
-        const [before, there, later] = [0, 1, 2].map((at) => read.map((each) => each[at] ?? ''));
-        const { same } = judgeSamples(before ?? [], there ?? [], later ?? []);
-        const still = read.filter(([one, , two]) => one === two);
-        const differs = still.some(([one, other]) => one !== other);
-        if (differs) assert.equal(same, false);
-        if (!differs && still.length === read.length) assert.equal(same, true);
-      }),
-    );
-  });
-
-  test('prove nothing where there are none, or fewer', () => {
-    assert.equal(judgeSamples([], [], []).same, false);
-    assert.equal(judgeSamples(['a', 'b'], ['a'], ['a', 'b']).same, false);
-    const changed = Array.from({ length: 64 }, (_, index) => String(index));
-    assert.equal(
-      judgeSamples(
-        changed,
-        changed,
-        changed.map((each) => `${each}x`),
-      ).same,
-      false,
-    );
+  test('is the place, with what tells the device behind it, to a host that reads the same', async (t) => {
+    const root = tempDir(t);
+    const file = await loopOf(t, path.join(tempDir(t), 'full'), randomBytes(4 * MIB));
+    if (file === undefined) return;
+    for (const name of ['lun1', 'by-id-1']) await symlink(file, path.join(root, name));
+    const pools = await openDevicePools([{ devices: root }]);
+    const [pool] = pools;
+    assert.ok(pool !== undefined);
+    const asked = await told(file);
+    const answer = await answerDevice(pools, questionOf(asked), signal);
+    assert.equal(answer.path, 'by-id-1');
+    assert.deepEqual(answer.samples, asked.samples);
+    assert.equal(answer.stamp, await stampOf(pool, 'by-id-1'));
+    assert.equal(answer.stamp, await stampOf(pool, 'lun1'));
+    for (const change of [{ from: 'c' }, { to: 'c' }, { migration: 'm-2' }]) {
+      const other = await answerDevice(pools, { ...questionOf(asked), ...change }, signal);
+      assert.match(other.problem ?? '', /holds something else there/);
+    }
   });
 });

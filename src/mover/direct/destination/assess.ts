@@ -18,7 +18,7 @@ export async function assess(
   refuseWrittenBackingFiles(config, preparation.description, preparation.bases ?? []);
   checkAdmitted(config.name, admission, preparation, session.nics(preparation.description));
   const networks = await ports.map(preparation, signal);
-  const shared = await diskFiles(config, preparation);
+  const shared = await diskFiles({ config, placeIds }, preparation);
   const { images, checks } = await planImages(config, preparation);
   const { description, stream } = preparation;
   const bases = await expectBackingFiles(config, preparation);

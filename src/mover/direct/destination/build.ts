@@ -86,7 +86,7 @@ export async function build(
     await runHook(config, 'prepare-destination', () => hookFacts(ledger.state, config), signal);
     const setup = streamSetup(parts, preparation, from, dataPath.socketFor(ledger.state));
     const there = new Map([
-      ...(await filesToOpen(config, preparation)),
+      ...(await filesToOpen(parts, preparation)),
       ...(await backingFilePaths(config, ledger.state, session.disks?.images, signal)),
     ]);
     await makeImages(session, { migration: id, preparation, images, files: there }, signal);

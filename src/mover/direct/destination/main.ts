@@ -113,7 +113,7 @@ function handlersOf(
     }),
     status: () => mover.status(),
     assess: ({ body, signal, calledAt }) => mover.assess(body, signal, calledAt),
-    storage: ({ body }) => answerStorage(naming, mover.state.admission.id, body),
+    storage: ({ body }) => answerStorage(naming, mover.state.admission, body),
     connections: ({ body, signal }) => arrived.take(body, () => mover.state, signal),
     prepare: ({ body, signal }) => mover.prepare(body, signal),
     bases: ({ body, signal }) =>

@@ -25,9 +25,9 @@ export class PlaceIds {
     return this.#id('proved', pool, directory);
   }
 
-  /** Of one block device, which this migration has proved that both hosts see. */
-  device(pool: string, name: string): string {
-    return this.#id('device', pool, name);
+  /** Of one block device, which this migration has proved that both hosts see; `stamp` says which device the name is. */
+  device(pool: string, name: string, stamp: string): string {
+    return this.#id('device', pool, name, stamp);
   }
 
   /** Where the source is to read a device, for this host to believe that it sees it: 64 hexadecimal digits. */
@@ -35,13 +35,21 @@ export class PlaceIds {
     return this.#hmac('challenge', ids).digest('hex');
   }
 
-  /** The place of a device that this migration has proved; undefined: it was not given. */
-  provedDevice(
+  /**
+   * The place of a device that this migration has proved; undefined: it was not given, or its name is another device now.
+   * `stampOf` says which device a name is.
+   */
+  async provedDevice<P extends { readonly id: string }>(
     { node, pool: id, path: name }: ImagePlace,
-    pools: readonly { readonly id: string }[],
-  ): ImagePlace | undefined {
-    const pool = pools.find((each) => this.device(each.id, name) === id);
-    return pool === undefined ? undefined : { node, pool: pool.id, path: name };
+    pools: readonly P[],
+    stampOf: (pool: P, name: string) => Promise<string | undefined>,
+  ): Promise<ImagePlace | undefined> {
+    for (const pool of pools) {
+      const stamp = await stampOf(pool, name);
+      if (stamp === undefined || this.device(pool.id, name, stamp) !== id) continue;
+      return { node, pool: pool.id, path: name, device: id };
+    }
+    return undefined;
   }
 
   /** Of the file at `file` below a pool, which this migration may make. */
@@ -67,7 +75,14 @@ export class PlaceIds {
     return pool === undefined ? undefined : { node, pool: pool.id, path: file };
   }
 
-  #id(...parts: readonly [kind: 'proved' | 'device' | 'made', pool: string, part: string]): string {
+  #id(
+    ...parts: readonly [
+      kind: 'proved' | 'device' | 'made',
+      pool: string,
+      part: string,
+      stamp?: string,
+    ]
+  ): string {
     return this.#hmac(...parts)
       .digest('hex')
       .slice(0, 16);

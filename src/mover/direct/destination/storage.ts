@@ -2,8 +2,18 @@ import type { AgentConfig } from '../../../config.ts';
 import { godwitError, GodwitError } from '../../../errors.ts';
 import type { DeviceAnswer, ImagePlace } from '../../../protocol/disk.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
-import type { Preparation, StorageAnswer, StorageProof } from '../../../protocol/peer/migration.ts';
-import { answerDevice, openDevicePools, resolveDevice } from '../../../disks/proof/devices.ts';
+import type {
+  Admission,
+  Preparation,
+  StorageAnswer,
+  StorageProof,
+} from '../../../protocol/peer/migration.ts';
+import {
+  answerDevice,
+  openDevicePools,
+  resolveDevice,
+  stampOf,
+} from '../../../disks/proof/devices.ts';
 import { exportsOf, resolveOn } from '../../../disks/proof/exports.ts';
 import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
 import type { Found } from '../../../disks/proof/pools.ts';
@@ -22,10 +32,10 @@ export interface DiskFiles {
 /** What the ids of places are made and read with. */
 type Naming = Pick<DestinationParts, 'config' | 'placeIds'>;
 
-/** Answers the proof of migration `id`. What it finds shared gets an id of this migration. */
+/** Answers the proof of an admitted migration. What it finds shared gets an id of this migration. */
 export async function answerStorage(
   { config, placeIds }: Naming,
-  id: string,
+  { id, from }: Pick<Admission, 'id' | 'from'>,
   { places, devices }: StorageProof,
 ): Promise<StorageAnswer> {
   const pools = await openPools(config.storage);
@@ -49,11 +59,13 @@ export async function answerStorage(
   if (devices === undefined) return { places: answers };
   const devicePools = await openDevicePools(config.storage);
   const found: DeviceAnswer[] = [];
-  for (const each of devices) {
-    const answer = await answerDevice(devicePools, each, placeIds.challenge(each.ids), signal);
+  const ends = { from, to: config.name, migration: id };
+  for (const asked of devices) {
+    const question = { ...ends, asked, challenge: placeIds.challenge(asked.ids) };
+    const { stamp, ...answer } = await answerDevice(devicePools, question, signal);
     const { pool, path } = answer;
-    const isThere = pool !== undefined && path !== undefined;
-    found.push(isThere ? { ...answer, pool: placeIds.device(pool, path) } : answer);
+    const isThere = pool !== undefined && path !== undefined && stamp !== undefined;
+    found.push(isThere ? { ...answer, pool: placeIds.device(pool, path, stamp) } : answer);
   }
   return { places: answers, devices: found };
 }
@@ -72,8 +84,10 @@ export async function withOwnPlaces<T extends Preparation>(
   const pools = [...(await openPools(config.storage)), ...exportsOf(config.storage)];
   const devicePools = await openDevicePools(config.storage);
   const facts = { host: config.name, guest: description.name };
-  const own = (each: ImagePlace): ImagePlace => {
-    const found = placeIds.besideProof(each, pools) ?? placeIds.provedDevice(each, devicePools);
+  const own = async (each: ImagePlace): Promise<ImagePlace> => {
+    const found =
+      placeIds.besideProof(each, pools) ??
+      (await placeIds.provedDevice(each, devicePools, stampOf));
     if (found !== undefined) return found;
     const reason =
       'no proof of shared storage in this migration covers the place that the source names';
@@ -89,7 +103,7 @@ export async function withOwnPlaces<T extends Preparation>(
   };
   return {
     ...asked,
-    ...(places === undefined ? {} : { places: places.map(own) }),
+    ...(places === undefined ? {} : { places: await Promise.all(places.map(own)) }),
     ...(copies === undefined || !chosen ? {} : { copies: copies.map(toMake) }),
   };
 }
@@ -113,15 +127,17 @@ export function refuseWrittenBackingFiles(
 }
 
 export async function diskFiles(
-  config: AgentConfig,
+  naming: Naming,
   { description, places = [] }: Preparation,
 ): Promise<DiskFiles> {
   const files = new Map<string, string>();
   const checks: NamedCheck[] = [];
   if (places.length === 0) return { files, checks };
-  const resolve = await resolver(config);
-  for (const { node, pool, path } of places) {
-    const found = await resolve(pool, path);
+  const { config } = naming;
+  const resolve = await resolver(naming);
+  for (const place of places) {
+    const { node, path } = place;
+    const found = await resolve(place);
     if ('found' in found) {
       files.set(node, found.found);
       continue;
@@ -148,30 +164,37 @@ export async function diskFiles(
   return { files, checks };
 }
 
-async function resolver(
-  config: AgentConfig,
-): Promise<(pool: string, part: string) => Promise<Found<string>>> {
+async function resolver({
+  config,
+  placeIds,
+}: Naming): Promise<(place: ImagePlace) => Promise<Found<string>>> {
   const pools = await openPools(config.storage);
   const exports = exportsOf(config.storage);
   const devices = await openDevicePools(config.storage);
   const signal = AbortSignal.timeout(EXPORTS_MS);
-  return async (id, part) => {
+  return async ({ pool: id, path: part, device }) => {
     const pool = pools.find((each) => each.id === id);
     if (pool !== undefined) return resolveIn(pool, part, 'file');
     const onExport = exports.find((each) => each.id === id);
     if (onExport !== undefined) return resolveOn(onExport, part, signal);
     const ofDevices = devices.find((each) => each.id === id);
-    if (ofDevices !== undefined) return resolveDevice(ofDevices, part);
+    if (ofDevices !== undefined) {
+      const stamp = await stampOf(ofDevices, part);
+      if (stamp !== undefined && placeIds.device(id, part, stamp) === device) {
+        return resolveDevice(ofDevices, part);
+      }
+      return { problem: 'that name is another device now than the one that was proved' };
+    }
     return { problem: `no storage of ${config.name} allows it` };
   };
 }
 
 /** The same once more before they are opened: what was checked may have changed since. */
 export async function filesToOpen(
-  config: AgentConfig,
+  naming: Naming,
   preparation: Preparation,
 ): Promise<ReadonlyMap<string, string>> {
-  const { files, checks } = await diskFiles(config, preparation);
+  const { files, checks } = await diskFiles(naming, preparation);
   const refusal = checks.find(({ error }) => error !== undefined)?.error;
   if (refusal !== undefined) throw new GodwitError(refusal);
   return files;

@@ -1,4 +1,6 @@
-import { identityOf, judgeSamples, sampleDevice } from '../../../disks/proof/devices.ts';
+import { judgeSamples, sampleDevice } from '../../../disks/proof/device-samples.ts';
+import type { Sample, SampleEnds, SampleQuestion } from '../../../disks/proof/device-samples.ts';
+import { identityOf } from '../../../disks/proof/devices.ts';
 import type { Beside } from '../../../disks/proof/proof.ts';
 import { godwitError } from '../../../errors.ts';
 import type { DeviceAnswer, DeviceProof } from '../../../protocol/disk.ts';
@@ -26,10 +28,11 @@ function nothing(): Error {
  */
 export async function proveDevices(
   files: readonly string[],
-  to: string,
+  ends: SampleEnds,
   ask: (devices: readonly DeviceProof[]) => Promise<readonly DeviceAnswer[]>,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, DeviceVerdict>> {
+  const { to } = ends;
   const verdicts = new Map<string, DeviceVerdict>();
   const known: { file: string; proof: DeviceProof }[] = [];
   for (const file of new Set(files)) {
@@ -39,7 +42,8 @@ export async function proveDevices(
   }
   if (known.length === 0) return verdicts;
   const first = await ask(known.map(({ proof }) => proof));
-  const read: { file: string; challenge: string; samples: string[]; proof: DeviceProof }[] = [];
+  const read: { file: string; question: SampleQuestion; samples: Sample[]; proof: DeviceProof }[] =
+    [];
   for (const [index, { file, proof }] of known.entries()) {
     const { challenge, problem } = first[index] ?? {};
     if (challenge === undefined) {
@@ -47,18 +51,20 @@ export async function proveDevices(
       verdicts.set(file, { why: `${to}: ${problem ?? `no device there has its ids (${ids})`}` });
       continue;
     }
-    const samples = await sampleDevice(file, challenge, signal);
-    read.push({ file, challenge, samples, proof: { ...proof, samples } });
+    const question = { ...ends, device: proof, challenge };
+    const samples = await sampleDevice(file, question, signal);
+    const sums = samples.map(({ sum }) => sum);
+    read.push({ file, question, samples, proof: { ...proof, samples: sums } });
   }
   if (read.length === 0) return verdicts;
   const second = await ask(read.map(({ proof }) => proof));
-  for (const [index, { file, challenge, samples }] of read.entries()) {
+  for (const [index, { file, question, samples }] of read.entries()) {
     const { pool, path, samples: there = [], problem } = second[index] ?? {};
     if (pool === undefined || path === undefined) {
       verdicts.set(file, { why: `${to}: ${problem ?? 'the device is not there any more'}` });
       continue;
     }
-    const verdict = judgeSamples(samples, there, await sampleDevice(file, challenge, signal));
+    const verdict = judgeSamples(samples, there, await sampleDevice(file, question, signal));
     verdicts.set(file, verdict.same ? { pool, path } : { why: verdict.why });
   }
   return verdicts;

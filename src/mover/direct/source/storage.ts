@@ -102,7 +102,8 @@ async function provenDevices(
     );
     return answer.devices ?? [];
   };
-  return proveDevices(files, parts.state().plan.to, ask, signal);
+  const ends = { from: parts.config.name, to: parts.state().plan.to, migration: parts.request.id };
+  return proveDevices(files, ends, ask, signal);
 }
 
 /** By directory. */

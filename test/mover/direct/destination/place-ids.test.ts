@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import fc from 'fast-check';
 import { parseAgentConfig } from '../../../../src/config.ts';
+import { openDevicePools, stampOf } from '../../../../src/disks/proof/devices.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
 import { proofFile, writeProof } from '../../../../src/disks/proof/proof.ts';
 import { hasCode } from '../../../../src/errors.ts';
@@ -18,9 +29,11 @@ import {
 import { place, proofPlace } from '../../../../src/protocol/disk.ts';
 import type { Disk } from '../../../../src/protocol/disk.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
+import { loopOf } from '../../../disks/proof/loops.ts';
 import { tempDir } from '../../../rpc/parties.ts';
 
 const MIGRATION = 'm-aaaaaaaa';
+const ADMITTED = { id: MIGRATION, from: 'a' };
 const DIRECTORIES = ['', 'web1', 'web1/old', 'payroll'] as const;
 
 const disks: Disk[] = [
@@ -72,7 +85,7 @@ async function prove(there: Destination, directory: string): Promise<string | un
   const at = path.join(there.root, directory);
   await writeProof(at, proofFile(MIGRATION));
   const asked = { directory, file: proofFile(MIGRATION) };
-  const { places } = await answerStorage(there, MIGRATION, { places: [proofPlace.parse(asked)] });
+  const { places } = await answerStorage(there, ADMITTED, { places: [proofPlace.parse(asked)] });
   return places[0]?.pool;
 }
 
@@ -85,7 +98,7 @@ async function opened(
   const asked = preparation({ places: [place.parse({ node: 'top', pool, path: file })] });
   try {
     const own = await withOwnPlaces(there, asked, true);
-    return [...(await filesToOpen(there.config, own)).values()];
+    return [...(await filesToOpen(there, own)).values()];
   } catch (error) {
     assert.ok(hasCode(error, 'GODWIT_DISK_MISSING'), String(error));
     return undefined;
@@ -136,7 +149,7 @@ describe('a place at the destination', () => {
     const other = proofFile('m-bbbbbbbb');
     await writeProof(path.join(there.root, 'payroll'), other);
     const asked = { places: [proofPlace.parse({ directory: 'payroll', file: other })] };
-    const { places } = await answerStorage(there, MIGRATION, asked);
+    const { places } = await answerStorage(there, ADMITTED, asked);
     assert.equal(places[0]?.pool, undefined);
     assert.match(places[0]?.problem ?? '', /no proof of this migration/);
   });
@@ -166,6 +179,49 @@ describe('a place at the destination', () => {
     ] as const) {
       await assert.rejects(ask(id, at), (error) => hasCode(error, 'GODWIT_DISK_PLACE'));
     }
+  });
+});
+
+describe('the place of a block device', () => {
+  test('opens the device that was proved, and none that has its name later', async (t) => {
+    const there = await destination(t);
+    const top = tempDir(t);
+    const devices = path.join(top, 'devices');
+    mkdirSync(devices);
+    const content = randomBytes(1024 ** 2);
+    const proved = await loopOf(t, path.join(top, 'one'), content);
+    const other = proved && (await loopOf(t, path.join(top, 'two'), content));
+    if (proved === undefined || other === undefined) return;
+    const config = { ...there.config, storage: [{ devices }] };
+    const host = { ...there, config };
+    const [pool] = await openDevicePools(config.storage);
+    assert.ok(pool !== undefined);
+    const name = path.join(devices, 'lun');
+    symlinkSync(proved, name);
+    const id = there.placeIds.device(pool.id, 'lun', (await stampOf(pool, 'lun')) ?? '');
+    assert.deepEqual(await opened(host, id, 'lun'), [proved]);
+    const asked = preparation({ places: [{ node: 'top', pool: id, path: 'lun' }] });
+    const own = await withOwnPlaces(host, asked, true);
+    rmSync(name);
+    symlinkSync(other, name);
+    assert.equal(await opened(host, id, 'lun'), undefined);
+    await assert.rejects(filesToOpen(host, own), (error) => hasCode(error, 'GODWIT_DISK_MISSING'));
+    // The same number with something else behind it.
+    rmSync(name);
+    symlinkSync(proved, name);
+    assert.deepEqual(await opened(host, id, 'lun'), [proved]);
+    execFileSync('losetup', ['--detach', proved]);
+    execFileSync('losetup', [proved, path.join(top, 'two')]);
+    assert.equal(await opened(host, id, 'lun'), undefined);
+    await assert.rejects(filesToOpen(host, own), (error) => hasCode(error, 'GODWIT_DISK_MISSING'));
+  });
+
+  test('cannot be said by the source: which device it is, this host says', async (t) => {
+    const there = await destination(t);
+    const id = await prove(there, 'web1');
+    const said = { node: 'top', pool: id ?? '', path: 'web1/disk.raw', device: '0'.repeat(16) };
+    const own = await withOwnPlaces(there, preparation({ places: [said] }), true);
+    assert.deepEqual(own.places, [{ node: 'top', pool: there.pool.id, path: 'web1/disk.raw' }]);
   });
 });
 

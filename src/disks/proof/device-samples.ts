@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { DeviceProof } from '../../protocol/disk.ts';
+
+/**
+ * Samples of what a block device holds: sums that a host can only tell who reads the device itself, and that are of use to
+ * nobody but the two ends of one migration.
+ */
+
+/** Of a device that is a tenth full, some 25 then hold data. Each check reads them three times, so not more. */
+const SAMPLES = 256;
+const SAMPLE_BYTES = 4096;
+/** Read at once: storage of many disks answers them together. */
+const AT_ONCE = 8;
+/** What is the same on empty devices tells nothing; so many pieces have to tell something. */
+const LEAST_TELLING = 16;
+/**
+ * One in so many of those that tell something may differ where a guest is at work: it writes between two readings, which
+ * are a question to the other host apart. Who does not read the device has to know 15 of 16 pieces of its content.
+ */
+const CHANGED_PART = 16;
+
+const OTHER = 'the device of the same ids holds something else there';
+const TOO_EMPTY =
+  `too little of it holds data to tell it from another device: fewer than ${LEAST_TELLING} of ${SAMPLES} pieces. ` +
+  'Put data on it (a file system that is used), or have it copied';
+
+/** Whose samples they are: they are in every sum, so that nobody can pass a question on, or an answer. */
+export interface SampleEnds {
+  readonly from: string;
+  readonly to: string;
+  readonly migration: string;
+}
+
+export interface SampleQuestion extends SampleEnds {
+  readonly device: Pick<DeviceProof, 'ids' | 'bytes'>;
+  /** Of the destination, for this migration and device. */
+  readonly challenge: string;
+}
+
+export interface Sample {
+  readonly sum: string;
+  /** It is more than one repeated byte, and no piece before it holds the same. */
+  readonly tells: boolean;
+}
+
+export type Judgement = { readonly same: true } | { readonly same: false; readonly why: string };
+
+/** Where samples are taken, bytes, each place once: the first and the last piece, and places that only the challenge says. Pure. */
+export function samplePlaces(bytes: number, challenge: string): number[] {
+  const pieces = Math.floor(bytes / SAMPLE_BYTES);
+  if (pieces === 0) return [];
+  const found = new Set([0, pieces - 1]);
+  for (let index = found.size; index < SAMPLES; index++) {
+    const hash = createHash('sha256').update(`${challenge} ${index}`).digest();
+    found.add(Number(hash.readBigUInt64BE(0) % BigInt(pieces)));
+  }
+  return [...found].map((piece) => piece * SAMPLE_BYTES);
+}
+
+/** Reads them. What this host's cache has of the device is written first; it changes nothing. Throws where it cannot be read. */
+export async function sampleDevice(
+  file: string,
+  question: SampleQuestion,
+  signal: AbortSignal,
+): Promise<Sample[]> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    await handle.datasync();
+    const seen = new Set<string>();
+    const samples: Sample[] = [];
+    const places = samplePlaces(question.device.bytes, question.challenge);
+    for (let first = 0; first < places.length; first += AT_ONCE) {
+      signal.throwIfAborted();
+      const now = places.slice(first, first + AT_ONCE);
+      const pieces = await Promise.all(
+        now.map((at) => handle.read(Buffer.alloc(SAMPLE_BYTES), 0, SAMPLE_BYTES, at)),
+      );
+      for (const [index, { buffer, bytesRead }] of pieces.entries()) {
+        const piece = buffer.subarray(0, bytesRead);
+        const content = createHash('sha256').update(piece).digest('hex');
+        const tells = !isOneByte(piece) && !seen.has(content);
+        seen.add(content);
+        samples.push({ sum: sumOf(piece, now[index] ?? 0, question), tells });
+      }
+    }
+    return samples;
+  } finally {
+    await handle.close();
+  }
+}
+
+function isOneByte(piece: Buffer): boolean {
+  return piece.every((byte) => byte === piece[0]);
+}
+
+/** The sum of one piece, read at `at` (bytes), for this question alone. Pure. */
+export function sumOf(
+  piece: Buffer,
+  at: number,
+  { from, to, migration, device, challenge }: SampleQuestion,
+): string {
+  const { ids, bytes } = device;
+  const about = JSON.stringify([from, to, migration, ids, bytes, challenge, at]);
+  return createHash('sha256').update(`${about}\n`).update(piece).digest('hex').slice(0, 16);
+}
+
+/**
+ * Whether the source has read what this host reads. Counted is only what tells something: a host that never read an empty
+ * device knows that it is empty. Pure.
+ */
+export function judgeTold(own: readonly Sample[], told: readonly string[]): Judgement {
+  const telling = own.filter(({ tells }) => tells).length;
+  const other = own.filter(({ sum }, index) => sum !== told[index]).length;
+  if (told.length !== own.length || other > mostChanged(telling))
+    return { same: false, why: OTHER };
+  return telling < LEAST_TELLING ? { same: false, why: TOO_EMPTY } : { same: true };
+}
+
+/**
+ * Whether both hosts read the same: what the source reads twice alike, the destination has read so between. Of two copies
+ * of one device a single piece that differs and that nobody writes to is enough. Pure.
+ */
+export function judgeSamples(
+  before: readonly Sample[],
+  there: readonly string[],
+  after: readonly Sample[],
+): Judgement {
+  if (there.length !== before.length || before.length !== after.length) {
+    return { same: false, why: 'it was not read there in the same places' };
+  }
+  const still = before.map(({ sum }, index) => sum === after[index]?.sum);
+  const other = before.filter(({ sum }, index) => still[index] && sum !== there[index]).length;
+  if (other > 0) {
+    return { same: false, why: `${OTHER} (${other} of ${before.length} samples)` };
+  }
+  const telling = before.filter(({ tells }) => tells).length;
+  const changed = still.filter((each) => !each).length;
+  if (changed > mostChanged(telling)) {
+    const why = 'the guest writes to it so fast that nothing of it can be compared';
+    return { same: false, why };
+  }
+  return telling < LEAST_TELLING ? { same: false, why: TOO_EMPTY } : { same: true };
+}
+
+function mostChanged(telling: number): number {
+  return Math.floor(telling / CHANGED_PART);
+}

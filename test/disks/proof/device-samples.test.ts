@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  judgeSamples,
+  judgeTold,
+  sampleDevice,
+  samplePlaces,
+  sumOf,
+} from '../../../src/disks/proof/device-samples.ts';
+import type { Sample, SampleQuestion } from '../../../src/disks/proof/device-samples.ts';
+import { tempDir } from '../../rpc/parties.ts';
+
+const PIECE = 4096;
+const { signal } = new AbortController();
+
+function questionOf(bytes: number, change: Partial<SampleQuestion> = {}): SampleQuestion {
+  const device = { ids: ['wwid naa.1'], bytes };
+  return { from: 'a', to: 'b', migration: 'm-1', challenge: 'ab'.repeat(32), device, ...change };
+}
+
+const sumsOf = (samples: readonly Sample[]): string[] => samples.map(({ sum }) => sum);
+
+/** Samples whose sums are these numbers; each tells something, unless it is 0. */
+const samplesOf = (values: readonly number[]): Sample[] =>
+  values.map((each) => ({ sum: String(each), tells: each !== 0 }));
+
+describe('places of samples', () => {
+  test('lie within the device, on both ends, each once, and where the challenge says', () => {
+    fc.assert(
+      fc.property(fc.bigInt(4096n, 2n ** 45n), fc.string(), (size, challenge) => {
+        const bytes = Number(size);
+        const places = samplePlaces(bytes, challenge);
+        assert.ok(places.length > 0 && places.length <= 256);
+        assert.equal(new Set(places).size, places.length);
+        assert.ok(places.includes(0));
+        assert.ok(places.includes((Math.floor(bytes / PIECE) - 1) * PIECE));
+        for (const at of places) assert.ok(at >= 0 && at % PIECE === 0 && at + PIECE <= bytes);
+        assert.deepEqual(samplePlaces(bytes, challenge), places);
+      }),
+    );
+    assert.notDeepEqual(samplePlaces(2 ** 40, 'a'), samplePlaces(2 ** 40, 'b'));
+    assert.deepEqual(samplePlaces(512, 'a'), []);
+  });
+});
+
+describe('the sum of a piece', () => {
+  test('is of use only between two hosts, in one migration, for one device, challenge and place', () => {
+    const piece = randomBytes(PIECE);
+    const text = fc.string({ maxLength: 12 });
+    const bytes = fc.nat();
+    const question = fc.record({
+      from: text,
+      to: text,
+      migration: text,
+      challenge: text,
+      device: fc.record({ ids: fc.array(text, { maxLength: 2 }), bytes }),
+    });
+    fc.assert(
+      fc.property(question, question, fc.nat(), fc.nat(), (one, other, at, elsewhere) => {
+        const isSame = JSON.stringify([one, at]) === JSON.stringify([other, elsewhere]);
+        assert.equal(sumOf(piece, at, one) === sumOf(piece, elsewhere, other), isSame);
+        for (const key of ['from', 'to', 'migration', 'challenge'] as const) {
+          const changed = { ...one, [key]: `${one[key]}x` };
+          assert.notEqual(sumOf(piece, at, changed), sumOf(piece, at, one), key);
+        }
+      }),
+    );
+  });
+});
+
+describe('samples of a device', () => {
+  test('of a device with little data let nobody in who tells sums of zeroes', async (t) => {
+    const file = path.join(tempDir(t), 'device');
+    const bytes = 4096 * PIECE;
+    const question = questionOf(bytes);
+    const zeroes = samplePlaces(bytes, question.challenge).map((at) =>
+      sumOf(Buffer.alloc(PIECE), at, question),
+    );
+    for (const filled of [0, 1, 2, 20, 200, 2000, 4096]) {
+      const content = Buffer.alloc(bytes);
+      for (let piece = 0; piece < filled; piece++) {
+        randomBytes(PIECE).copy(content, Math.floor((piece * 4096) / filled) * PIECE);
+      }
+      await writeFile(file, content);
+      const own = await sampleDevice(file, question, signal);
+      assert.equal(judgeTold(own, zeroes).same, false, `${filled}`);
+      assert.equal(judgeTold(own, sumsOf(own)).same, filled >= 2000, `${filled}`);
+    }
+  });
+
+  test('tell nothing that is one byte over and over, or that was read before', async (t) => {
+    const file = path.join(tempDir(t), 'device');
+    const bytes = 4096 * PIECE;
+    const pattern = Buffer.alloc(PIECE, 'pattern ');
+    for (const piece of [Buffer.alloc(PIECE, 0xff), pattern]) {
+      await writeFile(file, Buffer.alloc(bytes, piece));
+      const own = await sampleDevice(file, questionOf(bytes), signal);
+      const telling = own.filter(({ tells }) => tells).length;
+      assert.equal(telling, piece === pattern ? 1 : 0);
+      const told = judgeTold(own, sumsOf(own));
+      assert.ok(!told.same && /too little of it holds data/.test(told.why));
+    }
+  });
+
+  test('that were asked of another host are of no use here', async (t) => {
+    const file = path.join(tempDir(t), 'device');
+    const bytes = 1024 * PIECE;
+    await writeFile(file, randomBytes(bytes));
+    // A host that was asked by its victim asks the destination, and passes the challenge on.
+    const here = questionOf(bytes, { from: 'relay' });
+    const own = await sampleDevice(file, here, signal);
+    const victim = await sampleDevice(file, questionOf(bytes, { to: 'relay' }), signal);
+    assert.equal(judgeTold(own, sumsOf(victim)).same, false);
+    assert.equal(judgeTold(own, sumsOf(await sampleDevice(file, here, signal))).same, true);
+  });
+});
+
+describe('what the source tells of a device', () => {
+  test('differs in one of 16 pieces that tell something, at most', () => {
+    const pieces = fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 256 });
+    fc.assert(
+      fc.property(pieces, fc.infiniteStream(fc.boolean()), (values, changes) => {
+        const own = samplesOf(values);
+        const told = sumsOf(own).map((sum) => (changes.next().value === true ? `${sum}x` : sum));
+        const telling = values.filter((each) => each !== 0).length;
+        const other = told.filter((each, index) => each !== own[index]?.sum).length;
+        const { same } = judgeTold(own, told);
+        assert.equal(same, telling >= 16 && other <= Math.floor(telling / 16));
+        assert.equal(judgeTold(own, told.slice(1)).same, false);
+      }),
+    );
+  });
+});
+
+describe('both hosts', () => {
+  test('see the same where what did not change here was read so there, and hardly anything changed', () => {
+    const value = fc.nat({ max: 2 });
+    const all = fc.array(fc.tuple(value, fc.oneof(value, fc.constant(9)), value), {
+      minLength: 1,
+      maxLength: 256,
+    });
+    const equal = fc.array(value, { maxLength: 256 }).map((each) => each.map((at) => [at, at, at]));
+    fc.assert(
+      fc.property(fc.oneof(all, equal), (read) => {
+        const [before, there, later] = [0, 1, 2].map((at) => read.map((each) => each[at] ?? 0));
+        const own = samplesOf(before ?? []);
+        const { same } = judgeSamples(own, (there ?? []).map(String), samplesOf(later ?? []));
+        const still = read.filter(([one, , two]) => one === two);
+        const differs = still.some(([one, other]) => one !== other);
+        const telling = own.filter(({ tells }) => tells).length;
+        const changed = read.length - still.length;
+        assert.equal(same, !differs && telling >= 16 && changed <= Math.floor(telling / 16));
+      }),
+    );
+  });
+
+  test('do not where there is one piece that nobody writes to and that differs, as in two copies', () => {
+    const values = Array.from({ length: 256 }, (_, index) => index + 1);
+    const own = samplesOf(values);
+    for (const at of [0, 1, 100, 255]) {
+      const copy = values.map((each, index) => (index === at ? `${each}x` : String(each)));
+      assert.equal(judgeSamples(own, copy, own).same, false);
+    }
+    assert.equal(judgeSamples(own, values.map(String), own).same, true);
+  });
+
+  test('prove nothing with none, or fewer', () => {
+    assert.equal(judgeSamples([], [], []).same, false);
+    const own = samplesOf(Array.from({ length: 64 }, (_, index) => index + 1));
+    assert.equal(judgeSamples(own, sumsOf(own).slice(1), own).same, false);
+    assert.equal(judgeSamples(own, sumsOf(own), own.slice(1)).same, false);
+  });
+});
