@@ -30,7 +30,10 @@ export function inAscii(context: Context): Context {
 /** What a class has, a spread leaves behind. */
 function bound(
   context: Context,
-): Pick<Context, 'env' | 'clock' | 'connect' | 'onInterrupt' | 'onResize' | 'readLine'> {
+): Pick<
+  Context,
+  'env' | 'clock' | 'connect' | 'onInterrupt' | 'onResize' | 'readLine' | 'firstLine'
+> {
   return {
     env: context.env,
     clock: context.clock,
@@ -38,6 +41,7 @@ function bound(
     onInterrupt: (listener) => context.onInterrupt(listener),
     onResize: (listener) => context.onResize(listener),
     readLine: context.readLine,
+    firstLine: context.firstLine,
   };
 }
 

@@ -25,6 +25,13 @@ export interface Context {
   onInterrupt(listener: (signal: InterruptSignal) => void): () => void;
   /** Reads a line that a person types; undefined where nobody is at a terminal, and once `signal` is aborted. */
   readonly readLine?: ((signal: AbortSignal) => Promise<string | undefined>) | undefined;
+  /**
+   * Reads the first line of standard input, whoever writes it; what comes after it, or after `most` characters, is left.
+   * Undefined once `signal` is aborted.
+   */
+  readonly firstLine?:
+    | ((most: number, signal: AbortSignal) => Promise<string | undefined>)
+    | undefined;
   /** Calls back when the terminal changes its size; returns a function that stops it. */
   onResize(listener: () => void): () => void;
 }

@@ -50,10 +50,10 @@ export const initSpec = spec({
 
 export const inviteSpec = spec({
   name: 'invite',
-  summary: 'print the command with which another host joins the fleet',
+  summary: 'print the command and the token with which another host joins the fleet',
   details:
-    'Run it on the host that holds the CA. The printed `godwit join` brings the new host its certificate, the CA and a ' +
-    'place on the list of every host. It works once.',
+    'Run it on the host that holds the CA. The printed `godwit join` asks for the token, and brings the new host its ' +
+    'certificate, the CA and a place on the list of every host. The token works once.',
   args: {
     name: { kind: 'text', summary: "the new host's name", required: true },
   },
@@ -64,7 +64,7 @@ export const inviteSpec = spec({
       summary:
         'its IP addresses and further DNS names, with commas between; the first is where others reach it (required)',
     },
-    valid: { kind: 'duration', summary: 'how long the command works', preset: '1h' },
+    valid: { kind: 'duration', summary: 'how long the token works', preset: '1h' },
     days: { kind: 'count', summary: 'how long its certificates are valid (default: 30)' },
     config: { ...config, summary: "this host's configuration: says where the CA is" },
   },
@@ -77,11 +77,16 @@ export const joinSpec = spec({
   summary: 'set this host up as one more of a fleet, with what `godwit invite` printed',
   details:
     'Makes a key on this host, which never leaves it, has it signed by the CA that the token names, and writes a ' +
-    'configuration as `godwit init` does. A configuration that is there is kept: the host only gets its certificate anew.',
+    'configuration as `godwit init` does. A configuration that is there is kept: the host only gets its certificate anew. ' +
+    'Asks for the token at a terminal; `-` reads it from standard input. Given as a word, every user of this host can read it ' +
+    'in the list of processes while the command runs, and shells keep it in their history.',
   args: {
-    token: { kind: 'text', summary: 'what `godwit invite` printed', required: true },
+    token: {
+      kind: 'text',
+      summary: 'the token that `godwit invite` printed; - reads standard input',
+    },
   },
   flags: { storage, config, stateDir },
-  examples: ['join gwj1/b/10.0.0.1:7443/.../...'],
+  examples: ['join', 'join -'],
   json: 'setUp',
 });

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { addAbortSignal } from 'node:stream';
 import { systemClock } from '../clock.ts';
 import type { Context, InterruptSignal, Output } from './context.ts';
 
@@ -21,6 +22,7 @@ export function systemContext(): Context {
       };
     },
     ...(process.stdin.isTTY && process.stderr.isTTY ? { readLine } : {}),
+    firstLine,
     onResize: (listener) => {
       process.stdout.on('resize', listener);
       return () => process.stdout.off('resize', listener);
@@ -43,6 +45,21 @@ async function readLine(signal: AbortSignal): Promise<string | undefined> {
     // Else the program waits for a line that nobody wants.
     process.stdin.unref();
   }
+}
+
+/** Standard input is closed then: nobody reads it a second time. */
+async function firstLine(most: number, signal: AbortSignal): Promise<string | undefined> {
+  let text = '';
+  try {
+    for await (const chunk of addAbortSignal(signal, process.stdin.setEncoding('utf8'))) {
+      text += String(chunk);
+      if (text.includes('\n') || text.length >= most) break;
+    }
+  } catch (thrown) {
+    if (signal.aborted) return undefined;
+    throw thrown;
+  }
+  return text.slice(0, most).split('\n', 1)[0];
 }
 
 function endOnClosedPipe(error: NodeJS.ErrnoException): void {

@@ -33,6 +33,8 @@ export class FakeContext implements Context {
   interrupt: (signal?: InterruptSignal) => void = () => {};
   /** What the person at the terminal types; undefined: there is none. */
   answers: string[] | undefined;
+  /** What comes on standard input; undefined: nothing ever does. */
+  input: string | undefined;
   resize: () => void = () => {};
   #nowMs = 0;
   readonly #endpoints: readonly Endpoint[];
@@ -71,6 +73,9 @@ export class FakeContext implements Context {
       return new Promise((resolve) => signal.addEventListener('abort', () => resolve(undefined)));
     };
   }
+
+  firstLine = (most: number): Promise<string | undefined> =>
+    Promise.resolve(this.input?.slice(0, most).split('\n', 1)[0]);
 
   onInterrupt(listener: (signal: InterruptSignal) => void): () => void {
     this.interrupt = (signal = 'SIGINT') => listener(signal);

@@ -105,6 +105,27 @@ describe('the program and an agent behind a unix socket', () => {
     });
   }
 
+  test('a token is read from standard input up to its line end, its end or its bound', async () => {
+    const token = `gwj1/b/127.0.0.1:1/${'f'.repeat(43)}/${'s'.repeat(32)}`;
+    const flags = ['--config', path.join(folder, 'b.json'), '--state-dir', path.join(folder, 'b')];
+    for (const [given, isClosed, answer] of [
+      [`${token}\n`, false, /127\.0\.0\.1:1/],
+      [token, true, /127\.0\.0\.1:1/],
+      ['', true, /it is not one/],
+      ['g'.repeat(5000), false, /it is not one/],
+    ] as const) {
+      const child = start('join', '-', ...flags);
+      let stderr = '';
+      child.stderr.on('data', (text) => (stderr += String(text)));
+      child.stdin.write(given);
+      if (isClosed) child.stdin.end();
+      const { status } = await ended(child);
+      assert.notEqual(status, 0);
+      assert.match(stderr, answer);
+      assert.ok(!stderr.includes('sss'), 'the secret is not repeated');
+    }
+  });
+
   test('a reader that goes away ends the program quietly', async () => {
     const child = start('guests');
     child.stdout.destroy();

@@ -139,10 +139,10 @@ describe('godwit invite and join', () => {
       JSON.stringify({ name: 'a', address: agent.address, stateDir: '/var/lib/godwit', caDir }),
     );
     const said = await godwit('invite', 'b', '--addresses', '127.0.0.1', '--config', file);
-    const command = /^godwit (join) '([^']+)'$/m.exec(said.out);
-    assert.ok(command !== null, said.out + said.err);
-    assert.equal(parseToken(command[2] ?? '').address, agent.address);
-    return command.slice(1);
+    assert.match(said.out, /^godwit join$/m, said.err);
+    const token = /^gwj1\/.+$/m.exec(said.out)?.[0] ?? '';
+    assert.equal(parseToken(token).address, agent.address);
+    return ['join', token];
   }
 
   test('the command that is printed sets a host up', async (t) => {
@@ -154,6 +154,30 @@ describe('godwit invite and join', () => {
     const { name, address, caDir } = loadAgentConfig(config);
     assert.deepEqual([name, address.split(':')[0], caDir], ['b', '127.0.0.1', undefined]);
     assert.match((await godwit(...command, ...flags)).err, /holds a certificate already/);
+  });
+
+  test('the token comes on standard input, and at a terminal it is asked for', async (t) => {
+    for (const [argv, said] of [
+      [['join', '-'], ''],
+      [['join'], 'Token, as `godwit invite` printed it: '],
+    ] as const) {
+      const [, token] = await invited(t);
+      const context = new FakeContext();
+      await context.clock.sleep(Date.now());
+      context.input = `${token}\nmore`;
+      context.answers = [];
+      const { config, flags } = placesIn(tempDir(t));
+      assert.equal(await runCommandLine([...argv, ...flags], TABLE, context), 0, context.err.text);
+      assert.equal(context.err.text, said);
+      assert.equal(loadAgentConfig(config).name, 'b');
+    }
+  });
+
+  test('without a token and without a terminal it says how to give one', async () => {
+    const { code, err } = await godwit('join');
+    assert.equal(code, 2);
+    assert.match(err, /the token is missing[^]*`godwit join -`/);
+    assert.match((await godwit('join', '-')).err, /no token came on standard input/);
   });
 
   test('a configuration of another host is kept, and the token stays of use', async (t) => {

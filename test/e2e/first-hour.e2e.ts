@@ -91,7 +91,7 @@ describe('a fleet that is set up with init, invite and join alone', () => {
     await serve('a', agent);
     assert.match(await type('a', hosts), /^a .* up/m);
     // As it is printed; the real ones follow.
-    assert.match(await type('a', invite), /godwit join 'gwj1\/b\//);
+    assert.match(await type('a', invite), /^godwit join$[^]*^gwj1\/b\//m);
   });
 
   for (const host of ['b', 'c']) {
@@ -99,8 +99,9 @@ describe('a fleet that is set up with init, invite and join alone', () => {
       const { address } = labHost(world.lab, host);
       const own = `--config ${labHost(world.lab, 'a').configFile}`;
       const said = await type('a', `godwit invite ${host} --addresses ${address} ${own}`);
-      const join = said.split('\n').find((line) => line.startsWith('godwit join ')) ?? '';
-      const joined = await type(host, `${join} ${places(host)}`);
+      assert.match(said, /^godwit join$/m);
+      const token = /^gwj1\/.+$/m.exec(said)?.[0] ?? '';
+      const joined = await type(host, `godwit join - ${places(host)} <<'END'\n${token}\nEND`);
       assert.match(joined, /^ok {4}clocks/m);
       assert.match(joined, /^ok {4}address/m);
       const [agent = '', hosts = '', guests = '', ...others] = nextIn(joined);

@@ -30,7 +30,11 @@ export const run: Run<typeof inviteSpec> = async (input, context) => {
   const token = makeToken({ ...asked, agent, validMs: valid }, nowMs);
   const expiresAt = new Date(nowMs + valid).toISOString();
   if (input.json) printJson(context, { name: name.data, token, expiresAt });
-  else context.out.write(`On ${name.data}, before ${expiresAt}:\n\ngodwit join '${token}'\n`);
+  // Not as a word of that command: every user of a host can read command lines.
+  else
+    context.out.write(
+      `On ${name.data}, before ${expiresAt}:\n\ngodwit join\n\nIt asks for this token, which works once:\n\n${token}\n`,
+    );
 };
 
 function usage(what: string): Error {

@@ -8,6 +8,7 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import { pkiDirOf } from '../../host/fleet.ts';
 import { splitAddress } from '../../protocol/names.ts';
 import type { Finding } from '../doctor/facts.ts';
+import { givenToken } from '../setup/given-token.ts';
 import { makeStateDir, tell, writeConfiguration } from '../setup/finish.ts';
 import {
   checkAddress,
@@ -26,7 +27,8 @@ const CLOCK_MS = 5000;
 export const run: Run<typeof joinSpec> = async (input, context) => {
   const { flags, args } = input;
   const config = path.resolve(flags.config ?? '');
-  const { name, address: ca } = parseToken(args.token);
+  const token = await givenToken(args.token, context);
+  const { name, address: ca } = parseToken(token);
   const kept = existsSync(config) ? keptConfiguration(config, name) : undefined;
   const stateDir = kept?.stateDir ?? path.resolve(flags.stateDir ?? '');
   const storage = chosenStorage(flags.storage);
@@ -35,7 +37,7 @@ export const run: Run<typeof joinSpec> = async (input, context) => {
     checkHasNone(stateDir);
     makeStateDir(stateDir);
   }
-  const joined = await join(args.token, pkiDir);
+  const joined = await join(token, pkiDir);
   const address =
     kept?.address ?? joined.address ?? chosenAddress(undefined, splitAddress(ca).port);
   const written =
