@@ -8,7 +8,7 @@ import { startBareGuest } from './support/bare-guest.ts';
 import { godwit } from './support/cli.ts';
 import { proofsIn } from './support/disks.ts';
 import { move } from './support/moves.ts';
-import { assertUnchanged, hostsNow } from './support/remains.ts';
+import { assertOnlyGuests, assertUnchanged, hostsNow } from './support/remains.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
@@ -55,6 +55,8 @@ describe('godwit check', () => {
         .toSorted();
     assert.deepEqual(made(report.checks), made(found?.checks ?? []));
     await move(world, { guest: 'db1', from: 'b', to: 'a' });
+    // The next test looks at what is there: both movers are to be gone by then.
+    await assertOnlyGuests(world, { a: ['db1'] });
   });
 
   test('shows every host, the best first, with what speaks against the others', async () => {
