@@ -20,7 +20,7 @@ runManagedConformance({
   name: 'libvirt',
   make: async () => {
     count += 1;
-    const guest = `web${count}`;
+    const guest = `moved-${process.pid}-${count}`;
     await hosts.guest('a', guest, { isPersistent: count % 2 === 0 });
     return {
       driver: new LibvirtDriver('a', hosts.options('a')),

@@ -12,7 +12,8 @@ const WAIT_MS = 60_000;
 describe('guests of libvirt', () => {
   let hosts: LibvirtHosts;
   let agent: AgentHost;
-  const guest = 'web1';
+  // Agents see every QEMU of this machine, also those of files that run beside this one.
+  const guest = `libvirt-${process.pid}`;
 
   before(async () => {
     hosts = await LibvirtHosts.open();
@@ -150,7 +151,7 @@ describe('guests of libvirt', () => {
     await hosts.define('b', guest);
     const taken = await agent.godwit('migrate', guest, '--to', 'b');
     assert.equal(taken.exit, 4, taken.err + taken.out);
-    assert.match(taken.err, /b already has a guest called web1/);
+    assert.match(taken.err, /b already has a guest called libvirt-/);
     await hosts.virsh('b', 'undefine', guest);
     assert.deepEqual(await states(), ['running', 'absent']);
   });

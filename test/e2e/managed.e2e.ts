@@ -76,7 +76,8 @@ describe('guests of a manager', () => {
     host.options.taskMs = 500;
     host.options.taskEnds = 'done';
     count += 1;
-    guest = `web${count}`;
+    // Agents see every QEMU of this machine, also those of files that run beside this one.
+    guest = `managed-${process.pid}-${count}`;
     host.guest(guest);
   });
 

@@ -1,7 +1,7 @@
 /** Two hosts of libvirt on this machine: a daemon each, in mounts of its own, with addresses of the loopback device. */
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { randomInt } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { copyFile, readFile } from 'node:fs/promises';
@@ -37,7 +37,6 @@ export interface Daemon {
 export class LibvirtHosts {
   readonly dir: string;
   readonly daemons: readonly Daemon[];
-  #guests = 0;
 
   private constructor(dir: string) {
     this.dir = dir;
@@ -138,8 +137,7 @@ export class LibvirtHosts {
     name: string,
     { isPersistent = false, memoryMib = 192, dirtyMib = 8 } = {},
   ): Promise<string> {
-    this.#guests += 1;
-    const uuid = `00000000-0000-4000-8000-${String(this.#guests).padStart(12, '0')}`;
+    const uuid = randomUUID();
     const { kernel, initramfs } = await this.#image();
     const log = path.join(this.dir, `${name}.log`);
     const words = [
