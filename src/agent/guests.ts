@@ -166,7 +166,7 @@ export class Guests {
     const refused = looks.find((look) => look.status === 'rejected');
     const failed = refused === undefined ? undefined : toGodwitError(refused.reason);
     return {
-      found: eachOnce(found).map((guest) =>
+      found: withoutDoubles(found).map((guest) =>
         withMigration(guest, this.#store, moving.get(guest.info.name)),
       ),
       failed,
@@ -178,7 +178,7 @@ export class Guests {
  * Two drivers may see one guest: its manager's, and that of the hypervisor in which the manager has it. Who can take hold of
  * it has it.
  */
-function eachOnce(found: readonly DiscoveredGuest[]): DiscoveredGuest[] {
+function withoutDoubles(found: readonly DiscoveredGuest[]): DiscoveredGuest[] {
   const held = found.filter(({ handle }) => handle !== undefined).map(({ info }) => info);
   return found.filter(({ handle, info: { uuid, driver } }) => {
     if (handle !== undefined || uuid === undefined) return true;
