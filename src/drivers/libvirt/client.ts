@@ -1,7 +1,7 @@
 import { CALL_MS, LibvirtConnection, LibvirtRefusal } from './rpc/connection.ts';
 import type { Credentials } from './rpc/connection.ts';
 import { addressOf } from './rpc/address.ts';
-import { XdrReader, XdrWriter } from './rpc/xdr.ts';
+import { XdrReader, XdrWriter } from '../../xdr.ts';
 import { decodeParams, encodeParams } from './rpc/params.ts';
 import type { Params } from './rpc/params.ts';
 
@@ -94,12 +94,12 @@ export class LibvirtClient {
       const client = new LibvirtClient(connection);
       const types = await client.#ask(PROC.authList, new XdrWriter(), signal);
       // Where polkit or SASL is asked for, root's connection to a unix socket has none.
-      const auth = types.list(MOST_AUTH, () => types.int());
+      const auth = types.list(MOST_AUTH, () => types.int32());
       if (auth.length > 0 && !auth.includes(AUTH_NONE)) {
         const message = 'it wants SASL or polkit, which Godwit does not speak';
         throw new LibvirtRefusal({ code: 45, domain: 7, message });
       }
-      const words = new XdrWriter().optionalString(addressOf(uri).name).unsigned(0);
+      const words = new XdrWriter().optionalString(addressOf(uri).name).uint32(0);
       await client.#ask(PROC.open, words, signal);
       return client;
     } catch (thrown) {
@@ -114,9 +114,7 @@ export class LibvirtClient {
 
   /** `9.0.0` */
   async version(signal: AbortSignal): Promise<string> {
-    const number = Number(
-      (await this.#ask(PROC.libVersion, new XdrWriter(), signal)).unsignedHyper(),
-    );
+    const number = Number((await this.#ask(PROC.libVersion, new XdrWriter(), signal)).bigUint64());
     return [Math.floor(number / 1_000_000), Math.floor(number / 1000) % 1000, number % 1000].join(
       '.',
     );
@@ -126,7 +124,7 @@ export class LibvirtClient {
   async activeDomains(signal: AbortSignal): Promise<Domain[]> {
     const answer = await this.#ask(
       PROC.listDomains,
-      new XdrWriter().int(1).unsigned(ACTIVE),
+      new XdrWriter().int32(1).uint32(ACTIVE),
       signal,
     );
     return answer.list(MOST_DOMAINS, () => readDomain(answer));
@@ -147,30 +145,30 @@ export class LibvirtClient {
 
   /** What it runs as now. */
   async xml(domain: Domain, signal: AbortSignal): Promise<string> {
-    const answer = await this.#ask(PROC.xml, writeDomain(domain).unsigned(0), signal);
+    const answer = await this.#ask(PROC.xml, writeDomain(domain).uint32(0), signal);
     return answer.string(MOST_TEXT);
   }
 
   async state(domain: Domain, signal: AbortSignal): Promise<DomainState> {
-    const answer = await this.#ask(PROC.state, writeDomain(domain).unsigned(0), signal);
-    return { state: answer.int(), reason: answer.int() };
+    const answer = await this.#ask(PROC.state, writeDomain(domain).uint32(0), signal);
+    return { state: answer.int32(), reason: answer.int32() };
   }
 
   async isPersistent(domain: Domain, signal: AbortSignal): Promise<boolean> {
-    return (await this.#ask(PROC.isPersistent, writeDomain(domain), signal)).int() !== 0;
+    return (await this.#ask(PROC.isPersistent, writeDomain(domain), signal)).int32() !== 0;
   }
 
   async autostart(domain: Domain, signal: AbortSignal): Promise<boolean> {
-    return (await this.#ask(PROC.autostart, writeDomain(domain), signal)).int() !== 0;
+    return (await this.#ask(PROC.autostart, writeDomain(domain), signal)).int32() !== 0;
   }
 
   async setAutostart(domain: Domain, signal: AbortSignal): Promise<void> {
-    await this.#ask(PROC.setAutostart, writeDomain(domain).int(1), signal);
+    await this.#ask(PROC.setAutostart, writeDomain(domain).int32(1), signal);
   }
 
   /** Of the job that runs now; `type` is 0 where there is none, as of a domain that has just left. */
   async job(domain: Domain, signal: AbortSignal): Promise<JobStats> {
-    const asked = this.#ask(PROC.jobStats, writeDomain(domain).unsigned(0), signal);
+    const asked = this.#ask(PROC.jobStats, writeDomain(domain).uint32(0), signal);
     const answer = await unless(HAS_LEFT, asked);
     return answer === undefined ? { type: 0, params: {} } : readJob(answer);
   }
@@ -178,7 +176,7 @@ export class LibvirtClient {
   /** Of the last job that has ended; undefined where libvirt has kept none. */
   async completedJob(domain: Domain, signal: AbortSignal): Promise<JobStats | undefined> {
     const flags = COMPLETED | KEEP_COMPLETED;
-    const asked = this.#ask(PROC.jobStats, writeDomain(domain).unsigned(flags), signal);
+    const asked = this.#ask(PROC.jobStats, writeDomain(domain).uint32(flags), signal);
     const answer = await unless(HAS_LEFT, asked);
     return answer === undefined ? undefined : readJob(answer);
   }
@@ -189,7 +187,7 @@ export class LibvirtClient {
     { uri }: MetadataPlace,
     signal: AbortSignal,
   ): Promise<string | undefined> {
-    const body = writeDomain(domain).int(METADATA_ELEMENT).optionalString(uri).unsigned(LIVE);
+    const body = writeDomain(domain).int32(METADATA_ELEMENT).optionalString(uri).uint32(LIVE);
     const asked = this.#ask(PROC.metadata, body, signal);
     const answer = await unless([NO_METADATA, ...HAS_LEFT], asked);
     return answer?.string(MOST_TEXT);
@@ -203,11 +201,11 @@ export class LibvirtClient {
     signal: AbortSignal,
   ): Promise<void> {
     const body = writeDomain(domain)
-      .int(METADATA_ELEMENT)
+      .int32(METADATA_ELEMENT)
       .optionalString(element)
       .optionalString(key)
       .optionalString(uri)
-      .unsigned(LIVE);
+      .uint32(LIVE);
     await this.#ask(PROC.setMetadata, body, signal, CALL_MS);
   }
 
@@ -217,12 +215,12 @@ export class LibvirtClient {
   }
 
   async setMaxDowntime(domain: Domain, downtimeMs: number, signal: AbortSignal): Promise<void> {
-    const body = writeDomain(domain).unsignedHyper(BigInt(downtimeMs)).unsigned(0);
+    const body = writeDomain(domain).uint64(BigInt(downtimeMs)).uint32(0);
     await this.#ask(PROC.setMaxDowntime, body, signal);
   }
 
   async startPostCopy(domain: Domain, signal: AbortSignal): Promise<void> {
-    await this.#ask(PROC.startPostCopy, writeDomain(domain).unsigned(0), signal);
+    await this.#ask(PROC.startPostCopy, writeDomain(domain).uint32(0), signal);
   }
 
   /**
@@ -232,7 +230,7 @@ export class LibvirtClient {
   async migrate(domain: Domain, to: string, params: Params, flags: number): Promise<void> {
     const body = writeDomain(domain).optionalString(to);
     encodeParams(body, params);
-    body.opaque(Buffer.alloc(0)).unsigned(flags);
+    body.opaque(Buffer.alloc(0)).uint32(flags);
     await this.#connection.callToTheEnd(PROC.migrate, body.bytes());
   }
 
@@ -260,16 +258,16 @@ export async function unless<T>(
 }
 
 function writeDomain({ name, uuid, id }: Domain): XdrWriter {
-  return new XdrWriter().string(name).uuid(uuid).int(id);
+  return new XdrWriter().string(name).uuid(uuid).int32(id);
 }
 
 function readDomain(answer: XdrReader): Domain {
   const name = answer.string(MOST_NAME);
   const uuid = answer.uuid();
-  return { name, uuid, id: answer.int() };
+  return { name, uuid, id: answer.int32() };
 }
 
 function readJob(answer: XdrReader): JobStats {
-  const type = answer.int();
+  const type = answer.int32();
   return { type, params: decodeParams(answer) };
 }

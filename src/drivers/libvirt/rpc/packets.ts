@@ -1,8 +1,8 @@
-import { XdrError, XdrReader, XdrWriter } from './xdr.ts';
+import { XdrError, XdrReader, XdrWriter } from '../../../xdr.ts';
 
 /**
  * The packets of libvirt's RPC: a length, a header of six words, and a body in XDR. Numbers are those of libvirt's
- * remote_protocol.x and virkeepaliveprotocol.x, which no release has ever changed. Pure.
+ * remote_protocol.x and virkeepaliveprotocol.x. Pure.
  */
 
 export const REMOTE_PROGRAM = 0x20008086;
@@ -32,13 +32,13 @@ export interface Packet {
 
 export function encodePacket({ program, procedure, type, serial, status, body }: Packet): Buffer {
   const head = new XdrWriter()
-    .unsigned(LENGTH_BYTES + HEADER_BYTES + body.length)
-    .unsigned(program)
-    .unsigned(VERSION)
-    .int(procedure)
-    .int(type)
-    .unsigned(serial)
-    .int(status);
+    .uint32(LENGTH_BYTES + HEADER_BYTES + body.length)
+    .uint32(program)
+    .uint32(VERSION)
+    .int32(procedure)
+    .int32(type)
+    .uint32(serial)
+    .int32(status);
   return Buffer.concat([head.bytes(), body]);
 }
 
@@ -80,11 +80,11 @@ export class PacketSplitter {
 
 function decodePacket(bytes: Buffer): Packet {
   const reader = new XdrReader(bytes);
-  const program = reader.unsigned();
-  const version = reader.unsigned();
+  const program = reader.uint32();
+  const version = reader.uint32();
   if (version !== VERSION) throw new XdrError(`version ${version} of the protocol`);
-  const [procedure, type] = [reader.int(), reader.int()];
-  const [serial, status] = [reader.unsigned(), reader.int()];
+  const [procedure, type] = [reader.int32(), reader.int32()];
+  const [serial, status] = [reader.uint32(), reader.int32()];
   return { program, procedure, type, serial, status, body: bytes.subarray(HEADER_BYTES) };
 }
 
@@ -97,7 +97,7 @@ export interface LibvirtError {
 
 export function decodeError(body: Buffer): LibvirtError {
   const reader = new XdrReader(body);
-  const [code, domain] = [reader.int(), reader.int()];
+  const [code, domain] = [reader.int32(), reader.int32()];
   const message = reader.optionalString(MOST_WORDS) ?? 'it does not say why';
   return { code, domain, message };
 }

@@ -1,5 +1,5 @@
-import { XdrError } from './xdr.ts';
-import type { XdrReader, XdrWriter } from './xdr.ts';
+import { XdrError } from '../../../xdr.ts';
+import type { XdrReader, XdrWriter } from '../../../xdr.ts';
 
 /** libvirt's typed parameters: names with a value each, as a migration takes and a job's figures are told. Pure. */
 export type Params = Readonly<Record<string, Value>>;
@@ -13,13 +13,13 @@ const MOST_TEXT = 65_536;
 /** A number becomes an `int`, a bigint an `unsigned hyper`. */
 export function encodeParams(body: XdrWriter, params: Params): void {
   const all = Object.entries(params);
-  body.unsigned(all.length);
+  body.uint32(all.length);
   for (const [name, value] of all) {
     body.string(name);
-    if (typeof value === 'string') body.int(TYPE.string).string(value);
-    else if (typeof value === 'bigint') body.int(TYPE.unsignedHyper).unsignedHyper(value);
-    else if (typeof value === 'boolean') body.int(TYPE.boolean).int(value ? 1 : 0);
-    else body.int(TYPE.int).int(value);
+    if (typeof value === 'string') body.int32(TYPE.string).string(value);
+    else if (typeof value === 'bigint') body.int32(TYPE.unsignedHyper).uint64(value);
+    else if (typeof value === 'boolean') body.int32(TYPE.boolean).int32(value ? 1 : 0);
+    else body.int32(TYPE.int).int32(value);
   }
 }
 
@@ -33,20 +33,20 @@ export function decodeParams(answer: XdrReader): Params {
 }
 
 function readValue(answer: XdrReader): Value {
-  const type = answer.int();
+  const type = answer.int32();
   switch (type) {
     case TYPE.int:
-      return answer.int();
+      return answer.int32();
     case TYPE.unsigned:
-      return answer.unsigned();
+      return answer.uint32();
     case TYPE.hyper:
-      return Number(answer.hyper());
+      return Number(answer.int64());
     case TYPE.unsignedHyper:
-      return Number(answer.unsignedHyper());
+      return Number(answer.bigUint64());
     case TYPE.double:
       return answer.double();
     case TYPE.boolean:
-      return answer.int() !== 0;
+      return answer.int32() !== 0;
     case TYPE.string:
       return answer.string(MOST_TEXT);
     default:

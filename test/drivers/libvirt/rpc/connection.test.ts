@@ -19,7 +19,7 @@ import {
   REMOTE_PROGRAM,
 } from '../../../../src/drivers/libvirt/rpc/packets.ts';
 import type { Packet } from '../../../../src/drivers/libvirt/rpc/packets.ts';
-import { XdrWriter } from '../../../../src/drivers/libvirt/rpc/xdr.ts';
+import { XdrWriter } from '../../../../src/xdr.ts';
 import { tempDir } from '../../../rpc/parties.ts';
 
 const NONE = { ca: '/none', cert: '/none', key: '/none' };
@@ -74,7 +74,7 @@ describe('a connection to libvirt', () => {
   });
 
   test('rejects with libvirt’s own words, and goes on', async (t) => {
-    const error = new XdrWriter().int(42).int(10).optionalString('no domain').int(2).bytes();
+    const error = new XdrWriter().int32(42).int32(10).optionalString('no domain').int32(2).bytes();
     const connection = await daemon(t, (packet, socket) => {
       socket.write(packet.procedure === 1 ? reply(packet, error, 1) : reply(packet, NOTHING));
     });

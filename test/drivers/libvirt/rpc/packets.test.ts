@@ -9,7 +9,7 @@ import {
   REMOTE_PROGRAM,
 } from '../../../../src/drivers/libvirt/rpc/packets.ts';
 import type { Packet } from '../../../../src/drivers/libvirt/rpc/packets.ts';
-import { XdrError, XdrWriter } from '../../../../src/drivers/libvirt/rpc/xdr.ts';
+import { XdrError, XdrWriter } from '../../../../src/xdr.ts';
 
 const packet: fc.Arbitrary<Packet> = fc.record(
   {
@@ -47,7 +47,7 @@ describe('libvirt’s packets', () => {
   test('of impossible lengths or another protocol are refused at once', () => {
     const head = (length: number, version = 1): Buffer =>
       Buffer.concat([
-        new XdrWriter().unsigned(length).unsigned(REMOTE_PROGRAM).unsigned(version).bytes(),
+        new XdrWriter().uint32(length).uint32(REMOTE_PROGRAM).uint32(version).bytes(),
         Buffer.alloc(16),
       ]);
     for (const length of [0, 27, LONGEST_PACKET + 1, 0xffffffff]) {
@@ -70,9 +70,9 @@ describe('libvirt’s packets', () => {
   });
 
   test('of an error hold its code and libvirt’s words', () => {
-    const body = new XdrWriter().int(55).int(10).optionalString('no').int(2).bytes();
+    const body = new XdrWriter().int32(55).int32(10).optionalString('no').int32(2).bytes();
     assert.deepEqual(decodeError(body), { code: 55, domain: 10, message: 'no' });
-    const silent = new XdrWriter().int(1).int(0).optionalString(undefined).bytes();
+    const silent = new XdrWriter().int32(1).int32(0).optionalString(undefined).bytes();
     assert.equal(decodeError(silent).message, 'it does not say why');
   });
 });
