@@ -3,7 +3,10 @@ import { parseArgs } from 'node:util';
 import { judge, table } from './contract.ts';
 import type { Bench, BenchWords } from './contract.ts';
 import { command } from './command.ts';
+import { convergence } from './convergence.ts';
 import { disks } from './disks.ts';
+import { drain } from './drain.ts';
+import { fleet } from './fleet.ts';
 import { footprint } from './footprint.ts';
 import { gap } from './gap.ts';
 import { overhead } from './overhead.ts';
@@ -40,7 +43,10 @@ const BENCHES: readonly Bench[] = [
   wireCuts,
   wireDrain,
   planner,
+  drain,
   prediction,
+  convergence,
+  fleet,
 ];
 
 function list(): void {
@@ -96,8 +102,12 @@ function readCommandLine() {
       only: { type: 'string' },
       // Of the disks'.
       size: { type: 'string' },
+      // Of convergence's.
+      whole: { type: 'boolean' },
       // Of the planner's.
       data: { type: 'string' },
+      // Of the fleet's.
+      hosts: { type: 'string' },
     },
   });
 }

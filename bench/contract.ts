@@ -28,6 +28,8 @@ export interface BenchWords {
   readonly only?: string | undefined;
   readonly size?: string | undefined;
   readonly data?: string | undefined;
+  readonly whole?: boolean | undefined;
+  readonly hosts?: string | undefined;
 }
 
 /** What `--only` names, parted by commas; undefined without it. Throws for what there is not: it would measure nothing. */

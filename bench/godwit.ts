@@ -11,7 +11,8 @@ const MOVE_MS = 180_000;
 export interface CommandMove {
   readonly guest: string;
   readonly to: string;
-  readonly mode?: Mode;
+  /** `none`: `words` say how. */
+  readonly mode?: Mode | 'none';
   /** Further words of the command line. */
   readonly words?: readonly string[];
   readonly deadlineMs?: number;
@@ -31,7 +32,8 @@ export async function godwitMigrate(
   { guest, to, mode = 'precopy', words = [], deadlineMs = MOVE_MS }: CommandMove,
   signal: AbortSignal,
 ): Promise<CommandRun> {
-  const argv = [PROGRAM, 'migrate', guest, '--to', to, '--mode', mode, ...words];
+  const how = mode === 'none' ? [] : ['--mode', mode];
+  const argv = [PROGRAM, 'migrate', guest, '--to', to, ...how, ...words];
   const spawnedAtMs = systemClock.wallMs();
   const start = systemClock.monotonicMs();
   const output = await runCommand([...argv, '--lab', lab.name, '--json'], {

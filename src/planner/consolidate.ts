@@ -1,7 +1,7 @@
 import { hasCpu, holds, objection } from './constraints.ts';
 import type { CpuRoom } from './constraints.ts';
 import type { EstimateOptions } from './estimate.ts';
-import { bestFits, whyNot } from './fit.ts';
+import { FitIndex, whyNot } from './fit.ts';
 import { Fleet } from './fleet.ts';
 import type { Place, Seat } from './fleet.ts';
 import type { Budget, Inventory, Plan, Reason, Refusal } from './inventory.ts';
@@ -69,11 +69,19 @@ class Consolidation {
   readonly #options: ConsolidateOptions;
   readonly #choices = new Map<Seat, Choice>();
   readonly #refusals: Refusal[] = [];
+  readonly #fill: FitIndex;
+  readonly #emptying: FitIndex;
+  /** How dear a host is, to the power of `thrift`. */
+  readonly #dear: ReadonlyMap<Place, number>;
   #bytes = 0;
 
   constructor(inventory: Inventory, options: ConsolidateOptions) {
     this.#fleet = new Fleet(inventory, options.estimate);
     this.#options = options;
+    const { places } = this.#fleet;
+    this.#fill = new FitIndex(places, options.fill);
+    this.#emptying = new FitIndex(places, options.empty);
+    this.#dear = new Map(places.map((place) => [place, dearness(place.host) ** options.thrift]));
   }
 
   plan(): Plan {
@@ -110,7 +118,7 @@ class Consolidation {
               undefined,
             );
       if (seat === undefined) return;
-      const [to, ...alternatives] = this.#bestFits(seat, this.#options.fill, this.#awake());
+      const [to, ...alternatives] = this.#fill.best(seat, this.#options.gather, awake);
       const chosen = to ?? this.#sleeping(seat);
       if (chosen !== undefined && this.#affords(seat)) {
         const words = overloadWords(seat, enough.length > 0);
@@ -136,13 +144,13 @@ class Consolidation {
 
   /** The host that costs most for what it does, of those with guests. */
   #mostSparable(tried: ReadonlySet<Place>): Place | undefined {
-    const { perMove, thrift } = this.#options;
+    const { perMove } = this.#options;
     let chosen: Place | undefined;
     let least = Infinity;
     for (const place of this.#fleet.places) {
-      if (place.seats.size === 0 || tried.has(place)) continue;
+      if (place.seats.size === 0 || tried.has(place) || place.host.kept === true) continue;
       const worth =
-        (place.mean / place.host.cpu + perMove * place.seats.size) / dearness(place.host) ** thrift;
+        (place.mean / place.host.cpu + perMove * place.seats.size) / (this.#dear.get(place) ?? 1);
       if (worth >= least) continue;
       least = worth;
       chosen = place;
@@ -156,17 +164,17 @@ class Consolidation {
       (left, right) => right.expected.mean - left.expected.mean,
     );
     if (seats.some((seat) => holds(seat) !== undefined || this.#choices.has(seat))) return false;
-    const candidates = this.#awake().filter((other) => other !== place && other.seats.size > 0);
+    const may = (other: Place): boolean => other !== place && other.seats.size > 0;
     const done: { seat: Seat; alternatives: Place[] }[] = [];
     for (const seat of seats) {
-      const [to, ...alternatives] = this.#bestFits(seat, this.#options.empty, candidates);
+      const [to, ...alternatives] = this.#emptying.best(seat, this.#options.gather, may);
       const under = done.map(({ seat: moved }) => moved);
       if (to === undefined || !this.#affords(seat, under)) {
         if (to !== undefined) this.#refuseForBudget(seat);
-        for (const { seat: moved } of done) this.#fleet.move(moved, place);
+        for (const { seat: moved } of done) this.#move(moved, place);
         return false;
       }
-      this.#fleet.move(seat, to);
+      this.#move(seat, to);
       done.push({ seat, alternatives });
     }
     const words = `${place.host.name} is not needed once its guests are elsewhere`;
@@ -176,12 +184,13 @@ class Consolidation {
     return true;
   }
 
-  #awake(): Place[] {
-    return this.#fleet.places.filter((place) => place.host.on || place.seats.size > 0);
-  }
-
-  #bestFits(seat: Seat, room: CpuRoom, candidates: readonly Place[]): Place[] {
-    return bestFits(seat, candidates, room, this.#options.gather);
+  #move(seat: Seat, to: Place): void {
+    const from = seat.at;
+    this.#fleet.move(seat, to);
+    for (const index of [this.#fill, this.#emptying]) {
+      index.changed(from);
+      index.changed(to);
+    }
   }
 
   #sleeping(seat: Seat): Place | undefined {
@@ -209,11 +218,13 @@ class Consolidation {
   }
 
   #choose(seat: Seat, to: Place, choice: Omit<Choice, 'seat'>): void {
-    if (seat.at !== to) this.#fleet.move(seat, to);
+    if (seat.at !== to) this.#move(seat, to);
     this.#bytes += seat.guest.memoryBytes;
     this.#choices.set(seat, { seat, ...choice });
   }
 }
+
+const awake = ({ host, seats }: Place): boolean => host.on || seats.size > 0;
 
 function overloadWords({ guest, from }: Seat, suffices: boolean): string {
   const which = suffices

@@ -66,6 +66,8 @@ const WORDS: Readonly<Record<Constraint, string>> = {
   'came-from': 'the guest left it less than two hours ago',
   'unknown-load': 'its samples are missing or make no sense',
   'unknown-host': 'its host is not in the inventory',
+  'last-host': 'there is no other host that is on, heard of, and not drained itself',
+  'no-target': 'none of the hosts that were named for it is on, heard of, and not drained itself',
   budget: 'the budget of this plan is used up',
 };
 

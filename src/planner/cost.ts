@@ -9,7 +9,7 @@ const LAST_ROUND_S = 0.02;
 
 /**
  * What moving a guest takes: its memory, and again what it writes meanwhile (a geometric series, until the rest goes
- * within the last round). Half of both hosts' slower link.
+ * within the last round), over the slower of both hosts' links.
  */
 export function costOf(
   { memoryBytes, dirtyBytesPerSecond = 0 }: PlannerGuest,

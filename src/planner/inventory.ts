@@ -22,6 +22,18 @@ export interface PlannerHost {
   readonly processors?: readonly string[];
   /** For moves, bytes/s; the planner's default where it is not known. */
   readonly linkBytesPerSecond?: number;
+  /** The share of time in which guests waited for its processors, at the last looks, the newest first. */
+  readonly pressure?: readonly number[];
+  /** Where it stands; links between sites are `Trunk`s. */
+  readonly site?: string;
+  /** It is not to be emptied to save power. */
+  readonly kept?: boolean;
+}
+
+/** A link between two sites that all moves between their hosts share, bytes/s in each direction. */
+export interface Trunk {
+  readonly between: readonly [string, string];
+  readonly bytesPerSecond: number;
 }
 
 export interface PlannerGuest {
@@ -32,7 +44,13 @@ export interface PlannerGuest {
   readonly cpu: number;
   /** What it asked for at the last samples, the newest first. */
   readonly demand: readonly number[];
+  /** The share of time in which it waited for a processor (steal), at the last looks, the newest first. */
+  readonly steal?: readonly number[];
   readonly dirtyBytesPerSecond?: number;
+  /** Of its memory, what is not zero pages; all of it where absent. */
+  readonly usedBytes?: number;
+  /** The most that it writes again and again; all of its memory where absent. */
+  readonly workingSetBytes?: number;
   readonly networks?: readonly string[];
   /** The processor model that it runs on. */
   readonly processor?: string;
@@ -75,6 +93,8 @@ export type Constraint =
   | 'came-from'
   | 'unknown-load'
   | 'unknown-host'
+  | 'last-host'
+  | 'no-target'
   | 'budget';
 
 /** Why something was not planned. */
@@ -85,7 +105,7 @@ export interface Refusal {
   readonly words: string;
 }
 
-export type Reason = 'overload' | 'empty-host' | 'drain';
+export type Reason = 'overload' | 'empty-host' | 'drain' | 'contention' | 'spread';
 
 export interface MoveCost {
   readonly bytes: number;
@@ -102,6 +122,8 @@ export interface PlannedMove {
   readonly cost: MoveCost;
   /** At most two hosts that were possible and worse, the better one first. */
   readonly alternatives: readonly string[];
+  /** Of balance: processor-seconds that guests get by it and would not have got, and those that it costs. */
+  readonly worth?: { readonly gain: number; readonly cost: number };
 }
 
 /**

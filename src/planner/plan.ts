@@ -32,12 +32,13 @@ export interface Why {
   readonly reason: PlannedMove['reason'];
   readonly words: string;
   readonly alternatives: readonly Place[];
+  readonly worth?: PlannedMove['worth'];
 }
 
 /** The move of a guest to where the plan has put it. */
 export function moveOf(
   { guest, from, at }: Seat,
-  { reason, words, alternatives }: Why,
+  { reason, words, alternatives, worth }: Why,
 ): PlannedMove {
   return {
     guest: guest.name,
@@ -47,5 +48,6 @@ export function moveOf(
     words,
     cost: costOf(guest, from.host, at.host),
     alternatives: alternatives.map(({ host }) => host.name).slice(0, 2),
+    ...(worth === undefined ? {} : { worth }),
   };
 }

@@ -1,146 +1,95 @@
-/**
- * How long a set of moves takes together. Moves share links: at each moment a move has an equal part of its source's
- * link and of its destination's, and the smaller of both counts. What a guest writes meanwhile is sent again.
- */
+/** The order of a set of moves and how eagerly they start, so that the last one ends soonest. Pure. */
 
-import { MOST_DIRTY } from './cost.ts';
+import { secondsOf } from './timetable.ts';
+import type { Pace, Problem, Transfer } from './timetable.ts';
 
-export interface Transfer {
-  readonly from: string;
-  readonly to: string;
-  readonly memoryBytes: number;
-  readonly dirtyBytesPerSecond: number;
-}
-
-export interface Links {
-  /** bytes/s, by host */
-  bytesPerSecond(host: string): number;
-  /** Moves at a time, in all. */
-  readonly parallel: number;
-  /** Moves at a time out of one host, and into one. */
-  readonly perHost: number;
-}
-
-/** A guest that writes faster than its share of the link gets on no slower than this part of it: it is throttled. */
-const LEAST_PROGRESS = 1 - MOST_DIRTY;
-
-interface Running<T extends Transfer> {
-  readonly transfer: T;
-  left: number;
-  rate: number;
-}
-
-/**
- * Seconds until the last one has ended, when each starts in this order as soon as the limits let it. `ended` hears when
- * each one does, s.
- */
-export function totalSeconds<T extends Transfer>(
-  order: readonly T[],
-  links: Links,
-  ended?: (transfer: T, seconds: number) => void,
-): number {
-  const waiting = [...order];
-  const running: Running<T>[] = [];
-  const uses = new Map<string, number>();
-  let seconds = 0;
-  for (;;) {
-    start(waiting, running, uses, links);
-    if (running.length === 0) return waiting.length === 0 ? seconds : Infinity;
-    let next = Infinity;
-    for (const each of running) {
-      each.rate = progress(each.transfer, uses, links);
-      next = Math.min(next, each.left / each.rate);
-    }
-    seconds += next;
-    for (let place = running.length - 1; place >= 0; place -= 1) {
-      const each = running[place];
-      if (each === undefined) continue;
-      each.left -= each.rate * next;
-      if (each.left > each.transfer.memoryBytes * 1e-9) continue;
-      running.splice(place, 1);
-      use(uses, each.transfer, -1);
-      ended?.(each.transfer, seconds);
-    }
-  }
-}
-
-function start<T extends Transfer>(
-  waiting: T[],
-  running: Running<T>[],
-  uses: Map<string, number>,
-  { parallel, perHost }: Links,
-): void {
-  for (let place = 0; place < waiting.length && running.length < parallel;) {
-    const transfer = waiting[place];
-    if (transfer === undefined) return;
-    const busy =
-      (uses.get(`from ${transfer.from}`) ?? 0) >= perHost ||
-      (uses.get(`to ${transfer.to}`) ?? 0) >= perHost;
-    if (busy) {
-      place += 1;
-      continue;
-    }
-    waiting.splice(place, 1);
-    use(uses, transfer, 1);
-    running.push({ transfer, left: transfer.memoryBytes, rate: 0 });
-  }
-}
-
-function progress(transfer: Transfer, uses: ReadonlyMap<string, number>, links: Links): number {
-  const { from, to, dirtyBytesPerSecond } = transfer;
-  const share = Math.min(
-    links.bytesPerSecond(from) / (uses.get(`from ${from}`) ?? 1),
-    links.bytesPerSecond(to) / (uses.get(`to ${to}`) ?? 1),
-  );
-  return Math.max(share - dirtyBytesPerSecond, share * LEAST_PROGRESS);
-}
-
-function use(uses: Map<string, number>, { from, to }: Transfer, change: 1 | -1): void {
-  for (const key of [`from ${from}`, `to ${to}`]) uses.set(key, (uses.get(key) ?? 0) + change);
-}
-
-export interface Schedule<T extends Transfer> {
-  readonly order: readonly T[];
-  /** Moves at a time. */
-  readonly parallel: number;
+export interface Schedule {
+  readonly problem: Problem;
+  /** Numbers of the transfers, in the order in which they start. */
+  readonly order: readonly number[];
+  readonly pace: Pace;
   readonly seconds: number;
 }
 
 /** Of so few, every order is tried: 120 at most. */
 const ALL_ORDERS = 5;
-/** Exchanges that are tried for each number at a time: a bound on how long a plan takes. */
-const TRIES = 1000;
-/** A simulated schedule costs about the square of its length. */
-const TRIES_TIMES_SQUARE = 500_000;
+/** Paces that are tried: one move on a full link at a time, up to eight, each with and without hiding the fixed time. */
+const FILLS = [1, 1.5, 2, 3, 4, 8] as const;
+/** The next one's fixed time; and more, since nobody knows exactly when a move ends. */
+const AHEAD_S = [0, 2.5, 5] as const;
+const PACES: readonly Pace[] = FILLS.flatMap((fill) =>
+  (fill > 2 ? [0] : AHEAD_S).map((ahead) => ({ fill, ahead })),
+);
+/** A timetable costs about the square of its length, and so this bounds how long a plan takes. */
+const WORK = 4_000_000;
+const MOST_TRIES = 1500;
+const LEAST_TRIES = 40;
+/** A plan that is made again looks so many times less for a better order. */
+const AGAIN = 8;
+/** Starts that are made better by exchanges. */
+const IMPROVED = 2;
 
-/** The order and the number at a time that end soonest: a few good starts, then exchanges of two while they help. */
-export function bestSchedule<T extends Transfer>(
-  transfers: readonly T[],
-  links: Links,
-): Schedule<T> {
-  const by = (key: (transfer: T) => number): T[] =>
-    transfers.toSorted((left, right) => key(right) - key(left));
-  const starts =
-    transfers.length <= ALL_ORDERS
-      ? ordersOf(transfers)
-      : [
-          [...transfers],
-          by((transfer) => transfer.memoryBytes),
-          by((transfer) => transfer.dirtyBytesPerSecond),
-          by(({ dirtyBytesPerSecond }) => -dirtyBytesPerSecond),
-          inTurn(by((transfer) => transfer.memoryBytes)),
-        ];
-  let best: Schedule<T> = { order: starts[0] ?? [], parallel: 1, seconds: Infinity };
-  for (let parallel = 1; parallel <= Math.min(links.parallel, transfers.length); parallel += 1) {
-    let first: Schedule<T> = { ...best, parallel, seconds: Infinity };
-    for (const order of starts) {
-      const seconds = totalSeconds(order, { ...links, parallel });
-      if (seconds < first.seconds) first = { order, parallel, seconds };
-    }
-    const found = exchanged(first, links);
-    if (found.seconds < best.seconds) best = found;
+/** How many timetables may be tried for so many moves. */
+export function triesFor(count: number): number {
+  const tries = Math.floor(WORK / Math.max(1, count * count));
+  return Math.max(LEAST_TRIES, Math.min(MOST_TRIES, tries));
+}
+
+/**
+ * The order and the pace that end soonest: a few good starts at each pace, then exchanges while the bound allows.
+ * `first`: an order from an earlier plan, tried before the others.
+ */
+export function bestSchedule(problem: Problem, first: readonly number[] = []): Schedule {
+  const starts = startsOf(problem, first);
+  const count = problem.moves.length;
+  let tries = triesFor(count);
+  // An order that was found before is good already.
+  if (first.length > 0) tries = Math.floor(tries / AGAIN);
+  const found = PACES.flatMap((pace) =>
+    starts.map((order): Schedule => {
+      tries -= 1;
+      return { problem, order, pace, seconds: secondsOf(problem, order, pace) };
+    }),
+  ).toSorted((left, right) => left.seconds - right.seconds);
+  const [best] = found;
+  if (best === undefined) throw new RangeError('there is no pace to try');
+  if (count <= ALL_ORDERS) return best;
+  const each = Math.floor(Math.max(0, tries) / IMPROVED);
+  return found
+    .slice(0, IMPROVED)
+    .map((start) => exchanged(start, each))
+    .reduce((left, right) => (right.seconds < left.seconds ? right : left), best);
+}
+
+function startsOf({ moves, capacity }: Problem, first: readonly number[]): number[][] {
+  const all = moves.map(({ index }) => index);
+  if (all.length <= ALL_ORDERS) return ordersOf(all);
+  const by = (key: (index: number) => number): number[] =>
+    all.toSorted((left, right) => key(right) - key(left));
+  const transfer = (index: number): Transfer | undefined => moves[index]?.transfer;
+  const solo = (index: number): number =>
+    (transfer(index)?.memoryBytes ?? 0) / (moves[index]?.most ?? 1);
+  // What still has to go through the narrowest of its links, s: the busiest link must never wait.
+  const load = capacity.map(() => 0);
+  for (const { resources, transfer: each } of moves) {
+    for (const one of resources) load[one] = (load[one] ?? 0) + each.memoryBytes;
   }
-  return best;
+  const pressing = (index: number): number =>
+    Math.max(
+      ...(moves[index]?.resources.slice(1) ?? []).map(
+        (one) => (load[one] ?? 0) / (capacity[one] ?? 1),
+      ),
+    );
+  const dirty = (index: number): number => transfer(index)?.dirtyBytesPerSecond ?? 0;
+  const bySize = by(solo);
+  return [
+    ...(first.length === all.length ? [[...first]] : []),
+    bySize,
+    inTurn(bySize, moves),
+    by(pressing),
+    by(dirty),
+    by((index) => -dirty(index)),
+  ];
 }
 
 function ordersOf<T>(all: readonly T[]): T[][] {
@@ -151,39 +100,30 @@ function ordersOf<T>(all: readonly T[]): T[][] {
 }
 
 /** One for each destination, then the next for each, so that no destination is idle early. */
-function inTurn<T extends Transfer>(transfers: readonly T[]): T[] {
-  const queues = new Map<string, T[]>();
-  for (const transfer of transfers) {
-    queues.set(transfer.to, [...(queues.get(transfer.to) ?? []), transfer]);
+function inTurn(order: readonly number[], moves: Problem['moves']): number[] {
+  const queues = Map.groupBy(order, (index) => moves[index]?.transfer.to);
+  const turns: number[] = [];
+  for (let turn = 0; turns.length < order.length; turn += 1) {
+    for (const queue of queues.values()) turns.push(...queue.slice(turn, turn + 1));
   }
-  const order: T[] = [];
-  while (order.length < transfers.length) {
-    for (const queue of queues.values()) {
-      const next = queue.shift();
-      if (next !== undefined) order.push(next);
-    }
-  }
-  return order;
+  return turns;
 }
 
-/** Better by exchanging two, or by bringing one to another's place, for as long as that helps and the bound allows. */
-function exchanged<T extends Transfer>(start: Schedule<T>, links: Links): Schedule<T> {
+/** Better by exchanging two, or by bringing one to another's place. The same pairs each time, spread over the order. */
+function exchanged(start: Schedule, tries: number): Schedule {
   const count = start.order.length;
-  let tries = Math.min(TRIES, Math.floor(TRIES_TIMES_SQUARE / Math.max(1, count * count)));
   let best = start;
-  for (let improved = true; improved && tries > 0;) {
-    improved = false;
-    for (let pair = 0; pair < count * count && tries > 0; pair += 1) {
-      const [one, other] = [Math.floor(pair / count), pair % count];
-      if (one === other) continue;
-      tries -= 2;
-      for (const order of [swapped(best.order, one, other), brought(best.order, one, other)]) {
-        const seconds = totalSeconds(order, { ...links, parallel: best.parallel });
-        if (seconds >= best.seconds) continue;
-        best = { order, parallel: best.parallel, seconds };
-        improved = true;
-      }
-    }
+  let pair = 0;
+  for (let left = tries; left > 0; left -= 1) {
+    pair = (pair * 1_103_515 + 12_345) % 2_147_483_648;
+    const one = Math.floor(pair / 65_536) % count;
+    pair = (pair * 1_103_515 + 12_345) % 2_147_483_648;
+    const other = Math.floor(pair / 65_536) % count;
+    if (one === other) continue;
+    const order =
+      left % 2 === 0 ? swapped(best.order, one, other) : brought(best.order, one, other);
+    const seconds = secondsOf(best.problem, order, best.pace);
+    if (seconds < best.seconds) best = { ...best, order, seconds };
   }
   return best;
 }

@@ -59,8 +59,40 @@ test('guests that are late for the deadline are named', () => {
   const guests = ['one', 'two'].map((name) => guest(name, 'a', { memoryBytes: 6.25e9 }));
   const slow = hosts.slice(0, 2);
   const plan = drain({ hosts: slow, guests }, { hosts: ['a'], deadlineSeconds: 150, parallel: 1 });
-  assert.equal(plan.seconds, 200);
+  assert.equal(plan.seconds, 206);
   assert.equal(plan.late.length, 1);
+});
+
+test('the last host is not drained, and a host that is not there is named', () => {
+  const alone = { hosts: hosts.slice(0, 1), guests: [guest('one', 'a')] };
+  const plan = drain(alone, { hosts: ['a', 'z'] });
+  assert.deepEqual(plan.moves, []);
+  const said = plan.refusals.map(({ constraint, guest: name, host: where }) => [
+    constraint,
+    name,
+    where,
+  ]);
+  assert.deepEqual(said, [
+    ['unknown-host', undefined, 'z'],
+    ['last-host', 'one', 'a'],
+  ]);
+});
+
+test('where only the named hosts can take nobody, that is what is said', () => {
+  const plan = drain({ hosts, guests: [guest('one', 'a')] }, { hosts: ['a'], to: ['a'] });
+  assert.deepEqual(
+    plan.refusals.map(({ constraint }) => constraint),
+    ['no-target'],
+  );
+});
+
+test('guests go only to the hosts that were named', () => {
+  const guests = ['one', 'two'].map((name) => guest(name, 'a'));
+  const plan = drain({ hosts, guests }, { hosts: ['a'], to: ['c'] });
+  assert.deepEqual(
+    plan.moves.map(({ to }) => to),
+    ['c', 'c'],
+  );
 });
 
 test('no constraint is ever broken, and each guest of a drained host moves or is refused', () => {

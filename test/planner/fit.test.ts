@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bestFits, whyNot } from '../../src/planner/fit.ts';
+import fc from 'fast-check';
+import { bestFits, FitIndex, whyNot } from '../../src/planner/fit.ts';
 import { Fleet } from '../../src/planner/fleet.ts';
-import { guest, host } from './inventories.ts';
+import { guest, host, inventories } from './inventories.ts';
 
 const steady = (load: number): number[] => Array.from({ length: 24 }, () => load);
 const fleet = new Fleet({
@@ -25,4 +26,32 @@ test('what keeps a guest from most hosts is named', () => {
   const [, , , d, e] = fleet.places;
   assert.equal(whyNot(web!, [d!]), 'cpu');
   assert.equal(whyNot(web!, [e!]), 'silent');
+});
+
+test('the index gives what a look at all hosts gives, before and after guests moved', () => {
+  fc.assert(
+    fc.property(inventories, fc.constantFrom(0, 1, 2.3), fc.nat(), (inventory, gather, pick) => {
+      const fleet = new Fleet(inventory);
+      const room = { z: 1.4, share: 1 };
+      const index = new FitIndex(fleet.places, room);
+      const same = (): void => {
+        for (const seat of fleet.seats) {
+          const all = bestFits(seat, fleet.places, room, gather);
+          assert.deepEqual(
+            index.best(seat, gather, () => true).map(({ host: { name } }) => name),
+            all.map(({ host: { name } }) => name),
+          );
+        }
+      };
+      same();
+      const seat = fleet.seats[pick % Math.max(1, fleet.seats.length)];
+      const to = fleet.places[pick % fleet.places.length];
+      if (seat === undefined || to === undefined) return;
+      const from = seat.at;
+      fleet.move(seat, to);
+      index.changed(from);
+      index.changed(to);
+      same();
+    }),
+  );
 });

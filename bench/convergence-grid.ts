@@ -1,0 +1,84 @@
+import type { CommandRun } from './godwit.ts';
+
+/** The points of `convergence`, and how the moves of one point are compared. */
+
+export interface Point {
+  /** Of the link. */
+  readonly dirty: number;
+  /** Of the guest's memory. */
+  readonly set: number;
+}
+
+const DIRTY = [0.2, 0.5, 0.8, 1, 1.5, 3] as const;
+const SETS = [0.05, 0.2, 0.5, 0.8] as const;
+
+export const WHOLE: readonly Point[] = DIRTY.flatMap((dirty) =>
+  SETS.map((set) => ({ dirty, set })),
+);
+/** Easy ones, and ones that are hopeless by pre-copy alone. */
+export const FEW: readonly Point[] = [
+  { dirty: 3, set: 0.2 },
+  { dirty: 0.5, set: 0.2 },
+  { dirty: 1.5, set: 0.5 },
+  { dirty: 1, set: 0.2 },
+  { dirty: 3, set: 0.5 },
+  { dirty: 1.5, set: 0.05 },
+];
+
+export const WAYS = ['standard', 'must-finish', 'qemu', 'auto-converge', 'postcopy'] as const;
+export type ConvergenceWay = (typeof WAYS)[number];
+
+/** What one move came to. */
+export interface Tried {
+  readonly point: Point;
+  readonly way: ConvergenceWay;
+  readonly finished: boolean;
+  /** Until its end, or until it was cut or given up, ms. */
+  readonly totalMs: number;
+  readonly downtimeMs?: number;
+  /** Of the guest's work meanwhile, at the rate of before, s. */
+  readonly lostS: number;
+}
+
+export function nameOf({ dirty, set }: Point): string {
+  return `dirty ${dirty}x, set ${Math.round(set * 100)} %`;
+}
+
+export function downtimeOf({ report }: CommandRun): { downtimeMs?: number } {
+  const ms = report.blackoutMs ?? report.downtimeMs;
+  return ms === undefined ? {} : { downtimeMs: ms };
+}
+
+/** Seconds of work that a guest lost in `wallMs`, by the rate at which it wrote before; never less than none. */
+export function lostOf(wallMs: number, writtenBytes: number, bytesPerSecond: number): number {
+  if (bytesPerSecond <= 0) return 0;
+  return Math.max(0, wallMs / 1000 - writtenBytes / bytesPerSecond);
+}
+
+/** Seconds until the end and seconds of work lost; nothing is as bad as what does not end. */
+export function costOf({ finished, totalMs, lostS }: Tried): number {
+  return finished ? totalMs / 1000 + lostS : Infinity;
+}
+
+export interface Verdict {
+  readonly points: number;
+  /** Points at which some other way ended and Godwit's did not. */
+  readonly missed: number;
+  /** Points at which Godwit's better strategy costs no more than the best single setting. */
+  readonly asGood: number;
+}
+
+const OURS: ReadonlySet<ConvergenceWay> = new Set(['standard', 'must-finish']);
+
+/** By point: the better of the strategies beside the best of the single settings. */
+export function verdictOf(tried: readonly Tried[]): Verdict {
+  const byPoint = Map.groupBy(tried, ({ point }) => nameOf(point));
+  let [missed, asGood] = [0, 0];
+  for (const moves of byPoint.values()) {
+    const best = (isOurs: boolean): number =>
+      Math.min(...moves.filter(({ way }) => OURS.has(way) === isOurs).map((each) => costOf(each)));
+    if (best(false) < Infinity && best(true) === Infinity) missed += 1;
+    if (best(true) <= best(false)) asGood += 1;
+  }
+  return { points: byPoint.size, missed, asGood };
+}

@@ -1,0 +1,216 @@
+import { withDeadline } from '../src/deadline.ts';
+import { systemClock } from '../src/clock.ts';
+import { startGuest } from '../src/lab/guest/start.ts';
+import { readGuestStats } from '../src/lab/guest/talk.ts';
+import type { Lab } from '../src/lab/state.ts';
+import { formatDuration } from '../src/protocol/quantity.ts';
+import { moveByHand } from './by-hand.ts';
+import { onlyOf } from './contract.ts';
+import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { downtimeOf, FEW, lostOf, nameOf, verdictOf, WAYS, WHOLE } from './convergence-grid.ts';
+import type { ConvergenceWay, Point, Tried } from './convergence-grid.ts';
+import { godwitMigrate } from './godwit.ts';
+import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
+
+const MIB = 1024 ** 2;
+/** Of the whole grid the guest has room for 80 % beside its kernel. */
+const WHOLE_MEMORY = 640 * MIB;
+const FEW_MEMORY = 256 * MIB;
+/** Of the working set, what is written again and again. */
+const REWRITTEN = 0.9;
+/** bytes/s: a slow link, so that an emulated guest can outrun it. */
+const LINK = 10 * MIB;
+const MAX_DOWNTIME_MS = 300;
+/** How long a move may take: all points, or a few. */
+const WHOLE_CUT_MS = 120_000;
+const FEW_CUT_MS = 40_000;
+const SETTLE_MS = 2000;
+const NAME = 'web1';
+
+/** The words of each way; what is not there is moved by QEMU alone. */
+const WORDS: Readonly<Partial<Record<ConvergenceWay, readonly string[]>>> = {
+  standard: ['--steering', 'standard'],
+  'must-finish': ['--steering', 'must-finish'],
+  // The hypervisor's own end condition and nothing else.
+  qemu: ['--mode', 'precopy'],
+  postcopy: ['--mode', 'postcopy'],
+};
+/** As QEMU has it, and an administrator who turns it on. */
+const AUTO_CONVERGE = {
+  name: 'auto-converge',
+  capabilities: ['auto-converge'],
+  parameters: {},
+} as const;
+
+export const convergence: Bench = {
+  name: 'convergence',
+  summary:
+    'guests that write as fast as the link takes, by strategy and by QEMU’s settings [--whole] [--only WAY]',
+  run: async (options) => {
+    const only = onlyOf(options, WAYS);
+    const ways = WAYS.filter((way) => only === undefined || only.includes(way));
+    const isWhole = options.words?.whole === true;
+    const points = isWhole ? WHOLE : FEW.slice(0, options.runs ?? FEW.length);
+    const cutMs = isWhole ? WHOLE_CUT_MS : FEW_CUT_MS;
+    const memoryBytes = isWhole ? WHOLE_MEMORY : FEW_MEMORY;
+    const tried: Tried[] = [];
+    for (const point of points) {
+      // A move by hand that is cut leaves both its QEMUs as they are: it has a lab of its own.
+      const byGodwit = ways.filter((way) => WORDS[way] !== undefined);
+      const byHand = ways.filter((way) => WORDS[way] === undefined).map((way) => [way]);
+      for (const some of [byGodwit, ...byHand]) {
+        if (some.length === 0) continue;
+        tried.push(...(await ofPoint({ point, ways: some, memoryBytes, cutMs }, options)));
+      }
+    }
+    return measuresOf(tried);
+  },
+};
+
+interface Course {
+  readonly point: Point;
+  readonly ways: readonly ConvergenceWay[];
+  readonly memoryBytes: number;
+  readonly cutMs: number;
+}
+
+/** Moves one guest to and fro, once in each way. */
+async function ofPoint(
+  { point, ways, memoryBytes, cutMs }: Course,
+  options: BenchOptions,
+): Promise<Tried[]> {
+  return withLab(
+    options,
+    async (lab) => {
+      const { signal, say } = options;
+      const guest = await startGuest(lab, {
+        name: NAME,
+        host: 'a',
+        memoryBytes,
+        workingSetBytes: Math.round((point.set * memoryBytes) / REWRITTEN / MIB) * MIB,
+        rewrittenShare: REWRITTEN,
+        dirtyBytesPerSecond: Math.round(point.dirty * LINK),
+        signal,
+      });
+      const tried: Tried[] = [];
+      let at = 'a';
+      for (const way of ways) {
+        await untilDirtied(lab, guest, SETTLE_MS, signal);
+        const to = otherHost(lab, at);
+        const one = await tryOnce({ lab, point, way, from: at, to, cutMs }, options);
+        say(lineOf(one));
+        tried.push(one);
+        if (one.finished) at = to;
+        await untilQuiet(lab, signal);
+      }
+      return tried;
+    },
+    { linkBytesPerSecond: LINK },
+  );
+}
+
+interface Move {
+  readonly lab: Lab;
+  readonly point: Point;
+  readonly way: ConvergenceWay;
+  readonly from: string;
+  readonly to: string;
+  readonly cutMs: number;
+}
+
+async function tryOnce(move: Move, { signal }: BenchOptions): Promise<Tried> {
+  const { lab, point, way } = move;
+  const stats = () => readGuestStats(lab, NAME, { signal });
+  const bytesPerSecond = await rateOf(stats, signal);
+  const before = await stats();
+  const startMs = systemClock.monotonicMs();
+  const came = await moved(move, signal);
+  const totalMs = systemClock.monotonicMs() - startMs;
+  const after = await stats();
+  const wallMs = systemClock.monotonicMs() - startMs;
+  const lostS = lostOf(wallMs, after.dirtiedBytes - before.dirtiedBytes, bytesPerSecond);
+  return { point, way, totalMs, lostS, finished: came !== undefined, ...came };
+}
+
+/** What the guest writes while nothing moves, bytes/s. */
+async function rateOf(
+  stats: () => Promise<{ readonly dirtiedBytes: number }>,
+  signal: AbortSignal,
+): Promise<number> {
+  const first = await stats();
+  const atMs = systemClock.monotonicMs();
+  await systemClock.sleep(SETTLE_MS, signal);
+  const last = await stats();
+  const tookMs = systemClock.monotonicMs() - atMs;
+  return ((last.dirtiedBytes - first.dirtiedBytes) * 1000) / tookMs;
+}
+
+/** Undefined where it did not end in its time, or was given up. */
+async function moved(
+  { lab, way, from, to, cutMs }: Move,
+  signal: AbortSignal,
+): Promise<{ downtimeMs?: number } | undefined> {
+  const how = WORDS[way];
+  try {
+    if (how === undefined) {
+      const hand = { lab, guest: NAME, from, to, maxDowntimeMs: MAX_DOWNTIME_MS, streamMs: cutMs };
+      await withDeadline('the move by hand', cutMs + 30_000, signal, (inner) =>
+        moveByHand({ ...hand, setting: AUTO_CONVERGE, signal: inner }),
+      );
+      return {};
+    }
+    const limits = ['--max-downtime', `${MAX_DOWNTIME_MS}ms`, '--timeout', `${cutMs}ms`];
+    const words = [...how, ...limits];
+    return downtimeOf(await godwitMigrate(lab, { guest: NAME, to, mode: 'none', words }, signal));
+  } catch (thrown) {
+    signal.throwIfAborted();
+    // What did not converge; anything else is a fault of the benchmark.
+    const text =
+      thrown instanceof Error ? `${thrown.message} ${String(thrown.cause)}` : String(thrown);
+    if (
+      /NOT_CONVERGED|GIVEN_UP|no end within|GODWIT_DEADLINE|(migration|move) by hand\b.*\bms\b/.test(
+        text,
+      )
+    )
+      return undefined;
+    throw thrown;
+  }
+}
+
+function lineOf({ point, way, finished, totalMs, downtimeMs, lostS }: Tried): string {
+  const end = finished ? 'finished' : 'not finished';
+  const down = downtimeMs === undefined ? '' : `, down ${downtimeMs.toFixed(0)} ms`;
+  return `${nameOf(point)}, ${way}: ${end}, ${formatDuration(totalMs)}${down}, ${lostS.toFixed(1)} s of its work lost`;
+}
+
+function measuresOf(tried: readonly Tried[]): Measure[] {
+  const each = tried.flatMap(({ point, way, finished, totalMs, downtimeMs, lostS }): Measure[] => {
+    const name = `${nameOf(point)}, ${way}`;
+    const words = finished ? '' : ' (not finished)';
+    return [
+      { name: `${name}${words}`, value: totalMs / 1000, unit: 's', runs: 1 },
+      { name: `${name}: work lost`, value: lostS, unit: 's', runs: 1 },
+      ...(downtimeMs === undefined
+        ? []
+        : [{ name: `${name}: downtime`, value: downtimeMs, unit: 'ms', runs: 1 }]),
+    ];
+  });
+  const { points, missed, asGood } = verdictOf(tried);
+  return [
+    ...each,
+    {
+      name: 'points that only another way got through',
+      value: missed,
+      unit: '',
+      runs: points,
+      target: { atMost: 0 },
+    },
+    {
+      name: 'points as good as the best single setting',
+      value: (asGood / points) * 100,
+      unit: '%',
+      runs: points,
+      target: { atLeast: 90 },
+    },
+  ];
+}

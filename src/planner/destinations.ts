@@ -1,0 +1,252 @@
+import { hasCpu, objection } from './constraints.ts';
+import type { CpuRoom } from './constraints.ts';
+import { LINK_BYTES_PER_SECOND, MOST_DIRTY } from './cost.ts';
+import type { DrainOptions } from './drain-options.ts';
+import type { Fleet, Place, Seat } from './fleet.ts';
+import type { Trunk } from './inventory.ts';
+import { COSTS } from '../migration/prediction/parameters.ts';
+
+/** Guests that must stay together, or one alone. */
+export type Unit = readonly Seat[];
+
+/** What one thread finds, encrypts and sends, bytes/s. */
+const MOST_PER_MOVE = 1e9 / COSTS.plain.secondsPerGb;
+/** First with room to spare for those who swing; then as long as there is enough for what is expected. */
+const ROOMS: readonly CpuRoom[] = [
+  { z: 1.5, share: 0.95 },
+  { z: 0, share: 1 },
+];
+/** What a change of destinations that were promised must save of the busiest link's time. */
+const WORTH_CHANGING = 0.97;
+/** Guests that are moved from the busiest link to another, at most, for each one that leaves. */
+const CHANGES = 2;
+
+/** How long each link is busy, and where there is room. */
+export class Destinations {
+  readonly #fleet: Fleet;
+  readonly #options: DrainOptions;
+  readonly #targets: readonly Place[];
+  /** What goes through each link, as the time that it takes, s. */
+  readonly #busy = new Map<string, number>();
+  readonly #chosen = new Map<Unit, { room: CpuRoom; others: readonly Place[] }>();
+  readonly #before: ReadonlyMap<string, string>;
+
+  constructor(fleet: Fleet, options: DrainOptions, targets: readonly Place[]) {
+    this.#fleet = fleet;
+    this.#options = options;
+    this.#targets = targets;
+    this.#before = new Map((options.before ?? []).map(({ guest, to }) => [guest, to]));
+  }
+
+  /** The hosts that the unit could go to as well; undefined where it has no destination. */
+  othersOf(unit: Unit): readonly Place[] | undefined {
+    return this.#chosen.get(unit)?.others;
+  }
+
+  /** It goes there by itself, and its link is busy with it. */
+  count(seat: Seat, to: Place): void {
+    this.#add([seat], to, 1);
+  }
+
+  /** Puts the unit on the best host of these; false where none has room. */
+  place(unit: Unit, company: readonly Place[]): boolean {
+    for (const room of ROOMS) {
+      for (const mayReturn of [false, true]) {
+        const fits = this.#fits(unit, company, room, mayReturn);
+        const promised = fits.find(({ host }) =>
+          unit.every(({ guest }) => this.#before.get(guest.name) === host.name),
+        );
+        const [best] = fits;
+        const to = promised ?? best;
+        if (to === undefined) continue;
+        this.#put(unit, to);
+        this.#chosen.set(unit, { room, others: fits.filter((each) => each !== to) });
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Takes units from the busiest link to others for as long as that makes the longest time shorter. */
+  even(): void {
+    const worth = this.#before.size > 0 ? WORTH_CHANGING : 1 - 1e-6;
+    for (let left = this.#chosen.size * CHANGES; left > 0; left -= 1) {
+      const [name, longest] = this.#busiest();
+      const change = this.#bestChange(name, longest * worth);
+      if (change === undefined) return;
+      const { unit, to } = change;
+      const was = this.#chosen.get(unit);
+      const [from] = unit.map(({ at }) => at);
+      this.#takeBack(unit);
+      this.#put(unit, to);
+      if (was === undefined || from === undefined) return;
+      const others = [from, ...was.others.filter((each) => each !== to)];
+      this.#chosen.set(unit, { ...was, others });
+    }
+  }
+
+  #bestChange(name: string, below: number): { unit: Unit; to: Place } | undefined {
+    let best: { unit: Unit; to: Place } | undefined;
+    let least = below;
+    for (const [unit, { room, others }] of this.#chosen) {
+      const [at] = unit.map((seat) => seat.at);
+      if (at === undefined || !this.#linksOf(unit, at).includes(name)) continue;
+      this.#takeBack(unit);
+      for (const to of others) {
+        const after = this.#timeWith(unit, to);
+        if (after >= least || !this.#takes(unit, to, room, true)) continue;
+        least = after;
+        best = { unit, to };
+      }
+      this.#put(unit, at);
+    }
+    return best;
+  }
+
+  #busiest(): [string, number] {
+    let name = '';
+    let longest = 0;
+    for (const [each, seconds] of this.#busy) {
+      if (seconds <= longest) continue;
+      name = each;
+      longest = seconds;
+    }
+    return [name, longest];
+  }
+
+  #put(unit: Unit, to: Place): void {
+    this.#add(unit, to, 1);
+    for (const seat of unit) this.#fleet.move(seat, to);
+  }
+
+  #takeBack(unit: Unit): void {
+    for (const seat of unit.toReversed()) {
+      this.#add([seat], seat.at, -1);
+      this.#fleet.move(seat, seat.from);
+    }
+  }
+
+  /** Hosts with room for all of the unit, the one whose links are done soonest first. */
+  #fits(unit: Unit, company: readonly Place[], room: CpuRoom, mayReturn: boolean): Place[] {
+    return company
+      .filter((place) => this.#takes(unit, place, room, mayReturn))
+      .map((place) => ({
+        place,
+        longest: this.#timeWith(unit, place),
+        own: this.#own(unit, place),
+        cpu: place.need(room.z) / place.host.cpu,
+      }))
+      .toSorted(
+        (left, right) =>
+          differ(left.longest, right.longest) ||
+          differ(left.own, right.own) ||
+          left.cpu - right.cpu,
+      )
+      .map(({ place }) => place);
+  }
+
+  #takes(unit: Unit, place: Place, room: CpuRoom, mayReturn: boolean): boolean {
+    const taken: Seat[] = [];
+    const fits = unit.every((seat) => {
+      const against = objection(seat, place);
+      // A drain must: where there is no other place, a guest goes back to where it was.
+      const may = against === undefined || (mayReturn && against === 'came-from');
+      if (!may || !hasCpu(seat, place, room)) return false;
+      this.#fleet.move(seat, place);
+      taken.push(seat);
+      return true;
+    });
+    for (const seat of taken.toReversed()) this.#fleet.move(seat, seat.from);
+    return fits;
+  }
+
+  /** Until the last of its links is done if the unit goes there too, s. */
+  #timeWith(unit: Unit, to: Place): number {
+    const times = this.#times(unit, to);
+    return Math.max(...times.map(([name, seconds]) => (this.#busy.get(name) ?? 0) + seconds));
+  }
+
+  /** The same of the destination's own link, which breaks ties while others are the bottleneck. */
+  #own(unit: Unit, to: Place): number {
+    const link = `${to.host.name}, in`;
+    const added = this.#times(unit, to).filter(([name]) => name === link);
+    return added.reduce((sum, [, seconds]) => sum + seconds, this.#busy.get(link) ?? 0);
+  }
+
+  #linksOf(unit: Unit, to: Place): string[] {
+    return this.#times(unit, to).map(([name]) => name);
+  }
+
+  #add(unit: Unit, to: Place, sign: 1 | -1): void {
+    for (const [name, seconds] of this.#times(unit, to)) {
+      this.#busy.set(name, (this.#busy.get(name) ?? 0) + sign * seconds);
+    }
+  }
+
+  /** As this drain has seen it, bytes/s. */
+  #carries(place: Place, way: 'out' | 'in'): number {
+    return linkOf(place) * (this.#options.linkFactors?.[`${place.host.name}, ${way}`] ?? 1);
+  }
+
+  /** How long each of its links is busy with the unit, s. */
+  #times(unit: Unit, to: Place): [string, number][] {
+    return unit.flatMap((seat) => {
+      const trunk = trunkOf(this.#options.trunks, seat.from, to);
+      const [out, into] = [this.#carries(seat.from, 'out'), this.#carries(to, 'in')];
+      const rate = Math.min(out, into, trunk?.bytesPerSecond ?? Infinity, mostOf(this.#options));
+      const bytes = bytesOf(seat, rate);
+      const times: [string, number][] = [
+        [`${seat.from.host.name}, out`, bytes / out],
+        [`${to.host.name}, in`, bytes / into],
+      ];
+      if (trunk !== undefined) times.push([nameOf(trunk), bytes / trunk.bytesPerSecond]);
+      return times;
+    });
+  }
+
+  /** Where a group's other guests are; all targets for a guest of no group, or when all of a group leave. */
+  company(unit: Unit): readonly Place[] | 'nowhere' {
+    const [first] = unit;
+    if (first?.grouped !== true) return this.#targets;
+    const others = this.#fleet.seats.filter(
+      (seat) => seat.guest.together === first.guest.together && !unit.includes(seat),
+    );
+    const [place] = others.map(({ at }) => at);
+    if (place === undefined) return this.#targets;
+    const one = others.every(({ at }) => at === place) && this.#targets.includes(place);
+    return one ? [place] : 'nowhere';
+  }
+}
+
+/** Rounding is no difference. */
+function differ(left: number, right: number): number {
+  return Math.abs(left - right) <= 1e-9 * Math.max(left, right) ? 0 : left - right;
+}
+
+/** What a move sends in all at a rate: its used pages, and again what is written meanwhile. */
+export function bytesOf({ guest }: Seat, rate: number): number {
+  const used = guest.usedBytes ?? guest.memoryBytes;
+  const share = Math.min((guest.dirtyBytesPerSecond ?? 0) / rate, MOST_DIRTY);
+  const again = Math.min(guest.workingSetBytes ?? used, used * share);
+  return used + again / (1 - share);
+}
+
+export const linkOf = (place: Place | undefined): number =>
+  place?.host.linkBytesPerSecond ?? LINK_BYTES_PER_SECOND;
+
+export const mostOf = ({ mostPerMove }: DrainOptions): number => mostPerMove ?? MOST_PER_MOVE;
+
+export const nameOf = ({ between }: Trunk): string => `${between[0]} to ${between[1]}`;
+
+/** The link between the sites of two hosts; its two directions are two links. */
+export function trunkOf(
+  trunks: readonly Trunk[] | undefined,
+  from: Place | undefined,
+  to: Place | undefined,
+): Trunk | undefined {
+  const [source, target] = [from?.host.site, to?.host.site];
+  if (trunks === undefined || source === undefined || target === undefined || source === target)
+    return undefined;
+  const trunk = trunks.find(({ between }) => between.includes(source) && between.includes(target));
+  return trunk === undefined ? undefined : { ...trunk, between: [source, target] };
+}

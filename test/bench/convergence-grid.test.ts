@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { costOf, FEW, lostOf, nameOf, verdictOf, WHOLE } from '../../bench/convergence-grid.ts';
+import type { ConvergenceWay, Tried } from '../../bench/convergence-grid.ts';
+
+const [point] = WHOLE;
+function tried(way: ConvergenceWay, given: Partial<Tried> = {}): Tried {
+  assert.ok(point !== undefined);
+  return { point, way, finished: true, totalMs: 10_000, lostS: 0, ...given };
+}
+
+test('the whole grid has the few points and more, each once', () => {
+  const names = WHOLE.map(nameOf);
+  assert.equal(new Set(names).size, 24);
+  for (const each of FEW) assert.ok(names.includes(nameOf(each)), nameOf(each));
+});
+
+test('work is lost by what was not written, and never gained', () => {
+  assert.equal(lostOf(10_000, 50, 10), 5);
+  assert.equal(lostOf(10_000, 500, 10), 0);
+  assert.equal(lostOf(10_000, 0, 0), 0);
+});
+
+test('what did not end is worse than anything, and a point counts once', () => {
+  assert.equal(costOf(tried('qemu', { lostS: 2 })), 12);
+  assert.equal(costOf(tried('qemu', { finished: false })), Infinity);
+  const lost = [tried('standard', { finished: false }), tried('postcopy')];
+  assert.deepEqual(verdictOf(lost), { points: 1, missed: 1, asGood: 0 });
+  const good = [tried('standard', { finished: false }), tried('must-finish'), tried('postcopy')];
+  assert.deepEqual(verdictOf(good), { points: 1, missed: 0, asGood: 1 });
+});

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { linesOf, pageOf } from '../../../../src/planner/sim/history/page.ts';
+import type { Replay } from '../../../../src/planner/sim/history/replay.ts';
+
+const was: Replay = {
+  hours: 2,
+  contention: 1.5,
+  unserved: 0.01,
+  moves: 0,
+  movedBytes: 0,
+  kwh: 10,
+  hostHours: 4,
+  byHour: [
+    { contention: 1, on: 2 },
+    { contention: 0.5, on: 2 },
+  ],
+};
+const would = { ...was, contention: 0.5, moves: 2, kwh: 8 };
+
+test('energy is told where hosts tell their power, and money where a price is given', () => {
+  const names = (facts: Parameters<typeof linesOf>[0]) => linesOf(facts).map(([name]) => name);
+  const { kwh: _kwh, ...dark } = was;
+  assert.ok(
+    !names({ policy: 'balance', was: dark, would: dark }).some((name) => name.includes('energy')),
+  );
+  const priced = linesOf({
+    policy: 'balance',
+    was,
+    would,
+    price: { perKwh: 0.3, currency: 'EUR' },
+  });
+  assert.deepEqual(priced.at(-1), ['energy, EUR', '3.00', '2.40']);
+});
+
+test('the charts take any number of hours', () => {
+  const byHour = Array.from({ length: 200_000 }, () => ({ contention: 1, on: 7 }));
+  assert.match(pageOf({ policy: 'balance', was: { ...was, byHour }, would }), /at most 7\.0 hosts/);
+});
+
+test('the page has both figures and two charts, loads nothing, and names are escaped', () => {
+  const page = pageOf({ policy: '<b>&"', was, would });
+  assert.ok(page.includes('<td>1.5</td><td>0.5</td>'));
+  assert.equal(page.split('<svg').length, 3);
+  assert.ok(!page.includes('<b>') && page.includes('&lt;b&gt;&amp;&quot;'));
+  assert.ok(!/https?:|src=|href=/.test(page));
+});

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Inventory } from '../../../../src/planner/inventory.ts';
+import { GIB } from '../../inventories.ts';
+import { balance } from '../../../../src/planner/balance.ts';
+import { consolidate } from '../../../../src/planner/consolidate.ts';
+import { readHistory } from '../../../../src/planner/sim/history/history.ts';
+import { replay } from '../../../../src/planner/sim/history/replay.ts';
+import { FILES } from './histories.ts';
+
+const history = readHistory(FILES);
+
+test('without a policy it is what was: five hours in which one host is asked for 12 of 8', () => {
+  const was = replay(history, undefined, false);
+  assert.deepEqual([was.hours, was.moves, was.contention, was.hostHours], [6, 0, 5, 12]);
+  assert.ok(Math.abs(was.unserved - (60 * 4) / (12 * 4 + 60 * 12)) < 1e-9);
+  // One host idle for six hours; one at half for one, and at full for five.
+  assert.ok(Math.abs((was.kwh ?? 0) - (0.6 + 0.2 + 1.5)) < 1e-9);
+  assert.equal(was.byHour.length, 6);
+});
+
+test('balance ends the contention within minutes, with few moves', () => {
+  const would = replay(history, (inventory) => balance(inventory), false);
+  assert.ok(would.contention <= 0.5, `${would.contention} host-hours`);
+  assert.ok(would.moves >= 1 && would.moves <= 3);
+  assert.ok(would.movedBytes > 0);
+});
+
+test('a guest under way counts for its destination, and its memory on the host that it leaves too', () => {
+  // 64 GiB take four looks over the default link.
+  const large = readHistory({
+    ...FILES,
+    'guests.csv': FILES['guests.csv'].replaceAll(',a,4,4', ',a,4,64'),
+  });
+  const seen: Inventory[] = [];
+  const cost = { bytes: 64 * GIB, seconds: 1000, downtimeMs: 20 };
+  const move = { guest: 'g1', from: 'a', to: 'b', reason: 'contention', words: '', cost } as const;
+  replay(
+    large,
+    (inventory) => {
+      seen.push(inventory);
+      const moves = seen.length === 1 ? [{ ...move, alternatives: [] }] : [];
+      return { moves, refusals: [], wake: [], emptied: [] };
+    },
+    false,
+  );
+  const told = (look: number) => {
+    const [guest, free] = [seen[look]?.guests[0], seen[look]?.hosts];
+    return [guest?.host, guest?.moving, ...(free ?? []).map((each) => each.memoryBytes / GIB)];
+  };
+  assert.deepEqual(told(0), ['a', false, 64, 64]);
+  assert.deepEqual(told(1), ['b', true, 0, 64]);
+  assert.deepEqual(told(4), ['b', false, 64, 64]);
+});
+
+test('an hour that the history ends in is averaged over its own looks', () => {
+  const short = replay({ ...history, ticks: 13 }, undefined, false);
+  assert.deepEqual(short.byHour.at(-1), { contention: 1, on: 2 });
+  assert.ok(Math.abs(short.hostHours - (2 * 13) / 12) < 1e-9);
+});
+
+test('consolidate lets a host that has no guest sleep', () => {
+  const would = replay(history, (inventory) => consolidate(inventory), true);
+  assert.ok(would.hostHours < 12);
+});
