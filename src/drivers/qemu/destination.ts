@@ -19,9 +19,9 @@ import type { Match } from './assess.ts';
 import { storesOf, whyTaken } from './alone.ts';
 import type { QemuProgram } from './binaries.ts';
 import { DestinationHold } from './destination-hold.ts';
+import type { DestinationParts } from './destination-parts.ts';
 import { QemuDiskTarget } from './disk-target.ts';
 import { killProcess, waitForExit } from './guest/process.ts';
-import type { ImageStore } from './images.ts';
 import {
   addressOf,
   configureIncoming,
@@ -40,13 +40,12 @@ import { resume, untilLoaded } from './resume.ts';
 import type { MachineParts } from './same-machine/parts.ts';
 import { readMachine } from './same-machine/read.ts';
 import { removeCredentials } from './tls.ts';
+import { GuestTpm } from './tpm/guest-tpm.ts';
 import { returnFiles } from './user/access.ts';
 import { cgroupCheck, limitsFor, removeCgroup } from './user/cgroup.ts';
-import type { QemuCgroup } from './user/cgroup.ts';
 import { commandLine } from './user/command-line.ts';
 import { socketChecks } from './sockets.ts';
 import { GuestUser, makeLogDir } from './user/guest-user.ts';
-import type { QemuUser } from './user/ids.ts';
 import type { QemuHandle } from './handle.ts';
 
 const END_MS = 5000;
@@ -54,16 +53,6 @@ const END_MS = 5000;
 const HEARS_MS = 1500;
 type Files = ReadonlyMap<string, string>;
 type Wanted = { description: GuestDescription; stream: StreamSettings; disks: Files };
-
-export interface DestinationParts {
-  readonly programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
-  readonly images: ImageStore;
-  /** How long its process may take to end once its monitor has closed, ms. */
-  readonly endsMs?: number | undefined;
-  readonly user: QemuUser;
-  readonly imageDirs: readonly string[];
-  readonly cgroup: QemuCgroup;
-}
 
 /** The paused counterpart of a guest, on its way in. */
 export class QemuDestination implements DestinationSession {
@@ -75,6 +64,7 @@ export class QemuDestination implements DestinationSession {
   readonly #moreMs: number;
   #credentials: StreamSetup['credentials'];
   readonly #user: GuestUser;
+  readonly #tpm: GuestTpm;
   /** The process is of this migration: its journal says so, or this session started it. */
   #ours: boolean;
 
@@ -88,6 +78,7 @@ export class QemuDestination implements DestinationSession {
     this.#hold = new DestinationHold({ host, guest, guestDir, endsMs }, known);
     this.#ours = known !== undefined;
     this.#user = new GuestUser(options, parts.user);
+    this.#tpm = new GuestTpm(options, parts.tpm ?? {}, parts.user);
     this.disks = new QemuDiskTarget(options, parts, (signal) => this.#incoming(signal));
   }
 
@@ -166,6 +157,7 @@ export class QemuDestination implements DestinationSession {
     const { cgroup } = this.#parts;
     const limits = cgroup === 'none' ? undefined : limitsFor(match.spec, cgroup);
     const place = { ...this.#options, as, limits };
+    if (match.spec.tpm !== undefined) await this.#tpm.start(match.spec.tpm, place, signal);
     const { handle, client } = await launch(place, program.binary, argv, signal, (own) => {
       this.#hold.handle = own;
       this.#ours = true;
@@ -179,6 +171,7 @@ export class QemuDestination implements DestinationSession {
     // Now that it is open here: of two guests that come at once, neither was seen before.
     const taken = await whyTaken({ guest, host }, storesOf(match.spec, match.disks), signal);
     if (taken !== undefined) throw taken;
+    await this.#tpm.assertServed(match.spec);
     return {
       handle,
       memoryAddress: await listen(client, { ...this.#options, socket: setup.socket }, signal),
@@ -251,6 +244,7 @@ export class QemuDestination implements DestinationSession {
     if (await this.reattach(signal)) await settleIncoming(this.#hold.must().client, signal);
     await removeCredentials(this.#credentials, 'server');
     await this.#user.forgetSource();
+    await this.#tpm.keep();
     await unmark(this.#options.guestDir);
   }
 
@@ -269,6 +263,7 @@ export class QemuDestination implements DestinationSession {
     // One that is ending already no longer shows how much memory it has.
     if (handle !== undefined) await killProcess(handle, END_MS + this.#moreMs, signal);
     await removeCredentials(this.#credentials, 'server');
+    await this.#tpm.undo(signal);
     await returnFiles(guestDir);
     await removeCgroup(guestDir);
     await removeTree(guestDir);
@@ -285,7 +280,8 @@ export class QemuDestination implements DestinationSession {
     const host = { programs, store, imageDirs, disks, user };
     const match = await matchHost(description, stream, this.#options, host, signal);
     const sockets = socketChecks(match.spec, this.#options.guestDir);
-    const checks = [...match.checks, ...sockets, cgroupCheck(cgroup)];
+    const tpm = await this.#tpm.checks(match.spec, signal);
+    const checks = [...match.checks, ...sockets, ...tpm, cgroupCheck(cgroup)];
     return this.#user.checked({ ...match, checks });
   }
 

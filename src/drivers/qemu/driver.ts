@@ -26,10 +26,13 @@ import { handleIn, handleOf, launchIn } from './handle.ts';
 import { monitorProcess, processOf, runsAsOurUser, userOf } from './guest/process.ts';
 import { ImageStore } from './images.ts';
 import { relaunch } from './relaunch.ts';
+import { TPM_SOCKET } from './spec/names.ts';
 import { connectMonitor } from './qmp/connect.ts';
 import { emptyPipes } from './qmp/pipes.ts';
 import { MonitorWatch } from './session.ts';
 import { QemuSource } from './source.ts';
+import type { TpmOptions } from './tpm/guest-tpm.ts';
+import { endSwtpm } from './tpm/start.ts';
 import { returnFiles } from './user/access.ts';
 import { removeCgroup } from './user/cgroup.ts';
 import type { QemuCgroup } from './user/cgroup.ts';
@@ -37,6 +40,8 @@ import { helperUser } from './user/guest-user.ts';
 import type { QemuUser } from './user/ids.ts';
 
 const GREETING_MS = 3000;
+/** What serves a TPM may take to end after its QEMU. */
+const TPM_ENDS_MS = 5000;
 /** The longest that images are offered; whoever reads them has a deadline of its own. */
 const FROZEN_MS = 86_400_000;
 
@@ -49,6 +54,7 @@ export interface QemuDriverOptions {
   /** Where images are looked for, by content. */
   readonly imageDirs: readonly string[];
   readonly cgroup: QemuCgroup;
+  readonly tpm?: TpmOptions | undefined;
   /** Where the directories of guests are that Godwit started. */
   readonly guestsDir: string;
   /** What was found out about programs and images, kept between processes (0700). */
@@ -66,6 +72,7 @@ export class QemuDriver implements DirectDriver {
     compression: ['none', 'zstd', 'xbzrle'],
     maxStreams: 16,
     postcopyRecovery: true,
+    rehearsals: true,
   } as const;
   readonly #options: QemuDriverOptions;
   readonly #images: ImageStore;
@@ -151,6 +158,7 @@ export class QemuDriver implements DirectDriver {
       user: this.#options.user,
       imageDirs: this.#options.imageDirs,
       cgroup: this.#options.cgroup,
+      tpm: this.#options.tpm,
     });
     if (known !== undefined) {
       await session.reattach(AbortSignal.timeout(GREETING_MS)).catch(() => false);
@@ -178,6 +186,9 @@ export class QemuDriver implements DirectDriver {
   }
 
   async takeBack(guestDir: string): Promise<void> {
+    await endSwtpm(path.join(guestDir, TPM_SOCKET), AbortSignal.timeout(TPM_ENDS_MS)).catch(
+      () => undefined,
+    );
     await returnFiles(guestDir);
     await removeCgroup(guestDir);
   }

@@ -41,6 +41,11 @@ export const qemuOptions = z.strictObject({
       }),
     ])
     .default({ memoryMarginBytes: MARGIN, tasks: TASKS }),
+  /**
+   * What serves the TPMs of guests that come. `program`: swtpm; default: the first on the PATH. `keyDir`: where the
+   * passphrase of each guest's TPM is, in a file of the guest's name that only the agent can read.
+   */
+  tpm: z.strictObject({ program: path.optional(), keyDir: path.optional() }).default({}),
   /** Where kernels, initramfs and firmware images are looked for, by content. */
   imageDirs: z
     .array(path)

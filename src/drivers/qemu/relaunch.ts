@@ -57,6 +57,9 @@ export function whyNotAgain(argv: readonly string[]): string | undefined {
   if (argv.some((word) => /^--?(add-fd|chroot|runas)$/.test(word))) {
     return 'its QEMU was started with rights or files that only who started it can give';
   }
+  if (argv.some((word) => /^--?tpmdev$/.test(word))) {
+    return 'a program beside its QEMU serves its TPM, and would have to be started anew with it';
+  }
   const words = argv.flatMap((word) => word.split(','));
   const terminal = ['stdio', 'mon:stdio', '-nographic', '--nographic'];
   if (words.some((word) => terminal.includes(word))) return 'it is on a terminal';

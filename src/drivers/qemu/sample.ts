@@ -1,5 +1,6 @@
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { MigrationState } from './qmp/answers.ts';
+import { throttleOf } from './stream.ts';
 
 /** QEMU's account of the stream, in the port's words. Pure. */
 export function sampleOf(state: MigrationState, memoryBytes: number): MemorySample {
@@ -8,6 +9,7 @@ export function sampleOf(state: MigrationState, memoryBytes: number): MemorySamp
   const whole = (value: number | undefined): number => Math.max(0, Math.round(value ?? 0));
   const expected = state['expected-downtime'];
   const downtime = state.downtime;
+  const throttle = throttleOf(state['cpu-throttle-percentage']);
   const ended = state.status === 'completed';
   return {
     totalBytes: whole(ram?.total ?? memoryBytes),
@@ -20,6 +22,7 @@ export function sampleOf(state: MigrationState, memoryBytes: number): MemorySamp
     round: whole(ram?.['dirty-sync-count']),
     totalMs: state['total-time'] ?? 0,
     pageRequests: whole(ram?.['postcopy-requests']),
+    ...(throttle === undefined ? {} : { throttlePercent: throttle }),
     ...(expected === undefined || ended ? {} : { expectedDowntimeMs: expected }),
     ...(downtime === undefined || !ended ? {} : { downtimeMs: downtime }),
   };

@@ -5,15 +5,16 @@ import { systemClock } from '../../clock.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
+import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   HypervisorEvent,
   HypervisorStatus,
   Inspection,
   SourceSession,
+  StreamChange,
   StreamSetup,
 } from '../port/direct.ts';
-
 import { readAbilities } from './abilities.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import { measureGuest } from './measure/measure.ts';
@@ -43,6 +44,8 @@ import {
   DEFAULT_PARAMETERS,
   capabilitiesOff,
   capabilityList,
+  changedParameters,
+  leversOf,
   ownParameters,
   sourceParameters,
   streamObstacles,
@@ -55,6 +58,7 @@ import {
   layOutCredentials,
   removeCredentials,
 } from './tls.ts';
+import { leaveTpm, tpmBeside } from './tpm/leave.ts';
 import { giveSocket, otherUserOf, returnFiles } from './user/access.ts';
 import { removeCgroup } from './user/cgroup.ts';
 import type { QemuHandle, QemuLaunch } from './handle.ts';
@@ -160,8 +164,7 @@ export class QemuSource implements SourceSession {
       work.push(dropObjects(this.#client, signal));
       work.push(run('object-add', credentialObject(directory, 'client')));
     }
-    const list = capabilityList(setup, names);
-    work.push(run('migrate-set-capabilities', { capabilities: list }));
+    work.push(run('migrate-set-capabilities', { capabilities: capabilityList(setup, names) }));
     work.push(run('migrate-set-parameters', sourceParameters(setup, undefined)));
     await Promise.all(work);
   }
@@ -206,19 +209,13 @@ export class QemuSource implements SourceSession {
     }
   }
 
-  async adjust(
-    change: { maxBandwidth?: number; maxDowntimeMs?: number },
-    signal: AbortSignal,
-  ): Promise<void> {
-    const parameters: Parameters = {};
-    if (change.maxBandwidth !== undefined) {
-      parameters['max-bandwidth'] = change.maxBandwidth;
-      parameters['max-postcopy-bandwidth'] = change.maxBandwidth;
-    }
-    if (change.maxDowntimeMs !== undefined) {
-      parameters['downtime-limit'] = Math.round(change.maxDowntimeMs);
-    }
-    await this.#client.execute('migrate-set-parameters', parameters, signal);
+  async levers(signal: AbortSignal): Promise<readonly SteeringMeasure[]> {
+    const query = 'query-migrate-capabilities';
+    return leversOf(await this.#client.query(query, {}, answers.capabilityList, signal));
+  }
+
+  async adjust(change: StreamChange, signal: AbortSignal): Promise<void> {
+    await this.#client.execute('migrate-set-parameters', changedParameters(change), signal);
   }
 
   async startPostcopy(signal: AbortSignal): Promise<void> {
@@ -278,6 +275,7 @@ export class QemuSource implements SourceSession {
 
   async quit(signal: AbortSignal): Promise<void> {
     this.#watch.expectEnd();
+    const tpm = await tpmBeside(this.handle);
     if (lifeOf(this.handle).state !== 'gone') {
       const quitMs = QUIT_MS + endingMsOf(this.handle);
       // QEMU may exit before its answer arrives.
@@ -288,6 +286,7 @@ export class QemuSource implements SourceSession {
     }
     await removeCredentials(this.#setup?.credentials, 'client');
     const directory = path.dirname(this.handle.monitor);
+    await leaveTpm(tpm, directory, signal);
     await returnFiles(directory);
     await removeCgroup(directory);
     for (const socket of this.#sockets) await rm(socket, { force: true });

@@ -1,5 +1,6 @@
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
-import type { StreamSetup } from '../port/direct.ts';
+import type { SteeringMeasure } from '../../protocol/public/steering.ts';
+import type { StreamChange, StreamSetup } from '../port/direct.ts';
 import { compareVersions } from './version.ts';
 
 /** How a stream is asked for in the words of QEMU's migration capabilities and parameters. Pure. */
@@ -25,6 +26,7 @@ const OWN_CAPABILITIES = [
   'postcopy-ram',
   'multifd',
   'xbzrle',
+  'auto-converge',
 ] as const;
 
 export function usesMultifd(stream: Omit<StreamSettings, 'tls'>): boolean {
@@ -75,7 +77,8 @@ export function streamObstacles(
 
 /** For migrate-set-capabilities; the same on both ends but for what only concerns the source. */
 export function capabilityList(
-  stream: Omit<StreamSettings, 'tls'> & Pick<StreamSetup, 'holdSwitchover' | 'disks'>,
+  stream: Omit<StreamSettings, 'tls'> &
+    Pick<StreamSetup, 'holdSwitchover' | 'disks' | 'mayThrottle'>,
   has: readonly string[],
 ): { capability: string; state: boolean }[] {
   const wanted: Record<(typeof OWN_CAPABILITIES)[number], boolean> = {
@@ -87,6 +90,7 @@ export function capabilityList(
     'postcopy-ram': stream.mode !== 'precopy',
     multifd: usesMultifd(stream),
     xbzrle: stream.compress === 'xbzrle',
+    'auto-converge': stream.mayThrottle === true,
   };
   return OWN_CAPABILITIES.filter((capability) => has.includes(capability)).map((capability) => ({
     capability,
@@ -113,9 +117,63 @@ export function sourceParameters(setup: StreamSetup, tlsHostname: string | undef
     'max-postcopy-bandwidth': setup.maxBandwidth ?? 0,
     'downtime-limit': Math.round(setup.maxDowntimeMs),
     ...streamParameters(setup),
+    ...(setup.mayThrottle === true
+      ? { ...throttleParameters(0), 'throttle-trigger-threshold': 100 }
+      : {}),
     'tls-creds': setup.tls ? TLS_CREDENTIALS : '',
     'tls-hostname': setup.tls ? (tlsHostname ?? setup.credentials?.peer ?? '') : '',
   };
+}
+
+/** What stands for "not slowed down": the least that QEMU takes. */
+const NO_THROTTLE = 1;
+
+/**
+ * QEMU decides by itself when it slows a guest down (auto-converge), at the end of a round of a second or more. With one
+ * value for the first, the most and any share it is told how much. It takes that over only when the guest dirties more
+ * than the threshold, in percent of what was sent: the least one, also to give its speed back to a guest that is quiet.
+ */
+function throttleParameters(percent: number): Parameters {
+  const share = Math.max(NO_THROTTLE, Math.min(99, Math.round(percent)));
+  return {
+    'cpu-throttle-initial': share,
+    'cpu-throttle-increment': 99,
+    'max-cpu-throttle': share,
+    'throttle-trigger-threshold': 1,
+  };
+}
+
+/** For migrate-set-parameters while the stream runs. */
+export function changedParameters({
+  maxBandwidth,
+  maxDowntimeMs,
+  throttlePercent,
+}: StreamChange): Parameters {
+  return {
+    ...(maxBandwidth === undefined
+      ? {}
+      : { 'max-bandwidth': maxBandwidth, 'max-postcopy-bandwidth': maxBandwidth }),
+    ...(maxDowntimeMs === undefined ? {} : { 'downtime-limit': Math.round(maxDowntimeMs) }),
+    ...(throttlePercent === undefined ? {} : throttleParameters(throttlePercent)),
+  };
+}
+
+/** How much a guest is slowed down by what QEMU says of it; undefined where it is not. */
+export function throttleOf(percent: number | undefined): number | undefined {
+  return percent === undefined || percent <= NO_THROTTLE ? undefined : percent;
+}
+
+/** What can be changed of a stream that was set up with these capabilities. */
+export function leversOf(
+  capabilities: readonly { readonly capability: string; readonly state: boolean }[],
+): SteeringMeasure[] {
+  const isOn = (name: string): boolean =>
+    capabilities.some(({ capability, state }) => capability === name && state);
+  return [
+    'downtime',
+    ...(isOn('auto-converge') ? (['throttle'] as const) : []),
+    ...(isOn('postcopy-ram') ? (['postcopy'] as const) : []),
+  ];
 }
 
 export function destinationParameters(setup: StreamSetup): Parameters {
@@ -141,6 +199,10 @@ export const DEFAULT_PARAMETERS: Parameters = {
   'downtime-limit': 300,
   'multifd-channels': 2,
   'multifd-compression': 'none',
+  'cpu-throttle-initial': 20,
+  'cpu-throttle-increment': 10,
+  'max-cpu-throttle': 99,
+  'throttle-trigger-threshold': 50,
   'tls-creds': '',
   'tls-hostname': '',
   'tls-authz': '',

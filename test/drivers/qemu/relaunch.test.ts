@@ -32,6 +32,7 @@ describe('the command line with which a lost guest is started anew', () => {
     assert.match(why('-runas', 'nobody'), /rights or files/);
     assert.match(why('-serial', 'mon:stdio'), /terminal/);
     assert.match(why('-nographic'), /terminal/);
+    assert.match(why('-tpmdev', 'emulator,id=t,chardev=c'), /TPM/);
     assert.equal(whyNotAgain(['-netdev', 'tap,id=n,ifname=t0', '-serial', 'chardev:s']), undefined);
   });
 });

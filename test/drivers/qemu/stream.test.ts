@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import {
   capabilitiesOff,
   capabilityList,
+  changedParameters,
   destinationParameters,
   sourceParameters,
   streamObstacles,
@@ -87,4 +88,16 @@ test('versions are compared as numbers', () => {
   assert.ok(compareVersions('10.0.2', '7.2.22') > 0);
   assert.ok(compareVersions('7.2', '7.2.0') === 0);
   assert.equal(release('10.0.2'), '10.0');
+});
+
+test('a guest’s speed changes at the end of the next rounds, whatever it dirties, and not before it is told to', () => {
+  const setup = { ...PLAIN, tls: false, maxDowntimeMs: 100, mayThrottle: true };
+  const started = sourceParameters(setup, undefined);
+  assert.equal(started['max-cpu-throttle'], 1);
+  assert.equal(started['throttle-trigger-threshold'], 100);
+  for (const percent of [60, 0]) {
+    const changed = changedParameters({ throttlePercent: percent });
+    assert.equal(changed['max-cpu-throttle'], Math.max(1, percent));
+    assert.equal(changed['throttle-trigger-threshold'], 1, 'a quiet guest too');
+  }
 });

@@ -20,6 +20,7 @@ import { readConfigFiles } from './config-files.ts';
 import { readCpu } from './cpu.ts';
 import type { QemuProcess } from './process.ts';
 import { getScalar } from './qom.ts';
+import { readTpm } from './tpm.ts';
 
 /** Reads a running guest: a few rounds of pipelined queries. Changes nothing. */
 export async function readFacts(
@@ -41,13 +42,14 @@ export async function readFacts(
     ]);
   const line = parseCommandLine(process.argv);
   const told = new Set(valuesOf(line, 'device').flatMap((value) => parseDevice(value).id ?? []));
-  const [live, liveObjects, cpu, attached] = await Promise.all([
+  const [live, liveObjects, cpu, attached, tpm] = await Promise.all([
     Promise.all(
       [...devices, ...anonymous, ...nics].map((child) => readDevice(client, child, told, signal)),
     ),
     Promise.all(objects.map((child) => readObject(client, child, signal))),
     readCpu(client, basics.cpuPath, basics.cpuType, cpuOption(line), signal),
     readAttachments(network),
+    readTpm(line, process.cwd),
   ]);
   const configFiles = readConfigFiles(line, process.cwd);
   const nativeAio = await hasNativeAio(process.pid);
@@ -62,6 +64,7 @@ export async function readFacts(
     network,
     forwards,
     ...attached,
+    ...tpm,
     ...(configFiles.length === 0 ? {} : { configFiles }),
     ramBlocks,
     cpu,

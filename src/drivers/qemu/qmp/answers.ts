@@ -22,6 +22,7 @@ export const migrationState = z.object({
   'total-time': count.optional(),
   downtime: count.optional(),
   'expected-downtime': count.optional(),
+  'cpu-throttle-percentage': count.optional(),
   'blocked-reasons': z.array(text).max(256).optional(),
   'socket-address': z
     .array(z.object({ type: id, host: id.optional(), port: id.optional() }))

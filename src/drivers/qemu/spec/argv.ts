@@ -7,7 +7,7 @@ import { readOption } from './grammar/options.ts';
 import { knownAs } from './guest-name.ts';
 import { escapeComma, formatOption } from './options.ts';
 import type { Scalar } from './options.ts';
-import { PID_FILE, PIPES, PIPES_ID, QMP_SOCKET } from './names.ts';
+import { PID_FILE, PIPES, PIPES_ID, QMP_SOCKET, TPM_SOCKET } from './names.ts';
 import { userNetdevText } from './user-network.ts';
 import type { ChardevBackend, DeviceSpec, GuestSpec, NetdevSpec } from './schema.ts';
 
@@ -45,6 +45,7 @@ export function buildArgv(spec: GuestSpec, place: Placement): string[] {
     ]),
     ...spec.objects.flatMap(({ type, id, props }) => ['-object', objectText(type, id, props)]),
     ...backends(spec, place),
+    ...tpmWords(spec, place),
     ...spec.netdevs.flatMap((netdev) => ['-netdev', netdevText(netdev, place)]),
     ...blockdevWords(spec.blockNodes ?? [], place.disks),
     ...spec.devices.flatMap((device, index) => [
@@ -138,6 +139,21 @@ function backends(spec: GuestSpec, place: Placement): string[] {
   }
   if (!spec.monitors.some(({ kind }) => kind === 'hmp')) words.push('-monitor', 'none');
   return words;
+}
+
+/** It connects to the program that Godwit has started beside it. */
+function tpmWords({ tpm }: GuestSpec, { guestDir }: Pick<Placement, 'guestDir'>): string[] {
+  if (tpm === undefined) return [];
+  const { id, chardev } = tpm;
+  const socket: [string, Scalar][] = [
+    ['id', chardev],
+    ['path', path.join(guestDir, TPM_SOCKET)],
+  ];
+  const backend: [string, Scalar][] = [
+    ['id', id],
+    ['chardev', chardev],
+  ];
+  return ['-chardev', formatOption('socket', socket), '-tpmdev', formatOption('emulator', backend)];
 }
 
 type Dirs = Pick<Placement, 'guestDir' | 'logDir'>;

@@ -7,6 +7,7 @@ import { parseOption, switchValue } from './options.ts';
 import type { OptionString } from './options.ts';
 import { PORT_OPTIONS } from './schema.ts';
 import type { ChardevBackend, GuestSpec } from './schema.ts';
+import { tpmBackend } from './tpm.ts';
 
 /** Character devices, serial ports and monitors of a command line, mapped to what the destination makes. Pure. */
 export interface Backends {
@@ -41,11 +42,12 @@ export function describeBackends(line: CommandLine): Backends {
     if (id !== undefined) declared.set(id, option);
   }
   const ofMonitors = monitorChardevs(line, declared, context);
+  const ofTpm = tpmBackend(line)?.chardev;
   for (const name of ['qmp', 'monitor'] as const) {
     for (const value of valuesOf(line, name)) addMonitor(name === 'qmp', value, context);
   }
   const chardevs = [...declared]
-    .filter(([id]) => !ofMonitors.has(id))
+    .filter(([id]) => !ofMonitors.has(id) && id !== ofTpm)
     .flatMap(([id, option]) => {
       const backend = fromChardev(id, option, context);
       return backend === undefined ? [] : [{ id, backend }];

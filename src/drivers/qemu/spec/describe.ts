@@ -18,6 +18,7 @@ import { formatOption, parseJsonOption, parseOption } from './options.ts';
 import type { Scalar } from './options.ts';
 import { CARRIED_OPTIONS } from './schema.ts';
 import type { GuestSpec } from './schema.ts';
+import { describeTpm } from './tpm.ts';
 
 /** A guest's description, but for the content of its images. */
 export interface Draft {
@@ -37,7 +38,7 @@ const OF_THIS_PROCESS = new Set(
     'daemonize pidfile D d dfilter trace msg sandbox runas run-with chroot L incoming S enable-kvm gdb s mem-prealloc ' +
     'echr only-migratable full-screen no-quit compat async-teardown perfmap jitdump seed nographic display singlestep ' +
     'name uuid machine accel cpu m smp object chardev mon qmp monitor serial parallel debugcon virtioconsole ' +
-    'netdev device kernel initrd append dtb bios fw_cfg loadvm enable-sync-profile ' +
+    'netdev device kernel initrd append dtb bios fw_cfg loadvm enable-sync-profile tpmdev ' +
     // Of Proxmox’s build: the number under which it knows the guest.
     'id'
   ).split(' '),
@@ -56,6 +57,7 @@ export function describeGuest(facts: GuestFacts): Draft {
   const network = describeNetwork(line, facts);
   const objects = describeObjects(line, facts);
   const disks = describeDisks(line, facts);
+  const tpm = describeTpm(line, facts.tpm);
   const devices = describeDevices(line, facts, disks.props, disks.empty);
   const options = describeOptions(line, facts);
   const images = imageFiles(line, facts);
@@ -80,12 +82,14 @@ export function describeGuest(facts: GuestFacts): Draft {
     ...(disks.flash.length === 0
       ? {}
       : { flash: disks.flash.map(({ unit, node }) => ({ unit, node })) }),
+    ...(tpm.tpm === undefined ? {} : { tpm: tpm.tpm }),
     ramBlocks: facts.ramBlocks.map((block) => ({ ...block })),
   };
   const findings = [
     ...disks.findings,
     ...machine.findings,
     ...backends.findings,
+    ...tpm.findings,
     ...network.findings,
     ...objects.findings,
     ...devices.findings,

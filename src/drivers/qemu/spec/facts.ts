@@ -2,6 +2,7 @@ import type { BlockFacts } from './disk-facts.ts';
 import type { BackendLine, RamBlock } from './monitor-text.ts';
 import type { Scalar } from './options.ts';
 import type { ForwardSpec } from './schema.ts';
+import type { TpmFacts } from './tpm.ts';
 
 /** What was read of a running guest; plain data, the input of describe(). */
 export interface GuestFacts {
@@ -37,6 +38,8 @@ export interface GuestFacts {
   readonly otherwise?: readonly string[];
   /** Files of -readconfig. */
   readonly configFiles?: readonly ConfigFile[];
+  /** Of a TPM that is served beside QEMU; absent without. */
+  readonly tpm?: TpmFacts;
   readonly ramBlocks: readonly RamBlock[];
   readonly cpu: CpuFacts;
 }

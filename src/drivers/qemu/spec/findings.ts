@@ -28,10 +28,7 @@ const UNMOVABLE_DEVICES: readonly (readonly [RegExp, string])[] = [
   [/^(vhost-scsi|vhost-vdpa)/, 'its back-end is hardware of this host'],
   [/^vhost-vsock/, 'its context id belongs to this host'],
   [/^virtio-9p/, 'it shares a directory of this host'],
-  [
-    /^tpm-/,
-    'its state is with a program beside QEMU, or in a chip of this host, and Godwit moves neither',
-  ],
+  [/^tpm-(?!tis$|crb$)/, 'Godwit does not know how its TPM is attached'],
   [/^(ccid-card-|u2f-)/, 'it speaks for a chip or token of this host'],
   [/^(nvme|nvme-ns|nvme-subsys|edu|usb-mtp|xen-)/, 'QEMU cannot save its state'],
   [/^(loader|guest-loader)$/, 'it reads a file of this host'],

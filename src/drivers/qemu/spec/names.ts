@@ -7,6 +7,9 @@ export const LOG_FILE = 'qemu.log';
 /** The monitor on named pipes: `oob.in` and `oob.out`, and its character device. */
 export const PIPES = 'oob';
 export const PIPES_ID = 'godwit-oob';
+/** Of the program that serves the guest’s TPM, `swtpm`; the same prefix is kept from a guest’s own files below. */
+export const TPM_SOCKET = 'godwit-tpm.sock';
+export const TPM_LOG = 'godwit-tpm.log';
 /** What Godwit itself keeps in a guest's directory. */
 const OWN_FILES = new Set([
   QMP_SOCKET,

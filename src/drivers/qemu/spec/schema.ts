@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { nodeName } from '../../../protocol/disk.ts';
 import { blockNodes } from './disk-schema.ts';
 import { judgeDescription, refusedText } from './grammar/judge.ts';
+import { tpm } from './tpm-schema.ts';
 
 /**
  * What a guest is, as it travels to the destination. It comes from a peer: each value is data, checked here;
@@ -269,6 +270,8 @@ export const guestShape = z.strictObject({
   blockNodes: blockNodes.optional(),
   /** Absent without: hosts whose Godwit knows of none take the guest then. */
   flash: z.array(flash).min(1).max(2).optional(),
+  /** Absent without: hosts whose Godwit knows of none take the guest then. */
+  tpm: tpm.optional(),
   ramBlocks: z.array(z.strictObject({ name: text, bytes: integer })).max(4096),
 });
 export type GuestSpec = z.infer<typeof guestShape>;

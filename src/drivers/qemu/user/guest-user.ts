@@ -220,13 +220,17 @@ async function newId(
 
 /** Of guests here, and of whatever else runs. */
 async function takenIds(guestsDir: string): Promise<ReadonlySet<number>> {
-  const [guests, processes] = await Promise.all([
+  // The state of a guest's TPM outlives its QEMU, and is its user's alone.
+  const tpmsDir = path.join(path.dirname(guestsDir), 'tpm');
+  const [guests, tpms, processes] = await Promise.all([
     readdir(guestsDir).catch(() => []),
+    readdir(tpmsDir).catch(() => []),
     readdir('/proc'),
   ]);
   const pids = processes.filter((name) => /^\d+$/.test(name));
   const places = [
     ...guests.map((name) => path.join(guestsDir, name)),
+    ...tpms.map((name) => path.join(tpmsDir, name)),
     ...pids.map((pid) => `/proc/${pid}`),
   ];
   const found = await Promise.all(places.map((place) => stat(place).catch(() => undefined)));

@@ -81,6 +81,8 @@ scsi-hd: +block +scsi-disk cyls dpofua heads lcyls lheads lsecs max_unmap_size r
   rotation_rate secs
 secondary-vga: +pci +screen qemu-extended-regs vgamem_mb
 smbus-ipmi: address bmc
+tpm-crb: ppi tpmdev
+tpm-tis: irq ppi tpmdev
 usb-audio: +usb audiodev buffer debug multi
 usb-bot usb-wacom-tablet: +usb
 usb-ccid: +usb debug

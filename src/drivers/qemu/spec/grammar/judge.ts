@@ -7,6 +7,7 @@ import { isFreeId, misfit } from './kinds.ts';
 import type { Kind, Known } from './kinds.ts';
 import { ACCELERATOR_PROPERTIES, MACHINE_PROPERTIES, objectProperties } from './machine.ts';
 import { idOfOption, readOption } from './options.ts';
+import { judgeTpm } from './tpm.ts';
 
 /** A part of a description that is not in the grammar. */
 export interface Refused {
@@ -52,6 +53,7 @@ export function judgeDescription(spec: GuestSpec): Refused[] {
     ...judgeFilters(spec),
     ...judgeFiles(spec),
     ...judgeFlash(spec),
+    ...judgeTpm(spec),
     ...judgePorts(spec, known),
   ];
 }
@@ -73,6 +75,7 @@ function knownOf(spec: GuestSpec): Known {
     rng: objects(/^rng-/),
     audiodev: new Set(ofOptions('audiodev')),
     device: new Set(spec.devices.flatMap(({ id }) => id ?? [])),
+    tpmdev: new Set(spec.tpm === undefined ? [] : [spec.tpm.id]),
   };
 }
 

@@ -20,6 +20,7 @@ export interface Known {
   readonly rng: ReadonlySet<string>;
   readonly audiodev: ReadonlySet<string>;
   readonly device: ReadonlySet<string>;
+  readonly tpmdev: ReadonlySet<string>;
 }
 
 /** As QEMU itself takes an id. */
@@ -74,6 +75,7 @@ export const KINDS = {
   iothread: reference('iothread', 'an iothread'),
   rng: reference('rng', 'a source of random bytes'),
   audiodev: reference('audiodev', 'an audio backend'),
+  tpmdev: reference('tpmdev', 'a TPM'),
   cpus: pattern('numbers or ranges of numbers', /^\d{1,4}(-\d{1,4})?$/),
   duplex: choice('half full'),
   tx: choice('timer bh'),

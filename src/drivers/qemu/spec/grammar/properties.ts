@@ -44,7 +44,7 @@ switch: decompress-error-check send-configuration send-section-footer store-glob
   memory-hotplug-support migrate migrate-emulated-scsi-request migrate-extra migrate-timadj
   migrate_tso_props mitigation mixer mmio modern-pio-notify mq mrg_rxbuf msos-desc multi
   multifunction noreboot notify_on_empty old-multiple-chip-handling old_msi_addr packed
-  page-per-vq page-poison param_change port-power power_controller_present prealloc pt
+  page-per-vq page-poison param_change port-power power_controller_present ppi prealloc pt
   qemu-4-0-config-size qemu-extended-regs queue_reset quirk_mode_page_apple_vendor
   quirk_mode_page_truncated quirk_mode_page_vendor_specific_apple quirk_mode_sense_rom_use_dbd
   removable report-discard-granularity request-merging rss scsi secure seg-max-adjust
@@ -62,6 +62,7 @@ switch: decompress-error-check send-configuration send-section-footer store-glob
   x-smi-cpu-hotplug x-smi-cpu-hotunplug xtsup
 text: device_id hba_serial model name osk product serial vendor ver
 ticks: lost_tick_policy
+tpmdev: tpmdev
 translation: bios-chs-trans
 tx: tx
 u16: aer_log_max extended-tseg-mbytes fruareasize host_mtu id0 id1 id2 id3 num-queues numa_node

@@ -53,6 +53,7 @@ export const VALUES: Readonly<Record<KindName, fc.Arbitrary<Scalar>>> = {
   iothread: fc.constant('io1'),
   rng: fc.constant('rng0'),
   audiodev: fc.constant('snd0'),
+  tpmdev: fc.constant('tpm0'),
   cpus: oneOf('0-3 7'),
   duplex: oneOf('half full'),
   tx: oneOf('timer bh'),
@@ -138,7 +139,9 @@ const option = fc
     OPTION_VALUES[name].map((value) => (value === undefined ? { name } : { name, value })),
   );
 
-const device = fc.constantFrom(...DEVICE_TYPES).chain((driver) =>
+/** A machine has one TPM, which each description here has already. */
+const TYPES = DEVICE_TYPES.filter((type) => !type.startsWith('tpm-'));
+const device = fc.constantFrom(...TYPES).chain((driver) =>
   fc
     .subarray([...(propertiesOf(driver) ?? []), 'bus'])
     .map((names) => names.slice(0, 6))
@@ -223,6 +226,7 @@ export const description: fc.Arbitrary<GuestSpec> = fc
     devices: [
       { driver: 'virtio-net-pci', id: 'nic-0', props: { netdev: 'n0', mac } },
       ...devices.map((each, index) => ({ ...each, id: `d${index}` })),
+      { driver: 'tpm-crb', id: 'tpm-0', props: { tpmdev: 'tpm0', ppi: false } },
     ],
     blockNodes: [
       NODE,
@@ -237,5 +241,11 @@ export const description: fc.Arbitrary<GuestSpec> = fc
       },
       { unit: 1, node: 'pflash1-image' },
     ],
+    tpm: {
+      id: 'tpm0',
+      chardev: 'chrtpm',
+      version: '2.0',
+      migrationKey: { mode: 'aes-256-cbc', kdf: 'pbkdf2' },
+    },
     ramBlocks: [{ name: 'pc.ram', bytes: 512 << 20 }],
   }));

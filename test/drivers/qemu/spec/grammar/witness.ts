@@ -24,7 +24,7 @@ const OPTIONS = new Set(
   (
     'name uuid pidfile msg machine accel cpu m smp global boot rtc smbios numa overcommit action watchdog-action k vga ' +
     'nic net audiodev drive usbdevice bios kernel initrd dtb append fw_cfg object qmp chardev mon monitor serial ' +
-    'parallel debugcon virtioconsole netdev blockdev device display incoming'
+    'parallel debugcon virtioconsole netdev blockdev device display incoming tpmdev'
   ).split(' '),
 );
 /** Properties of devices and objects that QEMU opens, connects to or runs, or takes for an open file. */
@@ -32,7 +32,7 @@ const OF_A_HOST = new Set(
   (
     'file filename path sysfsdev host hostdevice hostbus hostaddr hostport evdev fd fds vhostfd vhostfds ' +
     'ebpf-rss-fds frudatafile sdrfile pcap rootdir ibdev mad-chardev host_ip host_port mem-path script downscript ' +
-    'helper br exec cdat hidraw db wwpn fsdev tpmdev cert1 cert2 cert3 splash logfile config dump-path keyfile dir ' +
+    'helper br exec cdat hidraw db wwpn fsdev cert1 cert2 cert3 splash logfile config dump-path keyfile dir ' +
     'kernel initrd dtb firmware'
   ).split(' '),
 );
@@ -117,6 +117,8 @@ function look(option: Option, host: Host, ids: ReturnType<typeof idsOf>): string
       return lookAtChardev(head, all, host);
     case 'mon':
       return value === 'godwit-oob,mode=control' && host.pipes ? [] : ['a monitor of its own'];
+    case 'tpmdev':
+      return head === 'emulator' ? lookAtProps(head, all, host, ids) : [`a ${head}`];
     case 'netdev':
       return lookAtNetdev(head, all, host);
     case 'device':
@@ -175,6 +177,7 @@ const REFERS: Readonly<Record<string, readonly string[]>> = {
   iothread: ['iothread'],
   rng: ['rng'],
   audiodev: ['audiodev'],
+  tpmdev: ['tpmdev'],
 };
 
 function lookAtProp(
@@ -243,6 +246,8 @@ function lookAtChardev(head: string, all: readonly [string, string][], host: Hos
   const found = unknownKeys(all, known);
   if (!/^(null|pty|ringbuf|file|socket)$/.test(head)) found.push(`a ${head}`);
   if (!PLAIN.test(id) || /^(godwit|compat)/i.test(id)) found.push('an id of Godwit');
+  const isTpm = file === path.join(host.guestDir, 'godwit-tpm.sock') && all.length === 2;
+  if (head === 'socket' && isTpm) return found;
   if (head === 'socket' && given.get('server') !== 'on') found.push('it connects');
   const own = head === 'file' ? host.logDir : host.guestDir;
   if (file !== undefined && !isIn(own, file)) found.push(`${file} is Godwit’s`);

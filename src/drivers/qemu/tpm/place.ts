@@ -1,0 +1,115 @@
+import { constants } from 'node:fs';
+import { chmod, chown, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { godwitError } from '../../../errors.ts';
+import { removeTree } from '../../../host/remove-tree.ts';
+import { writeNew } from '../user/access.ts';
+import type { RunAs } from '../user/confine.ts';
+import { makeTpmsDir } from './program.ts';
+
+/**
+ * Where a guest's TPM keeps what it holds: `stateDir/tpm/NAME`, a directory of this guest on this host alone, which
+ * outlives its QEMU. What lies there already is set aside, under a number, and never written to.
+ */
+
+/** Owned by the agent, in the guest's directory, until the guest runs here for good. */
+const RECORD = 'godwit-tpm.json';
+const MOST_ASIDE = 9;
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+const record = z.object({
+  /** Where what was there before is put. Absent: there was nothing. */
+  aside: z.string().max(4096).optional(),
+});
+
+/** `stateDir/tpm`, from `stateDir/guests/NAME`. */
+export function tpmsDirOf(guestDir: string): string {
+  return path.join(path.dirname(path.dirname(guestDir)), 'tpm');
+}
+
+export function tpmDirOf(guestDir: string): string {
+  return path.join(tpmsDirOf(guestDir), path.basename(guestDir));
+}
+
+/** A name for what is there now; undefined where nothing is. GODWIT_HOST_LACKS where no number is left. */
+export async function asideFor(guestDir: string): Promise<string | undefined> {
+  const own = tpmDirOf(guestDir);
+  if (!(await isThere(own))) return undefined;
+  for (let number = 1; number <= MOST_ASIDE; number += 1) {
+    const name = `${own}.old-${number}`;
+    if (!(await isThere(name))) return name;
+  }
+  const what = `a place for the state of an earlier TPM in ${tpmsDirOf(guestDir)}`;
+  const hint = `Remove those of ${own}.old-1 to ${own}.old-${MOST_ASIDE} that nobody needs any more.`;
+  throw godwitError('GODWIT_HOST_LACKS', { what }, { hint });
+}
+
+/** Makes it for a guest that comes, and for its user. What is done is written down before it is done. */
+export async function makeTpmDir(guestDir: string, as: RunAs | undefined): Promise<string> {
+  const own = tpmDirOf(guestDir);
+  const aside = await asideFor(guestDir);
+  await makeTpmsDir(path.dirname(own));
+  await writeNew(path.join(guestDir, RECORD), JSON.stringify({ aside }));
+  if (aside !== undefined) await setAside(own, aside);
+  await mkdir(own, { mode: 0o700 });
+  if (as !== undefined) await chown(own, as.uid, as.gid);
+  return own;
+}
+
+/** As it was before `makeTpmDir`, as far as that came. Nothing without a record. */
+export async function unmakeTpmDir(guestDir: string): Promise<void> {
+  const made = await readRecord(guestDir);
+  if (made === undefined) return;
+  const own = tpmDirOf(guestDir);
+  const { aside } = made;
+  if (aside === undefined) await removeTree(own);
+  else if (await isThere(aside)) {
+    await removeTree(own);
+    await rename(aside, own);
+  }
+  await keepTpmDir(guestDir);
+}
+
+/** The guest runs here for good, and its TPM's state stays. */
+export async function keepTpmDir(guestDir: string): Promise<void> {
+  await rm(path.join(guestDir, RECORD), { force: true });
+}
+
+/** The guest has left: what its TPM held here is of the past, and only the last such state is kept. */
+export async function leaveTpmDir(guestDir: string): Promise<void> {
+  const own = tpmDirOf(guestDir);
+  if (!(await isThere(own))) return;
+  await removeTree(`${own}.left`);
+  await setAside(own, `${own}.left`);
+}
+
+/** Nobody's but the agent's from then on: the guest's user may be another guest's one day. */
+async function setAside(from: string, to: string): Promise<void> {
+  await rename(from, to);
+  await chown(to, process.geteuid?.() ?? 0, process.getegid?.() ?? 0);
+  await chmod(to, 0o700);
+}
+
+async function isThere(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** QEMU may make files in that directory: what is not the agent's own is not believed. */
+async function readRecord(guestDir: string): Promise<z.infer<typeof record> | undefined> {
+  try {
+    const handle = await open(path.join(guestDir, RECORD), READ);
+    try {
+      const info = await handle.stat();
+      if (!info.isFile() || info.nlink !== 1 || info.uid !== process.geteuid?.()) return undefined;
+      return record.parse(JSON.parse(await handle.readFile('utf8')));
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return undefined;
+  }
+}

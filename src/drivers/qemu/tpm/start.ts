@@ -1,0 +1,133 @@
+import { spawn } from 'node:child_process';
+import { open, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { systemClock } from '../../../clock.ts';
+import { withDeadline } from '../../../deadline.ts';
+import { godwitError } from '../../../errors.ts';
+import { connectSocket } from '../../../host/checked-open.ts';
+import { killProcess } from '../guest/process.ts';
+import { findSwtpm } from '../guest/tpm.ts';
+import { LOG_FLAGS, logEnd } from '../launch.ts';
+import { TPM_LOG } from '../spec/names.ts';
+import type { TpmSpec } from '../spec/tpm-schema.ts';
+import { confined } from '../user/confine.ts';
+import type { Command, RunAs } from '../user/confine.ts';
+import { keysOf, swtpmCommand } from './command.ts';
+import type { Serves } from './command.ts';
+
+const START_MS = 5000;
+const ENDS_MS = 2000;
+const POLL_MS = 3;
+const LOG_LINES = 3;
+
+export interface SwtpmSite extends Omit<Serves, 'hasKey'> {
+  readonly host: string;
+  /** Of its log. */
+  readonly directory: string;
+  /** A file of the passphrase; absent: what it writes is not encrypted. */
+  readonly keyFile?: string | undefined;
+  readonly as?: RunAs | undefined;
+  /** Puts it where it is bounded. */
+  readonly bounded?: (command: Command) => Command;
+}
+
+/** Starts it detached, and returns once it listens. GODWIT_HYPERVISOR with the end of its log where it does not. */
+export async function startSwtpm(
+  tpm: TpmSpec,
+  site: SwtpmSite,
+  signal: AbortSignal,
+): Promise<void> {
+  const { directory, keyFile, as, bounded = (command: Command) => command } = site;
+  const hasKey = keyFile !== undefined;
+  const files = await Promise.all([
+    open(path.join(directory, TPM_LOG), LOG_FLAGS, 0o600),
+    ...Array.from({ length: keysOf(tpm, hasKey) }, () => open(keyFile ?? '', 'r')),
+  ]);
+  try {
+    const [log, ...keys] = files;
+    const command = bounded(confined(swtpmCommand(tpm, { ...site, hasKey }), as));
+    const child = spawn(command.file, command.argv, {
+      detached: true,
+      cwd: directory,
+      stdio: ['ignore', log?.fd, log?.fd, ...keys.map(({ fd }) => fd)],
+    });
+    const failed = new Promise<never>((_resolve, reject) => {
+      child.once('error', (cause) => reject(startError(site, cause.message, cause)));
+      child.once('exit', () => reject(startError(site, lastWords(directory))));
+    });
+    failed.catch(() => undefined);
+    child.unref();
+    await withDeadline('the start of swtpm', START_MS, signal, (inner) =>
+      Promise.race([listens(site.socket, inner), failed]),
+    );
+  } finally {
+    await Promise.all(files.map((file) => file.close()));
+  }
+}
+
+function lastWords(directory: string): string {
+  const text = logEnd(path.join(directory, TPM_LOG), LOG_LINES);
+  return text === '' ? 'it ended without a word' : text;
+}
+
+function startError({ host }: SwtpmSite, reason: string, cause?: unknown): Error {
+  const facts = { hypervisor: 'swtpm', host, command: 'start', reason };
+  return godwitError('GODWIT_HYPERVISOR', facts, { cause });
+}
+
+/** Its file is there a moment before that: the kernel tells which sockets take connections (__SO_ACCEPTCON). */
+async function listens(socket: string, signal: AbortSignal): Promise<void> {
+  const is = (line: string): boolean => line.endsWith(` ${socket}`) && line.includes(' 00010000 ');
+  while (!(await readFile('/proc/self/net/unix', 'utf8')).split('\n').some(is)) {
+    await systemClock.sleep(POLL_MS, signal);
+  }
+}
+
+/** Ends what listens there, once its QEMU has: by itself within `patienceMs`, else for good. Nothing where there is none. */
+export async function endSwtpm(
+  socket: string,
+  signal: AbortSignal,
+  patienceMs = ENDS_MS,
+): Promise<void> {
+  const until = performance.now() + patienceMs;
+  for (;;) {
+    const found = await findSwtpm(socket);
+    if (found === undefined) return;
+    if (performance.now() >= until) {
+      await killProcess(found, ENDS_MS, signal);
+      return;
+    }
+    await systemClock.sleep(POLL_MS, signal);
+  }
+}
+
+/** As swtpm's control channel has it (tpm_ioctl.h): a command's number, and what it is to do. */
+const CMD_INIT = 2;
+const ANSWER_BYTES = 4;
+
+/**
+ * Has one that listens make its TPM ready, as its QEMU will do once the state has come. Rejects with its result where it
+ * cannot; what it says is bytes of another program, of which four count.
+ */
+export async function initTpm(socket: string, signal: AbortSignal, user: number): Promise<void> {
+  const connection = connectSocket(socket, user);
+  try {
+    const answer = await new Promise<Buffer>((resolve, reject) => {
+      let got = Buffer.alloc(0);
+      connection.on('data', (bytes: Buffer) => {
+        got = Buffer.concat([got, bytes]);
+        if (got.length >= ANSWER_BYTES) resolve(got);
+      });
+      connection.once('error', reject);
+      connection.once('close', () => reject(new Error('it closed its control channel')));
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+      const command = Buffer.alloc(8);
+      command.writeUInt32BE(CMD_INIT);
+      connection.write(command);
+    });
+    const result = answer.readUInt32BE(0);
+    if (result !== 0) throw new Error(`its TPM does not start: result 0x${result.toString(16)}`);
+  } finally {
+    connection.destroy();
+  }
+}
