@@ -10,6 +10,7 @@ export interface Aside {
 export type AsideName =
   | 'accelerator'
   | 'cpu-host'
+  | 'hyper-v'
   | 'vhost'
   | 'proxmox-build'
   | 'daemon'
@@ -37,6 +38,18 @@ export const ASIDE: Readonly<Record<AsideName, Aside>> = {
     apply: (words) =>
       options(words, (name, value) =>
         name === 'cpu' ? ['-cpu', (value ?? '').replace(/^host(?=,|$)/, 'max')] : undefined,
+      ),
+  },
+  'hyper-v': {
+    why: 'of Hyper-V’s enlightenments only KVM has these: `vpindex`, `runtime`, `synic`, `stimer`, `frequencies`',
+    apply: (words) =>
+      options(words, (name, value) =>
+        name === 'cpu'
+          ? [
+              '-cpu',
+              (value ?? '').replaceAll(/,hv-(vpindex|runtime|synic|stimer|frequencies)=on/g, ''),
+            ]
+          : undefined,
       ),
   },
   vhost: {

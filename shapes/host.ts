@@ -1,9 +1,12 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import type { FirmwareKind, Host, ImageKind } from './shape.ts';
+import { until } from '../test/until.ts';
+import type { FirmwareKind, Host, ImageKind, TpmKind } from './shape.ts';
 
 const run = promisify(execFile);
 
@@ -19,6 +22,8 @@ const FIRMWARE: Readonly<Record<FirmwareKind, string>> = {
   'variables-qcow2': '/usr/share/OVMF/OVMF_VARS_4M.fd',
 };
 
+const TPM_MS = 5000;
+
 /** A word of a line with its paths below `root`. Pure. */
 export function below(root: string, word: string): string {
   return word.replaceAll(FOLDERS, (_all, before: string) => `${before}${root}/`);
@@ -29,6 +34,7 @@ export class TrialHost {
   readonly root: string;
   readonly #taps = new Set<string>();
   readonly #loops = new Set<string>();
+  readonly #tpms = new Set<ChildProcess>();
   #made = 0;
 
   private constructor(root: string) {
@@ -56,6 +62,7 @@ export class TrialHost {
   }
 
   async remove(): Promise<void> {
+    for (const each of this.#tpms) each.kill('SIGKILL');
     for (const tap of this.#taps) await run('ip', ['link', 'del', tap]).catch(() => undefined);
     for (const each of this.#loops) await run('losetup', ['--detach', each]).catch(() => undefined);
     await rm(this.root, { recursive: true, force: true });
@@ -73,6 +80,7 @@ export class TrialHost {
       await this.#folderOf(file);
       await writeFile(this.root + file, text, { mode: text.startsWith('#!') ? 0o755 : 0o644 });
     }
+    for (const [socket, kind] of Object.entries(host.tpms ?? {})) await this.#tpm(socket, kind);
     for (const [tap, bridge] of Object.entries(host.taps ?? {}))
       await this.#tap(tap, bridge, false);
   }
@@ -97,6 +105,21 @@ export class TrialHost {
     const at = this.root + file;
     if (!kind.endsWith('-qcow2')) return copyFile(FIRMWARE[kind], at);
     await run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', FIRMWARE[kind], at]);
+  }
+
+  /** As its manager starts it: it ends with its QEMU. */
+  async #tpm(file: string, kind: TpmKind): Promise<void> {
+    const socket = this.root + file;
+    const state = `${socket}.state`;
+    await mkdir(state, { recursive: true });
+    const words = `socket --tpmstate dir=${state} --ctrl type=unixio,path=${socket} --terminate`;
+    const key = `${state}/passphrase`;
+    if (kind === 'encrypted') await writeFile(key, 'of its owner');
+    const more = kind === 'encrypted' ? ['--key', `pwdfile=${key},mode=aes-256-cbc`] : [];
+    const version = kind === '1.2' ? [] : ['--tpm2'];
+    const argv = [...words.split(' '), ...version, ...more];
+    this.#tpms.add(spawn('swtpm', argv, { stdio: 'ignore' }).on('error', () => undefined));
+    await until('swtpm to listen', TPM_MS, async () => (existsSync(socket) ? true : undefined));
   }
 
   /** A loop device of this machine, by a name as its volume group would give it. */

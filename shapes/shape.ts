@@ -32,6 +32,8 @@ export interface Host {
   readonly images?: Readonly<Record<string, ImageKind>>;
   /** Files of UEFI firmware, as the package `ovmf` has them: with them the guest is booted by it. */
   readonly firmware?: Readonly<Record<string, FirmwareKind>>;
+  /** Sockets at which swtpm serves a TPM before it starts. */
+  readonly tpms?: Readonly<Record<string, TpmKind>>;
   /** Files with a text; one that begins with `#!` may be run. */
   readonly texts?: Readonly<Record<string, string>>;
   /** Taps that lie there before it starts, each with its bridge. */
@@ -56,6 +58,9 @@ export type ImageKind =
   | { readonly backing: string };
 
 export type FirmwareKind = 'code' | 'secure-code' | 'variables' | 'variables-qcow2';
+
+/** A TPM 2.0, but where it says otherwise. */
+export type TpmKind = 'plain' | 'encrypted' | '1.2';
 
 export type Expected =
   | { readonly is: 'moved' }

@@ -82,6 +82,14 @@ const chips = (
 ${OURS}`;
 const ON_CHIPS = 'pflash0=libvirt-pflash0-format,pflash1=libvirt-pflash1-format';
 
+const TPM_SOCKET = '/run/libvirt/qemu/swtpm/1-web1-swtpm.sock';
+const TPM = `-chardev socket,id=chrtpm,path=${TPM_SOCKET} \\
+-tpmdev emulator,id=tpm-tpm0,chardev=chrtpm \\
+-device '{"driver":"tpm-crb","tpmdev":"tpm-tpm0","id":"tpm0"}'`;
+/** What virt-install gives Windows: time and interrupts as Hyper-V has them. */
+const HYPERV =
+  'hv-time=on,hv-relaxed=on,hv-vapic=on,hv-spinlocks=0x1fff,hv-vpindex=on,hv-runtime=on,hv-synic=on,hv-stimer=on,hv-frequencies=on';
+
 /** One of libvirt 8, on the older machine, with its devices as key=value where JSON was not yet the form. */
 const I440FX = `/usr/bin/qemu-system-x86_64 \\
 -name guest=web1,debug-threads=on -S \\
@@ -181,6 +189,40 @@ ${OURS}`,
     ),
     aside: ['program', 'accelerator', 'cpu-host'],
     host: { ...Q35_HOST, firmware: { [CODE]: 'code', [STORE]: 'variables-qcow2' } },
+    since: '9.2',
+    expected: MOVED,
+  },
+  {
+    name: 'libvirt-9-q35-windows',
+    by: 'libvirt',
+    whole: true,
+    what: 'libvirt 9 as for Windows 11: secure boot, a TPM, Hyper-V’s enlightenments, local time',
+    line: Q35(
+      `pc-q35-7.2,smm=on,hpet=off,${ON_CHIPS}`,
+      `-global driver=cfi.pflash01,property=secure,value=on \\\n${TPM} \\\n${chips(SECURE_CODE)}`,
+    )
+      .replace('-cpu host,migratable=on', `-cpu host,migratable=on,${HYPERV}`)
+      .replace('-rtc base=utc,', '-rtc base=localtime,'),
+    aside: ['program', 'accelerator', 'cpu-host', 'hyper-v'],
+    host: {
+      ...Q35_HOST,
+      firmware: { [SECURE_CODE]: 'secure-code', [STORE]: 'variables' },
+      tpms: { [TPM_SOCKET]: 'plain' },
+    },
+    expected: MOVED,
+  },
+  {
+    name: 'libvirt-11-q35-tpm',
+    by: 'libvirt',
+    whole: true,
+    what: 'libvirt 11: UEFI firmware and a TPM',
+    line: Q35(`pc-q35-9.2,hpet=off,acpi=on,smm=off,${ON_CHIPS}`, `${TPM} \\\n${chips(CODE)}`),
+    aside: ['program', 'accelerator', 'cpu-host'],
+    host: {
+      ...Q35_HOST,
+      firmware: { [CODE]: 'code', [STORE]: 'variables' },
+      tpms: { [TPM_SOCKET]: 'plain' },
+    },
     since: '9.2',
     expected: MOVED,
   },

@@ -69,6 +69,10 @@ const UEFI = (id: number, format: string, more: string): string =>
 const Q35 = (id: number): string =>
   `${HEAD(id)} -readconfig /usr/share/qemu-server/pve-q35-4.0.cfg -device 'vmgenid,guid=54d1c06c-8f5b-440f-b5b2-6eab1380e13d' -device 'usb-tablet,id=tablet,bus=ehci.0,port=1' -device 'VGA,id=vga,bus=pcie.0,addr=0x1' -device 'virtio-balloon-pci,id=balloon0,bus=pci.0,addr=0x3,free-page-reporting=on' ${SCSI(id, '')} ${NIC(id)} -machine 'type=q35+pve0' ${OURS}`;
 
+/** `tpmstate0`. */
+const TPM = (id: number): string =>
+  `-chardev 'socket,id=tpmchar,path=/var/run/qemu-server/${id}.swtpm' -tpmdev 'emulator,id=tpmdev,chardev=tpmchar' -device 'tpm-tis,tpmdev=tpmdev'`;
+
 export const PROXMOX: readonly Shape[] = [
   {
     name: 'proxmox-8-i440fx-no-second-monitor',
@@ -144,6 +148,20 @@ export const PROXMOX: readonly Shape[] = [
     host: {
       ...host(105),
       firmware: { [CODE]: 'secure-code', [store(105, 'qcow2')]: 'variables-qcow2' },
+    },
+    expected: warned('-vnc'),
+  },
+  {
+    name: 'proxmox-8-q35-tpm',
+    by: 'Proxmox VE',
+    whole: true,
+    what: 'Proxmox 8 as for Windows 11: UEFI firmware for secure boot, and a TPM',
+    line: `${Q35(106)} ${UEFI(106, 'raw', ',size=540672')} ${TPM(106)}`,
+    aside: ['program', 'vhost', 'proxmox-build', 'daemon'],
+    host: {
+      ...host(106),
+      firmware: { [CODE]: 'secure-code', [store(106, 'raw')]: 'variables' },
+      tpms: { '/var/run/qemu-server/106.swtpm': 'plain' },
     },
     expected: warned('-vnc'),
   },

@@ -138,6 +138,27 @@ export const TRAITS: readonly Shape[] = [
     MOVED,
   ),
   trait(
+    'tpm-tis',
+    'a TPM by hand, on the older machine',
+    `-M pc -chardev socket,id=c,path=/run/tpm.sock -tpmdev emulator,id=t,chardev=c -device tpm-tis,tpmdev=t`,
+    MOVED,
+    { host: { tpms: { '/run/tpm.sock': 'plain' } } },
+  ),
+  trait(
+    'tpm-1-2',
+    'a TPM 1.2',
+    `-M q35 -chardev socket,id=c,path=/run/tpm.sock -tpmdev emulator,id=t,chardev=c -device tpm-tis,tpmdev=t`,
+    MOVED,
+    { host: { tpms: { '/run/tpm.sock': '1.2' } } },
+  ),
+  trait(
+    'tpm-encrypted',
+    'a TPM whose state is encrypted, and a host without a passphrase for it',
+    `-M q35 -chardev socket,id=c,path=/run/tpm.sock -tpmdev emulator,id=t,chardev=c -device tpm-crb,tpmdev=t`,
+    refused('GODWIT_HOST_LACKS', 'passphrase'),
+    { host: { tpms: { '/run/tpm.sock': 'encrypted' } } },
+  ),
+  trait(
     'ivshmem',
     'memory that is shared with another process',
     `-M q35 -object memory-backend-file,id=m,size=1M,share=on,mem-path=/dev/shm -device ivshmem-plain,memdev=m`,

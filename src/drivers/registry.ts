@@ -1,17 +1,24 @@
 import path from 'node:path';
 import { z } from 'zod';
-import { configFileOf } from '../config.ts';
+import { configFileOf, configTextOf } from '../config.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
+import { problemsOf } from '../settings.ts';
 import type { DirectDriver } from './port/direct.ts';
 import type { ManagedDriver } from './port/managed.ts';
+import { CriuDriver } from './criu/driver.ts';
+import { criuOptions } from './criu/options.ts';
 import { RemoteManagedDriver, remoteOptions } from './fake/remote.ts';
 import type { FakeManager, ManagerOptions } from './fake/managed.ts';
 import type { FakeWorld, WorldOptions } from './fake/world.ts';
+import { HypervDriver } from './hyperv/driver.ts';
+import { hypervOptions } from './hyperv/options.ts';
 import { LibvirtDriver } from './libvirt/driver.ts';
 import { libvirtOptions } from './libvirt/options.ts';
 import { QemuDriver } from './qemu/driver.ts';
 import { qemuMoved, qemuOptions } from './qemu/options.ts';
+import { VsphereDriver } from './vsphere/driver.ts';
+import { vsphereOptions } from './vsphere/options.ts';
 
 /** A driver of either shape, as the registry gives it. */
 export type Driver = DirectDriver | ManagedDriver;
@@ -33,6 +40,7 @@ interface Entry {
 }
 
 function entry<T>(
+  name: string,
   schema: z.ZodType<T>,
   make: (config: HostConfig, options: T) => Driver,
   { moved = {}, onlyConfigured = false }: Partial<Omit<Entry, 'make'>> = {},
@@ -43,7 +51,8 @@ function entry<T>(
     make: (config, section) => {
       const parsed = schema.safeParse(section);
       if (parsed.success) return make(config, parsed.data);
-      throw configError(config, z.prettifyError(parsed.error));
+      const written = configTextOf(config) ?? { text: '' };
+      throw configError(config, problemsOf(written, schema, parsed.error, ['drivers', name]));
     },
   };
 }
@@ -51,26 +60,51 @@ function entry<T>(
 /** Every driver by its name: the one place where a driver is added. */
 const DRIVERS: Readonly<Record<string, Entry>> = {
   qemu: entry(
+    'qemu',
     qemuOptions,
-    ({ name, stateDir }, { programs, user, cgroup, imageDirs }) =>
+    ({ name, stateDir }, { programs, user, cgroup, imageDirs, tpm }) =>
       new QemuDriver({
         host: name,
         binaries: programs,
         user,
         cgroup,
+        tpm,
         imageDirs,
         guestsDir: path.join(stateDir, 'guests'),
         cacheDir: path.join(stateDir, 'cache'),
       }),
     { moved: qemuMoved },
   ),
-  libvirt: entry(libvirtOptions, ({ name }, options) => new LibvirtDriver(name, options), {
+  libvirt: entry(
+    'libvirt',
+    libvirtOptions,
+    ({ name }, options) => new LibvirtDriver(name, options),
+    {
+      onlyConfigured: true,
+    },
+  ),
+  vsphere: entry('vsphere', vsphereOptions, (_, options) => new VsphereDriver(options), {
     onlyConfigured: true,
   }),
+  hyperv: entry('hyperv', hypervOptions, ({ name }, options) => new HypervDriver(name, options), {
+    onlyConfigured: true,
+  }),
+  criu: entry(
+    'criu',
+    criuOptions,
+    ({ name, stateDir }, options) =>
+      new CriuDriver(name, options, path.join(stateDir, 'containers')),
+    { onlyConfigured: true },
+  ),
   /** A pretended manager, for tests and trials. */
-  fake: entry(remoteOptions, ({ name }, options) => new RemoteManagedDriver(name, options), {
-    onlyConfigured: true,
-  }),
+  fake: entry(
+    'fake',
+    remoteOptions,
+    ({ name }, options) => new RemoteManagedDriver(name, options),
+    {
+      onlyConfigured: true,
+    },
+  ),
 };
 
 /** The driver of messages and records that name none: there was no other when they were made. */

@@ -11,6 +11,7 @@ import path from 'node:path';
 import { issueLabPki } from '../../src/agent/pki/lab.ts';
 import type { StreamTls } from '../../src/drivers/port/direct.ts';
 import { splitAddress } from '../../src/protocol/names.ts';
+import { cacheDirectory } from '../../src/host/cache-directory.ts';
 import { driverNamed, isManaged } from '../../src/drivers/registry.ts';
 import { bootTinyGuest } from '../drivers/qemu/tiny-guest.ts';
 import type { TinyGuest } from '../drivers/qemu/tiny-guest.ts';
@@ -25,9 +26,8 @@ export interface QemuOfMachine {
 
 /** QEMU programs of this machine: the system's, and those that setup has unpacked. */
 export async function qemuPrograms(): Promise<QemuOfMachine[]> {
-  const cache = process.env['XDG_CACHE_HOME'] ?? path.join(os.homedir(), '.cache');
   const folders = (process.env['PATH'] ?? '').split(path.delimiter);
-  const unpacked = globSync(path.join(cache, 'godwit/qemu/*/bin/qemu-system-x86_64'));
+  const unpacked = globSync(path.join(cacheDirectory(), 'qemu/*/bin/qemu-system-x86_64'));
   const candidates = [
     ...folders.map((folder) => path.join(folder, 'qemu-system-x86_64')),
     ...unpacked,

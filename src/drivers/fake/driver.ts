@@ -28,6 +28,7 @@ export class FakeDriver implements DirectDriver {
     compression: ['none', 'zstd', 'xbzrle'],
     maxStreams: 16,
     postcopyRecovery: true,
+    rehearsals: true,
   } as const;
   readonly #world: FakeWorld;
   readonly #host: string;

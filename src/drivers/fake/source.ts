@@ -2,6 +2,7 @@ import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
+import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
@@ -10,6 +11,7 @@ import type {
   Inspection,
   Launch,
   SourceSession,
+  StreamChange,
   StreamSetup,
 } from '../port/direct.ts';
 import type { GuestHandle } from '../port/inventory.ts';
@@ -143,10 +145,13 @@ export class FakeSource implements SourceSession {
     };
   }
 
-  async adjust(
-    change: { maxBandwidth?: number; maxDowntimeMs?: number },
-    signal: AbortSignal,
-  ): Promise<void> {
+  async levers(signal: AbortSignal): Promise<readonly SteeringMeasure[]> {
+    this.#enter('levers', signal);
+    const isPrecopy = this.#instance.settings.mode === 'precopy';
+    return isPrecopy ? ['downtime'] : ['downtime', 'postcopy'];
+  }
+
+  async adjust(change: StreamChange, signal: AbortSignal): Promise<void> {
     this.#enter('adjust', signal);
     Object.assign(this.#instance.settings, change);
   }

@@ -1,6 +1,6 @@
 import type { GuestInfo } from '../../protocol/public/host.ts';
-import { at, parseXml } from './xml.ts';
-import type { XmlElement } from './xml.ts';
+import { at, parseXml } from '../../xml.ts';
+import type { XmlElement } from '../../xml.ts';
 
 /** What a domain's XML says of the guest, as Godwit shows it, and what of it no migration takes along. Pure. */
 export interface DomainFacts {

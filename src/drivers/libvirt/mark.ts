@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { migrationId } from '../../protocol/names.ts';
 import type { MetadataPlace } from './client.ts';
-import { parseXml } from './xml.ts';
+import { escapeXml, parseXml } from '../../xml.ts';
 
 /**
  * What Godwit leaves in a domain's metadata for as long as a migration of it lasts: libvirt has no name for a task, and takes
@@ -25,7 +25,9 @@ export type Mark = z.infer<typeof mark>;
 
 export function markElement({ id, state, reason, autostart }: Mark): string {
   const words = { id, state, reason, autostart };
-  const all = Object.entries(words).map(([name, value]) => `${name}="${escaped(value)}"`);
+  const all = Object.entries(words).map(
+    ([name, value]) => `${name}="${escapeXml(value.slice(0, MOST_WORDS))}"`,
+  );
   return `<migration ${all.join(' ')}/>`;
 }
 
@@ -34,16 +36,4 @@ export function parseMark(element: string | undefined): Mark | undefined {
   if (element === undefined) return undefined;
   const root = parseXml(element);
   return root === undefined ? undefined : mark.safeParse(root.attributes).data;
-}
-
-/** What XML cannot hold at all becomes a space. */
-function escaped(text: string): string {
-  return text
-    .slice(0, MOST_WORDS)
-    .toWellFormed()
-    .replaceAll(/[\p{Cc}\uFFFE\uFFFF]/gu, ' ')
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;');
 }

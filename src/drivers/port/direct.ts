@@ -1,6 +1,7 @@
 import type { HypervisorEvent, HypervisorStatus } from '../../migration/direct/hypervisor.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
+import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
@@ -61,10 +62,19 @@ export interface StreamSetup extends StreamSettings {
   /** Source: stop in `pre-switchover` until continueSwitchover. Without it the switch takes place by itself. */
   readonly holdSwitchover?: boolean;
   readonly maxBandwidth?: number;
+  /** Source: the guest may be slowed down later (`adjust`); left out where the hypervisor cannot. */
+  readonly mayThrottle?: boolean;
   readonly tls: boolean;
   readonly credentials?: StreamTls;
   /** Destination: memory comes over this unix socket of its host, which it makes, and not over the network. */
   readonly socket?: string;
+}
+
+/** What can be changed while memory moves. */
+export interface StreamChange {
+  readonly maxBandwidth?: number;
+  readonly maxDowntimeMs?: number;
+  readonly throttlePercent?: number;
 }
 
 export interface Inspection {
@@ -132,11 +142,10 @@ export interface SourceSession extends HypervisorSession {
   /** Begins to send memory to host:port, or to `unix:PATH` on its own host; `tlsHostname` is the name in the destination's certificate. */
   startMemory(address: string, tlsHostname: string | undefined, signal: AbortSignal): Promise<void>;
   sample(signal: AbortSignal): Promise<MemorySample>;
-  /** While running. */
-  adjust(
-    change: { maxBandwidth?: number; maxDowntimeMs?: number },
-    signal: AbortSignal,
-  ): Promise<void>;
+  /** What of the stream that runs can be changed now, post-copy included as it was configured. */
+  levers(signal: AbortSignal): Promise<readonly SteeringMeasure[]>;
+  /** While running. `throttlePercent`: of the guest's processor time, 0 gives it all back; only with its lever. */
+  adjust(change: StreamChange, signal: AbortSignal): Promise<void>;
   startPostcopy(signal: AbortSignal): Promise<void>;
   /** After pre-switchover, where the switchover is held: let the last state go. */
   continueSwitchover(signal: AbortSignal): Promise<void>;

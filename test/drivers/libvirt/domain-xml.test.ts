@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { diskChecks, guestChecks } from '../../../src/drivers/libvirt/check.ts';
 import { domainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
-import { parseXml } from '../../../src/drivers/libvirt/xml.ts';
+import { parseXml } from '../../../src/xml.ts';
 
 const DOMAIN = `<?xml version="1.0"?>
 <domain type='kvm' id='7' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>

@@ -1,0 +1,106 @@
+import path from 'node:path';
+import type { Duplex } from 'node:stream';
+import { toGodwitError } from '../../errors.ts';
+import type { DestinationOptions, StreamSetup } from '../port/direct.ts';
+import { encodeFrame, KINDS, write } from './frames.ts';
+import type { CriuHandle } from './handle.ts';
+import { openDoor } from './link.ts';
+import type { Door } from './link.ts';
+import { removeDirectory } from './made.ts';
+import type { HostParts } from './parts.ts';
+import { identify } from './processes.ts';
+import { PageReceiver } from './receiver.ts';
+import { Told } from './watch.ts';
+
+/** Pages of dumps may take this much more than the container's memory. */
+const EXTRA_BYTES = 4 * 1024 ** 3;
+
+/** A container on its way in: takes in its images, makes it of them, and keeps it still. Lives as long as this process. */
+export class Arrival {
+  readonly told = new Told();
+  readonly handle: CriuHandle;
+  readonly #parts: HostParts;
+  readonly #bundle: string;
+  readonly #options: DestinationOptions;
+  #door: Door | undefined;
+  #stream: Duplex | undefined;
+  #work: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(parts: HostParts, handle: CriuHandle, bundle: string, options: DestinationOptions) {
+    this.#parts = parts;
+    this.handle = handle;
+    this.#bundle = bundle;
+    this.#options = options;
+  }
+
+  get address(): string {
+    return this.#door?.address ?? '';
+  }
+
+  async open(setup: StreamSetup): Promise<void> {
+    this.#door = await openDoor(this.#options, setup, (stream) => {
+      stream.on('error', () => {});
+      // The first one is the source; nobody else is listened to.
+      if (this.#stream !== undefined || this.#closed) return void stream.destroy();
+      this.#stream = stream;
+      this.told.to('active');
+      this.#work = this.#take(stream).catch((error: unknown) => this.#failed(stream, error));
+    });
+  }
+
+  get #directory(): string {
+    return path.join(this.#parts.records.dirOf(this.handle.name), 'in');
+  }
+
+  async #take(stream: Duplex): Promise<void> {
+    const { runc, records } = this.#parts;
+    const { name, memoryBytes } = this.handle;
+    const most = memoryBytes * 2 + EXTRA_BYTES;
+    const receiver = new PageReceiver(this.#directory, name, most);
+    await receiver.take(stream);
+    if (this.#closed) throw new Error('it is taken down');
+    const root = records.readSync(name)?.made?.overlay === true ? 'upper' : 'bundle/rootfs';
+    const into = path.join(records.dirOf(name), root);
+    const keep = ['--xattrs', '--xattrs-include=*', '--numeric-owner', '-p'];
+    await runc.run(['tar', ...keep, '-C', into, '-xf', path.join(this.#directory, 'root.tar')], {
+      deadlineMs: 120_000,
+    });
+    const images = path.join(this.#directory, 'images');
+    await runc.restore(name, memoryBytes, images, this.#bundle, (worker) =>
+      records.change(name, { worker }),
+    );
+    const listed = await runc.state(name, AbortSignal.timeout(10_000));
+    const init = listed === undefined ? undefined : identify(listed.pid);
+    await records.change(name, { worker: undefined, ...(init === undefined ? {} : { init }) });
+    if (init === undefined) throw new Error('it ended as soon as it was restored');
+    this.told.ran('stopped');
+    await write(stream, encodeFrame(KINDS.restored));
+    this.told.to('completed');
+    this.#door?.close();
+  }
+
+  async #failed(stream: Duplex, error: unknown): Promise<void> {
+    const reason = toGodwitError(error).message.slice(0, 2000);
+    if (!stream.destroyed) {
+      await write(stream, encodeFrame(KINDS.failed, Buffer.from(JSON.stringify({ reason })))).catch(
+        () => {},
+      );
+      stream.end();
+    }
+    if (!this.#closed) this.told.to('failed', reason);
+  }
+
+  /** Breaks off what comes in; a restore is waited for. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#door?.close();
+    if (this.told.stream === 'completed') this.#stream?.end();
+    else this.#stream?.destroy();
+    await this.#work;
+  }
+
+  static async removeImages(parts: HostParts, name: string): Promise<void> {
+    await removeDirectory(parts, path.join(parts.records.dirOf(name), 'in'));
+  }
+}

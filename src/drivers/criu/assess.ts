@@ -1,0 +1,141 @@
+import { godwitError } from '../../errors.ts';
+import { pass, refusal } from '../../migration/preflight/check.ts';
+import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { processorFeatures } from './inspect.ts';
+import type { HostParts } from './parts.ts';
+import { findLayers } from './rootfs.ts';
+import type { ContainerSpec } from './spec.ts';
+
+interface Where {
+  readonly host: string;
+  readonly guest: string;
+  readonly networks: Readonly<Record<string, string>>;
+}
+
+/** Checks a container that is to come against this host. Starts nothing. */
+export async function assessSpec(
+  parts: HostParts,
+  spec: ContainerSpec,
+  where: Where,
+  signal: AbortSignal,
+): Promise<NamedCheck[]> {
+  const [canary, versions, images, network, processor, name] = await Promise.all([
+    parts.canary.check(where.host, 'destination', signal),
+    judgeVersions(parts, spec, where, signal),
+    judgeLayers(parts, spec, where, signal),
+    judgeBridges(parts, spec, where, signal),
+    judgeProcessor(spec, where),
+    judgeName(parts, where, signal),
+  ]);
+  return [canary, versions, images, ...network, processor, ...name];
+}
+
+/** CRIU reads images of older versions of it, not of newer ones. */
+async function judgeVersions(
+  { runc }: HostParts,
+  spec: ContainerSpec,
+  { host, guest }: Where,
+  signal: AbortSignal,
+): Promise<NamedCheck> {
+  const here = await runc.versions(signal);
+  if (!isOlder(here.criu, spec.criu)) {
+    return pass(
+      'machine',
+      `CRIU ${here.criu} and runc ${here.runc}; ${spec.criu} at the source`,
+      'destination',
+    );
+  }
+  const what = `images of CRIU ${spec.criu}, and ${host} has ${here.criu}`;
+  const hint = `Bring CRIU ${spec.criu} or newer to ${host}: \`tools/setup.sh --only containers\`, or drivers.criu.programs.`;
+  const error = godwitError(
+    'GODWIT_DEVICE_UNMAPPED',
+    { device: 'the dump', guest, host, what },
+    { hint },
+  );
+  return refusal('machine', error, 'destination');
+}
+
+/** By the first two numbers: `4.1` is older than `4.2.1`. Pure. */
+export function isOlder(left: string, right: string): boolean {
+  const [one, other] = [left, right].map((each) =>
+    each.split('.').map((part) => Number.parseInt(part, 10) || 0),
+  );
+  for (const index of [0, 1]) {
+    const difference = (one?.[index] ?? 0) - (other?.[index] ?? 0);
+    if (difference !== 0) return difference < 0;
+  }
+  return false;
+}
+
+async function judgeLayers(
+  { layerDirs }: HostParts,
+  { layers }: ContainerSpec,
+  { host, guest }: Where,
+  signal: AbortSignal,
+): Promise<NamedCheck> {
+  if (layers.length === 0)
+    return pass('images', 'it is of no image: all of it is sent', 'destination');
+  const found = await findLayers(layers, layerDirs, signal);
+  const missing = layers.filter((digest) => !found.has(digest));
+  if (missing.length === 0) {
+    return pass(
+      'images',
+      `${layers.length} layers of its image are there, by content`,
+      'destination',
+    );
+  }
+  const what = `no layer ${missing[0]?.slice(0, 12)} in ${layerDirs.join(', ')}`;
+  const hint = `Bring the image to ${host}, and name the directory of its layers in \`drivers.criu.layerDirs\`.`;
+  const facts = {
+    device: `the image (${missing.length} of ${layers.length} layers)`,
+    guest,
+    host,
+    what,
+  };
+  return refusal('images', godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }), 'destination');
+}
+
+async function judgeBridges(
+  { runc }: HostParts,
+  { nics }: ContainerSpec,
+  { host, guest, networks }: Where,
+  signal: AbortSignal,
+): Promise<NamedCheck[]> {
+  const text = await runc.run(['ip', '-j', 'link', 'show', 'type', 'bridge'], { signal });
+  const bridges = new Set(
+    (JSON.parse(text || '[]') as { ifname?: string }[]).map(({ ifname }) => ifname ?? ''),
+  );
+  const checks = nics.flatMap(({ name, bridge }): NamedCheck[] => {
+    const here = networks[bridge] ?? bridge;
+    if (bridges.has(here)) return [];
+    const facts = { device: name, guest, host, what: `no bridge ${here}` };
+    return [refusal('network', godwitError('GODWIT_DEVICE_UNMAPPED', facts), 'destination')];
+  });
+  return checks.length > 0 ? checks : [pass('network', `${nics.length} links`, 'destination')];
+}
+
+async function judgeProcessor(
+  { features }: ContainerSpec,
+  { host, guest }: Where,
+): Promise<NamedCheck> {
+  const here = new Set(await processorFeatures());
+  const lacks = features.filter((each) => !here.has(each));
+  if (lacks.length === 0)
+    return pass('processor', `${features.length} features, all of them here`, 'destination');
+  const facts = { host, guest, features: lacks.slice(0, 20).join(', ') };
+  return refusal('processor', godwitError('GODWIT_CPU_FEATURE', facts), 'destination');
+}
+
+/** Also one that has ended and that runc still knows. */
+async function judgeName(
+  { runc, records }: HostParts,
+  { host, guest }: Where,
+  signal: AbortSignal,
+): Promise<NamedCheck[]> {
+  const there = await runc.state(guest, signal);
+  if (there === undefined || records.readSync(guest)?.made !== undefined) return [];
+  const hint = `It is ${there.status}. Remove it with \`runc delete ${guest}\`, if nobody needs it.`;
+  return [
+    refusal('name', godwitError('GODWIT_NAME_IN_USE', { host, guest }, { hint }), 'destination'),
+  ];
+}

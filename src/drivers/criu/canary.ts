@@ -1,0 +1,103 @@
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { toGodwitError, godwitError } from '../../errors.ts';
+import { pass, refusal } from '../../migration/preflight/check.ts';
+import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { Mutex } from '../../mutex.ts';
+import { removeTree } from '../../host/remove-tree.ts';
+import type { Runc } from './runc.ts';
+
+/**
+ * `criu check` misses what breaks with a kernel that is newer than CRIU: so a small process with a TCP socket is dumped
+ * and restored once, and that it worked is kept. A failure is tried again: it may have been a disk
+ * that was full.
+ */
+
+/** A process that listens on TCP and sleeps. In perl, since Node has io_uring, which CRIU cannot dump. */
+const PROGRAM =
+  'use IO::Socket::INET; my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1") or die; $| = 1; print "ready"; sleep 600';
+
+const HINT =
+  'Run `tools/setup.sh --only containers` for a CRIU that works with this kernel, and name its directory in `drivers.criu.programs`.';
+
+export class Canary {
+  readonly #runc: Runc;
+  readonly #directory: string;
+  readonly #mutex = new Mutex();
+  #works = false;
+
+  constructor(runc: Runc, directory: string) {
+    this.#runc = runc;
+    this.#directory = directory;
+  }
+
+  /** Why this host can neither dump nor restore; undefined where it can. */
+  whyNot(signal: AbortSignal): Promise<string | undefined> {
+    return this.#mutex.run(async () => {
+      this.#works ||= await this.#isKept(signal);
+      if (this.#works) return undefined;
+      const why = await this.#sing(signal);
+      this.#works = why === undefined;
+      return why;
+    });
+  }
+
+  async check(
+    host: string,
+    side: 'source' | 'destination',
+    signal: AbortSignal,
+  ): Promise<NamedCheck> {
+    const why = await this.whyNot(signal);
+    if (why === undefined)
+      return pass('stream', `CRIU of ${host} dumps and restores a process with TCP`, side);
+    const facts = { what: `CRIU on ${host}`, reason: why };
+    return refusal('stream', godwitError('GODWIT_CAPABILITY', facts, { hint: HINT }), side);
+  }
+
+  /** Whether another process of this host found that it works, with the same programs and kernel. */
+  async #isKept(signal: AbortSignal): Promise<boolean> {
+    const text = await readFile(this.#file, 'utf8').catch(() => '');
+    return text.split('\n', 1)[0] === (await this.#key(signal));
+  }
+
+  get #file(): string {
+    return path.join(this.#directory, '.canary');
+  }
+
+  async #key(signal: AbortSignal): Promise<string> {
+    const { criu } = await this.#runc.versions(signal);
+    const kernel = await readFile('/proc/sys/kernel/osrelease', 'utf8');
+    return `${criu} ${kernel.trim()} ${this.#runc.programs ?? ''}`;
+  }
+
+  async #sing(signal: AbortSignal): Promise<string | undefined> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    const images = await mkdtemp(path.join(this.#directory, '.canary-'));
+    try {
+      await this.#dumpAndRestore(images, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      return toGodwitError(error).message.slice(0, 600);
+    } finally {
+      await removeTree(images);
+    }
+    await writeFile(this.#file, `${await this.#key(signal)}\n`, { mode: 0o600 });
+    return undefined;
+  }
+
+  /** In a namespace of process ids of its own, so that the restored one can have the id that it had. */
+  async #dumpAndRestore(images: string, signal: AbortSignal): Promise<void> {
+    const program = `perl -e '${PROGRAM}' </dev/null >${images}/ready 2>/dev/null`;
+    const script = [
+      'set -e',
+      'ip link set lo up',
+      `cd ${images}`,
+      `setsid ${program} & pid=$!`,
+      'n=0; until [ -s ready ] || [ $n -ge 100 ]; do sleep 0.05; n=$((n+1)); done',
+      `criu dump -t $pid -D ${images} -o dump.log --tcp-established --network-lock skip || { tail -n 3 dump.log >&2; kill -9 $pid; exit 1; }`,
+      `criu restore -d -D ${images} -o restore.log --tcp-established --network-lock skip || { tail -n 3 restore.log >&2; exit 1; }`,
+    ].join('\n');
+    const argv = ['unshare', '--pid', '--fork', '--mount-proc', '--net', 'sh', '-c', script];
+    await this.#runc.run(argv, { signal, deadlineMs: 20_000 });
+  }
+}

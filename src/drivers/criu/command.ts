@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import { godwitError } from '../../errors.ts';
+import { identify } from './processes.ts';
+import type { ProcessIdentity } from '../../host/process.ts';
+
+const MAX_OUTPUT = 1024 * 1024;
+const DEADLINE_MS = 15_000;
+
+export interface CommandOptions {
+  readonly host: string;
+  /** Directory put before the PATH. */
+  readonly programs?: string | undefined;
+  readonly mountsOf?: number | undefined;
+  readonly cwd?: string;
+  readonly home?: string;
+  readonly deadlineMs?: number;
+  /** Absent: nobody ends it before its deadline, since what it works on would be left half done. */
+  readonly signal?: AbortSignal | undefined;
+  /** Nothing of its standard streams is kept: the container inherits them. */
+  readonly quiet?: boolean;
+  /** Called with the process once it runs, before anything waits for it. */
+  readonly started?: (process: ProcessIdentity) => Promise<void>;
+}
+
+/**
+ * Runs a program to its end; its standard output. GODWIT_HYPERVISOR with its last words where it fails, GODWIT_HOST_LACKS
+ * where it is not there, GODWIT_DEADLINE where it takes too long.
+ */
+export async function command(argv: readonly string[], options: CommandOptions): Promise<string> {
+  const { host, signal, deadlineMs = DEADLINE_MS, mountsOf, cwd } = options;
+  signal?.throwIfAborted();
+  const enter =
+    mountsOf === undefined
+      ? []
+      : [
+          'nsenter',
+          '-t',
+          String(mountsOf),
+          '-m',
+          ...(cwd === undefined ? [] : [`--wd=${cwd}`]),
+          '--',
+        ];
+  const [program = '', ...args] = [...enter, ...argv];
+  const what = argv.slice(0, 6).join(' ');
+  const child = spawn(program, args, {
+    stdio: options.quiet === true ? 'ignore' : ['ignore', 'pipe', 'pipe'],
+    env: environment(options),
+    ...(cwd === undefined ? {} : { cwd }),
+    detached: true,
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const stop = (why: Error): void => {
+    child.kill('SIGKILL');
+    reject(why);
+  };
+  const timer = setTimeout(
+    () => stop(godwitError('GODWIT_DEADLINE', { what, deadlineMs })),
+    deadlineMs,
+  );
+  const onAbort = (): void => stop(signal?.reason as Error);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const said = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
+      if (said[name].length < MAX_OUTPUT) said[name] += text;
+    });
+  }
+  child.on('error', (cause) => reject(notStarted(program, host, what, cause)));
+  child.on(options.quiet === true ? 'exit' : 'close', (code, by) => {
+    if (code === 0) return resolve(said.stdout);
+    const words = said.stderr.trim().split('\n').slice(-3).join('; ').slice(0, 1000);
+    const reason = words === '' ? `it ended with ${code ?? by}` : words;
+    reject(
+      godwitError('GODWIT_HYPERVISOR', { hypervisor: argv[0] ?? '', host, command: what, reason }),
+    );
+  });
+  // Its end may come while the record of it is written.
+  promise.catch(() => {});
+  try {
+    const { pid } = child;
+    const identity = pid === undefined ? undefined : identify(pid);
+    if (identity !== undefined) await options.started?.(identity);
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+function environment({ programs, home }: CommandOptions): NodeJS.ProcessEnv {
+  const found = process.env['PATH'] ?? '/usr/bin:/bin';
+  const own = programs === undefined ? found : `${programs}:${found}`;
+  const PATH = `${own}:/usr/sbin:/sbin`;
+  return home === undefined ? { ...process.env, PATH } : { PATH, HOME: home };
+}
+
+function notStarted(program: string, host: string, what: string, cause: Error): Error {
+  if ('code' in cause && cause.code === 'ENOENT') {
+    return godwitError('GODWIT_HOST_LACKS', { what: `the program ${program}` }, { cause });
+  }
+  const facts = { hypervisor: program, host, command: what, reason: cause.message };
+  return godwitError('GODWIT_HYPERVISOR', facts, { cause });
+}

@@ -1,0 +1,270 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { systemClock } from '../../clock.ts';
+import { godwitError, GodwitError } from '../../errors.ts';
+import { lifeOf } from '../../host/life.ts';
+import { bootId, ownIdentity } from '../../host/process.ts';
+import { refusal } from '../../migration/preflight/check.ts';
+import type { NamedCheck } from '../../migration/preflight/check.ts';
+import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
+import type {
+  DestinationOptions,
+  DestinationSession,
+  HypervisorEvent,
+  HypervisorStatus,
+  Listens,
+  StreamSetup,
+} from '../port/direct.ts';
+import { assessSpec } from './assess.ts';
+import { Arrival } from './arrival.ts';
+import type { CriuHandle } from './handle.ts';
+import { removeLeft } from './made.ts';
+import { announceNics, makeNetwork, networkNames, setPorts } from './network.ts';
+import type { HostParts } from './parts.ts';
+import { cgroupOf, isFrozen, isStoppedNow, processesIn } from './processes.ts';
+import type { ContainerRecord } from './records.ts';
+import { findLayers } from './rootfs.ts';
+import { imageMs } from './runc.ts';
+import { sessionEnded } from './session.ts';
+import { configOf, containerSpec } from './spec.ts';
+import type { ContainerSpec } from './spec.ts';
+import { Told } from './watch.ts';
+
+/** What waits for containers in this process, by name. */
+export type Arrivals = Map<string, Arrival>;
+
+export class CriuDestination implements DestinationSession {
+  readonly #parts: HostParts;
+  readonly #options: DestinationOptions;
+  readonly #arrivals: Arrivals;
+  readonly #told = new Told();
+  readonly #listeners = new Set<(event: HypervisorEvent) => void>();
+
+  constructor(parts: HostParts, options: DestinationOptions, arrivals: Arrivals) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#arrivals = arrivals;
+  }
+
+  get #arrival(): Arrival | undefined {
+    return this.#arrivals.get(this.#options.guest);
+  }
+
+  onEvent(listener: (event: HypervisorEvent) => void): () => void {
+    this.#listeners.add(listener);
+    const stops = [this.#told.on(listener), this.#arrival?.told.on(listener)];
+    return () => {
+      this.#listeners.delete(listener);
+      for (const stop of stops) stop?.();
+    };
+  }
+
+  async status(_signal: AbortSignal): Promise<HypervisorStatus> {
+    const gone = { run: 'gone', stream: 'none' } as const;
+    const record = this.#parts.records.readSync(this.#options.guest);
+    if (record?.made === undefined) return { ...gone, reason: 'nothing was made for it here' };
+    const stream = this.#arrival?.told.stream ?? 'none';
+    if (record.init === undefined) {
+      if (this.#arrival !== undefined) return { run: 'incoming', stream };
+      return { ...gone, reason: 'the mover that waited for it has ended' };
+    }
+    const life = lifeOf(record.init);
+    if (life.state === 'gone') return { ...gone, reason: life.reason };
+    const { pid } = record.init;
+    const cgroup = (await cgroupOf(pid, this.#parts.prefix)) ?? '';
+    const stands = isStoppedNow(pid) || (await isFrozen(cgroup));
+    return { run: stands ? 'paused' : 'running', stream: 'completed' };
+  }
+
+  async assess(
+    description: GuestDescription,
+    stream: StreamSettings,
+    signal: AbortSignal,
+  ): Promise<NamedCheck[]> {
+    const spec = this.#read(description);
+    const { host, guest, networks } = this.#options;
+    const checks = await assessSpec(this.#parts, spec, { host, guest, networks }, signal);
+    if (stream.mode === 'precopy') return checks;
+    const facts = { what: `--mode ${stream.mode}`, reason: 'a container moves by pre-copy' };
+    return [...checks, refusal('stream', godwitError('GODWIT_CAPABILITY', facts), 'destination')];
+  }
+
+  /** Its links are made by this driver: they are no taps. */
+  nics(): [] {
+    return [];
+  }
+
+  async start(
+    description: GuestDescription,
+    setup: StreamSetup,
+    _ports: ReadonlyMap<string, string>,
+    signal: AbortSignal,
+  ): Promise<{ handle: CriuHandle; memoryAddress: string }> {
+    const { guest } = this.#options;
+    const spec = this.#read(description);
+    const before = this.#arrival;
+    if (before !== undefined) return { handle: before.handle, memoryAddress: before.address };
+    const refused = (await this.assess(description, setup, signal)).find(
+      ({ error }) => error,
+    )?.error;
+    if (refused !== undefined) throw new GodwitError(refused);
+    const token = randomBytes(8).toString('hex');
+    const { memoryBytes } = description;
+    const handle: CriuHandle = { driver: 'criu', name: guest, token, memoryBytes };
+    const { records } = this.#parts;
+    const network = networkNames(token, spec.nics);
+    await removeLeft(this.#parts, guest, records.readSync(guest));
+    const mover = { ...ownIdentity(), bootId: bootId() };
+    const hosts = createHash('sha256').update(records.directory).digest('hex').slice(0, 8);
+    const cgroup = `${this.#parts.cgroup}-${hosts}-${guest}`;
+    const made = { ...network, overlay: spec.layers.length > 0, cgroup };
+    await records.write(guest, { token, mover, memoryBytes, made });
+    const bundle = await this.#makeBundle(spec, made, signal);
+    const arrival = new Arrival(this.#parts, handle, bundle, this.#options);
+    await arrival.open(setup);
+    this.#arrivals.set(guest, arrival);
+    for (const listener of this.#listeners) arrival.told.on(listener);
+    return { handle, memoryAddress: arrival.address };
+  }
+
+  /** The bundle with its root file system and network; what the container itself holds comes later. */
+  async #makeBundle(
+    spec: ContainerSpec,
+    { netns, cgroup }: { readonly netns: string; readonly cgroup: string },
+    signal: AbortSignal,
+  ): Promise<string> {
+    const { runc, records, layerDirs } = this.#parts;
+    const { guest, networks } = this.#options;
+    const directory = records.dirOf(guest);
+    const bundle = path.join(directory, 'bundle');
+    for (const each of ['bundle/rootfs', 'upper', 'overlay', 'in/images']) {
+      await mkdir(path.join(directory, each), {
+        recursive: true,
+        mode: each === 'upper' || each === 'bundle/rootfs' ? 0o755 : 0o700,
+      });
+    }
+    const config = configOf(spec.oci, `/run/netns/${netns}`, `/${cgroup}`);
+    await writeFile(path.join(bundle, 'config.json'), JSON.stringify(config), { mode: 0o600 });
+    if (spec.layers.length > 0) {
+      const layers = await findLayers(spec.layers, layerDirs, signal);
+      const lower = spec.layers.map((digest) => layers.get(digest) ?? '').join(':');
+      const upper = path.join(directory, 'upper');
+      const options = `lowerdir=${lower},upperdir=${upper},workdir=${path.join(directory, 'overlay')}`;
+      const at = path.join(bundle, 'rootfs');
+      await runc.run(['mount', '-t', 'overlay', 'overlay', '-o', options, at], { signal });
+    }
+    const run = runc.run.bind(runc);
+    const record = records.readSync(guest)?.made;
+    if (record !== undefined) {
+      await makeNetwork(run, record, spec.nics, (name) => networks[name] ?? name, signal);
+    }
+    await writeFile(path.join(directory, 'nics.json'), JSON.stringify(spec.nics), { mode: 0o600 });
+    return bundle;
+  }
+
+  async resumeGuest(signal: AbortSignal): Promise<void> {
+    const { runc, records } = this.#parts;
+    const { guest } = this.#options;
+    const record = records.readSync(guest);
+    const init = record?.init;
+    if (init === undefined) throw this.#refused('resumeGuest', 'its state has not arrived');
+    if (lifeOf(init).state === 'gone') throw this.#lost('its first process has ended');
+    // Only now: a port that is up before its connections are restored has the kernel reset them.
+    const ports = record?.made?.nics.map(({ port }) => port) ?? [];
+    await setPorts(runc.run.bind(runc), ports, 'up');
+    const cgroup = (await cgroupOf(init.pid, this.#parts.prefix)) ?? '';
+    // The first process last: status() goes by it, so what ends this halfway is seen as not done.
+    const pids = await processesIn(cgroup);
+    for (const pid of pids) if (pid !== init.pid) continueNow(pid);
+    continueNow(init.pid);
+    while ((await this.status(signal)).run === 'paused') await systemClock.sleep(1, signal);
+    (this.#arrival?.told ?? this.#told).ran('resumed');
+  }
+
+  async announce(signal: AbortSignal): Promise<void> {
+    const { runc, records } = this.#parts;
+    const record = records.readSync(this.#options.guest);
+    const nics = await this.#arrivedNics();
+    if (record?.init === undefined) return;
+    await announceNics(runc.run.bind(runc), record.init.pid, nics, signal);
+  }
+
+  async #arrivedNics(): Promise<ContainerSpec['nics']> {
+    const file = path.join(this.#parts.records.dirOf(this.#options.guest), 'nics.json');
+    const text = await readFile(file, 'utf8').catch(() => '[]');
+    return containerSpec.shape.nics.parse(JSON.parse(text));
+  }
+
+  async listenAgain(): Promise<Listens> {
+    throw this.#refused('listenAgain', 'a container moves by pre-copy alone');
+  }
+
+  /** The images were the migration's; the container runs without them. */
+  async settle(): Promise<void> {
+    await this.#arrival?.close();
+    this.#arrivals.delete(this.#options.guest);
+    await Arrival.removeImages(this.#parts, this.#options.guest);
+  }
+
+  async destroy(signal: AbortSignal): Promise<void> {
+    const { runc, records } = this.#parts;
+    const { guest } = this.#options;
+    await this.#arrival?.close();
+    this.#arrivals.delete(guest);
+    const record = records.readSync(guest);
+    // Without one nothing was made here: a container of that name would be somebody else's.
+    if (record?.made === undefined) return;
+    await this.#afterRestore(record, signal);
+    await runc.remove(guest);
+    await removeLeft(this.#parts, guest, records.readSync(guest));
+    this.#told.lost('it was taken down');
+  }
+
+  /** A restore goes on without the process that began it. */
+  async #afterRestore(
+    { worker, memoryBytes }: Pick<ContainerRecord, 'worker' | 'memoryBytes'>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (worker === undefined) return;
+    const ended = await sessionEnded(worker, imageMs(memoryBytes), signal);
+    if (!ended) throw this.#refused('destroy', 'its restore does not end');
+  }
+
+  async close(): Promise<void> {
+    this.#listeners.clear();
+  }
+
+  #read(description: GuestDescription): ContainerSpec {
+    const parsed = containerSpec.safeParse(description.spec);
+    if (parsed.success) return parsed.data;
+    throw godwitError('GODWIT_PROTOCOL_INVALID', {
+      peer: 'the source',
+      expected: 'the description of a container',
+      what: z.prettifyError(parsed.error).slice(0, 500),
+    });
+  }
+
+  #lost(reason: string): Error {
+    const { guest } = this.#options;
+    return godwitError('GODWIT_HYPERVISOR_LOST', { side: 'destination', guest, reason });
+  }
+
+  #refused(command: string, reason: string): Error {
+    return godwitError('GODWIT_HYPERVISOR', {
+      hypervisor: 'criu',
+      host: this.#parts.host,
+      command,
+      reason,
+    });
+  }
+}
+
+function continueNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT');
+  } catch {
+    // It has ended.
+  }
+}

@@ -1,0 +1,284 @@
+import { mkdir, readdir } from 'node:fs/promises';
+import path from 'node:path';
+import type { Duplex } from 'node:stream';
+import { systemClock } from '../../clock.ts';
+import { toGodwitError } from '../../errors.ts';
+import { removeTree } from '../../host/remove-tree.ts';
+import type { MemorySample } from '../../protocol/public/migration.ts';
+import type { StreamSetup } from '../port/direct.ts';
+import { KINDS } from './frames.ts';
+import type { Examined } from './inspect.ts';
+import { connectTo } from './link.ts';
+import { readMemory } from './memory.ts';
+import { setPorts } from './network.ts';
+import type { HostParts } from './parts.ts';
+import { processesIn, residentBytes, setFrozen } from './processes.ts';
+import { imageMs } from './runc.ts';
+import { PageSender } from './sender.ts';
+import { Told } from './watch.ts';
+
+/** As many rounds at most: each reads all memory, and what changes all the time is not worth another. */
+const MOST_ROUNDS = 8;
+/** What the destination does beside its restore: it unpacks files, asks runc and writes records. */
+const UNPACK_MS = 180_000;
+
+/** Longer than any dump and restore together, so that nobody gives up on a destination that is still at it. */
+function restoredMs(memoryBytes: number): number {
+  return 2 * imageMs(memoryBytes) + UNPACK_MS;
+}
+
+/** A round that sends more than this share of the one before gains nothing. */
+const WORTH_SHARE = 0.7;
+
+/**
+ * One container on its way out. It lives as long as this process, over several sessions: who comes later finds it.
+ *
+ * Pre-copy: the memory of the running container is read round by round, and what the destination has not is sent. Then the
+ * container is taken from the network and frozen, CRIU writes it down, and what is new of that is sent. It stays frozen
+ * here until it is retired or taken back.
+ */
+export class Dispatch {
+  readonly told = new Told();
+  readonly #parts: HostParts;
+  readonly #name: string;
+  readonly #facts: Examined;
+  readonly #over = new AbortController();
+  readonly #go = Promise.withResolvers<void>();
+  #setup: StreamSetup;
+  #sender: PageSender | undefined;
+  #work: Promise<void> | undefined;
+  #round = 0;
+  #roundNew = 0;
+  #totalBytes: number;
+  #startedMs = 0;
+  #endedMs: number | undefined;
+  #stoppedMs = 0;
+  /** The freeze until the destination had it restored, ms. */
+  downtimeMs: number | undefined;
+
+  constructor(parts: HostParts, name: string, facts: Examined, setup: StreamSetup) {
+    this.#parts = parts;
+    this.#name = name;
+    this.#facts = facts;
+    this.#setup = setup;
+    this.#totalBytes = facts.description.memoryBytes;
+    this.#go.promise.catch(() => {});
+  }
+
+  get isUnderWay(): boolean {
+    return /^(setup|active|pre-switchover|device)$/.test(this.told.stream);
+  }
+
+  get #ports(): string[] {
+    return this.#facts.nicsHere.map(({ port }) => port);
+  }
+
+  start(address: string, tlsHostname: string | undefined): void {
+    this.#startedMs = systemClock.monotonicMs();
+    this.told.to('setup');
+    this.#work = this.#run(address, tlsHostname).catch((error: unknown) => this.#failed(error));
+  }
+
+  adjust(change: { readonly maxBandwidth?: number; readonly maxDowntimeMs?: number }): void {
+    this.#setup = { ...this.#setup, ...change };
+    if (this.#sender !== undefined) this.#sender.bytesPerS = this.#setup.maxBandwidth;
+  }
+
+  continue(): void {
+    this.#go.resolve();
+  }
+
+  sample(): MemorySample {
+    const elapsed = (this.#endedMs ?? systemClock.monotonicMs()) - this.#startedMs;
+    const sent = this.#sender?.sentBytes ?? 0;
+    const isDone = this.told.stream === 'completed';
+    return {
+      totalBytes: this.#totalBytes,
+      remainingBytes: isDone
+        ? 0
+        : Math.max(0, this.#round > 1 ? this.#roundNew : this.#totalBytes - sent),
+      transferredBytes: sent,
+      skippedBytes: (this.#sender?.knownPages ?? 0) * 4096,
+      rate: elapsed === 0 ? 0 : Math.round((sent / elapsed) * 1000),
+      dirtyRate: 0,
+      round: this.#round,
+      totalMs: Math.round(elapsed),
+      pageRequests: 0,
+      ...(this.downtimeMs === undefined ? {} : { downtimeMs: Math.round(this.downtimeMs) }),
+    };
+  }
+
+  /** Ends it where not all is sent; the container runs on here when this resolves. */
+  async cancel(signal: AbortSignal): Promise<void> {
+    if (this.told.stream === 'completed') return;
+    const wasUnderWay = this.isUnderWay;
+    this.#over.abort(new Error('the source cancelled'));
+    this.#go.reject(new Error('the source cancelled'));
+    this.#sender?.close();
+    await this.#work;
+    if (wasUnderWay) this.told.to('cancelled');
+    await this.runHere(signal);
+  }
+
+  /** Thaws the container and gives it its ports. */
+  async runHere(signal: AbortSignal): Promise<void> {
+    await runHere(
+      this.#parts,
+      this.#name,
+      { ...this.#facts, ports: this.#ports },
+      this.told,
+      signal,
+    );
+  }
+
+  async #run(address: string, tlsHostname: string | undefined): Promise<void> {
+    const { signal } = this.#over;
+    const stream = await connectTo(address, tlsHostname, this.#setup, signal);
+    const sender = new PageSender(stream, this.#setup.compress === 'zstd');
+    this.#sender = sender;
+    sender.bytesPerS = this.#setup.maxBandwidth;
+    await sender.send(KINDS.hello, { version: 1, guest: this.#name });
+    await sender.heard(KINDS.ready, signal);
+    const directory = path.join(this.#parts.records.dirOf(this.#name), 'out');
+    await freshDirectory(path.join(directory, 'images'));
+    this.told.to('active');
+    await this.#rounds(sender, directory);
+    await this.#freeze();
+    if (this.#setup.holdSwitchover === true) {
+      this.told.to('pre-switchover');
+      await this.#go.promise;
+    }
+    this.told.to('device');
+    await this.#handOver(sender, directory, stream);
+  }
+
+  /** Reads and sends memory while the container runs. */
+  async #rounds(sender: PageSender, directory: string): Promise<void> {
+    const { signal } = this.#over;
+    let before = Infinity;
+    while (this.#round < MOST_ROUNDS) {
+      this.#round += 1;
+      this.told.pass(this.#round);
+      const [from, sent] = [systemClock.monotonicMs(), sender.sentBytes];
+      const pids = await processesIn(this.#facts.cgroup);
+      this.#totalBytes = Math.max(await residentBytes(pids), 4096);
+      for (const pid of pids) {
+        await readMemory(pid, async (pages) => void (await sender.pages(pages)), signal);
+      }
+      if (this.#round === 1) await this.#sendRoot(sender, directory);
+      await sender.flush();
+      const bytes = sender.sentBytes - sent;
+      this.#roundNew = bytes;
+      const rate = bytes / Math.max(1, systemClock.monotonicMs() - from);
+      if (this.#round > 1 && bytes / Math.max(rate, 1) <= this.#setup.maxDowntimeMs) return;
+      if (this.#round > 1 && bytes > before * WORTH_SHARE) return;
+      before = bytes;
+    }
+  }
+
+  /** What was written above the image; sent while it runs, and again when it stands still. */
+  async #sendRoot(sender: PageSender, directory: string): Promise<void> {
+    const { runc } = this.#parts;
+    const file = path.join(directory, 'root.tar');
+    const { upper } = this.#facts.root;
+    const keep = [
+      '--xattrs',
+      '--xattrs-include=*',
+      '--numeric-owner',
+      '--one-file-system',
+      '--sparse',
+    ];
+    const argv = ['tar', ...keep, '--warning=no-file-changed', '-C', upper, '-cf', file, '.'];
+    // It changes while it is read: tar says so by its exit status, and the frozen one counts.
+    await runc.run(argv, { deadlineMs: 120_000 }).catch((error: unknown) => {
+      if (this.told.stream === 'device') throw error;
+    });
+    await sender.file('root', 'root', file);
+  }
+
+  async #freeze(): Promise<void> {
+    const { runc, records } = this.#parts;
+    this.#over.signal.throwIfAborted();
+    await records.change(this.#name, { leaving: 'sending', unplugged: this.#ports });
+    this.#stoppedMs = systemClock.monotonicMs();
+    await setPorts(runc.run.bind(runc), this.#ports, 'down');
+    await setFrozen(this.#facts.cgroup, true, AbortSignal.timeout(10_000));
+    this.told.ran('stopped');
+  }
+
+  async #handOver(sender: PageSender, directory: string, stream: Duplex): Promise<void> {
+    const { runc, records } = this.#parts;
+    const { signal } = this.#over;
+    const images = path.join(directory, 'images');
+    // Nobody breaks off a dump: CRIU has its code in the container's processes until it is over.
+    const { memoryBytes } = this.#facts.description;
+    await runc.dump(this.#name, memoryBytes, images, (worker) =>
+      records.change(this.#name, { worker }),
+    );
+    await records.change(this.#name, { worker: undefined });
+    signal.throwIfAborted();
+    await setFrozen(this.#facts.cgroup, true, signal);
+    for (const name of await imagesIn(images))
+      await sender.file(name, 'image', path.join(images, name));
+    await this.#sendRoot(sender, directory);
+    const restored = sender.heard(KINDS.restored, signal, restoredMs(memoryBytes));
+    restored.catch(() => {});
+    await sender.send(KINDS.done);
+    await restored;
+    await records.change(this.#name, { leaving: 'sent' });
+    signal.throwIfAborted();
+    this.#endedMs = systemClock.monotonicMs();
+    this.downtimeMs = this.#endedMs - this.#stoppedMs;
+    this.told.to('completed');
+    stream.end();
+    // The container's end removes what is left of it.
+    await removeTree(directory).catch(() => undefined);
+  }
+
+  /** As a hypervisor does: what breaks before all is handed over leaves the guest running here. */
+  async #failed(error: unknown): Promise<void> {
+    this.#sender?.close();
+    // From then on the destination may run it, whatever fails here.
+    if (this.told.stream === 'completed') return;
+    if (!this.#over.signal.aborted)
+      this.told.to('failed', toGodwitError(error).message.slice(0, 1000));
+    await removeTree(path.join(this.#parts.records.dirOf(this.#name), 'out')).catch(
+      () => undefined,
+    );
+    if (!this.#over.signal.aborted)
+      await this.runHere(AbortSignal.timeout(10_000)).catch(() => undefined);
+  }
+}
+
+/**
+ * Gives a container its ports and thaws it. A port that cannot be given back leaves none standing still: that is said once
+ * the container runs.
+ */
+export async function runHere(
+  { runc, records }: Pick<HostParts, 'runc' | 'records'>,
+  name: string,
+  { ports, cgroup }: { readonly ports: readonly string[]; readonly cgroup: string },
+  told: Told,
+  signal: AbortSignal,
+): Promise<void> {
+  const plugged = await Promise.allSettled(
+    ports.map((port) => setPorts(runc.run.bind(runc), [port], 'up')),
+  );
+  await setFrozen(cgroup, false, signal);
+  const failed = plugged.find((each) => each.status === 'rejected');
+  // Who tries again needs to know which ports those were.
+  const kept = failed === undefined ? { unplugged: undefined } : {};
+  await records.change(name, { leaving: undefined, worker: undefined, ...kept });
+  told.ran('resumed');
+  if (failed !== undefined) throw failed.reason;
+}
+
+export async function freshDirectory(directory: string): Promise<void> {
+  await removeTree(directory);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+}
+
+async function imagesIn(directory: string): Promise<string[]> {
+  const names = await readdir(directory);
+  return names.filter((name) => !/\.log$|^stats-|^\./.test(name));
+}

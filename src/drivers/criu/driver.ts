@@ -1,0 +1,198 @@
+import path from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { godwitError, hasCode } from '../../errors.ts';
+import type { HypervisorInfo } from '../../protocol/public/host.ts';
+import { guestName } from '../../protocol/names.ts';
+import type {
+  DestinationOptions,
+  DestinationSession,
+  DirectDriver,
+  SourceSession,
+} from '../port/direct.ts';
+import type {
+  DiscoverOptions,
+  DiscoveredGuest,
+  GuestHandle,
+  HandleFacts,
+  Life,
+} from '../port/inventory.ts';
+import { Canary } from './canary.ts';
+import { CriuDestination } from './destination.ts';
+import type { Arrivals } from './destination.ts';
+import { handleIn, handleOf, lifeOfHandle } from './handle.ts';
+import type { CriuHandle } from './handle.ts';
+import { vcpus } from './inspect.ts';
+import type { CriuOptions } from './options.ts';
+import type { HostParts } from './parts.ts';
+import {
+  cgroupOf,
+  identify,
+  isFrozen,
+  isStoppedNow,
+  processesIn,
+  residentBytes,
+} from './processes.ts';
+import { readConfig } from './read-config.ts';
+import { Records } from './records.ts';
+import type { ContainerRecord } from './records.ts';
+import { Runc } from './runc.ts';
+import type { Listed } from './runc.ts';
+import { CriuSource } from './source.ts';
+import type { Dispatches } from './source.ts';
+
+/** A container without a limit of its own is taken to need this many times what it has in use, at least. */
+const SPARE = 2;
+const LEAST_BYTES = 64 * 1024 ** 2;
+
+/** Containers of runc, by CRIU: Godwit owns each step and the data path. */
+export class CriuDriver implements DirectDriver {
+  readonly name = 'criu';
+  readonly capabilities = {
+    shape: 'direct',
+    modes: ['precopy'],
+    compression: ['none', 'zstd'],
+    maxStreams: 1,
+    postcopyRecovery: false,
+  } as const;
+  readonly #parts: HostParts;
+  readonly #dispatches: Dispatches = new Map();
+  readonly #arrivals: Arrivals = new Map();
+
+  constructor(host: string, options: CriuOptions, directory: string) {
+    const runc = new Runc(host, options, directory);
+    const { mountsOf, layerDirs } = options;
+    this.#parts = {
+      host,
+      runc,
+      records: new Records(directory),
+      canary: new Canary(runc, directory),
+      mountsOf,
+      prefix: mountsOf === undefined ? '' : `/proc/${mountsOf}/root`,
+      layerDirs,
+      cgroup: 'godwit',
+    };
+  }
+
+  async hypervisors(signal: AbortSignal): Promise<HypervisorInfo[]> {
+    const found = await this.#parts.runc.versions(signal).catch((error: unknown) => {
+      if (hasCode(error, 'GODWIT_HOST_LACKS', 'GODWIT_HYPERVISOR')) return undefined;
+      throw error;
+    });
+    if (found === undefined) return [];
+    const binary = path.join(this.#parts.runc.programs ?? '', 'runc');
+    const version = `${found.runc}, criu ${found.criu}`;
+    return [{ driver: this.name, binary, version, machineTypes: [], accelerators: [] }];
+  }
+
+  async discover(
+    { host, busy, only }: DiscoverOptions,
+    signal: AbortSignal,
+  ): Promise<DiscoveredGuest[]> {
+    const all = await this.#parts.runc.list(signal).catch((error: unknown) => {
+      // A host without runc has no containers.
+      if (hasCode(error, 'GODWIT_HOST_LACKS')) return [];
+      throw error;
+    });
+    const wanted = all.filter(
+      ({ id, status }) =>
+        guestName.safeParse(id).success &&
+        status !== 'stopped' &&
+        (only === undefined || id === only),
+    );
+    return Promise.all(wanted.map((each) => this.#found(each, host, busy)));
+  }
+
+  async #found(listed: Listed, host: string, busy: ReadonlySet<string>): Promise<DiscoveredGuest> {
+    const { id: name, pid, bundle } = listed;
+    const record = this.#recordOf(name);
+    // One whose record cannot be read is listed, and nothing can be done with it.
+    const init = record === 'damaged' ? undefined : identify(pid);
+    const cgroup = (await cgroupOf(pid, this.#parts.prefix)) ?? '';
+    const config = readConfig(
+      await readFile(path.join(bundle, 'config.json'), 'utf8').catch(() => ''),
+    );
+    const own = record !== 'damaged' && record?.init?.pid === pid ? record : undefined;
+    const pids = await processesIn(cgroup);
+    const memoryBytes =
+      config.memoryLimit ??
+      own?.memoryBytes ??
+      Math.max(LEAST_BYTES, SPARE * (await residentBytes(pids)));
+    const handle: CriuHandle | undefined =
+      init === undefined
+        ? undefined
+        : {
+            driver: 'criu',
+            name,
+            memoryBytes,
+            ...(own === undefined ? { init } : { token: own.token }),
+          };
+    const stands = isStoppedNow(pid) || (await isFrozen(cgroup));
+    return {
+      ...(handle === undefined ? {} : { handle }),
+      info: {
+        name,
+        host,
+        driver: this.name,
+        state: busy.has(name) ? 'migrating' : stands ? 'paused' : 'running',
+        pid,
+        memoryBytes,
+        vcpus: vcpus(),
+        nics: [],
+        devices: [],
+        unmovable: config.obstacles.map(({ device, reason }) =>
+          `${device}: ${reason}`.slice(0, 512),
+        ),
+      },
+    };
+  }
+
+  #recordOf(name: string): ContainerRecord | 'damaged' | undefined {
+    try {
+      return this.#parts.records.readSync(name);
+    } catch {
+      return 'damaged';
+    }
+  }
+
+  async life(handle: GuestHandle): Promise<Life> {
+    return lifeOfHandle(handle, this.#parts.records);
+  }
+
+  describe(handle: GuestHandle): HandleFacts {
+    const { name, init } = handleOf(handle);
+    const record = this.#recordOf(name);
+    const pid = init?.pid ?? (record === 'damaged' ? undefined : record?.init?.pid);
+    const directory = this.#parts.records.dirOf(name);
+    return { what: `container ${name}`, directory, ...(pid === undefined ? {} : { pid }) };
+  }
+
+  isSame(left: GuestHandle, right: GuestHandle): boolean {
+    const [one, other] = [handleIn(left), handleIn(right)];
+    if (one === undefined || other === undefined || one.name !== other.name) return false;
+    if (one.token !== undefined || other.token !== undefined) return one.token === other.token;
+    return one.init?.pid === other.init?.pid && one.init?.startTicks === other.init?.startTicks;
+  }
+
+  /** Its memory is read by this process, and goes over no socket of another. */
+  mayReachUs(): boolean {
+    return false;
+  }
+
+  async openSource(given: GuestHandle, signal: AbortSignal): Promise<SourceSession> {
+    const handle = handleOf(given);
+    const { name } = handle;
+    const life = await this.life(handle);
+    const listed = await this.#parts.runc.state(name, signal);
+    if (life.state === 'gone' || listed === undefined) {
+      const reason = life.state === 'gone' ? life.reason : 'runc knows no such container';
+      throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: name, reason });
+    }
+    const session = new CriuSource(this.#parts, this.#dispatches, handle, listed);
+    await session.begin(signal);
+    return session;
+  }
+
+  async openDestination(options: DestinationOptions): Promise<DestinationSession> {
+    return new CriuDestination(this.#parts, options, this.#arrivals);
+  }
+}

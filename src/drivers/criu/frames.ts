@@ -1,0 +1,110 @@
+import type { Duplex } from 'node:stream';
+import { z } from 'zod';
+
+/**
+ * What passes between the two ends of a container's migration: frames of a kind (one byte), a length (four, little-endian)
+ * and that many bytes.
+ */
+
+export const KINDS = {
+  /** Source: who sends (JSON). */
+  hello: 1,
+  /** Pages that the destination has not: it numbers them in the order in which they come. */
+  pages: 2,
+  /** The same, compressed with zstd. */
+  packed: 3,
+  /** A file follows (JSON): its name and length; then its pages. */
+  file: 4,
+  /** Numbers of pages, four bytes each, that make up the file; ZERO for one of zeroes. */
+  refs: 5,
+  /** All is there: restore it. */
+  done: 6,
+  /** Destination: it waits for pages. */
+  ready: 16,
+  /** It has taken in that many frames. */
+  taken: 17,
+  /** The container is made, and stands still. */
+  restored: 18,
+  /** Why not (JSON). */
+  failed: 19,
+} as const;
+export type Kind = (typeof KINDS)[keyof typeof KINDS];
+
+export const ZERO = 0xffff_ffff;
+export const MAX_FRAME = 4 * 1024 * 1024;
+const HEAD = 5;
+
+export const hello = z.strictObject({ version: z.literal(1), guest: z.string().max(64) });
+export const fileHead = z.strictObject({
+  name: z
+    .string()
+    .max(128)
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'the name of an image'),
+  bytes: z
+    .number()
+    .int()
+    .nonnegative()
+    .max(2 ** 42),
+  what: z.enum(['image', 'root']),
+});
+export const failure = z.strictObject({ reason: z.string().max(4096) });
+
+export interface Frame {
+  readonly kind: number;
+  readonly body: Buffer;
+}
+
+export function encodeFrame(kind: Kind, body: Buffer = Buffer.alloc(0)): Buffer {
+  const head = Buffer.alloc(HEAD);
+  head.writeUInt8(kind, 0);
+  head.writeUInt32LE(body.length, 1);
+  return body.length === 0 ? head : Buffer.concat([head, body]);
+}
+
+/** Takes bytes as they come; gives whole frames. Throws for one that is longer than any may be. */
+export class FrameReader {
+  #parts: Buffer[] = [];
+  #length = 0;
+
+  push(bytes: Buffer): Frame[] {
+    this.#parts.push(bytes);
+    this.#length += bytes.length;
+    const frames: Frame[] = [];
+    for (;;) {
+      const wanted = this.#wanted();
+      if (wanted === undefined || this.#length < wanted) return frames;
+      const whole = this.#take(wanted);
+      frames.push({ kind: whole.readUInt8(0), body: whole.subarray(HEAD) });
+    }
+  }
+
+  #wanted(): number | undefined {
+    if (this.#length < HEAD) return undefined;
+    if ((this.#parts[0]?.length ?? 0) < HEAD) this.#parts = [Buffer.concat(this.#parts)];
+    const length = this.#parts[0]?.readUInt32LE(1) ?? 0;
+    if (length > MAX_FRAME) throw new Error(`a frame of ${length} bytes`);
+    return HEAD + length;
+  }
+
+  #take(bytes: number): Buffer {
+    const all =
+      this.#parts.length === 1 ? (this.#parts[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#parts);
+    this.#length -= bytes;
+    this.#parts = this.#length === 0 ? [] : [all.subarray(bytes)];
+    return all.subarray(0, bytes);
+  }
+}
+
+/** Writes, and waits until there is room for more. */
+export async function write(stream: Duplex, bytes: Buffer): Promise<void> {
+  if (stream.destroyed) throw new Error('the connection is closed');
+  if (stream.write(bytes)) return;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onClose = (): void => reject(new Error('the connection broke'));
+  stream.once('drain', resolve).once('close', onClose);
+  try {
+    await promise;
+  } finally {
+    stream.off('drain', resolve).off('close', onClose);
+  }
+}

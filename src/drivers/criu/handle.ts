@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { godwitError, toGodwitError } from '../../errors.ts';
+import { lifeOf } from '../../host/life.ts';
+import type { Life } from '../../host/life.ts';
+import type { GuestHandle } from '../port/inventory.ts';
+import type { ContainerRecord, Records } from './records.ts';
+
+/** What this driver writes into handles, and reads back from requests and journals. */
+
+const started = z.object({
+  pid: z.number().int().positive(),
+  startTicks: z.number().int().nonnegative(),
+  bootId: z.string().max(64).optional(),
+});
+
+const handle = z.object({
+  driver: z.literal('criu'),
+  name: z.string().min(1).max(128),
+  /** One that somebody else started: its first process. */
+  init: started.optional(),
+  /** One that a migration brings or has brought: what `Records` knows it by. */
+  token: z.string().max(64).optional(),
+  memoryBytes: z.number().int().nonnegative(),
+});
+export type CriuHandle = Readonly<z.infer<typeof handle>>;
+
+/** Undefined for what is no handle of this driver. */
+export function handleIn(given: GuestHandle): CriuHandle | undefined {
+  return handle.safeParse(given).data;
+}
+
+/** GODWIT_INTERNAL for what is no handle of this driver: another one made it, or its record is damaged. */
+export function handleOf(given: GuestHandle): CriuHandle {
+  const parsed = handleIn(given);
+  if (parsed !== undefined) return parsed;
+  throw godwitError('GODWIT_INTERNAL', { what: `the handle of ${given.name} names no container` });
+}
+
+/** Whether what the handle stands for lives: the container's first process, or the mover that waits for one. */
+export function lifeOfHandle(given: GuestHandle, records: Records): Life {
+  const own = handleIn(given);
+  if (own === undefined) {
+    return { state: 'unknown', reason: `the handle of ${given.name} names no container` };
+  }
+  if (own.init !== undefined) return lifeOf(own.init);
+  let record: ContainerRecord | undefined;
+  try {
+    record = records.readSync(own.name);
+  } catch (error) {
+    return { state: 'unknown', reason: toGodwitError(error).message };
+  }
+  if (record?.token !== own.token || record === undefined) {
+    return { state: 'gone', reason: 'what was made for it here was removed' };
+  }
+  const living = record.init ?? record.worker ?? record.mover;
+  return lifeOf(living);
+}

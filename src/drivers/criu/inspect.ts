@@ -1,0 +1,149 @@
+import { readFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { godwitError } from '../../errors.ts';
+import { pass, refusal } from '../../migration/preflight/check.ts';
+import type { NamedCheck } from '../../migration/preflight/check.ts';
+import type { Inspection } from '../port/direct.ts';
+import { cgroupOf, filesOf, isFrozen, isStoppedNow, processesIn } from './processes.ts';
+import type { HostParts } from './parts.ts';
+import { networkOf } from './network.ts';
+import type { FoundNic } from './network.ts';
+import { readConfig } from './read-config.ts';
+import type { Obstacle } from './read-config.ts';
+import { layerDigest, rootOf } from './rootfs.ts';
+import type { RootFileSystem } from './rootfs.ts';
+import type { Listed } from './runc.ts';
+import type { ContainerSpec } from './spec.ts';
+
+/** What a container is, found out without touching it. */
+export interface Examined extends Inspection {
+  readonly nicsHere: readonly FoundNic[];
+  readonly root: RootFileSystem;
+  readonly cgroup: string;
+}
+
+export async function examine(
+  parts: HostParts,
+  listed: Listed,
+  memoryBytes: number,
+  signal: AbortSignal,
+): Promise<Examined> {
+  const { host, runc, mountsOf, prefix } = parts;
+  const { id: name, pid, bundle, rootfs } = listed;
+  const cgroup = (await cgroupOf(pid, prefix)) ?? '';
+  const text = await readFile(path.join(bundle, 'config.json'), 'utf8').catch(() => '');
+  const config = readConfig(text);
+  const [network, processes, root, versions, features] = await Promise.all([
+    networkOf(runc.run.bind(runc), pid, signal),
+    processesIn(cgroup),
+    rootOf(rootfs, mountsOf),
+    runc.versions(signal),
+    processorFeatures(),
+  ]);
+  const obstacles = [
+    ...config.obstacles,
+    ...network.obstacles,
+    ...(await fileObstacles(processes)),
+  ];
+  const layers = await Promise.all(root.lower.map((each) => layerDigest(each, signal)));
+  const checks: NamedCheck[] = obstacles.map((each) => unmovable(name, each));
+  if ((await isFrozen(cgroup)) || processes.some(isStoppedNow)) {
+    const hint = `Resume it first (\`runc resume ${name}\`); a process that a signal has stopped, with SIGCONT.`;
+    checks.push(
+      refusal(
+        'state',
+        godwitError('GODWIT_GUEST_STATE', { guest: name, state: 'paused' }, { hint }),
+      ),
+    );
+  } else checks.push(pass('state', `${processes.length} processes on ${host}`));
+  if (obstacles.length === 0) checks.push(pass('devices', 'nothing of it is bound to this host'));
+  checks.push(await parts.canary.check(host, 'source', signal), tracking());
+  const spec: ContainerSpec | undefined = config.oci && {
+    oci: config.oci,
+    nics: network.nics.map(({ nic }) => nic),
+    layers,
+    ...versions,
+    features,
+  };
+  return {
+    description: {
+      driver: 'criu',
+      name,
+      memoryBytes,
+      vcpus: vcpus(),
+      hypervisorVersion: `runc ${versions.runc}, criu ${versions.criu}`,
+      spec,
+    },
+    checks,
+    nicsHere: network.nics,
+    root,
+    cgroup,
+  };
+}
+
+/** A container has no processors of its own. */
+export function vcpus(): number {
+  return Math.max(1, os.availableParallelism());
+}
+
+function unmovable(guest: string, { device, type, reason, hint }: Obstacle): NamedCheck {
+  return refusal(
+    'devices',
+    godwitError('GODWIT_DEVICE_UNMOVABLE', { device, type, guest, reason }, { hint }),
+  );
+}
+
+/** Said each time: the kernels of this kind do not tell which pages were written, so each round reads all of them. */
+function tracking(): NamedCheck {
+  const evidence =
+    'each round reads the memory of the running container and compares it by content';
+  return pass('dirty-tracking', evidence);
+}
+
+/** Files of its processes that CRIU cannot dump, or that lie on this host. */
+async function fileObstacles(pids: readonly number[]): Promise<Obstacle[]> {
+  const found = new Map<string, Obstacle>();
+  for (const pid of pids) {
+    for (const [number, target] of await filesOf(pid)) {
+      const obstacle = fileObstacle(number, target);
+      if (obstacle !== undefined) found.set(`${obstacle.device} ${obstacle.type}`, obstacle);
+    }
+  }
+  return [...found.values()].slice(0, 32);
+}
+
+const STREAMS = ['standard input', 'standard output', 'standard error'];
+
+/** Pure. */
+export function fileObstacle(number: number, target: string): Obstacle | undefined {
+  if (target.includes('[io_uring]')) {
+    const hint = 'Start its program without io_uring (for Node.js UV_USE_IO_URING=0).';
+    return { device: 'io_uring', type: 'kernel object', reason: 'CRIU cannot dump it', hint };
+  }
+  const stream = STREAMS[number];
+  if (stream === undefined) return undefined;
+  const hint =
+    'Start it detached with its standard streams on /dev/null, and let it write its log inside.';
+  if (/^\/dev\/(pts|tty)/.test(target)) {
+    return { device: stream, type: 'tty', reason: 'its other end stays on this host', hint };
+  }
+  if (target.startsWith('pipe:') || target.startsWith('socket:')) {
+    return {
+      device: stream,
+      type: 'pipe',
+      reason: 'its other end may be a process of this host',
+      hint,
+    };
+  }
+  return undefined;
+}
+
+export async function processorFeatures(): Promise<string[]> {
+  const text = await readFile('/proc/cpuinfo', 'utf8').catch(() => '');
+  const flags = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(text)?.[1] ?? '';
+  return flags
+    .split(' ')
+    .filter((each) => each !== '' && each.length <= 32)
+    .slice(0, 512);
+}

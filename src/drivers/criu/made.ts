@@ -1,0 +1,34 @@
+import path from 'node:path';
+import { removeTree } from '../../host/remove-tree.ts';
+import { removeCgroup } from './cgroup.ts';
+import { unmountBelow } from './mounts.ts';
+import { removeNetwork } from './network.ts';
+import type { HostParts } from './parts.ts';
+import type { ContainerRecord } from './records.ts';
+
+/** Taking down what Godwit made for a container. */
+
+const LEFT_MS = 15_000;
+
+/** Removes a directory of ours once nothing is mounted in it any more; rejects, and deletes nothing, where something is. */
+export async function removeDirectory(
+  { runc, mountsOf }: HostParts,
+  directory: string,
+): Promise<void> {
+  await unmountBelow({ mountsOf, run: (argv) => runc.run(argv) }, directory);
+  await removeTree(directory);
+}
+
+/** Repeatable. What somebody else made stays: the bundle and the network namespace of a container that was adopted. */
+export async function removeLeft(
+  parts: HostParts,
+  name: string,
+  record: ContainerRecord | undefined,
+): Promise<void> {
+  const { runc, records, prefix } = parts;
+  if (record?.made?.cgroup !== undefined) {
+    await removeCgroup(prefix, record.made.cgroup, AbortSignal.timeout(LEFT_MS));
+  }
+  if (record?.made !== undefined) await removeNetwork(runc.run.bind(runc), record.made);
+  await removeDirectory(parts, path.join(records.directory, name));
+}

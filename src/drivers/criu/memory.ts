@@ -1,0 +1,92 @@
+import { open, readFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+
+/** The memory of a process as it runs: read page by page, without stopping it. */
+
+export const PAGE = 4096;
+const MOST_PAGES = 1024;
+const PRESENT = 1n << 63n;
+const SWAPPED = 1n << 62n;
+/** A page of a file: not in a dump, unless it was written to. */
+const OF_FILE = 1n << 61n;
+
+export interface Region {
+  readonly from: number;
+  readonly to: number;
+  /** Shared memory without a file is in a dump all the same. */
+  readonly shared: boolean;
+}
+
+/** The mappings whose pages a dump has: private ones, and shared ones without a file. Pure. */
+export function regionsOf(maps: string): Region[] {
+  return maps.split('\n').flatMap((line): Region[] => {
+    const found = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \d+\s*(.*)$/.exec(line);
+    if (found === null) return [];
+    const [, from = '', to = '', mode = '', name = ''] = found;
+    const isOwn = mode[3] === 'p' || name.startsWith('/dev/zero') || name.startsWith('/memfd:');
+    if (!isOwn || mode[0] !== 'r' || /^\[(vdso|vvar|vsyscall)/.test(name)) return [];
+    const [start, end] = [Number.parseInt(from, 16), Number.parseInt(to, 16)];
+    return [{ from: start, to: end, shared: mode[3] !== 'p' }];
+  });
+}
+
+/** Gives the pages that are in memory to `take`, as many at a time as lie beside one another. */
+export async function readMemory(
+  pid: number,
+  take: (pages: Buffer) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const maps = await readFile(`/proc/${pid}/maps`, 'utf8').catch(() => '');
+  let memory: FileHandle | undefined;
+  let table: FileHandle | undefined;
+  try {
+    memory = await open(`/proc/${pid}/mem`);
+    table = await open(`/proc/${pid}/pagemap`);
+    for (const region of regionsOf(maps)) await readRegion({ memory, table }, region, take, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    // A process that has ended meanwhile has no memory any more.
+    if (!isGone(error)) throw error;
+  } finally {
+    await memory?.close();
+    await table?.close();
+  }
+}
+
+async function readRegion(
+  { memory, table }: { readonly memory: FileHandle; readonly table: FileHandle },
+  { from, to, shared }: Region,
+  take: (pages: Buffer) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const entries = Buffer.alloc(MOST_PAGES * 8);
+  for (let at = from; at < to; at += MOST_PAGES * PAGE) {
+    signal.throwIfAborted();
+    const count = Math.min(MOST_PAGES, (to - at) / PAGE);
+    const { bytesRead } = await table.read(entries, 0, count * 8, (at / PAGE) * 8);
+    const isThere = (index: number): boolean => {
+      if (index * 8 >= bytesRead) return false;
+      const entry = entries.readBigUInt64LE(index * 8);
+      return (entry & (PRESENT | SWAPPED)) !== 0n && (shared || (entry & OF_FILE) === 0n);
+    };
+    for (let first = 0; first < count; first += 1) {
+      if (!isThere(first)) continue;
+      let last = first;
+      while (last + 1 < count && isThere(last + 1)) last += 1;
+      const pages = Buffer.allocUnsafe((last - first + 1) * PAGE);
+      const read = await memory
+        .read(pages, 0, pages.length, at + first * PAGE)
+        .catch(() => undefined);
+      // What was unmapped meanwhile is in no dump either.
+      const whole = Math.floor((read?.bytesRead ?? 0) / PAGE) * PAGE;
+      if (whole > 0) await take(pages.subarray(0, whole));
+      first = last;
+    }
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return (
+    error instanceof Error && 'code' in error && (error.code === 'ESRCH' || error.code === 'ENOENT')
+  );
+}

@@ -1,0 +1,100 @@
+import { readFileSync } from 'node:fs';
+import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { bootId, parseStat, startTicksOf } from '../../host/process.ts';
+import { godwitError } from '../../errors.ts';
+import type { BootProcess } from '../../host/life.ts';
+
+/** Open files of one process: they are read one by one. */
+const MOST_FILES = 100_000;
+
+/** What the kernel tells of a container's processes and of its cgroup. */
+
+export function identify(pid: number): BootProcess | undefined {
+  const startTicks = startTicksOf(pid);
+  return startTicks === undefined ? undefined : { pid, startTicks, bootId: bootId() };
+}
+
+/** The directory of a process's cgroup in which the freezer's files are, as this process gets to it. */
+export async function cgroupOf(pid: number, prefix: string): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '');
+  const lines = text
+    .trim()
+    .split('\n')
+    .map((line) => line.split(':'));
+  const old = lines.find(([, controllers = '']) => controllers.split(',').includes('freezer'));
+  if (old !== undefined) return `${prefix}/sys/fs/cgroup/freezer${old.slice(2).join(':')}`;
+  const unified = lines.find(([number]) => number === '0');
+  return unified && `${prefix}/sys/fs/cgroup${unified.slice(2).join(':')}`;
+}
+
+/** Freezes or thaws all of it; resolves once the kernel says that it is so. */
+export async function setFrozen(
+  cgroup: string,
+  frozen: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const old = await readFile(path.join(cgroup, 'freezer.state'), 'utf8').catch(() => undefined);
+  const [file, word] =
+    old === undefined
+      ? ['cgroup.freeze', frozen ? '1' : '0']
+      : ['freezer.state', frozen ? 'FROZEN' : 'THAWED'];
+  await writeFile(path.join(cgroup, file), word);
+  while ((await isFrozen(cgroup)) !== frozen) {
+    signal.throwIfAborted();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+export async function isFrozen(cgroup: string): Promise<boolean> {
+  const old = await readFile(path.join(cgroup, 'freezer.state'), 'utf8').catch(() => undefined);
+  if (old !== undefined) return old.trim() === 'FROZEN';
+  const events = await readFile(path.join(cgroup, 'cgroup.events'), 'utf8').catch(() => '');
+  return /^frozen 1$/m.test(events);
+}
+
+/** Every process of the container, also those in cgroups below its own. */
+export async function processesIn(cgroup: string): Promise<number[]> {
+  const own = await readFile(path.join(cgroup, 'cgroup.procs'), 'utf8').catch(() => '');
+  const below = await readdir(cgroup, { withFileTypes: true }).catch(() => []);
+  const rest = await Promise.all(
+    below
+      .filter((each) => each.isDirectory())
+      .map(({ name }) => processesIn(path.join(cgroup, name))),
+  );
+  return [...own.trim().split('\n').filter(Boolean).map(Number), ...rest.flat()];
+}
+
+/** Whether a signal has stopped it. */
+export function isStoppedNow(pid: number): boolean {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.state === 'T';
+  } catch {
+    return false;
+  }
+}
+
+/** Where a process's files lead, by number; empty where it has ended. */
+export async function filesOf(pid: number): Promise<Map<number, string>> {
+  const numbers = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  if (numbers.length > MOST_FILES) {
+    const what = `a process of at most ${MOST_FILES} open files: ${pid} has ${numbers.length}`;
+    throw godwitError('GODWIT_HOST_LACKS', { what });
+  }
+  const found = new Map<number, string>();
+  for (const name of numbers) {
+    found.set(Number(name), await readlink(`/proc/${pid}/fd/${name}`).catch(() => ''));
+  }
+  return found;
+}
+
+/** Bytes of memory that it has in use. */
+export async function residentBytes(pids: readonly number[]): Promise<number> {
+  const all = await Promise.all(
+    pids.map(async (pid) => {
+      const text = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+      return Number(/^VmRSS:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024;
+    }),
+  );
+  return all.reduce((sum, each) => sum + each, 0);
+}

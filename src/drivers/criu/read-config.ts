@@ -1,0 +1,243 @@
+import { z } from 'zod';
+import { isBindOption, ociParts } from './spec.ts';
+import type { OciParts } from './spec.ts';
+
+/** What a container's config.json says, in the grammar that travels. Pure. */
+
+const whole = z.looseObject({
+  process: z.looseObject({}),
+  root: z.looseObject({ readonly: z.boolean().optional() }).optional(),
+  hostname: z.string().optional(),
+  mounts: z
+    .array(
+      z.looseObject({
+        destination: z.string(),
+        type: z.string().optional(),
+        options: z.array(z.string()).optional(),
+      }),
+    )
+    .optional(),
+  hooks: z.unknown().optional(),
+  linux: z
+    .looseObject({
+      namespaces: z
+        .array(z.looseObject({ type: z.string(), path: z.string().optional() }))
+        .default([]),
+      devices: z.array(z.looseObject({ path: z.string() })).optional(),
+      maskedPaths: z.array(z.string()).optional(),
+      readonlyPaths: z.array(z.string()).optional(),
+      resources: z
+        .looseObject({
+          memory: z.looseObject({ limit: z.number().optional() }).optional(),
+          pids: z.looseObject({ limit: z.number().optional() }).optional(),
+        })
+        .optional(),
+    })
+    .optional(),
+});
+
+type Linux = NonNullable<z.infer<typeof whole>['linux']>;
+
+/** A part of a container that cannot move: what, of which kind, why, and the way out. */
+export interface Obstacle {
+  readonly device: string;
+  readonly type: string;
+  readonly reason: string;
+  readonly hint: string;
+}
+
+export interface ReadConfig {
+  /** Undefined where something in it is in no grammar; `obstacles` says what. */
+  readonly oci: OciParts | undefined;
+  readonly netns: string | undefined;
+  readonly memoryLimit: number | undefined;
+  readonly obstacles: readonly Obstacle[];
+}
+
+const WANTED = ['pid', 'ipc', 'uts', 'mount', 'network'];
+
+export function readConfig(text: string): ReadConfig {
+  const given = whole.safeParse(safeJson(text));
+  if (!given.success) {
+    const reason = z.prettifyError(given.error).slice(0, 300);
+    const hint = 'Look at the bundle of the container: runc itself reads it only when it starts.';
+    const obstacles = [{ device: 'config.json', type: 'configuration', reason, hint }];
+    return { oci: undefined, netns: undefined, memoryLimit: undefined, obstacles };
+  }
+  const { process, root, hostname, mounts = [], linux } = given.data;
+  const { maskedPaths, readonlyPaths, resources } = linux ?? {};
+  const limit = resources?.memory?.limit;
+  const pids = resources?.pids?.limit;
+  const memoryLimit = limit !== undefined && limit > 0 ? limit : undefined;
+  const {
+    apparmorProfile: _a,
+    selinuxLabel: _s,
+    oomScoreAdj: _o,
+    consoleSize: _c,
+    ...own
+  } = process;
+  const parts = ociParts.safeParse({
+    process: own,
+    hostname,
+    readonlyRoot: root?.readonly === true,
+    mounts: mounts.filter((each) => !isBind(each)),
+    maskedPaths,
+    readonlyPaths,
+    ...(memoryLimit === undefined ? {} : { memoryLimit }),
+    ...(pids !== undefined && pids > 0 ? { pidsLimit: pids } : {}),
+  });
+  const obstacles = [...namespaceObstacles(linux?.namespaces ?? []), ...partObstacles(given.data)];
+  if (!parts.success && obstacles.length === 0) {
+    const reason = z.prettifyError(parts.error).replaceAll('\n', ' ').slice(0, 300);
+    const hint = 'Start the container without that part, or leave it where it is.';
+    obstacles.push({ device: 'config.json', type: 'configuration', reason, hint });
+  }
+  const netns = linux?.namespaces.find(({ type }) => type === 'network')?.path;
+  return { oci: parts.data, netns, memoryLimit, obstacles };
+}
+
+function namespaceObstacles(
+  namespaces: readonly { readonly type: string; readonly path?: string | undefined }[],
+): Obstacle[] {
+  const found: Obstacle[] = [];
+  for (const wanted of WANTED) {
+    const own = namespaces.find(({ type }) => type === wanted);
+    const device = `the ${wanted} namespace`;
+    if (own === undefined) {
+      const hint = `Start the container with a ${wanted} namespace of its own.`;
+      found.push({ device, type: 'namespace', reason: 'it is the host’s own', hint });
+    } else if (wanted !== 'network' && own.path !== undefined) {
+      const hint = 'Containers that share namespaces (a pod) do not move yet; start it alone.';
+      found.push({ device, type: 'namespace', reason: 'another container shares it', hint });
+    } else if (wanted === 'network' && own.path === undefined) {
+      const hint =
+        'Make it with `ip netns add`, and name its path in config.json, as CNI and podman do.';
+      found.push({
+        device,
+        type: 'namespace',
+        reason: 'runc made it, and CRIU would move its links',
+        hint,
+      });
+    }
+  }
+  if (namespaces.some(({ type }) => type === 'user')) {
+    const hint = 'Start the container without a user namespace.';
+    const reason = 'containers with a user namespace do not move yet';
+    found.push({ device: 'the user namespace', type: 'namespace', reason, hint });
+  }
+  for (const { type } of namespaces) {
+    if (WANTED.includes(type) || type === 'user') continue;
+    const hint = `Start the container without a ${type} namespace.`;
+    const reason = 'the destination would not make one';
+    found.push({ device: `the ${type} namespace`, type: 'namespace', reason, hint });
+  }
+  return found;
+}
+
+function isBind({
+  type,
+  options = [],
+}: {
+  type?: string | undefined;
+  options?: string[] | undefined;
+}) {
+  return type === undefined || type === 'bind' || options.some(isBindOption);
+}
+
+/** Parts of `linux` that travel, that are refused elsewhere, or that CRIU itself has in its images (seccomp). */
+const LINUX = ['namespaces', 'devices', 'maskedPaths', 'readonlyPaths', 'resources', 'seccomp'];
+const TRAVELS = new Set(['memory.limit', 'pids.limit']);
+
+/** What confines it here, and would not at the destination. */
+function lostObstacles(linux: Linux | undefined, process: Record<string, unknown>): Obstacle[] {
+  const { resources = {}, ...rest } = linux ?? {};
+  const lost: string[] = ['apparmorProfile', 'selinuxLabel']
+    .filter((key) => saysSomething(process[key]))
+    .map((key) => `process.${key}`);
+  for (const [key, value] of Object.entries(rest)) {
+    if (LINUX.includes(key) || key === 'cgroupsPath') continue;
+    if (saysSomething(value)) lost.push(`linux.${key}`);
+  }
+  for (const [kind, limits] of Object.entries(resources)) {
+    // The destination allows those devices that every container has.
+    if (kind === 'devices') continue;
+    const parts = isObject(limits) ? Object.entries(limits) : [['', limits] as const];
+    for (const [key, value] of parts) {
+      const name = key === '' ? kind : `${kind}.${key}`;
+      if (!TRAVELS.has(name) && saysSomething(value)) lost.push(`linux.resources.${name}`);
+    }
+  }
+  return lost.map((device) => {
+    const hint = `Start the container without ${device}; of its limits memory.limit and pids.limit move.`;
+    const reason = 'the container would run without it at the destination';
+    return { device, type: 'confinement', reason, hint };
+  });
+}
+
+/** False of what runc takes for not being there: 0, -1, nothing in it. */
+function saysSomething(value: unknown): boolean {
+  if (isObject(value)) return Object.values(value).some(saysSomething);
+  if (Array.isArray(value)) return value.length > 0;
+  return ![undefined, null, false, 0, -1, ''].includes(value as null);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function partObstacles({ mounts = [], linux, hooks, process }: z.infer<typeof whole>): Obstacle[] {
+  const found: Obstacle[] = [];
+  for (const each of mounts) {
+    if (!isBind(each)) continue;
+    const { destination } = each;
+    const hint = 'Put what it holds into the image, or start the container without it.';
+    found.push({
+      device: destination,
+      type: 'bind mount',
+      reason: 'it is a directory of this host',
+      hint,
+    });
+  }
+  for (const { path } of linux?.devices ?? []) {
+    const hint = 'Start the container without the device.';
+    found.push({ device: path, type: 'device', reason: 'a device of this host stays there', hint });
+  }
+  found.push(...lostObstacles(linux, process));
+  if (hooks !== undefined && Object.keys(hooks as object).length > 0) {
+    const hint = 'Start the container without hooks; Godwit’s own do their work on both hosts.';
+    found.push({
+      device: 'hooks',
+      type: 'programs',
+      reason: 'no program travels between hosts',
+      hint,
+    });
+  }
+  if (process['terminal'] === true) {
+    const hint = 'Start the container without a terminal (`terminal: false`, `runc run -d`).';
+    found.push({
+      device: 'the terminal',
+      type: 'tty',
+      reason: 'its other end stays on this host',
+      hint,
+    });
+  }
+  const [first = ''] = Array.isArray(process['args']) ? (process['args'] as unknown[]) : [];
+  if (typeof first === 'string' && /(^|\/)(systemd|init)$/.test(first)) {
+    const hint = 'Move it as a virtual machine, or run its service without systemd.';
+    found.push({
+      device: first,
+      type: 'entry point',
+      reason: 'systemd does not come back from CRIU',
+      hint,
+    });
+  }
+  return found;
+}
+
+function safeJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,166 @@
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+import type { Duplex } from 'node:stream';
+import { promisify } from 'node:util';
+import { zstdDecompress } from 'node:zlib';
+import {
+  encodeFrame,
+  fileHead,
+  FrameReader,
+  hello,
+  KINDS,
+  MAX_FRAME,
+  write,
+  ZERO,
+} from './frames.ts';
+import type { Frame } from './frames.ts';
+import { PAGE } from './memory.ts';
+
+const unpack = promisify(zstdDecompress);
+const MOST_IMAGES = 4096;
+/** Numbers of pages in one frame: as many as make a frame of pages. */
+const MOST_REFS = MAX_FRAME / PAGE;
+
+/** Takes in pages and makes files of them, in a directory of its own. */
+export class PageReceiver {
+  readonly #directory: string;
+  readonly #guest: string;
+  readonly #mostBytes: number;
+  #store: FileHandle | undefined;
+  #file: { readonly handle: FileHandle; readonly bytes: number; at: number } | undefined;
+  #pages = 0;
+  #images = 0;
+  #imageBytes = 0;
+  #greeted = false;
+  receivedBytes = 0;
+
+  /** `mostBytes`: of pages in all, and half of what the files made of them may have; more than that is not taken. */
+  constructor(directory: string, guest: string, mostBytes: number) {
+    this.#directory = directory;
+    this.#guest = guest;
+    this.#mostBytes = mostBytes;
+  }
+
+  /** Reads the stream until the source says that all is sent. Throws for anything that is not in the format. */
+  async take(stream: Duplex): Promise<void> {
+    const reader = new FrameReader();
+    this.#store = await open(path.join(this.#directory, 'pages.store'), 'w+', 0o600);
+    try {
+      // The stream stays open: the answer goes back over it.
+      for await (const bytes of stream.iterator({
+        destroyOnReturn: false,
+      }) as AsyncIterable<Buffer>) {
+        this.receivedBytes += bytes.length;
+        for (const frame of reader.push(bytes)) {
+          if (frame.kind === KINDS.done) {
+            await this.#endFile();
+            return;
+          }
+          await this.#frame(frame, stream);
+        }
+      }
+      throw new Error('the source closed the connection');
+    } finally {
+      await this.#file?.handle.close();
+      await this.#store.close();
+    }
+  }
+
+  async #frame({ kind, body }: Frame, stream: Duplex): Promise<void> {
+    if (!this.#greeted) {
+      const said = kind === KINDS.hello ? hello.parse(JSON.parse(body.toString())) : undefined;
+      if (said?.guest !== this.#guest) throw new Error('it does not begin as a container does');
+      this.#greeted = true;
+      return write(stream, encodeFrame(KINDS.ready));
+    }
+    switch (kind) {
+      case KINDS.pages:
+        return this.#keep(body);
+      case KINDS.packed:
+        return this.#keep(await unpack(body, { maxOutputLength: MAX_FRAME }));
+      case KINDS.file:
+        return this.#begin(fileHead.parse(JSON.parse(body.toString())));
+      case KINDS.refs:
+        return this.#append(body);
+      default:
+        throw new Error(`a frame of kind ${kind}`);
+    }
+  }
+
+  async #keep(pages: Buffer): Promise<void> {
+    if (pages.length % PAGE !== 0) throw new Error(`${pages.length} bytes of pages`);
+    const at = this.#pages * PAGE;
+    if (at + pages.length > this.#mostBytes)
+      throw new Error(`more than ${this.#mostBytes} bytes of pages`);
+    await whole(this.#store?.write(pages, 0, pages.length, at), pages.length);
+    this.#pages += pages.length / PAGE;
+  }
+
+  async #begin({
+    name,
+    bytes,
+    what,
+  }: {
+    name: string;
+    bytes: number;
+    what: 'image' | 'root';
+  }): Promise<void> {
+    await this.#endFile();
+    this.#images += 1;
+    if (this.#images > MOST_IMAGES) throw new Error(`more than ${MOST_IMAGES} files`);
+    // The root is sent again once the container is frozen, in place of the first one.
+    if (what === 'image') this.#imageBytes += bytes;
+    if (this.#imageBytes + (what === 'root' ? bytes : 0) > 2 * this.#mostBytes)
+      throw new Error(`more than ${2 * this.#mostBytes} bytes of files`);
+    const file = what === 'root' ? 'root.tar' : path.join('images', name);
+    const handle = await open(path.join(this.#directory, file), 'w', 0o600);
+    this.#file = { handle, bytes, at: 0 };
+    await handle.truncate(bytes);
+  }
+
+  async #append(refs: Buffer): Promise<void> {
+    const file = this.#file;
+    if (file === undefined || refs.length % 4 !== 0) throw new Error('pages of no file');
+    if (refs.length / 4 > MOST_REFS) throw new Error(`more than ${MOST_REFS} pages at once`);
+    for (let index = 0; index < refs.length;) {
+      const first = refs.readUInt32LE(index);
+      let count = 1;
+      const follows = (): boolean => {
+        const next = index + count * 4;
+        if (next >= refs.length) return false;
+        return refs.readUInt32LE(next) === (first === ZERO ? ZERO : first + count);
+      };
+      while (follows()) count += 1;
+      index += count * 4;
+      const bytes = Math.min(count * PAGE, file.bytes - file.at);
+      if (bytes <= (count - 1) * PAGE) throw new Error('more pages than the file has');
+      if (first !== ZERO) {
+        if (first + count > this.#pages)
+          throw new Error(`page ${first + count - 1} was never sent`);
+        const part = Buffer.allocUnsafe(bytes);
+        await whole(this.#store?.read(part, 0, bytes, first * PAGE), bytes);
+        await whole(file.handle.write(part, 0, bytes, file.at), bytes);
+      }
+      file.at += bytes;
+    }
+  }
+
+  async #endFile(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    if (file === undefined) return;
+    await file.handle.close();
+    if (file.at !== file.bytes) throw new Error('a file that is not whole');
+  }
+}
+
+/** Less than that would leave the rest of a page as whatever the memory held before. */
+async function whole(
+  work: Promise<{ readonly bytesRead?: number; readonly bytesWritten?: number }> | undefined,
+  bytes: number,
+): Promise<void> {
+  const done = await work;
+  const moved = done?.bytesRead ?? done?.bytesWritten;
+  if (moved !== bytes) throw new Error(`${moved} of ${bytes} bytes`);
+}

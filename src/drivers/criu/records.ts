@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { godwitError } from '../../errors.ts';
+
+/**
+ * What this driver remembers of a container between processes, one file each in a directory of its own: which migration
+ * brought it, and how far one that leaves is. Written before what it announces.
+ */
+
+const alive = z.object({
+  pid: z.number().int().positive(),
+  startTicks: z.number().int().nonnegative(),
+  bootId: z.string().max(64).optional(),
+});
+
+const nic = z.object({ port: z.string().max(15), name: z.string().max(15) });
+
+const record = z.object({
+  /** A number of this copy that no other has. */
+  token: z.string().max(64),
+  /** The process of Godwit that works on it. */
+  mover: alive,
+  /** runc, while it dumps or restores: nothing else may be done with the container meanwhile. */
+  worker: alive.optional(),
+  /** Its first process, once it is restored. */
+  init: alive.optional(),
+  memoryBytes: z.number().int().nonnegative(),
+  /** What was made here for it. */
+  made: z
+    .object({
+      netns: z.string().max(64),
+      nics: z.array(nic).max(8),
+      overlay: z.boolean(),
+      cgroup: z.string().min(8).max(256).optional(),
+    })
+    .optional(),
+  /** On its way out: `sending` until the destination has all of it, then `sent`. */
+  leaving: z.enum(['sending', 'sent']).optional(),
+  /** The bridges from which its ports were taken, which they return to. */
+  unplugged: z.array(z.string().max(15)).max(8).optional(),
+});
+export type ContainerRecord = z.infer<typeof record>;
+
+export class Records {
+  readonly directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  dirOf(name: string): string {
+    return path.join(this.directory, name);
+  }
+
+  /** Undefined only where there is none. Throws for one that cannot be read: it is no proof that nothing runs. */
+  readSync(name: string): ContainerRecord | undefined {
+    const file = path.join(this.dirOf(name), 'record.json');
+    try {
+      return record.parse(JSON.parse(readFileSync(file, 'utf8')));
+    } catch (cause) {
+      if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
+      const said = cause instanceof z.ZodError ? z.prettifyError(cause) : String(cause);
+      const what = `the record ${file} of a container cannot be read: ${said.slice(0, 300)}`;
+      throw godwitError('GODWIT_INTERNAL', { what }, { cause });
+    }
+  }
+
+  async write(name: string, changed: ContainerRecord): Promise<void> {
+    const file = path.join(this.dirOf(name), 'record.json');
+    await mkdir(this.dirOf(name), { recursive: true, mode: 0o700 });
+    await writeFile(`${file}.new`, JSON.stringify(changed), { mode: 0o600 });
+    await rename(`${file}.new`, file);
+  }
+
+  /** Changes what is there; nothing where nothing is. */
+  async change(name: string, change: Partial<ContainerRecord>): Promise<void> {
+    const before = this.readSync(name);
+    if (before !== undefined) await this.write(name, { ...before, ...change });
+  }
+
+  async forget(name: string): Promise<void> {
+    await rm(path.join(this.dirOf(name), 'record.json'), { force: true });
+  }
+}

@@ -1,0 +1,177 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { godwitError } from '../../errors.ts';
+import { cacheDirectory } from '../../host/cache-directory.ts';
+import type { BootProcess } from '../../host/life.ts';
+import { command } from './command.ts';
+import type { CommandOptions } from './command.ts';
+import { unmountBelow } from './mounts.ts';
+import type { CriuOptions } from './options.ts';
+
+const listed = z.array(
+  z.object({
+    id: z.string(),
+    pid: z.number().int(),
+    status: z.string(),
+    bundle: z.string(),
+    rootfs: z.string(),
+  }),
+);
+export type Listed = z.infer<typeof listed>[number];
+
+/** In the directory of images: a restore's standard streams are the container's. */
+const RUNC_LOG = 'runc.log';
+
+const IMAGE_MS = 180_000;
+/** What the slowest storage takes of a container's memory. */
+const IMAGE_BYTES_PER_MS = 50_000;
+const MOST_IMAGE_MS = 24 * 3600 * 1000;
+
+/** A dump or a restore of so much memory, ms: nobody ends one before, since the container would be left half done. */
+export function imageMs(memoryBytes: number): number {
+  return Math.min(IMAGE_MS + Math.ceil(memoryBytes / IMAGE_BYTES_PER_MS), MOST_IMAGE_MS);
+}
+
+/**
+ * CRIU's settings that runc has no options for: it takes them from its user's directory. The container's port is taken
+ * from its bridge before a dump, so CRIU needs no firewall rules; what it restores stands still until it may run.
+ */
+const SETTINGS = {
+  dump: 'network-lock skip\nfile-locks\n',
+  restore: 'network-lock skip\nfile-locks\nleave-stopped\n',
+};
+
+/** runc by its command line, with the CRIU beside it. */
+export class Runc {
+  readonly #host: string;
+  readonly #options: CriuOptions;
+  readonly #homes: string;
+  readonly programs: string | undefined;
+
+  constructor(host: string, options: CriuOptions, directory: string) {
+    this.#host = host;
+    this.#options = options;
+    this.#homes = path.join(directory, '.criu');
+    this.programs = options.programs ?? broughtPrograms();
+  }
+
+  /** Any other program, where the containers are. */
+  run(argv: readonly string[], options: Partial<CommandOptions> = {}): Promise<string> {
+    const { mountsOf } = this.#options;
+    return command(argv, { host: this.#host, programs: this.programs, mountsOf, ...options });
+  }
+
+  #runc(args: readonly string[], options: Partial<CommandOptions> = {}): Promise<string> {
+    return this.run(['runc', '--root', this.#options.root, ...args], options);
+  }
+
+  async versions(signal: AbortSignal): Promise<{ runc: string; criu: string }> {
+    const [runc, criu] = await Promise.all([
+      this.run(['runc', '--version'], { signal }),
+      this.run(['criu', '--version'], { signal }),
+    ]);
+    return {
+      runc: /version (\S+)/.exec(runc)?.[1] ?? 'unknown',
+      criu: /Version: (\S+)/.exec(criu)?.[1] ?? 'unknown',
+    };
+  }
+
+  /** runc's directory of states, as this process sees it. */
+  get #states(): string {
+    const { mountsOf, root } = this.#options;
+    return mountsOf === undefined ? root : `/proc/${mountsOf}/root${root}`;
+  }
+
+  async list(signal: AbortSignal): Promise<Listed[]> {
+    // runc makes it with the first container.
+    if (!existsSync(this.#states)) return [];
+    const text = await this.#runc(['list', '-f', 'json'], { signal });
+    return listed.parse(JSON.parse(text) ?? []);
+  }
+
+  async state(name: string, signal: AbortSignal): Promise<Listed | undefined> {
+    return (await this.list(signal)).find(({ id }) => id === name);
+  }
+
+  /** Writes all of a container that is frozen to `images`, and leaves it frozen. */
+  async dump(
+    name: string,
+    memoryBytes: number,
+    images: string,
+    started: (worker: BootProcess) => Promise<void>,
+  ): Promise<void> {
+    const home = await this.#home('dump');
+    const at = ['--image-path', images, '--work-path', images];
+    const args = ['checkpoint', '--leave-running', '--tcp-established', ...at, name];
+    await this.#logged(images, 'dump.log', () =>
+      this.#runc(args, { home, deadlineMs: imageMs(memoryBytes), started }),
+    );
+  }
+
+  /** Makes the container from `images`, in `bundle`; each of its processes is stopped. */
+  async restore(
+    name: string,
+    memoryBytes: number,
+    images: string,
+    bundle: string,
+    started: (worker: BootProcess) => Promise<void>,
+  ): Promise<void> {
+    const home = await this.#home('restore');
+    const at = ['--image-path', images, '--work-path', images, '--bundle', bundle];
+    const args = ['restore', '-d', '--tcp-established', ...at, name];
+    const deadlineMs = imageMs(memoryBytes);
+    const rest = { home, deadlineMs, started, quiet: true, cwd: bundle };
+    const log = ['--log', path.join(images, RUNC_LOG)];
+    await this.#logged(images, 'restore.log', () =>
+      this.run(['runc', ...log, '--root', this.#options.root, ...args], rest),
+    );
+  }
+
+  /**
+   * Ends the container, whatever state it is in; nothing where there is none. A restore that was killed leaves a directory
+   * that runc does not list, with the root file system mounted in it: runc would delete that, fail, and say nothing. Rejects
+   * where the directory stays, since it is in the way of the next restore.
+   */
+  async remove(name: string): Promise<void> {
+    const state = path.join(this.#states, name);
+    if (!existsSync(state)) return;
+    const { mountsOf, root } = this.#options;
+    const within = { mountsOf, run: (argv: readonly string[]) => this.run(argv) };
+    await unmountBelow(within, path.join(root, name));
+    await this.#runc(['delete', '--force', name], { deadlineMs: 30_000 });
+    if (existsSync(state)) throw new Error(`runc left ${path.join(root, name)}`);
+  }
+
+  async #home(kind: keyof typeof SETTINGS): Promise<string> {
+    const home = path.join(this.#homes, kind);
+    await mkdir(path.join(home, '.criu'), { recursive: true, mode: 0o700 });
+    await writeFile(path.join(home, '.criu', 'default.conf'), SETTINGS[kind]);
+    return home;
+  }
+
+  /** runc says little: what CRIU wrote last says why. */
+  async #logged(images: string, log: string, work: () => Promise<string>): Promise<void> {
+    try {
+      await work();
+    } catch (cause) {
+      const text = await readFile(path.join(images, log), 'utf8').catch(() => '');
+      const errors = text
+        .split('\n')
+        .filter((line) => /Error \(/.test(line) && !/rlimit/.test(line));
+      const own = await readFile(path.join(images, RUNC_LOG), 'utf8').catch(() => '');
+      if (errors.length === 0 && own.trim() === '') throw cause;
+      const words = errors.length > 0 ? errors.slice(0, 3) : own.trim().split('\n').slice(-3);
+      const reason = words.join('; ').slice(0, 1000);
+      const facts = { hypervisor: 'criu', host: this.#host, command: log.slice(0, -4), reason };
+      throw godwitError('GODWIT_HYPERVISOR', facts, { cause });
+    }
+  }
+}
+
+/** What tools/setup.sh has brought; undefined where it has not. */
+function broughtPrograms(): string | undefined {
+  const found = path.join(cacheDirectory(), 'containers/bin');
+  return existsSync(path.join(found, 'runc')) ? found : undefined;
+}

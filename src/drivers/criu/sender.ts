@@ -1,0 +1,153 @@
+import { hash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import type { Duplex } from 'node:stream';
+import { zstdCompressSync } from 'node:zlib';
+import { systemClock } from '../../clock.ts';
+import { encodeFrame, failure, FrameReader, KINDS, write, ZERO } from './frames.ts';
+import type { Kind } from './frames.ts';
+import { PAGE } from './memory.ts';
+
+/** Pages of one frame. */
+const BATCH = 256;
+/** A destination that says nothing for so long is taken for lost, ms. */
+const SILENT_MS = 180_000;
+const NO_PAGE = hash('sha256', Buffer.alloc(PAGE), 'latin1').slice(0, 16);
+
+/** Sends pages that the other end has not, and files as lists of pages that it has. */
+export class PageSender {
+  readonly #stream: Duplex;
+  readonly #packs: boolean;
+  /** The first half of a page's SHA-256 -> its number at the other end. */
+  readonly #numbers = new Map<string, number>();
+  readonly #reader = new FrameReader();
+  readonly #waiting = new Map<number, () => void>();
+  readonly #broken = Promise.withResolvers<never>();
+  #batch: Buffer[] = [];
+  #paidMs = 0;
+  bytesPerS: number | undefined;
+  sentBytes = 0;
+  /** Pages looked at that needed no sending. */
+  knownPages = 0;
+  newPages = 0;
+
+  constructor(stream: Duplex, packs: boolean) {
+    this.#stream = stream;
+    this.#packs = packs;
+    this.#broken.promise.catch(() => {});
+    stream.on('data', (bytes: Buffer) => this.#hear(bytes));
+    stream.on('error', (error) => this.#broken.reject(error));
+    stream.on('close', () =>
+      this.#broken.reject(new Error('the destination closed the connection')),
+    );
+  }
+
+  /** Rejects once nothing more can be sent. */
+  get broken(): Promise<never> {
+    return this.#broken.promise;
+  }
+
+  #hear(bytes: Buffer): void {
+    try {
+      for (const { kind, body } of this.#reader.push(bytes)) {
+        if (kind === KINDS.failed) {
+          const said = failure.safeParse(JSON.parse(body.toString()));
+          this.#broken.reject(new Error(said.data?.reason ?? 'the destination gave up'));
+          return;
+        }
+        this.#waiting.get(kind)?.();
+      }
+    } catch (error) {
+      this.#broken.reject(error);
+    }
+  }
+
+  async send(kind: Kind, body?: object | Buffer): Promise<void> {
+    const bytes =
+      body === undefined || Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
+    const frame = encodeFrame(kind, bytes);
+    this.sentBytes += frame.length;
+    await Promise.race([write(this.#stream, frame), this.#broken.promise]);
+    await this.#pay(frame.length);
+  }
+
+  /** Waits until the other end has said so, so many ms at most. */
+  async heard(kind: Kind, signal: AbortSignal, silentMs = SILENT_MS): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#waiting.set(kind, resolve);
+    const timer = setTimeout(() => reject(new Error('the destination is silent')), silentMs);
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      await Promise.race([promise, this.#broken.promise]);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Sends those of these pages that the other end has not; the number of each. */
+  async pages(bytes: Buffer): Promise<number[]> {
+    const numbers: number[] = [];
+    for (let at = 0; at < bytes.length; at += PAGE) {
+      const page = bytes.subarray(at, at + PAGE);
+      const key = hash('sha256', page, 'latin1').slice(0, 16);
+      const known = key === NO_PAGE ? ZERO : this.#numbers.get(key);
+      if (known !== undefined) {
+        this.knownPages += 1;
+        numbers.push(known);
+        continue;
+      }
+      const number = this.#numbers.size;
+      this.#numbers.set(key, number);
+      this.newPages += 1;
+      numbers.push(number);
+      this.#batch.push(page);
+      if (this.#batch.length >= BATCH) await this.flush();
+    }
+    return numbers;
+  }
+
+  async flush(): Promise<void> {
+    const batch = this.#batch;
+    if (batch.length === 0) return;
+    this.#batch = [];
+    const pages = Buffer.concat(batch);
+    if (this.#packs) await this.send(KINDS.packed, zstdCompressSync(pages));
+    else await this.send(KINDS.pages, pages);
+  }
+
+  /** Sends a file; what it has in common with pages that were sent costs four bytes a page. */
+  async file(name: string, what: 'image' | 'root', file: string): Promise<void> {
+    const handle = await open(file);
+    try {
+      const { size } = await handle.stat();
+      await this.send(KINDS.file, { name, bytes: size, what });
+      const part = Buffer.alloc(BATCH * PAGE);
+      for (let at = 0; at < size; at += part.length) {
+        const { bytesRead } = await handle.read(part, 0, part.length, at);
+        const whole = Math.ceil(bytesRead / PAGE) * PAGE;
+        part.fill(0, bytesRead, whole);
+        // The buffer is read into again, and a page may wait for others.
+        const numbers = await this.pages(Buffer.from(part.subarray(0, whole)));
+        await this.flush();
+        const refs = Buffer.alloc(numbers.length * 4);
+        for (const [index, number] of numbers.entries()) refs.writeUInt32LE(number, index * 4);
+        await this.send(KINDS.refs, refs);
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async #pay(bytes: number): Promise<void> {
+    if (this.bytesPerS === undefined) return;
+    const now = systemClock.monotonicMs();
+    this.#paidMs = Math.max(this.#paidMs, now) + (bytes / this.bytesPerS) * 1000;
+    const ahead = this.#paidMs - now;
+    if (ahead > 5) await Promise.race([systemClock.sleep(ahead), this.#broken.promise]);
+  }
+
+  close(): void {
+    this.#stream.destroy();
+  }
+}

@@ -1,0 +1,73 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { systemClock } from '../../clock.ts';
+import { lifeOf } from '../../host/life.ts';
+import type { BootProcess } from '../../host/life.ts';
+import { bootId, readStat } from '../../host/process.ts';
+
+/** CRIU ends by itself once the runc that asked it is gone; then it is ended. */
+const BY_ITSELF_MS = 5000;
+/** What the kernel takes to end a process that holds much memory. */
+const KILLED_MS = 30_000;
+
+/**
+ * The living processes of the session that a process of ours began, itself among them: runc and the CRIU that it started,
+ * which outlives it. Processes that CRIU restores leave the session for those of the container.
+ */
+export function sessionOf(leader: BootProcess): number[] {
+  // After a restart of the host, or once its number is another's, the session is not the one that was begun.
+  if (leader.bootId !== undefined && leader.bootId !== bootId()) return [];
+  const found: number[] = [];
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const text = statLine(entry);
+    const stat = text === undefined ? undefined : readStat(text);
+    if (text === undefined || stat === undefined || stat.hasEnded) continue;
+    // Field 6; what stands before field 3 may hold spaces.
+    const session = Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[3]);
+    const isOther = Number(entry) === leader.pid && stat.startTicks !== leader.startTicks;
+    if (isOther) return [];
+    if (session === leader.pid && stat.startTicks >= leader.startTicks) found.push(Number(entry));
+  }
+  return found;
+}
+
+function statLine(pid: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Waits for the end of a dump or a restore: of the process that Godwit began, at most `mostMs`, and of what that one has
+ * left. False where something of it lives on.
+ */
+export async function sessionEnded(
+  leader: BootProcess,
+  mostMs: number,
+  signal: AbortSignal,
+  byItselfMs = BY_ITSELF_MS,
+): Promise<boolean> {
+  const ended = async (withinMs: number, has: () => boolean): Promise<boolean> => {
+    const until = systemClock.monotonicMs() + withinMs;
+    while (!has()) {
+      if (systemClock.monotonicMs() > until) return false;
+      await systemClock.sleep(50, signal);
+    }
+    return true;
+  };
+  if (!(await ended(mostMs, () => lifeOf(leader).state === 'gone'))) return false;
+  const isEmpty = (): boolean => sessionOf(leader).length === 0;
+  if (await ended(byItselfMs, isEmpty)) return true;
+  for (const pid of sessionOf(leader)) end(pid);
+  return ended(KILLED_MS, isEmpty);
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}

@@ -1,0 +1,259 @@
+import { randomBytes } from 'node:crypto';
+import { godwitError } from '../../errors.ts';
+import { lifeOf } from '../../host/life.ts';
+import { bootId, ownIdentity } from '../../host/process.ts';
+import type { MemorySample } from '../../protocol/public/migration.ts';
+import type { SteeringMeasure } from '../../protocol/public/steering.ts';
+import type { StreamSettings } from '../../protocol/peer/migration.ts';
+import type {
+  HypervisorEvent,
+  HypervisorStatus,
+  Inspection,
+  SourceSession,
+  StreamSetup,
+} from '../port/direct.ts';
+import type { CriuHandle } from './handle.ts';
+import { Dispatch, runHere } from './dispatch.ts';
+import { examine } from './inspect.ts';
+import type { Examined } from './inspect.ts';
+import { removeLeft } from './made.ts';
+import type { HostParts } from './parts.ts';
+import { cgroupOf, isFrozen, processesIn, setFrozen } from './processes.ts';
+import { imageMs } from './runc.ts';
+import { sessionEnded } from './session.ts';
+import type { Listed } from './runc.ts';
+import { Told } from './watch.ts';
+
+/** What is kept of the containers of this host between sessions of one process. */
+export type Dispatches = Map<string, Dispatch>;
+
+/** A container at its source. */
+export class CriuSource implements SourceSession {
+  readonly handle: CriuHandle;
+  readonly #parts: HostParts;
+  readonly #dispatches: Dispatches;
+  readonly #listed: Listed;
+  readonly #told = new Told();
+  #facts: Examined | undefined;
+  #setup: StreamSetup | undefined;
+
+  constructor(parts: HostParts, dispatches: Dispatches, handle: CriuHandle, listed: Listed) {
+    this.#parts = parts;
+    this.#dispatches = dispatches;
+    this.handle = handle;
+    this.#listed = listed;
+  }
+
+  get #dispatch(): Dispatch | undefined {
+    return this.#dispatches.get(this.handle.name);
+  }
+
+  onEvent(listener: (event: HypervisorEvent) => void): () => void {
+    const stops = [this.#told.on(listener), this.#dispatch?.told.on(listener)];
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+      for (const stop of stops) stop?.();
+    };
+  }
+  readonly #listeners = new Set<(event: HypervisorEvent) => void>();
+
+  /** Tells first what is already so. */
+  async begin(signal: AbortSignal): Promise<void> {
+    const status = await this.status(signal);
+    if (this.#dispatch !== undefined) return;
+    if (status.run === 'running') this.#told.ran('resumed');
+    else if (status.run !== 'gone') this.#told.ran('stopped');
+    if (status.stream !== 'none') this.#told.to(status.stream, status.reason);
+  }
+
+  async status(_signal: AbortSignal): Promise<HypervisorStatus> {
+    const { name } = this.handle;
+    const life = lifeOf({ pid: this.#listed.pid, startTicks: this.#startTicks });
+    if (life.state === 'gone') return { run: 'gone', stream: 'none', reason: life.reason };
+    const stream = this.#dispatch?.told.stream ?? 'none';
+    const reason = this.#dispatch?.told.reason;
+    const frozen = await isFrozen(await this.#cgroup());
+    const left = this.#parts.records.readSync(name)?.leaving;
+    if (left === 'sent') return { run: frozen ? 'handed-over' : 'running', stream: 'completed' };
+    if (this.#dispatch === undefined && left === 'sending' && frozen) {
+      return { run: 'paused', stream: 'failed', reason: 'the mover that sent it has ended' };
+    }
+    const said = reason === undefined ? {} : { reason };
+    return {
+      run: frozen ? 'paused' : 'running',
+      stream: frozen || this.#dispatch ? stream : 'none',
+      ...said,
+    };
+  }
+
+  get #startTicks(): number {
+    return (
+      this.handle.init?.startTicks ??
+      this.#parts.records.readSync(this.handle.name)?.init?.startTicks ??
+      0
+    );
+  }
+
+  async #cgroup(): Promise<string> {
+    return (await cgroupOf(this.#listed.pid, this.#parts.prefix)) ?? '';
+  }
+
+  async whyNot({
+    mode,
+    streams,
+    compress,
+  }: Omit<StreamSettings, 'tls'>): Promise<string | undefined> {
+    if (mode !== 'precopy') return `a container moves by pre-copy, not by ${mode}`;
+    if (streams > 1) return 'a container goes over one stream';
+    return compress === 'xbzrle' ? 'its pages are compared by content already' : undefined;
+  }
+
+  /** Its links are moved by this driver, with the container. */
+  async ports(): Promise<string[]> {
+    return [];
+  }
+
+  async inspect(_stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {
+    const { description, checks } = await this.#examine(signal);
+    return { description, checks };
+  }
+
+  async #examine(signal: AbortSignal): Promise<Examined> {
+    this.#facts = await examine(this.#parts, this.#listed, this.handle.memoryBytes, signal);
+    return this.#facts;
+  }
+
+  async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {
+    this.#setup = setup;
+    await this.#examine(signal);
+    const { records } = this.#parts;
+    const { name, memoryBytes } = this.handle;
+    const before = records.readSync(name);
+    const mover = { ...ownIdentity(), bootId: bootId() };
+    const token = before?.token ?? randomBytes(8).toString('hex');
+    await records.write(name, { ...before, token, mover, memoryBytes });
+  }
+
+  async startMemory(address: string, tlsHostname: string | undefined): Promise<void> {
+    const [setup, facts] = [this.#setup, this.#facts];
+    if (setup === undefined || facts === undefined)
+      throw this.#refused('startMemory', 'it is not set up');
+    const dispatch = new Dispatch(this.#parts, this.handle.name, facts, setup);
+    this.#dispatches.set(this.handle.name, dispatch);
+    for (const listener of this.#listeners) dispatch.told.on(listener);
+    dispatch.start(address, tlsHostname);
+  }
+
+  async sample(): Promise<MemorySample> {
+    const dispatch = this.#dispatch;
+    if (dispatch === undefined) throw this.#refused('sample', 'nothing of it is sent from here');
+    return dispatch.sample();
+  }
+
+  /** Its rounds end by the downtime that is allowed. */
+  async levers(): Promise<readonly SteeringMeasure[]> {
+    return ['downtime'];
+  }
+
+  async adjust(change: { maxBandwidth?: number; maxDowntimeMs?: number }): Promise<void> {
+    this.#dispatch?.adjust(change);
+  }
+
+  async startPostcopy(): Promise<void> {
+    throw this.#refused('startPostcopy', 'a container moves by pre-copy alone');
+  }
+
+  async continueSwitchover(): Promise<void> {
+    const dispatch = this.#dispatch;
+    if (dispatch?.isUnderWay !== true && dispatch?.told.stream !== 'completed') {
+      throw this.#refused('continueSwitchover', `it is ${dispatch?.told.stream ?? 'none'}`);
+    }
+    dispatch.continue();
+  }
+
+  async cancel(signal: AbortSignal): Promise<HypervisorStatus> {
+    const { records } = this.#parts;
+    if (this.#dispatch !== undefined) await this.#dispatch.cancel(signal);
+    else if (records.readSync(this.handle.name)?.leaving === 'sending') await this.#runHere(signal);
+    return this.status(signal);
+  }
+
+  /** A dump goes on without the process that began it, and freezes the container again at its end. */
+  async #afterDump(signal: AbortSignal): Promise<void> {
+    const worker = this.#parts.records.readSync(this.handle.name)?.worker;
+    if (worker === undefined) return;
+    const ended = await sessionEnded(worker, imageMs(this.handle.memoryBytes), signal);
+    if (!ended) throw this.#refused('cancel', 'its dump does not end');
+  }
+
+  async recover(): Promise<void> {
+    throw this.#refused('recover', 'a container moves by pre-copy alone');
+  }
+
+  async resumeGuest(signal: AbortSignal): Promise<void> {
+    if (this.#dispatch !== undefined) return this.#dispatch.runHere(signal);
+    return this.#runHere(signal);
+  }
+
+  /** What an earlier process of Godwit had stopped. */
+  async #runHere(signal: AbortSignal): Promise<void> {
+    const { name } = this.handle;
+    await this.#afterDump(signal);
+    const ports = this.#parts.records.readSync(name)?.unplugged ?? [];
+    await runHere(this.#parts, name, { ports, cgroup: await this.#cgroup() }, this.#told, signal);
+  }
+
+  async stopGuest(signal: AbortSignal): Promise<void> {
+    await setFrozen(await this.#cgroup(), true, signal);
+    this.#told.ran('stopped');
+  }
+
+  /** Nothing was set in the container; the record of one that runs on is kept as it was before. */
+  async unconfigure(): Promise<void> {
+    const { records } = this.#parts;
+    const record = records.readSync(this.handle.name);
+    this.#dispatches.delete(this.handle.name);
+    if (record !== undefined && record.made === undefined && record.leaving === undefined) {
+      await records.forget(this.handle.name);
+    }
+  }
+
+  /** Ends the frozen container without letting it run again, and removes what Godwit made for it here. */
+  async quit(signal: AbortSignal): Promise<void> {
+    const { runc, records } = this.#parts;
+    const { name } = this.handle;
+    await this.#afterDump(signal);
+    const cgroup = await this.#cgroup();
+    if (lifeOf({ pid: this.#listed.pid, startTicks: this.#startTicks }).state !== 'gone') {
+      // A frozen process takes the signal before it runs anything once it is thawed.
+      for (const pid of await processesIn(cgroup)) killNow(pid);
+      await setFrozen(cgroup, false, signal).catch(() => undefined);
+    }
+    await runc.remove(name);
+    await removeLeft(this.#parts, name, records.readSync(name));
+    this.#dispatches.delete(name);
+  }
+
+  /** What is under way goes on. */
+  async close(): Promise<void> {
+    this.#listeners.clear();
+  }
+
+  #refused(command: string, reason: string): Error {
+    return godwitError('GODWIT_HYPERVISOR', {
+      hypervisor: 'criu',
+      host: this.#parts.host,
+      command,
+      reason,
+    });
+  }
+}
+
+function killNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}

@@ -1,0 +1,159 @@
+import { z } from 'zod';
+
+/**
+ * A container as it travels between hosts. Only what this grammar has is made at the destination: no hook, no bind mount,
+ * no device, no path of a host.
+ */
+
+const word = z.string().max(4096);
+const absolute = z
+  .string()
+  .max(1024)
+  .regex(/^\/[^\0]*$/, 'an absolute path');
+const cidr = z
+  .string()
+  .max(64)
+  .regex(/^[0-9a-f.:]+\/\d{1,3}$/i, 'an address with its prefix');
+const capability = z.string().regex(/^CAP_[A-Z_]{2,40}$/);
+
+/** What a container may mount: nothing of its host. */
+const MOUNTS = ['proc', 'sysfs', 'tmpfs', 'devpts', 'mqueue', 'cgroup'] as const;
+
+/** With it, runc makes a bind mount of any type. Pure. */
+export function isBindOption(option: string): boolean {
+  return option.split(',').some((each) => each === 'bind' || each === 'rbind');
+}
+
+const mount = z.strictObject({
+  destination: absolute,
+  type: z.enum(MOUNTS),
+  source: z
+    .string()
+    .max(64)
+    .regex(/^[a-z0-9]+$/, 'the name of a file system')
+    .optional(),
+  options: z
+    .array(
+      z
+        .string()
+        .max(256)
+        .regex(/^[a-z0-9=:,%.]+$/i)
+        .refine((option) => !isBindOption(option), 'no bind mount'),
+    )
+    .max(32)
+    .optional(),
+});
+
+/** No limit is 2^64 - 1, which a number of JavaScript rounds to one more than runc reads. */
+const limit = z
+  .number()
+  .nonnegative()
+  .transform((value) => Math.min(value, 2 ** 63));
+const sets = z.array(capability).max(64).optional();
+
+/** The process and what confines it: as the OCI runtime specification has them. */
+export const ociParts = z.strictObject({
+  process: z.strictObject({
+    terminal: z.literal(false).optional(),
+    user: z.strictObject({
+      uid: z.number().int().nonnegative(),
+      gid: z.number().int().nonnegative(),
+      umask: z.number().int().optional(),
+      additionalGids: z.array(z.number().int().nonnegative()).max(64).optional(),
+    }),
+    args: z.array(word).min(1).max(256),
+    env: z.array(word).max(256).optional(),
+    cwd: absolute,
+    capabilities: z
+      .strictObject({
+        bounding: sets,
+        effective: sets,
+        permitted: sets,
+        inheritable: sets,
+        ambient: sets,
+      })
+      .optional(),
+    rlimits: z
+      .array(
+        z.strictObject({
+          type: z.string().regex(/^RLIMIT_[A-Z]{2,16}$/),
+          hard: limit,
+          soft: limit,
+        }),
+      )
+      .max(32)
+      .optional(),
+    noNewPrivileges: z.boolean().optional(),
+  }),
+  hostname: z.string().max(64).optional(),
+  readonlyRoot: z.boolean(),
+  mounts: z.array(mount).max(64),
+  maskedPaths: z.array(absolute).max(64).optional(),
+  readonlyPaths: z.array(absolute).max(64).optional(),
+  /** Bytes that it may have; absent: no limit. */
+  memoryLimit: z.number().int().positive().optional(),
+  pidsLimit: z.number().int().positive().optional(),
+});
+export type OciParts = z.infer<typeof ociParts>;
+
+export const nic = z.strictObject({
+  /** Its name in the container. */
+  name: z.string().regex(/^[a-z][a-z0-9.]{0,14}$/),
+  mac: z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/),
+  mtu: z.number().int().min(576).max(65_535),
+  bridge: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$/),
+  addresses: z.array(cidr).max(16),
+  /** `via` absent: on the link. */
+  routes: z
+    .array(
+      z.strictObject({
+        to: z.union([z.literal('default'), cidr]),
+        via: z
+          .string()
+          .max(45)
+          .regex(/^[0-9a-f.:]+$/i)
+          .optional(),
+      }),
+    )
+    .max(32),
+});
+export type Nic = z.infer<typeof nic>;
+
+export const containerSpec = z.strictObject({
+  oci: ociParts,
+  nics: z.array(nic).max(8),
+  /** SHA-256 of each layer of its image, the uppermost first; none: all of its root file system is sent. */
+  layers: z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(64),
+  criu: z.string().max(32),
+  runc: z.string().max(32),
+  /** Processor features, as /proc/cpuinfo names them. */
+  features: z.array(z.string().max(32)).max(512),
+});
+export type ContainerSpec = z.infer<typeof containerSpec>;
+
+/** What runc is given at the destination: `netns` and `cgroup` are that host's own. */
+export function configOf(oci: OciParts, netns: string, cgroup: string): object {
+  const { process, hostname, mounts, maskedPaths, readonlyPaths, memoryLimit, pidsLimit } = oci;
+  const memory = memoryLimit === undefined ? {} : { memory: { limit: memoryLimit } };
+  const pids = pidsLimit === undefined ? {} : { pids: { limit: pidsLimit } };
+  return {
+    ociVersion: '1.0.2',
+    process,
+    root: { path: 'rootfs', readonly: oci.readonlyRoot },
+    ...(hostname === undefined ? {} : { hostname }),
+    mounts,
+    linux: {
+      cgroupsPath: cgroup,
+      resources: { devices: [{ allow: false, access: 'rwm' }], ...memory, ...pids },
+      namespaces: [
+        { type: 'pid' },
+        { type: 'ipc' },
+        { type: 'uts' },
+        { type: 'mount' },
+        { type: 'network', path: netns },
+      ],
+      ...(maskedPaths === undefined ? {} : { maskedPaths }),
+      ...(readonlyPaths === undefined ? {} : { readonlyPaths }),
+    },
+  };
+}

@@ -1,0 +1,123 @@
+import { toGodwitError } from '../../errors.ts';
+import { guestName } from '../../protocol/names.ts';
+import type { HypervisorInfo } from '../../protocol/public/host.ts';
+import type {
+  DiscoveredGuest,
+  DiscoverOptions,
+  GuestHandle,
+  HandleFacts,
+  Life,
+} from '../port/inventory.ts';
+import type { ManagedDriver, ManagedSession } from '../port/managed.ts';
+import type { GuestFacts } from './answers.ts';
+import { hypervHandle, machineIn } from './handle.ts';
+import { HypervHost } from './host.ts';
+import type { HypervOptions } from './options.ts';
+import { HypervSession } from './session.ts';
+import { runState } from './whereabouts.ts';
+
+const LIFE_MS = 10_000;
+const NOBODY = '00000000-0000-0000-0000-000000000000';
+
+/** Guests of a Hyper-V host, which moves them itself or by its cluster. Never run against a real one. */
+export class HypervDriver implements ManagedDriver {
+  readonly name = 'hyperv';
+  readonly capabilities = {
+    shape: 'managed',
+    modes: ['precopy'],
+    compression: ['none'],
+    maxStreams: 1,
+    postcopyRecovery: false,
+  } as const;
+  readonly #host: string;
+  readonly #options: HypervOptions;
+
+  constructor(host: string, options: HypervOptions) {
+    this.#host = host;
+    this.#options = options;
+  }
+
+  /** No program of this host runs them. */
+  async hypervisors(): Promise<HypervisorInfo[]> {
+    return [];
+  }
+
+  /** Machines that are off are Hyper-V's alone; of two with one name neither can be meant. */
+  async discover({ host, only }: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {
+    const source = await this.#open();
+    try {
+      const { guests } = await source.ask('list', {}, signal);
+      const named = Map.groupBy(guests, ({ name }) => name);
+      return guests.flatMap((facts) => {
+        const { name, state } = facts;
+        if (only !== undefined && name !== only) return [];
+        if (!guestName.safeParse(name).success || runState(state) === 'stopped') return [];
+        const isTwice = (named.get(name)?.length ?? 0) > 1;
+        return [shown(host, facts, isTwice)];
+      });
+    } finally {
+      source.close();
+    }
+  }
+
+  /** Hyper-V alone knows, and that a host does not have a machine is no proof that nobody runs it. */
+  async life(handle: GuestHandle): Promise<Life> {
+    const id = machineIn(handle);
+    if (id === undefined) return { state: 'unknown', reason: 'it is no machine of Hyper-V' };
+    const source = await this.#open();
+    try {
+      const sight = await source.machine(id, AbortSignal.timeout(LIFE_MS));
+      if (sight !== 'absent') return { state: 'alive' };
+      return { state: 'unknown', reason: 'Hyper-V does not have it here' };
+    } catch (thrown) {
+      return { state: 'unknown', reason: toGodwitError(thrown).message };
+    } finally {
+      source.close();
+    }
+  }
+
+  describe({ name }: GuestHandle): HandleFacts {
+    return { what: `virtual machine ${name} of Hyper-V`, directory: '/' };
+  }
+
+  isSame(left: GuestHandle, right: GuestHandle): boolean {
+    const one = machineIn(left);
+    return one !== undefined && one === machineIn(right);
+  }
+
+  openManaged(handle: GuestHandle): Promise<ManagedSession> {
+    return HypervSession.open(this.#host, this.#options, machineIn(handle) ?? NOBODY);
+  }
+
+  #open(): Promise<HypervHost> {
+    return HypervHost.open(this.#host, this.#options, this.#options);
+  }
+}
+
+function shown(host: string, facts: GuestFacts, isTwice: boolean): DiscoveredGuest {
+  const { id, name, state, memory, vcpus, generation, version, nics } = facts;
+  const info: DiscoveredGuest['info'] = {
+    name,
+    host,
+    driver: 'hyperv',
+    uuid: id,
+    state: runState(state),
+    ...(memory === 0 ? {} : { memoryBytes: memory }),
+    ...(vcpus === 0 ? {} : { vcpus }),
+    machineType: `generation ${generation}, version ${version}`.slice(0, 128),
+    nics: nics.map((nic) => ({
+      id: nic.id.slice(0, 128),
+      mac: macOf(nic.mac),
+      ...(nic.switch === '' ? {} : { bridge: nic.switch.slice(0, 128) }),
+    })),
+    devices: [],
+    unmovable: isTwice ? ['another machine of this host has its name'] : [],
+  };
+  return isTwice ? { info } : { info, handle: hypervHandle(name, id) };
+}
+
+/** Hyper-V writes it without colons. */
+function macOf(text: string): string {
+  if (!/^[0-9A-Fa-f]{12}$/.test(text)) return text.slice(0, 128);
+  return (text.match(/../g) ?? []).join(':').toLowerCase();
+}

@@ -1,0 +1,142 @@
+/**
+ * The PowerShell that Godwit runs on a Hyper-V host. A script is a constant. What it is about comes as JSON in base64, whose
+ * alphabet holds nothing that PowerShell reads; its answer goes back the same way, whatever the host's code page. Pure.
+ */
+
+/** $in is what it was given; the last block gives one table. */
+const AROUND = String.raw`$ErrorActionPreference='Stop'
+$ProgressPreference='SilentlyContinue'
+$WarningPreference='SilentlyContinue'
+$stage='before'
+$in=[Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('@DATA@'))|ConvertFrom-Json
+function Say($value){$json=ConvertTo-Json -InputObject $value -Compress -Depth 8
+[Console]::Out.Write([Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes($json)))}
+function Words($list){@($list|Where-Object{$_ -ne $null -and "$_" -ne ''}|ForEach-Object{"$_"})}
+try{
+@BODY@
+}catch{$e=$_.Exception
+while($e.InnerException -ne $null){$e=$e.InnerException}
+Say @{error=@{stage=$stage;message="$($_.Exception.Message)";hresult=[long]$e.HResult;category="$($_.CategoryInfo.Category)"}}}`;
+
+const FACTS = String.raw`function Facts($vm){@{
+id="$($vm.Id)";name="$($vm.Name)";state="$($vm.State)";memory=[long]$(if($vm.MemoryAssigned -gt 0){$vm.MemoryAssigned}else{$vm.MemoryStartup})
+vcpus=[int]$vm.ProcessorCount;generation=[int]$vm.Generation;version="$($vm.Version)";clustered=[bool]$vm.IsClustered
+nics=@($vm.NetworkAdapters|ForEach-Object{@{id="$($_.Name)";mac="$($_.MacAddress)";switch="$($_.SwitchName)"}})}}`;
+
+const LIST = String.raw`${FACTS}
+Say @{guests=@(Get-VM|Select-Object -First 10000|ForEach-Object{Facts $_})}`;
+
+const GUEST = String.raw`${FACTS}
+$vm=Get-VM|Where-Object{$_.Id -eq [guid]$in.id}|Select-Object -First 1
+if($vm -eq $null){Say @{guest=$null}}else{
+$devices=@()
+if(Get-Command Get-VMAssignableDevice -ErrorAction SilentlyContinue){$devices+=@(Words (Get-VMAssignableDevice -VM $vm|ForEach-Object{$_.InstanceID}))}
+if(Get-Command Get-VMGpuPartitionAdapter -ErrorAction SilentlyContinue){$devices+=@(Words (Get-VMGpuPartitionAdapter -VM $vm|ForEach-Object{$_.InstancePath}))}
+Say @{guest=(Facts $vm);compatibility=[bool](Get-VMProcessor -VM $vm).CompatibilityForMigrationEnabled
+disks=@(Get-VMHardDiskDrive -VM $vm|ForEach-Object{@{path="$($_.Path)";physical=($_.DiskNumber -ne $null);at="$($_.ControllerType) $($_.ControllerNumber):$($_.ControllerLocation)"}})
+images=@(Words (Get-VMDvdDrive -VM $vm|ForEach-Object{$_.Path}));devices=$devices;folder="$($vm.ConfigurationLocation)"}}`;
+
+const HOST = String.raw`$h=Get-VMHost
+$system=Get-CimInstance Win32_ComputerSystem
+$service=Get-CimInstance -Namespace root/virtualization/v2 -ClassName Msvm_VirtualSystemMigrationService
+$nodes=@()
+if(Get-Command Get-ClusterNode -ErrorAction SilentlyContinue){try{$nodes=@(Words (Get-ClusterNode|ForEach-Object{$_.Name}))}catch{$nodes=@()}}
+Say @{name="$($env:COMPUTERNAME)";domain=$(if($system.PartOfDomain){"$($system.Domain)"}else{''});version="$([Environment]::OSVersion.Version)"
+enabled=[bool]$h.VirtualMachineMigrationEnabled;limit=[int]$h.MaximumVirtualMachineMigrations;active=[int]$service.ActiveVirtualSystemMigrationCount
+authentication="$($h.VirtualMachineMigrationAuthenticationType)";performance="$($h.VirtualMachineMigrationPerformanceOption)"
+anyNetwork=[bool]$h.UseAnyNetworkForMigration;networks=@(Words (Get-VMMigrationNetwork|ForEach-Object{$_.Subnet}))
+switches=@(Words (Get-VMSwitch|ForEach-Object{$_.Name}));nodes=$nodes}`;
+
+const COMPARE = String.raw`$vm=Get-VM|Where-Object{$_.Id -eq [guid]$in.id}|Select-Object -First 1
+$with=@{VM=$vm;DestinationHost=$in.destination}
+if($in.storage){$with.IncludeStorage=$true;$with.DestinationStoragePath=$in.storage}
+$report=Compare-VM @with
+Say @{incompatibilities=@($report.Incompatibilities|ForEach-Object{@{id=[long]$_.MessageId;message="$($_.Message)";source="$($_.Source)"}})}`;
+
+/** One order for one migration: a mutex of the host keeps two scripts from reading the same notes. */
+const START = String.raw`$watch=[Diagnostics.Stopwatch]::StartNew()
+$id=([guid]$in.id).ToString().ToUpper()
+$ns='root\virtualization\v2'
+$mutex=New-Object Threading.Mutex($false,"Global\godwit-$id")
+if(-not $mutex.WaitOne(10000)){Say @{refused='another order for it is being given'}}else{try{
+$vm=Get-VM|Where-Object{$_.Id -eq [guid]$id}|Select-Object -First 1
+$running=@(Get-WmiObject -Namespace $ns -Class Msvm_MigrationJob|Where-Object{$_.VirtualSystemName -eq $id -and $_.JobState -lt 7})
+if($vm -eq $null){Say @{absent=$true}}
+elseif("$($vm.Notes)".Contains($in.mark)){Say @{returned=0;already=$true}}
+elseif($running.Count -gt 0){Say @{refused='another migration of it is under way'}}
+elseif($watch.Elapsed.TotalSeconds -gt 45){Say @{refused='the host took too long'}}
+else{
+$notes="$($vm.Notes)" -replace '\r?\n?\[godwit m-[0-9a-z]+ [0-9TZ:.-]+\]',''
+$mark=$in.mark+[DateTime]::UtcNow.ToString('yyyy-MM-ddTHH:mm:ss.fffZ')+']'
+Set-VM -VM $vm -Notes ($notes+"${'`'}n"+$mark)
+if($vm.IsClustered){$stage='call'
+Move-ClusterVirtualMachineRole -VMId ([guid]$id) -Node $in.node -MigrationType Live -Wait 0|Out-Null
+Say @{returned=4096}}
+else{
+$text=[Management.TextFormat]::WmiDtd20
+$h=Get-VMHost
+$machine=Get-WmiObject -Namespace $ns -Class Msvm_ComputerSystem -Filter "Name='$id'"
+$service=Get-WmiObject -Namespace $ns -Class Msvm_VirtualSystemMigrationService
+$set=([wmiclass]"\\.\$($ns):Msvm_VirtualSystemMigrationSettingData").CreateInstance()
+$set.MigrationType=[uint16]$(if($in.storage){32771}else{32768})
+$way=$in.transport
+if($way -eq 'host'){$way="$($h.VirtualMachineMigrationPerformanceOption)"}
+$set.TransportType=[uint16]$(if($way -eq 'smb'){32768}else{5})
+$set.EnableCompression=[bool]($way -eq 'compression')
+$system=$null
+$resources=$null
+if($in.storage){
+$define=$machine.GetRelated('Msvm_VirtualSystemSettingData','Msvm_SettingsDefineState',$null,$null,$null,$null,$false,$null)|Select-Object -First 1
+$folder=Join-Path $in.storage $id
+$define.ConfigurationDataRoot=$folder
+$define.SnapshotDataRoot=$folder
+$define.SwapFileDataRoot=$folder
+$system=$define.GetText($text)
+$resources=@($define.GetRelated('Msvm_StorageAllocationSettingData')|Where-Object{$_.ResourceSubType -eq 'Microsoft:Hyper-V:Virtual Hard Disk'}|ForEach-Object{
+$_.HostResource=@(Join-Path (Join-Path $folder 'Virtual Hard Disks') (Split-Path $_.HostResource[0] -Leaf))
+$_.GetText($text)})}
+$stage='call'
+$answer=$service.MigrateVirtualSystemToHost($machine.__PATH,$in.destination,$set.GetText($text),$system,$resources)
+Say @{returned=[long]$answer.ReturnValue}}}
+}finally{$mutex.ReleaseMutex()}}`;
+
+const UNMARK = String.raw`$vm=Get-VM|Where-Object{$_.Id -eq [guid]$in.id}|Select-Object -First 1
+if($vm -ne $null -and "$($vm.Notes)".Contains($in.mark)){
+Set-VM -VM $vm -Notes ("$($vm.Notes)" -replace '\r?\n?\[godwit m-[0-9a-z]+ [0-9TZ:.-]+\]','')}
+Say @{done=$true}`;
+
+const EVENTS = String.raw`$id=([guid]$in.id).ToString().ToUpper()
+$found=@(Get-WinEvent -ErrorAction SilentlyContinue -MaxEvents 200 -FilterHashtable @{LogName='Microsoft-Windows-Hyper-V-VMMS-Admin';StartTime=[DateTime]::Parse($in.since,$null,'RoundtripKind')})
+Say @{events=@($found|Where-Object{$_.ToXml().ToUpper().Contains($id)}|Select-Object -First 16|ForEach-Object{@{id=[int]$_.Id;level=[int]$_.Level;message="$($_.Message)"}})}`;
+
+const SCRIPTS = {
+  list: LIST,
+  guest: GUEST,
+  host: HOST,
+  compare: COMPARE,
+  start: START,
+  unmark: UNMARK,
+  events: EVENTS,
+} as const;
+export type ScriptName = keyof typeof SCRIPTS;
+
+export const SCRIPT_NAMES = Object.keys(SCRIPTS) as readonly ScriptName[];
+
+/** The script with what it is about. */
+export function scriptText(name: ScriptName, data: unknown): string {
+  const given = Buffer.from(JSON.stringify(data), 'utf8').toString('base64');
+  return `# godwit ${name}\n${AROUND.replace('@BODY@', () => SCRIPTS[name]).replace('@DATA@', () => given)}`;
+}
+
+/** What PowerShell is started with: UTF-16 in base64, so that nothing in between reads it either. */
+export function powershellArgs(script: string): string[] {
+  const encoded = Buffer.from(script, 'utf16le').toString('base64');
+  return [
+    '-NoProfile',
+    '-NonInteractive',
+    '-ExecutionPolicy',
+    'Bypass',
+    '-EncodedCommand',
+    encoded,
+  ];
+}

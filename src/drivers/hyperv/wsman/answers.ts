@@ -1,0 +1,133 @@
+import { at, parseXml, textAt as textIn } from '../../../xml.ts';
+import type { XmlElement } from '../../../xml.ts';
+
+/** What a server of WS-Management answers, by Microsoft's [MS-WSMV] and DMTF's DSP0226 and DSP0227. Pure. */
+
+const DONE = '/CommandState/Done';
+/** An operation took longer than was asked for: an output that has nothing to say yet. */
+const TIMED_OUT = '2150858793';
+const MOST_WORDS = 2000;
+
+/** A fault as the server tells it. */
+export class WsmanFault extends Error {
+  override readonly name = 'WsmanFault';
+  /** Of WSManFault, in decimal; empty where the server names none. */
+  readonly code: string;
+  readonly subcode: string;
+
+  constructor({ code, subcode, reason }: { code: string; subcode: string; reason: string }) {
+    super(reason);
+    this.code = code;
+    this.subcode = subcode;
+  }
+
+  get isTimeout(): boolean {
+    return this.code === TIMED_OUT || this.subcode.endsWith('TimedOut');
+  }
+}
+
+function textAt(root: XmlElement, ...path: readonly string[]): string {
+  return textIn(root, ...path) ?? '';
+}
+
+/** The body of an answer. Throws WsmanFault; undefined for what is no answer. */
+export function bodyOf(text: string): XmlElement | undefined {
+  const root = parseXml(text);
+  if (root?.name !== 'Envelope') return undefined;
+  const [body] = at(root, 'Body');
+  const [fault] = at(root, 'Body', 'Fault');
+  if (fault !== undefined) throw faultOf(fault);
+  return body;
+}
+
+function faultOf(fault: XmlElement): WsmanFault {
+  const [detail] = at(fault, 'Detail', 'WSManFault');
+  const subcode = textAt(fault, 'Code', 'Subcode', 'Value') || textAt(fault, 'Code', 'Value');
+  const words = [
+    textAt(fault, 'Reason', 'Text'),
+    detail === undefined ? '' : deepText(detail),
+  ].filter((each) => each !== '');
+  const reason = [...new Set(words)].join(' ') || subcode || 'it does not say why';
+  return new WsmanFault({
+    code: detail?.attributes['Code'] ?? '',
+    subcode,
+    reason: reason.slice(0, MOST_WORDS),
+  });
+}
+
+function deepText({ text, children }: XmlElement): string {
+  return [text, ...children.map(deepText)]
+    .filter((each) => each !== '')
+    .join(' ')
+    .slice(0, MOST_WORDS);
+}
+
+/** Undefined where the answer names none. */
+export function shellId(body: XmlElement): string | undefined {
+  const selectors = at(body, 'ResourceCreated', 'ReferenceParameters', 'SelectorSet', 'Selector');
+  const named = selectors.find(({ attributes }) => /^shellid$/i.test(attributes['Name'] ?? ''));
+  return named?.text || textAt(body, 'Shell', 'ShellId') || undefined;
+}
+
+export function commandId(body: XmlElement): string | undefined {
+  return textAt(body, 'CommandResponse', 'CommandId') || undefined;
+}
+
+export interface Received {
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+  /** Its exit code, once it has ended. */
+  readonly ended?: number;
+}
+
+export function received(body: XmlElement): Received {
+  const streams = at(body, 'ReceiveResponse', 'Stream');
+  const of = (name: string): Buffer =>
+    Buffer.concat(
+      streams
+        .filter(({ attributes }) => attributes['Name'] === name)
+        .map(({ text }) => Buffer.from(text, 'base64')),
+    );
+  const [state] = at(body, 'ReceiveResponse', 'CommandState');
+  const isDone = state?.attributes['State']?.endsWith(DONE) ?? false;
+  const code = state === undefined ? Number.NaN : Number.parseInt(textAt(state, 'ExitCode'), 10);
+  const ended = Number.isSafeInteger(code) ? code : 0;
+  return { stdout: of('stdout'), stderr: of('stderr'), ...(isDone ? { ended } : {}) };
+}
+
+export interface Enumerated {
+  readonly items: readonly Instance[];
+  /** Absent after the last. */
+  readonly context?: string;
+}
+
+/** Properties of an instance by name; what is null is absent. */
+export type Instance = Readonly<Record<string, readonly string[]>>;
+
+export function enumerated(body: XmlElement): Enumerated {
+  const answer = body.children.find(({ name }) =>
+    ['EnumerateResponse', 'PullResponse'].includes(name),
+  );
+  if (answer === undefined) return { items: [] };
+  const items = at(answer, 'Items').flatMap(({ children }) => children.map(instanceOf));
+  const isEnd = at(answer, 'EndOfSequence').length > 0;
+  const context = textAt(answer, 'EnumerationContext');
+  return { items, ...(isEnd || context === '' ? {} : { context }) };
+}
+
+function instanceOf({ children }: XmlElement): Instance {
+  const all = new Map<string, string[]>();
+  for (const { name, attributes, text, children: inside } of children) {
+    if (attributes['xsi:nil'] === 'true' || attributes['nil'] === 'true') continue;
+    // A datetime lies in an element of its own.
+    const value = inside.length === 1 ? (inside.at(0)?.text ?? '') : text;
+    all.set(name, [...(all.get(name) ?? []), value]);
+  }
+  return Object.fromEntries(all);
+}
+
+/** What a method returns; undefined for what is no answer of it. */
+export function returned(body: XmlElement, method: string): number | undefined {
+  const value = textAt(body, `${method}_OUTPUT`, 'ReturnValue');
+  return /^\d{1,10}$/.test(value) ? Number(value) : undefined;
+}

@@ -1,0 +1,130 @@
+import { godwitError } from '../../../errors.ts';
+import { commandId, enumerated, received, returned, shellId, WsmanFault } from './answers.ts';
+import type { Instance } from './answers.ts';
+import { WinrmConnection } from './connection.ts';
+import type { WinrmTarget } from './connection.ts';
+import {
+  createShell,
+  deleteShell,
+  enumerate,
+  invoke,
+  pull,
+  receive,
+  runCommand,
+  terminate,
+} from './envelope.ts';
+
+const MOST_OUTPUT = 32 * 1024 ** 2;
+const MOST_ERRORS = 256 * 1024;
+const MOST_INSTANCES = 10_000;
+const MOST_PULLS = 1000;
+/** To leave no shell behind on the host: it would go by itself after its own time. */
+const TIDY_MS = 5000;
+
+export interface Output {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** One host's WinRM: programs, and instances of Hyper-V's classes. Rejects as WinrmConnection does. */
+export class WinrmClient {
+  readonly #connection: WinrmConnection;
+
+  constructor(target: WinrmTarget) {
+    this.#connection = new WinrmConnection(target);
+  }
+
+  get url(): string {
+    return this.#connection.url;
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  /** Runs a program to its end. What is given up is ended there too, as far as the host can still be reached. */
+  async run(program: string, args: readonly string[], signal: AbortSignal): Promise<Output> {
+    const created = await this.#connection.call(createShell(), signal);
+    const shell = known('a shell', shellId(created));
+    try {
+      const begun = await this.#connection.call(runCommand(shell, program, args), signal);
+      const command = known('a command', commandId(begun));
+      const output = await this.#output(shell, command, signal);
+      await this.#quietly((inner) => this.#connection.call(terminate(shell, command), inner));
+      return output;
+    } finally {
+      await this.#quietly((inner) => this.#connection.call(deleteShell(shell), inner));
+    }
+  }
+
+  async #output(shell: string, command: string, signal: AbortSignal): Promise<Output> {
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    let length = 0;
+    let errors = 0;
+    for (;;) {
+      const part = await this.#received(shell, command, signal);
+      if (part === undefined) continue;
+      length += part.stdout.length;
+      errors += part.stderr.length;
+      if (length > MOST_OUTPUT) {
+        throw godwitError('GODWIT_TOO_LARGE', { what: 'output by WinRM', limit: MOST_OUTPUT });
+      }
+      stdout.push(part.stdout);
+      if (errors <= MOST_ERRORS) stderr.push(part.stderr);
+      if (part.ended === undefined) continue;
+      const [out, words] = [Buffer.concat(stdout), Buffer.concat(stderr)];
+      return { code: part.ended, stdout: out.toString('utf8'), stderr: words.toString('utf8') };
+    }
+  }
+
+  /** Undefined where it had nothing to say for as long as it was asked to wait. */
+  async #received(
+    shell: string,
+    command: string,
+    signal: AbortSignal,
+  ): Promise<ReturnType<typeof received> | undefined> {
+    try {
+      return received(await this.#connection.call(receive(shell, command), signal));
+    } catch (thrown) {
+      signal.throwIfAborted();
+      if (thrown instanceof WsmanFault && thrown.isTimeout) return undefined;
+      throw thrown;
+    }
+  }
+
+  async #quietly(work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+    await work(AbortSignal.timeout(TIDY_MS)).catch(() => undefined);
+  }
+
+  /** All instances that a question in WQL finds. */
+  async query(wql: string, signal: AbortSignal): Promise<Instance[]> {
+    let answer = enumerated(await this.#connection.call(enumerate(wql), signal));
+    const items = [...answer.items];
+    for (let pulls = 0; answer.context !== undefined; pulls += 1) {
+      if (items.length > MOST_INSTANCES || pulls > MOST_PULLS) {
+        throw godwitError('GODWIT_TOO_LARGE', { what: 'a list by WinRM', limit: MOST_INSTANCES });
+      }
+      answer = enumerated(await this.#connection.call(pull(answer.context), signal));
+      items.push(...answer.items);
+    }
+    return items;
+  }
+
+  /** What the method returns. */
+  async invoke(
+    instance: Parameters<typeof invoke>[0],
+    method: string,
+    args: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const body = await this.#connection.call(invoke(instance, method, args), signal);
+    return known('a return value', returned(body, method));
+  }
+}
+
+function known<T>(expected: string, value: T | undefined): T {
+  if (value !== undefined) return value;
+  throw godwitError('GODWIT_PROTOCOL_INVALID', { peer: 'WinRM', expected, what: 'nothing' });
+}

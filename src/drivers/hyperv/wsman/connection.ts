@@ -1,0 +1,266 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { Agent, request } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { connect } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { withDeadline } from '../../../deadline.ts';
+import { GodwitError, godwitError } from '../../../errors.ts';
+import { Mutex } from '../../../mutex.ts';
+import type { XmlElement } from '../../../xml.ts';
+import { bodyOf } from './answers.ts';
+import { envelope, OPERATION_S } from './envelope.ts';
+import type { WsmanRequest } from './envelope.ts';
+import { accountOf, authenticate, freshMoment, negotiate, parseChallenge } from './ntlm.ts';
+import type { NtlmAccount } from './ntlm.ts';
+
+/** Larger than any answer that was asked for, bytes. */
+const MOST_ANSWER = 4 * 1024 ** 2;
+/** The server answers within its own time, and a network needs some, ms. */
+const CALL_MS = (OPERATION_S + 10) * 1000;
+const CONNECT_MS = 10_000;
+const WSMAN_TYPE = 'application/soap+xml;charset=UTF-8';
+
+/** How a host's WinRM is reached, and what it is shown. */
+export interface WinrmTarget {
+  /** https://HOST:5986/wsman */
+  readonly url: string;
+  readonly auth: 'ntlm' | 'basic';
+  readonly user: string;
+  /** Reads it when it is needed; it is kept nowhere. GODWIT_CONFIG where it cannot be read. */
+  readonly password: () => Promise<string>;
+  /** SHA-256 of its certificate, 64 hex digits; absent: a CA vouches for it. */
+  readonly fingerprint?: string | undefined;
+  /** PEM; absent: those that Node trusts. */
+  readonly ca?: string | undefined;
+}
+
+interface HttpAnswer {
+  readonly status: number;
+  readonly text: string;
+  readonly authenticate: string;
+  readonly socket: TLSSocket;
+}
+
+/**
+ * One connection to a WinRM, one request at a time. It opens by itself, and again where it broke between two requests; no
+ * request is ever sent twice. Rejects with WsmanFault in the server's words, GODWIT_UNREACHABLE, GODWIT_DEADLINE,
+ * GODWIT_PEER_UNTRUSTED, GODWIT_MANAGER_DENIED.
+ */
+export class WinrmConnection {
+  readonly #target: WinrmTarget;
+  readonly #url: URL;
+  readonly #agent: Agent;
+  readonly #turns = new Mutex();
+  /** The socket on which the server knows who this is. */
+  #known: TLSSocket | undefined;
+
+  constructor(target: WinrmTarget) {
+    this.#target = target;
+    this.#url = new URL(target.url);
+    this.#agent = new Agent({ keepAlive: true, maxSockets: 1, scheduling: 'lifo' });
+    this.#agent.createConnection = (_options, done) => this.#connect(done);
+  }
+
+  get url(): string {
+    return this.#target.url;
+  }
+
+  /** The body of the answer. */
+  call(asked: WsmanRequest, signal: AbortSignal): Promise<XmlElement> {
+    const what = `an answer of ${this.#url.host}`;
+    return this.#turns.run(() =>
+      withDeadline(what, CALL_MS, signal, (inner) => this.#call(asked, inner)),
+    );
+  }
+
+  close(): void {
+    this.#agent.destroy();
+    this.#known = undefined;
+  }
+
+  async #call(asked: WsmanRequest, signal: AbortSignal): Promise<XmlElement> {
+    const text = envelope(asked, this.#target.url, randomUUID().toUpperCase());
+    const { status, text: answer } = await this.#authorised(Buffer.from(text), signal);
+    if (status === 401) {
+      throw this.#denied();
+    }
+    if (status !== 200 && status !== 500 && status !== 400) {
+      throw this.#refused(`it answers with HTTP ${status}`);
+    }
+    const body = bodyOf(answer);
+    if (body !== undefined && status === 200) return body;
+    throw this.#refused(`what it answers is not WS-Management (HTTP ${status})`);
+  }
+
+  async #authorised(body: Buffer, signal: AbortSignal): Promise<HttpAnswer> {
+    const { user, auth, password } = this.#target;
+    if (auth === 'basic') {
+      const words = Buffer.from(`${user}:${await password()}`).toString('base64');
+      return this.#send(body, `Basic ${words}`, signal);
+    }
+    if (this.#known !== undefined && !this.#known.destroyed) {
+      const answer = await this.#send(body, undefined, signal);
+      // A server that has forgotten who this is has not looked at the request.
+      if (answer.status !== 401) return answer;
+    }
+    return this.#handshake(accountOf(user, await password()), body, signal);
+  }
+
+  async #handshake(account: NtlmAccount, body: Buffer, signal: AbortSignal): Promise<HttpAnswer> {
+    this.#known = undefined;
+    const first = `Negotiate ${negotiate().toString('base64')}`;
+    const asked = await this.#send(Buffer.alloc(0), first, signal);
+    const word = /(?:Negotiate|NTLM) +([A-Za-z0-9+/=]+)/.exec(asked.authenticate)?.[1] ?? '';
+    const challenge = parseChallenge(Buffer.from(word, 'base64'));
+    if (asked.status !== 401 || challenge === undefined) {
+      throw this.#refused(
+        `it does not offer NTLM (HTTP ${asked.status}, ${asked.authenticate.slice(0, 200) || 'nothing offered'})`,
+      );
+    }
+    const hash = certificateHash(asked.socket);
+    const proof = authenticate(account, challenge, hash, freshMoment(Date.now()));
+    const answer = await this.#send(body, `Negotiate ${proof.toString('base64')}`, signal);
+    if (answer.socket !== asked.socket) throw this.#refused('it closed the connection meanwhile');
+    if (answer.status !== 401) this.#known = answer.socket;
+    return answer;
+  }
+
+  async #send(
+    body: Buffer,
+    authorization: string | undefined,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer> {
+    const { hostname, port, pathname } = this.#url;
+    const asked = request({
+      agent: this.#agent,
+      host: hostname.replace(/^\[|\]$/g, ''),
+      port: port === '' ? 443 : Number(port),
+      path: pathname,
+      method: 'POST',
+      signal,
+      headers: {
+        'content-type': WSMAN_TYPE,
+        'content-length': body.length,
+        ...(authorization === undefined ? {} : { authorization }),
+      },
+    });
+    try {
+      return await exchange(asked, body);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      throw thrown instanceof GodwitError ? thrown : this.#refused(wordsOf(thrown), thrown);
+    }
+  }
+
+  #connect(done: ((error: Error | null, socket: TLSSocket) => void) | undefined): undefined {
+    const { fingerprint, ca } = this.#target;
+    const { hostname, port } = this.#url;
+    const host = hostname.replace(/^\[|\]$/g, '');
+    const socket = connect({
+      host,
+      port: port === '' ? 443 : Number(port),
+      servername: /^[\d.]+$|:/.test(host) ? '' : host,
+      minVersion: 'TLSv1.2',
+      // A pinned certificate is compared below, before a byte is sent.
+      rejectUnauthorized: fingerprint === undefined,
+      ...(ca === undefined ? {} : { ca }),
+    });
+    const timer = setTimeout(() => socket.destroy(new Error('no answer')), CONNECT_MS);
+    const end = (error: Error | null): void => {
+      clearTimeout(timer);
+      socket.removeAllListeners('secureConnect').off('error', end);
+      done?.(error === null ? null : this.#untrusted(error), socket);
+    };
+    socket.once('error', end).once('secureConnect', () => {
+      const shown = socket.getPeerX509Certificate()?.fingerprint256.replaceAll(':', '') ?? '';
+      if (fingerprint === undefined || shown.toLowerCase() === fingerprint) {
+        end(null);
+        return;
+      }
+      socket.destroy();
+      end(new Error(`its certificate has the SHA-256 ${shown.toLowerCase()}, not ${fingerprint}`));
+    });
+    return undefined;
+  }
+
+  /** A certificate that is not the right one is told apart from a host that does not answer. */
+  #untrusted(error: Error & { readonly code?: string }): Error {
+    const isCertificate =
+      /certificate/i.test(error.message) ||
+      /^(CERT|ERR_TLS_CERT|DEPTH|UNABLE)_/.test(error.code ?? '');
+    if (!isCertificate) return error;
+    return godwitError(
+      'GODWIT_PEER_UNTRUSTED',
+      { peer: this.#url.host, reason: error.message },
+      {
+        cause: error,
+        hint: 'Compare the certificate of its WinRM listener on the host itself; then put its SHA-256 into `fingerprint`, or its CA into `ca`.',
+      },
+    );
+  }
+
+  #denied(): GodwitError {
+    return godwitError('GODWIT_MANAGER_DENIED', {
+      manager: 'WinRM',
+      address: this.#url.host,
+      what: `${this.#target.user} to log on`,
+      reason: 'the name or the password is wrong, or this account may not use WinRM',
+    });
+  }
+
+  #refused(reason: string, cause?: unknown): GodwitError {
+    return godwitError(
+      'GODWIT_UNREACHABLE',
+      { peer: 'WinRM', address: this.#url.host, reason },
+      {
+        cause,
+        hint: 'Check on the host: `winrm enumerate winrm/config/listener` shows an HTTPS listener, port 5986 is open, and the user is in Hyper-V Administrators and Remote Management Users.',
+      },
+    );
+  }
+}
+
+function exchange(asked: ClientRequest, body: Buffer): Promise<HttpAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
+  asked.once('error', reject).once('response', (answer) => {
+    // Once it has been read, the socket is no longer its own.
+    const socket = answer.socket as TLSSocket;
+    readAll(answer).then((text) => {
+      resolve({
+        status: answer.statusCode ?? 0,
+        text,
+        authenticate: answer.headers['www-authenticate'] ?? '',
+        socket,
+      });
+    }, reject);
+  });
+  asked.end(body);
+  return promise;
+}
+
+async function readAll(answer: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of answer as AsyncIterable<Buffer>) {
+    length += part.length;
+    if (length > MOST_ANSWER) {
+      throw godwitError('GODWIT_TOO_LARGE', { what: 'an answer of WinRM', limit: MOST_ANSWER });
+    }
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+/** Of RFC 5929: the hash of the certificate by that of its signature, and SHA-256 for older ones. */
+function certificateHash(socket: TLSSocket): Buffer | undefined {
+  const shown = socket.getPeerX509Certificate();
+  if (shown === undefined) return undefined;
+  const longer = /sha(384|512)/i.exec(shown.signatureAlgorithm ?? '')?.[1];
+  return createHash(`sha${longer ?? '256'}`)
+    .update(shown.raw)
+    .digest();
+}
+
+function wordsOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : 'the connection broke';
+}

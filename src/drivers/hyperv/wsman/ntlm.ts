@@ -1,0 +1,221 @@
+import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { md4 } from './md4.ts';
+
+/**
+ * NTLMv2 as a client speaks it (MS-NLMP): three messages prove that both know the password, bound to the server's
+ * certificate. Nothing is signed or sealed by it: that is TLS's part. Pure but for the random numbers it is given.
+ */
+
+const SIGNATURE = Buffer.from('NTLMSSP\0', 'latin1');
+const FLAG = {
+  unicode: 0x1,
+  requestTarget: 0x4,
+  ntlm: 0x200,
+  alwaysSign: 0x8000,
+  extendedSecurity: 0x80000,
+  targetInfo: 0x800000,
+  version: 0x2000000,
+  bits128: 0x20000000,
+  bits56: 0x80000000,
+} as const;
+const ASKED = Object.values(FLAG).reduce((all, flag) => (all | flag) >>> 0, 0);
+/** Where the parts of the last message begin: after its version and its integrity code. */
+const PARTS_AT = 88;
+const MIC_AT = 72;
+const MIC_BYTES = 16;
+/** MsvAv of the target's information */
+const AV = { end: 0, flags: 6, timestamp: 7, channelBindings: 10 } as const;
+const HAS_MIC = 2;
+const MOST_CHALLENGE = 16_384;
+/** From 1601, in units of 100 ns, to 1970, in ms. */
+const EPOCH_MS = 11_644_473_600_000;
+
+export interface NtlmAccount {
+  readonly user: string;
+  readonly domain: string;
+  readonly password: string;
+}
+
+/** What a handshake is made with; a test gives its own. */
+export interface NtlmMoment {
+  readonly clientChallenge: Buffer;
+  readonly wallMs: number;
+}
+
+/** `DOMAIN\user`, `user@domain` or a name of the host's own. */
+export function accountOf(user: string, password: string): NtlmAccount {
+  const at = user.indexOf('\\');
+  if (at === -1) return { user, domain: '', password };
+  return { user: user.slice(at + 1), domain: user.slice(0, at), password };
+}
+
+export function freshMoment(wallMs: number): NtlmMoment {
+  return { clientChallenge: randomBytes(8), wallMs };
+}
+
+/** The first message: what this side can do. */
+export function negotiate(): Buffer {
+  const message = Buffer.alloc(40);
+  SIGNATURE.copy(message);
+  message.writeUInt32LE(1, 8);
+  message.writeUInt32LE(ASKED, 12);
+  writeVersion(message, 32);
+  return message;
+}
+
+export interface Challenge {
+  readonly flags: number;
+  readonly serverChallenge: Buffer;
+  readonly pairs: readonly AvPair[];
+  /** As it came. */
+  readonly raw: Buffer;
+}
+
+export interface AvPair {
+  readonly id: number;
+  readonly value: Buffer;
+}
+
+/** The server's message; undefined for what is none. */
+export function parseChallenge(raw: Buffer): Challenge | undefined {
+  if (raw.length < 48 || raw.length > MOST_CHALLENGE) return undefined;
+  if (!raw.subarray(0, 8).equals(SIGNATURE) || raw.readUInt32LE(8) !== 2) return undefined;
+  const length = raw.readUInt16LE(40);
+  const at = raw.readUInt32LE(44);
+  if (at + length > raw.length) return undefined;
+  const pairs = parsePairs(raw.subarray(at, at + length));
+  if (pairs === undefined) return undefined;
+  const serverChallenge = Buffer.from(raw.subarray(24, 32));
+  return { flags: raw.readUInt32LE(20), serverChallenge, pairs, raw };
+}
+
+function parsePairs(bytes: Buffer): AvPair[] | undefined {
+  const pairs: AvPair[] = [];
+  for (let at = 0; at < bytes.length;) {
+    if (at + 4 > bytes.length) return undefined;
+    const [id, length] = [bytes.readUInt16LE(at), bytes.readUInt16LE(at + 2)];
+    if (id === AV.end) return pairs;
+    if (at + 4 + length > bytes.length) return undefined;
+    pairs.push({ id, value: Buffer.from(bytes.subarray(at + 4, at + 4 + length)) });
+    at += 4 + length;
+  }
+  return pairs;
+}
+
+/** The last message: the proof. `certificateHash` is that of RFC 5929 (tls-server-end-point). */
+export function authenticate(
+  account: NtlmAccount,
+  challenge: Challenge,
+  certificateHash: Buffer | undefined,
+  { clientChallenge, wallMs }: NtlmMoment,
+): Buffer {
+  const stamp = challenge.pairs.find(({ id }) => id === AV.timestamp)?.value;
+  const pairs = answeredPairs(challenge.pairs, certificateHash, stamp !== undefined);
+  const time = stamp?.length === 8 ? stamp : fileTime(wallMs);
+  const key = ntlmKey(account);
+  const head = Buffer.from([1, 1, 0, 0, 0, 0, 0, 0]);
+  const temp = Buffer.concat([
+    head,
+    time,
+    clientChallenge,
+    Buffer.alloc(4),
+    pairs,
+    Buffer.alloc(4),
+  ]);
+  const proof = hmac(key, challenge.serverChallenge, temp);
+  const older = Buffer.concat([
+    hmac(key, challenge.serverChallenge, clientChallenge),
+    clientChallenge,
+  ]);
+  const message = lastMessage([
+    stamp === undefined ? older : Buffer.alloc(24),
+    Buffer.concat([proof, temp]),
+    utf16(account.domain),
+    utf16(account.user),
+    Buffer.alloc(0),
+    Buffer.alloc(0),
+  ]);
+  if (stamp !== undefined) {
+    hmac(hmac(key, proof), negotiate(), challenge.raw, message).copy(message, MIC_AT);
+  }
+  return message;
+}
+
+/** What the password makes of itself: it never leaves this side. */
+export function ntlmKey({ user, domain, password }: NtlmAccount): Buffer {
+  return hmac(md4(utf16(password)), utf16(user.toUpperCase() + domain));
+}
+
+/** Those of the server; a server that tells the time expects the integrity code, and may expect the certificate. */
+function answeredPairs(
+  pairs: readonly AvPair[],
+  certificateHash: Buffer | undefined,
+  hasMic: boolean,
+): Buffer {
+  const kept = pairs.filter(({ id }) => id !== AV.flags && id !== AV.channelBindings);
+  const flags = Buffer.alloc(4);
+  flags.writeUInt32LE(HAS_MIC);
+  const added = hasMic ? [{ id: AV.flags, value: flags }] : [];
+  const bound =
+    certificateHash === undefined || !hasMic
+      ? []
+      : [{ id: AV.channelBindings, value: channelBinding(certificateHash) }];
+  const all = [...kept, ...added, ...bound, { id: AV.end, value: Buffer.alloc(0) }];
+  return Buffer.concat(
+    all.map(({ id, value }) => {
+      const head = Buffer.alloc(4);
+      head.writeUInt16LE(id);
+      head.writeUInt16LE(value.length, 2);
+      return Buffer.concat([head, value]);
+    }),
+  );
+}
+
+/** The MD5 of a gss_channel_bindings_struct that holds nothing but the application's data. */
+function channelBinding(certificateHash: Buffer): Buffer {
+  const data = Buffer.concat([Buffer.from('tls-server-end-point:', 'latin1'), certificateHash]);
+  const head = Buffer.alloc(20);
+  head.writeUInt32LE(data.length, 16);
+  return createHash('md5').update(head).update(data).digest();
+}
+
+function lastMessage(parts: readonly Buffer[]): Buffer {
+  const message = Buffer.concat([Buffer.alloc(PARTS_AT), ...parts]);
+  SIGNATURE.copy(message);
+  message.writeUInt32LE(3, 8);
+  let at = PARTS_AT;
+  for (const [index, { length }] of parts.entries()) {
+    const field = 12 + index * 8;
+    message.writeUInt16LE(length, field);
+    message.writeUInt16LE(length, field + 2);
+    message.writeUInt32LE(at, field + 4);
+    at += length;
+  }
+  message.writeUInt32LE(ASKED, 60);
+  writeVersion(message, 64);
+  message.fill(0, MIC_AT, MIC_AT + MIC_BYTES);
+  return message;
+}
+
+/** The version of the protocol alone counts: NTLMSSP_REVISION_W2K3. */
+function writeVersion(message: Buffer, at: number): void {
+  message.fill(0, at, at + 8);
+  message.writeUInt8(10, at);
+  message.writeUInt8(15, at + 7);
+}
+
+function fileTime(wallMs: number): Buffer {
+  const time = Buffer.alloc(8);
+  time.writeBigUInt64LE(BigInt(Math.trunc(wallMs) + EPOCH_MS) * 10_000n);
+  return time;
+}
+
+function hmac(key: Buffer, ...parts: readonly Buffer[]): Buffer {
+  const made = createHmac('md5', key);
+  for (const part of parts) made.update(part);
+  return made.digest();
+}
+
+function utf16(text: string): Buffer {
+  return Buffer.from(text, 'utf16le');
+}

@@ -1,0 +1,35 @@
+import { godwitError } from '../../errors.ts';
+import { textAt } from '../../xml.ts';
+import type { XmlElement } from '../../xml.ts';
+
+/** What a vCenter says it is. Pure. */
+export interface About {
+  /** For people: VMware vCenter Server. */
+  readonly product: string;
+  /** Of the API, as 8.0.2.0. */
+  readonly version: string;
+}
+
+/** Major and minor numbers of the API, whose calls this driver knows. */
+const KNOWN = ['6.5', '6.7', '6.8', '6.9', '7.0', '8.0'];
+const MOST_WORDS = 128;
+
+/** GODWIT_MANAGER_VERSION for another version, and for what is no vCenter (an ESXi host by itself). */
+export function knownVersion(content: XmlElement | undefined, address: string): About {
+  const said = (name: string): string =>
+    (content === undefined ? undefined : textAt(content, 'about', name))?.slice(0, MOST_WORDS) ??
+    '';
+  const [product, version, kind] = [said('name') || 'vSphere', said('apiVersion'), said('apiType')];
+  const refuse = (what: string): Error =>
+    godwitError('GODWIT_MANAGER_VERSION', { manager: product, address, what });
+  if (kind !== 'VirtualCenter') {
+    throw refuse(
+      kind === 'HostAgent' ? 'it is an ESXi host, and no vCenter' : `it says ${kind || 'nothing'}`,
+    );
+  }
+  const [major = '', minor = ''] = version.split('.');
+  if (!KNOWN.includes(`${major}.${minor}`)) {
+    throw refuse(`version ${version || 'none'}, not one of ${KNOWN.join(', ')}`);
+  }
+  return { product, version };
+}

@@ -1,0 +1,59 @@
+import { at } from '../../xml.ts';
+import type { XmlElement } from '../../xml.ts';
+import type { VsphereGuest } from './guest.ts';
+import type { Target } from './order.ts';
+import { localizedFault, ref } from './soap.ts';
+import type { Fault } from './soap.ts';
+import { isUnderWay, taskIn } from './task.ts';
+
+/** vSphere waits so long for a change before it answers that there is none, s. */
+const WAITS_S = 10;
+const MOST_FAULTS = 64;
+
+export interface Found {
+  readonly errors: readonly Fault[];
+  readonly warnings: readonly Fault[];
+}
+
+/** Has vSphere itself judge the move (CheckRelocate_Task). It starts nothing, and its own fault counts as an error found. */
+export async function askToMove(
+  { client, ref: vm }: VsphereGuest,
+  { spec }: Target,
+  signal: AbortSignal,
+): Promise<Found> {
+  const checker = client.content.vmProvisioningChecker;
+  const task = await client.callForRef(
+    'CheckRelocate_Task',
+    checker,
+    [ref('vm', vm), spec],
+    signal,
+  );
+  const collector = await client.followOne(task, ['info'], signal);
+  let version = '';
+  try {
+    for (;;) {
+      const updates = await client.updates(collector, version, WAITS_S, signal);
+      version = updates?.version ?? version;
+      for (const change of updates?.changes ?? []) {
+        const seen = taskIn(change);
+        if (seen === undefined || isUnderWay(seen)) continue;
+        if (seen.fault !== undefined) return { errors: [seen.fault], warnings: [] };
+        return foundIn(seen.result);
+      }
+      signal.throwIfAborted();
+    }
+  } finally {
+    await client.call('DestroyPropertyCollector', collector, [], signal).catch(() => undefined);
+  }
+}
+
+/** Of an ArrayOfCheckResult. */
+export function foundIn(result: XmlElement | undefined): Found {
+  const results = result === undefined ? [] : at(result, 'CheckResult');
+  const faults = (name: string): Fault[] =>
+    results
+      .flatMap((each) => at(each, name))
+      .slice(0, MOST_FAULTS)
+      .map(localizedFault);
+  return { errors: faults('error'), warnings: faults('warning') };
+}

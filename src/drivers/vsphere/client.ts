@@ -1,0 +1,300 @@
+import { godwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
+import { textAt } from '../../xml.ts';
+import type { XmlElement } from '../../xml.ts';
+import { knownVersion } from './about.ts';
+import type { About } from './about.ts';
+import type { VsphereOptions } from './options.ts';
+import { readPassword } from '../../host/password-file.ts';
+import { envelope, group, objectsIn, parseAnswer, ref, refIn, text, updatesIn } from './soap.ts';
+import type { Fault, Part, Ref, Seen, Updates } from './soap.ts';
+import { Transport } from './transport.ts';
+
+const SERVICE: Ref = { type: 'ServiceInstance', value: 'ServiceInstance' };
+/** Objects (and pages) of one answer, and objects of one page. */
+const MOST = 100_000;
+const PAGE = 500;
+
+/** The objects by which everything else is reached. */
+export interface Content {
+  readonly rootFolder: Ref;
+  readonly propertyCollector: Ref;
+  readonly viewManager: Ref;
+  readonly sessionManager: Ref;
+  readonly customFieldsManager: Ref;
+  readonly vmProvisioningChecker: Ref;
+}
+
+/** vSphere has understood, and refused. */
+export class VsphereFault extends Error {
+  override readonly name = 'VsphereFault';
+  readonly fault: Fault;
+
+  constructor(method: string, fault: Fault) {
+    super(`${method}: ${fault.message === '' ? fault.type : `${fault.message} (${fault.type})`}`);
+    this.fault = fault;
+  }
+}
+
+/** What is asked of one object: its own properties. */
+export interface Wanted {
+  readonly ref: Ref;
+  readonly properties: readonly string[];
+}
+
+/** A session with one vCenter. It logs in again where the vCenter has ended it. */
+export class VsphereClient {
+  readonly about: About;
+  readonly content: Content;
+  readonly #options: VsphereOptions;
+  readonly #transport: Transport;
+  #entering: Promise<void> | undefined;
+
+  private constructor(
+    options: VsphereOptions,
+    transport: Transport,
+    { about, content }: { readonly about: About; readonly content: Content },
+  ) {
+    this.#options = options;
+    this.#transport = transport;
+    this.about = about;
+    this.content = content;
+  }
+
+  /**
+   * GODWIT_UNREACHABLE, GODWIT_MANAGER_VERSION for what is no vCenter of a version that is known (nobody is logged in
+   * there), GODWIT_MANAGER_DENIED for a wrong user or password, GODWIT_CONFIG for a password file that others may read.
+   */
+  static async open(options: VsphereOptions, signal: AbortSignal): Promise<VsphereClient> {
+    const transport = await Transport.open(options);
+    try {
+      const [found] = await exchange(transport, 'RetrieveServiceContent', SERVICE, [], signal);
+      const client = new VsphereClient(options, transport, serviceIn(found, options));
+      await client.#enter(signal);
+      return client;
+    } catch (thrown) {
+      transport.close();
+      throw thrown;
+    }
+  }
+
+  /** One call; the session is renewed where the vCenter knows it no more: such a call has done nothing. */
+  async call(
+    method: string,
+    self: Ref,
+    parts: readonly Part[],
+    signal: AbortSignal,
+  ): Promise<readonly XmlElement[]> {
+    try {
+      return await exchange(this.#transport, method, self, parts, signal);
+    } catch (thrown) {
+      if (!isFault(thrown, 'NotAuthenticated')) throw thrown;
+    }
+    this.#entering ??= this.#enter(signal).finally(() => {
+      this.#entering = undefined;
+    });
+    await this.#entering;
+    return exchange(this.#transport, method, self, parts, signal);
+  }
+
+  /** A call that answers with an object: a task, a view. */
+  async callForRef(
+    method: string,
+    self: Ref,
+    parts: readonly Part[],
+    signal: AbortSignal,
+  ): Promise<Ref> {
+    const [value] = await this.call(method, self, parts, signal);
+    const found = refIn(value);
+    if (found === undefined) throw this.#transport.unreachable(`${method} names no object`);
+    return found;
+  }
+
+  /** Those of the objects that there are, with what they have of the properties. */
+  async retrieve(wanted: readonly Wanted[], signal: AbortSignal): Promise<Seen[]> {
+    const sets = wanted.map(({ ref: object, properties }) =>
+      group('specSet', [
+        propSet(object.type, properties),
+        text('reportMissingObjectsInResults', true),
+        group('objectSet', [ref('obj', object)]),
+      ]),
+    );
+    return this.#pages(sets, signal);
+  }
+
+  /** Every object of a type below the root, by a view that ends with the call. */
+  async all(type: string, properties: readonly string[], signal: AbortSignal): Promise<Seen[]> {
+    const view = await this.view([type], signal);
+    try {
+      const set = group('specSet', [propSet(type, properties), throughView(view)]);
+      return await this.#pages([set], signal);
+    } finally {
+      await this.call('DestroyView', view, [], signal).catch(() => undefined);
+    }
+  }
+
+  async #pages(sets: readonly Part[], signal: AbortSignal): Promise<Seen[]> {
+    const collector = this.content.propertyCollector;
+    const options = group('options', [text('maxObjects', PAGE)]);
+    let [page] = await this.call('RetrievePropertiesEx', collector, [...sets, options], signal);
+    const found: Seen[] = [];
+    for (let pages = 0; page !== undefined; pages += 1) {
+      for (const object of objectsIn(page)) found.push(object);
+      const token = textAt(page, 'token');
+      if (token === undefined || token === '') return found;
+      if (found.length + pages > MOST) throw this.unreachable('its list has no end');
+      const next = [text('token', token)];
+      [page] = await this.call('ContinueRetrievePropertiesEx', collector, next, signal);
+    }
+    return found;
+  }
+
+  /** A list of all objects of those types below the root, which the vCenter keeps. */
+  view(types: readonly string[], signal: AbortSignal): Promise<Ref> {
+    const { viewManager, rootFolder } = this.content;
+    const parts = [
+      ref('container', rootFolder),
+      ...types.map((type) => text('type', type)),
+      text('recursive', true),
+    ];
+    return this.callForRef('CreateContainerView', viewManager, parts, signal);
+  }
+
+  /** A property collector of its own, which follows the objects of a view. */
+  follow(
+    view: Ref,
+    properties: Readonly<Record<string, readonly string[]>>,
+    signal: AbortSignal,
+  ): Promise<Ref> {
+    const sets = Object.entries(properties).map(([type, names]) => propSet(type, names));
+    return this.#filter([...sets, throughView(view)], signal);
+  }
+
+  /** The same for one object. */
+  followOne(object: Ref, properties: readonly string[], signal: AbortSignal): Promise<Ref> {
+    const set = group('objectSet', [ref('obj', object)]);
+    return this.#filter([propSet(object.type, properties), set], signal);
+  }
+
+  async #filter(parts: readonly Part[], signal: AbortSignal): Promise<Ref> {
+    const { propertyCollector } = this.content;
+    const made = await this.callForRef('CreatePropertyCollector', propertyCollector, [], signal);
+    const spec = [group('spec', parts), text('partialUpdates', false)];
+    await this.callForRef('CreateFilter', made, spec, signal);
+    return made;
+  }
+
+  /** What has changed since a version; undefined where nothing has. Waits for at most so many s, 0: not at all. */
+  async updates(
+    collector: Ref,
+    version: string,
+    maxWaitSeconds: number,
+    signal: AbortSignal,
+  ): Promise<Updates | undefined> {
+    const waits = group('options', [
+      text('maxWaitSeconds', maxWaitSeconds),
+      text('maxObjectUpdates', PAGE),
+    ]);
+    const parts = [text('version', version), waits];
+    const [set] = await this.call('WaitForUpdatesEx', collector, parts, signal);
+    return set === undefined ? undefined : updatesIn(set);
+  }
+
+  /** Ends the session. */
+  async close(): Promise<void> {
+    const { sessionManager } = this.content;
+    const signal = AbortSignal.timeout(2000);
+    await exchange(this.#transport, 'Logout', sessionManager, [], signal).catch(() => undefined);
+    this.#transport.close();
+  }
+
+  unreachable(reason: string): GodwitError {
+    return this.#transport.unreachable(reason);
+  }
+
+  async #enter(signal: AbortSignal): Promise<void> {
+    const { user, passwordFile, url } = this.#options;
+    const password = await readPassword(passwordFile);
+    this.#transport.forgetSession();
+    const parts = [text('userName', user), text('password', password)];
+    try {
+      await exchange(this.#transport, 'Login', this.content.sessionManager, parts, signal);
+    } catch (thrown) {
+      if (!(thrown instanceof VsphereFault)) throw thrown;
+      const facts = {
+        manager: 'vSphere',
+        address: new URL(url).host,
+        what: `a login as ${user}`,
+        reason: thrown.fault.type,
+      };
+      throw godwitError('GODWIT_MANAGER_DENIED', facts, { cause: thrown });
+    }
+  }
+}
+
+export function isFault(thrown: unknown, ...types: readonly string[]): thrown is VsphereFault {
+  return thrown instanceof VsphereFault && types.includes(thrown.fault.type);
+}
+
+async function exchange(
+  transport: Transport,
+  method: string,
+  self: Ref,
+  parts: readonly Part[],
+  signal: AbortSignal,
+): Promise<readonly XmlElement[]> {
+  const { status, body } = await transport.post(envelope(method, self, parts), signal);
+  if (status !== 200 && status !== 500) throw transport.unreachable(`HTTP ${status} to ${method}`);
+  const answer = parseAnswer(method, body);
+  if ('garbage' in answer) throw transport.unreachable(`HTTP ${status}: ${answer.garbage}`);
+  if ('fault' in answer) throw new VsphereFault(method, answer.fault);
+  return answer.values;
+}
+
+function propSet(type: string, properties: readonly string[]): Part {
+  return group('propSet', [
+    text('type', type),
+    text('all', false),
+    ...properties.map((each) => text('pathSet', each)),
+  ]);
+}
+
+function throughView(view: Ref): Part {
+  const through = [
+    text('name', 'view'),
+    text('type', 'ContainerView'),
+    text('path', 'view'),
+    text('skip', false),
+  ];
+  return group('objectSet', [
+    ref('obj', view),
+    text('skip', true),
+    group('selectSet', through, 'TraversalSpec'),
+  ]);
+}
+
+function serviceIn(
+  found: XmlElement | undefined,
+  { url }: VsphereOptions,
+): { readonly about: About; readonly content: Content } {
+  const address = new URL(url).host;
+  const about = knownVersion(found, address);
+  const at = (name: string): Ref => {
+    const object = refIn(found?.children.find((child) => child.name === name));
+    if (object !== undefined) return object;
+    throw godwitError('GODWIT_MANAGER_VERSION', {
+      manager: about.product,
+      address,
+      what: `it has no ${name}`,
+    });
+  };
+  const content = {
+    rootFolder: at('rootFolder'),
+    propertyCollector: at('propertyCollector'),
+    viewManager: at('viewManager'),
+    sessionManager: at('sessionManager'),
+    customFieldsManager: at('customFieldsManager'),
+    vmProvisioningChecker: at('vmProvisioningChecker'),
+  };
+  return { about, content };
+}

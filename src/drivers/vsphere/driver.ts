@@ -1,0 +1,116 @@
+import { godwitError, toGodwitError } from '../../errors.ts';
+import { guestName } from '../../protocol/names.ts';
+import type { HypervisorInfo } from '../../protocol/public/host.ts';
+import type {
+  DiscoveredGuest,
+  DiscoverOptions,
+  GuestHandle,
+  HandleFacts,
+  Life,
+} from '../port/inventory.ts';
+import type { ManagedDriver, ManagedSession } from '../port/managed.ts';
+import { Follower } from './follower.ts';
+import { vmIn, vsphereHandle } from './handle.ts';
+import type { InventoryGuest } from './inventory.ts';
+import type { VsphereOptions } from './options.ts';
+import { VsphereSession } from './session.ts';
+
+const LIFE_MS = 10_000;
+
+/** Guests of a vCenter. This agent sits beside none of their hosts. */
+export class VsphereDriver implements ManagedDriver {
+  readonly name = 'vsphere';
+  readonly capabilities = {
+    shape: 'managed',
+    modes: ['precopy'],
+    compression: ['none'],
+    maxStreams: 1,
+    postcopyRecovery: false,
+    datastores: true,
+  } as const;
+  readonly #options: VsphereOptions;
+  readonly #follower: Follower;
+
+  constructor(options: VsphereOptions) {
+    this.#options = options;
+    this.#follower = new Follower(options);
+  }
+
+  /** ESXi is the vCenter's to know. */
+  async hypervisors(): Promise<HypervisorInfo[]> {
+    return [];
+  }
+
+  /** Guests of all hosts of the vCenter, each with its own. */
+  async discover({ only }: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {
+    const lists = await this.#follower.look(signal);
+    const all = lists.guests();
+    const wanted = only === undefined ? all : all.filter(({ name }) => name === only);
+    return wanted.flatMap((guest) => listed(guest) ?? []);
+  }
+
+  /** Counts the changes that the vCenter has reported. */
+  async census(signal: AbortSignal): Promise<string> {
+    return String((await this.#follower.look(signal)).revision);
+  }
+
+  /** The vCenter alone knows, and that it does not show a guest is no proof that nobody runs it. */
+  async life(handle: GuestHandle): Promise<Life> {
+    const vm = vmIn(handle);
+    if (vm === undefined) return { state: 'unknown', reason: 'it is no guest of vSphere' };
+    try {
+      const lists = await this.#follower.look(AbortSignal.timeout(LIFE_MS));
+      const found = lists
+        .guests()
+        .find(({ id, instance }) => id === vm.vm && instance === vm.instance);
+      if (found?.state === 'running') return { state: 'alive' };
+      const reason = found === undefined ? 'its vCenter does not show it' : `it is ${found.state}`;
+      return { state: 'unknown', reason };
+    } catch (thrown) {
+      return { state: 'unknown', reason: toGodwitError(thrown).message };
+    }
+  }
+
+  describe({ name }: GuestHandle): HandleFacts {
+    return { what: `guest ${name} of ${new URL(this.#options.url).host}`, directory: '/' };
+  }
+
+  isSame(left: GuestHandle, right: GuestHandle): boolean {
+    const [one, other] = [vmIn(left), vmIn(right)];
+    return one !== undefined && one.vm === other?.vm && one.instance === other.instance;
+  }
+
+  async openManaged(handle: GuestHandle, signal: AbortSignal): Promise<ManagedSession> {
+    const vm = vmIn(handle);
+    if (vm === undefined) {
+      throw godwitError('GODWIT_INTERNAL', { what: 'a handle of another driver' });
+    }
+    return VsphereSession.open(this.#options, vm, signal);
+  }
+
+  /** Ends the session that the lists need. */
+  close(): Promise<void> {
+    return this.#follower.close();
+  }
+}
+
+/** A guest whose name is none of Godwit's, or whose host has none, is left to vSphere. */
+function listed(guest: InventoryGuest): DiscoveredGuest | undefined {
+  const { id, name, host, instance, uuid, state, memoryBytes, vcpus, isNamesake } = guest;
+  if (host === undefined || instance === '' || !guestName.safeParse(name).success) return undefined;
+  const info = {
+    name,
+    host,
+    driver: 'vsphere',
+    ...(uuid === undefined ? {} : { uuid: uuid.slice(0, 64) }),
+    state,
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(vcpus === undefined ? {} : { vcpus }),
+    accelerator: 'vsphere',
+    nics: [],
+    devices: [],
+    unmovable: isNamesake ? ['another guest of this vCenter has its name'] : [],
+  };
+  // Which of two is meant, nobody could say.
+  return isNamesake ? { info } : { handle: vsphereHandle(name, id, instance), info };
+}

@@ -1,0 +1,226 @@
+import { godwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
+import type { ManagedOrder, Whereabouts } from '../../migration/managed/sight.ts';
+import { at, textAt } from '../../xml.ts';
+import { isFault, VsphereFault } from './client.ts';
+import type { VsphereClient } from './client.ts';
+import { denied, wordsOf } from './faults.ts';
+import type { VsphereHandle } from './handle.ts';
+import { isCount, MIB, stateOf, wordIn } from './inventory.ts';
+import { ATTRIBUTE, markText, parseMark } from './mark.ts';
+import type { Mark } from './mark.ts';
+import { hostNameOf } from './names.ts';
+import type { VsphereOptions } from './options.ts';
+import { ref, refIn, text } from './soap.ts';
+import type { Ref } from './soap.ts';
+import { isMoving, TASK_PROPERTIES, taskIn } from './task.ts';
+import type { Task } from './task.ts';
+import type { GuestRunState } from '../../protocol/public/host.ts';
+
+const PROPERTIES = [
+  'name',
+  'summary.config.instanceUuid',
+  'customValue',
+  'recentTask',
+  'runtime.host',
+  'summary.config.vmPathName',
+  'runtime.connectionState',
+  'runtime.powerState',
+  'runtime.minRequiredEVCModeKey',
+  'disabledMethod',
+];
+const MOVE = 'RelocateVM_Task';
+/** Tasks of a guest that are looked at, the newest. */
+const MOST_TASKS = 16;
+
+/** One look at a guest. */
+export interface GuestSight {
+  readonly host: Ref | undefined;
+  readonly state: GuestRunState;
+  /** Its tasks of the last minutes. */
+  readonly tasks: readonly Ref[];
+  /** By attribute: its key, and what it holds. */
+  readonly values: ReadonlyMap<string, string>;
+  /** vSphere offers the move now. */
+  readonly isMovable: boolean;
+  readonly evcMode: string | undefined;
+  /** Of its own files: `[datastore] directory/file`. */
+  readonly path: string;
+}
+
+/** One guest of one vCenter: what is asked of it, and what is written at it. */
+export class VsphereGuest {
+  readonly client: VsphereClient;
+  readonly ref: Ref;
+  readonly options: VsphereOptions;
+  readonly #instance: string;
+  #attribute: string | undefined;
+
+  constructor(client: VsphereClient, options: VsphereOptions, { vm, instance }: VsphereHandle) {
+    this.client = client;
+    this.options = options;
+    this.ref = { type: 'VirtualMachine', value: vm };
+    this.#instance = instance;
+  }
+
+  /** Undefined where this vCenter has it no more, and where another guest has its id. */
+  async sight(signal: AbortSignal): Promise<GuestSight | undefined> {
+    const [seen] = await this.client.retrieve([{ ref: this.ref, properties: PROPERTIES }], signal);
+    if (seen === undefined) return undefined;
+    const { properties } = seen;
+    if (wordIn(properties, 'summary.config.instanceUuid') !== this.#instance) return undefined;
+    const values = (properties.get('customValue')?.children ?? []).map((each) => {
+      return [textAt(each, 'key') ?? '', textAt(each, 'value') ?? ''] as const;
+    });
+    const tasks = properties.get('recentTask')?.children ?? [];
+    const disabled = properties.get('disabledMethod')?.children ?? [];
+    return {
+      host: refIn(properties.get('runtime.host')),
+      state: stateOf(
+        wordIn(properties, 'runtime.powerState'),
+        wordIn(properties, 'runtime.connectionState'),
+      ),
+      tasks: tasks.flatMap((each) => refIn(each) ?? []).slice(-MOST_TASKS),
+      values: new Map(values),
+      isMovable: !disabled.some(({ text: method }) => method === MOVE),
+      evcMode: wordIn(properties, 'runtime.minRequiredEVCModeKey'),
+      path: wordIn(properties, 'summary.config.vmPathName') ?? '',
+    };
+  }
+
+  /** GODWIT_HYPERVISOR_LOST where there is none. */
+  async needed(guest: string, signal: AbortSignal): Promise<GuestSight> {
+    const sight = await this.sight(signal);
+    if (sight !== undefined) return sight;
+    const reason = 'its vCenter does not know it any more';
+    throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest, reason });
+  }
+
+  /** Those of the tasks that the vCenter still has. */
+  async tasks(refs: readonly Ref[], signal: AbortSignal): Promise<Task[]> {
+    if (refs.length === 0) return [];
+    const wanted = refs.map((each) => ({ ref: each, properties: TASK_PROPERTIES }));
+    const seen = await this.client.retrieve(wanted, signal);
+    return seen.flatMap((each) => taskIn(each) ?? []);
+  }
+
+  async where(
+    { from, to, datastore }: Pick<ManagedOrder, 'from' | 'to' | 'datastore'>,
+    signal: AbortSignal,
+  ): Promise<Whereabouts> {
+    const sight = await this.sight(signal);
+    // A host that its vCenter does not reach may have lost the guest meanwhile.
+    if (sight?.host === undefined || sight.state === 'unknown') return { at: 'unknown' };
+    const [host] = await this.client.retrieve([{ ref: sight.host, properties: ['name'] }], signal);
+    const own = host === undefined ? undefined : wordIn(host.properties, 'name');
+    const name = own === undefined ? undefined : hostNameOf(own, this.options.hosts);
+    const tasks = await this.tasks(sight.tasks, signal);
+    const busy = tasks.some((task) => isMoving(task)) || !sight.isMovable;
+    if (name === undefined) return { at: 'unknown', busy };
+    // A move between datastores alone has one host: its files tell.
+    const isThere =
+      datastore === undefined || from !== to || sight.path.startsWith(`[${datastore}] `);
+    if (name === to && isThere) return { at: 'destination', busy };
+    return { at: name === from ? 'source' : 'elsewhere', busy };
+  }
+
+  /** The mark of that migration; undefined where there is none, or another's. */
+  async mark(sight: GuestSight, id: string, signal: AbortSignal): Promise<Mark | undefined> {
+    const mark = parseMark(await this.markText(sight, signal));
+    return mark?.id === id ? mark : undefined;
+  }
+
+  async markText(sight: GuestSight, signal: AbortSignal): Promise<string | undefined> {
+    const key = await this.#key(signal);
+    return key === undefined ? undefined : sight.values.get(key);
+  }
+
+  async setMark(mark: Mark | undefined, signal: AbortSignal): Promise<void> {
+    await this.setMarkText(mark === undefined ? '' : markText(mark), signal);
+  }
+
+  async setMarkText(value: string, signal: AbortSignal): Promise<void> {
+    const { customFieldsManager } = this.client.content;
+    const key = (await this.#key(signal)) ?? (await this.#addAttribute(signal));
+    const parts = [ref('entity', this.ref), text('key', key), text('value', value)];
+    await this.client.call('SetField', customFieldsManager, parts, signal);
+  }
+
+  /** The attribute's key; undefined where the vCenter has not got it yet. */
+  async #key(signal: AbortSignal): Promise<string | undefined> {
+    if (this.#attribute !== undefined) return this.#attribute;
+    const { customFieldsManager } = this.client.content;
+    const wanted = { ref: customFieldsManager, properties: ['field'] };
+    const [seen] = await this.client.retrieve([wanted], signal);
+    const fields = seen?.properties.get('field')?.children ?? [];
+    const found = fields.find((each) => textAt(each, 'name') === ATTRIBUTE);
+    this.#attribute = found === undefined ? undefined : textAt(found, 'key');
+    return this.#attribute;
+  }
+
+  async #addAttribute(signal: AbortSignal): Promise<string> {
+    const { customFieldsManager } = this.client.content;
+    const parts = [text('name', ATTRIBUTE), text('moType', 'VirtualMachine')];
+    try {
+      await this.client.call('AddCustomFieldDef', customFieldsManager, parts, signal);
+    } catch (thrown) {
+      // Another host's agent was first.
+      if (!isFault(thrown, 'DuplicateName')) throw thrown;
+    }
+    const key = await this.#key(signal);
+    if (key === undefined) throw this.client.unreachable(`it has no attribute ${ATTRIBUTE}`);
+    return key;
+  }
+
+  /** The vCenter's own time, ISO 8601. */
+  async now(signal: AbortSignal): Promise<string> {
+    const service = { type: 'ServiceInstance', value: 'ServiceInstance' };
+    const [said] = await this.client.call('CurrentTime', service, [], signal);
+    const ms = Date.parse(said?.text ?? '');
+    if (Number.isNaN(ms)) throw this.client.unreachable('it does not say what time it is');
+    return new Date(ms).toISOString();
+  }
+
+  /** Runs a question; vSphere's own refusal becomes Godwit's error, with its words. */
+  async told<T>(command: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (!(thrown instanceof VsphereFault)) throw thrown;
+      if (thrown.fault.type === 'NoPermission') throw denied(thrown.fault);
+      throw this.refused(command, wordsOf(thrown.fault), thrown);
+    }
+  }
+
+  refused(command: string, reason: string, cause?: unknown): GodwitError {
+    const { host } = new URL(this.options.url);
+    const facts = { hypervisor: 'vSphere', host, command, reason };
+    const hint = 'The message is vSphere’s own; the task is in the list of its vCenter.';
+    return godwitError('GODWIT_HYPERVISOR', facts, { hint, cause });
+  }
+}
+
+/** Of `config.hardware.device`: what no other host can have. A vGPU is vSphere's to judge. */
+export async function boundDevices(
+  { client, ref: vm }: Pick<VsphereGuest, 'client' | 'ref'>,
+  signal: AbortSignal,
+): Promise<{ readonly memoryBytes: number; readonly devices: readonly string[] }> {
+  const properties = ['summary.config.memorySizeMB', 'config.hardware.device'];
+  const [seen] = await client.retrieve([{ ref: vm, properties }], signal);
+  const memory = Number(
+    (seen === undefined ? undefined : wordIn(seen.properties, 'summary.config.memorySizeMB')) ?? 0,
+  );
+  const all = seen?.properties.get('config.hardware.device')?.children ?? [];
+  const devices = all
+    .filter(({ attributes }) =>
+      /^Virtual(PCIPassthrough|SriovEthernetCard|USB)$/.test(attributes['xsi:type'] ?? ''),
+    )
+    .filter(
+      (each) =>
+        !at(each, 'backing').some(({ attributes }) =>
+          /Vmiop|Remote/.test(attributes['xsi:type'] ?? ''),
+        ),
+    )
+    .map((each) => textAt(each, 'deviceInfo', 'label') ?? 'a device of its host');
+  return { memoryBytes: isCount(memory) ? memory * MIB : 0, devices };
+}

@@ -1,0 +1,164 @@
+import { textAt } from '../../xml.ts';
+import type { XmlElement } from '../../xml.ts';
+import type { GuestRunState } from '../../protocol/public/host.ts';
+import { hostNameOf, unescapedName } from './names.ts';
+import type { Change, Ref } from './soap.ts';
+import { refIn } from './soap.ts';
+
+/** Hosts and guests of a vCenter, made of the changes that it reports. Pure but for its own lists. */
+
+/** More objects of one kind than that are left out. */
+const MOST = 100_000;
+export const MIB = 1024 ** 2;
+
+export const HOST_PROPERTIES = [
+  'name',
+  'parent',
+  'runtime.connectionState',
+  'runtime.inMaintenanceMode',
+  'summary.currentEVCModeKey',
+] as const;
+export const GUEST_PROPERTIES = [
+  'name',
+  'runtime.host',
+  'runtime.powerState',
+  'runtime.connectionState',
+  'summary.config.template',
+  'summary.config.uuid',
+  'summary.config.instanceUuid',
+  'summary.config.memorySizeMB',
+  'summary.config.numCpu',
+] as const;
+
+/** What was not asked for is not kept: it would grow without an end. */
+const ASKED: ReadonlySet<string> = new Set([...HOST_PROPERTIES, ...GUEST_PROPERTIES]);
+
+/** One object's properties as text, and what a property refers to. */
+type Known = Map<string, string>;
+
+export interface InventoryGuest {
+  readonly id: string;
+  readonly name: string;
+  /** Godwit's name of its host; undefined where it has none, and where two hosts would share it. */
+  readonly host: string | undefined;
+  readonly state: GuestRunState;
+  readonly instance: string;
+  readonly uuid: string | undefined;
+  readonly memoryBytes: number | undefined;
+  readonly vcpus: number | undefined;
+  /** Another guest of this vCenter has that name. */
+  readonly isNamesake: boolean;
+}
+
+export class InventoryLists {
+  readonly #given: Readonly<Record<string, string>>;
+  readonly #hosts = new Map<string, Known>();
+  readonly #guests = new Map<string, Known>();
+  /** Counts the changes. */
+  revision = 0;
+
+  constructor(given: Readonly<Record<string, string>>) {
+    this.#given = given;
+  }
+
+  apply(changes: readonly Change[]): void {
+    for (const change of changes) this.#applyOne(change);
+    this.revision += changes.length;
+  }
+
+  #applyOne({ ref, kind, properties }: Change): void {
+    const list = this.#listOf(ref);
+    if (list === undefined) return;
+    if (kind === 'leave') {
+      list.delete(ref.value);
+      return;
+    }
+    const known: Known = list.get(ref.value) ?? new Map<string, string>();
+    for (const [name, value] of properties) {
+      if (ASKED.has(name)) known.set(name, wordOf(value));
+    }
+    if (list.size < MOST) list.set(ref.value, known);
+  }
+
+  #listOf({ type }: Ref): Map<string, Known> | undefined {
+    if (type === 'HostSystem') return this.#hosts;
+    return type === 'VirtualMachine' ? this.#guests : undefined;
+  }
+
+  /** Godwit's names of the hosts, by their ids; without those that two hosts would share. */
+  hostNames(): Map<string, string> {
+    const names = new Map<string, string>();
+    const taken = new Map<string, string>();
+    const shared = new Set<string>();
+    for (const [id, known] of this.#hosts) {
+      const name = hostNameOf(known.get('name') ?? '', this.#given);
+      if (name === undefined) continue;
+      if (taken.has(name)) shared.add(name);
+      taken.set(name, id);
+      names.set(id, name);
+    }
+    for (const [id, name] of names) if (shared.has(name)) names.delete(id);
+    return names;
+  }
+
+  /** Guests, without templates. */
+  guests(): InventoryGuest[] {
+    const hosts = this.hostNames();
+    const all = [...this.#guests].filter(
+      ([, known]) => known.get('summary.config.template') !== 'true',
+    );
+    const counts = new Map<string, number>();
+    for (const [, known] of all) {
+      const name = unescapedName(known.get('name') ?? '');
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+    return all.map(([id, known]) => {
+      const name = unescapedName(known.get('name') ?? '');
+      const memory = Number(known.get('summary.config.memorySizeMB') ?? 0);
+      const vcpus = Number(known.get('summary.config.numCpu') ?? 0);
+      return {
+        id,
+        name,
+        host: hosts.get(known.get('runtime.host') ?? ''),
+        state: stateOf(known.get('runtime.powerState'), known.get('runtime.connectionState')),
+        instance: known.get('summary.config.instanceUuid') ?? '',
+        uuid: known.get('summary.config.uuid'),
+        memoryBytes: isCount(memory) ? memory * MIB : undefined,
+        vcpus: isCount(vcpus) ? vcpus : undefined,
+        isNamesake: (counts.get(name) ?? 0) > 1,
+      };
+    });
+  }
+}
+
+export function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value > 0 && value < 2 ** 31;
+}
+
+function wordOf(value: XmlElement): string {
+  return (refIn(value)?.value ?? value.text).slice(0, 1024);
+}
+
+/** A guest of a host that its vCenter does not reach may do anything. */
+export function stateOf(power: string | undefined, connection: string | undefined): GuestRunState {
+  if (connection !== 'connected') return 'unknown';
+  switch (power) {
+    case 'poweredOn':
+      return 'running';
+    case 'poweredOff':
+    case 'suspended':
+      return 'stopped';
+    default:
+      return 'unknown';
+  }
+}
+
+/** The text of a property; undefined where the object has it not. */
+export function wordIn(
+  properties: ReadonlyMap<string, XmlElement>,
+  name: string,
+  ...path: readonly string[]
+): string | undefined {
+  const value = properties.get(name);
+  return value === undefined ? undefined : textAt(value, ...path);
+}

@@ -1,0 +1,117 @@
+import type { ManagedOrder } from '../../migration/managed/sight.ts';
+import { VsphereFault } from './client.ts';
+import { wordsOf } from './faults.ts';
+import type { GuestSight, VsphereGuest } from './guest.ts';
+import { datastoreNamed, hostNamed, poolOf } from './places.ts';
+import type { HostPlace } from './places.ts';
+import { group, ref, sameRef, text } from './soap.ts';
+import type { Part, Ref } from './soap.ts';
+import { isMoving } from './task.ts';
+
+/** Faults that say nothing about whether the order had its effect. */
+const OPEN: ReadonlySet<string> = new Set([
+  'RuntimeFault',
+  'MethodFault',
+  'SystemError',
+  'HostCommunication',
+  'Timedout',
+]);
+
+/** The one call by which vSphere moves a guest, before it is made. */
+export interface Target {
+  readonly host: HostPlace;
+  readonly spec: Part;
+}
+
+/** What vSphere is told of the destination: a host, its resources where it is in another cluster, and a datastore. */
+export async function targetOf(
+  { client, options }: VsphereGuest,
+  { host: source }: Pick<GuestSight, 'host'>,
+  { guest, to, datastore }: Pick<ManagedOrder, 'guest' | 'to' | 'datastore'>,
+  signal: AbortSignal,
+): Promise<Target> {
+  const host = await hostNamed(client, options, { guest, to }, signal);
+  const store =
+    datastore === undefined
+      ? undefined
+      : await datastoreNamed(client, host, { guest, to, datastore }, signal);
+  const before = source === undefined ? undefined : await parentOf(source);
+  const pool = sameRef(before, host.parent) ? undefined : await poolOf(client, host, signal);
+  // In the order of the schema, which vSphere insists on.
+  const spec = group('spec', [
+    ...(store === undefined ? [] : [ref('datastore', store)]),
+    ...(pool === undefined ? [] : [ref('pool', pool)]),
+    ref('host', host.ref),
+  ]);
+  return { host, spec };
+
+  async function parentOf(at: Ref): Promise<Ref | undefined> {
+    const [seen] = await client.retrieve([{ ref: at, properties: ['parent'] }], signal);
+    const parent = seen?.properties.get('parent');
+    const type = parent?.attributes['type'];
+    return parent === undefined || type === undefined ? undefined : { type, value: parent.text };
+  }
+}
+
+/**
+ * Orders a move, once: the mark lies at the guest before the order leaves. Resolves with the task, or with nothing where this
+ * migration was ordered before. GODWIT_HYPERVISOR where vSphere has begun none.
+ */
+export async function giveOrder(
+  guest: VsphereGuest,
+  order: ManagedOrder,
+  signal: AbortSignal,
+): Promise<Ref | undefined> {
+  const sight = await guest.needed(order.guest, signal);
+  const before = await guest.markText(sight, signal);
+  if ((await guest.mark(sight, order.id, signal)) !== undefined) return undefined;
+  const tasks = await guest.tasks(sight.tasks, signal);
+  if (tasks.some((task) => isMoving(task))) {
+    throw guest.refused('RelocateVM_Task', 'another task moves it now');
+  }
+  if (!sight.isMovable) {
+    const why =
+      'vSphere does not offer the move now: another task is under way, or a product for backups has disabled it';
+    throw guest.refused('RelocateVM_Task', why);
+  }
+  const { spec } = await targetOf(guest, sight, order, signal);
+  const mark = { id: order.id, since: await guest.now(signal) };
+  await guest.setMark(mark, signal);
+  const task = await send(guest, { id: order.id, spec, before }, signal);
+  // Whoever takes over finds it by the guest's tasks where this is lost.
+  await guest.setMark({ ...mark, task: task.value }, signal).catch(() => undefined);
+  return task;
+}
+
+async function send(
+  guest: VsphereGuest,
+  {
+    id,
+    spec,
+    before,
+  }: { readonly id: string; readonly spec: Part; readonly before?: string | undefined },
+  signal: AbortSignal,
+): Promise<Ref> {
+  const parts = [spec, text('priority', 'defaultPriority')];
+  try {
+    return await guest.client.callForRef('RelocateVM_Task', guest.ref, parts, signal);
+  } catch (thrown) {
+    if (!(thrown instanceof VsphereFault)) throw thrown;
+    const reason = wordsOf(thrown.fault);
+    if (OPEN.has(thrown.fault.type)) throw guest.client.unreachable(reason);
+    await takeMarkBack(guest, id, before, signal).catch(() => undefined);
+    throw guest.refused('RelocateVM_Task', reason, thrown);
+  }
+}
+
+/** What was there before comes back, but for a mark that another order has written since: its task goes on. */
+async function takeMarkBack(
+  guest: VsphereGuest,
+  id: string,
+  before: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const sight = await guest.sight(signal);
+  if (sight === undefined || (await guest.mark(sight, id, signal)) === undefined) return;
+  await guest.setMarkText(before ?? '', signal);
+}

@@ -1,0 +1,103 @@
+import { godwitError } from '../../errors.ts';
+import { didYouMean } from '../../protocol/nearest.ts';
+import type { VsphereClient } from './client.ts';
+import { HOST_PROPERTIES, wordIn } from './inventory.ts';
+import { hostNameOf, unescapedName } from './names.ts';
+import type { VsphereOptions } from './options.ts';
+import { refIn } from './soap.ts';
+import type { Ref } from './soap.ts';
+
+/** Where a guest could go: hosts and datastores by the names that people say. */
+
+export interface HostPlace {
+  readonly ref: Ref;
+  /** In the vCenter's own words. */
+  readonly name: string;
+  /** Its cluster, or what stands for one around a single host. */
+  readonly parent: Ref | undefined;
+  readonly connection: string;
+  readonly inMaintenance: boolean;
+  readonly evcMode: string | undefined;
+}
+
+/** GODWIT_HOST_UNKNOWN, with the nearest name; GODWIT_MANAGER_REFUSES where two hosts have that name. */
+export async function hostNamed(
+  client: VsphereClient,
+  { hosts: given }: Pick<VsphereOptions, 'hosts'>,
+  { guest, to }: { readonly guest: string; readonly to: string },
+  signal: AbortSignal,
+): Promise<HostPlace> {
+  const all = await client.all('HostSystem', HOST_PROPERTIES, signal);
+  const named = all.map(({ ref, properties }) => {
+    const own = wordIn(properties, 'name') ?? '';
+    return { ref, properties, own, name: hostNameOf(own, given) };
+  });
+  const [found, other] = named.filter(({ name }) => name === to);
+  if (found === undefined) {
+    const near = didYouMean(
+      to,
+      named.flatMap(({ name }) => name ?? []),
+    );
+    const hint = near ?? 'Hosts have the names that `godwit guests` shows.';
+    throw godwitError('GODWIT_HOST_UNKNOWN', { host: to }, { hint });
+  }
+  if (other !== undefined) {
+    const reason = `${found.own} and ${other.own} would both be called so`;
+    const hint = 'Name them apart in `drivers.vsphere.hosts`.';
+    throw godwitError(
+      'GODWIT_MANAGER_REFUSES',
+      { manager: 'vSphere', guest, host: to, reason },
+      { hint },
+    );
+  }
+  const { ref, properties, own } = found;
+  return {
+    ref,
+    name: own,
+    parent: refIn(properties.get('parent')),
+    connection: wordIn(properties, 'runtime.connectionState') ?? 'unknown',
+    inMaintenance: wordIn(properties, 'runtime.inMaintenanceMode') === 'true',
+    evcMode: wordIn(properties, 'summary.currentEVCModeKey'),
+  };
+}
+
+/** The resources in which a guest runs that comes to that host from another cluster. */
+export async function poolOf(
+  client: VsphereClient,
+  { parent }: Pick<HostPlace, 'parent'>,
+  signal: AbortSignal,
+): Promise<Ref | undefined> {
+  if (parent === undefined) return undefined;
+  const [found] = await client.retrieve([{ ref: parent, properties: ['resourcePool'] }], signal);
+  return refIn(found?.properties.get('resourcePool'));
+}
+
+/** A datastore by its name, as that host has it. GODWIT_MANAGER_REFUSES, with the nearest name. */
+export async function datastoreNamed(
+  client: VsphereClient,
+  { ref: host }: Pick<HostPlace, 'ref'>,
+  {
+    guest,
+    to,
+    datastore,
+  }: { readonly guest: string; readonly to: string; readonly datastore: string },
+  signal: AbortSignal,
+): Promise<Ref> {
+  const [seen] = await client.retrieve([{ ref: host, properties: ['datastore'] }], signal);
+  const refs = (seen?.properties.get('datastore')?.children ?? []).flatMap(
+    (each) => refIn(each) ?? [],
+  );
+  const wanted = refs.map((ref) => ({ ref, properties: ['name'] }));
+  const stores = wanted.length === 0 ? [] : await client.retrieve(wanted, signal);
+  const named = stores.map(({ ref, properties }) => ({
+    ref,
+    name: unescapedName(wordIn(properties, 'name') ?? ''),
+  }));
+  const found = named.find(({ name }) => name === datastore);
+  if (found !== undefined) return found.ref;
+  const names = named.map(({ name }) => name);
+  const hint = didYouMean(datastore, names) ?? `It has ${names.slice(0, 16).join(', ') || 'none'}.`;
+  const reason = `that host has no datastore ${datastore}`;
+  const facts = { manager: 'vSphere', guest, host: to, reason };
+  throw godwitError('GODWIT_MANAGER_REFUSES', facts, { hint });
+}

@@ -1,0 +1,195 @@
+import { godwitError, toGodwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
+import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/sight.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
+import { askToMove } from './ask.ts';
+import { isFault, VsphereClient } from './client.ts';
+import { checkOf } from './faults.ts';
+import { boundDevices, VsphereGuest } from './guest.ts';
+import type { VsphereHandle } from './handle.ts';
+import type { Mark } from './mark.ts';
+import type { VsphereOptions } from './options.ts';
+import { giveOrder, targetOf } from './order.ts';
+import type { Target } from './order.ts';
+import type { Ref } from './soap.ts';
+import { isOrderFor, isUnderWay, orderedSince, sightOf } from './task.ts';
+import type { Task } from './task.ts';
+
+/** A call that was given up is answered or dropped by the vCenter within that, ms. */
+const SETTLES_MS = 60_000;
+
+/** One guest, through its vCenter, which moves it between its hosts and goes on where Godwit's connection ends. */
+export class VsphereSession implements ManagedSession {
+  readonly settlesMs = SETTLES_MS;
+  readonly #guest: VsphereGuest;
+  readonly #name: string;
+  #ordering: Promise<unknown> = Promise.resolve();
+
+  private constructor(guest: VsphereGuest, name: string) {
+    this.#guest = guest;
+    this.#name = name;
+  }
+
+  static async open(
+    options: VsphereOptions,
+    handle: VsphereHandle,
+    signal: AbortSignal,
+  ): Promise<VsphereSession> {
+    const client = await VsphereClient.open(options, signal);
+    return new VsphereSession(new VsphereGuest(client, options, handle), handle.name);
+  }
+
+  inspect(signal: AbortSignal): Promise<ManagedInspection> {
+    const name = this.#name;
+    return this.#guest.told('RetrievePropertiesEx', async () => {
+      const { state } = await this.#guest.needed(name, signal);
+      const { memoryBytes, devices } = await boundDevices(this.#guest, signal);
+      const checks = [stateCheck(name, state), ...deviceChecks(name, devices)];
+      return { memoryBytes, checks };
+    });
+  }
+
+  async check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]> {
+    const guest = this.#guest;
+    const { guest: name, to } = order;
+    return guest.told('CheckRelocate_Task', async () => {
+      const sight = await guest.needed(name, signal);
+      let target: Target;
+      try {
+        target = await targetOf(guest, sight, order, signal);
+      } catch (thrown) {
+        const error = toGodwitError(thrown);
+        const isPlace = ['GODWIT_HOST_UNKNOWN', 'GODWIT_MANAGER_REFUSES'].includes(error.code);
+        if (!isPlace) throw thrown;
+        return [refuses('host', 'destination', error)];
+      }
+      const { product, version } = guest.client.about;
+      const found = await askToMove(guest, target, signal);
+      const concerned = { guest: name, host: to };
+      return [
+        passes('manager', 'both', `${product}, API ${version}`),
+        ...hostChecks(name, to, target),
+        evcCheck(target, sight.evcMode),
+        ...found.errors.map((fault) => checkOf(fault, concerned, 'refuse')),
+        ...found.warnings.map((fault) => checkOf(fault, concerned, 'warn')),
+      ];
+    });
+  }
+
+  /** One order at a time: the mark of one is seen by the next. */
+  async start(order: ManagedOrder, signal: AbortSignal): Promise<void> {
+    const mine = this.#ordering
+      .catch(() => undefined)
+      .then(() => this.#guest.told('RelocateVM_Task', () => giveOrder(this.#guest, order, signal)));
+    this.#ordering = mine;
+    await mine;
+  }
+
+  look({ id }: ManagedOrder, signal: AbortSignal): Promise<TaskSight> {
+    return this.#guest.told('Task.info', async () => {
+      const found = await this.#task(id, signal);
+      return found === undefined ? { state: 'none' } : sightOf(found);
+    });
+  }
+
+  /** The task of a migration: by its mark, or the first move of the guest since the mark was made. */
+  async #task(id: string, signal: AbortSignal): Promise<Task | undefined> {
+    const guest = this.#guest;
+    const sight = await guest.sight(signal);
+    if (sight === undefined) throw guest.client.unreachable('it does not show the guest');
+    const mark = await guest.mark(sight, id, signal);
+    if (mark === undefined) return undefined;
+    if (mark.task !== undefined) {
+      const [named] = await guest.tasks([taskRef(mark.task)], signal);
+      return named !== undefined && isOrderFor(guest.ref, named) ? named : undefined;
+    }
+    const tasks = await guest.tasks(sight.tasks, signal);
+    const found = orderedSince(tasks, Date.parse(mark.since));
+    if (found !== undefined) await this.#remember(mark, found, signal);
+    return found;
+  }
+
+  async #remember(mark: Mark, { ref: { value } }: Task, signal: AbortSignal): Promise<void> {
+    await this.#guest.setMark({ ...mark, task: value }, signal).catch(() => undefined);
+  }
+
+  where(order: ManagedOrder, signal: AbortSignal): Promise<Whereabouts> {
+    return this.#guest.told('runtime.host', () => this.#guest.where(order, signal));
+  }
+
+  cancel({ id }: ManagedOrder, signal: AbortSignal): Promise<void> {
+    return this.#guest.told('CancelTask', async () => {
+      const task = await this.#task(id, signal);
+      if (task === undefined || !isUnderWay(task)) return;
+      try {
+        await this.#guest.client.call('CancelTask', task.ref, [], signal);
+      } catch (thrown) {
+        // It has ended meanwhile, or cannot be ended any more: the next look tells.
+        if (!isFault(thrown, 'InvalidState', 'NotSupported', 'ManagedObjectNotFound')) throw thrown;
+      }
+    });
+  }
+
+  finish({ id }: ManagedOrder, signal: AbortSignal): Promise<void> {
+    return this.#guest.told('SetField', async () => {
+      const sight = await this.#guest.sight(signal);
+      if (sight === undefined) return;
+      if ((await this.#guest.mark(sight, id, signal)) === undefined) return;
+      await this.#guest.setMark(undefined, signal);
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#guest.client.close();
+  }
+}
+
+function taskRef(value: string): Ref {
+  return { type: 'Task', value };
+}
+
+function stateCheck(guest: string, state: string): Check {
+  if (state === 'running') return passes('state', 'source', `${guest} is running`);
+  return refuses('state', 'source', godwitError('GODWIT_GUEST_STATE', { guest, state }));
+}
+
+function deviceChecks(guest: string, devices: readonly string[]): Check[] {
+  if (devices.length === 0) return [];
+  const facts = {
+    device: devices.join(', ').slice(0, 256),
+    type: 'of the host',
+    guest,
+    reason: 'no other host has it',
+  };
+  return [refuses('devices', 'source', godwitError('GODWIT_DEVICE_UNMOVABLE', facts))];
+}
+
+function hostChecks(guest: string, to: string, { host }: Target): Check[] {
+  const refuse = (reason: string): Check[] => {
+    const facts = { manager: 'vSphere', guest, host: to, reason };
+    return [refuses('host', 'destination', godwitError('GODWIT_MANAGER_REFUSES', facts))];
+  };
+  if (host.connection !== 'connected')
+    return refuse(`its vCenter says that it is ${host.connection}`);
+  if (host.inMaintenance) return refuse('it is in maintenance mode');
+  return [passes('host', 'destination', `${host.name} is connected`)];
+}
+
+/** vSphere itself compares; this says by what. */
+function evcCheck({ host }: Target, guest: string | undefined): Check {
+  const there = host.evcMode ?? 'no EVC mode';
+  return passes(
+    'evc',
+    'both',
+    `the host has ${there}, the guest needs ${guest ?? 'none that is known'}`,
+  );
+}
+
+function passes(name: string, side: Check['side'], evidence: string): Check {
+  return { name, side, verdict: 'pass', evidence: evidence.slice(0, 4096) };
+}
+
+function refuses(name: string, side: Check['side'], error: GodwitError): Check {
+  return { name, side, verdict: 'refuse', evidence: error.message, error: error.toJSON() };
+}

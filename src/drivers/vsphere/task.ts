@@ -1,0 +1,97 @@
+import type { TaskSight } from '../../migration/managed/sight.ts';
+import { at, textAt } from '../../xml.ts';
+import type { XmlElement } from '../../xml.ts';
+import { localizedFault, refIn, sameRef } from './soap.ts';
+import type { Fault, Ref, Seen } from './soap.ts';
+
+/** What a task of the vCenter says (`Task.info`). Pure. */
+
+/** Tasks by which a guest changes its host or its datastore. */
+const MOVES: ReadonlySet<string> = new Set([
+  'VirtualMachine.migrate',
+  'VirtualMachine.relocate',
+  'Drm.ExecuteVMotionLRO',
+]);
+/** Those that are an order of Godwit's: DRS moves by another. */
+const ORDERED = 'VirtualMachine.relocate';
+
+export interface Task {
+  readonly ref: Ref;
+  readonly state: 'queued' | 'running' | 'success' | 'error' | 'unknown';
+  readonly kind: string;
+  /** What it works on: a guest. */
+  readonly entity: Ref | undefined;
+  readonly queuedMs: number;
+  readonly percent: number | undefined;
+  readonly fault: Fault | undefined;
+  readonly result: XmlElement | undefined;
+}
+
+export const TASK_PROPERTIES = ['info'];
+const STATES = ['queued', 'running', 'success', 'error'] as const;
+
+export function taskIn({ ref, properties }: Seen): Task | undefined {
+  const info = properties.get('info');
+  if (info === undefined) return undefined;
+  const said = textAt(info, 'state');
+  const [error] = at(info, 'error');
+  const [result] = at(info, 'result');
+  const queuedMs = Date.parse(textAt(info, 'queueTime') ?? '');
+  return {
+    ref,
+    state: STATES.find((each) => each === said) ?? 'unknown',
+    kind: textAt(info, 'descriptionId') ?? '',
+    entity: refIn(at(info, 'entity')[0]),
+    queuedMs: Number.isNaN(queuedMs) ? 0 : queuedMs,
+    percent: percentIn(textAt(info, 'progress')),
+    fault: error === undefined ? undefined : localizedFault(error),
+    result,
+  };
+}
+
+function percentIn(text: string | undefined): number | undefined {
+  if (text === undefined || !/^\d{1,3}$/.test(text)) return undefined;
+  return Math.min(100, Number(text));
+}
+
+export function isUnderWay({ state }: Pick<Task, 'state'>): boolean {
+  return state !== 'success' && state !== 'error';
+}
+
+/** It moves a guest now, whoever began it. */
+export function isMoving(task: Pick<Task, 'state' | 'kind'>): boolean {
+  return MOVES.has(task.kind) && isUnderWay(task);
+}
+
+/** It is a relocation of that guest: a mark that somebody wrote may name any task. */
+export function isOrderFor(guest: Ref, { kind, entity }: Pick<Task, 'kind' | 'entity'>): boolean {
+  return kind === ORDERED && sameRef(entity, guest);
+}
+
+/** The task that an order began which was given at a time, by the vCenter's clock: the first move since then. */
+export function orderedSince(tasks: readonly Task[], sinceMs: number): Task | undefined {
+  return tasks
+    .filter(({ kind, queuedMs }) => kind === ORDERED && queuedMs >= sinceMs)
+    .toSorted((left, right) => left.queuedMs - right.queuedMs)[0];
+}
+
+/** vSphere reports neither bytes nor a downtime: there are no figures. */
+export function sightOf({ state, percent, fault }: Task): TaskSight {
+  switch (state) {
+    case 'queued':
+    case 'running':
+    case 'unknown':
+      return { state: 'running', ...(percent === undefined ? {} : { percent }) };
+    case 'success':
+      return { state: 'done' };
+    case 'error':
+      if (fault?.type === 'RequestCanceled') return { state: 'cancelled' };
+      return { state: 'failed', reason: reasonOf(fault) };
+  }
+}
+
+export function reasonOf(fault: Fault | undefined): string {
+  if (fault === undefined) return 'vSphere does not say why';
+  const { message, type } = fault;
+  return (message === '' ? type : `${message} (${type})`).slice(0, 2048);
+}

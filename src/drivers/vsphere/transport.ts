@@ -1,0 +1,188 @@
+import { readFile } from 'node:fs/promises';
+import { Agent, request } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import { connect } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { godwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
+import type { VsphereOptions } from './options.ts';
+import { LONGEST_ANSWER } from './soap.ts';
+
+const CONNECT_MS = 10_000;
+/** A connection that is not used is closed after that, ms. */
+const IDLE_MS = 60_000;
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+type Reached = Pick<VsphereOptions, 'url' | 'fingerprint' | 'ca' | 'connections'>;
+
+/**
+ * HTTPS to one vCenter. Nothing is sent over a connection before its certificate was checked: against the fingerprint, or by
+ * a CA. The session's cookie lives here.
+ */
+export class Transport {
+  readonly #options: Reached;
+  readonly #agent: Agent;
+  #cookie: string | undefined;
+
+  private constructor(options: Reached, ca: string | undefined) {
+    this.#options = options;
+    this.#agent = new Agent({
+      keepAlive: true,
+      maxSockets: options.connections,
+      timeout: IDLE_MS,
+    });
+    const { hostname, port } = new URL(options.url);
+    this.#agent.createConnection = (_, done) => {
+      const socket = secured({ ...options, host: hostname, port: Number(port || 443) }, ca);
+      void handOver(socket, done);
+      return undefined;
+    };
+  }
+
+  /** GODWIT_CONFIG where the CA cannot be read. */
+  static async open(options: Reached): Promise<Transport> {
+    const { ca: file } = options;
+    if (file === undefined) return new Transport(options, undefined);
+    try {
+      return new Transport(options, await readFile(file, 'utf8'));
+    } catch (cause) {
+      const what = `drivers.vsphere.ca: ${file} cannot be read`;
+      throw godwitError('GODWIT_CONFIG', { file, what }, { cause });
+    }
+  }
+
+  /** Posts one call and resolves to what comes back; GODWIT_UNREACHABLE where nothing whole does. */
+  async post(body: string, signal: AbortSignal): Promise<HttpAnswer> {
+    try {
+      return await this.#exchange(body, signal);
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw cause instanceof Error ? this.unreachable(cause.message, cause) : cause;
+    }
+  }
+
+  #exchange(body: string, signal: AbortSignal): Promise<HttpAnswer> {
+    const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
+    const headers = {
+      'content-type': 'text/xml; charset=utf-8',
+      'content-length': Buffer.byteLength(body),
+      soapaction: '"urn:vim25/6.5"',
+      ...(this.#cookie === undefined ? {} : { cookie: this.#cookie }),
+    };
+    const options = { method: 'POST', agent: this.#agent, headers, signal };
+    const asked = request(new URL('/sdk', this.#options.url), options, (answer) => {
+      this.#keepCookie(answer);
+      readAll(answer).then(
+        (text) => resolve({ status: answer.statusCode ?? 0, body: text }),
+        reject,
+      );
+    });
+    asked.once('error', reject);
+    asked.end(body);
+    return promise;
+  }
+
+  #keepCookie({ headers }: IncomingMessage): void {
+    const found = headers['set-cookie']?.find((each) => each.startsWith('vmware_soap_session='));
+    if (found !== undefined) this.#cookie = found.split(';', 1)[0];
+  }
+
+  forgetSession(): void {
+    this.#cookie = undefined;
+  }
+
+  unreachable(reason: string, cause?: unknown): GodwitError {
+    const { host } = new URL(this.#options.url);
+    const isPin = cause instanceof WrongCertificate;
+    const hint = isPin
+      ? 'If the certificate was exchanged on purpose, look at the new one on the vCenter itself and set drivers.vsphere.fingerprint.'
+      : 'Check that the vCenter is up and that this host reaches its HTTPS port.';
+    const facts = { peer: 'the vCenter', address: host, reason: reason.slice(0, 512) };
+    return godwitError('GODWIT_UNREACHABLE', facts, { hint, cause });
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+}
+
+type Done = NonNullable<Parameters<Agent['createConnection']>[1]>;
+
+/** The agent waits for a connection that is ready to be written to. */
+async function handOver(connecting: Promise<TLSSocket>, done: Done | undefined): Promise<void> {
+  let socket: TLSSocket;
+  try {
+    socket = await connecting;
+  } catch (thrown) {
+    done?.(thrown as Error, undefined as never);
+    return;
+  }
+  done?.(null, socket);
+}
+
+class WrongCertificate extends Error {}
+
+interface Place {
+  readonly host: string;
+  readonly port: number;
+  readonly fingerprint?: string | undefined;
+}
+
+/** A connection whose certificate is the one that was pinned, or that a CA vouches for. */
+function secured({ host, port, fingerprint }: Place, ca: string | undefined): Promise<TLSSocket> {
+  const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
+  const name = host.replace(/^\[|\]$/g, '');
+  const socket = connect({
+    host: name,
+    port,
+    ...(/^[\d.]+$|:/.test(name) ? {} : { servername: name }),
+    ALPNProtocols: ['http/1.1'],
+    minVersion: 'TLSv1.2',
+    // The pin says more than any CA.
+    rejectUnauthorized: fingerprint === undefined,
+    ...(ca === undefined ? {} : { ca }),
+  });
+  const fail = (thrown: Error): void => {
+    socket.destroy();
+    reject(thrown);
+  };
+  const timer = setTimeout(
+    () => fail(new Error(`no TLS within ${CONNECT_MS / 1000} s`)),
+    CONNECT_MS,
+  );
+  socket.once('error', fail);
+  socket.once('close', () => {
+    clearTimeout(timer);
+    fail(new Error('the connection was closed'));
+  });
+  socket.once('secureConnect', () => {
+    clearTimeout(timer);
+    const shown = socket.getPeerCertificate().fingerprint256;
+    const own = shown.replaceAll(':', '').toLowerCase();
+    if (fingerprint !== undefined && own !== fingerprint) {
+      fail(new WrongCertificate(`its certificate is not the one that was pinned, but ${own}`));
+      return;
+    }
+    socket.removeListener('error', fail);
+    resolve(socket);
+  });
+  return promise;
+}
+
+async function readAll(answer: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of answer as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > LONGEST_ANSWER) {
+      answer.destroy();
+      throw new Error(`its answer is longer than ${LONGEST_ANSWER} bytes`);
+    }
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}

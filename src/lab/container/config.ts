@@ -1,0 +1,75 @@
+/** config.json of the lab's container, as the OCI runtime specification has it. Pure. */
+
+export interface ContainerLoad {
+  readonly staticBytes: number;
+  readonly dirtyBytes: number;
+  readonly dirtyBytesPerSecond: number;
+}
+
+export interface ContainerPlace {
+  readonly hostname: string;
+  /** Path of its network namespace. */
+  readonly netns: string;
+  readonly cgroup: string;
+}
+
+/** ENOSYS: as on a kernel without it. CRIU cannot dump io_uring, which Node uses where it is there. */
+const NO_SUCH_CALL = 38;
+
+export function containerConfig(place: ContainerPlace, load: ContainerLoad): object {
+  const { staticBytes, dirtyBytes, dirtyBytesPerSecond } = load;
+  const words = [staticBytes, dirtyBytes, dirtyBytesPerSecond].map(String);
+  const capabilities = ['CAP_KILL', 'CAP_NET_BIND_SERVICE'];
+  return {
+    ociVersion: '1.0.2',
+    process: {
+      terminal: false,
+      user: { uid: 0, gid: 0 },
+      args: ['/bin/node', '/workload.ts', ...words],
+      env: ['PATH=/bin', 'LD_LIBRARY_PATH=/lib'],
+      cwd: '/',
+      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      noNewPrivileges: true,
+    },
+    root: { path: 'rootfs' },
+    hostname: place.hostname,
+    mounts: [
+      { destination: '/proc', type: 'proc', source: 'proc' },
+      {
+        destination: '/dev',
+        type: 'tmpfs',
+        source: 'tmpfs',
+        options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+      },
+      {
+        destination: '/sys',
+        type: 'sysfs',
+        source: 'sysfs',
+        options: ['nosuid', 'noexec', 'nodev', 'ro'],
+      },
+    ],
+    linux: {
+      cgroupsPath: place.cgroup,
+      resources: { devices: [{ allow: false, access: 'rwm' }] },
+      namespaces: [
+        { type: 'pid' },
+        { type: 'ipc' },
+        { type: 'uts' },
+        { type: 'mount' },
+        { type: 'network', path: place.netns },
+      ],
+      maskedPaths: ['/proc/kcore'],
+      readonlyPaths: ['/proc/sys'],
+      seccomp: {
+        defaultAction: 'SCMP_ACT_ALLOW',
+        syscalls: [
+          {
+            names: ['io_uring_setup', 'io_uring_enter', 'io_uring_register'],
+            action: 'SCMP_ACT_ERRNO',
+            errnoRet: NO_SUCH_CALL,
+          },
+        ],
+      },
+    },
+  };
+}

@@ -1,0 +1,137 @@
+import { XMLParser, XMLValidator } from 'fast-xml-parser';
+
+/** An element of a document: its own attributes, and what is in it. Pure. */
+export interface XmlElement {
+  readonly name: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly children: readonly XmlElement[];
+  readonly text: string;
+}
+
+/** Of a document, characters. */
+const LONGEST = 4_194_304;
+/** Tags of a document: each costs many times its characters. */
+const MOST_TAGS = 1_000_000;
+const ATTRIBUTES = ':@';
+const TEXT = '#text';
+/** The one namespace whose attributes stay apart, as `xsi:type`: SOAP has `type` beside it. */
+const INSTANCE =
+  /xmlns:([A-Za-z_][\w.-]{0,63})\s*=\s*["']http:\/\/www\.w3\.org\/2001\/XMLSchema-instance["']/g;
+const INSTANCE_PREFIX = 'xsi';
+
+const parser = new XMLParser({
+  preserveOrder: true,
+  ignoreAttributes: false,
+  attributeNamePrefix: '',
+  parseTagValue: false,
+  parseAttributeValue: false,
+  processEntities: false,
+  ignoreDeclaration: true,
+  ignorePiTags: true,
+});
+
+/**
+ * The root of a document; undefined for what is none, and for a document type: nothing of one is ever followed, so that a
+ * document can neither grow nor read anything. Names come without the prefix of their namespace.
+ */
+export function parseXml(text: string, longest = LONGEST): XmlElement | undefined {
+  if (text.length > longest || text.includes('<!DOCTYPE') || hasTooManyTags(text)) return undefined;
+  try {
+    if (XMLValidator.validate(text) !== true) return undefined;
+    const declared = [...text.matchAll(INSTANCE)].map(([, prefix = '']) => prefix);
+    return elementsIn(parser.parse(text), new Set([INSTANCE_PREFIX, ...declared])).at(0);
+  } catch {
+    return undefined;
+  }
+}
+
+function hasTooManyTags(text: string): boolean {
+  let tags = 0;
+  for (let at = text.indexOf('<'); at !== -1; at = text.indexOf('<', at + 1)) {
+    tags += 1;
+    if (tags > MOST_TAGS) return true;
+  }
+  return false;
+}
+
+function elementsIn(list: unknown, instance: ReadonlySet<string>): XmlElement[] {
+  if (!Array.isArray(list)) return [];
+  return list.flatMap((each: unknown): XmlElement[] => {
+    const parsed = entriesOf(each);
+    const [name, inside] = parsed.find(([key]) => key !== ATTRIBUTES) ?? [];
+    if (name === undefined || name === TEXT) return [];
+    const given = entriesOf(parsed.find(([key]) => key === ATTRIBUTES)?.[1]);
+    const attributes = Object.fromEntries(
+      given.map(([key, value]) => [attributeName(key, instance), decoded(String(value))]),
+    );
+    const children = elementsIn(inside, instance);
+    return [{ name: withoutPrefix(name), attributes, children, text: textIn(inside) }];
+  });
+}
+
+function entriesOf(value: unknown): [string, unknown][] {
+  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
+}
+
+function attributeName(name: string, instance: ReadonlySet<string>): string {
+  const colon = name.indexOf(':');
+  const isInstance = colon !== -1 && instance.has(name.slice(0, colon));
+  return isInstance ? `${INSTANCE_PREFIX}:${name.slice(colon + 1)}` : withoutPrefix(name);
+}
+
+function withoutPrefix(name: string): string {
+  return name.slice(name.lastIndexOf(':') + 1);
+}
+
+function textIn(list: unknown): string {
+  if (!Array.isArray(list)) return '';
+  const all = list.map((each: unknown) => {
+    const text = entriesOf(each).find(([key]) => key === TEXT)?.[1];
+    return typeof text === 'string' ? text : '';
+  });
+  return decoded(all.join('').trim());
+}
+
+const ENTITY = /&(?:(lt|gt|amp|quot|apos)|#(\d{1,7})|#x([0-9a-fA-F]{1,6}));/g;
+const NAMED: Readonly<Record<string, string>> = {
+  lt: '<',
+  gt: '>',
+  amp: '&',
+  quot: '"',
+  apos: "'",
+};
+
+/** Once through: what an entity stands for is text, and no entity again. One that stands for no character stays as it is. */
+function decoded(text: string): string {
+  if (!text.includes('&')) return text;
+  return text.replace(ENTITY, (whole, name?: string, decimal?: string, hex?: string) => {
+    if (name !== undefined) return NAMED[name] ?? whole;
+    const point = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal);
+    return point > 0 && point <= 0x10ffff ? String.fromCodePoint(point) : whole;
+  });
+}
+
+/** What XML cannot hold at all becomes a space. */
+export function escapeXml(text: string): string {
+  return text
+    .toWellFormed()
+    .replaceAll(/[\p{Cc}\uFFFE\uFFFF]/gu, ' ')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
+}
+
+/** The elements at the end of a path of names below one: `['devices', 'disk']`. */
+export function at(root: XmlElement, ...path: readonly string[]): XmlElement[] {
+  let all: readonly XmlElement[] = [root];
+  for (const name of path) {
+    all = all.flatMap(({ children }) => children.filter((child) => child.name === name));
+  }
+  return [...all];
+}
+
+/** The text at the end of a path; undefined where there is none. */
+export function textAt(root: XmlElement, ...path: readonly string[]): string | undefined {
+  return at(root, ...path)[0]?.text;
+}

@@ -1,0 +1,42 @@
+import { test } from 'node:test';
+import { makeContainerSite } from '../drivers/criu/trial-container.ts';
+import { runConformance } from './conformance.ts';
+
+if (process.getuid?.() !== 0)
+  test('the criu driver', { skip: 'CRIU and runc need root' }, () => {});
+else
+  runConformance({
+    name: 'criu',
+    make: makeContainerSite,
+    skip: [
+      {
+        reason:
+          'a container moves by pre-copy: lazy pages need the source until the last one is there',
+        tests: [
+          'moves a guest by post-copy',
+          'takes up a broken post-copy stream',
+          'takes up a post-copy stream that a link swallows, which nobody has noticed',
+          'takes up post-copy after its session was lost, past a monitor that is silent',
+          'never runs a guest by itself that it gave away by post-copy',
+          'runs on at the source when the destination dies at the switch',
+        ],
+      },
+      {
+        reason:
+          'pages go over one stream, and by content: a page that the other end has is never sent',
+        tests: [
+          'moves a guest over several compressed streams',
+          'moves a guest by the differences of its pages',
+        ],
+      },
+      {
+        reason:
+          'nobody has measured what a container writes without reading all of its memory twice',
+        tests: ['measures a running guest, which runs on'],
+      },
+      {
+        reason: 'a container whose memory is lost is started anew by who started it',
+        tests: ['starts a lost guest anew, once'],
+      },
+    ],
+  });

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { Dispatch } from '../../../src/drivers/criu/dispatch.ts';
+import { encodeFrame, KINDS } from '../../../src/drivers/criu/frames.ts';
+import type { Examined } from '../../../src/drivers/criu/inspect.ts';
+import type { HostParts } from '../../../src/drivers/criu/parts.ts';
+import { PageReceiver } from '../../../src/drivers/criu/receiver.ts';
+import { Records } from '../../../src/drivers/criu/records.ts';
+import type { StreamSetup } from '../../../src/drivers/port/direct.ts';
+import { ownIdentity } from '../../../src/host/process.ts';
+import { removeTree } from '../../../src/host/remove-tree.ts';
+import { until } from '../../until.ts';
+
+const SETUP: StreamSetup = {
+  mode: 'precopy',
+  streams: 1,
+  compress: 'none',
+  maxDowntimeMs: 300,
+  tls: false,
+};
+
+let directory: string;
+let server: net.Server;
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-dispatch-'));
+  for (const each of ['cgroup', 'upper', 'in/images', 'records/box/out/images'])
+    await mkdir(path.join(directory, each), { recursive: true });
+  // A freezer of version 1 answers with the word that was written.
+  await writeFile(path.join(directory, 'cgroup/freezer.state'), 'THAWED');
+  server = net.createServer((socket) => {
+    const receiver = new PageReceiver(path.join(directory, 'in'), 'box', 2 ** 20);
+    void receiver.take(socket).then(
+      () => socket.write(encodeFrame(KINDS.restored)),
+      () => socket.destroy(),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+});
+afterEach(async () => {
+  server.close();
+  await removeTree(directory);
+});
+
+const freezer = (): Promise<string> =>
+  readFile(path.join(directory, 'cgroup/freezer.state'), 'utf8');
+
+/** A container without processes, in a cgroup of plain files; `run` stands for the programs that are started. */
+async function dispatchOf(
+  run: (argv: readonly string[]) => Promise<string>,
+): Promise<{ dispatch: Dispatch; records: Records }> {
+  const records = new Records(path.join(directory, 'records'));
+  await records.write('box', { token: 't', mover: ownIdentity(), memoryBytes: 4096 });
+  const runc = { run, dump: async () => {} };
+  const parts = { host: 'a', runc, records } as unknown as HostParts;
+  const facts = {
+    description: { memoryBytes: 4096 },
+    cgroup: path.join(directory, 'cgroup'),
+    root: { lower: [], upper: path.join(directory, 'upper') },
+    nicsHere: [{ port: 'veth0' }, { port: 'veth1' }],
+  } as unknown as Examined;
+  return { dispatch: new Dispatch(parts, 'box', facts, SETUP), records };
+}
+
+async function start(dispatch: Dispatch): Promise<void> {
+  const at = server.address();
+  assert.ok(at !== null && typeof at !== 'string');
+  dispatch.start(`127.0.0.1:${at.port}`, undefined);
+  await until('its end', 5000, async () => (dispatch.isUnderWay ? undefined : true));
+}
+
+/** As tar does. */
+async function archive(argv: readonly string[]): Promise<string> {
+  if (argv[0] === 'tar') await writeFile(argv[argv.indexOf('-cf') + 1] ?? '', 'tar');
+  return '';
+}
+
+test('keeps the container frozen whatever fails once the destination has all of it', async () => {
+  const states: string[] = [];
+  const { dispatch, records } = await dispatchOf(async (argv) => {
+    if (argv[0] === 'ip') states.push(argv.at(-1) ?? '');
+    return archive(argv);
+  });
+  dispatch.told.on(({ type }) => {
+    if (type === 'completed') throw new Error('nobody can hear it');
+  });
+  await start(dispatch);
+  await dispatch.cancel(AbortSignal.timeout(5000));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(dispatch.told.stream, 'completed');
+  assert.equal(await freezer(), 'FROZEN');
+  assert.deepEqual(states, ['down', 'down']);
+  assert.equal(records.readSync('box')?.leaving, 'sent');
+});
+
+test('runs the container on where one of its ports is gone, gives back the others, and says so', async () => {
+  const up: string[] = [];
+  const { dispatch, records } = await dispatchOf(async (argv) => {
+    if (argv[0] !== 'ip' || argv.at(-1) !== 'up') return '';
+    if (argv.includes('veth0')) throw new Error('Cannot find device "veth0"');
+    up.push(argv[3] ?? '');
+    return '';
+  });
+  await records.change('box', { leaving: 'sending', unplugged: ['veth0', 'veth1'] });
+  await writeFile(path.join(directory, 'cgroup/freezer.state'), 'FROZEN');
+  await assert.rejects(dispatch.runHere(AbortSignal.timeout(5000)), /veth0/);
+  assert.equal(await freezer(), 'THAWED');
+  assert.deepEqual(up, ['veth1']);
+  assert.equal(records.readSync('box')?.leaving, undefined);
+});

@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { isOlder } from '../../../src/drivers/criu/assess.ts';
+import { fileObstacle } from '../../../src/drivers/criu/inspect.ts';
+import { mountsBelow } from '../../../src/drivers/criu/mounts.ts';
+import { regionsOf } from '../../../src/drivers/criu/memory.ts';
+import { readConfig } from '../../../src/drivers/criu/read-config.ts';
+import { configOf, containerSpec } from '../../../src/drivers/criu/spec.ts';
+import { containerConfig } from '../../../src/lab/container/config.ts';
+
+const PLACE = { hostname: 'box', netns: '/run/netns/x', cgroup: '/x/box' };
+const LOAD = { staticBytes: 1, dirtyBytes: 1, dirtyBytesPerSecond: 0 };
+type Config = ReturnType<typeof containerConfig> & {
+  process: Record<string, unknown>;
+  linux: { namespaces: { type: string; path?: string }[] };
+};
+const config = (change: (config: Config) => object = (same) => same): string =>
+  JSON.stringify(change(containerConfig(PLACE, LOAD) as Config));
+const devices = (text: string): string[] =>
+  readConfig(text).obstacles.map(({ device, hint }) => {
+    assert.notEqual(hint, '', device);
+    return device;
+  });
+
+test('takes a plain container, and makes the same of it at the destination', () => {
+  const { oci, netns, obstacles } = readConfig(config());
+  assert.deepEqual(obstacles, []);
+  assert.equal(netns, '/run/netns/x');
+  assert.ok(oci);
+  const again = readConfig(JSON.stringify(configOf(oci, '/run/netns/y', '/y/box')));
+  assert.deepEqual(again.oci, oci);
+  assert.equal(again.netns, '/run/netns/y');
+});
+
+test('names what cannot move, each with a way out', () => {
+  const bind = { destination: '/data', type: 'bind', source: '/srv/data' };
+  assert.deepEqual(devices(config((one) => ({ ...one, mounts: [bind] }))), ['/data']);
+  const hidden = { ...bind, type: 'none', options: ['rbind'] };
+  assert.deepEqual(devices(config((one) => ({ ...one, mounts: [hidden] }))), ['/data']);
+  assert.deepEqual(devices(config((one) => ({ ...one, hooks: { prestart: [] } }))), ['hooks']);
+  const terminal = (one: Config) => ({ ...one, process: { ...one.process, terminal: true } });
+  assert.deepEqual(devices(config(terminal)), ['the terminal']);
+  const systemd = (one: Config) => ({ ...one, process: { ...one.process, args: ['/sbin/init'] } });
+  assert.deepEqual(devices(config(systemd)), ['/sbin/init']);
+  const spaces = (change: (all: Config['linux']['namespaces']) => object[]) =>
+    config((one) => ({ ...one, linux: { namespaces: change(one.linux.namespaces) } }));
+  assert.deepEqual(devices(spaces((all) => [...all, { type: 'user' }])), ['the user namespace']);
+  assert.deepEqual(devices(spaces((all) => all.filter(({ type }) => type !== 'ipc'))), [
+    'the ipc namespace',
+  ]);
+  const pod = spaces((all) =>
+    all.map((one) => (one.type === 'pid' ? { ...one, path: '/p' } : one)),
+  );
+  assert.deepEqual(devices(pod), ['the pid namespace']);
+  const own = spaces((all) => all.map(({ type }) => ({ type })));
+  assert.deepEqual(devices(own), ['the network namespace']);
+  assert.deepEqual(devices('{'), ['config.json']);
+});
+
+test('names limits and confinement that the destination would not set', () => {
+  const linux = (more: object): string =>
+    config((one) => ({ ...one, linux: { ...one.linux, ...more } }));
+  const limits = {
+    memory: { limit: 2 ** 26, swap: 2 ** 26 },
+    pids: { limit: 9 },
+    cpu: { quota: 50_000, shares: 0 },
+    blockIO: { weight: 0 },
+    devices: [{ allow: false, access: 'rwm' }],
+    unified: { 'memory.high': '1' },
+  };
+  assert.deepEqual(devices(linux({ resources: limits })), [
+    'linux.resources.memory.swap',
+    'linux.resources.cpu.quota',
+    'linux.resources.unified.memory.high',
+  ]);
+  const sysctl = { 'net.ipv4.ip_forward': '0' };
+  assert.deepEqual(devices(linux({ sysctl, intelRdt: {}, rootfsPropagation: '' })), [
+    'linux.sysctl',
+  ]);
+  const labels = { apparmorProfile: 'tight', selinuxLabel: '' };
+  const labelled = config((one) => ({ ...one, process: { ...one.process, ...labels } }));
+  assert.deepEqual(devices(labelled), ['process.apparmorProfile']);
+  const spaces = config((one) => ({
+    ...one,
+    linux: { namespaces: [...one.linux.namespaces, { type: 'cgroup' }] },
+  }));
+  assert.deepEqual(devices(spaces), ['the cgroup namespace']);
+});
+
+test('a resource limit that is none stays one that runc reads', () => {
+  const most = '18446744073709551615';
+  const text = config((one) => ({
+    ...one,
+    process: { ...one.process, rlimits: [{ type: 'RLIMIT_CORE', hard: 'MOST', soft: 0 }] },
+  })).replace('"MOST"', most);
+  const { oci } = readConfig(text);
+  assert.ok(oci);
+  const again = JSON.stringify(configOf(oci, '/run/netns/y', '/y/box'));
+  const hard = /"hard":(\d+)/.exec(again)?.[1] ?? '';
+  assert.ok(BigInt(hard) <= BigInt(most) && BigInt(hard) >= 2n ** 62n, hard);
+});
+
+test('reads any configuration without a crash', () => {
+  fc.assert(fc.property(fc.json(), (text) => void readConfig(text)));
+  const some = fc.record({
+    process: fc.object(),
+    linux: fc.object(),
+    mounts: fc.array(fc.object()),
+  });
+  fc.assert(fc.property(some, (given) => void readConfig(JSON.stringify(given))));
+});
+
+test('a description from another host names no path, hook or bind mount of this one', () => {
+  const { oci } = readConfig(config());
+  const spec = { oci, nics: [], layers: [], criu: '4.2.1', runc: '1.3.6', features: [] };
+  assert.ok(containerSpec.safeParse(spec).success);
+  const bind = { destination: '/x', type: 'bind', source: '/etc' };
+  for (const bad of [
+    { ...spec, hooks: {} },
+    { ...spec, oci: { ...oci, mounts: [bind] } },
+    { ...spec, oci: { ...oci, mounts: [{ ...bind, type: 'tmpfs' }] } },
+    { ...spec, oci: { ...oci, mounts: [{ destination: '/x', type: 'proc', options: ['rbind'] }] } },
+    {
+      ...spec,
+      oci: { ...oci, mounts: [{ destination: '/x', type: 'proc', options: ['ro,bind'] }] },
+    },
+    { ...spec, layers: ['../../etc'] },
+  ]) {
+    assert.ok(!containerSpec.safeParse(bad).success, JSON.stringify(bad).slice(0, 80));
+  }
+});
+
+test('finds standard streams that stay on the host, and io_uring', () => {
+  assert.equal(fileObstacle(7, 'anon_inode:[io_uring]')?.device, 'io_uring');
+  assert.equal(fileObstacle(1, 'pipe:[123]')?.device, 'standard output');
+  assert.equal(fileObstacle(0, '/dev/pts/3')?.device, 'standard input');
+  assert.equal(fileObstacle(2, '/dev/null'), undefined);
+  assert.equal(fileObstacle(9, 'pipe:[123]'), undefined);
+});
+
+test('compares versions of CRIU by their first two numbers', () => {
+  assert.ok(isOlder('4.1', '4.2.1') && isOlder('3.17.1', '4.0'));
+  assert.ok(!isOlder('4.2.1', '4.2') && !isOlder('4.2', '4.2.1') && !isOlder('5.0', '4.9'));
+});
+
+test('reads the mappings that a dump has', () => {
+  const maps = [
+    '5580-5590 r-xp 00000000 fe:00 12 /bin/node',
+    '7f00-7f10 rw-p 00000000 00:00 0 ',
+    '7f20-7f30 rw-s 00000000 00:01 9 /memfd:x (deleted)',
+    '7f40-7f50 rw-s 00000000 fe:00 13 /srv/file',
+    '7f60-7f70 ---p 00000000 00:00 0 ',
+    '7f80-7f90 r-xp 00000000 00:00 0 [vdso]',
+    'nonsense',
+  ].join('\n');
+  assert.deepEqual(
+    regionsOf(maps).map(({ from, shared }) => [from, shared]),
+    [
+      [0x5580, false],
+      [0x7f00, false],
+      [0x7f20, true],
+    ],
+  );
+});
+
+test('finds mounts below a directory and nowhere else, the deepest first', () => {
+  const line = (point: string): string => `36 35 0:1 / ${point} rw - tmpfs tmpfs rw`;
+  const table = ['/a', '/a/b', '/a/b/c', '/ab', '/'].map(line).join('\n');
+  assert.deepEqual(mountsBelow(table, '/a'), ['/a/b/c', '/a/b', '/a']);
+  assert.deepEqual(mountsBelow(line(String.raw`/my\040vms/box`), '/my vms'), ['/my vms/box']);
+});

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { duplexPair, PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { encodeFrame, KINDS } from '../../../src/drivers/criu/frames.ts';
+import { PageReceiver } from '../../../src/drivers/criu/receiver.ts';
+import { PageSender } from '../../../src/drivers/criu/sender.ts';
+import { removeTree } from '../../../src/host/remove-tree.ts';
+
+const MOST = 64 * 1024 ** 2;
+
+async function inDirectory(work: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-pages-'));
+  try {
+    await mkdir(path.join(directory, 'images'));
+    await work(directory);
+  } finally {
+    await removeTree(directory);
+  }
+}
+
+for (const packs of [false, true]) {
+  test(`files arrive as they were, and no page twice (${packs ? 'zstd' : 'plain'})`, () =>
+    inDirectory(async (directory) => {
+      const page = (fill: number): Buffer => Buffer.alloc(4096, fill);
+      const contents = new Map([
+        ['pages-1.img', Buffer.concat([page(1), page(0), page(2), page(1), Buffer.from('end')])],
+        ['pages-2.img', Buffer.concat([page(2), page(1)])],
+        ['empty.img', Buffer.alloc(0)],
+      ]);
+      for (const [name, bytes] of contents) await writeFile(path.join(directory, name), bytes);
+      const [near, far] = duplexPair();
+      const receiver = new PageReceiver(directory, 'web1', MOST);
+      const taken = receiver.take(far);
+      const sender = new PageSender(near, packs);
+      await sender.send(KINDS.hello, { version: 1, guest: 'web1' });
+      await sender.heard(KINDS.ready, AbortSignal.timeout(5000));
+      await sender.pages(page(1));
+      for (const name of contents.keys()) {
+        await sender.file(name, 'image', path.join(directory, name));
+      }
+      await sender.send(KINDS.done);
+      await taken;
+      for (const [name, bytes] of contents) {
+        assert.ok(bytes.equals(await readFile(path.join(directory, 'images', name))), name);
+      }
+      assert.equal(sender.newPages, 3, 'one of ones, one of twos, and the last');
+      sender.close();
+    }));
+}
+
+test('refuses what is no container’s stream, whatever it is, and never hangs', () =>
+  inDirectory(async (directory) => {
+    const kind = fc.constantFrom(...Object.values(KINDS));
+    const body = fc.oneof(
+      fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes)),
+      fc.json().map((text) => Buffer.from(text)),
+      fc.constant(Buffer.from('{"name":"../../x","bytes":1,"what":"image"}')),
+      fc.constant(Buffer.from('{"name":"a.img","bytes":4096,"what":"image"}')),
+      fc.constant(Buffer.alloc(4, 7)),
+    );
+    const frames = fc.array(fc.tuple(kind, body), { minLength: 1, maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(frames, fc.boolean(), async (sent, greets) => {
+        const stream = new PassThrough();
+        const hello = Buffer.from('{"version":1,"guest":"web1"}');
+        if (greets) stream.write(encodeFrame(KINDS.hello, hello));
+        for (const [each, bytes] of sent) stream.write(encodeFrame(each, bytes));
+        stream.end();
+        const took = await new PageReceiver(directory, 'web1', MOST).take(stream).then(
+          () => 'whole',
+          () => 'refused',
+        );
+        if (took === 'whole') assert.ok(sent.some(([each]) => each === KINDS.done));
+      }),
+      { numRuns: 60 },
+    );
+  }));
+
+test('takes no more pages than the container may have', () =>
+  inDirectory(async (directory) => {
+    const stream = new PassThrough();
+    stream.write(encodeFrame(KINDS.hello, Buffer.from('{"version":1,"guest":"web1"}')));
+    stream.write(encodeFrame(KINDS.pages, Buffer.alloc(3 * 4096)));
+    await assert.rejects(
+      new PageReceiver(directory, 'web1', 2 * 4096).take(stream),
+      /more than 8192/,
+    );
+  }));
+
+test('makes no larger files of the pages than the container may have', () =>
+  inDirectory(async (directory) => {
+    const begun = (): PassThrough => {
+      const stream = new PassThrough();
+      stream.write(encodeFrame(KINDS.hello, Buffer.from('{"version":1,"guest":"web1"}')));
+      return stream;
+    };
+    const most = 8 * 4096;
+    const head = (name: string, bytes: number, what = 'image'): Buffer =>
+      encodeFrame(KINDS.file, Buffer.from(JSON.stringify({ name, bytes, what })));
+    const large = begun();
+    for (const name of ['a.img', 'b.img', 'c.img']) {
+      large.write(head(name, most));
+      large.write(encodeFrame(KINDS.refs, Buffer.alloc(8 * 4, 0xff)));
+    }
+    await assert.rejects(new PageReceiver(directory, 'web1', most).take(large), /bytes of files/);
+    const twice = begun();
+    for (const _ of [1, 2, 3]) {
+      twice.write(head('root', 2 * most, 'root'));
+      twice.write(encodeFrame(KINDS.refs, Buffer.alloc(16 * 4, 0xff)));
+    }
+    twice.write(encodeFrame(KINDS.done));
+    await new PageReceiver(directory, 'web1', most).take(twice);
+    const many = begun();
+    many.write(head('a.img', 4096 * 4096));
+    many.write(encodeFrame(KINDS.refs, Buffer.alloc(1025 * 4, 0xff)));
+    await assert.rejects(new PageReceiver(directory, 'web1', MOST).take(many), /pages at once/);
+  }));

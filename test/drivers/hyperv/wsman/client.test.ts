@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { WsmanFault } from '../../../../src/drivers/hyperv/wsman/answers.ts';
+import { WinrmClient } from '../../../../src/drivers/hyperv/wsman/client.ts';
+import { powershellArgs, scriptText } from '../../../../src/drivers/hyperv/scripts.ts';
+import { serveWinrm } from '../../../managers/hyperv/server.ts';
+import type { Winrm } from '../../../managers/hyperv/server.ts';
+import { HypervWorld } from '../../../managers/hyperv/world.ts';
+
+const world = new HypervWorld();
+let winrm: Winrm;
+let client: WinrmClient;
+const signal = AbortSignal.timeout(60_000);
+const JOBS = "SELECT * FROM Msvm_MigrationJob WHERE VirtualSystemName='X'";
+const ARGS = powershellArgs(scriptText('list', {}));
+
+function clientOf(more: object = {}): WinrmClient {
+  return new WinrmClient({
+    url: winrm.url,
+    fingerprint: winrm.fingerprint.replaceAll(':', '').toLowerCase(),
+    auth: 'ntlm',
+    user: String.raw`DOMAIN\User`,
+    password: async () => 'Password',
+    ...more,
+  });
+}
+
+describe('a client of WinRM', () => {
+  before(async () => {
+    world.host('hv1');
+    world.guest('web1', 'hv1');
+    winrm = await serveWinrm(world, 'hv1');
+  });
+  after(async () => {
+    client.close();
+    await winrm.close();
+  });
+  beforeEach(() => {
+    client?.close();
+    client = clientOf();
+    winrm.asked.length = 0;
+  });
+
+  test('runs a program to its end, and leaves no shell behind', async () => {
+    winrm.temper.timeouts = 2;
+    const { code, stdout } = await client.run('powershell.exe', ARGS, signal);
+    assert.equal(code, 0);
+    assert.match(Buffer.from(stdout, 'base64').toString(), /"name":"web1"/);
+    assert.equal(winrm.asked.at(0), 'Create');
+    assert.deepEqual(winrm.asked.slice(-2), ['Signal', 'Delete']);
+  });
+
+  test('reads a list to its end, however it is cut', async () => {
+    for (const [index] of [1, 2, 3].entries()) world.migrate(world.guests[0]!, `hv${index}`);
+    const key = world.guests[0]?.id.toUpperCase();
+    const wql = `SELECT * FROM Msvm_MigrationJob WHERE VirtualSystemName='${key}'`;
+    assert.equal((await client.query(wql, signal)).length, 3);
+    assert.deepEqual(winrm.asked, ['Enumerate', 'Pull']);
+  });
+
+  test('a wrong password and a user that nobody knows are refused by name', async () => {
+    for (const more of [{ password: async () => 'password' }, { user: 'Nobody' }]) {
+      const other = clientOf(more);
+      const failed = other.query(JOBS, signal);
+      await assert.rejects(failed, {
+        code: 'GODWIT_MANAGER_DENIED',
+      });
+      other.close();
+    }
+  });
+
+  test('another certificate is refused before a password is used', async () => {
+    let used = 0;
+    const password = async (): Promise<string> => `${(used += 1)}`;
+    const wrong = clientOf({ fingerprint: 'ab'.repeat(32), password, auth: 'basic' });
+    const unknown = clientOf({ fingerprint: undefined, password, auth: 'basic' });
+    for (const each of [wrong, unknown]) {
+      await assert.rejects(each.query(JOBS, signal), { code: 'GODWIT_PEER_UNTRUSTED' });
+      each.close();
+    }
+    assert.deepEqual(winrm.asked, []);
+  });
+
+  test('takes a certificate that a CA vouches for, and asks by Basic where it is told to', async () => {
+    const basic = await serveWinrm(world, 'hv1', { auth: 'basic' });
+    const target = {
+      url: basic.url,
+      fingerprint: basic.fingerprint.replaceAll(':', '').toLowerCase(),
+    };
+    const other = clientOf({ ...target, auth: 'basic', user: 'User' });
+    assert.deepEqual(await other.query(JOBS, signal), []);
+    other.close();
+    await basic.close();
+  });
+
+  test('goes on where the server has forgotten who it is, or has cut the connection', async () => {
+    assert.deepEqual(await client.query(JOBS, signal), []);
+    winrm.temper.forgets = 1;
+    assert.deepEqual(await client.query(JOBS, signal), []);
+    winrm.temper.cutBefore = 1;
+    await assert.rejects(client.query(JOBS, signal), { code: 'GODWIT_UNREACHABLE' });
+    assert.deepEqual(await client.query(JOBS, signal), []);
+  });
+
+  test('sends no request a second time whose answer was lost', async () => {
+    await client.query(JOBS, signal);
+    winrm.asked.length = 0;
+    winrm.temper.cutAfter = 1;
+    await assert.rejects(client.query(JOBS, signal), { code: 'GODWIT_UNREACHABLE' });
+    assert.deepEqual(winrm.asked, ['Enumerate']);
+  });
+
+  test('what is no answer is refused, and a fault is told', async () => {
+    winrm.temper.status = { code: 503, times: 1 };
+    await assert.rejects(client.query(JOBS, signal), { message: /HTTP 503/ });
+    for (const text of ['', '<a/>', '<!DOCTYPE a><a/>', 'x'.repeat(5 * 1024 ** 2)]) {
+      winrm.temper.garbage = { text, times: 1 };
+      await assert.rejects(client.query(JOBS, signal), {
+        code: text.length > 100 ? 'GODWIT_TOO_LARGE' : 'GODWIT_UNREACHABLE',
+      });
+    }
+    const nothing = { className: 'Msvm_MigrationJob', key: {} };
+    await assert.rejects(client.invoke(nothing, 'NoSuchMethod', {}, signal), WsmanFault);
+  });
+
+  test('ends at once where it is cancelled, and answers afterwards', async () => {
+    await client.query(JOBS, signal);
+    winrm.temper.slowMs = 20_000;
+    const began = performance.now();
+    const short = AbortSignal.timeout(50);
+    await assert.rejects(client.query(JOBS, short), { name: 'TimeoutError' });
+    winrm.temper.slowMs = 0;
+    assert.deepEqual(await client.query(JOBS, signal), []);
+    assert.ok(performance.now() - began < 15_000);
+  });
+});

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { signalProcess } from '../../src/lab/processes.ts';
+import { verifyGuest } from '../../src/lab/guest/talk.ts';
+import { openProbe } from '../../src/lab/probe/probe.ts';
+import type { ClientView } from '../../src/lab/probe/probe.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
+import { labRunc } from '../../src/lab/container/launch.ts';
+import { runcRoot } from '../../src/lab/container/places.ts';
+import { containerRunsOn, startContainer } from '../../src/lab/container/start.ts';
+import { labHost } from '../../src/lab/state.ts';
+import { cgroupsOf, leftOn } from '../drivers/criu/left-on.ts';
+import { bringContainers } from '../drivers/criu/bring.ts';
+import { until } from '../until.ts';
+import { godwit } from './support/cli.ts';
+import { begin, move, refusalOf, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
+import { killMover } from './support/movers.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+const BOX = `box-${process.pid}`;
+const skip = process.getuid?.() === 0 ? false : 'CRIU and runc need root';
+
+describe('a container with a live TCP client', { skip }, () => {
+  let world: World;
+  let hash: string;
+
+  before(async () => {
+    await bringContainers();
+    world = await openWorld('box', { hosts: 2, containers: true });
+    await startContainer(world.lab, {
+      name: BOX,
+      host: 'a',
+      staticBytes: 48 * MIB,
+      dirtyBytes: 16 * MIB,
+      dirtyBytesPerSecond: MIB,
+    });
+    ({ hash } = await verifyGuest(world.lab, BOX));
+  });
+  after(async () => {
+    await world?.close();
+    assert.deepEqual(await cgroupsOf(BOX), []);
+  });
+
+  /** One copy runs, on that host; its client has the connection it had, and its memory is what it was. */
+  async function unharmed(host: string, work: () => Promise<unknown>): Promise<ClientView> {
+    const probe = await openProbe(world.lab, BOX, { intervalMs: 10 });
+    try {
+      await probe.mark();
+      await work();
+      const view = await probe.settle(60_000);
+      assert.equal(view.connectionKept, true, JSON.stringify(view));
+      assert.deepEqual(await containerRunsOn(world.lab, BOX), [host]);
+      const found = await verifyGuest(world.lab, BOX);
+      assert.partialDeepStrictEqual(found, { ok: true, hash, badChunks: 0 });
+      return view;
+    } finally {
+      await probe.stop();
+    }
+  }
+
+  async function nothingLeft(host: string): Promise<void> {
+    await until(`nothing left on ${host}`, 10_000, async () =>
+      (await leftOn(world.lab, host, BOX)).length === 0 ? true : undefined,
+    );
+  }
+
+  /** The mode of its first process: 2 with a filter. */
+  async function seccompOn(host: string): Promise<number> {
+    const state = await labRunc(runcRoot(labHost(world.lab, host).stateDir), ['state', BOX]);
+    const { pid } = JSON.parse(state) as { pid: number };
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    return Number(/^Seccomp:\s+(\d)$/m.exec(status)?.[1]);
+  }
+
+  test('is listed beside virtual machines, and checked without being touched', async () => {
+    const { exit, out } = await godwit(world, 'guests', '--json');
+    assert.equal(exit, 0, out);
+    assert.match(out, new RegExp(`"${BOX}"`));
+    assert.match(out, /"criu"/);
+    await unharmed('a', async () => {
+      const checked = await godwit(world, 'check', BOX, '--to', 'b');
+      assert.equal(checked.exit, 0, checked.out + checked.err);
+    });
+    await nothingLeft('b');
+  });
+
+  test('is refused post-copy by name', async () => {
+    const error = await refusalOf(world, { guest: BOX, from: 'a', to: 'b', mode: 'postcopy' });
+    assert.equal(error.code, 'GODWIT_CAPABILITY');
+    assert.match(error.message, /--mode postcopy/);
+  });
+
+  test('moves there and back with its connection and its memory', async (t) => {
+    for (const [from, to] of [
+      ['a', 'b'],
+      ['b', 'a'],
+    ] as const) {
+      let report: Report | undefined;
+      const view = await unharmed(to, async () => {
+        report = await move(world, { guest: BOX, from, to });
+      });
+      assert.equal(report?.runsAt, 'destination');
+      assert.equal(await seccompOn(to), 2, 'its filter comes in the images');
+      t.diagnostic(
+        `${from} to ${to}: gap ${view.clientGapMs} ms, stopped ${report?.blackoutMs ?? 0} ms`,
+      );
+      await nothingLeft(from);
+    }
+  });
+
+  test('runs on at the source when it is cancelled while memory flows', async () => {
+    await unharmed('a', async () => {
+      const id = await begin(world, { guest: BOX, from: 'a', to: 'b', ...SLOW });
+      await untilMemoryFlows(world, 'a', id);
+      await world.agent('a').cancel({ params: { id } });
+      assert.equal((await reportAtEnd(world, 'a', id)).outcome, 'cancelled');
+    });
+    await nothingLeft('b');
+  });
+
+  for (const side of ['a', 'b'] as const) {
+    test(`runs on at the source when the mover of ${side} is killed while memory flows`, async () => {
+      await unharmed('a', async () => {
+        const id = await begin(world, { guest: BOX, from: 'a', to: 'b', ...SLOW });
+        await untilMemoryFlows(world, 'a', id);
+        await killMover(world, side, id);
+        const report = await reportAtEnd(world, 'a', id);
+        assert.equal(report.outcome, 'failed', JSON.stringify(report.error));
+        assert.equal(report.runsAt, 'source');
+      });
+      await nothingLeft('b');
+    });
+  }
+
+  test('runs on at the source when the restore is killed', async () => {
+    await unharmed('a', async () => {
+      const id = await begin(world, { guest: BOX, from: 'a', to: 'b' });
+      const pid = await until('runc to restore', 30_000, async () =>
+        restoring(runcRoot(labHost(world.lab, 'b').stateDir)),
+      );
+      signalProcess(pid, 'SIGKILL');
+      const report = await reportAtEnd(world, 'a', id);
+      assert.equal(report.outcome, 'failed', JSON.stringify(report.error));
+      assert.equal(report.runsAt, 'source');
+    });
+    await nothingLeft('b');
+  });
+
+  test('moves after all that', async () => {
+    await unharmed('b', () => move(world, { guest: BOX, from: 'a', to: 'b' }));
+    await nothingLeft('a');
+  });
+});
+
+/** The process of runc that restores into that directory of states. */
+function restoring(root: string): number | undefined {
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const words = readFileSync(`/proc/${entry}/cmdline`, 'utf8').split('\0');
+      if (words[0] === 'runc' && words.includes('restore') && words.includes(root))
+        return Number(entry);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return undefined;
+}

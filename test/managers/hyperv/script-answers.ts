@@ -1,0 +1,88 @@
+/**
+ * What a script of Godwit's would answer on a pretended host: the one part of the fake that knows Godwit. It takes the place of
+ * PowerShell, so it proves nothing about the scripts' own text; what a script is given it reads as the script would.
+ */
+import type { FakeGuest, HypervWorld } from './world.ts';
+
+interface Given {
+  id?: string;
+  mark?: string;
+  destination?: string;
+  node?: string;
+  storage?: string | null;
+}
+
+/** The name of a script, and what it was given; undefined for a script that is none of Godwit's. */
+export function readScript(text: string): { name: string; given: Given } | undefined {
+  const name = /^# godwit (\w+)\n/.exec(text)?.[1];
+  const data = /FromBase64String\('([A-Za-z0-9+/=]*)'\)/.exec(text)?.[1];
+  if (name === undefined || data === undefined) return undefined;
+  return { name, given: JSON.parse(Buffer.from(data, 'base64').toString('utf8')) as Given };
+}
+
+export function answerScript(world: HypervWorld, host: string, name: string, given: Given): object {
+  const machine = world.on(host).find(({ id }) => id === given.id?.toLowerCase());
+  switch (name) {
+    case 'list':
+      return { guests: world.on(host).map(factsOf) };
+    case 'guest':
+      return machine === undefined ? { guest: null } : wholeOf(machine);
+    case 'host':
+      return { ...world.hosts.get(host), version: '10.0.20348.0', performance: 'Compression' };
+    case 'compare':
+      if (world.compareFails === undefined) return { incompatibilities: world.incompatibilities };
+      return { error: { stage: 'before', category: 'PermissionDenied', ...world.compareFails } };
+    case 'start':
+      return begin(world, machine, given);
+    case 'unmark':
+      if (machine !== undefined)
+        machine.notes = machine.notes.replaceAll(/\n?\[godwit [^\]]*\]/g, '');
+      return { done: true };
+    case 'events':
+      return { events: world.events };
+    default:
+      throw new Error(`no script is called ${name}`);
+  }
+}
+
+function begin(world: HypervWorld, machine: FakeGuest | undefined, given: Given): object {
+  const { mark = '', destination = '', node = '' } = given;
+  if (machine === undefined) return { absent: true };
+  if (machine.notes.includes(mark)) return { returned: 0, already: true };
+  const isMoving = world.jobs.some(
+    (job) => job.machine === machine.id.toUpperCase() && job.state === 4,
+  );
+  if (isMoving) return { refused: 'another migration of it is under way' };
+  machine.notes += `\n${mark}${new Date().toISOString()}]`;
+  const to = machine.clustered ? node : destination;
+  if (!world.hosts.has(to)) {
+    return {
+      error: { stage: 'call', message: `no host ${to}`, hresult: -2147023174, category: '' },
+    };
+  }
+  if (world.returns === 4096) world.migrate(machine, to);
+  return { returned: world.returns };
+}
+
+function factsOf(guest: FakeGuest): object {
+  const { id, name, state, clustered, switches } = guest;
+  const nics = switches.map((each, index) => ({
+    id: `nic${index}`,
+    mac: '00155D010203',
+    switch: each,
+  }));
+  const rest = { memory: 1024 ** 3, vcpus: 2, generation: 2, version: '10.0' };
+  return { id, name, state, clustered, nics, ...rest };
+}
+
+function wholeOf(guest: FakeGuest): object {
+  const { compatibility, disks, images, devices } = guest;
+  return {
+    guest: factsOf(guest),
+    compatibility,
+    disks,
+    images,
+    devices,
+    folder: String.raw`C:\vm`,
+  };
+}

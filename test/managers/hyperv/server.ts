@@ -1,0 +1,154 @@
+/** WinRM of a pretended Hyper-V host over HTTPS: MS-NTHT for NTLM over HTTP, and wsman.ts for what is asked. */
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import type { Server } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { makeAuthority } from '../../../src/agent/pki/x509.ts';
+import { NtlmServer } from './ntlm-server.ts';
+import { Commands, fault, parse, whole } from './wsman.ts';
+import type { HypervWorld } from './world.ts';
+
+/** How a server behaves; each holds for as long as it is set. */
+export interface Temper {
+  /** Requests that are answered with the fault of an operation that took too long. */
+  timeouts: number;
+  /** Requests whose connection is cut before they are looked at. */
+  cutBefore: number;
+  /** Requests that have their effect, and no answer. */
+  cutAfter: number;
+  /** Requests that are answered by this HTTP status and no SOAP. */
+  status: { code: number; times: number };
+  /** Requests that are answered by this text. */
+  garbage: { text: string; times: number };
+  /** The server forgets who its clients are. */
+  forgets: number;
+  slowMs: number;
+}
+
+export interface Winrm {
+  readonly url: string;
+  readonly fingerprint: string;
+  readonly cert: string;
+  readonly temper: Temper;
+  /** What was asked, by action. */
+  readonly asked: string[];
+  close(): Promise<void>;
+}
+
+export async function serveWinrm(
+  world: HypervWorld,
+  host: string,
+  { user = 'User', auth = 'ntlm' }: { user?: string; auth?: 'ntlm' | 'basic' } = {},
+): Promise<Winrm> {
+  const { cert, key } = await makeAuthority(host, { nowMs: Date.now(), days: 1 });
+  const raw = new X509Certificate(cert).raw;
+  const temper: Temper = {
+    timeouts: 0,
+    cutBefore: 0,
+    cutAfter: 0,
+    status: { code: 503, times: 0 },
+    garbage: { text: '', times: 0 },
+    forgets: 0,
+    slowMs: 0,
+  };
+  const asked: string[] = [];
+  const commands = new Commands(world, host);
+  const sockets = new Set<Socket>();
+  const known = new WeakMap<Socket, NtlmServer | 'known'>();
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const text = await bodyOf(request);
+    if (!isKnown(request, response, { known, user, auth, raw, temper })) return;
+    if (temper.cutBefore-- > 0) return void request.socket.destroy();
+    if (temper.status.times-- > 0) return void response.writeHead(temper.status.code).end('no');
+    if (temper.garbage.times-- > 0) return void response.writeHead(200).end(temper.garbage.text);
+    if (temper.slowMs > 0) await new Promise((done) => setTimeout(done, temper.slowMs));
+    const parsed = parse(text);
+    asked.push(parsed.action.split('/').at(-1) ?? '');
+    const isReceive = parsed.action.endsWith('/Receive');
+    const answer =
+      isReceive && temper.timeouts-- > 0
+        ? fault(
+            'w:TimedOut',
+            '2150858793',
+            'The WS-Management service cannot complete the operation.',
+          )
+        : commands.answer(parsed);
+    if (temper.cutAfter-- > 0) return void request.socket.destroy();
+    const [status, body] = answer;
+    response.writeHead(status, { 'content-type': 'application/soap+xml;charset=UTF-8' });
+    response.end(whole(parsed, body));
+  };
+  const server = createServer({ cert, key, minVersion: 'TLSv1.2' }, (request, response) => {
+    serve(request, response).catch((thrown: unknown) => {
+      response.writeHead(500).end(String(thrown));
+    });
+  });
+  server.on('secureConnection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket)).on('error', () => undefined);
+  });
+  await listening(server);
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `https://127.0.0.1:${port}/wsman`,
+    fingerprint: new X509Certificate(cert).fingerprint256,
+    cert,
+    temper,
+    asked,
+    close: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+async function listening(server: Server): Promise<void> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  for await (const part of request as AsyncIterable<Buffer>) parts.push(part);
+  return Buffer.concat(parts).toString('utf8');
+}
+
+interface Door {
+  readonly known: WeakMap<Socket, NtlmServer | 'known'>;
+  readonly user: string;
+  readonly auth: 'ntlm' | 'basic';
+  readonly raw: Buffer;
+  readonly temper: Temper;
+}
+
+/** MS-NTHT: three messages on one connection, and whoever is known on it stays so. */
+function isKnown(request: IncomingMessage, response: ServerResponse, door: Door): boolean {
+  const { socket } = request;
+  const words = request.headers.authorization ?? '';
+  if (door.auth === 'basic') {
+    const right = `Basic ${Buffer.from(`${door.user}:Password`).toString('base64')}`;
+    if (words === right) return true;
+    response.writeHead(401, { 'www-authenticate': 'Basic realm="WSMAN"' }).end();
+    return false;
+  }
+  if (door.temper.forgets-- > 0) door.known.delete(socket);
+  const token = Buffer.from(/^Negotiate (.*)$/.exec(words)?.[1] ?? '', 'base64');
+  const before = door.known.get(socket);
+  if (token.length === 0 && before === 'known') return true;
+  if (token.length > 12 && token.readUInt32LE(8) === 1) {
+    const ntlm = new NtlmServer();
+    door.known.set(socket, ntlm);
+    const challenge = ntlm.challenge(token).toString('base64');
+    response.writeHead(401, { 'www-authenticate': `Negotiate ${challenge}` }).end();
+    return false;
+  }
+  if (before instanceof NtlmServer && before.accepts(token, door.user, door.raw)) {
+    door.known.set(socket, 'known');
+    return true;
+  }
+  response.writeHead(401, { 'www-authenticate': 'Negotiate' }).end();
+  return false;
+}

@@ -1,0 +1,145 @@
+/**
+ * Pretended Hyper-V hosts. Classes, properties and numbers are those of Microsoft's pages on Msvm_MigrationJob,
+ * Msvm_ComputerSystem, Msvm_VirtualSystemSettingData and MigrateVirtualSystemToHost; names of cmdlets' properties are those of
+ * the module Hyper-V. No PowerShell runs here: what a script of Godwit's would find is worked out in script-answers.ts.
+ */
+import { randomUUID } from 'node:crypto';
+
+export interface FakeGuest {
+  readonly id: string;
+  readonly name: string;
+  host: string;
+  state: 'Running' | 'Off' | 'Paused';
+  notes: string;
+  clustered: boolean;
+  compatibility: boolean;
+  disks: { path: string; physical: boolean; at: string }[];
+  images: string[];
+  devices: string[];
+  switches: string[];
+}
+
+export interface FakeHypervHost {
+  readonly name: string;
+  domain: string;
+  enabled: boolean;
+  limit: number;
+  active: number;
+  authentication: string;
+  anyNetwork: boolean;
+  networks: string[];
+  switches: string[];
+  nodes: string[];
+}
+
+export interface FakeJob {
+  readonly id: string;
+  readonly machine: string;
+  readonly from: string;
+  readonly to: string;
+  readonly beganMs: number;
+  /** JobState */
+  state: number;
+  error: string;
+}
+
+export interface Ends {
+  readonly state: number;
+  readonly error: string;
+}
+
+const RUNNING = 4;
+const COMPLETED = 7;
+
+export class HypervWorld {
+  readonly hosts = new Map<string, FakeHypervHost>();
+  readonly guests: FakeGuest[] = [];
+  readonly jobs: FakeJob[] = [];
+  /** How long a migration takes, and how it ends. */
+  taskMs = 200;
+  ends: Ends = { state: COMPLETED, error: '' };
+  /** What Compare-VM finds, or how it fails. */
+  incompatibilities: { id: number; message: string; source: string }[] = [];
+  compareFails: { message: string; hresult: number } | undefined;
+  /** What MigrateVirtualSystemToHost returns. */
+  returns = 4096;
+  events: { id: number; level: number; message: string }[] = [];
+
+  host(name: string): FakeHypervHost {
+    const made: FakeHypervHost = {
+      name,
+      domain: 'example.test',
+      enabled: true,
+      limit: 2,
+      active: 0,
+      authentication: 'Kerberos',
+      anyNetwork: true,
+      networks: [],
+      switches: ['lan'],
+      nodes: [],
+    };
+    this.hosts.set(name, made);
+    return made;
+  }
+
+  guest(name: string, host: string, facts: Partial<FakeGuest> = {}): FakeGuest {
+    const made: FakeGuest = {
+      id: randomUUID(),
+      name,
+      host,
+      state: 'Running',
+      notes: '',
+      clustered: false,
+      compatibility: true,
+      disks: [{ path: String.raw`\\share\vms\disk.vhdx`, physical: false, at: 'SCSI 0:0' }],
+      images: [],
+      devices: [],
+      switches: ['lan'],
+      ...facts,
+    };
+    this.guests.push(made);
+    return made;
+  }
+
+  on(host: string): FakeGuest[] {
+    this.turn();
+    return this.guests.filter((guest) => guest.host === host);
+  }
+
+  /** A job as VMMS begins it; it goes on by itself. */
+  migrate(guest: FakeGuest, to: string): void {
+    this.jobs.push({
+      id: randomUUID().toUpperCase(),
+      machine: guest.id.toUpperCase(),
+      from: guest.host,
+      to,
+      beganMs: Date.now(),
+      state: RUNNING,
+      error: '',
+    });
+  }
+
+  percent({ state, beganMs }: FakeJob): number {
+    if (state !== RUNNING) return 100;
+    return Math.min(99, Math.floor(((Date.now() - beganMs) / this.taskMs) * 100));
+  }
+
+  /** RequestStateChange(Terminate) of a job that runs. */
+  terminate(id: string): boolean {
+    this.turn();
+    const job = this.jobs.find((each) => each.id === id && each.state === RUNNING);
+    if (job === undefined) return false;
+    job.state = 8;
+    return true;
+  }
+
+  turn(): void {
+    for (const job of this.jobs) {
+      if (job.state !== RUNNING || Date.now() < job.beganMs + this.taskMs) continue;
+      job.state = this.ends.state;
+      job.error = this.ends.error;
+      const guest = this.guests.find(({ id }) => id.toUpperCase() === job.machine);
+      if (guest !== undefined && job.state === COMPLETED) guest.host = job.to;
+    }
+  }
+}

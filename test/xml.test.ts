@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { at, escapeXml, parseXml, textAt } from '../src/xml.ts';
+import type { XmlElement } from '../src/xml.ts';
+
+const SOAP = `<?xml version="1.0"?>
+<soapenv:Envelope xmlns:soapenv="urn:x" xmlns:xsi="urn:y"><soapenv:Body>
+  <obj type="Task" xsi:type="ManagedObjectReference">task-1</obj>
+</soapenv:Body></soapenv:Envelope>`;
+
+function countOf(element: XmlElement): number {
+  return 1 + element.children.reduce((sum, child) => sum + countOf(child), 0);
+}
+
+describe('XML from outside', () => {
+  test('is read without the prefixes of its namespaces, and `type` apart from `xsi:type`', () => {
+    const root = parseXml(SOAP);
+    assert.equal(root?.name, 'Envelope');
+    const [object] = root === undefined ? [] : at(root, 'Body', 'obj');
+    assert.equal(object?.text, 'task-1');
+    assert.equal(object?.attributes['type'], 'Task');
+    assert.equal(object?.attributes['xsi:type'], 'ManagedObjectReference');
+  });
+
+  test('has `xsi:type` by its namespace, whatever the prefix', () => {
+    const declared = 'xmlns:i="http://www.w3.org/2001/XMLSchema-instance"';
+    const root = parseXml(`<a ${declared} i:type="T" type="t" b:type="u"/>`);
+    assert.equal(root?.attributes['xsi:type'], 'T');
+    assert.equal(parseXml('<a b:type="u"/>')?.attributes['type'], 'u');
+  });
+
+  test('is none with a document type: neither an entity bomb nor an external entity is followed', () => {
+    const bomb = `<!DOCTYPE a [<!ENTITY b "${'b'.repeat(64)}"><!ENTITY c "&b;&b;&b;">]><a>&c;</a>`;
+    assert.equal(parseXml(bomb), undefined);
+    const outside = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>';
+    assert.equal(parseXml(outside), undefined);
+    assert.equal(parseXml('<a>&b;</a>')?.text, '&b;');
+  });
+
+  test('has its characters decoded once', () => {
+    assert.equal(parseXml('<a>&#34;&#x41;&amp;lt;</a>')?.text, '"A&lt;');
+    assert.equal(parseXml('<a b="&quot;&lt;"/>')?.attributes['b'], '"<');
+    assert.equal(parseXml('<a>&#1114112;</a>')?.text, '&#1114112;');
+  });
+
+  test('is none where it is longer than what is taken, or nested beyond reason', () => {
+    assert.equal(parseXml(`<a>${'b'.repeat(100)}</a>`, 100), undefined);
+    assert.doesNotThrow(() => parseXml('<a>'.repeat(50_000) + '</a>'.repeat(50_000)));
+  });
+
+  test('is none with more tags than anybody needs: they take more memory than characters', () => {
+    const tags = (count: number): string => `<a>${'<b/>'.repeat(count)}</a>`;
+    assert.notEqual(parseXml(tags(1000)), undefined);
+    assert.equal(parseXml(tags(1_000_001), 64 * 1024 ** 2), undefined);
+  });
+
+  test('holds any text that is written into it', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const expected = text.toWellFormed().replaceAll(/[\p{Cc}\uFFFE\uFFFF]/gu, ' ');
+        const root = parseXml(`<a><b>${escapeXml(text)}</b></a>`);
+        assert.ok(root !== undefined);
+        assert.equal(textAt(root, 'b'), expected.trim());
+      }),
+    );
+  });
+
+  test('of any kind is an element or none, and never an exception', () => {
+    const pieces = fc.array(
+      fc.constantFrom(
+        '<a',
+        '>',
+        '</a>',
+        '/>',
+        ' b="',
+        '"',
+        '&lt;',
+        '&#',
+        ';',
+        '<![CDATA[',
+        ']]>',
+        '<!--',
+        '-->',
+        '<?x',
+        '?>',
+        '<!DOCTYPE',
+        'é',
+        '__proto__',
+        '<__proto__>',
+        'constructor',
+      ),
+      { maxLength: 60 },
+    );
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          pieces.map((all) => all.join('')),
+          fc.string(),
+        ),
+        (text) => {
+          const root = parseXml(text);
+          assert.ok(root === undefined || countOf(root) >= 1);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
