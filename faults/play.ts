@@ -191,7 +191,8 @@ async function untilEnd(
       .agent(host)
       .report({ params: { id } }, { deadlineMs: 5000 })
       .catch(() => last);
-    if (last !== undefined && last.outcome !== 'running') {
+    // No play rehearses.
+    if (last !== undefined && last.outcome !== 'running' && last.outcome !== 'rehearsed') {
       const error =
         last.error === undefined ? undefined : `${last.error.code}: ${last.error.message}`;
       return { endedAtMs: systemClock.wallMs(), outcome: last.outcome, error };

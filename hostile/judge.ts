@@ -38,7 +38,7 @@ function judgeRefusal({ status, body }: Answer): string | undefined {
 
 function judgeGiven(ask: Ask, route: Route, { status, body }: Answer): string | undefined {
   if (status !== 200) return `answered with ${status}`;
-  if (route.access === 'operator' || route.access === 'local') {
+  if (route.access === 'operator' || route.access === 'orders' || route.access === 'local') {
     return `did for a host what is for ${route.access}: ${shown(body)}`;
   }
   if (ask.isForeign && route.access === 'agent' && !FOR_ALL.has(ask.route)) {

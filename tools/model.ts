@@ -64,6 +64,15 @@ function runSecond(faults: number, quiet: boolean): Result[] {
   return [{ name, explored }];
 }
 
+/** One that turns round at its switch, however that would be made. */
+function runRehearsal(faults: number, quiet: boolean): Result[] {
+  const all = { faults, mostStates: MOST_STATES, ends: true, earlier: false, rehearses: true };
+  const name = 'a rehearsal';
+  const explored = explore(REAL, { ...all, mode: 'hybrid' });
+  if (!quiet) printRun(name, explored);
+  return [{ name, explored }];
+}
+
 function printMutant(name: string, breaks: string, explored: Explored, trace: boolean): void {
   const { violation, ms } = explored;
   console.log(`${name} (${breaks})`);
@@ -106,7 +115,11 @@ async function main(): Promise<number> {
   const began = performance.now();
   const quiet = values.json;
   if (!quiet) console.log(`The right to run, with at most ${faults} faults in one migration`);
-  const real = [...runReal(faults, quiet), ...runSecond(Math.min(faults, 1), quiet)];
+  const real = [
+    ...runReal(faults, quiet),
+    ...runSecond(Math.min(faults, 1), quiet),
+    ...runRehearsal(faults, quiet),
+  ];
   if (!quiet) console.log('\nThe protocol broken on purpose');
   const mutants = await runMutants(quiet, values.trace);
   const found = mutants.filter(({ explored }) => explored.violation !== undefined).length;

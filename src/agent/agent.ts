@@ -14,13 +14,17 @@ import { HostCache } from './cache.ts';
 import { DiskMoves } from './disk-moves.ts';
 import { Follow } from './follow.ts';
 import { GuestLogs } from './guest-logs.ts';
+import { HostLabels } from './guest-labels.ts';
 import { Guests } from './guests.ts';
+import type { GuestsBeside } from './guests.ts';
+import { Load } from './load.ts';
 import { agentHandlers } from './handlers.ts';
 import { HostEvents } from './host-events.ts';
 import { Incoming } from './incoming.ts';
 import { HostInventory } from './inventory.ts';
 import type { MachineReader } from './inventory.ts';
 import type { MoverProcesses } from './mover-process.ts';
+import { Orders } from './orders.ts';
 import { Outgoing } from './outgoing.ts';
 import { Peers } from './peers.ts';
 import { predictionParts } from './prediction/parts.ts';
@@ -78,16 +82,16 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const store = new MigrationStore(config.stateDir, config.name, clock);
   const supervisor = new Supervisor(store, movers, clock, log);
   const hostEvents = new HostEvents();
-  const guests = new Guests(config, drivers, store, clock, hostEvents.compare.bind(hostEvents));
+  const labels = new HostLabels(config.stateDir);
+  const guests = new Guests(config, drivers, store, clock, besideOf(hostEvents, labels));
   const inventory = new HostInventory(drivers, clock, machine);
   const peers = new Peers(fleet, credentials);
-  const common = { config, clock, log, store, guests, inventory, peers, supervisor };
+  const common = { config, clock, log, store, guests, labels, inventory, peers, supervisor };
   const cache = new HostCache(config);
   const diskMoves = new DiskMoves({ ...common, drivers });
   const spread = new Spread({ ...common, fleet });
   const renewal = new Renewal({ ...common, fleet });
-  const refusals = new Refusals(clock);
-  const ofMovers = new RefusedByMovers(store, movers);
+  const [refusals, ofMovers] = [new Refusals(clock), new RefusedByMovers(store, movers)];
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
   const incoming = new Incoming({ ...common, movers, hostFacts: hostFactsOf(config, clock) });
   const probes = new GuestProbes(config, clock, {
@@ -99,8 +103,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const outgoing = new Outgoing({ ...common, ...predicting, diskMoves });
   const { apart = askHere({ ...common, drivers }) } = options;
   const checks = new Checks({ ...common, drivers, outgoing, apart });
+  const beside = { cache, probes, diskMoves, spread, hostEvents };
   const handlers = agentHandlers({
     ...common,
+    orders: new Orders(config.stateDir),
     outgoing,
     checks,
     plans: new Plans({ config, checks, outgoing, ...predicting }),
@@ -111,11 +117,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     sides,
     resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config, fleet) }),
     leftovers: new Leftovers({ ...common, movers, drivers }),
-    cache,
-    probes,
-    diskMoves,
-    spread,
-    hostEvents,
+    ...beside,
+    load: new Load(() => guests.known(), common),
     trust: () => trustOf({ ...common, fleet, spread, renewal, refusals, ofMovers }),
   });
   const listening = { log, refusals };
@@ -190,4 +193,8 @@ function ownCredentials(config: AgentConfig, fleet: Fleet): Credentials {
   if (name === config.name && role === 'agent') return credentials;
   const what = `is for ${name} (${role}); this agent is ${config.name} and needs the role agent`;
   throw godwitError('GODWIT_CONFIG', { file, what });
+}
+
+function besideOf(events: HostEvents, labels: HostLabels): GuestsBeside {
+  return { seen: events.compare.bind(events), labelsOf: (guest) => labels.of(guest) };
 }

@@ -1,10 +1,13 @@
-import { statSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { allDrivers } from '../drivers/registry.ts';
 import { hasCode, toGodwitError } from '../errors.ts';
-import { HOST_CERT, readPair } from '../host/credentials.ts';
+import { HOST_CERT, HOST_KEY, readPair } from '../host/credentials.ts';
 import { Fleet, pkiDirOf } from '../host/fleet.ts';
+import { splitAddress } from '../protocol/names.ts';
+import { holderOfPort, holderOfSocket } from '../rpc/port-holder.ts';
 import { ownIdentity } from './pki/own.ts';
 
 /** What is wrong with a configuration that can be read. */
@@ -17,7 +20,15 @@ export interface ConfigProblem {
 
 /** What an agent would meet with this configuration on this host. Looks, and changes nothing. */
 export function configProblems(config: AgentConfig): ConfigProblem[] {
-  return [...ofDrivers(config), ...ofCertificate(config), ...ofPaths(config), ...ofFencing(config)];
+  return [
+    ...ofDrivers(config),
+    ...ofCertificate(config),
+    ...ofAuthority(config),
+    ...ofKey(config),
+    ...ofAddress(config),
+    ...ofPaths(config),
+    ...ofFencing(config),
+  ];
 }
 
 function ofDrivers(config: AgentConfig): ConfigProblem[] {
@@ -31,7 +42,10 @@ function ofDrivers(config: AgentConfig): ConfigProblem[] {
   }
 }
 
-/** The certificate is for this host. One that cannot be read is a finding of its own. */
+const BRING =
+  'Make them anew on the host that holds the CA with `godwit pki issue`, or bring the ones that belong together.';
+
+/** The certificate is for this host and its key. */
 function ofCertificate(config: AgentConfig): ConfigProblem[] {
   const directory = pkiDirOf(config);
   const file = path.join(directory, HOST_CERT);
@@ -42,9 +56,61 @@ function ofCertificate(config: AgentConfig): ConfigProblem[] {
     const hint = `Set \`name\` to ${name}, or bring the certificate of ${config.name}.`;
     return [{ what, hint, isFatal: true }];
   } catch (thrown) {
-    if (hasCode(thrown, 'GODWIT_PKI')) return [];
-    throw thrown;
+    if (!hasCode(thrown, 'GODWIT_PKI')) throw thrown;
+    // One that is no certificate is a finding of its own.
+    if (certificateIn(file) === undefined) return [];
+    return [{ what: thrown.message, hint: BRING, isFatal: true }];
   }
+}
+
+/** The certificate is of the CA that is beside it. */
+function ofAuthority(config: AgentConfig): ConfigProblem[] {
+  const directory = pkiDirOf(config);
+  const [file, caFile] = [HOST_CERT, 'ca.crt'].map((name) => path.join(directory, name));
+  const [cert, ca] = [certificateIn(file), certificateIn(caFile)];
+  // One that cannot be read is a finding of its own.
+  if (cert === undefined || ca === undefined || cert.verify(ca.publicKey)) return [];
+  return [{ what: `${file} is not of the CA of ${caFile}`, hint: BRING, isFatal: true }];
+}
+
+function certificateIn(file = ''): X509Certificate | undefined {
+  try {
+    return new X509Certificate(readFileSync(file));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Only its owner can read the key. */
+function ofKey(config: AgentConfig): ConfigProblem[] {
+  const file = path.join(pkiDirOf(config), HOST_KEY);
+  const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0;
+  if ((mode & 0o077) === 0) return [];
+  const what = `${file} can be read by others than its owner (mode ${(mode & 0o777).toString(8)})`;
+  return [
+    {
+      what,
+      hint: `chmod 600 ${file}; whoever read it can be this host until it is issued anew.`,
+      isFatal: false,
+    },
+  ];
+}
+
+/** Nobody else listens where this agent is to listen. */
+function ofAddress(config: AgentConfig): ConfigProblem[] {
+  return [config.address, ...config.addresses].flatMap((address): ConfigProblem[] => {
+    const holder = holderOfPort(splitAddress(address));
+    if (holder === undefined || isAgentOf(config, holder.pid)) return [];
+    const what = `${address} is taken by ${holder.program}, process ${holder.pid}`;
+    return [
+      { what, hint: 'End that process, or choose another port in `address`.', isFatal: true },
+    ];
+  });
+}
+
+/** Whether a process serves the socket of this configuration's own agent. */
+function isAgentOf({ stateDir }: AgentConfig, pid: number): boolean {
+  return holderOfSocket(path.join(stateDir, 'agent.sock'))?.pid === pid;
 }
 
 /** Every path that the configuration names leads to what it should. */

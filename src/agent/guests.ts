@@ -5,6 +5,7 @@ import type { Driver } from '../drivers/registry.ts';
 import type { DiscoveredGuest } from '../drivers/port/inventory.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
+import type { GuestLabels } from '../protocol/labels.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import { didYouMean } from '../protocol/nearest.ts';
@@ -31,6 +32,13 @@ interface Kept extends Listed {
   readonly atMs: number;
 }
 
+export interface GuestsBeside {
+  /** Is told what differs between two looks. */
+  readonly seen?: (before: readonly GuestInfo[], now: readonly GuestInfo[]) => void;
+  /** What people said of a guest. */
+  readonly labelsOf?: (guest: string) => GuestLabels | undefined;
+}
+
 /**
  * The inventory of this host's guests, as its drivers find them. Lists are answered from it; it is made anew when a
  * hypervisor or a migration begins or ends, and now and then. What is done with a guest is done on a look of its own.
@@ -41,6 +49,7 @@ export class Guests {
   readonly #store: MigrationStore;
   readonly #clock: Clock;
   readonly #seen: (before: readonly GuestInfo[], now: readonly GuestInfo[]) => void;
+  readonly #labelsOf: (guest: string) => GuestLabels | undefined;
   #looking: Promise<Kept> | undefined;
   #kept: Kept | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -50,8 +59,9 @@ export class Guests {
     drivers: readonly Driver[],
     store: MigrationStore,
     clock: Clock,
-    seen: (before: readonly GuestInfo[], now: readonly GuestInfo[]) => void = () => undefined,
+    { seen = () => undefined, labelsOf = () => undefined }: GuestsBeside = {},
   ) {
+    this.#labelsOf = labelsOf;
     this.#seen = seen;
     this.#config = config;
     this.drivers = drivers;
@@ -71,6 +81,11 @@ export class Guests {
   /** From the inventory; `fresh`: each guest is looked at again. */
   async listed(fresh = false): Promise<Listed> {
     return this.#within(fresh ? 0 : KEPT_MS);
+  }
+
+  /** Those of the last look; none before the first. */
+  known(): GuestInfo[] {
+    return (this.#kept?.found ?? []).map(({ info }) => info);
   }
 
   /** GODWIT_GUEST_UNKNOWN, with the nearest name, when there is none. Asks that guest's hypervisor and no other. */
@@ -146,6 +161,13 @@ export class Guests {
     return JSON.stringify([all, this.#store.running().map(({ id }) => id)]);
   }
 
+  /** With what people said of it; what they say here counts before what its manager says. */
+  #labelled(guest: DiscoveredGuest): DiscoveredGuest {
+    const own = this.#labelsOf(guest.info.name);
+    if (own === undefined) return guest;
+    return { ...guest, info: { ...guest.info, labels: { ...guest.info.labels, ...own } } };
+  }
+
   /** What the drivers see; `failed`: why one of them sees nothing. */
   async #discover(
     only?: string,
@@ -167,7 +189,7 @@ export class Guests {
     const failed = refused === undefined ? undefined : toGodwitError(refused.reason);
     return {
       found: withoutDoubles(found).map((guest) =>
-        withMigration(guest, this.#store, moving.get(guest.info.name)),
+        withMigration(this.#labelled(guest), this.#store, moving.get(guest.info.name)),
       ),
       failed,
     };

@@ -2,7 +2,6 @@ import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
-import type { Log } from '../log.ts';
 import { publicContract } from '../protocol/contract.ts';
 import type { agentContract } from '../protocol/contract.ts';
 import type { HostInfo } from '../protocol/public/host.ts';
@@ -19,10 +18,11 @@ import type { Handlers } from '../rpc/server.ts';
 import type { HostCache } from './cache.ts';
 import type { DiskMoves } from './disk-moves.ts';
 import type { Follow } from './follow.ts';
-import type { Guests } from './guests.ts';
 import type { HostEvents } from './host-events.ts';
 import type { Incoming } from './incoming.ts';
 import type { HostInventory } from './inventory.ts';
+import { orderFor } from './orders.ts';
+import type { Orders } from './orders.ts';
 import type { Outgoing } from './outgoing.ts';
 import { JoinFailures } from './pki/join-failures.ts';
 import { renewCertificate } from './pki/issued.ts';
@@ -33,7 +33,10 @@ import type { LinkAnswers } from './prediction/link-answers.ts';
 import type { Plans } from './prediction/plans.ts';
 import { checkHandlers } from './preflight/handlers.ts';
 import type { CheckParts } from './preflight/handlers.ts';
+import { labelHandler } from './label-handler.ts';
+import type { LabelParts } from './label-handler.ts';
 import { listHandlers } from './lists.ts';
+import type { Load } from './load.ts';
 import type { Leftovers } from './leftovers/leftovers.ts';
 import { reportOfBoth } from './reports.ts';
 import type { Resolve } from './resolve.ts';
@@ -42,14 +45,13 @@ import type { Sides } from './sides.ts';
 import type { MigrationStore } from './store.ts';
 import type { GuestProbes } from './probes.ts';
 
-export interface AgentParts extends CheckParts {
+export interface AgentParts extends CheckParts, LabelParts {
   readonly config: AgentConfig;
   readonly clock: Clock;
-  readonly log: Log;
   readonly store: MigrationStore;
-  readonly guests: Guests;
   readonly inventory: HostInventory;
   readonly peers: Peers;
+  readonly orders: Orders;
   readonly outgoing: Outgoing;
   readonly incoming: Incoming;
   readonly follow: Follow;
@@ -63,6 +65,7 @@ export interface AgentParts extends CheckParts {
   readonly diskMoves: DiskMoves;
   readonly spread: Spread;
   readonly hostEvents: HostEvents;
+  readonly load: Load;
   readonly trust: () => Trust;
 }
 
@@ -82,8 +85,13 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     trust: () => parts.trust(),
     ...listHandlers(parts, () => hostInfo(parts)),
     guest: async ({ params }) => (await guests.need(params.guest)).info,
-    hostEvents: ({ query, lastEventId, signal }) =>
-      parts.hostEvents.follow(lastEventId ?? query.after, signal),
+    ...labelHandler(parts),
+    hostEvents: ({ query, lastEventId, signal }) => {
+      const { hostEvents, load } = parts;
+      const after = lastEventId ?? query.after;
+      if (query.load !== 'true') return hostEvents.follow(after, signal);
+      return hostEvents.followWithLoad(after, signal, load);
+    },
     migrate: async ({ body, caller }) => {
       const id = await outgoing.start(body);
       const { guest, to, mode } = body;
@@ -91,8 +99,9 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       return { id };
     },
     putMigration: async ({ params: { id }, query, body, caller, signal }) => {
+      const order = orderFor(query, caller);
       if (query.dryRun === 'true') return dryRun(parts, id, body, signal);
-      await outgoing.start({ ...body, id });
+      await parts.orders.under(order, id, () => outgoing.start({ ...body, id }));
       const { guest, to, mode } = body;
       log.info({ id, guest, to, mode, by: caller.name }, 'a migration was started');
       return { id, started: true };
@@ -101,8 +110,9 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     progress: ({ params }) => follow.progress(params.id),
     events: ({ params, signal }) => follow.events(params.id, signal),
     report: ({ params }) => reportOfBoth(parts, params.id),
-    cancel: async ({ params, caller }) => {
-      const answer = await follow.cancel(params.id);
+    cancel: async ({ params, query, caller }) => {
+      const order = orderFor(query, caller);
+      const answer = await parts.orders.under(order, params.id, () => follow.cancel(params.id));
       log.info({ id: params.id, by: caller.name, ...answer }, 'a cancel was asked for');
       return answer;
     },
@@ -171,7 +181,7 @@ function fleetHandlers({
   return {
     newerList: ({ query, caller }) => {
       // Every agent asks for lists: so the CA sees which certificate each host uses.
-      if ('certificate' in caller) spread.saw(caller.certificate);
+      if (caller.role === 'agent' && 'certificate' in caller) spread.saw(caller.certificate);
       return spread.newerThan(query.after);
     },
     offerList: ({ body }) => ({ number: spread.take(body) }),

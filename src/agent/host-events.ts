@@ -1,8 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { toGodwitError } from '../errors.ts';
+import { EventLog } from '../event-log.ts';
 import type { Log } from '../log.ts';
 import type { HostEvent, HostNews } from '../protocol/public/host-event.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
+import type { Load } from './load.ts';
 import type { MigrationStore } from './store.ts';
 
 /** So many are kept for who comes back; a busy host makes a few a second. */
@@ -10,15 +11,9 @@ const KEPT = 1000;
 /** Between two looks at where the migrations stand. */
 const TICK_MS = 1000;
 
-/**
- * What happens on this host, in order, each with an id by which whoever follows comes back. The ids of another run of the
- * agent, or of what is kept no more, are answered with `lost`: then lists tell where things stand.
- */
+/** What happens on this host, in order, each with an id by which whoever follows comes back. */
 export class HostEvents {
-  readonly #run = randomBytes(6).toString('hex');
-  readonly #kept: HostEvent[] = [];
-  #count = 0;
-  #changed = Promise.withResolvers<void>();
+  readonly #log = new EventLog<HostNews>(KEPT);
   #timer: NodeJS.Timeout | undefined;
   readonly #phases = new Map<string, string>();
 
@@ -39,51 +34,46 @@ export class HostEvents {
   }
 
   add(news: HostNews): void {
-    this.#count += 1;
-    this.#kept.push({ id: this.#idOf(this.#count), ...news });
-    if (this.#kept.length > KEPT) this.#kept.shift();
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
+    this.#log.add(news);
   }
 
-  /** What differs between two looks at the guests. */
+  /**
+   * What differs between two looks at the guests. Two guests may have one name, and `guest-gone` says the name alone: those
+   * that still have it are told again after it.
+   */
   compare(before: readonly GuestInfo[], now: readonly GuestInfo[]): void {
-    const known = new Map(before.map((guest) => [guest.name, JSON.stringify(guest)]));
+    const known = new Map(before.map((guest) => [keyOf(guest), JSON.stringify(guest)]));
+    const there = new Set(now.map(keyOf));
+    const gone = before.filter((guest) => !there.has(keyOf(guest)));
+    const names = new Set(gone.map(({ name }) => name));
+    for (const name of names) this.add({ type: 'guest-gone', name });
     for (const guest of now) {
-      if (known.get(guest.name) !== JSON.stringify(guest)) this.add({ type: 'guest', guest });
-      known.delete(guest.name);
+      const isAsBefore = known.get(keyOf(guest)) === JSON.stringify(guest);
+      if (!isAsBefore || names.has(guest.name)) this.add({ type: 'guest', guest });
     }
-    for (const name of known.keys()) this.add({ type: 'guest-gone', name });
   }
 
   /** From now on, or from behind `lastId`; a reader that falls behind what is kept is told that it has lost some. */
-  async *follow(lastId: string | undefined, signal: AbortSignal): AsyncGenerator<HostEvent> {
-    let at = lastId === undefined ? this.#count : this.#countAt(lastId);
-    if (lastId === undefined) yield { id: this.#idOf(this.#count), type: 'ready' };
-    while (!signal.aborted) {
-      const changed = this.#changed.promise;
-      const first = this.#count - this.#kept.length;
-      if (at === undefined || at < first) {
-        at = this.#count;
-        yield { id: this.#idOf(at), type: 'lost' };
-        continue;
-      }
-      const next = this.#kept[at - first];
-      if (next === undefined) await firstOf(changed, signal);
-      else {
-        at += 1;
-        yield next;
-      }
+  follow(lastId: string | undefined, signal: AbortSignal): AsyncGenerator<HostEvent> {
+    return this.#log.follow(lastId, signal);
+  }
+
+  /** The same, and how busy this host is, which is sampled for as long as somebody follows that. */
+  async *followWithLoad(
+    lastId: string | undefined,
+    signal: AbortSignal,
+    load: Load,
+  ): AsyncGenerator<HostEvent> {
+    const feed = load.follow();
+    const newest = (): HostNews | undefined => {
+      const sample = feed.newest();
+      return sample === undefined ? undefined : { type: 'load', load: sample };
+    };
+    try {
+      yield* this.#log.follow(lastId, signal, { ...feed, newest });
+    } finally {
+      feed.release();
     }
-  }
-
-  #idOf(count: number): string {
-    return `${this.#run}-${count}`;
-  }
-
-  #countAt(id: string): number | undefined {
-    const [, run, count] = /^([0-9a-f]{12})-(\d{1,15})$/.exec(id) ?? [];
-    return run === this.#run && Number(count) <= this.#count ? Number(count) : undefined;
   }
 
   #lookAt(store: MigrationStore): void {
@@ -100,15 +90,6 @@ export class HostEvents {
   }
 }
 
-/** Resolves with the promise or when the signal aborts; leaves nothing on the signal, which may live for days. */
-function firstOf(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const go = (): void => {
-      signal.removeEventListener('abort', go);
-      resolve();
-    };
-    signal.addEventListener('abort', go, { once: true });
-    if (signal.aborted) go();
-    else void promise.then(go, go);
-  });
+function keyOf({ name, uuid = '' }: GuestInfo): string {
+  return `${name} ${uuid}`;
 }

@@ -17,6 +17,7 @@ import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Caller } from '../rpc/caller.ts';
 import { guestOf, mustBeReadable } from './guests.ts';
+import type { HostLabels } from './guest-labels.ts';
 import type { Guests } from './guests.ts';
 import type { HostInventory } from './inventory.ts';
 import type { MoverProcesses } from './mover-process.ts';
@@ -36,6 +37,8 @@ export interface IncomingParts {
   readonly peers: Peers;
   readonly supervisor: Supervisor;
   readonly movers: Pick<MoverProcesses, 'find'>;
+  /** Absent: labels of guests that come are not kept. */
+  readonly labels?: HostLabels;
 }
 
 /** Ids of which this agent said to a host that it does not know them, kept; that host’s oldest goes first. */
@@ -169,7 +172,7 @@ export class Incoming {
   }
 
   async #add(admission: Admission): Promise<Migration> {
-    const { config, clock, store, peers } = this.#parts;
+    const { config, clock, store, peers, labels } = this.#parts;
     const { id, from } = admission;
     store.mustBeNew(id);
     const address = this.#sender(admission);
@@ -178,6 +181,7 @@ export class Incoming {
     // Asked last: what was said meanwhile counts too.
     if (this.#disowned.get(from)?.has(id) === true)
       throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
+    labels?.came(admission.guest, admission.labels);
     return store.add({
       version: 1,
       id,

@@ -19,13 +19,21 @@ const HYPERVISORS_MS = 20_000;
 
 type Machine = Pick<
   HostInfo,
-  'processor' | 'memoryBytes' | 'memoryAvailableBytes' | 'links' | 'bridges' | 'hypervisors'
+  | 'bootId'
+  | 'processor'
+  | 'memoryBytes'
+  | 'memoryAvailableBytes'
+  | 'links'
+  | 'bridges'
+  | 'hypervisors'
 >;
 
 /** How the inventory reads the machine; a test gives its own. */
 export interface MachineReader {
   /** Text of a file under /proc. */
-  readonly proc: (file: 'cpuinfo' | 'meminfo' | 'net/tcp' | 'net/tcp6') => Promise<string>;
+  readonly proc: (
+    file: 'cpuinfo' | 'meminfo' | 'net/tcp' | 'net/tcp6' | 'sys/kernel/random/boot_id',
+  ) => Promise<string>;
   /** JSON of the links with their addresses. */
   readonly links: () => Promise<string>;
 }
@@ -61,13 +69,15 @@ export class HostInventory {
   }
 
   async machine(): Promise<Machine> {
-    const [processor, memory, links, hypervisors] = await Promise.all([
+    const [bootId, processor, memory, links, hypervisors] = await Promise.all([
+      this.#reader.proc('sys/kernel/random/boot_id').catch(() => ''),
       this.#processor(),
       this.memory(),
       this.#links(),
       this.#hypervisors(),
     ]);
     return {
+      ...(bootId.trim() === '' ? {} : { bootId: bootId.trim() }),
       processor,
       memoryBytes: memory.totalBytes,
       memoryAvailableBytes: memory.availableBytes,

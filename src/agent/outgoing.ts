@@ -15,6 +15,7 @@ import { fullAddress } from '../protocol/names.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { migrationOf, mustBeReadable } from './guests.ts';
+import type { HostLabels } from './guest-labels.ts';
 import type { Guests } from './guests.ts';
 import { LOOKED_AT, seenLinkRate } from './link-rate.ts';
 import type { Peers } from './peers.ts';
@@ -37,6 +38,8 @@ export interface OutgoingParts {
   readonly supervisor: Supervisor;
   /** What plans said of this very migration shortly before. */
   readonly kept?: Pick<KeptPredictions, 'take'>;
+  /** What people said of guests; absent: nobody did. */
+  readonly labels?: Pick<HostLabels, 'of'>;
   readonly diskMoves?: {
     movingOf(guest: string): { readonly id: string; readonly device: string } | undefined;
   };
@@ -106,14 +109,15 @@ export class Outgoing {
   }
 
   async #add(given: string | undefined, request: MigrationRequest): Promise<Migration> {
-    const { config, clock, store, guests } = this.#parts;
+    const { config, clock, store, guests, labels } = this.#parts;
     const id = given ?? newId(clock.wallMs());
     const { address, handle, info, seen } = await this.#checked(id, request);
     const { memoryBytes } = info;
     const common = {
       id,
       side: 'source',
-      fromHost: config.name,
+      // A manager may have its guests on hosts beside which no agent sits.
+      fromHost: address === undefined ? info.host : config.name,
       toHost: request.to,
       createdAt: new Date(clock.wallMs()).toISOString(),
       request,
@@ -131,6 +135,7 @@ export class Outgoing {
       peer: { name: request.to, address, ...this.#furtherAddresses(request, address) },
       memoryBytes: memoryBytes ?? 0,
       ...(lineage.length === 0 ? {} : { lineage }),
+      labels: labels?.of(request.guest) ?? {},
       ...(prediction === undefined ? {} : { prediction }),
       ...seen,
     });
@@ -152,7 +157,7 @@ export class Outgoing {
    * destination, it says itself when it is asked to check.
    */
   async look(id: string, request: MigrationRequest): Promise<Looked> {
-    const { config, guests, peers, store, diskMoves } = this.#parts;
+    const { config, clock, guests, peers, store, diskMoves } = this.#parts;
     const { guest, to } = request;
     if (to === config.name) {
       // Only of a guest that is here: who asks for one of another host is sent there.
@@ -166,6 +171,9 @@ export class Outgoing {
     mustBeReadable(store, guest);
     const found = await guests.need(guest);
     const { info, handle } = found;
+    // A manager may move a guest to another datastore of its host.
+    const isStorage = request.datastore !== undefined;
+    if (to === info.host && !isStorage) throw godwitError('GODWIT_SAME_HOST', { guest, host: to });
     const driver = driverOf(guests.drivers, handle);
     const isDirect = driver === undefined || !isManaged(driver);
     const address = isDirect ? peers.address(to) : undefined;
@@ -175,6 +183,7 @@ export class Outgoing {
       ...takeable(found),
       driver,
       settings: request,
+      nowMs: clock.wallMs(),
       diskMove: diskMoves?.movingOf(guest),
       migration: this.#migrationOf(guest),
       host: config.name,

@@ -7,7 +7,7 @@ import type { Api } from '../rpc/client.ts';
 /** For all pages of one host together: whoever asks for the guests of all hosts waits for the slowest. */
 const GUESTS_MS = 5000;
 /** Far more than a host runs. */
-const MOST_GUESTS = 10_000;
+export const MOST_GUESTS = 10_000;
 /** All pages together; a guest is about 1 KiB. */
 const MOST_BYTES = 16 * 1024 * 1024;
 

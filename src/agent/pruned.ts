@@ -1,13 +1,5 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from 'node:fs';
 import path from 'node:path';
+import { SyncedLines } from '../host/synced-lines.ts';
 import { hostName, migrationId } from '../protocol/names.ts';
 
 /** Of the migrations of one other host, and of all. About 40 bytes each on disk. */
@@ -28,21 +20,17 @@ export interface Pruned {
  * kept, so nobody can push out those of another.
  */
 export class PrunedMigrations {
-  readonly #file: string;
+  readonly #file: SyncedLines;
   /** Ids and hosts, the oldest first. */
   readonly #kept = new Map<string, string>();
   readonly #counts = new Map<string, number>();
-  /** Lines in the file, also those of ids that are kept no more. */
-  #lines = 0;
   readonly #most: { readonly ofOne: number; readonly all: number };
 
   constructor(stateDir: string, most = { ofOne: MOST_OF_ONE, all: MOST }) {
-    this.#file = path.join(stateDir, FILE);
+    this.#file = new SyncedLines(path.join(stateDir, FILE));
     this.#most = most;
-    const text = existsSync(this.#file) ? readFileSync(this.#file, 'utf8') : '';
-    for (const line of text.split('\n')) {
+    for (const line of this.#file.read()) {
       const [host = '', id = ''] = line.split(' ');
-      this.#lines += 1;
       // A line that a power loss has cut is of a migration whose directory is still there.
       if (hostName.safeParse(host).success && migrationId.safeParse(id).success)
         this.#add(id, host);
@@ -57,9 +45,9 @@ export class PrunedMigrations {
   remember(all: readonly Pruned[]): void {
     if (all.length === 0) return;
     for (const { id, host } of all) this.#add(id, host);
-    this.#lines += all.length;
-    if (this.#lines > 2 * this.#most.all) this.#writeAnew();
-    else this.#append(all);
+    if (this.#file.count + all.length > 2 * this.#most.all)
+      this.#file.writeAnew([...this.#kept].map(([id, host]) => `${host} ${id}`));
+    else this.#file.append(all.map(({ id, host }) => `${host} ${id}`));
   }
 
   #add(id: string, host: string): void {
@@ -84,36 +72,5 @@ export class PrunedMigrations {
       this.#counts.set(host, (this.#counts.get(host) ?? 1) - 1);
       return;
     }
-  }
-
-  #append(all: readonly Pruned[]): void {
-    // A line break first: the file may end in a line that was cut.
-    write(this.#file, 'a', `\n${all.map(({ id, host }) => `${host} ${id}`).join('\n')}\n`);
-  }
-
-  #writeAnew(): void {
-    const lines = [...this.#kept].map(([id, host]) => `${host} ${id}\n`);
-    write(`${this.#file}.tmp`, 'w', lines.join(''));
-    renameSync(`${this.#file}.tmp`, this.#file);
-    this.#lines = lines.length;
-  }
-}
-
-function write(file: string, flag: 'a' | 'w', text: string): void {
-  const fd = openSync(file, flag, 0o600);
-  try {
-    writeAll(Buffer.from(text), (bytes) => writeSync(fd, bytes));
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** The kernel may take less than it is given. Throws where it takes nothing, as `take` does. */
-export function writeAll(bytes: Buffer, take: (bytes: Buffer) => number): void {
-  for (let at = 0; at < bytes.length;) {
-    const taken = take(bytes.subarray(at));
-    if (taken <= 0) throw new Error(`${bytes.length - at} bytes could not be written`);
-    at += taken;
   }
 }

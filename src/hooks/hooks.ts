@@ -69,6 +69,8 @@ export const hookInput = z.object({
   networks: z.array(nicNetwork).max(64),
   /** Port of this host for each NIC, by its id; empty where the hook runs before there is one. */
   ports: z.record(z.string().max(128), z.string().max(15)),
+  /** The migration turns round at its switch. */
+  rehearsal: z.literal(true).optional(),
   /** after-rollback: why. */
   error: z.object({ code: z.string().max(64), message: shortText }).optional(),
 });

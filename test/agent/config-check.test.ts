@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { configProblems } from '../../src/agent/config-check.ts';
 import { agentConfig } from '../../src/config.ts';
+import { pkiDirOf } from '../../src/host/fleet.ts';
 import { fleet } from './parties.ts';
 
 async function problemsOf(
@@ -82,4 +86,29 @@ test('a fencing hook that is never called is named: no third host is known that 
   assert.deepEqual(await problemsOf(t, { fencing, peers: peers('b', 'c') }), []);
   const named = { ...fencing, controls: ['10.0.0.254:80'] };
   assert.deepEqual(await problemsOf(t, { fencing: named, peers: peers('b') }), []);
+});
+
+test('a key that others can read is named, and keeps nothing from starting', async (t) => {
+  const { host } = await fleet(t);
+  const { config } = await host('a', {});
+  chmodSync(path.join(pkiDirOf(config), 'host.key'), 0o640);
+  const [problem, ...others] = configProblems(config);
+  assert.deepEqual(others, []);
+  assert.match(problem?.what ?? '', /host\.key can be read by others than its owner \(mode 640\)/);
+  assert.equal(problem?.isFatal, false);
+});
+
+test('a port that another process has is named with that process', async (t) => {
+  const server = createServer().listen({ host: '127.0.0.1', port: 0 });
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const { host } = await fleet(t);
+  const { config } = await host('a', {});
+  const address = `127.0.0.1:${port}`;
+  // Its own agent would be no stranger: that one serves a socket in its stateDir.
+  const stateDir = path.join(config.stateDir, 'elsewhere');
+  const [problem] = configProblems({ ...config, address, stateDir, pkiDir: pkiDirOf(config) });
+  assert.match(problem?.what ?? '', new RegExp(`is taken by .*process ${process.pid}`));
+  assert.equal(problem?.isFatal, true);
 });

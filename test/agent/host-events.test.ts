@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import fc from 'fast-check';
 import { HostEvents } from '../../src/agent/host-events.ts';
 import type { HostEvent } from '../../src/protocol/public/host-event.ts';
+import type { GuestInfo } from '../../src/protocol/public/host.ts';
 import { fleet, guest } from './parties.ts';
 
 const gone = (name: string) => ({ type: 'guest-gone' as const, name });
@@ -85,10 +86,51 @@ describe('the events of a host', () => {
     events.compare([stays, pauses, ends], [stays, paused, guest('new').info]);
     const told = [await next(), await next(), await next()];
     assert.partialDeepStrictEqual(told, [
+      gone('ends'),
       { type: 'guest', guest: paused },
       { type: 'guest', guest: { name: 'new' } },
-      gone('ends'),
     ]);
+  });
+
+  test('leave whoever hears them with the guests that are there, also where several have one name', async () => {
+    const infos = fc.uniqueArray(
+      fc.record({
+        name: fc.constantFrom('web1', 'web2'),
+        uuid: fc.constantFrom('u-1', 'u-2', undefined),
+        state: fc.constantFrom('running' as const, 'paused' as const),
+      }),
+      { selector: ({ name, uuid }) => `${name} ${uuid}`, maxLength: 5 },
+    );
+    const looks = fc.array(infos, { maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(looks, async (all) => {
+        const events = new HostEvents();
+        const end = new AbortController();
+        const stream = events.follow(undefined, end.signal);
+        await stream.next();
+        const heard = new Map<string, GuestInfo>();
+        let before: GuestInfo[] = [];
+        for (const look of all) {
+          const now = look.map((each) => ({ ...guest(each.name).info, ...each }));
+          events.compare(before, now);
+          events.add(gone('end of the look'));
+          for (;;) {
+            const { value } = (await stream.next()) as IteratorYieldResult<HostEvent>;
+            if (value.type === 'guest')
+              heard.set(`${value.guest.name} ${value.guest.uuid}`, value.guest);
+            if (value.type !== 'guest-gone') continue;
+            if (value.name === 'end of the look') break;
+            for (const key of heard.keys()) if (key.startsWith(`${value.name} `)) heard.delete(key);
+          }
+          const sorted = (list: Iterable<GuestInfo>) =>
+            [...list].map((each) => JSON.stringify(each)).toSorted();
+          assert.deepEqual(sorted(heard.values()), sorted(now));
+          before = now;
+        }
+        end.abort();
+      }),
+      { numRuns: 100 },
+    );
   });
 });
 

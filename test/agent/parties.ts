@@ -77,12 +77,13 @@ export function listingDriver(guests: () => DiscoveredGuest[]): DirectDriver {
 
 export function machine(availableBytes = 8 * GIB): MachineReader {
   return {
-    proc: (file) =>
-      Promise.resolve(
-        file === 'cpuinfo'
-          ? 'processor\t: 0\nmodel name\t: A processor\nflags\t\t: fpu sse\n'
-          : `MemTotal: 16777216 kB\nMemAvailable: ${availableBytes / 1024} kB\n`,
-      ),
+    proc: async (file) => {
+      if (file === 'cpuinfo') {
+        return 'processor\t: 0\nmodel name\t: A processor\nflags\t\t: fpu sse\n';
+      }
+      if (file === 'sys/kernel/random/boot_id') return 'boot-1\n';
+      return `MemTotal: 16777216 kB\nMemAvailable: ${availableBytes / 1024} kB\n`;
+    },
     links: () => Promise.resolve('[]'),
   };
 }

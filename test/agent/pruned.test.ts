@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, readFileSync, statSync, truncateSync } from
 import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { PrunedMigrations, writeAll } from '../../src/agent/pruned.ts';
+import { PrunedMigrations } from '../../src/agent/pruned.ts';
 import { tempDir } from '../rpc/parties.ts';
 
 const most = { ofOne: 8, all: 20 };
@@ -70,23 +70,4 @@ test('nothing is written where nothing is to be remembered', (t) => {
   const before = readFileSync(file);
   pruned.remember([]);
   assert.deepEqual(readFileSync(file), before);
-});
-
-test('all is written, in however many pieces the kernel takes it, or it is an error', () => {
-  fc.assert(
-    fc.property(
-      fc.uint8Array(),
-      fc.infiniteStream(fc.integer({ min: 1, max: 9 })),
-      (all, sizes) => {
-        const written: number[] = [];
-        writeAll(Buffer.from(all), (bytes) => {
-          const taken = Math.min(Number(sizes.next().value), bytes.length);
-          written.push(...bytes.subarray(0, taken));
-          return taken;
-        });
-        assert.deepEqual(written, [...all]);
-      },
-    ),
-  );
-  assert.throws(() => writeAll(Buffer.from('abc'), () => 0), /3 bytes could not be written/);
 });

@@ -103,10 +103,10 @@ export class SourceBook {
   readonly #steps = new Map<number, SourceStep>();
   readonly first: number;
 
-  constructor(rules: Rules, mode: 'precopy' | 'hybrid') {
+  constructor(rules: Rules, plan: keyof typeof PLANNED) {
     this.#rules = rules;
     this.#pages = new Pagination(rules);
-    this.first = this.#pages.of(this.#number(initialSource(PLANNED[mode]).state), []);
+    this.first = this.#pages.of(this.#number(initialSource(PLANNED[plan]).state), []);
   }
 
   /** What only the report reads, or only a message says, is left out, or states would differ by their past alone. */

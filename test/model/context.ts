@@ -15,6 +15,7 @@ export type Kind = 'step' | 'time' | 'ask' | 'net' | 'fault';
 export interface Context {
   readonly rules: Rules;
   readonly mode: 'precopy' | 'hybrid';
+  readonly rehearses: boolean;
   /** What the source's mover does for each step, taken from its own code. */
   readonly table: SourceTable;
   /** What the destination's mover does, taken from its own code. */
@@ -56,6 +57,7 @@ export const RULES_BROKEN = [
   'the source found all well though the destination’s QEMU had ended and nothing would ever say so',
   'the destination acts after it has released everything',
   'the destination promised to run a guest whose QEMU it knew to be gone',
+  'a rehearsal came to what only a migration does',
   'a host whose kernel answers, or may answer, was turned off by the fencing hook',
 ] as const;
 export type Rule = (typeof RULES_BROKEN)[number];

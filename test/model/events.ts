@@ -133,7 +133,12 @@ export function saysEvent(number: number): number {
   return hypervisorEvents[number - 1]!;
 }
 
-export const PLANNED = { precopy: planned(), hybrid: planned({ mode: 'hybrid' }) };
+export const PLANNED = {
+  precopy: planned(),
+  hybrid: planned({ mode: 'hybrid' }),
+  /** Its guest may come to the switch in either way. */
+  rehearsal: planned({ mode: 'hybrid', rehearse: true }),
+};
 const { id, guest, from, epoch, settings } = PLANNED.precopy;
 export const EPOCH = epoch;
 

@@ -13,6 +13,8 @@ import { StateStore } from './store.ts';
 
 export interface Bounds {
   readonly mode: 'precopy' | 'hybrid';
+  /** A rehearsal of it: of the mode hybrid. */
+  readonly rehearses?: boolean;
   /** Deaths, power losses and breaks of the stream in one run, in any combination. */
   readonly faults: number;
   /** Calls of an earlier migration of the same guest may still arrive. */
@@ -71,10 +73,11 @@ class Exploration {
     this.#context = {
       rules,
       mode: bounds.mode,
+      rehearses: bounds.rehearses === true,
       table: rules.table[bounds.mode],
       there: rules.there,
       choices: new Choices(),
-      source: new SourceBook(rules, bounds.mode),
+      source: new SourceBook(rules, bounds.rehearses === true ? 'rehearsal' : bounds.mode),
       destination: new DestinationBook(rules),
       world: new World(),
       next: new World(),

@@ -2,11 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { replayDestination, replaySource } from '../../src/migration/direct/journal.ts';
+import type { SourceState } from '../../src/migration/direct/source-state.ts';
+import { transition } from '../../src/migration/direct/transition.ts';
 import { DestinationBook, SourceBook } from './books.ts';
 import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS } from './events.ts';
 import type { RecordName } from './events.ts';
 import { explore } from './explore.ts';
 import { MORE_MUTANTS, MUTANTS, REAL, withEdit } from './rules.ts';
+import type { Rules } from './rules.ts';
 import { SHELL_MUTANTS } from './shells/mutants.ts';
 
 /** A part of what `npm run model` explores: one fault in each migration, and no proof that it ends in post-copy. */
@@ -31,6 +34,16 @@ describe('one migration, with every interleaving and one fault', () => {
     assert.deepEqual(ends, ['cancelled', 'done', 'failed', 'held', 'lost']);
   });
 
+  test('keeps the right to run at the source all through a rehearsal, which ends with the guest there', (t) => {
+    const bounds = { mode: 'hybrid', rehearses: true, faults: 1, earlier: false } as const;
+    const explored = explore(REAL, { ...bounds, ends: true, mostStates: MOST_STATES });
+    t.diagnostic(`${explored.states} states`);
+    assert.equal(explored.violation, undefined);
+    assert.equal(explored.exhaustive, true);
+    const ends = Object.keys(explored.ends);
+    assert.ok(ends.includes('rehearsed') && !ends.includes('done'), ends.join(', '));
+  });
+
   test('ends well where nothing goes wrong, whatever is sent by an earlier migration', () => {
     const bounds = { mode: 'precopy', faults: 0, earlier: true, ends: true } as const;
     const { violation, exhaustive } = explore(REAL, { ...bounds, mostStates: MOST_STATES });
@@ -49,6 +62,27 @@ describe('the protocol broken on purpose', () => {
       assert.ok(!violation.trace.includes('?'), 'each move of the trace has its name');
     });
   }
+});
+
+test('a rehearsal that forgets at its switch that it is one is found out', () => {
+  const forgets = (state: SourceState): SourceState => {
+    if (state.doing.kind !== 'do' || state.doing.step !== 'memory') return state;
+    const { rehearse: _, ...settings } = state.plan.settings;
+    return { ...state, plan: { ...state.plan, settings } };
+  };
+  const rules = {
+    ...REAL,
+    transition: (state, event) => transition(forgets(state), event),
+  } satisfies Rules;
+  const bounds = {
+    mode: 'hybrid',
+    rehearses: true,
+    faults: 0,
+    earlier: false,
+    ends: false,
+  } as const;
+  const { violation } = explore(rules, { ...bounds, mostStates: MOST_STATES });
+  assert.equal(violation?.rule, 'a rehearsal came to what only a migration does');
 });
 
 describe('the movers broken on purpose, in their own code', () => {

@@ -1,4 +1,5 @@
 import type { SourceState } from '../../src/migration/direct/source-state.ts';
+import { STEPS } from '../../src/migration/direct/steps.ts';
 import type { Context } from './context.ts';
 import { RULES_BROKEN } from './context.ts';
 import type { Rule } from './context.ts';
@@ -13,7 +14,18 @@ export function brokenRule(context: Context, world: World): Rule | undefined {
   if (runsHere && world.ran === 1 && (world.excuses & EXCUSE.proved) === 0) {
     return 'the source resumed a guest that has run at the destination';
   }
+  if (context.rehearses && isNoRehearsal(world, context.source.state(world.js))) {
+    return 'a rehearsal came to what only a migration does';
+  }
   return wrongEnd(world, context.source.state(world.js));
+}
+
+/** The right to run has moved, or was about to. */
+function isNoRehearsal(world: World, { doing, right }: SourceState): boolean {
+  if (world.commitSent === 1 || world.ran === 1) return true;
+  if (right !== 'held' && right !== 'abandoned') return true;
+  if (doing.kind === 'do') return !STEPS[doing.step].rehearsed;
+  return doing.kind === 'end' && doing.outcome === 'done';
 }
 
 function wrongEnd(world: World, { doing, right, via }: SourceState): Rule | undefined {
@@ -27,6 +39,7 @@ function wrongEnd(world: World, { doing, right, via }: SourceState): Rule | unde
   // Of a host that cannot read its journal nothing is heard but that.
   const waits = (excuses & (EXCUSE.deadline | EXCUSE.damaged)) !== 0;
   switch (doing.kind === 'end' ? doing.outcome : undefined) {
+    case 'rehearsed':
     case 'failed':
     case 'cancelled':
       // Where a person had it run there, the source hears of it when it can: its end was another's to decide.
@@ -72,5 +85,5 @@ export function isOver(context: Context, world: World): boolean {
   const holds = world.dqemu === DEST.postcopy || world.dqemu === DEST.postcopyCut;
   if (right === 'armed' && holds) return true;
   const kept = right === 'running' || unsure;
-  return kept && doing.outcome !== 'failed' && doing.outcome !== 'cancelled';
+  return kept && !['rehearsed', 'failed', 'cancelled'].includes(doing.outcome);
 }

@@ -57,6 +57,8 @@ function perform({ table }: Context, world: World, effect: SourceEffect): void {
     case 'recover':
       world.rec = 1;
       return;
+    case 'steer':
+      throw new Error('the model decides for post-copy alone');
     case 'restart':
       throw new Error('no migration of the model asks for it');
     case 'end':

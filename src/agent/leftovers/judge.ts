@@ -83,7 +83,7 @@ function ofGuest(guest: GuestFact, facts: HostFacts): Leftover[] {
   }
   const gaveUp = facts.migrations.some(({ known }) => {
     const here = known?.guest === name && known.side === 'destination';
-    return here && (known.phase === 'failed' || known.phase === 'cancelled');
+    return here && ['rehearsed', 'failed', 'cancelled'].includes(known.phase);
   });
   const why = gaveUp
     ? 'its migration was rolled back: it runs at its source'

@@ -30,7 +30,7 @@ export interface Issued {
   readonly key: string;
   /** Hosts only: see site-secret.ts. */
   readonly siteSecret?: string;
-  /** Hosts only: the fleet's list, so that a new host knows the others. */
+  /** Hosts, controllers and relays: the fleet's list, so that a new one knows the others. */
   readonly fleet?: SignedList;
 }
 
@@ -70,6 +70,10 @@ export async function issue(
   const cert = await signRequest(authority, request, subject, { nowMs, days, fromMs });
   recordIssued(caDir, { certificate: cert, days, nowMs });
   const issued = { ca: authority.cert, cert, key };
+  // They go by the hosts that the list names.
+  if (role === 'controller' || role === 'relay') {
+    return { ...issued, ...(known === undefined ? {} : { fleet: known.signed }) };
+  }
   if (role !== 'agent') return issued;
   const wasRemoved = known?.list.removed.includes(name) === true;
   const fleet = wasRemoved ? changeList(caDir, readmitted(name), nowMs) : known;

@@ -28,11 +28,12 @@ export async function renewPerson(
   directory: string,
   { address, name: expectedName }: { readonly address: string; readonly name: string },
 ): Promise<PersonRenewed> {
-  const stem = [role.enum.operator, role.enum.viewer].find((each) =>
+  const stem = [role.enum.operator, role.enum.viewer, role.enum.controller].find((each) =>
     existsSync(path.join(directory, `${each}.crt`)),
   );
   if (stem === undefined) {
-    const hint = 'Name the folder with operator.crt or viewer.crt. A host’s agent renews its own.';
+    const hint =
+      'Name the folder with operator.crt, viewer.crt or controller.crt. A host’s agent renews its own.';
     throw godwitError(
       'GODWIT_USAGE',
       { what: `${directory} has no person’s certificate` },

@@ -1,10 +1,12 @@
 import { availableParallelism } from 'node:os';
+import { systemClock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
 import { offerOf } from '../../host/wire.ts';
 import { wireObstacle } from '../../migration/prediction/data-path.ts';
 import { adviceFor, contradiction, others, planned } from '../../migration/prediction/plan.ts';
 import type { PlanFacts } from '../../migration/prediction/plan.ts';
+import { leftOfLimits } from '../../migration/preflight/limits.ts';
 import type { MigrationRequest } from '../../protocol/public/migration.ts';
 import { migrationRequest } from '../../protocol/public/migration.ts';
 import type { PlanAnswer, PlanRequest } from '../../protocol/public/plan.ts';
@@ -100,7 +102,7 @@ export class Plans {
       mix,
       link,
       cores: Math.min(availableParallelism(), offer?.cores ?? Infinity),
-      settings: request,
+      settings: { ...request, timeoutMs: Math.max(1, leftOfLimits(request, systemClock.wallMs())) },
       asked: { mode, path: path?.takes ?? 'native', stream: path?.stream ?? { streams, compress } },
       capabilities,
       hasWire: obstacle === undefined,

@@ -29,7 +29,12 @@ async function partsFor({ what }: ApartQuestion, config: AgentConfig): Promise<W
   const alone = (): never => {
     throw godwitError('GODWIT_INTERNAL', { what: `a question of ${what} that asks other hosts` });
   };
-  const parts = { config, clock: systemClock, drivers: [], peers: { preflight: alone } };
+  const parts = {
+    config,
+    clock: systemClock,
+    drivers: [],
+    peers: { preflight: alone, address: alone },
+  };
   if (what === 'storage') return parts;
   const { allDrivers } = await import('../../drivers/registry.ts');
   const drivers = allDrivers(config);

@@ -29,8 +29,8 @@ const GRACE_MS = 3000;
 
 const NOT_ASKED = warn(
   'destination',
-  'a manager moves this guest: it is asked by a migration alone',
-  'Start the migration; where its manager refuses, it ends before anything is ordered.',
+  'a manager moves this guest: it is asked by a check and by a migration alone',
+  '`godwit check` asks the manager; so does a migration, before anything is ordered.',
   'both',
 );
 
@@ -124,7 +124,7 @@ export class Checks {
     let gone: Promise<void> | undefined;
     try {
       const planned = await this.#lookForAll(asked, names);
-      const hosts = planned.flatMap((each) => this.#toExamine(each));
+      const hosts = planned.flatMap((each) => this.#toExamine(each, measure));
       const question = { what: 'examine', hosts, deadlineMs: ALL_MS, measure } as const;
       const tell = (host: ExaminedHost): void => void found.set(host.to, host);
       if (hosts.length > 0) {
@@ -159,14 +159,16 @@ export class Checks {
     return planned;
   }
 
-  /** Nothing where nobody may take hold of the guest, or where a manager moves it. */
-  #toExamine({ id, request, looked }: Planned): Examined[] {
+  /** Nothing where nobody may take hold of the guest. A guest that a manager moves cannot be measured. */
+  #toExamine({ id, request, looked }: Planned, measure: boolean): Examined[] {
     const { handle, info, seen, address } = looked;
     const driver = driverOf(this.#parts.drivers, handle);
-    if (isClosed(looked) || address === undefined || handle === undefined) return [];
-    if (driver === undefined || isManaged(driver)) return [];
+    if (isClosed(looked) || handle === undefined || driver === undefined) return [];
+    const asked = { id, request, handle, driver: info.driver };
+    if (isManaged(driver)) return measure ? [] : [{ ...asked, from: info.host, seen: {} }];
+    if (address === undefined) return [];
     const memory = info.memoryBytes === undefined ? {} : { memoryBytes: info.memoryBytes };
-    return [{ id, request, handle, driver: info.driver, seen, ...memory }];
+    return [{ ...asked, seen, ...memory }];
   }
 }
 
@@ -177,9 +179,10 @@ function isClosed({ checks }: Looked): boolean {
   );
 }
 
-function checkedHost({ request, looked }: Planned, found: readonly Check[] = []): CheckedHost {
+function checkedHost({ request, looked }: Planned, found?: readonly Check[]): CheckedHost {
   const isManagers = looked.address === undefined && !isClosed(looked);
-  const checks = inOrder([...looked.checks, ...(isManagers ? [NOT_ASKED] : found)]);
+  const others = found ?? (isManagers ? [NOT_ASKED] : []);
+  const checks = inOrder([...looked.checks, ...others]);
   return { to: request.to, verdict: verdictOf(checks), checks: checks.slice(0, 256) };
 }
 

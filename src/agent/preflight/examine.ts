@@ -19,6 +19,7 @@ import { launchOf } from '../../mover/direct/source/step-actions.ts';
 import { routesOf } from '../../protocol/network.ts';
 import type { Admission } from '../../protocol/peer/migration.ts';
 import type { PreflightAnswer } from '../../protocol/peer/preflight.ts';
+import { rendezvousOf } from '../../protocol/relay.ts';
 import { migrationSettings } from '../../protocol/public/migration.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { Peers } from '../peers.ts';
@@ -37,7 +38,7 @@ export interface ExamineParts {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly drivers: readonly Driver[];
-  readonly peers: Pick<Peers, 'preflight'>;
+  readonly peers: Pick<Peers, 'preflight' | 'address'>;
 }
 
 export interface Examining extends ExamineParts, Examined {
@@ -165,6 +166,7 @@ function lookParts(asked: Examining, state: LookState, admission: Admission): Lo
     connections: new SourceConnections(),
     dataPath: { offered: true },
     peer: {
+      byRelay: rendezvousOf(peers.address(request.to) ?? '') !== undefined,
       resume: () => undefined,
       call: (_id, signal, question) =>
         question({

@@ -24,6 +24,8 @@ export const examined = z.object({
   request: migrationRequest,
   handle: guestHandle,
   driver: z.string().max(32),
+  /** Its host, where that is none of this agent's. */
+  from: hostName.optional(),
   memoryBytes: z.number().nonnegative().optional(),
   seen: sourceMoverRequest
     .pick({ vcpus: true, macs: true, unbridged: true, seenLinkRate: true })

@@ -113,6 +113,12 @@ async function oneHost(
 ): Promise<ExaminedHost> {
   const { request } = asked;
   const { to } = request;
+  const { askManager, managerOf } = await import('./managed.ts');
+  const manager = managerOf(parts.drivers, asked);
+  if (manager !== undefined) {
+    const given = { here: parts.config.name, withinMs };
+    return { to, checks: await askManager(manager, asked, given, signal) };
+  }
   const { examine } = await import('./examine.ts');
   const what = `to check ${request.guest} against ${to}`;
   const found: Partial<ExaminedHost> = {};

@@ -21,6 +21,7 @@ export function durability(event: SourceEvent): Durability {
       return event.final ? 'later' : 'spared';
     case 'hypervisor':
     case 'decided':
+    case 'unset':
     case 'stalled':
     case 'flows':
     case 'wire':

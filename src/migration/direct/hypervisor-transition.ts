@@ -11,10 +11,11 @@ import type { StepName } from './steps.ts';
 export function onHypervisor(before: SourceState, event: HypervisorEvent): Transition {
   const state = remember(before, event);
   // On the way back the guest is resumed by this side, with the refusal in hand.
-  if (state.doing.kind !== 'do') return stay(state);
+  if (state.doing.kind !== 'do') return stay(onTheWayBack(state, event));
   // A hypervisor may run its guest again when post-copy's last word fails, whoever runs it by then.
   if (event.type === 'resumed' && isElsewhere(state)) return { state, effects: [{ type: 'stop' }] };
   switch (state.doing.step) {
+    case 'wait':
     case 'inspect':
     case 'admit':
     case 'assess':
@@ -42,6 +43,13 @@ export function onHypervisor(before: SourceState, event: HypervisorEvent): Trans
     case 'finish':
       return stay(state);
   }
+}
+
+/** A rehearsal whose guest ends meanwhile did not leave it as it was. */
+function onTheWayBack(state: SourceState, event: HypervisorEvent): SourceState {
+  if (event.type !== 'lost' || state.doing.kind !== 'undo' || state.because !== undefined)
+    return state;
+  return { ...state, because: lostError(state, event.reason) };
 }
 
 function remember(state: SourceState, event: HypervisorEvent): SourceState {
@@ -181,10 +189,10 @@ function broken(state: SourceState, step: StepName, reason: string): Transition 
 }
 
 function sourceLost(state: SourceState, step: StepName, reason: string): Transition {
-  const error: SerialError = godwitError('GODWIT_HYPERVISOR_LOST', {
-    side: 'source',
-    guest: state.plan.guest,
-    reason,
-  }).toJSON();
-  return beginUndo(state, step, error);
+  return beginUndo(state, step, lostError(state, reason));
+}
+
+function lostError({ plan }: SourceState, reason: string): SerialError {
+  const facts = { side: 'source', guest: plan.guest, reason } as const;
+  return godwitError('GODWIT_HYPERVISOR_LOST', facts).toJSON();
 }

@@ -15,6 +15,7 @@ export function sourceMayBeAsked(state: SourceState | undefined): boolean {
     case 'lost':
       return true;
     case 'done':
+    case 'rehearsed':
     case 'failed':
     case 'cancelled':
       // A destination that was closed without its word, or did not hear of the end, asks when it comes back.

@@ -4,7 +4,7 @@ import { sourceRightAfter } from './run-right.ts';
 import type { MemorySample, MigrationSettings } from '../../protocol/public/migration.ts';
 import { SAID_MS } from '../steering/standstill.ts';
 import type { SourceEffect, SourceState, StepFacts, TimeOver, Transition } from './source-state.ts';
-import { undoAtOrBefore, undoBefore } from './steps.ts';
+import { LAST_REHEARSED, STEPS, nextStep, stepIndex, undoAtOrBefore, undoBefore } from './steps.ts';
 import type { StepName } from './steps.ts';
 
 /** The moves that a transition is made of. */
@@ -17,8 +17,13 @@ export function know(state: SourceState, facts: StepFacts): Transition {
   return stay({ ...state, known: { ...state.known, ...facts } });
 }
 
-/** Begins a step; entering `arm` and `commit` moves the right to run, in the same record. */
+/** Begins a step, or turns round where a rehearsal has done all of its own; entering `arm` and `commit` moves the right to run, in the same record. */
 export function enter(state: SourceState, step: StepName): Transition {
+  if (isRehearsal(state) && !STEPS[step].rehearsed) {
+    const next = nextStep(step);
+    const isOver = next === undefined || stepIndex(step) > stepIndex(LAST_REHEARSED);
+    return isOver ? turnRound(state) : enter(state, next);
+  }
   if (step === 'seed' && !looksForBases(state)) return enter(state, 'prepare');
   if (step === 'mirror' && !copiesDisks(state)) return enter(state, 'memory');
   if (step === 'drain' && (state.stream === 'done' || state.via === 'precopy')) {
@@ -51,9 +56,19 @@ function rightOnEntering(state: SourceState, step: StepName): SourceState['right
   return state.right;
 }
 
+function isRehearsal({ plan }: SourceState): boolean {
+  return plan.settings.rehearse === true;
+}
+
+/** A rehearsal has seen all that it is for: back by the way that a cancel takes. */
+function turnRound(state: SourceState): Transition {
+  const cameTo = state.via === 'postcopy' ? 'postcopy' : 'precopy';
+  return beginUndo({ ...state, via: 'none', cameTo }, LAST_REHEARSED);
+}
+
 /** Turns round at `step`, which may be half done: it is undone first, then what came before. */
-export function beginUndo(state: SourceState, step: StepName, because: SerialError): Transition {
-  const next = { ...state, because };
+export function beginUndo(state: SourceState, step: StepName, because?: SerialError): Transition {
+  const next = because === undefined ? state : { ...state, because };
   const first = undoAtOrBefore(step);
   const back = finishUndo(next, first);
   return { state: back.state, effects: [{ type: 'abort', step }, ...back.effects] };
@@ -73,9 +88,18 @@ export function finishUndo(state: SourceState, step: StepName | undefined): Tran
     const reason = `it may stand still at ${state.plan.from}: ${why}`;
     return hold(state, godwitError('GODWIT_HELD', { guest: state.plan.guest, reason }).toJSON());
   }
-  const outcome = state.cancelled ? 'cancelled' : 'failed';
+  return undone(state);
+}
+
+function undone(state: SourceState): Transition {
+  const { cameTo, leftovers, cancelled } = state;
+  // That nothing is left behind is what a rehearsal promises.
+  const because = state.because ?? (cameTo === undefined ? undefined : leftovers.at(0));
+  const isAsItWas = cameTo !== undefined && because === undefined;
+  const back = cancelled ? 'cancelled' : 'failed';
+  const outcome = isAsItWas ? 'rehearsed' : back;
   return {
-    state: { ...state, doing: { kind: 'end', outcome } },
+    state: { ...state, because, doing: { kind: 'end', outcome } },
     effects: [{ type: 'end', outcome }],
   };
 }
@@ -108,6 +132,11 @@ export function lostBecause(state: SourceState, because: SerialError): Transitio
 export function endLost(state: SourceState): Transition {
   const next: SourceState = { ...state, doing: { kind: 'end', outcome: 'lost' } };
   return { state: next, effects: [{ type: 'end', outcome: 'lost' }] };
+}
+
+/** The new start of a lost guest is over. */
+export function afterRestart(state: SourceState, what: Partial<SourceState>): Transition {
+  return state.doing.kind === 'restart' ? endLost({ ...state, ...what }) : stay(state);
 }
 
 /** Why a step has taken too long; of memory with the numbers. The stream that was looked at last tells more than the journal. */

@@ -30,6 +30,7 @@ export function leaseMs(state: DestinationState): number {
 export function afterSourceEnd(state: DestinationState, ended: Phase): OnSilence {
   const action = onSilence(state);
   switch (ended) {
+    case 'rehearsed':
     case 'failed':
     case 'cancelled':
       return action === 'release' ? 'release' : 'wait';

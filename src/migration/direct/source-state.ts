@@ -29,16 +29,17 @@ import { epoch } from '../../protocol/names.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
 import { prediction } from '../../protocol/public/prediction.ts';
 import { probeReports } from '../../protocol/public/probe.ts';
+import { steeringRecord } from '../../protocol/public/steering.ts';
 import { wireFigures, wireSession } from '../../protocol/wire.ts';
 import { hypervisorEvent } from './hypervisor.ts';
 import { guestHandle, launch } from '../../protocol/mover/handle.ts';
+import type { SteeringTrace } from '../steering/trace.ts';
 import { proof } from './run-right.ts';
 import type { Proof, SourceRight } from './run-right.ts';
 import { STEP_NAMES, STEPS } from './steps.ts';
 import type { StepName } from './steps.ts';
 
 const step = z.enum(STEP_NAMES);
-const FIRST_STEP = STEP_NAMES[0];
 
 /** What a step found out; kept, so that a new mover needs not ask again. */
 export const stepFacts = z.object({
@@ -61,6 +62,9 @@ export const stepFacts = z.object({
   ports: z.array(z.string().max(15)).max(64).optional(),
   /** How its NICs are attached at the source. */
   networks: nicNetworks.optional(),
+  /** Wall clock when it stopped waiting for the moment that was asked for. */
+  beganAtMs: z.number().nonnegative().optional(),
+  waited: z.string().max(1024).optional(),
   moverAddress: address.optional(),
   memoryAddress: address.optional(),
   tlsHostname: hostName.optional(),
@@ -124,9 +128,12 @@ export const sourceEvent = z.discriminatedUnion('type', [
   /** The steering's decision, with the numbers it was taken on. */
   z.object({
     type: z.literal('decided'),
-    what: z.enum(['postcopy', 'slow-writes']),
+    what: z.enum(['postcopy', 'downtime', 'throttle', 'give-up', 'slow-writes']),
     why: z.string().max(1024),
+    ...steeringRecord.shape,
   }),
+  /** What steering decided last could not be set on the stream that runs. */
+  z.object({ type: z.literal('unset'), error: serialError }),
   /** The destination says by itself that it cannot go on. */
   z.object({ type: z.literal('destination-lost'), error: serialError }),
   /** Post-copy's bytes have stood still for so long, and a path to the destination is open. */
@@ -202,6 +209,8 @@ export interface SourceState {
   readonly stopped: boolean;
   readonly known: StepFacts;
   readonly sample: MemorySample | undefined;
+  /** What steering remembers; absent until memory moves. */
+  readonly steering?: SteeringTrace;
   /** The copies of disks as they were last heard of; absent where none is copied. */
   readonly disks?: readonly DiskProgress[];
   readonly diskPace?: DiskPace | undefined;
@@ -212,6 +221,8 @@ export interface SourceState {
   /** Why it is being undone, or how it failed. */
   readonly because: SerialError | undefined;
   readonly cancelled: boolean;
+  /** How a rehearsal would have switched, once it has come to that. */
+  readonly cameTo?: 'precopy' | 'postcopy';
   /** What could not be cleaned up; the migration ended all the same. */
   readonly leftovers: readonly SerialError[];
   /** What stands for the destination's word, where it could not be had. */
@@ -230,6 +241,8 @@ export type SourceEffect =
   | { readonly type: 'undo'; readonly step: StepName }
   /** Let the last state go, after pre-switchover. */
   | { readonly type: 'continue' }
+  /** Set what steering has decided on the stream that runs. */
+  | { readonly type: 'steer' }
   /** It runs here, by its hypervisor's own doing, and must not. */
   | { readonly type: 'stop' }
   /** Post-copy: take the broken stream up again. */
@@ -245,10 +258,11 @@ export interface Transition {
 
 export function initialSource(planned: Planned): Transition {
   const { id, guest, from, to, epoch: number, settings } = planned;
+  const first = (settings.notBefore ?? settings.whenQuiet) === undefined ? 'admit' : 'wait';
   return {
     state: {
       plan: { id, guest, from, to, epoch: number, settings },
-      doing: { kind: 'do', step: FIRST_STEP },
+      doing: { kind: 'do', step: first },
       right: 'held',
       via: 'none',
       stream: 'none',
@@ -263,7 +277,7 @@ export function initialSource(planned: Planned): Transition {
       proof: 'none',
       restarted: false,
     },
-    effects: [{ type: 'do', step: FIRST_STEP }],
+    effects: [{ type: 'do', step: first }],
   };
 }
 

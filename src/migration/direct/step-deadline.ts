@@ -1,5 +1,6 @@
 import { DEFAULT_LINK_GRACE_MS } from '../../protocol/public/migration.ts';
 import type { SourceState } from './source-state.ts';
+import { MOST_QUIET_MS, MOST_WAIT_MS } from '../preflight/limits.ts';
 import { STEPS } from './steps.ts';
 import type { StepName } from './steps.ts';
 
@@ -8,6 +9,9 @@ import type { StepName } from './steps.ts';
  * measured on a busy machine of two processors.
  */
 const ENDING_MS_PER_GIB = 1000;
+
+/** What waits for a moment that is asked for looks at the clock so late at most, ms. */
+const WAKES_MS = 60_000;
 
 /** Besides the end of a guest's process, ms. */
 const UNDO_MS = 110_000;
@@ -32,6 +36,7 @@ export function deadlineOf(
   const { settings } = plan;
   const { deadline } = STEPS[step];
   if (deadline === 'timeout') return settings.timeoutMs;
+  if (deadline === 'asked') return MOST_WAIT_MS + MOST_QUIET_MS + WAKES_MS;
   if (step === 'retire') {
     // Comparing has a deadline of its own within it.
     const comparing = settings.verifyDisks === true ? settings.timeoutMs : 0;

@@ -2,6 +2,7 @@ import type { Phase } from '../../protocol/public/migration.ts';
 
 /** The steps of one migration, in order. The source's mover carries them out. */
 export const STEP_NAMES = [
+  'wait',
   'admit',
   'inspect',
   'assess',
@@ -25,21 +26,40 @@ export interface Step {
   readonly does: string;
   /** `handler`: over when its effect returns; `event`: over when the hypervisor says so. */
   readonly endsBy: 'handler' | 'event';
-  /** ms; `timeout`: the time that the user allowed for the whole migration. */
-  readonly deadline: number | 'timeout';
+  /** Whether a rehearsal does it. The others only serve the switch, which a rehearsal does not come to. */
+  readonly rehearsed: boolean;
+  /** ms; `timeout`: the time that the user allowed for the whole migration; `asked`: no longer than one may ask for. */
+  readonly deadline: number | 'timeout' | 'asked';
   readonly undo: string | undefined;
   /** Why there is nothing to undo, where `undo` is absent. */
   readonly noUndo?: string;
 }
 
 /** From this step on there is no way back: the destination may run. */
-export const POINT_OF_NO_RETURN: StepName = 'commit';
+export const POINT_OF_NO_RETURN = 'commit' satisfies StepName;
+
+/** A rehearsal comes to none of these: the compiler holds the table to it. */
+type MovesTheRight = 'arm' | 'switchover' | typeof POINT_OF_NO_RETURN;
+type NeverRehearsed = Readonly<Record<MovesTheRight, { readonly rehearsed: false }>>;
+
+/** Once memory has converged, a rehearsal turns round. */
+export const LAST_REHEARSED = 'memory' satisfies StepName;
 
 const TABLE = {
+  wait: {
+    phase: 'planned',
+    does: 'nothing, until the moment that was asked for, or a quiet one; left out where none was',
+    endsBy: 'handler',
+    rehearsed: true,
+    deadline: 'asked',
+    undo: undefined,
+    noUndo: 'nothing has been touched',
+  },
   admit: {
     phase: 'checking',
     does: 'the destination’s agent admits the guest and starts a mover',
     endsBy: 'handler',
+    rehearsed: true,
     deadline: 15_000,
     undo: 'the destination releases everything: its mover goes, and what it had built',
   },
@@ -47,6 +67,7 @@ const TABLE = {
     phase: 'checking',
     does: 'take hold of the guest and describe it as it really is',
     endsBy: 'handler',
+    rehearsed: true,
     deadline: 10_000,
     undo: undefined,
     noUndo: 'it only reads',
@@ -55,6 +76,7 @@ const TABLE = {
     phase: 'checking',
     does: 'the destination checks the description against its host',
     endsBy: 'handler',
+    rehearsed: true,
     deadline: 15_000,
     undo: undefined,
     noUndo: 'it only reads',
@@ -63,6 +85,7 @@ const TABLE = {
     phase: 'seeding',
     does: 'backing files that the destination has not are sent to it; left out where there are none to look for',
     endsBy: 'handler',
+    rehearsed: true,
     deadline: 'timeout',
     undo: undefined,
     noUndo: 'release, which undoes admit, removes what was made',
@@ -71,6 +94,7 @@ const TABLE = {
     phase: 'preparing',
     does: 'the destination builds the paused guest and listens for memory',
     endsBy: 'handler',
+    rehearsed: true,
     deadline: 60_000,
     undo: undefined,
     noUndo: 'release, which undoes admit, takes it down',
@@ -79,6 +103,7 @@ const TABLE = {
     phase: 'preparing',
     does: 'set the source hypervisor’s stream: capabilities, parameters, TLS',
     endsBy: 'handler',
+    rehearsed: true,
     deadline: 10_000,
     undo: 'set them back as they were found',
   },
@@ -86,6 +111,7 @@ const TABLE = {
     phase: 'preparing',
     does: 'both sides write armed(epoch), synced',
     endsBy: 'handler',
+    rehearsed: false,
     deadline: 15_000,
     undo: 'abandon the epoch: no commit will be sent, and the destination refuses one',
   },
@@ -93,6 +119,7 @@ const TABLE = {
     phase: 'disks',
     does: 'disks that the hosts do not share are copied while the guest runs; left out where there are none',
     endsBy: 'handler',
+    rehearsed: true,
     deadline: 'timeout',
     undo: 'end the copying; the guest and its disks are as they were',
   },
@@ -100,6 +127,7 @@ const TABLE = {
     phase: 'memory',
     does: 'memory moves while the guest runs',
     endsBy: 'event',
+    rehearsed: true,
     deadline: 'timeout',
     undo: 'cancel the stream; the guest runs on at the source',
   },
@@ -107,6 +135,7 @@ const TABLE = {
     phase: 'switchover',
     does: 'the guest stops; the last of its state moves',
     endsBy: 'event',
+    rehearsed: false,
     // The guest stands still meanwhile.
     deadline: 20_000,
     undo: 'take the guest back: cancel, or resume it with the destination’s refusal in hand',
@@ -115,6 +144,7 @@ const TABLE = {
     phase: 'handover',
     does: 'the right to run passes; the destination resumes the guest',
     endsBy: 'handler',
+    rehearsed: false,
     deadline: 120_000,
     undo: undefined,
     noUndo: 'point of no return: the destination may run',
@@ -123,6 +153,7 @@ const TABLE = {
     phase: 'draining',
     does: 'post-copy: the rest of memory follows the guest',
     endsBy: 'event',
+    rehearsed: false,
     deadline: 'timeout',
     undo: undefined,
     noUndo: 'the destination runs',
@@ -131,6 +162,7 @@ const TABLE = {
     phase: 'verifying',
     does: 'see that the destination runs and the source does not',
     endsBy: 'handler',
+    rehearsed: false,
     deadline: 60_000,
     undo: undefined,
     noUndo: 'the destination runs',
@@ -139,6 +171,7 @@ const TABLE = {
     phase: 'cleanup',
     does: 'end the source’s hypervisor; remove its ports and sockets',
     endsBy: 'handler',
+    rehearsed: false,
     deadline: 60_000,
     undo: undefined,
     noUndo: 'the destination runs',
@@ -147,11 +180,12 @@ const TABLE = {
     phase: 'cleanup',
     does: 'the destination’s mover settles the guest and ends',
     endsBy: 'handler',
+    rehearsed: false,
     deadline: 30_000,
     undo: undefined,
     noUndo: 'the destination runs',
   },
-} as const satisfies Readonly<Record<StepName, Step>>;
+} as const satisfies Readonly<Record<StepName, Step>> & NeverRehearsed;
 
 export const STEPS: Readonly<Record<StepName, Step>> = TABLE;
 

@@ -4,7 +4,7 @@ import type { Check, EndPhase } from '../../protocol/public/migration.ts';
 import { onHypervisor } from './hypervisor-transition.ts';
 import {
   beginUndo,
-  endLost,
+  afterRestart,
   enter,
   finishUndo,
   hold,
@@ -15,6 +15,7 @@ import {
   timeoutError,
 } from './moves.ts';
 import { onFenced, onResolved } from './resolve.ts';
+import { measured, onDecided, onUnset, steeringAnew } from './steered.ts';
 import { sourceRightAfter } from './run-right.ts';
 import type { SourceEvent, SourceState, StepFacts, Transition } from './source-state.ts';
 import { isBeforeNoReturn, nextStep, undoBefore } from './steps.ts';
@@ -44,15 +45,15 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
     case 'hypervisor':
       return onHypervisor(state, event.event);
     case 'measured':
-      return stay({ ...state, sample: event.sample });
+      return measured(state, event.sample, event.final);
     case 'copied':
       return stay({ ...state, disks: event.disks, diskPace: event.pace });
     case 'compared':
       return know(state, { diskCheck: event.check });
     case 'decided':
-      return event.what === 'postcopy' && isDoing(state, 'memory')
-        ? enter({ ...state, via: 'postcopy' }, 'switchover')
-        : stay(state);
+      return onDecided(state, event);
+    case 'unset':
+      return onUnset(state, event.error);
     case 'destination-lost':
       return destinationLost(state, event.error);
     case 'stalled':
@@ -78,10 +79,6 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
   }
 }
 
-function afterRestart(state: SourceState, what: Partial<SourceState>): Transition {
-  return state.doing.kind === 'restart' ? endLost({ ...state, ...what }) : stay(state);
-}
-
 function takenOver(state: SourceState, rebooted: boolean): Transition {
   // Inside the blackout nothing is synced: after a reboot the record of a commit may be missing, so what this side
   // knows is that one may have been sent.
@@ -94,7 +91,7 @@ function takenOver(state: SourceState, rebooted: boolean): Transition {
 export function effectsOf(state: SourceState): Transition['effects'] {
   switch (state.doing.kind) {
     case 'do':
-      return [{ type: 'do', step: state.doing.step }];
+      return [{ type: 'do', step: state.doing.step }, ...steeringAnew(state)];
     case 'undo':
       return [{ type: 'undo', step: state.doing.step }];
     case 'restart':

@@ -12,10 +12,11 @@ export const STEP_NAMES = ['inspect', 'check', 'start', 'watch', 'verify', 'fini
 export type StepName = (typeof STEP_NAMES)[number];
 const step = z.enum(STEP_NAMES);
 
+export const MOST_CHECKS = 256;
 /** What a step found out; kept, so that a new mover needs not ask again. */
 export const managedFacts = z.object({
   memoryBytes: bytes.optional(),
-  checks: z.array(check).max(256).optional(),
+  checks: z.array(check).max(MOST_CHECKS).optional(),
 });
 export type ManagedFacts = z.infer<typeof managedFacts>;
 
@@ -35,7 +36,7 @@ export const managedEvent = z.discriminatedUnion('type', [
     type: z.literal('failed'),
     step,
     error: serialError,
-    checks: z.array(check).max(256).optional(),
+    checks: z.array(check).max(MOST_CHECKS).optional(),
   }),
   /** The one order to start is about to be sent. It lies on the disk before that, and is never sent again. */
   z.object({ type: z.literal('ordered') }),
@@ -70,9 +71,10 @@ export function orderOf({
   to,
   settings,
 }: Omit<ManagedPlanned, 'type' | 'askedAtMs'>): ManagedOrder {
-  const { mode, maxBandwidth, maxDowntimeMs, streams, compress } = settings;
+  const { mode, maxBandwidth, maxDowntimeMs, streams, compress, datastore } = settings;
   const cap = maxBandwidth === undefined ? {} : { maxBandwidth };
-  return { id, guest, from, to, mode, maxDowntimeMs, streams, compress, ...cap };
+  const store = datastore === undefined ? {} : { datastore };
+  return { id, guest, from, to, mode, maxDowntimeMs, streams, compress, ...cap, ...store };
 }
 
 /** The journal's records, as those of a direct migration: what happened, when, in order. */

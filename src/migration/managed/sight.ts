@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { compression, mode } from '../../protocol/public/migration.ts';
+import { datastoreName } from '../../protocol/names.ts';
 
 /** What a manager says about the one task of a migration, and about the guest; the same words for every manager. */
 
@@ -62,5 +63,7 @@ export const managedOrder = z.object({
   /** As far as the driver declares that it can. */
   streams: z.number().int(),
   compress: compression,
+  /** Where its disks are to lie, by the manager's name; absent: where they lie. */
+  datastore: datastoreName.optional(),
 });
 export type ManagedOrder = z.infer<typeof managedOrder>;

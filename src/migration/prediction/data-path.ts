@@ -15,6 +15,8 @@ export interface PathFacts {
   readonly reachable: boolean;
   /** Absent where the destination has none. */
   readonly offer: WireOffer | undefined;
+  /** Whether the hosts reach each other through a relay alone, which a hypervisor's own stream cannot use. */
+  readonly byRelay?: boolean;
   readonly memoryBytes: number;
   /** What the link between the hosts carries, bytes/s; undefined where nobody knows. */
   readonly linkBytesPerS: number | undefined;
@@ -52,6 +54,11 @@ export function wireObstacle(
 /** The path to take: what was asked for, or by prediction, and why. */
 export function choosePath(settings: MigrationSettings, facts: PathFacts): PathChoice {
   const asked = settings.path ?? 'native';
+  if (facts.byRelay === true) {
+    const reason = wireObstacle(settings, facts);
+    if (reason !== undefined) return { takes: 'neither', reason };
+    return { takes: 'wire', why: 'the hosts reach each other through a relay alone' };
+  }
   if (asked === 'native') return { takes: 'native', why: 'it was asked for' };
   const obstacle = wireObstacle(settings, facts);
   if (asked === 'auto') return predicted(settings, facts, obstacle);

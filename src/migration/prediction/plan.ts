@@ -110,7 +110,8 @@ export function nameOf({ mode, path, stream }: Asked): string {
 export function contradiction(facts: PlanFacts, way: PlannedWay): string | undefined {
   const { timeoutMs, maxBandwidth, mode } = facts.settings;
   const rate = Math.min(facts.link?.rate ?? Infinity, maxBandwidth ?? Infinity);
-  if (mode !== 'precopy' || !Number.isFinite(rate) || way.converges.probability > 0)
+  // Post-copy begins after the first pass at the earliest, unless it does from the start.
+  if (mode === 'postcopy' || !Number.isFinite(rate) || way.converges.probability > 0)
     return undefined;
   const patient = { ...facts.settings, timeoutMs: Number.MAX_SAFE_INTEGER };
   const pass = waysOf({ ...facts, curve: [], settings: patient }, facts.asked).bytes.low;

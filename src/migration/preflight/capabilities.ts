@@ -12,6 +12,10 @@ export interface Capabilities {
   readonly maxStreams: number;
   /** A broken post-copy stream can be taken up again. */
   readonly postcopyRecovery: boolean;
+  /** A migration can be turned round at its switch, with the guest as it was: what a rehearsal is. */
+  readonly rehearsals?: boolean;
+  /** Its manager also moves disks, to a datastore that is named. */
+  readonly datastores?: boolean;
 }
 
 type Asked = Pick<MigrationSettings, 'mode' | 'streams' | 'compress'> & Partial<MigrationSettings>;
@@ -26,13 +30,26 @@ export interface CapabilityFacts {
 export function judgeCapabilities({ driver, settings }: CapabilityFacts): Finding[] {
   if (driver === undefined) return [];
   const { mode, streams, compress } = settings;
-  const { shape, modes, compression, maxStreams } = driver.capabilities;
+  const {
+    shape,
+    modes,
+    compression,
+    maxStreams,
+    datastores = false,
+    rehearsals = false,
+  } = driver.capabilities;
   const lacks: [string, string][] = [];
   if (!modes.includes(mode)) lacks.push([`--mode ${mode}`, `it has ${modes.join(', ')}`]);
   if (!compression.includes(compress)) {
     lacks.push([`--compress ${compress}`, `it has ${compression.join(', ')}`]);
   }
   if (streams > maxStreams) lacks.push([`--streams ${streams}`, `it has ${maxStreams} at most`]);
+  if (settings.datastore !== undefined && !datastores) {
+    lacks.push(['--datastore', 'it knows no datastores']);
+  }
+  if (settings.rehearse === true && !rehearsals) {
+    lacks.push(['--rehearse', 'it cannot turn round at the switch']);
+  }
   if (shape === 'managed') lacks.push(...leftToManager(settings));
   if (lacks.length === 0) return [passes(driver.name)];
   return lacks.map(([what, has]) => {
@@ -45,9 +62,13 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
 /** What was asked for and only Godwit itself does: a manager would leave it out without a word. */
 function leftToManager(settings: Asked): [string, string][] {
   const { path, onLost, keepSource, diskWrites, verifyDisks, networks } = settings;
-  const { pathAddresses } = settings;
+  const { pathAddresses, steering, deadlineAt, notBefore, whenQuiet } = settings;
   const asked: [boolean, string, string][] = [
     [path === 'wire', '--path wire', 'memory'],
+    [steering !== undefined, '--steering', 'how its memory converges'],
+    [notBefore !== undefined, '--not-before', 'when it begins'],
+    [whenQuiet !== undefined, '--when quiet', 'when it begins'],
+    [deadlineAt !== undefined, '--deadline', 'how long that takes'],
     [onLost === 'restart', '--on-lost restart', 'what becomes of a guest that is lost'],
     [pathAddresses !== undefined, '--path-address', 'the link'],
     [keepSource === true, '--keep-source', 'disks'],

@@ -3,13 +3,15 @@ import type { AdmissionFacts } from './admission.ts';
 import { judgeCapabilities } from './capabilities.ts';
 import type { CapabilityFacts } from './capabilities.ts';
 import type { Finding } from './finding.ts';
+import { judgeLimits } from './limits.ts';
+import type { LimitsFacts } from './limits.ts';
 import { judgeBusy, judgeGuest, judgeOutgoing } from './guest.ts';
 import type { BusyFacts, GuestFacts, OutgoingFacts } from './guest.ts';
 import { judgeCertificates, judgeClock, judgeHooks, judgeJournal, judgeVersions } from './hosts.ts';
 import type { HostsFacts } from './hosts.ts';
 
 /** What the source's agent knows when it is asked. */
-export type AskFacts = CapabilityFacts & GuestFacts & BusyFacts & OutgoingFacts;
+export type AskFacts = CapabilityFacts & LimitsFacts & GuestFacts & BusyFacts & OutgoingFacts;
 
 /**
  * When a check is made. Up to `assess` nothing has been built, and `godwit check` makes the same checks without a
@@ -81,6 +83,13 @@ export const CHECKS = [
     needs: 'source',
     asks: 'can the guest’s driver do what is asked?',
     judge: judgeCapabilities,
+  },
+  {
+    name: 'limits',
+    step: 'ask',
+    needs: 'source',
+    asks: 'do deadline and downtime leave room for a migration?',
+    judge: judgeLimits,
   },
   {
     name: 'destination',

@@ -1,4 +1,3 @@
-import type { SerialError } from '../../errors.ts';
 import { migrationSettings } from '../../protocol/public/migration.ts';
 import type { Phase, Report } from '../../protocol/public/migration.ts';
 import type { DestinationState } from '../direct/destination.ts';
@@ -15,7 +14,7 @@ export function destinationReportOf(
   if (first === undefined || state === undefined) return undefined;
   const ended = state.stage === 'finished' || state.stage === 'released';
   const lastAt = records.at(-1)?.at ?? first.at;
-  const outcome = destinationOutcome(state.stage, state.error);
+  const outcome = destinationOutcome(state);
   const { id, guest, from, memoryBytes } = state.admission;
   const settings = settingsOf(state);
   return {
@@ -84,9 +83,11 @@ export function destinationRunsAt({ right }: Pick<DestinationState, 'right'>): R
   return right === 'armed' ? 'unknown' : 'source';
 }
 
-function destinationOutcome(stage: string, error: SerialError | undefined): Report['outcome'] {
+function destinationOutcome({ stage, error, admission }: DestinationState): Report['outcome'] {
   if (stage === 'finished') return 'done';
   if (stage !== 'released') return 'running';
+  // A rehearsal is released without a reason where it came to its end.
+  if (error === undefined && admission.settings?.rehearse === true) return 'rehearsed';
   return error?.code === 'GODWIT_CANCELLED' ? 'cancelled' : 'failed';
 }
 

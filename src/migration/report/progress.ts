@@ -1,6 +1,7 @@
 import type { DiskProgress } from '../../protocol/disk.ts';
 import type { MemorySample, Phase, Progress } from '../../protocol/public/migration.ts';
 import { isEnd } from '../../protocol/public/migration.ts';
+import { formatDuration } from '../../protocol/quantity.ts';
 import { phaseOf } from '../direct/source-state.ts';
 import type { SourceState } from '../direct/source-state.ts';
 
@@ -32,9 +33,27 @@ export function progressOf(
     ...(state.disks === undefined ? {} : { disks: [...state.disks] }),
     ...(pace === undefined ? {} : { diskPace: pace }),
     ...(still === undefined ? {} : { still }),
-    ...(note === undefined ? {} : { note }),
+    ...noteOf(note, phase, state),
     ...(state.because === undefined ? {} : { error: state.because }),
   };
+}
+
+/** While memory moves, the last decision where nothing else is to be said. */
+function noteOf(
+  note: string | undefined,
+  phase: Phase,
+  { steering, plan }: SourceState,
+): Pick<Progress, 'note'> {
+  if (note !== undefined) return { note };
+  if (phase === 'planned') return { note: waitWords(plan.settings) };
+  return phase === 'memory' && steering?.last !== undefined ? { note: steering.last } : {};
+}
+
+function waitWords({ notBefore, whenQuiet }: SourceState['plan']['settings']): string {
+  const until = notBefore === undefined ? '' : ` until ${notBefore}`;
+  if (whenQuiet === undefined) return `waits${until}`;
+  const quiet = `for a quiet moment, ${formatDuration(whenQuiet.withinMs)} at most`;
+  return `waits${until === '' ? '' : `${until}, and then`} ${quiet}`;
 }
 
 /**

@@ -8,6 +8,8 @@ import type { SourceRecord } from '../direct/journal.ts';
 import { initialSource, phaseOf } from '../direct/source-state.ts';
 import type { SourceEvent, SourceState } from '../direct/source-state.ts';
 import { seenElsewhere } from './probes.ts';
+import { rehearsalOf, standAfter } from './rehearsal.ts';
+import type { Stand } from './rehearsal.ts';
 import { addWire } from './wire-figures.ts';
 import { NO_STALLS, stallNews, stallsAfter, stallsUntil } from '../steering/standstill.ts';
 import type { Stalls } from '../steering/standstill.ts';
@@ -22,6 +24,7 @@ interface Walk {
   decisions: Report['decisions'];
   takeovers: number;
   marks: Marks;
+  stand: Stand;
   memoryAt: number | undefined;
   memoryEndedAt: number | undefined;
   sample: MemorySample | undefined;
@@ -56,12 +59,14 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
   const endAt = walk.endedAt ?? nowMs;
   if (!ended) closePhase(walk, phase, walk.enteredAt, endAt);
   const best = walk.final ?? walk.sample;
+  const rehearsal = rehearsalOf(state, best, walk.stand);
   const memoryMs = (walk.memoryEndedAt ?? endAt) - (walk.memoryAt ?? endAt);
   return {
     ...identity(state),
     side: 'source',
     ...(first.event.prediction && { prediction: first.event.prediction }),
     outcome: state.doing.kind === 'end' ? state.doing.outcome : 'running',
+    ...(rehearsal === undefined ? {} : { rehearsal }),
     phase,
     finished: walk.marks.ran === undefined || state.via === 'none' ? 'none' : state.via,
     startedAt: new Date(startedAt).toISOString(),
@@ -126,6 +131,7 @@ function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk 
     decisions: [],
     takeovers: 0,
     marks: {},
+    stand: {},
     memoryAt: undefined,
     memoryEndedAt: undefined,
     sample: undefined,
@@ -165,8 +171,15 @@ function closePhase(walk: Walk, phase: Phase, from: number, to: number): void {
 
 function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number): void {
   walk.marks = marksAfter(walk.marks, event, at);
-  if (event.type === 'decided')
-    walk.decisions.push({ atMs, what: `${DECISION_WORDS[event.what]}: ${event.why}` });
+  walk.stand = standAfter(walk.stand, event, at);
+  if (event.type === 'decided') walk.decisions.push(decisionOf(event, atMs));
+  if (event.type === 'unset')
+    walk.decisions.push({
+      atMs,
+      what: `it could not be set: ${event.error.message}`.slice(0, 1024),
+    });
+  if (event.type === 'did' && event.facts.waited !== undefined)
+    walk.decisions.push({ atMs, what: event.facts.waited });
   if (event.type === 'cancel') walk.decisions.push({ atMs, what: 'cancel was asked for' });
   if (event.type === 'fenced')
     walk.decisions.push({ atMs, what: `${event.host} is off: ${event.by}` });
@@ -181,8 +194,10 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
   const news = stallNews(event);
   if (news !== undefined) walk.stalls = stallsAfter(walk.stalls, news, at);
   if (event.type !== 'measured') return;
-  const { round, transferredBytes, remainingBytes, rate, dirtyRate } = event.sample;
-  const figures = { transferredBytes, remainingBytes, rate, dirtyRate };
+  const { round, transferredBytes, remainingBytes, rate, dirtyRate, throttlePercent } =
+    event.sample;
+  const throttle = throttlePercent === undefined ? {} : { throttlePercent };
+  const figures = { transferredBytes, remainingBytes, rate, dirtyRate, ...throttle };
   walk.sample = event.sample;
   if (event.final) {
     walk.final = event.sample;
@@ -192,6 +207,20 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
     // It was taken as this round began: that is how the one before it ended.
     walk.rounds.push({ round: round - 1, atMs, ...figures });
   }
+}
+
+function decisionOf(
+  { what, why, rule, inputs, change, hint }: Extract<SourceEvent, { type: 'decided' }>,
+  atMs: number,
+): Report['decisions'][number] {
+  return {
+    atMs,
+    what: `${DECISION_WORDS[what]}: ${why}`,
+    ...(rule === undefined ? {} : { rule }),
+    ...(inputs === undefined ? {} : { inputs }),
+    ...(change === undefined ? {} : { change }),
+    ...(hint === undefined ? {} : { hint }),
+  };
 }
 
 function streamWords(stream: ChosenStream | undefined): string {
@@ -206,8 +235,8 @@ function noteWire(walk: Walk, event: SourceRecord['event'], atMs: number): void 
     const { takes, why, stream } = event.facts.path;
     walk.stream = stream;
     // What was asked for is no decision.
-    const { path } = walk.state?.plan.settings ?? {};
-    if (path === 'auto')
+    const { path: asked = 'native' } = walk.state?.plan.settings ?? {};
+    if (takes !== asked)
       walk.decisions.push({ atMs, what: `memory goes by ${takes}${streamWords(stream)}: ${why}` });
   }
   if (event.type !== 'wire' && event.type !== 'disk-link') return;

@@ -1,27 +1,60 @@
 import type { MemorySample, MigrationSettings } from '../../protocol/public/migration.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
+import type {
+  SteeringChange,
+  SteeringInputs,
+  SteeringMeasure,
+  SteeringRule,
+  SteeringStrategy,
+} from '../../protocol/public/steering.ts';
+import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { fixesFor } from './fixes.ts';
+import type { SteeringTrace } from './trace.ts';
 
-export type Decision =
-  | { readonly what: 'continue' }
-  | { readonly what: 'postcopy'; readonly why: string };
+/** The loop that gets a hard migration through, or says early why not. One function of what was seen; pure. */
+
+/** What is to be done, on which numbers. */
+export interface Decision {
+  readonly what: SteeringMeasure | 'give-up';
+  readonly rule: SteeringRule;
+  /** In words, with the figures. */
+  readonly why: string;
+  readonly inputs: SteeringInputs;
+  readonly change?: SteeringChange;
+  readonly hint?: string;
+}
 
 /** What a report calls the decisions that are journaled. */
 export const DECISION_WORDS = {
   postcopy: 'post-copy',
+  downtime: 'downtime',
+  throttle: 'throttle',
+  'give-up': 'given up',
   'slow-writes': 'the guest’s writes wait for their copies',
 } as const;
+
+/** All that a decision rests on. */
+export interface SteeringView {
+  readonly sample: MemorySample;
+  readonly trace: SteeringTrace | undefined;
+  /** What the hypervisor lets one change now. */
+  readonly levers: readonly SteeringMeasure[];
+  readonly settings: Pick<MigrationSettings, 'mode' | 'maxDowntimeMs' | 'maxBandwidth'>;
+  /** Until the time allowed is over, ms. */
+  readonly leftMs: number;
+}
 
 /**
  * Whether the hypervisor is to stop at the switch until it is told to go on. Post-copy and hybrid need it: which of
  * the two ways the guest leaves is settled there. With disks it is the last moment at which the source still holds
- * them, whatever the mode. Pre-copy of memory alone has nothing to do then, and the guest would only stand still for
+ * them, whatever the mode. A rehearsal never goes on from there. Pre-copy of memory alone has nothing to do then, and the guest would only stand still for
  * longer.
  */
 export function holdsSwitchover(
-  { mode }: Pick<MigrationSettings, 'mode'>,
+  { mode, rehearse }: Pick<MigrationSettings, 'mode' | 'rehearse'>,
   guest?: Pick<GuestDescription, 'disks'>,
 ): boolean {
-  return mode !== 'precopy' || (guest?.disks ?? []).length > 0;
+  return mode !== 'precopy' || rehearse === true || (guest?.disks ?? []).length > 0;
 }
 
 /** Of the wire: that much, and the far hypervisor's work on it, is under way when the guest stops (`wire/relay/in-flight`), ms. */
@@ -35,44 +68,223 @@ export function plannedDowntimeMs(maxDowntimeMs: number, byWire: boolean): numbe
   return byWire ? Math.max(maxDowntimeMs / 2, maxDowntimeMs - UNDER_WAY_MS) : maxDowntimeMs;
 }
 
+/** The downtime that pre-copy may plan for at present, ms: a rung of the ladder within what was asked for. */
+export function presentDowntimeMs(
+  strategy: Pick<SteeringStrategy, 'downtimeShares' | 'measures'>,
+  maxDowntimeMs: number,
+  trace?: SteeringTrace,
+): number {
+  if (trace?.downtimeMs !== undefined) return Math.min(trace.downtimeMs, maxDowntimeMs);
+  return rungs(strategy, maxDowntimeMs)[0] ?? maxDowntimeMs;
+}
+
+function rungs(
+  { downtimeShares, measures }: Pick<SteeringStrategy, 'downtimeShares' | 'measures'>,
+  maxDowntimeMs: number,
+): number[] {
+  // Where it is never raised it is all there from the start.
+  if (!measures.includes('downtime')) return [maxDowntimeMs];
+  return downtimeShares.map((share) => Math.max(1, Math.round(share * maxDowntimeMs)));
+}
+
 /**
  * Below this share of the link, dirtying still shrinks what remains by each round; above it, another round
  * buys next to nothing.
  */
-const CONVERGING_SHARE = 0.9;
+export const CONVERGING_SHARE = 0.9;
+/** A throttled guest that would dirty less than this share of the link without it gets its speed back. */
+const QUIET_SHARE = 0.6;
+/** A throttle is to bring the guest's dirtying below this share of the link. */
+const THROTTLED_SHARE = 0.7;
+/** What is nearly there gets one round more before it is given up. */
+const NEARLY = 1.25;
+/**
+ * After so many stalled rounds that ought to have been the last one, none will be: the hypervisor reckons a little
+ * otherwise (by the wire it plans for less, and all figures are rounded), and would go on until the timeout.
+ */
+const ENOUGH_ROUNDS = 4;
+/** Post-copy begins with so much more time left than the rest takes by the link. */
+const POSTCOPY_MARGIN = 1.5;
+const POSTCOPY_SPARE_MS = 5000;
 
 /**
- * What to do next, from the latest look at the stream and the policy. Pre-copy is left to the hypervisor's own
- * end condition; post-copy begins at once; hybrid gives pre-copy its rounds and stops waiting when they do not help.
+ * A hypervisor takes a throttle over at the end of a round of a second or more, and QEMU only where two of them dirtied
+ * much: a step that does not show by then never will, ms.
  */
-export function steer(
-  settings: Pick<MigrationSettings, 'mode' | 'hybridRounds' | 'maxDowntimeMs'>,
-  sample: MemorySample,
-): Decision {
-  switch (settings.mode) {
-    case 'precopy':
-      return { what: 'continue' };
-    case 'postcopy':
-      return sample.totalBytes > 0
-        ? { what: 'postcopy', why: 'post-copy was asked for' }
-        : { what: 'continue' };
-    case 'hybrid':
-      return steerHybrid(settings, sample);
-  }
+const THROTTLE_SHOWS_MS = 10_000;
+/** A measure that could not be set so often is left out. */
+const MOST_FAILURES = 2;
+
+/** What to do next; undefined: pre-copy goes on as it is. */
+export function steer(strategy: SteeringStrategy, view: SteeringView): Decision | undefined {
+  const { sample, trace } = view;
+  if (sample.totalBytes === 0) return undefined;
+  const mayPostcopy = can(strategy, view, 'postcopy');
+  const inputs = inputsOf(view);
+  if (mayPostcopy && strategy.precopyRounds === 0)
+    return { what: 'postcopy', rule: 'at-once', why: 'post-copy was asked for', inputs };
+  const isOver = strategy.precopyRounds !== undefined && sample.round > strategy.precopyRounds;
+  if (mayPostcopy && isOver)
+    return {
+      what: 'postcopy',
+      rule: 'rounds',
+      why: `${strategy.precopyRounds} rounds of pre-copy are over`,
+      inputs,
+    };
+  // Nothing is known before the first full round.
+  if (sample.round < 2 || sample.rate === 0) return undefined;
+  const present = presentDowntimeMs(strategy, view.settings.maxDowntimeMs, trace);
+  const isEnough = inputs.expectedDowntimeMs <= present;
+  if (isEnough && inputs.stalledRounds < ENOUGH_ROUNDS) return undefined;
+  const soon = forTime(mayPostcopy, inputs) ?? speedBack(trace, inputs);
+  if (soon !== undefined) return soon;
+  if (!isThrottleThere(view)) return undefined;
+  const next = nextMeasure(strategy, view, inputs);
+  if (next === undefined) return giveUp(strategy, view, inputs);
+  return isDue(next, strategy, view, inputs) ? next : undefined;
 }
 
-function steerHybrid(
-  settings: Pick<MigrationSettings, 'hybridRounds' | 'maxDowntimeMs'>,
-  sample: MemorySample,
-): Decision {
-  const { round, rate, dirtyRate, expectedDowntimeMs = 0 } = sample;
-  if (round > settings.hybridRounds) {
-    return { what: 'postcopy', why: `${settings.hybridRounds} rounds of pre-copy are over` };
+/** The guest is slowed down as was decided, or had the time to be: what that brings can be judged. */
+function isThrottleThere({ sample, trace }: SteeringView): boolean {
+  const { throttlePercent, decidedAtMs = 0 } = trace ?? {};
+  if (throttlePercent === undefined) return true;
+  const { throttlePercent: present = 0 } = sample;
+  const shows = throttlePercent === 0 ? present === 0 : present >= throttlePercent;
+  return shows || sample.totalMs - decidedAtMs >= THROTTLE_SHOWS_MS;
+}
+
+const SETS = { downtime: 'downtimeMs', throttle: 'throttlePercent', postcopy: undefined } as const;
+
+function can(strategy: SteeringStrategy, view: SteeringView, measure: SteeringMeasure): boolean {
+  if (!strategy.measures.includes(measure) || !view.levers.includes(measure)) return false;
+  const failures = view.trace?.failed?.filter((each) => each === SETS[measure]).length ?? 0;
+  if (failures >= MOST_FAILURES) return false;
+  return measure !== 'postcopy' || view.settings.mode !== 'precopy';
+}
+
+function inputsOf({ sample, trace, leftMs }: SteeringView): SteeringInputs {
+  const { round, remainingBytes, rate, dirtyRate } = sample;
+  // The hypervisor's own figure is late by a round where it has none yet.
+  const atStart = trace?.round === round ? trace.remainingBytes : remainingBytes;
+  const reckoned = rate === 0 ? 0 : (atStart / rate) * 1000;
+  return {
+    round,
+    remainingBytes,
+    rate,
+    dirtyRate,
+    expectedDowntimeMs: Math.round(sample.expectedDowntimeMs ?? reckoned),
+    stalledRounds: trace?.stalledRounds ?? 0,
+    leftMs: Math.max(0, Math.round(leftMs)),
+  };
+}
+
+/** The rest by post-copy while there is still time for it. */
+function forTime(mayPostcopy: boolean, inputs: SteeringInputs): Decision | undefined {
+  const { remainingBytes, rate, leftMs } = inputs;
+  const needsMs = (remainingBytes / rate) * 1000 * POSTCOPY_MARGIN + POSTCOPY_SPARE_MS;
+  if (!mayPostcopy || leftMs >= needsMs) return undefined;
+  const left = `${formatDuration(leftMs)} are left`;
+  const why = `${left}, and the link takes ${formatBytes(remainingBytes)} at ${formatRate(rate)}`;
+  return { what: 'postcopy', rule: 'time-left', why, inputs };
+}
+
+/** A guest that dirties little by itself now does not stay slow. */
+function speedBack(trace: SteeringTrace | undefined, inputs: SteeringInputs): Decision | undefined {
+  const { throttlePercent: percent = 0, decidedRound = 0 } = trace ?? {};
+  if (percent === 0 || inputs.round <= decidedRound) return undefined;
+  const unthrottled = inputs.dirtyRate / (1 - percent / 100);
+  if (unthrottled >= inputs.rate * QUIET_SHARE) return undefined;
+  const change = { of: 'throttlePercent', from: percent, to: 0 } as const;
+  const why = `at full speed the guest would dirty ${formatRate(Math.round(unthrottled))} of the link’s ${formatRate(inputs.rate)}`;
+  return { what: 'throttle', rule: 'quiet', why: `${percent} % to 0 %: ${why}`, inputs, change };
+}
+
+/** What the strategy has left to do about pre-copy that leads nowhere; undefined: nothing. */
+function nextMeasure(
+  strategy: SteeringStrategy,
+  view: SteeringView,
+  inputs: SteeringInputs,
+): Decision | undefined {
+  const rule = inputs.stalledRounds >= strategy.stalledRounds ? 'stalled' : 'outpaced';
+  for (const measure of strategy.measures) {
+    if (!can(strategy, view, measure)) continue;
+    if (measure === 'postcopy') return { what: 'postcopy', rule, why: wordsOf(inputs), inputs };
+    const change =
+      measure === 'downtime' ? longer(strategy, view, inputs) : slower(strategy, view, inputs);
+    if (change === undefined) continue;
+    const unit = measure === 'downtime' ? 'ms' : '%';
+    const why = `${change.from} ${unit} to ${change.to} ${unit}: ${wordsOf(inputs)}`;
+    return { what: measure, rule, why, inputs, change };
   }
-  const stuck = rate > 0 && dirtyRate >= rate * CONVERGING_SHARE;
-  if (round >= 2 && stuck && expectedDowntimeMs > settings.maxDowntimeMs) {
-    const why = `round ${round}: the guest dirties ${dirtyRate} bytes/s, the link takes ${rate} bytes/s`;
-    return { what: 'postcopy', why };
-  }
-  return { what: 'continue' };
+  return undefined;
+}
+
+/** Whether pre-copy leads nowhere, and the last measure has had a round of its own. */
+function isDue(
+  { what, rule }: Decision,
+  strategy: SteeringStrategy,
+  { trace }: SteeringView,
+  inputs: SteeringInputs,
+): boolean {
+  const { decidedRound = 0 } = trace ?? {};
+  if (decidedRound !== 0 && inputs.round <= decidedRound + 1) return false;
+  if (rule === 'stalled') return true;
+  if (inputs.dirtyRate < inputs.rate * CONVERGING_SHARE) return false;
+  return what !== 'postcopy' || !isTooMuch(strategy, inputs);
+}
+
+/** More than post-copy is to bring over, and it may still become less. */
+function isTooMuch(
+  { postcopyWithinMs = Infinity }: SteeringStrategy,
+  inputs: SteeringInputs,
+): boolean {
+  return (inputs.remainingBytes / inputs.rate) * 1000 > postcopyWithinMs;
+}
+
+/** The least rung that suffices; the last one where none does. */
+function longer(
+  strategy: SteeringStrategy,
+  { settings, trace }: SteeringView,
+  { expectedDowntimeMs }: SteeringInputs,
+): SteeringChange | undefined {
+  const from = presentDowntimeMs(strategy, settings.maxDowntimeMs, trace);
+  const above = rungs(strategy, settings.maxDowntimeMs).filter((rung) => rung > from);
+  const to = above.find((rung) => rung >= expectedDowntimeMs) ?? above.at(-1);
+  return to === undefined ? undefined : { of: 'downtimeMs', from, to };
+}
+
+/** The least step that suffices by these rates, where what the guest dirties falls with its speed. */
+function slower(
+  { throttlePercents }: SteeringStrategy,
+  { trace }: SteeringView,
+  { rate, dirtyRate }: SteeringInputs,
+): SteeringChange | undefined {
+  const from = trace?.throttlePercent ?? 0;
+  const above = throttlePercents.filter((percent) => percent > from);
+  const unthrottled = dirtyRate / (1 - from / 100);
+  const needed = unthrottled === 0 ? 0 : (1 - (rate * THROTTLED_SHARE) / unthrottled) * 100;
+  const to = above.find((percent) => percent >= needed) ?? above.at(-1);
+  return to === undefined ? undefined : { of: 'throttlePercent', from, to };
+}
+
+function giveUp(
+  strategy: SteeringStrategy,
+  { settings, trace, levers }: SteeringView,
+  inputs: SteeringInputs,
+): Decision | undefined {
+  if (strategy.giveUpRounds === undefined || trace === undefined) return undefined;
+  const present = presentDowntimeMs(strategy, settings.maxDowntimeMs, trace);
+  const isNearly = inputs.expectedDowntimeMs <= present * NEARLY;
+  if (inputs.stalledRounds < strategy.giveUpRounds + (isNearly ? 1 : 0)) return undefined;
+  const least = formatBytes(trace.leastBytes);
+  const why = `${wordsOf(inputs)}; after round ${inputs.round - 1} never less than ${least} remained`;
+  const hint = fixesFor({ settings, inputs, leastBytes: trace.leastBytes, levers });
+  return { what: 'give-up', rule: 'exhausted', why, inputs, hint };
+}
+
+function wordsOf({ round, rate, dirtyRate, stalledRounds }: SteeringInputs): string {
+  const rates = `the guest dirties ${dirtyRate} bytes/s, the link takes ${rate} bytes/s`;
+  const stalled = stalledRounds === 1 ? '1 round' : `${stalledRounds} rounds`;
+  const words = stalledRounds === 0 ? '' : `; what remains has set no new minimum for ${stalled}`;
+  return `round ${round}: ${rates}${words}`;
 }

@@ -5,6 +5,7 @@ import type { AgentConfig } from '../../config.ts';
 import { godwitError, hasCode } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { HostFacts } from '../../protocol/peer/host-facts.ts';
+import { rendezvousOf } from '../../protocol/relay.ts';
 import type { Contract } from '../../protocol/route.ts';
 import type { Caller } from '../../rpc/caller.ts';
 import { client } from '../../rpc/client.ts';
@@ -15,6 +16,7 @@ import { serve } from '../../rpc/server.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import { reachHost } from '../../host/host-kernel.ts';
 import type { Reach } from '../../rpc/reach.ts';
+import { isWaiting } from '../../rpc/relayed/call.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 import { hostCredentials } from '../../host/credentials.ts';
 import { fenceOf } from '../../host/fencing.ts';
@@ -60,6 +62,9 @@ export interface Surroundings {
   readonly wire?: WireDoors;
 }
 
+/** To shake hands with a relay and be answered, over a link of 200 ms. */
+const RELAYED_MS = 3000;
+
 /** This process on this host. */
 export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
   const { name, ports } = config;
@@ -76,7 +81,11 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
     hostFacts: hostFactsOf(config, systemClock),
     connect: (contract, expectedName, address) =>
       client(contract, { address, credentials: credentials(), expectedName }),
-    reach: reachHost,
+    // A kernel behind a relay cannot be asked; whether its host waits there can.
+    reach: (address, timeoutMs, signal) =>
+      rendezvousOf(address) === undefined
+        ? reachHost(address, timeoutMs, signal)
+        : isWaiting(address, credentials(), Math.max(timeoutMs, RELAYED_MS), signal),
     fence: fenceOf(config, fleet),
     wire: wireDoors,
     listen: async (contract, handlers, authorise) => {

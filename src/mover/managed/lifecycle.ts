@@ -1,11 +1,14 @@
 import type { Clock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import type { ManagedSession } from '../../drivers/port/managed.ts';
-import { hasCode, toGodwitError } from '../../errors.ts';
+import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
+import { managedFacts, MOST_CHECKS } from '../../migration/managed/events.ts';
 import type { ManagedEvent, ManagedFacts, StepName } from '../../migration/managed/events.ts';
 import type { ManagedState, UndoneStep } from '../../migration/managed/lifecycle.ts';
 import type { ManagedOrder, TaskSight } from '../../migration/managed/sight.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import { whatIsWrong } from '../../protocol/errors.ts';
 import { refuseOn } from '../engine/refused-by-checks.ts';
 
 /** The steps of a managed migration, in the order in which they happen, do beside undo. */
@@ -47,17 +50,16 @@ type Lifecycle = {
 export const LIFECYCLE: Lifecycle = {
   inspect: {
     do: async ({ ask }, signal) => {
-      const { memoryBytes, checks } = await ask((session, inner) => session.inspect(inner), signal);
-      refuseOn(checks);
-      return { memoryBytes, checks: [...checks] };
+      const found = await ask((session, inner) => session.inspect(inner), signal);
+      return believed({ ...found, checks: [...found.checks] });
     },
   },
 
   check: {
     do: async ({ ask, order }, signal) => {
-      const checks = await ask((session, inner) => session.check(order, inner), signal);
-      refuseOn(checks);
-      return { checks };
+      return believed({
+        checks: await ask((session, inner) => session.check(order, inner), signal),
+      });
     },
   },
 
@@ -111,6 +113,25 @@ export const LIFECYCLE: Lifecycle = {
     },
   },
 };
+
+/** What the journal can hold: an answer beyond that ends the step, and not the mover. Throws where a check refuses. */
+function believed(facts: ManagedFacts): ManagedFacts {
+  const against = (each: Check): boolean => each.verdict === 'refuse';
+  const all = facts.checks ?? [];
+  // Where there are too many, those that refuse are kept.
+  const sorted =
+    all.length <= MOST_CHECKS
+      ? all
+      : all.toSorted((a, b) => Number(against(b)) - Number(against(a)));
+  const checked = managedFacts.safeParse({ ...facts, checks: sorted.slice(0, MOST_CHECKS) });
+  if (!checked.success) {
+    const what = whatIsWrong(checked.error);
+    const expected = 'what a guest is and what is against its move';
+    throw godwitError('GODWIT_PROTOCOL_INVALID', { peer: 'the manager', expected, what });
+  }
+  refuseOn(checked.data.checks ?? []);
+  return checked.data;
+}
 
 /** What became of the order, as far as its answer tells. */
 async function sendOrder({ ask, order }: ManagedParts, signal: AbortSignal): Promise<ManagedEvent> {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { holdsSwitchover } from '../../../src/migration/steering/steering.ts';
+import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';
 import { planned, sampleOf } from './samples.ts';
 import { World, unreachable } from './world.ts';
 
@@ -147,6 +148,8 @@ export interface Chaos {
   readonly deaths: boolean;
   /** Effects, links and movers may fail. */
   readonly faults: boolean;
+  /** Of the migration, besides its mode. */
+  readonly settings?: Partial<MigrationSettings>;
 }
 
 /** One chosen move; its name is returned, so that a failing run can be read. */
@@ -218,7 +221,7 @@ export function chance(chaos: Chaos): fc.Arbitrary<{ world: World; moves: string
       fc.array(fc.nat(100_000), { maxLength: 80 }),
     )
     .map(([mode, copies, calm, choices]) => {
-      const world = new World(planned({ mode }), copies);
+      const world = new World(planned({ ...chaos.settings, mode }), copies);
       for (let count = 0; count < calm; count += 1) next(world)?.[1](world);
       const moves = choices.map((choice) => step(world, choice, chaos));
       return { world, moves };

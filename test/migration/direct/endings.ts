@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { StepName } from '../../../src/migration/direct/steps.ts';
+import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';
 import type { World } from './world.ts';
 
 /** Where a world stands, and how it must have ended. */
@@ -10,6 +11,11 @@ export const isDoing = (step: StepName) => (world: World) =>
 /** Steps that only a migration has whose guest has disks that the hosts do not share. */
 export function isOfDisks(step: StepName): boolean {
   return step === 'seed' || step === 'mirror';
+}
+
+/** What must be asked for so that a migration has that step. */
+export function askedFor(step: StepName): Partial<MigrationSettings> {
+  return step === 'wait' ? { notBefore: '2026-05-01T01:00:00.000Z' } : {};
 }
 
 /** The guest runs where it ran, as it was, and the other host is as it was. */

@@ -66,7 +66,11 @@ export const anyEvent: fc.Arbitrary<SourceEvent> = fc.oneof(
     why: reason,
   }),
   record({
-    type: fc.constantFrom('destination-lost' as const, 'recovery-failed' as const),
+    type: fc.constantFrom(
+      'destination-lost' as const,
+      'recovery-failed' as const,
+      'unset' as const,
+    ),
     error: anyError,
   }),
   record({

@@ -7,14 +7,14 @@ import type { SourceState } from '../../../src/migration/direct/source-state.ts'
 import { STEP_NAMES, stepIndex } from '../../../src/migration/direct/steps.ts';
 import type { StepName } from '../../../src/migration/direct/steps.ts';
 import { driveUntil } from './drive.ts';
-import { isDoing, isOfDisks } from './endings.ts';
+import { askedFor, isDoing, isOfDisks } from './endings.ts';
 import { anyHypervisorEvent } from './events.ts';
 import { planned } from './samples.ts';
 import { World } from './world.ts';
 
 function stateIn(step: StepName): SourceState {
   const mode = step === 'drain' ? 'postcopy' : 'precopy';
-  const world = new World(planned({ mode }), isOfDisks(step));
+  const world = new World(planned({ mode, ...askedFor(step) }), isOfDisks(step));
   driveUntil(world, isDoing(step));
   return world.state;
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { deadlineOf, restartMs, undoMs } from '../../../src/migration/direct/step-deadline.ts';
+import { MOST_WAIT_MS } from '../../../src/migration/preflight/limits.ts';
 import { STEPS, STEP_NAMES } from '../../../src/migration/direct/steps.ts';
 import { descriptionOf, planned } from './samples.ts';
 import { World } from './world.ts';
@@ -14,8 +15,15 @@ describe('a step', () => {
   test('may take what the table says, or what is allowed for the whole migration', () => {
     for (const step of STEP_NAMES) {
       const { deadline } = STEPS[step];
+      if (deadline === 'asked') continue;
       assert.equal(deadlineOf(step, state), deadline === 'timeout' ? 7000 : deadline, step);
     }
+  });
+
+  test('that waits may wait for every moment that may be asked for', () => {
+    assert.ok(deadlineOf('wait', state) > MOST_WAIT_MS);
+    // What a timer of Node takes.
+    assert.ok(deadlineOf('wait', state) < 2 ** 31);
   });
 
   test('that ends the source’s hypervisor may take longer the more memory that has', () => {

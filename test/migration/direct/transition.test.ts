@@ -9,7 +9,7 @@ import {
 } from '../../../src/migration/direct/transition.ts';
 import { mode } from '../../../src/protocol/public/migration.ts';
 import { driveUntil, settle } from './drive.ts';
-import { assertHandedOver, assertSourceRuns, isDoing, isOfDisks } from './endings.ts';
+import { askedFor, assertHandedOver, assertSourceRuns, isDoing, isOfDisks } from './endings.ts';
 import { errorOf, planned } from './samples.ts';
 import { World, unreachable } from './world.ts';
 
@@ -41,7 +41,7 @@ describe('a failure before the point of no return', () => {
     for (const step of before) {
       for (const when of ['before', 'after'] as const) {
         test(`leaves the guest running at the source: ${one}, ${step} fails ${when} its effect`, () => {
-          const world = new World(planned({ mode: one }), isOfDisks(step));
+          const world = new World(planned({ mode: one, ...askedFor(step) }), isOfDisks(step));
           driveUntil(world, isDoing(step));
           const isTriedAgain = step === 'switchover' && world.state.via === 'postcopy';
           for (let count = 0; count < (isTriedAgain ? FORWARD_ATTEMPTS : 1); count += 1) {
@@ -85,7 +85,7 @@ describe('a cancel', () => {
     const taken = isBeforeNoReturn(step);
     test(`${taken ? 'rolls back' : 'changes nothing'} during ${step}`, () => {
       const mode = step === 'drain' ? 'postcopy' : 'precopy';
-      const world = new World(planned({ mode }), isOfDisks(step));
+      const world = new World(planned({ mode, ...askedFor(step) }), isOfDisks(step));
       driveUntil(world, isDoing(step));
       assert.equal(canCancel(world.state), taken);
       world.dispatch({ type: 'cancel' });

@@ -137,8 +137,9 @@ export class World {
       case 'continue':
         this.#continueSwitchover();
         return {};
+      case 'steer':
       case 'stop':
-        if (this.run === 'running') this.run = 'paused';
+        if (effect.type === 'stop' && this.run === 'running') this.run = 'paused';
         return {};
       case 'restart':
         throw new Error('no migration of this world asks for it');
@@ -154,6 +155,8 @@ export class World {
       throw sourceGone();
     }
     switch (step) {
+      case 'wait':
+        return { beganAtMs: 1 };
       case 'admit':
         this.destination ??= new WorldDestination(admissionOf(this.plan), preparationOf(this.plan));
         return { moverAddress: 'b:7001' };
@@ -279,11 +282,8 @@ export class World {
   }
 }
 
-export const unreachable = godwitError('GODWIT_UNREACHABLE', {
-  peer: 'b',
-  address: 'b:7000',
-  reason: 'no answer',
-}).toJSON();
+const silent = { peer: 'b', address: 'b:7000', reason: 'no answer' };
+export const unreachable = godwitError('GODWIT_UNREACHABLE', silent).toJSON();
 
 export function sourceGone(): GodwitError {
   const facts = { side: 'source', guest: 'web1', reason: 'killed' };

@@ -49,6 +49,17 @@ describe('the data path of memory', () => {
     });
   });
 
+  test('is the wire alone where the hosts reach each other through a relay', () => {
+    for (const asked of ['native', 'wire', 'auto'] as const) {
+      const choice = choosePath(ask({ path: asked }), { ...thin, byRelay: true });
+      assert.equal(choice.takes, 'wire');
+    }
+    const facts = { ...thin, byRelay: true, offer: undefined };
+    assert.equal(choosePath(ask({ path: 'native' }), facts).takes, 'neither');
+    const several = ask({ path: 'native', streams: 4 });
+    assert.equal(choosePath(several, { ...thin, byRelay: true }).takes, 'neither');
+  });
+
   test('is predicted: by the wire on a thin link, native on a fat one', () => {
     assert.equal(choosePath(ask(), thin).takes, 'wire');
     assert.equal(choosePath(ask(), { ...thin, linkBytesPerS: 10_000 * MBIT }).takes, 'native');

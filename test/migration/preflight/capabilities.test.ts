@@ -49,6 +49,26 @@ describe('what is asked of a driver', () => {
     }
   });
 
+  test('a datastore is refused by name where the driver knows none, whoever moves the guest', () => {
+    const wants = { mode: 'precopy', compress: 'none', streams: 1, datastore: 'ds1' } as const;
+    for (const shape of ['managed', 'direct'] as const) {
+      for (const datastores of [true, false]) {
+        const has: Capabilities = {
+          shape,
+          modes: ['precopy'],
+          compression: ['none'],
+          maxStreams: 1,
+          postcopyRecovery: false,
+          datastores,
+        };
+        const driver = { name: 'any', capabilities: has };
+        const [found] = judgeCapabilities({ driver, settings: wants });
+        assert.equal(found?.verdict, datastores ? 'pass' : 'refuse');
+        if (!datastores) assert.match(found?.evidence ?? '', /--datastore/);
+      }
+    }
+  });
+
   test('passes exactly where it declares that it can, and each refusal names one thing', () => {
     fc.assert(
       fc.property(capabilities, asked, (has, wants) => {

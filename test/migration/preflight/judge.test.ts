@@ -18,6 +18,7 @@ const ask = {
   running: 0,
   limit: 8,
   settings: { mode: 'precopy', streams: 1, compress: 'none' },
+  nowMs: 0,
   driver: {
     name: 'any',
     capabilities: {

@@ -6,6 +6,7 @@ import { addDiskLink } from '../../../src/migration/report/disk-figures.ts';
 import { reportOf } from '../../../src/migration/report/report.ts';
 import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
 import { STEP_NAMES, STEPS } from '../../../src/migration/direct/steps.ts';
+import type { StepName } from '../../../src/migration/direct/steps.ts';
 import { report } from '../../../src/protocol/public/migration.ts';
 import type { Report } from '../../../src/protocol/public/migration.ts';
 import { chance, driveUntil, settle } from '../direct/drive.ts';
@@ -92,9 +93,9 @@ describe('the report of a pre-copy', () => {
   const made = reportOfWorld(world);
 
   test('lists each phase once, in order', () => {
-    const phases = STEP_NAMES.filter((name) => name !== 'drain' && !isOfDisks(name)).map(
-      (name) => STEPS[name].phase,
-    );
+    const leftOut = (name: StepName): boolean =>
+      name === 'wait' || name === 'drain' || isOfDisks(name);
+    const phases = STEP_NAMES.filter((name) => !leftOut(name)).map((name) => STEPS[name].phase);
     assert.deepEqual(
       made.phases.map((one) => one.phase),
       [...new Set(phases)],
@@ -165,6 +166,18 @@ describe('the report of a migration under way or undone', () => {
       { atMs: 10, what: 'the path of the disks ended: no link for 10 s' },
     ]);
   });
+
+  for (const asked of [undefined, 'native', 'wire', 'auto'] as const) {
+    test(`says why memory goes by the wire where ${asked ?? 'nothing'} was asked for${asked === 'wire' ? ', which is no decision' : ''}`, () => {
+      const why = 'the hosts reach each other through a relay alone';
+      const facts = { path: { takes: 'wire', why } } as const;
+      const settings = asked === undefined ? {} : { path: asked };
+      const events: SourceEvent[] = [planned(settings), { type: 'did', step: 'admit', facts }];
+      const made = reportOf(recordsOf(events), START + 40);
+      const said = asked === 'wire' ? [] : [{ atMs: 10, what: `memory goes by wire: ${why}` }];
+      assert.deepEqual(made?.decisions, said);
+    });
+  }
 
   test('counts the present phase up to now', () => {
     const world = new World();

@@ -4,26 +4,32 @@ import fc from 'fast-check';
 import {
   holdsSwitchover,
   plannedDowntimeMs,
+  presentDowntimeMs,
   steer,
 } from '../../../src/migration/steering/steering.ts';
-import type { Mode } from '../../../src/protocol/public/migration.ts';
+import type { Decision } from '../../../src/migration/steering/steering.ts';
+import { strategyOf } from '../../../src/migration/steering/strategies.ts';
+import { afterMeasure, afterRound } from '../../../src/migration/steering/trace.ts';
+import type { MemorySample, Mode } from '../../../src/protocol/public/migration.ts';
+import {
+  STRATEGIES,
+  STRATEGY_NAMES,
+  steeringStrategy,
+} from '../../../src/protocol/public/steering.ts';
+import type { SteeringMeasure } from '../../../src/protocol/public/steering.ts';
 import { sampleOf } from '../direct/samples.ts';
+import { courses, LINK, play, samples, sinceStall, swinging, swings } from './simulated.ts';
+import type { Course } from './simulated.ts';
 
 const MiB = 1024 * 1024;
+const ALL: readonly SteeringMeasure[] = ['downtime', 'throttle', 'postcopy'];
 
-const samples = fc
-  .record({
-    totalBytes: fc.nat(1 << 30),
-    remainingBytes: fc.nat(1 << 30),
-    rate: fc.nat(1 << 30),
-    dirtyRate: fc.nat(1 << 30),
-    round: fc.nat(60),
-    expectedDowntimeMs: fc.nat(100_000),
-  })
-  .map(sampleOf);
-
-function settings(mode: Mode) {
-  return { mode, hybridRounds: 3, maxDowntimeMs: 100 };
+/** What its mode alone comes to. */
+function ofMode(mode: Mode, sample: MemorySample): Decision | undefined {
+  const settings = { mode, hybridRounds: 3, maxDowntimeMs: 100 };
+  const trace = afterRound(undefined, sample);
+  const levers: SteeringMeasure[] = mode === 'precopy' ? ['downtime'] : ['downtime', 'postcopy'];
+  return steer(strategyOf(settings), { sample, trace, levers, settings, leftMs: 600_000 });
 }
 
 test('the switch is held for post-copy, and in every mode for a guest with disks', () => {
@@ -46,19 +52,15 @@ test('by the wire the hypervisor plans for less than was asked for, and for half
   assert.equal(plannedDowntimeMs(300, true), 280);
 });
 
-test('pre-copy never switches to post-copy', () => {
-  fc.assert(
-    fc.property(samples, (sample) => {
-      assert.deepEqual(steer(settings('precopy'), sample), { what: 'continue' });
-    }),
-  );
+test('pre-copy without a strategy never decides anything', () => {
+  fc.assert(fc.property(samples, (sample) => assert.equal(ofMode('precopy', sample), undefined)));
 });
 
 test('post-copy begins at once, as soon as the stream is there', () => {
-  assert.equal(steer(settings('postcopy'), sampleOf({ totalBytes: 0 })).what, 'continue');
+  assert.equal(ofMode('postcopy', sampleOf({ totalBytes: 0 })), undefined);
   fc.assert(
     fc.property(samples, (sample) => {
-      if (sample.totalBytes > 0) assert.equal(steer(settings('postcopy'), sample).what, 'postcopy');
+      if (sample.totalBytes > 0) assert.equal(ofMode('postcopy', sample)?.what, 'postcopy');
     }),
   );
 });
@@ -68,44 +70,222 @@ describe('hybrid', () => {
   const stuck = { rate: 100 * MiB, dirtyRate: 95 * MiB, expectedDowntimeMs: 5000 };
 
   test('gives pre-copy its rounds while they help', () => {
-    for (const round of [0, 1, 2, 3]) {
-      assert.equal(steer(settings('hybrid'), sampleOf({ ...fast, round })).what, 'continue');
-    }
-  });
-
-  test('switches after its rounds', () => {
-    const decision = steer(settings('hybrid'), sampleOf({ ...fast, round: 4 }));
-    assert.deepEqual(decision, { what: 'postcopy', why: '3 rounds of pre-copy are over' });
+    for (const round of [0, 1, 2, 3])
+      assert.equal(ofMode('hybrid', sampleOf({ ...fast, round })), undefined);
   });
 
   test('always switches after its rounds', () => {
+    assert.equal(
+      ofMode('hybrid', sampleOf({ ...fast, round: 4 }))?.why,
+      '3 rounds of pre-copy are over',
+    );
     fc.assert(
       fc.property(samples, (sample) => {
-        if (sample.round > 3) assert.equal(steer(settings('hybrid'), sample).what, 'postcopy');
+        if (sample.round > 3 && sample.totalBytes > 0)
+          assert.equal(ofMode('hybrid', sample)?.what, 'postcopy');
       }),
     );
   });
 
   test('switches earlier where another round buys next to nothing, and says the numbers', () => {
-    const decision = steer(settings('hybrid'), sampleOf({ ...stuck, round: 2 }));
-    assert.equal(decision.what, 'postcopy');
-    assert.match(decision.what === 'postcopy' ? decision.why : '', /99614720.*104857600/);
+    const decision = ofMode('hybrid', sampleOf({ ...stuck, round: 2 }));
+    assert.equal(decision?.rule, 'outpaced');
+    assert.match(decision?.why ?? '', /99614720.*104857600/);
   });
 
   test('waits for the first dirty rate, and where the downtime is short enough already', () => {
-    assert.equal(steer(settings('hybrid'), sampleOf({ ...stuck, round: 1 })).what, 'continue');
-    const short = sampleOf({ ...stuck, round: 2, expectedDowntimeMs: 80 });
-    assert.equal(steer(settings('hybrid'), short).what, 'continue');
-    const unknown = sampleOf({ ...stuck, round: 2, rate: 0 });
-    assert.equal(steer(settings('hybrid'), unknown).what, 'continue');
+    assert.equal(ofMode('hybrid', sampleOf({ ...stuck, round: 1 })), undefined);
+    for (const known of [{ expectedDowntimeMs: 80 }, { rate: 0 }])
+      assert.equal(ofMode('hybrid', sampleOf({ ...stuck, round: 2, ...known })), undefined);
+  });
+});
+
+const GRID: readonly Course[] = [0.2, 0.5, 0.8, 1, 1.5, 3].flatMap((dirty) =>
+  [0.05, 0.2, 0.5, 0.8].map((set) => ({
+    memoryBytes: 1024 * MiB,
+    workingSetBytes: set * 1024 * MiB,
+    dirtyRate: dirty * LINK,
+    linkRate: LINK,
+    maxDowntimeMs: 300,
+    timeoutMs: 120_000,
+    levers: ALL,
+  })),
+);
+
+describe('gentle', () => {
+  test('gives up within three rounds after a round without a new minimum, and never runs to its timeout', () => {
+    const ends = GRID.map((course) => play(STRATEGIES.gentle, course));
+    assert.ok(ends.some((each) => each.ends === 'given-up'));
+    assert.ok(ends.some((each) => each.ends === 'precopy'));
+    for (const { ends: end, remaining } of ends) {
+      assert.ok(end === 'precopy' || end === 'given-up', end);
+      assert.ok(sinceStall(remaining) <= 3, `${sinceStall(remaining)} rounds`);
+    }
   });
 
-  test('gives a reason that the journal can hold', () => {
+  test('does nothing else to any guest, and says two ways with figures', () => {
     fc.assert(
-      fc.property(samples, (sample) => {
-        const decision = steer(settings('hybrid'), sample);
-        if (decision.what === 'postcopy') assert.ok(decision.why.length <= 1024);
+      fc.property(courses, swings, (course, list) => {
+        const { decisions, remaining } = play(STRATEGIES.gentle, course, swinging(list));
+        assert.ok(decisions.every(({ what }) => what === 'give-up'));
+        assert.ok(sinceStall(remaining) <= 3);
+        for (const { hint = '', why } of decisions) {
+          assert.match(hint, /^Use .+ or .+\.$/);
+          assert.match(why, /never less than/);
+        }
       }),
     );
   });
+
+  test('does not wait for ever on a remainder that misses the downtime by less than a figure shows', () => {
+    const most = { memoryBytes: 1 << 30, timeoutMs: 548_202, maxDowntimeMs: 30, levers: [] };
+    const rates = { dirtyRate: 419_411_524, linkRate: 232_897_374, workingSetBytes: 7_441_311 };
+    assert.equal(
+      play(STRATEGIES.gentle, { ...most, ...rates }, () => 0.9920932422761217).ends,
+      'given-up',
+    );
+  });
+
+  test('takes a remainder that swings for none that falls', () => {
+    const course = { ...GRID[0], dirtyRate: LINK, workingSetBytes: 200 * MiB } as Course;
+    const { ends, rounds } = play(STRATEGIES.gentle, course, (round) => (round % 2 === 0 ? 2 : 1));
+    assert.equal(ends, 'given-up');
+    assert.ok(rounds < 12, `${rounds} rounds`);
+  });
+});
+
+describe('every strategy', () => {
+  test('keeps within the downtime that was asked for, and takes no measure without its lever', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...STRATEGY_NAMES), courses, swings, (name, course, list) => {
+        const strategy = STRATEGIES[name];
+        const { decisions } = play(strategy, course, swinging(list));
+        for (const { what, change, why } of decisions) {
+          assert.ok(why.length <= 1024);
+          if (what !== 'give-up') assert.ok(course.levers.includes(what), what);
+          if (what !== 'give-up') assert.ok(strategy.measures.includes(what), what);
+          if (what === 'downtime')
+            assert.ok(change !== undefined && change.to <= course.maxDowntimeMs);
+          if (what === 'downtime' && change !== undefined) assert.ok(change.to > change.from);
+        }
+        const rounds = decisions.map(({ inputs }) => inputs.round);
+        assert.equal(new Set(rounds).size, rounds.length, 'one decision a round');
+      }),
+    );
+  });
+
+  test('gives up only once nothing is left that it may do, however impatient it is', () => {
+    const steps = { downtimeShares: [0.25, 0.5, 1], throttlePercents: [20, 40, 80] };
+    const impatient = fc.record({
+      measures: fc.shuffledSubarray([...ALL]),
+      stalledRounds: fc.integer({ min: 1, max: 5 }),
+      giveUpRounds: fc.integer({ min: 1, max: 3 }),
+    });
+    const share = fc.double({ min: 0.7, max: 4, noNaN: true });
+    let givenUp = 0;
+    fc.assert(
+      fc.property(impatient, courses, swings, share, (own, any, list, times) => {
+        const strategy = steeringStrategy.parse({ name: 'own', ...steps, ...own });
+        const course = {
+          ...any,
+          workingSetBytes: any.memoryBytes,
+          dirtyRate: times * any.linkRate,
+        };
+        const played = play(strategy, course, swinging(list));
+        if (played.ends !== 'given-up') return;
+        givenUp += 1;
+        const left = strategy.measures.filter((measure) => course.levers.includes(measure));
+        assert.ok(!left.includes('postcopy'));
+        if (left.includes('throttle')) assert.equal(played.throttlePercent, 80);
+        const longest = played.decisions.findLast(({ what }) => what === 'downtime');
+        if (left.includes('downtime')) assert.equal(longest?.change?.to, course.maxDowntimeMs);
+      }),
+    );
+    assert.ok(givenUp > 0);
+  });
+
+  test('the same view decides the same, and a mover that takes over goes on from the trace alone', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...STRATEGY_NAMES),
+        samples,
+        fc.nat(5),
+        (name, sample, stalls) => {
+          const trace = { ...afterRound(undefined, sample), stalledRounds: stalls };
+          const settings = { mode: 'hybrid', maxDowntimeMs: 300 } as const;
+          const view = { sample, trace, levers: ALL, settings, leftMs: 60_000 };
+          const first = steer(STRATEGIES[name], view);
+          assert.deepEqual(steer(STRATEGIES[name], structuredClone(view)), first);
+          if (first?.change === undefined) return;
+          const after = afterMeasure(trace, first.why, first.change);
+          assert.equal(steer(STRATEGIES[name], { ...view, trace: after })?.change, undefined);
+        },
+      ),
+    );
+  });
+});
+
+test('must-finish gets every guest of the grid through, also where it swings', () => {
+  for (const course of GRID)
+    assert.match(play(STRATEGIES['must-finish'], course).ends, /^(precopy|postcopy)$/);
+  fc.assert(
+    fc.property(courses, swings, (course, list) => {
+      const patient = { ...course, levers: ALL, timeoutMs: 3_600_000 };
+      const { ends } = play(STRATEGIES['must-finish'], patient, swinging(list));
+      assert.match(ends, /^(precopy|postcopy)$/);
+    }),
+  );
+});
+
+test('standard raises the downtime first, and goes over to post-copy where that does not help', () => {
+  const ends = GRID.map((course) => play(STRATEGIES.standard, course));
+  for (const { ends: end, decisions } of ends) {
+    assert.match(end, /^(precopy|postcopy)$/);
+    if (end === 'postcopy') assert.equal(decisions[0]?.what, 'downtime');
+  }
+  assert.ok(ends.some(({ ends: end, decisions }) => end === 'precopy' && decisions.length > 0));
+});
+
+test('no-postcopy slows a guest down that would not converge, and no more than it has to', () => {
+  const course = { ...GRID[0], dirtyRate: 1.5 * LINK, workingSetBytes: 512 * MiB } as Course;
+  const slowed = play(STRATEGIES['no-postcopy'], course);
+  assert.equal(slowed.ends, 'precopy');
+  assert.ok(slowed.decisions.some(({ what }) => what === 'throttle'));
+  const gentle = { ...course, dirtyRate: 0.3 * LINK };
+  assert.ok(
+    play(STRATEGIES['no-postcopy'], gentle).decisions.every(({ what }) => what !== 'throttle'),
+  );
+});
+
+test('a guest that is quiet again gets its speed back', () => {
+  const sample = sampleOf({ round: 9, rate: LINK, dirtyRate: 10 * MiB, remainingBytes: 100 * MiB });
+  const before = afterMeasure(afterRound(undefined, { ...sample, round: 7 }), 'so', {
+    of: 'throttlePercent',
+    from: 0,
+    to: 60,
+  });
+  const trace = afterRound(before, sample);
+  const settings = { mode: 'precopy', maxDowntimeMs: 100 } as const;
+  const view = { sample, trace, levers: ALL, settings, leftMs: 60_000 };
+  const decision = steer(STRATEGIES['no-postcopy'], view);
+  assert.equal(decision?.rule, 'quiet');
+  assert.deepEqual(decision?.change, { of: 'throttlePercent', from: 60, to: 0 });
+});
+
+test('post-copy takes the rest while there is still time for it', () => {
+  const sample = sampleOf({ round: 2, rate: MiB, dirtyRate: 0, remainingBytes: 30 * MiB });
+  const trace = afterRound(undefined, sample);
+  const settings = { mode: 'hybrid', maxDowntimeMs: 100 } as const;
+  const view = { sample, trace, levers: ALL, settings };
+  assert.equal(steer(STRATEGIES.budget, { ...view, leftMs: 300_000 }), undefined);
+  assert.equal(steer(STRATEGIES.budget, { ...view, leftMs: 49_000 })?.rule, 'time-left');
+  const precopy = { ...view, settings: { ...settings, mode: 'precopy' as const } };
+  assert.equal(steer(STRATEGIES.budget, { ...precopy, leftMs: 49_000 }), undefined);
+});
+
+test('the downtime begins at the first rung where there is a ladder', () => {
+  assert.equal(presentDowntimeMs(STRATEGIES.standard, 400), 100);
+  assert.equal(presentDowntimeMs(STRATEGIES.gentle, 400), 400);
+  const trace = afterMeasure(undefined, 'so', { of: 'downtimeMs', from: 100, to: 300 });
+  assert.equal(presentDowntimeMs(STRATEGIES.standard, 400, trace), 300);
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { HONEST } from '../../../src/drivers/fake/managed.ts';
+import { LIFECYCLE } from '../../../src/mover/managed/lifecycle.ts';
 import { runTrial } from './trial.ts';
 
 describe('the mover of a managed migration', () => {
@@ -72,6 +73,29 @@ describe('the mover of a managed migration', () => {
       assert.ok(found.tookMs < 30_000, story);
     }
     assert.ok(begun > 0, 'no task began');
+  });
+});
+
+describe('what a manager says of a guest', () => {
+  const inspected = async (memoryBytes: number, checks: readonly object[]) => {
+    const session = { inspect: async () => ({ memoryBytes, checks }) };
+    const ask = (question: (asked: object) => unknown) => question(session);
+    return LIFECYCLE.inspect.do({ ask } as never, AbortSignal.timeout(1000));
+  };
+  const passes = { name: 'a', side: 'source', verdict: 'pass', evidence: '' };
+
+  test('ends the step where no journal could hold it, and not the mover', async () => {
+    const invalid = { code: 'GODWIT_PROTOCOL_INVALID' };
+    await assert.rejects(inspected(-1, []), invalid);
+    await assert.rejects(inspected(2 ** 60, []), invalid);
+    await assert.rejects(inspected(1, [{ ...passes, evidence: 'x'.repeat(5000) }]), invalid);
+  });
+
+  test('is cut to what a journal holds, but never by a refusal', async () => {
+    const many = Array.from({ length: 1000 }, () => passes);
+    assert.equal((await inspected(1, many))?.checks?.length, 256);
+    const refused = inspected(1, [...many, { ...passes, name: 'last', verdict: 'refuse' }]);
+    await assert.rejects(refused, /last/);
   });
 });
 

@@ -164,5 +164,6 @@ function hookFacts(
   const { id: migration, guest, from } = admission;
   const networks = preparation?.networks ?? [];
   const mode = preparation?.stream.mode ?? 'precopy';
-  return { migration, guest, from, to, mode, networks, ports };
+  const rehearsal = admission.settings?.rehearse === true ? { rehearsal: true as const } : {};
+  return { migration, guest, from, to, mode, ...rehearsal, networks, ports };
 }

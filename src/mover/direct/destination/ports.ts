@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { AgentConfig } from '../../../config.ts';
 import type { NicPlan } from '../../../drivers/port/direct.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
+import { rendezvousOf } from '../../../protocol/relay.ts';
 import { ipsOf } from '../../../host/host-names.ts';
 import { Fleet } from '../../../host/fleet.ts';
 import type { Log } from '../../../log.ts';
@@ -110,7 +111,11 @@ export class GuestPorts {
 /** What a routed guest may have here, as the configuration and the fleet’s list say now. */
 async function routedRules(config: AgentConfig, signal: AbortSignal): Promise<RoutedRules> {
   const all = [config, ...Object.values(new Fleet(config).peers())];
-  const addresses = all.flatMap((each) => [each.address, ...each.addresses]);
+  // A relay is one of those that no guest may take the address of; a host behind it has none here.
+  const addresses = all
+    .flatMap((each) => [each.address, ...each.addresses])
+    .filter((each) => rendezvousOf(each) === undefined)
+    .concat(config.relays.map((each) => each.address));
   const { ips, unresolved } = await ipsOf(
     addresses.map((each) => splitAddress(each).host),
     signal,

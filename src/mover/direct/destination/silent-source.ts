@@ -129,7 +129,7 @@ export async function askOnReturn(hands: Hands): Promise<void> {
   if (source === undefined || !isForsaken(hands.state())) return;
   if (await overruled(hands, source, signal)) return;
   const { admission, right } = hands.state();
-  const isOver = source.phase === 'failed' || source.phase === 'cancelled';
+  const isOver = ['rehearsed', 'failed', 'cancelled'].includes(source.phase);
   if (!isOver || source.epoch !== admission.epoch || right === 'running') return;
   await hands.release(`${source.host} has ended it as ${source.phase}`, signal);
 }

@@ -19,17 +19,22 @@ export function choosePathTo(
 ): Pick<StepFacts, 'path'> {
   const { config, dataPath, request } = parts;
   const { guest, to, settings } = parts.state().plan;
-  if (settings.path === undefined || settings.path === 'native') return {};
+  const { byRelay } = parts.peer;
+  if (!byRelay && (settings.path === undefined || settings.path === 'native')) return {};
   const choice = choosePath(settings, {
     reachable: parts.guest.mayReachUs,
     own: dataPath.offered ? offerOf(config, guest, to) : undefined,
     offer,
+    byRelay,
     memoryBytes: request.memoryBytes,
     linkBytesPerS: saidLinkRate(parts),
   });
   if (choice.takes !== 'neither') return { path: choice };
-  const hint = 'Leave --path wire out, or upgrade Godwit on the host that is named.';
-  throw godwitError('GODWIT_CAPABILITY', { what: '--path wire', reason: choice.reason }, { hint });
+  const hint = byRelay
+    ? 'A relay carries the wire alone: leave out what it does not take, or upgrade Godwit on the host that is named.'
+    : 'Leave --path wire out, or upgrade Godwit on the host that is named.';
+  const what = byRelay ? 'moving through a relay' : '--path wire';
+  throw godwitError('GODWIT_CAPABILITY', { what, reason: choice.reason }, { hint });
 }
 
 type Path = NonNullable<StepFacts['path']>;

@@ -27,9 +27,10 @@ import { lineOf, whatTook } from './stream-seen.ts';
 import type { Seen } from './stream-seen.ts';
 import { RefusedByChecks } from '../../engine/refused-by-checks.ts';
 import type { SourceParts } from './parts.ts';
+import { setSteering } from './memory-steering.ts';
 import { stopHere } from './stop-here.ts';
 import { continueSwitchover } from './step-actions.ts';
-import { nothing, within } from './time-limit.ts';
+import { leftOf, nothing, within } from './time-limit.ts';
 
 /** How long a step that was told to stop may take to do so before it is undone all the same, ms. */
 const LET_GO_MS = 5000;
@@ -162,6 +163,8 @@ export class Coordinator {
         return;
       case 'continue':
         return void this.#command('switchover', continueSwitchover);
+      case 'steer':
+        return void setSteering(this.#mustHaveSteps(), this.#parts.log, this.#over.signal);
       case 'stop':
         return void stopHere(this.#mustHaveSteps(), this.#parts.log, this.#over.signal);
       case 'recover':
@@ -205,16 +208,16 @@ export class Coordinator {
     this.#current = { step, abort, settled };
   }
 
-  /**
-   * ms that a step may take: its own deadline, and up to the switch no more than what is left of all; a clock that was set
-   * back gives no more.
-   */
+  /** ms that a step may take: its own deadline, and up to the switch no more than what is left of all. */
   #remaining(step: StepName): number {
     const own = deadlineOf(step, this.state);
-    if (stepIndex(step) >= stepIndex('switchover')) return own;
-    const tookMs = Math.max(0, this.#parts.clock.wallMs() - this.#parts.startedAtMs);
-    const left = Math.max(1000, this.state.plan.settings.timeoutMs - tookMs);
-    return Math.min(own, left);
+    if (step === 'wait' || stepIndex(step) >= stepIndex('switchover')) return own;
+    return Math.min(own, Math.max(1000, this.leftMs));
+  }
+
+  /** Until the time that the migration was given is over, ms. */
+  get leftMs(): number {
+    return leftOf(this.state, this.#parts.startedAtMs, this.#parts.clock.wallMs());
   }
 
   #failed(step: StepName, thrown: unknown): void {

@@ -17,7 +17,7 @@ export function askHook(
 export async function tellHook(parts: SourceParts, outcome: EndPhase, log: Log): Promise<EndPhase> {
   const facts = (): HookFacts => factsOf(parts);
   if (outcome === 'done') await runLateHook(parts.config, 'after-done', facts, log);
-  if (outcome === 'failed' || outcome === 'cancelled') {
+  if (outcome === 'rehearsed' || outcome === 'failed' || outcome === 'cancelled') {
     await runLateHook(parts.config, 'after-rollback', facts, log);
   }
   return outcome;
@@ -33,6 +33,7 @@ function factsOf(parts: SourceParts): HookFacts {
     to: plan.to,
     mode: plan.settings.mode,
     networks,
+    ...(plan.settings.rehearse === true ? { rehearsal: true } : {}),
     ports: Object.fromEntries(networks.map(({ id, port }) => [id, port])),
     ...(because === undefined
       ? {}

@@ -24,11 +24,13 @@ import {
   firstFrame,
   launchOf,
   continueSwitchover,
+  lastLook,
   sessionIfThere,
 } from './step-actions.ts';
 import { isMoverThere, regain } from './regain.ts';
 import { sameMachine } from './same-machine.ts';
 import { dropProofs } from './storage.ts';
+import { waitToBegin } from './wait.ts';
 
 /**
  * From the guest's resume until the source is looked at and taken down, ms: its first answers want the processors
@@ -60,6 +62,10 @@ export type Lifecycle = {
  * is decided by migration/direct/transition.ts.
  */
 export const LIFECYCLE: Lifecycle = {
+  wait: {
+    do: waitToBegin,
+  },
+
   admit: {
     do: async (parts, signal) => {
       const { guest, peer, request, state, config } = parts;
@@ -85,6 +91,7 @@ export const LIFECYCLE: Lifecycle = {
           timeoutMs: settings.timeoutMs,
           settings,
           ...(request.lineage === undefined ? {} : { lineage: request.lineage }),
+          ...(request.labels === undefined ? {} : { labels: request.labels }),
           ...driverSaid(request.handle.driver),
         },
         signal,
@@ -223,7 +230,10 @@ export const LIFECYCLE: Lifecycle = {
       return {};
     },
 
-    undo: regain,
+    undo: async (parts, signal) => {
+      await lastLook(parts, signal);
+      await regain(parts, signal);
+    },
   },
 
   switchover: {

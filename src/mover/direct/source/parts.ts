@@ -2,7 +2,12 @@ import type { AgentConfig } from '../../../config.ts';
 import type { StreamSetup } from '../../../drivers/port/direct.ts';
 import type { GuestHandle } from '../../../drivers/port/inventory.ts';
 import { GodwitError, godwitError } from '../../../errors.ts';
-import { holdsSwitchover, plannedDowntimeMs } from '../../../migration/steering/steering.ts';
+import {
+  holdsSwitchover,
+  plannedDowntimeMs,
+  presentDowntimeMs,
+} from '../../../migration/steering/steering.ts';
+import { mayThrottle, strategyOf } from '../../../migration/steering/strategies.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Launch } from '../../../protocol/mover/handle.ts';
@@ -67,6 +72,8 @@ export type LookParts = Pick<SourceParts, 'config' | 'state'> & {
 
 /** The destination, as far as it answers before anything is built. */
 interface LookPeer {
+  /** Whether it is reached through a relay alone. */
+  readonly byRelay: boolean;
   resume(moverAddress: string): void;
   call<T>(id: string, signal: AbortSignal, question: LookQuestion<T>): Promise<T>;
 }
@@ -124,6 +131,7 @@ export function streamSetup(parts: SourceParts): StreamSetup {
     ...streamOf(parts),
     maxDowntimeMs: streamDowntimeMs(parts),
     holdSwitchover: holdsSwitchover(settings, description),
+    ...(mayThrottle(strategyOf(settings)) ? { mayThrottle: true } : {}),
     ...(description?.disks === undefined ? {} : { disks: true }),
   };
   // The wire has a cap and a TLS of its own, and its hypervisor speaks to this mover alone.
@@ -143,9 +151,12 @@ function streamOf(parts: LookParts): Omit<StreamSettings, 'tls'> {
   return { mode, streams, compress, ...known.path?.stream };
 }
 
-/** What the hypervisor may plan for, by the path that memory takes, ms. */
-export function streamDowntimeMs(parts: SourceParts): number {
-  return plannedDowntimeMs(parts.state().plan.settings.maxDowntimeMs, goesByWire(parts));
+/** What the hypervisor may plan for now, by the steering and the path that memory takes, ms. */
+export function streamDowntimeMs(parts: Pick<LookParts, 'state'>): number {
+  const { plan, steering } = parts.state();
+  const { settings } = plan;
+  const present = presentDowntimeMs(strategyOf(settings), settings.maxDowntimeMs, steering);
+  return plannedDowntimeMs(present, goesByWire(parts));
 }
 
 /** What the configuration, or an earlier migration, says of the link to the other host, bytes/s. */
@@ -158,7 +169,7 @@ export function saidLinkRate({
 }
 
 /** Memory takes the wire, as was settled when the destination admitted the guest. */
-function goesByWire(parts: LookParts): boolean {
+function goesByWire(parts: Pick<LookParts, 'state'>): boolean {
   return parts.state().known.path?.takes === 'wire';
 }
 

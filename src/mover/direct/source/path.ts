@@ -1,6 +1,7 @@
 import { agentContract } from '../../../protocol/contract.ts';
 import { peerContract } from '../../../protocol/peer/contract.ts';
 import { splitAddress, withHost } from '../../../protocol/names.ts';
+import { rendezvousOf } from '../../../protocol/relay.ts';
 import type { Api, Client } from '../../../rpc/client.ts';
 import type { Connect } from '../../engine/surroundings.ts';
 
@@ -10,7 +11,7 @@ export class Path {
   readonly address: string;
   readonly #name: string;
   readonly #connect: Connect;
-  /** The host's own address: what the destination tells of itself holds as it is. */
+  /** The host's own address: what the destination tells of itself holds as it is, but by a relay. */
   readonly #main: boolean;
   #agent: Client<typeof agentContract> | undefined;
   #mover: { readonly address: string; readonly client: Client<typeof peerContract> } | undefined;
@@ -24,7 +25,8 @@ export class Path {
 
   /** An address that the destination tells of itself, as it is reached this way. */
   route(stated: string): string {
-    return this.#main ? stated : withHost(stated, splitAddress(this.address).host);
+    const isAsStated = this.#main && rendezvousOf(this.address) === undefined;
+    return isAsStated ? stated : withHost(stated, splitAddress(this.address).host);
   }
 
   agent(): Api<typeof agentContract> {

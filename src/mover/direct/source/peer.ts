@@ -3,6 +3,7 @@ import { systemClock } from '../../../clock.ts';
 import type { agentContract } from '../../../protocol/contract.ts';
 import type { peerContract } from '../../../protocol/peer/contract.ts';
 import { splitAddress, withHost } from '../../../protocol/names.ts';
+import { rendezvousOf } from '../../../protocol/relay.ts';
 import type { Admission, Admitted } from '../../../protocol/peer/migration.ts';
 import type { Api } from '../../../rpc/client.ts';
 import type { Reach } from '../../../rpc/reach.ts';
@@ -81,6 +82,10 @@ export class DestinationPeer {
   /** Where the mover in use says that it listens: another address is another mover. */
   get moverAddress(): string | undefined {
     return this.#moverAddress;
+  }
+
+  get byRelay(): boolean {
+    return this.#paths.every(({ address }) => rendezvousOf(address) !== undefined);
   }
 
   get known(): boolean {

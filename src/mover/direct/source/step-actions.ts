@@ -1,3 +1,4 @@
+import { withDeadline } from '../../../deadline.ts';
 import { hasCode, godwitError } from '../../../errors.ts';
 import type { Launch, SourceSession } from '../../../drivers/port/direct.ts';
 import type { GuestHandle } from '../../../drivers/port/inventory.ts';
@@ -7,6 +8,8 @@ import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { assertStopped } from './guard-postcopy.ts';
 import { ask } from './parts.ts';
 import type { SourceParts } from './parts.ts';
+
+const LAST_LOOK_MS = 500;
 
 /** What the steps of lifecycle.ts ask of the hypervisor and of the destination. */
 
@@ -49,6 +52,16 @@ export async function sessionIfThere(
     if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) return undefined;
     throw thrown;
   }
+}
+
+/** What a rehearsal has come to; the guest may stand still until it turns round, so it is asked once and not waited for. */
+export async function lastLook(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  if (parts.state().cameTo === undefined) return;
+  const look = withDeadline('the last look', LAST_LOOK_MS, signal, async (bounded) =>
+    (await parts.guest.session(bounded)).sample(bounded),
+  );
+  const sample = await look.catch(() => undefined);
+  if (sample !== undefined) parts.dispatch({ type: 'measured', sample, final: true });
 }
 
 /** What is left of a step to do; a mover that took it over, or tries it again, looks first. */

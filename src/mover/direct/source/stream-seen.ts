@@ -16,7 +16,7 @@ export function lineOf(
   { nowMs, elapsedMs, note }: { nowMs: number; elapsedMs: number; note: string | undefined },
 ): Progress {
   const { settings, to } = state.plan;
-  const overMs = nowMs - elapsedMs + settings.timeoutMs;
+  const overMs = (state.known.beganAtMs ?? nowMs - elapsedMs) + settings.timeoutMs;
   const still = seen?.still && stillness(seen.still, nowMs, overMs);
   const words = still === undefined ? undefined : stillWords(to, still);
   return progressOf(state, seen?.sample, elapsedMs, note ?? words, still);

@@ -1,3 +1,33 @@
+import { systemClock } from '../../../clock.ts';
+import type { SourceState } from '../../../migration/direct/source-state.ts';
+
+/**
+ * Until the time that a migration was given is over, ms; a clock that was set back gives no more. It runs from when it
+ * began, what it waited for before left out. Moments are wall clock.
+ */
+export function leftOf(
+  { plan, known }: Pick<SourceState, 'plan' | 'known'>,
+  askedAtMs: number,
+  nowMs: number,
+): number {
+  const { timeoutMs, deadlineAt } = plan.settings;
+  const untilMs = deadlineAt === undefined ? Infinity : Date.parse(deadlineAt) - nowMs;
+  const beganAtMs = known.beganAtMs ?? askedAtMs;
+  return Math.min(timeoutMs - Math.max(0, nowMs - beganAtMs), untilMs);
+}
+
+/** The wall clock may be set, and a host may sleep: it is looked at so often, ms. */
+const LOOK_MS = 10_000;
+
+/** Waits until the wall clock says so. */
+export async function untilMoment(momentMs: number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const leftMs = momentMs - systemClock.wallMs();
+    if (leftMs <= 0) return;
+    await systemClock.sleep(Math.min(leftMs, LOOK_MS), signal);
+  }
+}
+
 /** What a step's work comes to where nobody asks. */
 export function nothing(): void {
   // Whatever a step's work came to, its event has told.

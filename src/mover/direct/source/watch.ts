@@ -8,14 +8,14 @@ import { stepIndex } from '../../../migration/direct/steps.ts';
 import type { SourceState } from '../../../migration/direct/source-state.ts';
 import { NOTICED_MS, SAID_MS } from '../../../migration/steering/standstill.ts';
 import { deadlineOf } from '../../../migration/direct/step-deadline.ts';
-import { steer } from '../../../migration/steering/steering.ts';
 import type { DestinationStatus } from '../../../protocol/peer/migration.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 import type { Coordinator } from './coordinator.ts';
 import { LinkSight } from './link-sight.ts';
 import { linkSilent } from './link-silent.ts';
-import { resumePeer, streamDowntimeMs } from './parts.ts';
+import { MemorySteering } from './memory-steering.ts';
+import { resumePeer } from './parts.ts';
 import type { SourceParts } from './parts.ts';
 import type { SourceProbes } from './probes.ts';
 import { StreamGuard } from './stream-guard.ts';
@@ -46,10 +46,10 @@ export class Watch {
   #roundAt = 0;
   /** Runs while the guest stands still. */
   #still: NodeJS.Timeout | undefined;
-  #decided = false;
   #guard: StreamGuard | undefined;
   #probes: SourceProbes | undefined;
   readonly #sight = new LinkSight();
+  readonly #steering: MemorySteering;
   /** Memory has begun to flow. */
   #flows = false;
 
@@ -57,6 +57,7 @@ export class Watch {
     this.#coordinator = coordinator;
     this.#clock = clock;
     this.#log = log;
+    this.#steering = new MemorySteering(coordinator);
   }
 
   start(parts: SourceParts): void {
@@ -148,16 +149,9 @@ export class Watch {
       if (sample.round > this.#round && now - this.#roundAt >= ROUND_MS) {
         this.#round = sample.round;
         this.#roundAt = now;
-        this.#coordinator.dispatch({ type: 'measured', sample, final: false });
+        await this.#coordinator.record({ type: 'measured', sample, final: false });
       }
-      const { settings } = this.#coordinator.state.plan;
-      const decision = steer({ ...settings, maxDowntimeMs: streamDowntimeMs(parts) }, sample);
-      const { doing } = this.#coordinator.state;
-      const inMemory = doing.kind === 'do' && doing.step === 'memory';
-      if (decision.what === 'postcopy' && inMemory && !this.#decided) {
-        this.#decided = true;
-        this.#coordinator.dispatch({ type: 'decided', what: 'postcopy', why: decision.why });
-      }
+      await this.#steering.look(parts, sample, this.#coordinator.leftMs, signal);
     } catch (thrown) {
       // The next look may succeed; a hypervisor that is gone says so by its own event.
       if (!signal.aborted) this.#log.debug({ error: toGodwitError(thrown) }, 'no sample');

@@ -1,0 +1,28 @@
+import type { Log } from '../log.ts';
+import type { agentContract } from '../protocol/contract.ts';
+import type { Handlers } from '../rpc/server.ts';
+import type { HostLabels } from './guest-labels.ts';
+import type { Guests } from './guests.ts';
+
+export interface LabelParts {
+  readonly guests: Guests;
+  readonly labels: HostLabels;
+  readonly log: Log;
+}
+
+export function labelHandler({
+  guests,
+  labels,
+  log,
+}: LabelParts): Handlers<Pick<typeof agentContract, 'labelGuest'>> {
+  return {
+    labelGuest: async ({ params: { guest }, body, caller }) => {
+      await guests.need(guest);
+      const now = labels.change(guest, body);
+      log.info({ guest, ...body, by: caller.name }, 'a guest was labelled');
+      // Whoever follows this host hears of it.
+      await guests.look();
+      return { labels: now };
+    },
+  };
+}

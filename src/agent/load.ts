@@ -1,0 +1,160 @@
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import type { Clock } from '../clock.ts';
+import { wake } from '../event-log.ts';
+import { toGodwitError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { MOST_GUESTS_OF_A_SAMPLE } from '../protocol/public/load.ts';
+import type { HostLoad } from '../protocol/public/load.ts';
+import { parseMemory } from './inventory-parse.ts';
+import * as parse from './load-parse.ts';
+import type { Counters, GuestUse } from './load-parse.ts';
+
+const EVERY_MS = 10_000;
+/** Whoever begins to follow gets one soon; over a second the counters tell enough. */
+const FIRST_MS = 1000;
+
+/** A guest of this host and the process in which it runs. */
+export interface GuestProcess {
+  readonly name: string;
+  readonly pid?: number | undefined;
+}
+
+/** How the machine is read; a test gives its own. */
+export interface LoadReader {
+  /** Text of a file under /proc; '' where there is none. */
+  readonly proc: (file: string) => Promise<string>;
+  /** The host's own links and disks: those that are hardware. */
+  readonly own: (kind: 'net' | 'block') => Promise<ReadonlySet<string>>;
+}
+
+export const thisLoad: LoadReader = {
+  proc: (file) => readFile(`/proc/${file}`, 'utf8').catch(() => ''),
+  own: async (kind) => {
+    const folder = `/sys/class/${kind}`;
+    const names = await readdir(folder).catch(() => []);
+    return new Set(names.filter((name) => existsSync(`${folder}/${name}/device`)));
+  },
+};
+
+/** What a follower sees: the newest sample, and when there is another. */
+export interface LoadFeed {
+  /** Counts up with each sample; 0 before the first. */
+  readonly count: () => number;
+  readonly newest: () => HostLoad | undefined;
+  /** Called with the next sample, each once. */
+  readonly waiting: Set<() => void>;
+  release(): void;
+}
+
+/** Samples how busy this host is, for as long as somebody follows that. */
+export class Load {
+  readonly #guests: () => readonly GuestProcess[];
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #reader: LoadReader;
+  #followers = 0;
+  #count = 0;
+  #newest: HostLoad | undefined;
+  #before: Counters | undefined;
+  readonly #waiting = new Set<() => void>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    guests: () => readonly GuestProcess[],
+    { clock, log }: { readonly clock: Clock; readonly log: Log },
+    reader: LoadReader = thisLoad,
+  ) {
+    this.#guests = guests;
+    this.#clock = clock;
+    this.#log = log;
+    this.#reader = reader;
+  }
+
+  follow(): LoadFeed {
+    this.#followers += 1;
+    if (this.#followers === 1) {
+      this.#before = undefined;
+      void this.#turn();
+    }
+    let released = false;
+    return {
+      count: () => this.#count,
+      newest: () => this.#newest,
+      waiting: this.#waiting,
+      release: () => {
+        if (released) return;
+        released = true;
+        this.#followers -= 1;
+        if (this.#followers === 0) clearTimeout(this.#timer);
+      },
+    };
+  }
+
+  async #turn(): Promise<void> {
+    let nextMs = FIRST_MS;
+    try {
+      const [now, memory] = await Promise.all([this.#look(), this.#reader.proc('meminfo')]);
+      if (this.#before !== undefined) {
+        this.#take(this.#before, now, memory);
+        nextMs = EVERY_MS;
+      }
+      this.#before = now;
+    } catch (thrown) {
+      this.#log.warn({ error: toGodwitError(thrown) }, 'how busy this host is was not read');
+      nextMs = EVERY_MS;
+    }
+    clearTimeout(this.#timer);
+    if (this.#followers > 0) {
+      this.#timer = setTimeout(() => void this.#turn(), nextMs);
+      this.#timer.unref();
+    }
+  }
+
+  #take(before: Counters, now: Counters, meminfo: string): void {
+    const memory = { ...parseMemory(meminfo), swapUsedBytes: parse.parseSwapUsed(meminfo) };
+    const at = new Date(this.#clock.wallMs()).toISOString();
+    this.#newest = { at, ...parse.loadBetween(before, now, memory) };
+    this.#count += 1;
+    wake(this.#waiting);
+  }
+
+  async #look(): Promise<Counters> {
+    const { proc, own } = this.#reader;
+    const [stat, cpu, memory, io, net, links, disks, blocks, guests] = await Promise.all([
+      proc('stat'),
+      proc('pressure/cpu'),
+      proc('pressure/memory'),
+      proc('pressure/io'),
+      proc('net/dev'),
+      own('net'),
+      proc('diskstats'),
+      own('block'),
+      this.#uses(),
+    ]);
+    return {
+      atMs: this.#clock.monotonicMs(),
+      processor: parse.parseStat(stat),
+      pressure: {
+        cpu: parse.parsePressure(cpu),
+        memory: parse.parsePressure(memory),
+        io: parse.parsePressure(io),
+      },
+      network: parse.parseNetwork(net, links),
+      disk: parse.parseDisks(disks, blocks),
+      guests,
+    };
+  }
+
+  async #uses(): Promise<Map<string, GuestUse>> {
+    const uses = new Map<string, GuestUse>();
+    for (const { name, pid } of this.#guests().slice(0, MOST_GUESTS_OF_A_SAMPLE)) {
+      if (pid === undefined) continue;
+      const { proc } = this.#reader;
+      const [stat, status] = await Promise.all([proc(`${pid}/stat`), proc(`${pid}/status`)]);
+      const use = parse.parseProcess(pid, stat, status);
+      if (use !== undefined) uses.set(name, use);
+    }
+    return uses;
+  }
+}

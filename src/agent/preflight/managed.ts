@@ -1,0 +1,50 @@
+import { withDeadline } from '../../deadline.ts';
+import type { Driver } from '../../drivers/registry.ts';
+import type { ManagedDriver } from '../../drivers/port/managed.ts';
+import { toGodwitError } from '../../errors.ts';
+import { orderOf } from '../../migration/managed/events.ts';
+import { refusal } from '../../migration/preflight/check.ts';
+import { check, migrationSettings } from '../../protocol/public/migration.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import { driverOf } from '../life.ts';
+import type { Examined } from './questions.ts';
+
+/** Checks of one answer. */
+const MOST_CHECKS = 256;
+
+/** The driver of a guest that a manager moves; undefined where Godwit takes hold of it itself. */
+export function managerOf(
+  drivers: readonly Driver[],
+  { handle }: Pick<Examined, 'handle'>,
+): ManagedDriver | undefined {
+  const driver = driverOf(drivers, handle);
+  return driver?.capabilities.shape === 'managed' ? (driver as ManagedDriver) : undefined;
+}
+
+/** What the guest's manager finds for or against the move, as a migration would hear it first. It starts nothing. */
+export async function askManager(
+  driver: ManagedDriver,
+  { id, request, handle, from }: Pick<Examined, 'id' | 'request' | 'handle' | 'from'>,
+  { here, withinMs }: { readonly here: string; readonly withinMs: number },
+  signal: AbortSignal,
+): Promise<Check[]> {
+  const { guest, to } = request;
+  const settings = migrationSettings.parse(request);
+  const order = orderOf({ id, guest, from: from ?? here, to, settings });
+  const what = `the manager of ${guest}, asked about ${to}`;
+  try {
+    return await withDeadline(what, Math.max(0, withinMs), signal, async (within) => {
+      const session = await driver.openManaged(handle, within);
+      try {
+        const { checks } = await session.inspect(within);
+        const all = [...checks, ...(await session.check(order, within))];
+        return check.array().parse(all.slice(0, MOST_CHECKS));
+      } finally {
+        await session.close();
+      }
+    });
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return [refusal('destination', toGodwitError(thrown), 'both')];
+  }
+}

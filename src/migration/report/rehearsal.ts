@@ -1,0 +1,49 @@
+import type { MemorySample } from '../../protocol/public/migration.ts';
+import type { Rehearsal } from '../../protocol/public/rehearsal.ts';
+import { POSTCOPY_SWITCH_MS, SEVERAL_SWITCH_MS, SWITCH_MS } from '../prediction/parameters.ts';
+import type { SourceEvent, SourceState } from '../direct/source-state.ts';
+
+/** What a rehearsal has found out, from its journal. Pure. */
+
+/** For how long the guest stood still at its source, moments of the wall clock, ms. */
+export interface Stand {
+  readonly since?: number;
+  readonly totalMs?: number;
+}
+
+export function standAfter(stand: Stand, event: SourceEvent, at: number): Stand {
+  if (event.type !== 'hypervisor') return stand;
+  const { since, totalMs = 0 } = stand;
+  if (event.event.type === 'stopped') return { ...stand, since: since ?? at };
+  if (event.event.type !== 'resumed' || since === undefined) return stand;
+  return { totalMs: totalMs + Math.max(0, at - since) };
+}
+
+/** `sample`: the last look at the stream. Undefined where the migration was no rehearsal. */
+export function rehearsalOf(
+  { plan, cameTo }: Pick<SourceState, 'plan' | 'cameTo'>,
+  sample: MemorySample | undefined,
+  { totalMs }: Stand,
+): Rehearsal | undefined {
+  const { rehearse, maxDowntimeMs, streams, compress } = plan.settings;
+  if (rehearse !== true) return undefined;
+  const stoodStill = totalMs === undefined ? {} : { stoodStillMs: totalMs };
+  if (cameTo === undefined) return { maxDowntimeMs, ...stoodStill };
+  const several = streams > 1 || compress === 'zstd';
+  const precopyMs = several ? SEVERAL_SWITCH_MS : SWITCH_MS;
+  const pagesMs = cameTo === 'postcopy' ? 0 : msToSend(sample);
+  const devicesMs = cameTo === 'postcopy' ? POSTCOPY_SWITCH_MS : precopyMs;
+  const expected =
+    pagesMs === undefined ? {} : { expectedDowntimeMs: Math.round(pagesMs + devicesMs) };
+  return { switches: cameTo, ...expected, maxDowntimeMs, ...stoodStill };
+}
+
+/** What remained, by the link's rate; undefined where neither is known. */
+function msToSend(sample: MemorySample | undefined): number | undefined {
+  if (sample === undefined) return undefined;
+  const { remainingBytes, rate, transferredBytes, totalMs } = sample;
+  if (remainingBytes === 0) return 0;
+  // A stream that is over within its hypervisor's first interval has no rate yet.
+  const bytesPerMs = rate > 0 ? rate / 1000 : transferredBytes / Math.max(1, totalMs);
+  return bytesPerMs > 0 ? remainingBytes / bytesPerMs : undefined;
+}

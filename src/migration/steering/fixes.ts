@@ -1,0 +1,52 @@
+import type { MigrationSettings } from '../../protocol/public/migration.ts';
+import type { SteeringInputs, SteeringMeasure } from '../../protocol/public/steering.ts';
+import { formatRate } from '../../protocol/quantity.ts';
+
+/** What would get a migration through that was given up: the two ways that cost the guest least. Pure. */
+
+interface Facts {
+  readonly settings: Pick<MigrationSettings, 'mode' | 'maxBandwidth'>;
+  readonly inputs: SteeringInputs;
+  /** The least that remained as any round began. */
+  readonly leastBytes: number;
+  readonly levers: readonly SteeringMeasure[];
+}
+
+/** Beyond what was seen, so that the next try does not miss by a hair. */
+const MARGIN = 1.3;
+/** As the steering would throttle it: below this share of the link. */
+const THROTTLED_SHARE = 0.7;
+/** A pause that most guests do not mind, ms. */
+const SHORT_MS = 1000;
+const LONGEST_MS = 60_000;
+
+/** A sentence with their flags and figures. */
+export function fixesFor({ settings, inputs, leastBytes, levers }: Facts): string {
+  const { rate, dirtyRate } = inputs;
+  const neededMs = roundUp((leastBytes / Math.max(rate, 1)) * 1000 * MARGIN);
+  const downtime =
+    neededMs <= LONGEST_MS ? [`--max-downtime ${neededMs}ms (it stands still for that long)`] : [];
+  const isShort = neededMs <= SHORT_MS;
+  const neededRate = formatRate(Math.ceil(dirtyRate * MARGIN));
+  const isCapped = settings.maxBandwidth !== undefined;
+  const throttled =
+    dirtyRate === 0 ? 0 : Math.round((1 - (rate * THROTTLED_SHARE) / dirtyRate) * 100);
+  const ways = [
+    ...(isCapped ? [`a --max-bandwidth above ${neededRate}`] : []),
+    ...(isShort ? downtime : []),
+    ...(levers.includes('postcopy') ? ['--steering must-finish (post-copy moves the rest)'] : []),
+    ...(throttled > 0 && throttled < 99
+      ? [`--steering no-postcopy (takes about ${throttled} % of its processor time)`]
+      : []),
+    ...(isShort ? [] : downtime),
+    ...(isCapped ? [] : [`a link above ${neededRate}`]),
+  ];
+  const [first = 'a faster link', second = 'a time when the guest writes less'] = ways;
+  return `Use ${first} or ${second}.`;
+}
+
+/** To two digits, ms. */
+function roundUp(value: number): number {
+  const step = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(value, 1))) - 1);
+  return Math.max(1, Math.ceil(value / step) * step);
+}

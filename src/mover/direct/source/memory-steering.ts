@@ -1,0 +1,72 @@
+import { withDeadline } from '../../../deadline.ts';
+import { toGodwitError } from '../../../errors.ts';
+import type { Log } from '../../../log.ts';
+import type { StreamChange } from '../../../drivers/port/direct.ts';
+import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
+import { steer } from '../../../migration/steering/steering.ts';
+import { strategyOf } from '../../../migration/steering/strategies.ts';
+import type { MemorySample } from '../../../protocol/public/migration.ts';
+import type { SteeringMeasure } from '../../../protocol/public/steering.ts';
+import { streamDowntimeMs } from './parts.ts';
+import type { SourceParts } from './parts.ts';
+
+const SET_MS = 10_000;
+
+/** Who takes decisions into the journal, one by one. */
+interface Recorder {
+  readonly state: SourceState;
+  record(event: SourceEvent): Promise<void>;
+}
+
+/** Asks the steering after each look at the stream, and journals what it decides. */
+export class MemorySteering {
+  readonly #recorder: Recorder;
+  /** Of the stream that runs. */
+  #levers: readonly SteeringMeasure[] | undefined;
+
+  constructor(recorder: Recorder) {
+    this.#recorder = recorder;
+  }
+
+  /** Resolves once a decision is in the journal, so that no look decides the same again. */
+  async look(
+    parts: SourceParts,
+    sample: MemorySample,
+    leftMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const strategy = strategyOf(parts.state().plan.settings);
+    if (strategy.measures.length === 0 && strategy.giveUpRounds === undefined) return;
+    this.#levers ??= await (await parts.guest.session(signal)).levers(signal);
+    const { doing, plan, steering, stopped } = this.#recorder.state;
+    if (doing.kind !== 'do' || doing.step !== 'memory' || stopped) return;
+    const { settings } = plan;
+    const view = { sample, trace: steering, levers: this.#levers, settings, leftMs };
+    const decision = steer(strategy, view);
+    if (decision !== undefined) await this.#recorder.record({ type: 'decided', ...decision });
+  }
+}
+
+/**
+ * Sets what was decided on the stream that runs; twice is as good as once. What cannot be set is no failure of the
+ * migration: it is journaled as not set, and may be decided again.
+ */
+export async function setSteering(parts: SourceParts, log: Log, over: AbortSignal): Promise<void> {
+  const { steering, doing, stopped } = parts.state();
+  if (doing.kind !== 'do' || doing.step !== 'memory' || stopped) return;
+  const { downtimeMs, throttlePercent } = steering ?? {};
+  const change: StreamChange = {
+    ...(downtimeMs === undefined ? {} : { maxDowntimeMs: streamDowntimeMs(parts) }),
+    ...(throttlePercent === undefined ? {} : { throttlePercent }),
+  };
+  try {
+    await withDeadline('steering the stream', SET_MS, over, async (signal) =>
+      (await parts.guest.session(signal)).adjust(change, signal),
+    );
+  } catch (thrown) {
+    if (over.aborted) return;
+    const error = toGodwitError(thrown);
+    log.warn({ error }, 'steering was not set');
+    parts.dispatch({ type: 'unset', error: error.toJSON() });
+  }
+}

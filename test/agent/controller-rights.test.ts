@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { agentContract } from '../../src/protocol/contract.ts';
+import { hasCode } from '../../src/errors.ts';
+import { fleet } from './parties.ts';
+
+/** All that a certificate of a controller opens at an agent. What is not here it may not do. */
+const RIGHTS = {
+  // What is for anyone.
+  anyone: ['hello', 'health', 'openapi', 'join'],
+  // It reads what a viewer reads.
+  reads:
+    'host hosts guests guest hostEvents trust cache leftovers migrations migration progress events report resolution diskMoves diskMoveEvents'.split(
+      ' ',
+    ),
+  // It gives orders in somebody’s name: a migration is checked, planned, started and cancelled.
+  orders: ['check', 'plan', 'putMigration', 'cancel'],
+  // It learns who belongs to the fleet, and renews its own certificate.
+  fleet: ['newerList', 'renew'],
+};
+
+test('a controller’s certificate opens the routes that are listed, and no other', async (t) => {
+  const { host, as } = await fleet(t);
+  const a = await host('a');
+  const controller = await as('control', 'controller', a);
+  const allowed: string[] = [];
+  for (const key of Object.keys(agentContract) as (keyof typeof agentContract)[]) {
+    const call = controller[key] as (input: object) => unknown;
+    // No input that a route takes: who may call it at all is told this.
+    const input = { params: {}, query: { limit: 'x', after: '?' }, body: {} };
+    const answer = async () => {
+      const given = call(input);
+      if (!agentContract[key].stream) return given;
+      for await (const each of given as AsyncIterable<unknown>) return each;
+      return undefined;
+    };
+    const thrown = await answer().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (!hasCode(thrown, 'GODWIT_ROLE_FORBIDDEN')) allowed.push(key);
+  }
+  assert.deepEqual(allowed.toSorted(), Object.values(RIGHTS).flat().toSorted());
+});
+
+test('a controller’s certificate is no agent’s: nobody is let in as a host with it', async (t) => {
+  const { host, as } = await fleet(t);
+  const a = await host('a');
+  const controller = await as('control', 'controller', a);
+  await assert.rejects(
+    controller.incoming({ params: { id: 'm-00000000' } }),
+    (thrown) =>
+      hasCode(thrown, 'GODWIT_ROLE_FORBIDDEN') && /the role agent$|agent/.test(thrown.message),
+  );
+});

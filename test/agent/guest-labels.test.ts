@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { HostLabels } from '../../src/agent/guest-labels.ts';
+import { hasCode } from '../../src/errors.ts';
+import { FakeContext, godwit } from '../cli/fake.ts';
+import { controllerOf } from '../controller/parties.ts';
+import { tempDir } from '../rpc/parties.ts';
+import { until } from '../until.ts';
+import { fleet, guest } from './parties.ts';
+
+test('labels are kept on the disk of their host, and what makes no sense changes nothing', (t) => {
+  const stateDir = tempDir(t);
+  const labels = new HostLabels(stateDir);
+  labels.change('web1', { set: { team: 'web', 'godwit/window': '22:00-04:00' }, remove: [] });
+  labels.change('web1', { set: {}, remove: ['team'] });
+  const refused = (set: Record<string, string>, words: RegExp) =>
+    assert.throws(
+      () => labels.change('web1', { set, remove: [] }),
+      (thrown) => hasCode(thrown, 'GODWIT_USAGE') && words.test(thrown.message),
+    );
+  refused({ 'godwit/never-mov': 'true' }, /none of Godwit’s.*never-move/);
+  refused({ 'godwit/never-move': 'true' }, /contradict each other: godwit\/never-move/);
+  refused({ 'godwit/max-downtime': 'long' }, /no time from 1ms to 60s/);
+  assert.deepEqual(new HostLabels(stateDir).of('web1'), { 'godwit/window': '22:00-04:00' });
+  writeFileSync(path.join(stateDir, 'guest-labels.json'), '[["web1"');
+  assert.throws(
+    () => new HostLabels(stateDir),
+    (thrown) => hasCode(thrown, 'GODWIT_CONFIG'),
+  );
+});
+
+test('a guest that comes has the labels of its source, and none that it had here before', (t) => {
+  const labels = new HostLabels(tempDir(t));
+  labels.change('web1', { set: { old: '1' }, remove: [] });
+  labels.came('web1', undefined);
+  assert.deepEqual(labels.of('web1'), { old: '1' });
+  labels.came('web1', { team: 'web' });
+  assert.deepEqual(labels.of('web1'), { team: 'web' });
+  labels.came('web1', {});
+  assert.equal(labels.of('web1'), undefined);
+});
+
+test('a guest labelled at its agent is listed with it, taken along, and held by it in a drain', async (t) => {
+  const { host, caDir } = await fleet(t);
+  const b = await host('b');
+  const a = await host('a', {
+    guests: () => ['web1', 'web2', 'db1'].map((name) => guest(name)),
+    peers: { b: { address: b.agent.address } },
+  });
+  const label = (name: string, set: Record<string, string>) =>
+    a.api.labelGuest({ params: { guest: name }, body: { set } });
+  await label('db1', { 'godwit/never-move': 'true', team: 'data' });
+  await label('web1', { 'godwit/anti-affinity': 'web' });
+  await label('web2', { 'godwit/anti-affinity': 'web' });
+  await assert.rejects(label('db1', { 'godwit/prio': '1' }), (thrown) =>
+    hasCode(thrown, 'GODWIT_USAGE'),
+  );
+  await assert.rejects(label('nobody', {}), (thrown) => hasCode(thrown, 'GODWIT_GUEST_UNKNOWN'));
+  const hosts = {
+    a: { address: a.agent.address, addresses: [] },
+    b: { address: b.agent.address, addresses: [] },
+  };
+  const { api } = await controllerOf(t, caDir, { hosts });
+  await until('the hosts to be followed', 20_000, async () => {
+    const { hosts: all } = await api.hosts();
+    return all.length === 2 && all.every(({ state }) => state === 'up') ? true : undefined;
+  });
+  const named = async (filter: string) =>
+    (await api.guests({ query: { label: filter } })).guests.map(({ name }) => name).join();
+  await until('the labels', 10_000, async () =>
+    (await named('team')) === 'db1' ? true : undefined,
+  );
+  assert.equal(await named('team=web'), '');
+  assert.equal(await named('godwit/anti-affinity=web'), 'web1,web2');
+
+  const asked = { params: { id: 'w-00000001' }, query: { dryRun: 'true' } } as const;
+  const { plan } = await api.putWish({ ...asked, body: { kind: 'drain', hosts: ['a'] } });
+  assert.deepEqual(
+    plan.stays.map(({ guest: name, words }) => [name, words]),
+    [['db1', 'its label godwit/never-move says so']],
+  );
+  // One host is left for two that must be apart.
+  assert.equal(plan.steps.length, 1);
+
+  const context = new FakeContext({ label: 'a', api: a.api });
+  const exit = await godwit(context, 'label db1 team-');
+  assert.equal(exit, 0, context.err.text);
+  assert.equal(context.out.text, 'godwit/never-move=true\n');
+  const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b' } });
+  const file = path.join(a.config.stateDir, 'migrations', id, 'request.json');
+  const request = JSON.parse(readFileSync(file, 'utf8')) as { labels?: unknown };
+  assert.deepEqual(request.labels, { 'godwit/anti-affinity': 'web' });
+});

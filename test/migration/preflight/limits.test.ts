@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  MOST_WAIT_MS,
+  judgeLimits,
+  leastSwitchMs,
+  leftOfLimits,
+} from '../../../src/migration/preflight/limits.ts';
+import { migrationSettings } from '../../../src/protocol/public/migration.ts';
+import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';
+
+const NOW = Date.UTC(2026, 4, 1, 12);
+const at = (ms: number): string => new Date(NOW + ms).toISOString();
+function words(given: Partial<MigrationSettings>): string {
+  const [finding] = judgeLimits({ settings: migrationSettings.parse(given), nowMs: NOW });
+  assert.ok(finding !== undefined);
+  return `${finding.verdict}: ${finding.evidence}`;
+}
+
+test('a deadline that is over, or comes before memory could move, is refused with the arithmetic', () => {
+  assert.match(words({ deadlineAt: at(-1) }), /^refuse: .*2026-05-01T11:59:59.999Z is over/);
+  assert.match(words({ deadlineAt: at(1000) }), /^refuse: .*1\.0? ?s are left.*takes 2\.5/);
+  assert.match(words({ deadlineAt: at(60_000) }), /^pass/);
+  assert.match(words({}), /^pass/);
+});
+
+test('a budget below what the devices alone take is refused, and one without a deadline', () => {
+  const budget = { steering: 'budget', deadlineAt: at(60_000) } as const;
+  assert.match(
+    words({ ...budget, maxDowntimeMs: 2 }),
+    /^refuse: .*2 ms of downtime.*alone takes 4 ms/,
+  );
+  assert.match(words({ ...budget, maxDowntimeMs: 100 }), /^pass: strategy budget/);
+  assert.match(words({ steering: 'budget', maxDowntimeMs: 100 }), /^refuse: .*needs a deadline/);
+  // A longest downtime of anybody else is a wish.
+  assert.match(words({ steering: 'standard', maxDowntimeMs: 1 }), /^pass/);
+});
+
+test('post-copy takes less than pre-copy, and several streams the most', () => {
+  const plain = { streams: 1, compress: 'none' } as const;
+  const [postcopy, precopy, several] = [
+    leastSwitchMs({ mode: 'hybrid', ...plain }),
+    leastSwitchMs({ mode: 'precopy', ...plain }),
+    leastSwitchMs({ mode: 'precopy', streams: 4, compress: 'zstd' }),
+  ];
+  assert.ok(postcopy < precopy && precopy < several, `${postcopy} ${precopy} ${several}`);
+});
+
+test('the sooner of timeout and deadline counts', () => {
+  assert.equal(leftOfLimits({ timeoutMs: 1000 }, NOW), 1000);
+  assert.equal(leftOfLimits({ timeoutMs: 90_000, deadlineAt: at(5000) }, NOW), 5000);
+  assert.equal(leftOfLimits({}, NOW), Infinity);
+});
+
+test('a beginning bounds what a deadline leaves, and is at most a week ahead', () => {
+  const notBefore = at(60_000);
+  assert.equal(leftOfLimits({ notBefore, deadlineAt: at(90_000) }, NOW), 30_000);
+  assert.equal(leftOfLimits({ notBefore: at(-60_000), deadlineAt: at(90_000) }, NOW), 90_000);
+  assert.equal(leftOfLimits({ notBefore, timeoutMs: 5000 }, NOW), 5000);
+  assert.match(words({ notBefore, deadlineAt: at(59_000) }), /^refuse: .*is over before it begins/);
+  assert.match(words({ notBefore, deadlineAt: at(61_000) }), /^refuse: .*left from .* until/);
+  assert.match(words({ notBefore, deadlineAt: at(120_000) }), /^pass/);
+  const whenQuiet = { withinMs: 30_000 };
+  assert.match(words({ whenQuiet, deadlineAt: at(31_000) }), /^refuse: .*30.* for a quiet moment/);
+  assert.match(words({ whenQuiet, deadlineAt: at(60_000) }), /^pass/);
+  assert.match(words({ notBefore: at(MOST_WAIT_MS + 1) }), /^refuse: .*ahead/);
+});

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fixesFor } from '../../../src/migration/steering/fixes.ts';
+import type { SteeringMeasure } from '../../../src/protocol/public/steering.ts';
+
+const MiB = 1024 * 1024;
+const inputs = {
+  round: 5,
+  remainingBytes: 50 * MiB,
+  rate: 100 * MiB,
+  dirtyRate: 200 * MiB,
+  expectedDowntimeMs: 500,
+  stalledRounds: 3,
+  leftMs: 60_000,
+};
+const levers: readonly SteeringMeasure[] = ['downtime', 'postcopy'];
+
+test('a short standstill comes before what changes the guest more', () => {
+  const words = fixesFor({ settings: { mode: 'precopy' }, inputs, leastBytes: 50 * MiB, levers });
+  assert.match(words, /^Use --max-downtime 650ms .* or --steering must-finish/);
+});
+
+test('a cap that was asked for is the first to be raised', () => {
+  const settings = { mode: 'precopy', maxBandwidth: 100 * MiB } as const;
+  const words = fixesFor({ settings, inputs, leastBytes: 5000 * MiB, levers });
+  assert.match(words, /^Use a --max-bandwidth above 260 MiB\/s or --steering must-finish/);
+});
+
+test('two ways are named also where nothing can be changed', () => {
+  const quiet = { ...inputs, dirtyRate: 0, rate: 1 };
+  const words = fixesFor({
+    settings: { mode: 'precopy' },
+    inputs: quiet,
+    leastBytes: 1e12,
+    levers: [],
+  });
+  assert.match(words, /^Use a link above .* or a time when the guest writes less\.$/);
+});

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { neverQuiet, whyQuiet } from '../../../src/migration/steering/quiet.ts';
+
+const MIB = 1024 ** 2;
+const busy = Array.from({ length: 5 }, () => 40 * MIB);
+
+describe('a guest', () => {
+  test('that writes next to nothing is quiet at the first look', () => {
+    assert.match(whyQuiet([MIB / 2]) ?? '', /quiet/);
+  });
+
+  test('is not quiet by a look or two: nobody knows yet what is little for it', () => {
+    assert.equal(whyQuiet([40 * MIB, 10 * MIB]), undefined);
+    assert.equal(whyQuiet([]), undefined);
+  });
+
+  test('is quiet once it writes half of what it writes otherwise', () => {
+    assert.match(whyQuiet([...busy, 20 * MIB]) ?? '', /otherwise/);
+    assert.equal(whyQuiet([...busy, 21 * MIB]), undefined);
+  });
+
+  test('that is quiet would be so writing less', () => {
+    const rate = fc.nat(1000 * MIB);
+    fc.assert(
+      fc.property(fc.array(rate, { maxLength: 20 }), rate, rate, (before, one, other) => {
+        const [less, more] = [Math.min(one, other), Math.max(one, other)];
+        if (whyQuiet([...before, more]) !== undefined)
+          assert.notEqual(whyQuiet([...before, less]), undefined);
+      }),
+    );
+  });
+
+  test('that was never quiet is told with what it wrote', () => {
+    assert.match(neverQuiet(60_000, [2 * MIB, 40 * MIB]), /within 1.*wrote .* to /);
+    assert.match(neverQuiet(60_000, []), /could not be measured/);
+  });
+});

@@ -1,0 +1,118 @@
+import fc from 'fast-check';
+import { steer } from '../../../src/migration/steering/steering.ts';
+import type { Decision } from '../../../src/migration/steering/steering.ts';
+import { presentDowntimeMs } from '../../../src/migration/steering/steering.ts';
+import { afterMeasure, afterRound } from '../../../src/migration/steering/trace.ts';
+import type { SteeringTrace } from '../../../src/migration/steering/trace.ts';
+import { modeOf, STEERING_MEASURES } from '../../../src/protocol/public/steering.ts';
+import type { SteeringMeasure, SteeringStrategy } from '../../../src/protocol/public/steering.ts';
+import { sampleOf } from '../direct/samples.ts';
+
+/** A guest that writes at random within its working set, and a link: rounds as a hypervisor makes them. */
+export interface Course {
+  readonly memoryBytes: number;
+  readonly workingSetBytes: number;
+  /** bytes/s */
+  readonly dirtyRate: number;
+  readonly linkRate: number;
+  readonly maxDowntimeMs: number;
+  readonly timeoutMs: number;
+  readonly levers: readonly SteeringMeasure[];
+}
+
+const MiB = 1024 * 1024;
+export const LINK = 100 * MiB;
+
+export const samples = fc
+  .record({
+    totalBytes: fc.nat(1 << 30),
+    remainingBytes: fc.nat(1 << 30),
+    rate: fc.nat(1 << 30),
+    dirtyRate: fc.nat(1 << 30),
+    round: fc.nat(60),
+    expectedDowntimeMs: fc.nat(100_000),
+  })
+  .map(sampleOf);
+export const courses = fc.record({
+  memoryBytes: fc.constant(1024 * MiB),
+  workingSetBytes: fc.integer({ min: 0, max: 1024 * MiB }),
+  dirtyRate: fc.integer({ min: 0, max: 4 * LINK }),
+  linkRate: fc.integer({ min: MiB, max: 10 * LINK }),
+  maxDowntimeMs: fc.integer({ min: 20, max: 5000 }),
+  timeoutMs: fc.integer({ min: 30_000, max: 600_000 }),
+  levers: fc.subarray([...STEERING_MEASURES]),
+});
+export const swings = fc.array(fc.double({ min: 0.1, max: 3, noNaN: true }), {
+  minLength: 1,
+  maxLength: 8,
+});
+export const swinging = (list: readonly number[]) => (round: number) =>
+  list[round % list.length] ?? 1;
+
+export interface Outcome {
+  readonly ends: 'precopy' | 'postcopy' | 'given-up' | 'timeout';
+  readonly rounds: number;
+  readonly decisions: readonly Decision[];
+  /** What remained as each round began. */
+  readonly remaining: readonly number[];
+  readonly throttlePercent: number;
+}
+
+/** A hypervisor looks at what was dirtied no more often than this, s. */
+const LEAST_ROUND_S = 0.05;
+
+/** `swing`: what the dirty rate of a round is multiplied with. */
+export function play(
+  strategy: SteeringStrategy,
+  course: Course,
+  swing: (round: number) => number = () => 1,
+): Outcome {
+  const { memoryBytes, linkRate, maxDowntimeMs, timeoutMs, levers } = course;
+  const decisions: Decision[] = [];
+  const remaining: number[] = [];
+  let trace: SteeringTrace | undefined;
+  let [left, atMs, dirtied] = [memoryBytes, 0, 0];
+  const result = (ends: Outcome['ends'], rounds: number): Outcome => {
+    return { ends, rounds, decisions, remaining, throttlePercent: trace?.throttlePercent ?? 0 };
+  };
+  for (let round = 1; ; round += 1) {
+    remaining.push(left);
+    const present = presentDowntimeMs(strategy, maxDowntimeMs, trace);
+    if (round > 1 && (left / linkRate) * 1000 <= present) return result('precopy', round);
+    if (atMs > timeoutMs) return result('timeout', round);
+    const sample = sampleOf({
+      totalBytes: memoryBytes,
+      remainingBytes: Math.round(left),
+      rate: linkRate,
+      dirtyRate: Math.round(dirtied),
+      round,
+    });
+    trace = afterRound(trace, sample);
+    const settings = { mode: modeOf(strategy), maxDowntimeMs };
+    const decision = steer(strategy, { sample, trace, levers, settings, leftMs: timeoutMs - atMs });
+    if (decision !== undefined) {
+      decisions.push(decision);
+      if (decision.what === 'postcopy') return result('postcopy', round);
+      if (decision.what === 'give-up') return result('given-up', round);
+      trace = afterMeasure(trace, decision.why, decision.change);
+    }
+    const seconds = Math.max(LEAST_ROUND_S, left / linkRate);
+    const speed = 1 - (trace.throttlePercent ?? 0) / 100;
+    const set = course.workingSetBytes;
+    const writes = course.dirtyRate * speed * swing(round) * seconds;
+    left = set === 0 ? 0 : set * (1 - Math.exp(-writes / set));
+    dirtied = left / seconds;
+    atMs += seconds * 1000;
+  }
+}
+
+/** Rounds after the first without a new minimum by 5 %, until the end. */
+export function sinceStall(remaining: readonly number[]): number {
+  let least = Infinity;
+  let stalled = 0;
+  for (const bytes of remaining) {
+    stalled = bytes <= least * 0.95 ? 0 : stalled + 1;
+    least = Math.min(least, bytes);
+  }
+  return Math.max(0, stalled - 1);
+}

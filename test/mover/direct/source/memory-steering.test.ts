@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { StreamChange } from '../../../../src/drivers/port/direct.ts';
+import { silentLog } from '../../../../src/log.ts';
+import { initialSource } from '../../../../src/migration/direct/source-state.ts';
+import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
+import { transition } from '../../../../src/migration/direct/transition.ts';
+import { setSteering } from '../../../../src/mover/direct/source/memory-steering.ts';
+import type { SourceParts } from '../../../../src/mover/direct/source/parts.ts';
+import { planned } from '../../../migration/direct/samples.ts';
+
+const inMemory: SourceState = {
+  ...initialSource(planned({ steering: 'no-postcopy' })).state,
+  doing: { kind: 'do', step: 'memory' },
+};
+
+/** A throttle was decided; what the hypervisor was told, and what came of it. */
+async function afterThrottle(
+  adjust: (change: StreamChange) => Promise<void>,
+): Promise<SourceEvent[]> {
+  const change = { of: 'throttlePercent', from: 0, to: 20 } as const;
+  const { state } = transition(inMemory, { type: 'decided', what: 'throttle', why: 'so', change });
+  const events: SourceEvent[] = [];
+  const parts: unknown = {
+    state: () => state,
+    dispatch: (event: SourceEvent) => events.push(event),
+    guest: { session: async () => ({ adjust }) },
+  };
+  await setSteering(parts as SourceParts, silentLog, new AbortController().signal);
+  return events;
+}
+
+describe('a setting of the stream', () => {
+  test('that was taken is told nobody: it is in the journal since it was decided', async () => {
+    const told: StreamChange[] = [];
+    const events = await afterThrottle(async (change) => {
+      told.push(change);
+    });
+    assert.deepEqual([events, told], [[], [{ throttlePercent: 20 }]]);
+  });
+
+  test('that failed is journaled as not set', async () => {
+    const events = await afterThrottle(async () => {
+      throw new Error('the monitor is gone');
+    });
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ['unset'],
+    );
+  });
+});
