@@ -6,7 +6,7 @@ export const askedErrors = {
   GODWIT_USAGE: row('{what}', 'See `godwit help`.', false, 2, 400),
   GODWIT_CONFIG: row(
     '{file}: {what}',
-    'Correct the file; docs/operating.md lists every setting.',
+    'Correct the file. Every setting is listed: of an agent in docs/operating.md, of a controller in docs/fleet.md, of a relay in docs/sites.md.',
     false,
     2,
     500,
@@ -24,6 +24,73 @@ export const askedErrors = {
     false,
     4,
     422,
+  ),
+
+  // The controller's database
+  GODWIT_STORE: row(
+    'the database {where} cannot be used: {what}',
+    'The words are the database’s own. The controller goes on by itself once it answers again; nothing that it accepted is lost.',
+    true,
+    8,
+    503,
+  ),
+  GODWIT_STORE_FOREIGN: row(
+    'the database {where} is not one of a Godwit controller: {what}',
+    'Name another one, or an empty one; nothing in it was changed.',
+    false,
+    2,
+    500,
+  ),
+  GODWIT_STORE_NEWER: row(
+    'the database {where} is of version {version}, and this build knows {known}',
+    'Start a controller of the build that made it, or a newer one; nothing in it was changed.',
+    false,
+    2,
+    500,
+  ),
+
+  // Who asks a controller
+  GODWIT_SIGN_IN: row(
+    'nobody is signed in',
+    'Sign in with a token, or send one; `godwit token create` makes them at the controller.',
+    false,
+    9,
+    401,
+  ),
+  GODWIT_TOKEN_REFUSED: row(
+    '{what} does not count: it is not of this controller, has ended or was revoked',
+    'Sign in again. `godwit token list` shows at the controller which tokens count.',
+    false,
+    9,
+    401,
+  ),
+  GODWIT_SIGN_IN_OFTEN: row(
+    'too many failed attempts to sign in from {network}: the next one counts in {seconds} s',
+    'Wait until then, and sign in with a token that `godwit token list` shows.',
+    true,
+    9,
+    429,
+  ),
+  GODWIT_REQUEST_FORGED: row(
+    'another site may have made a browser send this request: {what}',
+    'Programs send no Origin: with a certificate, or at the web listener with a token (`authorization: Bearer gdw_...`).',
+    false,
+    9,
+    403,
+  ),
+  GODWIT_TOKEN_TAKEN: row(
+    'there is a token named {name} already',
+    'Choose another name, or revoke that one first with `godwit token revoke`.',
+    false,
+    2,
+    409,
+  ),
+  GODWIT_TOKEN_UNKNOWN: row(
+    'no token is named {name}',
+    'Run `godwit token list` for the names.',
+    false,
+    3,
+    404,
   ),
 
   // Things looked up by name
@@ -61,6 +128,56 @@ export const askedErrors = {
     false,
     3,
     404,
+  ),
+  GODWIT_WISH_UNKNOWN: row('no wish {wish}', 'Run `godwit wishes` for the list.', false, 3, 404),
+  GODWIT_WISH_LATE: row(
+    'no plan meets the deadline: {left} are left, the moves take {needed} by prediction, and {count} of them end later',
+    'Give it more time, more destinations with --to, or none: a drain without a deadline goes on until it is done.',
+    false,
+    4,
+    409,
+  ),
+  GODWIT_WISH_OPEN: row(
+    '{subject} has a wish of this kind already: {wish}',
+    'Follow it with `godwit wishes {wish}`, or cancel it first.',
+    false,
+    4,
+    409,
+  ),
+  GODWIT_WISH_TAKEN: row(
+    '{wish} was asked for something else already',
+    'Ask under another id; `godwit wishes {wish}` shows what that one is.',
+    false,
+    4,
+    409,
+  ),
+  GODWIT_POLICY_UNKNOWN: row(
+    'no {kind} policy of {scope}',
+    'Run `godwit policy` for the list.',
+    false,
+    3,
+    404,
+  ),
+  GODWIT_POLICY_OVERLAP: row(
+    '{host} is of the group {scope} already',
+    'A host is of one group for each kind of policy: take it out of the other one first.',
+    false,
+    4,
+    409,
+  ),
+  GODWIT_PROPOSAL_UNKNOWN: row(
+    'no proposal {proposal}',
+    'Run `godwit proposals` for the list.',
+    false,
+    3,
+    404,
+  ),
+  GODWIT_PROPOSAL_CLOSED: row(
+    '{proposal} is {state} already',
+    'Run `godwit proposals` for those that are open.',
+    false,
+    4,
+    409,
   ),
   GODWIT_ROUTE_UNKNOWN: row(
     'there is no {method} {path}',
@@ -123,7 +240,7 @@ export const askedErrors = {
   ),
   GODWIT_ROLE_FORBIDDEN: row(
     '{peer} has the role {role}; {action} needs {needs}',
-    'Use a certificate with the needed role (`godwit pki issue --role`).',
+    'Use a certificate with the needed role (`godwit pki issue --role`); at a controller’s web listener a token of it (`godwit token create NAME --role operator`).',
     false,
     9,
     403,

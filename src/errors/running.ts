@@ -66,6 +66,13 @@ export const runningErrors = {
     5,
     504,
   ),
+  GODWIT_GIVEN_UP: row(
+    '{guest} does not converge and was given up by the strategy {strategy}: {reason}',
+    'Use --steering must-finish, a higher --max-downtime or more bandwidth.',
+    true,
+    5,
+    504,
+  ),
   GODWIT_LINK_STILL: row(
     'the link from {from} to {to} has taken nothing of {guest} for {stillMs} ms, and the time allowed, {timeoutMs} ms, is over',
     'Check the link between the two hosts (cable, switch, firewall). The guest runs on at {from}.',

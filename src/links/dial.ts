@@ -1,9 +1,9 @@
-import tls from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
-import { splitAddress } from '../protocol/names.ts';
-import { clientTls, wrongServer } from '../rpc/tls.ts';
+import { rendezvousOf } from '../protocol/relay.ts';
+import { connectTls, ledElsewhere } from '../rpc/relayed/call.ts';
+import { wrongServer } from '../rpc/tls.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { Connection } from './connection.ts';
 import { BadLinkFrame, controlFrame } from './format.ts';
@@ -14,8 +14,9 @@ import type { LinkSession } from './link-session.ts';
 
 /** Both ends name it, so that nothing else that listens with these certificates is taken for it. */
 export const LINK_ALPN = 'godwit-link';
-/** From the first packet to the welcome. */
+/** From the first packet to the welcome; by a relay, which may let a caller wait for a stream of the other host. */
 const DIAL_MS = 4000;
+const RELAYED_DIAL_MS = 8000;
 /** Of that, until the other host answers at all: past its second try, TCP waits too long for a link that is back. */
 const ANSWER_MS = 1500;
 
@@ -39,19 +40,14 @@ export async function dial(
   address: string,
   credentials: Credentials,
 ): Promise<{ readonly gone: Promise<void> }> {
-  return withDeadline(`connecting to ${address}`, DIAL_MS, session.over, async (signal) => {
-    const { host, port } = splitAddress(address);
-    const options: tls.ConnectionOptions = {
-      ...clientTls(credentials),
-      ALPNProtocols: [LINK_ALPN],
-      host,
-      port,
-    };
-    const socket = tls.connect(options);
+  const dialMs = rendezvousOf(address) === undefined ? DIAL_MS : RELAYED_DIAL_MS;
+  return withDeadline(`connecting to ${address}`, dialMs, session.over, async (signal) => {
+    const options = { ALPNProtocols: [LINK_ALPN] };
+    const socket = await connectTls(address, credentials, options, signal);
     const stop = (): void => void socket.destroy();
     signal.addEventListener('abort', stop, { once: true });
     try {
-      return await greet(session, socket, credentials);
+      return await greet(session, address, socket, credentials);
     } catch (error) {
       socket.destroy();
       throw error;
@@ -63,6 +59,7 @@ export async function dial(
 
 function greet(
   session: LinkSession,
+  address: string,
   socket: TLSSocket,
   { refuses }: Credentials,
 ): Promise<{ readonly gone: Promise<void> }> {
@@ -79,13 +76,16 @@ function greet(
       paused: () => undefined,
       closed: (error) => reject(error ?? new Error('the other side closed the connection')),
     });
-    socket.setTimeout(ANSWER_MS, () =>
-      connection.destroy(new Error('no answer to the connection')),
-    );
-    socket.once('connect', () => socket.setTimeout(0));
+    // What a relay gave stands already.
+    if (rendezvousOf(address) === undefined) {
+      socket.setTimeout(ANSWER_MS, () =>
+        connection.destroy(new Error('no answer to the connection')),
+      );
+      socket.once('connect', () => socket.setTimeout(0));
+    }
     socket.once('secureConnect', () => {
       const wrong = wrongServer(socket, { name: session.peer, role: 'agent' }, refuses);
-      if (wrong !== undefined) return connection.destroy(wrong);
+      if (wrong !== undefined) return connection.destroy(ledElsewhere(address, wrong));
       const hello = { ...session.name, ...session.greeting() };
       return connection.write(controlFrame('hello', 0, writeJson(hello)));
     });

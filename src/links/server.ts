@@ -11,6 +11,8 @@ import { openDoors } from '../rpc/doors.ts';
 import type { Doors } from '../rpc/doors.ts';
 import { identityOfCaller } from '../rpc/identity.ts';
 import { CONNECTION, ownRefusals } from '../rpc/refusals.ts';
+import { waitAtRelays } from '../rpc/relayed/wait.ts';
+import type { Waiting } from '../rpc/relayed/wait.ts';
 import { keepCurrent, serverTls } from '../rpc/tls.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { Connection } from './connection.ts';
@@ -57,6 +59,7 @@ export class SessionServer {
   readonly #past = new Map<string, { readonly peer: string; readonly refusal: LinkRefusal }>();
   #strangers = 0;
   #doors: Doors | undefined;
+  #waiting: Waiting | undefined;
 
   private constructor(options: ServerOptions) {
     this.#log = options.log;
@@ -93,6 +96,7 @@ export class SessionServer {
         await listening;
         const doors = further.map((each) => ({ host: each, port: made.port }));
         made.#doors = await openDoors(made.#server, doors, options.log);
+        made.#waiting = waitAtRelays(made.#server, made.port, options.credentials, options.log);
         return made;
       } catch (error) {
         if (made.#server.listening) await new Promise((done) => made.#server.close(done));
@@ -151,6 +155,7 @@ export class SessionServer {
   /** Takes no more connections, and ends the sessions that have not ended. */
   async close(): Promise<void> {
     this.#doors?.close();
+    this.#waiting?.close();
     const closed = new Promise((done) => this.#server.close(done));
     for (const { session } of this.#expected.values()) {
       const reason = 'its end of the session was closed';

@@ -20,6 +20,12 @@ export const serialError: z.ZodType<SerialError> = z.object({
 
 export const errorBody = z.object({ error: serialError });
 
+/** The same as the web listener of a controller sends it: problem+json, which has more fields. */
+export const problemBody: z.ZodType<SerialError> = z
+  .looseObject({ detail: z.string() })
+  .transform(({ detail, ...rest }): unknown => ({ ...rest, message: detail }))
+  .pipe(serialError);
+
 /** What a value breaks of its schema, on one line: `path: reason; ...`, the first few. */
 export function whatIsWrong(error: z.ZodError): string {
   const lines = error.issues.slice(0, 5).map(({ path, message }) => {

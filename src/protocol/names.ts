@@ -30,7 +30,8 @@ export const pathAddress = z
 export const epoch = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 export const bytes = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 export const ms = z.number().nonnegative().max(1e12);
-export const shortText = z.string().max(4096);
+export const MOST_TEXT = 4096;
+export const shortText = z.string().max(MOST_TEXT);
 /** A moment as ISO 8601, of the clock of the host that names it. */
 export const moment = z.string().max(64);
 
@@ -60,3 +61,8 @@ export function fullAddress(path: string, main: string): string {
   if (address.safeParse(path).success) return path;
   return withHost(main, path.replace(/^\[|\]$/g, ''));
 }
+
+/** Of a manager, in its own words. */
+export const datastoreName = z
+  .string()
+  .regex(/^[^\p{Cc}]{1,80}$/u, 'a name of a datastore: up to 80 characters');

@@ -28,7 +28,10 @@ export const LOOKING = [
   'GODWIT_CONFIG',
   'GODWIT_HYPERVISOR',
   'GODWIT_HYPERVISOR_LOST',
+  'GODWIT_MANAGER_DENIED',
+  'GODWIT_MANAGER_VERSION',
   'GODWIT_MONITOR_UNREACHABLE',
+  'GODWIT_UNREACHABLE',
 ] as const satisfies ErrorCode[];
 
 /** A migration is asked for by its id, and its journal read. */
@@ -78,12 +81,16 @@ export const CHECKED = [
   'GODWIT_DISK_PLACE',
   'GODWIT_DISK_SPACE',
   'GODWIT_MACHINE_TYPE',
+  'GODWIT_MANAGER_REFUSES',
   'GODWIT_MEMORY_SHORT',
   'GODWIT_NAME_IN_USE',
   'GODWIT_PROTOCOL_VERSION',
   'GODWIT_TOO_MANY',
   'GODWIT_USAGE',
 ] as const satisfies ErrorCode[];
+
+/** A controller names its wish and the epoch of its claim. */
+export const ORDERED = ['GODWIT_ORDER_STALE', 'GODWIT_USAGE'] as const satisfies ErrorCode[];
 
 /** The other host of a migration is asked. */
 export const OTHER_HOST = [

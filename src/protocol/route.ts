@@ -1,12 +1,32 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../errors.ts';
 
-/** Who may call a route. Each role may do what the ones before it may; `agent` stands apart: host to host. */
-export const role = z.enum(['viewer', 'operator', 'agent']);
+/**
+ * Who may call a route. An operator may do what a viewer may. `agent` stands apart: host to host. So does `controller`: it
+ * reads what a viewer reads, and gives `orders`. A `relay` may do what a stranger may: it joins streams, and sees no request.
+ */
+export const role = z.enum(['viewer', 'operator', 'controller', 'agent', 'relay']);
 export type Role = z.infer<typeof role>;
 
-/** `anyone`: no certificate asked. `local`: only over the unix socket of the same host. */
-export type Access = 'anyone' | 'viewer' | 'operator' | 'agent' | 'local';
+/**
+ * `anyone`: no certificate asked. `orders`: an operator, or a controller in somebody's name. `admin`: whoever decides who
+ * may what; no certificate has that role. `member`: another host's agent, or a controller. `local`: only over the unix
+ * socket of the same host.
+ */
+export type Access =
+  | 'anyone'
+  | 'viewer'
+  | 'orders'
+  | 'operator'
+  | 'admin'
+  | 'member'
+  | 'agent'
+  | 'local';
+
+/** Routes between parts of Godwit, which agree on a version of them first. */
+export function isAmongParts(access: Access): boolean {
+  return access === 'agent' || access === 'member';
+}
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 

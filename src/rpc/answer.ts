@@ -4,33 +4,60 @@ import type { GodwitError } from '../errors.ts';
 import { withDeadline } from '../deadline.ts';
 import type { Route } from '../protocol/route.ts';
 import type { RpcLimits } from './limits.ts';
+import { Ready } from './ready.ts';
 
-/** Sends one JSON answer and waits until the kernel has it, or the reader has stalled for too long. */
-export async function sendJson(
-  response: ServerResponse,
-  status: number,
-  value: unknown,
-  stallMs: number,
-): Promise<void> {
-  if (response.destroyed || response.headersSent) return;
-  const text = JSON.stringify(value);
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(text),
-    'cache-control': 'no-store',
-  });
-  await finish(response, stallMs, text);
+/** How what is not a stream goes out. Both wait until the kernel has it, or the reader has stalled for too long. */
+export interface AnswerForm {
+  send(response: ServerResponse, value: unknown, stallMs: number): Promise<void>;
+  /** The error's own status and words. */
+  refuse(response: ServerResponse, error: GodwitError, stallMs: number): Promise<void>;
 }
 
-/** The error's own status and words; the connection ends, since what else the peer has sent is not read. */
-export async function sendError(
+/** JSON, and an error as `{"error": ...}`. */
+export const plainForm: AnswerForm = {
+  async send(response, value, stallMs) {
+    await sendText(response, 200, value instanceof Ready ? value.bytes : bytesOf(value), stallMs);
+  },
+  async refuse(response, error, stallMs) {
+    closeUnlessRead(response);
+    await sendText(response, error.http, bytesOf({ error }), stallMs);
+  },
+};
+
+/** What else the peer has sent is not read: its connection ends with the answer. */
+export function closeUnlessRead(response: ServerResponse): void {
+  if (!response.headersSent && !response.req.complete) response.setHeader('connection', 'close');
+}
+
+export function bytesOf(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}
+
+async function sendText(
   response: ServerResponse,
-  error: GodwitError,
+  status: number,
+  bytes: Buffer,
+  stallMs: number,
+): Promise<void> {
+  const type = { 'content-type': 'application/json', 'cache-control': 'no-store' };
+  await sendBytes(response, { status, headers: type, bytes }, stallMs);
+}
+
+export interface Whole {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly bytes: Buffer;
+}
+
+/** Sends one answer and waits until the kernel has it, or the reader has stalled for too long. */
+export async function sendBytes(
+  response: ServerResponse,
+  { status, headers, bytes }: Whole,
   stallMs: number,
 ): Promise<void> {
   if (response.destroyed || response.headersSent) return;
-  if (!response.req.complete) response.setHeader('connection', 'close');
-  await sendJson(response, error.http, { error }, stallMs);
+  response.writeHead(status, { ...headers, 'content-length': bytes.length });
+  await finish(response, stallMs, bytes);
 }
 
 /** How the objects of a stream are written. */
@@ -48,13 +75,27 @@ const LINES: Framing = {
   failed: (error) => `${JSON.stringify({ error })}\n`,
 };
 
+/** An event goes to many who follow: its text is made once. */
+const texts = new WeakMap<object, string>();
+
 /** Server-sent events. What is sent has an id that its schema holds to one line. */
 const EVENTS: Framing = {
   type: 'text/event-stream',
   heartbeat: ':\n\n',
-  one: (value) => `id: ${(value as { id: string }).id}\ndata: ${JSON.stringify(value)}\n\n`,
+  one(value) {
+    const event = value as { readonly id: string; readonly type?: string };
+    const text = texts.get(event) ?? eventText(event);
+    texts.set(event, text);
+    return text;
+  },
   failed: (error) => `event: error\ndata: ${JSON.stringify({ error })}\n\n`,
 };
+
+/** Whoever has lost some hears it as an event of its own: none of the others means anything then. */
+function eventText(event: { readonly id: string; readonly type?: string }): string {
+  const name = event.type === 'lost' ? 'event: reset\n' : '';
+  return `${name}id: ${event.id}\ndata: ${JSON.stringify(event)}\n\n`;
+}
 
 export function framingOf({ framing }: Pick<Route, 'framing'>): Framing {
   return framing === 'events' ? EVENTS : LINES;
@@ -63,7 +104,7 @@ export function framingOf({ framing }: Pick<Route, 'framing'>): Framing {
 export interface StreamRules {
   readonly failed: (thrown: unknown) => GodwitError;
   /** Throws once the caller has lost the right to the stream; asked before each line and each heartbeat. */
-  readonly mayStill: () => void;
+  readonly mayStill: () => void | Promise<void>;
 }
 
 /**
@@ -83,7 +124,7 @@ export async function sendLines(
     for (;;) {
       const got = await within(next, limits.heartbeatMs);
       if (response.destroyed) return;
-      mayStill();
+      await mayStill();
       // Nothing was sent yet: an error now still has a status of its own.
       if (!response.headersSent) {
         response.writeHead(200, {
@@ -130,8 +171,12 @@ async function write(response: ServerResponse, text: string, stallMs: number): P
   await taken(response, 'drain', stallMs);
 }
 
-async function finish(response: ServerResponse, stallMs: number, text?: string): Promise<void> {
-  response.end(text);
+async function finish(
+  response: ServerResponse,
+  stallMs: number,
+  last?: string | Buffer,
+): Promise<void> {
+  response.end(last);
   if (!response.writableFinished) await taken(response, 'finish', stallMs);
 }
 

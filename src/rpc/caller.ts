@@ -7,13 +7,20 @@ import type { ShownCertificate } from '../protocol/peer/fleet.ts';
 import { chainFailure, identityOf, shownBy } from './tls.ts';
 import type { Credentials, Refuses } from './tls.ts';
 
-/** Who sends a request. `local` came over a unix socket; `none` has not shown a certificate that we trust. */
+/**
+ * Who sends a request. `local` came over a unix socket; `none` has not shown a certificate that we trust. `admin` comes only
+ * by a token or a session of a controller's web listener.
+ */
 export type Caller =
   | {
-      readonly role: Role | 'local';
+      readonly role: Role | 'admin' | 'local';
       readonly name: string;
       /** What a caller over TLS showed, DER. */
       readonly certificate?: Buffer;
+      /** By which of a controller's own means the caller is known, where it is one of them. */
+      readonly by?: 'token' | 'session';
+      /** When that ends by itself, ms since 1970. */
+      readonly expiresAtMs?: number;
     }
   | { readonly role: 'none'; readonly name: string; readonly refusal: GodwitError };
 
@@ -26,9 +33,12 @@ interface Shown {
 }
 
 const MAY: Readonly<Record<Access, ReadonlySet<Caller['role']>>> = {
-  anyone: new Set(['none', 'viewer', 'operator', 'agent', 'local']),
-  viewer: new Set(['viewer', 'operator', 'agent', 'local']),
-  operator: new Set(['operator', 'local']),
+  anyone: new Set(['none', 'viewer', 'operator', 'admin', 'controller', 'agent', 'relay', 'local']),
+  viewer: new Set(['viewer', 'operator', 'admin', 'controller', 'agent', 'local']),
+  orders: new Set(['operator', 'admin', 'controller', 'local']),
+  operator: new Set(['operator', 'admin', 'local']),
+  admin: new Set(['admin', 'local']),
+  member: new Set(['controller', 'agent']),
   agent: new Set(['agent']),
   local: new Set(['local']),
 };
@@ -86,16 +96,26 @@ function tlsCaller(socket: TLSSocket): Shown {
   return { ...of({ ...identity, certificate: cert.raw }), certificate: shownBy(cert, identity) };
 }
 
+const NEEDS: Readonly<Record<Access, string>> = {
+  anyone: 'nothing',
+  viewer: 'the role viewer',
+  orders: 'the role operator or controller',
+  operator: 'the role operator',
+  admin: 'the role admin',
+  member: 'the role agent or controller',
+  agent: 'the role agent',
+  local: 'the unix socket of its own host',
+};
+
 /** Throws the refusal that says who may; nothing where the table allows it. */
 export function checkAccess(caller: Caller, access: Access, action: string): void {
   if (MAY[access].has(caller.role)) return;
   if (caller.role === 'none') throw caller.refusal;
-  const needs = access === 'local' ? 'the unix socket of its own host' : `the role ${access}`;
   throw godwitError('GODWIT_ROLE_FORBIDDEN', {
     peer: caller.name,
     role: caller.role,
     action,
-    needs,
+    needs: NEEDS[access],
   });
 }
 

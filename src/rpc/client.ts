@@ -2,9 +2,10 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import { withDeadline } from '../deadline.ts';
 import { godwitError, hasCode } from '../errors.ts';
+import { isAmongParts } from '../protocol/route.ts';
 import type { CallInput, Contract, Route, RouteOutput } from '../protocol/route.ts';
 import type { Hello } from '../protocol/hello.ts';
-import { errorBody, fromSerial, whatIsWrong } from '../protocol/errors.ts';
+import { errorBody, fromSerial, problemBody, whatIsWrong } from '../protocol/errors.ts';
 import { PROTOCOL_HEADER, selectVersion } from '../protocol/version.ts';
 import { readAll, readLines } from './client-body.ts';
 import { networkFailure, openPool } from './transport.ts';
@@ -153,7 +154,7 @@ async function send(
 ): Promise<IncomingMessage> {
   const { wire, limits } = calling;
   const headers: Record<string, string | number> = {};
-  if (route.access === 'agent') {
+  if (isAmongParts(route.access)) {
     headers[PROTOCOL_HEADER] = await selected(calling);
   }
   const response = await exchange(wire, route, input, headers, signal);
@@ -185,7 +186,7 @@ async function exchange(
   const repeatable =
     route.method === 'GET' ||
     route.method === 'PUT' ||
-    route.access === 'agent' ||
+    isAmongParts(route.access) ||
     route.access === 'local';
   for (let attempt = 0; ; attempt += 1) {
     signal.throwIfAborted();
@@ -259,8 +260,11 @@ function isErrorLine(value: unknown): boolean {
 }
 
 function refusal(text: string, status: number, wire: HttpPool): Error {
-  const parsed = errorBody.safeParse(json(text));
+  const value = json(text);
+  const parsed = errorBody.safeParse(value);
   if (parsed.success) return fromSerial(parsed.data.error);
+  const problem = problemBody.safeParse(value);
+  if (problem.success) return fromSerial(problem.data);
   return godwitError('GODWIT_PROTOCOL_INVALID', {
     peer: wire.peer,
     expected: 'an answer of Godwit',

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import { callerOf } from './caller.ts';
+import type { Caller } from './caller.ts';
 import { identityOfCaller, networkOf, strangerAt } from './identity.ts';
 import type { Identity } from './identity.ts';
 import type { Bound, Circle, RpcLimits } from './limits.ts';
@@ -59,13 +60,14 @@ export class Gate {
     return true;
   }
 
-  /** Counts a connection on whom its certificate names; the error where that identity has all that it may have. */
-  identify(socket: TLSSocket): GodwitError | undefined {
-    const caller = callerOf(socket);
+  /** Counts a connection on who sends over it; the error where that identity has all that it may have. */
+  identify(socket: TLSSocket, caller: Caller = callerOf(socket)): GodwitError | undefined {
+    gates.set(socket, this);
     const connection = this.#connections.get(endsOf(socket));
     if (caller.role === 'none' || connection === undefined) return undefined;
-    this.#giveBack(networkOf(socket.remoteAddress ?? ''));
     const who = identityOfCaller(caller, socket.remoteAddress);
+    if (who.key === connection.who.key) return undefined;
+    if (connection.who.circle === 'stranger') this.#giveBack(networkOf(socket.remoteAddress ?? ''));
     const { each, all } = this.#bound(who.circle);
     const own = this.#held.get(who.circle)?.get(who.key)?.size ?? 0;
     if (own >= each) return full(who.label, each);
@@ -144,6 +146,14 @@ export class Gate {
   #bound(circle: Circle): Bound {
     return this.#limits.shares[circle].connections;
   }
+}
+
+const gates = new WeakMap<TLSSocket, Gate>();
+
+/** Counts a connection on whom a request over it names, where no certificate does. GODWIT_OVERLOADED: that one has all. */
+export function countOn(caller: Caller, socket: Socket): void {
+  const error = gates.get(socket as TLSSocket)?.identify(socket as TLSSocket, caller);
+  if (error !== undefined) throw error;
 }
 
 /** Alike for a connection and the TLS over it, and for no other that is open. */

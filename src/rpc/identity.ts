@@ -19,7 +19,9 @@ export function identityOfCaller(caller: Caller, remoteAddress: string | undefin
   const { role } = caller;
   if (role === 'none') return strangerAt(remoteAddress);
   if (role === 'local') return { circle: 'local', key: 'local', label: 'this host’s users' };
-  return { circle: role, key: `${role} ${caller.name}`, label: `${caller.name} (${role})` };
+  // An administrator is an operator who may more.
+  const circle = role === 'admin' ? 'operator' : role;
+  return { circle, key: `${role} ${caller.name}`, label: `${caller.name} (${role})` };
 }
 
 export function strangerAt(remoteAddress: string | undefined): Identity {

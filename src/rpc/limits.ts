@@ -2,7 +2,15 @@
  * Whose share of a server something is counted on. A stranger has shown no certificate that we trust; `local` came over
  * a unix socket. A route that stands apart (`Route.apart`) has a share of its own, whoever calls it.
  */
-export type Circle = 'stranger' | 'viewer' | 'operator' | 'agent' | 'local' | 'join';
+export type Circle =
+  | 'stranger'
+  | 'viewer'
+  | 'operator'
+  | 'controller'
+  | 'agent'
+  | 'relay'
+  | 'local'
+  | 'join';
 
 /** `each`: of one identity. `all`: of all identities of a circle together; more than `each`, so that one cannot fill it. */
 export interface Bound {
@@ -82,6 +90,15 @@ const SHARES: RpcLimits['shares'] = {
     bodyBytes: bound(8 * MIB, 32 * MIB),
     bodyMs: 30_000,
   },
+  // Each follows the events of a host, and asks for its lists when it begins to.
+  controller: {
+    connections: bound(32, 96),
+    requests: bound(32, 64),
+    waiting: bound(64, 128),
+    streams: bound(8, 24),
+    bodyBytes: bound(8 * MIB, 16 * MIB),
+    bodyMs: 30_000,
+  },
   // All movers of a host show its certificate: each of its migrations asks from a process of its own.
   agent: {
     connections: bound(128, 384),
@@ -90,6 +107,15 @@ const SHARES: RpcLimits['shares'] = {
     streams: bound(32, 128),
     bodyBytes: bound(8 * MIB, 64 * MIB),
     bodyMs: 30_000,
+  },
+  // It never calls.
+  relay: {
+    connections: bound(4, 16),
+    requests: bound(4, 32),
+    waiting: bound(4, 32),
+    streams: bound(0, 0),
+    bodyBytes: bound(32 * KIB, MIB),
+    bodyMs: 5000,
   },
   // Root, or whoever runs the agent. A mover's streams to its agent are here too: one for each that follows it.
   local: {

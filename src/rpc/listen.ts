@@ -2,11 +2,10 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import type { RequestListener, Server, ServerOptions } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import net from 'node:net';
 import type { AddressInfo, ListenOptions, Socket } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -19,9 +18,12 @@ import { Gate } from './gate.ts';
 import { identityOfCaller, networkOf } from './identity.ts';
 import { http } from './http.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
+import { whoServes, whyNotThere } from './port-holder.ts';
 import type { RpcLimits } from './limits.ts';
+import { isServed } from './reach.ts';
 import { CONNECTION, ownRefusals } from './refusals.ts';
 import type { Refusals } from './refusals.ts';
+import { waitAtRelays } from './relayed/wait.ts';
 import { keepCurrent, serverTls } from './tls.ts';
 import type { Credentials } from './tls.ts';
 
@@ -38,6 +40,8 @@ export interface ListenOptionsOf {
   readonly limits?: Partial<RpcLimits>;
   /** Counts what is refused; default: those of this process. */
   readonly refusals?: Refusals;
+  /** Over TLS; default: `serverTls`, which asks for a certificate. */
+  readonly tls?: typeof serverTls;
 }
 
 /** Serves on a unix socket, 0600. What lies at the path and does not answer is replaced; a live one is an error. */
@@ -48,8 +52,8 @@ export async function listenUnix(
 ): Promise<Listening> {
   checkSocketPath(file);
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-  if (await answers(file)) {
-    throw godwitError('GODWIT_CONFIG', { file, what: 'another process serves this socket' });
+  if (await isServed(file)) {
+    throw godwitError('GODWIT_CONFIG', { file, what: `${whoServes(file)} serves this socket` });
   }
   rmSync(file, { force: true });
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -88,13 +92,13 @@ export async function listenTls(
   const server = createHttpsServer(
     {
       ...httpOptions(limits),
-      ...serverTls(credentials),
+      ...(options.tls ?? serverTls)(credentials),
       handshakeTimeout: limits.handshakeMs,
     },
     listener,
   );
   askFor(server, credentials);
-  keepCurrent(server, credentials);
+  keepCurrent(server, credentials, options.tls);
   const sockets = bound(server, limits, options);
   guard(server, limits, options);
   const doors =
@@ -102,10 +106,12 @@ export async function listenTls(
       ? await listenAt(server, where.address, where.further ?? [], options.log)
       : await listenInRange(server, where, options.log);
   const { address, port, family } = server.address() as AddressInfo;
+  const waiting = waitAtRelays(server, port, credentials, options.log);
   return {
     address: family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`,
     close: (graceMs) => {
       doors.close();
+      waiting.close();
       return close(server, sockets, graceMs);
     },
   };
@@ -122,7 +128,7 @@ async function listenAt(
     return await openDoors(server, further.map(splitAddress), log);
   } catch (cause) {
     server.close();
-    const what = `cannot listen there: ${(cause as Error).message}`;
+    const what = `cannot listen there: ${whyNotThere(cause as NodeJS.ErrnoException, splitAddress(address))}`;
     const file = [address, ...further].join(', ');
     throw godwitError('GODWIT_CONFIG', { file, what }, { cause });
   }
@@ -236,7 +242,10 @@ function guard(
     const note = refusals.note({ peer: from, circle: 'stranger', code: CONNECTION, message });
     if (note !== undefined)
       log.warn({ from, ...note }, 'too many handshakes: a connection was refused');
-    socket.on('error', () => {}).resetAndDestroy();
+    socket.on('error', () => {});
+    // What a relay has led here is TLS already, and such a stream cannot be reset.
+    if (socket instanceof TLSSocket) socket.destroy();
+    else socket.resetAndDestroy();
   });
   server.on('secureConnection', (socket: TLSSocket) => {
     const error = gate.identify(socket);
@@ -271,17 +280,6 @@ function clientError(thrown: NodeJS.ErrnoException, peer: string, limits: RpcLim
   }
   const what = thrown.code ?? thrown.message;
   return godwitError('GODWIT_PROTOCOL_INVALID', { peer, expected: 'HTTP/1.1', what });
-}
-
-async function answers(file: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = net.connect({ path: file });
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', () => resolve(false));
-  });
 }
 
 async function close(server: Server, sockets: ReadonlySet<Socket>, graceMs = 0): Promise<void> {

@@ -58,3 +58,15 @@ function wordOf({ code, message }: NodeJS.ErrnoException): KernelWord {
       return { what: 'unknown', said: code ?? message };
   }
 }
+
+/** Whether somebody takes connections at a unix socket. */
+export async function isServed(file: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = net.connect({ path: file });
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+}

@@ -1,9 +1,8 @@
 import type { X509Certificate } from 'node:crypto';
-import tls from 'node:tls';
 import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
-import { splitAddress } from '../protocol/names.ts';
-import { clientTls, wrongServer } from './tls.ts';
+import { connectTls } from './relayed/call.ts';
+import { wrongServer } from './tls.ts';
 import type { Credentials } from './tls.ts';
 
 /** A handshake, ms. */
@@ -20,7 +19,7 @@ export function serverCertificate(
 ): Promise<X509Certificate> {
   const what = `to see the certificate of ${name}`;
   return withDeadline(what, LOOK_MS, undefined, async (signal) => {
-    const socket = tls.connect({ ...clientTls(credentials), ...splitAddress(address) });
+    const socket = await connectTls(address, credentials, {}, signal);
     const give = (): void => void socket.destroy();
     signal.addEventListener('abort', give, { once: true });
     try {

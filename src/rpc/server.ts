@@ -1,27 +1,29 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { z } from 'zod';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { isAmongParts } from '../protocol/route.ts';
 import type { Contract, Route, RouteAnswer, RouteInput } from '../protocol/route.ts';
-import { whatIsWrong } from '../protocol/errors.ts';
 import { errorsOf } from '../protocol/route-errors.ts';
 import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../protocol/version.ts';
-import { framingOf, sendError, sendJson, sendLines } from './answer.ts';
-import { readJson } from './body.ts';
+import { framingOf, plainForm, sendLines } from './answer.ts';
+import type { AnswerForm } from './answer.ts';
 import { callerOf, checkAccess } from './caller.ts';
 import type { Caller } from './caller.ts';
+import { whyForged } from './forgery.ts';
 import { identityOfCaller, joinerAt } from './identity.ts';
 import type { Identity } from './identity.ts';
+import { endsOf, readInput } from './input.ts';
+import type { Input } from './input.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { RpcLimits } from './limits.ts';
+import { checked, ownAnswer } from './own-answer.ts';
+import { Ready } from './ready.ts';
 import { ownRefusals } from './refusals.ts';
 import type { Refusals } from './refusals.ts';
 import { router } from './routes.ts';
-import type { Match } from './routes.ts';
 import { Shares } from './shares.ts';
-import type { Hold } from './shares.ts';
 
 /** What a handler gets: the validated input, who asks, and a signal that aborts when the asker is gone. */
 export type Call<R extends Route> = RouteInput<R> & {
@@ -33,11 +35,14 @@ export type Call<R extends Route> = RouteInput<R> & {
   readonly calledFrom: string | undefined;
   /** The last event that a program had which comes back to a stream of them, as it says. */
   readonly lastEventId: string | undefined;
+  readonly request: IncomingMessage;
+  /** Sets a header of the answer. */
+  readonly header: (name: string, value: string) => void;
 };
 
 type Answer<R extends Route> = R['stream'] extends true
   ? AsyncIterable<RouteAnswer<R>>
-  : RouteAnswer<R>;
+  : RouteAnswer<R> | Ready;
 
 /** One function per route. What it throws becomes the answer's error; what it answers is validated too. */
 export type Handlers<C extends Contract> = {
@@ -53,6 +58,10 @@ export interface ServeOptions {
   readonly refusals?: Refusals;
   /** Throws to refuse a caller whom the table lets in; `key` is the route's name in the contract. */
   readonly authorise?: (caller: Caller, key: string) => void;
+  /** Who sends a request, and throws for one that must not be taken; default: whom its connection's certificate names. */
+  readonly callerOf?: (request: IncomingMessage) => Promise<Caller>;
+  /** How answers go out; default: as plain JSON. */
+  readonly form?: AnswerForm;
 }
 
 type AnyHandler = (call: Call<Route>) => unknown;
@@ -66,7 +75,12 @@ interface Serving {
   readonly shares: Shares;
   readonly refusals: Refusals;
   readonly perConnection: WeakMap<Socket, number>;
+  readonly callers: WeakMap<IncomingMessage, Caller>;
+  readonly form: AnswerForm;
 }
+
+/** Of one stream: a caller that is known by a database is asked for again so often, not with each line. */
+const ASKED_AGAIN_MS = 5000;
 
 /**
  * A request listener for node:http or node:https that serves `contract`: finds the route, checks who asks, validates
@@ -87,6 +101,8 @@ export function serve<C extends Contract>(
     shares: new Shares(limits),
     refusals: options.refusals ?? ownRefusals,
     perConnection: new WeakMap(),
+    callers: new WeakMap(),
+    form: options.form ?? plainForm,
   };
   return (request, response) => {
     void handle(serving, request, response);
@@ -111,7 +127,7 @@ async function handle(
       serving.log.debug({ error: thrown, url: request.url }, 'the asker is gone');
     } else {
       const error = answered(serving, request, thrown);
-      await sendError(response, error, serving.limits.stallMs);
+      await serving.form.refuse(response, error, serving.limits.stallMs);
     }
   } finally {
     serving.perConnection.set(socket, (serving.perConnection.get(socket) ?? 1) - 1);
@@ -131,7 +147,8 @@ async function answer(
   response: ServerResponse,
   signal: AbortSignal,
 ): Promise<void> {
-  const caller = callerOf(request.socket);
+  const caller = await callerNow(serving, request);
+  serving.callers.set(request, caller);
   // Whom we do not know holds no connection open.
   if (caller.role === 'none') response.setHeader('connection', 'close');
   const [path = '', search = ''] = (request.url ?? '').split('?', 2);
@@ -145,7 +162,7 @@ async function answer(
   const { route, key } = match;
   // Whom a server lets in is its own affair: a route for anyone may have a door that is not.
   checkAccess(caller, route.access, `${method} ${route.path}`);
-  if (route.access === 'agent') checkVersion(request, caller.name);
+  if (isAmongParts(route.access)) checkVersion(request, caller.name);
   serving.options.authorise?.(caller, key);
   try {
     await admitted(serving, { match, search, caller, request, response, signal });
@@ -168,15 +185,19 @@ async function admitted(serving: Serving, asked: Omit<Asked, 'who' | 'hold'>): P
   }
 }
 
-interface Asked {
-  readonly match: Match;
-  readonly search: string;
-  readonly caller: Caller;
-  readonly who: Identity;
-  readonly hold: Hold;
-  readonly request: IncomingMessage;
+interface Asked extends Input {
   readonly response: ServerResponse;
-  readonly signal: AbortSignal;
+}
+
+async function callerNow({ options }: Serving, request: IncomingMessage): Promise<Caller> {
+  if (options.callerOf !== undefined) return options.callerOf(request);
+  const caller = callerOf(request.socket);
+  if (caller.role === 'local') return caller;
+  // A browser shows a certificate that it holds by itself, as it sends a cookie; it opens no unix socket.
+  const { method = '', headers } = request;
+  const what = whyForged({ method, headers, hasCookie: false, origin: undefined });
+  if (what !== undefined) throw godwitError('GODWIT_REQUEST_FORGED', { what });
+  return caller;
 }
 
 async function answerMatched(serving: Serving, asked: Asked): Promise<void> {
@@ -187,21 +208,40 @@ async function answerMatched(serving: Serving, asked: Asked): Promise<void> {
   const handler = serving.handlers[key];
   if (handler === undefined) throw new Error(`no handler for ${key}`);
   const last = request.headers['last-event-id'];
-  const ends = {
-    calledAt: calledAt(request),
-    calledFrom: request.socket.remoteAddress,
+  const result = await handler({
+    ...input,
+    ...endsOf(request),
+    caller,
+    signal,
+    request,
+    header: (name, value) => void response.setHeader(name, value),
     lastEventId: typeof last === 'string' ? last.slice(0, 64) : undefined,
-  };
-  const result = await handler({ ...input, caller, signal, ...ends });
+  });
   if (route.stream) {
     const lines = checked(route, result as AsyncIterable<unknown>);
     const failed = (thrown: unknown): GodwitError =>
       answered(serving, request, named(route, thrown));
-    const mayStill = (): void => checkAccess(callerOf(request.socket), route.access, route.path);
+    const mayStill = stillMay(serving, asked);
     await sendLines(response, lines, limits, { failed, mayStill }, framingOf(route));
   } else {
-    await sendJson(response, 200, ownAnswer(route, result), limits.stallMs);
+    const value = result instanceof Ready ? result : ownAnswer(route, result);
+    await serving.form.send(response, value, limits.stallMs);
   }
+}
+
+/** Whether the caller of a stream has still the right to it: throws once that is not so. */
+function stillMay(
+  serving: Serving,
+  { request, match: { route } }: Asked,
+): () => void | Promise<void> {
+  const isKnownHere = serving.options.callerOf !== undefined;
+  let askedMs = performance.now();
+  return () => {
+    if (!isKnownHere) return checkAccess(callerOf(request.socket), route.access, route.path);
+    if (performance.now() - askedMs < ASKED_AGAIN_MS) return undefined;
+    askedMs = performance.now();
+    return callerNow(serving, request).then((now) => checkAccess(now, route.access, route.path));
+  };
 }
 
 /** An error that the contract does not name is a defect of ours, and comes out as one, with its own words. */
@@ -218,59 +258,6 @@ function identityFor(route: Route, caller: Caller, { socket }: IncomingMessage):
   return route.apart === 'join'
     ? joinerAt(socket.remoteAddress)
     : identityOfCaller(caller, socket.remoteAddress);
-}
-
-function calledAt({ socket }: IncomingMessage): string | undefined {
-  // A socket for both families shows IPv4 so.
-  return socket.localAddress?.replace(/^::ffff:(?=\d+\.)/, '');
-}
-
-async function readInput(limits: RpcLimits, asked: Asked): Promise<RouteInput<Route>> {
-  const { match, search, request, caller, who, hold, signal } = asked;
-  const { route, params } = match;
-  const peer = caller.name;
-  const query = Object.fromEntries(new URLSearchParams(search));
-  const bounds = {
-    bytes: limits.bodyBytes,
-    ms: limits.shares[who.circle].bodyMs,
-    take: hold.take,
-  };
-  const body = route.body === undefined ? undefined : await readJson(request, bounds, peer, signal);
-  return {
-    params: valid(route.params, params, peer, `a path ${route.path}`),
-    query: valid(route.query, query, peer, `a query of ${route.path}`),
-    body: (route.body === undefined
-      ? undefined
-      : valid(route.body, body, peer, `a body of ${route.path}`)) as undefined,
-  };
-}
-
-function valid<T extends z.ZodType>(
-  schema: T,
-  value: unknown,
-  peer: string,
-  expected: string,
-): z.output<T> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const what = whatIsWrong(parsed.error);
-  throw godwitError('GODWIT_PROTOCOL_INVALID', { peer, expected, what });
-}
-
-/** What we say ourselves is held to the contract as well; breaking it is our defect, not the asker's. */
-function ownAnswer(route: Route, value: unknown): unknown {
-  const parsed = route.response.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const why = whatIsWrong(parsed.error);
-  const what = `the answer of ${route.path} breaks its contract: ${why}`;
-  throw godwitError('GODWIT_INTERNAL', { what });
-}
-
-async function* checked(
-  route: Route,
-  lines: AsyncIterable<unknown>,
-): AsyncGenerator<unknown, void, undefined> {
-  for await (const line of lines) yield ownAnswer(route, line);
 }
 
 function checkVersion(request: IncomingMessage, peer: string): void {
@@ -290,7 +277,8 @@ function answered(serving: Serving, request: IncomingMessage, thrown: unknown): 
     return error;
   }
   const { socket } = request;
-  const { label: peer, circle } = identityOfCaller(callerOf(socket), socket.remoteAddress);
+  const caller = serving.callers.get(request) ?? callerOf(socket);
+  const { label: peer, circle } = identityOfCaller(caller, socket.remoteAddress);
   const note = serving.refusals.note({ peer, circle, code: error.code, message: error.message });
   if (note === undefined) return error;
   serving.log.info({ ...facts, by: peer, reason: error.message, ...note }, 'refused a request');

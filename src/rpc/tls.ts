@@ -2,6 +2,8 @@ import { constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Socket } from 'node:net';
+import { createSecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import type { ConnectionOptions, PeerCertificate, Server, TLSSocket, TlsOptions } from 'node:tls';
 import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
@@ -26,6 +28,15 @@ export interface Credentials extends Pair {
   readonly current?: () => Pair;
   /** Asked with every request of whoever calls, and of each server before a byte is sent; absent: nobody is refused. */
   readonly refuses?: Refuses;
+  /** The relays that it calls and waits at, under its own name; absent: it uses none. */
+  readonly relayed?: { readonly self: string; readonly relays: readonly RelayPlace[] };
+}
+
+/** A relay as a host's configuration names it. */
+export interface RelayPlace {
+  readonly name: string;
+  /** host:port */
+  readonly address: string;
 }
 
 /** What a client needs at least: without a certificate of its own it may call what is for anyone. */
@@ -72,7 +83,11 @@ export function serverTls(credentials: Credentials): TlsOptions {
 }
 
 /** Shows what counts now to whoever connects from now on; connections that stand go on with what they have. */
-export function keepCurrent(server: Server, credentials: Credentials): void {
+export function keepCurrent(
+  server: Server,
+  credentials: Credentials,
+  made: typeof serverTls = serverTls,
+): void {
   const { current } = credentials;
   if (current === undefined) return;
   let shown = current().cert;
@@ -80,7 +95,7 @@ export function keepCurrent(server: Server, credentials: Credentials): void {
   server.prependListener('connection', (_socket: Socket) => {
     const { cert } = current();
     if (cert === shown) return;
-    server.setSecureContext(serverTls(credentials));
+    server.setSecureContext(made(credentials));
     shown = cert;
   });
 }
@@ -90,17 +105,33 @@ export function keepCurrent(server: Server, credentials: Credentials): void {
  * which it expired with it: so the handshake is taken, and `wrongServer` decides before a byte is sent.
  */
 export function clientTls(credentials: Trust): ConnectionOptions {
-  const { cert, key } = credentials.current?.() ?? credentials;
   return {
+    secureContext: contextOf(credentials),
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+    ALPNProtocols: ['http/1.1'],
+  };
+}
+
+const contexts = new WeakMap<
+  Trust,
+  { readonly cert: string | undefined; readonly made: SecureContext }
+>();
+
+/** Made once for all connections that show the same: each of its own would take 100 KiB of a controller. */
+function contextOf(credentials: Trust): SecureContext {
+  const { cert, key } = credentials.current?.() ?? credentials;
+  const known = contexts.get(credentials);
+  if (known !== undefined && known.cert === cert) return known.made;
+  const made = createSecureContext({
     ca: credentials.ca,
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
-    rejectUnauthorized: false,
-    checkServerIdentity: () => undefined,
-    ALPNProtocols: ['http/1.1'],
-  };
+  });
+  contexts.set(credentials, { cert, made });
+  return made;
 }
 
 /** `name` undefined: any server of that role. */
@@ -167,6 +198,7 @@ const UNTRUSTED: Readonly<Record<string, string>> = {
   CERT_NOT_YET_VALID: 'it is not valid yet; check the clocks',
   INVALID_PURPOSE: 'it is for another purpose',
   CERT_REVOKED: 'it was revoked',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'it is for another name or address',
 };
 
 /** What a failed check of a chain means, from OpenSSL's name for it; undefined where that is no such name. */

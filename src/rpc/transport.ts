@@ -1,14 +1,13 @@
 import type { ClientRequest, ClientRequestArgs, RequestOptions } from 'node:http';
 import https from 'node:https';
-import type { TcpNetConnectOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
-import tls from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { godwitError, GodwitError } from '../errors.ts';
 import type { Role } from '../protocol/route.ts';
 import { splitAddress } from '../protocol/names.ts';
 import { http } from './http.ts';
-import { clientTls, wrongServer } from './tls.ts';
+import { connectTls, ledElsewhere } from './relayed/call.ts';
+import { chainFailure, wrongServer } from './tls.ts';
 import type { ExpectedServer, Trust } from './tls.ts';
 
 /** The path to a server. */
@@ -26,6 +25,14 @@ export type Transport =
       readonly expectedName: string | undefined;
       /** Default: agent. */
       readonly expectedRole?: Role;
+    }
+  | {
+      /** The origin of a controller's web listener, https. */
+      readonly url: URL;
+      /** Sent with each request. */
+      readonly token: string;
+      /** PEM; absent: the CAs that Node trusts. */
+      readonly ca?: string;
     };
 
 /** Connections to one server, kept open between calls. */
@@ -53,9 +60,11 @@ export function openPool(transport: Transport): HttpPool {
       close: () => agent.destroy(),
     };
   }
+  if ('url' in transport) return webPool(transport);
   const { address, credentials, expectedName, expectedRole = 'agent' } = transport;
   const { host, port } = splitAddress(address);
-  const agent = new VerifyingAgent(credentials, { name: expectedName, role: expectedRole });
+  const expected = { name: expectedName, role: expectedRole };
+  const agent = new VerifyingAgent(address, credentials, expected);
   return {
     peer: expectedName ?? 'the agent',
     address,
@@ -68,51 +77,98 @@ export function openPool(transport: Transport): HttpPool {
   };
 }
 
+/** The server there has a certificate for the host of the url, as on the web; who calls shows a token. */
+function webPool({ url, token, ca }: Extract<Transport, { url: URL }>): HttpPool {
+  const agent = new https.Agent({ ...POOL, timeout: CONNECT_MS, ...(ca && { ca }) });
+  const place = { agent, host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port || 443 };
+  return {
+    peer: 'the controller',
+    address: url.host,
+    request: (options) => {
+      const request = https.request({ ...options, ...place });
+      request.setHeader('authorization', `Bearer ${token}`);
+      return request;
+    },
+    close: () => agent.destroy(),
+  };
+}
+
 /** Hands out a connection only once its server has proved to be the one we want. */
 class VerifyingAgent extends https.Agent {
+  readonly #address: string;
   readonly #credentials: Trust;
   readonly #expected: ExpectedServer;
-  readonly #connecting = new Set<TLSSocket>();
+  /** Of the connections that are being made. */
+  #over = new AbortController();
 
-  constructor(credentials: Trust, expected: ExpectedServer) {
+  constructor(address: string, credentials: Trust, expected: ExpectedServer) {
     super({ ...POOL, maxCachedSessions: 0 });
+    this.#address = address;
     this.#credentials = credentials;
     this.#expected = expected;
   }
 
   override createConnection(
-    { host, port }: ClientRequestArgs,
+    _options: ClientRequestArgs,
     callback?: (error: Error | null, stream: Duplex) => void,
   ): null {
-    const options: tls.ConnectionOptions & TcpNetConnectOpts = {
-      ...clientTls(this.#credentials),
-      host: String(host),
-      port: Number(port),
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: 10_000,
-    };
-    const socket = tls.connect(options);
-    this.#connecting.add(socket);
-    const settle = (error: Error | null): void => {
-      if (!this.#connecting.delete(socket)) return;
-      socket.setTimeout(0);
-      if (error !== null) socket.destroy();
-      callback?.(error, socket);
-    };
-    const fail = (code: string): void => settle(Object.assign(new Error(code), { code }));
-    socket.setTimeout(CONNECT_MS, () => fail('ETIMEDOUT'));
-    socket.once('close', () => fail('ECONNRESET'));
-    socket.on('error', settle);
-    const { refuses } = this.#credentials;
-    socket.once('secureConnect', () => {
-      settle(wrongServer(socket, this.#expected, refuses) ?? null);
-    });
+    void this.#give(callback);
     return null;
   }
 
+  async #give(callback?: (error: Error | null, stream: Duplex) => void): Promise<void> {
+    let socket: TLSSocket;
+    try {
+      socket = await this.#connect();
+    } catch (thrown) {
+      // Nobody looks at a stream that comes with an error.
+      callback?.(thrown as Error, undefined as never);
+      return;
+    }
+    callback?.(null, socket);
+  }
+
+  /** A connection to the server that we want; rejects with what is wrong with it, or the network's error. */
+  async #connect(): Promise<TLSSocket> {
+    const late = Object.assign(new Error('ETIMEDOUT'), { code: 'ETIMEDOUT' });
+    const over = new AbortController();
+    const timer = setTimeout(() => over.abort(late), CONNECT_MS);
+    const signal = AbortSignal.any([this.#over.signal, over.signal]);
+    try {
+      const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000 };
+      const socket = await connectTls(this.#address, this.#credentials, options, signal);
+      try {
+        return await this.#verified(socket, signal);
+      } catch (thrown) {
+        socket.destroy();
+        throw thrown;
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #verified(socket: TLSSocket, signal: AbortSignal): Promise<TLSSocket> {
+    const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
+    const stop = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', stop, { once: true });
+    const gone = (): void => reject(Object.assign(new Error('ECONNRESET'), { code: 'ECONNRESET' }));
+    socket.once('close', gone);
+    socket.on('error', reject);
+    socket.once('secureConnect', () => {
+      const wrong = wrongServer(socket, this.#expected, this.#credentials.refuses);
+      if (wrong === undefined) resolve(socket);
+      else reject(ledElsewhere(this.#address, wrong));
+    });
+    return promise.finally(() => {
+      signal.removeEventListener('abort', stop);
+      socket.removeListener('close', gone);
+    });
+  }
+
   override destroy(): void {
-    for (const socket of this.#connecting) socket.destroy();
+    this.#over.abort(Object.assign(new Error('ECONNRESET'), { code: 'ECONNRESET' }));
+    this.#over = new AbortController();
     super.destroy();
   }
 }
@@ -139,6 +195,8 @@ export function networkFailure(thrown: unknown, wire: HttpPool): GodwitError {
   if (thrown instanceof GodwitError) return thrown;
   const { peer, address } = wire;
   const { code, message } = thrown as NodeJS.ErrnoException;
+  const untrusted = chainFailure(code, peer, undefined);
+  if (untrusted !== undefined) return untrusted;
   const why = (code === undefined ? undefined : REASONS[code]) ?? message;
   return godwitError(
     'GODWIT_UNREACHABLE',

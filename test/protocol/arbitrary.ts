@@ -9,7 +9,9 @@ export interface JsonSchema {
   readonly required?: readonly string[];
   readonly additionalProperties?: JsonSchema | boolean;
   readonly propertyNames?: JsonSchema;
-  readonly items?: JsonSchema;
+  readonly items?: JsonSchema | false;
+  /** Of a tuple: each of its places. */
+  readonly prefixItems?: readonly JsonSchema[];
   readonly maxItems?: number;
   readonly minItems?: number;
   readonly maxLength?: number;
@@ -43,7 +45,8 @@ function arbitrary(schema: JsonSchema): fc.Arbitrary<unknown> {
     case 'object':
       return object(schema);
     case 'array':
-      return fc.array(arbitrary(schema.items ?? {}), {
+      if (schema.prefixItems !== undefined) return fc.tuple(...schema.prefixItems.map(arbitrary));
+      return fc.array(arbitrary(schema.items || {}), {
         minLength: schema.minItems ?? 0,
         maxLength: Math.min(2, schema.maxItems ?? 2),
       });
@@ -55,6 +58,8 @@ function arbitrary(schema: JsonSchema): fc.Arbitrary<unknown> {
       return fc.double({ min: least(schema), max: most(schema), noNaN: true }).map((n) => n + 0);
     case 'boolean':
       return fc.boolean();
+    case 'null':
+      return fc.constant(null);
     default:
       return fc.jsonValue();
   }
@@ -104,9 +109,12 @@ export function unbounded(schema: JsonSchema, at = ''): string[] {
   if (schema.type === 'string' && schema.maxLength === undefined && !isBounded(schema.pattern)) {
     found.push(`${at}: a text without a bound`);
   }
-  if (schema.type === 'array') {
+  if (schema.prefixItems !== undefined) {
+    const places = schema.prefixItems.flatMap((one, place) => unbounded(one, `${at}[${place}]`));
+    found.push(...places);
+  } else if (schema.type === 'array') {
     if (schema.maxItems === undefined) found.push(`${at}: a list without a bound`);
-    found.push(...unbounded(schema.items ?? {}, `${at}[]`));
+    found.push(...unbounded(schema.items || {}, `${at}[]`));
   }
   if (typeof schema.additionalProperties === 'object') {
     found.push(...unbounded(schema.additionalProperties, `${at}{}`));

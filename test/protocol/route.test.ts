@@ -30,6 +30,6 @@ test('what a route gives is kept', () => {
   assert.equal(made.stream, true);
 });
 
-test('there are three roles in certificates', () => {
-  assert.deepEqual(role.options, ['viewer', 'operator', 'agent']);
+test('the roles in certificates are those of people, controllers, hosts and relays', () => {
+  assert.deepEqual(role.options, ['viewer', 'operator', 'controller', 'agent', 'relay']);
 });

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { godwitError, hasCode } from '../../src/errors.ts';
 import type { ShownCertificate } from '../../src/protocol/peer/fleet.ts';
-import { PROTOCOL_HEADER } from '../../src/protocol/version.ts';
+import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../../src/protocol/version.ts';
 import { authority, calling, hello, serving } from './parties.ts';
 import { exchangeTls } from './wire.ts';
 
@@ -34,6 +34,24 @@ test('a caller from another CA is told so, and gets nothing but who answers', as
   for (const call of [() => api.say({ params, body }), () => api.tell({ params, body })]) {
     await assert.rejects(call, { code: 'GODWIT_PEER_UNTRUSTED', message: /^a \(127.0.0.1\)/ });
   }
+});
+
+test('a change that another site made a browser send is refused, though a certificate came with it', async (t) => {
+  const { address, issue } = await twoHosts(t);
+  const { cert, key, ca } = await issue('ann', 'operator');
+  const version = `${PROTOCOL_HEADER}: ${PROTOCOL_VERSIONS.join()}`;
+  const asked = (header: string) =>
+    exchangeTls(
+      address,
+      { cert, key, ca },
+      REQUEST.replace('content-length', `${version}\r\n${header}\r\ncontent-length`),
+    );
+  for (const header of ['origin: https://evil.example', 'sec-fetch-site: cross-site']) {
+    const { status, json } = await asked(header);
+    assert.deepEqual([status, json.error.code], [403, 'GODWIT_REQUEST_FORGED'], header);
+  }
+  for (const header of ['origin: https://b', 'sec-fetch-site: none'])
+    assert.equal((await asked(header)).status, 200, header);
 });
 
 test('a server from another CA is refused before a byte is sent', async (t) => {

@@ -34,6 +34,7 @@ export const sourceMoverRequest = z.object({
   memoryBytes: bytes,
   /** The migrations by which the guest came to this host, the newest first. */
   lineage: lineage.optional(),
+  labels: admission.shape.labels,
   vcpus: z.number().int().min(1).max(4096).optional(),
   /** Of its NICs on taps; absent where not all are known. */
   macs: z.array(z.string().max(17)).max(63).optional(),

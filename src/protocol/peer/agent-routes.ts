@@ -65,7 +65,7 @@ export const peerRoutes = {
     method: 'GET',
     path: '/v1/pki/list',
     summary: 'The fleet’s list, where this host has a newer one than the asker',
-    access: 'agent',
+    access: 'member',
     query: z.object({ after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER) }),
     response: z.object({ signed: signedList.optional() }),
   }),

@@ -179,6 +179,8 @@ export function refusalOf(
       ? undefined
       : godwitError('GODWIT_NOT_A_MEMBER', { peer, host: self });
   }
+  // It carries what hosts say to each other, and no more than a list that is too old does it strand a guest.
+  if (shown.role === role.enum.relay) return undefined;
   if (list === undefined || Date.parse(list.expiresAt) >= nowMs) return undefined;
   return godwitError('GODWIT_LIST_EXPIRED', { host: self, date: list.expiresAt });
 }

@@ -12,6 +12,7 @@ import {
   proofPlace,
 } from '../disk.ts';
 import { serialError } from '../errors.ts';
+import { labels } from '../labels.ts';
 import { check, compression, migrationSettings, mode } from '../public/migration.ts';
 import {
   address,
@@ -51,6 +52,8 @@ export const admission = z.object({
   timeoutMs: ms,
   /** The migrations by which the guest came to its source, the newest first. */
   lineage: lineage.optional(),
+  /** What people said of the guest; an older source does not tell it. */
+  labels: labels.optional(),
   /** The driver of the guest's hypervisor; absent where that is the only one of the first versions. */
   driver: z.string().min(1).max(32).optional(),
   /** What the user asked for, for the destination's own report; an older source does not say it. */

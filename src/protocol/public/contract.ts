@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { guestName, migrationId, moment, shortText } from '../names.ts';
+import { labelRoutes } from '../labels.ts';
 import { route } from '../route.ts';
 import { cacheRoutes } from './cache.ts';
 import { checkAnswer, checkRequest } from './check.ts';
@@ -8,8 +9,17 @@ import { eventId, hostEvent } from './host-event.ts';
 import { guestInfo, hostEntry, hostInfo } from './host.ts';
 import { clearedList, leftoverList } from './leftover.ts';
 import { check, migrationRequest, migrationSummary, progress, report } from './migration.ts';
+import { orderQuery } from './order.ts';
 import { planAnswer, planRequest } from './plan.ts';
-import { BY_ID, CHECKED, LOOKING, OTHER_HOST, STARTING, TAKING_HOLD } from '../route-errors.ts';
+import {
+  BY_ID,
+  CHECKED,
+  LOOKING,
+  ORDERED,
+  OTHER_HOST,
+  STARTING,
+  TAKING_HOLD,
+} from '../route-errors.ts';
 import { cursor, MOST_OF_A_PAGE, pageQuery } from './page.ts';
 import { trustRoutes } from './trust.ts';
 import { resolution, resolveAnswer, resolveRequest, unasked } from './resolve.ts';
@@ -17,6 +27,7 @@ import { resolution, resolveAnswer, resolveRequest, unasked } from './resolve.ts
 const byId = z.object({ id: migrationId });
 /** A migration is begun. */
 const BEGINNING = [
+  'GODWIT_USAGE',
   ...TAKING_HOLD,
   ...STARTING,
   'GODWIT_HOST_UNKNOWN',
@@ -102,12 +113,17 @@ export const publicRoutes = {
     response: guestInfo,
     errors: [...LOOKING, 'GODWIT_GUEST_UNKNOWN'],
   }),
+  ...labelRoutes,
   hostEvents: route({
     method: 'GET',
     path: '/v1/events',
     summary: 'What happens on this host: its guests and its migrations, each event with an id',
     access: 'viewer',
-    query: z.object({ after: eventId.optional() }),
+    query: z.object({
+      after: eventId.optional(),
+      /** Also how busy the host is, one sample in 10 s; each has the id of the event before it. */
+      load: z.enum(['true', 'false']).default('false'),
+    }),
     response: hostEvent,
     stream: true,
     framing: 'events',
@@ -127,9 +143,9 @@ export const publicRoutes = {
     path: '/v1/migrations/:id',
     summary:
       'Start moving a guest of this host under an id of the caller’s; asked again it answers the same',
-    access: 'operator',
+    access: 'orders',
     params: byId,
-    query: dryRun,
+    query: dryRun.extend(orderQuery),
     body: migrationRequest,
     response: z.object({
       id: migrationId,
@@ -137,14 +153,14 @@ export const publicRoutes = {
       /** Of a dry run: every check, none of which refuses. */
       checks: z.array(check).max(256).optional(),
     }),
-    errors: [...BEGINNING, ...CHECKED],
+    errors: [...BEGINNING, ...CHECKED, ...ORDERED],
   }),
   check: route({
     method: 'POST',
     path: '/v1/checks',
     summary:
       'Check whether a guest of this host could move, to one host or to each of its peers; begins nothing',
-    access: 'operator',
+    access: 'orders',
     body: checkRequest,
     response: checkAnswer,
     errors: BEGINNING,
@@ -154,10 +170,10 @@ export const publicRoutes = {
     path: '/v1/plans',
     summary:
       'Check a migration and predict what it would cost: measures the guest and the link for some seconds, begins nothing',
-    access: 'operator',
+    access: 'orders',
     body: planRequest,
     response: planAnswer,
-    errors: [...BEGINNING, 'GODWIT_USAGE'],
+    errors: BEGINNING,
   }),
   migrations: route({
     method: 'GET',
@@ -218,10 +234,11 @@ export const publicRoutes = {
     method: 'POST',
     path: '/v1/migrations/:id/cancel',
     summary: 'Ask to roll a migration back; says at once what will happen',
-    access: 'operator',
+    access: 'orders',
     params: byId,
+    query: z.object(orderQuery),
     response: cancelAnswer,
-    errors: [...BY_ID, ...STARTING, 'GODWIT_CANCEL_TOO_LATE'],
+    errors: [...BY_ID, ...STARTING, ...ORDERED, 'GODWIT_CANCEL_TOO_LATE'],
   }),
   resolution: route({
     method: 'GET',

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { guestName } from '../names.ts';
 import { guestInfo } from './host.ts';
+import { hostLoad } from './load.ts';
 import { progress } from './migration.ts';
 
 /** By which whoever follows comes back; opaque. */
@@ -20,6 +21,8 @@ export const hostNews = z.discriminatedUnion('type', [
   z.object({ type: z.literal('guest-gone'), name: guestName }),
   /** A migration that is in another phase. */
   z.object({ type: z.literal('migration'), migration: progress }),
+  /** How busy the host was; one in 10 s, to whoever asks for them. */
+  z.object({ type: z.literal('load'), load: hostLoad }),
 ]);
 export type HostNews = z.infer<typeof hostNews>;
 

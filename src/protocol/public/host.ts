@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labels } from '../labels.ts';
 import { address, bytes, guestName, hostName, migrationId, shortText } from '../names.ts';
 
 export const name64 = z.string().max(128);
@@ -22,6 +23,8 @@ export const hostInfo = z.object({
   name: hostName,
   address,
   version: name64,
+  /** Of its kernel: another one after each start. */
+  bootId: name64.optional(),
   protocolVersions: z.array(z.number().int()).max(16),
   processor: z.object({
     model: shortText,
@@ -85,6 +88,8 @@ export const guestInfo = z.object({
   accelerator: name64.optional(),
   /** Who else holds it (libvirt, Proxmox...): such a guest is listed and not moved here. */
   manager: name64.optional(),
+  /** What people said of it at its host, and what its manager says of it. */
+  labels: labels.optional(),
   nics: z
     .array(z.object({ id: name64, mac: name64, bridge: name64.optional() }))
     .max(64)

@@ -3,6 +3,7 @@ import { diskCheck, diskLink, diskPace, diskProgress } from '../disk.ts';
 import { serialError } from '../errors.ts';
 import {
   bytes,
+  datastoreName,
   guestName,
   hostName,
   migrationId,
@@ -15,6 +16,8 @@ import { networkMap } from '../network.ts';
 import { runsAt } from './host.ts';
 import { prediction } from './prediction.ts';
 import { probeReports } from './probe.ts';
+import { rehearsal } from './rehearsal.ts';
+import { steering, steeringRecord } from './steering.ts';
 import { wireFigures } from '../wire.ts';
 
 /** How memory moves: before the switch, after it, or first one and then the other. */
@@ -43,8 +46,16 @@ export const migrationSettings = z.object({
   compress: compression.default('none'),
   /** How long the whole migration may take before it is rolled back, ms. */
   timeoutMs: z.number().int().min(1000).max(86_400_000).default(600_000),
+  /** Nothing is touched before; `timeoutMs` runs from then on. */
+  notBefore: moment.optional(),
+  /** It waits for a moment in which the guest writes little; after so long it begins all the same, ms. */
+  whenQuiet: z.object({ withinMs: z.number().int().min(1000).max(86_400_000) }).optional(),
+  /** It is over by then, if that is sooner than `timeoutMs`: rolled back where the switch has not begun. */
+  deadlineAt: moment.optional(),
   /** Hybrid: rounds of pre-copy before post-copy takes over, when it has not converged earlier. */
   hybridRounds: z.number().int().min(1).max(50).default(3),
+  /** How it is steered while memory moves: a strategy; absent: as the mode has it. Its post-copy needs the mode hybrid. */
+  steering: steering.optional(),
   /** Other paths to the destination, tried in order where its own address does not answer; absent: those it is known by. */
   pathAddresses: z.array(pathAddress).max(8).optional(),
   /**
@@ -67,6 +78,10 @@ export const migrationSettings = z.object({
   verifyDisks: z.boolean().optional(),
   /** Network of the source (a bridge) -> network of the destination, where they are not found by name, VLAN or VNI. */
   networks: networkMap.optional(),
+  /** Everything up to the switch, and then all of it undone: the guest stays where it is. */
+  rehearse: z.boolean().optional(),
+  /** Where its disks are to lie, by the name that the guest's manager has for it; absent: where they lie. */
+  datastore: datastoreName.optional(),
 });
 export type MigrationSettings = z.infer<typeof migrationSettings>;
 
@@ -97,6 +112,7 @@ export const phase = z.enum([
   'cleanup',
   'undoing',
   'done',
+  'rehearsed',
   'failed',
   'cancelled',
   'held',
@@ -107,6 +123,7 @@ export type Phase = z.infer<typeof phase>;
 /** Phases that a migration does not leave by itself. */
 export const END_PHASES = [
   'done',
+  'rehearsed',
   'failed',
   'cancelled',
   'held',
@@ -141,6 +158,8 @@ export const memorySample = z.object({
   totalMs: ms,
   /** Post-copy page requests from the destination. */
   pageRequests: z.number().int().nonnegative().default(0),
+  /** How much of the guest's processor time is taken from it; absent: none. */
+  throttlePercent: z.number().min(0).max(100).optional(),
 });
 export type MemorySample = z.infer<typeof memorySample>;
 
@@ -191,6 +210,7 @@ export const roundReport = z.object({
   remainingBytes: bytes,
   rate: bytes,
   dirtyRate: bytes,
+  throttlePercent: z.number().min(0).max(100).optional(),
 });
 
 /** What was done, with measurements; made from the journal alone. */
@@ -203,7 +223,9 @@ export const report = z.object({
   side: z.enum(['source', 'destination']).optional(),
   /** Of the destination's: what is not known there, in words. */
   notKnown: z.array(shortText).max(16).optional(),
-  outcome: z.enum(['done', 'failed', 'cancelled', 'held', 'lost', 'running']),
+  outcome: z.enum(['done', 'rehearsed', 'failed', 'cancelled', 'held', 'lost', 'running']),
+  /** Of a rehearsal: `rehearsed` where it came to the switch and nothing was left behind, else as the move would have ended. */
+  rehearsal: rehearsal.optional(),
   phase,
   /** The mode asked for, and how the memory really went over; `unknown`: a manager moved it, and does not report how. */
   mode,
@@ -253,7 +275,7 @@ export const report = z.object({
   phases: z.array(z.object({ phase, ms })).max(64),
   checks: z.array(check).max(256),
   /** Decisions with the numbers they were taken on. */
-  decisions: z.array(z.object({ atMs: ms, what: shortText })).max(1000),
+  decisions: z.array(z.object({ atMs: ms, what: shortText, ...steeringRecord.shape })).max(1000),
   /** Times that a new mover took over. */
   takeovers: z.number().int().nonnegative(),
   error: serialError.optional(),

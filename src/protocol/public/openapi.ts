@@ -8,12 +8,15 @@ import { errorsOf } from '../route-errors.ts';
 import { PRODUCT_VERSION } from '../version.ts';
 import { schemaNames } from './schemas.ts';
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
 
 const ACCESS: Readonly<Record<Route['access'], string>> = {
   anyone: 'No certificate is asked for.',
   viewer: 'For every certificate of the CA, and over the unix socket.',
+  orders: 'For the roles operator and controller, and over the unix socket.',
   operator: 'For the role operator, and over the unix socket.',
+  admin: 'For the role admin, and over the unix socket.',
+  member: 'For another host’s agent and for controllers, with the header `godwit-protocol`.',
   agent: 'For another host’s agent (role agent), with the header `godwit-protocol`.',
   local: 'Only over the unix socket.',
 };
@@ -29,8 +32,14 @@ const certificate = (role: string): Json => ({ certificate: [role] });
 /** Any one of a list is enough; of none, nothing is asked. */
 const SECURITY: Readonly<Record<Route['access'], readonly Json[]>> = {
   anyone: [],
-  viewer: [certificate('viewer'), certificate('operator'), certificate('agent'), socket],
+  viewer: [
+    ...['viewer', 'operator', 'controller', 'agent'].map((role) => certificate(role)),
+    socket,
+  ],
+  orders: [certificate('operator'), certificate('controller'), socket],
   operator: [certificate('operator'), socket],
+  admin: [socket],
+  member: [certificate('agent'), certificate('controller')],
   agent: [certificate('agent')],
   local: [socket],
 };
@@ -39,7 +48,7 @@ const SCHEMES: Json = {
   certificate: {
     type: 'mutualTLS',
     description:
-      'A client certificate of the fleet’s CA. Its OU is the role (viewer, operator, agent), its CN the name of the person or host.',
+      'A client certificate of the fleet’s CA. Its OU is the role (viewer, operator, controller, agent), its CN the name of the person or host.',
   },
   unixSocket: {
     type: 'http',
@@ -57,31 +66,56 @@ const SERVERS: readonly Json[] = [
   { url: 'http://localhost', description: 'The same over the unix socket agent.sock.' },
 ];
 
+/** Who serves a contract, where, and how it lets people in. */
+export interface Face {
+  readonly servers: readonly Json[];
+  /** What is further to be known of its errors. */
+  readonly errors?: string;
+  readonly schemes: Json;
+  readonly access: Readonly<Record<Route['access'], string>>;
+  readonly security: Readonly<Record<Route['access'], readonly Json[]>>;
+  /** Errors of a route that is not for anyone, and of one that changes something, besides those of its own. */
+  readonly notLetIn: readonly ErrorCode[];
+  readonly notTaken: readonly ErrorCode[];
+}
+
+const AGENT: Face = {
+  servers: SERVERS,
+  schemes: SCHEMES,
+  access: ACCESS,
+  security: SECURITY,
+  notLetIn: [],
+  notTaken: ['GODWIT_REQUEST_FORGED'],
+};
+
 /** A contract as an OpenAPI 3.1 document. Schemas with a name are components, and what they are part of refers to them. */
-export function openApi(contract: Contract, title: string): Json {
+export function openApi(contract: Contract, title: string, face: Face = AGENT): Json {
   const schemas = new Schemas();
   const paths: Record<string, Json> = {};
   for (const [key, route] of Object.entries(contract)) {
     const path = route.path.replaceAll(/:(\w+)/g, '{$1}');
     const method = route.method.toLowerCase();
-    paths[path] = { ...paths[path], [method]: operation(schemas, key, route) };
+    paths[path] = { ...paths[path], [method]: operation(schemas, key, route, face) };
   }
   return {
     openapi: '3.1.0',
     info: {
       title,
       version: PRODUCT_VERSION,
-      description:
-        'Every error is `{"error": {...}}` with the status of its code; docs/errors.md. Later builds may add fields to answers.',
+      description: [
+        'Every error is `{"error": {...}}` with the status of its code; docs/errors.md.',
+        ...(face.errors === undefined ? [] : [face.errors]),
+        'Later builds may add fields to answers.',
+      ].join(' '),
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
-    servers: SERVERS,
+    servers: face.servers,
     paths,
-    components: { schemas: schemas.components, securitySchemes: SCHEMES },
+    components: { schemas: schemas.components, securitySchemes: face.schemes },
   };
 }
 
-function operation(schemas: Schemas, key: string, route: Route): Json {
+function operation(schemas: Schemas, key: string, route: Route, face: Face): Json {
   const type = answerType(route);
   const parameters = [
     ...fields(schemas, route.params, 'path'),
@@ -89,7 +123,7 @@ function operation(schemas: Schemas, key: string, route: Route): Json {
   ];
   const { body, replacedBy } = route;
   const words = [
-    ACCESS[route.access],
+    face.access[route.access],
     ...(route.stream ? [STREAMS[route.framing ?? 'lines']] : []),
     ...(replacedBy === undefined ? [] : [`For programs of earlier builds: use ${replacedBy}.`]),
   ];
@@ -101,16 +135,23 @@ function operation(schemas: Schemas, key: string, route: Route): Json {
     summary: route.summary,
     description: words.join(' '),
     ...(replacedBy === undefined ? {} : { deprecated: true }),
-    security: SECURITY[route.access],
+    security: face.security[route.access],
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined
       ? {}
       : { requestBody: { required: true, ...content(body, 'input', 'application/json') } }),
     responses: {
       200: { description: route.summary, ...content(route.response, 'output', type) },
-      ...refusals(schemas, errorsOf(route)),
+      ...refusals(schemas, allErrors(route, face)),
     },
   };
+}
+
+function allErrors(route: Route, { notLetIn, notTaken }: Face): readonly ErrorCode[] | undefined {
+  const own = errorsOf(route);
+  if (own === undefined) return undefined;
+  const further = route.access === 'anyone' ? [] : notLetIn;
+  return [...new Set([...own, ...further, ...(route.method === 'GET' ? [] : notTaken)])];
 }
 
 /** One answer for each status, which names the codes that come with it; `default` where any of the table may come. */

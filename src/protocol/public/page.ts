@@ -82,13 +82,15 @@ function tooMany(most: number): Error {
   return godwitError('GODWIT_PROTOCOL_INVALID', facts);
 }
 
-function cursorAt(key: Key): string {
+/** The cursor of a page that ended at a key. */
+export function cursorAt(key: Key): string {
   return Buffer.from(JSON.stringify(key)).toString('base64url');
 }
 
 const keys = z.tuple([z.string()], z.string());
 
-function keyIn(text: string): Key {
+/** The key at which a page ended; GODWIT_PROTOCOL_INVALID for what is no cursor. */
+export function keyIn(text: string): Key {
   try {
     return keys.parse(JSON.parse(Buffer.from(text, 'base64url').toString()));
   } catch (cause) {

@@ -6,6 +6,22 @@ import { cacheStatus } from './cache.ts';
 import { cancelAnswer, migrationStart } from './contract.ts';
 import { diskMoveProgress, diskMoveRequest } from './disk-move.ts';
 import { hostEvent } from './host-event.ts';
+import { hostLoad } from './load.ts';
+import { fleetEvent } from '../controller/events.ts';
+import { fleetGuest, fleetHost, samplePoint } from '../controller/fleet.ts';
+import { overview } from '../controller/overview.ts';
+import { session } from '../controller/session.ts';
+import { tokenEntry } from '../controller/tokens.ts';
+import { move, wish, wishAsk } from '../controller/wish.ts';
+import { wishPlan } from '../controller/wishes.ts';
+import {
+  fleetMigration,
+  guestStay,
+  insight,
+  migrationHappened,
+  migrationNews,
+} from '../controller/history.ts';
+import { fleetLimits, limitsChange } from '../controller/limits.ts';
 import { guestInfo, hostEntry, hostInfo, hypervisorInfo } from './host.ts';
 import { clearedList, leftover } from './leftover.ts';
 import {
@@ -30,6 +46,25 @@ const SCHEMAS = {
   Hypervisor: hypervisorInfo,
   Guest: guestInfo,
   HostEvent: hostEvent,
+  HostLoad: hostLoad,
+  FleetHost: fleetHost,
+  FleetGuest: fleetGuest,
+  FleetEvent: fleetEvent,
+  SamplePoint: samplePoint,
+  Overview: overview,
+  Session: session,
+  Token: tokenEntry,
+  Wish: wish,
+  WishAsk: wishAsk,
+  WishPlan: wishPlan,
+  Move: move,
+  FleetMigration: fleetMigration,
+  MigrationHappened: migrationHappened,
+  MigrationEvent: migrationNews,
+  GuestStay: guestStay,
+  Insight: insight,
+  FleetLimits: fleetLimits,
+  LimitsRequest: limitsChange,
   Migration: migrationSummary,
   MigrationRequest: migrationRequest,
   MigrationStartRequest: migrationStart,

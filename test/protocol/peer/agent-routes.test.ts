@@ -4,10 +4,11 @@ import { agentContract } from '../../../src/protocol/contract.ts';
 import { peerRoutes } from '../../../src/protocol/peer/agent-routes.ts';
 import { publicRoutes } from '../../../src/protocol/public/contract.ts';
 
-test('only a host asks a host; a person has a certificate renewed, and a new host that joins has none yet', () => {
-  const { join, renew, ...others } = peerRoutes;
+test('only a host asks a host; controllers learn of the fleet too, a person has a certificate renewed, and a new host that joins has none yet', () => {
+  const { join, renew, newerList, ...others } = peerRoutes;
   assert.equal(join.access, 'anyone');
   assert.equal(renew.access, 'viewer');
+  assert.equal(newerList.access, 'member');
   for (const [name, { access }] of Object.entries(others)) assert.equal(access, 'agent', name);
 });
 

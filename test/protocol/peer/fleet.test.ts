@@ -43,7 +43,7 @@ const known = (list: FleetList): KnownList => ({
 });
 const shown: fc.Arbitrary<ShownCertificate> = fc.record({
   name,
-  role: fc.constantFrom('viewer', 'operator', 'agent'),
+  role: fc.constantFrom('viewer', 'operator', 'controller', 'agent'),
   serial,
   validFromMs: time.map((each) => Date.parse(each)),
 });

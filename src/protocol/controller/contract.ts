@@ -1,0 +1,157 @@
+import { z } from 'zod';
+import { helloRoutes } from '../hello.ts';
+import { labelFilter } from '../labels.ts';
+import { guestName, hostName } from '../names.ts';
+import { eventId } from '../public/host-event.ts';
+import { cursor, MOST_OF_A_PAGE, pageQuery } from '../public/page.ts';
+import { route } from '../route.ts';
+import { fleetEvent } from './events.ts';
+import { overviewRoute } from './overview.ts';
+import { sessionRoutes } from './session.ts';
+import { tokenRoutes } from './tokens.ts';
+import { policyRoutes } from './policies.ts';
+import { historyRoutes } from './history.ts';
+import { limitRoutes } from './limits.ts';
+import { wishRoutes } from './wishes.ts';
+import {
+  fleetGuest,
+  fleetGuestDetail,
+  fleetHost,
+  fleetHostDetail,
+  hostState,
+  samplePoint,
+} from './fleet.ts';
+
+/** A database is read or written. */
+export const STORING = ['GODWIT_STORE'] as const;
+
+const count = z.number().int().nonnegative();
+
+/** What a page has where nobody says. */
+const USUAL = 200;
+
+/** A controller of a fleet, for people, programs and the CLI. */
+export const controllerContract = {
+  ...helloRoutes,
+  health: route({
+    method: 'GET',
+    path: '/health',
+    summary: 'Answers once the controller serves and its database answers',
+    access: 'anyone',
+    response: z.object({ ok: z.literal(true) }),
+    errors: STORING,
+  }),
+  live: route({
+    method: 'GET',
+    path: '/healthz',
+    summary: 'Answers while the controller runs, whatever its database does',
+    access: 'anyone',
+    response: z.object({ ok: z.literal(true) }),
+    errors: [],
+  }),
+  ready: route({
+    method: 'GET',
+    path: '/readyz',
+    summary: 'Answers once the controller can do its work: it serves and its database answers',
+    access: 'anyone',
+    response: z.object({ ok: z.literal(true) }),
+    errors: STORING,
+  }),
+  openapi: route({
+    method: 'GET',
+    path: '/openapi.json',
+    summary: 'This API as an OpenAPI document',
+    access: 'anyone',
+    response: z.record(z.string(), z.unknown()),
+    errors: [],
+  }),
+  hosts: route({
+    method: 'GET',
+    path: '/v1/hosts',
+    summary: 'The hosts of the fleet, by name',
+    access: 'viewer',
+    query: z.object({ state: hostState.optional(), ...pageQuery(USUAL) }),
+    response: z.object({ hosts: z.array(fleetHost).max(MOST_OF_A_PAGE), next: cursor.optional() }),
+    errors: STORING,
+  }),
+  host: route({
+    method: 'GET',
+    path: '/v1/hosts/:host',
+    summary: 'One host of the fleet, with all that it said of itself last',
+    access: 'viewer',
+    params: z.object({ host: hostName }),
+    response: fleetHostDetail,
+    errors: [...STORING, 'GODWIT_HOST_UNKNOWN'],
+  }),
+  samples: route({
+    method: 'GET',
+    path: '/v1/hosts/:host/samples',
+    summary:
+      'How busy a host was, oldest first: samples of the last minutes where this controller follows it, or roll-ups',
+    access: 'viewer',
+    params: z.object({ host: hostName }),
+    query: z.object({ span: z.enum(['sample', 'minute', 'hour']).default('minute') }),
+    response: z.object({ points: z.array(samplePoint).max(10_000) }),
+    errors: [...STORING, 'GODWIT_HOST_UNKNOWN'],
+  }),
+  guests: route({
+    method: 'GET',
+    path: '/v1/guests',
+    summary: 'The guests of the fleet, by name, as each host told them last',
+    access: 'viewer',
+    query: z.object({
+      host: hostName.optional(),
+      name: guestName.optional(),
+      /** Only those with that label, or with that value of it. */
+      label: labelFilter.optional(),
+      ...pageQuery(USUAL),
+    }),
+    response: z.object({
+      guests: z.array(fleetGuest).max(MOST_OF_A_PAGE),
+      next: cursor.optional(),
+    }),
+    errors: STORING,
+  }),
+  guest: route({
+    method: 'GET',
+    path: '/v1/guests/:guest',
+    summary: 'All guests of one name, mostly one, with all that their hosts said of them last',
+    access: 'viewer',
+    params: z.object({ guest: guestName }),
+    response: z.object({ guests: z.array(fleetGuestDetail).max(MOST_OF_A_PAGE) }),
+    errors: [...STORING, 'GODWIT_GUEST_UNKNOWN'],
+  }),
+  figures: route({
+    method: 'GET',
+    path: '/v1/figures',
+    summary: 'What this controller has done since it began',
+    access: 'viewer',
+    response: z.object({
+      /** Hosts that it follows now. */
+      followed: count,
+      /** Samples that it has taken of them. */
+      samples: count,
+      /** Hosts of which something is still to be written. */
+      unwritten: count,
+    }),
+    errors: [],
+  }),
+  events: route({
+    method: 'GET',
+    path: '/v1/events',
+    summary: 'What happens on the hosts that this controller follows, each event with an id',
+    access: 'viewer',
+    query: z.object({ after: eventId.optional() }),
+    response: fleetEvent,
+    stream: true,
+    framing: 'events',
+    errors: [],
+  }),
+  overview: overviewRoute,
+  ...wishRoutes,
+  ...historyRoutes,
+  ...limitRoutes,
+  ...sessionRoutes,
+  ...tokenRoutes,
+  ...policyRoutes,
+};

@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import { hostName } from '../names.ts';
+import { guestInfo, name64 } from '../public/host.ts';
+import { eventId } from '../public/host-event.ts';
+import { fleetHost } from './fleet.ts';
+import { migrationHappened } from './history.ts';
+import { wish } from './wish.ts';
+
+/** One thing that happened on the hosts that a controller follows. */
+export const fleetNews = z.discriminatedUnion('type', [
+  /** The first of a stream that begins now: lists that are asked for after it miss nothing. */
+  z.object({ type: z.literal('ready') }),
+  /** What happened since the id that was given is not known any more: ask for the lists again. */
+  z.object({ type: z.literal('lost') }),
+  z.object({ type: z.literal('host'), host: fleetHost }),
+  z.object({ type: z.literal('host-gone'), name: hostName }),
+  z.object({ type: z.literal('guest'), guest: guestInfo }),
+  z.object({
+    type: z.literal('guest-gone'),
+    host: hostName,
+    name: guestInfo.shape.name,
+    uuid: name64.optional(),
+  }),
+  /** Several hosts say that they run the very same guest. */
+  z.object({
+    type: z.literal('conflict'),
+    name: guestInfo.shape.name,
+    hosts: z.array(hostName).max(64),
+  }),
+  migrationHappened,
+  /** A wish is new or another than it was, whichever controller works on it. Its lists have their first hundred. */
+  z.object({ type: z.literal('wish'), wish }),
+]);
+export type FleetNews = z.infer<typeof fleetNews>;
+
+export const fleetEvent = z.intersection(z.object({ id: eventId }), fleetNews);

@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { address, bytes, hostName, moment, shortText } from '../names.ts';
+import { labels } from '../labels.ts';
+import { guestInfo, hostInfo, name64 } from '../public/host.ts';
+import { hostLoad } from '../public/load.ts';
+
+/**
+ * `up`: its agent is followed. `silent`: it is not heard of; nothing is guessed of its guests. `untrusted`, `incompatible`:
+ * who answers there is not taken for it, or speaks another version. `new`: nobody reached it yet. `unfollowed`: the
+ * controller that followed it is gone, and no other one has reached it yet.
+ */
+export const hostState = z.enum(['new', 'up', 'silent', 'untrusted', 'incompatible', 'unfollowed']);
+export type HostState = z.infer<typeof hostState>;
+
+/** A host as the controllers know it. */
+export const fleetHost = z.object({
+  name: hostName,
+  address,
+  state: hostState,
+  /** Since when it is in that state; of one that is silent, when it was heard of last. */
+  since: moment,
+  reason: shortText.optional(),
+  /** The controller that follows it. */
+  followedBy: hostName.optional(),
+  version: name64.optional(),
+  cores: z.number().int().optional(),
+  memoryBytes: bytes.optional(),
+  /** Within a hundredth of all its memory. */
+  memoryAvailableBytes: bytes.optional(),
+  guests: z.number().int(),
+  /** The newest sample, where the controller that is asked follows it. */
+  load: hostLoad.omit({ guests: true }).optional(),
+});
+export type FleetHost = z.infer<typeof fleetHost>;
+
+/** One host with all that it said of itself last. */
+export const fleetHostDetail = fleetHost.extend({ info: hostInfo.optional() });
+
+/** A guest as a host told it last; with a guest that moves, both of its hosts tell. */
+export const fleetGuest = z.object({
+  name: guestInfo.shape.name,
+  host: hostName,
+  uuid: name64.optional(),
+  state: guestInfo.shape.state,
+  memoryBytes: bytes.optional(),
+  vcpus: z.number().int().optional(),
+  driver: name64,
+  manager: name64.optional(),
+  labels: labels.optional(),
+  migration: guestInfo.shape.migration,
+  /** What its host's state is: while it is not `up`, all of this is what was known before. */
+  hostState,
+  hostSince: moment,
+  /** Further hosts that say they run the very same guest, although it does not move between them. Look at once. */
+  alsoClaimedBy: z.array(hostName).max(64).optional(),
+});
+export type FleetGuest = z.infer<typeof fleetGuest>;
+
+export const fleetGuestDetail = fleetGuest.extend({ info: guestInfo });
+
+const values = z.record(z.string().max(64), z.number());
+
+/** A sample, or what the samples of a minute or an hour came to. */
+export const samplePoint = z.object({
+  /** When it came, or the beginning of that time; by the controller's clock. */
+  at: moment,
+  samples: z.number().int(),
+  mean: values,
+  /** Of a single sample: left out. */
+  most: values.optional(),
+});
+export type SamplePoint = z.infer<typeof samplePoint>;

@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import { bytes, guestName, hostName, moment } from '../names.ts';
+import { guestInfo } from '../public/host.ts';
+import { route } from '../route.ts';
+import { hostState } from './fleet.ts';
+
+/** The most that one overview has. */
+export const MOST_HOSTS = 100_000;
+export const MOST_OVERVIEW_GUESTS = 1_000_000;
+
+const count = z.number().int().nonnegative();
+const share = z.number().min(0).max(1);
+
+/** A host as a tuple, so that thousands of them stay small. */
+export const overviewHost = z.tuple([
+  hostName,
+  hostState,
+  /** Cores, bytes of memory and those available; null where its host has not told. */
+  count.nullable(),
+  bytes.nullable(),
+  bytes.nullable(),
+  /** How much of its processors was used; null where the controller that is asked has no sample of it. */
+  share.nullable(),
+  /** How much of the time something waited for a processor, memory or a disk: the greatest of the three. */
+  share.nullable(),
+  /** 1: a wish empties it, or has. */
+  z.union([z.literal(0), z.literal(1)]),
+  /** Its guests. */
+  count,
+]);
+export type OverviewHost = z.infer<typeof overviewHost>;
+
+/** A guest: name, the place of its host in the list of hosts, bytes of memory, state. */
+export const overviewGuest = z.tuple([guestName, count, bytes.nullable(), guestInfo.shape.state]);
+export type OverviewGuest = z.infer<typeof overviewGuest>;
+
+/** All hosts and guests, as little of each as a page that shows all of them needs. */
+export const overview = z.object({
+  /** When the controller looked. */
+  at: moment,
+  hosts: z.array(overviewHost).max(MOST_HOSTS),
+  guests: z.array(overviewGuest).max(MOST_OVERVIEW_GUESTS),
+});
+export type Overview = z.infer<typeof overview>;
+
+export const overviewRoute = route({
+  method: 'GET',
+  path: '/v1/overview',
+  summary: 'All hosts and guests in short, by name, for a page that shows all of them',
+  access: 'viewer',
+  response: overview,
+  errors: ['GODWIT_STORE'],
+});

@@ -1,0 +1,153 @@
+import { z } from 'zod';
+import { bytes, hostName, shortText } from '../names.ts';
+import { cursor, MOST_OF_A_PAGE, pageQuery } from '../public/page.ts';
+import { wishId } from '../public/order.ts';
+import { route } from '../route.ts';
+import {
+  policy,
+  policyKind,
+  policyScope,
+  policySettings,
+  proposal,
+  proposalId,
+  proposalState,
+} from './policy.ts';
+
+const STORING = ['GODWIT_STORE'] as const;
+const ofPolicy = z.object({ scope: policyScope, kind: policyKind });
+const byId = z.object({ id: proposalId });
+const MOST_POLICIES = 1000;
+const USUAL = 100;
+
+/** Standing policies, and what they propose. */
+export const policyRoutes = {
+  policies: route({
+    method: 'GET',
+    path: '/v1/policies',
+    summary: 'The standing policies, and what each of them saw when it looked last',
+    access: 'viewer',
+    response: z.object({ policies: z.array(policy).max(MOST_POLICIES) }),
+    errors: STORING,
+  }),
+  putPolicy: route({
+    method: 'PUT',
+    path: '/v1/policies/:scope/:kind',
+    summary: 'Set a policy of the fleet, or of a group of hosts under a name of the caller’s',
+    access: 'operator',
+    params: ofPolicy,
+    body: policySettings,
+    response: policy,
+    errors: [...STORING, 'GODWIT_USAGE', 'GODWIT_HOST_UNKNOWN', 'GODWIT_POLICY_OVERLAP'],
+  }),
+  removePolicy: route({
+    method: 'DELETE',
+    path: '/v1/policies/:scope/:kind',
+    summary: 'Remove the policy of a group; its hosts are the fleet’s again',
+    access: 'operator',
+    params: ofPolicy,
+    response: z.object({ ok: z.literal(true) }),
+    errors: [...STORING, 'GODWIT_USAGE', 'GODWIT_POLICY_UNKNOWN'],
+  }),
+  runPolicy: route({
+    method: 'POST',
+    path: '/v1/policies/:scope/:kind/look',
+    summary:
+      'Look now and answer with what the policy proposes; a dry run stores nothing, and nothing moves by either',
+    access: 'operator',
+    params: ofPolicy,
+    query: z.object({ dryRun: z.enum(['true', 'false']).default('false') }),
+    response: z.object({
+      words: shortText,
+      refusals: z.array(shortText).max(100),
+      proposals: z.array(proposal).max(MOST_OF_A_PAGE),
+    }),
+    errors: [...STORING, 'GODWIT_POLICY_UNKNOWN'],
+  }),
+  proposals: route({
+    method: 'GET',
+    path: '/v1/proposals',
+    summary: 'What policies proposed, newest first, and what became of it',
+    access: 'viewer',
+    query: z.object({
+      state: proposalState.optional(),
+      kind: policyKind.optional(),
+      scope: policyScope.optional(),
+      ...pageQuery(USUAL),
+    }),
+    response: z.object({
+      proposals: z.array(proposal).max(MOST_OF_A_PAGE),
+      next: cursor.optional(),
+    }),
+    errors: STORING,
+  }),
+  proposal: route({
+    method: 'GET',
+    path: '/v1/proposals/:id',
+    summary: 'One proposal',
+    access: 'viewer',
+    params: byId,
+    response: proposal,
+    errors: [...STORING, 'GODWIT_PROPOSAL_UNKNOWN'],
+  }),
+  acceptProposal: route({
+    method: 'POST',
+    path: '/v1/proposals/:id/accept',
+    summary:
+      'Ask for the moves of a proposal; where its policy’s mode is approve, of all that its look made',
+    access: 'operator',
+    params: byId,
+    response: z.object({
+      accepted: z.array(proposalId).max(MOST_OF_A_PAGE),
+      wishes: z.array(wishId).max(100_000),
+    }),
+    errors: [...STORING, 'GODWIT_PROPOSAL_UNKNOWN', 'GODWIT_PROPOSAL_CLOSED', 'GODWIT_WISH_OPEN'],
+  }),
+  rejectProposal: route({
+    method: 'POST',
+    path: '/v1/proposals/:id/reject',
+    summary: 'Reject a proposal with a reason; the like of it is not proposed for a time',
+    access: 'operator',
+    params: byId,
+    body: z.strictObject({ reason: shortText.min(1) }),
+    response: proposal,
+    errors: [...STORING, 'GODWIT_PROPOSAL_UNKNOWN', 'GODWIT_PROPOSAL_CLOSED'],
+  }),
+  snoozeProposal: route({
+    method: 'POST',
+    path: '/v1/proposals/:id/snooze',
+    summary:
+      'Put a proposal off: the like of it comes again after that time where it is of use then',
+    access: 'operator',
+    params: byId,
+    body: z.strictObject({
+      forMs: z
+        .number()
+        .int()
+        .min(60_000)
+        .max(30 * 86_400_000),
+    }),
+    response: proposal,
+    errors: [...STORING, 'GODWIT_PROPOSAL_UNKNOWN', 'GODWIT_PROPOSAL_CLOSED'],
+  }),
+  place: route({
+    method: 'POST',
+    path: '/v1/placements',
+    summary: 'The best host for a guest that starts now; starts and reserves nothing',
+    access: 'viewer',
+    body: z.strictObject({
+      memoryBytes: bytes.min(1),
+      vcpus: z.number().int().min(1).max(4096),
+      /** Such as `godwit/anti-affinity`. */
+      labels: z.record(z.string().max(63), z.string().max(63)).default({}),
+      /** Where it may start; absent: anywhere. */
+      hosts: z.array(hostName).min(1).max(10_000).optional(),
+    }),
+    response: z.object({
+      /** Absent where no host has room for it. */
+      host: hostName.optional(),
+      words: shortText,
+      alternatives: z.array(hostName).max(2),
+    }),
+    errors: [...STORING, 'GODWIT_USAGE', 'GODWIT_HOST_UNKNOWN'],
+  }),
+};

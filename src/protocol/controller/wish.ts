@@ -1,0 +1,230 @@
+import { z } from 'zod';
+import { serialError } from '../errors.ts';
+import { bytes, epoch, guestName, hostName, migrationId, shortText } from '../names.ts';
+import { wishId } from '../public/order.ts';
+import { migrationSettings } from '../public/migration.ts';
+
+/** ms since 1970, by the clock of the store. */
+export const atMs = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+
+export const WISH_KINDS = ['migration', 'drain', 'evacuate', 'roll'] as const;
+export type WishKind = (typeof WISH_KINDS)[number];
+
+/** A fleet's wish moves guests: a rehearsal is asked of one guest's own host. */
+const wishSettings = migrationSettings.partial().extend({
+  // Absent where nobody asked for one: a guest's label may allow a longer one than is usual.
+  maxDowntimeMs: migrationSettings.shape.maxDowntimeMs.removeDefault().optional(),
+  rehearse: z.literal(false, 'a wish cannot be rehearsed').optional(),
+});
+
+/** By which a person names a program of the controller's configuration. */
+export const programName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'the name of a program');
+
+/** What a person asked for. A migration names a guest; a drain names one host, an evacuation and a roll several. */
+export const wishAsk = z.object({
+  kind: z.enum(WISH_KINDS),
+  guest: guestName.optional(),
+  hosts: z.array(hostName).max(10_000).default([]),
+  /** Where guests may go; absent: anywhere. */
+  to: z.array(hostName).min(1).max(10_000).optional(),
+  /** When it is to be true. Later than that it goes on, and says that it is late. */
+  deadlineAtMs: atMs.optional(),
+  /** Moves at a time, at most. */
+  maxParallel: z.number().int().min(1).max(1000).optional(),
+  /** The greater one goes first. */
+  priority: z.number().int().min(-100).max(100).default(0),
+  settings: wishSettings.prefault({}),
+  /** Of a roll: what is run for each host once it is empty. */
+  run: programName.optional(),
+  /** Of a roll: guests that left a host come back to it. */
+  comeBack: z.boolean().optional(),
+  /** Of a roll: for how long a host is waited for after its program. */
+  healthyWithinMs: z.number().int().min(1000).max(86_400_000).optional(),
+});
+export type WishAsk = z.infer<typeof wishAsk>;
+
+export const WISH_PHASES = ['working', 'cancelling', 'done', 'left', 'cancelled'] as const;
+/** `left`: nothing more can be done, and guests are there still. */
+export type WishPhase = (typeof WISH_PHASES)[number];
+export const isWishEnd = (phase: WishPhase): boolean =>
+  phase !== 'working' && phase !== 'cancelling';
+
+/** What an entry of the queue waits for. */
+export const WAITS = [
+  'host-limit',
+  'destination-limit',
+  'link-limit',
+  'wish-limit',
+  'fleet-limit',
+  'turn',
+  'memory',
+  'apart',
+  'window',
+  'retry',
+  'destination',
+  'plan',
+  'other-move',
+  'two-hosts',
+  'silence',
+] as const;
+export type WaitsFor = (typeof WAITS)[number];
+
+/** A guest that is to move and does not yet. */
+export const waiting = z.object({
+  guest: guestName,
+  from: hostName,
+  to: hostName.optional(),
+  waitsFor: z.enum(WAITS),
+  words: shortText,
+  /** By prediction; absent where nobody knows. */
+  startsAtMs: atMs.optional(),
+});
+export type Waiting = z.infer<typeof waiting>;
+
+/** A guest that stays for good as far as this wish goes, and why. */
+export const stay = z.object({ guest: guestName, host: hostName, words: shortText });
+export type Stay = z.infer<typeof stay>;
+
+/** A move of the plan; `seconds` by prediction. */
+export const plannedStep = z.object({
+  guest: guestName,
+  to: hostName,
+  seconds: z.number().nonnegative(),
+});
+export type PlannedStep = z.infer<typeof plannedStep>;
+
+/** What became of a guest's earlier moves for this wish. */
+export const tries = z.object({
+  count: z.number().int().nonnegative(),
+  notBeforeMs: atMs,
+  /** Where it failed. */
+  at: z.array(hostName).max(16),
+  error: serialError.optional(),
+});
+export type Tries = z.infer<typeof tries>;
+
+export const ROLL_STAGES = [
+  'planning',
+  'draining',
+  'noting',
+  'running',
+  'waiting',
+  'returning',
+] as const;
+/**
+ * Where a roll is with one host. `planning`: nothing has been done yet. `noting`: it is empty, and is asked what it is, so
+ * that it is known again. `running`: the site's program. `waiting`: until it is back. `returning`: guests may come again.
+ */
+export type RollStage = (typeof ROLL_STAGES)[number];
+
+/** What a program promises of its host: what it does not name stays as it was. */
+export const rollPromise = z.strictObject({
+  boot: z.literal('new').optional(),
+  version: z.string().min(1).max(128).optional(),
+});
+export type RollPromise = z.infer<typeof rollPromise>;
+
+export const roll = z.object({
+  /** Which of the hosts that were asked for, from 0. */
+  at: z.number().int().nonnegative().max(10_000),
+  stage: z.enum(ROLL_STAGES),
+  /** Since when it is in that stage. */
+  sinceMs: atMs,
+  /** What the host said of itself before its program. */
+  before: z
+    .object({ version: z.string().max(128), bootId: z.string().max(128).optional() })
+    .optional(),
+  promised: rollPromise.optional(),
+  /** Guests that left the host, where they are to come back. */
+  away: z.array(guestName).max(10_000),
+});
+export type Roll = z.infer<typeof roll>;
+
+/** Guests that a list of a wish names. */
+export const MOST_GUESTS = 10_000;
+
+export const wish = z.object({
+  id: wishId,
+  ask: wishAsk,
+  phase: z.enum(WISH_PHASES),
+  createdAtMs: atMs,
+  createdBy: z.string().max(256),
+  endedAtMs: atMs.optional(),
+  order: z.array(plannedStep).max(MOST_GUESTS),
+  /** Moves at a time that the plan found best. */
+  parallel: z.number().int().min(1),
+  plannedAtMs: atMs,
+  tries: z.record(guestName, tries),
+  /** Why the plan has no destination for a guest. */
+  refused: z.record(guestName, shortText),
+  queue: z.array(waiting).max(MOST_GUESTS),
+  stays: z.array(stay).max(MOST_GUESTS),
+  roll: roll.optional(),
+  /** Guests that were moved for it. */
+  moved: z.number().int().nonnegative(),
+  /** Where it stands, for people. */
+  words: shortText,
+});
+export type Wish = z.infer<typeof wish>;
+
+export const MOVE_PHASES = [
+  'chosen',
+  'running',
+  'withdrawing',
+  'held',
+  'done',
+  'failed',
+  'cancelled',
+  'lost',
+  'dropped',
+] as const;
+/**
+ * `chosen`: stored, and its agent may not have heard of it. `withdrawing`: it is not to begin any more, and that is not
+ * proved yet. `dropped`: it never began, and never will.
+ */
+export type MovePhase = (typeof MOVE_PHASES)[number];
+
+/** One migration of a wish. Its id is stored before any agent is asked. */
+export const move = z.object({
+  id: migrationId,
+  wish: wishId,
+  guest: guestName,
+  from: hostName,
+  to: hostName,
+  attempt: z.number().int().min(1),
+  phase: z.enum(MOVE_PHASES),
+  /** The highest epoch under which an agent may have been asked to begin it. */
+  askedEpoch: epoch,
+  memoryBytes: bytes,
+  seconds: z.number().nonnegative(),
+  createdAtMs: atMs,
+  endedAtMs: atMs.optional(),
+  /** It has ended and nothing is reserved for it any more. */
+  settled: z.boolean(),
+  settings: migrationSettings.partial(),
+  error: serialError.optional(),
+});
+export type Move = z.infer<typeof move>;
+
+export function newWish(
+  id: string,
+  ask: WishAsk,
+  { nowMs, by }: { readonly nowMs: number; readonly by: string },
+): Wish {
+  return {
+    id,
+    ask,
+    phase: 'working',
+    createdAtMs: nowMs,
+    createdBy: by,
+    order: [],
+    parallel: 1,
+    plannedAtMs: 0,
+    tries: {},
+    refused: {},
+    queue: [],
+    stays: [],
+    moved: 0,
+    words: 'it was asked for, and nothing is planned yet',
+  };
+}

@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { hostName, shortText } from '../names.ts';
+import { wishId } from '../public/order.ts';
+import { route } from '../route.ts';
+import { move, plannedStep, stay, waiting, wish, wishAsk } from './wish.ts';
+
+const STORING = ['GODWIT_STORE'] as const;
+const byId = z.object({ id: wishId });
+
+/** What would be done for a wish, by what is known now. */
+export const wishPlan = z.object({
+  steps: z.array(plannedStep.extend({ from: hostName })).max(10_000),
+  parallel: z.number().int().min(1),
+  /** s until the last move ends, by prediction. */
+  seconds: z.number().nonnegative(),
+  /** Guests whose moves end after the deadline, by prediction. */
+  late: z.array(z.string().max(64)).max(10_000),
+  stays: z.array(stay).max(10_000),
+  waiting: z.array(waiting).max(10_000),
+  /** Hosts of which nobody knows what is on them, in words. */
+  blind: z.array(shortText).max(10_000),
+});
+export type WishPlan = z.infer<typeof wishPlan>;
+
+/** What people ask of a fleet, and what became of it. */
+export const wishRoutes = {
+  putWish: route({
+    method: 'PUT',
+    path: '/v1/wishes/:id',
+    summary:
+      'Ask for something under an id of the caller’s, and answer with the plan; a dry run stores nothing and asks no host',
+    access: 'operator',
+    params: byId,
+    query: z.object({ dryRun: z.enum(['true', 'false']).default('false') }),
+    body: wishAsk,
+    response: z.object({ started: z.boolean(), plan: wishPlan }),
+    errors: [
+      ...STORING,
+      'GODWIT_USAGE',
+      'GODWIT_HOST_UNKNOWN',
+      'GODWIT_GUEST_UNKNOWN',
+      'GODWIT_WISH_OPEN',
+      'GODWIT_WISH_TAKEN',
+      'GODWIT_WISH_LATE',
+    ],
+  }),
+  wishes: route({
+    method: 'GET',
+    path: '/v1/wishes',
+    summary: 'What was asked of the fleet, newest first, and how far each of it is',
+    access: 'viewer',
+    response: z.object({ wishes: z.array(wish).max(1000) }),
+    errors: STORING,
+  }),
+  wish: route({
+    method: 'GET',
+    path: '/v1/wishes/:id',
+    summary: 'One wish, with all of its moves',
+    access: 'viewer',
+    params: byId,
+    response: z.object({ wish, moves: z.array(move).max(30_000) }),
+    errors: [...STORING, 'GODWIT_WISH_UNKNOWN'],
+  }),
+  cancelWish: route({
+    method: 'POST',
+    path: '/v1/wishes/:id/cancel',
+    summary: 'Begin nothing more for a wish; moves under way go on, or are rolled back too',
+    access: 'operator',
+    params: byId,
+    query: z.object({ rollBack: z.enum(['true', 'false']).default('false') }),
+    response: z.object({ accepted: z.boolean() }),
+    errors: [...STORING, 'GODWIT_WISH_UNKNOWN'],
+  }),
+  undrain: route({
+    method: 'DELETE',
+    path: '/v1/hosts/:host/drain',
+    summary:
+      'Let guests come to a host again; a drain of it that is open is cancelled, and an evacuation goes on without it',
+    access: 'operator',
+    params: z.object({ host: hostName }),
+    response: z.object({ ok: z.literal(true) }),
+    errors: STORING,
+  }),
+};

@@ -1,0 +1,112 @@
+import { didYouMean } from './nearest.ts';
+import { parseDuration } from './quantity.ts';
+
+/** What a guest's labels ask of whoever moves it. */
+export interface Labels {
+  readonly neverMove: boolean;
+  readonly maxDowntimeMs?: number;
+  /** Never on a host with another guest of this group. */
+  readonly antiAffinity?: string;
+  /** When it may begin to move, by UTC. */
+  readonly window?: Window;
+}
+
+/** Days of the week (0 is Sunday) and minutes of the day; one that ends before it begins goes over midnight. */
+export interface Window {
+  readonly days: readonly number[];
+  readonly fromMinute: number;
+  readonly toMinute: number;
+}
+
+export const NO_LABELS: Labels = { neverMove: false };
+
+const NAMES = [
+  'godwit/never-move',
+  'godwit/max-downtime',
+  'godwit/anti-affinity',
+  'godwit/window',
+] as const;
+const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
+const DAY_MINUTES = 24 * 60;
+const MOST_DOWNTIME_MS = 60_000;
+
+/** Reads them; what makes no sense, or goes against another one, is returned in words and the guest does not move. */
+export function readLabels(given: Readonly<Record<string, string>>): Labels | { words: string } {
+  const own = Object.entries(given).filter(([name]) => name.startsWith('godwit/'));
+  const strange = own.find(([name]) => !(NAMES as readonly string[]).includes(name));
+  if (strange !== undefined) {
+    const near = didYouMean(strange[0], NAMES) ?? `They are ${NAMES.join(', ')}.`;
+    return { words: `its label ${strange[0]} is none of Godwit’s. ${near}` };
+  }
+  const never = given['godwit/never-move'];
+  if (never !== undefined && never !== 'true' && never !== 'false') {
+    return { words: `its label godwit/never-move is ${never}, neither true nor false` };
+  }
+  const downtime = given['godwit/max-downtime'];
+  const maxDowntimeMs = downtime === undefined ? undefined : durationMs(downtime);
+  if (downtime !== undefined && !(maxDowntimeMs !== undefined && inBounds(maxDowntimeMs))) {
+    return { words: `its label godwit/max-downtime is ${downtime}, no time from 1ms to 60s` };
+  }
+  const group = given['godwit/anti-affinity'];
+  if (group !== undefined && !/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(group)) {
+    return { words: `its label godwit/anti-affinity names no group: ${group}` };
+  }
+  const when = given['godwit/window'];
+  const window = when === undefined ? undefined : windowOf(when);
+  if (when !== undefined && window === undefined) {
+    return {
+      words: `its label godwit/window is ${when}, nothing like "sat,sun 22:00-04:00" (UTC)`,
+    };
+  }
+  const other = when === undefined ? 'godwit/max-downtime' : 'godwit/window';
+  if (never === 'true' && (when !== undefined || downtime !== undefined)) {
+    return { words: `its labels contradict each other: godwit/never-move and ${other}` };
+  }
+  return {
+    neverMove: never === 'true',
+    ...(maxDowntimeMs === undefined ? {} : { maxDowntimeMs }),
+    ...(group === undefined ? {} : { antiAffinity: group }),
+    ...(window === undefined ? {} : { window }),
+  };
+}
+
+function durationMs(text: string): number | undefined {
+  try {
+    return parseDuration(text);
+  } catch {
+    // It is said in words that this is no duration.
+    return undefined;
+  }
+}
+
+const inBounds = (ms: number): boolean => Number.isInteger(ms) && ms >= 1 && ms <= MOST_DOWNTIME_MS;
+
+/** `[DAY[,DAY...] ]HH:MM-HH:MM`; undefined where it is nothing like that, or no time at all. */
+function windowOf(text: string): Window | undefined {
+  const match = /^(?:([a-z]{3}(?:,[a-z]{3})*) )?(\d{2}):(\d{2})-(\d{2}):(\d{2})$/.exec(text);
+  if (match === null) return undefined;
+  const [, dayNames, ...numbers] = match;
+  const [fromHour = 0, fromPart = 0, toHour = 0, toPart = 0] = numbers.map(Number);
+  const isTime = (hour: number, minute: number): boolean => hour < 24 && minute < 60;
+  const days = dayNames?.split(',').map((name) => DAYS.indexOf(name)) ?? DAYS.map((_, day) => day);
+  const [fromMinute, toMinute] = [fromHour * 60 + fromPart, toHour * 60 + toPart];
+  if (!isTime(fromHour, fromPart) || !isTime(toHour, toPart)) return undefined;
+  if (fromMinute === toMinute || days.includes(-1)) return undefined;
+  return { days, fromMinute, toMinute };
+}
+
+/** 0 inside of it; else ms until it opens, a week at most. */
+export function untilWindowMs({ days, fromMinute, toMinute }: Window, nowMs: number): number {
+  const minuteMs = 60_000;
+  // 1 January 1970 was a Thursday.
+  const week = 7 * DAY_MINUTES;
+  const now = Math.floor(nowMs / minuteMs) + 4 * DAY_MINUTES;
+  const length = (toMinute - fromMinute + DAY_MINUTES) % DAY_MINUTES;
+  let soonest = week;
+  for (const day of days) {
+    const since = (((now - day * DAY_MINUTES - fromMinute) % week) + week) % week;
+    if (since < length) return 0;
+    soonest = Math.min(soonest, week - since);
+  }
+  return soonest * minuteMs - (nowMs % minuteMs);
+}

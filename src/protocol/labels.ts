@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { guestName } from './names.ts';
+import { LOOKING } from './route-errors.ts';
+import { route } from './route.ts';
+
+/** What people say of a guest: short names with short values, kept by its host and taken along when it moves. */
+
+/** Of one guest. */
+export const MOST_LABELS = 64;
+const MOST_VALUE = 256;
+
+export const labelName = z
+  .string()
+  .max(128)
+  .regex(
+    /^([a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\/)?[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+    'a label: a name of letters, digits, . _ -, with a prefix like "team/" or without',
+  );
+export const labelValue = z
+  .string()
+  .regex(/^[^\p{Cc}]{0,256}$/u, `a label's value: up to ${MOST_VALUE} characters of one line`);
+
+export const labels = z
+  .record(labelName, labelValue)
+  .refine((all) => Object.keys(all).length <= MOST_LABELS, `more than ${MOST_LABELS} labels`);
+export type GuestLabels = z.infer<typeof labels>;
+
+/** Of a list: guests that have the label, or have it with that value (`NAME=VALUE`). */
+export const labelFilter = z
+  .string()
+  .max(400)
+  .regex(
+    /^([a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\/)?[A-Za-z0-9][A-Za-z0-9._-]{0,62}(=[^\p{Cc}]{0,256})?$/u,
+    'a label, or NAME=VALUE',
+  );
+
+/** Labels that a guest is to have, and those that it is to have no more. */
+export const labelsChange = z.strictObject({
+  set: labels.default({}),
+  remove: z.array(labelName).max(MOST_LABELS).default([]),
+});
+export type LabelsChange = z.infer<typeof labelsChange>;
+
+/** Whether these are what a filter asks for. */
+export function hasLabel(all: GuestLabels | undefined, filter: string): boolean {
+  const at = filter.indexOf('=');
+  const name = at < 0 ? filter : filter.slice(0, at);
+  if (all === undefined || !Object.hasOwn(all, name)) return false;
+  return at < 0 || all[name] === filter.slice(at + 1);
+}
+
+/** At the agent of the guest's host. */
+export const labelRoutes = {
+  labelGuest: route({
+    method: 'PUT',
+    path: '/v1/guests/:guest/labels',
+    summary: 'Give a guest labels and take some away; it keeps them when it moves',
+    access: 'operator',
+    params: z.object({ guest: guestName }),
+    body: labelsChange,
+    response: z.object({ labels }),
+    errors: [...LOOKING, 'GODWIT_GUEST_UNKNOWN', 'GODWIT_USAGE'],
+  }),
+};

@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { z } from 'zod';
+import { godwitError } from '../errors.ts';
+import { address, hostName } from '../protocol/names.ts';
+import { checkedSettings } from '../settings.ts';
+
+const absolute = z.string().min(1).max(4096).refine(isAbsolute, 'expected an absolute path');
+
+/** The relay's configuration file (JSON). */
+export const relayConfig = z.strictObject({
+  /** This relay's name; must be the CN of its certificate. */
+  name: hostName,
+  /** host:port on which it takes the hosts' connections. */
+  address,
+  addresses: z.array(address).max(8).default([]),
+  /** ca.crt, relay.crt, relay.key, and the fleet's list. */
+  pkiDir: absolute,
+  /** Hosts that may use it besides the members of the fleet's list. */
+  hosts: z.array(hostName).max(1024).default([]),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+});
+export type RelayConfig = z.infer<typeof relayConfig>;
+
+/** Reads and checks the file; GODWIT_CONFIG names the file, the line and what is wrong in it. */
+export function loadRelayConfig(file: string): RelayConfig {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw godwitError('GODWIT_CONFIG', { file, what: 'cannot be read' }, { cause });
+  }
+  return checkedSettings({ file, text }, relayConfig);
+}

@@ -1,0 +1,192 @@
+import { once } from 'node:events';
+import type { AddressInfo, Socket } from 'node:net';
+import path from 'node:path';
+import tls from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { ownIdentity } from '../agent/pki/own.ts';
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { godwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
+import { filesOf, liveCredentials, RELAY_STEM } from '../host/credentials.ts';
+import { Fleet } from '../host/fleet.ts';
+import type { Log } from '../log.ts';
+import { splitAddress } from '../protocol/names.ts';
+import { RELAY_ALPN } from '../protocol/relay.ts';
+import { askFor, callerOf } from '../rpc/caller.ts';
+import { openDoors } from '../rpc/doors.ts';
+import { Gate } from '../rpc/gate.ts';
+import { identityOfCaller, networkOf } from '../rpc/identity.ts';
+import { DEFAULT_LIMITS } from '../rpc/limits.ts';
+import { whyNotThere } from '../rpc/port-holder.ts';
+import { CONNECTION, ownRefusals } from '../rpc/refusals.ts';
+import { keepCurrent, serverTls } from '../rpc/tls.ts';
+import type { Credentials } from '../rpc/tls.ts';
+import type { RelayConfig } from './config.ts';
+import { PAIRING_LIMITS } from './pairing.ts';
+import type { PairingLimits } from './pairing.ts';
+import { SPLICE_LIMITS } from './splice.ts';
+import type { SpliceLimits } from './splice.ts';
+import { Streams } from './streams.ts';
+
+export interface RelayOptions {
+  readonly config: RelayConfig;
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly limits?: Partial<PairingLimits>;
+  readonly splice?: SpliceLimits;
+}
+
+export interface RunningRelay {
+  /** host:port */
+  readonly address: string;
+  /** Streams that it has, of whatever kind. */
+  readonly streams: number;
+  /** Pairs of streams that are joined. */
+  readonly joined: number;
+  /** Cuts all that is joined. */
+  close(): Promise<void>;
+}
+
+/** From the connection to its first line, the handshake included, ms. */
+const GREETING_MS = 5000;
+const TICK_MS = 500;
+
+/** Starts a relay. GODWIT_PKI or GODWIT_CONFIG where its certificate is not for it. */
+export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
+  const { config, log, clock = systemClock } = options;
+  const credentials = ownCredentials(config, clock);
+  const limits = { ...PAIRING_LIMITS, ...options.limits };
+  const streams = new Streams({ clock, log, limits, splice: options.splice ?? SPLICE_LIMITS });
+  const server = tls.createServer(
+    {
+      ...serverTls(credentials),
+      ALPNProtocols: [RELAY_ALPN],
+      handshakeTimeout: GREETING_MS,
+      // Each direction of what it joins ends by itself.
+      allowHalfOpen: true,
+    },
+    (socket) => take(socket),
+  );
+  askFor(server, credentials);
+  keepCurrent(server, credentials);
+  const gate = gateFor(limits, clock);
+  // Those in a handshake too.
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  guard(server, gate, log);
+  const take = (socket: TLSSocket): void => {
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, 10_000);
+    socket.on('error', ({ message }) => log.debug({ reason: message }, 'a stream broke'));
+    const refusal = gate.identify(socket) ?? refusalOf(socket);
+    if (refusal === undefined) streams.greet(socket, callerOf(socket), GREETING_MS);
+    else refuse(socket, refusal, log);
+  };
+  const doors = await listen(server, config, log);
+  const ticking = setInterval(() => streams.time(), TICK_MS);
+  const { address, family, port } = server.address() as AddressInfo;
+  const where = family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+  log.info({ address: where }, 'the relay serves');
+  return {
+    address: where,
+    get streams() {
+      return streams.size;
+    },
+    get joined() {
+      return streams.joined;
+    },
+    close: async () => {
+      clearInterval(ticking);
+      doors.close();
+      const closed = new Promise((done) => server.close(done));
+      for (const each of sockets) each.destroy();
+      await closed;
+    },
+  };
+}
+
+/** Hosts alone have something to do here. */
+function refusalOf(socket: TLSSocket): GodwitError | undefined {
+  const caller = callerOf(socket);
+  if (caller.role === 'none') return caller.refusal;
+  if (caller.role === 'agent' || caller.role === 'controller') return undefined;
+  const facts = { peer: caller.name, role: caller.role, action: 'to use a relay' };
+  return godwitError('GODWIT_ROLE_FORBIDDEN', { ...facts, needs: 'the role agent or controller' });
+}
+
+function refuse(socket: TLSSocket, error: GodwitError, log: Log): void {
+  const { label: peer, circle } = identityOfCaller(callerOf(socket), socket.remoteAddress);
+  const { code, message } = error;
+  const note = ownRefusals.note({ peer, circle, code, message });
+  if (note !== undefined) log.warn({ by: peer, reason: message, ...note }, 'refused a stream');
+  socket.end(`${JSON.stringify({ type: 'refused', error })}\n`);
+  // What it still says is not looked at.
+  socket.resume();
+  setTimeout(() => socket.destroy(), 1000).unref();
+}
+
+/** The gate of an agent, with room for as many streams of a host as are granted. */
+function gateFor({ streamsEach: each, streamsAll: all }: PairingLimits, clock: Clock): Gate {
+  const { shares, handshakes } = DEFAULT_LIMITS;
+  const connections = { each, all };
+  const agent = { ...shares.agent, connections };
+  return new Gate({ shares: { ...shares, agent }, handshakes }, () => clock.monotonicMs());
+}
+
+/** One that is refused costs no handshake. */
+function guard(server: tls.Server, gate: Gate, log: Log): void {
+  const taking = server.listeners('connection') as ((socket: Socket) => void)[];
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    if (gate.admit(socket)) {
+      for (const each of taking) each.call(server, socket);
+      return;
+    }
+    const peer = networkOf(socket.remoteAddress ?? 'an unknown address');
+    const message = 'too many handshakes that came to nothing';
+    const note = ownRefusals.note({ peer, circle: 'stranger', code: CONNECTION, message });
+    if (note !== undefined) log.warn({ from: peer, ...note }, 'a connection was refused');
+    socket.on('error', () => {}).resetAndDestroy();
+  });
+  server.on('tlsClientError', ({ message }: Error, socket: Socket) => {
+    log.debug({ reason: message }, 'a TLS handshake failed');
+    socket.destroy();
+  });
+}
+
+async function listen(server: tls.Server, config: RelayConfig, log: Log) {
+  const { address, addresses } = config;
+  try {
+    const listening = once(server, 'listening');
+    server.listen(splitAddress(address));
+    await listening;
+    return await openDoors(server, addresses.map(splitAddress), log);
+  } catch (cause) {
+    server.close();
+    const why = whyNotThere(cause as NodeJS.ErrnoException, splitAddress(address));
+    const file = [address, ...addresses].join(', ');
+    throw godwitError('GODWIT_CONFIG', { file, what: `cannot listen there: ${why}` }, { cause });
+  }
+}
+
+/** Its certificate, which must be of its own name and role: hosts go by that. */
+function ownCredentials(config: RelayConfig, clock: Clock): Credentials {
+  const { name, pkiDir, hosts } = config;
+  // Where they are is nothing to a relay: they come to it.
+  const peers = Object.fromEntries(
+    hosts.map((host) => [host, { address: `${host}.relay:1`, addresses: [] }]),
+  );
+  // It is none of the hosts, whatever its name is.
+  const fleet = new Fleet({ name: 'this relay', stateDir: pkiDir, pkiDir, peers }, clock);
+  const files = filesOf(RELAY_STEM);
+  const credentials = liveCredentials(pkiDir, files, fleet);
+  const file = path.join(pkiDir, files.cert);
+  const shown = ownIdentity(file, credentials.cert);
+  if (shown.name === name && shown.role === 'relay') return credentials;
+  const what = `is for ${shown.name} (${shown.role}); this is ${name} and needs the role relay`;
+  throw godwitError('GODWIT_CONFIG', { file, what });
+}

@@ -1,0 +1,67 @@
+import type { IncomingMessage } from 'node:http';
+import type { z } from 'zod';
+import { godwitError } from '../errors.ts';
+import { whatIsWrong } from '../protocol/errors.ts';
+import type { Route, RouteInput } from '../protocol/route.ts';
+import { readJson } from './body.ts';
+import type { Caller } from './caller.ts';
+import type { Identity } from './identity.ts';
+import type { RpcLimits } from './limits.ts';
+import type { Match } from './routes.ts';
+import type { Hold } from './shares.ts';
+
+export interface Input {
+  readonly match: Match;
+  /** Behind the question mark. */
+  readonly search: string;
+  readonly caller: Caller;
+  readonly who: Identity;
+  readonly hold: Hold;
+  readonly request: IncomingMessage;
+  readonly signal: AbortSignal;
+}
+
+/** Path, query and body of a request as its route takes them; GODWIT_PROTOCOL_INVALID says what is wrong, and where. */
+export async function readInput(limits: RpcLimits, asked: Input): Promise<RouteInput<Route>> {
+  const { match, search, request, caller, who, hold, signal } = asked;
+  const { route, params } = match;
+  const peer = caller.name;
+  const query = Object.fromEntries(new URLSearchParams(search));
+  const bounds = {
+    bytes: limits.bodyBytes,
+    ms: limits.shares[who.circle].bodyMs,
+    take: hold.take,
+  };
+  const body = route.body === undefined ? undefined : await readJson(request, bounds, peer, signal);
+  return {
+    params: valid(route.params, params, peer, `a path ${route.path}`),
+    query: valid(route.query, query, peer, `a query of ${route.path}`),
+    body: (route.body === undefined
+      ? undefined
+      : valid(route.body, body, peer, `a body of ${route.path}`)) as undefined,
+  };
+}
+
+function valid<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+  peer: string,
+  expected: string,
+): z.output<T> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const what = whatIsWrong(parsed.error);
+  throw godwitError('GODWIT_PROTOCOL_INVALID', { peer, expected, what });
+}
+
+/** Where a request came in and from where; both undefined over a unix socket. */
+export function endsOf({ socket }: IncomingMessage): {
+  readonly calledAt: string | undefined;
+  readonly calledFrom: string | undefined;
+} {
+  return {
+    // A socket for both families shows IPv4 so.
+    calledAt: socket.localAddress?.replace(/^::ffff:(?=\d+\.)/, ''),
+    calledFrom: socket.remoteAddress,
+  };
+}

@@ -1,0 +1,147 @@
+import type { Server } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { systemClock } from '../../clock.ts';
+import type { Clock } from '../../clock.ts';
+import type { GodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import type { Credentials, RelayPlace } from '../tls.ts';
+import { askRelay } from './ask.ts';
+
+/** Streams that wait at each relay for each server: as many callers find one at once. */
+const SPARE = 2;
+/** Streams that one server has taken at once; beyond, it waits for one of them to end. */
+const MOST_TAKEN = 256;
+/** A relay pings those who wait every 5 s. */
+const SILENT_MS = 15_000;
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 2000;
+
+export interface Waiting {
+  /** Takes no more streams; those that were taken go on. */
+  close(): void;
+}
+
+/**
+ * Lets `server` take the streams of whoever calls this host at its relays, under the same limits as its other connections.
+ * `port` is the one on which it listens on its own network: callers know it by that. A relay that is away is tried again.
+ */
+export function waitAtRelays(
+  server: Server,
+  port: number,
+  { relayed, ...credentials }: Credentials,
+  log: Log,
+  clock: Clock = systemClock,
+): Waiting {
+  const over = new AbortController();
+  const taken = new Set<TLSSocket>();
+  for (const relay of relayed?.relays ?? []) {
+    const place = { relay, at: `${relayed?.self}:${port}`, credentials, clock, log };
+    const waiting = new WaitingAt(place, server, taken);
+    for (let slot = 0; slot < SPARE; slot += 1) void waiting.keep(over.signal);
+  }
+  return { close: () => over.abort(new Error('the server was closed')) };
+}
+
+interface Place {
+  readonly relay: RelayPlace;
+  readonly at: string;
+  readonly credentials: Credentials;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The streams of one server that wait at one relay. */
+class WaitingAt {
+  readonly #place: Place;
+  readonly #server: Server;
+  readonly #taken: Set<TLSSocket>;
+  /** What the log was told last, so that it is told once. */
+  #told: string | undefined;
+
+  constructor(place: Place, server: Server, taken: Set<TLSSocket>) {
+    this.#place = place;
+    this.#server = server;
+    this.#taken = taken;
+  }
+
+  /** Keeps one stream waiting, again and again; never rejects, ends with the signal. */
+  async keep(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#place;
+    for (let pauseMs = 0; !signal.aborted;) {
+      await clock
+        .sleep(this.#taken.size < MOST_TAKEN ? pauseMs : LONGEST_PAUSE_MS, signal)
+        .catch(() => undefined);
+      if (signal.aborted || this.#taken.size >= MOST_TAKEN) continue;
+      const socket = await this.#wait(signal);
+      pauseMs =
+        socket === undefined
+          ? Math.min(Math.max(pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS)
+          : 0;
+      if (socket !== undefined) this.#take(socket);
+    }
+  }
+
+  #take(socket: TLSSocket): void {
+    this.#taken.add(socket);
+    socket.once('close', () => this.#taken.delete(socket));
+    socket.on('error', () => undefined);
+    try {
+      this.#server.emit('connection', socket);
+    } catch (thrown) {
+      // Nothing that comes of one caller may end the waiting.
+      const { relay, at, log } = this.#place;
+      log.error({ err: thrown, relay: relay.name, at }, 'a stream of the relay was not taken');
+      socket.destroy();
+    }
+  }
+
+  /** The stream of a caller; undefined where the relay gave none. */
+  #wait(signal: AbortSignal): Promise<TLSSocket | undefined> {
+    const { relay, at, credentials } = this.#place;
+    return new Promise((resolve) => {
+      const over = new AbortController();
+      let late: NodeJS.Timeout | undefined;
+      const hear = (): void => {
+        clearTimeout(late);
+        late = setTimeout(() => over.abort(new Error(`silent for ${SILENT_MS} ms`)), SILENT_MS);
+      };
+      const done = (socket: TLSSocket | undefined): void => {
+        clearTimeout(late);
+        resolve(socket);
+      };
+      hear();
+      const stream = askRelay(
+        relay,
+        credentials,
+        { does: 'wait', at },
+        {
+          line: ({ type }) => {
+            hear();
+            if (type === 'waits') this.#tell(undefined);
+            else if (type === 'ping') stream.say('pong');
+            else if (type === 'offer') {
+              stream.say('ready');
+              const isClean = stream.release();
+              if (!isClean) stream.socket.destroy();
+              done(isClean ? stream.socket : undefined);
+            }
+          },
+          over: (error) => {
+            if (!signal.aborted) this.#tell(error);
+            done(undefined);
+          },
+        },
+        AbortSignal.any([signal, over.signal]),
+      );
+    });
+  }
+
+  #tell(error: GodwitError | undefined): void {
+    const { relay, at, log } = this.#place;
+    const text = error?.message ?? '';
+    if (text === this.#told) return;
+    this.#told = text;
+    if (error === undefined) log.info({ relay: relay.name, at }, 'waits at the relay');
+    else log.warn({ relay: relay.name, at, reason: text }, 'cannot wait at the relay');
+  }
+}

@@ -1,0 +1,203 @@
+import { createRequire } from 'node:module';
+import type * as jsonc from 'jsonc-parser';
+import type { Node, ParseError } from 'jsonc-parser';
+import type { z } from 'zod';
+import { godwitError } from './errors.ts';
+import { nearest } from './protocol/nearest.ts';
+
+/** What a person wrote in a JSON file, read so that each mistake is named with its line and column. */
+
+/** More of them help nobody: the first ones are corrected first. */
+const MOST_PROBLEMS = 8;
+/** Of a value that a message shows. */
+const MOST_SHOWN = 60;
+
+type Key = string | number;
+
+export interface SettingsText {
+  /** For messages. */
+  readonly file: string;
+  readonly text: string;
+}
+
+/** The JSON of a file. GODWIT_CONFIG with the place of the first mistake. */
+export function readJson({ file, text }: SettingsText): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw godwitError('GODWIT_CONFIG', { file, what: notJson(text) }, { cause });
+  }
+}
+
+/** A value that a schema takes. GODWIT_CONFIG names each part of the file that it does not take. */
+export function checkedSettings<S extends z.ZodType>(
+  settings: SettingsText,
+  schema: S,
+  value: unknown = readJson(settings),
+): z.output<S> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const what = problemsOf(settings, schema, parsed.error);
+  throw godwitError('GODWIT_CONFIG', { file: settings.file, what }, { cause: parsed.error });
+}
+
+/**
+ * What a schema found wrong, a line each: where it stands in the file, the setting, what was expected and the nearest
+ * known setting. `below`: where in the file the value lies that the schema was given.
+ */
+export function problemsOf(
+  { text }: Pick<SettingsText, 'text'>,
+  schema: z.ZodType,
+  error: z.ZodError,
+  below: readonly string[] = [],
+): string {
+  const tree = treeOf(text);
+  const problems = error.issues
+    .flatMap((issue) => problemsAt(issue, schema, below, tree))
+    .toSorted((one, other) => one.offset - other.offset)
+    .map(({ offset, words }) =>
+      tree === undefined ? words : `${placeOf(text, offset)}: ${words}`,
+    );
+  const shown = problems.slice(0, MOST_PROBLEMS);
+  const more = problems.length - shown.length;
+  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
+}
+
+/** `line 3, column 7` of a setting, or of the nearest one around it that is there. */
+export function placeOfSetting(text: string, path: readonly Key[]): string {
+  return placeOf(text, offsetOf(treeOf(text), path, 'value'));
+}
+
+interface Problem {
+  readonly offset: number;
+  readonly words: string;
+}
+
+function problemsAt(
+  issue: z.core.$ZodIssue,
+  schema: z.ZodType,
+  below: readonly string[],
+  tree: Node | undefined,
+): Problem[] {
+  const path = issue.path.map((key) => (typeof key === 'number' ? key : String(key)));
+  const whole = [...below, ...path];
+  const unknown = (keys: readonly string[]): Problem[] =>
+    keys.map((key) => ({
+      offset: offsetOf(tree, [...whole, key], 'name'),
+      words: `\`${nameOf([...whole, key])}\` is no setting${nearTo(key, keysAt(schema, path))}`,
+    }));
+  if (issue.code === 'unrecognized_keys') return unknown(issue.keys);
+  const name = whole.length === 0 ? '' : `\`${nameOf(whole)}\`: `;
+  const words = `${name}${messageOf(issue)}${shownValue(tree, whole)}`;
+  const itself = { offset: offsetOf(tree, whole, 'value'), words };
+  if (issue.code !== 'invalid_union') return [itself];
+  const known = new Set(keysAt(schema, path));
+  return [itself, ...unknown(namesIn(tree, whole).filter((key) => !known.has(key)))];
+}
+
+function nearTo(key: string, known: readonly string[]): string {
+  const near = nearest(key, known);
+  return near === undefined ? '' : `; did you mean \`${near}\`?`;
+}
+
+/** zod's words, less what the value that is shown says itself. */
+function messageOf({ message }: z.core.$ZodIssue): string {
+  return message.replace(/^Invalid input: /, '').replace(/, received \w+$/, '');
+}
+
+/** Where a setting stands in the file, or the nearest one around it that is there. */
+function offsetOf(tree: Node | undefined, path: readonly Key[], part: 'name' | 'value'): number {
+  for (let length = path.length; tree !== undefined && length >= 0; length -= 1) {
+    const node = nodeAt(tree, path.slice(0, length));
+    if (node === undefined) continue;
+    const named = part === 'name' && length === path.length ? node.parent?.children?.[0] : node;
+    return (named ?? node).offset;
+  }
+  return 0;
+}
+
+function namesIn(tree: Node | undefined, path: readonly Key[]): string[] {
+  const node = tree === undefined ? undefined : nodeAt(tree, path);
+  if (node?.type !== 'object') return [];
+  return (node.children ?? []).map(({ children }) => String(children?.[0]?.value));
+}
+
+function shownValue(tree: Node | undefined, path: readonly Key[]): string {
+  const node = tree === undefined ? undefined : nodeAt(tree, path);
+  if (node === undefined) return ', but it is not there';
+  if (node.type === 'object' || node.type === 'array') return `, got an ${node.type}`;
+  const json = JSON.stringify(node.value);
+  // What has an @ may hold a password.
+  if (json.includes('@')) return '';
+  return `, got ${json.length > MOST_SHOWN ? `${json.slice(0, MOST_SHOWN)}…` : json}`;
+}
+
+const nameOf = (path: readonly Key[]): string => path.join('.');
+
+/** `line 3, column 7` of a text. */
+function placeOf(text: string, offset: number): string {
+  const before = text.slice(0, offset);
+  const line = before.split('\n').length;
+  return `line ${line}, column ${offset - before.lastIndexOf('\n')}`;
+}
+
+function notJson(text: string): string {
+  const errors: ParseError[] = [];
+  parser().parseTree(text, errors, { disallowComments: true, allowTrailingComma: false });
+  const [first] = errors;
+  if (first === undefined) return 'is not JSON';
+  const name = parser().printParseErrorCode(first.error);
+  const words = name.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return `is not JSON: ${placeOf(text, first.offset)}: ${words.toLowerCase()}`;
+}
+
+/** The settings that a schema knows at a place of it; none where it takes any name. */
+export function keysAt(schema: z.ZodType, path: readonly Key[]): string[] {
+  let at: z.core.$ZodType[] = [schema];
+  for (const key of path) at = at.flatMap((each) => insideOf(each, key));
+  return at.flatMap((each) => bare(each)).flatMap((each) => Object.keys(shapeOf(each)));
+}
+
+function insideOf(schema: z.core.$ZodType, key: Key): z.core.$ZodType[] {
+  return bare(schema).flatMap((each) => {
+    const { def } = (each as z.core.$ZodTypes)._zod;
+    if (def.type === 'array') return [def.element];
+    if (def.type === 'record') return [def.valueType];
+    const inner = shapeOf(each)[String(key)];
+    return inner === undefined ? [] : [inner];
+  });
+}
+
+const shapeOf = (schema: z.core.$ZodType): Readonly<Record<string, z.core.$ZodType>> => {
+  const { def } = (schema as z.core.$ZodTypes)._zod;
+  return def.type === 'object' ? def.shape : {};
+};
+
+/** The schemas under defaults, options and unions. */
+function bare(schema: z.core.$ZodType): z.core.$ZodType[] {
+  const { def } = (schema as z.core.$ZodTypes)._zod;
+  switch (def.type) {
+    case 'default':
+    case 'prefault':
+    case 'optional':
+    case 'nullable':
+      return bare(def.innerType);
+    case 'union':
+      return def.options.flatMap((each) => bare(each));
+    default:
+      return [schema];
+  }
+}
+
+function treeOf(text: string): Node | undefined {
+  return parser().parseTree(text);
+}
+
+function nodeAt(tree: Node, path: readonly Key[]): Node | undefined {
+  return parser().findNodeAtLocation(tree, [...path]);
+}
+
+/** Loaded once something is wrong: what reads a sound file needs no places. */
+function parser(): typeof jsonc {
+  return createRequire(import.meta.url)('jsonc-parser') as typeof jsonc;
+}

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { controllerContract } from '../../../src/protocol/controller/contract.ts';
+import { controllerDocument } from '../../../src/protocol/controller/openapi.ts';
+
+interface Operation {
+  readonly security: readonly Record<string, unknown>[];
+  readonly responses: Record<string, { readonly description: string }>;
+}
+
+const document = controllerDocument(controllerContract);
+const { paths } = document as { paths: Record<string, Record<string, Operation>> };
+
+test('the controller’s routes are a valid OpenAPI 3.1 document', async () => {
+  const { valid, errors } = await new Validator().validate(structuredClone(document));
+  assert.ok(valid, JSON.stringify(errors));
+});
+
+test('the document says who may do what, and how else it is refused', () => {
+  const { get, post } = paths['/v1/tokens'] ?? {};
+  assert.deepEqual(get?.security, [{ bearer: [] }, { session: [] }, { unixSocket: [] }]);
+  assert.match(get?.responses['401']?.description ?? '', /GODWIT_SIGN_IN, GODWIT_TOKEN_REFUSED/);
+  assert.match(post?.responses['403']?.description ?? '', /GODWIT_REQUEST_FORGED/);
+  assert.doesNotMatch(get?.responses['403']?.description ?? '', /GODWIT_REQUEST_FORGED/);
+  assert.deepEqual(paths['/health']?.['get']?.security, []);
+});

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { readLabels, untilWindowMs } from '../../src/protocol/label-rules.ts';
+
+test('labels are read', () => {
+  assert.deepEqual(
+    readLabels({
+      'godwit/max-downtime': '300ms',
+      'godwit/anti-affinity': 'db',
+      'godwit/window': 'sat,sun 22:00-04:00',
+      team: 'payments',
+    }),
+    {
+      neverMove: false,
+      maxDowntimeMs: 300,
+      antiAffinity: 'db',
+      window: { days: [6, 0], fromMinute: 1320, toMinute: 240 },
+    },
+  );
+});
+
+test('labels that contradict each other or make no sense are said in words', () => {
+  const words = (labels: Record<string, string>): string => {
+    const read = readLabels(labels);
+    return 'words' in read ? read.words : '';
+  };
+  const both = { 'godwit/never-move': 'true', 'godwit/window': '22:00-04:00' };
+  assert.match(words(both), /contradict each other: godwit\/never-move and godwit\/window/);
+  assert.match(words({ 'godwit/nevermove': 'true' }), /godwit\/nevermove is none of Godwit’s/);
+  assert.match(words({ 'godwit/never-move': 'yes' }), /neither true nor false/);
+  assert.match(words({ 'godwit/max-downtime': '2h' }), /no time from 1ms to 60s/);
+  assert.match(words({ 'godwit/window': '22:00-22:00' }), /nothing like/);
+  assert.match(words({ 'godwit/anti-affinity': '../x' }), /names no group/);
+});
+
+test('whatever a label holds, it is read or refused in words', () => {
+  const name = fc.constantFrom('never-move', 'max-downtime', 'anti-affinity', 'window', 'other');
+  const entry = fc.tuple(
+    name.map((each) => `godwit/${each}`),
+    fc.oneof(fc.string(), fc.constantFrom('true', '1ms', 'mon 00:00-23:59', '24:00-01:00')),
+  );
+  fc.assert(
+    fc.property(fc.array(entry, { maxLength: 4 }), (entries) => {
+      const read = readLabels(Object.fromEntries(entries));
+      assert.ok('words' in read ? read.words.length > 0 : typeof read.neverMove === 'boolean');
+    }),
+  );
+});
+
+test('a window is open in its own minutes, and its next opening is the soonest', () => {
+  const window = { days: [1], fromMinute: 22 * 60, toMinute: 4 * 60 };
+  const at = (text: string): number => untilWindowMs(window, Date.parse(text));
+  // 23 November 2026 is a Monday.
+  assert.equal(at('2026-11-23T22:00:00Z'), 0);
+  assert.equal(at('2026-11-24T03:59:59Z'), 0);
+  assert.equal(at('2026-11-23T21:59:30Z'), 30_000);
+  assert.equal(at('2026-11-24T04:00:00Z'), (6 * 24 + 18) * 3_600_000);
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 4e12 }), (nowMs) => {
+      const waitMs = untilWindowMs(window, nowMs);
+      assert.equal(untilWindowMs(window, nowMs + waitMs), 0);
+    }),
+  );
+});

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import tls from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { hasCode } from '../../src/errors.ts';
+import { silentLog } from '../../src/log.ts';
+import { openSession } from '../../src/links/open.ts';
+import type { LinkSession } from '../../src/links/link-session.ts';
+import { SessionServer } from '../../src/links/server.ts';
+import { RELAY_ALPN } from '../../src/protocol/relay.ts';
+import { connectTls } from '../../src/rpc/relayed/call.ts';
+import type { Credentials } from '../../src/rpc/tls.ts';
+import { Arrivals, nameOf } from '../links/parties.ts';
+import { authority, calling, serving } from '../rpc/parties.ts';
+import { aroundRelay, echoing } from './parties.ts';
+import type { AroundRelay } from './parties.ts';
+
+/** A relay is a stranger: what follows is about one that is somebody else's, lies, or dies. */
+
+const within = AbortSignal.timeout(60_000);
+
+/** Whatever somebody may run in a relay's place. */
+async function falseRelay(
+  t: TestContext,
+  { ca, cert, key }: Credentials,
+  serve: (socket: TLSSocket) => void,
+): Promise<string> {
+  const options = { ca, cert, key, requestCert: true, rejectUnauthorized: false } as const;
+  const server = tls.createServer({ ...options, ALPNProtocols: [RELAY_ALPN] }, (socket) => {
+    socket.on('error', () => undefined);
+    t.after(() => socket.destroy());
+    serve(socket);
+  });
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
+  const listening = once(server, 'listening');
+  server.listen(0, '127.0.0.1');
+  await listening;
+  t.after(() => server.close());
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const by = (credentials: Credentials, address: string): Credentials => ({
+  ...credentials,
+  relayed: { self: 'a', relays: [{ name: 'r', address }] },
+});
+
+test('a relay that is somebody else’s is told nothing, not even whom we call', async (t) => {
+  const { issue } = await authority(t);
+  const theirs = await authority(t);
+  const told: unknown[] = [];
+  for (const own of [
+    await theirs.issue('r', 'relay'),
+    await issue('b', 'agent'),
+    await issue('q', 'relay'),
+  ]) {
+    const address = await falseRelay(t, own, (socket) =>
+      socket.on('data', (data) => told.push(data)),
+    );
+    const a = by(await issue('a', 'agent'), address);
+    await assert.rejects(connectTls('b.relay:7443', a, {}, within), (error) => {
+      assert.ok(hasCode(error, 'GODWIT_UNREACHABLE'));
+      assert.match((error as Error).message, /by the relay r at/);
+      return true;
+    });
+  }
+  assert.deepEqual(told, []);
+});
+
+for (const [what, words] of [
+  ['what is no line', 'nonsense\n'],
+  ['a line that never ends', 'x'.repeat(100_000)],
+  ['bytes of its own before the other end’s', '{"type":"joined"}\nGET / HTTP/1.1\r\n\r\n'],
+] as const) {
+  test(`a relay that says ${what} is a path that is not there`, async (t) => {
+    const { issue } = await authority(t);
+    const address = await falseRelay(t, await issue('r', 'relay'), (socket) => {
+      socket.once('data', () => socket.end(words));
+    });
+    const a = by(await issue('a', 'agent'), address);
+    await assert.rejects(connectTls('b.relay:7443', a, {}, within), (error) =>
+      hasCode(error, 'GODWIT_UNREACHABLE'),
+    );
+  });
+}
+
+test('a relay that leads to another host, or to itself, is found out before a byte is sent', async (t) => {
+  const { issue } = await authority(t);
+  const own = await issue('r', 'relay');
+  for (const whose of [await issue('c', 'agent'), own]) {
+    const { server } = await echoing(t, whose);
+    const address = await falseRelay(t, own, (socket) => {
+      socket.once('data', () => {
+        socket.write('{"type":"joined"}\n');
+        server.emit('connection', socket);
+      });
+    });
+    const a = by(await issue('a', 'agent'), address);
+    const { api } = calling(t, 'b.relay:7443', a);
+    await assert.rejects(api.say({ params: { name: 'x' }, body: { text: 'secret' } }), (error) => {
+      assert.ok(hasCode(error, 'GODWIT_UNREACHABLE'));
+      assert.match((error as Error).message, /the relay led elsewhere/);
+      return true;
+    });
+  }
+});
+
+async function session(
+  t: TestContext,
+  around: AroundRelay,
+): Promise<{ source: LinkSession; target: LinkSession }> {
+  const [a, b] = await Promise.all([around.host('a'), around.host('b')]);
+  const server = await SessionServer.listen({
+    hosts: ['127.0.0.1'],
+    ports: { from: 0, to: 0 },
+    credentials: b,
+    log: silentLog,
+  });
+  t.after(() => server.close());
+  const options = { name: nameOf(), graceMs: 60_000 };
+  const [target, source] = await Promise.all([
+    server.accept({ ...options, peer: 'a' }, 20_000),
+    openSession({
+      ...options,
+      credentials: a,
+      peer: 'b',
+      addresses: [`b.relay:${server.port}`],
+      connections: 2,
+    }),
+  ]);
+  t.after(() => {
+    source.abort(new Error('the test is over'));
+    target.abort(new Error('the test is over'));
+  });
+  return { source, target };
+}
+
+test('a session of the wire outlives the relay it goes through, again and again, and nothing is lost or doubled', async (t) => {
+  const around = await aroundRelay(t);
+  const { source, target } = await session(t, around);
+  const there = new Arrivals(target);
+  const sent: string[] = [];
+  for (let count = 0; count < 30; count += 1) {
+    const message = `${count} `.padEnd(100_000, 'x');
+    sent.push(message);
+    await source.send(32, Buffer.from(message));
+    if (count % 10 === 5) await around.restart();
+  }
+  await source.close(30_000);
+  assert.deepEqual(there.of(32), sent);
+  assert.ok(source.counters.cuts >= 1);
+});
+
+test('requests of an agent go through a relay, and find it again after it was away', async (t) => {
+  const around = await aroundRelay(t);
+  const listening = await serving(t, await around.host('b'));
+  const port = listening.address.split(':').at(-1);
+  const { api } = calling(t, `b.relay:${port}`, await around.host('a'));
+  const say = (text: string) =>
+    api.tell({ params: { name: 'x' }, query: { times: 1 }, body: { text } });
+  assert.deepEqual(await say('one'), { said: 'one', by: 'a' });
+  await around.restart();
+  assert.deepEqual(await say('two'), { said: 'two', by: 'a' });
+});

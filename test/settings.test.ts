@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { z } from 'zod';
+import { agentConfig } from '../src/config.ts';
+import { toGodwitError } from '../src/errors.ts';
+import { checkedSettings, keysAt } from '../src/settings.ts';
+
+const schema = z.strictObject({
+  name: z.string(),
+  limits: z.strictObject({ migrationsIn: z.number().int().default(8) }).prefault({}),
+  storage: z
+    .array(
+      z.union(
+        [z.strictObject({ path: z.string() }), z.strictObject({ nfs: z.string() })],
+        'neither { path } nor { nfs }',
+      ),
+    )
+    .default([]),
+  peers: z.record(z.string(), z.strictObject({ address: z.string() })).default({}),
+});
+
+function problems(text: string): string[] {
+  try {
+    checkedSettings({ file: 'agent.json', text }, schema);
+  } catch (thrown) {
+    const error = toGodwitError(thrown);
+    assert.equal(error.code, 'GODWIT_CONFIG');
+    return error.message.replace(/^agent\.json: /, '').split('\n');
+  }
+  throw new Error('it was taken');
+}
+
+describe('a settings file', () => {
+  test('says line, column, setting, what was expected and what stands there', () => {
+    assert.deepEqual(problems('{\n  "name": 7,\n  "limits": { "migrationsIn": "8" }\n}'), [
+      'line 2, column 11: `name`: expected string, got 7',
+      'line 3, column 31: `limits.migrationsIn`: expected number, got "8"',
+    ]);
+  });
+
+  test('names the known setting that is nearest to an unknown one, at every depth', () => {
+    const text = `{ "name": "a", "limit": 1, "peers": { "b": { "address": "x", "adress": "y" } },
+      "limits": { "migrationIn": 8 } }`;
+    assert.deepEqual(problems(text), [
+      'line 1, column 16: `limit` is no setting; did you mean `limits`?',
+      'line 1, column 62: `peers.b.adress` is no setting; did you mean `address`?',
+      'line 2, column 19: `limits.migrationIn` is no setting; did you mean `migrationsIn`?',
+    ]);
+  });
+
+  test('says what is missing where it should stand', () => {
+    assert.deepEqual(problems('{\n  "peers": { "b": {} }\n}'), [
+      'line 1, column 1: `name`: expected string, but it is not there',
+      'line 2, column 19: `peers.b.address`: expected string, but it is not there',
+    ]);
+  });
+
+  test('names an unknown setting of something that may be one of several', () => {
+    assert.deepEqual(problems('{ "name": "a", "storage": [{ "pth": "/x" }] }'), [
+      'line 1, column 28: `storage.0`: neither { path } nor { nfs }, got an object',
+      'line 1, column 30: `storage.0.pth` is no setting; did you mean `path`?',
+    ]);
+  });
+
+  test('says where it stops to be JSON', () => {
+    assert.deepEqual(problems('{\n  "name": "a",\n}'), [
+      'is not JSON: line 3, column 1: property name expected',
+    ]);
+    assert.deepEqual(problems(''), ['is not JSON: line 1, column 1: value expected']);
+    assert.deepEqual(problems('{ "name" "a" }'), [
+      'is not JSON: line 1, column 10: colon expected',
+    ]);
+  });
+
+  test('names the first eight problems and counts the rest', () => {
+    const text = JSON.stringify({
+      name: 'a',
+      ...Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`x${at}`, 1])),
+    });
+    const said = problems(text);
+    assert.equal(said.length, 9);
+    assert.equal(said.at(-1), 'and 12 more');
+  });
+
+  test('is refused by name whatever it holds, or taken', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.json(),
+          fc.object().map((each) => JSON.stringify(each)),
+        ),
+        (text) => {
+          try {
+            checkedSettings({ file: 'f', text }, agentConfig);
+          } catch (thrown) {
+            assert.equal(toGodwitError(thrown).code, 'GODWIT_CONFIG');
+          }
+        },
+      ),
+    );
+  });
+});
+
+test('the known settings of a schema are found below defaults, lists, records and unions', () => {
+  assert.deepEqual(keysAt(agentConfig, ['storage', 0]), [
+    'path',
+    'locks',
+    'devices',
+    'nfs',
+    'user',
+    'group',
+  ]);
+  assert.deepEqual(keysAt(agentConfig, ['peers', 'b']), ['address', 'addresses']);
+  assert.deepEqual(keysAt(agentConfig, ['nothing']), []);
+});
